@@ -1,0 +1,1 @@
+"""singular-lens: an explorer of the singular directions of transformer weights."""

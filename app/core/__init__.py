@@ -1,0 +1,1 @@
+"""Pure maths: tensors in, tensors out. Knows no model library, file, request or setting."""

@@ -1,0 +1,51 @@
+"""The two matrices of an attention head, from its tensors, with the biases that belong to no direction.
+
+OV: what the head writes, given what it reads at the source. QK: a bilinear form, destination (query) against source
+(key); it writes nothing. Knows nothing of layers, files or processing: a head's tensors are used as they come.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from app.core.matrix import KEY, QUERY, READ, WRITE, Matrix
+
+
+@dataclass(frozen=True)
+class Head:
+    """One head's tensors under TransformerLens names, float32."""
+
+    W_Q: Float[Tensor, "d_model d_head"]
+    W_K: Float[Tensor, "d_model d_head"]
+    W_V: Float[Tensor, "d_model d_head"]
+    W_O: Float[Tensor, "d_head d_model"]
+    b_Q: Float[Tensor, " d_head"]
+    b_K: Float[Tensor, " d_head"]
+    b_V: Float[Tensor, " d_head"]
+    b_O: Float[Tensor, " d_model"]
+    """Of the whole layer: its heads share one."""
+
+
+def ov(head: Head) -> Matrix:
+    """`W_V W_O`: reads at the source, writes to the destination."""
+    return Matrix((head.W_V, head.W_O), READ, WRITE)
+
+
+def qk(head: Head) -> Matrix:
+    """`W_Q W_K^T`: the query reads on the left, the key on the right."""
+    return Matrix((head.W_Q, head.W_K.T), QUERY, KEY)
+
+
+CIRCUITS: dict[str, Callable[[Head], Matrix]] = {"ov": ov, "qk": qk}
+
+
+def ov_constant(head: Head) -> Float[Tensor, " d_model"]:
+    """`b_V W_O + b_O`: written whatever the head reads, since attention sums to one."""
+    return head.b_V @ head.W_O + head.b_O
+
+
+def key_bias(head: Head) -> Float[Tensor, " d_model"]:
+    """`b_Q W_K^T`: read at the key whatever the query."""
+    return head.b_Q @ head.W_K.T

@@ -1,0 +1,50 @@
+"""A weight matrix as the product of its factors, with the spaces it leads from and to.
+
+The convention, stated once: row vectors, `y = x @ M`, as in TransformerLens. Elhage et al. (2021) write column
+vectors, which swaps left and right; that is why sides are named read and write, query and key. Knows nothing of how
+a matrix is taken apart.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from functools import reduce
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Space(Enum):
+    """Where a side's vectors live, which decides how they can be read."""
+
+    RESIDUAL = "residual"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One end of a matrix."""
+
+    name: str
+    """read, write, query or key."""
+    space: Space
+
+
+READ = Side("read", Space.RESIDUAL)
+WRITE = Side("write", Space.RESIDUAL)
+QUERY = Side("query", Space.RESIDUAL)
+KEY = Side("key", Space.RESIDUAL)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The product of `factors`, never formed: [d_left rank] [rank d_right] for a circuit of a head."""
+
+    factors: tuple[Float[Tensor, "_ _"], ...]
+    left: Side
+    """The side that x enters."""
+    right: Side
+    """The side that y leaves."""
+
+    def dense(self) -> Float[Tensor, "d_left d_right"]:
+        """The product itself, in float64: for tests and small matrices."""
+        return reduce(torch.matmul, [factor.double() for factor in self.factors])

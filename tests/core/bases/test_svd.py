@@ -1,0 +1,138 @@
+import pytest
+import torch
+
+from app.core.bases import BASES
+from app.core.bases.svd import decompose
+from app.core.circuits import CIRCUITS, ov_constant
+from app.core.matrix import READ, WRITE, Matrix
+
+
+def matrix_of(strength: list[float], d_left: int = 48, d_right: int = 40) -> Matrix:
+    """A matrix with these singular values, its factors mixed so that neither shows them."""
+    h = len(strength)
+    U, V = (torch.linalg.qr(torch.randn(d, h, dtype=torch.float64)).Q for d in (d_left, d_right))
+    mix = torch.randn(h, h, dtype=torch.float64)
+    values = torch.tensor(strength, dtype=torch.float64)
+    return Matrix(((U * values @ mix).float(), (torch.linalg.inv(mix) @ V.T).float()), READ, WRITE)
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(params=["ov", "qk"])
+def matrix(request, head) -> Matrix:
+    return CIRCUITS[request.param](head)
+
+
+@pytest.mark.parametrize("basis", BASES)
+def test_every_basis_gives_unit_vectors_in_order_that_sum_to_the_matrix(basis, matrix):
+    terms = BASES[basis](matrix)
+    for side in (terms.left, terms.right):
+        assert torch.allclose(side.norm(dim=1), torch.ones(len(side)), atol=1e-6)
+    assert (terms.strength.diff() <= 0).all()
+    assert torch.allclose(terms.reconstruct(), matrix.dense(), atol=1e-5 * float(terms.strength[0]))
+    assert {terms.left.dtype, terms.strength.dtype, terms.right.dtype} == {torch.float32}
+
+
+def test_against_the_dense_svd(matrix):
+    U, strength, Vh = torch.linalg.svd(matrix.dense())
+    terms = decompose(matrix)
+    rank = len(terms.strength)
+    assert rank == 8
+    assert ((terms.strength.double() - strength[:rank]).abs() / strength[0]).max() <= 1e-5
+    for ours, theirs in ((terms.left, U.T[:rank]), (terms.right, Vh[:rank])):
+        projectors = torch.einsum("ri,rj->rij", ours.double(), ours.double())
+        assert torch.allclose(projectors, torch.einsum("ri,rj->rij", theirs, theirs), atol=1e-5)
+
+
+def test_equal_strengths_agree_as_blocks():
+    matrix = matrix_of([5, 3, 3, 3, 1, 1])
+    _, _, Vh = torch.linalg.svd(matrix.dense())
+    right = decompose(matrix).right.double()
+    for block in (slice(0, 1), slice(1, 4), slice(4, 6)):
+        assert torch.allclose(right[block].T @ right[block], Vh[:6][block].T @ Vh[:6][block], atol=1e-5)
+
+
+def test_singular_vectors_map_to_each_other(matrix):
+    terms, dense = decompose(matrix), matrix.dense()
+    scale = float(terms.strength[0])
+    assert torch.allclose(dense @ terms.right.double().T, terms.left.T * terms.strength.double(), atol=1e-5 * scale)
+    assert torch.allclose(
+        terms.left.double() @ dense, terms.strength.double()[:, None] * terms.right, atol=1e-5 * scale
+    )
+    for side in (terms.left, terms.right):
+        assert torch.allclose(side @ side.T, torch.eye(len(side)), atol=1e-5)
+
+
+def test_the_directions_are_the_heads_forward_pass(head):
+    pattern = torch.rand(4, 4).softmax(dim=1)
+    x = torch.randn(4, 48)
+    output = pattern @ (x @ head.W_V + head.b_V) @ head.W_O + head.b_O
+    terms = decompose(CIRCUITS["ov"](head))
+    read = (pattern @ x) @ terms.left.T
+    assert torch.allclose((read * terms.strength) @ terms.right + ov_constant(head), output, atol=1e-3)
+
+
+def test_the_sign_rule(matrix):
+    right = decompose(matrix).right
+    assert (right.gather(1, right.abs().argmax(dim=1, keepdim=True)) > 0).all()
+
+
+def test_a_lapack_that_flips_signs_changes_nothing(matrix, monkeypatch):
+    plain = decompose(matrix)
+    svd = torch.linalg.svd
+    flips = []
+
+    def flipping(middle, full_matrices):
+        U, strength, Vh = svd(middle, full_matrices=full_matrices)
+        sign = torch.tensor([-1.0, 1.0] * 4, dtype=U.dtype)
+        flips.append(sign)
+        return U * sign, strength, Vh * sign[:, None]
+
+    monkeypatch.setattr(torch.linalg, "svd", flipping)
+    flipped = decompose(matrix)
+    assert flips
+    assert all(
+        torch.equal(ours, theirs) for ours, theirs in zip(vars(plain).values(), vars(flipped).values(), strict=True)
+    )
+
+
+def test_another_number_of_threads_changes_no_sign(matrix):
+    before = torch.get_num_threads()
+    plain = decompose(matrix)
+    try:
+        torch.set_num_threads(2 if before == 1 else 1)
+        again = decompose(matrix)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.allclose(plain.left, again.left, atol=1e-6)
+    assert torch.allclose(plain.right, again.right, atol=1e-6)
+
+
+def test_null_directions_are_left_out():
+    floor = 48 * torch.finfo(torch.float32).eps
+    assert len(decompose(matrix_of([1, 0.5, 20 * floor])).strength) == 3
+    flat = matrix_of([1, 0.5, 0.25])
+    twice = Matrix((torch.cat([flat.factors[0]] * 2, dim=1), torch.cat([flat.factors[1]] * 2)), READ, WRITE)
+    assert len(decompose(twice).strength) == 3
+
+
+def test_a_zero_matrix_has_no_directions():
+    terms = decompose(Matrix((torch.zeros(48, 8), torch.randn(8, 40)), READ, WRITE))
+    assert (terms.left.shape, terms.strength.shape, terms.right.shape) == ((0, 48), (0,), (0, 40))
+    assert not terms.reconstruct().any()
+
+
+def test_tiny_weights_are_not_null():
+    matrix = matrix_of([5, 3, 1])
+    tiny = Matrix((matrix.factors[0] * 1e-18, matrix.factors[1] * 1e-18), READ, WRITE)
+    assert torch.allclose(decompose(tiny).right, decompose(matrix).right, atol=1e-5)
+
+
+def test_more_inner_than_outer_dimensions():
+    A, B = torch.randn(6, 10), torch.randn(10, 5)
+    terms = decompose(Matrix((A, B), READ, WRITE))
+    assert terms.left.shape == (5, 6)
+    assert torch.allclose(terms.reconstruct(), A.double() @ B.double(), atol=1e-4)

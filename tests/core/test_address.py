@@ -1,0 +1,78 @@
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from app.core.address import BASES, CIRCUITS, PIN, RESERVED, SLUG, Address, AddressError, parse
+
+slugs = st.from_regex(SLUG, fullmatch=True).filter(lambda slug: slug not in RESERVED)
+pins = st.none() | st.from_regex(PIN, fullmatch=True)
+numbers = st.integers(0, 99_999)
+
+
+@st.composite
+def addresses(draw: st.DrawFn) -> Address:
+    """An address of any depth."""
+    tail = draw(st.tuples(numbers, numbers, st.sampled_from(CIRCUITS), st.sampled_from(BASES), numbers))
+    return Address(draw(slugs), draw(pins), *tail[: draw(st.integers(0, 5))])
+
+
+@given(addresses())
+def test_what_is_printed_is_parsed(address):
+    assert parse(str(address)) == address
+
+
+@given(addresses())
+def test_the_parent_is_one_part_shorter(address):
+    parent = address.parent
+    assert str(address).count("/") == (0 if parent is None else str(parent).count("/") + 1)
+    assert parent is None or str(address).startswith(f"{parent}/")
+
+
+@given(st.text() | st.from_regex(r"[a-z0-9@]+(/[LH]?[0-9a-z]+){0,6}", fullmatch=True))
+@example("gpt2/L٣")  # a digit elsewhere, not in an address
+@example("gpt2\n")
+@example("gpt2/L5/H3/ov/svd/12\n")
+@example("gpt2//H3")
+@example("gpt2@")
+@example("")
+def test_any_text_is_an_address_or_an_address_error(text):
+    try:
+        spelled = str(parse(text))
+    except AddressError:
+        return
+    assert spelled == text  # one spelling each
+
+
+def test_a_message_does_not_repeat_a_page_of_text():
+    with pytest.raises(AddressError) as error:
+        parse("gpt2/" + "x" * 10_000)
+    assert len(str(error.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("text", "depth", "label"),
+    [
+        ("gpt2", "model", "gpt2"),
+        ("gpt2/L5", "layer", "L5"),
+        ("gpt2/L5/H3", "head", "L5H3"),
+        ("gpt2/L5/H3/ov", "matrix", "L5H3 OV"),
+        ("gpt2/L5/H3/qk/svd", "decomposition", "L5H3 QK"),
+        ("gpt2@0123abcd/L5/H3/qk/svd/12", "direction", "L5H3 QK 12"),
+    ],
+)
+def test_depth_and_label(text, depth, label):
+    assert (parse(text).depth, parse(text).label) == (depth, label)
+
+
+@pytest.mark.parametrize("text", ["gpt2/L05", "gpt2/5", "gpt2/L5/H-1", "gpt2/L5/H3/OV", "gpt2/L100000", "api", "GPT2"])
+def test_one_spelling_only(text):
+    with pytest.raises(AddressError):
+        parse(text)
+
+
+def test_the_steps_between_addresses():
+    model = parse("gpt2@0123abcd")
+    direction = model.at_layer(5).at_head(3).at_circuit("ov").direction(12)
+    assert str(direction) == "gpt2@0123abcd/L5/H3/ov/svd/12"
+    assert str(direction.matrix) == "gpt2@0123abcd/L5/H3/ov"
+    assert str(direction.pinned(None)) == "gpt2/L5/H3/ov/svd/12"

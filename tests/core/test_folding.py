@@ -1,0 +1,100 @@
+import pytest
+import torch
+from torch.nn.functional import layer_norm, rms_norm
+
+from app.core.circuits import CIRCUITS, key_bias, ov_constant
+from app.core.folding import fold_head, fold_unembedding, normed_embedding
+
+EPS = 1e-5
+D, V = 48, 1000
+
+
+def gain_and_shift() -> tuple[torch.Tensor, torch.Tensor]:
+    draw = torch.Generator().manual_seed(1)
+    return 1 + torch.randn(D, generator=draw), torch.randn(D, generator=draw)
+
+
+def scores(x: torch.Tensor, head) -> torch.Tensor:
+    """Attention scores before scale and softmax, in float64."""
+    query = x @ head.W_Q.double() + head.b_Q.double()
+    return query @ (x @ head.W_K.double() + head.b_K.double()).T
+
+
+def test_a_folded_head_behind_layer_norm_is_the_head(head):
+    gain, shift = gain_and_shift()
+    x = 3 + torch.randn(5, D, dtype=torch.float64)
+    behind = layer_norm(x, (D,), gain.double(), shift.double(), EPS)
+    bare = layer_norm(x, (D,), eps=EPS)
+    folded = fold_head(head, gain, shift, center=True)
+    written = (behind @ head.W_V.double() + head.b_V.double()) @ head.W_O.double() + head.b_O.double()
+    centred = written - written.mean(dim=1, keepdim=True)
+    assert torch.allclose(bare @ CIRCUITS["ov"](folded).dense() + ov_constant(folded), centred, atol=1e-4)
+    assert torch.allclose(scores(bare, folded), scores(behind, head), atol=1e-3)
+
+
+def test_a_folded_head_ignores_what_the_norm_removes(head):
+    folded = fold_head(head, *gain_and_shift(), center=True)
+    ones = torch.ones(D, dtype=torch.float64)
+    for matrix in (CIRCUITS["ov"](folded).dense(), CIRCUITS["qk"](folded).dense()):
+        assert (ones @ matrix).abs().max() < 1e-4
+    assert (CIRCUITS["ov"](folded).dense() @ ones).abs().max() < 1e-4
+    assert float(ov_constant(folded).sum().abs()) < 1e-4
+
+
+def test_a_folded_head_behind_rms_norm_is_the_head(head):
+    gain, _ = gain_and_shift()
+    x = 3 + torch.randn(5, D, dtype=torch.float64)
+    behind, bare = rms_norm(x, (D,), gain.double(), EPS), rms_norm(x, (D,), eps=EPS)
+    folded = fold_head(head, gain, None, center=False)
+    written = (behind @ head.W_V.double() + head.b_V.double()) @ head.W_O.double() + head.b_O.double()
+    assert torch.allclose(bare @ CIRCUITS["ov"](folded).dense() + ov_constant(folded), written, atol=1e-4)
+    assert torch.allclose(scores(bare, folded), scores(behind, head), atol=1e-3)
+
+
+def test_without_norm_nothing_changes(head):
+    folded = fold_head(head, None, None, center=False)
+    assert all(torch.equal(getattr(folded, name), getattr(head, name)) for name in vars(head))
+
+
+def test_the_key_bias_takes_the_shift(head):
+    gain, shift = gain_and_shift()
+    folded = fold_head(head, gain, shift, center=True)
+    by_hand = (head.b_Q.double() + shift.double() @ head.W_Q.double()) @ folded.W_K.double().T
+    assert torch.allclose(key_bias(folded).double(), by_hand, atol=1e-4)
+
+
+@pytest.mark.parametrize("center", [True, False])
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_folded_unembedding_gives_the_same_distribution(center, tied):
+    gain, _ = gain_and_shift()
+    W_U = torch.randn(V, D).T if tied else torch.randn(D, V)
+    x = torch.randn(7, D, dtype=torch.float64)
+    behind = layer_norm(x, (D,), gain.double(), eps=EPS) if center else rms_norm(x, (D,), gain.double(), EPS)
+    bare = layer_norm(x, (D,), eps=EPS) if center else rms_norm(x, (D,), eps=EPS)
+    folded = fold_unembedding(W_U, gain, center).double()
+    assert torch.allclose((bare @ folded).log_softmax(1), (behind @ W_U.double()).log_softmax(1), atol=1e-4)
+    assert folded.mean(dim=1).abs().max() < 1e-6
+    if center:
+        assert folded.mean(dim=0).abs().max() < 1e-6
+
+
+def test_the_tied_embedding_is_not_changed_by_folding():
+    W_E = torch.randn(V, D)
+    before = W_E.clone()
+    fold_unembedding(W_E.T, None, center=True)
+    normed_embedding(W_E, center=True, eps=EPS)
+    assert torch.equal(W_E, before)
+
+
+def test_the_folded_unembedding_is_read_row_by_row():
+    assert fold_unembedding(torch.randn(D, V), None, center=True).T.is_contiguous()
+
+
+def test_a_normed_embedding_is_what_the_norm_gives():
+    W_E = 2 + torch.randn(V, D)
+    assert torch.allclose(normed_embedding(W_E, True, EPS), layer_norm(W_E, (D,), eps=EPS), atol=1e-5)
+    assert torch.allclose(normed_embedding(W_E, False, EPS), rms_norm(W_E, (D,), eps=EPS), atol=1e-5)
+
+
+def test_an_embedding_of_zeros_stays_zero():
+    assert not normed_embedding(torch.zeros(3, D), True, EPS).any()
