@@ -1,0 +1,1 @@
+"""The only room that knows transformer_lens and transformers: checkpoints in, weights out."""
