@@ -1,0 +1,80 @@
+"""Which weights are here and under which names: one small file a name, so that imports do not get in each other's way.
+
+`DATA/models/<slug>.json` names a fingerprint, `DATA/weights/<fingerprint>/` holds those weights. Knows no torch.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.core.address import RESERVED, SLUG
+from app.models.manifest import Manifest, read_manifest
+
+
+class SlugError(ValueError):
+    """The name cannot be had; the message says why."""
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The models of one data folder, read anew at each question: an import may be running beside us."""
+
+    data: Path
+
+    def entries(self) -> dict[str, Manifest]:
+        """Every imported model by its slug, in the order of the slugs."""
+        slugs = sorted(file.stem for file in self._names.glob("*.json"))
+        found = {slug: self.get(slug) for slug in slugs}
+        return {slug: manifest for slug, manifest in found.items() if manifest is not None}
+
+    def get(self, slug: str) -> Manifest | None:
+        """The model of that name; None where there is none, or where its files must be imported again."""
+        fingerprint = self._fingerprint(slug)
+        return None if fingerprint is None else self.by_fingerprint(fingerprint)
+
+    def by_fingerprint(self, fingerprint: str) -> Manifest | None:
+        """The weights with that fingerprint, whatever they are called."""
+        try:
+            return read_manifest(self.weights_folder(fingerprint))
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def weights_folder(self, fingerprint: str) -> Path:
+        """Where those weights are, or would be."""
+        return self.data / "weights" / fingerprint
+
+    def check(self, slug: str, fingerprint: str | None = None) -> None:
+        """Raise SlugError if that name is no slug, belongs to the app, or names other weights than these."""
+        if not SLUG.fullmatch(slug):
+            raise SlugError(
+                f"{slug[:80]!r} is no name for a model: a small letter or digit, then up to 63 more, '.', '_' or '-'"
+            )
+        if slug in RESERVED:
+            raise SlugError(f"{slug!r} is a page of the app: choose another name with --name")
+        manifest = self.get(slug)
+        if fingerprint and manifest and manifest.fingerprint != fingerprint:
+            raise SlugError(
+                f"{slug!r} already names other weights, {manifest.fingerprint[:12]}: choose another name with --name"
+            )
+
+    def add(self, slug: str, fingerprint: str) -> None:
+        """Give those weights that name; SlugError if it cannot be had. Weights may have several names."""
+        self.check(slug, fingerprint)
+        self._names.mkdir(parents=True, exist_ok=True)
+        temporary = self._names / f"{slug}.{os.getpid()}.part"
+        temporary.write_text(json.dumps({"fingerprint": fingerprint}) + "\n", encoding="utf-8")
+        temporary.replace(self._names / f"{slug}.json")
+
+    @property
+    def _names(self) -> Path:
+        return self.data / "models"
+
+    def _fingerprint(self, slug: str) -> str | None:
+        if not SLUG.fullmatch(slug):
+            return None
+        try:
+            entry = json.loads((self._names / f"{slug}.json").read_text(encoding="utf-8"))
+            return str(entry["fingerprint"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None

@@ -1,0 +1,92 @@
+"""Where a model comes from: the embedded demo, a folder, or the Hugging Face hub. Ends with a folder on this machine.
+
+Knows what the word on the command line means; does not look into the folder, and knows no torch.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.core.address import RESERVED, SLUG
+from app.models import demo
+from app.models.refusal import ImportRefused
+
+# Never pickles, never code: what is not fetched cannot be opened by mistake.
+FETCHED = (
+    "config.json",
+    "tokenizer.json",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "model-*-of-*.safetensors",
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A checkpoint's folder, and what it may be called."""
+
+    folder: Path
+    name: str
+    """As people know it."""
+    origin: str
+    """A hub id, `demo` or `local folder`; never a path."""
+    revision: str | None
+    """The commit on the hub."""
+
+
+def find_source(word: str, revision: str | None = None) -> Source:
+    """The folder that the word stands for, fetched from the hub if need be; ImportRefused if there is none."""
+    if revision is not None and (word == "demo" or _is_folder(word)):
+        raise ImportRefused("--revision belongs to models of the hub: a folder has only the files that are in it")
+    if word == "demo":
+        return Source(demo.FOLDER, "singular-lens demo", "demo", None)
+    if _is_folder(word):
+        folder = _absolute(word)
+        if not folder.is_dir():
+            raise ImportRefused(f"there is no folder {Path(word).name!r} where it was said to be")
+        return Source(folder, folder.name, "local folder", None)
+    folder = _fetch(word, revision)
+    # The hub's cache keeps each snapshot in a folder named after its commit.
+    return Source(folder, word.rpartition("/")[2], word, folder.name)
+
+
+def default_slug(word: str) -> str:
+    """What the model is called in URLs unless told otherwise; ImportRefused if the word leaves nothing to go by.
+
+    Example: "openai-community/GPT2 (old)" -> "gpt2-old"
+    """
+    last = _absolute(word).name if _is_folder(word) else word.rpartition("/")[2]
+    slug = re.sub(r"[^a-z0-9._-]+", "-", last.lower()).lstrip("._-")[:64].rstrip("._-")
+    if not SLUG.fullmatch(slug) or slug in RESERVED:
+        raise ImportRefused(f"{word!r} makes no name for a URL: give one with --name")
+    return slug
+
+
+def _is_folder(word: str) -> bool:
+    """Whether the word means a folder; `a/b` could be either and is one if it is there."""
+    return word.startswith(("/", ".", "~")) or word.count("/") > 1 or Path(word).is_dir()
+
+
+def _absolute(word: str) -> Path:
+    try:
+        return Path(word).expanduser().resolve()
+    except RuntimeError as error:  # `~nobody`
+        raise ImportRefused(f"there is no folder {Path(word).name!r} where it was said to be") from error
+
+
+def _fetch(hub_id: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+
+    try:
+        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(FETCHED)))
+    except RevisionNotFoundError as error:
+        raise ImportRefused(f"{hub_id!r} has no revision {revision!r} on the hub") from error
+    except (HFValidationError, RepositoryNotFoundError) as error:
+        raise ImportRefused(f"{hub_id!r} is neither a folder here nor a public model on the hub") from error
+    except OSError as error:  # no network, no disk, the hub's own failures
+        raise ImportRefused(f"{hub_id!r} could not be fetched from the hub: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

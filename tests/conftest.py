@@ -1,0 +1,125 @@
+"""Models small enough for any test: random GPT-2s written and imported in temporary folders, once a session."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+from app.models.importer import import_model
+
+WORDS = "the of and to in is was that for on with his her they she he it as at by from not be have had are but which"
+HOSTILE = (
+    "</script>",
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '"',
+    "'",
+    '" onmouseover="alert(1)',
+    "' autofocus onfocus='alert(1)",
+    "<!--",
+    "]]>",
+    "</td></tr></table>",
+    "&lt;b&gt;",
+    "{{ 7 * 7 }}",
+    "javascript:alert(1)",
+    "\u202eright to left",
+    "\u2066isolated",
+    "\x00",
+    "\x1b[31m",
+    "\u2028",
+    "\u200b",
+    "\ufeff",
+    "\r\n",
+    "\n",
+    "\t",
+    "   ",
+    "a" + "\u0301" * 60,
+    "x" * 10_000,
+    "👩‍👩‍👧",
+)
+"""Tokens that a page must show without harm."""
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def write_gpt2() -> Write:
+    """Writes a GPT-2 with random weights, gains and biases: write_gpt2(folder, tokenizer, d_vocab=…, tied=…, …)."""
+    return _write_gpt2
+
+
+@pytest.fixture(scope="session")
+def gpt2_folder(tmp_path_factory) -> Path:
+    """2 layers, 4 heads, d_model 32, 300 tokens and 4 rows of padding in the embedding."""
+    words = [space + word for word in WORDS.split() for space in (" ", "")]
+    pieces = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *map(_as_bytes, words[:43])]
+    return _write_gpt2(tmp_path_factory.mktemp("checkpoint") / "tiny", _byte_level(pieces), d_vocab=304)
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory, gpt2_folder) -> Path:
+    """A data folder with that model, as `tiny`; copy it before changing it."""
+    return _import(gpt2_folder, tmp_path_factory.mktemp("tiny-data"), "tiny")
+
+
+@pytest.fixture(scope="session")
+def hostile_folder(tmp_path_factory) -> Path:
+    """A model whose vocabulary is mostly attacks; so small that a direction's page shows every token of it."""
+    words = [" " + word for word in WORDS.split()[:12]]
+    half_a_character = _as_bytes("é")[0]
+    tokenizer = _byte_level([*map(_as_bytes, [*HOSTILE, *words]), half_a_character])
+    return _write_gpt2(tmp_path_factory.mktemp("checkpoint") / "hostile", tokenizer, seed=1)
+
+
+@pytest.fixture(scope="session")
+def hostile_data(tmp_path_factory, hostile_folder) -> Path:
+    """A data folder with that model, as `hostile`."""
+    return _import(hostile_folder, tmp_path_factory.mktemp("hostile-data"), "hostile")
+
+
+def _write_gpt2(
+    folder: Path,
+    tokenizer: Tokenizer,
+    *,
+    d_vocab: int | None = None,
+    tied: bool = True,
+    dtype: torch.dtype = torch.float32,
+    seed: int = 0,
+    **config: object,
+) -> Path:
+    # Late: what needs no model should not wait for the library.
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(seed)
+    shape = {"n_layer": 2, "n_head": 4, "n_embd": 32, "n_positions": 32, "bos_token_id": 0, "eos_token_id": 0}
+    size = d_vocab or tokenizer.get_vocab_size()
+    network = GPT2LMHeadModel(GPT2Config(vocab_size=size, tie_word_embeddings=tied, **(shape | config)))
+    with torch.no_grad():
+        for parameter in network.parameters():  # larger than at initialisation, and no gain is 1, no bias 0
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+    network.to(dtype).save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def _byte_level(pieces: list[str]) -> Tokenizer:
+    """A tokenizer like GPT-2's: `<|endoftext|>` is 0, then the pieces."""
+    vocabulary = {piece: id_ for id_, piece in enumerate(["<|endoftext|>", *pieces])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<|endoftext|>"])
+    return tokenizer
+
+
+def _as_bytes(text: str) -> str:
+    """The text as byte-level BPE spells it: a space is `Ġ`."""
+    ((piece, _span),) = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str(text)
+    return str(piece)
+
+
+def _import(folder: Path, data: Path, slug: str) -> Path:
+    import_model(str(folder), data, slug=slug, report=lambda progress: None)
+    return data

@@ -1,0 +1,75 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.address import RESERVED
+from app.models.catalog import Catalog, SlugError
+from app.models.manifest import write_manifest
+
+ONE, OTHER = "1" * 64, "2" * 64
+
+
+@pytest.fixture
+def catalog(tiny_data, tmp_path) -> Catalog:
+    """Two sets of weights, without names."""
+    catalog = Catalog(tmp_path)
+    for fingerprint in (ONE, OTHER):
+        folder = catalog.weights_folder(fingerprint)
+        folder.mkdir(parents=True)
+        write_manifest(folder, replace(Catalog(tiny_data).get("tiny"), fingerprint=fingerprint))
+    return catalog
+
+
+def test_an_empty_folder_has_no_models(tmp_path):
+    assert Catalog(tmp_path).entries() == {}
+    assert Catalog(tmp_path / "not there").get("tiny") is None
+
+
+def test_names_lead_to_weights(catalog):
+    catalog.add("b", ONE)
+    catalog.add("a.b_c-2", OTHER)
+    assert [(slug, manifest.fingerprint) for slug, manifest in catalog.entries().items()] == [
+        ("a.b_c-2", OTHER),
+        ("b", ONE),
+    ]
+    assert catalog.get("b").fingerprint == ONE
+    assert catalog.get("c") is None
+
+
+def test_weights_may_have_two_names_but_a_name_means_one_thing(catalog):
+    for slug in ("a", "b", "a"):
+        catalog.add(slug, ONE)
+    with pytest.raises(SlugError, match=r"already names other weights, 1{12}:"):
+        catalog.add("a", OTHER)
+    assert {slug: manifest.fingerprint for slug, manifest in catalog.entries().items()} == {"a": ONE, "b": ONE}
+
+
+@pytest.mark.parametrize("slug", [*sorted(RESERVED), "", "A", "../tiny", ".hidden", "a/b", "a" * 65, "a\n", "é"])
+def test_names_that_no_model_can_have(catalog, slug):
+    with pytest.raises(SlugError):
+        catalog.add(slug, ONE)
+    assert catalog.entries() == {}
+
+
+@given(st.text())
+def test_no_text_leads_out_of_the_folder(tiny_data, slug):
+    assert (Catalog(tiny_data).get(slug) is None) == (slug != "tiny")
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{}", '{"fingerprint": 3}', '{"fingerprint": "../.."}', "null"])
+def test_a_damaged_entry_is_as_none(catalog, damage):
+    catalog.add("a", ONE)
+    (catalog.data / "models" / "a.json").write_text(damage)
+    assert catalog.entries() == {}
+    catalog.add("a", OTHER)
+    assert catalog.get("a").fingerprint == OTHER
+
+
+def test_weights_that_are_gone_free_their_name(catalog):
+    catalog.add("a", ONE)
+    (catalog.weights_folder(ONE) / "manifest.json").unlink()
+    assert catalog.get("a") is None
+    catalog.add("a", OTHER)
+    assert catalog.get("a").fingerprint == OTHER

@@ -1,0 +1,39 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from app.models.catalog import Catalog
+from app.models.manifest import read_manifest, write_manifest
+
+
+@pytest.fixture
+def manifest(tiny_data):
+    return Catalog(tiny_data).get("tiny")
+
+
+def test_round_trip(manifest, tmp_path):
+    for written in (manifest, replace(manifest, name="</script>é", revision="a" * 40, eps=1e-6)):
+        write_manifest(tmp_path, written)
+        assert read_manifest(tmp_path) == written
+
+
+@pytest.mark.parametrize("change", [{"format": 0}, {"colour": "blue"}])
+def test_what_is_not_ours_is_refused(manifest, tmp_path, change):
+    write_manifest(tmp_path, manifest)
+    file = tmp_path / "manifest.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(ValueError, match=r"manifest\.json"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00"])
+def test_damage_is_a_value_error(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(ValueError):  # noqa: PT011 (json's own or ours)
+        read_manifest(tmp_path)
+
+
+def test_no_manifest(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_manifest(tmp_path)

@@ -1,0 +1,107 @@
+from pathlib import Path
+
+import httpx
+import huggingface_hub
+import pytest
+from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+
+from app.models import demo
+from app.models.refusal import ImportRefused
+from app.models.source import default_slug, find_source
+
+COMMIT = "c" * 40
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """Stands in for the hub: a list of what was asked for, and what it answers."""
+
+    class Hub:
+        asked: list[tuple[str, dict]] = []
+        answer: str | Exception = f"/cache/snapshots/{COMMIT}"
+
+    def snapshot_download(repo_id, **options):
+        Hub.asked.append((repo_id, options))
+        if isinstance(Hub.answer, Exception):
+            raise Hub.answer
+        return Hub.answer
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    return Hub
+
+
+def test_the_demo_is_here():
+    source = find_source("demo")
+    assert (source.folder, source.origin, source.revision) == (demo.FOLDER, "demo", None)
+
+
+def test_a_folder_is_named_but_never_its_path(tmp_path, monkeypatch):
+    folder = tmp_path / "My Model"
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    for word in (str(folder), "My Model", "./My Model"):
+        source = find_source(word)
+        assert (source.folder, source.name, source.origin) == (folder, "My Model", "local folder")
+
+
+@pytest.mark.parametrize("word", ["/not/there", "./gone", "~nobody-of-that-name/x", "a/b/c"])
+def test_a_folder_that_is_not_there_is_not_asked_of_the_hub(hub, word):
+    with pytest.raises(ImportRefused, match="no folder"):
+        find_source(word)
+    assert hub.asked == []
+
+
+def test_the_hub_gives_a_commit_and_no_pickles(hub):
+    source = find_source("openai-community/gpt2", "main")
+    assert source.folder == Path(hub.answer)
+    assert (source.name, source.origin, source.revision) == ("gpt2", "openai-community/gpt2", COMMIT)
+    ((repo_id, options),) = hub.asked
+    assert (repo_id, options["revision"]) == ("openai-community/gpt2", "main")
+    assert not [pattern for pattern in options["allow_patterns"] if not pattern.endswith((".json", ".safetensors"))]
+
+
+def test_the_hubs_errors_are_refusals(hub):
+    response = httpx.Response(404, request=httpx.Request("GET", "https://hub"))
+    for error, words in (
+        (RepositoryNotFoundError("no", response=response), "neither a folder here nor a public model"),
+        (RevisionNotFoundError("no", response=response), "has no revision 'v9'"),
+        (LocalEntryNotFoundError("cannot find\nmore"), "could not be fetched.*cannot find$"),
+        (OSError(28, "No space left on device"), "No space left"),
+    ):
+        hub.answer = error
+        with pytest.raises(ImportRefused, match=words):
+            find_source("a/model", "v9")
+
+
+def test_a_word_that_is_no_hub_id():
+    with pytest.raises(ImportRefused, match="neither a folder here nor a public model"):
+        find_source("no such--model")
+
+
+def test_only_the_hub_has_revisions(tmp_path):
+    for word in ("demo", str(tmp_path)):
+        with pytest.raises(ImportRefused, match="--revision"):
+            find_source(word, "main")
+
+
+@pytest.mark.parametrize(
+    ("word", "slug"),
+    [
+        ("demo", "demo"),
+        ("gpt2", "gpt2"),
+        ("openai-community/gpt2", "gpt2"),
+        ("org/GPT2 (old)", "gpt2-old"),
+        ("/data/My Model", "my-model"),
+        ("/data/model/", "model"),
+        ("./_x", "x"),
+        ("org/" + "a" * 100, "a" * 64),
+    ],
+)
+def test_default_slug(word, slug):
+    assert default_slug(word) == slug
+
+
+@pytest.mark.parametrize("word", ["org/api", "org/---", "./ä", "/"])
+def test_words_that_make_no_slug(word):
+    with pytest.raises(ImportRefused, match="--name"):
+        default_slug(word)

@@ -1,0 +1,117 @@
+import json
+import unicodedata
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+from app.models import demo
+from app.models.vocabulary import Vocabulary, shown
+
+
+def vocabulary(folder, d_vocab) -> Vocabulary:
+    return Vocabulary(folder / "tokenizer.json", d_vocab)
+
+
+def write(folder, vocab, decoder=None, added=()) -> Vocabulary:
+    described = {"added_tokens": list(added), "decoder": decoder, "model": {"vocab": vocab}}
+    (folder / "tokenizer.json").write_text(json.dumps(described))
+    return vocabulary(folder, len(vocab) + len(added))
+
+
+def test_byte_level_tokens_read_as_the_tokenizer_decodes_them(gpt2_folder):
+    tokenizer = Tokenizer.from_file(str(gpt2_folder / "tokenizer.json"))
+    tokens = vocabulary(gpt2_folder, 304)
+    texts = [tokens.entry(id_) for id_ in range(1, 300)]
+    assert all(entry.text == tokenizer.decode([entry.id]) for entry in texts if entry.kind == "text")
+    assert {entry.kind for entry in texts} == {"text", "byte"}
+    # ASCII bytes are characters; the other 128 are parts of some.
+    assert sum(entry.kind == "byte" for entry in texts) == 128
+
+
+def test_unigram_tokens_read_as_the_tokenizer_decodes_them():
+    tokenizer = Tokenizer.from_file(str(demo.FOLDER / "tokenizer.json"))
+    tokens = vocabulary(demo.FOLDER, tokenizer.get_vocab_size())
+    for id_ in range(1, tokens.size):
+        entry = tokens.entry(id_)
+        if entry.kind == "text":
+            assert entry.text == tokenizer.decode([id_], skip_special_tokens=False)
+        else:
+            assert entry.text == tokenizer.id_to_token(id_)
+
+
+def test_ids_that_the_tokenizer_does_not_know(gpt2_folder):
+    tokens = vocabulary(gpt2_folder, 304)
+    assert tokens.known.dtype == np.bool_
+    assert tokens.known.tolist() == [True] * 300 + [False] * 4
+    assert tokens.entry(303).text == "<303>"
+    for id_ in (-1, 304):
+        with pytest.raises(ValueError, match="0 to 303"):
+            tokens.entry(id_)
+
+
+def test_a_tokenizer_may_know_more_than_the_model(gpt2_folder):
+    assert vocabulary(gpt2_folder, 10).known.tolist() == [True] * 10
+
+
+def test_parts_of_characters_are_bytes(tmp_path):
+    tokens = write(tmp_path, {"âĢ": 0, "âĢĿ": 1, "Ġ": 2}, {"type": "ByteLevel"})
+    assert tokens.entry(0)[1:] == ("<0xE2><0x80>", "<0xE2><0x80>", "byte")
+    assert tokens.entry(1)[1:] == ("”", "”", "text")
+    assert tokens.entry(2)[1:] == (" ", "·", "text")
+
+
+def test_sentencepiece_bytes_and_spaces(tmp_path):
+    decoders = {"type": "Sequence", "decoders": [{"type": "ByteFallback"}]}
+    tokens = write(tmp_path, [["<unk>", 0.0], ["<0xE2>", 0.0], ["▁the▁end", 0.0]], decoders)
+    assert tokens.entry(1)[1:] == ("<0xE2>", "<0xE2>", "byte")
+    assert tokens.entry(2)[1:] == (" the end", "·the·end", "text")
+
+
+def test_added_tokens(tmp_path):
+    added = [{"id": 1, "content": "<|end|>", "special": True}, {"id": 2, "content": "Ġ  ", "special": False}]
+    tokens = write(tmp_path, {"a": 0}, {"type": "ByteLevel"}, added)
+    assert tokens.entry(1)[1:] == ("<|end|>", "<|end|>", "special")
+    assert tokens.entry(2)[1:] == ("Ġ  ", "Ġ··", "text")  # added tokens are not spelt in bytes
+
+
+def test_an_entry_is_made_once(gpt2_folder):
+    tokens = vocabulary(gpt2_folder, 304)
+    assert tokens.entry(7) is tokens.entry(7)
+
+
+@pytest.mark.parametrize(
+    ("text", "visible"),
+    [
+        (" the", "·the"),
+        ("a\n\tb", "a↵→b"),
+        ("\u202e", "\\u202e"),
+        ("\x00", "\\u0000"),
+        ("\u2028\u200b\xa0", "\\u2028\\u200b\\u00a0"),
+        ("\ud800", "\\ud800"),
+        ("\U000e0041", "\\U000e0041"),
+        ("x" * 40, "x" * 40),
+        ("x" * 41, "x" * 39 + "…"),
+        ("\x00" * 10_000, "\\u0000" * 6 + "\\u0…"),
+        ("<b>", "<b>"),
+        ("👍é", "👍é"),
+    ],
+)
+def test_shown(text, visible):
+    assert shown(text) == visible
+
+
+@given(st.text(st.characters(), max_size=100))
+def test_what_is_shown_is_short_and_has_nothing_invisible(text):
+    visible = shown(text)
+    assert len(visible) <= 40
+    assert bool(visible) == bool(text)
+    assert not any(unicodedata.category(character)[0] in "CZ" for character in visible)
+
+
+def test_hostile_tokens_are_all_there(hostile_folder):
+    tokens = vocabulary(hostile_folder, 41)
+    texts = {tokens.entry(id_).text for id_ in range(41)}
+    assert {"</script>", "\x00", "\u202eright to left", "x" * 10_000, "<0xC3>"} <= texts

@@ -1,0 +1,130 @@
+"""What was written is what the checkpoint holds: against its tensors, sliced here by hand in float64."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from app.models.catalog import Catalog
+from app.models.importer import import_model
+from app.models.weights import Weights, open_weights, write_weights
+
+N_LAYERS, N_HEADS, D_MODEL, D_HEAD = 2, 4, 32, 8
+
+
+def opened(data, slug) -> Weights:
+    catalog = Catalog(data)
+    return open_weights(catalog.weights_folder(catalog.get(slug).fingerprint))
+
+
+@pytest.fixture(scope="module")
+def weights(tiny_data) -> Weights:
+    return opened(tiny_data, "tiny")
+
+
+def stored(folder) -> dict[str, torch.Tensor]:
+    return {name.removeprefix("transformer."): t for name, t in load_file(folder / "model.safetensors").items()}
+
+
+@pytest.mark.parametrize("layer", range(N_LAYERS))
+@pytest.mark.parametrize("head", range(N_HEADS))
+def test_heads_are_slices_of_the_checkpoint(weights, gpt2_folder, layer, head):
+    tensors = stored(gpt2_folder)
+    qkv, qkv_bias = (tensors[f"h.{layer}.attn.c_attn.{kind}"] for kind in ("weight", "bias"))
+    read = weights.head(layer, head)
+    for i, letter in enumerate("QKV"):
+        columns = slice(i * D_MODEL + head * D_HEAD, i * D_MODEL + (head + 1) * D_HEAD)
+        assert torch.equal(getattr(read, f"W_{letter}"), qkv[:, columns])
+        assert torch.equal(getattr(read, f"b_{letter}"), qkv_bias[columns])
+    assert torch.equal(read.W_O, tensors[f"h.{layer}.attn.c_proj.weight"][head * D_HEAD : (head + 1) * D_HEAD])
+    assert torch.equal(read.b_O, tensors[f"h.{layer}.attn.c_proj.bias"])
+
+
+def test_a_head_does_what_the_models_does(weights, gpt2_folder):
+    """The sum over heads of `pattern (x W_V + b_V) W_O` is what the library's attention module writes."""
+    from transformers import GPT2LMHeadModel
+
+    model = GPT2LMHeadModel.from_pretrained(gpt2_folder, attn_implementation="eager", dtype=torch.float64).eval()
+    x = torch.randn(1, 7, D_MODEL, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    mask = torch.full((7, 7), -torch.inf, dtype=torch.float64).triu(1)
+    with torch.no_grad():
+        expected, patterns = model.transformer.h[1].attn(x, attention_mask=mask[None, None], output_attentions=True)
+    written = torch.zeros_like(x)
+    for head in range(N_HEADS):
+        read = weights.head(1, head)
+        q, k, v = (x @ getattr(read, f"W_{c}").double() + getattr(read, f"b_{c}").double() for c in "QKV")
+        pattern = (q @ k.transpose(1, 2) / D_HEAD**0.5 + mask).softmax(-1)
+        torch.testing.assert_close(pattern, patterns[:, head])
+        written += pattern @ v @ read.W_O.double()
+    torch.testing.assert_close(written + read.b_O.double(), expected)
+
+
+def test_norms_and_embeddings(weights, gpt2_folder):
+    tensors = stored(gpt2_folder)
+    for layer in range(N_LAYERS):
+        gain, shift = weights.norm(layer)
+        assert torch.equal(gain, tensors[f"h.{layer}.ln_1.weight"])
+        assert torch.equal(shift, tensors[f"h.{layer}.ln_1.bias"])
+    ends = weights.embeddings()
+    assert torch.equal(ends.W_E, tensors["wte.weight"])
+    assert torch.equal(ends.W_U, tensors["wte.weight"].T)
+    assert ends.W_U.data_ptr() == ends.W_E.data_ptr()
+    assert torch.equal(ends.final_gain, tensors["ln_f.weight"])
+    assert torch.equal(ends.final_shift, tensors["ln_f.bias"])
+    assert ends.b_U is None
+
+
+def test_everything_of_a_layer_is_kept(weights, gpt2_folder):
+    tensors = stored(gpt2_folder)
+    layer = load_file(weights.folder / "layer-001.safetensors")
+    assert torch.equal(layer["blocks.1.mlp.W_in"], tensors["h.1.mlp.c_fc.weight"])
+    assert torch.equal(layer["blocks.1.mlp.W_out"], tensors["h.1.mlp.c_proj.weight"])
+    assert torch.equal(layer["blocks.1.ln2.w"], tensors["h.1.ln_2.weight"])
+    ends = load_file(weights.folder / "embeddings.safetensors")
+    assert torch.equal(ends["pos_embed.W_pos"], tensors["wpe.weight"])
+    kept = sum(t.numel() for i in range(2) for t in load_file(weights.folder / f"layer-00{i}.safetensors").values())
+    kept += sum(tensor.numel() for tensor in ends.values())
+    assert kept == weights.manifest.n_params == sum(tensor.numel() for tensor in tensors.values())
+
+
+@pytest.mark.parametrize(("layer", "head"), [(-1, 0), (2, 0), (0, 4), (0, -1)])
+def test_a_head_that_is_not_there(weights, layer, head):
+    with pytest.raises(ValueError, match="layers are 0 to 1, heads 0 to 3"):
+        weights.head(layer, head)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_untied_half_precision(write_gpt2, gpt2_folder, tmp_path, dtype):
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(gpt2_folder / "tokenizer.json"))
+    folder = write_gpt2(tmp_path / "untied", tokenizer, tied=False, dtype=dtype)
+    manifest = import_model(str(folder), tmp_path / "data", report=lambda progress: None)
+    weights = opened(tmp_path / "data", "untied")
+    tensors = stored(folder)
+    assert (manifest.tied, manifest.dtype) == (False, str(dtype).removeprefix("torch."))
+    ends = weights.embeddings()
+    assert ends.W_E.dtype == torch.float32
+    assert torch.equal(ends.W_E, tensors["wte.weight"].float())
+    assert torch.equal(ends.W_U, tensors["lm_head.weight"].float().T)
+    assert torch.equal(weights.head(0, 1).W_Q, tensors["h.0.attn.c_attn.weight"][:, 8:16].float())
+    assert {t.dtype for t in load_file(weights.folder / "layer-000.safetensors").values()} == {dtype}
+
+
+def test_queries_share_keys_and_values_in_neighbouring_groups(weights, tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    shapes = {"W_Q": (4, 32, 8), "W_K": (2, 32, 8), "W_V": (2, 32, 8), "W_O": (4, 8, 32)}
+    shapes |= {"b_Q": (4, 8), "b_K": (2, 8), "b_V": (2, 8), "b_O": (32,)}
+    tensors = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    manifest = replace(weights.manifest, n_layers=1, n_kv_heads=2)
+    parameters = {f"blocks.0.attn.{name}": tensor for name, tensor in tensors.items()}
+    write_weights(tmp_path / "grouped", manifest, parameters, b"{}")
+    grouped = open_weights(tmp_path / "grouped")
+    for head, kv_head in enumerate((0, 0, 1, 1)):
+        read = grouped.head(0, head)
+        assert torch.equal(read.W_Q, tensors["W_Q"][head])
+        assert torch.equal(read.W_O, tensors["W_O"][head])
+        for name in ("W_K", "W_V", "b_K", "b_V"):
+            assert torch.equal(getattr(read, name), tensors[name][kv_head]), name
+    assert grouped.norm(0) == (None, None)
