@@ -1,0 +1,1 @@
+"""What outlives the process: artifacts on disk. Knows no model and no request."""

@@ -1,0 +1,174 @@
+import logging
+import os
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.store.artifacts import Artifact, ArtifactStore, Recipe
+
+RECIPE = Recipe("f" * 64, "L5/H3/ov", "folded", "svd", (("tokens", 50),))
+ARRAYS = {"left": np.eye(3, 8, dtype=np.float32), "ids": np.arange(12, dtype=np.int32).reshape(3, 4)}
+FACTS = {"rank": 3, "scores": {"stable-rank": 1.5}, "words": ["</script>", "\u202e", "\x00"]}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return ArtifactStore(tmp_path, quota_bytes=10**9)
+
+
+def reopened(store, quota=10**9):
+    """The same folder as the next process sees it: nothing in memory."""
+    return ArtifactStore(store.root, quota)
+
+
+def assert_same(artifact, arrays=ARRAYS, facts=FACTS):
+    assert artifact is not None
+    assert artifact.facts == facts
+    assert set(artifact.arrays) == set(arrays)
+    for name, array in arrays.items():
+        assert artifact.arrays[name].dtype == array.dtype
+        np.testing.assert_array_equal(artifact.arrays[name], array)
+
+
+def test_what_is_saved_is_loaded_by_this_and_the_next_process(store):
+    assert store.load(RECIPE) is None
+    assert_same(store.save(RECIPE, ARRAYS, FACTS))
+    assert_same(store.load(RECIPE))
+    assert_same(reopened(store).load(RECIPE))
+
+
+def test_the_file_is_where_the_matrix_is(store):
+    store.save(RECIPE, ARRAYS, FACTS)
+    assert store.path(RECIPE).relative_to(store.root).parts[:-1] == ("f" * 64, "L5", "H3", "ov")
+    assert [path.suffix for path in store.root.rglob("*") if path.is_file()] == [".safetensors"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fingerprint": "e" * 64},
+        {"subject": "L5/H3/qk"},
+        {"processing": "raw"},
+        {"basis": "pca"},
+        {"parameters": (("tokens", 51),)},
+        {"format": 0},
+    ],
+)
+def test_another_recipe_is_another_artifact(store, change):
+    store.save(RECIPE, ARRAYS, FACTS)
+    other = replace(RECIPE, **change)
+    assert store.load(other) is None
+    assert store.path(other) != store.path(RECIPE)
+
+
+@given(st.integers(min_value=0), st.binary(min_size=1, max_size=3))
+def test_a_file_with_any_changed_bytes_never_loads_as_something_else(tmp_path_factory, position, noise):
+    store = ArtifactStore(tmp_path_factory.mktemp("store"), 10**9)
+    store.save(RECIPE, ARRAYS, FACTS)
+    path = store.path(RECIPE)
+    data = bytearray(path.read_bytes())
+    at = position % (len(data) - len(noise))
+    data[at : at + len(noise)] = noise
+    path.write_bytes(data)
+    found = reopened(store).load(RECIPE)
+    if found is not None:
+        assert_same(found)  # the change hit nothing but padding, or changed nothing
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+        lambda data: b"\xff" * len(data),
+        lambda data: data.replace(b"folded", b"raw   "),
+    ],
+    ids=["empty", "half", "last bit", "noise", "other recipe"],
+)
+def test_a_damaged_file_is_set_aside_and_can_be_written_again(store, damage, caplog):
+    store.save(RECIPE, ARRAYS, FACTS)
+    path = store.path(RECIPE)
+    path.write_bytes(damage(path.read_bytes()))
+    next_store = reopened(store)
+    with caplog.at_level(logging.WARNING):
+        assert next_store.load(RECIPE) is None
+    assert "damaged" in caplog.text
+    assert not path.exists()
+    assert path.with_suffix(".damaged").exists()
+    next_store.save(RECIPE, ARRAYS, FACTS)
+    assert_same(reopened(store).load(RECIPE))
+
+
+def test_a_file_under_another_recipes_name_is_not_believed(store):
+    other = replace(RECIPE, subject="L5/H3/qk")
+    store.save(RECIPE, ARRAYS, FACTS)
+    store.path(other).parent.mkdir(parents=True)
+    store.path(RECIPE).rename(store.path(other))
+    assert reopened(store).load(other) is None
+
+
+def test_the_least_recently_used_are_evicted(store):
+    recipes = [replace(RECIPE, subject=f"L{i}/H0/ov") for i in range(6)]
+    for i, recipe in enumerate(recipes[:5]):
+        store.save(recipe, ARRAYS, FACTS)
+        os.utime(store.path(recipe), (i, i))
+    size = store.path(RECIPE).parents[3].stat() and store.path(recipes[0]).stat().st_size
+    tight = reopened(store, quota=int(4.5 * size))
+    assert tight.load(recipes[0]) is not None  # the oldest is now the most recently used
+    tight.save(recipes[5], ARRAYS, FACTS)
+    kept = [recipe for recipe in recipes if store.path(recipe).exists()]
+    assert kept == [recipes[0], recipes[3], recipes[4], recipes[5]]
+
+
+def test_one_artifact_larger_than_the_quota_is_kept(tmp_path):
+    store = ArtifactStore(tmp_path, quota_bytes=1)
+    store.save(RECIPE, ARRAYS, FACTS)
+    assert_same(reopened(store).load(RECIPE))
+
+
+def test_disk_only_arrays_are_on_disk_and_not_in_memory(tmp_path):
+    store = ArtifactStore(tmp_path, 10**9, disk_only=frozenset({"left"}))
+    store.save(RECIPE, ARRAYS, FACTS)
+    for light in (store.load(RECIPE), ArtifactStore(tmp_path, 10**9, frozenset({"left"})).load(RECIPE)):
+        assert set(light.arrays) == {"ids"}
+    assert_same(store.read(RECIPE))
+
+
+def test_memory_is_bounded(store, monkeypatch):
+    monkeypatch.setattr("app.store.artifacts.MEMORY_BYTES", 3 * sum(array.nbytes for array in ARRAYS.values()))
+    for i in range(10):
+        store.save(replace(RECIPE, subject=f"L{i}/H0/ov"), ARRAYS, FACTS)
+    assert len(store._memory) == 3
+    assert_same(store.load(replace(RECIPE, subject="L0/H0/ov")))
+
+
+def test_a_hot_artifact_is_not_read_again(store):
+    store.save(RECIPE, ARRAYS, FACTS)
+    store.path(RECIPE).unlink()
+    assert_same(store.load(RECIPE))
+
+
+def test_a_full_disk_costs_the_file_and_not_the_answer(store, monkeypatch, caplog):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    assert_same(store.save(RECIPE, ARRAYS, FACTS))
+    assert "No space left" in caplog.text
+    assert_same(store.load(RECIPE))
+    assert reopened(store).load(RECIPE) is None
+
+
+def test_reading_is_fast_enough_for_a_page(store):
+    big = {"vectors": np.zeros((64, 768), np.float32), "ids": np.zeros((64, 200), np.int32)}
+    store.save(RECIPE, big, {})
+    fresh = [reopened(store) for _ in range(20)]
+    started = time.perf_counter()
+    for next_store in fresh:
+        assert isinstance(next_store.load(RECIPE), Artifact)
+    assert (time.perf_counter() - started) / len(fresh) < 0.05
