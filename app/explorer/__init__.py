@@ -1,0 +1,1 @@
+"""The visitor's verbs: resources and an address in, frozen page data out. Knows no HTTP."""

@@ -1,0 +1,211 @@
+"""The pages of a walk through a model: an address and options in, one frozen page out.
+
+Each raises UnknownAddress, BadOption, NotReady, Busy or ComputationFailed. Knows no HTTP and imports no torch.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.core.address import CIRCUITS, Address, Circuit
+from app.explorer import orders
+from app.explorer.directions import directions
+from app.explorer.errors import BadOption
+from app.explorer.library import OpenModel
+from app.explorer.matrices import SIDES, TABLE_TOKENS, direction_page, matrix_page
+from app.explorer.notable import N_TOKENS as NOTABLE_TOKENS
+from app.explorer.orders import fulfilled
+from app.explorer.pages import (
+    PROCESSINGS,
+    SORTS,
+    Cell,
+    DirectionPage,
+    HeadMap,
+    HeadPage,
+    HeadSummary,
+    HomePage,
+    LayerPage,
+    MatrixPage,
+    ModelEntry,
+    ModelPage,
+    Notable,
+    NotablePage,
+    Processing,
+    Sort,
+    View,
+)
+from app.explorer.places import located, neighbours
+from app.explorer.resources import Resources
+from app.store.artifacts import Artifact
+
+HEAD_ROWS, MATRIX_ROWS = 10, 16
+"""Directions on one page of a table: a head's page has two tables."""
+MOST_ROWS = 100_000
+"""More than any head has: the whole table."""
+DEFAULT_SCORE = "copying"
+LONGEST_FIND = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What stands in the query string."""
+
+    weights: Processing | None = None
+    """None: the operator's choice."""
+    sort: Sort = "strength"
+    page: int = 1
+    find: str = ""
+    whole: bool = False
+    """All rows of a table at once, for a file."""
+
+
+def home(r: Resources) -> HomePage:
+    """Every model of this server, imported or on its way."""
+    return HomePage(tuple(_entry(r, slug) for slug in r.slugs))
+
+
+def model(r: Resources, address: Address, options: Options, score: str | None = None) -> ModelPage:
+    """A model's facts and the map of its heads, coloured by the score."""
+    opened, shown = located(r, address), _view(r, options)
+    (artifact,) = fulfilled(r, orders.scores(opened, shown.weights))
+    scores = tuple(artifact.facts["scores"])
+    chosen = score or DEFAULT_SCORE
+    if chosen not in scores:
+        raise BadOption(f"score must be one of {', '.join(scores)}.")
+    gallery = r.store.load(orders.gallery(opened, shown.weights).recipe)
+    return ModelPage(
+        address,
+        opened.header,
+        shown,
+        _map(address, artifact, chosen, scores),
+        None if gallery is None else _gallery(opened, address, shown, gallery),
+    )
+
+
+def notable(r: Resources, address: Address, options: Options) -> NotablePage:
+    """The gallery of a model: rays worth a first look, best first."""
+    opened, shown = located(r, address), _view(r, options)
+    (artifact,) = fulfilled(r, orders.gallery(opened, shown.weights))
+    return _gallery(opened, address, shown, artifact)
+
+
+def layer(r: Resources, address: Address, options: Options) -> LayerPage:
+    """A layer's heads in little."""
+    opened, shown = located(r, address), _view(r, options)
+    (artifact,) = fulfilled(r, orders.layer(opened, address, shown.weights))
+    heads = tuple(
+        (
+            _summary(opened, address.at_head(head), "ov", artifact),
+            _summary(opened, address.at_head(head), "qk", artifact),
+        )
+        for head in range(opened.header.n_heads)
+    )
+    return LayerPage(address, opened.header, shown, heads, *neighbours(opened.header, address))
+
+
+def head(r: Resources, address: Address, options: Options) -> HeadPage:
+    """A head: its OV and its QK, computed side by side where they are missing."""
+    opened, shown = located(r, address), _view(r, options)
+    matrices = [address.at_circuit(circuit) for circuit in CIRCUITS]
+    artifacts = fulfilled(r, *(orders.matrix(opened, each, shown.weights) for each in matrices))
+    ov, qk = (
+        matrix_page(opened, each, shown, artifact, _rows(options, HEAD_ROWS))
+        for each, artifact in zip(matrices, artifacts, strict=True)
+    )
+    # One page number for both tables: the shorter one may be past its end, not both.
+    _check_page(shown.page, max(ov.n_pages, qk.n_pages))
+    return HeadPage(address, opened.header, shown, ov, qk, *neighbours(opened.header, address))
+
+
+def matrix(r: Resources, address: Address, options: Options) -> MatrixPage:
+    """One matrix's table of directions; the address of its decomposition shows the same."""
+    opened, shown = located(r, address), _view(r, options)
+    (artifact,) = fulfilled(r, orders.matrix(opened, address, shown.weights))
+    page = matrix_page(opened, address, shown, artifact, _rows(options, MATRIX_ROWS))
+    _check_page(shown.page, page.n_pages)
+    return page
+
+
+def direction(r: Resources, address: Address, options: Options) -> DirectionPage:
+    """One direction: both rays, as many tokens as are kept."""
+    opened, shown = located(r, address), _view(r, options)
+    (artifact,) = fulfilled(r, orders.matrix(opened, address, shown.weights))
+    return direction_page(opened, address, shown, artifact)
+
+
+def _view(r: Resources, options: Options) -> View:
+    """The options with the operator's defaults filled in; BadOption if one is outside its range."""
+    _check_choice("weights", options.weights, (None, *PROCESSINGS))
+    _check_choice("sort", options.sort, SORTS)
+    if options.page < 1:
+        raise BadOption(f"There is no page {options.page}: pages are counted from 1.")
+    if len(options.find) > LONGEST_FIND:
+        raise BadOption(f"The text to find is too long: at most {LONGEST_FIND} characters.")
+    weights = options.weights or r.default_weights
+    return View(weights, r.default_weights, options.sort, options.page, options.find)
+
+
+def _rows(options: Options, usual: int) -> int:
+    return MOST_ROWS if options.whole else usual
+
+
+def _check_choice(name: str, value: str | None, choices: tuple[str | None, ...]) -> None:
+    if value not in choices:
+        raise BadOption(f"{name} must be one of {', '.join(filter(None, choices))}.")
+
+
+def _entry(r: Resources, slug: str) -> ModelEntry:
+    if opened := r.library.model(slug):
+        return ModelEntry(slug, "imported", opened.header, "", 0, 0)
+    progress = r.imports.of(slug)
+    if progress is None or progress.state == "done":
+        return ModelEntry(slug, "failed", None, "its files are not where they should be", 0, 0)
+    return ModelEntry(slug, progress.state, None, progress.message, progress.done, progress.total)
+
+
+def _map(address: Address, artifact: Artifact, score: str, scores: tuple[str, ...]) -> HeadMap:
+    values = artifact.arrays[score]
+    order = np.argsort(-values, axis=None, kind="stable")
+    ranks = np.empty(values.size, int)
+    ranks[order] = np.arange(1, values.size + 1)
+    rows = tuple(
+        tuple(
+            Cell(address.at_layer(layer).at_head(head), value, rank)
+            for head, (value, rank) in enumerate(zip(row, row_ranks, strict=True))
+        )
+        for layer, (row, row_ranks) in enumerate(
+            zip(values.tolist(), ranks.reshape(values.shape).tolist(), strict=True)
+        )
+    )
+    return HeadMap(score, scores, rows, float(values.min()), float(values.max()))
+
+
+def _summary(opened: OpenModel, head: Address, circuit: Circuit, artifact: Artifact) -> HeadSummary:
+    assert head.head is not None
+    c, arrays = CIRCUITS.index(circuit), artifact.arrays
+    spectrum = arrays["spectra"][head.head, c]
+    (rows,) = np.nonzero((arrays["head"] == head.head) & (arrays["circuit"] == c))
+    matrix = head.at_circuit(circuit)
+    return HeadSummary(
+        address=matrix,
+        singular_values=tuple(spectrum[spectrum > 0].tolist()),
+        scores=tuple(artifact.facts["scores"][f"H{head.head}/{circuit}"].items()),
+        strongest=directions(arrays, rows, matrix, SIDES[circuit], TABLE_TOKENS, opened.vocabulary),
+    )
+
+
+def _gallery(opened: OpenModel, address: Address, shown: View, artifact: Artifact) -> NotablePage:
+    arrays, rays = artifact.arrays, []
+    for row, (layer, head, ray, coherence) in enumerate(
+        zip(*(arrays[name].tolist() for name in ("layer", "head", "ray", "coherence")), strict=True)
+    ):
+        matrix = address.at_layer(layer).at_head(head).at_circuit("ov")
+        rows = slice(row, row + 1)
+        (found,) = directions(arrays, rows, matrix, SIDES["ov"], NOTABLE_TOKENS, opened.vocabulary)
+        rays.append(Notable(found, "n" if ray else "p", coherence))
+    return NotablePage(opened.header, shown, tuple(sorted(rays, key=lambda one: -one.coherence)))
+
+
+def _check_page(page: int, n_pages: int) -> None:
+    if page > n_pages:
+        raise BadOption(f"There is no page {page}: there are {n_pages}, counted from 1.")

@@ -1,0 +1,160 @@
+"""The compute queue: one worker thread, a bounded line before it, and each computation done once however many ask.
+
+Interactive work goes before batch work. Work is a function; one that returns a generator gives way to others after
+each step: it yields (done, total) and returns its result. Knows nothing of tensors, models or pages.
+"""
+
+import itertools
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Hashable
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+from queue import Empty, PriorityQueue
+from threading import Lock, Semaphore, Thread
+from typing import Any, Literal
+
+from app.explorer.errors import Busy, ComputationFailed, ExplorerError, NotReady
+
+Priority = Literal["interactive", "batch"]
+Steps = Generator[tuple[int, int], None, Any]
+Work = Callable[[], Any]
+
+FAILURE_SECONDS = 10.0
+"""How long a failure is the answer before the work may be tried again: longer than a progress page waits to ask."""
+BEAT_SECONDS = 1.0
+STALLED_SECONDS = 300.0
+"""A step that takes longer than this is taken for a worker that hangs."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Job:
+    """One computation, from being asked for to its result."""
+
+    key: Hashable
+    title: str
+    """What is being done, for people who wait: `L5H3 OV is being decomposed`."""
+    work: Work
+    priority: Priority
+    future: "Future[Any]" = field(default_factory=Future)
+    steps: Steps | None = None
+    done: int = 0
+    total: int = 0
+
+
+class ComputeQueue:
+    """Computations of one device, one at a time."""
+
+    def __init__(self, size: int, wait_seconds: float, waiters: int) -> None:
+        self._size = size
+        self._wait_seconds = wait_seconds
+        self._waiters = Semaphore(waiters)
+        self._line: PriorityQueue[tuple[int, int, Job | None]] = PriorityQueue()
+        self._jobs: dict[Hashable, Job] = {}
+        self._failures: OrderedDict[Hashable, tuple[float, str]] = OrderedDict()
+        self._lock = Lock()
+        self._turns = itertools.count()
+        self._closed = False
+        self._beat = time.monotonic()
+        self._worker = Thread(target=self._run, name="compute", daemon=True)
+        self._worker.start()
+
+    def submit(self, key: Hashable, work: Work, title: str, priority: Priority = "interactive") -> Job:
+        """Join the computation of that key, or put it in line; Busy if the line is full."""
+        with self._lock:
+            if job := self._jobs.get(key):
+                return job
+            self._raise_recent_failure(key)
+            if self._closed or self._line.qsize() >= self._size:
+                raise Busy("The queue of computations is full. Please try again in a few seconds.")
+            job = self._jobs[key] = Job(key, title, work, priority)
+            self._enter(job)
+            return job
+
+    def results(self, *jobs: Job) -> list[Any]:
+        """The results, waited for together within one budget; NotReady when that or the number of waiters is spent."""
+        futures = [job.future for job in jobs]
+        if not all(future.done() for future in futures) and self._waiters.acquire(blocking=False):
+            try:
+                wait(futures, timeout=self._wait_seconds)
+            finally:
+                self._waiters.release()
+        for job in jobs:
+            if not job.future.done():
+                raise NotReady(job.title, job.done, job.total)
+        return [future.result() for future in futures]
+
+    def get(self, key: Hashable, work: Work, title: str, priority: Priority = "interactive") -> Any:
+        """The result of one computation: submit it, wait for it."""
+        return self.results(self.submit(key, work, title, priority))[0]
+
+    def depth(self) -> int:
+        """Computations in line."""
+        return self._line.qsize()
+
+    def alive(self) -> bool:
+        """The worker is there and has been heard of lately."""
+        return self._worker.is_alive() and time.monotonic() - self._beat < STALLED_SECONDS
+
+    def close(self) -> None:
+        """Stop after the step that is running; who waits for the rest hears that it is not ready."""
+        self._closed = True
+        self._line.put((-1, next(self._turns), None))
+        self._worker.join(timeout=10)
+
+    def _enter(self, job: Job) -> None:
+        self._line.put((("interactive", "batch").index(job.priority), next(self._turns), job))
+
+    def _raise_recent_failure(self, key: Hashable) -> None:
+        now = time.monotonic()
+        while self._failures and next(iter(self._failures.values()))[0] < now - FAILURE_SECONDS:
+            self._failures.popitem(last=False)
+        if key in self._failures:
+            raise ComputationFailed(self._failures[key][1])
+
+    def _run(self) -> None:
+        while True:
+            self._beat = time.monotonic()
+            try:
+                job = self._line.get(timeout=BEAT_SECONDS)[2]
+            except Empty:
+                continue
+            if job is None:
+                return
+            self._step(job)
+
+    def _step(self, job: Job) -> None:
+        """Run the work to its end or to its next step; whatever it raises is its own answer."""
+        try:
+            if job.steps is None:
+                result = job.work()
+                if not isinstance(result, Generator):
+                    self._finish(job, result)
+                    return
+                job.steps = result
+            job.done, job.total = next(job.steps)
+            self._enter(job)
+        except StopIteration as stop:
+            self._finish(job, stop.value)
+        except BaseException as error:
+            self._fail(job, error)
+
+    def _finish(self, job: Job, result: Any) -> None:
+        with self._lock:
+            del self._jobs[job.key]
+        job.future.set_result(result)
+
+    def _fail(self, job: Job, error: BaseException) -> None:
+        if isinstance(error, ExplorerError):
+            message = str(error)
+        else:
+            # What went wrong inside is for the operator; it may name paths and devices.
+            logger.error("computation failed: %s", job.title, exc_info=error)
+            message = f"This could not be computed ({type(error).__name__}); the server's log says more."
+        with self._lock:
+            del self._jobs[job.key]
+            self._failures[job.key] = (time.monotonic(), message)
+        job.future.set_exception(ComputationFailed(message))

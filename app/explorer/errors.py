@@ -1,0 +1,32 @@
+"""What can go wrong for a visitor, in words that say what to do next. Knows no status codes."""
+
+
+class ExplorerError(Exception):
+    """Carries a message fit for a page: no path, no traceback, nothing of the machine."""
+
+
+class UnknownAddress(ExplorerError):
+    """Nothing of that name is here; the message names the valid range."""
+
+
+class BadOption(ExplorerError):
+    """A query value is outside its range, or means nothing for this model; the message names the range."""
+
+
+class NotReady(ExplorerError):
+    """The answer is being computed; ask again shortly."""
+
+    def __init__(self, message: str, done: int = 0, total: int = 0) -> None:
+        super().__init__(message)
+        self.done, self.total = done, total
+        """Steps finished and steps in all; total is 0 where there is nothing to count."""
+
+
+class Busy(ExplorerError):
+    """The queue is full; ask again in `retry_after` seconds."""
+
+    retry_after = 5
+
+
+class ComputationFailed(ExplorerError):
+    """This one computation failed; the others go on."""

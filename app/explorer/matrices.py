@@ -1,0 +1,87 @@
+"""A matrix's artifact as a page: the table of its directions in the view's order, its scores, its notes.
+
+Knows neither queue nor store, and imports no torch.
+"""
+
+from app.core.address import Address, Circuit
+from app.explorer.directions import directions, found, histogram, ordered, paged, readouts
+from app.explorer.errors import UnknownAddress
+from app.explorer.library import OpenModel
+from app.explorer.pages import DirectionPage, MatrixPage, Note, SideReadout, View
+from app.explorer.places import neighbours
+from app.store.artifacts import Artifact
+
+TABLE_TOKENS, DIRECTION_TOKENS = 8, 50
+"""Tokens a ray."""
+SIDES: dict[Circuit, tuple[str, str]] = {"ov": ("read", "write"), "qk": ("query", "key")}
+
+
+def matrix_page(model: OpenModel, address: Address, shown: View, artifact: Artifact, size: int) -> MatrixPage:
+    """The page of the matrix at the address, `size` directions at a time."""
+    address, arrays, circuit = address.matrix, artifact.arrays, address.circuit
+    assert circuit is not None
+    rows = found(arrays, ordered(arrays, shown.sort), shown.find, TABLE_TOKENS, model.vocabulary)
+    on_page, n_pages = paged(rows, shown.page, size)
+    previous, following = neighbours(model.header, address)
+    return MatrixPage(
+        address=address,
+        model=model.header,
+        view=shown,
+        rank=len(arrays["strength"]),
+        singular_values=tuple(arrays["strength"].tolist()),
+        scores=tuple(artifact.facts["scores"].items()),
+        bias=_bias(model, circuit, artifact),
+        directions=directions(arrays, on_page, address, SIDES[circuit], TABLE_TOKENS, model.vocabulary),
+        n_found=len(rows),
+        n_pages=n_pages,
+        notes=_notes(model, circuit, shown, artifact),
+        previous=previous,
+        next=following,
+    )
+
+
+def direction_page(model: OpenModel, address: Address, shown: View, artifact: Artifact) -> DirectionPage:
+    """The page of the direction at the address; UnknownAddress if the matrix has fewer."""
+    assert address.circuit is not None
+    assert address.index is not None
+    arrays, row, rank = artifact.arrays, address.index, len(artifact.arrays["strength"])
+    if row >= rank:
+        has = f"it has directions 0 to {rank - 1}" if rank else "it is zero and has none"
+        raise UnknownAddress(f"Direction {row} is not here: {address.matrix.label} has rank {rank}, {has}.")
+    (direction,) = directions(
+        arrays, slice(row, row + 1), address.matrix, SIDES[address.circuit], DIRECTION_TOKENS, model.vocabulary
+    )
+    return DirectionPage(
+        address=address,
+        model=model.header,
+        view=shown,
+        direction=direction,
+        rank=rank,
+        singular_values=tuple(arrays["strength"].tolist()),
+        left_histogram=histogram(arrays, "left", row),
+        right_histogram=histogram(arrays, "right", row),
+        notes=_notes(model, address.circuit, shown, artifact),
+        previous=address.direction(row - 1) if row > 0 else None,
+        next=address.direction(row + 1) if row + 1 < rank else None,
+    )
+
+
+def _bias(model: OpenModel, circuit: Circuit, artifact: Artifact) -> SideReadout | None:
+    """What belongs to no direction: it is written, or read at the key."""
+    if not artifact.facts["has_bias"]:
+        return None
+    name = SIDES[circuit][1]
+    return readouts(artifact.arrays, "bias", slice(None), name, TABLE_TOKENS, model.vocabulary)[0]
+
+
+def _notes(model: OpenModel, circuit: Circuit, shown: View, artifact: Artifact) -> tuple[Note, ...]:
+    notes: list[Note] = ["folded" if shown.weights == "folded" else "raw-read"]
+    if circuit == "qk":
+        notes.append("qk-no-write")
+    elif not model.manifest.tied:
+        notes.append("untied")
+    elif shown.weights == "raw":
+        notes.append("tied")  # folded, the two ends of a tied model differ: each has its own norm
+    if len(artifact.arrays["strength"]) == 0:
+        notes.append("zero-matrix")
+    return tuple(notes)

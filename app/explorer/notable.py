@@ -1,0 +1,119 @@
+"""Rays worth a first look: those whose top written tokens are alike, by plain coherence, at most one a head.
+
+A guide, not a test: the number has no control yet. Left out: rays of frequent words and fragments, which top many
+directions of any model, and rays of tokens that training never moved apart. Runs in the worker's thread; knows no
+pages.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.explorer.compute import Steps
+from app.explorer.work import Arrays, Bench, decomposed, head_tensors, joined, strongest_arrays
+from app.models.vocabulary import Entry, Vocabulary
+
+if TYPE_CHECKING:
+    from app.core.decomposition import Decomposition
+    from app.core.matrix import Matrix
+
+N_RAYS = 16
+N_DIRECTIONS = 8
+"""Strongest directions of a head that are looked at."""
+N_TOKENS = 10
+PARAMETERS = {"rays": N_RAYS, "directions": N_DIRECTIONS, "tokens": N_TOKENS}
+
+FREQUENT_SHARE = 50
+"""One id in fifty counts as frequent: tokenizers number their tokens from frequent to rare."""
+MAX_COMMON = N_TOKENS // 2
+MIN_WHOLE = 0.7
+"""Share of whole words among the tokens, below which a ray is one of fragments."""
+COLLAPSED = 0.9
+"""Mean cosine of tokens that training never moved: they still lie on one point."""
+
+
+@dataclass(frozen=True)
+class _Ray:
+    """A candidate: row of its layer's arrays, and how it was judged."""
+
+    layer: int
+    row: int
+    head: int
+    ray: int
+    coherence: float
+    merit: float
+
+
+def gallery(bench: Bench) -> Steps:
+    """The rays with the highest merit, best first: rows of their directions, with layer, head, ray and coherence."""
+    manifest = bench.model.manifest
+    layers: list[Arrays] = []
+    rays: list[_Ray] = []
+    for layer in range(manifest.n_layers):
+        yield layer, manifest.n_layers
+        found = [decomposed(head_tensors(bench, layer, head), "ov") for head in range(manifest.n_heads)]
+        layers.append(strongest_arrays(bench, found, N_DIRECTIONS, N_TOKENS))
+        rays += _best_of_heads(_candidates(bench, found, layers[-1], layer))
+    chosen = sorted(rays, key=lambda ray: -ray.merit)[:N_RAYS]
+    rows = [{name: array[[ray.row]] for name, array in layers[ray.layer].items()} for ray in chosen]
+    # An empty gallery has the same arrays with no rows.
+    arrays = joined([{name: array[:0] for name, array in layers[0].items()}, *rows])
+    arrays |= {
+        "layer": np.array([ray.layer for ray in chosen], np.int32),
+        "ray": np.array([ray.ray for ray in chosen], np.int8),
+        "coherence": np.array([ray.coherence for ray in chosen], np.float32),
+    }
+    return arrays, {}
+
+
+def _candidates(
+    bench: Bench, found: "Sequence[tuple[Matrix, Decomposition]]", arrays: Arrays, layer: int
+) -> Iterator[_Ray]:
+    """Both rays of every direction, without those that are left out."""
+    for ray, end in enumerate(("top", "bottom")):
+        ids = arrays[f"right_{end}_ids"]
+        for row, coherence in enumerate(_coherence(bench, found[0][0].right.name, ids)):
+            whole_words = readable_share(ids[row].tolist(), bench.model.vocabulary)
+            if whole_words is not None and coherence <= COLLAPSED:
+                yield _Ray(layer, row, int(arrays["head"][row]), ray, coherence, coherence * whole_words)
+
+
+def _coherence(bench: Bench, side: str, ids: NDArray[np.int32]) -> list[float]:
+    import torch
+
+    from app.core.coherence import coherence
+
+    if ids.size == 0 or ids.shape[1] < 2:
+        return []
+    table = bench.tables.table(bench.model, bench.processing, side)
+    values: list[float] = coherence(table, torch.from_numpy(ids).long().to(table.ids.device)).tolist()
+    return values
+
+
+def readable_share(ids: list[int], vocabulary: Vocabulary) -> float | None:
+    """The share of whole words among the tokens; None if too many are fragments, too frequent or too short."""
+    entries = [vocabulary.entry(id_) for id_ in ids]
+    if sum(_is_common(entry, vocabulary.size) for entry in entries) > MAX_COMMON:
+        return None
+    share = sum(_is_whole_word(entry) for entry in entries) / len(entries)
+    return share if share >= MIN_WHOLE else None
+
+
+def _is_common(entry: Entry, d_vocab: int) -> bool:
+    return entry.kind != "text" or entry.id < d_vocab // FREQUENT_SHARE or len(entry.text.strip()) <= 2
+
+
+def _is_whole_word(entry: Entry) -> bool:
+    word = entry.text.removeprefix(" ")
+    return entry.text.startswith(" ") and len(word) > 2 and word.isalpha()
+
+
+def _best_of_heads(rays: Iterator[_Ray]) -> list[_Ray]:
+    best: dict[int, _Ray] = {}
+    for ray in rays:
+        if ray.head not in best or ray.merit > best[ray.head].merit:
+            best[ray.head] = ray
+    return list(best.values())

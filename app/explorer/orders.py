@@ -1,0 +1,105 @@
+"""Artifacts asked for: from the store if they are there, else computed once and kept.
+
+Each order is a recipe and the work that fulfils it. Knows no pages.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import partial
+
+from app.core.address import Address
+from app.explorer import notable, work
+from app.explorer.compute import Priority, Steps
+from app.explorer.library import OpenModel
+from app.explorer.pages import Processing
+from app.explorer.resources import Resources
+from app.explorer.work import Baked, Bench
+from app.store.artifacts import Artifact, Recipe
+
+
+@dataclass(frozen=True)
+class Order:
+    """One artifact, and how to come by it."""
+
+    model: OpenModel
+    processing: Processing
+    recipe: Recipe
+    title: str
+    """What is being done, for people who wait."""
+    work: Callable[[Bench], Baked | Steps]
+    priority: Priority = "interactive"
+
+
+def matrix(model: OpenModel, address: Address, processing: Processing) -> Order:
+    """All directions of the matrix at the address."""
+    assert address.layer is not None
+    assert address.head is not None
+    assert address.circuit is not None
+    subject = f"L{address.layer}/H{address.head}/{address.circuit}"
+    return Order(
+        model,
+        processing,
+        _recipe(model, subject, processing, tokens=work.KEPT_TOKENS),
+        f"{address.matrix.label} of {address.model} is being decomposed and read out.",
+        partial(work.matrix, layer=address.layer, head=address.head, circuit=address.circuit),
+    )
+
+
+def layer(model: OpenModel, address: Address, processing: Processing) -> Order:
+    """The heads of the layer at the address in little."""
+    assert address.layer is not None
+    return Order(
+        model,
+        processing,
+        _recipe(
+            model,
+            f"L{address.layer}/strongest",
+            processing,
+            directions=work.STRONGEST,
+            tokens=work.STRONGEST_TOKENS,
+        ),
+        f"The heads of {address.label} of {address.model} are being decomposed.",
+        partial(work.layer, index=address.layer),
+    )
+
+
+def scores(model: OpenModel, processing: Processing) -> Order:
+    """The numbers behind the map of the model."""
+    title = f"The map of {model.header.slug} is being computed, layer by layer."
+    return Order(model, processing, _recipe(model, "scores", processing), title, work.scores)
+
+
+def gallery(model: OpenModel, processing: Processing) -> Order:
+    """The notable rays of the model: batch work, since it reads every head."""
+    title = f"Every head of {model.header.slug} is being read for notable directions."
+    recipe = _recipe(model, "notable", processing, **notable.PARAMETERS)
+    return Order(model, processing, recipe, title, notable.gallery, "batch")
+
+
+def fulfilled(r: Resources, *orders: Order) -> list[Artifact]:
+    """The artifacts; all that are missing stand in line before any is waited for."""
+    held = [r.store.load(order.recipe) for order in orders]
+    jobs = {
+        at: r.queue.submit(order.recipe.hash, partial(_bake, r, order), order.title, order.priority)
+        for at, (order, artifact) in enumerate(zip(orders, held, strict=True))
+        if artifact is None
+    }
+    baked = dict(zip(jobs, r.queue.results(*jobs.values()), strict=True))
+    return [artifact or baked[at] for at, artifact in enumerate(held)]
+
+
+def _bake(r: Resources, order: Order) -> Artifact | Generator[tuple[int, int], None, Artifact]:
+    # Whoever asked just before the same work ended asks for it again: look before computing.
+    if artifact := r.store.load(order.recipe):
+        return artifact
+    baked = order.work(Bench(r.tables, order.model, order.processing))
+    return _kept_at_end(r, order, baked) if isinstance(baked, Generator) else r.store.save(order.recipe, *baked)
+
+
+def _kept_at_end(r: Resources, order: Order, steps: Steps) -> Generator[tuple[int, int], None, Artifact]:
+    arrays, facts = yield from steps
+    return r.store.save(order.recipe, arrays, facts)
+
+
+def _recipe(model: OpenModel, subject: str, processing: Processing, **parameters: int) -> Recipe:
+    return Recipe(model.fingerprint, subject, processing, "svd", tuple(sorted(parameters.items())))

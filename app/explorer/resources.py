@@ -1,0 +1,81 @@
+"""What the explorer holds while a server runs: built once, passed as the first argument, closed at the end.
+
+It holds things; it never does things.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.explorer.compute import ComputeQueue
+from app.explorer.directions import DISK_ONLY
+from app.explorer.imports import Imports
+from app.explorer.library import Library
+from app.explorer.pages import Processing
+from app.explorer.tables import Tables
+from app.models.catalog import Catalog
+from app.models.source import default_slug
+from app.store.artifacts import ArtifactStore
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What every verb of the explorer is given."""
+
+    data: Path
+    """Folder of weights and artifacts."""
+    slugs: tuple[str, ...]
+    """The models of this server, in the operator's order."""
+    default_weights: Processing
+    """Weight processing shown unless a visitor chooses."""
+    library: Library
+    imports: Imports
+    store: ArtifactStore
+    queue: ComputeQueue
+    tables: Tables
+    """For the queue's worker only."""
+
+
+def open_resources(
+    *,
+    data: Path,
+    models: tuple[str, ...],
+    device: str,
+    weights: Processing,
+    quota_bytes: int,
+    queue_size: int,
+    wait_seconds: float,
+    waiters: int,
+) -> Resources:
+    """Open everything and start importing the models that are missing; close with `close_resources`."""
+    data = data.resolve()
+    data.mkdir(parents=True, exist_ok=True)
+    catalog = Catalog(data)
+    sources = sources_by_slug(data, models)
+    missing = {slug: source for slug, source in sources.items() if catalog.get(slug) is None}
+    return Resources(
+        data=data,
+        slugs=tuple(sources),
+        default_weights=weights,
+        library=Library(catalog),
+        imports=Imports(data, missing),
+        store=ArtifactStore(data / "artifacts", quota_bytes, DISK_ONLY),
+        queue=ComputeQueue(queue_size, wait_seconds, waiters),
+        tables=Tables(device),
+    )
+
+
+def close_resources(r: Resources) -> None:
+    """Stop the worker and any import."""
+    r.imports.close()
+    r.queue.close()
+
+
+def sources_by_slug(data: Path, models: tuple[str, ...]) -> dict[str, str]:
+    """What each model is called here; ValueError or ImportRefused where that cannot be told, or two would be one."""
+    catalog = Catalog(data)
+    sources: dict[str, str] = {}
+    for source in models:
+        slug = source if catalog.get(source) else default_slug(source)
+        if sources.setdefault(slug, source) != source:
+            raise ValueError(f"{sources[slug]} and {source} would both be called {slug}: import one with --name")
+    return sources

@@ -1,0 +1,154 @@
+"""What the worker reads with: token tables of the models last asked for, and what their copying scores need.
+
+Used by the worker's thread only, so it takes no locks. Tables are built when first read with and the least recently
+used are dropped. Readouts run on the device; where its memory ends, in smaller batches, then on the CPU.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.explorer.errors import ComputationFailed
+from app.explorer.library import OpenModel
+from app.explorer.pages import Processing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from app.core.readout import Readout, TokenTable
+MAX_TABLES = 4
+"""Both sides of two models (or of both processings of one): GPT-2 small's are 147 MiB each."""
+MAX_GRAMS = 2
+
+Value = TypeVar("Value")
+logger = logging.getLogger(__name__)
+
+
+class Tables:
+    """Token tables and stream Grams, each kept for a while."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._tables: OrderedDict[tuple[str, str, str], TokenTable] = OrderedDict()
+        self._grams: OrderedDict[tuple[str, str], Tensor] = OrderedDict()
+
+    def table(self, model: OpenModel, processing: Processing, side: str) -> "TokenTable":
+        """What that side (read, write, query or key) is read with."""
+        # Unprocessed tied weights are one matrix: reading and writing share its table.
+        end = "write" if side == "write" and not (processing == "raw" and model.manifest.tied) else "read"
+        key = (model.fingerprint, processing, end)
+        return _kept(self._tables, key, MAX_TABLES, lambda: self._build(model, processing, end))
+
+    def gram(self, model: OpenModel, processing: Processing) -> "Tensor":
+        """What is written at each token against what is read there, for copying scores."""
+        from app.core.scores import stream_gram
+
+        def build() -> "Tensor":
+            for side in ("read", "write"):
+                self.table(model, processing, side)  # the second may find no room, and take the first to the CPU
+            read, write = (self.table(model, processing, side) for side in ("read", "write"))
+            return stream_gram(read.vectors, write.vectors).cpu()
+
+        return _kept(self._grams, (model.fingerprint, processing), MAX_GRAMS, build)
+
+    def read(
+        self, model: OpenModel, processing: Processing, side: str, vectors: "Tensor", k: int
+    ) -> dict[str, NDArray[Any]]:
+        """The readouts of the vectors as arrays, one row each."""
+        import torch
+
+        if len(vectors) == 0:  # a zero matrix has no directions
+            nothing = self.read(model, processing, side, vectors.new_zeros(1, vectors.shape[1]), k)
+            return {name: array[:0] for name, array in nothing.items()}
+        try:
+            return _arrays(self._read_in_batches(model, processing, side, vectors, k))
+        except torch.OutOfMemoryError:
+            self._leave_device()
+            return _arrays(self._read_in_batches(model, processing, side, vectors, k))
+
+    def _read_in_batches(
+        self, model: OpenModel, processing: Processing, side: str, vectors: "Tensor", k: int
+    ) -> "list[Readout]":
+        import torch
+
+        from app.core.readout import read
+
+        table = self.table(model, processing, side)
+        vectors = vectors.to(table.vectors.device)
+        size = max(1, len(vectors))
+        while True:
+            try:
+                return [read(table, batch, k) for batch in torch.split(vectors, size)]
+            except torch.OutOfMemoryError:
+                if size == 1:
+                    raise
+                size = (size + 1) // 2
+                logger.warning("%s is short of memory: reading %d vectors at a time", self._device, size)
+
+    def _build(self, model: OpenModel, processing: Processing, end: str) -> "TokenTable":
+        import torch
+
+        from app.core.folding import fold_unembedding, normed_embedding
+        from app.core.readout import token_table
+
+        manifest, embeddings = model.manifest, model.weights().embeddings()
+        center = manifest.normalization == "LN"
+        if processing == "raw":
+            vectors = embeddings.W_E if end == "read" else embeddings.W_U.T
+        elif end == "read":
+            vectors = normed_embedding(embeddings.W_E, center, manifest.eps)
+        else:
+            vectors = fold_unembedding(embeddings.W_U, embeddings.final_gain, center).T
+        known = torch.from_numpy(model.vocabulary.known)
+        try:
+            return token_table(vectors.to(self._chosen_device()), known)
+        except torch.OutOfMemoryError:
+            self._leave_device()
+            return token_table(vectors, known)
+
+    def _leave_device(self) -> None:
+        logger.warning("%s has too little free memory: computing on the CPU from now on", self._device)
+        self._device = "cpu"
+        self._tables.clear()
+
+    def _chosen_device(self) -> str:
+        import torch
+
+        if self._device == "auto":
+            self._device = "cuda" if torch.cuda.is_available() else "cpu"
+            logger.info("computing on %s", self._device)
+        kind, _, number = self._device.partition(":")
+        if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+            raise ComputationFailed(f"This server was started with --device {self._device}, which is not here.")
+        return self._device
+
+
+def _kept(held: OrderedDict[Any, Value], key: object, most: int, build: Callable[[], Value]) -> Value:
+    """The value of the key, built if it is not held; the least recently used make room before that."""
+    if key in held:
+        held.move_to_end(key)
+        return held[key]
+    while len(held) >= most:
+        held.popitem(last=False)
+    held[key] = build()
+    return held[key]
+
+
+def _arrays(parts: "list[Readout]") -> dict[str, NDArray[Any]]:
+    kinds = {
+        "top_ids": np.int32,
+        "top_scores": np.float32,
+        "bottom_ids": np.int32,
+        "bottom_scores": np.float32,
+        "counts": np.int32,
+        "low": np.float32,
+        "high": np.float32,
+    }
+    return {
+        name: np.concatenate([getattr(part, name).cpu().numpy() for part in parts]).astype(kind)
+        for name, kind in kinds.items()
+    }

@@ -1,0 +1,23 @@
+"""What a server does before anyone asks: the slow imports, and the token tables of its first model.
+
+The first visitor to a matrix that nobody has opened then waits for that matrix alone. Batch work, a step at a time, so
+a visitor who is quicker goes first. Knows no pages.
+"""
+
+from app.explorer.compute import Steps
+from app.explorer.library import OpenModel
+from app.explorer.resources import Resources
+
+SIDES = ("read", "write")
+
+
+def warm_up(r: Resources) -> None:
+    """Put the warm-up of the first model in line; nothing if it is still to be imported."""
+    if model := r.library.model(r.slugs[0]):
+        r.queue.submit("warm-up", lambda: _steps(r, model), f"Preparing {model.header.slug}.", "batch")
+
+
+def _steps(r: Resources, model: OpenModel) -> Steps:
+    for done, side in enumerate(SIDES):
+        yield done, len(SIDES)
+        r.tables.table(model, r.default_weights, side)

@@ -1,0 +1,279 @@
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from app.core.address import parse
+from app.explorer import browse
+from app.explorer.browse import Options
+from app.explorer.errors import BadOption, UnknownAddress
+from app.explorer.pages import SORTS
+
+OV = parse("tiny/L1/H2/ov")
+
+
+def test_home_lists_the_models_of_this_server(explorer):
+    (entry,) = browse.home(explorer).models
+    assert (entry.slug, entry.state, entry.message) == ("tiny", "imported", "")
+    assert (entry.model.n_layers, entry.model.n_heads, entry.model.d_model, entry.model.d_head) == (2, 4, 32, 8)
+    assert entry.model.fingerprint.startswith(entry.model.pin)
+    assert len(entry.model.pin) >= 8
+
+
+def test_the_map_agrees_with_the_matrix_pages(explorer):
+    scores = browse.model(explorer, parse("tiny"), Options()).map.scores
+    assert "copying" in scores
+    assert {"ov-stable-rank", "qk-stable-rank"} < set(scores)
+    for score in scores:
+        heads = browse.model(explorer, parse("tiny"), Options(), score).map
+        assert heads.score == score
+        values = []
+        for row in heads.rows:
+            for cell in row:
+                circuit, _, name = score.partition("-") if score != "copying" else ("ov", "", "copying")
+                page = browse.matrix(explorer, cell.address.at_circuit(circuit), Options())
+                assert dict(page.scores)[name] == pytest.approx(cell.value, rel=1e-6, abs=1e-9)
+                values.append((cell.value, cell.rank))
+        assert (heads.low, heads.high) == (min(values)[0], max(values)[0])
+        by_rank = [value for value, _ in sorted(values, key=lambda pair: pair[1])]
+        assert by_rank == sorted(by_rank, reverse=True)
+        assert sorted(rank for _, rank in values) == list(range(1, 9))
+
+
+def test_an_unknown_score_names_the_choices(explorer):
+    with pytest.raises(BadOption, match="qk-entropy-rank"):
+        browse.model(explorer, parse("tiny"), Options(), "beauty")
+
+
+def test_a_layer_shows_what_its_heads_show(explorer):
+    page = browse.layer(explorer, parse("tiny/L1"), Options())
+    assert (page.previous, page.next) == (parse("tiny/L0"), None)
+    assert len(page.heads) == 4
+    for summaries in page.heads:
+        for summary in summaries:
+            whole = browse.matrix(explorer, summary.address, Options())
+            assert summary.singular_values == pytest.approx(whole.singular_values, rel=1e-6)
+            assert dict(summary.scores) == pytest.approx(dict(whole.scores), rel=1e-6)
+            assert len(summary.strongest) == 3
+            for little, large in zip(summary.strongest, whole.directions, strict=False):
+                assert replace(little, left=None, right=None) == replace(large, left=None, right=None)
+                assert [token.id for token in little.right.plus] == [token.id for token in large.right.plus]
+                assert [token.id for token in little.left.minus] == [token.id for token in large.left.minus]
+
+
+def test_a_head_shows_both_matrices_as_their_pages_do(explorer):
+    page = browse.head(explorer, parse("tiny/L1/H2"), Options())
+    assert page.ov == browse.matrix(explorer, OV, Options())
+    assert page.qk == browse.matrix(explorer, parse("tiny/L1/H2/qk"), Options())
+    assert (page.previous, page.next) == (parse("tiny/L1/H1"), parse("tiny/L1/H3"))
+
+
+def test_heads_follow_each_other_over_layers(explorer):
+    def around(address):
+        page = browse.matrix(explorer, parse(address), Options())
+        return page.previous, page.next
+
+    assert around("tiny/L0/H0/qk") == (None, parse("tiny/L0/H1/qk"))
+    assert around("tiny/L0/H3/qk") == (parse("tiny/L0/H2/qk"), parse("tiny/L1/H0/qk"))
+    assert around("tiny/L1/H3/qk") == (parse("tiny/L1/H2/qk"), None)
+
+
+def test_a_decomposition_shows_its_matrix(explorer):
+    assert browse.matrix(explorer, parse("tiny/L1/H2/ov/svd"), Options()) == browse.matrix(explorer, OV, Options())
+
+
+def test_the_two_weight_processings_are_two_decompositions(explorer):
+    folded, raw = (browse.matrix(explorer, OV, Options(weights=weights)) for weights in ("folded", "raw"))
+    assert (folded.view.weights, raw.view.weights) == ("folded", "raw")
+    assert folded.view.default_weights == raw.view.default_weights == "folded"
+    assert not np.allclose(folded.singular_values, raw.singular_values, rtol=0.01)
+    assert browse.matrix(explorer, OV, Options()) == folded
+
+
+def test_the_operator_chooses_the_default(open_explorer, explorer):
+    r = open_explorer(explorer.data, weights="raw")
+    assert browse.matrix(r, OV, Options()).view.weights == "raw"
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_sorts_are_permutations_in_their_order(explorer, sort):
+    rows = browse.matrix(explorer, OV, Options(sort=sort)).directions
+    key = {
+        "strength": lambda row: -row.singular_value,
+        "weakest": lambda row: row.singular_value,
+        "gap": lambda row: -row.gap,
+        "closest": lambda row: row.gap,
+    }[sort]
+    assert [key(row) for row in rows] == sorted(key(row) for row in rows)
+    assert {row.index for row in rows} == set(range(8))
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_pages_show_each_direction_once(explorer, sort, monkeypatch):
+    whole = browse.matrix(explorer, OV, Options(sort=sort)).directions
+    monkeypatch.setattr(browse, "MATRIX_ROWS", 3)
+    pages = [browse.matrix(explorer, OV, Options(sort=sort, page=page)) for page in (1, 2, 3)]
+    assert [len(page.directions) for page in pages] == [3, 3, 2]
+    assert sum((page.directions for page in pages), ()) == whole
+    assert {(page.n_pages, page.n_found, page.rank) for page in pages} == {(3, 8, 8)}
+    with pytest.raises(BadOption, match="3"):
+        browse.matrix(explorer, OV, Options(page=4))
+
+
+def test_find_keeps_exactly_the_rows_that_show_the_text(explorer):
+    def shown(row):
+        sides = (row.left, row.right)
+        return [token.text.casefold() for side in sides for ray in (side.plus, side.minus) for token in ray]
+
+    whole = browse.matrix(explorer, OV, Options()).directions
+    for text in ("the", "THE", "H", "·th", "zzz"):
+        page = browse.matrix(explorer, OV, Options(find=text))
+        needle = text.casefold().replace("·", " ")
+        expected = tuple(row for row in whole if any(needle in token for token in shown(row)))
+        assert page.directions == expected
+        assert page.n_found == len(expected)
+    assert browse.matrix(explorer, OV, Options(find="zzz")).n_pages == 1
+
+
+def test_one_page_number_serves_both_tables_of_a_head(explorer, monkeypatch):
+    monkeypatch.setattr(browse, "HEAD_ROWS", 2)
+    shorter = None
+    for text in map(chr, range(ord("a"), ord("z"))):
+        page = browse.head(explorer, parse("tiny/L1/H2"), Options(find=text))
+        if page.ov.n_pages != page.qk.n_pages:
+            shorter, n_pages = text, max(page.ov.n_pages, page.qk.n_pages)
+            break
+    assert shorter, "no letter tells the two tables apart"
+    last = browse.head(explorer, parse("tiny/L1/H2"), Options(find=shorter, page=n_pages))
+    assert sorted([bool(last.ov.directions), bool(last.qk.directions)]) == [False, True]
+    with pytest.raises(BadOption):
+        browse.head(explorer, parse("tiny/L1/H2"), Options(find=shorter, page=n_pages + 1))
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (Options(page=0), "1"),
+        (Options(page=10**9), "there are 1"),
+        (Options(sort="beauty"), "closest"),
+        (Options(weights="cooked"), "folded, raw"),
+        (Options(find="x" * 101), "100"),
+    ],
+)
+def test_options_outside_their_range_name_it(explorer, options, named):
+    with pytest.raises(BadOption, match=named):
+        browse.matrix(explorer, OV, options)
+
+
+@pytest.mark.parametrize(
+    ("verb", "address", "named"),
+    [
+        (browse.model, "gpt9", "tiny"),
+        (browse.layer, "tiny/L2", "L0 to L1"),
+        (browse.head, "tiny/L0/H4", "H0 to H3"),
+        (browse.matrix, "tiny/L99999/H0/ov", "L0 to L1"),
+        (browse.direction, "tiny/L0/H0/ov/svd/8", "0 to 7"),
+        (browse.model, "tiny@0123456789", "fingerprint"),
+    ],
+)
+def test_what_is_not_there_names_the_valid_range(explorer, verb, address, named):
+    with pytest.raises(UnknownAddress, match=named):
+        verb(explorer, parse(address), Options())
+
+
+def test_an_unknown_place_computes_nothing(explorer, monkeypatch):
+    monkeypatch.setattr(explorer.queue, "submit", lambda *_: pytest.fail("work was put in line"))
+    with pytest.raises(UnknownAddress):
+        browse.direction(explorer, parse("tiny/L0/H0/ov/svd/8"), Options(weights="raw"))
+
+
+def test_a_pin_stays_in_the_links(explorer):
+    fingerprint = browse.home(explorer).models[0].model.fingerprint
+    for digits in (8, 12, 64):
+        address = OV.pinned(fingerprint[:digits])
+        page = browse.matrix(explorer, address, Options())
+        assert page.address.pin == fingerprint[:digits]
+        assert page.directions[0].address == address.direction(0)
+        assert page.previous.pin == fingerprint[:digits]
+
+
+def test_a_second_run_shows_the_same(open_explorer, explorer, fresh_data):
+    r = open_explorer(fresh_data)
+    for weights in ("folded", "raw"):
+        options = Options(weights=weights)
+        assert browse.head(r, parse("tiny/L1/H1"), options) == browse.head(explorer, parse("tiny/L1/H1"), options)
+        assert browse.layer(r, parse("tiny/L1"), options) == browse.layer(explorer, parse("tiny/L1"), options)
+        assert browse.model(r, parse("tiny"), options) == browse.model(explorer, parse("tiny"), options)
+
+
+def test_pages_whose_artifacts_are_there_never_import_torch(open_explorer, fresh_data):
+    script = """
+import sys
+from pathlib import Path
+from app.core.address import parse
+from app.explorer import browse, health, jump, resources
+r = resources.open_resources(data=Path(sys.argv[1]), models=("tiny",), device="auto", weights="folded",
+    quota_bytes=10**9, queue_size=4, wait_seconds=30.0, waiters=4)
+o = browse.Options()
+browse.home(r), browse.model(r, parse("tiny"), o), browse.layer(r, parse("tiny/L0"), o)
+browse.head(r, parse("tiny/L0/H0"), o), browse.direction(r, parse("tiny/L0/H0/ov/svd/0"), o)
+browse.notable(r, parse("tiny"), o), jump.jump(r, "tiny", "L0H0"), health.health(r)
+resources.close_resources(r)
+print([name for name in ("torch", "transformers", "transformer_lens") if name in sys.modules])
+"""
+    r = open_explorer(fresh_data)
+    browse.model(r, parse("tiny"), Options())
+    browse.layer(r, parse("tiny/L0"), Options())
+    browse.head(r, parse("tiny/L0/H0"), Options())
+    browse.notable(r, parse("tiny"), Options())
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(fresh_data)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert result.stdout.strip() == "[]"
+
+
+def test_an_untied_model_says_so(open_explorer, write_gpt2, gpt2_folder, tmp_path):
+    from tokenizers import Tokenizer
+
+    from app.models.importer import import_model
+
+    tokenizer = Tokenizer.from_file(str(gpt2_folder / "tokenizer.json"))
+    folder = write_gpt2(tmp_path / "untied", tokenizer, tied=False)
+    import_model(str(folder), tmp_path / "data", slug="untied", report=lambda step: None)
+    r = open_explorer(tmp_path / "data", models=("untied",))
+    address = parse("untied/L0/H1/ov")
+    for weights in ("folded", "raw"):
+        page = browse.matrix(r, address, Options(weights=weights))
+        assert "untied" in page.notes
+        assert "tied" not in page.notes
+    # Raw, the two sides are read with different matrices: the same vector would find other tokens.
+    assert r.tables.table(r.library.model("untied"), "raw", "read") is not r.tables.table(
+        r.library.model("untied"), "raw", "write"
+    )
+
+
+def test_a_zero_matrix_has_a_page_and_no_directions(open_explorer, fresh_data, gpt2_folder, tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    from app.models.importer import import_model
+
+    folder = shutil.copytree(gpt2_folder, tmp_path / "zero")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["transformer.h.0.attn.c_proj.weight"][:8] = 0
+    tensors["transformer.h.0.attn.c_proj.bias"][:] = 0
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    import_model(str(folder), tmp_path / "data", slug="zero", report=lambda step: None)
+    r = open_explorer(tmp_path / "data", models=("zero",))
+    page = browse.head(r, parse("zero/L0/H0"), Options())
+    assert (page.ov.rank, page.ov.directions, page.ov.bias, page.ov.n_pages) == (0, (), None, 1)
+    assert "zero-matrix" in page.ov.notes
+    assert all(value == 0 for _, value in page.ov.scores)
+    assert page.qk.rank == 8
+    assert browse.layer(r, parse("zero/L0"), Options()).heads[0][0].strongest == ()
+    assert browse.model(r, parse("zero"), Options()).map.rows[0][0].value == 0
+    browse.notable(r, parse("zero"), Options())
+    with pytest.raises(UnknownAddress, match="none"):
+        browse.direction(r, parse("zero/L0/H0/ov/svd/0"), Options())

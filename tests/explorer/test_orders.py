@@ -1,0 +1,127 @@
+"""What many visitors, broken files and failing work do to the pages: through the verbs, as visitors meet them."""
+
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app.core.address import parse
+from app.explorer import browse, work
+from app.explorer.browse import Options
+from app.explorer.errors import Busy, ComputationFailed, NotReady
+
+HEAD = parse("tiny/L1/H2")
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """The matrices that were computed, in order."""
+    seen = []
+
+    def counting(bench, layer, head, circuit, compute=work.matrix):
+        seen.append((layer, head, circuit))
+        return compute(bench, layer, head, circuit)
+
+    monkeypatch.setattr(work, "matrix", counting)
+    return seen
+
+
+def test_200_first_visits_to_one_head_compute_it_once(open_explorer, fresh_data, patiently, computed):
+    r = open_explorer(fresh_data)
+    barrier = threading.Barrier(200)
+
+    def visit(_):
+        barrier.wait(30)
+        return patiently(browse.head, r, HEAD, Options())
+
+    with ThreadPoolExecutor(200) as visitors:
+        pages = list(visitors.map(visit, range(200)))
+    assert sorted(computed) == [(1, 2, "ov"), (1, 2, "qk")]
+    assert all(page == pages[0] for page in pages)
+
+
+def test_what_was_computed_is_not_computed_again(open_explorer, fresh_data, computed):
+    first = browse.head(open_explorer(fresh_data), HEAD, Options())
+    assert len(computed) == 2
+    r = open_explorer(fresh_data)
+    assert browse.head(r, HEAD, Options()) == first
+    assert browse.head(r, HEAD, Options(sort="weakest", find="e")).ov.singular_values == first.ov.singular_values
+    assert len(computed) == 2
+
+
+def test_a_failing_computation_is_its_own_pages_error(open_explorer, fresh_data, monkeypatch, caplog):
+    def broken(bench, layer, head, circuit, compute=work.matrix):
+        if head == 1:
+            raise RuntimeError("LAPACK said no in /secret/place")
+        return compute(bench, layer, head, circuit)
+
+    monkeypatch.setattr(work, "matrix", broken)
+    r = open_explorer(fresh_data)
+    with caplog.at_level(logging.ERROR), pytest.raises(ComputationFailed) as failure:
+        browse.matrix(r, parse("tiny/L0/H1/ov"), Options())
+    assert "secret" not in str(failure.value)
+    assert "LAPACK said no" in caplog.text
+    assert browse.matrix(r, parse("tiny/L0/H2/ov"), Options()).rank == 8
+    with pytest.raises(ComputationFailed):
+        browse.head(r, parse("tiny/L0/H1"), Options())
+
+
+def test_a_full_queue_is_busy(open_explorer, fresh_data, monkeypatch):
+    begun, done = threading.Event(), threading.Event()
+
+    def stuck(bench, layer, head, circuit):
+        begun.set()
+        done.wait(30)
+        raise ValueError
+
+    monkeypatch.setattr(work, "matrix", stuck)
+    r = open_explorer(fresh_data, queue_size=1, wait_seconds=0.01)
+    with pytest.raises(NotReady, match="L0H0 OV of tiny"):
+        browse.matrix(r, parse("tiny/L0/H0/ov"), Options())
+    assert begun.wait(30)
+    with pytest.raises(NotReady):
+        browse.matrix(r, parse("tiny/L0/H1/ov"), Options())
+    with pytest.raises(Busy):
+        browse.matrix(r, parse("tiny/L0/H2/ov"), Options())
+    done.set()
+
+
+def test_both_matrices_of_a_head_stand_in_line_before_either_is_waited_for(open_explorer, fresh_data, computed):
+    r = open_explorer(fresh_data, wait_seconds=0.0)
+    with pytest.raises(NotReady):
+        browse.head(r, HEAD, Options())
+    while len(computed) < 2:
+        threading.Event().wait(0.01)
+    assert computed == [(1, 2, "ov"), (1, 2, "qk")]
+
+
+def test_a_damaged_artifact_is_set_aside_and_computed_again(open_explorer, fresh_data, computed):
+    first = browse.head(open_explorer(fresh_data), HEAD, Options())
+    files = sorted((fresh_data / "artifacts").rglob("*.safetensors"))
+    assert len(files) == 2
+    data = bytearray(files[0].read_bytes())
+    data[-9] ^= 255
+    files[0].write_bytes(data)
+    assert browse.head(open_explorer(fresh_data), HEAD, Options()) == first
+    assert len(computed) == 3
+    assert len(list((fresh_data / "artifacts").rglob("*.damaged"))) == 1
+    assert sorted((fresh_data / "artifacts").rglob("*.safetensors")) == files
+
+
+def test_a_tiny_quota_evicts_and_every_page_still_comes(open_explorer, fresh_data):
+    r = open_explorer(fresh_data, quota_bytes=100_000)
+    for layer in range(2):
+        for head in range(4):
+            assert browse.head(r, parse(f"tiny/L{layer}/H{head}"), Options()).ov.rank == 8
+    kept = sum(path.stat().st_size for path in (fresh_data / "artifacts").rglob("*") if path.is_file())
+    assert 0 < kept <= 100_000
+    assert browse.head(r, parse("tiny/L0/H0"), Options()).ov.rank == 8
+
+
+def test_a_disk_that_refuses_costs_nothing_but_time(open_explorer, fresh_data, caplog):
+    (fresh_data / "artifacts").write_text("a file where the folder should be")
+    r = open_explorer(fresh_data)
+    page = browse.matrix(r, parse("tiny/L0/H0/ov"), Options())
+    assert browse.matrix(r, parse("tiny/L0/H0/ov"), Options()) == page
+    assert "cannot keep artifact" in caplog.text

@@ -1,0 +1,104 @@
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from app.core import readout
+from app.explorer import tables as tables_module
+from app.explorer.errors import ComputationFailed
+from app.explorer.tables import Tables
+
+
+@pytest.fixture
+def model(explorer):
+    return explorer.library.model("tiny")
+
+
+@pytest.fixture
+def vectors():
+    return torch.randn(9, 32, generator=torch.Generator().manual_seed(0))
+
+
+def assert_same(one, other):
+    assert set(one) == set(other)
+    for name, array in one.items():
+        np.testing.assert_array_equal(array, other[name])
+
+
+def test_tables_are_built_once_and_only_so_many_are_kept(model, monkeypatch):
+    monkeypatch.setattr(tables_module, "MAX_TABLES", 2)
+    tables = Tables("cpu")
+    folded_read = tables.table(model, "folded", "read")
+    assert tables.table(model, "folded", "query") is folded_read
+    assert tables.table(model, "folded", "key") is folded_read
+    raw = tables.table(model, "raw", "read")
+    assert tables.table(model, "raw", "write") is raw  # a tied model's one matrix
+    assert tables.table(model, "folded", "read") is folded_read
+    tables.table(model, "folded", "write")
+    assert len(tables._tables) == 2
+    assert tables.table(model, "folded", "read") is folded_read  # raw was used longest ago
+    assert tables.table(model, "raw", "read") is not raw
+
+
+def test_a_full_device_reads_in_smaller_batches(model, vectors, monkeypatch, caplog):
+    expected = Tables("cpu").read(model, "folded", "write", vectors, 5)
+    sizes = []
+
+    def read(table, batch, k, whole=readout.read):
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise torch.OutOfMemoryError
+        return whole(table, batch, k)
+
+    monkeypatch.setattr(readout, "read", read)
+    with caplog.at_level(logging.WARNING):
+        assert_same(Tables("cpu").read(model, "folded", "write", vectors, 5), expected)
+    assert sizes[:3] == [9, 5, 3]
+    assert "short of memory" in caplog.text
+
+
+def test_a_table_without_room_on_the_device_is_kept_by_the_cpu(model, vectors, monkeypatch, caplog):
+    expected = Tables("cpu").read(model, "folded", "write", vectors, 5)
+    full = iter([True])
+
+    def token_table(*words, build=readout.token_table):
+        if next(full, False):
+            raise torch.OutOfMemoryError
+        return build(*words)
+
+    monkeypatch.setattr(readout, "token_table", token_table)
+    with caplog.at_level(logging.WARNING):
+        assert_same(Tables("cpu").read(model, "folded", "write", vectors, 5), expected)
+    assert "on the CPU from now on" in caplog.text
+
+
+def test_a_device_that_cannot_read_one_vector_leaves_the_work_to_the_cpu(model, vectors, monkeypatch, caplog):
+    expected = Tables("cpu").read(model, "folded", "write", vectors, 5)
+    tables = Tables("cpu")
+
+    def read(table, batch, k, whole=readout.read):
+        if "from now on" not in caplog.text:
+            raise torch.OutOfMemoryError
+        return whole(table, batch, k)
+
+    monkeypatch.setattr(readout, "read", read)
+    with caplog.at_level(logging.WARNING):
+        assert_same(tables.read(model, "folded", "write", vectors, 5), expected)
+
+
+def test_no_vectors_have_no_readouts(model):
+    nothing = Tables("cpu").read(model, "raw", "read", torch.zeros(0, 32), 5)
+    assert nothing["top_ids"].shape == (0, 5)
+    assert nothing["counts"].shape[0] == 0
+
+
+def test_auto_is_a_device_that_is_there(model, vectors):
+    tables = Tables("auto")
+    tables.read(model, "raw", "read", vectors, 5)
+    assert tables._device == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_a_device_that_is_not_there_is_named(model, vectors):
+    with pytest.raises(ComputationFailed, match="cuda:99"):
+        Tables("cuda:99").read(model, "raw", "read", vectors, 5)

@@ -1,0 +1,15 @@
+from app.explorer.warmup import SIDES, warm_up
+
+
+def test_the_tables_are_there_before_anyone_asks(open_explorer, fresh_data):
+    r = open_explorer(fresh_data)
+    warm_up(r)
+    r.queue.get("warm-up", lambda: None, "the same computation, waited for")
+    model = r.library.model(r.slugs[0])
+    assert set(r.tables._tables) == {(model.fingerprint, r.default_weights, side) for side in SIDES}
+
+
+def test_a_model_that_is_still_to_be_imported_is_left_alone(open_explorer, tmp_path):
+    r = open_explorer(tmp_path, models=("./nothing-here",))
+    warm_up(r)
+    assert r.queue.depth() == 0
