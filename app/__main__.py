@@ -1,0 +1,160 @@
+"""The command `singular-lens`: serve | import.
+
+Turns words on a command line into settings and calls; knows no maths and no HTML. Libraries that take seconds to
+import are imported by the command that needs them.
+"""
+
+import json
+import logging
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from pydantic import ValidationError
+
+from app.config import Settings, default_data
+
+cli = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+
+
+def option(field: str) -> Any:
+    """The command-line option of a setting: its description and default come from `Settings`."""
+    info = Settings.model_fields[field]
+    shown = " ".join(info.default) if isinstance(info.default, tuple) else info.default or "none"
+    default = "" if info.default_factory else f" (default: {shown})"
+    return typer.Option(help=(info.description or "") + default, show_default=False)
+
+
+@cli.callback()
+def describe() -> None:
+    """Look inside the weights of language models: an explorer of their singular directions."""
+
+
+@cli.command()
+def serve(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL]...", help="Imported names, Hugging Face ids or folders. (default: demo)"),
+    ] = None,
+    host: Annotated[str | None, option("host")] = None,
+    port: Annotated[int | None, option("port")] = None,
+    data: Annotated[Path | None, option("data")] = None,
+    device: Annotated[str | None, option("device")] = None,
+    weights: Annotated[str | None, option("weights")] = None,
+    public_url: Annotated[str | None, option("public_url")] = None,
+    root_path: Annotated[str | None, option("root_path")] = None,
+) -> None:
+    """Serve models in the browser; what is missing is imported first.
+
+    Every setting can also come from the environment, as SINGULAR_LENS_PORT and the like.
+    """
+    named: dict[str, Any] = {
+        "models": tuple(models) if models else None,
+        "host": host,
+        "port": port,
+        "data": data,
+        "device": device,
+        "weights": weights,
+        "public_url": public_url,
+        "root_path": root_path,
+    }
+    try:
+        settings = Settings(**{name: value for name, value in named.items() if value is not None})
+    except ValidationError as error:
+        _stop("\n".join(_setting_error(detail) for detail in error.errors()))
+    run_server(settings)
+
+
+def run_server(settings: Settings) -> None:
+    """Listen until interrupted; exit status 1 with a sentence if the address cannot be had."""
+    import uvicorn
+
+    from app.explorer.resources import sources_by_slug
+    from app.models.refusal import ImportRefused
+    from app.server import create_app
+
+    _refuse_device(settings.device)
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        sources_by_slug(settings.data, settings.models)
+    except (ImportRefused, ValueError) as refusal:
+        _stop(str(refusal))
+    except OSError as error:
+        _stop(f"cannot keep weights in {settings.data}: {error.strerror}. Choose another folder with --data")
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    config = uvicorn.Config(create_app(settings), host=settings.host, port=settings.port, log_level="warning")
+    try:
+        listener = config.bind_socket()
+    except SystemExit:
+        _stop(
+            f"cannot listen on {settings.host}:{settings.port}: is another server there, or is that no address of this "
+            "machine? --port 0 finds a free port"
+        )
+    # An answer is sent when it is written: without this, one that follows on a kept connection waits 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.listen(config.backlog)  # from here on, who comes before the app is ready waits in line
+    shown_host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = settings.public_url or f"http://{shown_host}:{listener.getsockname()[1]}{settings.root_path}"
+    typer.echo(f"singular-lens: {address.rstrip('/')}/   (Ctrl-C stops it)", err=True)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+@cli.command("import")
+def import_(
+    source: Annotated[str, typer.Argument(metavar="NAME|FOLDER", help="demo, a Hugging Face id, or a folder.")],
+    name: Annotated[
+        str | None, typer.Option(metavar="SLUG", help="Name in the URLs. (default: from the source)")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(metavar="SHA", help="Revision of a Hugging Face id.")] = None,
+    data: Annotated[Path | None, option("data")] = None,
+    progress: Annotated[str, typer.Option(hidden=True, help="`json` reports to the server that started us.")] = "text",
+) -> None:
+    """Import a model: check it and keep its weights where `serve` finds them."""
+    from app.models.importer import ImportRefused, Progress, import_model
+
+    def report(step: Progress) -> None:
+        if progress == "json":
+            print(json.dumps({"message": step.message, "done": step.done, "total": step.total}), flush=True)
+        else:
+            typer.echo(f"[{step.done}/{step.total}] {step.message}", err=True)
+
+    try:
+        manifest = import_model(source, data or default_data(), slug=name, revision=revision, report=report)
+    except ImportRefused as refusal:
+        _stop(str(refusal))
+    if progress != "json":
+        typer.echo(
+            f"{manifest.name}: {manifest.n_layers} layers x {manifest.n_heads} heads, {manifest.fingerprint[:12]}"
+        )
+
+
+def _refuse_device(device: str) -> None:
+    """Stop if the operator asked for a GPU that is not there; only then is torch worth importing now."""
+    if device.startswith("cuda"):
+        import torch
+
+        n_devices = torch.cuda.device_count()
+        if int(device.partition(":")[2] or 0) >= n_devices:
+            _stop(f"device: {device} is not here, this machine has {n_devices} CUDA devices. Try auto or cpu")
+
+
+def _setting_error(detail: Any) -> str:
+    field = str(detail["loc"][0])
+    expected = Settings.model_fields[field].description if field in Settings.model_fields else ""
+    return f"{field.replace('_', '-')}: {detail['msg']} (got {detail['input']!r}). {expected}"
+
+
+def _stop(message: str) -> NoReturn:
+    typer.echo(f"singular-lens: {message}", err=True)
+    raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    cli()
+
+
+if __name__ == "__main__":
+    main()

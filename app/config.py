@@ -1,0 +1,74 @@
+"""Settings: what an operator may choose, from the environment or the command line.
+
+Read by `server` and `__main__` only; everything below them gets plain values. Built by whoever starts the server,
+never at import.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def default_data() -> Path:
+    """Where weights and artifacts are kept unless told otherwise."""
+    return Path.home() / ".local" / "share" / "singular-lens"
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default and one sentence; `SINGULAR_LENS_PORT=80` and `--port 80` are the same."""
+
+    model_config = SettingsConfigDict(env_prefix="SINGULAR_LENS_", frozen=True)
+
+    models: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("demo",),
+        min_length=1,
+        description="Models to serve, separated by commas: names given at import, hub ids or local folders.",
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 serves other machines.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    data: Path = Field(default_factory=default_data, description="Folder for weights and artifacts.")
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$", description="Where to compute: auto, cpu, cuda or cuda:1."
+    )
+    weights: Literal["folded", "raw"] = Field(
+        "folded", description="Weight processing shown first, where it is sound; visitors can switch."
+    )
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s?#]+)?$",
+        description="Address that copied links start with, if not the one in the request.",
+    )
+    root_path: str = Field(
+        "",
+        pattern=r"^(/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-])?$",
+        description="Path under which a proxy serves the app, such as /lens.",
+    )
+    quota_gib: float = Field(
+        20.0, gt=0, le=100_000, description="Artifacts to keep on disk, in GiB; the least recently used go first."
+    )
+    queue_size: int = Field(64, ge=1, le=10_000, description="Computations that may wait; one more is answered 503.")
+    wait_seconds: float = Field(
+        2.0, ge=0, le=60, description="How long a page waits for its computation before it shows progress."
+    )
+    waiters: int = Field(
+        8, ge=0, le=256, description="Pages that may wait at once; further ones show progress at once."
+    )
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        """An empty word is no folder, though to a path it means the present one."""
+        if value in {"", Path()}:
+            raise ValueError("a folder must be named")
+        return value
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """`SINGULAR_LENS_MODELS=demo,gpt2` names two models."""
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, tuple | list):
+            return value
+        return tuple(filter(None, (str(part).strip() for part in parts)))

@@ -1,0 +1,70 @@
+"""The application: settings in, an ASGI app out. Opens what the explorer needs when the server starts, closes it at the end."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+import anyio.to_thread
+from fastapi import FastAPI
+
+from app.config import Settings
+from app.explorer.resources import Resources, close_resources, open_resources
+from app.explorer.warmup import warm_up
+from app.web.errors import install_errors
+from app.web.methods import HeadAsGet
+from app.web.routes import api, health, own, pages
+from app.web.security import RootPath, SecureHeaders
+from app.web.site import open_site
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The app for these settings, or for those of the environment."""
+    chosen = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        resources = await anyio.to_thread.run_sync(_open, chosen)
+        app.state.resources = resources
+        warm_up(resources)
+        yield
+        await anyio.to_thread.run_sync(close_resources, resources)
+
+    app = FastAPI(
+        title="singular-lens",
+        version=_version(),
+        description="Singular directions of transformer weights. Every page has a JSON twin below /api/v1.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.site = open_site(chosen)
+    install_errors(app)
+    # First match wins: an address can be anything, so pages come last.
+    for room in (health, api, own, pages):
+        app.include_router(room.router)
+    api.install_examples(app)
+    app.add_middleware(RootPath, root=chosen.root_path)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(SecureHeaders)
+    return app
+
+
+def _open(settings: Settings) -> Resources:
+    return open_resources(
+        data=settings.data,
+        models=settings.models,
+        device=settings.device,
+        weights=settings.weights,
+        quota_bytes=int(settings.quota_gib * 2**30),
+        queue_size=settings.queue_size,
+        wait_seconds=settings.wait_seconds,
+        waiters=settings.waiters,
+    )
+
+
+def _version() -> str:
+    try:
+        return version("singular-lens")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "0"

@@ -1,0 +1,1 @@
+"""HTTP and HTML only: routes, templates, errors, security. Imports no torch."""

@@ -1,0 +1,95 @@
+"""From a value to an HTTP answer: whole page or fragment, JSON or CSV; its ETag, its compression, how long it keeps.
+
+Knows nothing of what went wrong (errors.py) and nothing of addresses.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from fastapi import Request, Response
+
+from app.web.assets import pack
+from app.web.site import site_of, urls_of
+from app.web.templating import PICTURES
+
+FOREVER = "public, max-age=31536000, immutable"
+VARY = "Accept-Encoding, HX-Request, HX-Request-Type, HX-Target"
+POLL_SECONDS = 2
+"""How soon a page that shows progress loads itself again, where JavaScript does not follow it."""
+WORTH_PACKING = 1_000
+"""Bytes below which compression saves less than a network packet."""
+PACK_LEVEL = 1
+"""Level 6 takes four times as long for a tenth less on a head's page."""
+
+
+def wants_fragment(request: Request) -> bool:
+    """Whether htmx asks for a part of the page."""
+    return request.headers.get("HX-Request-Type") == "partial"
+
+
+def target_of(request: Request) -> str:
+    """The id of the element that htmx will replace; empty when there is none or it is no id of ours."""
+    # htmx 4 sends `tag#id`.
+    target = request.headers.get("HX-Target", "").rpartition("#")[2]
+    return target if target.isascii() and target.replace("-", "").isalnum() else ""
+
+
+def page_answer(request: Request, page: object) -> Response:
+    """The page, or its fragment when htmx asks for that."""
+    picture = PICTURES[type(page)]
+    if not wants_fragment(request):
+        return html_answer(request, picture.whole, page=page, layout="base.html")
+    if target_of(request) == "progress":
+        # The page that showed progress is ready: load it as a page of its own.
+        return Response(headers={"HX-Refresh": "true", "Cache-Control": "no-store", "Vary": VARY})
+    return html_answer(request, picture.fragment or picture.whole, page=page, layout="part.html")
+
+
+def html_answer(
+    request: Request, template: str, status: int = 200, headers: Mapping[str, str] | None = None, **context: object
+) -> Response:
+    """A template filled in, with whatever else it needs besides the page."""
+    filled = site_of(request).templates.get_template(template)
+    body = filled.render(context, urls=urls_of(request))
+    # A lone surrogate cannot be sent; nothing that templates print should hold one.
+    return content_answer(request, body.encode("utf-8", "replace"), "text/html; charset=utf-8", status, headers)
+
+
+def json_answer(request: Request, value: object, keep: bool = False) -> Response:
+    """JSON; `keep` where it can never change."""
+    # Escapes everything beyond ASCII: tokens may hold line separators and lone surrogates.
+    body = json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
+    return content_answer(request, body, "application/json", headers={"Cache-Control": FOREVER} if keep else None)
+
+
+def csv_answer(request: Request, text: str, name: str) -> Response:
+    """A table to download."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+    return content_answer(request, text.encode("utf-8"), "text/csv; charset=utf-8", headers=headers)
+
+
+def content_answer(
+    request: Request, body: bytes, media_type: str, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The bytes with an ETag, compressed where that helps; 304 where the visitor has them."""
+    # Weak: the compressed and the plain body are the same page.
+    tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    out = {"Cache-Control": "no-cache", "ETag": tag, "Vary": VARY} | dict(headers or {})
+    if status == 200 and _has(request, tag):
+        return Response(status_code=304, headers=out)
+    if len(body) >= WORTH_PACKING and accepts_gzip(request):
+        body = pack(body, PACK_LEVEL)
+        out["Content-Encoding"] = "gzip"
+    return Response(body, status, out, media_type)
+
+
+def accepts_gzip(request: Request) -> bool:
+    """Whether the visitor can unpack gzip."""
+    offered = [part.strip().lower() for part in request.headers.get("Accept-Encoding", "").split(",")]
+    return any(part.split(";")[0].strip() == "gzip" and not part.endswith("q=0") for part in offered)
+
+
+def _has(request: Request, tag: str) -> bool:
+    known = request.headers.get("If-None-Match", "")
+    return known == "*" or tag in (part.strip() for part in known.split(","))

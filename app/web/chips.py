@@ -1,0 +1,56 @@
+"""Tokens as a template prints them: chips with tooltips, alone or with bars.
+
+One call for a row of chips: a page has hundreds, and a call each would cost more than the rest of it.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from app.explorer.pages import Token
+
+LONGEST_TITLE = 600
+"""Characters of a token that its tooltip shows: a vocabulary may hold tokens of many kilobytes."""
+
+
+class Chip(NamedTuple):
+    """A token as a template prints it."""
+
+    shown: str
+    about: str
+    """What the tooltip says: the whole text where the chip had to cut it, its id and its score."""
+    kind: str
+    """Empty for plain text: most chips are, and a page has hundreds."""
+
+
+def chips(tokens: Sequence[Token]) -> list[Chip]:
+    """A ray's tokens, ready to print: one call for a row of chips, since a call each would cost more than the rest.
+
+    Example: [Token(511, " their", "·their", "text", 1.5)] -> [Chip("·their", "id 511 · 1.500", "")]
+    """
+    return [
+        Chip(shown, f"id {id_} · {value:.3f}", "")
+        if kind == "text" and shown[-1:] != "…"
+        else Chip(shown, _about(id_, text, shown, kind, value), "" if kind == "text" else kind)
+        for id_, text, shown, kind, value in tokens
+    ]
+
+
+def measured(tokens: Sequence[Token]) -> list[tuple[str, str, str, float, str]]:
+    """Chips with the width of their bars, in percent of the longest, and their scores with decimals to tell them apart."""
+    top = max((abs(token.score) for token in tokens), default=0.0) or 1.0
+    decimals = min(max(2 - math.floor(math.log10(top)), 2), 12)
+    return [
+        (*chip, round(100 * abs(token.score) / top, 1), f"{token.score:.{decimals}f}".replace("-", "−"))
+        for chip, token in zip(chips(tokens), tokens, strict=True)
+    ]
+
+
+def _about(id_: int, text: str, shown: str, kind: str, value: float) -> str:
+    about = f"id {id_} · {value:.3f}" + (f" · {kind}" if kind != "text" else "")
+    return f"{_visible(text)} · {about}" if shown.endswith("…") else about
+
+
+def _visible(text: str) -> str:
+    shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[:LONGEST_TITLE])
+    return shown if len(text) <= LONGEST_TITLE else f"{shown}… ({len(text):,} characters)"

@@ -1,0 +1,165 @@
+"""What went wrong, as a page, a fragment or JSON: the one place where errors become answers.
+
+JSON is always `{"error", "status", "detail"}`. Messages of explorer errors are fit for visitors; those of unexpected
+errors are not, and stay in the log.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from app.core.address import Address, AddressError, parse
+from app.explorer.errors import BadOption, Busy, ComputationFailed, ExplorerError, NotReady, UnknownAddress
+from app.web.answers import POLL_SECONDS, VARY, html_answer, target_of, wants_fragment
+from app.web.security import HEADERS
+from app.web.site import site_of
+
+log = logging.getLogger(__name__)
+
+NO_STORE = {"Cache-Control": "no-store"}
+STATUSES: dict[type[Exception], int] = {
+    UnknownAddress: 404,
+    AddressError: 404,
+    BadOption: 422,
+    NotReady: 202,
+    Busy: 503,
+    ComputationFailed: 500,
+}
+WORDS = {
+    202: ("not_ready", "Being computed"),
+    404: ("not_found", "Not here"),
+    422: ("bad_option", "Not understood"),
+    503: ("busy", "Busy"),
+    500: ("failed", "Something failed"),
+}
+"""Status -> the machine's word for it, and people's."""
+UNEXPECTED = "This page failed in a way that nobody planned for. The server's log says more; other pages still work."
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What an error page shows."""
+
+    status: int
+    error: str
+    title: str
+    detail: str
+    path: str
+    """Where the visitor wanted to go, query included."""
+    target: str
+    """The id that a fragment has to have."""
+    near: tuple[Address, ...] = ()
+    """Places on the way to what was asked for."""
+    done: int = 0
+    total: int = 0
+
+
+def install_errors(app: FastAPI) -> None:
+    """Answer every error of the app."""
+    app.add_exception_handler(ExplorerError, answer_error)
+    app.add_exception_handler(AddressError, answer_error)
+    app.add_exception_handler(HTTPException, answer_error)
+    app.add_exception_handler(RequestValidationError, answer_error)
+    app.add_exception_handler(Exception, answer_unexpected)
+
+
+def answer_error(request: Request, error: Exception) -> Response:
+    """The answer to an error that has words for visitors."""
+    answer = _answer(request, _problem(request, error))
+    if isinstance(error, HTTPException):
+        answer.headers.update(error.headers or {})  # a 405 names what is allowed
+    return answer
+
+
+def answer_unexpected(request: Request, error: Exception) -> Response:
+    """The answer to any other error; the server logs it after us."""
+    answer = _answer(request, _described(request, 500, UNEXPECTED))
+    answer.headers.update(HEADERS)  # we stand outside the middleware that adds them
+    return answer
+
+
+def _problem(request: Request, error: Exception) -> Problem:
+    if isinstance(error, RequestValidationError):
+        return _described(request, 422, _sentences(error.errors()))
+    if isinstance(error, HTTPException):
+        unknown = "There is no page of that name." if error.status_code == 404 else str(error.detail)
+        return _described(request, error.status_code, unknown)
+    status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
+    done, total = (error.done, error.total) if isinstance(error, NotReady) else (0, 0)
+    return _described(request, status, str(error), done, total)
+
+
+def _described(request: Request, status: int, detail: str, done: int = 0, total: int = 0) -> Problem:
+    phrase = HTTPStatus(status).phrase
+    error, title = WORDS.get(status, (phrase.lower().replace(" ", "_"), phrase))
+    query = request.scope["query_string"].decode("latin-1")
+    # One slash in front: two would name another host.
+    path = "/" + quote(request.scope["path"].lstrip("/")) + (f"?{query}" if query else "")
+    return Problem(
+        status=status,
+        error=error,
+        title=title,
+        detail=detail,
+        path=path,
+        target=target_of(request) or ("progress" if status == 202 else "problem"),
+        near=_near(request) if status in {404, 422, 500} else (),
+        done=done,
+        total=total,
+    )
+
+
+def _answer(request: Request, problem: Problem) -> Response:
+    headers = NO_STORE | _when_to_return(problem.status) | {"Vary": VARY}
+    if _route_path(request).startswith("/api/"):
+        content = {"error": problem.error, "status": problem.status, "detail": problem.detail}
+        return JSONResponse(content, problem.status, headers)
+    if wants_fragment(request):
+        headers.pop("Refresh", None)
+        return html_answer(request, "_fragments/problem.html", problem.status, headers, problem=problem)
+    whole = "progress.html" if problem.status == 202 else "error.html"
+    return html_answer(request, whole, problem.status, headers, problem=problem)
+
+
+def _when_to_return(status: int) -> dict[str, str]:
+    if status == 202:
+        return {"Refresh": str(POLL_SECONDS), "Retry-After": str(POLL_SECONDS)}
+    return {"Retry-After": str(Busy.retry_after)} if status == 503 else {}
+
+
+def _near(request: Request) -> tuple[Address, ...]:
+    """The model, layer … that the path went through before it went wrong, shortest first."""
+    parts = _route_path(request).strip("/").split("/")[:6]
+    found = []
+    for n in range(1, len(parts)):
+        try:
+            # Without the pin: what went wrong may be that it names other weights.
+            found.append(parse("/".join(parts[:n])).pinned(None))
+        except AddressError:
+            break
+    return tuple(found)
+
+
+def _route_path(request: Request) -> str:
+    path, root = str(request.scope["path"]), site_of(request).settings.root_path
+    return path.removeprefix(root) if path.startswith(f"{root}/") else path
+
+
+def _sentences(errors: Sequence[Any]) -> str:
+    """What is wrong with the query, value by value.
+
+    Example: "page: Input should be less than or equal to 10000 (got '99999')"
+    """
+    return "; ".join(f"{error['loc'][-1]}: {error['msg']} (got {_short(error['input'])})" for error in errors)
+
+
+def _short(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:60]}…"

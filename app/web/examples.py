@@ -1,0 +1,142 @@
+"""What the API's description shows: made-up pages, put through the same twins as real ones, so that they never differ.
+
+The tokens are GPT-2's, the numbers are invented and say so by being round.
+"""
+
+from dataclasses import replace
+
+from app.core.address import Address, parse
+from app.explorer.pages import (
+    Badge,
+    Cell,
+    Direction,
+    DirectionPage,
+    HeadMap,
+    HeadPage,
+    HeadSummary,
+    Histogram,
+    HomePage,
+    LayerPage,
+    MatrixPage,
+    Model,
+    ModelEntry,
+    ModelPage,
+    Notable,
+    NotablePage,
+    SideReadout,
+    Token,
+    View,
+)
+from app.web import twin
+from app.web.urls import Urls
+
+URLS = Urls("", "https://lens.example")
+VIEW = View("folded", "folded")
+FINGERPRINT = "0123abcd" * 8
+MODEL = Model(
+    slug="gpt2",
+    name="gpt2",
+    fingerprint=FINGERPRINT,
+    pin=FINGERPRINT[:12],
+    n_layers=12,
+    n_heads=12,
+    d_model=768,
+    d_head=64,
+    d_vocab=50_257,
+    n_ctx=1_024,
+    n_params=124_439_808,
+    dtype="float32",
+    tied=True,
+    source="openai-community/gpt2",
+    revision="607a30d783dfa663caf39e06633721c8d4cfcd7e",
+)
+HEAD = parse("gpt2/L5/H3")
+VALUES = (4.0, 2.0, 1.0)
+
+
+def _side(name: str) -> SideReadout:
+    return SideReadout(
+        side=name,
+        plus=(Token(511, " their", "·their", "text", 1.5), Token(484, " they", "·they", "text", 1.25)),
+        minus=(Token(465, " his", "·his", "text", -1.5), Token(339, " he", "·he", "text", -1.25)),
+    )
+
+
+def _direction(matrix: Address, index: int) -> Direction:
+    left, right = ("read", "write") if matrix.circuit == "ov" else ("query", "key")
+    return Direction(
+        address=matrix.direction(index),
+        index=index,
+        singular_value=VALUES[index],
+        energy_share=VALUES[index] ** 2 / 21,
+        gap=0.5,
+        badge=Badge("close", 2.5, 1, 2) if index else None,
+        left=_side(left),
+        right=_side(right),
+    )
+
+
+def _matrix(address: Address) -> MatrixPage:
+    return MatrixPage(
+        address=address,
+        model=MODEL,
+        view=VIEW,
+        rank=3,
+        singular_values=VALUES,
+        scores=(("copying", 0.5), ("stable-rank", 1.3125)),
+        bias=_side("write" if address.circuit == "ov" else "key"),
+        directions=(_direction(address, 0),),
+        n_found=3,
+        n_pages=3,
+        notes=("folded", "tied"),
+        previous=address.at_head(2).at_circuit("ov"),
+        next=address.at_head(4).at_circuit("ov"),
+    )
+
+
+def _summary(address: Address) -> HeadSummary:
+    return HeadSummary(address, VALUES, (("stable-rank", 1.3125),), (_direction(address, 0),))
+
+
+OV, QK = HEAD.at_circuit("ov"), HEAD.at_circuit("qk")
+HOME_PAGE = HomePage(
+    (ModelEntry("gpt2", "imported", MODEL, "", 0, 0), ModelEntry("demo", "importing", None, "Checking", 2, 4))
+)
+MODEL_PAGE = ModelPage(
+    address=Address("gpt2"),
+    model=MODEL,
+    view=VIEW,
+    map=HeadMap("copying", ("copying", "ov-top"), ((Cell(HEAD, 0.5, 1),),), 0.5, 0.5),
+    gallery=None,
+)
+NOTABLE_PAGE = NotablePage(MODEL, VIEW, (Notable(_direction(OV, 0), "p", 0.5),))
+LAYER_PAGE = LayerPage(
+    HEAD.at_layer(5), MODEL, VIEW, ((_summary(OV), _summary(QK)),), HEAD.at_layer(4), HEAD.at_layer(6)
+)
+MATRIX_PAGE = _matrix(OV)
+HEAD_PAGE = HeadPage(HEAD, MODEL, VIEW, MATRIX_PAGE, _matrix(QK), HEAD.at_head(2), HEAD.at_head(4))
+DIRECTION_PAGE = DirectionPage(
+    address=OV.direction(1),
+    model=MODEL,
+    view=VIEW,
+    direction=_direction(OV, 1),
+    rank=3,
+    singular_values=VALUES,
+    left_histogram=Histogram(-1.5, 1.5, (7, 20_000, 30_250)),
+    right_histogram=Histogram(-1.5, 1.5, (7, 20_000, 30_250)),
+    notes=("folded", "tied"),
+    previous=OV.direction(0),
+    next=OV.direction(2),
+)
+
+EXAMPLES: dict[str, object] = {
+    "models": twin.home_json(HOME_PAGE, URLS),
+    "model": twin.model_json(MODEL_PAGE, URLS),
+    "notable": twin.notable_json(NOTABLE_PAGE, URLS),
+    "layer": twin.layer_json(LAYER_PAGE, URLS),
+    "head": twin.head_json(HEAD_PAGE, URLS),
+    "matrix": twin.matrix_json(MATRIX_PAGE, URLS),
+    "decomposition": twin.matrix_json(replace(MATRIX_PAGE, address=replace(OV, basis="svd")), URLS),
+    "direction": twin.direction_page_json(DIRECTION_PAGE, URLS),
+}
+"""Name of a route of the API -> an answer."""

@@ -1,0 +1,54 @@
+"""How pages write numbers: few digits, no powers of ten, a minus sign as wide as a digit. Knows no page."""
+
+import math
+
+
+def significant(value: float) -> str:
+    """Four significant digits, never in powers of ten where a person would not.
+
+    Example: significant(12.3456) -> "12.35"; significant(0.0001234) -> "0.0001234"
+    """
+    if value == 0 or not math.isfinite(value):
+        return f"{value:.0f}"
+    decimals = min(max(3 - math.floor(math.log10(abs(value))), 0), 12)
+    return f"{value:.{decimals}f}".replace("-", "−")
+
+
+def percent(value: float) -> str:
+    """A share of one as a percentage with one decimal, two where it is small.
+
+    Example: percent(0.1234) -> "12.3%"
+    """
+    shown = 100 * value
+    return f"{shown:.1f}%" if shown >= 1 or shown == 0 else f"{shown:.2f}%"
+
+
+def count(value: int) -> str:
+    """A number of things, as people write it.
+
+    Example: count(50257) -> "50,257"; count(124439808) -> "124M"
+    """
+    if value >= 10_000_000:
+        return f"{value / 1e6:,.0f}M"
+    return f"{value / 1e6:.1f}M" if value >= 1_000_000 else f"{value:,}"
+
+
+def cell(value: float) -> str:
+    """A score in the three or four characters that a cell of the map has.
+
+    Example: cell(0.934) -> ".93"; cell(-0.5) -> "−.50"; cell(23.26) -> "23.3"
+    """
+    size = abs(value)
+    digits = f"{size:.2f}".removeprefix("0") if size < 9.95 else f"{size:.1f}" if size < 99.95 else f"{size:.0f}"
+    return ("−" if value < 0 else "") + digits
+
+
+def heat(value: float, low: float, high: float) -> str:
+    """The class of a cell's colour: `p0` … `p10` for plus, `n1` … `n10` for minus where the scale has two sides.
+
+    Example: heat(0.5, -0.5, 1.0) -> "p5"; heat(-0.5, -0.5, 1.0) -> "n5"; heat(3, 2, 4) -> "p5"
+    """
+    if low < 0:
+        step = round(10 * value / max(-low, high))
+        return f"p{step}" if step >= 0 else f"n{-step}"
+    return f"p{round(10 * (value - low) / (high - low))}" if high > low else "p5"

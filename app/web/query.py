@@ -1,0 +1,67 @@
+"""What may stand in a query string: bounded, documented, and the same for pages and JSON."""
+
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from app.explorer.browse import Options
+from app.explorer.pages import Processing, Sort
+
+
+class ViewQuery(BaseModel):
+    """What every page of a model takes."""
+
+    weights: Annotated[
+        Processing | None,
+        Field(
+            description="folded: what the network computes through its norms; raw: as stored. Default: the server's."
+        ),
+    ] = None
+
+    def options(self) -> Options:
+        """The explorer's form of it."""
+        return Options(weights=self.weights)
+
+
+class JumpQuery(ViewQuery):
+    """What the jump box sends."""
+
+    q: Annotated[str, Field(max_length=200, description="Where to go.")] = ""
+
+
+class MapQuery(ViewQuery):
+    """What a model's page takes."""
+
+    score: Annotated[str | None, Field(max_length=40, description="What colours the map, one of its `scores`.")] = None
+
+
+class TableQuery(ViewQuery):
+    """What pages with tables of directions take."""
+
+    sort: Annotated[
+        Sort, Field(description="Singular values falling (strength) or rising (weakest), gaps (gap, closest).")
+    ] = "strength"
+    page: Annotated[int, Field(ge=1, le=10_000, description="Page of the table.")] = 1
+    find: Annotated[
+        str,
+        Field(
+            max_length=100,
+            pattern=r"^[^\x00-\x1f\x7f]*$",
+            description="Only directions that have this text among the tokens that the table shows.",
+        ),
+    ] = ""
+
+    def options(self) -> Options:
+        """The explorer's form of it."""
+        return Options(weights=self.weights, sort=self.sort, page=self.page, find=self.find)
+
+
+class PageQuery(MapQuery, TableQuery):
+    """Whatever a page for people takes; its address decides what of it means something."""
+
+    format: Annotated[Literal["csv"] | None, Field(description="csv: the whole table as a file.")] = None
+
+    def options(self) -> Options:
+        """The explorer's form of it."""
+        return replace(super().options(), whole=self.format is not None)

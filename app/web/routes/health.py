@@ -1,0 +1,24 @@
+"""Probes: is the process alive, and can it do its work."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from app.explorer.health import health
+from app.web.site import resources_of
+
+router = APIRouter(tags=["probes"])
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+@router.get("/livez", summary="Alive")
+async def livez() -> JSONResponse:
+    """Answers while the process answers at all; touches nothing."""
+    return JSONResponse({"status": "alive"}, headers=NO_STORE)
+
+
+@router.get("/readyz", summary="Ready", responses={503: {"description": "The worker or the disk is in trouble."}})
+def readyz(request: Request) -> JSONResponse:
+    """Looks at the worker's heartbeat and the disk; computes nothing."""
+    found = health(resources_of(request))
+    content = {"status": "ready" if found.ok else "not ready", **found.detail}
+    return JSONResponse(content, 200 if found.ok else 503, NO_STORE)

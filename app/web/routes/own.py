@@ -1,0 +1,84 @@
+"""The app's own pages: glossary, settings, API description, static files, what crawlers may see."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse, RedirectResponse
+from starlette.exceptions import HTTPException
+
+from app.config import Settings
+from app.web.answers import FOREVER, VARY, accepts_gzip, html_answer
+from app.web.site import site_of, urls_of
+
+router = APIRouter(include_in_schema=False)
+PRIVATE = frozenset({"models", "host", "port", "data"})
+"""Settings that say something about the machine: visitors see that they exist, not their values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A line of the settings page."""
+
+    name: str
+    variable: str
+    value: str
+    description: str
+
+
+@router.get("/-/glossary")
+def glossary(request: Request) -> Response:
+    """Every word and number of the pages, in a sentence."""
+    return html_answer(request, "glossary.html")
+
+
+@router.get("/-/settings")
+def settings(request: Request) -> Response:
+    """What an operator may choose, and what this one chose."""
+    return html_answer(request, "settings.html", settings=_shown(site_of(request).settings))
+
+
+@router.get("/docs")
+def docs(request: Request) -> Response:
+    """The API in a page of our own: the usual ones load scripts from other hosts."""
+    return html_answer(request, "api.html", api=request.app.openapi())
+
+
+@router.get("/static/{name:path}")
+def static(request: Request, name: str, v: str = "") -> Response:
+    """A static file; for ever under the version that names its content."""
+    asset = site_of(request).assets.get(name)
+    if asset is None:
+        raise HTTPException(404)
+    tag = f'W/"{asset.version}"'
+    headers = {"Cache-Control": FOREVER if v == asset.version else "no-cache", "ETag": tag, "Vary": VARY}
+    if request.headers.get("If-None-Match") == tag:
+        return Response(status_code=304, headers=headers)
+    packed = accepts_gzip(request)
+    headers |= {"Content-Encoding": "gzip"} if packed else {}
+    return Response(asset.packed if packed else asset.content, 200, headers, asset.media_type)
+
+
+@router.get("/favicon.ico")
+def favicon(request: Request) -> Response:
+    """For browsers that ask without being told."""
+    site = site_of(request)
+    url = f"{site.settings.root_path}/static/favicon.svg?v={site.assets['favicon.svg'].version}"
+    return RedirectResponse(url, 308)
+
+
+@router.get("/robots.txt")
+def robots(request: Request) -> Response:
+    """Crawlers stay on cheap pages: a layer has every head behind it."""
+    root = urls_of(request).root
+    closed = [f"{root}/api/", f"{root}/*/L", f"{root}/*/notable", f"{root}/*/jump", f"{root}/*?"]
+    return PlainTextResponse("\n".join(["User-agent: *", *(f"Disallow: {path}" for path in closed)]) + "\n")
+
+
+def _shown(chosen: Settings) -> list[Setting]:
+    lines = []
+    for name, field in type(chosen).model_fields.items():
+        value = getattr(chosen, name)
+        shown = "not shown to visitors" if name in PRIVATE else str(value) if value != "" else "none"
+        variable = f"SINGULAR_LENS_{name.upper()}"
+        lines.append(Setting(name.replace("_", " "), variable, shown, field.description or ""))
+    return lines

@@ -1,0 +1,121 @@
+"""Templates, with what they may call: one page value in, HTML out.
+
+Everything is escaped; no template marks anything safe. Knows no request.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from app.core.address import CIRCUITS, Address
+from app.explorer.pages import (
+    DirectionPage,
+    HeadPage,
+    HomePage,
+    LayerPage,
+    MatrixPage,
+    ModelPage,
+    NotablePage,
+)
+from app.web import charts, glossary, numbers
+from app.web.assets import Asset
+from app.web.chips import chips, measured
+from app.web.urls import Urls
+
+
+class Picture(NamedTuple):
+    """The template of a kind of page, and what of it htmx gets alone."""
+
+    whole: str
+    fragment: str | None = None
+    """A fragment that the page includes; None: the page without the frame around it."""
+
+
+PICTURES: dict[type, Picture] = {
+    HomePage: Picture("home.html"),
+    ModelPage: Picture("model.html"),
+    LayerPage: Picture("layer.html"),
+    HeadPage: Picture("head.html"),
+    MatrixPage: Picture("matrix.html"),
+    DirectionPage: Picture("direction.html"),
+    NotablePage: Picture("notable.html", "_fragments/notable.html"),
+}
+
+
+def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environment:
+    """The templates of the folder, with the globals and filters that they use."""
+    made = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    versioned = {name: f"{root}/static/{name}?v={asset.version}" for name, asset in assets.items()}
+    made.globals.update(
+        static=versioned.__getitem__,
+        terms=glossary.TERMS,
+        notes=glossary.NOTES,
+        keys=glossary.KEYS,
+        score_name=glossary.score_name,
+        score_key=glossary.score_key,
+        address=Address,
+        glossary_url=Urls(root, "").glossary,
+        trail=trail,
+        spectrum_steps=charts.spectrum,
+        outline=charts.outline,
+        histogram_halves=charts.histogram,
+    )
+    made.filters.update(
+        significant=numbers.significant,
+        percent=numbers.percent,
+        count=numbers.count,
+        cell=numbers.cell,
+        heat=numbers.heat,
+        chips=chips,
+        measured=measured,
+        by_circuit=by_circuit,
+        bib=bib,
+        indented=indented,
+    )
+    return made
+
+
+def by_circuit(scores: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """The scores of a map in groups: those of the whole head, of OV, of QK.
+
+    Example: by_circuit(("copying", "ov-top", "qk-top")) -> [("", ["copying"]), ("OV", ["ov-top"]), ("QK", ["qk-top"])]
+    """
+    groups: dict[str, list[str]] = {}
+    for key in scores:
+        prefix = key.partition("-")[0]
+        groups.setdefault(prefix.upper() if prefix in CIRCUITS else "", []).append(key)
+    return list(groups.items())
+
+
+def trail(address: Address) -> list[Address]:
+    """The places on the way to an address, the model first and itself last; a decomposition is its matrix's page.
+
+    Example: trail(parse("gpt2/L5/H3")) -> [gpt2, gpt2/L5, gpt2/L5/H3]
+    """
+    places: list[Address] = []
+    place: Address | None = address
+    while place is not None:
+        if place.depth != "decomposition":
+            places.insert(0, place)
+        place = place.parent
+    return places
+
+
+def bib(text: str) -> str:
+    """The text as it can stand inside braces of a BibTeX field."""
+    return "".join(f"\\{c}" if c in "&%$#_{}" else "" if c == "\\" else c for c in text)
+
+
+def indented(value: object) -> str:
+    """JSON for reading."""
+    return json.dumps(value, indent=1, ensure_ascii=False)

@@ -1,0 +1,129 @@
+// What a page does beyond links and forms: theme, keys, arrows over the map, copying. Every page works without it.
+// Loaded in the head, before anything is drawn, so that a chosen theme never flashes.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  const kept = {
+    get(name) { try { return localStorage.getItem(name); } catch { return null; } },
+    set(name, value) {
+      try { value === null ? localStorage.removeItem(name) : localStorage.setItem(name, value); } catch { /* private window */ }
+    },
+  };
+  root.classList.add("scripted");
+
+  // Theme: as the system, light, dark.
+  const THEMES = [null, "light", "dark"];
+  const THEME_WORDS = { null: "as the system", light: "light", dark: "dark" };
+  const themeNow = () => (THEMES.includes(kept.get("theme")) ? kept.get("theme") : null);
+
+  function showTheme() {
+    const theme = themeNow();
+    theme ? (root.dataset.theme = theme) : delete root.dataset.theme;
+    const button = document.getElementById("theme");
+    button?.setAttribute("aria-label", `Colours: ${THEME_WORDS[theme]}`);
+    button?.setAttribute("title", `Colours: ${THEME_WORDS[theme]}`);
+  }
+
+  function nextTheme() {
+    kept.set("theme", THEMES[(THEMES.indexOf(themeNow()) + 1) % THEMES.length]);
+    showTheme();
+    say(`Colours: ${THEME_WORDS[themeNow()]}`);
+  }
+
+  // A short word to everybody, screen readers included.
+  let silence;
+  function say(text) {
+    document.getElementById("said").textContent = text;
+    clearTimeout(silence);
+    silence = setTimeout(() => { document.getElementById("said").textContent = ""; }, 2500);
+  }
+
+  async function copy(id) {
+    const from = document.getElementById(id);
+    if (!from) return;
+    const text = from.value ?? from.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      say("Copied");
+    } catch {
+      // Refused, as on plain http: leave it selected for the visitor's own keys.
+      from.focus();
+      from.select ? from.select() : getSelection().selectAllChildren(from);
+      say("Selected: copy it with Ctrl-C");
+    }
+  }
+
+  // One tab stop for each group of cells or bars; arrows move inside it.
+  const stops = (group) => [...group.querySelectorAll("a:not([data-fixed])")];
+
+  function prepareGroups() {
+    for (const group of document.querySelectorAll("[data-roving]")) {
+      const all = stops(group);
+      const first = all.find((stop) => stop.getAttribute("aria-current") || stop === document.activeElement) ?? all[0];
+      for (const stop of all) stop.setAttribute("tabindex", stop === first ? "0" : "-1");
+    }
+  }
+
+  function moveInGroup(event, group) {
+    const all = stops(group);
+    const columns = Number(group.dataset.columns) || all.length;
+    const at = all.indexOf(document.activeElement);
+    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
+    const sideways = steps[event.key] === 1 || steps[event.key] === -1;
+    let to = at + (steps[event.key] ?? 0);
+    if (event.key === "Home") to = at - (at % columns);
+    if (event.key === "End") to = Math.min(at - (at % columns) + columns, all.length) - 1;
+    if (at < 0 || to === at || !all[to]) return;
+    if (sideways && Math.floor(to / columns) !== Math.floor(at / columns)) return;
+    event.preventDefault();
+    all[at].setAttribute("tabindex", "-1");
+    all[to].setAttribute("tabindex", "0");
+    all[to].focus();
+  }
+
+  // Single keys, unless the visitor turned them off; never while typing, never with a modifier.
+  const typing = (target) => target.closest?.("input, textarea, select, [contenteditable]");
+  const follow = (rel) => document.querySelector(`a[rel="${rel}"]`)?.href;
+
+  function openHelp() {
+    document.getElementById("single-keys").checked = kept.get("keys") !== "off";
+    document.getElementById("help").showModal();
+  }
+
+  const KEYS = {
+    "[": () => { const url = follow("prev"); if (url) location.assign(url); },
+    "]": () => { const url = follow("next"); if (url) location.assign(url); },
+    "/": () => document.getElementById("jump")?.focus(),
+    c: () => copy("link"),
+    "?": openHelp,
+  };
+
+  function onKey(event) {
+    const group = event.target.closest?.("[data-roving]");
+    if (group && !event.ctrlKey && !event.metaKey && !event.altKey) moveInGroup(event, group);
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (kept.get("keys") === "off" || typing(event.target) || document.querySelector("dialog[open]")) return;
+    if (!Object.hasOwn(KEYS, event.key)) return;
+    event.preventDefault();
+    KEYS[event.key]();
+  }
+
+  function onClick(event) {
+    const button = event.target.closest?.("[data-copy], #theme, #help-link");
+    if (!button) return;
+    if (button.id === "theme") nextTheme();
+    else if (button.id === "help-link") { event.preventDefault(); openHelp(); }
+    else copy(button.dataset.copy);
+  }
+
+  showTheme();
+  addEventListener("storage", showTheme); // another tab switched
+  document.addEventListener("keydown", onKey);
+  document.addEventListener("click", onClick);
+  document.addEventListener("change", (event) => {
+    if (event.target.id === "single-keys") kept.set("keys", event.target.checked ? null : "off");
+  });
+  const prepare = () => { showTheme(); prepareGroups(); };
+  document.addEventListener("DOMContentLoaded", prepare);
+  document.addEventListener("htmx:after:swap", prepare);
+})();

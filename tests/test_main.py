@@ -1,0 +1,126 @@
+import json
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+from typer.testing import CliRunner
+
+import app.__main__ as command
+from app.config import Settings
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """The settings that `serve` would have run with, instead of a server that never ends."""
+    seen: list[Settings] = []
+    monkeypatch.setattr(command, "run_server", seen.append)
+    return seen
+
+
+def run(*words):
+    return CliRunner().invoke(command.cli, words)
+
+
+def test_serve_without_words_serves_the_demo(served):
+    assert run("serve").exit_code == 0
+    assert served == [Settings()]
+
+
+def test_serve_passes_its_words_on(served, tmp_path):
+    words = ["serve", "gpt2", "demo", "--host", "::1", "--port", "9", "--data", str(tmp_path), "--device", "cpu"]
+    words += ["--weights", "raw", "--public-url", "https://lens.example", "--root-path", "/lens"]
+    assert run(*words).exit_code == 0
+    (settings,) = served
+    assert settings.models == ("gpt2", "demo")
+    assert (settings.host, settings.port, settings.data, settings.device) == ("::1", 9, tmp_path, "cpu")
+    assert (settings.weights, settings.public_url, settings.root_path) == ("raw", "https://lens.example", "/lens")
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--port", "99999"], "port"),
+        (["--device", "abacus"], "device: "),
+        (["--weights", "cooked"], "folded"),
+        (["--root-path", "lens"], "root-path"),
+        (["--data", ""], "data: "),
+        ([""], "models: "),
+    ],
+)
+def test_serve_refuses_bad_words_and_says_which(served, words, named):
+    result = run("serve", *words)
+    assert result.exit_code == 1
+    assert named in result.output
+    assert "Traceback" not in result.output
+    assert served == []
+
+
+@pytest.mark.parametrize("models", [["./a/gpt2", "./b/gpt2"], ["./api"], ["./…"]])
+def test_serve_refuses_models_that_have_no_name_of_their_own(models, tmp_path):
+    result = run("serve", *models, "--port", "0", "--data", str(tmp_path))
+    assert result.exit_code == 1
+    assert "--name" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_serve_refuses_a_gpu_that_is_not_there(tmp_path):
+    result = run("serve", "--device", "cuda:63", "--data", str(tmp_path))
+    assert result.exit_code == 1
+    assert "cuda:63 is not here" in result.output
+
+
+def test_serve_refuses_a_data_folder_that_is_a_file(tmp_path):
+    (tmp_path / "file").touch()
+    result = run("serve", "--data", str(tmp_path / "file"), "--port", "0")
+    assert result.exit_code == 1
+    assert f"cannot keep weights in {tmp_path / 'file'}" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_import_refuses_what_is_no_model(tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = run("import", str(tmp_path / "empty"), "--data", str(tmp_path / "data"))
+    assert result.exit_code == 1
+    assert "\nsingular-lens: there is no config.json" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_import_reports_to_a_server_in_lines_of_json(gpt2_folder, tmp_path):
+    result = run("import", str(gpt2_folder), "--name", "small", "--data", str(tmp_path), "--progress", "json")
+    assert result.exit_code == 0, result.output
+    steps = [json.loads(line) for line in result.stdout.splitlines()]
+    assert steps[-1]["done"] == steps[-1]["total"] > 0
+    assert all(set(step) == {"message", "done", "total"} for step in steps)
+
+
+def test_serve_listens_where_it_says(tmp_path):
+    words = [sys.executable, "-m", "app", "serve", "--port", "0", "--data", str(tmp_path)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            line = server.stderr.readline()
+            address = line.split()[1]
+            with urllib.request.urlopen(address + "livez", timeout=10) as answer:
+                assert answer.status == 200
+        finally:
+            server.terminate()
+    assert line.startswith("singular-lens: http://127.0.0.1:")
+
+
+def test_serve_says_that_the_port_is_taken(tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        words = [sys.executable, "-m", "app", "serve", "--port", port, "--data", str(tmp_path)]
+        result = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_command_does_not_import_what_takes_seconds():
+    script = "import sys, app.__main__, app.server; print([m for m in ('torch', 'transformers') if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.strip() == "[]"

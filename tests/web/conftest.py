@@ -1,0 +1,78 @@
+"""The app over a copy of a tiny model, asked in process."""
+
+import shutil
+from contextlib import ExitStack
+from html.parser import HTMLParser
+
+import pytest
+from starlette.testclient import TestClient
+
+from app.config import Settings
+from app.server import create_app
+
+PATIENT = {"wait_seconds": 30.0, "device": "cpu"}
+
+
+class Tags(HTMLParser):
+    """Every element of a page as (name, attributes), and the text of those that were asked for."""
+
+    def __init__(self, html, text_of=()):
+        super().__init__()
+        self.found, self.texts, self._text_of, self._open = [], [], set(text_of), False
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        if tag in self._text_of:
+            self._open = True
+            self.texts.append("")
+
+    def handle_endtag(self, tag):
+        if tag in self._text_of:
+            self._open = False
+
+    def handle_data(self, data):
+        if self._open:
+            self.texts[-1] += data
+
+
+@pytest.fixture(scope="session")
+def tags():
+    """tags(html, text_of=("bdi",)).found -> [("a", {"href": …}), …], .texts -> the text of each bdi."""
+    return Tags
+
+
+@pytest.fixture(scope="session")
+def serve():
+    """serve(data, "tiny", root_path="/lens", …) -> a client; stopped at the end of the session."""
+    with ExitStack() as stack:
+
+        def start(data, *models, raise_errors=True, **settings):
+            app = create_app(Settings(data=data, models=models, **(PATIENT | settings)))
+            return stack.enter_context(TestClient(app, raise_server_exceptions=raise_errors, follow_redirects=False))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def data(tiny_data, tmp_path_factory):
+    """A copy of the tiny model's folder, for servers that compute."""
+    return shutil.copytree(tiny_data, tmp_path_factory.mktemp("web") / "data")
+
+
+@pytest.fixture(scope="session")
+def client(serve, data):
+    """A visitor of the tiny model."""
+    return serve(data, "tiny")
+
+
+@pytest.fixture(scope="session")
+def hostile(serve, hostile_data, tmp_path_factory):
+    """A visitor of the model whose vocabulary is mostly attacks."""
+    return serve(shutil.copytree(hostile_data, tmp_path_factory.mktemp("web") / "hostile"), "hostile")
+
+
+@pytest.fixture(scope="session")
+def pin(client):
+    """The first digits of the tiny model's fingerprint."""
+    return client.get("/api/v1/tiny").json()["model"]["fingerprint"][:12]

@@ -1,0 +1,175 @@
+import pytest
+
+from app.explorer import browse
+from app.explorer.pages import HomePage, ModelEntry
+from app.web.glossary import TERMS
+
+PLACES = ("", "/L1", "/L1/H2", "/L1/H2/ov", "/L1/H2/qk/svd", "/L1/H2/ov/svd/3", "/notable")
+HEAD = "/tiny/L1/H2"
+
+
+def links(tags, html, tag="a"):
+    return [attributes.get("href", "") for name, attributes in tags(html).found if name == tag]
+
+
+def test_one_model_is_the_front_page(client):
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers["Location"]) == (307, "/tiny")
+
+
+def test_several_models_are_listed_with_their_states(serve, data, tags):
+    page = serve(data, "tiny", "no-such-folder/here").get("/")
+    assert page.status_code == 200
+    assert "/tiny" in links(tags, page.text)
+    assert "2 layers × 4 heads" in page.text
+
+
+def test_the_list_comes_back_while_a_model_is_on_its_way(client, monkeypatch):
+    def home(_r):
+        return HomePage(
+            (ModelEntry("a", "importing", None, "Checking it", 2, 5), ModelEntry("b", "failed", None, "No", 0, 0))
+        )
+
+    monkeypatch.setattr(browse, "home", home)
+    answer = client.get("/")
+    assert answer.headers["Refresh"] == "2"
+    assert '<progress value="2" max="5"' in answer.text
+    assert "Checking it" in answer.text
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_kind_of_page_is_whole_and_well_formed(client, tags, place):
+    answer = client.get(f"/tiny{place}")
+    assert answer.status_code == 200
+    found = tags(answer.text).found
+    ids = [attributes["id"] for _, attributes in found if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert [tag for tag, _ in found].count("h1") == 1
+    labelled = {attributes.get("for") for tag, attributes in found if tag == "label"}
+    fields = {attributes["id"] for tag, attributes in found if tag == "input" and "id" in attributes}
+    assert fields - labelled <= {"single-keys"}  # its label is around it
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_link_of_a_page_leads_nowhere(client, tags, place):
+    html = client.get(f"/tiny{place}").text
+    places = {link.partition("#")[0] for link in links(tags, html) + links(tags, html, "link")}
+    assert places
+    for link in sorted(places - {""}):
+        assert client.get(link).status_code in {200, 307}, link
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_anchor_of_a_page_leads_nowhere(client, tags, place):
+    html = client.get(f"/tiny{place}").text
+    ids = {attributes.get("id") for _, attributes in tags(html).found}
+    anchors = {link for link in links(tags, html) if "#" in link}
+    assert {link[1:] for link in anchors if link.startswith("#")} <= ids
+    assert {link.partition("#")[2] for link in anchors if "/-/glossary#" in link} <= {*TERMS, "keys", "tokens"}
+
+
+def test_a_page_names_its_twin(client, tags):
+    found = tags(client.get(HEAD + "?sort=gap").text).found
+    twins = [a["href"] for tag, a in found if tag == "link" and a.get("type") == "application/json"]
+    assert twins == ["/api/v1/tiny/L1/H2?sort=gap"]
+
+
+def test_the_map_links_every_head_and_says_value_and_rank(client, tags):
+    cells = [a for tag, a in tags(client.get("/tiny").text).found if tag == "a" and "data-tip" in a]
+    assert [cell["href"] for cell in cells] == [f"/tiny/L{layer}/H{head}" for layer in range(2) for head in range(4)]
+    assert sorted(int(cell["data-tip"].split("rank ")[1].split(" of")[0]) for cell in cells) == list(range(1, 9))
+
+
+def test_the_chosen_score_stays_when_the_weights_are_switched(client, tags):
+    html = client.get("/tiny?score=qk-top").text
+    assert "/tiny?weights=raw&score=qk-top" in links(tags, html)
+
+
+@pytest.mark.parametrize("place", ["/L0", "/L0/H2", "/L0/H2/ov", "/L0/H2/ov/svd/3"])
+def test_neighbours_are_linked_for_people_and_keys(client, tags, place):
+    found = tags(client.get(f"/tiny{place}").text).found
+    for rel in ("prev", "next"):
+        hrefs = {attributes["href"] for _, attributes in found if attributes.get("rel") == rel}
+        assert len(hrefs) == (0 if (place, rel) == ("/L0", "prev") else 1)
+
+
+def test_the_address_of_a_decomposition_shows_the_matrix(client):
+    rows = [client.get(f"/tiny/L1/H2/ov{tail}").text.split("<tbody>")[1].split("</tbody>")[0] for tail in ("", "/svd")]
+    assert rows[0] == rows[1]
+
+
+def test_raw_weights_say_what_is_missing(client):
+    assert "the gain of the norm before attention is missing" in client.get(HEAD + "?weights=raw").text
+    assert "the gain of the norm before attention is missing" not in client.get(HEAD).text
+
+
+def test_a_word_that_nothing_has_says_so(client):
+    page = client.get(HEAD + "?find=zzzzz")
+    assert page.status_code == 200
+    assert "0 of 8 directions" in page.text
+
+
+def test_a_slash_at_the_end_leads_to_the_place_without_it(client):
+    answer = client.get("/tiny/L1/")
+    assert (answer.status_code, answer.headers["Location"]) == (308, "/tiny/L1")
+    assert client.get("/tiny/L1/?weights=raw").headers["Location"] == "/tiny/L1?weights=raw"
+
+
+def test_a_line_break_at_the_end_is_no_other_spelling(client):
+    assert client.get("/tiny/L1%0a").status_code == 404
+
+
+def test_control_characters_are_nothing_to_find(client):
+    assert client.get(HEAD, params={"find": "a\0b"}).status_code == 422
+
+
+def test_a_file_has_the_whole_table_and_says_of_which_weights(client, pin):
+    answer = client.get(f"{HEAD}/ov?format=csv&weights=raw")
+    assert f"tiny-L1H2-OV-raw-{pin[:8]}" in answer.headers["Content-Disposition"]
+    assert len({line.split(",")[0] for line in answer.text.splitlines()[1:]}) == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("L1H2", "/tiny/L1/H2"),
+        ("l1h2 ov 3", "/tiny/L1/H2/ov/svd/3"),
+        ("L1H2.qk.3n", "/tiny/L1/H2/qk/svd/3#n"),
+        ("L1", "/tiny/L1"),
+        ("https://lens.example/tiny/L1/H2?weights=raw#n", "/tiny/L1/H2#n"),
+    ],
+)
+def test_the_jump_box_leads_there(client, text, place):
+    answer = client.get("/tiny/jump", params={"q": text})
+    assert (answer.status_code, answer.headers["Location"]) == (303, place)
+
+
+def test_the_jump_box_keeps_the_pin(client, pin):
+    assert client.get(f"/tiny@{pin}/jump?q=L1").headers["Location"] == f"/tiny@{pin}/L1"
+    assert client.get(f"/tiny/jump?q=tiny@{pin}/L1").headers["Location"] == f"/tiny@{pin}/L1"
+
+
+def test_the_jump_box_keeps_the_weights(client):
+    assert client.get("/tiny/jump?q=L1&weights=raw").headers["Location"] == "/tiny/L1?weights=raw"
+    assert 'name="weights" value="raw"' in client.get("/tiny/L1?weights=raw").text
+    assert client.get("/tiny/jump?q=L1&weights=cooked").status_code == 422
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "L9H9", "<script>"])
+def test_the_jump_box_says_what_it_understands(client, text):
+    answer = client.get("/tiny/jump", params={"q": text})
+    assert answer.status_code == 404
+    assert "L" in answer.text
+    assert "<script>" not in answer.text
+
+
+def test_a_head_page_is_light(client):
+    packed = int(client.get(HEAD, headers={"Accept-Encoding": "gzip"}).headers["Content-Length"])
+    assert packed < 60 * 1024
+
+
+def test_a_gallery_that_is_there_comes_with_the_model(client):
+    assert client.get("/tiny/notable").status_code == 200
+    page = client.get("/tiny").text
+    assert 'class="notable"' in page
+    assert 'hx-trigger="load"' not in page

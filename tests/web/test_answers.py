@@ -1,0 +1,82 @@
+import http.client
+
+import pytest
+
+HEAD = "/tiny/L1/H2"
+TABLES = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "div#place"}
+
+
+@pytest.mark.parametrize("path", ["/tiny", HEAD, "/api/v1" + HEAD, "/-/glossary", HEAD + "?format=csv"])
+def test_what_a_visitor_has_is_not_sent_again(client, path):
+    first = client.get(path)
+    again = client.get(path, headers={"If-None-Match": f'"other", {first.headers["ETag"]}'})
+    assert (first.status_code, again.status_code) == (200, 304)
+    assert again.content == b""
+    assert again.headers["ETag"] == first.headers["ETag"]
+
+
+def test_another_page_or_view_or_part_has_another_tag(client):
+    answers = [
+        client.get(HEAD),
+        client.get(HEAD + "?weights=raw"),
+        client.get(HEAD, headers=TABLES),
+        client.get("/api/v1" + HEAD),
+        client.get("/tiny/L1/H3"),
+    ]
+    assert len({answer.headers["ETag"] for answer in answers}) == len(answers)
+
+
+def test_compressed_and_plain_are_the_same_page(client):
+    plain = client.get(HEAD, headers={"Accept-Encoding": "identity"})
+    packed = client.get(HEAD, headers={"Accept-Encoding": "gzip;q=0.9, br"})
+    refused = client.get(HEAD, headers={"Accept-Encoding": "gzip;q=0"})
+    assert "Content-Encoding" not in plain.headers
+    assert "Content-Encoding" not in refused.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert packed.text == plain.text == refused.text
+    assert packed.headers["ETag"] == plain.headers["ETag"]
+    assert int(packed.headers["Content-Length"]) < len(plain.content) / 2
+
+
+@pytest.mark.parametrize("path", ["/tiny", HEAD, "/tiny/notable", "/tiny/L9"])
+def test_caches_are_told_what_an_answer_depends_on(client, path):
+    vary = {part.strip() for part in client.get(path).headers["Vary"].split(",")}
+    assert {"Accept-Encoding", "HX-Request", "HX-Request-Type"} <= vary
+
+
+@pytest.mark.parametrize(
+    ("path", "id_"),
+    [(HEAD, "place"), (HEAD + "/ov", "place"), ("/tiny", "place"), ("/tiny/L1", "place"), ("/tiny/notable", "notable")],
+)
+def test_a_fragment_stands_in_its_page_word_for_word(client, path, id_):
+    page = client.get(path).text
+    fragment = client.get(path, headers=TABLES | {"HX-Target": f"div#{id_}"}).text
+    assert fragment.lstrip().startswith("<")
+    assert f'id="{id_}"' in fragment[: fragment.index(">")]
+    assert fragment.strip() in page
+    assert "<html" not in fragment
+    assert fragment.rstrip().endswith(f"</{fragment.split()[0][1:]}>")
+
+
+def test_a_full_request_of_htmx_gets_the_whole_page(client):
+    full = {"HX-Request": "true", "HX-Request-Type": "full"}
+    assert client.get(HEAD, headers=full).text == client.get(HEAD).text
+
+
+def test_a_progress_page_is_told_to_load_what_is_ready(client):
+    answer = client.get(HEAD, headers=TABLES | {"HX-Target": "section#progress"})
+    assert answer.headers["HX-Refresh"] == "true"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_pinned_json_keeps_for_ever_and_everything_else_is_asked_for_again(client, pin):
+    kept = client.get(f"/api/v1/tiny@{pin}/L1/H2/ov")
+    assert "immutable" in kept.headers["Cache-Control"]
+    for path in (f"/tiny@{pin}/L1/H2/ov", "/api/v1/tiny/L1/H2/ov", "/tiny"):
+        assert client.get(path).headers["Cache-Control"] == "no-cache"
+
+
+def test_head_answers_without_a_body(client):
+    answer = client.head(HEAD)
+    assert answer.status_code == http.client.OK
+    assert answer.content == b""

@@ -1,0 +1,143 @@
+import pytest
+
+from app.explorer import browse
+from app.explorer.errors import Busy, ComputationFailed, NotReady
+
+PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "div#tables"}
+UNKNOWN = [
+    ("/tiny/L9", "L0 to L1"),
+    ("/tiny/L0/H9", "H0 to H3"),
+    ("/tiny/L0/H0/ov/svd/99", "0 to 7"),
+    ("/other", "tiny"),
+    ("/tiny@00000000", "fingerprint"),
+    ("/tiny/L05", "L0, L1"),
+    ("/tiny/L0/H0/mlp", "ov or qk"),
+    ("/tiny/L0/H0/ov/pca", "svd"),
+    ("/tiny/L0/H0/ov/svd/0/0/0", "six parts"),
+    ("/Tiny!", "small letters"),
+    ("/tiny/L999999999999999999999", "L0, L1"),
+]
+BAD = [
+    ("/tiny/L0/H0?sort=random", "strength"),
+    ("/tiny/L0/H0?page=0", "1"),
+    ("/tiny/L0/H0?page=99999999", "10000"),
+    ("/tiny/L0/H0?page=9", "page"),
+    ("/tiny?weights=cooked", "folded"),
+    ("/tiny?score=beauty", "copying"),
+    ("/tiny/L0/H0?find=" + "x" * 101, "100"),
+]
+
+
+@pytest.fixture
+def failing(serve, data, monkeypatch):
+    """failing(error) -> a client of a server on which opening a head ends so."""
+
+    def arrange(error):
+        def head(*_words, **_more):
+            raise error
+
+        monkeypatch.setattr(browse, "head", head)
+        return serve(data, "tiny", raise_errors=False)
+
+    return arrange
+
+
+@pytest.mark.parametrize(("path", "told"), UNKNOWN)
+def test_an_unknown_address_is_told_what_is_there(client, path, told):
+    page, json = client.get(path), client.get("/api/v1" + path)
+    assert page.status_code == json.status_code == 404
+    assert told in page.text
+    assert told in json.json()["detail"]
+    assert page.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(("path", "told"), BAD)
+def test_a_bad_value_is_told_its_range(client, path, told):
+    page, json = client.get(path), client.get("/api/v1" + path)
+    assert page.status_code == json.status_code == 422
+    assert told in page.text
+    assert json.json()["error"] == "bad_option"
+
+
+def test_a_file_of_what_is_no_table_is_refused(client):
+    assert client.get("/tiny?format=csv").status_code == 422
+
+
+def test_one_shape_of_json_for_every_error(client):
+    for path in ("/api/v1/tiny/L9", "/api/v1/tiny?weights=x", "/api/v1/nothing/of/this/kind", "/api/other"):
+        answer = client.get(path)
+        body = answer.json()
+        assert set(body) == {"error", "status", "detail"}
+        assert body["status"] == answer.status_code
+    assert set(client.post("/api/v1/tiny").json()) == {"error", "status", "detail"}
+
+
+def test_a_fragment_keeps_the_id_it_will_replace(client):
+    answer = client.get("/tiny/L9", headers=PARTIAL)
+    assert answer.status_code == 404
+    assert answer.text.lstrip().startswith('<section class="lazy problem" id="tables"')
+    assert "<html" not in answer.text
+
+
+@pytest.mark.parametrize("target", ['div#"><script>', "div#a b", ""])
+def test_a_hostile_target_is_no_id(client, target):
+    answer = client.get("/tiny/L9", headers=PARTIAL | {"HX-Target": target})
+    assert 'id="problem"' in answer.text
+
+
+def test_an_error_page_leads_to_the_places_on_the_way(client):
+    page = client.get("/tiny/L1/H9").text
+    assert 'href="/tiny"' in page
+    assert 'href="/tiny/L1"' in page
+
+
+def test_what_is_being_computed_shows_progress_and_comes_back(failing):
+    client = failing(NotReady("Reading L1H2", 3, 8))
+    page, json = client.get("/tiny/L1/H2"), client.get("/api/v1/tiny/L1/H2")
+    assert page.status_code == json.status_code == 202
+    assert page.headers["Refresh"] == "2"
+    assert page.headers["Cache-Control"] == "no-store"
+    assert "Reading L1H2" in page.text
+    assert '<progress value="3" max="8"' in page.text
+    assert 'hx-get="/tiny/L1/H2"' in page.text
+    assert json.json() == {"error": "not_ready", "status": 202, "detail": "Reading L1H2"}
+    assert int(json.headers["Retry-After"]) >= 1
+
+
+def test_a_part_that_is_being_computed_asks_for_itself(failing):
+    answer = failing(NotReady("Reading")).get("/tiny/L1/H2?sort=gap", headers=PARTIAL)
+    assert answer.status_code == 202
+    assert 'id="tables" hx-get="/tiny/L1/H2?sort=gap"' in answer.text
+    assert "Refresh" not in answer.headers
+
+
+def test_a_full_queue_says_when_to_return(failing):
+    answer = failing(Busy("Too much to do")).get("/tiny/L1/H2")
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+def test_a_failed_computation_is_that_pages_error(failing):
+    client = failing(ComputationFailed("The matrix holds NaN"))
+    assert client.get("/tiny/L1/H2").status_code == 500
+    assert "The matrix holds NaN" in client.get("/tiny/L1/H2").text
+    assert client.get("/tiny/L1").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/tiny/L1/H2", "/api/v1/tiny/L1/H2"])
+def test_an_unexpected_error_says_nothing_of_the_machine(failing, path):
+    answer = failing(RuntimeError("/home/someone/secret")).get(path)
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert "Traceback" not in answer.text
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Security-Policy"]
+
+
+def test_a_path_of_two_slashes_is_no_link_to_another_host(failing):
+    answer = failing(Busy("Too much")).get("//tiny/L1/H2")
+    assert 'href="//' not in answer.text
+
+
+def test_a_query_of_no_text_is_answered(client):
+    assert client.get("/tiny/L9?find=%ff").status_code == 404

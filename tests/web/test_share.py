@@ -1,0 +1,93 @@
+"""What a page offers for sending, citing and checking it. The Python that a page shows is run."""
+
+import ast
+import contextlib
+import html
+import io
+import re
+import time
+
+import pytest
+
+DIRECTIONS = ["ov/svd/0", "ov/svd/3", "qk/svd/1"]
+
+
+def block(page, id_):
+    return html.unescape(re.search(rf'<pre tabindex="0" id="{id_}">(.*?)</pre>', page, re.S)[1])
+
+
+def run(script):
+    """What the script prints, as {first words: the rest of the line, read as Python}."""
+    import torch
+
+    out = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(out):
+            exec(compile(script, "reproduce", "exec"), {})
+    finally:
+        torch.set_grad_enabled(True)
+    lines = (re.fullmatch(r"(singular value|\w+) (.*)", line) for line in out.getvalue().splitlines())
+    return {line[1]: ast.literal_eval(line[2]) for line in lines}
+
+
+def check(client, path, tokens_of, script=lambda text: text):
+    page = client.get(path).text
+    printed = run(script(block(page, "reproduce")))
+    json = client.get("/api/v1" + path).json()
+    assert printed["singular value"] == pytest.approx(json["singular_value"], rel=1e-5)
+    for side in ("left", "right"):
+        ids = [token["id"] for token in json[side]["plus"][:10]]
+        assert printed[json[side]["side"]] == tokens_of(ids)
+
+
+@pytest.mark.parametrize("weights", ["folded", "raw"])
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_the_python_of_a_page_prints_what_the_page_shows(client, gpt2_folder, direction, weights):
+    from transformers import AutoTokenizer
+
+    check(
+        client,
+        f"/tiny/L1/H2/{direction}?weights={weights}",
+        AutoTokenizer.from_pretrained(gpt2_folder).convert_ids_to_tokens,
+        lambda text: text.replace("path/to/the/folder", str(gpt2_folder)),
+    )
+
+
+def test_the_python_of_the_demo_runs_as_it_stands(serve, tmp_path_factory):
+    from transformers import AutoTokenizer
+
+    from app.models.demo import FOLDER
+
+    client = serve(tmp_path_factory.mktemp("demo"), "demo")
+    path = "/demo/L2/H1/ov/svd/0"
+    deadline = time.monotonic() + 120
+    while client.get(path).status_code == 202 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    check(client, path, AutoTokenizer.from_pretrained(FOLDER).convert_ids_to_tokens)
+
+
+def test_it_is_short(client):
+    lines = block(client.get("/tiny/L1/H2/ov/svd/0").text, "reproduce").strip().splitlines()
+    assert len(lines) <= 20
+    assert max(map(len, lines)) <= 120
+
+
+def test_the_citation_names_the_weights(client, pin):
+    entry = block(client.get("/tiny/L1/H2/ov/svd/0").text, "cite")
+    fingerprint = client.get("/api/v1/tiny").json()["model"]["fingerprint"]
+    assert fingerprint in entry
+    assert f"http://testserver/tiny@{pin}/L1/H2/ov/svd/0?weights=folded" in entry
+    assert entry.count("{") == entry.count("}")
+    assert entry.startswith("@misc{")
+
+
+@pytest.mark.parametrize(
+    "place", ["", "/L1", "/L1/H2?sort=gap&page=1&find=the", "/L1/H2/qk?weights=raw", "?score=qk-top"]
+)
+def test_the_link_to_send_shows_the_same_page(client, place):
+    page = client.get(f"/tiny{place}").text
+    link = html.unescape(re.search(r'<input id="link" value="([^"]*)"', page)[1])
+    there = client.get(link.removeprefix("http://testserver"))
+    assert there.status_code == 200
+    assert html.unescape(re.search(r'<input id="link" value="([^"]*)"', there.text)[1]) == link
+    assert block(there.text, "cite") == block(page, "cite")

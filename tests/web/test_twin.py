@@ -1,0 +1,81 @@
+import re
+
+import pytest
+from pydantic import TypeAdapter
+
+from app.web import schema
+from app.web.examples import EXAMPLES
+
+FORMS = {
+    "models": schema.HomeJson,
+    "model": schema.ModelPageJson,
+    "notable": schema.NotablePageJson,
+    "layer": schema.LayerJson,
+    "head": schema.HeadJson,
+    "matrix": schema.MatrixJson,
+    "decomposition": schema.MatrixJson,
+    "direction": schema.DirectionPageJson,
+}
+PATHS = {
+    "models": "/",
+    "model": "/tiny?score=qk-top",
+    "notable": "/tiny/notable",
+    "layer": "/tiny/L1",
+    "head": "/tiny/L1/H2?sort=gap",
+    "matrix": "/tiny/L1/H2/qk?weights=raw",
+    "decomposition": "/tiny/L1/H2/ov/svd",
+    "direction": "/tiny/L1/H2/ov/svd/3",
+}
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_answers_and_examples_have_the_form_that_is_described(client, kind):
+    form = TypeAdapter(FORMS[kind])
+    form.validate_python(EXAMPLES[kind], strict=True)
+    form.validate_json(client.get("/api/v1" + PATHS[kind]).content, strict=True)
+
+
+def shown(tags, html):
+    """Id and score, as its tooltip says them, of every token of a page."""
+    titles = [attributes["title"] for tag, attributes in tags(html).found if tag == "bdi"]
+    return [re.search(r"id (\d+) · (-?[0-9.]+)", title).groups() for title in titles]
+
+
+def said(tokens):
+    return [(str(token["id"]), f"{token['score']:.3f}") for token in tokens]
+
+
+def test_page_and_json_of_a_direction_show_the_same_tokens(client, tags):
+    html, json = client.get("/tiny/L1/H2/qk/svd/3").text, client.get("/api/v1/tiny/L1/H2/qk/svd/3").json()
+    expected = [token for ray in ("plus", "minus") for side in ("left", "right") for token in json[side][ray]]
+    assert shown(tags, html) == said(expected)
+    assert len(expected) == 200
+
+
+@pytest.mark.parametrize("query", ["", "?sort=weakest", "?weights=raw", "?sort=closest&page=1", "?find=the"])
+def test_page_and_json_of_a_matrix_show_the_same_rows(client, tags, query):
+    html, json = client.get(f"/tiny/L0/H1/ov{query}").text, client.get(f"/api/v1/tiny/L0/H1/ov{query}").json()
+    body = html[html.index("<tbody>") : html.index("</tbody>")]
+    links = [attributes["href"] for tag, attributes in tags(body).found if tag == "a"]
+    assert [link.partition("?")[0] for link in links] == ["/" + row["address"] for row in json["directions"]]
+    tokens = [
+        token
+        for row in json["directions"]
+        for side in ("left", "right")
+        for ray in ("plus", "minus")
+        for token in row[side][ray]
+    ]
+    assert shown(tags, body) == said(tokens)
+
+
+def test_links_of_json_lead_somewhere(client):
+    links = client.get("/api/v1/tiny/L1/H2/ov/svd/3").json()["links"]
+    for name in ("page", "json", "up", "previous", "next"):
+        assert client.get(links[name]).status_code == 200
+    assert links["pinned"].startswith("http://testserver/tiny@")
+
+
+def test_the_description_names_every_field(client):
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    assert "Largest scores first." in str(schemas["SideJson"])
+    assert set(schemas["DirectionPageJson"]["required"]) == set(EXAMPLES["direction"])

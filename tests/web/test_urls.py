@@ -1,0 +1,58 @@
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.address import parse
+from app.explorer.pages import PROCESSINGS, SORTS, View
+from app.web.urls import Urls
+
+URLS = Urls("/lens", "https://lens.example/lens")
+HEAD = parse("gpt2/L5/H3")
+VIEWS = st.builds(
+    View,
+    st.sampled_from(PROCESSINGS),
+    st.sampled_from(PROCESSINGS),
+    st.sampled_from(SORTS),
+    st.integers(1, 10_000),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+)
+
+
+def test_a_view_of_defaults_leaves_no_query():
+    assert URLS.page(HEAD, View("raw", "raw")) == "/lens/gpt2/L5/H3"
+
+
+@given(VIEWS)
+def test_the_query_of_a_table_says_all_that_is_not_the_default(view):
+    said = dict(parse_qsl(urlsplit(URLS.page(HEAD, view)).query, keep_blank_values=True))
+    assert said.get("weights", view.default_weights) == view.weights
+    assert said.get("sort", "strength") == view.sort
+    assert int(said.get("page", 1)) == view.page
+    assert said.get("find", "") == view.find
+
+
+@given(VIEWS)
+def test_only_tables_keep_sort_page_and_word(view):
+    said = dict(parse_qsl(urlsplit(URLS.page(HEAD.at_circuit("ov").direction(1), view)).query))
+    assert set(said) <= {"weights"}
+
+
+@given(VIEWS)
+def test_a_pinned_link_always_names_the_weights(view):
+    url = urlsplit(URLS.pinned(HEAD, "0123abcd", view))
+    assert url.netloc == "lens.example"
+    assert parse(url.path.removeprefix("/lens/")) == HEAD.pinned("0123abcd")
+    assert dict(parse_qsl(url.query))["weights"] == view.weights
+
+
+@given(VIEWS)
+def test_links_made_at_once_are_those_made_one_by_one(view):
+    matrix = HEAD.at_circuit("qk")
+    assert URLS.directions(matrix, view, 12) == [URLS.page(matrix.direction(i), view) for i in range(12)]
+
+
+@pytest.mark.parametrize("link", ["home", "models", "settings", "docs", "openapi", "glossary"])
+def test_every_link_is_below_the_root(link):
+    assert getattr(URLS, link)().startswith("/lens/")
