@@ -1,0 +1,128 @@
+"""A real server and a real browser: pages are driven as a person drives them."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text(encoding="utf-8")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@contextmanager
+def serve(*models: str, data: Path, **settings: str) -> Iterator[str]:
+    """The address of a server of its own process; stopped at the end."""
+    command = [sys.executable, "-m", "app", "serve", *models, "--port", "0", "--data", str(data)]
+    environment = os.environ | {f"SINGULAR_LENS_{name.upper()}": value for name, value in settings.items()}
+    log = data / "server.log"
+    with log.open("w") as errors, subprocess.Popen(command, env=environment, stderr=errors) as server:
+        try:
+            yield _address(server, log)
+        finally:
+            server.terminate()
+
+
+def _address(server: subprocess.Popen[bytes], log: Path) -> str:
+    while server.poll() is None:
+        if found := re.search(r"singular-lens: (http://\S+?)/ ", log.read_text()):
+            return found[1]
+    raise RuntimeError(log.read_text())
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of the demo model."""
+    with serve("demo", data=tmp_path_factory.mktemp("demo"), wait_seconds="30") as address:
+        while urllib.request.urlopen(f"{address}/demo").status == 202:  # being imported
+            time.sleep(0.1)
+        yield address
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    assert CHROMIUM, "no Chromium on this machine: make chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def visiting(browser: Browser, address: str, **options: object) -> Iterator[Page]:
+    """A fresh visitor's page; fails at the end if the browser's console had an error or a request went elsewhere."""
+    context = browser.new_context(base_url=address, **options)
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: problems.append(request.url) if not request.url.startswith(address) else None)
+    yield page
+    context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def visit(browser: Browser, demo: str) -> Iterator[Callable[..., Page]]:
+    """Open a page for a visitor of the demo model with these browser options."""
+    with ExitStack() as visits:
+        yield lambda **options: visits.enter_context(visiting(browser, demo, **options))
+
+
+@pytest.fixture
+def visit_at(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a page for a visitor of another server."""
+    with ExitStack() as visits:
+        yield lambda address, **options: visits.enter_context(visiting(browser, address, **options))
+
+
+@pytest.fixture
+def page(visit: Callable[..., Page]) -> Page:
+    """A visitor of the demo model at a desk."""
+    return visit(viewport={"width": 1280, "height": 800})
+
+
+@pytest.fixture(scope="session")
+def serve_at() -> Callable[..., AbstractContextManager[str]]:
+    """Run another server."""
+    return serve
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[str]:
+    """A server of the demo model at which nobody may wait: every page is first a progress page."""
+    with serve("demo", data=tmp_path, wait_seconds="0") as address:
+        yield address
+
+
+@pytest.fixture
+def axe() -> Callable[[Page], list[str]]:
+    """What axe finds of level serious or critical, with the first place of each."""
+    return violations
+
+
+def violations(page: Page) -> list[str]:
+    """See `axe`."""
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    return [
+        f"{one['id']} ({one['impact']}): {one['nodes'][0]['html'][:200]}"
+        for one in found
+        if one["impact"] in {"serious", "critical"}
+    ]

@@ -1,0 +1,69 @@
+"""The keyboard alone."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+
+def test_brackets_walk_through_directions_and_heads(page: Page):
+    page.goto("/demo/L1/H0/ov/svd/4")
+    page.keyboard.press("]")
+    expect(page).to_have_url(re.compile(r"/svd/5$"))
+    page.keyboard.press("[")
+    expect(page).to_have_url(re.compile(r"/svd/4$"))
+    page.goto("/demo/L0/H7")
+    page.keyboard.press("]")
+    expect(page).to_have_url(re.compile(r"/demo/L1/H0$"))
+
+
+def test_slash_goes_to_the_jump_box_and_it_jumps(page: Page):
+    page.goto("/demo")
+    page.keyboard.press("/")
+    expect(page.locator("#jump")).to_be_focused()
+    page.keyboard.type("L2H3.ov.12n")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/demo/L2/H3/ov/svd/12#n$"))
+
+
+def test_single_keys_do_nothing_inside_inputs(page: Page):
+    page.goto("/demo/L1/H1/ov/svd/4")
+    page.locator("#jump").focus()
+    page.keyboard.type("[]?c")
+    expect(page).to_have_url(re.compile(r"/svd/4$"))
+    expect(page.locator("#jump")).to_have_value("[]?c")
+    expect(page.locator("dialog#help")).not_to_be_visible()
+
+
+def test_a_question_mark_shows_the_keys_which_can_be_turned_off(page: Page):
+    page.goto("/demo/L1/H1/ov/svd/4")
+    page.keyboard.press("?")
+    expect(page.locator("dialog#help")).to_be_visible()
+    page.locator("#single-keys").uncheck()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog#help")).not_to_be_visible()
+    page.keyboard.press("]")
+    page.reload()
+    page.keyboard.press("]")
+    expect(page).to_have_url(re.compile(r"/svd/4$"))
+
+
+def test_arrows_move_over_the_map(page: Page):
+    page.goto("/demo")
+    cells = page.locator("table.heat td a")
+    cells.first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(cells.nth(1)).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(cells.nth(9)).to_be_focused()
+    page.keyboard.press("Home")
+    expect(cells.nth(8)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/demo/L1/H0$"))
+
+
+def test_the_first_tab_offers_to_skip_to_the_content(page: Page):
+    page.goto("/demo/L0/H0")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()

@@ -1,0 +1,115 @@
+"""What a visitor does: from the model to one direction, back again, and a link for a colleague."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+
+def test_from_the_front_page_to_a_direction_and_back(page: Page):
+    page.goto("/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("singular-lens demo")
+    page.locator("table.heat td a").nth(11).click()
+    expect(page).to_have_url(re.compile(r"/demo/L1/H3$"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("L1H3")
+    page.locator("#ov table.directions tbody th a").nth(2).click()
+    expect(page).to_have_url(re.compile(r"/demo/L1/H3/ov/svd/2$"))
+    tokens = page.locator("#p bdi").all_inner_texts()
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"/demo/L1/H3$"))
+    page.go_back()
+    expect(page.locator("table.heat")).to_be_visible()
+    page.go_forward()
+    page.go_forward()
+    expect(page.locator("#p bdi")).to_have_text(tokens)
+
+
+def test_the_gallery_arrives_and_leads_to_directions(page: Page):
+    page.goto("/demo")
+    first = page.locator("#notable a[href*='/ov/svd/']").first
+    expect(first).to_be_visible()
+    first.click()
+    expect(page).to_have_url(re.compile(r"/demo/L\d+/H\d+/ov/svd/\d+#[pn]$"))
+
+
+def test_the_copied_link_shows_a_colleague_the_same(page: Page, browser):
+    page.goto("/demo/L2/H1/ov/svd/0?weights=raw")
+    link = page.locator("#link").input_value()
+    assert re.search(r"/demo@[0-9a-f]{8,}/L2/H1/ov/svd/0\?weights=raw$", link)
+    tokens = page.locator(".rays bdi").all_inner_texts()
+    colleague = browser.new_context().new_page()
+    colleague.goto(link)
+    assert colleague.locator(".rays bdi").all_inner_texts() == tokens
+    colleague.context.close()
+
+
+def test_the_clipboard_gets_the_pinned_link(browser, demo):
+    context = browser.new_context(base_url=demo, permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto("/demo/L0/H0")
+    page.get_by_role("button", name="Copy", exact=True).first.click()
+    expect(page.locator("#said")).not_to_be_empty()
+    assert page.evaluate("navigator.clipboard.readText()") == page.locator("#link").input_value()
+    context.close()
+
+
+def test_the_weights_switch_changes_numbers_and_stays_on(page: Page):
+    page.goto("/demo/L3/H2")
+    folded = page.locator("#ov tbody tr").first.inner_text()
+    page.get_by_role("navigation", name="Weights").get_by_role("link", name="raw").click()
+    expect(page).to_have_url(re.compile(r"weights=raw"))
+    assert page.locator("#ov tbody tr").first.inner_text() != folded
+    page.locator("#ov table.directions tbody th a").first.click()
+    expect(page).to_have_url(re.compile(r"weights=raw"))
+
+
+def test_sorting_and_paging_are_in_the_url_and_undone_by_back(page: Page):
+    page.goto("/demo/L3/H2/ov")
+    first = page.locator("#ov tbody th").first
+    expect(first).to_have_text("0")
+    by_value = page.locator("#ov thead a", has_text="σ")
+    by_value.focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"sort=weakest"))
+    expect(first).not_to_have_text("0")
+    expect(by_value).to_be_focused()
+    assert "sort=weakest" in page.locator("#link").input_value()
+    page.get_by_role("link", name="more").click()
+    expect(page).to_have_url(re.compile(r"page=2"))
+    page.go_back()
+    expect(page).not_to_have_url(re.compile(r"page=2"))
+    page.go_back()
+    expect(page).not_to_have_url(re.compile(r"sort="))
+    expect(first).to_have_text("0")
+
+
+def test_find_shows_only_rows_with_the_word(page: Page):
+    page.goto("/demo/L3/H2/ov")
+    word = page.locator("#ov tbody bdi").nth(3).inner_text().strip("·")
+    page.get_by_label("containing").fill(word)
+    expect(page).to_have_url(re.compile(r"find="))
+    for row in page.locator("#ov tbody tr").all():
+        assert word.casefold() in row.inner_text().casefold()
+
+
+def test_another_colour_of_the_map(page: Page):
+    page.goto("/demo")
+    page.get_by_role("navigation", name="What colours the map").get_by_role("link").nth(3).click()
+    expect(page).to_have_url(re.compile(r"score="))
+    address = page.url
+    page.reload()
+    expect(page).to_have_url(address)
+    expect(page.locator("table.heat td a")).to_have_count(48)
+
+
+def test_the_dark_theme_can_be_chosen_and_is_kept(page: Page):
+    page.goto("/demo/L0/H0")
+    background = "getComputedStyle(document.documentElement).backgroundColor"
+    light = page.evaluate(background)
+    for _ in range(3):
+        page.locator("#theme").click()
+        if page.evaluate(background) != light:
+            break
+    dark = page.evaluate(background)
+    assert dark != light
+    page.goto("/demo/L0/H1")
+    assert page.evaluate(background) == dark
