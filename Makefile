@@ -1,0 +1,44 @@
+# Every chore by name; each sets up what it needs. `make VENV=/somewhere …` keeps the environment elsewhere.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: serve test check format bench clean
+
+serve: $(VENV)/ready  ## serve the demo model at http://127.0.0.1:8000/
+	$(BIN)/singular-lens serve
+
+test: $(VENV)/ready-to-test  ## every test; installs Chromium if the system has none
+	$(BIN)/python -m pytest
+
+check: $(VENV)/ready-to-test  ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/ready-to-test  ## put the code in its usual form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/ready-to-test  ## the figures of the README
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) dist build
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	touch $@
+
+$(VENV)/ready-to-test: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(MAKE) chromium
+	touch $(VENV)/ready $@
+
+.PHONY: chromium
+chromium:
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
+	  { SUDO=$$( [ "$$(id -u)" = 0 ] || echo sudo ); $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq chromium >/dev/null; }

@@ -1,0 +1,62 @@
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from app.config import Settings
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_every_setting_has_a_sentence():
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith((".", "first")), name
+
+
+def test_the_readme_documents_every_setting():
+    rows = re.findall(r"^\| `SINGULAR_LENS_(\w+)` \| (.*?) \| (.*?) \|$", README.read_text(encoding="utf-8"), re.M)
+    documented = {name.lower(): sentence for name, _, sentence in rows}
+    assert documented == {name: field.description for name, field in Settings.model_fields.items()}
+
+
+def test_the_environment_sets_them(monkeypatch):
+    monkeypatch.setenv("SINGULAR_LENS_MODELS", "demo, gpt2")
+    monkeypatch.setenv("SINGULAR_LENS_PORT", "81")
+    settings = Settings()
+    assert settings.models == ("demo", "gpt2")
+    assert settings.port == 81
+
+
+def test_arguments_win_over_the_environment(monkeypatch):
+    monkeypatch.setenv("SINGULAR_LENS_PORT", "81")
+    assert Settings(port=82).port == 82
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", 70_000),
+        ("port", "http"),
+        ("device", "tpu"),
+        ("device", "cuda:x"),
+        ("weights", "cooked"),
+        ("models", ""),
+        ("public_url", "javascript:alert(1)"),
+        ("root_path", "lens/"),
+        ("quota_gib", 0),
+        ("queue_size", 0),
+        ("wait_seconds", -1),
+        ("waiters", 100_000),
+    ],
+)
+def test_bad_values_are_refused(name, value):
+    with pytest.raises(ValidationError) as refusal:
+        Settings(**{name: value})
+    assert [error["loc"] for error in refusal.value.errors()] == [(name,)]
+
+
+def test_settings_cannot_change():
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().port = 1
