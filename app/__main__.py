@@ -8,13 +8,12 @@ import json
 import logging
 import socket
 import sys
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
 
-from app.config import Settings, default_data
+from app.config import Settings
 
 cli = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
@@ -40,7 +39,7 @@ def serve(
     ] = None,
     host: Annotated[str | None, option("host")] = None,
     port: Annotated[int | None, option("port")] = None,
-    data: Annotated[Path | None, option("data")] = None,
+    data: Annotated[str | None, option("data")] = None,
     device: Annotated[str | None, option("device")] = None,
     weights: Annotated[str | None, option("weights")] = None,
     public_url: Annotated[str | None, option("public_url")] = None,
@@ -50,21 +49,18 @@ def serve(
 
     Every setting can also come from the environment, as SINGULAR_LENS_PORT and the like.
     """
-    named: dict[str, Any] = {
-        "models": tuple(models) if models else None,
-        "host": host,
-        "port": port,
-        "data": data,
-        "device": device,
-        "weights": weights,
-        "public_url": public_url,
-        "root_path": root_path,
-    }
-    try:
-        settings = Settings(**{name: value for name, value in named.items() if value is not None})
-    except ValidationError as error:
-        _stop("\n".join(_setting_error(detail) for detail in error.errors()))
-    run_server(settings)
+    run_server(
+        _settings(
+            models=tuple(models) if models else None,
+            host=host,
+            port=port,
+            data=data,
+            device=device,
+            weights=weights,
+            public_url=public_url,
+            root_path=root_path,
+        )
+    )
 
 
 def run_server(settings: Settings) -> None:
@@ -108,7 +104,7 @@ def import_(
         str | None, typer.Option(metavar="SLUG", help="Name in the URLs. (default: from the source)")
     ] = None,
     revision: Annotated[str | None, typer.Option(metavar="SHA", help="Revision of a Hugging Face id.")] = None,
-    data: Annotated[Path | None, option("data")] = None,
+    data: Annotated[str | None, option("data")] = None,
     progress: Annotated[str, typer.Option(hidden=True, help="`json` reports to the server that started us.")] = "text",
 ) -> None:
     """Import a model: check it and keep its weights where `serve` finds them."""
@@ -121,7 +117,7 @@ def import_(
             typer.echo(f"[{step.done}/{step.total}] {step.message}", err=True)
 
     try:
-        manifest = import_model(source, data or default_data(), slug=name, revision=revision, report=report)
+        manifest = import_model(source, _settings(data=data).data, slug=name, revision=revision, report=report)
     except ImportRefused as refusal:
         _stop(str(refusal))
     if progress != "json":
@@ -138,6 +134,14 @@ def _refuse_device(device: str) -> None:
         n_devices = torch.cuda.device_count()
         if int(device.partition(":")[2] or 0) >= n_devices:
             _stop(f"device: {device} is not here, this machine has {n_devices} CUDA devices. Try auto or cpu")
+
+
+def _settings(**named: Any) -> Settings:
+    """The settings of the environment with those that were named on the command line; stops if one is out of range."""
+    try:
+        return Settings(**{name: value for name, value in named.items() if value is not None})
+    except ValidationError as error:
+        _stop("\n".join(_setting_error(detail) for detail in error.errors()))
 
 
 def _setting_error(detail: Any) -> str:

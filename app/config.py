@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     @classmethod
     def _named(cls, value: object) -> object:
         """An empty word is no folder, though to a path it means the present one."""
-        if value in {"", Path()}:
+        if value == "":
             raise ValueError("a folder must be named")
         return value
 

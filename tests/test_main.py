@@ -79,6 +79,18 @@ def test_serve_refuses_a_data_folder_that_is_a_file(tmp_path):
     assert "Traceback" not in result.output
 
 
+def test_the_present_folder_is_a_folder(served, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("serve", "--data", ".").exit_code == 0
+    assert served[0].data.resolve() == tmp_path
+
+
+def test_import_keeps_the_weights_where_the_environment_says(gpt2_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("SINGULAR_LENS_DATA", str(tmp_path))
+    assert run("import", str(gpt2_folder), "--name", "small").exit_code == 0
+    assert (tmp_path / "models" / "small.json").is_file()
+
+
 def test_import_refuses_what_is_no_model(tmp_path):
     (tmp_path / "empty").mkdir()
     result = run("import", str(tmp_path / "empty"), "--data", str(tmp_path / "data"))
