@@ -6,13 +6,14 @@ the bridge must compute the plain model's logits, which is what shows a fused pr
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from app.models.checkpoint import Checkpoint
+from app.models.manifest import Shape
 from app.models.refusal import ImportRefused
 
 TOLERANCE = 1e-4
@@ -25,18 +26,7 @@ class Bridged:
 
     parameters: dict[str, Tensor]
     """TransformerLens names and shapes, float32; no unembedding where it is the embedding."""
-    n_layers: int
-    n_heads: int
-    n_kv_heads: int
-    d_model: int
-    d_head: int
-    d_vocab: int
-    n_ctx: int
-    n_params: int
-    tied: bool
-    normalization: Literal["LN", "RMS"]
-    eps: float
-    has_positions: bool
+    shape: Shape
 
 
 def open_bridge(checkpoint: Checkpoint) -> Bridged:
@@ -56,8 +46,7 @@ def open_bridge(checkpoint: Checkpoint) -> Bridged:
     if not has_bias:  # the bridge makes zeros of it
         parameters.pop("unembed.b_U", None)
     facts = bridge.cfg
-    return Bridged(
-        parameters=parameters,
+    shape = Shape(
         n_layers=facts.n_layers,
         n_heads=facts.n_heads,
         n_kv_heads=facts.n_key_value_heads or facts.n_heads,
@@ -71,6 +60,7 @@ def open_bridge(checkpoint: Checkpoint) -> Bridged:
         eps=facts.eps,
         has_positions=facts.positional_embedding_type == "standard",
     )
+    return Bridged(parameters, shape)
 
 
 def compare_logits(expected: Float[Tensor, "pos d_vocab"], found: Float[Tensor, "pos d_vocab"]) -> None:

@@ -9,7 +9,7 @@
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from app.models.catalog import Catalog, SlugError
@@ -82,18 +82,7 @@ def _import(
         revision=source.revision,
         architecture=checkpoint.architecture,
         dtype=checkpoint.dtype,
-        n_layers=bridged.n_layers,
-        n_heads=bridged.n_heads,
-        n_kv_heads=bridged.n_kv_heads,
-        d_model=bridged.d_model,
-        d_head=bridged.d_head,
-        d_vocab=bridged.d_vocab,
-        n_ctx=bridged.n_ctx,
-        n_params=bridged.n_params,
-        tied=bridged.tied,
-        normalization=bridged.normalization,
-        eps=bridged.eps,
-        has_positions=bridged.has_positions,
+        **asdict(bridged.shape),
     )
     report(Progress("writing the weights", 3, STEPS))
     target = catalog.weights_folder(fingerprint)

@@ -12,8 +12,32 @@ FORMAT = 1
 """Version of the folder's layout; weights in another format are imported again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What must be known of a model to use its tensors."""
+
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    """Key/value heads; smaller than n_heads where queries share them."""
+    d_model: int
+    d_head: int
+    d_vocab: int
+    """Rows of the embedding, padding included."""
+    n_ctx: int
+    n_params: int
+    """Tied parameters counted once."""
+    tied: bool
+    """Embedding and unembedding are one matrix."""
+    normalization: Literal["LN", "RMS"]
+    eps: float
+    """Added to the variance under the norm's square root."""
+    has_positions: bool
+    """Positions have learned vectors in the stream."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest(Shape):
     """The facts of one model's weights."""
 
     format: int
@@ -27,26 +51,8 @@ class Manifest:
     """The commit on the hub; None where there is none."""
     architecture: str
     """The checkpoint's own word, such as `GPT2LMHeadModel`."""
-    n_layers: int
-    n_heads: int
-    n_kv_heads: int
-    """Key/value heads; smaller than n_heads where queries share them."""
-    d_model: int
-    d_head: int
-    d_vocab: int
-    """Rows of the embedding, padding included."""
-    n_ctx: int
-    n_params: int
-    """Tied parameters counted once."""
     dtype: str
     """What the tensors are stored in: `float16`, `bfloat16` or `float32`."""
-    tied: bool
-    """Embedding and unembedding are one matrix."""
-    normalization: Literal["LN", "RMS"]
-    eps: float
-    """Added to the variance under the norm's square root."""
-    has_positions: bool
-    """Positions have learned vectors in the stream."""
 
 
 def read_manifest(folder: Path) -> Manifest:
