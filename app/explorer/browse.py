@@ -203,7 +203,7 @@ def _gallery(opened: OpenModel, address: Address, shown: View, artifact: Artifac
         rows = slice(row, row + 1)
         (found,) = directions(arrays, rows, matrix, SIDES["ov"], NOTABLE_TOKENS, opened.vocabulary)
         rays.append(Notable(found, "n" if ray else "p", coherence))
-    return NotablePage(opened.header, shown, tuple(sorted(rays, key=lambda one: -one.coherence)))
+    return NotablePage(opened.header, shown, tuple(rays))
 
 
 def _check_page(page: int, n_pages: int) -> None:

@@ -24,15 +24,23 @@ N_RAYS = 16
 N_DIRECTIONS = 8
 """Strongest directions of a head that are looked at."""
 N_TOKENS = 10
-PARAMETERS = {"rays": N_RAYS, "directions": N_DIRECTIONS, "tokens": N_TOKENS}
-
 FREQUENT_SHARE = 50
 """One id in fifty counts as frequent: tokenizers number their tokens from frequent to rare."""
 MAX_COMMON = N_TOKENS // 2
-MIN_WHOLE = 0.7
-"""Share of whole words among the tokens, below which a ray is one of fragments."""
+MIN_WHOLE = 7
+"""Whole words among the tokens; with fewer, a ray is one of fragments."""
 COLLAPSED = 0.9
 """Mean cosine of tokens that training never moved: they still lie on one point."""
+PARAMETERS = {
+    "rays": N_RAYS,
+    "directions": N_DIRECTIONS,
+    "tokens": N_TOKENS,
+    "frequent": FREQUENT_SHARE,
+    "common": MAX_COMMON,
+    "whole": MIN_WHOLE,
+    "collapsed": COLLAPSED,
+}
+"""All that decides which rays are shown: part of the recipe, so that another choice is another artifact."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class _Ray:
 
 
 def gallery(bench: Bench) -> Steps:
-    """The rays with the highest merit, best first: rows of their directions, with layer, head, ray and coherence."""
+    """The rays with the highest merit, most coherent first: rows of their directions, with layer, head, ray and coherence."""
     manifest = bench.model.manifest
     layers: list[Arrays] = []
     rays: list[_Ray] = []
@@ -58,6 +66,7 @@ def gallery(bench: Bench) -> Steps:
         layers.append(strongest_arrays(bench, found, N_DIRECTIONS, N_TOKENS))
         rays += _best_of_heads(_candidates(bench, found, layers[-1], layer))
     chosen = sorted(rays, key=lambda ray: -ray.merit)[:N_RAYS]
+    chosen.sort(key=lambda ray: -ray.coherence)  # the number that is shown
     rows = [{name: array[[ray.row]] for name, array in layers[ray.layer].items()} for ray in chosen]
     # An empty gallery has the same arrays with no rows.
     arrays = joined([{name: array[:0] for name, array in layers[0].items()}, *rows])
@@ -99,7 +108,7 @@ def readable_share(ids: list[int], vocabulary: Vocabulary) -> float | None:
     if sum(_is_common(entry, vocabulary.size) for entry in entries) > MAX_COMMON:
         return None
     share = sum(_is_whole_word(entry) for entry in entries) / len(entries)
-    return share if share >= MIN_WHOLE else None
+    return share if share * N_TOKENS >= MIN_WHOLE else None
 
 
 def _is_common(entry: Entry, d_vocab: int) -> bool:

@@ -101,5 +101,5 @@ def _kept_at_end(r: Resources, order: Order, steps: Steps) -> Generator[tuple[in
     return r.store.save(order.recipe, arrays, facts)
 
 
-def _recipe(model: OpenModel, subject: str, processing: Processing, **parameters: int) -> Recipe:
+def _recipe(model: OpenModel, subject: str, processing: Processing, **parameters: float) -> Recipe:
     return Recipe(model.fingerprint, subject, processing, "svd", tuple(sorted(parameters.items())))

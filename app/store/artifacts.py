@@ -43,7 +43,7 @@ class Recipe:
     """What in the model: `L5/H3/ov`, `L5/strongest`, `scores`."""
     processing: str
     basis: str
-    parameters: tuple[tuple[str, int], ...] = ()
+    parameters: tuple[tuple[str, float], ...] = ()
     format: int = FORMAT
 
     def to_json(self) -> str:
