@@ -1,5 +1,6 @@
 """Models small enough for any test: random GPT-2s written and imported in temporary folders, once a session."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,6 +78,15 @@ def hostile_folder(tmp_path_factory) -> Path:
 def hostile_data(tmp_path_factory, hostile_folder) -> Path:
     """A data folder with that model, as `hostile`."""
     return _import(hostile_folder, tmp_path_factory.mktemp("hostile-data"), "hostile")
+
+
+@pytest.fixture(scope="session")
+def hostile_gallery_data(tmp_path_factory) -> Path:
+    """Another model called `hostile`, with words enough for a gallery, which leaves out rays of anything else."""
+    words = [" " + "".join(letters) for letters in itertools.product("bdfg", "aeio", "klmn", "rst")]
+    tokenizer = _byte_level([_as_bytes(token) for token in (*HOSTILE, *words)])
+    folder = _write_gpt2(tmp_path_factory.mktemp("checkpoint") / "hostile", tokenizer, seed=2)
+    return _import(folder, tmp_path_factory.mktemp("hostile-gallery-data"), "hostile")
 
 
 def _write_gpt2(

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page
 
-PAGES = ("", "/notable", "/L0", "/L0/H0", "/L1/H3/ov", "/L1/H3/qk?weights=raw", "/L0/H1/ov/svd/2", "/L0/H1/qk/svd/0")
+GALLERY = ("", "/notable")
+PAGES = ("/L0", "/L0/H0", "/L1/H3/ov", "/L1/H3/qk?weights=raw", "/L0/H1/ov/svd/2", "/L0/H1/qk/svd/0")
 
 
 @pytest.fixture(scope="module")
@@ -14,9 +15,23 @@ def hostile(hostile_data, serve_at) -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="module")
+def hostile_gallery(hostile_gallery_data, serve_at) -> Iterator[str]:
+    with serve_at("hostile", data=hostile_gallery_data, wait_seconds="30") as address:
+        yield address
+
+
+@pytest.mark.parametrize("path", GALLERY)
+def test_a_gallery_of_hostile_tokens(path: str, hostile_gallery: str, visit_at):
+    check_that_tokens_are_text(visit_at(hostile_gallery), path)
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_of_hostile_tokens(path: str, hostile: str, visit_at):
-    page: Page = visit_at(hostile)
+    check_that_tokens_are_text(visit_at(hostile), path)
+
+
+def check_that_tokens_are_text(page: Page, path: str) -> None:
     page.add_init_script("window.attacked = 0; window.alert = () => { window.attacked += 1 }")
     page.goto(f"/hostile{path}")
     page.wait_for_load_state("networkidle")
@@ -25,6 +40,18 @@ def test_a_page_of_hostile_tokens(path: str, hostile: str, visit_at):
     # Scripts are the two files of the head, wherever a token spells </script>.
     assert page.evaluate("[...document.scripts].every(s => s.src && !s.textContent)")
     assert page.evaluate("document.scripts.length") == 2
+    # A chip is a text with three attributes, whatever quotes and tags its token spells.
+    chips = page.locator("bdi")
+    assert chips.count() > 0
+    assert chips.evaluate_all("all => all.reduce((sum, chip) => sum + chip.childElementCount, 0)") == 0
+    names = chips.evaluate_all("all => [...new Set(all.flatMap(chip => chip.getAttributeNames()))]")
+    assert set(names) <= {"tabindex", "title", "class"}
+    assert (
+        page.evaluate(
+            "[...document.querySelectorAll('*')].flatMap(e => e.getAttributeNames()).filter(n => n.startsWith('on'))"
+        )
+        == []
+    )
     assert page.evaluate("document.body.matches('html > body') && !!document.querySelector('body > footer.foot')")
     assert "\u202e" not in page.locator("main").inner_text()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
