@@ -118,7 +118,11 @@ def parse(text: str) -> Address:
     if len(rest) > 5:
         raise AddressError("an address has at most six parts: model/L0/H0/ov/svd/0")
     model, at, pin = first.partition("@")
-    if not SLUG.fullmatch(model) or model in RESERVED:
+    if model in RESERVED:
+        raise AddressError(
+            f"{_quoted(model)} is the app's own: no model can have that name, and no page here has this one"
+        )
+    if not SLUG.fullmatch(model):
         raise AddressError(f"{_quoted(model)} is not a model's name: small letters, digits, '.', '_', '-'")
     if at and not PIN.fullmatch(pin):
         raise AddressError(f"{_quoted(pin)} is not a pin: 8 to 64 digits of a fingerprint, 0-9 and a-f")

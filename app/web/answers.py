@@ -76,7 +76,7 @@ def content_answer(
     # Weak: the compressed and the plain body are the same page.
     tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     out = {"Cache-Control": "no-cache", "ETag": tag, "Vary": VARY} | dict(headers or {})
-    if status == 200 and _has(request, tag):
+    if status == 200 and is_known(request, tag):
         return Response(status_code=304, headers=out)
     if len(body) >= WORTH_PACKING and accepts_gzip(request):
         body = pack(body, PACK_LEVEL)
@@ -90,6 +90,7 @@ def accepts_gzip(request: Request) -> bool:
     return any(part.split(";")[0].strip() == "gzip" and not part.endswith("q=0") for part in offered)
 
 
-def _has(request: Request, tag: str) -> bool:
+def is_known(request: Request, tag: str) -> bool:
+    """Whether the visitor has what the tag names."""
     known = request.headers.get("If-None-Match", "")
     return known == "*" or tag in (part.strip() for part in known.split(","))

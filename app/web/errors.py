@@ -110,7 +110,7 @@ def _described(request: Request, status: int, detail: str, done: int = 0, total:
         detail=detail,
         path=path,
         target=target_of(request) or ("progress" if status == 202 else "problem"),
-        near=_near(request) if status in {404, 422, 500} else (),
+        near=_near(request, status) if status in {404, 422, 500} else (),
         done=done,
         total=total,
     )
@@ -124,8 +124,7 @@ def _answer(request: Request, problem: Problem) -> Response:
     if wants_fragment(request):
         headers.pop("Refresh", None)
         return html_answer(request, "_fragments/problem.html", problem.status, headers, problem=problem)
-    whole = "progress.html" if problem.status == 202 else "error.html"
-    return html_answer(request, whole, problem.status, headers, problem=problem)
+    return html_answer(request, "problem.html", problem.status, headers, problem=problem)
 
 
 def _when_to_return(status: int) -> dict[str, str]:
@@ -134,16 +133,18 @@ def _when_to_return(status: int) -> dict[str, str]:
     return {"Retry-After": str(Busy.retry_after)} if status == 503 else {}
 
 
-def _near(request: Request) -> tuple[Address, ...]:
-    """The model, layer … that the path went through before it went wrong, shortest first."""
+def _near(request: Request, status: int) -> tuple[Address, ...]:
+    """The model, layer … that the path went through before it went wrong, shortest first, in the weights of today."""
     parts = _route_path(request).strip("/").split("/")[:6]
     found = []
-    for n in range(1, len(parts)):
+    for n in range(1, len(parts) + 1):
         try:
-            # Without the pin: what went wrong may be that it names other weights.
-            found.append(parse("/".join(parts[:n])).pinned(None))
+            place = parse("/".join(parts[:n]))
         except AddressError:
             break
+        # The whole path is no way out, unless its query or its pin was at fault.
+        if n < len(parts) or status == 422 or place.pin is not None:
+            found.append(place.pinned(None))
     return tuple(found)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from app.explorer.browse import Options
 from app.explorer.pages import Processing, Sort
@@ -47,10 +47,16 @@ class TableQuery(ViewQuery):
         str,
         Field(
             max_length=100,
-            pattern=r"^[^\x00-\x1f\x7f]*$",
             description="Only directions that have this text among the tokens that the table shows.",
         ),
     ] = ""
+
+    @field_validator("find")
+    @classmethod
+    def _is_text(cls, find: str) -> str:
+        if any(ord(character) < 32 for character in find):
+            raise ValueError("control characters cannot be searched for")
+        return find
 
     def options(self) -> Options:
         """The explorer's form of it."""

@@ -141,3 +141,15 @@ def test_a_path_of_two_slashes_is_no_link_to_another_host(failing):
 
 def test_a_query_of_no_text_is_answered(client):
     assert client.get("/tiny/L9?find=%ff").status_code == 404
+
+
+def test_a_pin_of_other_weights_leads_to_the_place_in_those_of_today(client):
+    page = client.get("/tiny@00000000/L1/H2")
+    assert page.status_code == 404
+    assert 'href="/tiny/L1/H2"' in page.text
+    assert 'href="/tiny@' not in page.text
+
+
+def test_a_bad_option_leads_to_the_place_without_it(client):
+    assert 'href="/tiny/L1/H2"' in client.get("/tiny/L1/H2?page=zero").text
+    assert 'href="/tiny/L9"' not in client.get("/tiny/L9").text

@@ -7,7 +7,7 @@ from fastapi.responses import PlainTextResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
 from app.config import Settings
-from app.web.answers import FOREVER, VARY, accepts_gzip, html_answer
+from app.web.answers import FOREVER, VARY, accepts_gzip, html_answer, is_known
 from app.web.site import site_of, urls_of
 
 router = APIRouter(include_in_schema=False)
@@ -51,7 +51,7 @@ def static(request: Request, name: str, v: str = "") -> Response:
         raise HTTPException(404)
     tag = f'W/"{asset.version}"'
     headers = {"Cache-Control": FOREVER if v == asset.version else "no-cache", "ETag": tag, "Vary": VARY}
-    if request.headers.get("If-None-Match") == tag:
+    if is_known(request, tag):
         return Response(status_code=304, headers=headers)
     packed = accepts_gzip(request)
     headers |= {"Content-Encoding": "gzip"} if packed else {}

@@ -68,3 +68,9 @@ def test_the_icon_is_found_without_being_told(client):
     answer = client.get("/favicon.ico")
     assert answer.status_code == 308
     assert client.get(answer.headers["Location"]).headers["Content-Type"] == "image/svg+xml"
+
+
+def test_a_static_file_that_the_visitor_has_is_not_sent_again(client):
+    tag = client.get("/static/site.css").headers["ETag"]
+    for known in (tag, f'"other", {tag}', "*"):
+        assert client.get("/static/site.css", headers={"If-None-Match": known}).status_code == 304

@@ -120,7 +120,9 @@ def test_a_line_break_at_the_end_is_no_other_spelling(client):
 
 
 def test_control_characters_are_nothing_to_find(client):
-    assert client.get(HEAD, params={"find": "a\0b"}).status_code == 422
+    answer = client.get(HEAD, params={"find": "a\0b"})
+    assert answer.status_code == 422
+    assert "control characters" in answer.text
 
 
 def test_a_file_has_the_whole_table_and_says_of_which_weights(client, pin):
