@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: serve test check format bench clean
+.PHONY: serve test test-long check format bench clean
 
 serve: $(VENV)/ready  ## serve the demo model at http://127.0.0.1:8000/
 	$(BIN)/singular-lens serve
 
 test: $(VENV)/ready-to-test  ## every test; installs Chromium if the system has none
 	$(BIN)/python -m pytest
+
+test-long: $(VENV)/ready-to-test  ## the same, with every random round and the whole load: half an hour
+	$(BIN)/python -m pytest --long
 
 check: $(VENV)/ready-to-test  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

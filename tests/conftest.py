@@ -2,6 +2,8 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from app.models.importer import import_model
+from tests.families import write_family
 
 WORDS = "the of and to in is was that for on with his her they she he it as at by from not be have had are but which"
 HOSTILE = (
@@ -43,6 +46,16 @@ HOSTILE = (
 """Tokens that a page must show without harm."""
 
 Write = Callable[..., Path]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="repeat what is random, and load what is loaded, in full")
+
+
+@pytest.fixture(scope="session")
+def long(request: pytest.FixtureRequest) -> bool:
+    """Whether the tests that repeat or wait do so in full (`make test-long`) or in the shorter form of every day."""
+    return bool(request.config.getoption("--long"))
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +100,28 @@ def hostile_gallery_data(tmp_path_factory) -> Path:
     tokenizer = _byte_level([_as_bytes(token) for token in (*HOSTILE, *words)])
     folder = _write_gpt2(tmp_path_factory.mktemp("checkpoint") / "hostile", tokenizer, seed=2)
     return _import(folder, tmp_path_factory.mktemp("hostile-gallery-data"), "hostile")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A tiny model of one family: its checkpoint, and the data folder where it was imported under its name."""
+
+    name: str
+    folder: Path
+    data: Path
+
+
+@pytest.fixture(scope="session")
+def member(tmp_path_factory) -> Callable[[str], Member]:
+    """A model of the family of that name in tests/families.py, written and imported when first asked for."""
+    root = tmp_path_factory.mktemp("families")
+
+    @cache
+    def build(name: str) -> Member:
+        folder = write_family(name, root / "checkpoints" / name)
+        return Member(name, folder, _import(folder, root / "data", name))
+
+    return build
 
 
 def _write_gpt2(

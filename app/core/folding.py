@@ -1,11 +1,13 @@
 """Weights as the network uses them through its norms: gains absorbed, what a norm removes taken out.
 
 A reader `x W` behind a LayerNorm becomes `P diag(gain) W`, P = I - 1 1^T / d; a writer becomes `W P`. Without
-centring (RMSNorm) P is the identity. Knows nothing of which family may be folded. Sums run in float64 and are rounded
-once, so that the same weights come out whatever the number of threads.
+centring (RMSNorm) P is the identity. A norm after the head, or of its queries and keys, divides by a length that
+depends on the token; its gains do not, and those are absorbed: right up to a positive factor a token. Knows nothing of
+which family may be folded. Sums run in float64 and are rounded once, so that the same weights come out whatever the
+number of threads.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -16,19 +18,43 @@ from app.core.circuits import Head
 CHUNK = 128  # tokens taken to float64 at a time: they stay in the cache
 
 
-def fold_head(
-    head: Head, gain: Float[Tensor, " d_model"] | None, shift: Float[Tensor, " d_model"] | None, center: bool
-) -> Head:
-    """The head behind its norm: readers take gain and shift, writers lose what the next norm would remove."""
-    read = {name: _folded_reader(getattr(head, name), gain, center) for name in ("W_Q", "W_K", "W_V")}
-    if shift is not None:
+@dataclass(frozen=True)
+class Norms:
+    """The norms around one head; None where the network has none, or one without that parameter."""
+
+    center: bool
+    """The stream is read through LayerNorms, which remove its mean; not so through RMSNorms."""
+    gain: Float[Tensor, " d_model"] | None = None
+    shift: Float[Tensor, " d_model"] | None = None
+    """Of the norm before attention."""
+    post_gain: Float[Tensor, " d_model"] | None = None
+    """Of the norm between what the heads write and the stream."""
+    query_gain: Float[Tensor, " d_head"] | None = None
+    key_gain: Float[Tensor, " d_head"] | None = None
+    center_heads: bool = False
+    """Queries and keys pass through LayerNorms of their own."""
+
+
+def fold_head(head: Head, norms: Norms) -> Head:
+    """The head between its norms: readers take gain and shift, writers lose what the next norm would remove."""
+    read = {name: _folded_reader(getattr(head, name), norms.gain, norms.center) for name in ("W_Q", "W_K", "W_V")}
+    if norms.shift is not None:
         read |= {
-            bias: _shifted(getattr(head, bias), shift, getattr(head, weight))
+            bias: _shifted(getattr(head, bias), norms.shift, getattr(head, weight))
             for bias, weight in (("b_Q", "W_Q"), ("b_K", "W_K"), ("b_V", "W_V"))
         }
-    if center:
+    if norms.center:
         read |= {"W_O": _centred(head.W_O, dim=1), "b_O": _centred(head.b_O, dim=0)}
-    return replace(head, **read)
+    folded = replace(head, **read)
+    for letter, gain in (("Q", norms.query_gain), ("K", norms.key_gain)):
+        if gain is not None:
+            names = (f"W_{letter}", f"b_{letter}")
+            normed = {name: _head_normed(getattr(folded, name), gain, norms.center_heads) for name in names}
+            folded = replace(folded, **normed)
+    if norms.post_gain is not None:
+        W_O, b_O = ((each.double() * norms.post_gain.double()).float() for each in (folded.W_O, folded.b_O))
+        folded = replace(folded, W_O=W_O, b_O=b_O)
+    return folded
 
 
 def fold_unembedding(
@@ -70,6 +96,13 @@ def _shifted(
     bias: Float[Tensor, " d_head"], shift: Float[Tensor, " d_model"], W: Float[Tensor, "d_model d_head"]
 ) -> Float[Tensor, " d_head"]:
     return (bias.double() + shift.double() @ W.double()).float()
+
+
+def _head_normed(
+    tensor: Float[Tensor, "*shape d_head"], gain: Float[Tensor, " d_head"], center: bool
+) -> Float[Tensor, "*shape d_head"]:
+    exact = _centred(tensor.double(), dim=-1) if center else tensor.double()
+    return (exact * gain.double()).float()
 
 
 def _centred(tensor: Float[Tensor, "*shape"], dim: int) -> Float[Tensor, "*shape"]:

@@ -43,9 +43,9 @@ class OpenModel:
 
     def weights(self) -> "Weights":
         """The model's tensors, read from disk when asked for: for the worker, since this imports torch."""
-        from app.models.weights import Weights
+        from app.models.weights import open_weights
 
-        return Weights(self.folder, self.manifest)
+        return open_weights(self.folder, self.manifest)
 
 
 class Library:

@@ -122,8 +122,7 @@ def head_tensors(bench: Bench, layer: int, head: int) -> "Head":
     tensors = weights.head(layer, head)
     if bench.processing == "raw":
         return tensors
-    gain, shift = weights.norm(layer)
-    return fold_head(tensors, gain, shift, center=bench.model.manifest.normalization == "LN")
+    return fold_head(tensors, weights.norms(layer, head))
 
 
 def decomposed(tensors: "Head", circuit: Circuit) -> "tuple[Matrix, Decomposition]":

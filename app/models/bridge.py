@@ -1,66 +1,109 @@
-"""A checkpoint through transformers and transformer_lens: its tensors under TransformerLens names, checked.
+"""One layer of a checkpoint through transformer_lens: its tensors under TransformerLens names, and how it runs.
 
-The only file that imports those libraries on the way in, and late: they take seconds. Three checks: no parameter may
-be missing from the checkpoint (the library would fill the gap with random values), none may hold NaN or infinity, and
-the bridge must compute the plain model's logits, which is what shows a fused projection that was split wrongly.
+With `alone`, the only file that imports the model libraries on the way in, and late: they take seconds. The bridge
+must compute the plain model's logits, which is what shows a fused projection that was split wrongly.
 """
 
+import gc
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from torch import Tensor
 
+from app.core.rotary import Rotary
+from app.models.alone import LayerAlone, first_line, n_ctx_of, open_alone
 from app.models.checkpoint import Checkpoint
+from app.models.families import FAMILIES, Family
 from app.models.manifest import Shape
 from app.models.refusal import ImportRefused
+from app.models.weights import PAIRINGS
 
 TOLERANCE = 1e-4
 """Largest difference of logits, relative to the largest logit: far above float32's rounding, far below an error's."""
+POSITIONS: dict[str, Literal["learned", "rotary", "alibi"]] = {
+    "standard": "learned",
+    "rotary": "rotary",
+    "alibi": "alibi",
+}
+SPECIAL = "0"
 
 
 @dataclass(frozen=True)
-class Bridged:
-    """A checked model: its parameters and what must be known to use them."""
+class BridgedLayer:
+    """One layer, checked, and what was seen when it ran between the ends of its model."""
 
     parameters: dict[str, Tensor]
-    """TransformerLens names and shapes, float32; no unembedding where it is the embedding."""
+    """Its tensors under TransformerLens names and shapes, float32; keys and values once for the queries that share them."""
+    ends: dict[str, Tensor]
+    """Positions and final norm, float32."""
+    W_E: str
+    W_U: str | None
+    """The checkpoint's names of the embedding and of the unembedding; None where that is the embedding."""
+    b_U: str | None
+    """Its name of the unembedding's bias; None where there is none."""
+    activations: dict[str, Tensor]
+    """By TransformerLens hook name, `blocks.0.` being this layer: [1 pos …]."""
+    ids: Int[Tensor, " pos"]
+    """The tokens that were run, as the whole model counts them."""
+    scale: float | None
+    """Of the attention scores, where they are capped and it must be known; it can be measured elsewhere."""
+    cap: float | None
+    """Of the attention scores."""
+    n_params: int
+    """Of this layer."""
+    n_params_ends: int
     shape: Shape
 
 
-def open_bridge(checkpoint: Checkpoint) -> Bridged:
-    """The checkpoint's parameters, float32, once they have passed the checks; ImportRefused otherwise."""
-    plain = _load(checkpoint)
-    _refuse_unfinite(plain)
-    ids = _probe(plain.config.vocab_size, plain.config.n_positions)
-    expected = _logits(plain, ids)
-    n_params = sum(parameter.numel() for parameter in plain.parameters())
-    has_bias = plain.get_output_embeddings().bias is not None
-    bridge = _boot(checkpoint, plain)
-    compare_logits(expected, _logits(bridge, ids))
-    parameters = {name: tensor.detach() for name, tensor in bridge.tl_parameters().items()}
-    tied = parameters["embed.W_E"].data_ptr() == parameters["unembed.W_U"].data_ptr()
-    if tied:
-        del parameters["unembed.W_U"]
-    if not has_bias:  # the bridge makes zeros of it
-        parameters.pop("unembed.b_U", None)
-    facts = bridge.cfg
-    shape = Shape(
-        n_layers=facts.n_layers,
-        n_heads=facts.n_heads,
-        n_kv_heads=facts.n_key_value_heads or facts.n_heads,
-        d_model=facts.d_model,
-        d_head=facts.d_head,
-        d_vocab=facts.d_vocab,
-        n_ctx=facts.n_ctx,
-        n_params=n_params,
-        tied=tied,
-        normalization=facts.normalization_type,
-        eps=facts.eps,
-        has_positions=facts.positional_embedding_type == "standard",
+def open_layer(checkpoint: Checkpoint, layer: int) -> BridgedLayer:
+    """That layer's parameters, once they have passed the checks; ImportRefused otherwise."""
+    opened = open_alone(checkpoint, layer)
+    try:
+        return _bridged(checkpoint, opened, layer)
+    except ImportRefused:
+        raise
+    except Exception as error:  # whatever the libraries raise at a config that makes no sense
+        raise ImportRefused(f"the model cannot be run: {first_line(error)}") from error
+    finally:
+        gc.collect()  # the libraries' models are full of cycles
+        gc.freeze()  # and what is left are the libraries themselves: not to be searched again for the next layer
+
+
+def _bridged(checkpoint: Checkpoint, opened: LayerAlone, layer: int) -> BridgedLayer:
+    family = FAMILIES[opened.architecture]
+    probe = torch.arange(1, len(opened.ids) + 1)[None]
+    expected = _logits(opened.plain, probe)
+    attention = _attention(opened.plain)
+    rotary = _rotary(opened.plain, attention, opened.plain.config, family)
+    has_b_U = getattr(opened.plain.get_output_embeddings(), "bias", None) is not None
+    bridge = _boot(checkpoint, opened)
+    with torch.no_grad():
+        answer, cache = bridge.run_with_cache(probe)
+    compare_logits(expected, getattr(answer, "logits", answer)[0].float())
+    raw = {name: tensor.detach() for name, tensor in bridge.tl_parameters().items()}
+    if not {f"blocks.0.attn.W_{letter}" for letter in "QKVO"} <= raw.keys():
+        raise ImportRefused(f"layer {layer} has no attention heads of its own: such models cannot be taken apart")
+    shape = _shape(opened, bridge, raw, attention, family)
+    return BridgedLayer(
+        parameters=_parameters(bridge, raw, rotary, shape, layer),
+        ends=_ends(raw, shape),
+        W_E=_name_of(raw["embed.W_E"], opened.rows, "embedding"),
+        W_U=None if shape.tied else _name_of(raw["unembed.W_U"].T, opened.rows, "unembedding"),
+        b_U=_name_of(raw["unembed.b_U"], opened.rows, "bias") if has_b_U and not shape.encoder else None,
+        activations={name: tensor.float() for name, tensor in cache.items() if isinstance(tensor, Tensor)},
+        ids=opened.ids,
+        scale=getattr(attention, "scaling", None),
+        cap=getattr(opened.config, "attn_logit_softcapping", None),
+        n_params=opened.n_params,
+        n_params_ends=opened.n_params_ends,
+        shape=shape,
     )
-    return Bridged(parameters, shape)
 
 
 def compare_logits(expected: Float[Tensor, "pos d_vocab"], found: Float[Tensor, "pos d_vocab"]) -> None:
@@ -73,52 +116,130 @@ def compare_logits(expected: Float[Tensor, "pos d_vocab"], found: Float[Tensor, 
         )
 
 
-def _load(checkpoint: Checkpoint) -> Any:
-    import transformers
-
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
-    try:
-        model, info = getattr(transformers, checkpoint.architecture).from_pretrained(
-            checkpoint.folder,
-            use_safetensors=True,
-            attn_implementation="eager",
-            dtype=torch.float32,
-            ignore_mismatched_sizes=True,  # reported below, by name
-            output_loading_info=True,
-        )
-    except Exception as error:  # whatever the library raises at a config that makes no sense
-        raise ImportRefused(f"transformers cannot open the model: {error}") from error
-    _refuse_names("the checkpoint lacks", info["missing_keys"])
-    _refuse_names("of another shape than the config says:", {name for name, *_shapes in info["mismatched_keys"]})
-    return model.eval()
-
-
-def _refuse_names(fault: str, names: set[str]) -> None:
-    if names:
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        raise ImportRefused(f"{fault} {', '.join(sorted(names)[:3])}{more}")
-
-
-def _boot(checkpoint: Checkpoint, plain: Any) -> Any:
+def _boot(checkpoint: Checkpoint, opened: LayerAlone) -> Any:
     from transformer_lens.model_bridge import TransformerBridge
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(checkpoint.folder / "tokenizer.json"))
+    # The model is run on ids; the library wants a tokenizer all the same. A BOS token would make it look for another.
+    words = Tokenizer(WordLevel({f"{id_}": id_ for id_ in range(opened.plain.config.vocab_size)}, unk_token=SPECIAL))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, eos_token=SPECIAL, pad_token=SPECIAL)
+    opened.plain.config.architectures = [opened.architecture]
+    logging.getLogger("transformer_lens").setLevel(logging.ERROR)  # it says of each layer that experts are left out
     # An absolute folder: the library takes short names for aliases of other models.
     folder = str(checkpoint.folder.resolve())
-    return TransformerBridge.boot_transformers(folder, device="cpu", hf_model=plain, tokenizer=tokenizer)
+    try:
+        return TransformerBridge.boot_transformers(folder, device="cpu", hf_model=opened.plain, tokenizer=tokenizer)
+    except Exception as error:
+        raise ImportRefused(f"transformer_lens cannot open the model: {first_line(error)}") from error
 
 
-def _refuse_unfinite(plain: Any) -> None:
-    for name, parameter in plain.named_parameters():
-        if not torch.isfinite(parameter).all():
-            raise ImportRefused(f"{name} holds values that are no numbers (NaN or infinity)")
+def _attention(plain: Any) -> Any:
+    """The plain model's attention module: the innermost one that has a projection of its own."""
+    from torch import nn
+
+    named = [(name, module) for name, module in plain.named_modules() if "attn" in name or "attention" in name]
+    for _name, module in reversed(named):
+        if sum(isinstance(child, nn.Module) and hasattr(child, "weight") for child in module.children()) >= 2:
+            return module
+    raise ImportRefused("the model has no attention that can be found: such models cannot be taken apart")
 
 
-def _probe(d_vocab: int, n_ctx: int) -> Int[Tensor, "batch pos"]:
-    """A short row of ids from all over the vocabulary, always the same."""
-    return (torch.arange(min(n_ctx, 16)) * 7919 % d_vocab)[None]
+def _rotary(plain: Any, attention: Any, config: Any, family: Family) -> Rotary | None:
+    """How the layer turns queries and keys, from the tables that its own forward pass uses."""
+    if not getattr(attention, "use_rope", True):
+        return None
+    if config.model_type == "gptj":  # keeps sines and cosines, no frequencies
+        n = config.rotary_dim
+        return Rotary(10_000.0 ** (-torch.arange(0, n, 2) / n), family.pairing)
+    kind = (getattr(config, "layer_types", None) or [""])[0]
+    for module in plain.modules():
+        for prefix in (f"{kind}_", ""):
+            frequencies = getattr(module, f"{prefix}inv_freq", None)
+            if frequencies is not None:
+                scale = getattr(module, f"{prefix}attention_scaling", 1.0)
+                return Rotary(frequencies.detach().float(), family.pairing, float(scale))
+    return None
+
+
+def _shape(opened: LayerAlone, bridge: Any, raw: Mapping[str, Tensor], attention: Any, family: Family) -> Shape:
+    facts, modules = bridge.cfg, bridge.blocks[0]._modules
+    positions = POSITIONS.get(facts.positional_embedding_type)
+    if positions is None:
+        raise ImportRefused(f"its positions ({facts.positional_embedding_type}) are of a kind that cannot be read")
+    experts = getattr(opened.config, "num_local_experts", None) or getattr(opened.config, "num_experts", None) or 1
+    return Shape(
+        n_layers=opened.config.num_hidden_layers,
+        n_heads=facts.n_heads,
+        n_kv_heads=facts.n_key_value_heads or facts.n_heads,
+        d_model=facts.d_model,
+        d_head=facts.d_head,
+        d_vocab=opened.config.vocab_size,
+        n_ctx=n_ctx_of(opened.config),
+        n_params=0,
+        tied=family.encoder or raw["embed.W_E"].data_ptr() == raw["unembed.W_U"].data_ptr(),
+        normalization=facts.normalization_type.removesuffix("Pre"),
+        eps=facts.eps,
+        gain_offset=1.0 if facts.rmsnorm_uses_offset else 0.0,
+        positions=positions,
+        encoder=family.encoder,
+        reads_normed="ln1" in modules and not family.encoder,
+        post_norm="ln1_post" in modules,
+        qk_norm=family.qk_norm if "q_norm" in bridge.blocks[0].attn._modules else "none",
+        qk_norm_over_heads=family.qk_norm_over_heads,
+        sinks=hasattr(attention, "sinks"),
+        n_experts=0 if "blocks.0.mlp.W_in" in raw else experts,
+    )
+
+
+def _parameters(
+    bridge: Any, raw: Mapping[str, Tensor], rotary: Rotary | None, shape: Shape, layer: int
+) -> dict[str, Tensor]:
+    group = shape.n_heads // shape.n_kv_heads
+    kept = {}
+    for name, tensor in raw.items():
+        room, _, rest = name.partition("blocks.0.")
+        if room:
+            continue
+        if rest in {"mlp.b_in", "mlp.b_out"} and not tensor.any():
+            continue  # absent, and made up by the bridge in a length of its own
+        if rest in {"attn.W_K", "attn.W_V", "attn.b_K", "attn.b_V"}:
+            tensor = tensor[::group]  # noqa: PLW2901 (expanded by the bridge to the queries that share them)
+        kept[f"blocks.{layer}.{rest}"] = tensor
+    block = bridge.blocks[0]
+    for name in ("ln1_post", "ln2_post"):
+        if name in block._modules:
+            kept[f"blocks.{layer}.{name}.w"] = block._modules[name].weight.detach()
+    for name, n_heads in (("q_norm", shape.n_heads), ("k_norm", shape.n_kv_heads)):
+        if name in block.attn._modules:
+            kept[f"blocks.{layer}.attn.{name}"] = _gains_by_head(block.attn._modules[name], n_heads, shape.d_head)
+    if rotary is not None and shape.positions == "rotary":
+        how = torch.tensor([PAIRINGS.index(rotary.pairing), rotary.scale])
+        kept[f"blocks.{layer}.attn.rotary"] = torch.cat([how, rotary.frequencies])
+    return kept
+
+
+def _gains_by_head(norm: Any, n_heads: int, d_head: int) -> Float[Tensor, "n_heads d_head"]:
+    """The gains of queries' or keys' norm, which one head has, or each, or all in one row."""
+    parts = [parameter.detach() for _name, parameter in norm.original_component.named_parameters()]
+    gains = torch.cat([part.reshape(-1) for part in parts])
+    return gains.expand(n_heads, d_head) if gains.numel() == d_head else gains.reshape(n_heads, d_head)
+
+
+def _ends(raw: Mapping[str, Tensor], shape: Shape) -> dict[str, Tensor]:
+    """What is kept of both ends besides the two matrices."""
+    names = ["ln_final.w", "ln_final.b"] if not shape.encoder else []  # a BERT's belongs to its head
+    kept = {name: raw[name] for name in names if name in raw}
+    if shape.positions == "learned":  # OPT and RoBERTa have rows in front that are never used
+        kept["pos_embed.W_pos"] = raw["pos_embed.W_pos"][-shape.n_ctx :]
+    return kept
+
+
+def _name_of(rows: Tensor, stored: Mapping[str, Tensor], what: str) -> str:
+    """Which of the checkpoint's tensors the bridge uses there, found by its values."""
+    for name, value in stored.items():
+        if value.shape == rows.shape and torch.equal(value.float(), rows):
+            return name
+    raise ImportRefused(f"the bridge's {what} is no tensor of the checkpoint: its tokens would be read wrongly")
 
 
 def _logits(model: Any, ids: Int[Tensor, "batch pos"]) -> Float[Tensor, "pos d_vocab"]:

@@ -14,10 +14,9 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
+from app.models.families import architecture_of
 from app.models.refusal import ImportRefused
 
-ARCHITECTURES = ("GPT2LMHeadModel",)
-"""What can be imported."""
 FLOATS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float32"}
 """Stored dtypes that are understood, and what they are kept in."""
 # What differs between two copies of the same model; keys with a leading underscore go too.
@@ -97,15 +96,11 @@ def open_checkpoint(folder: Path) -> Checkpoint:
 
 
 def _refuse_by_config(config: dict[str, Any]) -> None:
-    architecture = next(iter(config.get("architectures") or ["unnamed"]))
     if "auto_map" in config:
         raise ImportRefused("the model brings its own code (auto_map), which is never run")
     if "quantization_config" in config:
         raise ImportRefused("the weights are quantised: import the model that they were made from")
-    if architecture not in ARCHITECTURES:
-        raise ImportRefused(
-            f"{architecture} is not among the architectures that can be read: {', '.join(ARCHITECTURES)}"
-        )
+    architecture_of(config)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -1,26 +1,23 @@
 """Import, once per model: a checkpoint is checked and written as weights, and gets a name.
 
 1. find the folder, or fetch it from the hub      (source)
-2. refuse what cannot be read; take its fingerprint; stop if those weights are here already      (checkpoint)
-3. open it through the model libraries and compare their logits      (bridge)
-4. write the weights beside each other and rename them into place; name them      (weights, catalog)
+2. refuse what cannot be read; take its fingerprint; stop if those weights are here already, and whole      (checkpoint)
+3. open it layer by layer, write what was read, prove that it does what the model does      (conversion)
+4. rename the weights into place; name them      (staging, catalog)
 """
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from app.models.catalog import Catalog, SlugError
 from app.models.checkpoint import Checkpoint, open_checkpoint
-from app.models.manifest import FORMAT, Manifest
+from app.models.manifest import FORMAT, Manifest, verify_weights, write_manifest
 from app.models.refusal import ImportRefused
 from app.models.source import Source, default_slug, find_source
+from app.models.staging import Staging, staged
 
 __all__ = ["ImportRefused", "Progress", "import_model"]
-
-STEPS = 4
 
 
 @dataclass(frozen=True)
@@ -28,8 +25,10 @@ class Progress:
     """How far an import is."""
 
     message: str
-    done: int
-    total: int
+    done: int = 0
+    """Layers."""
+    total: int = 0
+    """0 until they can be counted."""
 
 
 def import_model(
@@ -42,38 +41,72 @@ def import_model(
 ) -> Manifest:
     """Import a model under a name; ImportRefused with the reason if it cannot be done.
 
-    `source` is `demo`, a folder or a hub id. Weights that are here already only get the name.
+    `source` is `demo`, a folder or a hub id. Weights that are here already, and whole, only get the name. What an
+    interrupted import has done is not done again; a refused one leaves nothing behind.
     """
     catalog = Catalog(data)
     try:
         slug = default_slug(source) if slug is None else slug
         catalog.check(slug)
-        report(Progress(f"finding {slug}", 0, STEPS))
+        report(Progress(f"finding {slug}"))
         found = find_source(source, revision)
-        report(Progress("reading the checkpoint", 1, STEPS))
+        report(Progress("reading the checkpoint"))
         checkpoint = open_checkpoint(found.folder)
         fingerprint = checkpoint.fingerprint()
         catalog.check(slug, fingerprint)
-        manifest = catalog.by_fingerprint(fingerprint) or _import(found, checkpoint, fingerprint, catalog, report)
+        manifest = _whole(catalog, fingerprint) or _import(found, checkpoint, fingerprint, catalog, report)
         catalog.add(slug, fingerprint)
     except SlugError as error:
         raise ImportRefused(str(error)) from error
     except OSError as error:
         # The reason alone: messages are shown to visitors, paths are not.
         raise ImportRefused(f"files could not be read or written: {error.strerror or error}") from error
-    report(Progress(f"{slug} is here", STEPS, STEPS))
+    report(Progress(f"{slug} is here", manifest.n_layers, manifest.n_layers))
     return manifest
+
+
+def _whole(catalog: Catalog, fingerprint: str) -> Manifest | None:
+    """The weights that are here already, if every byte of them is as it was written."""
+    manifest = catalog.by_fingerprint(fingerprint)
+    faults = (fault for _file, fault in verify_weights(catalog.weights_folder(fingerprint)))
+    return None if manifest is None or any(faults) else manifest
 
 
 def _import(
     source: Source, checkpoint: Checkpoint, fingerprint: str, catalog: Catalog, report: Callable[[Progress], None]
 ) -> Manifest:
-    report(Progress("comparing the model with its bridge", 2, STEPS))
-    # Here, not above: these bring the libraries that take seconds, and a model that is here needs none.
-    from app.models.bridge import open_bridge
-    from app.models.weights import write_weights
+    target = catalog.weights_folder(fingerprint)
 
-    bridged = open_bridge(checkpoint)
+    def waiting() -> None:
+        report(Progress("another import of this model is running"))
+
+    with staged(target.parent, fingerprint, waiting) as staging:
+        # Whoever had the lock may have done the work.
+        if (manifest := _whole(catalog, fingerprint)) is not None:
+            return manifest
+        try:
+            return _convert(source, checkpoint, fingerprint, staging, target, report)
+        except (ImportRefused, OSError):
+            staging.discard()
+            raise
+
+
+def _convert(
+    source: Source,
+    checkpoint: Checkpoint,
+    fingerprint: str,
+    staging: Staging,
+    target: Path,
+    report: Callable[[Progress], None],
+) -> Manifest:
+    # Here, not above: this brings the libraries that take seconds, and a model that is here needs none.
+    report(Progress("loading the model libraries"))
+    from app.models.conversion import convert
+
+    def layers(done: int, total: int) -> None:
+        report(Progress("checking and writing its layers", done, total))
+
+    shape, checks, files = convert(checkpoint, fingerprint, staging, layers)
     manifest = Manifest(
         format=FORMAT,
         fingerprint=fingerprint,
@@ -82,22 +115,10 @@ def _import(
         revision=source.revision,
         architecture=checkpoint.architecture,
         dtype=checkpoint.dtype,
-        **asdict(bridged.shape),
+        checks=checks,
+        files=files,
+        **asdict(shape),
     )
-    report(Progress("writing the weights", 3, STEPS))
-    target = catalog.weights_folder(fingerprint)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".import-", dir=target.parent) as temporary:
-        folder = Path(temporary) / fingerprint
-        write_weights(folder, manifest, bridged.parameters, checkpoint.tokenizer)
-        _put_in_place(folder, target, catalog)
+    write_manifest(staging.folder, manifest)
+    staging.publish(target)
     return manifest
-
-
-def _put_in_place(folder: Path, target: Path, catalog: Catalog) -> None:
-    """Rename the new weights to where they belong, unless another import was quicker."""
-    if catalog.by_fingerprint(target.name) is not None:
-        return
-    if target.exists():  # in an older format, or damaged
-        shutil.rmtree(target)
-    folder.rename(target)

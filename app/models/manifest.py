@@ -3,12 +3,15 @@
 Knows no torch, so that pages can say what a model is before anything heavy is imported.
 """
 
+import hashlib
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-FORMAT = 1
+FORMAT = 2
 """Version of the folder's layout; weights in another format are imported again."""
 
 
@@ -32,8 +35,24 @@ class Shape:
     normalization: Literal["LN", "RMS"]
     eps: float
     """Added to the variance under the norm's square root."""
-    has_positions: bool
-    """Positions have learned vectors in the stream."""
+    gain_offset: float
+    """Added to every stored gain: Gemma keeps them less one."""
+    positions: Literal["learned", "rotary", "alibi"]
+    """Where positions come in: vectors in the stream, turned queries and keys, or a slope on the scores."""
+    encoder: bool
+    """Reads both ways (BERT): its stream is behind norms that cannot be folded, and it has no unembedding."""
+    reads_normed: bool
+    """Attention reads the stream through a norm, as almost everywhere (OLMo-2 does not)."""
+    post_norm: bool
+    """What the heads write passes through a norm on its way to the stream (Gemma 2, OLMo-2)."""
+    qk_norm: Literal["none", "RMS", "LN"]
+    """Queries and keys pass through norms of their own."""
+    qk_norm_over_heads: bool
+    """Those norms measure all heads of a token together."""
+    sinks: bool
+    """Attention may go to nothing (GPT-OSS): a head's weights on tokens need not sum to one."""
+    n_experts: int
+    """Of each MLP; 0 where it is one dense MLP."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +72,10 @@ class Manifest(Shape):
     """The checkpoint's own word, such as `GPT2LMHeadModel`."""
     dtype: str
     """What the tensors are stored in: `float16`, `bfloat16` or `float32`."""
+    checks: dict[str, float]
+    """Each identity that the imported tensors were held to, with its largest relative error over all layers."""
+    files: dict[str, str]
+    """Every other file of the folder, with the SHA-256 of its bytes."""
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -60,14 +83,50 @@ def read_manifest(folder: Path) -> Manifest:
     file = folder / "manifest.json"
     facts = json.loads(file.read_text(encoding="utf-8"))
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        raise ValueError(f"{file} is not in format {FORMAT}")
+        raise ValueError(f"{file.name} is not in format {FORMAT}")
+    if facts.pop("sha256", None) != _checksum(facts):
+        raise ValueError(f"{file.name} is damaged: its checksum does not match")
     try:
         return Manifest(**facts)
     except TypeError as error:
-        raise ValueError(f"{file} is damaged: {error}") from error
+        raise ValueError(f"{file.name} is damaged: {error}") from error
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest into a folder of weights."""
-    text = json.dumps(asdict(manifest), indent=2, sort_keys=True) + "\n"
-    (folder / "manifest.json").write_text(text, encoding="utf-8")
+    """Write the manifest into a folder of weights, safe on the disk before this returns."""
+    facts = asdict(manifest)
+    text = json.dumps(facts | {"sha256": _checksum(facts)}, indent=2, sort_keys=True) + "\n"
+    with (folder / "manifest.json").open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def verify_weights(folder: Path) -> Iterator[tuple[str, str | None]]:
+    """(file, what is wrong with it or None) for every file of a folder of weights, every byte read."""
+    try:
+        manifest = read_manifest(folder)
+    except FileNotFoundError:
+        yield "manifest.json", "it is missing"
+        return
+    except (OSError, ValueError) as error:
+        yield "manifest.json", str(error)
+        return
+    yield "manifest.json", None
+    for name, expected in sorted(manifest.files.items()):
+        try:
+            yield name, None if file_sum(folder / name) == expected else "its checksum does not match"
+        except FileNotFoundError:
+            yield name, "it is missing"
+        except OSError as error:
+            yield name, f"it cannot be read ({error.strerror})"
+
+
+def file_sum(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _checksum(facts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

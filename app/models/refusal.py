@@ -1,5 +1,9 @@
-"""The one error of an import: a sentence that says why this model is not taken, and what would help."""
+"""What can be wrong with a model, as sentences for people: before it is imported, and afterwards."""
 
 
 class ImportRefused(Exception):
-    """The model cannot be imported; the message is for the operator."""
+    """The model cannot be imported; the message says why, and what would help."""
+
+
+class WeightsDamaged(Exception):
+    """A file of imported weights is not what was written; the message names the file, and no path."""

@@ -1,25 +1,39 @@
 """A model's weights on disk: safetensors files under TransformerLens names and shapes, read one head at a time.
 
 `embeddings.safetensors` holds W_E, W_U and the final norm, `layer-000.safetensors` and so on the blocks, in the dtype
-of the checkpoint; `manifest.json` and `tokenizer.json` lie beside them. Knows no model library: what is read here is
-what the importer checked and wrote.
+of the checkpoint; `manifest.json` and `tokenizer.json` lie beside them. Keys and values are kept once for the queries
+that share them. Every tensor, and every head's slice of one, has its checksum in the file's header: what is read is
+proven, and a damaged file raises WeightsDamaged. Knows no model library: what is read here is what the importer
+checked and wrote.
 """
 
+import hashlib
+import json
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from app.core.circuits import Head
-from app.models.manifest import Manifest, read_manifest, write_manifest
+from app.core.folding import Norms
+from app.core.rotary import Pairing, Rotary
+from app.models.manifest import Manifest, Shape, file_sum, read_manifest
+from app.models.refusal import WeightsDamaged
 
 EMBEDDINGS_FILE = "embeddings.safetensors"
+TOKENIZER_FILE = "tokenizer.json"
+BY_HEAD = ("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "q_norm", "k_norm")
+"""Tensors of attention with an axis of heads in front."""
+PAIRINGS: tuple[Pairing, ...] = ("halves", "neighbours")
+"""What the first number of `attn.rotary` stands for; the second is the scale, then come the frequencies."""
 
 
 @dataclass(frozen=True)
@@ -37,44 +51,114 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class Weights:
-    """Opened weights: a folder and its manifest; tensors are read when asked for and not kept."""
+    """Opened weights: a folder and what is known of it; tensors are read when asked for and not kept."""
 
     folder: Path
-    manifest: Manifest
+    fingerprint: str
+    facts: Shape
 
     def head(self, layer: int, head: int) -> Head:
         """That head's tensors; ValueError naming the valid range if the model has no such head."""
-        facts = self.manifest
-        if not (0 <= layer < facts.n_layers and 0 <= head < facts.n_heads):
-            raise ValueError(
-                f"L{layer}H{head} is not here: layers are 0 to {facts.n_layers - 1}, heads 0 to {facts.n_heads - 1}"
-            )
-        # Queries that share a key/value head stand next to each other.
-        kv_head = head // (facts.n_heads // facts.n_kv_heads)
+        self._check(layer, head)
+        rows = dict.fromkeys(("W_K", "W_V", "b_K", "b_V"), self._kv_head(head))
+        rows |= dict.fromkeys(("W_Q", "W_O", "b_Q"), head)
         prefix = f"blocks.{layer}.attn"
-        with safe_open(self.folder / layer_file(layer), "pt") as file:
-            read = {
-                name: file.get_slice(f"{prefix}.{name}")[kv_head if name[-1] in "KV" else head].float()
-                for name in ("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V")
-            }
-            return Head(**read, b_O=file.get_tensor(f"{prefix}.b_O").float())
+        with self._open(layer_file(layer)) as file:
+            read = {name: file.tensor(f"{prefix}.{name}", row).float() for name, row in rows.items()}
+            return Head(**read, b_O=file.tensor(f"{prefix}.b_O").float())
 
-    def norm(self, layer: int) -> tuple[Float[Tensor, " d_model"] | None, Float[Tensor, " d_model"] | None]:
-        """Gain and shift of the norm before that layer's attention; None for what it does not have."""
-        with safe_open(self.folder / layer_file(layer), "pt") as file:
-            return _optional(file, f"blocks.{layer}.ln1.w"), _optional(file, f"blocks.{layer}.ln1.b")
+    def norms(self, layer: int, head: int) -> Norms:
+        """The norms around that head; ValueError naming the valid range if the model has no such head."""
+        self._check(layer, head)
+        prefix = f"blocks.{layer}"
+        with self._open(layer_file(layer)) as file:
+            return Norms(
+                center=self.facts.normalization == "LN" and self.facts.reads_normed,
+                gain=self._gain(file, f"{prefix}.ln1.w") if self.facts.reads_normed else None,
+                shift=file.optional(f"{prefix}.ln1.b") if self.facts.reads_normed else None,
+                post_gain=self._gain(file, f"{prefix}.ln1_post.w"),
+                query_gain=self._gain(file, f"{prefix}.attn.q_norm", head),
+                key_gain=self._gain(file, f"{prefix}.attn.k_norm", self._kv_head(head)),
+                center_heads=self.facts.qk_norm == "LN",
+            )
+
+    def rotary(self, layer: int) -> Rotary | None:
+        """How that layer turns queries and keys; None where it does not."""
+        self._check(layer, 0)
+        with self._open(layer_file(layer)) as file:
+            stored = file.optional(f"blocks.{layer}.attn.rotary")
+        return None if stored is None else Rotary(stored[2:], PAIRINGS[int(stored[0])], float(stored[1]))
+
+    def layer(self, layer: int) -> dict[str, Tensor]:
+        """Everything of that layer, float32, by TransformerLens names."""
+        self._check(layer, 0)
+        with self._open(layer_file(layer)) as file:
+            return {name: file.tensor(name).float() for name in file.names}
 
     def embeddings(self) -> Embeddings:
         """Embedding, unembedding and final norm: all of them, some hundred megabytes for a real model."""
-        with safe_open(self.folder / EMBEDDINGS_FILE, "pt") as file:
-            W_E = file.get_tensor("embed.W_E").float()
+        with self._open(EMBEDDINGS_FILE) as file:
+            W_E = file.tensor("embed.W_E").float()
             return Embeddings(
                 W_E=W_E,
-                W_U=W_E.T if self.manifest.tied else file.get_tensor("unembed.W_U").float(),
-                final_gain=_optional(file, "ln_final.w"),
-                final_shift=_optional(file, "ln_final.b"),
-                b_U=_optional(file, "unembed.b_U"),
+                W_U=W_E.T if self.facts.tied else file.tensor("unembed.W_U").float(),
+                final_gain=self._gain(file, "ln_final.w"),
+                final_shift=file.optional("ln_final.b"),
+                b_U=file.optional("unembed.b_U"),
             )
+
+    def _gain(self, file: "ProvenFile", name: str, row: int | None = None) -> Tensor | None:
+        stored = file.optional(name, row)
+        return None if stored is None else stored + self.facts.gain_offset
+
+    def _kv_head(self, head: int) -> int:
+        # Queries that share a key/value head stand next to each other.
+        return head // (self.facts.n_heads // self.facts.n_kv_heads)
+
+    def _check(self, layer: int, head: int) -> None:
+        n_layers, n_heads = self.facts.n_layers, self.facts.n_heads
+        if not (0 <= layer < n_layers and 0 <= head < n_heads):
+            raise ValueError(f"L{layer}H{head} is not here: layers are 0 to {n_layers - 1}, heads 0 to {n_heads - 1}")
+
+    @contextmanager
+    def _open(self, name: str) -> Iterator["ProvenFile"]:
+        try:
+            with safe_open(self.folder / name, "pt") as file:
+                yield ProvenFile(name, self.fingerprint, file)
+        except (SafetensorError, OSError) as error:
+            raise WeightsDamaged(f"{name} of these weights cannot be read ({type(error).__name__})") from error
+
+
+class ProvenFile:
+    """One opened file, whose tensors are given out only if their bytes have the checksum they were written with."""
+
+    def __init__(self, name: str, fingerprint: str, file: Any) -> None:
+        self._name, self._fingerprint, self._file = name, fingerprint, file
+        try:
+            self._sums: dict[str, list[str]] = json.loads((file.metadata() or {})["sums"])
+            self.names = set(file.keys())
+        except (KeyError, ValueError) as error:
+            raise self._damaged() from error
+        if self.names != set(self._sums):
+            raise self._damaged()
+
+    def tensor(self, name: str, row: int | None = None) -> Tensor:
+        """A tensor as stored, or that row of one kept by heads."""
+        if name not in self.names:
+            raise self._damaged()
+        tensor: Tensor = self._file.get_tensor(name) if row is None else self._file.get_slice(name)[row]
+        found = _sums(name, tensor, self._fingerprint) if row is None else [_sum(name, tensor, self._fingerprint, row)]
+        expected = self._sums[name] if row is None else self._sums[name][row : row + 1]
+        if found != expected:
+            raise self._damaged()
+        return tensor
+
+    def optional(self, name: str, row: int | None = None) -> Tensor | None:
+        """A tensor that not every model has, float32."""
+        return self.tensor(name, row).float() if name in self.names else None
+
+    def _damaged(self) -> WeightsDamaged:
+        return WeightsDamaged(f"{self._name} of these weights is damaged: its checksum does not match")
 
 
 def layer_file(layer: int) -> str:
@@ -82,27 +166,49 @@ def layer_file(layer: int) -> str:
     return f"layer-{layer:03d}.safetensors"
 
 
-def open_weights(folder: Path) -> Weights:
+def open_weights(folder: Path, manifest: Manifest | None = None) -> Weights:
     """The weights of an imported model; FileNotFoundError or ValueError if the folder holds none of ours."""
-    return Weights(folder, read_manifest(folder))
+    facts = manifest or read_manifest(folder)
+    return Weights(folder, facts.fingerprint, facts)
 
 
-def write_weights(folder: Path, manifest: Manifest, parameters: dict[str, Tensor], tokenizer: bytes) -> None:
-    """Write a new folder of weights, every file of it safe on the disk before this returns."""
-    folder.mkdir(parents=True)
-    dtype = getattr(torch, manifest.dtype)
-    files: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in parameters.items():
-        room, _, rest = name.partition(".")
-        file = layer_file(int(rest.split(".")[0])) if room == "blocks" else EMBEDDINGS_FILE
-        files.setdefault(file, {})[name] = tensor
-    for file, tensors in files.items():
-        # One file at a time is copied: views and other dtypes would double the model's memory.
-        (folder / file).write_bytes(save({name: tensor.to(dtype).contiguous() for name, tensor in tensors.items()}))
-    (folder / "tokenizer.json").write_bytes(tokenizer)
-    write_manifest(folder, manifest)
-    for path in [*folder.iterdir(), folder]:
-        _sync(path)
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], fingerprint: str) -> str:
+    """Write one file of weights, safe on the disk under its name before this returns its SHA-256."""
+    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    sums = {name: _sums(name, tensor, fingerprint) for name, tensor in whole.items()}
+    unfinished = path.with_suffix(".part")
+    unfinished.touch()
+    mode = unfinished.stat().st_mode
+    try:
+        save_file(whole, unfinished, {"sums": json.dumps(sums)})
+    except SafetensorError as error:  # what the library makes of a full disk
+        raise OSError(str(error)) from error
+    unfinished.chmod(mode)  # the library makes files that only their owner may read
+    _sync(unfinished)
+    unfinished.replace(path)
+    _sync(path.parent)
+    return file_sum(path)
+
+
+def write_tokenizer(path: Path, tokenizer: bytes) -> str:
+    """Keep the tokenizer beside the tensors; its SHA-256."""
+    path.write_bytes(tokenizer)
+    _sync(path)
+    return file_sum(path)
+
+
+def _sums(name: str, tensor: Tensor, fingerprint: str) -> list[str]:
+    """The checksum of the tensor, or of each head's part of it."""
+    if ".attn." in name and name.rpartition(".")[2] in BY_HEAD:
+        return [_sum(name, part, fingerprint, row) for row, part in enumerate(tensor)]
+    return [_sum(name, tensor, fingerprint, None)]
+
+
+def _sum(name: str, tensor: Tensor, fingerprint: str, row: int | None) -> str:
+    """Over what the bytes are as well as over the bytes: a header that lies about them is noticed too."""
+    digest = hashlib.sha256(f"{fingerprint} {name} {row} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+    digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:32]
 
 
 def _sync(path: Path) -> None:
@@ -111,8 +217,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _optional(file: Any, name: str) -> Tensor | None:
-    """A tensor that not every model has."""
-    return file.get_tensor(name).float() if name in file.keys() else None  # noqa: SIM118 (it is no mapping)

@@ -3,7 +3,7 @@ import torch
 from torch.nn.functional import layer_norm, rms_norm
 
 from app.core.circuits import CIRCUITS, key_bias, ov_constant
-from app.core.folding import fold_head, fold_unembedding, normed_embedding
+from app.core.folding import Norms, fold_head, fold_unembedding, normed_embedding
 
 EPS = 1e-5
 D, V = 48, 1000
@@ -25,7 +25,7 @@ def test_a_folded_head_behind_layer_norm_is_the_head(head):
     x = 3 + torch.randn(5, D, dtype=torch.float64)
     behind = layer_norm(x, (D,), gain.double(), shift.double(), EPS)
     bare = layer_norm(x, (D,), eps=EPS)
-    folded = fold_head(head, gain, shift, center=True)
+    folded = fold_head(head, Norms(True, gain, shift))
     written = (behind @ head.W_V.double() + head.b_V.double()) @ head.W_O.double() + head.b_O.double()
     centred = written - written.mean(dim=1, keepdim=True)
     assert torch.allclose(bare @ CIRCUITS["ov"](folded).dense() + ov_constant(folded), centred, atol=1e-4)
@@ -33,7 +33,7 @@ def test_a_folded_head_behind_layer_norm_is_the_head(head):
 
 
 def test_a_folded_head_ignores_what_the_norm_removes(head):
-    folded = fold_head(head, *gain_and_shift(), center=True)
+    folded = fold_head(head, Norms(True, *gain_and_shift()))
     ones = torch.ones(D, dtype=torch.float64)
     for matrix in (CIRCUITS["ov"](folded).dense(), CIRCUITS["qk"](folded).dense()):
         assert (ones @ matrix).abs().max() < 1e-4
@@ -45,20 +45,20 @@ def test_a_folded_head_behind_rms_norm_is_the_head(head):
     gain, _ = gain_and_shift()
     x = 3 + torch.randn(5, D, dtype=torch.float64)
     behind, bare = rms_norm(x, (D,), gain.double(), EPS), rms_norm(x, (D,), eps=EPS)
-    folded = fold_head(head, gain, None, center=False)
+    folded = fold_head(head, Norms(False, gain))
     written = (behind @ head.W_V.double() + head.b_V.double()) @ head.W_O.double() + head.b_O.double()
     assert torch.allclose(bare @ CIRCUITS["ov"](folded).dense() + ov_constant(folded), written, atol=1e-4)
     assert torch.allclose(scores(bare, folded), scores(behind, head), atol=1e-3)
 
 
 def test_without_norm_nothing_changes(head):
-    folded = fold_head(head, None, None, center=False)
+    folded = fold_head(head, Norms(False))
     assert all(torch.equal(getattr(folded, name), getattr(head, name)) for name in vars(head))
 
 
 def test_the_key_bias_takes_the_shift(head):
     gain, shift = gain_and_shift()
-    folded = fold_head(head, gain, shift, center=True)
+    folded = fold_head(head, Norms(True, gain, shift))
     by_hand = (head.b_Q.double() + shift.double() @ head.W_Q.double()) @ folded.W_K.double().T
     assert torch.allclose(key_bias(folded).double(), by_hand, atol=1e-4)
 

@@ -122,7 +122,7 @@ def a_shard_is_elsewhere(folder):
         (lambda folder: (folder / "config.json").write_text("[]"), "config.json holds no settings"),
         (lambda folder: change_config(folder, auto_map={"AutoModel": "x.Y"}), "own code"),
         (lambda folder: change_config(folder, quantization_config={}), "quantised"),
-        (lambda folder: change_config(folder, architectures=["LlamaForCausalLM"]), "LlamaForCausalLM is not among"),
+        (lambda folder: change_config(folder, architectures=["Made_upForCausalLM"]), "Made_upForCausalLM is not among"),
         (lambda folder: change_config(folder, architectures=None), "unnamed is not among"),
         (lambda folder: (folder / "tokenizer.json").unlink(), "no tokenizer.json"),
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), "tokenizer.json cannot be read"),

@@ -3,12 +3,16 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 
 import pytest
+from safetensors.torch import load_file, save_file
 
-from app.models import bridge
+from app.models import conversion
 from app.models.catalog import Catalog
 from app.models.importer import ImportRefused, Progress, import_model
+from app.models.manifest import verify_weights
+from app.models.staging import unfinished_imports
 
 
 def quietly(progress: Progress) -> None:
@@ -19,10 +23,10 @@ def quietly(progress: Progress) -> None:
 def unopened(monkeypatch):
     """Fails the test if a model is opened."""
 
-    def refuse(checkpoint):
+    def refuse(checkpoint, layer):
         raise AssertionError(f"opened {checkpoint.folder}")
 
-    monkeypatch.setattr(bridge, "open_bridge", refuse)
+    monkeypatch.setattr(conversion, "open_layer", refuse)
 
 
 def test_facts_and_progress(gpt2_folder, tmp_path):
@@ -31,12 +35,11 @@ def test_facts_and_progress(gpt2_folder, tmp_path):
     facts = (manifest.n_layers, manifest.n_heads, manifest.n_kv_heads, manifest.d_model, manifest.d_head)
     assert facts == (2, 4, 4, 32, 8)
     assert (manifest.d_vocab, manifest.n_ctx, manifest.dtype, manifest.tied) == (304, 32, "float32", True)
-    assert (manifest.normalization, manifest.eps, manifest.has_positions) == ("LN", 1e-5, True)
+    assert (manifest.normalization, manifest.eps, manifest.positions) == ("LN", 1e-5, "learned")
     assert (manifest.name, manifest.source, manifest.revision) == ("tiny", "local folder", None)
     assert len(manifest.fingerprint) == 64
     assert Catalog(tmp_path).entries() == {"tiny": manifest}
-    assert [step.done for step in steps] == [0, 1, 2, 3, 4]
-    assert {step.total for step in steps} == {4}
+    assert [(step.done, step.total) for step in steps] == [(0, 0), (0, 0), (0, 0), (0, 2), (1, 2), (2, 2), (2, 2)]
     assert not [step for step in steps if str(gpt2_folder.parent) in step.message and step.done]
 
 
@@ -68,7 +71,7 @@ def test_the_command_prints_nothing_but_its_progress(gpt2_folder, tmp_path):
     command = [sys.executable, "-m", "app", "import", str(gpt2_folder), "--data", str(tmp_path), "--progress", "json"]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = [json.loads(line) for line in answer.stdout.splitlines()]
-    assert [line["done"] for line in lines] == [0, 1, 2, 3, 4]
+    assert [line["done"] for line in lines] == [0, 0, 0, 0, 1, 2, 2]
     assert answer.stderr == ""
 
 
@@ -94,10 +97,14 @@ def test_a_name_that_is_none_is_refused_before_the_work(gpt2_folder, tmp_path, u
 
 
 def test_a_refusal_leaves_nothing_behind(gpt2_folder, tmp_path, monkeypatch):
-    def fail(checkpoint):
-        raise ImportRefused("the logits differ")
+    honest = conversion.open_layer
 
-    monkeypatch.setattr(bridge, "open_bridge", fail)
+    def fail(checkpoint, layer):
+        if layer == 1:
+            raise ImportRefused("the logits differ")
+        return honest(checkpoint, layer)
+
+    monkeypatch.setattr(conversion, "open_layer", fail)
     with pytest.raises(ImportRefused, match="the logits differ"):
         import_model(str(gpt2_folder), tmp_path, report=quietly)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
@@ -115,16 +122,104 @@ def test_a_full_disk_is_a_refusal_and_leaves_nothing_behind(gpt2_folder, tmp_pat
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_damaged_weights_are_written_anew(gpt2_folder, tiny_data, tmp_path):
+@pytest.fixture
+def opened_layers(monkeypatch):
+    """The layers that were opened, in order."""
+    honest, layers = conversion.open_layer, []
+
+    def note(checkpoint, layer):
+        layers.append(layer)
+        return honest(checkpoint, layer)
+
+    monkeypatch.setattr(conversion, "open_layer", note)
+    return layers
+
+
+@pytest.fixture
+def interrupted(gpt2_folder, tmp_path, monkeypatch):
+    """A data folder where an import was stopped in its second layer."""
+    honest = conversion.open_layer
+
+    def stop(checkpoint, layer):
+        if layer == 1:
+            raise KeyboardInterrupt
+        return honest(checkpoint, layer)
+
+    monkeypatch.setattr(conversion, "open_layer", stop)
+    with pytest.raises(KeyboardInterrupt):
+        import_model(str(gpt2_folder), tmp_path / "data", slug="tiny", report=quietly)
+    monkeypatch.setattr(conversion, "open_layer", honest)
+    return tmp_path / "data"
+
+
+def test_an_interrupted_import_goes_on_where_it_was(gpt2_folder, tiny_data, interrupted, opened_layers):
+    assert Catalog(interrupted).entries() == {}
+    assert [path.name for path in unfinished_imports(interrupted)]
+    manifest = import_model(str(gpt2_folder), interrupted, slug="tiny", report=quietly)
+    assert opened_layers == [1]
+    undisturbed = Catalog(tiny_data).get("tiny")
+    assert manifest.files == undisturbed.files
+    assert manifest.checks == pytest.approx(undisturbed.checks, rel=1, abs=1e-6)
+    assert list(unfinished_imports(interrupted)) == []
+
+
+@pytest.mark.parametrize(("file", "again"), [("layer-000.safetensors", [0, 1]), ("embeddings.safetensors", [0, 1])])
+def test_what_was_damaged_meanwhile_is_done_again(gpt2_folder, tiny_data, interrupted, opened_layers, file, again):
+    (staging,) = unfinished_imports(interrupted)
+    whole = bytearray((staging / file).read_bytes())
+    whole[-1] ^= 1
+    (staging / file).write_bytes(whole)
+    manifest = import_model(str(gpt2_folder), interrupted, slug="tiny", report=quietly)
+    assert opened_layers == again
+    assert manifest.files == Catalog(tiny_data).get("tiny").files
+
+
+@pytest.mark.parametrize("fault", ["manifest", "gone", "flipped", "tokenizer"])
+def test_damaged_weights_are_written_anew(gpt2_folder, tiny_data, tmp_path, fault):
     data = shutil.copytree(tiny_data, tmp_path / "data")
     catalog = Catalog(data)
     before = catalog.get("tiny")
     folder = catalog.weights_folder(before.fingerprint)
-    (folder / "manifest.json").write_text("{}")
-    (folder / "layer-000.safetensors").unlink()
-    assert import_model(str(gpt2_folder), data, slug="tiny", report=quietly) == before
-    assert (folder / "layer-000.safetensors").is_file()
+    if fault == "manifest":
+        (folder / "manifest.json").write_text("{}")
+    elif fault == "gone":
+        (folder / "layer-000.safetensors").unlink()
+    else:
+        file = folder / ("tokenizer.json" if fault == "tokenizer" else "embeddings.safetensors")
+        whole = bytearray(file.read_bytes())
+        whole[len(whole) // 2] ^= 4
+        file.write_bytes(whole)
+    assert import_model(str(gpt2_folder), data, slug="tiny", report=quietly).files == before.files
+    assert {fault for _name, fault in verify_weights(folder)} == {None}
     assert [path.name for path in (data / "weights").iterdir()] == [before.fingerprint]
+
+
+def test_two_imports_at_once_do_the_work_once(gpt2_folder, tmp_path, opened_layers):
+    manifests, steps = [], []
+
+    def run(slug):
+        manifests.append(import_model(str(gpt2_folder), tmp_path, slug=slug, report=steps.append))
+
+    threads = [threading.Thread(target=run, args=(slug,)) for slug in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert manifests[0] == manifests[1]
+    assert opened_layers == [0, 1]
+    assert list(Catalog(tmp_path).entries()) == ["one", "two"]
+    assert "another import of this model is running" in {step.message for step in steps}
+
+
+def test_values_that_are_no_numbers_are_refused_wherever_they_are(gpt2_folder, tmp_path):
+    """In a row of the embedding that no layer is run with."""
+    folder = shutil.copytree(gpt2_folder, tmp_path / "copy")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["transformer.wte.weight"][300, 3] = float("nan")
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(ImportRefused, match=r"wte\.weight holds values that are no numbers"):
+        import_model(str(folder), tmp_path / "data", report=quietly)
+    assert [path for path in (tmp_path / "data").rglob("*") if path.is_file()] == []
 
 
 def test_hostile_vocabulary_is_imported_as_it_is(hostile_data, hostile_folder):

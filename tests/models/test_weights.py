@@ -1,5 +1,6 @@
-"""What was written is what the checkpoint holds: against its tensors, sliced here by hand in float64."""
+"""What was written is what the checkpoint holds, and is given out only while it is: no byte may be another."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,9 @@ from safetensors.torch import load_file
 
 from app.models.catalog import Catalog
 from app.models.importer import import_model
-from app.models.weights import Weights, open_weights, write_weights
+from app.models.manifest import verify_weights
+from app.models.refusal import WeightsDamaged
+from app.models.weights import Weights, layer_file, open_weights, write_tensors
 
 N_LAYERS, N_HEADS, D_MODEL, D_HEAD = 2, 4, 32, 8
 
@@ -63,9 +66,11 @@ def test_a_head_does_what_the_models_does(weights, gpt2_folder):
 def test_norms_and_embeddings(weights, gpt2_folder):
     tensors = stored(gpt2_folder)
     for layer in range(N_LAYERS):
-        gain, shift = weights.norm(layer)
-        assert torch.equal(gain, tensors[f"h.{layer}.ln_1.weight"])
-        assert torch.equal(shift, tensors[f"h.{layer}.ln_1.bias"])
+        norms = weights.norms(layer, 0)
+        assert torch.equal(norms.gain, tensors[f"h.{layer}.ln_1.weight"])
+        assert torch.equal(norms.shift, tensors[f"h.{layer}.ln_1.bias"])
+        assert (norms.center, norms.post_gain, norms.query_gain) == (True, None, None)
+        assert weights.rotary(layer) is None
     ends = weights.embeddings()
     assert torch.equal(ends.W_E, tensors["wte.weight"])
     assert torch.equal(ends.W_U, tensors["wte.weight"].T)
@@ -85,7 +90,7 @@ def test_everything_of_a_layer_is_kept(weights, gpt2_folder):
     assert torch.equal(ends["pos_embed.W_pos"], tensors["wpe.weight"])
     kept = sum(t.numel() for i in range(2) for t in load_file(weights.folder / f"layer-00{i}.safetensors").values())
     kept += sum(tensor.numel() for tensor in ends.values())
-    assert kept == weights.manifest.n_params == sum(tensor.numel() for tensor in tensors.values())
+    assert kept == weights.facts.n_params == sum(tensor.numel() for tensor in tensors.values())
 
 
 @pytest.mark.parametrize(("layer", "head"), [(-1, 0), (2, 0), (0, 4), (0, -1)])
@@ -117,14 +122,106 @@ def test_queries_share_keys_and_values_in_neighbouring_groups(weights, tmp_path)
     shapes = {"W_Q": (4, 32, 8), "W_K": (2, 32, 8), "W_V": (2, 32, 8), "W_O": (4, 8, 32)}
     shapes |= {"b_Q": (4, 8), "b_K": (2, 8), "b_V": (2, 8), "b_O": (32,)}
     tensors = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
-    manifest = replace(weights.manifest, n_layers=1, n_kv_heads=2)
     parameters = {f"blocks.0.attn.{name}": tensor for name, tensor in tensors.items()}
-    write_weights(tmp_path / "grouped", manifest, parameters, b"{}")
-    grouped = open_weights(tmp_path / "grouped")
+    write_tensors(tmp_path / layer_file(0), parameters, "some weights")
+    grouped = Weights(tmp_path, "some weights", replace(weights.facts, n_layers=1, n_kv_heads=2))
     for head, kv_head in enumerate((0, 0, 1, 1)):
         read = grouped.head(0, head)
         assert torch.equal(read.W_Q, tensors["W_Q"][head])
         assert torch.equal(read.W_O, tensors["W_O"][head])
         for name in ("W_K", "W_V", "b_K", "b_V"):
             assert torch.equal(getattr(read, name), tensors[name][kv_head]), name
-    assert grouped.norm(0) == (None, None)
+    norms = grouped.norms(0, 0)
+    assert (norms.gain, norms.shift) == (None, None)
+
+
+def everything(weights) -> list[torch.Tensor | None]:
+    """Whatever pages can be made of."""
+    found = list(vars(weights.embeddings()).values())
+    for layer in range(N_LAYERS):
+        for head in range(N_HEADS):
+            found += [*vars(weights.head(layer, head)).values(), *vars(weights.norms(layer, head)).values()]
+    return found
+
+
+def everything_or_fault(weights) -> list[torch.Tensor | None] | str:
+    try:
+        return everything(weights)
+    except WeightsDamaged as error:
+        return str(error)
+
+
+def same(one, other) -> bool:
+    return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+
+
+@pytest.mark.parametrize("name", ["embeddings.safetensors", "layer-001.safetensors"])
+def test_a_flipped_byte_is_noticed_or_harmless(weights, tmp_path, name):
+    """At every byte of the header and at many of the rest: the old numbers, or WeightsDamaged with the file's name."""
+    folder = shutil.copytree(weights.folder, tmp_path / "weights")
+    damaged = open_weights(folder)
+    expected = everything(damaged)
+    whole = (folder / name).read_bytes()
+    header = 8 + int.from_bytes(whole[:8], "little")
+    noticed = 0
+    for at in [*range(0, header, 41), *range(header, len(whole), 1009)]:
+        changed = bytearray(whole)
+        changed[at] ^= 1 << at % 8
+        (folder / name).write_bytes(changed)
+        assert dict(verify_weights(folder))[name] == "its checksum does not match"
+        found = everything_or_fault(damaged)
+        if isinstance(found, list):
+            assert all(map(same, found, expected)), at
+        else:
+            noticed += 1
+            assert name in found
+            assert str(tmp_path) not in found
+    assert noticed > 20
+
+
+def test_a_file_of_other_weights_is_noticed(weights, write_gpt2, gpt2_folder, tmp_path):
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(gpt2_folder / "tokenizer.json"))
+    import_model(
+        str(write_gpt2(tmp_path / "other", tokenizer, d_vocab=304, seed=9)), tmp_path / "data", report=lambda p: None
+    )
+    other = opened(tmp_path / "data", "other")
+    shutil.copy(weights.folder / "layer-000.safetensors", other.folder)
+    with pytest.raises(WeightsDamaged, match=r"layer-000\.safetensors"):
+        other.head(0, 0)
+    other.head(1, 0)
+
+
+@pytest.mark.parametrize("size", [0, 7, 100, -1])
+def test_a_file_cut_short_is_noticed(weights, tmp_path, size):
+    folder = shutil.copytree(weights.folder, tmp_path / "weights")
+    whole = (folder / "layer-000.safetensors").read_bytes()
+    (folder / "layer-000.safetensors").write_bytes(whole[:size])
+    with pytest.raises(WeightsDamaged, match=r"layer-000\.safetensors of these weights cannot be read"):
+        open_weights(folder).head(0, 0)
+
+
+def test_a_file_that_is_gone_is_noticed(weights, tmp_path):
+    folder = shutil.copytree(weights.folder, tmp_path / "weights")
+    (folder / "embeddings.safetensors").unlink()
+    with pytest.raises(WeightsDamaged, match=r"embeddings\.safetensors of these weights cannot be read"):
+        open_weights(folder).embeddings()
+    assert dict(verify_weights(folder))["embeddings.safetensors"] == "it is missing"
+
+
+def test_the_manifest_proves_itself(weights, tmp_path):
+    folder = shutil.copytree(weights.folder, tmp_path / "weights")
+    assert {fault for _name, fault in verify_weights(folder)} == {None}
+    file = folder / "manifest.json"
+    whole = file.read_bytes()
+    noticed = 0
+    for at in range(0, len(whole), 7):
+        changed = bytearray(whole)
+        changed[at] ^= 1
+        file.write_bytes(changed)
+        try:
+            assert open_weights(folder).facts == weights.facts  # a blank between the facts is another
+        except ValueError:
+            noticed += 1
+    assert noticed > len(whole) // 10

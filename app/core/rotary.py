@@ -1,0 +1,55 @@
+"""Rotary positions: what turns a query against a key that stands some positions before it.
+
+A rotary model scores `(q R_i) (k R_j)^T = q R_(i-j) k^T`: the distance turns pairs of a head's coordinates, each pair
+by its own frequency. Knows nothing of layers, files or families. Runs in float64 inside.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from app.core.circuits import Head
+
+Pairing = Literal["halves", "neighbours"]
+"""Which coordinates turn together: i with i + n/2 (Llama, GPT-NeoX), or 2i with 2i + 1 (GPT-J, Cohere)."""
+
+
+@dataclass(frozen=True)
+class Rotary:
+    """How a layer's queries and keys are turned (Su et al. 2021); coordinates after the first 2 n stay as they are."""
+
+    frequencies: Float[Tensor, " n"]
+    """Radians per position, one a pair."""
+    pairing: Pairing
+    scale: float = 1.0
+    """What the turned coordinates are multiplied by on either side (YaRN's attention factor)."""
+
+
+def rotation(rotary: Rotary, distance: int, d_head: int) -> Float[Tensor, "d_head d_head"]:
+    """`R_D` in float64, for row vectors: `q R_D k^T` is the score of a key `distance` positions before the query.
+
+    Orthogonal but for the scale, which enters twice: once for the query and once for the key.
+    """
+    n = len(rotary.frequencies)
+    angles = rotary.frequencies.double() * distance
+    first, second = _pairs(n, rotary.pairing)
+    R = torch.eye(d_head, dtype=torch.float64, device=angles.device)
+    R[first, first] = R[second, second] = rotary.scale**2 * angles.cos()
+    R[first, second] = rotary.scale**2 * angles.sin()
+    R[second, first] = -R[first, second]
+    return R
+
+
+def at_distance(head: Head, rotary: Rotary, distance: int) -> Head:
+    """The head as its queries meet keys that stand `distance` positions before them: `W_Q R_D`, `b_Q R_D`."""
+    R = rotation(rotary, distance, head.W_Q.shape[1])
+    return replace(head, W_Q=(head.W_Q.double() @ R).float(), b_Q=(head.b_Q.double() @ R).float())
+
+
+def _pairs(n: int, pairing: Pairing) -> tuple[Tensor, Tensor]:
+    """The coordinates that turn together, first and second of each pair."""
+    i = torch.arange(n)
+    return (i, i + n) if pairing == "halves" else (2 * i, 2 * i + 1)

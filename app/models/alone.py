@@ -1,0 +1,248 @@
+"""One layer of a checkpoint as a model of its own, in transformers: between the checkpoint's own ends, cut down.
+
+Embedding and unembedding keep the rows of a few tokens, so that memory does not grow with the model. No parameter may
+be missing from the checkpoint (the library would fill the gap with random values) or be of another shape than its
+config says, and none may hold NaN or infinity. Imports transformers late: it takes seconds. Knows no bridge.
+"""
+
+import copy
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from safetensors import safe_open
+from torch import Tensor
+
+from app.models.checkpoint import Checkpoint, Stored
+from app.models.families import FAMILIES, architecture_of
+from app.models.refusal import ImportRefused
+
+PROBE_TOKENS = 16
+SLACK = 1 << 26
+"""Numbers that a config may speak of and a checkpoint lack, so that they can be named: 256 MiB."""
+MOST = 1 << 31
+"""No size in a config is larger."""
+MOST_LAYERS = 10_000
+LAYER_KEYS = ("num_hidden_layers", "n_layer", "num_layers")
+SIZES = ("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads")
+SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+
+
+@dataclass(frozen=True)
+class LayerAlone:
+    """A one-layer model of transformers, float32."""
+
+    plain: Any
+    architecture: str
+    config: Any
+    """Of the whole model."""
+    rows: dict[str, Tensor]
+    """What was read of the checkpoint's tensors that have one row a token, by their names."""
+    ids: Int[Tensor, " pos"]
+    """The tokens whose rows it has, as the whole model counts them; it counts them from 1."""
+    n_params: int
+    """Of the layer."""
+    n_params_ends: int
+    """Of everything else at the whole model's size; tied ones once."""
+
+
+def open_alone(checkpoint: Checkpoint, layer: int) -> LayerAlone:
+    """That layer as a model; ImportRefused by name if a tensor is missing, misshapen or not finite."""
+    architecture = architecture_of(checkpoint.config)
+    whole = _whole_config(checkpoint, architecture)
+    d_vocab = whole.vocab_size
+    # Row 0 is there but never run: RoBERTa takes it for padding. Not as many rows as the whole: they tell ends apart.
+    n_tokens = max(1, min(PROBE_TOKENS, d_vocab - 2, n_ctx_of(whole)))
+    # All over the vocabulary, always the same.
+    ids = torch.arange(n_tokens) * 7919 % d_vocab
+    alone = _config_of(whole, layer, n_tokens + 1)
+    shapes = _shapes(architecture, _config_of(whole, layer, d_vocab))
+    fixed = {name for name, shape in _shapes(architecture, alone).items() if shape == shapes.get(name)}
+    by_token = _tensors_by_token(checkpoint, d_vocab, fixed)
+    state, rows = {}, {}
+    for tensor, value in _read(checkpoint, layer, by_token, [0, *ids.tolist()]):
+        if not torch.isfinite(value).all():
+            raise ImportRefused(f"{tensor.name} holds values that are no numbers (NaN or infinity)")
+        state[_renamed(tensor.name, layer, 0)] = value
+        if tensor.name in by_token:
+            rows[tensor.name] = value
+    _refuse_larger(architecture, alone, state)
+    plain = _load(architecture, alone, state, layer)
+    return LayerAlone(plain, architecture, whole, rows, ids, *_counted(plain, shapes))
+
+
+def n_layers_of(checkpoint: Checkpoint) -> int:
+    """Layers of the model; ImportRefused if its config and its tensors do not agree on them."""
+    layers: int = _whole_config(checkpoint, architecture_of(checkpoint.config)).num_hidden_layers
+    found = {layer for tensor in checkpoint.tensors if (layer := layer_of(tensor.name)) is not None}
+    if not found or max(found) + 1 != layers:
+        last = f"its tensors go to layer {max(found)}" if found else "it has tensors of none"
+        raise ImportRefused(f"the config speaks of {layers} layers, counted from 0, and {last}")
+    return layers
+
+
+def layer_of(name: str) -> int | None:
+    """The layer that a checkpoint's tensor belongs to.
+
+    Example: layer_of("model.layers.3.mlp.experts.0.w1.weight") -> 3
+    """
+    return next((int(part) for part in name.split(".") if part.isdecimal()), None)
+
+
+def n_ctx_of(config: Any) -> int:
+    """Positions that the model was made for."""
+    n = getattr(config, "max_position_embeddings", None) or getattr(config, "seq_length", None) or 2048
+    # RoBERTa counts from after its padding id.
+    return int(n) - (config.pad_token_id or 0) - 1 if config.model_type == "roberta" else int(n)
+
+
+def _counted(plain: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, int]:
+    in_layer = ends = 0
+    for name, parameter in plain.named_parameters():
+        if layer_of(name) is not None:
+            in_layer += parameter.numel()
+        else:
+            ends += math.prod(shapes.get(name, tuple(parameter.shape)))
+    return in_layer, ends
+
+
+def _whole_config(checkpoint: Checkpoint, architecture: str) -> Any:
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    if any(isinstance(n := checkpoint.config.get(name), int) and n > MOST_LAYERS for name in LAYER_KEYS):
+        raise ImportRefused(f"the config speaks of more than {MOST_LAYERS:,} layers")  # it would be listed one by one
+    try:
+        config = getattr(transformers, architecture).config_class.from_dict(copy.deepcopy(checkpoint.config))
+        sizes = {name: getattr(config, name) for name in SIZES} | {"positions": n_ctx_of(config)}
+    except Exception as error:  # whatever the library raises at a config that makes no sense
+        raise ImportRefused(f"transformers cannot open the model: {first_line(error)}") from error
+    for name, size in sizes.items():
+        if not (isinstance(size, int) and 0 < size < MOST):
+            raise ImportRefused(f"the config's {name} is {size!r:.40}: a number from 1 to {MOST - 1} is meant")
+    return config
+
+
+def _config_of(whole: Any, layer: int, d_vocab: int) -> Any:
+    """The config of a model that is this layer alone, over a small vocabulary."""
+    alone, n_layers = copy.deepcopy(whole), whole.num_hidden_layers
+    try:
+        for name, value in whole.to_dict().items():
+            if isinstance(value, list) and len(value) == n_layers and name != "architectures":
+                setattr(alone, name, [value[layer]])
+        if hasattr(whole, "attention_types"):  # GPT-Neo says it in runs, and keeps it layer by layer elsewhere
+            alone.attention_layers = [whole.attention_layers[layer]]
+            alone.attention_types = [[alone.attention_layers, 1]]
+        alone.num_hidden_layers, alone.vocab_size = 1, d_vocab
+        for name in SPECIAL_IDS:
+            setattr(alone, name, None)
+        if whole.model_type == "roberta":  # it counts positions from its padding on
+            alone.pad_token_id = 0
+    except Exception as error:
+        raise ImportRefused(f"transformers cannot open the model: {first_line(error)}") from error
+    return alone
+
+
+def _tensors_by_token(checkpoint: Checkpoint, d_vocab: int, fixed: set[str]) -> set[str]:
+    """The checkpoint's tensors outside the layers that have one row a token; `fixed` ones have another size."""
+    return {
+        tensor.name
+        for tensor in checkpoint.tensors
+        if layer_of(tensor.name) is None
+        and tensor.shape[:1] == (d_vocab,)
+        and not any(_same_tensor(tensor.name, name) for name in fixed)
+    }
+
+
+def _shapes(architecture: str, config: Any) -> dict[str, tuple[int, ...]]:
+    """The parameters outside the layers, by name."""
+    state = _empty(architecture, config).state_dict()
+    return {name: tuple(value.shape) for name, value in state.items() if layer_of(name) is None}
+
+
+def _empty(architecture: str, config: Any) -> Any:
+    """A model that is never filled and takes no memory."""
+    import transformers
+
+    try:
+        with torch.device("meta"):
+            return getattr(transformers, architecture)(copy.deepcopy(config))
+    except Exception as error:  # whatever the library raises at a config that makes no sense
+        raise ImportRefused(f"transformers cannot open the model: {first_line(error)}") from error
+
+
+def _refuse_larger(architecture: str, config: Any, state: Mapping[str, Tensor]) -> None:
+    """Refuse a config that speaks of far more than there is, before memory is taken for it."""
+    promised = sum(parameter.numel() for parameter in _empty(architecture, config).parameters())
+    held = sum(tensor.numel() for tensor in state.values())
+    if promised > 2 * held + SLACK:
+        raise ImportRefused(f"the config speaks of {promised:,} numbers in this layer, the checkpoint holds {held:,}")
+
+
+def _same_tensor(one: str, other: str) -> bool:
+    """Whether the names agree but for a prefix: a base model's checkpoint leaves it out."""
+    return one == other or one.endswith(f".{other}") or other.endswith(f".{one}")
+
+
+def _read(checkpoint: Checkpoint, layer: int, by_token: set[str], rows: list[int]) -> Iterable[tuple[Stored, Tensor]]:
+    """The layer's tensors and those outside all layers, of those by token these rows only."""
+    wanted = [tensor for tensor in checkpoint.tensors if layer_of(tensor.name) in {None, layer}]
+    for file in sorted({tensor.file for tensor in wanted}):
+        with safe_open(file, "pt") as opened:
+            for tensor in wanted:
+                if tensor.file != file:
+                    continue
+                if tensor.name in by_token:
+                    part = opened.get_slice(tensor.name)
+                    yield tensor, torch.cat([part[row : row + 1] for row in rows])
+                else:
+                    yield tensor, opened.get_tensor(tensor.name)
+
+
+def _renamed(name: str, layer: int, to: int) -> str:
+    """The name with its layer's number changed: the first number in it."""
+    parts = name.split(".")
+    at = next((i for i, part in enumerate(parts) if part.isdecimal()), None)
+    if at is not None and int(parts[at]) == layer:
+        parts[at] = str(to)
+    return ".".join(parts)
+
+
+def _load(architecture: str, config: Any, state: dict[str, Tensor], layer: int) -> Any:
+    """The one-layer model, filled; ImportRefused by name if a parameter is missing or of another shape."""
+    import transformers
+
+    try:
+        model, info = getattr(transformers, architecture).from_pretrained(
+            None,
+            config=config,
+            state_dict=state,
+            attn_implementation="eager",
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,  # reported below, by name
+            output_loading_info=True,
+        )
+    except Exception as error:  # whatever the library raises at a config that makes no sense
+        raise ImportRefused(f"transformers cannot open the model: {first_line(error)}") from error
+    missing = set(info["missing_keys"])
+    if FAMILIES[architecture].encoder:  # a base model's checkpoint has no head, and none is used
+        missing = {name for name in missing if not name.startswith(("cls.", "lm_head."))}
+    _refuse_names("the checkpoint lacks", {_renamed(name, 0, layer) for name in missing})
+    odd = {_renamed(name, 0, layer) for name, *_shapes in info["mismatched_keys"]}
+    _refuse_names("of another shape than the config says:", odd)
+    return model.eval()
+
+
+def _refuse_names(fault: str, names: set[str]) -> None:
+    if names:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        raise ImportRefused(f"{fault} {', '.join(sorted(names)[:3])}{more}")
+
+
+def first_line(error: Exception) -> str:
+    """What a library's error says, short enough for a sentence."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -1,0 +1,135 @@
+"""A checkpoint becomes weights, one layer at a time: opened, written, read back, held to what the model computes.
+
+Memory does not grow with the number of layers. What is done is in the staging folder's journal, and is not done again.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, replace
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from app.models.alone import n_layers_of
+from app.models.bridge import BridgedLayer, open_layer
+from app.models.checkpoint import Checkpoint
+from app.models.manifest import Shape
+from app.models.refusal import ImportRefused
+from app.models.selftest import Checks, Run, check_ends, check_layer
+from app.models.staging import Entry, Staging
+from app.models.weights import (
+    EMBEDDINGS_FILE,
+    TOKENIZER_FILE,
+    Weights,
+    layer_file,
+    write_tensors,
+    write_tokenizer,
+)
+
+ROWS = 4096
+"""Tokens looked at at a time."""
+
+
+def convert(
+    checkpoint: Checkpoint, fingerprint: str, staging: Staging, report: Callable[[int, int], None]
+) -> tuple[Shape, Checks, dict[str, str]]:
+    """Fill the staging folder; the model's shape, its checks, and every file with its SHA-256.
+
+    `report` is told how many layers are done, of how many. ImportRefused if the model does not hold what it promises.
+    """
+    n_layers = n_layers_of(checkpoint)
+    done = staging.entries()
+    staging.keep(done)
+    for layer in range(n_layers):
+        report(layer, n_layers)
+        if layer == 0 and EMBEDDINGS_FILE not in done:
+            done.pop(layer_file(0), None)  # the ends are checked with the first layer
+        if layer_file(layer) not in done:
+            for entry in _convert_layer(checkpoint, fingerprint, staging, layer):
+                staging.add(entry)
+                done[entry.file] = entry
+    if TOKENIZER_FILE not in done:
+        sum_ = write_tokenizer(staging.folder / TOKENIZER_FILE, checkpoint.tokenizer)
+        done[TOKENIZER_FILE] = Entry(TOKENIZER_FILE, sum_, {})
+    report(n_layers, n_layers)
+    return _shape_of(done.values()), _worst(done.values()), {name: entry.sha256 for name, entry in done.items()}
+
+
+def _convert_layer(checkpoint: Checkpoint, fingerprint: str, staging: Staging, layer: int) -> Iterator[Entry]:
+    """Write a layer, with the first one both ends as well, and check what was written."""
+    bridged = open_layer(checkpoint, layer)
+    weights = Weights(staging.folder, fingerprint, bridged.shape)
+    run = Run(bridged.activations, bridged.ids, bridged.scale, bridged.cap)
+    dtype = getattr(torch, checkpoint.dtype)
+    kept = {
+        name: tensor if name.endswith("rotary") else tensor.to(dtype) for name, tensor in bridged.parameters.items()
+    }
+    sum_ = write_tensors(staging.folder / layer_file(layer), kept, fingerprint)
+    facts = {"shape": asdict(bridged.shape), "n_params": bridged.n_params}
+    yield Entry(layer_file(layer), sum_, facts | {"checks": check_layer(weights, layer, run)})
+    if layer == 0:
+        del kept
+        sum_ = _write_ends(checkpoint, bridged, staging, fingerprint, dtype)
+        facts = {"n_params": bridged.n_params_ends, "checks": check_ends(weights, run)}
+        yield Entry(EMBEDDINGS_FILE, sum_, facts)
+
+
+def _write_ends(
+    checkpoint: Checkpoint, bridged: BridgedLayer, staging: Staging, fingerprint: str, dtype: torch.dtype
+) -> str:
+    """Embedding, unembedding and final norm; every row of them is the checkpoint's, proven after writing."""
+    ends = {name: tensor.to(dtype) for name, tensor in bridged.ends.items()}
+    sources = {"embed.W_E": bridged.W_E, "unembed.W_U": bridged.W_U, "unembed.b_U": bridged.b_U}
+    for name, source in sources.items():
+        if source is not None:
+            tensor = _read(checkpoint, source)
+            _refuse_unfinite(source, tensor)
+            ends[name] = (tensor.T if name == "unembed.W_U" else tensor).to(dtype)
+    sum_ = write_tensors(staging.folder / EMBEDDINGS_FILE, ends, fingerprint)
+    del ends
+    with safe_open(staging.folder / EMBEDDINGS_FILE, "pt") as file:
+        for name, source in sources.items():
+            if source is not None:
+                written = file.get_tensor(name)
+                _refuse_other_rows(source, _read(checkpoint, source), written.T if name == "unembed.W_U" else written)
+    return sum_
+
+
+def _read(checkpoint: Checkpoint, name: str) -> Tensor:
+    stored = next(tensor for tensor in checkpoint.tensors if tensor.name == name)
+    with safe_open(stored.file, "pt") as file:
+        tensor: Tensor = file.get_tensor(name)
+        return tensor
+
+
+def _refuse_unfinite(name: str, tensor: Tensor) -> None:
+    if not all(torch.isfinite(rows).all() for rows in torch.split(tensor, ROWS)):
+        raise ImportRefused(f"{name} holds values that are no numbers (NaN or infinity)")
+
+
+def _refuse_other_rows(name: str, expected: Tensor, written: Tensor) -> None:
+    same = (
+        torch.equal(a.to(b.dtype), b)
+        for a, b in zip(torch.split(expected, ROWS), torch.split(written, ROWS), strict=True)
+    )
+    if expected.shape != written.shape or not all(same):
+        raise ImportRefused(f"{name} was not written as it is in the checkpoint: tokens would be read wrongly")
+
+
+def _shape_of(entries: Iterable[Entry]) -> Shape:
+    """The model's shape, which all its layers must agree on."""
+    found = [entry.facts for entry in entries]
+    n_params = sum(facts.get("n_params", 0) for facts in found)
+    together = {replace(Shape(**facts["shape"]), n_params=n_params) for facts in found if "shape" in facts}
+    if len(together) > 1:
+        raise ImportRefused("the layers of this model differ in shape: such models cannot be read")
+    return together.pop()
+
+
+def _worst(entries: Iterable[Entry]) -> Checks:
+    """The largest error of each identity over all layers."""
+    worst: Checks = {}
+    for entry in entries:
+        for name, error in entry.facts.get("checks", {}).items():
+            worst[name] = max(error, worst.get(name, 0.0))
+    return worst

@@ -1,0 +1,222 @@
+"""What a model computes against what its imported weights say it should: the proof that an import is right.
+
+The activations come from the library's own forward pass, the weights are read back from the files just written, the
+way that pages read them. Each identity gives its largest error relative to its largest value; one above TOLERANCE
+refuses the model. Knows neither checkpoints nor the model libraries.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from app.core.rotary import Rotary, rotation
+from app.models.refusal import ImportRefused
+from app.models.weights import Weights
+
+TOLERANCE = 1e-4
+LEAST_ATTENTION = 1e-20
+"""Smaller weights are rounded away to nothing somewhere in float32's softmax, and their logarithm tells nothing."""
+
+Checks = dict[str, float]
+"""Identity -> largest error."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One layer's forward pass."""
+
+    activations: Mapping[str, Tensor]
+    """By TransformerLens hook name, the layer being `blocks.0.`."""
+    ids: Int[Tensor, " pos"]
+    scale: float | None
+    """Of the attention scores; needed only where they are capped, elsewhere it is measured."""
+    cap: float | None
+
+    def seen(self, name: str) -> Float[Tensor, "pos ..."]:
+        """An activation of the only sequence, float64."""
+        return self.activations[name][0].double()
+
+    def has(self, *names: str) -> bool:
+        """Whether the library shows these."""
+        return all(name in self.activations for name in names)
+
+
+def check_layer(weights: Weights, layer: int, run: Run) -> Checks:
+    """Every identity of one layer; ImportRefused naming the first that does not hold."""
+    checks = _attention(weights, layer, run)
+    stored = weights.layer(layer)
+    for norm in ("ln1", "ln2"):
+        checks |= _norm(weights, run, f"blocks.0.{norm}", stored, f"blocks.{layer}.{norm}")
+    return _refused(checks | _mlp(stored, f"blocks.{layer}.mlp", run), f"layer {layer}")
+
+
+def check_ends(weights: Weights, run: Run) -> Checks:
+    """The identities of embedding and unembedding; ImportRefused naming the first that does not hold."""
+    ends, checks = weights.embeddings(), {}
+    tokens, embedded = ends.W_E[run.ids].double(), run.seen("embed.hook_out")
+    # Some models scale the embedding on its way into the stream.
+    scale = (tokens * embedded).sum() / tokens.square().sum()
+    checks["embedding"] = _error(scale * tokens, embedded)
+    if not weights.facts.encoder:
+        gains = {"ln_final.w": ends.final_gain, "ln_final.b": ends.final_shift}
+        given = {name: value for name, value in gains.items() if value is not None}
+        checks |= _norm(weights, run, "ln_final", given, "ln_final", offset=0.0)
+        logits = run.seen("unembed.hook_in") @ ends.W_U[:, run.ids].double()
+        if ends.b_U is not None:
+            logits += ends.b_U[run.ids].double()
+        # The layer ran over the vocabulary's first row and these tokens.
+        checks["unembedding"] = _error(logits, run.seen("unembed.hook_out")[:, 1:])
+    return _refused(checks, "the ends")
+
+
+def _attention(weights: Weights, layer: int, run: Run) -> Checks:
+    """Head by head, through the same door as pages: keys and values of the group that each query belongs to."""
+    facts = weights.facts
+    x = run.seen("blocks.0.attn.hook_in")
+    seen = {letter: run.seen(f"blocks.0.attn.hook_{letter.lower()}") for letter in "QKVZ"}
+    patterns = run.seen("blocks.0.attn.hook_pattern")
+    group = facts.n_heads // facts.n_kv_heads
+    errors: dict[str, list[float]] = {"queries": [], "keys": [], "values": [], "mixing": []}
+    written = torch.zeros_like(run.seen("blocks.0.attn.o.hook_out"))
+    projected = []
+    for index in range(facts.n_heads):
+        head = weights.head(layer, index)
+        q, k, v = (x @ getattr(head, f"W_{c}").double() + getattr(head, f"b_{c}").double() for c in "QKV")
+        z = patterns[index] @ v
+        errors["queries"].append(_error(q, seen["Q"][:, index]))
+        errors["keys"].append(_error(k, seen["K"][:, index // group]))
+        errors["values"].append(_error(v, seen["V"][:, index // group]))
+        errors["mixing"].append(_error(z, seen["Z"][:, index]))
+        written += z @ head.W_O.double()
+        projected.append((q, k))
+        bias = head.b_O.double()
+    checks = {name: max(found) for name, found in errors.items()}
+    checks["attention output"] = _error(written + bias, run.seen("blocks.0.attn.o.hook_out"))
+    rotary = weights.rotary(layer)
+    scores = torch.stack(_scores(weights, layer, projected, rotary))
+    return checks | {"attention pattern": _pattern_error(scores, patterns, run, facts.positions == "alibi")}
+
+
+def _scores(
+    weights: Weights, layer: int, projected: list[tuple[Tensor, Tensor]], rotary: Rotary | None
+) -> list[Float[Tensor, "pos pos"]]:
+    """Each head's scores before scale and mask: queries and keys normed where the model does, then turned."""
+    normed = projected if weights.facts.qk_norm == "none" else _head_normed(weights, layer, projected)
+    if rotary is None:
+        return [q @ k.T for q, k in normed]
+    n = len(normed[0][0])
+    turned = [rotation(rotary, distance, weights.facts.d_head) for distance in range(1 - n, n)]
+    turn = torch.stack([torch.stack([turned[i - j + n - 1] for j in range(n)]) for i in range(n)])
+    return [torch.einsum("ia,ijab,jb->ij", q, turn, k) for q, k in normed]
+
+
+def _head_normed(weights: Weights, layer: int, projected: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
+    """Queries and keys of each head as their norms leave them."""
+    facts = weights.facts
+    if facts.qk_norm == "LN":
+        projected = [(_centred(q), _centred(k)) for q, k in projected]
+    lengths = [(q.square().mean(1), k.square().mean(1)) for q, k in projected]
+    if facts.qk_norm_over_heads:
+        # All heads of a token share one length; each key/value head counts once.
+        group = facts.n_heads // facts.n_kv_heads
+        shared = (torch.stack([q for q, _ in lengths]).mean(0), torch.stack([k for _, k in lengths[::group]]).mean(0))
+        lengths = [shared] * facts.n_heads
+    normed = []
+    for index, ((q, k), (q_length, k_length)) in enumerate(zip(projected, lengths, strict=True)):
+        norms = weights.norms(layer, index)
+        assert norms.query_gain is not None
+        assert norms.key_gain is not None
+        q_scale, k_scale = ((length + facts.eps).rsqrt()[:, None] for length in (q_length, k_length))
+        normed.append((q * q_scale * norms.query_gain.double(), k * k_scale * norms.key_gain.double()))
+    return normed
+
+
+def _pattern_error(
+    scores: Float[Tensor, "heads pos pos"], patterns: Float[Tensor, "heads pos pos"], run: Run, alibi: bool
+) -> float:
+    """How far log attention is from the scores, both less their mean over the keys that each query sees.
+
+    What is the same for all keys of a query falls out (the softmax's sum, a sink), and the scale is measured, unless
+    the scores are capped. ALiBi adds a slope over positions, measured too.
+    """
+    visible = patterns > LEAST_ATTENTION
+    logs = torch.where(visible, patterns.clamp_min(LEAST_ATTENTION).log(), 0.0)
+    if run.cap:
+        scores = run.cap * torch.tanh(scores * (run.scale or 1.0) / run.cap)
+    expected, found = _less_mean(scores, visible), _less_mean(logs, visible)
+    columns = [expected.reshape(-1)]
+    if alibi:
+        place = torch.arange(scores.shape[-1], dtype=torch.float64).expand_as(scores)
+        for index, row in enumerate(_less_mean(place, visible)):
+            column = torch.zeros_like(expected)
+            column[index] = row
+            columns.append(column.reshape(-1))
+    design = torch.stack(columns, 1)
+    weights = torch.linalg.lstsq(design, found.reshape(-1, 1), driver="gelsd").solution
+    if run.cap:
+        weights[0] = 1.0
+    off = (design @ weights - found.reshape(-1, 1)).abs().max()
+    largest = (weights[0] * scores * visible).abs().max().clamp_min(1.0)
+    return float(off / largest)
+
+
+def _less_mean(values: Float[Tensor, "heads pos pos"], visible: Bool[Tensor, "heads pos pos"]) -> Tensor:
+    kept = torch.where(visible, values, 0.0)
+    return torch.where(visible, kept - kept.sum(-1, keepdim=True) / visible.sum(-1, keepdim=True), 0.0)
+
+
+def _mlp(stored: Mapping[str, Tensor], name: str, run: Run) -> Checks:
+    """A dense MLP's tensors; nothing where it is a mixture of experts."""
+    if f"{name}.W_in" not in stored:
+        return {}
+    x = run.seen("blocks.0.mlp.hook_in")
+    read = x @ stored[f"{name}.W_in"].double() + stored.get(f"{name}.b_in", torch.zeros(())).double()
+    written = run.seen("blocks.0.mlp.hook_post") @ stored[f"{name}.W_out"].double()
+    written += stored.get(f"{name}.b_out", torch.zeros(())).double()
+    checks = {"MLP output": _error(written, run.seen("blocks.0.mlp.out.hook_out"))}
+    if f"{name}.W_gate" not in stored:
+        return checks | {"MLP input": _error(read, run.seen("blocks.0.mlp.hook_pre"))}
+    gate = x @ stored[f"{name}.W_gate"].double()
+    return checks | {
+        "MLP input": _error(read, run.seen("blocks.0.mlp.hook_pre_linear")),
+        "MLP gate": _error(gate, run.seen("blocks.0.mlp.hook_pre")),
+    }
+
+
+def _norm(
+    weights: Weights, run: Run, hook: str, stored: Mapping[str, Tensor], name: str, offset: float | None = None
+) -> Checks:
+    """A norm's gain and shift, where the library shows what goes in and what comes out."""
+    if not run.has(f"{hook}.hook_in", f"{hook}.hook_out"):
+        return {}
+    x, facts = run.seen(f"{hook}.hook_in"), weights.facts
+    if facts.normalization == "LN":
+        x = _centred(x)
+    x = x * (x.square().mean(1, keepdim=True) + facts.eps).rsqrt()
+    if f"{name}.w" in stored:
+        x = x * (stored[f"{name}.w"].double() + (facts.gain_offset if offset is None else offset))
+    if f"{name}.b" in stored:
+        x = x + stored[f"{name}.b"].double()
+    return {f"norm {hook.removeprefix('blocks.0.')}": _error(x, run.seen(f"{hook}.hook_out"))}
+
+
+def _centred(x: Float[Tensor, "pos d"]) -> Float[Tensor, "pos d"]:
+    return x - x.mean(1, keepdim=True)
+
+
+def _error(expected: Tensor, found: Tensor) -> float:
+    """Largest difference relative to the largest value; NaN if anything is."""
+    return float((expected - found).abs().max() / found.abs().max().clamp_min(torch.finfo(torch.float32).tiny))
+
+
+def _refused(checks: Checks, where: str) -> Checks:
+    for name, error in checks.items():
+        if not error <= TOLERANCE:  # also when it is NaN
+            raise ImportRefused(
+                f"the imported weights do not do what the model does: in {where}, {name} differs by {error:.1g} of "
+                f"the largest value (at most {TOLERANCE:g} is allowed)"
+            )
+    return checks

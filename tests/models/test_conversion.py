@@ -1,0 +1,63 @@
+"""What a checkpoint becomes, layer by layer."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from app.models import conversion
+from app.models.catalog import Catalog
+from app.models.checkpoint import open_checkpoint
+from app.models.conversion import convert
+from app.models.importer import import_model
+from app.models.refusal import ImportRefused
+from app.models.staging import staged
+from tests.families import write_family
+
+
+def unreported(done: int, total: int) -> None:
+    """For conversions whose progress is not looked at."""
+
+
+@pytest.mark.parametrize("name", ["llama", "neox", "gemma2", "bert"])
+def test_bfloat16_stays_bfloat16_on_disk(tmp_path, name):
+    folder = write_family(name, tmp_path / "checkpoint", dtype=torch.bfloat16)
+    manifest = import_model(str(folder), tmp_path / "data", slug=name, report=lambda progress: None)
+    assert manifest.dtype == "bfloat16"
+    stored = load_file(folder / "model.safetensors")
+    for file in Catalog(tmp_path / "data").weights_folder(manifest.fingerprint).glob("*.safetensors"):
+        tensors = load_file(file)
+        assert {tensor.dtype for key, tensor in tensors.items() if not key.endswith("rotary")} == {torch.bfloat16}
+        for key in ("embed.W_E", "unembed.W_U"):
+            if key in tensors:
+                wanted = tensors[key] if key == "embed.W_E" else tensors[key].T
+                assert any(torch.equal(wanted, each) for each in stored.values())
+
+
+def test_progress_is_told_layer_by_layer(member, tmp_path):
+    steps = []
+    with staged(tmp_path, "f00d", lambda: None) as staging:
+        convert(
+            open_checkpoint(member("llama").folder), "f00d", staging, lambda done, total: steps.append((done, total))
+        )
+        assert {path.name for path in staging.folder.iterdir()} == {
+            "embeddings.safetensors",
+            "journal.jsonl",
+            "layer-000.safetensors",
+            "layer-001.safetensors",
+            "tokenizer.json",
+        }
+    assert steps == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_layers_that_differ_in_shape_are_refused(member, tmp_path, monkeypatch):
+    honest = conversion.open_layer
+
+    def other(checkpoint, layer):
+        bridged = honest(checkpoint, layer)
+        return replace(bridged, shape=replace(bridged.shape, sinks=layer == 1))
+
+    monkeypatch.setattr(conversion, "open_layer", other)
+    with staged(tmp_path, "f00d", lambda: None) as staging, pytest.raises(ImportRefused, match="differ in shape"):
+        convert(open_checkpoint(member("llama").folder), "f00d", staging, unreported)

@@ -1,0 +1,257 @@
+"""Every architecture: its heads against the checkpoint's own tensors, and folded against the library's own folding."""
+
+import re
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from app.core.circuits import ov, qk
+from app.core.folding import fold_head, fold_unembedding
+from app.models.catalog import Catalog
+from app.models.families import FAMILIES as ARCHITECTURES
+from app.models.families import WITHOUT, architecture_of
+from app.models.refusal import ImportRefused
+from app.models.weights import Weights, open_weights
+from tests.families import D_VOCAB, FAMILIES
+
+N_LAYERS, N_HEADS, D_MODEL = 2, 4, 32
+
+# Projections by how checkpoints name them, as [rows of heads, d_model] after transposing where they are Conv1D.
+SEPARATE = {
+    "GPTNeoForCausalLM": "attn.attention.{q_proj,k_proj,v_proj,out_proj}",
+    "GPTJForCausalLM": "attn.{q_proj,k_proj,v_proj,out_proj}",
+    "PhiForCausalLM": "self_attn.{q_proj,k_proj,v_proj,dense}",
+    "OPTForCausalLM": "self_attn.{q_proj,k_proj,v_proj,out_proj}",
+    "BertForMaskedLM": "attention.{self.query,self.key,self.value,output.dense}",
+    "RobertaForMaskedLM": "attention.{self.query,self.key,self.value,output.dense}",
+}
+USUAL = "self_attn.{q_proj,k_proj,v_proj,o_proj}"
+
+NOT_FOLDED_BY_THE_LIBRARY = {"qwen3", "qwen3-moe", "gemma3", "stablelm-qk", "cohere-qk", "olmo2"}
+"""Their norms of queries and keys are absorbed here, and left alone there."""
+POST_NORMS = {"gemma2", "gemma3", "olmo2"}
+"""The library leaves the gains of norms after the heads; W_U: not centred in Gemma 2, without its gain in OLMo-2."""
+NO_FOLDING_IN_THE_LIBRARY = {"phi3", "olmo2"}
+"""It says so with a warning."""
+ENCODERS = {"bert", "roberta"}
+
+
+def opened(member) -> Weights:
+    catalog = Catalog(member.data)
+    return open_weights(catalog.weights_folder(catalog.get(member.name).fingerprint))
+
+
+def projections(name: str, state: dict[str, torch.Tensor], layer: int, weights: Weights) -> dict[str, torch.Tensor]:
+    """W_Q W_K W_V [heads, d, h] and W_O [heads, h, d], cut out of the checkpoint's tensors by hand."""
+    architecture, h = FAMILIES[name][0], weights.facts.d_head
+    n_kv = weights.facts.n_kv_heads
+    of_layer = {
+        re.sub(rf"^.*?\.{layer}\.", "", key): tensor
+        for key, tensor in state.items()
+        if re.match(rf"^.*?(h|layers|layer)\.{layer}\.", key)
+    }
+    if architecture in {"GPT2LMHeadModel", "GPTBigCodeForCausalLM"}:
+        fused, out = of_layer["attn.c_attn.weight"], of_layer["attn.c_proj.weight"]
+        rows = fused.T if architecture == "GPT2LMHeadModel" else fused
+        out_rows = out if architecture == "GPT2LMHeadModel" else out.T
+        q, k, v = rows.split([N_HEADS * h, n_kv * h, n_kv * h])
+    elif name in {"neox", "neox-serial", "bloom", "falcon-rw"}:
+        prefix = "attention" if name.startswith("neox") else "self_attention"
+        by_head = of_layer[f"{prefix}.query_key_value.weight"].reshape(N_HEADS, 3, h, D_MODEL)
+        q, k, v = (by_head[:, i].reshape(-1, D_MODEL) for i in range(3))
+        out_rows = of_layer[f"{prefix}.dense.weight"].T
+    elif name == "falcon":
+        q, k, v = of_layer["self_attention.query_key_value.weight"].split([N_HEADS * h, h, h])
+        out_rows = of_layer["self_attention.dense.weight"].T
+    elif name == "phi3":
+        q, k, v = of_layer["self_attn.qkv_proj.weight"].split([N_HEADS * h, n_kv * h, n_kv * h])
+        out_rows = of_layer["self_attn.o_proj.weight"].T
+    else:
+        prefix, names = SEPARATE.get(architecture, USUAL).removesuffix("}").split("{")
+        q, k, v, out = (of_layer[f"{prefix}{each}.weight"] for each in names.split(","))
+        out_rows = out.T
+    return {
+        "W_Q": q.reshape(N_HEADS, h, D_MODEL).transpose(1, 2),
+        "W_K": k.reshape(n_kv, h, D_MODEL).transpose(1, 2),
+        "W_V": v.reshape(n_kv, h, D_MODEL).transpose(1, 2),
+        "W_O": out_rows.reshape(N_HEADS, h, D_MODEL),
+    }
+
+
+def test_every_architecture_has_a_member():
+    assert {architecture for architecture, _config in FAMILIES.values()} == set(ARCHITECTURES)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_raw_circuits_are_products_of_the_checkpoints_tensors(member, name):
+    """In float64, every head of every layer, keys and values of the group that its query belongs to."""
+    weights = opened(member(name))
+    state = load_file(member(name).folder / "model.safetensors")
+    for layer in range(N_LAYERS):
+        by_hand = {key: tensor.double() for key, tensor in projections(name, state, layer, weights).items()}
+        for head in range(N_HEADS):
+            group = head * weights.facts.n_kv_heads // N_HEADS
+            read = weights.head(layer, head)
+            OV = by_hand["W_V"][group] @ by_hand["W_O"][head]
+            QK = by_hand["W_Q"][head] @ by_hand["W_K"][group].T
+            torch.testing.assert_close(ov(read).dense(), OV, rtol=1e-12, atol=1e-12)
+            torch.testing.assert_close(qk(read).dense(), QK, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_both_ends_are_the_checkpoints(member, name):
+    weights = opened(member(name))
+    facts, ends = weights.facts, weights.embeddings()
+    stored = load_file(member(name).folder / "model.safetensors")
+    by_token = [tensor for tensor in stored.values() if tensor.shape == (D_VOCAB, D_MODEL)]
+    assert len(by_token) == (1 if facts.tied else 2)
+    assert any(torch.equal(ends.W_E, tensor) for tensor in by_token)
+    assert any(torch.equal(ends.W_U, tensor.T) for tensor in by_token)
+    assert facts.tied == torch.equal(ends.W_E.T, ends.W_U)
+    assert (facts.n_layers, facts.n_heads, facts.d_vocab) == (N_LAYERS, N_HEADS, D_VOCAB)
+    assert facts.n_params == sum(tensor.numel() for tensor in stored.values())
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES.keys() - ENCODERS - NO_FOLDING_IN_THE_LIBRARY))
+def test_folded_is_the_librarys_compatibility_mode(member, name):
+    """Where the library folds what is folded here (bridge, section 4): readers, writers, unembedding."""
+    weights, library = opened(member(name)), compatible(member(name).folder, FAMILIES[name][0])
+    facts = weights.facts
+    for layer in range(N_LAYERS):
+        for head in range(N_HEADS):
+            norms = weights.norms(layer, head)
+            folded = fold_head(weights.head(layer, head), norms)
+            names = ["W_V"] if name in NOT_FOLDED_BY_THE_LIBRARY else ["W_Q", "W_K", "W_V", "b_Q", "b_K"]
+            names += [] if name in POST_NORMS else ["W_O"]
+            for tensor in names:
+                expected = library[f"blocks.{layer}.attn.{tensor}"][head]
+                torch.testing.assert_close(getattr(folded, tensor), expected, rtol=1e-4, atol=1e-5, msg=tensor)
+    ends = weights.embeddings()
+    W_U = fold_unembedding(ends.W_U, ends.final_gain, center=facts.normalization == "LN")
+    if name not in {"gemma2", "olmo"}:
+        scale = FAMILIES[name][1].get("logit_scale", 0.0625 if name.startswith("cohere") else 1.0)
+        torch.testing.assert_close(W_U * scale, library["unembed.W_U"], rtol=1e-4, atol=1e-5)
+
+
+def test_phi3_reads_through_its_norm(member):
+    """By hand, since the library does not fold it: `diag(gain) W`, with the checkpoint's gain."""
+    weights = opened(member("phi3"))
+    gain = load_file(member("phi3").folder / "model.safetensors")["model.layers.1.input_layernorm.weight"].double()
+    raw = weights.head(1, 2)
+    folded = fold_head(raw, weights.norms(1, 2))
+    for name in ("W_Q", "W_K", "W_V"):
+        torch.testing.assert_close(getattr(folded, name).double(), gain[:, None] * getattr(raw, name).double())
+    assert torch.equal(folded.W_O, raw.W_O)
+
+
+def test_olmo2_reads_the_raw_stream(member):
+    weights = opened(member("olmo2"))
+    raw = weights.head(1, 2)
+    assert torch.equal(fold_head(raw, weights.norms(1, 2)).W_V, raw.W_V)
+
+
+def compatible(folder, architecture: str) -> dict[str, torch.Tensor]:
+    """The library's folded parameters of the whole model."""
+    import transformers
+    from transformer_lens.model_bridge import TransformerBridge
+
+    plain = getattr(transformers, architecture).from_pretrained(folder, attn_implementation="eager")
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), eos_token="bak")
+    booted = TransformerBridge.boot_transformers(str(folder), device="cpu", hf_model=plain, tokenizer=tokenizer)
+    booted.enable_compatibility_mode()
+    return {name: tensor.detach() for name, tensor in booted.tl_parameters().items()}
+
+
+@pytest.mark.parametrize("name", sorted(POST_NORMS | NOT_FOLDED_BY_THE_LIBRARY))
+def test_gains_of_other_norms_are_absorbed(member, name):
+    """Against a forward pass through those norms in float64, up to the length that they divide by."""
+    weights = opened(member(name))
+    facts = weights.facts
+    x = torch.randn(9, D_MODEL, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for head in range(N_HEADS):
+        norms, raw = weights.norms(1, head), weights.head(1, head)
+        folded = fold_head(raw, norms)
+        if facts.qk_norm != "none":
+            for letter, gain in (("Q", norms.query_gain), ("K", norms.key_gain)):
+                bare = fold_head(raw, type(norms)(norms.center, norms.gain, norms.shift))
+                q = x @ getattr(bare, f"W_{letter}").double() + getattr(bare, f"b_{letter}").double()
+                if facts.qk_norm == "LN":
+                    q = q - q.mean(1, keepdim=True)
+                expected = q / q.norm(dim=1, keepdim=True) * gain.double()
+                found = x @ getattr(folded, f"W_{letter}").double() + getattr(folded, f"b_{letter}").double()
+                assert_same_rays(found, expected)
+        if facts.post_norm:
+            z = torch.randn(9, facts.d_head, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+            written = z @ raw.W_O.double() * norms.post_gain.double()
+            assert_same_rays(z @ folded.W_O.double(), written)
+
+
+def assert_same_rays(found: torch.Tensor, expected: torch.Tensor) -> None:
+    """Each row a positive multiple of the other."""
+    units = [rows / rows.norm(dim=1, keepdim=True) for rows in (found, expected)]
+    torch.testing.assert_close(*units, rtol=1e-5, atol=1e-6)
+
+
+def test_facts_of_the_families(member):
+    facts = {name: opened(member(name)).facts for name in FAMILIES}
+    assert {name for name in facts if facts[name].encoder} == ENCODERS
+    assert {name for name in facts if facts[name].post_norm} == POST_NORMS
+    assert {name for name in facts if not facts[name].reads_normed} == ENCODERS | {"olmo2"}
+    assert {name for name in facts if facts[name].qk_norm != "none"} == NOT_FOLDED_BY_THE_LIBRARY
+    assert {name for name in facts if facts[name].n_experts} == {"mixtral", "qwen3-moe", "gpt-oss"}
+    assert {name for name in facts if facts[name].sinks} == {"gpt-oss"}
+    assert {name for name in facts if facts[name].gain_offset} == {"gemma", "gemma2", "gemma3"}
+    assert {name for name in facts if facts[name].positions == "alibi"} == {"bloom", "falcon-rw"}
+    learned = {"gpt2", "gpt-neo", "bigcode", "opt"} | ENCODERS
+    assert {name for name in facts if facts[name].positions == "learned"} == learned
+    for name in facts.keys() - {"bloom"}:
+        assert facts[name].n_ctx == 64, name
+    assert {facts[name].n_kv_heads for name in ("bigcode", "falcon")} == {1}
+
+
+def test_layers_that_do_not_turn(member):
+    assert [opened(member("smollm3")).rotary(layer) is None for layer in range(2)] == [False, True]
+    assert opened(member("bert")).rotary(0) is None
+
+
+@pytest.mark.parametrize("named", WITHOUT)
+def test_what_cannot_be_read_is_refused_with_its_reason(named):
+    with pytest.raises(ImportRefused, match=f"{named} cannot be read: {re.escape(WITHOUT[named])}"):
+        architecture_of({"architectures": [named]})
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"architectures": ["FalconForCausalLM"], "new_decoder_architecture": True}, "Falcon 40B and 180B"),
+        ({"architectures": ["OPTForCausalLM"], "do_layer_norm_before": False, "hidden_size": 8}, "OPT-350m"),
+        (
+            {"architectures": ["OPTForCausalLM"], "word_embed_proj_dim": 4, "hidden_size": 8},
+            "OPT-350m",
+        ),
+        ({"architectures": ["LlamaModel"]}, "LlamaModel has no unembedding: import the LlamaForCausalLM"),
+        ({"architectures": ["Qwen3MoeForCausalLM"], "mlp_only_layers": [0]}, "only some of its layers are mixtures"),
+        ({"architectures": ["Qwen3MoeForCausalLM"], "decoder_sparse_step": 2}, "only some of its layers are mixtures"),
+        ({"architectures": ["Unheard"]}, "Unheard is not among"),
+        *(
+            ({"architectures": names}, "an unnamed architecture is not among")
+            for names in (None, [], 3, [3], "Llama", {})
+        ),
+    ],
+)
+def test_refusals_by_config(config, words):
+    with pytest.raises(ImportRefused, match=words):
+        architecture_of(config)
+
+
+@pytest.mark.parametrize(
+    ("config", "architecture"),
+    [
+        ({"architectures": ["BertModel"]}, "BertForMaskedLM"),
+        ({"architectures": ["GPT2Model"]}, "GPT2LMHeadModel"),
+        ({"architectures": ["LlamaModel"], "tie_word_embeddings": True}, "LlamaForCausalLM"),
+    ],
+)
+def test_base_models_whose_unembedding_is_known(config, architecture):
+    assert architecture_of(config) == architecture
