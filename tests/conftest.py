@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from app.models.importer import import_model
-from tests.families import write_family
+from tests.families import FAMILIES, write_family
 
 WORDS = "the of and to in is was that for on with his her they she he it as at by from not be have had are but which"
 HOSTILE = (
@@ -44,6 +44,22 @@ HOSTILE = (
     "👩‍👩‍👧",
 )
 """Tokens that a page must show without harm."""
+
+SHOWN = (
+    "llama",
+    "llama-3.1",
+    "llama-yarn",
+    "neox",
+    "gptj",
+    "smollm3",
+    "qwen3",
+    "gemma2",
+    "olmo2",
+    "mixtral",
+    "gpt-oss",
+    "bert",
+)
+"""Families that differ from each other on the pages."""
 
 Write = Callable[..., Path]
 
@@ -122,6 +138,19 @@ def member(tmp_path_factory) -> Callable[[str], Member]:
         return Member(name, folder, _import(folder, root / "data", name))
 
     return build
+
+
+@pytest.fixture(scope="session")
+def families(long) -> tuple[str, ...]:
+    """The families that pages are looked at of: those that differ there, or all."""
+    return tuple(FAMILIES) if long else SHOWN
+
+
+@pytest.fixture(scope="session")
+def families_data(member, families) -> Path:
+    """A data folder with them, each under its family's name; copy it before changing it."""
+    (data,) = {member(name).data for name in families}
+    return data
 
 
 def _write_gpt2(

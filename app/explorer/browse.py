@@ -3,7 +3,7 @@
 Each raises UnknownAddress, BadOption, NotReady, Busy or ComputationFailed. Knows no HTTP and imports no torch.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,13 +11,11 @@ from app.core.address import CIRCUITS, Address, Circuit
 from app.explorer import orders
 from app.explorer.directions import directions
 from app.explorer.errors import BadOption
-from app.explorer.library import OpenModel
+from app.explorer.library import REPAIR, OpenModel
 from app.explorer.matrices import SIDES, TABLE_TOKENS, direction_page, matrix_page
 from app.explorer.notable import N_TOKENS as NOTABLE_TOKENS
 from app.explorer.orders import fulfilled
 from app.explorer.pages import (
-    PROCESSINGS,
-    SORTS,
     Cell,
     DirectionPage,
     HeadMap,
@@ -30,12 +28,11 @@ from app.explorer.pages import (
     ModelPage,
     Notable,
     NotablePage,
-    Processing,
-    Sort,
     View,
 )
 from app.explorer.places import located, neighbours
 from app.explorer.resources import Resources
+from app.explorer.views import Options, seen
 from app.store.artifacts import Artifact
 
 HEAD_ROWS, MATRIX_ROWS = 10, 16
@@ -43,20 +40,6 @@ HEAD_ROWS, MATRIX_ROWS = 10, 16
 MOST_ROWS = 100_000
 """More than any head has: the whole table."""
 DEFAULT_SCORE = "copying"
-LONGEST_FIND = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What stands in the query string."""
-
-    weights: Processing | None = None
-    """None: the operator's choice."""
-    sort: Sort = "strength"
-    page: int = 1
-    find: str = ""
-    whole: bool = False
-    """All rows of a table at once, for a file."""
 
 
 def home(r: Resources) -> HomePage:
@@ -66,7 +49,8 @@ def home(r: Resources) -> HomePage:
 
 def model(r: Resources, address: Address, options: Options, score: str | None = None) -> ModelPage:
     """A model's facts and the map of its heads, coloured by the score."""
-    opened, shown = located(r, address), _view(r, options)
+    opened = located(r, address)
+    shown = seen(opened, address, options, r.default_weights)
     (artifact,) = fulfilled(r, orders.scores(opened, shown.weights))
     scores = tuple(artifact.facts["scores"])
     chosen = score or DEFAULT_SCORE
@@ -84,14 +68,16 @@ def model(r: Resources, address: Address, options: Options, score: str | None = 
 
 def notable(r: Resources, address: Address, options: Options) -> NotablePage:
     """The gallery of a model: rays worth a first look, best first."""
-    opened, shown = located(r, address), _view(r, options)
+    opened = located(r, address)
+    shown = seen(opened, address, options, r.default_weights)
     (artifact,) = fulfilled(r, orders.gallery(opened, shown.weights))
     return _gallery(opened, address, shown, artifact)
 
 
 def layer(r: Resources, address: Address, options: Options) -> LayerPage:
     """A layer's heads in little."""
-    opened, shown = located(r, address), _view(r, options)
+    opened = located(r, address)
+    shown = seen(opened, address, options, r.default_weights)
     (artifact,) = fulfilled(r, orders.layer(opened, address, shown.weights))
     heads = tuple(
         (
@@ -105,12 +91,15 @@ def layer(r: Resources, address: Address, options: Options) -> LayerPage:
 
 def head(r: Resources, address: Address, options: Options) -> HeadPage:
     """A head: its OV and its QK, computed side by side where they are missing."""
-    opened, shown = located(r, address), _view(r, options)
+    opened = located(r, address)
+    shown = seen(opened, address, options, r.default_weights)
     matrices = [address.at_circuit(circuit) for circuit in CIRCUITS]
-    artifacts = fulfilled(r, *(orders.matrix(opened, each, shown.weights) for each in matrices))
+    views = [replace(shown, distance=0, still=()), shown]  # a distance turns QK alone
+    asked = [orders.matrix(opened, each, view) for each, view in zip(matrices, views, strict=True)]
+    artifacts = fulfilled(r, *asked)
     ov, qk = (
-        matrix_page(opened, each, shown, artifact, _rows(options, HEAD_ROWS))
-        for each, artifact in zip(matrices, artifacts, strict=True)
+        matrix_page(opened, each, view, artifact, _rows(options, HEAD_ROWS))
+        for each, view, artifact in zip(matrices, views, artifacts, strict=True)
     )
     # One page number for both tables: the shorter one may be past its end, not both.
     _check_page(shown.page, max(ov.n_pages, qk.n_pages))
@@ -119,8 +108,9 @@ def head(r: Resources, address: Address, options: Options) -> HeadPage:
 
 def matrix(r: Resources, address: Address, options: Options) -> MatrixPage:
     """One matrix's table of directions; the address of its decomposition shows the same."""
-    opened, shown = located(r, address), _view(r, options)
-    (artifact,) = fulfilled(r, orders.matrix(opened, address, shown.weights))
+    opened = located(r, address)
+    shown = seen(opened, address, options, r.default_weights)
+    (artifact,) = fulfilled(r, orders.matrix(opened, address, shown))
     page = matrix_page(opened, address, shown, artifact, _rows(options, MATRIX_ROWS))
     _check_page(shown.page, page.n_pages)
     return page
@@ -128,30 +118,14 @@ def matrix(r: Resources, address: Address, options: Options) -> MatrixPage:
 
 def direction(r: Resources, address: Address, options: Options) -> DirectionPage:
     """One direction: both rays, as many tokens as are kept."""
-    opened, shown = located(r, address), _view(r, options)
-    (artifact,) = fulfilled(r, orders.matrix(opened, address, shown.weights))
+    opened = located(r, address)
+    shown = seen(opened, address, options, r.default_weights)
+    (artifact,) = fulfilled(r, orders.matrix(opened, address, shown))
     return direction_page(opened, address, shown, artifact)
-
-
-def _view(r: Resources, options: Options) -> View:
-    """The options with the operator's defaults filled in; BadOption if one is outside its range."""
-    _check_choice("weights", options.weights, (None, *PROCESSINGS))
-    _check_choice("sort", options.sort, SORTS)
-    if options.page < 1:
-        raise BadOption(f"There is no page {options.page}: pages are counted from 1.")
-    if len(options.find) > LONGEST_FIND:
-        raise BadOption(f"The text to find is too long: at most {LONGEST_FIND} characters.")
-    weights = options.weights or r.default_weights
-    return View(weights, r.default_weights, options.sort, options.page, options.find)
 
 
 def _rows(options: Options, usual: int) -> int:
     return MOST_ROWS if options.whole else usual
-
-
-def _check_choice(name: str, value: str | None, choices: tuple[str | None, ...]) -> None:
-    if value not in choices:
-        raise BadOption(f"{name} must be one of {', '.join(filter(None, choices))}.")
 
 
 def _entry(r: Resources, slug: str) -> ModelEntry:
@@ -159,7 +133,7 @@ def _entry(r: Resources, slug: str) -> ModelEntry:
         return ModelEntry(slug, "imported", opened.header, "", 0, 0)
     progress = r.imports.of(slug)
     if progress is None or progress.state == "done":
-        return ModelEntry(slug, "failed", None, "its files are not where they should be", 0, 0)
+        return ModelEntry(slug, "failed", None, f"its files are missing or damaged. {REPAIR}", 0, 0)
     return ModelEntry(slug, progress.state, None, progress.message, progress.done, progress.total)
 
 

@@ -3,19 +3,32 @@
 Reads no tensors itself.
 """
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from app.explorer.pages import Model
+from app.explorer.errors import ComputationFailed
+from app.explorer.pages import Model, Processing
 from app.models.catalog import Catalog
-from app.models.manifest import Manifest
+from app.models.layers import rotates
+from app.models.manifest import Manifest, file_sum
+from app.models.refusal import WeightsDamaged
 from app.models.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from app.models.weights import Weights
 
 PIN_DIGITS = 12
+REPAIR = "Whoever runs this server can repair it with singular-lens import."
+NO_FOLDING = (
+    "An encoder's norms stand after its attention and its MLP: there is no gain before a head to multiply into "
+    "its weights, and what reads the stream reads it as it is."
+)
+
+logger = logging.getLogger(__name__)
 
 
 class OpenModel:
@@ -26,6 +39,7 @@ class OpenModel:
         self.folder = folder
         self.header = _header(slug, manifest)
         self._vocabulary: Vocabulary | None = None
+        self._rotating: dict[int, bool] = {}
         self._lock = Lock()
 
     @property
@@ -35,17 +49,49 @@ class OpenModel:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The model's tokens, read once however many ask at the same time."""
-        with self._lock:
+        """The model's tokens, read once however many ask at the same time; ComputationFailed if they are damaged."""
+        with self._lock, damage_told(self.header.slug):
             if self._vocabulary is None:
-                self._vocabulary = Vocabulary(self.folder / "tokenizer.json", self.manifest.d_vocab)
+                self._vocabulary = self._read_vocabulary()
             return self._vocabulary
+
+    def rotates(self, layer: int) -> bool:
+        """Whether that layer turns queries and keys by their positions; ComputationFailed if its file is damaged."""
+        if self.manifest.positions != "rotary":
+            return False
+        with self._lock, damage_told(self.header.slug):
+            if layer not in self._rotating:
+                self._rotating[layer] = rotates(self.folder, layer)
+            return self._rotating[layer]
+
+    def shown_first(self, default: Processing) -> Processing:
+        """The operator's weight processing where these weights have it."""
+        return default if default in self.header.processings else "raw"
 
     def weights(self) -> "Weights":
         """The model's tensors, read from disk when asked for: for the worker, since this imports torch."""
         from app.models.weights import open_weights
 
         return open_weights(self.folder, self.manifest)
+
+    def _read_vocabulary(self) -> Vocabulary:
+        path = self.folder / "tokenizer.json"
+        try:
+            if file_sum(path) != self.manifest.files[path.name]:
+                raise WeightsDamaged(f"{path.name} of these weights is damaged: its checksum does not match")
+            return Vocabulary(path, self.manifest.d_vocab)
+        except OSError as error:
+            raise WeightsDamaged(f"{path.name} of these weights cannot be read ({type(error).__name__})") from error
+
+
+@contextmanager
+def damage_told(slug: str) -> Iterator[None]:
+    """Damaged weights, told to visitors as a ComputationFailed and to the operator in the log."""
+    try:
+        yield
+    except WeightsDamaged as damage:
+        logger.error("%s: %s", slug, damage)
+        raise ComputationFailed(f"{damage}. {REPAIR}") from damage
 
 
 class Library:
@@ -84,4 +130,16 @@ def _header(slug: str, manifest: Manifest) -> Model:
         tied=manifest.tied,
         source=manifest.source,
         revision=manifest.revision,
+        architecture=manifest.architecture,
+        n_kv_heads=manifest.n_kv_heads,
+        n_experts=manifest.n_experts,
+        positions=manifest.positions,
+        normalization=manifest.normalization,
+        qk_norm=manifest.qk_norm,
+        reads_normed=manifest.reads_normed,
+        post_norm=manifest.post_norm,
+        sinks=manifest.sinks,
+        encoder=manifest.encoder,
+        checks=tuple(manifest.checks.items()),
+        unfoldable=NO_FOLDING if manifest.encoder else None,
     )

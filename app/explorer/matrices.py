@@ -9,6 +9,7 @@ from app.explorer.errors import UnknownAddress
 from app.explorer.library import OpenModel
 from app.explorer.pages import DirectionPage, MatrixPage, Note, SideReadout, View
 from app.explorer.places import neighbours
+from app.explorer.views import farthest
 from app.store.artifacts import Artifact
 
 TABLE_TOKENS, DIRECTION_TOKENS = 8, 50
@@ -34,7 +35,8 @@ def matrix_page(model: OpenModel, address: Address, shown: View, artifact: Artif
         directions=directions(arrays, on_page, address, SIDES[circuit], TABLE_TOKENS, model.vocabulary),
         n_found=len(rows),
         n_pages=n_pages,
-        notes=_notes(model, circuit, shown, artifact),
+        notes=_notes(model, address, shown, artifact),
+        farthest=farthest(model, address),
         previous=previous,
         next=following,
     )
@@ -60,7 +62,8 @@ def direction_page(model: OpenModel, address: Address, shown: View, artifact: Ar
         singular_values=tuple(arrays["strength"].tolist()),
         left_histogram=histogram(arrays, "left", row),
         right_histogram=histogram(arrays, "right", row),
-        notes=_notes(model, address.circuit, shown, artifact),
+        notes=_notes(model, address, shown, artifact),
+        farthest=farthest(model, address),
         previous=address.direction(row - 1) if row > 0 else None,
         next=address.direction(row + 1) if row + 1 < rank else None,
     )
@@ -74,14 +77,43 @@ def _bias(model: OpenModel, circuit: Circuit, artifact: Artifact) -> SideReadout
     return readouts(artifact.arrays, "bias", slice(None), name, TABLE_TOKENS, model.vocabulary)[0]
 
 
-def _notes(model: OpenModel, circuit: Circuit, shown: View, artifact: Artifact) -> tuple[Note, ...]:
-    notes: list[Note] = ["folded" if shown.weights == "folded" else "raw-read"]
-    if circuit == "qk":
-        notes.append("qk-no-write")
-    elif not model.manifest.tied:
-        notes.append("untied")
-    elif shown.weights == "raw":
-        notes.append("tied")  # folded, the two ends of a tied model differ: each has its own norm
+def _notes(model: OpenModel, address: Address, shown: View, artifact: Artifact) -> tuple[Note, ...]:
+    notes = _of_processing(model, shown)
+    notes += _of_qk(model, address, shown) if address.circuit == "qk" else _of_ov(model, shown, artifact)
     if len(artifact.arrays["strength"]) == 0:
         notes.append("zero-matrix")
     return tuple(notes)
+
+
+def _of_processing(model: OpenModel, shown: View) -> list[Note]:
+    facts = model.manifest
+    if facts.encoder:
+        return ["raw-encoder"]
+    if facts.reads_normed:
+        return ["folded" if shown.weights == "folded" else "raw-read"]
+    return [shown.weights, "stream-read"]
+
+
+def _of_ov(model: OpenModel, shown: View, artifact: Artifact) -> list[Note]:
+    facts, notes = model.manifest, list[Note]()
+    if facts.post_norm:
+        notes.append("post-norm" if shown.weights == "folded" else "raw-post-norm")
+    if facts.encoder:
+        notes.append("no-unembedding")
+    elif not facts.tied:
+        notes.append("untied")
+    elif shown.weights == "raw":
+        notes.append("tied")  # folded, the two ends of a tied model differ: each has its own norm
+    if facts.sinks and artifact.facts["has_bias"]:
+        notes.append("sinks")
+    return notes
+
+
+def _of_qk(model: OpenModel, address: Address, shown: View) -> list[Note]:
+    facts, notes = model.manifest, list[Note](["qk-no-write"])
+    if facts.qk_norm != "none":
+        notes.append("qk-norm" if shown.weights == "folded" else "raw-qk-norm")
+    if facts.positions == "rotary":
+        turned: Note = "rotation" if shown.distance else "no-rotation"
+        notes.append("still-layer" if farthest(model, address) is None else turned)
+    return notes

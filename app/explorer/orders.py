@@ -10,8 +10,8 @@ from functools import partial
 from app.core.address import Address
 from app.explorer import notable, work
 from app.explorer.compute import Priority, Steps
-from app.explorer.library import OpenModel
-from app.explorer.pages import Processing
+from app.explorer.library import OpenModel, damage_told
+from app.explorer.pages import Processing, View
 from app.explorer.resources import Resources
 from app.explorer.work import Baked, Bench
 from app.store.artifacts import Artifact, Recipe
@@ -30,19 +30,19 @@ class Order:
     priority: Priority = "interactive"
 
 
-def matrix(model: OpenModel, address: Address, processing: Processing) -> Order:
-    """All directions of the matrix at the address."""
+def matrix(model: OpenModel, address: Address, shown: View) -> Order:
+    """All directions of the matrix at the address, at the view's distance."""
     assert address.layer is not None
     assert address.head is not None
     assert address.circuit is not None
     subject = f"L{address.layer}/H{address.head}/{address.circuit}"
-    return Order(
-        model,
-        processing,
-        _recipe(model, subject, processing, tokens=work.KEPT_TOKENS),
-        f"{address.matrix.label} of {address.model} is being decomposed and read out.",
-        partial(work.matrix, layer=address.layer, head=address.head, circuit=address.circuit),
-    )
+    parameters = {"tokens": work.KEPT_TOKENS}
+    compute = partial(work.matrix, layer=address.layer, head=address.head, circuit=address.circuit)
+    if shown.distance:  # left out at 0, so that what was computed before there were distances keeps its name
+        parameters["distance"] = shown.distance
+        compute = partial(compute, distance=shown.distance)
+    title = f"{address.matrix.label} of {address.model} is being decomposed and read out."
+    return Order(model, shown.weights, _recipe(model, subject, shown.weights, **parameters), title, compute)
 
 
 def layer(model: OpenModel, address: Address, processing: Processing) -> Order:
@@ -92,12 +92,14 @@ def _bake(r: Resources, order: Order) -> Artifact | Generator[tuple[int, int], N
     # Whoever asked just before the same work ended asks for it again: look before computing.
     if artifact := r.store.load(order.recipe):
         return artifact
-    baked = order.work(Bench(r.tables, order.model, order.processing))
+    with damage_told(order.model.header.slug):
+        baked = order.work(Bench(r.tables, order.model, order.processing))
     return _kept_at_end(r, order, baked) if isinstance(baked, Generator) else r.store.save(order.recipe, *baked)
 
 
 def _kept_at_end(r: Resources, order: Order, steps: Steps) -> Generator[tuple[int, int], None, Artifact]:
-    arrays, facts = yield from steps
+    with damage_told(order.model.header.slug):
+        arrays, facts = yield from steps
     return r.store.save(order.recipe, arrays, facts)
 
 

@@ -17,7 +17,26 @@ SORTS: tuple[Sort, ...] = ("strength", "weakest", "gap", "closest")
 """Orders of the direction table: singular value falling or rising, gap falling or rising."""
 
 
-Note = Literal["folded", "raw-read", "qk-no-write", "tied", "untied", "zero-matrix"]
+Note = Literal[
+    "folded",
+    "raw",
+    "raw-read",
+    "raw-encoder",
+    "stream-read",
+    "post-norm",
+    "raw-post-norm",
+    "tied",
+    "untied",
+    "no-unembedding",
+    "sinks",
+    "qk-no-write",
+    "qk-norm",
+    "raw-qk-norm",
+    "no-rotation",
+    "rotation",
+    "still-layer",
+    "zero-matrix",
+]
 """What a reader must know before believing a table; web.glossary.NOTES has a sentence for each."""
 
 
@@ -96,6 +115,34 @@ class Model:
     source: str
     """Hub id or `local folder`; never a path."""
     revision: str | None
+    architecture: str
+    """The checkpoint's own word, such as `GPT2LMHeadModel`."""
+    n_kv_heads: int
+    """Key/value heads; fewer than heads where queries share them."""
+    n_experts: int
+    """Of each MLP; 0 where it is one dense MLP."""
+    positions: Literal["learned", "rotary", "alibi"]
+    """Where positions come in: vectors in the stream, turned queries and keys, or a slope on the scores."""
+    normalization: Literal["LN", "RMS"]
+    qk_norm: Literal["none", "RMS", "LN"]
+    """Queries and keys pass through norms of their own."""
+    reads_normed: bool
+    """Attention reads the stream through a norm."""
+    post_norm: bool
+    """What the heads write passes through a norm on its way to the stream."""
+    sinks: bool
+    """Attention may go to nothing."""
+    encoder: bool
+    """Reads both ways and has no unembedding: both sides of OV are read with the embedding."""
+    checks: tuple[tuple[str, float], ...]
+    """The identities that the weights were held to at import, each with its largest relative error over all layers."""
+    unfoldable: str | None
+    """Why `folded` means nothing for these weights, as a sentence; None where they can be folded."""
+
+    @property
+    def processings(self) -> tuple[Processing, ...]:
+        """The weight processings to choose from."""
+        return PROCESSINGS if self.unfoldable is None else ("raw",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +155,10 @@ class View:
     page: int = 1
     find: str = ""
     """Only directions among whose tokens, as the table shows them, this text occurs, case ignored."""
+    distance: int = 0
+    """Positions from the query back to the key, for QK of a rotary model."""
+    still: tuple[int, ...] = ()
+    """Layers beside this one that do not turn queries and keys: links to them lose the distance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +285,8 @@ class MatrixPage:
     """At least 1; on a head's page the view's page may be past the end of the shorter table, which is then empty."""
     notes: tuple[Note, ...]
     """Keys of web.glossary.NOTES: what a reader must know before believing this table."""
+    farthest: int | None
+    """The largest distance to choose; None where distance means nothing: OV, and QK that no rotation turns."""
     previous: Address | None
     next: Address | None
     """The same matrix of the heads before and after."""
@@ -275,5 +328,7 @@ class DirectionPage:
     left_histogram: Histogram
     right_histogram: Histogram
     notes: tuple[Note, ...]
+    farthest: int | None
+    """The largest distance to choose; None where distance means nothing."""
     previous: Address | None
     next: Address | None

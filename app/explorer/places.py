@@ -3,13 +3,31 @@
 Knows nothing of matrices and computes nothing.
 """
 
+import re
 from dataclasses import replace
 
-from app.core.address import Address
+from app.core.address import Address, parse
 from app.explorer.errors import ComputationFailed, NotReady, UnknownAddress
-from app.explorer.library import OpenModel
+from app.explorer.library import REPAIR, OpenModel
 from app.explorer.pages import Model
 from app.explorer.resources import Resources
+
+MLP = re.compile(r"(?P<layer>[^/]+/L[0-9]+)/mlp-(in|gate|out)(/.*)?")
+
+
+def named(r: Resources, text: str) -> Address:
+    """The address that the text spells, AddressError if none; UnknownAddress saying why an MLP's matrix has no page."""
+    found = MLP.fullmatch(text)
+    if found is None:
+        return parse(text)
+    layer = parse(found["layer"])
+    n_experts = located(r, layer).header.n_experts
+    if n_experts:
+        raise UnknownAddress(
+            f"{layer.label} of {layer.model} has no page for its MLP: that is a mixture of {n_experts} experts, "
+            "not one matrix. Its heads have pages."
+        )
+    raise UnknownAddress(f"{layer.label} of {layer.model} has no page for its MLP yet. Its heads have pages.")
 
 
 def located(r: Resources, address: Address) -> OpenModel:
@@ -36,8 +54,9 @@ def opened(r: Resources, slug: str) -> OpenModel:
         return model
     if progress is not None and progress.state == "importing":
         raise NotReady(f"{slug} is being imported: {progress.message}", progress.done, progress.total)
-    reason = progress.message if progress and progress.message else "its files are not where they should be"
-    raise ComputationFailed(f"{slug} could not be imported: {reason}")
+    if progress and progress.message:
+        raise ComputationFailed(f"{slug} could not be imported: {progress.message}")
+    raise ComputationFailed(f"The files of {slug} are missing or damaged. {REPAIR}")
 
 
 def neighbours(model: Model, address: Address) -> tuple[Address | None, Address | None]:

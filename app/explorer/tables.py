@@ -100,7 +100,8 @@ class Tables:
         if processing == "raw":
             vectors = embeddings.W_E if end == "read" else embeddings.W_U.T
         elif end == "read":
-            vectors = normed_embedding(embeddings.W_E, center, manifest.eps)
+            normed = manifest.reads_normed
+            vectors = normed_embedding(embeddings.W_E, center, manifest.eps) if normed else embeddings.W_E
         else:
             vectors = fold_unembedding(embeddings.W_U, embeddings.final_gain, center).T
         known = torch.from_numpy(model.vocabulary.known)

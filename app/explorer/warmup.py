@@ -20,4 +20,4 @@ def warm_up(r: Resources) -> None:
 def _steps(r: Resources, model: OpenModel) -> Steps:
     for done, side in enumerate(SIDES):
         yield done, len(SIDES)
-        r.tables.table(model, r.default_weights, side)
+        r.tables.table(model, model.shown_first(r.default_weights), side)

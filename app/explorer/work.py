@@ -44,11 +44,11 @@ class Bench:
     processing: Processing
 
 
-def matrix(bench: Bench, layer: int, head: int, circuit: Circuit) -> Baked:
+def matrix(bench: Bench, layer: int, head: int, circuit: Circuit, distance: int = 0) -> Baked:
     """All directions of one matrix, read out at both ends, and what belongs to no direction."""
     import torch
 
-    tensors = head_tensors(bench, layer, head)
+    tensors = head_tensors(bench, layer, head, distance)
     product, terms = decomposed(tensors, circuit)
     bias = _bias(tensors, circuit)
     arrays = term_arrays(bench, product, terms)
@@ -114,15 +114,21 @@ def scores(bench: Bench) -> Steps:
     return arrays, {"scores": list(arrays)}
 
 
-def head_tensors(bench: Bench, layer: int, head: int) -> "Head":
-    """One head's tensors under the processing."""
+def head_tensors(bench: Bench, layer: int, head: int, distance: int = 0) -> "Head":
+    """One head's tensors under the processing, its queries turned against keys so many positions before them."""
     from app.core.folding import fold_head
+    from app.core.rotary import at_distance
 
     weights = bench.model.weights()
     tensors = weights.head(layer, head)
-    if bench.processing == "raw":
-        return tensors
-    return fold_head(tensors, weights.norms(layer, head))
+    folded = bench.processing == "folded"
+    if folded:
+        tensors = fold_head(tensors, weights.norms(layer, head))
+    # Folded weights are turned at distance 0 too: that turns nothing, but it has the scale that YaRN gives the scores.
+    if bench.model.manifest.positions == "rotary" and (folded or distance):
+        rotary = weights.rotary(layer)
+        tensors = tensors if rotary is None else at_distance(tensors, rotary, distance)
+    return tensors
 
 
 def decomposed(tensors: "Head", circuit: Circuit) -> "tuple[Matrix, Decomposition]":

@@ -13,6 +13,7 @@ from torch import Tensor
 from app.models.alone import n_layers_of
 from app.models.bridge import BridgedLayer, open_layer
 from app.models.checkpoint import Checkpoint
+from app.models.layers import layer_file
 from app.models.manifest import Shape
 from app.models.refusal import ImportRefused
 from app.models.selftest import Checks, Run, check_ends, check_layer
@@ -21,7 +22,6 @@ from app.models.weights import (
     EMBEDDINGS_FILE,
     TOKENIZER_FILE,
     Weights,
-    layer_file,
     write_tensors,
     write_tokenizer,
 )

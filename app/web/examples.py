@@ -49,6 +49,18 @@ MODEL = Model(
     tied=True,
     source="openai-community/gpt2",
     revision="607a30d783dfa663caf39e06633721c8d4cfcd7e",
+    architecture="GPT2LMHeadModel",
+    n_kv_heads=12,
+    n_experts=0,
+    positions="learned",
+    normalization="LN",
+    qk_norm="none",
+    reads_normed=True,
+    post_norm=False,
+    sinks=False,
+    encoder=False,
+    checks=(("query", 2e-7), ("logits", 5e-7)),
+    unfoldable=None,
 )
 HEAD = parse("gpt2/L5/H3")
 VALUES = (4.0, 2.0, 1.0)
@@ -88,7 +100,8 @@ def _matrix(address: Address) -> MatrixPage:
         directions=(_direction(address, 0),),
         n_found=3,
         n_pages=3,
-        notes=("folded", "tied"),
+        notes=("folded",),
+        farthest=None,
         previous=address.at_head(2).at_circuit("ov"),
         next=address.at_head(4).at_circuit("ov"),
     )
@@ -124,7 +137,8 @@ DIRECTION_PAGE = DirectionPage(
     singular_values=VALUES,
     left_histogram=Histogram(-1.5, 1.5, (7, 20_000, 30_250)),
     right_histogram=Histogram(-1.5, 1.5, (7, 20_000, 30_250)),
-    notes=("folded", "tied"),
+    notes=("folded",),
+    farthest=None,
     previous=OV.direction(0),
     next=OV.direction(2),
 )

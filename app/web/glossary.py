@@ -61,7 +61,8 @@ TERMS: dict[str, Term] = {
     "copying": Term(
         "copying score",
         "Near +1 where, on the direct path, tokens mostly promote themselves; near −1 where they suppress themselves.",
-        "Σλ / Σ|λ| over the eigenvalues of W_E W_V W_O W_U (Elhage et al. 2021); for folded weights W_E behind the norm.",
+        "Σλ / Σ|λ| over the eigenvalues of W_E W_V W_O W_U (Elhage et al. 2021); for folded weights W_E behind the norm, "
+        "for encoders W_E in the place of W_U.",
     ),
     "score": Term(
         "score",
@@ -75,12 +76,14 @@ TERMS: dict[str, Term] = {
     "read": Term(
         "reads",
         "Tokens whose embedding lies most along the direction that makes the matrix answer.",
-        "Read with W_E; in folded weights after the norm's centring and scaling, as the layer sees a lone embedding.",
+        "Read with W_E; in folded weights after the norm's centring and scaling, as the layer sees a lone embedding. "
+        "Where attention reads the stream without a norm, with W_E as it is.",
     ),
     "write": Term(
         "writes",
         "Tokens whose unembedding has the largest dot product with what is added to the residual stream: the direct path.",
-        "Read with W_U; in folded weights after the final norm's gain, centred over the vocabulary.",
+        "Read with W_U; in folded weights after the final norm's gain, centred over the vocabulary. An encoder has no "
+        "W_U: read with W_E.",
     ),
     "query": Term(
         "query side",
@@ -97,7 +100,13 @@ TERMS: dict[str, Term] = {
     "qk": Term(
         "QK",
         "How well a query matches a key: W_Q W_Kᵀ. With biases and positions it gives the attention scores; it writes nothing.",
-        "Left directions read at the query, right ones at the key. The model's scale 1/√d_head is not included.",
+        "Left directions read at the query, right ones at the key. The model's scale, mostly 1/√d_head, is not included.",
+    ),
+    "distance": Term(
+        "distance",
+        "How many positions the key stands before the query: rotary models turn the two against each other by it.",
+        "W_Q R_D W_Kᵀ, where R_D turns pairs of a head's coordinates, each pair by its own frequency; the bias towards "
+        "keys turns too. Distance 0 turns nothing: maps and layers show that.",
     ),
     "ov-constant": Term(
         "constant", "What OV writes whatever it reads, b_V W_O + b_O; it belongs to no direction. b_O is its layer's."
@@ -112,13 +121,14 @@ TERMS: dict[str, Term] = {
     "folded": Term(
         "folded weights",
         "What the network computes through its norms: gains and centring are multiplied into the matrices.",
-        "W_V becomes P diag(g) W_V, W_O becomes W_O P with P = I − 1ᵀ1/d, W_U takes the final norm's gain. "
-        "Signs and indices do not carry over from raw weights.",
+        "W_V becomes P diag(g) W_V, W_O becomes W_O P with P = I − 1ᵀ1/d (P = I for RMSNorm), W_U takes the final norm's "
+        "gain. Norms of queries and keys, or of what the heads write, give their gains too. Signs and indices do not "
+        "carry over from raw weights.",
     ),
     "raw": Term(
         "raw weights",
         "The matrices as the checkpoint stores them, as most published tables show them.",
-        "The gain of the norm before attention is missing from what is read.",
+        "Whatever the norms multiply by is missing, before attention and after it.",
     ),
     "fingerprint": Term(
         "fingerprint",
@@ -131,14 +141,50 @@ TERMS: dict[str, Term] = {
     "d-head": Term("d_head", "Width of one head; its OV and QK have at most that many directions."),
     "vocabulary": Term("vocabulary", "Tokens the model knows."),
     "context": Term("context", "The longest text the model takes, in tokens."),
+    "kv-heads": Term("key/value heads", "Heads whose keys and values several query heads share, in each layer."),
+    "experts": Term(
+        "experts",
+        "Alternatives of one MLP, of which each token uses a few: a mixture, not one matrix, so it has no page.",
+    ),
+    "norm": Term("norm", "Where vectors are brought to one length around attention, and by which kind of norm."),
+    "positions": Term(
+        "positions",
+        "How the model knows where a token stands: learned vectors in the stream, turned queries and keys (rotary), "
+        "or a slope on the scores (ALiBi).",
+    ),
+    "sinks": Term(
+        "sinks", "Attention may go to nothing: the weights that a head gives to tokens can sum to less than one."
+    ),
+    "checked": Term(
+        "checked",
+        "At import these weights were put through identities that the model's own computation must satisfy; the numbers "
+        "are the largest errors over all layers, relative to the largest value.",
+    ),
 }
 
 NOTES: dict[str, str] = {
     "folded": "Folded weights: what the network computes through its norms.",
-    "raw-read": "Raw weights: the gain of the norm before attention is missing from what is read; the folded view has it.",
+    "raw": "Raw weights: as the checkpoint stores them.",
+    "raw-read": "Raw weights: what the norm before attention multiplies by is missing from what is read; "
+    "the folded view has it.",
+    "raw-encoder": "Raw weights: an encoder's attention reads the stream as it is, and its norms stand after the heads.",
+    "stream-read": "No norm stands before this attention: tokens are read with their plain embeddings.",
+    "post-norm": "What the heads write passes a norm: its gain is in the write side, its length is not, so what is "
+    "written is right up to a positive factor a token.",
+    "raw-post-norm": "The gain of the norm that the heads' writing passes is missing from the write side; "
+    "the folded view has it.",
     "qk-no-write": "QK writes nothing: both sides are read with the embedding, and neither is an effect on logits.",
     "tied": "This model's embedding and unembedding are one matrix: both sides are read with the same vectors.",
     "untied": "Read sides use the embedding, the write side uses the unembedding; they are different matrices.",
+    "no-unembedding": "An encoder has no unembedding: both sides, and the copying score, use the embedding, "
+    "and the write side is no effect on logits.",
+    "sinks": "Attention may go to a sink: the constant is then not written in full.",
+    "qk-norm": "Queries and keys pass norms of their own: the gains are in, the lengths are not, so scores are right "
+    "up to a positive factor for each query and each key.",
+    "raw-qk-norm": "The gains of the norms of queries and keys are missing; the folded view has them.",
+    "no-rotation": "Distance 0: no rotation, as for a token that attends to itself.",
+    "rotation": "Queries are turned against keys as for a key that stands this many positions before the query.",
+    "still-layer": "This layer does not turn queries and keys by their positions: QK is the same at any distance.",
     "zero-matrix": "This matrix is zero: it has no directions.",
 }
 """What a reader must know before believing a table, by the keys of `MatrixPage.notes`."""

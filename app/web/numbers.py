@@ -33,6 +33,15 @@ def count(value: int) -> str:
     return f"{value / 1e6:.1f}M" if value >= 1_000_000 else f"{value:,}"
 
 
+def tiny(value: float) -> str:
+    """An error in one digit and a power of ten.
+
+    Example: tiny(0.00000031) -> "3e-7"
+    """
+    digits, _, power = f"{value:.0e}".partition("e")
+    return "0" if value == 0 else f"{digits}e{int(power)}"
+
+
 def cell(value: float) -> str:
     """A score in the three or four characters that a cell of the map has.
 

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
-from app.explorer.browse import Options
 from app.explorer.pages import Processing, Sort
+from app.explorer.views import FARTHEST, Options
 
 
 class ViewQuery(BaseModel):
@@ -15,7 +15,8 @@ class ViewQuery(BaseModel):
     weights: Annotated[
         Processing | None,
         Field(
-            description="folded: what the network computes through its norms; raw: as stored. Default: the server's."
+            description="folded: what the network computes through its norms; raw: as stored. Encoders have raw only, "
+            "their model's `processings` says so. Default: the server's, or raw."
         ),
     ] = None
 
@@ -36,7 +37,25 @@ class MapQuery(ViewQuery):
     score: Annotated[str | None, Field(max_length=40, description="What colours the map, one of its `scores`.")] = None
 
 
-class TableQuery(ViewQuery):
+class TurnQuery(ViewQuery):
+    """What pages of a head's directions take."""
+
+    distance: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=FARTHEST,
+            description="For QK of a rotary model: positions from the query back to the key, less than the model's "
+            "context. Anything else has distance 0 only.",
+        ),
+    ] = 0
+
+    def options(self) -> Options:
+        """The explorer's form of it."""
+        return Options(weights=self.weights, distance=self.distance)
+
+
+class TableQuery(TurnQuery):
     """What pages with tables of directions take."""
 
     sort: Annotated[
@@ -60,7 +79,7 @@ class TableQuery(ViewQuery):
 
     def options(self) -> Options:
         """The explorer's form of it."""
-        return Options(weights=self.weights, sort=self.sort, page=self.page, find=self.find)
+        return replace(super().options(), sort=self.sort, page=self.page, find=self.find)
 
 
 class PageQuery(MapQuery, TableQuery):

@@ -95,6 +95,26 @@ class ModelJson(TypedDict):
     tied: bool
     source: str
     revision: str | None
+    architecture: str
+    n_kv_heads: int
+    """Key/value heads; fewer than n_heads where queries share them."""
+    n_experts: int
+    """Of each MLP; 0 where it is one dense MLP."""
+    positions: Literal["learned", "rotary", "alibi"]
+    normalization: Literal["LN", "RMS"]
+    qk_norm: Literal["none", "RMS", "LN"]
+    reads_normed: bool
+    """Attention reads the stream through a norm."""
+    post_norm: bool
+    """What heads write passes through a norm on its way to the stream."""
+    sinks: bool
+    """Attention may go to nothing."""
+    encoder: bool
+    """Both sides of OV are read with the embedding."""
+    processings: list[Literal["folded", "raw"]]
+    """The values of `weights` that mean something for this model."""
+    checks: dict[str, float]
+    """Identities that the weights were held to at import, each with its largest relative error over all layers."""
 
 
 @with_config(STRICT)
@@ -145,6 +165,8 @@ class DirectionPageJson(DirectionJson):
     singular_values: list[float]
     left_histogram: HistogramJson
     right_histogram: HistogramJson
+    distance: int | None
+    """Positions from the query back to the key; null where distance means nothing."""
     notes: list[str]
     links: LinksJson
 
@@ -169,6 +191,8 @@ class MatrixJson(TypedDict):
     page: int
     n_pages: int
     n_found: int
+    distance: int | None
+    """Positions from the query back to the key; null where distance means nothing."""
     notes: list[str]
     links: LinksJson
 

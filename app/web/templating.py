@@ -17,10 +17,11 @@ from app.explorer.pages import (
     HomePage,
     LayerPage,
     MatrixPage,
+    Model,
     ModelPage,
     NotablePage,
 )
-from app.web import charts, glossary, numbers
+from app.web import charts, glossary, numbers, reproduction
 from app.web.assets import Asset
 from app.web.chips import chips, measured
 from app.web.urls import Urls
@@ -33,6 +34,8 @@ class Picture(NamedTuple):
     fragment: str | None = None
     """A fragment that the page includes; None: the page without the frame around it."""
 
+
+DISTANCES = (0, 1, 2, 4, 8, 16, 64, 256, 1024)
 
 PICTURES: dict[type, Picture] = {
     HomePage: Picture("home.html"),
@@ -75,14 +78,44 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         percent=numbers.percent,
         count=numbers.count,
         cell=numbers.cell,
+        tiny=numbers.tiny,
         heat=numbers.heat,
         chips=chips,
         measured=measured,
         by_circuit=by_circuit,
+        distances=distances,
+        norm_words=norm_words,
+        script_of=reproduction.script_of,
+        is_turned=reproduction.is_turned,
+        why_not_reproduced=reproduction.why_not,
         bib=bib,
         indented=indented,
     )
     return made
+
+
+def distances(farthest: int) -> list[int]:
+    """The distances that a page offers as links.
+
+    Example: distances(31) -> [0, 1, 2, 4, 8, 16]
+    """
+    return [distance for distance in DISTANCES if distance <= farthest]
+
+
+def norm_words(model: Model) -> str:
+    """Which norms stand where around a model's attention.
+
+    Example: "RMSNorm before attention, of queries and keys"
+    """
+    kind = {"LN": "LayerNorm", "RMS": "RMSNorm"}[model.normalization]
+    if model.encoder:
+        return f"{kind} after attention, on the stream"
+    places = {
+        "before attention": model.reads_normed,
+        "after attention": model.post_norm,
+        "of queries and keys": model.qk_norm != "none",
+    }
+    return f"{kind} {', '.join(place for place, is_there in places.items() if is_there)}"
 
 
 def by_circuit(scores: Sequence[str]) -> list[tuple[str, list[str]]]:

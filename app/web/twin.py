@@ -111,6 +111,7 @@ def matrix_json(page: MatrixPage, urls: Urls) -> schema.MatrixJson:
         "page": page.view.page,
         "n_pages": page.n_pages,
         "n_found": page.n_found,
+        "distance": _distance(page),
         "notes": list(page.notes),
         "links": _links(urls, page.address, page.model, page.view, page.previous, page.next),
     }
@@ -126,6 +127,7 @@ def direction_page_json(page: DirectionPage, urls: Urls) -> schema.DirectionPage
         "singular_values": list(page.singular_values),
         "left_histogram": _histogram(page.left_histogram),
         "right_histogram": _histogram(page.right_histogram),
+        "distance": _distance(page),
         "notes": list(page.notes),
         "links": _links(urls, page.address, page.model, page.view, page.previous, page.next),
     }
@@ -178,7 +180,23 @@ def _model(model: Model) -> schema.ModelJson:
         "tied": model.tied,
         "source": model.source,
         "revision": model.revision,
+        "architecture": model.architecture,
+        "n_kv_heads": model.n_kv_heads,
+        "n_experts": model.n_experts,
+        "positions": model.positions,
+        "normalization": model.normalization,
+        "qk_norm": model.qk_norm,
+        "reads_normed": model.reads_normed,
+        "post_norm": model.post_norm,
+        "sinks": model.sinks,
+        "encoder": model.encoder,
+        "processings": list(model.processings),
+        "checks": dict(model.checks),
     }
+
+
+def _distance(page: MatrixPage | DirectionPage) -> int | None:
+    return None if page.farthest is None else page.view.distance
 
 
 def _cell(cell: Cell) -> schema.CellJson:

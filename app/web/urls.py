@@ -3,13 +3,13 @@
 Knows the grammar of addresses and queries, not what is behind them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from app.core.address import Address
 from app.explorer.pages import View
 
-DEFAULTS = {"sort": "strength", "page": 1, "find": "", "score": None, "format": None}
+DEFAULTS = {"sort": "strength", "page": 1, "find": "", "distance": 0, "score": None, "format": None}
 """Query values that are left out of a URL, besides the operator's weight processing."""
 
 
@@ -35,8 +35,13 @@ class Urls:
 
     def directions(self, matrix: Address, view: View, n: int) -> list[str]:
         """The pages of a matrix's first n directions, made at once: a spectrum links all of them."""
-        start, query = self.page(matrix.direction(0)).removesuffix("0"), _query(_kept(Address(matrix.model), view), {})
+        first = matrix.direction(0)
+        start, query = self.page(first).removesuffix("0"), _query(_kept(first, view), {})
         return [f"{start}{i}{query}" for i in range(n)]
+
+    def fields(self, address: Address, view: View, *own: str) -> list[tuple[str, object]]:
+        """What a form of that page must send besides its own fields, so that the view stays."""
+        return [(name, value) for name, value in _values(_kept(address, view), {}).items() if name not in own]
 
     def api(self, address: Address, view: View | None = None, **changes: object) -> str:
         """The JSON twin of a page."""
@@ -88,19 +93,28 @@ def _model(address: Address) -> Address:
 
 
 def _kept(address: Address, view: View | None) -> View | None:
-    """What of the view means something there: only tables are sorted, paged and searched."""
-    if view is None or address.depth in {"head", "matrix", "decomposition"}:
-        return view
-    return View(view.weights, view.default_weights)
+    """What of the view means something there: only tables are sorted, paged and searched, only QK has a distance."""
+    if view is None:
+        return None
+    if address.depth not in {"head", "matrix", "decomposition"}:
+        view = replace(view, sort="strength", page=1, find="")
+    if address.head is None or address.circuit == "ov" or address.layer in view.still:
+        view = replace(view, distance=0)
+    return view
 
 
 def _query(view: View | None, changes: dict[str, object], always: str = "") -> str:
-    """The query string of a view with some values changed; what equals its default is left out."""
+    """The query string of a view with some values changed."""
+    kept = _values(view, changes, always)
+    return f"?{urlencode(kept)}" if kept else ""
+
+
+def _values(view: View | None, changes: dict[str, object], always: str = "") -> dict[str, object]:
+    """What a query says of a view with some values changed; what equals its default is left out."""
     values: dict[str, object] = {}
     defaults: dict[str, object] = DEFAULTS
     if view is not None:
-        values = {"weights": view.weights, "sort": view.sort, "page": view.page, "find": view.find}
+        values = {name: getattr(view, name) for name in ("weights", "sort", "page", "find", "distance")}
         defaults = {"weights": view.default_weights} | DEFAULTS
     values |= changes
-    kept = {key: value for key, value in values.items() if key == always or value != defaults.get(key)}
-    return f"?{urlencode(kept)}" if kept else ""
+    return {key: value for key, value in values.items() if key == always or value != defaults.get(key)}

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -51,6 +52,16 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with serve("demo", data=tmp_path_factory.mktemp("demo"), wait_seconds="30") as address:
         while urllib.request.urlopen(f"{address}/demo").status == 202:  # being imported
             time.sleep(0.1)
+        yield address
+
+
+@pytest.fixture(scope="session")
+def relatives(member: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of tiny models of other families: rotary positions, a mixture of experts, an encoder."""
+    names = ("llama", "mixtral", "bert")
+    (data,) = {member(name).data for name in names}
+    copy = shutil.copytree(data, tmp_path_factory.mktemp("relatives") / "data")
+    with serve(*names, data=copy, wait_seconds="30") as address:
         yield address
 
 

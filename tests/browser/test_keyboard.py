@@ -67,3 +67,32 @@ def test_the_first_tab_offers_to_skip_to_the_content(page: Page):
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#main")).to_be_focused()
+
+
+def test_a_distance_is_typed_and_undone_by_back(visit_at, relatives: str):
+    page = visit_at(relatives)
+    page.goto("/llama/L1/H2?sort=gap")
+    first = page.locator("#qk tbody td").first
+    near = first.inner_text()
+    page.locator("#distance").focus()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"\?(?=.*sort=gap)(?=.*distance=2)"))
+    expect(first).not_to_have_text(near)
+    expect(page.locator("#qk h2")).to_contain_text("at distance 2")
+    expect(page.locator("#distance")).to_be_focused()
+    assert "distance=2" in page.locator("#link").input_value()
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"\?sort=gap$"))
+    expect(first).to_have_text(near)
+    expect(page.locator("#distance")).to_have_value("0")
+
+
+def test_a_distance_beyond_the_range_is_not_sent(visit_at, relatives: str):
+    page = visit_at(relatives)
+    page.goto("/llama/L1/H2/qk")
+    page.locator("#distance").fill("64")
+    page.locator("#distance").press("Enter")
+    expect(page.locator("#distance:invalid")).to_be_focused()
+    expect(page).to_have_url(re.compile(r"/qk$"))

@@ -20,6 +20,14 @@ PAGES = {
     "glossary": "/-/glossary",
     "api": "/docs",
 }
+RELATIVES = {
+    "head at a distance": "/llama/L1/H2?distance=4",
+    "matrix at a distance": "/llama/L1/H2/qk?distance=63",
+    "direction at a distance": "/llama/L1/H2/qk/svd/0?distance=4",
+    "mixture of experts": "/mixtral",
+    "encoder": "/bert",
+    "encoder's matrix": "/bert/L1/H2/ov",
+}
 AWRY = {"no such head": ("/demo/L2/H99", 404), "bad option": ("/demo/L2/H3?page=0", 422)}
 SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 360, "height": 740}}
 
@@ -31,6 +39,19 @@ def test_a_page(name: str, size: str, theme: str, visit: Callable[..., Page], ax
     page = visit(viewport=SIZES[size], color_scheme=theme)
     assert page.goto(PAGES[name]).status == 200
     page.wait_for_load_state("networkidle")
+    assert axe(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", RELATIVES)
+def test_a_page_of_another_family(name: str, size: str, theme: str, relatives: str, visit_at, axe):
+    page = visit_at(relatives, viewport=SIZES[size], color_scheme=theme)
+    assert page.goto(RELATIVES[name]).status == 200
+    page.wait_for_load_state("networkidle")
+    for details in page.locator("details").all():
+        details.locator("summary").click()
     assert axe(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
 

@@ -82,6 +82,29 @@ def test_sorting_and_paging_are_in_the_url_and_undone_by_back(page: Page):
     expect(first).to_have_text("0")
 
 
+def test_a_distance_stays_on_while_one_walks_through_qk(visit_at, relatives: str):
+    page = visit_at(relatives)
+    page.goto("/llama/L1/H2/qk")
+    link = page.get_by_role("navigation", name="Distance").get_by_role("link", name="4", exact=True)
+    link.focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/qk\?distance=4$"))
+    expect(link).to_be_focused()
+    expect(link).to_have_attribute("aria-current", "true")
+    page.locator("#qk tbody th a").first.click()
+    expect(page).to_have_url(re.compile(r"/qk/svd/0\?distance=4$"))
+    page.keyboard.press("]")
+    expect(page).to_have_url(re.compile(r"/qk/svd/1\?distance=4$"))
+    page.get_by_role("navigation", name="Weights").get_by_role("link", name="raw").click()
+    expect(page).to_have_url(re.compile(r"\?weights=raw&distance=4$"))
+    for _ in range(3):
+        page.go_back()
+    expect(page).to_have_url(re.compile(r"/qk\?distance=4$"))
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"/qk$"))
+    expect(page.locator("#qk h2")).not_to_contain_text("distance")
+
+
 def test_find_shows_only_rows_with_the_word(page: Page):
     page.goto("/demo/L3/H2/ov")
     word = page.locator("#ov tbody bdi").nth(3).inner_text().strip("·")

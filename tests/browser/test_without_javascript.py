@@ -41,6 +41,17 @@ def test_find_is_a_form(visit: Callable[..., Page]):
     expect(page.get_by_role("status").first).to_contain_text("0 of")
 
 
+def test_a_distance_is_a_form_and_links(visit_at, relatives: str):
+    page = visit_at(relatives, java_script_enabled=False)
+    page.goto("/llama/L1/H2/qk?weights=raw")
+    page.locator("#distance").fill("7")
+    page.get_by_role("button", name="Turn").click()
+    expect(page).to_have_url(re.compile(r"\?(?=.*weights=raw)(?=.*distance=7)"))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("at distance 7")
+    page.get_by_role("navigation", name="Distance").get_by_role("link", name="0", exact=True).click()
+    expect(page).to_have_url(re.compile(r"\?weights=raw$"))
+
+
 def test_what_needs_a_script_does_not_show(visit: Callable[..., Page]):
     page = visit(java_script_enabled=False)
     page.goto("/demo/L0/H0")
@@ -53,5 +64,5 @@ def test_progress_moves_on_by_itself(slow: str, browser):
     context = browser.new_context(base_url=slow, java_script_enabled=False)
     page = context.new_page()
     assert page.goto("/demo/L5/H5").status == 202
-    expect(page.get_by_role("heading", level=1)).to_have_text("L5H5", timeout=20_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text("L5H5", timeout=90_000)
     context.close()

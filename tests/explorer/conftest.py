@@ -39,6 +39,13 @@ def explorer(open_explorer, tiny_data, tmp_path_factory):
     return open_explorer(shutil.copytree(tiny_data, tmp_path_factory.mktemp("explorer") / "data"))
 
 
+@pytest.fixture(scope="session")
+def relatives(open_explorer, families_data, families, tmp_path_factory):
+    """One explorer of all families, for tests that only look."""
+    data = shutil.copytree(families_data, tmp_path_factory.mktemp("relatives") / "data")
+    return open_explorer(data, models=families)
+
+
 @pytest.fixture
 def fresh_data(tiny_data, tmp_path):
     """The tiny model with nothing computed yet."""

@@ -277,3 +277,27 @@ def test_a_zero_matrix_has_a_page_and_no_directions(open_explorer, fresh_data, g
     browse.notable(r, parse("zero"), Options())
     with pytest.raises(UnknownAddress, match="none"):
         browse.direction(r, parse("zero/L0/H0/ov/svd/0"), Options())
+
+
+def test_a_heads_distance_turns_its_qk_alone(relatives):
+    near, far = (browse.head(relatives, parse("llama/L1/H2"), Options(distance=d)) for d in (0, 7))
+    assert far.ov == near.ov
+    assert far.qk == browse.matrix(relatives, parse("llama/L1/H2/qk"), Options(distance=7))
+    assert far.qk.singular_values != near.qk.singular_values
+    assert (far.view.distance, far.ov.view.distance, far.qk.view.distance) == (7, 0, 7)
+    assert (far.ov.farthest, far.qk.farthest) == (None, 63)
+
+
+def test_every_family_is_browsed_from_the_model_to_a_direction(relatives, families):
+    for family in families:
+        page = browse.model(relatives, parse(family), Options())
+        assert max(error for _, error in page.model.checks) < 1e-4
+        for weights in page.model.processings:
+            options = Options(weights=weights)
+            assert len(browse.layer(relatives, parse(f"{family}/L1"), options).heads) == 4
+            head = browse.head(relatives, parse(f"{family}/L1/H2"), options)
+            # Folded, a LayerNorm of queries and keys takes one dimension out of them.
+            centred = page.model.qk_norm == "LN" and weights == "folded"
+            assert (head.ov.rank, head.qk.rank) == (page.model.d_head, page.model.d_head - centred)
+            browse.direction(relatives, parse(f"{family}/L1/H2/qk/svd/3"), options)
+            browse.notable(relatives, parse(family), options)

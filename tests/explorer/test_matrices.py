@@ -168,3 +168,69 @@ def test_notes_say_what_is_true_of_the_table(explorer):
     assert notes("ov", "raw") == ("raw-read", "tied")
     assert notes("qk", "folded") == ("folded", "qk-no-write")
     assert notes("qk", "raw") == ("raw-read", "qk-no-write")
+
+
+NOTES = {
+    "llama": {
+        ("ov", "folded"): ("folded", "untied"),
+        ("ov", "raw"): ("raw-read", "untied"),
+        ("qk", "folded"): ("folded", "qk-no-write", "no-rotation"),
+    },
+    "smollm3": {("qk", "folded"): ("folded", "qk-no-write", "still-layer")},
+    "qwen3": {
+        ("qk", "folded"): ("folded", "qk-no-write", "qk-norm", "no-rotation"),
+        ("qk", "raw"): ("raw-read", "qk-no-write", "raw-qk-norm", "no-rotation"),
+    },
+    "gemma2": {("ov", "folded"): ("folded", "post-norm"), ("ov", "raw"): ("raw-read", "raw-post-norm", "tied")},
+    "olmo2": {
+        ("ov", "folded"): ("folded", "stream-read", "post-norm", "untied"),
+        ("ov", "raw"): ("raw", "stream-read", "raw-post-norm", "untied"),
+    },
+    "gpt-oss": {("ov", "folded"): ("folded", "untied", "sinks")},
+    "bert": {("ov", "raw"): ("raw-encoder", "no-unembedding"), ("qk", "raw"): ("raw-encoder", "qk-no-write")},
+}
+
+
+@pytest.mark.parametrize("family", NOTES)
+def test_notes_say_what_is_true_of_the_family(relatives, family):
+    for (circuit, weights), expected in NOTES[family].items():
+        assert browse.matrix(relatives, parse(f"{family}/L1/H2/{circuit}"), Options(weights=weights)).notes == expected
+
+
+def test_a_note_says_that_queries_are_turned(relatives):
+    options = Options(distance=4)
+    assert "rotation" in browse.matrix(relatives, parse("llama/L1/H2/qk"), options).notes
+    assert "rotation" in browse.direction(relatives, parse("llama/L1/H2/qk/svd/1"), options).notes
+
+
+def test_the_page_of_a_model_that_norms_what_it_writes_has_that_gain(relatives, member):
+    tensors = {
+        name: tensor.astype(np.float64)
+        for name, tensor in load_file(member("olmo2").folder / "model.safetensors").items()
+    }
+    block, head = "model.layers.1", slice(8, 16)
+    W_V = tensors[f"{block}.self_attn.v_proj.weight"][:8].T  # two key/value heads: queries 0 and 1 share the first
+    W_O = tensors[f"{block}.self_attn.o_proj.weight"].T[head]
+    gain = tensors[f"{block}.post_attention_layernorm.weight"]
+    address = parse("olmo2/L1/H1/ov")
+    for weights, matrix in (("raw", W_V @ W_O), ("folded", W_V @ W_O * gain)):
+        page = browse.matrix(relatives, address, Options(weights=weights))
+        U, s, Vh = np.linalg.svd(matrix)
+        np.testing.assert_allclose(page.singular_values, s[:8], rtol=1e-5)
+        # Nothing norms what attention reads: tokens are read as they are, folded or not.
+        left, _ = canonical(U[:, 0], Vh[0])
+        assert_reads(page.directions[0].left, left, tensors["model.embed_tokens.weight"], 97)
+
+
+def test_an_encoder_is_read_with_its_embedding_on_both_sides(relatives, member):
+    tensors = load_file(member("bert").folder / "model.safetensors")
+    W_E = tensors["bert.embeddings.word_embeddings.weight"].astype(np.float64)
+    block, head = "bert.encoder.layer.1.attention", slice(16, 24)
+    W_V = tensors[f"{block}.self.value.weight"].astype(np.float64)[head].T
+    W_O = tensors[f"{block}.output.dense.weight"].astype(np.float64).T[head]
+    page = browse.matrix(relatives, parse("bert/L1/H2/ov"), Options())
+    U, s, Vh = np.linalg.svd(W_V @ W_O)
+    np.testing.assert_allclose(page.singular_values, s[:8], rtol=1e-5)
+    left, right = canonical(U[:, 0], Vh[0])
+    assert_reads(page.directions[0].left, left, W_E, 97)
+    assert_reads(page.directions[0].right, right, W_E, 97)

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.core.address import parse
-from app.explorer import browse, work
+from app.explorer import browse, orders, work
 from app.explorer.browse import Options
 from app.explorer.errors import Busy, ComputationFailed, NotReady
+from app.explorer.pages import View
 
 HEAD = parse("tiny/L1/H2")
 
@@ -125,3 +126,11 @@ def test_a_disk_that_refuses_costs_nothing_but_time(open_explorer, fresh_data, c
     page = browse.matrix(r, parse("tiny/L0/H0/ov"), Options())
     assert browse.matrix(r, parse("tiny/L0/H0/ov"), Options()) == page
     assert "cannot keep artifact" in caplog.text
+
+
+def test_a_distance_is_part_of_the_recipe_and_zero_is_not(relatives):
+    model, address = relatives.library.model("llama"), parse("llama/L0/H1/qk")
+    near, far = (orders.matrix(model, address, View("folded", "folded", distance=d)).recipe for d in (0, 5))
+    assert dict(near.parameters) == {"tokens": work.KEPT_TOKENS}
+    assert dict(far.parameters) == {"distance": 5, "tokens": work.KEPT_TOKENS}
+    assert near.hash != far.hash

@@ -1,3 +1,5 @@
+import shutil
+
 from app.explorer.warmup import SIDES, warm_up
 
 
@@ -13,3 +15,10 @@ def test_a_model_that_is_still_to_be_imported_is_left_alone(open_explorer, tmp_p
     r = open_explorer(tmp_path, models=("./nothing-here",))
     warm_up(r)
     assert r.queue.depth() == 0
+
+
+def test_an_encoder_is_prepared_in_the_weights_that_it_has(open_explorer, member, tmp_path):
+    r = open_explorer(shutil.copytree(member("bert").data, tmp_path / "data"), models=("bert",))
+    warm_up(r)
+    r.queue.get("warm-up", lambda: None, "the same computation, waited for")
+    assert {processing for _, processing, _ in r.tables._tables} == {"raw"}

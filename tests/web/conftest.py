@@ -67,6 +67,12 @@ def client(serve, data):
 
 
 @pytest.fixture(scope="session")
+def relatives(serve, families_data, families, tmp_path_factory):
+    """A visitor of the families."""
+    return serve(shutil.copytree(families_data, tmp_path_factory.mktemp("web") / "families"), *families)
+
+
+@pytest.fixture(scope="session")
 def hostile(serve, hostile_data, tmp_path_factory):
     """A visitor of the model whose vocabulary is mostly attacks."""
     return serve(shutil.copytree(hostile_data, tmp_path_factory.mktemp("web") / "hostile"), "hostile")

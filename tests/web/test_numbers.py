@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.web.numbers import cell, count, heat, percent, significant
+from app.web.numbers import cell, count, heat, percent, significant, tiny
 
 
 def read(text):
@@ -47,3 +47,10 @@ def test_colours_of_one_side_go_from_none_to_full(low, span, part):
     if span > 1e-6:
         assert heat(low, low, high) == "p0"
         assert heat(high, low, high) == "p10"
+
+
+@given(st.floats(1e-30, 1e3))
+def test_an_error_keeps_its_power_of_ten(value):
+    assert float(tiny(value)) == pytest.approx(value, rel=0.5)
+    assert "e-0" not in tiny(value)
+    assert tiny(0.0) == "0"

@@ -6,7 +6,8 @@ import pytest
 
 from app.core.address import parse
 from app.explorer import pages
-from app.web.templating import PICTURES, bib, by_circuit, trail
+from app.web.examples import MODEL
+from app.web.templating import PICTURES, bib, by_circuit, distances, norm_words, trail
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 SOURCES = {path.relative_to(TEMPLATES).as_posix(): path.read_text() for path in TEMPLATES.rglob("*.*")}
@@ -56,3 +57,17 @@ def test_scores_are_grouped_by_circuit_in_their_order():
 
 def test_no_text_ends_a_bibtex_field_early():
     assert not re.search(r"(?<!\\)[{}]", bib("}, url = {evil} \\} 100%"))
+
+
+def test_the_distances_that_are_offered_are_those_that_can_be_asked_for():
+    assert distances(31) == [0, 1, 2, 4, 8, 16]
+    assert distances(1024)[-1] == 1024
+    assert distances(1023)[-1] == 256
+
+
+def test_norms_are_named_with_their_places():
+    plain = MODEL
+    assert norm_words(plain) == "LayerNorm before attention"
+    olmo2 = dataclasses.replace(plain, normalization="RMS", reads_normed=False, post_norm=True, qk_norm="RMS")
+    assert norm_words(olmo2) == "RMSNorm after attention, of queries and keys"
+    assert norm_words(dataclasses.replace(plain, encoder=True)) == "LayerNorm after attention, on the stream"

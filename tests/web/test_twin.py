@@ -35,6 +35,12 @@ def test_answers_and_examples_have_the_form_that_is_described(client, kind):
     form.validate_json(client.get("/api/v1" + PATHS[kind]).content, strict=True)
 
 
+@pytest.mark.parametrize("place", ["llama/L1/H2?distance=3", "bert/L1/H2/qk", "gpt-oss/L1/H2/ov", "mixtral"])
+def test_answers_of_other_families_have_that_form_too(relatives, place):
+    kind = {0: "model", 2: "head", 3: "matrix"}[place.count("/")]
+    TypeAdapter(FORMS[kind]).validate_json(relatives.get(f"/api/v1/{place}").content, strict=True)
+
+
 def shown(tags, html):
     """Id and score, as its tooltip says them, of every token of a page."""
     titles = [attributes["title"] for tag, attributes in tags(html).found if tag == "bdi"]

@@ -17,6 +17,8 @@ VIEWS = st.builds(
     st.sampled_from(SORTS),
     st.integers(1, 10_000),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    st.integers(0, 1_024),
+    st.sampled_from([(), (4,), (5, 6)]),
 )
 
 
@@ -37,6 +39,23 @@ def test_the_query_of_a_table_says_all_that_is_not_the_default(view):
 def test_only_tables_keep_sort_page_and_word(view):
     said = dict(parse_qsl(urlsplit(URLS.page(HEAD.at_circuit("ov").direction(1), view)).query))
     assert set(said) <= {"weights"}
+
+
+@given(VIEWS)
+def test_a_distance_stays_with_qk_where_layers_turn(view):
+    qk = HEAD.at_circuit("qk")
+    for place in (HEAD, qk, qk.direction(3)):
+        said = dict(parse_qsl(urlsplit(URLS.page(place, view)).query))
+        assert int(said.get("distance", 0)) == (0 if 5 in view.still else view.distance)
+    for place in (HEAD.at_circuit("ov"), HEAD.at_circuit("ov").direction(3), HEAD.at_layer(5), parse("gpt2")):
+        assert "distance" not in URLS.page(place, view)
+
+
+@given(VIEWS)
+def test_a_form_sends_what_its_page_would_link_to(view):
+    link = parse_qsl(urlsplit(URLS.page(HEAD, view)).query, keep_blank_values=True)
+    sent = [(name, str(value)) for name, value in URLS.fields(HEAD, view, "find", "page")]
+    assert sent == [(name, value) for name, value in link if name not in {"find", "page"}]
 
 
 @given(VIEWS)

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
 from fastapi.routing import APIRoute
 
-from app.core.address import parse
 from app.explorer import browse
+from app.explorer.places import named
 from app.web import schema, twin
 from app.web.answers import json_answer
 from app.web.examples import EXAMPLES
-from app.web.query import MapQuery, TableQuery, ViewQuery
+from app.web.query import MapQuery, TableQuery, TurnQuery, ViewQuery
 from app.web.site import resources_of, urls_of
 
 router = APIRouter(prefix="/api/v1")
@@ -55,7 +55,7 @@ def _answer(
     request: Request, verb: Callable[..., Any], twin_of: Callable[..., Any], *parts: str, **how: Any
 ) -> Response:
     """What the verb says of the address, as JSON; a pin names the numbers for ever."""
-    address = parse("/".join(parts))
+    address = named(resources_of(request), "/".join(parts))
     page = verb(resources_of(request), address, **how)
     return json_answer(request, twin_of(page, urls_of(request)), keep=address.pin is not None)
 
@@ -136,7 +136,7 @@ def direction(
     circuit: Circuit,
     basis: Basis,
     index: Index,
-    query: Annotated[ViewQuery, Query()],
+    query: Annotated[TurnQuery, Query()],
 ) -> Response:
     """One direction, both rays, up to 50 tokens each."""
     parts = (model, layer, head, circuit, basis, index)

@@ -11,6 +11,7 @@ from app.core.address import Address, Depth, parse
 from app.explorer import browse
 from app.explorer.errors import BadOption
 from app.explorer.jump import jump
+from app.explorer.places import named
 from app.explorer.resources import Resources
 from app.web.answers import POLL_SECONDS, csv_answer, page_answer
 from app.web.query import JumpQuery, PageQuery, ViewQuery
@@ -74,14 +75,15 @@ def place(request: Request, address: str, query: Annotated[PageQuery, Query()]) 
     if address.endswith("/") and len(address) <= 200:
         return RedirectResponse(_with_query(request, urls_of(request).page(parse(address.rstrip("/")))), 308)
     # The router overlooks a line break at the end of a path.
-    where = parse(address + "\n" * request.scope["path"].endswith("\n"))
+    where = named(resources_of(request), address + "\n" * request.scope["path"].endswith("\n"))
     kind = KINDS[where.depth]
     if query.format is None:
         return page_answer(request, kind.look(resources_of(request), where, query))
     if kind.sheet is None:
         raise BadOption("format=csv is there for heads, matrices and directions")
     page = kind.look(resources_of(request), where, query)
-    name = f"{page.model.slug}-{where.label.replace(' ', '-')}-{page.view.weights}-{page.model.pin}"
+    at = f"-distance-{page.view.distance}" if page.view.distance else ""
+    name = f"{page.model.slug}-{where.label.replace(' ', '-')}-{page.view.weights}{at}-{page.model.pin}"
     return csv_answer(request, kind.sheet(page), name)
 
 

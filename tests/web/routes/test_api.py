@@ -54,6 +54,58 @@ def test_the_examples_have_the_form_that_is_described(client, name):
     TypeAdapter(route.response_model).validate_python(example)
 
 
+def test_a_models_facts_say_how_it_was_checked_and_what_can_be_asked(relatives):
+    def facts(family):
+        return relatives.get(f"/api/v1/{family}").json()["model"]
+
+    llama, bert = facts("llama"), facts("bert")
+    assert (llama["positions"], llama["n_kv_heads"], llama["processings"]) == ("rotary", 2, ["folded", "raw"])
+    assert (bert["encoder"], bert["processings"]) == (True, ["raw"])
+    assert facts("mixtral")["n_experts"] == 4
+    assert {"queries", "keys", "values", "attention pattern", "unembedding"} <= set(llama["checks"])
+    assert 0 < max(llama["checks"].values()) < 1e-4
+
+
+def test_a_distance_is_said_where_it_means_something(relatives):
+    head = relatives.get("/api/v1/llama/L1/H2?distance=5").json()
+    assert (head["ov"]["distance"], head["qk"]["distance"]) == (None, 5)
+    assert head["qk"] == relatives.get("/api/v1/llama/L1/H2/qk?distance=5").json() | {
+        name: head["qk"][name] for name in ("directions", "n_pages")
+    }
+    one = relatives.get("/api/v1/llama/L1/H2/qk/svd/0?distance=5").json()
+    assert (one["distance"], one["singular_value"]) == (5, head["qk"]["singular_values"][0])
+    assert "distance=5" in one["links"]["pinned"]
+    assert relatives.get("/api/v1/llama/L1/H2/qk").json()["distance"] == 0
+    assert relatives.get("/api/v1/bert/L1/H2/qk").json()["distance"] is None
+
+
+@pytest.mark.parametrize(
+    ("place", "status", "said"),
+    [
+        ("llama/L1/H2/qk?distance=64", 422, "distance goes from 0 to 63 here"),
+        ("llama/L1/H2/qk?distance=1025", 422, "less than or equal to 1024"),
+        ("llama/L1/H2/ov/svd/0?distance=1", 422, "belongs to QK"),
+        ("bert/L1/H2/qk?distance=1", 422, "no rotary positions"),
+        ("bert/L1?weights=folded", 422, "bert has weights=raw only"),
+        ("mixtral/L1/mlp-in", 404, "a mixture of 4 experts"),
+        ("mixtral/L1/mlp-out/svd/0", 404, "a mixture of 4 experts"),
+        ("llama/L1/mlp-gate", 404, "no page for its MLP yet"),
+    ],
+)
+def test_what_a_family_has_not_is_said_with_what_it_has(relatives, place, status, said):
+    answer = relatives.get(f"/api/v1/{place}")
+    assert answer.status_code == status
+    assert said in answer.json()["detail"]
+
+
+def test_the_description_names_the_distance_where_qk_is_shown(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    named = {
+        path for path in paths if "distance" in {each["name"] for each in paths[path]["get"].get("parameters", [])}
+    }
+    assert {path.count("/") for path in named} == {6 - 1, 6, 7, 8}  # from the head on
+
+
 def test_other_methods_hear_what_is_allowed(client):
     answer = client.post("/api/v1/tiny")
     assert answer.status_code == 405

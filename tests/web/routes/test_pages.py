@@ -1,8 +1,10 @@
+import shutil
+
 import pytest
 
 from app.explorer import browse
 from app.explorer.pages import HomePage, ModelEntry
-from app.web.glossary import TERMS
+from app.web.glossary import NOTES, TERMS
 
 PLACES = ("", "/L1", "/L1/H2", "/L1/H2/ov", "/L1/H2/qk/svd", "/L1/H2/ov/svd/3", "/notable")
 HEAD = "/tiny/L1/H2"
@@ -99,8 +101,103 @@ def test_the_address_of_a_decomposition_shows_the_matrix(client):
 
 
 def test_raw_weights_say_what_is_missing(client):
-    assert "the gain of the norm before attention is missing" in client.get(HEAD + "?weights=raw").text
-    assert "the gain of the norm before attention is missing" not in client.get(HEAD).text
+    assert NOTES["raw-read"] in client.get(HEAD + "?weights=raw").text
+    assert NOTES["raw-read"] not in client.get(HEAD).text
+
+
+FAMILY_PLACES = (
+    "/llama/L1/H2?distance=4",
+    "/llama/L1/H2/qk?distance=4&sort=gap&weights=raw",
+    "/neox/L0/H3/qk/svd/1?distance=63",
+    "/smollm3/L0/H3/qk?distance=1",
+    "/bert",
+    "/bert/L1/H2/ov",
+    "/mixtral",
+)
+
+
+@pytest.mark.parametrize("place", FAMILY_PLACES)
+def test_no_link_of_a_familys_page_leads_nowhere(relatives, tags, place):
+    html = relatives.get(place).text
+    found = tags(html).found
+    ids = [attributes["id"] for _, attributes in found if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    places = {link.partition("#")[0] for link in links(tags, html) + links(tags, html, "link")}
+    for link in sorted(places - {""}):
+        assert relatives.get(link).status_code in {200, 307}, link
+
+
+@pytest.mark.parametrize("place", ["/llama/L1/H2", "/llama/L1/H2/qk", "/llama/L1/H2/qk/svd/3"])
+def test_a_distance_is_chosen_by_link_or_form_and_is_named(relatives, tags, place):
+    page = relatives.get(f"{place}?weights=raw&distance=4").text
+    found = tags(page).found
+    (chosen,) = (a for tag, a in found if tag == "a" and a.get("id") == "distance-4")
+    assert (chosen["href"], chosen["aria-current"]) == (f"{place}?weights=raw&distance=4", "true")
+    (zero,) = (a for tag, a in found if tag == "a" and a.get("id") == "distance-0")
+    assert zero["href"] == f"{place}?weights=raw"
+    (field,) = (a for tag, a in found if tag == "input" and a.get("name") == "distance" and a["type"] == "number")
+    assert (field["value"], field["min"], field["max"]) == ("4", "0", "63")
+    assert "at distance 4" in page
+    assert NOTES["no-rotation"] not in page
+    assert NOTES["no-rotation"] in relatives.get(place).text
+    assert relatives.get(place, params={"weights": "raw", "distance": "0"}).status_code == 200
+
+
+def test_the_distance_stays_on_the_way_through_qk(relatives, tags):
+    hrefs = links(tags, relatives.get("/llama/L1/H2/qk/svd/3?distance=4").text)
+    for place in ("/llama/L1/H2", "/llama/L1/H2/qk", "/llama/L1/H2/qk/svd/2", "/llama/L1/H2/qk/svd/4"):
+        assert f"{place}?distance=4" in hrefs
+    assert "/llama/L1" in hrefs
+    head = links(tags, relatives.get("/llama/L1/H2?distance=4").text)
+    assert "/llama/L1/H2/ov/svd/0" in head
+    assert "/llama/L1/H2/qk/svd/0?distance=4" in head
+    assert "/smollm3/L1/H0/qk" in links(tags, relatives.get("/smollm3/L0/H3/qk?distance=4").text)
+
+
+def test_no_distance_is_offered_where_it_means_nothing(relatives, tags):
+    for place in ("/llama/L1/H2/ov", "/smollm3/L1/H2/qk", "/bert/L1/H2/qk", "/llama/L1"):
+        fields = [a.get("name") for tag, a in tags(relatives.get(place).text).found if tag == "input"]
+        assert "distance" not in fields
+
+
+def test_what_is_sent_cited_or_saved_names_the_distance(relatives):
+    page = relatives.get("/llama/L1/H2/qk/svd/3?distance=4").text
+    assert "/L1/H2/qk/svd/3?weights=folded&amp;distance=4" in page
+    assert "folded weights, at distance 4, of" in page
+    answer = relatives.get("/llama/L1/H2/qk?distance=4&format=csv")
+    assert "llama-L1H2-QK-folded-distance-4-" in answer.headers["Content-Disposition"]
+    near = relatives.get("/llama/L1/H2/qk?format=csv")
+    assert "distance" not in near.headers["Content-Disposition"]
+    assert answer.text != near.text
+
+
+def test_an_encoder_offers_raw_weights_only_and_says_why(relatives, tags):
+    for place in ("/bert", "/bert/L1/H2/ov"):
+        page = relatives.get(place).text
+        assert "weights=folded" not in "".join(links(tags, page))
+        assert "norms stand after its attention" in page
+    refused = relatives.get("/bert/L1/H2/ov?weights=folded")
+    assert refused.status_code == 422
+    assert "norms stand after its attention" in refused.text
+
+
+def test_a_mixture_of_experts_says_why_its_mlp_has_no_page(relatives):
+    assert "4 in each MLP" in relatives.get("/mixtral").text
+    answer = relatives.get("/mixtral/L1/mlp-in")
+    assert answer.status_code == 404
+    assert "a mixture of 4 experts, not one matrix" in answer.text
+    assert 'href="/mixtral/L1"' in answer.text
+
+
+def test_a_model_says_how_it_was_checked(client, tags):
+    page = client.get("/tiny").text
+    checks = client.get("/api/v1/tiny").json()["model"]["checks"]
+    assert (
+        f"checked: {len(checks)} identities on 2 layers, largest error {max(checks.values()):.0e}".replace("e-0", "e-")
+        in page
+    )
+    for name in checks:
+        assert f"<dt>{name}</dt>" in page
 
 
 def test_a_word_that_nothing_has_says_so(client):
@@ -175,3 +272,15 @@ def test_a_gallery_that_is_there_comes_with_the_model(client):
     page = client.get("/tiny").text
     assert 'class="notable"' in page
     assert 'hx-trigger="load"' not in page
+
+
+@pytest.mark.parametrize("place", ["/tiny/L1/H2", "/api/v1/tiny/L1/H2"])
+def test_damaged_weights_are_told_by_the_files_name_and_how_to_repair_them(serve, tiny_data, tmp_path, place):
+    copy = shutil.copytree(tiny_data, tmp_path / "data", ignore=shutil.ignore_patterns("artifacts"))
+    (tokenizer,) = copy.glob("weights/*/tokenizer.json")
+    tokenizer.write_bytes(tokenizer.read_bytes().replace(b"the", b"teh"))
+    answer = serve(copy, "tiny").get(place)
+    assert answer.status_code == 500
+    assert "tokenizer.json of these weights is damaged: its checksum does not match" in answer.text
+    assert "can repair it with singular-lens import" in answer.text
+    assert str(tmp_path) not in answer.text

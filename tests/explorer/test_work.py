@@ -1,0 +1,114 @@
+"""Heads at a distance against the attention that the Hugging Face model itself pays, in float64."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from app.core.address import parse
+from app.core.circuits import key_bias, qk
+from app.explorer import browse
+from app.explorer.browse import Options
+from app.explorer.work import Bench, head_tensors
+
+LAYER, LENGTH = 1, 48
+DISTANCES = (1, 2, 3, 5, 8, 13, 21, 34, 47)
+FAMILIES = ("llama", "llama-3.1", "llama-yarn", "neox", "gptj")
+
+
+@pytest.fixture(scope="module")
+def attended(member):
+    """attended("llama") -> the stream before the layer [pos d], and log attention [heads pos pos], float64."""
+    from transformers import AutoModelForCausalLM
+
+    def run(family):
+        model = AutoModelForCausalLM.from_pretrained(
+            member(family).folder, dtype=torch.float64, attn_implementation="eager"
+        )
+        ids = torch.randint(97, (1, LENGTH), generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            out = model(ids, output_attentions=True, output_hidden_states=True)
+        return out.hidden_states[LAYER][0].double(), out.attentions[LAYER][0].double().log()
+
+    return run
+
+
+def normed(stream, facts):
+    """What stands before the norm's gain."""
+    centred = stream - stream.mean(1, keepdim=True) if facts.normalization == "LN" else stream
+    return centred * (centred.square().mean(1, keepdim=True) + facts.eps).rsqrt()
+
+
+def seen_by(model, stream, processing, head):
+    """What the head of that processing reads: folded ones have the norm's gain and shift inside."""
+    x, norms = normed(stream, model.manifest), model.weights().norms(LAYER, head)
+    if processing == "folded":
+        return x
+    shift = 0.0 if norms.shift is None else norms.shift.double()
+    return x * norms.gain.double() + shift
+
+
+@pytest.mark.parametrize("processing", ["folded", "raw"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_scores_at_a_distance_are_the_models_own(relatives, attended, family, processing):
+    model = relatives.library.model(family)
+    stream, attention = attended(family)
+    bench = Bench(relatives.tables, model, processing)
+    for head in range(4):
+        x = seen_by(model, stream, processing, head)
+        scores = {}
+        for distance in DISTANCES:
+            tensors = head_tensors(bench, LAYER, head, distance)
+            queries, keys = x[distance:], x[:-distance]
+            of_keys = keys @ key_bias(tensors).double()
+            of_queries = queries @ (tensors.W_Q.double() @ tensors.b_K.double())
+            matrix = qk(tensors).dense()
+            score = torch.einsum("qd,de,qe->q", queries, matrix, keys) + of_keys + of_queries
+            scores[distance] = (score + tensors.b_Q.double() @ tensors.b_K.double()) / model.header.d_head**0.5
+        for distance in DISTANCES[1:]:
+            # For one query, keys at this distance and right before it: the softmax's sum falls out.
+            n = LENGTH - distance
+            found = scores[distance] - scores[1][-n:]
+            queries = torch.arange(distance, LENGTH)
+            expected = attention[head, queries, queries - distance] - attention[head, queries, queries - 1]
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+def test_folded_weights_have_the_scale_of_yarn_at_distance_zero_too(relatives):
+    model = relatives.library.model("llama-yarn")
+    scale = model.weights().rotary(LAYER).scale
+    assert scale != 1
+    folded = Bench(relatives.tables, model, "folded")
+    near, far = (np.linalg.norm(qk(head_tensors(folded, LAYER, 0, distance)).dense()) for distance in (0, 30))
+    raw = Bench(relatives.tables, model, "raw")
+    plain = head_tensors(raw, LAYER, 0)
+    assert torch.equal(plain.W_Q, model.weights().head(LAYER, 0).W_Q)
+    gain = model.weights().norms(LAYER, 0).gain.double()[:, None]
+    alone = replace(plain, W_Q=(plain.W_Q * gain).float(), W_K=(plain.W_K * gain).float())
+    assert near == pytest.approx(np.linalg.norm(qk(alone).dense()) * scale**2, rel=1e-6)
+    assert far != pytest.approx(near, rel=1e-6)
+
+
+@pytest.mark.parametrize("family", ["llama", "neox"])
+def test_a_page_at_a_distance_shows_the_turned_matrix(relatives, member, family):
+    """The oracle turns coordinates as complex numbers, from the checkpoint's own tensors."""
+    from safetensors.torch import load_file
+
+    tensors = load_file(member(family).folder / "model.safetensors")
+    if family == "llama":
+        name, n, head = "model.layers.1.self_attn", 8, 3
+        W_Q = tensors[f"{name}.q_proj.weight"].double()[8 * head : 8 * head + 8]
+        W_K = tensors[f"{name}.k_proj.weight"].double()[8 * (head // 2) : 8 * (head // 2) + 8]
+    else:
+        name, n, head = "gpt_neox.layers.1.attention.query_key_value", 4, 3
+        W_Q, W_K, _ = tensors[f"{name}.weight"].double().reshape(4, 3, 8, 32)[head]
+    angles = 11 * 10_000.0 ** (-torch.arange(0, n, 2, dtype=torch.float64) / n)
+    pairs = torch.complex(W_Q[: n // 2], W_Q[n // 2 : n]) * torch.polar(torch.ones(n // 2).double(), angles)[:, None]
+    turned = torch.cat([pairs.real, pairs.imag, W_Q[n:]])
+    expected = torch.linalg.svdvals(turned.T @ W_K)[:8]
+    page = browse.matrix(relatives, parse(f"{family}/L1/H{head}/qk"), Options(weights="raw", distance=11))
+    np.testing.assert_allclose(page.singular_values, expected, rtol=1e-5)
+    plain = browse.matrix(relatives, parse(f"{family}/L1/H{head}/qk"), Options(weights="raw"))
+    assert not np.allclose(page.singular_values, plain.singular_values, rtol=1e-3)
+    assert page.bias != plain.bias or page.bias is None
