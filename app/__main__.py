@@ -8,12 +8,14 @@ import json
 import logging
 import socket
 import sys
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
 
 from app.config import Settings
+from app.interruption import interruptible
 
 cli = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
@@ -72,13 +74,13 @@ def run_server(settings: Settings) -> None:
     from app.server import create_app
 
     _refuse_device(settings.device)
+    _make_data_folder(settings.data)
     try:
-        settings.data.mkdir(parents=True, exist_ok=True)
         sources_by_slug(settings.data, settings.models)
     except (ImportRefused, ValueError) as refusal:
         _stop(str(refusal))
     except OSError as error:
-        _stop(f"cannot keep weights in {settings.data}: {error.strerror}. Choose another folder with --data")
+        _stop(_data_fault(settings.data, error))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     config = uvicorn.Config(create_app(settings), host=settings.host, port=settings.port, log_level="warning")
     try:
@@ -108,22 +110,41 @@ def import_(
     progress: Annotated[str, typer.Option(hidden=True, help="`json` reports to the server that started us.")] = "text",
 ) -> None:
     """Import a model: check it and keep its weights where `serve` finds them."""
+    with interruptible("singular-lens: interrupted. Running the same command again continues"):
+        _import(source, _settings(data=data).data, name, revision, progress == "json")
+
+
+def _import(source: str, data: Path, slug: str | None, revision: str | None, in_json: bool) -> None:
     from app.models.importer import ImportRefused, Progress, import_model
 
     def report(step: Progress) -> None:
-        if progress == "json":
+        if in_json:
             print(json.dumps({"message": step.message, "done": step.done, "total": step.total}), flush=True)
         else:
-            typer.echo(f"[{step.done}/{step.total}] {step.message}", err=True)
+            counted = f"[{step.done}/{step.total}] " if step.total else ""
+            typer.echo(counted + step.message, err=True)
 
+    _make_data_folder(data)
     try:
-        manifest = import_model(source, _settings(data=data).data, slug=name, revision=revision, report=report)
+        manifest = import_model(source, data, slug=slug, revision=revision, report=report)
     except ImportRefused as refusal:
         _stop(str(refusal))
-    if progress != "json":
+    if not in_json:
         typer.echo(
             f"{manifest.name}: {manifest.n_layers} layers x {manifest.n_heads} heads, {manifest.fingerprint[:12]}"
         )
+
+
+def _make_data_folder(data: Path) -> None:
+    """Stop if the data folder is not there and cannot be made, before any work is done for it."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _stop(_data_fault(data, error))
+
+
+def _data_fault(data: Path, error: OSError) -> str:
+    return f"cannot keep weights in {data}: {error.strerror}. Choose another folder with --data"
 
 
 def _refuse_device(device: str) -> None:

@@ -1,4 +1,5 @@
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -97,6 +98,19 @@ def test_import_refuses_what_is_no_model(tmp_path):
     assert result.exit_code == 1
     assert "\nsingular-lens: there is no config.json" in result.output
     assert "Traceback" not in result.output
+
+
+def test_import_refuses_a_data_folder_that_is_a_file(gpt2_folder, tmp_path):
+    (tmp_path / "file").touch()
+    result = run("import", str(gpt2_folder), "--data", str(tmp_path / "file"))
+    assert result.exit_code == 1
+    assert f"cannot keep weights in {tmp_path / 'file'}" in result.output
+
+
+def test_import_leaves_the_signals_as_they_were(tmp_path):
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    run("import", str(tmp_path), "--data", str(tmp_path / "data"))
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
 def test_import_reports_to_a_server_in_lines_of_json(gpt2_folder, tmp_path):

@@ -36,9 +36,11 @@ class Catalog:
     def by_fingerprint(self, fingerprint: str) -> Manifest | None:
         """The weights with that fingerprint, whatever they are called."""
         try:
-            return read_manifest(self.weights_folder(fingerprint))
-        except (FileNotFoundError, ValueError):
+            manifest = read_manifest(self.weights_folder(fingerprint))
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
+        # A folder that was renamed or copied by hand is not what its name promises.
+        return manifest if manifest.fingerprint == fingerprint else None
 
     def weights_folder(self, fingerprint: str) -> Path:
         """Where those weights are, or would be."""
@@ -63,8 +65,11 @@ class Catalog:
         self.check(slug, fingerprint)
         self._names.mkdir(parents=True, exist_ok=True)
         temporary = self._names / f"{slug}.{os.getpid()}.part"
-        temporary.write_text(json.dumps({"fingerprint": fingerprint}) + "\n", encoding="utf-8")
-        temporary.replace(self._names / f"{slug}.json")
+        try:
+            temporary.write_text(json.dumps({"fingerprint": fingerprint}) + "\n", encoding="utf-8")
+            temporary.replace(self._names / f"{slug}.json")
+        finally:  # nothing half-written stays, such as when the disk is full
+            temporary.unlink(missing_ok=True)
 
     @property
     def _names(self) -> Path:
@@ -76,5 +81,5 @@ class Catalog:
         try:
             entry = json.loads((self._names / f"{slug}.json").read_text(encoding="utf-8"))
             return str(entry["fingerprint"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, RecursionError):
             return None

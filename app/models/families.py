@@ -108,4 +108,7 @@ def _headed(named: str, config: dict[str, Any]) -> str:
         ):
             raise ImportRefused(f"{named} has no unembedding: import the {architecture} that it belongs to")
         return architecture
-    raise ImportRefused(f"{named} is not among the architectures that can be read: {', '.join(sorted(FAMILIES))}")
+    known = sorted(
+        {architecture.removesuffix(ending) for architecture in FAMILIES for ending in HEADED} - FAMILIES.keys()
+    )
+    raise ImportRefused(f"{named} is not among the architectures that can be read: {', '.join(known)}")

@@ -3,6 +3,7 @@
 Knows what the word on the command line means; does not look into the folder, and knows no torch.
 """
 
+import errno
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,12 @@ from app.models.refusal import ImportRefused
 FETCHED = (
     "config.json",
     "tokenizer.json",
+    "tokenizer_config.json",
     "model.safetensors",
     "model.safetensors.index.json",
     "model-*-of-*.safetensors",
 )
+DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EFBIG}
 
 
 @dataclass(frozen=True)
@@ -76,17 +79,48 @@ def _absolute(word: str) -> Path:
 
 def _fetch(hub_id: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
         return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(FETCHED)))
-    except RevisionNotFoundError as error:
-        raise ImportRefused(f"{hub_id!r} has no revision {revision!r} on the hub") from error
-    except (HFValidationError, RepositoryNotFoundError) as error:
-        raise ImportRefused(f"{hub_id!r} is neither a folder here nor a public model on the hub") from error
-    except OSError as error:  # no network, no disk, the hub's own failures
-        raise ImportRefused(f"{hub_id!r} could not be fetched from the hub: {_first_line(error)}") from error
+    except Exception as error:  # its own errors, the system's, and those of whichever library carries its requests
+        raise ImportRefused(f"{hub_id!r} {_fault(error, revision)}") from error
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _fault(error: Exception, revision: str | None) -> str:
+    """What kept the hub's library from fetching, and what would help; no path, which its own words may hold."""
+    from huggingface_hub import constants
+
+    if (answer := _answer(error, revision)) is not None:
+        return answer
+    # A plain OSError is this disk's; one of its kinds, such as ConnectionError or TimeoutError, may be the network's.
+    if isinstance(error, OSError) and error.errno in DISK_FAULTS:
+        return f"could not be kept in the hub's cache on this machine: {error.strerror}"
+    if constants.HF_HUB_OFFLINE:
+        return "is not in the hub's cache on this machine, and HF_HUB_OFFLINE forbids to fetch it"
+    return (
+        f"could not be fetched: the hub cannot be reached ({type(error).__name__}). Running this again continues; "
+        "a folder that was fetched on another machine can be imported too"
+    )
+
+
+def _answer(error: Exception, revision: str | None) -> str | None:
+    """What the hub itself said; None if nothing was heard of it."""
+    from huggingface_hub import errors
+
+    answers = (
+        (errors.GatedRepoError, "is gated on the hub: accept its terms on its page there, then run `hf auth login`"),
+        (errors.RevisionNotFoundError, f"has no revision {revision!r} on the hub"),
+        (errors.DisabledRepoError, "has been disabled by the hub"),
+        (
+            (errors.RepositoryNotFoundError, errors.HFValidationError),
+            "is neither a folder here nor a public model on the hub (`hf auth login` opens your private ones)",
+        ),
+    )
+    # The library may wrap what the hub said into a complaint about its cache.
+    for each in (error, error.__cause__):
+        for kinds, words in answers:
+            if isinstance(each, kinds):
+                return words
+        if isinstance(each, errors.HfHubHTTPError):
+            return f"could not be fetched: the hub answered {each.response.status_code}. Try again later"
+    return None

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -58,7 +59,9 @@ def test_no_text_leads_out_of_the_folder(tiny_data, slug):
     assert (Catalog(tiny_data).get(slug) is None) == (slug != "tiny")
 
 
-@pytest.mark.parametrize("damage", ["", "[]", "{}", '{"fingerprint": 3}', '{"fingerprint": "../.."}', "null"])
+@pytest.mark.parametrize(
+    "damage", ["", "[]", "{}", '{"fingerprint": 3}', '{"fingerprint": "../.."}', "null", "[" * 100_000]
+)
 def test_a_damaged_entry_is_as_none(catalog, damage):
     catalog.add("a", ONE)
     (catalog.data / "models" / "a.json").write_text(damage)
@@ -73,3 +76,29 @@ def test_weights_that_are_gone_free_their_name(catalog):
     assert catalog.get("a") is None
     catalog.add("a", OTHER)
     assert catalog.get("a").fingerprint == OTHER
+
+
+def test_weights_in_a_folder_of_another_name_are_none(catalog):
+    catalog.add("a", ONE)
+    catalog.weights_folder(ONE).rename(catalog.weights_folder("3" * 64))
+    (catalog.data / "models" / "a.json").write_text(f'{{"fingerprint": "{"3" * 64}"}}')
+    assert catalog.by_fingerprint("3" * 64) is None
+    assert catalog.get("a") is None
+
+
+def test_a_file_for_a_data_folder_has_no_models(tmp_path):
+    (tmp_path / "file").touch()
+    assert Catalog(tmp_path / "file").entries() == {}
+    assert Catalog(tmp_path / "file").get("a") is None
+    assert Catalog(tmp_path / "file").by_fingerprint(ONE) is None
+
+
+def test_a_name_that_could_not_be_written_leaves_nothing(catalog, monkeypatch):
+    def full(self, text, **_options):
+        self.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        catalog.add("a", ONE)
+    assert list((catalog.data / "models").iterdir()) == []

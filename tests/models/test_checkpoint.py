@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from app.models import checkpoint
 from app.models.checkpoint import open_checkpoint
 from app.models.refusal import ImportRefused
 
@@ -39,13 +40,13 @@ def in_shards(folder):
 
 
 def test_what_a_folder_holds(gpt2_folder):
-    checkpoint = open_checkpoint(gpt2_folder)
+    found = open_checkpoint(gpt2_folder)
     expected = load_file(gpt2_folder / "model.safetensors")
-    assert [tensor.name for tensor in checkpoint.tensors] == sorted(expected)
-    for tensor in checkpoint.tensors:
+    assert [tensor.name for tensor in found.tensors] == sorted(expected)
+    for tensor in found.tensors:
         assert tensor.shape == tuple(expected[tensor.name].shape)
         assert b"".join(tensor.pieces()) == expected[tensor.name].numpy().tobytes()
-    assert (checkpoint.architecture, checkpoint.dtype) == ("GPT2LMHeadModel", "float32")
+    assert (found.architecture, found.dtype) == ("GPT2LMHeadModel", "float32")
 
 
 @pytest.mark.parametrize(
@@ -110,8 +111,14 @@ def a_shard_is_gone(folder):
 
 
 def a_shard_is_elsewhere(folder):
+    in_shards(folder)
     index = {"weight_map": {"wte.weight": "../tiny/model.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def an_empty_index(folder):
+    in_shards(folder)
+    (folder / "model.safetensors.index.json").write_text("{}")
 
 
 @pytest.mark.parametrize(
@@ -123,18 +130,18 @@ def a_shard_is_elsewhere(folder):
         (lambda folder: change_config(folder, auto_map={"AutoModel": "x.Y"}), "own code"),
         (lambda folder: change_config(folder, quantization_config={}), "quantised"),
         (lambda folder: change_config(folder, architectures=["Made_upForCausalLM"]), "Made_upForCausalLM is not among"),
-        (lambda folder: change_config(folder, architectures=None), "unnamed is not among"),
+        (lambda folder: change_config(folder, architectures=None), "None for its architectures"),
         (lambda folder: (folder / "tokenizer.json").unlink(), "no tokenizer.json"),
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), "tokenizer.json cannot be read"),
         (
             lambda folder: change_tensors(folder, lambda t: t.update({"x": torch.zeros(2, dtype=torch.int8)})),
             "x is.*I8",
         ),
-        (cut, "model.safetensors is damaged or incomplete"),
+        (cut, "is cut short or damaged"),
         (only_pickles, r"no model.safetensors; files that can run code .* never opened"),
         (a_shard_is_gone, "no model-00002-of-00002.safetensors"),
-        (a_shard_is_elsewhere, r"no \.\./tiny/model.safetensors"),
-        (lambda folder: (folder / "model.safetensors.index.json").write_text("{}"), "no safetensors file"),
+        (a_shard_is_elsewhere, r"'\.\./tiny/model.safetensors', which is no"),
+        (an_empty_index, "names no tensors"),
     ],
 )
 def test_refusals_say_why(folder, spoil, words):
@@ -162,3 +169,38 @@ def test_the_dtype_holds_every_weight(folder, dtypes, kept):
 
     change_tensors(folder, change)
     assert open_checkpoint(folder).dtype == kept
+
+
+def test_where_one_file_and_an_index_are_there_the_file_is_meant(folder, gpt2_folder):
+    """As the libraries have it, which open the weights after us."""
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"x": "../elsewhere"}}')
+    assert open_checkpoint(folder).fingerprint() == open_checkpoint(gpt2_folder).fingerprint()
+
+
+def test_what_is_no_weight_may_be_no_float(folder):
+    buffers = {
+        "bert.embeddings.position_ids": torch.arange(512)[None],
+        "h.0.attn.bias": torch.ones(1, 1, 32, 32, dtype=torch.bool),
+        "h.0.attn.masked_bias": torch.tensor(-1, dtype=torch.int64),
+        "layers.0.rotary_emb.inv_freq": torch.ones(4, dtype=torch.float64),
+    }
+    change_tensors(folder, lambda tensors: tensors.update(buffers))
+    assert open_checkpoint(folder).dtype == "float32"
+    change_tensors(folder, lambda tensors: tensors.update({"h.0.experts": torch.ones(2, 3, 4, dtype=torch.uint8)}))
+    with pytest.raises(ImportRefused, match=r"h\.0\.experts is stored as U8"):
+        open_checkpoint(folder)
+
+
+@pytest.mark.parametrize("key", ["quantization_config", "text_config", "n_inner"])
+def test_what_a_config_leaves_empty_is_not_there(folder, key):
+    change_config(folder, **{key: None})
+    assert open_checkpoint(folder).architecture == "GPT2LMHeadModel"
+
+
+def test_a_folder_that_breaks_while_it_is_read(folder, monkeypatch):
+    def fail(path):
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr(checkpoint, "read_header", fail)
+    with pytest.raises(ImportRefused, match=r"the folder cannot be read: Input/output error$"):
+        open_checkpoint(folder)

@@ -1,9 +1,19 @@
 from pathlib import Path
 
-import httpx
+import httpx2
 import huggingface_hub
 import pytest
-from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import (
+    DisabledRepoError,
+    FileMetadataError,
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RemoteEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
 from app.models import demo
 from app.models.refusal import ImportRefused
@@ -60,17 +70,56 @@ def test_the_hub_gives_a_commit_and_no_pickles(hub):
     assert not [pattern for pattern in options["allow_patterns"] if not pattern.endswith((".json", ".safetensors"))]
 
 
-def test_the_hubs_errors_are_refusals(hub):
-    response = httpx.Response(404, request=httpx.Request("GET", "https://hub"))
-    for error, words in (
-        (RepositoryNotFoundError("no", response=response), "neither a folder here nor a public model"),
-        (RevisionNotFoundError("no", response=response), "has no revision 'v9'"),
-        (LocalEntryNotFoundError("cannot find\nmore"), "could not be fetched.*cannot find$"),
-        (OSError(28, "No space left on device"), "No space left"),
-    ):
-        hub.answer = error
-        with pytest.raises(ImportRefused, match=words):
-            find_source("a/model", "v9")
+def answered(kind, status):
+    """An error of the hub's library; its own words hold a path of this machine, as they may."""
+    return kind("/a/path/here", response=httpx2.Response(status, request=httpx2.Request("GET", "https://hub")))
+
+
+def wrapped(cause):
+    """As the library says it when it has nothing in its cache either."""
+    error = LocalEntryNotFoundError("An error happened, see /a/path/here")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (answered(RepositoryNotFoundError, 404), "neither a folder here nor a public model"),
+        (answered(RevisionNotFoundError, 404), "has no revision 'v9'"),
+        (answered(GatedRepoError, 403), "is gated on the hub: accept its terms"),
+        (wrapped(answered(GatedRepoError, 403)), "is gated on the hub: accept its terms"),
+        (answered(DisabledRepoError, 403), "has been disabled by the hub"),
+        (answered(HfHubHTTPError, 503), "the hub answered 503. Try again later"),
+        (wrapped(answered(HfHubHTTPError, 429)), "the hub answered 429. Try again later"),
+        (answered(RemoteEntryNotFoundError, 404), "the hub answered 404"),
+        (wrapped(None), "the hub cannot be reached"),
+        (wrapped(httpx2.ConnectError("no")), "the hub cannot be reached"),
+        (httpx2.ConnectError("/a/path/here"), r"the hub cannot be reached \(ConnectError\)"),
+        (httpx2.ReadTimeout("no"), "the hub cannot be reached"),
+        (httpx2.ProxyError("no"), "the hub cannot be reached"),
+        (OfflineModeIsEnabled("no"), "the hub cannot be reached"),
+        (ConnectionResetError(104, "Connection reset by peer"), "the hub cannot be reached"),
+        (TimeoutError(110, "Connection timed out"), "the hub cannot be reached"),
+        (FileMetadataError("no"), "the hub cannot be reached"),
+        (RuntimeError("/a/path/here"), r"the hub cannot be reached \(RuntimeError\)"),
+        (OSError(28, "No space left on device", "/a/path/here"), "on this machine: No space left on device$"),
+        (PermissionError(13, "Permission denied", "/a/path/here"), "on this machine: Permission denied$"),
+    ],
+)
+def test_the_hubs_errors_are_refusals(hub, error, words):
+    hub.answer = error
+    with pytest.raises(ImportRefused, match=words) as refusal:
+        find_source("a/model", "v9")
+    assert str(refusal.value).startswith("'a/model' ")
+    assert "path" not in str(refusal.value)
+
+
+def test_who_forbade_the_network_is_told(hub, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    hub.answer = wrapped(OfflineModeIsEnabled("no"))
+    with pytest.raises(ImportRefused, match="not in the hub's cache on this machine, and HF_HUB_OFFLINE forbids"):
+        find_source("a/model")
 
 
 def test_a_word_that_is_no_hub_id():

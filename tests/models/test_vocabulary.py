@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from app.models import demo
-from app.models.vocabulary import Vocabulary, shown
+from app.models.vocabulary import INVISIBLE, Vocabulary, shown
 
 
 def vocabulary(folder, d_vocab) -> Vocabulary:
@@ -64,7 +64,8 @@ def test_parts_of_characters_are_bytes(tmp_path):
 
 
 def test_sentencepiece_bytes_and_spaces(tmp_path):
-    decoders = {"type": "Sequence", "decoders": [{"type": "ByteFallback"}]}
+    spaces = {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}
+    decoders = {"type": "Sequence", "decoders": [spaces, {"type": "ByteFallback"}]}
     tokens = write(tmp_path, [["<unk>", 0.0], ["<0xE2>", 0.0], ["▁the▁end", 0.0]], decoders)
     assert tokens.entry(1)[1:] == ("<0xE2>", "<0xE2>", "byte")
     assert tokens.entry(2)[1:] == (" the end", "·the·end", "text")
@@ -103,12 +104,78 @@ def test_shown(text, visible):
     assert shown(text) == visible
 
 
+@pytest.mark.parametrize("code", [0x034F, 0x115F, 0x1160, 0x2800, 0x3164, 0xFE0F, 0xFFA0, 0xE0100, 0x1D159])
+def test_what_is_drawn_as_nothing_is_spelt_out(code):
+    assert shown(f"a{chr(code)}b") in {f"a\\u{code:04x}b", f"a\\U{code:08x}b"}
+
+
+def is_visible(text: str) -> bool:
+    return not any(unicodedata.category(character)[0] in "CZ" or ord(character) in INVISIBLE for character in text)
+
+
 @given(st.text(st.characters(), max_size=100))
 def test_what_is_shown_is_short_and_has_nothing_invisible(text):
     visible = shown(text)
     assert len(visible) <= 40
     assert bool(visible) == bool(text)
-    assert not any(unicodedata.category(character)[0] in "CZ" for character in visible)
+    assert is_visible(visible)
+
+
+DECODERS = st.sampled_from(
+    [
+        None,
+        {"type": "ByteLevel"},
+        {"type": "WordPiece", "prefix": "##", "cleanup": True},
+        {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"},
+        {"type": "BPEDecoder", "suffix": "</w>"},
+        {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]},
+        {"type": "Replace", "pattern": {"String": "a"}, "content": "\u202e\x00"},
+        {"type": "Strip", "content": " ", "start": 1, "stop": 1},
+        {"type": "a kind of tomorrow"},
+    ]
+)
+PIECES = st.one_of(
+    st.text(st.characters(), max_size=60),
+    st.integers(0, 255).map(lambda byte: f"<0x{byte:02X}>"),
+    st.text("Ġ▁#ĉĊÃ©âĢa ", max_size=8),
+)
+
+
+@given(st.lists(PIECES, min_size=1, max_size=8, unique=True), DECODERS, st.booleans(), st.booleans())
+def test_no_tokenizer_makes_a_chip_that_is_empty_long_or_invisible(
+    tmp_path_factory, pieces, decoder, special, fallback
+):
+    file = tmp_path_factory.getbasetemp() / "any-tokenizer.json"
+    vocab = {piece: id_ for id_, piece in enumerate(pieces)}
+    added = [{"id": 0, "content": pieces[-1], "special": special}]
+    model = {"vocab": vocab, "byte_fallback": fallback, "end_of_word_suffix": "a"}
+    file.write_text(json.dumps({"added_tokens": added, "decoder": decoder, "model": model}))
+    tokens = Vocabulary(file, len(pieces) + 1)
+    for id_ in range(tokens.size):
+        visible = tokens.entry(id_).shown
+        assert 0 < len(visible) <= 40
+        assert is_visible(visible)
+
+
+def test_padding_and_what_adds_nothing_have_a_placeholder(tmp_path):
+    tokens = write(tmp_path, {"": 0, "##": 1, "##a": 2}, {"type": "WordPiece", "prefix": "##"})
+    assert [tokens.entry(id_).text for id_ in range(3)] == ["<0>", "<1>", "a"]
+
+
+def test_special_tokens_are_spelt_as_they_are(tmp_path):
+    added = [{"id": 1, "content": "▁<s>", "special": True}]
+    tokens = write(tmp_path, {"a": 0}, {"type": "Metaspace", "replacement": "▁"}, added)
+    assert tokens.entry(1)[1:] == ("▁<s>", "▁<s>", "special")
+
+
+def test_an_added_token_is_no_part_of_a_character(tmp_path):
+    added = [{"id": 1, "content": "é", "special": False}, {"id": 2, "content": "  ", "special": False}]
+    tokens = write(tmp_path, {"é": 0}, {"type": "ByteLevel"}, added)
+    assert [tokens.entry(id_)[1:] for id_ in (0, 1, 2)] == [
+        ("<0xE9>", "<0xE9>", "byte"),
+        ("é", "é", "text"),
+        ("  ", "··", "text"),
+    ]
 
 
 def test_hostile_tokens_are_all_there(hostile_folder):

@@ -1,0 +1,46 @@
+"""What Ctrl-C and the system's TERM do to a long command: it says a sentence and is gone within seconds.
+
+Knows nothing of what the command does; that what it had written so far is sound is the command's own care.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Timer
+from types import FrameType
+from typing import NoReturn
+
+GRACE_SECONDS = 3
+"""For temporary files to be removed; then the process goes without: a download may hold it for minutes."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class _Interrupted(BaseException):
+    """Goes through `except Exception`, which the libraries are full of."""
+
+
+@contextmanager
+def interruptible(sentence: str) -> Iterator[None]:
+    """End the process with that sentence, and status 130 or 143, if it is interrupted inside; main thread only."""
+    status: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        status.append(128 + number)
+        os.write(2, f"{sentence}\n".encode())  # not print, which may have been interrupted itself
+        timer = Timer(GRACE_SECONDS, os._exit, status)
+        timer.daemon = True
+        timer.start()
+        raise _Interrupted
+
+    before = {each: signal.signal(each, interrupt) for each in SIGNALS}
+    try:
+        yield
+    finally:
+        if status:  # whatever a library has made of the interruption
+            sys.exit(status[0])
+        for each, handler in before.items():
+            signal.signal(each, handler)
