@@ -1,4 +1,4 @@
-"""The command `singular-lens`: serve | import.
+"""The command `singular-lens`: serve | import | store.
 
 Turns words on a command line into settings and calls; knows no maths and no HTML. Libraries that take seconds to
 import are imported by the command that needs them.
@@ -108,14 +108,20 @@ def import_(
     revision: Annotated[str | None, typer.Option(metavar="SHA", help="Revision of a Hugging Face id.")] = None,
     data: Annotated[str | None, option("data")] = None,
     progress: Annotated[str, typer.Option(hidden=True, help="`json` reports to the server that started us.")] = "text",
+    parent: Annotated[int | None, typer.Option(hidden=True, help="Stop when that process is gone.")] = None,
 ) -> None:
     """Import a model: check it and keep its weights where `serve` finds them."""
+    from app.explorer.imports import stop_without
+
+    if parent is not None:
+        stop_without(parent)
     with interruptible("singular-lens: interrupted. Running the same command again continues"):
         _import(source, _settings(data=data).data, name, revision, progress == "json")
 
 
 def _import(source: str, data: Path, slug: str | None, revision: str | None, in_json: bool) -> None:
     from app.models.importer import ImportRefused, Progress, import_model
+    from app.store.presence import present
 
     def report(step: Progress) -> None:
         if in_json:
@@ -126,13 +132,94 @@ def _import(source: str, data: Path, slug: str | None, revision: str | None, in_
 
     _make_data_folder(data)
     try:
-        manifest = import_model(source, data, slug=slug, revision=revision, report=report)
+        with present(data):
+            manifest = import_model(source, data, slug=slug, revision=revision, report=report)
     except ImportRefused as refusal:
         _stop(str(refusal))
     if not in_json:
         typer.echo(
             f"{manifest.name}: {manifest.n_layers} layers x {manifest.n_heads} heads, {manifest.fingerprint[:12]}"
         )
+
+
+store = typer.Typer(no_args_is_help=True, help="Look after the folder of weights and artifacts, also beside a server.")
+cli.add_typer(store, name="store")
+
+
+@store.command("verify")
+def verify(data: Annotated[str | None, option("data")] = None) -> None:
+    """Read and prove every byte that is kept; exit status 1 if anything is damaged."""
+    from app.explorer import upkeep
+
+    files, size, damaged = 0, 0, 0
+    shown = ProgressLine()
+    for checked in upkeep.verify(_settings(data=data).data):
+        files, size = checked.files, checked.done
+        shown.show(f"{files} files read", checked.done, checked.total)
+        if checked.fault:
+            damaged += 1
+            shown.clear()
+            typer.echo(f"damaged: {checked.name}: {checked.fault}")
+    shown.clear()
+    typer.echo(f"{files} files read, {_bytes(size)}: {f'{damaged} damaged' if damaged else 'all as they were written'}")
+    if damaged:
+        raise typer.Exit(1)
+
+
+@store.command("gc")
+def gc(data: Annotated[str | None, option("data")] = None) -> None:
+    """Delete what is not needed and not in use: old, damaged, unfinished, nameless, beyond the quota."""
+    from app.explorer import upkeep
+
+    settings = _settings(data=data)
+    removed: dict[str, list[int]] = {}
+    shown = ProgressLine()
+    try:
+        for each in upkeep.tidy(settings.data, int(settings.quota_gib * 2**30)):
+            if isinstance(each, upkeep.Kept):
+                shown.clear()
+                typer.echo(f"kept: {each.name}: {each.reason}")
+            else:
+                removed.setdefault(each.kind, []).append(each.size)
+                shown.show(f"{sum(map(len, removed.values()))} removed")
+    except OSError as error:
+        shown.clear()
+        _stop(f"something could not be removed ({error.strerror or error}): {error.filename or settings.data}")
+    shown.clear()
+    for kind, sizes in removed.items():
+        typer.echo(f"removed: {kind}: {len(sizes)}, {_bytes(sum(sizes))}")
+    typer.echo(f"{_bytes(sum(map(sum, removed.values())))} freed")
+
+
+class ProgressLine:
+    """How far a command is, on stderr: one line that changes on a terminal, a line now and then elsewhere."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._tenth = 0
+
+    def show(self, words: str, done: int = 0, total: int = 0) -> None:
+        """Replace what is shown; elsewhere than on a terminal, only once for each tenth of the total."""
+        line = f"{words}, {done / total:.0%}" if total else words
+        tenth = 10 * done // total if total else 0
+        if self._terminal:
+            typer.echo(f"\r\x1b[K{line}", err=True, nl=False)
+        elif tenth > self._tenth:
+            typer.echo(line, err=True)
+        self._tenth = tenth
+
+    def clear(self) -> None:
+        """Make room for other words."""
+        if self._terminal:
+            typer.echo("\r\x1b[K", err=True, nl=False)
+
+
+def _bytes(size: int) -> str:
+    """`3 bytes`, `1.5 KiB`, …: three digits are enough."""
+    if size < 1024:
+        return f"{size} bytes"
+    power = min(4, (size.bit_length() - 1) // 10)
+    return f"{size / 1024**power:.1f} {('KiB', 'MiB', 'GiB', 'TiB')[power - 1]}"
 
 
 def _make_data_folder(data: Path) -> None:

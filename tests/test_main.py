@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 import app.__main__ as command
 from app.config import Settings
+from app.store.presence import present
 
 
 @pytest.fixture
@@ -150,3 +152,61 @@ def test_the_command_does_not_import_what_takes_seconds():
     script = "import sys, app.__main__, app.server; print([m for m in ('torch', 'transformers') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_store_verify_proves_everything(tiny_data, tmp_path):
+    data = shutil.copytree(tiny_data, tmp_path / "data")
+    result = run("store", "verify", "--data", str(data))
+    assert result.exit_code == 0, result.output
+    assert "all as they were written" in result.stdout
+    assert "100%" in result.stderr
+    layer = next((data / "weights").rglob("layer-000.safetensors"))
+    layer.write_bytes(layer.read_bytes()[:-1])
+    result = run("store", "verify", "--data", str(data))
+    assert result.exit_code == 1
+    (damaged, summary) = result.stdout.splitlines()
+    assert "layer-000.safetensors" in damaged
+    assert "import the model again" in damaged
+    assert summary.endswith("1 damaged")
+
+
+def test_store_gc_says_what_it_removed_and_what_it_left(tiny_data, tmp_path):
+    data = shutil.copytree(tiny_data, tmp_path / "data")
+    (data / "models" / "tiny.json").unlink()
+    (data / "artifacts").mkdir(exist_ok=True)
+    (data / "artifacts" / ".x.tmp").write_bytes(bytes(2048))
+    with present(data):
+        result = run("store", "gc", "--data", str(data))
+    assert result.exit_code == 0, result.output
+    kept, removed, freed = result.stdout.splitlines()
+    assert kept.startswith("kept: weights/")
+    assert removed == "removed: unfinished files: 1, 2.0 KiB"
+    assert freed == "2.0 KiB freed"
+    assert "weights without a name: 1" in run("store", "gc", "--data", str(data)).stdout
+    assert run("store", "gc", "--data", str(data)).stdout == "0 bytes freed\n"
+
+
+def test_store_gc_stops_with_a_sentence_at_what_it_cannot_remove(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / ".in-use").mkdir()
+    result = run("store", "gc", "--data", str(tmp_path))
+    assert result.exit_code == 1
+    assert "could not be removed (Is a directory)" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_progress_on_a_terminal_is_one_line(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    line = command.ProgressLine()
+    for i in range(1, 4):
+        line.show(f"{i} files read", i, 3)
+    line.clear()
+    shown = capsys.readouterr().err
+    assert "\n" not in shown
+    assert [part.removeprefix("\x1b[K") for part in shown.split("\r")] == [
+        "",
+        "1 files read, 33%",
+        "2 files read, 67%",
+        "3 files read, 100%",
+        "",
+    ]

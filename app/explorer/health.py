@@ -1,5 +1,11 @@
-"""Whether this server can do its work: the worker's heartbeat and the disk. Computes nothing."""
+"""Whether this server can do its work: the worker's heartbeat and the disk. Computes nothing.
 
+A read-only folder is healthy: every page is served from what is there or computed anew, nothing gets worse with time,
+and for a server of finished artifacts it is meant. A full disk is not: it came unasked, and imports and whatever else
+writes there fail too.
+"""
+
+import errno
 import os
 import shutil
 from dataclasses import dataclass
@@ -8,6 +14,15 @@ from app.explorer.resources import Resources
 
 LEAST_FREE_BYTES = 64 * 2**20
 """Room for a few hundred artifacts."""
+HEALTHY_DISKS = ("writable", "read-only")
+REFUSALS = {
+    errno.ENOSPC: "full",
+    errno.EDQUOT: "full",
+    errno.EROFS: "read-only",
+    errno.EACCES: "read-only",
+    errno.EPERM: "read-only",
+}
+"""What the disk is if the last file could not be written for this reason; for any other, it is failing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +39,7 @@ def health(r: Resources) -> Health:
     worker = "alive" if r.queue.alive() else "stopped"
     disk = _disk(r)
     detail: dict[str, str | int] = {"worker": worker, "queue": r.queue.depth(), "disk": disk}
-    return Health(worker == "alive" and disk == "writable", detail)
+    return Health(worker == "alive" and disk in HEALTHY_DISKS, detail)
 
 
 def _disk(r: Resources) -> str:
@@ -35,4 +50,7 @@ def _disk(r: Resources) -> str:
         return "missing"
     if read_only:
         return "read-only"
-    return "writable" if free >= LEAST_FREE_BYTES else "full"
+    if free < LEAST_FREE_BYTES:
+        return "full"
+    refusal = r.store.refusal()
+    return "writable" if refusal is None else REFUSALS.get(refusal.errno or 0, "failing")

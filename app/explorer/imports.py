@@ -6,9 +6,12 @@ command, `import`, and reads its progress line by line. Knows nothing of checkpo
 
 import json
 import logging
+import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -17,6 +20,19 @@ from typing import Literal
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 5
+PARENT_SECONDS = 0.5
+"""How often an import looks whether the server that started it is still there."""
+
+
+def stop_without(parent: int) -> None:
+    """End this process soon after it is no longer a child of that one, which can be killed without a last word."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    Thread(target=watch, name="parent", daemon=True).start()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +64,7 @@ class Imports:
         return self._imports.get(slug)
 
     def close(self) -> None:
-        """Stop the import that is running; what it has written so far is in a temporary folder."""
+        """Stop the import that is running; it goes on from there when it is started again."""
         self._closing.set()
         with self._lock:
             if self._process is not None:
@@ -67,7 +83,7 @@ class Imports:
 
     def _import(self, each: Import) -> None:
         command = [sys.executable, "-m", "app", "import", each.source, "--data", str(self._data)]
-        command += ["--name", each.slug, "--progress", "json"]
+        command += ["--name", each.slug, "--progress", "json", "--parent", str(os.getpid())]
         # Errors go to a file: a pipe that nobody reads yet would fill up and stop the import.
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
             with self._lock:

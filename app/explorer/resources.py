@@ -15,6 +15,7 @@ from app.explorer.tables import Tables
 from app.models.catalog import Catalog
 from app.models.source import default_slug
 from app.store.artifacts import ArtifactStore
+from app.store.presence import Presence
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Resources:
     """Weight processing shown unless a visitor chooses."""
     library: Library
     imports: Imports
+    presence: Presence
+    """Says to whoever cleans the folder up that it is in use."""
     store: ArtifactStore
     queue: ComputeQueue
     tables: Tables
@@ -49,6 +52,7 @@ def open_resources(
     """Open everything and start importing the models that are missing; close with `close_resources`."""
     data = data.resolve()
     data.mkdir(parents=True, exist_ok=True)
+    presence = Presence(data)
     catalog = Catalog(data)
     sources = sources_by_slug(data, models)
     missing = {slug: source for slug, source in sources.items() if catalog.get(slug) is None}
@@ -58,6 +62,7 @@ def open_resources(
         default_weights=weights,
         library=Library(catalog),
         imports=Imports(data, missing),
+        presence=presence,
         store=ArtifactStore(data / "artifacts", quota_bytes, DISK_ONLY),
         queue=ComputeQueue(queue_size, wait_seconds, waiters),
         tables=Tables(device),
@@ -68,6 +73,7 @@ def close_resources(r: Resources) -> None:
     """Stop the worker and any import."""
     r.imports.close()
     r.queue.close()
+    r.presence.leave()
 
 
 def sources_by_slug(data: Path, models: tuple[str, ...]) -> dict[str, str]:

@@ -28,6 +28,10 @@ class Catalog:
         found = {slug: self.get(slug) for slug in slugs}
         return {slug: manifest for slug, manifest in found.items() if manifest is not None}
 
+    def names(self) -> dict[str, str | None]:
+        """Every name and the fingerprint that it leads to, whether or not those weights are here; None: damaged."""
+        return {slug: self._fingerprint(slug) for slug in sorted(file.stem for file in self._names.glob("*.json"))}
+
     def get(self, slug: str) -> Manifest | None:
         """The model of that name; None where there is none, or where its files must be imported again."""
         fingerprint = self._fingerprint(slug)

@@ -1,7 +1,10 @@
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -98,7 +101,7 @@ def test_the_command_names_source_folder_and_slug(pretend, tmp_path):
     pretend("import json, sys; json.dump(sys.argv[1:], open(sys.argv[3] + '/words', 'w'))")
     imported = Imports(tmp_path, {"a": "org/a"})
     await_state(imported, "a", "done")
-    words = ["org/a", "--data", str(tmp_path), "--name", "a", "--progress", "json"]
+    words = ["org/a", "--data", str(tmp_path), "--name", "a", "--progress", "json", "--parent", str(os.getpid())]
     assert json.loads((tmp_path / "words").read_text()) == words
 
 
@@ -119,3 +122,56 @@ def test_an_import_that_leaves_nothing_is_no_model(pretend, open_explorer, tmp_p
         browse.model(r, parse("ghost"), Options())
     assert browse.home(r).models[0].state == "failed"
     close_resources(r)
+
+
+SERVER = """
+import subprocess, sys, time
+from pathlib import Path
+from app.explorer import imports
+
+QUIET = '''
+import sys, time
+from app.models import importer
+from app.__main__ import main
+
+def import_model(*_, report, **__):
+    report(importer.Progress("begun"))
+    time.sleep(600)
+
+importer.import_model = import_model
+main()
+'''
+start = subprocess.Popen
+imports.subprocess.Popen = lambda command, **kwargs: start([sys.executable, "-c", QUIET, *command[3:]], **kwargs)
+imported = imports.Imports(Path(sys.argv[1]), {"tiny": "some/model"})
+while imported.of("tiny").message != "begun":
+    time.sleep(0.01)
+print(imported._process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_an_import_ends_with_the_server_that_started_it(tmp_path):
+    """Even one that has nothing to say, so that no broken pipe ends it."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(tmp_path)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+    ) as process:
+        child = int(process.stdout.readline())
+        assert is_running(child)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        for _ in range(2000):
+            if not is_running(child):
+                break
+            time.sleep(0.01)
+        else:
+            os.kill(child, signal.SIGKILL)
+            raise AssertionError("the import is still running")
+
+
+def is_running(pid):
+    """Whether there is such a process; what has ended and nobody waits for stays as a zombie."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False

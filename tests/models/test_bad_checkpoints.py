@@ -24,6 +24,7 @@ from app.__main__ import cli
 from app.models.catalog import Catalog
 from app.models.checkpoint import open_checkpoint
 from app.models.refusal import ImportRefused
+from app.store.presence import LOCK_FILE
 
 MODEL, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 
@@ -55,7 +56,7 @@ def refused(tmp_path):
 
 
 def files(data):
-    return sorted(path for path in data.rglob("*") if not path.is_dir())
+    return sorted(path for path in data.rglob("*") if not path.is_dir() and path.name != LOCK_FILE)
 
 
 def config(**facts):

@@ -1,0 +1,116 @@
+"""What an operator does to a data folder, beside the servers and imports that use it: prove it, and tidy it up.
+
+Both yield what they find as they go. Knows no terminal.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from app.models.catalog import Catalog
+from app.models.manifest import verify_weights
+from app.models.staging import PREFIX, unfinished_imports
+from app.store.leftovers import Removed, collect, remove
+from app.store.presence import alone
+from app.store.proof import prove, to_prove
+from app.store.shelf import walked
+
+IMPORT_AGAIN = "import the model again"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One file that was read to its end, and how far the whole is."""
+
+    name: str
+    """Below the data folder."""
+    fault: str | None
+    """What is wrong and what becomes of it; None if the file is whole."""
+    files: int
+    """Read so far, this one included."""
+    done: int
+    total: int
+    """Bytes."""
+
+
+def verify(data: Path) -> Iterator[Checked]:
+    """Read and prove every byte of every artifact and of all weights; damaged artifacts are set aside."""
+    artifacts = to_prove(data / "artifacts")
+    folders = _weights(data)
+    sizes = sum(_size(path) for folder in folders for path in walked(folder))
+    so_far = Checked("", None, 0, 0, sizes + sum(size for _, size in artifacts))
+    for name, fault, size in _checks(data, folders, artifacts):
+        so_far = replace(so_far, name=name, fault=fault, files=so_far.files + 1, done=so_far.done + size)
+        yield so_far
+
+
+def _checks(
+    data: Path, folders: list[Path], artifacts: list[tuple[Path, int]]
+) -> Iterator[tuple[str, str | None, int]]:
+    """(name, fault, bytes) of each file."""
+    catalog = Catalog(data)
+    for slug, fingerprint in catalog.names().items():
+        whole = fingerprint is not None and catalog.weights_folder(fingerprint).is_dir()
+        yield f"models/{slug}.json", None if whole else f"it leads to no weights; {IMPORT_AGAIN}", 0
+    for folder in folders:
+        for file, fault in verify_weights(folder):
+            path = folder / file
+            yield str(path.relative_to(data)), fault and f"{fault}; {IMPORT_AGAIN}", _size(path)
+    for proof in prove(data / "artifacts", artifacts):
+        yield str(proof.path.relative_to(data)), proof.fault, proof.size
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Something that may be superfluous and was left."""
+
+    name: str
+    reason: str
+
+
+def tidy(data: Path, quota_bytes: int) -> Iterator[Removed | Kept]:
+    """Delete what nobody needs and no running server or import uses, and what is beyond the quota. OSError."""
+    if not data.is_dir():
+        return
+    for path in unfinished_imports(data):
+        yield Removed("unfinished imports", path, remove(path))
+    with alone(data) as nobody:
+        for path in _left_by_imports(data):
+            # Without a lock of their own: they can be told from an import's at work only if there is none.
+            if nobody:
+                yield Removed("unfinished files", path, remove(path))
+        for folder in _unnamed(data):
+            if nobody:
+                yield Removed("weights without a name", folder, remove(folder))
+            else:
+                yield Kept(str(folder.relative_to(data)), "no name leads there, but a server or an import is running")
+    yield from collect(data / "artifacts", quota_bytes, _here_or_coming(data))
+
+
+def _left_by_imports(data: Path) -> list[Path]:
+    """Names being given, and locks of imports that had not begun a folder."""
+    return sorted([*(data / "models").glob("*.part"), *(data / "weights").glob(f"{PREFIX}*.lock")])
+
+
+def _unnamed(data: Path) -> list[Path]:
+    """Weights that no name leads to; none where a name cannot be read."""
+    named = set(Catalog(data).names().values())
+    return [] if None in named else [folder for folder in _weights(data) if folder.name not in named]
+
+
+def _weights(data: Path) -> list[Path]:
+    """Every folder of weights, whether or not a name leads there."""
+    folders = sorted(path for path in (data / "weights").glob("*") if path.is_dir())
+    return [folder for folder in folders if not folder.name.startswith(".")]
+
+
+def _here_or_coming(data: Path) -> set[str]:
+    """Fingerprints of weights, whole or being imported anew."""
+    return {path.name.removeprefix(PREFIX).removesuffix(".lock") for path in (data / "weights").glob("*")}
+
+
+def _size(path: Path) -> int:
+    with suppress(OSError):
+        return path.stat().st_size
+    return 0

@@ -1,0 +1,254 @@
+"""Files under one folder and a quota, each written whole or not at all, by any number of threads and processes.
+
+A new file is written beside its place under another name and renamed when it is safe on the disk. At every moment the
+folder holds at most the quota and, for each writer, one unfinished file; a single file larger than the quota is kept.
+The least recently used files make room. Knows nothing of what is in them.
+"""
+
+import errno
+import logging
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import BinaryIO
+
+from app.store.account import DIGITS, open_account
+from app.store.locks import taken
+
+SUFFIX, DAMAGED, UNFINISHED = ".safetensors", ".damaged", ".tmp"
+
+EVICT_TO = 0.9
+"""Share of the quota left after an eviction, so that the folder is not walked again for each new file."""
+IN_USE_SECONDS = 300.0
+"""A file that was read or written in this time makes room only if nothing else can, and only as much as must be."""
+PROBE_SECONDS = 1.0
+"""How long what was found out about a disk that refused a file is believed."""
+MOST_PROBED_BYTES = 4 * 2**20
+ATTEMPTS = 20
+"""To begin a file while another process removes empty folders and what looks abandoned."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file's bytes, and which file it was: by now another may have its name."""
+
+    path: Path
+    data: bytes
+    inode: int
+
+
+@dataclass(frozen=True, order=True)
+class Entry:
+    """A finished or damaged file, in the order in which they make room."""
+
+    kept: bool
+    """Not set aside as damaged."""
+    used: float
+    """Time of last use, in seconds since 1970."""
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What the disk said to the last file that was to be written."""
+
+    error: OSError
+    size: int
+    """Bytes of that file."""
+    time: float
+    """When it was last tried, on the monotonic clock."""
+
+
+class Shelf:
+    """The folder, which need not exist yet."""
+
+    def __init__(self, root: Path, quota_bytes: int) -> None:
+        self.root = root
+        self._quota = quota_bytes - DIGITS  # the account is kept there too
+        self._measured = False
+        self._refusal: Refusal | None = None
+        self._probing = Lock()
+
+    def read(self, path: Path, *, use: bool = True) -> Found | None:
+        """The file, noted as used now unless `use` is false; None if it is not there.
+
+        No bytes for what has the file's name and is no file. OSError.
+        """
+        try:
+            # Not waiting for a writer, should a pipe stand in the file's place.
+            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(handle)
+            return Found(path, b"", status.st_ino)
+        with open(handle, "rb") as file:
+            if use:
+                with suppress(OSError):  # it can be read, but is another user's, or the disk is read-only
+                    os.utime(handle)
+            return Found(path, file.read(), status.st_ino)
+
+    def touch(self, path: Path) -> None:
+        """Note that the file is in use, though nobody needs to read it."""
+        with suppress(OSError):
+            os.utime(path)
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Put the file in its place, whole; OSError leaves what was there before."""
+        try:
+            with unfinished(path) as (temporary, file):
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                self._put_in_place(temporary, path, len(data))
+        except OSError as error:
+            self._refusal = Refusal(error, len(data), time.monotonic())
+            raise
+        self._refusal = None
+
+    def set_aside(self, found: Found) -> bool:
+        """Rename a damaged file so that its name is free; False if it is not there any more. OSError."""
+        try:
+            if found.path.stat().st_ino != found.inode:
+                return False  # somebody else has set it aside and written it anew
+            found.path.replace(found.path.with_suffix(DAMAGED))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def refusal(self) -> OSError | None:
+        """Why the last file could not be written; a disk that refused one is tried again before it is said."""
+        with self._probing:
+            refused = self._refusal
+            if refused is None or time.monotonic() - refused.time < PROBE_SECONDS:
+                return None if refused is None else refused.error
+            try:
+                self._probe(min(refused.size, MOST_PROBED_BYTES))
+                self._refusal = None
+            except OSError as error:
+                self._refusal = Refusal(error, refused.size, time.monotonic())
+            return None if self._refusal is None else self._refusal.error
+
+    def entries(self) -> Iterator[Entry]:
+        """Every finished or damaged file under the folder."""
+        for path in walked(self.root):
+            if path.suffix in (SUFFIX, DAMAGED):
+                with suppress(FileNotFoundError):
+                    status = path.lstat()
+                    yield Entry(path.suffix != DAMAGED, status.st_mtime, path, status.st_size)
+
+    def make_room(self) -> Iterator[Entry]:
+        """Measure the folder and delete what is beyond the quota; the files that were deleted. OSError."""
+        if self.root.is_dir():
+            with open_account(self.root) as account:
+                entries = sorted(self.entries())
+                gone = list(self._evict(entries, 0))
+                account.write(_total(entries) - _total(gone))
+            yield from gone
+
+    def _put_in_place(self, temporary: Path, path: Path, size: int) -> None:
+        with open_account(self.root) as account:
+            used = self._used_with(account.read(), path, size)
+            # Before the rename: whoever is killed in between has counted too much, not too little.
+            account.write(used)
+            temporary.replace(path)
+
+    def _used_with(self, used: int | None, path: Path, size: int) -> int:
+        """Bytes under the folder once the file has its place, for which room is made."""
+        if used is not None and self._measured:
+            with suppress(FileNotFoundError):
+                used -= path.lstat().st_size
+            if used + size <= self._quota:
+                return used + size
+        others = sorted(entry for entry in self.entries() if entry.path != path)
+        self._measured = True
+        return _total(others) - _total(self._evict(others, size)) + size
+
+    def _evict(self, entries: list[Entry], coming: int) -> Iterator[Entry]:
+        """Delete the first of these files until there is room; some may be gone already."""
+        used = _total(entries) + coming
+        if used <= self._quota:
+            return
+        recently = time.time() - IN_USE_SECONDS
+        for entry in entries:
+            in_use = entry.kept and entry.used > recently
+            if used <= (self._quota if in_use else self._quota * EVICT_TO):
+                return
+            entry.path.unlink(missing_ok=True)
+            used -= entry.size
+            yield entry
+
+    def _probe(self, size: int) -> None:
+        with unfinished(self.root / "probe") as (temporary, file):
+            file.write(bytes(size))
+            file.flush()
+            os.fsync(file.fileno())
+            renamed = temporary.with_name(f".renamed{temporary.name}")
+            temporary.replace(renamed)
+            renamed.unlink()
+
+
+@contextmanager
+def unfinished(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """A new file beside the path, gone afterwards unless it was renamed, and locked as long as somebody writes it."""
+    temporary, handle = _begin(path)
+    try:
+        with open(handle, "wb") as file:
+            yield temporary, file
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def remove_abandoned(path: Path) -> bool:
+    """Delete an unfinished file whose writer is dead; False if it is being written, or gone. OSError."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        if not taken(handle):
+            return False
+        path.unlink(missing_ok=True)
+        return True
+    finally:
+        os.close(handle)
+
+
+def walked(root: Path) -> Iterator[Path]:
+    """Every file under the folder."""
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        yield from (Path(folder, name) for name in sorted(names))
+
+
+def _begin(path: Path) -> tuple[Path, int]:
+    for _ in range(ATTEMPTS):
+        temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{UNFINISHED}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        except FileNotFoundError:  # the folder was empty, and removed between these two lines
+            continue
+        try:
+            if taken(handle) and os.fstat(handle).st_nlink:
+                return temporary, handle
+        except OSError:
+            os.close(handle)
+            raise
+        os.close(handle)  # taken for abandoned, and removed, before it was locked
+    raise OSError(errno.EAGAIN, "the file could not be begun")
+
+
+def _total(entries: Iterable[Entry]) -> int:
+    return sum(entry.size for entry in entries)

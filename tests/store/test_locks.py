@@ -1,0 +1,44 @@
+import os
+import signal
+
+import pytest
+
+from app.store import locks
+from app.store.locks import held, taken
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from app.store.locks import held
+with held(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_lock_is_one_processs_until_it_is_killed(start, tmp_path, monkeypatch):
+    other = start(HOLD, tmp_path / "lock")
+    assert other.stdout.readline() == "held\n"
+    monkeypatch.setattr(locks, "PATIENCE_SECONDS", 0.05)
+    with pytest.raises(TimeoutError, match="lock locked"), held(tmp_path / "lock"):
+        pass
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    with held(tmp_path / "lock"):
+        pass
+
+
+def test_a_lock_is_let_go_however_the_block_ends(tmp_path):
+    with pytest.raises(ValueError, match="inside"), held(tmp_path / "lock") as handle:
+        raise ValueError("inside")
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(handle)
+    with held(tmp_path / "lock"):
+        pass
+
+
+def test_a_lock_that_is_taken_is_not_taken_again(tmp_path):
+    with held(tmp_path / "lock"), (tmp_path / "lock").open() as second:
+        assert not taken(second.fileno())
+    with (tmp_path / "lock").open() as third:
+        assert taken(third.fileno())
