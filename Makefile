@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 serve: $(VENV)/ready  ## serve the demo model at http://127.0.0.1:8000/
 	$(BIN)/singular-lens serve
 
-test: $(VENV)/ready-to-test  ## every test; installs Chromium if the system has none
+test: $(VENV)/ready-to-test  ## every test; installs Chromium and nginx if the system has none
 	$(BIN)/python -m pytest
 
 test-long: $(VENV)/ready-to-test  ## the same, with every random round and the whole load: half an hour
@@ -38,10 +38,15 @@ $(VENV)/ready: pyproject.toml constraints.txt
 $(VENV)/ready-to-test: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
-	$(MAKE) chromium
+	$(MAKE) chromium nginx
 	touch $(VENV)/ready $@
 
 .PHONY: chromium
 chromium:
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
 	  { SUDO=$$( [ "$$(id -u)" = 0 ] || echo sudo ); $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq chromium >/dev/null; }
+
+.PHONY: nginx
+nginx:
+	@PATH=$$PATH:/usr/sbin:/usr/local/sbin; command -v nginx || \
+	  { SUDO=$$( [ "$$(id -u)" = 0 ] || echo sudo ); $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq nginx-light >/dev/null; }

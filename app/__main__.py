@@ -17,6 +17,9 @@ from pydantic import ValidationError
 from app.config import Settings
 from app.interruption import interruptible
 
+MOST_CONNECTIONS = 900
+"""One more is answered 503: the usual limit of 1,024 open files would end in no answer at all, for probes too."""
+
 cli = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -72,6 +75,7 @@ def run_server(settings: Settings) -> None:
     from app.explorer.resources import sources_by_slug
     from app.models.refusal import ImportRefused
     from app.server import create_app
+    from app.web.wire import LARGEST_HEAD, Wire
 
     _refuse_device(settings.device)
     _make_data_folder(settings.data)
@@ -82,7 +86,20 @@ def run_server(settings: Settings) -> None:
     except OSError as error:
         _stop(_data_fault(settings.data, error))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    config = uvicorn.Config(create_app(settings), host=settings.host, port=settings.port, log_level="warning")
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        http=Wire,
+        ws="none",  # no page has one
+        h11_max_incomplete_event_size=LARGEST_HEAD,
+        timeout_keep_alive=5,  # browsers come back at once or not at all, and an idle visitor costs a file descriptor
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_graceful_shutdown=5,  # Ctrl-C does not wait for whoever reads slowly
+        proxy_headers=False,  # X-Forwarded-… are anybody's words: the operator says --public-url
+        server_header=False,
+    )
     try:
         listener = config.bind_socket()
     except SystemExit:

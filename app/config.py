@@ -7,13 +7,16 @@ never at import.
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, StringConstraints, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 def default_data() -> Path:
     """Where weights and artifacts are kept unless told otherwise."""
     return Path.home() / ".local" / "share" / "singular-lens"
+
+
+HostName = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,252})$")]
 
 
 class Settings(BaseSettings):
@@ -45,6 +48,11 @@ class Settings(BaseSettings):
         pattern=r"^(/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-])?$",
         description="Path under which a proxy serves the app, such as /lens.",
     )
+    allowed_hosts: Annotated[tuple[HostName, ...], NoDecode] = Field(
+        (),
+        description="Host names to answer to besides localhost, those of host and public_url, and numeric addresses, "
+        "separated by commas; where nothing names one, 0.0.0.0 answers to all.",
+    )
     quota_gib: float = Field(
         20.0, gt=0, le=100_000, description="Artifacts to keep on disk, in GiB; the least recently used go first."
     )
@@ -64,7 +72,7 @@ class Settings(BaseSettings):
             raise ValueError("a folder must be named")
         return value
 
-    @field_validator("models", mode="before")
+    @field_validator("models", "allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """`SINGULAR_LENS_MODELS=demo,gpt2` names two models."""

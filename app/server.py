@@ -11,10 +11,15 @@ from app.config import Settings
 from app.explorer.resources import Resources, close_resources, open_resources
 from app.explorer.warmup import warm_up
 from app.web.errors import install_errors
+from app.web.gate import Gate
 from app.web.methods import HeadAsGet
 from app.web.routes import api, health, own, pages
 from app.web.security import RootPath, SecureHeaders
 from app.web.site import open_site
+
+AT_ONCE = 4
+"""Answers made at the same time, besides those that wait for a computation: Python runs one thread at a time, and the
+more there are, the longer each, and a probe, waits for its turn."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -23,6 +28,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = chosen.waiters + AT_ONCE
         resources = await anyio.to_thread.run_sync(_open, chosen)
         app.state.resources = resources
         warm_up(resources)
@@ -45,6 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(room.router)
     api.install_examples(app)
     app.add_middleware(RootPath, root=chosen.root_path)
+    app.add_middleware(Gate, settings=chosen)
     app.add_middleware(HeadAsGet)
     app.add_middleware(SecureHeaders)
     return app

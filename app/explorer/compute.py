@@ -1,18 +1,21 @@
 """The compute queue: one worker thread, a bounded line before it, and each computation done once however many ask.
 
 Interactive work goes before batch work. Work is a function; one that returns a generator gives way to others after
-each step: it yields (done, total) and returns its result. Knows nothing of tensors, models or pages.
+each step: it yields (done, total) and returns its result. Should the worker end nonetheless, a watchdog starts another
+and fails what was being done. Knows nothing of tensors, models or pages.
 """
 
 import itertools
 import logging
+import os
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Hashable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from queue import Empty, PriorityQueue
-from threading import Lock, Semaphore, Thread
+from threading import Event, Lock, Semaphore, Thread, get_native_id
 from typing import Any, Literal
 
 from app.explorer.errors import Busy, ComputationFailed, ExplorerError, NotReady
@@ -21,11 +24,16 @@ Priority = Literal["interactive", "batch"]
 Steps = Generator[tuple[int, int], None, Any]
 Work = Callable[[], Any]
 
-FAILURE_SECONDS = 10.0
+FAILURE_SECONDS = float(ComputationFailed.retry_after)
 """How long a failure is the answer before the work may be tried again: longer than a progress page waits to ask."""
 BEAT_SECONDS = 1.0
+"""How often an idle worker is heard of, and how soon the watchdog finds one that ended."""
 STALLED_SECONDS = 300.0
 """A step that takes longer than this is taken for a worker that hangs."""
+YIELDING = 10
+"""The worker's niceness: pages that need no computation are then answered first, on however few cores."""
+STOPPED = "The server stopped working on this, and has started anew."
+NO_MEMORY = "There was not enough free memory to compute this; the server goes on with the rest."
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +56,7 @@ class Job:
 class ComputeQueue:
     """Computations of one device, one at a time."""
 
-    def __init__(self, size: int, wait_seconds: float, waiters: int) -> None:
+    def __init__(self, size: int, wait_seconds: float, waiters: int, stalled_seconds: float = STALLED_SECONDS) -> None:
         self._size = size
         self._wait_seconds = wait_seconds
         self._waiters = Semaphore(waiters)
@@ -57,10 +65,12 @@ class ComputeQueue:
         self._failures: OrderedDict[Hashable, tuple[float, str]] = OrderedDict()
         self._lock = Lock()
         self._turns = itertools.count()
-        self._closed = False
-        self._beat = time.monotonic()
-        self._worker = Thread(target=self._run, name="compute", daemon=True)
-        self._worker.start()
+        self._stalled_seconds = stalled_seconds
+        self._closing = Event()
+        self._running: Job | None = None
+        self._start_worker()
+        self._watchdog = Thread(target=self._watch, name="watchdog", daemon=True)
+        self._watchdog.start()
 
     def submit(self, key: Hashable, work: Work, title: str, priority: Priority = "interactive") -> Job:
         """Join the computation of that key, or put it in line; Busy if the line is full."""
@@ -68,7 +78,7 @@ class ComputeQueue:
             if job := self._jobs.get(key):
                 return job
             self._raise_recent_failure(key)
-            if self._closed or self._line.qsize() >= self._size:
+            if self._closing.is_set() or self._line.qsize() >= self._size:
                 raise Busy("The queue of computations is full. Please try again in a few seconds.")
             job = self._jobs[key] = Job(key, title, work, priority)
             self._enter(job)
@@ -97,11 +107,12 @@ class ComputeQueue:
 
     def alive(self) -> bool:
         """The worker is there and has been heard of lately."""
-        return self._worker.is_alive() and time.monotonic() - self._beat < STALLED_SECONDS
+        return self._worker.is_alive() and time.monotonic() - self._beat < self._stalled_seconds
 
     def close(self) -> None:
         """Stop after the step that is running; who waits for the rest hears that it is not ready."""
-        self._closed = True
+        self._closing.set()
+        self._watchdog.join(timeout=10)
         self._line.put((-1, next(self._turns), None))
         self._worker.join(timeout=10)
 
@@ -115,16 +126,50 @@ class ComputeQueue:
         if key in self._failures:
             raise ComputationFailed(self._failures[key][1])
 
+    def _start_worker(self) -> None:
+        self._beat = time.monotonic()
+        self._worker = Thread(target=self._run, name="compute", daemon=True)
+        self._worker.start()
+
+    def _watch(self) -> None:
+        while not self._closing.wait(BEAT_SECONDS):
+            if not self._worker.is_alive():
+                self._replace_worker()
+
+    def _replace_worker(self) -> None:
+        """Fail what the worker was at when it ended, since that may have ended it, and go on with the line."""
+        try:
+            self._start_worker()
+        except RuntimeError:
+            logger.exception("no thread can be started; trying again")
+            return
+        logger.warning("another compute worker has been started")
+
     def _run(self) -> None:
-        while True:
-            self._beat = time.monotonic()
-            try:
-                job = self._line.get(timeout=BEAT_SECONDS)[2]
-            except Empty:
-                continue
-            if job is None:
-                return
-            self._step(job)
+        _give_way()
+        try:
+            if self._running is not None:
+                self._end_in_failure(self._running, STOPPED)
+                self._running = None
+            while self._turn():
+                pass
+        except BaseException:
+            # Nothing that work raises gets here; the machine can still fail under the queue itself.
+            logger.critical("the compute worker ended", exc_info=True)
+
+    def _turn(self) -> bool:
+        """Take what is first in line a step further; False at the end."""
+        self._beat = time.monotonic()
+        try:
+            job = self._line.get(timeout=BEAT_SECONDS)[2]
+        except Empty:
+            return True
+        if job is None:
+            return False
+        self._running = job
+        self._step(job)
+        self._running = None
+        return True
 
     def _step(self, job: Job) -> None:
         """Run the work to its end or to its next step; whatever it raises is its own answer."""
@@ -153,8 +198,27 @@ class ComputeQueue:
         else:
             # What went wrong inside is for the operator; it may name paths and devices.
             logger.error("computation failed: %s", job.title, exc_info=error)
-            message = f"This could not be computed ({type(error).__name__}); the server's log says more."
+            other = f"This could not be computed ({type(error).__name__}); the server's log says more."
+            message = NO_MEMORY if _is_of_memory(error) else other
+        self._end_in_failure(job, message)
+
+    def _end_in_failure(self, job: Job, message: str) -> None:
+        """Also where a worker left off in the middle of ending it."""
         with self._lock:
-            del self._jobs[job.key]
+            self._jobs.pop(job.key, None)
             self._failures[job.key] = (time.monotonic(), message)
-        job.future.set_exception(ComputationFailed(message))
+        if not job.future.done():
+            job.future.set_exception(ComputationFailed(message))
+
+
+def _give_way() -> None:
+    """Let whoever answers visitors go before this thread and those that it starts, where the system can tell threads."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), YIELDING)
+
+
+def _is_of_memory(error: BaseException) -> bool:
+    """Whether memory was too small, in the words of Python, of torch's CPU allocator or of CUDA."""
+    return isinstance(error, MemoryError) or any(
+        words in str(error) for words in ("out of memory", "not enough memory", "can't allocate memory")
+    )

@@ -29,4 +29,6 @@ class Busy(ExplorerError):
 
 
 class ComputationFailed(ExplorerError):
-    """This one computation failed; the others go on."""
+    """This one computation failed and the others go on; it may be tried again in `retry_after` seconds."""
+
+    retry_after = 10

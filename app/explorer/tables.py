@@ -7,6 +7,7 @@ used are dropped. Readouts run on the device; where its memory ends, in smaller 
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -45,49 +46,52 @@ class Tables:
 
     def gram(self, model: OpenModel, processing: Processing) -> "Tensor":
         """What is written at each token against what is read there, for copying scores."""
-        from app.core.scores import stream_gram
 
         def build() -> "Tensor":
-            for side in ("read", "write"):
-                self.table(model, processing, side)  # the second may find no room, and take the first to the CPU
-            read, write = (self.table(model, processing, side) for side in ("read", "write"))
-            return stream_gram(read.vectors, write.vectors).cpu()
+            multiplied = partial(self._multiplied, model, processing)
+            gram = _where_there_is_room(multiplied)
+            if gram is None:
+                self._leave_device()
+                gram = multiplied()
+            return gram
 
         return _kept(self._grams, (model.fingerprint, processing), MAX_GRAMS, build)
 
     def read(
         self, model: OpenModel, processing: Processing, side: str, vectors: "Tensor", k: int
     ) -> dict[str, NDArray[Any]]:
-        """The readouts of the vectors as arrays, one row each."""
-        import torch
-
+        """The readouts of the vectors as arrays, one row each; MemoryError where even the CPU has no room."""
         if len(vectors) == 0:  # a zero matrix has no directions
             nothing = self.read(model, processing, side, vectors.new_zeros(1, vectors.shape[1]), k)
             return {name: array[:0] for name, array in nothing.items()}
-        try:
-            return _arrays(self._read_in_batches(model, processing, side, vectors, k))
-        except torch.OutOfMemoryError:
+        readouts = self._read_in_batches(model, processing, side, vectors, k)
+        if readouts is None:
             self._leave_device()
-            return _arrays(self._read_in_batches(model, processing, side, vectors, k))
+            readouts = self._read_in_batches(model, processing, side, vectors, k)
+        if readouts is None:
+            raise MemoryError
+        return _arrays(readouts)
 
     def _read_in_batches(
         self, model: OpenModel, processing: Processing, side: str, vectors: "Tensor", k: int
-    ) -> "list[Readout]":
-        import torch
-
-        from app.core.readout import read
-
+    ) -> "list[Readout] | None":
+        """None where the device has no room for one vector at a time."""
         table = self.table(model, processing, side)
-        vectors = vectors.to(table.vectors.device)
-        size = max(1, len(vectors))
+        size = len(vectors)
         while True:
-            try:
-                return [read(table, batch, k) for batch in torch.split(vectors, size)]
-            except torch.OutOfMemoryError:
-                if size == 1:
-                    raise
-                size = (size + 1) // 2
-                logger.warning("%s is short of memory: reading %d vectors at a time", self._device, size)
+            readouts = _where_there_is_room(partial(_read_batches, table, vectors, size, k))
+            if readouts is not None or size == 1:
+                return readouts
+            size = (size + 1) // 2
+            logger.warning("%s is short of memory: reading %d vectors at a time", self._device, size)
+
+    def _multiplied(self, model: OpenModel, processing: Processing) -> "Tensor":
+        from app.core.scores import stream_gram
+
+        for side in ("read", "write"):
+            self.table(model, processing, side)  # the second may find no room, and take the first to the CPU
+        read, write = (self.table(model, processing, side) for side in ("read", "write"))
+        return stream_gram(read.vectors, write.vectors).cpu()
 
     def _build(self, model: OpenModel, processing: Processing, end: str) -> "TokenTable":
         import torch
@@ -105,16 +109,20 @@ class Tables:
         else:
             vectors = fold_unembedding(embeddings.W_U, embeddings.final_gain, center).T
         known = torch.from_numpy(model.vocabulary.known)
-        try:
-            return token_table(vectors.to(self._chosen_device()), known)
-        except torch.OutOfMemoryError:
+        device = self._chosen_device()
+        table = _where_there_is_room(lambda: token_table(vectors.to(device), known))
+        if table is None:
             self._leave_device()
-            return token_table(vectors, known)
+            table = token_table(vectors, known)
+        return table
 
     def _leave_device(self) -> None:
+        import torch
+
         logger.warning("%s has too little free memory: computing on the CPU from now on", self._device)
         self._device = "cpu"
         self._tables.clear()
+        torch.cuda.empty_cache()  # others may use what this server has given up; does nothing without a GPU
 
     def _chosen_device(self) -> str:
         import torch
@@ -126,6 +134,27 @@ class Tables:
         if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
             raise ComputationFailed(f"This server was started with --device {self._device}, which is not here.")
         return self._device
+
+
+def _where_there_is_room(work: Callable[[], Value]) -> Value | None:
+    """What the work gives, None where the device's memory ends.
+
+    The error does not leave here: its traceback would hold on to what the attempt had put into that memory.
+    """
+    import torch
+
+    try:
+        return work()
+    except torch.OutOfMemoryError:
+        return None
+
+
+def _read_batches(table: "TokenTable", vectors: "Tensor", size: int, k: int) -> "list[Readout]":
+    import torch
+
+    from app.core.readout import read
+
+    return [read(table, batch, k) for batch in torch.split(vectors.to(table.vectors.device), size)]
 
 
 def _kept(held: OrderedDict[Any, Value], key: object, most: int, build: Callable[[], Value]) -> Value:

@@ -6,7 +6,7 @@ errors are not, and stay in the log.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -18,9 +18,10 @@ from starlette.exceptions import HTTPException
 
 from app.core.address import Address, AddressError, parse
 from app.explorer.errors import BadOption, Busy, ComputationFailed, ExplorerError, NotReady, UnknownAddress
+from app.explorer.places import located
 from app.web.answers import POLL_SECONDS, VARY, html_answer, target_of, wants_fragment
 from app.web.security import HEADERS
-from app.web.site import site_of
+from app.web.site import resources_of, site_of
 
 log = logging.getLogger(__name__)
 
@@ -31,16 +32,17 @@ STATUSES: dict[type[Exception], int] = {
     BadOption: 422,
     NotReady: 202,
     Busy: 503,
-    ComputationFailed: 500,
+    ComputationFailed: 503,
 }
-WORDS = {
+WORDS: dict[type[Exception] | int, tuple[str, str]] = {
     202: ("not_ready", "Being computed"),
     404: ("not_found", "Not here"),
     422: ("bad_option", "Not understood"),
     503: ("busy", "Busy"),
-    500: ("failed", "Something failed"),
+    ComputationFailed: ("failed", "This could not be computed"),
+    500: ("unexpected", "Something failed"),
 }
-"""Status -> the machine's word for it, and people's."""
+"""Status, or error that shares its status with another -> the machine's word for it, and people's."""
 UNEXPECTED = "This page failed in a way that nobody planned for. The server's log says more; other pages still work."
 
 
@@ -60,6 +62,8 @@ class Problem:
     """Places on the way to what was asked for."""
     done: int = 0
     total: int = 0
+    retry_after: int = 0
+    """Seconds until asking again may help; 0 where it will not."""
 
 
 def install_errors(app: FastAPI) -> None:
@@ -93,13 +97,15 @@ def _problem(request: Request, error: Exception) -> Problem:
         unknown = "There is no page of that name." if error.status_code == 404 else str(error.detail)
         return _described(request, error.status_code, unknown)
     status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
-    done, total = (error.done, error.total) if isinstance(error, NotReady) else (0, 0)
-    return _described(request, status, str(error), done, total)
+    problem = _described(request, status, str(error), WORDS.get(type(error)))
+    if isinstance(error, NotReady):
+        return replace(problem, done=error.done, total=error.total, retry_after=POLL_SECONDS)
+    return replace(problem, retry_after=getattr(error, "retry_after", 0))
 
 
-def _described(request: Request, status: int, detail: str, done: int = 0, total: int = 0) -> Problem:
+def _described(request: Request, status: int, detail: str, words: tuple[str, str] | None = None) -> Problem:
     phrase = HTTPStatus(status).phrase
-    error, title = WORDS.get(status, (phrase.lower().replace(" ", "_"), phrase))
+    error, title = words or WORDS.get(status, (phrase.lower().replace(" ", "_"), phrase))
     query = request.scope["query_string"].decode("latin-1")
     # One slash in front: two would name another host.
     path = "/" + quote(request.scope["path"].lstrip("/")) + (f"?{query}" if query else "")
@@ -110,14 +116,12 @@ def _described(request: Request, status: int, detail: str, done: int = 0, total:
         detail=detail,
         path=path,
         target=target_of(request) or ("progress" if status == 202 else "problem"),
-        near=_near(request, status) if status in {404, 422, 500} else (),
-        done=done,
-        total=total,
+        near=_near(request, status) if status in {404, 422} or error in {"failed", "unexpected"} else (),
     )
 
 
 def _answer(request: Request, problem: Problem) -> Response:
-    headers = NO_STORE | _when_to_return(problem.status) | {"Vary": VARY}
+    headers = NO_STORE | _when_to_return(problem) | {"Vary": VARY}
     if _route_path(request).startswith("/api/"):
         content = {"error": problem.error, "status": problem.status, "detail": problem.detail}
         return JSONResponse(content, problem.status, headers)
@@ -127,10 +131,9 @@ def _answer(request: Request, problem: Problem) -> Response:
     return html_answer(request, "problem.html", problem.status, headers, problem=problem)
 
 
-def _when_to_return(status: int) -> dict[str, str]:
-    if status == 202:
-        return {"Refresh": str(POLL_SECONDS), "Retry-After": str(POLL_SECONDS)}
-    return {"Retry-After": str(Busy.retry_after)} if status == 503 else {}
+def _when_to_return(problem: Problem) -> dict[str, str]:
+    headers = {"Retry-After": str(problem.retry_after)} if problem.retry_after else {}
+    return headers | {"Refresh": str(problem.retry_after)} if problem.status == 202 else headers
 
 
 def _near(request: Request, status: int) -> tuple[Address, ...]:
@@ -140,7 +143,8 @@ def _near(request: Request, status: int) -> tuple[Address, ...]:
     for n in range(1, len(parts) + 1):
         try:
             place = parse("/".join(parts[:n]))
-        except AddressError:
+            located(resources_of(request), place.pinned(None))
+        except (AddressError, ExplorerError):
             break
         # The whole path is no way out, unless its query or its pin was at fault.
         if n < len(parts) or status == 422 or place.pin is not None:

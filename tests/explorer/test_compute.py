@@ -1,5 +1,7 @@
+import gc
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,8 +14,8 @@ from app.explorer.errors import Busy, ComputationFailed, NotReady
 def open_queue():
     opened = []
 
-    def build(size=64, wait_seconds=10.0, waiters=8):
-        opened.append(ComputeQueue(size, wait_seconds, waiters))
+    def build(size=64, wait_seconds=10.0, waiters=8, **more):
+        opened.append(ComputeQueue(size, wait_seconds, waiters, **more))
         return opened[-1]
 
     yield build
@@ -35,21 +37,24 @@ class Gate:
 
 def test_200_at_once_compute_once(open_queue):
     queue = open_queue(waiters=200)
-    calls = []
+    calls, all_there = [], threading.Event()
 
     def work():
+        assert all_there.wait(10)
         calls.append(threading.current_thread().name)
-        time.sleep(0.05)
         return 42
 
     barrier = threading.Barrier(200)
 
     def visit(_):
         barrier.wait(10)
-        return queue.get("head", work, "a head")
+        job = queue.submit("head", work, "a head")
+        barrier.wait(10)
+        all_there.set()
+        return queue.results(job)
 
     with ThreadPoolExecutor(200) as visitors:
-        assert list(visitors.map(visit, range(200))) == [42] * 200
+        assert list(visitors.map(visit, range(200))) == [[42]] * 200
     # A visitor who comes after the end starts anew: remembering results is the store's part, not the queue's.
     assert calls == ["compute"]
 
@@ -195,13 +200,136 @@ def test_a_step_that_fails_fails_its_work(open_queue):
     assert queue.get("good", lambda: 1, "good") == 1
 
 
-def test_a_stopped_or_hanging_worker_is_not_alive(open_queue, monkeypatch):
+def test_a_closed_queue_is_not_alive_and_takes_nothing(open_queue):
     queue = open_queue()
     assert queue.alive()
-    monkeypatch.setattr("app.explorer.compute.STALLED_SECONDS", 0.0)
-    assert not queue.alive()
-    monkeypatch.undo()
     queue.close()
     assert not queue.alive()
     with pytest.raises(Busy):
         queue.get("late", lambda: 1, "late")
+
+
+def test_a_step_that_hangs_shows_until_it_ends(open_queue):
+    queue = open_queue(stalled_seconds=0.2)
+    gate = Gate()
+    job = queue.submit("hangs", gate, "hangs")
+    until(lambda: not queue.alive())
+    gate.open.set()
+    assert queue.results(job) == ["through"]
+    # An idle worker is heard of every second, which this queue takes for a stall in between.
+    until(queue.alive)
+
+
+@pytest.fixture
+def dying_once(monkeypatch):
+    """A queue's worker that ends when it gets to the first work, as if the machine had failed under it."""
+    deaths = []
+
+    def step(queue, job, whole=ComputeQueue._step):
+        if not deaths:
+            deaths.append(job.key)
+            raise MemoryError
+        whole(queue, job)
+
+    monkeypatch.setattr(ComputeQueue, "_step", step)
+    return deaths
+
+
+def test_a_dead_worker_shows_and_another_goes_on_with_the_line(open_queue, dying_once, monkeypatch, caplog):
+    monkeypatch.setattr("app.explorer.compute.BEAT_SECONDS", 0.2)
+    queue = open_queue()
+    lost = queue.submit("lost", lambda: 1, "lost")
+    waiting = queue.submit("waiting", lambda: 2, "waiting")
+    until(lambda: not queue.alive())
+    assert queue.results(waiting) == [2]
+    assert queue.alive()
+    with pytest.raises(ComputationFailed, match="started anew"):
+        queue.results(lost)
+    with pytest.raises(ComputationFailed, match="started anew"):
+        queue.get("lost", lambda: 1, "lost")
+    assert "the compute worker ended" in caplog.text
+    assert dying_once == ["lost"]
+
+
+def test_nothing_of_a_lost_job_stays(open_queue, dying_once, monkeypatch):
+    monkeypatch.setattr("app.explorer.compute.BEAT_SECONDS", 0.05)
+    monkeypatch.setattr("app.explorer.compute.FAILURE_SECONDS", 0.0)
+    queue = open_queue()
+    with pytest.raises(ComputationFailed):
+        queue.get("lost", lambda: 1, "lost")
+    assert queue.get("lost", lambda: "again", "lost") == "again"
+    assert queue._jobs == {}
+
+
+def test_without_threads_the_watchdog_tries_again(open_queue, dying_once, monkeypatch, caplog):
+    monkeypatch.setattr("app.explorer.compute.BEAT_SECONDS", 0.05)
+    refusals = iter([True, True])
+
+    def start(queue, whole=ComputeQueue._start_worker):
+        if dying_once and next(refusals, False):
+            raise RuntimeError("can't start new thread")
+        whole(queue)
+
+    monkeypatch.setattr(ComputeQueue, "_start_worker", start)
+    queue = open_queue()
+    queue.submit("lost", lambda: 1, "lost")
+    assert queue.get("next", lambda: 2, "next") == 2
+    assert caplog.text.count("no thread can be started") == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: not enough memory: 9 bytes"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    ],
+)
+def test_a_lack_of_memory_is_said_and_survived(open_queue, error):
+    queue = open_queue()
+
+    def fail():
+        raise error
+
+    with pytest.raises(ComputationFailed, match="not enough free memory"):
+        queue.get("large", fail, "large")
+    assert queue.get("small", lambda: 1, "small") == 1
+
+
+def test_nothing_of_what_failed_or_ended_is_kept(open_queue, monkeypatch):
+    monkeypatch.setattr("app.explorer.compute.FAILURE_SECONDS", 0.0)
+    monkeypatch.setattr("app.explorer.compute.logger.disabled", True)  # pytest would keep its records
+    queue = open_queue()
+
+    class Large:
+        pass
+
+    kept = []
+
+    def fail():
+        large = Large()
+        kept.append(weakref.ref(large))
+        raise MemoryError(large)
+
+    def succeed():
+        kept.append(weakref.ref(large := Large()))
+        return large
+
+    with pytest.raises(ComputationFailed):
+        queue.get("fails", fail, "fails")
+    queue.get("succeeds", succeed, "succeeds")
+    until(lambda: queue._running is None)
+    gc.collect()
+    assert [one() for one in kept] == [None, None]
+    assert queue.get("next", lambda: 1, "next") == 1
+    assert queue._failures == {}
+
+
+def until(holds, seconds=20):
+    """Wait for it; the time is a guard, not a measure."""
+    for _ in range(int(seconds / 0.005)):
+        if holds():
+            return
+        time.sleep(0.005)
+    raise TimeoutError

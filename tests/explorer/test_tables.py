@@ -1,10 +1,11 @@
 import logging
+import weakref
 
 import numpy as np
 import pytest
 import torch
 
-from app.core import readout
+from app.core import readout, scores
 from app.explorer import tables as tables_module
 from app.explorer.errors import ComputationFailed
 from app.explorer.tables import Tables
@@ -85,6 +86,47 @@ def test_a_device_that_cannot_read_one_vector_leaves_the_work_to_the_cpu(model, 
     monkeypatch.setattr(readout, "read", read)
     with caplog.at_level(logging.WARNING):
         assert_same(tables.read(model, "folded", "write", vectors, 5), expected)
+
+
+def test_a_failed_attempt_holds_nothing_while_the_next_runs(model, vectors, monkeypatch):
+    """As a GPU would run it: what the first attempt had put into memory is what the second has no room for."""
+    attempts = []
+
+    def read(table, batch, k, whole=readout.read):
+        assert [one() for one in attempts] == [None] * len(attempts)
+        taken = torch.zeros(100)
+        attempts.append(weakref.ref(taken))
+        if len(attempts) <= 5:  # nine vectors, five, three, two, one
+            raise torch.OutOfMemoryError
+        return whole(table, batch, k)
+
+    monkeypatch.setattr(readout, "read", read)
+    Tables("cpu").read(model, "folded", "write", vectors, 5)
+    assert len(attempts) == 6
+
+
+def test_copying_scores_go_to_the_cpu_where_the_device_has_no_room(model, monkeypatch, caplog):
+    expected = Tables("cpu").gram(model, "folded")
+    full = iter([True])
+
+    def stream_gram(*words, multiply=scores.stream_gram):
+        if next(full, False):
+            raise torch.OutOfMemoryError
+        return multiply(*words)
+
+    monkeypatch.setattr(scores, "stream_gram", stream_gram)
+    with caplog.at_level(logging.WARNING):
+        assert torch.equal(Tables("cpu").gram(model, "folded"), expected)
+    assert "on the CPU from now on" in caplog.text
+
+
+def test_where_even_the_cpu_has_no_room_it_is_said(model, vectors, monkeypatch):
+    def read(table, batch, k):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(readout, "read", read)
+    with pytest.raises(MemoryError):
+        Tables("cpu").read(model, "folded", "write", vectors, 5)
 
 
 def test_no_vectors_have_no_readouts(model):

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from app.config import Settings
 from app.server import create_app
 
-PATIENT = {"wait_seconds": 30.0, "device": "cpu"}
+PATIENT = {"wait_seconds": 30.0, "device": "cpu", "allowed_hosts": "testserver"}
 
 
 class Tags(HTMLParser):

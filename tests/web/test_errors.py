@@ -119,9 +119,19 @@ def test_a_full_queue_says_when_to_return(failing):
 
 def test_a_failed_computation_is_that_pages_error(failing):
     client = failing(ComputationFailed("The matrix holds NaN"))
-    assert client.get("/tiny/L1/H2").status_code == 500
-    assert "The matrix holds NaN" in client.get("/tiny/L1/H2").text
+    page, json = client.get("/tiny/L1/H2"), client.get("/api/v1/tiny/L1/H2")
+    assert page.status_code == json.status_code == 503
+    assert page.headers["Retry-After"] == json.headers["Retry-After"] == str(ComputationFailed.retry_after)
+    assert "The matrix holds NaN" in page.text
+    assert 'href="/tiny/L1"' in page.text
+    assert json.json() == {"error": "failed", "status": 503, "detail": "The matrix holds NaN"}
     assert client.get("/tiny/L1").status_code == 200
+
+
+def test_a_part_that_failed_does_not_ask_for_itself_for_ever(failing):
+    part = failing(ComputationFailed("The matrix holds NaN")).get("/tiny/L1/H2", headers=PARTIAL)
+    assert "hx-get" not in part.text
+    assert 'href="/tiny/L1/H2"' in part.text
 
 
 @pytest.mark.parametrize("path", ["/tiny/L1/H2", "/api/v1/tiny/L1/H2"])

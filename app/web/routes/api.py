@@ -28,10 +28,14 @@ FAULTS: dict[int | str, dict[str, Any]] = {
     status: {"model": schema.ErrorJson, "description": text}
     for status, text in {
         202: "Being computed; ask again in Retry-After seconds.",
+        400: "A Host header that is none.",
         404: "Nothing of that name; `detail` has the valid range.",
+        413: "A request with a body.",
+        414: "An address and query of more than 2,000 bytes.",
+        421: "A host name that this server does not answer to.",
         422: "A query value out of its range.",
-        500: "This computation failed.",
-        503: "Too much to do; ask again in Retry-After seconds.",
+        431: "Header fields of more than 16 KiB.",
+        503: "Too much to do, or this computation failed; ask again in Retry-After seconds.",
     }.items()
 }
 

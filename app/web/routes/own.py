@@ -11,7 +11,7 @@ from app.web.answers import FOREVER, VARY, accepts_gzip, html_answer, is_known
 from app.web.site import site_of, urls_of
 
 router = APIRouter(include_in_schema=False)
-PRIVATE = frozenset({"models", "host", "port", "data"})
+PRIVATE = frozenset({"models", "host", "port", "data", "allowed_hosts"})
 """Settings that say something about the machine: visitors see that they exist, not their values."""
 
 

@@ -280,7 +280,7 @@ def test_damaged_weights_are_told_by_the_files_name_and_how_to_repair_them(serve
     (tokenizer,) = copy.glob("weights/*/tokenizer.json")
     tokenizer.write_bytes(tokenizer.read_bytes().replace(b"the", b"teh"))
     answer = serve(copy, "tiny").get(place)
-    assert answer.status_code == 500
+    assert answer.status_code == 503
     assert "tokenizer.json of these weights is damaged: its checksum does not match" in answer.text
     assert "can repair it with singular-lens import" in answer.text
     assert str(tmp_path) not in answer.text

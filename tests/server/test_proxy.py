@@ -1,0 +1,163 @@
+"""Behind a real proxy, below a path: every link of every page stays below it and leads somewhere."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections import Counter, deque
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from urllib.parse import urldefrag, urljoin, urlsplit
+
+import pytest
+
+NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+CONFIG = """
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{}}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  server {{
+    listen 127.0.0.1:{port};
+    location /lens/ {{
+      proxy_pass http://127.0.0.1:{behind}{stripped};
+      proxy_redirect off;
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-Proto https;
+      proxy_set_header X-Forwarded-Host forwarded.example;
+      proxy_set_header X-Forwarded-Prefix /forwarded;
+    }}
+    location / {{ return 418; }}
+  }}
+}}
+"""
+LINKS = {"href", "src", "hx-get", "hx-post", "formaction"}
+STARTS = [
+    "",
+    "tiny/L9",
+    "tiny/L1/H2?page=0",
+    "no/such/page",
+    "api/v1/",
+    "docs",
+    "robots.txt",
+    "tiny/jump?q=L1H2",
+    "tiny/",
+]
+
+
+class Page(HTMLParser):
+    """The links of a page, and whatever of it reads like an absolute address."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.links = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.links += [value for name, value in attrs if name in LINKS and value]
+        self.links += [f"{value}?q=L1H2" for name, value in attrs if name == "action"]  # the only form is the jump box
+
+
+@contextmanager
+def proxied(folder, behind, stripped):
+    """The port of an nginx that passes /lens/ on, with that prefix or without."""
+    assert NGINX, "no nginx on this machine: make nginx"
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    config = folder / "nginx.conf"
+    config.write_text(CONFIG.format(folder=folder, port=port, behind=behind, stripped="/" if stripped else ""))
+    with subprocess.Popen([NGINX, "-c", str(config), "-p", str(folder)], stderr=subprocess.PIPE) as nginx:
+        try:
+            yield port
+        finally:
+            nginx.terminate()
+
+
+def fetched(port, target):
+    """Status, fields and body, over a connection of its own."""
+    for _ in range(200):
+        try:
+            connection = socket.create_connection(("127.0.0.1", port), timeout=60)
+            break
+        except ConnectionRefusedError:  # nginx has only just been started
+            time.sleep(0.05)
+    else:
+        raise TimeoutError
+    with connection, connection.makefile("rb") as answer:
+        connection.sendall(f"GET {target} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+        head, _, body = answer.read().partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    fields = {name.title(): value for name, _, value in (line.partition(": ") for line in lines)}
+    return int(first.split()[1]), fields, body.decode("utf-8")
+
+
+def links_of(body, fields):
+    """Every address in an answer, as it is written there."""
+    found = [fields[name] for name in ("Location", "Hx-Redirect", "Hx-Location") if name in fields]
+    kind = fields.get("Content-Type", "")
+    if kind.startswith("text/html"):
+        found += Page(body).links
+    if kind.startswith("application/json") and '"openapi"' not in body:  # that one's examples are made up
+        found += re.findall(r'"(?:page|json|pinned|up|previous|next)":"([^"]+)"', body)
+    return found
+
+
+def sent_links(body):
+    """The absolute links of an answer: those to send, to cite and to run."""
+    return re.findall(r"https?://[^\s\"'<>{}&]+/tiny[^\s\"'<>{}&]*", body)
+
+
+def crawled(port, long):
+    """Every page below /lens/ that links lead to, a few of each shape: target -> status, fields and body."""
+    seen, shapes, found = set(), Counter(), {}
+    waiting = deque(f"/lens/{start}" for start in STARTS)
+    while waiting:
+        target = waiting.popleft()
+        shape = re.sub(r"[0-9]+|=[^&]*", "#", target)
+        if target in seen or shapes[shape] >= (100 if long else 1):
+            continue
+        seen.add(target)
+        shapes[shape] += 1
+        _, fields, body = found[target] = fetched(port, target)
+        for link in links_of(body, fields):
+            there = urlsplit(urldefrag(urljoin(f"http://127.0.0.1:{port}{target}", link)).url)
+            assert there.netloc in {f"127.0.0.1:{port}", "lens.example"}, (target, link)
+            assert there.path.startswith("/lens/"), (target, link)
+            waiting.append(there.path + (f"?{there.query}" if there.query else ""))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("stripped", "public_url"),
+    [(True, ""), (False, "https://lens.example/lens"), (True, "https://lens.example/lens"), (False, "")],
+    ids=["prefix taken off", "prefix passed on, public", "prefix taken off, public", "prefix passed on"],
+)
+def test_below_a_path_every_link_works(run_server, own_data, tmp_path, stripped, public_url, long):
+    if not long and stripped == bool(public_url):
+        pytest.skip("two of the four ways go through all of it; the others with --long")
+    settings = {"root_path": "/lens", "public_url": public_url, "wait_seconds": 30}
+    with run_server(own_data, "tiny", **settings) as server, proxied(tmp_path, server.port, stripped) as port:
+        found = crawled(port, long)
+        starts = {f"/lens/{start}" for start in STARTS}
+        dead = {target: status for target, (status, _, _) in found.items() if status >= 400 and target not in starts}
+        assert dead == {}
+        assert {found[f"/lens/{start}"][0] for start in STARTS} >= {200, 307, 308, 303, 404, 422}
+        kinds = {fields.get("Content-Type", "").partition(";")[0] for _, fields, _ in found.values()}
+        assert kinds >= {"text/html", "application/json", "text/css", "text/javascript", "image/svg+xml", "text/csv"}
+        assert json.loads(found["/lens/openapi.json"][2])["servers"] == [{"url": "/lens"}]
+        sent = [link for _, _, body in found.values() for link in sent_links(body)]
+        assert sent
+        origin = public_url or f"http://127.0.0.1:{port}/lens"
+        assert [link for link in sent if not link.startswith(f"{origin}/")] == []
+        for link in sorted(set(sent))[: None if long else 5]:
+            assert fetched(port, urlsplit(link)._replace(scheme="", netloc="").geturl())[0] == 200, link
+        assert not any("forwarded" in body + str(fields) for _, fields, body in found.values())
