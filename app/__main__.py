@@ -170,7 +170,7 @@ def verify(data: Annotated[str | None, option("data")] = None) -> None:
 
     files, size, damaged = 0, 0, 0
     shown = ProgressLine()
-    for checked in upkeep.verify(_settings(data=data).data):
+    for checked in upkeep.verify(_data_folder(data)):
         files, size = checked.files, checked.done
         shown.show(f"{files} files read", checked.done, checked.total)
         if checked.fault:
@@ -188,11 +188,11 @@ def gc(data: Annotated[str | None, option("data")] = None) -> None:
     """Delete what is not needed and not in use: old, damaged, unfinished, nameless, beyond the quota."""
     from app.explorer import upkeep
 
-    settings = _settings(data=data)
+    folder, quota = _data_folder(data), int(_settings().quota_gib * 2**30)
     removed: dict[str, list[int]] = {}
     shown = ProgressLine()
     try:
-        for each in upkeep.tidy(settings.data, int(settings.quota_gib * 2**30)):
+        for each in upkeep.tidy(folder, quota):
             if isinstance(each, upkeep.Kept):
                 shown.clear()
                 typer.echo(f"kept: {each.name}: {each.reason}")
@@ -201,11 +201,19 @@ def gc(data: Annotated[str | None, option("data")] = None) -> None:
                 shown.show(f"{sum(map(len, removed.values()))} removed")
     except OSError as error:
         shown.clear()
-        _stop(f"something could not be removed ({error.strerror or error}): {error.filename or settings.data}")
+        _stop(f"something could not be removed ({error.strerror or error}): {error.filename or folder}")
     shown.clear()
     for kind, sizes in removed.items():
         typer.echo(f"removed: {kind}: {len(sizes)}, {_bytes(sum(sizes))}")
     typer.echo(f"{_bytes(sum(map(sum, removed.values())))} freed")
+
+
+def _data_folder(data: str | None) -> Path:
+    """The folder that a command looks after; stops if there is none."""
+    folder = _settings(data=data).data
+    if not folder.is_dir():
+        _stop(f"there is no data folder at {folder}: name it with --data")
+    return folder
 
 
 class ProgressLine:

@@ -210,3 +210,12 @@ def test_progress_on_a_terminal_is_one_line(capsys, monkeypatch):
         "3 files read, 100%",
         "",
     ]
+
+
+@pytest.mark.parametrize("verb", ["verify", "gc"])
+def test_a_mistyped_data_folder_is_not_called_healthy(tmp_path, verb):
+    (tmp_path / "file").touch()
+    for name in ("nowhere", "file"):
+        result = CliRunner().invoke(command.cli, ["store", verb, "--data", str(tmp_path / name)])
+        assert result.exit_code == 1
+        assert "there is no data folder at" in result.output

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from app.models.weights import Weights
 
 PIN_DIGITS = 12
-REPAIR = "Whoever runs this server can repair it with singular-lens import."
+REPAIR = "Whoever runs this server can repair it with singular-lens import, from where the model came and under the same name."
 NO_FOLDING = (
     "An encoder's norms stand after its attention and its MLP: there is no gain before a head to multiply into "
     "its weights, and what reads the stream reads it as it is."
@@ -81,7 +81,7 @@ class OpenModel:
                 raise WeightsDamaged(f"{path.name} of these weights is damaged: its checksum does not match")
             return Vocabulary(path, self.manifest.d_vocab)
         except OSError as error:
-            raise WeightsDamaged(f"{path.name} of these weights cannot be read ({type(error).__name__})") from error
+            raise WeightsDamaged(f"{path.name} of these weights is missing or cannot be read") from error
 
 
 @contextmanager

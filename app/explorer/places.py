@@ -12,7 +12,7 @@ from app.explorer.library import REPAIR, OpenModel
 from app.explorer.pages import Model
 from app.explorer.resources import Resources
 
-MLP = re.compile(r"(?P<layer>[^/]+/L[0-9]+)/mlp-(in|gate|out)(/.*)?")
+MLP = re.compile(r"(?P<layer>[^/]+/L[0-9]+)/mlp(-in|-gate|-out)?(/.*)?")
 
 
 def named(r: Resources, text: str) -> Address:

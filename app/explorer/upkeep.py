@@ -81,7 +81,9 @@ def tidy(data: Path, quota_bytes: int) -> Iterator[Removed | Kept]:
             if nobody:
                 yield Removed("unfinished files", path, remove(path))
         for folder in _unnamed(data):
-            if nobody:
+            if None in Catalog(data).names().values():
+                yield Kept(str(folder.relative_to(data)), "no name leads there, but a damaged one may have")
+            elif nobody:
                 yield Removed("weights without a name", folder, remove(folder))
             else:
                 yield Kept(str(folder.relative_to(data)), "no name leads there, but a server or an import is running")
@@ -94,9 +96,9 @@ def _left_by_imports(data: Path) -> list[Path]:
 
 
 def _unnamed(data: Path) -> list[Path]:
-    """Weights that no name leads to; none where a name cannot be read."""
+    """Weights that no name leads to."""
     named = set(Catalog(data).names().values())
-    return [] if None in named else [folder for folder in _weights(data) if folder.name not in named]
+    return [folder for folder in _weights(data) if folder.name not in named]
 
 
 def _weights(data: Path) -> list[Path]:

@@ -120,7 +120,7 @@ def _whole_config(checkpoint: Checkpoint, architecture: str) -> Any:
         config = getattr(transformers, architecture).config_class.from_dict(copy.deepcopy(checkpoint.config))
         sizes = {name: getattr(config, name) for name in SIZES} | {"positions": n_ctx_of(config)}
     except Exception as error:  # whatever the library raises at a config that makes no sense
-        raise ImportRefused(f"transformers cannot open the model: {first_line(error)}") from error
+        raise ImportRefused(f"transformers cannot open the model: {said_by(error)}") from error
     for name, size in sizes.items():
         if not (isinstance(size, int) and 0 < size < MOST):
             raise ImportRefused(f"the config's {name} is {size!r:.40}: a number from 1 to {MOST - 1} is meant")
@@ -143,7 +143,7 @@ def _config_of(whole: Any, layer: int, d_vocab: int) -> Any:
         if whole.model_type == "roberta":  # it counts positions from its padding on
             alone.pad_token_id = 0
     except Exception as error:
-        raise ImportRefused(f"transformers cannot open the model: {first_line(error)}") from error
+        raise ImportRefused(f"transformers cannot open the model: {said_by(error)}") from error
     return alone
 
 
@@ -172,7 +172,7 @@ def _empty(architecture: str, config: Any) -> Any:
         with torch.device("meta"):
             return getattr(transformers, architecture)(copy.deepcopy(config))
     except Exception as error:  # whatever the library raises at a config that makes no sense
-        raise ImportRefused(f"transformers cannot open the model: {first_line(error)}") from error
+        raise ImportRefused(f"transformers cannot open the model: {said_by(error)}") from error
 
 
 def _refuse_larger(architecture: str, config: Any, state: Mapping[str, Tensor]) -> None:
@@ -227,7 +227,7 @@ def _load(architecture: str, config: Any, state: dict[str, Tensor], layer: int) 
             output_loading_info=True,
         )
     except Exception as error:  # whatever the library raises at a config that makes no sense
-        raise ImportRefused(f"transformers cannot open the model: {first_line(error)}") from error
+        raise ImportRefused(f"transformers cannot open the model: {said_by(error)}") from error
     missing = set(info["missing_keys"])
     if FAMILIES[architecture].encoder:  # a base model's checkpoint has no head, and none is used
         missing = {name for name in missing if not name.startswith(("cls.", "lm_head."))}
@@ -243,6 +243,7 @@ def _refuse_names(fault: str, names: set[str]) -> None:
         raise ImportRefused(f"{fault} {', '.join(sorted(names)[:3])}{more}")
 
 
-def first_line(error: Exception) -> str:
+def said_by(error: Exception) -> str:
     """What a library's error says, short enough for a sentence."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    words = " ".join(str(error).split())[:300]
+    return f"it does not know {words}" if isinstance(error, KeyError) else words or type(error).__name__

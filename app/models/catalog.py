@@ -5,11 +5,14 @@
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.address import RESERVED, SLUG
 from app.models.manifest import Manifest, read_manifest
+
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 class SlugError(ValueError):
@@ -58,11 +61,20 @@ class Catalog:
             )
         if slug in RESERVED:
             raise SlugError(f"{slug!r} is a page of the app: choose another name with --name")
-        manifest = self.get(slug)
-        if fingerprint and manifest and manifest.fingerprint != fingerprint:
+        # Weights that are damaged keep their name: it must not pass to others unnoticed.
+        held = self._fingerprint(slug)
+        if held is None and (self._names / f"{slug}.json").exists():
             raise SlugError(
-                f"{slug!r} already names other weights, {manifest.fingerprint[:12]}: choose another name with --name"
+                f"{slug!r} is taken, but models/{slug}.json in the data folder is damaged: delete that file, or choose "
+                "another name with --name"
             )
+        if fingerprint and held not in {None, fingerprint} and self.weights_folder(str(held)).is_dir():
+            raise SlugError(f"{slug!r} already names other weights, {str(held)[:12]}: choose another name with --name")
+
+    def damaged(self, slug: str) -> bool:
+        """Whether weights have that name but cannot be opened."""
+        fingerprint = self._fingerprint(slug)
+        return bool(fingerprint and self.weights_folder(fingerprint).is_dir() and self.get(slug) is None)
 
     def add(self, slug: str, fingerprint: str) -> None:
         """Give those weights that name; SlugError if it cannot be had. Weights may have several names."""
@@ -84,6 +96,7 @@ class Catalog:
             return None
         try:
             entry = json.loads((self._names / f"{slug}.json").read_text(encoding="utf-8"))
-            return str(entry["fingerprint"])
+            fingerprint = str(entry["fingerprint"])
         except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, RecursionError):
             return None
+        return fingerprint if FINGERPRINT.fullmatch(fingerprint) else None

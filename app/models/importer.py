@@ -6,6 +6,7 @@
 4. rename the weights into place; name them      (staging, catalog)
 """
 
+import errno
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ def import_model(
         slug = default_slug(source) if slug is None else slug
         catalog.check(slug)
         report(Progress(f"finding {slug}"))
-        found = find_source(source, revision)
+        found = _found(source, revision, slug, catalog)
         report(Progress("reading the checkpoint"))
         checkpoint = open_checkpoint(found.folder)
         fingerprint = checkpoint.fingerprint()
@@ -60,9 +61,27 @@ def import_model(
         raise ImportRefused(str(error)) from error
     except OSError as error:
         # The reason alone: messages are shown to visitors, paths are not.
-        raise ImportRefused(f"files could not be read or written: {error.strerror or error}") from error
+        raise ImportRefused(_of_files(error)) from error
     report(Progress(f"{slug} is here", manifest.n_layers, manifest.n_layers))
     return manifest
+
+
+def _found(source: str, revision: str | None, slug: str, catalog: Catalog) -> Source:
+    try:
+        return find_source(source, revision)
+    except ImportRefused as error:
+        if catalog.damaged(slug):
+            raise ImportRefused(
+                f"the weights called {slug!r} are damaged: import them again from where they came, with --name {slug} "
+                f"({error})"
+            ) from error
+        raise
+
+
+def _of_files(error: OSError) -> str:
+    if error.errno == errno.ENOSPC or "No space left" in str(error):
+        return "the disk is full (No space left on device): make room and run the same command again"
+    return f"files could not be read or written: {error.strerror or error}"
 
 
 def _whole(catalog: Catalog, fingerprint: str) -> Manifest | None:

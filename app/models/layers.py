@@ -23,8 +23,10 @@ def rotates(folder: Path, layer: int) -> bool:
         with safe_open(folder / name, "np") as file:
             names = set(file.keys())
             summed = set(json.loads(file.metadata()["sums"]))
+    except FileNotFoundError as error:
+        raise WeightsDamaged(f"{name} of these weights is missing") from error
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise WeightsDamaged(f"{name} of these weights cannot be read ({type(error).__name__})") from error
+        raise WeightsDamaged(f"{name} of these weights cannot be read: it is damaged or cut short") from error
     if names != summed:
         raise WeightsDamaged(f"{name} of these weights is damaged: its header does not agree with itself")
     return f"blocks.{layer}.attn.rotary" in names

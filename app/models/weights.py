@@ -126,8 +126,10 @@ class Weights:
         try:
             with safe_open(self.folder / name, "pt") as file:
                 yield ProvenFile(name, self.fingerprint, file)
+        except FileNotFoundError as error:
+            raise WeightsDamaged(f"{name} of these weights is missing") from error
         except (SafetensorError, OSError) as error:
-            raise WeightsDamaged(f"{name} of these weights cannot be read ({type(error).__name__})") from error
+            raise WeightsDamaged(f"{name} of these weights cannot be read: it is damaged or cut short") from error
 
 
 class ProvenFile:

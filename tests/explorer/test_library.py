@@ -14,7 +14,7 @@ from app.explorer.errors import ComputationFailed
 
 HEAD = parse("tiny/L1/H2")
 FILES = ("embeddings.safetensors", "layer-001.safetensors", "tokenizer.json")
-REPAIR = "Whoever runs this server can repair it with singular-lens import."
+REPAIR = "Whoever runs this server can repair it with singular-lens import, from where the model came and under the same name."
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from app.explorer.places import named
 
 def test_what_spells_an_address_is_that_address(relatives):
     assert named(relatives, "llama/L1/H2/qk/svd/3") == parse("llama/L1/H2/qk/svd/3")
-    with pytest.raises(AddressError, match="'mlp' is not a head"):
-        named(relatives, "llama/L1/mlp")
+    with pytest.raises(AddressError, match="'mlps' is not a head"):
+        named(relatives, "llama/L1/mlps")
 
 
-@pytest.mark.parametrize("tail", ["mlp-in", "mlp-gate", "mlp-out", "mlp-in/svd", "mlp-out/svd/3"])
+@pytest.mark.parametrize("tail", ["mlp", "mlp-in", "mlp-gate", "mlp-out", "mlp-in/svd", "mlp-out/svd/3"])
 def test_the_mlp_of_a_mixture_says_why_it_has_no_page(relatives, tail):
     with pytest.raises(UnknownAddress, match="a mixture of 4 experts, not one matrix"):
         named(relatives, f"mixtral/L1/{tail}")

@@ -116,7 +116,10 @@ def test_a_server_is_something_that_runs(open_explorer, browsed):
 
 def test_a_name_that_cannot_be_read_may_lead_to_any_weights(browsed):
     (browsed / "models/tiny.json").write_text("{")
-    assert kinds(browsed) == {}
+    (folder,) = weights_folders(browsed)
+    assert list(tidy(browsed, QUOTA)) == [
+        Kept(f"weights/{folder.name}", "no name leads there, but a damaged one may have")
+    ]
     assert weights_folders(browsed)
 
 

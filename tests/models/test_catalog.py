@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,20 +63,36 @@ def test_no_text_leads_out_of_the_folder(tiny_data, slug):
 @pytest.mark.parametrize(
     "damage", ["", "[]", "{}", '{"fingerprint": 3}', '{"fingerprint": "../.."}', "null", "[" * 100_000]
 )
-def test_a_damaged_entry_is_as_none(catalog, damage):
+def test_a_damaged_entry_leads_nowhere_and_keeps_its_name(catalog, damage):
     catalog.add("a", ONE)
     (catalog.data / "models" / "a.json").write_text(damage)
     assert catalog.entries() == {}
+    for fingerprint in (ONE, OTHER):
+        with pytest.raises(SlugError, match=r"models/a\.json in the data folder is damaged: delete that file"):
+            catalog.add("a", fingerprint)
+    (catalog.data / "models" / "a.json").unlink()
     catalog.add("a", OTHER)
     assert catalog.get("a").fingerprint == OTHER
 
 
 def test_weights_that_are_gone_free_their_name(catalog):
     catalog.add("a", ONE)
-    (catalog.weights_folder(ONE) / "manifest.json").unlink()
+    shutil.rmtree(catalog.weights_folder(ONE))
     assert catalog.get("a") is None
+    assert not catalog.damaged("a")
     catalog.add("a", OTHER)
     assert catalog.get("a").fingerprint == OTHER
+
+
+def test_damaged_weights_keep_their_name(catalog):
+    """Or a flipped byte would let another model slip in under a name that people have linked to."""
+    catalog.add("a", ONE)
+    (catalog.weights_folder(ONE) / "manifest.json").write_text("{")
+    assert catalog.get("a") is None
+    assert catalog.damaged("a")
+    with pytest.raises(SlugError, match=r"already names other weights, 1{12}:"):
+        catalog.add("a", OTHER)
+    catalog.add("a", ONE)
 
 
 def test_weights_in_a_folder_of_another_name_are_none(catalog):

@@ -194,6 +194,30 @@ def test_damaged_weights_are_written_anew(gpt2_folder, tiny_data, tmp_path, faul
     assert [path.name for path in (data / "weights").iterdir()] == [before.fingerprint]
 
 
+def test_a_damaged_name_is_not_looked_for_elsewhere_unsaid(tiny_data, tmp_path, monkeypatch):
+    """The name of weights that were a folder's may be a model of the hub as well."""
+    from app.models import importer
+
+    def offline(source, revision):
+        raise ImportRefused("the hub cannot be reached")
+
+    monkeypatch.setattr(importer, "find_source", offline)
+    data = shutil.copytree(tiny_data, tmp_path / "data")
+    (folder,) = (data / "weights").iterdir()
+    (folder / "manifest.json").write_text("{")
+    with pytest.raises(ImportRefused, match=r"called 'tiny' are damaged: import them again .* \(the hub cannot"):
+        import_model("tiny", data, report=quietly)
+
+
+def test_other_weights_do_not_take_the_name_of_damaged_ones(hostile_folder, tiny_data, tmp_path):
+    data = shutil.copytree(tiny_data, tmp_path / "data")
+    (folder,) = (data / "weights").iterdir()
+    (folder / "manifest.json").write_text("{")
+    with pytest.raises(ImportRefused, match="already names other weights"):
+        import_model(str(hostile_folder), data, slug="tiny", report=quietly)
+    assert json.loads((data / "models" / "tiny.json").read_text())["fingerprint"] == folder.name
+
+
 def test_two_imports_at_once_do_the_work_once(gpt2_folder, tmp_path, opened_layers):
     manifests, steps = [], []
 

@@ -37,5 +37,5 @@ def test_a_file_cut_short_or_gone_is_named(folder_of, tmp_path, size):
     with pytest.raises(WeightsDamaged, match=r"^layer-000\.safetensors of these weights cannot be read"):
         rotates(folder, 0)
     path.unlink()
-    with pytest.raises(WeightsDamaged, match=r"^layer-000\.safetensors of these weights cannot be read"):
+    with pytest.raises(WeightsDamaged, match=r"^layer-000\.safetensors of these weights is missing"):
         rotates(folder, 0)

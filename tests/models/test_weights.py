@@ -205,7 +205,7 @@ def test_a_file_cut_short_is_noticed(weights, tmp_path, size):
 def test_a_file_that_is_gone_is_noticed(weights, tmp_path):
     folder = shutil.copytree(weights.folder, tmp_path / "weights")
     (folder / "embeddings.safetensors").unlink()
-    with pytest.raises(WeightsDamaged, match=r"embeddings\.safetensors of these weights cannot be read"):
+    with pytest.raises(WeightsDamaged, match=r"embeddings\.safetensors of these weights is missing"):
         open_weights(folder).embeddings()
     assert dict(verify_weights(folder))["embeddings.safetensors"] == "it is missing"
 

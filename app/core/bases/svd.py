@@ -26,6 +26,6 @@ def decompose(matrix: Matrix) -> Decomposition:
 
 
 def _rank(strength: Float[Tensor, " rank"], d: int) -> int:
-    """How many directions are no mere rounding: `s_i >= s_0 d eps` of float32, and not zero."""
-    floor = strength[:1] * d * torch.finfo(torch.float32).eps
-    return int(((strength >= floor) & (strength > 0)).sum())
+    """How many directions are no mere rounding: `s_i >= s_0 d eps` of float32, and no less than float32 can hold."""
+    limits = torch.finfo(torch.float32)
+    return int(((strength >= strength[:1] * d * limits.eps) & (strength >= limits.tiny)).sum())

@@ -136,3 +136,18 @@ def test_more_inner_than_outer_dimensions():
     terms = decompose(Matrix((A, B), READ, WRITE))
     assert terms.left.shape == (5, 6)
     assert torch.allclose(terms.reconstruct(), A.double() @ B.double(), atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e-30])
+def test_directions_that_float32_cannot_hold_are_none(scale):
+    """Their strengths would be rounded to zero, and everything that divides by them to nonsense."""
+    draw = torch.Generator().manual_seed(0)
+    A, B = (torch.randn(shape, generator=draw) * scale for shape in ((32, 8), (8, 32)))
+    assert len(decompose(Matrix((A, B), READ, WRITE)).strength) == 0
+
+
+def test_small_directions_are_directions():
+    draw = torch.Generator().manual_seed(0)
+    A, B = (torch.randn(shape, generator=draw) for shape in ((32, 8), (8, 32)))
+    usual, small = (decompose(Matrix((A * scale, B), READ, WRITE)) for scale in (1, 2.0**-80))
+    assert torch.equal(usual.strength * 2.0**-80, small.strength)
