@@ -85,6 +85,13 @@ def normed_embedding(
     return normed
 
 
+def embedded(
+    W_E: Float[Tensor, "d_vocab d_model"], gain: Float[Tensor, " d_model"], shift: Float[Tensor, " d_model"], eps: float
+) -> Float[Tensor, "d_vocab d_model"]:
+    """What stands in the stream where a LayerNorm follows the embedding, as in Bloom."""
+    return normed_embedding(W_E, center=True, eps=eps).mul_(gain).add_(shift)
+
+
 def _folded_reader(
     W: Float[Tensor, "d_model d_head"], gain: Float[Tensor, " d_model"] | None, center: bool
 ) -> Float[Tensor, "d_model d_head"]:

@@ -96,7 +96,7 @@ class Tables:
     def _build(self, model: OpenModel, processing: Processing, end: str) -> "TokenTable":
         import torch
 
-        from app.core.folding import fold_unembedding, normed_embedding
+        from app.core.folding import embedded, fold_unembedding, normed_embedding
         from app.core.readout import token_table
 
         manifest, embeddings = model.manifest, model.weights().embeddings()
@@ -104,8 +104,11 @@ class Tables:
         if processing == "raw":
             vectors = embeddings.W_E if end == "read" else embeddings.W_U.T
         elif end == "read":
-            normed = manifest.reads_normed
-            vectors = normed_embedding(embeddings.W_E, center, manifest.eps) if normed else embeddings.W_E
+            vectors = embeddings.W_E
+            if embeddings.embed_gain is not None and embeddings.embed_shift is not None:
+                vectors = embedded(vectors, embeddings.embed_gain, embeddings.embed_shift, manifest.eps)
+            if manifest.reads_normed:
+                vectors = normed_embedding(vectors, center, manifest.eps)
         else:
             vectors = fold_unembedding(embeddings.W_U, embeddings.final_gain, center).T
         known = torch.from_numpy(model.vocabulary.known)

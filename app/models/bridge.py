@@ -92,7 +92,7 @@ def _bridged(checkpoint: Checkpoint, opened: LayerAlone, layer: int) -> BridgedL
     shape = _shape(opened, bridge, raw, attention, family)
     return BridgedLayer(
         parameters=_parameters(bridge, raw, rotary, shape, layer),
-        ends=_ends(raw, shape),
+        ends=_ends(bridge, raw, shape),
         W_E=_name_of(raw["embed.W_E"], opened.rows, "embedding"),
         W_U=None if shape.tied else _name_of(raw["unembed.W_U"].T, opened.rows, "unembedding"),
         b_U=_name_of(raw["unembed.b_U"], opened.rows, "bias") if has_b_U and not shape.encoder else None,
@@ -225,10 +225,12 @@ def _gains_by_head(norm: Any, n_heads: int, d_head: int) -> Float[Tensor, "n_hea
     return gains.expand(n_heads, d_head) if gains.numel() == d_head else gains.reshape(n_heads, d_head)
 
 
-def _ends(raw: Mapping[str, Tensor], shape: Shape) -> dict[str, Tensor]:
+def _ends(bridge: Any, raw: Mapping[str, Tensor], shape: Shape) -> dict[str, Tensor]:
     """What is kept of both ends besides the two matrices."""
     names = ["ln_final.w", "ln_final.b"] if not shape.encoder else []  # a BERT's belongs to its head
     kept = {name: raw[name] for name in names if name in raw}
+    if "embed_ln" in bridge._modules and not shape.encoder:
+        kept |= {"embed_ln.w": bridge.embed_ln.weight.detach(), "embed_ln.b": bridge.embed_ln.bias.detach()}
     if shape.positions == "learned":  # OPT and RoBERTa have rows in front that are never used
         kept["pos_embed.W_pos"] = raw["pos_embed.W_pos"][-shape.n_ctx :]
     return kept

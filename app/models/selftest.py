@@ -60,6 +60,9 @@ def check_ends(weights: Weights, run: Run) -> Checks:
     # Some models scale the embedding on its way into the stream.
     scale = (tokens * embedded).sum() / tokens.square().sum()
     checks["embedding"] = _error(scale * tokens, embedded)
+    if ends.embed_gain is not None and ends.embed_shift is not None:
+        inner = {"embed_ln.w": ends.embed_gain, "embed_ln.b": ends.embed_shift}
+        checks |= _norm(weights, run, "embed_ln", inner, "embed_ln")
     if not weights.facts.encoder:
         gains = {"ln_final.w": ends.final_gain, "ln_final.b": ends.final_shift}
         given = {name: value for name, value in gains.items() if value is not None}

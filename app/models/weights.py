@@ -48,6 +48,9 @@ class Embeddings:
     final_shift: Float[Tensor, " d_model"] | None
     """Of the norm before the unembedding; None where it has none."""
     b_U: Float[Tensor, " d_vocab"] | None
+    embed_gain: Float[Tensor, " d_model"] | None
+    embed_shift: Float[Tensor, " d_model"] | None
+    """Of the norm between the embedding and the stream, which Bloom has."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ class Weights:
                 final_gain=self._gain(file, "ln_final.w"),
                 final_shift=file.optional("ln_final.b"),
                 b_U=file.optional("unembed.b_U"),
+                embed_gain=file.optional("embed_ln.w"),
+                embed_shift=file.optional("embed_ln.b"),
             )
 
     def _gain(self, file: "ProvenFile", name: str, row: int | None = None) -> Tensor | None:

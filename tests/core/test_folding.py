@@ -3,7 +3,7 @@ import torch
 from torch.nn.functional import layer_norm, rms_norm
 
 from app.core.circuits import CIRCUITS, key_bias, ov_constant
-from app.core.folding import Norms, fold_head, fold_unembedding, normed_embedding
+from app.core.folding import Norms, embedded, fold_head, fold_unembedding, normed_embedding
 
 EPS = 1e-5
 D, V = 48, 1000
@@ -98,3 +98,10 @@ def test_a_normed_embedding_is_what_the_norm_gives():
 
 def test_an_embedding_of_zeros_stays_zero():
     assert not normed_embedding(torch.zeros(3, D), True, EPS).any()
+
+
+def test_a_norm_behind_the_embedding():
+    gain, shift = gain_and_shift()
+    W_E = torch.randn(300, D, generator=torch.Generator().manual_seed(2))
+    expected = layer_norm(W_E.double(), (D,), gain.double(), shift.double(), EPS)
+    assert torch.allclose(embedded(W_E, gain, shift, EPS).double(), expected, atol=1e-5)

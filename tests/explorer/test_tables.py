@@ -4,11 +4,15 @@ import weakref
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+from torch.nn.functional import layer_norm
 
 from app.core import readout, scores
 from app.explorer import tables as tables_module
 from app.explorer.errors import ComputationFailed
+from app.explorer.library import Library
 from app.explorer.tables import Tables
+from app.models.catalog import Catalog
 
 
 @pytest.fixture
@@ -40,6 +44,17 @@ def test_tables_are_built_once_and_only_so_many_are_kept(model, monkeypatch):
     assert len(tables._tables) == 2
     assert tables.table(model, "folded", "read") is folded_read  # raw was used longest ago
     assert tables.table(model, "raw", "read") is not raw
+
+
+def test_bloom_reads_what_its_embedding_norm_leaves(member):
+    """Against the checkpoint's tensors in float64: the embedding, its own norm, and the norm before attention."""
+    bloom = member("bloom")
+    table = Tables("cpu").table(Library(Catalog(bloom.data)).model("bloom"), "folded", "read")
+    stored = {name: tensor.double() for name, tensor in load_file(bloom.folder / "model.safetensors").items()}
+    gain, shift = (stored[f"transformer.word_embeddings_layernorm.{kind}"] for kind in ("weight", "bias"))
+    stream = layer_norm(stored["transformer.word_embeddings.weight"], (32,), gain, shift, 1e-5)
+    expected = layer_norm(stream, (32,), eps=1e-5)
+    torch.testing.assert_close(table.vectors.double(), expected[: len(table.vectors)], rtol=1e-5, atol=1e-5)
 
 
 def test_a_full_device_reads_in_smaller_batches(model, vectors, monkeypatch, caplog):

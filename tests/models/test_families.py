@@ -145,6 +145,17 @@ def test_phi3_reads_through_its_norm(member):
     assert torch.equal(folded.W_O, raw.W_O)
 
 
+def test_bloom_has_a_norm_behind_its_embedding(member):
+    """And only there: BERT's is part of a stream that cannot be folded."""
+    stored = load_file(member("bloom").folder / "model.safetensors")
+    ends = opened(member("bloom")).embeddings()
+    assert torch.equal(ends.embed_gain, stored["transformer.word_embeddings_layernorm.weight"])
+    assert torch.equal(ends.embed_shift, stored["transformer.word_embeddings_layernorm.bias"])
+    assert "norm embed_ln" in Catalog(member("bloom").data).get("bloom").checks
+    assert opened(member("bert")).embeddings().embed_gain is None
+    assert opened(member("gpt2")).embeddings().embed_gain is None
+
+
 def test_olmo2_reads_the_raw_stream(member):
     weights = opened(member("olmo2"))
     raw = weights.head(1, 2)
