@@ -49,8 +49,7 @@ def home(r: Resources) -> HomePage:
 
 def model(r: Resources, address: Address, options: Options, score: str | None = None) -> ModelPage:
     """A model's facts and the map of its heads, coloured by the score."""
-    opened = located(r, address)
-    shown = seen(opened, address, options, r.default_weights)
+    opened, shown = _seen(r, address, options)
     (artifact,) = fulfilled(r, orders.scores(opened, shown.weights))
     scores = tuple(artifact.facts["scores"])
     chosen = score or DEFAULT_SCORE
@@ -68,16 +67,14 @@ def model(r: Resources, address: Address, options: Options, score: str | None = 
 
 def notable(r: Resources, address: Address, options: Options) -> NotablePage:
     """The gallery of a model: rays worth a first look, best first."""
-    opened = located(r, address)
-    shown = seen(opened, address, options, r.default_weights)
+    opened, shown = _seen(r, address, options)
     (artifact,) = fulfilled(r, orders.gallery(opened, shown.weights))
     return _gallery(opened, address, shown, artifact)
 
 
 def layer(r: Resources, address: Address, options: Options) -> LayerPage:
     """A layer's heads in little."""
-    opened = located(r, address)
-    shown = seen(opened, address, options, r.default_weights)
+    opened, shown = _seen(r, address, options)
     (artifact,) = fulfilled(r, orders.layer(opened, address, shown.weights))
     heads = tuple(
         (
@@ -91,8 +88,7 @@ def layer(r: Resources, address: Address, options: Options) -> LayerPage:
 
 def head(r: Resources, address: Address, options: Options) -> HeadPage:
     """A head: its OV and its QK, computed side by side where they are missing."""
-    opened = located(r, address)
-    shown = seen(opened, address, options, r.default_weights)
+    opened, shown = _seen(r, address, options)
     matrices = [address.at_circuit(circuit) for circuit in CIRCUITS]
     views = [replace(shown, distance=0, still=()), shown]  # a distance turns QK alone
     asked = [orders.matrix(opened, each, view) for each, view in zip(matrices, views, strict=True)]
@@ -108,8 +104,7 @@ def head(r: Resources, address: Address, options: Options) -> HeadPage:
 
 def matrix(r: Resources, address: Address, options: Options) -> MatrixPage:
     """One matrix's table of directions; the address of its decomposition shows the same."""
-    opened = located(r, address)
-    shown = seen(opened, address, options, r.default_weights)
+    opened, shown = _seen(r, address, options)
     (artifact,) = fulfilled(r, orders.matrix(opened, address, shown))
     page = matrix_page(opened, address, shown, artifact, _rows(options, MATRIX_ROWS))
     _check_page(shown.page, page.n_pages)
@@ -118,10 +113,15 @@ def matrix(r: Resources, address: Address, options: Options) -> MatrixPage:
 
 def direction(r: Resources, address: Address, options: Options) -> DirectionPage:
     """One direction: both rays, as many tokens as are kept."""
-    opened = located(r, address)
-    shown = seen(opened, address, options, r.default_weights)
+    opened, shown = _seen(r, address, options)
     (artifact,) = fulfilled(r, orders.matrix(opened, address, shown))
     return direction_page(opened, address, shown, artifact)
+
+
+def _seen(r: Resources, address: Address, options: Options) -> tuple[OpenModel, View]:
+    """The model at the address, and how it is to be shown there."""
+    opened = located(r, address)
+    return opened, seen(opened, address, options, r.default_weights)
 
 
 def _rows(options: Options, usual: int) -> int:

@@ -106,7 +106,7 @@ class Imports:
         except (ValueError, KeyError, TypeError):
             return  # a library's own words on standard output
         self._set(replace(self._imports[slug], message=message, done=done, total=total))
-        logger.info("importing %s: [%d/%d] %s", slug, done, total, message)
+        logger.info("importing %s: %s%s", slug, f"[{done}/{total}] " if total else "", message)
 
     def _end(self, slug: str, status: int, errors: str) -> None:
         if status == 0:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from app.explorer.errors import ComputationFailed
 from app.explorer.pages import Model, Processing
 from app.models.catalog import Catalog
-from app.models.layers import rotates
 from app.models.manifest import Manifest, file_sum
 from app.models.refusal import WeightsDamaged
 from app.models.vocabulary import Vocabulary
@@ -39,7 +38,6 @@ class OpenModel:
         self.folder = folder
         self.header = _header(slug, manifest)
         self._vocabulary: Vocabulary | None = None
-        self._rotating: dict[int, bool] = {}
         self._lock = Lock()
 
     @property
@@ -56,13 +54,8 @@ class OpenModel:
             return self._vocabulary
 
     def rotates(self, layer: int) -> bool:
-        """Whether that layer turns queries and keys by their positions; ComputationFailed if its file is damaged."""
-        if self.manifest.positions != "rotary":
-            return False
-        with self._lock, damage_told(self.header.slug):
-            if layer not in self._rotating:
-                self._rotating[layer] = rotates(self.folder, layer)
-            return self._rotating[layer]
+        """Whether that layer turns queries and keys by their positions."""
+        return self.manifest.positions == "rotary" and layer not in self.manifest.still_layers
 
     def shown_first(self, default: Processing) -> Processing:
         """The operator's weight processing where these weights have it."""

@@ -80,8 +80,9 @@ def tidy(data: Path, quota_bytes: int) -> Iterator[Removed | Kept]:
             # Without a lock of their own: they can be told from an import's at work only if there is none.
             if nobody:
                 yield Removed("unfinished files", path, remove(path))
-        for folder in _unnamed(data):
-            if None in Catalog(data).names().values():
+        named = set(Catalog(data).names().values())
+        for folder in (folder for folder in _weights(data) if folder.name not in named):
+            if None in named:
                 yield Kept(str(folder.relative_to(data)), "no name leads there, but a damaged one may have")
             elif nobody:
                 yield Removed("weights without a name", folder, remove(folder))
@@ -93,12 +94,6 @@ def tidy(data: Path, quota_bytes: int) -> Iterator[Removed | Kept]:
 def _left_by_imports(data: Path) -> list[Path]:
     """Names being given, and locks of imports that had not begun a folder."""
     return sorted([*(data / "models").glob("*.part"), *(data / "weights").glob(f"{PREFIX}*.lock")])
-
-
-def _unnamed(data: Path) -> list[Path]:
-    """Weights that no name leads to."""
-    named = set(Catalog(data).names().values())
-    return [folder for folder in _weights(data) if folder.name not in named]
 
 
 def _weights(data: Path) -> list[Path]:

@@ -59,8 +59,9 @@ def open_alone(checkpoint: Checkpoint, layer: int) -> LayerAlone:
     # All over the vocabulary, always the same.
     ids = torch.arange(n_tokens) * 7919 % d_vocab
     alone = _config_of(whole, layer, n_tokens + 1)
-    shapes = _shapes(architecture, _config_of(whole, layer, d_vocab))
-    fixed = {name for name, shape in _shapes(architecture, alone).items() if shape == shapes.get(name)}
+    empty = _empty(architecture, alone)
+    shapes = _shapes(_empty(architecture, _config_of(whole, layer, d_vocab)))
+    fixed = {name for name, shape in _shapes(empty).items() if shape == shapes.get(name)}
     by_token = _tensors_by_token(checkpoint, d_vocab, fixed)
     state, rows = {}, {}
     for tensor, value in _read(checkpoint, layer, by_token, [0, *ids.tolist()]):
@@ -69,7 +70,7 @@ def open_alone(checkpoint: Checkpoint, layer: int) -> LayerAlone:
         state[_renamed(tensor.name, layer, 0)] = value
         if tensor.name in by_token:
             rows[tensor.name] = value
-    _refuse_larger(architecture, alone, state)
+    _refuse_larger(empty, state)
     plain = _load(architecture, alone, state, layer)
     return LayerAlone(plain, architecture, whole, rows, ids, *_counted(plain, shapes))
 
@@ -158,10 +159,9 @@ def _tensors_by_token(checkpoint: Checkpoint, d_vocab: int, fixed: set[str]) -> 
     }
 
 
-def _shapes(architecture: str, config: Any) -> dict[str, tuple[int, ...]]:
+def _shapes(model: Any) -> dict[str, tuple[int, ...]]:
     """The parameters outside the layers, by name."""
-    state = _empty(architecture, config).state_dict()
-    return {name: tuple(value.shape) for name, value in state.items() if layer_of(name) is None}
+    return {name: tuple(value.shape) for name, value in model.state_dict().items() if layer_of(name) is None}
 
 
 def _empty(architecture: str, config: Any) -> Any:
@@ -175,9 +175,9 @@ def _empty(architecture: str, config: Any) -> Any:
         raise ImportRefused(f"transformers cannot open the model: {said_by(error)}") from error
 
 
-def _refuse_larger(architecture: str, config: Any, state: Mapping[str, Tensor]) -> None:
+def _refuse_larger(empty: Any, state: Mapping[str, Tensor]) -> None:
     """Refuse a config that speaks of far more than there is, before memory is taken for it."""
-    promised = sum(parameter.numel() for parameter in _empty(architecture, config).parameters())
+    promised = sum(parameter.numel() for parameter in empty.parameters())
     held = sum(tensor.numel() for tensor in state.values())
     if promised > 2 * held + SLACK:
         raise ImportRefused(f"the config speaks of {promised:,} numbers in this layer, the checkpoint holds {held:,}")

@@ -4,7 +4,7 @@ Memory does not grow with the number of layers. What is done is in the staging f
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from safetensors import safe_open
@@ -13,7 +13,6 @@ from torch import Tensor
 from app.models.alone import n_layers_of
 from app.models.bridge import BridgedLayer, open_layer
 from app.models.checkpoint import Checkpoint
-from app.models.layers import layer_file
 from app.models.manifest import Shape
 from app.models.refusal import ImportRefused
 from app.models.selftest import Checks, Run, check_ends, check_layer
@@ -22,6 +21,7 @@ from app.models.weights import (
     EMBEDDINGS_FILE,
     TOKENIZER_FILE,
     Weights,
+    layer_file,
     write_tensors,
     write_tokenizer,
 )
@@ -30,10 +30,20 @@ ROWS = 4096
 """Tokens looked at at a time."""
 
 
+@dataclass(frozen=True)
+class Converted:
+    """What was found on the way: the manifest's fields of the same names."""
+
+    shape: Shape
+    still_layers: list[int]
+    checks: Checks
+    files: dict[str, str]
+
+
 def convert(
     checkpoint: Checkpoint, fingerprint: str, staging: Staging, report: Callable[[int, int], None]
-) -> tuple[Shape, Checks, dict[str, str]]:
-    """Fill the staging folder; the model's shape, its checks, and every file with its SHA-256.
+) -> Converted:
+    """Fill the staging folder.
 
     `report` is told how many layers are done, of how many. ImportRefused if the model does not hold what it promises.
     """
@@ -52,7 +62,10 @@ def convert(
         sum_ = write_tokenizer(staging.folder / TOKENIZER_FILE, checkpoint.tokenizer)
         done[TOKENIZER_FILE] = Entry(TOKENIZER_FILE, sum_, {})
     report(n_layers, n_layers)
-    return _shape_of(done.values()), _worst(done.values()), {name: entry.sha256 for name, entry in done.items()}
+    shape = _shape_of(done.values())
+    turning = [done[layer_file(layer)].facts["rotary"] for layer in range(n_layers)]
+    still = [layer for layer in range(n_layers) if shape.positions == "rotary" and not turning[layer]]
+    return Converted(shape, still, _worst(done.values()), {name: entry.sha256 for name, entry in done.items()})
 
 
 def _convert_layer(checkpoint: Checkpoint, fingerprint: str, staging: Staging, layer: int) -> Iterator[Entry]:
@@ -65,7 +78,8 @@ def _convert_layer(checkpoint: Checkpoint, fingerprint: str, staging: Staging, l
         name: tensor if name.endswith("rotary") else tensor.to(dtype) for name, tensor in bridged.parameters.items()
     }
     sum_ = write_tensors(staging.folder / layer_file(layer), kept, fingerprint)
-    facts = {"shape": asdict(bridged.shape), "n_params": bridged.n_params}
+    rotary = f"blocks.{layer}.attn.rotary" in bridged.parameters
+    facts = {"shape": asdict(bridged.shape), "n_params": bridged.n_params, "rotary": rotary}
     yield Entry(layer_file(layer), sum_, facts | {"checks": check_layer(weights, layer, run)})
     if layer == 0:
         del kept

@@ -125,7 +125,7 @@ def _convert(
     def layers(done: int, total: int) -> None:
         report(Progress("checking and writing its layers", done, total))
 
-    shape, checks, files = convert(checkpoint, fingerprint, staging, layers)
+    found = convert(checkpoint, fingerprint, staging, layers)
     manifest = Manifest(
         format=FORMAT,
         fingerprint=fingerprint,
@@ -134,9 +134,10 @@ def _convert(
         revision=source.revision,
         architecture=checkpoint.architecture,
         dtype=checkpoint.dtype,
-        checks=checks,
-        files=files,
-        **asdict(shape),
+        still_layers=found.still_layers,
+        checks=found.checks,
+        files=found.files,
+        **asdict(found.shape),
     )
     write_manifest(staging.folder, manifest)
     staging.publish(target)

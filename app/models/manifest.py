@@ -72,6 +72,8 @@ class Manifest(Shape):
     """The checkpoint's own word, such as `GPT2LMHeadModel`."""
     dtype: str
     """What the tensors are stored in: `float16`, `bfloat16` or `float32`."""
+    still_layers: list[int]
+    """Layers of a rotary model that turn nothing, as some of SmolLM3's."""
     checks: dict[str, float]
     """Each identity that the imported tensors were held to, with its largest relative error over all layers."""
     files: dict[str, str]

@@ -25,7 +25,6 @@ from torch import Tensor
 from app.core.circuits import Head
 from app.core.folding import Norms
 from app.core.rotary import Pairing, Rotary
-from app.models.layers import layer_file
 from app.models.manifest import Manifest, Shape, file_sum, read_manifest
 from app.models.refusal import WeightsDamaged
 
@@ -167,6 +166,11 @@ class ProvenFile:
 
     def _damaged(self) -> WeightsDamaged:
         return WeightsDamaged(f"{self._name} of these weights is damaged: its checksum does not match")
+
+
+def layer_file(layer: int) -> str:
+    """The name of the file that holds a layer."""
+    return f"layer-{layer:03d}.safetensors"
 
 
 def open_weights(folder: Path, manifest: Manifest | None = None) -> Weights:

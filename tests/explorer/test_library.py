@@ -122,14 +122,13 @@ def test_what_is_kept_is_shown_while_tensors_are_damaged(open_explorer, fresh_da
     assert browse.head(open_explorer(fresh_data), HEAD, Options()) == expected
 
 
-def test_a_rotary_models_damaged_layer_is_told_before_any_distance(open_explorer, families_data, tmp_path, caplog):
+def test_a_damaged_layer_is_told_at_a_distance_that_nobody_asked_for_yet(
+    open_explorer, families_data, tmp_path, caplog
+):
     data = shutil.copytree(families_data, tmp_path / "data")
-    r = open_explorer(data, models=("llama",))
-    model = r.library.model("llama")
-    path = model.folder / "layer-001.safetensors"
-    whole = path.read_bytes()
-    path.write_bytes(whole[:50])
+    r, address = open_explorer(data, models=("llama",)), parse("llama/L1/H2/qk")
+    expected = browse.matrix(r, address, Options())
+    (r.library.model("llama").folder / "layer-001.safetensors").write_bytes(b"cut short")
     with caplog.at_level(logging.CRITICAL), pytest.raises(ComputationFailed, match=r"^layer-001\.safetensors"):
-        model.rotates(1)
-    path.write_bytes(whole)
-    assert model.rotates(1)
+        browse.matrix(r, address, Options(distance=5))
+    assert browse.matrix(r, address, Options()) == expected

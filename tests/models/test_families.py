@@ -223,6 +223,8 @@ def test_facts_of_the_families(member):
 
 def test_layers_that_do_not_turn(member):
     assert [opened(member("smollm3")).rotary(layer) is None for layer in range(2)] == [False, True]
+    manifests = {name: Catalog(member(name).data).get(name) for name in ("smollm3", "llama", "bert")}
+    assert [manifest.still_layers for manifest in manifests.values()] == [[1], [], []]
     assert opened(member("bert")).rotary(0) is None
 
 
