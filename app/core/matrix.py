@@ -45,6 +45,13 @@ class Matrix:
     right: Side
     """The side that y leaves."""
 
+    def to(self, device: str) -> "Matrix":
+        """The same with its factors on that device; nobody waits for a GPU to have them."""
+        if torch.device(device).type == "cpu":
+            return self
+        factors = (factor.pin_memory().to(device, non_blocking=True) for factor in self.factors)
+        return Matrix(tuple(factors), self.left, self.right)
+
     def dense(self) -> Float[Tensor, "d_left d_right"]:
         """The product itself, in float64: for tests and small matrices."""
         return reduce(torch.matmul, [factor.double() for factor in self.factors])

@@ -2,11 +2,10 @@
 
 The order is that of `products.exact_products`, ties by smaller id. For each ray (one end of a vector):
 
-1. a float32 matrix product proposes k + SPARE candidates;
-2. they are scored exactly;
-3. the ray is settled if its k-th exact score beats the fast score of the last candidate by more than the error of
-   the fast product: no other token can come before it;
-4. else every token that its own error does not exclude is scored exactly.
+1. a quick product in few bits proposes candidates, enough to settle a ray whose scores spread like a bell;
+2. they are scored in float64; where two come too close to be ordered by that, in the order's own way;
+3. the ray is settled if its k-th score beats what any other token can have at most, given what few bits lost;
+4. else float32 proposes, and if that settles nothing either, every token that its own error does not exclude is scored.
 
 Knows no tokens' texts.
 """
@@ -18,12 +17,19 @@ from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from app.core.histogram import histogram
-from app.core.products import exact_products, fast_error
+from app.core.products import exact_products, near_error, near_products
+from app.core.proposal import ROUNDING, Proposal, candidates_for, flushed, proposal, propose, summing_error, unit
+from app.core.shares import shared
 
-SPARE = 14  # candidates beyond k: 14 settled every ray of random and of trained tables
-BLOCK = 64  # columns whose extreme stands for all of them while candidates are sought
+SPARE = 14  # candidates beyond k: 14 settled every ray of random and of trained tables in float32
+GROUP = 16  # columns whose extreme stands for all of them while candidates are sought
+SUBGROUP = 4  # extremes whose own extreme stands for them in turn
 CHUNK = 128  # tokens taken to float64 at a time: they stay in the cache
-BATCH_BYTES = 2**24  # of one batch's scores; a batch holds them and one copy's worth besides
+BATCH = 192  # vectors that a CPU multiplies at a time: a product of fewer is slower, one of more no faster
+BATCH_BYTES = 2**26  # of their quick scores at most, on a CPU
+CARD_SHARE = 64  # how many times as large as one batch's quick scores a GPU's memory is
+BATCH_STEP = 32  # vectors that products like to come in
+AT_ONCE = 4096  # vectors whose candidates are kept until all are scored
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,8 @@ class TokenTable:
     """Rising."""
     norms: Float64[Tensor, " n_tokens"]
     mean: Float[Tensor, " d_model"]
+    proposals: tuple[Proposal, ...]
+    """The quickest first; the last is float32."""
 
     def rows(self, ids: Int64[Tensor, "n k"]) -> Float[Tensor, "n k d_model"]:
         """The vectors of these tokens."""
@@ -52,15 +60,35 @@ class Readout:
     bottom_scores: Float64[Tensor, "n k"]
     """Rising."""
     counts: Int64[Tensor, "n bins"]
-    """Tokens in equal bins of the score, from `low` to `high`."""
+    """Tokens in equal bins of the score, from `low` to `high`, counted by quick scores: those near the edge of a bin
+    may be counted in the next, and where nearly all have one score, that may be most of them."""
     low: Float64[Tensor, " n"]
     high: Float64[Tensor, " n"]
     unsettled: int
     """How many of the 2 n rays the first candidates did not settle."""
 
 
-def token_table(vectors: Float[Tensor, "d_vocab d_model"], known: Bool[Tensor, " d_vocab"] | None = None) -> TokenTable:
-    """Prepare a table of the tokens that are known (None: all); the vectors are not copied if all are."""
+@dataclass(frozen=True)
+class _Ends:
+    """Both ends as rows of the table, the bottom end with its sign turned: what is first is largest at either."""
+
+    rows: Int64[Tensor, "n 2 k"]
+    scores: Float64[Tensor, "n 2 k"]
+    settled: Bool[Tensor, "n 2"]
+    trusted: Bool[Tensor, "n 2"]
+    """The quick scores of the candidates were as near as they should be."""
+    counts: Int64[Tensor, "n bins"] | None
+
+
+def token_table(
+    vectors: Float[Tensor, "d_vocab d_model"],
+    known: Bool[Tensor, " d_vocab"] | None = None,
+    proposing: torch.dtype = torch.float32,
+) -> TokenTable:
+    """Prepare a table of the tokens that are known (None: all); the vectors are not copied if all are.
+
+    `proposing`: the numbers of the quick product, float32 or fewer bits. ValueError for NaN, infinite or too large ones.
+    """
     ids = torch.arange(len(vectors), device=vectors.device)
     if known is not None and not bool(known.all()):
         ids = ids[known.to(ids.device)]
@@ -75,7 +103,10 @@ def token_table(vectors: Float[Tensor, "d_vocab d_model"], known: Bool[Tensor, "
         norms.append(exact.square_().sum(dim=1).sqrt())
     if not bool(total.isfinite().all()):
         raise ValueError("the token vectors hold NaN or infinite numbers")
-    return TokenTable(vectors.contiguous(), ids, torch.cat(norms), (total / len(ids)).float())
+    vectors, lengths = vectors.contiguous(), torch.cat(norms)
+    dtypes = [proposing] if proposing == torch.float32 else [proposing, torch.float32]
+    proposals = tuple(proposal(vectors, lengths, dtype) for dtype in dtypes)
+    return TokenTable(vectors, ids, lengths, (total / len(ids)).float(), proposals)
 
 
 def read(table: TokenTable, vectors: Float[Tensor, "n d_model"], k: int = 50) -> Readout:
@@ -84,27 +115,30 @@ def read(table: TokenTable, vectors: Float[Tensor, "n d_model"], k: int = 50) ->
         raise ValueError(f"k must be at least 1, got {k}")
     if not bool(vectors.isfinite().all()):
         raise ValueError("a vector to read out holds NaN or infinite numbers")
-    n_tokens = len(table.ids)
-    size = max(8, BATCH_BYTES // (4 * n_tokens))
-    return _joined([_read_batch(table, batch, min(k, n_tokens)) for batch in torch.split(vectors, size)])
+    k = min(k, len(table.ids))
+    return _joined(shared(lambda some: _read_some(table, some, k), vectors, least=BATCH, most=AT_ONCE))
 
 
-def _read_batch(table: TokenTable, vectors: Float[Tensor, "n d_model"], k: int) -> Readout:
-    error = fast_error(vectors, table.norms.max()[None])[:, 0]
-    fast = vectors @ table.vectors.T
-    top, high, n_top = _top(table, vectors, fast, error, k)
-    bottom, low, n_bottom = _top(table, -vectors, fast.neg_(), error, k)
-    low = 0.0 - low
-    return Readout(
-        top_ids=table.ids[top],
-        top_scores=high,
-        bottom_ids=table.ids[bottom],
-        bottom_scores=low,
-        counts=histogram(fast.neg_(), low[:, 0], high[:, 0]),
-        low=low[:, 0],
-        high=high[:, 0],
-        unsettled=n_top + n_bottom,
-    )
+def _read_some(table: TokenTable, vectors: Float[Tensor, "n d_model"], k: int) -> Readout:
+    first, *others = table.proposals
+    ends = _looked_at(table, first, vectors, k, counted=True)
+    rays = (~ends.settled).nonzero()
+    unsettled = len(rays)
+    for other in others:
+        if len(rays):
+            again = (~ends.settled).any(dim=1).nonzero().flatten()
+            better = _looked_at(table, other, vectors[again], k)
+            for old, new in ((getattr(ends, f.name), getattr(better, f.name)) for f in fields(_Ends)[:-1]):
+                old[again] = new
+            rays = (~ends.settled).nonzero()
+    for ray, end in rays.tolist():
+        vector = vectors[ray : ray + 1] * (1 - 2 * end)
+        least = ends.scores[ray, end, -1] if ends.trusted[ray, end] else -torch.inf
+        ends.rows[ray, end], ends.scores[ray, end] = _exhaustively(table, vector, least, k)
+    assert ends.counts is not None
+    rows, scores = table.ids[ends.rows], ends.scores
+    bottom = 0.0 - scores[:, 1]  # not -0.0
+    return Readout(rows[:, 0], scores[:, 0], rows[:, 1], bottom, ends.counts, bottom[:, 0], scores[:, 0, 0], unsettled)
 
 
 def _joined(parts: list[Readout]) -> Readout:
@@ -113,51 +147,112 @@ def _joined(parts: list[Readout]) -> Readout:
     return Readout(**{name: torch.cat(column) for name, column in columns.items()}, unsettled=unsettled)
 
 
-def _top(
-    table: TokenTable,
-    vectors: Float[Tensor, "n d_model"],
-    fast: Float[Tensor, "n n_tokens"],
-    error: Float64[Tensor, " n"],
-    k: int,
-) -> tuple[Int64[Tensor, "n k"], Float64[Tensor, "n k"], int]:
-    """The k first rows of the table for each vector, their scores, and how many vectors step 3 did not settle."""
-    candidates = _candidates(fast, min(k + SPARE, fast.shape[1]))
-    exact = exact_products(vectors, table.vectors, candidates)
-    best, scores = _first(candidates, exact, k)
-    if candidates.shape[1] == fast.shape[1]:
-        return best, scores, 0
-    near = fast.gather(1, candidates)
-    # A device told to multiply with fewer bits (TF32) breaks the bound and shows it here: then nothing is excluded.
-    trusted = (near - exact).abs().amax(dim=1) <= error
-    settled = trusted & (scores[:, -1] > near.amin(dim=1) + error)
-    unsettled = (~settled).nonzero().flatten().tolist()
-    for ray in unsettled:
-        reach = fast_error(vectors[ray : ray + 1], table.norms)[0] if trusted[ray] else torch.inf
-        possible = (fast[ray] >= scores[ray, -1] - reach).nonzero().T
-        parts = torch.split(possible, CHUNK, dim=1)
-        exactly = [exact_products(vectors[ray : ray + 1], table.vectors, part) for part in parts]
-        best[ray : ray + 1], scores[ray : ray + 1] = _first(possible, torch.cat(exactly, dim=1), k)
-    return best, scores, len(unsettled)
+def _looked_at(
+    table: TokenTable, quick: Proposal, vectors: Float[Tensor, "n d_model"], k: int, counted: bool = False
+) -> _Ends:
+    """Steps 1 to 3."""
+    n_tokens = len(table.ids)
+    count = candidates_for(quick, k, SPARE)
+    size = max(1, min(_batch(quick), len(vectors)))
+    # One place for all batches: memory that is handed out afresh for each would cost as much as what is done in it.
+    room = quick.rows.new_empty(size * n_tokens)
+    batches = [_candidates(quick, some, count, counted, room) for some in torch.split(vectors, size)]
+    rows, near, errors, units = (torch.cat(column) for column in list(zip(*batches, strict=True))[:4])
+    counts = torch.cat([batch[4] for batch in batches]) if counted else None
+    best, scores, exact = _ordered(table, vectors, rows, k)
+    close = exact * units[:, None, None]
+    rounding = ROUNDING[quick.rows.dtype]
+    off = errors[:, None, None] + rounding * near.abs()
+    trusted = ((close - near).abs() <= off).all(dim=2)
+    last = near.amin(dim=2)
+    settled = trusted & (scores[:, :, -1] * units[:, None] > last + errors[:, None] + rounding * last.abs())
+    if count == n_tokens:
+        settled = torch.ones_like(settled)
+    return _Ends(best, scores, settled, trusted, counts)
 
 
-def _candidates(fast: Float[Tensor, "n n_tokens"], count: int) -> Int64[Tensor, "n count"]:
-    """Columns of the largest fast scores of each row, in no order."""
-    n_blocks = fast.shape[1] // BLOCK
-    if n_blocks <= 2 * count:
-        return fast.topk(count, sorted=False).indices
-    # The blocks with the largest extremes hold the largest scores; columns that fill no block stand by.
-    whole = n_blocks * BLOCK
-    chosen = fast[:, :whole].view(len(fast), n_blocks, BLOCK).amax(dim=2).topk(count, sorted=False).indices
-    columns = (chosen[:, :, None] * BLOCK + torch.arange(BLOCK, device=fast.device)).flatten(1)
-    rest = torch.arange(whole, fast.shape[1], device=fast.device).expand(len(fast), -1)
-    columns = torch.cat([columns, rest], dim=1)
-    return columns.gather(1, fast.gather(1, columns).topk(count, sorted=False).indices)
+def _batch(quick: Proposal) -> int:
+    """How many vectors are multiplied at a time."""
+    most, space = BATCH, BATCH_BYTES
+    if quick.rows.is_cuda:
+        most, space = AT_ONCE, torch.cuda.get_device_properties(quick.rows.device).total_memory // CARD_SHARE
+    return min(most, BATCH_STEP * max(1, space // (BATCH_STEP * quick.rows.element_size() * len(quick.rows))))
+
+
+def _candidates(
+    quick: Proposal, vectors: Float[Tensor, "n d_model"], count: int, counted: bool, room: Float[Tensor, " size"]
+) -> tuple[Tensor, ...]:
+    """Step 1 for one batch: rows and quick scores of both ends, how far those may be off, their unit, the counts."""
+    proposed = propose(quick, vectors, room)
+    tops, high = _largest(proposed.scores, count, largest=True)
+    bottoms, low = _largest(proposed.scores, count, largest=False)
+    near = torch.stack([high, -low], dim=1).double()
+    counts = histogram(proposed.scores, low.amin(dim=1), high.amax(dim=1)) if counted else tops[:, :0]
+    return torch.stack([tops, bottoms], dim=1), near, proposed.errors, unit(proposed.exponents), counts
+
+
+def _largest(
+    scores: Float[Tensor, "n n_columns"], count: int, largest: bool, group: int = GROUP
+) -> tuple[Int64[Tensor, "n count"], Float[Tensor, "n count"]]:
+    """Columns of the largest, or smallest, scores of each row, in no order, and those scores."""
+    n, n_columns = scores.shape
+    n_groups = n_columns // group
+    if n_groups <= 2 * count:
+        found = scores.topk(count, largest=largest, sorted=False)
+        return found.indices, found.values
+    # The groups with the largest extremes hold the largest scores; columns that fill no group stand by. A group's
+    # members lie n_groups apart, so that finding the extremes goes along the memory.
+    whole = n_groups * group
+    grouped = scores[:, :whole].view(n, group, n_groups)
+    if scores.is_contiguous():
+        extremes = grouped.amax(dim=1) if largest else grouped.amin(dim=1)
+    else:
+        turned = scores.T[:whole].view(group, n_groups, n)
+        extremes = (turned.amax(dim=0) if largest else turned.amin(dim=0)).T.contiguous()
+    chosen = _largest(extremes, count, largest, SUBGROUP)[0][:, None]
+    first = torch.arange(0, whole, n_groups, device=scores.device)[:, None]
+    rest = torch.arange(whole, n_columns, device=scores.device).expand(n, -1)
+    columns = torch.cat([(chosen + first).flatten(1), rest], dim=1)
+    members = torch.cat([grouped.gather(2, chosen.expand(-1, group, -1)).flatten(1), scores[:, whole:]], dim=1)
+    found = members.topk(count, largest=largest, sorted=False)
+    return columns.gather(1, found.indices), found.values
+
+
+def _ordered(
+    table: TokenTable, vectors: Float[Tensor, "n d_model"], rows: Int64[Tensor, "n 2 count"], k: int
+) -> tuple[Int64[Tensor, "n 2 k"], Float64[Tensor, "n 2 k"], Float64[Tensor, "n 2 count"]]:
+    """Step 2: the k first candidates of each end, their scores, and the scores of all."""
+    sign = vectors.new_tensor([[1.0], [-1.0]], dtype=torch.float64)
+    scores = near_products(vectors, table.vectors, rows.flatten(1)).view(rows.shape) * sign
+    apart = -scores.sort(dim=2, descending=True).values.diff(dim=2)[:, :, :k]
+    error = near_error(vectors, table.norms.max())
+    unclear = (apart <= 2 * error[:, None, None]).flatten(1).any(dim=1).nonzero().flatten()
+    if len(unclear):
+        asked = rows[unclear]
+        scores[unclear] = exact_products(vectors[unclear], table.vectors, asked.flatten(1)).view(asked.shape) * sign
+    return *_first(rows, scores, k), scores
+
+
+def _exhaustively(
+    table: TokenTable, vector: Float[Tensor, "1 d_model"], least: float | Tensor, k: int
+) -> tuple[Int64[Tensor, " k"], Float64[Tensor, " k"]]:
+    """Step 4: the k first of all tokens that may score `least`, as far as a float32 product can tell."""
+    proposed, d = propose(table.proposals[-1], vector), vector.shape[1]
+    units = unit(proposed.exponents)
+    # Each token has its own error, in proportion to its length: one long one does not blur all.
+    length = vector.double().square().sum().sqrt() * units
+    reach = summing_error(d) * length * table.norms + flushed(d) * (1 + table.norms)
+    possible = (proposed.scores[0] >= least * units - reach).nonzero().T
+    parts = torch.split(possible, CHUNK, dim=1)
+    scores = torch.cat([exact_products(vector, table.vectors, part) for part in parts], dim=1)
+    rows, best = _first(possible, scores, k)
+    return rows[0], best[0]
 
 
 def _first(
-    rows: Int64[Tensor, "n count"], exact: Float64[Tensor, "n count"], k: int
-) -> tuple[Int64[Tensor, "n k"], Float64[Tensor, "n k"]]:
+    rows: Int64[Tensor, "*n count"], exact: Float64[Tensor, "*n count"], k: int
+) -> tuple[Int64[Tensor, "*n k"], Float64[Tensor, "*n k"]]:
     """The k first in the exact order: by falling score, ties by smaller row."""
-    rows, order = rows.sort(dim=1)
-    scores, order = exact.gather(1, order).sort(dim=1, descending=True, stable=True)
-    return rows.gather(1, order)[:, :k], scores[:, :k]
+    rows, order = rows.sort(dim=-1)
+    scores, order = exact.gather(-1, order).sort(dim=-1, descending=True, stable=True)
+    return rows.gather(-1, order)[..., :k], scores[..., :k]

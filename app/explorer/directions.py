@@ -5,8 +5,8 @@
     {side}_top_ids {side}_top_scores   largest first          [n k]   side: left, right (and bias, with one row)
     {side}_bottom_ids {side}_bottom_scores   smallest first   [n k]
     {side}_counts [n bins]   {side}_low {side}_high           [n]     histogram over the vocabulary
-    left right                         on disk only           [n d]
 
+The vectors themselves are not kept: the weights give them again in milliseconds, and they would be most of the file.
 Knows how they are read, sorted, searched and paged; not how they are made. Imports no torch.
 """
 
@@ -22,8 +22,6 @@ from app.store.artifacts import Arrays
 
 BADGE_KINDS: tuple[None, Literal["subspace"], Literal["close"]] = (None, "subspace", "close")
 """What the numbers in `badge_kind` stand for."""
-DISK_ONLY = frozenset({"left", "right"})
-"""Arrays that no page shows."""
 ENDS = tuple(f"{side}_{end}_ids" for side in ("left", "right") for end in ("top", "bottom"))
 
 Rows = NDArray[np.intp]

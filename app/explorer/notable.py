@@ -7,18 +7,13 @@ pages.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.explorer.compute import Steps
-from app.explorer.work import Arrays, Bench, decomposed, head_tensors, joined, strongest_arrays
+from app.explorer.work import Arrays, Baked, Bench, found, joined, read_out, strongest
 from app.models.vocabulary import Entry, Vocabulary
-
-if TYPE_CHECKING:
-    from app.core.decomposition import Decomposition
-    from app.core.matrix import Matrix
 
 N_RAYS = 16
 N_DIRECTIONS = 8
@@ -44,7 +39,7 @@ PARAMETERS = {
 
 
 @dataclass(frozen=True)
-class _Ray:
+class Ray:
     """A candidate: row of its layer's arrays, and how it was judged."""
 
     layer: int
@@ -57,14 +52,24 @@ class _Ray:
 
 def gallery(bench: Bench) -> Steps:
     """The rays with the highest merit, most coherent first: rows of their directions, with layer, head, ray and coherence."""
-    manifest = bench.model.manifest
+    n_layers, heads = bench.model.manifest.n_layers, range(bench.model.manifest.n_heads)
     layers: list[Arrays] = []
-    rays: list[_Ray] = []
-    for layer in range(manifest.n_layers):
-        yield layer, manifest.n_layers
-        found = [decomposed(head_tensors(bench, layer, head), "ov") for head in range(manifest.n_heads)]
-        layers.append(strongest_arrays(bench, found, N_DIRECTIONS, N_TOKENS))
-        rays += _best_of_heads(_candidates(bench, found, layers[-1], layer))
+    rays: list[Ray] = []
+    for index in range(n_layers):
+        yield index, n_layers
+        matrices = found(bench, index, [(head, "ov") for head in heads])
+        layers.append(strongest(read_out(bench, matrices, N_TOKENS, N_DIRECTIONS), N_DIRECTIONS, N_TOKENS))
+        rays += best_rays(bench, layers[-1], index)
+    return picked(layers, rays)
+
+
+def best_rays(bench: Bench, rows: Arrays, layer: int) -> list[Ray]:
+    """Of the strongest OV directions of a layer's heads, the best ray of each head that has one."""
+    return _best_of_heads(_candidates(bench, rows, layer))
+
+
+def picked(layers: Sequence[Arrays], rays: Sequence[Ray]) -> Baked:
+    """The gallery's artifact, from the strongest OV directions of every layer and the best rays among them."""
     chosen = sorted(rays, key=lambda ray: -ray.merit)[:N_RAYS]
     chosen.sort(key=lambda ray: -ray.coherence)  # the number that is shown
     rows = [{name: array[[ray.row]] for name, array in layers[ray.layer].items()} for ray in chosen]
@@ -78,26 +83,24 @@ def gallery(bench: Bench) -> Steps:
     return arrays, {}
 
 
-def _candidates(
-    bench: Bench, found: "Sequence[tuple[Matrix, Decomposition]]", arrays: Arrays, layer: int
-) -> Iterator[_Ray]:
+def _candidates(bench: Bench, arrays: Arrays, layer: int) -> Iterator[Ray]:
     """Both rays of every direction, without those that are left out."""
     for ray, end in enumerate(("top", "bottom")):
         ids = arrays[f"right_{end}_ids"]
-        for row, coherence in enumerate(_coherence(bench, found[0][0].right.name, ids)):
+        for row, coherence in enumerate(_coherence(bench, ids)):
             whole_words = readable_share(ids[row].tolist(), bench.model.vocabulary)
             if whole_words is not None and coherence <= COLLAPSED:
-                yield _Ray(layer, row, int(arrays["head"][row]), ray, coherence, coherence * whole_words)
+                yield Ray(layer, row, int(arrays["head"][row]), ray, coherence, coherence * whole_words)
 
 
-def _coherence(bench: Bench, side: str, ids: NDArray[np.int32]) -> list[float]:
+def _coherence(bench: Bench, ids: NDArray[np.int32]) -> list[float]:
     import torch
 
     from app.core.coherence import coherence
 
     if ids.size == 0 or ids.shape[1] < 2:
         return []
-    table = bench.tables.table(bench.model, bench.processing, side)
+    table = bench.tables.table(bench.model, bench.processing, "write")
     values: list[float] = coherence(table, torch.from_numpy(ids).long().to(table.ids.device)).tolist()
     return values
 
@@ -120,8 +123,8 @@ def _is_whole_word(entry: Entry) -> bool:
     return entry.text.startswith(" ") and len(word) > 2 and word.isalpha()
 
 
-def _best_of_heads(rays: Iterator[_Ray]) -> list[_Ray]:
-    best: dict[int, _Ray] = {}
+def _best_of_heads(rays: Iterator[Ray]) -> list[Ray]:
+    best: dict[int, Ray] = {}
     for ray in rays:
         if ray.head not in best or ray.merit > best[ray.head].merit:
             best[ray.head] = ray

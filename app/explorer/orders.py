@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from app.core.address import Address
-from app.explorer import notable, work
+from app.explorer import notable, recipes, work
 from app.explorer.compute import Priority, Steps
 from app.explorer.library import OpenModel, damage_told
 from app.explorer.pages import Processing, View
@@ -35,45 +35,32 @@ def matrix(model: OpenModel, address: Address, shown: View) -> Order:
     assert address.layer is not None
     assert address.head is not None
     assert address.circuit is not None
-    subject = f"L{address.layer}/H{address.head}/{address.circuit}"
-    parameters = {"tokens": work.KEPT_TOKENS}
     compute = partial(work.matrix, layer=address.layer, head=address.head, circuit=address.circuit)
-    if shown.distance:  # left out at 0, so that what was computed before there were distances keeps its name
-        parameters["distance"] = shown.distance
+    if shown.distance:
         compute = partial(compute, distance=shown.distance)
+    recipe = recipes.matrix(model, address.layer, address.head, address.circuit, shown.weights, shown.distance)
     title = f"{address.matrix.label} of {address.model} is being decomposed and read out."
-    return Order(model, shown.weights, _recipe(model, subject, shown.weights, **parameters), title, compute)
+    return Order(model, shown.weights, recipe, title, compute)
 
 
 def layer(model: OpenModel, address: Address, processing: Processing) -> Order:
     """The heads of the layer at the address in little."""
     assert address.layer is not None
-    return Order(
-        model,
-        processing,
-        _recipe(
-            model,
-            f"L{address.layer}/strongest",
-            processing,
-            directions=work.STRONGEST,
-            tokens=work.STRONGEST_TOKENS,
-        ),
-        f"The heads of {address.label} of {address.model} are being decomposed.",
-        partial(work.layer, index=address.layer),
-    )
+    recipe = recipes.layer(model, address.layer, processing)
+    title = f"The heads of {address.label} of {address.model} are being decomposed."
+    return Order(model, processing, recipe, title, partial(work.layer, index=address.layer))
 
 
 def scores(model: OpenModel, processing: Processing) -> Order:
     """The numbers behind the map of the model."""
     title = f"The map of {model.header.slug} is being computed, layer by layer."
-    return Order(model, processing, _recipe(model, "scores", processing), title, work.scores)
+    return Order(model, processing, recipes.scores(model, processing), title, work.scores)
 
 
 def gallery(model: OpenModel, processing: Processing) -> Order:
     """The notable rays of the model: batch work, since it reads every head."""
     title = f"Every head of {model.header.slug} is being read for notable directions."
-    recipe = _recipe(model, "notable", processing, **notable.PARAMETERS)
-    return Order(model, processing, recipe, title, notable.gallery, "batch")
+    return Order(model, processing, recipes.gallery(model, processing), title, notable.gallery, "batch")
 
 
 def fulfilled(r: Resources, *orders: Order) -> list[Artifact]:
@@ -101,7 +88,3 @@ def _kept_at_end(r: Resources, order: Order, steps: Steps) -> Generator[tuple[in
     with damage_told(order.model.header.slug):
         arrays, facts = yield from steps
     return r.store.save(order.recipe, arrays, facts)
-
-
-def _recipe(model: OpenModel, subject: str, processing: Processing, **parameters: float) -> Recipe:
-    return Recipe(model.fingerprint, subject, processing, "svd", tuple(sorted(parameters.items())))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.explorer.compute import ComputeQueue
-from app.explorer.directions import DISK_ONLY
 from app.explorer.imports import Imports
 from app.explorer.library import Library
 from app.explorer.pages import Processing
@@ -63,7 +62,7 @@ def open_resources(
         library=Library(catalog),
         imports=Imports(data, missing),
         presence=presence,
-        store=ArtifactStore(data / "artifacts", quota_bytes, DISK_ONLY),
+        store=ArtifactStore(data / "artifacts", quota_bytes),
         queue=ComputeQueue(queue_size, wait_seconds, waiters),
         tables=Tables(device),
     )

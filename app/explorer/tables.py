@@ -36,6 +36,22 @@ class Tables:
         self._device = device
         self._tables: OrderedDict[tuple[str, str, str], TokenTable] = OrderedDict()
         self._grams: OrderedDict[tuple[str, str], Tensor] = OrderedDict()
+        self.rays = 0
+        """Read out so far."""
+        self.unsettled = 0
+        """Of them, those that the quick product alone did not settle."""
+
+    def device(self) -> str:
+        """Where readouts run: what the operator chose, found out if that was `auto`; ComputationFailed if it is not here."""
+        import torch
+
+        if self._device == "auto":
+            self._device = "cuda" if torch.cuda.is_available() else "cpu"
+            logger.info("computing on %s", self._device)
+        kind, _, number = self._device.partition(":")
+        if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+            raise ComputationFailed(f"This server was started with --device {self._device}, which is not here.")
+        return self._device
 
     def table(self, model: OpenModel, processing: Processing, side: str) -> "TokenTable":
         """What that side (read, write, query or key) is read with."""
@@ -70,6 +86,8 @@ class Tables:
             readouts = self._read_in_batches(model, processing, side, vectors, k)
         if readouts is None:
             raise MemoryError
+        self.rays += 2 * len(vectors)
+        self.unsettled += sum(readout.unsettled for readout in readouts)
         return _arrays(readouts)
 
     def _read_in_batches(
@@ -97,6 +115,7 @@ class Tables:
         import torch
 
         from app.core.folding import embedded, fold_unembedding, normed_embedding
+        from app.core.proposal import proposing_dtype
         from app.core.readout import token_table
 
         manifest, embeddings = model.manifest, model.weights().embeddings()
@@ -112,11 +131,11 @@ class Tables:
         else:
             vectors = fold_unembedding(embeddings.W_U, embeddings.final_gain, center).T
         known = torch.from_numpy(model.vocabulary.known)
-        device = self._chosen_device()
-        table = _where_there_is_room(lambda: token_table(vectors.to(device), known))
+        device = self.device()
+        table = _where_there_is_room(lambda: token_table(vectors.to(device), known, proposing_dtype(device)))
         if table is None:
             self._leave_device()
-            table = token_table(vectors, known)
+            table = token_table(vectors, known, proposing_dtype(self._device))
         return table
 
     def _leave_device(self) -> None:
@@ -126,17 +145,6 @@ class Tables:
         self._device = "cpu"
         self._tables.clear()
         torch.cuda.empty_cache()  # others may use what this server has given up; does nothing without a GPU
-
-    def _chosen_device(self) -> str:
-        import torch
-
-        if self._device == "auto":
-            self._device = "cuda" if torch.cuda.is_available() else "cpu"
-            logger.info("computing on %s", self._device)
-        kind, _, number = self._device.partition(":")
-        if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-            raise ComputationFailed(f"This server was started with --device {self._device}, which is not here.")
-        return self._device
 
 
 def _where_there_is_room(work: Callable[[], Value]) -> Value | None:

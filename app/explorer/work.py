@@ -4,7 +4,7 @@ Torch is imported by what uses it, here as in `tables` and `notable`: a server t
 `app.explorer.directions` names the arrays and reads them. Knows no pages and no files.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,73 +44,137 @@ class Bench:
     processing: Processing
 
 
+@dataclass(frozen=True)
+class Found:
+    """One matrix of a head, taken apart but not read out."""
+
+    head: int
+    circuit: Circuit
+    product: "Matrix"
+    terms: "Decomposition"
+    bias: "Tensor"
+    """What belongs to no direction: written, or read at the key."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One matrix of a head as the pages need it: an artifact, or the first rows of one."""
+
+    head: int
+    circuit: Circuit
+    strength: NDArray[np.float32]
+    """Of all its directions, whatever rows there are."""
+    arrays: Arrays
+    facts: dict[str, Any]
+
+
 def matrix(bench: Bench, layer: int, head: int, circuit: Circuit, distance: int = 0) -> Baked:
     """All directions of one matrix, read out at both ends, and what belongs to no direction."""
-    import torch
-
-    tensors = head_tensors(bench, layer, head, distance)
-    product, terms = decomposed(tensors, circuit)
-    bias = _bias(tensors, circuit)
-    arrays = term_arrays(bench, product, terms)
-    # The bias is read with the directions of its side, as one more row: a readout costs a pass over the vocabulary.
-    read = _read_sides(bench, product, terms.left, torch.cat([terms.right, bias[None]]), KEPT_TOKENS)
-    for name, array in read.items():
-        side, _, what = name.partition("_")
-        if side == "right":
-            arrays[f"bias_{what}"] = array[-1:]
-        arrays[name] = array[: len(terms.strength)]
-    arrays |= {"left": terms.left.numpy(), "right": terms.right.numpy()}
-    facts = {
-        "scores": matrix_scores(bench, circuit, product, terms),
-        "has_bias": bool(bias.any()),
-    }
-    return arrays, facts
+    (part,) = read_out(bench, found(bench, layer, [(head, circuit)], distance))
+    return part.arrays, part.facts
 
 
 def layer(bench: Bench, index: int) -> Baked:
     """All heads of a layer in little: spectra, scores, and the strongest directions of each matrix read out."""
-    manifest = bench.model.manifest
-    spectra = np.zeros((manifest.n_heads, len(CIRCUITS), manifest.d_head), np.float32)
-    values: dict[str, dict[str, float]] = {}
-    rows: list[Arrays] = []
-    heads = [head_tensors(bench, index, head) for head in range(manifest.n_heads)]
-    for c, circuit in enumerate(CIRCUITS):
-        found = [decomposed(tensors, circuit) for tensors in heads]
-        for head, (product, terms) in enumerate(found):
-            spectra[head, c, : len(terms.strength)] = terms.strength
-            values[f"H{head}/{circuit}"] = matrix_scores(bench, circuit, product, terms)
-        strongest = strongest_arrays(bench, found, STRONGEST, STRONGEST_TOKENS)
-        rows.append(strongest | {"circuit": np.full(len(strongest["index"]), c, np.int8)})
-    return joined(rows) | {"spectra": spectra}, {"scores": values}
-
-
-def strongest_arrays(bench: Bench, found: "Sequence[tuple[Matrix, Decomposition]]", n: int, k: int) -> Arrays:
-    """The first n directions of one matrix of every head, read out together: rows, with the head of each."""
-    import torch
-
-    rows = []
-    for head, (product, terms) in enumerate(found):
-        first = {name: array[:n] for name, array in term_arrays(bench, product, terms).items()}
-        rows.append(first | {"head": np.full(len(first["index"]), head, np.int32)})
-    left = torch.cat([terms.left[:n] for _, terms in found])
-    right = torch.cat([terms.right[:n] for _, terms in found])
-    product = found[0][0]
-    return joined(rows) | _read_sides(bench, product, left, right, k)
+    matrices = found(bench, index, every_matrix(bench.model))
+    return summary(bench.model, read_out(bench, matrices, STRONGEST_TOKENS, STRONGEST))
 
 
 def scores(bench: Bench) -> Steps:
     """The numbers of every head of the model, a layer at a time: arrays [layers, heads], one a score."""
-    n_layers, n_heads = bench.model.manifest.n_layers, bench.model.manifest.n_heads
-    arrays: Arrays = {}
+    n_layers = bench.model.manifest.n_layers
+    values: list[dict[str, NDArray[np.float64]]] = []
     for index in range(n_layers):
         yield index, n_layers
-        for head in range(n_heads):
-            tensors = head_tensors(bench, index, head)
-            for circuit in CIRCUITS:
-                product, terms = decomposed(tensors, circuit)
-                for name, value in matrix_scores(bench, circuit, product, terms).items():
-                    key = name if name == "copying" else f"{circuit}-{name}"
-                    arrays.setdefault(key, np.zeros((n_layers, n_heads)))[index, head] = value
+        matrices = found(bench, index, every_matrix(bench.model))
+        values.append(score_rows(bench.model, [(each.head, each.circuit, _scores(bench, each)) for each in matrices]))
+    return score_map(values)
+
+
+def every_matrix(model: OpenModel) -> list[tuple[int, Circuit]]:
+    """Heads and circuits of a layer."""
+    return [(head, circuit) for head in range(model.manifest.n_heads) for circuit in CIRCUITS]
+
+
+def found(
+    bench: Bench, layer: int, wanted: Iterable[tuple[int, Circuit]], distance: int = 0, device: str = "cpu"
+) -> list[Found]:
+    """Those matrices of a layer, one circuit's taken apart together; each head's tensors are read once."""
+    from app.core.bases import BASES
+    from app.core.circuits import CIRCUITS as PRODUCTS
+
+    wanted = list(wanted)
+    tensors = {head: head_tensors(bench, layer, head, distance) for head in sorted({head for head, _ in wanted})}
+    matrices = []
+    for circuit in CIRCUITS:
+        heads = [head for head, of in wanted if of == circuit]
+        products = [PRODUCTS[circuit](tensors[head]).to(device) for head in heads]
+        for head, product, terms in zip(heads, products, BASES["svd"](products) if heads else (), strict=True):
+            matrices.append(Found(head, circuit, product, terms, _bias(tensors[head], circuit)))
+    return matrices
+
+
+def read_out(bench: Bench, matrices: Sequence[Found], k: int = KEPT_TOKENS, n: int | None = None) -> list[Part]:
+    """The first n directions of each matrix read out together, or all with what belongs to none."""
+    parts: list[Part] = []
+    asked: dict[str, list[tuple[Arrays, str, Tensor]]] = {}
+    for each in matrices:
+        arrays = {name: array[:n] for name, array in _term_arrays(bench, each).items()}
+        facts = {"scores": _scores(bench, each), "has_bias": bool(each.bias.any())}
+        parts.append(Part(each.head, each.circuit, each.terms.strength.cpu().numpy(), arrays, facts))
+        sides = {
+            "left": (each.product.left.name, each.terms.left[:n]),
+            "right": (each.product.right.name, each.terms.right[:n]),
+        }
+        if n is None and facts["has_bias"]:
+            sides["bias"] = (each.product.right.name, each.bias[None])
+        for prefix, (side, vectors) in sides.items():
+            asked.setdefault("write" if side == "write" else "read", []).append((arrays, prefix, vectors))
+    for side, shares in asked.items():
+        _read_into(bench, side, shares, k)
+    return parts
+
+
+def summary(model: OpenModel, parts: Sequence[Part]) -> Baked:
+    """A layer's artifact, from all its matrices."""
+    manifest = model.manifest
+    spectra = np.zeros((manifest.n_heads, len(CIRCUITS), manifest.d_head), np.float32)
+    for part in parts:
+        spectra[part.head, CIRCUITS.index(part.circuit), : len(part.strength)] = part.strength
+    values = {f"H{part.head}/{part.circuit}": part.facts["scores"] for part in parts}
+    return strongest(parts, STRONGEST, STRONGEST_TOKENS) | {"spectra": spectra}, {"scores": values}
+
+
+def strongest(parts: Sequence[Part], n: int, k: int) -> Arrays:
+    """The first n directions of each matrix with k tokens a ray: rows, with the head and the circuit of each."""
+    rows = []
+    for part in parts:
+        first: Arrays = {name: array[:n] for name, array in part.arrays.items() if not name.startswith("bias")}
+        first |= {name: array[:, :k] for name, array in first.items() if name.endswith(("_ids", "_scores"))}
+        n_rows = len(first["index"])
+        of: Arrays = {
+            "head": np.full(n_rows, part.head, np.int32),
+            "circuit": np.full(n_rows, CIRCUITS.index(part.circuit), np.int8),
+        }
+        rows.append(first | of)
+    return joined(rows)
+
+
+def score_rows(
+    model: OpenModel, values: Iterable[tuple[int, Circuit, dict[str, float]]]
+) -> dict[str, NDArray[np.float64]]:
+    """The scores of a layer's heads by their names on the map, one number a head."""
+    rows: dict[str, NDArray[np.float64]] = {}
+    for head, circuit, scores_of in values:
+        for name, value in scores_of.items():
+            key = name if name == "copying" else f"{circuit}-{name}"
+            rows.setdefault(key, np.zeros(model.manifest.n_heads))[head] = value
+    return rows
+
+
+def score_map(layers: Sequence[dict[str, NDArray[np.float64]]]) -> Baked:
+    """The artifact of a model's map, from the scores of its layers."""
+    arrays = {name: np.stack([layer[name] for layer in layers]) for name in layers[0]}
     return arrays, {"scores": list(arrays)}
 
 
@@ -131,29 +195,25 @@ def head_tensors(bench: Bench, layer: int, head: int, distance: int = 0) -> "Hea
     return tensors
 
 
-def decomposed(tensors: "Head", circuit: Circuit) -> "tuple[Matrix, Decomposition]":
-    """A matrix of the head, and its singular directions."""
-    from app.core.bases import BASES
-    from app.core.circuits import CIRCUITS as PRODUCTS
-
-    product = PRODUCTS[circuit](tensors)
-    return product, BASES["svd"](product)
+def joined(parts: Sequence[Arrays]) -> Arrays:
+    """The rows of all parts, one after the other."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def term_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arrays:
+def _term_arrays(bench: Bench, each: Found) -> Arrays:
     """What is known of each direction without a readout."""
     import torch
 
     from app.core.decomposition import badges, gaps, rounding_norms
     from app.core.scores import energy_shares
 
-    stored = getattr(torch, bench.model.manifest.dtype)
-    warnings = badges(terms.strength, rounding_norms(product, terms, stored))
+    terms, stored = each.terms, getattr(torch, bench.model.manifest.dtype)
+    warnings = badges(terms.strength, rounding_norms(each.product, terms, stored))
     return {
         "index": np.arange(len(terms.strength), dtype=np.int32),
-        "strength": terms.strength.numpy(),
-        "share": energy_shares(terms.strength).numpy(),
-        "gap": gaps(terms.strength).numpy(),
+        "strength": terms.strength.cpu().numpy(),
+        "share": energy_shares(terms.strength).cpu().numpy(),
+        "gap": gaps(terms.strength).cpu().numpy(),
         "badge_kind": np.array([BADGE_KINDS.index(badge.kind) for badge in warnings], np.int8),
         "badge_degrees": np.array([badge.degrees for badge in warnings], np.float32),
         "badge_first": np.array([badge.first for badge in warnings], np.int32),
@@ -161,13 +221,14 @@ def term_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arra
     }
 
 
-def matrix_scores(bench: Bench, circuit: Circuit, product: "Matrix", terms: "Decomposition") -> dict[str, float]:
+def _scores(bench: Bench, each: Found) -> dict[str, float]:
     """The scores of a matrix by name, `copying` first where it writes."""
     from app.core.scores import SCORES, copying
 
-    values = {name: score(terms.strength) for name, score in SCORES.items()}
-    if circuit == "ov":
-        values = {"copying": copying(product, bench.tables.gram(bench.model, bench.processing))} | values
+    values = {name: score(each.terms.strength) for name, score in SCORES.items()}
+    if each.circuit == "ov":
+        gram = bench.tables.gram(bench.model, bench.processing)
+        values = {"copying": copying(each.product, gram.to(each.product.factors[0].device))} | values
     return values
 
 
@@ -177,14 +238,15 @@ def _bias(tensors: "Head", circuit: Circuit) -> "Tensor":
     return ov_constant(tensors) if circuit == "ov" else key_bias(tensors)
 
 
-def _read_sides(bench: Bench, product: "Matrix", left: "Tensor", right: "Tensor", k: int) -> Arrays:
-    arrays: Arrays = {}
-    for side, name, vectors in (("left", product.left.name, left), ("right", product.right.name, right)):
-        readout = bench.tables.read(bench.model, bench.processing, name, vectors, k)
-        arrays |= {f"{side}_{what}": array for what, array in readout.items()}
-    return arrays
+def _read_into(bench: Bench, side: str, shares: "Sequence[tuple[Arrays, str, Tensor]]", k: int) -> None:
+    """Read all vectors in one go, and put each share's readout where it belongs under its prefix."""
+    import torch
 
-
-def joined(parts: list[Arrays]) -> Arrays:
-    """The rows of all parts, one after the other."""
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    vectors = torch.cat([vectors.to(shares[0][2].device) for _, _, vectors in shares])
+    readout = bench.tables.read(bench.model, bench.processing, side, vectors, k)
+    start = 0
+    for arrays, prefix, own in shares:
+        rows = slice(start, start + len(own))
+        # Copies: a view would keep the readout of all in memory as long as that of one.
+        arrays |= {f"{prefix}_{what}": array[rows].copy() for what, array in readout.items()}
+        start += len(own)

@@ -22,7 +22,7 @@ from app.store.shelf import SUFFIX, Found, Shelf
 
 __all__ = ["FORMAT", "Arrays", "Artifact", "ArtifactStore", "Recipe", "format_of", "is_older"]
 
-FORMAT = 2
+FORMAT = 3
 """Raised when files or arrays change their form or meaning; older files are then no longer found."""
 
 MEMORY_BYTES = 128 * 2**20
@@ -76,11 +76,9 @@ class Held:
 class ArtifactStore:
     """Artifacts under one folder, the least recently used deleted when they exceed the quota."""
 
-    def __init__(self, root: Path, quota_bytes: int, disk_only: frozenset[str] = frozenset()) -> None:
+    def __init__(self, root: Path, quota_bytes: int) -> None:
         self.root = root
         self._shelf = Shelf(root, quota_bytes)
-        # Arrays that no page needs stay on disk, so that memory holds more artifacts.
-        self._disk_only = disk_only
         self._memory: OrderedDict[str, Held] = OrderedDict()
         self._memory_bytes = 0
         self._lock = Lock()
@@ -90,7 +88,7 @@ class ArtifactStore:
         return self.root.joinpath(*_place(recipe.fingerprint, recipe.subject, recipe.hash))
 
     def load(self, recipe: Recipe) -> Artifact | None:
-        """The artifact without its disk-only arrays; None if it is not there or not whole."""
+        """The artifact, kept in memory for a while; None if it is not there or not whole."""
         with self._lock:
             held = self._memory.get(recipe.hash)
             if held is not None:
@@ -102,7 +100,7 @@ class ArtifactStore:
         return None if found is None else self._remember(recipe, found)
 
     def read(self, recipe: Recipe) -> Artifact | None:
-        """The whole artifact from disk, proven; a damaged file is set aside and gives None."""
+        """The artifact from disk, proven; a damaged file is set aside and gives None."""
         try:
             found = self._shelf.read(self.path(recipe))
         except OSError as error:
@@ -118,13 +116,20 @@ class ArtifactStore:
 
     def save(self, recipe: Recipe, arrays: Arrays, facts: dict[str, Any]) -> Artifact:
         """Keep the artifact, in memory even if the disk refuses it; what `load` will return."""
-        arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        text = json.dumps(facts)
+        artifact = Artifact({name: np.ascontiguousarray(array) for name, array in arrays.items()}, _plain(facts))
         try:
-            self._shelf.write(self.path(recipe), seal(Contents(recipe.to_json(), text, arrays)))
+            self.write(recipe, arrays, facts)
         except OSError as error:
             logger.warning("cannot keep artifact %s on disk: %s", recipe.subject, error)
-        return self._remember(recipe, Artifact(arrays, json.loads(text)))
+        return self._remember(recipe, artifact)
+
+    def write(self, recipe: Recipe, arrays: Arrays, facts: dict[str, Any]) -> None:
+        """Keep the artifact on disk, for whoever loads it; OSError."""
+        self._shelf.write(self.path(recipe), seal(Contents(recipe.to_json(), json.dumps(facts), arrays)))
+
+    def exists(self, recipe: Recipe) -> bool:
+        """Whether a file has the recipe's name; not whether it is whole."""
+        return self.path(recipe).is_file()
 
     def refusal(self) -> OSError | None:
         """Why the disk does not take artifacts; None while it does."""
@@ -146,16 +151,14 @@ class ArtifactStore:
             logger.warning("artifact %s is damaged (%s) and cannot be set aside: %s", found.path.name, error, refused)
 
     def _remember(self, recipe: Recipe, artifact: Artifact) -> Artifact:
-        arrays = {name: array for name, array in artifact.arrays.items() if name not in self._disk_only}
-        light = Artifact(arrays, artifact.facts)
         with self._lock:
             if old := self._memory.pop(recipe.hash, None):
                 self._memory_bytes -= _size(old.artifact)
-            self._memory[recipe.hash] = Held(light, time.monotonic())
-            self._memory_bytes += _size(light)
+            self._memory[recipe.hash] = Held(artifact, time.monotonic())
+            self._memory_bytes += _size(artifact)
             while self._memory_bytes > MEMORY_BYTES and len(self._memory) > 1:
                 self._memory_bytes -= _size(self._memory.popitem(last=False)[1].artifact)
-        return light
+        return artifact
 
 
 def format_of(path: Path, recipe: str) -> int:
@@ -188,6 +191,12 @@ def _proven(data: bytes, recipe: Recipe) -> Artifact:
     if contents.recipe != recipe.to_json():
         raise Damaged("it holds another recipe")
     return Artifact(contents.arrays, json.loads(contents.facts))
+
+
+def _plain(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts as they are read again."""
+    plain: dict[str, Any] = json.loads(json.dumps(facts))
+    return plain
 
 
 def _hash(recipe: str) -> str:

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.products import exact_products, fast_error
+from app.core import products
+from app.core.products import exact_products, near_error, near_products
 
 numbers = st.floats(-1e3, 1e3, width=32)
 
@@ -39,17 +40,31 @@ def test_no_negative_zero():
     assert not torch.signbit(score).any()
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e-22, 1e17])
-def test_a_float32_product_keeps_within_the_error(scale):
-    vectors, table = torch.randn(20, 512) * scale, torch.randn(2000, 512) * scale
-    table[::2] *= 1e-3
-    norms = table.double().norm(dim=1)
-    error = fast_error(vectors, norms)
-    off = (vectors.double() @ table.double().T - (vectors @ table.T).double()).abs()
-    assert (off <= error).all()
-    assert (error < 1e-3 * vectors.double().norm(dim=1)[:, None] * norms + 1e-30).all()  # and it excludes something
+@pytest.fixture(params=["sampled", "gathered"])
+def near(request):
+    """Either way; which one is used depends on the device."""
+    return {"sampled": products._sampled, "gathered": products._gathered}[request.param]
 
 
-def test_what_float32_cannot_hold_is_refused():
-    with pytest.raises(ValueError, match="1e\\+30 and 1e\\+10"):
-        fast_error(torch.full((1, 1), 1e30), torch.tensor([1.0, 1e10], dtype=torch.float64))
+@pytest.mark.parametrize("scale", [1.0, 1e-22, 1e15])
+@pytest.mark.parametrize("block", [1, 7, 10**6])
+def test_near_products_are_as_near_as_they_say(near, scale, block, monkeypatch):
+    monkeypatch.setitem(products.BLOCK_BYTES, "cpu", 8 * 33 * block)
+    vectors, table = torch.randn(20, 33) * scale, torch.randn(300, 33) * scale
+    rows = torch.stack([torch.randperm(300)[:40] for _ in range(20)])
+    off = (near(vectors, table, rows) - exact_products(vectors, table, rows)).abs()
+    error = near_error(vectors, table.double().norm(dim=1).max())
+    assert (off <= error[:, None]).all()
+    assert (error < 1e-13 * vectors.double().norm(dim=1) * table.double().norm(dim=1).max()).all()
+
+
+def test_near_products_of_the_same_row_asked_for_twice(near):
+    vectors, table = torch.randn(3, 5), torch.randn(4, 5)
+    rows = torch.tensor([[0, 0, 3], [3, 1, 3], [2, 2, 2]])
+    expected = (vectors.double() @ table.double().T).gather(1, rows)
+    torch.testing.assert_close(near(vectors, table, rows), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_near_products_have_no_negative_zero():
+    score = near_products(torch.tensor([[-1.0]]), torch.tensor([[0.0]]), torch.tensor([[0]]))
+    assert not torch.signbit(score).any()

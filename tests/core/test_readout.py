@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.core import readout as readout_module
 from app.core.bases.svd import decompose
 from app.core.circuits import CIRCUITS
 from app.core.readout import TokenTable, read, token_table
@@ -22,8 +23,19 @@ def oracle(vectors: torch.Tensor, table: torch.Tensor, k: int, ids: np.ndarray |
     return ids[top], np.take_along_axis(scores, top, 1), ids[bottom], np.take_along_axis(scores, bottom, 1)
 
 
-def check(vectors: torch.Tensor, table: torch.Tensor, k: int = 50):
-    readout = read(token_table(table), vectors, k)
+@pytest.fixture(params=[torch.float32, torch.bfloat16, torch.float16], ids=str)
+def prepared(request):
+    """prepared(vectors, known) -> a table that proposes in float32 or in fewer bits; exact it is with any."""
+    return lambda vectors, known=None: token_table(vectors, known, request.param)
+
+
+@pytest.fixture
+def check(prepared):
+    return lambda vectors, table, k=50: checked(prepared(table), vectors, table, k)
+
+
+def checked(prepared_table: TokenTable, vectors: torch.Tensor, table: torch.Tensor, k: int = 50):
+    readout = read(prepared_table, vectors, k)
     top, top_scores, bottom, bottom_scores = oracle(vectors, table, k)
     assert (readout.top_ids.numpy() == top).all()
     assert (readout.bottom_ids.numpy() == bottom).all()
@@ -43,30 +55,30 @@ def _seed():
 
 
 @pytest.mark.parametrize("n_tokens", [1, 49, 50, 64, 65, 8191, 8192, 9001, 20_000])
-def test_random_tables_of_any_size(n_tokens):
+def test_random_tables_of_any_size(n_tokens, check):
     readout = check(torch.randn(5, 32), torch.randn(n_tokens, 32), k=50)
     assert readout.top_ids.shape == (5, min(50, n_tokens))
-    assert readout.unsettled == 0
+    assert readout.unsettled <= 4
 
 
-def test_ties_go_to_the_smaller_id():
+def test_ties_go_to_the_smaller_id(check):
     readout = check(whole_numbers(6, 8), whole_numbers(12_000, 8))
     assert readout.unsettled > 0
 
 
-def test_duplicate_tokens():
+def test_duplicate_tokens(check):
     check(
         torch.randn(4, 24), torch.randn(400, 24).repeat_interleave(25, dim=0)[torch.randperm(10_000)][:, :].contiguous()
     )
 
 
-def test_one_vector_for_all():
+def test_one_vector_for_all(check):
     readout = check(whole_numbers(3, 16), whole_numbers(1, 16).expand(9000, 16).contiguous())
     assert readout.top_ids.tolist() == [list(range(50))] * 3
     assert readout.bottom_ids.tolist() == [list(range(50))] * 3
 
 
-def test_gaps_that_float32_cannot_see():
+def test_gaps_that_float32_cannot_see(check):
     base = torch.zeros(10_000, 4)
     base[:, 0] = 1
     base[:, 1] = torch.randperm(10_000) * 2.0**-40
@@ -76,13 +88,13 @@ def test_gaps_that_float32_cannot_see():
     assert len(set((vectors @ base.T)[0].tolist())) == 1
 
 
-def test_one_long_token_unsettles_but_misleads_nobody():
+def test_one_long_token_unsettles_but_misleads_nobody(check):
     table = torch.randn(10_000, 64)
     table[1234] *= 1e9
     assert check(torch.randn(3, 64), table).unsettled == 6
 
 
-def test_zeros_of_either_sign_are_equal():
+def test_zeros_of_either_sign_are_equal(check):
     table = torch.zeros(9000, 3)
     table[::2] = -0.0
     readout = check(torch.tensor([[0.0, -0.0, 1.0], [-1.0, 2.0, -0.0]]), table)
@@ -92,7 +104,7 @@ def test_zeros_of_either_sign_are_equal():
 
 
 @pytest.mark.parametrize("scales", [(1e-15, 1e-15), (1e-22, 1e-22), (1.0, 1e-30), (1e15, 1e15)])
-def test_scales_far_from_one(scales):
+def test_scales_far_from_one(scales, check):
     of_vectors, of_table = scales
     check(torch.randn(3, 32) * of_vectors, torch.randn(10_000, 32) * of_table)
 
@@ -104,21 +116,23 @@ def test_lengths_beyond_what_float32_can_square(scale):
     np.testing.assert_allclose(token_table(table).norms.numpy(), lengths, rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @settings(max_examples=25, deadline=None)
-@given(st.data())
-def test_small_adversarial_tables(data):
+@given(data=st.data())
+def test_small_adversarial_tables(dtype, data):
     d, n_tokens = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 40))
     values = st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.0**-20, 1 + 2.0**-20, 1024.0])
     draw = st.lists(st.lists(values, min_size=d, max_size=d), min_size=n_tokens, max_size=n_tokens)
-    check(torch.randn(2, d).sign(), torch.tensor(data.draw(draw)), k=data.draw(st.integers(1, 60)))
+    table = torch.tensor(data.draw(draw))
+    checked(token_table(table, None, dtype), torch.randn(2, d).sign(), table, k=data.draw(st.integers(1, 60)))
 
 
-def test_unknown_ids_never_appear():
+def test_unknown_ids_never_appear(prepared):
     table = torch.randn(12_000, 16)
     table[5000:] *= 100
     known = torch.arange(12_000) < 5000
     known[::7] = False
-    readout = read(token_table(table, known), torch.randn(4, 16), 50)
+    readout = read(prepared(table, known), torch.randn(4, 16), 50)
     for ids in (readout.top_ids, readout.bottom_ids):
         assert known[ids].all()
     assert (readout.counts.sum(dim=1) == known.sum()).all()
@@ -132,16 +146,16 @@ def test_fewer_known_tokens_than_asked_for():
     assert readout.top_ids.tolist() == readout.bottom_ids.flip(1).tolist()
 
 
-def test_any_batch_gives_the_same_bits():
-    table, vectors = token_table(torch.randn(100_000, 32)), torch.randn(90, 32)
+def test_any_batch_gives_the_same_bits(prepared):
+    table, vectors = prepared(torch.randn(100_000, 32)), torch.randn(90, 32)
     together = read(table, vectors)
     alone = [read(table, vector[None]) for vector in vectors[[0, 41, 42, 89]]]
     for name in ("top_ids", "top_scores", "bottom_ids", "bottom_scores", "low", "high"):
         assert torch.equal(getattr(together, name)[[0, 41, 42, 89]], torch.cat([getattr(one, name) for one in alone]))
 
 
-def test_another_number_of_threads_gives_the_same_tokens(head):
-    table = token_table(torch.randn(9000, 48))
+def test_another_number_of_threads_gives_the_same_tokens(head, prepared):
+    table = prepared(torch.randn(9000, 48))
     before = torch.get_num_threads()
     readouts = []
     try:
@@ -156,24 +170,64 @@ def test_another_number_of_threads_gives_the_same_tokens(head):
         assert torch.equal(one.bottom_ids, two.bottom_ids)
 
 
-def test_a_multiplication_of_fewer_bits_misleads_nobody(monkeypatch):
-    """A device that rounds to 10 bits, as TF32 does, behind the back of the bound."""
+def test_a_multiplication_of_fewer_bits_misleads_nobody(monkeypatch, check):
+    """A device that rounds to 2 bits behind the back of the bound."""
     vectors, table = torch.randn(3, 64), torch.randn(10_000, 64)
-    product = torch.Tensor.__matmul__
-    monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: product(a.half().float(), b.half().float()))
+    product = torch.mm
+
+    def rough(a, b, out):
+        return out.copy_(product(few(a).float(), few(b).float()))
+
+    def few(x):
+        mantissa, exponent = torch.frexp(x.float())
+        return torch.ldexp((mantissa * 4).round(), exponent - 2)
+
+    monkeypatch.setattr(torch, "mm", rough)
     assert check(vectors, table).unsettled == 6
 
 
-def test_the_spread_of_scores():
+def test_shares_read_side_by_side_are_the_same(monkeypatch, prepared):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        vectors, table = torch.randn(100, 16), prepared(torch.randn(9000, 16))
+        alone = read(table, vectors)
+        monkeypatch.setattr(readout_module, "BATCH", 30)
+        beside = read(table, vectors)
+    finally:
+        torch.set_num_threads(threads)
+    for name in ("top_ids", "top_scores", "bottom_ids", "bottom_scores", "low", "high"):
+        assert torch.equal(getattr(alone, name), getattr(beside, name)), name
+
+
+def test_more_vectors_than_are_read_at_once(monkeypatch, check):
+    monkeypatch.setattr(readout_module, "AT_ONCE", 7)
+    monkeypatch.setattr(readout_module, "BATCH_BYTES", 1)
+    check(torch.randn(75, 16), torch.randn(9000, 16))
+
+
+def test_few_bits_settle_what_they_can():
+    """Random tables are settled in bfloat16; the rest is handed on, not settled by hope."""
+    table = torch.randn(20_000, 256)
+    readout = checked(token_table(table, None, torch.bfloat16), torch.randn(40, 256), table)
+    assert readout.unsettled <= 8
+    crowded = table[:1] + 1e-3 * torch.randn(20_000, 256)
+    readout = checked(token_table(crowded, None, torch.bfloat16), table[:4], crowded)
+    assert readout.unsettled == 8
+
+
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 1), (torch.bfloat16, 40), (torch.float16, 8)])
+def test_the_spread_of_scores(dtype, most):
+    """`most` tokens of 9000 may be counted on the wrong side of the middle: quick scores are so near."""
     table, vectors = torch.randn(9000, 16), torch.randn(3, 16)
-    readout = read(token_table(table), vectors)
+    readout = read(token_table(table, None, dtype), vectors)
     scores = vectors.double() @ table.double().T
     assert torch.allclose(readout.low, scores.amin(dim=1), rtol=1e-12)
     assert torch.allclose(readout.high, scores.amax(dim=1), rtol=1e-12)
     assert (readout.counts.sum(dim=1) == 9000).all()
     middle = (readout.low + readout.high) / 2
     below = (scores < middle[:, None]).sum(dim=1)
-    assert (readout.counts[:, :24].sum(dim=1) - below).abs().max() <= 1
+    assert (readout.counts[:, :24].sum(dim=1) - below).abs().max() <= most
 
 
 def test_no_vectors_no_rows():

@@ -26,9 +26,9 @@ STAGES = {
     "table": (readout, "token_table", "/tiny/L0/H0/qk"),
     "readout": (readout, "read", "/tiny/L0/H0/ov/svd/0"),
     "copying": (scores, "stream_gram", "/tiny/L0/H0/ov"),
-    "a layer": (work, "strongest_arrays", "/tiny/L0"),
-    "the map": (work, "matrix_scores", "/api/v1/tiny"),
-    "the gallery": (notable, "strongest_arrays", "/tiny/notable"),
+    "a layer": (work, "read_out", "/tiny/L0"),
+    "the map": (work, "score_rows", "/api/v1/tiny"),
+    "the gallery": (notable, "strongest", "/tiny/notable"),
 }
 
 

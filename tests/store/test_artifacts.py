@@ -222,12 +222,18 @@ def test_one_artifact_larger_than_the_quota_is_kept(tmp_path):
     assert_same(reopened(store).load(RECIPE))
 
 
-def test_disk_only_arrays_are_on_disk_and_not_in_memory(tmp_path):
-    store = ArtifactStore(tmp_path, 10**9, disk_only=frozenset({"left"}))
-    store.save(RECIPE, ARRAYS, FACTS)
-    for light in (store.load(RECIPE), ArtifactStore(tmp_path, 10**9, frozenset({"left"})).load(RECIPE)):
-        assert set(light.arrays) == {"ids"}
-    assert_same(store.read(RECIPE))
+def test_what_is_written_is_there_and_takes_no_memory(store):
+    assert not store.exists(RECIPE)
+    store.write(RECIPE, ARRAYS, FACTS)
+    assert store.exists(RECIPE)
+    assert not store._memory
+    assert_same(store.load(RECIPE))
+
+
+def test_a_refused_write_is_told(tmp_path):
+    (tmp_path / "artifacts").write_text("no folder")
+    with pytest.raises(OSError, match="artifacts"):
+        ArtifactStore(tmp_path / "artifacts", 10**9).write(RECIPE, ARRAYS, FACTS)
 
 
 def test_memory_is_bounded(store, monkeypatch):

@@ -1,9 +1,10 @@
-"""Ways to write a matrix as a sum of rank-one terms, one file each, all of one form."""
+"""Ways to write matrices as sums of rank-one terms, one file each, all of one form."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from app.core.bases import svd
 from app.core.decomposition import Decomposition
 from app.core.matrix import Matrix
 
-BASES: dict[str, Callable[[Matrix], Decomposition]] = {"svd": svd.decompose}
+BASES: dict[str, Callable[[Sequence[Matrix]], list[Decomposition]]] = {"svd": svd.decompose_all}
+"""Several matrices of one shape at a time."""

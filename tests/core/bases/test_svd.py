@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from app.core.bases import BASES
-from app.core.bases.svd import decompose
+from app.core.bases.svd import by_gram, decompose, decompose_all
 from app.core.circuits import CIRCUITS, ov_constant
 from app.core.matrix import READ, WRITE, Matrix
 
@@ -28,7 +28,7 @@ def matrix(request, head) -> Matrix:
 
 @pytest.mark.parametrize("basis", BASES)
 def test_every_basis_gives_unit_vectors_in_order_that_sum_to_the_matrix(basis, matrix):
-    terms = BASES[basis](matrix)
+    (terms,) = BASES[basis]([matrix])
     for side in (terms.left, terms.right):
         assert torch.allclose(side.norm(dim=1), torch.ones(len(side)), atol=1e-6)
     assert (terms.strength.diff() <= 0).all()
@@ -151,3 +151,43 @@ def test_small_directions_are_directions():
     A, B = (torch.randn(shape, generator=draw) for shape in ((32, 8), (8, 32)))
     usual, small = (decompose(Matrix((A * scale, B), READ, WRITE)) for scale in (1, 2.0**-80))
     assert torch.equal(usual.strength * 2.0**-80, small.strength)
+
+
+def test_matrices_taken_together_are_as_each_alone():
+    matrices = [Matrix((torch.randn(48, 8), torch.randn(8, 40)), READ, WRITE) for _ in range(5)]
+    matrices.append(Matrix((torch.zeros(48, 8), torch.randn(8, 40)), READ, WRITE))
+    matrices.append(matrix_of([1, 0.5, 0.25, 0, 0, 0, 0, 0]))
+    for matrix, terms in zip(matrices, decompose_all(matrices), strict=True):
+        alone = decompose(matrix)
+        assert len(terms.strength) == len(alone.strength)
+        for one, other in zip(vars(terms).values(), vars(alone).values(), strict=True):
+            assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_matrices_of_different_shapes_are_not_taken_together():
+    one, other = (Matrix((torch.randn(d, 8), torch.randn(8, d)), READ, WRITE) for d in (48, 40))
+    with pytest.raises(ValueError, match="one shape, got 2"):
+        decompose_all([one, other])
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (10, 5), (5, 10)])
+def test_svds_by_gram_are_svds(shape):
+    """As a GPU finds them: strengths over six orders of magnitude, to the digits that squaring leaves."""
+    U, V = (torch.linalg.qr(torch.randn(4, n, min(shape), dtype=torch.float64)).Q for n in shape)
+    strength = torch.logspace(0, -6, min(shape), dtype=torch.float64)
+    middle = (U * strength) @ V.mT
+    ours = by_gram(middle)
+    assert torch.allclose((ours[0] * ours[1][:, None]) @ ours[2], middle, atol=1e-12)
+    assert ((ours[1] / strength - 1).abs() <= 1e-15 / strength.square() + 1e-14).all()
+    one = torch.eye(min(shape), dtype=torch.float64).expand(4, -1, -1)
+    assert torch.allclose(ours[0].mT @ ours[0], one, atol=1e-3)  # the last direction has four digits left
+    assert torch.allclose((ours[0].mT @ ours[0])[:, :3, :3], one[:, :3, :3], atol=1e-9)
+
+
+def test_decompositions_by_gram_agree(matrix, monkeypatch):
+    plain = decompose(matrix)
+    monkeypatch.setattr(torch.linalg, "svd", lambda middle, full_matrices: by_gram(middle))
+    gram = decompose(matrix)
+    assert torch.allclose(gram.strength, plain.strength, rtol=1e-5)
+    for ours, theirs in ((gram.left, plain.left), (gram.right, plain.right)):
+        assert torch.allclose(ours, theirs, atol=1e-5)

@@ -1,0 +1,36 @@
+"""Shares of one batch, each worked on by cores of its own.
+
+Torch shares one operation after the other among the cores, which wait for each other at the end of each, and for what
+runs on one core alone. With a share for each core they seldom wait. Knows nothing of what is done.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+MOST = 8
+"""Shares: each takes memory of its own."""
+
+Value = TypeVar("Value")
+
+
+def shared(work: Callable[[Tensor], Value], rows: Shaped[Tensor, "n *size"], least: int, most: int) -> list[Value]:
+    """What the work gives for consecutive rows, in order: `most` at a time, on a CPU in shares of `least` and more.
+
+    Meanwhile torch has another number of threads: one caller at a time.
+    """
+    threads = torch.get_num_threads()
+    n_shares = 1 if rows.is_cuda else max(1, min(threads, MOST, len(rows) // least))
+    parts = torch.split(rows, min(most, -(-len(rows) // n_shares)))
+    if n_shares == 1:
+        return [work(part) for part in parts]
+    torch.set_num_threads(threads // n_shares)
+    try:
+        with ThreadPoolExecutor(n_shares, "share") as pool:
+            return list(pool.map(work, parts))
+    finally:
+        torch.set_num_threads(threads)
