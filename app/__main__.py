@@ -1,4 +1,4 @@
-"""The command `singular-lens`: serve | import | store.
+"""The command `singular-lens`: serve | import | precompute | store.
 
 Turns words on a command line into settings and calls; knows no maths and no HTML. Libraries that take seconds to
 import are imported by the command that needs them.
@@ -6,10 +6,13 @@ import are imported by the command that needs them.
 
 import json
 import logging
+import os
+import shutil
 import socket
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -17,18 +20,21 @@ from pydantic import ValidationError
 from app.config import Settings
 from app.interruption import interruptible
 
+if TYPE_CHECKING:
+    from app.explorer.library import OpenModel
+
 MOST_CONNECTIONS = 900
 """One more is answered 503: the usual limit of 1,024 open files would end in no answer at all, for probes too."""
 
 cli = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
 
-def option(field: str) -> Any:
+def option(field: str, *names: str) -> Any:
     """The command-line option of a setting: its description and default come from `Settings`."""
     info = Settings.model_fields[field]
     shown = " ".join(info.default) if isinstance(info.default, tuple) else info.default or "none"
-    default = "" if info.default_factory else f" (default: {shown})"
-    return typer.Option(help=(info.description or "") + default, show_default=False)
+    default = "" if info.default_factory or info.default is False else f" (default: {shown})"
+    return typer.Option(*names, help=(info.description or "") + default, show_default=False)
 
 
 @cli.callback()
@@ -49,6 +55,7 @@ def serve(
     weights: Annotated[str | None, option("weights")] = None,
     public_url: Annotated[str | None, option("public_url")] = None,
     root_path: Annotated[str | None, option("root_path")] = None,
+    allow_jobs: Annotated[bool | None, option("allow_jobs", "--allow-jobs")] = None,
 ) -> None:
     """Serve models in the browser; what is missing is imported first.
 
@@ -64,6 +71,7 @@ def serve(
             weights=weights,
             public_url=public_url,
             root_path=root_path,
+            allow_jobs=allow_jobs,
         )
     )
 
@@ -74,8 +82,8 @@ def run_server(settings: Settings) -> None:
 
     from app.explorer.resources import sources_by_slug
     from app.models.refusal import ImportRefused
-    from app.server import create_app
-    from app.web.wire import LARGEST_HEAD, Wire
+    from app.server import create_app, end_streams
+    from app.web.wire import LARGEST_HEAD, Listener, Wire
 
     _refuse_device(settings.device)
     _make_data_folder(settings.data)
@@ -86,8 +94,9 @@ def run_server(settings: Settings) -> None:
     except OSError as error:
         _stop(_data_fault(settings.data, error))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
         log_level="warning",
@@ -113,7 +122,7 @@ def run_server(settings: Settings) -> None:
     shown_host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = settings.public_url or f"http://{shown_host}:{listener.getsockname()[1]}{settings.root_path}"
     typer.echo(f"singular-lens: {address.rstrip('/')}/   (Ctrl-C stops it)", err=True)
-    uvicorn.Server(config).run(sockets=[listener])
+    Listener(config, partial(end_streams, app)).run(sockets=[listener])
 
 
 @cli.command("import")
@@ -157,6 +166,117 @@ def _import(source: str, data: Path, slug: str | None, revision: str | None, in_
         typer.echo(
             f"{manifest.name}: {manifest.n_layers} layers x {manifest.n_heads} heads, {manifest.fingerprint[:12]}"
         )
+
+
+@cli.command()
+def precompute(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Imported name, Hugging Face id or folder; imported if missing.")
+    ],
+    circuits: Annotated[
+        str | None, typer.Option(metavar="LIST", help="ov, qk or ov,qk. (default: ov,qk)", show_default=False)
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST", help="folded, raw or folded,raw. (default: what serve shows first)", show_default=False
+        ),
+    ] = None,
+    data: Annotated[str | None, option("data")] = None,
+    device: Annotated[str | None, option("device")] = None,
+    job: Annotated[str | None, typer.Option(hidden=True, help="The job of the server that started us.")] = None,
+    parent: Annotated[int | None, typer.Option(hidden=True, help="Stop when that process is gone.")] = None,
+) -> None:
+    """Compute every head of a model, so that its pages open at once; what is there already is left as it is.
+
+    Interrupted at any point, the same command goes on from there; several at once share the layers among them. Job
+    pages of servers with the same data folder show how far it is.
+    """
+    from app.explorer.imports import stop_without
+
+    if parent is not None:
+        stop_without(parent)
+        os.nice(10)  # the pages of the server that started us come first
+    settings = _settings(models=(model,), data=data, device=device)
+    _refuse_device(settings.device)
+    _make_data_folder(settings.data)
+    with interruptible("singular-lens: interrupted. Running the same command again continues"):
+        _precompute(settings, circuits, weights, job)
+
+
+def _precompute(settings: Settings, circuits: str | None, weights: str | None, job_id: str | None) -> None:
+    from app.explorer import jobs
+    from app.explorer.errors import ExplorerError
+    from app.explorer.precompute import bytes_needed
+    from app.explorer.precompute import precompute as steps_of
+    from app.explorer.tables import Tables
+    from app.jobs.record import recorded
+    from app.store.artifacts import ArtifactStore
+    from app.store.jobs import JobStore
+    from app.store.presence import present
+
+    model = _imported(settings.data, settings.models[0])
+    quota = int(settings.quota_gib * 2**30)
+    shown = ProgressLine()
+    with present(settings.data):
+        try:
+            wish = jobs.wish(model, settings.weights, circuits, weights)
+            artifacts, tables = ArtifactStore(settings.data / "artifacts", quota), Tables(settings.device)
+            _refuse_small_disk(settings.data, quota, bytes_needed(artifacts, model, wish.circuits, wish.processings))
+            store = JobStore(settings.data / "jobs")
+            asked = (wish.slug, wish.fingerprint, wish.circuits, wish.processings)
+            noted = (store.get(job_id) if job_id else None) or store.new(*asked)
+            for now in recorded(store, noted, steps_of(artifacts, tables, model, wish.circuits, wish.processings)):
+                shown.show(jobs.progress_of(now), now.matrices_done + now.matrices_found, now.matrices)
+        except ExplorerError as error:
+            shown.clear()
+            _stop(str(error))
+        except MemoryError:
+            shown.clear()
+            _stop("there is not enough memory for this model; what was computed is kept")
+    shown.clear()
+    unsettled = f"; {now.unsettled / now.rays:.3%} of the rays settled the slower way" if now.rays else ""
+    matrices = "matrix" if now.matrices_done == 1 else "matrices"
+    typer.echo(
+        f"{now.matrices_done} {matrices} computed, {now.matrices_found} found: {now.compute_seconds:.1f} s computing, "
+        f"{now.write_seconds:.1f} s writing{unsettled}"
+    )
+
+
+def _refuse_small_disk(data: Path, quota: int, needed: tuple[int, int]) -> None:
+    """Stop, before any work is done, if not all that is asked for can be kept; `needed`: in all, and still to come."""
+    in_all, to_come = needed
+    if in_all > quota:
+        _stop(
+            f"all of it takes about {_bytes(in_all)} on disk, and {_bytes(quota)} are allowed: what is computed first would "
+            "be deleted before the last is there. Allow more with SINGULAR_LENS_QUOTA_GIB, or ask for less with "
+            "--circuits or --weights"
+        )
+    if not os.access(data, os.W_OK):
+        _stop(f"nothing can be written to {data}: what is computed could not be kept. Name another folder with --data")
+    if to_come > (free := shutil.disk_usage(data).free):
+        _stop(f"about {_bytes(to_come)} are to be written, and the disk of {data} has {_bytes(free)} left")
+
+
+def _imported(data: Path, source: str) -> "OpenModel":
+    """The model, imported if it is missing; stops if it cannot be."""
+    from app.explorer.library import Library
+    from app.explorer.resources import sources_by_slug
+    from app.models.catalog import Catalog
+    from app.models.refusal import ImportRefused
+
+    catalog = Catalog(data)
+    try:
+        ((slug, _),) = sources_by_slug(data, (source,)).items()
+        if catalog.get(slug) is None:
+            _import(source, data, slug, None, in_json=False)
+        model = Library(catalog).model(slug)
+    except (ImportRefused, ValueError) as refusal:
+        _stop(str(refusal))
+    except OSError as error:
+        _stop(_data_fault(data, error))
+    assert model is not None  # it was imported just now
+    return model
 
 
 store = typer.Typer(no_args_is_help=True, help="Look after the folder of weights and artifacts, also beside a server.")
@@ -216,6 +336,10 @@ def _data_folder(data: str | None) -> Path:
     return folder
 
 
+BAR = 20
+"""Signs of a full bar, where there is room."""
+
+
 class ProgressLine:
     """How far a command is, on stderr: one line that changes on a terminal, a line now and then elsewhere."""
 
@@ -225,12 +349,15 @@ class ProgressLine:
 
     def show(self, words: str, done: int = 0, total: int = 0) -> None:
         """Replace what is shown; elsewhere than on a terminal, only once for each tenth of the total."""
-        line = f"{words}, {done / total:.0%}" if total else words
         tenth = 10 * done // total if total else 0
         if self._terminal:
+            columns = shutil.get_terminal_size().columns - 1  # a second line would stay
+            width = BAR if columns >= 100 else BAR // 2
+            bar = f"{'█' * (width * done // total):░<{width}} {done / total:4.0%} " if total else ""
+            line = f"{bar}{words}"[:columns]
             typer.echo(f"\r\x1b[K{line}", err=True, nl=False)
         elif tenth > self._tenth:
-            typer.echo(line, err=True)
+            typer.echo(f"{words}, {done / total:.0%}", err=True)
         self._tenth = tenth
 
     def clear(self) -> None:

@@ -64,6 +64,12 @@ class Settings(BaseSettings):
         8, ge=0, le=256, description="Pages that may wait at once; further ones show progress at once."
     )
 
+    allow_jobs: bool = Field(
+        False,
+        description="Let pages start and cancel jobs that compute every head of a model, which keep the machine busy for "
+        "long; whoever reaches the server may then.",
+    )
+
     @field_validator("data", mode="before")
     @classmethod
     def _named(cls, value: object) -> object:

@@ -30,7 +30,8 @@ def interruptible(sentence: str) -> Iterator[None]:
         for each in SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         status.append(128 + number)
-        os.write(2, f"{sentence}\n".encode())  # not print, which may have been interrupted itself
+        start = "\n" if os.isatty(2) else ""  # whatever stands on the line
+        os.write(2, f"{start}{sentence}\n".encode())  # not print, which may have been interrupted itself
         timer = Timer(GRACE_SECONDS, os._exit, status)
         timer.daemon = True
         timer.start()

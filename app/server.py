@@ -10,12 +10,14 @@ from fastapi import FastAPI
 from app.config import Settings
 from app.explorer.resources import Resources, close_resources, open_resources
 from app.explorer.warmup import warm_up
+from app.jobs.runner import Runner
 from app.web.errors import install_errors
 from app.web.gate import Gate
 from app.web.methods import HeadAsGet
-from app.web.routes import api, health, own, pages
+from app.web.routes import api, health, jobs, own, pages
 from app.web.security import RootPath, SecureHeaders
 from app.web.site import open_site
+from app.web.streams import Streams
 
 AT_ONCE = 4
 """Answers made at the same time, besides those that wait for a computation: Python runs one thread at a time, and the
@@ -31,8 +33,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         anyio.to_thread.current_default_thread_limiter().total_tokens = chosen.waiters + AT_ONCE
         resources = await anyio.to_thread.run_sync(_open, chosen)
         app.state.resources = resources
+        app.state.streams = Streams()
+        app.state.runner = Runner(resources.jobs, resources.data, chosen.device) if chosen.allow_jobs else None
         warm_up(resources)
         yield
+        end_streams(app)
+        if app.state.runner is not None:
+            await anyio.to_thread.run_sync(app.state.runner.close)
         await anyio.to_thread.run_sync(close_resources, resources)
 
     app = FastAPI(
@@ -47,7 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.site = open_site(chosen)
     install_errors(app)
     # First match wins: an address can be anything, so pages come last.
-    for room in (health, api, own, pages):
+    for room in (health, api, own, jobs, pages):
         app.include_router(room.router)
     api.install_examples(app)
     app.add_middleware(RootPath, root=chosen.root_path)
@@ -55,6 +62,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(HeadAsGet)
     app.add_middleware(SecureHeaders)
     return app
+
+
+def end_streams(app: FastAPI) -> None:
+    """End the answers that go on; in the thread that serves them."""
+    app.state.streams.close()
 
 
 def _open(settings: Settings) -> Resources:

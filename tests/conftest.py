@@ -1,6 +1,7 @@
 """Models small enough for any test: random GPT-2s written and imported in temporary folders, once a session."""
 
 import itertools
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -92,6 +93,12 @@ def gpt2_folder(tmp_path_factory) -> Path:
 def tiny_data(tmp_path_factory, gpt2_folder) -> Path:
     """A data folder with that model, as `tiny`; copy it before changing it."""
     return _import(gpt2_folder, tmp_path_factory.mktemp("tiny-data"), "tiny")
+
+
+@pytest.fixture
+def fresh_data(tiny_data, tmp_path) -> Path:
+    """A copy of it for one test, with nothing computed yet."""
+    return shutil.copytree(tiny_data, tmp_path / "data", ignore=shutil.ignore_patterns("artifacts"))
 
 
 @pytest.fixture(scope="session")

@@ -49,6 +49,7 @@ def test_arguments_win_over_the_environment(monkeypatch):
         ("queue_size", 0),
         ("wait_seconds", -1),
         ("waiters", 100_000),
+        ("allow_jobs", "perhaps"),
     ],
 )
 def test_bad_values_are_refused(name, value):

@@ -1,9 +1,13 @@
+import errno
 import json
+import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 
 import pytest
@@ -11,6 +15,8 @@ from typer.testing import CliRunner
 
 import app.__main__ as command
 from app.config import Settings
+from app.store.artifacts import ArtifactStore
+from app.store.jobs import JobStore
 from app.store.presence import present
 
 
@@ -33,12 +39,13 @@ def test_serve_without_words_serves_the_demo(served):
 
 def test_serve_passes_its_words_on(served, tmp_path):
     words = ["serve", "gpt2", "demo", "--host", "::1", "--port", "9", "--data", str(tmp_path), "--device", "cpu"]
-    words += ["--weights", "raw", "--public-url", "https://lens.example", "--root-path", "/lens"]
+    words += ["--weights", "raw", "--public-url", "https://lens.example", "--root-path", "/lens", "--allow-jobs"]
     assert run(*words).exit_code == 0
     (settings,) = served
     assert settings.models == ("gpt2", "demo")
     assert (settings.host, settings.port, settings.data, settings.device) == ("::1", 9, tmp_path, "cpu")
     assert (settings.weights, settings.public_url, settings.root_path) == ("raw", "https://lens.example", "/lens")
+    assert settings.allow_jobs
 
 
 @pytest.mark.parametrize(
@@ -123,6 +130,91 @@ def test_import_reports_to_a_server_in_lines_of_json(gpt2_folder, tmp_path):
     assert all(set(step) == {"message", "done", "total"} for step in steps)
 
 
+def test_precompute_imports_what_is_missing_and_computes_every_head(gpt2_folder, tmp_path):
+    words = ["precompute", str(gpt2_folder), "--data", str(tmp_path), "--device", "cpu"]
+    first = run(*words)
+    assert first.exit_code == 0, first.output
+    assert re.fullmatch(
+        r"16 matrices computed, 0 found: [\d.]+ s computing, [\d.]+ s writing; [\d.]+% of the rays settled the slower way",
+        first.stdout.splitlines()[-1],
+    )
+    assert "100%" in first.stderr
+    assert run(*words).stdout.startswith("0 matrices computed, 16 found: ")
+    (done, again) = JobStore(tmp_path / "jobs").all()
+    assert {done.state, again.state} == {"done"}
+    assert [job.matrices_done for job in (again, done)] == [16, 0]
+
+
+def test_precompute_takes_circuits_and_weights(fresh_data):
+    words = ["precompute", "tiny", "--data", str(fresh_data)]
+    assert run(*words, "--circuits", "qk").stdout.startswith("8 matrices computed, 0 found")
+    assert run(*words, "--weights", "raw,folded").stdout.startswith("24 matrices computed, 8 found")
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["tiny", "--circuits", "mlp"], "circuits must be one of ov, qk"),
+        (["tiny", "--weights", "cooked"], "weights must be one of folded, raw"),
+        (["tiny", "--weights", ""], "weights must be one of folded, raw"),
+        (["tiny", "--device", "abacus"], "device: "),
+        (["tiny", "--device", "cuda:63"], "cuda:63 is not here"),
+        (["./nowhere"], "nowhere"),
+        ([""], "models: "),
+    ],
+)
+def test_precompute_refuses_with_the_range_and_computes_nothing(fresh_data, words, named):
+    result = run("precompute", *words, "--data", str(fresh_data))
+    assert result.exit_code == 1
+    assert named in result.output
+    assert "Traceback" not in result.output
+    assert list((fresh_data / "artifacts").rglob("*.safetensors")) == []
+
+
+def test_precompute_refuses_what_would_push_itself_out(fresh_data, monkeypatch):
+    monkeypatch.setenv("SINGULAR_LENS_QUOTA_GIB", "0.0001")
+    result = run("precompute", "tiny", "--data", str(fresh_data))
+    assert result.exit_code == 1
+    assert "SINGULAR_LENS_QUOTA_GIB" in result.stderr
+    assert "104.9 KiB are allowed" in result.stderr
+
+
+def test_precompute_refuses_a_disk_that_will_be_full(fresh_data, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 4096, 4096))
+    result = run("precompute", "tiny", "--data", str(fresh_data))
+    assert result.exit_code == 1
+    assert "has 4.0 KiB left" in result.stderr
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert "nothing can be written" in run("precompute", "tiny", "--data", str(fresh_data)).stderr
+    assert JobStore(fresh_data / "jobs").is_empty()
+
+
+def test_precompute_says_that_the_disk_is_full(fresh_data, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(ArtifactStore, "write", full)
+    result = run("precompute", "tiny", "--data", str(fresh_data))
+    assert result.exit_code == 1
+    assert "singular-lens: What was computed cannot be kept: No space left on device." in result.stderr
+    (job,) = JobStore(fresh_data / "jobs").all()
+    assert (job.state, job.message) == ("failed", "What was computed cannot be kept: No space left on device.")
+
+
+def test_precompute_interrupted_says_so_and_goes_on_later(fresh_data):
+    words = [sys.executable, "-m", "app", "precompute", "tiny", "--data", str(fresh_data)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        jobs = JobStore(fresh_data / "jobs")
+        while process.poll() is None and jobs.is_empty():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "")
+    assert errors.splitlines()[-1] == "singular-lens: interrupted. Running the same command again continues"
+    assert [job.state for job in jobs.all()] == ["interrupted"]
+    assert run("precompute", "tiny", "--data", str(fresh_data)).exit_code == 0
+
+
 def test_serve_listens_where_it_says(tmp_path):
     words = [sys.executable, "-m", "app", "serve", "--port", "0", "--data", str(tmp_path)]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
@@ -197,6 +289,7 @@ def test_store_gc_stops_with_a_sentence_at_what_it_cannot_remove(tmp_path):
 
 def test_progress_on_a_terminal_is_one_line(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "120")
     line = command.ProgressLine()
     for i in range(1, 4):
         line.show(f"{i} files read", i, 3)
@@ -205,11 +298,18 @@ def test_progress_on_a_terminal_is_one_line(capsys, monkeypatch):
     assert "\n" not in shown
     assert [part.removeprefix("\x1b[K") for part in shown.split("\r")] == [
         "",
-        "1 files read, 33%",
-        "2 files read, 67%",
-        "3 files read, 100%",
+        "██████░░░░░░░░░░░░░░  33% 1 files read",
+        "█████████████░░░░░░░  67% 2 files read",
+        "████████████████████ 100% 3 files read",
         "",
     ]
+
+
+def test_progress_on_a_narrow_terminal_stays_on_its_line(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    command.ProgressLine().show("words and words and words", 1, 2)
+    assert len(capsys.readouterr().err.removeprefix("\r\x1b[K")) == 39
 
 
 @pytest.mark.parametrize("verb", ["verify", "gc"])

@@ -1,4 +1,4 @@
-"""kill -9 at random moments of computations and of imports: what is left opens, is right, and is completed."""
+"""kill -9 at random moments of computations, of imports, of runs over a model: what is left is right, and completed."""
 
 import os
 import random
@@ -17,6 +17,7 @@ from app.explorer import browse
 from app.explorer.resources import close_resources, open_resources
 from app.explorer.upkeep import tidy, verify
 from app.models.catalog import Catalog
+from app.store.jobs import JobStore
 from app.store.sealed import unseal
 
 SETTINGS = {
@@ -32,7 +33,7 @@ FORKING = """
 import os, sys, traceback
 import torch
 torch.set_num_threads(1)  # so that no thread is lost where this process forks
-import app.explorer.work, app.models.conversion, app.models.importer, app.explorer.orders, app.explorer.browse
+import app.explorer.precompute, app.explorer.work, app.models.conversion, app.models.importer, app.explorer.orders, app.explorer.browse
 import app.core.bases, app.core.circuits, app.core.decomposition, app.core.folding, app.core.readout, app.core.scores
 import app.__main__ as command
 from app.core.address import parse
@@ -52,7 +53,13 @@ def compute(data):
     close_resources(r)
 
 def import_(data, source):
-    sys.argv = ["singular-lens", "import", source, "--name", "tiny", "--data", data]
+    command_line("import", source, "--name", "tiny", "--data", data)
+
+def precompute(data):
+    command_line("precompute", "tiny", "--weights", "raw,folded", "--data", data)
+
+def command_line(*words):
+    sys.argv = ["singular-lens", *words]
     try:
         command.main()
     except SystemExit as end:
@@ -67,7 +74,7 @@ for line in sys.stdin:
         status = 1
         os.dup2(2, 1)
         try:
-            {"compute": compute, "import": import_}[verb](*words)
+            {"compute": compute, "import": import_, "precompute": precompute}[verb](*words)
             status = 0
         except BaseException:
             traceback.print_exc()
@@ -212,3 +219,39 @@ def test_imports_killed_at_any_moment_are_completed_by_the_next(
         assert Catalog(data).get("tiny").files == expected.files
         assert_whole_and_tidy(data)
         assert Catalog(data).get("tiny").files == expected.files
+
+
+def test_runs_over_a_model_killed_at_any_moment_are_gone_on_with(victims, chance, tiny_data, tmp_path, long):
+    undisturbed = shutil.copytree(tiny_data, tmp_path / "undisturbed", ignore=shutil.ignore_patterns("artifacts"))
+    status, duration = victims.run("precompute", undisturbed)
+    assert status == 0
+    expected = artifacts(undisturbed)
+    assert len(expected) == 2 * (2 + 2 + 16)  # a map, a gallery, layers, matrices; raw and folded
+    pages = shown(undisturbed)
+    partly = 0
+    rounds = 20 if long else 6
+    for round_ in range(rounds):
+        data = shutil.copytree(tiny_data, tmp_path / "data", ignore=shutil.ignore_patterns("artifacts"))
+        moments = [duration * chance.uniform(round_, round_ + 1) / rounds]
+        if round_ % 2:  # and again, while it goes on
+            moments.append(duration * chance.random())
+        for moment in moments:
+            assert victims.run("precompute", data, kill_after=moment)[0] in (0, -signal.SIGKILL)
+            left = artifacts(data)
+            partly += 0 < len(left) < len(expected)
+            for place, found in left.items():
+                assert_same(found, expected[place])
+            assert [checked for checked in verify(data) if checked.fault] == []
+        assert {job.state for job in JobStore(data / "jobs").all()} <= {"interrupted", "done"}
+        files = {place: (data / "artifacts" / place).stat().st_ino for place in left}
+        assert victims.run("precompute", data)[0] == 0
+        after = artifacts(data)
+        assert set(after) == set(expected)
+        for place, found in after.items():
+            assert_same(found, expected[place])
+        assert files == {place: (data / "artifacts" / place).stat().st_ino for place in left}  # none was made twice
+        assert shown(data) == pages
+        assert_whole_and_tidy(data)
+        assert set(artifacts(data)) == set(expected)
+        shutil.rmtree(data)
+    assert partly > 0

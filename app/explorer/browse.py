@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from app.core.address import CIRCUITS, Address, Circuit
-from app.explorer import orders
+from app.explorer import coverage, jobs, orders
+from app.explorer.coverage import Heads
 from app.explorer.directions import directions
 from app.explorer.errors import BadOption
 from app.explorer.library import REPAIR, OpenModel
@@ -56,12 +57,14 @@ def model(r: Resources, address: Address, options: Options, score: str | None = 
     if chosen not in scores:
         raise BadOption(f"score must be one of {', '.join(scores)}.")
     gallery = r.store.load(orders.gallery(opened, shown.weights).recipe)
+    heads = coverage.kept(r, opened, shown.weights)
     return ModelPage(
         address,
         opened.header,
         shown,
-        _map(address, artifact, chosen, scores),
+        _map(address, artifact, chosen, scores, heads),
         None if gallery is None else _gallery(opened, address, shown, gallery),
+        is_filling=(gallery is None or not all(map(all, heads))) and jobs.is_live(r, opened.header.slug),
     )
 
 
@@ -130,21 +133,27 @@ def _rows(options: Options, usual: int) -> int:
 
 def _entry(r: Resources, slug: str) -> ModelEntry:
     if opened := r.library.model(slug):
-        return ModelEntry(slug, "imported", opened.header, "", 0, 0)
+        return ModelEntry(slug, "imported", opened.header, _kept_words(r, opened), 0, 0)
     progress = r.imports.of(slug)
     if progress is None or progress.state == "done":
         return ModelEntry(slug, "failed", None, f"its files are missing or damaged. {REPAIR}", 0, 0)
     return ModelEntry(slug, progress.state, None, progress.message, progress.done, progress.total)
 
 
-def _map(address: Address, artifact: Artifact, score: str, scores: tuple[str, ...]) -> HeadMap:
+def _kept_words(r: Resources, opened: OpenModel) -> str:
+    heads = [is_kept for row in coverage.kept(r, opened, opened.shown_first(r.default_weights)) for is_kept in row]
+    # Down, so that 100% is all.
+    return f"{100 * sum(heads) // len(heads)}% precomputed" if any(heads) else ""
+
+
+def _map(address: Address, artifact: Artifact, score: str, scores: tuple[str, ...], kept: Heads) -> HeadMap:
     values = artifact.arrays[score]
     order = np.argsort(-values, axis=None, kind="stable")
     ranks = np.empty(values.size, int)
     ranks[order] = np.arange(1, values.size + 1)
     rows = tuple(
         tuple(
-            Cell(address.at_layer(layer).at_head(head), value, rank)
+            Cell(address.at_layer(layer).at_head(head), value, rank, kept[layer][head])
             for head, (value, rank) in enumerate(zip(row, row_ranks, strict=True))
         )
         for layer, (row, row_ranks) in enumerate(

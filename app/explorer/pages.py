@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from app.core.address import Address
+from app.store.jobs import Job
 
 Processing = Literal["folded", "raw"]
 PROCESSINGS: tuple[Processing, ...] = ("folded", "raw")
@@ -170,7 +171,7 @@ class ModelEntry:
     model: Model | None
     """None until it is imported."""
     message: str
-    """Progress or failure in a sentence; empty when imported."""
+    """Progress or failure in a sentence; when imported, how much is precomputed, if anything."""
     done: int
     total: int
 
@@ -190,6 +191,8 @@ class Cell:
     value: float
     rank: int
     """1 for the largest of all."""
+    is_kept: bool
+    """Both matrices were computed before: the head's page opens at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +208,11 @@ class HeadMap:
     low: float
     high: float
     """Smallest and largest value on the map."""
+
+    @property
+    def n_kept(self) -> int:
+        """Heads that open at once."""
+        return sum(cell.is_kept for row in self.rows for cell in row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +244,8 @@ class ModelPage:
     map: HeadMap
     gallery: NotablePage | None
     """None until every head has been read: then it follows as a fragment."""
+    is_filling: bool
+    """A job is computing heads of it: soon more of them open at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,3 +342,44 @@ class DirectionPage:
     """The largest distance to choose; None where distance means nothing."""
     previous: Address | None
     next: Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """A job that computes every head of a model, and how far it is."""
+
+    job: Job
+    title: str
+    """`demo: OV and QK, folded`."""
+    progress: str
+    """How far it is in a few words, as in the terminal."""
+    command: str
+    """What does the same in a terminal."""
+    seconds: float | None
+    """Since it began, or that it took; None before."""
+    is_ending: bool
+    """Somebody has cancelled it, and it is not at the end of its step yet."""
+    may_cancel: bool
+    may_start: bool
+    """Visitors may start the same again: it goes on where this one was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Startable:
+    """A model for which visitors may start jobs."""
+
+    slug: str
+    processings: tuple[Processing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JobsPage:
+    """The jobs of this server's models, newest first."""
+
+    model: str | None
+    """Only the jobs of this model; None for all."""
+    live: bool
+    """Only jobs that wait or run."""
+    jobs: tuple[JobPage, ...]
+    startable: tuple[Startable, ...]
+    """Empty where visitors may start nothing."""

@@ -44,10 +44,15 @@ def located(r: Resources, address: Address) -> OpenModel:
     return model
 
 
-def opened(r: Resources, slug: str) -> OpenModel:
-    """The model of that name; NotReady while it is being imported, ComputationFailed if it could not be."""
+def served(r: Resources, slug: str) -> None:
+    """UnknownAddress naming the models of this server if that is none of them."""
     if slug not in r.slugs:
         raise UnknownAddress(f"There is no model {slug} here. This server has: {', '.join(r.slugs)}.")
+
+
+def opened(r: Resources, slug: str) -> OpenModel:
+    """The model of that name; NotReady while it is being imported, ComputationFailed if it could not be."""
+    served(r, slug)
     # Progress first: an import that ends between the two questions has its model.
     progress = r.imports.of(slug)
     if model := r.library.model(slug):

@@ -14,6 +14,7 @@ from app.explorer.tables import Tables
 from app.models.catalog import Catalog
 from app.models.source import default_slug
 from app.store.artifacts import ArtifactStore
+from app.store.jobs import JobStore
 from app.store.presence import Presence
 
 
@@ -32,6 +33,8 @@ class Resources:
     presence: Presence
     """Says to whoever cleans the folder up that it is in use."""
     store: ArtifactStore
+    jobs: JobStore
+    """What is being precomputed, here or by another process with the same folder."""
     queue: ComputeQueue
     tables: Tables
     """For the queue's worker only."""
@@ -63,6 +66,7 @@ def open_resources(
         imports=Imports(data, missing),
         presence=presence,
         store=ArtifactStore(data / "artifacts", quota_bytes),
+        jobs=JobStore(data / "jobs"),
         queue=ComputeQueue(queue_size, wait_seconds, waiters),
         tables=Tables(device),
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from app.models.catalog import Catalog
 from app.models.manifest import verify_weights
 from app.models.staging import PREFIX, unfinished_imports
+from app.store.jobs import JobStore
 from app.store.leftovers import Removed, collect, remove
 from app.store.presence import alone
 from app.store.proof import prove, to_prove
@@ -88,6 +89,8 @@ def tidy(data: Path, quota_bytes: int) -> Iterator[Removed | Kept]:
                 yield Removed("weights without a name", folder, remove(folder))
             else:
                 yield Kept(str(folder.relative_to(data)), "no name leads there, but a server or an import is running")
+    for path in JobStore(data / "jobs").leftovers():
+        yield Removed("notes of old jobs", path, remove(path))
     yield from collect(data / "artifacts", quota_bytes, _here_or_coming(data))
 
 

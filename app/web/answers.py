@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from fastapi import Request, Response
 
 from app.web.assets import pack
-from app.web.site import site_of, urls_of
+from app.web.site import resources_of, site_of, urls_of
 from app.web.templating import PICTURES
 
 FOREVER = "public, max-age=31536000, immutable"
 VARY = "Accept-Encoding, HX-Request, HX-Request-Type, HX-Target"
+NO_STORE = {"Cache-Control": "no-store"}
 POLL_SECONDS = 2
 """How soon a page that shows progress loads itself again, where JavaScript does not follow it."""
 WORTH_PACKING = 1_000
@@ -35,25 +36,33 @@ def target_of(request: Request) -> str:
     return target if target.isascii() and target.replace("-", "").isalnum() else ""
 
 
-def page_answer(request: Request, page: object) -> Response:
+def page_answer(request: Request, page: object, headers: Mapping[str, str] | None = None) -> Response:
     """The page, or its fragment when htmx asks for that."""
     picture = PICTURES[type(page)]
     if not wants_fragment(request):
-        return html_answer(request, picture.whole, page=page, layout="base.html")
+        return html_answer(request, picture.whole, headers=headers, page=page, layout="base.html")
     if target_of(request) == "progress":
         # The page that showed progress is ready: load it as a page of its own.
         return Response(headers={"HX-Refresh": "true", "Cache-Control": "no-store", "Vary": VARY})
-    return html_answer(request, picture.fragment or picture.whole, page=page, layout="part.html")
+    return html_answer(request, picture.fragment or picture.whole, headers=headers, page=page, layout="part.html")
 
 
 def html_answer(
     request: Request, template: str, status: int = 200, headers: Mapping[str, str] | None = None, **context: object
 ) -> Response:
     """A template filled in, with whatever else it needs besides the page."""
-    filled = site_of(request).templates.get_template(template)
-    body = filled.render(context, urls=urls_of(request))
+    body = rendered(request, template, **context)
     # A lone surrogate cannot be sent; nothing that templates print should hold one.
     return content_answer(request, body.encode("utf-8", "replace"), "text/html; charset=utf-8", status, headers)
+
+
+def rendered(request: Request, template: str, **context: object) -> str:
+    """A template filled in, with what every page may need."""
+    site = site_of(request)
+    allowed = site.settings.allow_jobs
+    shown = allowed or not resources_of(request).jobs.is_empty()
+    filled = site.templates.get_template(template)
+    return filled.render(context, urls=urls_of(request), jobs_allowed=allowed, jobs_shown=shown)
 
 
 def json_answer(request: Request, value: object, keep: bool = False) -> Response:

@@ -19,13 +19,12 @@ from starlette.exceptions import HTTPException
 from app.core.address import Address, AddressError, parse
 from app.explorer.errors import BadOption, Busy, ComputationFailed, ExplorerError, NotReady, UnknownAddress
 from app.explorer.places import located
-from app.web.answers import POLL_SECONDS, VARY, html_answer, target_of, wants_fragment
+from app.web.answers import NO_STORE, POLL_SECONDS, VARY, html_answer, target_of, wants_fragment
 from app.web.security import HEADERS
 from app.web.site import resources_of, site_of
 
 log = logging.getLogger(__name__)
 
-NO_STORE = {"Cache-Control": "no-store"}
 STATUSES: dict[type[Exception], int] = {
     UnknownAddress: 404,
     AddressError: 404,

@@ -16,6 +16,8 @@ from app.explorer.pages import (
     HeadSummary,
     Histogram,
     HomePage,
+    JobPage,
+    JobsPage,
     LayerPage,
     MatrixPage,
     Model,
@@ -27,6 +29,7 @@ from app.explorer.pages import (
     Token,
     View,
 )
+from app.store.jobs import Job
 from app.web import twin
 from app.web.urls import Urls
 
@@ -119,8 +122,9 @@ MODEL_PAGE = ModelPage(
     address=Address("gpt2"),
     model=MODEL,
     view=VIEW,
-    map=HeadMap("copying", ("copying", "ov-top"), ((Cell(HEAD, 0.5, 1),),), 0.5, 0.5),
+    map=HeadMap("copying", ("copying", "ov-top"), ((Cell(HEAD, 0.5, 1, is_kept=True),),), 0.5, 0.5),
     gallery=None,
+    is_filling=False,
 )
 NOTABLE_PAGE = NotablePage(MODEL, VIEW, (Notable(_direction(OV, 0), "p", 0.5),))
 LAYER_PAGE = LayerPage(
@@ -142,9 +146,41 @@ DIRECTION_PAGE = DirectionPage(
     previous=OV.direction(0),
     next=OV.direction(2),
 )
+JOB_PAGE = JobPage(
+    job=Job(
+        id="0123456789ab",
+        slug="gpt2",
+        fingerprint=FINGERPRINT,
+        circuits=("ov", "qk"),
+        processings=("folded",),
+        created=1_700_000_000.0,
+        updated=1_700_000_003.0,
+        started=1_700_000_001.0,
+        state="running",
+        stage="L5, folded",
+        layers_done=4,
+        layers=12,
+        matrices_done=96,
+        matrices_found=0,
+        matrices=288,
+        unsettled=64,
+        rays=24_576,
+        compute_seconds=1.5,
+        write_seconds=0.5,
+    ),
+    title="gpt2: OV and QK, folded",
+    progress="4 of 12 layers, 24 heads/s, 4 s left (L5, folded)",
+    command="singular-lens precompute gpt2 --weights folded",
+    seconds=2.0,
+    is_ending=False,
+    may_cancel=False,
+    may_start=False,
+)
 
 EXAMPLES: dict[str, object] = {
     "models": twin.home_json(HOME_PAGE, URLS),
+    "jobs": twin.jobs_json(JobsPage(None, False, (JOB_PAGE,), ()), URLS),
+    "job": twin.job_json(JOB_PAGE, URLS),
     "model": twin.model_json(MODEL_PAGE, URLS),
     "notable": twin.notable_json(NOTABLE_PAGE, URLS),
     "layer": twin.layer_json(LAYER_PAGE, URLS),

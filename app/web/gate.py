@@ -61,7 +61,14 @@ class Gate:
         if scope["method"] in {"GET", "HEAD"}:  # these change nothing, whoever sends them
             return None
         own = {headers.get("host", "").lower(), self._public} - {""}
-        if all(origin.lower().partition("://")[2] in own for origin in headers.getlist("origin")):
+        origins = headers.getlist("origin")
+        if not origins and headers.getlist("sec-fetch-site") != ["same-origin"]:
+            # Not even from a program: a browser that was made to leave its Origin out looks the same.
+            return HTTPException(
+                403,
+                "Only pages of this server may send this, and the request does not say in Origin which page it is from.",
+            )
+        if all(origin.lower().partition("://")[2] in own for origin in origins):
             return None
         return HTTPException(403, "Only pages of this server may send this: the request names another origin.")
 

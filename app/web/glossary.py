@@ -155,10 +155,37 @@ TERMS: dict[str, Term] = {
     "sinks": Term(
         "sinks", "Attention may go to nothing: the weights that a head gives to tokens can sum to less than one."
     ),
+    "precomputed": Term(
+        "precomputed",
+        "OV and QK of these heads were taken apart and read out before, in these weights: their pages open at once. "
+        "The others are computed when somebody first asks.",
+    ),
     "checked": Term(
         "checked",
         "At import these weights were put through identities that the model's own computation must satisfy; the numbers "
         "are the largest errors over all layers, relative to the largest value.",
+    ),
+    "job-matrices": Term(
+        "matrices of a job",
+        "What a job computes, one by one: the OV matrix of a head, or its QK matrix; with folded and raw weights, each twice.",
+    ),
+    "job-layers": Term(
+        "layers of a job",
+        "Layers of which all is there that was asked for; with folded and raw weights, each counts twice.",
+    ),
+    "job-found": Term("there before", "Matrices that were on disk already: they are left as they are."),
+    "heads-per-second": Term(
+        "heads per second",
+        "How many heads this job computes in a second, all matrices of each, from its first ones on; what was there "
+        "before does not count.",
+    ),
+    "unsettled": Term(
+        "settled the slower way",
+        "Share of the rays whose top tokens the fast pass could not put into a certain order: they were scored again with more digits.",
+    ),
+    "compute-time": Term(
+        "computing and writing",
+        "Time spent on the heads and on the disk; both go on at once, so together they may be more than has passed.",
     ),
 }
 

@@ -15,9 +15,15 @@ class HeadAsGet:
             await self.app(scope, receive, send)
             return
 
+        ended = False
+
         async def send_headers(message: Message) -> None:
+            nonlocal ended
             if message["type"] == "http.response.body":
-                message["body"] = b""
-            await send(message)
+                # An answer that goes on has nothing more for this visitor either.
+                message.update(body=b"", more_body=False)
+            if not ended:
+                ended = message["type"] == "http.response.body"
+                await send(message)
 
         await self.app(dict(scope) | {"method": "GET"}, receive, send_headers)

@@ -31,6 +31,26 @@ class JumpQuery(ViewQuery):
     q: Annotated[str, Field(max_length=200, description="Where to go.")] = ""
 
 
+class JobsQuery(BaseModel):
+    """What the list of jobs takes."""
+
+    model: Annotated[str | None, Field(max_length=64, description="Only jobs of this model.")] = None
+    live: Annotated[bool, Field(description="Only jobs that wait or run.")] = False
+
+
+class WishQuery(BaseModel):
+    """What a job is to compute."""
+
+    model: Annotated[str, Field(max_length=64, description="The model.")]
+    weights: Annotated[
+        str | None,
+        Field(max_length=40, description="folded, raw, or both with a comma between them. Default: as for pages."),
+    ] = None
+    circuits: Annotated[
+        str | None, Field(max_length=40, description="ov, qk, or both with a comma between them. Default: both.")
+    ] = None
+
+
 class MapQuery(ViewQuery):
     """What a model's page takes."""
 

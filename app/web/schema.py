@@ -273,6 +273,54 @@ class ModelPageJson(TypedDict):
 
 
 @with_config(STRICT)
+class JobJson(TypedDict):
+    """A job that computes every head of a model: a matrix for each circuit, and for each weight processing another."""
+
+    id: str
+    model: str
+    fingerprint: str
+    circuits: list[Literal["ov", "qk"]]
+    weights: list[Literal["folded", "raw"]]
+    state: Literal["waiting", "running", "done", "cancelled", "failed", "interrupted"]
+    stage: str
+    """What is being done, for people."""
+    message: str
+    """Why it failed."""
+    layers_done: int
+    layers: int
+    matrices_done: int
+    """Computed by this job."""
+    matrices_found: int
+    """That were there already."""
+    matrices: int
+    """That were asked for; 0 until it is known."""
+    heads_per_second: float | None
+    seconds_left: float | None
+    unsettled: int
+    """Rays whose order the fast pass could not settle."""
+    rays: int
+    compute_seconds: float
+    write_seconds: float
+    created: float
+    """This and the other times: seconds since 1970."""
+    started: float | None
+    updated: float
+    ended: float | None
+    page: str
+    """The same for people."""
+    json: str
+
+
+@with_config(STRICT)
+class JobsJson(TypedDict):
+    """The jobs of this server's models, newest first."""
+
+    jobs: list[JobJson]
+    page: str
+    """The same for people."""
+
+
+@with_config(STRICT)
 class NotableJson(TypedDict):
     """A ray worth a look."""
 

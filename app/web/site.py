@@ -12,7 +12,9 @@ from jinja2 import Environment
 
 from app.config import Settings
 from app.explorer.resources import Resources
+from app.jobs.runner import Runner
 from app.web.assets import Asset, load_assets
+from app.web.streams import Streams
 from app.web.templating import environment
 from app.web.urls import Urls
 
@@ -47,6 +49,16 @@ def site_of(request: Request) -> Site:
 def resources_of(request: Request) -> Resources:
     """What the explorer's verbs take first."""
     return cast("Resources", request.app.state.resources)
+
+
+def runner_of(request: Request) -> Runner | None:
+    """What works off the jobs that visitors start; None where they may start none."""
+    return cast("Runner | None", request.app.state.runner)
+
+
+def streams_of(request: Request) -> Streams:
+    """The answers of this server that go on."""
+    return cast("Streams", request.app.state.streams)
 
 
 def urls_of(request: Request) -> Urls:

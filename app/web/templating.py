@@ -5,16 +5,20 @@ Everything is escaped; no template marks anything safe. Knows no request.
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.core.address import CIRCUITS, Address
+from app.explorer.jobs import duration_words, rate_words
 from app.explorer.pages import (
     DirectionPage,
     HeadPage,
     HomePage,
+    JobPage,
+    JobsPage,
     LayerPage,
     MatrixPage,
     Model,
@@ -45,6 +49,8 @@ PICTURES: dict[type, Picture] = {
     MatrixPage: Picture("matrix.html"),
     DirectionPage: Picture("direction.html"),
     NotablePage: Picture("notable.html", "_fragments/notable.html"),
+    JobsPage: Picture("jobs.html", "_fragments/jobs.html"),
+    JobPage: Picture("job.html", "_fragments/job.html"),
 }
 
 
@@ -89,6 +95,9 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         is_turned=reproduction.is_turned,
         why_not_reproduced=reproduction.why_not,
         bib=bib,
+        moment=moment,
+        duration=duration_words,
+        rate=rate_words,
         indented=indented,
     )
     return made
@@ -147,6 +156,14 @@ def trail(address: Address) -> list[Address]:
 def bib(text: str) -> str:
     """The text as it can stand inside braces of a BibTeX field."""
     return "".join(f"\\{c}" if c in "&%$#_{}" else "" if c == "\\" else c for c in text)
+
+
+def moment(seconds: float) -> str:
+    """A time in seconds since 1970, as the clocks of all visitors can be set to it.
+
+    Example: moment(1764772863.5) -> "2025-12-03 14:41:03 UTC"
+    """
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def indented(value: object) -> str:

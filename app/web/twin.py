@@ -12,6 +12,8 @@ from app.explorer.pages import (
     HeadSummary,
     Histogram,
     HomePage,
+    JobPage,
+    JobsPage,
     LayerPage,
     MatrixPage,
     Model,
@@ -64,6 +66,43 @@ def notable_json(page: NotablePage, urls: Urls) -> schema.NotablePageJson:
         "rays": rays,
         "page": urls.notable(address, page.view),
         "json": urls.notable_api(address, page.view),
+    }
+
+
+def jobs_json(page: JobsPage, urls: Urls) -> schema.JobsJson:
+    """The jobs of this server's models."""
+    return {"jobs": [job_json(one, urls) for one in page.jobs], "page": urls.jobs()}
+
+
+def job_json(page: JobPage, urls: Urls) -> schema.JobJson:
+    """How far a job is."""
+    job = page.job
+    return {
+        "id": job.id,
+        "model": job.slug,
+        "fingerprint": job.fingerprint,
+        "circuits": list(job.circuits),
+        "weights": list(job.processings),
+        "state": job.state,
+        "stage": job.stage,
+        "message": job.message,
+        "layers_done": job.layers_done,
+        "layers": job.layers,
+        "matrices_done": job.matrices_done,
+        "matrices_found": job.matrices_found,
+        "matrices": job.matrices,
+        "heads_per_second": job.heads_per_second,
+        "seconds_left": job.seconds_left,
+        "unsettled": job.unsettled,
+        "rays": job.rays,
+        "compute_seconds": job.compute_seconds,
+        "write_seconds": job.write_seconds,
+        "created": job.created,
+        "started": job.started,
+        "updated": job.updated,
+        "ended": job.ended,
+        "page": urls.job(job.id),
+        "json": urls.job_api(job.id),
     }
 
 

@@ -3,6 +3,7 @@
 Knows the grammar of addresses and queries, not what is behind them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
@@ -70,6 +71,39 @@ class Urls:
     def settings(self) -> str:
         """What this server was started with."""
         return f"{self.root}/-/settings"
+
+    def jobs(self, slug: str | None = None, *, live: bool = False) -> str:
+        """The jobs, or those of one model, or only those that go on; a POST begins one."""
+        said: dict[str, object] = {"model": slug} if slug else {}
+        return f"{self.root}/-/jobs{_query(None, said | ({'live': 'true'} if live else {}))}"
+
+    def wish(self, slug: str, circuits: Sequence[str], processings: Sequence[str]) -> str:
+        """Where a POST begins a job.
+
+        Example: wish("demo", ("ov", "qk"), ("folded",)) -> "/-/jobs?model=demo&circuits=ov%2Cqk&weights=folded"
+        """
+        said = {"model": slug, "circuits": ",".join(circuits), "weights": ",".join(processings)}
+        return f"{self.root}/-/jobs{_query(None, dict(said))}"
+
+    def job(self, id_: str) -> str:
+        """How far a job is."""
+        return f"{self.root}/-/jobs/{id_}"
+
+    def job_events(self, id_: str) -> str:
+        """News of a job."""
+        return f"{self.job(id_)}/events"
+
+    def job_cancel(self, id_: str) -> str:
+        """Where a POST ends a job."""
+        return f"{self.job(id_)}/cancel"
+
+    def jobs_api(self) -> str:
+        """The jobs as JSON."""
+        return f"{self.root}/api/v1/-/jobs"
+
+    def job_api(self, id_: str) -> str:
+        """A job as JSON."""
+        return f"{self.jobs_api()}/{id_}"
 
     def docs(self) -> str:
         """How to ask for JSON."""

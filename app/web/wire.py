@@ -4,11 +4,14 @@ Knows no page: what arrives here as no request never reaches the app.
 """
 
 import asyncio
+import socket
 import sys
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 import h11
+import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from app.web.gate import LARGEST_HEADERS, LONGEST_TARGET
@@ -25,6 +28,19 @@ SENTENCES = {
         f"The header fields of a request have at most {LARGEST_HEADERS:,} bytes together."
     ),
 }
+
+
+class Listener(uvicorn.Server):
+    """A server that tells the app of its end before it waits for answers: some would go on for hours."""
+
+    def __init__(self, config: uvicorn.Config, when_ending: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._when_ending = when_ending
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take nothing more on, and end."""
+        self._when_ending()
+        await super().shutdown(sockets)
 
 
 class Wire(H11Protocol):

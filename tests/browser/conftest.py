@@ -27,9 +27,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @contextmanager
-def serve(*models: str, data: Path, **settings: str) -> Iterator[str]:
+def serve(*models: str, data: Path, port: str = "0", **settings: str) -> Iterator[str]:
     """The address of a server of its own process; stopped at the end."""
-    command = [sys.executable, "-m", "app", "serve", *models, "--port", "0", "--data", str(data)]
+    command = [sys.executable, "-m", "app", "serve", *models, "--port", port, "--data", str(data)]
     environment = os.environ | {f"SINGULAR_LENS_{name.upper()}": value for name, value in settings.items()}
     log = data / "server.log"
     with log.open("w") as errors, subprocess.Popen(command, env=environment, stderr=errors) as server:

@@ -46,12 +46,6 @@ def relatives(open_explorer, families_data, families, tmp_path_factory):
     return open_explorer(data, models=families)
 
 
-@pytest.fixture
-def fresh_data(tiny_data, tmp_path):
-    """The tiny model with nothing computed yet."""
-    return shutil.copytree(tiny_data, tmp_path / "data", ignore=shutil.ignore_patterns("artifacts"))
-
-
 @pytest.fixture(scope="session")
 def patiently():
     """patiently(verb, *words): the verb's answer, asked for until it is ready, as a browser would."""

@@ -1,6 +1,7 @@
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from app.explorer.resources import close_resources
 from app.explorer.upkeep import Kept, tidy, verify
 from app.models.catalog import Catalog
 from app.models.staging import staged
+from app.store.jobs import JobStore
 from app.store.presence import present
 
 QUOTA = 10**9
@@ -140,3 +142,15 @@ def test_no_folder_is_whole_and_tidy_and_is_not_made(tmp_path):
     assert list(verify(tmp_path / "nowhere")) == []
     assert list(tidy(tmp_path / "nowhere", QUOTA)) == []
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_jobs_disturb_nobody_and_old_ones_go(browsed):
+    store = JobStore(browsed / "jobs")
+    old, recent = (replace(store.new("tiny"), state="done", ended=ended) for ended in (1.0, 4e9))
+    for job in (old, recent):
+        store.write(job)
+    (browsed / "jobs" / "0123456789ab.lock").touch()
+    (browsed / "jobs" / "notes.txt").touch()
+    assert faults(browsed) == {}
+    assert kinds(browsed) == {"notes of old jobs": 2}
+    assert {path.name for path in (browsed / "jobs").iterdir()} == {f"{recent.id}.json", "notes.txt"}

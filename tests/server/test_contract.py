@@ -1,6 +1,7 @@
 """The API does what its OpenAPI document says, whatever is asked of it: proposed by schemathesis, sent to a real server."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import schemathesis
@@ -10,6 +11,8 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
+from app.store.jobs import JobStore
+
 CHECKS = [
     not_a_server_error,
     checks.status_code_conformance,
@@ -17,13 +20,16 @@ CHECKS = [
     checks.response_headers_conformance,
     checks.response_schema_conformance,
 ]
-THERE = {"model": "tiny", "layer": "L1", "head": "H2", "circuit": "ov", "basis": "svd", "index": "0"}
+JOB = "0123456789ab"
+THERE = {"model": "tiny", "layer": "L1", "head": "H2", "circuit": "ov", "basis": "svd", "index": "0", "id": JOB}
 """Words that lead somewhere: what is made up alone would never get past the model's name."""
 
 
 @pytest.fixture(scope="module")
 def server(run_server, tiny_data, tmp_path_factory):
     data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("contract") / "data")
+    store = JobStore(data / "jobs")
+    store.write(replace(store.new("tiny"), id=JOB))
     with run_server(data, "tiny", wait_seconds=30) as running:
         yield running
 
@@ -32,7 +38,10 @@ def asked(operation, mode, n):
     """Ask n times for what that mode makes up, each word of the path now and then one that is there."""
 
     @settings(max_examples=n, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
-    @given(case=operation.as_strategy(generation_mode=mode), there=st.lists(st.booleans(), min_size=6, max_size=6))
+    @given(
+        case=operation.as_strategy(generation_mode=mode),
+        there=st.lists(st.booleans(), min_size=len(THERE), max_size=len(THERE)),
+    )
     def ask(case, there):
         for (name, word), chosen in zip(THERE.items(), there, strict=True):
             if chosen and name in case.path_parameters:
@@ -50,9 +59,13 @@ def asked(operation, mode, n):
 def test_every_answer_is_one_that_the_document_names(server, long, mode):
     schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{server.port}/openapi.json")
     operations = [result.ok() for result in schema.get_all_operations()]
-    assert len(operations) == 10  # eight twins and two probes
-    if mode is GenerationMode.NEGATIVE:  # nothing can be wrong where nothing is said
-        operations = [operation for operation in operations if list(operation.iter_parameters())]
+    assert len(operations) == 12  # ten twins and two probes
+    if mode is GenerationMode.NEGATIVE:  # nothing can be wrong where nothing but words of a path are said
+        operations = [
+            operation
+            for operation in operations
+            if any(parameter.location == "query" for parameter in operation.iter_parameters())
+        ]
     seen = set()
     for operation in operations:
         seen |= asked(operation, mode, 300 if long else 8)

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import signal
 
@@ -35,6 +36,20 @@ def test_a_lock_is_let_go_however_the_block_ends(tmp_path):
         os.fstat(handle)
     with held(tmp_path / "lock"):
         pass
+
+
+def test_a_shared_lock_has_many_holders_and_nobody_has_it_alone(start, tmp_path):
+    other = start(
+        HOLD.replace("[1]))", "[1]), fcntl.LOCK_SH)").replace("import sys", "import fcntl, sys"), tmp_path / "lock"
+    )
+    assert other.stdout.readline() == "held\n"
+    with held(tmp_path / "lock", fcntl.LOCK_SH), (tmp_path / "lock").open() as second:
+        assert not taken(second.fileno())
+        other.kill()
+        other.wait()
+        assert not taken(second.fileno())
+    with (tmp_path / "lock").open() as third:
+        assert taken(third.fileno())
 
 
 def test_a_lock_that_is_taken_is_not_taken_again(tmp_path):

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from app.config import Settings
 from app.server import create_app
+from app.store.jobs import JobStore
 
 PATIENT = {"wait_seconds": 30.0, "device": "cpu", "allowed_hosts": "testserver"}
 
@@ -64,6 +65,16 @@ def data(tiny_data, tmp_path_factory):
 def client(serve, data):
     """A visitor of the tiny model."""
     return serve(data, "tiny")
+
+
+@pytest.fixture
+def job(data):
+    """A job on the tiny model that was begun and left."""
+    store = JobStore(data / "jobs")
+    job = store.new("tiny")
+    store.write(job)
+    yield job
+    shutil.rmtree(data / "jobs")
 
 
 @pytest.fixture(scope="session")

@@ -90,10 +90,39 @@ def test_no_other_origin_may_send_what_could_change_something(client, method, or
     assert client.get("/tiny", headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize("origin", [None, "http://testserver", "https://TESTSERVER"])
-def test_own_pages_and_programs_may_send(client, origin):
-    """There is nothing to send to yet: the router says so, and not the gate."""
-    assert client.post("/tiny", headers={"Origin": origin} if origin else {}).status_code == 405
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://testserver"},
+        {"Origin": "https://TESTSERVER"},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Origin": "http://testserver", "Sec-Fetch-Site": "same-origin"},
+    ],
+)
+def test_own_pages_and_programs_that_say_so_may_send(client, headers):
+    """There is nothing to send to at a model: the router says so, and not the gate."""
+    assert client.post("/tiny", headers=headers).status_code == 405
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+        {"Sec-Fetch-Site": ""},
+        {"Sec-Fetch-Site": "same-origin, cross-site"},
+        [("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "cross-site")],
+        {"Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"},
+        [("Origin", "http://testserver"), ("Origin", "http://evil.example")],
+        {"Referer": "http://testserver/tiny"},
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_a_request_without_its_origin_could_be_anybodys(client, method, headers):
+    assert client.request(method, "/tiny", headers=headers).status_code == 403
+    assert client.request(method, "/-/jobs?model=tiny", headers=headers).status_code == 403
 
 
 def test_behind_a_proxy_the_public_origin_is_own(serve, data):

@@ -12,6 +12,8 @@ VALUES = {
     "circuit": "ov",
     "basis": "svd",
     "index": "0",
+    "id_": "0123456789ab",
+    "id": "0123456789ab",
     "name:path": "site.css",
     "address:path": "tiny/L1",
 }

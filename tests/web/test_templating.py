@@ -7,7 +7,7 @@ import pytest
 from app.core.address import parse
 from app.explorer import pages
 from app.web.examples import MODEL
-from app.web.templating import PICTURES, bib, by_circuit, distances, norm_words, trail
+from app.web.templating import PICTURES, bib, by_circuit, distances, moment, norm_words, trail
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 SOURCES = {path.relative_to(TEMPLATES).as_posix(): path.read_text() for path in TEMPLATES.rglob("*.*")}
@@ -53,6 +53,11 @@ def test_scores_are_grouped_by_circuit_in_their_order():
         ("OV", ["ov-top", "ov-first-share"]),
         ("QK", ["qk-top"]),
     ]
+
+
+def test_a_moment_is_the_same_everywhere():
+    assert moment(0) == "1970-01-01 00:00:00 UTC"
+    assert moment(1764772863.9) == "2025-12-03 14:41:03 UTC"
 
 
 def test_no_text_ends_a_bibtex_field_early():

@@ -8,6 +8,8 @@ from app.web.examples import EXAMPLES
 
 FORMS = {
     "models": schema.HomeJson,
+    "jobs": schema.JobsJson,
+    "job": schema.JobJson,
     "model": schema.ModelPageJson,
     "notable": schema.NotablePageJson,
     "layer": schema.LayerJson,
@@ -18,6 +20,8 @@ FORMS = {
 }
 PATHS = {
     "models": "/",
+    "jobs": "/-/jobs",
+    "job": "/-/jobs/{job}",
     "model": "/tiny?score=qk-top",
     "notable": "/tiny/notable",
     "layer": "/tiny/L1",
@@ -29,10 +33,10 @@ PATHS = {
 
 
 @pytest.mark.parametrize("kind", FORMS)
-def test_answers_and_examples_have_the_form_that_is_described(client, kind):
+def test_answers_and_examples_have_the_form_that_is_described(client, job, kind):
     form = TypeAdapter(FORMS[kind])
     form.validate_python(EXAMPLES[kind], strict=True)
-    form.validate_json(client.get("/api/v1" + PATHS[kind]).content, strict=True)
+    form.validate_json(client.get("/api/v1" + PATHS[kind].format(job=job.id)).content, strict=True)
 
 
 @pytest.mark.parametrize("place", ["llama/L1/H2?distance=3", "bert/L1/H2/qk", "gpt-oss/L1/H2/ov", "mixtral"])

@@ -75,3 +75,11 @@ def test_links_made_at_once_are_those_made_one_by_one(view):
 @pytest.mark.parametrize("link", ["home", "models", "settings", "docs", "openapi", "glossary"])
 def test_every_link_is_below_the_root(link):
     assert getattr(URLS, link)().startswith("/lens/")
+
+
+def test_jobs_have_their_addresses():
+    assert URLS.jobs() == "/lens/-/jobs"
+    assert URLS.jobs("tiny", live=True) == "/lens/-/jobs?model=tiny&live=true"
+    assert URLS.wish("tiny", ("ov", "qk"), ("raw",)) == "/lens/-/jobs?model=tiny&circuits=ov%2Cqk&weights=raw"
+    assert URLS.job_cancel("0123456789ab") == "/lens/-/jobs/0123456789ab/cancel"
+    assert URLS.job_api("0123456789ab") == "/lens/api/v1/-/jobs/0123456789ab"

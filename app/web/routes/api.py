@@ -7,9 +7,10 @@ from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
 from fastapi.routing import APIRoute
 
 from app.explorer import browse
+from app.explorer import jobs as job_verbs
 from app.explorer.places import named
 from app.web import schema, twin
-from app.web.answers import json_answer
+from app.web.answers import NO_STORE, json_answer
 from app.web.examples import EXAMPLES
 from app.web.query import MapQuery, TableQuery, TurnQuery, ViewQuery
 from app.web.site import resources_of, urls_of
@@ -22,7 +23,7 @@ Head = Annotated[str, Path(description="H0, H1 …", examples=["H3"])]
 Circuit = Annotated[str, Path(description="ov or qk.", examples=["ov"])]
 Basis = Annotated[str, Path(description="svd.", examples=["svd"])]
 Index = Annotated[str, Path(description="0, 1 …", examples=["12"])]
-
+Id = Path(alias="id", description="Twelve digits that its page's address ends with.", examples=["0123456789ab"])
 
 FAULTS: dict[int | str, dict[str, Any]] = {
     status: {"model": schema.ErrorJson, "description": text}
@@ -55,6 +56,12 @@ def install_examples(app: FastAPI) -> None:
     app.openapi = described  # type: ignore[method-assign]
 
 
+def _passing(answer: Response) -> Response:
+    """An answer that is soon no longer true."""
+    answer.headers.update(NO_STORE)
+    return answer
+
+
 def _answer(
     request: Request, verb: Callable[..., Any], twin_of: Callable[..., Any], *parts: str, **how: Any
 ) -> Response:
@@ -68,6 +75,18 @@ def _answer(
 def models(request: Request) -> Response:
     """The models of this server."""
     return json_answer(request, twin.home_json(browse.home(resources_of(request)), urls_of(request)))
+
+
+@router.get("/-/jobs", summary="Jobs", response_model=schema.JobsJson, responses=FAULTS)
+def jobs(request: Request) -> Response:
+    """Jobs that compute every head of a model: those that wait or run, and the last that ended, newest first."""
+    return _passing(json_answer(request, twin.jobs_json(job_verbs.jobs(resources_of(request)), urls_of(request))))
+
+
+@router.get("/-/jobs/{id}", summary="Job", response_model=schema.JobJson, responses=FAULTS)
+def job(request: Request, id_: Annotated[str, Id]) -> Response:
+    """How far a job is."""
+    return _passing(json_answer(request, twin.job_json(job_verbs.job(resources_of(request), id_), urls_of(request))))
 
 
 @router.get("/{model}", summary="Model", response_model=schema.ModelPageJson, responses=FAULTS)

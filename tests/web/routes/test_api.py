@@ -38,8 +38,8 @@ def test_raw_and_folded_are_different_numbers_and_say_which(client):
     assert folded["singular_values"] != raw["singular_values"]
 
 
-def test_every_described_path_answers(client):
-    values = {"model": "tiny", "layer": "L1", "head": "H2", "circuit": "qk", "basis": "svd", "index": "0"}
+def test_every_described_path_answers(client, job):
+    values = {"model": "tiny", "layer": "L1", "head": "H2", "circuit": "qk", "basis": "svd", "index": "0", "id": job.id}
     for path, methods in client.get("/openapi.json").json()["paths"].items():
         assert set(methods) == {"get"}
         assert client.get(path.format(**values)).status_code == 200, path
@@ -107,6 +107,6 @@ def test_the_description_names_the_distance_where_qk_is_shown(client):
 
 
 def test_other_methods_hear_what_is_allowed(client):
-    answer = client.post("/api/v1/tiny")
+    answer = client.post("/api/v1/tiny", headers={"Origin": "http://testserver"})
     assert answer.status_code == 405
     assert answer.headers["Allow"] == "GET"

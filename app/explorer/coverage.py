@@ -1,0 +1,35 @@
+"""Which heads of a model open at once, because their matrices were computed before. Looks at names of files only."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from app.core.address import CIRCUITS
+from app.explorer import recipes
+from app.explorer.library import OpenModel
+from app.explorer.pages import Processing
+from app.explorer.resources import Resources
+from app.store.artifacts import ArtifactStore
+
+Heads = tuple[tuple[bool, ...], ...]
+"""A row for each layer, a value for each head."""
+
+
+def kept(r: Resources, model: OpenModel, processing: Processing) -> Heads:
+    """Whether both matrices of each head are there."""
+    return tuple(
+        tuple(all(path.is_file() for path in matrices) for matrices in heads)
+        for heads in _paths(r.store, model, processing)
+    )
+
+
+@lru_cache(maxsize=8)
+def _paths(store: ArtifactStore, model: OpenModel, processing: Processing) -> tuple[tuple[tuple[Path, ...], ...], ...]:
+    """Where the matrices of each head are, or would be: a thousand hashes that never change."""
+    layers, heads = range(model.manifest.n_layers), range(model.manifest.n_heads)
+    return tuple(
+        tuple(
+            tuple(store.path(recipes.matrix(model, layer, head, circuit, processing)) for circuit in CIRCUITS)
+            for head in heads
+        )
+        for layer in layers
+    )

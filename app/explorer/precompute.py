@@ -1,0 +1,232 @@
+"""Every head of a model, computed before anyone asks: a layer at a time, in batches; what exists is left as it is.
+
+While one batch is read out the one before is written, and on a GPU the next one made ready. A layer's weights are let go
+when it is done, so that memory does not grow with layers. Whatever ends this in the middle, what it wrote is
+whole, and the next run goes on from there. Knows neither pages nor terminals.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Literal, TypeVar
+
+from app.core.address import CIRCUITS, Circuit
+from app.explorer import notable, recipes, work
+from app.explorer.errors import BadOption, ExplorerError
+from app.explorer.layers import Batch, Layer, Layers
+from app.explorer.library import OpenModel, damage_told
+from app.explorer.notable import Ray
+from app.explorer.pages import Processing
+from app.explorer.steps import Step
+from app.explorer.tables import Tables
+from app.explorer.work import Arrays, Baked, Bench, Part
+from app.store.artifacts import ArtifactStore, Recipe
+
+UNWRITTEN = 2
+"""Batches that may wait for the disk."""
+TOKEN_BYTES, RAY_BYTES, OTHER_BYTES = 8, 200, 6_000
+"""An artifact's, for each token kept, each vector's histogram, and besides."""
+SPARE = 1.2
+"""For the artifacts of layers and model, and for the disk's own."""
+
+Value = TypeVar("Value")
+
+
+class DiskRefuses(ExplorerError):
+    """What was computed cannot be kept."""
+
+
+def precompute(
+    store: ArtifactStore,
+    tables: Tables,
+    model: OpenModel,
+    circuits: tuple[Circuit, ...] = CIRCUITS,
+    processings: tuple[Processing, ...] = ("folded",),
+) -> Iterator[Step]:
+    """Compute what is missing, saying how far it is; BadOption, ComputationFailed for damaged weights, DiskRefuses."""
+    for processing in processings:
+        if processing not in model.header.processings:
+            raise BadOption(f"{model.header.slug} has weights=raw only. {model.header.unfoldable}")
+    run = _Run(store, tables, model, circuits, processings)
+    with damage_told(model.header.slug), ThreadPoolExecutor(1, "write") as writer:
+        try:
+            yield from run.steps(writer)
+        finally:
+            writer.shutdown(cancel_futures=True)
+            run.layers.let_go()
+
+
+def is_made_ready_ahead(device: str) -> bool:
+    """Whether the next batch is made ready while one is read out: on a CPU the two would only take each other's cores."""
+    return device.startswith("cuda")
+
+
+def bytes_needed(
+    store: ArtifactStore, model: OpenModel, circuits: Sequence[Circuit], processings: Sequence[Processing]
+) -> tuple[int, int]:
+    """About what the matrices take on disk, with some room to spare: in all, and those that are not there."""
+    manifest = model.manifest
+    tokens = min(work.KEPT_TOKENS, manifest.d_vocab)
+    each = SPARE * (manifest.d_head * 2 * (2 * tokens * TOKEN_BYTES + RAY_BYTES) + OTHER_BYTES)
+    there = [
+        store.exists(recipes.matrix(model, layer, head, circuit, processing))
+        for processing in processings
+        for layer in range(manifest.n_layers)
+        for head in range(manifest.n_heads)
+        for circuit in circuits
+    ]
+    return int(len(there) * each), int(there.count(False) * each)
+
+
+class _Run:
+    """One run, and how far it is."""
+
+    def __init__(
+        self,
+        store: ArtifactStore,
+        tables: Tables,
+        model: OpenModel,
+        circuits: tuple[Circuit, ...],
+        processings: tuple[Processing, ...],
+    ) -> None:
+        self._store, self._tables, self._model = store, tables, model
+        self._circuits = circuits
+        self._benches = {processing: Bench(tables, model, processing) for processing in processings}
+        self.layers = Layers(store, self._benches, model, circuits, tables.device())
+        self._layers_done = self._matrices_done = self._matrices_found = 0
+        self._compute_seconds = self._write_seconds = 0.0
+        self._unwritten: deque[Future[None]] = deque()
+        self._overviews = {processing: _Overview(bench) for processing, bench in self._benches.items()}
+
+    def steps(self, writer: ThreadPoolExecutor) -> Iterator[Step]:
+        """The work, a batch at a time."""
+        yield self._step("reading the weights")
+        for batch in self._batches():
+            if batch is None:
+                yield self._step("waiting for another process that is at the layers that are left")
+                continue
+            self._matrices_found += batch.n_found
+            stage = f"L{batch.layer.index}, {batch.layer.bench.processing}"
+            yield self._step(stage)
+            self._bake(batch, writer)
+            yield self._step(stage)
+        self._await(0)
+        if self._circuits == CIRCUITS:
+            for processing, overview in self._overviews.items():
+                yield self._step(f"the map and the gallery, {processing}")
+                for recipe, baked in self._timed(overview.artifacts):
+                    self._write([(recipe, baked)])
+        yield self._step("done")
+
+    def _batches(self) -> Iterator[Batch | None]:
+        """What is to be read out; None while only other processes have layers to do."""
+        if not is_made_ready_ahead(self._tables.device()):
+            while (batch := self._timed(self._next)) != "done":
+                yield batch
+            return
+        with ThreadPoolExecutor(1, "prepare") as preparer:
+            coming = preparer.submit(self._next)
+            while (batch := self._timed(coming.result)) != "done":
+                coming = preparer.submit(self._next)
+                yield batch
+
+    def _next(self) -> Batch | Literal["done"] | None:
+        try:
+            return self.layers.next()
+        except StopIteration:  # which a future would not hand on
+            return "done"
+
+    def _bake(self, batch: Batch, writer: ThreadPoolExecutor) -> None:
+        """Read the batch out and hand it on to be written; a layer that has all is summed up and let go."""
+        layer, bench = batch.layer, batch.layer.bench
+        parts = self._timed(lambda: work.read_out(bench, batch.matrices)) if batch.matrices else []
+        kept: list[tuple[Recipe, Baked]] = []
+        for part in parts:
+            layer.add(part)
+            recipe = recipes.matrix(self._model, layer.index, part.head, part.circuit, bench.processing)
+            kept.append((recipe, (part.arrays, part.facts)))
+        if batch.is_last:
+            kept += self._summed_up(layer)
+        self._await(UNWRITTEN - 1)
+        self._unwritten.append(writer.submit(self._write, kept, layer if batch.is_last else None))
+        self._matrices_done += len(parts)
+        self._layers_done += batch.is_last
+
+    def _summed_up(self, layer: Layer) -> list[tuple[Recipe, Baked]]:
+        """The artifact of the layer's page, if it is missing; its part of the model's pages."""
+        n_matrices = self._model.manifest.n_heads * len(self._circuits)
+        if self._circuits != CIRCUITS or len(layer.parts) < n_matrices:
+            return []
+        layer.parts.sort(key=lambda part: (part.circuit != "ov", part.head))
+        self._timed(lambda: self._overviews[layer.bench.processing].add(layer.index, layer.parts))
+        recipe = recipes.layer(self._model, layer.index, layer.bench.processing)
+        return [] if self._store.exists(recipe) else [(recipe, work.summary(self._model, layer.parts))]
+
+    def _write(self, kept: Sequence[tuple[Recipe, Baked]], layer: Layer | None = None) -> None:
+        started = time.perf_counter()
+        try:
+            for recipe, (arrays, facts) in kept:
+                self._store.write(recipe, arrays, facts)
+        except OSError as error:
+            raise DiskRefuses(f"What was computed cannot be kept: {error.strerror or error}.") from error
+        finally:
+            self._write_seconds += time.perf_counter() - started
+        if layer is not None:
+            layer.let_go()  # not before its files are there: another process would compute them again
+
+    def _await(self, most: int) -> None:
+        """Until at most so many batches wait for the disk; DiskRefuses."""
+        while len(self._unwritten) > most:
+            self._unwritten.popleft().result()
+
+    def _timed(self, work: Callable[[], Value]) -> Value:
+        started = time.perf_counter()
+        try:
+            return work()
+        finally:
+            self._compute_seconds += time.perf_counter() - started
+
+    def _step(self, stage: str) -> Step:
+        return Step(
+            stage=stage,
+            layers_done=self._layers_done,
+            layers=self.layers.count,
+            matrices_done=self._matrices_done,
+            matrices_found=self._matrices_found,
+            matrices=self.layers.count * self._model.manifest.n_heads * len(self._circuits),
+            unsettled=self._tables.unsettled,
+            rays=self._tables.rays,
+            compute_seconds=self._compute_seconds,
+            write_seconds=self._write_seconds,
+        )
+
+
+class _Overview:
+    """What the pages of a whole model need, gathered layer by layer."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._scores: dict[int, Arrays] = {}
+        self._rows: dict[int, Arrays] = {}
+        self._rays: list[Ray] = []
+
+    def add(self, layer: int, parts: Sequence[Part]) -> None:
+        """A layer's matrices in little."""
+        scores = [(part.head, part.circuit, part.facts["scores"]) for part in parts]
+        self._scores[layer] = dict(work.score_rows(self._bench.model, scores))
+        written = [part for part in parts if part.circuit == "ov"]
+        self._rows[layer] = work.strongest(written, notable.N_DIRECTIONS, notable.N_TOKENS)
+        self._rays += notable.best_rays(self._bench, self._rows[layer], layer)
+
+    def artifacts(self) -> list[tuple[Recipe, Baked]]:
+        """Map and gallery; none where not every layer was needed, since both are there then."""
+        n_layers = range(self._bench.model.manifest.n_layers)
+        if len(self._scores) < len(n_layers):
+            return []
+        model, processing = self._bench.model, self._bench.processing
+        rays = sorted(self._rays, key=lambda ray: ray.layer)  # layers may come in any order
+        return [
+            (recipes.scores(model, processing), work.score_map([self._scores[layer] for layer in n_layers])),
+            (recipes.gallery(model, processing), notable.picked([self._rows[layer] for layer in n_layers], rays)),
+        ]

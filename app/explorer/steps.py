@@ -1,0 +1,26 @@
+"""One step of computing every head of a model: how far it is. Knows nothing of how it is computed, or shown."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far precomputing is, said several times a layer. A head has a matrix for each circuit and each processing."""
+
+    stage: str
+    """What is being done, for people: `L5, folded`."""
+    layers_done: int
+    layers: int
+    matrices_done: int
+    """Computed so far."""
+    matrices_found: int
+    """That were there already, as far as was looked."""
+    matrices: int
+    """That were asked for."""
+    unsettled: int
+    """Rays whose order the fast pass could not settle, so that every token was scored exactly."""
+    rays: int
+    """Read out so far."""
+    compute_seconds: float
+    """Spent computing, and in `write_seconds` writing; the two may overlap."""
+    write_seconds: float

@@ -1,0 +1,107 @@
+"""A computation that notes how far it is where every process can read it, and ends when somebody asks for that.
+
+The command and a server's child both run their steps through it. Knows nothing of what the steps compute.
+"""
+
+import logging
+import time
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+
+from app.explorer.errors import ExplorerError
+from app.explorer.steps import Step
+from app.store.jobs import Job, JobState, JobStore
+
+NOTE_SECONDS = 0.25
+"""The shortest time between two notes of the same job."""
+
+logger = logging.getLogger(__name__)
+
+
+class JobCancelled(ExplorerError):
+    """Somebody asked for this job to end; what it computed is kept."""
+
+
+def recorded(store: JobStore, job: Job, steps: Iterator[Step]) -> Iterator[Job]:
+    """The job after each of the steps, noted as it is. JobCancelled once somebody has asked for that on its page.
+
+    Whatever fails is noted and goes on as it was raised; who is interrupted, or asks for no further step, leaves the
+    job interrupted. A disk that refuses the notes does not end the work.
+    """
+    notes = _Notes(store, replace(job, state="running", stage="starting", started=time.time()))
+    with ExitStack() as stack:
+        if isinstance(steps, Generator):
+            stack.callback(steps.close)  # however this ends, it lets go of what it holds
+        notes.hold(stack)
+        notes.write()
+        try:
+            notes.check()
+            for step in steps:
+                yield notes.follow(step)
+                notes.check()
+        except JobCancelled:
+            notes.end("cancelled")
+            raise
+        except Exception as error:
+            notes.end("failed", _fit_for_visitors(error))
+            raise
+        except BaseException:
+            notes.write()  # as far as it came, for whoever goes on
+            raise
+        notes.end("done")
+
+
+class _Notes:
+    """What is noted of one job."""
+
+    def __init__(self, store: JobStore, job: Job) -> None:
+        self._store, self._job = store, job
+        self._written = 0.0
+        self._refused = False
+
+    def hold(self, stack: ExitStack) -> None:
+        """Look after the job until the stack ends, where the folder allows it."""
+        try:
+            stack.enter_context(self._store.held(self._job.id))
+        except OSError as error:
+            self._refuse(error)
+
+    def follow(self, step: Step) -> Job:
+        """The job after the step, noted if the last note was not just now."""
+        self._job = replace(self._job, updated=time.time(), **asdict(step))
+        if self._job.first is None and step.matrices_done:
+            self._job = replace(self._job, first=self._job.updated, first_done=step.matrices_done)
+        if time.monotonic() - self._written >= NOTE_SECONDS:
+            self.write()
+        return self._job
+
+    def check(self) -> None:
+        """JobCancelled if somebody has asked for the end."""
+        if self._store.is_cancelled(self._job.id):
+            raise JobCancelled("cancelled on its page; what was computed is kept")
+
+    def end(self, state: JobState, message: str = "") -> None:
+        """Note how it ended."""
+        self._job = replace(self._job, state=state, ended=time.time(), message=message[:1_000])
+        self.write()
+
+    def write(self) -> None:
+        """Note how far it is, where the disk allows it."""
+        self._written = time.monotonic()
+        try:
+            self._store.write(self._job)
+        except OSError as error:
+            self._refuse(error)
+
+    def _refuse(self, error: OSError) -> None:
+        if not self._refused:
+            logger.warning("the progress of this job cannot be shown on its page: %s", error)
+        self._refused = True
+
+
+def _fit_for_visitors(error: Exception) -> str:
+    """The words of an error that has some; the type of any other, which may say too much of the machine."""
+    if isinstance(error, ExplorerError):
+        return str(error)
+    return f"it stopped with {type(error).__name__}; whoever runs this server finds more in its log"

@@ -1,0 +1,250 @@
+"""What is known of long computations, one small file each, readable by every process that uses the folder.
+
+Whoever looks after a job holds a lock; a job that says it waits or runs and whose lock nobody holds was interrupted,
+however that came about. Asking for an end is a file too, so that any process may ask. Knows nothing of what is computed.
+"""
+
+import fcntl
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic_core import to_json
+
+from app.core.address import CIRCUITS, SLUG, Circuit
+from app.store.locks import held, taken
+from app.store.shelf import UNFINISHED, remove_abandoned, unfinished
+
+JobState = Literal["waiting", "running", "done", "cancelled", "failed", "interrupted"]
+ENDED: tuple[JobState, ...] = ("done", "cancelled", "failed")
+"""How the one who ran a job can say that it ended; nobody writes `interrupted`, it is found out."""
+
+MOST_ENDED = 100
+"""Jobs nobody works on any more that are kept; the oldest go when a new one is noted."""
+OLD_SECONDS = 30 * 86_400
+"""After this time they go when somebody tidies up."""
+LARGEST_FILE = 16 * 1024
+SUFFIX, LOCK, CANCEL = ".json", ".lock", ".cancel"
+ID = re.compile(r"[0-9a-f]{12}")
+
+Count = Annotated[int, Field(ge=0, le=10**15)]
+Seconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+Words = Annotated[str, StringConstraints(max_length=1_000)]
+Processing = Literal["folded", "raw"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How far one job is. A head has one matrix for each circuit, and for each weight processing another."""
+
+    id: Annotated[str, StringConstraints(pattern=rf"^{ID.pattern}$")]
+    slug: Annotated[str, StringConstraints(pattern=rf"^{SLUG.pattern}$")]
+    """The model."""
+    fingerprint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{0,64}$")]
+    """Of its weights; empty where they were not known yet."""
+    circuits: Annotated[tuple[Circuit, ...], Field(min_length=1, max_length=2)]
+    processings: Annotated[tuple[Processing, ...], Field(min_length=1, max_length=2)]
+    created: Seconds
+    """This and the other times: seconds since 1970."""
+    updated: Seconds
+    """When this was last noted."""
+    started: Seconds | None = None
+    ended: Seconds | None = None
+    state: JobState = "waiting"
+    stage: Words = "waiting for its turn"
+    """What is being done, for people."""
+    message: Words = ""
+    """Why it failed, fit for visitors."""
+    layers_done: Count = 0
+    layers: Count = 0
+    matrices_done: Count = 0
+    """Computed by this job."""
+    matrices_found: Count = 0
+    """That were there already."""
+    matrices: Count = 0
+    """That were asked for; 0 until it is known."""
+    unsettled: Count = 0
+    """Rays whose order the fast pass could not settle."""
+    rays: Count = 0
+    first: Seconds | None = None
+    """When the first matrices were computed; `first_done` of them."""
+    first_done: Count = 0
+    compute_seconds: Seconds = 0.0
+    write_seconds: Seconds = 0.0
+
+    @property
+    def is_live(self) -> bool:
+        """Whether somebody looks after it."""
+        return self.state in {"waiting", "running"}
+
+    @property
+    def heads_per_second(self) -> float | None:
+        """All matrices of a head under one weight processing, as of the last note; None until one was computed."""
+        rate = self._matrices_per_second
+        return None if rate is None else rate / len(self.circuits)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At that rate; None where there is none, or nothing is left to be done."""
+        rate = self._matrices_per_second
+        if self.state != "running" or rate is None or not self.matrices:
+            return None
+        return max(self.matrices - self.matrices_done - self.matrices_found, 0) / rate
+
+    def asks_the_same(self, other: "Job") -> bool:
+        """Whether the other job would compute the same."""
+        return self._asked == other._asked
+
+    @property
+    def _matrices_per_second(self) -> float | None:
+        since, before = self.started, 0
+        if self.first is not None and self.matrices_done > self.first_done:
+            since, before = self.first, self.first_done  # what is made ready before the first says nothing of the rest
+        seconds = 0.0 if since is None else (self.ended or self.updated) - since
+        done = self.matrices_done - before
+        return done / seconds if done and seconds > 0 else None
+
+    @property
+    def _asked(self) -> tuple[object, ...]:
+        return self.slug, self.fingerprint, set(self.circuits), set(self.processings)
+
+
+FORM = TypeAdapter(Job)
+
+
+def is_id(text: str) -> bool:
+    """Whether a job can be called that: then it is safe as the name of a file."""
+    return ID.fullmatch(text) is not None
+
+
+class JobStore:
+    """The jobs of one folder, which need not exist yet. One job is written by one process at a time."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._probing = Lock()
+
+    def new(
+        self,
+        slug: str,
+        fingerprint: str = "",
+        circuits: tuple[Circuit, ...] = CIRCUITS,
+        processings: tuple[Processing, ...] = ("folded",),
+    ) -> Job:
+        """A job that nobody knows of until it is written, by whoever holds its lock."""
+        now = time.time()
+        return Job(secrets.token_hex(6), slug, fingerprint, circuits, processings, created=now, updated=now)
+
+    def write(self, job: Job) -> None:
+        """Note how far the job is, whole or not at all; what is noted first makes the oldest go. OSError."""
+        path = self._path(job.id, SUFFIX)
+        if not path.exists():
+            self._make_room()
+        with unfinished(path) as (temporary, file):
+            file.write(to_json(asdict(replace(job, updated=time.time()))))
+            file.flush()
+            if job.state in ENDED:  # what comes before is soon written again
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        if job.state in ENDED:
+            for suffix in (LOCK, CANCEL):
+                with suppress(OSError):
+                    self._path(job.id, suffix).unlink(missing_ok=True)
+
+    def get(self, id_: str) -> Job | None:
+        """The job as it is now; None if there is none of that name, or its file is no job's."""
+        if not is_id(id_) or (job := self._read(id_)) is None:
+            return None
+        if not job.is_live or self._is_held(id_):
+            return job
+        # It may have ended, or begun, between the two looks.
+        job = self._read(id_)
+        if job is None or not job.is_live:
+            return job
+        return replace(job, state="cancelled" if self.is_cancelled(id_) else "interrupted")
+
+    def all(self) -> list[Job]:
+        """Every job as it is now, newest first."""
+        found = (self.get(id_) for id_ in self._ids())
+        return sorted((job for job in found if job is not None), key=lambda job: (job.created, job.id), reverse=True)
+
+    def is_empty(self) -> bool:
+        """Whether there is no job to show."""
+        return next(self._ids(), None) is None
+
+    @contextmanager
+    def held(self, id_: str) -> Iterator[None]:
+        """The job is looked after inside the block, by this process and perhaps by others too; OSError."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        # Shared: a server keeps it while its child works. Who asks wants it alone, for a moment.
+        with held(self._path(id_, LOCK), fcntl.LOCK_SH):
+            yield
+
+    def cancel(self, id_: str) -> None:
+        """Ask whoever runs the job to end it; OSError."""
+        if (job := self.get(id_)) is not None and job.is_live:
+            self._path(id_, CANCEL).touch()
+
+    def is_cancelled(self, id_: str) -> bool:
+        """Whether somebody asked for that."""
+        return self._path(id_, CANCEL).exists()
+
+    def leftovers(self) -> Iterator[Path]:
+        """Files of jobs that ended long ago or are not there, and what was not finished."""
+        old = time.time() - OLD_SECONDS
+        kept = {job.id for job in self.all() if job.is_live or (job.ended or job.updated) >= old}
+        for path in sorted(self._root.glob("*")):
+            if path.suffix == UNFINISHED and path.name.startswith("."):
+                if remove_abandoned(path):
+                    yield path
+            elif self._is_ours(path) and path.stem not in kept and not self._is_held(path.stem):
+                yield path
+
+    def _is_ours(self, path: Path) -> bool:
+        return path.suffix in {SUFFIX, LOCK, CANCEL} and is_id(path.stem)
+
+    def _make_room(self) -> None:
+        """Forget the oldest that nobody works on, so that with one more there are as many as are kept."""
+        idle = [job for job in self.all() if not job.is_live]
+        for job in idle[MOST_ENDED - 1 :]:
+            for suffix in (SUFFIX, LOCK, CANCEL):
+                self._path(job.id, suffix).unlink(missing_ok=True)
+
+    def _read(self, id_: str) -> Job | None:
+        try:
+            # Whatever lies there under that name, a pipe perhaps: nobody waits for it.
+            with os.fdopen(os.open(self._path(id_, SUFFIX), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+                job = FORM.validate_json(file.read(LARGEST_FILE) or b"")
+        except (OSError, ValidationError):
+            return None
+        return job if job.id == id_ else None
+
+    def _is_held(self, id_: str) -> bool:
+        """Whether somebody looks after the job."""
+        with self._probing:  # two who ask at the same time would take each other for that somebody
+            try:
+                handle = os.open(self._path(id_, LOCK), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            except OSError:
+                return False
+            try:
+                return not taken(handle)
+            finally:
+                os.close(handle)
+
+    def _ids(self) -> Iterator[str]:
+        with suppress(OSError), os.scandir(self._root) as entries:
+            for entry in entries:
+                stem, _, suffix = entry.name.partition(".")
+                if f".{suffix}" == SUFFIX and is_id(stem):
+                    yield stem
+
+    def _path(self, id_: str, suffix: str) -> Path:
+        return self._root / f"{id_}{suffix}"

@@ -1,0 +1,244 @@
+"""What a run keeps is what visits would have computed; two runs share the work; a run that ended is gone on with."""
+
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.core.address import CIRCUITS, parse
+from app.explorer import browse, layers, orders, recipes, work
+from app.explorer import precompute as module
+from app.explorer.browse import Options
+from app.explorer.errors import BadOption, ComputationFailed
+from app.explorer.library import Library
+from app.explorer.precompute import DiskRefuses, bytes_needed, precompute
+from app.explorer.tables import Tables
+from app.models.catalog import Catalog
+from app.models.weights import layer_file
+from app.store.artifacts import ArtifactStore
+from app.store.locks import claimed
+
+
+@pytest.fixture
+def model(fresh_data):
+    return Library(Catalog(fresh_data)).model("tiny")
+
+
+@pytest.fixture
+def store(fresh_data):
+    return ArtifactStore(fresh_data / "artifacts", 10**9)
+
+
+def run(store, model, **how):
+    return list(precompute(store, Tables("cpu"), model, **how))
+
+
+def files(store: ArtifactStore) -> dict[str, bytes]:
+    return {str(path.relative_to(store.root)): path.read_bytes() for path in store.root.rglob("*.safetensors")}
+
+
+def assert_as_visited(store, r, model, processing="folded"):
+    """Every artifact of the run against what the pages of another server compute one by one."""
+    for layer in range(model.manifest.n_layers):
+        for head in range(model.manifest.n_heads):
+            for circuit in CIRCUITS:
+                recipe = recipes.matrix(model, layer, head, circuit, processing)
+                address = parse(f"tiny/L{layer}/H{head}/{circuit}")
+                browse.matrix(r, address, Options(weights=processing))
+                assert_same(store.read(recipe), r.store.read(recipe))
+        recipe = recipes.layer(model, layer, processing)
+        browse.layer(r, parse(f"tiny/L{layer}"), Options(weights=processing))
+        assert_same(store.read(recipe), r.store.read(recipe))
+    for ends in (orders.scores, orders.gallery):
+        order = ends(r.library.model("tiny"), processing)
+        orders.fulfilled(r, order)
+        assert_same(store.read(order.recipe), r.store.read(order.recipe))
+
+
+def assert_same(one, other):
+    assert set(one.arrays) == set(other.arrays)
+    assert set(one.facts) == set(other.facts)
+    for name, array in one.arrays.items():
+        if name.endswith("_ids"):
+            np.testing.assert_array_equal(array, other.arrays[name])
+        elif name.endswith("_counts"):  # of quick scores, which differ in their last bits
+            np.testing.assert_array_equal(array.sum(axis=1), other.arrays[name].sum(axis=1))
+        else:
+            np.testing.assert_allclose(array, other.arrays[name], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("processing", ["folded", "raw"])
+@pytest.mark.parametrize("vectors", [10**6, 1])
+def test_a_run_keeps_what_visits_would_have_computed(
+    store, model, open_explorer, tiny_data, tmp_path, processing, vectors, monkeypatch
+):
+    monkeypatch.setattr(layers, "VECTORS", vectors)
+    last = run(store, model, processings=(processing,))[-1]
+    assert (last.layers_done, last.layers, last.matrices_done, last.matrices_found, last.matrices) == (2, 2, 16, 0, 16)
+    assert last.rays >= 2 * 16 * 2 * model.manifest.d_head
+    r = open_explorer(shutil.copytree(tiny_data, tmp_path / "visited", ignore=shutil.ignore_patterns("artifacts")))
+    assert_as_visited(store, r, model, processing)
+
+
+def test_what_is_there_is_left_as_it_is(store, model, monkeypatch):
+    run(store, model)
+    before = files(store)
+    monkeypatch.setattr(work, "read_out", None)  # nothing is read out again
+    last = run(store, model)[-1]
+    assert (last.matrices_done, last.matrices_found, last.layers_done) == (0, 16, 2)
+    assert files(store) == before
+
+
+@pytest.mark.parametrize("is_map_there", [True, False])
+def test_a_file_that_is_damaged_is_made_again(store, model, is_map_there):
+    run(store, model)
+    before = files(store)
+    damaged = store.path(recipes.matrix(model, 1, 2, "qk", "folded"))
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    if not is_map_there:
+        store.path(recipes.scores(model, "folded")).unlink()
+    assert run(store, model)[-1].matrices_done == 1
+    assert files(store).keys() == before.keys()
+    assert files(store)[str(store.path(recipes.scores(model, "folded")).relative_to(store.root))]
+
+
+def test_one_circuit_alone(store, model):
+    last = run(store, model, circuits=("qk",))[-1]
+    assert (last.matrices_done, last.matrices) == (8, 8)
+    assert {Path(name).parent.name for name in files(store)} == {"qk"}
+    last = run(store, model)[-1]
+    assert (last.matrices_done, last.matrices_found) == (8, 8)
+    assert store.exists(recipes.gallery(model, "folded"))
+    assert store.exists(recipes.layer(model, 1, "folded"))
+
+
+def test_both_processings(store, model):
+    last = run(store, model, processings=("raw", "folded"))[-1]
+    assert (last.layers_done, last.matrices_done, last.matrices) == (4, 32, 32)
+
+
+def test_what_was_begun_is_gone_on_with(store, model):
+    steps = precompute(store, Tables("cpu"), model)
+    for step in steps:
+        if step.matrices_done:
+            break
+    steps.close()
+    kept = len(list(store.root.rglob("qk/*.safetensors")))
+    assert 0 < kept < 8
+    last = run(store, model)[-1]
+    assert last.matrices_found == 2 * kept
+    assert last.matrices_found + last.matrices_done == 16
+
+
+def test_two_runs_share_the_work(store, model, monkeypatch):
+    monkeypatch.setattr(layers, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(layers, "VECTORS", 1)
+    barrier, ends = threading.Barrier(2), []
+
+    def go():
+        barrier.wait(30)
+        ends.append(run(store, model)[-1])
+
+    threads = [threading.Thread(target=go) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sum(end.matrices_done for end in ends) == 16
+    assert all(end.layers_done == 2 for end in ends)
+    assert store.exists(recipes.scores(model, "folded"))
+
+
+def test_a_layer_that_another_process_is_at_comes_last(store, model, monkeypatch):
+    monkeypatch.setattr(layers, "WAIT_SECONDS", 0.01)
+    handle = claimed(model.folder / layer_file(0))
+    assert handle is not None
+    steps = precompute(store, Tables("cpu"), model)
+    waiting = next(step for step in steps if "another process" in step.stage)
+    assert waiting.layers_done == 1
+    assert all("/L1/" in name for name in files(store))
+    os.close(handle)
+    assert list(steps)[-1].layers_done == 2
+
+
+def test_a_run_that_is_closed_holds_no_layer(store, model):
+    steps = precompute(store, Tables("cpu"), model)
+    next(steps)
+    next(steps)
+    steps.close()
+    handle = claimed(model.folder / layer_file(0))
+    assert handle is not None
+    os.close(handle)
+
+
+def test_a_disk_that_refuses_ends_the_run(store, model, monkeypatch):
+    def full(recipe, arrays, facts):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "write", full)
+    with pytest.raises(DiskRefuses, match="No space left"):
+        run(store, model)
+
+
+def test_damaged_weights_are_named(store, model):
+    path = model.folder / layer_file(1)
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(ComputationFailed, match=r"layer-001.*import"):
+        run(store, model)
+    assert any("/L0/" in name for name in files(store))
+
+
+def test_processings_that_a_model_has_not_are_refused(member):
+    bert = Library(Catalog(member("bert").data)).model("bert")
+    with pytest.raises(BadOption, match="weights=raw only"):
+        list(precompute(ArtifactStore(Path("/nowhere"), 1), Tables("cpu"), bert))
+
+
+@pytest.mark.parametrize("family", ["llama", "mixtral", "bert"])
+def test_other_families(family, relatives, tmp_path):
+    model = relatives.library.model(family)
+    store = ArtifactStore(tmp_path / "artifacts", 10**9)
+    processing = model.shown_first("folded")
+    run(store, model, processings=(processing,))
+    page = browse.matrix(relatives, parse(f"{family}/L1/H1/qk"), Options())
+    kept = store.read(recipes.matrix(model, 1, 1, "qk", processing))
+    assert kept.arrays["strength"].tolist() == pytest.approx(page.singular_values, rel=1e-6)
+    visited = relatives.store.read(recipes.matrix(model, 1, 1, "qk", processing))
+    assert_same(kept, visited)
+
+
+def test_the_room_that_is_needed_is_told_beforehand_with_little_to_spare(store, model):
+    in_all, to_come = bytes_needed(store, model, CIRCUITS, ("folded",))
+    assert in_all == to_come
+    run(store, model, circuits=("qk",))
+    assert bytes_needed(store, model, CIRCUITS, ("folded",)) == (in_all, in_all // 2)
+    run(store, model)
+    assert bytes_needed(store, model, CIRCUITS, ("folded",)) == (in_all, 0)
+    size = sum(len(data) for name, data in files(store).items() if "/H" in name)
+    assert size < in_all < 1.4 * size
+
+
+def test_what_is_made_ready_ahead_for_a_gpu_is_the_same(store, model, monkeypatch, tmp_path):
+    run(store, model)
+    ahead = ArtifactStore(tmp_path / "ahead", 10**9)
+    monkeypatch.setattr(module, "is_made_ready_ahead", lambda device: True)
+    monkeypatch.setattr(layers, "VECTORS", 1)
+    run(ahead, model)
+    for name in files(store):
+        recipe = next(r for r in every_recipe(model) if str(store.path(r).relative_to(store.root)) == name)
+        assert_same(ahead.read(recipe), store.read(recipe))
+    handle = claimed(model.folder / layer_file(1))
+    assert handle is not None
+    os.close(handle)
+
+
+def every_recipe(model):
+    for layer in range(model.manifest.n_layers):
+        yield recipes.layer(model, layer, "folded")
+        for head, circuit in work.every_matrix(model):
+            yield recipes.matrix(model, layer, head, circuit, "folded")
+    yield recipes.scores(model, "folded")
+    yield recipes.gallery(model, "folded")
