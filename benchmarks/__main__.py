@@ -1,11 +1,15 @@
-"""`python -m benchmarks`: every figure, as a Markdown table. Takes about five minutes on two cores."""
+"""`python -m benchmarks`: every figure, as Markdown tables. Takes about ten minutes on two cores."""
 
 import os
 import tempfile
 from pathlib import Path
 
+import torch
+
 from benchmarks.cold import cold
 from benchmarks.load import load
+from benchmarks.precompute import LAYERS, end_to_end, tables
+from benchmarks.shapes import SHAPES
 from benchmarks.start import start
 from benchmarks.synthetic import gpt2_small
 from benchmarks.warm import warm
@@ -16,10 +20,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         checkpoint, data = gpt2_small(Path(folder) / "random-gpt2-small"), Path(folder) / "data"
         rows = [*start(), *cold(checkpoint, data), *warm(checkpoint, data), *load(checkpoint, data)]
+        rows += end_to_end(checkpoint, Path(folder) / "precomputed")
     print(f"{os.cpu_count()} cores; the model of all but the first two rows is GPT-2 small's shape, random weights.\n")
     print("| what | measured |\n|---|---|")
     for what, figure in rows:
         print(f"| {what} | {figure} |")
+    print()
+    with torch.inference_mode():
+        for line in tables(SHAPES["gpt2-small"], LAYERS, device="cpu", peers=True):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

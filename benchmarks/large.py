@@ -1,9 +1,9 @@
-"""What it takes to import a large model: a synthetic Llama of 8 GB in bfloat16, under a limit of 4 GB of memory.
+"""What it takes to import and precompute a large model: a synthetic Llama of 8 GB in bfloat16, in 4 GB of memory.
 
-    python -m benchmarks.large [--layers 22] [--limit-gib 4] [--folder DIR]
+    python -m benchmarks.large [--layers 22] [--circuits ov] [--limit-gib 4] [--folder DIR]
 
-Writes the checkpoint (and later the weights) below the folder, 17 GB in all, and removes them. The import runs as the
-command does, in a process of its own, in a memory cgroup where this user may make one, else with a limit on its data.
+Writes the checkpoint (and later the weights) below the folder, 20 GB in all, and removes them. Both run as the commands
+do, in processes of their own, in a memory cgroup where this user may make one, else with a limit on their data.
 """
 
 import argparse
@@ -19,6 +19,8 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
+
+from benchmarks.memory import peak_until
 
 GIB = 2**30
 D_MODEL, D_MLP, N_HEADS, N_KV_HEADS, D_VOCAB = 4096, 11_008, 32, 8, 32_000
@@ -67,12 +69,10 @@ def write_checkpoint(folder: Path, n_layers: int) -> int:
 
 def run_limited(command: list[str], limit: int) -> tuple[int, float, int, str]:
     """Exit status, seconds, peak bytes of anonymous memory (sampled), and the kind of limit."""
-    start, peak = time.perf_counter(), 0
+    start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         kind = _confine(process.pid, limit)
-        while process.poll() is None:
-            peak = max(peak, _anonymous(process.pid))
-            time.sleep(0.05)
+        peak = peak_until(lambda: process.poll() is not None, process.pid)
     return process.returncode, time.perf_counter() - start, peak, kind
 
 
@@ -89,15 +89,6 @@ def _confine(pid: int, limit: int) -> str:
     return "memory cgroup"
 
 
-def _anonymous(pid: int) -> int:
-    """Memory that is not a file's: pages of mapped files can be dropped at any time."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon")), 0)
-
-
 def _random(shape: tuple[int, ...]) -> torch.Tensor:
     if len(shape) == 1:
         return torch.ones(shape, dtype=torch.bfloat16)
@@ -105,9 +96,12 @@ def _random(shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def main() -> None:
-    """Write, import, print, remove."""
+    """Write, import, precompute, print, remove."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--layers", type=int, default=22)
+    parser.add_argument(
+        "--circuits", default="ov", help="to precompute; half a minute a layer and circuit on two cores"
+    )
     parser.add_argument("--limit-gib", type=float, default=4.0)
     parser.add_argument("--folder", type=Path, default=None, help="where there is room; default: the system's own")
     args = parser.parse_args()
@@ -115,12 +109,19 @@ def main() -> None:
     ends = sum(torch.Size(shape).numel() for shape in ENDS.values())
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         size = write_checkpoint(Path(folder) / "large", args.layers)
-        command = [sys.executable, "-m", "app", "import", f"{folder}/large", "--data", f"{folder}/data"]
-        status, seconds, peak, kind = run_limited(command, int(args.limit_gib * GIB))
-    print(f"checkpoint: {args.layers} layers, {size / 1e9:.2f} GB in bfloat16")
-    print(f"import: exit status {status} after {seconds:.0f} s, under a {kind} of {args.limit_gib} GiB")
-    print(f"peak memory: {peak / GIB:.2f} GiB; allowed: embeddings + 4 layers in float32 + 1 GiB", end=" ")
-    print(f"= {(4 * (ends + 4 * layer)) / GIB + 1:.2f} GiB")
+        print(f"checkpoint: {args.layers} layers, {size / 1e9:.2f} GB in bfloat16", flush=True)
+        data = ["--data", f"{folder}/data"]
+        for command in (
+            ["import", f"{folder}/large", *data],
+            ["precompute", "large", "--circuits", args.circuits, *data],
+        ):
+            ran = run_limited([sys.executable, "-m", "app", *command], int(args.limit_gib * GIB))
+            status, seconds, peak, kind = ran
+            print(f"{command[0]}: exit status {status} after {seconds:.0f} s, under a {kind} of {args.limit_gib} GiB,")
+            print(f"  peak memory {peak / GIB:.2f} GiB", flush=True)
+    print(
+        f"allowed for the import: embeddings + 4 layers in float32 + 1 GiB = {(4 * (ends + 4 * layer)) / GIB + 1:.2f} GiB"
+    )
 
 
 if __name__ == "__main__":

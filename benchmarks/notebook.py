@@ -10,20 +10,20 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformer_lens.model_bridge import TransformerBridge
 
 TOKENS = 50
 
 
-def read_out(matrix: Tensor, W_left: Tensor, W_right: Tensor, rank: int) -> list[Tensor]:
+def read_out(matrix: Tensor, W_left: Tensor, W_right: Tensor, rank: int, k: int = TOKENS) -> list[Tensor]:
     """Ids of the top and bottom tokens of both sides of the first `rank` directions."""
     U, _, Vh = torch.linalg.svd(matrix)
     sides = [U.T[:rank] @ W_left, Vh[:rank] @ W_right]
-    return [scores.topk(TOKENS, largest=largest).indices for scores in sides for largest in (True, False)]
+    return [scores.topk(k, largest=largest).indices for scores in sides for largest in (True, False)]
 
 
 def main(folder: str) -> None:
     """Load the model, then answer until standard input ends."""
+    from transformer_lens.model_bridge import TransformerBridge
     from transformers import GPT2LMHeadModel
 
     started = time.perf_counter()
