@@ -70,8 +70,8 @@ def notable_json(page: NotablePage, urls: Urls) -> schema.NotablePageJson:
 
 
 def jobs_json(page: JobsPage, urls: Urls) -> schema.JobsJson:
-    """The jobs of this server's models."""
-    return {"jobs": [job_json(one, urls) for one in page.jobs], "page": urls.jobs()}
+    """The jobs of this server's models, or those of them that were asked for."""
+    return {"jobs": [job_json(one, urls) for one in page.jobs], "page": urls.jobs(page.model, live=page.live)}
 
 
 def job_json(page: JobPage, urls: Urls) -> schema.JobJson:

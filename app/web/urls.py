@@ -74,8 +74,7 @@ class Urls:
 
     def jobs(self, slug: str | None = None, *, live: bool = False) -> str:
         """The jobs, or those of one model, or only those that go on; a POST begins one."""
-        said: dict[str, object] = {"model": slug} if slug else {}
-        return f"{self.root}/-/jobs{_query(None, said | ({'live': 'true'} if live else {}))}"
+        return f"{self.root}/-/jobs{_jobs_query(slug, live)}"
 
     def wish(self, slug: str, circuits: Sequence[str], processings: Sequence[str]) -> str:
         """Where a POST begins a job.
@@ -97,9 +96,9 @@ class Urls:
         """Where a POST ends a job."""
         return f"{self.job(id_)}/cancel"
 
-    def jobs_api(self) -> str:
-        """The jobs as JSON."""
-        return f"{self.root}/api/v1/-/jobs"
+    def jobs_api(self, slug: str | None = None, *, live: bool = False) -> str:
+        """The same jobs as JSON."""
+        return f"{self.root}/api/v1/-/jobs{_jobs_query(slug, live)}"
 
     def job_api(self, id_: str) -> str:
         """A job as JSON."""
@@ -135,6 +134,11 @@ def _kept(address: Address, view: View | None) -> View | None:
     if address.head is None or address.circuit == "ov" or address.layer in view.still:
         view = replace(view, distance=0)
     return view
+
+
+def _jobs_query(slug: str | None, live: bool) -> str:
+    said: dict[str, object] = {"model": slug} if slug else {}
+    return _query(None, said | ({"live": "true"} if live else {}))
 
 
 def _query(view: View | None, changes: dict[str, object], always: str = "") -> str:

@@ -12,7 +12,7 @@ from app.explorer.places import named
 from app.web import schema, twin
 from app.web.answers import NO_STORE, json_answer
 from app.web.examples import EXAMPLES
-from app.web.query import MapQuery, TableQuery, TurnQuery, ViewQuery
+from app.web.query import JobsQuery, MapQuery, TableQuery, TurnQuery, ViewQuery
 from app.web.site import resources_of, urls_of
 
 router = APIRouter(prefix="/api/v1")
@@ -78,9 +78,10 @@ def models(request: Request) -> Response:
 
 
 @router.get("/-/jobs", summary="Jobs", response_model=schema.JobsJson, responses=FAULTS)
-def jobs(request: Request) -> Response:
+def jobs(request: Request, query: Annotated[JobsQuery, Query()]) -> Response:
     """Jobs that compute every head of a model: those that wait or run, and the last that ended, newest first."""
-    return _passing(json_answer(request, twin.jobs_json(job_verbs.jobs(resources_of(request)), urls_of(request))))
+    page = job_verbs.jobs(resources_of(request), query.model, live=query.live)
+    return _passing(json_answer(request, twin.jobs_json(page, urls_of(request))))
 
 
 @router.get("/-/jobs/{id}", summary="Job", response_model=schema.JobJson, responses=FAULTS)

@@ -85,6 +85,18 @@ def test_the_list_and_the_page_of_a_job(reading, store, live):
     assert 'method="post"' not in page
 
 
+def test_the_same_jobs_as_json(reading, store, live):
+    done = written(store, state="done", ended=2.0)
+    for query, ids in (("", {live.id, done.id}), ("?model=tiny", {live.id, done.id}), ("?live=true", {live.id})):
+        page = reading.get(f"/-/jobs{query}").text
+        assert f'href="/api/v1/-/jobs{query}">This page as JSON' in page
+        json = reading.get(f"/api/v1/-/jobs{query}").json()
+        assert {job["id"] for job in json["jobs"]} == ids
+        assert json["page"] == f"/-/jobs{query}"
+    assert reading.get("/api/v1/-/jobs?model=gpt2").status_code == 404
+    assert reading.get("/api/v1/-/jobs?live=maybe").status_code == 422
+
+
 @pytest.mark.parametrize("where", ["/-/jobs", "/-/jobs/{id}", "/api/v1/-/jobs", "/api/v1/-/jobs/{id}"])
 def test_nobody_keeps_what_is_soon_no_longer_true(reading, live, where):
     answer = reading.get(where.format(id=live.id))
