@@ -44,9 +44,7 @@ class Layer:
     def add(self, part: Part) -> None:
         """Keep of the part what pages of many matrices need."""
         # Copies, so that the rest can go.
-        rows = {name: array[:FIRST].copy() for name, array in part.arrays.items() if not name.startswith("bias")}
-        tokens = [name for name in rows if name.endswith(("_ids", "_scores"))]
-        rows |= {name: rows[name][:, :FIRST_TOKENS].copy() for name in tokens}
+        rows = {name: array.copy() for name, array in work.in_little(part.arrays, FIRST, FIRST_TOKENS).items()}
         self.parts.append(Part(part.head, part.circuit, part.strength, rows, part.facts))
 
     def let_go(self) -> None:

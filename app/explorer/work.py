@@ -149,8 +149,7 @@ def strongest(parts: Sequence[Part], n: int, k: int) -> Arrays:
     """The first n directions of each matrix with k tokens a ray: rows, with the head and the circuit of each."""
     rows = []
     for part in parts:
-        first: Arrays = {name: array[:n] for name, array in part.arrays.items() if not name.startswith("bias")}
-        first |= {name: array[:, :k] for name, array in first.items() if name.endswith(("_ids", "_scores"))}
+        first = in_little(part.arrays, n, k)
         n_rows = len(first["index"])
         of: Arrays = {
             "head": np.full(n_rows, part.head, np.int32),
@@ -158,6 +157,12 @@ def strongest(parts: Sequence[Part], n: int, k: int) -> Arrays:
         }
         rows.append(first | of)
     return joined(rows)
+
+
+def in_little(arrays: Arrays, n: int, k: int) -> Arrays:
+    """Of a matrix's arrays the first n directions with k tokens a ray; nothing of what belongs to no direction."""
+    first = {name: array[:n] for name, array in arrays.items() if not name.startswith("bias")}
+    return first | {name: array[:, :k] for name, array in first.items() if name.endswith(("_ids", "_scores"))}
 
 
 def score_rows(

@@ -1,11 +1,20 @@
-"""A head whose every tensor is random: biases, too, since a zero bias hides a missing term."""
+"""A head whose every tensor is random (biases, too, since a zero bias hides a missing term); one matrix taken apart."""
 
 import pytest
 import torch
 
+from app.core.bases.svd import decompose_all
 from app.core.circuits import Head
+from app.core.decomposition import Decomposition
+from app.core.matrix import Matrix
 
 D_MODEL, D_HEAD = 48, 8
+
+
+def decompose(matrix: Matrix) -> Decomposition:
+    """One matrix by itself."""
+    (terms,) = decompose_all([matrix])
+    return terms
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@ import json
 import pytest
 import torch
 
-from app.core.bases.svd import decompose
 from app.core.decomposition import Decomposition, badges, canonical_signs, gaps, rounding_norms
 from app.core.matrix import READ, WRITE, Matrix
+from tests.core.conftest import decompose
 
 
 def uneven_matrix(d: int, h: int) -> Matrix:

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core import readout as readout_module
-from app.core.bases.svd import decompose
 from app.core.circuits import CIRCUITS
 from app.core.readout import TokenTable, read, token_table
+from tests.core.conftest import decompose
 
 FIELDS = ("top_ids", "top_scores", "bottom_ids", "bottom_scores", "counts", "low", "high")
 

@@ -14,13 +14,11 @@ from app.core.decomposition import Decomposition, canonical_signs
 from app.core.matrix import Matrix
 
 
-def decompose(matrix: Matrix) -> Decomposition:
-    """The singular directions in order of falling strength, without those that rounding alone could have made."""
-    return decompose_all([matrix])[0]
-
-
 def decompose_all(matrices: Sequence[Matrix]) -> list[Decomposition]:
-    """The same of each of several matrices; ValueError unless their factors have one shape."""
+    """Each one's singular directions by falling strength, without those that rounding alone could have made.
+
+    ValueError unless their factors have one shape.
+    """
     shapes = {tuple(factor.shape for factor in matrix.factors) for matrix in matrices}
     if len(shapes) != 1:
         raise ValueError(f"matrices that are taken together must have one shape, got {len(shapes)} shapes")

@@ -2,9 +2,10 @@ import pytest
 import torch
 
 from app.core.bases import BASES
-from app.core.bases.svd import by_gram, decompose, decompose_all
+from app.core.bases.svd import by_gram, decompose_all
 from app.core.circuits import CIRCUITS, ov_constant
 from app.core.matrix import READ, WRITE, Matrix
+from tests.core.conftest import decompose
 
 
 def matrix_of(strength: list[float], d_left: int = 48, d_right: int = 40) -> Matrix:
