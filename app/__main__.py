@@ -244,7 +244,10 @@ def _precompute(settings: Settings, circuits: str | None, weights: str | None, j
 
 
 def _refuse_small_disk(data: Path, quota: int, needed: tuple[int, int]) -> None:
-    """Stop, before any work is done, if not all that is asked for can be kept; `needed`: in all, and still to come."""
+    """Stop, before any work is done, if not all that is asked for can be kept; `needed`: in all, and still to come.
+
+    A server shows these sentences on the job's page.
+    """
     in_all, to_come = needed
     if in_all > quota:
         _stop(
@@ -253,9 +256,9 @@ def _refuse_small_disk(data: Path, quota: int, needed: tuple[int, int]) -> None:
             "--circuits or --weights"
         )
     if not os.access(data, os.W_OK):
-        _stop(f"nothing can be written to {data}: what is computed could not be kept. Name another folder with --data")
+        _stop("nothing can be written to the data folder: what is computed could not be kept. --data names another")
     if to_come > (free := shutil.disk_usage(data).free):
-        _stop(f"about {_bytes(to_come)} are to be written, and the disk of {data} has {_bytes(free)} left")
+        _stop(f"about {_bytes(to_come)} are to be written, and the data folder's disk has {_bytes(free)} left")
 
 
 def _imported(data: Path, source: str) -> "OpenModel":

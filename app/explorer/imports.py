@@ -113,7 +113,7 @@ class Imports:
             self._set(replace(self._imports[slug], state="done", message=""))
             logger.info("%s is imported", slug)
             return
-        message = _refusal(errors) or f"the import stopped with status {status}; the server's log says more"
+        message = refusal_in(errors) or f"the import stopped with status {status}; the server's log says more"
         self._set(replace(self._imports[slug], state="failed", message=message))
         if not self._closing.is_set():
             logger.error("%s could not be imported: %s", slug, errors.strip() or message)
@@ -122,7 +122,7 @@ class Imports:
         self._imports[state.slug] = state
 
 
-def _refusal(errors: str) -> str:
-    """What the command said when it stopped by itself; empty if it broke."""
+def refusal_in(errors: str) -> str:
+    """What the command, `import` or another, said when it stopped by itself; empty if it broke."""
     said = [line for line in errors.splitlines() if line.startswith("singular-lens: ")]
     return said[-1].removeprefix("singular-lens: ") if said else ""

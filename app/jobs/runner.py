@@ -19,6 +19,7 @@ from typing import TextIO
 
 from app.core.address import Circuit
 from app.explorer.errors import Busy, ComputationFailed
+from app.explorer.imports import refusal_in
 from app.explorer.pages import Processing
 from app.store.jobs import Job, JobState, JobStore
 
@@ -169,7 +170,7 @@ class Runner:
         else:
             said = errors.read()
             logger.error("precomputing %s (%s) failed: %s", job.slug, job.id, said.strip() or f"status {status}")
-            self._end(job, "failed", _fate(status))
+            self._end(job, "failed", refusal_in(said) or _fate(status))
 
     def _end(self, job: Job, state: JobState, message: str = "") -> None:
         try:

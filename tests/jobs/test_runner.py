@@ -159,6 +159,12 @@ def test_a_child_that_breaks_keeps_its_reason_out_of_the_page(run, pretend, capl
     assert ("secret" in script) == ("secret" in caplog.text)
 
 
+def test_a_child_that_refuses_is_quoted(run, pretend):
+    pretend("import sys; sys.exit(print('a library\\nsingular-lens: it takes 9 GiB', file=sys.stderr) or 1)")
+    job = awaited(run, run.start("tiny", "", OV, RAW), "failed")
+    assert job.message == "it takes 9 GiB"
+
+
 def test_a_child_that_cannot_be_started_fails_its_job_alone(run, monkeypatch):
     def refuse(*_, **__):
         raise OSError(12, "Cannot allocate memory")
