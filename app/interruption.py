@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Timer
+from threading import Event, Timer
 from types import FrameType
 from typing import NoReturn
 
@@ -21,6 +21,14 @@ class _Interrupted(BaseException):
     """Goes through `except Exception`, which the libraries are full of."""
 
 
+_begun = Event()
+
+
+def is_interrupted() -> bool:
+    """Whether this process is about to end for that reason: what fails now may be a library's word for it."""
+    return _begun.is_set()
+
+
 @contextmanager
 def interruptible(sentence: str) -> Iterator[None]:
     """End the process with that sentence, and status 130 or 143, if it is interrupted inside; main thread only."""
@@ -29,6 +37,7 @@ def interruptible(sentence: str) -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         for each in SIGNALS:
             signal.signal(each, signal.SIG_IGN)
+        _begun.set()
         status.append(128 + number)
         start = "\n" if os.isatty(2) else ""  # whatever stands on the line
         os.write(2, f"{start}{sentence}\n".encode())  # not print, which may have been interrupted itself

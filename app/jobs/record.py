@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 
 from app.explorer.errors import ExplorerError
 from app.explorer.steps import Step
+from app.interruption import is_interrupted
 from app.store.jobs import Job, JobState, JobStore
 
 NOTE_SECONDS = 0.25
@@ -44,7 +45,10 @@ def recorded(store: JobStore, job: Job, steps: Iterator[Step]) -> Iterator[Job]:
             notes.end("cancelled")
             raise
         except Exception as error:
-            notes.end("failed", _fit_for_visitors(error))
+            if is_interrupted():
+                notes.write()
+            else:
+                notes.end("failed", _fit_for_visitors(error))
             raise
         except BaseException:
             notes.write()  # as far as it came, for whoever goes on

@@ -139,3 +139,16 @@ def test_a_disk_that_takes_no_notes_does_not_end_the_work(tmp_path, caplog):
     assert [now.layers_done for now in recorded(store, store.new("tiny"), Steps().run())] == [1, 2, 3, 4]
     assert time.monotonic() - begun < 5
     assert len(caplog.records) == 1
+
+
+def test_what_a_library_makes_of_an_interruption_is_one(store, monkeypatch):
+    job = store.new("tiny")
+
+    def steps():
+        yield step(1)
+        raise ImportError("cannot import")
+
+    monkeypatch.setattr("app.jobs.record.is_interrupted", lambda: True)
+    with pytest.raises(ImportError):
+        list(recorded(store, job, steps()))
+    assert store.get(job.id).state == "interrupted"
