@@ -14,9 +14,10 @@ from torch import Tensor
 BLOCK_BYTES = {"cpu": 2**23, "cuda": 2**29}
 """Of rows that stand in float64 at a time, by kind of device: few steps matter more to a GPU than its cache."""
 
-with warnings.catch_warnings(action="ignore"):
-    # Sparse patterns are "in beta state", which the library says once a process: here, to nobody.
-    torch.eye(1).to_sparse_csr()
+# Sparse patterns are "in beta state", which the library says once a process: here, to nobody. A filter for good, since
+# one that is lifted again would be lifted for every thread.
+warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+torch.eye(1).to_sparse_csr()
 
 
 def exact_products(
