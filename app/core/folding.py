@@ -1,34 +1,37 @@
 """Weights as the network uses them through its norms: gains absorbed, what a norm removes taken out.
 
 A reader `x W` behind a LayerNorm becomes `P diag(gain) W`, P = I - 1 1^T / d; a writer becomes `W P`. Without
-centring (RMSNorm) P is the identity. A norm after the head, or of its queries and keys, divides by a length that
+centring (RMSNorm) P is the identity. A norm after a head or an MLP, or of queries and keys, divides by a length that
 depends on the token; its gains do not, and those are absorbed: right up to a positive factor a token. Knows nothing of
 which family may be folded. Sums run in float64 and are rounded once, so that the same weights come out whatever the
 number of threads.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from app.core.circuits import Head
+from app.core.mlp import Mlp
 
-CHUNK = 128  # tokens taken to float64 at a time: they stay in the cache
+CHUNK = 128  # tokens or neurons taken to float64 at a time: they stay in the cache
 
 
 @dataclass(frozen=True)
 class Norms:
-    """The norms around one head; None where the network has none, or one without that parameter."""
+    """The norms around one head or MLP; None where the network has none, or one without that parameter."""
 
     center: bool
     """The stream is read through LayerNorms, which remove its mean; not so through RMSNorms."""
     gain: Float[Tensor, " d_model"] | None = None
     shift: Float[Tensor, " d_model"] | None = None
-    """Of the norm before attention."""
+    """Of the norm before it."""
     post_gain: Float[Tensor, " d_model"] | None = None
-    """Of the norm between what the heads write and the stream."""
+    """Of the norm between what it writes and the stream."""
     query_gain: Float[Tensor, " d_head"] | None = None
     key_gain: Float[Tensor, " d_head"] | None = None
     center_heads: bool = False
@@ -57,6 +60,27 @@ def fold_head(head: Head, norms: Norms) -> Head:
     return folded
 
 
+def fold_mlp(mlp: Mlp, norms: Norms) -> Mlp:
+    """The MLP between its norms, by the rules of a head: W_in and W_gate read, W_out writes."""
+    pairs = (("W_in", "b_in"), ("W_gate", "b_gate")) if mlp.W_gate is not None else (("W_in", "b_in"),)
+    folded = {"W_out": _folded_writer(mlp.W_out, norms), "b_out": _folded_writer(mlp.b_out[None], norms)[0]}
+    for weight, bias in pairs:
+        W = getattr(mlp, weight)
+        folded[weight] = _folded_reader(W, norms.gain, norms.center)
+        if norms.shift is not None:
+            folded[bias] = _shifted(getattr(mlp, bias), norms.shift, W)
+    return replace(mlp, **folded)
+
+
+def fold_embedding(W: Float[Tensor, "n d_model"], center: bool) -> Float[Tensor, "n d_model"]:
+    """`W P`, W being what stands in the stream for each token or position: less what every norm behind it removes.
+
+    Where a norm follows the embedding itself (Bloom) that is `embedded(W_E, …)`, not W_E: this norm divides each token
+    by a length of its own, which no matrix does to all. A factor that a model scales its embedding by is left out.
+    """
+    return _row_by_row(W, partial(_centred, dim=1)) if center else W
+
+
 def fold_unembedding(
     W_U: Float[Tensor, "d_model d_vocab"], gain: Float[Tensor, " d_model"] | None, center: bool
 ) -> Float[Tensor, "d_model d_vocab"]:
@@ -65,8 +89,7 @@ def fold_unembedding(
     folded = torch.empty_like(vectors, memory_format=torch.contiguous_format)
     total = vectors.new_zeros(vectors.shape[1], dtype=torch.float64)
     for tokens, out in zip(torch.split(vectors, CHUNK), torch.split(folded, CHUNK), strict=True):
-        exact = tokens.double() if gain is None else tokens * gain.double()
-        out.copy_(exact - exact.mean(dim=1, keepdim=True) if center else exact)
+        out.copy_(_read(tokens, gain, center))
         total += out.double().sum(dim=0)
     folded -= (total / len(folded)).float()
     return folded.T
@@ -93,16 +116,40 @@ def embedded(
 
 
 def _folded_reader(
-    W: Float[Tensor, "d_model d_head"], gain: Float[Tensor, " d_model"] | None, center: bool
-) -> Float[Tensor, "d_model d_head"]:
-    scaled = W.double() if gain is None else W.double() * gain.double()[:, None]
-    return (_centred(scaled, dim=0) if center else scaled).float()
+    W: Float[Tensor, "d_model n"], gain: Float[Tensor, " d_model"] | None, center: bool
+) -> Float[Tensor, "d_model n"]:
+    return _row_by_row(W.T, partial(_read, gain=gain, center=center)).T
+
+
+def _folded_writer(W: Float[Tensor, "n d_model"], norms: Norms) -> Float[Tensor, "n d_model"]:
+    def written(rows: Float[Tensor, "rows d_model"]) -> Float64[Tensor, "rows d_model"]:
+        exact = _centred(rows.double(), dim=1) if norms.center else rows.double()
+        return exact if norms.post_gain is None else exact * norms.post_gain.double()
+
+    return _row_by_row(W, written)
+
+
+def _read(
+    rows: Float[Tensor, "rows d_model"], gain: Float[Tensor, " d_model"] | None, center: bool
+) -> Float64[Tensor, "rows d_model"]:
+    """Each row, which is read with, as it reads what the norm leaves of the stream."""
+    exact = rows.double() if gain is None else rows * gain.double()
+    return _centred(exact, dim=1) if center else exact
+
+
+def _row_by_row(rows: Float[Tensor, "n d"], exact: Callable[[Tensor], Tensor]) -> Float[Tensor, "n d"]:
+    """The function of each row, a few rows at a time: in float64 a large matrix would not fit in memory."""
+    done = torch.empty_like(rows)
+    for some, out in zip(torch.split(rows, CHUNK), torch.split(done, CHUNK), strict=True):
+        out.copy_(exact(some))
+    return done
 
 
 def _shifted(
-    bias: Float[Tensor, " d_head"], shift: Float[Tensor, " d_model"], W: Float[Tensor, "d_model d_head"]
-) -> Float[Tensor, " d_head"]:
-    return (bias.double() + shift.double() @ W.double()).float()
+    bias: Float[Tensor, " n"], shift: Float[Tensor, " d_model"], W: Float[Tensor, "d_model n"]
+) -> Float[Tensor, " n"]:
+    shifts = torch.cat([rows.double() @ shift.double() for rows in torch.split(W.T, CHUNK)])
+    return (bias.double() + shifts).float()
 
 
 def _head_normed(

@@ -18,6 +18,15 @@ class Space(Enum):
     """Where a side's vectors live, which decides how they can be read."""
 
     RESIDUAL = "residual"
+    """Read out as tokens."""
+    VOCABULARY = "vocabulary"
+    """One coordinate a token."""
+    NEURON = "neuron"
+    """One coordinate a neuron of the MLP."""
+    POSITION = "position"
+    """One coordinate a position."""
+    HEADS = "heads"
+    """One coordinate for each ray of every head's OV."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,7 @@ class Side:
     """One end of a matrix."""
 
     name: str
-    """read, write, query or key."""
+    """read, write, query, key, token, neuron, position or head."""
     space: Space
 
 
@@ -33,17 +42,35 @@ READ = Side("read", Space.RESIDUAL)
 WRITE = Side("write", Space.RESIDUAL)
 QUERY = Side("query", Space.RESIDUAL)
 KEY = Side("key", Space.RESIDUAL)
+TOKEN = Side("token", Space.VOCABULARY)
+NEURON = Side("neuron", Space.NEURON)
+POSITION = Side("position", Space.POSITION)
+HEAD = Side("head", Space.HEADS)
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """The product of `factors`, never formed: [d_left rank] [rank d_right] for a circuit of a head."""
+    """The product of `factors`, never formed: [d_left rank] [rank d_right] for a circuit of a head, else one factor.
+
+    One side at least is the residual stream. What stands on the other (tokens, neurons, positions, heads' vectors) are
+    its samples: points in the stream. A circuit's samples are its rows.
+    """
 
     factors: tuple[Float[Tensor, "_ _"], ...]
     left: Side
     """The side that x enters."""
     right: Side
     """The side that y leaves."""
+
+    @property
+    def is_upright(self) -> bool:
+        """Whether its samples are rows; in W_in and W_U they are columns."""
+        return self.right.space is Space.RESIDUAL
+
+    def samples(self) -> Float[Tensor, "n_samples d_model"]:
+        """Its samples as rows, as they are stored where it has one factor; a circuit's product is formed."""
+        product = reduce(torch.matmul, self.factors)
+        return product if self.is_upright else product.T
 
     def to(self, device: str) -> "Matrix":
         """The same with its factors on that device; nobody waits for a GPU to have them."""

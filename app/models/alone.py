@@ -42,7 +42,9 @@ class LayerAlone:
     rows: dict[str, Tensor]
     """What was read of the checkpoint's tensors that have one row a token, by their names."""
     ids: Int[Tensor, " pos"]
-    """The tokens whose rows it has, as the whole model counts them; it counts them from 1."""
+    """The tokens whose rows it has, as the whole model counts them."""
+    probe: Int[Tensor, " pos"]
+    """The same tokens, as it counts them."""
     n_params: int
     """Of the layer."""
     n_params_ends: int
@@ -54,17 +56,20 @@ def open_alone(checkpoint: Checkpoint, layer: int) -> LayerAlone:
     architecture = architecture_of(checkpoint.config)
     whole = _whole_config(checkpoint, architecture)
     d_vocab = whole.vocab_size
-    # Row 0 is there but never run: RoBERTa takes it for padding. Not as many rows as the whole: they tell ends apart.
+    # One row more than are run: RoBERTa takes that one for padding. Not as many as the whole: rows tell ends apart.
     n_tokens = max(1, min(PROBE_TOKENS, d_vocab - 2, n_ctx_of(whole)))
     # All over the vocabulary, always the same.
     ids = torch.arange(n_tokens) * 7919 % d_vocab
+    never, kept = _padding_of(whole), ids.tolist()
+    kept.insert(never, 0)
+    probe = torch.tensor([row for row in range(n_tokens + 1) if row != never])
     alone = _config_of(whole, layer, n_tokens + 1)
     empty = _empty(architecture, alone)
     shapes = _shapes(_empty(architecture, _config_of(whole, layer, d_vocab)))
     fixed = {name for name, shape in _shapes(empty).items() if shape == shapes.get(name)}
     by_token = _tensors_by_token(checkpoint, d_vocab, fixed)
     state, rows = {}, {}
-    for tensor, value in _read(checkpoint, layer, by_token, [0, *ids.tolist()]):
+    for tensor, value in _read(checkpoint, layer, by_token, kept):
         if not torch.isfinite(value).all():
             raise ImportRefused(f"{tensor.name} holds values that are no numbers (NaN or infinity)")
         state[_renamed(tensor.name, layer, 0)] = value
@@ -72,7 +77,7 @@ def open_alone(checkpoint: Checkpoint, layer: int) -> LayerAlone:
             rows[tensor.name] = value
     _refuse_larger(empty, state)
     plain = _load(architecture, alone, state, layer)
-    return LayerAlone(plain, architecture, whole, rows, ids, *_counted(plain, shapes))
+    return LayerAlone(plain, architecture, whole, rows, ids, probe, *_counted(plain, shapes))
 
 
 def n_layers_of(checkpoint: Checkpoint) -> int:
@@ -97,7 +102,12 @@ def n_ctx_of(config: Any) -> int:
     """Positions that the model was made for."""
     n = getattr(config, "max_position_embeddings", None) or getattr(config, "seq_length", None) or 2048
     # RoBERTa counts from after its padding id.
-    return int(n) - (config.pad_token_id or 0) - 1 if config.model_type == "roberta" else int(n)
+    return int(n) - _padding_of(config) - 1 if config.model_type == "roberta" else int(n)
+
+
+def _padding_of(config: Any) -> int:
+    """The id that RoBERTa takes for padding and counts positions from; 0 in others, where it changes nothing."""
+    return (config.pad_token_id or 0) if config.model_type == "roberta" else 0
 
 
 def _counted(plain: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, int]:
@@ -125,6 +135,8 @@ def _whole_config(checkpoint: Checkpoint, architecture: str) -> Any:
     for name, size in sizes.items():
         if not (isinstance(size, int) and 0 < size < MOST):
             raise ImportRefused(f"the config's {name} is {size!r:.40}: a number from 1 to {MOST - 1} is meant")
+    if _padding_of(config) < 0:
+        raise ImportRefused(f"the config's pad_token_id is {config.pad_token_id}: a number from 0 is meant")
     return config
 
 
@@ -142,7 +154,7 @@ def _config_of(whole: Any, layer: int, d_vocab: int) -> Any:
         for name in SPECIAL_IDS:
             setattr(alone, name, None)
         if whole.model_type == "roberta":  # it counts positions from its padding on
-            alone.pad_token_id = 0
+            alone.pad_token_id = _padding_of(whole)
     except Exception as error:
         raise ImportRefused(f"transformers cannot open the model: {said_by(error)}") from error
     return alone

@@ -20,7 +20,7 @@ from app.core.rotary import Rotary
 from app.models.alone import LayerAlone, n_ctx_of, open_alone, said_by
 from app.models.checkpoint import Checkpoint
 from app.models.families import FAMILIES, Family
-from app.models.manifest import Shape
+from app.models.manifest import MlpReads, Shape
 from app.models.refusal import ImportRefused
 from app.models.weights import PAIRINGS
 
@@ -77,7 +77,7 @@ def open_layer(checkpoint: Checkpoint, layer: int) -> BridgedLayer:
 
 def _bridged(checkpoint: Checkpoint, opened: LayerAlone, layer: int) -> BridgedLayer:
     family = FAMILIES[opened.architecture]
-    probe = torch.arange(1, len(opened.ids) + 1)[None]
+    probe = opened.probe[None]
     expected = _logits(opened.plain, probe)
     attention = _attention(opened.plain)
     rotary = _rotary(opened.plain, attention, opened.plain.config, family)
@@ -89,14 +89,16 @@ def _bridged(checkpoint: Checkpoint, opened: LayerAlone, layer: int) -> BridgedL
     raw = {name: tensor.detach() for name, tensor in bridge.tl_parameters().items()}
     if not {f"blocks.0.attn.W_{letter}" for letter in "QKVO"} <= raw.keys():
         raise ImportRefused(f"layer {layer} has no attention heads of its own: such models cannot be taken apart")
-    shape = _shape(opened, bridge, raw, attention, family)
+    activations = {name: tensor.float() for name, tensor in cache.items() if isinstance(tensor, Tensor)}
+    reads = _mlp_reads(activations, family)
+    shape = _shape(opened, bridge, raw, attention, family, reads)
     return BridgedLayer(
         parameters=_parameters(bridge, raw, rotary, shape, layer),
         ends=_ends(bridge, raw, shape),
         W_E=_name_of(raw["embed.W_E"], opened.rows, "embedding"),
         W_U=None if shape.tied else _name_of(raw["unembed.W_U"].T, opened.rows, "unembedding"),
         b_U=_name_of(raw["unembed.b_U"], opened.rows, "bias") if has_b_U and not shape.encoder else None,
-        activations={name: tensor.float() for name, tensor in cache.items() if isinstance(tensor, Tensor)},
+        activations=activations,
         ids=opened.ids,
         scale=getattr(attention, "scaling", None),
         cap=getattr(opened.config, "attn_logit_softcapping", None),
@@ -161,11 +163,28 @@ def _rotary(plain: Any, attention: Any, config: Any, family: Family) -> Rotary |
     return None
 
 
-def _shape(opened: LayerAlone, bridge: Any, raw: Mapping[str, Tensor], attention: Any, family: Family) -> Shape:
+def _mlp_reads(activations: Mapping[str, Tensor], family: Family) -> MlpReads:
+    """The norm whose output the MLP reads, found by its values; the self-test proves what is found."""
+    read = activations["blocks.0.mlp.hook_in"]
+    # Its own norm first: in parallel blocks both may give the same. In an encoder they stand behind the stream.
+    norms: tuple[MlpReads, ...] = () if family.encoder else ("ln2", "ln1")
+    shown = {norm: activations[name] for norm in norms if (name := f"blocks.0.{norm}.hook_out") in activations}
+    for norm, output in shown.items():
+        if torch.equal(output, read):
+            return norm
+    if shown:
+        raise ImportRefused("what its MLP reads is not what a norm before it gives: such models cannot be read")
+    return "stream"
+
+
+def _shape(
+    opened: LayerAlone, bridge: Any, raw: Mapping[str, Tensor], attention: Any, family: Family, mlp_reads: MlpReads
+) -> Shape:
     facts, modules = bridge.cfg, bridge.blocks[0]._modules
     positions = POSITIONS.get(facts.positional_embedding_type)
     if positions is None:
         raise ImportRefused(f"its positions ({facts.positional_embedding_type}) are of a kind that cannot be read")
+    dense = "blocks.0.mlp.W_in" in raw
     experts = getattr(opened.config, "num_local_experts", None) or getattr(opened.config, "num_experts", None) or 1
     return Shape(
         n_layers=opened.config.num_hidden_layers,
@@ -187,7 +206,11 @@ def _shape(opened: LayerAlone, bridge: Any, raw: Mapping[str, Tensor], attention
         qk_norm=family.qk_norm if "q_norm" in bridge.blocks[0].attn._modules else "none",
         qk_norm_over_heads=family.qk_norm_over_heads,
         sinks=hasattr(attention, "sinks"),
-        n_experts=0 if "blocks.0.mlp.W_in" in raw else experts,
+        n_experts=0 if dense else experts,
+        d_mlp=raw["blocks.0.mlp.W_in"].shape[1] if dense else 0,
+        gated="blocks.0.mlp.W_gate" in raw,
+        mlp_reads=mlp_reads,
+        mlp_post_norm="ln2_post" in modules,
     )
 
 

@@ -11,8 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-FORMAT = 2
+FORMAT = 3
 """Version of the folder's layout; weights in another format are imported again."""
+
+MlpReads = Literal["ln2", "ln1", "stream"]
+"""Through which norm an MLP reads: its own, attention's (blocks in parallel), or none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,14 @@ class Shape:
     """Attention may go to nothing (GPT-OSS): a head's weights on tokens need not sum to one."""
     n_experts: int
     """Of each MLP; 0 where it is one dense MLP."""
+    d_mlp: int
+    """Neurons of each dense MLP; 0 where it is a mixture of experts."""
+    gated: bool
+    """Each dense MLP has a W_gate beside W_in."""
+    mlp_reads: MlpReads
+    """Through which norm the MLP reads the stream; none in OLMo-2 and encoders."""
+    mlp_post_norm: bool
+    """What the MLP writes passes through a norm on its way to the stream (Gemma 2, OLMo-2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,13 +48,17 @@ def check_layer(weights: Weights, layer: int, run: Run) -> Checks:
     """Every identity of one layer; ImportRefused naming the first that does not hold."""
     checks = _attention(weights, layer, run)
     stored = weights.layer(layer)
-    for norm in ("ln1", "ln2"):
+    for norm in ("ln1", "ln2", "ln1_post", "ln2_post"):
         checks |= _norm(weights, run, f"blocks.0.{norm}", stored, f"blocks.{layer}.{norm}")
-    return _refused(checks | _mlp(stored, f"blocks.{layer}.mlp", run), f"layer {layer}")
+    checks |= _around_mlp(weights, layer, run)
+    if weights.facts.d_mlp:
+        _refuse_misshapen(stored, layer, weights)
+        checks |= _mlp(weights, layer, run)
+    return _refused(checks, f"layer {layer}")
 
 
 def check_ends(weights: Weights, run: Run) -> Checks:
-    """The identities of embedding and unembedding; ImportRefused naming the first that does not hold."""
+    """The identities of embedding, positions and unembedding; ImportRefused naming the first that does not hold."""
     ends, checks = weights.embeddings(), {}
     tokens, embedded = ends.W_E[run.ids].double(), run.seen("embed.hook_out")
     # Some models scale the embedding on its way into the stream.
@@ -63,6 +67,9 @@ def check_ends(weights: Weights, run: Run) -> Checks:
     if ends.embed_gain is not None and ends.embed_shift is not None:
         inner = {"embed_ln.w": ends.embed_gain, "embed_ln.b": ends.embed_shift}
         checks |= _norm(weights, run, "embed_ln", inner, "embed_ln")
+    W_pos = weights.positions()
+    if W_pos is not None:
+        checks["positions"] = _error(W_pos[: len(run.ids)].double(), run.seen("pos_embed.hook_out"))
     if not weights.facts.encoder:
         gains = {"ln_final.w": ends.final_gain, "ln_final.b": ends.final_shift}
         given = {name: value for name, value in gains.items() if value is not None}
@@ -171,18 +178,39 @@ def _less_mean(values: Float[Tensor, "heads pos pos"], visible: Bool[Tensor, "he
     return torch.where(visible, kept - kept.sum(-1, keepdim=True) / visible.sum(-1, keepdim=True), 0.0)
 
 
-def _mlp(stored: Mapping[str, Tensor], name: str, run: Run) -> Checks:
-    """A dense MLP's tensors; nothing where it is a mixture of experts."""
-    if f"{name}.W_in" not in stored:
-        return {}
-    x = run.seen("blocks.0.mlp.hook_in")
-    read = x @ stored[f"{name}.W_in"].double() + stored.get(f"{name}.b_in", torch.zeros(())).double()
-    written = run.seen("blocks.0.mlp.hook_post") @ stored[f"{name}.W_out"].double()
-    written += stored.get(f"{name}.b_out", torch.zeros(())).double()
+def _refuse_misshapen(stored: Mapping[str, Tensor], layer: int, weights: Weights) -> None:
+    d, m = weights.facts.d_model, weights.facts.d_mlp
+    for name, expected in (("W_in", (d, m)), ("W_gate", (d, m)), ("W_out", (m, d))):
+        tensor = stored.get(f"blocks.{layer}.mlp.{name}")
+        if tensor is not None and tensor.shape != expected:
+            raise ImportRefused(f"{name} of layer {layer} has the shape {tuple(tensor.shape)}, not {expected}")
+
+
+def _around_mlp(weights: Weights, layer: int, run: Run) -> Checks:
+    """What the MLP reads of the stream, and what the stream gets of what it writes, through the same door as pages."""
+    facts, norms = weights.facts, weights.mlp_norms(layer)
+    if facts.mlp_reads != "stream":
+        read = _normed(weights, run.seen(f"blocks.0.{facts.mlp_reads}.hook_in"), norms.gain, norms.shift)
+    elif facts.encoder:  # its stream is what this norm gives
+        read = run.seen("blocks.0.ln1.hook_out")
+    else:
+        read = run.seen("blocks.0.hook_in") + run.seen("blocks.0.ln1_post.hook_out")
+    checks = {"MLP reads": _error(read, run.seen("blocks.0.mlp.hook_in"))}
+    if facts.mlp_post_norm:
+        written = _normed(weights, run.seen("blocks.0.mlp.hook_out"), norms.post_gain, None)
+        checks["MLP writes"] = _error(written, run.seen("blocks.0.ln2_post.hook_out"))
+    return checks
+
+
+def _mlp(weights: Weights, layer: int, run: Run) -> Checks:
+    """A dense MLP's tensors, through the same door as pages."""
+    mlp, x = weights.mlp(layer), run.seen("blocks.0.mlp.hook_in")
+    read = x @ mlp.W_in.double() + mlp.b_in.double()
+    written = run.seen("blocks.0.mlp.hook_post") @ mlp.W_out.double() + mlp.b_out.double()
     checks = {"MLP output": _error(written, run.seen("blocks.0.mlp.out.hook_out"))}
-    if f"{name}.W_gate" not in stored:
+    if mlp.W_gate is None or mlp.b_gate is None:
         return checks | {"MLP input": _error(read, run.seen("blocks.0.mlp.hook_pre"))}
-    gate = x @ stored[f"{name}.W_gate"].double()
+    gate = x @ mlp.W_gate.double() + mlp.b_gate.double()
     return checks | {
         "MLP input": _error(read, run.seen("blocks.0.mlp.hook_pre_linear")),
         "MLP gate": _error(gate, run.seen("blocks.0.mlp.hook_pre")),
@@ -195,15 +223,23 @@ def _norm(
     """A norm's gain and shift, where the library shows what goes in and what comes out."""
     if not run.has(f"{hook}.hook_in", f"{hook}.hook_out"):
         return {}
-    x, facts = run.seen(f"{hook}.hook_in"), weights.facts
-    if facts.normalization == "LN":
+    gain, shift = stored.get(f"{name}.w"), stored.get(f"{name}.b")
+    if gain is not None:
+        gain = gain + (weights.facts.gain_offset if offset is None else offset)
+    found = _normed(weights, run.seen(f"{hook}.hook_in"), gain, shift)
+    return {f"norm {hook.removeprefix('blocks.0.')}": _error(found, run.seen(f"{hook}.hook_out"))}
+
+
+def _normed(
+    weights: Weights, x: Float[Tensor, "pos d"], gain: Float[Tensor, " d"] | None, shift: Float[Tensor, " d"] | None
+) -> Float[Tensor, "pos d"]:
+    """Through a norm of this model's kind, float64."""
+    if weights.facts.normalization == "LN":
         x = _centred(x)
-    x = x * (x.square().mean(1, keepdim=True) + facts.eps).rsqrt()
-    if f"{name}.w" in stored:
-        x = x * (stored[f"{name}.w"].double() + (facts.gain_offset if offset is None else offset))
-    if f"{name}.b" in stored:
-        x = x + stored[f"{name}.b"].double()
-    return {f"norm {hook.removeprefix('blocks.0.')}": _error(x, run.seen(f"{hook}.hook_out"))}
+    x = x * (x.square().mean(1, keepdim=True) + weights.facts.eps).rsqrt()
+    if gain is not None:
+        x = x * gain.double()
+    return x if shift is None else x + shift.double()
 
 
 def _centred(x: Float[Tensor, "pos d"]) -> Float[Tensor, "pos d"]:

@@ -1,6 +1,6 @@
-"""A model's weights on disk: safetensors files under TransformerLens names and shapes, read one head at a time.
+"""A model's weights on disk: safetensors files under TransformerLens names and shapes, read one head or MLP at a time.
 
-`embeddings.safetensors` holds W_E, W_U and the final norm, `layer-000.safetensors` and so on the blocks, in the dtype
+`embeddings.safetensors` holds W_E, W_U, W_pos and the final norm, `layer-000.safetensors` and so on the blocks, in the dtype
 of the checkpoint; `manifest.json` and `tokenizer.json` lie beside them. Keys and values are kept once for the queries
 that share them. Every tensor, and every head's slice of one, has its checksum in the file's header: what is read is
 proven, and a damaged file raises WeightsDamaged. Knows no model library: what is read here is what the importer
@@ -24,6 +24,7 @@ from torch import Tensor
 
 from app.core.circuits import Head
 from app.core.folding import Norms
+from app.core.mlp import Mlp
 from app.core.rotary import Pairing, Rotary
 from app.models.manifest import Manifest, Shape, file_sum, read_manifest
 from app.models.refusal import WeightsDamaged
@@ -85,16 +86,50 @@ class Weights:
                 center_heads=self.facts.qk_norm == "LN",
             )
 
+    def mlp(self, layer: int) -> Mlp:
+        """That layer's MLP; ValueError if the model has no such layer, or mixtures of experts for MLPs."""
+        self._check_layer(layer)
+        m = self.facts.d_mlp
+        if not m:
+            raise ValueError("its MLPs are mixtures of experts: they have no matrices that every token passes through")
+        prefix = f"blocks.{layer}.mlp"
+        with self._open(layer_file(layer)) as file:
+
+            def bias(name: str, n: int) -> Tensor:
+                stored = file.optional(f"{prefix}.{name}")
+                return torch.zeros(n) if stored is None else stored
+
+            return Mlp(
+                W_in=file.tensor(f"{prefix}.W_in").float(),
+                W_gate=file.tensor(f"{prefix}.W_gate").float() if self.facts.gated else None,
+                W_out=file.tensor(f"{prefix}.W_out").float(),
+                b_in=bias("b_in", m),
+                b_gate=bias("b_gate", m) if self.facts.gated else None,
+                b_out=bias("b_out", self.facts.d_model),
+            )
+
+    def mlp_norms(self, layer: int) -> Norms:
+        """The norms around that layer's MLP; ValueError naming the valid range if the model has no such layer."""
+        self._check_layer(layer)
+        prefix, reads = f"blocks.{layer}", self.facts.mlp_reads
+        with self._open(layer_file(layer)) as file:
+            return Norms(
+                center=self.facts.normalization == "LN" and reads != "stream",
+                gain=self._gain(file, f"{prefix}.{reads}.w") if reads != "stream" else None,
+                shift=file.optional(f"{prefix}.{reads}.b") if reads != "stream" else None,
+                post_gain=self._gain(file, f"{prefix}.ln2_post.w"),
+            )
+
     def rotary(self, layer: int) -> Rotary | None:
         """How that layer turns queries and keys; None where it does not."""
-        self._check(layer, 0)
+        self._check_layer(layer)
         with self._open(layer_file(layer)) as file:
             stored = file.optional(f"blocks.{layer}.attn.rotary")
         return None if stored is None else Rotary(stored[2:], PAIRINGS[int(stored[0])], float(stored[1]))
 
     def layer(self, layer: int) -> dict[str, Tensor]:
         """Everything of that layer, float32, by TransformerLens names."""
-        self._check(layer, 0)
+        self._check_layer(layer)
         with self._open(layer_file(layer)) as file:
             return {name: file.tensor(name).float() for name in file.names}
 
@@ -112,6 +147,13 @@ class Weights:
                 embed_shift=file.optional("embed_ln.b"),
             )
 
+    def positions(self) -> Float[Tensor, "n_ctx d_model"] | None:
+        """W_pos, float32, from the first position that a token can have; None where positions are not learned."""
+        if self.facts.positions != "learned":
+            return None
+        with self._open(EMBEDDINGS_FILE) as file:
+            return file.tensor("pos_embed.W_pos").float()
+
     def _gain(self, file: "ProvenFile", name: str, row: int | None = None) -> Tensor | None:
         stored = file.optional(name, row)
         return None if stored is None else stored + self.facts.gain_offset
@@ -124,6 +166,10 @@ class Weights:
         n_layers, n_heads = self.facts.n_layers, self.facts.n_heads
         if not (0 <= layer < n_layers and 0 <= head < n_heads):
             raise ValueError(f"L{layer}H{head} is not here: layers are 0 to {n_layers - 1}, heads 0 to {n_heads - 1}")
+
+    def _check_layer(self, layer: int) -> None:
+        if not 0 <= layer < self.facts.n_layers:
+            raise ValueError(f"L{layer} is not here: layers are 0 to {self.facts.n_layers - 1}")
 
     @contextmanager
     def _open(self, name: str) -> Iterator["ProvenFile"]:

@@ -1,4 +1,4 @@
-"""A head whose every tensor is random (biases, too, since a zero bias hides a missing term); one matrix taken apart."""
+"""A head and an MLP of random tensors (biases, too: a zero bias hides a missing term); one matrix taken apart."""
 
 import pytest
 import torch
@@ -7,8 +7,9 @@ from app.core.bases.svd import decompose_all
 from app.core.circuits import Head
 from app.core.decomposition import Decomposition
 from app.core.matrix import Matrix
+from app.core.mlp import Mlp
 
-D_MODEL, D_HEAD = 48, 8
+D_MODEL, D_HEAD, D_MLP = 48, 8, 300
 
 
 def decompose(matrix: Matrix) -> Decomposition:
@@ -34,4 +35,22 @@ def head() -> Head:
         b_K=random(D_HEAD),
         b_V=random(D_HEAD),
         b_O=random(D_MODEL),
+    )
+
+
+@pytest.fixture
+def mlp() -> Mlp:
+    """A gated MLP of d_model 48 with 300 neurons."""
+    draw = torch.Generator().manual_seed(0)
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=draw)
+
+    return Mlp(
+        W_in=random(D_MODEL, D_MLP),
+        W_gate=random(D_MODEL, D_MLP),
+        W_out=random(D_MLP, D_MODEL),
+        b_in=random(D_MLP),
+        b_gate=random(D_MLP),
+        b_out=random(D_MODEL),
     )

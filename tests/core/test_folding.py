@@ -1,9 +1,20 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn.functional import layer_norm, rms_norm
 
 from app.core.circuits import CIRCUITS, key_bias, ov_constant
-from app.core.folding import Norms, embedded, fold_head, fold_unembedding, normed_embedding
+from app.core.folding import (
+    CHUNK,
+    Norms,
+    embedded,
+    fold_embedding,
+    fold_head,
+    fold_mlp,
+    fold_unembedding,
+    normed_embedding,
+)
 
 EPS = 1e-5
 D, V = 48, 1000
@@ -61,6 +72,69 @@ def test_the_key_bias_takes_the_shift(head):
     folded = fold_head(head, Norms(True, gain, shift))
     by_hand = (head.b_Q.double() + shift.double() @ head.W_Q.double()) @ folded.W_K.double().T
     assert torch.allclose(key_bias(folded).double(), by_hand, atol=1e-4)
+
+
+def neurons(x: torch.Tensor, mlp) -> tuple[torch.Tensor, torch.Tensor]:
+    """What its neurons and their gates read, in float64."""
+    return x @ mlp.W_in.double() + mlp.b_in.double(), x @ mlp.W_gate.double() + mlp.b_gate.double()
+
+
+@pytest.mark.parametrize("center", [True, False])
+def test_a_folded_mlp_behind_its_norm_is_the_mlp(mlp, center):
+    assert mlp.W_in.shape[1] > 2 * CHUNK
+    gain, shift = gain_and_shift()
+    x = 3 + torch.randn(5, D, dtype=torch.float64)
+    if center:
+        behind, bare = layer_norm(x, (D,), gain.double(), shift.double(), EPS), layer_norm(x, (D,), eps=EPS)
+    else:
+        behind, bare = rms_norm(x, (D,), gain.double(), EPS), rms_norm(x, (D,), eps=EPS)
+    folded = fold_mlp(mlp, Norms(center, gain, shift if center else None))
+    for found, expected in zip(neurons(bare, folded), neurons(behind, mlp), strict=True):
+        assert torch.allclose(found, expected, atol=1e-4)
+    hidden = torch.randn(5, 300, dtype=torch.float64)
+    written = hidden @ mlp.W_out.double() + mlp.b_out.double()
+    if center:
+        written = written - written.mean(dim=1, keepdim=True)
+    assert torch.allclose(hidden @ folded.W_out.double() + folded.b_out.double(), written, atol=1e-4)
+
+
+def test_a_folded_mlp_ignores_what_the_norm_removes(mlp):
+    folded = fold_mlp(mlp, Norms(True, *gain_and_shift()))
+    for removed in (folded.W_in.sum(dim=0), folded.W_gate.sum(dim=0), folded.W_out.sum(dim=1), folded.b_out.sum()):
+        assert removed.abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("center", [True, False])
+def test_an_mlps_post_gain_is_absorbed(mlp, center):
+    """The norm behind it divides by a length, and multiplies by its gain."""
+    gain, _ = gain_and_shift()
+    folded = fold_mlp(mlp, Norms(center, post_gain=gain))
+    hidden = torch.randn(5, 300, dtype=torch.float64)
+    written = hidden @ mlp.W_out.double() + mlp.b_out.double()
+    norm = layer_norm if center else rms_norm
+    expected = norm(written, (D,), gain.double(), eps=EPS)
+    found = hidden @ folded.W_out.double() + folded.b_out.double()
+    lengths = [rows.norm(dim=1, keepdim=True) for rows in (found, expected)]
+    assert torch.allclose(found / lengths[0], expected / lengths[1], atol=1e-6)
+
+
+def test_an_mlp_without_norms_or_gate(mlp):
+    same = fold_mlp(mlp, Norms(False))
+    assert all(torch.equal(getattr(same, name), getattr(mlp, name)) for name in vars(mlp))
+    norms, plain = Norms(True, *gain_and_shift()), replace(mlp, W_gate=None, b_gate=None)
+    folded, gated = fold_mlp(plain, norms), fold_mlp(mlp, norms)
+    assert (folded.W_gate, folded.b_gate) == (None, None)
+    assert torch.equal(folded.W_in, gated.W_in)
+
+
+def test_a_norm_does_not_see_that_an_embedding_was_folded():
+    """Whatever else stands in the stream."""
+    W, others = (torch.randn(V, D, generator=torch.Generator().manual_seed(seed)) for seed in (3, 4))
+    folded = fold_embedding(W + 2, center=True)
+    seen = [layer_norm((each + others).double(), (D,), eps=EPS) for each in (folded, W + 2)]
+    torch.testing.assert_close(*seen, rtol=1e-5, atol=1e-5)
+    assert folded.mean(dim=1).abs().max() < 1e-6
+    assert torch.equal(fold_embedding(W, center=False), W)
 
 
 @pytest.mark.parametrize("center", [True, False])

@@ -78,6 +78,38 @@ def test_a_config_of_a_giant_takes_no_memory(gpt2_folder, facts):
         open_alone(with_config(gpt2_folder, facts), 0)
 
 
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"n_inner": 64}, r"of another shape than the config says: transformer\.h\.0\.mlp"),
+        ({"n_inner": -4}, "transformers cannot open the model"),
+        ({"n_inner": "128"}, "transformers cannot open the model"),
+        ({"n_inner": 0.5}, "transformers cannot open the model"),
+    ],
+)
+def test_neurons_that_are_not_the_checkpoints_are_refused(gpt2_folder, facts, words):
+    with pytest.raises(ImportRefused, match=words):
+        open_alone(with_config(gpt2_folder, facts), 0)
+
+
+@pytest.mark.parametrize("padding", [None, 0, 1, 5])
+def test_a_roberta_counts_positions_as_the_whole_does(member, padding):
+    """Every token is run at the position that it has in the whole model, and none is taken for padding."""
+    alone = open_alone(with_config(member("roberta").folder, {"pad_token_id": padding}), 0)
+    embeddings = alone.plain.roberta.embeddings
+    with torch.no_grad():
+        places = embeddings.create_position_ids_from_input_ids(alone.probe[None], embeddings.padding_idx)
+    assert places.tolist() == [[(padding or 0) + 1 + i for i in range(16)]]
+
+
+@pytest.mark.parametrize("padding", [-3, 40, 2**20, "x", 1.5])
+def test_a_roberta_whose_padding_makes_no_sense_is_refused(member, padding):
+    from app.models.bridge import open_layer
+
+    with pytest.raises(ImportRefused):
+        open_layer(with_config(member("roberta").folder, {"pad_token_id": padding}), 0)
+
+
 @pytest.mark.parametrize("n_layer", [1, 3, 1000])
 def test_layers_that_are_not_the_configs_are_refused(gpt2_folder, n_layer):
     with pytest.raises(

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from app.models import bridge
 from app.models.bridge import compare_logits, open_layer
 from app.models.checkpoint import open_checkpoint
+from app.models.families import Family
 from app.models.refusal import ImportRefused
 
 
@@ -61,6 +62,19 @@ def test_a_bridge_that_swaps_heads_is_refused(gpt2_folder, monkeypatch):
     monkeypatch.setattr(bridge, "_boot", swapped)
     with pytest.raises(ImportRefused, match="logits differ"):
         open_layer(open_checkpoint(gpt2_folder), 1)
+
+
+def test_an_mlp_reads_the_norm_whose_output_it_gets():
+    one, other, third = torch.randn(3, 1, 4, 8)
+    for ln1, ln2, expected in ((one, other, "ln2"), (other, one, "ln1"), (other, other, "ln2"), (other, None, "ln1")):
+        shown = {"blocks.0.mlp.hook_in": other, "blocks.0.ln1.hook_out": ln1}
+        shown |= {} if ln2 is None else {"blocks.0.ln2.hook_out": ln2}
+        assert bridge._mlp_reads(shown, Family()) == expected
+    shown = {"blocks.0.mlp.hook_in": other, "blocks.0.ln1.hook_out": other}
+    assert bridge._mlp_reads(shown, Family(encoder=True)) == "stream"
+    assert bridge._mlp_reads({"blocks.0.mlp.hook_in": other}, Family()) == "stream"
+    with pytest.raises(ImportRefused, match="what its MLP reads"):
+        bridge._mlp_reads(shown | {"blocks.0.mlp.hook_in": third}, Family())
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama", "mixtral", "gemma3", "bert"])

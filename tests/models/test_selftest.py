@@ -50,6 +50,22 @@ def spoil_gain(tensors: Tensors) -> None:
     tensors["ln1.w"][5] *= 1.01
 
 
+def permute_neurons(tensors: Tensors) -> None:
+    """Of what reads, while what writes stays: each neuron would write what another does."""
+    for name in ("mlp.W_in", "mlp.W_gate", "mlp.b_in"):
+        if name in tensors:
+            tensors[name] = tensors[name].flip(-1)
+
+
+def permute_writing_neurons(tensors: Tensors) -> None:
+    tensors["mlp.W_out"] = tensors["mlp.W_out"].roll(1, 0)
+
+
+def spoil_mlp_gain(tensors: Tensors) -> None:
+    tensors["ln2.w"] = tensors["ln2.w"].clone()
+    tensors["ln2.w"][5] *= 1.01
+
+
 MUTATIONS: dict[Callable[[Tensors], None], str] = {
     permute_heads: "queries",
     swap_queries_and_keys: "queries",
@@ -57,7 +73,23 @@ MUTATIONS: dict[Callable[[Tensors], None], str] = {
     misgroup_keys: "keys",
     misgroup_values: "values",
     spoil_gain: "norm ln1",
+    permute_neurons: "MLP input",
+    permute_writing_neurons: "MLP output",
+    spoil_mlp_gain: "norm ln2",
 }
+
+
+def swap_input_and_gate(tensors: Tensors) -> None:
+    tensors["mlp.W_in"], tensors["mlp.W_gate"] = tensors["mlp.W_gate"], tensors["mlp.W_in"]
+
+
+def swap_gains(tensors: Tensors) -> None:
+    """Behind what heads and MLP write."""
+    tensors["ln1_post.w"], tensors["ln2_post.w"] = tensors["ln2_post.w"], tensors["ln1_post.w"]
+
+
+def transpose_writing_neurons(tensors: Tensors) -> None:
+    tensors["mlp.W_out"] = tensors["mlp.W_out"].T
 
 
 @pytest.fixture
@@ -95,6 +127,66 @@ def test_tensors_that_are_not_the_models_are_refused(member, tmp_path, mutate, f
     ):
         imported(member(family).folder, tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("family", "change", "identity"),
+    [
+        ("llama", swap_input_and_gate, "MLP input"),
+        ("phi3", swap_input_and_gate, "MLP input"),
+        ("gptj", spoil_gain, "norm ln1"),
+        ("gemma2", swap_gains, "norm ln1_post"),
+        ("olmo2", swap_gains, "norm ln1_post"),
+    ],
+)
+def test_what_only_some_mlps_have(member, tmp_path, mutate, family, change, identity):
+    mutate(change)
+    with pytest.raises(ImportRefused, match=f"in layer 1, {identity} differs"):
+        imported(member(family).folder, tmp_path)
+
+
+@pytest.mark.parametrize("family", THREE)
+def test_a_transposed_mlp_is_not_even_read(member, tmp_path, mutate, family):
+    mutate(transpose_writing_neurons)
+    with pytest.raises(ImportRefused, match=r"W_out of layer 1 has the shape \(32, \d+\), not \(\d+, 32\)"):
+        imported(member(family).folder, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("family", "facts", "identity"),
+    [
+        ("neox", {"mlp_reads": "ln1"}, "MLP reads"),  # in parallel, but each through a norm of its own
+        ("gpt2", {"mlp_reads": "ln1"}, "MLP reads"),
+        ("bert", {"mlp_reads": "ln2"}, "MLP reads"),
+        ("gemma2", {"gain_offset": 0.0}, "norm ln1"),
+        ("llama", {"eps": 0.1}, "norm ln1"),
+    ],
+)
+def test_a_norm_that_is_not_the_models_is_refused(member, tmp_path, monkeypatch, family, facts, identity):
+    honest = conversion.open_layer
+
+    def changed(checkpoint, layer):
+        bridged = honest(checkpoint, layer)
+        return replace(bridged, shape=replace(bridged.shape, **facts))
+
+    monkeypatch.setattr(conversion, "open_layer", changed)
+    with pytest.raises(ImportRefused, match=f"in layer 0, {identity} differs"):
+        imported(member(family).folder, tmp_path)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "opt", "roberta"])
+@pytest.mark.parametrize("by", [-1, 1])
+def test_shifted_positions_are_refused(member, tmp_path, monkeypatch, family, by):
+    honest = conversion.open_layer
+
+    def shifted(checkpoint, layer):
+        bridged = honest(checkpoint, layer)
+        W_pos = bridged.ends["pos_embed.W_pos"].roll(by, 0)
+        return replace(bridged, ends=bridged.ends | {"pos_embed.W_pos": W_pos})
+
+    monkeypatch.setattr(conversion, "open_layer", shifted)
+    with pytest.raises(ImportRefused, match="in the ends, positions differs"):
+        imported(member(family).folder, tmp_path)
 
 
 @pytest.mark.parametrize("family", THREE)
@@ -167,10 +259,23 @@ def test_a_wrong_turn_or_gain_shows_in_the_attention_pattern(member, tmp_path, m
 def test_what_holds_is_written_down(member, family):
     from app.models.catalog import Catalog
 
-    checks = Catalog(member(family).data).get(family).checks
-    expected = {"queries", "keys", "values", "mixing", "attention output", "attention pattern", "embedding"}
+    manifest = Catalog(member(family).data).get(family)
+    checks = manifest.checks
+    expected = {
+        "MLP reads",
+        "queries",
+        "keys",
+        "values",
+        "mixing",
+        "attention output",
+        "attention pattern",
+        "embedding",
+    }
     assert expected <= checks.keys()
     assert ("MLP output" in checks) == (family not in {"mixtral", "qwen3-moe", "gpt-oss"})
+    assert ("MLP gate" in checks) == manifest.gated
+    assert ("MLP writes" in checks) == (family in {"gemma2", "gemma3", "olmo2"})
+    assert ("positions" in checks) == (family in {"gpt2", "gpt-neo", "bigcode", "opt", "bert", "roberta"})
     assert ("unembedding" in checks) == (family not in {"bert", "roberta"})
     assert all(0 <= error < 2e-6 for error in checks.values())
 

@@ -44,7 +44,7 @@ def test_nothing_counts_after_the_first_fault(tmp_path, fault):
             lines[1] = {
                 "cut": lines[1][:20],
                 "nonsense": "[]",
-                "format": lines[1].replace('"format": 2', '"format": 1'),
+                "format": lines[1].replace('"format": 3', '"format": 2'),
             }[fault]
             journal.write_text("\n".join(lines))
         assert place.entries() == {"a": first}

@@ -63,6 +63,38 @@ def test_a_head_does_what_the_models_does(weights, gpt2_folder):
     torch.testing.assert_close(written + read.b_O.double(), expected)
 
 
+@pytest.mark.parametrize("layer", range(N_LAYERS))
+def test_mlps_are_the_checkpoints(weights, gpt2_folder, layer):
+    tensors, read = stored(gpt2_folder), weights.mlp(layer)
+    for part, name in (("in", "c_fc"), ("out", "c_proj")):
+        assert torch.equal(getattr(read, f"W_{part}"), tensors[f"h.{layer}.mlp.{name}.weight"])
+        assert torch.equal(getattr(read, f"b_{part}"), tensors[f"h.{layer}.mlp.{name}.bias"])
+    assert (read.W_gate, read.b_gate) == (None, None)
+    norms = weights.mlp_norms(layer)
+    assert torch.equal(norms.gain, tensors[f"h.{layer}.ln_2.weight"])
+    assert torch.equal(norms.shift, tensors[f"h.{layer}.ln_2.bias"])
+    assert (norms.center, norms.post_gain) == (True, None)
+    assert torch.equal(weights.positions(), tensors["wpe.weight"])
+
+
+def test_an_mlp_without_biases_has_zeros(weights, tmp_path):
+    tensors = {f"blocks.0.mlp.W_{part}": torch.randn(32, 40) for part in ("in", "gate")}
+    tensors |= {"blocks.0.mlp.W_out": torch.randn(40, 32), "blocks.0.ln1.w": torch.randn(32)}
+    write_tensors(tmp_path / layer_file(0), tensors, "some weights")
+    facts = replace(weights.facts, n_layers=1, d_mlp=40, gated=True, mlp_reads="ln1", gain_offset=1.0)
+    gated = Weights(tmp_path, "some weights", facts)
+    read = gated.mlp(0)
+    assert torch.equal(read.W_gate, tensors["blocks.0.mlp.W_gate"])
+    assert [bias.shape[0] for bias in (read.b_in, read.b_gate, read.b_out)] == [40, 40, 32]
+    assert not any(bias.any() for bias in (read.b_in, read.b_gate, read.b_out))
+    assert torch.equal(gated.mlp_norms(0).gain, tensors["blocks.0.ln1.w"] + 1)
+    assert gated.mlp_norms(0).shift is None
+    bare = Weights(tmp_path, "some weights", replace(facts, mlp_reads="stream")).mlp_norms(0)
+    assert (bare.center, bare.gain, bare.shift) == (False, None, None)
+    with pytest.raises(ValueError, match="mixtures of experts"):
+        Weights(tmp_path, "some weights", replace(facts, d_mlp=0)).mlp(0)
+
+
 def test_norms_and_embeddings(weights, gpt2_folder):
     tensors = stored(gpt2_folder)
     for layer in range(N_LAYERS):
@@ -97,6 +129,13 @@ def test_everything_of_a_layer_is_kept(weights, gpt2_folder):
 def test_a_head_that_is_not_there(weights, layer, head):
     with pytest.raises(ValueError, match="layers are 0 to 1, heads 0 to 3"):
         weights.head(layer, head)
+
+
+@pytest.mark.parametrize("layer", [-1, 2])
+@pytest.mark.parametrize("read", [Weights.mlp, Weights.mlp_norms, Weights.rotary, Weights.layer])
+def test_a_layer_that_is_not_there(weights, read, layer):
+    with pytest.raises(ValueError, match=f"L{layer} is not here: layers are 0 to 1"):
+        read(weights, layer)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -137,8 +176,9 @@ def test_queries_share_keys_and_values_in_neighbouring_groups(weights, tmp_path)
 
 def everything(weights) -> list[torch.Tensor | None]:
     """Whatever pages can be made of."""
-    found = list(vars(weights.embeddings()).values())
+    found = [*vars(weights.embeddings()).values(), weights.positions()]
     for layer in range(N_LAYERS):
+        found += [*vars(weights.mlp(layer)).values(), *vars(weights.mlp_norms(layer)).values()]
         for head in range(N_HEADS):
             found += [*vars(weights.head(layer, head)).values(), *vars(weights.norms(layer, head)).values()]
     return found
