@@ -173,8 +173,14 @@ def precompute(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="Imported name, Hugging Face id or folder; imported if missing.")
     ],
-    circuits: Annotated[
-        str | None, typer.Option(metavar="LIST", help="ov, qk or ov,qk. (default: ov,qk)", show_default=False)
+    matrices: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="ov, qk, mlp-in, mlp-gate, mlp-out, embed, unembed, pos, heads/write, heads/read, or single ones such as "
+            "L5/mlp-in. (default: all that have the basis)",
+            show_default=False,
+        ),
     ] = None,
     weights: Annotated[
         str | None,
@@ -182,15 +188,26 @@ def precompute(
             metavar="LIST", help="folded, raw or folded,raw. (default: what serve shows first)", show_default=False
         ),
     ] = None,
+    basis: Annotated[
+        str, typer.Option(metavar="NAME", help="svd, pca, nmf, ica, dictionary, neuron or frequency.")
+    ] = "svd",
+    components: Annotated[int | None, typer.Option(help="Of nmf and ica.", show_default=False)] = None,
+    atoms: Annotated[int | None, typer.Option(help="Of dictionary.", show_default=False)] = None,
+    sparsity: Annotated[
+        int | None, typer.Option(help="Of dictionary: atoms that a sample uses at most.", show_default=False)
+    ] = None,
+    groups: Annotated[int | None, typer.Option(help="Of frequency.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Of nmf, ica and dictionary.", show_default=False)] = None,
     data: Annotated[str | None, option("data")] = None,
     device: Annotated[str | None, option("device")] = None,
     job: Annotated[str | None, typer.Option(hidden=True, help="The job of the server that started us.")] = None,
     parent: Annotated[int | None, typer.Option(hidden=True, help="Stop when that process is gone.")] = None,
 ) -> None:
-    """Compute every head of a model, so that its pages open at once; what is there already is left as it is.
+    """Compute the matrices of a model, so that their pages open at once; what is there already is left as it is.
 
-    Interrupted at any point, the same command goes on from there; several at once share the layers among them. Job
-    pages of servers with the same data folder show how far it is.
+    nmf, ica and dictionary are fits of minutes that only this computes, or a job that a visitor may begin. Interrupted at
+    any point, the same command goes on from there; several at once share the matrices among them. Job pages of servers
+    with the same data folder show how far it is.
     """
     from app.explorer.imports import stop_without
 
@@ -201,15 +218,17 @@ def precompute(
     _refuse_device(settings.device)
     _make_data_folder(settings.data)
     with interruptible("singular-lens: interrupted. Running the same command again continues"):
-        _precompute(settings, circuits, weights, job)
+        parameters = {"components": components, "atoms": atoms, "sparsity": sparsity, "groups": groups, "seed": seed}
+        _precompute(settings, {"matrices": matrices, "weights": weights, "basis": basis, "parameters": parameters}, job)
 
 
-def _precompute(settings: Settings, circuits: str | None, weights: str | None, job_id: str | None) -> None:
+def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -> None:
     from app.explorer import jobs
     from app.explorer.errors import ExplorerError
     from app.explorer.precompute import bytes_needed
     from app.explorer.precompute import precompute as steps_of
     from app.explorer.tables import Tables
+    from app.explorer.tasks import wish
     from app.jobs.record import recorded
     from app.store.artifacts import ArtifactStore
     from app.store.jobs import JobStore
@@ -220,14 +239,14 @@ def _precompute(settings: Settings, circuits: str | None, weights: str | None, j
     shown = ProgressLine()
     with present(settings.data):
         try:
-            wish = jobs.wish(model, settings.weights, circuits, weights)
+            asked = wish(model, settings.weights, **words)
             artifacts, tables = ArtifactStore(settings.data / "artifacts", quota), Tables(settings.device)
-            _refuse_small_disk(settings.data, quota, bytes_needed(artifacts, model, wish.circuits, wish.processings))
+            _refuse_small_disk(settings.data, quota, bytes_needed(artifacts, model, asked.task))
             store = JobStore(settings.data / "jobs")
-            asked = (wish.slug, wish.fingerprint, wish.circuits, wish.processings)
-            noted = (store.get(job_id) if job_id else None) or store.new(*asked)
-            for now in recorded(store, noted, steps_of(artifacts, tables, model, wish.circuits, wish.processings)):
-                shown.show(jobs.progress_of(now), now.matrices_done + now.matrices_found, now.matrices)
+            noted = (store.get(job_id) if job_id else None) or store.new(asked.slug, asked.fingerprint, asked.task)
+            for now in recorded(store, noted, steps_of(artifacts, tables, model, asked.task)):
+                done = now.matrices_done + now.matrices_found + now.part
+                shown.show(jobs.progress_of(now), int(1000 * done), 1000 * now.matrices)
         except ExplorerError as error:
             shown.clear()
             _stop(str(error))
@@ -253,7 +272,7 @@ def _refuse_small_disk(data: Path, quota: int, needed: tuple[int, int]) -> None:
         _stop(
             f"all of it takes about {_bytes(in_all)} on disk, and {_bytes(quota)} are allowed: what is computed first would "
             "be deleted before the last is there. Allow more with SINGULAR_LENS_QUOTA_GIB, or ask for less with "
-            "--circuits or --weights"
+            "--matrices or --weights"
         )
     if not os.access(data, os.W_OK):
         _stop("nothing can be written to the data folder: what is computed could not be kept. --data names another")

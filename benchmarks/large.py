@@ -1,6 +1,6 @@
 """What it takes to import and precompute a large model: a synthetic Llama of 8 GB in bfloat16, in 4 GB of memory.
 
-    python -m benchmarks.large [--layers 22] [--circuits ov] [--limit-gib 4] [--folder DIR]
+    python -m benchmarks.large [--layers 22] [--matrices ov] [--limit-gib 4] [--folder DIR]
 
 Writes the checkpoint (and later the weights) below the folder, 20 GB in all, and removes them. Both run as the commands
 do, in processes of their own, in a memory cgroup where this user may make one, else with a limit on their data.
@@ -100,7 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--layers", type=int, default=22)
     parser.add_argument(
-        "--circuits", default="ov", help="to precompute; half a minute a layer and circuit on two cores"
+        "--matrices", default="ov", help="to precompute; half a minute a layer and circuit on two cores"
     )
     parser.add_argument("--limit-gib", type=float, default=4.0)
     parser.add_argument("--folder", type=Path, default=None, help="where there is room; default: the system's own")
@@ -113,7 +113,7 @@ def main() -> None:
         data = ["--data", f"{folder}/data"]
         for command in (
             ["import", f"{folder}/large", *data],
-            ["precompute", "large", "--circuits", args.circuits, *data],
+            ["precompute", "large", "--matrices", args.matrices, *data],
         ):
             ran = run_limited([sys.executable, "-m", "app", *command], int(args.limit_gib * GIB))
             status, seconds, peak, kind = ran

@@ -131,7 +131,7 @@ def test_import_reports_to_a_server_in_lines_of_json(gpt2_folder, tmp_path):
 
 
 def test_precompute_imports_what_is_missing_and_computes_every_head(gpt2_folder, tmp_path):
-    words = ["precompute", str(gpt2_folder), "--data", str(tmp_path), "--device", "cpu"]
+    words = ["precompute", str(gpt2_folder), "--matrices", "ov,qk", "--data", str(tmp_path), "--device", "cpu"]
     first = run(*words)
     assert first.exit_code == 0, first.output
     assert re.fullmatch(
@@ -145,16 +145,29 @@ def test_precompute_imports_what_is_missing_and_computes_every_head(gpt2_folder,
     assert [job.matrices_done for job in (again, done)] == [16, 0]
 
 
-def test_precompute_takes_circuits_and_weights(fresh_data):
+def test_precompute_takes_matrices_weights_and_a_basis(fresh_data):
     words = ["precompute", "tiny", "--data", str(fresh_data)]
-    assert run(*words, "--circuits", "qk").stdout.startswith("8 matrices computed, 0 found")
-    assert run(*words, "--weights", "raw,folded").stdout.startswith("24 matrices computed, 8 found")
+    assert run(*words, "--matrices", "qk").stdout.startswith("8 matrices computed, 0 found")
+    assert run(*words, "--matrices", "ov,qk", "--weights", "raw,folded").stdout.startswith(
+        "24 matrices computed, 8 found"
+    )
+    every = 16 + 4 + 5  # OV and QK of 8 heads, in and out of 2 layers, both ends, positions and stacks
+    assert run(*words).stdout.startswith(f"{every - 16} matrices computed, 16 found")
+    fit = ["--basis", "nmf", "--components", "3", "--matrices", "embed,L1/mlp-in"]
+    assert run(*words, *fit).stdout.startswith("2 matrices computed, 0 found")
+    assert run(*words, *fit, "--seed", "1").stdout.startswith("2 matrices computed, 0 found")
+    assert run(*words, *fit, "--seed", "0").stdout.startswith("0 matrices computed, 2 found")
 
 
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["tiny", "--circuits", "mlp"], "circuits must be one of ov, qk"),
+        (["tiny", "--matrices", "mlp"], "matrices are ov, qk, mlp-in, mlp-out, embed"),
+        (["tiny", "--matrices", "L9/mlp-in"], "layers L0 to L1"),
+        (["tiny", "--matrices", "ov", "--basis", "nmf"], "nmf is no basis of OV: that has svd, neuron"),
+        (["tiny", "--basis", "fourier"], "basis must be one of svd, pca"),
+        (["tiny", "--basis", "nmf", "--components", "1000"], "components goes from 2 to"),
+        (["tiny", "--components", "10"], "components means nothing here: svd has no parameters"),
         (["tiny", "--weights", "cooked"], "weights must be one of folded, raw"),
         (["tiny", "--weights", ""], "weights must be one of folded, raw"),
         (["tiny", "--device", "abacus"], "device: "),

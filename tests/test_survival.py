@@ -56,7 +56,7 @@ def import_(data, source):
     command_line("import", source, "--name", "tiny", "--data", data)
 
 def precompute(data):
-    command_line("precompute", "tiny", "--weights", "raw,folded", "--data", data)
+    command_line("precompute", "tiny", "--matrices", "ov,qk", "--weights", "raw,folded", "--data", data)
 
 def command_line(*words):
     sys.argv = ["singular-lens", *words]

@@ -7,14 +7,37 @@ Example: `str(parse("gpt2/L5/H3/ov").direction(12)) == "gpt2/L5/H3/ov/svd/12"`.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 Circuit = Literal["ov", "qk"]
+LayerKind = Literal["mlp-in", "mlp-gate", "mlp-out"]
+ModelKind = Literal["embed", "unembed", "pos", "heads/write", "heads/read"]
+Kind = Circuit | LayerKind | ModelKind
 Depth = Literal["model", "layer", "head", "matrix", "decomposition", "direction"]
 
 CIRCUITS: tuple[Circuit, ...] = ("ov", "qk")
-BASES = ("svd",)
+"""The matrices of a head."""
+LAYER_KINDS: tuple[LayerKind, ...] = ("mlp-in", "mlp-gate", "mlp-out")
+"""Those of a layer."""
+MODEL_KINDS: tuple[ModelKind, ...] = ("embed", "unembed", "pos", "heads/write", "heads/read")
+"""Those of a model."""
+KINDS: tuple[Kind, ...] = (*CIRCUITS, *LAYER_KINDS, *MODEL_KINDS)
+LABELS: dict[str, str] = {
+    "ov": "OV",
+    "qk": "QK",
+    "mlp-in": "MLP in",
+    "mlp-gate": "MLP gate",
+    "mlp-out": "MLP out",
+    "embed": "embedding",
+    "unembed": "unembedding",
+    "pos": "positions",
+    "heads/write": "heads' writes",
+    "heads/read": "heads' reads",
+}
+BasisName = Literal["svd", "pca", "nmf", "ica", "dictionary", "neuron", "frequency"]
+BASES: tuple[BasisName, ...] = ("svd", "pca", "nmf", "ica", "dictionary", "neuron", "frequency")
 RESERVED = frozenset({"api", "static", "-", "livez", "readyz", "docs", "openapi.json", "favicon.ico", "robots.txt"})
 """First path segments that belong to the app; no model's slug may be one of them."""
 
@@ -22,6 +45,9 @@ SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 PIN = re.compile(r"[0-9a-f]{8,64}")
 # No leading zeros, so each thing has one spelling; five digits bound every integer.
 NUMBER = re.compile(r"0|[1-9][0-9]{0,4}")
+
+
+KindOf = TypeVar("KindOf", bound=Kind)
 
 
 class AddressError(ValueError):
@@ -36,39 +62,50 @@ class Address:
     pin: str | None = None
     layer: int | None = None
     head: int | None = None
-    circuit: Circuit | None = None
-    basis: str | None = None
+    kind: Kind | None = None
+    """Which matrix of the head, of the layer or of the model."""
+    basis: BasisName | None = None
     index: int | None = None
 
     def __str__(self) -> str:
-        parts = [self.model if self.pin is None else f"{self.model}@{self.pin}"]
-        if self.layer is not None:
-            parts.append(f"L{self.layer}")
-        if self.head is not None:
-            parts.append(f"H{self.head}")
-        parts += [part for part in (self.circuit, self.basis) if part is not None]
-        if self.index is not None:
-            parts.append(str(self.index))
-        return "/".join(parts)
+        model = self.model if self.pin is None else f"{self.model}@{self.pin}"
+        return "/".join(part for part in (model, self.path, self.basis, _text(self.index)) if part)
+
+    @property
+    def path(self) -> str:
+        """Where in the model the matrix is, or the head, or the layer: `L5/H3/ov`; empty for the model."""
+        layer = None if self.layer is None else f"L{self.layer}"
+        head = None if self.head is None else f"H{self.head}"
+        return "/".join(part for part in (layer, head, self.kind) if part)
 
     @property
     def depth(self) -> Depth:
         """What the address points at."""
-        if self.layer is None:
-            return "model"
-        if self.head is None:
-            return "layer"
-        if self.circuit is None:
-            return "head"
-        if self.basis is None:
+        if self.index is not None:
+            return "direction"
+        if self.basis is not None:
+            return "decomposition"
+        if self.kind is not None:
             return "matrix"
-        return "decomposition" if self.index is None else "direction"
+        if self.head is not None:
+            return "head"
+        return "model" if self.layer is None else "layer"
+
+    @property
+    def circuit(self) -> Circuit | None:
+        """Which matrix of a head; None for every other place."""
+        return next((circuit for circuit in CIRCUITS if circuit == self.kind), None)
 
     @property
     def parent(self) -> "Address | None":
-        """The address one part shorter; None for a model."""
-        shorter = str(self).rpartition("/")[0]
-        return parse(shorter) if shorter else None
+        """The place that this one is a part of; None for a model."""
+        if self.basis is not None:
+            return replace(self, index=None) if self.index is not None else self.matrix
+        if self.kind is not None:
+            return replace(self, kind=None)
+        if self.head is not None:
+            return replace(self, head=None)
+        return None if self.layer is None else replace(self, layer=None)
 
     @property
     def matrix(self) -> "Address":
@@ -77,16 +114,12 @@ class Address:
 
     @property
     def label(self) -> str:
-        """How people write it: `L5H3`, `L5H3 OV`, `L5H3 OV 12`; the slug for a model."""
-        if self.layer is None:
-            return self.model
+        """How people write it: `L5H3`, `L5H3 OV`, `L5 MLP in`, `embedding nmf 12`; the slug for a model."""
         head = "" if self.head is None else f"H{self.head}"
-        parts = [f"L{self.layer}{head}"]
-        if self.circuit is not None:
-            parts.append(self.circuit.upper())
-        if self.index is not None:
-            parts.append(str(self.index))
-        return " ".join(parts)
+        layer = None if self.layer is None else f"L{self.layer}{head}"
+        kind = None if self.kind is None else LABELS[self.kind]
+        basis = None if self.basis == "svd" else self.basis
+        return " ".join(part for part in (layer, kind, basis, _text(self.index)) if part) or self.model
 
     def pinned(self, pin: str | None) -> "Address":
         """The same place in the model with this fingerprint (None: in whichever the slug names today)."""
@@ -100,9 +133,13 @@ class Address:
         """That head of this layer."""
         return Address(self.model, self.pin, self.layer, head)
 
-    def at_circuit(self, circuit: Circuit) -> "Address":
-        """That matrix of this head."""
-        return Address(self.model, self.pin, self.layer, self.head, circuit)
+    def at(self, kind: Kind) -> "Address":
+        """That matrix of this head, layer or model."""
+        return Address(self.model, self.pin, self.layer, self.head, kind)
+
+    def in_basis(self, basis: BasisName | None) -> "Address":
+        """This matrix in that basis."""
+        return replace(self, basis=basis, index=None)
 
     def direction(self, index: int) -> "Address":
         """That direction of this matrix, in the basis of the address or else svd."""
@@ -114,8 +151,8 @@ def parse(text: str) -> Address:
 
     Example: "gpt2@0123abcd/L5" -> Address("gpt2", pin="0123abcd", layer=5)
     """
-    first, *rest = text.split("/")
-    if len(rest) > 5:
+    first, *parts = text.split("/")
+    if len(parts) > 5:
         raise AddressError("an address has at most six parts: model/L0/H0/ov/svd/0")
     model, at, pin = first.partition("@")
     if model in RESERVED:
@@ -126,39 +163,54 @@ def parse(text: str) -> Address:
         raise AddressError(f"{_quoted(model)} is not a model's name: small letters, digits, '.', '_', '-'")
     if at and not PIN.fullmatch(pin):
         raise AddressError(f"{_quoted(pin)} is not a pin: 8 to 64 digits of a fingerprint, 0-9 and a-f")
-    parts = rest + [None] * (5 - len(rest))
-    return Address(
-        model=model,
-        pin=pin if at else None,
-        layer=_numbered(parts[0], "L", "a layer"),
-        head=_numbered(parts[1], "H", "a head"),
-        circuit=_circuit(parts[2]),
-        basis=_basis(parts[3]),
-        index=_numbered(parts[4], "", "a direction"),
-    )
+    place = Address(model, pin if at else None)
+    kind: Kind | None
+    kind, parts = _kind(parts, MODEL_KINDS)
+    if kind is None and parts:
+        layer = _numbered(parts[0], "L", f"a layer, nor one of {', '.join(MODEL_KINDS)}")
+        place = place.at_layer(layer)
+        kind, parts = _kind(parts[1:], LAYER_KINDS)
+    if kind is None and parts:
+        head = _numbered(parts[0], "H", f"a head, nor one of {', '.join(LAYER_KINDS)}")
+        place = place.at_head(head)
+        kind, parts = _kind(parts[1:], CIRCUITS)
+    if kind is None:
+        if parts:
+            raise AddressError(f"{_quoted(parts[0])} is not a matrix of a head: expected ov or qk")
+        return place
+    return _in_matrix(place.at(kind), parts)
 
 
-def _numbered(part: str | None, prefix: str, noun: str) -> int | None:
-    if part is None:
-        return None
+def _in_matrix(matrix: Address, parts: Sequence[str]) -> Address:
+    """What the parts after a matrix name of it."""
+    if len(parts) > 2:
+        raise AddressError(f"an address ends with its direction: {matrix}/svd/0")
+    if not parts:
+        return matrix
+    basis = next((basis for basis in BASES if basis == parts[0]), None)
+    if basis is None:
+        raise AddressError(f"{_quoted(parts[0])} is not a basis: expected one of {', '.join(BASES)}")
+    decomposition = matrix.in_basis(basis)
+    return decomposition.direction(_numbered(parts[1], "", "a direction")) if len(parts) == 2 else decomposition
+
+
+def _kind(parts: list[str], kinds: Sequence[KindOf]) -> tuple[KindOf | None, list[str]]:
+    """The matrix that the parts begin with, and what comes after it."""
+    for kind in kinds:
+        words = kind.split("/")
+        if parts[: len(words)] == words:
+            return kind, parts[len(words) :]
+    return None, parts
+
+
+def _numbered(part: str, prefix: str, noun: str) -> int:
     if not part.startswith(prefix) or not NUMBER.fullmatch(part.removeprefix(prefix)):
         raise AddressError(f"{_quoted(part)} is not {noun}: expected {prefix}0, {prefix}1, {prefix}2 …")
     return int(part.removeprefix(prefix))
 
 
-def _circuit(part: str | None) -> Circuit | None:
-    for circuit in CIRCUITS:
-        if part == circuit:
-            return circuit
-    if part is None:
-        return None
-    raise AddressError(f"{_quoted(part)} is not a matrix of a head: expected ov or qk")
-
-
-def _basis(part: str | None) -> str | None:
-    if part is None or part in BASES:
-        return part
-    raise AddressError(f"{_quoted(part)} is not a basis: expected svd")
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)
 
 
 def _quoted(part: str) -> str:

@@ -4,11 +4,11 @@ Nothing downstream learns which basis it shows. Also what such a sum leaves open
 rounding of the stored weights can turn it. Knows nothing of models, tokens or files.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float32, Float64
 from torch import Tensor
 
 from app.core.matrix import Matrix
@@ -19,22 +19,56 @@ SUBSPACE_DEGREES = 10.0
 CLOSE_DEGREES = 1.0
 # Root mean square error of rounding a number, in eps: uniform in the last place, mantissas log-uniform.
 ROUNDING = 0.21
+ROWS = 2**12
+"""Samples whose weights are squared at a time."""
 
 
 @dataclass(frozen=True)
 class Decomposition:
-    """Rank-one terms in order of falling strength, float32."""
+    """Rank-one terms in the order of their basis, float32."""
 
     left: Float[Tensor, "rank d_left"]
     """Unit rows: what x is compared with."""
     strength: Float[Tensor, " rank"]
-    """Singular values, for svd."""
+    """The size of each term: singular values, for svd."""
     right: Float[Tensor, "rank d_right"]
     """Unit rows: what y is made of."""
+    merit: Float[Tensor, " rank"] | None = None
+    """What the basis orders its terms by, falling; None: their strength."""
+    mean: Float[Tensor, " d_model"] | None = None
+    """Of the matrix's samples, where the basis takes it out first: it is no term."""
 
     def reconstruct(self) -> Float[Tensor, "d_left d_right"]:
-        """The sum of the terms, in float64: for tests and small matrices."""
+        """The sum of the terms without the mean, in float64: for tests and small matrices."""
         return (self.left.double().T * self.strength.double()) @ self.right.double()
+
+
+def oriented(
+    matrix: Matrix,
+    of_samples: Float32[Tensor, "rank n"],
+    strength: Float32[Tensor, " rank"],
+    of_stream: Float32[Tensor, "rank d_model"],
+    merit: Float32[Tensor, " rank"] | None = None,
+    mean: Float32[Tensor, " d_model"] | None = None,
+) -> Decomposition:
+    """Terms found among the matrix's samples, each side where the matrix has it: samples may be rows or columns."""
+    left, right = (of_samples, of_stream) if matrix.is_upright else (of_stream, of_samples)
+    return Decomposition(left, strength, right, merit, mean)
+
+
+def is_present(strength: Float64[Tensor, "*n rank"], d_model: int) -> Bool[Tensor, "*n rank"]:
+    """Which terms are no mere rounding: `s_i >= s_max d eps` of float32, and no less than float32 can hold."""
+    limits = torch.finfo(torch.float32)
+    largest = strength.amax(dim=-1, keepdim=True) if strength.numel() else strength
+    return (strength >= largest * d_model * limits.eps) & (strength >= limits.tiny)
+
+
+def approximated(matrix: Matrix, terms: Decomposition) -> Float64[Tensor, "d_left d_right"]:
+    """What the terms and the mean make of the matrix, dense: for tests and small matrices."""
+    total = terms.reconstruct()
+    if terms.mean is None:
+        return total
+    return total + (terms.mean.double() if matrix.is_upright else terms.mean.double()[:, None])
 
 
 class Badge(NamedTuple):
@@ -55,7 +89,7 @@ def canonical_signs(terms: Decomposition) -> Decomposition:
         return terms
     largest = terms.right.gather(1, terms.right.abs().argmax(dim=1, keepdim=True))
     sign = torch.where(largest < 0, -1.0, 1.0)
-    return Decomposition(terms.left * sign, terms.strength, terms.right * sign)
+    return replace(terms, left=terms.left * sign, right=terms.right * sign)
 
 
 def gaps(strength: Float[Tensor, " rank"]) -> Float[Tensor, " rank"]:
@@ -70,28 +104,50 @@ def rounding_norms(matrix: Matrix, terms: Decomposition, dtype: torch.dtype) -> 
 
     `u E v` of `E = dA B + A dB` is random, with the variance `dA^2` weighted by u^2 and (B v)^2 plus `dB^2` weighted
     by (u A)^2 and v^2; a pair's 2 x 2 block of it has a norm of about two deviations. The norm of the whole E is
-    sqrt(d) times larger, but all of it save these blocks points away from the neighbours.
+    sqrt(d) times larger, but all of it save these blocks points away from the neighbours. Of one factor M it is the E of
+    M itself, `dM^2` weighted by u^2 and v^2; where a basis takes the samples' mean out, too, as that hardly rounds them.
     """
-    A, B = (factor.double() for factor in matrix.factors)
-    left, right = terms.left.double(), terms.right.double()
-    of_A = left.square() @ A.square() @ (B @ right.T).square()
-    of_B = (left @ A).square() @ B.square() @ right.T.square()
-    deviation = ROUNDING * torch.finfo(dtype).eps * (of_A + of_B).sqrt()
+    if len(matrix.factors) == 1:
+        variance = _seen_by_pairs(matrix, terms)
+    else:
+        A, B = (factor.double() for factor in matrix.factors)
+        left, right = terms.left.double(), terms.right.double()
+        of_A = left.square() @ A.square() @ (B @ right.T).square()
+        of_B = (left @ A).square() @ B.square() @ right.T.square()
+        variance = of_A + of_B
+    deviation = ROUNDING * torch.finfo(dtype).eps * variance.sqrt()
     return 2 * torch.maximum(deviation, deviation.T)
+
+
+def _seen_by_pairs(matrix: Matrix, terms: Decomposition) -> Float64[Tensor, "rank rank"]:
+    """`sum_ab u_a^2 M_ab^2 v_b^2` of one factor, sides in either order; float32 is near enough for an estimate."""
+    samples = matrix.samples()
+    of_samples, of_stream = (terms.left, terms.right) if matrix.is_upright else (terms.right, terms.left)
+    # Squares of numbers about one, so that those of tiny weights are not zero.
+    scale = float(samples.abs().amax()) or 1.0
+    weighted = torch.zeros_like(of_stream)
+    for start in range(0, len(samples), ROWS):
+        own = slice(start, start + ROWS)
+        weighted.addmm_(of_samples[:, own].square(), (samples[own] / scale).square_())
+    return (weighted @ of_stream.square().T).double() * scale**2
 
 
 def badges(strength: Float[Tensor, " rank"], rounding: Float64[Tensor, "rank rank"]) -> list[Badge]:
     """One badge a direction, from the angles `asin(rounding_ij / |s_i - s_j|)`; rows of small gaps are not chained."""
-    distance = (strength[:, None] - strength).double().abs()
-    angles = (rounding / distance).clamp(max=1).asin().rad2deg().nan_to_num(0.0).fill_diagonal_(0.0)
-    return [_badge(row, index) for index, row in enumerate(angles.tolist())]
+    if len(strength) == 0:
+        return []
+    distance = (strength[:, None] - strength).double().abs_()
+    angles = (rounding / distance).clamp_(max=1).asin_().rad2deg_().nan_to_num_(0.0).fill_diagonal_(0.0)
+    widest = angles.amax(dim=1)
+    least = torch.where(widest > SUBSPACE_DEGREES, SUBSPACE_DEGREES, CLOSE_DEGREES)
+    within = (angles > least[:, None]).fill_diagonal_(True).to(torch.uint8)
+    first = within.argmax(dim=1)
+    last = len(strength) - 1 - within.flip(1).argmax(dim=1)
+    found = zip(widest.tolist(), first.tolist(), last.tolist(), strict=True)
+    return [_badge(*each, index) for index, each in enumerate(found)]
 
 
-def _badge(angles: list[float], index: int) -> Badge:
-    widest = max(angles)
+def _badge(widest: float, first: int, last: int, index: int) -> Badge:
     if widest <= CLOSE_DEGREES:
         return Badge(None, widest, index, index)
-    kind: BadgeKind = "subspace" if widest > SUBSPACE_DEGREES else "close"
-    least = SUBSPACE_DEGREES if kind == "subspace" else CLOSE_DEGREES
-    within = [other for other, angle in enumerate(angles) if angle > least or other == index]
-    return Badge(kind, widest, within[0], within[-1])
+    return Badge("subspace" if widest > SUBSPACE_DEGREES else "close", widest, first, last)

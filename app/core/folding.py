@@ -95,6 +95,18 @@ def fold_unembedding(
     return folded.T
 
 
+def fold_unembedding_bias(
+    W_U: Float[Tensor, "d_model d_vocab"],
+    b_U: Float[Tensor, " d_vocab"] | None,
+    shift: Float[Tensor, " d_model"] | None,
+) -> Float[Tensor, " d_vocab"] | None:
+    """`b_U + shift W_U`, centred over the vocabulary as the weights are; None where nothing is added to the logits."""
+    if b_U is None and shift is None:
+        return None
+    bias = W_U.new_zeros(W_U.shape[1]) if b_U is None else b_U
+    return _centred(bias if shift is None else _shifted(bias, shift, W_U), dim=0)
+
+
 def normed_embedding(
     W_E: Float[Tensor, "d_vocab d_model"], center: bool, eps: float
 ) -> Float[Tensor, "d_vocab d_model"]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from app.core.address import CIRCUITS, Address, Circuit
-from app.explorer import coverage, jobs, orders
+from app.explorer import coverage, fits, jobs, orders
 from app.explorer.coverage import Heads
 from app.explorer.directions import directions
 from app.explorer.errors import BadOption
@@ -19,6 +19,7 @@ from app.explorer.orders import fulfilled
 from app.explorer.pages import (
     Cell,
     DirectionPage,
+    FitPage,
     HeadMap,
     HeadPage,
     HeadSummary,
@@ -29,9 +30,10 @@ from app.explorer.pages import (
     ModelPage,
     Notable,
     NotablePage,
+    Place,
     View,
 )
-from app.explorer.places import located, neighbours
+from app.explorer.places import is_double, located, neighbours
 from app.explorer.resources import Resources
 from app.explorer.views import Options, seen
 from app.store.artifacts import Artifact
@@ -58,11 +60,14 @@ def model(r: Resources, address: Address, options: Options, score: str | None = 
         raise BadOption(f"score must be one of {', '.join(scores)}.")
     gallery = r.store.load(orders.gallery(opened, shown.weights).recipe)
     heads = coverage.kept(r, opened, shown.weights)
+    layers = map(address.at_layer, range(opened.header.n_layers))
+    mlps = tuple(coverage.places(r, opened, shown.weights, layer) for layer in layers)
     return ModelPage(
         address,
         opened.header,
         shown,
-        _map(address, artifact, chosen, scores, heads),
+        _map(address, artifact, chosen, scores, heads, mlps),
+        coverage.places(r, opened, shown.weights, address),
         None if gallery is None else _gallery(opened, address, shown, gallery),
         is_filling=(gallery is None or not all(map(all, heads))) and jobs.is_live(r, opened.header.slug),
     )
@@ -86,13 +91,14 @@ def layer(r: Resources, address: Address, options: Options) -> LayerPage:
         )
         for head in range(opened.header.n_heads)
     )
-    return LayerPage(address, opened.header, shown, heads, *neighbours(opened.header, address))
+    matrices = tuple(address.at(kind) for kind in opened.header.layer_kinds)
+    return LayerPage(address, opened.header, shown, heads, matrices, *neighbours(opened.header, address))
 
 
 def head(r: Resources, address: Address, options: Options) -> HeadPage:
     """A head: its OV and its QK, computed side by side where they are missing."""
     opened, shown = _seen(r, address, options)
-    matrices = [address.at_circuit(circuit) for circuit in CIRCUITS]
+    matrices = [address.at(circuit) for circuit in CIRCUITS]
     views = [replace(shown, distance=0, still=()), shown]  # a distance turns QK alone
     asked = [orders.matrix(opened, each, view) for each, view in zip(matrices, views, strict=True)]
     artifacts = fulfilled(r, *asked)
@@ -105,18 +111,33 @@ def head(r: Resources, address: Address, options: Options) -> HeadPage:
     return HeadPage(address, opened.header, shown, ov, qk, *neighbours(opened.header, address))
 
 
-def matrix(r: Resources, address: Address, options: Options) -> MatrixPage:
-    """One matrix's table of directions; the address of its decomposition shows the same."""
+def matrix(r: Resources, address: Address, options: Options) -> MatrixPage | FitPage:
+    """One matrix's table of directions in the basis of the address, or how to come by it where it is a fit."""
     opened, shown = _seen(r, address, options)
+    if absent := fits.absent(r, opened, address, shown):
+        return absent
     (artifact,) = fulfilled(r, orders.matrix(opened, address, shown))
     page = matrix_page(opened, address, shown, artifact, _rows(options, MATRIX_ROWS))
     _check_page(shown.page, page.n_pages)
     return page
 
 
-def direction(r: Resources, address: Address, options: Options) -> DirectionPage:
-    """One direction: both rays, as many tokens as are kept."""
+def one_page(r: Resources, address: Address, options: Options) -> Address | None:
+    """The page of the same matrix under another name; None for a matrix that has one name.
+
+    As stored, the unembedding of a tied model is its embedding.
+    """
+    if address.kind != "unembed":
+        return None
     opened, shown = _seen(r, address, options)
+    return replace(address, kind="embed") if is_double(opened.header, address, shown.weights) else None
+
+
+def direction(r: Resources, address: Address, options: Options) -> DirectionPage | FitPage:
+    """One direction: both rays, as many tokens as are kept; or how to come by the fit that it is of."""
+    opened, shown = _seen(r, address, options)
+    if absent := fits.absent(r, opened, address, shown):
+        return absent
     (artifact,) = fulfilled(r, orders.matrix(opened, address, shown))
     return direction_page(opened, address, shown, artifact)
 
@@ -146,7 +167,14 @@ def _kept_words(r: Resources, opened: OpenModel) -> str:
     return f"{100 * sum(heads) // len(heads)}% precomputed" if any(heads) else ""
 
 
-def _map(address: Address, artifact: Artifact, score: str, scores: tuple[str, ...], kept: Heads) -> HeadMap:
+def _map(
+    address: Address,
+    artifact: Artifact,
+    score: str,
+    scores: tuple[str, ...],
+    kept: Heads,
+    mlps: tuple[tuple[Place, ...], ...],
+) -> HeadMap:
     values = artifact.arrays[score]
     order = np.argsort(-values, axis=None, kind="stable")
     ranks = np.empty(values.size, int)
@@ -160,7 +188,7 @@ def _map(address: Address, artifact: Artifact, score: str, scores: tuple[str, ..
             zip(values.tolist(), ranks.reshape(values.shape).tolist(), strict=True)
         )
     )
-    return HeadMap(score, scores, rows, float(values.min()), float(values.max()))
+    return HeadMap(score, scores, rows, mlps, float(values.min()), float(values.max()))
 
 
 def _summary(opened: OpenModel, head: Address, circuit: Circuit, artifact: Artifact) -> HeadSummary:
@@ -168,7 +196,7 @@ def _summary(opened: OpenModel, head: Address, circuit: Circuit, artifact: Artif
     c, arrays = CIRCUITS.index(circuit), artifact.arrays
     spectrum = arrays["spectra"][head.head, c]
     (rows,) = np.nonzero((arrays["head"] == head.head) & (arrays["circuit"] == c))
-    matrix = head.at_circuit(circuit)
+    matrix = head.at(circuit)
     return HeadSummary(
         address=matrix,
         singular_values=tuple(spectrum[spectrum > 0].tolist()),
@@ -182,7 +210,7 @@ def _gallery(opened: OpenModel, address: Address, shown: View, artifact: Artifac
     for row, (layer, head, ray, coherence) in enumerate(
         zip(*(arrays[name].tolist() for name in ("layer", "head", "ray", "coherence")), strict=True)
     ):
-        matrix = address.at_layer(layer).at_head(head).at_circuit("ov")
+        matrix = address.at_layer(layer).at_head(head).at("ov")
         rows = slice(row, row + 1)
         (found,) = directions(arrays, rows, matrix, SIDES["ov"], NOTABLE_TOKENS, opened.vocabulary)
         rays.append(Notable(found, "n" if ray else "p", coherence))

@@ -1,12 +1,12 @@
-"""Which heads of a model open at once, because their matrices were computed before. Looks at names of files only."""
+"""Which pages of a model open at once, because their matrices were computed before. Looks at names of files only."""
 
 from functools import lru_cache
 from pathlib import Path
 
-from app.core.address import CIRCUITS
+from app.core.address import CIRCUITS, Address
 from app.explorer import recipes
 from app.explorer.library import OpenModel
-from app.explorer.pages import Processing
+from app.explorer.pages import Place, Processing
 from app.explorer.resources import Resources
 from app.store.artifacts import ArtifactStore
 
@@ -20,6 +20,13 @@ def kept(r: Resources, model: OpenModel, processing: Processing) -> Heads:
         tuple(all(path.is_file() for path in matrices) for matrices in heads)
         for heads in _paths(r.store, model, processing)
     )
+
+
+def places(r: Resources, model: OpenModel, processing: Processing, above: Address) -> tuple[Place, ...]:
+    """The matrices of that layer's MLP, or those of the model itself."""
+    kinds = model.header.model_kinds if above.layer is None else model.header.layer_kinds
+    found = [above.at(kind) for kind in kinds]
+    return tuple(Place(each, r.store.exists(recipes.decomposition(model, each, processing, {}))) for each in found)
 
 
 @lru_cache(maxsize=8)

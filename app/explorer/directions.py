@@ -6,23 +6,31 @@
     {side}_bottom_ids {side}_bottom_scores   smallest first   [n k]
     {side}_counts [n bins]   {side}_low {side}_high           [n]     histogram over the vocabulary
 
-The vectors themselves are not kept: the weights give them again in milliseconds, and they would be most of the file.
+and, where they mean something,
+
+    merit [n]   what the basis orders by        unit [n]   the neuron or coordinate that a term is
+    left_curve [n n_ctx]   positions            units [m]  the index of each neuron in the neuron basis
+                                                units_{kind} [m]  the same of another matrix of its MLP
+    explained explained_svd explained_at        points of a curve
+    vectors [n d_model]    of a fit: singular vectors are not kept, the weights give them again in milliseconds
+
 Knows how they are read, sorted, searched and paged; not how they are made. Imports no torch.
 """
 
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import Address
+from app.core.basis import BASES
 from app.explorer.pages import Badge, Direction, Histogram, SideReadout, Sort, Token
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays
 
 BADGE_KINDS: tuple[None, Literal["subspace"], Literal["close"]] = (None, "subspace", "close")
 """What the numbers in `badge_kind` stand for."""
-ENDS = tuple(f"{side}_{end}_ids" for side in ("left", "right") for end in ("top", "bottom"))
 
 Rows = NDArray[np.intp]
 Chosen = Rows | slice
@@ -32,20 +40,28 @@ def directions(
     arrays: Arrays, rows: Chosen, address: Address, sides: tuple[str, str], k: int, vocabulary: Vocabulary
 ) -> tuple[Direction, ...]:
     """These rows as directions of the matrix at the address, k tokens a ray."""
-    numbers = {name: arrays[name][rows].tolist() for name in ("index", "strength", "share", "gap")}
+    columns = ("index", "strength", "share", "gap", "merit", "unit")
+    numbers = zip(*(_column(arrays, name, rows) for name in columns), strict=True)
     badges = _badges(arrays, rows)
-    left = readouts(arrays, "left", rows, sides[0], k, vocabulary)
-    right = readouts(arrays, "right", rows, sides[1], k, vocabulary)
+    left = readouts(arrays, "left", rows, sides[0], k, vocabulary, address)
+    right = readouts(arrays, "right", rows, sides[1], k, vocabulary, address)
     return tuple(
-        Direction(address.direction(index), index, strength, share, gap, badge, *both)
-        for index, strength, share, gap, badge, *both in zip(*numbers.values(), badges, left, right, strict=True)
+        Direction(address.direction(index), index, strength, share, gap, badge, reads, writes, merit, unit)
+        for (index, strength, share, gap, merit, unit), badge, reads, writes in zip(
+            numbers, badges, left, right, strict=True
+        )
     )
 
 
-def readouts(arrays: Arrays, side: str, rows: Chosen, name: str, k: int, vocabulary: Vocabulary) -> list[SideReadout]:
-    """One side of these rows, k tokens a ray."""
-    plus = _tokens(arrays[f"{side}_top_ids"][rows, :k], arrays[f"{side}_top_scores"][rows, :k], vocabulary)
-    minus = _tokens(arrays[f"{side}_bottom_ids"][rows, :k], arrays[f"{side}_bottom_scores"][rows, :k], vocabulary)
+def readouts(
+    arrays: Arrays, side: str, rows: Chosen, name: str, k: int, vocabulary: Vocabulary, address: Address
+) -> list[SideReadout]:
+    """One side of these rows, k tokens a ray; one end where the basis of the address has one ray a term."""
+    shown = partial(_entries, arrays, name, address, vocabulary) if name in NAMES else partial(_tokens, vocabulary)
+    plus = shown(arrays[f"{side}_top_ids"][rows, :k], arrays[f"{side}_top_scores"][rows, :k])
+    if address.basis and BASES[address.basis].is_one_sided and side != "bias":
+        return [SideReadout(name, end, ()) for end in plus]
+    minus = shown(arrays[f"{side}_bottom_ids"][rows, :k], arrays[f"{side}_bottom_scores"][rows, :k])
     return [SideReadout(name, *ends) for ends in zip(plus, minus, strict=True)]
 
 
@@ -57,18 +73,30 @@ def histogram(arrays: Arrays, side: str, row: int) -> Histogram:
 
 def ordered(arrays: Arrays, sort: Sort) -> Rows:
     """All rows in that order; where it leaves two equal, the stronger comes first."""
-    strength, gap = arrays["strength"], arrays["gap"]
+    strength, gap = arrays["strength"], arrays.get("gap", np.zeros(len(arrays["strength"])))
     # lexsort's last key counts most.
-    keys = {"strength": (), "weakest": (strength,), "gap": (-gap,), "closest": (gap,)}[sort]
-    return np.lexsort((-strength, *keys)) if sort != "strength" else np.arange(len(strength))
+    keys = {"strength": (), "weakest": (strength,), "gap": (-gap,), "closest": (gap,)}.get(sort)
+    return np.arange(len(strength)) if keys is None else np.lexsort((-strength, *keys))
 
 
-def found(arrays: Arrays, rows: Rows, text: str, k: int, vocabulary: Vocabulary) -> Rows:
-    """Those of the rows among whose first k tokens a ray the text occurs, case ignored."""
+def found(arrays: Arrays, rows: Rows, text: str, k: int, vocabulary: Vocabulary, sides: tuple[str, str]) -> Rows:
+    """Those of the rows among whose first k tokens a ray the text occurs, case ignored; sides without tokens have none.
+
+    In the neuron basis of an MLP a number is a neuron.
+    """
     needle = text.casefold()
     if not needle:
         return rows
-    ids = np.concatenate([arrays[end][rows, :k] for end in ENDS], axis=1)
+    number = needle.removeprefix("neuron ")
+    if "neuron" in sides and "unit" in arrays and number.isdecimal():
+        return rows[np.flatnonzero(arrays["unit"][rows] == int(number[:9]))]
+    ends = [
+        f"{side}_{end}_ids"
+        for side, name in zip(("left", "right"), sides, strict=True)
+        for end in ("top", "bottom")
+        if name not in NAMES or name == "token"
+    ]
+    ids = np.concatenate([arrays[end][rows, :k] for end in ends], axis=1)
     hits = [id_ for id_ in np.unique(ids).tolist() if _occurs(needle, id_, vocabulary)]
     return rows[np.isin(ids, hits).any(axis=1)]
 
@@ -78,12 +106,64 @@ def paged(rows: Rows, page: int, size: int) -> tuple[Rows, int]:
     return rows[(page - 1) * size : page * size], max(1, -(-len(rows) // size))
 
 
+def _column(arrays: Arrays, name: str, rows: Chosen) -> list[Any]:
+    """One number a row; None for each where the basis has no such number."""
+    if name in arrays:
+        values: list[Any] = arrays[name][rows].tolist()
+        return values
+    return [None] * len(arrays["index"][rows])
+
+
+def _entries(
+    arrays: Arrays, side: str, address: Address, vocabulary: Vocabulary, ids: NDArray[Any], scores: NDArray[Any]
+) -> list[tuple[Token, ...]]:
+    """Entries of vectors whose coordinates are tokens, neurons, positions or heads' rays; zeros are not shown."""
+    name = partial(NAMES[side], arrays, address, vocabulary)
+    return [
+        tuple(name(id_, score) for id_, score in zip(*row, strict=True) if score)
+        for row in zip(ids.tolist(), scores.tolist(), strict=True)
+    ]
+
+
+def _token(arrays: Arrays, address: Address, vocabulary: Vocabulary, id_: int, score: float) -> Token:
+    del arrays, address
+    return Token(*vocabulary.entry(id_), score)
+
+
+def _neuron(arrays: Arrays, address: Address, vocabulary: Vocabulary, id_: int, score: float) -> Token:
+    del vocabulary
+    index = int(arrays["units"][id_])
+    place = None if index < 0 else address.in_basis("neuron").direction(index)
+    return Token(id_, f"neuron {id_}", str(id_), "neuron", score, place)
+
+
+def _position(arrays: Arrays, address: Address, vocabulary: Vocabulary, id_: int, score: float) -> Token:
+    del arrays, address, vocabulary
+    return Token(id_, f"position {id_}", str(id_), "position", score)
+
+
+def _head_ray(arrays: Arrays, address: Address, vocabulary: Vocabulary, id_: int, score: float) -> Token:
+    del vocabulary
+    n_heads, d_head = arrays["stack"].tolist()
+    rest, sign = divmod(id_, 2)
+    rest, index = divmod(rest, d_head)
+    layer, head = divmod(rest, n_heads)
+    place = address.at_layer(layer).at_head(head).at("ov").direction(index)
+    ray = "+−"[sign]
+    # Every ray is of an OV, which a table need not say a hundred times.
+    return Token(id_, f"{place.label}{ray}", f"L{layer}H{head} {index}{ray}", "head", score, place)
+
+
+NAMES = {"token": _token, "neuron": _neuron, "position": _position, "head": _head_ray}
+"""Sides that are read by their vectors' own entries, and what those stand for."""
+
+
 def _occurs(needle: str, id_: int, vocabulary: Vocabulary) -> bool:
     entry = vocabulary.entry(id_)
     return needle in entry.text.casefold() or needle in entry.shown.casefold()
 
 
-def _tokens(ids: NDArray[Any], scores: NDArray[Any], vocabulary: Vocabulary) -> list[tuple[Token, ...]]:
+def _tokens(vocabulary: Vocabulary, ids: NDArray[Any], scores: NDArray[Any]) -> list[tuple[Token, ...]]:
     entry = vocabulary.entry
     return [
         tuple([Token(*entry(id_), score) for id_, score in zip(*row, strict=True)])
@@ -92,5 +172,7 @@ def _tokens(ids: NDArray[Any], scores: NDArray[Any], vocabulary: Vocabulary) -> 
 
 
 def _badges(arrays: Arrays, rows: Chosen) -> list[Badge | None]:
+    if "badge_kind" not in arrays:
+        return [None] * len(arrays["index"][rows])
     columns = [arrays[f"badge_{name}"][rows].tolist() for name in ("kind", "degrees", "first", "last")]
     return [Badge(name, *where) if (name := BADGE_KINDS[kind]) else None for kind, *where in zip(*columns, strict=True)]

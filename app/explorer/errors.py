@@ -13,6 +13,14 @@ class BadOption(ExplorerError):
     """A query value is outside its range, or means nothing for this model; the message names the range."""
 
 
+class UnknownToken(BadOption):
+    """The text is no single token of the model; `near` has (spelling, shown form) of some that it may have meant."""
+
+    def __init__(self, message: str, near: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(message)
+        self.near = near
+
+
 class NotReady(ExplorerError):
     """The answer is being computed; ask again shortly."""
 

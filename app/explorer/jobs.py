@@ -1,32 +1,20 @@
-"""Jobs that compute every head of a model: what is known of them, and what may be asked for.
+"""Jobs that compute matrices of a model: what is known of them, and what may be asked for.
 
 Runs none of them, and knows no HTTP.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeVar
 
-from app.core.address import CIRCUITS, Circuit
-from app.explorer.errors import BadOption, ComputationFailed, UnknownAddress
-from app.explorer.library import OpenModel
-from app.explorer.pages import PROCESSINGS, JobPage, JobsPage, Processing, Startable
+from app.core.address import LABELS, Address, AddressError, parse
+from app.explorer.errors import ComputationFailed, UnknownAddress
+from app.explorer.pages import JobPage, JobsPage, Startable
 from app.explorer.places import served
 from app.explorer.resources import Resources
+from app.explorer.tasks import Wish, words_of
 from app.store.jobs import Job
 
-Word = TypeVar("Word", bound=str)
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a job is to compute."""
-
-    slug: str
-    fingerprint: str
-    circuits: tuple[Circuit, ...]
-    processings: tuple[Processing, ...]
+SLOW = 0.01
+"""Matrices a second that are not worth a word."""
 
 
 def jobs(r: Resources, slug: str | None = None, *, allowed: bool = False, live: bool = False) -> JobsPage:
@@ -45,7 +33,7 @@ def jobs(r: Resources, slug: str | None = None, *, allowed: bool = False, live: 
 
 
 def is_live(r: Resources, slug: str) -> bool:
-    """Whether a job computes heads of that model, or waits to."""
+    """Whether a job computes matrices of that model, or waits to."""
     return any(job.is_live and job.slug == slug for job in r.jobs.all())
 
 
@@ -66,37 +54,37 @@ def cancel(r: Resources, id_: str) -> None:
         raise ComputationFailed("The job could not be cancelled: the server's disk takes no note of it.") from error
 
 
-def wish(model: OpenModel, default: Processing, circuits: str | None = None, weights: str | None = None) -> Wish:
-    """What is asked for, held against the model; what is not said is both circuits, and the default where it is sound.
-
-    Example: wish(model, "folded", "ov", "folded,raw")
-    """
-    slug = model.header.slug
-    chosen = _choice("weights", weights, PROCESSINGS) or (model.shown_first(default),)
-    if not set(chosen) <= set(model.header.processings):
-        raise BadOption(f"{slug} has weights=raw only. {model.header.unfoldable}")
-    return Wish(slug, model.fingerprint, _choice("circuits", circuits, CIRCUITS) or CIRCUITS, chosen)
+def last_one(r: Resources, asked: Wish, kind: str) -> Job | None:
+    """The newest job that computes, or was to compute, that single matrix, which is of that kind."""
+    same = (job for job in r.jobs.all() if (job.slug, job.fingerprint) == (asked.slug, asked.fingerprint))
+    return next((job for job in same if job.task.covers(kind, asked.task)), None)
 
 
 def title_of(job: Job) -> str:
     """What a job computes.
 
-    Example: "demo: OV and QK, folded"
+    Example: "demo: OV and QK, folded"; "demo: embedding nmf (components 32, seed 0), raw"
     """
-    circuits = " and ".join(circuit.upper() for circuit in job.circuits)
-    return f"{job.slug}: {circuits}, {' and '.join(job.processings)}"
+    task = job.task
+    matrices = " and ".join(LABELS.get(word, word) for word in task.matrices[:3])
+    matrices += f" and {len(task.matrices) - 3} more" if len(task.matrices) > 3 else ""
+    basis = "" if task.basis == "svd" else f" {task.basis}"
+    parameters = ", ".join(f"{name} {value}" for name, value in task.parameters)
+    basis += f" ({parameters})" if parameters else ""
+    return f"{job.slug}: {matrices}{basis}, {' and '.join(task.processings)}"
 
 
 def progress_of(job: Job) -> str:
     """How far a job is, in a few words for a page or a terminal.
 
-    Example: "5 of 12 layers, 31 heads/s, 4 s left (L5, folded)"
+    Example: "5 of 12 layers, 62 matrices/s, 4 s left (L5, folded)"
     """
     if job.state == "waiting":
         return job.stage
     if job.state == "running":
         parts = [f"{job.layers_done} of {job.layers} layers"] if job.layers else []
-        parts += [] if job.heads_per_second is None else [f"{rate_words(job.heads_per_second)} heads/s"]
+        rate = job.matrices_per_second
+        parts += [f"{rate_words(rate)} matrices/s"] if rate is not None and rate >= SLOW else []
         parts += [] if job.seconds_left is None else [f"{duration_words(job.seconds_left)} left"]
         return f"{', '.join(parts)} ({job.stage})" if parts else job.stage
     here = job.matrices_done + job.matrices_found
@@ -106,14 +94,18 @@ def progress_of(job: Job) -> str:
 def command_of(job: Job) -> str:
     """What to type into a terminal for the same.
 
-    Example: "singular-lens precompute demo --weights folded"
+    Example: "singular-lens precompute demo --matrices embed --weights folded"
     """
-    circuits = "" if set(job.circuits) == set(CIRCUITS) else f" --circuits {','.join(job.circuits)}"
-    return f"singular-lens precompute {job.slug}{circuits} --weights {','.join(job.processings)}"
+    return " ".join(["singular-lens precompute", job.slug, *words_of(job.task)])
+
+
+def command_for(asked: Wish) -> str:
+    """The same of what is not begun."""
+    return " ".join(["singular-lens precompute", asked.slug, *words_of(asked.task)])
 
 
 def rate_words(rate: float) -> str:
-    """Heads a second, in two or three digits.
+    """Matrices a second, in two or three digits.
 
     Example: rate_words(61.3) -> "61"; rate_words(0.123) -> "0.12"
     """
@@ -144,18 +136,22 @@ def _page(r: Resources, job: Job, allowed: bool) -> JobPage:
         is_ending=job.is_live and r.jobs.is_cancelled(job.id),
         may_cancel=allowed and job.is_live,
         may_start=allowed and not job.is_live and job.state != "done",
+        result=_result(job),
     )
+
+
+def _result(job: Job) -> Address | None:
+    task = job.task
+    if (len(task.matrices), len(task.processings)) != (1, 1):
+        return None
+    try:
+        place = parse(f"{job.slug}/{task.matrices[0]}")
+    except AddressError:  # a kind that every layer or head has
+        return None
+    return place.in_basis(task.basis)
 
 
 def _seconds(job: Job) -> float | None:
     if job.started is None:
         return None
     return max(0.0, (job.ended or (time.time() if job.is_live else job.updated)) - job.started)
-
-
-def _choice(name: str, said: str | None, choices: Sequence[Word]) -> tuple[Word, ...]:
-    """Those of the choices that were said, in their usual order; BadOption where anything else was."""
-    words = [] if said is None else said.split(",")
-    if not set(words) <= set(choices):
-        raise BadOption(f"{name} must be one of {', '.join(choices)}, or both with a comma between them.")
-    return tuple(choice for choice in choices if choice in words)

@@ -1,5 +1,6 @@
-"""What someone types to get somewhere: `L5H3`, `l5h3 ov 12`, `L5H3.ov.12p`, `5.3`, `L5`, or a whole address.
+"""What someone types to get somewhere: `L5H3`, `l5h3 ov 12`, `L5H3.ov.12p`, `5.3`, `L5 mlp-in 12`, `embed nmf 3`, `W_U`.
 
+A whole address does, too.
 Knows the spellings people use, and which numbers the model has; computes nothing.
 """
 
@@ -7,18 +8,31 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from app.core.address import Address, AddressError, parse
+from app.core.address import BASES, LAYER_KINDS, MODEL_KINDS, Address, AddressError, BasisName, Kind, parse
 from app.explorer.errors import UnknownAddress
 from app.explorer.places import located
 from app.explorer.resources import Resources
 
-EXAMPLES = "Try L5, L5H3, L5H3 ov or L5H3 ov 12."
+EXAMPLES = "Try L5, L5H3, L5H3 ov 12, L5 mlp-in 12, embed, pos 3, heads write 4 or embed nmf 12."
 SEPARATORS = re.compile(r"[\s./,:]+")
-# After separators became single spaces. A direction must not begin inside the head's number: no digit before it.
+SPELLINGS: dict[Kind, str] = {
+    "ov": "ov",
+    "qk": "qk",
+    "mlp-in": "(?:mlp|w)[ _-]?in",
+    "mlp-gate": "(?:mlp|w)[ _-]?gate",
+    "mlp-out": "(?:mlp|w)[ _-]?out",
+    "embed": "embed(?:ding)?|w[ _-]?e",
+    "unembed": "unembed(?:ding)?|w[ _-]?u",
+    "pos": "pos(?:itions?)?|w[ _-]?pos",
+    "heads/write": "heads?['’]?[ _-]?writes?",
+    "heads/read": "heads?['’]?[ _-]?reads?",
+}
+"""After separators became single spaces, in small letters."""
+# A direction must not begin inside another number: no digit before it.
 PLACE = re.compile(
-    r"(?P<word>l|layer)? ?(?P<layer>[0-9]{1,5})"
-    r"(?:(?: ?h(?:ead)? ?| )(?P<head>[0-9]{1,5})"
-    r"(?: ?(?P<circuit>ov|qk))?(?: ?svd)?(?: ?(?<![0-9])(?P<index>[0-9]{1,5}) ?(?P<ray>[pn+−-])?)?)?"
+    r"(?:(?P<word>l|layer)? ?(?P<layer>[0-9]{1,5})(?:(?: ?h(?:ead)? ?| )(?P<head>[0-9]{1,5}))?)?"
+    rf"(?: ?(?P<kind>{'|'.join(SPELLINGS.values())}))?(?: ?(?P<basis>{'|'.join(BASES)}))?"
+    r"(?: ?(?<![0-9])(?P<index>[0-9]{1,5}) ?(?P<ray>[pn+−-])?)?"
 )
 LONGEST = 200
 
@@ -46,15 +60,36 @@ def jump(r: Resources, slug: str, text: str) -> Target:
 
 def _place(slug: str, text: str) -> Target | None:
     found = PLACE.fullmatch(SEPARATORS.sub(" ", text.lower()).strip())
-    # A number alone could be a layer, a head or a direction.
-    if not found or not (found["word"] or found["head"]):
+    if not found:
         return None
     layer, head, index = (None if found[part] is None else int(found[part]) for part in ("layer", "head", "index"))
-    circuit: Literal["ov", "qk"] | None = "qk" if found["circuit"] == "qk" else "ov"
-    if found["circuit"] is None and index is None:
-        circuit = None
-    basis = None if index is None else "svd"
-    return Target(Address(slug, None, layer, head, circuit, basis, index), _ray(found["ray"]))
+    # Singular directions are what is meant where no basis is said; all of them are the matrix.
+    said = next((basis for basis in BASES if basis == found["basis"]), None)
+    basis = "svd" if index is not None and said is None else said
+    if index is None and basis == "svd":
+        basis = None
+    kind = _kind(found["kind"])
+    if kind is None and basis is not None and head is not None:
+        kind = "ov"
+    if not _is_place(kind, layer, head, basis, named=bool(found["word"])):
+        return None
+    return Target(Address(slug, None, layer, head, kind, basis, index), _ray(found["ray"]))
+
+
+def _kind(text: str | None) -> Kind | None:
+    return next((kind for kind, spelling in SPELLINGS.items() if text and re.fullmatch(spelling, text)), None)
+
+
+def _is_place(kind: Kind | None, layer: int | None, head: int | None, basis: BasisName | None, *, named: bool) -> bool:
+    """Whether the parts of a match go together; `named`: the word layer stands before its number."""
+    if kind in MODEL_KINDS:
+        return layer is None
+    if kind in LAYER_KINDS:
+        return layer is not None and head is None
+    if head is None:
+        # A number alone could be a layer, a head or a direction.
+        return kind is None and basis is None and layer is not None and named
+    return True
 
 
 def _whole_address(r: Resources, text: str) -> Target | None:

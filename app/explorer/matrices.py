@@ -3,25 +3,65 @@
 Knows neither queue nor store, and imports no torch.
 """
 
-from app.core.address import Address, Circuit
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+
+from app.core.address import LAYER_KINDS, Address, Kind
+from app.core.basis import BASES
 from app.explorer.directions import directions, found, histogram, ordered, paged, readouts
 from app.explorer.errors import UnknownAddress
 from app.explorer.library import OpenModel
-from app.explorer.pages import DirectionPage, MatrixPage, Note, SideReadout, View
-from app.explorer.places import neighbours
+from app.explorer.packings import THRESHOLDS
+from app.explorer.pages import (
+    Curve,
+    DirectionPage,
+    Lonely,
+    MatrixPage,
+    Need,
+    Note,
+    Packing,
+    SideReadout,
+    Tab,
+    View,
+)
+from app.explorer.places import bases_of, neighbours
 from app.explorer.views import farthest
-from app.store.artifacts import Artifact
+from app.store.artifacts import Arrays, Artifact
 
 TABLE_TOKENS, DIRECTION_TOKENS = 8, 50
 """Tokens a ray."""
-SIDES: dict[Circuit, tuple[str, str]] = {"ov": ("read", "write"), "qk": ("query", "key")}
+LONELY = 24
+"""Atoms that are named."""
+SIDES: dict[Kind, tuple[str, str]] = {
+    "ov": ("read", "write"),
+    "qk": ("query", "key"),
+    "mlp-in": ("read", "neuron"),
+    "mlp-gate": ("read", "neuron"),
+    "mlp-out": ("neuron", "write"),
+    "embed": ("token", "write"),
+    "unembed": ("read", "token"),
+    "pos": ("position", "write"),
+    "heads/write": ("head", "write"),
+    "heads/read": ("head", "read"),
+}
+BIAS_TERMS: dict[str, str] = {
+    "ov": "ov-constant",
+    "qk": "key-bias",
+    "mlp-in": "neuron-bias",
+    "mlp-gate": "neuron-bias",
+    "mlp-out": "mlp-constant",
+    "unembed": "token-bias",
+}
 
 
 def matrix_page(model: OpenModel, address: Address, shown: View, artifact: Artifact, size: int) -> MatrixPage:
-    """The page of the matrix at the address, `size` directions at a time."""
-    address, arrays, circuit = address.matrix, artifact.arrays, address.circuit
-    assert circuit is not None
-    rows = found(arrays, ordered(arrays, shown.sort), shown.find, TABLE_TOKENS, model.vocabulary)
+    """The page of the matrix at the address in its basis, `size` directions at a time."""
+    assert address.kind is not None
+    sides, arrays = SIDES[address.kind], artifact.arrays
+    address = canonical(address)
+    rows = found(arrays, ordered(arrays, shown.sort), shown.find, TABLE_TOKENS, model.vocabulary, sides)
     on_page, n_pages = paged(rows, shown.page, size)
     previous, following = neighbours(model.header, address)
     return MatrixPage(
@@ -31,8 +71,13 @@ def matrix_page(model: OpenModel, address: Address, shown: View, artifact: Artif
         rank=len(arrays["strength"]),
         singular_values=tuple(arrays["strength"].tolist()),
         scores=tuple(artifact.facts["scores"].items()),
-        bias=_bias(model, circuit, artifact),
-        directions=directions(arrays, on_page, address, SIDES[circuit], TABLE_TOKENS, model.vocabulary),
+        sides=sides,
+        bias=_bias(model, address, artifact),
+        bias_term="mean" if artifact.facts.get("bias_is") == "mean" else BIAS_TERMS.get(address.kind or "", ""),
+        tabs=tabs(address),
+        packing=_packing(address, artifact),
+        curve=_curve(artifact),
+        directions=directions(arrays, on_page, address, sides, TABLE_TOKENS, model.vocabulary),
         n_found=len(rows),
         n_pages=n_pages,
         notes=_notes(model, address, shown, artifact),
@@ -44,14 +89,15 @@ def matrix_page(model: OpenModel, address: Address, shown: View, artifact: Artif
 
 def direction_page(model: OpenModel, address: Address, shown: View, artifact: Artifact) -> DirectionPage:
     """The page of the direction at the address; UnknownAddress if the matrix has fewer."""
-    assert address.circuit is not None
+    assert address.kind is not None
     assert address.index is not None
     arrays, row, rank = artifact.arrays, address.index, len(artifact.arrays["strength"])
+    whole = address.in_basis(address.basis)
     if row >= rank:
         has = f"it has directions 0 to {rank - 1}" if rank else "it is zero and has none"
-        raise UnknownAddress(f"Direction {row} is not here: {address.matrix.label} has rank {rank}, {has}.")
+        raise UnknownAddress(f"Direction {row} is not here: {whole.label} has rank {rank}, {has}.")
     (direction,) = directions(
-        arrays, slice(row, row + 1), address.matrix, SIDES[address.circuit], DIRECTION_TOKENS, model.vocabulary
+        arrays, slice(row, row + 1), whole, SIDES[address.kind], DIRECTION_TOKENS, model.vocabulary
     )
     return DirectionPage(
         address=address,
@@ -62,6 +108,9 @@ def direction_page(model: OpenModel, address: Address, shown: View, artifact: Ar
         singular_values=tuple(arrays["strength"].tolist()),
         left_histogram=histogram(arrays, "left", row),
         right_histogram=histogram(arrays, "right", row),
+        positions=tuple(arrays["left_curve"][row].tolist()) if "left_curve" in arrays else (),
+        same=_same(model, address, artifact),
+        tabs=tabs(address),
         notes=_notes(model, address, shown, artifact),
         farthest=farthest(model, address),
         previous=address.direction(row - 1) if row > 0 else None,
@@ -69,23 +118,136 @@ def direction_page(model: OpenModel, address: Address, shown: View, artifact: Ar
     )
 
 
-def _bias(model: OpenModel, circuit: Circuit, artifact: Artifact) -> SideReadout | None:
-    """What belongs to no direction: it is written, or read at the key."""
+def _same(model: OpenModel, address: Address, artifact: Artifact) -> tuple[Address, ...]:
+    """The neuron at the address in the other matrices of its MLP, as far as it has weights there."""
+    arrays = artifact.arrays
+    if "unit" not in arrays:
+        return ()
+    unit = int(arrays["unit"][address.index])
+    others = [(kind, arrays[f"units_{kind}"]) for kind in model.header.layer_kinds if f"units_{kind}" in arrays]
+    return tuple(
+        replace(address, kind=kind, index=int(indices[unit])) for kind, indices in others if indices[unit] >= 0
+    )
+
+
+def canonical(address: Address) -> Address:
+    """The one address of a matrix in its basis: singular directions are the matrix's own page."""
+    return address.matrix if address.basis in {None, "svd"} else address.in_basis(address.basis)
+
+
+def tabs(address: Address) -> tuple[Tab, ...]:
+    """The bases that the matrix at the address can be seen in."""
+    assert address.kind is not None
+    return tuple(Tab(name, canonical(address.in_basis(name)), BASES[name].is_fitted) for name in bases_of(address.kind))
+
+
+def _curve(artifact: Artifact) -> Curve | None:
+    if "explained" not in artifact.arrays:
+        return None
+    columns: list[Any] = [artifact.arrays[name].tolist() for name in ("explained_at", "explained", "explained_svd")]
+    return Curve(*map(tuple, columns))
+
+
+def _packing(address: Address, artifact: Artifact) -> Packing | None:
+    arrays = artifact.arrays
+    if "cosine_spreads" not in arrays:  # fits of before it was have none
+        return None
+    spread, spread_with_mean = arrays["cosine_spreads"].tolist()
+    far, coherent = float(arrays["lonely_control"][0]), float(arrays["coherence_control"][0])
+    is_far = arrays["lonely_cosines"] < far
+    is_coherent = arrays["coherence"] > coherent
+    lonely = np.flatnonzero(is_far & is_coherent)
+    return Packing(
+        counts=tuple(arrays["cosine_counts"].tolist()),
+        expected=tuple(arrays["cosine_expected"].tolist()),
+        spread=spread,
+        spread_with_mean=spread_with_mean,
+        mean_share=float(arrays["mean_share"][0]),
+        random_spread=float(arrays["vectors"].shape[1] ** -0.5),
+        thresholds=THRESHOLDS,
+        needs=tuple(_need(arrays, who) for who in ("atoms", "random", "pca")),
+        n_far=int(is_far.sum()),
+        n_coherent=int(is_coherent.sum()),
+        n_lonely=len(lonely),
+        lonely=tuple(
+            Lonely(address.direction(int(row)), float(arrays["lonely_cosines"][row]), float(arrays["coherence"][row]))
+            for row in lonely[:LONELY]
+        ),
+        far=far,
+        coherent=coherent,
+    )
+
+
+def _need(arrays: Arrays, who: Literal["atoms", "random", "pca"]) -> Need:
+    quartiles: list[list[int]] = arrays[f"needs_quartiles_{who}"].tolist()
+    return Need(
+        who, tuple(arrays[f"needs_errors_{who}"].tolist()), tuple((low, mid, high) for low, mid, high in quartiles)
+    )
+
+
+def _bias(model: OpenModel, address: Address, artifact: Artifact) -> SideReadout | None:
+    """What belongs to no direction: it stands on the right, or is a mean of samples."""
     if not artifact.facts["has_bias"]:
         return None
-    name = SIDES[circuit][1]
-    return readouts(artifact.arrays, "bias", slice(None), name, TABLE_TOKENS, model.vocabulary)[0]
+    assert address.kind is not None
+    name = SIDES[address.kind][0 if artifact.facts.get("bias_side") == "left" else 1]
+    return readouts(artifact.arrays, "bias", slice(None), name, TABLE_TOKENS, model.vocabulary, address)[0]
 
 
 def _notes(model: OpenModel, address: Address, shown: View, artifact: Artifact) -> tuple[Note, ...]:
-    notes = _of_processing(model, shown)
-    notes += _of_qk(model, address, shown) if address.circuit == "qk" else _of_ov(model, shown, artifact)
+    if address.circuit is not None:
+        notes = processing_notes(model, shown) + circuit_notes(model, address, shown, artifact)
+    elif address.layer is not None:
+        notes = _of_mlp(model, address, shown)
+    else:
+        notes = _of_model(model, address, shown)
     if len(artifact.arrays["strength"]) == 0:
         notes.append("zero-matrix")
     return tuple(notes)
 
 
-def _of_processing(model: OpenModel, shown: View) -> list[Note]:
+def circuit_notes(model: OpenModel, address: Address, shown: View, artifact: Artifact) -> list[Note]:
+    """What holds of whatever is read out of the head's matrix at the address."""
+    return _of_qk(model, address, shown) if address.circuit == "qk" else _of_ov(model, shown, artifact)
+
+
+def _of_mlp(model: OpenModel, address: Address, shown: View) -> list[Note]:
+    facts, folded = model.header, shown.weights == "folded"
+    if facts.encoder:
+        processing: Note = "raw-encoder"
+    elif facts.mlp_reads == "stream":
+        processing = "folded" if folded else "raw"
+    else:
+        processing = "folded" if folded else "raw-read-mlp"
+    notes: list[Note] = [processing]
+    notes += [kind for kind in LAYER_KINDS if kind == address.kind]
+    if address.kind == "mlp-out":
+        if facts.mlp_post_norm:
+            notes.append("mlp-post-norm" if folded else "mlp-raw-post-norm")
+        notes += _of_ends(model, shown)
+    return notes
+
+
+def _of_model(model: OpenModel, address: Address, shown: View) -> list[Note]:
+    facts, folded = model.header, shown.weights == "folded"
+    notes: list[Note] = ["raw-encoder" if facts.encoder else shown.weights]
+    if address.kind == "embed":
+        notes.append("embed")
+    elif address.kind == "unembed":
+        notes.append("unembed-folded" if folded else "unembed")
+    elif address.kind == "pos":
+        notes.append("pos")
+    else:
+        notes.append("stack")
+    if address.kind in {"embed", "unembed"} and facts.tied and not facts.encoder:
+        notes.append("tied-folded" if folded else "tied-page")
+    elif address.kind != "heads/read":
+        notes += _of_ends(model, shown)
+    return notes
+
+
+def processing_notes(model: OpenModel, shown: View) -> list[Note]:
+    """What the weight processing does to the sides that attention reads."""
     facts = model.manifest
     if facts.encoder:
         return ["raw-encoder"]
@@ -98,15 +260,21 @@ def _of_ov(model: OpenModel, shown: View, artifact: Artifact) -> list[Note]:
     facts, notes = model.manifest, list[Note]()
     if facts.post_norm:
         notes.append("post-norm" if shown.weights == "folded" else "raw-post-norm")
-    if facts.encoder:
-        notes.append("no-unembedding")
-    elif not facts.tied:
-        notes.append("untied")
-    elif shown.weights == "raw":
-        notes.append("tied")  # folded, the two ends of a tied model differ: each has its own norm
+    notes += _of_ends(model, shown)
     if facts.sinks and artifact.facts["has_bias"]:
         notes.append("sinks")
     return notes
+
+
+def _of_ends(model: OpenModel, shown: View) -> list[Note]:
+    """With what vectors the sides are read."""
+    facts = model.manifest
+    if facts.encoder:
+        return ["no-unembedding"]
+    if not facts.tied:
+        return ["untied"]
+    # Folded, the two ends of a tied model differ: each has its own norm.
+    return ["tied"] if shown.weights == "raw" else []
 
 
 def _of_qk(model: OpenModel, address: Address, shown: View) -> list[Note]:

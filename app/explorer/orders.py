@@ -4,11 +4,11 @@ Each order is a recipe and the work that fulfils it. Knows no pages.
 """
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from app.core.address import Address
-from app.explorer import notable, recipes, work
+from app.explorer import decompositions, notable, recipes, rows, work
 from app.explorer.compute import Priority, Steps
 from app.explorer.library import OpenModel, damage_told
 from app.explorer.pages import Processing, View
@@ -31,15 +31,12 @@ class Order:
 
 
 def matrix(model: OpenModel, address: Address, shown: View) -> Order:
-    """All directions of the matrix at the address, at the view's distance."""
-    assert address.layer is not None
-    assert address.head is not None
-    assert address.circuit is not None
-    compute = partial(work.matrix, layer=address.layer, head=address.head, circuit=address.circuit)
-    if shown.distance:
-        compute = partial(compute, distance=shown.distance)
-    recipe = recipes.matrix(model, address.layer, address.head, address.circuit, shown.weights, shown.distance)
-    title = f"{address.matrix.label} of {address.model} is being decomposed and read out."
+    """All directions of the matrix at the address, in its basis with the view's parameters, at the view's distance."""
+    address = replace(address, basis=shown.basis, index=None)
+    parameters = {choice.name: choice.value for choice in shown.parameters}
+    recipe = recipes.decomposition(model, address, shown.weights, parameters, shown.distance)
+    title = f"{address.label} of {address.model} is being decomposed and read out."
+    compute = partial(decompositions.decomposition, address=address, parameters=parameters, distance=shown.distance)
     return Order(model, shown.weights, recipe, title, compute)
 
 
@@ -61,6 +58,16 @@ def gallery(model: OpenModel, processing: Processing) -> Order:
     """The notable rays of the model: batch work, since it reads every head."""
     title = f"Every head of {model.header.slug} is being read for notable directions."
     return Order(model, processing, recipes.gallery(model, processing), title, notable.gallery, "batch")
+
+
+def full(model: OpenModel, address: Address, shown: View, token: int) -> Order:
+    """The rows of one token in the full circuits of the head at the address, at the view's distance."""
+    assert address.layer is not None
+    assert address.head is not None
+    compute = partial(rows.rows, layer=address.layer, head=address.head, token=token, distance=shown.distance)
+    recipe = recipes.full(model, address.layer, address.head, token, shown.weights, shown.distance)
+    title = f"The full circuits of {address.label} of {address.model} are being read out for one token."
+    return Order(model, shown.weights, recipe, title, compute)
 
 
 def fulfilled(r: Resources, *orders: Order) -> list[Artifact]:

@@ -6,16 +6,16 @@ The HTML page, the fragment and the JSON answer render the same value. Knows no 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from app.core.address import Address
-from app.store.jobs import Job
+from app.core.address import LAYER_KINDS, Address, BasisName, Kind
+from app.store.jobs import Job, Task
 
 Processing = Literal["folded", "raw"]
 PROCESSINGS: tuple[Processing, ...] = ("folded", "raw")
 """`folded`: what the network computes through its norms. `raw`: the weights as stored."""
 
-Sort = Literal["strength", "weakest", "gap", "closest"]
-SORTS: tuple[Sort, ...] = ("strength", "weakest", "gap", "closest")
-"""Orders of the direction table: singular value falling or rising, gap falling or rising."""
+Sort = Literal["order", "strength", "weakest", "gap", "closest"]
+SORTS: tuple[Sort, ...] = ("order", "strength", "weakest", "gap", "closest")
+"""Orders of the direction table: the basis's own, strength falling or rising, gap falling or rising."""
 
 
 Note = Literal[
@@ -37,6 +37,20 @@ Note = Literal[
     "rotation",
     "still-layer",
     "zero-matrix",
+    "raw-read-mlp",
+    "mlp-in",
+    "mlp-gate",
+    "mlp-out",
+    "mlp-raw-post-norm",
+    "mlp-post-norm",
+    "embed",
+    "unembed",
+    "unembed-folded",
+    "tied-page",
+    "tied-folded",
+    "pos",
+    "stack",
+    "full-rows",
 ]
 """What a reader must know before believing a table; web.glossary.NOTES has a sentence for each."""
 
@@ -53,6 +67,8 @@ class Token(NamedTuple):
     """`text`, `special` or `byte`."""
     score: float
     """Dot product of the token's vector with the direction; negative on the minus ray."""
+    place: Address | None = None
+    """Where it leads, if it is no token but a neuron or a head's direction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +76,11 @@ class SideReadout:
     """One side of a direction read out as tokens, at both ends: a sign is a convention."""
 
     side: str
-    """read, write, query or key."""
+    """read, write, query or key; or token, neuron, position, head: then these are the vector's own entries."""
     plus: tuple[Token, ...]
-    """Largest dot products first."""
+    """Largest scores first."""
     minus: tuple[Token, ...]
-    """Smallest (most negative) first."""
+    """Smallest (most negative) first; none where the basis has one ray a term."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +102,17 @@ class Direction:
     address: Address
     index: int
     singular_value: float
+    """The strength of the term; in another basis than svd it is no singular value."""
     energy_share: float
-    gap: float
+    gap: float | None
+    """None where the terms of a basis cannot turn towards each other."""
     badge: Badge | None
     left: SideReadout
     right: SideReadout
+    merit: float | None = None
+    """What the basis orders by, where that is not the strength."""
+    unit: int | None = None
+    """The neuron, or the coordinate of the stream, that the term is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +144,10 @@ class Model:
     """Key/value heads; fewer than heads where queries share them."""
     n_experts: int
     """Of each MLP; 0 where it is one dense MLP."""
+    d_mlp: int
+    """Neurons of each MLP; 0 where it is a mixture, or none."""
+    gated: bool
+    """The MLP's neurons are multiplied by gates, which read by a matrix of their own."""
     positions: Literal["learned", "rotary", "alibi"]
     """Where positions come in: vectors in the stream, turned queries and keys, or a slope on the scores."""
     normalization: Literal["LN", "RMS"]
@@ -131,6 +157,10 @@ class Model:
     """Attention reads the stream through a norm."""
     post_norm: bool
     """What the heads write passes through a norm on its way to the stream."""
+    mlp_reads: Literal["ln2", "ln1", "stream"]
+    """Through which norm the MLP reads the stream: its own, attention's, or none."""
+    mlp_post_norm: bool
+    """What the MLP writes passes through a norm on its way to the stream."""
     sinks: bool
     """Attention may go to nothing."""
     encoder: bool
@@ -145,6 +175,31 @@ class Model:
         """The weight processings to choose from."""
         return PROCESSINGS if self.unfoldable is None else ("raw",)
 
+    @property
+    def layer_kinds(self) -> tuple[Kind, ...]:
+        """The matrices that each layer has besides its heads'."""
+        if not self.d_mlp:
+            return ()
+        return tuple(kind for kind in LAYER_KINDS if self.gated or kind != "mlp-gate")
+
+    @property
+    def model_kinds(self) -> tuple[Kind, ...]:
+        """The matrices that belong to no layer."""
+        unembed: tuple[Kind, ...] = () if self.encoder else ("unembed",)
+        pos: tuple[Kind, ...] = ("pos",) if self.positions == "learned" else ()
+        return ("embed", *unembed, *pos, "heads/write", "heads/read")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A parameter of a basis, and what it could be here."""
+
+    name: str
+    value: int
+    low: int
+    high: int
+    default: int
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -152,7 +207,7 @@ class View:
 
     weights: Processing
     default_weights: Processing
-    sort: Sort = "strength"
+    sort: Sort = "order"
     page: int = 1
     find: str = ""
     """Only directions among whose tokens, as the table shows them, this text occurs, case ignored."""
@@ -160,6 +215,9 @@ class View:
     """Positions from the query back to the key, for QK of a rotary model."""
     still: tuple[int, ...] = ()
     """Layers beside this one that do not turn queries and keys: links to them lose the distance."""
+    basis: BasisName = "svd"
+    parameters: tuple[Choice, ...] = ()
+    """Of that basis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +254,15 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A matrix that is no head's."""
+
+    address: Address
+    is_kept: bool
+    """Its singular directions were computed before: its page opens at once."""
+
+
+@dataclass(frozen=True, slots=True)
 class HeadMap:
     """Layers x heads, coloured by one score."""
 
@@ -205,6 +272,8 @@ class HeadMap:
     """The keys to choose from."""
     rows: tuple[tuple[Cell, ...], ...]
     """One row a layer, first layer first."""
+    mlps: tuple[tuple[Place, ...], ...]
+    """The matrices of each layer's MLP; none where it is no dense one."""
     low: float
     high: float
     """Smallest and largest value on the map."""
@@ -242,6 +311,8 @@ class ModelPage:
     model: Model
     view: View
     map: HeadMap
+    matrices: tuple[Place, ...]
+    """Those that belong to no layer."""
     gallery: NotablePage | None
     """None until every head has been read: then it follows as a fragment."""
     is_filling: bool
@@ -270,8 +341,87 @@ class LayerPage:
     view: View
     heads: tuple[tuple[HeadSummary, HeadSummary], ...]
     """(OV, QK) of each head."""
+    matrices: tuple[Address, ...]
+    """Of its MLP."""
     previous: Address | None
     next: Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A basis that a matrix can be seen in."""
+
+    basis: BasisName
+    address: Address
+    is_fitted: bool
+    """It is computed on request only, not for whoever opens its page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """How much of a matrix the first terms explain: of its squared size, by projection on their span."""
+
+    at: tuple[int, ...]
+    """Numbers of terms, rising from 0."""
+    explained: tuple[float, ...]
+    """By so many terms, and the mean where the basis takes that out."""
+    svd: tuple[float, ...]
+    """By as many singular directions: no other span explains more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """How many vectors samples need, written with one set of them."""
+
+    who: Literal["atoms", "random", "pca"]
+    """`random`: as many random vectors as there are atoms."""
+    errors: tuple[float, ...]
+    """Relative error with 1, 2 … vectors a sample."""
+    quartiles: tuple[tuple[int, int, int], ...]
+    """For each threshold, over samples; one more than `errors` has stands for more than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lonely:
+    """An atom that comes near no principal direction, though its tokens are alike."""
+
+    address: Address
+    cosine: float
+    """The largest, in size, to any of them."""
+    coherence: float
+    """Of the tokens on its + ray."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """How a dictionary's atoms lie in the residual stream, without the direction of the samples' mean."""
+
+    counts: tuple[int, ...]
+    """Pairs of atoms by their cosine, in equal bins from -1 to 1."""
+    expected: tuple[float, ...]
+    """As many pairs of random unit vectors."""
+    spread: float
+    """Root mean square of the cosines."""
+    spread_with_mean: float
+    """The same of the atoms as they are; equal where the samples have no mean to speak of."""
+    mean_share: float
+    """How much of the samples' squared size their mean is."""
+    random_spread: float
+    """`1 / sqrt(d)`, that of random unit vectors."""
+    thresholds: tuple[float, ...]
+    needs: tuple[Need, ...]
+    n_far: int
+    """Atoms that come less near any principal direction than 95% of random vectors do."""
+    n_coherent: int
+    """Atoms, of all, whose tokens are more alike than those of 95% of random vectors."""
+    n_lonely: int
+    """Those that are both."""
+    lonely: tuple[Lonely, ...]
+    """The first of these, by usage."""
+    far: float
+    """The largest cosine that counts as far."""
+    coherent: float
+    """The smallest coherence that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,10 +433,24 @@ class MatrixPage:
     view: View
     rank: int
     singular_values: tuple[float, ...]
+    """The strengths of all terms, in the basis's order."""
     scores: tuple[tuple[str, float], ...]
-    """(key of SCORES, value): top, stable rank, participation ratio, entropy rank …; OV has `copying` first."""
+    """(key of SCORES, value): top, stable rank, participation ratio, entropy rank …; OV has `copying` first.
+
+    In another basis: what it says of itself, such as its `error`.
+    """
+    sides: tuple[str, str]
+    """Names of the left and the right side."""
     bias: SideReadout | None
-    """What belongs to no direction: the constant that OV writes, or QK's bias towards keys."""
+    """What belongs to no direction: the constant that OV writes, QK's bias towards keys, an MLP's biases, the mean."""
+    bias_term: str
+    """What that is called: a key of web.glossary.TERMS."""
+    tabs: tuple[Tab, ...]
+    """The bases that this matrix can be seen in."""
+    packing: Packing | None
+    """Of a dictionary with two atoms or more that are not the samples' mean."""
+    curve: Curve | None
+    """None for the singular directions of heads: their shares say it."""
     directions: tuple[Direction, ...]
     """The rows of this page of the table, in the view's order."""
     n_found: int
@@ -315,6 +479,55 @@ class HeadPage:
     next: Address | None
 
 
+class NamedToken(NamedTuple):
+    """A token that a visitor names, or may name: there is no score yet."""
+
+    id: int
+    text: str
+    shown: str
+    kind: str
+    spelling: str
+    """What names it in a link: its text, or `#1234` where that cannot."""
+    typed: str
+    """What names it in a box, spaces visible: its shown form, or its spelling where that names another."""
+
+
+@dataclass(frozen=True, slots=True)
+class FullRow:
+    """One token's row (or column) of a full circuit: its ends, and where the token itself stands in it."""
+
+    role: Literal["ov", "query", "key"]
+    """The token as what is attended to, as the query, as the key."""
+    readout: SideReadout
+    own_score: float
+    own_rank: int
+    """1 for the largest score of all tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class FullPage:
+    """A head's full circuits in vocabulary space, for one token: never the whole matrix."""
+
+    address: Address
+    """Of the head."""
+    model: Model
+    view: View
+    token: NamedToken | None
+    """None until a visitor names one."""
+    rows: tuple[FullRow, ...]
+    """OV, as a query, as a key; none without a token."""
+    n_tokens: int
+    """Tokens that a row has scores of; 0 without a token."""
+    suggested: tuple[NamedToken, ...]
+    """Other spellings of the token, or tokens to begin with."""
+    notes: tuple[Note, ...]
+    farthest: int | None
+    """The largest distance to choose; None where distance means nothing."""
+    previous: Address | None
+    next: Address | None
+    """The heads before and after."""
+
+
 @dataclass(frozen=True, slots=True)
 class Histogram:
     """How a direction scores the whole vocabulary: counts in equal bins from `low` to `high`."""
@@ -337,11 +550,99 @@ class DirectionPage:
     singular_values: tuple[float, ...]
     left_histogram: Histogram
     right_histogram: Histogram
+    positions: tuple[float, ...]
+    """The direction's value at every position, for the matrix of positions."""
+    same: tuple[Address, ...]
+    """The same neuron in the other matrices of its MLP."""
+    tabs: tuple[Tab, ...]
     notes: tuple[Note, ...]
     farthest: int | None
     """The largest distance to choose; None where distance means nothing."""
     previous: Address | None
     next: Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One basis of a comparison."""
+
+    basis: BasisName
+    parameters: tuple[Choice, ...]
+    """Of a fit."""
+    terms: int
+    errors: tuple[float, ...]
+    """Relative error of the samples less their mean with 1, 2 … vectors a sample."""
+    error: float
+    """With as many as the page is about."""
+    control: float
+    """The same of as many random vectors as the basis has."""
+    explained: float
+    """Share of the samples less their mean in the span of its first vectors."""
+    others: tuple[tuple[Choice, ...], ...]
+    """The other fits that are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """The vector of another basis that comes nearest to a chosen one."""
+
+    basis: BasisName
+    address: Address
+    parameters: tuple[Choice, ...]
+    cosine: float
+    """Negative where they point against each other."""
+    control: float
+    """What 95% of random vectors stay below, in size."""
+    direction: Direction | None
+    """None where its tokens were not read out yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComparePage:
+    """The bases of a matrix side by side."""
+
+    address: Address
+    """Of the matrix."""
+    model: Model
+    view: View
+    nonzeros: int
+    most: int
+    first: int
+    """Vectors of each basis whose spans are held against each other."""
+    firsts: tuple[int, ...]
+    """The numbers to choose from."""
+    mean_share: float
+    """How much of the matrix's squared size is its samples' mean, which is taken out first."""
+    bases: tuple[Compared, ...]
+    overlaps: tuple[tuple[float, ...], ...]
+    """Mean squared cosine of the principal angles, one row a basis."""
+    smallest: tuple[tuple[float, ...], ...]
+    """The smallest of the cosines."""
+    chosen: Direction | None
+    """None where its tokens were not read out yet."""
+    direction: str
+    """`svd/12`."""
+    partners: tuple[Partner, ...]
+    absent: tuple[Tab, ...]
+    """Bases that this matrix has and that nobody has fitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitPage:
+    """A decomposition that nobody has computed yet, and what there is instead."""
+
+    address: Address
+    """Of the decomposition."""
+    model: Model
+    view: View
+    tabs: tuple[Tab, ...]
+    there: tuple[tuple[Choice, ...], ...]
+    """The parameters of those that were computed for this matrix in this basis and these weights."""
+    task: Task
+    """What computes it, and in a terminal: `command`."""
+    command: str
+    job: Job | None
+    """The last that was to compute it: perhaps it is at it, perhaps it was cancelled or failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +663,8 @@ class JobPage:
     may_cancel: bool
     may_start: bool
     """Visitors may start the same again: it goes on where this one was."""
+    result: Address | None
+    """Where what it computes is shown, if that is one matrix in one weight processing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,33 +1,17 @@
-"""Where an address leads: the opened model it names, every number in it checked against that model.
+"""Where an address leads: the opened model it names, everything in it checked against that model.
 
-Knows nothing of matrices and computes nothing.
+Knows nothing of tensors and computes nothing.
 """
 
-import re
+from collections.abc import Mapping
 from dataclasses import replace
 
-from app.core.address import Address, parse
+from app.core.address import LABELS, LAYER_KINDS, MODEL_KINDS, Address, BasisName, Kind
+from app.core.basis import BASES, Samples
 from app.explorer.errors import ComputationFailed, NotReady, UnknownAddress
 from app.explorer.library import REPAIR, OpenModel
-from app.explorer.pages import Model
+from app.explorer.pages import Model, Processing
 from app.explorer.resources import Resources
-
-MLP = re.compile(r"(?P<layer>[^/]+/L[0-9]+)/mlp(-in|-gate|-out)?(/.*)?")
-
-
-def named(r: Resources, text: str) -> Address:
-    """The address that the text spells, AddressError if none; UnknownAddress saying why an MLP's matrix has no page."""
-    found = MLP.fullmatch(text)
-    if found is None:
-        return parse(text)
-    layer = parse(found["layer"])
-    n_experts = located(r, layer).header.n_experts
-    if n_experts:
-        raise UnknownAddress(
-            f"{layer.label} of {layer.model} has no page for its MLP: that is a mixture of {n_experts} experts, "
-            "not one matrix. Its heads have pages."
-        )
-    raise UnknownAddress(f"{layer.label} of {layer.model} has no page for its MLP yet. Its heads have pages.")
 
 
 def located(r: Resources, address: Address) -> OpenModel:
@@ -37,11 +21,53 @@ def located(r: Resources, address: Address) -> OpenModel:
         raise UnknownAddress(
             f"{address.model}@{address.pin} is not here: {address.model} has the fingerprint {model.header.pin} today."
         )
+    check_place(model, address)
+    return model
+
+
+def check_place(model: OpenModel, address: Address) -> None:
+    """UnknownAddress naming the valid range if the model has no such place."""
     _check("Layer", "L", address.layer, model.header.n_layers, f"{address.model} has layers")
     _check("Head", "H", address.head, model.header.n_heads, f"{address.model} has heads")
-    # Fewer directions than this may exist, which only the decomposition can tell.
-    _check("Direction", "", address.index, model.header.d_head, f"the matrices of {address.model} have directions")
-    return model
+    if address.kind is not None:
+        _check_kind(model.header, address, address.kind)
+    if address.kind is not None and address.basis is not None:
+        _check_basis(model.header, address, address.kind, address.basis)
+
+
+def samples_of(model: Model, kind: Kind) -> Samples:
+    """The size of such a matrix, seen as points in the residual stream."""
+    counts: dict[Kind, int] = {
+        "embed": model.d_vocab,
+        "unembed": model.d_vocab,
+        "pos": model.n_ctx,
+        "heads/write": 2 * model.n_layers * model.n_heads * model.d_head,
+        "heads/read": 2 * model.n_layers * model.n_heads * model.d_head,
+    }
+    counts |= dict.fromkeys(LAYER_KINDS, model.d_mlp)
+    return Samples(counts.get(kind, model.d_model), model.d_model)
+
+
+def most_terms(model: Model, address: Address, parameters: Mapping[str, int]) -> int:
+    """How many terms the matrix at the address can have in its basis; parameters that are not given are the largest."""
+    assert address.kind is not None
+    basis, samples = BASES[address.basis or "svd"], samples_of(model, address.kind)
+    if basis.parameters:
+        counted = basis.parameters[0]  # components, atoms or groups
+        return parameters.get(counted.name, counted.bounds(samples)[1])
+    if basis.name == "neuron":
+        return model.d_mlp if address.kind in LAYER_KINDS else model.d_model
+    return min(samples) if address.circuit is None else model.d_head
+
+
+def is_double(model: Model, address: Address, processing: Processing) -> bool:
+    """Whether that matrix is another one's page: as stored, the unembedding of a tied model is its embedding."""
+    return address.kind == "unembed" and model.tied and processing == "raw"
+
+
+def bases_of(kind: Kind) -> tuple[BasisName, ...]:
+    """The bases that such a matrix has, in the order of their tabs."""
+    return tuple(basis.name for basis in BASES.values() if kind in basis.kinds)
 
 
 def served(r: Resources, slug: str) -> None:
@@ -65,8 +91,9 @@ def opened(r: Resources, slug: str) -> OpenModel:
 
 
 def neighbours(model: Model, address: Address) -> tuple[Address | None, Address | None]:
-    """The layers before and after a layer; for a head or its matrix the same of the heads around it, over layers."""
-    assert address.layer is not None
+    """The same of the layers around it; for a head or its matrix of the heads around it, over layers; else none."""
+    if address.layer is None:
+        return None, None
     if address.head is None:
         around = [replace(address, layer=address.layer + step) for step in (-1, 1)]
     else:
@@ -75,6 +102,34 @@ def neighbours(model: Model, address: Address) -> tuple[Address | None, Address 
         around = [replace(address, layer=layer, head=head) for layer, head in places]
     previous, following = (each if 0 <= (each.layer or 0) < model.n_layers else None for each in around)
     return previous, following
+
+
+def _check_kind(model: Model, address: Address, kind: Kind) -> None:
+    if address.head is not None:
+        return
+    has = model.model_kinds if address.layer is None else model.layer_kinds
+    if kind in has:
+        return
+    near = ", ".join(has)
+    if kind in MODEL_KINDS:
+        why = "its positions are not learned vectors" if kind == "pos" else "it is an encoder"
+        raise UnknownAddress(f"{address.model} has no matrix {kind}: {why}. It has {near}.")
+    if model.n_experts:
+        raise UnknownAddress(
+            f"L{address.layer} of {address.model} has no {kind}: its MLP is a mixture of {model.n_experts} experts, "
+            "not one matrix. Its heads have pages."
+        )
+    why = f"it has {near}" if near else "its heads have pages"
+    raise UnknownAddress(f"L{address.layer} of {address.model} has no {kind}: {why}.")
+
+
+def _check_basis(model: Model, address: Address, kind: Kind, name: BasisName) -> None:
+    basis = BASES[name]
+    if kind not in basis.kinds:
+        raise UnknownAddress(f"{name} is no basis of {LABELS[kind]}: that has {', '.join(bases_of(kind))}.")
+    # Fewer terms than this may exist, which only the decomposition can tell.
+    most = most_terms(model, address, {})
+    _check("Direction", "", address.index, most, f"{LABELS[kind]} of {address.model} has at most directions")
 
 
 def _check(noun: str, letter: str, number: int | None, n: int, has: str) -> None:

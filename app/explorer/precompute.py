@@ -1,32 +1,39 @@
-"""Every head of a model, computed before anyone asks: a layer at a time, in batches; what exists is left as it is.
+"""Matrices of a model, computed before anyone asks; what exists is left as it is.
 
-While one batch is read out the one before is written, and on a GPU the next one made ready. A layer's weights are let go
+Heads' singular directions a layer at a time, in batches: while one batch is read out the one before is written, and on a GPU the next one made ready. A layer's weights are let go
 when it is done, so that memory does not grow with layers. Whatever ends this in the middle, what it wrote is
 whole, and the next run goes on from there. Knows neither pages nor terminals.
 """
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal, TypeVar
 
-from app.core.address import CIRCUITS, Circuit
+from app.core.address import CIRCUITS, Address
+from app.core.basis import BASES
 from app.explorer import notable, recipes, work
+from app.explorer.decompositions import decomposition
 from app.explorer.errors import BadOption, ExplorerError
 from app.explorer.layers import Batch, Layer, Layers
 from app.explorer.library import OpenModel, damage_told
 from app.explorer.notable import Ray
 from app.explorer.pages import Processing
+from app.explorer.places import most_terms
+from app.explorer.singles import singles
 from app.explorer.steps import Step
 from app.explorer.tables import Tables
+from app.explorer.tasks import targets
 from app.explorer.work import Arrays, Baked, Bench, Part
 from app.store.artifacts import ArtifactStore, Recipe
+from app.store.jobs import Task
 
 UNWRITTEN = 2
 """Batches that may wait for the disk."""
 TOKEN_BYTES, RAY_BYTES, OTHER_BYTES = 8, 200, 6_000
 """An artifact's, for each token kept, each vector's histogram, and besides."""
+EVERY_HEAD = Task()
 SPARE = 1.2
 """For the artifacts of layers and model, and for the disk's own."""
 
@@ -41,14 +48,13 @@ def precompute(
     store: ArtifactStore,
     tables: Tables,
     model: OpenModel,
-    circuits: tuple[Circuit, ...] = CIRCUITS,
-    processings: tuple[Processing, ...] = ("folded",),
+    task: Task = EVERY_HEAD,
 ) -> Iterator[Step]:
     """Compute what is missing, saying how far it is; BadOption, ComputationFailed for damaged weights, DiskRefuses."""
-    for processing in processings:
+    for processing in task.processings:
         if processing not in model.header.processings:
             raise BadOption(f"{model.header.slug} has weights=raw only. {model.header.unfoldable}")
-    run = _Run(store, tables, model, circuits, processings)
+    run = _Run(store, tables, model, task)
     with damage_told(model.header.slug), ThreadPoolExecutor(1, "write") as writer:
         try:
             yield from run.steps(writer)
@@ -62,21 +68,25 @@ def is_made_ready_ahead(device: str) -> bool:
     return device.startswith("cuda")
 
 
-def bytes_needed(
-    store: ArtifactStore, model: OpenModel, circuits: Sequence[Circuit], processings: Sequence[Processing]
-) -> tuple[int, int]:
+def bytes_needed(store: ArtifactStore, model: OpenModel, task: Task) -> tuple[int, int]:
     """About what the matrices take on disk, with some room to spare: in all, and those that are not there."""
-    manifest = model.manifest
-    tokens = min(work.KEPT_TOKENS, manifest.d_vocab)
-    each = SPARE * (manifest.d_head * 2 * (2 * tokens * TOKEN_BYTES + RAY_BYTES) + OTHER_BYTES)
-    there = [
-        store.exists(recipes.matrix(model, layer, head, circuit, processing))
-        for processing in processings
-        for layer in range(manifest.n_layers)
-        for head in range(manifest.n_heads)
-        for circuit in circuits
-    ]
-    return int(len(there) * each), int(there.count(False) * each)
+    in_all = to_come = 0.0
+    for processing in task.processings:
+        for place in targets(model, task.matrices, task.basis, processing):
+            size = SPARE * _size(model, place, dict(task.parameters))
+            in_all += size
+            if not store.exists(recipes.decomposition(model, place, processing, dict(task.parameters))):
+                to_come += size
+    return int(in_all), int(to_come)
+
+
+def _size(model: OpenModel, place: Address, parameters: Mapping[str, int]) -> int:
+    """Bytes of an artifact, about."""
+    tokens = min(work.KEPT_TOKENS, model.manifest.d_vocab)
+    n_terms = most_terms(model.header, place, parameters)
+    kept = 4 * model.header.d_model if BASES[place.basis or "svd"].is_fitted else 0
+    curve = 4 * model.header.n_ctx if place.kind == "pos" else 0
+    return n_terms * (2 * (2 * tokens * TOKEN_BYTES + RAY_BYTES) + kept + curve) + OTHER_BYTES
 
 
 class _Run:
@@ -87,13 +97,22 @@ class _Run:
         store: ArtifactStore,
         tables: Tables,
         model: OpenModel,
-        circuits: tuple[Circuit, ...],
-        processings: tuple[Processing, ...],
+        task: Task,
     ) -> None:
         self._store, self._tables, self._model = store, tables, model
-        self._circuits = circuits
-        self._benches = {processing: Bench(tables, model, processing) for processing in processings}
-        self.layers = Layers(store, self._benches, model, circuits, tables.device())
+        self._parameters = dict(task.parameters)
+        together = task.basis == "svd"
+        self._circuits = tuple(circuit for circuit in CIRCUITS if together and circuit in task.matrices)
+        alone = [word for word in task.matrices if word not in self._circuits]
+        self._singles = [
+            (processing, place)
+            for processing in task.processings
+            for place in targets(model, alone, task.basis, processing)
+        ]
+        self._benches = {processing: Bench(tables, model, processing) for processing in task.processings}
+        benches = self._benches if self._circuits else {}
+        self.layers = Layers(store, benches, model, self._circuits, tables.device())
+        self._part = 0.0
         self._layers_done = self._matrices_done = self._matrices_found = 0
         self._compute_seconds = self._write_seconds = 0.0
         self._unwritten: deque[Future[None]] = deque()
@@ -117,7 +136,34 @@ class _Run:
                 yield self._step(f"the map and the gallery, {processing}")
                 for recipe, baked in self._timed(overview.artifacts):
                     self._write([(recipe, baked)])
+        for single in singles(self._model, self._singles):
+            if single is None:
+                yield self._step("waiting for another process that is at the matrices that are left")
+            else:
+                yield from self._one(*single)
         yield self._step("done")
+
+    def _one(self, processing: Processing, place: Address) -> Iterator[Step]:
+        """One matrix by itself, which may take minutes."""
+        recipe = recipes.decomposition(self._model, place, processing, self._parameters)
+        stage = f"{place.label}, {processing}"
+        if self._store.read(recipe) is not None:
+            self._matrices_found += 1
+            yield self._step(stage)
+            return
+        steps = decomposition(self._benches[processing], place, self._parameters)
+        try:
+            while True:
+                done, total = self._timed(lambda: next(steps))
+                self._part = done / max(total, 1)
+                yield self._step(stage)
+        except StopIteration as end:
+            self._write([(recipe, end.value)])
+        finally:
+            steps.close()
+            self._part = 0.0
+        self._matrices_done += 1
+        yield self._step(stage)
 
     def _batches(self) -> Iterator[Batch | None]:
         """What is to be read out; None while only other processes have layers to do."""
@@ -194,7 +240,8 @@ class _Run:
             layers=self.layers.count,
             matrices_done=self._matrices_done,
             matrices_found=self._matrices_found,
-            matrices=self.layers.count * self._model.manifest.n_heads * len(self._circuits),
+            matrices=self.layers.count * self._model.manifest.n_heads * len(self._circuits) + len(self._singles),
+            part=self._part,
             unsettled=self._tables.unsettled,
             rays=self._tables.rays,
             compute_seconds=self._compute_seconds,

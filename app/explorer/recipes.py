@@ -1,7 +1,9 @@
 """What decides an artifact's content, and so its name: one recipe for each kind. Knows nothing of how it is computed."""
 
-from app.core.address import Circuit
-from app.explorer import notable, work
+from collections.abc import Mapping
+
+from app.core.address import Address, Circuit
+from app.explorer import comparisons, notable, rows, work
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
 from app.store.artifacts import Recipe
@@ -10,28 +12,50 @@ from app.store.artifacts import Recipe
 def matrix(
     model: OpenModel, layer: int, head: int, circuit: Circuit, processing: Processing, distance: int = 0
 ) -> Recipe:
-    """Of all directions of one matrix."""
-    parameters = {"tokens": work.KEPT_TOKENS}
+    """Of all singular directions of one head's matrix."""
+    address = Address(model.header.slug, None, layer, head, circuit, "svd")
+    return decomposition(model, address, processing, {}, distance)
+
+
+def decomposition(
+    model: OpenModel, address: Address, processing: Processing, parameters: Mapping[str, int], distance: int = 0
+) -> Recipe:
+    """Of all terms of the matrix at the address, in the basis of the address."""
+    kept: dict[str, float] = {**parameters, "tokens": work.KEPT_TOKENS}
     if distance:  # left out at 0, so that what was computed before there were distances keeps its name
-        parameters["distance"] = distance
-    return _recipe(model, f"L{layer}/H{head}/{circuit}", processing, **parameters)
+        kept["distance"] = distance
+    return _recipe(model, address.path, processing, kept, address.basis or "svd")
+
+
+def comparison(model: OpenModel, address: Address, processing: Processing, parameters: Mapping[str, int]) -> Recipe:
+    """Of a matrix's bases side by side; the parameters say which fits are among them."""
+    own = {"rows": comparisons.ROWS, "most": comparisons.MOST, "centred": 1}
+    return _recipe(model, f"{address.path}/compare", processing, {**own, **parameters}, "compare")
 
 
 def layer(model: OpenModel, layer: int, processing: Processing) -> Recipe:
     """Of a layer's heads in little."""
     parameters = {"directions": work.STRONGEST, "tokens": work.STRONGEST_TOKENS}
-    return _recipe(model, f"L{layer}/strongest", processing, **parameters)
+    return _recipe(model, f"L{layer}/strongest", processing, parameters)
 
 
 def scores(model: OpenModel, processing: Processing) -> Recipe:
     """Of the numbers behind the map."""
-    return _recipe(model, "scores", processing)
+    return _recipe(model, "scores", processing, {})
 
 
 def gallery(model: OpenModel, processing: Processing) -> Recipe:
     """Of the notable rays."""
-    return _recipe(model, "notable", processing, **notable.PARAMETERS)
+    return _recipe(model, "notable", processing, notable.PARAMETERS)
 
 
-def _recipe(model: OpenModel, subject: str, processing: Processing, **parameters: float) -> Recipe:
-    return Recipe(model.fingerprint, subject, processing, "svd", tuple(sorted(parameters.items())))
+def full(model: OpenModel, layer: int, head: int, token: int, processing: Processing, distance: int) -> Recipe:
+    """Of the rows of one token in a head's full circuits: of no decomposition, so `full` stands where a basis would."""
+    parameters = {"token": token, "tokens": rows.KEPT_TOKENS, "distance": distance}
+    return _recipe(model, f"L{layer}/H{head}/full", processing, parameters, "full")
+
+
+def _recipe(
+    model: OpenModel, subject: str, processing: Processing, parameters: Mapping[str, float], basis: str = "svd"
+) -> Recipe:
+    return Recipe(model.fingerprint, subject, processing, basis, tuple(sorted(parameters.items())))

@@ -1,11 +1,11 @@
-"""One step of computing every head of a model: how far it is. Knows nothing of how it is computed, or shown."""
+"""One step of computing the matrices of a model: how far it is. Knows nothing of how it is computed, or shown."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How far precomputing is, said several times a layer. A head has a matrix for each circuit and each processing."""
+    """How far precomputing is, said several times a layer, or a fit."""
 
     stage: str
     """What is being done, for people: `L5, folded`."""
@@ -17,6 +17,8 @@ class Step:
     """That were there already, as far as was looked."""
     matrices: int
     """That were asked for."""
+    part: float
+    """How much of the next one is done, from 0 to 1, where that takes long."""
     unsettled: int
     """Rays whose order the fast pass could not settle, so that every token was scored exactly."""
     rays: int

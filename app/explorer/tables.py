@@ -88,7 +88,7 @@ class Tables:
             raise MemoryError
         self.rays += 2 * len(vectors)
         self.unsettled += sum(readout.unsettled for readout in readouts)
-        return _arrays(readouts)
+        return readout_arrays(readouts)
 
     def _read_in_batches(
         self, model: OpenModel, processing: Processing, side: str, vectors: "Tensor", k: int
@@ -179,7 +179,8 @@ def _kept(held: OrderedDict[Any, Value], key: object, most: int, build: Callable
     return held[key]
 
 
-def _arrays(parts: "list[Readout]") -> dict[str, NDArray[Any]]:
+def readout_arrays(parts: "list[Readout]") -> dict[str, NDArray[Any]]:
+    """Readouts as the arrays of an artifact, one row a vector."""
     kinds = {
         "top_ids": np.int32,
         "top_scores": np.float32,

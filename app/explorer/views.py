@@ -3,12 +3,15 @@
 Knows nothing of what is computed.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from app.core.address import Address
+from app.core.basis import BASES
 from app.explorer.errors import BadOption
 from app.explorer.library import OpenModel
-from app.explorer.pages import PROCESSINGS, SORTS, Processing, Sort, View
+from app.explorer.pages import PROCESSINGS, SORTS, Choice, Processing, Sort, View
+from app.explorer.places import samples_of
 
 LONGEST_FIND = 100
 FARTHEST = 1_024
@@ -21,12 +24,14 @@ class Options:
 
     weights: Processing | None = None
     """None: the operator's choice."""
-    sort: Sort = "strength"
+    sort: Sort = "order"
     page: int = 1
     find: str = ""
     distance: int = 0
     whole: bool = False
     """All rows of a table at once, for a file."""
+    parameters: Mapping[str, int | None] = field(default_factory=dict)
+    """Of the basis; None: its default."""
 
 
 def seen(model: OpenModel, address: Address, options: Options, default: Processing) -> View:
@@ -43,7 +48,38 @@ def seen(model: OpenModel, address: Address, options: Options, default: Processi
         raise BadOption(f"{address.model} has weights=raw only. {model.header.unfoldable}")
     _check_distance(model, address, options.distance)
     still = _still_layers(model, address) if options.distance else ()
-    return View(weights, first, options.sort, options.page, options.find, options.distance, still)
+    return View(
+        weights=weights,
+        default_weights=first,
+        sort=options.sort,
+        page=options.page,
+        find=options.find,
+        distance=options.distance,
+        still=still,
+        basis=address.basis or "svd",
+        parameters=choices(model, address, options.parameters),
+    )
+
+
+def choices(model: OpenModel, address: Address, given: Mapping[str, int | None]) -> tuple[Choice, ...]:
+    """The parameters of the address's basis, with those that are given; BadOption naming the range, or what there is."""
+    basis = BASES[address.basis or "svd"]
+    names = [parameter.name for parameter in basis.parameters]
+    for name, value in given.items():
+        if value is not None and name not in names:
+            has = f"{basis.name} has {', '.join(names)}" if names else f"{basis.name} has no parameters"
+            raise BadOption(f"{name} means nothing here: {has}.")
+    if address.kind is None or not names:
+        return ()
+    samples = samples_of(model.header, address.kind)
+    try:
+        values = basis.values(given, samples)
+    except ValueError as error:
+        raise BadOption(f"{error}: {address.matrix.label} of {address.model} in {basis.name}.") from error
+    return tuple(
+        Choice(each.name, values[each.name], *each.bounds(samples), each.default_for(samples))
+        for each in basis.parameters
+    )
 
 
 def farthest(model: OpenModel, address: Address) -> int | None:

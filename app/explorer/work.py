@@ -100,7 +100,7 @@ def found(
     bench: Bench, layer: int, wanted: Iterable[tuple[int, Circuit]], distance: int = 0, device: str = "cpu"
 ) -> list[Found]:
     """Those matrices of a layer, one circuit's taken apart together; each head's tensors are read once."""
-    from app.core.bases import BASES
+    from app.core.bases.svd import decompose_all
     from app.core.circuits import CIRCUITS as PRODUCTS
 
     wanted = list(wanted)
@@ -109,7 +109,7 @@ def found(
     for circuit in CIRCUITS:
         heads = [head for head, of in wanted if of == circuit]
         products = [PRODUCTS[circuit](tensors[head]).to(device) for head in heads]
-        for head, product, terms in zip(heads, products, BASES["svd"](products) if heads else (), strict=True):
+        for head, product, terms in zip(heads, products, decompose_all(products) if heads else (), strict=True):
             matrices.append(Found(head, circuit, product, terms, _bias(tensors[head], circuit)))
     return matrices
 
@@ -119,7 +119,7 @@ def read_out(bench: Bench, matrices: Sequence[Found], k: int = KEPT_TOKENS, n: i
     parts: list[Part] = []
     asked: dict[str, list[tuple[Arrays, str, Tensor]]] = {}
     for each in matrices:
-        arrays = {name: array[:n] for name, array in _term_arrays(bench, each).items()}
+        arrays = {name: array[:n] for name, array in term_arrays(bench, each.product, each.terms).items()}
         facts = {"scores": _scores(bench, each), "has_bias": bool(each.bias.any())}
         parts.append(Part(each.head, each.circuit, each.terms.strength.cpu().numpy(), arrays, facts))
         sides = {
@@ -205,15 +205,15 @@ def joined(parts: Sequence[Arrays]) -> Arrays:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _term_arrays(bench: Bench, each: Found) -> Arrays:
-    """What is known of each direction without a readout."""
+def term_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arrays:
+    """What is known of singular directions, or others that can turn towards each other, without a readout."""
     import torch
 
     from app.core.decomposition import badges, gaps, rounding_norms
     from app.core.scores import energy_shares
 
-    terms, stored = each.terms, getattr(torch, bench.model.manifest.dtype)
-    warnings = badges(terms.strength, rounding_norms(each.product, terms, stored))
+    stored = getattr(torch, bench.model.manifest.dtype)
+    warnings = badges(terms.strength, rounding_norms(product, terms, stored))
     return {
         "index": np.arange(len(terms.strength), dtype=np.int32),
         "strength": terms.strength.cpu().numpy(),

@@ -17,11 +17,10 @@ from pathlib import Path
 from threading import Condition, Thread
 from typing import TextIO
 
-from app.core.address import Circuit
 from app.explorer.errors import Busy, ComputationFailed
 from app.explorer.imports import refusal_in
-from app.explorer.pages import Processing
-from app.store.jobs import Job, JobState, JobStore
+from app.explorer.tasks import words_of
+from app.store.jobs import Job, JobState, JobStore, Task
 
 MOST_WAITING = 16
 """Jobs that wait for their turn; one more is refused."""
@@ -53,11 +52,9 @@ class Runner:
         self._closing = False
         self._thread: Thread | None = None
 
-    def start(
-        self, slug: str, fingerprint: str, circuits: tuple[Circuit, ...], processings: tuple[Processing, ...]
-    ) -> Job:
+    def start(self, slug: str, fingerprint: str, task: Task) -> Job:
         """A job in line for its turn, or one that waits or runs already and computes the same. Busy when many wait."""
-        job = self._store.new(slug, fingerprint, circuits, processings)
+        job = self._store.new(slug, fingerprint, task)
         with self._changed:
             for other in self._store.all():
                 if other.is_live and other.asks_the_same(job):
@@ -137,8 +134,7 @@ class Runner:
                 self._close_notes(job, child.returncode, errors)
 
     def _command(self, job: Job) -> list[str]:
-        command = [sys.executable, "-m", "app", "precompute", job.slug]
-        command += ["--circuits", ",".join(job.circuits), "--weights", ",".join(job.processings)]
+        command = [sys.executable, "-m", "app", "precompute", job.slug, *words_of(job.task)]
         command += ["--data", str(self._data), "--device", self._device]
         return [*command, "--job", job.id, "--parent", str(os.getpid())]
 

@@ -1,18 +1,20 @@
 """The tokens of a model as a reader can see them, out of its `tokenizer.json`.
 
-Reads the vocabulary and the tokenizer's conventions; cuts no text into tokens. Token strings are hostile input: what is
-`shown` has no control, format or invisible character and is at most 40 characters long; it is not escaped for HTML,
-which is the templates' work. Knows no torch.
+Reads the vocabulary and the tokenizer's conventions, and finds a token by its text; cuts no text into tokens. Token
+strings are hostile input: what is `shown` has no control, format or invisible character and is at most 40 characters
+long; it is not escaped for HTML, which is the templates' work. Knows no torch.
 """
 
 import json
 import unicodedata
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from app.models.decoder import Decoder
+from app.models.lookup import Lookup
 
 Kind = Literal["text", "special", "byte"]
 LONGEST = 40
@@ -51,6 +53,8 @@ class Vocabulary:
         self._special = {token["id"] for token in added if token["special"]}
         self._decoder = Decoder(described)
         self._entries: dict[int, Entry] = {}
+        self._lookup: Lookup | None = None
+        self._lock = Lock()
         self.known = np.zeros(d_vocab, dtype=bool)
         """Which ids the tokenizer knows: [d_vocab]."""
         self.known[[id_ for id_ in self._pieces.keys() | self._literal.keys() if id_ < d_vocab]] = True
@@ -61,6 +65,23 @@ class Vocabulary:
         if found is None:
             found = self._entries[id_] = self._make(id_)
         return found
+
+    @property
+    def lookup(self) -> Lookup:
+        """The tokens that the tokenizer knows, by their texts: made once, when first asked for."""
+        with self._lock:
+            if self._lookup is None:
+                texts = ((id_, self._read(id_)[0]) for id_ in np.flatnonzero(self.known).tolist())
+                self._lookup = Lookup((id_, text, shown(text)) for id_, text in texts)
+            return self._lookup
+
+    def find(self, text: str) -> Entry | None:
+        """The token that is written so: its text, its shown form, or `#1234` for an id; None if there is none.
+
+        Example: find(" Paris") is find("·Paris"), and is the entry of that token.
+        """
+        id_ = self.lookup.id_of(text)
+        return None if id_ is None else self.entry(id_)
 
     def _make(self, id_: int) -> Entry:
         if not 0 <= id_ < self.size:

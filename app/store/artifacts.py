@@ -9,6 +9,7 @@ import json
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -130,6 +131,20 @@ class ArtifactStore:
     def exists(self, recipe: Recipe) -> bool:
         """Whether a file has the recipe's name; not whether it is whole."""
         return self.path(recipe).is_file()
+
+    def recipes(self, fingerprint: str, subject: str) -> Iterator[Recipe]:
+        """Of what seems to be there of that subject: nothing is proven until it is loaded."""
+        for path in sorted(self.root.joinpath(fingerprint, *subject.split("/")).glob(f"*{SUFFIX}")):
+            if not path.is_file():  # a pipe would never say what it holds
+                continue
+            try:
+                fields = json.loads(recipe_in(path))
+                parameters = tuple((str(name), float(value)) for name, value in fields.pop("parameters"))
+                recipe = Recipe(**fields, parameters=parameters)
+            except (Damaged, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                continue  # whoever loads it sets it aside
+            if recipe.format == FORMAT and (recipe.fingerprint, recipe.subject) == (fingerprint, subject):
+                yield recipe
 
     def refusal(self) -> OSError | None:
         """Why the disk does not take artifacts; None while it does."""

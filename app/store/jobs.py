@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from app.core.address import CIRCUITS, SLUG, Circuit
+from app.core.address import CIRCUITS, SLUG, BasisName
 from app.store.locks import held, taken
 from app.store.shelf import UNFINISHED, remove_abandoned, unfinished
 
@@ -39,19 +39,46 @@ Count = Annotated[int, Field(ge=0, le=10**15)]
 Seconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Words = Annotated[str, StringConstraints(max_length=1_000)]
 Processing = Literal["folded", "raw"]
+Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9/-]{1,40}$")]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a job computes: each of the matrices under each of the processings."""
+
+    matrices: Annotated[tuple[Word, ...], Field(min_length=1, max_length=16)] = CIRCUITS
+    """Kinds of matrices, all of the model's, or single ones: `ov`, `embed`, `L5/mlp-in`."""
+    processings: Annotated[tuple[Processing, ...], Field(min_length=1, max_length=2)] = ("folded",)
+    basis: BasisName = "svd"
+    parameters: Annotated[tuple[tuple[Word, Count], ...], Field(max_length=8)] = ()
+    """Of the basis, every one of them."""
+
+    def covers(self, kind: str, one: "Task") -> bool:
+        """Whether it computes that too, a task of a single matrix, which is of that kind."""
+        how = (self.basis, dict(self.parameters)) == (one.basis, dict(one.parameters))
+        return (
+            how and set(one.processings) <= set(self.processings) and bool({kind, *one.matrices} & set(self.matrices))
+        )
+
+    def is_same(self, other: "Task") -> bool:
+        """Whether the other is done when this one is."""
+        return self._parts == other._parts
+
+    @property
+    def _parts(self) -> tuple[object, ...]:
+        return set(self.matrices), set(self.processings), self.basis, dict(self.parameters)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """How far one job is. A head has one matrix for each circuit, and for each weight processing another."""
+    """How far one job is."""
 
     id: Annotated[str, StringConstraints(pattern=rf"^{ID.pattern}$")]
     slug: Annotated[str, StringConstraints(pattern=rf"^{SLUG.pattern}$")]
     """The model."""
     fingerprint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{0,64}$")]
     """Of its weights; empty where they were not known yet."""
-    circuits: Annotated[tuple[Circuit, ...], Field(min_length=1, max_length=2)]
-    processings: Annotated[tuple[Processing, ...], Field(min_length=1, max_length=2)]
+    task: Task
     created: Seconds
     """This and the other times: seconds since 1970."""
     updated: Seconds
@@ -71,6 +98,8 @@ class Job:
     """That were there already."""
     matrices: Count = 0
     """That were asked for; 0 until it is known."""
+    part: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """How much of the next matrix is done, where that takes long."""
     unsettled: Count = 0
     """Rays whose order the fast pass could not settle."""
     rays: Count = 0
@@ -86,35 +115,26 @@ class Job:
         return self.state in {"waiting", "running"}
 
     @property
-    def heads_per_second(self) -> float | None:
-        """All matrices of a head under one weight processing, as of the last note; None until one was computed."""
-        rate = self._matrices_per_second
-        return None if rate is None else rate / len(self.circuits)
-
-    @property
     def seconds_left(self) -> float | None:
         """At that rate; None where there is none, or nothing is left to be done."""
-        rate = self._matrices_per_second
+        rate = self.matrices_per_second
         if self.state != "running" or rate is None or not self.matrices:
             return None
-        return max(self.matrices - self.matrices_done - self.matrices_found, 0) / rate
+        return max(self.matrices - self.matrices_done - self.matrices_found - self.part, 0) / rate
 
     def asks_the_same(self, other: "Job") -> bool:
         """Whether the other job would compute the same."""
-        return self._asked == other._asked
+        return (self.slug, self.fingerprint) == (other.slug, other.fingerprint) and self.task.is_same(other.task)
 
     @property
-    def _matrices_per_second(self) -> float | None:
+    def matrices_per_second(self) -> float | None:
+        """As of the last note; None until one was computed."""
         since, before = self.started, 0
         if self.first is not None and self.matrices_done > self.first_done:
             since, before = self.first, self.first_done  # what is made ready before the first says nothing of the rest
         seconds = 0.0 if since is None else (self.ended or self.updated) - since
-        done = self.matrices_done - before
+        done = self.matrices_done + self.part - before
         return done / seconds if done and seconds > 0 else None
-
-    @property
-    def _asked(self) -> tuple[object, ...]:
-        return self.slug, self.fingerprint, set(self.circuits), set(self.processings)
 
 
 FORM = TypeAdapter(Job)
@@ -132,16 +152,10 @@ class JobStore:
         self._root = root
         self._probing = Lock()
 
-    def new(
-        self,
-        slug: str,
-        fingerprint: str = "",
-        circuits: tuple[Circuit, ...] = CIRCUITS,
-        processings: tuple[Processing, ...] = ("folded",),
-    ) -> Job:
-        """A job that nobody knows of until it is written, by whoever holds its lock."""
+    def new(self, slug: str, fingerprint: str = "", task: Task | None = None) -> Job:
+        """A job that nobody knows of until it is written, by whoever holds its lock; without a task, every head."""
         now = time.time()
-        return Job(secrets.token_hex(6), slug, fingerprint, circuits, processings, created=now, updated=now)
+        return Job(secrets.token_hex(6), slug, fingerprint, task or Task(), created=now, updated=now)
 
     def write(self, job: Job) -> None:
         """Note how far the job is, whole or not at all; what is noted first makes the oldest go. OSError."""

@@ -56,6 +56,82 @@ def outline(values: Sequence[float]) -> str:
     return _path(bars(values))
 
 
+def thinned(values: Sequence[float], most: int = 512) -> list[float]:
+    """At most so many of the values, evenly chosen, the first and the last among them: charts have no more pixels.
+
+    Example: thinned((5.0, 4.0, 3.0, 2.0, 1.0), 3) -> [5.0, 3.0, 1.0]
+    """
+    n = len(values)
+    return list(values) if n <= most else [values[round(i * (n - 1) / (most - 1))] for i in range(most)]
+
+
+def shares(at: Sequence[int], values: Sequence[float], width: int = 1000) -> str:
+    """The path of shares of one over numbers of terms, which stand on a logarithmic axis after 0.
+
+    Example: shares((0, 1, 10, 100), (0.0, 0.5, 0.75, 1.0)) -> "M0 100L333 50L667 25L1000 0"
+    """
+    points = zip((_along(n, at[-1]) for n in at), values, strict=True)
+    return "M" + "L".join(f"{round(width * x)} {round(HEIGHT * (1 - value))}" for x, value in points)
+
+
+def share_ticks(last: int) -> list[tuple[str, int]]:
+    """What stands under that axis, and where, in percent of its width: 0, powers of ten, the last number.
+
+    Example: share_ticks(100) -> [("0", 0), ("1", 33), ("10", 67), ("100", 100)]
+    """
+    powers = (10**i for i in range(len(str(last))))
+    # A power that the last number is not even twice of would touch its label.
+    shown = [0, *(n for n in powers if 2 * n <= last), last]
+    return [(f"{n:,}", round(100 * _along(n, last))) for n in shown]
+
+
+def _along(n: int, last: int) -> float:
+    # Room for 0 as for a factor of ten: where it lies is no matter of logarithms.
+    return (math.log10(n) + 1) / (math.log10(last) + 1) if n else 0.0
+
+
+def line(values: Sequence[float], width: int = 1000) -> str:
+    """The path of shares of one at equal steps.
+
+    Example: line((1.0, 0.5, 0.0)) -> "M0 0L500 50L1000 100"
+    """
+    step = width / max(1, len(values) - 1)
+    points = (f"{round(i * step)} {round(HEIGHT * (1 - min(1.0, value)))}" for i, value in enumerate(values))
+    return "M" + "L".join(points)
+
+
+def together(counts: Sequence[float], others: Sequence[float]) -> tuple[str, str]:
+    """Two outlines on one scale, as high as the logarithms of the counts: tails are what they are compared for.
+
+    Example: together((0, 1), (0, 3)) -> ("M0 100L1 50", "M0 100L1 0")
+    """
+    top = math.log1p(max(*counts, *others)) or 1.0
+
+    def path(values: Sequence[float]) -> str:
+        return "M" + "L".join(f"{i} {round(HEIGHT * (1 - math.log1p(value) / top))}" for i, value in enumerate(values))
+
+    return path(counts), path(others)
+
+
+class Wave(NamedTuple):
+    """A curve around zero, and where zero lies."""
+
+    path: str
+    zero: int
+
+
+def wave(values: Sequence[float], width: int = 1000) -> Wave:
+    """Values along an axis, the largest and the smallest at the edges of the chart, zero among them.
+
+    Example: wave((1.0, -1.0)) -> Wave("M0 0L1000 100", 50)
+    """
+    high, low = max(0.0, *values), min(0.0, *values)
+    span = (high - low) or 1.0
+    step = width / max(1, len(values) - 1)
+    points = "L".join(f"{round(i * step)} {round(HEIGHT * (high - value) / span)}" for i, value in enumerate(values))
+    return Wave(f"M{points}", round(HEIGHT * high / span))
+
+
 class Halves(NamedTuple):
     """A histogram's bars as two paths, one on each side of the score 0, and where that lies."""
 

@@ -32,7 +32,7 @@ def chips(tokens: Sequence[Token]) -> list[Chip]:
         Chip(shown, f"id {id_} · {value:.3f}", "")
         if kind == "text" and shown[-1:] != "…"
         else Chip(shown, _about(id_, text, shown, kind, value), "" if kind == "text" else kind)
-        for id_, text, shown, kind, value in tokens
+        for id_, text, shown, kind, value, _ in tokens
     ]
 
 

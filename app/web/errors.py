@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -17,7 +17,15 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from app.core.address import Address, AddressError, parse
-from app.explorer.errors import BadOption, Busy, ComputationFailed, ExplorerError, NotReady, UnknownAddress
+from app.explorer.errors import (
+    BadOption,
+    Busy,
+    ComputationFailed,
+    ExplorerError,
+    NotReady,
+    UnknownAddress,
+    UnknownToken,
+)
 from app.explorer.places import located
 from app.web.answers import NO_STORE, POLL_SECONDS, VARY, html_answer, target_of, wants_fragment
 from app.web.security import HEADERS
@@ -59,6 +67,8 @@ class Problem:
     """The id that a fragment has to have."""
     near: tuple[Address, ...] = ()
     """Places on the way to what was asked for."""
+    meant: tuple[tuple[str, str], ...] = ()
+    """(URL, shown token): the same page for a token that may have been meant."""
     done: int = 0
     total: int = 0
     retry_after: int = 0
@@ -99,6 +109,8 @@ def _problem(request: Request, error: Exception) -> Problem:
     problem = _described(request, status, str(error), WORDS.get(type(error)))
     if isinstance(error, NotReady):
         return replace(problem, done=error.done, total=error.total, retry_after=POLL_SECONDS)
+    if isinstance(error, UnknownToken):
+        return replace(problem, meant=tuple((_with_token(request, name), shown) for name, shown in error.near))
     return replace(problem, retry_after=getattr(error, "retry_after", 0))
 
 
@@ -117,6 +129,12 @@ def _described(request: Request, status: int, detail: str, words: tuple[str, str
         target=target_of(request) or ("progress" if status == 202 else "problem"),
         near=_near(request, status) if status in {404, 422} or error in {"failed", "unexpected"} else (),
     )
+
+
+def _with_token(request: Request, name: str) -> str:
+    """This very page with another token."""
+    query = urlencode(dict(request.query_params) | {"token": name})
+    return f"/{quote(request.scope['path'].lstrip('/'))}?{query}"
 
 
 def _answer(request: Request, problem: Problem) -> Response:

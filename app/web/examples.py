@@ -4,13 +4,21 @@ The tokens are GPT-2's, the numbers are invented and say so by being round.
 """
 
 from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 
 from app.core.address import Address, parse
 from app.explorer.pages import (
     Badge,
     Cell,
+    Compared,
+    ComparePage,
     Direction,
     DirectionPage,
+    FullPage,
+    FullRow,
     HeadMap,
     HeadPage,
     HeadSummary,
@@ -23,13 +31,16 @@ from app.explorer.pages import (
     Model,
     ModelEntry,
     ModelPage,
+    NamedToken,
     Notable,
     NotablePage,
+    Partner,
     SideReadout,
+    Tab,
     Token,
     View,
 )
-from app.store.jobs import Job
+from app.store.jobs import Job, Task
 from app.web import twin
 from app.web.urls import Urls
 
@@ -55,6 +66,10 @@ MODEL = Model(
     architecture="GPT2LMHeadModel",
     n_kv_heads=12,
     n_experts=0,
+    d_mlp=3_072,
+    gated=False,
+    mlp_reads="ln2",
+    mlp_post_norm=False,
     positions="learned",
     normalization="LN",
     qk_norm="none",
@@ -99,14 +114,19 @@ def _matrix(address: Address) -> MatrixPage:
         rank=3,
         singular_values=VALUES,
         scores=(("copying", 0.5), ("stable-rank", 1.3125)),
+        sides=("read", "write") if address.circuit == "ov" else ("query", "key"),
         bias=_side("write" if address.circuit == "ov" else "key"),
+        bias_term="ov-constant" if address.circuit == "ov" else "key-bias",
+        tabs=(Tab("svd", address, is_fitted=False), Tab("neuron", address.in_basis("neuron"), is_fitted=False)),
+        packing=None,
+        curve=None,
         directions=(_direction(address, 0),),
         n_found=3,
         n_pages=3,
         notes=("folded",),
         farthest=None,
-        previous=address.at_head(2).at_circuit("ov"),
-        next=address.at_head(4).at_circuit("ov"),
+        previous=address.at_head(2).at("ov"),
+        next=address.at_head(4).at("ov"),
     )
 
 
@@ -114,7 +134,7 @@ def _summary(address: Address) -> HeadSummary:
     return HeadSummary(address, VALUES, (("stable-rank", 1.3125),), (_direction(address, 0),))
 
 
-OV, QK = HEAD.at_circuit("ov"), HEAD.at_circuit("qk")
+OV, QK = HEAD.at("ov"), HEAD.at("qk")
 HOME_PAGE = HomePage(
     (ModelEntry("gpt2", "imported", MODEL, "", 0, 0), ModelEntry("demo", "importing", None, "Checking", 2, 4))
 )
@@ -122,16 +142,60 @@ MODEL_PAGE = ModelPage(
     address=Address("gpt2"),
     model=MODEL,
     view=VIEW,
-    map=HeadMap("copying", ("copying", "ov-top"), ((Cell(HEAD, 0.5, 1, is_kept=True),),), 0.5, 0.5),
+    map=HeadMap("copying", ("copying", "ov-top"), ((Cell(HEAD, 0.5, 1, is_kept=True),),), ((),), 0.5, 0.5),
+    matrices=(),
     gallery=None,
     is_filling=False,
 )
 NOTABLE_PAGE = NotablePage(MODEL, VIEW, (Notable(_direction(OV, 0), "p", 0.5),))
+COMPARE_PAGE = ComparePage(
+    address=OV,
+    model=MODEL,
+    view=VIEW,
+    nonzeros=2,
+    most=32,
+    first=4,
+    firsts=(4, 16, 64),
+    mean_share=0.5,
+    bases=(
+        Compared("svd", (), 3, (0.5, 0.25, 0.0), 0.25, 0.5, 1.0, ()),
+        Compared("neuron", (), 768, (0.75, 0.5, 0.25), 0.5, 0.5, 0.5, ()),
+    ),
+    overlaps=((1.0, 0.5), (0.5, 1.0)),
+    smallest=((1.0, 0.25), (0.25, 1.0)),
+    chosen=_direction(OV, 0),
+    direction="svd/0",
+    partners=(Partner("neuron", OV.in_basis("neuron").direction(7), (), -0.5, 0.25, None),),
+    absent=(),
+)
 LAYER_PAGE = LayerPage(
-    HEAD.at_layer(5), MODEL, VIEW, ((_summary(OV), _summary(QK)),), HEAD.at_layer(4), HEAD.at_layer(6)
+    HEAD.at_layer(5),
+    MODEL,
+    VIEW,
+    ((_summary(OV), _summary(QK)),),
+    (HEAD.at_layer(5).at("mlp-in"), HEAD.at_layer(5).at("mlp-out")),
+    HEAD.at_layer(4),
+    HEAD.at_layer(6),
 )
 MATRIX_PAGE = _matrix(OV)
 HEAD_PAGE = HeadPage(HEAD, MODEL, VIEW, MATRIX_PAGE, _matrix(QK), HEAD.at_head(2), HEAD.at_head(4))
+FULL_PAGE = FullPage(
+    address=HEAD,
+    model=MODEL,
+    view=VIEW,
+    token=NamedToken(6342, " Paris", "·Paris", "text", " Paris", "·Paris"),
+    rows=(
+        FullRow("ov", _side("write"), 0.5, 40),
+        FullRow("query", _side("key"), -0.25, 30_000),
+        FullRow("key", _side("query"), -0.25, 20_000),
+    ),
+    n_tokens=50_257,
+    suggested=(NamedToken(40313, "Paris", "Paris", "text", "Paris", "Paris"),),
+    notes=("full-rows", "folded", "qk-no-write"),
+    farthest=None,
+    previous=HEAD.at_head(2),
+    next=HEAD.at_head(4),
+)
 DIRECTION_PAGE = DirectionPage(
     address=OV.direction(1),
     model=MODEL,
@@ -141,6 +205,9 @@ DIRECTION_PAGE = DirectionPage(
     singular_values=VALUES,
     left_histogram=Histogram(-1.5, 1.5, (7, 20_000, 30_250)),
     right_histogram=Histogram(-1.5, 1.5, (7, 20_000, 30_250)),
+    positions=(),
+    same=(),
+    tabs=MATRIX_PAGE.tabs,
     notes=("folded",),
     farthest=None,
     previous=OV.direction(0),
@@ -151,8 +218,7 @@ JOB_PAGE = JobPage(
         id="0123456789ab",
         slug="gpt2",
         fingerprint=FINGERPRINT,
-        circuits=("ov", "qk"),
-        processings=("folded",),
+        task=Task(("ov", "qk"), ("folded",)),
         created=1_700_000_000.0,
         updated=1_700_000_003.0,
         started=1_700_000_001.0,
@@ -169,12 +235,13 @@ JOB_PAGE = JobPage(
         write_seconds=0.5,
     ),
     title="gpt2: OV and QK, folded",
-    progress="4 of 12 layers, 24 heads/s, 4 s left (L5, folded)",
-    command="singular-lens precompute gpt2 --weights folded",
+    progress="4 of 12 layers, 48 matrices/s, 4 s left (L5, folded)",
+    command="singular-lens precompute gpt2 --matrices ov,qk --weights folded",
     seconds=2.0,
     is_ending=False,
     may_cancel=False,
     may_start=False,
+    result=None,
 )
 
 EXAMPLES: dict[str, object] = {
@@ -185,8 +252,25 @@ EXAMPLES: dict[str, object] = {
     "notable": twin.notable_json(NOTABLE_PAGE, URLS),
     "layer": twin.layer_json(LAYER_PAGE, URLS),
     "head": twin.head_json(HEAD_PAGE, URLS),
+    "full": twin.full_json(FULL_PAGE, URLS),
     "matrix": twin.matrix_json(MATRIX_PAGE, URLS),
+    "comparison": twin.compare_json(COMPARE_PAGE, URLS),
     "decomposition": twin.matrix_json(replace(MATRIX_PAGE, address=replace(OV, basis="svd")), URLS),
     "direction": twin.direction_page_json(DIRECTION_PAGE, URLS),
 }
 """Name of a route of the API -> an answer."""
+
+
+def install_examples(app: FastAPI, *routers: APIRouter) -> None:
+    """Show an example of every good answer. FastAPI would drop what is null in it, so they join its finished document."""
+    describe = app.openapi
+
+    def described() -> dict[str, Any]:
+        document = describe()
+        for route in (route for router in routers for route in router.routes):
+            if isinstance(route, APIRoute) and route.include_in_schema:
+                good = document["paths"][route.path]["get"]["responses"]["200"]
+                good["content"]["application/json"]["example"] = EXAMPLES[route.name]
+        return document
+
+    app.openapi = described  # type: ignore[method-assign]

@@ -41,7 +41,12 @@ TERMS: dict[str, Term] = {
     "close": Term(
         "close", "Rounding of the stored weights can turn this direction by 1° to 10° towards its nearest neighbours."
     ),
-    "rank": Term("rank", "How many directions the matrix has: at most the dimension of a head."),
+    "strength": Term(
+        "strength",
+        "The size of this term: the Frobenius norm of what it adds to the matrix. In svd, the singular value.",
+    ),
+    "rank": Term("rank", "How many directions the matrix has; for OV and QK at most the dimension of a head."),
+    "terms": Term("terms", "How many rank-one terms this basis writes the matrix with."),
     "top": Term("top singular value", "The largest singular value of the matrix: how far it can stretch a vector."),
     "first-share": Term(
         "first share", "The share of the first direction: near 1 where one direction is the whole matrix."
@@ -102,14 +107,170 @@ TERMS: dict[str, Term] = {
         "How well a query matches a key: W_Q W_Kᵀ. With biases and positions it gives the attention scores; it writes nothing.",
         "Left directions read at the query, right ones at the key. The model's scale, mostly 1/√d_head, is not included.",
     ),
+    "mlp-in": Term(
+        "MLP in",
+        "What each neuron of the MLP reads from the residual stream: W_in.",
+        "Left directions read the stream, right ones live among the neurons. In a gated MLP, what the gate multiplies.",
+    ),
+    "mlp-gate": Term(
+        "MLP gate",
+        "What opens each neuron of a gated MLP: W_gate, which reads the residual stream before the nonlinearity.",
+    ),
+    "mlp-out": Term(
+        "MLP out",
+        "What each neuron of the MLP writes to the residual stream: W_out.",
+        "Left directions live among the neurons, right ones write.",
+    ),
+    "embed": Term(
+        "embedding",
+        "The vector that each token puts into the residual stream: W_E.",
+        "The token side of a direction is its left vector's own entries, one a token; the other side is what it writes.",
+    ),
+    "unembed": Term(
+        "unembedding",
+        "What the logit of each token reads from the end of the residual stream: W_U.",
+        "The token side of a direction is its right vector's own entries, one a token.",
+    ),
+    "pos": Term(
+        "positions",
+        "The vector that each position puts into the residual stream: W_pos.",
+        "The position side of a direction is its left vector's own entries: a curve over positions.",
+    ),
+    "heads/write": Term(
+        "heads' writes",
+        "Every direction that any head's OV writes, times its singular value, with both signs: all heads stacked.",
+        "2 × layers × heads × d_head vectors. The head side names the rays that a direction is made of.",
+    ),
+    "heads/read": Term(
+        "heads' reads",
+        "Every direction that any head's OV reads, times its singular value, with both signs: all heads stacked.",
+    ),
+    "token": Term(
+        "token side",
+        "Tokens with the largest entries in the singular vector itself: nothing is multiplied, one number a token.",
+    ),
+    "neuron": Term(
+        "neuron side",
+        "Neurons with the largest entries in the vector itself; each leads to its own page.",
+    ),
+    "position": Term("position side", "Positions with the largest entries in the vector itself."),
+    "head": Term(
+        "head side", "Rays of heads with the largest entries in the vector itself: who writes, or reads, along it."
+    ),
+    "basis": Term(
+        "basis",
+        "A way to write a matrix as a sum of rank-one terms: svd, pca, nmf, ica, dictionary, neuron or frequency.",
+        "Every basis gives terms of one form, so all are shown, searched and compared in the same way.",
+    ),
+    "explained": Term(
+        "explained energy",
+        "The share of the matrix's squared size that the span of the first terms holds; no span holds more than that of "
+        "as many singular directions.",
+        "Rows of the matrix, seen as points in the residual stream, are projected on the span; a mean that the basis takes "
+        "out counts first.",
+    ),
+    "error": Term(
+        "error", "What all terms together leave of the matrix: the norm of the rest divided by the norm of the matrix."
+    ),
+    "mean-share": Term("mean's share", "How much of the matrix's squared size its samples' mean alone is."),
+    "mean": Term("mean", "The mean of the samples, which this basis takes out first: it belongs to no direction."),
+    "variance": Term("variance", "How much the samples vary along the direction."),
+    "kurtosis": Term(
+        "kurtosis",
+        "Excess kurtosis of the samples along the direction: 0 for a bell curve, large where few samples stand far out.",
+    ),
+    "gaussian-share": Term(
+        "near Gaussian",
+        "The share of the terms whose excess kurtosis is between −0.5 and 0.5: among such sources the method cannot tell which is which.",
+    ),
+    "usage": Term("usage", "The share of the samples that use the atom."),
+    "frequency": Term(
+        "frequency", "Where the group of tokens stands between frequent and rare: one over the mean rank of its ids."
+    ),
+    "components": Term("components", "How many terms are fitted."),
+    "atoms": Term("atoms", "How many vectors the dictionary has; more than dimensions is what makes it overcomplete."),
+    "sparsity": Term("sparsity", "How many atoms each sample may use at most."),
+    "seed": Term("seed", "Where the fit begins: the same seed gives the same terms, another seed may give others."),
+    "groups": Term("groups", "Into how many groups of equal size the tokens are put, from frequent to rare."),
+    "packing": Term(
+        "packing",
+        "How the atoms of a dictionary lie in the residual stream: more vectors than dimensions cannot all be orthogonal.",
+        "The samples' mean is taken out of the samples, and its direction out of atoms and random vectors: where it is "
+        "large, it would be all that the numbers show.",
+    ),
+    "pair-cosines": Term(
+        "cosines of all pairs",
+        "How the cosines between atoms spread, beside random unit vectors, whose spread is 1/√d_model; heights are logarithms.",
+    ),
+    "needed": Term(
+        "vectors needed",
+        "Median number of vectors that bring a sample's own error below this, over 1,024 samples, and its quartiles.",
+        "Found greedily, by orthogonal matching pursuit, in samples less their mean.",
+    ),
+    "far-atom": Term(
+        "far from pca",
+        "The largest cosine of an atom, without the direction of the samples' mean, to any principal direction, held "
+        "against that of random vectors: any vector comes near some.",
+    ),
+    "nonzeros": Term("vectors a sample", "How many vectors of a basis each sample may be written with."),
+    "span-size": Term(
+        "first vectors", "How many vectors of each basis, the first of its order, span what is held against each other."
+    ),
+    "compared-direction": Term("direction", "Whose nearest partners are shown: a basis and an index, such as svd/12."),
+    "coding-error": Term(
+        "error",
+        "What is left of samples, less the mean of all of them, that are each written with so few vectors, relative to "
+        "their size without that mean.",
+        "Greedily, by orthogonal matching pursuit, on 2,048 samples drawn at random; with orthonormal vectors, the best "
+        "there is. The mean costs no basis a vector, nor random vectors.",
+    ),
+    "explained-centred": Term(
+        "explained energy",
+        "The share of the samples' squared size, the mean of all of them taken out, that the span of the first vectors holds.",
+    ),
+    "random-dictionary": Term(
+        "random vectors", "The same error with as many random vectors as the basis has: what its size alone gives."
+    ),
+    "overlap": Term(
+        "overlap",
+        "Mean squared cosine of the principal angles between two spans: 1 where they are one, 0 where they are orthogonal.",
+    ),
+    "partner-cosine": Term(
+        "cosine", "Between the two vectors in the residual stream; negative where they point against each other."
+    ),
+    "partner-control": Term(
+        "random", "The size of cosine that 95% of random vectors stay below with their nearest of this basis."
+    ),
     "distance": Term(
         "distance",
         "How many positions the key stands before the query: rotary models turn the two against each other by it.",
         "W_Q R_D W_Kᵀ, where R_D turns pairs of a head's coordinates, each pair by its own frequency; the bias towards "
         "keys turns too. Distance 0 turns nothing: maps and layers show that.",
     ),
+    "full-circuit": Term(
+        "full circuit",
+        "A head's matrix between tokens instead of vectors: how each token scores each other one, of which a page shows "
+        "one token's row.",
+        "W_E W_V W_O W_U and W_E W_Q W_Kᵀ W_Eᵀ (Elhage et al. 2021); in folded weights W_E stands behind the norm.",
+    ),
+    "token-score": Term(
+        "score",
+        "Dot product of the other token's vector with what the head makes of this one; in float64, ties by token id.",
+    ),
+    "own-score": Term("itself", "How the token scores in its own row: OV copies where that is high."),
+    "own-rank": Term("rank", "The token's own place in its row: 1 where no token scores higher."),
     "ov-constant": Term(
         "constant", "What OV writes whatever it reads, b_V W_O + b_O; it belongs to no direction. b_O is its layer's."
+    ),
+    "mlp-constant": Term("constant", "What the MLP writes whatever it reads, b_out; it belongs to no direction."),
+    "neuron-bias": Term(
+        "neuron bias",
+        "b_in: what each neuron has whatever is read; folded, with what the norm's shift adds. It belongs to no direction.",
+    ),
+    "token-bias": Term(
+        "token bias",
+        "b_U: what each logit has whatever is read; folded, with what the final norm's shift adds, centred over the "
+        "vocabulary. It belongs to no direction.",
     ),
     "key-bias": Term("key bias", "b_Q W_Kᵀ: keys that are favoured whatever the query; it belongs to no direction."),
     "histogram": Term("all tokens", "How the whole vocabulary scores on this side; heights on a logarithmic scale."),
@@ -167,17 +328,16 @@ TERMS: dict[str, Term] = {
     ),
     "job-matrices": Term(
         "matrices of a job",
-        "What a job computes, one by one: the OV matrix of a head, or its QK matrix; with folded and raw weights, each twice.",
+        "What a job computes, one by one: the OV matrix of a head, or an embedding; with folded and raw weights, each twice.",
     ),
     "job-layers": Term(
         "layers of a job",
         "Layers of which all is there that was asked for; with folded and raw weights, each counts twice.",
     ),
     "job-found": Term("there before", "Matrices that were on disk already: they are left as they are."),
-    "heads-per-second": Term(
-        "heads per second",
-        "How many heads this job computes in a second, all matrices of each, from its first ones on; what was there "
-        "before does not count.",
+    "matrices-per-second": Term(
+        "matrices per second",
+        "How many matrices this job computes in a second, from its first ones on; what was there before does not count.",
     ),
     "unsettled": Term(
         "settled the slower way",
@@ -185,7 +345,7 @@ TERMS: dict[str, Term] = {
     ),
     "compute-time": Term(
         "computing and writing",
-        "Time spent on the heads and on the disk; both go on at once, so together they may be more than has passed.",
+        "Time spent on the matrices and on the disk; both go on at once, so together they may be more than has passed.",
     ),
 }
 
@@ -212,12 +372,100 @@ NOTES: dict[str, str] = {
     "no-rotation": "Distance 0: no rotation, as for a token that attends to itself.",
     "rotation": "Queries are turned against keys as for a key that stands this many positions before the query.",
     "still-layer": "This layer does not turn queries and keys by their positions: QK is the same at any distance.",
+    "full-rows": "One token's rows of the head's products, as if its embedding stood alone in the stream: no biases, no "
+    "scale, no softmax, nothing that other layers add.",
     "zero-matrix": "This matrix is zero: it has no directions.",
+    "raw-read-mlp": "Raw weights: what the norm before the MLP multiplies by is missing from what is read; "
+    "the folded view has it.",
+    "mlp-in": "The read side is read with the embedding; the neuron side is the vector's own entries, one a neuron.",
+    "mlp-gate": "The read side is read with the embedding; the neuron side is the vector's own entries, one a neuron.",
+    "mlp-out": "The neuron side is the vector's own entries, one a neuron: what the nonlinearity does is not in it.",
+    "mlp-raw-post-norm": "The gain of the norm that the MLP's writing passes is missing from the write side; "
+    "the folded view has it.",
+    "mlp-post-norm": "What the MLP writes passes a norm: its gain is in the write side, its length is not.",
+    "embed": "The token side is the vector's own entries, one a token.",
+    "unembed": "The token side is the vector's own entries, one a token; the read side is read with the embedding.",
+    "unembed-folded": "The token side is the vector's own entries, one a token; the final norm's gain is multiplied in, and "
+    "each row is centred over the vocabulary.",
+    "tied-page": "Embedding and unembedding are one matrix in this model: this page is both.",
+    "tied-folded": "Embedding and unembedding are one matrix in this model, but each stands at a norm of its own: folded, "
+    "they differ.",
+    "pos": "The position side is the vector's own entries, one a position.",
+    "stack": "The head side is the vector's own entries, one for each ray of each head's OV.",
 }
 """What a reader must know before believing a table, by the keys of `MatrixPage.notes`."""
 
+
+@dataclass(frozen=True, slots=True)
+class BasisWords:
+    """What a basis is, for whoever sees it for the first time."""
+
+    what: str
+    order: str
+    """What its order means."""
+    premise: str
+    """What it takes for granted, and where that fails."""
+    merit: str = ""
+    """The key of what it orders by in TERMS, where that is not the strength."""
+
+
+BASES: dict[str, BasisWords] = {
+    "svd": BasisWords(
+        "Singular directions: orthogonal on both sides, each the one along which the matrix is largest once those before "
+        "it are taken out.",
+        "They are ordered by singular value.",
+        "That features are orthogonal is the method's choice and no finding: those that are not come out mixed.",
+    ),
+    "pca": BasisWords(
+        "Singular directions of what is left of the samples without their mean, which is shown apart.",
+        "They are ordered by variance: how much the samples differ along a direction.",
+        "Where the mean is a small share of the matrix, these are nearly the singular directions; where it is large, the "
+        "first singular direction is mostly the mean.",
+        "variance",
+    ),
+    "nmf": BasisWords(
+        "Parts that add up and never cancel: positive and negative entries stand side by side, and every sample is a sum "
+        "of parts with weights of zero or more. A part has one ray.",
+        "They are ordered by strength.",
+        "Weights are no counts, and nothing makes them sums of parts: parts are what this fit needed, and another seed or "
+        "number of components may find others. Stacked heads have both signs, so their parts come in pairs of opposites.",
+    ),
+    "ica": BasisWords(
+        "Directions along which the samples are as far from a bell curve as can be, and as independent of each other.",
+        "They are ordered by excess kurtosis; the + ray is the one that the samples' long tail points along.",
+        "Where the kurtosis is near 0 the sources are Gaussian, and no method can tell such directions from any others of "
+        "their span.",
+        "kurtosis",
+    ),
+    "dictionary": BasisWords(
+        "Atoms, more of them than dimensions if you like; every sample is a sum of few of them, of either sign.",
+        "They are ordered by usage: the share of the samples that use the atom.",
+        "That samples are sums of few atoms is the premise: where random atoms do nearly as well, it fails, and atoms say "
+        "little.",
+        "usage",
+    ),
+    "neuron": BasisWords(
+        "The MLP's own neurons: each term is one neuron and its weights.",
+        "They are ordered by norm.",
+        "The nonlinearity makes neurons special; that one neuron means one thing is another matter.",
+    ),
+    "coordinate": BasisWords(
+        "The residual stream's own coordinates: each term is one coordinate and what the matrix has there.",
+        "They are ordered by norm.",
+        "Nothing in the architecture makes coordinates of the stream special: a few that training made large stand out.",
+    ),
+    "frequency": BasisWords(
+        "Mean vectors of groups of tokens from frequent to rare, each without what the groups before it span.",
+        "They are ordered from frequent to rare.",
+        "A token's id stands for its frequency: true of vocabularies that were merged or numbered by counts, wrong for "
+        "special, added or sorted ones. The first term is nearly the mean of all tokens, where that is large.",
+        "frequency",
+    ),
+}
+"""By name; the neuron basis of a matrix without neurons is `coordinate`."""
+
 KEYS: tuple[tuple[str, str], ...] = (
-    ("/", "to the jump box: L5H3, L5H3 ov 12, L5"),
+    ("/", "to the jump box: L5H3, L5H3 ov 12, L5, L5 mlp-in 3, embed nmf 12"),
     ("[ ]", "previous and next direction, head or layer"),
     ("c", "copy the link to these very weights"),
     ("?", "this list"),
@@ -244,3 +492,11 @@ def score_key(key: str) -> str:
     """
     circuit, _, rest = key.partition("-")
     return rest if circuit in {"ov", "qk"} else key
+
+
+def basis_key(basis: str, kind: str) -> str:
+    """The entry of BASES for a matrix of that kind.
+
+    Example: basis_key("neuron", "embed") -> "coordinate"
+    """
+    return "coordinate" if basis == "neuron" and not kind.startswith("mlp") else basis

@@ -5,8 +5,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
+from app.core.address import BasisName
+from app.core.basis import BASES
 from app.explorer.pages import Processing, Sort
 from app.explorer.views import FARTHEST, Options
+from app.models.lookup import LONGEST
+
+PARAMETERS = tuple(dict.fromkeys(parameter.name for basis in BASES.values() for parameter in basis.parameters))
+NUMBERS = r"^[0-9]{1,6}(,[0-9]{1,6}){0,3}$"
+"""Of one fit."""
 
 
 class ViewQuery(BaseModel):
@@ -38,7 +45,38 @@ class JobsQuery(BaseModel):
     live: Annotated[bool, Field(description="Only jobs that wait or run.")] = False
 
 
-class WishQuery(BaseModel):
+class MapQuery(ViewQuery):
+    """What a model's page takes."""
+
+    score: Annotated[str | None, Field(max_length=40, description="What colours the map, one of its `scores`.")] = None
+
+
+class FitQuery(BaseModel):
+    """How a matrix is fitted."""
+
+    components: Annotated[
+        int | None,
+        Field(description="Of nmf and ica: how many. Default: 64, or as many as there can be."),
+    ] = None
+    atoms: Annotated[int | None, Field(description="Of dictionary: how many, up to 8 d_model.")] = None
+    sparsity: Annotated[int | None, Field(description="Of dictionary: atoms that each sample uses at most.")] = None
+    groups: Annotated[int | None, Field(description="Of frequency: groups of tokens.")] = None
+    seed: Annotated[int | None, Field(description="Of nmf, ica and dictionary: where they begin.")] = None
+
+    def parameters(self) -> dict[str, int | None]:
+        """Those of the basis by name; None: not given."""
+        return {name: getattr(self, name) for name in PARAMETERS}
+
+
+class BasisQuery(FitQuery, ViewQuery):
+    """What pages of a matrix in some basis take."""
+
+    def options(self) -> Options:
+        """The explorer's form of it."""
+        return replace(super().options(), parameters=self.parameters())
+
+
+class WishQuery(FitQuery):
     """What a job is to compute."""
 
     model: Annotated[str, Field(max_length=64, description="The model.")]
@@ -46,19 +84,19 @@ class WishQuery(BaseModel):
         str | None,
         Field(max_length=40, description="folded, raw, or both with a comma between them. Default: as for pages."),
     ] = None
-    circuits: Annotated[
-        str | None, Field(max_length=40, description="ov, qk, or both with a comma between them. Default: both.")
+    matrices: Annotated[
+        str | None,
+        Field(
+            max_length=400,
+            description="Kinds of matrices (ov, qk, mlp-in …) or single ones (L5/mlp-in), with commas between them. "
+            "Default: all that have the basis.",
+        ),
     ] = None
+    basis: Annotated[str | None, Field(max_length=40, description="svd if nothing is said.")] = None
 
 
-class MapQuery(ViewQuery):
-    """What a model's page takes."""
-
-    score: Annotated[str | None, Field(max_length=40, description="What colours the map, one of its `scores`.")] = None
-
-
-class TurnQuery(ViewQuery):
-    """What pages of a head's directions take."""
+class TurnQuery(BasisQuery):
+    """What pages of directions take."""
 
     distance: Annotated[
         int,
@@ -72,15 +110,31 @@ class TurnQuery(ViewQuery):
 
     def options(self) -> Options:
         """The explorer's form of it."""
-        return Options(weights=self.weights, distance=self.distance)
+        return replace(super().options(), distance=self.distance)
+
+
+class TokenQuery(TurnQuery):
+    """What the full circuits of a head take."""
+
+    token: Annotated[
+        str,
+        Field(
+            max_length=LONGEST,
+            description="One token of the model: its exact text, a space in front included, or with `·` for the "
+            "space, or #1234 for an id. Without it: tokens to begin with.",
+        ),
+    ] = ""
 
 
 class TableQuery(TurnQuery):
     """What pages with tables of directions take."""
 
     sort: Annotated[
-        Sort, Field(description="Singular values falling (strength) or rising (weakest), gaps (gap, closest).")
-    ] = "strength"
+        Sort,
+        Field(
+            description="The basis's own order, strengths falling (strength) or rising (weakest), gaps (gap, closest)."
+        ),
+    ] = "order"
     page: Annotated[int, Field(ge=1, le=10_000, description="Page of the table.")] = 1
     find: Annotated[
         str,
@@ -100,6 +154,33 @@ class TableQuery(TurnQuery):
     def options(self) -> Options:
         """The explorer's form of it."""
         return replace(super().options(), sort=self.sort, page=self.page, find=self.find)
+
+
+class CompareQuery(ViewQuery):
+    """What a comparison of bases takes."""
+
+    nonzeros: Annotated[int, Field(description="Vectors a sample, for the errors: 1 to 32.")] = 8
+    first: Annotated[int, Field(description="Vectors of each basis for the spans: 4, 16 or 64.")] = 16
+    direction: Annotated[
+        str, Field(max_length=40, description="Whose nearest partners are shown: a basis and an index, as svd/12.")
+    ] = ""
+    nmf: Annotated[
+        str | None,
+        Field(
+            pattern=NUMBERS,
+            description="Which fit: components and seed, as 32,0. Default: that with the defaults if it is there, else "
+            "the first that is.",
+        ),
+    ] = None
+    ica: Annotated[str | None, Field(pattern=NUMBERS, description="The same of ica: components and seed.")] = None
+    dictionary: Annotated[
+        str | None, Field(pattern=NUMBERS, description="The same of dictionary: atoms, sparsity and seed.")
+    ] = None
+
+    def wanted(self) -> dict[BasisName, tuple[int, ...]]:
+        """The parameters of the fits that are asked for, in their order."""
+        said = {name: getattr(self, name) for name, basis in BASES.items() if basis.is_fitted}
+        return {name: tuple(map(int, numbers.split(","))) for name, numbers in said.items() if numbers is not None}
 
 
 class PageQuery(MapQuery, TableQuery):

@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
+from app.core.address import BasisName, Kind
+
 STRICT = ConfigDict(use_attribute_docstrings=True, extra="forbid")
 
 
@@ -28,7 +30,7 @@ class TokenJson(TypedDict):
 
     id: int
     token: str
-    """The text it decodes to."""
+    """The text it decodes to; for entries that are no tokens their name, such as `neuron 12` or `L5H3 OV 12+`."""
     score: float
     """Dot product of its vector with the direction."""
 
@@ -37,11 +39,12 @@ class TokenJson(TypedDict):
 class SideJson(TypedDict):
     """One side of a direction, at both ends."""
 
-    side: Literal["read", "write", "query", "key"]
+    side: Literal["read", "write", "query", "key", "token", "neuron", "position", "head"]
+    """With `token` and those after it the scores are the vector's own entries, zeros left out."""
     plus: list[TokenJson]
     """Largest scores first."""
     minus: list[TokenJson]
-    """Most negative scores first."""
+    """Most negative scores first; empty where terms have one ray."""
 
 
 @with_config(STRICT)
@@ -100,6 +103,9 @@ class ModelJson(TypedDict):
     """Key/value heads; fewer than n_heads where queries share them."""
     n_experts: int
     """Of each MLP; 0 where it is one dense MLP."""
+    d_mlp: int
+    """Neurons of each MLP; 0 where it is a mixture, or none."""
+    gated: bool
     positions: Literal["learned", "rotary", "alibi"]
     normalization: Literal["LN", "RMS"]
     qk_norm: Literal["none", "RMS", "LN"]
@@ -107,6 +113,11 @@ class ModelJson(TypedDict):
     """Attention reads the stream through a norm."""
     post_norm: bool
     """What heads write passes through a norm on its way to the stream."""
+    mlp_reads: Literal["ln2", "ln1", "stream"]
+    """Through which norm the MLP reads the stream: its own, attention's, or none."""
+    mlp_post_norm: bool
+    matrices: list[Kind]
+    """The kinds of matrices that have pages."""
     sinks: bool
     """Attention may go to nothing."""
     encoder: bool
@@ -144,13 +155,19 @@ class DirectionJson(TypedDict):
 
     address: str
     label: str
-    matrix: Literal["ov", "qk"]
-    basis: Literal["svd"]
+    matrix: Kind
+    basis: BasisName
     index: int
     singular_value: float
+    """The strength of the term: in another basis than svd it is no singular value."""
     energy_share: float
-    gap: float
+    gap: float | None
+    """Null where the terms of the basis cannot turn towards each other."""
     badge: BadgeJson | None
+    merit: float | None
+    """What the basis orders by, where that is not the strength: variance, excess kurtosis, usage, frequency."""
+    unit: int | None
+    """In the neuron basis, the neuron or the coordinate of the stream."""
     left: SideJson
     right: SideJson
 
@@ -165,10 +182,75 @@ class DirectionPageJson(DirectionJson):
     singular_values: list[float]
     left_histogram: HistogramJson
     right_histogram: HistogramJson
+    positions: list[float]
+    """The value at every position, for the matrix of positions."""
+    same: list[str]
+    """Addresses of the same neuron in the other matrices of its MLP."""
+    parameters: dict[str, int]
     distance: int | None
     """Positions from the query back to the key; null where distance means nothing."""
     notes: list[str]
     links: LinksJson
+
+
+@with_config(STRICT)
+class CurveJson(TypedDict):
+    """How much of the matrix's squared size the first terms explain, by projection on their span."""
+
+    at: list[int]
+    explained: list[float]
+    svd: list[float]
+    """What as many singular directions explain."""
+
+
+@with_config(STRICT)
+class NeedJson(TypedDict):
+    """How many vectors samples need, less their mean, written with one set of them."""
+
+    who: Literal["atoms", "random", "pca"]
+    """The dictionary's atoms, as many random vectors, or the principal directions."""
+    errors: list[float]
+    """Relative error with 1, 2 … vectors a sample."""
+    quartiles: list[tuple[int, int, int]]
+    """For each threshold, over samples; one more than `errors` has stands for more than that."""
+
+
+@with_config(STRICT)
+class LonelyJson(TypedDict):
+    """An atom that comes near no principal direction, though its tokens are alike."""
+
+    address: str
+    cosine: float
+    """The largest, in size, to any of them."""
+    coherence: float
+
+
+@with_config(STRICT)
+class PackingJson(TypedDict):
+    """How a dictionary's atoms lie in the residual stream, without the direction of the samples' mean."""
+
+    counts: list[int]
+    """Pairs of atoms by their cosine, in equal bins from -1 to 1."""
+    expected: list[float]
+    """As many pairs of random unit vectors."""
+    spread: float
+    """Root mean square of the cosines."""
+    random_spread: float
+    spread_with_mean: float
+    """Of the atoms as they are."""
+    mean_share: float
+    """How much of the samples' squared size their mean is."""
+    thresholds: list[float]
+    """Relative errors of a sample."""
+    needs: list[NeedJson]
+    n_far: int
+    """Atoms that come less near any principal direction than 95% of random vectors do."""
+    n_coherent: int
+    """Atoms whose tokens are more alike than those of 95% of random vectors."""
+    n_lonely: int
+    """Those that are both."""
+    lonely: list[LonelyJson]
+    """The first of these, by usage."""
 
 
 @with_config(STRICT)
@@ -177,16 +259,26 @@ class MatrixJson(TypedDict):
 
     address: str
     label: str
-    matrix: Literal["ov", "qk"]
+    matrix: Kind
+    basis: BasisName
+    parameters: dict[str, int]
+    """Of the basis."""
     weights: Literal["folded", "raw"]
     fingerprint: str
     rank: int
     singular_values: list[float]
+    """The strengths of the terms, in the basis's order."""
     scores: dict[str, float]
+    """Of the matrix; in another basis than svd, what that says of itself."""
     bias: SideJson | None
-    """What belongs to no direction: OV's constant, or QK's bias towards keys."""
+    """What belongs to no direction: OV's constant, QK's bias towards keys, an MLP's biases, the samples' mean."""
+    curve: CurveJson | None
+    packing: PackingJson | None
+    """Of a dictionary."""
+    bases: list[BasisName]
+    """Those that this matrix can be seen in."""
     directions: list[DirectionJson]
-    sort: Literal["strength", "weakest", "gap", "closest"]
+    sort: Literal["order", "strength", "weakest", "gap", "closest"]
     find: str
     page: int
     n_pages: int
@@ -195,6 +287,59 @@ class MatrixJson(TypedDict):
     """Positions from the query back to the key; null where distance means nothing."""
     notes: list[str]
     links: LinksJson
+
+
+@with_config(STRICT)
+class ComparedJson(TypedDict):
+    """One basis of a comparison."""
+
+    basis: BasisName
+    parameters: dict[str, int]
+    terms: int
+    errors: list[float]
+    """Relative error of the samples less their mean with 1, 2 … vectors a sample."""
+    error: float
+    """With as many as were asked for."""
+    control: float
+    """The same of as many random vectors as the basis has."""
+    explained: float
+    """Share of the samples less their mean in the span of its first vectors."""
+
+
+@with_config(STRICT)
+class PartnerJson(TypedDict):
+    """The vector of another basis that comes nearest to the chosen one."""
+
+    basis: BasisName
+    address: str
+    parameters: dict[str, int]
+    cosine: float
+    control: float
+    """What 95% of random vectors stay below, in size."""
+
+
+@with_config(STRICT)
+class CompareJson(TypedDict):
+    """The bases of a matrix side by side."""
+
+    address: str
+    label: str
+    weights: Literal["folded", "raw"]
+    fingerprint: str
+    nonzeros: int
+    first: int
+    mean_share: float
+    """How much of the matrix's squared size is its samples' mean, which is taken out first."""
+    bases: list[ComparedJson]
+    overlaps: list[list[float]]
+    """Mean squared cosine of the principal angles between the spans of the first vectors; rows and columns as `bases`."""
+    smallest: list[list[float]]
+    """The smallest of those cosines."""
+    direction: str
+    partners: list[PartnerJson]
+    page: str
+    """The same for people."""
+    json: str
 
 
 @with_config(STRICT)
@@ -207,6 +352,51 @@ class HeadJson(TypedDict):
     fingerprint: str
     ov: MatrixJson
     qk: MatrixJson
+    links: LinksJson
+
+
+@with_config(STRICT)
+class NamedTokenJson(TypedDict):
+    """A token that is named, or may be."""
+
+    id: int
+    token: str
+    """The text it decodes to."""
+    spelling: str
+    """What names it in `token`: its text, or #1234 where that cannot."""
+
+
+@with_config(STRICT)
+class FullRowJson(TypedDict):
+    """One token's row of a full circuit, at both ends."""
+
+    role: Literal["ov", "query", "key"]
+    """The token as what is attended to (read out as what is written), as the query (as keys), as the key (as queries)."""
+    readout: SideJson
+    own_score: float
+    """Of the token itself."""
+    own_rank: int
+    """1 for the largest score of all tokens."""
+
+
+@with_config(STRICT)
+class FullJson(TypedDict):
+    """A head's full circuits in vocabulary space, for one token."""
+
+    address: str
+    label: str
+    weights: Literal["folded", "raw"]
+    fingerprint: str
+    token: NamedTokenJson | None
+    """Null where none was asked for; then there are no rows."""
+    rows: list[FullRowJson]
+    n_tokens: int
+    """Tokens that a row has scores of; 0 without a token."""
+    suggested: list[NamedTokenJson]
+    """Other spellings of the token, or tokens to begin with."""
+    distance: int | None
+    """Positions from the query back to the key; null where distance means nothing."""
+    notes: list[str]
     links: LinksJson
 
 
@@ -237,6 +427,8 @@ class LayerJson(TypedDict):
     weights: Literal["folded", "raw"]
     fingerprint: str
     heads: list[HeadPairJson]
+    matrices: list[str]
+    """Addresses of its MLP's matrices."""
     links: LinksJson
 
 
@@ -274,12 +466,15 @@ class ModelPageJson(TypedDict):
 
 @with_config(STRICT)
 class JobJson(TypedDict):
-    """A job that computes every head of a model: a matrix for each circuit, and for each weight processing another."""
+    """A job that computes matrices of a model, each under each weight processing."""
 
     id: str
     model: str
     fingerprint: str
-    circuits: list[Literal["ov", "qk"]]
+    matrices: list[str]
+    """Kinds of matrices, or single ones: `ov`, `L5/mlp-in`."""
+    basis: BasisName
+    parameters: dict[str, int]
     weights: list[Literal["folded", "raw"]]
     state: Literal["waiting", "running", "done", "cancelled", "failed", "interrupted"]
     stage: str
@@ -292,9 +487,11 @@ class JobJson(TypedDict):
     """Computed by this job."""
     matrices_found: int
     """That were there already."""
-    matrices: int
-    """That were asked for; 0 until it is known."""
-    heads_per_second: float | None
+    matrices_asked: int
+    """How many; 0 until it is known."""
+    part: float
+    """How much of the next one is done, from 0 to 1."""
+    matrices_per_second: float | None
     seconds_left: float | None
     unsettled: int
     """Rays whose order the fast pass could not settle."""

@@ -11,10 +11,13 @@ from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app.core.address import CIRCUITS, Address
+from app.core.address import CIRCUITS, LABELS, Address
 from app.explorer.jobs import duration_words, rate_words
 from app.explorer.pages import (
+    ComparePage,
     DirectionPage,
+    FitPage,
+    FullPage,
     HeadPage,
     HomePage,
     JobPage,
@@ -25,6 +28,7 @@ from app.explorer.pages import (
     ModelPage,
     NotablePage,
 )
+from app.store.jobs import Task
 from app.web import charts, glossary, numbers, reproduction
 from app.web.assets import Asset
 from app.web.chips import chips, measured
@@ -46,8 +50,11 @@ PICTURES: dict[type, Picture] = {
     ModelPage: Picture("model.html"),
     LayerPage: Picture("layer.html"),
     HeadPage: Picture("head.html"),
+    FullPage: Picture("full.html"),
     MatrixPage: Picture("matrix.html"),
     DirectionPage: Picture("direction.html"),
+    FitPage: Picture("fit.html"),
+    ComparePage: Picture("compare.html"),
     NotablePage: Picture("notable.html", "_fragments/notable.html"),
     JobsPage: Picture("jobs.html", "_fragments/jobs.html"),
     JobPage: Picture("job.html", "_fragments/job.html"),
@@ -77,6 +84,15 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         trail=trail,
         spectrum_steps=charts.spectrum,
         outline=charts.outline,
+        share_path=charts.shares,
+        share_ticks=charts.share_ticks,
+        line_path=charts.line,
+        two_outlines=charts.together,
+        wave=charts.wave,
+        bases=glossary.BASES,
+        basis_key=glossary.basis_key,
+        kind_names=LABELS,
+        task=Task,
         histogram_halves=charts.histogram,
     )
     made.filters.update(
@@ -90,8 +106,12 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         measured=measured,
         by_circuit=by_circuit,
         distances=distances,
+        thinned=charts.thinned,
         norm_words=norm_words,
         script_of=reproduction.script_of,
+        needs_reading=reproduction.needs_reading,
+        needs_writing=reproduction.needs_writing,
+        norms_embedding=reproduction.norms_embedding,
         is_turned=reproduction.is_turned,
         why_not_reproduced=reproduction.why_not,
         bib=bib,
@@ -140,14 +160,14 @@ def by_circuit(scores: Sequence[str]) -> list[tuple[str, list[str]]]:
 
 
 def trail(address: Address) -> list[Address]:
-    """The places on the way to an address, the model first and itself last; a decomposition is its matrix's page.
+    """The places on the way to an address, the model first and itself last; singular directions are the matrix's page.
 
     Example: trail(parse("gpt2/L5/H3")) -> [gpt2, gpt2/L5, gpt2/L5/H3]
     """
     places: list[Address] = []
     place: Address | None = address
     while place is not None:
-        if place.depth != "decomposition":
+        if place.depth != "decomposition" or place.basis != "svd":
             places.insert(0, place)
         place = place.parent
     return places

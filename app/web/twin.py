@@ -2,12 +2,16 @@
 
 from typing import Literal, cast
 
-from app.core.address import Address
+from app.core.address import CIRCUITS, Address
 from app.explorer.pages import (
     Badge,
     Cell,
+    ComparePage,
+    Curve,
     Direction,
     DirectionPage,
+    FullPage,
+    FullRow,
     HeadPage,
     HeadSummary,
     Histogram,
@@ -19,15 +23,17 @@ from app.explorer.pages import (
     Model,
     ModelEntry,
     ModelPage,
+    NamedToken,
     NotablePage,
+    Packing,
     SideReadout,
     Token,
     View,
 )
 from app.web import schema
-from app.web.urls import Urls
+from app.web.urls import FULL, Urls
 
-Side = Literal["read", "write", "query", "key"]
+Side = Literal["read", "write", "query", "key", "token", "neuron", "position", "head"]
 
 
 def home_json(page: HomePage, urls: Urls) -> schema.HomeJson:
@@ -81,8 +87,10 @@ def job_json(page: JobPage, urls: Urls) -> schema.JobJson:
         "id": job.id,
         "model": job.slug,
         "fingerprint": job.fingerprint,
-        "circuits": list(job.circuits),
-        "weights": list(job.processings),
+        "matrices": list(job.task.matrices),
+        "basis": job.task.basis,
+        "parameters": dict(job.task.parameters),
+        "weights": list(job.task.processings),
         "state": job.state,
         "stage": job.stage,
         "message": job.message,
@@ -90,8 +98,9 @@ def job_json(page: JobPage, urls: Urls) -> schema.JobJson:
         "layers": job.layers,
         "matrices_done": job.matrices_done,
         "matrices_found": job.matrices_found,
-        "matrices": job.matrices,
-        "heads_per_second": job.heads_per_second,
+        "matrices_asked": job.matrices,
+        "part": job.part,
+        "matrices_per_second": job.matrices_per_second,
         "seconds_left": job.seconds_left,
         "unsettled": job.unsettled,
         "rays": job.rays,
@@ -114,6 +123,7 @@ def layer_json(page: LayerPage, urls: Urls) -> schema.LayerJson:
         "weights": page.view.weights,
         "fingerprint": page.model.fingerprint,
         "heads": [{"ov": _summary(ov), "qk": _summary(qk)} for ov, qk in page.heads],
+        "matrices": [str(address) for address in page.matrices],
         "links": _links(urls, page.address, page.model, page.view, page.previous, page.next),
     }
 
@@ -131,19 +141,56 @@ def head_json(page: HeadPage, urls: Urls) -> schema.HeadJson:
     }
 
 
-def matrix_json(page: MatrixPage, urls: Urls) -> schema.MatrixJson:
-    """A matrix and this page of its directions."""
-    assert page.address.circuit is not None
+def full_json(page: FullPage, urls: Urls) -> schema.FullJson:
+    """A head's full circuits for one token."""
+    token = "" if page.token is None else page.token.spelling
+
+    def at(address: Address | None) -> str | None:
+        return None if address is None else urls.api(address, page.view, FULL, token=token)
+
+    around = {"up": urls.api(page.address, page.view), "previous": at(page.previous), "next": at(page.next)}
+    links = _links(urls, page.address, page.model, page.view, under=FULL, token=token)
     return {
         "address": str(page.address),
         "label": page.address.label,
-        "matrix": page.address.circuit,
+        "weights": page.view.weights,
+        "fingerprint": page.model.fingerprint,
+        "token": None if page.token is None else _named(page.token),
+        "rows": [_full_row(row) for row in page.rows],
+        "n_tokens": page.n_tokens,
+        "suggested": [_named(token) for token in page.suggested],
+        "distance": _distance(page),
+        "notes": list(page.notes),
+        "links": cast("schema.LinksJson", links | around),
+    }
+
+
+def _full_row(row: FullRow) -> schema.FullRowJson:
+    return {"role": row.role, "own_score": row.own_score, "own_rank": row.own_rank, "readout": _side(row.readout)}
+
+
+def _named(token: NamedToken) -> schema.NamedTokenJson:
+    return {"id": token.id, "token": token.text, "spelling": token.spelling}
+
+
+def matrix_json(page: MatrixPage, urls: Urls) -> schema.MatrixJson:
+    """A matrix and this page of its directions."""
+    assert page.address.kind is not None
+    return {
+        "address": str(page.address),
+        "label": page.address.label,
+        "matrix": page.address.kind,
+        "basis": page.address.basis or "svd",
+        "parameters": _parameters(page.view),
         "weights": page.view.weights,
         "fingerprint": page.model.fingerprint,
         "rank": page.rank,
         "singular_values": list(page.singular_values),
         "scores": dict(page.scores),
         "bias": None if page.bias is None else _side(page.bias),
+        "curve": None if page.curve is None else _curve(page.curve),
+        "packing": None if page.packing is None else _packing(page.packing),
+        "bases": [tab.basis for tab in page.tabs],
         "directions": [direction_json(direction) for direction in page.directions],
         "sort": page.view.sort,
         "find": page.view.find,
@@ -153,6 +200,69 @@ def matrix_json(page: MatrixPage, urls: Urls) -> schema.MatrixJson:
         "distance": _distance(page),
         "notes": list(page.notes),
         "links": _links(urls, page.address, page.model, page.view, page.previous, page.next),
+    }
+
+
+def _packing(packing: Packing) -> schema.PackingJson:
+    return {
+        "counts": list(packing.counts),
+        "expected": list(packing.expected),
+        "spread": packing.spread,
+        "random_spread": packing.random_spread,
+        "spread_with_mean": packing.spread_with_mean,
+        "mean_share": packing.mean_share,
+        "thresholds": list(packing.thresholds),
+        "needs": [
+            {"who": need.who, "errors": list(need.errors), "quartiles": list(need.quartiles)} for need in packing.needs
+        ],
+        "n_far": packing.n_far,
+        "n_coherent": packing.n_coherent,
+        "n_lonely": packing.n_lonely,
+        "lonely": [
+            {"address": str(atom.address), "cosine": atom.cosine, "coherence": atom.coherence}
+            for atom in packing.lonely
+        ],
+    }
+
+
+def compare_json(page: ComparePage, urls: Urls) -> schema.CompareJson:
+    """The bases of a matrix side by side."""
+    changes = urls.compared(page)
+    return {
+        "address": str(page.address),
+        "label": page.address.label,
+        "weights": page.view.weights,
+        "fingerprint": page.model.fingerprint,
+        "nonzeros": page.nonzeros,
+        "first": page.first,
+        "mean_share": page.mean_share,
+        "bases": [
+            {
+                "basis": one.basis,
+                "parameters": {choice.name: choice.value for choice in one.parameters},
+                "terms": one.terms,
+                "errors": list(one.errors),
+                "error": one.error,
+                "control": one.control,
+                "explained": one.explained,
+            }
+            for one in page.bases
+        ],
+        "overlaps": [list(row) for row in page.overlaps],
+        "smallest": [list(row) for row in page.smallest],
+        "direction": page.direction,
+        "partners": [
+            {
+                "basis": one.basis,
+                "address": str(one.address),
+                "parameters": {choice.name: choice.value for choice in one.parameters},
+                "cosine": one.cosine,
+                "control": one.control,
+            }
+            for one in page.partners
+        ],
+        "page": urls.compare(page.address, page.view, **changes),
+        "json": urls.api(page.address, page.view, "compare", **changes),
     }
 
 
@@ -166,6 +276,9 @@ def direction_page_json(page: DirectionPage, urls: Urls) -> schema.DirectionPage
         "singular_values": list(page.singular_values),
         "left_histogram": _histogram(page.left_histogram),
         "right_histogram": _histogram(page.right_histogram),
+        "positions": list(page.positions),
+        "same": [str(address) for address in page.same],
+        "parameters": _parameters(page.view),
         "distance": _distance(page),
         "notes": list(page.notes),
         "links": _links(urls, page.address, page.model, page.view, page.previous, page.next),
@@ -175,17 +288,19 @@ def direction_page_json(page: DirectionPage, urls: Urls) -> schema.DirectionPage
 def direction_json(direction: Direction) -> schema.DirectionJson:
     """A direction as a row."""
     address = direction.address
-    assert address.circuit is not None
+    assert address.kind is not None
     return {
         "address": str(address),
         "label": address.label,
-        "matrix": address.circuit,
-        "basis": "svd",
+        "matrix": address.kind,
+        "basis": address.basis or "svd",
         "index": direction.index,
         "singular_value": direction.singular_value,
         "energy_share": direction.energy_share,
         "gap": direction.gap,
         "badge": _badge(direction.badge),
+        "merit": direction.merit,
+        "unit": direction.unit,
         "left": _side(direction.left),
         "right": _side(direction.right),
     }
@@ -222,11 +337,16 @@ def _model(model: Model) -> schema.ModelJson:
         "architecture": model.architecture,
         "n_kv_heads": model.n_kv_heads,
         "n_experts": model.n_experts,
+        "d_mlp": model.d_mlp,
+        "gated": model.gated,
         "positions": model.positions,
         "normalization": model.normalization,
         "qk_norm": model.qk_norm,
         "reads_normed": model.reads_normed,
         "post_norm": model.post_norm,
+        "mlp_reads": model.mlp_reads,
+        "mlp_post_norm": model.mlp_post_norm,
+        "matrices": [*CIRCUITS, *model.layer_kinds, *model.model_kinds],
         "sinks": model.sinks,
         "encoder": model.encoder,
         "processings": list(model.processings),
@@ -234,7 +354,15 @@ def _model(model: Model) -> schema.ModelJson:
     }
 
 
-def _distance(page: MatrixPage | DirectionPage) -> int | None:
+def _parameters(view: View) -> dict[str, int]:
+    return {choice.name: choice.value for choice in view.parameters}
+
+
+def _curve(curve: Curve) -> schema.CurveJson:
+    return {"at": list(curve.at), "explained": list(curve.explained), "svd": list(curve.svd)}
+
+
+def _distance(page: MatrixPage | DirectionPage | FullPage) -> int | None:
     return None if page.farthest is None else page.view.distance
 
 
@@ -256,7 +384,7 @@ def _side(side: SideReadout) -> schema.SideJson:
 
 
 def _tokens(tokens: tuple[Token, ...]) -> list[schema.TokenJson]:
-    return [{"id": id_, "token": text, "score": score} for id_, text, _, _, score in tokens]
+    return [{"id": id_, "token": text, "score": score} for id_, text, _, _, score, _ in tokens]
 
 
 def _badge(badge: Badge | None) -> schema.BadgeJson | None:
@@ -276,15 +404,16 @@ def _links(
     view: View,
     previous: Address | None = None,
     next_: Address | None = None,
+    under: str = "",
     **changes: object,
 ) -> schema.LinksJson:
     def json_of(other: Address | None) -> str | None:
         return None if other is None else urls.api(other, view, page=1)
 
     return {
-        "page": urls.page(address, view, **changes),
-        "json": urls.api(address, view, **changes),
-        "pinned": urls.pinned(address, model.pin, view, **changes),
+        "page": urls.page(address, view, under, **changes),
+        "json": urls.api(address, view, under, **changes),
+        "pinned": urls.pinned(address, model.pin, view, under, **changes),
         "up": json_of(address.parent),
         "previous": json_of(previous),
         "next": json_of(next_),

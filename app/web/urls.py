@@ -8,10 +8,26 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from app.core.address import Address
-from app.explorer.pages import View
+from app.explorer.pages import Choice, ComparePage, View
+from app.store.jobs import Task
 
-DEFAULTS = {"sort": "strength", "page": 1, "find": "", "distance": 0, "score": None, "format": None}
+DEFAULTS = {
+    "sort": "order",
+    "page": 1,
+    "find": "",
+    "distance": 0,
+    "score": None,
+    "format": None,
+    "nonzeros": 8,
+    "first": 16,
+    "direction": "svd/0",
+    "token": "",
+}
 """Query values that are left out of a URL, besides the operator's weight processing."""
+FULL = "full"
+"""What stands behind a head's address for its full circuits."""
+COMPARE = "compare"
+"""And behind a matrix's for its bases side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +43,19 @@ class Urls:
         """The front page."""
         return f"{self.root}/"
 
-    def page(self, address: Address, view: View | None = None, **changes: object) -> str:
-        """A place in a model, in the view that the visitor has.
+    def page(self, address: Address, view: View | None = None, under: str = "", **changes: object) -> str:
+        """A place in a model, in the view that the visitor has; `under`: a page of that place that no address is.
 
         Example: page(parse("gpt2/L5"), view, weights="raw") -> "/gpt2/L5?weights=raw"
         """
-        return f"{self.root}/{address}{_query(_kept(address, view), changes)}"
+        return f"{self.root}/{address}{_below(under)}{_query(_kept(address, view, under), changes)}"
+
+    def full(self, head: Address, view: View | None = None, **changes: object) -> str:
+        """The full circuits of a head.
+
+        Example: full(parse("gpt2/L5/H3"), view, token=" Paris") -> "/gpt2/L5/H3/full?token=+Paris"
+        """
+        return self.page(head, view, FULL, **changes)
 
     def directions(self, matrix: Address, view: View, n: int) -> list[str]:
         """The pages of a matrix's first n directions, made at once: a spectrum links all of them."""
@@ -40,13 +63,21 @@ class Urls:
         start, query = self.page(first).removesuffix("0"), _query(_kept(first, view), {})
         return [f"{start}{i}{query}" for i in range(n)]
 
-    def fields(self, address: Address, view: View, *own: str) -> list[tuple[str, object]]:
-        """What a form of that page must send besides its own fields, so that the view stays."""
-        return [(name, value) for name, value in _values(_kept(address, view), {}).items() if name not in own]
+    def fit(self, address: Address, view: View, fit: Sequence[Choice]) -> str:
+        """The same decomposition with other parameters."""
+        chosen = replace(view, page=1, basis=address.basis or "svd", parameters=tuple(fit))
+        return self.page(address, chosen)
 
-    def api(self, address: Address, view: View | None = None, **changes: object) -> str:
+    def fields(
+        self, address: Address, view: View, *own: str, under: str = "", **changes: object
+    ) -> list[tuple[str, object]]:
+        """What a form of that page must send besides its own fields, so that the view stays."""
+        values = _values(_kept(address, view, under), changes)
+        return [(name, value) for name, value in values.items() if name not in own]
+
+    def api(self, address: Address, view: View | None = None, under: str = "", **changes: object) -> str:
         """The JSON twin of a page."""
-        return f"{self.root}/api/v1/{address}{_query(_kept(address, view), changes)}"
+        return f"{self.root}/api/v1/{address}{_below(under)}{_query(_kept(address, view, under), changes)}"
 
     def models(self) -> str:
         """The JSON twin of the front page."""
@@ -59,6 +90,22 @@ class Urls:
     def notable_api(self, address: Address, view: View | None = None) -> str:
         """A model's gallery as JSON."""
         return f"{self.root}/api/v1/{_model(address)}/notable{_query(_kept(address, view), {})}"
+
+    def compare(self, address: Address, view: View | None = None, **changes: object) -> str:
+        """The bases of a matrix side by side.
+
+        Example: compare(parse("gpt2/embed"), view, direction="svd/12") -> "/gpt2/embed/compare?direction=svd%2F12"
+        """
+        return self.page(address.matrix, view, COMPARE, **changes)
+
+    def compared(self, page: ComparePage, **changes: Sequence[Choice]) -> dict[str, object]:
+        """What that page's own query says: which fits, too, so that a link names what it shows; `changes`: other fits.
+
+        Example: compared(page, nmf=fit) -> {"nonzeros": 8, "first": 16, "direction": "svd/0", "nmf": "32,0"}
+        """
+        fits = {one.basis: one.parameters for one in page.bases if one.parameters} | changes
+        said = {basis: ",".join(str(choice.value) for choice in fit) for basis, fit in fits.items()}
+        return {"nonzeros": page.nonzeros, "first": page.first, "direction": page.direction, **said}
 
     def jump(self, address: Address) -> str:
         """Where the jump box of a model sends its text."""
@@ -76,13 +123,14 @@ class Urls:
         """The jobs, or those of one model, or only those that go on; a POST begins one."""
         return f"{self.root}/-/jobs{_jobs_query(slug, live)}"
 
-    def wish(self, slug: str, circuits: Sequence[str], processings: Sequence[str]) -> str:
+    def wish(self, slug: str, task: Task) -> str:
         """Where a POST begins a job.
 
-        Example: wish("demo", ("ov", "qk"), ("folded",)) -> "/-/jobs?model=demo&circuits=ov%2Cqk&weights=folded"
+        Example: wish("demo", Task(("embed",))) -> "/-/jobs?model=demo&matrices=embed&weights=folded"
         """
-        said = {"model": slug, "circuits": ",".join(circuits), "weights": ",".join(processings)}
-        return f"{self.root}/-/jobs{_query(None, dict(said))}"
+        said: dict[str, object] = {"model": slug, "matrices": ",".join(task.matrices)}
+        said |= {"weights": ",".join(task.processings)} | dict(task.parameters)
+        return f"{self.root}/-/jobs{_query(None, said | ({} if task.basis == 'svd' else {'basis': task.basis}))}"
 
     def job(self, id_: str) -> str:
         """How far a job is."""
@@ -112,25 +160,31 @@ class Urls:
         """The API's description for machines."""
         return f"{self.root}/openapi.json"
 
-    def pinned(self, address: Address, pin: str, view: View, **changes: object) -> str:
+    def pinned(self, address: Address, pin: str, view: View, under: str = "", **changes: object) -> str:
         """The absolute link to send: it names these very weights and their processing.
 
         Example: "https://lens.example/gpt2@0123abcd/L5/H3/ov/svd/12?weights=folded"
         """
-        query = _query(_kept(address, view), {"weights": view.weights} | changes, always="weights")
-        return f"{self.origin}/{address.pinned(pin)}{query}"
+        query = _query(_kept(address, view, under), {"weights": view.weights} | changes, always="weights")
+        return f"{self.origin}/{address.pinned(pin)}{_below(under)}{query}"
 
 
 def _model(address: Address) -> Address:
     return Address(address.model, address.pin)
 
 
-def _kept(address: Address, view: View | None) -> View | None:
+def _below(under: str) -> str:
+    return f"/{under}" if under else ""
+
+
+def _kept(address: Address, view: View | None, under: str = "") -> View | None:
     """What of the view means something there: only tables are sorted, paged and searched, only QK has a distance."""
     if view is None:
         return None
-    if address.depth not in {"head", "matrix", "decomposition"}:
-        view = replace(view, sort="strength", page=1, find="")
+    if under or address.depth not in {"head", "matrix", "decomposition"}:
+        view = replace(view, sort="order", page=1, find="")
+    if (address.basis or "svd") != view.basis:
+        view = replace(view, sort="order", page=1, find="", parameters=())
     if address.head is None or address.circuit == "ov" or address.layer in view.still:
         view = replace(view, distance=0)
     return view
@@ -153,6 +207,8 @@ def _values(view: View | None, changes: dict[str, object], always: str = "") -> 
     defaults: dict[str, object] = DEFAULTS
     if view is not None:
         values = {name: getattr(view, name) for name in ("weights", "sort", "page", "find", "distance")}
+        values |= {choice.name: choice.value for choice in view.parameters}
         defaults = {"weights": view.default_weights} | DEFAULTS
+        defaults |= {choice.name: choice.default for choice in view.parameters}
     values |= changes
     return {key: value for key, value in values.items() if key == always or value != defaults.get(key)}

@@ -66,6 +66,17 @@ def relatives(member: Callable[..., Any], tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="session")
+def fitted(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of a tiny model where visitors may start jobs; two fits of its embedding are there."""
+    data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("fitted") / "data")
+    command = [sys.executable, "-m", "app", "precompute", "tiny", "--data", str(data), "--matrices", "embed"]
+    for fit in (("nmf", "--components", "4"), ("dictionary", "--atoms", "40", "--sparsity", "3")):
+        subprocess.run([*command, "--basis", *fit], check=True, capture_output=True)
+    with serve("tiny", data=data, wait_seconds="30", allow_jobs="true") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     assert CHROMIUM, "no Chromium on this machine: make chromium"
     with sync_playwright() as playwright:

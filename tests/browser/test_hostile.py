@@ -7,6 +7,7 @@ from playwright.sync_api import Page
 
 GALLERY = ("", "/notable")
 PAGES = ("/L0", "/L0/H0", "/L1/H3/ov", "/L1/H3/qk?weights=raw", "/L0/H1/ov/svd/2", "/L0/H1/qk/svd/0")
+PAGES += ("/L0/H1/full", "/L0/H1/full?token=%232", "/L0/H1/full?token=%2314", "/L0/H1/full?token=%2327")
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,22 @@ def test_brackets_walk_through_directions_and_heads(page: Page):
     expect(page).to_have_url(re.compile(r"/demo/L1/H0$"))
 
 
+def test_brackets_walk_through_layers_and_the_directions_of_any_basis(visit_at, fitted: str):
+    page = visit_at(fitted)
+    page.goto("/tiny/L0/mlp-out/pca?weights=raw")
+    page.keyboard.press("]")
+    expect(page).to_have_url(re.compile(r"/tiny/L1/mlp-out/pca\?weights=raw$"))
+    page.keyboard.press("[")
+    expect(page).to_have_url(re.compile(r"/tiny/L0/mlp-out/pca\?weights=raw$"))
+    page.goto("/tiny/embed/nmf/2?components=4")
+    page.keyboard.press("]")
+    expect(page).to_have_url(re.compile(r"/tiny/embed/nmf/3\?components=4$"))
+    page.keyboard.press("]")
+    expect(page).to_have_url(re.compile(r"/tiny/embed/nmf/3\?components=4$"))
+    page.keyboard.press("[")
+    expect(page).to_have_url(re.compile(r"/tiny/embed/nmf/2\?components=4$"))
+
+
 def test_slash_goes_to_the_jump_box_and_it_jumps(page: Page):
     page.goto("/demo")
     page.keyboard.press("/")
@@ -54,9 +70,17 @@ def test_arrows_move_over_the_map(page: Page):
     page.keyboard.press("ArrowRight")
     expect(cells.nth(1)).to_be_focused()
     page.keyboard.press("ArrowDown")
-    expect(cells.nth(9)).to_be_focused()
+    expect(cells.nth(11)).to_be_focused()
+    page.keyboard.press("End")
+    expect(cells.nth(19)).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(cells.nth(19)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/demo/L1/mlp-out$"))
+    page.go_back()
+    cells.nth(19).focus()
     page.keyboard.press("Home")
-    expect(cells.nth(8)).to_be_focused()
+    expect(cells.nth(10)).to_be_focused()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/demo/L1/H0$"))
 

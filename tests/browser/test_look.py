@@ -13,6 +13,8 @@ PAGES = {
     "layer": "/demo/L2",
     "head": "/demo/L2/H3",
     "head, raw": "/demo/L2/H3?weights=raw",
+    "full circuits": "/demo/L2/H3/full",
+    "full circuits of a token": "/demo/L2/H3/full?token=+Paris",
     "matrix": "/demo/L2/H3/qk?sort=closest",
     "matrix, nothing found": "/demo/L2/H3/ov?find=zzzzzz",
     "direction": "/demo/L2/H3/ov/svd/3",
@@ -24,11 +26,34 @@ RELATIVES = {
     "head at a distance": "/llama/L1/H2?distance=4",
     "matrix at a distance": "/llama/L1/H2/qk?distance=63",
     "direction at a distance": "/llama/L1/H2/qk/svd/0?distance=4",
+    "full circuits at a distance": "/llama/L1/H2/full?token=%2320&distance=4",
     "mixture of experts": "/mixtral",
     "encoder": "/bert",
     "encoder's matrix": "/bert/L1/H2/ov",
 }
+BASES = {
+    "layer with its MLP": "/tiny/L1",
+    "embedding": "/tiny/embed",
+    "unembedding, raw": "/tiny/unembed?weights=raw",
+    "heads' writes": "/tiny/heads/write",
+    "direction of the heads' reads": "/tiny/heads/read/svd/2",
+    "MLP": "/tiny/L1/mlp-in",
+    "neuron": "/tiny/L1/mlp-out/neuron/3",
+    "coordinates of a head": "/tiny/L1/H2/ov/neuron",
+    "mean taken out": "/tiny/embed/pca",
+    "basis with parameters": "/tiny/embed/frequency?groups=5",
+    "parts": "/tiny/embed/nmf?components=4",
+    "part, of one ray": "/tiny/embed/nmf/2?components=4",
+    "dictionary and its packing": "/tiny/embed/dictionary?atoms=40&sparsity=3",
+    "atom": "/tiny/embed/dictionary/3?atoms=40&sparsity=3",
+    "fit that is not there": "/tiny/embed/nmf?components=5",
+    "bases side by side": "/tiny/embed/compare?direction=pca/2",
+    "curve over positions": "/tiny/pos/svd/1",
+}
 AWRY = {"no such head": ("/demo/L2/H99", 404), "bad option": ("/demo/L2/H3?page=0", 422)}
+AWRY |= {"no such basis": ("/demo/L2/H3/ov/nmf", 404), "too few": ("/demo/embed/nmf?components=1", 422)}
+AWRY |= {"no such group": ("/demo/embed/frequency/99", 404)}
+AWRY |= {"no token": ("/demo/L2/H3/full?token=parisian", 422)}
 SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 360, "height": 740}}
 
 
@@ -57,6 +82,19 @@ def test_a_page_of_another_family(name: str, size: str, theme: str, relatives: s
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", BASES)
+def test_a_page_of_a_basis(name: str, size: str, theme: str, fitted: str, visit_at, axe):
+    page = visit_at(fitted, viewport=SIZES[size], color_scheme=theme)
+    assert page.goto(BASES[name]).status == 200
+    page.wait_for_load_state("networkidle")
+    assert axe(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
+    untitled = "svg[role=img]:not(:has(> title))"
+    assert page.locator(untitled).count() == 0
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", AWRY)
 def test_a_page_that_says_what_went_wrong(name: str, theme: str, browser: Browser, demo: str, axe):
     # The browser itself logs the status of such a page to the console, so it is not held against it.
@@ -74,7 +112,10 @@ def test_style_and_script_are_light():
     assert sum(file.stat().st_size for file in static.rglob("*.js")) <= 60 * 1024
 
 
-def test_a_head_fits_in_sixty_kilobytes(page: Page):
-    answer = page.goto("/demo/L2/H3")
+@pytest.mark.parametrize(
+    "place", ["L2/H3", "embed", "L2/mlp-in", "L2/mlp-in/neuron", "heads/write", "heads/write/svd/0"]
+)
+def test_a_page_fits_in_sixty_kilobytes(page: Page, place: str):
+    answer = page.goto(f"/demo/{place}")
     assert answer.headers["content-encoding"] == "gzip"
     assert answer.request.sizes()["responseBodySize"] <= 60 * 1024

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 def test_from_the_front_page_to_a_direction_and_back(page: Page):
     page.goto("/")
     expect(page.get_by_role("heading", level=1)).to_have_text("singular-lens demo")
-    page.locator("table.heat td a").nth(11).click()
+    page.locator("table.heat td:not(.mlp) a").nth(11).click()
     expect(page).to_have_url(re.compile(r"/demo/L1/H3$"))
     expect(page.get_by_role("heading", level=1)).to_have_text("L1H3")
     page.locator("#ov table.directions tbody th a").nth(2).click()
@@ -121,7 +121,7 @@ def test_another_colour_of_the_map(page: Page):
     address = page.url
     page.reload()
     expect(page).to_have_url(address)
-    expect(page.locator("table.heat td a")).to_have_count(48)
+    expect(page.locator("table.heat td:not(.mlp) a")).to_have_count(48)
 
 
 def test_the_dark_theme_can_be_chosen_and_is_kept(page: Page):
@@ -136,3 +136,65 @@ def test_the_dark_theme_can_be_chosen_and_is_kept(page: Page):
     assert dark != light
     page.goto("/demo/L0/H1")
     assert page.evaluate(background) == dark
+
+
+def test_from_a_head_through_the_token_box_and_back(page: Page):
+    page.goto("/demo/L3/H2?weights=raw")
+    page.get_by_label("token").fill("·Paris")
+    page.get_by_label("token").press("Enter")
+    expect(page).to_have_url(re.compile(r"/demo/L3/H2/full\?token=%C2%B7Paris&weights=raw$"))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("·Paris")
+    expect(page.locator("#ov .p bdi")).to_have_count(20)
+    first = page.locator(".full-rows td").all_inner_texts()
+    page.get_by_role("link", name="Paris", exact=True).click()
+    expect(page).to_have_url(re.compile(r"token=Paris$"))
+    expect(page.get_by_label("token")).to_have_value("Paris")
+    assert page.locator(".full-rows td").all_inner_texts() != first
+    page.get_by_label("token").fill(" Paris")
+    page.get_by_role("button", name="Show").click()
+    expect(page).to_have_url(re.compile(r"token=\+Paris&weights=raw$"))
+    expect(page.get_by_label("token")).to_have_value("·Paris")
+    assert page.locator(".full-rows td").all_inner_texts() == first
+    page.keyboard.press("]")
+    expect(page).to_have_url(re.compile(r"/L3/H3/full\?weights=raw&token=\+Paris$"))
+    for _ in range(3):
+        page.go_back()
+    expect(page).to_have_url(re.compile(r"/full\?token=%C2%B7Paris&weights=raw$"))
+    assert page.locator(".full-rows td").all_inner_texts() == first
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"/demo/L3/H2\?weights=raw$"))
+    expect(page.locator("#ov table.directions")).to_be_visible()
+
+
+def test_a_text_that_is_no_token_leads_to_one_that_is(browser, demo):
+    # The browser itself logs the status of such a page to the console, so it is not held against it.
+    page = browser.new_context(base_url=demo).new_page()
+    page.goto("/demo/L3/H2/full")
+    page.locator(".suggested a").first.click()
+    expect(page.locator("#query .n bdi")).to_have_count(20)
+    page.get_by_label("token").fill("paris")
+    page.get_by_label("token").press("Enter")
+    expect(page.get_by_text("is no single token of demo")).to_be_visible()
+    page.get_by_role("link", name="·Paris", exact=True).click()
+    expect(page).to_have_url(re.compile(r"/full\?token=\+Paris$"))
+    expect(page.locator("#key .p bdi")).to_have_count(20)
+    page.context.close()
+
+
+def test_full_circuits_turn_without_losing_their_token(visit_at, relatives: str):
+    page = visit_at(relatives)
+    page.goto("/llama/L1/H2/full?token=%2320")
+    before = page.locator("#query td").all_inner_texts()
+    page.get_by_role("navigation", name="Distance").get_by_role("link", name="4", exact=True).click()
+    expect(page).to_have_url(re.compile(r"distance=4"))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("at distance 4")
+    assert page.locator("#query td").all_inner_texts() != before
+    page.get_by_label("positions").fill("7")
+    page.get_by_role("button", name="Turn").click()
+    expect(page).to_have_url(re.compile(r"distance=7"))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("at distance 7")
+    for _ in range(2):
+        page.go_back()
+    expect(page).to_have_url(re.compile(r"\?token=%2320$"))
+    expect(page.locator("#query td").first).to_be_visible()
+    assert page.locator("#query td").all_inner_texts() == before

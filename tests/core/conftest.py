@@ -1,21 +1,59 @@
-"""A head and an MLP of random tensors (biases, too: a zero bias hides a missing term); one matrix taken apart."""
+"""A head and an MLP of random tensors (biases, too: a zero bias hides a missing term); matrices taken apart."""
+
+from collections.abc import Generator
+from typing import TypeVar
 
 import pytest
 import torch
 
 from app.core.bases.svd import decompose_all
+from app.core.basis import BASES
 from app.core.circuits import Head
 from app.core.decomposition import Decomposition
-from app.core.matrix import Matrix
+from app.core.matrix import NEURON, READ, TOKEN, WRITE, Matrix
 from app.core.mlp import Mlp
 
 D_MODEL, D_HEAD, D_MLP = 48, 8, 300
+
+Value = TypeVar("Value")
 
 
 def decompose(matrix: Matrix) -> Decomposition:
     """One matrix by itself."""
     (terms,) = decompose_all([matrix])
     return terms
+
+
+def terms_of(basis: str, matrix: Matrix, **parameters: int) -> Decomposition:
+    """The matrix in that basis, run to its end."""
+    return ended(BASES[basis].decompose(matrix, parameters))
+
+
+def ended(steps: Generator[tuple[int, int], None, Value]) -> Value:
+    """What is given at the end of steps that never go back, and never beyond their total."""
+    before = 0
+    while True:
+        try:
+            done, total = next(steps)
+        except StopIteration as end:
+            return end.value
+        assert before <= done <= total
+        before = done
+
+
+def upright_and_not(samples: torch.Tensor) -> tuple[Matrix, Matrix]:
+    """Tokens that are the rows of an embedding, and the columns of an unembedding."""
+    return Matrix((samples,), TOKEN, WRITE), Matrix((samples.T.contiguous(),), READ, TOKEN)
+
+
+def mlp_out_and_in(samples: torch.Tensor) -> tuple[Matrix, Matrix]:
+    """Neurons that are the rows of W_out, and the columns of W_in."""
+    return Matrix((samples,), NEURON, WRITE), Matrix((samples.T.contiguous(),), READ, NEURON)
+
+
+def by_sample_side(matrix: Matrix, terms: Decomposition) -> tuple[torch.Tensor, torch.Tensor]:
+    """The terms' vectors of samples, and those of the residual stream."""
+    return (terms.left, terms.right) if matrix.is_upright else (terms.right, terms.left)
 
 
 @pytest.fixture

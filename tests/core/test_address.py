@@ -2,7 +2,20 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.core.address import BASES, CIRCUITS, PIN, RESERVED, SLUG, Address, AddressError, parse
+from app.core.address import (
+    BASES,
+    CIRCUITS,
+    KINDS,
+    LABELS,
+    LAYER_KINDS,
+    MODEL_KINDS,
+    PIN,
+    RESERVED,
+    SLUG,
+    Address,
+    AddressError,
+    parse,
+)
 
 slugs = st.from_regex(SLUG, fullmatch=True).filter(lambda slug: slug not in RESERVED)
 pins = st.none() | st.from_regex(PIN, fullmatch=True)
@@ -12,8 +25,14 @@ numbers = st.integers(0, 99_999)
 @st.composite
 def addresses(draw: st.DrawFn) -> Address:
     """An address of any depth."""
-    tail = draw(st.tuples(numbers, numbers, st.sampled_from(CIRCUITS), st.sampled_from(BASES), numbers))
-    return Address(draw(slugs), draw(pins), *tail[: draw(st.integers(0, 5))])
+    model = Address(draw(slugs), draw(pins))
+    layer = model.at_layer(draw(numbers))
+    head = layer.at_head(draw(numbers))
+    places = [model.at(draw(st.sampled_from(MODEL_KINDS))), layer.at(draw(st.sampled_from(LAYER_KINDS)))]
+    matrix = draw(st.sampled_from([*places, head.at(draw(st.sampled_from(CIRCUITS)))]))
+    decomposition = matrix.in_basis(draw(st.sampled_from(BASES)))
+    direction = decomposition.direction(draw(numbers))
+    return draw(st.sampled_from([model, layer, head, matrix, decomposition, direction]))
 
 
 @given(addresses())
@@ -24,7 +43,8 @@ def test_what_is_printed_is_parsed(address):
 @given(addresses())
 def test_the_parent_is_one_part_shorter(address):
     parent = address.parent
-    assert str(address).count("/") == (0 if parent is None else str(parent).count("/") + 1)
+    parts = 2 if address.depth == "matrix" and address.kind in {"heads/write", "heads/read"} else 1
+    assert str(address).count("/") == (0 if parent is None else str(parent).count("/") + parts)
     assert parent is None or str(address).startswith(f"{parent}/")
 
 
@@ -58,6 +78,10 @@ def test_a_message_does_not_repeat_a_page_of_text():
         ("gpt2/L5/H3/ov", "matrix", "L5H3 OV"),
         ("gpt2/L5/H3/qk/svd", "decomposition", "L5H3 QK"),
         ("gpt2@0123abcd/L5/H3/qk/svd/12", "direction", "L5H3 QK 12"),
+        ("gpt2/L5/mlp-in", "matrix", "L5 MLP in"),
+        ("gpt2/L5/mlp-out/neuron", "decomposition", "L5 MLP out neuron"),
+        ("gpt2/embed/nmf/12", "direction", "embedding nmf 12"),
+        ("gpt2/heads/write/svd/0", "direction", "heads' writes 0"),
     ],
 )
 def test_depth_and_label(text, depth, label):
@@ -70,9 +94,30 @@ def test_one_spelling_only(text):
         parse(text)
 
 
+def test_every_matrix_has_its_words():
+    assert set(LABELS) == set(KINDS)
+    assert len(set(LABELS.values())) == len(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("gpt2/heads", "heads/write"),
+        ("gpt2/mlp-in", "a layer, nor one of embed"),
+        ("gpt2/L5/ov", "a head, nor one of mlp-in"),
+        ("gpt2/L5/H3/mlp-in", "expected ov or qk"),
+        ("gpt2/embed/12", "expected one of svd, pca"),
+        ("gpt2/embed/svd/1/2", "gpt2/embed/svd/0"),
+    ],
+)
+def test_a_misplaced_part_is_told_what_could_stand_there(text, expected):
+    with pytest.raises(AddressError, match=expected):
+        parse(text)
+
+
 def test_the_steps_between_addresses():
     model = parse("gpt2@0123abcd")
-    direction = model.at_layer(5).at_head(3).at_circuit("ov").direction(12)
+    direction = model.at_layer(5).at_head(3).at("ov").direction(12)
     assert str(direction) == "gpt2@0123abcd/L5/H3/ov/svd/12"
     assert str(direction.matrix) == "gpt2@0123abcd/L5/H3/ov"
     assert str(direction.pinned(None)) == "gpt2/L5/H3/ov/svd/12"

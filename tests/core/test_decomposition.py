@@ -1,11 +1,23 @@
 import json
+import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from app.core.decomposition import Decomposition, badges, canonical_signs, gaps, rounding_norms
+from app.core import decomposition
+from app.core.decomposition import (
+    Badge,
+    Decomposition,
+    badges,
+    canonical_signs,
+    gaps,
+    is_present,
+    oriented,
+    rounding_norms,
+)
 from app.core.matrix import READ, WRITE, Matrix
-from tests.core.conftest import decompose
+from tests.core.conftest import by_sample_side, decompose, terms_of, upright_and_not
 
 
 def uneven_matrix(d: int, h: int) -> Matrix:
@@ -22,7 +34,7 @@ def as_stored(matrix: Matrix, dtype: torch.dtype) -> Matrix:
     for factor in matrix.factors:
         last_place = torch.finfo(dtype).eps * 2 ** factor.abs().log2().floor()
         factors.append(factor + (torch.rand_like(factor) - 0.5) * last_place)
-    return Matrix(tuple(factors), READ, WRITE)
+    return replace(matrix, factors=tuple(factors))
 
 
 def degrees_between(one: Decomposition, other: Decomposition) -> torch.Tensor:
@@ -68,7 +80,38 @@ def test_rounding_as_the_directions_see_it(dtype):
     assert ratio.max() < 1.6
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("way", [0, 1], ids=["rows", "columns"])
+@pytest.mark.parametrize("basis", ["svd", "pca"])
+def test_rounding_of_one_factor_as_the_directions_see_it(monkeypatch, dtype, way, basis):
+    monkeypatch.setattr(decomposition, "ROWS", 30)
+    samples = uneven_matrix(64, 8).dense().float()
+    matrix = upright_and_not(samples)[way]
+    terms = terms_of(basis, matrix)
+    seen = [
+        terms.left.double() @ (as_stored(matrix, dtype).dense() - matrix.dense()) @ terms.right.double().T
+        for _ in range(300)
+    ]
+    deviation = torch.stack(seen).square().mean(dim=0).sqrt()
+    ratio = rounding_norms(matrix, terms, dtype) / (2 * torch.maximum(deviation, deviation.T))
+    assert ratio.min() > 0.6
+    assert ratio.max() < 1.6
+
+
+def test_rounding_of_one_factor_is_its_formula_whatever_the_scale():
+    samples = torch.randn(50, 12)
+    for scale in (1.0, 2.0**-80):
+        for matrix in upright_and_not(samples * scale):
+            terms = terms_of("svd", matrix)
+            u, v = terms.left.double().square(), terms.right.double().square()
+            deviation = 0.21 * torch.finfo(torch.float16).eps * (u @ matrix.dense().square() @ v.T).sqrt()
+            expected = 2 * torch.maximum(deviation, deviation.T)
+            assert torch.allclose(rounding_norms(matrix, terms, torch.float16), expected, rtol=1e-4, atol=0)
+
+
 def test_no_rounding_of_zeros():
+    for one_factor in upright_and_not(torch.zeros(6, 2)):
+        assert rounding_norms(one_factor, terms_of("svd", one_factor), torch.float16).shape == (0, 0)
     matrix = Matrix((torch.zeros(6, 2), torch.randn(2, 6)), READ, WRITE)
     assert rounding_norms(matrix, decompose(matrix), torch.float16).shape == (0, 0)
 
@@ -128,3 +171,50 @@ def test_badges_are_plain_values():
     kind, turn, first, last = json.loads(json.dumps(badges(torch.tensor([1.0, 0.99]), evenly(2, 0.001))))[0]
     assert (kind, first, last) == ("close", 0, 1)
     assert isinstance(turn, float)
+
+
+def one_by_one(strength: torch.Tensor, rounding: torch.Tensor) -> list[Badge]:
+    """Badges as they are defined, pair by pair."""
+    found = []
+    for i, own in enumerate(strength.tolist()):
+        angles = {}
+        for j, other in enumerate(strength.tolist()):
+            turn, apart = float(rounding[i, j]), abs(own - other)
+            sine = min(1.0, turn / apart) if apart else float(turn > 0)
+            angles[j] = math.degrees(math.asin(sine)) if j != i else 0.0
+        widest = max(angles.values())
+        least = 10 if widest > 10 else 1
+        within = [j for j, angle in angles.items() if angle > least or j == i] if widest > 1 else [i]
+        kind = "subspace" if widest > 10 else "close" if widest > 1 else None
+        found.append(Badge(kind, widest, min(within), max(within)))
+    return found
+
+
+def test_badges_against_pair_by_pair():
+    draw = torch.Generator().manual_seed(5)
+    for size in (1e-5, 1e-4, 1e-3):
+        strength = torch.rand(60, generator=draw).sort(descending=True).values
+        strength[10:13] = strength[10]
+        rounding = torch.rand(60, 60, generator=draw, dtype=torch.float64) * size
+        found, expected = badges(strength, rounding + rounding.T), one_by_one(strength, rounding + rounding.T)
+        assert len({badge.kind for badge in expected}) > 1
+        for ours, theirs in zip(found, expected, strict=True):
+            assert (ours.kind, ours.first, ours.last) == (theirs.kind, theirs.first, theirs.last)
+            assert ours.degrees == pytest.approx(theirs.degrees, rel=1e-4)
+
+
+def test_sides_are_where_the_matrix_has_them():
+    of_samples, of_stream = torch.randn(2, 30), torch.randn(2, 8)
+    for matrix in upright_and_not(torch.randn(30, 8)):
+        terms = oriented(matrix, of_samples, torch.ones(2), of_stream)
+        assert terms.reconstruct().shape == matrix.dense().shape
+        ours = by_sample_side(matrix, terms)
+        assert torch.equal(ours[0], of_samples)
+        assert torch.equal(ours[1], of_stream)
+
+
+def test_what_rounding_alone_could_make_is_not_present():
+    floor = 10 * torch.finfo(torch.float32).eps
+    strength = torch.tensor([[1, 2 * floor, floor / 2, 0], [1e-30, 1e-31, 1e-39, 0], [0, 0, 0, 0]], dtype=torch.float64)
+    assert is_present(strength, 10).sum(dim=1).tolist() == [2, 2, 0]
+    assert is_present(strength[0, :0], 10).shape == (0,)

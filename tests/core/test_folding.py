@@ -13,6 +13,7 @@ from app.core.folding import (
     fold_head,
     fold_mlp,
     fold_unembedding,
+    fold_unembedding_bias,
     normed_embedding,
 )
 
@@ -179,3 +180,20 @@ def test_a_norm_behind_the_embedding():
     W_E = torch.randn(300, D, generator=torch.Generator().manual_seed(2))
     expected = layer_norm(W_E.double(), (D,), gain.double(), shift.double(), EPS)
     assert torch.allclose(embedded(W_E, gain, shift, EPS).double(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("has_bias", "has_shift"), [(True, True), (True, False), (False, True)])
+def test_the_folded_bias_of_the_unembedding_is_what_the_logits_have_beside_it(has_bias, has_shift):
+    draw = torch.Generator().manual_seed(5)
+    W_U, b_U = torch.randn(D, V, generator=draw), torch.randn(V, generator=draw)
+    gain, shift = gain_and_shift()
+    x = 2 + torch.randn(4, D, generator=draw, dtype=torch.float64)
+    behind = layer_norm(x, (D,), gain.double(), shift.double() if has_shift else None, EPS)
+    logits = behind @ W_U.double() + (b_U.double() if has_bias else 0)
+    folded = layer_norm(x, (D,), eps=EPS) @ fold_unembedding(W_U, gain, center=True).double()
+    bias = fold_unembedding_bias(W_U, b_U if has_bias else None, shift if has_shift else None)
+    assert torch.allclose(folded + bias.double(), logits - logits.mean(dim=1, keepdim=True), atol=1e-4)
+
+
+def test_an_unembedding_without_bias_and_shift_has_none():
+    assert fold_unembedding_bias(torch.randn(D, V), None, None) is None

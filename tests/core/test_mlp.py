@@ -4,12 +4,13 @@ import pytest
 import torch
 from torch.nn.functional import linear, silu
 
+from app.core.address import LAYER_KINDS
 from app.core.matrix import NEURON, READ, WRITE
 from app.core.mlp import MLP_BIASES, MLP_MATRICES
 
 
 def test_sides():
-    assert MLP_MATRICES.keys() == MLP_BIASES.keys() == {"mlp-in", "mlp-gate", "mlp-out"}
+    assert MLP_MATRICES.keys() == MLP_BIASES.keys() == set(LAYER_KINDS)
 
 
 def test_matrices_and_biases_are_the_forward_pass(mlp):

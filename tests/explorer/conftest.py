@@ -2,11 +2,15 @@
 
 import shutil
 import time
+from functools import cache
 
 import pytest
 
 from app.explorer.errors import NotReady
 from app.explorer.resources import close_resources, open_resources
+from app.explorer.tables import Tables
+from app.explorer.work import Bench
+from tests.explorer.dense import Oracle
 
 SETTINGS = {
     "models": ("tiny",),
@@ -59,3 +63,31 @@ def patiently():
         raise TimeoutError
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def seen_of(request):
+    """seen_of("gpt2") -> resources that serve a model of that family, and its name there."""
+
+    def found(family):
+        name = "explorer" if family == "gpt2" else "relatives"  # which are only opened when they are asked for
+        return request.getfixturevalue(name), "tiny" if family == "gpt2" else family
+
+    return found
+
+
+@pytest.fixture(scope="session")
+def oracle_of(gpt2_folder, member):
+    """oracle_of("gpt2") -> what that model's checkpoint says."""
+    return cache(lambda family: Oracle(family, gpt2_folder if family == "gpt2" else member(family).folder))
+
+
+@pytest.fixture(scope="session")
+def bench_of(seen_of):
+    """bench_of("gpt2", "raw"): what a computation needs, apart from the server's own."""
+
+    def build(family, processing):
+        r, slug = seen_of(family)
+        return Bench(Tables("cpu"), r.library.model(slug), processing)
+
+    return build

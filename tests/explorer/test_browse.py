@@ -34,7 +34,7 @@ def test_the_map_agrees_with_the_matrix_pages(explorer):
         for row in heads.rows:
             for cell in row:
                 circuit, _, name = score.partition("-") if score != "copying" else ("ov", "", "copying")
-                page = browse.matrix(explorer, cell.address.at_circuit(circuit), Options())
+                page = browse.matrix(explorer, cell.address.at(circuit), Options())
                 assert dict(page.scores)[name] == pytest.approx(cell.value, rel=1e-6, abs=1e-9)
                 values.append((cell.value, cell.rank))
         assert (heads.low, heads.high) == (min(values)[0], max(values)[0])
@@ -102,6 +102,7 @@ def test_the_operator_chooses_the_default(open_explorer, explorer):
 def test_sorts_are_permutations_in_their_order(explorer, sort):
     rows = browse.matrix(explorer, OV, Options(sort=sort)).directions
     key = {
+        "order": lambda row: row.index,
         "strength": lambda row: -row.singular_value,
         "weakest": lambda row: row.singular_value,
         "gap": lambda row: -row.gap,

@@ -4,11 +4,11 @@ from dataclasses import replace
 import pytest
 
 from app.explorer import jobs
-from app.explorer.errors import BadOption, ComputationFailed, UnknownAddress
-from app.explorer.jobs import Wish, command_of, duration_words, progress_of, rate_words, title_of
-from app.store.jobs import Job
+from app.explorer.errors import ComputationFailed, UnknownAddress
+from app.explorer.jobs import command_of, duration_words, progress_of, rate_words, title_of
+from app.store.jobs import Job, Task
 
-JOB = Job("0123456789ab", "tiny", "ab", ("ov", "qk"), ("folded",), created=1.0, updated=20.0)
+JOB = Job("0123456789ab", "tiny", "ab", Task(), created=1.0, updated=20.0)
 RUNNING = replace(JOB, state="running", stage="L5, folded", started=10.0, matrices_done=610, matrices=854)
 
 
@@ -82,52 +82,47 @@ def test_a_disk_that_takes_no_request_is_told(r, monkeypatch):
         jobs.cancel(r, job.id)
 
 
+@pytest.mark.parametrize(
+    ("task", "result"),
+    [
+        (Task(("embed",), ("raw",), "nmf", (("components", 5),)), "tiny/embed/nmf"),
+        (Task(("L1/mlp-in",), ("folded",)), "tiny/L1/mlp-in/svd"),
+        (Task(("heads/write",), ("folded",), "dictionary"), "tiny/heads/write/dictionary"),
+        (Task(("mlp-in",), ("folded",), "nmf"), None),
+        (Task(("ov", "qk"), ("folded",)), None),
+        (Task(("embed",), ("folded", "raw"), "nmf"), None),
+    ],
+)
+def test_a_job_of_one_matrix_leads_to_it(r, task, result):
+    page = jobs.job(r, written(r, task=task, state="done").id)
+    assert (None if page.result is None else str(page.result)) == result
+
+
 def test_only_who_may_start_is_offered_it(r):
     assert jobs.jobs(r).startable == ()
     ((model),) = jobs.jobs(r, allowed=True).startable
     assert (model.slug, model.processings) == ("tiny", ("folded", "raw"))
 
 
-def test_a_wish_has_defaults_and_one_order(r):
-    model = r.library.model("tiny")
-    assert jobs.wish(model, "folded") == Wish("tiny", model.fingerprint, ("ov", "qk"), ("folded",))
-    both = Wish("tiny", model.fingerprint, ("ov", "qk"), ("folded", "raw"))
-    assert jobs.wish(model, "raw", "qk,ov", "raw,folded,raw") == both
-
-
-@pytest.mark.parametrize(
-    ("words", "named"),
-    [
-        (("mlp", None), "ov, qk"),
-        (("ov,", None), "ov, qk"),
-        (("", None), "ov, qk"),
-        ((None, "cooked"), "folded, raw"),
-        ((None, "raw folded"), "folded, raw"),
-        ((None, ""), "folded, raw"),
-    ],
-)
-def test_a_wish_out_of_range_names_the_range(r, words, named):
-    with pytest.raises(BadOption, match=named):
-        jobs.wish(r.library.model("tiny"), "folded", *words)
-
-
-def test_an_encoder_has_raw_weights_only(relatives):
-    bert = relatives.library.model("bert")
-    assert jobs.wish(bert, "folded").processings == ("raw",)
-    with pytest.raises(BadOption, match="raw only"):
-        jobs.wish(bert, "folded", None, "folded,raw")
-
-
 def test_a_job_in_words():
-    assert title_of(replace(JOB, circuits=("qk",), processings=("folded", "raw"))) == "tiny: QK, folded and raw"
-    assert command_of(JOB) == "singular-lens precompute tiny --weights folded"
-    some = replace(JOB, circuits=("qk",), processings=("folded", "raw"))
-    assert command_of(some) == "singular-lens precompute tiny --circuits qk --weights folded,raw"
+    some = replace(JOB, task=Task(("qk",), ("folded", "raw")))
+    fit = replace(JOB, task=Task(("embed",), ("raw",), "nmf", (("components", 32), ("seed", 0))))
+    assert title_of(some) == "tiny: QK, folded and raw"
+    assert title_of(fit) == "tiny: embedding nmf (components 32, seed 0), raw"
+    assert (
+        title_of(replace(JOB, task=Task(("ov", "qk", "embed", "pos"))))
+        == "tiny: OV and QK and embedding and 1 more, folded"
+    )
+    assert command_of(JOB) == "singular-lens precompute tiny --matrices ov,qk --weights folded"
+    assert command_of(some) == "singular-lens precompute tiny --matrices qk --weights folded,raw"
+    assert command_of(fit).endswith("--matrices embed --weights raw --basis nmf --components 32 --seed 0")
     assert progress_of(JOB) == "waiting for its turn"
-    assert progress_of(RUNNING) == "30 heads/s, 4 s left (L5, folded)"
+    assert progress_of(RUNNING) == "61 matrices/s, 4 s left (L5, folded)"
     with_layers = replace(RUNNING, layers=12, layers_done=5)
-    assert progress_of(with_layers) == "5 of 12 layers, 30 heads/s, 4 s left (L5, folded)"
+    assert progress_of(with_layers) == "5 of 12 layers, 61 matrices/s, 4 s left (L5, folded)"
     assert progress_of(replace(RUNNING, matrices_done=0)) == "L5, folded"
+    half = replace(RUNNING, matrices_done=0, matrices_found=0, matrices=1, part=0.5)
+    assert progress_of(half) == "0.05 matrices/s, 10 s left (L5, folded)"
     assert progress_of(replace(RUNNING, state="interrupted", matrices=1_854)) == "interrupted, 610 of 1,854 matrices"
     assert progress_of(replace(JOB, state="failed")) == "failed"
 

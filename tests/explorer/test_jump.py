@@ -1,10 +1,13 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.address import parse
+from app.core.address import BASES, CIRCUITS, KINDS, MODEL_KINDS, Address, parse
 from app.explorer.errors import UnknownAddress
-from app.explorer.jump import Target, jump
+from app.explorer.jump import EXAMPLES, Target, _place, jump
+from app.explorer.places import bases_of
 
 
 @pytest.mark.parametrize(
@@ -32,6 +35,32 @@ from app.explorer.jump import Target, jump
         ("1.3.2", "L1/H3/ov/svd/2", None),
         ("L1/H3/ov/svd/2", "L1/H3/ov/svd/2", None),
         ("L01H03", "L1/H3", None),
+        ("L1H3 svd", "L1/H3", None),
+        ("L1H3 ov svd", "L1/H3/ov", None),
+        ("L1H3 ov neuron 7", "L1/H3/ov/neuron/7", None),
+        ("L1H3 neuron", "L1/H3/ov/neuron", None),
+        ("L1 mlp-in", "L1/mlp-in", None),
+        ("L1 mlp in 12", "L1/mlp-in/svd/12", None),
+        ("l1mlpin12", "L1/mlp-in/svd/12", None),
+        ("1 mlp_in", "L1/mlp-in", None),
+        ("layer 1 W_out", "L1/mlp-out", None),
+        ("l1 mlp out nmf 3", "L1/mlp-out/nmf/3", None),
+        ("L1/mlp-out/neuron/100", "L1/mlp-out/neuron/100", None),
+        ("L1 mlp-in pca", "L1/mlp-in/pca", None),
+        ("embed", "embed", None),
+        ("Embedding", "embed", None),
+        ("embed nmf 12+", "embed/nmf/12", "p"),
+        ("embed5n", "embed/svd/5", "n"),
+        ("unembed 3", "unembed/svd/3", None),
+        ("W_E 5", "embed/svd/5", None),
+        ("W_U", "unembed", None),
+        ("wpos", "pos", None),
+        ("W_pos", "pos", None),
+        ("pos 1", "pos/svd/1", None),
+        ("positions pca 1-", "pos/pca/1", "n"),
+        ("heads write 4", "heads/write/svd/4", None),
+        ("heads/read", "heads/read", None),
+        ("heads' writes dictionary 4", "heads/write/dictionary/4", None),
     ],
 )
 def test_spellings(explorer, text, address, ray):
@@ -45,15 +74,49 @@ def test_whole_addresses(explorer, address):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "5", "nonsense", "L", "H3", "L1 ov", "L1H3 ov ov", "L1H3 ov 2 3", "L1H3ov٣", "x" * 9999]
+    "text",
+    [
+        "",
+        "5",
+        "nonsense",
+        "L",
+        "H3",
+        "L1 ov",
+        "L1H3 ov ov",
+        "L1H3 ov 2 3",
+        "L1H3ov٣",
+        "x" * 9999,
+        "mlp-in",
+        "heads",
+        "L1H3 mlp-in",
+        "L1 embed",
+        "ov",
+        "neuron 7",
+        "L1 nmf 3",
+        "pca",
+        "embed 1 2",
+        "L1H3 full",
+    ],
 )
 def test_what_names_no_place_gets_examples(explorer, text):
-    with pytest.raises(UnknownAddress, match="L5H3 ov 12"):
+    with pytest.raises(UnknownAddress, match=re.escape(EXAMPLES)):
         jump(explorer, "tiny", text)
 
 
 @pytest.mark.parametrize(
-    ("text", "named"), [("L9", "L0 to L1"), ("L0H9", "H0 to H3"), ("L0H0 ov 99", "0 to 7"), ("L99999", "L0 to L1")]
+    ("text", "named"),
+    [
+        ("L9", "L0 to L1"),
+        ("L0H9", "H0 to H3"),
+        ("L0H0 ov 99", "0 to 7"),
+        ("L99999", "L0 to L1"),
+        ("L9 mlp-in", "L0 to L1"),
+        ("embed 32", "0 to 31"),
+        ("L1 mlp in neuron 128", "0 to 127"),
+        ("L1 mlp-gate", "mlp-in, mlp-out"),
+        ("L1H3 ov nmf", "svd, neuron"),
+        ("pos nmf 1", "svd, pca"),
+    ],
 )
 def test_what_the_model_does_not_have_names_what_it_has(explorer, text, named):
     with pytest.raises(UnknownAddress, match=named):
@@ -64,6 +127,9 @@ def test_what_the_model_does_not_have_names_what_it_has(explorer, text, named):
     st.one_of(
         st.text(max_size=300),
         st.from_regex(r"(?i)[lh0-9 ./ovqksvdpn+@#-]{0,30}", fullmatch=True),
+        st.from_regex(
+            r"([Ll]1 |)(mlp|w|embed|pos|heads)[ _-](in|e|u|write|)( nmf| svd|)[ 0-9]{0,4}[pn-]?", fullmatch=True
+        ),
         st.from_regex(r"[Ll][0-9]{1,7}[Hh ]?[0-9]{0,7}[ .](ov|qk|OV)?[ .][0-9]{0,7}[pn+]?", fullmatch=True),
     )
 )
@@ -76,6 +142,22 @@ def test_any_text_is_a_place_of_this_server_or_unknown(explorer, text):
         assert target.address.model == "tiny"
         assert parse(str(target.address)) == target.address
         assert target.ray in (None, "p", "n")
+
+
+@pytest.mark.parametrize("basis", BASES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_page_is_called_leads_to_it(explorer, kind, basis):
+    if kind == "mlp-gate" or basis not in bases_of(kind):
+        return
+    head = Address("tiny", None, 1, 2) if kind in CIRCUITS else Address("tiny", None, 1)
+    matrix = (Address("tiny") if kind in MODEL_KINDS else head).at(kind)
+    for place in (matrix, matrix.in_basis(basis).direction(1)):
+        assert jump(explorer, "tiny", place.label).address == place
+
+
+@pytest.mark.parametrize("example", re.split(", | or ", EXAMPLES.removeprefix("Try ").removesuffix(".")))
+def test_the_examples_are_places(example):
+    assert _place("gpt2", example) is not None
 
 
 def test_an_unknown_model_is_unknown(explorer):

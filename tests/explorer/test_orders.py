@@ -20,7 +20,7 @@ def computed(monkeypatch):
     """The matrices that were computed, in order."""
     seen = []
 
-    def counting(bench, layer, head, circuit, compute=work.matrix):
+    def counting(bench, layer, head, circuit, distance, compute=work.matrix):
         seen.append((layer, head, circuit))
         return compute(bench, layer, head, circuit)
 
@@ -52,7 +52,7 @@ def test_what_was_computed_is_not_computed_again(open_explorer, fresh_data, comp
 
 
 def test_a_failing_computation_is_its_own_pages_error(open_explorer, fresh_data, monkeypatch, caplog):
-    def broken(bench, layer, head, circuit, compute=work.matrix):
+    def broken(bench, layer, head, circuit, distance, compute=work.matrix):
         if head == 1:
             raise RuntimeError("LAPACK said no in /secret/place")
         return compute(bench, layer, head, circuit)
@@ -71,7 +71,7 @@ def test_a_failing_computation_is_its_own_pages_error(open_explorer, fresh_data,
 def test_a_full_queue_is_busy(open_explorer, fresh_data, monkeypatch):
     begun, done = threading.Event(), threading.Event()
 
-    def stuck(bench, layer, head, circuit):
+    def stuck(bench, layer, head, circuit, distance):
         begun.set()
         done.wait(30)
         raise ValueError

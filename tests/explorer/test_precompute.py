@@ -9,16 +9,19 @@ import numpy as np
 import pytest
 
 from app.core.address import CIRCUITS, parse
-from app.explorer import browse, layers, orders, recipes, work
+from app.explorer import browse, layers, orders, recipes, singles, work
 from app.explorer import precompute as module
 from app.explorer.browse import Options
 from app.explorer.errors import BadOption, ComputationFailed
 from app.explorer.library import Library
 from app.explorer.precompute import DiskRefuses, bytes_needed, precompute
 from app.explorer.tables import Tables
+from app.explorer.tasks import targets
+from app.explorer.views import seen
 from app.models.catalog import Catalog
-from app.models.weights import layer_file
+from app.models.weights import EMBEDDINGS_FILE, layer_file
 from app.store.artifacts import ArtifactStore
+from app.store.jobs import Task
 from app.store.locks import claimed
 
 
@@ -33,7 +36,7 @@ def store(fresh_data):
 
 
 def run(store, model, **how):
-    return list(precompute(store, Tables("cpu"), model, **how))
+    return list(precompute(store, Tables("cpu"), model, Task(**how)))
 
 
 def files(store: ArtifactStore) -> dict[str, bytes]:
@@ -65,7 +68,7 @@ def assert_same(one, other):
         if name.endswith("_ids"):
             np.testing.assert_array_equal(array, other.arrays[name])
         elif name.endswith("_counts"):  # of quick scores, which differ in their last bits
-            np.testing.assert_array_equal(array.sum(axis=1), other.arrays[name].sum(axis=1))
+            np.testing.assert_array_equal(array.sum(axis=-1), other.arrays[name].sum(axis=-1))
         else:
             np.testing.assert_allclose(array, other.arrays[name], rtol=1e-6, atol=1e-6)
 
@@ -106,7 +109,7 @@ def test_a_file_that_is_damaged_is_made_again(store, model, is_map_there):
 
 
 def test_one_circuit_alone(store, model):
-    last = run(store, model, circuits=("qk",))[-1]
+    last = run(store, model, matrices=("qk",))[-1]
     assert (last.matrices_done, last.matrices) == (8, 8)
     assert {Path(name).parent.name for name in files(store)} == {"qk"}
     last = run(store, model)[-1]
@@ -211,12 +214,12 @@ def test_other_families(family, relatives, tmp_path):
 
 
 def test_the_room_that_is_needed_is_told_beforehand_with_little_to_spare(store, model):
-    in_all, to_come = bytes_needed(store, model, CIRCUITS, ("folded",))
+    in_all, to_come = bytes_needed(store, model, Task())
     assert in_all == to_come
-    run(store, model, circuits=("qk",))
-    assert bytes_needed(store, model, CIRCUITS, ("folded",)) == (in_all, in_all // 2)
+    run(store, model, matrices=("qk",))
+    assert bytes_needed(store, model, Task()) == (in_all, in_all // 2)
     run(store, model)
-    assert bytes_needed(store, model, CIRCUITS, ("folded",)) == (in_all, 0)
+    assert bytes_needed(store, model, Task()) == (in_all, 0)
     size = sum(len(data) for name, data in files(store).items() if "/H" in name)
     assert size < in_all < 1.4 * size
 
@@ -242,3 +245,144 @@ def every_recipe(model):
             yield recipes.matrix(model, layer, head, circuit, "folded")
     yield recipes.scores(model, "folded")
     yield recipes.gallery(model, "folded")
+
+
+SINGLES = ("mlp-in", "L1/mlp-out", "embed", "pos", "heads/write")
+FITS = {
+    "svd": (SINGLES, ()),
+    "pca": (SINGLES, ()),
+    "neuron": (("L0/H0/ov", "unembed"), ()),
+    "frequency": (("embed",), (("groups", 4),)),
+    "nmf": (("embed", "L0/mlp-in"), (("components", 3), ("seed", 1))),
+    "ica": (("heads/read",), (("components", 3), ("seed", 1))),
+    "dictionary": (("unembed",), (("atoms", 12), ("seed", 0), ("sparsity", 2))),
+}
+
+
+def every_single(model, task):
+    for processing in task.processings:
+        for place in targets(model, task.matrices, task.basis, processing):
+            yield place, processing, recipes.decomposition(model, place, processing, dict(task.parameters))
+
+
+@pytest.mark.parametrize("basis", FITS)
+def test_a_run_keeps_of_any_matrix_what_a_visit_computes(store, model, explorer, basis):
+    matrices, parameters = FITS[basis]
+    task = Task(matrices, ("folded", "raw"), basis, parameters)
+    last = list(precompute(store, Tables("cpu"), model, task))[-1]
+    asked = list(every_single(model, task))
+    assert (last.matrices, last.matrices_done, last.matrices_found, last.layers) == (len(asked), len(asked), 0, 0)
+    for place, processing, recipe in asked:
+        kept = store.read(recipe)
+        shown = seen(model, place, Options(weights=processing, parameters=dict(parameters)), "raw")
+        (visited,) = orders.fulfilled(explorer, orders.matrix(explorer.library.model("tiny"), place, shown))
+        assert_same(kept, visited)
+        assert kept.facts["scores"] == pytest.approx(visited.facts["scores"], rel=1e-6, abs=1e-9)
+    before = files(store)
+    last = list(precompute(store, Tables("cpu"), model, task))[-1]
+    assert (last.matrices_done, last.matrices_found) == (0, len(asked))
+    assert files(store) == before
+
+
+def test_heads_and_other_matrices_in_one_run(store, model):
+    last = run(store, model, matrices=("ov", "embed", "mlp-in"))[-1]
+    assert (last.matrices_done, last.matrices, last.layers_done) == (8 + 3, 8 + 3, 2)
+    assert {name.split("/", 1)[1].rpartition("/")[0].rpartition("/")[2] for name in files(store)} >= {
+        "ov",
+        "embed",
+        "mlp-in",
+    }
+
+
+def test_the_part_of_a_fit_rises_to_the_end_and_starts_again(store, model):
+    steps = run(store, model, matrices=("embed", "L0/mlp-in"), basis="ica", parameters=FITS["ica"][1])
+    by_single = {done: [step.part for step in steps if step.matrices_done == done] for done in (0, 1, 2)}
+    for done in (0, 1):
+        parts = by_single[done]
+        assert all(0 <= part <= 1 for part in parts)
+        # After the first the step that says that it is done; before the first one that says what is read.
+        assert parts[0] == 0
+        assert parts == sorted(parts)
+        assert parts[-1] > 0.9
+        assert len(set(parts)) > 5
+    assert set(by_single[2]) == {0}
+    assert steps[-1].stage == "done"
+    assert {step.stage for step in steps} >= {"embedding ica, folded", "L0 MLP in ica, folded"}
+
+
+def test_a_fit_that_is_left_in_the_middle_leaves_nothing(store, model):
+    steps = precompute(store, Tables("cpu"), model, Task(("embed", "pos"), ("raw",), "svd"))
+    for step in steps:
+        if step.part > 0.5 and step.matrices_done == 1:
+            break
+    steps.close()
+    assert [path for path in store.root.rglob("*") if path.is_file() and "pos" in path.parts] == []
+    assert len(files(store)) == 1  # the embedding, whole
+    handle = claimed(model.folder / EMBEDDINGS_FILE)
+    assert handle is not None
+    os.close(handle)
+    last = run(store, model, matrices=("embed", "pos"), processings=("raw",))[-1]
+    assert (last.matrices_done, last.matrices_found) == (1, 1)
+
+
+def test_a_fit_that_fails_leaves_nothing_and_no_lock(store, model, monkeypatch):
+    def broken(bench, address, parameters):
+        yield 1, 2
+        raise RuntimeError("LAPACK said no")
+
+    monkeypatch.setattr(module, "decomposition", broken)
+    with pytest.raises(RuntimeError, match="LAPACK"):
+        run(store, model, matrices=("embed",), basis="pca")
+    assert files(store) == {}
+    handle = claimed(model.folder / EMBEDDINGS_FILE)
+    assert handle is not None
+    os.close(handle)
+
+
+def test_two_runs_share_single_matrices(store, model, monkeypatch):
+    monkeypatch.setattr(singles, "WAIT_SECONDS", 0.01)
+    barrier, ends, computed = threading.Barrier(2), [], []
+
+    def counting(bench, address, parameters, compute=module.decomposition):
+        computed.append((bench.processing, address))
+        yield from iter(())
+        return (yield from compute(bench, address, parameters))
+
+    monkeypatch.setattr(module, "decomposition", counting)
+    task = Task(("mlp-in", "mlp-out", "embed", "pos"), ("raw", "folded"))
+
+    def go():
+        barrier.wait(30)
+        ends.append(list(precompute(store, Tables("cpu"), model, task))[-1])
+
+    threads = [threading.Thread(target=go) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(computed) == len(set(computed)) == 12
+    assert sum(end.matrices_done for end in ends) == 12
+    assert [end.matrices_done + end.matrices_found for end in ends] == [12, 12]
+
+
+def test_a_matrix_that_another_process_is_at_is_waited_for(store, model, monkeypatch):
+    monkeypatch.setattr(singles, "WAIT_SECONDS", 0.01)
+    handle = claimed(model.folder / EMBEDDINGS_FILE)
+    assert handle is not None
+    steps = precompute(store, Tables("cpu"), model, Task(("embed", "L0/mlp-in"), ("raw",)))
+    waiting = next(step for step in steps if "another process" in step.stage)
+    assert waiting.matrices_done == 1
+    assert all("mlp-in" in name for name in files(store))
+    os.close(handle)
+    assert list(steps)[-1].matrices_done == 2
+
+
+@pytest.mark.parametrize("basis", ["svd", "nmf"])
+def test_room_for_single_matrices_is_told_beforehand(store, model, basis):
+    parameters = (("components", 30), ("seed", 0)) if basis == "nmf" else ()
+    task = Task(("embed", "mlp-in"), ("raw",), basis, parameters)
+    in_all, to_come = bytes_needed(store, model, task)
+    assert in_all == to_come
+    list(precompute(store, Tables("cpu"), model, task))
+    assert bytes_needed(store, model, task) == (in_all, 0)
+    assert sum(map(len, files(store).values())) < in_all < 2.5 * sum(map(len, files(store).values()))

@@ -11,7 +11,7 @@ from app.store.jobs import Job, JobStore
 
 
 def step(n, of=4):
-    return Step(f"layer {n} of {of}", n, of, 8 * n, 1, 8 * of + 1, n, 100 * n, 0.5 * n, 0.25 * n)
+    return Step(f"layer {n} of {of}", n, of, 8 * n, 1, 8 * of + 1, 0.0, n, 100 * n, 0.5 * n, 0.25 * n)
 
 
 class Steps:

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from app.config import Settings
 from app.core import folding, readout, scores
-from app.core.bases import BASES
+from app.core.bases import svd
 from app.explorer import notable, work
 from app.models.weights import Weights
 from app.server import create_app
@@ -22,7 +22,7 @@ ERRORS = {
 STAGES = {
     "reading weights": (Weights, "head", "/tiny/L0/H0"),
     "folding": (folding, "fold_head", "/tiny/L0/H0"),
-    "the SVD": (BASES, "svd", "/tiny/L0/H0/ov"),
+    "the SVD": (svd, "decompose_all", "/tiny/L0/H0/ov"),
     "table": (readout, "token_table", "/tiny/L0/H0/qk"),
     "readout": (readout, "read", "/tiny/L0/H0/ov/svd/0"),
     "copying": (scores, "stream_gram", "/tiny/L0/H0/ov"),

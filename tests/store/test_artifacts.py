@@ -193,6 +193,23 @@ def test_a_recipe_belongs_to_one_file(store):
             format_of(path, words)
 
 
+def test_the_recipes_of_a_subject_are_told_without_reading_what_they_gave(store):
+    fits = [replace(RECIPE, basis="nmf", parameters=(("components", n), ("seed", 0))) for n in (4, 8)]
+    for recipe in fits:
+        store.write(recipe, ARRAYS, FACTS)
+    store.write(replace(fits[0], subject="L5/H3/qk"), ARRAYS, FACTS)
+    store.write(replace(fits[0], fingerprint="f" * 64), ARRAYS, FACTS)
+    store.write(replace(fits[0], format=1), ARRAYS, FACTS)
+    folder = store.path(RECIPE).parent
+    for name, content in (("cut", b"\x10"), ("empty", b""), ("lies", b"\x02" + bytes(7) + b"{}")):
+        (folder / f"{name}.safetensors").write_bytes(content)
+    os.mkfifo(folder / "pipe.safetensors")
+    (folder / "folder.safetensors").mkdir()
+    found = list(store.recipes(RECIPE.fingerprint, RECIPE.subject))
+    assert sorted(found, key=lambda recipe: recipe.parameters) == fits
+    assert list(store.recipes(RECIPE.fingerprint, "nothing/here")) == []
+
+
 def test_what_is_held_in_memory_is_in_use_on_the_disk(store, monkeypatch):
     store.save(RECIPE, ARRAYS, FACTS)
     os.utime(store.path(RECIPE), (1, 1))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from app.store import jobs
-from app.store.jobs import Job, JobStore
+from app.store.jobs import Job, JobStore, Task
 
 HOLD = """
 import sys, time
@@ -52,7 +52,7 @@ def test_a_folder_that_is_not_there_has_no_jobs(store):
 
 
 def test_what_is_written_is_read(store):
-    job = written(store, state="failed", started=1.5, ended=2.5, message="why", matrices=7, circuits=("qk",))
+    job = written(store, state="failed", started=1.5, ended=2.5, message="why", matrices=7, task=Task(("qk",)))
     found = store.get(job.id)
     assert found == replace(job, updated=found.updated)
     assert abs(found.updated - time.time()) < 60
@@ -164,8 +164,12 @@ def test_what_has_ended_cannot_be_cancelled(store):
         {"matrices": "many"},
         {"compute_seconds": float("nan")},
         {"created": float("inf")},
-        {"circuits": []},
-        {"processings": ["cooked"]},
+        {"task": {"matrices": []}},
+        {"task": {"matrices": ["../etc"]}},
+        {"task": {"matrices": ["ov"], "processings": ["cooked"]}},
+        {"task": {"matrices": ["ov"], "basis": "<b>"}},
+        {"task": {"matrices": ["ov"], "parameters": [["seed", -1]]}},
+        {"part": 2},
         {"message": "x" * 2_000},
     ],
 )
@@ -241,14 +245,14 @@ def test_a_full_disk_leaves_what_was_there(store, monkeypatch):
 
 
 def job(**changes):
-    return replace(Job("0123456789ab", "tiny", "", ("ov",), ("raw",), created=0.0, updated=20.0), **changes)
+    return replace(Job("0123456789ab", "tiny", "", Task(("ov",), ("raw",)), created=0.0, updated=20.0), **changes)
 
 
 def test_rate_and_time_left():
     running = job(state="running", started=10.0, matrices_done=50, matrices_found=30, matrices=100)
-    assert (running.heads_per_second, running.seconds_left) == (5.0, 4.0)
+    assert (running.matrices_per_second, running.seconds_left) == (5.0, 4.0)
     done = replace(running, state="done", ended=15.0, matrices_done=70)
-    assert (done.heads_per_second, done.seconds_left) == (14.0, None)
+    assert (done.matrices_per_second, done.seconds_left) == (14.0, None)
 
 
 @pytest.mark.parametrize(
@@ -256,11 +260,26 @@ def test_rate_and_time_left():
     [job(), job(state="running", started=10.0, matrices=5), job(state="running", started=20.0, matrices_done=1)],
 )
 def test_nothing_is_said_before_it_is_known(unknown):
-    assert unknown.heads_per_second is None
+    assert unknown.matrices_per_second is None
     assert unknown.seconds_left is None
 
 
 def test_the_same_work_is_known_however_it_is_said():
-    assert job(circuits=("ov", "qk")).asks_the_same(job(id="b" * 12, circuits=("qk", "ov"), state="done"))
-    assert not job().asks_the_same(job(processings=("folded",)))
+    both, turned = job(task=Task(("ov", "qk"))), job(id="b" * 12, task=Task(("qk", "ov")), state="done")
+    assert both.asks_the_same(turned)
+    assert not job().asks_the_same(job(task=Task(("ov",), ("folded",))))
+    fits = [Task(("embed",), ("raw",), "nmf", (("components", n), ("seed", 0))) for n in (8, 9)]
+    assert not job(task=fits[0]).asks_the_same(job(task=fits[1]))
+    assert job(task=fits[0]).asks_the_same(job(task=replace(fits[0], parameters=fits[0].parameters[::-1])))
     assert not job().asks_the_same(job(fingerprint="ab"))
+
+
+def test_what_a_task_covers():
+    fit = Task(("embed", "mlp-in"), ("folded", "raw"), "nmf", (("components", 8), ("seed", 0)))
+    one = replace(fit, matrices=("L3/mlp-in",), processings=("raw",))
+    assert fit.covers("mlp-in", one)
+    assert fit.covers("embed", replace(one, matrices=("embed",)))
+    assert not fit.covers("mlp-out", replace(one, matrices=("L3/mlp-out",)))
+    assert not fit.covers("mlp-in", replace(one, parameters=(("components", 9), ("seed", 0))))
+    assert not fit.covers("mlp-in", replace(one, basis="ica"))
+    assert not replace(fit, processings=("folded",)).covers("mlp-in", one)

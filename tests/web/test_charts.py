@@ -5,7 +5,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.web.charts import HEIGHT, STEP, bars, histogram, outline, spectrum, zero
+from app.web.charts import (
+    HEIGHT,
+    STEP,
+    bars,
+    histogram,
+    line,
+    outline,
+    share_ticks,
+    shares,
+    spectrum,
+    thinned,
+    together,
+    wave,
+    zero,
+)
 
 
 @given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=80).map(lambda values: sorted(values, reverse=True)))
@@ -58,3 +72,92 @@ def test_zero_lies_between_the_ends_in_proportion(low, high, n_bins):
 @pytest.mark.parametrize(("low", "high", "place"), [(1.0, 2.0, 0), (-2.0, -1.0, 40), (0.0, 0.0, 0)])
 def test_zero_outside_the_scores_lies_at_the_nearer_end(low, high, place):
     assert zero(low, high, 4) == place
+
+
+def points(path):
+    """The corners of a path of straight lines."""
+    assert path.startswith("M")
+    return [tuple(map(int, corner.split())) for corner in path[1:].split("L")]
+
+
+SHARES = st.lists(st.floats(0, 1), min_size=1, max_size=80)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), max_size=80), st.integers(2, 40))
+def test_thinned_values_keep_their_order_and_their_ends(values, most):
+    kept = thinned(values, most)
+    assert len(kept) == min(len(values), most)
+    if values:
+        assert (kept[0], kept[-1]) == (values[0], values[-1])
+    places = [round(i * (len(values) - 1) / (most - 1)) for i in range(len(kept))] if len(values) > most else []
+    assert len(set(places)) == len(places)
+    assert sorted(values)[::-1] != values or sorted(kept)[::-1] == kept
+
+
+@given(SHARES)
+def test_shares_go_from_left_to_right_and_from_bottom_to_top(values):
+    at = [0, *(2**i for i in range(len(values) - 1))] if len(values) < 15 else list(range(len(values)))
+    drawn = points(shares(at, values))
+    assert [x for x, _ in drawn] == sorted(x for x, _ in drawn)
+    assert drawn[0][0] == 0
+    assert drawn[-1][0] == (1000 if at[-1] else 0)
+    assert [y for _, y in drawn] == [round(HEIGHT * (1 - value)) for value in values]
+
+
+def test_factors_of_ten_have_one_width():
+    xs = [x for x, _ in points(shares((0, 1, 10, 100, 1000), (0.0,) * 5, width=800))]
+    assert xs == [0, 200, 400, 600, 800]
+
+
+@given(SHARES)
+def test_a_line_has_equal_steps(values):
+    drawn = points(line(values))
+    assert all(abs(x - i * 1000 / max(1, len(values) - 1)) <= 0.5 for i, (x, _) in enumerate(drawn))
+    assert [y for _, y in drawn] == [round(HEIGHT * (1 - value)) for value in values]
+
+
+def test_a_line_stays_in_its_chart():
+    assert points(line((1.3, 0.0)))[0] == (0, 0)  # an error of more than the whole
+    assert line((0.5,)) == "M0 50"
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=1, max_size=60), st.data())
+def test_two_outlines_have_one_scale(counts, data):
+    others = data.draw(st.lists(st.floats(0, 1e9), min_size=len(counts), max_size=len(counts)))
+    one, two = (points(path) for path in together(counts, others))
+    assert [x for x, _ in one] == [x for x, _ in two] == list(range(len(counts)))
+    heights = [y for _, y in one + two]
+    assert all(0 <= y <= HEIGHT for y in heights)
+    assert min(heights) == (0 if max(*counts, *others) > 1e-3 else min(heights))
+    swapped = together(others, counts)
+    assert swapped == together(counts, others)[::-1]
+
+
+def test_outlines_of_nothing_lie_on_the_edge():
+    assert together((0, 0), (0.0, 0.0)) == ("M0 100L1 100", "M0 100L1 100")
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=60))
+def test_a_wave_crosses_zero_where_its_values_do(values):
+    drawn = wave(values)
+    assert 0 <= drawn.zero <= HEIGHT
+    for value, (_, y) in zip(values, points(drawn.path), strict=True):
+        assert 0 <= y <= HEIGHT
+        assert y <= drawn.zero if value > 0 else y >= drawn.zero if value < 0 else abs(y - drawn.zero) <= 0
+
+
+def test_a_wave_of_one_sign_has_zero_at_its_edge():
+    assert wave((1.0, 0.5)).zero == HEIGHT
+    assert wave((-1.0, -0.5)).zero == 0
+    assert wave((0.0, 0.0)).path == "M0 0L1000 0"
+
+
+@pytest.mark.parametrize("last", [1, 2, 9, 16, 64, 199, 255, 1024, 50_000])
+def test_ticks_stand_where_the_curve_has_their_numbers(last):
+    ticks = share_ticks(last)
+    numbers = [int(label.replace(",", "")) for label, _ in ticks]
+    assert (numbers[0], numbers[-1]) == (0, last)
+    assert numbers == sorted(set(numbers))
+    path = shares(numbers, [0.0] * len(numbers), width=100)
+    assert [int(x) for x in re.findall(r"[ML](\d+) ", path)] == [x for _, x in ticks]
+    assert all(second - first >= 5 for (_, first), (_, second) in pairwise(ticks))

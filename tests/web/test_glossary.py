@@ -1,11 +1,26 @@
+import itertools
 import re
 from pathlib import Path
 from typing import get_args
 
-from app.core.scores import SCORES
-from app.explorer.pages import Note
-from app.web.glossary import NOTES, TERMS, score_key, score_name
+import pytest
 
+from app.core.address import KINDS, parse
+from app.core.basis import BASES
+from app.core.scores import SCORES
+from app.explorer.decompositions import decomposition
+from app.explorer.library import Library
+from app.explorer.matrices import BIAS_TERMS, SIDES
+from app.explorer.pages import Note
+from app.explorer.tables import Tables
+from app.explorer.work import Bench
+from app.models.catalog import Catalog
+from app.web.glossary import BASES as WORDS
+from app.web.glossary import NOTES, TERMS, basis_key, score_key, score_name
+from app.web.query import PARAMETERS
+from tests.explorer.steps import ended
+
+BASIS_SCORES = {"error", "mean-share", "gaussian-share"}
 TEMPLATES = Path(__file__).parents[2] / "templates"
 
 
@@ -26,21 +41,43 @@ def test_templates_use_words_that_are_there_and_every_word_is_used():
     named = set(re.findall(r"""(?:term|fact)\("([^"]+)\"""", source)) | set(re.findall(r'terms\["([^"]+)"\]', source))
     assert named - set(TERMS) == set()
     # read, write, ov … come from values; the rest must be named somewhere or be a score.
-    by_value = {
-        "read",
-        "write",
-        "query",
-        "key",
-        "ov",
-        "qk",
-        "folded",
-        "raw",
-        "key-bias",
-        "subspace",
-        "close",
-        "copying",
-    }
+    by_value = {"folded", "raw", "subspace", "close", "copying", "strength", "mean"} | BASIS_SCORES
+    by_value |= {*KINDS, *PARAMETERS, *BIAS_TERMS.values(), *itertools.chain(*SIDES.values())}
+    by_value |= {words.merit for words in WORDS.values()}
     assert set(TERMS) - named - by_value - set(SCORES) == set()
+
+
+def test_every_basis_of_every_kind_has_its_words():
+    keys = {basis_key(basis.name, kind) for basis in BASES.values() for kind in basis.kinds}
+    assert keys == set(WORDS) == {*BASES, "coordinate"}
+    for words in WORDS.values():
+        assert all(text.endswith(".") for text in (words.what, words.order, words.premise))
+    assert basis_key("neuron", "mlp-gate") == "neuron"
+    assert basis_key("neuron", "qk") == "coordinate"
+
+
+def test_every_merit_and_parameter_and_side_is_a_term():
+    """And only bases that order by something else than strength have a merit."""
+    assert {words.merit for words in WORDS.values()} - {""} <= set(TERMS)
+    with_merit = {name for name, words in WORDS.items() if words.merit}
+    assert with_merit == {"pca", "ica", "dictionary", "frequency"}
+    assert {parameter.name for basis in BASES.values() for parameter in basis.parameters} <= set(TERMS)
+    assert set(KINDS) | set(itertools.chain(*SIDES.values())) | set(BIAS_TERMS.values()) | {"mean"} <= set(TERMS)
+
+
+@pytest.mark.parametrize("basis", [name for name in BASES if name != "svd"])
+def test_what_a_basis_says_of_itself_is_a_term_and_its_order_is_its_merit(bench_of_embed, basis):
+    address = parse(f"tiny/embed/{basis}")
+    parameters = {"components": 3, "atoms": 8, "sparsity": 2, "groups": 3, "seed": 0}
+    own = {parameter.name: parameters[parameter.name] for parameter in BASES[basis].parameters}
+    arrays, facts = ended(decomposition(bench_of_embed, address, own))
+    assert {"error"} <= set(facts["scores"]) <= BASIS_SCORES <= set(TERMS)
+    assert ("merit" in arrays) == bool(WORDS[basis].merit)
+
+
+@pytest.fixture(scope="module")
+def bench_of_embed(tiny_data):
+    return Bench(Tables("cpu"), Library(Catalog(tiny_data)).model("tiny"), "raw")
 
 
 def test_sentences_are_sentences():

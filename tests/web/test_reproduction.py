@@ -11,24 +11,30 @@ from dataclasses import replace
 
 import pytest
 
+from app.core.address import CIRCUITS, LAYER_KINDS, MODEL_KINDS
 from app.web.examples import DIRECTION_PAGE, MODEL
 from app.web.reproduction import script_of as template_of
 
 CASES = {
-    "llama": ("ov", "qk"),
-    "neox": ("ov", "qk?distance=5"),
+    "llama": ("ov", "qk", "mlp-in", "mlp-gate", "mlp-gate?weights=raw", "mlp-out", "embed", "unembed?weights=raw"),
+    "neox": ("ov", "qk?distance=5", "mlp-in", "mlp-out", "unembed"),
     "llama-yarn": ("qk", "qk?distance=5&weights=raw"),
-    "gemma2": ("ov",),
-    "olmo2": ("ov", "qk?weights=raw"),
-    "gptj": ("qk",),
-    "gpt-oss": ("ov",),
-    "bert": ("ov",),
+    "gemma2": ("ov", "mlp-gate", "mlp-out", "mlp-out?weights=raw", "unembed"),
+    "olmo2": ("ov", "qk?weights=raw", "mlp-in", "mlp-out"),
+    "gptj": ("qk", "mlp-in"),
+    "gpt-oss": ("ov", "unembed"),
+    "bert": ("ov", "mlp-in", "mlp-out", "embed", "pos"),
 }
+NORMED = ("qk", "mlp-out", "embed")
+"""Of a model whose embedding stands behind a norm."""
+SIDES = "read|write|query|key|token|neuron|position"
+KINDS = (*CIRCUITS, *LAYER_KINDS, *(kind for kind in MODEL_KINDS if not kind.startswith("heads")))
 
 
 def path_of(family, case):
-    circuit, _, query = case.partition("?")
-    return f"/{family}/L1/H3/{circuit}/svd/1" + (f"?{query}" if query else "")
+    kind, _, query = case.partition("?")
+    place = f"L1/H3/{kind}" if kind in CIRCUITS else f"L1/{kind}" if kind in LAYER_KINDS else kind
+    return f"/{family}/{place}/svd/1" + (f"?{query}" if query else "")
 
 
 def script_of(page):
@@ -45,7 +51,7 @@ def printed_by(script):
             exec(compile(script, "reproduce", "exec"), {})
     finally:
         torch.set_grad_enabled(True)
-    lines = (re.fullmatch(r"(singular value|read|write|query|key) (.*)", line) for line in out.getvalue().splitlines())
+    lines = (re.fullmatch(rf"(singular value|{SIDES}) (.*)", line) for line in out.getvalue().splitlines())
     return {line[1]: ast.literal_eval(line[2]) for line in lines if line}
 
 
@@ -68,7 +74,10 @@ def check(relatives, member, tmp_path, family, case):
     token = Tokenizer.from_file(str(folder / "tokenizer.json")).id_to_token
     assert printed["singular value"] == pytest.approx(page["singular_value"], rel=1e-5)
     for side in (page["left"], page["right"]):
-        assert printed[side["side"]] == [token(one["id"]) for one in side["plus"][:10]]
+        ids = [one["id"] for one in side["plus"][:10]]
+        expected = ids if side["side"] in {"neuron", "position"} else [token(id_) for id_ in ids]
+        assert printed.pop(side["side"]) == expected
+    assert set(printed) == {"singular value"}
     assert max(map(len, script.splitlines())) <= 120
     assert len(script.strip().splitlines()) <= 32
 
@@ -79,6 +88,12 @@ def test_the_python_of_a_family_prints_what_its_page_shows(relatives, member, tm
     check(relatives, member, tmp_path, family, case)
 
 
+@pytest.mark.parametrize("case", NORMED)
+@pytest.mark.filterwarnings("ignore")
+def test_a_norm_behind_the_embedding_is_applied(serve, member, tmp_path, case):
+    check(serve(shutil.copytree(member("bloom").data, tmp_path / "data"), "bloom"), member, tmp_path, "bloom", case)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_the_python_of_every_family_does_so_too(relatives, member, families, tmp_path, long):
     for family in families if long else families[1::4]:
@@ -86,8 +101,9 @@ def test_the_python_of_every_family_does_so_too(relatives, member, families, tmp
             continue  # read with transformers alone: test_share.py
         facts = relatives.get(f"/api/v1/{family}").json()["model"]
         queries = [f"weights={weights}" for weights in facts["processings"]]
-        queries += [f"{query}&distance=7" for query in queries if facts["positions"] == "rotary"]
-        for case in [f"{circuit}?{query}" for circuit in ("ov", "qk") for query in queries]:
+        cases = [f"{kind}?{query}" for kind in KINDS for query in queries]
+        cases += [f"{case}&distance=7" for case in cases if case[:2] in CIRCUITS and facts["positions"] == "rotary"]
+        for case in cases:
             page = relatives.get(path_of(family, case))
             if page.status_code == 200 and script_of(page.text):
                 check(relatives, member, tmp_path, family, case)
@@ -107,10 +123,14 @@ def test_a_model_of_the_hub_is_named_with_its_revision(client):
         (path_of("qwen3", "qk"), "norms queries and keys"),
         (path_of("gptj", "qk?distance=3"), "at a distance"),
         (path_of("gptj", "qk?distance=3&weights=raw"), "at a distance"),
+        ("/neox/L1/mlp-in/pca/1?weights=raw", "pca, only for svd: singular-lens precompute neox --matrices L1/mlp-in"),
+        ("/neox/L1/mlp-in/pca/1?weights=raw", "--weights raw --basis pca computes the same terms"),
+        ("/neox/embed/frequency/1?groups=5", "--weights folded --basis frequency --groups 5 computes"),
+        ("/neox/heads/read/svd/1", "take the OV of every head: singular-lens precompute neox --matrices heads/read"),
     ],
 )
 def test_where_no_python_is_offered_the_page_says_so(relatives, path, said):
     page = relatives.get(path).text
     assert script_of(page) is None
-    assert said in page
+    assert said in html.unescape(page)
     assert "No lines are offered" in page

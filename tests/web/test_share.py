@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-DIRECTIONS = ["ov/svd/0", "ov/svd/3", "qk/svd/1"]
+DIRECTIONS = ["L1/H2/ov/svd/0", "L1/H2/ov/svd/3", "L1/H2/qk/svd/1", "L1/mlp-in/svd/2", "L1/mlp-out/svd/1"]
+DIRECTIONS += ["embed/svd/3", "unembed/svd/1", "pos/svd/2"]
 
 
 def block(page, id_):
@@ -35,19 +36,22 @@ def check(client, path, tokens_of, script=lambda text: text):
     printed = run(script(block(page, "reproduce")))
     json = client.get("/api/v1" + path).json()
     assert printed["singular value"] == pytest.approx(json["singular_value"], rel=1e-5)
-    for side in ("left", "right"):
-        ids = [token["id"] for token in json[side]["plus"][:10]]
-        assert printed[json[side]["side"]] == tokens_of(ids)
+    for side in (json["left"], json["right"]):
+        ids = [token["id"] for token in side["plus"][:10]]
+        assert printed[side["side"]] == (ids if side["side"] in {"neuron", "position"} else tokens_of(ids))
 
 
-@pytest.mark.parametrize("weights", ["folded", "raw"])
-@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize(
+    ("direction", "weights"),
+    # The model is tied: its unembedding as stored is its embedding.
+    [(place, how) for place in DIRECTIONS for how in ("folded", "raw") if (place, how) != ("unembed/svd/1", "raw")],
+)
 def test_the_python_of_a_page_prints_what_the_page_shows(client, gpt2_folder, direction, weights):
     from transformers import AutoTokenizer
 
     check(
         client,
-        f"/tiny/L1/H2/{direction}?weights={weights}",
+        f"/tiny/{direction}?weights={weights}",
         AutoTokenizer.from_pretrained(gpt2_folder).convert_ids_to_tokens,
         lambda text: text.replace("path/to/the/folder", str(gpt2_folder)),
     )
@@ -66,8 +70,9 @@ def test_the_python_of_the_demo_runs_as_it_stands(serve, tmp_path_factory):
     check(client, path, AutoTokenizer.from_pretrained(FOLDER).convert_ids_to_tokens)
 
 
-def test_it_is_short(client):
-    lines = block(client.get("/tiny/L1/H2/ov/svd/0").text, "reproduce").strip().splitlines()
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_it_is_short(client, direction):
+    lines = block(client.get(f"/tiny/{direction}").text, "reproduce").strip().splitlines()
     assert len(lines) <= 20
     assert max(map(len, lines)) <= 120
 

@@ -1,8 +1,26 @@
 import csv
 import io
 import json
+import shutil
 
 import pytest
+
+from app.explorer.library import Library
+from app.explorer.precompute import precompute
+from app.explorer.tables import Tables
+from app.models.catalog import Catalog
+from app.store.artifacts import ArtifactStore
+from app.store.jobs import Task
+
+
+@pytest.fixture(scope="module")
+def fitted(serve, tiny_data, tmp_path_factory):
+    """A visitor of the tiny model, of which one matrix was fitted."""
+    data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("fitted") / "data")
+    model, store = Library(Catalog(data)).model("tiny"), ArtifactStore(data / "artifacts", 10**9)
+    task = Task(("L1/mlp-in",), ("folded",), "nmf", (("components", 4), ("seed", 0)))
+    list(precompute(store, Tables("cpu"), model, task))
+    return serve(data, "tiny")
 
 
 def rows(client, path):
@@ -40,8 +58,47 @@ def test_a_tables_file_has_its_rows(client, place):
     assert [row["direction"] for row in found] == expected
 
 
+@pytest.mark.parametrize(
+    ("place", "side"),
+    [
+        ("L1/mlp-in/neuron/3", "neuron"),
+        ("pos/svd/1", "position"),
+        ("heads/write/pca/1", "head"),
+        ("embed/frequency/0?groups=4", "token"),
+    ],
+)
+def test_other_sides_and_bases_have_their_own_entries_and_numbers(client, place, side):
+    path, _, query = f"/tiny/{place}".partition("?")
+    page = client.get(f"/api/v1{path}?{query}").json()
+    found = rows(client, f"{path}?format=csv&{query}")
+    json_side = next(one for one in (page["left"], page["right"]) if one["side"] == side)
+    mine = [row for row in found if row["side"] == side]
+    texts = [json.loads(row["token"]) for row in mine]
+    assert texts == [token["token"] for ray in ("plus", "minus") for token in json_side[ray]]
+    assert side == "token" or all(text.startswith(("neuron ", "position ", "L")) for text in texts)
+    assert page["unit"] is None or texts == [f"neuron {page['unit']}"]
+    assert all(row["basis"] == page["basis"] and row["direction"] == page["address"] for row in found)
+    for name in ("merit", "unit", "gap"):
+        assert {row[name] for row in found} == {"" if page[name] is None else str(page[name])}
+
+
+def test_a_basis_with_one_ray_a_term_has_no_other(fitted):
+    found = rows(fitted, "/tiny/L1/mlp-in/nmf/0?components=4&format=csv")
+    assert {row["ray"] for row in found} == {"+"}
+    table = rows(fitted, "/tiny/L1/mlp-in/nmf?components=4&format=csv")
+    assert {row["minus"] for row in table} == {""}
+    assert all(row["plus"] for row in table)
+
+
+def test_a_file_of_a_fit_is_named_by_its_parameters(fitted):
+    answer = fitted.get("/tiny/L1/mlp-in/nmf?components=4&format=csv")
+    assert "tiny-L1-MLP-in-nmf-folded-components-4-seed-0-" in answer.headers["Content-Disposition"]
+    stack = fitted.get("/tiny/heads/write?format=csv")
+    assert "tiny-heads-writes-folded-" in stack.headers["Content-Disposition"]
+
+
 def test_no_cell_is_a_formula(hostile):
     answer = hostile.get("/hostile/L1/H2/ov/svd/1?format=csv")
     cells = [cell for row in csv.reader(io.StringIO(answer.text, newline="")) for cell in row]
-    numbers = [cell for cell in cells if cell[:1] in "+-=@" and cell not in {"+", "-"}]
+    numbers = [cell for cell in cells if cell.startswith(tuple("+-=@")) and cell not in {"+", "-"}]
     assert all(float(number) < 0 for number in numbers)

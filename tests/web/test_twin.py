@@ -3,6 +3,7 @@ import re
 import pytest
 from pydantic import TypeAdapter
 
+from app.core.basis import BASES
 from app.web import schema
 from app.web.examples import EXAMPLES
 
@@ -14,6 +15,7 @@ FORMS = {
     "notable": schema.NotablePageJson,
     "layer": schema.LayerJson,
     "head": schema.HeadJson,
+    "full": schema.FullJson,
     "matrix": schema.MatrixJson,
     "decomposition": schema.MatrixJson,
     "direction": schema.DirectionPageJson,
@@ -26,6 +28,7 @@ PATHS = {
     "notable": "/tiny/notable",
     "layer": "/tiny/L1",
     "head": "/tiny/L1/H2?sort=gap",
+    "full": "/tiny/L1/H2/full?token=%20that",
     "matrix": "/tiny/L1/H2/qk?weights=raw",
     "decomposition": "/tiny/L1/H2/ov/svd",
     "direction": "/tiny/L1/H2/ov/svd/3",
@@ -43,6 +46,30 @@ def test_answers_and_examples_have_the_form_that_is_described(client, job, kind)
 def test_answers_of_other_families_have_that_form_too(relatives, place):
     kind = {0: "model", 2: "head", 3: "matrix"}[place.count("/")]
     TypeAdapter(FORMS[kind]).validate_json(relatives.get(f"/api/v1/{place}").content, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("place", "label"),
+    [
+        ("L1/mlp-in", "L1 MLP in"),
+        ("L1/mlp-out/neuron", "L1 MLP out neuron"),
+        ("L1/mlp-in/pca/3", "L1 MLP in pca 3"),
+        ("embed/svd/3", "embedding 3"),
+        ("embed/frequency", "embedding frequency"),
+        ("unembed/svd/3", "unembedding 3"),
+        ("pos/svd/1", "positions 1"),
+        ("heads/write/svd/1", "heads' writes 1"),
+        ("heads/read", "heads' reads"),
+    ],
+)
+def test_every_matrix_and_basis_has_the_same_form(client, place, label):
+    kind = "direction" if place[-1].isdigit() else "matrix"
+    answer = client.get(f"/api/v1/tiny/{place}")
+    TypeAdapter(FORMS[kind]).validate_json(answer.content, strict=True)
+    page = answer.json()
+    assert (page["label"], page["address"]) == (label, f"tiny/{place}")
+    assert page["matrix"] in place
+    assert page["basis"] == next((word for word in place.split("/") if word in BASES), "svd")
 
 
 def shown(tags, html):
@@ -78,11 +105,32 @@ def test_page_and_json_of_a_matrix_show_the_same_rows(client, tags, query):
     assert shown(tags, body) == said(tokens)
 
 
+@pytest.mark.parametrize("query", ["token=+that", "token=%236&weights=raw"])
+def test_page_and_json_of_full_circuits_show_the_same(client, tags, query):
+    html, json = (client.get(f"{root}/tiny/L1/H2/full?{query}") for root in ("", "/api/v1"))
+    body = "".join(re.findall(r"<tbody>.*?</tbody>", html.text, re.DOTALL))
+    tokens = [token for row in json.json()["rows"] for end in ("plus", "minus") for token in row["readout"][end]]
+    assert shown(tags, body) == said(tokens)
+    assert len(tokens) == 120
+    for row in json.json()["rows"]:
+        assert f"<dd>{row['own_rank']} of 300</dd>" in html.text
+
+
 def test_links_of_json_lead_somewhere(client):
     links = client.get("/api/v1/tiny/L1/H2/ov/svd/3").json()["links"]
     for name in ("page", "json", "up", "previous", "next"):
         assert client.get(links[name]).status_code == 200
     assert links["pinned"].startswith("http://testserver/tiny@")
+
+
+def test_links_of_full_circuits_keep_the_token(client, pin):
+    links = client.get("/api/v1/tiny/L1/H2/full?token=·that&weights=raw").json()["links"]
+    assert links["pinned"] == f"http://testserver/tiny@{pin}/L1/H2/full?weights=raw&token=+that"
+    assert links["up"] == "/api/v1/tiny/L1/H2?weights=raw"
+    for name in ("json", "previous", "next"):
+        there = client.get(links[name]).json()
+        assert (there["token"]["token"], there["weights"]) == (" that", "raw")
+    assert client.get(links["page"]).status_code == client.get(links["pinned"]).status_code == 200
 
 
 def test_the_description_names_every_field(client):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -5,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.address import parse
-from app.explorer.pages import PROCESSINGS, SORTS, View
+from app.explorer.pages import PROCESSINGS, SORTS, Choice, View
+from app.store.jobs import Task
+from app.web.examples import COMPARE_PAGE
 from app.web.urls import Urls
 
 URLS = Urls("/lens", "https://lens.example/lens")
@@ -30,24 +33,24 @@ def test_a_view_of_defaults_leaves_no_query():
 def test_the_query_of_a_table_says_all_that_is_not_the_default(view):
     said = dict(parse_qsl(urlsplit(URLS.page(HEAD, view)).query, keep_blank_values=True))
     assert said.get("weights", view.default_weights) == view.weights
-    assert said.get("sort", "strength") == view.sort
+    assert said.get("sort", "order") == view.sort
     assert int(said.get("page", 1)) == view.page
     assert said.get("find", "") == view.find
 
 
 @given(VIEWS)
 def test_only_tables_keep_sort_page_and_word(view):
-    said = dict(parse_qsl(urlsplit(URLS.page(HEAD.at_circuit("ov").direction(1), view)).query))
+    said = dict(parse_qsl(urlsplit(URLS.page(HEAD.at("ov").direction(1), view)).query))
     assert set(said) <= {"weights"}
 
 
 @given(VIEWS)
 def test_a_distance_stays_with_qk_where_layers_turn(view):
-    qk = HEAD.at_circuit("qk")
+    qk = HEAD.at("qk")
     for place in (HEAD, qk, qk.direction(3)):
         said = dict(parse_qsl(urlsplit(URLS.page(place, view)).query))
         assert int(said.get("distance", 0)) == (0 if 5 in view.still else view.distance)
-    for place in (HEAD.at_circuit("ov"), HEAD.at_circuit("ov").direction(3), HEAD.at_layer(5), parse("gpt2")):
+    for place in (HEAD.at("ov"), HEAD.at("ov").direction(3), HEAD.at_layer(5), parse("gpt2")):
         assert "distance" not in URLS.page(place, view)
 
 
@@ -68,7 +71,7 @@ def test_a_pinned_link_always_names_the_weights(view):
 
 @given(VIEWS)
 def test_links_made_at_once_are_those_made_one_by_one(view):
-    matrix = HEAD.at_circuit("qk")
+    matrix = HEAD.at("qk")
     assert URLS.directions(matrix, view, 12) == [URLS.page(matrix.direction(i), view) for i in range(12)]
 
 
@@ -80,6 +83,80 @@ def test_every_link_is_below_the_root(link):
 def test_jobs_have_their_addresses():
     assert URLS.jobs() == "/lens/-/jobs"
     assert URLS.jobs("tiny", live=True) == "/lens/-/jobs?model=tiny&live=true"
-    assert URLS.wish("tiny", ("ov", "qk"), ("raw",)) == "/lens/-/jobs?model=tiny&circuits=ov%2Cqk&weights=raw"
+    assert URLS.wish("tiny", Task(("ov", "qk"), ("raw",))) == "/lens/-/jobs?model=tiny&matrices=ov%2Cqk&weights=raw"
     assert URLS.job_cancel("0123456789ab") == "/lens/-/jobs/0123456789ab/cancel"
     assert URLS.job_api("0123456789ab") == "/lens/api/v1/-/jobs/0123456789ab"
+
+
+FIT = (Choice("components", 16, 2, 64, 32), Choice("seed", 0, 0, 9_999, 0))
+MATRIX = parse("gpt2/L5/mlp-in")
+FITS = st.builds(
+    lambda components, seed: (Choice("components", components, 2, 64, 32), Choice("seed", seed, 0, 9_999, 0)),
+    st.integers(2, 64),
+    st.integers(0, 9_999),
+)
+
+
+def said_by(url):
+    return dict(parse_qsl(urlsplit(url).query))
+
+
+@given(VIEWS, FITS)
+def test_a_fit_is_named_by_its_own_parameters_whatever_is_shown(view, fit):
+    """And by nothing of another basis: only what differs from the defaults is said."""
+    shown = replace(view, basis="dictionary", parameters=(Choice("atoms", 5, 2, 64, 32),))
+    for address in (MATRIX.in_basis("nmf"), MATRIX.in_basis("nmf").direction(3)):
+        url = URLS.fit(address, shown, fit)
+        said = said_by(url)
+        assert urlsplit(url).path == f"/lens/{address}"
+        assert int(said.get("components", 32)) == fit[0].value
+        assert int(said.get("seed", 0)) == fit[1].value
+        assert not {"atoms", "page", "distance"} & set(said)
+        assert said.get("weights", view.default_weights) == view.weights
+    assert URLS.fit(MATRIX.in_basis("pca"), View("raw", "raw"), ()) == "/lens/gpt2/L5/mlp-in/pca"
+
+
+def test_parameters_stay_within_their_basis():
+    shown = View("raw", "raw", basis="nmf", parameters=FIT)
+    assert URLS.page(MATRIX.in_basis("nmf"), shown) == "/lens/gpt2/L5/mlp-in/nmf?components=16"
+    assert URLS.page(MATRIX.in_basis("nmf").direction(1), shown) == "/lens/gpt2/L5/mlp-in/nmf/1?components=16"
+    for other in (MATRIX, MATRIX.in_basis("ica"), MATRIX.in_basis("svd").direction(0), parse("gpt2/L5")):
+        assert "components" not in URLS.page(other, shown)
+
+
+@given(VIEWS)
+def test_a_comparison_is_one_page_for_a_matrix_in_any_basis(view):
+    plain = URLS.compare(MATRIX, view)
+    assert urlsplit(plain).path == "/lens/gpt2/L5/mlp-in/compare"
+    assert set(said_by(plain)) <= {"weights"}
+    for place in (MATRIX.in_basis("nmf"), MATRIX.in_basis("nmf").direction(4)):
+        assert URLS.compare(place, view) == plain
+    assert said_by(URLS.compare(MATRIX, view, direction="pca/3", nonzeros=8, first=4)).items() >= {
+        ("direction", "pca/3"),
+        ("first", "4"),
+    }
+    assert "nonzeros" not in URLS.compare(MATRIX, view, nonzeros=8)
+    assert "direction" not in URLS.compare(MATRIX, view, direction="svd/0")
+
+
+def test_a_comparison_names_the_fits_that_it_shows():
+    fitted = replace(COMPARE_PAGE.bases[0], basis="nmf", parameters=FIT)
+    page = replace(COMPARE_PAGE, bases=(*COMPARE_PAGE.bases, fitted))
+    numbers = ",".join(str(choice.value) for choice in FIT)
+    assert URLS.compared(page) == {"nonzeros": 2, "first": 4, "direction": "svd/0", "nmf": numbers}
+    other = (replace(FIT[0], value=5), FIT[1])
+    assert URLS.compared(page, nmf=other)["nmf"] == f"5,{FIT[1].value}"
+    assert "nmf" not in URLS.compared(COMPARE_PAGE)
+
+
+def test_a_wish_says_basis_and_parameters():
+    task = Task(("embed",), ("raw",), "nmf", (("components", 4), ("seed", 0)))
+    url = URLS.wish("tiny", task)
+    assert said_by(url) == {
+        "model": "tiny",
+        "matrices": "embed",
+        "weights": "raw",
+        "basis": "nmf",
+        "components": "4",
+        "seed": "0",
+    }

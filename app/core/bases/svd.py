@@ -1,17 +1,30 @@
 """Directions of a matrix by singular value decomposition.
 
-`M = U diag(s) V^T` through the factors `M = A B`: QR of A and of B^T, SVD of the small middle, all in float64; matrices
-of one shape are taken together. Never forms M. Knows nothing of models or tokens.
+`M = U diag(s) V^T`. A circuit's through its factors `M = A B`: QR of A and of B^T, SVD of the small middle, all in
+float64; matrices of one shape are taken together, and M is never formed. One factor's through the Gram matrix of its
+samples. Knows nothing of models or tokens.
 """
 
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 from torch import Tensor
 
-from app.core.decomposition import Decomposition, canonical_signs
+from app.core.basis import Fitting, Parameters
+from app.core.decomposition import Decomposition, canonical_signs, is_present, oriented
+from app.core.gram import principal
 from app.core.matrix import Matrix
+
+
+def decompose(matrix: Matrix, parameters: Parameters) -> Fitting:
+    """The singular directions of one matrix."""
+    del parameters  # it has none
+    if len(matrix.factors) > 1:
+        (terms,) = decompose_all([matrix])
+        return terms
+    found = yield from principal(matrix.samples())
+    return canonical_signs(oriented(matrix, found.of_samples, found.strength.float(), found.of_stream))
 
 
 def decompose_all(matrices: Sequence[Matrix]) -> list[Decomposition]:
@@ -31,7 +44,7 @@ def decompose_all(matrices: Sequence[Matrix]) -> list[Decomposition]:
     middle = R_left @ R_right.mT
     U, strength, Vh = by_gram(middle) if middle.is_cuda else torch.linalg.svd(middle, full_matrices=False)
     d = max(A.shape[1], B.shape[2])
-    ranks = _ranks(strength, d).tolist()
+    ranks = is_present(strength, d).sum(dim=1).tolist()
     left, right = (Q_left @ U).mT.float(), (Vh @ Q_right.mT).float()
     found = zip(left, strength.float(), right, ranks, strict=True)
     return [
@@ -53,9 +66,3 @@ def by_gram(
     strength, U = squares.flip(-1).clamp(min=0).sqrt(), U.flip(-1)
     Vh = U.mT @ wide / strength.clamp(min=torch.finfo(torch.float64).tiny)[:, :, None]
     return (Vh.mT, strength, U.mT) if tall else (U, strength, Vh)
-
-
-def _ranks(strength: Float64[Tensor, "n h"], d: int) -> Int64[Tensor, " n"]:
-    """How many directions are no mere rounding: `s_i >= s_0 d eps` of float32, and no less than float32 can hold."""
-    limits = torch.finfo(torch.float32)
-    return ((strength >= strength[:, :1] * d * limits.eps) & (strength >= limits.tiny)).sum(dim=1)

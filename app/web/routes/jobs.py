@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from app.explorer import jobs
 from app.explorer.places import opened
+from app.explorer.tasks import wish
 from app.jobs.runner import Runner
 from app.web.answers import NO_STORE, page_answer, rendered
 from app.web.query import JobsQuery, WishQuery
@@ -33,8 +34,15 @@ def start(request: Request, query: Annotated[WishQuery, Query()]) -> Response:
     """Begin a job, or find the one that computes the same already."""
     runner = _runner(request)
     r = resources_of(request)
-    wish = jobs.wish(opened(r, query.model), r.default_weights, query.circuits, query.weights)
-    begun = runner.start(wish.slug, wish.fingerprint, wish.circuits, wish.processings)
+    asked = wish(
+        opened(r, query.model),
+        r.default_weights,
+        matrices=query.matrices,
+        weights=query.weights,
+        basis=query.basis,
+        parameters=query.parameters(),
+    )
+    begun = runner.start(asked.slug, asked.fingerprint, asked.task)
     return RedirectResponse(urls_of(request).job(begun.id), 303, NO_STORE)
 
 

@@ -3,20 +3,23 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.core.address import Address, Depth, parse
 from app.explorer import browse
-from app.explorer.errors import BadOption
+from app.explorer.compare import compare
+from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.jump import jump
-from app.explorer.places import named
+from app.explorer.pages import FitPage, View
 from app.explorer.resources import Resources
 from app.web.answers import POLL_SECONDS, csv_answer, page_answer
-from app.web.query import JumpQuery, PageQuery, ViewQuery
+from app.web.query import CompareQuery, JumpQuery, PageQuery, ViewQuery
 from app.web.sheet import direction_sheet, head_sheet, matrix_sheet
 from app.web.site import resources_of, urls_of
+from app.web.urls import COMPARE, FULL
 
 router = APIRouter(include_in_schema=False)
 
@@ -62,11 +65,33 @@ def notable(request: Request, model: str, query: Annotated[ViewQuery, Query()]) 
 def jump_to(request: Request, model: str, query: Annotated[JumpQuery, Query()]) -> Response:
     """Where the text of the jump box leads, in the weights that the visitor looks at."""
     address = parse(model)
-    target = jump(resources_of(request), address.model, _pasted(query.q, urls_of(request).root))
+    text, under, asked = _pasted(query.q, urls_of(request).root)
+    target = jump(resources_of(request), address.model, text)
     pin = target.address.pin or (address.pin if target.address.model == address.model else None)
     kept: dict[str, Any] = {"weights": query.weights} if query.weights else {}
-    url = urls_of(request).page(target.address.pinned(pin), **kept) + (f"#{target.ray}" if target.ray else "")
-    return RedirectResponse(url, 303, {"Cache-Control": "no-cache"})
+    url = urls_of(request).page(target.address.pinned(pin), under=under, **(asked or kept))
+    return RedirectResponse(url + (f"#{target.ray}" if target.ray else ""), 303, {"Cache-Control": "no-cache"})
+
+
+@router.get("/{model}/heads")
+@router.get("/{model}/heads/")
+def heads(request: Request, model: str) -> Response:
+    """Of the two matrices of all heads, the one of what they write."""
+    url = urls_of(request).page(parse(model).at("heads/write"))
+    return RedirectResponse(_with_query(request, url), 307, {"Cache-Control": "no-cache"})
+
+
+@router.get("/{address:path}/compare")
+def side_by_side(request: Request, address: str, query: Annotated[CompareQuery, Query()]) -> Response:
+    """The bases of a matrix side by side."""
+    where = parse(address)
+    if where.depth != "matrix":
+        raise UnknownAddress(f"Bases are compared for a matrix: {where} is none.")
+    if one := browse.one_page(resources_of(request), where, query.options()):
+        url = _with_query(request, urls_of(request).compare(one))
+        return RedirectResponse(url, 307, {"Cache-Control": "no-cache"})
+    how = (query.nonzeros, query.first, query.direction, query.wanted())
+    return page_answer(request, compare(resources_of(request), where, query.options(), *how))
 
 
 @router.get("/{address:path}")
@@ -75,29 +100,49 @@ def place(request: Request, address: str, query: Annotated[PageQuery, Query()]) 
     if address.endswith("/") and len(address) <= 200:
         return RedirectResponse(_with_query(request, urls_of(request).page(parse(address.rstrip("/")))), 308)
     # The router overlooks a line break at the end of a path.
-    where = named(resources_of(request), address + "\n" * request.scope["path"].endswith("\n"))
+    where = parse(address + "\n" * request.scope["path"].endswith("\n"))
+    if one := browse.one_page(resources_of(request), where, query.options()):
+        return RedirectResponse(_with_query(request, urls_of(request).page(one)), 307, {"Cache-Control": "no-cache"})
     kind = KINDS[where.depth]
     if query.format is None:
         return page_answer(request, kind.look(resources_of(request), where, query))
     if kind.sheet is None:
         raise BadOption("format=csv is there for heads, matrices and directions")
     page = kind.look(resources_of(request), where, query)
-    at = f"-distance-{page.view.distance}" if page.view.distance else ""
-    name = f"{page.model.slug}-{where.label.replace(' ', '-')}-{page.view.weights}{at}-{page.model.pin}"
-    return csv_answer(request, kind.sheet(page), name)
+    if isinstance(page, FitPage):
+        raise UnknownAddress(f"{where.label} has no table yet: it was not computed. {page.command} computes it.")
+    return csv_answer(request, kind.sheet(page), _file_name(page, where))
+
+
+def _file_name(page: Any, where: Address) -> str:
+    """What tells a table from others of the same place.
+
+    Example: "gpt2-embedding-nmf-3-folded-components-64-seed-0-0123456789ab"
+    """
+    view: View = page.view
+    chosen = [(choice.name, choice.value) for choice in view.parameters]
+    chosen += [("distance", view.distance)] if view.distance else []
+    words = [page.model.slug, where.label.replace("'", "").replace(" ", "-"), view.weights]
+    return "-".join([*words, *(f"{name}-{value}" for name, value in chosen), page.model.pin])
 
 
 def _with_query(request: Request, url: str) -> str:
     return f"{url}?{request.url.query}" if request.url.query else url
 
 
-def _pasted(text: str, root: str) -> str:
-    """What the jump box got, a whole link cut down to its address.
+def _pasted(text: str, root: str) -> tuple[str, str, dict[str, Any]]:
+    """What the jump box got: of a whole link its address, the page below that, and its query.
 
-    Example: "https://lens.example/gpt2/L5/H3?weights=raw" -> "gpt2/L5/H3"
+    Example: "https://lens.example/gpt2/embed/compare?nonzeros=4" -> ("gpt2/embed", "compare", {"nonzeros": "4"})
     """
     text = text.strip()
     if not text.startswith(("http://", "https://")):
-        return text
-    path, hash_, anchor = text.partition("://")[2].partition("#")
-    return path.partition("/")[2].partition("?")[0].removeprefix(f"{root.strip('/')}/") + hash_ + anchor
+        return text, "", {}
+    try:
+        link = urlsplit(text)
+    except ValueError:  # of a host that is none
+        return text, "", {}
+    path = link.path.removeprefix(root).strip("/")
+    under = next((word for word in (FULL, COMPARE) if path.endswith(f"/{word}")), "")
+    anchor = f"#{link.fragment}" if link.fragment else ""
+    return path.removesuffix(f"/{under}") + anchor, under, dict(parse_qsl(link.query))

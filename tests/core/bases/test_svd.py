@@ -1,11 +1,14 @@
 import pytest
 import torch
 
-from app.core.bases import BASES
+from app.core import blocks, gram
 from app.core.bases.svd import by_gram, decompose_all
+from app.core.basis import BASES
 from app.core.circuits import CIRCUITS, ov_constant
 from app.core.matrix import READ, WRITE, Matrix
-from tests.core.conftest import decompose
+from tests.core.conftest import by_sample_side, decompose, terms_of, upright_and_not
+
+PARTS = ("left", "strength", "right")
 
 
 def matrix_of(strength: list[float], d_left: int = 48, d_right: int = 40) -> Matrix:
@@ -27,9 +30,8 @@ def matrix(request, head) -> Matrix:
     return CIRCUITS[request.param](head)
 
 
-@pytest.mark.parametrize("basis", BASES)
-def test_every_basis_gives_unit_vectors_in_order_that_sum_to_the_matrix(basis, matrix):
-    (terms,) = BASES[basis]([matrix])
+def test_unit_vectors_in_order_that_sum_to_the_matrix(matrix):
+    terms = terms_of("svd", matrix)
     for side in (terms.left, terms.right):
         assert torch.allclose(side.norm(dim=1), torch.ones(len(side)), atol=1e-6)
     assert (terms.strength.diff() <= 0).all()
@@ -95,9 +97,8 @@ def test_a_lapack_that_flips_signs_changes_nothing(matrix, monkeypatch):
     monkeypatch.setattr(torch.linalg, "svd", flipping)
     flipped = decompose(matrix)
     assert flips
-    assert all(
-        torch.equal(ours, theirs) for ours, theirs in zip(vars(plain).values(), vars(flipped).values(), strict=True)
-    )
+    for name in PARTS:
+        assert torch.equal(getattr(plain, name), getattr(flipped, name))
 
 
 def test_another_number_of_threads_changes_no_sign(matrix):
@@ -161,8 +162,8 @@ def test_matrices_taken_together_are_as_each_alone():
     for matrix, terms in zip(matrices, decompose_all(matrices), strict=True):
         alone = decompose(matrix)
         assert len(terms.strength) == len(alone.strength)
-        for one, other in zip(vars(terms).values(), vars(alone).values(), strict=True):
-            assert torch.allclose(one, other, atol=1e-6)
+        for name in PARTS:
+            assert torch.allclose(getattr(terms, name), getattr(alone, name), atol=1e-6)
 
 
 def test_matrices_of_different_shapes_are_not_taken_together():
@@ -192,3 +193,107 @@ def test_decompositions_by_gram_agree(matrix, monkeypatch):
     assert torch.allclose(gram.strength, plain.strength, rtol=1e-5)
     for ours, theirs in ((gram.left, plain.left), (gram.right, plain.right)):
         assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.fixture(params=[0, 2**28], ids=["gram", "plain"])
+def _way(request, monkeypatch):
+    """Whatever the size: by eigenvectors of the Gram matrix in several blocks, or by a plain SVD."""
+    monkeypatch.setattr(gram, "SMALL", request.param)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 7 * 8 * 24)
+
+
+def planted(n: int, strength: list[float], d: int = 24) -> torch.Tensor:
+    """Samples with these singular values and no others, to float32."""
+    U, V = (torch.linalg.qr(torch.randn(size, len(strength), dtype=torch.float64)).Q for size in (n, d))
+    return ((U * torch.tensor(strength, dtype=torch.float64)) @ V.T).float()
+
+
+@pytest.mark.parametrize("n", [1, 10, 24, 25, 100])
+@pytest.mark.usefixtures("_way")
+def test_one_factor_against_the_dense_svd(n):
+    samples = torch.randn(n, 24)
+    for matrix in upright_and_not(samples):
+        terms = terms_of("svd", matrix)
+        U, strength, Vh = torch.linalg.svd(matrix.dense(), full_matrices=False)
+        assert torch.allclose(terms.strength.double(), strength, rtol=1e-6)
+        sign = (terms.right.double() * Vh).sum(dim=1, keepdim=True).sign()
+        assert torch.allclose(terms.right.double() * sign, Vh, atol=1e-5)
+        assert torch.allclose(terms.left.double() * sign, U.T, atol=1e-5)
+        assert (terms.right.gather(1, terms.right.abs().argmax(dim=1, keepdim=True)) > 0).all()
+        assert torch.allclose(terms.reconstruct(), matrix.dense(), atol=1e-5)
+
+
+@pytest.mark.usefixtures("_way")
+def test_planted_strengths_over_four_decades():
+    strength = [10 ** (-step / 2) for step in range(9)]
+    for matrix in upright_and_not(planted(200, strength)):
+        terms = terms_of("svd", matrix)
+        assert torch.allclose(terms.strength, torch.tensor(strength), rtol=1e-3)
+        for side in (terms.left, terms.right):
+            assert torch.allclose(side @ side.T, torch.eye(9), atol=1e-4)
+
+
+@pytest.mark.usefixtures("_way")
+def test_null_directions_of_one_factor_are_left_out():
+    floor = 24 * torch.finfo(torch.float32).eps
+    for matrix in upright_and_not(planted(200, [1, 0.5, 20 * floor, floor / 20])):
+        assert len(terms_of("svd", matrix).strength) == 3
+
+
+@pytest.mark.parametrize("n", [3, 100])
+@pytest.mark.usefixtures("_way")
+def test_hostile_samples(n):
+    for samples, rank in (
+        (torch.zeros(n, 24), 0),
+        (torch.ones(n, 24), 1),
+        (torch.randn(1, 24).expand(n, 24).contiguous(), 1),
+        (torch.eye(n, 24)[:1].repeat(n, 1), 1),
+        (torch.randn(2, 24).repeat(n, 1), 2),
+        (torch.randn(n, 24) * 1e-30, min(n, 24)),
+    ):
+        for matrix in upright_and_not(samples):
+            terms = terms_of("svd", matrix)
+            assert len(terms.strength) == rank
+            assert torch.allclose(terms.reconstruct(), matrix.dense(), atol=1e-5)
+
+
+@pytest.mark.usefixtures("_way")
+def test_the_order_of_samples_is_only_theirs():
+    samples, order = planted(60, [4, 3, 2, 1]), torch.randperm(60)
+    (plain, _), (shuffled, _) = upright_and_not(samples), upright_and_not(samples[order])
+    one, other = terms_of("svd", plain), terms_of("svd", shuffled)
+    assert torch.allclose(one.right, other.right, atol=1e-5)
+    assert torch.allclose(one.left[:, order], other.left, atol=1e-5)
+
+
+@pytest.mark.usefixtures("_way")
+def test_a_matrix_on_its_side_has_the_other_sides():
+    upright, not_upright = upright_and_not(planted(60, [4, 3, 2, 1]))
+    one, other = terms_of("svd", upright), terms_of("svd", not_upright)
+    assert torch.allclose(one.strength, other.strength, rtol=1e-6)
+    for ours, theirs in zip(by_sample_side(upright, one), by_sample_side(not_upright, other), strict=True):
+        sign = (ours * theirs).sum(dim=1, keepdim=True).sign()
+        assert torch.allclose(ours, theirs * sign, atol=1e-5)
+
+
+def test_another_number_of_threads_changes_no_term(monkeypatch):
+    monkeypatch.setattr(gram, "SMALL", 0)
+    matrix, _ = upright_and_not(planted(2000, [float(32 - step) for step in range(32)], 64))
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(terms_of("svd", matrix))
+    finally:
+        torch.set_num_threads(before)
+    for name in PARTS:
+        assert torch.allclose(getattr(found[0], name), getattr(found[1], name), rtol=1e-5, atol=1e-5)
+
+
+def test_a_closed_generator_leaves_nothing_behind(monkeypatch):
+    monkeypatch.setattr(gram, "SMALL", 0)
+    steps = BASES["svd"].decompose(upright_and_not(torch.randn(100, 24))[0], {})
+    assert next(steps) == (0, 200)
+    steps.close()
+    with pytest.raises(StopIteration):
+        next(steps)

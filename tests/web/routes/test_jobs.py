@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.store.jobs import JobStore
+from app.store.jobs import JobStore, Task
 
 OWN = {"Origin": "http://testserver"}
 
@@ -77,11 +77,11 @@ def test_the_list_and_the_page_of_a_job(reading, store, live):
     done = written(store, state="done", created=1.0, ended=2.0)
     page = reading.get("/-/jobs").text
     assert page.index(live.id) < page.index(done.id)
-    assert "0.25 heads/s, 22 s left (layer 2 of 2)" in page
+    assert "0.50 matrices/s, 22 s left (layer 2 of 2)" in page
     page = reading.get(f"/-/jobs/{live.id}").text
     assert "<h1>tiny: OV and QK, folded</h1>" in page
     assert "5 of 16 <a" in page
-    assert "singular-lens precompute tiny --weights folded" in page
+    assert "singular-lens precompute tiny --matrices ov,qk --weights folded" in page
     assert 'method="post"' not in page
 
 
@@ -134,7 +134,7 @@ def test_a_model_says_where_its_jobs_are(reading, allowing, live):
     assert 'method="post"' not in reading.get("/tiny").text
     page = allowing.get("/tiny").text
     assert page.count('<form method="post"') == 2
-    assert 'action="/-/jobs?model=tiny&amp;circuits=ov%2Cqk&amp;weights=raw"' in page
+    assert 'action="/-/jobs?model=tiny&amp;matrices=ov%2Cqk&amp;weights=raw"' in page
 
 
 def test_news_end_with_the_job(reading, store):
@@ -155,11 +155,11 @@ def test_a_job_that_is_not_here(reading, allowing, store, id_):
 
 
 def test_a_job_is_started_with_a_post_and_shown(allowing, begun, pin):
-    answer = allowing.post("/-/jobs?model=tiny&weights=raw,folded&circuits=qk", headers=OWN)
+    answer = allowing.post("/-/jobs?model=tiny&weights=raw,folded&matrices=qk", headers=OWN)
     assert answer.status_code == 303
     assert answer.headers["Cache-Control"] == "no-store"
-    ((slug, fingerprint, circuits, processings),) = begun
-    assert (slug, circuits, processings) == ("tiny", ("qk",), ("folded", "raw"))
+    ((slug, fingerprint, task),) = begun
+    assert (slug, task) == ("tiny", Task(("qk",), ("folded", "raw")))
     assert fingerprint.startswith(pin)
     assert "Start again" in allowing.get(answer.headers["Location"]).text  # nobody runs it here
 
@@ -171,8 +171,10 @@ def test_a_job_is_started_with_a_post_and_shown(allowing, begun, pin):
         ("?model=gpt2", 404, "tiny"),
         ("?model=../tiny", 404, "tiny"),
         ("?model=tiny&weights=cooked", 422, "folded, raw"),
-        ("?model=tiny&circuits=mlp", 422, "ov, qk"),
-        ("?model=tiny&circuits=" + "ov," * 100, 422, "40"),
+        ("?model=tiny&matrices=mlp", 422, "ov, qk"),
+        ("?model=tiny&matrices=" + "ov," * 100, 422, "16"),
+        ("?model=tiny&matrices=" + "ov," * 200, 422, "400"),
+        ("?model=tiny&matrices=embed&basis=nmf&components=999", 422, "components goes from 2 to"),
         ("?model=" + "x" * 100, 422, "64"),
     ],
 )

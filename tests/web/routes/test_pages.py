@@ -7,6 +7,7 @@ from app.explorer.pages import HomePage, ModelEntry
 from app.web.glossary import NOTES, TERMS
 
 PLACES = ("", "/L1", "/L1/H2", "/L1/H2/ov", "/L1/H2/qk/svd", "/L1/H2/ov/svd/3", "/notable")
+PLACES += ("/L1/H2/full", "/L1/H2/full?token=+that", "/L1/H3/full?token=%235&weights=raw")
 HEAD = "/tiny/L1/H2"
 
 
@@ -78,7 +79,11 @@ def test_a_page_names_its_twin(client, tags):
 
 def test_the_map_links_every_head_and_says_value_and_rank(client, tags):
     cells = [a for tag, a in tags(client.get("/tiny").text).found if tag == "a" and "data-tip" in a]
-    assert [cell["href"] for cell in cells] == [f"/tiny/L{layer}/H{head}" for layer in range(2) for head in range(4)]
+    heads = [f"/tiny/L{layer}/H{head}" for layer in range(2) for head in range(4)]
+    assert [cell["href"] for cell in cells if "/H" in cell["href"]] == heads
+    mlps = [f"/tiny/L{layer}/mlp-{part}" for layer in range(2) for part in ("in", "out")]
+    assert [cell["href"] for cell in cells if "mlp" in cell["href"]] == mlps
+    cells = [cell for cell in cells if "/H" in cell["href"]]
     assert sorted(int(cell["data-tip"].split("rank ")[1].split(" of")[0]) for cell in cells) == list(range(1, 9))
 
 
@@ -112,6 +117,9 @@ FAMILY_PLACES = (
     "/smollm3/L0/H3/qk?distance=1",
     "/bert",
     "/bert/L1/H2/ov",
+    "/bert/L1/H2/full?token=%2320",
+    "/llama/L1/H2/full?token=%2320&distance=4",
+    "/smollm3/L0/H3/full?token=%2320",
     "/mixtral",
 )
 
@@ -212,6 +220,19 @@ def test_a_slash_at_the_end_leads_to_the_place_without_it(client):
     assert client.get("/tiny/L1/?weights=raw").headers["Location"] == "/tiny/L1?weights=raw"
 
 
+@pytest.mark.parametrize("root", ["", "/api/v1"])
+def test_what_comes_before_the_stacks_leads_to_the_first(client, pin, root):
+    answer = client.get(f"{root}/tiny@{pin}/heads?weights=raw")
+    assert (answer.status_code, answer.headers["Location"]) == (307, f"{root}/tiny@{pin}/heads/write?weights=raw")
+    assert client.get(answer.headers["Location"]).status_code == 200
+    assert client.get(client.get(f"{root}/gpt9/heads").headers["Location"]).status_code == 404
+    assert client.get(f"{root}/tiny/heads/sideways").status_code == 404
+
+
+def test_a_slash_after_that_does_no_harm(client):
+    assert client.get("/tiny/heads/").headers["Location"] == "/tiny/heads/write"
+
+
 def test_a_line_break_at_the_end_is_no_other_spelling(client):
     assert client.get("/tiny/L1%0a").status_code == 404
 
@@ -233,14 +254,35 @@ def test_a_file_has_the_whole_table_and_says_of_which_weights(client, pin):
     [
         ("L1H2", "/tiny/L1/H2"),
         ("l1h2 ov 3", "/tiny/L1/H2/ov/svd/3"),
+        ("L1 mlp in neuron 3", "/tiny/L1/mlp-in/neuron/3"),
+        ("W_E 3-", "/tiny/embed/svd/3#n"),
         ("L1H2.qk.3n", "/tiny/L1/H2/qk/svd/3#n"),
         ("L1", "/tiny/L1"),
-        ("https://lens.example/tiny/L1/H2?weights=raw#n", "/tiny/L1/H2#n"),
+        ("https://lens.example/tiny/L1/H2/ov/svd/3?weights=raw#n", "/tiny/L1/H2/ov/svd/3?weights=raw#n"),
     ],
 )
 def test_the_jump_box_leads_there(client, text, place):
     answer = client.get("/tiny/jump", params={"q": text})
     assert (answer.status_code, answer.headers["Location"]) == (303, place)
+
+
+@pytest.mark.parametrize(
+    ("link", "place"),
+    [
+        ("/tiny/embed/nmf/3?components=5", "/tiny/embed/nmf/3?components=5"),
+        ("/tiny/L1/H2?weights=raw", "/tiny/L1/H2?weights=raw"),
+        ("/tiny/embed/compare?nonzeros=4", "/tiny/embed/compare?nonzeros=4"),
+        ("/tiny/L1/H2/full?token=%20a", "/tiny/L1/H2/full?token=+a"),
+    ],
+)
+def test_a_pasted_link_leads_where_it_leads(client, link, place):
+    answer = client.get("/tiny/jump", params={"q": f"https://lens.example{link}", "weights": "folded"})
+    assert answer.headers["Location"] == place
+
+
+@pytest.mark.parametrize("link", ["http://[", "https://", "https://lens.example/../etc", "http://a/tiny/L1\r\nX: y"])
+def test_a_link_that_is_none_leads_nowhere(client, link):
+    assert client.get("/tiny/jump", params={"q": link}).status_code == 404
 
 
 def test_the_jump_box_keeps_the_pin(client, pin):
@@ -284,3 +326,115 @@ def test_damaged_weights_are_told_by_the_files_name_and_how_to_repair_them(serve
     assert "tokenizer.json of these weights is damaged: its checksum does not match" in answer.text
     assert "can repair it with singular-lens import" in answer.text
     assert str(tmp_path) not in answer.text
+
+
+FULL = "/tiny/L1/H2/full"
+
+
+def test_a_head_has_a_box_for_a_token(client, relatives, tags):
+    def box(visitor, place):
+        found = tags(visitor.get(place).text).found
+        action = next(a["action"] for tag, a in found if tag == "form" and a["action"].endswith("/full"))
+        at = next(i for i, (tag, a) in enumerate(found) if tag == "form" and a["action"] == action)
+        end = next(i for i, (tag, _) in enumerate(found) if i > at and tag == "button")
+        return action, {a["name"]: a.get("value") for tag, a in found[at:end] if tag == "input"}
+
+    assert box(client, "/tiny/L1/H2?weights=raw&sort=gap&page=1") == (FULL, {"token": "", "weights": "raw"})
+    assert box(client, f"{FULL}?token=+that") == (FULL, {"token": "·that"})
+    place = "/llama/L1/H2?distance=4"
+    assert box(relatives, place) == ("/llama/L1/H2/full", {"token": "", "distance": "4"})
+    place = "/llama/L1/H2/full?distance=4&weights=raw&token=%2320"
+    assert box(relatives, place)[1].keys() == {"token", "distance", "weights"}
+
+
+def test_full_circuits_say_where_they_are_and_keep_their_token(client, tags, pin):
+    html = client.get(f"{FULL}?token=+that").text
+    page = tags(html, {"title", "pre"})
+    assert page.texts[0] == "·that in L1H2 full circuits · tiny · singular-lens"
+    here = f"{FULL}?token=+that"
+    (crumb,) = (a for tag, a in page.found if tag == "a" and a.get("aria-current") == "page")
+    assert crumb["href"] == here
+    assert {a["href"] for tag, a in page.found if a.get("type") == "application/json"} == {f"/api/v1{here}"}
+    assert f"{FULL}?weights=raw&token=+that" in links(tags, html)
+    around = {a["rel"]: a["href"] for tag, a in page.found if a.get("rel") in {"prev", "next"}}
+    assert around == {rel: f"/tiny/L1/H{head}/full?token=+that" for rel, head in (("prev", 1), ("next", 3))}
+    (link,) = (a["value"] for tag, a in page.found if a.get("id") == "link")
+    assert link == f"http://testserver/tiny@{pin}/L1/H2/full?weights=folded&token=+that"
+    assert link in page.texts[1]
+    assert "full circuits of the token ·that" in page.texts[1]
+
+
+def test_full_circuits_at_a_distance(relatives, tags):
+    place = "/llama/L1/H2/full"
+    found = tags(relatives.get(f"{place}?token=%2320&distance=4").text).found
+    (chosen,) = (a for tag, a in found if tag == "a" and a.get("id") == "distance-4")
+    (zero,) = (a for tag, a in found if tag == "a" and a.get("id") == "distance-0")
+    assert (chosen["aria-current"], chosen["hx-get"]) == ("true", chosen["href"])
+    form = next(a for tag, a in found if tag == "form" and "hx-get" in a)
+    assert form["hx-get"] == form["action"] == place
+    token = relatives.get(zero["href"])
+    assert token.status_code == 200
+    assert "distance" not in zero["href"]
+    assert "token=" in zero["href"]
+    assert relatives.get(f"{place}?token=%2320&distance=64").status_code == 422
+
+
+def test_a_text_that_is_no_token_is_answered_with_others(client, tags):
+    answer = client.get(f"{FULL}?token=THAT&weights=raw")
+    assert answer.status_code == 422
+    assert "from #0 to #299" in answer.text
+    meant = [a["href"] for tag, a in tags(answer.text).found if a.get("class") == "meant"]
+    assert f"{FULL}?token=+that&weights=raw" in meant
+    assert {client.get(link).status_code for link in meant} == {200}
+    assert "/tiny/L1/H2" in links(tags, answer.text)
+    json = client.get(f"/api/v1{FULL}?token=THAT")
+    assert (json.status_code, json.json()["error"]) == (422, "bad_option")
+    assert "·that" in json.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("place", "status"),
+    [
+        (f"{FULL}?token={'x' * 101}", 422),
+        (f"{FULL}?token=%00%00", 422),
+        (f"{FULL}?token=%2399999999999999999999", 422),
+        (f"{FULL}?token=%ff%fe", 422),
+        (f"{FULL}?token=<script>alert(1)</script>", 422),
+        (f"{FULL}?token=+that&distance=1", 422),
+        (f"{FULL}?token=+that&weights=cooked", 422),
+        (f"{FULL}/0", 404),
+        ("/tiny/L1/H9/full", 404),
+        ("/tiny/L01/H2/full", 404),
+        ("/tiny/heads/write/full", 404),
+        ("/tiny/L1/mlp-in/full", 404),
+        ("/tiny@00000000/L1/H2/full", 404),
+        ("/nobody/L1/H2/full", 404),
+    ],
+)
+def test_what_full_circuits_do_not_take(client, place, status):
+    for root in ("", "/api/v1"):
+        answer = client.get(root + place)
+        assert answer.status_code == status
+        assert "<script>alert" not in answer.text or root
+
+
+def test_every_hostile_token_has_full_circuits_as_text(hostile, tags):
+    from html import escape
+
+    for id_ in range(30):
+        page = hostile.get(f"/hostile/L1/H2/full?token=%23{id_}")
+        json = hostile.get(f"/api/v1/hostile/L1/H2/full?token=%23{id_}").json()
+        assert page.status_code == 200
+        assert [tag for tag, _ in tags(page.text).found].count("script") == 2
+        again = hostile.get(json["links"]["json"]).json()
+        assert again["token"] == json["token"]
+        assert escape(json["links"]["page"], quote=True).replace("&#x27;", "&#39;") in page.text
+        assert not any(name.startswith("on") for _, a in tags(page.text).found for name in a)
+
+
+def test_what_a_hostile_text_may_have_meant_is_text_too(hostile, tags):
+    for text in ("%3Cscript%3E", "%22", "JAVASCRIPT:alert(1)", "a%CC%81", "%E2%80%AErig"):
+        page = hostile.get(f"/hostile/L1/H2/full?token={text}")
+        assert page.status_code in {200, 422}
+        assert [tag for tag, _ in tags(page.text).found].count("script") == 2
+        assert all(a["href"].startswith("/hostile/") for _, a in tags(page.text).found if a.get("class") == "meant")

@@ -1,0 +1,169 @@
+"""Directions of a matrix by an overcomplete dictionary: each sample is a sum of few of many atoms, with either sign.
+
+`X ~ C D` with few non-zeros in each row of C and unit rows in D, by the method of optimal directions (Engan, Aase &
+Husoy 1999) with the repairs of K-SVD (Aharon, Elad & Bruckstein 2006):
+
+1. the atoms start as samples, drawn at random;
+2. every sample is coded by matching pursuit;
+3. the atoms become the least squares for these codes, `(C^T C)^-1 C^T X`, made unit;
+4. an atom that is unused, or another's double, becomes a badly explained sample, drawn at random;
+5. again, and the atoms that explained most are kept.
+
+An atom is one term, with its column of codes as the other side: the atom and its opposite are its two rays. Knows
+nothing of models or tokens.
+"""
+
+from collections.abc import Generator
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Float32, Float64, Int64
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from app.core.basis import Fitting, Parameters
+from app.core.coding import Codes, encode, encoder
+from app.core.decomposition import Decomposition
+from app.core.matrix import Matrix
+
+PASSES = 30
+SETTLING = 10
+"""The last passes, which leave doubles alone."""
+DOUBLE = 0.9
+"""Cosine from which on two atoms are one. Of 64 planted atoms 96% are found with it, 88% without."""
+SAME = 1 - 1e-6
+"""Which of two atoms that are equal is taken would hang on rounding: one waits until the next pass makes it another."""
+RIDGE = 1e-6
+"""In proportion to the mean square of a column of codes: atoms that always come together can be told apart."""
+
+
+class _Coding(NamedTuple):
+    """All samples by these atoms."""
+
+    atoms: Float32[Tensor, "m d"]
+    indices: Int64[Tensor, "n k"]
+    values: Float32[Tensor, "n k"]
+    left: Float64[Tensor, " n"]
+    """Squared error of each sample."""
+
+
+class _Moments(NamedTuple):
+    """All of the codes that new atoms depend on."""
+
+    codes: Float64[Tensor, "m m"]
+    """`C^T C`."""
+    samples: Float64[Tensor, "m d"]
+    """`C^T X`."""
+
+
+def decompose(matrix: Matrix, parameters: Parameters) -> Fitting:
+    """Atoms by falling usage, the share of samples that have them; fewer than asked for where samples are few."""
+    samples = matrix.samples()
+    draw = torch.Generator().manual_seed(parameters["seed"])
+    atoms = _distinct(_start(samples, parameters["atoms"], draw), SAME)
+    best = None
+    for done in range(PASSES if len(atoms) else 0):
+        coding, moments = yield from _coded(samples, atoms, parameters["sparsity"], done)
+        if best is None or coding.left.sum() < best.left.sum():
+            best = coding
+        atoms = _distinct(_least_squares(moments), DOUBLE if done < PASSES - SETTLING else SAME)
+        atoms = _distinct(_refilled(atoms, samples, coding.left, draw), SAME)
+    terms = _terms(best) if best else _nothing(samples)
+    return terms if matrix.is_upright else replace(terms, left=terms.right, right=terms.left)
+
+
+def _start(samples: Float[Tensor, "n d"], count: int, draw: torch.Generator) -> Float32[Tensor, "m d"]:
+    """Unit samples, drawn at random from those that are not zero."""
+    something = samples.any(dim=1).nonzero().flatten()
+    drawn = torch.randperm(len(something), generator=draw)[:count].to(samples.device)
+    return _unit(samples[something[drawn]].double())
+
+
+def _coded(
+    samples: Float[Tensor, "n d"], atoms: Float32[Tensor, "m d"], sparsity: int, done: int
+) -> Generator[tuple[int, int], None, tuple[_Coding, _Moments]]:
+    """Code all samples, in parts, and add up what the next atoms depend on."""
+    prepared, (m, d), n = encoder(atoms), atoms.shape, len(samples)
+    moments = _Moments(prepared.atoms.new_zeros(m, m), prepared.atoms.new_zeros(m, d))
+    size, indices, values, left = prepared.at_once(sparsity), [], [], []
+    for start in range(0, n, size):
+        part = samples[start : start + size].double()
+        codes = encode(prepared, part, sparsity)
+        _add(moments, part, codes)
+        indices.append(codes.indices)
+        values.append(codes.values.float())
+        left.append((part.square().sum(dim=1) - codes.gains.sum(dim=1)).clamp_(min=0))
+        yield done * n + start + len(part), PASSES * n
+    return _Coding(atoms, torch.cat(indices), torch.cat(values), torch.cat(left)), moments
+
+
+def _add(moments: _Moments, samples: Float64[Tensor, "n d"], codes: Codes) -> None:
+    """Add these samples' part of both products; the codes' own pair by pair, since most pairs never meet."""
+    m = len(moments.codes)
+    pairs = codes.indices[:, :, None] * m + codes.indices[:, None]
+    products = codes.values[:, :, None] * codes.values[:, None]
+    moments.codes.view(-1).index_add_(0, pairs.flatten(), products.flatten())
+    dense = samples.new_zeros(len(samples), m).scatter_(1, codes.indices, codes.values)
+    moments.samples.addmm_(dense.T, samples)
+
+
+def _least_squares(moments: _Moments) -> Float32[Tensor, "m d"]:
+    """The atoms that are best for the codes; zero where unused."""
+    mean = moments.codes.diagonal().mean()
+    if mean == 0:
+        return moments.samples.float()
+    ridged = moments.codes.clone()
+    ridged.diagonal().add_(RIDGE * mean)
+    return _unit(torch.cholesky_solve(moments.samples, torch.linalg.cholesky(ridged)))
+
+
+def _distinct(atoms: Float32[Tensor, "m d"], cosine: float) -> Float32[Tensor, "m d"]:
+    """The atoms with zero, which is never taken, for those that are as near as that to one before them."""
+    exact = atoms.double()
+    is_double = ((exact @ exact.T).abs_().tril_(-1) > cosine).any(dim=1, keepdim=True)
+    return atoms.masked_fill(is_double, 0.0)
+
+
+def _refilled(
+    atoms: Float32[Tensor, "m d"], samples: Float[Tensor, "n d"], left: Float64[Tensor, " n"], draw: torch.Generator
+) -> Float32[Tensor, "m d"]:
+    """The atoms with samples, drawn in proportion to their squared error, for those that are zero."""
+    # The largest of weights over exponential numbers are a draw by weight (Efraimidis & Spirakis 2006).
+    race = left / torch.empty(len(left), dtype=torch.float64).exponential_(generator=draw).to(left.device)
+    zero = (~atoms.any(dim=1)).nonzero().flatten()
+    drawn = race.topk(len(zero)).indices
+    return atoms.index_copy(0, zero, _unit(samples[drawn].double()))
+
+
+def _terms(coding: _Coding) -> Decomposition:
+    """Each atom with its column of codes, turned so that the codes of its own sign weigh more."""
+    n, d = len(coding.left), coding.atoms.shape[1]
+    atoms, indices, values = coding.atoms, coding.indices, coding.values.double()
+    squares, balance, usage = (
+        values.new_zeros(len(atoms)).index_add_(0, indices.flatten(), what.flatten())
+        for what in (values.square(), values * values.abs(), (values != 0).double())
+    )
+    strength, sign = squares.sqrt(), torch.where(balance < 0, -1.0, 1.0)
+    limits = torch.finfo(torch.float32)
+    is_something = strength > max(limits.tiny, float(strength.max()) * d * limits.eps)
+    order = usage.argsort(descending=True, stable=True)
+    order = order[is_something[order]]
+    place = order.new_full((len(atoms),), -1)
+    place[order] = torch.arange(len(order), device=order.device)
+    used = (values != 0) & is_something[indices]
+    columns, rows = indices[used], used.nonzero()[:, 0]
+    codes = atoms.new_zeros(len(order), n)
+    codes[place[columns], rows] = (values[used] * sign[columns] / strength[columns]).float()
+    return Decomposition(codes, strength[order].float(), sign[order, None] * atoms[order], (usage[order] / n).float())
+
+
+def _nothing(samples: Float[Tensor, "n d"]) -> Decomposition:
+    """No terms."""
+    none = samples.new_zeros(0)
+    return Decomposition(samples.new_zeros(0, len(samples)), none, samples.new_zeros(0, samples.shape[1]), none)
+
+
+def _unit(vectors: Float64[Tensor, "m d"]) -> Float32[Tensor, "m d"]:
+    """The same with length one; zero ones stay."""
+    return normalize(vectors, dim=1, eps=torch.finfo(vectors.dtype).tiny).float()

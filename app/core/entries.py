@@ -1,0 +1,77 @@
+"""Vectors read out by their own entries: a side whose coordinates are tokens, neurons, positions or heads.
+
+The order is exact: by value, ties by smaller id, as in `app.core.readout`, whose result this gives. Knows nothing of
+what a coordinate is.
+"""
+
+import torch
+from jaxtyping import Bool, Float32, Int64
+from torch import Tensor
+
+from app.core.histogram import histogram
+from app.core.readout import Readout
+
+ENTRIES = 2**23
+"""Looked at together: of many rows, so that every core has its own, and few enough for copies of them."""
+
+Found = tuple[Int64[Tensor, "n k"], Float32[Tensor, "n k"]]
+
+
+def read_entries(
+    vectors: Float32[Tensor, "n size"], ids: Int64[Tensor, " n_kept"] | None = None, k: int = 50
+) -> Readout:
+    """The k largest and smallest entries of each vector, all of them if there are fewer, and how they spread.
+
+    `ids`: the coordinates that may appear, rising (None: all). ValueError if there is none, or k is below 1.
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    if ids is None:
+        ids = torch.arange(vectors.shape[1], device=vectors.device)
+    if len(ids) == 0:
+        raise ValueError(f"none of the {vectors.shape[1]} coordinates may appear")
+    size = max(1, ENTRIES // len(ids))
+    parts = [_read_some(some, ids, min(k, len(ids))) for some in torch.split(vectors, size)]
+    return Readout(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]}, unsettled=0)
+
+
+def _read_some(vectors: Float32[Tensor, "n size"], ids: Int64[Tensor, " n_kept"], k: int) -> dict[str, Tensor]:
+    """The fields of their readout."""
+    entries = vectors if len(ids) == vectors.shape[1] else vectors[:, ids]
+    top, high = _largest(entries, k)
+    bottom, low = _largest(-entries, k)
+    high, low = high.double() + 0.0, 0.0 - low.double()  # not -0.0
+    return {
+        "top_ids": ids[top],
+        "top_scores": high,
+        "bottom_ids": ids[bottom],
+        "bottom_scores": low,
+        "counts": histogram(entries, low[:, 0], high[:, 0]),
+        "low": low[:, 0],
+        "high": high[:, 0],
+    }
+
+
+def _largest(entries: Float32[Tensor, "n size"], k: int) -> Found:
+    """Columns of the k largest entries of each row, by falling entry, ties by smaller column; and those entries."""
+    values, columns = entries.topk(min(k + 1, entries.shape[1]), dim=1)
+    columns, least = columns[:, :k], values[:, k - 1 : k]
+    # Where one more has the last one's value, it is left open which of its equals were found.
+    unsure = (values[:, k:] == least).any(dim=1).nonzero().flatten()
+    if len(unsure):
+        tied, above = entries[unsure] == least[unsure], (values[unsure] > least[unsure]).sum(dim=1)
+        columns[unsure] = _with_first(columns[unsure], tied, above)
+    columns = columns.sort(dim=1).values
+    values, order = entries.gather(1, columns).sort(dim=1, descending=True, stable=True)
+    return columns.gather(1, order), values
+
+
+def _with_first(
+    columns: Int64[Tensor, "n k"], tied: Bool[Tensor, "n size"], above: Int64[Tensor, " n"]
+) -> Int64[Tensor, "n k"]:
+    """The first `above` columns of each row as they are, then the first of those that are tied."""
+    size, k = tied.shape[1], columns.shape[1]
+    from_end = torch.arange(size, 0, -1, dtype=torch.int32, device=tied.device)
+    first = size - (tied * from_end).topk(k, dim=1).values.long()
+    place = torch.arange(k, device=tied.device) - above[:, None]
+    return torch.where(place < 0, columns, first.gather(1, place.clamp(min=0)))

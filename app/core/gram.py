@@ -1,0 +1,114 @@
+"""The Gram matrix of a matrix's samples, and their principal directions by its eigenvectors.
+
+All in float64, block by block of samples, and rounded once to float32. Squaring costs digits: a direction of strength s
+has all but `2 log10(s_0 / s)` of float64's sixteen, which leaves what float32 can hold to each that is no mere rounding.
+Knows nothing of signs, of sides or of the order in which a basis shows its terms.
+"""
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Float32, Float64
+from torch import Tensor
+
+from app.core.blocks import blocks, upright_factors
+from app.core.decomposition import is_present
+from app.core.matrix import Matrix
+
+SMALL = 2**28
+"""Multiplications of a Gram matrix up to which a plain SVD takes no time to speak of, and loses no digits."""
+ALONE = 1024
+"""Rows of a matrix up to which one core finds eigenvectors sooner than several."""
+
+Step = tuple[int, int]
+
+
+class Principal(NamedTuple):
+    """The singular directions of samples X, `X = of_samples^T diag(strength) of_stream`, by falling strength."""
+
+    of_samples: Float32[Tensor, "rank n"]
+    strength: Float64[Tensor, " rank"]
+    of_stream: Float32[Tensor, "rank d"]
+
+
+def gram(matrix: Matrix) -> Generator[Step, None, Float64[Tensor, "d_model d_model"]]:
+    """`X^T X` of the matrix's samples X; a circuit's through its factors. Says (done, total) between its steps."""
+    first, *others = upright_factors(matrix)
+    product = yield from _gram(first, None, len(first))
+    for factor in others:
+        product = factor.double().T @ product @ factor.double()
+    return product
+
+
+@contextmanager
+def on_few_cores(size: int) -> Iterator[None]:
+    """Eigenvectors of a matrix of that size are found here: by one core, unless it is large.
+
+    Cores wait for each other at each of many small steps, very long where others use them, too: 0.3 s by one, 2 to 30 s
+    by two at 768 rows. Meanwhile torch has another number of threads: one caller at a time.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if size <= ALONE else threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def mean_of(samples: Float[Tensor, "n d"]) -> Float64[Tensor, " d"]:
+    """The samples' mean."""
+    total = samples.new_zeros(samples.shape[1], dtype=torch.float64)
+    for _, block in blocks(samples):
+        total += block.sum(dim=0)
+    return total / len(samples)
+
+
+def principal(
+    samples: Float[Tensor, "n d"], mean: Float64[Tensor, " d"] | None = None
+) -> Generator[Step, None, Principal]:
+    """The directions of the samples, less their mean where that is given, that rounding alone could not have made.
+
+    Says (done, total) between its steps.
+    """
+    n, d = samples.shape
+    if n >= d:
+        return (yield from _of_tall(samples, mean, d))
+    whole = samples.double() if mean is None else samples - mean
+    turned = yield from _of_tall(whole.T, None, d)
+    return Principal(turned.of_stream, turned.strength, turned.of_samples)
+
+
+def _of_tall(
+    rows: Float[Tensor, "n m"], mean: Float64[Tensor, " m"] | None, d_model: int
+) -> Generator[Step, None, Principal]:
+    """The same for no fewer rows than columns."""
+    n, m = rows.shape
+    if n * m**2 <= SMALL:
+        U, strength, Vh = torch.linalg.svd(rows.double() if mean is None else rows - mean, full_matrices=False)
+        rank = int(is_present(strength, d_model).sum())
+        return Principal(U.T[:rank].float().contiguous(), strength[:rank], Vh[:rank].float())
+    product = yield from _gram(rows, mean, 2 * n)
+    yield n, 2 * n
+    with on_few_cores(m):
+        squares, V = torch.linalg.eigh(product)
+    strength = squares.flip(0).clamp(min=0).sqrt()
+    rank = int(is_present(strength, d_model).sum())
+    strength, V = strength[:rank], V.flip(1)[:, :rank]
+    to_unit = (V / strength).T
+    of_rows = rows.new_empty(rank, n, dtype=torch.float32)
+    for own, block in blocks(rows, mean):
+        yield n + own.start, 2 * n
+        of_rows[:, own] = to_unit @ block.T
+    return Principal(of_rows, strength, V.T.float().contiguous())
+
+
+def _gram(
+    rows: Float[Tensor, "n m"], mean: Float64[Tensor, " m"] | None, total: int
+) -> Generator[Step, None, Float64[Tensor, "m m"]]:
+    product = rows.new_zeros(rows.shape[1], rows.shape[1], dtype=torch.float64)
+    for own, block in blocks(rows, mean):
+        yield own.start, total
+        product.addmm_(block.T, block)
+    return product

@@ -1,0 +1,148 @@
+"""The bases of a matrix side by side, as arrays: what each does with so many vectors, and what they share.
+
+Runs in the worker's thread. Fits come as they were kept; the other bases are computed again. `app.explorer.compare` reads
+the arrays. Errors and shares are of the samples less their mean, which every basis and every control has for free: where
+it is large, it would be all that they show. Vectors stay what their bases made of them. Knows no pages.
+
+    errors_{basis} control_{basis} [MOST]    relative error with 1, 2 … vectors a sample; of as many random vectors
+    explained_{basis} [len(FIRST)]           share of the samples in the span of the first vectors
+    overlaps_{first} [bases bases]           mean squared cosine of the principal angles between spans
+    smallest_{first} [bases bases]           the smallest of those cosines
+    partner_{basis}_{other} cosine_{basis}_{other} [n]    nearest of the other basis, and its signed cosine
+    near_{basis} []                          what 95% of random vectors stay below
+"""
+
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.address import Address, BasisName
+from app.core.basis import BASES
+from app.explorer.compute import Steps
+from app.explorer.places import bases_of, samples_of
+from app.explorer.subjects import Subject, subject
+from app.explorer.work import Arrays, Bench
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from app.core.decomposition import Decomposition
+    from app.core.matrix import Matrix
+
+ROWS = 2_048
+"""Samples that are coded, drawn at random."""
+MOST = 32
+"""Vectors a sample."""
+FIRST = (4, 16, 64)
+"""Sizes of the spans that are held against each other."""
+RANDOM = 256
+"""Random vectors that say how near is near."""
+SEED = 0
+
+Vectors = dict[BasisName, "Tensor"]
+
+
+def comparison(bench: Bench, address: Address, fitted: Mapping[BasisName, NDArray[np.float32]]) -> Steps:
+    """Every basis that is computed on a visit, and the fits that are given by their vectors."""
+    whole: Subject = yield from subject(bench, address)
+    vectors = yield from _found(bench, address, whole.product, fitted)
+    mean, mean_share, squares = yield from _centre(whole.product)
+    arrays: Arrays = {}
+    arrays |= yield from _errors(whole.product, vectors, mean)
+    arrays |= yield from _spans(squares, vectors)
+    arrays |= yield from _partners(vectors)
+    terms = [len(each) for each in vectors.values()]
+    return arrays, {"bases": list(vectors), "terms": terms, "mean_share": mean_share}
+
+
+def _found(
+    bench: Bench, address: Address, product: "Matrix", fitted: Mapping[BasisName, NDArray[np.float32]]
+) -> Generator[tuple[int, int], None, Vectors]:
+    import torch
+
+    assert address.kind is not None
+    samples = samples_of(bench.model.header, address.kind)
+    vectors: Vectors = {}
+    for name in bases_of(address.kind):
+        if name in fitted:
+            vectors[name] = torch.from_numpy(np.array(fitted[name]))
+        elif not BASES[name].is_fitted:
+            terms: Decomposition = yield from BASES[name].decompose(product, BASES[name].values({}, samples))
+            vectors[name] = terms.right if product.is_upright else terms.left
+    return {name: each for name, each in vectors.items() if len(each)}
+
+
+def _centre(product: "Matrix") -> Generator[tuple[int, int], None, "tuple[Tensor, float, Tensor]"]:
+    """The mean of all samples, its share of their squared size, and the Gram matrix of the samples without it."""
+    import torch
+
+    from app.core.gram import gram, mean_of
+
+    squares = yield from gram(product)
+    samples = product.samples()
+    mean, size = mean_of(samples), float(squares.trace())
+    own = len(samples) * torch.outer(mean, mean)
+    return mean, float(own.trace()) / size if size else 0.0, squares - own
+
+
+def _errors(product: "Matrix", vectors: Vectors, mean: "Tensor") -> Generator[tuple[int, int], None, Arrays]:
+    from app.core.coding import coding_errors
+    from app.core.comparison import drawn_rows, random_vectors
+
+    rows = drawn_rows(product.samples(), ROWS, SEED)
+    rows = (rows - mean).to(rows)
+    controls, arrays = dict[int, Any](), Arrays()
+    for done, (name, own) in enumerate(vectors.items()):
+        yield done, len(vectors)
+        arrays[f"errors_{name}"] = _padded(coding_errors(rows, own, MOST).numpy())
+        if len(own) not in controls:
+            yield done, len(vectors)
+            controls[len(own)] = _padded(coding_errors(rows, random_vectors(len(own), rows, SEED), MOST).numpy())
+        arrays[f"control_{name}"] = controls[len(own)]
+    return arrays
+
+
+def _spans(squares: "Tensor", vectors: Vectors) -> Generator[tuple[int, int], None, Arrays]:
+    from app.core.comparison import overlap
+    from app.core.energy import explained
+
+    arrays: Arrays = {}
+    for name, own in vectors.items():
+        shares = explained(squares, own[: FIRST[-1]]).numpy()
+        arrays[f"explained_{name}"] = shares[np.minimum(FIRST, len(shares) - 1)].astype(np.float32)
+    n = len(vectors)
+    for first in FIRST:
+        yield FIRST.index(first), len(FIRST)
+        means_of, smallest = np.ones((n, n), np.float32), np.ones((n, n), np.float32)
+        for i, one in enumerate(vectors.values()):
+            for j, other in enumerate(vectors.values()):
+                if i < j:
+                    cosines = overlap(one[:first], other[:first]).numpy()
+                    means_of[i, j] = means_of[j, i] = np.square(cosines).mean()
+                    smallest[i, j] = smallest[j, i] = cosines.min()
+        arrays |= {f"overlaps_{first}": means_of, f"smallest_{first}": smallest}
+    return arrays
+
+
+def _partners(vectors: Vectors) -> Generator[tuple[int, int], None, Arrays]:
+    from app.core.comparison import partners, random_vectors
+
+    arrays: Arrays = {}
+    for done, (name, own) in enumerate(vectors.items()):
+        yield done, len(vectors)
+        control = partners(random_vectors(RANDOM, own, SEED), own).cosines.abs().numpy()
+        arrays[f"near_{name}"] = np.quantile(control, [0.95]).astype(np.float32)
+        for other, theirs in vectors.items():
+            if other != name:
+                found = partners(own, theirs)
+                arrays[f"partner_{name}_{other}"] = found.indices.numpy().astype(np.int32)
+                arrays[f"cosine_{name}_{other}"] = found.cosines.numpy().astype(np.float32)
+    return arrays
+
+
+def _padded(errors: NDArray[np.float64]) -> NDArray[np.float32]:
+    """One number for each of MOST: more vectors than there are do no more."""
+    last = errors[-1] if len(errors) else 0.0
+    return np.concatenate([errors, np.full(MOST - len(errors), last)]).astype(np.float32)

@@ -1,0 +1,113 @@
+"""The full circuits of a head for a token that a visitor names: the text in, one frozen page out.
+
+Raises what `browse` raises, and UnknownToken where the text is no token. Knows no HTTP and imports no torch.
+"""
+
+from app.core.address import Address
+from app.explorer import orders
+from app.explorer.directions import readouts
+from app.explorer.errors import UnknownAddress, UnknownToken
+from app.explorer.library import OpenModel
+from app.explorer.matrices import circuit_notes, processing_notes
+from app.explorer.pages import FullPage, FullRow, NamedToken, Note, View
+from app.explorer.places import located, neighbours
+from app.explorer.resources import Resources
+from app.explorer.rows import KEPT_TOKENS, ROLES, SIDES, Role
+from app.explorer.views import Options, farthest, seen
+from app.models.vocabulary import Entry, Vocabulary, shown
+from app.store.artifacts import Artifact
+
+N_EXAMPLES = 8
+N_STARTS, N_NEAR = 2, 8
+"""Tokens that are offered in the place of a text that is none."""
+N_LOOKED_AT = 1_000
+"""Tokens in a row among which an example is sought."""
+WORD_LENGTHS = range(3, 21)
+"""Letters of an example."""
+
+
+def full(r: Resources, address: Address, options: Options, text: str) -> FullPage:
+    """What the head at the address does with the token that the text names; empty, what to begin with."""
+    if address.depth != "head":
+        raise UnknownAddress(f"{address} has no full circuits: they are of a head, as {address.model}/L0/H0/full.")
+    opened = located(r, address)
+    view = seen(opened, address, options, r.default_weights)
+    if not text:
+        return _page(opened, address, view, None, None)
+    token = opened.vocabulary.find(text)
+    if token is None:
+        raise _unknown(opened, text)
+    (artifact,) = orders.fulfilled(r, orders.full(opened, address, view, token.id))
+    return _page(opened, address, view, token, artifact)
+
+
+def _page(model: OpenModel, address: Address, view: View, token: Entry | None, artifact: Artifact | None) -> FullPage:
+    vocabulary = model.vocabulary
+    suggested = examples(vocabulary) if token is None else vocabulary.lookup.variants(token.text)
+    return FullPage(
+        address,
+        model.header,
+        view,
+        token=None if token is None else _named(vocabulary, token.id),
+        rows=() if artifact is None else tuple(_row(model, address, artifact, role) for role in ROLES),
+        n_tokens=0 if artifact is None else artifact.facts["n_tokens"],
+        suggested=tuple(_named(vocabulary, id_) for id_ in suggested if token is None or id_ != token.id),
+        notes=() if artifact is None else _notes(model, address, view, artifact),
+        farthest=farthest(model, address),
+        **dict(zip(("previous", "next"), neighbours(model.header, address), strict=True)),
+    )
+
+
+def examples(vocabulary: Vocabulary) -> list[int]:
+    """Tokens to begin with: whole words, from frequent to rare as far as ids are; none where there are no words."""
+    found: dict[int, None] = {}
+    ids = range(vocabulary.size)
+    # Most of them early: tokenizers number their tokens from frequent to rare.
+    for start in (vocabulary.size * 2**step // 2**N_EXAMPLES for step in range(N_EXAMPLES)):
+        near = ids[start : start + N_LOOKED_AT]
+        word = next((id_ for id_ in near if id_ not in found and _is_word(vocabulary, id_)), None)
+        if word is not None:
+            found[word] = None
+    return list(found)
+
+
+def _is_word(vocabulary: Vocabulary, id_: int) -> bool:
+    entry = vocabulary.entry(id_)
+    word = entry.text.removeprefix(" ")
+    return entry.kind == "text" and word != entry.text and word.isalpha() and len(word) in WORD_LENGTHS
+
+
+def _named(vocabulary: Vocabulary, id_: int) -> NamedToken:
+    entry = vocabulary.entry(id_)
+    spelling = vocabulary.lookup.spelling(id_, entry.text)
+    typed = entry.shown if vocabulary.lookup.id_of(entry.shown) == id_ else spelling
+    return NamedToken(*entry, spelling, typed)
+
+
+def _row(model: OpenModel, address: Address, artifact: Artifact, role: Role) -> FullRow:
+    arrays = artifact.arrays
+    (readout,) = readouts(arrays, role, slice(None), SIDES[role], KEPT_TOKENS, model.vocabulary, address)
+    return FullRow(role, readout, float(arrays[f"{role}_own_score"][0]), int(arrays[f"{role}_own_rank"][0]))
+
+
+def _notes(model: OpenModel, address: Address, view: View, artifact: Artifact) -> tuple[Note, ...]:
+    of_circuits = [note for kind in ("ov", "qk") for note in circuit_notes(model, address.at(kind), view, artifact)]
+    return ("full-rows", *processing_notes(model, view), *of_circuits)
+
+
+def _unknown(model: OpenModel, text: str) -> UnknownToken:
+    vocabulary = model.vocabulary
+    lookup = vocabulary.lookup
+    word = text.replace("·", " ").strip()
+    whole = lookup.id_of(word)
+    ids = [] if whole is None else [whole]
+    ids += lookup.variants(word) + lookup.starts(word, N_STARTS) + lookup.longer(word, N_NEAR)
+    near = tuple(
+        (each.spelling, each.shown) for each in (_named(vocabulary, id_) for id_ in [*dict.fromkeys(ids)][:N_NEAR])
+    )
+    offered = f" Near it: {', '.join(word for _, word in near)}." if near else ""
+    return UnknownToken(
+        f"“{shown(text)}” is no single token of {model.header.slug}.{offered} A space in front counts and may be typed "
+        f"as ·; by their ids, tokens go from #0 to #{lookup.largest}.",
+        near,
+    )

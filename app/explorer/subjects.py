@@ -1,0 +1,109 @@
+"""What an address names, as a matrix: its tensors under a weight processing, and what belongs to none of its directions.
+
+Runs in the worker's thread. Knows nothing of bases, readouts or pages.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.core.address import Address
+from app.explorer.work import Bench, every_matrix, found, head_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from app.core.matrix import Matrix
+
+Preparing = Generator[tuple[int, int], None, "Subject"]
+"""Says (done, total) between its steps."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One matrix of a model."""
+
+    product: "Matrix"
+    bias: "Tensor | None" = None
+    """What stands on its right side whatever stands on its left; None where there is none."""
+
+
+def subject(bench: Bench, address: Address, distance: int = 0) -> Preparing:
+    """The matrix at the address."""
+    yield 0, 1
+    if address.kind in {"heads/write", "heads/read"}:
+        return (yield from _stack(bench, address))
+    if address.circuit is not None:
+        return _circuit(bench, address, distance)
+    return _mlp(bench, address) if address.layer is not None else _end(bench, address)
+
+
+def _circuit(bench: Bench, address: Address, distance: int) -> Subject:
+    from app.core.circuits import CIRCUITS, key_bias, ov_constant
+
+    assert address.layer is not None
+    assert address.head is not None
+    assert address.circuit is not None
+    tensors = head_tensors(bench, address.layer, address.head, distance)
+    bias = ov_constant(tensors) if address.circuit == "ov" else key_bias(tensors)
+    return Subject(CIRCUITS[address.circuit](tensors), bias)
+
+
+def _mlp(bench: Bench, address: Address) -> Subject:
+    from app.core.folding import fold_mlp
+    from app.core.mlp import MLP_BIASES, MLP_MATRICES
+
+    assert address.layer is not None
+    assert address.kind is not None
+    weights = bench.model.weights()
+    tensors = weights.mlp(address.layer)
+    if bench.processing == "folded":
+        tensors = fold_mlp(tensors, weights.mlp_norms(address.layer))
+    return Subject(MLP_MATRICES[address.kind](tensors), getattr(tensors, MLP_BIASES[address.kind]))
+
+
+def _end(bench: Bench, address: Address) -> Subject:
+    """Embedding, unembedding or positions."""
+    from app.core.folding import embedded, fold_embedding, fold_unembedding, fold_unembedding_bias
+    from app.core.matrix import POSITION, READ, TOKEN, WRITE, Matrix
+
+    manifest, weights = bench.model.manifest, bench.model.weights()
+    folded, center = bench.processing == "folded", manifest.normalization == "LN"
+    if address.kind == "pos":
+        W_pos = weights.positions()
+        assert W_pos is not None
+        return Subject(Matrix((fold_embedding(W_pos, center) if folded else W_pos,), POSITION, WRITE))
+    ends = weights.embeddings()
+    if address.kind == "unembed":
+        W_U, b_U = ends.W_U, ends.b_U
+        if folded:
+            W_U = fold_unembedding(ends.W_U, ends.final_gain, center)
+            b_U = fold_unembedding_bias(ends.W_U, ends.b_U, ends.final_shift)
+        return Subject(Matrix((W_U,), READ, TOKEN), b_U)
+    W_E = ends.W_E
+    if folded and ends.embed_gain is not None and ends.embed_shift is not None:
+        W_E = embedded(W_E, ends.embed_gain, ends.embed_shift, manifest.eps)
+    return Subject(Matrix((fold_embedding(W_E, center) if folded else W_E,), TOKEN, WRITE))
+
+
+def _stack(bench: Bench, address: Address) -> Preparing:
+    """Of every head's OV the vectors that are written, or read, times their singular values, with both signs.
+
+    Row `2 * (d_head * (n_heads * layer + head) + direction)` is the + ray, the one after it the - ray; rows of
+    directions that a head does not have are zero.
+    """
+    import torch
+
+    from app.core.matrix import HEAD, READ, WRITE, Matrix
+
+    shape = bench.model.manifest
+    writes = address.kind == "heads/write"
+    rows = torch.zeros(shape.n_layers, shape.n_heads, shape.d_head, 2, shape.d_model)
+    for layer in range(shape.n_layers):
+        yield layer, shape.n_layers
+        wanted = [(head, circuit) for head, circuit in every_matrix(bench.model) if circuit == "ov"]
+        for each in found(bench, layer, wanted):
+            vectors = each.terms.strength[:, None] * (each.terms.right if writes else each.terms.left)
+            rows[layer, each.head, : len(vectors), 0] = vectors
+            rows[layer, each.head, : len(vectors), 1] = -vectors
+    return Subject(Matrix((rows.view(-1, shape.d_model),), HEAD, WRITE if writes else READ))

@@ -1,0 +1,32 @@
+"""The full circuits of a head, for one token: the page and its JSON twin."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from app.core.address import parse
+from app.explorer.full import full as full_verb
+from app.web import schema, twin
+from app.web.answers import json_answer, page_answer
+from app.web.parts import FAULTS, Head, Layer, Slug
+from app.web.query import TokenQuery
+from app.web.site import resources_of, urls_of
+
+router = APIRouter()
+
+
+@router.get("/{model}/{layer}/{head}/full", include_in_schema=False)
+def page(request: Request, model: str, layer: str, head: str, query: Annotated[TokenQuery, Query()]) -> Response:
+    """The full circuits of a head."""
+    where = parse(f"{model}/{layer}/{head}")
+    return page_answer(request, full_verb(resources_of(request), where, query.options(), query.token))
+
+
+@router.get(
+    "/api/v1/{model}/{layer}/{head}/full", summary="Full circuits", response_model=schema.FullJson, responses=FAULTS
+)
+def full(request: Request, model: Slug, layer: Layer, head: Head, query: Annotated[TokenQuery, Query()]) -> Response:
+    """One token's rows of a head's full circuits in vocabulary space: as attended to, as the query, as the key."""
+    where = parse(f"{model}/{layer}/{head}")
+    found = full_verb(resources_of(request), where, query.options(), query.token)
+    return json_answer(request, twin.full_json(found, urls_of(request)), keep=where.pin is not None)

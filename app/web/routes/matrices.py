@@ -1,0 +1,145 @@
+"""The JSON twins of matrices in each basis and of their directions, below /api/v1: of heads, of layers, of models.
+
+One function for each depth, whatever the matrix is of.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from app.core.address import Address, parse
+from app.core.basis import BASES
+from app.explorer import browse
+from app.explorer.compare import compare
+from app.explorer.errors import UnknownAddress
+from app.explorer.pages import FitPage
+from app.web import schema, twin
+from app.web.answers import json_answer
+from app.web.parts import FAULTS, Head, Layer, Slug
+from app.web.query import BasisQuery, CompareQuery, TableQuery, TurnQuery
+from app.web.site import resources_of, urls_of
+from app.web.urls import COMPARE
+
+PREFIX = "/api/v1"
+router = APIRouter(prefix=PREFIX)
+
+Circuit = Annotated[str, Path(description="ov or qk.", examples=["ov"])]
+Part = Annotated[str, Path(description="in, gate or out.", examples=["in"])]
+Stack = Annotated[str, Path(description="write or read.", examples=["write"])]
+Basis = Annotated[str, Path(description=f"{', '.join(BASES)}: not every matrix has each.", examples=["svd"])]
+Index = Annotated[str, Path(description="0, 1 …", examples=["12"])]
+
+
+def of_stack(model: Slug, stack: Stack) -> None:
+    """What every head's OV writes, or reads, stacked."""
+
+
+def of_model(model: Slug) -> None:
+    """A matrix of the whole model."""
+
+
+def of_layer(model: Slug, layer: Layer, part: Part) -> None:
+    """A matrix of a layer's MLP."""
+
+
+def of_head(model: Slug, layer: Layer, head: Head, circuit: Circuit) -> None:
+    """A matrix of a head."""
+
+
+def in_basis(basis: Basis) -> None:
+    """The matrix in a basis."""
+
+
+def at_index(index: Index) -> None:
+    """A direction of it."""
+
+
+PLACES: dict[str, Callable[..., None]] = {
+    "/{model}/embed": of_model,
+    "/{model}/unembed": of_model,
+    "/{model}/pos": of_model,
+    "/{model}/heads/{stack}": of_stack,
+    "/{model}/{layer}/mlp-{part}": of_layer,
+    "/{model}/{layer}/{head}/{circuit}": of_head,
+}
+"""Path of a matrix -> what the parts of that path are."""
+
+
+def matrix(request: Request, query: Annotated[TableQuery, Query()]) -> Response:
+    """A matrix and a page of its singular directions."""
+    return _answer(request, browse.matrix, twin.matrix_json, query)
+
+
+def comparison(request: Request, query: Annotated[CompareQuery, Query()]) -> Response:
+    """The bases of a matrix side by side: errors, spans, and the nearest partners of one direction."""
+    path = str(request.scope["path"]).partition(f"{PREFIX}/")[2].removesuffix("/compare")
+    address, how = parse(path), (query.nonzeros, query.first, query.direction, query.wanted())
+    if one := browse.one_page(resources_of(request), address, query.options()):
+        asked = f"?{request.url.query}" if request.url.query else ""
+        url = urls_of(request).api(one, under=COMPARE)
+        return RedirectResponse(f"{url}{asked}", 307, {"Cache-Control": "no-cache"})
+    page = compare(resources_of(request), address, query.options(), *how)
+    return json_answer(request, twin.compare_json(page, urls_of(request)))
+
+
+def decomposition(request: Request, query: Annotated[TableQuery, Query()]) -> Response:
+    """A matrix and a page of its directions in that basis; 404 for a fit that nobody has computed."""
+    return _answer(request, browse.matrix, twin.matrix_json, query)
+
+
+def direction(request: Request, query: Annotated[TurnQuery, Query()]) -> Response:
+    """One direction, both rays, up to 50 tokens each."""
+    return _answer(request, browse.direction, twin.direction_page_json, query)
+
+
+def _answer(request: Request, verb: Callable[..., Any], twin_of: Callable[..., Any], query: BasisQuery) -> Response:
+    """What the verb says of the address that the path spells; a pin names the numbers for ever."""
+    address = parse(str(request.scope["path"]).partition(f"{PREFIX}/")[2])
+    r, urls, options = resources_of(request), urls_of(request), query.options()
+    if one := browse.one_page(r, address, options):
+        return _elsewhere(request, one)
+    page = verb(r, address, options)
+    if isinstance(page, FitPage):
+        raise UnknownAddress(f"{page.address.label} is not here with these parameters: {page.command} computes it.")
+    return json_answer(request, twin_of(page, urls), keep=address.pin is not None)
+
+
+def _elsewhere(request: Request, address: Address) -> Response:
+    """To the twin of that address, the query kept."""
+    asked = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"{urls_of(request).api(address)}{asked}", 307, {"Cache-Control": "no-cache"})
+
+
+@router.get("/{model}/heads", include_in_schema=False)
+def heads(request: Request, model: Slug) -> Response:
+    """Of the two matrices of all heads, the one of what they write."""
+    return _elsewhere(request, parse(model).at("heads/write"))
+
+
+for _path, _place in PLACES.items():
+    router.get(
+        _path, summary="Matrix", response_model=schema.MatrixJson, responses=FAULTS, dependencies=[Depends(_place)]
+    )(matrix)
+    router.get(
+        f"{_path}/compare",
+        summary="Bases side by side",
+        response_model=schema.CompareJson,
+        responses=FAULTS,
+        dependencies=[Depends(_place)],
+    )(comparison)
+    router.get(
+        f"{_path}/{{basis}}",
+        summary="Decomposition",
+        response_model=schema.MatrixJson,
+        responses=FAULTS,
+        dependencies=[Depends(_place), Depends(in_basis)],
+    )(decomposition)
+    router.get(
+        f"{_path}/{{basis}}/{{index}}",
+        summary="Direction",
+        response_model=schema.DirectionPageJson,
+        responses=FAULTS,
+        dependencies=[Depends(_place), Depends(in_basis), Depends(at_index)],
+    )(direction)

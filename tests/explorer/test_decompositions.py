@@ -1,0 +1,287 @@
+"""The pages of every matrix in the bases that a visit computes, against dense float64 of the checkpoint's tensors."""
+
+import numpy as np
+import pytest
+
+from app.core.address import parse
+from app.explorer import browse, decompositions
+from app.explorer.browse import MOST_ROWS, Options
+from app.explorer.decompositions import decomposition
+from tests.explorer.dense import (
+    CASES,
+    D_MODEL,
+    LAYER_KINDS,
+    assert_reads,
+    canonical,
+    explained,
+    gaps,
+    n_present,
+)
+from tests.explorer.steps import ended
+
+OF_STREAM = {"read", "write"}
+N_KNOWN = {"gpt2": 300}
+PAGES = [case for case in CASES if case != ("gpt2", "unembed", "raw")]
+"""As stored, that is one with the embedding: it has no page of its own."""
+PCA = [case for case in PAGES if case[0] in {"gpt2", "llama"} and case[1] not in {"mlp-gate", "heads/read"}]
+NEURON = [case for case in PAGES if case[1] != "pos"]
+FREQUENCY = [case for case in PAGES if case[1] in {"embed", "unembed"}]
+
+
+@pytest.fixture
+def page_of(seen_of):
+    """page_of("gpt2", "mlp-in", "raw", "pca"): the whole table, eight tokens a ray."""
+
+    def look(family, kind, weights, basis="svd", **parameters):
+        r, slug = seen_of(family)
+        path = f"L1/{kind}" if kind in LAYER_KINDS else kind
+        options = Options(weights=weights, whole=True, parameters=parameters)
+        return browse.matrix(r, parse(f"{slug}/{path}/{basis}"), options)
+
+    return look
+
+
+@pytest.fixture
+def assert_sides(oracle_of):
+    """assert_sides(row, case, sides, left, right): what both sides show of the vectors."""
+
+    def check(row, case, sides, left, right):
+        for side, name, vector in ((row.left, sides[0], left), (row.right, sides[1], right)):
+            assert_side(oracle_of(case[0]), case, side, name, vector)
+
+    return check
+
+
+def assert_side(oracle, case, side, name, vector):
+    family, kind, weights = case
+    assert side.side == name
+    scores = oracle.table(name, weights) @ vector if name in OF_STREAM else vector
+    if name in OF_STREAM or name == "token":
+        scores = scores[: N_KNOWN.get(family, 97)]
+    assert_reads(side, scores)
+    if kind != "heads/read":
+        assert len(side.plus) == len(side.minus) == 8
+
+
+@pytest.mark.parametrize("case", PAGES, ids="-".join)
+def test_singular_directions_are_what_float64_says(page_of, oracle_of, assert_sides, case):
+    page, expected = page_of(*case), oracle_of(case[0]).dense(case[1], case[2])
+    U, s, Vh = np.linalg.svd(expected.matrix, full_matrices=False)
+    s = s[: n_present(s)]
+    assert page.rank == len(s) == len(page.directions)
+    np.testing.assert_allclose(page.singular_values, s, rtol=1e-5, atol=1e-6 * s[0])
+    shares = s**2 / (s**2).sum()
+    np.testing.assert_allclose([row.energy_share for row in page.directions], shares, rtol=1e-4)
+    apart = gaps(s)
+    np.testing.assert_allclose([row.gap for row in page.directions], apart, atol=1e-5)
+    assert page.curve.at[0] == 0
+    assert page.curve.at[-1] == len(s)
+    assert page.curve.explained == page.curve.svd
+    np.testing.assert_allclose(page.curve.explained, np.r_[0, shares.cumsum()][list(page.curve.at)], atol=1e-5)
+    assert dict(page.scores)["stable-rank"] == pytest.approx(1 / shares[0], rel=1e-5)
+    for i, row in enumerate(page.directions):
+        assert (row.index, row.merit, row.unit) == (i, None, None)
+        if apart[i] > 0.02:
+            assert_sides(row, case, page.sides, *canonical(U[:, i], Vh[i]))
+    if expected.bias.any():
+        assert_side(oracle_of(case[0]), case, page.bias, page.sides[1], expected.bias)
+    else:
+        assert page.bias is None
+
+
+@pytest.mark.parametrize("case", PCA, ids="-".join)
+def test_principal_directions_are_those_about_the_mean(page_of, oracle_of, assert_sides, case):
+    page, expected = page_of(*case, "pca"), oracle_of(case[0]).dense(case[1], case[2])
+    samples, mean = expected.samples, expected.samples.mean(axis=0)
+    size, n = np.square(samples).sum(), len(samples)
+    U, s, Vh = np.linalg.svd(samples - mean, full_matrices=False)
+    s = s[: n_present(s)]
+    np.testing.assert_allclose(page.singular_values, s, rtol=1e-5, atol=1e-6 * s[0])
+    np.testing.assert_allclose([row.merit for row in page.directions], s**2 / n, rtol=1e-4)
+    np.testing.assert_allclose([row.energy_share for row in page.directions], s**2 / size, rtol=1e-4)
+    for i, row in enumerate(page.directions):
+        if gaps(s)[i] > 0.02:
+            left, right = (U[:, i], Vh[i]) if expected.is_upright else (Vh[i], U[:, i])
+            assert_sides(row, case, page.sides, *canonical(left, right))
+    of_mean = n * np.square(mean).sum() / size
+    assert dict(page.scores)["mean-share"] == pytest.approx(of_mean, abs=1e-6)
+    assert dict(page.scores)["error"] == pytest.approx(0, abs=2e-3)
+    at = list(page.curve.at)
+    np.testing.assert_allclose(page.curve.explained, (of_mean + np.r_[0, np.cumsum(s**2) / size])[at], atol=1e-5)
+    best = np.linalg.svd(samples)[1] ** 2 / size
+    np.testing.assert_allclose(page.curve.svd, np.r_[0, best.cumsum()][at], atol=1e-5)
+    if of_mean > 1e-9:
+        assert page.bias_term == "mean"
+        assert_side(oracle_of(case[0]), case, page.bias, page.sides[int(expected.is_upright)], mean)
+
+
+@pytest.mark.parametrize("place", ["unembed", "heads/write"])
+def test_a_mean_that_is_rounding_is_not_read_out(page_of, place):
+    """Folded unembeddings are centred over the vocabulary, and of a stack each vector has its opposite."""
+    page = page_of("llama", place, "folded", "pca")
+    assert dict(page.scores)["mean-share"] == pytest.approx(0, abs=1e-9)
+    assert page.bias is None
+
+
+@pytest.mark.parametrize("case", NEURON, ids="-".join)
+def test_the_neuron_basis_is_the_matrix_as_it_stands(page_of, oracle_of, seen_of, case):
+    page, expected = page_of(*case, "neuron"), oracle_of(case[0]).dense(case[1], case[2])
+    samples, has_neurons = expected.samples, case[1] in LAYER_KINDS
+    lines = samples if has_neurons else samples.T
+    norms = np.linalg.norm(lines, axis=1)
+    assert sorted(row.unit for row in page.directions) == list(range(len(lines)))
+    np.testing.assert_allclose(page.singular_values, norms[[row.unit for row in page.directions]], rtol=1e-5)
+    np.testing.assert_allclose(page.singular_values, np.sort(norms)[::-1], rtol=1e-5)
+    assert dict(page.scores)["error"] == pytest.approx(0, abs=2e-3)
+    of_samples_first = expected.is_upright
+    for row in page.directions[::7]:
+        assert (row.gap, row.badge) == (None, None)
+        ones, other = (row.left, row.right) if of_samples_first == has_neurons else (row.right, row.left)
+        names = page.sides if of_samples_first == has_neurons else page.sides[::-1]
+        vector = lines[row.unit] / norms[row.unit]
+        assert_side(oracle_of(case[0]), case, other, names[1], vector)
+        if has_neurons:
+            assert [(token.id, token.score) for token in (*ones.plus, *ones.minus)] == [(row.unit, 1.0)]
+            assert ones.plus[0].place == row.address
+        else:
+            assert_side(oracle_of(case[0]), case, ones, names[0], np.eye(D_MODEL)[row.unit])
+    order = [row.unit for row in page.directions]
+    vectors = lines[order] if has_neurons else np.eye(D_MODEL)[order]
+    at = [n for n in page.curve.at if n]
+    np.testing.assert_allclose(page.curve.explained[1:], explained(samples, vectors, at), atol=1e-5)
+
+
+@pytest.mark.parametrize("case", FREQUENCY, ids="-".join)
+def test_the_frequency_basis_is_gram_schmidt_of_group_means(page_of, oracle_of, assert_sides, case):
+    page, expected = page_of(*case, "frequency", groups=7), oracle_of(case[0]).dense(case[1], case[2])
+    assert [(choice.name, choice.value) for choice in page.view.parameters] == [("groups", 7)]
+    samples, n = expected.samples, len(expected.samples)
+    group = np.arange(n) * 7 // n
+    means = np.array([samples[group == g].mean(axis=0) for g in range(7)])
+    Q, R = np.linalg.qr(means.T)
+    Q = (Q * np.sign(np.diag(R))).T
+    merits = [1 / (1 + np.flatnonzero(group == g).mean()) for g in range(7)]
+    if page.rank == 6:  # the means of what is centred over the vocabulary sum to zero, but for rounding
+        Q, merits = Q[:6], merits[:6]
+    coordinates = samples @ Q.T
+    strength = np.linalg.norm(coordinates, axis=0)
+    np.testing.assert_allclose(page.singular_values, strength, rtol=1e-4)
+    np.testing.assert_allclose([row.merit for row in page.directions], merits, rtol=1e-6)
+    for i, row in enumerate(page.directions):
+        unit = coordinates[:, i] / strength[i]
+        assert_sides(row, case, page.sides, *((unit, Q[i]) if expected.is_upright else (Q[i], unit)))
+    rest = samples - coordinates @ Q
+    assert dict(page.scores)["error"] == pytest.approx(np.linalg.norm(rest) / np.linalg.norm(samples), rel=1e-4)
+    at = [count for count in page.curve.at if count]
+    np.testing.assert_allclose(page.curve.explained[1:], explained(samples, Q, at), atol=1e-5)
+    assert all(own <= best + 1e-6 for own, best in zip(page.curve.explained, page.curve.svd, strict=True))
+
+
+@pytest.mark.parametrize(("family", "kind"), [("gpt2", "mlp-out"), ("gpt2", "mlp-in"), ("llama", "mlp-gate")])
+@pytest.mark.parametrize("basis", ["svd", "pca"])
+def test_a_neurons_chip_leads_to_that_neuron(page_of, oracle_of, seen_of, family, kind, basis):
+    r, _slug = seen_of(family)
+    page, expected = page_of(family, kind, "folded", basis), oracle_of(family).dense(kind, "folded")
+    of_neurons = "left" if page.sides[0] == "neuron" else "right"
+    chips = [chip for row in page.directions[:3] for chip in getattr(row, of_neurons).plus[:2]]
+    for chip in chips:
+        assert (chip.kind, chip.shown, chip.place.basis) == ("neuron", str(chip.id), "neuron")
+        one = browse.direction(r, chip.place, Options(weights="folded"))
+        assert one.direction.unit == chip.id
+        weights = expected.samples[chip.id]
+        other, name = (
+            (one.direction.right, page.sides[1]) if of_neurons == "left" else (one.direction.left, page.sides[0])
+        )
+        assert_side_whole(oracle_of(family), family, other, name, weights / np.linalg.norm(weights))
+        assert one.direction.singular_value == pytest.approx(np.linalg.norm(weights), rel=1e-5)
+
+
+def assert_side_whole(oracle, family, side, name, vector):
+    assert_reads(side, (oracle.table(name, "folded") @ vector)[: N_KNOWN.get(family, 97)], 50)
+
+
+@pytest.mark.parametrize(("kind", "basis"), [("heads/write", "svd"), ("heads/read", "pca")])
+def test_a_heads_chip_names_the_ray_whose_entry_it_is(explorer, page_of, oracle_of, kind, basis):
+    """The entry is the ray's vector times the direction, over the strength; its page is that direction of that head."""
+    page, oracle = page_of("gpt2", kind, "folded", basis), oracle_of("gpt2")
+    _, _, Vh = np.linalg.svd(oracle.dense(kind, "folded").samples)
+    for i in range(3):
+        row = page.directions[i]
+        assert min(gaps(np.array(page.singular_values))[: i + 1]) > 1e-3
+        direction = Vh[i] * np.sign(Vh[i][np.abs(Vh[i]).argmax()])
+        signs = []
+        for chip in (*row.left.plus, *row.left.minus):
+            assert chip.kind == "head"
+            head = chip.place
+            U, s, V = np.linalg.svd(oracle.ov(head.layer, head.head, folded=True))
+            left, right = canonical(U[:, head.index], V[head.index])
+            vector = s[head.index] * (right if kind == "heads/write" else left)
+            sign = {"+": 1, "−": -1}[chip.text[-1]]
+            assert (chip.text[:-1], chip.shown) == (head.label, chip.text.replace(" OV", ""))
+            assert chip.score == pytest.approx(sign * vector @ direction / page.singular_values[i], abs=1e-4)
+            signs.append(sign)
+            one = browse.direction(explorer, head, Options(weights="folded"))
+            assert one.direction.singular_value == pytest.approx(s[head.index], rel=1e-4)
+        assert {1, -1} == set(signs)
+
+
+def test_positions_are_a_curve(explorer, oracle_of):
+    U, _, Vh = np.linalg.svd(oracle_of("gpt2").dense("pos", "folded").matrix)
+    page = browse.direction(explorer, parse("tiny/pos/svd/0"), Options(weights="folded"))
+    left, _ = canonical(U[:, 0], Vh[0])
+    np.testing.assert_allclose(page.positions, left, atol=1e-5)
+    assert browse.direction(explorer, parse("tiny/embed/svd/0"), Options()).positions == ()
+
+
+@pytest.mark.parametrize("place", ["L0/mlp-in/svd", "embed/pca", "heads/write/dictionary", "L0/H0/ov/neuron"])
+def test_progress_rises_to_a_hundred_and_can_be_left(bench_of, place):
+    address = parse(f"tiny/{place}")
+    parameters = {"atoms": 20, "sparsity": 2, "seed": 0} if address.basis == "dictionary" else {}
+    said = []
+    ended(decomposition(bench_of("gpt2", "raw"), address, parameters), said)
+    shares = [done / total for done, total in said]
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] < shares[-1] <= 1
+    steps = decomposition(bench_of("gpt2", "raw"), address, parameters)
+    next(steps)
+    next(steps)
+    steps.close()
+    with pytest.raises(StopIteration):
+        next(steps)
+
+
+def test_parts_of_the_work_are_the_whole_of_it():
+    assert sum(decompositions.PARTS.values()) == 100
+    assert decompositions.STARTS["matrix"] == 0
+
+
+@pytest.mark.parametrize(("place", "basis"), [("L0/H1/ov", "neuron"), ("L1/H3/qk", "neuron")])
+def test_a_circuit_in_coordinates_of_the_stream(explorer, oracle_of, place, basis):
+    page = browse.matrix(explorer, parse(f"tiny/{place}/{basis}"), Options(weights="raw", whole=True))
+    assert len(page.directions) == D_MODEL
+    assert page.curve is not None
+    if place == "L0/H1/ov":
+        norms = np.linalg.norm(oracle_of("gpt2").ov(0, 1, folded=False), axis=0)
+        np.testing.assert_allclose(page.singular_values, norms[[row.unit for row in page.directions]], rtol=1e-4)
+        assert page.bias is not None
+
+
+def test_the_whole_table_is_one_page(explorer):
+    assert MOST_ROWS > 10_000
+    page = browse.matrix(explorer, parse("tiny/L0/mlp-in/neuron"), Options(page=2))
+    assert (page.n_pages, len(page.directions)) == (8, 16)
+    assert page.directions[0].index == 16
+
+
+@pytest.mark.parametrize("kind", ["mlp-in", "mlp-out"])
+def test_a_neuron_is_found_by_its_number_and_leads_to_its_other_weights(explorer, kind):
+    whole = parse(f"tiny/L1/{kind}/neuron")
+    for number in (0, 77, 127):
+        (row,) = browse.matrix(explorer, whole, Options(find=f"neuron {number}")).directions
+        assert row.unit == number
+        page = browse.direction(explorer, row.address, Options())
+        (other,) = page.same
+        assert other.kind != kind
+        assert browse.direction(explorer, other, Options()).direction.unit == number
+    assert browse.matrix(explorer, whole, Options(find="999")).directions == ()
+    assert browse.direction(explorer, parse("tiny/embed/neuron/0"), Options()).same == ()

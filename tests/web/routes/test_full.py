@@ -1,0 +1,79 @@
+"""The full circuits of a head over HTTP: the page, its twin, and what they say of a token that is none."""
+
+import pytest
+from pydantic import TypeAdapter
+
+from app.web import schema
+
+HEAD = "/tiny/L1/H2/full"
+API = f"/api/v1{HEAD}"
+
+
+def test_without_a_token_there_is_a_box_and_some_to_begin_with(client, tags):
+    found = TypeAdapter(schema.FullJson).validate_python(client.get(API).json())
+    assert (found["token"], found["rows"]) == (None, [])
+    assert found["suggested"]
+    page = client.get(HEAD)
+    assert page.status_code == 200
+    assert any(tag == "input" and each.get("name") == "token" for tag, each in tags(page.text).found)
+
+
+def test_one_tokens_rows_are_the_same_on_both(client):
+    found = TypeAdapter(schema.FullJson).validate_python(client.get(f"{API}?token=+that").json())
+    assert found["token"]["token"] == " that"
+    assert len(found["rows"]) == 3
+    assert found["links"]["page"] == f"{HEAD}?token=+that"
+    page = client.get(found["links"]["page"])
+    assert page.status_code == 200
+    for row in found["rows"]:
+        assert row["own_rank"] >= 1
+    assert client.get(found["links"]["json"]).json() == found
+
+
+def test_a_token_may_be_named_in_several_ways(client):
+    by_text = client.get(f"{API}?token=+that").json()
+    for spelling in ("%C2%B7that", f"%23{by_text['token']['id']}"):
+        assert client.get(f"{API}?token={spelling}").json() == by_text
+
+
+@pytest.mark.parametrize(
+    ("token", "status", "said"),
+    [
+        ("xyzzyx", 422, "no single token"),
+        ("%2399999", 422, "#0 to #"),
+        ("%3Cscript%3E", 422, "no single token"),
+        ("x" * 2_000, 414, ""),
+    ],
+)
+def test_what_is_no_token_is_said_on_both(client, token, status, said):
+    for url in (API, HEAD):
+        answer = client.get(f"{url}?token={token}")
+        assert answer.status_code == status
+        assert said in answer.text
+    assert "“<script>" not in client.get(f"{HEAD}?token={token}").text
+
+
+@pytest.mark.parametrize("place", ["/tiny/L1/H9/full", "/tiny/L7/H0/full", "/nobody/L0/H0/full"])
+def test_a_head_that_is_not_there_is_404_with_the_range(client, place):
+    for url in (place, f"/api/v1{place}"):
+        answer = client.get(url)
+        assert answer.status_code == 404
+        assert "H0 to H3" in answer.text or "L0 to L1" in answer.text or "tiny" in answer.text
+
+
+def test_a_pin_keeps_the_numbers_for_ever(client, pin):
+    answer = client.get(f"/api/v1/tiny@{pin}/L1/H2/full?token=+that")
+    assert "immutable" in answer.headers["Cache-Control"]
+    assert "immutable" not in client.get(f"{API}?token=+that").headers["Cache-Control"]
+    plain = client.get(f"{API}?token=+that").json()
+    assert answer.json()["rows"] == plain["rows"]
+
+
+def test_a_distance_turns_queries_of_a_rotary_model_alone(client, relatives):
+    near, far = (
+        relatives.get(f"/api/v1/llama/L1/H2/full?token=%235&distance={distance}").json() for distance in (0, 7)
+    )
+    by_role = [{row["role"]: row["readout"] for row in found["rows"]} for found in (near, far)]
+    differ = {role for role in by_role[0] if by_role[0][role] != by_role[1][role]}
+    assert len(differ) == 2  # as the query and as the key: OV is the same at any distance
+    assert client.get(f"{API}?token=+that&distance=3").status_code == 422

@@ -1,0 +1,74 @@
+import pytest
+from pydantic import ValidationError
+
+from app.core.basis import BASES
+from app.explorer.views import Options
+from app.web.query import PARAMETERS, BasisQuery, CompareQuery, FitQuery, PageQuery, TableQuery, WishQuery
+
+NAMES = {parameter.name for basis in BASES.values() for parameter in basis.parameters}
+
+
+def test_every_parameter_of_every_basis_can_be_said():
+    assert set(PARAMETERS) == set(FitQuery.model_fields) == NAMES
+    assert len(PARAMETERS) == len(NAMES)
+    assert all(FitQuery.model_fields[name].description.endswith(".") for name in NAMES)
+
+
+def test_what_is_not_said_is_left_to_the_basis():
+    assert FitQuery().parameters() == dict.fromkeys(PARAMETERS)
+    assert FitQuery(components=3, seed=0).parameters() == dict.fromkeys(PARAMETERS) | {"components": 3, "seed": 0}
+
+
+@pytest.mark.parametrize("value", [2.5, "many", "1e3", ""])
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_only_whole_numbers_are_parameters(name, value):
+    with pytest.raises(ValidationError, match=name):
+        FitQuery(**{name: value})
+
+
+def test_pages_of_matrices_take_weights_and_parameters():
+    options = BasisQuery(weights="raw", atoms=7).options()
+    assert (options.weights, options.parameters["atoms"], options.parameters["seed"]) == ("raw", 7, None)
+    assert options == Options(weights="raw", parameters=options.parameters)
+
+
+def test_tables_and_pages_keep_them():
+    for query in (TableQuery, PageQuery):
+        options = query(weights="raw", groups=5, sort="gap", page=3, find="a", distance=2).options()
+        assert options.parameters["groups"] == 5
+        assert (options.sort, options.page, options.find, options.distance) == ("gap", 3, "a", 2)
+
+
+def test_a_wish_says_its_model_and_may_leave_the_rest():
+    wish = WishQuery(model="tiny")
+    assert (wish.weights, wish.matrices, wish.basis) == (None, None, None)
+    with pytest.raises(ValidationError, match="model"):
+        WishQuery()
+
+
+@pytest.mark.parametrize(("name", "most"), [("model", 64), ("weights", 40), ("matrices", 400), ("basis", 40)])
+def test_the_words_of_a_wish_are_no_longer_than_any_could_be(name, most):
+    said = {"model": "tiny"}
+    assert WishQuery(**said | {name: "x" * most})
+    with pytest.raises(ValidationError, match=name):
+        WishQuery(**said | {name: "x" * (most + 1)})
+
+
+def test_a_comparison_has_its_defaults():
+    query = CompareQuery()
+    assert (query.nonzeros, query.first, query.direction) == (8, 16, "")
+    assert query.wanted() == {}
+    with pytest.raises(ValidationError):
+        CompareQuery(direction="x" * 41)
+
+
+def test_a_comparison_may_name_its_fits():
+    query = CompareQuery(nmf="32,0", dictionary="512,8,3")
+    assert query.wanted() == {"nmf": (32, 0), "dictionary": (512, 8, 3)}
+
+
+@pytest.mark.parametrize("basis", ["nmf", "ica", "dictionary"])
+@pytest.mark.parametrize("said", ["", "a", "-1,0", "1,", ",1", "1 2", "1.5", "٣,0", "1,2\n", "1234567", "1,2,3,4,5"])
+def test_a_fit_is_named_by_numbers_and_commas(basis, said):
+    with pytest.raises(ValidationError, match=basis):
+        CompareQuery(**{basis: said})
