@@ -1,0 +1,130 @@
+"""Pages of whole-model and MLP matrices that nobody has opened before, beside the plain lines of a notebook.
+
+    python -m benchmarks.whole [ADDRESS …] [--pairs N]
+
+GPT-2 small's shape with random weights. Ours: everything that the first visitor to a page waits for once the token tables
+are there, from the weights on disk to the arrays of the artifact. The notebook: weights in memory, `torch.linalg.svd`
+(pca: of the centred matrix) in float32, one product with the vocabulary, `topk` of both ends on both sides. In pairs, in
+one process.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from app.core.address import Address, parse
+from app.core.matrix import Matrix
+from app.explorer.decompositions import decomposition
+from app.explorer.library import Library
+from app.explorer.pages import Processing
+from app.explorer.subjects import Preparing, Subject, subject
+from app.explorer.tables import Tables
+from app.explorer.work import Bench
+from app.models.catalog import Catalog
+from app.models.importer import import_model
+from benchmarks.memory import anonymous, peak_until
+from benchmarks.synthetic import gpt2_small
+
+PLACES = ("embed/svd", "embed/pca", "embed/frequency", "L5/mlp-in/svd", "L5/mlp-out/svd", "L5/mlp-in/neuron", "pos/svd")
+PROCESSING: Processing = "folded"
+KEPT = 50
+MIB = 2**20
+
+
+def ours(bench: Bench, address: Address) -> float:
+    """Seconds until the artifact's arrays are there."""
+    started = time.perf_counter()
+    for _step in decomposition(bench, address, _defaults(address)):
+        pass
+    return time.perf_counter() - started
+
+
+def notebook(product: Matrix, table: Tensor, *, centred: bool) -> float:
+    """Seconds of the plain way, with everything it needs in memory."""
+    started = time.perf_counter()
+    samples = product.samples().contiguous()
+    if centred:
+        samples = samples - samples.mean(dim=0)
+    U, _strength, Vh = torch.linalg.svd(samples, full_matrices=False)
+    for scores in (U.T, Vh @ table.T):
+        scores.topk(min(KEPT, scores.shape[1]), dim=1)
+        scores.topk(min(KEPT, scores.shape[1]), dim=1, largest=False)
+    return time.perf_counter() - started
+
+
+def table(bench: Bench, places: list[str], n_pairs: int) -> list[str]:
+    """The lines of Markdown."""
+    lines = [
+        "| page | singular-lens | notebook | times as fast, in pairs | memory beyond the tables |",
+        "|---|---|---|---|---|",
+    ]
+    vectors = bench.tables.table(bench.model, bench.processing, "write").vectors
+    bench.tables.table(bench.model, bench.processing, "read")
+    for place in places:
+        address = parse(f"{bench.model.header.slug}/{place}")
+        product = _ended(subject(bench, address)).product
+        pairs = []
+        for _ in range(n_pairs):
+            own = ours(bench, address)
+            has_notebook = address.basis in {"svd", "pca"}
+            pairs.append((own, notebook(product, vectors, centred=address.basis == "pca") if has_notebook else None))
+        peak = _peak(bench, address)
+        own = statistics.median(pair[0] for pair in pairs)
+        plain = [pair[1] for pair in pairs if pair[1] is not None]
+        theirs = f"{statistics.median(plain):.1f} s" if plain else "–"
+        ratio = f"{statistics.median(b / a for a, b in pairs if b is not None):.1f}" if plain else "–"
+        lines.append(f"| `{place}` | {own:.1f} s | {theirs} | {ratio} | {peak / MIB:,.0f} MiB |")
+    return lines
+
+
+def _defaults(address: Address) -> dict[str, int]:
+    return {"groups": 16} if address.basis == "frequency" else {}
+
+
+def _ended(steps: Preparing) -> Subject:
+    """What the steps give at their end."""
+    try:
+        while True:
+            next(steps)
+    except StopIteration as end:
+        return end.value
+
+
+def _peak(bench: Bench, address: Address) -> int:
+    """Bytes that one more run takes at most."""
+    before, ended = anonymous(os.getpid()), threading.Event()
+    peaks: list[int] = []
+    watcher = threading.Thread(target=lambda: peaks.append(peak_until(ended.is_set, os.getpid())))
+    watcher.start()
+    ours(bench, address)
+    ended.set()
+    watcher.join()
+    return peaks[0] - before
+
+
+def main() -> None:
+    """Measure in an empty folder and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("places", nargs="*", metavar="ADDRESS", help=f"default: {' '.join(PLACES)}")
+    parser.add_argument("--pairs", type=int, default=3, help="runs of each (default: 3)")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        data = Path(folder) / "data"
+        data.mkdir()
+        import_model(str(gpt2_small(Path(folder) / "random-gpt2-small")), data, report=lambda _: None)
+        model = Library(Catalog(data)).model("random-gpt2-small")
+        assert model
+        print(f"{os.cpu_count()} cores; GPT-2 small's shape, random weights, {PROCESSING}.\n")
+        for line in table(Bench(Tables("cpu"), model, PROCESSING), args.places or list(PLACES), args.pairs):
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
