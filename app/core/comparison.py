@@ -4,8 +4,8 @@ A basis is given as its unit vectors in the residual stream, the most important 
 the sign of a partner's cosine. Knows nothing of how bases are found.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Generator, Mapping
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float, Float32, Float64, Int64
@@ -16,6 +16,8 @@ from app.core.coding import coding_errors
 
 ROWS = 1024
 """Vectors whose cosines are held at a time."""
+
+Name = TypeVar("Name", bound=str)
 
 
 class Errors(NamedTuple):
@@ -48,23 +50,18 @@ def random_vectors(count: int, like: Float[Tensor, "_ d"], seed: int) -> Float32
 
 
 def errors_side_by_side(
-    samples: Float[Tensor, "n d"], bases: Mapping[str, Float[Tensor, "_ d"]], most: int, seed: int
-) -> dict[str, Errors]:
-    """How well each basis codes the samples, beside a random dictionary of its size."""
-    sizes = {len(vectors) for vectors in bases.values()}
-    controls = {size: coding_errors(samples, random_vectors(size, samples, seed), most) for size in sizes}
-    return {
-        name: Errors(coding_errors(samples, vectors, most), controls[len(vectors)]) for name, vectors in bases.items()
-    }
-
-
-def explained_energy(
-    gram: Float64[Tensor, "d d"], vectors: Float[Tensor, "m d"], counts: Sequence[int]
-) -> Float64[Tensor, " counts"]:
-    """Share of the samples' squares in the span of the first so many vectors: `tr(Q^T G Q) / tr(G)`, `G = X^T X`."""
-    total = gram.trace().clamp(min=torch.finfo(gram.dtype).tiny)
-    within = [(Q * (gram @ Q)).sum() for Q in (span(vectors[:count]) for count in counts)]
-    return torch.stack(within) / total
+    samples: Float[Tensor, "n d"], bases: Mapping[Name, Float[Tensor, "_ d"]], most: int, seed: int
+) -> Generator[tuple[int, int], None, dict[Name, Errors]]:
+    """How well each basis codes the samples, beside a random dictionary of its size. Says (done, total) as it goes."""
+    errors: dict[Name, Errors] = {}
+    controls: dict[int, Tensor] = {}
+    for done, (name, vectors) in enumerate(bases.items()):
+        yield done, len(bases)
+        size = len(vectors)
+        if size not in controls:
+            controls[size] = coding_errors(samples, random_vectors(size, samples, seed), most)
+        errors[name] = Errors(coding_errors(samples, vectors, most), controls[size])
+    return errors
 
 
 def overlap(vectors: Float[Tensor, "n d"], others: Float[Tensor, "m d"]) -> Float64[Tensor, " rank"]:

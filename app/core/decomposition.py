@@ -56,6 +56,16 @@ def oriented(
     return Decomposition(left, strength, right, merit, mean)
 
 
+def of_samples(matrix: Matrix, terms: Decomposition) -> Float[Tensor, "rank n"]:
+    """The side of the terms that the matrix's samples are on."""
+    return terms.left if matrix.is_upright else terms.right
+
+
+def of_stream(matrix: Matrix, terms: Decomposition) -> Float[Tensor, "rank d_model"]:
+    """The side of the terms that is the residual stream's; a circuit's right side."""
+    return terms.right if matrix.is_upright else terms.left
+
+
 def is_present(strength: Float64[Tensor, "*n rank"], d_model: int) -> Bool[Tensor, "*n rank"]:
     """Which terms are no mere rounding: `s_i >= s_max d eps` of float32, and no less than float32 can hold."""
     limits = torch.finfo(torch.float32)
@@ -122,14 +132,14 @@ def rounding_norms(matrix: Matrix, terms: Decomposition, dtype: torch.dtype) -> 
 def _seen_by_pairs(matrix: Matrix, terms: Decomposition) -> Float64[Tensor, "rank rank"]:
     """`sum_ab u_a^2 M_ab^2 v_b^2` of one factor, sides in either order; float32 is near enough for an estimate."""
     samples = matrix.samples()
-    of_samples, of_stream = (terms.left, terms.right) if matrix.is_upright else (terms.right, terms.left)
+    samples_side, stream_side = of_samples(matrix, terms), of_stream(matrix, terms)
     # Squares of numbers about one, so that those of tiny weights are not zero.
     scale = float(samples.abs().amax()) or 1.0
-    weighted = torch.zeros_like(of_stream)
+    weighted = torch.zeros_like(stream_side)
     for start in range(0, len(samples), ROWS):
         own = slice(start, start + ROWS)
-        weighted.addmm_(of_samples[:, own].square(), (samples[own] / scale).square_())
-    return (weighted @ of_stream.square().T).double() * scale**2
+        weighted.addmm_(samples_side[:, own].square(), (samples[own] / scale).square_())
+    return (weighted @ stream_side.square().T).double() * scale**2
 
 
 def badges(strength: Float[Tensor, " rank"], rounding: Float64[Tensor, "rank rank"]) -> list[Badge]:

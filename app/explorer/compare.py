@@ -84,8 +84,8 @@ def _fits(opened: OpenModel, address: Address, there: dict[BasisName, tuple[Fit,
     found: dict[BasisName, Fit] = {}
     for name, of_basis in there.items():
         usual = choices(opened, address.in_basis(name), {})
-        for fit in [fit for fit in of_basis if fit == usual] or of_basis:
-            found.setdefault(name, fit)
+        if of_basis:
+            found[name] = usual if usual in of_basis else of_basis[0]
     return found
 
 
@@ -106,7 +106,7 @@ def _wanted(
             raise BadOption(f"{name} must be {len(names)} numbers with commas between them: {', '.join(names)}.")
         fit = found[name] = choices(opened, place, dict(zip(names, values, strict=True)))
         if fit not in there[name]:
-            command = jobs.command_for(tasks.wish_for(opened, place, replace(shown, basis=name, parameters=fit)))
+            command = jobs.command_of(tasks.wish_for(opened, place, replace(shown, basis=name, parameters=fit)))
             has = "; ".join(map(_words, there[name])) or "none"
             raise UnknownAddress(
                 f"{place.label} is not here with {_words(fit)} in {shown.weights} weights; fits that are: {has}. "

@@ -13,7 +13,7 @@ it is large, it would be all that they show. Vectors stay what their bases made 
 """
 
 from collections.abc import Generator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,8 @@ def _found(
 ) -> Generator[tuple[int, int], None, Vectors]:
     import torch
 
+    from app.core.decomposition import of_stream
+
     assert address.kind is not None
     samples = samples_of(bench.model.header, address.kind)
     vectors: Vectors = {}
@@ -70,7 +72,7 @@ def _found(
             vectors[name] = torch.from_numpy(np.array(fitted[name]))
         elif not BASES[name].is_fitted:
             terms: Decomposition = yield from BASES[name].decompose(product, BASES[name].values({}, samples))
-            vectors[name] = terms.right if product.is_upright else terms.left
+            vectors[name] = of_stream(product, terms)
     return {name: each for name, each in vectors.items() if len(each)}
 
 
@@ -88,20 +90,12 @@ def _centre(product: "Matrix") -> Generator[tuple[int, int], None, "tuple[Tensor
 
 
 def _errors(product: "Matrix", vectors: Vectors, mean: "Tensor") -> Generator[tuple[int, int], None, Arrays]:
-    from app.core.coding import coding_errors
-    from app.core.comparison import drawn_rows, random_vectors
+    from app.core.comparison import drawn_rows, errors_side_by_side
 
     rows = drawn_rows(product.samples(), ROWS, SEED)
-    rows = (rows - mean).to(rows)
-    controls, arrays = dict[int, Any](), Arrays()
-    for done, (name, own) in enumerate(vectors.items()):
-        yield done, len(vectors)
-        arrays[f"errors_{name}"] = _padded(coding_errors(rows, own, MOST).numpy())
-        if len(own) not in controls:
-            yield done, len(vectors)
-            controls[len(own)] = _padded(coding_errors(rows, random_vectors(len(own), rows, SEED), MOST).numpy())
-        arrays[f"control_{name}"] = controls[len(own)]
-    return arrays
+    found = yield from errors_side_by_side((rows - mean).to(rows), vectors, MOST, SEED)
+    own = {f"errors_{name}": errors.own.numpy().astype(np.float32) for name, errors in found.items()}
+    return own | {f"control_{name}": errors.control.numpy().astype(np.float32) for name, errors in found.items()}
 
 
 def _spans(squares: "Tensor", vectors: Vectors) -> Generator[tuple[int, int], None, Arrays]:
@@ -140,9 +134,3 @@ def _partners(vectors: Vectors) -> Generator[tuple[int, int], None, Arrays]:
                 arrays[f"partner_{name}_{other}"] = found.indices.numpy().astype(np.int32)
                 arrays[f"cosine_{name}_{other}"] = found.cosines.numpy().astype(np.float32)
     return arrays
-
-
-def _padded(errors: NDArray[np.float64]) -> NDArray[np.float32]:
-    """One number for each of MOST: more vectors than there are do no more."""
-    last = errors[-1] if len(errors) else 0.0
-    return np.concatenate([errors, np.full(MOST - len(errors), last)]).astype(np.float32)

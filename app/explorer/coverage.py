@@ -24,9 +24,18 @@ def kept(r: Resources, model: OpenModel, processing: Processing) -> Heads:
 
 def places(r: Resources, model: OpenModel, processing: Processing, above: Address) -> tuple[Place, ...]:
     """The matrices of that layer's MLP, or those of the model itself."""
+    found = _singles(r.store, model, processing, above)
+    return tuple(Place(each, path.is_file()) for each, path in found)
+
+
+@lru_cache(maxsize=1024)
+def _singles(
+    store: ArtifactStore, model: OpenModel, processing: Processing, above: Address
+) -> tuple[tuple[Address, Path], ...]:
+    """Those matrices, and where they are, or would be."""
     kinds = model.header.model_kinds if above.layer is None else model.header.layer_kinds
     found = [above.at(kind) for kind in kinds]
-    return tuple(Place(each, r.store.exists(recipes.decomposition(model, each, processing, {}))) for each in found)
+    return tuple((each, store.path(recipes.decomposition(model, each, processing, {}))) for each in found)
 
 
 @lru_cache(maxsize=8)

@@ -61,11 +61,13 @@ def decomposition(bench: Bench, address: Address, parameters: Parameters, distan
     if product.left.name == "position":
         arrays["left_curve"] = terms.left.numpy()
     if basis.name == "dictionary" and len(terms.strength) > 1:
-        where, side = ("right", product.right) if product.is_upright else ("left", product.left)
+        where, side = _stream_side(product)
         steps = packing(bench, product, terms, side.name, arrays[f"{where}_top_ids"])
         arrays |= yield from _within("packing", steps)
     if basis.is_fitted:
-        arrays["vectors"] = _of_stream(product, terms).numpy()
+        from app.core.decomposition import of_stream
+
+        arrays["vectors"] = of_stream(product, terms).numpy()
     return arrays, facts
 
 
@@ -109,13 +111,17 @@ def _squares(product: "Matrix", terms: "Decomposition") -> "Tensor":
     """The Gram matrix of the samples from all their principal directions and their mean: another pass takes seconds."""
     import torch
 
+    from app.core.decomposition import of_stream
+
     assert terms.mean is not None
-    scaled, mean = _of_stream(product, terms).double() * terms.strength.double()[:, None], terms.mean.double()
+    scaled, mean = of_stream(product, terms).double() * terms.strength.double()[:, None], terms.mean.double()
     return scaled.T @ scaled + _n_samples(product, terms) * torch.outer(mean, mean)
 
 
 def _n_samples(product: "Matrix", terms: "Decomposition") -> int:
-    return (terms.left if product.is_upright else terms.right).shape[1]
+    from app.core.decomposition import of_samples
+
+    return of_samples(product, terms).shape[1]
 
 
 def _plain_arrays(terms: "Decomposition", size: float) -> Arrays:
@@ -130,9 +136,10 @@ def _plain_arrays(terms: "Decomposition", size: float) -> Arrays:
 
 
 def _shares(product: "Matrix", terms: "Decomposition", squares: "Tensor") -> Arrays:
+    from app.core.decomposition import of_stream
     from app.core.energy import explained, svd_explained
 
-    shares = explained(squares, _of_stream(product, terms), terms.mean, _n_samples(product, terms))
+    shares = explained(squares, of_stream(product, terms), terms.mean, _n_samples(product, terms))
     return _curve(shares.numpy(), svd_explained(squares).numpy())
 
 
@@ -190,7 +197,7 @@ def _constant(whole: Subject, terms: "Decomposition") -> "tuple[str, str, Side, 
     """What belongs to no term: the mean that the basis took out, else what stands on the right side whatever is read."""
     product = whole.product
     if terms.mean is not None and _is_something(terms.mean, product, terms):
-        where, side = ("right", product.right) if product.is_upright else ("left", product.left)
+        where, side = _stream_side(product)
         return "mean", where, side, terms.mean
     if whole.bias is None or not bool(whole.bias.any()):
         return None
@@ -207,8 +214,9 @@ def _is_something(mean: "Tensor", product: "Matrix", terms: "Decomposition") -> 
     return bool(is_present(torch.cat([share[None], terms.strength.double()]), len(mean))[0])
 
 
-def _of_stream(product: "Matrix", terms: "Decomposition") -> "Tensor":
-    return terms.right if product.is_upright else terms.left
+def _stream_side(product: "Matrix") -> "tuple[str, Side]":
+    """Where the residual stream is, and as what it is read; a circuit's right side."""
+    return ("right", product.right) if product.is_upright else ("left", product.left)
 
 
 def _prefixed(prefix: str, arrays: Arrays) -> Arrays:

@@ -38,7 +38,7 @@ def absent(r: Resources, model: OpenModel, address: Address, shown: View) -> Fit
         tabs=tabs(place),
         there=there(r, model, place, shown),
         task=wish.task,
-        command=jobs.command_for(wish),
+        command=jobs.command_of(wish),
         job=jobs.last_one(r, wish, place.kind or ""),
     )
 

@@ -91,16 +91,11 @@ def progress_of(job: Job) -> str:
     return f"{job.state}, {here:,} of {job.matrices:,} matrices" if job.matrices else job.state
 
 
-def command_of(job: Job) -> str:
+def command_of(asked: Job | Wish) -> str:
     """What to type into a terminal for the same.
 
     Example: "singular-lens precompute demo --matrices embed --weights folded"
     """
-    return " ".join(["singular-lens precompute", job.slug, *words_of(job.task)])
-
-
-def command_for(asked: Wish) -> str:
-    """The same of what is not begun."""
     return " ".join(["singular-lens precompute", asked.slug, *words_of(asked.task)])
 
 

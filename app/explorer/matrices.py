@@ -150,7 +150,7 @@ def _curve(artifact: Artifact) -> Curve | None:
 
 def _packing(address: Address, artifact: Artifact) -> Packing | None:
     arrays = artifact.arrays
-    if "cosine_spreads" not in arrays:  # fits of before it was have none
+    if "cosine_spreads" not in arrays:
         return None
     spread, spread_with_mean = arrays["cosine_spreads"].tolist()
     far, coherent = float(arrays["lonely_control"][0]), float(arrays["coherence_control"][0])

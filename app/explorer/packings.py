@@ -57,12 +57,13 @@ def packing(
     Nothing where fewer than two atoms are more than the samples' mean.
     """
     from app.core.comparison import drawn_rows, random_vectors
+    from app.core.decomposition import of_stream
     from app.core.packing import nearness, needs, pairwise_cosines
 
-    atoms = terms.right if product.is_upright else terms.left
+    atoms = of_stream(product, terms)
     yield 0, 6
     principal: Decomposition = yield from BASES["pca"].decompose(product, {})
-    directions = principal.right if product.is_upright else principal.left
+    directions = of_stream(product, principal)
     share, mean = _mean(principal, len(product.samples()))
     own, is_kept = _without(atoms, mean)
     if len(own) < 2 or not len(directions):

@@ -3,7 +3,7 @@
 The lines themselves are templates. Knows architectures by name only.
 """
 
-from app.explorer.jobs import command_for
+from app.explorer.jobs import command_of
 from app.explorer.pages import DirectionPage
 from app.explorer.tasks import Wish
 from app.store.jobs import Task
@@ -65,7 +65,7 @@ def _same_again(page: DirectionPage) -> str:
     """The command that comes to the same terms, seed and all, wherever these weights are."""
     parameters = tuple(sorted((choice.name, choice.value) for choice in page.view.parameters))
     task = Task((page.address.path,), (page.view.weights,), page.view.basis, parameters)
-    command = command_for(Wish(page.model.slug, page.model.fingerprint, task))
+    command = command_of(Wish(page.model.slug, page.model.fingerprint, task))
     return f"{command} computes the same terms in any data folder that has these weights"
 
 

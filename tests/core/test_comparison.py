@@ -6,12 +6,13 @@ from app.core import comparison
 from app.core.comparison import (
     drawn_rows,
     errors_side_by_side,
-    explained_energy,
     overlap,
     partners,
     random_vectors,
     span,
 )
+from app.core.energy import explained
+from tests.core.conftest import ended
 
 D = 24
 
@@ -32,6 +33,11 @@ def mixed(vectors, count, seed=8):
     """Other unit vectors of the same span."""
     draw = torch.Generator().manual_seed(seed)
     return torch.nn.functional.normalize(torch.randn(count, len(vectors), generator=draw) @ vectors, dim=1)
+
+
+def energies_of(gram, vectors, counts):
+    """The shares that the spans of the first so many vectors explain."""
+    return explained(gram, vectors)[list(counts)]
 
 
 @pytest.fixture
@@ -88,7 +94,7 @@ def test_a_span_has_as_many_dimensions_as_its_vectors():
 
 def test_explained_energy_is_that_of_the_projections(samples, gram):
     vectors = torch.cat([unit(3, D), unit(3, D), unit(40, D, seed=4)])  # three come twice
-    energies = explained_energy(gram, vectors, (0, 2, 6, 10, 46))
+    energies = energies_of(gram, vectors, (0, 2, 6, 10, 46))
     X = samples.double().numpy()
     for count, energy in zip((2, 6, 10, 46), energies[1:].tolist(), strict=True):
         V = vectors[:count].double().numpy()
@@ -101,10 +107,10 @@ def test_explained_energy_is_that_of_the_projections(samples, gram):
 def test_nothing_explains_more_than_the_singular_vectors(samples, gram):
     Vh = torch.linalg.svd(samples, full_matrices=False).Vh
     counts = (1, 5, 12)
-    best = explained_energy(gram, Vh, counts)
+    best = energies_of(gram, Vh, counts)
     for seed in range(5):
-        assert (explained_energy(gram, unit(D, D, seed=seed), counts) < best).all()
-    assert not explained_energy(torch.zeros(D, D, dtype=torch.float64), Vh, counts).any()
+        assert (energies_of(gram, unit(D, D, seed=seed), counts) < best).all()
+    assert not energies_of(torch.zeros(D, D, dtype=torch.float64), Vh, counts).any()
 
 
 def test_partners_are_the_nearest(monkeypatch):
@@ -129,8 +135,10 @@ def test_order_and_signs_change_no_number(samples, gram):
     vectors, others = unit(40, D), unit(10, D, seed=1)
     turned, also = shuffled(vectors), shuffled(others)
     assert torch.allclose(overlap(vectors[:9], others), overlap(shuffled(vectors[:9]), also), atol=1e-9)
-    assert torch.allclose(explained_energy(gram, others, [10]), explained_energy(gram, also, [10]), rtol=1e-9)
-    plain, again = (errors_side_by_side(samples, {"some": side}, 5, seed=0)["some"] for side in (vectors, turned))
+    assert torch.allclose(energies_of(gram, others, [10]), energies_of(gram, also, [10]), rtol=1e-9)
+    plain, again = (
+        ended(errors_side_by_side(samples, {"some": side}, 5, seed=0))["some"] for side in (vectors, turned)
+    )
     assert torch.allclose(plain.own, again.own, rtol=1e-6)
     assert torch.equal(plain.control, again.control)
     ours, theirs = (partners(others, side).cosines.abs() for side in (vectors, turned))
@@ -139,7 +147,7 @@ def test_order_and_signs_change_no_number(samples, gram):
 
 def test_bases_are_coded_beside_a_control_of_their_size(samples):
     Vh = torch.linalg.svd(samples, full_matrices=False).Vh
-    errors = errors_side_by_side(samples, {"svd": Vh, "axes": torch.eye(D), "many": unit(200, D)}, 6, seed=3)
+    errors = ended(errors_side_by_side(samples, {"svd": Vh, "axes": torch.eye(D), "many": unit(200, D)}, 6, seed=3))
     assert list(errors) == ["svd", "axes", "many"]
     coefficients = (samples @ Vh.T).abs().sort(descending=True).values.double()
     theirs = (coefficients.square().flip(1).cumsum(dim=1).flip(1)[:, 1:7].sum(dim=0)).sqrt() / samples.double().norm()

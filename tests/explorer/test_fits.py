@@ -265,4 +265,4 @@ def test_the_chosen_values_alone(r):
     page = browse.matrix(r, NMF, raw(components=4))
     assert fits.chosen(page.view.parameters) == {"components": 4, "seed": 0}
     assert page.view.parameters[0] == replace(page.view.parameters[0], low=2, high=32, default=32)
-    assert jobs.command_for(wish_for(r.library.model("tiny"), NMF, page.view)).endswith("--components 4 --seed 0")
+    assert jobs.command_of(wish_for(r.library.model("tiny"), NMF, page.view)).endswith("--components 4 --seed 0")

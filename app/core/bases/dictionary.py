@@ -14,7 +14,6 @@ nothing of models or tokens.
 """
 
 from collections.abc import Generator
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -24,7 +23,7 @@ from torch.nn.functional import normalize
 
 from app.core.basis import Fitting, Parameters
 from app.core.coding import Codes, encode, encoder
-from app.core.decomposition import Decomposition
+from app.core.decomposition import Decomposition, is_present, oriented
 from app.core.matrix import Matrix
 
 PASSES = 30
@@ -69,8 +68,7 @@ def decompose(matrix: Matrix, parameters: Parameters) -> Fitting:
             best = coding
         atoms = _distinct(_least_squares(moments), DOUBLE if done < PASSES - SETTLING else SAME)
         atoms = _distinct(_refilled(atoms, samples, coding.left, draw), SAME)
-    terms = _terms(best) if best else _nothing(samples)
-    return terms if matrix.is_upright else replace(terms, left=terms.right, right=terms.left)
+    return _terms(matrix, best) if best else _nothing(matrix, samples)
 
 
 def _start(samples: Float[Tensor, "n d"], count: int, draw: torch.Generator) -> Float32[Tensor, "m d"]:
@@ -136,7 +134,7 @@ def _refilled(
     return atoms.index_copy(0, zero, _unit(samples[drawn].double()))
 
 
-def _terms(coding: _Coding) -> Decomposition:
+def _terms(matrix: Matrix, coding: _Coding) -> Decomposition:
     """Each atom with its column of codes, turned so that the codes of its own sign weigh more."""
     n, d = len(coding.left), coding.atoms.shape[1]
     atoms, indices, values = coding.atoms, coding.indices, coding.values.double()
@@ -145,8 +143,7 @@ def _terms(coding: _Coding) -> Decomposition:
         for what in (values.square(), values * values.abs(), (values != 0).double())
     )
     strength, sign = squares.sqrt(), torch.where(balance < 0, -1.0, 1.0)
-    limits = torch.finfo(torch.float32)
-    is_something = strength > max(limits.tiny, float(strength.max()) * d * limits.eps)
+    is_something = is_present(strength, d)
     order = usage.argsort(descending=True, stable=True)
     order = order[is_something[order]]
     place = order.new_full((len(atoms),), -1)
@@ -155,13 +152,14 @@ def _terms(coding: _Coding) -> Decomposition:
     columns, rows = indices[used], used.nonzero()[:, 0]
     codes = atoms.new_zeros(len(order), n)
     codes[place[columns], rows] = (values[used] * sign[columns] / strength[columns]).float()
-    return Decomposition(codes, strength[order].float(), sign[order, None] * atoms[order], (usage[order] / n).float())
+    turned, usage = sign[order, None].float() * atoms[order], (usage[order] / n).float()
+    return oriented(matrix, codes, strength[order].float(), turned, usage)
 
 
-def _nothing(samples: Float[Tensor, "n d"]) -> Decomposition:
+def _nothing(matrix: Matrix, samples: Float[Tensor, "n d"]) -> Decomposition:
     """No terms."""
     none = samples.new_zeros(0)
-    return Decomposition(samples.new_zeros(0, len(samples)), none, samples.new_zeros(0, samples.shape[1]), none)
+    return oriented(matrix, samples.new_zeros(0, len(samples)), none, samples.new_zeros(0, samples.shape[1]), none)
 
 
 def _unit(vectors: Float64[Tensor, "m d"]) -> Float32[Tensor, "m d"]:
