@@ -21,14 +21,15 @@ from torch import Tensor
 
 from app.core.address import Address, parse
 from app.core.matrix import Matrix
+from app.explorer.bench import Bench
 from app.explorer.decompositions import decomposition
 from app.explorer.library import Library
 from app.explorer.pages import Processing
 from app.explorer.subjects import Preparing, Subject, subject
 from app.explorer.tables import Tables
-from app.explorer.work import Bench
 from app.models.catalog import Catalog
 from app.models.importer import import_model
+from app.store.artifacts import ArtifactStore
 from benchmarks.memory import anonymous, peak_until
 from benchmarks.synthetic import gpt2_small
 
@@ -122,7 +123,11 @@ def main() -> None:
         model = Library(Catalog(data)).model("random-gpt2-small")
         assert model
         print(f"{os.cpu_count()} cores; GPT-2 small's shape, random weights, {PROCESSING}.\n")
-        for line in table(Bench(Tables("cpu"), model, PROCESSING), args.places or list(PLACES), args.pairs):
+        for line in table(
+            Bench(Tables("cpu"), model, PROCESSING, ArtifactStore(data / "artifacts", 2**32)),
+            args.places or list(PLACES),
+            args.pairs,
+        ):
             print(line, flush=True)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from app.core.address import CIRCUITS, Address, Circuit
-from app.explorer import coverage, fits, jobs, orders
+from app.explorer import coverage, fits, jobs, orders, verdicts
 from app.explorer.coverage import Heads
 from app.explorer.directions import directions
 from app.explorer.errors import BadOption
@@ -18,6 +18,7 @@ from app.explorer.notable import N_TOKENS as NOTABLE_TOKENS
 from app.explorer.orders import fulfilled
 from app.explorer.pages import (
     Cell,
+    ControlSpread,
     DirectionPage,
     FitPage,
     HeadMap,
@@ -35,6 +36,7 @@ from app.explorer.pages import (
 )
 from app.explorer.places import is_double, located, neighbours
 from app.explorer.resources import Resources
+from app.explorer.tables import end_of
 from app.explorer.views import Options, seen
 from app.store.artifacts import Artifact
 
@@ -139,7 +141,25 @@ def direction(r: Resources, address: Address, options: Options) -> DirectionPage
     if absent := fits.absent(r, opened, address, shown):
         return absent
     (artifact,) = fulfilled(r, orders.matrix(opened, address, shown))
-    return direction_page(opened, address, shown, artifact)
+    return direction_page(opened, address, shown, artifact, _controls(r, opened, address, shown, artifact))
+
+
+def _controls(
+    r: Resources, opened: OpenModel, address: Address, shown: View, artifact: Artifact
+) -> tuple[ControlSpread | None, ControlSpread | None]:
+    """What the sides of the matrix at the address were judged by."""
+    assert address.kind is not None
+    judged = {
+        side: name
+        for side, name in zip(verdicts.SIDES, SIDES[address.kind], strict=True)
+        if f"{side}_p" in artifact.arrays
+    }
+    asked = [orders.control(opened, end_of(opened, shown.weights, name), shown) for name in judged.values()]
+    spreads = {
+        side: verdicts.control_spread(name, control.arrays)
+        for (side, name), control in zip(judged.items(), fulfilled(r, *asked), strict=True)
+    }
+    return spreads.get("left"), spreads.get("right")
 
 
 def _seen(r: Resources, address: Address, options: Options) -> tuple[OpenModel, View]:

@@ -13,11 +13,12 @@ import numpy as np
 from app.core.address import Address
 from app.core.basis import BASES, Basis, Parameters
 from app.explorer import work
+from app.explorer.bench import Arrays, Bench
 from app.explorer.compute import Steps
 from app.explorer.packings import packing
 from app.explorer.sides import read_side
 from app.explorer.subjects import Subject, subject
-from app.explorer.work import Arrays, Bench, term_arrays
+from app.explorer.work import term_arrays
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,7 +63,7 @@ def decomposition(bench: Bench, address: Address, parameters: Parameters, distan
         arrays["left_curve"] = terms.left.numpy()
     if basis.name == "dictionary" and len(terms.strength) > 1:
         where, side = _stream_side(product)
-        steps = packing(bench, product, terms, side.name, arrays[f"{where}_top_ids"])
+        steps = packing(bench, product, terms, side.name, arrays.get(f"{where}_coherence"))
         arrays |= yield from _within("packing", steps)
     if basis.is_fitted:
         from app.core.decomposition import of_stream

@@ -25,12 +25,21 @@ from numpy.typing import NDArray
 
 from app.core.address import Address
 from app.core.basis import BASES
-from app.explorer.pages import Badge, Direction, Histogram, SideReadout, Sort, Token
+from app.core.spread import moments
+from app.explorer.pages import Badge, Direction, Histogram, Only, SideReadout, Sort, Token
+from app.explorer.verdicts import best, passing, rays
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays
 
 BADGE_KINDS: tuple[None, Literal["subspace"], Literal["close"]] = (None, "subspace", "close")
 """What the numbers in `badge_kind` stand for."""
+
+READABLE: dict[Sort, tuple[str, ...]] = {
+    "readable": ("left", "right"),
+    "readable-left": ("left",),
+    "readable-right": ("right",),
+}
+"""Sides that these orders look at."""
 
 Rows = NDArray[np.intp]
 Chosen = Rows | slice
@@ -59,20 +68,30 @@ def readouts(
     """One side of these rows, k tokens a ray; one end where the basis of the address has one ray a term."""
     shown = partial(_entries, arrays, name, address, vocabulary) if name in NAMES else partial(_tokens, vocabulary)
     plus = shown(arrays[f"{side}_top_ids"][rows, :k], arrays[f"{side}_top_scores"][rows, :k])
-    if address.basis and BASES[address.basis].is_one_sided and side != "bias":
-        return [SideReadout(name, end, ()) for end in plus]
+    if n_rays(address) == 1 and side != "bias":
+        return [SideReadout(name, end, (), own) for end, own in zip(plus, rays(arrays, side, rows, 1), strict=True)]
     minus = shown(arrays[f"{side}_bottom_ids"][rows, :k], arrays[f"{side}_bottom_scores"][rows, :k])
-    return [SideReadout(name, *ends) for ends in zip(plus, minus, strict=True)]
+    judged = [None] * len(plus) if side == "bias" else rays(arrays, side, rows, 2)
+    return [SideReadout(name, *ends) for ends in zip(plus, minus, judged, strict=True)]
+
+
+def n_rays(address: Address) -> int:
+    """How many rays a term of the address's basis has."""
+    return 1 if address.basis and BASES[address.basis].is_one_sided else 2
 
 
 def histogram(arrays: Arrays, side: str, row: int) -> Histogram:
     """How one direction scores the whole vocabulary."""
     low, high = (float(arrays[f"{side}_{end}"][row]) for end in ("low", "high"))
-    return Histogram(low, high, tuple(arrays[f"{side}_counts"][row].tolist()))
+    shape = moments(*(arrays[f"{side}_{name}"][row : row + 1] for name in ("counts", "low", "high")))
+    skewness, kurtosis = (None if np.isnan(value[0]) else float(value[0]) for value in shape)
+    return Histogram(low, high, tuple(arrays[f"{side}_counts"][row].tolist()), skewness, kurtosis)
 
 
-def ordered(arrays: Arrays, sort: Sort) -> Rows:
+def ordered(arrays: Arrays, sort: Sort, n_rays: int) -> Rows:
     """All rows in that order; where it leaves two equal, the stronger comes first."""
+    if sort in READABLE:
+        return np.lexsort((-arrays["strength"], -best(arrays, READABLE[sort], n_rays)))
     strength, gap = arrays["strength"], arrays.get("gap", np.zeros(len(arrays["strength"])))
     # lexsort's last key counts most.
     keys = {"strength": (), "weakest": (strength,), "gap": (-gap,), "closest": (gap,)}.get(sort)
@@ -99,6 +118,11 @@ def found(arrays: Arrays, rows: Rows, text: str, k: int, vocabulary: Vocabulary,
     ids = np.concatenate([arrays[end][rows, :k] for end in ends], axis=1)
     hits = [id_ for id_ in np.unique(ids).tolist() if _occurs(needle, id_, vocabulary)]
     return rows[np.isin(ids, hits).any(axis=1)]
+
+
+def limited(arrays: Arrays, rows: Rows, only: Only, n_rays: int) -> Rows:
+    """Those of the rows that pass the filter."""
+    return rows if only == "all" else rows[passing(arrays, only, n_rays)[rows]]
 
 
 def paged(rows: Rows, page: int, size: int) -> tuple[Rows, int]:

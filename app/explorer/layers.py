@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 from app.core.address import CIRCUITS, Circuit
 from app.explorer import notable, recipes, work
+from app.explorer.bench import Bench
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
-from app.explorer.work import Bench, Found, Part
+from app.explorer.work import Found, Part
 from app.models.weights import layer_file
 from app.store.artifacts import ArtifactStore
 from app.store.locks import claimed

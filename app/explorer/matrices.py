@@ -10,11 +10,13 @@ import numpy as np
 
 from app.core.address import LAYER_KINDS, Address, Kind
 from app.core.basis import BASES
-from app.explorer.directions import directions, found, histogram, ordered, paged, readouts
+from app.explorer import verdicts
+from app.explorer.directions import directions, found, histogram, limited, n_rays, ordered, paged, readouts
 from app.explorer.errors import UnknownAddress
 from app.explorer.library import OpenModel
 from app.explorer.packings import THRESHOLDS
 from app.explorer.pages import (
+    ControlSpread,
     Curve,
     DirectionPage,
     Lonely,
@@ -61,7 +63,9 @@ def matrix_page(model: OpenModel, address: Address, shown: View, artifact: Artif
     assert address.kind is not None
     sides, arrays = SIDES[address.kind], artifact.arrays
     address = canonical(address)
-    rows = found(arrays, ordered(arrays, shown.sort), shown.find, TABLE_TOKENS, model.vocabulary, sides)
+    rays = n_rays(address)
+    rows = limited(arrays, ordered(arrays, shown.sort, rays), shown.only, rays)
+    rows = found(arrays, rows, shown.find, TABLE_TOKENS, model.vocabulary, sides)
     on_page, n_pages = paged(rows, shown.page, size)
     previous, following = neighbours(model.header, address)
     return MatrixPage(
@@ -75,6 +79,11 @@ def matrix_page(model: OpenModel, address: Address, shown: View, artifact: Artif
         bias=_bias(model, address, artifact),
         bias_term="mean" if artifact.facts.get("bias_is") == "mean" else BIAS_TERMS.get(address.kind or "", ""),
         tabs=tabs(address),
+        verdicts=tuple(
+            judged
+            for side, name in zip(verdicts.SIDES, sides, strict=True)
+            if (judged := verdicts.verdict(arrays, side, name, rays))
+        ),
         packing=_packing(address, artifact),
         curve=_curve(artifact),
         directions=directions(arrays, on_page, address, sides, TABLE_TOKENS, model.vocabulary),
@@ -87,7 +96,13 @@ def matrix_page(model: OpenModel, address: Address, shown: View, artifact: Artif
     )
 
 
-def direction_page(model: OpenModel, address: Address, shown: View, artifact: Artifact) -> DirectionPage:
+def direction_page(
+    model: OpenModel,
+    address: Address,
+    shown: View,
+    artifact: Artifact,
+    controls: tuple[ControlSpread | None, ControlSpread | None],
+) -> DirectionPage:
     """The page of the direction at the address; UnknownAddress if the matrix has fewer."""
     assert address.kind is not None
     assert address.index is not None
@@ -108,6 +123,7 @@ def direction_page(model: OpenModel, address: Address, shown: View, artifact: Ar
         singular_values=tuple(arrays["strength"].tolist()),
         left_histogram=histogram(arrays, "left", row),
         right_histogram=histogram(arrays, "right", row),
+        controls=controls,
         positions=tuple(arrays["left_curve"][row].tolist()) if "left_curve" in arrays else (),
         same=_same(model, address, artifact),
         tabs=tabs(address),
@@ -153,9 +169,10 @@ def _packing(address: Address, artifact: Artifact) -> Packing | None:
     if "cosine_spreads" not in arrays:
         return None
     spread, spread_with_mean = arrays["cosine_spreads"].tolist()
-    far, coherent = float(arrays["lonely_control"][0]), float(arrays["coherence_control"][0])
+    far = float(arrays["lonely_control"][0])
+    coherent = float(arrays["coherence_control"][0]) if "coherence" in arrays else None
     is_far = arrays["lonely_cosines"] < far
-    is_coherent = arrays["coherence"] > coherent
+    is_coherent = arrays["coherence"] > coherent if coherent is not None else np.zeros(len(is_far), bool)
     lonely = np.flatnonzero(is_far & is_coherent)
     return Packing(
         counts=tuple(arrays["cosine_counts"].tolist()),
@@ -167,7 +184,7 @@ def _packing(address: Address, artifact: Artifact) -> Packing | None:
         thresholds=THRESHOLDS,
         needs=tuple(_need(arrays, who) for who in ("atoms", "random", "pca")),
         n_far=int(is_far.sum()),
-        n_coherent=int(is_coherent.sum()),
+        n_coherent=None if coherent is None else int(is_coherent.sum()),
         n_lonely=len(lonely),
         lonely=tuple(
             Lonely(address.direction(int(row)), float(arrays["lonely_cosines"][row]), float(arrays["coherence"][row]))

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from app.core.rays import HEADLINE
+from app.explorer.bench import Arrays, Baked, Bench
 from app.explorer.compute import Steps
-from app.explorer.work import Arrays, Baked, Bench, found, joined, read_out, strongest
+from app.explorer.work import found, joined, read_out, strongest
 from app.models.vocabulary import Entry, Vocabulary
 
 N_RAYS = 16
@@ -87,22 +88,12 @@ def _candidates(bench: Bench, arrays: Arrays, layer: int) -> Iterator[Ray]:
     """Both rays of every direction, without those that are left out."""
     for ray, end in enumerate(("top", "bottom")):
         ids = arrays[f"right_{end}_ids"]
-        for row, coherence in enumerate(_coherence(bench, ids)):
+        for row, coherence in enumerate(
+            arrays["right_coherence"][:, ray, HEADLINE].tolist() if "right_coherence" in arrays else ()
+        ):
             whole_words = readable_share(ids[row].tolist(), bench.model.vocabulary)
             if whole_words is not None and coherence <= COLLAPSED:
                 yield Ray(layer, row, int(arrays["head"][row]), ray, coherence, coherence * whole_words)
-
-
-def _coherence(bench: Bench, ids: NDArray[np.int32]) -> list[float]:
-    import torch
-
-    from app.core.coherence import coherence
-
-    if ids.size == 0 or ids.shape[1] < 2:
-        return []
-    table = bench.tables.table(bench.model, bench.processing, "write")
-    values: list[float] = coherence(table, torch.from_numpy(ids).long().to(table.ids.device)).tolist()
-    return values
 
 
 def readable_share(ids: list[int], vocabulary: Vocabulary) -> float | None:

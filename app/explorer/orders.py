@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from app.core.address import Address
-from app.explorer import decompositions, notable, recipes, rows, work
+from app.explorer import controls, decompositions, notable, recipes, rows, work
+from app.explorer.bench import Baked, Bench
 from app.explorer.compute import Priority, Steps
 from app.explorer.library import OpenModel, damage_told
 from app.explorer.pages import Processing, View
 from app.explorer.resources import Resources
-from app.explorer.work import Baked, Bench
+from app.models.selection import EVERY, Selection
 from app.store.artifacts import Artifact, Recipe
 
 
@@ -28,16 +29,17 @@ class Order:
     """What is being done, for people who wait."""
     work: Callable[[Bench], Baked | Steps]
     priority: Priority = "interactive"
+    selection: Selection = EVERY
 
 
 def matrix(model: OpenModel, address: Address, shown: View) -> Order:
     """All directions of the matrix at the address, in its basis with the view's parameters, at the view's distance."""
     address = replace(address, basis=shown.basis, index=None)
     parameters = {choice.name: choice.value for choice in shown.parameters}
-    recipe = recipes.decomposition(model, address, shown.weights, parameters, shown.distance)
+    recipe = recipes.decomposition(model, address, shown.weights, parameters, shown.distance, shown.selection)
     title = f"{address.label} of {address.model} is being decomposed and read out."
     compute = partial(decompositions.decomposition, address=address, parameters=parameters, distance=shown.distance)
-    return Order(model, shown.weights, recipe, title, compute)
+    return Order(model, shown.weights, recipe, title, compute, selection=shown.selection)
 
 
 def layer(model: OpenModel, address: Address, processing: Processing) -> Order:
@@ -58,6 +60,14 @@ def gallery(model: OpenModel, processing: Processing) -> Order:
     """The notable rays of the model: batch work, since it reads every head."""
     title = f"Every head of {model.header.slug} is being read for notable directions."
     return Order(model, processing, recipes.gallery(model, processing), title, notable.gallery, "batch")
+
+
+def control(model: OpenModel, end: str, shown: View) -> Order:
+    """What readouts with that end of the model are judged by."""
+    recipe = controls.recipe(model, end, shown.weights, shown.selection)
+    title = f"Random directions are being read with {model.header.slug}, for comparison."
+    compute = partial(controls.artifact, end=end)
+    return Order(model, shown.weights, recipe, title, compute, selection=shown.selection)
 
 
 def full(model: OpenModel, address: Address, shown: View, token: int) -> Order:
@@ -87,7 +97,7 @@ def _bake(r: Resources, order: Order) -> Artifact | Generator[tuple[int, int], N
     if artifact := r.store.load(order.recipe):
         return artifact
     with damage_told(order.model.header.slug):
-        baked = order.work(Bench(r.tables, order.model, order.processing))
+        baked = order.work(Bench(r.tables, order.model, order.processing, r.store, order.selection))
     return _kept_at_end(r, order, baked) if isinstance(baked, Generator) else r.store.save(order.recipe, *baked)
 
 

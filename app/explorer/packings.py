@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.core.basis import BASES
-from app.explorer.work import Arrays, Bench
+from app.core.rays import HEADLINE
+from app.explorer import readability
+from app.explorer.bench import Arrays, Bench
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,8 +38,6 @@ THRESHOLDS = (0.5, 0.3)
 """Relative errors of a sample."""
 RANDOM = 512
 """Random vectors that say how near is near, and how coherent is coherent."""
-TOKENS = 10
-"""Whose likeness is a ray's coherence."""
 SEED = 0
 LEAST_MEAN = 1e-6
 """Share of the samples' squared size below which their mean is no more than rounding."""
@@ -50,9 +50,9 @@ def packing(
     product: "Matrix",
     terms: "Decomposition",
     side: str,
-    top_ids: "np.ndarray[tuple[int, int], np.dtype[np.int32]]",
+    coherence: "np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None",
 ) -> Generator[tuple[int, int], None, Arrays]:
-    """What is said of the atoms; `side` and `top_ids`: how they are read out, and as what.
+    """What is said of the atoms; `side` and `coherence`: how they are read out, and how alike their tokens are.
 
     Nothing where fewer than two atoms are more than the samples' mean.
     """
@@ -86,7 +86,7 @@ def packing(
     arrays["lonely_cosines"] = np.full(len(atoms), np.nan, np.float32)
     arrays["lonely_cosines"][is_kept.numpy()] = near.cosines.numpy()
     arrays["lonely_control"] = near.control.numpy().astype(np.float32)
-    return arrays | _coherences(bench, side, top_ids, control)
+    return arrays | _coherences(bench, side, coherence, control)
 
 
 def _mean(principal: "Decomposition", n_samples: int) -> "tuple[float, Tensor]":
@@ -119,19 +119,13 @@ def _spread(atoms: "Tensor") -> float:
 
 
 def _coherences(
-    bench: Bench, side: str, top_ids: "np.ndarray[tuple[int, int], np.dtype[np.int32]]", control: "Tensor"
+    bench: Bench, side: str, coherence: "np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None", control: "Tensor"
 ) -> Arrays:
-    import torch
-
-    from app.core.coherence import coherence
-
-    table = bench.tables.table(bench.model, bench.processing, side)
-    random_ids = bench.tables.read(bench.model, bench.processing, side, control, TOKENS)["top_ids"]
-    own, theirs = (
-        coherence(table, torch.from_numpy(ids[:, :TOKENS]).long().to(table.ids.device)).cpu().numpy()
-        for ids in (top_ids, random_ids)
-    )
+    """Of the + rays; nothing where the vocabulary is too small to tell."""
+    if coherence is None:
+        return {}
+    theirs = readability.read(bench, side, control)["coherence"][:, 0, HEADLINE]
     return {
-        "coherence": own.astype(np.float32),
-        "coherence_control": np.quantile(theirs, [0.95]).astype(np.float32),
+        "coherence": coherence[:, 0, HEADLINE],
+        "coherence_control": np.nanquantile(theirs, [0.95]).astype(np.float32),
     }

@@ -4,18 +4,26 @@ The HTML page, the fragment and the JSON answer render the same value. Knows no 
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from app.core.address import LAYER_KINDS, Address, BasisName, Kind
+from app.core.rays import RayClass
+from app.models.selection import EVERY, Selection
 from app.store.jobs import Job, Task
 
 Processing = Literal["folded", "raw"]
 PROCESSINGS: tuple[Processing, ...] = ("folded", "raw")
 """`folded`: what the network computes through its norms. `raw`: the weights as stored."""
 
-Sort = Literal["order", "strength", "weakest", "gap", "closest"]
-SORTS: tuple[Sort, ...] = ("order", "strength", "weakest", "gap", "closest")
-"""Orders of the direction table: the basis's own, strength falling or rising, gap falling or rising."""
+Sort = Literal["order", "strength", "weakest", "gap", "closest", "readable", "readable-left", "readable-right"]
+SORTS: tuple[Sort, ...] = get_args(Sort)
+"""Orders of the direction table: the basis's own, strength falling or rising, gap falling or rising, z of the most
+readable ray falling, of both sides or of one."""
+
+Only = Literal["all", "readable", "found", "meaning", "spelling", "one-sided", "antipodal", "neither", "undetermined"]
+ONLY: tuple[Only, ...] = get_args(Only)
+"""Filters of the direction table. A direction passes if one of its sides does: with a ray readable at p < .01; found at
+a false discovery rate of 10%; readable and not alike in spelling; alike in spelling; or of that class."""
 
 
 Note = Literal[
@@ -72,6 +80,53 @@ class Token(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """One ray beside random ones: how alike its top tokens are in the model's space, and in spelling.
+
+    None where it has too few trained tokens to tell.
+    """
+
+    coherence: tuple[float | None, ...]
+    """Of its first 10, 20 and 50 trained tokens."""
+    z: tuple[float | None, ...]
+    p: tuple[float | None, ...]
+    q: float | None
+    """The false discovery rate of the list of the matrix's rays on this side that ends at this one."""
+    spelling_z: float | None
+    spelling_p: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rays:
+    """The judgements of both rays of a direction on one side."""
+
+    plus: Judgement
+    minus: Judgement | None = None
+    """None where the basis has one ray a term, as have the others."""
+    kind: RayClass | None = None
+    difference_p: float | None = None
+    """How often the rays of a random direction differ as much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How readable all rays of one side of a matrix are."""
+
+    side: str
+    n_rays: int
+    n_unknown: int
+    """Rays besides, with too few trained tokens to be judged."""
+    n_readable: int
+    """At p < .01: about 1 in 100 of random ones."""
+    n_found: int
+    """At a false discovery rate of 10%."""
+    n_spelling: int
+    """Alike in spelling at p < .01."""
+    classes: tuple[tuple[RayClass, int], ...]
+    """Directions of each class; empty where the basis has one ray a term."""
+
+
+@dataclass(frozen=True, slots=True)
 class SideReadout:
     """One side of a direction read out as tokens, at both ends: a sign is a convention."""
 
@@ -81,6 +136,8 @@ class SideReadout:
     """Largest scores first."""
     minus: tuple[Token, ...]
     """Smallest (most negative) first; none where the basis has one ray a term."""
+    rays: Rays | None = None
+    """None for what is not read with the vocabulary's vectors, and where that is too small for a control."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +266,7 @@ class View:
     default_weights: Processing
     sort: Sort = "order"
     page: int = 1
+    only: Only = "all"
     find: str = ""
     """Only directions among whose tokens, as the table shows them, this text occurs, case ignored."""
     distance: int = 0
@@ -218,6 +276,8 @@ class View:
     basis: BasisName = "svd"
     parameters: tuple[Choice, ...] = ()
     """Of that basis."""
+    selection: Selection = EVERY
+    """Tokens that readouts show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,7 +472,7 @@ class Packing:
     needs: tuple[Need, ...]
     n_far: int
     """Atoms that come less near any principal direction than 95% of random vectors do."""
-    n_coherent: int
+    n_coherent: int | None
     """Atoms, of all, whose tokens are more alike than those of 95% of random vectors."""
     n_lonely: int
     """Those that are both."""
@@ -420,8 +480,8 @@ class Packing:
     """The first of these, by usage."""
     far: float
     """The largest cosine that counts as far."""
-    coherent: float
-    """The smallest coherence that counts."""
+    coherent: float | None
+    """The smallest coherence that counts; None where the vocabulary is too small to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -447,6 +507,8 @@ class MatrixPage:
     """What that is called: a key of web.glossary.TERMS."""
     tabs: tuple[Tab, ...]
     """The bases that this matrix can be seen in."""
+    verdicts: tuple[Verdict, ...]
+    """Of the sides that are judged."""
     packing: Packing | None
     """Of a dictionary with two atoms or more that are not the samples' mean."""
     curve: Curve | None
@@ -535,6 +597,24 @@ class Histogram:
     low: float
     high: float
     counts: tuple[int, ...]
+    skewness: float | None
+    """None where one token lies so far out that the bins cannot tell."""
+    kurtosis: float | None
+    """In excess of a normal distribution's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSpread:
+    """How coherent random directions read with the same vectors are: what a ray's z and p are taken from."""
+
+    side: str
+    low: float
+    high: float
+    counts: tuple[int, ...]
+    """Random rays in equal bins of coherence from `low` to `high`."""
+    mean: float
+    spread: float
+    """Standard deviation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -550,6 +630,8 @@ class DirectionPage:
     singular_values: tuple[float, ...]
     left_histogram: Histogram
     right_histogram: Histogram
+    controls: tuple[ControlSpread | None, ControlSpread | None]
+    """Of the left and the right side."""
     positions: tuple[float, ...]
     """The direction's value at every position, for the matrix of positions."""
     same: tuple[Address, ...]

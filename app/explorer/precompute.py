@@ -13,7 +13,8 @@ from typing import Literal, TypeVar
 
 from app.core.address import CIRCUITS, Address
 from app.core.basis import BASES
-from app.explorer import notable, recipes, work
+from app.explorer import controls, notable, recipes, work
+from app.explorer.bench import KEPT_TOKENS, Arrays, Baked, Bench
 from app.explorer.decompositions import decomposition
 from app.explorer.errors import BadOption, ExplorerError
 from app.explorer.layers import Batch, Layer, Layers
@@ -23,16 +24,17 @@ from app.explorer.pages import Processing
 from app.explorer.places import most_terms
 from app.explorer.singles import singles
 from app.explorer.steps import Step
-from app.explorer.tables import Tables
+from app.explorer.tables import Tables, end_of
 from app.explorer.tasks import targets
-from app.explorer.work import Arrays, Baked, Bench, Part
+from app.explorer.work import Part
+from app.models.selection import EVERY
 from app.store.artifacts import ArtifactStore, Recipe
 from app.store.jobs import Task
 
 UNWRITTEN = 2
 """Batches that may wait for the disk."""
-TOKEN_BYTES, RAY_BYTES, OTHER_BYTES = 8, 200, 6_000
-"""An artifact's, for each token kept, each vector's histogram, and besides."""
+TOKEN_BYTES, RAY_BYTES, OTHER_BYTES = 8, 300, 6_000
+"""An artifact's, for each token kept, each vector's histogram and judgement, and besides."""
 EVERY_HEAD = Task()
 SPARE = 1.2
 """For the artifacts of layers and model, and for the disk's own."""
@@ -69,9 +71,14 @@ def is_made_ready_ahead(device: str) -> bool:
 
 
 def bytes_needed(store: ArtifactStore, model: OpenModel, task: Task) -> tuple[int, int]:
-    """About what the matrices take on disk, with some room to spare: in all, and those that are not there."""
+    """About what the matrices and their controls take on disk, with some room to spare: in all, and those that are not there."""
     in_all = to_come = 0.0
     for processing in task.processings:
+        for end in sorted({end_of(model, processing, side) for side in ("read", "write")}):
+            size = float(controls.n_bytes(model))
+            in_all += size
+            if not store.exists(controls.recipe(model, end, processing, EVERY)):
+                to_come += size
         for place in targets(model, task.matrices, task.basis, processing):
             size = SPARE * _size(model, place, dict(task.parameters))
             in_all += size
@@ -82,7 +89,7 @@ def bytes_needed(store: ArtifactStore, model: OpenModel, task: Task) -> tuple[in
 
 def _size(model: OpenModel, place: Address, parameters: Mapping[str, int]) -> int:
     """Bytes of an artifact, about."""
-    tokens = min(work.KEPT_TOKENS, model.manifest.d_vocab)
+    tokens = min(KEPT_TOKENS, model.manifest.d_vocab)
     n_terms = most_terms(model.header, place, parameters)
     kept = 4 * model.header.d_model if BASES[place.basis or "svd"].is_fitted else 0
     curve = 4 * model.header.n_ctx if place.kind == "pos" else 0
@@ -109,7 +116,7 @@ class _Run:
             for processing in task.processings
             for place in targets(model, alone, task.basis, processing)
         ]
-        self._benches = {processing: Bench(tables, model, processing) for processing in task.processings}
+        self._benches = {processing: Bench(tables, model, processing, store) for processing in task.processings}
         benches = self._benches if self._circuits else {}
         self.layers = Layers(store, benches, model, self._circuits, tables.device())
         self._part = 0.0

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 from app.core.address import Address, Circuit
 from app.explorer import comparisons, notable, rows, work
+from app.explorer.bench import KEPT_TOKENS
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
+from app.models.selection import EVERY, Selection
 from app.store.artifacts import Recipe
 
 
@@ -18,10 +20,15 @@ def matrix(
 
 
 def decomposition(
-    model: OpenModel, address: Address, processing: Processing, parameters: Mapping[str, int], distance: int = 0
+    model: OpenModel,
+    address: Address,
+    processing: Processing,
+    parameters: Mapping[str, int],
+    distance: int = 0,
+    selection: Selection = EVERY,
 ) -> Recipe:
-    """Of all terms of the matrix at the address, in the basis of the address."""
-    kept: dict[str, float] = {**parameters, "tokens": work.KEPT_TOKENS}
+    """Of all terms of the matrix at the address, in the basis of the address, read as those tokens."""
+    kept: dict[str, float] = {**parameters, **selection.parameters(), "tokens": KEPT_TOKENS}
     if distance:  # left out at 0, so that what was computed before there were distances keeps its name
         kept["distance"] = distance
     return _recipe(model, address.path, processing, kept, address.basis or "svd")

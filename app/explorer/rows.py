@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from app.explorer.work import Arrays, Baked, Bench, head_tensors
+from app.explorer.bench import Arrays, Baked, Bench
+from app.explorer.work import head_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor

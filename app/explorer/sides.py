@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from app.explorer import readability
+from app.explorer.bench import KEPT_TOKENS, Arrays, Bench
 from app.explorer.tables import readout_arrays
-from app.explorer.work import KEPT_TOKENS, Arrays, Bench, joined
+from app.explorer.work import joined
+from app.models.selection import selected
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +39,8 @@ def _read(bench: Bench, side: "Side", vectors: "Tensor") -> Arrays:
     from app.core.matrix import Space
 
     if side.space is Space.RESIDUAL:
-        return bench.tables.read(bench.model, bench.processing, side.name, vectors, KEPT_TOKENS)
-    known = torch.from_numpy(np.flatnonzero(bench.model.vocabulary.known)) if side.space is Space.VOCABULARY else None
+        return readability.read(bench, side.name, vectors)
+    known = None
+    if side.space is Space.VOCABULARY:
+        known = torch.from_numpy(np.flatnonzero(selected(bench.model.vocabulary, bench.selection)))
     return readout_arrays([read_entries(vectors, known, KEPT_TOKENS)])

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.core.address import Address
-from app.explorer.work import Bench, every_matrix, found, head_tensors
+from app.explorer.bench import Bench
+from app.explorer.work import every_matrix, found, head_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,7 +6,7 @@ used are dropped. Readouts run on the device; where its memory ends, in smaller 
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from app.explorer.errors import ComputationFailed
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
+from app.models.selection import EVERY, Selection, selected
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 MAX_TABLES = 4
 """Both sides of two models (or of both processings of one): GPT-2 small's are 147 MiB each."""
 MAX_GRAMS = 2
+MAX_CONTROLS = 4
+"""Of as many tables; each has half the numbers of its table."""
 
 Value = TypeVar("Value")
 logger = logging.getLogger(__name__)
@@ -34,7 +37,8 @@ class Tables:
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._tables: OrderedDict[tuple[str, str, str], TokenTable] = OrderedDict()
+        self._tables: OrderedDict[tuple[str, str, str, Selection], TokenTable] = OrderedDict()
+        self._controls: OrderedDict[Hashable, Any] = OrderedDict()
         self._grams: OrderedDict[tuple[str, str], Tensor] = OrderedDict()
         self.rays = 0
         """Read out so far."""
@@ -53,12 +57,16 @@ class Tables:
             raise ComputationFailed(f"This server was started with --device {self._device}, which is not here.")
         return self._device
 
-    def table(self, model: OpenModel, processing: Processing, side: str) -> "TokenTable":
-        """What that side (read, write, query or key) is read with."""
-        # Unprocessed tied weights are one matrix: reading and writing share its table.
-        end = "write" if side == "write" and not (processing == "raw" and model.manifest.tied) else "read"
-        key = (model.fingerprint, processing, end)
-        return _kept(self._tables, key, MAX_TABLES, lambda: self._build(model, processing, end))
+    def table(self, model: OpenModel, processing: Processing, side: str, selection: Selection = EVERY) -> "TokenTable":
+        """What that side (read, write, query or key) is read with, limited to the selection."""
+        end = end_of(model, processing, side)
+        key = (model.fingerprint, processing, end, selection)
+        return _kept(self._tables, key, MAX_TABLES, lambda: self._build(model, processing, end, selection))
+
+    def control(self, key: Hashable, build: Callable[[], Value]) -> Value:
+        """What readouts from one table are judged by; the key says which, `build` makes it where it is not held."""
+        held: Value = _kept(self._controls, key, MAX_CONTROLS, build)
+        return held
 
     def gram(self, model: OpenModel, processing: Processing) -> "Tensor":
         """What is written at each token against what is read there, for copying scores."""
@@ -74,16 +82,23 @@ class Tables:
         return _kept(self._grams, (model.fingerprint, processing), MAX_GRAMS, build)
 
     def read(
-        self, model: OpenModel, processing: Processing, side: str, vectors: "Tensor", k: int
+        self,
+        model: OpenModel,
+        processing: Processing,
+        side: str,
+        vectors: "Tensor",
+        k: int,
+        selection: Selection = EVERY,
     ) -> dict[str, NDArray[Any]]:
         """The readouts of the vectors as arrays, one row each; MemoryError where even the CPU has no room."""
         if len(vectors) == 0:  # a zero matrix has no directions
-            nothing = self.read(model, processing, side, vectors.new_zeros(1, vectors.shape[1]), k)
+            nothing = self.read(model, processing, side, vectors.new_zeros(1, vectors.shape[1]), k, selection)
             return {name: array[:0] for name, array in nothing.items()}
-        readouts = self._read_in_batches(model, processing, side, vectors, k)
+        read = partial(self._read_in_batches, model, processing, side, vectors, k, selection)
+        readouts = read()
         if readouts is None:
             self._leave_device()
-            readouts = self._read_in_batches(model, processing, side, vectors, k)
+            readouts = read()
         if readouts is None:
             raise MemoryError
         self.rays += 2 * len(vectors)
@@ -91,10 +106,16 @@ class Tables:
         return readout_arrays(readouts)
 
     def _read_in_batches(
-        self, model: OpenModel, processing: Processing, side: str, vectors: "Tensor", k: int
+        self,
+        model: OpenModel,
+        processing: Processing,
+        side: str,
+        vectors: "Tensor",
+        k: int,
+        selection: Selection,
     ) -> "list[Readout] | None":
         """None where the device has no room for one vector at a time."""
-        table = self.table(model, processing, side)
+        table = self.table(model, processing, side, selection)
         size = len(vectors)
         while True:
             readouts = _where_there_is_room(partial(_read_batches, table, vectors, size, k))
@@ -111,9 +132,10 @@ class Tables:
         read, write = (self.table(model, processing, side) for side in ("read", "write"))
         return stream_gram(read.vectors, write.vectors).cpu()
 
-    def _build(self, model: OpenModel, processing: Processing, end: str) -> "TokenTable":
+    def _build(self, model: OpenModel, processing: Processing, end: str, selection: Selection) -> "TokenTable":
         import torch
 
+        from app.core.collapse import is_trained
         from app.core.folding import embedded, fold_unembedding, normed_embedding
         from app.core.proposal import proposing_dtype
         from app.core.readout import token_table
@@ -130,7 +152,12 @@ class Tables:
                 vectors = normed_embedding(vectors, center, manifest.eps)
         else:
             vectors = fold_unembedding(embeddings.W_U, embeddings.final_gain, center).T
-        known = torch.from_numpy(model.vocabulary.known)
+        known = torch.from_numpy(selected(model.vocabulary, selection))
+        if selection.plain:
+            seen = torch.from_numpy(model.vocabulary.known)
+            known[seen] &= is_trained(vectors[seen])
+        if not bool(known.any()):
+            raise ComputationFailed("No token of this model passes the filter of tokens.")
         device = self.device()
         table = _where_there_is_room(lambda: token_table(vectors.to(device), known, proposing_dtype(device)))
         if table is None:
@@ -144,7 +171,14 @@ class Tables:
         logger.warning("%s has too little free memory: computing on the CPU from now on", self._device)
         self._device = "cpu"
         self._tables.clear()
+        self._controls.clear()
         torch.cuda.empty_cache()  # others may use what this server has given up; does nothing without a GPU
+
+
+def end_of(model: OpenModel, processing: Processing, side: str) -> str:
+    """Which end of the model the side is read with: `read` its embedding, `write` its unembedding."""
+    # Unprocessed tied weights are one matrix: reading and writing share its table.
+    return "write" if side == "write" and not (processing == "raw" and model.manifest.tied) else "read"
 
 
 def _where_there_is_room(work: Callable[[], Value]) -> Value | None:

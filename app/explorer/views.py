@@ -10,10 +10,13 @@ from app.core.address import Address
 from app.core.basis import BASES
 from app.explorer.errors import BadOption
 from app.explorer.library import OpenModel
-from app.explorer.pages import PROCESSINGS, SORTS, Choice, Processing, Sort, View
+from app.explorer.pages import ONLY, PROCESSINGS, SORTS, Choice, Only, Processing, Sort, View
 from app.explorer.places import samples_of
+from app.models.selection import EVERY, Selection, selected
 
 LONGEST_FIND = 100
+FEWEST_TOKENS = 20
+"""That a filter must leave."""
 FARTHEST = 1_024
 """The largest distance; less where the model's texts are shorter."""
 
@@ -26,18 +29,21 @@ class Options:
     """None: the operator's choice."""
     sort: Sort = "order"
     page: int = 1
+    only: Only = "all"
     find: str = ""
     distance: int = 0
     whole: bool = False
     """All rows of a table at once, for a file."""
     parameters: Mapping[str, int | None] = field(default_factory=dict)
     """Of the basis; None: its default."""
+    selection: Selection = EVERY
 
 
 def seen(model: OpenModel, address: Address, options: Options, default: Processing) -> View:
     """The options at that place, with the operator's default where the model has it; BadOption naming the range."""
     _check_choice("weights", options.weights, (None, *PROCESSINGS))
     _check_choice("sort", options.sort, SORTS)
+    _check_choice("only", options.only, ONLY)
     if options.page < 1:
         raise BadOption(f"There is no page {options.page}: pages are counted from 1.")
     if len(options.find) > LONGEST_FIND:
@@ -47,17 +53,22 @@ def seen(model: OpenModel, address: Address, options: Options, default: Processi
     if weights not in model.header.processings:
         raise BadOption(f"{address.model} has weights=raw only. {model.header.unfoldable}")
     _check_distance(model, address, options.distance)
+    is_read = address.kind is not None or address.head is not None
+    selection = options.selection if is_read else EVERY
+    _check_selection(model, address, selection)
     still = _still_layers(model, address) if options.distance else ()
     return View(
         weights=weights,
         default_weights=first,
         sort=options.sort,
         page=options.page,
+        only=options.only,
         find=options.find,
         distance=options.distance,
         still=still,
         basis=address.basis or "svd",
         parameters=choices(model, address, options.parameters),
+        selection=selection,
     )
 
 
@@ -105,6 +116,20 @@ def _why_no_distance(model: OpenModel, address: Address) -> str:
     if model.header.positions != "rotary":
         return f"distance must be 0: {address.model} has no rotary positions, so its QK is the same at any distance."
     return f"distance must be 0 in L{address.layer}: this layer of {address.model} does not turn queries and keys."
+
+
+def _check_selection(model: OpenModel, address: Address, selection: Selection) -> None:
+    if not selection:
+        return
+    if BASES[address.basis or "svd"].is_fitted:
+        raise BadOption(f"A fit is read with all tokens: leave {', '.join(selection.parameters())} out.")
+    if not 0 <= selection.frequent < model.header.d_vocab:
+        raise BadOption(f"frequent goes from 0 to {model.header.d_vocab - 1}: {address.model} has so many tokens.")
+    n_tokens = int(selected(model.vocabulary, selection).sum())
+    if n_tokens < FEWEST_TOKENS:
+        raise BadOption(
+            f"The filter leaves {n_tokens} of {model.header.d_vocab} tokens: at least {FEWEST_TOKENS} are needed."
+        )
 
 
 def _still_layers(model: OpenModel, address: Address) -> tuple[int, ...]:

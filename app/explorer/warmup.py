@@ -1,9 +1,12 @@
-"""What a server does before anyone asks: the slow imports, and the token tables of its first model.
+"""What a server does before anyone asks: the slow imports, and what readouts of its first model
+are read with and judged by.
 
 The first visitor to a matrix that nobody has opened then waits for that matrix alone. Batch work, a step at a time, so
 a visitor who is quicker goes first. Knows no pages.
 """
 
+from app.explorer import controls
+from app.explorer.bench import Bench
 from app.explorer.compute import Steps
 from app.explorer.library import OpenModel
 from app.explorer.resources import Resources
@@ -20,4 +23,5 @@ def warm_up(r: Resources) -> None:
 def _steps(r: Resources, model: OpenModel) -> Steps:
     for done, side in enumerate(SIDES):
         yield done, len(SIDES)
-        r.tables.table(model, model.shown_first(r.default_weights), side)
+        processing = model.shown_first(r.default_weights)
+        controls.control(Bench(r.tables, model, processing, r.store), side)

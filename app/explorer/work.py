@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, Circuit
+from app.explorer import readability
+from app.explorer.bench import KEPT_TOKENS, Arrays, Baked, Bench
 from app.explorer.compute import Steps
 from app.explorer.directions import BADGE_KINDS
 from app.explorer.library import OpenModel
-from app.explorer.pages import Processing
-from app.explorer.tables import Tables
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,23 +25,8 @@ if TYPE_CHECKING:
     from app.core.decomposition import Decomposition
     from app.core.matrix import Matrix
 
-KEPT_TOKENS = 50
-"""Tokens kept a ray; the direction's page shows them all."""
 STRONGEST, STRONGEST_TOKENS = 3, 8
 """Directions of a matrix, and tokens a ray, on the layer's page."""
-
-Arrays = dict[str, NDArray[Any]]
-Baked = tuple[Arrays, dict[str, Any]]
-"""Arrays and facts of an artifact."""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What every computation needs to begin."""
-
-    tables: Tables
-    model: OpenModel
-    processing: Processing
 
 
 @dataclass(frozen=True)
@@ -248,7 +233,7 @@ def _read_into(bench: Bench, side: str, shares: "Sequence[tuple[Arrays, str, Ten
     import torch
 
     vectors = torch.cat([vectors.to(shares[0][2].device) for _, _, vectors in shares])
-    readout = bench.tables.read(bench.model, bench.processing, side, vectors, k)
+    readout = readability.read(bench, side, vectors, k)
     start = 0
     for arrays, prefix, own in shares:
         rows = slice(start, start + len(own))

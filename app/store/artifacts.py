@@ -23,7 +23,7 @@ from app.store.shelf import SUFFIX, Found, Shelf
 
 __all__ = ["FORMAT", "Arrays", "Artifact", "ArtifactStore", "Recipe", "format_of", "is_older"]
 
-FORMAT = 3
+FORMAT = 4
 """Raised when files or arrays change their form or meaning; older files are then no longer found."""
 
 MEMORY_BYTES = 128 * 2**20

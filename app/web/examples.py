@@ -15,6 +15,7 @@ from app.explorer.pages import (
     Cell,
     Compared,
     ComparePage,
+    ControlSpread,
     Direction,
     DirectionPage,
     FullPage,
@@ -26,6 +27,7 @@ from app.explorer.pages import (
     HomePage,
     JobPage,
     JobsPage,
+    Judgement,
     LayerPage,
     MatrixPage,
     Model,
@@ -35,9 +37,11 @@ from app.explorer.pages import (
     Notable,
     NotablePage,
     Partner,
+    Rays,
     SideReadout,
     Tab,
     Token,
+    Verdict,
     View,
 )
 from app.store.jobs import Job, Task
@@ -89,7 +93,12 @@ def _side(name: str) -> SideReadout:
         side=name,
         plus=(Token(511, " their", "·their", "text", 1.5), Token(484, " they", "·they", "text", 1.25)),
         minus=(Token(465, " his", "·his", "text", -1.5), Token(339, " he", "·he", "text", -1.25)),
+        rays=Rays(_judgement(2.5), _judgement(1.5), "neither", 0.5),
     )
+
+
+def _judgement(z: float) -> Judgement:
+    return Judgement((0.25, 0.25, 0.125), (z, z, z), (0.125, 0.0625, 0.03125), 0.25, 0.5, 0.3125)
 
 
 def _direction(matrix: Address, index: int) -> Direction:
@@ -118,6 +127,7 @@ def _matrix(address: Address) -> MatrixPage:
         bias=_side("write" if address.circuit == "ov" else "key"),
         bias_term="ov-constant" if address.circuit == "ov" else "key-bias",
         tabs=(Tab("svd", address, is_fitted=False), Tab("neuron", address.in_basis("neuron"), is_fitted=False)),
+        verdicts=(Verdict("read", 6, 0, 1, 0, 1, (("one-sided", 1), ("antipodal", 0), ("neither", 2))),),
         packing=None,
         curve=None,
         directions=(_direction(address, 0),),
@@ -203,8 +213,9 @@ DIRECTION_PAGE = DirectionPage(
     direction=_direction(OV, 1),
     rank=3,
     singular_values=VALUES,
-    left_histogram=Histogram(-1.5, 1.5, (7, 20_000, 30_250)),
-    right_histogram=Histogram(-1.5, 1.5, (7, 20_000, 30_250)),
+    left_histogram=Histogram(-1.5, 1.5, (7, 20_000, 30_250), 0.25, 0.5),
+    right_histogram=Histogram(-1.5, 1.5, (7, 20_000, 30_250), 0.25, None),
+    controls=(ControlSpread("read", -0.25, 0.5, (1_000, 2_500, 500), 0.125, 0.0625), None),
     positions=(),
     same=(),
     tabs=MATRIX_PAGE.tabs,

@@ -7,9 +7,10 @@ from pydantic import BaseModel, Field, field_validator
 
 from app.core.address import BasisName
 from app.core.basis import BASES
-from app.explorer.pages import Processing, Sort
+from app.explorer.pages import Only, Processing, Sort
 from app.explorer.views import FARTHEST, Options
 from app.models.lookup import LONGEST
+from app.models.selection import Selection
 
 PARAMETERS = tuple(dict.fromkeys(parameter.name for basis in BASES.values() for parameter in basis.parameters))
 NUMBERS = r"^[0-9]{1,6}(,[0-9]{1,6}){0,3}$"
@@ -108,9 +109,18 @@ class TurnQuery(BasisQuery):
         ),
     ] = 0
 
+    ascii: Annotated[bool, Field(description="Only tokens of ASCII characters.")] = False
+    starts: Annotated[bool, Field(description="Only tokens that begin a word: a space, then a letter.")] = False
+    plain: Annotated[bool, Field(description="Without special tokens, and those that were never trained.")] = False
+    frequent: Annotated[
+        int,
+        Field(ge=0, le=10_000_000, description="Without so many of the most frequent tokens, those of the first ids."),
+    ] = 0
+
     def options(self) -> Options:
         """The explorer's form of it."""
-        return replace(super().options(), distance=self.distance)
+        selection = Selection(self.ascii, self.starts, self.plain, self.frequent)
+        return replace(super().options(), distance=self.distance, selection=selection)
 
 
 class TokenQuery(TurnQuery):
@@ -132,10 +142,19 @@ class TableQuery(TurnQuery):
     sort: Annotated[
         Sort,
         Field(
-            description="The basis's own order, strengths falling (strength) or rising (weakest), gaps (gap, closest)."
+            description="The basis's own order, strengths falling (strength) or rising (weakest), gaps (gap, "
+            "closest), z of the most readable ray (readable, or of one side: readable-left, readable-right)."
         ),
     ] = "order"
     page: Annotated[int, Field(ge=1, le=10_000, description="Page of the table.")] = 1
+    only: Annotated[
+        Only,
+        Field(
+            description="Only directions that on one side have a ray readable at p < .01 (readable), found at a false "
+            "discovery rate of 10% (found), readable and not alike in spelling (meaning), alike in spelling (spelling), "
+            "or whose rays are one-sided, antipodal, neither, undetermined."
+        ),
+    ] = "all"
     find: Annotated[
         str,
         Field(
@@ -153,7 +172,7 @@ class TableQuery(TurnQuery):
 
     def options(self) -> Options:
         """The explorer's form of it."""
-        return replace(super().options(), sort=self.sort, page=self.page, find=self.find)
+        return replace(super().options(), sort=self.sort, page=self.page, only=self.only, find=self.find)
 
 
 class CompareQuery(ViewQuery):

@@ -9,6 +9,8 @@ from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from app.core.address import BasisName, Kind
+from app.core.rays import RayClass
+from app.explorer.pages import Only, Sort
 
 STRICT = ConfigDict(use_attribute_docstrings=True, extra="forbid")
 
@@ -36,6 +38,32 @@ class TokenJson(TypedDict):
 
 
 @with_config(STRICT)
+class JudgementJson(TypedDict):
+    """One ray beside the rays of random directions; null where it has too few trained tokens."""
+
+    coherence: list[float | None]
+    """Of its first 10, 20 and 50 trained tokens; so are z and p, and the last of each is what pages show."""
+    z: list[float | None]
+    p: list[float | None]
+    q: float | None
+    """The false discovery rate of the list of this side's rays of the matrix that ends at this one."""
+    spelling_z: float | None
+    spelling_p: float | None
+
+
+@with_config(STRICT)
+class RaysJson(TypedDict):
+    """Both rays of a direction on one side."""
+
+    plus: JudgementJson
+    minus: JudgementJson | None
+    """Null where terms have one ray, as are the others."""
+    kind: RayClass | None
+    difference_p: float | None
+    """How often the rays of a random direction differ as much in coherence."""
+
+
+@with_config(STRICT)
 class SideJson(TypedDict):
     """One side of a direction, at both ends."""
 
@@ -45,6 +73,8 @@ class SideJson(TypedDict):
     """Largest scores first."""
     minus: list[TokenJson]
     """Most negative scores first; empty where terms have one ray."""
+    rays: RaysJson | None
+    """Null for entries that are no tokens, and where the vocabulary is too small for a control."""
 
 
 @with_config(STRICT)
@@ -64,6 +94,40 @@ class HistogramJson(TypedDict):
     low: float
     high: float
     counts: list[int]
+    skewness: float | None
+    kurtosis: float | None
+    """In excess of a normal distribution's."""
+
+
+@with_config(STRICT)
+class ControlJson(TypedDict):
+    """Coherence of the rays of random directions, in equal bins from low to high."""
+
+    side: str
+    low: float
+    high: float
+    counts: list[int]
+    mean: float
+    spread: float
+    """Standard deviation."""
+
+
+@with_config(STRICT)
+class VerdictJson(TypedDict):
+    """How readable the rays of one side of a matrix are."""
+
+    side: str
+    n_rays: int
+    n_unknown: int
+    """Rays besides, with too few trained tokens to be judged."""
+    n_readable: int
+    """At p < .01."""
+    n_found: int
+    """At a false discovery rate of 10%."""
+    n_spelling: int
+    """Alike in spelling at p < .01."""
+    classes: dict[str, int]
+    """Directions of each class."""
 
 
 @with_config(STRICT)
@@ -182,6 +246,10 @@ class DirectionPageJson(DirectionJson):
     singular_values: list[float]
     left_histogram: HistogramJson
     right_histogram: HistogramJson
+    controls: list[ControlJson | None]
+    """What left and right were judged by."""
+    filter: dict[str, int]
+    """Which tokens are shown: `ascii`, `starts`, `plain`, `frequent`; what is missing lets all pass."""
     positions: list[float]
     """The value at every position, for the matrix of positions."""
     same: list[str]
@@ -245,7 +313,7 @@ class PackingJson(TypedDict):
     needs: list[NeedJson]
     n_far: int
     """Atoms that come less near any principal direction than 95% of random vectors do."""
-    n_coherent: int
+    n_coherent: int | None
     """Atoms whose tokens are more alike than those of 95% of random vectors."""
     n_lonely: int
     """Those that are both."""
@@ -275,11 +343,16 @@ class MatrixJson(TypedDict):
     curve: CurveJson | None
     packing: PackingJson | None
     """Of a dictionary."""
+    verdicts: list[VerdictJson]
+    """Of the sides that are judged."""
     bases: list[BasisName]
     """Those that this matrix can be seen in."""
     directions: list[DirectionJson]
-    sort: Literal["order", "strength", "weakest", "gap", "closest"]
+    sort: Sort
+    only: Only
     find: str
+    filter: dict[str, int]
+    """Which tokens are shown: `ascii`, `starts`, `plain`, `frequent`; what is missing lets all pass."""
     page: int
     n_pages: int
     n_found: int

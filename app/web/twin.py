@@ -7,6 +7,7 @@ from app.explorer.pages import (
     Badge,
     Cell,
     ComparePage,
+    ControlSpread,
     Curve,
     Direction,
     DirectionPage,
@@ -18,6 +19,7 @@ from app.explorer.pages import (
     HomePage,
     JobPage,
     JobsPage,
+    Judgement,
     LayerPage,
     MatrixPage,
     Model,
@@ -26,8 +28,10 @@ from app.explorer.pages import (
     NamedToken,
     NotablePage,
     Packing,
+    Rays,
     SideReadout,
     Token,
+    Verdict,
     View,
 )
 from app.web import schema
@@ -190,10 +194,13 @@ def matrix_json(page: MatrixPage, urls: Urls) -> schema.MatrixJson:
         "bias": None if page.bias is None else _side(page.bias),
         "curve": None if page.curve is None else _curve(page.curve),
         "packing": None if page.packing is None else _packing(page.packing),
+        "verdicts": [_verdict(verdict) for verdict in page.verdicts],
         "bases": [tab.basis for tab in page.tabs],
         "directions": [direction_json(direction) for direction in page.directions],
         "sort": page.view.sort,
+        "only": page.view.only,
         "find": page.view.find,
+        "filter": page.view.selection.parameters(),
         "page": page.view.page,
         "n_pages": page.n_pages,
         "n_found": page.n_found,
@@ -276,6 +283,8 @@ def direction_page_json(page: DirectionPage, urls: Urls) -> schema.DirectionPage
         "singular_values": list(page.singular_values),
         "left_histogram": _histogram(page.left_histogram),
         "right_histogram": _histogram(page.right_histogram),
+        "controls": [None if control is None else _control(control) for control in page.controls],
+        "filter": page.view.selection.parameters(),
         "positions": list(page.positions),
         "same": [str(address) for address in page.same],
         "parameters": _parameters(page.view),
@@ -380,7 +389,55 @@ def _summary(summary: HeadSummary) -> schema.HeadSummaryJson:
 
 
 def _side(side: SideReadout) -> schema.SideJson:
-    return {"side": cast("Side", side.side), "plus": _tokens(side.plus), "minus": _tokens(side.minus)}
+    return {
+        "side": cast("Side", side.side),
+        "plus": _tokens(side.plus),
+        "minus": _tokens(side.minus),
+        "rays": None if side.rays is None else _rays(side.rays),
+    }
+
+
+def _rays(rays: Rays) -> schema.RaysJson:
+    return {
+        "plus": _judgement(rays.plus),
+        "minus": None if rays.minus is None else _judgement(rays.minus),
+        "kind": rays.kind,
+        "difference_p": rays.difference_p,
+    }
+
+
+def _judgement(one: Judgement) -> schema.JudgementJson:
+    return {
+        "coherence": list(one.coherence),
+        "z": list(one.z),
+        "p": list(one.p),
+        "q": one.q,
+        "spelling_z": one.spelling_z,
+        "spelling_p": one.spelling_p,
+    }
+
+
+def _verdict(verdict: Verdict) -> schema.VerdictJson:
+    return {
+        "side": verdict.side,
+        "n_rays": verdict.n_rays,
+        "n_unknown": verdict.n_unknown,
+        "n_readable": verdict.n_readable,
+        "n_found": verdict.n_found,
+        "n_spelling": verdict.n_spelling,
+        "classes": dict(verdict.classes),
+    }
+
+
+def _control(control: ControlSpread) -> schema.ControlJson:
+    return {
+        "side": control.side,
+        "low": control.low,
+        "high": control.high,
+        "counts": list(control.counts),
+        "mean": control.mean,
+        "spread": control.spread,
+    }
 
 
 def _tokens(tokens: tuple[Token, ...]) -> list[schema.TokenJson]:
@@ -394,7 +451,13 @@ def _badge(badge: Badge | None) -> schema.BadgeJson | None:
 
 
 def _histogram(histogram: Histogram) -> schema.HistogramJson:
-    return {"low": histogram.low, "high": histogram.high, "counts": list(histogram.counts)}
+    return {
+        "low": histogram.low,
+        "high": histogram.high,
+        "counts": list(histogram.counts),
+        "skewness": histogram.skewness,
+        "kurtosis": histogram.kurtosis,
+    }
 
 
 def _links(

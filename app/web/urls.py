@@ -8,14 +8,21 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from app.core.address import Address
+from app.core.basis import BASES
 from app.explorer.pages import Choice, ComparePage, View
+from app.models.selection import EVERY
 from app.store.jobs import Task
 
 DEFAULTS = {
     "sort": "order",
     "page": 1,
+    "only": "all",
     "find": "",
     "distance": 0,
+    "ascii": 0,
+    "starts": 0,
+    "plain": 0,
+    "frequent": 0,
     "score": None,
     "format": None,
     "nonzeros": 8,
@@ -182,9 +189,11 @@ def _kept(address: Address, view: View | None, under: str = "") -> View | None:
     if view is None:
         return None
     if under or address.depth not in {"head", "matrix", "decomposition"}:
-        view = replace(view, sort="order", page=1, find="")
+        view = replace(view, sort="order", page=1, only="all", find="")
+    if under or (address.kind is None and address.head is None) or BASES[address.basis or "svd"].is_fitted:
+        view = replace(view, selection=EVERY)
     if (address.basis or "svd") != view.basis:
-        view = replace(view, sort="order", page=1, find="", parameters=())
+        view = replace(view, sort="order", page=1, only="all", find="", parameters=())
     if address.head is None or address.circuit == "ov" or address.layer in view.still:
         view = replace(view, distance=0)
     return view
@@ -206,8 +215,8 @@ def _values(view: View | None, changes: dict[str, object], always: str = "") -> 
     values: dict[str, object] = {}
     defaults: dict[str, object] = DEFAULTS
     if view is not None:
-        values = {name: getattr(view, name) for name in ("weights", "sort", "page", "find", "distance")}
-        values |= {choice.name: choice.value for choice in view.parameters}
+        values = {name: getattr(view, name) for name in ("weights", "sort", "page", "only", "find", "distance")}
+        values |= {choice.name: choice.value for choice in view.parameters} | view.selection.parameters()
         defaults = {"weights": view.default_weights} | DEFAULTS
         defaults |= {choice.name: choice.default for choice in view.parameters}
     values |= changes

@@ -6,10 +6,10 @@ from functools import cache
 
 import pytest
 
+from app.explorer.bench import Bench
 from app.explorer.errors import NotReady
 from app.explorer.resources import close_resources, open_resources
 from app.explorer.tables import Tables
-from app.explorer.work import Bench
 from tests.explorer.dense import Oracle
 
 SETTINGS = {
@@ -88,6 +88,6 @@ def bench_of(seen_of):
 
     def build(family, processing):
         r, slug = seen_of(family)
-        return Bench(Tables("cpu"), r.library.model(slug), processing)
+        return Bench(Tables("cpu"), r.library.model(slug), processing, r.store)
 
     return build

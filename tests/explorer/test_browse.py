@@ -98,6 +98,13 @@ def test_the_operator_chooses_the_default(open_explorer, explorer):
     assert browse.matrix(r, OV, Options()).view.weights == "raw"
 
 
+def _zs(side):
+    """Of both rays, where they are known."""
+    if side.rays is None:
+        return [-np.inf]
+    return [-np.inf if one.z[-1] is None else one.z[-1] for one in (side.rays.plus, side.rays.minus)]
+
+
 @pytest.mark.parametrize("sort", SORTS)
 def test_sorts_are_permutations_in_their_order(explorer, sort):
     rows = browse.matrix(explorer, OV, Options(sort=sort)).directions
@@ -107,6 +114,9 @@ def test_sorts_are_permutations_in_their_order(explorer, sort):
         "weakest": lambda row: row.singular_value,
         "gap": lambda row: -row.gap,
         "closest": lambda row: row.gap,
+        "readable": lambda row: -max(_zs(row.left) + _zs(row.right)),
+        "readable-left": lambda row: -max(_zs(row.left)),
+        "readable-right": lambda row: -max(_zs(row.right)),
     }[sort]
     assert [key(row) for row in rows] == sorted(key(row) for row in rows)
     assert {row.index for row in rows} == set(range(8))

@@ -8,6 +8,7 @@ import pytest
 
 from app.core.address import parse
 from app.explorer import browse, orders, work
+from app.explorer.bench import KEPT_TOKENS
 from app.explorer.browse import Options
 from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.pages import View
@@ -30,6 +31,8 @@ def computed(monkeypatch):
 
 def test_200_first_visits_to_one_head_compute_it_once(open_explorer, fresh_data, patiently, computed):
     r = open_explorer(fresh_data)
+    browse.head(r, parse("tiny/L0/H0"), Options())  # what all heads are judged by
+    computed.clear()
     barrier = threading.Barrier(200)
 
     def visit(_):
@@ -99,7 +102,7 @@ def test_both_matrices_of_a_head_stand_in_line_before_either_is_waited_for(open_
 
 def test_a_damaged_artifact_is_set_aside_and_computed_again(open_explorer, fresh_data, computed):
     first = browse.head(open_explorer(fresh_data), HEAD, Options())
-    files = sorted((fresh_data / "artifacts").rglob("*.safetensors"))
+    files = sorted((fresh_data / "artifacts").glob("*/L1/**/*.safetensors"))
     assert len(files) == 2
     data = bytearray(files[0].read_bytes())
     data[-9] ^= 255
@@ -107,7 +110,7 @@ def test_a_damaged_artifact_is_set_aside_and_computed_again(open_explorer, fresh
     assert browse.head(open_explorer(fresh_data), HEAD, Options()) == first
     assert len(computed) == 3
     assert len(list((fresh_data / "artifacts").rglob("*.damaged"))) == 1
-    assert sorted((fresh_data / "artifacts").rglob("*.safetensors")) == files
+    assert sorted((fresh_data / "artifacts").glob("*/L1/**/*.safetensors")) == files
 
 
 def test_a_tiny_quota_evicts_and_every_page_still_comes(open_explorer, fresh_data):
@@ -131,6 +134,6 @@ def test_a_disk_that_refuses_costs_nothing_but_time(open_explorer, fresh_data, c
 def test_a_distance_is_part_of_the_recipe_and_zero_is_not(relatives):
     model, address = relatives.library.model("llama"), parse("llama/L0/H1/qk")
     near, far = (orders.matrix(model, address, View("folded", "folded", distance=d)).recipe for d in (0, 5))
-    assert dict(near.parameters) == {"tokens": work.KEPT_TOKENS}
-    assert dict(far.parameters) == {"distance": 5, "tokens": work.KEPT_TOKENS}
+    assert dict(near.parameters) == {"tokens": KEPT_TOKENS}
+    assert dict(far.parameters) == {"distance": 5, "tokens": KEPT_TOKENS}
     assert near.hash != far.hash

@@ -8,7 +8,8 @@ from app.core.address import parse
 from app.core.basis import BASES
 from app.core.decomposition import Decomposition
 from app.core.matrix import TOKEN, WRITE, Matrix
-from app.explorer import browse, orders
+from app.core.rays import HEADLINE
+from app.explorer import browse, orders, readability
 from app.explorer.browse import Options
 from app.explorer.packings import MOST, RANDOM, THRESHOLDS, packing
 from app.explorer.places import located
@@ -135,15 +136,12 @@ def test_the_control_is_what_random_vectors_do(found, centred):
     assert page.packing.far == pytest.approx(quantiles[0], abs=0.02)
 
 
-def test_coherence_is_the_mean_cosine_of_the_top_tokens(found, oracle_of):
+def test_an_atoms_coherence_is_that_of_its_plus_ray_and_one_random_vector_in_20_has_more(found, bench_of):
     _, arrays = found("embed")
-    table = oracle_of("gpt2").table("write", "raw")[:300]
-    centred = table - table.mean(axis=0)
-    for row in range(0, N_ATOMS, 9):
-        top = centred[arrays["right_top_ids"][row, :10]]
-        top /= np.linalg.norm(top, axis=1, keepdims=True)
-        pairs = (top @ top.T)[np.triu_indices(10, 1)]
-        assert arrays["coherence"][row] == pytest.approx(pairs.mean(), abs=1e-4)
+    np.testing.assert_array_equal(arrays["coherence"], arrays["right_coherence"][:, 0, HEADLINE])
+    vectors = torch.randn(2_000, D_MODEL, generator=torch.Generator().manual_seed(5))
+    others = readability.read(bench_of("gpt2", "raw"), "write", vectors)["coherence"][:, 0, HEADLINE]
+    assert (others > arrays["coherence_control"]).mean() == pytest.approx(0.05, abs=4 * (0.05 * 0.95 / RANDOM) ** 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -155,8 +153,8 @@ def packed(bench_of):
         eye = torch.eye(len(samples))
         product = Matrix((samples,), TOKEN, WRITE)
         terms = Decomposition(eye[: len(atoms)], torch.ones(len(atoms)), atoms)
-        top_ids = np.tile(np.arange(10, dtype=np.int32), (len(atoms), 1))
-        return ended(packing(bench_of("gpt2", "raw"), product, terms, "write", top_ids))
+        coherence = np.zeros((len(atoms), 2, 3), np.float32)
+        return ended(packing(bench_of("gpt2", "raw"), product, terms, "write", coherence))
 
     return build
 

@@ -17,6 +17,10 @@ from app.store.presence import present
 QUOTA = 10**9
 
 
+N_ARTIFACTS = 5
+"""Of a head two, of a layer one, and what they are judged by."""
+
+
 @pytest.fixture
 def browsed(open_explorer, fresh_data):
     """A data folder with a few artifacts, and no server."""
@@ -100,7 +104,7 @@ def test_nameless_weights_go_only_when_nothing_runs(browsed):
     with present(browsed):
         assert kinds(browsed) == {"kept": 1}
         assert folder.is_dir()
-    assert kinds(browsed) == {"weights without a name": 1, "artifacts of weights that are not here": 3}
+    assert kinds(browsed) == {"weights without a name": 1, "artifacts of weights that are not here": N_ARTIFACTS}
     assert not folder.exists()
     assert kinds(browsed) == {}
 
@@ -131,7 +135,7 @@ def test_artifacts_stay_while_their_weights_are_imported_anew(browsed):
         folder.rename(folder.with_name(f".import-old-{folder.name}"))
         assert kinds(browsed) == {}
     shutil.rmtree(browsed / "weights")
-    assert kinds(browsed)["artifacts of weights that are not here"] == 3
+    assert kinds(browsed)["artifacts of weights that are not here"] == N_ARTIFACTS
 
 
 def weights_folders(data):

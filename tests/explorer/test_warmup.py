@@ -1,6 +1,7 @@
 import shutil
 
 from app.explorer.warmup import SIDES, warm_up
+from app.models.selection import EVERY
 
 
 def test_the_tables_are_there_before_anyone_asks(open_explorer, fresh_data):
@@ -8,7 +9,8 @@ def test_the_tables_are_there_before_anyone_asks(open_explorer, fresh_data):
     warm_up(r)
     r.queue.get("warm-up", lambda: None, "the same computation, waited for")
     model = r.library.model(r.slugs[0])
-    assert set(r.tables._tables) == {(model.fingerprint, r.default_weights, side) for side in SIDES}
+    assert set(r.tables._tables) == {(model.fingerprint, r.default_weights, side, EVERY) for side in SIDES}
+    assert set(r.tables._controls) == set(r.tables._tables)
 
 
 def test_a_model_that_is_still_to_be_imported_is_left_alone(open_explorer, tmp_path):
@@ -21,4 +23,4 @@ def test_an_encoder_is_prepared_in_the_weights_that_it_has(open_explorer, member
     r = open_explorer(shutil.copytree(member("bert").data, tmp_path / "data"), models=("bert",))
     warm_up(r)
     r.queue.get("warm-up", lambda: None, "the same computation, waited for")
-    assert {processing for _, processing, _ in r.tables._tables} == {"raw"}
+    assert {processing for _, processing, _, _ in r.tables._tables} == {"raw"}

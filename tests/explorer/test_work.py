@@ -9,8 +9,9 @@ import torch
 from app.core.address import parse
 from app.core.circuits import key_bias, qk
 from app.explorer import browse
+from app.explorer.bench import Bench
 from app.explorer.browse import Options
-from app.explorer.work import Bench, head_tensors
+from app.explorer.work import head_tensors
 
 LAYER, LENGTH = 1, 48
 DISTANCES = (1, 2, 3, 5, 8, 13, 21, 34, 47)
@@ -54,7 +55,7 @@ def seen_by(model, stream, processing, head):
 def test_scores_at_a_distance_are_the_models_own(relatives, attended, family, processing):
     model = relatives.library.model(family)
     stream, attention = attended(family)
-    bench = Bench(relatives.tables, model, processing)
+    bench = Bench(relatives.tables, model, processing, relatives.store)
     for head in range(4):
         x = seen_by(model, stream, processing, head)
         scores = {}
@@ -79,9 +80,9 @@ def test_folded_weights_have_the_scale_of_yarn_at_distance_zero_too(relatives):
     model = relatives.library.model("llama-yarn")
     scale = model.weights().rotary(LAYER).scale
     assert scale != 1
-    folded = Bench(relatives.tables, model, "folded")
+    folded = Bench(relatives.tables, model, "folded", relatives.store)
     near, far = (np.linalg.norm(qk(head_tensors(folded, LAYER, 0, distance)).dense()) for distance in (0, 30))
-    raw = Bench(relatives.tables, model, "raw")
+    raw = Bench(relatives.tables, model, "raw", relatives.store)
     plain = head_tensors(raw, LAYER, 0)
     assert torch.equal(plain.W_Q, model.weights().head(LAYER, 0).W_Q)
     gain = model.weights().norms(LAYER, 0).gain.double()[:, None]

@@ -8,13 +8,14 @@ import pytest
 from app.core.address import KINDS, parse
 from app.core.basis import BASES
 from app.core.scores import SCORES
+from app.explorer.bench import Bench
 from app.explorer.decompositions import decomposition
 from app.explorer.library import Library
 from app.explorer.matrices import BIAS_TERMS, SIDES
 from app.explorer.pages import Note
 from app.explorer.tables import Tables
-from app.explorer.work import Bench
 from app.models.catalog import Catalog
+from app.store.artifacts import ArtifactStore
 from app.web.glossary import BASES as WORDS
 from app.web.glossary import NOTES, TERMS, basis_key, score_key, score_name
 from app.web.query import PARAMETERS
@@ -76,8 +77,13 @@ def test_what_a_basis_says_of_itself_is_a_term_and_its_order_is_its_merit(bench_
 
 
 @pytest.fixture(scope="module")
-def bench_of_embed(tiny_data):
-    return Bench(Tables("cpu"), Library(Catalog(tiny_data)).model("tiny"), "raw")
+def bench_of_embed(tiny_data, tmp_path_factory):
+    return Bench(
+        Tables("cpu"),
+        Library(Catalog(tiny_data)).model("tiny"),
+        "raw",
+        ArtifactStore(tmp_path_factory.mktemp("store"), 10**9),
+    )
 
 
 def test_sentences_are_sentences():

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.address import parse
-from app.explorer.pages import PROCESSINGS, SORTS, Choice, View
+from app.explorer.pages import ONLY, PROCESSINGS, SORTS, Choice, View
+from app.models.selection import EVERY, Selection
 from app.store.jobs import Task
 from app.web.examples import COMPARE_PAGE
 from app.web.urls import Urls
@@ -19,9 +20,11 @@ VIEWS = st.builds(
     st.sampled_from(PROCESSINGS),
     st.sampled_from(SORTS),
     st.integers(1, 10_000),
+    st.sampled_from(ONLY),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
     st.integers(0, 1_024),
     st.sampled_from([(), (4,), (5, 6)]),
+    selection=st.builds(Selection, st.booleans(), st.booleans(), st.booleans(), st.integers(0, 10**6)),
 )
 
 
@@ -36,12 +39,28 @@ def test_the_query_of_a_table_says_all_that_is_not_the_default(view):
     assert said.get("sort", "order") == view.sort
     assert int(said.get("page", 1)) == view.page
     assert said.get("find", "") == view.find
+    assert said.get("only", "all") == view.only
+    assert_filtered(said, view.selection)
+
+
+def assert_filtered(said, selection):
+    filters = {"ascii", "starts", "plain", "frequent"}
+    assert {name: int(value) for name, value in said.items() if name in filters} == selection.parameters()
 
 
 @given(VIEWS)
 def test_only_tables_keep_sort_page_and_word(view):
     said = dict(parse_qsl(urlsplit(URLS.page(HEAD.at("ov").direction(1), view)).query))
-    assert set(said) <= {"weights"}
+    assert set(said) <= {"weights", "ascii", "starts", "plain", "frequent"}
+
+
+@given(VIEWS)
+def test_a_token_filter_stays_wherever_a_visit_reads_tokens(view):
+    for place in (HEAD, HEAD.at("ov"), HEAD.at("qk").direction(2), parse("gpt2/embed/pca/3")):
+        assert_filtered(dict(parse_qsl(urlsplit(URLS.page(place, view)).query)), view.selection)
+    for place in (parse("gpt2"), HEAD.at_layer(5), parse("gpt2/embed/nmf")):
+        assert_filtered(dict(parse_qsl(urlsplit(URLS.page(place, view)).query)), EVERY)
+    assert_filtered(dict(parse_qsl(urlsplit(URLS.full(HEAD, view)).query)), EVERY)
 
 
 @given(VIEWS)

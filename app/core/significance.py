@@ -1,0 +1,23 @@
+"""Where values lie among those of a control. Knows not what is measured."""
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+
+def standing(
+    values: Float[ndarray, "*shape"], control: Float[ndarray, " n_control"]
+) -> tuple[Float[ndarray, "*shape"], Float[ndarray, "*shape"]]:
+    """z and the empirical one-sided p of each value: `(1 + number of controls as large) / (1 + n_control)`.
+
+    nan for nan, and everywhere if fewer than two controls are numbers; controls that are nan do not count. Where all
+    controls are equal, z is nan.
+    """
+    known = np.sort(control[~np.isnan(control)].astype(np.float64))
+    if len(known) < 2:
+        return np.full(values.shape, np.nan), np.full(values.shape, np.nan)
+    exact, spread = values.astype(np.float64), known.std(ddof=1)
+    # Not by the spread: that of equal numbers may be a rounding error.
+    z = (exact - known.mean()) / spread if known[0] < known[-1] else np.full(values.shape, np.nan)
+    as_large = len(known) - np.searchsorted(known, exact, side="left")
+    return z, np.where(np.isnan(exact), np.nan, (1 + as_large) / (1 + len(known)))

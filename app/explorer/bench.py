@@ -1,0 +1,32 @@
+"""What every computation is given, and what it gives. Knows no computation."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from app.explorer.library import OpenModel
+from app.explorer.pages import Processing
+from app.explorer.tables import Tables
+from app.models.selection import EVERY, Selection
+from app.store.artifacts import ArtifactStore
+
+KEPT_TOKENS = 50
+"""Tokens kept a ray; the direction's page shows them all."""
+
+Arrays = dict[str, NDArray[Any]]
+Baked = tuple[Arrays, dict[str, Any]]
+"""Arrays and facts of an artifact."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every computation needs to begin."""
+
+    tables: Tables
+    model: OpenModel
+    processing: Processing
+    store: ArtifactStore
+    """Where controls are kept."""
+    selection: Selection = EVERY
+    """Tokens that readouts show."""

@@ -1,0 +1,129 @@
+"""What the numbers of rays in an artifact say: how sure, how many, of which class, and which directions pass a filter.
+
+    {side}_coherence {side}_z {side}_p [n 2 3]   {side}_spelling_z {side}_spelling_p [n 2]   {side}_difference_p [n]
+
+are there for sides of the residual stream where there is a control (`app.explorer.readability` makes them). Where a
+basis has one ray a term, only the first one's numbers count. Imports no torch.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.discovery import q_values
+from app.core.rays import ALPHA, HEADLINE, RAY_CLASSES, classes
+from app.explorer.pages import ControlSpread, Judgement, Only, Rays, Verdict
+from app.store.artifacts import Arrays
+
+FDR = 0.1
+"""The share of false findings that is allowed among those that count as found."""
+SIDES = ("left", "right")
+BINS = 40
+
+Rows = NDArray[np.intp] | slice
+
+
+def rays(arrays: Arrays, side: str, rows: Rows, n_rays: int) -> list[Rays | None]:
+    """The judgements of these rows on that side; None for each where there are no numbers."""
+    if not _is_judged(arrays, side):
+        return [None] * len(arrays[f"{side}_top_ids"][rows])
+    columns = [_plain(arrays[f"{side}_{name}"][rows]) for name in ("coherence", "z", "p", "spelling_z", "spelling_p")]
+    columns.insert(3, _plain(_q(arrays, side, n_rays)[rows]))
+    kinds = [RAY_CLASSES[code] for code in _codes(arrays, side)[rows].tolist()]
+    apart = _plain(arrays[f"{side}_difference_p"][rows])
+    found: list[Rays | None] = []
+    for *numbers, kind, difference in zip(*columns, kinds, apart, strict=True):
+        plus = _judgement(numbers, 0)
+        found.append(Rays(plus, _judgement(numbers, 1), kind, difference) if n_rays > 1 else Rays(plus))
+    return found
+
+
+def verdict(arrays: Arrays, side: str, name: str, n_rays: int) -> Verdict | None:
+    """How many of all rays of that side are readable, and of which classes its directions are."""
+    if not _is_judged(arrays, side):
+        return None
+    p, q = arrays[f"{side}_p"][:, :n_rays, HEADLINE], _q(arrays, side, n_rays)[:, :n_rays]
+    counts = np.bincount(_codes(arrays, side), minlength=len(RAY_CLASSES)).tolist() if n_rays > 1 else ()
+    return Verdict(
+        side=name,
+        n_rays=int((~np.isnan(p)).sum()),
+        n_unknown=int(np.isnan(p).sum()),
+        n_readable=int((p < ALPHA).sum()),
+        n_found=int((q < FDR).sum()),
+        n_spelling=int((arrays[f"{side}_spelling_p"][:, :n_rays] < ALPHA).sum()),
+        classes=tuple(zip(RAY_CLASSES, counts, strict=False)),
+    )
+
+
+def best(arrays: Arrays, sides: tuple[str, ...], n_rays: int) -> NDArray[np.float64]:
+    """The z of each direction's most readable ray on any of the sides; -inf where none is judged."""
+    columns = [arrays[f"{side}_z"][:, :n_rays, HEADLINE] for side in sides if _is_judged(arrays, side)]
+    if not columns:
+        return np.full(len(arrays["index"]), -np.inf)
+    z = np.concatenate(columns, axis=1).astype(np.float64)
+    found: NDArray[np.float64] = np.where(np.isnan(z), -np.inf, z).max(axis=1, initial=-np.inf)
+    return found
+
+
+def passing(arrays: Arrays, only: Only, n_rays: int) -> NDArray[np.bool_]:
+    """Which directions have, on any side, what the filter asks for."""
+    passed = np.zeros(len(arrays["index"]), bool)
+    for side in SIDES:
+        if _is_judged(arrays, side):
+            passed |= _passing(arrays, side, only, n_rays)
+    return passed
+
+
+def control_spread(side: str, control: Arrays) -> ControlSpread:
+    """How coherent the random rays of a control are."""
+    coherence = control["coherence"][..., HEADLINE].flatten().astype(np.float64)
+    known = coherence[~np.isnan(coherence)]
+    counts, edges = np.histogram(known, BINS)
+    low, high = float(edges[0]), float(edges[-1])
+    return ControlSpread(side, low, high, tuple(counts.tolist()), float(known.mean()), float(known.std(ddof=1)))
+
+
+def _passing(arrays: Arrays, side: str, only: Only, n_rays: int) -> NDArray[np.bool_]:
+    if only in RAY_CLASSES:
+        is_of: NDArray[np.bool_] = _codes(arrays, side) == RAY_CLASSES.index(only)
+        return is_of if n_rays > 1 else np.zeros(len(is_of), bool)
+    p = arrays[f"{side}_p"][:, :n_rays, HEADLINE]
+    spelt: NDArray[np.bool_] = arrays[f"{side}_spelling_p"][:, :n_rays] < ALPHA
+    chosen: dict[Only, Any] = {
+        "readable": p < ALPHA,
+        "found": _q(arrays, side, n_rays)[:, :n_rays] < FDR,
+        "meaning": (p < ALPHA) & ~spelt,
+        "spelling": spelt,
+    }
+    return np.asarray(chosen[only].any(axis=1))
+
+
+def _is_judged(arrays: Arrays, side: str) -> bool:
+    return f"{side}_p" in arrays
+
+
+def _q(arrays: Arrays, side: str, n_rays: int) -> NDArray[np.float64]:
+    """Over all rays of that side of the matrix: [n 2], nan for rays that the basis does not have."""
+    p = arrays[f"{side}_p"][..., HEADLINE].astype(np.float64)
+    p[:, n_rays:] = np.nan
+    found: NDArray[np.float64] = q_values(p)
+    return found
+
+
+def _codes(arrays: Arrays, side: str) -> NDArray[np.int8]:
+    p = arrays[f"{side}_p"][..., HEADLINE]
+    codes: NDArray[np.int8] = classes(p[:, 0], p[:, 1], arrays[f"{side}_difference_p"]).codes
+    return codes
+
+
+def _judgement(numbers: list[Any], ray: int) -> Judgement:
+    coherence, z, p, q, spelling_z, spelling_p = (column[ray] for column in numbers)
+    return Judgement(tuple(coherence), tuple(z), tuple(p), q, spelling_z, spelling_p)
+
+
+def _plain(array: NDArray[Any]) -> list[Any]:
+    """As Python's numbers, None for nan: JSON has no nan."""
+    values = array.astype(object)
+    values[np.isnan(array)] = None
+    return list(values.tolist())

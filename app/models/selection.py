@@ -1,0 +1,54 @@
+"""Which tokens a reader wants to see: a choice of kinds, and the ids that pass it.
+
+Knows a token's text, kind and id; whether training ever moved it is not known here.
+"""
+
+from dataclasses import astuple, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.models.vocabulary import Entry, Vocabulary
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Tokens that readouts may show; what is left unsaid lets all pass."""
+
+    ascii: bool = False
+    """Only texts of ASCII characters."""
+    starts: bool = False
+    """Only starts of words: a space, then a letter."""
+    plain: bool = False
+    """Neither special tokens nor any that were never trained."""
+    frequent: int = 0
+    """Without so many of the most frequent: tokenizers number their tokens from frequent to rare."""
+
+    def __bool__(self) -> bool:
+        return any(astuple(self))
+
+    def parameters(self) -> dict[str, int]:
+        """What it says, for a recipe: nothing of what lets all pass."""
+        names = ("ascii", "starts", "plain", "frequent")
+        return {name: int(value) for name, value in zip(names, astuple(self), strict=True) if value}
+
+
+EVERY = Selection()
+
+
+def selected(vocabulary: Vocabulary, selection: Selection) -> NDArray[np.bool_]:
+    """Which of the tokens that the tokenizer knows pass: [d_vocab]."""
+    ids = np.flatnonzero(vocabulary.known)
+    passed = np.zeros(vocabulary.size, dtype=bool)
+    passed[[id_ for id_ in ids.tolist() if _passes(vocabulary.entry(id_), selection)] if selection else ids] = True
+    return passed
+
+
+def _passes(entry: Entry, selection: Selection) -> bool:
+    word = entry.text.removeprefix(" ")
+    return (
+        entry.id >= selection.frequent
+        and not (selection.plain and entry.kind == "special")
+        and not (selection.ascii and not (entry.kind == "text" and entry.text.isascii()))
+        and not (selection.starts and not (entry.text != word and word[:1].isalpha()))
+    )

@@ -1,0 +1,366 @@
+"""How well measures tell what trained weights read from what random ones do, and what judging by one costs.
+
+    python -m benchmarks.readability [measures|noise|cost …] [--pairs N]
+
+measures: the demo model's OV write rays, the four strongest directions of each head, against 2,000 random directions and
+against the same heads with the entries of W_V and of W_O shuffled. AUC: how often a trained ray has the larger number.
+Even layers and odd ones apart, so that a choice made on one half can be checked on the other.
+
+noise: planted directions (`benchmarks/planted.py`) against random ones, as noise is added.
+
+cost: readouts of all heads of a layer of GPT-2 small's shape with and without judging, in pairs, in one process.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from scipy.stats import rankdata
+from torch import Tensor
+from torch.nn.functional import gelu, normalize
+
+from app.core.bases.svd import decompose_all
+from app.core.circuits import Head, ov
+from app.core.coherence import coherence, lexicon, shared_components
+from app.core.collapse import is_trained
+from app.core.folding import fold_head, fold_mlp
+from app.core.rays import ALPHA, LENGTHS
+from app.core.readout import TokenTable, read, token_table
+from app.core.significance import standing
+from app.explorer import readability, work
+from app.explorer.bench import Bench
+from app.explorer.controls import control
+from app.explorer.library import Library, OpenModel
+from app.explorer.pages import PROCESSINGS, Processing
+from app.explorer.tables import Tables
+from app.models.catalog import Catalog
+from app.models.importer import import_model
+from app.store.artifacts import ArtifactStore
+from benchmarks.memory import anonymous, peak_until
+from benchmarks.planted import ALIKE, CLUSTERED, D_MODEL, N_TOKENS, RANK, planted, vocabulary
+from benchmarks.synthetic import gpt2_small
+
+STRONGEST = 4
+RANDOM = 2_000
+SEEDS = 5
+NOISES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
+NEAREST = 10
+"""Neighbours by which local scaling knows a crowded place."""
+MIB = 2**20
+
+Rays = dict[str, Tensor]
+"""Ids [n k] by where they come from: even, odd, shuffled, random."""
+
+
+class Stand(NamedTuple):
+    """What the measures of one weight processing are tried on."""
+
+    table: TokenTable
+    trained: Tensor
+    every: Rays
+    """The tokens of each ray, never-trained ones among them."""
+    own: Rays
+    """Trained tokens only."""
+    activations: Tensor
+    """Of the first MLP, where nothing but the token stands in the stream: [n_tokens d_mlp]."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number for each ray: mean cosine of pairs of its first tokens."""
+
+    what: str
+    k: int
+    removed: int | None = None
+    """One principal component is taken out for so many dimensions; None: none."""
+    weighted: bool = False
+    """Pairs weigh by their ranks."""
+    only_trained: bool = True
+    activations: bool = False
+    scaled: bool = False
+    """Each cosine less what is usual around its tokens (CSLS, Conneau et al. 2018)."""
+
+
+MEASURES = (
+    *(Measure("plain", k, only_trained=False) for k in (10, 20)),
+    *(Measure("trained tokens", k) for k in LENGTHS),
+    *(
+        Measure(f"… without d/{removed} components{', weighted' * weighted}", k, removed, weighted)
+        for removed in (32, 16, 8)
+        for weighted in (False, True)
+        for k in LENGTHS
+    ),
+    *(Measure("… without d/16, local scaling", k, 16, scaled=True) for k in (20, 50)),
+    *(Measure("first MLP's activations, without d/16, weighted", k, 16, True, activations=True) for k in (20, 50)),
+)
+
+
+def comparison(model: OpenModel) -> Iterator[str]:
+    """The lines of Markdown, a table for each weight processing."""
+    for processing in PROCESSINGS:
+        stand = _stand(model, processing)
+        lost = int((~stand.trained).sum())
+        yield f"**{processing}**, {lost} of {len(stand.trained):,} tokens never trained:"
+        yield ""
+        yield "| measure | tokens | even: random | shuffled | p < .01 | odd: random | shuffled | p < .01 |"
+        yield "|---|---|---|---|---|---|---|---|"
+        for measure in MEASURES:
+            yield f"| {measure.what} | {measure.k} | {_cells(_measured(measure, stand))} |"
+        for at, length in enumerate(LENGTHS):
+            yield f"| **as pages have it** | {length} | {_cells(_of_pages(stand, at))} |"
+        yield ""
+
+
+def noise_curve() -> Iterator[str]:
+    """The lines of Markdown: the median of so many seeds, and the worst."""
+    yield f"{N_TOKENS:,} tokens in {D_MODEL} dimensions, clusters of {CLUSTERED} with a cosine of {ALIKE}; matrices of"
+    yield f"rank {RANK}; AUC of the planted rays against {2 * RANDOM:,} random ones, median of {SEEDS} seeds (worst)."
+    yield ""
+    yield (
+        "| noise, in lengths of the direction | cosine of found and planted | "
+        + " | ".join(f"{length} tokens" for length in LENGTHS)
+        + " |"
+    )
+    yield "|---|---|" + "---|" * len(LENGTHS)
+    worlds = [_World(seed) for seed in range(SEEDS)]
+    for noise in NOISES:
+        found = [world.found(noise) for world in worlds]
+        cosine = statistics.median(each[0] for each in found)
+        areas = np.array([each[1] for each in found])
+        cells = (f"{np.median(column):.3f} ({column.min():.3f})" for column in areas.T)
+        yield f"| {noise} | {cosine:.2f} | {' | '.join(cells)} |"
+
+
+def cost(bench: Bench, n_pairs: int) -> Iterator[str]:
+    """The lines of Markdown."""
+    yield "| what | without | with | ratio, median of pairs | of the shortest of each | memory at most, without | with |"
+    yield "|---|---|---|---|---|---|---|"
+    matrices = work.found(bench, 0, work.every_matrix(bench.model))
+    for side in ("read", "write"):
+        started = time.perf_counter()
+        bench.tables.table(bench.model, bench.processing, side)
+        ready = time.perf_counter()
+        control(bench, side)
+        yield f"| once a model: {side} table, its control | {ready - started:.1f} s | {time.perf_counter() - ready:.1f} s | – | – | – | – |"
+    _seconds(bench, matrices, judged=True)  # libraries load what they need at the first call
+    pairs = []
+    for turn in range(n_pairs):
+        spent = {judged: _seconds(bench, matrices, judged=judged) for judged in (bool(turn % 2), not turn % 2)}
+        pairs.append((spent[False], spent[True]))
+    ratios = [judged / plain for plain, judged in pairs]
+    columns = list(zip(*pairs, strict=True))
+    (plain, judged), least = map(statistics.median, columns), min(columns[1]) / min(columns[0])
+    peaks = [_peak(bench, matrices, judged=judged) / MIB for judged in (False, True)]
+    yield (
+        f"| readouts of a layer, {4 * bench.model.manifest.n_heads * bench.model.manifest.d_head:,} sides "
+        f"| {plain:.2f} s | {judged:.2f} s | {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f}) | {least:.2f} "
+        f"| {peaks[0]:,.0f} MiB | {peaks[1]:,.0f} MiB |"
+    )
+
+
+def area(some: np.ndarray, others: np.ndarray) -> float:
+    """How often one of some is larger than one of the others; ties count half."""
+    ranks = rankdata(np.concatenate([some, others]))[: len(some)]
+    return float((ranks.sum() - len(some) * (len(some) + 1) / 2) / (len(some) * len(others)))
+
+
+def _stand(model: OpenModel, processing: Processing) -> Stand:
+    tables = Tables("cpu")
+    table = tables.table(model, processing, "write")
+    trained = is_trained(table.vectors)
+    d = table.vectors.shape[1]
+    vectors = {
+        "even": _written(model, processing, range(0, model.manifest.n_layers, 2)),
+        "odd": _written(model, processing, range(1, model.manifest.n_layers, 2)),
+        "shuffled": _written(model, processing, range(model.manifest.n_layers), shuffled=True),
+        "random": normalize(torch.randn(RANDOM, d, generator=torch.Generator().manual_seed(1)), dim=1),
+    }
+    bare = token_table(table.vectors[trained])
+    rows = trained.nonzero().flatten()
+    every = {name: _both(table, each) for name, each in vectors.items()}
+    own = {name: table.ids[rows[_both(bare, each)]] for name, each in vectors.items()}
+    mlp = fold_mlp(model.weights().mlp(0), model.weights().mlp_norms(0))
+    read_by = tables.table(model, "folded", "read").vectors
+    return Stand(table, trained, every, own, gelu(read_by @ mlp.W_in + mlp.b_in, approximate="tanh"))
+
+
+def _written(model: OpenModel, processing: Processing, layers: range, shuffled: bool = False) -> Tensor:
+    """What the strongest directions of every head write."""
+    weights, draw = model.weights(), torch.Generator().manual_seed(1)
+    products = []
+    for layer in layers:
+        for number in range(model.manifest.n_heads):
+            head = weights.head(layer, number)
+            head = _shuffled(head, draw) if shuffled else head
+            products.append(ov(fold_head(head, weights.norms(layer, number)) if processing == "folded" else head))
+    return torch.cat([terms.right[:STRONGEST] for terms in decompose_all(products)])
+
+
+def _shuffled(head: Head, draw: torch.Generator) -> Head:
+    def mixed(tensor: Tensor) -> Tensor:
+        return tensor.flatten()[torch.randperm(tensor.numel(), generator=draw)].view(tensor.shape)
+
+    return replace(head, W_V=mixed(head.W_V), W_O=mixed(head.W_O))
+
+
+def _both(table: TokenTable, vectors: Tensor) -> Tensor:
+    """Ids of both rays of each vector, one row a ray."""
+    found = read(table, vectors, LENGTHS[-1])
+    return torch.cat([found.top_ids, found.bottom_ids])
+
+
+def _measured(measure: Measure, stand: Stand) -> dict[str, np.ndarray]:
+    vectors = stand.activations if measure.activations else stand.table.vectors
+    used = stand.trained if measure.only_trained else torch.ones_like(stand.trained)
+    own = vectors - vectors[used].mean(dim=0)
+    if measure.removed:
+        n = vectors.shape[1] // measure.removed
+        components = torch.linalg.eigh((own[used].T @ own[used]).double()).eigenvectors[:, -n:].float()
+        own -= own @ components @ components.T
+    units = normalize(own, dim=1)
+    crowd = _crowd(units, units[used]) if measure.scaled else units.new_zeros(len(units))
+    weights = 1 / torch.log2(torch.arange(measure.k) + 2.0) if measure.weighted else torch.ones(measure.k)
+    rays = stand.own if measure.only_trained else stand.every
+    return {
+        name: _alike(units, crowd, torch.searchsorted(stand.table.ids, ids[:, : measure.k].contiguous()), weights)
+        for name, ids in rays.items()
+    }
+
+
+def _crowd(units: Tensor, others: Tensor) -> Tensor:
+    """Mean cosine of each to its nearest, itself left out."""
+    parts = [(rows @ others.T).topk(NEAREST + 1, dim=1).values[:, 1:].mean(dim=1) for rows in units.split(1_024)]
+    return torch.cat(parts)
+
+
+def _alike(units: Tensor, crowd: Tensor, rows: Tensor, weights: Tensor) -> np.ndarray:
+    """Weighted mean over pairs of their cosine, less the mean of what is usual around the two."""
+    pairs = weights.sum() ** 2 - weights.square().sum()
+    found = []
+    for some in rows.split(256):
+        own = units[some] * weights[:, None]
+        cosines = own.sum(dim=1).square().sum(dim=1) - own.square().sum(dim=(1, 2))
+        usual = (weights * (weights.sum() - weights) * crowd[some]).sum(dim=1)
+        found.append((cosines - usual) / pairs)
+    return torch.cat(found).numpy()
+
+
+def _of_pages(stand: Stand, at: int) -> dict[str, np.ndarray]:
+    """What the app stores: the first 50 tokens are read, and of them the never-trained are passed over."""
+    words = lexicon(stand.table.vectors, stand.trained, *shared_components(stand.table.vectors, stand.trained))
+    found = {name: coherence(stand.table, words, ids)[:, at].numpy() for name, ids in stand.every.items()}
+    return {name: values[~np.isnan(values)] for name, values in found.items()}
+
+
+def _cells(found: dict[str, np.ndarray]) -> str:
+    cells = []
+    for half in ("even", "odd"):
+        readable = float((standing(found[half], found["random"])[1] < ALPHA).mean())
+        cells += [f"{area(found[half], found[against]):.2f}" for against in ("random", "shuffled")]
+        cells.append(f"{readable:.1%}")
+    return " | ".join(cells)
+
+
+class _World:
+    """A vocabulary with planted clusters, and what random directions are like there."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed, self.words = seed, vocabulary(seed)
+        self.table = token_table(self.words.vectors)
+        trained = is_trained(self.words.vectors)
+        self.lexicon = lexicon(self.table.vectors, trained, *shared_components(self.table.vectors, trained))
+        self.random = self.measure(torch.randn(RANDOM, D_MODEL, generator=torch.Generator().manual_seed(10_000)))
+
+    def measure(self, vectors: Tensor) -> np.ndarray:
+        """Of the + rays, then of the - rays: [2 n, lengths]."""
+        return coherence(self.table, self.lexicon, _both(self.table, vectors)).numpy()
+
+    def found(self, noise: float) -> tuple[float, list[float]]:
+        """Mean |cosine| of the found directions with the planted ones, and the AUC by length."""
+        given = planted(self.words, noise, self.seed)
+        (terms,) = decompose_all([given.matrix])
+        cosines = (terms.right * given.directions).sum(dim=1)
+        rays = self.measure(terms.right * cosines.sign()[:, None])
+        is_planted = torch.cat([torch.ones(RANK, dtype=torch.bool), ~given.is_one_sided]).numpy()
+        areas = [area(rays[is_planted, at], self.random[:, at]) for at in range(len(LENGTHS))]
+        return float(cosines.abs().mean()), areas
+
+
+def _seconds(bench: Bench, matrices: list[work.Found], *, judged: bool) -> float:
+    started = time.perf_counter()
+    _read_out(bench, matrices, judged=judged)
+    return time.perf_counter() - started
+
+
+def _read_out(bench: Bench, matrices: list[work.Found], *, judged: bool) -> None:
+    if judged:
+        work.read_out(bench, matrices)
+    else:
+        with patch.object(readability, "judgements", lambda *_: {}):
+            work.read_out(bench, matrices)
+
+
+def _peak(bench: Bench, matrices: list[work.Found], *, judged: bool) -> int:
+    """Bytes that one more run takes at most."""
+    before, ended = anonymous(os.getpid()), threading.Event()
+    peaks: list[int] = []
+    watcher = threading.Thread(target=lambda: peaks.append(peak_until(ended.is_set, os.getpid())))
+    watcher.start()
+    _read_out(bench, matrices, judged=judged)
+    ended.set()
+    watcher.join()
+    return peaks[0] - before
+
+
+def _imported(source: str, slug: str, data: Path) -> OpenModel:
+    data.mkdir()
+    import_model(source, data, slug=slug, report=lambda _: None)
+    model = Library(Catalog(data)).model(slug)
+    assert model
+    return model
+
+
+def main() -> None:
+    """Measure in an empty folder and print."""
+    parts: dict[str, Callable[[Path], Iterator[str]]] = {
+        "measures": lambda folder: comparison(_imported("demo", "demo", folder / "demo")),
+        "noise": lambda _: noise_curve(),
+        "cost": lambda folder: cost(
+            Bench(
+                Tables("cpu"),
+                _imported(str(gpt2_small(folder / "checkpoint")), "random", folder / "data"),
+                "folded",
+                ArtifactStore(folder / "artifacts", 2**32),
+            ),
+            args.pairs,
+        ),
+    }
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(parts)} (default: all)")
+    parser.add_argument("--pairs", type=int, default=9, help="runs with and without judging (default: 9)")
+    args = parser.parse_args()
+    if unknown := set(args.parts) - set(parts):
+        parser.error(f"{', '.join(sorted(unknown))}: not one of {', '.join(parts)}")
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        for name in args.parts or parts:
+            load = os.getloadavg()[0]
+            print(
+                f"## {name}\n\n{os.cpu_count()} cores, {load:.1f} processes wanting them as this began.\n", flush=True
+            )
+            for line in parts[name](Path(folder)):
+                print(line, flush=True)
+            print()
+
+
+if __name__ == "__main__":
+    main()

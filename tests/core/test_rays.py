@@ -1,0 +1,107 @@
+"""Planted directions are classed by p of a plain coherence, written here, against random directions of the same space."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from app.core.rays import ALPHA, RAY_CLASSES, classes
+
+D, CLUSTERS, SIZE, NOISE = 64, 40, 30, 0.7
+K, CONTROLS = 10, 2000
+
+P = arrays(np.float64, 12, elements=st.sampled_from([0.0, 1 / 4001, ALPHA, 0.011, 0.5, 1.0, np.nan]))
+
+
+def word(plus: float, minus: float, difference: float) -> str:
+    if any(map(np.isnan, (plus, minus, difference))):
+        return "undetermined"
+    if plus < ALPHA and minus < ALPHA:
+        return "antipodal"
+    if plus >= ALPHA and minus >= ALPHA:
+        return "neither"
+    return "one-sided" if difference < ALPHA else "undetermined"
+
+
+@given(P, P, P)
+def test_against_the_words_one_by_one(plus, minus, difference):
+    found = classes(plus, minus, difference)
+    assert found.names.tolist() == [word(*each) for each in zip(plus, minus, difference, strict=True)]
+    assert [RAY_CLASSES[code] for code in found.codes] == found.names.tolist()
+
+
+@given(P, P, P)
+def test_which_ray_is_called_plus_does_not_matter(plus, minus, difference):
+    assert classes(plus, minus, difference).codes.tolist() == classes(minus, plus, difference).codes.tolist()
+
+
+def test_every_word_occurs_in_any_shape():
+    plus = np.array([[0.001, 0.001], [0.5, 0.001]], dtype=np.float32)
+    minus = np.array([[0.5, 0.001], [0.5, 0.5]], dtype=np.float32)
+    difference = np.array([[0.001, 0.5], [0.001, 0.5]], dtype=np.float32)
+    found = classes(plus, minus, difference).names
+    assert found.tolist() == [["one-sided", "antipodal"], ["neither", "undetermined"]]
+
+
+class World:
+    """Tokens in clusters, and p values against its own random directions."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        centres = self.rng.standard_normal((CLUSTERS, D))
+        tokens = np.repeat(centres, SIZE, axis=0) + NOISE * self.rng.standard_normal((CLUSTERS * SIZE, D))
+        loose = 1.3 * self.rng.standard_normal((3 * len(tokens), D))
+        self.tokens = np.concatenate([tokens, loose])
+        self.tokens -= self.tokens.mean(axis=0)
+        self.unit = self.tokens / np.linalg.norm(self.tokens, axis=1, keepdims=True)
+        self.control = self.coherence(self.random(CONTROLS))
+
+    def random(self, n: int) -> np.ndarray:
+        return self.rng.standard_normal((n, D))
+
+    def sums(self) -> np.ndarray:
+        """Of each cluster's tokens, at unit length: of two that differ, the longer one would rule their difference."""
+        sums = self.tokens[: CLUSTERS * SIZE].reshape(CLUSTERS, SIZE, D).sum(axis=1)
+        return sums / np.linalg.norm(sums, axis=1, keepdims=True)
+
+    def coherence(self, directions: np.ndarray) -> np.ndarray:
+        """Mean pairwise cosine of the top tokens of both rays: [n 2]."""
+        order = np.argsort(directions @ self.tokens.T, axis=1)
+        ends = self.unit[np.stack([order[:, -K:], order[:, :K]], axis=1)]
+        return (np.square(ends.sum(axis=2)).sum(axis=-1) - K) / (K * (K - 1))
+
+    def names(self, directions: np.ndarray) -> np.ndarray:
+        found = self.coherence(directions)
+        p = above(found, self.control)
+        lead = above(np.abs(found[:, 0] - found[:, 1]), np.abs(self.control[:, 0] - self.control[:, 1]))
+        return classes(p[:, 0], p[:, 1], lead).names
+
+
+def above(values: np.ndarray, control: np.ndarray) -> np.ndarray:
+    """Empirical p."""
+    below = np.searchsorted(np.sort(control, axis=None), values, side="left")
+    return (1 + control.size - below) / (1 + control.size)
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World(0)
+
+
+def test_planted_one_sided_directions_are_found(world):
+    names = world.names(world.sums())
+    assert (names == "one-sided").mean() >= 0.9
+
+
+def test_planted_antipodal_directions_are_found(world):
+    sums = world.sums()
+    names = world.names(sums - np.roll(sums, 1, axis=0))
+    assert (names == "antipodal").mean() >= 0.9
+
+
+def test_random_directions_are_seldom_called_anything(world):
+    names = world.names(world.random(2000))
+    assert (names == "one-sided").mean() <= 0.02
+    assert (names == "antipodal").mean() <= 0.002
+    assert (names == "neither").mean() >= 0.95

@@ -1,0 +1,247 @@
+"""The oracle reads random directions in float64 from a checkpoint's own tensors, and compares their tokens pair by pair."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer
+
+from app.core.rays import LENGTHS
+from app.core.spelling import likeness, traits
+from app.explorer import controls
+from app.explorer.bench import Bench
+from app.explorer.controls import DIRECTIONS, SEED, SHOWN, SPELT, control, recipe
+from app.explorer.tables import Tables
+from app.models.selection import EVERY, Selection
+from app.store.artifacts import ArtifactStore
+
+N_KNOWN, D_MODEL = 300, 32
+LOOKED_AT = 25
+"""Random directions that the oracle takes its time for."""
+
+
+@pytest.fixture
+def fresh(seen_of, tmp_path):
+    """fresh("raw", …): a bench of the tiny model, or of another family, with nothing computed yet."""
+
+    def build(processing, selection=EVERY, family="gpt2"):
+        r, slug = seen_of(family)
+        store = ArtifactStore(tmp_path / "artifacts", 10**9)
+        return Bench(Tables("cpu"), r.library.model(slug), processing, store, selection)
+
+    return build
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Models of 97 tokens may have a control."""
+    monkeypatch.setattr(controls, "LEAST_TOKENS", 60)
+
+
+def random_directions():
+    drawn = torch.randn(DIRECTIONS, D_MODEL, generator=torch.Generator().manual_seed(SEED)).double().numpy()
+    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+
+
+def top_tokens(vectors, table, ids):
+    """[n 2 50] of those ids."""
+    scores = vectors @ table[ids].T
+    return np.stack([ids[np.argsort(sign * scores, axis=1, kind="stable")[:, :50]] for sign in (-1, 1)], axis=1)
+
+
+def coherences(table, trained, rays):
+    """[n n_lengths] of rays with these tokens."""
+    centred = table - table[trained].mean(axis=0)
+    components = np.linalg.svd(centred[trained])[2][: D_MODEL // 16]
+    own = centred - centred @ components.T @ components
+    own /= np.linalg.norm(own, axis=1, keepdims=True)
+    found = []
+    for ray in rays:
+        passed = ray[np.isin(ray, trained)]
+        for length in LENGTHS:
+            chosen = own[passed[:length]]
+            weights = 1 / np.log2(np.arange(2, len(chosen) + 2))
+            pairs = np.triu(np.outer(weights, weights), 1)
+            found.append((pairs * (chosen @ chosen.T)).sum() / pairs.sum())
+    return np.array(found).reshape(len(rays), len(LENGTHS))
+
+
+@pytest.mark.parametrize("end", ["read", "write"])
+@pytest.mark.parametrize("processing", ["raw", "folded"])
+def test_a_control_is_what_random_directions_read(fresh, oracle_of, end, processing):
+    bench = fresh(processing)
+    found, kept = control(bench, end), controls.artifact(bench, end)[0]
+    table, vectors = oracle_of("gpt2").table(end, processing), random_directions()[:LOOKED_AT]
+    ids = top_tokens(vectors, table, np.arange(N_KNOWN))
+    np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], ids)
+    assert kept["ids"].shape == (SHOWN, 2, 50)
+    assert kept["trained"].tolist() == [True] * N_KNOWN + [False] * 4  # random vectors are far from each other
+    expected = coherences(table, np.arange(N_KNOWN), ids.reshape(-1, 50)).reshape(LOOKED_AT, 2, 3)
+    assert found.coherence.shape == (DIRECTIONS, 2, 3)
+    np.testing.assert_allclose(found.coherence[:LOOKED_AT], expected, atol=1e-3)
+    assert found.coherence.std(axis=(0, 1)).min() > 0.01  # which is no tolerance that all would pass
+
+
+def test_spelling_is_compared_as_far_as_it_is_said(fresh, gpt2_folder):
+    bench = fresh("raw")
+    found, kept = control(bench, "write"), controls.artifact(bench, "write")[0]
+    tokenizer = Tokenizer.from_file(str(gpt2_folder / "tokenizer.json"))
+    assert tokenizer.get_vocab_size() == N_KNOWN
+    texts = [entry.text for entry in map(bench.model.vocabulary.entry, range(N_KNOWN))]
+    rays = torch.from_numpy(kept["ids"][:, :, :SPELT]).long().flatten(0, 1)
+    expected = likeness(traits(texts), rays).view(SHOWN, 2)
+    np.testing.assert_allclose(found.spelling[:SHOWN], expected, rtol=1e-6)
+
+
+def test_it_is_computed_once_kept_and_found_again(fresh, monkeypatch):
+    bench, measured = fresh("folded"), []
+    monkeypatch.setattr(controls, "_measured", lambda *words, own=controls._measured: measured.append(0) or own(*words))
+    first = control(bench, "write")
+    assert control(bench, "write") is first
+    assert control(bench, "read") is control(bench, "query") is control(bench, "key") is not first
+    again = control(replace(bench, tables=Tables("cpu")), "write")
+    np.testing.assert_array_equal(again.coherence, first.coherence)
+    np.testing.assert_array_equal(again.words.units.numpy(), first.words.units.numpy())
+    assert len(measured) == 2
+    stored = bench.store.load(recipe(bench.model, "write", "folded", EVERY))
+    assert stored.facts == {"trained": N_KNOWN}
+
+
+def test_as_stored_a_tied_model_has_one_control(fresh):
+    bench = fresh("raw")
+    assert control(bench, "write") is control(bench, "read")
+
+
+def test_a_control_that_is_held_may_outlive_its_file(fresh, tmp_path):
+    bench = fresh("folded")
+    held = control(bench, "write")
+    emptied = replace(bench, store=ArtifactStore(tmp_path / "other", 10**9))
+    arrays, facts = controls.artifact(emptied, "write")
+    np.testing.assert_array_equal(arrays["coherence"], held.coherence)
+    assert facts == {"trained": N_KNOWN}
+
+
+@pytest.mark.parametrize(
+    "selection", [Selection(starts=True), Selection(ascii=True), Selection(frequent=150), Selection(plain=True)]
+)
+@pytest.mark.parametrize("whole_first", [True, False])
+def test_each_filter_has_its_own(fresh, oracle_of, monkeypatch, selection, whole_first):
+    monkeypatch.setattr(controls, "LEAST_TOKENS", 20)
+    bench = fresh("folded", selection)
+    if whole_first:
+        whole = control(replace(bench, selection=EVERY), "write")
+    found, kept = control(bench, "write"), controls.artifact(bench, "write")[0]
+    ids = found.table.ids.numpy()
+    rules = {
+        "starts": lambda entry: entry.text[0] == " " and entry.text[1:2].isalpha(),
+        "ascii": lambda entry: entry.kind == "text" and entry.text.isascii(),
+        "frequent": lambda entry: entry.id >= 150,
+        "plain": lambda entry: entry.kind != "special",
+    }
+    ((name, _),) = selection.parameters().items()
+    assert ids.tolist() == [id_ for id_ in range(N_KNOWN) if rules[name](bench.model.vocabulary.entry(id_))]
+    table = oracle_of("gpt2").table("write", "folded")
+    expected = top_tokens(random_directions()[:LOOKED_AT], table, ids)
+    np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], expected)
+    # What is taken out of the vectors is what the whole vocabulary shares.
+    alike = coherences(table, np.arange(N_KNOWN), expected.reshape(-1, expected.shape[2]))
+    np.testing.assert_allclose(found.coherence[:LOOKED_AT], alike.reshape(LOOKED_AT, 2, 3), atol=1e-3)
+    if whole_first:
+        assert found is not control(replace(bench, selection=EVERY), "write") is whole
+
+
+def collapsed(bench, monkeypatch, n):
+    """The model with its last n tokens on one point, as far out as others are; its known rows."""
+    weights, draw = bench.model.weights(), torch.Generator().manual_seed(1)
+    embeddings = weights.embeddings()
+    W_E = embeddings.W_E.clone()
+    W_E[N_KNOWN - n : N_KNOWN] = W_E[0] + 0.01 * torch.randn(n, D_MODEL, generator=draw)
+    W_E[0] = W_E[1:100].mean(dim=0)
+    changed = replace(embeddings, W_E=W_E, W_U=W_E.T)
+    monkeypatch.setattr(type(weights), "embeddings", lambda _: changed)
+    return W_E[:N_KNOWN].double().numpy()
+
+
+def test_tokens_that_were_never_trained_are_passed_over(fresh, monkeypatch):
+    bench = fresh("raw")
+    table = collapsed(bench, monkeypatch, 60)
+    found, (kept, facts) = control(bench, "write"), controls.artifact(bench, "write")
+    assert facts == {"trained": N_KNOWN - 60}
+    assert kept["trained"].sum() == N_KNOWN - 60
+    assert (kept["ids"] >= N_KNOWN - 60).any()  # they are still read out
+    ids = top_tokens(random_directions()[:LOOKED_AT], table, np.arange(N_KNOWN)).reshape(-1, 50)
+    rays = found.coherence[:LOOKED_AT].reshape(-1, 3)
+    n_trained = (ids < N_KNOWN - 60).sum(axis=1)
+    known = np.stack([n_trained >= 10, n_trained >= 20, n_trained >= 20], axis=1)
+    np.testing.assert_array_equal(~np.isnan(rays), known)
+    assert known.all(axis=1).any()
+    assert not known.all()
+    rows = np.flatnonzero(known.all(axis=1))
+    expected = coherences(table, np.arange(N_KNOWN - 60), ids[rows])
+    np.testing.assert_allclose(rays[rows], expected, atol=1e-3)
+
+
+def test_plain_leaves_them_out_of_the_table(fresh, monkeypatch):
+    bench = fresh("raw", Selection(plain=True))
+    collapsed(bench, monkeypatch, 60)
+    ids = control(bench, "write").table.ids
+    assert ids.tolist() == list(range(1, N_KNOWN - 60))  # 0 is <|endoftext|>
+
+
+def test_too_few_trained_tokens_make_no_control(fresh, monkeypatch):
+    bench = fresh("raw")
+    collapsed(bench, monkeypatch, 201)
+    assert control(bench, "write") is None
+    arrays, facts = controls.artifact(bench, "write")
+    assert "coherence" not in arrays
+    assert facts["trained"] == N_KNOWN - 201
+    assert control(replace(bench, tables=Tables("cpu")), "write") is None  # found again
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1])
+def test_tokens_that_are_all_equal_make_no_control(fresh, monkeypatch, value):
+    bench = fresh("raw")
+    embeddings = bench.model.weights().embeddings()
+    equal = torch.full_like(embeddings.W_E, value)
+    changed = replace(embeddings, W_E=equal, W_U=equal.T)
+    monkeypatch.setattr(type(bench.model.weights()), "embeddings", lambda _: changed)
+    assert control(bench, "write") is None
+
+
+def test_a_small_vocabulary_makes_none(fresh):
+    assert control(fresh("raw", family="llama"), "read") is None
+    assert control(fresh("raw", Selection(frequent=250)), "read") is None
+
+
+@pytest.mark.usefixtures("few")
+def test_padding_is_in_no_control(fresh):
+    bench = fresh("folded", family="llama")
+    assert len(control(bench, "write").table.ids) == 97
+    kept = controls.artifact(bench, "write")[0]
+    assert kept["ids"].max() == 96
+    assert kept["trained"].tolist() == [True] * 97 + [False] * 3
+
+
+@pytest.mark.usefixtures("few")
+def test_an_encoder_is_judged_by_what_its_embedding_says(fresh, oracle_of):
+    bench = fresh("raw", family="bert")
+    found = control(bench, "write")
+    kept = controls.artifact(bench, "write")[0]
+    table = oracle_of("bert").table("write", "raw")
+    ids = top_tokens(random_directions()[:LOOKED_AT], table, np.arange(97))
+    np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], ids)
+    expected = coherences(table, np.arange(97), ids.reshape(-1, 50)).reshape(LOOKED_AT, 2, 3)
+    np.testing.assert_allclose(found.coherence[:LOOKED_AT], expected, atol=1e-3)
+    np.testing.assert_array_equal(control(bench, "read").coherence, found.coherence)
+
+
+def test_recipes_differ_where_controls_do(fresh):
+    model = fresh("raw").model
+    recipes = [
+        recipe(model, end, processing, selection).hash
+        for end in ("read", "write")
+        for processing in ("raw", "folded")
+        for selection in (EVERY, Selection(ascii=True), Selection(frequent=1), Selection(frequent=2))
+    ]
+    assert len(set(recipes)) == len(recipes)
