@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from app.core.address import Address
-from app.explorer import controls, decompositions, notable, recipes, rows, work
+from app.explorer import census, controls, decompositions, notable, recipes, rows, work
 from app.explorer.bench import Baked, Bench
 from app.explorer.compute import Priority, Steps
 from app.explorer.library import OpenModel, damage_told
@@ -62,6 +62,14 @@ def gallery(model: OpenModel, processing: Processing) -> Order:
     return Order(model, processing, recipes.gallery(model, processing), title, notable.gallery, "batch")
 
 
+def census_part(model: OpenModel, layer: int | None, processing: Processing) -> Order:
+    """How readable the matrices of that layer are, or the model's ends: batch work, since it reads them all."""
+    where = "The ends" if layer is None else f"L{layer}"
+    title = f"{where} of {model.header.slug} {'are' if layer is None else 'is'} being read for the census."
+    work_ = census.ends if layer is None else partial(census.layer, index=layer)
+    return Order(model, processing, recipes.census_part(model, layer, processing), title, work_, "batch")
+
+
 def control(model: OpenModel, end: str, shown: View) -> Order:
     """What readouts with that end of the model are judged by."""
     recipe = controls.recipe(model, end, shown.weights, shown.selection)
@@ -78,6 +86,13 @@ def full(model: OpenModel, address: Address, shown: View, token: int) -> Order:
     recipe = recipes.full(model, address.layer, address.head, token, shown.weights, shown.distance)
     title = f"The full circuits of {address.label} of {address.model} are being read out for one token."
     return Order(model, shown.weights, recipe, title, compute)
+
+
+def begun(r: Resources, *orders: Order) -> None:
+    """Put what is missing in line and wait for none of it; Busy if the line is full, ComputationFailed if it failed."""
+    for order in orders:
+        if not r.store.exists(order.recipe):
+            r.queue.submit(order.recipe.hash, partial(_bake, r, order), order.title, order.priority)
 
 
 def fulfilled(r: Resources, *orders: Order) -> list[Artifact]:

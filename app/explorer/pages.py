@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 from app.core.address import LAYER_KINDS, Address, BasisName, Kind
+from app.core.bootstrap import Estimate
 from app.core.rays import RayClass
 from app.models.selection import EVERY, Selection
 from app.store.jobs import Job, Task
@@ -14,6 +15,11 @@ from app.store.jobs import Job, Task
 Processing = Literal["folded", "raw"]
 PROCESSINGS: tuple[Processing, ...] = ("folded", "raw")
 """`folded`: what the network computes through its norms. `raw`: the weights as stored."""
+
+End = Literal["read", "write"]
+"""Which end of the model a side of the stream is read with."""
+CUT = "-cut"
+"""What the name of a control of equal rank ends with, after that of the matrix that was cut down."""
 
 Sort = Literal["order", "strength", "weakest", "gap", "closest", "readable", "readable-left", "readable-right"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
@@ -707,6 +713,98 @@ class ComparePage:
     partners: tuple[Partner, ...]
     absent: tuple[Tab, ...]
     """Bases that this matrix has and that nobody has fitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class CensusKind:
+    """How readable the rays of one kind of matrix are, at one side; z is against random directions read the same way."""
+
+    group: str
+    """`ov-write`, `qk-key`, `mlp-in`, `embed` …; with `-cut` at its end: that matrix, cut down to a head's rank."""
+    end: End
+    """What it is read with: the embedding, or the unembedding."""
+    n_matrices: int
+    n_rays: int
+    n_unjudged: int
+    """Rays of too few tokens that were ever trained, which count for nothing."""
+    readable: Estimate
+    """Share of the rays at p < .01."""
+    discovered: float
+    """Share of the rays at a false discovery rate of 10%, over the rays of this kind."""
+    mean: Estimate
+    """Of z over rays."""
+    counts: tuple[int, ...]
+    """Rays by z, in the page's bins."""
+    by_layer: tuple[float | None, ...]
+    """Mean z; None for a layer that is not read yet, empty for what belongs to no layer."""
+    by_rank: tuple[float | None, ...]
+    """Mean z of each tenth of a matrix's directions, the strongest first."""
+    early: Estimate | None
+    """Mean z of the first quarter of a matrix's directions minus that of the last; None where they are too few."""
+    correlation: Estimate | None
+    """Spearman's, of place and z within a matrix: negative where early directions read better."""
+    later: Estimate | None
+    """Mean z of the later half of the layers minus that of the first; None where there are no two."""
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it is a control of equal rank."""
+        return self.group.endswith(CUT)
+
+
+@dataclass(frozen=True, slots=True)
+class CensusEffect:
+    """How much better one kind reads than another, with the same table."""
+
+    group: str
+    other: str
+    difference: Estimate
+    """Of mean z."""
+    superiority: Estimate
+    """How often a ray of the first has the larger z."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the numbers allow to be said about one question."""
+
+    about: Literal["order", "size", "random", "rank", "layers"]
+    answer: str
+    evidence: tuple[str, ...]
+    """A sentence for each number that it rests on."""
+
+
+@dataclass(frozen=True, slots=True)
+class CensusPage:
+    """How readable the directions of every matrix of a model are, as far as its layers have been read."""
+
+    address: Address
+    model: Model
+    view: View
+    n_layers: int
+    """Read so far."""
+    kinds: tuple[CensusKind, ...]
+    effects: tuple[CensusEffect, ...]
+    findings: tuple[Finding, ...]
+    controls: tuple[tuple[End, tuple[int, ...]], ...]
+    """Rays of random directions by their own z, in the same bins."""
+    edges: tuple[float, float]
+    """Of the bins; what lies beyond is in the first and the last."""
+    other: tuple[CensusKind, ...]
+    """The same of the other weight processing; empty unless all of it was computed."""
+    other_weights: Processing | None
+    """Which that is; None where the model has one."""
+    seed: int
+    """Of the intervals and of what was cut down."""
+    draws: int
+    """That many matrices were cut down in each layer."""
+    missing: tuple[str, ...]
+    """What there is no census of, and why, in sentences."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every layer was read."""
+        return self.n_layers == self.model.n_layers
 
 
 @dataclass(frozen=True, slots=True)

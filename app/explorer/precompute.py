@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 
 from app.core.address import CIRCUITS, Address
 from app.core.basis import BASES
-from app.explorer import controls, notable, recipes, work
+from app.explorer import census, controls, notable, recipes, tally, work
 from app.explorer.bench import KEPT_TOKENS, Arrays, Baked, Bench
 from app.explorer.decompositions import decomposition
 from app.explorer.errors import BadOption, ExplorerError
@@ -116,6 +116,8 @@ class _Run:
             for processing in task.processings
             for place in targets(model, alone, task.basis, processing)
         ]
+        needed = {*CIRCUITS, *model.header.layer_kinds, *tally.ends_of(model.header)}
+        self._has_census = together and needed <= set(task.matrices)
         self._benches = {processing: Bench(tables, model, processing, store) for processing in task.processings}
         benches = self._benches if self._circuits else {}
         self.layers = Layers(store, benches, model, self._circuits, tables.device())
@@ -148,7 +150,30 @@ class _Run:
                 yield self._step("waiting for another process that is at the matrices that are left")
             else:
                 yield from self._one(*single)
+        yield from self._census()
         yield self._step("done")
+
+    def _census(self) -> Iterator[Step]:
+        """How readable all matrices are, where all are there by now."""
+        for bench in self._benches.values() if self._has_census else ():
+            for layer in (None, *range(self._model.manifest.n_layers)):
+                yield from self._census_part(bench, layer)
+
+    def _census_part(self, bench: Bench, layer: int | None) -> Iterator[Step]:
+        """One layer of it, or the ends."""
+        recipe = recipes.census_part(self._model, layer, bench.processing)
+        if self._store.read(recipe) is not None:
+            return
+        steps = census.ends(bench) if layer is None else census.layer(bench, layer)
+        stage = f"census, {'ends' if layer is None else f'L{layer}'}, {bench.processing}"
+        try:
+            while True:
+                self._timed(lambda: next(steps))
+                yield self._step(stage)
+        except StopIteration as end:
+            self._write([(recipe, end.value)])
+        finally:
+            steps.close()
 
     def _one(self, processing: Processing, place: Address) -> Iterator[Step]:
         """One matrix by itself, which may take minutes."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from app.core.address import Address, Circuit
-from app.explorer import comparisons, notable, rows, work
+from app.explorer import comparisons, notable, rows, tally, work
 from app.explorer.bench import KEPT_TOKENS
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
@@ -54,6 +54,12 @@ def scores(model: OpenModel, processing: Processing) -> Recipe:
 def gallery(model: OpenModel, processing: Processing) -> Recipe:
     """Of the notable rays."""
     return _recipe(model, "notable", processing, notable.PARAMETERS)
+
+
+def census_part(model: OpenModel, layer: int | None, processing: Processing) -> Recipe:
+    """Of how readable the matrices of a layer are; of the model's ends for layer None."""
+    subject = "census" if layer is None else f"L{layer}/census"
+    return _recipe(model, subject, processing, tally.PARAMETERS)
 
 
 def full(model: OpenModel, layer: int, head: int, token: int, processing: Processing, distance: int) -> Recipe:

@@ -113,6 +113,59 @@ def together(counts: Sequence[float], others: Sequence[float]) -> tuple[str, str
     return path(counts), path(others)
 
 
+def tallest(all_counts: Sequence[Sequence[int]]) -> float:
+    """The largest share that any bin of the histograms has: what they are drawn on one scale by.
+
+    Example: tallest([(1, 3), (1, 1)]) -> 0.75
+    """
+    return max((max(counts) / sum(counts) for counts in all_counts if sum(counts)), default=0.0) or 1.0
+
+
+def contour(counts: Sequence[int], top: float) -> str:
+    """The outline of a histogram's shares of all, step by step, as high as their square roots: tails are to be seen.
+
+    Example: contour((1, 3), 0.75) -> "M0 100V42H1V0H2V100"
+    """
+    total = sum(counts) or 1
+    heights = (round(HEIGHT * (1 - math.sqrt(count / total / top))) for count in counts)
+    return "M0 100" + "".join(f"V{height}H{at}" for at, height in enumerate(heights, 1)) + "V100"
+
+
+def bounds(all_values: Sequence[Sequence[float | None]]) -> tuple[float, float]:
+    """The smallest and the largest of all values, zero among them: one scale for many curves.
+
+    Example: bounds([(1.0, None), (0.5,)]) -> (0.0, 1.0)
+    """
+    known = [value for values in all_values for value in values if value is not None]
+    low, high = min(0.0, *known, 0.0), max(0.0, *known, 0.0)
+    return (low, high) if high > low else (0.0, 1.0)
+
+
+class Course(NamedTuple):
+    """A curve on a scale that others share, its points, and where zero lies."""
+
+    path: str
+    points: list[tuple[int, int]]
+    """In percent of the chart, so that one alone is seen too."""
+    zero: int
+
+
+def course(values: Sequence[float | None], low: float, high: float, width: int = 1000) -> Course:
+    """Values at equal steps between two ends of a scale; a value that is None interrupts the curve.
+
+    Example: course((1.0, None, 0.5), 0.0, 1.0) -> Course("M0 0M1000 50", [(0, 0), (100, 50)], 100)
+    """
+    step = 1 / max(1, len(values) - 1)
+    path, points, before = "", list[tuple[int, int]](), None
+    for i, value in enumerate(values):
+        if value is not None:
+            y = round(HEIGHT * (high - value) / (high - low))
+            path += f"{'M' if before is None else 'L'}{round(width * i * step)} {y}"
+            points.append((round(100 * i * step), y))
+        before = value
+    return Course(path, points, round(HEIGHT * high / (high - low)))
+
+
 class Wave(NamedTuple):
     """A curve around zero, and where zero lies."""
 

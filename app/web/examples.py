@@ -10,14 +10,19 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from app.core.address import Address, parse
+from app.core.bootstrap import Estimate, Interval
 from app.explorer.pages import (
     Badge,
     Cell,
+    CensusEffect,
+    CensusKind,
+    CensusPage,
     Compared,
     ComparePage,
     ControlSpread,
     Direction,
     DirectionPage,
+    Finding,
     FullPage,
     FullRow,
     HeadMap,
@@ -158,6 +163,47 @@ MODEL_PAGE = ModelPage(
     is_filling=False,
 )
 NOTABLE_PAGE = NotablePage(MODEL, VIEW, (Notable(_direction(OV, 0), "p", 0.5),))
+CENSUS_PAGE = CensusPage(
+    address=Address("gpt2"),
+    model=MODEL,
+    view=VIEW,
+    n_layers=12,
+    kinds=(
+        CensusKind(
+            group="ov-write",
+            end="write",
+            n_matrices=144,
+            n_rays=18_400,
+            n_unjudged=32,
+            readable=Estimate(0.125, Interval(0.0625, 0.1875)),
+            discovered=0.0625,
+            mean=Estimate(0.75, Interval(0.5, 1.0)),
+            counts=(9_000, 9_000, 432),
+            by_layer=(0.5,) * 6 + (1.0,) * 6,
+            by_rank=(1.0,) * 5 + (0.5,) * 5,
+            early=Estimate(0.5, Interval(0.25, 0.75)),
+            correlation=Estimate(-0.25, Interval(-0.5, 0.0)),
+            later=Estimate(0.5, Interval(0.25, 0.75)),
+        ),
+    ),
+    effects=(
+        CensusEffect("ov-write", "mlp-out", Estimate(0.5, Interval(0.25, 0.75)), Estimate(0.625, Interval(0.5, 0.75))),
+    ),
+    findings=(
+        Finding(
+            "order",
+            "The order QK and OV > MLP > embeddings holds for OV (write) > MLP.",
+            ("OV write rays read better than MLP out rays by 0.50 (0.25 to 0.75) z; …",),
+        ),
+    ),
+    controls=(("write", (2_000, 2_000, 0)),),
+    edges=(-4.0, 8.0),
+    other=(),
+    other_weights="raw",
+    seed=0,
+    draws=8,
+    missing=(),
+)
 COMPARE_PAGE = ComparePage(
     address=OV,
     model=MODEL,
@@ -261,6 +307,7 @@ EXAMPLES: dict[str, object] = {
     "job": twin.job_json(JOB_PAGE, URLS),
     "model": twin.model_json(MODEL_PAGE, URLS),
     "notable": twin.notable_json(NOTABLE_PAGE, URLS),
+    "census": twin.census_json(CENSUS_PAGE, URLS),
     "layer": twin.layer_json(LAYER_PAGE, URLS),
     "head": twin.head_json(HEAD_PAGE, URLS),
     "full": twin.full_json(FULL_PAGE, URLS),

@@ -279,6 +279,62 @@ TERMS: dict[str, Term] = {
         "Mean cosine between the top tokens that the ray writes, the vocabulary's mean removed. Any direction has some.",
         "A guide for where to look first, not a test: it has no control yet.",
     ),
+    "census": Term(
+        "census",
+        "How readable the rays of every matrix are beside random directions read with the same table, kind by kind. "
+        "Readable is not used: what a model does with a direction is no matter of this page.",
+        "Both rays of every singular direction, QK at distance 0. A distribution of z says how a kind differs from random "
+        "directions, the comparisons how two kinds differ that are read with one table.",
+    ),
+    "census-z": Term(
+        "mean z",
+        "Mean over rays of how many deviations of the control each ray is more coherent than random directions; these "
+        "have mean 0 and deviation 1. In brackets the interval at 95%.",
+        "Percentile bootstrap: whole matrices are drawn again 2,000 times, since rays of one matrix are no independent "
+        "evidence. Widened for few matrices; with fewer than five there is no interval, and nothing is claimed. Of twenty "
+        "intervals at 95%, one misses by chance.",
+    ),
+    "census-readable": Term(
+        "p < .01",
+        "Share of the rays that fewer than one in a hundred random rays exceed; of random directions it would be 1%.",
+    ),
+    "census-unjudged": Term(
+        "not judged",
+        "Rays most of whose top tokens were never trained: that these are alike says nothing, so they count nowhere.",
+    ),
+    "census-discovered": Term(
+        "FDR 10%",
+        "Share of the rays that stay readable if a tenth of those called so may be false, over all rays of this kind.",
+        "Benjamini and Hochberg 1995.",
+    ),
+    "census-early": Term(
+        "first − last quarter",
+        "Mean z of a matrix's first quarter of directions minus that of the last, averaged over matrices: above 0 where "
+        "strong directions read better.",
+    ),
+    "census-correlation": Term(
+        "rank correlation",
+        "Spearman's, of a direction's place in its matrix and its z, averaged over matrices: below 0 where strong "
+        "directions read better.",
+    ),
+    "census-later": Term(
+        "later − first half",
+        "Mean z of the matrices of the later half of the layers minus that of the first half.",
+    ),
+    "census-cut": Term(
+        "equal rank",
+        "A matrix cut down at random to as many neurons as a head has dimensions, or the embedding to as many dimensions "
+        "of the stream: what is left owes nothing to the matrix's size.",
+        "Taken apart and read out as the others. What is drawn from one matrix counts as one matrix.",
+    ),
+    "census-difference": Term(
+        "difference", "Mean z of the first kind minus that of the second, both read with one table; interval at 95%."
+    ),
+    "census-superiority": Term(
+        "first larger",
+        "How often, of two rays, one of each kind, the first has the larger z: 50% where the kinds do not differ.",
+        "Probability of superiority; ties count half. Interval at 95% over matrices.",
+    ),
     "folded": Term(
         "folded weights",
         "What the network computes through its norms: gains and centring are multiplied into the matrices.",
@@ -463,6 +519,15 @@ BASES: dict[str, BasisWords] = {
     ),
 }
 """By name; the neuron basis of a matrix without neurons is `coordinate`."""
+
+FINDINGS: dict[str, str] = {
+    "order": "Does QK, OV > MLP > embedding hold here?",
+    "size": "Is it the matrix's size?",
+    "random": "Do they read better than random directions?",
+    "rank": "Do early directions read better than late ones?",
+    "layers": "Do later layers read better than early ones?",
+}
+"""What a census is asked, in the order of its page."""
 
 KEYS: tuple[tuple[str, str], ...] = (
     ("/", "to the jump box: L5H3, L5H3 ov 12, L5, L5 mlp-in 3, embed nmf 12"),

@@ -52,6 +52,12 @@ class MapQuery(ViewQuery):
     score: Annotated[str | None, Field(max_length=40, description="What colours the map, one of its `scores`.")] = None
 
 
+class CensusQuery(ViewQuery):
+    """What a model's census takes."""
+
+    format: Annotated[Literal["csv"] | None, Field(description="csv: a row for each ray, as a file.")] = None
+
+
 class FitQuery(BaseModel):
     """How a matrix is fitted."""
 

@@ -591,6 +591,95 @@ class JobsJson(TypedDict):
 
 
 @with_config(STRICT)
+class EstimateJson(TypedDict):
+    """A number and its interval at 95%, by bootstrap over matrices; null where there are too few to claim one."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@with_config(STRICT)
+class CensusKindJson(TypedDict):
+    """One kind of matrix, read at one side."""
+
+    kind: str
+    """`ov-write`, `qk-key`, `mlp-in`, `embed` …; with `-cut` at its end a control of equal rank."""
+    end: Literal["read", "write"]
+    """What it is read with."""
+    equal_rank: bool
+    """Cut down at random to the rank of a head's."""
+    matrices: int
+    rays: int
+    unjudged: int
+    """Rays whose tokens were hardly ever trained: counted nowhere."""
+    readable: EstimateJson
+    """Share of the rays at p < .01."""
+    discovered: float
+    """Share of the rays at a false discovery rate of 10%."""
+    mean_z: EstimateJson
+    counts: list[int]
+    """Rays by z, in equal bins from `low` to `high`; the first and the last have what lies beyond."""
+    by_layer: list[float | None]
+    """Mean z; empty for what belongs to no layer."""
+    by_rank: list[float | None]
+    """Mean z of each tenth of a matrix's directions, the strongest first."""
+    first_minus_last: EstimateJson | None
+    """Mean z of the first quarter of a matrix's directions minus that of the last."""
+    rank_correlation: EstimateJson | None
+    """Of place and z in a matrix, averaged over matrices."""
+    later_minus_first: EstimateJson | None
+    """Mean z of the later half of the layers minus that of the first."""
+
+
+@with_config(STRICT)
+class CensusComparisonJson(TypedDict):
+    """Two kinds that are read with one table."""
+
+    first: str
+    second: str
+    difference: EstimateJson
+    """Of mean z, first minus second."""
+    superiority: EstimateJson
+    """How often, of one ray of each, the first has the larger z."""
+
+
+@with_config(STRICT)
+class FindingJson(TypedDict):
+    """What the numbers allow to be said about one question."""
+
+    about: Literal["order", "size", "random", "rank", "layers"]
+    answer: str
+    evidence: list[str]
+    """A sentence for each number that it rests on."""
+
+
+@with_config(STRICT)
+class CensusJson(TypedDict):
+    """How readable the rays of every matrix of a model are, as far as its layers have been read."""
+
+    address: str
+    weights: Literal["folded", "raw"]
+    fingerprint: str
+    layers_read: int
+    layers: int
+    kinds: list[CensusKindJson]
+    comparisons: list[CensusComparisonJson]
+    findings: list[FindingJson]
+    controls: dict[str, list[int]]
+    """Random directions by their own z, in the same bins, for each end."""
+    low: float
+    high: float
+    seed: int
+    """Of intervals and of what was cut down."""
+    draws: int
+    """How many of each kind of equal rank, a layer."""
+    missing: list[str]
+    """What there is no census of, and why."""
+    links: LinksJson
+
+
+@with_config(STRICT)
 class NotableJson(TypedDict):
     """A ray worth a look."""
 

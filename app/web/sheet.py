@@ -8,7 +8,7 @@ basis has no number for is empty.
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from app.explorer.pages import Direction, DirectionPage, HeadPage, MatrixPage, Token
 
@@ -40,6 +40,11 @@ def matrix_sheet(*pages: MatrixPage) -> str:
 def head_sheet(page: HeadPage) -> str:
     """Both matrices of a head, one after the other."""
     return matrix_sheet(page.ov, page.qk)
+
+
+def census_sheet(columns: Mapping[str, list[object]]) -> str:
+    """A row for each ray of a census."""
+    return _written([tuple(columns), *zip(*columns.values(), strict=True)])
 
 
 def _facts(one: Direction) -> Row:

@@ -12,8 +12,10 @@ from typing import NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.core.address import CIRCUITS, LABELS, Address
+from app.explorer.findings import as_shares, name_of, signed, with_interval
 from app.explorer.jobs import duration_words, rate_words
 from app.explorer.pages import (
+    CensusPage,
     ComparePage,
     DirectionPage,
     FitPage,
@@ -55,6 +57,7 @@ PICTURES: dict[type, Picture] = {
     DirectionPage: Picture("direction.html"),
     FitPage: Picture("fit.html"),
     ComparePage: Picture("compare.html"),
+    CensusPage: Picture("census.html"),
     NotablePage: Picture("notable.html", "_fragments/notable.html"),
     JobsPage: Picture("jobs.html", "_fragments/jobs.html"),
     JobPage: Picture("job.html", "_fragments/job.html"),
@@ -88,6 +91,11 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         share_ticks=charts.share_ticks,
         line_path=charts.line,
         two_outlines=charts.together,
+        tallest=charts.tallest,
+        contour=charts.contour,
+        bounds=charts.bounds,
+        course=charts.course,
+        about_findings=glossary.FINDINGS,
         wave=charts.wave,
         bases=glossary.BASES,
         basis_key=glossary.basis_key,
@@ -101,6 +109,10 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         count=numbers.count,
         cell=numbers.cell,
         tiny=numbers.tiny,
+        signed=signed,
+        with_interval=with_interval,
+        as_shares=as_shares,
+        group_name=name_of,
         heat=numbers.heat,
         chips=chips,
         measured=measured,

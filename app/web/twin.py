@@ -3,9 +3,12 @@
 from typing import Literal, cast
 
 from app.core.address import CIRCUITS, Address
+from app.core.bootstrap import Estimate
 from app.explorer.pages import (
     Badge,
     Cell,
+    CensusKind,
+    CensusPage,
     ComparePage,
     ControlSpread,
     Curve,
@@ -35,7 +38,7 @@ from app.explorer.pages import (
     View,
 )
 from app.web import schema
-from app.web.urls import FULL, Urls
+from app.web.urls import CENSUS, FULL, Urls
 
 Side = Literal["read", "write", "query", "key", "token", "neuron", "position", "head"]
 
@@ -76,6 +79,37 @@ def notable_json(page: NotablePage, urls: Urls) -> schema.NotablePageJson:
         "rays": rays,
         "page": urls.notable(address, page.view),
         "json": urls.notable_api(address, page.view),
+    }
+
+
+def census_json(page: CensusPage, urls: Urls) -> schema.CensusJson:
+    """How readable the matrices of a model are."""
+    return {
+        "address": str(page.address),
+        "weights": page.view.weights,
+        "fingerprint": page.model.fingerprint,
+        "layers_read": page.n_layers,
+        "layers": page.model.n_layers,
+        "kinds": [_census_kind(kind) for kind in page.kinds],
+        "comparisons": [
+            {
+                "first": one.group,
+                "second": one.other,
+                "difference": _estimate(one.difference),
+                "superiority": _estimate(one.superiority),
+            }
+            for one in page.effects
+        ],
+        "findings": [
+            {"about": one.about, "answer": one.answer, "evidence": list(one.evidence)} for one in page.findings
+        ],
+        "controls": {end: list(counts) for end, counts in page.controls},
+        "low": page.edges[0],
+        "high": page.edges[1],
+        "seed": page.seed,
+        "draws": page.draws,
+        "missing": list(page.missing),
+        "links": _links(urls, page.address, page.model, page.view, under=CENSUS),
     }
 
 
@@ -458,6 +492,31 @@ def _histogram(histogram: Histogram) -> schema.HistogramJson:
         "skewness": histogram.skewness,
         "kurtosis": histogram.kurtosis,
     }
+
+
+def _census_kind(kind: CensusKind) -> schema.CensusKindJson:
+    return {
+        "kind": kind.group,
+        "end": kind.end,
+        "equal_rank": kind.is_cut,
+        "matrices": kind.n_matrices,
+        "rays": kind.n_rays,
+        "unjudged": kind.n_unjudged,
+        "readable": _estimate(kind.readable),
+        "discovered": kind.discovered,
+        "mean_z": _estimate(kind.mean),
+        "counts": list(kind.counts),
+        "by_layer": list(kind.by_layer),
+        "by_rank": list(kind.by_rank),
+        "first_minus_last": kind.early and _estimate(kind.early),
+        "rank_correlation": kind.correlation and _estimate(kind.correlation),
+        "later_minus_first": kind.later and _estimate(kind.later),
+    }
+
+
+def _estimate(estimate: Estimate) -> schema.EstimateJson:
+    low, high = estimate.interval or (None, None)
+    return {"value": estimate.value, "low": low, "high": high}
 
 
 def _links(

@@ -35,6 +35,8 @@ FULL = "full"
 """What stands behind a head's address for its full circuits."""
 COMPARE = "compare"
 """And behind a matrix's for its bases side by side."""
+CENSUS = "census"
+"""And behind a model's for what all its matrices are like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,13 @@ class Urls:
         fits = {one.basis: one.parameters for one in page.bases if one.parameters} | changes
         said = {basis: ",".join(str(choice.value) for choice in fit) for basis, fit in fits.items()}
         return {"nonzeros": page.nonzeros, "first": page.first, "direction": page.direction, **said}
+
+    def census(self, address: Address, view: View | None = None, **changes: object) -> str:
+        """How readable all matrices of a model are.
+
+        Example: census(parse("gpt2"), view, format="csv") -> "/gpt2/census?format=csv"
+        """
+        return self.page(_model(address), view, CENSUS, **changes)
 
     def jump(self, address: Address) -> str:
         """Where the jump box of a model sends its text."""

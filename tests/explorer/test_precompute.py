@@ -392,3 +392,27 @@ def test_room_for_single_matrices_is_told_beforehand(store, model, basis):
     assert bytes_needed(store, model, task) == (in_all, 0)
     size = sum(map(len, files(store, with_controls=True).values()))
     assert size < in_all < 2.5 * size
+
+
+def test_a_run_of_all_matrices_ends_with_the_census(store, model, explorer, monkeypatch):
+    task = {"matrices": ("ov", "qk", "mlp-in", "mlp-out", "embed", "unembed"), "processings": ("raw",)}
+    steps = run(store, model, **task)
+    assert [step.stage for step in steps if step.stage.startswith("census")][-1] == "census, L1, raw"
+    assert steps[-1].stage == "done"
+    for layer in (None, 0, 1):
+        order = orders.census_part(explorer.library.model("tiny"), layer, "raw")
+        (visited,) = orders.fulfilled(explorer, order)
+        kept = store.read(order.recipe)
+        assert set(kept.arrays) == set(visited.arrays)
+        for name, array in kept.arrays.items():
+            np.testing.assert_allclose(array, visited.arrays[name], rtol=0, atol=1e-3)
+    before = files(store)
+    monkeypatch.setattr(module.census, "layer", lambda *_: pytest.fail("counted again"))
+    run(store, model, **task)
+    assert files(store) == before
+
+
+@pytest.mark.parametrize("matrices", [("ov", "qk"), ("mlp-in", "mlp-out", "embed", "unembed")])
+def test_a_run_of_some_matrices_leaves_the_census_to_who_asks(store, model, matrices):
+    assert not any(step.stage.startswith("census") for step in run(store, model, matrices=matrices))
+    assert not any("census" in name for name in files(store))

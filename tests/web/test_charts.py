@@ -9,12 +9,16 @@ from app.web.charts import (
     HEIGHT,
     STEP,
     bars,
+    bounds,
+    contour,
+    course,
     histogram,
     line,
     outline,
     share_ticks,
     shares,
     spectrum,
+    tallest,
     thinned,
     together,
     wave,
@@ -161,3 +165,31 @@ def test_ticks_stand_where_the_curve_has_their_numbers(last):
     path = shares(numbers, [0.0] * len(numbers), width=100)
     assert [int(x) for x in re.findall(r"[ML](\d+) ", path)] == [x for _, x in ticks]
     assert all(second - first >= 5 for (_, first), (_, second) in pairwise(ticks))
+
+
+def test_contours_on_one_scale_can_be_compared():
+    few, many = (1, 3, 0), (40, 40, 20)
+    top = tallest([few, many])
+    assert top == 0.75
+    assert contour(few, top) == contour((10, 30, 0), top) == "M0 100V42H1V0H2V100H3V100"
+    heights_ = [100 - int(y) for y in re.findall(r"V(\d+)H", contour(many, top))]
+    assert [height**2 / 10_000 * top for height in heights_] == pytest.approx([0.4, 0.4, 0.2], abs=0.01)
+
+
+def test_contours_of_nothing_are_flat():
+    assert tallest([]) == tallest([(0, 0)]) == 1.0
+    assert contour((0, 0), 1.0) == "M0 100V100H1V100H2V100"
+
+
+def test_courses_share_a_scale_and_break_where_nothing_is_known():
+    scale = bounds([(0.5, None, 1.0), (-1.0,), ()])
+    assert scale == (-1.0, 1.0)
+    assert course((1.0, -1.0, None, 0.0), *scale) == ("M0 0L333 100M1000 50", [(0, 0), (33, 100), (100, 50)], 50)
+    assert course((), *scale) == ("", [], 50)
+    assert course((None,), *scale).points == []
+
+
+def test_a_scale_holds_zero_and_has_a_height():
+    assert bounds([(2.0, 3.0)]) == (0.0, 3.0)
+    assert bounds([(None, -0.5)]) == (-0.5, 0.0)
+    assert bounds([(0.0,), ()]) == bounds([]) == (0.0, 1.0)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from app.core.address import parse
-from app.explorer import browse
+from app.explorer import browse, survey
 from app.explorer import jobs as job_verbs
 from app.web import schema, twin
 from app.web.answers import NO_STORE, json_answer
@@ -63,6 +63,15 @@ def model(request: Request, model: Slug, query: Annotated[MapQuery, Query()]) ->
 def notable(request: Request, model: Slug, query: Annotated[ViewQuery, Query()]) -> Response:
     """Rays of the model whose written tokens are most alike, at most one a head; a first look, no test."""
     return _answer(request, browse.notable, twin.notable_json, model, options=query.options())
+
+
+@router.get("/{model}/census", summary="Census", response_model=schema.CensusJson, responses=FAULTS)
+def census(request: Request, model: Slug, query: Annotated[ViewQuery, Query()]) -> Response:
+    """How readable the rays of every kind of matrix are beside random directions; layers join as they are read."""
+    address = parse(model)
+    page = survey.census(resources_of(request), address, query.options())
+    keep = address.pin is not None and page.is_whole
+    return json_answer(request, twin.census_json(page, urls_of(request)), keep=keep)
 
 
 @router.get("/{model}/{layer}", summary="Layer", response_model=schema.LayerJson, responses=FAULTS)

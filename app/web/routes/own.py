@@ -70,7 +70,15 @@ def favicon(request: Request) -> Response:
 def robots(request: Request) -> Response:
     """Crawlers stay on cheap pages: a layer has every head behind it."""
     root = urls_of(request).root
-    closed = [f"{root}/api/", f"{root}/*/L", f"{root}/*/notable", f"{root}/*/jump", f"{root}/-/jobs", f"{root}/*?"]
+    closed = [
+        f"{root}/api/",
+        f"{root}/*/L",
+        f"{root}/*/notable",
+        f"{root}/*/census",
+        f"{root}/*/jump",
+        f"{root}/-/jobs",
+        f"{root}/*?",
+    ]
     return PlainTextResponse("\n".join(["User-agent: *", *(f"Disallow: {path}" for path in closed)]) + "\n")
 
 

@@ -9,17 +9,17 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.core.address import Address, Depth, parse
-from app.explorer import browse
+from app.explorer import browse, survey
 from app.explorer.compare import compare
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.jump import jump
 from app.explorer.pages import FitPage, View
 from app.explorer.resources import Resources
 from app.web.answers import POLL_SECONDS, csv_answer, page_answer
-from app.web.query import CompareQuery, JumpQuery, PageQuery, ViewQuery
-from app.web.sheet import direction_sheet, head_sheet, matrix_sheet
+from app.web.query import CensusQuery, CompareQuery, JumpQuery, PageQuery, ViewQuery
+from app.web.sheet import census_sheet, direction_sheet, head_sheet, matrix_sheet
 from app.web.site import resources_of, urls_of
-from app.web.urls import COMPARE, FULL
+from app.web.urls import CENSUS, COMPARE, FULL
 
 router = APIRouter(include_in_schema=False)
 
@@ -59,6 +59,18 @@ def home(request: Request) -> Response:
 def notable(request: Request, model: str, query: Annotated[ViewQuery, Query()]) -> Response:
     """A model's gallery."""
     return page_answer(request, browse.notable(resources_of(request), parse(model), query.options()))
+
+
+@router.get("/{model}/census")
+def census(request: Request, model: str, query: Annotated[CensusQuery, Query()]) -> Response:
+    """How readable all matrices of a model are; as a file once all of them are read."""
+    address, r = parse(model), resources_of(request)
+    if query.format is None:
+        return page_answer(request, survey.census(r, address, query.options()))
+    rays = survey.rays(r, address, query.options())
+    return csv_answer(
+        request, census_sheet(rays.columns), f"{rays.model.slug}-census-{rays.view.weights}-{rays.model.pin}"
+    )
 
 
 @router.get("/{model}/jump")
@@ -143,6 +155,6 @@ def _pasted(text: str, root: str) -> tuple[str, str, dict[str, Any]]:
     except ValueError:  # of a host that is none
         return text, "", {}
     path = link.path.removeprefix(root).strip("/")
-    under = next((word for word in (FULL, COMPARE) if path.endswith(f"/{word}")), "")
+    under = next((word for word in (FULL, COMPARE, CENSUS) if path.endswith(f"/{word}")), "")
     anchor = f"#{link.fragment}" if link.fragment else ""
     return path.removesuffix(f"/{under}") + anchor, under, dict(parse_qsl(link.query))

@@ -272,6 +272,7 @@ def test_the_jump_box_leads_there(client, text, place):
         ("/tiny/embed/nmf/3?components=5", "/tiny/embed/nmf/3?components=5"),
         ("/tiny/L1/H2?weights=raw", "/tiny/L1/H2?weights=raw"),
         ("/tiny/embed/compare?nonzeros=4", "/tiny/embed/compare?nonzeros=4"),
+        ("/tiny/census?weights=raw", "/tiny/census?weights=raw"),
         ("/tiny/L1/H2/full?token=%20a", "/tiny/L1/H2/full?token=+a"),
     ],
 )
@@ -438,3 +439,90 @@ def test_what_a_hostile_text_may_have_meant_is_text_too(hostile, tags):
         assert page.status_code in {200, 422}
         assert [tag for tag, _ in tags(page.text).found].count("script") == 2
         assert all(a["href"].startswith("/hostile/") for _, a in tags(page.text).found if a.get("class") == "meant")
+
+
+@pytest.fixture(scope="module")
+def census(client):
+    """The census of the tiny model, asked for until it is whole."""
+    while (page := client.get("/tiny/census").text).count('id="reading"'):
+        pass
+    return page
+
+
+def test_a_census_answers_its_questions_and_has_every_kind(client, census, tags):
+    assert client.get("/tiny").text.count('href="/tiny/census"') == 1
+    assert "Does QK, OV &gt; MLP &gt; embedding hold here?" in census
+    kinds = client.get("/api/v1/tiny/census").json()["kinds"]
+    assert census.count('<figure class="kind">') == len(kinds) == 11
+    drawn = [
+        attributes["aria-label"]
+        for tag, attributes in tags(census).found
+        if tag == "svg" and "aria-label" in attributes
+    ]
+    assert len(drawn) == len(set(drawn)) == 2 * 11 + sum(len(kind["by_layer"]) > 1 for kind in kinds)
+    assert "/tiny/census?format=csv" in links(tags, census)
+    assert "/tiny/census?weights=raw" in links(tags, census)
+    assert 'href="/api/v1/tiny/census"' in census
+
+
+def test_a_census_in_both_weights_has_both_numbers(client, census):
+    while client.get("/api/v1/tiny/census?weights=raw").json()["layers_read"] < 2:
+        pass
+    assert census.count('<th scope="col">raw</th>') == 0
+    assert client.get("/tiny/census").text.count('<th scope="col">raw</th>') == 2
+    assert client.get("/tiny/census?weights=raw").text.count('<th scope="col">folded</th>') == 2
+
+
+def test_a_census_is_the_same_for_people_and_for_programs(client, census, pin):
+    answer = client.get("/api/v1/tiny/census")
+    told = answer.json()
+    assert (told["layers_read"], told["layers"], told["weights"]) == (2, 2, "folded")
+    for kind in told["kinds"]:
+        assert f"<td>{kind['rays']}</td>" in census
+        assert sum(kind["counts"]) == kind["rays"]
+    for finding in told["findings"]:
+        assert finding["answer"].replace(">", "&gt;") in census
+    assert "immutable" not in answer.headers["Cache-Control"]
+    pinned = client.get(f"/api/v1/tiny@{pin}/census")
+    assert "immutable" in pinned.headers["Cache-Control"]
+    assert pinned.json()["kinds"] == told["kinds"]
+
+
+def test_a_census_as_a_file(client, census, pin):
+    answer = client.get("/tiny/census?format=csv&weights=folded")
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="tiny-census-folded-{pin}.csv"'
+    header, *lines = answer.text.splitlines()
+    assert header == "layer,head,matrix,side,equal_rank_draw,direction,relative_rank,ray,z,p"
+    assert len(lines) == sum(
+        kind["rays"] + kind["unjudged"] for kind in client.get("/api/v1/tiny/census").json()["kinds"]
+    )
+
+
+def test_a_census_says_how_far_it_is(serve, fresh_data):
+    impatient = serve(fresh_data, "tiny", wait_seconds=0.0)
+    assert impatient.get("/tiny/census").status_code == 202
+    assert impatient.get("/tiny/census?format=csv").status_code == 202
+    answer = impatient.get("/api/v1/tiny/census")
+    assert (answer.status_code, answer.json()["error"]) == (202, "not_ready")
+    while (answer := impatient.get("/tiny/census")).status_code == 202:
+        assert answer.headers["Refresh"]
+    if 'id="reading"' in answer.text:
+        assert "layers are read" in answer.text
+        assert "Every ray as CSV" not in answer.text
+    while 'id="reading"' in (page := impatient.get("/tiny/census").text):
+        pass
+    assert "Every ray as CSV" in page
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/nobody/census", 404),
+        ("/tiny/census?weights=boiled", 422),
+        ("/tiny/census?format=pdf", 422),
+        ("/tiny/L1/census", 404),
+        ("/tiny@00000000/census", 404),
+    ],
+)
+def test_there_is_no_other_census(client, path, status):
+    assert client.get(path).status_code == status

@@ -1,0 +1,210 @@
+"""The statistics of a census: the z and p of every ray, a row a direction, in; numbers for each kind of matrix, out.
+
+Each with an interval over matrices, where those are enough. Knows no store, no tokens and no pages' words.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.address import CIRCUITS, Kind
+from app.core.bootstrap import Estimate, difference, mean, superiority
+from app.core.discovery import q_values
+from app.core.progression import PARTS, first_minus_last, parts, rank_correlation
+from app.core.rays import ALPHA
+from app.explorer.pages import CUT, CensusEffect, CensusKind, End, Model
+
+Array = NDArray[Any]
+
+READ_GROUPS = ("qk-query", "qk-key", "ov-read", "mlp-in", "mlp-gate", "unembed")
+WRITE_GROUPS = ("ov-write", "mlp-out", "embed")
+GROUPS = (*READ_GROUPS, "mlp-in-cut", "mlp-gate-cut", *WRITE_GROUPS, "mlp-out-cut", "embed-cut")
+"""In the order of the page: what is read with one table stands together."""
+COMPARED: tuple[tuple[str, str], ...] = (
+    ("qk-query", "mlp-in"),
+    ("qk-key", "mlp-in"),
+    ("ov-read", "mlp-in"),
+    ("ov-write", "mlp-out"),
+    ("mlp-in", "unembed"),
+    ("mlp-out", "embed"),
+    ("qk-query", "mlp-in-cut"),
+    ("qk-key", "mlp-in-cut"),
+    ("ov-read", "mlp-in-cut"),
+    ("ov-write", "mlp-out-cut"),
+    ("mlp-in-cut", "mlp-in"),
+    ("mlp-out-cut", "mlp-out"),
+    ("ov-write", "embed-cut"),
+)
+"""First what is predicted to read better. Each pair is read with one table, so that both have one control."""
+
+LOW, HIGH, BINS = -4.0, 8.0, 48
+"""Of the distributions of z; what lies beyond is counted in the last bin of its side."""
+DISCOVERIES = 0.1
+SEED = 0
+DRAWS = 8
+"""Of each matrix that is cut down."""
+PARAMETERS = {"draws": DRAWS, "seed": SEED}
+"""All that decides what a layer's rows are, besides the weights."""
+
+
+class Matrix(NamedTuple):
+    """The directions of one matrix, the strongest first."""
+
+    layer: int | None
+    z: Array
+    """[n 2]: of both rays; nan for one that could not be judged."""
+    p: Array
+
+    @property
+    def means(self) -> Array:
+        """The z of each direction: the mean of its rays that could be judged; nan where none could."""
+        judged = np.isfinite(self.z)
+        sums: Array = np.where(judged, self.z, 0).sum(axis=1)
+        return sums / np.where(judged.any(axis=1), judged.sum(axis=1), np.nan)
+
+
+@dataclass(frozen=True)
+class Group:
+    """One kind of matrix, read at one side."""
+
+    name: str
+    clusters: tuple[tuple[Matrix, ...], ...]
+    """What is drawn from one matrix stands together: it is no independent evidence."""
+
+    @property
+    def matrices(self) -> tuple[Matrix, ...]:
+        """All of them."""
+        return tuple(matrix for cluster in self.clusters for matrix in cluster)
+
+    def rays(self) -> list[Array]:
+        """The z of each cluster's rays, without those that could not be judged."""
+        return [np.concatenate([_judged(matrix.z) for matrix in cluster]) for cluster in self.clusters]
+
+
+def ends_of(model: Model) -> tuple[Kind, ...]:
+    """The matrices of no layer that are counted."""
+    return tuple(kind for kind in model.model_kinds if kind in GROUPS)
+
+
+def can_be_cut(model: Model) -> bool:
+    """Whether the model's MLPs have neurons enough to draw as many as a head has dimensions."""
+    return model.d_mlp > model.d_head
+
+
+def matrix_and_side(group: str) -> tuple[str, str]:
+    """Which matrix the group is of, and which side of it.
+
+    Example: matrix_and_side("qk-key") -> ("qk", "key"); matrix_and_side("mlp-out-cut") -> ("mlp-out", "write")
+    """
+    matrix, _, side = group.partition("-")
+    return (matrix, side) if matrix in CIRCUITS else (group.removesuffix(CUT), end_of(group))
+
+
+def end_of(group: str) -> End:
+    """Which end of the model the group is read with."""
+    return "write" if group.removesuffix(CUT) in WRITE_GROUPS else "read"
+
+
+def grouped(layers: Mapping[int | None, Mapping[str, Array]], names: Sequence[str] = GROUPS) -> dict[str, Group]:
+    """The rows of each layer's artifact, and of the ends' (layer None), by group; those without rows are left out."""
+    found: dict[str, dict[tuple[int | None, int], list[Matrix]]] = {}
+    for layer, arrays in layers.items():
+        starts = np.flatnonzero(arrays["index"] == 0)
+        for rows in map(slice, starts, (*starts[1:], len(arrays["index"]))):
+            name = names[int(arrays["group"][rows.start])]
+            if not np.isfinite(arrays["z"][rows]).any():
+                continue
+            own = 0 if name.endswith(CUT) else int(arrays["part"][rows.start])
+            matrix = Matrix(layer, arrays["z"][rows], arrays["p"][rows])
+            found.setdefault(name, {}).setdefault((layer, own), []).append(matrix)
+    return {name: Group(name, tuple(map(tuple, found[name].values()))) for name in names if name in found}
+
+
+def kind(group: Group, n_layers: int) -> CensusKind:
+    """What is known of one group."""
+    rays = group.rays()
+    p = [np.concatenate([_judged(matrix.p) for matrix in cluster]) for cluster in group.clusters]
+    return CensusKind(
+        group=group.name,
+        end=end_of(group.name),
+        n_matrices=len(group.clusters),
+        n_rays=sum(map(len, rays)),
+        n_unjudged=sum(matrix.z.size for matrix in group.matrices) - sum(map(len, rays)),
+        readable=mean([(own < ALPHA).astype(np.float64) for own in p], SEED),
+        discovered=float((q_values(np.concatenate(p)) <= DISCOVERIES).mean()),
+        mean=mean(rays, SEED),
+        counts=tuple(counted(np.concatenate(rays)).tolist()),
+        by_layer=_by_layer(group, n_layers),
+        by_rank=_by_rank(group),
+        early=_over_matrices(group, first_minus_last),
+        correlation=_over_matrices(group, rank_correlation),
+        later=_later(group, n_layers),
+    )
+
+
+def effects(groups: Mapping[str, Group]) -> tuple[CensusEffect, ...]:
+    """The comparisons that can be made."""
+    return tuple(
+        CensusEffect(
+            first,
+            other,
+            difference(groups[first].rays(), groups[other].rays(), SEED),
+            superiority(groups[first].rays(), groups[other].rays(), SEED),
+        )
+        for first, other in COMPARED
+        if first in groups and other in groups
+    )
+
+
+def counted(z: Array) -> Array:
+    """How many of the numbers lie in each bin; nan in none."""
+    places = ((_judged(z).astype(np.float64) - LOW) * (BINS / (HIGH - LOW))).astype(np.int64)
+    return np.bincount(places.clip(0, BINS - 1), minlength=BINS)
+
+
+def _judged(values: Array) -> Array:
+    return values[np.isfinite(values)]
+
+
+def _over_matrices(group: Group, number: Any) -> Estimate | None:
+    """Mean of a number that each matrix has of its directions in order."""
+    values = [[number(_judged(matrix.means)) for matrix in cluster] for cluster in group.clusters]
+    known = [np.array([each for each in cluster if each is not None], np.float64) for cluster in values]
+    known = [cluster for cluster in known if len(cluster)]
+    return mean(known, SEED) if known else None
+
+
+def _by_layer(group: Group, n_layers: int) -> tuple[float | None, ...]:
+    """Mean z of each layer; empty for what belongs to none."""
+    if any(matrix.layer is None for matrix in group.matrices):
+        return ()
+    found = [[_judged(matrix.z) for matrix in group.matrices if matrix.layer == layer] for layer in range(n_layers)]
+    return tuple(float(np.concatenate(each).mean()) if each else None for each in found)
+
+
+def _by_rank(group: Group) -> tuple[float | None, ...]:
+    """Mean z of each tenth of a matrix's directions, the strongest first."""
+    places = np.concatenate([parts(len(matrix.z)) for matrix in group.matrices])
+    means = np.concatenate([matrix.means for matrix in group.matrices]).astype(np.float64)
+    judged = np.isfinite(means)
+    counts = np.bincount(places[judged], minlength=PARTS)
+    sums = np.bincount(places[judged], means[judged], minlength=PARTS)
+    return tuple(float(total / count) if count else None for total, count in zip(sums, counts, strict=True))
+
+
+def _later(group: Group, n_layers: int) -> Estimate | None:
+    """Mean of the later half of the layers minus that of the first; the layer between them counts for neither."""
+    half = n_layers // 2
+    early, late = [], []
+    for cluster, z in zip(group.clusters, group.rays(), strict=True):
+        layer = cluster[0].layer
+        if layer is None:
+            return None
+        if layer < half:
+            early.append(z)
+        elif layer >= n_layers - half:
+            late.append(z)
+    return difference(late, early, SEED) if early and late else None

@@ -1,0 +1,78 @@
+"""The census of a model: from the map to it, as it grows, and what it says in both weights."""
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture
+def visitor(fitted: str, visit_at: Visit) -> Page:
+    """A visitor of the tiny model at a desk."""
+    return visit_at(fitted, viewport={"width": 1280, "height": 800})
+
+
+def whole(page: Page) -> None:
+    """Wait until every layer is read."""
+    expect(page.get_by_role("link", name="Every ray as CSV")).to_be_visible(timeout=90_000)
+    expect(page.locator("#reading")).to_have_count(0)
+
+
+def test_from_the_map_to_every_ray(visitor: Page):
+    visitor.goto("/tiny?weights=raw")
+    visitor.get_by_role("navigation", name="Matrices of the model").get_by_role("link", name="census").click()
+    expect(visitor).to_have_url(re.compile(r"/tiny/census\?weights=raw$"))
+    whole(visitor)
+    expect(visitor).to_have_url(re.compile(r"/tiny/census\?weights=raw$"))
+    expect(visitor.get_by_role("heading", name="Does QK, OV > MLP > embedding hold here?")).to_be_visible()
+    expect(visitor.locator(".kind")).to_have_count(
+        visitor.locator("table.census").first.locator("th[scope=row]").count()
+    )
+    with visitor.expect_download() as downloading:
+        visitor.get_by_role("link", name="Every ray as CSV").click()
+    rows = list(csv.DictReader(io.StringIO(downloading.value.path().read_text())))
+    assert {(row["matrix"], row["side"]) for row in rows} >= {("ov", "write"), ("qk", "key"), ("mlp-in", "read")}
+
+
+def test_both_weights_stand_side_by_side_once_both_are_read(visitor: Page):
+    visitor.goto("/tiny/census?weights=raw")
+    whole(visitor)
+    visitor.get_by_role("navigation", name="Weights").get_by_role("link", name="folded").click()
+    expect(visitor).to_have_url(re.compile(r"/tiny/census$"))
+    whole(visitor)
+    expect(visitor.locator("table.census").first.get_by_role("columnheader", name="raw")).to_have_count(2)
+
+
+def test_it_grows_by_itself_where_nobody_may_wait(serve_at, fresh_data: Path, visit_at: Visit):
+    with serve_at("tiny", data=fresh_data, wait_seconds="0") as address:
+        page = visit_at(address, viewport={"width": 1280, "height": 800})
+        page.goto("/tiny/census")
+        whole(page)
+        expect(page).to_have_url(re.compile(r"/tiny/census$"))
+        page.goto("about:blank")  # asks for nothing more when the server goes
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1440])
+def test_it_can_be_read_by_all(fitted: str, visit_at: Visit, axe: Callable[[Page], list[str]], theme: str, width: int):
+    page = visit_at(fitted, viewport={"width": width, "height": 800}, color_scheme=theme)
+    page.goto("/tiny/census")
+    whole(page)
+    assert axe(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_text("Skip to content")
+
+
+def test_without_javascript(fitted: str, visit_at: Visit):
+    page = visit_at(fitted, java_script_enabled=False)
+    page.goto("/tiny/census")
+    whole(page)
+    page.get_by_role("link", name="tiny", exact=True).first.click()
+    expect(page).to_have_url(re.compile(r"/tiny$"))

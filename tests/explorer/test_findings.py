@@ -1,0 +1,169 @@
+"""Sentences about numbers: none may say more than the interval allows."""
+
+import pytest
+
+from app.core.bootstrap import Estimate, Interval
+from app.explorer.findings import (
+    against_random,
+    as_shares,
+    at_equal_rank,
+    beside_random,
+    compared,
+    early,
+    findings,
+    later,
+    name_of,
+    of_early,
+    of_later,
+    prediction,
+    rays_of,
+    signed,
+    with_interval,
+)
+from app.explorer.pages import CensusEffect, CensusKind
+
+BETTER = Estimate(0.42, Interval(0.2, 0.61))
+WORSE = Estimate(-0.42, Interval(-0.61, -0.2))
+OPEN = Estimate(0.42, Interval(-0.1, 0.9))
+ALONE = Estimate(0.42, None)
+HARDLY = Estimate(0.2, Interval(0.003, 0.4))
+CLAIMS = (" better ", " worse ", " holds ", "other way")
+
+
+def effect(difference, group="ov-write", other="mlp-out"):
+    return CensusEffect(group, other, difference, Estimate(0.58, Interval(0.54, 0.61)))
+
+
+def kind(mean, group="ov-write", n_matrices=24, **changes):
+    same = {"early": mean, "correlation": mean, "later": mean} | changes
+    return CensusKind(
+        group=group,
+        end="write",
+        n_matrices=n_matrices,
+        n_rays=1536,
+        n_unjudged=0,
+        readable=Estimate(0.123, None),
+        discovered=0.05,
+        mean=mean,
+        counts=(),
+        by_layer=(),
+        by_rank=(),
+        **same,
+    )
+
+
+def test_a_difference_above_zero_is_better():
+    said = compared(effect(BETTER), 64)
+    assert said == (
+        "OV write rays read better than MLP out rays by 0.42 (0.20 to 0.61) z; of two rays, one of each, the first has "
+        "the larger z 58% (54% to 61%) of the time."
+    )
+
+
+def test_a_difference_below_zero_is_worse_by_its_size():
+    assert "OV write rays read worse than MLP out rays by 0.42 (0.20 to 0.61) z" in compared(effect(WORSE), 64)
+
+
+@pytest.mark.parametrize("estimate", [OPEN, ALONE, HARDLY, Estimate(-0.2, Interval(-0.4, -0.001))])
+def test_nothing_is_claimed_where_the_interval_holds_zero_or_is_none(estimate):
+    one = kind(estimate, n_matrices=1 if estimate is ALONE else 9)
+    said = [compared(effect(estimate), 64), against_random(one, 64), *early(one), *later(one)]
+    assert len(said) == 4
+    for sentence in said:
+        assert not any(word in sentence for word in CLAIMS)
+        assert ("nothing is claimed" in sentence) == (estimate is ALONE)
+        assert ("not told apart" in sentence) == (estimate is not ALONE)
+
+
+@pytest.mark.parametrize(("estimate", "word"), [(BETTER, " better "), (WORSE, " worse ")])
+def test_every_sentence_has_the_side_of_its_interval(estimate, word):
+    one = kind(estimate)
+    for sentence in (compared(effect(estimate), 64), against_random(one, 64), *early(one), *later(one)):
+        assert word in sentence
+        assert not any(other in sentence for other in CLAIMS if other != word)
+
+
+def test_one_matrix_is_named_as_the_reason():
+    assert against_random(kind(ALONE, "embed", 1), 64).endswith("but of one matrix: no interval, nothing is claimed.")
+    assert "of 3 matrices" in against_random(kind(ALONE, "mlp-out", 3), 64)
+
+
+def test_the_prediction_is_said_step_by_step():
+    pairs = {
+        ("qk-query", "mlp-in"): WORSE,
+        ("qk-key", "mlp-in"): OPEN,
+        ("ov-read", "mlp-in"): BETTER,
+        ("ov-write", "mlp-out"): BETTER,
+        ("mlp-out", "embed"): ALONE,
+    }
+    said = prediction([effect(estimate, *pair) for pair, estimate in pairs.items()])
+    assert said == (
+        "The order QK and OV > MLP > embeddings holds for OV (read) > MLP, OV (write) > MLP; is the other way round for "
+        "QK (query) > MLP; is open, as the interval holds 0, for QK (key) > MLP; cannot be claimed, with fewer than 5 "
+        "matrices on one side, for MLP > embedding."
+    )
+
+
+def test_size_is_answered_for_each_side():
+    pairs = {
+        ("qk-query", "mlp-in-cut"): OPEN,
+        ("qk-key", "mlp-in-cut"): OPEN,
+        ("ov-read", "mlp-in-cut"): WORSE,
+        ("ov-write", "mlp-out-cut"): BETTER,
+        ("mlp-out-cut", "mlp-out"): BETTER,
+    }
+    assert at_equal_rank([effect(estimate, *pair) for pair, estimate in pairs.items()], 64) == (
+        "Beside 64 neurons of the MLP drawn at random, heads read better, too: OV write; worse: OV read; "
+        "not told apart: QK query, QK key."
+    )
+
+
+@pytest.mark.parametrize("answer", [beside_random, of_early, of_later])
+def test_answers_put_every_kind_under_its_verdict(answer):
+    kinds = [
+        kind(OPEN),
+        kind(BETTER, "ov-read"),
+        kind(ALONE, "embed", 1),
+        kind(WORSE, "mlp-in"),
+        kind(BETTER, "qk-key"),
+    ]
+    parts = answer(kinds).removesuffix(".").split("; ")
+    assert len(parts) == 4
+    assert "OV read, QK key" in parts[0]
+    assert "MLP in" in parts[1]
+    assert "not told apart" in parts[2]
+    assert "OV write" in parts[2]
+    assert "nothing is claimed" in parts[3]
+    assert "embedding" in parts[3]
+
+
+def test_findings_of_layers_wait_for_all_layers():
+    kinds, effects = [kind(BETTER), kind(BETTER, "mlp-out-cut")], [effect(BETTER), effect(OPEN, other="mlp-out-cut")]
+    part, whole = (findings(kinds, effects, 64, is_whole) for is_whole in (False, True))
+    assert [one.about for one in part] == ["order", "size", "random", "rank"]
+    assert [one.about for one in whole] == ["order", "size", "random", "rank", "layers"]
+    assert part == whole[:4]
+    assert part[1].evidence == (
+        "OV write rays and rays of 64 neurons of MLP out are not told apart: 0.42 (−0.10 to 0.90) z.",
+    )
+    # Controls are judged beside random directions, but answer no question of their own.
+    assert [len(one.evidence) for one in whole] == [1, 1, 2, 1, 1]
+
+
+def test_a_model_of_heads_alone_has_no_prediction():
+    assert [one.about for one in findings([kind(BETTER)], [], 64, is_whole=False)] == ["random", "rank"]
+    assert findings([], [], 64, is_whole=True) == ()
+
+
+def test_controls_are_called_what_they_are():
+    assert name_of("mlp-in-cut", 64) == "64 neurons of MLP in"
+    assert name_of("embed-cut", 32) == "embedding in 32 dimensions"
+    assert name_of("qk-key", 32) == "QK key"
+    assert rays_of("embed-cut", 32) == "rays of the embedding in 32 dimensions"
+
+
+def test_numbers():
+    assert [signed(value) for value in (0.425, -1.5, -0.001, 0)] == ["0.42", "−1.50", "0.00", "0.00"]
+    assert with_interval(WORSE) == "−0.42 (−0.61 to −0.20)"
+    assert with_interval(ALONE) == "0.42"
+    assert as_shares(Estimate(0.5, None)) == "50%"

@@ -1,0 +1,142 @@
+"""The statistics of a census, on rows made up for it: sums by hand, and an order that was put there."""
+
+import numpy as np
+import pytest
+
+from app.core.address import KINDS
+from app.explorer import tally
+from app.explorer.tally import COMPARED, GROUPS, counted, effects, end_of, grouped, kind, matrix_and_side
+
+
+def rows(*matrices):
+    """An artifact's arrays: (group, part, z [n 2]) each; p falls with z."""
+    z = np.concatenate([np.asarray(values, np.float32).reshape(-1, 2) for _, _, values in matrices])
+    sizes = [len(np.asarray(values).reshape(-1, 2)) for _, _, values in matrices]
+    return {
+        "group": np.repeat([GROUPS.index(group) for group, _, _ in matrices], sizes).astype(np.int8),
+        "part": np.repeat([part for _, part, _ in matrices], sizes).astype(np.int16),
+        "index": np.concatenate([np.arange(size) for size in sizes]),
+        "of": np.repeat(sizes, sizes),
+        "z": z,
+        "p": np.where(z > 2, 0.001, 0.5).astype(np.float32),
+    }
+
+
+def planted(n_layers=4, heads=3, n=20):
+    """OV write reads better than MLP out by 1, strong directions better than weak ones, later layers than early ones."""
+    random = np.random.default_rng(0)
+
+    def noise():
+        return random.normal(size=(n, 2)) * 0.3
+
+    fall = np.linspace(1, -1, n)[:, None]
+    layers = {None: rows(("embed", 0, noise()), *(("embed-cut", draw, noise()) for draw in range(3)))}
+    for layer in range(n_layers):
+        height = layer / n_layers
+        found = [("ov-write", head, 1 + fall + height + noise()) for head in range(heads)]
+        found += [("mlp-out", 0, noise()), *(("mlp-out-cut", draw, noise()) for draw in range(3))]
+        layers[layer] = rows(*found)
+    return layers
+
+
+@pytest.fixture
+def kinds():
+    groups = grouped(planted())
+    return {name: kind(group, 4) for name, group in groups.items()}
+
+
+def test_numbers_are_those_of_all_rays():
+    z = [[[3.0, 1.0], [0.0, 0.0]], [[2.5, -0.5], [-2.0, 0.0]]]
+    found = kind(grouped({0: rows(("ov-read", 0, z[0])), 1: rows(("ov-read", 0, z[1]))})["ov-read"], 2)
+    assert (found.n_matrices, found.n_rays, found.end) == (2, 8, "read")
+    assert found.mean.value == pytest.approx(np.mean(z))
+    assert found.readable.value == 2 / 8
+    assert found.by_layer == pytest.approx([1.0, 0.0])
+    assert found.later.value == pytest.approx(-1.0)
+    assert found.by_rank[0] == pytest.approx(1.5)
+    assert found.by_rank[5] == pytest.approx(-0.5)
+    assert found.by_rank[1:5] == (None,) * 4
+    assert sum(found.counts) == 8
+
+
+def test_what_was_planted_is_found(kinds):
+    ov = kinds["ov-write"]
+    assert ov.mean.interval.low > 0.9
+    assert ov.early.interval.low > 1
+    assert ov.correlation.interval.high < -0.8
+    assert 0.1 < ov.later.interval.low < 0.5 < ov.later.interval.high
+    assert np.all(np.diff(ov.by_rank) < 0)
+    assert np.all(np.diff(ov.by_layer) > 0)
+    for flat in (kinds["mlp-out-cut"], kinds["embed"]):
+        assert abs(flat.mean.value) < 0.1
+
+
+def test_a_group_stands_for_as_many_matrices_as_it_was_drawn_from(kinds):
+    assert [kinds[name].n_matrices for name in ("ov-write", "mlp-out", "mlp-out-cut", "embed-cut")] == [12, 4, 4, 1]
+    assert kinds["mlp-out-cut"].n_rays == 3 * kinds["mlp-out"].n_rays
+    assert kinds["embed"].mean.interval is None
+    assert kinds["embed"].by_layer == ()
+    assert kinds["embed"].later is None
+
+
+def test_comparisons_are_of_what_is_there():
+    found = effects(grouped(planted(n_layers=6)))
+    assert {(one.group, one.other) for one in found} == {
+        ("ov-write", "mlp-out"),
+        ("mlp-out", "embed"),
+        ("ov-write", "mlp-out-cut"),
+        ("mlp-out-cut", "mlp-out"),
+        ("ov-write", "embed-cut"),
+    }
+    first = found[0]
+    assert first.difference.interval.low > 1
+    assert first.superiority.value > 0.9
+    assert found[1].difference.interval is None
+
+
+def test_every_comparison_is_of_one_table():
+    assert all(end_of(group) == end_of(other) for group, other in COMPARED)
+    assert {name for pair in COMPARED for name in pair} < set(GROUPS)
+
+
+def test_groups_have_matrices_and_sides():
+    assert matrix_and_side("ov-write") == ("ov", "write")
+    assert matrix_and_side("qk-key") == ("qk", "key")
+    assert matrix_and_side("mlp-gate-cut") == ("mlp-gate", "read")
+    assert matrix_and_side("embed") == ("embed", "write")
+    assert {matrix_and_side(group)[0] for group in GROUPS} <= set(KINDS)
+
+
+def test_rays_that_could_not_be_judged_are_left_out():
+    nan = float("nan")
+    z = [[1.0, nan], [2.0, 3.0], [nan, nan], [0.0, 0.0], [5.0, 5.0]]
+    found = kind(grouped({0: rows(("ov-read", 0, z), ("ov-read", 1, [[nan, nan]]))})["ov-read"], 1)
+    assert (found.n_matrices, found.n_rays, found.n_unjudged) == (1, 7, 3)
+    assert found.mean.value == pytest.approx(16 / 7)
+    assert found.by_layer == pytest.approx([16 / 7])
+    assert found.by_rank[::2] == pytest.approx([1.0, 2.5, None, 0.0, 5.0])
+    assert found.early.value == pytest.approx(1 - 5)
+    assert sum(found.counts) == 7
+    assert grouped({0: rows(("ov-read", 0, [[nan, nan]]))}) == {}
+
+
+def test_a_layer_that_is_not_read_leaves_a_gap():
+    layers = planted()
+    del layers[1]
+    found = kind(grouped(layers)["ov-write"], 4)
+    assert [value is None for value in found.by_layer] == [False, True, False, False]
+
+
+def test_bins_take_what_lies_beyond():
+    counts = counted(np.array([-99.0, tally.LOW, 0.0, tally.HIGH, 99.0]))
+    assert len(counts) == tally.BINS
+    assert (counts[0], counts[16], counts[-1], counts.sum()) == (2, 1, 2, 5)
+
+
+def test_false_discoveries_are_counted_among_the_rays_of_the_kind():
+    many = np.zeros((99, 2))
+    many[0] = 5.0
+    found = kind(grouped({0: rows(("ov-read", 0, many))})["ov-read"], 1)
+    # Two rays of 198 at p = .001: of as many random ones 0.198 are expected, which is 10% of two.
+    assert found.discovered == pytest.approx(2 / 198)
+    assert kind(grouped({0: rows(("ov-read", 0, np.vstack([many, np.zeros((30, 2))])))})["ov-read"], 1).discovered == 0
