@@ -169,7 +169,7 @@ def test_computations_killed_at_any_moment_lose_nothing_and_show_nothing_wrong(
     status, duration = victims.run("compute", undisturbed)
     assert status == 0
     expected = artifacts(undisturbed)
-    assert len(expected) == 2 * (1 + 2 + 16)
+    assert len(expected) == 2 * (1 + 2 + 16) + 3  # controls: raw and tied, both ends share one
     pages = shown(undisturbed)
     killed, partly = 0, 0
     rounds = 50 if long else 8
@@ -226,7 +226,8 @@ def test_runs_over_a_model_killed_at_any_moment_are_gone_on_with(victims, chance
     status, duration = victims.run("precompute", undisturbed)
     assert status == 0
     expected = artifacts(undisturbed)
-    assert len(expected) == 2 * (2 + 2 + 16)  # a map, a gallery, layers, matrices; raw and folded
+    # A map, rays of layers and ends, layers, matrices; raw and folded. And controls: raw and tied, both ends share one.
+    assert len(expected) == 2 * (1 + 3 + 2 + 16) + 3
     pages = shown(undisturbed)
     partly = 0
     rounds = 20 if long else 6

@@ -4,17 +4,18 @@ Each raises UnknownAddress, BadOption, NotReady, Busy or ComputationFailed. Know
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, Address, Circuit
-from app.explorer import coverage, fits, jobs, orders, verdicts
+from app.explorer import coverage, fits, gallery, jobs, orders, verdicts
 from app.explorer.coverage import Heads
 from app.explorer.directions import directions
-from app.explorer.errors import BadOption
+from app.explorer.errors import BadOption, NotReady
 from app.explorer.library import REPAIR, OpenModel
 from app.explorer.matrices import SIDES, TABLE_TOKENS, direction_page, matrix_page
-from app.explorer.notable import N_TOKENS as NOTABLE_TOKENS
 from app.explorer.orders import fulfilled
 from app.explorer.pages import (
     Cell,
@@ -29,7 +30,6 @@ from app.explorer.pages import (
     MatrixPage,
     ModelEntry,
     ModelPage,
-    Notable,
     NotablePage,
     Place,
     View,
@@ -56,11 +56,12 @@ def model(r: Resources, address: Address, options: Options, score: str | None = 
     """A model's facts and the map of its heads, coloured by the score."""
     opened, shown = _seen(r, address, options)
     (artifact,) = fulfilled(r, orders.scores(opened, shown.weights))
-    scores = tuple(artifact.facts["scores"])
+    rays = _rays_of(r, opened, shown, is_wanted=score in gallery.SCORES)
+    values = {name: artifact.arrays[name] for name in artifact.facts["scores"]} | gallery.shares(rays[:-1])
     chosen = score or DEFAULT_SCORE
-    if chosen not in scores:
-        raise BadOption(f"score must be one of {', '.join(scores)}.")
-    gallery = r.store.load(orders.gallery(opened, shown.weights).recipe)
+    if chosen not in values:
+        raise BadOption(f"score must be one of {', '.join(values)}.")
+    notables = gallery.gallery(opened, address, shown, rays) if any(rays) else None
     heads = coverage.kept(r, opened, shown.weights)
     layers = map(address.at_layer, range(opened.header.n_layers))
     mlps = tuple(coverage.places(r, opened, shown.weights, layer) for layer in layers)
@@ -68,18 +69,28 @@ def model(r: Resources, address: Address, options: Options, score: str | None = 
         address,
         opened.header,
         shown,
-        _map(address, artifact, chosen, scores, heads, mlps),
+        _map(address, values[chosen], chosen, tuple(values), heads, mlps),
         coverage.places(r, opened, shown.weights, address),
-        None if gallery is None else _gallery(opened, address, shown, gallery),
-        is_filling=(gallery is None or not all(map(all, heads))) and jobs.is_live(r, opened.header.slug),
+        notables,
+        is_filling=not (all(rays) and all(map(all, heads))) and jobs.is_live(r, opened.header.slug),
     )
 
 
+def _rays_of(r: Resources, opened: OpenModel, shown: View, *, is_wanted: bool) -> list[Artifact | None]:
+    """The notable rays of each layer and of the model's ends that are there; NotReady where a wanted one is not."""
+    asked = orders.gallery(opened, shown.weights)
+    if not is_wanted:
+        return [r.store.load(order.recipe) for order in asked]
+    found = orders.in_line(r, asked)
+    if not all(found):
+        raise NotReady(asked[0].title, sum(map(bool, found)), len(found))
+    return found
+
+
 def notable(r: Resources, address: Address, options: Options) -> NotablePage:
-    """The gallery of a model: rays worth a first look, best first."""
+    """The gallery of a model, of the layers that were read so far; NotReady while none was."""
     opened, shown = _seen(r, address, options)
-    (artifact,) = fulfilled(r, orders.gallery(opened, shown.weights))
-    return _gallery(opened, address, shown, artifact)
+    return gallery.gallery(opened, address, shown, orders.in_line(r, orders.gallery(opened, shown.weights)))
 
 
 def layer(r: Resources, address: Address, options: Options) -> LayerPage:
@@ -189,13 +200,12 @@ def _kept_words(r: Resources, opened: OpenModel) -> str:
 
 def _map(
     address: Address,
-    artifact: Artifact,
+    values: NDArray[Any],
     score: str,
     scores: tuple[str, ...],
     kept: Heads,
     mlps: tuple[tuple[Place, ...], ...],
 ) -> HeadMap:
-    values = artifact.arrays[score]
     order = np.argsort(-values, axis=None, kind="stable")
     ranks = np.empty(values.size, int)
     ranks[order] = np.arange(1, values.size + 1)
@@ -223,18 +233,6 @@ def _summary(opened: OpenModel, head: Address, circuit: Circuit, artifact: Artif
         scores=tuple(artifact.facts["scores"][f"H{head.head}/{circuit}"].items()),
         strongest=directions(arrays, rows, matrix, SIDES[circuit], TABLE_TOKENS, opened.vocabulary),
     )
-
-
-def _gallery(opened: OpenModel, address: Address, shown: View, artifact: Artifact) -> NotablePage:
-    arrays, rays = artifact.arrays, []
-    for row, (layer, head, ray, coherence) in enumerate(
-        zip(*(arrays[name].tolist() for name in ("layer", "head", "ray", "coherence")), strict=True)
-    ):
-        matrix = address.at_layer(layer).at_head(head).at("ov")
-        rows = slice(row, row + 1)
-        (found,) = directions(arrays, rows, matrix, SIDES["ov"], NOTABLE_TOKENS, opened.vocabulary)
-        rays.append(Notable(found, "n" if ray else "p", coherence))
-    return NotablePage(opened.header, shown, tuple(rays))
 
 
 def _check_page(page: int, n_pages: int) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from app.core.address import CIRCUITS, Circuit
-from app.explorer import notable, recipes, work
+from app.explorer import recipes, work
 from app.explorer.bench import Bench
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
@@ -24,9 +24,6 @@ VECTORS = 4096
 """Taken apart and read out together: more gains little, and each step would take longer to be heard of."""
 WAIT_SECONDS = 0.2
 """Before another look whether other processes are done."""
-FIRST = max(work.STRONGEST, notable.N_DIRECTIONS)
-FIRST_TOKENS = max(work.STRONGEST_TOKENS, notable.N_TOKENS)
-"""Directions of a matrix, and tokens a ray, that the pages of layer and model need."""
 
 Wanted = tuple[int, Circuit]
 
@@ -44,8 +41,9 @@ class Layer:
 
     def add(self, part: Part) -> None:
         """Keep of the part what pages of many matrices need."""
+        first = work.in_little(part.arrays, work.STRONGEST, work.STRONGEST_TOKENS)
         # Copies, so that the rest can go.
-        rows = {name: array.copy() for name, array in work.in_little(part.arrays, FIRST, FIRST_TOKENS).items()}
+        rows = {name: array.copy() for name, array in first.items()}
         self.parts.append(Part(part.head, part.circuit, part.strength, rows, part.facts))
 
     def let_go(self) -> None:
@@ -86,8 +84,8 @@ class Layers:
         self._batches: deque[list[Wanted]] = deque()
         self._n_found = 0
         self._taken: list[Layer] = []
-        self._in_little = {each: self._are_ends_missing(each) for each in benches}
-        """Whether the pages of the whole model need every matrix, those too that are there."""
+        self._in_little = {each: self._is_map_missing(each) for each in benches}
+        """Whether the map of the model needs every matrix, those too that are there."""
 
     def next(self) -> Batch | None:
         """The next batch; None if other processes are at all layers that are left. StopIteration at the end."""
@@ -145,6 +143,5 @@ class Layers:
         # A head's two matrices stay together: its tensors are then read once.
         self._batches = deque(missing[start : start + self._size] for start in range(0, len(missing), self._size))
 
-    def _are_ends_missing(self, processing: Processing) -> bool:
-        ends = (recipes.scores(self._model, processing), recipes.gallery(self._model, processing))
-        return self._circuits == CIRCUITS and not all(map(self._store.exists, ends))
+    def _is_map_missing(self, processing: Processing) -> bool:
+        return self._circuits == CIRCUITS and not self._store.exists(recipes.scores(self._model, processing))

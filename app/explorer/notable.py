@@ -1,122 +1,281 @@
-"""Rays worth a first look: those whose top written tokens are alike, by plain coherence, at most one a head.
+"""Rays worth a first look, of one layer or of the model's ends: the most readable ones of every matrix.
 
-A guide, not a test: the number has no control yet. Left out: rays of frequent words and fragments, which top many
-directions of any model, and rays of tokens that training never moved apart. Runs in the worker's thread; knows no
-pages.
+Of each matrix the strongest directions are looked at, both rays on each side that is the residual stream. A ray is kept
+under one of three labels, at most two of each label a matrix:
+
+- `notable`: readable, by its z against the control;
+- `frequency`: readable too, but most of its first tokens are frequent ones or very short: such rays top many matrices;
+- `glitch`: most of its tokens were never trained, so that nothing can be said of how alike they are.
+
+Readable means that the tokens are more alike than those of random directions; not that the model uses the ray. The
+artifact:
+
+    kind head index side ray [n]          which ray: of KINDS, -1 for no head, 0 for left and for +, 1 for right and for -
+    label ray_class [n]                 of LABELS, of RAY_CLASSES
+    strength share [n]                    of the direction
+    coherence z p spelling_z spelling_p [n]       at the headline length; nan for a glitch
+    left_ids left_scores right_ids right_scores [n N_TOKENS]    of that ray; -1 and 0 for a side that reads no tokens
+    every_p [m]                           of every ray that was looked at and could be judged
+    readable [n_heads 2]                  of a layer: share of each head's rays, OV's and QK's, that are readable
+
+Matrices that were computed before are taken from the store; others are taken apart here, and not kept. Runs in the
+worker's thread or in a job's process. Knows no pages.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from app.core.rays import HEADLINE
+from app.core.address import CIRCUITS, KINDS, Address, ModelKind
+from app.core.basis import BASES
+from app.core.rays import ALPHA, HEADLINE, classes
+from app.explorer import recipes, work
 from app.explorer.bench import Arrays, Baked, Bench
 from app.explorer.compute import Steps
-from app.explorer.work import found, joined, read_out, strongest
+from app.explorer.controls import control
+from app.explorer.library import OpenModel
+from app.explorer.pages import Processing
+from app.explorer.places import is_double
+from app.explorer.subjects import subject
 from app.models.vocabulary import Entry, Vocabulary
+from app.store.artifacts import Recipe
 
-N_RAYS = 16
+if TYPE_CHECKING:
+    from app.core.decomposition import Decomposition
+    from app.core.matrix import Matrix
+
+Label = Literal["notable", "frequency", "glitch"]
+LABELS: tuple[Label, ...] = get_args(Label)
+SIDES = ("left", "right")
+ENDS: tuple[ModelKind, ...] = ("embed", "unembed", "pos")
+"""Of the model's own matrices those that are no stack of its heads' vectors."""
+
 N_DIRECTIONS = 8
-"""Strongest directions of a head that are looked at."""
+"""Strongest directions of a matrix that are looked at."""
 N_TOKENS = 10
+N_KEPT = 2
+"""Rays of a matrix under each label."""
 FREQUENT_SHARE = 50
 """One id in fifty counts as frequent: tokenizers number their tokens from frequent to rare."""
-MAX_COMMON = N_TOKENS // 2
-MIN_WHOLE = 7
-"""Whole words among the tokens; with fewer, a ray is one of fragments."""
-COLLAPSED = 0.9
-"""Mean cosine of tokens that training never moved: they still lie on one point."""
+SHORT = 2
+"""Bytes of a token that is too short to say anything."""
 PARAMETERS = {
-    "rays": N_RAYS,
     "directions": N_DIRECTIONS,
     "tokens": N_TOKENS,
+    "kept": N_KEPT,
     "frequent": FREQUENT_SHARE,
-    "common": MAX_COMMON,
-    "whole": MIN_WHOLE,
-    "collapsed": COLLAPSED,
+    "short": SHORT,
+    "alpha": ALPHA,
 }
-"""All that decides which rays are shown: part of the recipe, so that another choice is another artifact."""
+"""All that decides which rays are kept: part of the recipe, so that another choice is another artifact."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """The strongest directions of one matrix, read out and judged."""
+
+    address: Address
+    arrays: Arrays
+    """As in the matrix's own artifact, the first rows; a side that was not judged has none."""
+
+    def p(self, side: str) -> "np.ndarray[Any, np.dtype[np.float32]]":
+        """Of both rays: [n 2]; no rows where the side is not judged."""
+        return self.arrays[f"{side}_p"][..., HEADLINE] if f"{side}_p" in self.arrays else np.zeros((0, 2), np.float32)
 
 
 @dataclass(frozen=True)
 class Ray:
-    """A candidate: row of its layer's arrays, and how it was judged."""
+    """A ray that may be kept."""
 
-    layer: int
+    looked: Looked
+    side: str
     row: int
-    head: int
-    ray: int
-    coherence: float
+    sign: int
+    """0: +, 1: -."""
+    label: Label
     merit: float
 
 
-def gallery(bench: Bench) -> Steps:
-    """The rays with the highest merit, most coherent first: rows of their directions, with layer, head, ray and coherence."""
-    n_layers, heads = bench.model.manifest.n_layers, range(bench.model.manifest.n_heads)
-    layers: list[Arrays] = []
-    rays: list[Ray] = []
-    for index in range(n_layers):
-        yield index, n_layers
-        matrices = found(bench, index, [(head, "ov") for head in heads])
-        layers.append(strongest(read_out(bench, matrices, N_TOKENS, N_DIRECTIONS), N_DIRECTIONS, N_TOKENS))
-        rays += best_rays(bench, layers[-1], index)
-    return picked(layers, rays)
+def recipe(model: OpenModel, layer: int | None, processing: Processing) -> Recipe:
+    """Of a layer's notable rays, or (None) of those of the model's ends."""
+    where = "notable" if layer is None else f"L{layer}/notable"
+    return Recipe(model.fingerprint, where, processing, "svd", tuple(sorted(PARAMETERS.items())))
 
 
-def best_rays(bench: Bench, rows: Arrays, layer: int) -> list[Ray]:
-    """Of the strongest OV directions of a layer's heads, the best ray of each head that has one."""
-    return _best_of_heads(_candidates(bench, rows, layer))
+def notable(bench: Bench, layer: int | None) -> Steps:
+    """The artifact of that layer, or of the model's ends; without rays where there is no control to judge by."""
+    yield 0, 1
+    is_judged = any(control(bench, side) is not None for side in ("read", "write"))
+    looked: list[Looked] = (yield from _looked_at(bench, layer)) if is_judged else []
+    return kept(bench, looked, is_judged)
 
 
-def picked(layers: Sequence[Arrays], rays: Sequence[Ray]) -> Baked:
-    """The gallery's artifact, from the strongest OV directions of every layer and the best rays among them."""
-    chosen = sorted(rays, key=lambda ray: -ray.merit)[:N_RAYS]
-    chosen.sort(key=lambda ray: -ray.coherence)  # the number that is shown
-    rows = [{name: array[[ray.row]] for name, array in layers[ray.layer].items()} for ray in chosen]
-    # An empty gallery has the same arrays with no rows.
-    arrays = joined([{name: array[:0] for name, array in layers[0].items()}, *rows])
-    arrays |= {
-        "layer": np.array([ray.layer for ray in chosen], np.int32),
-        "ray": np.array([ray.ray for ray in chosen], np.int8),
-        "coherence": np.array([ray.coherence for ray in chosen], np.float32),
-    }
-    return arrays, {}
+def kept(bench: Bench, looked: Sequence[Looked], is_judged: bool) -> Baked:
+    """The artifact of these matrices."""
+    rays = [ray for each in looked for ray in _best(_rays(each, bench.model.vocabulary))]
+    shares = np.zeros((bench.model.manifest.n_heads, len(CIRCUITS)), np.float32)
+    every = [np.zeros(0, np.float32)]
+    for each in looked:
+        p = np.concatenate([each.p(side).flatten() for side in SIDES])
+        p = p[~np.isnan(p)]
+        every.append(p)
+        if each.address.circuit is not None and len(p):
+            shares[each.address.head, CIRCUITS.index(each.address.circuit)] = (p < ALPHA).mean()
+    return _arrays(rays) | {"every_p": np.concatenate(every), "readable": shares}, {"judged": is_judged}
 
 
-def _candidates(bench: Bench, arrays: Arrays, layer: int) -> Iterator[Ray]:
-    """Both rays of every direction, without those that are left out."""
-    for ray, end in enumerate(("top", "bottom")):
-        ids = arrays[f"right_{end}_ids"]
-        for row, coherence in enumerate(
-            arrays["right_coherence"][:, ray, HEADLINE].tolist() if "right_coherence" in arrays else ()
-        ):
-            whole_words = readable_share(ids[row].tolist(), bench.model.vocabulary)
-            if whole_words is not None and coherence <= COLLAPSED:
-                yield Ray(layer, row, int(arrays["head"][row]), ray, coherence, coherence * whole_words)
-
-
-def readable_share(ids: list[int], vocabulary: Vocabulary) -> float | None:
-    """The share of whole words among the tokens; None if too many are fragments, too frequent or too short."""
-    entries = [vocabulary.entry(id_) for id_ in ids]
-    if sum(_is_common(entry, vocabulary.size) for entry in entries) > MAX_COMMON:
+def label_of(vocabulary: Vocabulary, ids: Sequence[int], p: float) -> Label | None:
+    """What a ray with these first tokens and this p is kept as; None for one that does not stand out."""
+    if np.isnan(p):
+        return "glitch"
+    if p >= ALPHA:
         return None
-    share = sum(_is_whole_word(entry) for entry in entries) / len(entries)
-    return share if share * N_TOKENS >= MIN_WHOLE else None
+    common = sum(_is_common(vocabulary.entry(id_), vocabulary.size) for id_ in ids)
+    return "frequency" if 2 * common > len(ids) else "notable"
+
+
+def _looked_at(bench: Bench, layer: int | None) -> Generator[tuple[int, int], None, list[Looked]]:
+    """Every matrix of the layer, or of the model's ends."""
+    places, looked, missing = _places(bench, layer), dict[Address, Looked](), list[Address]()
+    for place in places:
+        artifact = bench.store.read(recipes.decomposition(bench.model, place, bench.processing, {}))
+        if artifact is None:
+            missing.append(place)
+        else:
+            looked[place] = Looked(place, work.in_little(dict(artifact.arrays), N_DIRECTIONS, N_TOKENS))
+    taken: list[tuple[Address, Matrix, Decomposition]] = []
+    if heads := {(place.head or 0, place.circuit): place for place in missing if place.circuit is not None}:
+        assert layer is not None
+        wanted = [(head, circuit) for head, circuit in work.every_matrix(bench.model) if (head, circuit) in heads]
+        for each in work.found(bench, layer, wanted):
+            taken.append((heads[each.head, each.circuit], each.product, each.terms))
+    for place in (place for place in missing if place.circuit is None):
+        yield len(looked) + len(taken), len(places)
+        product = (yield from subject(bench, place)).product
+        taken.append((place, product, (yield from BASES["svd"].decompose(product, {}))))
+    yield len(looked) + len(taken), len(places)
+    looked |= {each.address: each for each in _read_out(bench, taken)}
+    return [looked[place] for place in places]
+
+
+def _places(bench: Bench, layer: int | None) -> list[Address]:
+    header = bench.model.header
+    whole = Address(header.slug)
+    if layer is None:
+        ends = [whole.at(kind) for kind in ENDS if kind in header.model_kinds]
+        return [end for end in ends if not is_double(header, end, bench.processing)]
+    at = whole.at_layer(layer)
+    heads = [at.at_head(head).at(circuit) for head, circuit in work.every_matrix(bench.model)]
+    return heads + [at.at(kind) for kind in header.layer_kinds]
+
+
+def _read_out(bench: Bench, taken: "Sequence[tuple[Address, Matrix, Decomposition]]") -> list[Looked]:
+    """The strongest directions of each, all read out together."""
+    from app.core.matrix import Space
+    from app.core.scores import energy_shares
+
+    looked: list[Looked] = []
+    asked: dict[str, list[Any]] = {}
+    for place, product, terms in taken:
+        first = slice(N_DIRECTIONS)
+        arrays: Arrays = {
+            "index": np.arange(len(terms.strength), dtype=np.int32)[first],
+            "strength": terms.strength[first].cpu().numpy(),
+            "share": energy_shares(terms.strength)[first].cpu().numpy(),
+        }
+        looked.append(Looked(place, arrays))
+        for prefix, side, vectors in (
+            ("left", product.left, terms.left[first]),
+            ("right", product.right, terms.right[first]),
+        ):
+            if side.space is Space.RESIDUAL:
+                end = "write" if side.name == "write" else "read"
+                asked.setdefault(end, []).append((arrays, prefix, vectors))
+    for end, shares in asked.items():
+        work.read_into(bench, end, shares, N_TOKENS)
+    return looked
+
+
+def _rays(looked: Looked, vocabulary: Vocabulary) -> list[Ray]:
+    """Those of a matrix that stand out."""
+    found: list[Ray] = []
+    for side in SIDES:
+        for (row, sign), p in np.ndenumerate(looked.p(side)):
+            ids = looked.arrays[_name(side, sign, "ids")][row].tolist()
+            label = label_of(vocabulary, ids, float(p))
+            if label is not None:
+                # Nothing is known of a glitch but its direction's size.
+                z, share = looked.arrays[f"{side}_z"][row, sign, HEADLINE], looked.arrays["share"][row]
+                found.append(Ray(looked, side, row, sign, label, float(share if label == "glitch" else z)))
+    return found
+
+
+def _best(rays: Sequence[Ray]) -> list[Ray]:
+    """The first ones of each label; a ray that stands out on both sides once, on the side where it does more."""
+    best: list[Ray] = []
+    for label in LABELS:
+        falling = sorted((ray for ray in rays if ray.label == label), key=lambda ray: -ray.merit)
+        once: dict[tuple[int, int], Ray] = {}
+        for ray in falling:
+            once.setdefault((ray.row, ray.sign), ray)
+        best += list(once.values())[:N_KEPT]
+    return best
+
+
+def _arrays(rays: Sequence[Ray]) -> Arrays:
+    """One row a ray."""
+    rows = [_row(ray) for ray in rays]
+    empty: dict[str, tuple[Any, tuple[int, ...]]] = {
+        **dict.fromkeys(("kind", "side", "ray", "label", "ray_class"), (np.int8, ())),
+        **dict.fromkeys(("head", "index"), (np.int32, ())),
+        **dict.fromkeys(("strength", "coherence", "z", "p", "spelling_z", "spelling_p"), (np.float32, ())),
+        "share": (np.float64, ()),
+        **{f"{side}_ids": (np.int32, (N_TOKENS,)) for side in SIDES},
+        **{f"{side}_scores": (np.float32, (N_TOKENS,)) for side in SIDES},
+    }
+    return {
+        name: np.array([row[name] for row in rows], dtype).reshape(len(rows), *shape)
+        for name, (dtype, shape) in empty.items()
+    }
+
+
+def _row(ray: Ray) -> dict[str, Any]:
+    looked, side, at = ray.looked, ray.side, (ray.row, ray.sign)
+    arrays, p = looked.arrays, looked.p(side)
+    assert looked.address.kind is not None
+    codes = classes(p[:, 0], p[:, 1], arrays[f"{side}_difference_p"]).codes
+    return {
+        "kind": KINDS.index(looked.address.kind),
+        "head": -1 if looked.address.head is None else looked.address.head,
+        "index": arrays["index"][ray.row],
+        "side": SIDES.index(side),
+        "ray": ray.sign,
+        "label": LABELS.index(ray.label),
+        "ray_class": codes[ray.row],
+        "strength": arrays["strength"][ray.row],
+        "share": arrays["share"][ray.row],
+        **{name: arrays[f"{side}_{name}"][*at, HEADLINE] for name in ("coherence", "z", "p")},
+        **{name: arrays[f"{side}_{name}"][at] for name in ("spelling_z", "spelling_p")},
+        **{f"{each}_{what}": _tokens(looked, each, ray, what) for each in SIDES for what in ("ids", "scores")},
+    }
+
+
+def _tokens(looked: Looked, side: str, ray: Ray, what: str) -> "np.ndarray[Any, Any]":
+    """Of that ray's tokens on that side; filled up where there are none, or fewer."""
+    filled = np.full(N_TOKENS, -1 if what == "ids" else 0, np.float64)
+    # A side of the stream is judged: what else a matrix's own artifact reads are its vectors' entries.
+    if f"{side}_p" in looked.arrays:
+        tokens = looked.arrays[_name(side, ray.sign, what)][ray.row]
+        filled[: len(tokens)] = tokens
+    return filled
+
+
+def _name(side: str, sign: int, what: str) -> str:
+    return f"{side}_{'bottom' if sign else 'top'}_{what}"
 
 
 def _is_common(entry: Entry, d_vocab: int) -> bool:
-    return entry.kind != "text" or entry.id < d_vocab // FREQUENT_SHARE or len(entry.text.strip()) <= 2
-
-
-def _is_whole_word(entry: Entry) -> bool:
-    word = entry.text.removeprefix(" ")
-    return entry.text.startswith(" ") and len(word) > 2 and word.isalpha()
-
-
-def _best_of_heads(rays: Iterator[Ray]) -> list[Ray]:
-    best: dict[int, Ray] = {}
-    for ray in rays:
-        if ray.head not in best or ray.merit > best[ray.head].merit:
-            best[ray.head] = ray
-    return list(best.values())
+    is_short = len(entry.text.strip().encode("utf-8", "replace")) <= SHORT
+    return entry.kind != "text" or entry.id < d_vocab // FREQUENT_SHARE or is_short

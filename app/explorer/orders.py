@@ -3,7 +3,7 @@
 Each order is a recipe and the work that fulfils it. Knows no pages.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -11,6 +11,7 @@ from app.core.address import Address
 from app.explorer import census, controls, decompositions, notable, recipes, rows, work
 from app.explorer.bench import Baked, Bench
 from app.explorer.compute import Priority, Steps
+from app.explorer.errors import NotReady
 from app.explorer.library import OpenModel, damage_told
 from app.explorer.pages import Processing, View
 from app.explorer.resources import Resources
@@ -56,10 +57,21 @@ def scores(model: OpenModel, processing: Processing) -> Order:
     return Order(model, processing, recipes.scores(model, processing), title, work.scores)
 
 
-def gallery(model: OpenModel, processing: Processing) -> Order:
-    """The notable rays of the model: batch work, since it reads every head."""
-    title = f"Every head of {model.header.slug} is being read for notable directions."
-    return Order(model, processing, recipes.gallery(model, processing), title, notable.gallery, "batch")
+def gallery(model: OpenModel, processing: Processing) -> list[Order]:
+    """The notable rays of each layer, then those of the model's ends: batch work, since all of it reads every matrix."""
+    title = f"Every matrix of {model.header.slug} is being read for notable directions."
+    layers = (*range(model.header.n_layers), None)
+    return [
+        Order(
+            model,
+            processing,
+            notable.recipe(model, layer, processing),
+            title,
+            partial(notable.notable, layer=layer),
+            "batch",
+        )
+        for layer in layers
+    ]
 
 
 def census_part(model: OpenModel, layer: int | None, processing: Processing) -> Order:
@@ -105,6 +117,52 @@ def fulfilled(r: Resources, *orders: Order) -> list[Artifact]:
     }
     baked = dict(zip(jobs, r.queue.results(*jobs.values()), strict=True))
     return [artifact or baked[at] for at, artifact in enumerate(held)]
+
+
+def in_line(r: Resources, orders: Sequence[Order]) -> list[Artifact | None]:
+    """What is there of these artifacts, None for each that is not; NotReady while none is.
+
+    What is missing is computed one after the other, in one place of the queue however many they are.
+    """
+    held = [r.store.load(order.recipe) for order in orders]
+    if all(held):
+        return held
+    key = ("in line", *(order.recipe.hash for order in orders))
+    job = r.queue.submit(key, partial(_bake_each, r, orders), orders[0].title, orders[0].priority)
+    try:
+        (baked,) = r.queue.results(job)
+    except NotReady:
+        held = [r.store.load(order.recipe) for order in orders]
+        if not any(held):
+            raise
+        return held
+    return list(baked)
+
+
+def _bake_each(r: Resources, orders: Sequence[Order]) -> Generator[tuple[int, int], None, list[Artifact]]:
+    baked: list[Artifact] = []
+    for done, order in enumerate(orders):
+        yield done, len(orders)
+        made = _bake(r, order)
+        if isinstance(made, Generator):
+            made = yield from _as_one(made, done, len(orders))
+        baked.append(made)
+    return baked
+
+
+def _as_one(
+    steps: Generator[tuple[int, int], None, Artifact], done: int, total: int
+) -> Generator[tuple[int, int], None, Artifact]:
+    """Gives way as often as the steps do, and says how many came before them."""
+    try:
+        while True:
+            next(steps)
+            yield done, total
+    except StopIteration as end:
+        made: Artifact = end.value
+        return made
+    finally:
+        steps.close()
 
 
 def _bake(r: Resources, order: Order) -> Artifact | Generator[tuple[int, int], None, Artifact]:

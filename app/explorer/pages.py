@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, get_args
 
 from app.core.address import LAYER_KINDS, Address, BasisName, Kind
 from app.core.bootstrap import Estimate
-from app.core.rays import RayClass
+from app.core.rays import ALPHA, RayClass
 from app.models.selection import EVERY, Selection
 from app.store.jobs import Job, Task
 
@@ -351,22 +351,65 @@ class HeadMap:
 
 
 @dataclass(frozen=True, slots=True)
-class Notable:
-    """A ray worth a look."""
+class Readout:
+    """The first tokens of one ray on one side."""
 
-    direction: Direction
+    side: str
+    tokens: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notable:
+    """A ray of the gallery. Its numbers are None where it has too few trained tokens to tell."""
+
+    address: Address
+    """Of its direction."""
     ray: Literal["p", "n"]
-    coherence: float
-    """Mean pairwise cosine of the top tokens' centred vectors."""
+    side: str
+    """On which it was judged: read, write, query or key."""
+    readouts: tuple[Readout, ...]
+    """Of this ray on that side, and on the other where that is the residual stream too."""
+    singular_value: float
+    energy_share: float
+    coherence: float | None
+    z: float | None
+    p: float | None
+    q: float | None
+    """The false discovery rate of the list, of all rays that were looked at, that ends at this one."""
+    spelling_z: float | None
+    spelling_p: float | None
+    kind: RayClass
+
+    @property
+    def is_spelling(self) -> bool:
+        """Its tokens are alike in spelling too, at p < .01: that may be why they are alike in the model's space."""
+        return self.spelling_p is not None and self.spelling_p < ALPHA
 
 
 @dataclass(frozen=True, slots=True)
 class NotablePage:
-    """The gallery of a model: a lazy fragment of its page, since it reads every head."""
+    """The gallery of a model: its most readable rays, out of the strongest directions of every matrix."""
 
     model: Model
     view: View
     rays: tuple[Notable, ...]
+    """Largest z first."""
+    frequency: tuple[Notable, ...]
+    """As readable, but mostly of frequent or very short tokens: set apart."""
+    glitches: tuple[Notable, ...]
+    """Mostly of tokens that were never trained, the strongest first."""
+    n_layers: int
+    """Layers that were read so far."""
+    is_whole: bool
+    """All layers were, and the model's ends."""
+    is_judged: bool
+    """False where the vocabulary is too small for a control: then there are no rays."""
+    n_rays: int
+    """That were looked at so far and could be judged."""
+    n_readable: int
+    """Of them at p < .01."""
+    n_found: int
+    """At a false discovery rate of 10%."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,7 +423,7 @@ class ModelPage:
     matrices: tuple[Place, ...]
     """Those that belong to no layer."""
     gallery: NotablePage | None
-    """None until every head has been read: then it follows as a fragment."""
+    """None until a layer has been read: then it follows as a fragment."""
     is_filling: bool
     """A job is computing heads of it: soon more of them open at once."""
 

@@ -15,11 +15,11 @@ from app.core.address import CIRCUITS, Address
 from app.core.basis import BASES
 from app.explorer import census, controls, notable, recipes, tally, work
 from app.explorer.bench import KEPT_TOKENS, Arrays, Baked, Bench
+from app.explorer.compute import Steps
 from app.explorer.decompositions import decomposition
 from app.explorer.errors import BadOption, ExplorerError
 from app.explorer.layers import Batch, Layer, Layers
 from app.explorer.library import OpenModel, damage_told
-from app.explorer.notable import Ray
 from app.explorer.pages import Processing
 from app.explorer.places import most_terms
 from app.explorer.singles import singles
@@ -125,7 +125,7 @@ class _Run:
         self._layers_done = self._matrices_done = self._matrices_found = 0
         self._compute_seconds = self._write_seconds = 0.0
         self._unwritten: deque[Future[None]] = deque()
-        self._overviews = {processing: _Overview(bench) for processing, bench in self._benches.items()}
+        self._maps = {processing: _Map(bench) for processing, bench in self._benches.items()}
 
     def steps(self, writer: ThreadPoolExecutor) -> Iterator[Step]:
         """The work, a batch at a time."""
@@ -141,33 +141,35 @@ class _Run:
             yield self._step(stage)
         self._await(0)
         if self._circuits == CIRCUITS:
-            for processing, overview in self._overviews.items():
-                yield self._step(f"the map and the gallery, {processing}")
-                for recipe, baked in self._timed(overview.artifacts):
-                    self._write([(recipe, baked)])
+            for processing, map_ in self._maps.items():
+                yield self._step(f"the map, {processing}")
+                self._write(self._timed(map_.artifacts))
         for single in singles(self._model, self._singles):
             if single is None:
                 yield self._step("waiting for another process that is at the matrices that are left")
             else:
                 yield from self._one(*single)
-        yield from self._census()
+        # Last: matrices that are there by now need not be taken apart for these.
+        yield from self._overviews()
         yield self._step("done")
 
-    def _census(self) -> Iterator[Step]:
-        """How readable all matrices are, where all are there by now."""
-        for bench in self._benches.values() if self._has_census else ():
-            for layer in (None, *range(self._model.manifest.n_layers)):
-                yield from self._census_part(bench, layer)
+    def _overviews(self) -> Iterator[Step]:
+        """Gallery and census, layer by layer and of the model's ends, as far as their matrices were asked for."""
+        for processing, bench in self._benches.items():
+            for layer in (*range(self._model.manifest.n_layers), None):
+                where = f"{'ends' if layer is None else f'L{layer}'}, {processing}"
+                if self._circuits == CIRCUITS:
+                    recipe = notable.recipe(self._model, layer, processing)
+                    yield from self._kept(recipe, f"gallery, {where}", notable.notable(bench, layer))
+                if self._has_census:
+                    recipe = recipes.census_part(self._model, layer, processing)
+                    steps = census.ends(bench) if layer is None else census.layer(bench, layer)
+                    yield from self._kept(recipe, f"census, {where}", steps)
 
-    def _census_part(self, bench: Bench, layer: int | None) -> Iterator[Step]:
-        """One layer of it, or the ends."""
-        recipe = recipes.census_part(self._model, layer, bench.processing)
-        if self._store.read(recipe) is not None:
-            return
-        steps = census.ends(bench) if layer is None else census.layer(bench, layer)
-        stage = f"census, {'ends' if layer is None else f'L{layer}'}, {bench.processing}"
+    def _kept(self, recipe: Recipe, stage: str, steps: Steps) -> Iterator[Step]:
+        """What comes at the end of the steps, kept if it is not there."""
         try:
-            while True:
+            while self._store.read(recipe) is None:
                 self._timed(lambda: next(steps))
                 yield self._step(stage)
         except StopIteration as end:
@@ -232,12 +234,12 @@ class _Run:
         self._layers_done += batch.is_last
 
     def _summed_up(self, layer: Layer) -> list[tuple[Recipe, Baked]]:
-        """The artifact of the layer's page, if it is missing; its part of the model's pages."""
+        """The artifact of the layer's page, if it is missing; its part of the model's map."""
         n_matrices = self._model.manifest.n_heads * len(self._circuits)
         if self._circuits != CIRCUITS or len(layer.parts) < n_matrices:
             return []
         layer.parts.sort(key=lambda part: (part.circuit != "ov", part.head))
-        self._timed(lambda: self._overviews[layer.bench.processing].add(layer.index, layer.parts))
+        self._maps[layer.bench.processing].add(layer.index, layer.parts)
         recipe = recipes.layer(self._model, layer.index, layer.bench.processing)
         return [] if self._store.exists(recipe) else [(recipe, work.summary(self._model, layer.parts))]
 
@@ -281,31 +283,32 @@ class _Run:
         )
 
 
-class _Overview:
-    """What the pages of a whole model need, gathered layer by layer."""
+class _Map:
+    """The numbers of every head, gathered layer by layer."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._scores: dict[int, Arrays] = {}
-        self._rows: dict[int, Arrays] = {}
-        self._rays: list[Ray] = []
 
     def add(self, layer: int, parts: Sequence[Part]) -> None:
-        """A layer's matrices in little."""
+        """A layer's matrices."""
         scores = [(part.head, part.circuit, part.facts["scores"]) for part in parts]
         self._scores[layer] = dict(work.score_rows(self._bench.model, scores))
-        written = [part for part in parts if part.circuit == "ov"]
-        self._rows[layer] = work.strongest(written, notable.N_DIRECTIONS, notable.N_TOKENS)
-        self._rays += notable.best_rays(self._bench, self._rows[layer], layer)
 
     def artifacts(self) -> list[tuple[Recipe, Baked]]:
-        """Map and gallery; none where not every layer was needed, since both are there then."""
+        """The map; none where not every layer was needed, since it is there then."""
         n_layers = range(self._bench.model.manifest.n_layers)
         if len(self._scores) < len(n_layers):
             return []
-        model, processing = self._bench.model, self._bench.processing
-        rays = sorted(self._rays, key=lambda ray: ray.layer)  # layers may come in any order
-        return [
-            (recipes.scores(model, processing), work.score_map([self._scores[layer] for layer in n_layers])),
-            (recipes.gallery(model, processing), notable.picked([self._rows[layer] for layer in n_layers], rays)),
-        ]
+        recipe = recipes.scores(self._bench.model, self._bench.processing)
+        return [(recipe, work.score_map([self._scores[layer] for layer in n_layers]))]
+
+
+def _ended(steps: Steps) -> Baked:
+    """What the work gives in the end."""
+    try:
+        while True:
+            next(steps)
+    except StopIteration as end:
+        baked: Baked = end.value
+        return baked

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from app.core.address import Address, Circuit
-from app.explorer import comparisons, notable, rows, tally, work
+from app.explorer import comparisons, rows, tally, work
 from app.explorer.bench import KEPT_TOKENS
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
@@ -49,11 +49,6 @@ def layer(model: OpenModel, layer: int, processing: Processing) -> Recipe:
 def scores(model: OpenModel, processing: Processing) -> Recipe:
     """Of the numbers behind the map."""
     return _recipe(model, "scores", processing, {})
-
-
-def gallery(model: OpenModel, processing: Processing) -> Recipe:
-    """Of the notable rays."""
-    return _recipe(model, "notable", processing, notable.PARAMETERS)
 
 
 def census_part(model: OpenModel, layer: int | None, processing: Processing) -> Recipe:

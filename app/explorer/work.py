@@ -1,6 +1,6 @@
 """The computations of the explorer: a model's tensors in, the arrays of an artifact out. Runs in the worker's thread.
 
-Torch is imported by what uses it, here as in `tables` and `notable`: a server that has its artifacts never needs it.
+Torch is imported by what uses it, here as in `tables`: a server that has its artifacts never needs it.
 `app.explorer.directions` names the arrays and reads them. Knows no pages and no files.
 """
 
@@ -116,7 +116,7 @@ def read_out(bench: Bench, matrices: Sequence[Found], k: int = KEPT_TOKENS, n: i
         for prefix, (side, vectors) in sides.items():
             asked.setdefault("write" if side == "write" else "read", []).append((arrays, prefix, vectors))
     for side, shares in asked.items():
-        _read_into(bench, side, shares, k)
+        read_into(bench, side, shares, k)
     return parts
 
 
@@ -190,6 +190,20 @@ def joined(parts: Sequence[Arrays]) -> Arrays:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
+def read_into(bench: Bench, side: str, shares: "Sequence[tuple[Arrays, str, Tensor]]", k: int) -> None:
+    """Read all vectors in one go, and put each share's readout where it belongs under its prefix."""
+    import torch
+
+    vectors = torch.cat([vectors.to(shares[0][2].device) for _, _, vectors in shares])
+    readout = readability.read(bench, side, vectors, k)
+    start = 0
+    for arrays, prefix, own in shares:
+        rows = slice(start, start + len(own))
+        # Copies: a view would keep the readout of all in memory as long as that of one.
+        arrays |= {f"{prefix}_{what}": array[rows].copy() for what, array in readout.items()}
+        start += len(own)
+
+
 def term_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arrays:
     """What is known of singular directions, or others that can turn towards each other, without a readout."""
     import torch
@@ -226,17 +240,3 @@ def _bias(tensors: "Head", circuit: Circuit) -> "Tensor":
     from app.core.circuits import key_bias, ov_constant
 
     return ov_constant(tensors) if circuit == "ov" else key_bias(tensors)
-
-
-def _read_into(bench: Bench, side: str, shares: "Sequence[tuple[Arrays, str, Tensor]]", k: int) -> None:
-    """Read all vectors in one go, and put each share's readout where it belongs under its prefix."""
-    import torch
-
-    vectors = torch.cat([vectors.to(shares[0][2].device) for _, _, vectors in shares])
-    readout = readability.read(bench, side, vectors, k)
-    start = 0
-    for arrays, prefix, own in shares:
-        rows = slice(start, start + len(own))
-        # Copies: a view would keep the readout of all in memory as long as that of one.
-        arrays |= {f"{prefix}_{what}": array[rows].copy() for what, array in readout.items()}
-        start += len(own)

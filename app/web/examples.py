@@ -43,6 +43,7 @@ from app.explorer.pages import (
     NotablePage,
     Partner,
     Rays,
+    Readout,
     SideReadout,
     Tab,
     Token,
@@ -162,7 +163,35 @@ MODEL_PAGE = ModelPage(
     gallery=None,
     is_filling=False,
 )
-NOTABLE_PAGE = NotablePage(MODEL, VIEW, (Notable(_direction(OV, 0), "p", 0.5),))
+NOTABLE_PAGE = NotablePage(
+    model=MODEL,
+    view=VIEW,
+    rays=(
+        Notable(
+            address=OV.direction(0),
+            ray="p",
+            side="write",
+            readouts=(Readout("read", _side("read").plus), Readout("write", _side("write").plus)),
+            singular_value=4.0,
+            energy_share=0.75,
+            coherence=0.25,
+            z=8.0,
+            p=0.00025,
+            q=0.0625,
+            spelling_z=0.5,
+            spelling_p=0.3125,
+            kind="one-sided",
+        ),
+    ),
+    frequency=(),
+    glitches=(),
+    n_layers=12,
+    is_whole=True,
+    is_judged=True,
+    n_rays=9_600,
+    n_readable=400,
+    n_found=200,
+)
 CENSUS_PAGE = CensusPage(
     address=Address("gpt2"),
     model=MODEL,

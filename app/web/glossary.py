@@ -276,8 +276,49 @@ TERMS: dict[str, Term] = {
     "histogram": Term("all tokens", "How the whole vocabulary scores on this side; heights on a logarithmic scale."),
     "coherence": Term(
         "coherence",
-        "Mean cosine between the top tokens that the ray writes, the vocabulary's mean removed. Any direction has some.",
-        "A guide for where to look first, not a test: it has no control yet.",
+        "Mean cosine between a ray's top tokens in the space that they are read with, the first ones counting most, "
+        "without what all tokens share. Any direction has some: only beside random ones does it say anything.",
+        "The vocabulary's mean and first principal components are taken out, and tokens that were never trained.",
+    ),
+    "readable": Term(
+        "readable rays",
+        "Share of the rays of the head's eight strongest directions, on both sides, whose top tokens are more alike than "
+        "those of random directions, at p < .01. One in a hundred is what chance gives.",
+        "It says how alike the tokens are, not that the model uses the rays.",
+    ),
+    "readable-ray": Term(
+        "readable ray",
+        "A ray whose first 50 trained tokens are more alike, in the model's own space, than those of 99 in 100 random "
+        "directions that are read in the same way.",
+        "Readable is not used: what the model does with a ray cannot be seen in its tokens.",
+    ),
+    "notable-z": Term(
+        "z in the gallery",
+        "How far the likeness of the ray's tokens lies above the mean of random directions' rays, in their standard "
+        "deviations.",
+    ),
+    "notable-q": Term(
+        "q in the gallery",
+        "False discovery rate: the share of chance finds to expect among all rays that were looked at with a p as small "
+        "as this one's or smaller.",
+        "Benjamini & Hochberg 1995, over the rays of the strongest directions of every matrix that has been read.",
+    ),
+    "likeness": Term(
+        "meaning or spelling",
+        "Spelling: the ray's first 20 tokens are also written more alike than those of random directions, at p < .01; "
+        "that may be all that they share. Meaning: they are not.",
+    ),
+    "frequency-ray": Term(
+        "frequent tokens",
+        "Readable rays most of whose first tokens are among the most frequent or at most two bytes long: such rays top "
+        "many matrices.",
+        "A token's id stands for its frequency: true of vocabularies that were merged or numbered by counts.",
+    ),
+    "glitch-ray": Term(
+        "glitch tokens",
+        "Rays most of whose tokens were never trained, the strongest directions first: how alike such tokens are says "
+        "nothing.",
+        "Never trained: the token's vector nearly equals those of its 20 nearest neighbours.",
     ),
     "census": Term(
         "census",

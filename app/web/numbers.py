@@ -52,6 +52,14 @@ def cell(value: float) -> str:
     return ("−" if value < 0 else "") + digits
 
 
+def chance(value: float) -> str:
+    """A p or a q, in few digits; how small it is does not matter below a thousandth.
+
+    Example: chance(0.0123) -> ".012"; chance(0.0002) -> "< .001"
+    """
+    return "< .001" if value < 0.001 else f"{value:.3f}" if value >= 0.9995 else f"{value:.3f}".removeprefix("0")
+
+
 def heat(value: float, low: float, high: float) -> str:
     """The class of a cell's colour: `p0` … `p10` for plus, `n1` … `n10` for minus where the scale has two sides.
 

@@ -680,21 +680,61 @@ class CensusJson(TypedDict):
 
 
 @with_config(STRICT)
-class NotableJson(TypedDict):
-    """A ray worth a look."""
+class ReadoutJson(TypedDict):
+    """The first tokens of one ray on one side."""
 
+    side: Literal["read", "write", "query", "key"]
+    tokens: list[TokenJson]
+
+
+@with_config(STRICT)
+class NotableJson(TypedDict):
+    """A ray; its numbers are null where it has too few trained tokens."""
+
+    address: str
+    """Of its direction."""
+    label: str
     ray: Literal["p", "n"]
-    coherence: float
-    direction: DirectionJson
+    side: Literal["read", "write", "query", "key"]
+    """On which it was judged."""
+    coherence: float | None
+    z: float | None
+    p: float | None
+    q: float | None
+    """The false discovery rate of the list, of all rays that were looked at, that ends at this one."""
+    spelling_z: float | None
+    spelling_p: float | None
+    kind: RayClass
+    singular_value: float
+    energy_share: float
+    readouts: list[ReadoutJson]
+    """On that side, and on the other where that is the residual stream too."""
 
 
 @with_config(STRICT)
 class NotablePageJson(TypedDict):
-    """A model's gallery."""
+    """A model's gallery: rays of the strongest directions of every matrix."""
 
     weights: Literal["folded", "raw"]
     fingerprint: str
     rays: list[NotableJson]
+    """The most readable, largest z first, at most two of a head, an MLP or an end of the model."""
+    frequency: list[NotableJson]
+    """As readable, but mostly of frequent or very short tokens."""
+    glitches: list[NotableJson]
+    """Mostly of tokens that were never trained."""
+    layers: int
+    """Read so far."""
+    whole: bool
+    """All layers were, and the model's ends."""
+    judged: bool
+    """False where the vocabulary is too small for a control: then there are no rays."""
+    n_rays: int
+    """That were looked at so far and could be judged."""
+    n_readable: int
+    """Of them at p < .01."""
+    n_found: int
+    """At a false discovery rate of 10%."""
     page: str
     """The same for people."""
     json: str

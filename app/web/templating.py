@@ -114,6 +114,7 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         as_shares=as_shares,
         group_name=name_of,
         heat=numbers.heat,
+        chance=numbers.chance,
         chips=chips,
         measured=measured,
         by_circuit=by_circuit,

@@ -29,6 +29,7 @@ from app.explorer.pages import (
     ModelEntry,
     ModelPage,
     NamedToken,
+    Notable,
     NotablePage,
     Packing,
     Rays,
@@ -40,7 +41,8 @@ from app.explorer.pages import (
 from app.web import schema
 from app.web.urls import CENSUS, FULL, Urls
 
-Side = Literal["read", "write", "query", "key", "token", "neuron", "position", "head"]
+StreamSide = Literal["read", "write", "query", "key"]
+Side = StreamSide | Literal["token", "neuron", "position", "head"]
 
 
 def home_json(page: HomePage, urls: Urls) -> schema.HomeJson:
@@ -69,14 +71,19 @@ def model_json(page: ModelPage, urls: Urls) -> schema.ModelPageJson:
 
 def notable_json(page: NotablePage, urls: Urls) -> schema.NotablePageJson:
     """A model's gallery."""
-    rays: list[schema.NotableJson] = [
-        {"ray": one.ray, "coherence": one.coherence, "direction": direction_json(one.direction)} for one in page.rays
-    ]
     address = Address(page.model.slug)
     return {
         "weights": page.view.weights,
         "fingerprint": page.model.fingerprint,
-        "rays": rays,
+        "rays": [_notable(one) for one in page.rays],
+        "frequency": [_notable(one) for one in page.frequency],
+        "glitches": [_notable(one) for one in page.glitches],
+        "layers": page.n_layers,
+        "whole": page.is_whole,
+        "judged": page.is_judged,
+        "n_rays": page.n_rays,
+        "n_readable": page.n_readable,
+        "n_found": page.n_found,
         "page": urls.notable(address, page.view),
         "json": urls.notable_api(address, page.view),
     }
@@ -110,6 +117,25 @@ def census_json(page: CensusPage, urls: Urls) -> schema.CensusJson:
         "draws": page.draws,
         "missing": list(page.missing),
         "links": _links(urls, page.address, page.model, page.view, under=CENSUS),
+    }
+
+
+def _notable(one: Notable) -> schema.NotableJson:
+    return {
+        "address": str(one.address),
+        "label": one.address.label,
+        "ray": one.ray,
+        "side": cast("StreamSide", one.side),
+        "coherence": one.coherence,
+        "z": one.z,
+        "p": one.p,
+        "q": one.q,
+        "spelling_z": one.spelling_z,
+        "spelling_p": one.spelling_p,
+        "kind": one.kind,
+        "singular_value": one.singular_value,
+        "energy_share": one.energy_share,
+        "readouts": [{"side": cast("StreamSide", each.side), "tokens": _tokens(each.tokens)} for each in one.readouts],
     }
 
 

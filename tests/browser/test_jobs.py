@@ -219,7 +219,7 @@ def test_the_map_of_a_model_fills_in_while_a_job_goes_on(
         subprocess.run(command, check=True, capture_output=True)
         expect(page.locator(".kept-count")).to_contain_text("8 of 8 heads")
         expect(page.locator("#map td.kept:not(.mlp)")).to_have_count(8)
-        expect(page.locator("#notable")).to_contain_text("No ray of this model stands out")
+        expect(page.locator("#notable")).to_contain_text("rays that were looked at")
         expect(cell).to_be_focused()
         expect(page.locator(".checks")).to_have_attribute("open", "")
         expect(page).to_have_url(re.compile(r"/tiny\?score=qk-top$"))

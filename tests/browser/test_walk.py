@@ -25,10 +25,36 @@ def test_from_the_front_page_to_a_direction_and_back(page: Page):
 
 def test_the_gallery_arrives_and_leads_to_directions(page: Page):
     page.goto("/demo")
-    first = page.locator("#notable a[href*='/ov/svd/']").first
+    first = page.locator("#notable .gallery li > a").first
     expect(first).to_be_visible()
     first.click()
-    expect(page).to_have_url(re.compile(r"/demo/L\d+/H\d+/ov/svd/\d+#[pn]$"))
+    expect(page).to_have_url(re.compile(r"/demo/\S+/svd/\d+#[pn]$"))
+
+
+def test_the_gallery_grows_by_itself_and_then_rests(slow: str, visit_at):
+    page = visit_at(slow)
+    page.goto("/demo/notable")
+    so_far = page.locator("#notable [role=status]")
+    expect(so_far).to_contain_text(re.compile(r"From [0-6] of 6 layers so far"), timeout=60_000)
+    page.evaluate("window.isTheSame = true")  # what shows mere progress does load again
+    expect(so_far).to_have_count(0, timeout=60_000)
+    assert page.evaluate("window.isTheSame"), "the page was not loaded again"
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.wait_for_timeout(3_000)
+    assert requests == []
+
+
+def test_the_map_is_coloured_by_readable_rays_once_all_are_read(page: Page):
+    page.goto("/demo")
+    expect(page.locator("#notable .gallery").first).to_be_visible()
+    page.reload()
+    scores = page.get_by_role("navigation", name="What colours the map")
+    scores.get_by_role("link", name="readable rays").first.click()
+    expect(page).to_have_url(re.compile(r"score=ov-readable$"))
+    expect(page.get_by_role("heading", name="Heads by OV readable rays")).to_be_visible()
+    tips = page.locator("table.heat td:not(.mlp) a").evaluate_all("all => all.map(one => one.dataset.tip)")
+    assert all(re.search(r"rank \d+ of 48$", tip) for tip in tips)
 
 
 def test_the_copied_link_shows_a_colleague_the_same(page: Page, browser):

@@ -25,11 +25,19 @@ def test_the_whole_walk(visit: Callable[..., Page]):
 def test_the_gallery_is_a_page_of_its_own_and_then_a_part_of_the_model(visit: Callable[..., Page]):
     page = visit(java_script_enabled=False)
     page.goto("/demo/notable")
-    rays = page.locator("#notable a[href*='/ov/svd/']")
+    rays = page.locator("#notable .gallery li > a")
     expect(rays.first).to_be_visible()
     found = rays.all_inner_texts()
     page.goto("/demo")
     expect(rays).to_have_text(found)
+
+
+def test_a_gallery_that_grows_loads_again_until_it_is_whole(slow: str, visit_at):
+    page = visit_at(slow, java_script_enabled=False)
+    page.goto("/demo/notable")
+    expect(page.locator("#notable .gallery").first).to_be_visible(timeout=60_000)
+    expect(page.locator("#notable [role=status]")).to_have_count(0, timeout=60_000)
+    assert page.locator("noscript meta").count() == 0
 
 
 def test_find_is_a_form(visit: Callable[..., Page]):

@@ -10,7 +10,9 @@ from app.explorer.bench import Bench
 from app.explorer.errors import NotReady
 from app.explorer.resources import close_resources, open_resources
 from app.explorer.tables import Tables
+from app.models.importer import import_model
 from tests.explorer.dense import Oracle
+from tests.explorer.planted import write_planted
 
 SETTINGS = {
     "models": ("tiny",),
@@ -41,6 +43,15 @@ def open_explorer():
 def explorer(open_explorer, tiny_data, tmp_path_factory):
     """One explorer for all tests that only look."""
     return open_explorer(shutil.copytree(tiny_data, tmp_path_factory.mktemp("explorer") / "data"))
+
+
+@pytest.fixture(scope="session")
+def planted(open_explorer, write_gpt2, tmp_path_factory):
+    """One explorer of a model with planted rays, as `planted`."""
+    folder = write_planted(tmp_path_factory.mktemp("planted") / "planted", write_gpt2)
+    data = tmp_path_factory.mktemp("planted-data")
+    import_model(str(folder), data, slug="planted", report=lambda step: None)
+    return open_explorer(data, models=("planted",))
 
 
 @pytest.fixture(scope="session")

@@ -1,126 +1,177 @@
-"""The gallery, on a model with planted rays: one worth a look, one of frequent words, one of untrained tokens."""
-
-import random
-import string
+"""The notable rays of a layer, on a model with planted ones: words, frequent words, untrained tokens, one spelling."""
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from app.core.address import parse
-from app.explorer import browse, notable
-from app.explorer.browse import Options
-from app.explorer.notable import readable_share
-from app.models.importer import import_model
+from app.core.address import CIRCUITS, KINDS
+from app.core.rays import ALPHA, HEADLINE
+from app.explorer import controls, notable, recipes
+from app.explorer.bench import Bench
+from app.explorer.decompositions import decomposition
+from app.explorer.notable import LABELS, label_of
+from app.explorer.tables import Tables
 from app.models.vocabulary import Vocabulary
+from app.store.artifacts import ArtifactStore
+from tests.explorer.planted import PLANTED, SPELT
+from tests.explorer.steps import ended
 
-D_VOCAB, D_MODEL, D_HEAD = 600, 32, 8
-GOOD, FREQUENT, COLLAPSED = range(100, 110), range(1, 11), range(200, 210)
-PLANTED = {0: GOOD, 1: FREQUENT, 2: COLLAPSED}
-"""Head of layer 1 -> the tokens that its first direction writes."""
-
-
-@pytest.fixture(scope="module")
-def planted(open_explorer, write_gpt2, tmp_path_factory):
-    folder = write_gpt2(tmp_path_factory.mktemp("planted") / "planted", _tokenizer(), seed=2)
-    tensors = load_file(folder / "model.safetensors")
-    noise = np.random.default_rng(0)
-    W_E, W_O = tensors["transformer.wte.weight"], tensors["transformer.h.1.attn.c_proj.weight"]
-    W_E[:] = noise.normal(size=W_E.shape) * 0.3
-    tensors["transformer.ln_f.weight"][:] = 1
-    for head, tokens in PLANTED.items():
-        direction = noise.normal(size=D_MODEL)
-        direction = (direction - direction.mean()) / np.linalg.norm(direction)
-        spread = 0.01 if tokens is COLLAPSED else 0.25
-        W_E[list(tokens)] = 2 * direction + noise.normal(size=(10, D_MODEL)) * spread
-        W_O[head * D_HEAD] = 60 * direction
-    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
-    data = tmp_path_factory.mktemp("planted-data")
-    import_model(str(folder), data, slug="planted", report=lambda step: None)
-    return open_explorer(data, models=("planted",))
+READ_SIDES = {"ov": 2, "qk": 2}
+"""Sides that are the residual stream; one for any other matrix."""
 
 
-def _tokenizer():
-    letters = random.Random(0)
-    vocabulary = {"<|endoftext|>": 0}
-    while len(vocabulary) < D_VOCAB:
-        vocabulary["Ġ" + "".join(letters.choices(string.ascii_lowercase, k=6))] = len(vocabulary)
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(["<|endoftext|>"])
-    return tokenizer
+@pytest.fixture
+def bench_at(tmp_path):
+    """bench_at(r, slug, processing): with an empty store."""
+
+    def build(r, slug, processing="folded"):
+        return Bench(Tables("cpu"), r.library.model(slug), processing, ArtifactStore(tmp_path / "artifacts", 10**9))
+
+    return build
 
 
-def tokens_of(ray):
-    side = ray.direction.right
-    return {token.id for token in (side.plus if ray.ray == "p" else side.minus)}
+def rows_of(arrays, kind, head, label):
+    """(index, side, ray) of the rays that are kept of a matrix under a label."""
+    is_of = (arrays["kind"] == KINDS.index(kind)) & (arrays["head"] == head) & (arrays["label"] == LABELS.index(label))
+    return np.flatnonzero(is_of)
 
 
-def test_the_gallery_opens_with_the_planted_ray(planted, patiently):
-    page = patiently(browse.notable, planted, parse("planted"), Options())
-    assert str(page.rays[0].direction.address) == "planted/L1/H0/ov/svd/0"
-    assert tokens_of(page.rays[0]) == set(GOOD)
+@pytest.mark.parametrize(("layer", "kind", "head", "label", "tokens"), PLANTED)
+def test_planted_rays_are_found_under_their_label(planted, bench_at, layer, kind, head, label, tokens):
+    arrays, facts = ended(notable.notable(bench_at(planted, "planted"), layer))
+    assert facts == {"judged": True}
+    side = "left" if kind == "mlp-in" else "right"
+    own = rows_of(arrays, kind, head, label)
+    assert len(own)
+    assert set(arrays[f"{side}_ids"][own[0]].tolist()) <= set(tokens)
+    assert (arrays["side"][own[0]], arrays["index"][own[0]]) == (notable.SIDES.index(side), 0)
+    other_labels = set(LABELS) - {label}
+    for other in other_labels:
+        shown = arrays[f"{side}_ids"][rows_of(arrays, kind, head, other)]
+        assert all(len(set(ids) & set(tokens)) < 5 for ids in shown.tolist())
+    if label == "glitch":
+        assert np.isnan([arrays[name][own[0]] for name in ("coherence", "z", "p")]).all()
+    else:
+        assert arrays["p"][own[0]] < 0.001
+        assert (arrays["spelling_p"][own[0]] < ALPHA) == (tokens is SPELT)
 
 
-def test_frequent_and_untrained_tokens_are_left_out(planted, patiently):
-    shown = [tokens_of(ray) for ray in patiently(browse.notable, planted, parse("planted"), Options()).rays]
-    for head in (1, 2):
-        first = browse.direction(planted, parse(f"planted/L1/H{head}/ov/svd/0"), Options()).direction.right
-        rays = [{token.id for token in ray[:10]} for ray in (first.plus, first.minus)]
-        assert set(PLANTED[head]) in rays  # the planting took
-        assert set(PLANTED[head]) not in shown
+def test_few_of_a_matrix_are_kept_the_best_first_and_no_ray_twice(planted, bench_at):
+    arrays, _ = ended(notable.notable(bench_at(planted, "planted"), 1))
+    for kind in ("ov", "qk", "mlp-in", "mlp-out"):
+        for head in range(4) if kind in CIRCUITS else (-1,):
+            for label in LABELS:
+                own = rows_of(arrays, kind, head, label)
+                assert len(own) <= notable.N_KEPT
+                merits = arrays["share" if label == "glitch" else "z"][own]
+                assert merits.tolist() == sorted(merits.tolist(), reverse=True)
+                rays = set(zip(arrays["index"][own].tolist(), arrays["ray"][own].tolist(), strict=True))
+                assert len(rays) == len(own)
+    assert (arrays["index"] < notable.N_DIRECTIONS).all()
+    judged = arrays["label"] != LABELS.index("glitch")
+    assert (arrays["p"][judged] < ALPHA).all()
 
 
-def test_at_most_one_ray_a_head_in_falling_order(planted, patiently):
-    page = patiently(browse.notable, planted, parse("planted"), Options())
-    heads = [(ray.direction.address.layer, ray.direction.address.head) for ray in page.rays]
-    assert len(heads) == len(set(heads)) > 3
-    assert len(heads) <= notable.N_RAYS
-    assert all(ray.direction.index < notable.N_DIRECTIONS for ray in page.rays)
-    # Every token here is a whole word, so merit is coherence.
-    assert [ray.coherence for ray in page.rays] == sorted((ray.coherence for ray in page.rays), reverse=True)
+def test_what_the_store_has_and_what_is_computed_in_little_give_the_same(planted, bench_at, tmp_path):
+    bench = bench_at(planted, "planted")
+    little, _ = ended(notable.notable(bench, 0))
+    assert not list(bench.store.root.rglob("L0/*/*/*.safetensors"))  # nothing is kept of it
+    whole = Bench(bench.tables, bench.model, "folded", ArtifactStore(tmp_path / "whole", 10**9))
+    read = []
+    for place in notable._places(bench, 0):
+        recipe = recipes.decomposition(bench.model, place, "folded", {})
+        whole.store.write(recipe, *ended(decomposition(whole, place, {})))
+        read.append(place)
+    assert len(read) == 4 * 2 + 2
+    assert_same(ended(notable.notable(whole, 0))[0], little)
 
 
-def test_coherence_is_the_mean_pairwise_cosine(planted, patiently):
-    page = patiently(browse.notable, planted, parse("planted"), Options(weights="raw"))
-    (weights,) = planted.data.glob("weights/*/embeddings.safetensors")
-    W_E = load_file(weights)["embed.W_E"].astype(np.float64)
-    centred = W_E - W_E.mean(axis=0)
-    for ray in page.rays:
-        side = ray.direction.right
-        ids = [token.id for token in (side.plus if ray.ray == "p" else side.minus)]
-        unit = centred[ids] / np.linalg.norm(centred[ids], axis=1, keepdims=True)
-        pairs = (unit @ unit.T)[np.triu_indices(len(ids), 1)]
-        assert ray.coherence == pytest.approx(pairs.mean(), abs=1e-5)
+def assert_same(one, other):
+    assert set(one) == set(other)
+    for name, array in one.items():
+        np.testing.assert_allclose(array, other[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
-def test_the_gallery_shows_the_directions_as_their_pages_do(planted, patiently):
-    for ray in patiently(browse.notable, planted, parse("planted"), Options()).rays[:3]:
-        whole = browse.direction(planted, ray.direction.address, Options()).direction
-        assert ray.direction.singular_value == whole.singular_value
-        assert ray.direction.energy_share == whole.energy_share
-        for side in ("left", "right"):
-            for end in ("plus", "minus"):
-                little, large = (getattr(getattr(page, side), end) for page in (ray.direction, whole))
-                assert [token.id for token in little] == [token.id for token in large][:10]
+def test_stored_matrices_are_not_taken_apart_again(planted, bench_at, monkeypatch):
+    bench = bench_at(planted, "planted")
+    for place in notable._places(bench, None):
+        recipe = recipes.decomposition(bench.model, place, "folded", {})
+        bench.store.write(recipe, *ended(decomposition(bench, place, {})))
+    monkeypatch.setattr(notable, "subject", None)
+    assert len(ended(notable.notable(bench, None))[0]["every_p"])
 
 
-def test_a_vocabulary_without_words_has_an_empty_gallery(explorer, patiently, monkeypatch):
-    monkeypatch.setattr(notable, "readable_share", lambda *_: None)
-    page = patiently(browse.notable, explorer, parse("tiny"), Options(weights="raw"))
-    assert page.rays == ()
+def test_the_numbers_are_those_of_every_ray_that_was_looked_at(planted, bench_at):
+    """Against the matrices' own artifacts, ray by ray."""
+    bench = bench_at(planted, "planted")
+    arrays, _ = ended(notable.notable(bench, 1))
+    every, shares = [], np.zeros((4, 2))
+    for place in notable._places(bench, 1):
+        own = ended(decomposition(bench, place, {}))[0]
+        p = [own[f"{side}_p"][:8, :, HEADLINE] for side in ("left", "right") if f"{side}_p" in own]
+        known = [value for value in np.concatenate(p).flatten().tolist() if value == value]
+        every += known
+        if place.circuit:
+            shares[place.head, CIRCUITS.index(place.circuit)] = sum(value < 0.01 for value in known) / len(known)
+    np.testing.assert_allclose(np.sort(arrays["every_p"]), np.sort(every), rtol=1e-5)
+    np.testing.assert_allclose(arrays["readable"], shares, atol=1e-6)
+    assert shares.max() > 0
 
 
-def test_whole_words_are_counted_and_frequent_ones_refused(gpt2_folder):
+ENDS = {
+    ("gpt2", "raw"): {"embed", "pos"},  # tied: as stored, the unembedding is the embedding
+    ("gpt2", "folded"): {"embed", "unembed", "pos"},
+    ("llama", "raw"): {"embed", "unembed"},
+    ("mixtral", "folded"): {"embed", "unembed"},
+    ("bert", "raw"): {"embed", "pos"},
+}
+OF_A_LAYER = {"gpt2": {"mlp-in", "mlp-out"}, "llama": {"mlp-in", "mlp-gate", "mlp-out"}, "mixtral": set()}
+
+
+@pytest.mark.parametrize(("family", "processing"), ENDS)
+def test_every_matrix_of_any_family_is_looked_at(seen_of, bench_at, monkeypatch, family, processing):
+    monkeypatch.setattr(controls, "LEAST_TOKENS", 60)  # these vocabularies have 97 tokens
+    monkeypatch.setattr(controls, "DIRECTIONS", 100)
+    r, slug = seen_of(family)
+    bench = bench_at(r, slug, processing)
+    expected = (OF_A_LAYER.get(family, {"mlp-in", "mlp-out"}), ENDS[family, processing])
+    for layer, kinds in zip((1, None), expected, strict=True):
+        assert {place.kind for place in notable._places(bench, layer)} - set(CIRCUITS) == kinds
+        n_heads = 0 if layer is None else 4
+        arrays, facts = ended(notable.notable(bench, layer))
+        assert facts == {"judged": True}
+        assert len(arrays["every_p"]) == (n_heads * 4 + len(kinds)) * 8 * 2
+
+
+@pytest.mark.parametrize(("family", "layer"), [("llama", 0), ("bert", None)])
+def test_without_a_control_nothing_is_taken_apart(seen_of, bench_at, monkeypatch, family, layer):
+    r, slug = seen_of(family)
+    monkeypatch.setattr(notable, "_looked_at", None)
+    arrays, facts = ended(notable.notable(bench_at(r, slug, "raw"), layer))
+    assert facts == {"judged": False}
+    assert {len(arrays[name]) for name in arrays if name != "readable"} == {0}
+    assert arrays["left_ids"].shape == (0, notable.N_TOKENS)
+
+
+def test_a_matrix_without_directions_has_no_rays(bench_of):
+    from app.core.address import parse
+    from app.explorer.notable import Looked, kept
+
+    empty = {name: np.zeros((0, 2, 3), np.float32) for name in ("left_p", "left_z")}
+    looked = Looked(parse("tiny/L0/H0/ov"), empty | {"index": np.zeros(0, np.int32)})
+    arrays, _ = kept(bench_of("gpt2", "raw"), [looked], is_judged=True)
+    assert len(arrays["label"]) == len(arrays["every_p"]) == 0
+    assert not arrays["readable"].any()
+
+
+def test_labels(gpt2_folder):
     vocabulary = Vocabulary(gpt2_folder / "tokenizer.json", 304)
     by_text = {vocabulary.entry(id_).text: id_ for id_ in range(300)}
     words = [by_text[word] for word in (" that", " with", " his", " her")]
-    pieces = [by_text[word] for word in ("that", "with", "his", "her")]
-    letters = [by_text[letter] for letter in "abcdefghij"]
-    assert readable_share(words, vocabulary) == 1
-    assert readable_share(words + pieces[:1], vocabulary) == 0.8
-    assert readable_share(words + pieces, vocabulary) is None
-    assert readable_share(letters, vocabulary) is None
-    assert readable_share(words + letters, vocabulary) is None
+    letters = [by_text[letter] for letter in "abcd"]
+    assert label_of(vocabulary, words, 0.005) == "notable"
+    assert label_of(vocabulary, words, 0.01) is None
+    assert label_of(vocabulary, letters, 0.5) is None
+    assert label_of(vocabulary, words + letters, 0.005) == "notable"  # half of them is not most
+    assert label_of(vocabulary, words[:3] + letters, 0.005) == "frequency"
+    assert label_of(vocabulary, list(range(6)), 0.005) == "frequency"  # 304 // 50 ids
+    assert label_of(vocabulary, words, float("nan")) == "glitch"

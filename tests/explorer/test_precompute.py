@@ -57,8 +57,8 @@ def assert_as_visited(store, r, model, processing="folded"):
         recipe = recipes.layer(model, layer, processing)
         browse.layer(r, parse(f"tiny/L{layer}"), Options(weights=processing))
         assert_same(store.read(recipe), r.store.read(recipe))
-    for ends in (orders.scores, orders.gallery):
-        order = ends(r.library.model("tiny"), processing)
+    visited = r.library.model("tiny")
+    for order in (orders.scores(visited, processing), *orders.gallery(visited, processing)):
         orders.fulfilled(r, order)
         assert_same(store.read(order.recipe), r.store.read(order.recipe))
 
@@ -116,7 +116,7 @@ def test_one_circuit_alone(store, model):
     assert {Path(name).parent.name for name in files(store)} == {"qk"}
     last = run(store, model)[-1]
     assert (last.matrices_done, last.matrices_found) == (8, 8)
-    assert store.exists(recipes.gallery(model, "folded"))
+    assert all(store.exists(order.recipe) for order in orders.gallery(model, "folded"))
     assert store.exists(recipes.layer(model, 1, "folded"))
 
 
@@ -249,7 +249,7 @@ def every_recipe(model):
         for head, circuit in work.every_matrix(model):
             yield recipes.matrix(model, layer, head, circuit, "folded")
     yield recipes.scores(model, "folded")
-    yield recipes.gallery(model, "folded")
+    yield from (order.recipe for order in orders.gallery(model, "folded"))
 
 
 SINGLES = ("mlp-in", "L1/mlp-out", "embed", "pos", "heads/write")

@@ -28,7 +28,7 @@ STAGES = {
     "copying": (scores, "stream_gram", "/tiny/L0/H0/ov"),
     "a layer": (work, "read_out", "/tiny/L0"),
     "the map": (work, "score_rows", "/api/v1/tiny"),
-    "the gallery": (notable, "strongest", "/tiny/notable"),
+    "the gallery": (notable, "kept", "/tiny/notable"),
 }
 
 

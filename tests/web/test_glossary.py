@@ -10,6 +10,7 @@ from app.core.basis import BASES
 from app.core.scores import SCORES
 from app.explorer.bench import Bench
 from app.explorer.decompositions import decomposition
+from app.explorer.gallery import SCORES as READABLE
 from app.explorer.library import Library
 from app.explorer.matrices import BIAS_TERMS, SIDES
 from app.explorer.pages import Note
@@ -43,6 +44,7 @@ def test_templates_use_words_that_are_there_and_every_word_is_used():
     assert named - set(TERMS) == set()
     # read, write, ov … come from values; the rest must be named somewhere or be a score.
     by_value = {"folded", "raw", "subspace", "close", "copying", "strength", "mean"} | BASIS_SCORES
+    by_value |= {score_key(score) for score in READABLE}
     by_value |= {*KINDS, *PARAMETERS, *BIAS_TERMS.values(), *itertools.chain(*SIDES.values())}
     by_value |= {words.merit for words in WORDS.values()}
     assert set(TERMS) - named - by_value - set(SCORES) == set()

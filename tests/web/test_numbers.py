@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.web.numbers import cell, count, heat, percent, significant, tiny
+from app.web.numbers import cell, chance, count, heat, percent, significant, tiny
 
 
 def read(text):
@@ -18,6 +18,14 @@ def test_four_significant_digits_are_the_number_to_a_thousandth(value):
 @given(st.floats(0, 1))
 def test_a_percentage_is_the_share(value):
     assert read(percent(value).removesuffix("%")) == pytest.approx(100 * value, abs=0.0501)
+
+
+@given(st.floats(0, 1))
+def test_a_chance_is_near_the_value_or_said_to_be_small(value):
+    shown = chance(value)
+    assert (shown == "< .001") == (value < 0.001)
+    assert value < 0.001 or read(shown) == pytest.approx(value, abs=0.00051)
+    assert shown[0] != "0"
 
 
 @given(st.floats(-900, 900))

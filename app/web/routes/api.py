@@ -61,8 +61,12 @@ def model(request: Request, model: Slug, query: Annotated[MapQuery, Query()]) ->
 
 @router.get("/{model}/notable", summary="Gallery", response_model=schema.NotablePageJson, responses=FAULTS)
 def notable(request: Request, model: Slug, query: Annotated[ViewQuery, Query()]) -> Response:
-    """Rays of the model whose written tokens are most alike, at most one a head; a first look, no test."""
-    return _answer(request, browse.notable, twin.notable_json, model, options=query.options())
+    """The most readable rays of the model; of the layers that were read so far, as `whole` says."""
+    page = browse.notable(resources_of(request), parse(model), options=query.options())
+    told = twin.notable_json(page, urls_of(request))
+    if not page.is_whole:
+        return _passing(json_answer(request, told))
+    return json_answer(request, told, keep=parse(model).pin is not None)
 
 
 @router.get("/{model}/census", summary="Census", response_model=schema.CensusJson, responses=FAULTS)

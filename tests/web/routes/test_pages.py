@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from app.explorer import browse
+from app.explorer import browse, orders
 from app.explorer.pages import HomePage, ModelEntry
 from app.web.glossary import NOTES, TERMS
 
@@ -315,6 +315,23 @@ def test_a_gallery_that_is_there_comes_with_the_model(client):
     page = client.get("/tiny").text
     assert 'class="notable"' in page
     assert 'hx-trigger="load"' not in page
+
+
+def test_a_gallery_that_grows_is_kept_by_nobody_and_asks_again(serve, tiny_data, tmp_path, monkeypatch, pin):
+    copy = shutil.copytree(tiny_data, tmp_path / "data", ignore=shutil.ignore_patterns("artifacts"))
+    client = serve(copy, "tiny")
+    whole = client.get(f"/api/v1/tiny@{pin}/notable")
+    assert whole.json()["whole"]
+    assert "immutable" in whole.headers["Cache-Control"]
+    assert "noscript><meta" not in client.get("/tiny/notable").text
+    monkeypatch.setattr(orders, "in_line", lambda r, asked: [r.store.load(asked[0].recipe), None, None])
+    growing = client.get(f"/api/v1/tiny@{pin}/notable")
+    assert (growing.json()["whole"], growing.json()["layers"]) == (False, 1)
+    assert growing.headers["Cache-Control"] == "no-store"
+    page = client.get("/tiny/notable").text
+    assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page
+    assert 'hx-trigger="load delay:2s"' in page
+    assert "From 1 of 2 layers so far" in page
 
 
 @pytest.mark.parametrize("place", ["/tiny/L1/H2", "/api/v1/tiny/L1/H2"])
