@@ -95,6 +95,8 @@
     "]": () => { const url = follow("next"); if (url) location.assign(url); },
     "/": () => document.getElementById("jump")?.focus(),
     c: () => copy("link"),
+    1: () => document.querySelector("a[aria-keyshortcuts='1']")?.click(),
+    2: () => document.querySelector("a[aria-keyshortcuts='2']")?.click(),
     "?": openHelp,
   };
 

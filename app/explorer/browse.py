@@ -36,9 +36,10 @@ from app.explorer.pages import (
 )
 from app.explorer.places import is_double, located, neighbours
 from app.explorer.resources import Resources
+from app.explorer.rotations import judged
 from app.explorer.tables import end_of
 from app.explorer.views import Options, seen
-from app.store.artifacts import Artifact
+from app.store.artifacts import Arrays, Artifact
 
 HEAD_ROWS, MATRIX_ROWS = 10, 16
 """Directions on one page of a table: a head's page has two tables."""
@@ -129,7 +130,7 @@ def matrix(r: Resources, address: Address, options: Options) -> MatrixPage | Fit
     opened, shown = _seen(r, address, options)
     if absent := fits.absent(r, opened, address, shown):
         return absent
-    (artifact,) = fulfilled(r, orders.matrix(opened, address, shown))
+    artifact, _ = _artifacts(r, opened, address, shown)
     page = matrix_page(opened, address, shown, artifact, _rows(options, MATRIX_ROWS))
     _check_page(shown.page, page.n_pages)
     return page
@@ -151,8 +152,29 @@ def direction(r: Resources, address: Address, options: Options) -> DirectionPage
     opened, shown = _seen(r, address, options)
     if absent := fits.absent(r, opened, address, shown):
         return absent
-    (artifact,) = fulfilled(r, orders.matrix(opened, address, shown))
-    return direction_page(opened, address, shown, artifact, _controls(r, opened, address, shown, artifact))
+    artifact, turned = _artifacts(r, opened, address, shown)
+    controls = _controls(r, opened, address, shown, artifact)
+    return direction_page(opened, address, shown, artifact, controls, _rotations(address, turned))
+
+
+def _artifacts(r: Resources, opened: OpenModel, address: Address, shown: View) -> tuple[Artifact, Arrays]:
+    """The matrix's, and arrays of random rotations of its span, which it is judged by, too, if the view wants that."""
+    if not shown.rotated:
+        (artifact,) = fulfilled(r, orders.matrix(opened, address, shown))
+        return artifact, {}
+    asked = (orders.matrix(opened, address, shown), orders.rotation(opened, address, shown))
+    artifact, turned = fulfilled(r, *asked)
+    return replace(artifact, arrays=judged(artifact.arrays, turned.arrays)), turned.arrays
+
+
+def _rotations(address: Address, turned: Arrays) -> tuple[ControlSpread | None, ControlSpread | None]:
+    """How coherent random rotations of the sides of the matrix at the address are."""
+    assert address.kind is not None
+    left, right = (
+        verdicts.spread(name, turned[f"{side}_coherence"]) if f"{side}_coherence" in turned else None
+        for side, name in zip(verdicts.SIDES, SIDES[address.kind], strict=True)
+    )
+    return left, right
 
 
 def _controls(

@@ -146,7 +146,7 @@ def compared(effect: CensusEffect, d_head: int) -> str:
     estimate = effect.difference
     verdict = _verdict(estimate)
     if verdict == "unclaimed":
-        return f"{_begun(first)} and {other}: {signed(estimate.value)} z apart, but {_too_few()}."
+        return f"{_begun(first)} and {other}: {hundredths(estimate.value)} z apart, but {_too_few()}."
     if verdict == "open":
         return f"{_begun(first)} and {other} are not told apart: {with_interval(estimate)} z."
     chance = f"of two rays, one of each, the first has the larger z {as_shares(effect.superiority)} of the time"
@@ -164,7 +164,7 @@ def against_random(kind: CensusKind, d_head: int) -> str:
     share = f"{kind.readable.value:.1%} of them at p < .01, where chance has 1%"
     verdict = _verdict(estimate)
     if verdict == "unclaimed":
-        return f"{name}: mean z {signed(estimate.value)}, {share}, but {_too_few(kind.n_matrices)}."
+        return f"{name}: mean z {hundredths(estimate.value)}, {share}, but {_too_few(kind.n_matrices)}."
     if verdict == "open":
         return f"{name} are not told apart from random directions: mean z {with_interval(estimate)}, {share}."
     how = "better" if verdict == "more" else "worse"
@@ -191,8 +191,8 @@ def with_interval(estimate: Estimate) -> str:
     Example: with_interval(Estimate(0.42, Interval(0.2, 0.61))) -> "0.42 (0.20 to 0.61)"
     """
     if estimate.interval is None:
-        return signed(estimate.value)
-    return f"{signed(estimate.value)} ({signed(estimate.interval.low)} to {signed(estimate.interval.high)})"
+        return hundredths(estimate.value)
+    return f"{hundredths(estimate.value)} ({hundredths(estimate.interval.low)} to {hundredths(estimate.interval.high)})"
 
 
 def as_shares(estimate: Estimate) -> str:
@@ -204,7 +204,7 @@ def as_shares(estimate: Estimate) -> str:
     return f"{estimate.value:.0%}" + (f" ({interval.low:.0%} to {interval.high:.0%})" if interval else "")
 
 
-def signed(value: float) -> str:
+def hundredths(value: float) -> str:
     """With two decimals, and a minus sign as wide as a digit; never minus nothing."""
     shown = f"{value:.2f}"
     return "0.00" if shown == "-0.00" else shown.replace("-", "−")
@@ -214,7 +214,7 @@ def _change(kind: CensusKind, estimate: Estimate, first: str, last: str, of: str
     name = _begun(NAMES[kind.group])
     verdict = _verdict(estimate)
     if verdict == "unclaimed":
-        return f"{name}: {first} minus {last} {of} {signed(estimate.value)} z, but {_too_few(n)}."
+        return f"{name}: {first} minus {last} {of} {hundredths(estimate.value)} z, but {_too_few(n)}."
     if verdict == "open":
         return f"{name}: the {first} and the {last} {of} are not told apart, {with_interval(estimate)} z."
     how = "better" if verdict == "more" else "worse"

@@ -102,6 +102,7 @@ def direction_page(
     shown: View,
     artifact: Artifact,
     controls: tuple[ControlSpread | None, ControlSpread | None],
+    rotations: tuple[ControlSpread | None, ControlSpread | None] = (None, None),
 ) -> DirectionPage:
     """The page of the direction at the address; UnknownAddress if the matrix has fewer."""
     assert address.kind is not None
@@ -124,6 +125,7 @@ def direction_page(
         left_histogram=histogram(arrays, "left", row),
         right_histogram=histogram(arrays, "right", row),
         controls=controls,
+        rotations=rotations,
         positions=tuple(arrays["left_curve"][row].tolist()) if "left_curve" in arrays else (),
         same=_same(model, address, artifact),
         tabs=tabs(address),

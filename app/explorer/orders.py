@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from app.core.address import Address
-from app.explorer import census, controls, decompositions, notable, recipes, rows, work
+from app.explorer import census, controls, decompositions, notable, recipes, rotations, rows, work
 from app.explorer.bench import Baked, Bench
 from app.explorer.compute import Priority, Steps
 from app.explorer.errors import NotReady
@@ -87,6 +87,14 @@ def control(model: OpenModel, end: str, shown: View) -> Order:
     recipe = controls.recipe(model, end, shown.weights, shown.selection)
     title = f"Random directions are being read with {model.header.slug}, for comparison."
     compute = partial(controls.artifact, end=end)
+    return Order(model, shown.weights, recipe, title, compute, selection=shown.selection)
+
+
+def rotation(model: OpenModel, address: Address, shown: View) -> Order:
+    """What the singular directions of the matrix at the address are held against: random rotations of their span."""
+    recipe = recipes.rotation(model, address, shown.weights, shown.distance, shown.selection)
+    title = f"Random rotations of {address.matrix.label} of {address.model} are being read out."
+    compute = partial(rotations.rotation, address=address.matrix, distance=shown.distance)
     return Order(model, shown.weights, recipe, title, compute, selection=shown.selection)
 
 

@@ -10,6 +10,7 @@ from app.core.address import LAYER_KINDS, Address, BasisName, Kind
 from app.core.bootstrap import Estimate
 from app.core.rays import ALPHA, RayClass
 from app.models.selection import EVERY, Selection
+from app.models.vocabulary import Entry
 from app.store.jobs import Job, Task
 
 Processing = Literal["folded", "raw"]
@@ -100,6 +101,8 @@ class Judgement:
     """The false discovery rate of the list of the matrix's rays on this side that ends at this one."""
     spelling_z: float | None
     spelling_p: float | None
+    rotation_p: float | None = None
+    """Among the rays of random rotations of the same span; None unless these were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,8 @@ class Verdict:
     """Alike in spelling at p < .01."""
     classes: tuple[tuple[RayClass, int], ...]
     """Directions of each class; empty where the basis has one ray a term."""
+    n_better: int | None = None
+    """Rays better than 95% of those of random rotations of the same span; None unless these were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +289,8 @@ class View:
     """Of that basis."""
     selection: Selection = EVERY
     """Tokens that readouts show."""
+    rotated: bool = False
+    """Singular directions are held against random rotations of their span, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -681,6 +688,8 @@ class DirectionPage:
     right_histogram: Histogram
     controls: tuple[ControlSpread | None, ControlSpread | None]
     """Of the left and the right side."""
+    rotations: tuple[ControlSpread | None, ControlSpread | None]
+    """The same of random rotations of the matrix's directions; nothing unless these were asked for."""
     positions: tuple[float, ...]
     """The direction's value at every position, for the matrix of positions."""
     same: tuple[Address, ...]
@@ -691,6 +700,62 @@ class DirectionPage:
     """The largest distance to choose; None where distance means nothing."""
     previous: Address | None
     next: Address | None
+
+
+BlindOf = Literal["all", "readable"]
+BLIND_OF: tuple[BlindOf, ...] = get_args(BlindOf)
+"""Which rays a blind round is drawn from: any of the strongest directions of heads, or those readable at p < .01."""
+Answer = Literal["l", "r"]
+"""The left column, or the right one."""
+Columns = tuple[tuple[Entry, ...], tuple[Entry, ...]]
+"""Tokens on the left and on the right, without their scores: sizes of scores would tell which is which."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlindResult:
+    """A question of a blind round with its answer."""
+
+    columns: Columns
+    answer: Answer
+    """What the visitor took for the model's."""
+    right: Answer
+    direction: Address
+    side: str
+    ray: Literal["p", "n"]
+    z: float | None
+    """Of the model's ray; None where it has too few trained tokens."""
+    p: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlindPage:
+    """Ten times two columns of tokens, one read out of a ray of the model, one of a random direction.
+
+    It holds nothing that tells which is which until all are answered.
+    """
+
+    address: Address
+    """Of the model."""
+    model: Model
+    view: View
+    seed: int
+    of: BlindOf
+    answers: str
+    """Those given so far: `lrl`."""
+    n_rounds: int
+    n_directions: int
+    """Strongest directions of each matrix that its rays come from."""
+    is_possible: bool
+    """False where the vocabulary is too small for a control."""
+    columns: Columns | None
+    """The next question; None after the last."""
+    results: tuple[BlindResult, ...]
+    """All questions, once all are answered."""
+    n_right: int
+    by_chance: float
+    """The probability of guessing at least so many right."""
+    next_seed: int
+    """Of ten other questions."""
 
 
 @dataclass(frozen=True, slots=True)

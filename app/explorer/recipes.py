@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from app.core.address import Address, Circuit
-from app.explorer import comparisons, rows, tally, work
+from app.explorer import comparisons, rotations, rows, tally, work
 from app.explorer.bench import KEPT_TOKENS
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
@@ -38,6 +38,16 @@ def comparison(model: OpenModel, address: Address, processing: Processing, param
     """Of a matrix's bases side by side; the parameters say which fits are among them."""
     own = {"rows": comparisons.ROWS, "most": comparisons.MOST, "centred": 1}
     return _recipe(model, f"{address.path}/compare", processing, {**own, **parameters}, "compare")
+
+
+def rotation(
+    model: OpenModel, address: Address, processing: Processing, distance: int = 0, selection: Selection = EVERY
+) -> Recipe:
+    """Of random rotations of the singular directions of the matrix at the address, read as those tokens."""
+    kept: dict[str, float] = {**rotations.PARAMETERS, **selection.parameters(), "tokens": KEPT_TOKENS}
+    if distance:
+        kept["distance"] = distance
+    return _recipe(model, f"{address.path}/rotation", processing, kept)
 
 
 def layer(model: OpenModel, layer: int, processing: Processing) -> Recipe:

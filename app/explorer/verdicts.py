@@ -18,6 +18,8 @@ from app.store.artifacts import Arrays
 
 FDR = 0.1
 """The share of false findings that is allowed among those that count as found."""
+BETTER = 0.05
+"""A ray with a p of at most that among random rotations is better than 95% of them."""
 SIDES = ("left", "right")
 BINS = 40
 
@@ -30,6 +32,7 @@ def rays(arrays: Arrays, side: str, rows: Rows, n_rays: int) -> list[Rays | None
         return [None] * len(arrays[f"{side}_top_ids"][rows])
     columns = [_plain(arrays[f"{side}_{name}"][rows]) for name in ("coherence", "z", "p", "spelling_z", "spelling_p")]
     columns.insert(3, _plain(_q(arrays, side, n_rays)[rows]))
+    columns.append(_plain(_rotation_p(arrays, side)[rows]))
     kinds = [RAY_CLASSES[code] for code in _codes(arrays, side)[rows].tolist()]
     apart = _plain(arrays[f"{side}_difference_p"][rows])
     found: list[Rays | None] = []
@@ -53,6 +56,7 @@ def verdict(arrays: Arrays, side: str, name: str, n_rays: int) -> Verdict | None
         n_found=int((q < FDR).sum()),
         n_spelling=int((arrays[f"{side}_spelling_p"][:, :n_rays] < ALPHA).sum()),
         classes=tuple(zip(RAY_CLASSES, counts, strict=False)),
+        n_better=_n_better(arrays, side, n_rays),
     )
 
 
@@ -77,7 +81,12 @@ def passing(arrays: Arrays, only: Only, n_rays: int) -> NDArray[np.bool_]:
 
 def control_spread(side: str, control: Arrays) -> ControlSpread:
     """How coherent the random rays of a control are."""
-    coherence = control["coherence"][..., HEADLINE].flatten().astype(np.float64)
+    return spread(side, control["coherence"][..., HEADLINE])
+
+
+def spread(side: str, coherence: NDArray[np.float32]) -> ControlSpread:
+    """How coherent rays are."""
+    coherence = coherence.flatten().astype(np.float64)
     known = coherence[~np.isnan(coherence)]
     counts, edges = np.histogram(known, BINS)
     low, high = float(edges[0]), float(edges[-1])
@@ -111,6 +120,17 @@ def _q(arrays: Arrays, side: str, n_rays: int) -> NDArray[np.float64]:
     return found
 
 
+def _rotation_p(arrays: Arrays, side: str) -> NDArray[Any]:
+    """Nothing but nan where nobody asked."""
+    unasked = np.full(arrays[f"{side}_p"].shape[:2], np.nan)
+    return arrays.get(f"{side}_rotation_p", unasked)
+
+
+def _n_better(arrays: Arrays, side: str, n_rays: int) -> int | None:
+    p = arrays.get(f"{side}_rotation_p")
+    return None if p is None else int((p[:, :n_rays] <= BETTER).sum())
+
+
 def _codes(arrays: Arrays, side: str) -> NDArray[np.int8]:
     p = arrays[f"{side}_p"][..., HEADLINE]
     codes: NDArray[np.int8] = classes(p[:, 0], p[:, 1], arrays[f"{side}_difference_p"]).codes
@@ -118,8 +138,8 @@ def _codes(arrays: Arrays, side: str) -> NDArray[np.int8]:
 
 
 def _judgement(numbers: list[Any], ray: int) -> Judgement:
-    coherence, z, p, q, spelling_z, spelling_p = (column[ray] for column in numbers)
-    return Judgement(tuple(coherence), tuple(z), tuple(p), q, spelling_z, spelling_p)
+    coherence, z, p, *others = (column[ray] for column in numbers)
+    return Judgement(tuple(coherence), tuple(z), tuple(p), *others)
 
 
 def _plain(array: NDArray[Any]) -> list[Any]:

@@ -37,6 +37,8 @@ class Options:
     parameters: Mapping[str, int | None] = field(default_factory=dict)
     """Of the basis; None: its default."""
     selection: Selection = EVERY
+    rotated: bool = False
+    """Hold singular directions against random rotations of their span, too."""
 
 
 def seen(model: OpenModel, address: Address, options: Options, default: Processing) -> View:
@@ -56,6 +58,7 @@ def seen(model: OpenModel, address: Address, options: Options, default: Processi
     is_read = address.kind is not None or address.head is not None
     selection = options.selection if is_read else EVERY
     _check_selection(model, address, selection)
+    _check_rotated(address, options.rotated)
     still = _still_layers(model, address) if options.distance else ()
     return View(
         weights=weights,
@@ -69,6 +72,7 @@ def seen(model: OpenModel, address: Address, options: Options, default: Processi
         basis=address.basis or "svd",
         parameters=choices(model, address, options.parameters),
         selection=selection,
+        rotated=options.rotated,
     )
 
 
@@ -129,6 +133,13 @@ def _check_selection(model: OpenModel, address: Address, selection: Selection) -
     if n_tokens < FEWEST_TOKENS:
         raise BadOption(
             f"The filter leaves {n_tokens} of {model.header.d_vocab} tokens: at least {FEWEST_TOKENS} are needed."
+        )
+
+
+def _check_rotated(address: Address, rotated: bool) -> None:
+    if rotated and (address.kind is None or address.basis not in {None, "svd"}):
+        raise BadOption(
+            "rotated is there for singular directions: ask for it at a matrix or one of its directions in svd."
         )
 
 

@@ -44,7 +44,8 @@ def page_answer(request: Request, page: object, headers: Mapping[str, str] | Non
     if target_of(request) == "progress":
         # The page that showed progress is ready: load it as a page of its own.
         return Response(headers={"HX-Refresh": "true", "Cache-Control": "no-store", "Vary": VARY})
-    return html_answer(request, picture.fragment or picture.whole, headers=headers, page=page, layout="part.html")
+    part = picture.parts.get(target_of(request), picture.fragment or picture.whole)
+    return html_answer(request, part, headers=headers, page=page, layout="part.html")
 
 
 def html_answer(

@@ -201,6 +201,37 @@ def histogram(counts: Sequence[int], low: float, high: float) -> Halves:
     return Halves(_path(minus), _path(drawn[len(minus) :]), at)
 
 
+class Among(NamedTuple):
+    """A histogram with values that lie somewhere along its axis, or beyond what was counted."""
+
+    bars: str
+    """Path in a chart 1000 wide."""
+    places: tuple[float | None, ...]
+    """Of the values, in percent of the width."""
+    low: float
+    high: float
+    """The ends of the axis."""
+
+
+def among(counts: Sequence[int], low: float, high: float, values: Sequence[float | None]) -> Among:
+    """Counts in equal bins from low to high, as high as their logarithms, on an axis that has room for the values.
+
+    Example: among((1, 0), 0.0, 1.0, (2.0, None)) -> Among("M0 100V0H250V100", (100.0, None), 0.0, 2.0)
+    """
+    there = [value for value in values if value is not None]
+    first, last = min(low, *there, high), max(high, *there, low)
+    span = (last - first) or 1.0
+    top = math.log1p(max(counts, default=0)) or 1.0
+    edges = [round(1000 * (low + (high - low) * i / len(counts) - first) / span) for i in range(len(counts) + 1)]
+    drawn = "".join(
+        f"M{edges[i]} {HEIGHT}V{round(HEIGHT * (1 - math.log1p(count) / top))}H{edges[i + 1]}V{HEIGHT}"
+        for i, count in enumerate(counts)
+        if count
+    )
+    places = tuple(None if value is None else round(100 * (value - first) / span, 1) for value in values)
+    return Among(drawn, places, first, last)
+
+
 def zero(low: float, high: float, n_bins: int) -> int:
     """Where the score 0 lies on a histogram's axis.
 

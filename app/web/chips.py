@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from app.explorer.pages import Token
+from app.models.vocabulary import Entry
 
 LONGEST_TITLE = 600
 """Characters of a token that its tooltip shows: a vocabulary may hold tokens of many kilobytes."""
@@ -33,6 +34,21 @@ def chips(tokens: Sequence[Token]) -> list[Chip]:
         if kind == "text" and shown[-1:] != "…"
         else Chip(shown, _about(id_, text, shown, kind, value), "" if kind == "text" else kind)
         for id_, text, shown, kind, value, _ in tokens
+    ]
+
+
+def plain_chips(entries: Sequence[Entry]) -> list[Chip]:
+    """Tokens without their scores.
+
+    Example: [Entry(511, " their", "·their", "text")] -> [Chip("·their", "id 511", "")]
+    """
+    return [
+        Chip(
+            shown,
+            f"{_visible(text)} · id {id_}" if shown.endswith("…") else f"id {id_}",
+            "" if kind == "text" else kind,
+        )
+        for id_, text, shown, kind in entries
     ]
 
 

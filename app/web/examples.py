@@ -13,6 +13,8 @@ from app.core.address import Address, parse
 from app.core.bootstrap import Estimate, Interval
 from app.explorer.pages import (
     Badge,
+    BlindPage,
+    BlindResult,
     Cell,
     CensusEffect,
     CensusKind,
@@ -50,6 +52,7 @@ from app.explorer.pages import (
     Verdict,
     View,
 )
+from app.models.vocabulary import Entry
 from app.store.jobs import Job, Task
 from app.web import twin
 from app.web.urls import Urls
@@ -104,7 +107,7 @@ def _side(name: str) -> SideReadout:
 
 
 def _judgement(z: float) -> Judgement:
-    return Judgement((0.25, 0.25, 0.125), (z, z, z), (0.125, 0.0625, 0.03125), 0.25, 0.5, 0.3125)
+    return Judgement((0.25, 0.25, 0.125), (z, z, z), (0.125, 0.0625, 0.03125), 0.25, 0.5, 0.3125, 0.5)
 
 
 def _direction(matrix: Address, index: int) -> Direction:
@@ -291,6 +294,7 @@ DIRECTION_PAGE = DirectionPage(
     left_histogram=Histogram(-1.5, 1.5, (7, 20_000, 30_250), 0.25, 0.5),
     right_histogram=Histogram(-1.5, 1.5, (7, 20_000, 30_250), 0.25, None),
     controls=(ControlSpread("read", -0.25, 0.5, (1_000, 2_500, 500), 0.125, 0.0625), None),
+    rotations=(ControlSpread("read", -0.25, 0.5, (128, 320, 64), 0.125, 0.0625), None),
     positions=(),
     same=(),
     tabs=MATRIX_PAGE.tabs,
@@ -298,6 +302,36 @@ DIRECTION_PAGE = DirectionPage(
     farthest=None,
     previous=OV.direction(0),
     next=OV.direction(2),
+)
+BLIND_PAGE = BlindPage(
+    address=Address("gpt2"),
+    model=MODEL,
+    view=VIEW,
+    seed=1,
+    of="all",
+    answers="l" * 10,
+    n_rounds=10,
+    n_directions=8,
+    is_possible=True,
+    columns=None,
+    results=(
+        BlindResult(
+            columns=(
+                (Entry(511, " their", "·their", "text"), Entry(484, " they", "·they", "text")),
+                (Entry(6342, " Paris", "·Paris", "text"), Entry(339, " he", "·he", "text")),
+            ),
+            answer="l",
+            right="l",
+            direction=OV.direction(1),
+            side="write",
+            ray="p",
+            z=2.5,
+            p=0.03125,
+        ),
+    ),
+    n_right=1,
+    by_chance=0.5,
+    next_seed=2,
 )
 JOB_PAGE = JobPage(
     job=Job(
@@ -337,6 +371,7 @@ EXAMPLES: dict[str, object] = {
     "model": twin.model_json(MODEL_PAGE, URLS),
     "notable": twin.notable_json(NOTABLE_PAGE, URLS),
     "census": twin.census_json(CENSUS_PAGE, URLS),
+    "blind": twin.blind_json(BLIND_PAGE, URLS),
     "layer": twin.layer_json(LAYER_PAGE, URLS),
     "head": twin.head_json(HEAD_PAGE, URLS),
     "full": twin.full_json(FULL_PAGE, URLS),

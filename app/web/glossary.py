@@ -376,6 +376,21 @@ TERMS: dict[str, Term] = {
         "How often, of two rays, one of each kind, the first has the larger z: 50% where the kinds do not differ.",
         "Probability of superiority; ties count half. Interval at 95% over matrices.",
     ),
+    "rotation": Term(
+        "random rotation of the same span",
+        "Unit vectors drawn at random from the span of the matrix's singular directions: a ray that is more coherent than "
+        "95% of theirs owes that to the direction, not only to the span. Chance: 5%.",
+        "The control says whether a direction is more readable than any direction; the span of a matrix may be so as a "
+        "whole. 256 random vectors of each side, isotropic in the span, judged as all rays are; p is the share of their "
+        "512 rays that are as coherent, or more: (1 + as many) / (1 + all).",
+    ),
+    "blind": Term(
+        "blind round",
+        "Ten times two columns of tokens, one read out of a ray of the model and one of a random direction with the same "
+        "vectors: which is the model's? Guessing is right in 5 of 10.",
+        "Rays are drawn from the eight strongest directions of any head's OV and QK: a matrix at random, then one of its "
+        "rays, or one of those readable at p < .01. The same seed asks the same ten questions.",
+    ),
     "folded": Term(
         "folded weights",
         "What the network computes through its norms: gains and centring are multiplied into the matrices.",
@@ -574,6 +589,7 @@ KEYS: tuple[tuple[str, str], ...] = (
     ("/", "to the jump box: L5H3, L5H3 ov 12, L5, L5 mlp-in 3, embed nmf 12"),
     ("[ ]", "previous and next direction, head or layer"),
     ("c", "copy the link to these very weights"),
+    ("1 2", "the left and the right column of a blind round"),
     ("?", "this list"),
     ("← ↑ ↓ →", "move over the map or the bars, once one has focus"),
 )

@@ -69,3 +69,22 @@ def heat(value: float, low: float, high: float) -> str:
         step = round(10 * value / max(-low, high))
         return f"p{step}" if step >= 0 else f"n{-step}"
     return f"p{round(10 * (value - low) / (high - low))}" if high > low else "p5"
+
+
+def odd(value: float | None) -> str:
+    """A p, or another number around 0 and 1, in two digits and without the zero in front; a dash where there is none.
+
+    Example: odd(0.00175) -> ".0018"; odd(-0.25) -> "−.25"; odd(None) -> "–"
+    """
+    if value is None:
+        return "–"
+    digits = f"{abs(value):.2g}" if abs(value) >= 0.0001 else f"{abs(value):.5f}".rstrip("0").rstrip(".")
+    return ("−" if value < 0 and digits != "0" else "") + (digits[1:] if digits.startswith("0.") else digits)
+
+
+def signed(value: float | None) -> str:
+    """A z, with one decimal; a dash where there is none.
+
+    Example: signed(-0.77) -> "−0.8"; signed(-0.01) -> "0.0"
+    """
+    return "–" if value is None else f"{value:z.1f}".replace("-", "−")

@@ -7,7 +7,8 @@ from pydantic import BaseModel, Field, field_validator
 
 from app.core.address import BasisName
 from app.core.basis import BASES
-from app.explorer.pages import Only, Processing, Sort
+from app.explorer.blind import FIRST_SEED, LARGEST_SEED, ROUNDS
+from app.explorer.pages import BlindOf, Only, Processing, Sort
 from app.explorer.views import FARTHEST, Options
 from app.models.lookup import LONGEST
 from app.models.selection import Selection
@@ -123,10 +124,18 @@ class TurnQuery(BasisQuery):
         Field(ge=0, le=10_000_000, description="Without so many of the most frequent tokens, those of the first ids."),
     ] = 0
 
+    rotated: Annotated[
+        bool,
+        Field(
+            description="Of singular directions of a matrix: also held against random rotations of the same span. Takes "
+            "a while the first time."
+        ),
+    ] = False
+
     def options(self) -> Options:
         """The explorer's form of it."""
         selection = Selection(self.ascii, self.starts, self.plain, self.frequent)
-        return replace(super().options(), distance=self.distance, selection=selection)
+        return replace(super().options(), distance=self.distance, selection=selection, rotated=self.rotated)
 
 
 class TokenQuery(TurnQuery):
@@ -179,6 +188,28 @@ class TableQuery(TurnQuery):
     def options(self) -> Options:
         """The explorer's form of it."""
         return replace(super().options(), sort=self.sort, page=self.page, only=self.only, find=self.find)
+
+
+class BlindQuery(ViewQuery):
+    """What a blind round takes."""
+
+    seed: Annotated[
+        int, Field(ge=0, le=LARGEST_SEED, description="Which ten questions: the same seed asks the same.")
+    ] = FIRST_SEED
+    answers: Annotated[
+        str,
+        Field(
+            pattern=f"^[lr]{{0,{ROUNDS}}}$",
+            description=f"The answers so far, l or r for the column that is taken for the model's: up to {ROUNDS}.",
+        ),
+    ] = ""
+    of: Annotated[
+        BlindOf,
+        Field(
+            description="Rays of the model that are asked about: any of the strongest directions of heads (all), or "
+            "those readable at p < .01 (readable)."
+        ),
+    ] = "all"
 
 
 class CompareQuery(ViewQuery):

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from app.core.address import BasisName, Kind
 from app.core.rays import RayClass
-from app.explorer.pages import Only, Sort
+from app.explorer.pages import Answer, BlindOf, Only, Sort
 
 STRICT = ConfigDict(use_attribute_docstrings=True, extra="forbid")
 
@@ -49,6 +49,8 @@ class JudgementJson(TypedDict):
     """The false discovery rate of the list of this side's rays of the matrix that ends at this one."""
     spelling_z: float | None
     spelling_p: float | None
+    rotation_p: float | None
+    """Among the rays of random rotations of the same span; null unless `rotated` was asked for."""
 
 
 @with_config(STRICT)
@@ -128,6 +130,8 @@ class VerdictJson(TypedDict):
     """Alike in spelling at p < .01."""
     classes: dict[str, int]
     """Directions of each class."""
+    n_better: int | None
+    """Rays better than 95% of those of random rotations of the same span; null unless `rotated` was asked for."""
 
 
 @with_config(STRICT)
@@ -248,6 +252,8 @@ class DirectionPageJson(DirectionJson):
     right_histogram: HistogramJson
     controls: list[ControlJson | None]
     """What left and right were judged by."""
+    rotations: list[ControlJson | None]
+    """The same of random rotations of the matrix's directions; null unless `rotated` was asked for."""
     filter: dict[str, int]
     """Which tokens are shown: `ascii`, `starts`, `plain`, `frequent`; what is missing lets all pass."""
     positions: list[float]
@@ -738,3 +744,60 @@ class NotablePageJson(TypedDict):
     page: str
     """The same for people."""
     json: str
+
+
+@with_config(STRICT)
+class EntryJson(TypedDict):
+    """A token without a score."""
+
+    id: int
+    token: str
+
+
+@with_config(STRICT)
+class BlindColumnsJson(TypedDict):
+    """The two columns of a question, largest score first; the scores are left out, since they would tell."""
+
+    left: list[EntryJson]
+    right: list[EntryJson]
+
+
+@with_config(STRICT)
+class BlindResultJson(TypedDict):
+    """A question of a blind round with its answer."""
+
+    columns: BlindColumnsJson
+    answer: Answer
+    """What was taken for the model's column: l or r."""
+    right: Answer
+    """What it was."""
+    address: str
+    """Of the direction that the model's column was read out of."""
+    side: Literal["read", "write", "query", "key"]
+    ray: Literal["p", "n"]
+    z: float | None
+    """Of that ray; null where it has too few trained tokens."""
+    p: float | None
+
+
+@with_config(STRICT)
+class BlindJson(TypedDict):
+    """A blind round: the next question after the answers so far, or the score after the last."""
+
+    address: str
+    weights: Literal["folded", "raw"]
+    fingerprint: str
+    seed: int
+    of: BlindOf
+    answers: str
+    n_rounds: int
+    is_possible: bool
+    """False where the vocabulary is too small for random directions to say anything."""
+    columns: BlindColumnsJson | None
+    """Null after the last question."""
+    results: list[BlindResultJson]
+    """Every question, once all are answered."""
+    n_right: int | None
+    by_chance: float | None
+    """The probability of guessing at least so many right."""
+    links: LinksJson

@@ -4,7 +4,7 @@ Everything is escaped; no template marks anything safe. Knows no request.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +12,10 @@ from typing import NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.core.address import CIRCUITS, LABELS, Address
-from app.explorer.findings import as_shares, name_of, signed, with_interval
+from app.explorer.findings import as_shares, hundredths, name_of, with_interval
 from app.explorer.jobs import duration_words, rate_words
 from app.explorer.pages import (
+    BlindPage,
     CensusPage,
     ComparePage,
     DirectionPage,
@@ -30,10 +31,11 @@ from app.explorer.pages import (
     ModelPage,
     NotablePage,
 )
+from app.explorer.verdicts import BETTER
 from app.store.jobs import Task
 from app.web import charts, glossary, numbers, reproduction
 from app.web.assets import Asset
-from app.web.chips import chips, measured
+from app.web.chips import chips, measured, plain_chips
 from app.web.urls import Urls
 
 
@@ -43,6 +45,8 @@ class Picture(NamedTuple):
     whole: str
     fragment: str | None = None
     """A fragment that the page includes; None: the page without the frame around it."""
+    parts: Mapping[str, str] = {}
+    """Id of an element -> the fragment that it alone is."""
 
 
 DISTANCES = (0, 1, 2, 4, 8, 16, 64, 256, 1024)
@@ -54,11 +58,12 @@ PICTURES: dict[type, Picture] = {
     HeadPage: Picture("head.html"),
     FullPage: Picture("full.html"),
     MatrixPage: Picture("matrix.html"),
-    DirectionPage: Picture("direction.html"),
+    DirectionPage: Picture("direction.html", parts={"rotation": "_fragments/rotation.html"}),
     FitPage: Picture("fit.html"),
     ComparePage: Picture("compare.html"),
     CensusPage: Picture("census.html"),
     NotablePage: Picture("notable.html", "_fragments/notable.html"),
+    BlindPage: Picture("blind.html"),
     JobsPage: Picture("jobs.html", "_fragments/jobs.html"),
     JobPage: Picture("job.html", "_fragments/job.html"),
 }
@@ -102,6 +107,8 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         kind_names=LABELS,
         task=Task,
         histogram_halves=charts.histogram,
+        among=charts.among,
+        better_p=BETTER,
     )
     made.filters.update(
         significant=numbers.significant,
@@ -109,7 +116,7 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         count=numbers.count,
         cell=numbers.cell,
         tiny=numbers.tiny,
-        signed=signed,
+        hundredths=hundredths,
         with_interval=with_interval,
         as_shares=as_shares,
         group_name=name_of,
@@ -117,6 +124,9 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         chance=numbers.chance,
         chips=chips,
         measured=measured,
+        odd=numbers.odd,
+        signed=numbers.signed,
+        plain_chips=plain_chips,
         by_circuit=by_circuit,
         distances=distances,
         thinned=charts.thinned,

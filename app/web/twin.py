@@ -6,9 +6,11 @@ from app.core.address import CIRCUITS, Address
 from app.core.bootstrap import Estimate
 from app.explorer.pages import (
     Badge,
+    BlindPage,
     Cell,
     CensusKind,
     CensusPage,
+    Columns,
     ComparePage,
     ControlSpread,
     Curve,
@@ -38,8 +40,9 @@ from app.explorer.pages import (
     Verdict,
     View,
 )
+from app.models.vocabulary import Entry
 from app.web import schema
-from app.web.urls import CENSUS, FULL, Urls
+from app.web.urls import BLIND, CENSUS, FULL, Urls
 
 StreamSide = Literal["read", "write", "query", "key"]
 Side = StreamSide | Literal["token", "neuron", "position", "head"]
@@ -137,6 +140,48 @@ def _notable(one: Notable) -> schema.NotableJson:
         "energy_share": one.energy_share,
         "readouts": [{"side": cast("StreamSide", each.side), "tokens": _tokens(each.tokens)} for each in one.readouts],
     }
+
+
+def blind_json(page: BlindPage, urls: Urls) -> schema.BlindJson:
+    """A question of a blind round, or all of them with their answers."""
+    return {
+        "address": str(page.address),
+        "weights": page.view.weights,
+        "fingerprint": page.model.fingerprint,
+        "seed": page.seed,
+        "of": page.of,
+        "answers": page.answers,
+        "n_rounds": page.n_rounds,
+        "is_possible": page.is_possible,
+        "columns": None if page.columns is None else _columns(page.columns),
+        "results": [
+            {
+                "columns": _columns(one.columns),
+                "answer": one.answer,
+                "right": one.right,
+                "address": str(one.direction),
+                "side": cast("Literal['read', 'write', 'query', 'key']", one.side),
+                "ray": one.ray,
+                "z": one.z,
+                "p": one.p,
+            }
+            for one in page.results
+        ],
+        "n_right": page.n_right if page.results else None,
+        "by_chance": page.by_chance if page.results else None,
+        "links": _links(
+            urls, page.address, page.model, page.view, under=BLIND, seed=page.seed, answers=page.answers, of=page.of
+        ),
+    }
+
+
+def _columns(columns: Columns) -> schema.BlindColumnsJson:
+    left, right = columns
+    return {"left": _unscored(left), "right": _unscored(right)}
+
+
+def _unscored(column: tuple[Entry, ...]) -> list[schema.EntryJson]:
+    return [{"id": token.id, "token": token.text} for token in column]
 
 
 def jobs_json(page: JobsPage, urls: Urls) -> schema.JobsJson:
@@ -344,6 +389,7 @@ def direction_page_json(page: DirectionPage, urls: Urls) -> schema.DirectionPage
         "left_histogram": _histogram(page.left_histogram),
         "right_histogram": _histogram(page.right_histogram),
         "controls": [None if control is None else _control(control) for control in page.controls],
+        "rotations": [None if turned is None else _control(turned) for turned in page.rotations],
         "filter": page.view.selection.parameters(),
         "positions": list(page.positions),
         "same": [str(address) for address in page.same],
@@ -474,6 +520,7 @@ def _judgement(one: Judgement) -> schema.JudgementJson:
         "q": one.q,
         "spelling_z": one.spelling_z,
         "spelling_p": one.spelling_p,
+        "rotation_p": one.rotation_p,
     }
 
 
@@ -486,6 +533,7 @@ def _verdict(verdict: Verdict) -> schema.VerdictJson:
         "n_found": verdict.n_found,
         "n_spelling": verdict.n_spelling,
         "classes": dict(verdict.classes),
+        "n_better": verdict.n_better,
     }
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from app.core.address import Address
 from app.core.basis import BASES
-from app.explorer.pages import Choice, ComparePage, View
+from app.explorer.pages import BlindPage, Choice, ComparePage, View
 from app.models.selection import EVERY
 from app.store.jobs import Task
 
@@ -23,12 +23,15 @@ DEFAULTS = {
     "starts": 0,
     "plain": 0,
     "frequent": 0,
+    "rotated": 0,
     "score": None,
     "format": None,
     "nonzeros": 8,
     "first": 16,
     "direction": "svd/0",
     "token": "",
+    "answers": "",
+    "of": "all",
 }
 """Query values that are left out of a URL, besides the operator's weight processing."""
 FULL = "full"
@@ -37,6 +40,8 @@ COMPARE = "compare"
 """And behind a matrix's for its bases side by side."""
 CENSUS = "census"
 """And behind a model's for what all its matrices are like."""
+BLIND = "blind"
+"""And behind a model's for its blind round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,14 @@ class Urls:
         """
         return self.page(_model(address), view, CENSUS, **changes)
 
+    def blind(self, page: BlindPage, **changes: object) -> str:
+        """A blind round; its link always says which questions.
+
+        Example: blind(page, answers="lrl") -> "/gpt2/blind?seed=1&answers=lrl"
+        """
+        said: dict[str, object] = {"seed": page.seed, "answers": page.answers, "of": page.of}
+        return self.page(page.address, page.view, BLIND, **(said | changes))
+
     def jump(self, address: Address) -> str:
         """Where the jump box of a model sends its text."""
         return f"{self.root}/{_model(address)}/jump"
@@ -201,6 +214,8 @@ def _kept(address: Address, view: View | None, under: str = "") -> View | None:
         view = replace(view, sort="order", page=1, only="all", find="")
     if under or (address.kind is None and address.head is None) or BASES[address.basis or "svd"].is_fitted:
         view = replace(view, selection=EVERY)
+    if under or address.kind is None or address.basis not in {None, "svd"}:
+        view = replace(view, rotated=False)
     if (address.basis or "svd") != view.basis:
         view = replace(view, sort="order", page=1, only="all", find="", parameters=())
     if address.head is None or address.circuit == "ov" or address.layer in view.still:
@@ -228,5 +243,6 @@ def _values(view: View | None, changes: dict[str, object], always: str = "") -> 
         values |= {choice.name: choice.value for choice in view.parameters} | view.selection.parameters()
         defaults = {"weights": view.default_weights} | DEFAULTS
         defaults |= {choice.name: choice.default for choice in view.parameters}
+        values["rotated"] = int(view.rotated)
     values |= changes
     return {key: value for key, value in values.items() if key == always or value != defaults.get(key)}

@@ -11,13 +11,13 @@ from app.explorer.findings import (
     compared,
     early,
     findings,
+    hundredths,
     later,
     name_of,
     of_early,
     of_later,
     prediction,
     rays_of,
-    signed,
     with_interval,
 )
 from app.explorer.pages import CensusEffect, CensusKind
@@ -163,7 +163,7 @@ def test_controls_are_called_what_they_are():
 
 
 def test_numbers():
-    assert [signed(value) for value in (0.425, -1.5, -0.001, 0)] == ["0.42", "−1.50", "0.00", "0.00"]
+    assert [hundredths(value) for value in (0.425, -1.5, -0.001, 0)] == ["0.42", "−1.50", "0.00", "0.00"]
     assert with_interval(WORSE) == "−0.42 (−0.61 to −0.20)"
     assert with_interval(ALONE) == "0.42"
     assert as_shares(Estimate(0.5, None)) == "50%"

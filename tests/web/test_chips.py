@@ -2,7 +2,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.explorer.pages import Token
-from app.web.chips import LONGEST_TITLE, chips, measured
+from app.models.vocabulary import Entry
+from app.web.chips import LONGEST_TITLE, Chip, chips, measured, plain_chips
 
 
 def token(text=" a", shown="·a", kind="text", score=1.0):
@@ -50,3 +51,13 @@ def test_bars_are_in_proportion_and_scores_tell_the_first_from_half_of_it(scores
 
 def test_no_tokens_make_no_bars():
     assert measured([]) == []
+
+
+def test_a_plain_chip_tells_no_score():
+    long = Entry(9, "x" * 50, "x" * 39 + "…", "text")
+    entries = [Entry(7, " a", "·a", "text"), Entry(8, "<eos>", "<eos>", "special"), long]
+    assert plain_chips(entries) == [
+        Chip("·a", "id 7", ""),
+        Chip("<eos>", "id 8", "special"),
+        Chip("x" * 39 + "…", "x" * 50 + " · id 9", ""),
+    ]

@@ -9,7 +9,7 @@ from app.core.address import parse
 from app.explorer.pages import ONLY, PROCESSINGS, SORTS, Choice, View
 from app.models.selection import EVERY, Selection
 from app.store.jobs import Task
-from app.web.examples import COMPARE_PAGE
+from app.web.examples import BLIND_PAGE, COMPARE_PAGE
 from app.web.urls import Urls
 
 URLS = Urls("/lens", "https://lens.example/lens")
@@ -178,4 +178,23 @@ def test_a_wish_says_basis_and_parameters():
         "basis": "nmf",
         "components": "4",
         "seed": "0",
+    }
+
+
+def test_rotations_stay_with_singular_directions():
+    shown = View("raw", "raw", rotated=True)
+    for place in (MATRIX, MATRIX.in_basis("svd").direction(3), HEAD.at("qk")):
+        assert URLS.page(place, shown) == f"/lens/{place}?rotated=1"
+        assert URLS.page(place, shown, rotated=0) == f"/lens/{place}"
+    for place in (HEAD, parse("gpt2/L5"), MATRIX.in_basis("pca"), MATRIX.in_basis("nmf").direction(1)):
+        assert URLS.page(place, shown) == f"/lens/{place}"
+    assert URLS.compare(MATRIX, shown) == "/lens/gpt2/L5/mlp-in/compare"
+
+
+def test_a_blind_round_always_names_its_seed():
+    assert URLS.blind(BLIND_PAGE, answers="") == "/lens/gpt2/blind?seed=1"
+    assert said_by(URLS.blind(BLIND_PAGE, answers="lr", of="readable")) == {
+        "seed": "1",
+        "answers": "lr",
+        "of": "readable",
     }

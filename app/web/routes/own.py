@@ -75,6 +75,7 @@ def robots(request: Request) -> Response:
         f"{root}/*/L",
         f"{root}/*/notable",
         f"{root}/*/census",
+        f"{root}/*/blind",
         f"{root}/*/jump",
         f"{root}/-/jobs",
         f"{root}/*?",

@@ -19,7 +19,7 @@ from app.web.answers import POLL_SECONDS, csv_answer, page_answer
 from app.web.query import CensusQuery, CompareQuery, JumpQuery, PageQuery, ViewQuery
 from app.web.sheet import census_sheet, direction_sheet, head_sheet, matrix_sheet
 from app.web.site import resources_of, urls_of
-from app.web.urls import CENSUS, COMPARE, FULL
+from app.web.urls import BLIND, CENSUS, COMPARE, FULL
 
 router = APIRouter(include_in_schema=False)
 
@@ -155,6 +155,6 @@ def _pasted(text: str, root: str) -> tuple[str, str, dict[str, Any]]:
     except ValueError:  # of a host that is none
         return text, "", {}
     path = link.path.removeprefix(root).strip("/")
-    under = next((word for word in (FULL, COMPARE, CENSUS) if path.endswith(f"/{word}")), "")
+    under = next((word for word in (FULL, COMPARE, CENSUS, BLIND) if path.endswith(f"/{word}")), "")
     anchor = f"#{link.fragment}" if link.fragment else ""
     return path.removesuffix(f"/{under}") + anchor, under, dict(parse_qsl(link.query))

@@ -2,7 +2,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from app.web.examples import EXAMPLES
-from app.web.routes import api, full, matrices
+from app.web.routes import api, blind, full, matrices
 
 HEAD = "/api/v1/tiny/L1/H2"
 
@@ -49,7 +49,7 @@ def test_every_described_path_answers(client, job):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_examples_have_the_form_that_is_described(client, name):
     document = client.get("/openapi.json").json()
-    described = [each for room in (api, full, matrices) for each in room.router.routes if each.include_in_schema]
+    described = [each for room in (api, blind, full, matrices) for each in room.router.routes if each.include_in_schema]
     routes = [route for route in described if route.name == name]
     assert routes
     for route in routes:

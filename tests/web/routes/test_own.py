@@ -61,7 +61,13 @@ def test_all_javascript_and_style_is_light():
 def test_crawlers_stay_on_cheap_pages(client):
     lines = client.get("/robots.txt").text.splitlines()
     assert lines[0] == "User-agent: *"
-    assert {"Disallow: /api/", "Disallow: /*/L", "Disallow: /*/census", "Disallow: /-/jobs"} <= set(lines)
+    assert {
+        "Disallow: /api/",
+        "Disallow: /*/L",
+        "Disallow: /*/census",
+        "Disallow: /*/blind",
+        "Disallow: /-/jobs",
+    } <= set(lines)
 
 
 def test_the_icon_is_found_without_being_told(client):

@@ -7,6 +7,7 @@ from app.explorer.pages import HomePage, ModelEntry
 from app.web.glossary import NOTES, TERMS
 
 PLACES = ("", "/L1", "/L1/H2", "/L1/H2/ov", "/L1/H2/qk/svd", "/L1/H2/ov/svd/3", "/notable")
+PLACES += ("/blind", "/blind?seed=7&answers=lrlrlrlrlr&weights=raw", "/L1/H2/ov?rotated=1", "/L1/H2/ov/svd/3?rotated=1")
 PLACES += ("/L1/H2/full", "/L1/H2/full?token=+that", "/L1/H3/full?token=%235&weights=raw")
 HEAD = "/tiny/L1/H2"
 

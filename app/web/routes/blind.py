@@ -1,0 +1,33 @@
+"""The blind round of a model: the page and its JSON twin."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from app.core.address import parse
+from app.explorer.blind import blind as blind_verb
+from app.explorer.pages import BlindPage
+from app.web import schema, twin
+from app.web.answers import json_answer, page_answer
+from app.web.parts import FAULTS, Slug
+from app.web.query import BlindQuery
+from app.web.site import resources_of, urls_of
+
+router = APIRouter()
+
+
+@router.get("/{model}/blind", include_in_schema=False)
+def page(request: Request, model: str, query: Annotated[BlindQuery, Query()]) -> Response:
+    """The next question, or the score."""
+    return page_answer(request, _round(request, model, query))
+
+
+@router.get("/api/v1/{model}/blind", summary="Blind round", response_model=schema.BlindJson, responses=FAULTS)
+def blind(request: Request, model: Slug, query: Annotated[BlindQuery, Query()]) -> Response:
+    """Two columns of tokens, one read out of a ray of the model, one of a random direction; after ten, the score."""
+    found = _round(request, model, query)
+    return json_answer(request, twin.blind_json(found, urls_of(request)), keep=found.address.pin is not None)
+
+
+def _round(request: Request, model: str, query: BlindQuery) -> BlindPage:
+    return blind_verb(resources_of(request), parse(model), query.options(), query.seed, query.answers, query.of)
