@@ -26,7 +26,7 @@ N_APART = 4
 """Rays of each kind that is set apart."""
 OF_ONE_PLACE = 2
 """Rays of one head, MLP or end, at most."""
-SCORES = tuple(f"{circuit}-readable" for circuit in CIRCUITS)
+SCORES = tuple(f"{circuit}-readability" for circuit in CIRCUITS)
 """What the artifacts of all layers add to the map's scores."""
 
 

@@ -98,7 +98,8 @@ class Judgement:
     z: tuple[float | None, ...]
     p: tuple[float | None, ...]
     q: float | None
-    """The false discovery rate of the list of the matrix's rays on this side that ends at this one."""
+    """The false discovery rate of the list of the matrix's rays on this side that ends at this one; None where only some
+    rays of the matrix are at hand, as on a layer's page."""
     spelling_z: float | None
     spelling_p: float | None
     rotation_p: float | None = None

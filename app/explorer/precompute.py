@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Literal, TypeVar
 
 from app.core.address import CIRCUITS, Address
@@ -160,16 +161,19 @@ class _Run:
                 where = f"{'ends' if layer is None else f'L{layer}'}, {processing}"
                 if self._circuits == CIRCUITS:
                     recipe = notable.recipe(self._model, layer, processing)
-                    yield from self._kept(recipe, f"gallery, {where}", notable.notable(bench, layer))
+                    yield from self._kept(recipe, f"gallery, {where}", partial(notable.notable, bench, layer))
                 if self._has_census:
                     recipe = recipes.census_part(self._model, layer, processing)
-                    steps = census.ends(bench) if layer is None else census.layer(bench, layer)
+                    steps = partial(census.ends, bench) if layer is None else partial(census.layer, bench, layer)
                     yield from self._kept(recipe, f"census, {where}", steps)
 
-    def _kept(self, recipe: Recipe, stage: str, steps: Steps) -> Iterator[Step]:
-        """What comes at the end of the steps, kept if it is not there."""
+    def _kept(self, recipe: Recipe, stage: str, compute: Callable[[], Steps]) -> Iterator[Step]:
+        """What the computation gives, kept if it is not there."""
+        if self._store.read(recipe) is not None:
+            return
+        steps = compute()
         try:
-            while self._store.read(recipe) is None:
+            while True:
                 self._timed(lambda: next(steps))
                 yield self._step(stage)
         except StopIteration as end:
@@ -302,13 +306,3 @@ class _Map:
             return []
         recipe = recipes.scores(self._bench.model, self._bench.processing)
         return [(recipe, work.score_map([self._scores[layer] for layer in n_layers]))]
-
-
-def _ended(steps: Steps) -> Baked:
-    """What the work gives in the end."""
-    try:
-        while True:
-            next(steps)
-    except StopIteration as end:
-        baked: Baked = end.value
-        return baked

@@ -27,7 +27,10 @@ Rows = NDArray[np.intp] | slice
 
 
 def rays(arrays: Arrays, side: str, rows: Rows, n_rays: int) -> list[Rays | None]:
-    """The judgements of these rows on that side; None for each where there are no numbers."""
+    """The judgements of these rows on that side; None for each where there are no numbers.
+
+    Rows of many matrices in one artifact have no q: that is of one matrix's whole list.
+    """
     if not _is_judged(arrays, side):
         return [None] * len(arrays[f"{side}_top_ids"][rows])
     columns = [_plain(arrays[f"{side}_{name}"][rows]) for name in ("coherence", "z", "p", "spelling_z", "spelling_p")]
@@ -114,6 +117,8 @@ def _is_judged(arrays: Arrays, side: str) -> bool:
 
 def _q(arrays: Arrays, side: str, n_rays: int) -> NDArray[np.float64]:
     """Over all rays of that side of the matrix: [n 2], nan for rays that the basis does not have."""
+    if "circuit" in arrays:
+        return np.full(arrays[f"{side}_p"].shape[:2], np.nan)
     p = arrays[f"{side}_p"][..., HEADLINE].astype(np.float64)
     p[:, n_rays:] = np.nan
     found: NDArray[np.float64] = q_values(p)

@@ -3,7 +3,8 @@
 Knows a token's text, kind and id; whether training ever moved it is not known here.
 """
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +26,13 @@ class Selection:
     """Without so many of the most frequent: tokenizers number their tokens from frequent to rare."""
 
     def __bool__(self) -> bool:
-        return any(astuple(self))
+        # Asked of every link of a page.
+        return self.ascii or self.starts or self.plain or self.frequent != 0
 
     def parameters(self) -> dict[str, int]:
         """What it says, for a recipe: nothing of what lets all pass."""
-        names = ("ascii", "starts", "plain", "frequent")
-        return {name: int(value) for name, value in zip(names, astuple(self), strict=True) if value}
+        said = {"ascii": self.ascii, "starts": self.starts, "plain": self.plain, "frequent": self.frequent}
+        return {name: int(value) for name, value in said.items() if value}
 
 
 EVERY = Selection()
@@ -38,6 +40,12 @@ EVERY = Selection()
 
 def selected(vocabulary: Vocabulary, selection: Selection) -> NDArray[np.bool_]:
     """Which of the tokens that the tokenizer knows pass: [d_vocab]."""
+    return _selected(vocabulary, selection).copy()
+
+
+@lru_cache(maxsize=64)
+def _selected(vocabulary: Vocabulary, selection: Selection) -> NDArray[np.bool_]:
+    # Kept, because every page with a filter asks how many tokens that leaves.
     ids = np.flatnonzero(vocabulary.known)
     passed = np.zeros(vocabulary.size, dtype=bool)
     passed[[id_ for id_ in ids.tolist() if _passes(vocabulary.entry(id_), selection)] if selection else ids] = True

@@ -5,6 +5,9 @@ Knows no page and no value: it says what a number means, not what it is.
 
 from dataclasses import dataclass
 
+from app.explorer.pages import Only, SideReadout
+from app.models.selection import Selection
+
 
 @dataclass(frozen=True, slots=True)
 class Term:
@@ -276,26 +279,94 @@ TERMS: dict[str, Term] = {
     "histogram": Term("all tokens", "How the whole vocabulary scores on this side; heights on a logarithmic scale."),
     "coherence": Term(
         "coherence",
-        "Mean cosine between a ray's top tokens in the space that they are read with, the first ones counting most, "
-        "without what all tokens share. Any direction has some: only beside random ones does it say anything.",
-        "The vocabulary's mean and first principal components are taken out, and tokens that were never trained.",
+        "How alike the top tokens of a ray are in the model's own space: the mean cosine of all pairs, those of the first "
+        "tokens counting most. Any direction has some.",
+        "Pairs of ranks i and j weigh 1/(log₂(i + 1) log₂(j + 1)). Never-trained tokens are left out; the vocabulary's "
+        "mean and one in 16 principal components are taken out of the vectors (all-but-the-top, Mu & Viswanath 2018).",
     ),
     "readable": Term(
+        "readable",
+        "A ray whose top tokens are more alike than those of 99 in 100 random directions: p < .01. Of many random rays, "
+        "one in a hundred passes.",
+        "Readable is not used: it says that the tokens belong together, not that the model does anything with the "
+        "direction, nor that they are all that it does.",
+    ),
+    "control": Term(
+        "control",
+        "What rays are judged by: the same numbers of 2,000 random directions, read with the same vectors and the same "
+        "tokens. All matrices that are read so share it.",
+        "A model's two ends have one each, so have folded and raw weights, and every choice of tokens. With fewer than 100 "
+        "trained tokens there is none, and nothing is judged.",
+    ),
+    "z": Term(
+        "z",
+        "How many standard deviations of the control the ray's coherence lies above the control's mean; of its first 50 "
+        "tokens, unless something else is said.",
+        "The control is skewed, so go by p: z only orders.",
+    ),
+    "p": Term(
+        "p",
+        "The share of the control's rays that are as coherent as this one, or more: (1 + as many) / (1 + all), so never "
+        "less than 1 in 4,001.",
+        "It judges one ray by itself. In a list of many, some are below .01 by chance: there q is the number to look at.",
+    ),
+    "q": Term(
+        "false discovery rate",
+        "q: the share of false findings to expect in the list of this side's rays, the most coherent first, that ends at "
+        "this one. Found is what has q < 10%.",
+        "By Benjamini & Hochberg (1995), over all rays of one side of one matrix.",
+    ),
+    "spelling": Term(
+        "spelling",
+        "How alike a ray's first 20 tokens are as texts: beginnings and endings, capitals, script, digits. It has a "
+        "control of its own and uses nothing of the model.",
+        "Tokens that are spelt alike often lie near each other: a ray that is alike in both may be about letters.",
+    ),
+    "meaning": Term(
+        "meaning",
+        "Short for readable and not alike in spelling: what its tokens share is not their letters. What it is, nobody "
+        "has measured.",
+    ),
+    "one-sided": Term(
+        "one-sided",
+        "One ray is readable, and the two differ by more than those of 99 in 100 random directions do.",
+        "Not that the other ray means nothing, nor that it is not used.",
+    ),
+    "antipodal": Term("antipodal", "Both rays are readable.", "Not that the two are opposites of each other."),
+    "neither": Term(
+        "neither",
+        "No ray is readable by this measure.",
+        "Not that the direction means nothing. Tables show it as no word at all.",
+    ),
+    "undetermined": Term(
+        "undetermined", "One ray is readable, but its lead over the other may be chance; or a number is missing."
+    ),
+    "skewness": Term(
+        "skewness",
+        "How lopsided the scores of all tokens are: 0 for a bell curve, positive where the long tail is on the + ray.",
+        "Of the histogram's bins, with Sheppard's corrections.",
+    ),
+    "excess-kurtosis": Term(
+        "excess kurtosis",
+        "How heavy the tails of the scores of all tokens are: 0 for a bell curve, large where few tokens stand far out.",
+    ),
+    "never-trained": Term(
+        "never-trained tokens",
+        "Tokens whose vectors training never moved apart: they still lie on one point, and would make any ray look "
+        "coherent. They are shown, but not counted.",
+        "Known by their neighbours: a mean cosine above 0.9 to the nearest 20.",
+    ),
+    "token-filters": Term(
+        "token filters",
+        "Limit every readout to some tokens before the top ones are taken: ASCII, starts of words, plain ones, rare ones. "
+        "Each choice has a control of its own.",
+        "The most frequent are those of the first ids: true of vocabularies that were merged or numbered by counts.",
+    ),
+    "readability": Term(
         "readable rays",
         "Share of the rays of the head's eight strongest directions, on both sides, whose top tokens are more alike than "
         "those of random directions, at p < .01. One in a hundred is what chance gives.",
         "It says how alike the tokens are, not that the model uses the rays.",
-    ),
-    "readable-ray": Term(
-        "readable ray",
-        "A ray whose first 50 trained tokens are more alike, in the model's own space, than those of 99 in 100 random "
-        "directions that are read in the same way.",
-        "Readable is not used: what the model does with a ray cannot be seen in its tokens.",
-    ),
-    "notable-z": Term(
-        "z in the gallery",
-        "How far the likeness of the ray's tokens lies above the mean of random directions' rays, in their standard "
-        "deviations.",
     ),
     "notable-q": Term(
         "q in the gallery",
@@ -521,6 +592,19 @@ class BasisWords:
     """The key of what it orders by in TERMS, where that is not the strength."""
 
 
+FILTERS: dict[Only, tuple[str, str]] = {
+    "all": ("all directions", ""),
+    "readable": ("with a readable ray", "have a readable ray"),
+    "found": ("found at a false discovery rate of 10%", "have a ray found at a false discovery rate of 10%"),
+    "meaning": ("readable, not by spelling", "have a readable ray that is not alike in spelling"),
+    "spelling": ("alike in spelling", "have a ray that is alike in spelling"),
+    "one-sided": ("one-sided", "are one-sided on a side"),
+    "antipodal": ("antipodal", "are antipodal on a side"),
+    "neither": ("neither", "have no readable ray on a side"),
+    "undetermined": ("undetermined", "are undetermined on a side"),
+}
+"""Filters of the direction table: as a choice, and as what directions do that pass."""
+
 BASES: dict[str, BasisWords] = {
     "svd": BasisWords(
         "Singular directions: orthogonal on both sides, each the one along which the matrix is largest once those before "
@@ -584,6 +668,8 @@ FINDINGS: dict[str, str] = {
     "layers": "Do later layers read better than early ones?",
 }
 """What a census is asked, in the order of its page."""
+OWN_ENTRIES = frozenset({"token", "neuron", "position", "head"})
+"""Sides that are read by the vector's own entries."""
 
 KEYS: tuple[tuple[str, str], ...] = (
     ("/", "to the jump box: L5H3, L5H3 ov 12, L5, L5 mlp-in 3, embed nmf 12"),
@@ -622,3 +708,28 @@ def basis_key(basis: str, kind: str) -> str:
     Example: basis_key("neuron", "embed") -> "coordinate"
     """
     return "coordinate" if basis == "neuron" and not kind.startswith("mlp") else basis
+
+
+def selection_words(selection: Selection) -> str:
+    """Which tokens pass.
+
+    Example: selection_words(Selection(ascii=True, frequent=500)) -> "ASCII only, without the 500 most frequent"
+    """
+    said = {
+        "ASCII only": selection.ascii,
+        "starts of words only": selection.starts,
+        "without special and never-trained ones": selection.plain,
+        f"without the {selection.frequent:,} most frequent": selection.frequent,
+    }
+    return ", ".join(words for words, is_said in said.items() if is_said)
+
+
+def unjudged(side: SideReadout, selection: Selection) -> str:
+    """Why that side of a direction has no judgement.
+
+    Example: of a neuron side "Not judged: these are entries of the vector itself, read with no tokens' vectors."
+    """
+    if side.side in OWN_ENTRIES:
+        return "Not judged: these are entries of the vector itself, read with no tokens' vectors."
+    passing = " that pass the filter" if selection else ""
+    return f"Not judged: too few trained tokens{passing} for a control."

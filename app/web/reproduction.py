@@ -52,8 +52,12 @@ def why_not(page: DirectionPage) -> str:
         return f"No lines are offered for {page.view.basis}, only for svd: {_same_again(page)}."
     if page.address.kind in {"heads/write", "heads/read"}:
         return f"No lines are offered for {page.address.matrix.label}, which take the OV of every head: {_same_again(page)}."
-    if page.address.circuit != "qk":
-        return ""
+    if page.view.selection:
+        return "No lines are offered for some of the tokens, only for all of them."
+    return _why_not_qk(page) if page.address.circuit == "qk" else ""
+
+
+def _why_not_qk(page: DirectionPage) -> str:
     if page.view.weights == "folded" and page.model.qk_norm != "none":
         return "No lines are offered for folded QK of a model that norms queries and keys; raw weights have some."
     if page.view.distance and page.model.architecture in PAIRED_OTHERWISE:

@@ -46,7 +46,7 @@ class JudgementJson(TypedDict):
     z: list[float | None]
     p: list[float | None]
     q: float | None
-    """The false discovery rate of the list of this side's rays of the matrix that ends at this one."""
+    """The false discovery rate of the list of this side's rays of the matrix that ends at this one; null for a layer's."""
     spelling_z: float | None
     spelling_p: float | None
     rotation_p: float | None

@@ -2,7 +2,7 @@
 
 A token stands in the form of a JSON string, quotes included: control characters stay visible, and no spreadsheet
 takes it for a formula. So does what stands for tokens on other sides: "neuron 7", "position 3", "L5H3 OV 2-". What a
-basis has no number for is empty.
+basis, or a ray that is not judged, has no number for is empty. z and p are those of the first 50 tokens.
 """
 
 import csv
@@ -10,30 +10,33 @@ import io
 import json
 from collections.abc import Iterable, Mapping
 
-from app.explorer.pages import Direction, DirectionPage, HeadPage, MatrixPage, Token
+from app.core.rays import HEADLINE
+from app.explorer.pages import Direction, DirectionPage, HeadPage, Judgement, MatrixPage, SideReadout, Token
 
 Row = tuple[object, ...]
 FACTS = ("direction", "basis", "singular_value", "energy_share", "gap", "merit", "unit")
+JUDGED = ("z", "p", "q", "spelling_z", "spelling_p")
 
 
 def direction_sheet(page: DirectionPage) -> str:
-    """Every token, or other entry, that is kept: the facts of the direction, side, ray, place, id, token, score."""
+    """Every token, or other entry, that is kept: the facts of the direction, of its side and ray, and its own."""
     direction = page.direction
     rows = [
-        (*_facts(direction), side.side, sign, place, token.id, _literal(token), token.score)
+        (*_facts(direction), side.side, _class(side), sign, *judged, place, token.id, _literal(token), token.score)
         for side in (direction.left, direction.right)
-        for sign, tokens in (("+", side.plus), ("-", side.minus))
+        for sign, judged, tokens in zip("+-", _rays(side), (side.plus, side.minus), strict=True)
         for place, token in enumerate(tokens)
     ]
-    return _written([(*FACTS, "side", "ray", "place", "id", "token", "score"), *rows])
+    return _written([(*FACTS, "side", "class", "ray", *JUDGED, "place", "id", "token", "score"), *rows])
 
 
 def matrix_sheet(*pages: MatrixPage) -> str:
     """The directions of the page, each with its top tokens separated by spaces."""
-    rows: list[Row] = [(*FACTS, "side", "plus", "minus")]
+    judged = (f"{ray}_{name}" for ray in ("plus", "minus") for name in JUDGED)
+    rows: list[Row] = [(*FACTS, "side", "class", *judged, "plus", "minus")]
     for page in pages:
         for one in page.directions:
-            rows += [(*_facts(one), side.side, _row(side.plus), _row(side.minus)) for side in (one.left, one.right)]
+            rows += [(*_facts(one), *_side(side)) for side in (one.left, one.right)]
     return _written(rows)
 
 
@@ -50,6 +53,28 @@ def census_sheet(columns: Mapping[str, list[object]]) -> str:
 def _facts(one: Direction) -> Row:
     basis = one.address.basis
     return (str(one.address), basis, one.singular_value, one.energy_share, one.gap, one.merit, one.unit)
+
+
+def _side(side: SideReadout) -> Row:
+    plus, minus = _rays(side)
+    return (side.side, _class(side), *plus, *minus, _row(side.plus), _row(side.minus))
+
+
+def _class(side: SideReadout) -> str | None:
+    return side.rays.kind if side.rays else None
+
+
+def _rays(side: SideReadout) -> tuple[Row, Row]:
+    """The numbers of both rays."""
+    if side.rays is None:
+        return _judged(None), _judged(None)
+    return _judged(side.rays.plus), _judged(side.rays.minus)
+
+
+def _judged(one: Judgement | None) -> Row:
+    if one is None:
+        return (None,) * len(JUDGED)
+    return (one.z[HEADLINE], one.p[HEADLINE], one.q, one.spelling_z, one.spelling_p)
 
 
 def _literal(token: Token) -> str:

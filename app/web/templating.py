@@ -12,9 +12,11 @@ from typing import NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.core.address import CIRCUITS, LABELS, Address
+from app.core.basis import BASES
 from app.explorer.findings import as_shares, hundredths, name_of, with_interval
 from app.explorer.jobs import duration_words, rate_words
 from app.explorer.pages import (
+    SORTS,
     BlindPage,
     CensusPage,
     ComparePage,
@@ -33,7 +35,7 @@ from app.explorer.pages import (
 )
 from app.explorer.verdicts import BETTER
 from app.store.jobs import Task
-from app.web import charts, glossary, numbers, reproduction
+from app.web import charts, glossary, judgements, numbers, reproduction
 from app.web.assets import Asset
 from app.web.chips import chips, measured, plain_chips
 from app.web.urls import Urls
@@ -109,6 +111,10 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         histogram_halves=charts.histogram,
         among=charts.among,
         better_p=BETTER,
+        filters=glossary.FILTERS,
+        sorts=SORTS,
+        unjudged=glossary.unjudged,
+        fitted={basis.name for basis in BASES.values() if basis.is_fitted},
     )
     made.filters.update(
         significant=numbers.significant,
@@ -124,9 +130,15 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         chance=numbers.chance,
         chips=chips,
         measured=measured,
+        plain_chips=plain_chips,
+        marks=judgements.marks,
+        stars=judgements.stars,
+        compared=judgements.compared,
+        is_readable=judgements.is_readable,
+        is_spelt=judgements.is_spelt,
         odd=numbers.odd,
         signed=numbers.signed,
-        plain_chips=plain_chips,
+        selection_words=glossary.selection_words,
         by_circuit=by_circuit,
         distances=distances,
         thinned=charts.thinned,

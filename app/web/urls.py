@@ -5,6 +5,7 @@ Knows the grammar of addresses and queries, not what is behind them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlencode
 
 from app.core.address import Address
@@ -76,6 +77,17 @@ class Urls:
         first = matrix.direction(0)
         start, query = self.page(first).removesuffix("0"), _query(_kept(first, view), {})
         return [f"{start}{i}{query}" for i in range(n)]
+
+    def choices(self, address: Address, view: View, name: str, values: Sequence[str]) -> dict[str, str]:
+        """The first page of the same table with each value of one option, made at once: a page links many of them.
+
+        Example: choices(parse("gpt2/L5/H3"), view, "only", ("all", "readable")) -> {"all": "/gpt2/L5/H3", "readable":
+        "/gpt2/L5/H3?only=readable"}
+        """
+        changes: dict[str, Any] = {"page": 1, name: DEFAULTS[name]}
+        bare = self.page(address, view, **changes)
+        start = f"{bare}{'&' if '?' in bare else '?'}{name}="
+        return {value: bare if value == DEFAULTS[name] else f"{start}{value}" for value in values}
 
     def fit(self, address: Address, view: View, fit: Sequence[Choice]) -> str:
         """The same decomposition with other parameters."""

@@ -15,8 +15,8 @@ from app.explorer.pages import SORTS
 OV = parse("tiny/L1/H2/ov")
 
 
-def test_home_lists_the_models_of_this_server(explorer):
-    (entry,) = browse.home(explorer).models
+def test_home_lists_the_models_of_this_server(open_explorer, fresh_data):
+    (entry,) = browse.home(open_explorer(fresh_data)).models
     assert (entry.slug, entry.state, entry.message) == ("tiny", "imported", "")
     assert (entry.model.n_layers, entry.model.n_heads, entry.model.d_model, entry.model.d_head) == (2, 4, 32, 8)
     assert entry.model.fingerprint.startswith(entry.model.pin)
@@ -334,3 +334,15 @@ def test_every_family_is_browsed_from_the_model_to_a_direction(relatives, famili
             assert (head.ov.rank, head.qk.rank) == (page.model.d_head, page.model.d_head - centred)
             browse.direction(relatives, parse(f"{family}/L1/H2/qk/svd/3"), options)
             browse.notable(relatives, parse(family), options)
+
+
+def test_a_layer_has_the_matrices_judgements_without_a_rate_of_their_lists(explorer):
+    summary = browse.layer(explorer, parse("tiny/L1"), Options()).heads[2][0]
+    table = browse.matrix(explorer, OV, Options())
+    for little, whole in zip(summary.strongest, table.directions, strict=False):
+        for side in ("left", "right"):
+            ours, theirs = (getattr(direction, side).rays for direction in (little, whole))
+            assert theirs.plus.q is not None
+            assert (ours.plus.q, ours.minus.q) == (None, None)
+            assert replace(ours.plus, q=theirs.plus.q) == theirs.plus
+            assert ours.kind == theirs.kind

@@ -6,7 +6,7 @@ import torch
 
 from app.core.matrix import NEURON, WRITE, Matrix
 from app.core.restriction import random_neurons
-from app.explorer import census, orders, recipes, tally
+from app.explorer import census, controls, orders, recipes, tally
 from app.explorer.bench import Bench
 from app.explorer.pages import PROCESSINGS
 from app.explorer.precompute import precompute
@@ -39,7 +39,7 @@ def judged(vectors, table):
     common = np.linalg.svd(centred, full_matrices=False)[2][: D_MODEL // 16]
     rest = centred - centred @ common.T @ common
     units = rest / np.linalg.norm(rest, axis=1, keepdims=True)
-    random = torch.randn(2_000, D_MODEL, generator=torch.Generator().manual_seed(0)).double()
+    random = torch.randn(2_000, D_MODEL, generator=torch.Generator().manual_seed(controls.SEED)).double()
     control = likeness((random / random.norm(dim=1, keepdim=True)).numpy(), units, table)
     return (likeness(vectors, units, table) - control.mean()) / control.std(ddof=1)
 

@@ -136,7 +136,7 @@ def test_the_gallery_grows_as_layers_come(open_explorer, planted, monkeypatch, p
     # The map cannot be coloured by it yet: not offered, and who asks is told how far it is.
     assert not set(gallery.SCORES) & set(shown.map.scores)
     with pytest.raises(NotReady) as waiting:
-        browse.model(r, HERE, options, "qk-readable")
+        browse.model(r, HERE, options, "qk-readability")
     assert (waiting.value.done, waiting.value.total) == (1, 3)
     may_go_on.set()
     while not (whole := browse.notable(r, HERE, options)).is_whole:
@@ -168,8 +168,8 @@ def test_the_map_shows_each_heads_share_of_readable_rays(open_explorer, planted,
     r = open_explorer(planted.data, models=("planted",))
     highest = 0.0
     for circuit in ("ov", "qk"):
-        heads = patiently(browse.model, r, HERE, Options(weights="raw"), f"{circuit}-readable").map
-        assert heads.score == f"{circuit}-readable"
+        heads = patiently(browse.model, r, HERE, Options(weights="raw"), f"{circuit}-readability").map
+        assert heads.score == f"{circuit}-readability"
         for cell in chain(*heads.rows):
             table = patiently(browse.matrix, r, cell.address.at(circuit), Options(weights="raw"))
             rays = [side.rays for row in table.directions[:8] for side in (row.left, row.right)]
@@ -186,4 +186,4 @@ def test_a_small_vocabulary_has_an_empty_gallery_that_says_why(relatives, patien
     assert (page.is_whole, page.is_judged, page.n_rays) == (True, False, 0)
     assert page.rays == page.frequency == page.glitches == ()
     with pytest.raises(BadOption, match="ov-stable-rank"):
-        browse.model(relatives, parse("llama"), Options(), "ov-readable")
+        browse.model(relatives, parse("llama"), Options(), "ov-readability")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.core.address import CIRCUITS, KINDS
+from app.core.address import CIRCUITS, KINDS, Address
 from app.core.rays import ALPHA, HEADLINE
 from app.explorer import controls, notable, recipes
 from app.explorer.bench import Bench
@@ -175,3 +175,17 @@ def test_labels(gpt2_folder):
     assert label_of(vocabulary, words[:3] + letters, 0.005) == "frequency"
     assert label_of(vocabulary, list(range(6)), 0.005) == "frequency"  # 304 // 50 ids
     assert label_of(vocabulary, words, float("nan")) == "glitch"
+
+
+def test_a_ray_that_stands_out_on_both_sides_is_kept_once():
+    looked = notable.Looked(Address("tiny"), {})
+    rays = [
+        notable.Ray(looked, side, row, sign, "notable", merit)
+        for side, row, sign, merit in (
+            ("left", 3, 0, 5.0),
+            ("right", 3, 0, 9.0),
+            ("left", 3, 1, 4.0),
+            ("left", 1, 0, 3.0),
+        )
+    ]
+    assert [(ray.side, ray.row, ray.sign) for ray in notable._best(rays)] == [("right", 3, 0), ("left", 3, 1)]

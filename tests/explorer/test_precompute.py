@@ -397,7 +397,7 @@ def test_room_for_single_matrices_is_told_beforehand(store, model, basis):
 def test_a_run_of_all_matrices_ends_with_the_census(store, model, explorer, monkeypatch):
     task = {"matrices": ("ov", "qk", "mlp-in", "mlp-out", "embed", "unembed"), "processings": ("raw",)}
     steps = run(store, model, **task)
-    assert [step.stage for step in steps if step.stage.startswith("census")][-1] == "census, L1, raw"
+    assert [step.stage for step in steps if step.stage.startswith("census")][-1] == "census, ends, raw"
     assert steps[-1].stage == "done"
     for layer in (None, 0, 1):
         order = orders.census_part(explorer.library.model("tiny"), layer, "raw")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from app.web.charts import (
     HEIGHT,
     STEP,
+    among,
     bars,
     bounds,
     contour,
@@ -193,3 +194,30 @@ def test_a_scale_holds_zero_and_has_a_height():
     assert bounds([(2.0, 3.0)]) == (0.0, 3.0)
     assert bounds([(None, -0.5)]) == (-0.5, 0.0)
     assert bounds([(0.0,), ()]) == bounds([]) == (0.0, 1.0)
+
+
+@given(
+    st.lists(st.integers(0, 10_000), min_size=1, max_size=40),
+    st.floats(-1, 1),
+    st.floats(0.01, 1),
+    st.lists(st.none() | st.floats(-2, 2), max_size=2),
+)
+def test_values_stand_among_the_bars_where_they_would_be_counted(counts, low, span, values):
+    high = low + span
+    drawn = among(counts, low, high, values)
+    there = [value for value in values if value is not None]
+    assert (drawn.low, drawn.high) == (min(low, *there, high), max(high, *there, low))
+    width = drawn.high - drawn.low
+    for value, place in zip(values, drawn.places, strict=True):
+        assert place == (None if value is None else pytest.approx(100 * (value - drawn.low) / width, abs=0.051))
+    boxes = [tuple(map(int, box)) for box in re.findall(r"M(\d+) 100V(\d+)H(\d+)V100", drawn.bars)]
+    full = [i for i, count in enumerate(counts) if count]
+    assert len(boxes) == len(full)
+    for i, (left, y, right) in zip(full, boxes, strict=True):
+        assert left == pytest.approx(1000 * (low + span * i / len(counts) - drawn.low) / width, abs=0.51)
+        assert right == pytest.approx(1000 * (low + span * (i + 1) / len(counts) - drawn.low) / width, abs=0.51)
+        assert (y == 0) == (counts[i] == max(counts)) or abs(counts[i] - max(counts)) <= 0.05 * max(counts)
+
+
+def test_a_control_of_one_value_is_drawn():
+    assert among((5,), 0.25, 0.25, (0.25, None)).places == (0.0, None)

@@ -7,18 +7,20 @@ import pytest
 
 from app.core.address import KINDS, parse
 from app.core.basis import BASES
+from app.core.rays import RAY_CLASSES
 from app.core.scores import SCORES
 from app.explorer.bench import Bench
 from app.explorer.decompositions import decomposition
 from app.explorer.gallery import SCORES as READABLE
 from app.explorer.library import Library
 from app.explorer.matrices import BIAS_TERMS, SIDES
-from app.explorer.pages import Note
+from app.explorer.pages import ONLY, Note, SideReadout
 from app.explorer.tables import Tables
 from app.models.catalog import Catalog
+from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore
 from app.web.glossary import BASES as WORDS
-from app.web.glossary import NOTES, TERMS, basis_key, score_key, score_name
+from app.web.glossary import FILTERS, NOTES, TERMS, basis_key, score_key, score_name, selection_words, unjudged
 from app.web.query import PARAMETERS
 from tests.explorer.steps import ended
 
@@ -46,7 +48,7 @@ def test_templates_use_words_that_are_there_and_every_word_is_used():
     by_value = {"folded", "raw", "subspace", "close", "copying", "strength", "mean"} | BASIS_SCORES
     by_value |= {score_key(score) for score in READABLE}
     by_value |= {*KINDS, *PARAMETERS, *BIAS_TERMS.values(), *itertools.chain(*SIDES.values())}
-    by_value |= {words.merit for words in WORDS.values()}
+    by_value |= {words.merit for words in WORDS.values()} | {*RAY_CLASSES}
     assert set(TERMS) - named - by_value - set(SCORES) == set()
 
 
@@ -92,3 +94,30 @@ def test_sentences_are_sentences():
     for term in TERMS.values():
         assert term.sentence.endswith(".")
         assert not term.more or term.more.endswith(".")
+
+
+def test_every_filter_has_its_words():
+    assert set(FILTERS) == set(ONLY)
+    assert len({choice for choice, _ in FILTERS.values()}) == len(ONLY)
+    assert all(does.startswith(("have ", "are ")) for only, (_, does) in FILTERS.items() if only != "all")
+    assert set(RAY_CLASSES) <= set(TERMS)
+
+
+def test_readable_is_not_used_is_said():
+    assert "not used" in TERMS["readable"].more
+
+
+def test_a_selection_is_said_whole():
+    assert selection_words(EVERY) == ""
+    whole = Selection(ascii=True, starts=True, plain=True, frequent=1500)
+    words = selection_words(whole).split(", ")
+    assert len(words) == 4
+    assert "without the 1,500 most frequent" in words
+    for name in ("ascii", "starts", "plain"):
+        assert selection_words(Selection(**{name: True})) in words
+
+
+def test_why_a_side_is_not_judged():
+    assert "entries of the vector" in unjudged(SideReadout("neuron", (), ()), EVERY)
+    assert "too few trained tokens for" in unjudged(SideReadout("read", (), ()), EVERY)
+    assert "that pass the filter" in unjudged(SideReadout("read", (), ()), Selection(ascii=True))

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.web.numbers import cell, chance, count, heat, percent, significant, tiny
+from app.web.numbers import cell, chance, count, heat, odd, percent, signed, significant, tiny
 
 
 def read(text):
@@ -62,3 +62,20 @@ def test_an_error_keeps_its_power_of_ten(value):
     assert float(tiny(value)) == pytest.approx(value, rel=0.5)
     assert "e-0" not in tiny(value)
     assert tiny(0.0) == "0"
+
+
+@given(st.floats(-50, 50))
+def test_odds_are_two_digits(value):
+    assert read(odd(value)) == pytest.approx(value, rel=0.051, abs=0.00001)
+    assert "e" not in odd(value)
+    assert not odd(value).startswith(("0.", "−0"))
+
+
+@given(st.floats(-50, 50))
+def test_a_z_has_one_decimal_and_no_sign_at_nothing(value):
+    assert read(signed(value)) == pytest.approx(value, abs=0.0501)
+    assert signed(value) != "−0.0"
+
+
+def test_what_is_not_known_is_a_dash():
+    assert odd(None) == signed(None) == "–"

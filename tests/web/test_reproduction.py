@@ -126,6 +126,7 @@ def test_a_model_of_the_hub_is_named_with_its_revision(client):
         ("/neox/L1/mlp-in/pca/1?weights=raw", "pca, only for svd: singular-lens precompute neox --matrices L1/mlp-in"),
         ("/neox/L1/mlp-in/pca/1?weights=raw", "--weights raw --basis pca computes the same terms"),
         ("/neox/embed/frequency/1?groups=5", "--weights folded --basis frequency --groups 5 computes"),
+        (path_of("neox", "ov?ascii=1"), "some of the tokens"),
         ("/neox/heads/read/svd/1", "take the OV of every head: singular-lens precompute neox --matrices heads/read"),
     ],
 )

@@ -82,6 +82,44 @@ def test_other_sides_and_bases_have_their_own_entries_and_numbers(client, place,
         assert {row[name] for row in found} == {"" if page[name] is None else str(page[name])}
 
 
+JUDGED = ("z", "p", "q", "spelling_z", "spelling_p")
+
+
+def numbers(one):
+    """What a judgement's columns say of it."""
+    found = [None] * 5 if one is None else [one["z"][-1], one["p"][-1], *(one[name] for name in JUDGED[2:])]
+    return ["" if number is None else str(number) for number in found]
+
+
+@pytest.mark.parametrize("place", ["L1/H2/ov", "L1/mlp-in", "pos/pca"])
+def test_a_tables_file_has_the_judgement_of_both_rays(client, place):
+    page = client.get(f"/api/v1/tiny/{place}").json()["directions"]
+    expected = [one[side]["rays"] for one in page for side in ("left", "right")]
+    assert any(expected)
+    found = rows(client, f"/tiny/{place}?format=csv")[: len(expected)]
+    for row, rays in zip(found, expected, strict=True):
+        assert row["class"] == (rays["kind"] if rays else "")
+        for ray in ("plus", "minus"):
+            assert [row[f"{ray}_{name}"] for name in JUDGED] == numbers(rays and rays[ray])
+
+
+def test_a_directions_file_has_the_judgement_of_each_ray(client):
+    page = client.get("/api/v1/tiny/L1/mlp-out/svd/1").json()
+    found = rows(client, "/tiny/L1/mlp-out/svd/1?format=csv")
+    rays = {page[side]["side"]: page[side]["rays"] for side in ("left", "right")}
+    assert rays["neuron"] is None
+    assert rays["write"]["kind"]
+    for row in found:
+        own = rays[row["side"]]
+        assert row["class"] == (own["kind"] if own else "")
+        assert [row[name] for name in JUDGED] == numbers(own and own["plus" if row["ray"] == "+" else "minus"])
+
+
+def test_a_file_of_some_tokens_is_named_by_them(client):
+    answer = client.get("/tiny/L1/H2/ov?format=csv&ascii=1&frequent=20")
+    assert "-folded-ascii-1-frequent-20-" in answer.headers["Content-Disposition"]
+
+
 def test_a_basis_with_one_ray_a_term_has_no_other(fitted):
     found = rows(fitted, "/tiny/L1/mlp-in/nmf/0?components=4&format=csv")
     assert {row["ray"] for row in found} == {"+"}

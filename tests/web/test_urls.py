@@ -94,6 +94,19 @@ def test_links_made_at_once_are_those_made_one_by_one(view):
     assert URLS.directions(matrix, view, 12) == [URLS.page(matrix.direction(i), view) for i in range(12)]
 
 
+@given(VIEWS)
+def test_choices_made_at_once_change_one_option_and_lead_to_the_first_page(view):
+    for name, values in (("sort", SORTS), ("only", ONLY)):
+        found = URLS.choices(HEAD, view, name, values)
+        assert list(found) == list(values)
+        for value, url in found.items():
+            said = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+            assert dict(said) == dict(
+                parse_qsl(urlsplit(URLS.page(HEAD, view, page=1, **{name: value})).query, keep_blank_values=True)
+            )
+            assert len(said) == len(dict(said))
+
+
 @pytest.mark.parametrize("link", ["home", "models", "settings", "docs", "openapi", "glossary"])
 def test_every_link_is_below_the_root(link):
     assert getattr(URLS, link)().startswith("/lens/")

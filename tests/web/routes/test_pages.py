@@ -544,3 +544,113 @@ def test_a_census_says_how_far_it_is(serve, fresh_data):
 )
 def test_there_is_no_other_census(client, path, status):
     assert client.get(path).status_code == status
+
+
+def cells(tags, html, kind):
+    """The class and tooltip of each paragraph in cells of that class."""
+    found, inside = [], False
+    for tag, attributes in tags(html).found:
+        if tag in {"td", "th"}:
+            inside = kind in attributes.get("class", "").split()
+        elif tag == "p" and inside:
+            found.append((attributes["class"].split()[0], attributes.get("title")))
+    return found
+
+
+@pytest.mark.parametrize("place", ["/L1/H2", "/L1/H2/qk", "/L1/mlp-out", "/pos"])
+def test_a_table_has_a_z_for_every_judged_ray(client, tags, place):
+    page = client.get(f"/api/v1/tiny{place}").json()
+    tables = [page["ov"], page["qk"]] if "ov" in page else [page]
+    judged = [
+        one[side]["rays"][ray]
+        for table in tables
+        for one in table["directions"]
+        for side in ("left", "right")
+        if one[side]["rays"]
+        for ray in ("plus", "minus")
+    ]
+    found = cells(tags, client.get(f"/tiny{place}").text, "z")
+    assert [end for end, _ in found] == ["p", "n"] * (len(judged) // 2)
+    assert judged
+    for (_, about), one in zip(found, judged, strict=True):
+        said = about.partition(" · z ")[2].partition(" · p ")[0].replace("−", "-").split(", ")
+        assert [float(z) for z in said] == pytest.approx(one["z"], abs=0.051)
+
+
+def test_a_side_of_the_vectors_own_entries_has_no_z(client, tags):
+    html = client.get("/tiny/L1/mlp-out").text
+    assert "z write</a>" in html
+    assert "z neuron" not in html
+    assert "sort=readable-right" in html
+    assert "sort=readable-left" not in html
+
+
+def test_a_table_says_how_many_of_its_rays_are_readable_and_leads_to_them(client, tags):
+    (read, write) = client.get("/api/v1/tiny/L1/H2/ov").json()["verdicts"]
+    html = client.get("/tiny/L1/H2/ov?weights=folded").text
+    lines = html.split('<ul class="verdicts">')[1].split("</ul>")[0].split("<li>")[1:]
+    for verdict, line in zip((read, write), lines, strict=True):
+        assert f"<b>{verdict['side']}</b>" in line
+        assert f">{verdict['n_readable']}</a> of {verdict['n_rays']} rays" in line
+        assert f"chance: {verdict['n_rays'] / 100:.1f}" in line
+        for kind, n in verdict["classes"].items():
+            assert (f'only={kind}"' in line) == (n > 0)
+    assert "/tiny/L1/H2/ov?only=readable" in links(tags, html)
+
+
+def test_rows_that_pass_a_filter_are_counted_in_words(client):
+    kept = client.get("/api/v1/tiny/L1/H2/ov?only=neither").json()["n_found"]
+    assert f"{kept} of 8 directions have no readable ray on a side." in client.get("/tiny/L1/H2/ov?only=neither").text
+    both = client.get("/tiny/L1/H2/ov?only=neither&find=zzz").text
+    assert "0 of 8 directions have no readable ray on a side and have “<bdi>zzz</bdi>”" in both
+
+
+@pytest.mark.parametrize("place", ["/L1/H2", "/L1/H2/qk", "/L1/H2/ov/svd/3", "/embed/neuron/2"])
+def test_a_token_filter_is_said_stays_and_can_be_left(client, tags, place):
+    html = client.get(f"/tiny{place}?ascii=1&frequent=20").text
+    assert "ASCII only, without the 20 most frequent" in html
+    fields = {a["name"]: a for tag, a in tags(html).found if tag == "input" and "name" in a}
+    assert "checked" in fields["ascii"]
+    assert "checked" not in fields["starts"]
+    assert fields["frequent"]["value"] == "20"
+    assert any("open" in a for tag, a in tags(html).found if a.get("id") == "token-filters")
+    (back,) = [a["href"] for tag, a in tags(html).found if a.get("id") == "all-tokens"]
+    assert back == f"/tiny{place}"
+    steps = [a["href"] for tag, a in tags(html).found if a.get("rel") == "next"]
+    assert all("ascii=1" in step and "frequent=20" in step for step in steps)
+
+
+@pytest.mark.parametrize("place", ["/L1/H2", "/L1/H2/ov/svd/3"])
+def test_a_filter_that_leaves_too_little_leads_back(client, tags, place):
+    answer = client.get(f"/tiny{place}?frequent=290")
+    assert answer.status_code == 422
+    assert "at least 20 are needed" in answer.text
+    assert f"/tiny{place}" in links(tags, answer.text)
+    part = client.get(
+        f"/tiny{place}?frequent=290",
+        headers={"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "div#place"},
+    )
+    assert part.status_code == 422
+    assert 'id="place"' in part.text
+    assert f"/tiny{place}" in links(tags, part.text)
+
+
+def test_what_cannot_be_judged_says_why(client):
+    assert (
+        "Nothing is judged here: too few trained tokens that pass the filter" in client.get(f"{HEAD}?frequent=220").text
+    )
+    alone = client.get(f"{HEAD}/ov/svd/1?frequent=220").text
+    assert "too few trained tokens that pass the filter for a control" in alone
+    assert "entries of the vector itself" in client.get("/tiny/L1/mlp-in/svd/1").text
+
+
+def test_a_direction_stands_beside_its_control(client, tags):
+    page = client.get("/api/v1/tiny/L1/H2/ov/svd/3").json()
+    html = client.get("/tiny/L1/H2/ov/svd/3").text
+    pictures = [a for tag, a in tags(html).found if tag == "svg" and "control" in a.get("class", "").split()]
+    assert len(pictures) == 2
+    for side, control in zip(("left", "right"), page["controls"], strict=True):
+        rays = page[side]["rays"]
+        assert f"Coherence of {sum(control['counts']):,} random rays" in html
+        assert TERMS[rays["kind"]].sentence in html
+    assert html.count("random rays are as alike") + html.count("more alike than all") == 4

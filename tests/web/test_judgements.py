@@ -1,0 +1,83 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.explorer.pages import Judgement, Rays
+from app.web.judgements import compared, is_readable, is_spelt, marks, stars
+
+NUMBERS = st.none() | st.floats(-30, 30)
+PS = st.none() | st.floats(0.00025, 1)
+JUDGEMENTS = st.builds(
+    Judgement,
+    st.tuples(*[st.none() | st.floats(-1, 1)] * 3),
+    st.tuples(NUMBERS, NUMBERS, NUMBERS),
+    st.tuples(PS, PS, PS),
+    PS,
+    NUMBERS,
+    PS,
+)
+
+
+def judged(p, q=0.5, spelling_p=0.5, z=2.5):
+    return Judgement((0.25, 0.2, 0.1), (1.0, 1.5, z), (0.5, 0.25, p), q, 0.75, spelling_p)
+
+
+def read(text):
+    return None if text == "–" else float(text.replace("−", "-"))
+
+
+@pytest.mark.parametrize(
+    ("p", "q", "seen"),
+    [
+        (0.009, 0.5, "*"),
+        (0.01, 0.5, ""),
+        (0.009, 0.09, "**"),
+        (0.02, 0.09, "**"),
+        (0.009, 0.1, "*"),
+        (None, None, ""),
+        (0.001, None, "*"),
+    ],
+)
+def test_stars_say_how_sure_a_ray_is(p, q, seen):
+    assert stars(judged(p, q)) == seen
+    assert is_readable(judged(p, q)) == (p is not None and p < 0.01)
+    (plus,) = marks(Rays(judged(p, q)))
+    assert (plus.classes, plus.z) == ("p sure" if seen else "p", f"2.5{seen}")
+
+
+def test_spelling_is_judged_by_its_own_p():
+    assert is_spelt(judged(0.5, spelling_p=0.009))
+    assert not is_spelt(judged(0.001, spelling_p=0.01))
+    assert not is_spelt(judged(0.001, spelling_p=None))
+
+
+@given(JUDGEMENTS, st.none() | JUDGEMENTS)
+def test_a_tooltip_has_every_number_of_its_own_ray(plus, minus):
+    found = marks(Rays(plus, minus))
+    assert [mark.classes[0] for mark in found] == ["p", "n"][: len(found)]
+    for mark, one in zip(found, (plus, minus), strict=False):
+        said = re.findall(
+            r"–(?![\d.])|−?(?:\d+\.?\d*|\.\d+)(?:e-\d+)?", mark.about.replace("the first 10, 20, 50 tokens", "")
+        )
+        numbers = (*one.coherence, *one.z, *one.p, one.q, one.spelling_z, one.spelling_p)
+        assert len(said) == len(numbers)
+        for text, number in zip(said, numbers, strict=True):
+            assert read(text) == (None if number is None else pytest.approx(number, rel=0.06, abs=0.06))
+        assert read(mark.z.rstrip("*")) == (None if one.z[2] is None else pytest.approx(one.z[2], abs=0.051))
+
+
+@pytest.mark.parametrize("n", [200, 4000])
+def test_a_p_in_words_is_that_p(n):
+    """Against the counts that a p stands for: `as_many` of n random rays are as coherent, or more."""
+    assert compared(1 / (n + 1), n) == f"more alike than all {n:,} random rays"
+    for as_many in range(1, n):
+        p = (1 + as_many) / (1 + n)
+        words = compared(p, n)
+        number = int(re.findall(r"[\d,]+", words)[-1 if "all but" in words else 0].replace(",", ""))
+        if p < 0.01:
+            assert number == pytest.approx(1 / p, abs=0.5)
+        else:
+            assert words.endswith("in 100 random rays are as alike")
+            assert number == pytest.approx(100 * p, abs=0.5)
