@@ -71,10 +71,8 @@ def coherence(table: TokenTable, words: Lexicon, ids: Int64[Tensor, "n k"]) -> F
 
     nan where a ray has too few. Pairs (i, j) weigh `w_i w_j` with `w_r = 1 / log2(r + 1)`, ranks r from 1.
     """
-    rows = _rows(table, ids)
-    is_trained = words.trained[rows]
-    order = is_trained.argsort(dim=1, descending=True, stable=True)[:, : LENGTHS[-1]]
-    rows, counts = rows.gather(1, order), is_trained.sum(dim=1, keepdim=True)
+    rows, counts = trained_first(table, words, ids)
+    rows = rows[:, : LENGTHS[-1]]
     ranks = torch.arange(rows.shape[1], device=rows.device)
     weights = (1 / torch.log2(ranks + 2.0)) * (ranks < counts)
     # The weighted sum over pairs is the square of the weighted sum, without the squares.
@@ -85,6 +83,16 @@ def coherence(table: TokenTable, words: Lexicon, ids: Int64[Tensor, "n k"]) -> F
     means = (sums - squares) / (totals - own)
     needed = torch.tensor([*LENGTHS[:-1], LEAST], device=rows.device)
     return torch.where(counts >= needed, means, torch.nan)
+
+
+def trained_first(
+    table: TokenTable, words: Lexicon, ids: Int64[Tensor, "n k"]
+) -> tuple[Int64[Tensor, "n k"], Int64[Tensor, "n 1"]]:
+    """The tokens as rows of the table, trained ones first, else in their order; and how many of them are trained."""
+    rows = _rows(table, ids)
+    is_trained = words.trained[rows]
+    order = is_trained.argsort(dim=1, descending=True, stable=True)
+    return rows.gather(1, order), is_trained.sum(dim=1, keepdim=True)
 
 
 def _rows(table: TokenTable, ids: Int64[Tensor, "n k"]) -> Int64[Tensor, "n k"]:

@@ -23,7 +23,7 @@ from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.library import OpenModel
 from app.explorer.matrices import SIDES
 from app.explorer.orders import fulfilled
-from app.explorer.pages import BLIND_OF, PROCESSINGS, Answer, BlindOf, BlindPage, BlindResult, Columns, View
+from app.explorer.pages import BLIND_OF, PROCESSINGS, Answer, BlindOf, BlindPage, BlindResult, Columns, Obstacle, View
 from app.explorer.places import located
 from app.explorer.resources import Resources
 from app.explorer.tables import end_of
@@ -82,8 +82,8 @@ def blind(r: Resources, address: Address, options: Options, seed: int, answers: 
     numbers = range(ROUNDS) if is_over else [len(answers)]
     for number in numbers:
         question = _question(r, opened, address, view, seed, number, of)
-        if question is None:
-            return _page(opened, address, view, seed, answers, of, is_possible=False)
+        if isinstance(question, str):
+            return _page(opened, address, view, seed, answers, of, obstacle=question)
         ray, right, columns = question
         if is_over:
             results.append(_result(ray, right, columns, cast("Answer", answers[number])))
@@ -109,7 +109,7 @@ def _page(
     columns: Columns | None = None,
     results: tuple[BlindResult, ...] = (),
     *,
-    is_possible: bool = True,
+    obstacle: Obstacle | None = None,
 ) -> BlindPage:
     n_right = sum(result.answer == result.right for result in results)
     return BlindPage(
@@ -121,7 +121,7 @@ def _page(
         answers=answers,
         n_rounds=ROUNDS,
         n_directions=N_DIRECTIONS,
-        is_possible=is_possible,
+        obstacle=obstacle,
         columns=columns,
         results=results,
         n_right=n_right,
@@ -140,24 +140,19 @@ def _chance(view: View, seed: int, of: BlindOf, number: int) -> np.random.Genera
 
 def _question(
     r: Resources, model: OpenModel, address: Address, view: View, seed: int, number: int, of: BlindOf
-) -> tuple[Ray, Answer, Columns] | None:
-    """The model's ray, where it stands, and both columns; None where there is nothing to hold a ray against.
-
-    BadOption if none of the matrices looked at has such a ray.
-    """
+) -> tuple[Ray, Answer, Columns] | Obstacle:
+    """The model's ray, where it stands, and both columns, or why there are none."""
     chance = _chance(view, seed, of, number)
     for matrix in _matrices(model, address, chance):
         (artifact,) = fulfilled(r, orders.matrix(model, matrix, view))
         if not any(f"{prefix}_p" in artifact.arrays for prefix in PREFIXES):
-            return None
+            return "unjudged"
         rays = _rays(matrix, artifact.arrays, of)
         if rays:
             ray = rays[int(chance.integers(len(rays)))]
             break
     else:
-        raise BadOption(
-            f"Of {LOOKED_AT} matrices of {address.model} none has such a ray: try another seed, or leave of=readable out."
-        )
+        return "unreadable"
     (control,) = fulfilled(r, orders.control(model, end_of(model, view.weights, ray.side), view))
     own = ray.arrays[f"{ray.prefix}_{ENDS[ray.sign]}_ids"][ray.row]
     columns = (

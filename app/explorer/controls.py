@@ -6,7 +6,7 @@ matrices share it. Kept as an artifact, of which
     trained [d_vocab]             which tokens training has moved; never those that the tokenizer does not know
     mean [d_model]  components [n d_model]    what is taken out of the vectors before they are compared
     coherence [DIRECTIONS 2 3]    of both rays, by LENGTHS        spelling [DIRECTIONS 2]
-    ids [SHOWN 2 KEPT_TOKENS]     the tokens of the first random rays
+    ids [SHOWN 2 SHOWN_TOKENS]    the tokens of the first random rays
 
 Runs in the worker's thread or in a job's process. Knows no pages.
 """
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from app.core.spelling import Traits
 
 DIRECTIONS = 2_000
-SHOWN = 200
-"""Random directions whose tokens are kept, for whoever wants to compare."""
+SHOWN, SHOWN_TOKENS = 1_000, 20
+"""Random directions whose tokens are kept, and how many a ray, for whoever wants to compare."""
 SEED = 7_245_331
 """Not one that weights are likely drawn with: the random directions of a control would be the model's own tokens."""
 SPELT = 20
-"""Tokens whose spelling is compared."""
+"""Trained tokens whose spelling is compared."""
 LEAST_TOKENS = 100
 """Trained tokens below which the top 50 are half the vocabulary: nothing is judged then."""
-PARAMETERS = {"directions": DIRECTIONS, "shown": SHOWN, "seed": SEED, "tokens": KEPT_TOKENS}
+PARAMETERS = {"directions": DIRECTIONS, "shown": SHOWN, "seed": SEED, "tokens": KEPT_TOKENS, "spelt": SPELT}
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def recipe(model: OpenModel, end: str, processing: Processing, selection: Select
 
 def n_bytes(model: OpenModel) -> int:
     """Of a control on disk, about."""
-    d, tokens = model.manifest.d_model, min(KEPT_TOKENS, model.manifest.d_vocab)
+    d, tokens = model.manifest.d_model, min(SHOWN_TOKENS, model.manifest.d_vocab)
     return model.manifest.d_vocab + d * d // 4 + 8 * SHOWN * tokens + 32 * DIRECTIONS + 4_000
 
 
@@ -140,18 +140,21 @@ def _measured(bench: Bench, end: str, table: "TokenTable", words: "Lexicon", spe
     vectors = torch.nn.functional.normalize(vectors, dim=1)
     readout = bench.tables.read(bench.model, bench.processing, end, vectors, KEPT_TOKENS, bench.selection)
     ids = np.stack([readout["top_ids"], readout["bottom_ids"]], axis=1)
-    return measured(table, words, spelt, ids) | {"ids": ids[:SHOWN]}
+    return measured(table, words, spelt, ids) | {"ids": ids[:SHOWN, :, :SHOWN_TOKENS]}
 
 
 def measured(table: "TokenTable", words: "Lexicon", spelt: "Traits", ids: NDArray[np.int32]) -> Arrays:
-    """Coherence [n 2 3] and spelling [n 2] of rays with these tokens [n 2 k]."""
+    """Coherence [n 2 3] and spelling [n 2] of rays with these tokens [n 2 k]; nan where too few of them are trained."""
     import torch
 
-    from app.core.coherence import coherence
+    from app.core.coherence import coherence, trained_first
     from app.core.spelling import likeness
 
     rays: Tensor = torch.from_numpy(ids).long().flatten(0, 1).to(table.ids.device)
-    alike, spelling = coherence(table, words, rays), likeness(spelt, rays[:, :SPELT])
+    # Never-trained tokens are often bytes, which are alike in script: they would make up the control's largest values.
+    first, counts = trained_first(table, words, rays)
+    alike = coherence(table, words, rays)
+    spelling = torch.where(counts[:, 0] >= SPELT, likeness(spelt, table.ids[first[:, :SPELT]]), torch.nan)
     n = len(ids)
     return {
         "coherence": alike.view(n, 2, alike.shape[1]).cpu().numpy(),

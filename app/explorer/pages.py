@@ -704,6 +704,7 @@ class DirectionPage:
 
 
 BlindOf = Literal["all", "readable"]
+Obstacle = Literal["unjudged", "unreadable"]
 BLIND_OF: tuple[BlindOf, ...] = get_args(BlindOf)
 """Which rays a blind round is drawn from: any of the strongest directions of heads, or those readable at p < .01."""
 Answer = Literal["l", "r"]
@@ -746,8 +747,8 @@ class BlindPage:
     n_rounds: int
     n_directions: int
     """Strongest directions of each matrix that its rays come from."""
-    is_possible: bool
-    """False where the vocabulary is too small for a control."""
+    obstacle: Obstacle | None
+    """Why there is no question: the vocabulary is too small for a control, or no readable ray was found."""
     columns: Columns | None
     """The next question; None after the last."""
     results: tuple[BlindResult, ...]
@@ -841,7 +842,9 @@ class CensusKind:
     discovered: float
     """Share of the rays at a false discovery rate of 10%, over the rays of this kind."""
     mean: Estimate
-    """Of z over rays."""
+    """Of z over rays; the interval is that of the difference from random directions, which were drawn as well."""
+    superiority: Estimate
+    """How often one of the rays has a larger z than one of a random direction."""
     counts: tuple[int, ...]
     """Rays by z, in the page's bins."""
     by_layer: tuple[float | None, ...]
@@ -914,6 +917,16 @@ class CensusPage:
     def is_whole(self) -> bool:
         """Whether every layer was read."""
         return self.n_layers == self.model.n_layers
+
+    @property
+    def n_intervals(self) -> int:
+        """That the findings rest on."""
+        numbers: list[Estimate | None] = []
+        for kind in self.kinds:
+            numbers += [kind.mean, kind.superiority, kind.early, kind.later if self.is_whole else None]
+        for effect in self.effects:
+            numbers += [effect.difference, effect.superiority]
+        return sum(number is not None and number.interval is not None for number in numbers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from app.core.address import Address
-from app.explorer import orders, recipes, tally
+from app.core.rays import HEADLINE
+from app.explorer import controls, orders, recipes, tally
 from app.explorer.errors import Busy, NotReady
 from app.explorer.findings import findings
 from app.explorer.library import OpenModel
@@ -20,7 +21,9 @@ from app.explorer.orders import begun, fulfilled
 from app.explorer.pages import CUT, CensusEffect, CensusKind, CensusPage, End, Model, Processing, View
 from app.explorer.places import is_double, located
 from app.explorer.resources import Resources
+from app.explorer.tables import end_of
 from app.explorer.views import Options, seen
+from app.models.selection import EVERY
 from app.store.artifacts import ArtifactStore
 
 AHEAD = 2
@@ -47,12 +50,15 @@ def census(r: Resources, address: Address, options: Options) -> CensusPage:
     """How readable all matrices of the model are, as far as its layers are read; asks for the next ones."""
     opened = located(r, address)
     shown = seen(opened, address, options, r.default_weights)
-    (_,) = fulfilled(r, orders.census_part(opened, None, shown.weights))
+    measures = [orders.control(opened, end, shown) for end in _ends(opened, shown.weights)]
+    # Large, and read once for all pages: not loaded to see whether they are there.
+    absent = [order for order in measures if not r.store.exists(order.recipe)]
+    fulfilled(r, orders.census_part(opened, None, shown.weights), *absent)
     layers = _there(r, opened, shown.weights)
     missing = [layer for layer in range(opened.header.n_layers) if layer not in layers]
     with suppress(Busy):  # it is asked again soon
         begun(r, *(orders.census_part(opened, layer, shown.weights) for layer in missing[:AHEAD]))
-    kinds, effects, controls = _counted(r.store, opened, shown.weights, layers)
+    kinds, effects, random = _counted(r.store, opened, shown.weights, layers)
     model = opened.header
     other = next((each for each in model.processings if each != shown.weights), None)
     return CensusPage(
@@ -63,7 +69,7 @@ def census(r: Resources, address: Address, options: Options) -> CensusPage:
         kinds=kinds,
         effects=effects,
         findings=findings(kinds, effects, model.d_head, is_whole=not missing),
-        controls=controls,
+        controls=random,
         edges=(tally.LOW, tally.HIGH),
         other=_other(r, opened, other) if other else (),
         other_weights=other,
@@ -108,10 +114,26 @@ def _counted(store: ArtifactStore, opened: OpenModel, processing: Processing, la
     """What the ends and those layers say together; always the same, as the artifacts are."""
     arrays = _arrays(store, opened, processing, layers)
     groups = tally.grouped(arrays)
-    kinds = tuple(tally.kind(group, opened.header.n_layers) for group in groups.values())
+    random = {end: _random(store, opened, processing, end) for end in {tally.end_of(name) for name in groups}}
+    kinds = tuple(
+        tally.kind(group, opened.header.n_layers, random[tally.end_of(group.name)]) for group in groups.values()
+    )
     ends = [end for end in ENDS if f"control_{end}" in arrays[None]]
-    controls = tuple((end, tuple(arrays[None][f"control_{end}"].tolist())) for end in ends)
-    return kinds, tally.effects(groups), controls
+    counts = tuple((end, tuple(arrays[None][f"control_{end}"].tolist())) for end in ends)
+    return kinds, tally.effects(groups), counts
+
+
+def _ends(opened: OpenModel, processing: Processing) -> list[str]:
+    """The ends that have a table of their own."""
+    return sorted({end_of(opened, processing, end) for end in ENDS})
+
+
+def _random(store: ArtifactStore, opened: OpenModel, processing: Processing, end: End) -> list[Any]:
+    """The z of random directions' rays at that end; NotReady where they have just gone."""
+    artifact = store.load(controls.recipe(opened, end_of(opened, processing, end), processing, EVERY))
+    if artifact is None:
+        raise NotReady("The random directions of the census are being read again.")
+    return tally.random_rays(artifact.arrays["coherence"][..., HEADLINE])
 
 
 def _arrays(
@@ -155,9 +177,9 @@ def _known(values: Any, digits: int) -> list[object]:
 
 def _missing(model: Model, processing: Processing, kinds: tuple[CensusKind, ...]) -> tuple[str, ...]:
     """What there is no census of."""
-    said = []
     if not kinds:
-        said.append("No ray can be judged: the vocabulary has too few trained tokens for the measure.")
+        return ("No ray can be judged: the vocabulary has too few trained tokens for the measure.",)
+    said = []
     if model.encoder:
         said.append("An encoder has no unembedding: what is written is read with the embedding, too.")
     elif is_double(model, Address(model.slug).at("unembed"), processing):

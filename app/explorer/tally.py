@@ -15,6 +15,7 @@ from app.core.bootstrap import Estimate, difference, mean, superiority
 from app.core.discovery import q_values
 from app.core.progression import PARTS, first_minus_last, parts, rank_correlation
 from app.core.rays import ALPHA
+from app.core.significance import standing
 from app.explorer.pages import CUT, CensusEffect, CensusKind, End, Model
 
 Array = NDArray[Any]
@@ -123,8 +124,20 @@ def grouped(layers: Mapping[int | None, Mapping[str, Array]], names: Sequence[st
     return {name: Group(name, tuple(map(tuple, found[name].values()))) for name in names if name in found}
 
 
-def kind(group: Group, n_layers: int) -> CensusKind:
-    """What is known of one group."""
+def random_rays(coherence: Array) -> list[Array]:
+    """The z of the rays [n 2] of random directions by their own mean and spread, a cluster a direction: its two rays.
+
+    Those that could not be judged are left out.
+    """
+    z, _ = standing(coherence.ravel(), coherence.ravel())
+    return [rays for rays in map(_judged, z.reshape(coherence.shape)) if len(rays)]
+
+
+def kind(group: Group, n_layers: int, control: Sequence[Array]) -> CensusKind:
+    """What is known of one group beside the random directions, a cluster each, that its z are by.
+
+    Their mean is 0, but with other random directions it would have been another: they are drawn again, too.
+    """
     rays = group.rays()
     p = [np.concatenate([_judged(matrix.p) for matrix in cluster]) for cluster in group.clusters]
     return CensusKind(
@@ -135,7 +148,8 @@ def kind(group: Group, n_layers: int) -> CensusKind:
         n_unjudged=sum(matrix.z.size for matrix in group.matrices) - sum(map(len, rays)),
         readable=mean([(own < ALPHA).astype(np.float64) for own in p], SEED),
         discovered=float((q_values(np.concatenate(p)) <= DISCOVERIES).mean()),
-        mean=mean(rays, SEED),
+        mean=difference(rays, control, SEED),
+        superiority=superiority(rays, control, SEED),
         counts=tuple(counted(np.concatenate(rays)).tolist()),
         by_layer=_by_layer(group, n_layers),
         by_rank=_by_rank(group),

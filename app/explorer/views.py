@@ -128,7 +128,9 @@ def _check_selection(model: OpenModel, address: Address, selection: Selection) -
     if BASES[address.basis or "svd"].is_fitted:
         raise BadOption(f"A fit is read with all tokens: leave {', '.join(selection.parameters())} out.")
     if not 0 <= selection.frequent < model.header.d_vocab:
-        raise BadOption(f"frequent goes from 0 to {model.header.d_vocab - 1}: {address.model} has so many tokens.")
+        raise BadOption(
+            f"frequent goes from 0 to {model.header.d_vocab - 1}: {address.model} has {model.header.d_vocab} tokens."
+        )
     n_tokens = int(selected(model.vocabulary, selection).sum())
     if n_tokens < FEWEST_TOKENS:
         raise BadOption(

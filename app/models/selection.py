@@ -23,7 +23,7 @@ class Selection:
     plain: bool = False
     """Neither special tokens nor any that were never trained."""
     frequent: int = 0
-    """Without so many of the most frequent: tokenizers number their tokens from frequent to rare."""
+    """Without so many of the first ids: most vocabularies number their tokens from frequent to rare."""
 
     def __bool__(self) -> bool:
         # Asked of every link of a page.

@@ -210,6 +210,7 @@ CENSUS_PAGE = CensusPage(
             readable=Estimate(0.125, Interval(0.0625, 0.1875)),
             discovered=0.0625,
             mean=Estimate(0.75, Interval(0.5, 1.0)),
+            superiority=Estimate(0.625, Interval(0.5625, 0.75)),
             counts=(9_000, 9_000, 432),
             by_layer=(0.5,) * 6 + (1.0,) * 6,
             by_rank=(1.0,) * 5 + (0.5,) * 5,
@@ -224,8 +225,8 @@ CENSUS_PAGE = CensusPage(
     findings=(
         Finding(
             "order",
-            "The order QK and OV > MLP > embeddings holds for OV (write) > MLP.",
-            ("OV write rays read better than MLP out rays by 0.50 (0.25 to 0.75) z; …",),
+            "OV (write) > MLP: this holds.",
+            ("OV write rays read better than MLP out rays by 0.50 (0.25 to 0.75) z. …",),
         ),
     ),
     controls=(("write", (2_000, 2_000, 0)),),
@@ -312,7 +313,7 @@ BLIND_PAGE = BlindPage(
     answers="l" * 10,
     n_rounds=10,
     n_directions=8,
-    is_possible=True,
+    obstacle=None,
     columns=None,
     results=(
         BlindResult(

@@ -318,7 +318,7 @@ TERMS: dict[str, Term] = {
     ),
     "spelling": Term(
         "spelling",
-        "How alike a ray's first 20 tokens are as texts: beginnings and endings, capitals, script, digits. It has a "
+        "How alike a ray's first 20 trained tokens are as texts: beginnings and endings, capitals, script, digits. It has a "
         "control of its own and uses nothing of the model.",
         "Tokens that are spelt alike often lie near each other: a ray that is alike in both may be about letters.",
     ),
@@ -358,9 +358,10 @@ TERMS: dict[str, Term] = {
     ),
     "token-filters": Term(
         "token filters",
-        "Limit every readout to some tokens before the top ones are taken: ASCII, starts of words, plain ones, rare ones. "
-        "Each choice has a control of its own.",
-        "The most frequent are those of the first ids: true of vocabularies that were merged or numbered by counts.",
+        "Limit every readout to some tokens before the top ones are taken: ASCII, starts of words, plain ones, all but the "
+        "first ids. Each choice has a control of its own.",
+        "Most vocabularies are numbered from frequent to rare, so without the first ids is mostly without the most "
+        "frequent. In byte-level ones some 256 bytes come first; sorted ones have no such order.",
     ),
     "readability": Term(
         "readable rays",
@@ -376,13 +377,13 @@ TERMS: dict[str, Term] = {
     ),
     "likeness": Term(
         "meaning or spelling",
-        "Spelling: the ray's first 20 tokens are also written more alike than those of random directions, at p < .01; "
+        "Spelling: the ray's first 20 trained tokens are also written more alike than those of random directions, at p < .01; "
         "that may be all that they share. Meaning: they are not.",
     ),
     "frequency-ray": Term(
-        "frequent tokens",
-        "Readable rays most of whose first tokens are among the most frequent or at most two bytes long: such rays top "
-        "many matrices.",
+        "frequent tokens, fragments, bytes",
+        "Readable rays most of whose first tokens have the first ids, are at most two bytes long, or no text: such rays "
+        "top many matrices.",
         "A token's id stands for its frequency: true of vocabularies that were merged or numbered by counts.",
     ),
     "glitch-ray": Term(
@@ -403,8 +404,8 @@ TERMS: dict[str, Term] = {
         "Mean over rays of how many deviations of the control each ray is more coherent than random directions; these "
         "have mean 0 and deviation 1. In brackets the interval at 95%.",
         "Percentile bootstrap: whole matrices are drawn again 2,000 times, since rays of one matrix are no independent "
-        "evidence. Widened for few matrices; with fewer than five there is no interval, and nothing is claimed. Of twenty "
-        "intervals at 95%, one misses by chance.",
+        "evidence, and so are the random directions. Widened for few matrices; with fewer than five there is no interval, "
+        "and nothing is claimed.",
     ),
     "census-readable": Term(
         "p < .01",
@@ -713,13 +714,14 @@ def basis_key(basis: str, kind: str) -> str:
 def selection_words(selection: Selection) -> str:
     """Which tokens pass.
 
-    Example: selection_words(Selection(ascii=True, frequent=500)) -> "ASCII only, without the 500 most frequent"
+    Example: selection_words(Selection(ascii=True, frequent=500)) -> "ASCII only, without the first 500 ids"
     """
     said = {
         "ASCII only": selection.ascii,
         "starts of words only": selection.starts,
         "without special and never-trained ones": selection.plain,
-        f"without the {selection.frequent:,} most frequent": selection.frequent,
+        f"without the first {selection.frequent:,} ids": selection.frequent > 1,
+        "without the first id": selection.frequent == 1,
     }
     return ", ".join(words for words, is_said in said.items() if is_said)
 

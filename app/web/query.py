@@ -121,7 +121,12 @@ class TurnQuery(BasisQuery):
     plain: Annotated[bool, Field(description="Without special tokens, and those that were never trained.")] = False
     frequent: Annotated[
         int,
-        Field(ge=0, le=10_000_000, description="Without so many of the most frequent tokens, those of the first ids."),
+        Field(
+            ge=0,
+            le=10_000_000,
+            description="Without so many of the first ids: the most frequent tokens in most vocabularies, after some 256 "
+            "bytes in byte-level ones.",
+        ),
     ] = 0
 
     rotated: Annotated[

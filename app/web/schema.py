@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from app.core.address import BasisName, Kind
 from app.core.rays import RayClass
-from app.explorer.pages import Answer, BlindOf, Only, Sort
+from app.explorer.pages import Answer, BlindOf, Obstacle, Only, Sort
 
 STRICT = ConfigDict(use_attribute_docstrings=True, extra="forbid")
 
@@ -624,6 +624,9 @@ class CensusKindJson(TypedDict):
     discovered: float
     """Share of the rays at a false discovery rate of 10%."""
     mean_z: EstimateJson
+    """Random directions have mean 0; the interval is that of the difference from them, which were drawn as well."""
+    larger_than_random: EstimateJson
+    """How often one of the rays has a larger z than one of a random direction."""
     counts: list[int]
     """Rays by z, in equal bins from `low` to `high`; the first and the last have what lies beyond."""
     by_layer: list[float | None]
@@ -791,8 +794,9 @@ class BlindJson(TypedDict):
     of: BlindOf
     answers: str
     n_rounds: int
-    is_possible: bool
-    """False where the vocabulary is too small for random directions to say anything."""
+    obstacle: Obstacle | None
+    """Why there is no question: the vocabulary is too small for random directions to say anything, or none of the
+    matrices looked at has a readable ray."""
     columns: BlindColumnsJson | None
     """Null after the last question."""
     results: list[BlindResultJson]

@@ -2,7 +2,8 @@
 
 A token stands in the form of a JSON string, quotes included: control characters stay visible, and no spreadsheet
 takes it for a formula. So does what stands for tokens on other sides: "neuron 7", "position 3", "L5H3 OV 2-". What a
-basis, or a ray that is not judged, has no number for is empty. z and p are those of the first 50 tokens.
+basis, or a ray that is not judged, has no number for is empty. Coherence, z and p are those of the first 50 tokens;
+rotation_p, the p among random rotations of the same span, is there where these were asked for.
 """
 
 import csv
@@ -15,28 +16,30 @@ from app.explorer.pages import Direction, DirectionPage, HeadPage, Judgement, Ma
 
 Row = tuple[object, ...]
 FACTS = ("direction", "basis", "singular_value", "energy_share", "gap", "merit", "unit")
-JUDGED = ("z", "p", "q", "spelling_z", "spelling_p")
+JUDGED = ("coherence", "z", "p", "q", "spelling_z", "spelling_p")
+SIDE = ("side", "class", "difference_p")
 
 
 def direction_sheet(page: DirectionPage) -> str:
     """Every token, or other entry, that is kept: the facts of the direction, of its side and ray, and its own."""
-    direction = page.direction
+    direction, rotated = page.direction, page.view.rotated
     rows = [
-        (*_facts(direction), side.side, _class(side), sign, *judged, place, token.id, _literal(token), token.score)
+        (*_facts(direction), *_side(side), sign, *judged, place, token.id, _literal(token), token.score)
         for side in (direction.left, direction.right)
-        for sign, judged, tokens in zip("+-", _rays(side), (side.plus, side.minus), strict=True)
+        for sign, judged, tokens in zip("+-", _rays(side, rotated), (side.plus, side.minus), strict=True)
         for place, token in enumerate(tokens)
     ]
-    return _written([(*FACTS, "side", "class", "ray", *JUDGED, "place", "id", "token", "score"), *rows])
+    return _written([(*FACTS, *SIDE, "ray", *_names(rotated), "place", "id", "token", "score"), *rows])
 
 
 def matrix_sheet(*pages: MatrixPage) -> str:
     """The directions of the page, each with its top tokens separated by spaces."""
-    judged = (f"{ray}_{name}" for ray in ("plus", "minus") for name in JUDGED)
-    rows: list[Row] = [(*FACTS, "side", "class", *judged, "plus", "minus")]
+    rotated = any(page.view.rotated for page in pages)
+    judged = (f"{ray}_{name}" for ray in ("plus", "minus") for name in _names(rotated))
+    rows: list[Row] = [(*FACTS, *SIDE, *judged, "plus", "minus")]
     for page in pages:
         for one in page.directions:
-            rows += [(*_facts(one), *_side(side)) for side in (one.left, one.right)]
+            rows += [(*_facts(one), *_whole(side, rotated)) for side in (one.left, one.right)]
     return _written(rows)
 
 
@@ -55,26 +58,33 @@ def _facts(one: Direction) -> Row:
     return (str(one.address), basis, one.singular_value, one.energy_share, one.gap, one.merit, one.unit)
 
 
+def _names(rotated: bool) -> Row:
+    """What a ray has numbers for."""
+    return (*JUDGED, "rotation_p") if rotated else JUDGED
+
+
+def _whole(side: SideReadout, rotated: bool) -> Row:
+    """All of a side in one row."""
+    plus, minus = _rays(side, rotated)
+    return (*_side(side), *plus, *minus, _row(side.plus), _row(side.minus))
+
+
 def _side(side: SideReadout) -> Row:
-    plus, minus = _rays(side)
-    return (side.side, _class(side), *plus, *minus, _row(side.plus), _row(side.minus))
+    return (side.side, side.rays.kind, side.rays.difference_p) if side.rays else (side.side, None, None)
 
 
-def _class(side: SideReadout) -> str | None:
-    return side.rays.kind if side.rays else None
-
-
-def _rays(side: SideReadout) -> tuple[Row, Row]:
+def _rays(side: SideReadout, rotated: bool) -> tuple[Row, Row]:
     """The numbers of both rays."""
     if side.rays is None:
-        return _judged(None), _judged(None)
-    return _judged(side.rays.plus), _judged(side.rays.minus)
+        return _judged(None, rotated), _judged(None, rotated)
+    return _judged(side.rays.plus, rotated), _judged(side.rays.minus, rotated)
 
 
-def _judged(one: Judgement | None) -> Row:
+def _judged(one: Judgement | None, rotated: bool) -> Row:
     if one is None:
-        return (None,) * len(JUDGED)
-    return (one.z[HEADLINE], one.p[HEADLINE], one.q, one.spelling_z, one.spelling_p)
+        return (None,) * len(_names(rotated))
+    numbers = (one.coherence[HEADLINE], one.z[HEADLINE], one.p[HEADLINE], one.q, one.spelling_z, one.spelling_p)
+    return (*numbers, one.rotation_p) if rotated else numbers
 
 
 def _literal(token: Token) -> str:

@@ -152,7 +152,7 @@ def blind_json(page: BlindPage, urls: Urls) -> schema.BlindJson:
         "of": page.of,
         "answers": page.answers,
         "n_rounds": page.n_rounds,
-        "is_possible": page.is_possible,
+        "obstacle": page.obstacle,
         "columns": None if page.columns is None else _columns(page.columns),
         "results": [
             {
@@ -579,6 +579,7 @@ def _census_kind(kind: CensusKind) -> schema.CensusKindJson:
         "readable": _estimate(kind.readable),
         "discovered": kind.discovered,
         "mean_z": _estimate(kind.mean),
+        "larger_than_random": _estimate(kind.superiority),
         "counts": list(kind.counts),
         "by_layer": list(kind.by_layer),
         "by_rank": list(kind.by_rank),

@@ -105,6 +105,10 @@ def test_a_table_says_how_many_are_better(page: Page):
     page.get_by_role("link", name="Better than a random rotation").click()
     expect(page).to_have_url(re.compile(r"sort=gap&rotated=1$"))
     expect(page.get_by_role("status").first).to_contain_text("Better than 95%")
-    expect(page.locator("td.versus")).to_have_count(16)
+    expect(page.locator("td.z .versus")).to_have_count(4 * page.locator("table.directions tbody tr").count())
+    expect(page.locator("table.directions thead")).to_contain_text("z read | vs rotation")
+    better = page.locator("td.z .better").all_inner_texts()
+    assert better
+    assert all(text.endswith("•") for text in better)
     page.get_by_role("link", name="Without").click()
-    expect(page.locator("td.versus")).to_have_count(0)
+    expect(page.locator("td.z .versus")).to_have_count(0)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 Visit = Callable[..., Page]
 
@@ -56,6 +56,41 @@ def test_it_grows_by_itself_where_nobody_may_wait(serve_at, fresh_data: Path, vi
         whole(page)
         expect(page).to_have_url(re.compile(r"/tiny/census$"))
         page.goto("about:blank")  # asks for nothing more when the server goes
+
+
+def test_what_is_open_and_where_one_is_stay_as_it_grows(serve_at, fresh_data: Path, visit_at: Visit):
+    with serve_at("tiny", data=fresh_data, wait_seconds="0") as address:
+        page = visit_at(address, viewport={"width": 1280, "height": 800})
+        half: list[int] = []
+
+        def younger(route: Route) -> None:
+            """As the server would answer had it read one layer less, once."""
+            answer = route.fetch()
+            text = answer.text()
+            if not half and "Every ray as CSV" in text:
+                half.append(1)
+                reading = (
+                    '<section class="far" id="reading" hx-get="/tiny/census" hx-trigger="every 2s" '
+                    'hx-swap="outerMorph" hx-push-url="false">one layer less</section><section class="findings"'
+                )
+                text = text.replace('<section class="findings"', reading, 1)
+                text = text.replace("</h2>\n<p>", "</h2>\n<p>so far: ")
+                text = text.replace("Every ray as CSV", "")
+            route.fulfill(response=answer, body=text)
+
+        page.route("**/tiny/census", younger)
+        page.goto("/tiny/census")
+        expect(page.locator("#reading")).to_have_text("one layer less", timeout=40_000)
+        assert page.locator("#reading").evaluate("(node) => node.getBoundingClientRect().height") < 100
+        summary = page.locator("summary").first
+        summary.focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("so far: ").first).to_be_visible()
+        whole(page)
+        expect(page.get_by_text("so far: ")).to_have_count(0)
+        expect(page.locator("details[open]")).to_have_count(1)
+        expect(summary).to_be_focused()
+        page.goto("about:blank")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -11,7 +11,7 @@ from app.core.rays import LENGTHS
 from app.core.spelling import likeness, traits
 from app.explorer import controls
 from app.explorer.bench import Bench
-from app.explorer.controls import DIRECTIONS, SEED, SHOWN, SPELT, control, recipe
+from app.explorer.controls import DIRECTIONS, SEED, SHOWN, SHOWN_TOKENS, SPELT, control, recipe
 from app.explorer.tables import Tables
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore
@@ -74,8 +74,8 @@ def test_a_control_is_what_random_directions_read(fresh, oracle_of, end, process
     found, kept = control(bench, end), controls.artifact(bench, end)[0]
     table, vectors = oracle_of("gpt2").table(end, processing), random_directions()[:LOOKED_AT]
     ids = top_tokens(vectors, table, np.arange(N_KNOWN))
-    np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], ids)
-    assert kept["ids"].shape == (SHOWN, 2, 50)
+    np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], ids[..., :SHOWN_TOKENS])
+    assert kept["ids"].shape == (SHOWN, 2, SHOWN_TOKENS)
     assert kept["trained"].tolist() == [True] * N_KNOWN + [False] * 4  # random vectors are far from each other
     expected = coherences(table, np.arange(N_KNOWN), ids.reshape(-1, 50)).reshape(LOOKED_AT, 2, 3)
     assert found.coherence.shape == (DIRECTIONS, 2, 3)
@@ -83,12 +83,16 @@ def test_a_control_is_what_random_directions_read(fresh, oracle_of, end, process
     assert found.coherence.std(axis=(0, 1)).min() > 0.01  # which is no tolerance that all would pass
 
 
+def texts_of(vocabulary):
+    return [entry.text for entry in map(vocabulary.entry, range(N_KNOWN))]
+
+
 def test_spelling_is_compared_as_far_as_it_is_said(fresh, gpt2_folder):
     bench = fresh("raw")
     found, kept = control(bench, "write"), controls.artifact(bench, "write")[0]
     tokenizer = Tokenizer.from_file(str(gpt2_folder / "tokenizer.json"))
     assert tokenizer.get_vocab_size() == N_KNOWN
-    texts = [entry.text for entry in map(bench.model.vocabulary.entry, range(N_KNOWN))]
+    texts = texts_of(bench.model.vocabulary)
     rays = torch.from_numpy(kept["ids"][:, :, :SPELT]).long().flatten(0, 1)
     expected = likeness(traits(texts), rays).view(SHOWN, 2)
     np.testing.assert_allclose(found.spelling[:SHOWN], expected, rtol=1e-6)
@@ -143,7 +147,7 @@ def test_each_filter_has_its_own(fresh, oracle_of, monkeypatch, selection, whole
     assert ids.tolist() == [id_ for id_ in range(N_KNOWN) if rules[name](bench.model.vocabulary.entry(id_))]
     table = oracle_of("gpt2").table("write", "folded")
     expected = top_tokens(random_directions()[:LOOKED_AT], table, ids)
-    np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], expected)
+    np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], expected[..., :SHOWN_TOKENS])
     # What is taken out of the vectors is what the whole vocabulary shares.
     alike = coherences(table, np.arange(N_KNOWN), expected.reshape(-1, expected.shape[2]))
     np.testing.assert_allclose(found.coherence[:LOOKED_AT], alike.reshape(LOOKED_AT, 2, 3), atol=1e-3)
@@ -173,6 +177,11 @@ def test_tokens_that_were_never_trained_are_passed_over(fresh, monkeypatch):
     ids = top_tokens(random_directions()[:LOOKED_AT], table, np.arange(N_KNOWN)).reshape(-1, 50)
     rays = found.coherence[:LOOKED_AT].reshape(-1, 3)
     n_trained = (ids < N_KNOWN - 60).sum(axis=1)
+    spelling, texts = found.spelling[:LOOKED_AT].flatten(), texts_of(bench.model.vocabulary)
+    np.testing.assert_array_equal(np.isnan(spelling), n_trained < SPELT)
+    first = np.stack([ray[ray < N_KNOWN - 60][:SPELT] for ray in ids[n_trained >= SPELT]])
+    expected = likeness(traits(texts), torch.from_numpy(first))
+    np.testing.assert_allclose(spelling[n_trained >= SPELT], expected, rtol=1e-6)
     known = np.stack([n_trained >= 10, n_trained >= 20, n_trained >= 20], axis=1)
     np.testing.assert_array_equal(~np.isnan(rays), known)
     assert known.all(axis=1).any()
@@ -230,7 +239,7 @@ def test_an_encoder_is_judged_by_what_its_embedding_says(fresh, oracle_of):
     kept = controls.artifact(bench, "write")[0]
     table = oracle_of("bert").table("write", "raw")
     ids = top_tokens(random_directions()[:LOOKED_AT], table, np.arange(97))
-    np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], ids)
+    np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], ids[..., :SHOWN_TOKENS])
     expected = coherences(table, np.arange(97), ids.reshape(-1, 50)).reshape(LOOKED_AT, 2, 3)
     np.testing.assert_allclose(found.coherence[:LOOKED_AT], expected, atol=1e-3)
     np.testing.assert_array_equal(control(bench, "read").coherence, found.coherence)

@@ -35,7 +35,8 @@ def effect(difference, group="ov-write", other="mlp-out"):
 
 
 def kind(mean, group="ov-write", n_matrices=24, **changes):
-    same = {"early": mean, "correlation": mean, "later": mean} | changes
+    rays = Estimate(0.5 + mean.value / 10, mean.interval and Interval(*(0.5 + end / 10 for end in mean.interval)))
+    same = {"early": mean, "correlation": mean, "later": mean, "superiority": rays} | changes
     return CensusKind(
         group=group,
         end="write",
@@ -55,8 +56,8 @@ def kind(mean, group="ov-write", n_matrices=24, **changes):
 def test_a_difference_above_zero_is_better():
     said = compared(effect(BETTER), 64)
     assert said == (
-        "OV write rays read better than MLP out rays by 0.42 (0.20 to 0.61) z; of two rays, one of each, the first has "
-        "the larger z 58% (54% to 61%) of the time."
+        "OV write rays read better than MLP out rays by 0.42 (0.20 to 0.61) z. Of two rays, one of each, the first has "
+        "the larger z 58.0% (54.0% to 61.0%) of the time."
     )
 
 
@@ -84,8 +85,13 @@ def test_every_sentence_has_the_side_of_its_interval(estimate, word):
 
 
 def test_one_matrix_is_named_as_the_reason():
-    assert against_random(kind(ALONE, "embed", 1), 64).endswith("but of one matrix: no interval, nothing is claimed.")
-    assert "of 3 matrices" in against_random(kind(ALONE, "mlp-out", 3), 64)
+    assert against_random(kind(ALONE, "embed", 1), 64).endswith(" One matrix, so nothing is claimed.")
+    assert against_random(kind(ALONE, "mlp-out", 3), 64).endswith(" 3 matrices, so nothing is claimed.")
+    answer = beside_random([kind(BETTER), kind(ALONE, "unembed", 1), kind(ALONE, "embed", 1)])
+    assert answer.endswith(" Unembedding, embedding: one matrix each, so nothing is claimed.")
+    assert beside_random([kind(ALONE, "embed", 1)]) == "Embedding: one matrix, so nothing is claimed."
+    some = [kind(ALONE, "mlp-in", 3), kind(ALONE, "embed", 1)]
+    assert of_early(some) == "MLP in, embedding: fewer than 5 matrices each, so nothing is claimed."
 
 
 def test_the_prediction_is_said_step_by_step():
@@ -98,9 +104,8 @@ def test_the_prediction_is_said_step_by_step():
     }
     said = prediction([effect(estimate, *pair) for pair, estimate in pairs.items()])
     assert said == (
-        "The order QK and OV > MLP > embeddings holds for OV (read) > MLP, OV (write) > MLP; is the other way round for "
-        "QK (query) > MLP; is open, as the interval holds 0, for QK (key) > MLP; cannot be claimed, with fewer than 5 "
-        "matrices on one side, for MLP > embedding."
+        "OV (read) > MLP, OV (write) > MLP: this holds. QK (query) > MLP: the other way round. QK (key) > MLP: not told "
+        "apart. MLP > embedding: fewer than 5 matrices on one side, so nothing is claimed."
     )
 
 
@@ -113,9 +118,14 @@ def test_size_is_answered_for_each_side():
         ("mlp-out-cut", "mlp-out"): BETTER,
     }
     assert at_equal_rank([effect(estimate, *pair) for pair, estimate in pairs.items()], 64) == (
-        "Beside 64 neurons of the MLP drawn at random, heads read better, too: OV write; worse: OV read; "
-        "not told apart: QK query, QK key."
+        "OV write: better than 64 neurons of the MLP drawn at random. OV read: worse than 64 neurons of the MLP drawn at "
+        "random. QK query, QK key: not told apart from 64 neurons of the MLP drawn at random."
     )
+
+
+def test_without_an_mlp_of_its_own_size_is_asked_of_the_embedding():
+    said = at_equal_rank([effect(BETTER, "ov-write", "embed-cut")], 64)
+    assert said == "OV write: better than the embedding in 64 dimensions drawn at random."
 
 
 @pytest.mark.parametrize("answer", [beside_random, of_early, of_later])
@@ -127,14 +137,37 @@ def test_answers_put_every_kind_under_its_verdict(answer):
         kind(WORSE, "mlp-in"),
         kind(BETTER, "qk-key"),
     ]
-    parts = answer(kinds).removesuffix(".").split("; ")
+    parts = answer(kinds).removesuffix(".").split(". ")
     assert len(parts) == 4
     assert "OV read, QK key" in parts[0]
     assert "MLP in" in parts[1]
-    assert "not told apart" in parts[2]
+    assert "ot told apart" in parts[2]
     assert "OV write" in parts[2]
     assert "nothing is claimed" in parts[3]
-    assert "embedding" in parts[3]
+    assert "mbedding" in parts[3]
+
+
+@pytest.mark.parametrize(
+    ("mean", "superiority", "claim"),
+    [
+        (BETTER, (0.53, 0.503, 0.56), "read better"),
+        (BETTER, (0.502, 0.5004, 0.51), "few rays move"),
+        (BETTER, (0.502, 0.49, 0.51), "few rays move"),
+        (BETTER, (0.45, 0.44, 0.46), "few rays move"),
+        (OPEN, (0.53, 0.51, 0.56), "not told apart from"),
+        (WORSE, (0.45, 0.44, 0.46), "read worse"),
+        (WORSE, (0.502, 0.49, 0.51), "few rays move"),
+    ],
+)
+def test_rays_are_better_than_random_ones_where_mean_and_rays_say_so(mean, superiority, claim):
+    value, low, high = superiority
+    one = kind(mean, superiority=Estimate(value, Interval(low, high)))
+    said, answer = against_random(one, 64), beside_random([one])
+    assert claim in said
+    assert f"has the larger z {value:.1%} ({low:.1%} to {high:.1%}) of the time." in said
+    assert (" better " in said, " worse " in said) == (claim == "read better", claim == "read worse")
+    assert ("Better" in answer, "Worse" in answer) == (claim == "read better", claim == "read worse")
+    assert ("few rays" in answer) == ("few rays" in claim)
 
 
 def test_findings_of_layers_wait_for_all_layers():
@@ -166,4 +199,4 @@ def test_numbers():
     assert [hundredths(value) for value in (0.425, -1.5, -0.001, 0)] == ["0.42", "−1.50", "0.00", "0.00"]
     assert with_interval(WORSE) == "−0.42 (−0.61 to −0.20)"
     assert with_interval(ALONE) == "0.42"
-    assert as_shares(Estimate(0.5, None)) == "50%"
+    assert as_shares(Estimate(0.5, None)) == "50.0%"

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
-from app.explorer import orders, recipes, survey, tally
+from app.core.rays import HEADLINE
+from app.explorer import controls, orders, recipes, survey, tally
 from app.explorer.errors import BadOption, NotReady, UnknownAddress
 from app.explorer.views import Options
+from app.models.selection import EVERY
 
 TINY = parse("tiny")
 
@@ -44,6 +46,11 @@ def test_kinds_are_what_their_rows_say(explorer, page):
     found = kind(page, "ov-write")
     assert (found.n_matrices, found.n_rays, found.n_unjudged) == (8, z.size, 0)
     assert found.mean.value == pytest.approx(z.mean(dtype=float))
+    recipe = controls.recipe(model, "write", "folded", EVERY)
+    random = explorer.store.load(recipe).arrays["coherence"][..., HEADLINE].astype(float).ravel()
+    random = (random - random.mean()) / random.std(ddof=1)
+    wins = (z.reshape(-1, 1) > random).mean() + (z.reshape(-1, 1) == random).mean() / 2
+    assert found.superiority.value == pytest.approx(wins, abs=0.002)
     assert found.readable.value == pytest.approx((p < 0.01).mean())
     assert found.by_layer == pytest.approx([arrays["z"][rows].mean() for arrays, rows in zip(layers, own, strict=True)])
     assert kind(page, "embed").mean.interval is None
@@ -62,7 +69,8 @@ def test_the_page_has_every_kind_of_the_model_and_compares_what_it_can(page):
 def test_of_a_random_model_with_few_matrices_little_is_claimed(page):
     order = next(one for one in page.findings if one.about == "order")
     # It has two MLPs: nothing can be said against them.
-    assert order.answer.startswith("The order QK and OV > MLP > embeddings cannot be claimed")
+    assert order.answer.endswith("MLP > embedding: fewer than 5 matrices on one side, so nothing is claimed.")
+    assert order.answer.count(":") == 1
     assert all("nothing is claimed" in sentence for sentence in order.evidence)
 
 
@@ -129,10 +137,15 @@ def test_the_file_has_a_row_for_each_ray(explorer, page):
         ("mixtral", "Its MLPs are mixtures of 4 experts"),
     ],
 )
-def test_what_a_family_has_not_is_said(relatives, family, said):
-    page = whole(relatives, parse(family), "raw")
-    assert any(sentence.startswith(said) for sentence in page.missing)
-    assert page.other_weights == (None if family == "bert" else "folded")
+def test_what_a_family_has_not_is_said(relatives, page, family, said):
+    # Too few tokens to judge any ray: that is all that its page says.
+    own = whole(relatives, parse(family), "raw")
+    assert own.kinds == own.findings == ()
+    (sentence,) = own.missing
+    assert "too few trained tokens" in sentence
+    assert own.other_weights == (None if family == "bert" else "folded")
+    (*_, sentence) = survey._missing(own.model, "raw", page.kinds)
+    assert sentence.startswith(said)
 
 
 def test_a_double_is_counted_once_and_said(explorer):
@@ -145,7 +158,9 @@ def test_a_vocabulary_too_small_for_a_control_is_said(hostile_data, open_explore
     r = open_explorer(shutil.copytree(hostile_data, tmp_path / "data"), models=("hostile",))
     page = whole(r, parse("hostile"))
     assert page.kinds == page.effects == page.findings == page.controls == ()
-    assert any("too few trained tokens" in sentence for sentence in page.missing)
+    (sentence,) = page.missing
+    assert "too few trained tokens" in sentence
+    assert page.n_intervals == 0
 
 
 def test_what_is_not_there_is_refused(explorer, relatives):
@@ -155,6 +170,13 @@ def test_what_is_not_there_is_refused(explorer, relatives):
         survey.census(explorer, parse("tiny@00000000"), Options())
     with pytest.raises(BadOption, match="weights=raw only"):
         survey.census(relatives, parse("bert"), Options(weights="folded"))
+
+
+def test_random_directions_that_went_are_read_again(fresh_data, open_explorer):
+    r = open_explorer(fresh_data)
+    before = whole(r)
+    r.store.path(controls.recipe(r.library.model("tiny"), "write", "folded", EVERY)).unlink()
+    assert whole(open_explorer(fresh_data)).kinds == before.kinds
 
 
 def test_statistics_are_counted_once(explorer, page, monkeypatch):

@@ -40,14 +40,20 @@ def planted(n_layers=4, heads=3, n=20):
 
 
 @pytest.fixture
-def kinds():
+def control():
+    """Random directions: two rays each, their mean 0."""
+    return tally.random_rays(np.random.default_rng(9).normal(size=(2000, 2)))
+
+
+@pytest.fixture
+def kinds(control):
     groups = grouped(planted())
-    return {name: kind(group, 4) for name, group in groups.items()}
+    return {name: kind(group, 4, control) for name, group in groups.items()}
 
 
-def test_numbers_are_those_of_all_rays():
+def test_numbers_are_those_of_all_rays(control):
     z = [[[3.0, 1.0], [0.0, 0.0]], [[2.5, -0.5], [-2.0, 0.0]]]
-    found = kind(grouped({0: rows(("ov-read", 0, z[0])), 1: rows(("ov-read", 0, z[1]))})["ov-read"], 2)
+    found = kind(grouped({0: rows(("ov-read", 0, z[0])), 1: rows(("ov-read", 0, z[1]))})["ov-read"], 2, control)
     assert (found.n_matrices, found.n_rays, found.end) == (2, 8, "read")
     assert found.mean.value == pytest.approx(np.mean(z))
     assert found.readable.value == 2 / 8
@@ -107,10 +113,10 @@ def test_groups_have_matrices_and_sides():
     assert {matrix_and_side(group)[0] for group in GROUPS} <= set(KINDS)
 
 
-def test_rays_that_could_not_be_judged_are_left_out():
+def test_rays_that_could_not_be_judged_are_left_out(control):
     nan = float("nan")
     z = [[1.0, nan], [2.0, 3.0], [nan, nan], [0.0, 0.0], [5.0, 5.0]]
-    found = kind(grouped({0: rows(("ov-read", 0, z), ("ov-read", 1, [[nan, nan]]))})["ov-read"], 1)
+    found = kind(grouped({0: rows(("ov-read", 0, z), ("ov-read", 1, [[nan, nan]]))})["ov-read"], 1, control)
     assert (found.n_matrices, found.n_rays, found.n_unjudged) == (1, 7, 3)
     assert found.mean.value == pytest.approx(16 / 7)
     assert found.by_layer == pytest.approx([16 / 7])
@@ -120,10 +126,10 @@ def test_rays_that_could_not_be_judged_are_left_out():
     assert grouped({0: rows(("ov-read", 0, [[nan, nan]]))}) == {}
 
 
-def test_a_layer_that_is_not_read_leaves_a_gap():
+def test_a_layer_that_is_not_read_leaves_a_gap(control):
     layers = planted()
     del layers[1]
-    found = kind(grouped(layers)["ov-write"], 4)
+    found = kind(grouped(layers)["ov-write"], 4, control)
     assert [value is None for value in found.by_layer] == [False, True, False, False]
 
 
@@ -133,10 +139,47 @@ def test_bins_take_what_lies_beyond():
     assert (counts[0], counts[16], counts[-1], counts.sum()) == (2, 1, 2, 5)
 
 
-def test_false_discoveries_are_counted_among_the_rays_of_the_kind():
+def test_false_discoveries_are_counted_among_the_rays_of_the_kind(control):
     many = np.zeros((99, 2))
     many[0] = 5.0
-    found = kind(grouped({0: rows(("ov-read", 0, many))})["ov-read"], 1)
+    found = kind(grouped({0: rows(("ov-read", 0, many))})["ov-read"], 1, control)
     # Two rays of 198 at p = .001: of as many random ones 0.198 are expected, which is 10% of two.
     assert found.discovered == pytest.approx(2 / 198)
-    assert kind(grouped({0: rows(("ov-read", 0, np.vstack([many, np.zeros((30, 2))])))})["ov-read"], 1).discovered == 0
+    assert (
+        kind(grouped({0: rows(("ov-read", 0, np.vstack([many, np.zeros((30, 2))])))})["ov-read"], 1, control).discovered
+        == 0
+    )
+
+
+def test_random_directions_are_judged_by_their_own():
+    coherence = np.random.default_rng(3).gamma(2.0, size=(50, 2))
+    coherence[4, 1] = coherence[7] = np.nan
+    found = tally.random_rays(coherence)
+    assert [len(rays) for rays in found] == [2] * 4 + [1] + [2] * 44
+    known = coherence[np.isfinite(coherence)]
+    np.testing.assert_allclose(np.concatenate(found), (known - known.mean()) / known.std(ddof=1))
+
+
+def test_random_directions_have_an_error_of_their_own():
+    random = np.random.default_rng(1)
+    # Eight matrices that hardly differ: what is not known is where random directions lie.
+    same = grouped({layer: rows(("ov-read", 0, np.full((20, 2), 0.1))) for layer in range(8)})["ov-read"]
+    widths = []
+    for n in (50, 2000):
+        low, high = kind(same, 8, tally.random_rays(random.normal(size=(n, 2)))).mean.interval
+        widths.append(high - low)
+    # Student's of eight matrices, 2.36 x sqrt(8/7) = 2.53, each side of the error of a mean of 2 n rays.
+    assert widths == pytest.approx([2 * 2.53 / np.sqrt(2 * n) for n in (50, 2000)], rel=0.15)
+
+
+def test_a_few_rays_move_the_mean_and_not_the_order_of_rays(control):
+    z = np.concatenate([np.full(2, 8.0), np.random.default_rng(2).normal(size=62)]).reshape(-1, 2)
+    found = kind(
+        grouped({layer: rows(("ov-read", 0, z - z.mean() + 0.2)) for layer in range(9)})["ov-read"], 9, control
+    )
+    assert found.mean.value == pytest.approx(0.2)
+    assert found.mean.interval.low > 0.1
+    assert found.superiority.value < 0.53
+    z, base = z - z.mean() + 0.2, np.concatenate(control)
+    wins = (z.ravel()[:, None] > base).mean()
+    assert found.superiority.value == pytest.approx(wins, abs=0.002)

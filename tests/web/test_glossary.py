@@ -112,7 +112,8 @@ def test_a_selection_is_said_whole():
     whole = Selection(ascii=True, starts=True, plain=True, frequent=1500)
     words = selection_words(whole).split(", ")
     assert len(words) == 4
-    assert "without the 1,500 most frequent" in words
+    assert "without the first 1,500 ids" in words
+    assert selection_words(Selection(frequent=1)) == "without the first id"
     for name in ("ascii", "starts", "plain"):
         assert selection_words(Selection(**{name: True})) in words
 

@@ -1,11 +1,12 @@
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.explorer.pages import Judgement, Rays
-from app.web.judgements import compared, is_readable, is_spelt, marks, stars
+from app.web.judgements import compared, is_readable, is_spelt, marks, stars, undetermined
 
 NUMBERS = st.none() | st.floats(-30, 30)
 PS = st.none() | st.floats(0.00025, 1)
@@ -66,6 +67,27 @@ def test_a_tooltip_has_every_number_of_its_own_ray(plus, minus):
         for text, number in zip(said, numbers, strict=True):
             assert read(text) == (None if number is None else pytest.approx(number, rel=0.06, abs=0.06))
         assert read(mark.z.rstrip("*")) == (None if one.z[2] is None else pytest.approx(one.z[2], abs=0.051))
+
+
+@pytest.mark.parametrize(("p", "text"), [(None, "–"), (0.05, ".05•"), (0.051, ".051"), (1 / 513, ".0019•"), (1.0, "1")])
+def test_a_ray_says_how_it_stands_among_random_rotations(p, text):
+    (plus,) = marks(Rays(replace(judged(0.5), rotation_p=p)))
+    (unasked,) = marks(Rays(judged(0.5)))
+    assert plus.rotation == text
+    assert plus.about == unasked.about + (f" · p among random rotations {text}" if p else "").replace(
+        "•", ", better than 95%"
+    )
+
+
+def test_why_a_direction_has_no_class_is_one_reason():
+    known = Rays(judged(0.001), judged(0.5), "undetermined", 0.25)
+    assert "lead over the other" in undetermined(known)
+    for less in (
+        replace(known, plus=judged(None)),
+        replace(known, minus=judged(None)),
+        replace(known, difference_p=None),
+    ):
+        assert undetermined(less).startswith("A number is missing")
 
 
 @pytest.mark.parametrize("n", [200, 4000])

@@ -83,7 +83,15 @@ def test_the_citation_names_the_weights(client, pin):
     assert fingerprint in entry
     assert f"http://testserver/tiny@{pin}/L1/H2/ov/svd/0?weights=folded" in entry
     assert entry.count("{") == entry.count("}")
-    assert entry.startswith("@misc{")
+    assert entry.startswith("@misc{singular-lens:tiny:L1H2-OV-0,")
+
+
+@pytest.mark.parametrize(("under", "said"), [("", ""), ("/blind", ", blind round"), ("/census", ", census")])
+def test_the_citation_of_a_page_of_the_whole_model_says_nothing_twice(client, under, said):
+    name = client.get("/api/v1/tiny").json()["model"]["name"]
+    first, title, *_ = block(client.get(f"/tiny{under}").text, "cite").strip().splitlines()
+    assert first == f"@misc{{singular-lens:tiny{under.replace('/', ':')},"
+    assert f"{{{name}{said}, folded weights}}" in title
 
 
 @pytest.mark.parametrize(

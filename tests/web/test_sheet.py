@@ -82,37 +82,53 @@ def test_other_sides_and_bases_have_their_own_entries_and_numbers(client, place,
         assert {row[name] for row in found} == {"" if page[name] is None else str(page[name])}
 
 
-JUDGED = ("z", "p", "q", "spelling_z", "spelling_p")
+HEADLINED = ("coherence", "z", "p")
+JUDGED = (*HEADLINED, "q", "spelling_z", "spelling_p", "rotation_p")
+
+
+def written(number):
+    return "" if number is None else str(number)
 
 
 def numbers(one):
-    """What a judgement's columns say of it."""
-    found = [None] * 5 if one is None else [one["z"][-1], one["p"][-1], *(one[name] for name in JUDGED[2:])]
-    return ["" if number is None else str(number) for number in found]
+    """What a judgement's columns say of it, by their names."""
+    one = one or {name: [None] for name in HEADLINED}
+    return {name: written(one[name][-1] if name in HEADLINED else one.get(name)) for name in JUDGED}
 
 
-@pytest.mark.parametrize("place", ["L1/H2/ov", "L1/mlp-in", "pos/pca"])
+@pytest.mark.parametrize("place", ["L1/H2/ov", "L1/H2/ov?rotated=1", "L1/mlp-in", "L1/mlp-in?rotated=1", "pos/pca"])
 def test_a_tables_file_has_the_judgement_of_both_rays(client, place):
-    page = client.get(f"/api/v1/tiny/{place}").json()["directions"]
+    path, _, query = f"/tiny/{place}".partition("?")
+    page = client.get(f"/api/v1{path}?{query}").json()["directions"]
     expected = [one[side]["rays"] for one in page for side in ("left", "right")]
     assert any(expected)
-    found = rows(client, f"/tiny/{place}?format=csv")[: len(expected)]
+    found = rows(client, f"{path}?format=csv&{query}")[: len(expected)]
     for row, rays in zip(found, expected, strict=True):
         assert row["class"] == (rays["kind"] if rays else "")
+        assert row["difference_p"] == written(rays["difference_p"] if rays else None)
         for ray in ("plus", "minus"):
-            assert [row[f"{ray}_{name}"] for name in JUDGED] == numbers(rays and rays[ray])
+            said = {name: row[f"{ray}_{name}"] for name in JUDGED if f"{ray}_{name}" in row}
+            assert ("rotation_p" in said) == bool(query)
+            assert said.items() <= numbers(rays and rays[ray]).items()
+            assert set(JUDGED) - set(said) <= {"rotation_p"}
+    assert bool(query) == any(row.get("plus_rotation_p") for row in found)
 
 
-def test_a_directions_file_has_the_judgement_of_each_ray(client):
-    page = client.get("/api/v1/tiny/L1/mlp-out/svd/1").json()
-    found = rows(client, "/tiny/L1/mlp-out/svd/1?format=csv")
+@pytest.mark.parametrize("query", ["", "rotated=1"])
+def test_a_directions_file_has_the_judgement_of_each_ray(client, query):
+    page = client.get(f"/api/v1/tiny/L1/mlp-out/svd/1?{query}").json()
+    found = rows(client, f"/tiny/L1/mlp-out/svd/1?format=csv&{query}")
     rays = {page[side]["side"]: page[side]["rays"] for side in ("left", "right")}
     assert rays["neuron"] is None
     assert rays["write"]["kind"]
     for row in found:
         own = rays[row["side"]]
         assert row["class"] == (own["kind"] if own else "")
-        assert [row[name] for name in JUDGED] == numbers(own and own["plus" if row["ray"] == "+" else "minus"])
+        assert row["difference_p"] == written(own["difference_p"] if own else None)
+        said = {name: row[name] for name in JUDGED if name in row}
+        assert set(JUDGED) - set(said) == (set() if query else {"rotation_p"})
+        assert said.items() <= numbers(own and own["plus" if row["ray"] == "+" else "minus"]).items()
+    assert bool(query) == any(row.get("rotation_p") for row in found)
 
 
 def test_a_file_of_some_tokens_is_named_by_them(client):

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from app.core.address import parse
 from app.explorer import browse, survey
 from app.explorer import jobs as job_verbs
+from app.explorer.pages import ModelPage
 from app.web import schema, twin
 from app.web.answers import NO_STORE, json_answer
 from app.web.parts import FAULTS, Head, Layer, Slug
@@ -31,7 +32,9 @@ def _answer(
     """What the verb says of the address, as JSON; a pin names the numbers for ever."""
     address = parse("/".join(parts))
     page = verb(resources_of(request), address, **how)
-    return json_answer(request, twin_of(page, urls_of(request)), keep=address.pin is not None)
+    # A model's map gets more scores once every layer has been read.
+    keep = address.pin is not None and not isinstance(page, ModelPage)
+    return json_answer(request, twin_of(page, urls_of(request)), keep=keep)
 
 
 @router.get("/", summary="Models", response_model=schema.HomeJson, responses=FAULTS)

@@ -72,6 +72,16 @@ def test_the_choices_lead_to_the_next_question_and_keep_the_rest(client, tags):
         assert "Question 4 of 10" in client.get(link).text
 
 
+@pytest.mark.parametrize(
+    ("query", "is_said"),
+    [("", False), ("answers=lr", False), ("of=readable", True), ("answers=lrlrlrlrlr", True)],
+)
+def test_what_frequency_alone_tells_is_said_beside_the_score(client, query, is_said):
+    answer = client.get(f"{PAGE}?{query}")
+    assert answer.status_code == 200
+    assert ("frequency alone tells many apart" in answer.text) == is_said
+
+
 def test_other_weights_and_other_rays_begin_anew(client, tags):
     hrefs = [each.get("href") for tag, each in tags(client.get(f"{PAGE}?seed=9&answers=lr").text).found if tag == "a"]
     assert f"{PAGE}?weights=raw&seed=9" in hrefs
@@ -111,7 +121,7 @@ def test_a_vocabulary_without_a_control_says_so(hostile):
     answer = hostile.get("/hostile/blind")
     assert answer.status_code == 200
     assert "There is no blind round here" in answer.text
-    assert hostile.get("/api/v1/hostile/blind").json()["is_possible"] is False
+    assert hostile.get("/api/v1/hostile/blind").json()["obstacle"] == "unjudged"
 
 
 def test_a_pin_keeps(client, pin):

@@ -1,3 +1,4 @@
+import re
 import shutil
 
 import pytest
@@ -608,7 +609,7 @@ def test_rows_that_pass_a_filter_are_counted_in_words(client):
 @pytest.mark.parametrize("place", ["/L1/H2", "/L1/H2/qk", "/L1/H2/ov/svd/3", "/embed/neuron/2"])
 def test_a_token_filter_is_said_stays_and_can_be_left(client, tags, place):
     html = client.get(f"/tiny{place}?ascii=1&frequent=20").text
-    assert "ASCII only, without the 20 most frequent" in html
+    assert "ASCII only, without the first 20 ids" in html
     fields = {a["name"]: a for tag, a in tags(html).found if tag == "input" and "name" in a}
     assert "checked" in fields["ascii"]
     assert "checked" not in fields["starts"]
@@ -644,6 +645,45 @@ def test_what_cannot_be_judged_says_why(client):
     assert "entries of the vector itself" in client.get("/tiny/L1/mlp-in/svd/1").text
 
 
+def test_where_nothing_is_judged_nothing_is_offered_that_needs_it(client):
+    for place in ("/tiny/L1/H2/ov", "/tiny/L1/H2/ov/svd/1"):
+        whole, less = client.get(place).text, client.get(f"{place}?frequent=220").text
+        for offer in ("rotated=1",) + (("sort=readable",) if place.endswith("ov") else ()):
+            assert offer in whole
+            assert offer not in less
+    table = client.get("/tiny/L1/H2/ov?frequent=220&rotated=1").text
+    assert "rotation</a>" not in table
+    assert "There is nothing to hold it against" in client.get("/tiny/L1/H2/ov/svd/1?frequent=220&rotated=1").text
+
+
+@pytest.mark.parametrize("place", ["/L1/H2/ov", "/L1/mlp-out", "/L1/mlp-in"])
+def test_each_z_has_its_own_p_among_random_rotations_beside_it(client, place):
+    page = client.get(f"/api/v1/tiny{place}?rotated=1").json()
+    expected = [
+        one[side]["rays"][ray]["rotation_p"]
+        for one in page["directions"]
+        for side in ("left", "right")
+        if one[side]["rays"]
+        for ray in ("plus", "minus")
+    ]
+    html = client.get(f"/tiny{place}?rotated=1").text
+    found = re.findall(r'<p class="[pn][^>]*>[^<]* <small class="versus( better)?">rot ([^<•]*)(•?)</small></p>', html)
+    assert [float(p) for _, p, _ in found] == pytest.approx(expected, rel=0.05)
+    assert [(bool(better), bool(dot)) for better, _, dot in found] == [(p <= 0.05, p <= 0.05) for p in expected]
+    columns = html.split('<table class="directions">')[1].split("</thead>")[0].count("<th ")
+    rows = re.findall(r"<tfoot>.*?</tfoot>|<tr>\s*<th scope=\"row\"><a .*?</tr>", html, re.DOTALL)
+    assert len(rows) == len(page["directions"]) + html.count("<tfoot>")
+    for row in rows:
+        spans = [int(span) for span in re.findall(r'colspan="(\d+)"', row)]
+        assert len(re.findall(r"<t[hd][ >]", row)) + sum(spans) - len(spans) == columns
+
+
+def test_no_blind_round_is_offered_where_the_gallery_says_nothing_is_judged(client, relatives):
+    for visitor, slug, is_judged in ((client, "tiny", True), (relatives, "llama", False)):
+        assert ("cannot be told" not in visitor.get(f"/{slug}/notable").text) == is_judged
+        assert (f'href="/{slug}/blind' in visitor.get(f"/{slug}").text) == is_judged
+
+
 def test_a_direction_stands_beside_its_control(client, tags):
     page = client.get("/api/v1/tiny/L1/H2/ov/svd/3").json()
     html = client.get("/tiny/L1/H2/ov/svd/3").text
@@ -652,5 +692,8 @@ def test_a_direction_stands_beside_its_control(client, tags):
     for side, control in zip(("left", "right"), page["controls"], strict=True):
         rays = page[side]["rays"]
         assert f"Coherence of {sum(control['counts']):,} random rays" in html
-        assert TERMS[rays["kind"]].sentence in html
+        reasons = ("lead over the other may be chance", "A number is missing")
+        known = rays["difference_p"] is not None and all(rays[ray]["p"][-1] is not None for ray in ("plus", "minus"))
+        said = reasons[0 if known else 1] if rays["kind"] == "undetermined" else TERMS[rays["kind"]].sentence
+        assert said in html
     assert html.count("random rays are as alike") + html.count("more alike than all") == 4
