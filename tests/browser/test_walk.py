@@ -26,7 +26,7 @@ def test_from_the_front_page_to_a_direction_and_back(page: Page):
 def test_the_gallery_arrives_and_leads_to_directions(page: Page):
     page.goto("/demo")
     first = page.locator("#notable .gallery li > a").first
-    expect(first).to_be_visible()
+    expect(first).to_be_visible(timeout=60_000)
     first.click()
     expect(page).to_have_url(re.compile(r"/demo/\S+/svd/\d+#[pn]$"))
 
@@ -186,7 +186,7 @@ def test_from_a_head_through_the_token_box_and_back(page: Page):
     for _ in range(3):
         page.go_back()
     expect(page).to_have_url(re.compile(r"/full\?token=%C2%B7Paris&weights=raw$"))
-    assert page.locator(".full-rows td").all_inner_texts() == first
+    expect(page.locator(".full-rows td")).to_have_text(first)
     page.go_back()
     expect(page).to_have_url(re.compile(r"/demo/L3/H2\?weights=raw$"))
     expect(page.locator("#ov table.directions")).to_be_visible()
@@ -222,5 +222,4 @@ def test_full_circuits_turn_without_losing_their_token(visit_at, relatives: str)
     for _ in range(2):
         page.go_back()
     expect(page).to_have_url(re.compile(r"\?token=%2320$"))
-    expect(page.locator("#query td").first).to_be_visible()
-    assert page.locator("#query td").all_inner_texts() == before
+    expect(page.locator("#query td")).to_have_text(before)
