@@ -5,7 +5,10 @@ One call for a row of chips: a page has hundreds, and a call each would cost mor
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
+
+from markupsafe import Markup, escape
 
 from app.explorer.pages import Token
 from app.models.vocabulary import Entry
@@ -37,6 +40,23 @@ def chips(tokens: Sequence[Token]) -> list[Chip]:
     ]
 
 
+def chip_row(tokens: Sequence[Token]) -> Markup:
+    """A ray's tokens as HTML: in a page of hundreds, a template's own loop and escaping would be half of its time.
+
+    Example: [Token(511, " their", "·their", "text", 1.5)] -> <bdi tabindex="-1" title="id 511 · 1.500">·their</bdi>
+    """
+    return Markup(  # noqa: S704 (numbers and texts that are escaped)
+        "".join(
+            [
+                f'<bdi tabindex="-1" title="id {id_} · {value:.3f}">{_escaped(shown)}</bdi>'
+                if kind == "text" and shown[-1:] != "…"
+                else _unusual(Chip(shown, _about(id_, text, shown, kind, value), "" if kind == "text" else kind))
+                for id_, text, shown, kind, value, _ in tokens
+            ]
+        )
+    )
+
+
 def plain_chips(entries: Sequence[Entry]) -> list[Chip]:
     """Tokens without their scores.
 
@@ -60,6 +80,16 @@ def measured(tokens: Sequence[Token]) -> list[tuple[str, str, str, float, str]]:
         (*chip, round(100 * abs(token.score) / top, 1), f"{token.score:.{decimals}f}".replace("-", "−"))
         for chip, token in zip(chips(tokens), tokens, strict=True)
     ]
+
+
+@lru_cache(maxsize=1 << 16)
+def _escaped(shown: str) -> str:
+    return str(escape(shown))
+
+
+def _unusual(chip: Chip) -> str:
+    kind = f' class="{escape(chip.kind)}"' if chip.kind else ""
+    return f'<bdi tabindex="-1" title="{escape(chip.about)}"{kind}>{escape(chip.shown)}</bdi>'
 
 
 def _about(id_: int, text: str, shown: str, kind: str, value: float) -> str:

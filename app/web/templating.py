@@ -37,7 +37,7 @@ from app.explorer.verdicts import BETTER
 from app.store.jobs import Task
 from app.web import charts, glossary, judgements, numbers, reproduction
 from app.web.assets import Asset
-from app.web.chips import chips, measured, plain_chips
+from app.web.chips import chip_row, chips, measured, plain_chips
 from app.web.urls import Urls
 
 
@@ -130,6 +130,7 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         heat=numbers.heat,
         chance=numbers.chance,
         chips=chips,
+        chip_row=chip_row,
         measured=measured,
         plain_chips=plain_chips,
         marks=judgements.marks,

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from app.explorer.pages import Token
 from app.models.vocabulary import Entry
-from app.web.chips import LONGEST_TITLE, Chip, chips, measured, plain_chips
+from app.web.chips import LONGEST_TITLE, Chip, chip_row, chips, measured, plain_chips
 
 
 def token(text=" a", shown="·a", kind="text", score=1.0):
@@ -38,6 +38,20 @@ def test_a_token_of_ten_kilobytes_stays_small():
 def test_tooltips_hold_nothing_that_cannot_be_seen(text):
     (chip,) = chips([token(text=text, shown=text[:40] + "…")])
     assert chip.about.isprintable()
+
+
+KINDS = st.sampled_from(["text", "special", "byte"])
+
+
+@given(st.lists(st.builds(token, st.text(), st.text(min_size=1), KINDS, st.floats(-1e6, 1e6)), max_size=4))
+def test_a_row_says_what_its_chips_say_whatever_they_hold(tags, tokens):
+    row = tags(str(chip_row(tokens)), text_of=("bdi",))
+    expected = chips(tokens)
+    assert [tag for tag, _ in row.found] == ["bdi"] * len(tokens)
+    assert [(own["title"], own.get("class", "")) for _, own in row.found] == [
+        (chip.about, chip.kind) for chip in expected
+    ]
+    assert row.texts == [chip.shown for chip in expected]
 
 
 @given(st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=50).map(lambda scores: sorted(scores, reverse=True)))
