@@ -8,6 +8,9 @@ of what was tested.
 import numpy as np
 from jaxtyping import Float, Float64
 
+FDR = 0.1
+"""The share of false findings that is allowed among those that count as found: those with a q below it."""
+
 
 def q_values(p: Float[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
     """The false discovery rate of the list that ends at each p, over all of `p`; never below the p itself.

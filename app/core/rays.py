@@ -12,10 +12,10 @@ None says what a ray does on real text. Each word holds for one direction by its
 significant ray, and half of these are called one-sided. Knows nothing of how the p were found.
 """
 
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Float, Int8, Shaped
+from jaxtyping import Float, Int8
 
 LENGTHS = (10, 20, 50)
 """Tokens of a ray whose likeness is measured."""
@@ -28,25 +28,18 @@ RayClass = Literal["one-sided", "antipodal", "neither", "undetermined"]
 RAY_CLASSES: tuple[RayClass, ...] = get_args(RayClass)
 
 
-class Classes(NamedTuple):
-    """The word for each direction."""
-
-    codes: Int8[np.ndarray, "*shape"]
-    """Its place in RAY_CLASSES."""
-
-    @property
-    def names(self) -> Shaped[np.ndarray, "*shape"]:
-        """The words themselves."""
-        words: np.ndarray = np.array(RAY_CLASSES)[self.codes]
-        return words
+def is_significant(p: float | None) -> bool:
+    """Whether a p is below ALPHA; one that is not known is not."""
+    return p is not None and p < ALPHA
 
 
 def classes(
     p_plus: Float[np.ndarray, "*shape"], p_minus: Float[np.ndarray, "*shape"], p_difference: Float[np.ndarray, "*shape"]
-) -> Classes:
-    """The class of each direction, by p of its + ray, of its - ray and of how far these differ; nan: not known."""
+) -> Int8[np.ndarray, "*shape"]:
+    """The class of each direction, as its place in RAY_CLASSES, by p of its + ray, of its - ray and of how far these
+    differ; nan: not known."""
     significant = (p_plus < ALPHA).astype(np.int8) + (p_minus < ALPHA)
-    chosen = np.select(
+    codes: np.ndarray = np.select(
         [
             np.isnan(p_plus) | np.isnan(p_minus) | np.isnan(p_difference),
             significant == 2,
@@ -56,7 +49,7 @@ def classes(
         [_code("undetermined"), _code("antipodal"), _code("neither"), _code("one-sided")],
         _code("undetermined"),
     )
-    return Classes(chosen.astype(np.int8))
+    return codes.astype(np.int8)
 
 
 def _code(name: RayClass) -> int:

@@ -40,7 +40,6 @@ class TokenTable:
     ids: Int64[Tensor, " n_tokens"]
     """Rising."""
     norms: Float64[Tensor, " n_tokens"]
-    mean: Float[Tensor, " d_model"]
     proposals: tuple[Proposal, ...]
     """The quickest first; the last is float32."""
 
@@ -106,7 +105,7 @@ def token_table(
     vectors, lengths = vectors.contiguous(), torch.cat(norms)
     dtypes = [proposing] if proposing == torch.float32 else [proposing, torch.float32]
     proposals = tuple(proposal(vectors, lengths, dtype) for dtype in dtypes)
-    return TokenTable(vectors, ids, lengths, (total / len(ids)).float(), proposals)
+    return TokenTable(vectors, ids, lengths, proposals)
 
 
 def read(table: TokenTable, vectors: Float[Tensor, "n d_model"], k: int = 50) -> Readout:

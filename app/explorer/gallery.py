@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, KINDS, Address
-from app.core.discovery import q_values
+from app.core.discovery import FDR, q_values
 from app.core.rays import ALPHA, RAY_CLASSES
 from app.explorer.library import OpenModel
 from app.explorer.matrices import SIDES
 from app.explorer.notable import LABELS, Label
 from app.explorer.pages import Notable, NotablePage, Readout, Token, View
-from app.explorer.verdicts import FDR
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Artifact
 

@@ -245,7 +245,7 @@ def _row(ray: Ray) -> dict[str, Any]:
     looked, side, at = ray.looked, ray.side, (ray.row, ray.sign)
     arrays, p = looked.arrays, looked.p(side)
     assert looked.address.kind is not None
-    codes = classes(p[:, 0], p[:, 1], arrays[f"{side}_difference_p"]).codes
+    codes = classes(p[:, 0], p[:, 1], arrays[f"{side}_difference_p"])
     return {
         "kind": KINDS.index(looked.address.kind),
         "head": -1 if looked.address.head is None else looked.address.head,

@@ -121,10 +121,12 @@ def _spread(atoms: "Tensor") -> float:
 def _coherences(
     bench: Bench, side: str, coherence: "np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None", control: "Tensor"
 ) -> Arrays:
-    """Of the + rays; nothing where the vocabulary is too small to tell."""
+    """Of the + rays; nothing where too few tokens were trained to tell."""
     if coherence is None:
         return {}
     theirs = readability.read(bench, side, control)["coherence"][:, 0, HEADLINE]
+    if np.isnan(theirs).all():
+        return {}
     return {
         "coherence": coherence[:, 0, HEADLINE],
         "coherence_control": np.nanquantile(theirs, [0.95]).astype(np.float32),

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, get_args
 
 from app.core.address import LAYER_KINDS, Address, BasisName, Kind
 from app.core.bootstrap import Estimate
-from app.core.rays import ALPHA, RayClass
+from app.core.rays import HEADLINE, RayClass, is_significant
 from app.models.selection import EVERY, Selection
 from app.models.vocabulary import Entry
 from app.store.jobs import Job, Task
@@ -30,7 +30,7 @@ readable ray falling, of both sides or of one."""
 Only = Literal["all", "readable", "found", "meaning", "spelling", "one-sided", "antipodal", "neither", "undetermined"]
 ONLY: tuple[Only, ...] = get_args(Only)
 """Filters of the direction table. A direction passes if one of its sides does: with a ray readable at p < .01; found at
-a false discovery rate of 10%; readable and not alike in spelling; alike in spelling; or of that class."""
+a false discovery rate of 10%; readable and not shown to be alike in spelling; alike in spelling; or of that class."""
 
 
 Note = Literal[
@@ -104,6 +104,16 @@ class Judgement:
     spelling_p: float | None
     rotation_p: float | None = None
     """Among the rays of random rotations of the same span; None unless these were asked for."""
+
+    @property
+    def is_readable(self) -> bool:
+        """Its tokens are more alike than chance has it, at p < .01."""
+        return is_significant(self.p[HEADLINE])
+
+    @property
+    def is_spelling(self) -> bool:
+        """They are alike in spelling, at p < .01."""
+        return is_significant(self.spelling_p)
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,7 +401,7 @@ class Notable:
     @property
     def is_spelling(self) -> bool:
         """Its tokens are alike in spelling too, at p < .01: that may be why they are alike in the model's space."""
-        return self.spelling_p is not None and self.spelling_p < ALPHA
+        return is_significant(self.spelling_p)
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,6 +472,19 @@ class LayerPage:
     """Of its MLP."""
     previous: Address | None
     next: Address | None
+
+    @property
+    def judged(self) -> tuple[Judgement, ...]:
+        """The + rays that are shown and have a z."""
+        shown = (
+            side.rays.plus
+            for pair in self.heads
+            for summary in pair
+            for direction in summary.strongest
+            for side in (direction.left, direction.right)
+            if side.rays
+        )
+        return tuple(ray for ray in shown if ray.p[HEADLINE] is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,6 @@ from app.explorer.controls import control, measured
 if TYPE_CHECKING:
     from torch import Tensor
 
-NAMES = ("coherence", "z", "p", "spelling", "spelling_z", "spelling_p", "difference_p")
-
 
 def read(bench: Bench, side: str, vectors: "Tensor", k: int = KEPT_TOKENS) -> Arrays:
     """Readouts of vectors of that side with k tokens a ray, judged by the tokens that artifacts keep."""

@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.discovery import q_values
+from app.core.discovery import FDR, q_values
 from app.core.rays import ALPHA, HEADLINE, RAY_CLASSES, classes
 from app.explorer.pages import ControlSpread, Judgement, Only, Rays, Verdict
 from app.store.artifacts import Arrays
 
-FDR = 0.1
-"""The share of false findings that is allowed among those that count as found."""
 BETTER = 0.05
 """A ray with a p of at most that among random rotations is better than 95% of them."""
 SIDES = ("left", "right")
@@ -82,15 +80,17 @@ def passing(arrays: Arrays, only: Only, n_rays: int) -> NDArray[np.bool_]:
     return passed
 
 
-def control_spread(side: str, control: Arrays) -> ControlSpread:
-    """How coherent the random rays of a control are."""
+def control_spread(side: str, control: Arrays) -> ControlSpread | None:
+    """How coherent the random rays of a control are; None where fewer than two can be judged."""
     return spread(side, control["coherence"][..., HEADLINE])
 
 
-def spread(side: str, coherence: NDArray[np.float32]) -> ControlSpread:
-    """How coherent rays are."""
+def spread(side: str, coherence: NDArray[np.float32]) -> ControlSpread | None:
+    """How coherent rays are; None where fewer than two can be judged."""
     coherence = coherence.flatten().astype(np.float64)
     known = coherence[~np.isnan(coherence)]
+    if len(known) < 2:
+        return None
     counts, edges = np.histogram(known, BINS)
     low, high = float(edges[0]), float(edges[-1])
     return ControlSpread(side, low, high, tuple(counts.tolist()), float(known.mean()), float(known.std(ddof=1)))
@@ -138,7 +138,7 @@ def _n_better(arrays: Arrays, side: str, n_rays: int) -> int | None:
 
 def _codes(arrays: Arrays, side: str) -> NDArray[np.int8]:
     p = arrays[f"{side}_p"][..., HEADLINE]
-    codes: NDArray[np.int8] = classes(p[:, 0], p[:, 1], arrays[f"{side}_difference_p"]).codes
+    codes: NDArray[np.int8] = classes(p[:, 0], p[:, 1], arrays[f"{side}_difference_p"])
     return codes
 
 

@@ -33,9 +33,7 @@ def chips(tokens: Sequence[Token]) -> list[Chip]:
     Example: [Token(511, " their", "·their", "text", 1.5)] -> [Chip("·their", "id 511 · 1.500", "")]
     """
     return [
-        Chip(shown, f"id {id_} · {value:.3f}", "")
-        if kind == "text" and shown[-1:] != "…"
-        else Chip(shown, _about(id_, text, shown, kind, value), "" if kind == "text" else kind)
+        Chip(shown, _about(id_, text, shown, kind, value), "" if kind == "text" else kind)
         for id_, text, shown, kind, value, _ in tokens
     ]
 

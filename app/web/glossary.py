@@ -324,8 +324,8 @@ TERMS: dict[str, Term] = {
     ),
     "meaning": Term(
         "meaning",
-        "Short for readable and not alike in spelling: what its tokens share is not their letters. What it is, nobody "
-        "has measured.",
+        "Short for readable and not shown to be alike in spelling, at p < .01: nothing says that its tokens share only "
+        "their letters. What they share, nobody has measured.",
     ),
     "one-sided": Term(
         "one-sided",
@@ -378,7 +378,7 @@ TERMS: dict[str, Term] = {
     "likeness": Term(
         "meaning or spelling",
         "Spelling: the ray's first 20 trained tokens are also written more alike than those of random directions, at p < .01; "
-        "that may be all that they share. Meaning: they are not.",
+        "that may be all that they share. Meaning: that is not shown of them.",
     ),
     "frequency-ray": Term(
         "frequent tokens, fragments, bytes",
@@ -597,7 +597,7 @@ FILTERS: dict[Only, tuple[str, str]] = {
     "all": ("all directions", ""),
     "readable": ("with a readable ray", "have a readable ray"),
     "found": ("found at a false discovery rate of 10%", "have a ray found at a false discovery rate of 10%"),
-    "meaning": ("readable, not by spelling", "have a readable ray that is not alike in spelling"),
+    "meaning": ("readable, not by spelling", "have a readable ray that is not shown to be alike in spelling"),
     "spelling": ("alike in spelling", "have a ray that is alike in spelling"),
     "one-sided": ("one-sided", "are one-sided on a side"),
     "antipodal": ("antipodal", "are antipodal on a side"),

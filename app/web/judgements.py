@@ -6,9 +6,10 @@ One call for both rays of a cell, as for chips. Knows no page and no control.
 import math
 from typing import NamedTuple
 
+from app.core.discovery import FDR
 from app.core.rays import ALPHA, HEADLINE, LENGTHS
 from app.explorer.pages import Judgement, Rays
-from app.explorer.verdicts import BETTER, FDR
+from app.explorer.verdicts import BETTER
 from app.web.numbers import odd, signed
 
 ABOUT = (
@@ -42,10 +43,9 @@ def marks(rays: Rays) -> list[Mark]:
 
 def stars(one: Judgement) -> str:
     """Two where the ray is found at a false discovery rate of 10%, one where it is readable at p < .01."""
-    p = one.p[HEADLINE]
     if one.q is not None and one.q < FDR:
         return "**"
-    return "*" if p is not None and p < ALPHA else ""
+    return "*" if one.is_readable else ""
 
 
 def compared(p: float, n: int) -> str:
@@ -59,17 +59,6 @@ def compared(p: float, n: int) -> str:
     if p < ALPHA:
         return f"more alike than all but 1 in {round(1 / p):,} random rays"
     return f"{100 * p:.0f} in 100 random rays are as alike"
-
-
-def is_readable(one: Judgement) -> bool:
-    """Whether the ray's tokens are more alike than chance has it, at p < .01."""
-    p = one.p[HEADLINE]
-    return p is not None and p < ALPHA
-
-
-def is_spelt(one: Judgement) -> bool:
-    """Whether they are alike in spelling, at p < .01."""
-    return one.spelling_p is not None and one.spelling_p < ALPHA
 
 
 def undetermined(rays: Rays) -> str:

@@ -136,8 +136,6 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         marks=judgements.marks,
         stars=judgements.stars,
         compared=judgements.compared,
-        is_readable=judgements.is_readable,
-        is_spelt=judgements.is_spelt,
         odd=numbers.odd,
         signed=numbers.signed,
         selection_words=glossary.selection_words,

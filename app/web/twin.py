@@ -160,7 +160,7 @@ def blind_json(page: BlindPage, urls: Urls) -> schema.BlindJson:
                 "answer": one.answer,
                 "right": one.right,
                 "address": str(one.direction),
-                "side": cast("Literal['read', 'write', 'query', 'key']", one.side),
+                "side": cast("StreamSide", one.side),
                 "ray": one.ray,
                 "z": one.z,
                 "p": one.p,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
+from app.core.rays import HEADLINE
 from app.explorer import browse
 from app.explorer.browse import Options
 from app.explorer.errors import BadOption, UnknownAddress
@@ -69,6 +70,19 @@ def test_a_head_shows_both_matrices_as_their_pages_do(explorer):
     assert page.ov == browse.matrix(explorer, OV, Options())
     assert page.qk == browse.matrix(explorer, parse("tiny/L1/H2/qk"), Options())
     assert (page.previous, page.next) == (parse("tiny/L1/H1"), parse("tiny/L1/H3"))
+
+
+def test_a_layer_counts_the_rays_that_it_judges(explorer):
+    page = browse.layer(explorer, parse("tiny/L1"), Options())
+    p = [
+        side.rays.plus.p[HEADLINE]
+        for pair in page.heads
+        for summary in pair
+        for direction in summary.strongest
+        for side in (direction.left, direction.right)
+    ]
+    assert [ray.p[HEADLINE] for ray in page.judged] == [each for each in p if each is not None] != []
+    assert [ray.is_readable for ray in page.judged] == [each < 0.01 for each in p if each is not None]
 
 
 def test_heads_follow_each_other_over_layers(explorer):
@@ -247,6 +261,7 @@ def test_pages_whose_artifacts_are_there_never_import_torch(open_explorer, fresh
 import sys
 from pathlib import Path
 from app.core.address import parse
+from app.core.rays import HEADLINE
 from app.explorer import browse, health, jump, resources
 r = resources.open_resources(data=Path(sys.argv[1]), models=("tiny",), device="auto", weights="folded",
     quota_bytes=10**9, queue_size=4, wait_seconds=30.0, waiters=4)

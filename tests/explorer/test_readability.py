@@ -14,12 +14,14 @@ from app.explorer.bench import KEPT_TOKENS, Bench
 from app.explorer.browse import Options
 from app.explorer.controls import control
 from app.explorer.errors import BadOption
-from app.explorer.readability import NAMES, judgements, read
+from app.explorer.readability import judgements, read
 from app.explorer.sides import read_side
 from app.explorer.tables import Tables
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore
 from tests.explorer.steps import ended
+
+NAMES = ("coherence", "z", "p", "spelling", "spelling_z", "spelling_p", "difference_p")
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from app.core.discovery import FDR
 from app.core.rays import ALPHA, HEADLINE, RAY_CLASSES
 from app.explorer import verdicts
 from app.explorer.pages import ONLY, Judgement
-from app.explorer.verdicts import FDR
 
 N = 60
 
@@ -151,6 +151,13 @@ def test_no_directions_have_no_verdicts(arrays, n_rays):
     found = verdicts.verdict(none, "left", "read", n_rays)
     assert (found.n_rays, found.n_unknown, found.n_readable, found.n_found) == (0, 0, 0, 0)
     assert len(verdicts.best(none, ("left",), n_rays)) == len(verdicts.passing(none, "found", n_rays)) == 0
+
+
+@pytest.mark.parametrize("n_known", [0, 1, 2])
+def test_fewer_than_two_rays_that_can_be_judged_have_no_spread(n_known):
+    coherence = np.full((3, 2, 3), np.nan, np.float32)
+    coherence[:n_known, 0] = np.array([0.1, 0.3, 0.2], np.float32)[:n_known, None]
+    assert (verdicts.control_spread("write", {"coherence": coherence}) is not None) == (n_known == 2)
 
 
 def test_the_spread_of_a_control_counts_its_rays():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.explorer.pages import Judgement, Rays
-from app.web.judgements import compared, is_readable, is_spelt, marks, stars, undetermined
+from app.web.judgements import compared, marks, stars, undetermined
 
 NUMBERS = st.none() | st.floats(-30, 30)
 PS = st.none() | st.floats(0.00025, 1)
@@ -43,15 +43,15 @@ def read(text):
 )
 def test_stars_say_how_sure_a_ray_is(p, q, seen):
     assert stars(judged(p, q)) == seen
-    assert is_readable(judged(p, q)) == (p is not None and p < 0.01)
+    assert judged(p, q).is_readable == (p is not None and p < 0.01)
     (plus,) = marks(Rays(judged(p, q)))
     assert (plus.classes, plus.z) == ("p sure" if seen else "p", f"2.5{seen}")
 
 
 def test_spelling_is_judged_by_its_own_p():
-    assert is_spelt(judged(0.5, spelling_p=0.009))
-    assert not is_spelt(judged(0.001, spelling_p=0.01))
-    assert not is_spelt(judged(0.001, spelling_p=None))
+    assert judged(0.5, spelling_p=0.009).is_spelling
+    assert not judged(0.001, spelling_p=0.01).is_spelling
+    assert not judged(0.001, spelling_p=None).is_spelling
 
 
 @given(JUDGEMENTS, st.none() | JUDGEMENTS)
