@@ -135,15 +135,17 @@ def slow(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def axe() -> Callable[[Page], list[str]]:
-    """What axe finds of level serious or critical, with the first place of each."""
+def axe() -> Callable[..., list[str]]:
+    """axe(page, **options of axe.run) -> what it finds of level serious or critical, with the first place of each."""
     return violations
 
 
-def violations(page: Page) -> list[str]:
+def violations(page: Page, **options: object) -> list[str]:
     """See `axe`."""
     page.evaluate(AXE)
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    found = page.evaluate("options => axe.run(document, {resultTypes: ['violations'], ...options})", options)[
+        "violations"
+    ]
     return [
         f"{one['id']} ({one['impact']}): {one['nodes'][0]['html'][:200]}"
         for one in found
