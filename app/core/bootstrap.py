@@ -41,6 +41,8 @@ class Estimate(NamedTuple):
     value: float
     interval: Interval | None
     """None where there are too few matrices to say."""
+    n: int
+    """Matrices that it rests on; of two groups, those of the smaller one."""
 
 
 def mean(matrices: Sequence[Values], seed: int) -> Estimate:
@@ -118,10 +120,10 @@ def _in_steps(matrices: Sequence[Values], edges: Numbers) -> Numbers:
 
 def _estimate(value: float, again: Callable[[], Numbers], n: int) -> Estimate:
     if n < LEAST:
-        return Estimate(float(value), None)
+        return Estimate(float(value), None, n)
     tail = _tail(n)
     low, high = np.quantile(again(), (tail, 1 - tail))
-    return Estimate(float(value), Interval(float(low), float(high)))
+    return Estimate(float(value), Interval(float(low), float(high)), n)
 
 
 def _tail(n: int) -> float:

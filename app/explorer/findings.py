@@ -1,13 +1,14 @@
 """The statistics of a census in sentences that say no more than the intervals allow.
 
 An interval on one side of zero is a finding; one that holds zero tells nothing apart, which is no proof of sameness; no
-interval, no claim. Knows no store and no page.
+interval, no claim. Two kinds are compared by their means and by their single rays: one reads better than the other only
+where both say so, and nothing is told apart only where neither does. Knows no store and no page.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, get_args
 
-from app.core.bootstrap import LEAST, Estimate
+from app.core.bootstrap import LEAST, Estimate, Interval
 from app.explorer.pages import CUT, CensusEffect, CensusKind, Finding
 
 NAMES: dict[str, str] = {
@@ -21,21 +22,30 @@ NAMES: dict[str, str] = {
     "embed": "embedding",
     "unembed": "unembedding",
 }
-Verdict = Literal["more", "less", "mixed", "open", "unclaimed"]
+Side = Literal["more", "less", "open", "unclaimed"]
+"""Of a number: above chance, below it, about it, or without an interval."""
+_MIXED: dict[Side, str] = {"more": "higher", "less": "lower", "open": "not told apart"}
 
 
-class Verdicts(NamedTuple):
-    """A sentence about those names whose numbers lie above 0, below it, about it, or have no interval."""
+class Verdict(NamedTuple):
+    """Where one kind stands beside another."""
 
-    more: str
-    less: str
-    open: str
-    unclaimed: str
-    mixed: str = ""
-    """Of names whose mean and whose rays do not say the same."""
+    mean: Side
+    rays: Side
+    """One by one."""
+
+    @property
+    def mixed(self) -> str:
+        """What the two say where they do not say the same; else empty.
+
+        Example: Verdict("more", "open").mixed -> "mixed, the mean higher and single rays not told apart"
+        """
+        if self.mean == self.rays:
+            return ""
+        return f"mixed, the mean {_MIXED[self.mean]} and single rays {_MIXED[self.rays]}"
 
 
-_FEW_ON_ONE_SIDE = f"fewer than {LEAST} matrices on one side, so nothing is claimed"
+_FEW_ON_ONE_SIDE = f"fewer than {LEAST} independent matrices on one side, so nothing is claimed"
 
 STEPS: tuple[tuple[str, str, str], ...] = (
     ("QK (query) > MLP", "qk-query", "mlp-in"),
@@ -99,10 +109,14 @@ def prediction(effects: Sequence[CensusEffect]) -> str:
 
     Example: "OV (write) > MLP: this holds. QK (key) > MLP: the other way round."
     """
-    by_pair = {(effect.group, effect.other): effect.difference for effect in effects}
-    verdicts = {step: _verdict(by_pair[group, other]) for step, group, other in STEPS if (group, other) in by_pair}
-    words = Verdicts("{}: this holds.", "{}: the other way round.", "{}: not told apart.", f"{{}}: {_FEW_ON_ONE_SIDE}.")
-    return _summed(verdicts, words)
+    verdicts = _by_pair(effects)
+    words: dict[Side, str] = {
+        "more": "{}: this holds.",
+        "less": "{}: the other way round.",
+        "open": "{}: not told apart.",
+        "unclaimed": f"{{}}: {_FEW_ON_ONE_SIDE}.",
+    }
+    return _summed({step: verdicts[group, other] for step, group, other in STEPS if (group, other) in verdicts}, words)
 
 
 def at_equal_rank(effects: Sequence[CensusEffect], d_head: int) -> str:
@@ -110,43 +124,41 @@ def at_equal_rank(effects: Sequence[CensusEffect], d_head: int) -> str:
 
     Example: "OV write: better than 64 neurons of the MLP drawn at random. QK key: worse than 64 neurons …"
     """
-    by_pair = {(effect.group, effect.other): effect.difference for effect in effects}
-    pairs, other = [pair for pair in EQUAL if pair in by_pair], f"{d_head} neurons of the MLP drawn at random"
+    verdicts = _by_pair(effects)
+    pairs, other = [pair for pair in EQUAL if pair in verdicts], f"{d_head} neurons of the MLP drawn at random"
     if not pairs:
-        pairs, other = list(by_pair), f"the embedding in {d_head} dimensions drawn at random"
-    words = Verdicts(
-        f"{{}}: better than {other}.",
-        f"{{}}: worse than {other}.",
-        f"{{}}: not told apart from {other}.",
-        f"{{}}: {_FEW_ON_ONE_SIDE}.",
-    )
-    return _summed({NAMES[pair[0]]: _verdict(by_pair[pair]) for pair in pairs}, words)
+        pairs, other = list(verdicts), f"the embedding in {d_head} dimensions drawn at random"
+    words: dict[Side, str] = {
+        "more": f"{{}}: better than {other}.",
+        "less": f"{{}}: worse than {other}.",
+        "open": f"{{}}: not told apart from {other}.",
+        "unclaimed": f"{{}}: {_FEW_ON_ONE_SIDE}.",
+    }
+    return _summed({NAMES[pair[0]]: verdicts[pair] for pair in pairs}, words, f" beside {other}")
 
 
 def beside_random(kinds: Sequence[CensusKind]) -> str:
     """Which kinds read better than random directions."""
-    words = Verdicts(
-        "Better than random directions: {}.",
-        "Worse than random directions: {}.",
-        "Not told apart from random directions: {}.",
-        f"{{}}: {_few_each(kinds)}.",
-        "Not told apart but by the mean, which few rays move: {}.",
-    )
-    return _summed({NAMES[kind.group]: _beside(kind) for kind in kinds}, words)
+    words: dict[Side, str] = {
+        "more": "Better than random directions: {}.",
+        "less": "Worse than random directions: {}.",
+        "open": "Not told apart from random directions: {}.",
+        "unclaimed": f"{{}}: {_few_each([kind.mean for kind in kinds])}.",
+    }
+    verdicts = {NAMES[kind.group]: _verdict(kind.mean, kind.superiority) for kind in kinds}
+    return _summed(verdicts, words, " beside random directions")
 
 
 def of_early(kinds: Sequence[CensusKind]) -> str:
     """Where the strongest directions read better than the weakest."""
-    unclaimed = f"{{}}: {_few_each([kind for kind in kinds if kind.early])}."
-    words = Verdicts("Yes for {}.", "The other way round for {}.", "Not told apart for {}.", unclaimed)
-    return _summed({NAMES[kind.group]: _verdict(kind.early) for kind in kinds if kind.early}, words)
+    estimates = {NAMES[kind.group]: kind.early for kind in kinds if kind.early}
+    return _of_means(estimates, _few_each(list(estimates.values())))
 
 
 def of_later(kinds: Sequence[CensusKind]) -> str:
     """Where later layers read better than early ones."""
-    unclaimed = f"{{}}: fewer than {LEAST} matrices in a half of the layers, so nothing is claimed."
-    words = Verdicts("Yes for {}.", "The other way round for {}.", "Not told apart for {}.", unclaimed)
-    return _summed({NAMES[kind.group]: _verdict(kind.later) for kind in kinds if kind.later}, words)
+    few = f"fewer than {LEAST} independent matrices in a half of the layers, so nothing is claimed"
+    return _of_means({NAMES[kind.group]: kind.later for kind in kinds if kind.later}, few)
 
 
 def compared(effect: CensusEffect, d_head: int) -> str:
@@ -156,17 +168,19 @@ def compared(effect: CensusEffect, d_head: int) -> str:
     has the larger z 58.0% (54.0% to 61.0%) of the time."
     """
     first, other = (rays_of(group, d_head) for group in (effect.group, effect.other))
-    estimate = effect.difference
-    verdict = _verdict(estimate)
-    if verdict == "unclaimed":
+    estimate, verdict = effect.difference, _verdict(effect.difference, effect.superiority)
+    if verdict.mean == "unclaimed":
         return (
             f"{_begun(first)} and {other}: a difference of {hundredths(estimate.value)} z. {_begun(_FEW_ON_ONE_SIDE)}."
         )
-    if verdict == "open":
-        return f"{_begun(first)} and {other} are not told apart: {with_interval(estimate)} z."
-    how = "better" if verdict == "more" else "worse"
-    by = with_interval(_positive(estimate))
-    return f"{_begun(first)} read {how} than {other} by {by} z. {_larger(effect.superiority)}"
+    if verdict.mixed:
+        said = f"{first} beside {other}: {verdict.mixed}. Difference of the means {with_interval(estimate)} z."
+    elif verdict.mean == "open":
+        said = f"{first} and {other} are not told apart: {with_interval(estimate)} z."
+    else:
+        how = "better" if verdict.mean == "more" else "worse"
+        said = f"{first} read {how} than {other} by {with_interval(_positive(estimate))} z."
+    return f"{_begun(said)} {_larger(effect.superiority)}"
 
 
 def against_random(kind: CensusKind, d_head: int) -> str:
@@ -177,30 +191,33 @@ def against_random(kind: CensusKind, d_head: int) -> str:
     """
     name, shown = _begun(rays_of(kind.group, d_head)), f"mean z {with_interval(kind.mean)}"
     share = f"{kind.readable.value:.1%} have p < .01, where chance has 1%."
-    verdict = _beside(kind)
-    if verdict == "unclaimed":
-        return f"{name}: {shown}. {share} {_begun(_few(kind.n_matrices))}."
-    said: dict[Verdict, str] = {
-        "more": f"read better than random directions: {shown}.",
-        "less": f"read worse than random directions: {shown}.",
-        "open": f"are not told apart from random directions: {shown}.",
-        "mixed": f"are not told apart from random directions but by the mean, which few rays move: {shown}.",
+    verdict = _verdict(kind.mean, kind.superiority)
+    if verdict.mean == "unclaimed":
+        return f"{name}: {shown}. {share} {_begun(_few(kind.mean.n))}."
+    said: dict[Side, str] = {
+        "more": "read better than random directions",
+        "less": "read worse than random directions",
+        "open": "are not told apart from random directions",
     }
-    return f"{name} {said[verdict]} {_larger(kind.superiority)} {share}"
+    if verdict.mixed:
+        beside = f"{name} beside random directions: {verdict.mixed}. {_begun(shown)}."
+    else:
+        beside = f"{name} {said[verdict.mean]}: {shown}."
+    return f"{beside} {_larger(kind.superiority)} {share}"
 
 
 def early(kind: CensusKind) -> Iterator[str]:
     """Whether the strongest directions of a kind's matrices read better than the weakest."""
     if kind.early is None:
         return
-    yield _change(kind, kind.early, "first", "last", "quarter of a matrix's directions", _few(kind.n_matrices))
+    yield _change(kind, kind.early, "first", "last", "quarter of a matrix's directions", _few(kind.early.n))
 
 
 def later(kind: CensusKind) -> Iterator[str]:
     """Whether a kind's matrices read better in later layers."""
     if kind.later is None:
         return
-    few = f"fewer than {LEAST} matrices in a half, so nothing is claimed"
+    few = f"fewer than {LEAST} independent matrices in a half, so nothing is claimed"
     yield _change(kind, kind.later, "later", "first", "half of the layers", few)
 
 
@@ -231,7 +248,7 @@ def hundredths(value: float) -> str:
 
 def _change(kind: CensusKind, estimate: Estimate, first: str, last: str, of: str, few: str) -> str:
     name = _begun(NAMES[kind.group])
-    verdict = _verdict(estimate)
+    verdict = _side(estimate)
     if verdict == "unclaimed":
         return f"{name}: {first} minus {last} {of} {hundredths(estimate.value)} z. {_begun(few)}."
     if verdict == "open":
@@ -240,18 +257,35 @@ def _change(kind: CensusKind, estimate: Estimate, first: str, last: str, of: str
     return f"{name}: the {first} {of} reads {how} than the {last} by {with_interval(_positive(estimate))} z."
 
 
-def _summed(verdicts: Mapping[str, Verdict], words: Verdicts) -> str:
-    """A sentence for each verdict, with the names under it."""
-    names = {verdict: [name for name, own in verdicts.items() if own == verdict] for verdict in get_args(Verdict)}
-    said = words._asdict()
-    return " ".join(_begun(said[verdict].format(", ".join(own))) for verdict, own in names.items() if own)
+def _summed(verdicts: Mapping[str, Verdict], words: Mapping[Side, str], beside: str = "") -> str:
+    """A sentence for each verdict, with the names under it; `beside`: what those that are mixed are held against."""
+    names: dict[Verdict, list[str]] = {}
+    for name, verdict in verdicts.items():
+        names.setdefault(verdict, []).append(name)
+    said = {verdict: f"{{}}{beside}: {verdict.mixed}." if verdict.mixed else words[verdict.mean] for verdict in names}
+    return " ".join(_begun(said[verdict].format(", ".join(names[verdict]))) for verdict in sorted(names, key=_place))
+
+
+def _place(verdict: Verdict) -> tuple[bool, bool, int, int]:
+    """Claims first, then what is mixed; last what there is too little of."""
+    mean, rays = map(get_args(Side).index, verdict)
+    return verdict.mean == "unclaimed", bool(verdict.mixed), mean, rays
 
 
 def _is_of_size(effect: CensusEffect) -> bool:
     return effect.group.endswith(CUT) or effect.other.endswith(CUT)
 
 
-def _verdict(estimate: Estimate, middle: float = 0.0, digits: int = 2) -> Verdict:
+def _by_pair(effects: Sequence[CensusEffect]) -> dict[tuple[str, str], Verdict]:
+    return {(one.group, one.other): _verdict(one.difference, one.superiority) for one in effects}
+
+
+def _verdict(difference: Estimate, superiority: Estimate) -> Verdict:
+    """Of two kinds by their means and by their rays, as both are shown."""
+    return Verdict(_side(difference), _side(superiority, 0.5, 3))
+
+
+def _side(estimate: Estimate, middle: float = 0.0, digits: int = 2) -> Side:
     if estimate.interval is None:
         return "unclaimed"
     # As it is shown: nobody is to read 0.00 and be told that it is more.
@@ -259,10 +293,16 @@ def _verdict(estimate: Estimate, middle: float = 0.0, digits: int = 2) -> Verdic
     return "more" if low > middle else "less" if high < middle else "open"
 
 
-def _beside(kind: CensusKind) -> Verdict:
-    """Of a kind beside random directions: a claim only where both their mean and their rays one by one allow it."""
-    mean, rays = _verdict(kind.mean), _verdict(kind.superiority, 0.5, 3)
-    return mean if mean in {rays, "unclaimed", "open"} else "mixed"
+def _of_means(estimates: Mapping[str, Estimate], few: str) -> str:
+    """Where the mean of one part of a kind's directions is higher than that of another."""
+    sides = {name: _side(estimate) for name, estimate in estimates.items()}
+    words: dict[Side, str] = {
+        "more": "Yes for {}.",
+        "less": "The other way round for {}.",
+        "open": "Not told apart for {}.",
+        "unclaimed": f"{{}}: {few}.",
+    }
+    return _summed({name: Verdict(side, side) for name, side in sides.items()}, words)
 
 
 def _positive(estimate: Estimate) -> Estimate:
@@ -270,19 +310,20 @@ def _positive(estimate: Estimate) -> Estimate:
     if estimate.value >= 0 or estimate.interval is None:
         return estimate
     low, high = estimate.interval
-    return Estimate(-estimate.value, type(estimate.interval)(-high, -low))
+    return estimate._replace(value=-estimate.value, interval=Interval(-high, -low))
 
 
 def _few(n: int) -> str:
-    return f"{'one matrix' if n == 1 else f'{n} matrices'}, so nothing is claimed"
+    return f"{'one matrix' if n == 1 else f'{n} independent matrices'}, so nothing is claimed"
 
 
-def _few_each(kinds: Sequence[CensusKind]) -> str:
-    """Of all kinds with too few matrices, one or more."""
-    numbers = {kind.n_matrices for kind in kinds if kind.n_matrices < LEAST}
-    if sum(kind.n_matrices < LEAST for kind in kinds) == 1:
+def _few_each(estimates: Sequence[Estimate]) -> str:
+    """Of all that rest on too few matrices, one or more."""
+    numbers = [estimate.n for estimate in estimates if estimate.interval is None]
+    if len(numbers) == 1:
         return _few(*numbers)
-    return f"{'one matrix' if numbers == {1} else f'fewer than {LEAST} matrices'} each, so nothing is claimed"
+    few = "one matrix" if set(numbers) == {1} else f"fewer than {LEAST} independent matrices"
+    return f"{few} each, so nothing is claimed"
 
 
 def _larger(superiority: Estimate) -> str:

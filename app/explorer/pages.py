@@ -857,6 +857,7 @@ class CensusKind:
     end: End
     """What it is read with: the embedding, or the unembedding."""
     n_matrices: int
+    """All of them; an estimate says how many independent ones it rests on."""
     n_rays: int
     n_unjudged: int
     """Rays of too few tokens that were ever trained, which count for nothing."""
@@ -946,7 +947,9 @@ class CensusPage:
         """That the findings rest on."""
         numbers: list[Estimate | None] = []
         for kind in self.kinds:
-            numbers += [kind.mean, kind.superiority, kind.early, kind.later if self.is_whole else None]
+            numbers += [kind.mean, kind.superiority]
+            if not kind.is_cut:
+                numbers += [kind.early, kind.later if self.is_whole else None]
         for effect in self.effects:
             numbers += [effect.difference, effect.superiority]
         return sum(number is not None and number.interval is not None for number in numbers)

@@ -3,7 +3,8 @@
 Computes no readout; `app.explorer.census` does. Knows no HTTP and imports no torch.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +18,7 @@ from app.explorer import controls, orders, recipes, tally
 from app.explorer.errors import Busy, NotReady
 from app.explorer.findings import findings
 from app.explorer.library import OpenModel
-from app.explorer.orders import begun, fulfilled
+from app.explorer.orders import Order, begun, fulfilled
 from app.explorer.pages import CUT, CensusEffect, CensusKind, CensusPage, End, Model, Processing, View
 from app.explorer.places import is_double, located
 from app.explorer.resources import Resources
@@ -31,6 +32,13 @@ AHEAD = 2
 ENDS: tuple[End, ...] = ("read", "write")
 MEMBERS = 8
 """Censuses whose statistics are kept in memory."""
+PART = 4_096
+"""Directions of a file that are made into columns at a time."""
+ROWS = ("group", "part", "index", "of", "z", "p")
+"""The arrays of an artifact with a row for each direction."""
+
+Columns = Mapping[str, list[object]]
+"""Of one length, by name."""
 
 Count = tuple[tuple[CensusKind, ...], tuple[CensusEffect, ...], tuple[tuple[End, tuple[int, ...]], ...]]
 """Kinds, comparisons, controls."""
@@ -42,8 +50,10 @@ class Rays:
 
     model: Model
     view: View
-    columns: dict[str, list[object]]
-    """Of one length, by name."""
+    content: str
+    """The hash of what it is made from."""
+    parts: Iterator[Columns]
+    """At least one, all of the same names."""
 
 
 def census(r: Resources, address: Address, options: Options) -> CensusPage:
@@ -53,11 +63,7 @@ def census(r: Resources, address: Address, options: Options) -> CensusPage:
     measures = [orders.control(opened, end, shown) for end in _ends(opened, shown.weights)]
     # Large, and read once for all pages: not loaded to see whether they are there.
     absent = [order for order in measures if not r.store.exists(order.recipe)]
-    fulfilled(r, orders.census_part(opened, None, shown.weights), *absent)
-    layers = _there(r, opened, shown.weights)
-    missing = [layer for layer in range(opened.header.n_layers) if layer not in layers]
-    with suppress(Busy):  # it is asked again soon
-        begun(r, *(orders.census_part(opened, layer, shown.weights) for layer in missing[:AHEAD]))
+    layers = _read(r, opened, shown.weights, *absent)
     kinds, effects, random = _counted(r.store, opened, shown.weights, layers)
     model = opened.header
     other = next((each for each in model.processings if each != shown.weights), None)
@@ -68,7 +74,7 @@ def census(r: Resources, address: Address, options: Options) -> CensusPage:
         n_layers=len(layers),
         kinds=kinds,
         effects=effects,
-        findings=findings(kinds, effects, model.d_head, is_whole=not missing),
+        findings=findings(kinds, effects, model.d_head, is_whole=len(layers) == model.n_layers),
         controls=random,
         edges=(tally.LOW, tally.HIGH),
         other=_other(r, opened, other) if other else (),
@@ -81,16 +87,27 @@ def census(r: Resources, address: Address, options: Options) -> CensusPage:
 
 def rays(r: Resources, address: Address, options: Options) -> Rays:
     """Every ray; NotReady until all layers are read."""
-    page = census(r, address, options)
-    if not page.is_whole:
-        title = f"The layers of {address.model} are being read for its census."
-        raise NotReady(title, page.n_layers, page.model.n_layers)
     opened = located(r, address)
-    columns: dict[str, list[object]] = {}
-    for layer, arrays in _arrays(r.store, opened, page.view.weights, tuple(range(page.n_layers))).items():
-        for name, values in _columns(layer, arrays).items():
-            columns.setdefault(name, []).extend(values)
-    return Rays(page.model, page.view, columns)
+    shown = seen(opened, address, options, r.default_weights)
+    model = opened.header
+    layers = _read(r, opened, shown.weights)
+    if len(layers) < model.n_layers:
+        title = f"The layers of {address.model} are being read for its census."
+        raise NotReady(title, len(layers), model.n_layers)
+    named = (recipes.census_part(opened, layer, shown.weights).hash for layer in (None, *layers))
+    # All are held until the last is sent: one that went meanwhile would leave a file that ends early.
+    parts = _parts(_arrays(r.store, opened, shown.weights, layers))
+    return Rays(model, shown, hashlib.sha256("".join(named).encode("ascii")).hexdigest(), parts)
+
+
+def _read(r: Resources, opened: OpenModel, processing: Processing, *needed: Order) -> tuple[int, ...]:
+    """The layers that are read, once the ends and what else is needed are there; asks for the next ones."""
+    fulfilled(r, orders.census_part(opened, None, processing), *needed)
+    layers = _there(r, opened, processing)
+    missing = [layer for layer in range(opened.header.n_layers) if layer not in layers]
+    with suppress(Busy):  # it is asked again soon
+        begun(r, *(orders.census_part(opened, layer, processing) for layer in missing[:AHEAD]))
+    return layers
 
 
 def _there(r: Resources, opened: OpenModel, processing: Processing) -> tuple[int, ...]:
@@ -113,7 +130,7 @@ def _other(r: Resources, opened: OpenModel, processing: Processing) -> tuple[Cen
 def _counted(store: ArtifactStore, opened: OpenModel, processing: Processing, layers: tuple[int, ...]) -> Count:
     """What the ends and those layers say together; always the same, as the artifacts are."""
     arrays = _arrays(store, opened, processing, layers)
-    groups = tally.grouped(arrays)
+    groups = tally.grouped(arrays, opened.header.n_heads // opened.header.n_kv_heads)
     random = {end: _random(store, opened, processing, end) for end in {tally.end_of(name) for name in groups}}
     kinds = tuple(
         tally.kind(group, opened.header.n_layers, random[tally.end_of(group.name)]) for group in groups.values()
@@ -149,7 +166,14 @@ def _arrays(
     return found
 
 
-def _columns(layer: int | None, arrays: Mapping[str, Any]) -> dict[str, list[object]]:
+def _parts(layers: Mapping[int | None, Mapping[str, Any]]) -> Iterator[Columns]:
+    """All rays, some directions at a time."""
+    for layer, arrays in layers.items():
+        for start in range(0, max(1, len(arrays["index"])), PART):
+            yield _columns(layer, {name: arrays[name][start : start + PART] for name in ROWS})
+
+
+def _columns(layer: int | None, arrays: Mapping[str, Any]) -> Columns:
     """Two rays for each direction."""
     names = [tally.GROUPS[group] for group in np.repeat(arrays["group"], 2).tolist()]
     matrices, sides = zip(*map(tally.matrix_and_side, names), strict=True) if names else ((), ())
@@ -188,6 +212,7 @@ def _missing(model: Model, processing: Processing, kinds: tuple[CensusKind, ...]
         said.append(f"Its MLPs are mixtures of {model.n_experts} experts, not one matrix each: none is here.")
     elif model.layer_kinds and not tally.can_be_cut(model):
         said.append(
-            f"There are no controls of equal rank: an MLP has {model.d_mlp} neurons, a head {model.d_head} dimensions."
+            f"There are no controls of equal rank of the MLP: it has {model.d_mlp} neurons, a head {model.d_head} "
+            "dimensions."
         )
     return tuple(said)

@@ -1,6 +1,7 @@
 """The statistics of a census: the z and p of every ray, a row a direction, in; numbers for each kind of matrix, out.
 
-Each with an interval over matrices, where those are enough. Knows no store, no tokens and no pages' words.
+Each with an interval over matrices, where those are enough; what is no independent evidence counts as one matrix: all
+that is drawn from one, and the heads that share keys and values. Knows no store, no tokens and no pages' words.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,6 +56,8 @@ class Matrix(NamedTuple):
     """The directions of one matrix, the strongest first."""
 
     layer: int | None
+    head: int
+    """0 for what is no head's."""
     z: Array
     """[n 2]: of both rays; nan for one that could not be judged."""
     p: Array
@@ -73,11 +76,15 @@ class Group:
 
     name: str
     clusters: tuple[tuple[Matrix, ...], ...]
-    """What is drawn from one matrix stands together: it is no independent evidence."""
+    """Of the matrices with a ray that could be judged, those that are no independent evidence stand together."""
+    n_matrices: int
+    """All of them; what is drawn from one counts as one."""
+    n_unjudged: int
+    """Rays of all of them."""
 
     @property
     def matrices(self) -> tuple[Matrix, ...]:
-        """All of them."""
+        """Those with a ray that could be judged."""
         return tuple(matrix for cluster in self.clusters for matrix in cluster)
 
     def rays(self) -> list[Array]:
@@ -109,19 +116,22 @@ def end_of(group: str) -> End:
     return "write" if group.removesuffix(CUT) in WRITE_GROUPS else "read"
 
 
-def grouped(layers: Mapping[int | None, Mapping[str, Array]], names: Sequence[str] = GROUPS) -> dict[str, Group]:
-    """The rows of each layer's artifact, and of the ends' (layer None), by group; those without rows are left out."""
-    found: dict[str, dict[tuple[int | None, int], list[Matrix]]] = {}
+def grouped(layers: Mapping[int | None, Mapping[str, Array]], sharing: int = 1) -> dict[str, Group]:
+    """The rows of each layer's artifact, and of the ends' (layer None), by group.
+
+    `sharing`: how many heads share keys and values. Their QK keys, and what their OV reads, span the same dimensions. They
+    are one cluster in every group of heads; for queries and writes, which are each head's own, that may make an interval
+    wider than it need be. Groups of which no ray could be judged are left out.
+    """
+    found: dict[str, list[Matrix]] = {}
     for layer, arrays in layers.items():
         starts = np.flatnonzero(arrays["index"] == 0)
         for rows in map(slice, starts, (*starts[1:], len(arrays["index"]))):
-            name = names[int(arrays["group"][rows.start])]
-            if not np.isfinite(arrays["z"][rows]).any():
-                continue
-            own = 0 if name.endswith(CUT) else int(arrays["part"][rows.start])
-            matrix = Matrix(layer, arrays["z"][rows], arrays["p"][rows])
-            found.setdefault(name, {}).setdefault((layer, own), []).append(matrix)
-    return {name: Group(name, tuple(map(tuple, found[name].values()))) for name in names if name in found}
+            name = GROUPS[int(arrays["group"][rows.start])]
+            head = int(arrays["part"][rows.start]) if matrix_and_side(name)[0] in CIRCUITS else 0
+            found.setdefault(name, []).append(Matrix(layer, head, arrays["z"][rows], arrays["p"][rows]))
+    groups = (_group(name, found[name], sharing) for name in GROUPS if name in found)
+    return {group.name: group for group in groups if group.clusters}
 
 
 def random_rays(coherence: Array) -> list[Array]:
@@ -143,9 +153,9 @@ def kind(group: Group, n_layers: int, control: Sequence[Array]) -> CensusKind:
     return CensusKind(
         group=group.name,
         end=end_of(group.name),
-        n_matrices=len(group.clusters),
+        n_matrices=group.n_matrices,
         n_rays=sum(map(len, rays)),
-        n_unjudged=sum(matrix.z.size for matrix in group.matrices) - sum(map(len, rays)),
+        n_unjudged=group.n_unjudged,
         readable=mean([(own < ALPHA).astype(np.float64) for own in p], SEED),
         discovered=float((q_values(np.concatenate(p)) <= DISCOVERIES).mean()),
         mean=difference(rays, control, SEED),
@@ -177,6 +187,20 @@ def counted(z: Array) -> Array:
     """How many of the numbers lie in each bin; nan in none."""
     places = ((_judged(z).astype(np.float64) - LOW) * (BINS / (HIGH - LOW))).astype(np.int64)
     return np.bincount(places.clip(0, BINS - 1), minlength=BINS)
+
+
+def _group(name: str, matrices: Sequence[Matrix], sharing: int) -> Group:
+    """The matrices in clusters, those without a judged ray counted only."""
+    clusters: dict[tuple[int | None, int], list[Matrix]] = {}
+    for matrix in matrices:
+        if np.isfinite(matrix.z).any():
+            clusters.setdefault((matrix.layer, matrix.head // sharing), []).append(matrix)
+    return Group(
+        name,
+        tuple(map(tuple, clusters.values())),
+        len({(matrix.layer, matrix.head) for matrix in matrices}),
+        sum(int((~np.isfinite(matrix.z)).sum()) for matrix in matrices),
+    )
 
 
 def _judged(values: Array) -> Array:

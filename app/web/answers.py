@@ -5,16 +5,18 @@ Knows nothing of what went wrong (errors.py) and nothing of addresses.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
 
-from app.web.assets import pack
+from app.web.assets import pack, packed
 from app.web.site import resources_of, site_of, urls_of
 from app.web.templating import PICTURES
 
 FOREVER = "public, max-age=31536000, immutable"
 VARY = "Accept-Encoding, HX-Request, HX-Request-Type, HX-Target"
+CSV = "text/csv; charset=utf-8"
 NO_STORE = {"Cache-Control": "no-store"}
 POLL_SECONDS = 2
 """How soon a page that shows progress loads itself again, where JavaScript does not follow it."""
@@ -75,16 +77,27 @@ def json_answer(request: Request, value: object, keep: bool = False) -> Response
 
 def csv_answer(request: Request, text: str, name: str) -> Response:
     """A table to download."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return content_answer(request, text.encode("utf-8"), "text/csv; charset=utf-8", headers=headers)
+    return content_answer(request, text.encode("utf-8"), CSV, headers=_attached(name))
+
+
+def csv_stream(request: Request, pieces: Iterable[str], content: str, name: str) -> Response:
+    """A long table to download, made piece by piece as it is sent; `content` stands for what is in it."""
+    # Another version may write the same content otherwise.
+    tag = _tag(f"{request.app.version} {content}".encode())
+    headers = {"Cache-Control": "no-cache", "ETag": tag, "Vary": VARY} | _attached(name)
+    if is_known(request, tag):
+        return Response(status_code=304, headers=headers)
+    body = (piece.encode("utf-8") for piece in pieces)
+    if not accepts_gzip(request):
+        return StreamingResponse(body, 200, headers, CSV)
+    return StreamingResponse(packed(body, PACK_LEVEL), 200, headers | {"Content-Encoding": "gzip"}, CSV)
 
 
 def content_answer(
     request: Request, body: bytes, media_type: str, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """The bytes with an ETag, compressed where that helps; 304 where the visitor has them."""
-    # Weak: the compressed and the plain body are the same page.
-    tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    tag = _tag(body)
     out = {"Cache-Control": "no-cache", "ETag": tag, "Vary": VARY} | dict(headers or {})
     if status == 200 and is_known(request, tag):
         return Response(status_code=304, headers=out)
@@ -104,3 +117,12 @@ def is_known(request: Request, tag: str) -> bool:
     """Whether the visitor has what the tag names."""
     known = request.headers.get("If-None-Match", "")
     return known == "*" or tag in (part.strip() for part in known.split(","))
+
+
+def _attached(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+
+
+def _tag(content: bytes) -> str:
+    """Weak: the compressed and the plain body are the same page."""
+    return f'W/"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'

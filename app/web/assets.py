@@ -5,6 +5,7 @@ A request is looked up by name, so no path of a request ever reaches the disk.
 
 import hashlib
 import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,5 +42,13 @@ def _asset(path: Path) -> Asset:
 
 def pack(content: bytes, level: int) -> bytes:
     """The content in gzip form, without a time in its header: the same bytes every time."""
+    return b"".join(packed([content], level))
+
+
+def packed(pieces: Iterable[bytes], level: int) -> Iterator[bytes]:
+    """The same of content that comes in pieces; a piece of it as soon as there is one."""
     packer = zlib.compressobj(level, zlib.DEFLATED, 31)
-    return packer.compress(content) + packer.flush()
+    for piece in pieces:
+        if ready := packer.compress(piece):
+            yield ready
+    yield packer.flush()

@@ -207,20 +207,22 @@ CENSUS_PAGE = CensusPage(
             n_matrices=144,
             n_rays=18_400,
             n_unjudged=32,
-            readable=Estimate(0.125, Interval(0.0625, 0.1875)),
+            readable=Estimate(0.125, Interval(0.0625, 0.1875), 144),
             discovered=0.0625,
-            mean=Estimate(0.75, Interval(0.5, 1.0)),
-            superiority=Estimate(0.625, Interval(0.5625, 0.75)),
+            mean=Estimate(0.75, Interval(0.5, 1.0), 144),
+            superiority=Estimate(0.625, Interval(0.5625, 0.75), 144),
             counts=(9_000, 9_000, 432),
             by_layer=(0.5,) * 6 + (1.0,) * 6,
             by_rank=(1.0,) * 5 + (0.5,) * 5,
-            early=Estimate(0.5, Interval(0.25, 0.75)),
-            correlation=Estimate(-0.25, Interval(-0.5, 0.0)),
-            later=Estimate(0.5, Interval(0.25, 0.75)),
+            early=Estimate(0.5, Interval(0.25, 0.75), 144),
+            correlation=Estimate(-0.25, Interval(-0.5, 0.0), 144),
+            later=Estimate(0.5, Interval(0.25, 0.75), 72),
         ),
     ),
     effects=(
-        CensusEffect("ov-write", "mlp-out", Estimate(0.5, Interval(0.25, 0.75)), Estimate(0.625, Interval(0.5, 0.75))),
+        CensusEffect(
+            "ov-write", "mlp-out", Estimate(0.5, Interval(0.25, 0.75), 12), Estimate(0.625, Interval(0.5, 0.75), 12)
+        ),
     ),
     findings=(
         Finding(

@@ -598,7 +598,10 @@ class JobsJson(TypedDict):
 
 @with_config(STRICT)
 class EstimateJson(TypedDict):
-    """A number and its interval at 95%, by bootstrap over matrices; null where there are too few to claim one."""
+    """A number and its interval at 95%, by bootstrap over matrices; null where there are too few to claim one.
+
+    Heads that share keys and values count as one matrix.
+    """
 
     value: float
     low: float | None

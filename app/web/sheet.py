@@ -9,7 +9,7 @@ rotation_p, the p among random rotations of the same span, is there where these 
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from app.core.rays import HEADLINE
 from app.explorer.pages import Direction, DirectionPage, HeadPage, Judgement, MatrixPage, SideReadout, Token
@@ -48,9 +48,11 @@ def head_sheet(page: HeadPage) -> str:
     return matrix_sheet(page.ov, page.qk)
 
 
-def census_sheet(columns: Mapping[str, list[object]]) -> str:
-    """A row for each ray of a census."""
-    return _written([tuple(columns), *zip(*columns.values(), strict=True)])
+def census_sheet(parts: Iterable[Mapping[str, list[object]]]) -> Iterator[str]:
+    """A row for each ray of a census, in as many pieces as there are parts: too long to be held as one."""
+    for place, columns in enumerate(parts):
+        names = [] if place else [tuple(columns)]
+        yield _written([*names, *zip(*columns.values(), strict=True)])
 
 
 def _facts(one: Direction) -> Row:

@@ -82,13 +82,14 @@ def test_of_too_few_matrices_nothing_is_claimed(n, m):
     first, others = matrices(n, 50), matrices(m, 50, seed=1)
     for estimate in (difference, superiority):
         assert estimate(first, others, 0).interval is None
+        assert estimate(first, others, 0).n == min(n, m)
     assert (mean(first, 0).interval is None) == (n < LEAST)
 
 
 def test_equal_values_have_an_interval_without_width():
     same = [np.full(4, 2.0)] * 6
     assert mean(same, 0).interval == (2.0, 2.0)
-    assert superiority(same, same, 0) == (0.5, (0.5, 0.5))
+    assert superiority(same, same, 0) == (0.5, (0.5, 0.5), 6)
 
 
 def test_groups_are_drawn_apart():

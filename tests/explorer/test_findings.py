@@ -1,5 +1,9 @@
 """Sentences about numbers: none may say more than the interval allows."""
 
+import dataclasses
+import itertools
+import re
+
 import pytest
 
 from app.core.bootstrap import Estimate, Interval
@@ -21,29 +25,45 @@ from app.explorer.findings import (
     with_interval,
 )
 from app.explorer.pages import CensusEffect, CensusKind
+from app.web.examples import CENSUS_PAGE
 
-BETTER = Estimate(0.42, Interval(0.2, 0.61))
-WORSE = Estimate(-0.42, Interval(-0.61, -0.2))
-OPEN = Estimate(0.42, Interval(-0.1, 0.9))
-ALONE = Estimate(0.42, None)
-HARDLY = Estimate(0.2, Interval(0.003, 0.4))
+BETTER = Estimate(0.42, Interval(0.2, 0.61), 24)
+WORSE = Estimate(-0.42, Interval(-0.61, -0.2), 24)
+OPEN = Estimate(0.42, Interval(-0.1, 0.9), 24)
+ALONE = Estimate(0.42, None, 1)
+HARDLY = Estimate(0.2, Interval(0.003, 0.4), 24)
 CLAIMS = (" better ", " worse ", " holds ", "other way")
 
 
-def effect(difference, group="ov-write", other="mlp-out"):
-    return CensusEffect(group, other, difference, Estimate(0.58, Interval(0.54, 0.61)))
+def as_rays(mean):
+    """Single rays that say what the mean does."""
+    return mean._replace(
+        value=0.5 + mean.value / 10, interval=mean.interval and Interval(*(0.5 + end / 10 for end in mean.interval))
+    )
 
 
-def kind(mean, group="ov-write", n_matrices=24, **changes):
-    rays = Estimate(0.5 + mean.value / 10, mean.interval and Interval(*(0.5 + end / 10 for end in mean.interval)))
+def of_rays(value, low, high):
+    return Estimate(value, Interval(low, high), 24)
+
+
+def few(n):
+    return Estimate(0.42, None, n)
+
+
+def effect(difference, group="ov-write", other="mlp-out", superiority=None):
+    return CensusEffect(group, other, difference, superiority or as_rays(difference))
+
+
+def kind(mean, group="ov-write", **changes):
+    rays = as_rays(mean)
     same = {"early": mean, "correlation": mean, "later": mean, "superiority": rays} | changes
     return CensusKind(
         group=group,
         end="write",
-        n_matrices=n_matrices,
+        n_matrices=24,
         n_rays=1536,
         n_unjudged=0,
-        readable=Estimate(0.123, None),
+        readable=Estimate(0.123, None, 24),
         discovered=0.05,
         mean=mean,
         counts=(),
@@ -57,7 +77,7 @@ def test_a_difference_above_zero_is_better():
     said = compared(effect(BETTER), 64)
     assert said == (
         "OV write rays read better than MLP out rays by 0.42 (0.20 to 0.61) z. Of two rays, one of each, the first has "
-        "the larger z 58.0% (54.0% to 61.0%) of the time."
+        "the larger z 54.2% (52.0% to 56.1%) of the time."
     )
 
 
@@ -65,9 +85,9 @@ def test_a_difference_below_zero_is_worse_by_its_size():
     assert "OV write rays read worse than MLP out rays by 0.42 (0.20 to 0.61) z" in compared(effect(WORSE), 64)
 
 
-@pytest.mark.parametrize("estimate", [OPEN, ALONE, HARDLY, Estimate(-0.2, Interval(-0.4, -0.001))])
+@pytest.mark.parametrize("estimate", [OPEN, ALONE, HARDLY, Estimate(-0.2, Interval(-0.4, -0.001), 9)])
 def test_nothing_is_claimed_where_the_interval_holds_zero_or_is_none(estimate):
-    one = kind(estimate, n_matrices=1 if estimate is ALONE else 9)
+    one = kind(estimate)
     said = [compared(effect(estimate), 64), against_random(one, 64), *early(one), *later(one)]
     assert len(said) == 4
     for sentence in said:
@@ -85,13 +105,21 @@ def test_every_sentence_has_the_side_of_its_interval(estimate, word):
 
 
 def test_one_matrix_is_named_as_the_reason():
-    assert against_random(kind(ALONE, "embed", 1), 64).endswith(" One matrix, so nothing is claimed.")
-    assert against_random(kind(ALONE, "mlp-out", 3), 64).endswith(" 3 matrices, so nothing is claimed.")
-    answer = beside_random([kind(BETTER), kind(ALONE, "unembed", 1), kind(ALONE, "embed", 1)])
+    assert against_random(kind(ALONE, "embed"), 64).endswith(" One matrix, so nothing is claimed.")
+    assert against_random(kind(few(3), "mlp-out"), 64).endswith(" 3 independent matrices, so nothing is claimed.")
+    answer = beside_random([kind(BETTER), kind(ALONE, "unembed"), kind(ALONE, "embed")])
     assert answer.endswith(" Unembedding, embedding: one matrix each, so nothing is claimed.")
-    assert beside_random([kind(ALONE, "embed", 1)]) == "Embedding: one matrix, so nothing is claimed."
-    some = [kind(ALONE, "mlp-in", 3), kind(ALONE, "embed", 1)]
-    assert of_early(some) == "MLP in, embedding: fewer than 5 matrices each, so nothing is claimed."
+    assert beside_random([kind(ALONE, "embed")]) == "Embedding: one matrix, so nothing is claimed."
+    some = [kind(few(3), "mlp-in"), kind(ALONE, "embed")]
+    assert of_early(some) == "MLP in, embedding: fewer than 5 independent matrices each, so nothing is claimed."
+
+
+def test_the_reason_is_the_number_behind_the_estimate():
+    # Seven matrices, of which three have directions enough for quarters.
+    one = kind(BETTER, "mlp-in", early=few(3))
+    assert next(early(one)).endswith(" 3 independent matrices, so nothing is claimed.")
+    assert of_early([one]) == "MLP in: 3 independent matrices, so nothing is claimed."
+    assert of_early([one, kind(BETTER)]).endswith(" MLP in: 3 independent matrices, so nothing is claimed.")
 
 
 def test_the_prediction_is_said_step_by_step():
@@ -105,7 +133,7 @@ def test_the_prediction_is_said_step_by_step():
     said = prediction([effect(estimate, *pair) for pair, estimate in pairs.items()])
     assert said == (
         "OV (read) > MLP, OV (write) > MLP: this holds. QK (query) > MLP: the other way round. QK (key) > MLP: not told "
-        "apart. MLP > embedding: fewer than 5 matrices on one side, so nothing is claimed."
+        "apart. MLP > embedding: fewer than 5 independent matrices on one side, so nothing is claimed."
     )
 
 
@@ -133,7 +161,7 @@ def test_answers_put_every_kind_under_its_verdict(answer):
     kinds = [
         kind(OPEN),
         kind(BETTER, "ov-read"),
-        kind(ALONE, "embed", 1),
+        kind(ALONE, "embed"),
         kind(WORSE, "mlp-in"),
         kind(BETTER, "qk-key"),
     ]
@@ -147,27 +175,69 @@ def test_answers_put_every_kind_under_its_verdict(answer):
     assert "mbedding" in parts[3]
 
 
-@pytest.mark.parametrize(
-    ("mean", "superiority", "claim"),
-    [
-        (BETTER, (0.53, 0.503, 0.56), "read better"),
-        (BETTER, (0.502, 0.5004, 0.51), "few rays move"),
-        (BETTER, (0.502, 0.49, 0.51), "few rays move"),
-        (BETTER, (0.45, 0.44, 0.46), "few rays move"),
-        (OPEN, (0.53, 0.51, 0.56), "not told apart from"),
-        (WORSE, (0.45, 0.44, 0.46), "read worse"),
-        (WORSE, (0.502, 0.49, 0.51), "few rays move"),
-    ],
-)
-def test_rays_are_better_than_random_ones_where_mean_and_rays_say_so(mean, superiority, claim):
-    value, low, high = superiority
-    one = kind(mean, superiority=Estimate(value, Interval(low, high)))
-    said, answer = against_random(one, 64), beside_random([one])
-    assert claim in said
-    assert f"has the larger z {value:.1%} ({low:.1%} to {high:.1%}) of the time." in said
-    assert (" better " in said, " worse " in said) == (claim == "read better", claim == "read worse")
-    assert ("Better" in answer, "Worse" in answer) == (claim == "read better", claim == "read worse")
-    assert ("few rays" in answer) == ("few rays" in claim)
+WINS, LOSES, EVEN = of_rays(0.53, 0.503, 0.56), of_rays(0.45, 0.44, 0.46), of_rays(0.502, 0.49, 0.51)
+BARELY = of_rays(0.502, 0.5004, 0.51)
+"""More than half, but not as it is shown."""
+
+
+BOTH = [
+    (BETTER, WINS, "more"),
+    (WORSE, LOSES, "less"),
+    (OPEN, EVEN, "open"),
+    (OPEN, BARELY, "open"),
+    (BETTER, LOSES, "mixed, the mean higher and single rays lower"),
+    (BETTER, EVEN, "mixed, the mean higher and single rays not told apart"),
+    (BETTER, BARELY, "mixed, the mean higher and single rays not told apart"),
+    (WORSE, WINS, "mixed, the mean lower and single rays higher"),
+    (WORSE, EVEN, "mixed, the mean lower and single rays not told apart"),
+    (OPEN, WINS, "mixed, the mean not told apart and single rays higher"),
+    (OPEN, LOSES, "mixed, the mean not told apart and single rays lower"),
+]
+
+
+def said_of(mean, superiority):
+    """Every sentence about two kinds, and about one beside random directions: evidence, answers."""
+    pair, beside = (effect(mean, other=other, superiority=superiority) for other in ("mlp-out", "mlp-out-cut"))
+    one = kind(mean, superiority=superiority)
+    evidence = [compared(pair, 64), compared(beside, 64), against_random(one, 64)]
+    return evidence, [prediction([pair]), at_equal_rank([beside], 64), beside_random([one])]
+
+
+@pytest.mark.parametrize(("mean", "superiority", "verdict"), BOTH)
+def test_a_claim_needs_the_mean_and_the_rays(mean, superiority, verdict):
+    for said in itertools.chain(*said_of(mean, superiority)):
+        better, worse = (
+            any(word in f" {said.lower()}" for word in words)
+            for words in ((" better ", "holds"), (" worse ", "other way"))
+        )
+        assert (better, worse) == (verdict == "more", verdict == "less")
+        assert ("mixed" in said) == verdict.startswith("mixed")
+        assert verdict in said or not verdict.startswith("mixed")
+        assert ("ot told apart" in said) == (verdict == "open" or "not told apart" in verdict)
+
+
+@pytest.mark.parametrize(("mean", "superiority", "verdict"), BOTH)
+def test_both_intervals_are_always_shown(mean, superiority, verdict):
+    evidence, _ = said_of(mean, superiority)
+    for said in evidence:
+        assert all(hundredths(abs(number)) in said for number in (mean.value, *mean.interval))
+        assert f"the first has the larger z {as_shares(superiority)} of the time." in said
+
+
+def test_what_is_mixed_stands_after_what_is_claimed():
+    kinds = [
+        kind(ALONE, "embed"),
+        kind(BETTER, superiority=LOSES),
+        kind(OPEN, "mlp-in", superiority=WINS),
+        kind(WORSE, "qk-key"),
+        kind(OPEN, "qk-query"),
+        kind(BETTER, "ov-read", superiority=LOSES),
+    ]
+    assert beside_random(kinds) == (
+        "Worse than random directions: QK key. Not told apart from random directions: QK query. OV write, OV read beside "
+        "random directions: mixed, the mean higher and single rays lower. MLP in beside random directions: mixed, the mean "
+        "not told apart and single rays higher. Embedding: one matrix, so nothing is claimed."
+    )
 
 
 def test_findings_of_layers_wait_for_all_layers():
@@ -177,10 +247,23 @@ def test_findings_of_layers_wait_for_all_layers():
     assert [one.about for one in whole] == ["order", "size", "random", "rank", "layers"]
     assert part == whole[:4]
     assert part[1].evidence == (
-        "OV write rays and rays of 64 neurons of MLP out are not told apart: 0.42 (−0.10 to 0.90) z.",
+        "OV write rays and rays of 64 neurons of MLP out are not told apart: 0.42 (−0.10 to 0.90) z. Of two rays, one of "
+        "each, the first has the larger z 54.2% (49.0% to 59.0%) of the time.",
     )
     # Controls are judged beside random directions, but answer no question of their own.
     assert [len(one.evidence) for one in whole] == [1, 1, 2, 1, 1]
+
+
+@pytest.mark.parametrize("n_layers", [12, 11])
+def test_as_many_intervals_are_counted_as_are_shown(n_layers):
+    kinds = [kind(BETTER), kind(OPEN, "mlp-in"), kind(BETTER, "mlp-out-cut"), kind(ALONE, "embed")]
+    effects = [effect(BETTER), effect(OPEN, other="mlp-out-cut"), effect(ALONE, "mlp-out", "embed")]
+    said = findings(kinds, effects, 64, is_whole=n_layers == 12)
+    page = dataclasses.replace(
+        CENSUS_PAGE, kinds=tuple(kinds), effects=tuple(effects), findings=said, n_layers=n_layers
+    )
+    shown = [re.findall(r"\([^()]+ to [^()]+\)", sentence) for one in said for sentence in one.evidence]
+    assert page.n_intervals == sum(map(len, shown)) > 10
 
 
 def test_a_model_of_heads_alone_has_no_prediction():
@@ -199,4 +282,4 @@ def test_numbers():
     assert [hundredths(value) for value in (0.425, -1.5, -0.001, 0)] == ["0.42", "−1.50", "0.00", "0.00"]
     assert with_interval(WORSE) == "−0.42 (−0.61 to −0.20)"
     assert with_interval(ALONE) == "0.42"
-    assert as_shares(Estimate(0.5, None)) == "50.0%"
+    assert as_shares(Estimate(0.5, None, 1)) == "50.0%"

@@ -1,5 +1,6 @@
 """The page of a census: what its parts say together, while they come and once they are there."""
 
+import dataclasses
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,15 @@ from app.explorer.views import Options
 from app.models.selection import EVERY
 
 TINY = parse("tiny")
+
+
+def joined(rays):
+    """All columns of a file, whole."""
+    columns = {}
+    for part in rays.parts:
+        for name, values in part.items():
+            columns.setdefault(name, []).extend(values)
+    return columns
 
 
 def whole(r, address=TINY, weights=None, seconds=60):
@@ -69,7 +79,9 @@ def test_the_page_has_every_kind_of_the_model_and_compares_what_it_can(page):
 def test_of_a_random_model_with_few_matrices_little_is_claimed(page):
     order = next(one for one in page.findings if one.about == "order")
     # It has two MLPs: nothing can be said against them.
-    assert order.answer.endswith("MLP > embedding: fewer than 5 matrices on one side, so nothing is claimed.")
+    assert order.answer.endswith(
+        "MLP > embedding: fewer than 5 independent matrices on one side, so nothing is claimed."
+    )
     assert order.answer.count(":") == 1
     assert all("nothing is claimed" in sentence for sentence in order.evidence)
 
@@ -107,11 +119,11 @@ def test_nobody_gets_a_file_of_a_part(fresh_data, open_explorer):
         except NotReady:
             time.sleep(0.05)
     assert whole(r).is_whole
-    assert len(set(map(len, rays.columns.values()))) == 1
+    assert len(set(map(len, joined(rays).values()))) == 1
 
 
 def test_the_file_has_a_row_for_each_ray(explorer, page):
-    columns = survey.rays(explorer, TINY, Options(weights="folded")).columns
+    columns = joined(survey.rays(explorer, TINY, Options(weights="folded")))
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     assert len(rows) == sum(each.n_rays + each.n_unjudged for each in page.kinds)
     head = [row for row in rows if (row["layer"], row["head"], row["matrix"], row["side"]) == (1, 2, "ov", "write")]
@@ -128,6 +140,38 @@ def test_the_file_has_a_row_for_each_ray(explorer, page):
     assert all(row["head"] is None for row in cut)
     ends = [row for row in rows if row["layer"] is None]
     assert {(row["matrix"], row["side"]) for row in ends} == {("embed", "write"), ("unembed", "read")}
+
+
+def test_a_file_comes_in_parts_and_no_statistics_are_counted_for_it(explorer, page, monkeypatch):
+    monkeypatch.setattr(survey, "_counted", lambda *_: pytest.fail("counted"))
+    before = joined(survey.rays(explorer, TINY, Options(weights="folded")))
+    monkeypatch.setattr(survey, "PART", 7)
+    rays = survey.rays(explorer, TINY, Options(weights="folded"))
+    assert iter(rays.parts) is rays.parts
+    parts = list(rays.parts)
+    assert max(len(values) for part in parts for values in part.values()) == 2 * 7
+    assert {tuple(part) for part in parts} == {tuple(before)}
+    assert {name: [value for part in parts for value in part[name]] for name in before} == before
+
+
+def test_a_files_content_is_named_by_its_weights(explorer, page):
+    whole(explorer, weights="raw")
+    named = [survey.rays(explorer, TINY, Options(weights=weights)).content for weights in ("folded", "raw", "folded")]
+    assert named[0] == named[2] != named[1]
+
+
+def test_heads_that_share_keys_and_values_are_told_to_the_tally(relatives, monkeypatch):
+    told = []
+    monkeypatch.setattr(tally, "grouped", lambda layers, sharing: told.append(sharing) or {})
+    model = whole(relatives, parse("llama"), "raw").model
+    assert set(told) == {model.n_heads // model.n_kv_heads} == {2}
+
+
+def test_a_model_whose_mlp_cannot_be_cut_has_the_other_controls(page):
+    small = dataclasses.replace(page.model, d_mlp=page.model.d_head)
+    (sentence,) = survey._missing(small, "folded", page.kinds)
+    assert sentence == "There are no controls of equal rank of the MLP: it has 8 neurons, a head 8 dimensions."
+    assert "embed-cut" in {each.group for each in page.kinds}
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,37 @@ def test_a_group_stands_for_as_many_matrices_as_it_was_drawn_from(kinds):
     assert kinds["embed"].later is None
 
 
+@pytest.mark.parametrize("group", ["qk-query", "qk-key", "ov-read", "ov-write"])
+def test_heads_that_share_keys_and_values_are_one_matrix_to_an_interval(control, group):
+    sharing, n_shared, n_layers = 4, 2, 6
+    own = np.random.default_rng(4).normal(size=(n_layers, n_shared, 20, 2))
+    alone = {at: rows(*((group, head, own[at, head]) for head in range(n_shared))) for at in range(n_layers)}
+    # The same again for every head that shares: four times the rays, and nothing more known.
+    heads = [(head, head // sharing) for head in range(sharing * n_shared)]
+    copied = {at: rows(*((group, head, own[at, shared]) for head, shared in heads)) for at in range(n_layers)}
+    known = kind(grouped(alone)[group], n_layers, control)
+    found, naive = (kind(grouped(copied, share)[group], n_layers, control) for share in (sharing, 1))
+    assert (known.n_matrices, found.n_matrices, found.n_rays) == (12, 48, 4 * known.n_rays)
+    for name in ("mean", "superiority", "readable", "early", "correlation", "later"):
+        one, other, narrow = (getattr(each, name) for each in (known, found, naive))
+        assert other.n == one.n == narrow.n / sharing
+        assert (other.value, *other.interval) == pytest.approx((one.value, *one.interval), abs=0.002)
+    assert np.ptp(naive.mean.interval) < 0.7 * np.ptp(found.mean.interval)
+
+
+def test_too_few_groups_of_heads_have_no_interval(control):
+    layers = {0: rows(*(("ov-read", head, np.zeros((8, 2))) for head in range(16)))}
+    found = kind(grouped(layers, 4)["ov-read"], 1, control)
+    assert (found.n_matrices, found.mean.n, found.mean.interval) == (16, 4, None)
+
+
+def test_an_estimate_says_how_many_matrices_it_rests_on(control):
+    short, long = np.ones((3, 2)), np.ones((8, 2))
+    layers = {layer: rows(("mlp-in", 0, long if layer < 3 else short)) for layer in range(7)}
+    found = kind(grouped(layers)["mlp-in"], 7, control)
+    assert (found.n_matrices, found.mean.n, found.early.n, found.later.n) == (7, 7, 3, 3)
+
+
 def test_comparisons_are_of_what_is_there():
     found = effects(grouped(planted(n_layers=6)))
     assert {(one.group, one.other) for one in found} == {
@@ -117,7 +148,7 @@ def test_rays_that_could_not_be_judged_are_left_out(control):
     nan = float("nan")
     z = [[1.0, nan], [2.0, 3.0], [nan, nan], [0.0, 0.0], [5.0, 5.0]]
     found = kind(grouped({0: rows(("ov-read", 0, z), ("ov-read", 1, [[nan, nan]]))})["ov-read"], 1, control)
-    assert (found.n_matrices, found.n_rays, found.n_unjudged) == (1, 7, 3)
+    assert (found.n_matrices, found.n_rays, found.n_unjudged, found.mean.n) == (2, 7, 5, 1)
     assert found.mean.value == pytest.approx(16 / 7)
     assert found.by_layer == pytest.approx([16 / 7])
     assert found.by_rank[::2] == pytest.approx([1.0, 2.5, None, 0.0, 5.0])

@@ -2,6 +2,8 @@ import http.client
 
 import pytest
 
+from app.explorer import survey
+
 HEAD = "/tiny/L1/H2"
 TABLES = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "div#place"}
 
@@ -80,3 +82,41 @@ def test_head_answers_without_a_body(client):
     answer = client.head(HEAD)
     assert answer.status_code == http.client.OK
     assert answer.content == b""
+
+
+@pytest.fixture(scope="module")
+def long(client):
+    """Where the file of a whole census is."""
+    while client.get("/tiny/census?format=csv").status_code == 202:
+        pass
+    return "/tiny/census?format=csv"
+
+
+def test_a_long_file_is_sent_as_it_is_made(client, long):
+    plain = client.get(long, headers={"Accept-Encoding": "identity"})
+    small = client.get(long, headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in plain.headers
+    assert small.headers["Content-Encoding"] == "gzip"
+    assert "Content-Length" not in plain.headers.keys() | small.headers.keys()
+    assert small.content == plain.content != b""
+    assert small.headers["ETag"] == plain.headers["ETag"]
+
+
+def test_a_long_file_that_the_visitor_has_is_not_made_again(client, long, monkeypatch):
+    tag = client.get(long).headers["ETag"]
+    monkeypatch.setattr(survey, "_columns", lambda *_: pytest.fail("made again"))
+    answer = client.get(long, headers={"If-None-Match": tag})
+    assert (answer.status_code, answer.content, answer.headers["ETag"]) == (304, b"", tag)
+
+
+def test_head_of_a_long_file_does_not_make_it(client, long, monkeypatch):
+    made = []
+    columns = survey._columns
+    monkeypatch.setattr(survey, "PART", 1)
+    monkeypatch.setattr(survey, "_columns", lambda *part: made.append(part) or columns(*part))
+    answer = client.head(long, headers={"Accept-Encoding": "identity"})
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert len(made) < 20
+    told = client.get(long, headers={"Accept-Encoding": "identity"}).headers
+    assert len(made) > 100
+    assert dict(answer.headers) == dict(told)

@@ -1,6 +1,7 @@
 import gzip
+import random
 
-from app.web.assets import load_assets
+from app.web.assets import load_assets, pack, packed
 
 
 def test_files_are_read_with_folders_in_their_names(tmp_path):
@@ -22,3 +23,22 @@ def test_the_version_is_the_content(tmp_path):
     after = load_assets(tmp_path)
     assert before["a.css"].version == before["b.css"].version == after["a.css"].version
     assert after["b.css"].version != after["a.css"].version
+
+
+def test_pieces_are_packed_as_one_and_as_they_come():
+    asked = []
+
+    def pieces():
+        for place in range(200):
+            asked.append(place)
+            yield random.Random(place).randbytes(4_000)
+
+    found = packed(pieces(), 1)
+    first = b""
+    while len(first) < 100:
+        first += next(found)
+    assert len(asked) < 50
+    rest = b"".join(found)
+    asked.clear()
+    whole = b"".join(pieces())
+    assert gzip.decompress(first + rest) == gzip.decompress(pack(whole, 1)) == whole

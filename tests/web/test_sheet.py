@@ -11,6 +11,7 @@ from app.explorer.tables import Tables
 from app.models.catalog import Catalog
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import Task
+from app.web.sheet import census_sheet
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +157,17 @@ def test_no_cell_is_a_formula(hostile):
     cells = [cell for row in csv.reader(io.StringIO(answer.text, newline="")) for cell in row]
     numbers = [cell for cell in cells if cell.startswith(tuple("+-=@")) and cell not in {"+", "-"}]
     assert all(float(number) < 0 for number in numbers)
+
+
+def test_a_sheet_in_parts_is_the_sheet_and_no_part_is_asked_for_early():
+    asked = []
+
+    def parts():
+        for place in range(3):
+            asked.append(place)
+            yield {"layer": [None, place], "p": [0.5, None]}
+
+    found = census_sheet(parts())
+    assert next(found) == "layer,p\r\n,0.5\r\n0,\r\n"
+    assert asked == [0]
+    assert list(found) == [",0.5\r\n1,\r\n", ",0.5\r\n2,\r\n"]

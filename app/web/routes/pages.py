@@ -15,7 +15,7 @@ from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.jump import jump
 from app.explorer.pages import FitPage, View
 from app.explorer.resources import Resources
-from app.web.answers import POLL_SECONDS, csv_answer, page_answer
+from app.web.answers import POLL_SECONDS, csv_answer, csv_stream, page_answer
 from app.web.query import CensusQuery, CompareQuery, JumpQuery, PageQuery, ViewQuery
 from app.web.sheet import census_sheet, direction_sheet, head_sheet, matrix_sheet
 from app.web.site import resources_of, urls_of
@@ -68,9 +68,8 @@ def census(request: Request, model: str, query: Annotated[CensusQuery, Query()])
     if query.format is None:
         return page_answer(request, survey.census(r, address, query.options()))
     rays = survey.rays(r, address, query.options())
-    return csv_answer(
-        request, census_sheet(rays.columns), f"{rays.model.slug}-census-{rays.view.weights}-{rays.model.pin}"
-    )
+    name = f"{rays.model.slug}-census-{rays.view.weights}-{rays.model.pin}"
+    return csv_stream(request, census_sheet(rays.parts), rays.content, name)
 
 
 @router.get("/{model}/jump")

@@ -1,10 +1,12 @@
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 
-from app.explorer import browse, orders
+from app.explorer import browse, orders, survey
 from app.explorer.pages import HomePage, ModelEntry
+from app.web.examples import CENSUS_PAGE
 from app.web.glossary import NOTES, TERMS
 
 PLACES = ("", "/L1", "/L1/H2", "/L1/H2/ov", "/L1/H2/qk/svd", "/L1/H2/ov/svd/3", "/notable")
@@ -515,6 +517,15 @@ def test_a_census_as_a_file(client, census, pin):
     assert len(lines) == sum(
         kind["rays"] + kind["unjudged"] for kind in client.get("/api/v1/tiny/census").json()["kinds"]
     )
+
+
+@pytest.mark.parametrize("n_kv_heads", [4, 12])
+def test_a_census_says_what_counts_as_one_matrix(client, monkeypatch, n_kv_heads):
+    page = replace(CENSUS_PAGE, model=replace(CENSUS_PAGE.model, n_kv_heads=n_kv_heads))
+    monkeypatch.setattr(survey, "census", lambda *_: page)
+    said = client.get("/tiny/census").text
+    assert ("Heads that share keys and values" in said) == (n_kv_heads == 4)
+    assert f"Of {page.n_intervals} intervals at 95% behind these answers, at least one in twenty" in said
 
 
 def test_a_census_says_how_far_it_is(serve, fresh_data):
