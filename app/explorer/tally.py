@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, Kind
 from app.core.bootstrap import Estimate, difference, mean, superiority
-from app.core.discovery import q_values
+from app.core.discovery import FDR, q_values
 from app.core.progression import PARTS, first_minus_last, parts, rank_correlation
 from app.core.rays import ALPHA
 from app.core.significance import standing
@@ -44,7 +44,6 @@ COMPARED: tuple[tuple[str, str], ...] = (
 
 LOW, HIGH, BINS = -4.0, 8.0, 48
 """Of the distributions of z; what lies beyond is counted in the last bin of its side."""
-DISCOVERIES = 0.1
 SEED = 0
 DRAWS = 8
 """Of each matrix that is cut down."""
@@ -157,7 +156,7 @@ def kind(group: Group, n_layers: int, control: Sequence[Array]) -> CensusKind:
         n_rays=sum(map(len, rays)),
         n_unjudged=group.n_unjudged,
         readable=mean([(own < ALPHA).astype(np.float64) for own in p], SEED),
-        discovered=float((q_values(np.concatenate(p)) <= DISCOVERIES).mean()),
+        discovered=float((q_values(np.concatenate(p)) < FDR).mean()),
         mean=difference(rays, control, SEED),
         superiority=superiority(rays, control, SEED),
         counts=tuple(counted(np.concatenate(rays)).tolist()),

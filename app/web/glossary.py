@@ -405,7 +405,7 @@ TERMS: dict[str, Term] = {
         "have mean 0 and deviation 1. In brackets the interval at 95%.",
         "Percentile bootstrap: whole matrices are drawn again 2,000 times, since rays of one matrix are no independent "
         "evidence, and so are the random directions. Widened for few matrices; with fewer than five there is no interval, "
-        "and nothing is claimed.",
+        "and nothing is claimed. Heads that share keys and values count as one.",
     ),
     "census-readable": Term(
         "p < .01",
@@ -446,7 +446,7 @@ TERMS: dict[str, Term] = {
     "census-superiority": Term(
         "first larger",
         "How often, of two rays, one of each kind, the first has the larger z: 50% where the kinds do not differ.",
-        "Probability of superiority; ties count half. Interval at 95% over matrices.",
+        "Probability of superiority; ties count half. Interval at 95%, as that of the mean.",
     ),
     "rotation": Term(
         "random rotation of the same span",
