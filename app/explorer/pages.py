@@ -584,6 +584,11 @@ class MatrixPage:
     next: Address | None
     """The same matrix of the heads before and after."""
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether any side is."""
+        return bool(self.verdicts)
+
 
 @dataclass(frozen=True, slots=True)
 class HeadPage:
@@ -596,6 +601,11 @@ class HeadPage:
     qk: MatrixPage
     previous: Address | None
     next: Address | None
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether either matrix is."""
+        return self.ov.is_judged or self.qk.is_judged
 
 
 class NamedToken(NamedTuple):
@@ -701,6 +711,11 @@ class DirectionPage:
     """The largest distance to choose; None where distance means nothing."""
     previous: Address | None
     next: Address | None
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether either side is."""
+        return any(self.controls)
 
 
 BlindOf = Literal["all", "readable"]
