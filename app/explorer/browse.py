@@ -13,7 +13,7 @@ from app.core.address import CIRCUITS, Address, Circuit
 from app.explorer import coverage, fits, gallery, jobs, orders, verdicts
 from app.explorer.coverage import Heads
 from app.explorer.directions import directions
-from app.explorer.errors import BadOption, NotReady
+from app.explorer.errors import BadOption
 from app.explorer.library import REPAIR, OpenModel
 from app.explorer.matrices import SIDES, TABLE_TOKENS, direction_page, matrix_page
 from app.explorer.orders import fulfilled
@@ -78,20 +78,17 @@ def model(r: Resources, address: Address, options: Options, score: str | None = 
 
 
 def _rays_of(r: Resources, opened: OpenModel, shown: View, *, is_wanted: bool) -> list[Artifact | None]:
-    """The notable rays of each layer and of the model's ends that are there; NotReady where a wanted one is not."""
+    """The notable rays of each layer and of the model's ends that are there; if they are wanted, all of them or an error."""
     asked = orders.gallery(opened, shown.weights)
     if not is_wanted:
         return [r.store.load(order.recipe) for order in asked]
-    found = orders.in_line(r, asked)
-    if not all(found):
-        raise NotReady(asked[0].title, sum(map(bool, found)), len(found))
-    return found
+    return [*orders.in_line(r, asked)]
 
 
 def notable(r: Resources, address: Address, options: Options) -> NotablePage:
-    """The gallery of a model, of the layers that were read so far; NotReady while none was."""
+    """The gallery of a model, of the layers that were read so far; what `orders.so_far` raises while none was."""
     opened, shown = _seen(r, address, options)
-    return gallery.gallery(opened, address, shown, orders.in_line(r, orders.gallery(opened, shown.weights)))
+    return gallery.gallery(opened, address, shown, orders.so_far(r, orders.gallery(opened, shown.weights)))
 
 
 def layer(r: Resources, address: Address, options: Options) -> LayerPage:

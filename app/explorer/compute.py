@@ -18,7 +18,7 @@ from queue import Empty, PriorityQueue
 from threading import Event, Lock, Semaphore, Thread, get_native_id
 from typing import Any, Literal
 
-from app.explorer.errors import Busy, ComputationFailed, ExplorerError, NotReady
+from app.explorer.errors import BadOption, Busy, ComputationFailed, ExplorerError, NotReady
 
 Priority = Literal["interactive", "batch"]
 Steps = Generator[tuple[int, int], None, Any]
@@ -62,7 +62,7 @@ class ComputeQueue:
         self._waiters = Semaphore(waiters)
         self._line: PriorityQueue[tuple[int, int, Job | None]] = PriorityQueue()
         self._jobs: dict[Hashable, Job] = {}
-        self._failures: OrderedDict[Hashable, tuple[float, str]] = OrderedDict()
+        self._failures: OrderedDict[Hashable, tuple[float, ExplorerError]] = OrderedDict()
         self._lock = Lock()
         self._turns = itertools.count()
         self._stalled_seconds = stalled_seconds
@@ -124,7 +124,7 @@ class ComputeQueue:
         while self._failures and next(iter(self._failures.values()))[0] < now - FAILURE_SECONDS:
             self._failures.popitem(last=False)
         if key in self._failures:
-            raise ComputationFailed(self._failures[key][1])
+            raise _again(self._failures[key][1])
 
     def _start_worker(self) -> None:
         self._beat = time.monotonic()
@@ -149,7 +149,7 @@ class ComputeQueue:
         _give_way()
         try:
             if self._running is not None:
-                self._end_in_failure(self._running, STOPPED)
+                self._end_in_failure(self._running, ComputationFailed(STOPPED))
                 self._running = None
             while self._turn():
                 pass
@@ -193,6 +193,9 @@ class ComputeQueue:
         job.future.set_result(result)
 
     def _fail(self, job: Job, error: BaseException) -> None:
+        if isinstance(error, BadOption):
+            self._end_in_failure(job, _again(error))  # no failure: what was asked for cannot be had
+            return
         if isinstance(error, ExplorerError):
             message = str(error)
         else:
@@ -200,15 +203,20 @@ class ComputeQueue:
             logger.error("computation failed: %s", job.title, exc_info=error)
             other = f"This could not be computed ({type(error).__name__}); the server's log says more."
             message = NO_MEMORY if _is_of_memory(error) else other
-        self._end_in_failure(job, message)
+        self._end_in_failure(job, ComputationFailed(message))
 
-    def _end_in_failure(self, job: Job, message: str) -> None:
+    def _end_in_failure(self, job: Job, error: ExplorerError) -> None:
         """Also where a worker left off in the middle of ending it."""
         with self._lock:
             self._jobs.pop(job.key, None)
-            self._failures[job.key] = (time.monotonic(), message)
+            self._failures[job.key] = (time.monotonic(), error)
         if not job.future.done():
-            job.future.set_exception(ComputationFailed(message))
+            job.future.set_exception(_again(error))
+
+
+def _again(error: ExplorerError) -> ExplorerError:
+    """The same error without where it was raised: what is remembered must hold on to nothing."""
+    return BadOption(str(error)) if isinstance(error, BadOption) else ComputationFailed(str(error))
 
 
 def _give_way() -> None:

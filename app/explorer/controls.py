@@ -11,12 +11,15 @@ matrices share it. Kept as an artifact, of which
 Runs in the worker's thread or in a job's process. Knows no pages.
 """
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.rays import HEADLINE, LENGTHS
 from app.explorer.bench import KEPT_TOKENS, Arrays, Baked, Bench
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
@@ -41,7 +44,25 @@ SPELT = 20
 """Trained tokens whose spelling is compared."""
 LEAST_TOKENS = 100
 """Trained tokens below which the top 50 are half the vocabulary: nothing is judged then."""
-PARAMETERS = {"directions": DIRECTIONS, "shown": SHOWN, "seed": SEED, "tokens": KEPT_TOKENS, "spelt": SPELT}
+MEASURED = {
+    "directions": DIRECTIONS,
+    "seed": SEED,
+    "tokens": KEPT_TOKENS,
+    "spelt": SPELT,
+    "least_tokens": LEAST_TOKENS,
+    "lengths": LENGTHS,
+    "headline": HEADLINE,
+    "least": 20,
+    "removed": 16,
+    "neighbours": 20,
+    "collapsed": 0.9,
+    "most_bits": 8.0,
+}
+"""All that decides z and p of a ray, besides the weights. The last five are constants of `app.core.coherence`, `collapse`
+and `spelling`, said again since a page that is there must not wait for torch."""
+MEASURE = int(hashlib.sha256(json.dumps(MEASURED, sort_keys=True).encode()).hexdigest()[:8], 16)
+"""Stands for all of that in the recipe of whatever is judged: what another measure judged is another artifact."""
+PARAMETERS = {"measure": MEASURE, "shown": SHOWN}
 
 
 @dataclass(frozen=True)

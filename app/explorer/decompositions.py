@@ -16,6 +16,7 @@ from app.explorer import work
 from app.explorer.bench import Arrays, Bench
 from app.explorer.compute import Steps
 from app.explorer.packings import packing
+from app.explorer.pages import End
 from app.explorer.sides import read_side
 from app.explorer.subjects import Subject, subject
 from app.explorer.work import term_arrays
@@ -52,8 +53,13 @@ def decomposition(bench: Bench, address: Address, parameters: Parameters, distan
     arrays |= _names(bench, basis, product, terms)
     if basis.name == "neuron" and address.circuit is None and address.layer is not None:
         arrays |= yield from _within("names", _elsewhere(bench, address))
-    for prefix, side, vectors in (("left", product.left, terms.left), ("right", product.right, terms.right)):
-        arrays |= _prefixed(prefix, (yield from _within(prefix, read_side(bench, side, vectors))))
+    # A matrix has the embedding's tokens on its left, or the unembedding's on its right.
+    sides: tuple[tuple[str, Side, Tensor, End], ...] = (
+        ("left", product.left, terms.left, "read"),
+        ("right", product.right, terms.right, "write"),
+    )
+    for prefix, side, vectors, end in sides:
+        arrays |= _prefixed(prefix, (yield from _within(prefix, read_side(bench, side, vectors, end))))
     facts: dict[str, Any] = {"scores": scores, "has_bias": False}
     if constant := _constant(whole, terms):
         what, where, side, vector = constant

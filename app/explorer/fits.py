@@ -51,7 +51,7 @@ def there(r: Resources, model: OpenModel, address: Address, shown: View) -> tupl
             continue
         # One of another version has other bounds, or more numbers; whoever can write files can write any number.
         with suppress(BadOption, ValueError, OverflowError):
-            given = {name: int(value) for name, value in recipe.parameters if name != "tokens"}
+            given = {name: int(value) for name, value in recipe.parameters if name not in recipes.READ}
             fit = choices(model, address, given)
             if r.store.exists(recipes.decomposition(model, address, shown.weights, chosen(fit))):
                 found.add(fit)

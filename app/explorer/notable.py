@@ -34,7 +34,7 @@ from app.core.rays import ALPHA, HEADLINE, classes
 from app.explorer import recipes, work
 from app.explorer.bench import Arrays, Baked, Bench
 from app.explorer.compute import Steps
-from app.explorer.controls import control
+from app.explorer.controls import MEASURE, control
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
 from app.explorer.places import is_double
@@ -68,8 +68,9 @@ PARAMETERS = {
     "frequent": FREQUENT_SHARE,
     "short": SHORT,
     "alpha": ALPHA,
+    "measure": MEASURE,
 }
-"""All that decides which rays are kept: part of the recipe, so that another choice is another artifact."""
+"""All that decides which rays are kept, besides the weights: part of the recipe, so that another choice is another artifact."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ def label_of(vocabulary: Vocabulary, ids: Sequence[int], p: float) -> Label | No
 
 
 def _looked_at(bench: Bench, layer: int | None) -> Generator[tuple[int, int], None, list[Looked]]:
-    """Every matrix of the layer, or of the model's ends."""
-    places, looked, missing = _places(bench, layer), dict[Address, Looked](), list[Address]()
+    """Every matrix of the layer, or of the model's ends, in little."""
+    places, looked, missing = places_of(bench, layer), dict[Address, Looked](), list[Address]()
     for place in places:
         artifact = bench.store.read(recipes.decomposition(bench.model, place, bench.processing, {}))
         if artifact is None:
@@ -160,7 +161,8 @@ def _looked_at(bench: Bench, layer: int | None) -> Generator[tuple[int, int], No
     return [looked[place] for place in places]
 
 
-def _places(bench: Bench, layer: int | None) -> list[Address]:
+def places_of(bench: Bench, layer: int | None) -> list[Address]:
+    """The matrices of that layer, or of the model's ends, whose rays are looked at."""
     header = bench.model.header
     whole = Address(header.slug)
     if layer is None:

@@ -3,6 +3,7 @@
 Each order is a recipe and the work that fulfils it. Knows no pages.
 """
 
+import logging
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,12 +12,14 @@ from app.core.address import Address
 from app.explorer import census, controls, decompositions, notable, recipes, rotations, rows, work
 from app.explorer.bench import Baked, Bench
 from app.explorer.compute import Priority, Steps
-from app.explorer.errors import NotReady
+from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.library import OpenModel, damage_told
 from app.explorer.pages import Processing, View
 from app.explorer.resources import Resources
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import Artifact, Recipe
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -129,34 +132,51 @@ def fulfilled(r: Resources, *orders: Order) -> list[Artifact]:
     return [artifact or baked[at] for at, artifact in enumerate(held)]
 
 
-def in_line(r: Resources, orders: Sequence[Order]) -> list[Artifact | None]:
-    """What is there of these artifacts, None for each that is not; NotReady while none is.
+def in_line(r: Resources, orders: Sequence[Order]) -> list[Artifact]:
+    """All of these artifacts; NotReady until they are there, Busy, or ComputationFailed where one of them failed.
 
-    What is missing is computed one after the other, in one place of the queue however many they are.
+    What is missing is computed one after the other, in one place of the queue however many they are. One that fails
+    holds up none behind it, and is tried again by who asks after its failure is forgotten.
     """
-    held = [r.store.load(order.recipe) for order in orders]
-    if all(held):
+    held = [artifact for order in orders if (artifact := r.store.load(order.recipe))]
+    if len(held) == len(orders):
         return held
     key = ("in line", *(order.recipe.hash for order in orders))
     job = r.queue.submit(key, partial(_bake_each, r, orders), orders[0].title, orders[0].priority)
+    (baked,) = r.queue.results(job)
+    return list(baked)
+
+
+def so_far(r: Resources, orders: Sequence[Order]) -> list[Artifact | None]:
+    """What is there of these artifacts, None for each that is not, while the others are computed in line.
+
+    While none is there: NotReady, Busy, or ComputationFailed.
+    """
     try:
-        (baked,) = r.queue.results(job)
-    except NotReady:
+        return [*in_line(r, orders)]
+    except (NotReady, Busy, ComputationFailed):
         held = [r.store.load(order.recipe) for order in orders]
         if not any(held):
             raise
         return held
-    return list(baked)
 
 
 def _bake_each(r: Resources, orders: Sequence[Order]) -> Generator[tuple[int, int], None, list[Artifact]]:
     baked: list[Artifact] = []
+    failure: Exception | None = None
     for done, order in enumerate(orders):
         yield done, len(orders)
-        made = _bake(r, order)
-        if isinstance(made, Generator):
-            made = yield from _as_one(made, done, len(orders))
-        baked.append(made)
+        try:
+            made = _bake(r, order)
+            if isinstance(made, Generator):
+                made = yield from _as_one(made, done, len(orders))
+        except Exception as error:
+            logger.exception("one of several computations failed: %s", order.title)
+            failure = failure or error.with_traceback(None)  # which holds on to what the attempt had in memory
+        else:
+            baked.append(made)
+    if failure is not None:
+        raise failure
     return baked
 
 

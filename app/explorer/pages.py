@@ -607,6 +607,11 @@ class MatrixPage:
     next: Address | None
     """The same matrix of the heads before and after."""
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether any side is."""
+        return bool(self.verdicts)
+
 
 @dataclass(frozen=True, slots=True)
 class HeadPage:
@@ -619,6 +624,11 @@ class HeadPage:
     qk: MatrixPage
     previous: Address | None
     next: Address | None
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether either matrix is."""
+        return self.ov.is_judged or self.qk.is_judged
 
 
 class NamedToken(NamedTuple):
@@ -724,6 +734,11 @@ class DirectionPage:
     """The largest distance to choose; None where distance means nothing."""
     previous: Address | None
     next: Address | None
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether either side is."""
+        return any(self.controls)
 
 
 BlindOf = Literal["all", "readable"]

@@ -109,8 +109,8 @@ class _Run:
     ) -> None:
         self._store, self._tables, self._model = store, tables, model
         self._parameters = dict(task.parameters)
-        together = task.basis == "svd"
-        self._circuits = tuple(circuit for circuit in CIRCUITS if together and circuit in task.matrices)
+        self._is_svd = task.basis == "svd"
+        self._circuits = tuple(circuit for circuit in CIRCUITS if self._is_svd and circuit in task.matrices)
         alone = [word for word in task.matrices if word not in self._circuits]
         self._singles = [
             (processing, place)
@@ -118,7 +118,7 @@ class _Run:
             for place in targets(model, alone, task.basis, processing)
         ]
         needed = {*CIRCUITS, *model.header.layer_kinds, *tally.ends_of(model.header)}
-        self._has_census = together and needed <= set(task.matrices)
+        self._has_census = self._is_svd and needed <= set(task.matrices)
         self._benches = {processing: Bench(tables, model, processing, store) for processing in task.processings}
         benches = self._benches if self._circuits else {}
         self.layers = Layers(store, benches, model, self._circuits, tables.device())
@@ -155,17 +155,23 @@ class _Run:
         yield self._step("done")
 
     def _overviews(self) -> Iterator[Step]:
-        """Gallery and census, layer by layer and of the model's ends, as far as their matrices were asked for."""
+        """Gallery and census, layer by layer and of the model's ends, as far as all of their matrices are there."""
         for processing, bench in self._benches.items():
             for layer in (*range(self._model.manifest.n_layers), None):
                 where = f"{'ends' if layer is None else f'L{layer}'}, {processing}"
-                if self._circuits == CIRCUITS:
+                if self._is_gallery_due(bench, layer):
                     recipe = notable.recipe(self._model, layer, processing)
                     yield from self._kept(recipe, f"gallery, {where}", partial(notable.notable, bench, layer))
                 if self._has_census:
                     recipe = recipes.census_part(self._model, layer, processing)
                     steps = partial(census.ends, bench) if layer is None else partial(census.layer, bench, layer)
                     yield from self._kept(recipe, f"census, {where}", steps)
+
+    def _is_gallery_due(self, bench: Bench, layer: int | None) -> bool:
+        """Whether it is only put together: what nobody asked for is not taken apart for it, unheard of and uncounted."""
+        places = notable.places_of(bench, layer) if self._is_svd else []
+        decompositions = (recipes.decomposition(self._model, place, bench.processing, {}) for place in places)
+        return bool(places) and all(map(self._store.exists, decompositions))
 
     def _kept(self, recipe: Recipe, stage: str, compute: Callable[[], Steps]) -> Iterator[Step]:
         """What the computation gives, kept if it is not there."""

@@ -1,14 +1,23 @@
-"""What decides an artifact's content, and so its name: one recipe for each kind. Knows nothing of how it is computed."""
+"""What decides an artifact's content, and so its name: one recipe for each kind. Knows nothing of how it is computed.
+
+Where rays are judged, `measure` stands for all that their z and p hang on.
+"""
 
 from collections.abc import Mapping
 
 from app.core.address import Address, Circuit
 from app.explorer import comparisons, rotations, rows, tally, work
 from app.explorer.bench import KEPT_TOKENS
+from app.explorer.controls import MEASURE
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import Recipe
+
+JUDGED = {"measure": MEASURE}
+"""Part of every recipe of judged rays."""
+READ = {**JUDGED, "tokens": KEPT_TOKENS}
+"""What the recipe of a decomposition says besides its basis's parameters, of all tokens and at no distance."""
 
 
 def matrix(
@@ -28,7 +37,7 @@ def decomposition(
     selection: Selection = EVERY,
 ) -> Recipe:
     """Of all terms of the matrix at the address, in the basis of the address, read as those tokens."""
-    kept: dict[str, float] = {**parameters, **selection.parameters(), "tokens": KEPT_TOKENS}
+    kept: dict[str, float] = {**parameters, **selection.parameters(), **READ}
     if distance:  # left out at 0, so that what was computed before there were distances keeps its name
         kept["distance"] = distance
     return _recipe(model, address.path, processing, kept, address.basis or "svd")
@@ -44,7 +53,7 @@ def rotation(
     model: OpenModel, address: Address, processing: Processing, distance: int = 0, selection: Selection = EVERY
 ) -> Recipe:
     """Of random rotations of the singular directions of the matrix at the address, read as those tokens."""
-    kept: dict[str, float] = {**rotations.PARAMETERS, **selection.parameters(), "tokens": KEPT_TOKENS}
+    kept: dict[str, float] = {**rotations.PARAMETERS, **selection.parameters(), **READ}
     if distance:
         kept["distance"] = distance
     return _recipe(model, f"{address.path}/rotation", processing, kept)
@@ -52,7 +61,7 @@ def rotation(
 
 def layer(model: OpenModel, layer: int, processing: Processing) -> Recipe:
     """Of a layer's heads in little."""
-    parameters = {"directions": work.STRONGEST, "tokens": work.STRONGEST_TOKENS}
+    parameters = {"directions": work.STRONGEST, "tokens": work.STRONGEST_TOKENS, **JUDGED}
     return _recipe(model, f"L{layer}/strongest", processing, parameters)
 
 
@@ -64,7 +73,7 @@ def scores(model: OpenModel, processing: Processing) -> Recipe:
 def census_part(model: OpenModel, layer: int | None, processing: Processing) -> Recipe:
     """Of how readable the matrices of a layer are; of the model's ends for layer None."""
     subject = "census" if layer is None else f"L{layer}/census"
-    return _recipe(model, subject, processing, tally.PARAMETERS)
+    return _recipe(model, subject, processing, {**tally.PARAMETERS, **JUDGED})
 
 
 def full(model: OpenModel, layer: int, head: int, token: int, processing: Processing, distance: int) -> Recipe:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from app.explorer.errors import ComputationFailed
+from app.explorer.errors import BadOption, ComputationFailed
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
 from app.models.selection import EVERY, Selection, selected
@@ -27,6 +27,10 @@ MAX_TABLES = 4
 MAX_GRAMS = 2
 MAX_CONTROLS = 4
 """Of as many tables; each has half the numbers of its table."""
+MAX_MASKS = 16
+"""A byte a token each."""
+FEWEST_TOKENS = 20
+"""That a filter must leave."""
 
 Value = TypeVar("Value")
 logger = logging.getLogger(__name__)
@@ -40,6 +44,7 @@ class Tables:
         self._tables: OrderedDict[tuple[str, str, str, Selection], TokenTable] = OrderedDict()
         self._controls: OrderedDict[Hashable, Any] = OrderedDict()
         self._grams: OrderedDict[tuple[str, str], Tensor] = OrderedDict()
+        self._trained: OrderedDict[tuple[str, str, str], Tensor] = OrderedDict()
         self.rays = 0
         """Read out so far."""
         self.unsettled = 0
@@ -58,7 +63,7 @@ class Tables:
         return self._device
 
     def table(self, model: OpenModel, processing: Processing, side: str, selection: Selection = EVERY) -> "TokenTable":
-        """What that side (read, write, query or key) is read with, limited to the selection."""
+        """What that side (read, write, query or key) is read with, limited to the selection; BadOption if that leaves too few."""
         end = end_of(model, processing, side)
         key = (model.fingerprint, processing, end, selection)
         return _kept(self._tables, key, MAX_TABLES, lambda: self._build(model, processing, end, selection))
@@ -135,7 +140,6 @@ class Tables:
     def _build(self, model: OpenModel, processing: Processing, end: str, selection: Selection) -> "TokenTable":
         import torch
 
-        from app.core.collapse import is_trained
         from app.core.folding import embedded, fold_unembedding, normed_embedding
         from app.core.proposal import proposing_dtype
         from app.core.readout import token_table
@@ -152,18 +156,31 @@ class Tables:
                 vectors = normed_embedding(vectors, center, manifest.eps)
         else:
             vectors = fold_unembedding(embeddings.W_U, embeddings.final_gain, center).T
-        known = torch.from_numpy(selected(model.vocabulary, selection))
+        passing = torch.from_numpy(selected(model.vocabulary, selection))
         if selection.plain:
-            seen = torch.from_numpy(model.vocabulary.known)
-            known[seen] &= is_trained(vectors[seen])
-        if not bool(known.any()):
-            raise ComputationFailed("No token of this model passes the filter of tokens.")
+            passing &= self._of_training(model, processing, end, vectors)
+        if selection:
+            check_tokens(model, selection, int(passing.sum()))
         device = self.device()
-        table = _where_there_is_room(lambda: token_table(vectors.to(device), known, proposing_dtype(device)))
+        table = _where_there_is_room(lambda: token_table(vectors.to(device), passing, proposing_dtype(device)))
         if table is None:
             self._leave_device()
-            table = token_table(vectors, known, proposing_dtype(self._device))
+            table = token_table(vectors, passing, proposing_dtype(self._device))
         return table
+
+    def _of_training(self, model: OpenModel, processing: Processing, end: str, vectors: "Tensor") -> "Tensor":
+        """Which tokens training has moved at that end, whose vectors these are: [d_vocab], kept for the next filter."""
+
+        def build() -> "Tensor":
+            import torch
+
+            from app.core.collapse import is_trained
+
+            trained = torch.from_numpy(model.vocabulary.known.copy())
+            trained[trained.clone()] = is_trained(vectors[trained])
+            return trained
+
+        return _kept(self._trained, (model.fingerprint, processing, end), MAX_MASKS, build)
 
     def _leave_device(self) -> None:
         import torch
@@ -179,6 +196,15 @@ def end_of(model: OpenModel, processing: Processing, side: str) -> str:
     """Which end of the model the side is read with: `read` its embedding, `write` its unembedding."""
     # Unprocessed tied weights are one matrix: reading and writing share its table.
     return "write" if side == "write" and not (processing == "raw" and model.manifest.tied) else "read"
+
+
+def check_tokens(model: OpenModel, selection: Selection, n_tokens: int) -> None:
+    """BadOption where so few tokens pass the selection that tables of them would say nothing."""
+    if n_tokens < FEWEST_TOKENS:
+        unmoved = ", those that were never trained left out" if selection.plain else ""
+        raise BadOption(
+            f"The filter leaves {n_tokens} of {model.header.d_vocab} tokens{unmoved}: at least {FEWEST_TOKENS} are needed."
+        )
 
 
 def _where_there_is_room(work: Callable[[], Value]) -> Value | None:

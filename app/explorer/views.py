@@ -12,11 +12,10 @@ from app.explorer.errors import BadOption
 from app.explorer.library import OpenModel
 from app.explorer.pages import ONLY, PROCESSINGS, SORTS, Choice, Only, Processing, Sort, View
 from app.explorer.places import samples_of
+from app.explorer.tables import check_tokens
 from app.models.selection import EVERY, Selection, selected
 
 LONGEST_FIND = 100
-FEWEST_TOKENS = 20
-"""That a filter must leave."""
 FARTHEST = 1_024
 """The largest distance; less where the model's texts are shorter."""
 
@@ -55,9 +54,7 @@ def seen(model: OpenModel, address: Address, options: Options, default: Processi
     if weights not in model.header.processings:
         raise BadOption(f"{address.model} has weights=raw only. {model.header.unfoldable}")
     _check_distance(model, address, options.distance)
-    is_read = address.kind is not None or address.head is not None
-    selection = options.selection if is_read else EVERY
-    _check_selection(model, address, selection)
+    _check_selection(model, address, options.selection)
     _check_rotated(address, options.rotated)
     still = _still_layers(model, address) if options.distance else ()
     return View(
@@ -71,7 +68,7 @@ def seen(model: OpenModel, address: Address, options: Options, default: Processi
         still=still,
         basis=address.basis or "svd",
         parameters=choices(model, address, options.parameters),
-        selection=selection,
+        selection=options.selection,
         rotated=options.rotated,
     )
 
@@ -125,17 +122,19 @@ def _why_no_distance(model: OpenModel, address: Address) -> str:
 def _check_selection(model: OpenModel, address: Address, selection: Selection) -> None:
     if not selection:
         return
+    if address.kind is None and address.head is None:
+        raise BadOption(
+            f"{', '.join(selection.parameters())}: tokens are chosen at a head, a matrix or a direction, and "
+            f"{address.label} shows all."
+        )
     if BASES[address.basis or "svd"].is_fitted:
         raise BadOption(f"A fit is read with all tokens: leave {', '.join(selection.parameters())} out.")
     if not 0 <= selection.frequent < model.header.d_vocab:
         raise BadOption(
             f"frequent goes from 0 to {model.header.d_vocab - 1}: {address.model} has {model.header.d_vocab} tokens."
         )
-    n_tokens = int(selected(model.vocabulary, selection).sum())
-    if n_tokens < FEWEST_TOKENS:
-        raise BadOption(
-            f"The filter leaves {n_tokens} of {model.header.d_vocab} tokens: at least {FEWEST_TOKENS} are needed."
-        )
+    # What was never trained is only known where the table is read, and refused there.
+    check_tokens(model, selection, int(selected(model.vocabulary, selection).sum()))
 
 
 def _check_rotated(address: Address, rotated: bool) -> None:

@@ -1,13 +1,14 @@
 """What may stand in a query string: bounded, documented, and the same for pages and JSON."""
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from app.core.address import BasisName
 from app.core.basis import BASES
 from app.explorer.blind import FIRST_SEED, LARGEST_SEED, ROUNDS
+from app.explorer.errors import BadOption
 from app.explorer.pages import BlindOf, Only, Processing, Sort
 from app.explorer.views import FARTHEST, Options
 from app.models.lookup import LONGEST
@@ -16,9 +17,28 @@ from app.models.selection import Selection
 PARAMETERS = tuple(dict.fromkeys(parameter.name for basis in BASES.values() for parameter in basis.parameters))
 NUMBERS = r"^[0-9]{1,6}(,[0-9]{1,6}){0,3}$"
 """Of one fit."""
+OF_READOUTS = ("ascii", "starts", "plain", "frequent", "rotated", *PARAMETERS)
+"""What changes the numbers of a matrix, and nothing that is not of one matrix."""
 
 
-class ViewQuery(BaseModel):
+class Query(BaseModel):
+    """What any page takes: nothing yet."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_heeded(cls, said: dict[str, Any]) -> dict[str, Any]:
+        # Tokens that no filter was applied to would look as if one had been.
+        idle = [name for name in OF_READOUTS if name in said and name not in cls.model_fields]
+        if idle:
+            mean = "means" if len(idle) == 1 else "mean"
+            raise BadOption(
+                f"{', '.join(idle)} {mean} nothing here. Valid: {', '.join(cls.model_fields)}. Tables of directions take "
+                "the others, and directions."
+            )
+        return said
+
+
+class ViewQuery(Query):
     """What every page of a model takes."""
 
     weights: Annotated[
@@ -40,7 +60,7 @@ class JumpQuery(ViewQuery):
     q: Annotated[str, Field(max_length=200, description="Where to go.")] = ""
 
 
-class JobsQuery(BaseModel):
+class JobsQuery(Query):
     """What the list of jobs takes."""
 
     model: Annotated[str | None, Field(max_length=64, description="Only jobs of this model.")] = None
@@ -59,7 +79,7 @@ class CensusQuery(ViewQuery):
     format: Annotated[Literal["csv"] | None, Field(description="csv: a row for each ray, as a file.")] = None
 
 
-class FitQuery(BaseModel):
+class FitQuery(Query):
     """How a matrix is fitted."""
 
     components: Annotated[
@@ -103,8 +123,8 @@ class WishQuery(FitQuery):
     basis: Annotated[str | None, Field(max_length=40, description="svd if nothing is said.")] = None
 
 
-class TurnQuery(BasisQuery):
-    """What pages of directions take."""
+class DistanceQuery(ViewQuery):
+    """What pages take that show a QK of a rotary model at a distance."""
 
     distance: Annotated[
         int,
@@ -115,6 +135,27 @@ class TurnQuery(BasisQuery):
             "context. Anything else has distance 0 only.",
         ),
     ] = 0
+
+    def options(self) -> Options:
+        """The explorer's form of it."""
+        return replace(super().options(), distance=self.distance)
+
+
+class TokenQuery(DistanceQuery):
+    """What the full circuits of a head take."""
+
+    token: Annotated[
+        str,
+        Field(
+            max_length=LONGEST,
+            description="One token of the model: its exact text, a space in front included, or with `·` for the "
+            "space, or #1234 for an id. Without it: tokens to begin with.",
+        ),
+    ] = ""
+
+
+class TurnQuery(BasisQuery, DistanceQuery):
+    """What pages of directions take."""
 
     ascii: Annotated[bool, Field(description="Only tokens of ASCII characters.")] = False
     starts: Annotated[bool, Field(description="Only tokens that begin a word: a space, then a letter.")] = False
@@ -140,20 +181,7 @@ class TurnQuery(BasisQuery):
     def options(self) -> Options:
         """The explorer's form of it."""
         selection = Selection(self.ascii, self.starts, self.plain, self.frequent)
-        return replace(super().options(), distance=self.distance, selection=selection, rotated=self.rotated)
-
-
-class TokenQuery(TurnQuery):
-    """What the full circuits of a head take."""
-
-    token: Annotated[
-        str,
-        Field(
-            max_length=LONGEST,
-            description="One token of the model: its exact text, a space in front included, or with `·` for the "
-            "space, or #1234 for an id. Without it: tokens to begin with.",
-        ),
-    ] = ""
+        return replace(super().options(), selection=selection, rotated=self.rotated)
 
 
 class TableQuery(TurnQuery):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from app.core.address import parse
 from app.core.rays import HEADLINE
@@ -12,6 +13,7 @@ from app.explorer import browse
 from app.explorer.browse import Options
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.pages import SORTS
+from app.models.selection import Selection
 
 OV = parse("tiny/L1/H2/ov")
 
@@ -361,3 +363,23 @@ def test_a_layer_has_the_matrices_judgements_without_a_rate_of_their_lists(explo
             assert (ours.plus.q, ours.minus.q) == (None, None)
             assert replace(ours.plus, q=theirs.plus.q) == theirs.plus
             assert ours.kind == theirs.kind
+
+
+def test_a_filter_that_leaves_too_few_trained_tokens_is_a_bad_option(open_explorer, fresh_data, monkeypatch):
+    """Of tokens 240 to 299, which were never trained, the text knows nothing: only what reads the table does."""
+    r = open_explorer(fresh_data)
+    weights, draw = r.library.model("tiny").weights(), torch.Generator().manual_seed(1)
+    W_E = weights.embeddings().W_E.clone()
+    W_E[240:300] = torch.randn(32, generator=draw) + 0.01 * torch.randn(60, 32, generator=draw)
+    changed = replace(weights.embeddings(), W_E=W_E, W_U=W_E.T)
+    monkeypatch.setattr(type(weights), "embeddings", lambda _: changed)
+    for frequent, left in ((230, 10), (240, 0)):
+        few = Options(selection=Selection(plain=True, frequent=frequent))
+        for verb, place in ((browse.head, "L1/H2"), (browse.direction, "L1/H2/qk/svd/0"), (browse.matrix, "embed")):
+            for _ in range(2):  # the second time from memory
+                with pytest.raises(BadOption, match=f"leaves {left} of 304 tokens, those that were never trained"):
+                    verb(r, parse(f"tiny/{place}"), few)
+    enough = browse.head(r, parse("tiny/L1/H2"), Options(selection=Selection(plain=True, frequent=220)))
+    shown = {token.id for row in enough.ov.directions for token in (*row.left.plus, *row.right.minus)}
+    assert shown <= set(range(220, 240))
+    assert not enough.is_judged

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.explorer.compute import ComputeQueue
-from app.explorer.errors import Busy, ComputationFailed, NotReady
+from app.explorer.errors import BadOption, Busy, ComputationFailed, NotReady
 
 
 @pytest.fixture
@@ -333,3 +333,17 @@ def until(holds, seconds=20):
             return
         time.sleep(0.005)
     raise TimeoutError
+
+
+def test_what_cannot_be_had_is_no_failure(open_queue, caplog):
+    queue, attempts = open_queue(), []
+
+    def refuse():
+        attempts.append(1)
+        raise BadOption("The filter leaves 3 tokens.")
+
+    for _ in range(2):
+        with pytest.raises(BadOption, match="leaves 3 tokens"):
+            queue.get("bad", refuse, "a head")
+    assert len(attempts) == 1
+    assert not caplog.records

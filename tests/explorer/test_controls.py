@@ -7,6 +7,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
+from app.core import coherence, collapse, spelling
 from app.core.rays import LENGTHS
 from app.core.spelling import likeness, traits
 from app.explorer import controls
@@ -254,3 +255,14 @@ def test_recipes_differ_where_controls_do(fresh):
         for selection in (EVERY, Selection(ascii=True), Selection(frequent=1), Selection(frequent=2))
     ]
     assert len(set(recipes)) == len(recipes)
+
+
+def test_what_decides_the_measure_is_what_measures():
+    said = {name: controls.MEASURED[name] for name in ("least", "removed", "neighbours", "collapsed", "most_bits")}
+    assert said == {
+        "least": coherence.LEAST,
+        "removed": coherence.REMOVED,
+        "neighbours": collapse.NEIGHBOURS,
+        "collapsed": collapse.COLLAPSED,
+        "most_bits": spelling.MOST_BITS,
+    }

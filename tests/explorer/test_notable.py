@@ -77,7 +77,7 @@ def test_what_the_store_has_and_what_is_computed_in_little_give_the_same(planted
     assert not list(bench.store.root.rglob("L0/*/*/*.safetensors"))  # nothing is kept of it
     whole = Bench(bench.tables, bench.model, "folded", ArtifactStore(tmp_path / "whole", 10**9))
     read = []
-    for place in notable._places(bench, 0):
+    for place in notable.places_of(bench, 0):
         recipe = recipes.decomposition(bench.model, place, "folded", {})
         whole.store.write(recipe, *ended(decomposition(whole, place, {})))
         read.append(place)
@@ -93,7 +93,7 @@ def assert_same(one, other):
 
 def test_stored_matrices_are_not_taken_apart_again(planted, bench_at, monkeypatch):
     bench = bench_at(planted, "planted")
-    for place in notable._places(bench, None):
+    for place in notable.places_of(bench, None):
         recipe = recipes.decomposition(bench.model, place, "folded", {})
         bench.store.write(recipe, *ended(decomposition(bench, place, {})))
     monkeypatch.setattr(notable, "subject", None)
@@ -105,7 +105,7 @@ def test_the_numbers_are_those_of_every_ray_that_was_looked_at(planted, bench_at
     bench = bench_at(planted, "planted")
     arrays, _ = ended(notable.notable(bench, 1))
     every, shares = [], np.zeros((4, 2))
-    for place in notable._places(bench, 1):
+    for place in notable.places_of(bench, 1):
         own = ended(decomposition(bench, place, {}))[0]
         p = [own[f"{side}_p"][:8, :, HEADLINE] for side in ("left", "right") if f"{side}_p" in own]
         known = [value for value in np.concatenate(p).flatten().tolist() if value == value]
@@ -135,7 +135,7 @@ def test_every_matrix_of_any_family_is_looked_at(seen_of, bench_at, monkeypatch,
     bench = bench_at(r, slug, processing)
     expected = (OF_A_LAYER.get(family, {"mlp-in", "mlp-out"}), ENDS[family, processing])
     for layer, kinds in zip((1, None), expected, strict=True):
-        assert {place.kind for place in notable._places(bench, layer)} - set(CIRCUITS) == kinds
+        assert {place.kind for place in notable.places_of(bench, layer)} - set(CIRCUITS) == kinds
         n_heads = 0 if layer is None else 4
         arrays, facts = ended(notable.notable(bench, layer))
         assert facts == {"judged": True}

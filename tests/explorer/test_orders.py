@@ -4,12 +4,14 @@ import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from app.core.address import parse
-from app.explorer import browse, orders, work
+from app.explorer import browse, compute, notable, orders, work
 from app.explorer.bench import KEPT_TOKENS
 from app.explorer.browse import Options
+from app.explorer.controls import MEASURE
 from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.pages import View
 
@@ -71,7 +73,7 @@ def test_a_failing_computation_is_its_own_pages_error(open_explorer, fresh_data,
         browse.head(r, parse("tiny/L0/H1"), Options())
 
 
-def test_a_full_queue_is_busy(open_explorer, fresh_data, monkeypatch):
+def test_a_full_queue_is_busy(open_explorer, fresh_data, monkeypatch, patiently):
     begun, done = threading.Event(), threading.Event()
 
     def stuck(bench, layer, head, circuit, distance):
@@ -89,6 +91,8 @@ def test_a_full_queue_is_busy(open_explorer, fresh_data, monkeypatch):
     with pytest.raises(Busy):
         browse.matrix(r, parse("tiny/L0/H2/ov"), Options())
     done.set()
+    with pytest.raises(ComputationFailed):  # and nothing of it is left for the next test to count
+        patiently(browse.matrix, r, parse("tiny/L0/H1/ov"), Options())
 
 
 def test_both_matrices_of_a_head_stand_in_line_before_either_is_waited_for(open_explorer, fresh_data, computed):
@@ -134,6 +138,64 @@ def test_a_disk_that_refuses_costs_nothing_but_time(open_explorer, fresh_data, c
 def test_a_distance_is_part_of_the_recipe_and_zero_is_not(relatives):
     model, address = relatives.library.model("llama"), parse("llama/L0/H1/qk")
     near, far = (orders.matrix(model, address, View("folded", "folded", distance=d)).recipe for d in (0, 5))
-    assert dict(near.parameters) == {"tokens": KEPT_TOKENS}
-    assert dict(far.parameters) == {"distance": 5, "tokens": KEPT_TOKENS}
+    assert dict(near.parameters) == {"measure": MEASURE, "tokens": KEPT_TOKENS}
+    assert dict(far.parameters) == {"distance": 5, "measure": MEASURE, "tokens": KEPT_TOKENS}
     assert near.hash != far.hash
+
+
+@pytest.fixture
+def gallery_of(open_explorer, fresh_data, monkeypatch):
+    """gallery_of(fails): an explorer whose gallery is judged in no time, and the orders for it; layers in `fails` fail."""
+
+    def build(*fails, **settings):
+        def judged(bench, layer):
+            yield 0, 1
+            if layer in fails:
+                raise RuntimeError(f"layer {layer} is broken")
+            return {"label": np.zeros(0, np.int8)}, {"judged": True}
+
+        monkeypatch.setattr(notable, "notable", judged)
+        r = open_explorer(fresh_data, **settings)
+        return r, orders.gallery(r.library.model("tiny"), "folded")
+
+    return build
+
+
+def there(artifacts):
+    return [artifact is not None for artifact in artifacts]
+
+
+def test_a_layer_that_fails_hides_none_of_the_others(gallery_of, monkeypatch, caplog):
+    r, asked = gallery_of(0)
+    assert there(orders.so_far(r, asked)) == [False, True, True]  # those behind it, too
+    assert "layer 0 is broken" in caplog.text
+    assert there(orders.so_far(r, asked)) == [False, True, True]  # while the failure is remembered
+    with pytest.raises(ComputationFailed):
+        orders.in_line(r, asked)
+    monkeypatch.setattr(compute, "FAILURE_SECONDS", 0.0)
+    gallery_of()
+    asked = orders.gallery(r.library.model("tiny"), "folded")
+    assert there(orders.so_far(r, asked)) == [True, True, True]  # tried again
+    assert there(orders.in_line(r, asked)) == [True, True, True]
+
+
+def test_where_no_layer_is_there_the_failure_is_the_answer(gallery_of):
+    r, asked = gallery_of(0, 1, None)
+    for _ in range(2):
+        with pytest.raises(ComputationFailed):
+            orders.so_far(r, asked)
+
+
+def test_a_full_queue_hides_no_layer_that_is_there(gallery_of, monkeypatch):
+    r, asked = gallery_of()
+    orders.in_line(r, asked[:1])
+
+    def full(*_):
+        raise Busy("full")
+
+    monkeypatch.setattr(r.queue, "submit", full)
+    assert there(orders.so_far(r, asked)) == [True, False, False]
+    with pytest.raises(Busy):
+        orders.so_far(r, asked[1:])
+    with pytest.raises(Busy):
+        orders.in_line(r, asked)

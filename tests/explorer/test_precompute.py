@@ -58,9 +58,9 @@ def assert_as_visited(store, r, model, processing="folded"):
         browse.layer(r, parse(f"tiny/L{layer}"), Options(weights=processing))
         assert_same(store.read(recipe), r.store.read(recipe))
     visited = r.library.model("tiny")
-    for order in (orders.scores(visited, processing), *orders.gallery(visited, processing)):
-        orders.fulfilled(r, order)
-        assert_same(store.read(order.recipe), r.store.read(order.recipe))
+    order = orders.scores(visited, processing)
+    orders.fulfilled(r, order)
+    assert_same(store.read(order.recipe), r.store.read(order.recipe))
 
 
 def assert_same(one, other):
@@ -116,7 +116,6 @@ def test_one_circuit_alone(store, model):
     assert {Path(name).parent.name for name in files(store)} == {"qk"}
     last = run(store, model)[-1]
     assert (last.matrices_done, last.matrices_found) == (8, 8)
-    assert all(store.exists(order.recipe) for order in orders.gallery(model, "folded"))
     assert store.exists(recipes.layer(model, 1, "folded"))
 
 
@@ -249,7 +248,6 @@ def every_recipe(model):
         for head, circuit in work.every_matrix(model):
             yield recipes.matrix(model, layer, head, circuit, "folded")
     yield recipes.scores(model, "folded")
-    yield from (order.recipe for order in orders.gallery(model, "folded"))
 
 
 SINGLES = ("mlp-in", "L1/mlp-out", "embed", "pos", "heads/write")
@@ -416,3 +414,40 @@ def test_a_run_of_all_matrices_ends_with_the_census(store, model, explorer, monk
 def test_a_run_of_some_matrices_leaves_the_census_to_who_asks(store, model, matrices):
     assert not any(step.stage.startswith("census") for step in run(store, model, matrices=matrices))
     assert not any("census" in name for name in files(store))
+
+
+EVERYTHING = ("ov", "qk", "mlp-in", "mlp-out", "embed", "unembed", "pos")
+
+
+def has_gallery(store, model):
+    """Of each layer, then of the ends."""
+    return [store.exists(order.recipe) for order in orders.gallery(model, "folded")]
+
+
+def test_a_run_of_all_matrices_puts_the_gallery_together_as_a_visit_would(store, model, explorer, monkeypatch):
+    monkeypatch.setattr(module.notable, "subject", None)  # nothing is taken apart for it
+    steps = run(store, model, matrices=EVERYTHING)
+    assert [step.stage for step in steps if step.stage.startswith("gallery")][-1] == "gallery, ends, folded"
+    assert has_gallery(store, model) == [True, True, True]
+    monkeypatch.undo()
+    for order in orders.gallery(explorer.library.model("tiny"), "folded"):
+        (visited,) = orders.fulfilled(explorer, order)
+        kept = store.read(order.recipe)
+        for name, array in kept.arrays.items():
+            np.testing.assert_allclose(array, visited.arrays[name], rtol=0, atol=1e-3)
+
+
+def test_a_run_takes_nothing_apart_that_nobody_asked_for(store, model, monkeypatch):
+    monkeypatch.setattr(module.notable, "notable", lambda *_: pytest.fail("looked at every matrix"))
+    assert not any(step.stage.startswith("gallery") for step in run(store, model))
+    assert has_gallery(store, model) == [False, False, False]
+
+
+def test_the_gallery_comes_layer_by_layer_with_the_last_of_its_matrices(store, model):
+    run(store, model)
+    run(store, model, matrices=("L1/mlp-in", "L1/mlp-out"))
+    assert has_gallery(store, model) == [False, True, False]
+    run(store, model, matrices=("embed", "unembed", "pos"), basis="pca")
+    assert has_gallery(store, model) == [False, True, False]
+    run(store, model, matrices=("embed", "unembed", "pos"))
+    assert has_gallery(store, model) == [False, True, True]

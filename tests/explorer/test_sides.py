@@ -1,10 +1,18 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from app.core.address import parse
 from app.core.matrix import HEAD, KEY, NEURON, POSITION, QUERY, READ, TOKEN, WRITE
 from app.explorer import sides
+from app.explorer.bench import Bench
+from app.explorer.decompositions import decomposition
 from app.explorer.sides import read_side
+from app.explorer.tables import Tables
+from app.models.selection import EVERY, Selection
+from app.store.artifacts import ArtifactStore
 from tests.explorer.steps import ended
 
 
@@ -56,3 +64,42 @@ def test_no_vectors_have_no_rows(bench_of, side, d):
     found = ended(read_side(bench_of("llama", "raw"), side, torch.zeros(0, d)))
     assert {len(array) for array in found.values()} == {0}
     assert found["top_ids"].shape[1] == min(50, 97 if side is not NEURON else d)
+
+
+UNTRAINED = {"read": range(100, 160), "write": range(200, 240)}
+
+
+@pytest.fixture
+def half_trained(seen_of, tmp_path, monkeypatch):
+    """half_trained(selection): a bench of the tiny model where some tokens lie on one point, others at either end."""
+
+    def build(selection):
+        r, slug = seen_of("gpt2")
+        model, draw = r.library.model(slug), torch.Generator().manual_seed(3)
+        embeddings = model.weights().embeddings()
+        ends = {"read": embeddings.W_E.clone(), "write": embeddings.W_U.T.clone()}
+        for end, ids in UNTRAINED.items():
+            ends[end][list(ids)] = torch.randn(32, generator=draw) + 0.01 * torch.randn(len(ids), 32, generator=draw)
+        changed = replace(embeddings, W_E=ends["read"], W_U=ends["write"].T)
+        monkeypatch.setattr(type(model.weights()), "embeddings", lambda _: changed)
+        return Bench(Tables("cpu"), model, "folded", ArtifactStore(tmp_path / "artifacts", 10**9), selection)
+
+    return build
+
+
+@pytest.mark.parametrize(("kind", "side", "end"), [("embed", "left", "read"), ("unembed", "right", "write")])
+def test_plain_leaves_out_what_was_never_trained_on_token_sides_too(half_trained, kind, side, end):
+    trained = set(range(1, 300)) - set(UNTRAINED[end])  # 0 is <|endoftext|>
+    found = ended(decomposition(half_trained(Selection(plain=True)), parse(f"tiny/{kind}"), {}))[0]
+    assert set(found[f"{side}_top_ids"].flatten().tolist()) <= trained
+    assert set(found[f"{side}_bottom_ids"].flatten().tolist()) <= trained
+    np.testing.assert_array_equal(found[f"{side}_counts"].sum(axis=1), len(trained))
+    every = ended(decomposition(half_trained(EVERY), parse(f"tiny/{kind}"), {}))[0]
+    np.testing.assert_array_equal(every[f"{side}_counts"].sum(axis=1), 300)
+
+
+def test_each_end_has_its_own_tokens_left(half_trained):
+    bench = half_trained(Selection(plain=True, frequent=200))  # which is where the unembedding's begin
+    for end, n_tokens in (("read", 100), ("write", 60)):
+        found = ended(read_side(bench, TOKEN, vectors(3, 304), end))
+        np.testing.assert_array_equal(found["counts"].sum(axis=1), n_tokens)

@@ -1,5 +1,6 @@
 import logging
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,12 +8,13 @@ import torch
 from safetensors.torch import load_file
 from torch.nn.functional import layer_norm
 
-from app.core import readout, scores
+from app.core import collapse, readout, scores
 from app.explorer import tables as tables_module
-from app.explorer.errors import ComputationFailed
+from app.explorer.errors import BadOption, ComputationFailed
 from app.explorer.library import Library
 from app.explorer.tables import Tables
 from app.models.catalog import Catalog
+from app.models.selection import Selection
 
 
 @pytest.fixture
@@ -159,3 +161,51 @@ def test_auto_is_a_device_that_is_there(model, vectors):
 def test_a_device_that_is_not_there_is_named(model, vectors):
     with pytest.raises(ComputationFailed, match="cuda:99"):
         Tables("cuda:99").read(model, "raw", "read", vectors, 5)
+
+
+@pytest.fixture
+def with_untrained(model, monkeypatch):
+    """The model with tokens 240 to 299 on one point."""
+    weights, draw = model.weights(), torch.Generator().manual_seed(1)
+    W_E = weights.embeddings().W_E.clone()
+    W_E[240:300] = torch.randn(32, generator=draw) + 0.01 * torch.randn(60, 32, generator=draw)
+    changed = replace(weights.embeddings(), W_E=W_E, W_U=W_E.T)
+    monkeypatch.setattr(type(weights), "embeddings", lambda _: changed)
+    return model
+
+
+@pytest.mark.parametrize("processing", ["raw", "folded"])
+@pytest.mark.parametrize("side", ["read", "write"])
+@pytest.mark.parametrize(("frequent", "left"), [(230, 10), (221, 19), (240, 0), (299, 0)])
+def test_too_few_trained_tokens_are_refused_with_how_many_there_are(with_untrained, processing, side, frequent, left):
+    tables, selection = Tables("cpu"), Selection(plain=True, frequent=frequent)
+    with pytest.raises(
+        BadOption, match=f"leaves {left} of 304 tokens, those that were never .* at least 20 are needed"
+    ):
+        tables.table(with_untrained, processing, side, selection)
+    assert len(tables.table(with_untrained, processing, side, Selection(plain=True, frequent=220)).ids) == 20
+
+
+def test_who_was_trained_is_found_once_for_all_filters(with_untrained, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        collapse, "is_trained", lambda vectors, own=collapse.is_trained: asked.append(0) or own(vectors)
+    )
+    tables = Tables("cpu")
+    first, second = (
+        tables.table(with_untrained, "folded", "read", selection).ids.tolist()
+        for selection in (Selection(plain=True), Selection(plain=True, frequent=50))
+    )
+    assert first == list(range(1, 240))
+    assert second == list(range(50, 240))
+    assert len(asked) == 1
+    tables.table(with_untrained, "folded", "write", Selection(plain=True))
+    tables.table(with_untrained, "raw", "read", Selection(plain=True))
+    assert len(asked) == 3
+
+
+def test_a_vocabulary_of_few_tokens_has_a_table_without_a_filter(model, monkeypatch):
+    monkeypatch.setattr(tables_module, "FEWEST_TOKENS", 301)
+    assert len(Tables("cpu").table(model, "raw", "read").ids) == 300
+    with pytest.raises(BadOption, match="leaves 299 of 304 tokens: at least 301"):
+        Tables("cpu").table(model, "raw", "read", Selection(frequent=1))

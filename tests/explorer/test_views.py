@@ -4,6 +4,7 @@ from app.core.address import parse
 from app.explorer.browse import Options
 from app.explorer.errors import BadOption
 from app.explorer.views import farthest, seen
+from app.models.selection import Selection
 
 
 def view(r, address, **options):
@@ -60,3 +61,18 @@ def test_the_farthest_is_a_text_long_and_at_most_1024(relatives, monkeypatch):
 def test_the_view_knows_the_layers_beside_it_that_do_not_turn(relatives):
     assert view(relatives, "smollm3/L0/H3/qk", distance=1).still == (1,)
     assert view(relatives, "llama/L0/H3/qk", distance=1).still == ()
+
+
+@pytest.mark.parametrize("place", ["llama", "llama/L1"])
+def test_tokens_are_chosen_where_tables_show_them(relatives, place):
+    chosen = Selection(ascii=True, frequent=3)
+    with pytest.raises(BadOption, match="ascii, frequent: tokens are chosen at a head, a matrix or a direction"):
+        view(relatives, place, selection=chosen)
+    assert view(relatives, "llama/L1/H2", selection=chosen).selection == chosen
+
+
+@pytest.mark.parametrize(("frequent", "left"), [(80, 17), (99, 0)])
+def test_a_filter_must_leave_some_tokens(relatives, frequent, left):
+    with pytest.raises(BadOption, match=f"leaves {left} of 100 tokens: at least 20 are needed"):
+        view(relatives, "llama/L1/H2", selection=Selection(frequent=frequent))
+    assert view(relatives, "llama/L1/H2", selection=Selection(frequent=77)).selection.frequent == 77

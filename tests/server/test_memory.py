@@ -36,7 +36,8 @@ STAGES = {
 def client(tiny_data, tmp_path, monkeypatch):
     monkeypatch.setattr("app.explorer.compute.FAILURE_SECONDS", 0.0)
     monkeypatch.setattr("app.server.warm_up", lambda resources: None)
-    monkeypatch.setattr("app.explorer.compute.logger.disabled", True)  # pytest would keep its records
+    for one in ("compute", "orders"):  # pytest would keep their records
+        monkeypatch.setattr(f"app.explorer.{one}.logger.disabled", True)
     data = shutil.copytree(tiny_data, tmp_path / "data", ignore=shutil.ignore_patterns("artifacts"))
     settings = Settings(data=data, models=("tiny",), device="cpu", wait_seconds=30.0, allowed_hosts="testserver")
     with TestClient(create_app(settings)) as client:

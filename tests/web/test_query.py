@@ -2,8 +2,26 @@ import pytest
 from pydantic import ValidationError
 
 from app.core.basis import BASES
+from app.explorer.errors import BadOption
 from app.explorer.views import Options
-from app.web.query import PARAMETERS, BasisQuery, CompareQuery, FitQuery, PageQuery, TableQuery, WishQuery
+from app.models.selection import Selection
+from app.web.query import (
+    PARAMETERS,
+    BasisQuery,
+    BlindQuery,
+    CensusQuery,
+    CompareQuery,
+    FitQuery,
+    JobsQuery,
+    JumpQuery,
+    MapQuery,
+    PageQuery,
+    TableQuery,
+    TokenQuery,
+    TurnQuery,
+    ViewQuery,
+    WishQuery,
+)
 
 NAMES = {parameter.name for basis in BASES.values() for parameter in basis.parameters}
 
@@ -72,3 +90,44 @@ def test_a_comparison_may_name_its_fits():
 def test_a_fit_is_named_by_numbers_and_commas(basis, said):
     with pytest.raises(ValidationError, match=basis):
         CompareQuery(**{basis: said})
+
+
+FILTERS = ("ascii", "starts", "plain", "frequent", "rotated")
+HEEDLESS = (
+    BlindQuery,
+    CensusQuery,
+    CompareQuery,
+    FitQuery,
+    JobsQuery,
+    JumpQuery,
+    MapQuery,
+    TokenQuery,
+    ViewQuery,
+    WishQuery,
+)
+
+
+@pytest.mark.parametrize("query", HEEDLESS, ids=lambda query: query.__name__)
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_filter_that_a_page_would_not_heed_is_refused(query, name):
+    assert name not in query.model_fields
+    with pytest.raises(BadOption, match=f"^{name} means nothing here. Valid: ") as refused:
+        query(**{name: "1"})
+    assert all(valid in str(refused.value) for valid in query.model_fields)
+
+
+@pytest.mark.parametrize("query", [TurnQuery, TableQuery, PageQuery])
+def test_tables_heed_every_filter(query):
+    options = query(ascii="1", starts="1", plain="1", frequent="7", rotated="1").options()
+    assert (options.selection, options.rotated) == (Selection(True, True, True, 7), True)
+
+
+def test_what_no_page_knows_is_nobodys_business():
+    assert TokenQuery(token=" a", utm_source="mail").token == " a"
+
+
+def test_full_circuits_have_a_token_and_a_distance():
+    options = TokenQuery(weights="raw", distance=3, token=" a").options()
+    assert options == Options(weights="raw", distance=3)
+    with pytest.raises(BadOption, match="components means nothing here"):
+        TokenQuery(components=3)

@@ -1,5 +1,7 @@
 """The full circuits of a head over HTTP: the page, its twin, and what they say of a token that is none."""
 
+import re
+
 import pytest
 from pydantic import TypeAdapter
 
@@ -77,3 +79,43 @@ def test_a_distance_turns_queries_of_a_rotary_model_alone(client, relatives):
     differ = {role for role in by_role[0] if by_role[0][role] != by_role[1][role]}
     assert len(differ) == 2  # as the query and as the key: OV is the same at any distance
     assert client.get(f"{API}?token=+that&distance=3").status_code == 422
+
+
+@pytest.mark.parametrize("option", ["ascii=1", "starts=1", "plain=1", "frequent=20", "rotated=1", "components=3"])
+@pytest.mark.parametrize("token", ["", "token=+that&"])
+def test_a_filter_of_tokens_is_refused_rather_than_ignored(client, option, token):
+    for url in (API, HEAD):
+        answer = client.get(f"{url}?{token}{option}")
+        assert answer.status_code == 422
+        assert f"{option.partition('=')[0]} means nothing here. Valid: weights, distance, token." in answer.text
+
+
+def test_the_api_says_what_it_takes(client):
+    (described,) = (
+        each["get"] for path, each in client.get("/openapi.json").json()["paths"].items() if path.endswith("/full")
+    )
+    assert {each["name"] for each in described["parameters"] if each["in"] == "query"} == {
+        "weights",
+        "distance",
+        "token",
+    }
+
+
+@pytest.mark.parametrize("place", ["/tiny/L1/H2", "/tiny/L1/H2/ov", "/tiny/L1/H2/qk/svd/1", "/tiny/embed"])
+def test_every_link_of_a_filtered_page_leads_somewhere(client, tags, place):
+    """The filter stays where tables heed it, and is left behind elsewhere."""
+    html = client.get(f"{place}?ascii=1&frequent=20").text
+    links = {a["href"].partition("#")[0] for tag, a in tags(html).found if tag == "a" and a["href"].startswith("/tiny")}
+    assert any("ascii=1" in link for link in links)
+    kinds = {re.sub(r"\d+", "0", link): link for link in links}  # one of many alike
+    for link in kinds.values():
+        assert client.get(link).status_code in {200, 202, 307}, link
+
+
+def test_the_box_of_a_filtered_head_leaves_the_filter_behind(client, tags):
+    found = tags(client.get("/tiny/L1/H2?ascii=1&frequent=20&weights=raw").text).found
+    (start,) = (at for at, (tag, each) in enumerate(found) if tag == "form" and each.get("action") == HEAD)
+    end = next(at for at, (tag, _) in enumerate(found) if at > start and tag == "button")
+    sent = {each["name"]: each.get("value") for tag, each in found[start:end] if tag == "input"}
+    assert set(sent) == {"token", "weights"}
+    assert client.get(HEAD, params=sent | {"token": " that"}).status_code == 200

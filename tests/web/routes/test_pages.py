@@ -328,7 +328,7 @@ def test_a_gallery_that_grows_is_kept_by_nobody_and_asks_again(serve, tiny_data,
     assert whole.json()["whole"]
     assert "immutable" in whole.headers["Cache-Control"]
     assert "noscript><meta" not in client.get("/tiny/notable").text
-    monkeypatch.setattr(orders, "in_line", lambda r, asked: [r.store.load(asked[0].recipe), None, None])
+    monkeypatch.setattr(orders, "so_far", lambda r, asked: [r.store.load(asked[0].recipe), None, None])
     growing = client.get(f"/api/v1/tiny@{pin}/notable")
     assert (growing.json()["whole"], growing.json()["layers"]) == (False, 1)
     assert growing.headers["Cache-Control"] == "no-store"
@@ -708,3 +708,23 @@ def test_a_direction_stands_beside_its_control(client, tags):
         said = reasons[0 if known else 1] if rays["kind"] == "undetermined" else TERMS[rays["kind"]].sentence
         assert said in html
     assert html.count("random rays are as alike") + html.count("more alike than all") == 4
+
+
+@pytest.mark.parametrize("place", ["/L1/H2", "/L1/H2/ov", "/L1/H2/ov/svd/3", "/embed"])
+def test_a_filter_is_said_to_judge_only_where_something_is_judged(client, place):
+    """Of 300 tokens, 80 are too few for a control."""
+    judged, unjudged = (client.get(f"/tiny{place}?frequent={frequent}").text for frequent in (20, 220))
+    assert "judged by their own" in judged
+    assert "without the first 220 ids" in unjudged
+    assert "judged by their own" not in unjudged
+
+
+@pytest.mark.parametrize(
+    "place", ["/tiny", "/tiny/L1", "/tiny/census", "/tiny/notable", "/tiny/blind", "/tiny/embed/compare"]
+)
+def test_a_filter_of_tokens_is_refused_where_all_are_shown(client, place):
+    answer = client.get(f"{place}?ascii=1")
+    assert answer.status_code == 422
+    assert "ascii" in answer.text
+    if place != "/tiny/blind":
+        assert client.get(f"/api/v1{place}?ascii=1").status_code == 422

@@ -1,0 +1,36 @@
+import pytest
+
+from app.core.address import parse
+from app.explorer import controls, notable, recipes
+from app.models.selection import EVERY
+
+PLACE = parse("tiny/L1/H2/ov")
+
+
+@pytest.fixture
+def model(explorer):
+    return explorer.library.model("tiny")
+
+
+def test_what_is_judged_is_named_after_the_measure(model):
+    judged = (
+        recipes.matrix(model, 1, 2, "ov", "raw"),
+        recipes.matrix(model, 1, 2, "qk", "raw", distance=3),
+        recipes.decomposition(model, parse("tiny/embed/nmf"), "raw", {"components": 3, "seed": 0}),
+        recipes.rotation(model, PLACE, "raw"),
+        recipes.layer(model, 1, "raw"),
+        recipes.census_part(model, 1, "raw"),
+        recipes.census_part(model, None, "raw"),
+        notable.recipe(model, 1, "raw"),
+        controls.recipe(model, "read", "raw", EVERY),
+    )
+    assert [dict(recipe.parameters).get("measure") for recipe in judged] == [controls.MEASURE] * len(judged)
+
+
+def test_what_is_not_judged_outlives_it(model):
+    others = (
+        recipes.scores(model, "raw"),
+        recipes.full(model, 1, 2, 20, "raw", 0),
+        recipes.comparison(model, parse("tiny/embed"), "raw", {}),
+    )
+    assert not any("measure" in dict(recipe.parameters) for recipe in others)
