@@ -18,6 +18,7 @@ from app.core.address import CIRCUITS, Address
 from app.core.chance import at_least
 from app.core.rays import ALPHA, HEADLINE
 from app.explorer import orders
+from app.explorer.bench import PREFIXES
 from app.explorer.controls import SHOWN
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.library import OpenModel
@@ -27,7 +28,6 @@ from app.explorer.pages import BLIND_OF, PROCESSINGS, Answer, BlindOf, BlindPage
 from app.explorer.places import located
 from app.explorer.resources import Resources
 from app.explorer.tables import end_of
-from app.explorer.verdicts import SIDES as PREFIXES
 from app.explorer.views import Options, seen
 from app.models.vocabulary import Entry
 from app.store.artifacts import Arrays

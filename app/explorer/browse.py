@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, Address, Circuit
 from app.explorer import coverage, fits, gallery, jobs, orders, verdicts
+from app.explorer.bench import PREFIXES
 from app.explorer.coverage import Heads
 from app.explorer.directions import directions
 from app.explorer.errors import BadOption
@@ -169,7 +170,7 @@ def _rotations(address: Address, turned: Arrays) -> tuple[ControlSpread | None, 
     assert address.kind is not None
     left, right = (
         verdicts.spread(name, turned[f"{side}_coherence"]) if f"{side}_coherence" in turned else None
-        for side, name in zip(verdicts.SIDES, SIDES[address.kind], strict=True)
+        for side, name in zip(PREFIXES, SIDES[address.kind], strict=True)
     )
     return left, right
 
@@ -180,9 +181,7 @@ def _controls(
     """What the sides of the matrix at the address were judged by."""
     assert address.kind is not None
     judged = {
-        side: name
-        for side, name in zip(verdicts.SIDES, SIDES[address.kind], strict=True)
-        if f"{side}_p" in artifact.arrays
+        side: name for side, name in zip(PREFIXES, SIDES[address.kind], strict=True) if f"{side}_p" in artifact.arrays
     }
     asked = [orders.control(opened, end_of(opened, shown.weights, name), shown) for name in judged.values()]
     spreads = {

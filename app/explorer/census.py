@@ -14,7 +14,7 @@ from app.core.address import CIRCUITS, Address, Circuit
 from app.core.basis import BASES
 from app.core.rays import HEADLINE
 from app.explorer import recipes, tally, work
-from app.explorer.bench import Arrays, Bench
+from app.explorer.bench import PREFIXES, Arrays, Bench
 from app.explorer.compute import Steps
 from app.explorer.controls import control
 from app.explorer.pages import CUT
@@ -37,7 +37,6 @@ SIDES: dict[Circuit, dict[str, str]] = {
     "qk": {"left": "qk-query", "right": "qk-key"},
 }
 """The groups of a circuit's sides."""
-PREFIXES = ("left", "right")
 
 Progress = Generator[tuple[int, int], None, list[Arrays]]
 Judging = Generator[tuple[int, int], None, Arrays]

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from app.core.address import Address
 from app.core.basis import BASES
 from app.core.spread import moments
+from app.explorer.bench import PREFIXES
 from app.explorer.pages import Badge, Direction, Histogram, Only, SideReadout, Sort, Token
 from app.explorer.verdicts import best, passing, rays
 from app.models.vocabulary import Vocabulary
@@ -35,7 +36,7 @@ BADGE_KINDS: tuple[None, Literal["subspace"], Literal["close"]] = (None, "subspa
 """What the numbers in `badge_kind` stand for."""
 
 READABLE: dict[Sort, tuple[str, ...]] = {
-    "readable": ("left", "right"),
+    "readable": PREFIXES,
     "readable-left": ("left",),
     "readable-right": ("right",),
 }
@@ -111,7 +112,7 @@ def found(arrays: Arrays, rows: Rows, text: str, k: int, vocabulary: Vocabulary,
         return rows[np.flatnonzero(arrays["unit"][rows] == int(number[:9]))]
     ends = [
         f"{side}_{end}_ids"
-        for side, name in zip(("left", "right"), sides, strict=True)
+        for side, name in zip(PREFIXES, sides, strict=True)
         for end in ("top", "bottom")
         if name not in NAMES or name == "token"
     ]

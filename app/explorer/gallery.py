@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from app.core.address import CIRCUITS, KINDS, Address
 from app.core.discovery import FDR, q_values
 from app.core.rays import ALPHA, RAY_CLASSES
+from app.explorer.bench import PREFIXES
 from app.explorer.library import OpenModel
 from app.explorer.matrices import SIDES
 from app.explorer.notable import LABELS, Label
@@ -135,7 +136,7 @@ def _notable(address: Address, row: Row, vocabulary: Vocabulary) -> Notable:
 
 
 def _readouts(row: Row, sides: tuple[str, str], vocabulary: Vocabulary) -> Iterator[Readout]:
-    for side, name in zip(("left", "right"), sides, strict=True):
+    for side, name in zip(PREFIXES, sides, strict=True):
         ids, scores = (row.artifact.arrays[f"{side}_{what}"][row.at].tolist() for what in ("ids", "scores"))
         tokens = tuple(Token(*vocabulary.entry(id_), score) for id_, score in zip(ids, scores, strict=True) if id_ >= 0)
         if tokens:

@@ -11,6 +11,7 @@ import numpy as np
 from app.core.address import LAYER_KINDS, Address, Kind
 from app.core.basis import BASES
 from app.explorer import verdicts
+from app.explorer.bench import PREFIXES
 from app.explorer.directions import directions, found, histogram, limited, n_rays, ordered, paged, readouts
 from app.explorer.errors import UnknownAddress
 from app.explorer.library import OpenModel
@@ -81,7 +82,7 @@ def matrix_page(model: OpenModel, address: Address, shown: View, artifact: Artif
         tabs=tabs(address),
         verdicts=tuple(
             judged
-            for side, name in zip(verdicts.SIDES, sides, strict=True)
+            for side, name in zip(PREFIXES, sides, strict=True)
             if (judged := verdicts.verdict(arrays, side, name, rays))
         ),
         packing=_packing(address, artifact),

@@ -32,7 +32,7 @@ from app.core.address import CIRCUITS, KINDS, Address, ModelKind
 from app.core.basis import BASES
 from app.core.rays import ALPHA, HEADLINE, classes
 from app.explorer import recipes, work
-from app.explorer.bench import Arrays, Baked, Bench
+from app.explorer.bench import PREFIXES, Arrays, Baked, Bench
 from app.explorer.compute import Steps
 from app.explorer.controls import MEASURE, control
 from app.explorer.library import OpenModel
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
 Label = Literal["notable", "frequency", "glitch"]
 LABELS: tuple[Label, ...] = get_args(Label)
-SIDES = ("left", "right")
 ENDS: tuple[ModelKind, ...] = ("embed", "unembed", "pos")
 """Of the model's own matrices those that are no stack of its heads' vectors."""
 
@@ -119,7 +118,7 @@ def kept(bench: Bench, looked: Sequence[Looked], is_judged: bool) -> Baked:
     shares = np.zeros((bench.model.manifest.n_heads, len(CIRCUITS)), np.float32)
     every = [np.zeros(0, np.float32)]
     for each in looked:
-        p = np.concatenate([each.p(side).flatten() for side in SIDES])
+        p = np.concatenate([each.p(side).flatten() for side in PREFIXES])
         p = p[~np.isnan(p)]
         every.append(p)
         if each.address.circuit is not None and len(p):
@@ -203,7 +202,7 @@ def _read_out(bench: Bench, taken: "Sequence[tuple[Address, Matrix, Decompositio
 def _rays(looked: Looked, vocabulary: Vocabulary) -> list[Ray]:
     """Those of a matrix that stand out."""
     found: list[Ray] = []
-    for side in SIDES:
+    for side in PREFIXES:
         for (row, sign), p in np.ndenumerate(looked.p(side)):
             ids = looked.arrays[_name(side, sign, "ids")][row].tolist()
             label = label_of(vocabulary, ids, float(p))
@@ -234,8 +233,8 @@ def _arrays(rays: Sequence[Ray]) -> Arrays:
         **dict.fromkeys(("head", "index"), (np.int32, ())),
         **dict.fromkeys(("strength", "coherence", "z", "p", "spelling_z", "spelling_p"), (np.float32, ())),
         "share": (np.float64, ()),
-        **{f"{side}_ids": (np.int32, (N_TOKENS,)) for side in SIDES},
-        **{f"{side}_scores": (np.float32, (N_TOKENS,)) for side in SIDES},
+        **{f"{side}_ids": (np.int32, (N_TOKENS,)) for side in PREFIXES},
+        **{f"{side}_scores": (np.float32, (N_TOKENS,)) for side in PREFIXES},
     }
     return {
         name: np.array([row[name] for row in rows], dtype).reshape(len(rows), *shape)
@@ -252,7 +251,7 @@ def _row(ray: Ray) -> dict[str, Any]:
         "kind": KINDS.index(looked.address.kind),
         "head": -1 if looked.address.head is None else looked.address.head,
         "index": arrays["index"][ray.row],
-        "side": SIDES.index(side),
+        "side": PREFIXES.index(side),
         "ray": ray.sign,
         "label": LABELS.index(ray.label),
         "ray_class": codes[ray.row],
@@ -260,7 +259,7 @@ def _row(ray: Ray) -> dict[str, Any]:
         "share": arrays["share"][ray.row],
         **{name: arrays[f"{side}_{name}"][*at, HEADLINE] for name in ("coherence", "z", "p")},
         **{name: arrays[f"{side}_{name}"][at] for name in ("spelling_z", "spelling_p")},
-        **{f"{each}_{what}": _tokens(looked, each, ray, what) for each in SIDES for what in ("ids", "scores")},
+        **{f"{each}_{what}": _tokens(looked, each, ray, what) for each in PREFIXES for what in ("ids", "scores")},
     }
 
 

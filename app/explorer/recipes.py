@@ -38,7 +38,7 @@ def decomposition(
 ) -> Recipe:
     """Of all terms of the matrix at the address, in the basis of the address, read as those tokens."""
     kept: dict[str, float] = {**parameters, **selection.parameters(), **READ}
-    if distance:  # left out at 0, so that what was computed before there were distances keeps its name
+    if distance:  # most matrices have none
         kept["distance"] = distance
     return _recipe(model, address.path, processing, kept, address.basis or "svd")
 

@@ -19,7 +19,7 @@ from app.core.basis import BASES
 from app.core.rays import HEADLINE
 from app.core.significance import standing
 from app.explorer import readability
-from app.explorer.bench import Arrays, Bench
+from app.explorer.bench import PREFIXES, Arrays, Bench
 from app.explorer.compute import Steps
 from app.explorer.subjects import subject
 from app.explorer.work import found
@@ -62,7 +62,7 @@ def judged(own: Kept, turned: Kept) -> Kept:
         f"{side}_rotation_p": standing(own[f"{side}_coherence"][..., HEADLINE], turned[f"{side}_coherence"].flatten())[
             1
         ]
-        for side in ("left", "right")
+        for side in PREFIXES
         if f"{side}_coherence" in own and f"{side}_coherence" in turned
     }
     return {**own, **p}

@@ -15,7 +15,7 @@ import numpy as np
 from app.core.address import Address
 from app.core.rays import HEADLINE
 from app.explorer import controls, orders, recipes, tally
-from app.explorer.errors import Busy, NotReady
+from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.findings import findings
 from app.explorer.library import OpenModel
 from app.explorer.orders import Order, begun, fulfilled
@@ -105,7 +105,7 @@ def _read(r: Resources, opened: OpenModel, processing: Processing, *needed: Orde
     fulfilled(r, orders.census_part(opened, None, processing), *needed)
     layers = _there(r, opened, processing)
     missing = [layer for layer in range(opened.header.n_layers) if layer not in layers]
-    with suppress(Busy):  # it is asked again soon
+    with suppress(Busy, ComputationFailed):  # it is asked again soon
         begun(r, *(orders.census_part(opened, layer, processing) for layer in missing[:AHEAD]))
     return layers
 

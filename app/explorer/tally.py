@@ -48,7 +48,7 @@ SEED = 0
 DRAWS = 8
 """Of each matrix that is cut down."""
 PARAMETERS = {"draws": DRAWS, "seed": SEED}
-"""All that decides what a layer's rows are, besides the weights."""
+"""All that decides what a layer's rows are, besides the weights and what judges rays."""
 
 
 class Matrix(NamedTuple):

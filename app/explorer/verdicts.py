@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from app.core.discovery import FDR, q_values
 from app.core.rays import ALPHA, HEADLINE, RAY_CLASSES, classes
+from app.explorer.bench import PREFIXES
 from app.explorer.pages import ControlSpread, Judgement, Only, Rays, Verdict
 from app.store.artifacts import Arrays
 
 BETTER = 0.05
 """A ray with a p of at most that among random rotations is better than 95% of them."""
-SIDES = ("left", "right")
 BINS = 40
 
 Rows = NDArray[np.intp] | slice
@@ -74,7 +74,7 @@ def best(arrays: Arrays, sides: tuple[str, ...], n_rays: int) -> NDArray[np.floa
 def passing(arrays: Arrays, only: Only, n_rays: int) -> NDArray[np.bool_]:
     """Which directions have, on any side, what the filter asks for."""
     passed = np.zeros(len(arrays["index"]), bool)
-    for side in SIDES:
+    for side in PREFIXES:
         if _is_judged(arrays, side):
             passed |= _passing(arrays, side, only, n_rays)
     return passed

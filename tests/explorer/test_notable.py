@@ -6,7 +6,7 @@ import pytest
 from app.core.address import CIRCUITS, KINDS, Address
 from app.core.rays import ALPHA, HEADLINE
 from app.explorer import controls, notable, recipes
-from app.explorer.bench import Bench
+from app.explorer.bench import PREFIXES, Bench
 from app.explorer.decompositions import decomposition
 from app.explorer.notable import LABELS, label_of
 from app.explorer.tables import Tables
@@ -43,7 +43,7 @@ def test_planted_rays_are_found_under_their_label(planted, bench_at, layer, kind
     own = rows_of(arrays, kind, head, label)
     assert len(own)
     assert set(arrays[f"{side}_ids"][own[0]].tolist()) <= set(tokens)
-    assert (arrays["side"][own[0]], arrays["index"][own[0]]) == (notable.SIDES.index(side), 0)
+    assert (arrays["side"][own[0]], arrays["index"][own[0]]) == (PREFIXES.index(side), 0)
     other_labels = set(LABELS) - {label}
     for other in other_labels:
         shown = arrays[f"{side}_ids"][rows_of(arrays, kind, head, other)]

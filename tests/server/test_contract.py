@@ -59,7 +59,7 @@ def asked(operation, mode, n):
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.name.lower())
 def test_every_answer_is_one_that_the_document_names(server, long, mode):
-    schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{server.port}/openapi.json")
+    schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{server.port}/openapi.json", timeout=60)
     operations = [result.ok() for result in schema.get_all_operations()]
     twins = [route for room in (api, blind, full, matrices) for route in room.router.routes if route.include_in_schema]
     assert len(operations) == len(twins) + 2  # and two probes
