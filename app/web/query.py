@@ -30,10 +30,10 @@ class Query(BaseModel):
         # Tokens that no filter was applied to would look as if one had been.
         idle = [name for name in OF_READOUTS if name in said and name not in cls.model_fields]
         if idle:
-            mean = "means" if len(idle) == 1 else "mean"
+            mean, them = ("means", "it") if len(idle) == 1 else ("mean", "them")
             raise BadOption(
-                f"{', '.join(idle)} {mean} nothing here. Valid: {', '.join(cls.model_fields)}. Tables of directions take "
-                "the others, and directions."
+                f"{', '.join(idle)} {mean} nothing here. Valid: {', '.join(cls.model_fields)}. Pages of matrices and of "
+                f"their directions take {them}."
             )
         return said
 
