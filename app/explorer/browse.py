@@ -89,7 +89,7 @@ def _rays_of(r: Resources, opened: OpenModel, shown: View, *, is_wanted: bool) -
 def notable(r: Resources, address: Address, options: Options) -> NotablePage:
     """The gallery of a model, of the layers that were read so far; what `orders.so_far` raises while none was."""
     opened, shown = _seen(r, address, options)
-    return gallery.gallery(opened, address, shown, orders.so_far(r, orders.gallery(opened, shown.weights)))
+    return gallery.gallery(opened, address, shown, *orders.so_far(r, orders.gallery(opened, shown.weights)))
 
 
 def layer(r: Resources, address: Address, options: Options) -> LayerPage:

@@ -40,7 +40,9 @@ class Row(NamedTuple):
     q: float
 
 
-def gallery(model: OpenModel, address: Address, shown: View, artifacts: Sequence[Artifact | None]) -> NotablePage:
+def gallery(
+    model: OpenModel, address: Address, shown: View, artifacts: Sequence[Artifact | None], failure: str = ""
+) -> NotablePage:
     """From the artifacts of all layers, first to last, and of the model's ends: of those that are there."""
     held = [(at, artifact) for at, artifact in enumerate(artifacts) if artifact is not None]
     n_layers = model.header.n_layers
@@ -67,6 +69,7 @@ def gallery(model: OpenModel, address: Address, shown: View, artifacts: Sequence
         n_rays=len(every_p),
         n_readable=int((every_p < ALPHA).sum()),
         n_found=int((q < FDR).sum()),
+        failure=failure,
     )
 
 

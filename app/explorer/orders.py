@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 from app.core.address import Address
 from app.explorer import census, controls, decompositions, notable, recipes, rotations, rows, work
@@ -147,18 +148,27 @@ def in_line(r: Resources, orders: Sequence[Order]) -> list[Artifact]:
     return list(baked)
 
 
-def so_far(r: Resources, orders: Sequence[Order]) -> list[Artifact | None]:
-    """What is there of these artifacts, None for each that is not, while the others are computed in line.
+class SoFar(NamedTuple):
+    """What is there of some artifacts."""
+
+    artifacts: list[Artifact | None]
+    """None for each that is not."""
+    failure: str
+    """Why one of them could not be computed, for the visitor; empty where none failed."""
+
+
+def so_far(r: Resources, orders: Sequence[Order]) -> SoFar:
+    """What is there of these artifacts, while the others are computed in line.
 
     While none is there: NotReady, Busy, or ComputationFailed.
     """
     try:
-        return [*in_line(r, orders)]
-    except (NotReady, Busy, ComputationFailed):
+        return SoFar([*in_line(r, orders)], "")
+    except (NotReady, Busy, ComputationFailed) as error:
         held = [r.store.load(order.recipe) for order in orders]
         if not any(held):
             raise
-        return held
+        return SoFar(held, str(error) if isinstance(error, ComputationFailed) else "")
 
 
 def _bake_each(r: Resources, orders: Sequence[Order]) -> Generator[tuple[int, int], None, list[Artifact]]:

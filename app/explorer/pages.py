@@ -428,6 +428,8 @@ class NotablePage:
     """Of them at p < .01."""
     n_found: int
     """At a false discovery rate of 10%."""
+    failure: str = ""
+    """Why something that is missing could not be computed; empty where it only takes its time."""
 
 
 @dataclass(frozen=True, slots=True)

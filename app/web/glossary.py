@@ -405,7 +405,7 @@ TERMS: dict[str, Term] = {
         "have mean 0 and deviation 1. In brackets the interval at 95%.",
         "Percentile bootstrap: whole matrices are drawn again 2,000 times, since rays of one matrix are no independent "
         "evidence, and so are the random directions. Widened for few matrices; with fewer than five there is no interval, "
-        "and nothing is claimed. Heads that share keys and values count as one.",
+        "and nothing is claimed.",
     ),
     "census-readable": Term(
         "p < .01",

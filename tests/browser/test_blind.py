@@ -51,8 +51,8 @@ def test_back_takes_an_answer_back(page: Page):
 
 def test_the_score_leads_to_the_directions_and_to_ten_others(page: Page):
     page.goto("/demo/blind?seed=3&answers=lllllrrrrr")
-    name = page.locator(".answer a").first.inner_text()
-    page.locator(".answer a").first.click()
+    name = page.locator(".answered p a").first.inner_text()
+    page.locator(".answered p a").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text(name[:-1])
     assert page.locator(".ray:target").count() == 1
     page.go_back()

@@ -15,7 +15,7 @@ from app.core.bases.svd import decompose_all
 from app.core.coherence import Lexicon, coherence, lexicon, shared_components
 from app.core.collapse import is_trained
 from app.core.matrix import READ, WRITE, Matrix
-from app.core.rays import HEADLINE, classes
+from app.core.rays import HEADLINE, RAY_CLASSES, classes
 from app.core.readout import TokenTable, read, token_table
 from app.core.significance import standing
 from benchmarks.planted import D_MODEL, RANK, Planted, Vocabulary, planted, vocabulary
@@ -105,7 +105,7 @@ def test_classes_of_planted_directions(judge_of):
         found = measured(judge, given)
         apart, control_apart = (np.abs(np.diff(each)[:, 0]) for each in (found, judge.control))
         p = judge.p(found)
-        names = classes(p[:, 0], p[:, 1], standing(apart, control_apart)[1]).names
+        names = np.array(RAY_CLASSES)[classes(p[:, 0], p[:, 1], standing(apart, control_apart)[1])]
         right += int((names == np.where(given.is_one_sided, "one-sided", "antipodal")).sum())
     assert right >= (1 - TOLERANCE) * RANK * len(SEEDS)
 
@@ -132,7 +132,7 @@ def test_of_random_weights_classes_are_as_rare_as_they_should_be(judge_of):
     found = judge.measure(torch.randn(2_000, D_MODEL, generator=torch.Generator().manual_seed(10_002)))
     p = judge.p(found)
     apart, control_apart = (np.abs(np.diff(each)[:, 0]) for each in (found, judge.control))
-    names = classes(p[:, 0], p[:, 1], standing(apart, control_apart)[1]).names
+    names = np.array(RAY_CLASSES)[classes(p[:, 0], p[:, 1], standing(apart, control_apart)[1])]
     shares = {name: float((names == name).mean()) for name in ("one-sided", "antipodal", "neither")}
     assert 0.96 < shares["neither"] < 0.99
     assert shares["one-sided"] < 0.03

@@ -103,9 +103,12 @@ def test_a_server_works_again_once_the_import_has_repaired_the_files(
 def test_work_in_steps_tells_damage_too(open_explorer, fresh_data, caplog):
     flip_read(weights_of(fresh_data) / "layer-001.safetensors")
     r = open_explorer(fresh_data)
-    for verb in (browse.model, browse.notable):
-        with caplog.at_level(logging.CRITICAL), pytest.raises(ComputationFailed, match=r"^layer-001\.safetensors"):
-            verb(r, parse("tiny"), Options())
+    with caplog.at_level(logging.CRITICAL), pytest.raises(ComputationFailed, match=r"^layer-001\.safetensors"):
+        browse.model(r, parse("tiny"), Options())
+    with caplog.at_level(logging.CRITICAL):
+        page = browse.notable(r, parse("tiny"), Options())
+    assert (page.n_layers, page.is_whole) == (1, False)
+    assert page.failure.startswith("layer-001.safetensors")
     assert browse.head(r, parse("tiny/L0/H0"), Options()).ov.rank == 8
 
 

@@ -167,15 +167,15 @@ def there(artifacts):
 
 def test_a_layer_that_fails_hides_none_of_the_others(gallery_of, monkeypatch, caplog):
     r, asked = gallery_of(0)
-    assert there(orders.so_far(r, asked)) == [False, True, True]  # those behind it, too
+    assert there(orders.so_far(r, asked).artifacts) == [False, True, True]  # those behind it, too
     assert "layer 0 is broken" in caplog.text
-    assert there(orders.so_far(r, asked)) == [False, True, True]  # while the failure is remembered
+    assert there(orders.so_far(r, asked).artifacts) == [False, True, True]  # while the failure is remembered
     with pytest.raises(ComputationFailed):
         orders.in_line(r, asked)
     monkeypatch.setattr(compute, "FAILURE_SECONDS", 0.0)
     gallery_of()
     asked = orders.gallery(r.library.model("tiny"), "folded")
-    assert there(orders.so_far(r, asked)) == [True, True, True]  # tried again
+    assert there(orders.so_far(r, asked).artifacts) == [True, True, True]  # tried again
     assert there(orders.in_line(r, asked)) == [True, True, True]
 
 
@@ -194,7 +194,7 @@ def test_a_full_queue_hides_no_layer_that_is_there(gallery_of, monkeypatch):
         raise Busy("full")
 
     monkeypatch.setattr(r.queue, "submit", full)
-    assert there(orders.so_far(r, asked)) == [True, False, False]
+    assert there(orders.so_far(r, asked).artifacts) == [True, False, False]
     with pytest.raises(Busy):
         orders.so_far(r, asked[1:])
     with pytest.raises(Busy):

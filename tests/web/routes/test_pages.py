@@ -6,7 +6,7 @@ import pytest
 
 from app.explorer import browse, orders, survey
 from app.explorer.pages import HomePage, ModelEntry
-from app.web.examples import CENSUS_PAGE
+from app.web.examples import CENSUS_PAGE, NOTABLE_PAGE
 from app.web.glossary import NOTES, TERMS
 
 PLACES = ("", "/L1", "/L1/H2", "/L1/H2/ov", "/L1/H2/qk/svd", "/L1/H2/ov/svd/3", "/notable")
@@ -328,14 +328,24 @@ def test_a_gallery_that_grows_is_kept_by_nobody_and_asks_again(serve, tiny_data,
     assert whole.json()["whole"]
     assert "immutable" in whole.headers["Cache-Control"]
     assert "noscript><meta" not in client.get("/tiny/notable").text
-    monkeypatch.setattr(orders, "so_far", lambda r, asked: [r.store.load(asked[0].recipe), None, None])
+    monkeypatch.setattr(
+        orders, "so_far", lambda r, asked: orders.SoFar([r.store.load(asked[0].recipe), None, None], "")
+    )
     growing = client.get(f"/api/v1/tiny@{pin}/notable")
     assert (growing.json()["whole"], growing.json()["layers"]) == (False, 1)
     assert growing.headers["Cache-Control"] == "no-store"
     page = client.get("/tiny/notable").text
     assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page
     assert 'hx-trigger="load delay:2s"' in page
-    assert "From 1 of 2 layers so far" in page
+    assert "From 1 of 2 layers so far; the others come" in page
+
+
+def test_a_gallery_says_why_a_layer_is_missing_and_asks_seldom(client, monkeypatch):
+    page = replace(NOTABLE_PAGE, is_whole=False, failure="layer-001.safetensors <is damaged>.")
+    monkeypatch.setattr(browse, "notable", lambda *_: page)
+    said = client.get("/tiny/notable").text
+    assert "Something could not be computed: layer-001.safetensors &lt;is damaged&gt;." in said
+    assert 'hx-trigger="load delay:20s"' in said
 
 
 @pytest.mark.parametrize("place", ["/tiny/L1/H2", "/api/v1/tiny/L1/H2"])
