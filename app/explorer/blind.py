@@ -25,10 +25,9 @@ from app.explorer.library import OpenModel
 from app.explorer.matrices import SIDES
 from app.explorer.orders import fulfilled
 from app.explorer.pages import BLIND_OF, PROCESSINGS, Answer, BlindOf, BlindPage, BlindResult, Columns, Obstacle, View
-from app.explorer.places import located
 from app.explorer.resources import Resources
 from app.explorer.tables import end_of
-from app.explorer.views import Options, seen
+from app.explorer.views import Options, visited
 from app.models.vocabulary import Entry
 from app.store.artifacts import Arrays
 
@@ -71,8 +70,7 @@ def blind(r: Resources, address: Address, options: Options, seed: int, answers: 
     _check(seed, answers, of)
     if address.depth != "model":
         raise UnknownAddress(f"{address} has no blind round: it is of a whole model, as {address.model}/blind.")
-    opened = located(r, address)
-    view = seen(opened, address, options, r.default_weights)
+    opened, view = visited(r, address, options)
     is_over = len(answers) == ROUNDS
     if is_over and of == "all":  # all that is missing stands in line before any is waited for
         matrices = (next(_matrices(opened, address, _chance(view, seed, of, number))) for number in range(ROUNDS))

@@ -35,11 +35,11 @@ from app.explorer.pages import (
     Place,
     View,
 )
-from app.explorer.places import is_double, located, neighbours
+from app.explorer.places import is_double, neighbours
 from app.explorer.resources import Resources
 from app.explorer.rotations import judged
 from app.explorer.tables import end_of
-from app.explorer.views import Options, seen
+from app.explorer.views import Options, visited
 from app.store.artifacts import Arrays, Artifact
 
 HEAD_ROWS, MATRIX_ROWS = 10, 16
@@ -56,7 +56,7 @@ def home(r: Resources) -> HomePage:
 
 def model(r: Resources, address: Address, options: Options, score: str | None = None) -> ModelPage:
     """A model's facts and the map of its heads, coloured by the score."""
-    opened, shown = _seen(r, address, options)
+    opened, shown = visited(r, address, options)
     (artifact,) = fulfilled(r, orders.scores(opened, shown.weights))
     rays = _rays_of(r, opened, shown, is_wanted=score in gallery.SCORES)
     values = {name: artifact.arrays[name] for name in artifact.facts["scores"]} | gallery.shares(rays[:-1])
@@ -88,13 +88,13 @@ def _rays_of(r: Resources, opened: OpenModel, shown: View, *, is_wanted: bool) -
 
 def notable(r: Resources, address: Address, options: Options) -> NotablePage:
     """The gallery of a model, of the layers that were read so far; what `orders.so_far` raises while none was."""
-    opened, shown = _seen(r, address, options)
+    opened, shown = visited(r, address, options)
     return gallery.gallery(opened, address, shown, *orders.so_far(r, orders.gallery(opened, shown.weights)))
 
 
 def layer(r: Resources, address: Address, options: Options) -> LayerPage:
     """A layer's heads in little."""
-    opened, shown = _seen(r, address, options)
+    opened, shown = visited(r, address, options)
     (artifact,) = fulfilled(r, orders.layer(opened, address, shown.weights))
     heads = tuple(
         (
@@ -109,7 +109,7 @@ def layer(r: Resources, address: Address, options: Options) -> LayerPage:
 
 def head(r: Resources, address: Address, options: Options) -> HeadPage:
     """A head: its OV and its QK, computed side by side where they are missing."""
-    opened, shown = _seen(r, address, options)
+    opened, shown = visited(r, address, options)
     matrices = [address.at(circuit) for circuit in CIRCUITS]
     views = [replace(shown, distance=0, still=()), shown]  # a distance turns QK alone
     asked = [orders.matrix(opened, each, view) for each, view in zip(matrices, views, strict=True)]
@@ -125,7 +125,7 @@ def head(r: Resources, address: Address, options: Options) -> HeadPage:
 
 def matrix(r: Resources, address: Address, options: Options) -> MatrixPage | FitPage:
     """One matrix's table of directions in the basis of the address, or how to come by it where it is a fit."""
-    opened, shown = _seen(r, address, options)
+    opened, shown = visited(r, address, options)
     if absent := fits.absent(r, opened, address, shown):
         return absent
     artifact, _ = _artifacts(r, opened, address, shown)
@@ -141,13 +141,13 @@ def one_page(r: Resources, address: Address, options: Options) -> Address | None
     """
     if address.kind != "unembed":
         return None
-    opened, shown = _seen(r, address, options)
+    opened, shown = visited(r, address, options)
     return replace(address, kind="embed") if is_double(opened.header, address, shown.weights) else None
 
 
 def direction(r: Resources, address: Address, options: Options) -> DirectionPage | FitPage:
     """One direction: both rays, as many tokens as are kept; or how to come by the fit that it is of."""
-    opened, shown = _seen(r, address, options)
+    opened, shown = visited(r, address, options)
     if absent := fits.absent(r, opened, address, shown):
         return absent
     artifact, turned = _artifacts(r, opened, address, shown)
@@ -189,12 +189,6 @@ def _controls(
         for (side, name), control in zip(judged.items(), fulfilled(r, *asked), strict=True)
     }
     return spreads.get("left"), spreads.get("right")
-
-
-def _seen(r: Resources, address: Address, options: Options) -> tuple[OpenModel, View]:
-    """The model at the address, and how it is to be shown there."""
-    opened = located(r, address)
-    return opened, seen(opened, address, options, r.default_weights)
 
 
 def _rows(options: Options, usual: int) -> int:

@@ -15,9 +15,9 @@ from app.explorer.library import OpenModel
 from app.explorer.matrices import SIDES, canonical, tabs
 from app.explorer.orders import Order, fulfilled
 from app.explorer.pages import Choice, Compared, ComparePage, Direction, Partner, View
-from app.explorer.places import bases_of, check_place, located
+from app.explorer.places import bases_of, check_place
 from app.explorer.resources import Resources
-from app.explorer.views import Options, choices, seen
+from app.explorer.views import Options, choices, visited
 from app.store.artifacts import Artifact
 
 NONZEROS = 8
@@ -38,8 +38,7 @@ def compare(
 
     BadOption naming the range; UnknownAddress as everywhere, and for a fit that is not there.
     """
-    opened = located(r, address)
-    shown = seen(opened, address, options, r.default_weights)
+    opened, shown = visited(r, address, options)
     if not 1 <= nonzeros <= MOST:
         raise BadOption(f"nonzeros goes from 1 to {MOST}.")
     if first not in FIRST:

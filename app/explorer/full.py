@@ -10,10 +10,10 @@ from app.explorer.errors import UnknownAddress, UnknownToken
 from app.explorer.library import OpenModel
 from app.explorer.matrices import circuit_notes, processing_notes
 from app.explorer.pages import FullPage, FullRow, NamedToken, Note, View
-from app.explorer.places import located, neighbours
+from app.explorer.places import neighbours
 from app.explorer.resources import Resources
 from app.explorer.rows import KEPT_TOKENS, ROLES, SIDES, Role
-from app.explorer.views import Options, farthest, seen
+from app.explorer.views import Options, farthest, visited
 from app.models.vocabulary import Entry, Vocabulary, shown
 from app.store.artifacts import Artifact
 
@@ -30,8 +30,7 @@ def full(r: Resources, address: Address, options: Options, text: str) -> FullPag
     """What the head at the address does with the token that the text names; empty, what to begin with."""
     if address.depth != "head":
         raise UnknownAddress(f"{address} has no full circuits: they are of a head, as {address.model}/L0/H0/full.")
-    opened = located(r, address)
-    view = seen(opened, address, options, r.default_weights)
+    opened, view = visited(r, address, options)
     if not text:
         return _page(opened, address, view, None, None)
     token = opened.vocabulary.find(text)

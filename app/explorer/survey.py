@@ -20,10 +20,10 @@ from app.explorer.findings import findings
 from app.explorer.library import OpenModel
 from app.explorer.orders import Order, begun, fulfilled
 from app.explorer.pages import CUT, CensusEffect, CensusKind, CensusPage, End, Model, Processing, View
-from app.explorer.places import is_double, located
+from app.explorer.places import is_double
 from app.explorer.resources import Resources
 from app.explorer.tables import end_of
-from app.explorer.views import Options, seen
+from app.explorer.views import Options, visited
 from app.models.selection import EVERY
 from app.store.artifacts import ArtifactStore
 
@@ -58,8 +58,7 @@ class Rays:
 
 def census(r: Resources, address: Address, options: Options) -> CensusPage:
     """How readable all matrices of the model are, as far as its layers are read; asks for the next ones."""
-    opened = located(r, address)
-    shown = seen(opened, address, options, r.default_weights)
+    opened, shown = visited(r, address, options)
     measures = [orders.control(opened, end, shown) for end in _ends(opened, shown.weights)]
     # Large, and read once for all pages: not loaded to see whether they are there.
     absent = [order for order in measures if not r.store.exists(order.recipe)]
@@ -87,8 +86,7 @@ def census(r: Resources, address: Address, options: Options) -> CensusPage:
 
 def rays(r: Resources, address: Address, options: Options) -> Rays:
     """Every ray; NotReady until all layers are read."""
-    opened = located(r, address)
-    shown = seen(opened, address, options, r.default_weights)
+    opened, shown = visited(r, address, options)
     model = opened.header
     layers = _read(r, opened, shown.weights)
     if len(layers) < model.n_layers:

@@ -11,7 +11,8 @@ from app.core.basis import BASES
 from app.explorer.errors import BadOption
 from app.explorer.library import OpenModel
 from app.explorer.pages import ONLY, PROCESSINGS, SORTS, Choice, Only, Processing, Sort, View
-from app.explorer.places import samples_of
+from app.explorer.places import located, samples_of
+from app.explorer.resources import Resources
 from app.explorer.tables import check_tokens
 from app.models.selection import EVERY, Selection, selected
 
@@ -38,6 +39,12 @@ class Options:
     selection: Selection = EVERY
     rotated: bool = False
     """Hold singular directions against random rotations of their span, too."""
+
+
+def visited(r: Resources, address: Address, options: Options) -> tuple[OpenModel, View]:
+    """The model at the address, and how it is to be shown there; UnknownAddress or BadOption naming the range."""
+    model = located(r, address)
+    return model, seen(model, address, options, r.default_weights)
 
 
 def seen(model: OpenModel, address: Address, options: Options, default: Processing) -> View:
