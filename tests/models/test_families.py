@@ -178,7 +178,7 @@ def test_biases_of_a_gate(tmp_path):
         assert torch.equal(found, of_layer[f"mlp.{name}_proj.bias"])
 
 
-@pytest.mark.parametrize("name", MIXTURES)
+@pytest.mark.parametrize("name", sorted(MIXTURES))
 def test_a_mixture_has_no_matrices(member, name):
     with pytest.raises(ValueError, match="mixtures of experts"):
         opened(member(name)).mlp(0)
