@@ -96,6 +96,7 @@ def layer(r: Resources, address: Address, options: Options) -> LayerPage:
     """A layer's heads in little."""
     opened, shown = visited(r, address, options)
     (artifact,) = fulfilled(r, orders.layer(opened, address, shown.weights))
+    artifact = replace(artifact, arrays=verdicts.in_one_list(artifact.arrays))
     heads = tuple(
         (
             _summary(opened, address.at_head(head), "ov", artifact),

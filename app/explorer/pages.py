@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, get_args
 
 from app.core.address import LAYER_KINDS, Address, BasisName, Kind
 from app.core.bootstrap import Estimate
+from app.core.discovery import FDR
 from app.core.rays import HEADLINE, RayClass, is_significant
 from app.models.selection import EVERY, Selection
 from app.models.vocabulary import Entry
@@ -98,8 +99,8 @@ class Judgement:
     z: tuple[float | None, ...]
     p: tuple[float | None, ...]
     q: float | None
-    """The false discovery rate of the list of the matrix's rays on this side that ends at this one; None where only some
-    rays of the matrix are at hand, as on a layer's page."""
+    """The false discovery rate of the list that ends at this one, most coherent first: of the matrix's rays on this side,
+    or of all rays that a layer's page has."""
     spelling_z: float | None
     spelling_p: float | None
     rotation_p: float | None = None
@@ -109,6 +110,11 @@ class Judgement:
     def is_readable(self) -> bool:
         """Its tokens are more alike than chance has it, at p < .01."""
         return is_significant(self.p[HEADLINE])
+
+    @property
+    def is_found(self) -> bool:
+        """It is among those of its list of which a tenth may be false."""
+        return self.q is not None and self.q < FDR
 
     @property
     def is_spelling(self) -> bool:

@@ -25,10 +25,7 @@ Rows = NDArray[np.intp] | slice
 
 
 def rays(arrays: Arrays, side: str, rows: Rows, n_rays: int) -> list[Rays | None]:
-    """The judgements of these rows on that side; None for each where there are no numbers.
-
-    Rows of many matrices in one artifact have no q: that is of one matrix's whole list.
-    """
+    """The judgements of these rows on that side; None for each where there are no numbers."""
     if not _is_judged(arrays, side):
         return [None] * len(arrays[f"{side}_top_ids"][rows])
     columns = [_plain(arrays[f"{side}_{name}"][rows]) for name in ("coherence", "z", "p", "spelling_z", "spelling_p")]
@@ -41,6 +38,15 @@ def rays(arrays: Arrays, side: str, rows: Rows, n_rays: int) -> list[Rays | None
         plus = _judgement(numbers, 0)
         found.append(Rays(plus, _judgement(numbers, 1), kind, difference) if n_rays > 1 else Rays(plus))
     return found
+
+
+def in_one_list(arrays: Arrays) -> Arrays:
+    """With the q of every ray over both sides of all rows, `{side}_q` [n 2]: for rows of many matrices, shown together."""
+    sides = [side for side in PREFIXES if _is_judged(arrays, side)]
+    if not sides:
+        return arrays
+    q = q_values(np.stack([arrays[f"{side}_p"][..., HEADLINE] for side in sides]))
+    return {**arrays, **{f"{side}_q": of_side for side, of_side in zip(sides, q, strict=True)}}
 
 
 def verdict(arrays: Arrays, side: str, name: str, n_rays: int) -> Verdict | None:
@@ -116,9 +122,9 @@ def _is_judged(arrays: Arrays, side: str) -> bool:
 
 
 def _q(arrays: Arrays, side: str, n_rays: int) -> NDArray[np.float64]:
-    """Over all rays of that side of the matrix: [n 2], nan for rays that the basis does not have."""
-    if "circuit" in arrays:
-        return np.full(arrays[f"{side}_p"].shape[:2], np.nan)
+    """Over all rays of that side of the matrix, if no other list is said: [n 2], nan for rays that the basis has not."""
+    if f"{side}_q" in arrays:
+        return arrays[f"{side}_q"]
     p = arrays[f"{side}_p"][..., HEADLINE].astype(np.float64)
     p[:, n_rays:] = np.nan
     found: NDArray[np.float64] = q_values(p)

@@ -314,7 +314,8 @@ TERMS: dict[str, Term] = {
         "false discovery rate",
         "q: the share of false findings to expect in the list of this side's rays, the most coherent first, that ends at "
         "this one. Found is what has q < 10%.",
-        "By Benjamini & Hochberg (1995), over all rays of one side of one matrix.",
+        "By Benjamini & Hochberg (1995), over all rays of one side of one matrix; on the page of a layer, over both rays of "
+        "all its directions, on both sides.",
     ),
     "spelling": Term(
         "spelling",

@@ -6,7 +6,6 @@ One call for both rays of a cell, as for chips. Knows no page and no control.
 import math
 from typing import NamedTuple
 
-from app.core.discovery import FDR
 from app.core.rays import ALPHA, HEADLINE, LENGTHS
 from app.explorer.pages import Judgement, Rays
 from app.explorer.verdicts import BETTER
@@ -43,7 +42,7 @@ def marks(rays: Rays) -> list[Mark]:
 
 def stars(one: Judgement) -> str:
     """Two where the ray is found at a false discovery rate of 10%, one where it is readable at p < .01."""
-    if one.q is not None and one.q < FDR:
+    if one.is_found:
         return "**"
     return "*" if one.is_readable else ""
 

@@ -87,6 +87,23 @@ def test_a_layer_counts_the_rays_that_it_judges(explorer):
     assert [ray.is_readable for ray in page.judged] == [each < 0.01 for each in p if each is not None]
 
 
+def test_a_layers_directions_are_one_list(explorer):
+    page = browse.layer(explorer, parse("tiny/L1"), Options())
+    sides = [
+        side.rays
+        for pair in page.heads
+        for summary in pair
+        for direction in summary.strongest
+        for side in (direction.left, direction.right)
+    ]
+    rays = [ray for side in sides for ray in (side.plus, side.minus) if ray.p[HEADLINE] is not None]
+    assert len(rays) > len(page.judged)
+    tests = sorted(ray.p[HEADLINE] for ray in rays)
+    for ray in rays:
+        steps = [p * len(tests) / (rank + 1) for rank, p in enumerate(tests) if p >= ray.p[HEADLINE]]
+        assert ray.q == pytest.approx(min(steps), rel=1e-6)
+
+
 def test_heads_follow_each_other_over_layers(explorer):
     def around(address):
         page = browse.matrix(explorer, parse(address), Options())
@@ -353,14 +370,13 @@ def test_every_family_is_browsed_from_the_model_to_a_direction(relatives, famili
             browse.notable(relatives, parse(family), options)
 
 
-def test_a_layer_has_the_matrices_judgements_without_a_rate_of_their_lists(explorer):
+def test_a_layer_has_the_matrices_judgements_but_for_the_rate_of_its_own_list(explorer):
     summary = browse.layer(explorer, parse("tiny/L1"), Options()).heads[2][0]
     table = browse.matrix(explorer, OV, Options())
     for little, whole in zip(summary.strongest, table.directions, strict=False):
         for side in ("left", "right"):
             ours, theirs = (getattr(direction, side).rays for direction in (little, whole))
-            assert theirs.plus.q is not None
-            assert (ours.plus.q, ours.minus.q) == (None, None)
+            assert ours.plus.q != theirs.plus.q
             assert replace(ours.plus, q=theirs.plus.q) == theirs.plus
             assert ours.kind == theirs.kind
 

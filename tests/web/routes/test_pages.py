@@ -607,6 +607,17 @@ def test_a_side_of_the_vectors_own_entries_has_no_z(client, tags):
     assert "sort=readable-left" not in html
 
 
+def test_a_layer_says_how_many_of_its_rays_are_readable_and_how_many_are_found(client):
+    heads = client.get("/api/v1/tiny/L1").json()["heads"]
+    strongest = [each for pair in heads for circuit in ("ov", "qk") for each in pair[circuit]["strongest"]]
+    plus = [each[side]["rays"]["plus"] for each in strongest for side in ("left", "right")]
+    judged = [ray for ray in plus if ray["p"][-1] is not None]
+    n_readable, n_found = sum(ray["p"][-1] < 0.01 for ray in judged), sum(ray["q"] < 0.1 for ray in judged)
+    html = client.get("/tiny/L1").text
+    assert f"Of the {len(judged)} rays judged here {n_readable} are readable" in html
+    assert f"{n_found} have two stars." in html
+
+
 def test_a_table_says_how_many_of_its_rays_are_readable_and_leads_to_them(client, tags):
     (read, write) = client.get("/api/v1/tiny/L1/H2/ov").json()["verdicts"]
     html = client.get("/tiny/L1/H2/ov?weights=folded").text
