@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from app.models.importer import import_model
 from tests.families import FAMILIES, write_family
+
+# How long an example takes is the machine's affair: on a busy one any of them takes long.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 WORDS = "the of and to in is was that for on with his her they she he it as at by from not be have had are but which"
 HOSTILE = (

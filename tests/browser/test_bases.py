@@ -59,7 +59,7 @@ def test_the_map_is_seen_whole_beside_the_gallery(page: Page):
     wide = page.locator(".map .wide")
     assert wide.evaluate("box => box.scrollWidth <= box.clientWidth")
     top = page.get_by_role("navigation", name="Matrices of the model").bounding_box()
-    expect(page.locator("#notable .gallery").first).to_be_visible(timeout=60_000)  # of every head, read now
+    expect(page.locator("#notable .gallery").first).to_be_visible()  # of every head, read now
     below = [page.locator(part).bounding_box() for part in ("#map", "#notable")]
     assert all(top["y"] + top["height"] <= part["y"] < top["y"] + 150 for part in below)
 
@@ -112,7 +112,7 @@ def test_a_fit_that_is_not_there_is_asked_for_and_comes(visitor: Page):
     expect(visitor.locator(".absent").get_by_role("link", name="components 4")).to_be_visible()
     visitor.get_by_role("button", name="Fit it now").click()
     expect(visitor).to_have_url(re.compile(r"/-/jobs/\w+$"))
-    expect(visitor.get_by_role("status").first).to_have_text("done.", timeout=90_000)
+    expect(visitor.get_by_role("status").first).to_have_text("done.")
     visitor.get_by_role("link", name="Open embedding nmf").click()
     expect(visitor).to_have_url(re.compile(r"/tiny/embed/nmf\?(?=.*components=3)"))
     expect(visitor.locator("table.directions tbody tr")).to_have_count(3)
@@ -136,7 +136,7 @@ def test_a_cancelled_fit_leaves_the_page_as_it_was(visitor: Page):
     job = visitor.url
     visitor.get_by_role("button", name="Cancel").click()
     expect(visitor.get_by_role("status").first).to_contain_text("cancelled")
-    expect(visitor.get_by_role("button", name="Start again")).to_be_visible(timeout=60_000)
+    expect(visitor.get_by_role("button", name="Start again")).to_be_visible()
     expect(visitor.locator("#result")).to_have_count(0)
     assert visitor.url == job
     visitor.goto("/tiny/embed/ica?components=6")
@@ -194,4 +194,4 @@ def test_without_javascript(visit_at: Visit, fitted: str):
     page.goto("/tiny/embed/dictionary?atoms=41&sparsity=3")
     page.get_by_role("button", name="Fit it now").click()
     expect(page).to_have_url(re.compile(r"/-/jobs/\w+$"))
-    expect(page.get_by_role("link", name="Open embedding dictionary")).to_be_visible(timeout=90_000)
+    expect(page.get_by_role("link", name="Open embedding dictionary")).to_be_visible()

@@ -95,8 +95,8 @@ def test_a_direction_is_held_against_rotations_where_it_stands(page: Page, axe: 
 def test_rotations_that_take_long_are_waited_for_in_their_place(slow: str, visit_at):
     page = visit_at(slow)
     page.goto("/demo/L1/H0/ov/svd/4")
-    page.get_by_role("link", name="Hold it against").click(timeout=90_000)
-    expect(page.locator("#rotation li")).to_have_count(4, timeout=90_000)
+    page.get_by_role("link", name="Hold it against").click()
+    expect(page.locator("#rotation li")).to_have_count(4)
     expect(page.locator("#p bdi").first).to_be_visible()
 
 

@@ -20,7 +20,7 @@ def visitor(fitted: str, visit_at: Visit) -> Page:
 
 def whole(page: Page) -> None:
     """Wait until every layer is read."""
-    expect(page.get_by_role("link", name="Every ray as CSV")).to_be_visible(timeout=90_000)
+    expect(page.get_by_role("link", name="Every ray as CSV")).to_be_visible()
     expect(page.locator("#reading")).to_have_count(0)
 
 
@@ -70,7 +70,7 @@ def test_what_is_open_and_where_one_is_stay_as_it_grows(serve_at, fresh_data: Pa
             if not half and "Every ray as CSV" in text:
                 half.append(1)
                 reading = (
-                    '<section class="far" id="reading" hx-get="/tiny/census" hx-trigger="every 2s" '
+                    '<section class="far" id="reading" hx-get="/tiny/census" hx-trigger="later" '
                     'hx-swap="outerMorph" hx-push-url="false">one layer less</section><section class="findings"'
                 )
                 text = text.replace('<section class="findings"', reading, 1)
@@ -80,12 +80,13 @@ def test_what_is_open_and_where_one_is_stay_as_it_grows(serve_at, fresh_data: Pa
 
         page.route("**/tiny/census", younger)
         page.goto("/tiny/census")
-        expect(page.locator("#reading")).to_have_text("one layer less", timeout=40_000)
+        expect(page.locator("#reading")).to_have_text("one layer less")
         assert page.locator("#reading").evaluate("(node) => node.getBoundingClientRect().height") < 100
         summary = page.locator("summary").first
         summary.focus()
         page.keyboard.press("Enter")
         expect(page.get_by_text("so far: ").first).to_be_visible()
+        page.locator("#reading").dispatch_event("later")
         whole(page)
         expect(page.get_by_text("so far: ")).to_have_count(0)
         expect(page.locator("details[open]")).to_have_count(1)

@@ -26,7 +26,7 @@ def test_from_the_front_page_to_a_direction_and_back(page: Page):
 def test_the_gallery_arrives_and_leads_to_directions(page: Page):
     page.goto("/demo")
     first = page.locator("#notable .gallery li > a").first
-    expect(first).to_be_visible(timeout=60_000)
+    expect(first).to_be_visible()
     first.click()
     expect(page).to_have_url(re.compile(r"/demo/\S+/svd/\d+#[pn]$"))
 
@@ -35,9 +35,9 @@ def test_the_gallery_grows_by_itself_and_then_rests(slow: str, visit_at):
     page = visit_at(slow)
     page.goto("/demo/notable")
     so_far = page.locator("#notable [role=status]")
-    expect(so_far).to_contain_text(re.compile(r"From [0-6] of 6 layers so far"), timeout=60_000)
+    expect(so_far).to_contain_text(re.compile(r"From [0-6] of 6 layers so far"))
     page.evaluate("window.isTheSame = true")  # what shows mere progress does load again
-    expect(so_far).to_have_count(0, timeout=60_000)
+    expect(so_far).to_have_count(0)
     assert page.evaluate("window.isTheSame"), "the page was not loaded again"
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))

@@ -35,8 +35,8 @@ def test_the_gallery_is_a_page_of_its_own_and_then_a_part_of_the_model(visit: Ca
 def test_a_gallery_that_grows_loads_again_until_it_is_whole(slow: str, visit_at):
     page = visit_at(slow, java_script_enabled=False)
     page.goto("/demo/notable")
-    expect(page.locator("#notable .gallery").first).to_be_visible(timeout=60_000)
-    expect(page.locator("#notable [role=status]")).to_have_count(0, timeout=60_000)
+    expect(page.locator("#notable .gallery").first).to_be_visible()
+    expect(page.locator("#notable [role=status]")).to_have_count(0)
     assert page.locator("noscript meta").count() == 0
 
 
@@ -72,5 +72,5 @@ def test_progress_moves_on_by_itself(slow: str, browser):
     context = browser.new_context(base_url=slow, java_script_enabled=False)
     page = context.new_page()
     assert page.goto("/demo/L5/H5").status == 202
-    expect(page.get_by_role("heading", level=1)).to_have_text("L5H5", timeout=90_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text("L5H5")
     context.close()

@@ -117,7 +117,7 @@ def test_lengths_beyond_what_float32_can_square(scale):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_small_adversarial_tables(dtype, data):
     d, n_tokens = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 40))

@@ -34,7 +34,7 @@ def test_score_and_rank_are_those_of_the_whole_order(monkeypatch, block):
             assert rank == expected[1]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.integers(-2, 2), min_size=4, max_size=4), min_size=1, max_size=12), st.data())
 def test_ties_go_to_the_smaller_id(rows, data):
     """Small whole numbers are summed exactly, so equal scores are equal in any order."""

@@ -123,7 +123,7 @@ def test_a_full_queue_is_busy_but_lets_people_join_what_is_in_it(open_queue):
 
 
 def test_only_so_many_may_wait(open_queue):
-    queue = open_queue(wait_seconds=10.0, waiters=1)
+    queue = open_queue(wait_seconds=60.0, waiters=1)
     gate = Gate()
     job = queue.submit("slow", gate, "L5H3 OV is being decomposed")
     with ThreadPoolExecutor(1) as first:
@@ -134,20 +134,20 @@ def test_only_so_many_may_wait(open_queue):
         started = time.monotonic()
         with pytest.raises(NotReady, match="L5H3 OV"):
             queue.results(job)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 50  # at once
         gate.open.set()
         assert patient.result() == ["through"]
     assert queue.results(job) == ["through"]  # what is done needs no waiting
 
 
 def test_the_budget_is_for_all_results_together(open_queue):
-    queue = open_queue(wait_seconds=0.2)
+    queue = open_queue(wait_seconds=2.0)
     gate = Gate()
-    jobs = [queue.submit(name, gate, name) for name in ("ov", "qk", "another")]
+    jobs = [queue.submit(name, gate, name) for name in ("ov", "qk", *map(str, range(18)))]
     started = time.monotonic()
     with pytest.raises(NotReady):
         queue.results(*jobs)
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 30  # of forty, were it for each
     gate.open.set()
 
 

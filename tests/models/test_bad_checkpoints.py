@@ -441,7 +441,7 @@ def test_any_damage_is_refused_or_harmless(gpt2_folder, tmp_path, long):
     whole, several = (shutil.copytree(gpt2_folder, tmp_path / name) for name in ("whole", "several"))
     in_shards(several)
 
-    @settings(max_examples=5000 if long else 250, deadline=None)
+    @settings(max_examples=5000 if long else 250)
     @given(mutations())
     def damage(mutation):
         name, place, n_bytes, instead = mutation

@@ -39,7 +39,7 @@ def server(run_server, tiny_data, tmp_path_factory):
 def asked(operation, mode, n):
     """Ask n times for what that mode makes up, each word of the path now and then one that is there."""
 
-    @settings(max_examples=n, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=n, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(
         case=operation.as_strategy(generation_mode=mode),
         there=st.lists(st.booleans(), min_size=len(THERE), max_size=len(THERE)),

@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections import Counter, deque
+from collections import deque
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from urllib.parse import urldefrag, urljoin, urlsplit
@@ -117,16 +117,19 @@ def sent_links(body):
 
 
 def crawled(port, long):
-    """Every page below /lens/ that links lead to, a few of each shape: target -> status, fields and body."""
-    seen, shapes, found = set(), Counter(), {}
+    """What links below /lens/ lead to: target -> status, fields and body.
+
+    Places that differ in numbers alone count as one; there every option once, or every combination of options.
+    """
+    known, found = set(), {}
     waiting = deque(f"/lens/{start}" for start in STARTS)
     while waiting:
         target = waiting.popleft()
-        shape = re.sub(r"[0-9]+|=[^&]*", "#", target)
-        if target in seen or shapes[shape] >= (100 if long else 1):
+        place, _, options = re.sub(r"[0-9]+|=[^&]*", "#", target).partition("?")
+        shapes = {(place, option) for option in ([options] if long else options.split("&"))}
+        if target in found or shapes <= known:
             continue
-        seen.add(target)
-        shapes[shape] += 1
+        known |= shapes
         _, fields, body = found[target] = fetched(port, target)
         for link in links_of(body, fields):
             there = urlsplit(urldefrag(urljoin(f"http://127.0.0.1:{port}{target}", link)).url)

@@ -72,7 +72,7 @@ def test_many_listeners_hold_nobody_up_and_leave_nothing(server, live):
         assert b"retry: 5000" in read_until(listen(server, stack, live), rb"\n0\r\n\r\n")
         began = time.monotonic()
         assert server.get("/-/glossary")[0] == 200
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 10  # in fifteen seconds the first listeners would go
     after = server.census()
     assert after.files <= before.files + 2
     with ExitStack() as stack:  # their places are free again
@@ -84,6 +84,5 @@ def test_a_server_does_not_wait_for_listeners_to_end(run_server, own_data, live)
         with run_server(own_data, "tiny") as server:
             connection = listen(server, stack, live)
             assert b"begun" in read_until(connection, rb"begun.*\n\n")
-            began = time.monotonic()
-        assert time.monotonic() - began < 4  # five seconds would be uvicorn's patience
+        assert "graceful shutdown exceeded" not in server.log.read_text()
         assert b"end" not in read_until(connection, rb"$^")

@@ -151,7 +151,9 @@ def test_who_waits_holds_no_thread():
         begun = time.monotonic()
         own.close()
         await asyncio.gather(*tasks)
-        assert time.monotonic() - begun < 5
+        assert (
+            time.monotonic() - begun < 10
+        )  # were threads waiting, 25: half a second for each of a hundred, two at a time
 
     run(work())
 
