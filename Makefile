@@ -11,7 +11,7 @@ serve: $(VENV)/ready  ## serve the demo model at http://127.0.0.1:8000/
 test: $(VENV)/ready-to-test  ## every test; installs Chromium and nginx if the system has none
 	$(BIN)/python -m pytest
 
-test-long: $(VENV)/ready-to-test  ## the same, with every random round and the whole load: half an hour
+test-long: $(VENV)/ready-to-test  ## the same, with every random round and the whole load
 	$(BIN)/python -m pytest --long
 
 check: $(VENV)/ready-to-test  ## format, lint, types, import contracts

@@ -739,6 +739,8 @@ class NotablePageJson(TypedDict):
     """Read so far."""
     whole: bool
     """All layers were, and the model's ends."""
+    failure: str
+    """Why something that is missing could not be computed; empty where it only takes its time."""
     judged: bool
     """False where the vocabulary is too small for a control: then there are no rays."""
     n_rays: int

@@ -83,6 +83,7 @@ def notable_json(page: NotablePage, urls: Urls) -> schema.NotablePageJson:
         "glitches": [_notable(one) for one in page.glitches],
         "layers": page.n_layers,
         "whole": page.is_whole,
+        "failure": page.failure,
         "judged": page.is_judged,
         "n_rays": page.n_rays,
         "n_readable": page.n_readable,

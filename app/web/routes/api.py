@@ -65,7 +65,7 @@ def model(request: Request, model: Slug, query: Annotated[MapQuery, Query()]) ->
 @router.get("/{model}/notable", summary="Gallery", response_model=schema.NotablePageJson, responses=FAULTS)
 def notable(request: Request, model: Slug, query: Annotated[ViewQuery, Query()]) -> Response:
     """The most readable rays of the model; of the layers that were read so far, as `whole` says."""
-    page = browse.notable(resources_of(request), parse(model), options=query.options())
+    page = browse.notable(resources_of(request), parse(model), query.options())
     told = twin.notable_json(page, urls_of(request))
     if not page.is_whole:
         return _passing(json_answer(request, told))

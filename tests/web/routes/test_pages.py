@@ -346,6 +346,7 @@ def test_a_gallery_says_why_a_layer_is_missing_and_asks_seldom(client, monkeypat
     said = client.get("/tiny/notable").text
     assert "Something could not be computed: layer-001.safetensors &lt;is damaged&gt;." in said
     assert 'hx-trigger="load delay:20s"' in said
+    assert client.get("/api/v1/tiny/notable").json()["failure"] == page.failure
 
 
 @pytest.mark.parametrize("place", ["/tiny/L1/H2", "/api/v1/tiny/L1/H2"])
