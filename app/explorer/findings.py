@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, get_args
 
 from app.core.bootstrap import LEAST, Estimate, Interval
+from app.core.rays import ALPHA
 from app.explorer.pages import CUT, CensusEffect, CensusKind, Finding
 
 NAMES: dict[str, str] = {
@@ -45,6 +46,7 @@ class Verdict(NamedTuple):
         return f"mixed, the mean {_MIXED[self.mean]} and single rays {_MIXED[self.rays]}"
 
 
+BETTER = Verdict("more", "more")
 _FEW_ON_ONE_SIDE = f"fewer than {LEAST} independent matrices on one side, so nothing is claimed"
 
 STEPS: tuple[tuple[str, str, str], ...] = (
@@ -138,7 +140,11 @@ def at_equal_rank(effects: Sequence[CensusEffect], d_head: int) -> str:
 
 
 def beside_random(kinds: Sequence[CensusKind]) -> str:
-    """Which kinds read better than random directions."""
+    """Which kinds read better than random directions; of the others, those with more readable rays than chance has.
+
+    Example: "Better than random directions: OV write. Not told apart from random directions: MLP in. More rays of MLP in
+    than chance has are at p < .01."
+    """
     words: dict[Side, str] = {
         "more": "Better than random directions: {}.",
         "less": "Worse than random directions: {}.",
@@ -146,7 +152,12 @@ def beside_random(kinds: Sequence[CensusKind]) -> str:
         "unclaimed": f"{{}}: {_few_each([kind.mean for kind in kinds])}.",
     }
     verdicts = {NAMES[kind.group]: _verdict(kind.mean, kind.superiority) for kind in kinds}
-    return _summed(verdicts, words, " beside random directions")
+    said = _summed(verdicts, words, " beside random directions")
+    # A few rays that stand far out need not move the mean, nor the odds of a single ray.
+    some = [
+        NAMES[kind.group] for kind in kinds if verdicts[NAMES[kind.group]] != BETTER and _has_more_than_chance(kind)
+    ]
+    return said + (f" More rays of {', '.join(some)} than chance has are at p < .01." if some else "")
 
 
 def of_early(kinds: Sequence[CensusKind]) -> str:
@@ -187,10 +198,10 @@ def against_random(kind: CensusKind, d_head: int) -> str:
     """How the rays of a kind read beside those of random directions, whose mean z is 0.
 
     Example: "QK key rays read better than random directions: mean z 0.31 (0.20 to 0.44). Of two rays, one of each, the
-    first has the larger z 58.0% (54.0% to 61.0%) of the time. 4.1% have p < .01, where chance has 1%."
+    first has the larger z 58.0% (54.0% to 61.0%) of the time. 4.1% (3.0% to 5.2%) have p < .01, where chance has 1%."
     """
     name, shown = _begun(rays_of(kind.group, d_head)), f"mean z {with_interval(kind.mean)}"
-    share = f"{kind.readable.value:.1%} have p < .01, where chance has 1%."
+    share = f"{as_shares(kind.readable)} have p < .01, where chance has 1%."
     verdict = _verdict(kind.mean, kind.superiority)
     if verdict.mean == "unclaimed":
         return f"{name}: {shown}. {share} {_begun(_few(kind.mean.n))}."
@@ -283,6 +294,10 @@ def _by_pair(effects: Sequence[CensusEffect]) -> dict[tuple[str, str], Verdict]:
 def _verdict(difference: Estimate, superiority: Estimate) -> Verdict:
     """Of two kinds by their means and by their rays, as both are shown."""
     return Verdict(_side(difference), _side(superiority, 0.5, 3))
+
+
+def _has_more_than_chance(kind: CensusKind) -> bool:
+    return _side(kind.readable, ALPHA, 3) == "more"
 
 
 def _side(estimate: Estimate, middle: float = 0.0, digits: int = 2) -> Side:

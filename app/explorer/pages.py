@@ -970,7 +970,7 @@ class CensusPage:
         """That the findings rest on."""
         numbers: list[Estimate | None] = []
         for kind in self.kinds:
-            numbers += [kind.mean, kind.superiority]
+            numbers += [kind.mean, kind.superiority, kind.readable]
             if not kind.is_cut:
                 numbers += [kind.early, kind.later if self.is_whole else None]
         for effect in self.effects:

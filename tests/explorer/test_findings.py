@@ -31,6 +31,7 @@ BETTER = Estimate(0.42, Interval(0.2, 0.61), 24)
 WORSE = Estimate(-0.42, Interval(-0.61, -0.2), 24)
 OPEN = Estimate(0.42, Interval(-0.1, 0.9), 24)
 ALONE = Estimate(0.42, None, 1)
+CHANCE = Estimate(0.013, Interval(0.006, 0.021), 24)
 HARDLY = Estimate(0.2, Interval(0.003, 0.4), 24)
 CLAIMS = (" better ", " worse ", " holds ", "other way")
 
@@ -56,14 +57,13 @@ def effect(difference, group="ov-write", other="mlp-out", superiority=None):
 
 def kind(mean, group="ov-write", **changes):
     rays = as_rays(mean)
-    same = {"early": mean, "correlation": mean, "later": mean, "superiority": rays} | changes
+    same = {"early": mean, "correlation": mean, "later": mean, "superiority": rays, "readable": CHANCE} | changes
     return CensusKind(
         group=group,
         end="write",
         n_matrices=24,
         n_rays=1536,
         n_unjudged=0,
-        readable=Estimate(0.123, None, 24),
         discovered=0.05,
         mean=mean,
         counts=(),
@@ -238,6 +238,23 @@ def test_what_is_mixed_stands_after_what_is_claimed():
         "random directions: mixed, the mean higher and single rays lower. MLP in beside random directions: mixed, the mean "
         "not told apart and single rays higher. Embedding: one matrix, so nothing is claimed."
     )
+
+
+MORE = Estimate(0.025, Interval(0.017, 0.031), 24)
+HARDLY_MORE = Estimate(0.025, Interval(0.0104, 0.031), 24)
+
+
+def test_more_readable_rays_than_chance_has_are_said_of_what_is_not_better():
+    kinds = [
+        kind(BETTER, readable=MORE),
+        kind(OPEN, "mlp-in", readable=MORE),
+        kind(OPEN, "mlp-out", superiority=WINS, readable=MORE),
+        kind(OPEN, "qk-key", readable=HARDLY_MORE),
+        kind(ALONE, "embed", readable=Estimate(0.2, None, 1)),
+    ]
+    assert beside_random(kinds).endswith(" More rays of MLP in, MLP out than chance has are at p < .01.")
+    assert "chance has" not in beside_random([kind(BETTER, readable=MORE), kind(OPEN, "qk-key")])
+    assert " 2.5% (1.7% to 3.1%) have p < .01, where chance has 1%." in against_random(kinds[1], 64)
 
 
 def test_findings_of_layers_wait_for_all_layers():
