@@ -114,6 +114,7 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         filters=glossary.FILTERS,
         sorts=SORTS,
         unjudged=glossary.unjudged,
+        own_entries=glossary.OWN_ENTRIES,
         undetermined=judgements.undetermined,
         fitted={basis.name for basis in BASES.values() if basis.is_fitted},
     )

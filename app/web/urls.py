@@ -109,9 +109,9 @@ class Urls:
         """The JSON twin of the front page."""
         return f"{self.root}/api/v1/"
 
-    def notable(self, address: Address, view: View | None = None) -> str:
+    def notable(self, address: Address, view: View | None = None, **changes: object) -> str:
         """A model's gallery."""
-        return f"{self.root}/{_model(address)}/notable{_query(_kept(address, view), {})}"
+        return f"{self.root}/{_model(address)}/notable{_query(_kept(address, view), changes)}"
 
     def notable_api(self, address: Address, view: View | None = None) -> str:
         """A model's gallery as JSON."""

@@ -6,7 +6,8 @@ import pytest
 
 from app.explorer import browse, orders, survey
 from app.explorer.pages import HomePage, ModelEntry
-from app.web.examples import CENSUS_PAGE, NOTABLE_PAGE
+from app.models.selection import Selection
+from app.web.examples import CENSUS_PAGE, MATRIX_PAGE, NOTABLE_PAGE
 from app.web.glossary import NOTES, TERMS
 
 PLACES = ("", "/L1", "/L1/H2", "/L1/H2/ov", "/L1/H2/qk/svd", "/L1/H2/ov/svd/3", "/notable")
@@ -616,7 +617,7 @@ def test_a_layer_says_how_many_of_its_rays_are_readable_and_how_many_are_found(c
     n_readable, n_found = sum(ray["p"][-1] < 0.01 for ray in judged), sum(ray["q"] < 0.1 for ray in judged)
     html = client.get("/tiny/L1").text
     assert f"Of the {len(judged)} rays judged here {n_readable} are readable" in html
-    assert f"{n_found} have two stars." in html
+    assert f"; {n_found} have two stars" in html
 
 
 def test_a_table_says_how_many_of_its_rays_are_readable_and_leads_to_them(client, tags):
@@ -739,6 +740,33 @@ def test_a_filter_is_said_to_judge_only_where_something_is_judged(client, place)
     assert "judged by their own" in judged
     assert "without the first 220 ids" in unjudged
     assert "judged by their own" not in unjudged
+
+
+def test_a_side_that_is_not_judged_says_so_beside_one_that_is(client, monkeypatch):
+    page = replace(MATRIX_PAGE, view=replace(MATRIX_PAGE.view, selection=Selection(frequent=20)))
+    assert [one.side for one in page.verdicts] == ["read"]
+    monkeypatch.setattr(browse, "matrix", lambda *_: page)
+    said = client.get("/tiny/L1/H2/ov").text
+    assert "<li><b>write</b> is not judged: too few trained tokens that pass the filter" in said
+    assert said.count("is not judged") == 1
+
+
+@pytest.mark.parametrize(
+    "place", ["/L1/H2/ov", "/L1/H2/qk", "/L1/mlp-in", "/embed", "/pos", "/heads/write", "/embed/pca"]
+)
+def test_where_all_is_judged_that_can_be_nothing_is_said_to_be_unjudged(client, place):
+    said = client.get(f"/tiny{place}").text
+    assert 'class="verdicts"' in said
+    assert "is not judged" not in said
+
+
+def test_a_gallery_has_a_name_and_both_weights(client, tags):
+    html = client.get("/tiny/notable?weights=raw").text
+    assert "<h1>Gallery of tiny</h1>" in html
+    switch = html.split('aria-label="Weights"')[1].split("</nav>")[0]
+    assert '<a href="/tiny/notable">folded</a>' in switch
+    assert '<a href="/tiny/notable?weights=raw" aria-current="true">raw</a>' in switch
+    assert "/tiny/notable?weights=raw" in links(tags, client.get("/tiny?weights=raw").text)
 
 
 @pytest.mark.parametrize(
