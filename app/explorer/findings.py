@@ -142,8 +142,8 @@ def at_equal_rank(effects: Sequence[CensusEffect], d_head: int) -> str:
 def beside_random(kinds: Sequence[CensusKind]) -> str:
     """Which kinds read better than random directions; of the others, those with more readable rays than chance has.
 
-    Example: "Better than random directions: OV write. Not told apart from random directions: MLP in. More rays of MLP in
-    than chance has are at p < .01."
+    Example: "Better than random directions: OV write. Not told apart from random directions: MLP in. Of MLP in, more rays
+    have p < .01 than chance gives."
     """
     words: dict[Side, str] = {
         "more": "Better than random directions: {}.",
@@ -157,7 +157,7 @@ def beside_random(kinds: Sequence[CensusKind]) -> str:
     some = [
         NAMES[kind.group] for kind in kinds if verdicts[NAMES[kind.group]] != BETTER and _has_more_than_chance(kind)
     ]
-    return said + (f" More rays of {', '.join(some)} than chance has are at p < .01." if some else "")
+    return said + (f" Of {', '.join(some)}, more rays have p < .01 than chance gives." if some else "")
 
 
 def of_early(kinds: Sequence[CensusKind]) -> str:

@@ -252,8 +252,8 @@ def test_more_readable_rays_than_chance_has_are_said_of_what_is_not_better():
         kind(OPEN, "qk-key", readable=HARDLY_MORE),
         kind(ALONE, "embed", readable=Estimate(0.2, None, 1)),
     ]
-    assert beside_random(kinds).endswith(" More rays of MLP in, MLP out than chance has are at p < .01.")
-    assert "chance has" not in beside_random([kind(BETTER, readable=MORE), kind(OPEN, "qk-key")])
+    assert beside_random(kinds).endswith(" Of MLP in, MLP out, more rays have p < .01 than chance gives.")
+    assert "chance" not in beside_random([kind(BETTER, readable=MORE), kind(OPEN, "qk-key")])
     assert " 2.5% (1.7% to 3.1%) have p < .01, where chance has 1%." in against_random(kinds[1], 64)
 
 

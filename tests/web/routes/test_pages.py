@@ -185,7 +185,7 @@ def test_what_is_sent_cited_or_saved_names_the_distance(relatives):
 
 
 def test_an_encoder_offers_raw_weights_only_and_says_why(relatives, tags):
-    for place in ("/bert", "/bert/L1/H2/ov"):
+    for place in ("/bert", "/bert/L1/H2/ov", "/bert/notable"):
         page = relatives.get(place).text
         assert "weights=folded" not in "".join(links(tags, page))
         assert "norms stand after its attention" in page
