@@ -1,8 +1,9 @@
 """Do the tests notice? `python -m benchmarks.faults` plants the faults of `faults.toml` one by one and runs the tests.
 
-A fault is planted in a copy of the checkout, and the tests of its own room and those of the server run until one fails:
-first the file named after the one with the fault, which is where it is mostly noticed, then the rest. `faults.tsv` keeps
-for each the first test that failed. Knows nothing of what the faults mean.
+A fault is planted in a copy of the checkout, and the tests of its own room and those of the server run until one fails.
+Most are noticed by the file of tests that is named after the one with the fault: those go first, for all faults, and
+whatever is left then meets the rest. `faults.tsv` keeps for each the first test that failed. Knows nothing of what the
+faults mean.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Queue
 
@@ -41,14 +42,24 @@ class Fault:
     wrong: str
 
     @property
-    def tests(self) -> list[list[str]]:
-        """What is run, one after the other: the tests of that very file, then those of its room and of the server."""
-        room, *folders, name = Path(self.file).parts[0 if self.file.split("/")[0] in ROOMS else 1 :]
-        folder = ROOMS.get(room, f"tests/{room}")
-        own = "/".join((folder, *folders, f"test_{Path(name).stem}.py"))
-        if (ROOT / own).is_file():
-            return [[own], [folder, SERVER, f"--ignore={own}"]]
-        return [[folder, SERVER]]
+    def own_tests(self) -> str:
+        """The file of tests that is named after the one with the fault; there may be none."""
+        _, *folders, name = self._parts
+        return "/".join((self._folder, *folders, f"test_{Path(name).stem}.py"))
+
+    @property
+    def other_tests(self) -> list[str]:
+        """The rest of its room's, and the server's."""
+        return [self._folder, SERVER, f"--ignore={self.own_tests}"]
+
+    @property
+    def _folder(self) -> str:
+        return ROOMS.get(self._parts[0], f"tests/{self._parts[0]}")
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        parts = Path(self.file).parts
+        return parts if parts[0] in ROOMS else parts[1:]
 
 
 @dataclass(frozen=True)
@@ -71,13 +82,13 @@ def read_faults() -> list[Fault]:
     return faults
 
 
-def try_fault(fault: Fault, copy: Path) -> Outcome:
-    """Plant the fault in the copy, run its tests until one fails, and take it out again."""
+def try_fault(fault: Fault, tests: Sequence[str], copy: Path) -> Outcome:
+    """Plant the fault in the copy, run the tests until one fails, and take it out again."""
     file, began = copy / fault.file, time.monotonic()
     whole = file.read_text(encoding="utf-8")
     file.write_text(whole.replace(fault.right, fault.wrong), encoding="utf-8")
     try:
-        caught = next(filter(None, (first_failure(tests, copy) for tests in fault.tests)), "")
+        caught = first_failure(tests, copy)
     finally:
         file.write_text(whole, encoding="utf-8")
     return Outcome(fault.name, caught, time.monotonic() - began)
@@ -118,20 +129,26 @@ def copy_checkout(folder: Path) -> Path:
 
 
 def try_faults(faults: Sequence[Fault], at_once: int) -> Iterator[Outcome]:
-    """What becomes of each, in the order in which that is known; each of those at work has a copy of its own."""
+    """What becomes of each, as soon as that is known; each of those that are tried at once has a copy of its own."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(at_once) as pool:
         copies: Queue[Path] = Queue()
         for i in range(at_once):
             copies.put(copy_checkout(Path(folder) / str(i)))
 
-        def attempt(fault: Fault) -> Outcome:
+        def attempt(fault: Fault, tests: Sequence[str]) -> Outcome:
             copy = copies.get()
             try:
-                return try_fault(fault, copy)
+                return try_fault(fault, tests, copy)
             finally:
                 copies.put(copy)
 
-        yield from pool.map(attempt, faults)
+        with_own = [fault for fault in faults if (ROOT / fault.own_tests).is_file()]
+        first = dict(zip(with_own, pool.map(attempt, with_own, ([one.own_tests] for one in with_own)), strict=True))
+        yield from (outcome for outcome in first.values() if outcome.caught_by)
+        left = [fault for fault in faults if fault not in first or not first[fault].caught_by]
+        for fault, rest in zip(left, pool.map(attempt, left, (one.other_tests for one in left)), strict=True):
+            before = first[fault].seconds if fault in first else 0.0
+            yield replace(rest, seconds=rest.seconds + before)
 
 
 def keep_outcomes(outcomes: Sequence[Outcome], faults: Sequence[Fault]) -> None:
