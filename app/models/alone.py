@@ -18,6 +18,7 @@ from torch import Tensor
 
 from app.models.checkpoint import Checkpoint, Stored
 from app.models.families import FAMILIES, architecture_of
+from app.models.keys import heed
 from app.models.refusal import ImportRefused
 
 PROBE_TOKENS = 16
@@ -25,8 +26,8 @@ SLACK = 1 << 26
 """Numbers that a config may speak of and a checkpoint lack, so that they can be named: 256 MiB."""
 MOST = 1 << 31
 """No size in a config is larger."""
-MOST_LAYERS = 10_000
-LAYER_KEYS = ("num_hidden_layers", "n_layer", "num_layers")
+MOST_BUFFER_BYTES = 1 << 30
+"""Of what is no parameter, such as a mask over all pairs of positions: that of 32,768."""
 SIZES = ("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads")
 SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -125,10 +126,11 @@ def _whole_config(checkpoint: Checkpoint, architecture: str) -> Any:
 
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
-    if any(isinstance(n := checkpoint.config.get(name), int) and n > MOST_LAYERS for name in LAYER_KEYS):
-        raise ImportRefused(f"the config speaks of more than {MOST_LAYERS:,} layers")  # it would be listed one by one
+    heeded = heed(checkpoint.config)
     try:
-        config = getattr(transformers, architecture).config_class.from_dict(copy.deepcopy(checkpoint.config))
+        config = getattr(transformers, architecture).config_class.from_dict(copy.deepcopy(heeded))
+        # The plain way, which shows the scores, and the only one that takes no kernel from the hub.
+        config._attn_implementation = "eager"
         sizes = {name: getattr(config, name) for name in SIZES} | {"positions": n_ctx_of(config)}
     except Exception as error:  # whatever the library raises at a config that makes no sense
         raise ImportRefused(f"transformers cannot open the model: {said_by(error)}") from error
@@ -189,6 +191,12 @@ def _empty(architecture: str, config: Any) -> Any:
 
 def _refuse_larger(empty: Any, state: Mapping[str, Tensor]) -> None:
     """Refuse a config that speaks of far more than there is, before memory is taken for it."""
+    tables = sum(buffer.numel() * buffer.element_size() for buffer in empty.buffers())
+    if tables > MOST_BUFFER_BYTES:
+        raise ImportRefused(
+            f"the config speaks of tables of {tables:,} bytes beside the weights, such as a mask over its positions: "
+            f"at most {MOST_BUFFER_BYTES:,} are made"
+        )
     promised = sum(parameter.numel() for parameter in empty.parameters())
     held = sum(tensor.numel() for tensor in state.values())
     if promised > 2 * held + SLACK:

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from app.models.document import quoted, read_document
 from app.models.families import architecture_of
 from app.models.header import MOST_TENSORS, Stored, read_header
+from app.models.keys import heed
 from app.models.refusal import ImportRefused
 from app.models.tokenizer import read_tokenizer
 
@@ -26,19 +27,12 @@ __all__ = ["Checkpoint", "Stored", "open_checkpoint"]
 FLOATS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float32"}
 """Stored dtypes that are understood, and what they are kept in."""
 # What differs between two copies of the same model; keys with a leading underscore go too.
-VOLATILE = {"transformers_version", "dtype", "torch_dtype"}
+VOLATILE = {"transformers_version", "dtype", "torch_dtype", "auto_map"}
 LARGEST_CONFIG = 4_000_000
 LARGEST_INDEX = 16_000_000
 MOST_SHARDS = 1000
 CLASS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 SHARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}\.safetensors")
-COUNTS = {
-    2**14: ("num_attention_heads", "n_head", "num_key_value_heads", "num_kv_heads", "head_dim"),
-    2**20: ("hidden_size", "n_embd", "d_model"),
-    2**24: ("vocab_size", "intermediate_size", "n_inner", "ffn_dim", "max_position_embeddings", "n_positions", "n_ctx"),
-    1000: ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
-}
-"""What configs count, by the most of it that is believed: libraries make room for whatever a config says."""
 SEVERAL = re.compile(r"(text|vision|audio|speech|image|video|thinker|talker|vq|encoder|decoder|backbone)_config")
 """Keys of configs that describe several networks."""
 QUANTISED = ("quantization_config", "compression_config", "quantization")
@@ -91,9 +85,8 @@ def open_checkpoint(folder: Path) -> Checkpoint:
 
 def _open(folder: Path) -> Checkpoint:
     config = _read_config(folder)
-    _refuse_code(config, folder)
-    _refuse_by_config(config)
-    _refuse_counts(config)
+    _refuse_by_config(config, folder)
+    heed(config)
     tensors = tuple(sorted(_stored(folder), key=lambda tensor: tensor.name))
     _refuse_by_tensors(tensors, config)
     return Checkpoint(folder, config, tensors, read_tokenizer(folder, config.get("vocab_size")))
@@ -110,17 +103,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return read_document(folder / "config.json", LARGEST_CONFIG)
 
 
-def _refuse_code(config: dict[str, Any], folder: Path) -> None:
-    """No code of the model's own, wherever it is named, and no files that libraries would open besides ours."""
-    settings = {"config.json": config}
-    if (folder / "tokenizer_config.json").exists():
-        settings["tokenizer_config.json"] = read_document(folder / "tokenizer_config.json", LARGEST_CONFIG)
-    for name, document in settings.items():
-        if _mentions(document, "auto_map"):
-            raise ImportRefused(
-                f"the model brings its own code (auto_map in {name}), which is never run. If its architecture is one "
-                "that can be read without that code, import a copy of the folder without the entry"
-            )
+def _refuse_by_config(config: dict[str, Any], folder: Path) -> None:
     if "transformers_weights" in config:
         raise ImportRefused(
             "config.json names another file for its weights (transformers_weights): save the model anew"
@@ -129,16 +112,6 @@ def _refuse_code(config: dict[str, Any], folder: Path) -> None:
         raise ImportRefused(
             "an adapter lies beside the model (adapter_config.json): merge it, or import a copy without"
         )
-
-
-def _mentions(value: Any, key: str) -> bool:
-    """Whether the key is anywhere in the settings; `document` has bounded their depth."""
-    if isinstance(value, dict):
-        return key in value or any(_mentions(part, key) for part in value.values())
-    return isinstance(value, list) and any(_mentions(part, key) for part in value)
-
-
-def _refuse_by_config(config: dict[str, Any]) -> None:
     architectures = config.get("architectures")
     if not (isinstance(architectures, list) and architectures and all(map(_is_class, architectures))):
         raise ImportRefused(
@@ -153,20 +126,26 @@ def _refuse_by_config(config: dict[str, Any]) -> None:
         )
     if any(config.get(key) is not None for key in QUANTISED):
         raise ImportRefused("the weights are quantised: import the model that they were made from")
-    architecture_of(config)
+    try:
+        architecture_of(config)
+    except ImportRefused as refusal:
+        # Whoever can be read without code of their own is: nothing follows the entry, and nothing is handed it.
+        if _mentions(config, "auto_map"):
+            raise ImportRefused(
+                f"the model brings its own code (auto_map in config.json), which is never run, and {refusal}"
+            ) from refusal
+        raise
+
+
+def _mentions(value: Any, key: str) -> bool:
+    """Whether the key is anywhere in the settings; `document` has bounded their depth."""
+    if isinstance(value, dict):
+        return key in value or any(_mentions(part, key) for part in value.values())
+    return isinstance(value, list) and any(_mentions(part, key) for part in value)
 
 
 def _is_class(name: Any) -> bool:
     return isinstance(name, str) and CLASS.fullmatch(name) is not None
-
-
-def _refuse_counts(config: dict[str, Any]) -> None:
-    for most, key in ((most, key) for most, keys in COUNTS.items() for key in keys):
-        value = config.get(key)
-        if value is not None and not (type(value) is int and 1 <= value <= most):
-            raise ImportRefused(
-                f"config.json has {quoted(value)} for {key}: expected a whole number from 1 to {most:,}"
-            )
 
 
 def _refuse_by_tensors(tensors: tuple[Stored, ...], config: dict[str, Any]) -> None:

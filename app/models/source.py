@@ -16,7 +16,6 @@ from app.models.refusal import ImportRefused
 FETCHED = (
     "config.json",
     "tokenizer.json",
-    "tokenizer_config.json",
     "model.safetensors",
     "model.safetensors.index.json",
     "model-*-of-*.safetensors",

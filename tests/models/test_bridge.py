@@ -69,12 +69,12 @@ def test_an_mlp_reads_the_norm_whose_output_it_gets():
     for ln1, ln2, expected in ((one, other, "ln2"), (other, one, "ln1"), (other, other, "ln2"), (other, None, "ln1")):
         shown = {"blocks.0.mlp.hook_in": other, "blocks.0.ln1.hook_out": ln1}
         shown |= {} if ln2 is None else {"blocks.0.ln2.hook_out": ln2}
-        assert bridge._mlp_reads(shown, Family()) == expected
+        assert bridge._mlp_reads(shown, Family("x")) == expected
     shown = {"blocks.0.mlp.hook_in": other, "blocks.0.ln1.hook_out": other}
-    assert bridge._mlp_reads(shown, Family(encoder=True)) == "stream"
-    assert bridge._mlp_reads({"blocks.0.mlp.hook_in": other}, Family()) == "stream"
+    assert bridge._mlp_reads(shown, Family("x", encoder=True)) == "stream"
+    assert bridge._mlp_reads({"blocks.0.mlp.hook_in": other}, Family("x")) == "stream"
     with pytest.raises(ImportRefused, match="what its MLP reads"):
-        bridge._mlp_reads(shown | {"blocks.0.mlp.hook_in": third}, Family())
+        bridge._mlp_reads(shown | {"blocks.0.mlp.hook_in": third}, Family("x"))
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama", "mixtral", "gemma3", "bert"])

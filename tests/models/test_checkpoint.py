@@ -54,6 +54,7 @@ def test_what_a_folder_holds(gpt2_folder):
     [
         in_shards,
         lambda folder: change_config(folder, transformers_version="9", _name_or_path="/elsewhere", dtype="float64"),
+        lambda folder: change_config(folder, auto_map={"AutoModel": "x.Y"}),
         lambda folder: (folder / "README.md").write_text("a note"),
         lambda folder: (folder / "config.json").write_text(
             json.dumps(dict(reversed(json.loads((folder / "config.json").read_text()).items())))
@@ -127,7 +128,8 @@ def an_empty_index(folder):
         (lambda folder: (folder / "config.json").unlink(), "no config.json"),
         (lambda folder: (folder / "config.json").write_text("{"), "config.json is not JSON"),
         (lambda folder: (folder / "config.json").write_text("[]"), "config.json holds no settings"),
-        (lambda folder: change_config(folder, auto_map={"AutoModel": "x.Y"}), "own code"),
+        (lambda folder: change_config(folder, architectures=["X"], auto_map={"": "x.Y"}), "own code"),
+        (lambda folder: change_config(folder, model_type="llama"), "'llama' for its model_type"),
         (lambda folder: change_config(folder, quantization_config={}), "quantised"),
         (lambda folder: change_config(folder, architectures=["Made_upForCausalLM"]), "Made_upForCausalLM is not among"),
         (lambda folder: change_config(folder, architectures=None), "None for its architectures"),
