@@ -10,6 +10,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from app.models.allowance import allowance, confined
 from app.models.alone import n_layers_of
 from app.models.bridge import BridgedLayer, open_layer
 from app.models.checkpoint import Checkpoint
@@ -45,8 +46,16 @@ def convert(
 ) -> Converted:
     """Fill the staging folder.
 
-    `report` is told how many layers are done, of how many. ImportRefused if the model does not hold what it promises.
+    `report` is told how many layers are done, of how many. ImportRefused if the model does not hold what it promises,
+    MemoryError if it takes more than one of its size may.
     """
+    with confined(allowance(checkpoint.tensors)):
+        return _converted(checkpoint, fingerprint, staging, report)
+
+
+def _converted(
+    checkpoint: Checkpoint, fingerprint: str, staging: Staging, report: Callable[[int, int], None]
+) -> Converted:
     n_layers = n_layers_of(checkpoint)
     done = staging.entries()
     staging.keep(done)
