@@ -28,6 +28,8 @@ MOST = 1 << 31
 """No size in a config is larger."""
 MOST_BUFFER_BYTES = 1 << 30
 """Of what is no parameter, such as a mask over all pairs of positions: that of 32,768."""
+PIECE = 1 << 22
+"""Numbers that are looked at at a time."""
 SIZES = ("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads")
 SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -71,8 +73,7 @@ def open_alone(checkpoint: Checkpoint, layer: int) -> LayerAlone:
     by_token = _tensors_by_token(checkpoint, d_vocab, fixed)
     state, rows = {}, {}
     for tensor, value in _read(checkpoint, layer, by_token, kept):
-        if not torch.isfinite(value).all():
-            raise ImportRefused(f"{tensor.name} holds values that are no numbers (NaN or infinity)")
+        refuse_unfinite(tensor.name, value)
         state[_renamed(tensor.name, layer, 0)] = value
         if tensor.name in by_token:
             rows[tensor.name] = value
@@ -89,6 +90,18 @@ def n_layers_of(checkpoint: Checkpoint) -> int:
         last = f"its tensors go to layer {max(found)}" if found else "it has tensors of none"
         raise ImportRefused(f"the config speaks of {layers} layers, counted from 0, and {last}")
     return layers
+
+
+def refuse_unfinite(name: str, tensor: Tensor) -> None:
+    """ImportRefused if a value is no number, or none in float32, in which models are run and read."""
+    for part in torch.split(tensor.reshape(-1), PIECE):
+        if not torch.isfinite(part).all():
+            raise ImportRefused(f"{name} holds values that are no numbers (NaN or infinity)")
+        if not torch.isfinite(part.float()).all():
+            raise ImportRefused(
+                f"{name} holds numbers of up to {part.abs().max():.3g}, beyond float32, in which weights are read: its "
+                f"numbers go to {torch.finfo(torch.float32).max:.3g}"
+            )
 
 
 def layer_of(name: str) -> int | None:

@@ -70,9 +70,18 @@ class Checkpoint:
 
     @property
     def dtype(self) -> str:
-        """The dtype that holds every weight exactly."""
-        kinds = {FLOATS[tensor.dtype] for tensor in self.tensors if not _is_buffer(tensor)}
+        """What the weights are kept in: the dtype that holds each of them exactly, or float32 if that is float64."""
+        kinds = {FLOATS[dtype] for dtype in self._dtypes}
         return kinds.pop() if len(kinds) == 1 else "float32"
+
+    @property
+    def rounded(self) -> bool:
+        """Whether a weight is kept in fewer bits than it has."""
+        return "F64" in self._dtypes
+
+    @property
+    def _dtypes(self) -> set[str]:
+        return {tensor.dtype for tensor in self.tensors if not _is_buffer(tensor)}
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:

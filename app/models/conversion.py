@@ -11,7 +11,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from app.models.allowance import allowance, confined
-from app.models.alone import n_layers_of
+from app.models.alone import n_layers_of, refuse_unfinite
 from app.models.bridge import BridgedLayer, open_layer
 from app.models.checkpoint import Checkpoint
 from app.models.manifest import Shape
@@ -106,7 +106,7 @@ def _write_ends(
     for name, source in sources.items():
         if source is not None:
             tensor = _read(checkpoint, source)
-            _refuse_unfinite(source, tensor)
+            refuse_unfinite(source, tensor)
             ends[name] = (tensor.T if name == "unembed.W_U" else tensor).to(dtype)
     sum_ = write_tensors(staging.folder / EMBEDDINGS_FILE, ends, fingerprint)
     del ends
@@ -123,11 +123,6 @@ def _read(checkpoint: Checkpoint, name: str) -> Tensor:
     with safe_open(stored.file, "pt") as file:
         tensor: Tensor = file.get_tensor(name)
         return tensor
-
-
-def _refuse_unfinite(name: str, tensor: Tensor) -> None:
-    if not all(torch.isfinite(rows).all() for rows in torch.split(tensor, ROWS)):
-        raise ImportRefused(f"{name} holds values that are no numbers (NaN or infinity)")
 
 
 def _refuse_other_rows(name: str, expected: Tensor, written: Tensor) -> None:

@@ -139,6 +139,7 @@ def _convert(
         revision=source.revision,
         architecture=checkpoint.architecture,
         dtype=checkpoint.dtype,
+        rounded=checkpoint.rounded,
         still_layers=found.still_layers,
         checks=found.checks,
         files=found.files,

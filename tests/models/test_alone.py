@@ -55,6 +55,18 @@ def test_what_is_no_number_is_refused_by_name(spoil, value):
         open_alone(checkpoint, 1)
 
 
+def test_what_float32_cannot_hold_is_refused_by_name(spoil):
+    def widen(tensors):
+        name = "transformer.h.1.mlp.c_fc.weight"
+        tensors[name] = tensors[name].double()
+        tensors[name][3, 5] = -1e39
+
+    checkpoint = spoil(widen)
+    open_alone(checkpoint, 0)
+    with pytest.raises(ImportRefused, match=r"h\.1\.mlp\.c_fc\.weight holds numbers of up to 1e\+39, beyond float32"):
+        open_alone(checkpoint, 1)
+
+
 @pytest.mark.parametrize("name", ["transformer.wpe.weight", "transformer.wte.weight", "transformer.h.1.mlp.c_fc.bias"])
 def test_a_shape_that_does_not_fit_is_refused_by_name(spoil, name):
     checkpoint = spoil(lambda tensors: tensors.update({name: torch.zeros(31, 32)}))
