@@ -1,5 +1,6 @@
 """What is refused of one layer, by the name that the checkpoint has for it."""
 
+import json
 import shutil
 import sys
 from dataclasses import replace
@@ -156,3 +157,20 @@ def test_layers_that_are_not_the_configs_are_refused(gpt2_folder, n_layer):
 )
 def test_the_first_number_of_a_name_is_its_layer(name, layer):
     assert layer_of(name) == layer
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_an_unembedding_that_only_the_index_names_is_missed_unless_it_is_tied(tmp_path, tied):
+    folder = write_family("llama", tmp_path / "tied", tie_word_embeddings=tied)
+    tensors = load_file(folder / "model.safetensors")
+    tensors.pop("lm_head.weight", None)
+    (folder / "model.safetensors").unlink()
+    save_file(tensors, folder / "model-00001-of-00001.safetensors")
+    named = dict.fromkeys([*tensors, "lm_head.weight"], "model-00001-of-00001.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": named}))
+    checkpoint = open_checkpoint(folder)
+    if tied:
+        assert open_alone(checkpoint, 0).plain.lm_head.weight.shape[1] == 32
+    else:
+        with pytest.raises(ImportRefused, match=r"lacks lm_head\.weight$"):
+            open_alone(checkpoint, 0)

@@ -259,7 +259,10 @@ BAD = {
     "shard no string": (shards(lambda m: m.update({"wte": 7})), "names 7, which"),
     "shard missing": (lambda f: (in_shards(f), gone("model-00002-of-00002.safetensors")(f)), "no model-00002-of"),
     "tensor in another shard": (shards(swap), "has it in model-0000"),
-    "tensor nowhere": (shards(lambda m: m.update({"wte": min(m.values())})), "but the files hold"),
+    "tensor nowhere": (
+        shards(lambda m: m.update({"wte": min(m.values())})),
+        "has wte in model-00001.*, which does not hold it",
+    ),
     "tensor unnamed": (shards(lambda m: m.pop("transformer.wte.weight")), "has it in no file"),
     "tensor in two shards": (twice, "but model.safetensors.index.json has it in model-00001"),
 }

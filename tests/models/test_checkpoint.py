@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from app.models import checkpoint
+from app.models import shards
 from app.models.checkpoint import open_checkpoint
 from app.models.refusal import ImportRefused
 
@@ -205,6 +205,6 @@ def test_a_folder_that_breaks_while_it_is_read(folder, monkeypatch):
     def fail(path):
         raise OSError(5, "Input/output error", str(path))
 
-    monkeypatch.setattr(checkpoint, "read_header", fail)
+    monkeypatch.setattr(shards, "read_header", fail)
     with pytest.raises(ImportRefused, match=r"the folder cannot be read: Input/output error$"):
         open_checkpoint(folder)
