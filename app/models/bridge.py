@@ -156,11 +156,31 @@ def _rotary(plain: Any, attention: Any, config: Any, family: Family) -> Rotary |
     kind = (getattr(config, "layer_types", None) or [""])[0]
     for module in plain.modules():
         for prefix in (f"{kind}_", ""):
-            frequencies = getattr(module, f"{prefix}inv_freq", None)
-            if frequencies is not None:
-                scale = getattr(module, f"{prefix}attention_scaling", 1.0)
-                return Rotary(frequencies.detach().float(), family.pairing, float(scale))
+            if getattr(module, f"{prefix}inv_freq", None) is not None:
+                return _turning(module, prefix, family)
     return None
+
+
+def _turning(module: Any, prefix: str, family: Family) -> Rotary:
+    """What a module turns by, in short texts and in long ones, for the layers of one kind or for all (no prefix)."""
+    scale = float(getattr(module, f"{prefix}attention_scaling", 1.0))
+    parameters: Any = getattr(module.config, "rope_parameters", None) or {}
+    if prefix:
+        parameters = parameters[prefix[:-1]]
+    if parameters.get("rope_type") != "longrope":
+        return Rotary(getattr(module, f"{prefix}inv_freq").detach().float(), family.pairing, scale)
+    # Its forward pass chooses by the last position that it is asked for, and leaves its choice there.
+    original = int(parameters["original_max_position_embeddings"])
+    short, long = (_frequencies_at(module, prefix, last) for last in (0, original))
+    return Rotary(short, family.pairing, scale, long, original)
+
+
+def _frequencies_at(module: Any, prefix: str, last: int) -> Float[Tensor, " n"]:
+    """The frequencies in a text whose last position is that one."""
+    of_kind = {"layer_type": prefix[:-1]} if prefix else {}
+    module(torch.zeros(1), torch.tensor([[last]]), **of_kind)
+    frequencies: Tensor = getattr(module, f"{prefix}inv_freq").detach().float().clone()
+    return frequencies
 
 
 def _mlp_reads(activations: Mapping[str, Tensor], family: Family) -> MlpReads:
@@ -236,9 +256,17 @@ def _parameters(
         if name in block.attn._modules:
             kept[f"blocks.{layer}.attn.{name}"] = _gains_by_head(block.attn._modules[name], n_heads, shape.d_head)
     if rotary is not None and shape.positions == "rotary":
-        how = torch.tensor([PAIRINGS.index(rotary.pairing), rotary.scale])
-        kept[f"blocks.{layer}.attn.rotary"] = torch.cat([how, rotary.frequencies])
+        kept |= {f"blocks.{layer}.attn.{name}": tensor for name, tensor in _rows(rotary).items()}
     return kept
+
+
+def _rows(rotary: Rotary) -> dict[str, Tensor]:
+    """How queries and keys turn, as weights keep it."""
+    how = torch.tensor([PAIRINGS.index(rotary.pairing), rotary.scale])
+    rows = {"rotary": torch.cat([how, rotary.frequencies])}
+    if rotary.long is not None:
+        rows["rotary_long"] = torch.cat([torch.tensor([rotary.original]), rotary.long])
+    return rows
 
 
 def _gains_by_head(norm: Any, n_heads: int, d_head: int) -> Float[Tensor, "n_heads d_head"]:

@@ -83,9 +83,7 @@ def _convert_layer(checkpoint: Checkpoint, fingerprint: str, staging: Staging, l
     weights = Weights(staging.folder, fingerprint, bridged.shape)
     run = Run(bridged.activations, bridged.ids, bridged.scale, bridged.cap)
     dtype = getattr(torch, checkpoint.dtype)
-    kept = {
-        name: tensor if name.endswith("rotary") else tensor.to(dtype) for name, tensor in bridged.parameters.items()
-    }
+    kept = {name: tensor if ".attn.rotary" in name else tensor.to(dtype) for name, tensor in bridged.parameters.items()}
     sum_ = write_tensors(staging.folder / layer_file(layer), kept, fingerprint)
     rotary = f"blocks.{layer}.attn.rotary" in bridged.parameters
     facts = {"shape": asdict(bridged.shape), "n_params": bridged.n_params, "rotary": rotary}
