@@ -26,15 +26,23 @@ class Rotary:
     pairing: Pairing
     scale: float = 1.0
     """What the turned coordinates are multiplied by on either side (YaRN's attention factor)."""
+    long: Float[Tensor, " n"] | None = None
+    """The frequencies in texts of more than `original` tokens, at all their positions (LongRoPE); None: the same."""
+    original: int = 0
+
+    def frequencies_of(self, n_tokens: int) -> Float[Tensor, " n"]:
+        """Radians per position in a text of so many tokens."""
+        return self.frequencies if self.long is None or n_tokens <= self.original else self.long
 
 
-def rotation(rotary: Rotary, distance: int, d_head: int) -> Float[Tensor, "d_head d_head"]:
+def rotation(rotary: Rotary, distance: int, d_head: int, n_tokens: int | None = None) -> Float[Tensor, "d_head d_head"]:
     """`R_D` in float64, for row vectors: `q R_D k^T` is the score of a key `distance` positions before the query.
 
-    Orthogonal but for the scale, which enters twice: once for the query and once for the key.
+    In a text of `n_tokens`; unless it is said, of as few as have that distance. Orthogonal but for the scale, which
+    enters twice: once for the query and once for the key.
     """
     n = len(rotary.frequencies)
-    angles = rotary.frequencies.double() * distance
+    angles = rotary.frequencies_of(n_tokens or abs(distance) + 1).double() * distance
     first, second = _pairs(n, rotary.pairing)
     R = torch.eye(d_head, dtype=torch.float64, device=angles.device)
     R[first, first] = R[second, second] = rotary.scale**2 * angles.cos()

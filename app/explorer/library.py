@@ -120,6 +120,7 @@ def _header(slug: str, manifest: Manifest) -> Model:
         n_ctx=manifest.n_ctx,
         n_params=manifest.n_params,
         dtype=manifest.dtype,
+        rounded=manifest.rounded,
         tied=manifest.tied,
         source=manifest.source,
         revision=manifest.revision,

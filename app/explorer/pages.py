@@ -218,6 +218,9 @@ class Model:
     n_ctx: int
     n_params: int
     dtype: str
+    """What the weights are kept in."""
+    rounded: bool
+    """The checkpoint has numbers of float64, and the nearest of float32 are kept."""
     tied: bool
     """Embedding and unembedding are one matrix."""
     source: str

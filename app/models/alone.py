@@ -18,6 +18,7 @@ from torch import Tensor
 
 from app.models.checkpoint import Checkpoint, Stored
 from app.models.families import FAMILIES, architecture_of
+from app.models.keys import heed
 from app.models.refusal import ImportRefused
 
 PROBE_TOKENS = 16
@@ -25,8 +26,10 @@ SLACK = 1 << 26
 """Numbers that a config may speak of and a checkpoint lack, so that they can be named: 256 MiB."""
 MOST = 1 << 31
 """No size in a config is larger."""
-MOST_LAYERS = 10_000
-LAYER_KEYS = ("num_hidden_layers", "n_layer", "num_layers")
+MOST_BUFFER_BYTES = 1 << 30
+"""Of what is no parameter, such as a mask over all pairs of positions: that of 32,768."""
+PIECE = 1 << 22
+"""Numbers that are looked at at a time."""
 SIZES = ("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads")
 SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -70,8 +73,7 @@ def open_alone(checkpoint: Checkpoint, layer: int) -> LayerAlone:
     by_token = _tensors_by_token(checkpoint, d_vocab, fixed)
     state, rows = {}, {}
     for tensor, value in _read(checkpoint, layer, by_token, kept):
-        if not torch.isfinite(value).all():
-            raise ImportRefused(f"{tensor.name} holds values that are no numbers (NaN or infinity)")
+        refuse_unfinite(tensor.name, value)
         state[_renamed(tensor.name, layer, 0)] = value
         if tensor.name in by_token:
             rows[tensor.name] = value
@@ -88,6 +90,18 @@ def n_layers_of(checkpoint: Checkpoint) -> int:
         last = f"its tensors go to layer {max(found)}" if found else "it has tensors of none"
         raise ImportRefused(f"the config speaks of {layers} layers, counted from 0, and {last}")
     return layers
+
+
+def refuse_unfinite(name: str, tensor: Tensor) -> None:
+    """ImportRefused if a value is no number, or none in float32, in which models are run and read."""
+    for part in torch.split(tensor.reshape(-1), PIECE):
+        if not torch.isfinite(part).all():
+            raise ImportRefused(f"{name} holds values that are no numbers (NaN or infinity)")
+        if not torch.isfinite(part.float()).all():
+            raise ImportRefused(
+                f"{name} holds numbers of up to {part.abs().max():.3g}, beyond float32, in which weights are read: its "
+                f"numbers go to {torch.finfo(torch.float32).max:.3g}"
+            )
 
 
 def layer_of(name: str) -> int | None:
@@ -125,13 +139,14 @@ def _whole_config(checkpoint: Checkpoint, architecture: str) -> Any:
 
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
-    if any(isinstance(n := checkpoint.config.get(name), int) and n > MOST_LAYERS for name in LAYER_KEYS):
-        raise ImportRefused(f"the config speaks of more than {MOST_LAYERS:,} layers")  # it would be listed one by one
+    heeded = heed(checkpoint.config)
     try:
-        config = getattr(transformers, architecture).config_class.from_dict(copy.deepcopy(checkpoint.config))
+        config = getattr(transformers, architecture).config_class.from_dict(copy.deepcopy(heeded))
+        # The plain way, which shows the scores, and the only one that takes no kernel from the hub.
+        config._attn_implementation = "eager"
         sizes = {name: getattr(config, name) for name in SIZES} | {"positions": n_ctx_of(config)}
     except Exception as error:  # whatever the library raises at a config that makes no sense
-        raise ImportRefused(f"transformers cannot open the model: {said_by(error)}") from error
+        raise failure("transformers cannot open the model", error) from error
     for name, size in sizes.items():
         if not (isinstance(size, int) and 0 < size < MOST):
             raise ImportRefused(f"the config's {name} is {size!r:.40}: a number from 1 to {MOST - 1} is meant")
@@ -156,7 +171,7 @@ def _config_of(whole: Any, layer: int, d_vocab: int) -> Any:
         if whole.model_type == "roberta":  # it counts positions from its padding on
             alone.pad_token_id = _padding_of(whole)
     except Exception as error:
-        raise ImportRefused(f"transformers cannot open the model: {said_by(error)}") from error
+        raise failure("transformers cannot open the model", error) from error
     return alone
 
 
@@ -184,11 +199,17 @@ def _empty(architecture: str, config: Any) -> Any:
         with torch.device("meta"):
             return getattr(transformers, architecture)(copy.deepcopy(config))
     except Exception as error:  # whatever the library raises at a config that makes no sense
-        raise ImportRefused(f"transformers cannot open the model: {said_by(error)}") from error
+        raise failure("transformers cannot open the model", error) from error
 
 
 def _refuse_larger(empty: Any, state: Mapping[str, Tensor]) -> None:
     """Refuse a config that speaks of far more than there is, before memory is taken for it."""
+    tables = sum(buffer.numel() * buffer.element_size() for buffer in empty.buffers())
+    if tables > MOST_BUFFER_BYTES:
+        raise ImportRefused(
+            f"the config speaks of tables of {tables:,} bytes beside the weights, such as a mask over its positions: "
+            f"at most {MOST_BUFFER_BYTES:,} are made"
+        )
     promised = sum(parameter.numel() for parameter in empty.parameters())
     held = sum(tensor.numel() for tensor in state.values())
     if promised > 2 * held + SLACK:
@@ -239,7 +260,7 @@ def _load(architecture: str, config: Any, state: dict[str, Tensor], layer: int) 
             output_loading_info=True,
         )
     except Exception as error:  # whatever the library raises at a config that makes no sense
-        raise ImportRefused(f"transformers cannot open the model: {said_by(error)}") from error
+        raise failure("transformers cannot open the model", error) from error
     missing = set(info["missing_keys"])
     if FAMILIES[architecture].encoder:  # a base model's checkpoint has no head, and none is used
         missing = {name for name in missing if not name.startswith(("cls.", "lm_head."))}
@@ -255,7 +276,15 @@ def _refuse_names(fault: str, names: set[str]) -> None:
         raise ImportRefused(f"{fault} {', '.join(sorted(names)[:3])}{more}")
 
 
-def said_by(error: Exception) -> str:
-    """What a library's error says, short enough for a sentence."""
+def failure(what: str, error: Exception) -> ImportRefused | MemoryError:
+    """What to raise when a library fails: a refusal with its words, short enough for a sentence, or that memory ran out."""
+    if is_of_memory(error):
+        return MemoryError()
     words = " ".join(str(error).split())[:300]
-    return f"it does not know {words}" if isinstance(error, KeyError) else words or type(error).__name__
+    said = f"it does not know {words}" if isinstance(error, KeyError) else words or type(error).__name__
+    return ImportRefused(f"{what}: {said}")
+
+
+def is_of_memory(error: Exception) -> bool:
+    """Whether it says that there was no memory left: torch has no error of its own for that."""
+    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)

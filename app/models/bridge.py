@@ -17,7 +17,7 @@ from tokenizers.models import WordLevel
 from torch import Tensor
 
 from app.core.rotary import Rotary
-from app.models.alone import LayerAlone, n_ctx_of, open_alone, said_by
+from app.models.alone import LayerAlone, failure, n_ctx_of, open_alone
 from app.models.checkpoint import Checkpoint
 from app.models.families import FAMILIES, Family
 from app.models.manifest import MlpReads, Shape
@@ -69,7 +69,7 @@ def open_layer(checkpoint: Checkpoint, layer: int) -> BridgedLayer:
     except ImportRefused:
         raise
     except Exception as error:  # whatever the libraries raise at a config that makes no sense
-        raise ImportRefused(f"the model cannot be run: {said_by(error)}") from error
+        raise failure("the model cannot be run", error) from error
     finally:
         gc.collect()  # the libraries' models are full of cycles
         gc.freeze()  # and what is left are the libraries themselves: not to be searched again for the next layer
@@ -132,7 +132,7 @@ def _boot(checkpoint: Checkpoint, opened: LayerAlone) -> Any:
     try:
         return TransformerBridge.boot_transformers(folder, device="cpu", hf_model=opened.plain, tokenizer=tokenizer)
     except Exception as error:
-        raise ImportRefused(f"transformer_lens cannot open the model: {said_by(error)}") from error
+        raise failure("transformer_lens cannot open the model", error) from error
 
 
 def _attention(plain: Any) -> Any:
@@ -156,11 +156,31 @@ def _rotary(plain: Any, attention: Any, config: Any, family: Family) -> Rotary |
     kind = (getattr(config, "layer_types", None) or [""])[0]
     for module in plain.modules():
         for prefix in (f"{kind}_", ""):
-            frequencies = getattr(module, f"{prefix}inv_freq", None)
-            if frequencies is not None:
-                scale = getattr(module, f"{prefix}attention_scaling", 1.0)
-                return Rotary(frequencies.detach().float(), family.pairing, float(scale))
+            if getattr(module, f"{prefix}inv_freq", None) is not None:
+                return _turning(module, prefix, family)
     return None
+
+
+def _turning(module: Any, prefix: str, family: Family) -> Rotary:
+    """What a module turns by, in short texts and in long ones, for the layers of one kind or for all (no prefix)."""
+    scale = float(getattr(module, f"{prefix}attention_scaling", 1.0))
+    parameters: Any = getattr(module.config, "rope_parameters", None) or {}
+    if prefix:
+        parameters = parameters[prefix[:-1]]
+    if parameters.get("rope_type") != "longrope":
+        return Rotary(getattr(module, f"{prefix}inv_freq").detach().float(), family.pairing, scale)
+    # Its forward pass chooses by the last position that it is asked for, and leaves its choice there.
+    original = int(parameters["original_max_position_embeddings"])
+    short, long = (_frequencies_at(module, prefix, last) for last in (0, original))
+    return Rotary(short, family.pairing, scale, long, original)
+
+
+def _frequencies_at(module: Any, prefix: str, last: int) -> Float[Tensor, " n"]:
+    """The frequencies in a text whose last position is that one."""
+    of_kind = {"layer_type": prefix[:-1]} if prefix else {}
+    module(torch.zeros(1), torch.tensor([[last]]), **of_kind)
+    frequencies: Tensor = getattr(module, f"{prefix}inv_freq").detach().float().clone()
+    return frequencies
 
 
 def _mlp_reads(activations: Mapping[str, Tensor], family: Family) -> MlpReads:
@@ -236,9 +256,17 @@ def _parameters(
         if name in block.attn._modules:
             kept[f"blocks.{layer}.attn.{name}"] = _gains_by_head(block.attn._modules[name], n_heads, shape.d_head)
     if rotary is not None and shape.positions == "rotary":
-        how = torch.tensor([PAIRINGS.index(rotary.pairing), rotary.scale])
-        kept[f"blocks.{layer}.attn.rotary"] = torch.cat([how, rotary.frequencies])
+        kept |= {f"blocks.{layer}.attn.{name}": tensor for name, tensor in _rows(rotary).items()}
     return kept
+
+
+def _rows(rotary: Rotary) -> dict[str, Tensor]:
+    """How queries and keys turn, as weights keep it."""
+    how = torch.tensor([PAIRINGS.index(rotary.pairing), rotary.scale])
+    rows = {"rotary": torch.cat([how, rotary.frequencies])}
+    if rotary.long is not None:
+        rows["rotary_long"] = torch.cat([torch.tensor([rotary.original]), rotary.long])
+    return rows
 
 
 def _gains_by_head(norm: Any, n_heads: int, d_head: int) -> Float[Tensor, "n_heads d_head"]:

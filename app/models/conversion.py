@@ -10,7 +10,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from app.models.alone import n_layers_of
+from app.models.allowance import allowance, confined
+from app.models.alone import n_layers_of, refuse_unfinite
 from app.models.bridge import BridgedLayer, open_layer
 from app.models.checkpoint import Checkpoint
 from app.models.manifest import Shape
@@ -45,8 +46,16 @@ def convert(
 ) -> Converted:
     """Fill the staging folder.
 
-    `report` is told how many layers are done, of how many. ImportRefused if the model does not hold what it promises.
+    `report` is told how many layers are done, of how many. ImportRefused if the model does not hold what it promises,
+    MemoryError if it takes more than one of its size may.
     """
+    with confined(allowance(checkpoint.tensors)):
+        return _converted(checkpoint, fingerprint, staging, report)
+
+
+def _converted(
+    checkpoint: Checkpoint, fingerprint: str, staging: Staging, report: Callable[[int, int], None]
+) -> Converted:
     n_layers = n_layers_of(checkpoint)
     done = staging.entries()
     staging.keep(done)
@@ -74,9 +83,7 @@ def _convert_layer(checkpoint: Checkpoint, fingerprint: str, staging: Staging, l
     weights = Weights(staging.folder, fingerprint, bridged.shape)
     run = Run(bridged.activations, bridged.ids, bridged.scale, bridged.cap)
     dtype = getattr(torch, checkpoint.dtype)
-    kept = {
-        name: tensor if name.endswith("rotary") else tensor.to(dtype) for name, tensor in bridged.parameters.items()
-    }
+    kept = {name: tensor if ".attn.rotary" in name else tensor.to(dtype) for name, tensor in bridged.parameters.items()}
     sum_ = write_tensors(staging.folder / layer_file(layer), kept, fingerprint)
     rotary = f"blocks.{layer}.attn.rotary" in bridged.parameters
     facts = {"shape": asdict(bridged.shape), "n_params": bridged.n_params, "rotary": rotary}
@@ -97,7 +104,7 @@ def _write_ends(
     for name, source in sources.items():
         if source is not None:
             tensor = _read(checkpoint, source)
-            _refuse_unfinite(source, tensor)
+            refuse_unfinite(source, tensor)
             ends[name] = (tensor.T if name == "unembed.W_U" else tensor).to(dtype)
     sum_ = write_tensors(staging.folder / EMBEDDINGS_FILE, ends, fingerprint)
     del ends
@@ -114,11 +121,6 @@ def _read(checkpoint: Checkpoint, name: str) -> Tensor:
     with safe_open(stored.file, "pt") as file:
         tensor: Tensor = file.get_tensor(name)
         return tensor
-
-
-def _refuse_unfinite(name: str, tensor: Tensor) -> None:
-    if not all(torch.isfinite(rows).all() for rows in torch.split(tensor, ROWS)):
-        raise ImportRefused(f"{name} holds values that are no numbers (NaN or infinity)")
 
 
 def _refuse_other_rows(name: str, expected: Tensor, written: Tensor) -> None:

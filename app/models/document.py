@@ -19,6 +19,9 @@ DEEPEST = 64
 """Levels of lists and objects; a model's own files have a handful."""
 MOST_DIGITS = 40
 LONGEST_QUOTE = 60
+POINTER = b"version https://git-lfs.github.com/spec/"
+"""How a file begins that git-lfs has not fetched."""
+GGUF = b"GGUF"
 
 
 @contextmanager
@@ -44,9 +47,26 @@ def read_bytes(path: Path, limit: int) -> bytes:
     """All of a file of at most that many bytes; ImportRefused if it is longer."""
     with open_plain(path) as file:
         raw = file.read(limit + 1)
+    refuse_other_form(raw[: len(POINTER)], path.name)
     if len(raw) > limit:
         raise ImportRefused(f"{path.name} is larger than {limit / 1e6:g} MB, which no real one is")
     return raw
+
+
+def refuse_other_form(first: bytes, name: str) -> None:
+    """ImportRefused if a file that begins so is of a form that people do have under such a name."""
+    if first.startswith(POINTER):
+        raise ImportRefused(f"{name} is a Git LFS pointer, which only stands for the file: run git lfs pull")
+    if first.startswith(GGUF):
+        raise gguf_refusal(name)
+
+
+def gguf_refusal(name: str) -> ImportRefused:
+    """What is said of a model in llama.cpp's form."""
+    return ImportRefused(
+        f"GGUF files are not read yet ({quoted(name)[1:-1]}): import the checkpoint that it was made from, which has a "
+        "config.json, a tokenizer.json and *.safetensors"
+    )
 
 
 def read_document(path: Path, limit: int) -> dict[str, Any]:

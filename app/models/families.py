@@ -7,6 +7,7 @@ bridge's attention with these facts on random checkpoints of every family (tests
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from app.models.document import quoted
 from app.models.refusal import ImportRefused
 
 
@@ -14,6 +15,8 @@ from app.models.refusal import ImportRefused
 class Family:
     """How an architecture differs from the others."""
 
+    model_type: str
+    """Its word for itself in a config.json, by which transformers knows it."""
     pairing: Literal["halves", "neighbours"] = "halves"
     """Which coordinates its rotary positions turn together (core.rotary)."""
     qk_norm: Literal["RMS", "LN"] = "RMS"
@@ -24,35 +27,35 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {
-    "GPT2LMHeadModel": Family(),
-    "GPTNeoForCausalLM": Family(),
-    "GPTBigCodeForCausalLM": Family(),
-    "GPTNeoXForCausalLM": Family(),
-    "GPTJForCausalLM": Family(pairing="neighbours"),
-    "PhiForCausalLM": Family(qk_norm="LN"),
-    "Phi3ForCausalLM": Family(),
-    "FalconForCausalLM": Family(),
-    "LlamaForCausalLM": Family(),
-    "MistralForCausalLM": Family(),
-    "SmolLM3ForCausalLM": Family(),
-    "Qwen2ForCausalLM": Family(),
-    "Qwen3ForCausalLM": Family(),
-    "Qwen3MoeForCausalLM": Family(),
-    "GemmaForCausalLM": Family(),
-    "Gemma2ForCausalLM": Family(),
-    "Gemma3ForCausalLM": Family(),
-    "OPTForCausalLM": Family(),
-    "BloomForCausalLM": Family(),
-    "StableLmForCausalLM": Family(qk_norm="LN"),
-    "CohereForCausalLM": Family(pairing="neighbours", qk_norm="LN"),
-    "OlmoForCausalLM": Family(),
-    "Olmo2ForCausalLM": Family(qk_norm_over_heads=True),
-    "Starcoder2ForCausalLM": Family(),
-    "GraniteForCausalLM": Family(),
-    "MixtralForCausalLM": Family(),
-    "GptOssForCausalLM": Family(),
-    "BertForMaskedLM": Family(encoder=True),
-    "RobertaForMaskedLM": Family(encoder=True),
+    "GPT2LMHeadModel": Family("gpt2"),
+    "GPTNeoForCausalLM": Family("gpt_neo"),
+    "GPTBigCodeForCausalLM": Family("gpt_bigcode"),
+    "GPTNeoXForCausalLM": Family("gpt_neox"),
+    "GPTJForCausalLM": Family("gptj", pairing="neighbours"),
+    "PhiForCausalLM": Family("phi", qk_norm="LN"),
+    "Phi3ForCausalLM": Family("phi3"),
+    "FalconForCausalLM": Family("falcon"),
+    "LlamaForCausalLM": Family("llama"),
+    "MistralForCausalLM": Family("mistral"),
+    "SmolLM3ForCausalLM": Family("smollm3"),
+    "Qwen2ForCausalLM": Family("qwen2"),
+    "Qwen3ForCausalLM": Family("qwen3"),
+    "Qwen3MoeForCausalLM": Family("qwen3_moe"),
+    "GemmaForCausalLM": Family("gemma"),
+    "Gemma2ForCausalLM": Family("gemma2"),
+    "Gemma3ForCausalLM": Family("gemma3_text"),
+    "OPTForCausalLM": Family("opt"),
+    "BloomForCausalLM": Family("bloom"),
+    "StableLmForCausalLM": Family("stablelm", qk_norm="LN"),
+    "CohereForCausalLM": Family("cohere", pairing="neighbours", qk_norm="LN"),
+    "OlmoForCausalLM": Family("olmo"),
+    "Olmo2ForCausalLM": Family("olmo2", qk_norm_over_heads=True),
+    "Starcoder2ForCausalLM": Family("starcoder2"),
+    "GraniteForCausalLM": Family("granite"),
+    "MixtralForCausalLM": Family("mixtral"),
+    "GptOssForCausalLM": Family("gpt_oss"),
+    "BertForMaskedLM": Family("bert", encoder=True),
+    "RobertaForMaskedLM": Family("roberta", encoder=True),
 }
 
 WITHOUT: dict[str, str] = {
@@ -79,6 +82,12 @@ def architecture_of(config: dict[str, Any]) -> str:
     names = config.get("architectures")
     named = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else "an unnamed architecture"
     architecture = named if named in FAMILIES else _headed(named, config)
+    model_type = config.get("model_type")
+    if model_type is not None and model_type != FAMILIES[architecture].model_type:
+        raise ImportRefused(
+            f"config.json has {quoted(model_type)} for its model_type, but {named} is {FAMILIES[architecture].model_type!r}: "
+            "it is another architecture, or one of the two words is wrong"
+        )
     if architecture == "FalconForCausalLM" and config.get("new_decoder_architecture"):
         raise ImportRefused("Falcon 40B and 180B cannot be read: the library splits their fused projections wrongly")
     if architecture == "OPTForCausalLM" and (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from app.models.document import open_plain, parse, quoted
+from app.models.document import POINTER, open_plain, parse, quoted, refuse_other_form
 from app.models.refusal import ImportRefused
 
 LONGEST_HEADER = 10_000_000
@@ -79,12 +79,15 @@ def read_header(path: Path) -> list[Stored]:
 def _raw(file: BinaryIO, size: int, name: str) -> bytes:
     if size < 8:
         raise ImportRefused(f"{name} is {'cut short' if size else 'empty'}: fetch or copy it again")
-    length = int.from_bytes(file.read(8), "little")
+    first = file.read(len(POINTER))
+    refuse_other_form(first, name)
+    length = int.from_bytes(first[:8], "little")
     if length > LONGEST_HEADER:
         raise ImportRefused(
             f"{name} says that its header has {length:,} bytes: it is no safetensors file, or damaged "
             f"(at most {LONGEST_HEADER:,} are read)"
         )
+    file.seek(8)
     raw = file.read(length)
     if len(raw) < length:
         raise ImportRefused(f"{name} is cut short: it ends inside its header. Fetch or copy it again")

@@ -59,6 +59,11 @@ def import_model(
         catalog.add(slug, fingerprint)
     except SlugError as error:
         raise ImportRefused(str(error)) from error
+    except MemoryError as error:
+        raise ImportRefused(
+            "it takes more memory than there is, or than an import of its size may: what is done is kept, and running "
+            "the same command again, with more memory, continues"
+        ) from error
     except OSError as error:
         # The reason alone: messages are shown to visitors, paths are not.
         raise ImportRefused(_of_files(error)) from error
@@ -134,6 +139,7 @@ def _convert(
         revision=source.revision,
         architecture=checkpoint.architecture,
         dtype=checkpoint.dtype,
+        rounded=checkpoint.rounded,
         still_layers=found.still_layers,
         checks=found.checks,
         files=found.files,

@@ -89,6 +89,8 @@ class Manifest(Shape):
     """Each identity that the imported tensors were held to, with its largest relative error over all layers."""
     files: dict[str, str]
     """Every other file of the folder, with the SHA-256 of its bytes."""
+    rounded: bool = False
+    """The checkpoint has numbers of float64, and the nearest of float32 are kept. Not said in manifests of old."""
 
 
 def read_manifest(folder: Path) -> Manifest:

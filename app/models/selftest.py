@@ -118,7 +118,7 @@ def _scores(
     if rotary is None:
         return [q @ k.T for q, k in normed]
     n = len(normed[0][0])
-    turned = [rotation(rotary, distance, weights.facts.d_head) for distance in range(1 - n, n)]
+    turned = [rotation(rotary, distance, weights.facts.d_head, n) for distance in range(1 - n, n)]
     turn = torch.stack([torch.stack([turned[i - j + n - 1] for j in range(n)]) for i in range(n)])
     return [torch.einsum("ia,ijab,jb->ij", q, turn, k) for q, k in normed]
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from app.core.address import RESERVED, SLUG
 from app.models import demo
+from app.models.document import gguf_refusal
 from app.models.refusal import ImportRefused
 
 # Never pickles, never code: what is not fetched cannot be opened by mistake.
 FETCHED = (
     "config.json",
     "tokenizer.json",
-    "tokenizer_config.json",
     "model.safetensors",
     "model.safetensors.index.json",
     "model-*-of-*.safetensors",
@@ -45,6 +45,10 @@ def find_source(word: str, revision: str | None = None) -> Source:
         return Source(demo.FOLDER, "singular-lens demo", "demo", None)
     if _is_folder(word):
         folder = _absolute(word)
+        if folder.is_file():
+            if folder.suffix == ".gguf":
+                raise gguf_refusal(folder.name)
+            raise ImportRefused(f"{folder.name!r} is a file: give the folder that it is in")
         if not folder.is_dir():
             raise ImportRefused(f"there is no folder {Path(word).name!r} where it was said to be")
         return Source(folder, folder.name, "local folder", None)

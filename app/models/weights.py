@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,10 @@ TOKENIZER_FILE = "tokenizer.json"
 BY_HEAD = ("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "q_norm", "k_norm")
 """Tensors of attention with an axis of heads in front."""
 PAIRINGS: tuple[Pairing, ...] = ("halves", "neighbours")
-"""What the first number of `attn.rotary` stands for; the second is the scale, then come the frequencies."""
+"""What the first number of `attn.rotary` stands for; the second is the scale, then come the frequencies.
+
+Where long texts are turned by others, `attn.rotary_long` holds them behind the tokens of the longest other text.
+"""
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,11 @@ class Weights:
         self._check_layer(layer)
         with self._open(layer_file(layer)) as file:
             stored = file.optional(f"blocks.{layer}.attn.rotary")
-        return None if stored is None else Rotary(stored[2:], PAIRINGS[int(stored[0])], float(stored[1]))
+            long = file.optional(f"blocks.{layer}.attn.rotary_long")
+        if stored is None:
+            return None
+        rotary = Rotary(stored[2:], PAIRINGS[int(stored[0])], float(stored[1]))
+        return rotary if long is None else replace(rotary, long=long[1:], original=int(long[0]))
 
     def layer(self, layer: int) -> dict[str, Tensor]:
         """Everything of that layer, float32, by TransformerLens names."""

@@ -73,6 +73,7 @@ MODEL = Model(
     n_ctx=1_024,
     n_params=124_439_808,
     dtype="float32",
+    rounded=False,
     tied=True,
     source="openai-community/gpt2",
     revision="607a30d783dfa663caf39e06633721c8d4cfcd7e",

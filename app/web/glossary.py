@@ -248,7 +248,8 @@ TERMS: dict[str, Term] = {
         "distance",
         "How many positions the key stands before the query: rotary models turn the two against each other by it.",
         "W_Q R_D W_Kᵀ, where R_D turns pairs of a head's coordinates, each pair by its own frequency; the bias towards "
-        "keys turns too. Distance 0 turns nothing: maps and layers show that.",
+        "keys turns too. Distance 0 turns nothing: maps and layers show that. A model that turns long texts otherwise "
+        "(LongRoPE) is shown as in the shortest text that has the distance.",
     ),
     "full-circuit": Term(
         "full circuit",

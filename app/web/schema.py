@@ -163,6 +163,9 @@ class ModelJson(TypedDict):
     n_ctx: int
     n_params: int
     dtype: str
+    """What the weights are kept in."""
+    rounded: bool
+    """The checkpoint has numbers of float64, and the nearest of float32 are kept."""
     tied: bool
     source: str
     revision: str | None

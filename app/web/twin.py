@@ -447,6 +447,7 @@ def _model(model: Model) -> schema.ModelJson:
         "n_ctx": model.n_ctx,
         "n_params": model.n_params,
         "dtype": model.dtype,
+        "rounded": model.rounded,
         "tied": model.tied,
         "source": model.source,
         "revision": model.revision,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -51,6 +53,22 @@ def test_it_is_orthogonal_but_for_its_scale(pairing):
     torch.testing.assert_close(R @ R.T, one, rtol=0, atol=1e-12)
     R = rotation(rotary_of(pairing, scale=1.2), 37, D_HEAD)
     torch.testing.assert_close(R @ R.T, one * 1.2**4, rtol=0, atol=1e-12)
+
+
+def test_a_long_text_turns_by_other_frequencies_at_all_distances():
+    short = rotary_of("halves")
+    both = replace(short, long=short.frequencies / 4, original=8)
+    slow = replace(short, frequencies=short.frequencies / 4)
+    for distance, n_tokens, expected in (
+        (7, None, short),
+        (8, None, slow),
+        (-8, None, slow),
+        (7, 8, short),
+        (7, 9, slow),
+        (0, 9, slow),
+    ):
+        found = rotation(both, distance, D_HEAD, n_tokens)
+        torch.testing.assert_close(found, rotation(expected, distance, D_HEAD), rtol=0, atol=0)
 
 
 def test_distance_zero_turns_nothing():

@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 from app.__main__ import cli
 from app.models.catalog import Catalog
 from app.models.checkpoint import open_checkpoint
+from app.models.importer import import_model
 from app.models.refusal import ImportRefused
 from app.store.presence import LOCK_FILE
 
@@ -258,7 +259,10 @@ BAD = {
     "shard no string": (shards(lambda m: m.update({"wte": 7})), "names 7, which"),
     "shard missing": (lambda f: (in_shards(f), gone("model-00002-of-00002.safetensors")(f)), "no model-00002-of"),
     "tensor in another shard": (shards(swap), "has it in model-0000"),
-    "tensor nowhere": (shards(lambda m: m.update({"wte": min(m.values())})), "but the files hold"),
+    "tensor nowhere": (
+        shards(lambda m: m.update({"wte": min(m.values())})),
+        "has wte in model-00001.*, which does not hold it",
+    ),
     "tensor unnamed": (shards(lambda m: m.pop("transformer.wte.weight")), "has it in no file"),
     "tensor in two shards": (twice, "but model.safetensors.index.json has it in model-00001"),
 }
@@ -277,21 +281,31 @@ AUTO_MAP = {"AutoConfig": "modeling.Model", "AutoModelForCausalLM": "modeling.Mo
 
 
 @pytest.mark.parametrize(
-    "bring",
+    ("bring", "words"),
     [
-        config(auto_map=AUTO_MAP),
-        config(auto_map=None),
-        config(some_part={"list": [{"auto_map": AUTO_MAP}]}),
-        config(vision_config={"auto_map": AUTO_MAP}),
-        config(architectures=["Model"], auto_map=AUTO_MAP),
-        text("tokenizer_config.json", json.dumps({"auto_map": AUTO_MAP})),
-        text("tokenizer_config.json", json.dumps({"inner": {"auto_map": AUTO_MAP}})),
+        (config(architectures=["Model"], auto_map=AUTO_MAP), "Model is not among the architectures"),
+        (config(architectures=["Phi3SmallForCausalLM"], part=[{"auto_map": AUTO_MAP}]), "Phi3Small"),
+        (config(model_type="mine", auto_map=AUTO_MAP), "'mine' for its model_type, but GPT2LMHeadModel is 'gpt2'"),
     ],
 )
-def test_a_models_own_code_is_never_imported(folder, refused, bring):
+def test_a_models_own_code_is_never_imported(folder, bring, words):
     (folder / "modeling.py").write_text(CODE)
     bring(folder)
-    assert "own code (auto_map in " in refused(folder)
+    with pytest.raises(
+        ImportRefused, match=r"own code \(auto_map in config.json\), which is never run, and "
+    ) as refusal:
+        open_checkpoint(folder)
+    assert words in str(refusal.value)
+    assert len(str(refusal.value)) < 500
+    assert not list(folder.glob("*.marker"))
+
+
+def test_a_model_that_needs_no_code_of_its_own_is_imported_as_if_it_brought_none(folder, gpt2_folder, tmp_path):
+    (folder / "modeling.py").write_text(CODE)
+    config(auto_map=AUTO_MAP)(folder)
+    text("tokenizer_config.json", json.dumps({"auto_map": AUTO_MAP}))(folder)
+    manifest = import_model(str(folder), tmp_path / "data", report=lambda progress: None)
+    assert manifest.fingerprint == open_checkpoint(gpt2_folder).fingerprint()
     assert not list(folder.glob("*.marker"))
 
 

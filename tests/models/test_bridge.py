@@ -1,17 +1,25 @@
 """What comes out of one layer, and that a bridge that computes something else is refused."""
 
+import json
+import math
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from app.core.rotary import at_distance
 from app.models import bridge
 from app.models.bridge import compare_logits, open_layer
+from app.models.catalog import Catalog
 from app.models.checkpoint import open_checkpoint
 from app.models.families import Family
+from app.models.importer import import_model
 from app.models.refusal import ImportRefused
+from app.models.weights import open_weights
+from tests.families import write_family
 
 
 @pytest.mark.parametrize("layer", [0, 1])
@@ -69,12 +77,12 @@ def test_an_mlp_reads_the_norm_whose_output_it_gets():
     for ln1, ln2, expected in ((one, other, "ln2"), (other, one, "ln1"), (other, other, "ln2"), (other, None, "ln1")):
         shown = {"blocks.0.mlp.hook_in": other, "blocks.0.ln1.hook_out": ln1}
         shown |= {} if ln2 is None else {"blocks.0.ln2.hook_out": ln2}
-        assert bridge._mlp_reads(shown, Family()) == expected
+        assert bridge._mlp_reads(shown, Family("x")) == expected
     shown = {"blocks.0.mlp.hook_in": other, "blocks.0.ln1.hook_out": other}
-    assert bridge._mlp_reads(shown, Family(encoder=True)) == "stream"
-    assert bridge._mlp_reads({"blocks.0.mlp.hook_in": other}, Family()) == "stream"
+    assert bridge._mlp_reads(shown, Family("x", encoder=True)) == "stream"
+    assert bridge._mlp_reads({"blocks.0.mlp.hook_in": other}, Family("x")) == "stream"
     with pytest.raises(ImportRefused, match="what its MLP reads"):
-        bridge._mlp_reads(shown | {"blocks.0.mlp.hook_in": third}, Family())
+        bridge._mlp_reads(shown | {"blocks.0.mlp.hook_in": third}, Family("x"))
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama", "mixtral", "gemma3", "bert"])
@@ -100,3 +108,52 @@ def test_logits_are_compared_relative_to_the_largest():
     for found in (expected + 0.02, expected * torch.nan):
         with pytest.raises(ImportRefused, match="logits differ"):
             compare_logits(expected, found)
+
+
+SHORT, LONG = [1.0, 1.1, 1.2, 1.3], [1.0, 2.0, 4.0, 8.0]
+
+
+@pytest.mark.parametrize("original", [8, 32])
+def test_longrope_turns_a_distance_as_the_shortest_text_that_has_it(tmp_path, original):
+    """Against numpy, and against attention of transformers' own model; the proof at import runs 16 tokens."""
+    from transformers import AutoModelForCausalLM
+
+    folder = write_family("phi3", tmp_path / "long", max_position_embeddings=128)
+    config = json.loads((folder / "config.json").read_text())
+    del config["rope_parameters"]
+    config |= {"rope_theta": 10_000.0, "original_max_position_embeddings": original}
+    config |= {"rope_scaling": {"type": "longrope", "short_factor": SHORT, "long_factor": LONG}}
+    (folder / "config.json").write_text(json.dumps(config))
+    manifest = import_model(str(folder), tmp_path / "data", report=lambda progress: None)
+    weights = open_weights(Catalog(tmp_path / "data").weights_folder(manifest.fingerprint))
+    head, rotary = weights.head(0, 3), weights.rotary(0)
+    stored = load_file(folder / "model.safetensors")
+    W = stored["model.layers.0.self_attn.qkv_proj.weight"].double().numpy().T
+    q, k = W[:, 24:32], W[:, 40:48]  # head 3, its keys: 1 of 2
+    scale = math.sqrt(1 + math.log(128 / original) / math.log(original))
+
+    def turned(x, position, factor):
+        angle = position * 10_000.0 ** (-np.arange(4) / 4) / np.array(factor)
+        a, b, cos, sin = x[:, :4], x[:, 4:], np.cos(angle), np.sin(angle)
+        return scale * np.hstack([a * cos - b * sin, b * cos + a * sin])
+
+    for distance in (0, 7, original - 1, original, 60):
+        factor = LONG if distance >= original else SHORT
+        expected = turned(q, 60, factor) @ turned(k, 60 - distance, factor).T
+        at = at_distance(head, rotary, distance)
+        np.testing.assert_allclose(at.W_Q.double() @ at.W_K.double().T, expected, atol=2e-6)
+
+    plain = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager")
+    ids = torch.arange(61) % 48
+    with torch.no_grad():
+        x = plain.model.layers[0].input_layernorm(plain.model.embed_tokens(ids))
+        pattern = plain(ids[None], output_attentions=True).attentions[0][0, 3, 60]
+    keys = range(61 - original)  # those that are not nearer than that
+    scores = [x[60] @ (at := at_distance(head, rotary, 60 - j)).W_Q @ at.W_K.T @ x[j] / math.sqrt(8) for j in keys]
+    found, expected = torch.stack(scores), pattern[: len(keys)].log()
+    torch.testing.assert_close(found - found[0], expected - expected[0], rtol=0, atol=2e-4)
+
+
+def test_who_turns_all_texts_alike_keeps_no_other_frequencies(member):
+    parameters = open_layer(open_checkpoint(member("llama-yarn").folder), 0).parameters
+    assert {name for name in parameters if "rotary" in name} == {"blocks.0.attn.rotary"}

@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from app.models import checkpoint
+from app.models import shards
 from app.models.checkpoint import open_checkpoint
 from app.models.refusal import ImportRefused
 
@@ -54,6 +54,7 @@ def test_what_a_folder_holds(gpt2_folder):
     [
         in_shards,
         lambda folder: change_config(folder, transformers_version="9", _name_or_path="/elsewhere", dtype="float64"),
+        lambda folder: change_config(folder, auto_map={"AutoModel": "x.Y"}),
         lambda folder: (folder / "README.md").write_text("a note"),
         lambda folder: (folder / "config.json").write_text(
             json.dumps(dict(reversed(json.loads((folder / "config.json").read_text()).items())))
@@ -127,7 +128,8 @@ def an_empty_index(folder):
         (lambda folder: (folder / "config.json").unlink(), "no config.json"),
         (lambda folder: (folder / "config.json").write_text("{"), "config.json is not JSON"),
         (lambda folder: (folder / "config.json").write_text("[]"), "config.json holds no settings"),
-        (lambda folder: change_config(folder, auto_map={"AutoModel": "x.Y"}), "own code"),
+        (lambda folder: change_config(folder, architectures=["X"], auto_map={"": "x.Y"}), "own code"),
+        (lambda folder: change_config(folder, model_type="llama"), "'llama' for its model_type"),
         (lambda folder: change_config(folder, quantization_config={}), "quantised"),
         (lambda folder: change_config(folder, architectures=["Made_upForCausalLM"]), "Made_upForCausalLM is not among"),
         (lambda folder: change_config(folder, architectures=None), "None for its architectures"),
@@ -151,15 +153,16 @@ def test_refusals_say_why(folder, spoil, words):
 
 
 @pytest.mark.parametrize(
-    ("dtypes", "kept"),
+    ("dtypes", "kept", "rounded"),
     [
-        ((torch.float16, torch.float16), "float16"),
-        ((torch.bfloat16, torch.bfloat16), "bfloat16"),
-        ((torch.float16, torch.bfloat16), "float32"),
-        ((torch.float64, torch.float64), "float32"),
+        ((torch.float16, torch.float16), "float16", False),
+        ((torch.bfloat16, torch.bfloat16), "bfloat16", False),
+        ((torch.float16, torch.bfloat16), "float32", False),
+        ((torch.float64, torch.float64), "float32", True),
+        ((torch.float16, torch.float64), "float32", True),
     ],
 )
-def test_the_dtype_holds_every_weight(folder, dtypes, kept):
+def test_the_dtype_holds_every_weight_or_it_is_said_that_they_are_rounded(folder, dtypes, kept, rounded):
     def change(tensors):
         for i, name in enumerate(tensors):
             tensors[name] = tensors[name].to(dtypes[i % 2])
@@ -168,7 +171,8 @@ def test_the_dtype_holds_every_weight(folder, dtypes, kept):
         tensors["h.0.attn.masked_bias"] = torch.tensor(-1e4)
 
     change_tensors(folder, change)
-    assert open_checkpoint(folder).dtype == kept
+    found = open_checkpoint(folder)
+    assert (found.dtype, found.rounded) == (kept, rounded)
 
 
 def test_where_one_file_and_an_index_are_there_the_file_is_meant(folder, gpt2_folder):
@@ -201,6 +205,6 @@ def test_a_folder_that_breaks_while_it_is_read(folder, monkeypatch):
     def fail(path):
         raise OSError(5, "Input/output error", str(path))
 
-    monkeypatch.setattr(checkpoint, "read_header", fail)
+    monkeypatch.setattr(shards, "read_header", fail)
     with pytest.raises(ImportRefused, match=r"the folder cannot be read: Input/output error$"):
         open_checkpoint(folder)

@@ -1,10 +1,11 @@
 """What a checkpoint becomes, layer by layer."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from app.models import conversion
 from app.models.catalog import Catalog
@@ -33,6 +34,18 @@ def test_bfloat16_stays_bfloat16_on_disk(tmp_path, name):
             if key in tensors:
                 wanted = tensors[key] if key == "embed.W_E" else tensors[key].T
                 assert any(torch.equal(wanted, each) for each in stored.values())
+
+
+def test_a_row_that_is_not_run_and_that_float32_cannot_hold_is_refused_by_name(gpt2_folder, tmp_path):
+    folder = shutil.copytree(gpt2_folder, tmp_path / "double")
+    stored = {name: tensor.double() for name, tensor in load_file(folder / "model.safetensors").items()}
+    stored["transformer.wte.weight"][5, 3] = 1e39
+    save_file(stored, folder / "model.safetensors")
+    with (
+        staged(tmp_path, "f00d", lambda: None) as staging,
+        pytest.raises(ImportRefused, match=r"wte\.weight holds .*1e\+39"),
+    ):
+        convert(open_checkpoint(folder), "f00d", staging, unreported)
 
 
 def test_progress_is_told_layer_by_layer(member, tmp_path):

@@ -1,5 +1,6 @@
+import hashlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -16,6 +17,15 @@ def test_round_trip(manifest, tmp_path):
     for written in (manifest, replace(manifest, name="</script>é", revision="a" * 40, eps=1e-6)):
         write_manifest(tmp_path, written)
         assert read_manifest(tmp_path) == written
+
+
+def test_what_was_imported_before_numbers_could_be_rounded_is_read(manifest, tmp_path):
+    facts = asdict(manifest)
+    del facts["rounded"]
+    # The sum as it was made of the file before it held one.
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    (tmp_path / "manifest.json").write_text(json.dumps(facts | {"sha256": digest}))
+    assert read_manifest(tmp_path) == manifest
 
 
 @pytest.mark.parametrize("change", [{"format": 0}, {"colour": "blue"}])

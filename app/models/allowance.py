@@ -1,0 +1,70 @@
+"""How much memory an import may take, by what its checkpoint holds, and the limit that the system then watches.
+
+What counts is memory that the process can write to (RLIMIT_DATA), files opened for tensors among it, which are mapped
+so: address space is no measure, since libraries reserve far more of it than they use. Generous: an import takes the
+ends of its model and about four layers in float32. What asks for more was led to it by its config.
+"""
+
+import os
+import resource
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from app.models.alone import is_of_memory, layer_of
+from app.models.header import Stored
+
+LIBRARIES = 4 << 30
+"""Bytes for the model libraries themselves and what they do at any size; they hold 1.4 GiB on one thread."""
+OF_A_THREAD = 128 << 20
+"""What libraries set aside for each processor."""
+LAYERS, ENDS, MAPS = 8, 4, 2
+"""Copies of the largest layer in float32, of everything outside layers, and of the files that both are in."""
+
+
+def allowance(tensors: Iterable[Stored]) -> int:
+    """Bytes that importing a checkpoint with these tensors may take."""
+    sizes: dict[int | None, int] = defaultdict(int)
+    files: dict[int | None, set[Path]] = defaultdict(set)
+    for tensor in tensors:
+        layer = layer_of(tensor.name)
+        sizes[layer] += 4 * tensor.size
+        files[layer].add(tensor.file)
+    ends = sizes.pop(None, 0)
+    mapped = max((sum(file.stat().st_size for file in files[None] | files[layer]) for layer in sizes), default=0)
+    processors = os.cpu_count() or 1
+    largest = max(sizes.values(), default=0)
+    return LIBRARIES + OF_A_THREAD * processors + LAYERS * largest + ENDS * ends + MAPS * mapped
+
+
+@contextmanager
+def confined(n_bytes: int) -> Iterator[None]:
+    """Let this process take so many bytes more than it has, and no more, where the system keeps account of them.
+
+    MemoryError at what asks for more, whichever library asks.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    known = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
+    taken = _taken()
+    if taken is not None:
+        with suppress(ValueError, OSError):  # not every system lets us
+            resource.setrlimit(resource.RLIMIT_DATA, (min([taken + n_bytes, *known]), hard))
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_of_memory(error):
+            raise
+        raise MemoryError from error
+    finally:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _taken() -> int | None:
+    """Bytes that count against the limit so far; None where the system does not tell."""
+    try:
+        fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    except OSError:
+        return None
+    return int(fields[5]) * resource.getpagesize()

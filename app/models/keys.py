@@ -1,0 +1,149 @@
+"""The keys of a config.json that are heeded, each within bounds: nothing else is handed on to the model libraries.
+
+Those make room for a number wherever they find one (a label, a mask, a list of layers), and load code that a word
+names (an attention kernel). What changes no weight and no score is left out: dropout, labels, special tokens,
+generation. Knows no torch.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from app.models.document import quoted
+from app.models.refusal import ImportRefused
+
+MOST_LAYERS = 1000
+MOST_NUMBER = 1e15
+"""Of anything that is measured; bases of rotary positions reach 1e11."""
+MOST_FACTORS = 4096
+"""Factors of rotary frequencies: one for every pair of a head's coordinates."""
+LONGEST_WORD = 64
+
+COUNTS = {
+    MOST_LAYERS: ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_sparse_step"),
+    2**14: (
+        *("num_attention_heads", "n_head", "num_heads", "num_key_value_heads", "num_kv_heads", "head_dim"),
+        *("rotary_dim", "num_experts", "num_local_experts", "num_experts_per_tok", "type_vocab_size"),
+        "num_ln_in_parallel_attn",
+    ),
+    2**20: ("hidden_size", "n_embd", "n_embed", "d_model", "word_embed_proj_dim"),
+    2**24: (
+        *("vocab_size", "intermediate_size", "moe_intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size"),
+        *("max_position_embeddings", "original_max_position_embeddings", "n_positions", "n_ctx", "seq_length"),
+    ),
+}
+"""What configs count from 1 on, by the most of it that is believed."""
+PLACES = ("window_size", "sliding_window", "sliding_window_pattern", "max_window_layers", "no_rope_layer_interval")
+"""Counted from 0 on."""
+MOST_PLACES = 2**30
+SHARES = ("rotary_pct", "partial_rotary_factor")
+NUMBERS = (
+    *("layer_norm_epsilon", "layer_norm_eps", "rms_norm_eps", "norm_epsilon"),
+    *("rope_theta", "rotary_emb_base", "rope_local_base_freq", "query_pre_attn_scalar", "clip_qkv", "swiglu_alpha"),
+    *("swiglu_limit", "attn_logit_softcapping", "final_logit_softcapping", "logit_scale", "logits_scaling"),
+    *("embedding_multiplier", "residual_multiplier", "attention_multiplier", "router_jitter_noise"),
+)
+SWITCHES = (
+    *("tie_word_embeddings", "scale_attn_weights", "scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn"),
+    *("attention_softmax_in_fp32", "scale_attention_softmax_in_fp32", "multi_query", "add_cross_attention"),
+    *("is_decoder", "use_parallel_residual", "attention_bias", "mlp_bias", "qk_layernorm", "use_qkv_bias", "use_bias"),
+    *("use_qk_norm", "alibi", "new_decoder_architecture", "parallel_attn", "bias", "enable_bias"),
+    *("do_layer_norm_before", "_remove_final_layer_norm", "layer_norm_elementwise_affine", "norm_topk_prob"),
+    *("apply_residual_connection_post_layernorm", "use_sliding_window", "use_bidirectional_attention"),
+)
+WORDS = ("activation_function", "hidden_act", "hidden_activation", "activation", "position_embedding_type")
+ROPES = ("rope_parameters", "rope_scaling")
+LISTS = ("layer_types", "no_rope_layers", "mlp_only_layers")
+"""One entry a layer, or a layer's number."""
+
+
+def heed(config: dict[str, Any]) -> dict[str, Any]:
+    """Keep what a model's weights and scores depend on; ImportRefused, naming the range, if it is out of bounds.
+
+    Example: heed({"n_layer": 12, "num_labels": 10**9, "_attn_implementation": "x/y"}) -> {"n_layer": 12}
+    """
+    kept = {key: value for key, value in config.items() if key in BOUNDS}
+    for key, value in kept.items():
+        is_sound, expected = BOUNDS[key]
+        if value is not None and not is_sound(value):
+            raise ImportRefused(f"config.json has {quoted(value)} for {key}: expected {expected}")
+    return kept
+
+
+def _is_count(value: Any, least: int, most: int) -> bool:
+    return type(value) is int and least <= value <= most
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= MOST_NUMBER
+
+
+def _is_share(value: Any) -> bool:
+    return _is_number(value) and 0 <= value <= 1
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= LONGEST_WORD and value.isprintable()
+
+
+def _is_list(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) <= MOST_LAYERS
+        and all(_is_word(each) or _is_count(each, 0, MOST_LAYERS) for each in value)
+    )
+
+
+def _is_runs(value: Any) -> bool:
+    """Whether it says in runs what each layer is, as GPT-Neo does: `[[["global", "local"], 12]]`."""
+    return (
+        isinstance(value, list)
+        and all(isinstance(run, list) and len(run) == 2 and _is_list(run[0]) for run in value)
+        and all(_is_count(times, 0, MOST_LAYERS) for _kinds, times in value)
+        and sum(len(kinds) * times for kinds, times in value) <= MOST_LAYERS
+    )
+
+
+def _is_rope(value: Any, nested: bool = True) -> bool:
+    """Whether it says how positions turn, for all layers or by their kind."""
+    return (
+        isinstance(value, dict)
+        and len(value) <= LONGEST_WORD
+        and all(_is_of_rope(key, each) or (nested and _is_rope(each, nested=False)) for key, each in value.items())
+    )
+
+
+def _is_of_rope(key: str, value: Any) -> bool:
+    if key in SHARES:
+        return value is None or _is_share(value)
+    if isinstance(value, list):
+        return len(value) <= MOST_FACTORS and all(map(_is_number, value))
+    return value is None or isinstance(value, bool) or _is_number(value) or _is_word(value)
+
+
+Bound = tuple[Callable[[Any], bool], str]
+"""Whether a value is sound, and what is expected in words."""
+
+
+def _bounds() -> dict[str, Bound]:
+    bounds: dict[str, Bound] = {}
+    for most, keys in COUNTS.items():
+        bounds |= dict.fromkeys(keys, _counted(1, most))
+    bounds |= dict.fromkeys(PLACES, _counted(0, MOST_PLACES))
+    bounds |= dict.fromkeys(SHARES, (_is_share, "a number from 0 to 1"))
+    bounds |= dict.fromkeys(NUMBERS, (_is_number, f"a number of at most {MOST_NUMBER:g}"))
+    bounds |= dict.fromkeys(SWITCHES, (lambda v: isinstance(v, bool), "true or false"))
+    bounds |= dict.fromkeys(WORDS, (_is_word, f"a word of at most {LONGEST_WORD} letters"))
+    bounds |= dict.fromkeys(LISTS, (_is_list, f"a list of at most {MOST_LAYERS:,} words or layers"))
+    bounds |= dict.fromkeys(ROPES, (_is_rope, "words and numbers by name, shares of a head from 0 to 1"))
+    bounds["attention_types"] = (_is_runs, f"runs of at most {MOST_LAYERS:,} layers in all")
+    # Of the tokens with a part of their own, RoBERTa's padding alone matters: it counts positions from it on.
+    bounds["pad_token_id"] = _counted(-1, 2**24)
+    return bounds
+
+
+def _counted(least: int, most: int) -> Bound:
+    return partial(_is_count, least=least, most=most), f"a whole number from {least} to {most:,}"
+
+
+BOUNDS = _bounds()

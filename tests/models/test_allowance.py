@@ -1,0 +1,55 @@
+import resource
+
+import pytest
+import torch
+
+from app.models import conversion
+from app.models.allowance import ENDS, LAYERS, MAPS, allowance, confined
+from app.models.checkpoint import open_checkpoint
+from app.models.importer import ImportRefused, import_model
+
+MIB = 1 << 20
+
+
+def test_it_grows_with_what_is_read_at_once(gpt2_folder):
+    tensors = open_checkpoint(gpt2_folder).tensors
+    layer = [tensor for tensor in tensors if ".h.1." in tensor.name]
+    ends = [tensor for tensor in tensors if ".h." not in tensor.name]
+    numbers = [sum(tensor.size for tensor in part) for part in (layer, ends)]
+    file = (gpt2_folder / "model.safetensors").stat().st_size
+    assert allowance(tensors) - allowance([]) == 4 * (LAYERS * numbers[0] + ENDS * numbers[1]) + MAPS * file
+
+
+@pytest.mark.parametrize("ask", [lambda: bytearray(3 << 30), lambda: torch.empty(3 << 30, dtype=torch.uint8)])
+def test_what_asks_for_more_gets_an_error_and_others_go_on(ask):
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with confined(64 * MIB):
+        bytearray(8 * MIB)
+    with pytest.raises(MemoryError), confined(64 * MIB):
+        ask()
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+    bytearray(128 * MIB)
+
+
+def test_a_narrower_limit_of_the_system_is_left(monkeypatch):
+    limits = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _what: (7 * MIB, 9 * MIB))
+    monkeypatch.setattr(resource, "setrlimit", lambda _what, pair: limits.append(pair))
+    with confined(1 << 40):
+        pass
+    assert limits == [(7 * MIB, 9 * MIB)] * 2
+
+
+def test_an_import_that_takes_more_says_so_and_keeps_what_is_done(gpt2_folder, tmp_path, monkeypatch):
+    really = conversion.open_layer
+
+    def open_layer(checkpoint, layer):
+        if layer == 1:
+            torch.empty(64 << 30, dtype=torch.uint8)
+        return really(checkpoint, layer)
+
+    monkeypatch.setattr(conversion, "open_layer", open_layer)
+    with pytest.raises(ImportRefused, match="takes more memory than there is, or than an import of its size may"):
+        import_model(str(gpt2_folder), tmp_path, report=lambda progress: None)
+    (staging,) = (tmp_path / "weights").glob(".import-*")
+    assert (staging / "layer-000.safetensors").exists()
