@@ -22,6 +22,7 @@ from app.interruption import interruptible
 
 if TYPE_CHECKING:
     from app.explorer.library import OpenModel
+    from app.models.naming import Named
 
 MOST_CONNECTIONS = 900
 """One more is answered 503: the usual limit of 1,024 open files would end in no answer at all, for probes too."""
@@ -80,19 +81,12 @@ def run_server(settings: Settings) -> None:
     """Listen until interrupted; exit status 1 with a sentence if the address cannot be had."""
     import uvicorn
 
-    from app.explorer.resources import sources_by_slug
-    from app.models.refusal import ImportRefused
     from app.server import create_app, end_streams
     from app.web.wire import LARGEST_HEAD, Listener, Wire
 
     _refuse_device(settings.device)
     _make_data_folder(settings.data)
-    try:
-        sources_by_slug(settings.data, settings.models)
-    except (ImportRefused, ValueError) as refusal:
-        _stop(str(refusal))
-    except OSError as error:
-        _stop(_data_fault(settings.data, error))
+    _named(settings.data, settings.models)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     app = create_app(settings)
     config = uvicorn.Config(
@@ -234,7 +228,7 @@ def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -
     from app.store.jobs import JobStore
     from app.store.presence import present
 
-    model = _imported(settings.data, settings.models[0])
+    model = _imported(settings.data, settings.models[0], is_name=job_id is not None)
     quota = int(settings.quota_gib * 2**30)
     shown = ProgressLine()
     with present(settings.data):
@@ -280,25 +274,38 @@ def _refuse_small_disk(data: Path, quota: int, needed: tuple[int, int]) -> None:
         _stop(f"about {_bytes(to_come)} are to be written, and the data folder's disk has {_bytes(free)} left")
 
 
-def _imported(data: Path, source: str) -> "OpenModel":
-    """The model, imported if it is missing; stops if it cannot be."""
+def _imported(data: Path, source: str, *, is_name: bool) -> "OpenModel":
+    """The model, imported if it is missing; stops if it cannot be. A server's word is a name, whatever folder is here."""
     from app.explorer.library import Library
-    from app.explorer.resources import sources_by_slug
     from app.models.catalog import Catalog
+
+    slug = source
+    if not is_name:
+        (named,) = _named(data, (source,))
+        slug = named.slug
+        if not named.is_here:
+            _import(source, data, slug, None, in_json=False)
+    try:
+        model = Library(Catalog(data)).model(slug)
+    except OSError as error:
+        _stop(_data_fault(data, error))
+    if model is None:
+        _stop(f"the files of {slug!r} are missing or damaged: import it again")
+    return model
+
+
+def _named(data: Path, words: tuple[str, ...]) -> "tuple[Named, ...]":
+    """What the models of a command line are called here; stops if that cannot be told, or a name is another's."""
+    from app.models.catalog import SlugError
+    from app.models.naming import name_models
     from app.models.refusal import ImportRefused
 
-    catalog = Catalog(data)
     try:
-        ((slug, _),) = sources_by_slug(data, (source,)).items()
-        if catalog.get(slug) is None:
-            _import(source, data, slug, None, in_json=False)
-        model = Library(catalog).model(slug)
-    except (ImportRefused, ValueError) as refusal:
+        return name_models(data, words, partial(typer.echo, err=True))
+    except (ImportRefused, SlugError) as refusal:
         _stop(str(refusal))
     except OSError as error:
         _stop(_data_fault(data, error))
-    assert model is not None  # it was imported just now
-    return model
 
 
 store = typer.Typer(no_args_is_help=True, help="Look after the folder of weights and artifacts, also beside a server.")

@@ -75,6 +75,30 @@ def test_serve_refuses_models_that_have_no_name_of_their_own(models, tmp_path):
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("verb", [["serve", "--port", "0"], ["precompute"]])
+def test_a_folder_or_hub_id_whose_name_is_others_is_refused(verb, hostile_folder, fresh_data, tmp_path):
+    other = shutil.copytree(hostile_folder, tmp_path / "runs" / "tiny")
+    for word, said in (
+        (str(other), "'tiny' already names other weights"),
+        (str(tmp_path / "no" / "tiny"), "there is no folder 'tiny'"),
+        ("somebody-else/tiny", "not known to be those of 'somebody-else/tiny'"),
+    ):
+        result = run(*verb, word, "--data", str(fresh_data))
+        assert result.exit_code == 1
+        assert said in result.stderr
+        assert "Traceback" not in result.output
+
+
+def test_a_job_of_a_server_is_of_a_name_whatever_folder_is_there(hostile_folder, fresh_data, tmp_path, monkeypatch):
+    shutil.copytree(hostile_folder, tmp_path / "tiny")
+    monkeypatch.chdir(tmp_path)
+    words = ["precompute", "tiny", "--matrices", "L0/mlp-in", "--data", str(fresh_data)]
+    assert "'tiny' already names other weights" in run(*words).stderr
+    assert run(*words, "--job", "0" * 32).stdout.startswith("1 matrix computed")
+    gone = run("precompute", "gone", "--data", str(fresh_data), "--job", "0" * 32)
+    assert (gone.exit_code, "'gone' are missing or damaged" in gone.stderr) == (1, True)
+
+
 def test_serve_refuses_a_gpu_that_is_not_there(tmp_path):
     result = run("serve", "--device", "cuda:63", "--data", str(tmp_path))
     assert result.exit_code == 1
