@@ -1,5 +1,6 @@
 import errno
 import json
+import logging
 import os
 import re
 import shutil
@@ -9,12 +10,15 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
 import app.__main__ as command
 from app.config import Settings
+from app.models.catalog import Catalog
+from app.models.manifest import write_manifest
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import JobStore
 from app.store.presence import present
@@ -131,6 +135,30 @@ def test_import_refuses_what_is_no_model(tmp_path):
     assert result.exit_code == 1
     assert "\nsingular-lens: there is no config.json" in result.output
     assert "Traceback" not in result.output
+
+
+EVIL = "evil \x1b]0;owned\x07\x1b[31m\u202e\n"
+SPELT = r"evil \x1b]0;owned\x07\x1b[31m\u202e\n"
+
+
+def test_no_name_does_anything_to_the_terminal(gpt2_folder, fresh_data, tmp_path):
+    catalog = Catalog(fresh_data)
+    manifest = catalog.get("tiny")
+    write_manifest(catalog.weights_folder(manifest.fingerprint), replace(manifest, name=EVIL))
+    folder = shutil.copytree(gpt2_folder, tmp_path / EVIL)
+    result = run("import", str(folder), "--name", "tiny", "--data", str(fresh_data))
+    assert (result.exit_code, result.stdout.partition(":")[0]) == (0, SPELT.partition(":")[0])
+    (tmp_path / "data" / EVIL).touch()
+    result = run("import", str(folder), "--data", str(tmp_path / "data" / EVIL))
+    assert f"/{SPELT}: " in result.stderr
+    assert all(line.isprintable() for line in result.output.split("\n"))
+    (fresh_data / "models" / f"{EVIL}.json").touch()
+    assert f"damaged: models/{SPELT}.json" in run("store", "verify", "--data", str(fresh_data)).stdout
+
+
+def test_no_name_does_anything_to_the_log():
+    record = logging.LogRecord("app", logging.ERROR, "", 0, "%s: a\nb", (EVIL.strip(),), None)
+    assert command.PlainLines().format(record) == f"{SPELT.removesuffix(chr(92) + 'n')}: a\nb"
 
 
 def test_import_refuses_a_data_folder_that_is_a_file(gpt2_folder, tmp_path):

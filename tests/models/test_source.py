@@ -54,6 +54,13 @@ def test_a_folder_is_named_but_never_its_path(tmp_path, monkeypatch):
         assert (source.folder, source.name, source.origin) == (folder, "My Model", "local folder")
 
 
+def test_a_folders_name_is_printable(tmp_path):
+    folder = tmp_path / "My \x1b[31m\u202eModel\udcff"
+    folder.mkdir()
+    source = find_source(str(folder))
+    assert (source.folder, source.name) == (folder, r"My \x1b[31m\u202eModel\udcff")
+
+
 @pytest.mark.parametrize(
     ("repository", "hub_id"),
     [("models--acme--Tiny-Llama", "acme/Tiny-Llama"), ("models--gpt2", "gpt2"), ("models--a.b--c_d", "a.b/c_d")],
