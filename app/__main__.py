@@ -18,10 +18,12 @@ import typer
 from pydantic import ValidationError
 
 from app.config import Settings
+from app.core.plain_text import spell_out
 from app.interruption import interruptible
 
 if TYPE_CHECKING:
     from app.explorer.library import OpenModel
+    from app.models.naming import Named
 
 MOST_CONNECTIONS = 900
 """One more is answered 503: the usual limit of 1,024 open files would end in no answer at all, for probes too."""
@@ -80,20 +82,15 @@ def run_server(settings: Settings) -> None:
     """Listen until interrupted; exit status 1 with a sentence if the address cannot be had."""
     import uvicorn
 
-    from app.explorer.resources import sources_by_slug
-    from app.models.refusal import ImportRefused
     from app.server import create_app, end_streams
     from app.web.wire import LARGEST_HEAD, Listener, Wire
 
     _refuse_device(settings.device)
     _make_data_folder(settings.data)
-    try:
-        sources_by_slug(settings.data, settings.models)
-    except (ImportRefused, ValueError) as refusal:
-        _stop(str(refusal))
-    except OSError as error:
-        _stop(_data_fault(settings.data, error))
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    _named(settings.data, settings.models)
+    log = logging.StreamHandler(sys.stderr)
+    log.setFormatter(PlainLines())
+    logging.basicConfig(level=logging.INFO, handlers=[log])
     app = create_app(settings)
     config = uvicorn.Config(
         app,
@@ -121,7 +118,7 @@ def run_server(settings: Settings) -> None:
     listener.listen(config.backlog)  # from here on, who comes before the app is ready waits in line
     shown_host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = settings.public_url or f"http://{shown_host}:{listener.getsockname()[1]}{settings.root_path}"
-    typer.echo(f"singular-lens: {address.rstrip('/')}/   (Ctrl-C stops it)", err=True)
+    _say(f"singular-lens: {address.rstrip('/')}/   (Ctrl-C stops it)", err=True)
     Listener(config, partial(end_streams, app)).run(sockets=[listener])
 
 
@@ -154,7 +151,7 @@ def _import(source: str, data: Path, slug: str | None, revision: str | None, in_
             print(json.dumps({"message": step.message, "done": step.done, "total": step.total}), flush=True)
         else:
             counted = f"[{step.done}/{step.total}] " if step.total else ""
-            typer.echo(counted + step.message, err=True)
+            _say(counted + step.message, err=True)
 
     _make_data_folder(data)
     try:
@@ -163,9 +160,7 @@ def _import(source: str, data: Path, slug: str | None, revision: str | None, in_
     except ImportRefused as refusal:
         _stop(str(refusal))
     if not in_json:
-        typer.echo(
-            f"{manifest.name}: {manifest.n_layers} layers x {manifest.n_heads} heads, {manifest.fingerprint[:12]}"
-        )
+        _say(f"{manifest.name}: {manifest.n_layers} layers x {manifest.n_heads} heads, {manifest.fingerprint[:12]}")
 
 
 @cli.command()
@@ -234,7 +229,7 @@ def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -
     from app.store.jobs import JobStore
     from app.store.presence import present
 
-    model = _imported(settings.data, settings.models[0])
+    model = _imported(settings.data, settings.models[0], is_name=job_id is not None)
     quota = int(settings.quota_gib * 2**30)
     shown = ProgressLine()
     with present(settings.data):
@@ -256,7 +251,7 @@ def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -
     shown.clear()
     unsettled = f"; {now.unsettled / now.rays:.3%} of the rays settled the slower way" if now.rays else ""
     matrices = "matrix" if now.matrices_done == 1 else "matrices"
-    typer.echo(
+    _say(
         f"{now.matrices_done} {matrices} computed, {now.matrices_found} found: {now.compute_seconds:.1f} s computing, "
         f"{now.write_seconds:.1f} s writing{unsettled}"
     )
@@ -280,25 +275,38 @@ def _refuse_small_disk(data: Path, quota: int, needed: tuple[int, int]) -> None:
         _stop(f"about {_bytes(to_come)} are to be written, and the data folder's disk has {_bytes(free)} left")
 
 
-def _imported(data: Path, source: str) -> "OpenModel":
-    """The model, imported if it is missing; stops if it cannot be."""
+def _imported(data: Path, source: str, *, is_name: bool) -> "OpenModel":
+    """The model, imported if it is missing; stops if it cannot be. A server's word is a name, whatever folder is here."""
     from app.explorer.library import Library
-    from app.explorer.resources import sources_by_slug
     from app.models.catalog import Catalog
+
+    slug = source
+    if not is_name:
+        (named,) = _named(data, (source,))
+        slug = named.slug
+        if not named.is_here:
+            _import(source, data, slug, None, in_json=False)
+    try:
+        model = Library(Catalog(data)).model(slug)
+    except OSError as error:
+        _stop(_data_fault(data, error))
+    if model is None:
+        _stop(f"the files of {slug!r} are missing or damaged: import it again")
+    return model
+
+
+def _named(data: Path, words: tuple[str, ...]) -> "tuple[Named, ...]":
+    """What the models of a command line are called here; stops if that cannot be told, or a name is another's."""
+    from app.models.catalog import SlugError
+    from app.models.naming import name_models
     from app.models.refusal import ImportRefused
 
-    catalog = Catalog(data)
     try:
-        ((slug, _),) = sources_by_slug(data, (source,)).items()
-        if catalog.get(slug) is None:
-            _import(source, data, slug, None, in_json=False)
-        model = Library(catalog).model(slug)
-    except (ImportRefused, ValueError) as refusal:
+        return name_models(data, words, partial(_say, err=True))
+    except (ImportRefused, SlugError) as refusal:
         _stop(str(refusal))
     except OSError as error:
         _stop(_data_fault(data, error))
-    assert model is not None  # it was imported just now
-    return model
 
 
 store = typer.Typer(no_args_is_help=True, help="Look after the folder of weights and artifacts, also beside a server.")
@@ -318,9 +326,9 @@ def verify(data: Annotated[str | None, option("data")] = None) -> None:
         if checked.fault:
             damaged += 1
             shown.clear()
-            typer.echo(f"damaged: {checked.name}: {checked.fault}")
+            _say(f"damaged: {checked.name}: {checked.fault}")
     shown.clear()
-    typer.echo(f"{files} files read, {_bytes(size)}: {f'{damaged} damaged' if damaged else 'all as they were written'}")
+    _say(f"{files} files read, {_bytes(size)}: {f'{damaged} damaged' if damaged else 'all as they were written'}")
     if damaged:
         raise typer.Exit(1)
 
@@ -337,7 +345,7 @@ def gc(data: Annotated[str | None, option("data")] = None) -> None:
         for each in upkeep.tidy(folder, quota):
             if isinstance(each, upkeep.Kept):
                 shown.clear()
-                typer.echo(f"kept: {each.name}: {each.reason}")
+                _say(f"kept: {each.name}: {each.reason}")
             else:
                 removed.setdefault(each.kind, []).append(each.size)
                 shown.show(f"{sum(map(len, removed.values()))} removed")
@@ -346,8 +354,8 @@ def gc(data: Annotated[str | None, option("data")] = None) -> None:
         _stop(f"something could not be removed ({error.strerror or error}): {error.filename or folder}")
     shown.clear()
     for kind, sizes in removed.items():
-        typer.echo(f"removed: {kind}: {len(sizes)}, {_bytes(sum(sizes))}")
-    typer.echo(f"{_bytes(sum(map(sum, removed.values())))} freed")
+        _say(f"removed: {kind}: {len(sizes)}, {_bytes(sum(sizes))}")
+    _say(f"{_bytes(sum(map(sum, removed.values())))} freed")
 
 
 def _data_folder(data: str | None) -> Path:
@@ -396,6 +404,14 @@ def _bytes(size: int) -> str:
     return f"{size / 1024**power:.1f} {('KiB', 'MiB', 'GiB', 'TiB')[power - 1]}"
 
 
+class PlainLines(logging.Formatter):
+    """Messages and tracebacks of a log, whose words cannot do anything to the terminal either."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The lines of a record."""
+        return "\n".join(map(spell_out, super().format(record).split("\n")))
+
+
 def _make_data_folder(data: Path) -> None:
     """Stop if the data folder is not there and cannot be made, before any work is done for it."""
     try:
@@ -423,7 +439,7 @@ def _settings(**named: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in named.items() if value is not None})
     except ValidationError as error:
-        _stop("\n".join(_setting_error(detail) for detail in error.errors()))
+        _stop(*map(_setting_error, error.errors()))
 
 
 def _setting_error(detail: Any) -> str:
@@ -432,9 +448,16 @@ def _setting_error(detail: Any) -> str:
     return f"{field.replace('_', '-')}: {detail['msg']} (got {detail['input']!r}). {expected}"
 
 
-def _stop(message: str) -> NoReturn:
-    typer.echo(f"singular-lens: {message}", err=True)
+def _stop(*lines: str) -> NoReturn:
+    _say(f"singular-lens: {lines[0]}", err=True)
+    for line in lines[1:]:
+        _say(line, err=True)
     raise typer.Exit(1)
+
+
+def _say(line: str, *, err: bool = False) -> None:
+    """Print a line; names of files and folders in it cannot do anything to the terminal."""
+    typer.echo(spell_out(line), err=err)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 import errno
 import json
+import logging
 import os
 import re
 import shutil
@@ -9,12 +10,15 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
 import app.__main__ as command
 from app.config import Settings
+from app.models.catalog import Catalog
+from app.models.manifest import write_manifest
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import JobStore
 from app.store.presence import present
@@ -75,6 +79,30 @@ def test_serve_refuses_models_that_have_no_name_of_their_own(models, tmp_path):
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("verb", [["serve", "--port", "0"], ["precompute"]])
+def test_a_folder_or_hub_id_whose_name_is_others_is_refused(verb, hostile_folder, fresh_data, tmp_path):
+    other = shutil.copytree(hostile_folder, tmp_path / "runs" / "tiny")
+    for word, said in (
+        (str(other), "'tiny' already names other weights"),
+        (str(tmp_path / "no" / "tiny"), "there is no folder 'tiny'"),
+        ("somebody-else/tiny", "not known to be those of 'somebody-else/tiny'"),
+    ):
+        result = run(*verb, word, "--data", str(fresh_data))
+        assert result.exit_code == 1
+        assert said in result.stderr
+        assert "Traceback" not in result.output
+
+
+def test_a_job_of_a_server_is_of_a_name_whatever_folder_is_there(hostile_folder, fresh_data, tmp_path, monkeypatch):
+    shutil.copytree(hostile_folder, tmp_path / "tiny")
+    monkeypatch.chdir(tmp_path)
+    words = ["precompute", "tiny", "--matrices", "L0/mlp-in", "--data", str(fresh_data)]
+    assert "'tiny' already names other weights" in run(*words).stderr
+    assert run(*words, "--job", "0" * 32).stdout.startswith("1 matrix computed")
+    gone = run("precompute", "gone", "--data", str(fresh_data), "--job", "0" * 32)
+    assert (gone.exit_code, "'gone' are missing or damaged" in gone.stderr) == (1, True)
+
+
 def test_serve_refuses_a_gpu_that_is_not_there(tmp_path):
     result = run("serve", "--device", "cuda:63", "--data", str(tmp_path))
     assert result.exit_code == 1
@@ -107,6 +135,30 @@ def test_import_refuses_what_is_no_model(tmp_path):
     assert result.exit_code == 1
     assert "\nsingular-lens: there is no config.json" in result.output
     assert "Traceback" not in result.output
+
+
+EVIL = "evil \x1b]0;owned\x07\x1b[31m\u202e\n"
+SPELT = r"evil \x1b]0;owned\x07\x1b[31m\u202e\n"
+
+
+def test_no_name_does_anything_to_the_terminal(gpt2_folder, fresh_data, tmp_path):
+    catalog = Catalog(fresh_data)
+    manifest = catalog.get("tiny")
+    write_manifest(catalog.weights_folder(manifest.fingerprint), replace(manifest, name=EVIL))
+    folder = shutil.copytree(gpt2_folder, tmp_path / EVIL)
+    result = run("import", str(folder), "--name", "tiny", "--data", str(fresh_data))
+    assert (result.exit_code, result.stdout.partition(":")[0]) == (0, SPELT.partition(":")[0])
+    (tmp_path / "data" / EVIL).touch()
+    result = run("import", str(folder), "--data", str(tmp_path / "data" / EVIL))
+    assert f"/{SPELT}: " in result.stderr
+    assert all(line.isprintable() for line in result.output.split("\n"))
+    (fresh_data / "models" / f"{EVIL}.json").touch()
+    assert f"damaged: models/{SPELT}.json" in run("store", "verify", "--data", str(fresh_data)).stdout
+
+
+def test_no_name_does_anything_to_the_log():
+    record = logging.LogRecord("app", logging.ERROR, "", 0, "%s: a\nb", (EVIL.strip(),), None)
+    assert command.PlainLines().format(record) == f"{SPELT.removesuffix(chr(92) + 'n')}: a\nb"
 
 
 def test_import_refuses_a_data_folder_that_is_a_file(gpt2_folder, tmp_path):

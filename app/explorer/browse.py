@@ -35,7 +35,7 @@ from app.explorer.pages import (
     Place,
     View,
 )
-from app.explorer.places import is_double, neighbours
+from app.explorer.places import here, is_double, neighbours
 from app.explorer.resources import Resources
 from app.explorer.rotations import judged
 from app.explorer.tables import end_of
@@ -197,9 +197,9 @@ def _rows(options: Options, usual: int) -> int:
 
 
 def _entry(r: Resources, slug: str) -> ModelEntry:
-    if opened := r.library.model(slug):
-        return ModelEntry(slug, "imported", opened.header, _kept_words(r, opened), 0, 0)
     progress = r.imports.of(slug)
+    if opened := here(r, slug):
+        return ModelEntry(slug, "imported", opened.header, _kept_words(r, opened), 0, 0)
     if progress is None or progress.state == "done":
         return ModelEntry(slug, "failed", None, f"its files are missing or damaged. {REPAIR}", 0, 0)
     return ModelEntry(slug, progress.state, None, progress.message, progress.done, progress.total)

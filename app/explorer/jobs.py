@@ -8,7 +8,7 @@ import time
 from app.core.address import LABELS, Address, AddressError, parse
 from app.explorer.errors import ComputationFailed, UnknownAddress
 from app.explorer.pages import JobPage, JobsPage, Startable
-from app.explorer.places import served
+from app.explorer.places import here, served
 from app.explorer.resources import Resources
 from app.explorer.tasks import Wish, words_of
 from app.store.jobs import Job
@@ -23,7 +23,7 @@ def jobs(r: Resources, slug: str | None = None, *, allowed: bool = False, live: 
         served(r, slug)
     shown = [job for job in r.jobs.all() if job.slug in r.slugs and slug in {None, job.slug}]
     shown = [job for job in shown if job.is_live] if live else shown
-    models = (r.library.model(each) for each in r.slugs if slug in {None, each})
+    models = (here(r, each) for each in r.slugs if slug in {None, each})
     return JobsPage(
         slug,
         live,

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from app.core.plain_text import spell_out
 from app.explorer.errors import ComputationFailed
 from app.explorer.pages import Model, Processing
 from app.models.catalog import Catalog
@@ -109,7 +110,7 @@ class Library:
 def _header(slug: str, manifest: Manifest) -> Model:
     return Model(
         slug=slug,
-        name=manifest.name,
+        name=spell_out(manifest.name),  # it may have been a folder's
         fingerprint=manifest.fingerprint,
         pin=manifest.fingerprint[:PIN_DIGITS],
         n_layers=manifest.n_layers,

@@ -76,12 +76,22 @@ def served(r: Resources, slug: str) -> None:
         raise UnknownAddress(f"There is no model {slug} here. This server has: {', '.join(r.slugs)}.")
 
 
+def here(r: Resources, slug: str) -> OpenModel | None:
+    """The model of that name; None until this server's own import of it is done.
+
+    What another process gives that name meanwhile may be another folder's.
+    """
+    # Progress first: an import that ends between the two questions has its model.
+    progress = r.imports.of(slug)
+    is_coming = progress is not None and progress.state != "done" and progress.source != slug
+    return None if is_coming else r.library.model(slug)
+
+
 def opened(r: Resources, slug: str) -> OpenModel:
     """The model of that name; NotReady while it is being imported, ComputationFailed if it could not be."""
     served(r, slug)
-    # Progress first: an import that ends between the two questions has its model.
     progress = r.imports.of(slug)
-    if model := r.library.model(slug):
+    if model := here(r, slug):
         return model
     if progress is not None and progress.state == "importing":
         raise NotReady(f"{slug} is being imported: {progress.message}", progress.done, progress.total)

@@ -3,6 +3,7 @@
 It holds things; it never does things.
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from app.explorer.library import Library
 from app.explorer.pages import Processing
 from app.explorer.tables import Tables
 from app.models.catalog import Catalog
-from app.models.source import default_slug
+from app.models.naming import name_models
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import JobStore
 from app.store.presence import Presence
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,14 +58,13 @@ def open_resources(
     data = data.resolve()
     data.mkdir(parents=True, exist_ok=True)
     presence = Presence(data)
-    catalog = Catalog(data)
-    sources = sources_by_slug(data, models)
-    missing = {slug: source for slug, source in sources.items() if catalog.get(slug) is None}
+    named = name_models(data, models, logger.info)
+    missing = {each.slug: each.source for each in named if not each.is_here}
     return Resources(
         data=data,
-        slugs=tuple(sources),
+        slugs=tuple(each.slug for each in named),
         default_weights=weights,
-        library=Library(catalog),
+        library=Library(Catalog(data)),
         imports=Imports(data, missing),
         presence=presence,
         store=ArtifactStore(data / "artifacts", quota_bytes),
@@ -77,14 +79,3 @@ def close_resources(r: Resources) -> None:
     r.imports.close()
     r.queue.close()
     r.presence.leave()
-
-
-def sources_by_slug(data: Path, models: tuple[str, ...]) -> dict[str, str]:
-    """What each model is called here; ValueError or ImportRefused where that cannot be told, or two would be one."""
-    catalog = Catalog(data)
-    sources: dict[str, str] = {}
-    for source in models:
-        slug = source if catalog.get(source) else default_slug(source)
-        if sources.setdefault(slug, source) != source:
-            raise ValueError(f"{sources[slug]} and {source} would both be called {slug}: import one with --name")
-    return sources

@@ -9,6 +9,7 @@ from app.explorer import controls
 from app.explorer.bench import Bench
 from app.explorer.compute import Steps
 from app.explorer.library import OpenModel
+from app.explorer.places import here
 from app.explorer.resources import Resources
 
 SIDES = ("read", "write")
@@ -16,7 +17,7 @@ SIDES = ("read", "write")
 
 def warm_up(r: Resources) -> None:
     """Put the warm-up of the first model in line; nothing if it is still to be imported."""
-    if model := r.library.model(r.slugs[0]):
+    if model := here(r, r.slugs[0]):
         r.queue.submit("warm-up", lambda: _steps(r, model), f"Preparing {model.header.slug}.", "batch")
 
 

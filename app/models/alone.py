@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 from jaxtyping import Int
-from safetensors import safe_open
 from torch import Tensor
 
 from app.models.checkpoint import Checkpoint, Stored
 from app.models.families import FAMILIES, architecture_of
 from app.models.keys import heed
 from app.models.refusal import ImportRefused
+from app.models.stored_values import DTYPES, read_rows, read_tensor
 
 PROBE_TOKENS = 16
 SLACK = 1 << 26
@@ -223,17 +223,9 @@ def _same_tensor(one: str, other: str) -> bool:
 
 def _read(checkpoint: Checkpoint, layer: int, by_token: set[str], rows: list[int]) -> Iterable[tuple[Stored, Tensor]]:
     """The layer's tensors and those outside all layers, of those by token these rows only."""
-    wanted = [tensor for tensor in checkpoint.tensors if layer_of(tensor.name) in {None, layer}]
-    for file in sorted({tensor.file for tensor in wanted}):
-        with safe_open(file, "pt") as opened:
-            for tensor in wanted:
-                if tensor.file != file:
-                    continue
-                if tensor.name in by_token:
-                    part = opened.get_slice(tensor.name)
-                    yield tensor, torch.cat([part[row : row + 1] for row in rows])
-                else:
-                    yield tensor, opened.get_tensor(tensor.name)
+    for tensor in checkpoint.tensors:
+        if layer_of(tensor.name) in {None, layer} and tensor.dtype in DTYPES:
+            yield tensor, read_rows(tensor, rows) if tensor.name in by_token else read_tensor(checkpoint, tensor)
 
 
 def _renamed(name: str, layer: int, to: int) -> str:

@@ -1,16 +1,19 @@
 """Which weights are here and under which names: one small file a name, so that imports do not get in each other's way.
 
-`DATA/models/<slug>.json` names a fingerprint, `DATA/weights/<fingerprint>/` holds those weights. Knows no torch.
+`DATA/models/<slug>.json` names a fingerprint and where it came from, `DATA/weights/<fingerprint>/` holds those weights.
+Knows no torch.
 """
 
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from app.core.address import RESERVED, SLUG
 from app.models.manifest import Manifest, read_manifest
+from app.models.origin import Origin, read_origin
 
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
@@ -76,13 +79,19 @@ class Catalog:
         fingerprint = self._fingerprint(slug)
         return bool(fingerprint and self.weights_folder(fingerprint).is_dir() and self.get(slug) is None)
 
-    def add(self, slug: str, fingerprint: str) -> None:
-        """Give those weights that name; SlugError if it cannot be had. Weights may have several names."""
+    def origin(self, slug: str) -> Origin:
+        """What is known of where the weights of that name came from."""
+        return read_origin(self._entry(slug))
+
+    def add(self, slug: str, fingerprint: str, origin: Origin | None = None) -> None:
+        """Give those weights that name; SlugError if it cannot be had. Weights may have several names, and origins."""
         self.check(slug, fingerprint)
+        known = self.origin(slug) if self._fingerprint(slug) == fingerprint else Origin()
+        entry = {"fingerprint": fingerprint} | asdict((origin or Origin()).joined(known))
         self._names.mkdir(parents=True, exist_ok=True)
         temporary = self._names / f"{slug}.{os.getpid()}.part"
         try:
-            temporary.write_text(json.dumps({"fingerprint": fingerprint}) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(entry) + "\n", encoding="utf-8")
             temporary.replace(self._names / f"{slug}.json")
         finally:  # nothing half-written stays, such as when the disk is full
             temporary.unlink(missing_ok=True)
@@ -92,11 +101,15 @@ class Catalog:
         return self.data / "models"
 
     def _fingerprint(self, slug: str) -> str | None:
+        fingerprint = str(self._entry(slug).get("fingerprint"))
+        return fingerprint if FINGERPRINT.fullmatch(fingerprint) else None
+
+    def _entry(self, slug: str) -> dict[str, Any]:
+        """What stands in that name's file; nothing where there is none, or it is damaged."""
         if not SLUG.fullmatch(slug):
-            return None
+            return {}
         try:
             entry = json.loads((self._names / f"{slug}.json").read_text(encoding="utf-8"))
-            fingerprint = str(entry["fingerprint"])
-        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, RecursionError):
-            return None
-        return fingerprint if FINGERPRINT.fullmatch(fingerprint) else None
+        except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
+            return {}
+        return entry if isinstance(entry, dict) else {}

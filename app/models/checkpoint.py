@@ -5,15 +5,16 @@ hashing takes, and so that no library sees what has not been looked at. Links ar
 them), but no name may lead out of the folder. Knows no torch and no model library.
 """
 
-import hashlib
-import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from app.models.document import quoted, read_document
 from app.models.families import architecture_of
+from app.models.fingerprint import PIECE, Fingerprint, take_fingerprint
 from app.models.header import Stored
 from app.models.keys import heed
 from app.models.refusal import ImportRefused
@@ -46,15 +47,20 @@ class Checkpoint:
 
     def fingerprint(self) -> str:
         """64 digits over tensors, config and tokenizer: the same for the same model, wherever and whenever imported."""
-        digest = hashlib.sha256()
+        return self._fingerprint.digits
+
+    def tensor(self, name: str) -> Stored:
+        """The tensor of that name."""
+        return next(tensor for tensor in self.tensors if tensor.name == name)
+
+    def pieces(self, tensor: Stored, size: int = PIECE) -> Iterator[bytes]:
+        """Its bytes, so many at a time; ImportRefused behind the last if they are not those of the fingerprint."""
+        return self._fingerprint.pieces(tensor, size)
+
+    @cached_property
+    def _fingerprint(self) -> Fingerprint:
         facts = {key: value for key, value in self.config.items() if key not in VOLATILE and not key.startswith("_")}
-        digest.update(json.dumps(facts, sort_keys=True).encode())
-        digest.update(hashlib.sha256(self.tokenizer).digest())
-        for tensor in self.tensors:
-            digest.update(json.dumps([tensor.name, tensor.dtype, tensor.shape]).encode())
-            for piece in tensor.pieces():
-                digest.update(piece)
-        return digest.hexdigest()
+        return take_fingerprint(facts, self.tokenizer, self.tensors)
 
     @property
     def architecture(self) -> str:

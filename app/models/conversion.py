@@ -13,11 +13,12 @@ from torch import Tensor
 from app.models.allowance import allowance, confined
 from app.models.alone import n_layers_of, refuse_unfinite
 from app.models.bridge import BridgedLayer, open_layer
-from app.models.checkpoint import Checkpoint
+from app.models.checkpoint import Checkpoint, Stored
 from app.models.manifest import Shape
 from app.models.refusal import ImportRefused
 from app.models.selftest import Checks, Run, check_ends, check_layer
 from app.models.staging import Entry, Staging
+from app.models.stored_values import read_blocks
 from app.models.weights import (
     EMBEDDINGS_FILE,
     TOKENIZER_FILE,
@@ -101,35 +102,34 @@ def _write_ends(
     """Embedding, unembedding and final norm; every row of them is the checkpoint's, proven after writing."""
     ends = {name: tensor.to(dtype) for name, tensor in bridged.ends.items()}
     sources = {"embed.W_E": bridged.W_E, "unembed.W_U": bridged.W_U, "unembed.b_U": bridged.b_U}
-    for name, source in sources.items():
-        if source is not None:
-            tensor = _read(checkpoint, source)
-            refuse_unfinite(source, tensor)
-            ends[name] = (tensor.T if name == "unembed.W_U" else tensor).to(dtype)
+    stored = {name: checkpoint.tensor(source) for name, source in sources.items() if source is not None}
+    for name, tensor in stored.items():
+        ends[name] = _read_end(checkpoint, tensor, dtype, is_turned=name == "unembed.W_U")
     sum_ = write_tensors(staging.folder / EMBEDDINGS_FILE, ends, fingerprint)
     del ends
     with safe_open(staging.folder / EMBEDDINGS_FILE, "pt") as file:
-        for name, source in sources.items():
-            if source is not None:
-                written = file.get_tensor(name)
-                _refuse_other_rows(source, _read(checkpoint, source), written.T if name == "unembed.W_U" else written)
+        for name, tensor in stored.items():
+            written = file.get_tensor(name)
+            _refuse_other_rows(checkpoint, tensor, written.T if name == "unembed.W_U" else written)
     return sum_
 
 
-def _read(checkpoint: Checkpoint, name: str) -> Tensor:
-    stored = next(tensor for tensor in checkpoint.tensors if tensor.name == name)
-    with safe_open(stored.file, "pt") as file:
-        tensor: Tensor = file.get_tensor(name)
-        return tensor
+def _read_end(checkpoint: Checkpoint, stored: Stored, dtype: torch.dtype, *, is_turned: bool) -> Tensor:
+    """One of the two matrices, or the bias, as it is kept; ImportRefused if it holds what is no number."""
+    kept = torch.empty(stored.shape[::-1] if is_turned else stored.shape, dtype=dtype)
+    rows_of_kept = kept.T if is_turned else kept
+    for rows, values in read_blocks(checkpoint, stored, ROWS):
+        refuse_unfinite(stored.name, values)
+        rows_of_kept[rows] = values.to(dtype)
+    return kept
 
 
-def _refuse_other_rows(name: str, expected: Tensor, written: Tensor) -> None:
+def _refuse_other_rows(checkpoint: Checkpoint, stored: Stored, written: Tensor) -> None:
     same = (
-        torch.equal(a.to(b.dtype), b)
-        for a, b in zip(torch.split(expected, ROWS), torch.split(written, ROWS), strict=True)
+        torch.equal(values.to(written.dtype), written[rows]) for rows, values in read_blocks(checkpoint, stored, ROWS)
     )
-    if expected.shape != written.shape or not all(same):
-        raise ImportRefused(f"{name} was not written as it is in the checkpoint: tokens would be read wrongly")
+    if stored.shape != tuple(written.shape) or not all(same):
+        raise ImportRefused(f"{stored.name} was not written as it is in the checkpoint: tokens would be read wrongly")
 
 
 def _shape_of(entries: Iterable[Entry]) -> Shape:

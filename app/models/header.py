@@ -45,14 +45,14 @@ class Stored:
         """How many numbers it holds."""
         return math.prod(self.shape)
 
-    def pieces(self) -> Iterator[bytes]:
-        """The bytes, some at a time."""
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """The bytes, so many at a time; OSError if the file has become shorter."""
         with self.file.open("rb") as file:
             file.seek(self.start)
             left = self.end - self.start
             while left:
-                piece = file.read(min(left, 1 << 20))
-                if not piece:
+                piece = file.read(wanted := min(left, size))
+                if len(piece) < wanted:
                     raise OSError(f"{self.file.name} was cut short while it was read")
                 left -= len(piece)
                 yield piece

@@ -14,6 +14,7 @@ from pathlib import Path
 from app.models.catalog import Catalog, SlugError
 from app.models.checkpoint import Checkpoint, open_checkpoint
 from app.models.manifest import FORMAT, Manifest, verify_weights, write_manifest
+from app.models.origin import Origin, stamps_of
 from app.models.refusal import ImportRefused
 from app.models.source import Source, default_slug, find_source
 from app.models.staging import Staging, staged
@@ -52,11 +53,13 @@ def import_model(
         report(Progress(f"finding {slug}"))
         found = _found(source, revision, slug, catalog)
         report(Progress("reading the checkpoint"))
+        stamps = stamps_of(found.folder)
         checkpoint = open_checkpoint(found.folder)
         fingerprint = checkpoint.fingerprint()
+        is_still = stamps == stamps_of(found.folder)
         catalog.check(slug, fingerprint)
         manifest = _whole(catalog, fingerprint) or _import(found, checkpoint, fingerprint, catalog, report)
-        catalog.add(slug, fingerprint)
+        catalog.add(slug, fingerprint, Origin((found.origin,) if found.revision else (), stamps if is_still else {}))
     except SlugError as error:
         raise ImportRefused(str(error)) from error
     except MemoryError as error:

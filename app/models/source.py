@@ -1,14 +1,19 @@
 """Where a model comes from: the embedded demo, a folder, or the Hugging Face hub. Ends with a folder on this machine.
 
+The hub's cache keeps a snapshot in `models--acme--Tiny-Llama/snapshots/<commit>`: such a folder is told by its path to be
+acme/Tiny-Llama at that commit.
+
 Knows what the word on the command line means; does not look into the folder, and knows no torch.
 """
 
 import errno
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.address import RESERVED, SLUG
+from app.core.plain_text import spell_out
 from app.models import demo
 from app.models.document import gguf_refusal
 from app.models.refusal import ImportRefused
@@ -20,6 +25,9 @@ FETCHED = (
     "model.safetensors",
     "model.safetensors.index.json",
     "model-*-of-*.safetensors",
+)
+SNAPSHOT = re.compile(
+    r"models--(?:(?P<owner>[A-Za-z0-9._-]+?)--)?(?P<name>[A-Za-z0-9._-]+)/snapshots/[0-9a-f]{40}", re.ASCII
 )
 DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EFBIG}
 
@@ -39,11 +47,11 @@ class Source:
 
 def find_source(word: str, revision: str | None = None) -> Source:
     """The folder that the word stands for, fetched from the hub if need be; ImportRefused if there is none."""
-    if revision is not None and (word == "demo" or _is_folder(word)):
+    if revision is not None and (word == "demo" or is_folder(word)):
         raise ImportRefused("--revision belongs to models of the hub: a folder has only the files that are in it")
     if word == "demo":
         return Source(demo.FOLDER, "singular-lens demo", "demo", None)
-    if _is_folder(word):
+    if is_folder(word):
         folder = _absolute(word)
         if folder.is_file():
             if folder.suffix == ".gguf":
@@ -51,10 +59,10 @@ def find_source(word: str, revision: str | None = None) -> Source:
             raise ImportRefused(f"{folder.name!r} is a file: give the folder that it is in")
         if not folder.is_dir():
             raise ImportRefused(f"there is no folder {Path(word).name!r} where it was said to be")
-        return Source(folder, folder.name, "local folder", None)
-    folder = _fetch(word, revision)
-    # The hub's cache keeps each snapshot in a folder named after its commit.
-    return Source(folder, word.rpartition("/")[2], word, folder.name)
+        if (hub_id := _hub_id(folder)) is not None:
+            return _of_hub(folder, hub_id)
+        return Source(folder, spell_out(folder.name), "local folder", None)
+    return _of_hub(_fetch(word, revision), word)
 
 
 def default_slug(word: str) -> str:
@@ -62,16 +70,30 @@ def default_slug(word: str) -> str:
 
     Example: "openai-community/GPT2 (old)" -> "gpt2-old"
     """
-    last = _absolute(word).name if _is_folder(word) else word.rpartition("/")[2]
+    if is_folder(word):
+        folder = _absolute(word)
+        last = (_hub_id(folder) or folder.name).rpartition("/")[2]
+    else:
+        last = word.rpartition("/")[2]
     slug = re.sub(r"[^a-z0-9._-]+", "-", last.lower()).lstrip("._-")[:64].rstrip("._-")
     if not SLUG.fullmatch(slug) or slug in RESERVED:
         raise ImportRefused(f"{word!r} makes no name for a URL: give one with --name")
     return slug
 
 
-def _is_folder(word: str) -> bool:
-    """Whether the word means a folder; `a/b` could be either and is one if it is there."""
-    return word.startswith(("/", ".", "~")) or word.count("/") > 1 or Path(word).is_dir()
+def is_folder(word: str) -> bool:
+    """Whether the word means a folder; `a/b` could be either and is one if it is there. `demo` never is."""
+    return word != "demo" and (word.startswith(("/", ".", "~")) or word.count("/") > 1 or os.path.isdir(word))
+
+
+def _hub_id(folder: Path) -> str | None:
+    """What the hub calls the model of which the folder is a snapshot; None if it is none by its path."""
+    found = SNAPSHOT.fullmatch("/".join(folder.parts[-3:]))
+    return "/".join(filter(None, (found["owner"], found["name"]))) if found else None
+
+
+def _of_hub(snapshot: Path, hub_id: str) -> Source:
+    return Source(snapshot, hub_id.rpartition("/")[2], hub_id, snapshot.name)
 
 
 def _absolute(word: str) -> Path:

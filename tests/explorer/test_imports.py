@@ -124,6 +124,20 @@ def test_an_import_that_leaves_nothing_is_no_model(pretend, open_explorer, tmp_p
     close_resources(r)
 
 
+def test_what_another_process_gave_the_name_is_not_shown_for_the_folder(pretend, open_explorer, tiny_data, tmp_path):
+    """Two servers may import folders of one last word into one data folder at the same time."""
+    script = "import shutil, sys; shutil.copytree({!r}, sys.argv[3], dirs_exist_ok=True); sys.exit({!r})"
+    pretend(script.format(str(tiny_data), "singular-lens: 'tiny' already names other weights"))
+    (tmp_path / "runs" / "tiny").mkdir(parents=True)
+    r = open_explorer(tmp_path / "data", models=(str(tmp_path / "runs" / "tiny"),))
+    await_state(r.imports, "tiny", "failed")
+    assert r.library.model("tiny") is not None
+    assert (browse.home(r).models[0].state, browse.home(r).models[0].model) == ("failed", None)
+    with pytest.raises(ComputationFailed, match="'tiny' already names other weights"):
+        browse.model(r, parse("tiny"), Options())
+    close_resources(r)
+
+
 SERVER = """
 import subprocess, sys, time
 from pathlib import Path

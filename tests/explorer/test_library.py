@@ -4,6 +4,7 @@ import json
 import logging
 import random
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from app.core.address import parse
 from app.explorer import browse, compute
 from app.explorer.browse import Options
 from app.explorer.errors import ComputationFailed
+from app.explorer.library import OpenModel
 
 HEAD = parse("tiny/L1/H2")
 FILES = ("embeddings.safetensors", "layer-001.safetensors", "tokenizer.json")
@@ -135,3 +137,9 @@ def test_a_damaged_layer_is_told_at_a_distance_that_nobody_asked_for_yet(
     with caplog.at_level(logging.CRITICAL), pytest.raises(ComputationFailed, match=r"^layer-001\.safetensors"):
         browse.matrix(r, address, Options(distance=5))
     assert browse.matrix(r, address, Options()) == expected
+
+
+def test_a_models_name_is_printable_whatever_was_imported(explorer):
+    """Every page, card and citation says the name that stands here."""
+    manifest = replace(explorer.library.model("tiny").manifest, name="a\x1b[31m\u202e\nb\udcff")
+    assert OpenModel("tiny", manifest, explorer.data).header.name == r"a\x1b[31m\u202e\nb\udcff"

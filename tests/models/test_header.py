@@ -41,7 +41,7 @@ def test_what_the_library_writes_is_read(tmp_path_factory, wanted, dtype):
     assert tensors.keys() == arrays.keys()
     for name, tensor in tensors.items():
         assert (tensor.shape, tensor.size) == (arrays[name].shape, arrays[name].size)
-        assert b"".join(tensor.pieces()) == arrays[name].tobytes()
+        assert b"".join(tensor.pieces(7)) == arrays[name].tobytes()
 
 
 @pytest.mark.parametrize("dtype", BITS)
@@ -162,4 +162,4 @@ def test_bytes_that_go_while_they_are_read_are_noticed(file):
     (tensor,) = read_header(write(file, {"a": A}, b"\1" * 24))
     os.truncate(file, file.stat().st_size - 1)
     with pytest.raises(OSError, match=re.escape("model.safetensors was cut short")):
-        list(tensor.pieces())
+        list(tensor.pieces(1000))

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import stat
 import subprocess
@@ -6,7 +7,7 @@ import sys
 import threading
 
 import pytest
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
 from app.models import conversion
 from app.models.catalog import Catalog
@@ -250,3 +251,81 @@ def test_hostile_vocabulary_is_imported_as_it_is(hostile_data, hostile_folder):
     catalog = Catalog(hostile_data)
     folder = catalog.weights_folder(catalog.get("hostile").fingerprint)
     assert (folder / "tokenizer.json").read_bytes() == (hostile_folder / "tokenizer.json").read_bytes()
+
+
+def rewrite(folder, change):
+    """Change one tensor of the checkpoint in place, bytes and sizes and times being what they were."""
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    times = path.stat()
+    change(tensors)
+    whole = save(tensors, {"format": "pt"})
+    with path.open("r+b") as file:
+        file.write(whole)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def nudge(name):
+    def change(tensors):
+        tensors[name].view(-1)[-1] += 1
+
+    return change
+
+
+LAST_LAYER, TOKENS, LAST_NORM = "transformer.h.1.mlp.c_fc.weight", "transformer.wte.weight", "transformer.ln_f.weight"
+
+
+@pytest.mark.parametrize("name", [LAST_LAYER, TOKENS, LAST_NORM])
+def test_a_tensor_that_is_changed_meanwhile_is_not_imported_under_the_fingerprint_of_what_it_was(
+    gpt2_folder, tmp_path, monkeypatch, name
+):
+    folder = shutil.copytree(gpt2_folder, tmp_path / "copy")
+    honest = conversion.n_layers_of
+
+    def change(checkpoint):
+        rewrite(folder, nudge(name))
+        return honest(checkpoint)
+
+    monkeypatch.setattr(conversion, "n_layers_of", change)
+    words = rf"^model\.safetensors was changed while it was imported \({name} is not what it was"
+    with pytest.raises(ImportRefused, match=words):
+        import_model(str(folder), tmp_path / "data", report=quietly)
+    assert [path for path in (tmp_path / "data").rglob("*") if path.is_file()] == []
+
+
+def test_what_was_written_of_a_tensor_that_was_changed_and_put_back_is_not_taken_up_again(
+    gpt2_folder, tiny_data, tmp_path, monkeypatch
+):
+    """An import that was interrupted goes on with files of which each was held to the fingerprint by itself."""
+    folder = shutil.copytree(gpt2_folder, tmp_path / "copy")
+    honest = conversion.open_layer
+
+    def change(checkpoint, layer):
+        if layer == 1:
+            raise KeyboardInterrupt
+        rewrite(folder, nudge("transformer.h.0.mlp.c_fc.weight"))
+        return honest(checkpoint, layer)
+
+    monkeypatch.setattr(conversion, "open_layer", change)
+    with pytest.raises((KeyboardInterrupt, ImportRefused)):
+        import_model(str(folder), tmp_path / "data", slug="tiny", report=quietly)
+    shutil.copy(gpt2_folder / "model.safetensors", folder)
+    monkeypatch.setattr(conversion, "open_layer", honest)
+    manifest = import_model(str(folder), tmp_path / "data", slug="tiny", report=quietly)
+    assert manifest.files == Catalog(tiny_data).get("tiny").files
+
+
+@pytest.mark.parametrize("left", [100, 60_000])
+def test_a_file_that_is_cut_short_meanwhile_is_refused_and_ends_no_process(gpt2_folder, tmp_path, monkeypatch, left):
+    """A file that is written anew is cut short first; one that was mapped would end the process."""
+    folder = shutil.copytree(gpt2_folder, tmp_path / "copy")
+    honest = conversion.n_layers_of
+
+    def cut(checkpoint):
+        os.truncate(folder / "model.safetensors", left)
+        return honest(checkpoint)
+
+    monkeypatch.setattr(conversion, "n_layers_of", cut)
+    with pytest.raises(ImportRefused, match=r"model\.safetensors was cut short while it was read"):
+        import_model(str(folder), tmp_path / "data", report=quietly)
+    assert [path for path in (tmp_path / "data").rglob("*") if path.is_file()] == []

@@ -54,6 +54,38 @@ def test_a_folder_is_named_but_never_its_path(tmp_path, monkeypatch):
         assert (source.folder, source.name, source.origin) == (folder, "My Model", "local folder")
 
 
+def test_a_folders_name_is_printable(tmp_path):
+    folder = tmp_path / "My \x1b[31m\u202eModel\udcff"
+    folder.mkdir()
+    source = find_source(str(folder))
+    assert (source.folder, source.name) == (folder, r"My \x1b[31m\u202eModel\udcff")
+
+
+@pytest.mark.parametrize(
+    ("repository", "hub_id"),
+    [("models--acme--Tiny-Llama", "acme/Tiny-Llama"), ("models--gpt2", "gpt2"), ("models--a.b--c_d", "a.b/c_d")],
+)
+def test_a_snapshot_of_the_hubs_cache_is_told_by_its_path(tmp_path, monkeypatch, repository, hub_id):
+    folder = tmp_path / repository / "snapshots" / COMMIT
+    folder.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(folder)
+    monkeypatch.chdir(folder)
+    for word in (str(folder), f"{folder}/", ".", str(tmp_path / "link")):
+        source = find_source(word)
+        assert (source.folder, source.name) == (folder, hub_id.rpartition("/")[2])
+        assert (source.origin, source.revision) == (hub_id, COMMIT)
+        assert default_slug(word) == source.name.lower()
+
+
+@pytest.mark.parametrize(
+    "path", ["models--a--b/refs/" + COMMIT, "models--a--b/snapshots/main", "a/snapshots/" + COMMIT]
+)
+def test_what_only_looks_like_a_snapshot_is_a_folder(tmp_path, path):
+    (tmp_path / path).mkdir(parents=True)
+    source = find_source(str(tmp_path / path))
+    assert (source.name, source.origin, source.revision) == (path.rpartition("/")[2], "local folder", None)
+
+
 @pytest.mark.parametrize("word", ["/not/there", "./gone", "~nobody-of-that-name/x", "a/b/c"])
 def test_a_folder_that_is_not_there_is_not_asked_of_the_hub(hub, word):
     with pytest.raises(ImportRefused, match="no folder"):

@@ -1,0 +1,92 @@
+"""What the models of a command line are called here, and whether their weights are: one way for every command.
+
+A folder or hub id is not its last word: what has its name here is compared with it. An id of the hub is the same if the
+weights are known to be that id's, and a folder if the stamps of its files are those of the files that were imported
+(`origin`), or else if every byte of it makes the same fingerprint. The hub is not asked. Knows no torch.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.models.catalog import Catalog, SlugError
+from app.models.checkpoint import open_checkpoint
+from app.models.manifest import Manifest
+from app.models.origin import Origin, stamps_of
+from app.models.refusal import ImportRefused
+from app.models.source import default_slug, find_source, is_folder
+
+
+@dataclass(frozen=True)
+class Named:
+    """One model of a command line."""
+
+    slug: str
+    source: str
+    """The word that it was given as."""
+    is_here: bool
+    """Its weights are imported; else they are to be."""
+
+
+def name_models(data: Path, words: Sequence[str], report: Callable[[str], None]) -> tuple[Named, ...]:
+    """Each model once, in the order of the words; `report` is told of what takes long.
+
+    SlugError where two would be one, or a name is other weights' than the word's; ImportRefused where a word makes no
+    name, or a folder that is to be compared cannot be read.
+    """
+    catalog = Catalog(data)
+    sources: dict[str, str] = {}
+    for word in words:
+        slug = word if catalog.get(word) else default_slug(word)
+        if sources.setdefault(slug, word) != word:
+            raise SlugError(f"{sources[slug]!r} and {word!r} would both be called {slug}: import one with --name")
+    return tuple(Named(slug, word, _is_here(catalog, slug, word, report)) for slug, word in sources.items())
+
+
+def _is_here(catalog: Catalog, slug: str, word: str, report: Callable[[str], None]) -> bool:
+    manifest = catalog.get(slug)
+    if manifest is None:
+        return False
+    if is_folder(word):
+        _refuse_other_folder(catalog, slug, word, manifest, report)
+    elif word != slug and word not in {manifest.source, *catalog.origin(slug).hub}:
+        raise SlugError(
+            f"{slug!r} already names weights, {_pin(manifest)} ({manifest.source}), and they are not known to be those of "
+            f"{word!r}: {slug} shows what is here, and singular-lens import {word} --name … gives the other a name"
+        )
+    return True
+
+
+def _refuse_other_folder(
+    catalog: Catalog, slug: str, word: str, manifest: Manifest, report: Callable[[str], None]
+) -> None:
+    """SlugError unless the folder holds the weights of that name; what was found is noted for the next time."""
+    try:
+        folder = find_source(word).folder
+        stamps = stamps_of(folder)
+        if stamps and stamps == catalog.origin(slug).files:
+            return
+        report(f"comparing {word!r} with what is imported as {slug}")
+        is_same = open_checkpoint(folder).fingerprint() == manifest.fingerprint
+    except (ImportRefused, OSError) as error:
+        raise ImportRefused(
+            f"{slug!r} names weights, {_pin(manifest)}, that {word!r} cannot be compared with: "
+            f"{error if isinstance(error, ImportRefused) else error.strerror or error}{_elsewhere(slug, word)}"
+        ) from error
+    if not is_same:
+        raise SlugError(
+            f"{slug!r} already names other weights, {_pin(manifest)}, than those in {word!r}: import these with --name and "
+            f"use that name{_elsewhere(slug, word)}"
+        )
+    if stamps and stamps == stamps_of(folder):
+        with suppress(OSError):  # then they are compared again
+            catalog.add(slug, manifest.fingerprint, Origin(files=stamps))
+
+
+def _elsewhere(slug: str, word: str) -> str:
+    return f". Where there is no folder {slug}, the word means the imported model" if slug == word else ""
+
+
+def _pin(manifest: Manifest) -> str:
+    return manifest.fingerprint[:12]

@@ -1,0 +1,68 @@
+"""Where the weights of a name came from, as far as it can be told again later without reading them.
+
+Of the hub it is the id: an import is pinned to the commit that it found. Of a folder it is a stamp of each file that
+decides what the model is: size, inode and the two times of the last change. Whatever writes to a file, or puts another
+in its place, changes the stamp: the time that `touch` and `cp -p` can set is only one of four, and the other, of the
+last change of the file or of what is known of it, is the system's own. Stamps that agree prove that nothing was written
+since, under whatever path the folder is met; stamps that differ prove nothing, and every byte is to be read. They are
+taken only of files that have been at rest for longer than a file system's clock ticks. What they cannot see: a clock
+that was set back to the very nanosecond, and a process that keeps on writing through a mapping of the file.
+
+Knows no torch, and reads no file.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+REST_NS = 2_000_000_000
+"""The longest tick of a file system in use."""
+MOST_FILES = 2_000
+DECIDING = ("config.json", "tokenizer.json", "model.safetensors.index.json")
+
+Stamps = Mapping[str, list[int]]
+"""By name: size, inode, modified, changed; in nanoseconds."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is known of where weights came from; nothing of names that were given before this was written down."""
+
+    hub: tuple[str, ...] = ()
+    """The ids under which the hub had them."""
+    files: Stamps = field(default_factory=dict)
+    """Of a folder's files that held them."""
+
+    def joined(self, older: "Origin") -> "Origin":
+        """What both know of the same weights; of two folders, this one's."""
+        return Origin(tuple(dict.fromkeys((*older.hub, *self.hub))), self.files or older.files)
+
+
+def stamps_of(folder: Path) -> Stamps:
+    """The stamps of the folder's files, links followed; none where they prove nothing."""
+    found: dict[str, list[int]] = {}
+    latest = time.time_ns() - REST_NS
+    try:
+        with os.scandir(folder) as files:
+            # Every file of tensors: one that is new may be read in place of those that were.
+            for file in files:
+                if file.name in DECIDING or file.name.endswith(".safetensors"):
+                    facts = file.stat()
+                    if facts.st_ctime_ns > latest or len(found) == MOST_FILES:
+                        return {}
+                    found[file.name] = [facts.st_size, facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns]
+    except OSError:
+        return {}
+    return found
+
+
+def read_origin(entry: Mapping[str, Any]) -> Origin:
+    """The origin in a name's file; what is not as it was written is not believed."""
+    hub, files = entry.get("hub"), entry.get("files")
+    return Origin(
+        tuple(id_ for id_ in hub if isinstance(id_, str)) if isinstance(hub, list) else (),
+        files if isinstance(files, dict) else {},
+    )

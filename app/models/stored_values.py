@@ -1,0 +1,62 @@
+"""A checkpoint's tensors as torch has them: read, never mapped, and proven to be what the fingerprint was taken over.
+
+A file that is mapped and then cut short by whoever writes there ends the process.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from app.models.checkpoint import Checkpoint
+from app.models.header import Stored
+
+DTYPES = {
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F32": torch.float32,
+    "F64": torch.float64,
+    "BOOL": torch.bool,
+} | {"U8": torch.uint8, "I8": torch.int8, "I16": torch.int16, "I32": torch.int32, "I64": torch.int64}
+"""Of weights, and of the buffers that old checkpoints keep beside them."""
+
+
+def read_tensor(checkpoint: Checkpoint, stored: Stored) -> Tensor:
+    """The whole tensor; ImportRefused if it was changed since the checkpoint's fingerprint."""
+    raw = bytearray(stored.end - stored.start)
+    at = 0
+    for piece in checkpoint.pieces(stored):
+        raw[at : at + len(piece)] = piece
+        at += len(piece)
+    return _tensor(raw, stored, stored.shape)
+
+
+def read_blocks(checkpoint: Checkpoint, stored: Stored, n_rows: int) -> Iterator[tuple[slice, Tensor]]:
+    """(rows, their values), so many at a time; ImportRefused behind the last if the tensor was changed."""
+    at = 0
+    for piece in checkpoint.pieces(stored, n_rows * _row_bytes(stored)):
+        rows = slice(at, at + len(piece) // _row_bytes(stored))
+        yield rows, _tensor(bytearray(piece), stored, (rows.stop - rows.start, *stored.shape[1:]))
+        at = rows.stop
+
+
+def read_rows(stored: Stored, rows: Sequence[int]) -> Tensor:
+    """These rows only, unproven: for what is run and not kept."""
+    width = _row_bytes(stored)
+    raw = bytearray()
+    with stored.file.open("rb") as file:
+        for row in rows:
+            file.seek(stored.start + row * width)
+            raw += file.read(width)
+    if len(raw) != len(rows) * width:
+        raise OSError(f"{stored.file.name} was cut short while it was read")
+    return _tensor(raw, stored, (len(rows), *stored.shape[1:]))
+
+
+def _row_bytes(stored: Stored) -> int:
+    return (stored.end - stored.start) // stored.shape[0]
+
+
+def _tensor(raw: bytearray, stored: Stored, shape: tuple[int, ...]) -> Tensor:
+    dtype = DTYPES[stored.dtype]
+    return torch.frombuffer(raw, dtype=dtype).reshape(shape) if raw else torch.empty(shape, dtype=dtype)
