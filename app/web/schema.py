@@ -226,6 +226,7 @@ class DirectionJson(TypedDict):
     matrix: Kind
     basis: BasisName
     index: int
+    """What the address ends with: its place in the order of the basis; in the neuron basis, the same as `unit`."""
     singular_value: float
     """The strength of the term: in another basis than svd it is no singular value."""
     energy_share: float
@@ -235,7 +236,7 @@ class DirectionJson(TypedDict):
     merit: float | None
     """What the basis orders by, where that is not the strength: variance, excess kurtosis, usage, frequency."""
     unit: int | None
-    """In the neuron basis, the neuron or the coordinate of the stream."""
+    """In the neuron basis, the number of the neuron or of the coordinate of the stream; null in any other."""
     left: SideJson
     right: SideJson
 
@@ -259,7 +260,7 @@ class DirectionPageJson(DirectionJson):
     positions: list[float]
     """The value at every position, for the matrix of positions."""
     same: list[str]
-    """Addresses of the same neuron in the other matrices of its MLP."""
+    """Addresses of the same neuron in the other matrices of its MLP, as far as it has weights there."""
     parameters: dict[str, int]
     distance: int | None
     """Positions from the query back to the key; null where distance means nothing."""
@@ -341,7 +342,7 @@ class MatrixJson(TypedDict):
     fingerprint: str
     rank: int
     singular_values: list[float]
-    """The strengths of the terms, in the basis's order."""
+    """The strengths of all terms, in the basis's order; in the neuron basis that is by falling norm, not by `index`."""
     scores: dict[str, float]
     """Of the matrix; in another basis than svd, what that says of itself."""
     bias: SideJson | None

@@ -601,6 +601,29 @@ def test_a_table_has_a_z_for_every_judged_ray(client, tags, place):
         assert [float(z) for z in said] == pytest.approx(one["z"], abs=0.051)
 
 
+@pytest.mark.parametrize(
+    ("place", "label", "of"),
+    [("L1/mlp-in", "L1 MLP in neuron 35", ""), ("embed", "embedding neuron 20", "coordinate 20 of the stream, ")],
+)
+def test_whatever_names_a_neuron_names_it_by_its_own_number(client, place, label, of):
+    number = int(label.split()[-1])
+    path = f"/tiny/{place}/neuron/{number}"
+    page, html = client.get(f"/api/v1{path}").json(), client.get(path).text
+    assert (page["label"], page["index"], page["unit"]) == (label, number, number)
+    rank = 1 + page["singular_values"].index(page["singular_value"])
+    assert f"<h1>{label} <small>{of}{rank} of {page['rank']} by norm</small></h1>" in html
+    assert f"<title>{label} " in html
+    assert f"@misc{{singular-lens:tiny:{label.replace(' ', '-')}," in html
+    assert (page["links"]["previous"], page["links"]["next"]) == tuple(
+        f"/api/v1/tiny/{place}/neuron/{each}" for each in (number - 1, number + 1)
+    )
+    bars = re.findall(r'href="([^"]*)" class="on" aria-current="page"><title>(\d+) ', html)
+    assert bars == [(path, str(number))]
+    assert client.get(f"/tiny/jump?q={label}", follow_redirects=False).headers["location"] == path
+    table = client.get(f"/tiny/{place}/neuron?find={number}").text if not of else ""
+    assert of or f'<th scope="row"><a href="{path}">{number}</a></th>' in table
+
+
 def test_a_side_of_the_vectors_own_entries_has_no_z(client, tags):
     html = client.get("/tiny/L1/mlp-out").text
     assert "z write</a>" in html
