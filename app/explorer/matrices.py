@@ -166,6 +166,7 @@ def _missing(model: OpenModel, address: Address, rank: int) -> UnknownAddress:
 
 def _around(arrays: Arrays, address: Address) -> tuple[Address | None, Address | None]:
     """The directions of the next smaller and the next larger number: what counting up and down leads to."""
+    assert address.index is not None
     numbers, index = indices(arrays), address.index
     below, above = numbers[numbers < index], numbers[numbers > index]
     return (

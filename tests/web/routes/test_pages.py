@@ -1,3 +1,4 @@
+import inspect
 import re
 import shutil
 from dataclasses import replace
@@ -9,6 +10,7 @@ from app.explorer.pages import HomePage, ModelEntry
 from app.models.selection import Selection
 from app.web.examples import CENSUS_PAGE, MATRIX_PAGE, NOTABLE_PAGE
 from app.web.glossary import NOTES, TERMS
+from app.web.urls import Urls
 
 PLACES = ("", "/L1", "/L1/H2", "/L1/H2/ov", "/L1/H2/qk/svd", "/L1/H2/ov/svd/3", "/notable")
 PLACES += ("/blind", "/blind?seed=7&answers=lrlrlrlrlr&weights=raw", "/L1/H2/ov?rotated=1", "/L1/H2/ov/svd/3?rotated=1")
@@ -235,7 +237,7 @@ def test_what_comes_before_the_stacks_leads_to_the_first(client, pin, root):
 
 
 def test_a_slash_after_that_does_no_harm(client):
-    assert client.get("/tiny/heads/").headers["Location"] == "/tiny/heads/write"
+    assert client.get("/tiny/heads/").headers["Location"] == "/tiny/heads"
 
 
 def test_a_line_break_at_the_end_is_no_other_spelling(client):
@@ -279,6 +281,9 @@ def test_the_jump_box_leads_there(client, text, place):
         ("/tiny/embed/compare?nonzeros=4", "/tiny/embed/compare?nonzeros=4"),
         ("/tiny/census?weights=raw", "/tiny/census?weights=raw"),
         ("/tiny/L1/H2/full?token=%20a", "/tiny/L1/H2/full?token=+a"),
+        ("/tiny/notable?weights=raw", "/tiny/notable?weights=raw"),
+        ("/tiny/L1?page=2&page=3", "/tiny/L1?page=2&page=3"),
+        ("/-/glossary#z", "/-/glossary#z"),
     ],
 )
 def test_a_pasted_link_leads_where_it_leads(client, link, place):
@@ -289,6 +294,17 @@ def test_a_pasted_link_leads_where_it_leads(client, link, place):
 @pytest.mark.parametrize("link", ["http://[", "https://", "https://lens.example/../etc", "http://a/tiny/L1\r\nX: y"])
 def test_a_link_that_is_none_leads_nowhere(client, link):
     assert client.get("/tiny/jump", params={"q": link}).status_code == 404
+
+
+def test_what_a_pasted_link_asks_is_never_ours_to_obey(client):
+    builders = [builder for name, builder in vars(Urls).items() if inspect.isfunction(builder) and name[0] != "_"]
+    names = {name for builder in builders for name in inspect.signature(builder).parameters}
+    names |= {"always", "kept", "root", "origin", "url", "request", "link", "visited", "asked", "path"}
+    assert {"self", "address", "view", "under", "changes"} <= names
+    for name in names:
+        for place in ("/tiny/L1", "/tiny/census", "/-/glossary"):
+            answer = client.get("/tiny/jump", params={"q": f"http://x{place}?{name}=1"})
+            assert (answer.status_code, answer.headers["Location"]) == (303, f"{place}?{name}=1")
 
 
 def test_the_jump_box_keeps_the_pin(client, pin):
