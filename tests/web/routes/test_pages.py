@@ -817,3 +817,10 @@ def test_a_filter_of_tokens_is_refused_where_all_are_shown(client, place):
     assert "ascii" in answer.text
     if place != "/tiny/blind":
         assert client.get(f"/api/v1{place}?ascii=1").status_code == 422
+
+
+def test_a_matrix_that_is_zero_has_nothing_to_compare(client, monkeypatch):
+    nothing = replace(MATRIX_PAGE, rank=0, directions=(), singular_values=(), indices=(), notes=("zero-matrix",))
+    for page, is_offered in ((MATRIX_PAGE, True), (nothing, False)):
+        monkeypatch.setattr(browse, "matrix", lambda *_words, page=page: page)
+        assert ("/compare" in client.get("/tiny/L1/H2/ov").text) == is_offered
