@@ -15,6 +15,7 @@ from app.web.errors import install_errors
 from app.web.examples import install_examples
 from app.web.gate import Gate
 from app.web.methods import HeadAsGet
+from app.web.redirects import install_redirects
 from app.web.routes import api, blind, full, health, jobs, matrices, own, pages
 from app.web.security import RootPath, SecureHeaders
 from app.web.site import open_site
@@ -55,8 +56,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.site = open_site(chosen)
     install_errors(app)
     # First match wins: an address can be anything, so pages come last.
-    for room in (health, full, blind, matrices, api, own, jobs, pages):
-        app.include_router(room.router)
+    routers = [room.router for room in (health, full, blind, matrices, api, own, jobs, pages)]
+    for router in routers:
+        app.include_router(router)
+    install_redirects(app, routers)
     install_examples(app, full.router, blind.router, matrices.router, api.router)
     app.add_middleware(RootPath, root=chosen.root_path)
     app.add_middleware(Gate, settings=chosen)

@@ -9,7 +9,7 @@ from app.core.address import Address, BasisName
 from app.core.basis import BASES
 from app.explorer import comparisons, fits, jobs, recipes, tasks
 from app.explorer.comparisons import FIRST, MOST
-from app.explorer.directions import directions
+from app.explorer.directions import directions, row_of
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.library import OpenModel
 from app.explorer.matrices import SIDES, canonical, tabs
@@ -47,7 +47,11 @@ def compare(
     fitted = _fits(opened, address, there) | _wanted(opened, address, shown, there, wanted or {})
     (artifact,) = fulfilled(r, _order(r, opened, address, shown, fitted))
     bases: list[BasisName] = artifact.facts["bases"]
-    of, index = _chosen(address, direction, dict(zip(bases, artifact.facts["terms"], strict=True)))
+    if not bases:
+        raise UnknownAddress(
+            f"The bases of {address.label} are not here: it has rank 0, it is zero and has no directions to compare."
+        )
+    of, index = _chosen(address, direction, {name: _indices(artifact, name) for name in bases})
     return ComparePage(
         address=address,
         model=opened.header,
@@ -131,16 +135,26 @@ def _order(r: Resources, opened: OpenModel, address: Address, shown: View, fitte
     return Order(opened, shown.weights, recipe, title, partial(comparisons.comparison, address=address, fitted=vectors))
 
 
-def _chosen(address: Address, direction: str, terms: dict[BasisName, int]) -> tuple[BasisName, int]:
+def _indices(artifact: Artifact, name: BasisName) -> Sequence[int]:
+    """What the addresses of that basis's vectors end with, in the order of the artifact's rows."""
+    if name == "neuron":
+        return [*map(int, artifact.arrays["unit"])]
+    return range(artifact.facts["terms"][artifact.facts["bases"].index(name)])
+
+
+def _chosen(address: Address, direction: str, there: Mapping[BasisName, Sequence[int]]) -> tuple[BasisName, int]:
     """Which direction's partners are asked for: `svd/12`; the first singular direction if nothing is said."""
     name, _, number = (direction or "svd/0").partition("/")
-    basis = next((basis for basis in terms if basis == name), None)
+    basis = next((basis for basis in there if basis == name), None)
     if basis is None:
         raise BadOption(
-            f"direction must begin with one of {', '.join(terms)}, as svd/0: these bases of {address.label} are compared."
+            f"direction must begin with one of {', '.join(there)}, as svd/0: these bases of {address.label} are compared."
         )
-    if not number.isdecimal() or not number.isascii() or len(number) > 6 or int(number) >= terms[basis]:
-        raise BadOption(f"direction goes from {basis}/0 to {basis}/{terms[basis] - 1} here.")
+    if not number.isdecimal() or not number.isascii() or len(number) > 6 or int(number) not in there[basis]:
+        left_out = ", without those that are zero" if len(there[basis]) <= max(there[basis]) else ""
+        raise BadOption(
+            f"direction goes from {basis}/{min(there[basis])} to {basis}/{max(there[basis])} here{left_out}."
+        )
     return basis, int(number)
 
 
@@ -181,9 +195,11 @@ def _row(
     artifact = r.store.load(recipes.decomposition(opened, place, shown.weights, parameters))
     if artifact is None or address.kind is None:
         return None
-    rows = slice(index, index + 1)
-    found = directions(artifact.arrays, rows, place, SIDES[address.kind], TOKENS, opened.vocabulary)
-    return found[0] if found else None
+    row = row_of(artifact.arrays, index)
+    if row is None:
+        return None
+    (found,) = directions(artifact.arrays, slice(row, row + 1), place, SIDES[address.kind], TOKENS, opened.vocabulary)
+    return found
 
 
 def _partner(
@@ -197,12 +213,13 @@ def _partner(
     fitted: dict[BasisName, Fit],
 ) -> Partner:
     of, index = chosen
-    partner = int(artifact.arrays[f"partner_{of}_{other}"][index])
+    row = _indices(artifact, of).index(index)
+    partner = _indices(artifact, other)[int(artifact.arrays[f"partner_{of}_{other}"][row])]
     return Partner(
         basis=other,
         address=address.in_basis(other).direction(partner),
         parameters=fitted.get(other, ()),
-        cosine=float(artifact.arrays[f"cosine_{of}_{other}"][index]),
+        cosine=float(artifact.arrays[f"cosine_{of}_{other}"][row]),
         control=float(artifact.arrays[f"near_{other}"][0]),
         direction=_row(r, opened, address, shown, other, partner, fitted),
     )

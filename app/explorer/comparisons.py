@@ -10,6 +10,7 @@ it is large, it would be all that they show. Vectors stay what their bases made 
     smallest_{first} [bases bases]           the smallest of those cosines
     partner_{basis}_{other} cosine_{basis}_{other} [n]    nearest of the other basis, and its signed cosine
     near_{basis} []                          what 95% of random vectors stay below
+    unit [n]                                 the neuron or coordinate that each vector of the neuron basis is
 """
 
 from collections.abc import Generator, Mapping
@@ -47,9 +48,8 @@ Vectors = dict[BasisName, "Tensor"]
 def comparison(bench: Bench, address: Address, fitted: Mapping[BasisName, NDArray[np.float32]]) -> Steps:
     """Every basis that is computed on a visit, and the fits that are given by their vectors."""
     whole: Subject = yield from subject(bench, address)
-    vectors = yield from _found(bench, address, whole.product, fitted)
+    vectors, arrays = yield from _found(bench, address, whole.product, fitted)
     mean, mean_share, squares = yield from _centre(whole.product)
-    arrays: Arrays = {}
     arrays |= yield from _errors(whole.product, vectors, mean)
     arrays |= yield from _spans(squares, vectors)
     arrays |= yield from _partners(vectors)
@@ -59,21 +59,25 @@ def comparison(bench: Bench, address: Address, fitted: Mapping[BasisName, NDArra
 
 def _found(
     bench: Bench, address: Address, product: "Matrix", fitted: Mapping[BasisName, NDArray[np.float32]]
-) -> Generator[tuple[int, int], None, Vectors]:
+) -> Generator[tuple[int, int], None, tuple[Vectors, Arrays]]:
     import torch
 
+    from app.core.bases.neuron import numbers
     from app.core.decomposition import of_stream
 
     assert address.kind is not None
     samples = samples_of(bench.model.header, address.kind)
     vectors: Vectors = {}
+    arrays: Arrays = {}
     for name in bases_of(address.kind):
         if name in fitted:
             vectors[name] = torch.from_numpy(np.array(fitted[name]))
         elif not BASES[name].is_fitted:
             terms: Decomposition = yield from BASES[name].decompose(product, BASES[name].values({}, samples))
             vectors[name] = of_stream(product, terms)
-    return {name: each for name, each in vectors.items() if len(each)}
+            if name == "neuron":
+                arrays["unit"] = numbers(product, terms).numpy().astype(np.int32)
+    return {name: each for name, each in vectors.items() if len(each)}, arrays
 
 
 def _centre(product: "Matrix") -> Generator[tuple[int, int], None, "tuple[Tensor, float, Tensor]"]:

@@ -1,7 +1,7 @@
 """Which pages of a model open at once, because their matrices were computed before. Looks at names of files only."""
 
-from functools import lru_cache
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from app.core.address import CIRCUITS, Address
 from app.explorer import recipes
@@ -18,34 +18,50 @@ def kept(r: Resources, model: OpenModel, processing: Processing) -> Heads:
     """Whether both matrices of each head are there."""
     return tuple(
         tuple(all(path.is_file() for path in matrices) for matrices in heads)
-        for heads in _paths(r.store, model, processing)
+        for heads in _of(r.store, model, processing).heads
     )
 
 
 def places(r: Resources, model: OpenModel, processing: Processing, above: Address) -> tuple[Place, ...]:
     """The matrices of that layer's MLP, or those of the model itself."""
-    found = _singles(r.store, model, processing, above)
-    return tuple(Place(each, path.is_file()) for each, path in found)
-
-
-@lru_cache(maxsize=1024)
-def _singles(
-    store: ArtifactStore, model: OpenModel, processing: Processing, above: Address
-) -> tuple[tuple[Address, Path], ...]:
-    """Those matrices, and where they are, or would be."""
     kinds = model.header.model_kinds if above.layer is None else model.header.layer_kinds
-    found = [above.at(kind) for kind in kinds]
-    return tuple((each, store.path(recipes.decomposition(model, each, processing, {}))) for each in found)
+    paths = _of(r.store, model, processing).singles(above.layer)
+    return tuple(Place(above.at(kind), path.is_file()) for kind, path in zip(kinds, paths, strict=True))
 
 
-@lru_cache(maxsize=8)
-def _paths(store: ArtifactStore, model: OpenModel, processing: Processing) -> tuple[tuple[tuple[Path, ...], ...], ...]:
-    """Where the matrices of each head are, or would be: a thousand hashes that never change."""
-    layers, heads = range(model.manifest.n_layers), range(model.manifest.n_heads)
-    return tuple(
-        tuple(
-            tuple(store.path(recipes.matrix(model, layer, head, circuit, processing)) for circuit in CIRCUITS)
-            for head in heads
+class _Paths:
+    """Where the matrices of a model in one processing are, or would be: a thousand hashes that never change."""
+
+    def __init__(self, store: ArtifactStore, model: OpenModel, processing: Processing) -> None:
+        layers, heads = range(model.manifest.n_layers), range(model.manifest.n_heads)
+        address = Address(model.header.slug)
+
+        def path(matrix: Address) -> Path:
+            return store.path(recipes.decomposition(model, matrix.in_basis("svd"), processing, {}))
+
+        self.heads = tuple(
+            tuple(
+                tuple(path(address.at_layer(layer).at_head(head).at(circuit)) for circuit in CIRCUITS) for head in heads
+            )
+            for layer in layers
         )
-        for layer in layers
-    )
+        """Of each head of each layer, both."""
+        self._of_layers = tuple(
+            tuple(path(address.at_layer(layer).at(kind)) for kind in model.header.layer_kinds) for layer in layers
+        )
+        self._of_model = tuple(path(address.at(kind)) for kind in model.header.model_kinds)
+
+    def singles(self, layer: int | None) -> tuple[Path, ...]:
+        """Of that layer's MLP; of the model itself for None."""
+        return self._of_model if layer is None else self._of_layers[layer]
+
+
+_known: WeakKeyDictionary[OpenModel, dict[tuple[ArtifactStore, Processing], _Paths]] = WeakKeyDictionary()
+"""Of every model as long as it is open: the front page asks for all of them in turn, however many they are."""
+
+
+def _of(store: ArtifactStore, model: OpenModel, processing: Processing) -> _Paths:
+    of_model = _known.setdefault(model, {})
+    if (store, processing) not in of_model:
+        of_model[store, processing] = _Paths(store, model, processing)
+    return of_model[store, processing]

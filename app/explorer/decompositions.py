@@ -164,40 +164,38 @@ def _curve(shares: "np.ndarray[Any, Any]", best: "np.ndarray[Any, Any]") -> Arra
 
 def _names(bench: Bench, basis: Basis, product: "Matrix", terms: "Decomposition") -> Arrays:
     """What the coordinates of a side are called, and the terms of the neuron basis."""
+    from app.core.bases.neuron import numbers
     from app.core.matrix import Space
 
     arrays: Arrays = {}
     shape, spaces = bench.model.manifest, {product.left.space, product.right.space}
     if Space.NEURON in spaces:
-        arrays["units"] = _indices(bench, product)
+        arrays["units"] = _ranks(bench, product)
     if Space.HEADS in spaces:
         arrays["stack"] = np.array([shape.n_heads, shape.d_head], np.int32)
     if basis.name == "neuron":
-        # The side with a single 1: the neurons, where there are some, else the stream.
-        has_ones_right = product.is_upright != (Space.NEURON in spaces)
-        ones = terms.right if has_ones_right else terms.left
-        arrays["unit"] = ones.argmax(dim=1).numpy().astype(np.int32) if len(ones) else np.zeros(0, np.int32)
+        arrays["unit"] = numbers(product, terms).numpy().astype(np.int32)
     return arrays
 
 
 def _elsewhere(bench: Bench, address: Address) -> Progress:
-    """The index of each neuron in the neuron basis of the other matrices of its MLP."""
+    """The place of each neuron among the norms of the other matrices of its MLP."""
     arrays: Arrays = {}
     for kind in bench.model.header.layer_kinds:
         if kind != address.kind:
             other: Subject = yield from subject(bench, address.at(kind))
-            arrays[f"units_{kind}"] = _indices(bench, other.product)
+            arrays[f"units_{kind}"] = _ranks(bench, other.product)
     return arrays
 
 
-def _indices(bench: Bench, product: "Matrix") -> "np.ndarray[Any, np.dtype[np.int32]]":
-    """Of each neuron in the neuron basis; -1 for one without weights."""
+def _ranks(bench: Bench, product: "Matrix") -> "np.ndarray[Any, np.dtype[np.int32]]":
+    """The place of each neuron among the norms, the largest first; -1 for one without weights."""
     from app.core.bases.neuron import by_norm
 
     neurons = by_norm(product.samples())[0].numpy()
-    indices = np.full(bench.model.manifest.d_mlp, -1, np.int32)
-    indices[neurons] = np.arange(len(neurons), dtype=np.int32)
-    return indices
+    ranks = np.full(bench.model.manifest.d_mlp, -1, np.int32)
+    ranks[neurons] = np.arange(len(neurons), dtype=np.int32)
+    return ranks
 
 
 def _constant(whole: Subject, terms: "Decomposition") -> "tuple[str, str, Side, Tensor] | None":

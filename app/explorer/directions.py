@@ -9,10 +9,13 @@
 and, where they mean something,
 
     merit [n]   what the basis orders by        unit [n]   the neuron or coordinate that a term is
-    left_curve [n n_ctx]   positions            units [m]  the index of each neuron in the neuron basis
+    left_curve [n n_ctx]   positions            units [m]  the place of each neuron among their norms; -1 for a zero
                                                 units_{kind} [m]  the same of another matrix of its MLP
     explained explained_svd explained_at        points of a curve
     vectors [n d_model]    of a fit: singular vectors are not kept, the weights give them again in milliseconds
+
+Rows stand in the order of their basis. In the neuron basis that is by norm, while an address names a neuron or a
+coordinate by its own number: `indices` and `row_of` go from one to the other, nothing else does.
 
 Knows how they are read, sorted, searched and paged; not how they are made. Imports no torch.
 """
@@ -50,8 +53,8 @@ def directions(
     arrays: Arrays, rows: Chosen, address: Address, sides: tuple[str, str], k: int, vocabulary: Vocabulary
 ) -> tuple[Direction, ...]:
     """These rows as directions of the matrix at the address, k tokens a ray."""
-    columns = ("index", "strength", "share", "gap", "merit", "unit")
-    numbers = zip(*(_column(arrays, name, rows) for name in columns), strict=True)
+    columns = (_column(arrays, name, rows) for name in ("strength", "share", "gap", "merit", "unit"))
+    numbers = zip(indices(arrays)[rows].tolist(), *columns, strict=True)
     badges = _badges(arrays, rows)
     left = readouts(arrays, "left", rows, sides[0], k, vocabulary, address)
     right = readouts(arrays, "right", rows, sides[1], k, vocabulary, address)
@@ -61,6 +64,17 @@ def directions(
             numbers, badges, left, right, strict=True
         )
     )
+
+
+def indices(arrays: Arrays) -> NDArray[np.int32]:
+    """What the address of each row ends with: the number of its neuron or coordinate, else its place in the order."""
+    return arrays["unit"] if "unit" in arrays else arrays["index"]
+
+
+def row_of(arrays: Arrays, index: int) -> int | None:
+    """The row of the direction whose address ends with that number; None where the matrix has no such term."""
+    rows = np.flatnonzero(indices(arrays) == index)
+    return int(rows[0]) if len(rows) else None
 
 
 def readouts(
@@ -157,8 +171,7 @@ def _token(arrays: Arrays, address: Address, vocabulary: Vocabulary, id_: int, s
 
 def _neuron(arrays: Arrays, address: Address, vocabulary: Vocabulary, id_: int, score: float) -> Token:
     del vocabulary
-    index = int(arrays["units"][id_])
-    place = None if index < 0 else address.in_basis("neuron").direction(index)
+    place = None if arrays["units"][id_] < 0 else address.in_basis("neuron").direction(id_)
     return Token(id_, f"neuron {id_}", str(id_), "neuron", score, place)
 
 

@@ -12,7 +12,18 @@ from app.core.address import LAYER_KINDS, Address, Kind
 from app.core.basis import BASES
 from app.explorer import verdicts
 from app.explorer.bench import PREFIXES
-from app.explorer.directions import directions, found, histogram, limited, n_rays, ordered, paged, readouts
+from app.explorer.directions import (
+    directions,
+    found,
+    histogram,
+    indices,
+    limited,
+    n_rays,
+    ordered,
+    paged,
+    readouts,
+    row_of,
+)
 from app.explorer.errors import UnknownAddress
 from app.explorer.library import OpenModel
 from app.explorer.packings import THRESHOLDS
@@ -29,7 +40,7 @@ from app.explorer.pages import (
     Tab,
     View,
 )
-from app.explorer.places import bases_of, neighbours
+from app.explorer.places import bases_of, most_terms, neighbours, noun_of
 from app.explorer.views import farthest
 from app.store.artifacts import Arrays, Artifact
 
@@ -75,6 +86,7 @@ def matrix_page(model: OpenModel, address: Address, shown: View, artifact: Artif
         view=shown,
         rank=len(arrays["strength"]),
         singular_values=tuple(arrays["strength"].tolist()),
+        indices=tuple(indices(arrays).tolist()),
         scores=tuple(artifact.facts["scores"].items()),
         sides=sides,
         bias=_bias(model, address, artifact),
@@ -105,14 +117,15 @@ def direction_page(
     controls: tuple[ControlSpread | None, ControlSpread | None],
     rotations: tuple[ControlSpread | None, ControlSpread | None] = (None, None),
 ) -> DirectionPage:
-    """The page of the direction at the address; UnknownAddress if the matrix has fewer."""
+    """The page of the direction at the address; UnknownAddress if the matrix has none of that number."""
     assert address.kind is not None
     assert address.index is not None
-    arrays, row, rank = artifact.arrays, address.index, len(artifact.arrays["strength"])
+    arrays, rank = artifact.arrays, len(artifact.arrays["strength"])
     whole = address.in_basis(address.basis)
-    if row >= rank:
-        has = f"it has directions 0 to {rank - 1}" if rank else "it is zero and has none"
-        raise UnknownAddress(f"Direction {row} is not here: {whole.label} has rank {rank}, {has}.")
+    row = row_of(arrays, address.index)
+    if row is None:
+        raise _missing(model, address, rank)
+    previous, following = _around(arrays, address)
     (direction,) = directions(
         arrays, slice(row, row + 1), whole, SIDES[address.kind], DIRECTION_TOKENS, model.vocabulary
     )
@@ -123,6 +136,7 @@ def direction_page(
         direction=direction,
         rank=rank,
         singular_values=tuple(arrays["strength"].tolist()),
+        indices=tuple(indices(arrays).tolist()),
         left_histogram=histogram(arrays, "left", row),
         right_histogram=histogram(arrays, "right", row),
         controls=controls,
@@ -132,8 +146,32 @@ def direction_page(
         tabs=tabs(address),
         notes=_notes(model, address, shown, artifact),
         farthest=farthest(model, address),
-        previous=address.direction(row - 1) if row > 0 else None,
-        next=address.direction(row + 1) if row + 1 < rank else None,
+        previous=previous,
+        next=following,
+    )
+
+
+def _missing(model: OpenModel, address: Address, rank: int) -> UnknownAddress:
+    """Say why the matrix has no such direction, and which it has."""
+    noun, whole = noun_of(address), address.in_basis(address.basis)
+    if noun == "direction" or not rank:
+        has = f"it has directions 0 to {rank - 1}" if rank else "it is zero and has none"
+        return UnknownAddress(f"{noun.capitalize()} {address.index} is not here: {whole.label} has rank {rank}, {has}.")
+    most = most_terms(model.header, address, {})
+    return UnknownAddress(
+        f"{noun.capitalize()} {address.index} is not here: {address.matrix.label} is zero there. It has {noun}s 0 to "
+        f"{most - 1}, and {rank} of them are not zero."
+    )
+
+
+def _around(arrays: Arrays, address: Address) -> tuple[Address | None, Address | None]:
+    """The directions of the next smaller and the next larger number: what counting up and down leads to."""
+    assert address.index is not None
+    numbers, index = indices(arrays), address.index
+    below, above = numbers[numbers < index], numbers[numbers > index]
+    return (
+        address.direction(int(below.max())) if len(below) else None,
+        address.direction(int(above.min())) if len(above) else None,
     )
 
 
@@ -142,11 +180,8 @@ def _same(model: OpenModel, address: Address, artifact: Artifact) -> tuple[Addre
     arrays = artifact.arrays
     if "unit" not in arrays:
         return ()
-    unit = int(arrays["unit"][address.index])
     others = [(kind, arrays[f"units_{kind}"]) for kind in model.header.layer_kinds if f"units_{kind}" in arrays]
-    return tuple(
-        replace(address, kind=kind, index=int(indices[unit])) for kind, indices in others if indices[unit] >= 0
-    )
+    return tuple(replace(address, kind=kind) for kind, ranks in others if ranks[address.index] >= 0)
 
 
 def canonical(address: Address) -> Address:

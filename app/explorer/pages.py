@@ -186,6 +186,8 @@ class Direction:
 
     address: Address
     index: int
+    """What the address ends with: its place in the order of the basis; in the neuron basis the number of the neuron or
+    coordinate."""
     singular_value: float
     """The strength of the term; in another basis than svd it is no singular value."""
     energy_share: float
@@ -585,6 +587,8 @@ class MatrixPage:
     rank: int
     singular_values: tuple[float, ...]
     """The strengths of all terms, in the basis's order."""
+    indices: tuple[int, ...]
+    """What the address of the term with each of these strengths ends with."""
     scores: tuple[tuple[str, float], ...]
     """(key of SCORES, value): top, stable rank, participation ratio, entropy rank …; OV has `copying` first.
 
@@ -729,6 +733,8 @@ class DirectionPage:
     """With up to 50 tokens a ray, where a table shows 8."""
     rank: int
     singular_values: tuple[float, ...]
+    indices: tuple[int, ...]
+    """What the address of the term with each of these strengths ends with."""
     left_histogram: Histogram
     right_histogram: Histogram
     controls: tuple[ControlSpread | None, ControlSpread | None]

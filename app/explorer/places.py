@@ -5,6 +5,7 @@ Knows nothing of tensors and computes nothing.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 from app.core.address import LABELS, LAYER_KINDS, MODEL_KINDS, Address, BasisName, Kind
 from app.core.basis import BASES, Samples
@@ -58,6 +59,16 @@ def most_terms(model: Model, address: Address, parameters: Mapping[str, int]) ->
     if basis.name == "neuron":
         return model.d_mlp if address.kind in LAYER_KINDS else model.d_model
     return min(samples) if address.circuit is None else model.d_head
+
+
+def noun_of(address: Address) -> Literal["direction", "neuron", "coordinate"]:
+    """What a term of the matrix at the address is, in its basis.
+
+    Example: noun_of(parse("gpt2/L5/mlp-in/neuron")) -> "neuron"
+    """
+    if address.basis != "neuron":
+        return "direction"
+    return "neuron" if address.kind in LAYER_KINDS else "coordinate"
 
 
 def is_double(model: Model, address: Address, processing: Processing) -> bool:
@@ -138,8 +149,9 @@ def _check_basis(model: Model, address: Address, kind: Kind, name: BasisName) ->
     if kind not in basis.kinds:
         raise UnknownAddress(f"{name} is no basis of {LABELS[kind]}: that has {', '.join(bases_of(kind))}.")
     # Fewer terms than this may exist, which only the decomposition can tell.
-    most = most_terms(model, address, {})
-    _check("Direction", "", address.index, most, f"{LABELS[kind]} of {address.model} has at most directions")
+    most, noun = most_terms(model, address, {}), noun_of(address)
+    has = "has at most directions" if noun == "direction" else f"has {noun}s"
+    _check(noun.capitalize(), "", address.index, most, f"{LABELS[kind]} of {address.model} {has}")
 
 
 def _check(noun: str, letter: str, number: int | None, n: int, has: str) -> None:

@@ -45,7 +45,7 @@ def decomposition(
 
 def comparison(model: OpenModel, address: Address, processing: Processing, parameters: Mapping[str, int]) -> Recipe:
     """Of a matrix's bases side by side; the parameters say which fits are among them."""
-    own = {"rows": comparisons.ROWS, "most": comparisons.MOST, "centred": 1}
+    own = {"rows": comparisons.ROWS, "most": comparisons.MOST, "centred": 1, "numbered": 1}
     return _recipe(model, f"{address.path}/compare", processing, {**own, **parameters}, "compare")
 
 

@@ -37,14 +37,14 @@ def bars(values: Sequence[float]) -> list[Bar]:
     return [Bar(STEP * i, HEIGHT - height, height) for i, height in enumerate(heights)]
 
 
-def spectrum(values: Sequence[float]) -> list[Step]:
-    """The singular values as steps, each with its index and value.
+def spectrum(values: Sequence[float], indices: Sequence[int]) -> list[Step]:
+    """The singular values as steps, each with the number of its direction and its value.
 
-    Example: spectrum((4.0, 2.0))[1] -> Step("1 · σ 2", "M10 0h10v100h-10z", "M11 50h8v50h-8z")
+    Example: spectrum((4.0, 2.0), (0, 1))[1] -> Step("1 · σ 2", "M10 0h10v100h-10z", "M11 50h8v50h-8z")
     """
     return [
-        Step(f"{i} · σ {value:.4g}", f"M{x} 0h10v100h-10z", f"M{x + 1} {y}h8v{height}h-8z")
-        for i, (value, (x, y, height)) in enumerate(zip(values, bars(values), strict=True))
+        Step(f"{index} · σ {value:.4g}", f"M{x} 0h10v100h-10z", f"M{x + 1} {y}h8v{height}h-8z")
+        for index, value, (x, y, height) in zip(indices, values, bars(values), strict=True)
     ]
 
 

@@ -28,6 +28,7 @@ from app.explorer.errors import (
 )
 from app.explorer.places import located
 from app.web.answers import NO_STORE, POLL_SECONDS, VARY, html_answer, target_of, wants_fragment
+from app.web.redirects import redirect_of, spelled
 from app.web.security import HEADERS
 from app.web.site import resources_of, site_of
 
@@ -86,7 +87,10 @@ def install_errors(app: FastAPI) -> None:
 
 def answer_error(request: Request, error: Exception) -> Response:
     """The answer to an error that has words for visitors."""
-    answer = _answer(request, _problem(request, error))
+    problem = _problem(request, error)
+    if problem.status == 404 and (elsewhere := redirect_of(request, _route_path(request))):
+        return elsewhere
+    answer = _answer(request, problem)
     if isinstance(error, HTTPException):
         answer.headers.update(error.headers or {})  # a 405 names what is allowed
     return answer
@@ -155,7 +159,7 @@ def _when_to_return(problem: Problem) -> dict[str, str]:
 
 def _near(request: Request, status: int) -> tuple[Address, ...]:
     """The model, layer … that the path went through before it went wrong, shortest first, in the weights of today."""
-    parts = _route_path(request).strip("/").split("/")[:6]
+    parts = spelled(_route_path(request)).strip("/").split("/")[:6]
     found = []
     for n in range(1, len(parts) + 1):
         try:

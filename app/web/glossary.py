@@ -644,13 +644,14 @@ BASES: dict[str, BasisWords] = {
         "usage",
     ),
     "neuron": BasisWords(
-        "The MLP's own neurons: each term is one neuron and its weights.",
-        "They are ordered by norm.",
+        "The MLP's own neurons: each term is one neuron and its weights, under the number that the model has it under.",
+        "Tables have them by norm, the largest first.",
         "The nonlinearity makes neurons special; that one neuron means one thing is another matter.",
     ),
     "coordinate": BasisWords(
-        "The residual stream's own coordinates: each term is one coordinate and what the matrix has there.",
-        "They are ordered by norm.",
+        "The residual stream's own coordinates: each term is one coordinate and what the matrix has there, under the "
+        "coordinate's own number.",
+        "Tables have them by norm, the largest first.",
         "Nothing in the architecture makes coordinates of the stream special: a few that training made large stand out.",
     ),
     "frequency": BasisWords(

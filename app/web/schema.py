@@ -34,7 +34,7 @@ class TokenJson(TypedDict):
     token: str
     """The text it decodes to; for entries that are no tokens their name, such as `neuron 12` or `L5H3 OV 12+`."""
     score: float
-    """Dot product of its vector with the direction."""
+    """Dot product of its vector with the direction; on a side of own entries, such as `neuron`, the entry."""
 
 
 @with_config(STRICT)
@@ -46,7 +46,8 @@ class JudgementJson(TypedDict):
     z: list[float | None]
     p: list[float | None]
     q: float | None
-    """The false discovery rate of the list of this side's rays of the matrix that ends at this one; null for a layer's."""
+    """The false discovery rate of the list that ends at this one, most coherent first: of this side's rays of the matrix,
+    or of all rays that a layer has here. Null where it has too few trained tokens."""
     spelling_z: float | None
     spelling_p: float | None
     rotation_p: float | None
@@ -76,12 +77,12 @@ class SideJson(TypedDict):
     minus: list[TokenJson]
     """Most negative scores first; empty where terms have one ray."""
     rays: RaysJson | None
-    """Null for entries that are no tokens, and where the vocabulary is too small for a control."""
+    """Null for the vector's own entries, tokens among them, and where the vocabulary is too small for a control."""
 
 
 @with_config(STRICT)
 class BadgeJson(TypedDict):
-    """A warning: rounding of the stored weights turns this direction by so many degrees."""
+    """A warning: rounding of the stored weights can turn this direction by so many degrees."""
 
     kind: Literal["subspace", "close"]
     degrees: float
@@ -129,7 +130,7 @@ class VerdictJson(TypedDict):
     n_spelling: int
     """Alike in spelling at p < .01."""
     classes: dict[str, int]
-    """Directions of each class."""
+    """Directions of each class; empty where terms have one ray."""
     n_better: int | None
     """Rays better than 95% of those of random rotations of the same span; null unless `rotated` was asked for."""
 
@@ -192,7 +193,7 @@ class ModelJson(TypedDict):
     sinks: bool
     """Attention may go to nothing."""
     encoder: bool
-    """Both sides of OV are read with the embedding."""
+    """Reads both ways and has no unembedding: both sides of OV are read with the embedding."""
     processings: list[Literal["folded", "raw"]]
     """The values of `weights` that mean something for this model."""
     checks: dict[str, float]
@@ -229,6 +230,7 @@ class DirectionJson(TypedDict):
     matrix: Kind
     basis: BasisName
     index: int
+    """What the address ends with: its place in the order of the basis; in the neuron basis, the same as `unit`."""
     singular_value: float
     """The strength of the term: in another basis than svd it is no singular value."""
     energy_share: float
@@ -238,7 +240,7 @@ class DirectionJson(TypedDict):
     merit: float | None
     """What the basis orders by, where that is not the strength: variance, excess kurtosis, usage, frequency."""
     unit: int | None
-    """In the neuron basis, the neuron or the coordinate of the stream."""
+    """In the neuron basis, the number of the neuron or of the coordinate of the stream; null in any other."""
     left: SideJson
     right: SideJson
 
@@ -262,7 +264,7 @@ class DirectionPageJson(DirectionJson):
     positions: list[float]
     """The value at every position, for the matrix of positions."""
     same: list[str]
-    """Addresses of the same neuron in the other matrices of its MLP."""
+    """Addresses of the same neuron in the other matrices of its MLP, as far as it has weights there."""
     parameters: dict[str, int]
     distance: int | None
     """Positions from the query back to the key; null where distance means nothing."""
@@ -276,6 +278,7 @@ class CurveJson(TypedDict):
 
     at: list[int]
     explained: list[float]
+    """By so many terms, and the mean where the basis takes that out."""
     svd: list[float]
     """What as many singular directions explain."""
 
@@ -344,14 +347,14 @@ class MatrixJson(TypedDict):
     fingerprint: str
     rank: int
     singular_values: list[float]
-    """The strengths of the terms, in the basis's order."""
+    """The strengths of all terms, in the basis's order; in the neuron basis that is by falling norm, not by `index`."""
     scores: dict[str, float]
     """Of the matrix; in another basis than svd, what that says of itself."""
     bias: SideJson | None
     """What belongs to no direction: OV's constant, QK's bias towards keys, an MLP's biases, the samples' mean."""
     curve: CurveJson | None
     packing: PackingJson | None
-    """Of a dictionary."""
+    """Of a dictionary with two atoms or more that are not the samples' mean; else null."""
     verdicts: list[VerdictJson]
     """Of the sides that are judged."""
     bases: list[BasisName]
@@ -365,6 +368,7 @@ class MatrixJson(TypedDict):
     page: int
     n_pages: int
     n_found: int
+    """Directions that pass `only` and `find`, over all pages."""
     distance: int | None
     """Positions from the query back to the key; null where distance means nothing."""
     notes: list[str]
@@ -636,7 +640,7 @@ class CensusKindJson(TypedDict):
     counts: list[int]
     """Rays by z, in equal bins from `low` to `high`; the first and the last have what lies beyond."""
     by_layer: list[float | None]
-    """Mean z; empty for what belongs to no layer."""
+    """Mean z; null for a layer that is not read yet, empty for what belongs to no layer."""
     by_rank: list[float | None]
     """Mean z of each tenth of a matrix's directions, the strongest first."""
     first_minus_last: EstimateJson | None

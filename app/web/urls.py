@@ -72,11 +72,14 @@ class Urls:
         """
         return self.page(head, view, FULL, **changes)
 
-    def directions(self, matrix: Address, view: View, n: int) -> list[str]:
-        """The pages of a matrix's first n directions, made at once: a spectrum links all of them."""
+    def directions(self, matrix: Address, view: View, indices: Sequence[int]) -> dict[int, str]:
+        """The page of each of these directions of a matrix, made at once: a spectrum links all of them.
+
+        Example: directions(parse("gpt2/L5/mlp-in/neuron"), view, (35, 2)) -> {35: "/gpt2/L5/mlp-in/neuron/35", 2: …}
+        """
         first = matrix.direction(0)
         start, query = self.page(first).removesuffix("0"), _query(_kept(first, view), {})
-        return [f"{start}{i}{query}" for i in range(n)]
+        return {index: f"{start}{index}{query}" for index in indices}
 
     def choices(self, address: Address, view: View, name: str, values: Sequence[str]) -> dict[str, str]:
         """The first page of the same table with each value of one option, made at once: a page links many of them.

@@ -11,6 +11,7 @@ from app.core.address import parse
 from app.core.rays import HEADLINE
 from app.explorer import browse
 from app.explorer.browse import Options
+from app.explorer.compare import compare
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.pages import SORTS
 from app.models.selection import Selection
@@ -331,6 +332,7 @@ def test_a_zero_matrix_has_a_page_and_no_directions(open_explorer, fresh_data, g
     tensors = load_file(folder / "model.safetensors")
     tensors["transformer.h.0.attn.c_proj.weight"][:8] = 0
     tensors["transformer.h.0.attn.c_proj.bias"][:] = 0
+    tensors["transformer.h.0.mlp.c_fc.weight"][:, 5] = 0
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     import_model(str(folder), tmp_path / "data", slug="zero", report=lambda step: None)
     r = open_explorer(tmp_path / "data", models=("zero",))
@@ -344,6 +346,13 @@ def test_a_zero_matrix_has_a_page_and_no_directions(open_explorer, fresh_data, g
     browse.notable(r, parse("zero"), Options())
     with pytest.raises(UnknownAddress, match="none"):
         browse.direction(r, parse("zero/L0/H0/ov/svd/0"), Options())
+    with pytest.raises(
+        UnknownAddress, match=r"The bases of L0H0 OV are not here: it has rank 0, it is zero and has no"
+    ):
+        compare(r, parse("zero/L0/H0/ov"), Options(), direction="svd/0")
+    with pytest.raises(UnknownAddress, match=r"Neuron 5 is not here: L0 MLP in is zero there. It has neurons 0 to 127"):
+        browse.direction(r, parse("zero/L0/mlp-in/neuron/5"), Options())
+    assert browse.direction(r, parse("zero/L0/mlp-out/neuron/5"), Options()).same == ()
 
 
 def test_a_heads_distance_turns_its_qk_alone(relatives):

@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pytest
 
 from app.core.address import parse
@@ -190,3 +191,23 @@ def test_a_head_has_its_singular_directions_and_its_coordinates(explorer):
     assert page.absent == ()
     (partner,) = page.partners
     assert partner.address == parse("tiny/L1/H2/qk").in_basis("svd").direction(partner.address.index)
+
+
+@pytest.mark.parametrize("number", [3, 127])
+def test_a_neuron_is_compared_by_its_own_number(explorer, oracle_of, number):
+    matrix = oracle_of("gpt2").dense("mlp-in", "raw")
+    units = matrix.samples / np.linalg.norm(matrix.samples, axis=1, keepdims=True)
+    directions = np.linalg.svd(matrix.samples)[2]
+    address, raw = parse("tiny/L1/mlp-in"), Options(weights="raw")
+    page = compare(explorer, address, raw, direction=f"neuron/{number}")
+    (partner,) = (one for one in page.partners if one.basis == "svd")
+    cosines = np.abs(directions @ units[number])
+    assert (partner.address.index, abs(partner.cosine)) == (cosines.argmax(), pytest.approx(cosines.max(), abs=1e-5))
+    browse.direction(explorer, address.in_basis("neuron").direction(number), raw)
+    chosen = compare(explorer, address, raw, direction=f"neuron/{number}").chosen
+    assert chosen is not None
+    assert (chosen.address, chosen.unit) == (address.in_basis("neuron").direction(number), number)
+    (nearest,) = (one for one in compare(explorer, address, raw).partners if one.basis == "neuron")
+    assert nearest.address.index == np.abs(units @ directions[0]).argmax()
+    with pytest.raises(BadOption, match="from neuron/0 to neuron/127 here"):
+        compare(explorer, address, raw, direction="neuron/128")

@@ -1,12 +1,17 @@
 """The pages of every matrix in the bases that a visit computes, against dense float64 of the checkpoint's tensors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from app.core.address import parse
-from app.explorer import browse, decompositions
+from app.explorer import browse, decompositions, directions, orders
 from app.explorer.browse import MOST_ROWS, Options
 from app.explorer.decompositions import decomposition
+from app.explorer.errors import UnknownAddress
+from app.explorer.matrices import direction_page
+from app.explorer.views import visited
 from tests.explorer.dense import (
     CASES,
     D_MODEL,
@@ -130,6 +135,8 @@ def test_the_neuron_basis_is_the_matrix_as_it_stands(page_of, oracle_of, seen_of
     lines = samples if has_neurons else samples.T
     norms = np.linalg.norm(lines, axis=1)
     assert sorted(row.unit for row in page.directions) == list(range(len(lines)))
+    assert page.indices == tuple(row.unit for row in page.directions)
+    assert all(row.index == row.address.index == row.unit for row in page.directions)
     np.testing.assert_allclose(page.singular_values, norms[[row.unit for row in page.directions]], rtol=1e-5)
     np.testing.assert_allclose(page.singular_values, np.sort(norms)[::-1], rtol=1e-5)
     assert dict(page.scores)["error"] == pytest.approx(0, abs=2e-3)
@@ -149,6 +156,28 @@ def test_the_neuron_basis_is_the_matrix_as_it_stands(page_of, oracle_of, seen_of
     vectors = lines[order] if has_neurons else np.eye(D_MODEL)[order]
     at = [n for n in page.curve.at if n]
     np.testing.assert_allclose(page.curve.explained[1:], explained(samples, vectors, at), atol=1e-5)
+
+
+@pytest.mark.parametrize("case", NEURON, ids="-".join)
+def test_an_address_has_the_number_that_the_checkpoint_has(seen_of, oracle_of, case):
+    """`neuron/3` is the third row of W_in after the first, whatever its norm, raw and folded; so for coordinates."""
+    (r, slug), (family, kind, weights) = seen_of(case[0]), case
+    expected, has_neurons = oracle_of(family).dense(kind, weights), kind in LAYER_KINDS
+    lines = expected.samples if has_neurons else expected.samples.T
+    place = parse(f"{slug}/L1/{kind}/neuron" if has_neurons else f"{slug}/{kind}/neuron")
+    for number in (3, len(lines) - 1):
+        page = browse.direction(r, place.direction(number), Options(weights=weights))
+        norm = np.linalg.norm(lines[number])
+        assert (page.direction.index, page.direction.unit) == (number, number)
+        assert page.direction.singular_value == pytest.approx(norm, rel=1e-5)
+        assert page.singular_values[page.indices.index(number)] == page.direction.singular_value
+        # Of its two sides, that which is not a single 1.
+        side = page.direction.right if expected.is_upright == has_neurons else page.direction.left
+        if side.side in OF_STREAM:
+            assert_side_whole(oracle_of(family), family, side, side.side, lines[number] / norm, weights)
+        assert page.previous == place.direction(number - 1)
+        assert page.next == (place.direction(number + 1) if number + 1 < len(lines) else None)
+        assert [other.index for other in page.same] == [number] * len(page.same)
 
 
 @pytest.mark.parametrize("case", FREQUENCY, ids="-".join)
@@ -196,8 +225,8 @@ def test_a_neurons_chip_leads_to_that_neuron(page_of, oracle_of, seen_of, family
         assert one.direction.singular_value == pytest.approx(np.linalg.norm(weights), rel=1e-5)
 
 
-def assert_side_whole(oracle, family, side, name, vector):
-    assert_reads(side, (oracle.table(name, "folded") @ vector)[: N_KNOWN.get(family, 97)], 50)
+def assert_side_whole(oracle, family, side, name, vector, weights="folded"):
+    assert_reads(side, (oracle.table(name, weights) @ vector)[: N_KNOWN.get(family, 97)], 50)
 
 
 @pytest.mark.parametrize(("kind", "basis"), [("heads/write", "svd"), ("heads/read", "pca")])
@@ -263,6 +292,8 @@ def test_a_circuit_in_coordinates_of_the_stream(explorer, oracle_of, place, basi
     if place == "L0/H1/ov":
         norms = np.linalg.norm(oracle_of("gpt2").ov(0, 1, folded=False), axis=0)
         np.testing.assert_allclose(page.singular_values, norms[[row.unit for row in page.directions]], rtol=1e-4)
+        one = browse.direction(explorer, parse(f"tiny/{place}/neuron/5"), Options(weights="raw")).direction
+        assert one.singular_value == pytest.approx(norms[5], rel=1e-4)
         assert page.bias is not None
 
 
@@ -270,7 +301,8 @@ def test_the_whole_table_is_one_page(explorer):
     assert MOST_ROWS > 10_000
     page = browse.matrix(explorer, parse("tiny/L0/mlp-in/neuron"), Options(page=2))
     assert (page.n_pages, len(page.directions)) == (8, 16)
-    assert page.directions[0].index == 16
+    whole = browse.matrix(explorer, parse("tiny/L0/mlp-in/neuron"), Options(whole=True))
+    assert page.directions == whole.directions[16:32]
 
 
 @pytest.mark.parametrize("kind", ["mlp-in", "mlp-out"])
@@ -285,3 +317,29 @@ def test_a_neuron_is_found_by_its_number_and_leads_to_its_other_weights(explorer
         assert browse.direction(explorer, other, Options()).direction.unit == number
     assert browse.matrix(explorer, whole, Options(find="999")).directions == ()
     assert browse.direction(explorer, parse("tiny/embed/neuron/0"), Options()).same == ()
+
+
+def test_a_neuron_without_weights_is_named_and_skipped(explorer):
+    """Its artifact has one row less, and the others keep their numbers."""
+    address = parse("tiny/L1/mlp-in/neuron/77")
+    opened, shown = visited(explorer, address, Options())
+    artifact = explorer.store.load(orders.matrix(opened, address, shown).recipe)
+    assert artifact is not None
+    kept = artifact.arrays["unit"] != 77
+    ranks = np.cumsum(kept, dtype=np.int32) - 1
+    others = np.where(np.arange(128) == 77, -1, ranks[artifact.arrays["units"]]).astype(np.int32)
+    arrays = {name: array[kept] if len(array) == 128 else array for name, array in artifact.arrays.items()}
+    pruned = replace(artifact, arrays=arrays | {"index": ranks[:-1], "units": others, "units_mlp-out": others})
+    with pytest.raises(
+        UnknownAddress, match=r"Neuron 77 .* L1 MLP in is zero there.* neurons 0 to 127, and 127 of them"
+    ):
+        direction_page(opened, address, shown, pruned, (None, None))
+    before, after = (
+        direction_page(opened, address.direction(number), shown, pruned, (None, None)) for number in (76, 78)
+    )
+    assert (before.next, after.previous) == (after.address, before.address)
+    assert (before.direction.index, after.direction.index) == (76, 78)
+    assert (before.rank, len(before.same)) == (127, 1)
+    svd = artifact.arrays | {"units": others}
+    tokens = directions._entries(svd, "neuron", address, opened.vocabulary, np.array([[77, 78]]), np.ones((1, 2)))
+    assert [token.place for token in tokens[0]] == [None, address.direction(78)]

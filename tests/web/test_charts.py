@@ -38,14 +38,14 @@ def test_bars_stand_on_the_edge_and_fall_with_the_values(values):
 
 def test_nothing_to_draw_is_drawn_as_nothing():
     assert bars(()) == []
-    assert spectrum(()) == []
+    assert spectrum((), ()) == []
     assert outline(()) == ""
     assert "V100h8" in histogram((0, 0), -1, 1).plus
 
 
 def test_steps_say_their_value_and_are_drawn_as_the_bars_are():
-    steps = spectrum((4.0, 1.0, 0.0125))
-    assert [step.label for step in steps] == ["0 · σ 4", "1 · σ 1", "2 · σ 0.0125"]
+    steps = spectrum((4.0, 1.0, 0.0125), (35, 2, 0))
+    assert [step.label for step in steps] == ["35 · σ 4", "2 · σ 1", "0 · σ 0.0125"]
     assert [step.bar for step in steps][1] == "M11 75h8v25h-8z"
     assert len({step.column for step in steps}) == 3
 

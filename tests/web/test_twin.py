@@ -141,3 +141,20 @@ def test_the_description_names_every_field(client):
     schemas = client.get("/openapi.json").json()["components"]["schemas"]
     assert "Largest scores first." in str(schemas["SideJson"])
     assert set(schemas["DirectionPageJson"]["required"]) == set(EXAMPLES["direction"])
+
+
+def test_what_is_null_is_what_the_description_says(client):
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    null = {
+        (form, name): schemas[form]["properties"][name]["description"].lower().partition("null")[2]
+        for form, name in (("JudgementJson", "q"), ("SideJson", "rays"))
+    }
+    heads = client.get("/api/v1/tiny/L1").json()["heads"]
+    rows = [row for head in heads for circuit in ("ov", "qk") for row in head[circuit]["strongest"]]
+    rays = [row[side]["rays"][ray] for row in rows for side in ("left", "right") for ray in ("plus", "minus")]
+    assert all((one["q"] is None) == (one["p"][-1] is None) for one in rays)
+    assert any(one["q"] is not None for one in rays)
+    assert "layer" not in null["JudgementJson", "q"]
+    (row, *_) = client.get("/api/v1/tiny/embed").json()["directions"]
+    assert (row["left"]["side"], row["left"]["rays"]) == ("token", None)
+    assert "own entries, tokens among them" in null["SideJson", "rays"]

@@ -1,6 +1,6 @@
 """A matrix in the coordinates that it has: the MLP's neurons, or the residual stream's own coordinates.
 
-One side of each term has a single 1, at the neuron or the coordinate that it is: that side's argmax says which. The
+One side of each term has a single 1, at the neuron or the coordinate that it is: `numbers` reads it off. The
 terms add up to the matrix. An MLP of m neurons has m such sides, [m m] numbers in all: the price of one form for every
 basis. Knows nothing of models or tokens.
 """
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from app.core.basis import Fitting, Parameters
 from app.core.blocks import blocks, sample_blocks, upright_factors
-from app.core.decomposition import is_present, oriented
+from app.core.decomposition import Decomposition, is_present, oriented
 from app.core.matrix import Matrix, Space
 
 
@@ -27,6 +27,13 @@ def by_norm(
 ) -> tuple[Int64[Tensor, " rank"], Float64[Tensor, " rank"]]:
     """The neuron that each term of an MLP is, and its norm, from the neurons' weights."""
     return _ordered(torch.cat([block.norm(dim=1) for _, block in blocks(samples)]), samples.shape[1])
+
+
+def numbers(matrix: Matrix, terms: Decomposition) -> Int64[Tensor, " rank"]:
+    """The neuron, or else the coordinate of the stream, that each term of the matrix is."""
+    has_neurons = Space.NEURON in {matrix.left.space, matrix.right.space}
+    ones = terms.left if matrix.is_upright == has_neurons else terms.right
+    return ones.argmax(dim=1) if len(ones) else torch.zeros(0, dtype=torch.int64)
 
 
 def _neurons(matrix: Matrix) -> Fitting:

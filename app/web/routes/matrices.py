@@ -29,7 +29,10 @@ Circuit = Annotated[str, Path(description="ov or qk.", examples=["ov"])]
 Part = Annotated[str, Path(description="in, gate or out.", examples=["in"])]
 Stack = Annotated[str, Path(description="write or read.", examples=["write"])]
 Basis = Annotated[str, Path(description=f"{', '.join(BASES)}: not every matrix has each.", examples=["svd"])]
-Index = Annotated[str, Path(description="0, 1 …", examples=["12"])]
+Index = Annotated[
+    str,
+    Path(description="0, 1 …; in the neuron basis the number of the neuron, or of the coordinate.", examples=["12"]),
+]
 
 
 def of_stack(model: Slug, stack: Stack) -> None:

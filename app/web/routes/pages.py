@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -17,9 +17,9 @@ from app.explorer.pages import FitPage, View
 from app.explorer.resources import Resources
 from app.web.answers import POLL_SECONDS, csv_answer, csv_stream, page_answer
 from app.web.query import CensusQuery, CompareQuery, JumpQuery, PageQuery, ViewQuery
+from app.web.redirects import spelled, spot_at
 from app.web.sheet import census_sheet, direction_sheet, head_sheet, matrix_sheet
 from app.web.site import resources_of, urls_of
-from app.web.urls import BLIND, CENSUS, COMPARE, FULL
 
 router = APIRouter(include_in_schema=False)
 
@@ -75,17 +75,17 @@ def census(request: Request, model: str, query: Annotated[CensusQuery, Query()])
 @router.get("/{model}/jump")
 def jump_to(request: Request, model: str, query: Annotated[JumpQuery, Query()]) -> Response:
     """Where the text of the jump box leads, in the weights that the visitor looks at."""
-    address = parse(model)
-    text, under, asked = _pasted(query.q, urls_of(request).root)
-    target = jump(resources_of(request), address.model, text)
-    pin = target.address.pin or (address.pin if target.address.model == address.model else None)
-    kept: dict[str, Any] = {"weights": query.weights} if query.weights else {}
-    url = urls_of(request).page(target.address.pinned(pin), under=under, **(asked or kept))
-    return RedirectResponse(url + (f"#{target.ray}" if target.ray else ""), 303, {"Cache-Control": "no-cache"})
+    visited, text = parse(model), query.q.strip()
+    if link := _link(text):
+        url = _pasted(request, link, visited, query.weights)
+    else:
+        target = jump(resources_of(request), visited.model, text)
+        url = urls_of(request).page(_kept_pin(target.address, visited))
+        url = _asking(url, _kept_weights(query.weights), target.ray or "")
+    return RedirectResponse(url, 303, {"Cache-Control": "no-cache"})
 
 
 @router.get("/{model}/heads")
-@router.get("/{model}/heads/")
 def heads(request: Request, model: str) -> Response:
     """Of the two matrices of all heads, the one of what they write."""
     url = urls_of(request).page(parse(model).at("heads/write"))
@@ -108,8 +108,6 @@ def side_by_side(request: Request, address: str, query: Annotated[CompareQuery, 
 @router.get("/{address:path}")
 def place(request: Request, address: str, query: Annotated[PageQuery, Query()]) -> Response:
     """Whatever the address names: a model, a layer, a head, a matrix or a direction."""
-    if address.endswith("/") and len(address) <= 200:
-        return RedirectResponse(_with_query(request, urls_of(request).page(parse(address.rstrip("/")))), 308)
     # The router overlooks a line break at the end of a path.
     where = parse(address + "\n" * request.scope["path"].endswith("\n"))
     if one := browse.one_page(resources_of(request), where, query.options()):
@@ -142,19 +140,40 @@ def _with_query(request: Request, url: str) -> str:
     return f"{url}?{request.url.query}" if request.url.query else url
 
 
-def _pasted(text: str, root: str) -> tuple[str, str, dict[str, Any]]:
-    """What the jump box got: of a whole link its address, the page below that, and its query.
+def _pasted(request: Request, link: SplitResult, visited: Address, weights: str | None) -> str:
+    """Where a link leads on this server, whatever host it names: its own query kept, else the visitor's weights."""
+    urls = urls_of(request)
+    path = spelled(unquote(link.path.removeprefix(urls.root)))
+    address, under = spot_at(request, path)
+    asked = parse_qsl(link.query)
+    if address is None:
+        url = f"{urls.root}{path}"
+    else:
+        url = urls.page(_kept_pin(address, visited), under=under)
+        asked = asked or _kept_weights(weights)
+    return _asking(url, asked, link.fragment)
 
-    Example: "https://lens.example/gpt2/embed/compare?nonzeros=4" -> ("gpt2/embed", "compare", {"nonzeros": "4"})
-    """
-    text = text.strip()
+
+def _asking(url: str, asked: list[tuple[str, str]], anchor: str) -> str:
+    """The URL with that query and that anchor. What visitors ask stays text: none of its names becomes one of ours."""
+    return f"{url}{'?' if asked else ''}{urlencode(asked)}{'#' if anchor else ''}{quote(anchor)}"
+
+
+def _kept_pin(address: Address, visited: Address) -> Address:
+    """The place in the very weights that the visitor looks at, if it is of that model and names no others."""
+    return address.pinned(address.pin or (visited.pin if address.model == visited.model else None))
+
+
+def _kept_weights(weights: str | None) -> list[tuple[str, str]]:
+    return [("weights", weights)] if weights else []
+
+
+def _link(text: str) -> SplitResult | None:
+    """The parts of a whole link; None of anything else that the jump box got."""
     if not text.startswith(("http://", "https://")):
-        return text, "", {}
+        return None
     try:
         link = urlsplit(text)
     except ValueError:  # of a host that is none
-        return text, "", {}
-    path = link.path.removeprefix(root).strip("/")
-    under = next((word for word in (FULL, COMPARE, CENSUS, BLIND) if path.endswith(f"/{word}")), "")
-    anchor = f"#{link.fragment}" if link.fragment else ""
-    return path.removesuffix(f"/{under}") + anchor, under, dict(parse_qsl(link.query))
+        return None
+    return link if link.netloc else None

@@ -1,3 +1,4 @@
+import inspect
 import re
 import shutil
 from dataclasses import replace
@@ -9,6 +10,7 @@ from app.explorer.pages import HomePage, ModelEntry
 from app.models.selection import Selection
 from app.web.examples import CENSUS_PAGE, MATRIX_PAGE, NOTABLE_PAGE
 from app.web.glossary import NOTES, TERMS
+from app.web.urls import Urls
 
 PLACES = ("", "/L1", "/L1/H2", "/L1/H2/ov", "/L1/H2/qk/svd", "/L1/H2/ov/svd/3", "/notable")
 PLACES += ("/blind", "/blind?seed=7&answers=lrlrlrlrlr&weights=raw", "/L1/H2/ov?rotated=1", "/L1/H2/ov/svd/3?rotated=1")
@@ -235,7 +237,7 @@ def test_what_comes_before_the_stacks_leads_to_the_first(client, pin, root):
 
 
 def test_a_slash_after_that_does_no_harm(client):
-    assert client.get("/tiny/heads/").headers["Location"] == "/tiny/heads/write"
+    assert client.get("/tiny/heads/").headers["Location"] == "/tiny/heads"
 
 
 def test_a_line_break_at_the_end_is_no_other_spelling(client):
@@ -279,6 +281,9 @@ def test_the_jump_box_leads_there(client, text, place):
         ("/tiny/embed/compare?nonzeros=4", "/tiny/embed/compare?nonzeros=4"),
         ("/tiny/census?weights=raw", "/tiny/census?weights=raw"),
         ("/tiny/L1/H2/full?token=%20a", "/tiny/L1/H2/full?token=+a"),
+        ("/tiny/notable?weights=raw", "/tiny/notable?weights=raw"),
+        ("/tiny/L1?page=2&page=3", "/tiny/L1?page=2&page=3"),
+        ("/-/glossary#z", "/-/glossary#z"),
     ],
 )
 def test_a_pasted_link_leads_where_it_leads(client, link, place):
@@ -289,6 +294,17 @@ def test_a_pasted_link_leads_where_it_leads(client, link, place):
 @pytest.mark.parametrize("link", ["http://[", "https://", "https://lens.example/../etc", "http://a/tiny/L1\r\nX: y"])
 def test_a_link_that_is_none_leads_nowhere(client, link):
     assert client.get("/tiny/jump", params={"q": link}).status_code == 404
+
+
+def test_what_a_pasted_link_asks_is_never_ours_to_obey(client):
+    builders = [builder for name, builder in vars(Urls).items() if inspect.isfunction(builder) and name[0] != "_"]
+    names = {name for builder in builders for name in inspect.signature(builder).parameters}
+    names |= {"always", "kept", "root", "origin", "url", "request", "link", "visited", "asked", "path"}
+    assert {"self", "address", "view", "under", "changes"} <= names
+    for name in names:
+        for place in ("/tiny/L1", "/tiny/census", "/-/glossary"):
+            answer = client.get("/tiny/jump", params={"q": f"http://x{place}?{name}=1"})
+            assert (answer.status_code, answer.headers["Location"]) == (303, f"{place}?{name}=1")
 
 
 def test_the_jump_box_keeps_the_pin(client, pin):
@@ -601,6 +617,29 @@ def test_a_table_has_a_z_for_every_judged_ray(client, tags, place):
         assert [float(z) for z in said] == pytest.approx(one["z"], abs=0.051)
 
 
+@pytest.mark.parametrize(
+    ("place", "label", "of"),
+    [("L1/mlp-in", "L1 MLP in neuron 35", ""), ("embed", "embedding neuron 20", "coordinate 20 of the stream, ")],
+)
+def test_whatever_names_a_neuron_names_it_by_its_own_number(client, place, label, of):
+    number = int(label.split()[-1])
+    path = f"/tiny/{place}/neuron/{number}"
+    page, html = client.get(f"/api/v1{path}").json(), client.get(path).text
+    assert (page["label"], page["index"], page["unit"]) == (label, number, number)
+    rank = 1 + page["singular_values"].index(page["singular_value"])
+    assert f"<h1>{label} <small>{of}{rank} of {page['rank']} by norm</small></h1>" in html
+    assert f"<title>{label} " in html
+    assert f"@misc{{singular-lens:tiny:{label.replace(' ', '-')}," in html
+    assert (page["links"]["previous"], page["links"]["next"]) == tuple(
+        f"/api/v1/tiny/{place}/neuron/{each}" for each in (number - 1, number + 1)
+    )
+    bars = re.findall(r'href="([^"]*)" class="on" aria-current="page"><title>(\d+) ', html)
+    assert bars == [(path, str(number))]
+    assert client.get(f"/tiny/jump?q={label}", follow_redirects=False).headers["location"] == path
+    table = client.get(f"/tiny/{place}/neuron?find={number}").text if not of else ""
+    assert of or f'<th scope="row"><a href="{path}">{number}</a></th>' in table
+
+
 def test_a_side_of_the_vectors_own_entries_has_no_z(client, tags):
     html = client.get("/tiny/L1/mlp-out").text
     assert "z write</a>" in html
@@ -778,3 +817,10 @@ def test_a_filter_of_tokens_is_refused_where_all_are_shown(client, place):
     assert "ascii" in answer.text
     if place != "/tiny/blind":
         assert client.get(f"/api/v1{place}?ascii=1").status_code == 422
+
+
+def test_a_matrix_that_is_zero_has_nothing_to_compare(client, monkeypatch):
+    nothing = replace(MATRIX_PAGE, rank=0, directions=(), singular_values=(), indices=(), notes=("zero-matrix",))
+    for page, is_offered in ((MATRIX_PAGE, True), (nothing, False)):
+        monkeypatch.setattr(browse, "matrix", lambda *_words, page=page: page)
+        assert ("/compare" in client.get("/tiny/L1/H2/ov").text) == is_offered

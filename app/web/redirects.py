@@ -1,0 +1,103 @@
+"""Where a path leads that somebody typed, or copied out of a sentence: to the one spelling that the page has.
+
+Capitals, a last slash, and the bracket, dot or quote behind a link are forgiven, since nothing else can be meant by them.
+`L05` is not: an address has one spelling, and that is none. Nothing leads to another host, or to what is not there.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
+from starlette.routing import BaseRoute, Match, Route
+
+from app.core.address import Address, AddressError, parse
+from app.explorer import jobs
+from app.explorer.errors import ComputationFailed, NotReady, UnknownAddress
+from app.explorer.places import located
+from app.web.site import resources_of, urls_of
+
+API = "/api/v1"
+BEHIND_A_LINK = "/.,;:)]}>\"'`’”»"
+NUMBERED = re.compile("[lh][0-9]+")
+LONGEST = 200
+"""Characters of a path that is looked at; no address has more."""
+
+
+class Spot(NamedTuple):
+    """What a path names."""
+
+    address: Address | None
+    """The place in a model; None for the app's own pages."""
+    under: str = ""
+    """The page of that place that no address is, such as `census`."""
+
+
+def install_redirects(app: FastAPI, routers: Sequence[APIRouter]) -> None:
+    """Keep the routes, the first match first: they know the words that no address is."""
+    own = [route for route in app.routes if isinstance(route, Route)]
+    app.state.routes = own + [route for router in routers for route in router.routes]
+
+
+def spelled(path: str) -> str:
+    """The spelling that a path of this app has, if it is one.
+
+    Example: spelled("/SmolLM2/l5/h3/OV/svd/12).") -> "/smollm2/L5/H3/ov/svd/12"
+    """
+    path = path.rstrip(BEHIND_A_LINK).lower()
+    api = API if f"{path}/".startswith(f"{API}/") else ""
+    first, *rest = path.removeprefix(api).removeprefix("/").split("/")
+    parts = (part.upper() if NUMBERED.fullmatch(part) else part for part in rest)
+    return f"{api}/{'/'.join([first, *parts])}"
+
+
+def spot_at(request: Request, path: str) -> Spot:
+    """What the path, without the root, names; AddressError or UnknownAddress if that is nothing here.
+
+    NotReady and ComputationFailed for a place of a model whose files are not there yet, or no longer.
+    """
+    form, found = _route_of(request, path)
+    if not found:
+        return Spot(None)
+    text = path.removeprefix(API).removeprefix("/")
+    if text.startswith("-/jobs/"):
+        jobs.job(resources_of(request), *found.values())
+        return Spot(None)
+    under = ""
+    try:
+        address = parse(text)
+    except AddressError:
+        above, _, under = text.rpartition("/")
+        if not form.endswith(f"/{under}"):
+            raise
+        address = parse(above)
+    located(resources_of(request), address)
+    return Spot(address, under)
+
+
+def _route_of(request: Request, path: str) -> tuple[str, dict[str, str]]:
+    """The form of the first route that takes such a path, and what stands in its places; AddressError if none does."""
+    scope = {"type": "http", "method": "GET", "path": path, "root_path": ""}
+    for route in cast("list[BaseRoute]", request.app.state.routes):
+        how, found = route.matches(scope)
+        if how is Match.FULL:
+            return str(getattr(route, "path", "")), found["path_params"]
+    raise AddressError("There is no page of that name.")
+
+
+def redirect_of(request: Request, path: str) -> Response | None:
+    """To the page that was meant by the path, without the root, that has none; None where there is no such page."""
+    meant = spelled(path)
+    if request.method != "GET" or len(path) > LONGEST or meant == path:
+        return None
+    try:
+        spot_at(request, meant)
+    except (AddressError, UnknownAddress):
+        return None
+    except (NotReady, ComputationFailed):
+        pass  # the page says so
+    query = request.scope["query_string"].decode("latin-1")
+    url = f"{urls_of(request).root}{meant}{'?' if query else ''}{query}"
+    # Which models there are may change, and with them what was meant.
+    return RedirectResponse(url, 308, {"Cache-Control": "no-cache"})

@@ -1,0 +1,51 @@
+"""Which pages open at once, asked of more models than any fixed number."""
+
+import gc
+import weakref
+
+from app.core.address import CIRCUITS, parse
+from app.explorer import coverage, recipes
+from app.explorer.library import OpenModel
+from app.explorer.places import located
+
+
+def test_paths_are_hashed_once_a_model_however_many_there_are(explorer, monkeypatch):
+    hashed = []
+    usual = recipes.decomposition
+    monkeypatch.setattr(recipes, "decomposition", lambda *words: hashed.append(words) or usual(*words))
+    tiny = located(explorer, parse("tiny"))
+    models = [OpenModel(f"tiny-{i}", tiny.manifest, tiny.folder) for i in range(30)]
+    for _visit in range(3):
+        for model in models:
+            for processing in ("raw", "folded"):
+                assert len(coverage.kept(explorer, model, processing)) == 2
+                for pin in (None, tiny.fingerprint[:8], tiny.fingerprint[:9]):
+                    address = parse(model.header.slug).pinned(pin)
+                    layer = coverage.places(explorer, model, processing, address.at_layer(1))
+                    assert [place.address for place in layer] == [
+                        address.at_layer(1).at(kind) for kind in tiny.header.layer_kinds
+                    ]
+                    assert len(coverage.places(explorer, model, processing, address)) == len(tiny.header.model_kinds)
+    each = 2 * 4 * len(CIRCUITS) + 2 * len(tiny.header.layer_kinds) + len(tiny.header.model_kinds)
+    assert len(hashed) == 30 * 2 * each
+
+
+def test_what_is_kept_is_where_the_store_says(explorer):
+    tiny, place = located(explorer, parse("tiny")), parse("tiny/L1/mlp-in")
+    path = explorer.store.path(recipes.decomposition(tiny, place, "raw", {}))
+    (found,) = (one for one in coverage.places(explorer, tiny, "raw", place.at_layer(1)) if one.address == place)
+    assert found.is_kept == path.is_file()
+    kept = coverage.kept(explorer, tiny, "raw")
+    for head in range(4):
+        paths = [explorer.store.path(recipes.matrix(tiny, 1, head, circuit, "raw")) for circuit in CIRCUITS]
+        assert kept[1][head] == all(path.is_file() for path in paths)
+
+
+def test_a_model_that_is_closed_is_forgotten(explorer):
+    tiny = located(explorer, parse("tiny"))
+    model = OpenModel("tiny-0", tiny.manifest, tiny.folder)
+    coverage.kept(explorer, model, "raw")
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None
