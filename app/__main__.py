@@ -23,9 +23,6 @@ from app.interruption import interruptible
 if TYPE_CHECKING:
     from app.explorer.library import OpenModel
 
-MOST_CONNECTIONS = 900
-"""One more is answered 503: the usual limit of 1,024 open files would end in no answer at all, for probes too."""
-
 cli = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -83,13 +80,16 @@ def run_server(settings: Settings) -> None:
     from app.explorer.resources import sources_by_slug
     from app.models.refusal import ImportRefused
     from app.server import create_app, end_streams
+    from app.web.crowd import ACCEPTED_AT_ONCE, IN_LINE, Crowd, TooFewFiles, allow_files, connections_within
     from app.web.wire import LARGEST_HEAD, Listener, Wire
 
     _refuse_device(settings.device)
     _make_data_folder(settings.data)
     try:
         sources_by_slug(settings.data, settings.models)
-    except (ImportRefused, ValueError) as refusal:
+        probes = {"/livez", f"{settings.root_path}/livez"}
+        crowd = Crowd(connections_within(allow_files()), probes=probes)
+    except (ImportRefused, TooFewFiles, ValueError) as refusal:
         _stop(str(refusal))
     except OSError as error:
         _stop(_data_fault(settings.data, error))
@@ -99,12 +99,13 @@ def run_server(settings: Settings) -> None:
         app,
         host=settings.host,
         port=settings.port,
-        log_level="warning",
+        log_level="error",  # what is wrong with a visitor's request is no news, and there may be thousands
+        loop="asyncio",  # what others take in one turn is not bounded
+        backlog=ACCEPTED_AT_ONCE,
         http=Wire,
         ws="none",  # no page has one
         h11_max_incomplete_event_size=LARGEST_HEAD,
         timeout_keep_alive=5,  # browsers come back at once or not at all, and an idle visitor costs a file descriptor
-        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=5,  # Ctrl-C does not wait for whoever reads slowly
         proxy_headers=False,  # X-Forwarded-… are anybody's words: the operator says --public-url
         server_header=False,
@@ -118,11 +119,11 @@ def run_server(settings: Settings) -> None:
         )
     # An answer is sent when it is written: without this, one that follows on a kept connection waits 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    listener.listen(config.backlog)  # from here on, who comes before the app is ready waits in line
+    listener.listen(IN_LINE)  # from here on, who comes before the app is ready waits in line
     shown_host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = settings.public_url or f"http://{shown_host}:{listener.getsockname()[1]}{settings.root_path}"
     typer.echo(f"singular-lens: {address.rstrip('/')}/   (Ctrl-C stops it)", err=True)
-    Listener(config, partial(end_streams, app)).run(sockets=[listener])
+    Listener(config, crowd, partial(end_streams, app)).run(sockets=[listener])
 
 
 @cli.command("import")

@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -73,6 +74,13 @@ def test_serve_refuses_models_that_have_no_name_of_their_own(models, tmp_path):
     assert result.exit_code == 1
     assert "--name" in result.output
     assert "Traceback" not in result.output
+
+
+def test_serve_says_how_many_files_must_be_allowed(monkeypatch, tmp_path):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (24, 24))
+    result = run("serve", "--port", "0", "--data", str(tmp_path))
+    assert result.exit_code == 1
+    assert "ulimit -n" in result.output
 
 
 def test_serve_refuses_a_gpu_that_is_not_there(tmp_path):

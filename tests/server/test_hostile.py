@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 import weakref
+from contextlib import ExitStack
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -16,6 +17,7 @@ from starlette.testclient import TestClient
 from app.config import Settings
 from app.explorer.compute import Job
 from app.server import create_app
+from app.web.crowd import LEAST_FILES
 
 PLACES = [
     "/",
@@ -265,27 +267,45 @@ def test_identical_batches_leave_nothing_behind(client):
     assert [one for one in gc.get_objects() if type(one) is Job] == []
 
 
-def test_bytes_that_are_hardly_requests(run_server, own_data):
-    with run_server(own_data, "tiny", wait_seconds=30) as server:
-
-        def go():
-            for sent in RAW:
-                for line in server.send(sent, quiet_seconds=0.15).split(b"\r\n"):
-                    if line.startswith(b"HTTP/1."):
-                        assert int(line.split(b" ")[1]) < 500, sent[:100]
-                    assert not TRACES.search(line.decode("latin-1")), sent[:100]
-
+@pytest.fixture(scope="module")
+def server(run_server, tiny_data, tmp_path_factory):
+    """One that may have few files open."""
+    ignored = shutil.ignore_patterns("artifacts")
+    data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("hardly") / "data", ignore=ignored)
+    with run_server(data, "tiny", files=LEAST_FILES, wait_seconds=30) as server:
         assert server.get("/tiny/L1/H2")[0] == 200  # the worker has its threads, and what it reads with
-        go()
-        before = server.census()
-        go()
-        # What is kept stays; a thread that still ends a stalled request does not.
-        deadline = time.monotonic() + 30
-        while (after := server.census()) and (after.files > before.files or after.threads > before.threads):
-            assert time.monotonic() < deadline, (before, after)
-            time.sleep(0.2)
-        assert server.get("/livez")[0] == 200
-        assert "Traceback" not in server.log.read_text()
+        yield server
+
+
+def test_bytes_that_are_hardly_requests(server):
+    def go():
+        for sent in RAW:
+            for line in server.send(sent, quiet_seconds=0.15).split(b"\r\n"):
+                if line.startswith(b"HTTP/1."):
+                    assert int(line.split(b" ")[1]) < 500, sent[:100]
+                assert not TRACES.search(line.decode("latin-1")), sent[:100]
+
+    go()
+    before = server.census()
+    go()
+    # What is kept stays; a thread that still ends a stalled request does not.
+    deadline = time.monotonic() + 30
+    while (after := server.census()) and (after.files > before.files or after.threads > before.threads):
+        assert time.monotonic() < deadline, (before, after)
+        time.sleep(0.2)
+    assert server.get("/livez")[0] == 200
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_more_idle_connections_than_there_may_be_open_files(server):
+    logged = len(server.log.read_text())
+    with ExitStack() as idle:
+        for _ in range(2 * LEAST_FILES):
+            idle.enter_context(server.connect())
+        for path in ("/livez", "/readyz", "/tiny/L1/H2"):
+            assert server.get(path)[0] == 200
+    (line,) = server.log.read_text()[logged:].splitlines()
+    assert line.endswith("as many as there may be: idle ones are closed.")
 
 
 def test_a_request_is_not_kept(client):
