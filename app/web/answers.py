@@ -14,7 +14,6 @@ from app.web.assets import pack, packed
 from app.web.site import resources_of, site_of, urls_of
 from app.web.templating import PICTURES
 
-FOREVER = "public, max-age=31536000, immutable"
 VARY = "Accept-Encoding, HX-Request, HX-Request-Type, HX-Target"
 CSV = "text/csv; charset=utf-8"
 NO_STORE = {"Cache-Control": "no-store"}
@@ -68,11 +67,11 @@ def rendered(request: Request, template: str, **context: object) -> str:
     return filled.render(context, urls=urls_of(request), jobs_allowed=allowed, jobs_shown=shown)
 
 
-def json_answer(request: Request, value: object, keep: bool = False) -> Response:
-    """JSON; `keep` where it can never change."""
+def json_answer(request: Request, value: object) -> Response:
+    """JSON, asked for again each time: of a pinned address, too, the measure and the defaults may be others tomorrow."""
     # Escapes everything beyond ASCII: tokens may hold line separators and lone surrogates.
     body = json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
-    return content_answer(request, body, "application/json", headers={"Cache-Control": FOREVER} if keep else None)
+    return content_answer(request, body, "application/json")
 
 
 def csv_answer(request: Request, text: str, name: str) -> Response:

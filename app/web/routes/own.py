@@ -7,10 +7,12 @@ from fastapi.responses import PlainTextResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
 from app.config import Settings
-from app.web.answers import FOREVER, VARY, accepts_gzip, html_answer, is_known
+from app.web.answers import VARY, accepts_gzip, html_answer, is_known
 from app.web.site import site_of, urls_of
 
 router = APIRouter(include_in_schema=False)
+FOREVER = "public, max-age=31536000, immutable"
+"""For what is named after its content, and for nothing else: an upgrade or a setting changes every other answer."""
 PRIVATE = frozenset({"models", "host", "port", "data", "allowed_hosts"})
 """Settings that say something about the machine: visitors see that they exist, not their values."""
 
