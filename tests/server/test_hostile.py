@@ -247,6 +247,24 @@ def test_every_hostile_request_is_answered_in_order(client, long):
         assert "Set-Cookie" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    ("method", "target", "host", "status"),
+    [
+        ("GET", "http://testserver/tiny/L1?weights=raw", "evil.example", 200),
+        ("GET", "http://evil.example/tiny/L1", "testserver", 421),
+        ("GET", "http://me@testserver/tiny/L1", "testserver", 400),
+        ("GET", "http:///tiny/L1", "testserver", 400),
+        ("GET", "tiny/L1", "testserver", 400),
+        ("GET", "*", "testserver", 400),
+        ("OPTIONS", "*", "testserver", 405),
+        ("CONNECT", "testserver:80", "testserver", 405),
+        ("get", "/tiny/L1", "testserver", 405),
+    ],
+)
+def test_a_target_is_a_path_or_a_whole_address_of_this_server(client, method, target, host, status):
+    assert asked(client, method, target, {"Host": host}).status == status
+
+
 def test_identical_batches_leave_nothing_behind(client):
     def held():
         gc.collect()
