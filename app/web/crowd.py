@@ -86,9 +86,11 @@ class Crowd(ServerState):
         connection.drop()
 
     def on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Say what went wrong in the loop; of connections that it could not take, in one line now and then."""
+        """Say what went wrong in the loop; in one line now and then, where every connection meets the same."""
         if context.get("message") == NO_FILE_LEFT:
             self._say("No connection can be taken, for want of open files: %s.", context.get("exception"))
+        elif isinstance(context.get("exception"), MemoryError):
+            self._say("There is no memory left to read what visitors ask.")
         else:
             loop.default_exception_handler(context)
 

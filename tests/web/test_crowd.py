@@ -63,6 +63,7 @@ def test_a_crowd_is_told_of_once_a_minute(caplog, monkeypatch):
     now += 61
     crowd.on_loop_error(loop, {"message": module.NO_FILE_LEFT, "exception": OSError(24, "Too many open files")})
     assert "Too many open files" in caplog.records[1].getMessage()
+    crowd.on_loop_error(loop, {"message": "Fatal read error on socket transport", "exception": MemoryError()})
     crowd.on_loop_error(loop, {"message": "something else"})
     assert caplog.records[2].getMessage() == "something else"
     loop.close()
