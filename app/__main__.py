@@ -225,7 +225,7 @@ def precompute(
 
 def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -> None:
     from app.explorer import jobs
-    from app.explorer.errors import ExplorerError
+    from app.explorer.errors import ExplorerError, is_of_memory
     from app.explorer.precompute import bytes_needed
     from app.explorer.precompute import precompute as steps_of
     from app.explorer.tables import Tables
@@ -234,6 +234,7 @@ def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -
     from app.store.artifacts import ArtifactStore
     from app.store.jobs import JobStore
     from app.store.presence import present
+    from app.store.shelf import most_kept
 
     model = _imported(settings.data, settings.models[0])
     quota = int(settings.quota_gib * 2**30)
@@ -241,8 +242,9 @@ def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -
     with present(settings.data):
         try:
             asked = wish(model, settings.weights, **words)
-            artifacts, tables = ArtifactStore(settings.data / "artifacts", quota), Tables(settings.device)
-            _refuse_small_disk(settings.data, quota, bytes_needed(artifacts, model, asked.task))
+            artifacts = ArtifactStore(settings.data / "artifacts", quota, asked_by="operator")
+            tables = Tables(settings.device)
+            _refuse_small_disk(settings.data, most_kept(quota), bytes_needed(artifacts, model, asked.task))
             store = JobStore(settings.data / "jobs")
             noted = (store.get(job_id) if job_id else None) or store.new(asked.slug, asked.fingerprint, asked.task)
             for now in recorded(store, noted, steps_of(artifacts, tables, model, asked.task)):
@@ -251,7 +253,9 @@ def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -
         except ExplorerError as error:
             shown.clear()
             _stop(str(error))
-        except MemoryError:
+        except Exception as error:
+            if not is_of_memory(error):
+                raise
             shown.clear()
             _stop("there is not enough memory for this model; what was computed is kept")
     shown.clear()
@@ -263,15 +267,15 @@ def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -
     )
 
 
-def _refuse_small_disk(data: Path, quota: int, needed: tuple[int, int]) -> None:
+def _refuse_small_disk(data: Path, allowed: int, needed: tuple[int, int]) -> None:
     """Stop, before any work is done, if not all that is asked for can be kept; `needed`: in all, and still to come.
 
     A server shows these sentences on the job's page.
     """
     in_all, to_come = needed
-    if in_all > quota:
+    if in_all > allowed:
         _stop(
-            f"all of it takes about {_bytes(in_all)} on disk, and {_bytes(quota)} are allowed: what is computed first would "
+            f"all of it takes about {_bytes(in_all)} on disk, and {_bytes(allowed)} are allowed: what is computed first would "
             "be deleted before the last is there. Allow more with SINGULAR_LENS_QUOTA_GIB, or ask for less with "
             "--matrices or --weights"
         )
