@@ -25,5 +25,5 @@ WORKDIR /home/lens
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
+    CMD ["python", "-c", "import http.client, os; c = http.client.HTTPConnection('127.0.0.1', os.environ['SINGULAR_LENS_PORT'], timeout=2); c.request('GET', os.environ.get('SINGULAR_LENS_ROOT_PATH', '') + '/readyz'); raise SystemExit(c.getresponse().status != 200)"]
 CMD ["singular-lens", "serve"]

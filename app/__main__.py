@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from app.explorer.library import OpenModel
     from app.models.naming import Named
 
-MOST_CONNECTIONS = 900
-"""One more is answered 503: the usual limit of 1,024 open files would end in no answer at all, for probes too."""
-
 cli = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -83,11 +80,17 @@ def run_server(settings: Settings) -> None:
     import uvicorn
 
     from app.server import create_app, end_streams
+    from app.web.crowd import ACCEPTED_AT_ONCE, IN_LINE, Crowd, TooFewFiles, allow_files, connections_within
     from app.web.wire import LARGEST_HEAD, Listener, Wire
 
     _refuse_device(settings.device)
     _make_data_folder(settings.data)
     _named(settings.data, settings.models)
+    try:
+        probes = {"/livez", f"{settings.root_path}/livez"}
+        crowd = Crowd(connections_within(allow_files()), probes=probes)
+    except TooFewFiles as refusal:
+        _stop(str(refusal))
     log = logging.StreamHandler(sys.stderr)
     log.setFormatter(PlainLines())
     logging.basicConfig(level=logging.INFO, handlers=[log])
@@ -96,12 +99,13 @@ def run_server(settings: Settings) -> None:
         app,
         host=settings.host,
         port=settings.port,
-        log_level="warning",
+        log_level="error",  # what is wrong with a visitor's request is no news, and there may be thousands
+        loop="asyncio",  # what others take in one turn is not bounded
+        backlog=ACCEPTED_AT_ONCE,
         http=Wire,
         ws="none",  # no page has one
         h11_max_incomplete_event_size=LARGEST_HEAD,
         timeout_keep_alive=5,  # browsers come back at once or not at all, and an idle visitor costs a file descriptor
-        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=5,  # Ctrl-C does not wait for whoever reads slowly
         proxy_headers=False,  # X-Forwarded-… are anybody's words: the operator says --public-url
         server_header=False,
@@ -115,11 +119,11 @@ def run_server(settings: Settings) -> None:
         )
     # An answer is sent when it is written: without this, one that follows on a kept connection waits 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    listener.listen(config.backlog)  # from here on, who comes before the app is ready waits in line
+    listener.listen(IN_LINE)  # from here on, who comes before the app is ready waits in line
     shown_host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = settings.public_url or f"http://{shown_host}:{listener.getsockname()[1]}{settings.root_path}"
     _say(f"singular-lens: {address.rstrip('/')}/   (Ctrl-C stops it)", err=True)
-    Listener(config, partial(end_streams, app)).run(sockets=[listener])
+    Listener(config, crowd, partial(end_streams, app)).run(sockets=[listener])
 
 
 @cli.command("import")
@@ -219,7 +223,7 @@ def precompute(
 
 def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -> None:
     from app.explorer import jobs
-    from app.explorer.errors import ExplorerError
+    from app.explorer.errors import ExplorerError, is_of_memory
     from app.explorer.precompute import bytes_needed
     from app.explorer.precompute import precompute as steps_of
     from app.explorer.tables import Tables
@@ -228,6 +232,7 @@ def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -
     from app.store.artifacts import ArtifactStore
     from app.store.jobs import JobStore
     from app.store.presence import present
+    from app.store.shelf import most_kept
 
     model = _imported(settings.data, settings.models[0], is_name=job_id is not None)
     quota = int(settings.quota_gib * 2**30)
@@ -235,8 +240,9 @@ def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -
     with present(settings.data):
         try:
             asked = wish(model, settings.weights, **words)
-            artifacts, tables = ArtifactStore(settings.data / "artifacts", quota), Tables(settings.device)
-            _refuse_small_disk(settings.data, quota, bytes_needed(artifacts, model, asked.task))
+            artifacts = ArtifactStore(settings.data / "artifacts", quota, asked_by="operator")
+            tables = Tables(settings.device)
+            _refuse_small_disk(settings.data, most_kept(quota), bytes_needed(artifacts, model, asked.task))
             store = JobStore(settings.data / "jobs")
             noted = (store.get(job_id) if job_id else None) or store.new(asked.slug, asked.fingerprint, asked.task)
             for now in recorded(store, noted, steps_of(artifacts, tables, model, asked.task)):
@@ -245,7 +251,9 @@ def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -
         except ExplorerError as error:
             shown.clear()
             _stop(str(error))
-        except MemoryError:
+        except Exception as error:
+            if not is_of_memory(error):
+                raise
             shown.clear()
             _stop("there is not enough memory for this model; what was computed is kept")
     shown.clear()
@@ -257,15 +265,15 @@ def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -
     )
 
 
-def _refuse_small_disk(data: Path, quota: int, needed: tuple[int, int]) -> None:
+def _refuse_small_disk(data: Path, allowed: int, needed: tuple[int, int]) -> None:
     """Stop, before any work is done, if not all that is asked for can be kept; `needed`: in all, and still to come.
 
     A server shows these sentences on the job's page.
     """
     in_all, to_come = needed
-    if in_all > quota:
+    if in_all > allowed:
         _stop(
-            f"all of it takes about {_bytes(in_all)} on disk, and {_bytes(quota)} are allowed: what is computed first would "
+            f"all of it takes about {_bytes(in_all)} on disk, and {_bytes(allowed)} are allowed: what is computed first would "
             "be deleted before the last is there. Allow more with SINGULAR_LENS_QUOTA_GIB, or ask for less with "
             "--matrices or --weights"
         )

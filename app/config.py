@@ -54,7 +54,11 @@ class Settings(BaseSettings):
         "separated by commas; where nothing names one, 0.0.0.0 answers to all.",
     )
     quota_gib: float = Field(
-        20.0, gt=0, le=100_000, description="Artifacts to keep on disk, in GiB; the least recently used go first."
+        20.0,
+        gt=0,
+        le=100_000,
+        description="Artifacts to keep on disk, in GiB; the least recently used go first. Nine tenths may be what precompute "
+        "and jobs computed, which no visit deletes.",
     )
     queue_size: int = Field(64, ge=1, le=10_000, description="Computations that may wait; one more is answered 503.")
     wait_seconds: float = Field(

@@ -20,6 +20,7 @@ from app.web.routes import api, blind, full, health, jobs, matrices, own, pages
 from app.web.security import RootPath, SecureHeaders
 from app.web.site import open_site
 from app.web.streams import Streams
+from app.web.targets import OriginForm
 
 AT_ONCE = 4
 """Answers made at the same time, besides those that wait for a computation: Python runs one thread at a time, and the
@@ -63,6 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_examples(app, full.router, blind.router, matrices.router, api.router)
     app.add_middleware(RootPath, root=chosen.root_path)
     app.add_middleware(Gate, settings=chosen)
+    app.add_middleware(OriginForm)
     app.add_middleware(HeadAsGet)
     app.add_middleware(SecureHeaders)
     return app

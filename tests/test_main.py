@@ -3,6 +3,7 @@ import json
 import logging
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -17,11 +18,13 @@ from typer.testing import CliRunner
 
 import app.__main__ as command
 from app.config import Settings
+from app.explorer import work
 from app.models.catalog import Catalog
 from app.models.manifest import write_manifest
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import JobStore
 from app.store.presence import present
+from app.store.shelf import WRITE_BITS
 
 
 @pytest.fixture
@@ -101,6 +104,13 @@ def test_a_job_of_a_server_is_of_a_name_whatever_folder_is_there(hostile_folder,
     assert run(*words, "--job", "0" * 32).stdout.startswith("1 matrix computed")
     gone = run("precompute", "gone", "--data", str(fresh_data), "--job", "0" * 32)
     assert (gone.exit_code, "'gone' are missing or damaged" in gone.stderr) == (1, True)
+
+
+def test_serve_says_how_many_files_must_be_allowed(monkeypatch, tmp_path):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (24, 24))
+    result = run("serve", "--port", "0", "--data", str(tmp_path))
+    assert result.exit_code == 1
+    assert "ulimit -n" in result.output
 
 
 def test_serve_refuses_a_gpu_that_is_not_there(tmp_path):
@@ -209,6 +219,9 @@ def test_precompute_takes_matrices_weights_and_a_basis(fresh_data):
     assert run(*words, *fit).stdout.startswith("2 matrices computed, 0 found")
     assert run(*words, *fit, "--seed", "1").stdout.startswith("2 matrices computed, 0 found")
     assert run(*words, *fit, "--seed", "0").stdout.startswith("0 matrices computed, 2 found")
+    kept = [path.stat().st_mode for path in (fresh_data / "artifacts").rglob("*.safetensors")]
+    assert kept
+    assert not any(mode & WRITE_BITS for mode in kept), "no visit deletes what the operator asked for"
 
 
 @pytest.mark.parametrize(
@@ -241,7 +254,7 @@ def test_precompute_refuses_what_would_push_itself_out(fresh_data, monkeypatch):
     result = run("precompute", "tiny", "--data", str(fresh_data))
     assert result.exit_code == 1
     assert "SINGULAR_LENS_QUOTA_GIB" in result.stderr
-    assert "104.9 KiB are allowed" in result.stderr
+    assert "94.4 KiB are allowed" in result.stderr
 
 
 def test_precompute_refuses_a_disk_that_will_be_full(fresh_data, monkeypatch):
@@ -264,6 +277,17 @@ def test_precompute_says_that_the_disk_is_full(fresh_data, monkeypatch):
     assert "singular-lens: What was computed cannot be kept: No space left on device." in result.stderr
     (job,) = JobStore(fresh_data / "jobs").all()
     assert (job.state, job.message) == ("failed", "What was computed cannot be kept: No space left on device.")
+
+
+def test_precompute_says_that_memory_is_too_small_in_whoevers_words(fresh_data, monkeypatch):
+    def full(*_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr(work, "read_out", full)
+    result = run("precompute", "tiny", "--matrices", "ov", "--data", str(fresh_data))
+    assert result.exit_code == 1
+    assert "not enough memory for this model; what was computed is kept" in result.stderr
+    assert isinstance(result.exception, SystemExit)
 
 
 def test_precompute_interrupted_says_so_and_goes_on_later(fresh_data):

@@ -18,7 +18,7 @@ from queue import Empty, PriorityQueue
 from threading import Event, Lock, Semaphore, Thread, get_native_id
 from typing import Any, Literal
 
-from app.explorer.errors import BadOption, Busy, ComputationFailed, ExplorerError, NotReady
+from app.explorer.errors import BadOption, Busy, ComputationFailed, ExplorerError, NotReady, is_of_memory
 
 Priority = Literal["interactive", "batch"]
 Steps = Generator[tuple[int, int], None, Any]
@@ -30,6 +30,9 @@ BEAT_SECONDS = 1.0
 """How often an idle worker is heard of, and how soon the watchdog finds one that ended."""
 STALLED_SECONDS = 300.0
 """A step that takes longer than this is taken for a worker that hangs."""
+SHORT_SECONDS = 300.0
+"""How long a computation that memory was too small for says something of the next one: whoever is sent no visitors
+because of it would never find out that there is memory again."""
 YIELDING = 10
 """The worker's niceness: pages that need no computation are then answered first, on however few cores."""
 STOPPED = "The server stopped working on this, and has started anew."
@@ -68,6 +71,7 @@ class ComputeQueue:
         self._stalled_seconds = stalled_seconds
         self._closing = Event()
         self._running: Job | None = None
+        self._short_since: float | None = None
         self._start_worker()
         self._watchdog = Thread(target=self._watch, name="watchdog", daemon=True)
         self._watchdog.start()
@@ -108,6 +112,11 @@ class ComputeQueue:
     def alive(self) -> bool:
         """The worker is there and has been heard of lately."""
         return self._worker.is_alive() and time.monotonic() - self._beat < self._stalled_seconds
+
+    def is_short_of_memory(self) -> bool:
+        """Tell whether memory was too small for the last computation that ended, unless that is long ago."""
+        since = self._short_since
+        return since is not None and time.monotonic() - since < SHORT_SECONDS
 
     def close(self) -> None:
         """Stop after the step that is running; who waits for the rest hears that it is not ready."""
@@ -188,6 +197,7 @@ class ComputeQueue:
             self._fail(job, error)
 
     def _finish(self, job: Job, result: Any) -> None:
+        self._short_since = None
         with self._lock:
             del self._jobs[job.key]
         job.future.set_result(result)
@@ -202,7 +212,9 @@ class ComputeQueue:
             # What went wrong inside is for the operator; it may name paths and devices.
             logger.error("computation failed: %s", job.title, exc_info=error)
             other = f"This could not be computed ({type(error).__name__}); the server's log says more."
-            message = NO_MEMORY if _is_of_memory(error) else other
+            message = NO_MEMORY if is_of_memory(error) else other
+            if message is NO_MEMORY:
+                self._short_since = time.monotonic()
         self._end_in_failure(job, ComputationFailed(message))
 
     def _end_in_failure(self, job: Job, error: ExplorerError) -> None:
@@ -223,10 +235,3 @@ def _give_way() -> None:
     """Let whoever answers visitors go before this thread and those that it starts, where the system can tell threads."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, get_native_id(), YIELDING)
-
-
-def _is_of_memory(error: BaseException) -> bool:
-    """Whether memory was too small, in the words of Python, of torch's CPU allocator or of CUDA."""
-    return isinstance(error, MemoryError) or any(
-        words in str(error) for words in ("out of memory", "not enough memory", "can't allocate memory")
-    )

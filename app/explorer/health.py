@@ -1,4 +1,4 @@
-"""Whether this server can do its work: the worker's heartbeat and the disk. Computes nothing.
+"""Whether this server can do its work: the worker's heartbeat, its memory and the disk. Computes nothing.
 
 A read-only folder is healthy: every page is served from what is there or computed anew, nothing gets worse with time,
 and for a server of finished artifacts it is meant. A full disk is not: it came unasked, and imports and whatever else
@@ -31,15 +31,16 @@ class Health:
 
     ok: bool
     detail: dict[str, str | int]
-    """What was looked at: worker, queue, disk."""
+    """What was looked at: worker, queue, memory, disk."""
 
 
 def health(r: Resources) -> Health:
-    """Look at the worker and the disk."""
+    """Look at the worker, at what became of its last computation, and at the disk."""
     worker = "alive" if r.queue.alive() else "stopped"
+    memory = "short" if r.queue.is_short_of_memory() else "enough"
     disk = _disk(r)
-    detail: dict[str, str | int] = {"worker": worker, "queue": r.queue.depth(), "disk": disk}
-    return Health(worker == "alive" and disk in HEALTHY_DISKS, detail)
+    detail: dict[str, str | int] = {"worker": worker, "queue": r.queue.depth(), "memory": memory, "disk": disk}
+    return Health(worker == "alive" and memory == "enough" and disk in HEALTHY_DISKS, detail)
 
 
 def _disk(r: Resources) -> str:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -75,11 +75,14 @@ class Held:
 
 
 class ArtifactStore:
-    """Artifacts under one folder, the least recently used deleted when they exceed the quota."""
+    """Artifacts under one folder, the least recently used deleted when they exceed the quota.
 
-    def __init__(self, root: Path, quota_bytes: int) -> None:
+    `asked_by` says for whom this store is opened: what the operator asked for, found or computed, no visit deletes.
+    """
+
+    def __init__(self, root: Path, quota_bytes: int, asked_by: Literal["visit", "operator"] = "visit") -> None:
         self.root = root
-        self._shelf = Shelf(root, quota_bytes)
+        self._shelf = Shelf(root, quota_bytes, keeps=asked_by == "operator")
         self._memory: OrderedDict[str, Held] = OrderedDict()
         self._memory_bytes = 0
         self._lock = Lock()
@@ -110,10 +113,12 @@ class ArtifactStore:
         if found is None:
             return None
         try:
-            return _proven(found.data, recipe)
+            artifact = _proven(found.data, recipe)
         except Damaged as error:
             self._set_aside(found, error)
             return None
+        self._shelf.keep(found.path)
+        return artifact
 
     def save(self, recipe: Recipe, arrays: Arrays, facts: dict[str, Any]) -> Artifact:
         """Keep the artifact, in memory even if the disk refuses it; what `load` will return."""
@@ -130,7 +135,9 @@ class ArtifactStore:
 
     def exists(self, recipe: Recipe) -> bool:
         """Whether a file has the recipe's name; not whether it is whole."""
-        return self.path(recipe).is_file()
+        path = self.path(recipe)
+        self._shelf.keep(path)
+        return path.is_file()
 
     def recipes(self, fingerprint: str, subject: str) -> Iterator[Recipe]:
         """Of what seems to be there of that subject: nothing is proven until it is loaded."""

@@ -2,7 +2,9 @@
 
 A new file is written beside its place under another name and renamed when it is safe on the disk. At every moment the
 folder holds at most the quota and, for each writer, one unfinished file; a single file larger than the quota is kept.
-The least recently used files make room. Knows nothing of what is in them.
+The least recently used files make room, except that visits take none from what the operator asked for: such a file is
+write-protected, which survives restarts, copies and other servers, and is seen where its size and age are. Knows
+nothing of what is in them.
 """
 
 import errno
@@ -18,13 +20,16 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
 
-from app.store.account import DIGITS, open_account
+from app.store.account import SIZE, Used, open_account
 from app.store.locks import taken
 
 SUFFIX, DAMAGED, UNFINISHED = ".safetensors", ".damaged", ".tmp"
 
 EVICT_TO = 0.9
 """Share of the quota left after an eviction, so that the folder is not walked again for each new file."""
+VISITS_SHARE = 0.1
+"""Share of the quota that is left to visits however much the operator asks for."""
+WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 IN_USE_SECONDS = 300.0
 """A file that was read or written in this time makes room only if nothing else can, and only as much as must be."""
 PROBE_SECONDS = 1.0
@@ -49,12 +54,14 @@ class Found:
 class Entry:
     """A finished or damaged file, in the order in which they make room."""
 
-    kept: bool
+    is_whole: bool
     """Not set aside as damaged."""
     used: float
     """Time of last use, in seconds since 1970."""
     path: Path
     size: int
+    is_kept: bool
+    """Asked for by the operator: no visit's to delete."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +78,12 @@ class Refusal:
 class Shelf:
     """The folder, which need not exist yet."""
 
-    def __init__(self, root: Path, quota_bytes: int) -> None:
+    def __init__(self, root: Path, quota_bytes: int, *, keeps: bool = False) -> None:
+        """With `keeps`, what is written and asked for here is the operator's."""
         self.root = root
-        self._quota = quota_bytes - DIGITS  # the account is kept there too
+        self._quota = quota_bytes - SIZE  # the account is kept there too
+        self._most_kept = most_kept(self._quota)
+        self._keeps = keeps
         self._measured = False
         self._refusal: Refusal | None = None
         self._probing = Lock()
@@ -102,6 +112,20 @@ class Shelf:
         """Note that the file is in use, though nobody needs to read it."""
         with suppress(OSError):
             os.utime(path)
+
+    def keep(self, path: Path) -> None:
+        """Make the file, if it is there and there is room for it, the operator's, where `keeps` says so."""
+        if not self._keeps:
+            return
+        with suppress(OSError):  # another user's, or the disk is read-only, so that nothing is deleted either
+            if _is_kept(path.stat()):
+                return
+            with open_account(self.root) as account:
+                used, entry = account.read(), _entry(path)
+                if used is None or entry is None or entry.is_kept or used.kept + entry.size > self._most_kept:
+                    return
+                if _protect(path):
+                    account.write(used + Used(visits=-entry.size, kept=entry.size))
 
     def write(self, path: Path, data: bytes) -> None:
         """Put the file in its place, whole; OSError leaves what was there before."""
@@ -142,51 +166,44 @@ class Shelf:
     def entries(self) -> Iterator[Entry]:
         """Every finished or damaged file under the folder."""
         for path in walked(self.root):
-            if path.suffix in (SUFFIX, DAMAGED):
-                with suppress(FileNotFoundError):
-                    status = path.lstat()
-                    yield Entry(path.suffix != DAMAGED, status.st_mtime, path, status.st_size)
+            if path.suffix in (SUFFIX, DAMAGED) and (entry := _entry(path)):
+                yield entry
 
     def make_room(self) -> Iterator[Entry]:
         """Measure the folder and delete what is beyond the quota; the files that were deleted. OSError."""
         if self.root.is_dir():
             with open_account(self.root) as account:
                 entries = sorted(self.entries())
-                gone = list(self._evict(entries, 0))
+                gone = list(self._evict(entries, Used()))
                 account.write(_total(entries) - _total(gone))
             yield from gone
 
     def _put_in_place(self, temporary: Path, path: Path, size: int) -> None:
         with open_account(self.root) as account:
-            used = self._used_with(account.read(), path, size)
+            replaced = _entry(path)
+            is_kept = (self._keeps or (replaced is not None and replaced.is_kept)) and _protect(temporary)
+            used = self._used_with(account.read(), replaced, path, Used(kept=size) if is_kept else Used(size))
             # Before the rename: whoever is killed in between has counted too much, not too little.
             account.write(used)
             temporary.replace(path)
 
-    def _used_with(self, used: int | None, path: Path, size: int) -> int:
+    def _used_with(self, used: Used | None, replaced: Entry | None, path: Path, coming: Used) -> Used:
         """Bytes under the folder once the file has its place, for which room is made."""
         if used is not None and self._measured:
-            with suppress(FileNotFoundError):
-                used -= path.lstat().st_size
-            if used + size <= self._quota:
-                return used + size
+            used = used - _total([replaced] if replaced else []) + coming
+            if used.kept <= self._most_kept and used.visits + used.kept <= self._quota:
+                return used
         others = sorted(entry for entry in self.entries() if entry.path != path)
         self._measured = True
-        return _total(others) - _total(self._evict(others, size)) + size
+        return _total(others) - _total(self._evict(others, coming)) + coming
 
-    def _evict(self, entries: list[Entry], coming: int) -> Iterator[Entry]:
-        """Delete the first of these files until there is room; some may be gone already."""
-        used = _total(entries) + coming
-        if used <= self._quota:
-            return
-        recently = time.time() - IN_USE_SECONDS
-        for entry in entries:
-            in_use = entry.kept and entry.used > recently
-            if used <= (self._quota if in_use else self._quota * EVICT_TO):
-                return
-            entry.path.unlink(missing_ok=True)
-            used -= entry.size
-            yield entry
+    def _evict(self, entries: list[Entry], coming: Used) -> Iterator[Entry]:
+        """Delete the first of these files until there is room: kept ones for kept ones alone, the others for both."""
+        kept = [entry for entry in entries if entry.is_kept]
+        gone = list(_trim(kept, coming.kept, self._most_kept))
+        yield from gone
+        left = self._quota - (_total(kept) - _total(gone) + coming).kept
+        yield from _trim([entry for entry in entries if not entry.is_kept], coming.visits, left)
 
     def _probe(self, size: int) -> None:
         with unfinished(self.root / "probe") as (temporary, file):
@@ -250,5 +267,53 @@ def _begin(path: Path) -> tuple[Path, int]:
     raise OSError(errno.EAGAIN, "the file could not be begun")
 
 
-def _total(entries: Iterable[Entry]) -> int:
-    return sum(entry.size for entry in entries)
+def most_kept(quota: int) -> int:
+    """Bytes of a quota that files of the operator may take."""
+    return int(quota * (1 - VISITS_SHARE))
+
+
+def _trim(entries: list[Entry], coming: int, most: int) -> Iterator[Entry]:
+    """Delete the first of these files until they and what is coming have at most so many bytes; some may be gone."""
+    used = sum(entry.size for entry in entries) + coming
+    if used <= most:
+        return
+    recently = time.time() - IN_USE_SECONDS
+    for entry in entries:
+        in_use = entry.is_whole and entry.used > recently
+        if used <= (most if in_use else most * EVICT_TO):
+            return
+        entry.path.unlink(missing_ok=True)
+        used -= entry.size
+        yield entry
+
+
+def _entry(path: Path) -> Entry | None:
+    """The file; None if it is not there. A damaged one is nobody's."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    is_whole = path.suffix != DAMAGED
+    return Entry(is_whole, status.st_mtime, path, status.st_size, is_whole and _is_kept(status))
+
+
+def _is_kept(status: os.stat_result) -> bool:
+    return not status.st_mode & WRITE_BITS
+
+
+def _protect(path: Path) -> bool:
+    """Write-protect the file; False on a file system that cannot, where visits may delete it."""
+    with suppress(OSError):
+        path.chmod(stat.S_IMODE(path.stat().st_mode) & ~WRITE_BITS)
+        return _is_kept(path.stat())
+    return False
+
+
+def _total(entries: Iterable[Entry]) -> Used:
+    visits = kept = 0
+    for entry in entries:
+        if entry.is_kept:
+            kept += entry.size
+        else:
+            visits += entry.size
+    return Used(visits, kept)

@@ -11,10 +11,10 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.web.assets import pack, packed
+from app.web.negotiation import is_known, prefers_gzip, refuses_plain
 from app.web.site import resources_of, site_of, urls_of
 from app.web.templating import PICTURES
 
-FOREVER = "public, max-age=31536000, immutable"
 VARY = "Accept-Encoding, HX-Request, HX-Request-Type, HX-Target"
 CSV = "text/csv; charset=utf-8"
 NO_STORE = {"Cache-Control": "no-store"}
@@ -68,11 +68,11 @@ def rendered(request: Request, template: str, **context: object) -> str:
     return filled.render(context, urls=urls_of(request), jobs_allowed=allowed, jobs_shown=shown)
 
 
-def json_answer(request: Request, value: object, keep: bool = False) -> Response:
-    """JSON; `keep` where it can never change."""
+def json_answer(request: Request, value: object) -> Response:
+    """JSON, asked for again each time: of a pinned address, too, the measure and the defaults may be others tomorrow."""
     # Escapes everything beyond ASCII: tokens may hold line separators and lone surrogates.
     body = json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
-    return content_answer(request, body, "application/json", headers={"Cache-Control": FOREVER} if keep else None)
+    return content_answer(request, body, "application/json")
 
 
 def csv_answer(request: Request, text: str, name: str) -> Response:
@@ -88,7 +88,7 @@ def csv_stream(request: Request, pieces: Iterable[str], content: str, name: str)
     if is_known(request, tag):
         return Response(status_code=304, headers=headers)
     body = (piece.encode("utf-8") for piece in pieces)
-    if not accepts_gzip(request):
+    if not prefers_gzip(request):
         return StreamingResponse(body, 200, headers, CSV)
     return StreamingResponse(packed(body, PACK_LEVEL), 200, headers | {"Content-Encoding": "gzip"}, CSV)
 
@@ -101,22 +101,10 @@ def content_answer(
     out = {"Cache-Control": "no-cache", "ETag": tag, "Vary": VARY} | dict(headers or {})
     if status == 200 and is_known(request, tag):
         return Response(status_code=304, headers=out)
-    if len(body) >= WORTH_PACKING and accepts_gzip(request):
+    if prefers_gzip(request) and (len(body) >= WORTH_PACKING or refuses_plain(request)):
         body = pack(body, PACK_LEVEL)
         out["Content-Encoding"] = "gzip"
     return Response(body, status, out, media_type)
-
-
-def accepts_gzip(request: Request) -> bool:
-    """Whether the visitor can unpack gzip."""
-    offered = [part.strip().lower() for part in request.headers.get("Accept-Encoding", "").split(",")]
-    return any(part.split(";")[0].strip() == "gzip" and not part.endswith("q=0") for part in offered)
-
-
-def is_known(request: Request, tag: str) -> bool:
-    """Whether the visitor has what the tag names."""
-    known = request.headers.get("If-None-Match", "")
-    return known == "*" or tag in (part.strip() for part in known.split(","))
 
 
 def _attached(name: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app.core.address import Address, AddressError, parse
 from app.explorer.errors import (
@@ -52,6 +53,9 @@ WORDS: dict[type[Exception] | int, tuple[str, str]] = {
 }
 """Status, or error that shares its status with another -> the machine's word for it, and people's."""
 UNEXPECTED = "This page failed in a way that nobody planned for. The server's log says more; other pages still work."
+NOT_TAKEN = "Requests to this address may be {}, and nothing else."
+METHODS = ("GET", "POST")
+"""Of all routes; every path takes GET, and HEAD with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,9 @@ def answer_error(request: Request, error: Exception) -> Response:
         return elsewhere
     answer = _answer(request, problem)
     if isinstance(error, HTTPException):
-        answer.headers.update(error.headers or {})  # a 405 names what is allowed
+        answer.headers.update(error.headers or {})
+        if error.status_code == 405:
+            answer.headers["Allow"] = ", ".join(_methods(request))
     return answer
 
 
@@ -107,8 +113,8 @@ def _problem(request: Request, error: Exception) -> Problem:
     if isinstance(error, RequestValidationError):
         return _described(request, 422, _sentences(error.errors()))
     if isinstance(error, HTTPException):
-        unknown = "There is no page of that name." if error.status_code == 404 else str(error.detail)
-        return _described(request, error.status_code, unknown)
+        sentences = {404: "There is no page of that name.", 405: NOT_TAKEN.format(" and ".join(_methods(request)))}
+        return _described(request, error.status_code, sentences.get(error.status_code, str(error.detail)))
     status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
     problem = _described(request, status, str(error), WORDS.get(type(error)))
     if isinstance(error, NotReady):
@@ -133,6 +139,17 @@ def _described(request: Request, status: int, detail: str, words: tuple[str, str
         target=target_of(request) or ("progress" if status == 202 else "problem"),
         near=_near(request, status) if status in {404, 422} or error in {"failed", "unexpected"} else (),
     )
+
+
+def _methods(request: Request) -> list[str]:
+    """What some route takes at this address, or at any if this is none."""
+    scope = dict(request.scope) | {"path": _route_path(request), "root_path": ""}
+    taken = [
+        method
+        for method in METHODS
+        if any(route.matches(scope | {"method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
+    return ["GET", "HEAD", *(taken or METHODS)[1:]]
 
 
 def _with_token(request: Request, name: str) -> str:

@@ -21,6 +21,9 @@ LARGEST_HEADERS = 16 * 1024
 LARGEST_BODY = 64 * 1024
 """Bytes that are ignored where a GET brings them; more, or bytes without end, are refused."""
 
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
+"""Those that some route takes, and those that would change something if one did: who sends these is looked at first."""
+
 
 class Gate:
     """Turns away what no page of this server is meant for."""
@@ -40,7 +43,13 @@ class Gate:
 
     def _refusal(self, scope: Scope) -> HTTPException | None:
         headers = Headers(scope=scope)
-        return _oversize(scope) or _with_body(headers) or self._misdirected(headers) or self._foreign(scope, headers)
+        return (
+            _oversize(scope)
+            or _with_body(headers)
+            or self._misdirected(headers)
+            or _unknown(scope)
+            or self._foreign(scope, headers)
+        )
 
     def _misdirected(self, headers: Headers) -> HTTPException | None:
         header = headers.get("host")
@@ -78,6 +87,16 @@ def _oversize(scope: Scope) -> HTTPException | None:
         return HTTPException(414, f"An address and its query have at most {LONGEST_TARGET:,} bytes together.")
     if sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEADERS:
         return HTTPException(431, f"The header fields of a request have at most {LARGEST_HEADERS:,} bytes together.")
+    return None
+
+
+def _unknown(scope: Scope) -> HTTPException | None:
+    if scope["method"] not in METHODS:
+        return HTTPException(405)
+    if not scope["path"].startswith("/"):
+        return HTTPException(
+            400, "The target of this request is no address: a path of this server begins with a slash."
+        )
     return None
 
 

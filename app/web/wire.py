@@ -1,4 +1,5 @@
-"""HTTP/1.1 as uvicorn speaks it, with what it leaves open: refusals in sentences, and an end to connections that stall.
+"""HTTP/1.1 as uvicorn speaks it, with what it leaves open: refusals in sentences, an end to connections that stall, and
+a bound on how many there are.
 
 Knows no page: what arrives here as no request never reaches the app.
 """
@@ -12,8 +13,11 @@ from typing import Any
 
 import h11
 import uvicorn
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from app.web.crowd import IN_LINE, Crowd
 from app.web.gate import LARGEST_HEADERS, LONGEST_TARGET
 from app.web.security import HEADERS
 
@@ -28,14 +32,24 @@ SENTENCES = {
         f"The header fields of a request have at most {LARGEST_HEADERS:,} bytes together."
     ),
 }
+CROWDED = "This server is answering as many visitors as it can. Please try again in a few seconds."
 
 
 class Listener(uvicorn.Server):
-    """A server that tells the app of its end before it waits for answers: some would go on for hours."""
+    """A server with a bounded crowd, which tells the app of its end before it waits for answers: some would go on for hours."""
 
-    def __init__(self, config: uvicorn.Config, when_ending: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, crowd: Crowd, when_ending: Callable[[], None]) -> None:
         super().__init__(config)
+        self.server_state = crowd
+        self._crowd = crowd
         self._when_ending = when_ending
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take on connections, few in each turn of the loop, while the others wait in the system's line."""
+        asyncio.get_running_loop().set_exception_handler(self._crowd.on_loop_error)
+        await super().startup(sockets)
+        for listener in sockets or []:
+            listener.listen(IN_LINE)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take nothing more on, and end."""
@@ -46,19 +60,45 @@ class Listener(uvicorn.Server):
 class Wire(H11Protocol):
     """One connection."""
 
+    server_state: Crowd
+    _is_spare = False
+    """Whether it is one too many, on which only probes are answered."""
+    _heard: float
+    """When it was made, or bytes came last, on the loop's clock."""
+    _has_asked = False
     _seen: tuple[object, int] = (None, 0)
     """The request and the bytes still to be taken by the visitor, when the connection was last looked at."""
     _next_look: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to look at it."""
+        """Find room for it, and begin to look at it."""
         super().connection_made(transport)
+        self._heard = self.loop.time()
+        self._whole_app, self.app = self.app, self._answer_if_room
+        self._is_spare = self.server_state.admit(self)
         self._look_later()
+
+    def data_received(self, data: bytes) -> None:
+        """Note that it is in use."""
+        self._heard, self._has_asked = self.loop.time(), True
+        super().data_received(data)
+
+    def idle_since(self) -> tuple[bool, float] | None:
+        """Whether it has asked anything yet, and when it was last heard of; None while it is being answered."""
+        being_answered = self.cycle is not None and not self.cycle.response_complete
+        if being_answered or self.transport.get_write_buffer_size():
+            return None
+        return self._has_asked, self._heard
+
+    def drop(self) -> None:
+        """Close it at once."""
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Keep nothing of it."""
         super().connection_lost(exc)
         self._seen = (None, 0)
+        self.app = self._whole_app
         if self._next_look is not None:
             self._next_look.cancel()
 
@@ -89,6 +129,15 @@ class Wire(H11Protocol):
         if b"\n" in self.conn.trailing_data[0]:
             return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
         return HTTPStatus.REQUEST_URI_TOO_LONG
+
+    async def _answer_if_room(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Ask the app, unless it is making too many answers already; some are for visitors who have left."""
+        crowded = self._is_spare or len(self.tasks) > self.server_state.most
+        if crowded and scope["path"] not in self.server_state.probes:
+            fields = HEADERS | {"Retry-After": "5", "Cache-Control": "no-store", "Connection": "close"}
+            await PlainTextResponse(CROWDED, 503, fields)(scope, receive, send)
+        else:
+            await self._whole_app(scope, receive, send)
 
     def _look_later(self) -> None:
         self._next_look = self.loop.call_later(LOOK_SECONDS, self._look)

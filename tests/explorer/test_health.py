@@ -2,6 +2,7 @@ import errno
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -9,13 +10,14 @@ import pytest
 from app.core.address import parse
 from app.explorer import browse
 from app.explorer import health as module
+from app.explorer.errors import ExplorerError
 from app.explorer.health import health
 from app.explorer.resources import close_resources
 
 
 def test_a_working_server_is_healthy(explorer):
     assert health(explorer).ok
-    assert health(explorer).detail == {"worker": "alive", "queue": 0, "disk": "writable"}
+    assert health(explorer).detail == {"worker": "alive", "queue": 0, "memory": "enough", "disk": "writable"}
 
 
 def test_a_stopped_worker_is_not(open_explorer, fresh_data):
@@ -23,6 +25,31 @@ def test_a_stopped_worker_is_not(open_explorer, fresh_data):
     close_resources(r)
     assert not health(r).ok
     assert health(r).detail["worker"] == "stopped"
+
+
+def test_memory_that_was_too_small_is_told_until_something_is_computed_or_for_some_time(
+    open_explorer, fresh_data, monkeypatch
+):
+    r = open_explorer(fresh_data)
+    monkeypatch.setattr("app.explorer.compute.logger.disabled", True)
+
+    def compute(what):
+        if isinstance(what, Exception):
+            raise what
+        return what
+
+    def told_after(what):
+        with suppress(ExplorerError):
+            r.queue.get(object(), lambda: compute(what), "a computation")
+        return health(r).ok, health(r).detail["memory"]
+
+    assert told_after(ValueError("something else")) == (True, "enough")
+    assert told_after(ImportError("libtorch_cpu.so: failed to map segment from shared object")) == (False, "short")
+    assert told_after(ValueError("something else")) == (False, "short")
+    assert told_after("done") == (True, "enough")
+    assert told_after(MemoryError()) == (False, "short")
+    monkeypatch.setattr("app.explorer.compute.SHORT_SECONDS", 0)
+    assert health(r).ok
 
 
 def test_a_full_or_missing_disk_is_not(open_explorer, fresh_data, monkeypatch):

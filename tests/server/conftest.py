@@ -80,13 +80,15 @@ class Server:
 
 @pytest.fixture(scope="session")
 def run_server():
-    """run_server(data, "tiny", root_path="/lens", …): a server for as long as the context lasts."""
+    """run_server(data, "tiny", root_path="/lens", …): a server for as long as the context lasts, with so many files open."""
 
     @contextmanager
-    def run(data, *models, **settings):
+    def run(data, *models, files=None, **settings):
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         command = [sys.executable, "-m", "app", "serve", *models, "--port", str(port), "--data", str(data)]
+        if files:
+            command = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *command]
         environment = os.environ | {"SINGULAR_LENS_DEVICE": "cpu"}
         environment |= {f"SINGULAR_LENS_{name.upper()}": str(value) for name, value in settings.items()}
         log = data / "server.log"

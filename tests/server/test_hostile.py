@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 import weakref
+from contextlib import ExitStack
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -16,6 +17,7 @@ from starlette.testclient import TestClient
 from app.config import Settings
 from app.explorer.compute import Job
 from app.server import create_app
+from app.web.crowd import LEAST_FILES
 
 PLACES = [
     "/",
@@ -245,6 +247,24 @@ def test_every_hostile_request_is_answered_in_order(client, long):
         assert "Set-Cookie" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    ("method", "target", "host", "status"),
+    [
+        ("GET", "http://testserver/tiny/L1?weights=raw", "evil.example", 200),
+        ("GET", "http://evil.example/tiny/L1", "testserver", 421),
+        ("GET", "http://me@testserver/tiny/L1", "testserver", 400),
+        ("GET", "http:///tiny/L1", "testserver", 400),
+        ("GET", "tiny/L1", "testserver", 400),
+        ("GET", "*", "testserver", 400),
+        ("OPTIONS", "*", "testserver", 405),
+        ("CONNECT", "testserver:80", "testserver", 405),
+        ("get", "/tiny/L1", "testserver", 405),
+    ],
+)
+def test_a_target_is_a_path_or_a_whole_address_of_this_server(client, method, target, host, status):
+    assert asked(client, method, target, {"Host": host}).status == status
+
+
 def test_identical_batches_leave_nothing_behind(client):
     def held():
         gc.collect()
@@ -265,27 +285,45 @@ def test_identical_batches_leave_nothing_behind(client):
     assert [one for one in gc.get_objects() if type(one) is Job] == []
 
 
-def test_bytes_that_are_hardly_requests(run_server, own_data):
-    with run_server(own_data, "tiny", wait_seconds=30) as server:
-
-        def go():
-            for sent in RAW:
-                for line in server.send(sent, quiet_seconds=0.15).split(b"\r\n"):
-                    if line.startswith(b"HTTP/1."):
-                        assert int(line.split(b" ")[1]) < 500, sent[:100]
-                    assert not TRACES.search(line.decode("latin-1")), sent[:100]
-
+@pytest.fixture(scope="module")
+def server(run_server, tiny_data, tmp_path_factory):
+    """One that may have few files open."""
+    ignored = shutil.ignore_patterns("artifacts")
+    data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("hardly") / "data", ignore=ignored)
+    with run_server(data, "tiny", files=LEAST_FILES, wait_seconds=30) as server:
         assert server.get("/tiny/L1/H2")[0] == 200  # the worker has its threads, and what it reads with
-        go()
-        before = server.census()
-        go()
-        # What is kept stays; a thread that still ends a stalled request does not.
-        deadline = time.monotonic() + 30
-        while (after := server.census()) and (after.files > before.files or after.threads > before.threads):
-            assert time.monotonic() < deadline, (before, after)
-            time.sleep(0.2)
-        assert server.get("/livez")[0] == 200
-        assert "Traceback" not in server.log.read_text()
+        yield server
+
+
+def test_bytes_that_are_hardly_requests(server):
+    def go():
+        for sent in RAW:
+            for line in server.send(sent, quiet_seconds=0.15).split(b"\r\n"):
+                if line.startswith(b"HTTP/1."):
+                    assert int(line.split(b" ")[1]) < 500, sent[:100]
+                assert not TRACES.search(line.decode("latin-1")), sent[:100]
+
+    go()
+    before = server.census()
+    go()
+    # What is kept stays; a thread that still ends a stalled request does not.
+    deadline = time.monotonic() + 30
+    while (after := server.census()) and (after.files > before.files or after.threads > before.threads):
+        assert time.monotonic() < deadline, (before, after)
+        time.sleep(0.2)
+    assert server.get("/livez")[0] == 200
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_more_idle_connections_than_there_may_be_open_files(server):
+    logged = len(server.log.read_text())
+    with ExitStack() as idle:
+        for _ in range(2 * LEAST_FILES):
+            idle.enter_context(server.connect())
+        for path in ("/livez", "/readyz", "/tiny/L1/H2"):
+            assert server.get(path)[0] == 200
+    (line,) = server.log.read_text()[logged:].splitlines()
+    assert line.endswith("as many as there may be: idle ones are closed.")
 
 
 def test_a_request_is_not_kept(client):

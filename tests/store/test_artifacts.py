@@ -1,4 +1,5 @@
 import errno
+import json
 import logging
 import os
 from dataclasses import replace
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.store.artifacts import FORMAT, ArtifactStore, Recipe, format_of, is_older
-from app.store.sealed import Damaged
+from app.store.sealed import Contents, Damaged, seal
 
 RECIPE = Recipe("f" * 64, "L5/H3/ov", "folded", "svd", (("tokens", 50),))
 ARRAYS = {"left": np.eye(3, 8, dtype=np.float32), "ids": np.arange(12, dtype=np.int32).reshape(3, 4)}
@@ -225,11 +226,28 @@ def test_the_least_recently_used_are_evicted(store):
         store.save(recipe, ARRAYS, FACTS)
         os.utime(store.path(recipe), (i, i))
     size = store.path(recipes[0]).stat().st_size
-    tight = reopened(store, quota=int(4.5 * size))
+    tight = reopened(store, quota=int(4.6 * size))
     assert tight.load(recipes[0]) is not None  # the oldest is now the most recently used
     tight.save(recipes[5], ARRAYS, FACTS)
     kept = [recipe for recipe in recipes if store.path(recipe).exists()]
     assert kept == [recipes[0], recipes[3], recipes[4], recipes[5]]
+
+
+def test_a_fit_of_the_operators_is_there_after_any_number_of_visits(store):
+    fit, seen = replace(RECIPE, basis="nmf"), replace(RECIPE, subject="L1/H0/ov")
+    size = len(seal(Contents(RECIPE.to_json(), json.dumps(FACTS), ARRAYS)))
+    visits = reopened(store, quota=5 * size)
+    visits.save(seen, ARRAYS, FACTS)
+    operators = ArtifactStore(store.root, 5 * size, asked_by="operator")
+    operators.write(fit, ARRAYS, FACTS)
+    assert operators.exists(seen)
+    assert_same(operators.read(seen))
+    for i in range(20):
+        visits.save(replace(RECIPE, subject=f"L0/H{i}/ov"), ARRAYS, FACTS)
+    assert_same(reopened(store).load(fit))
+    assert_same(reopened(store).load(seen))
+    assert_same(reopened(store).load(replace(RECIPE, subject="L0/H19/ov")))
+    assert reopened(store).load(replace(RECIPE, subject="L0/H0/ov")) is None
 
 
 def test_one_artifact_larger_than_the_quota_is_kept(tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.store.account import Used, open_account
 from app.store.artifacts import FORMAT, ArtifactStore, Recipe
 from app.store.leftovers import collect, remove
 from app.store.shelf import unfinished, walked
@@ -43,7 +44,8 @@ def test_what_nobody_needs_is_deleted_and_the_rest_stays(store):
     left = list(walked(store.root))
     assert [path.name for path in left] == [".used", f"{RECIPE.hash}.safetensors"]
     assert before - sum(path.stat().st_size for path in left) == sum(each.size for each in removed)
-    assert int((store.root / ".used").read_text()) == store.path(RECIPE).stat().st_size
+    with open_account(store.root) as account:
+        assert account.read() == Used(visits=store.path(RECIPE).stat().st_size)
     assert [path for path in store.root.rglob("*") if path.is_dir() and not any(path.iterdir())] == []
     assert ArtifactStore(store.root, 10**9).load(RECIPE) is not None
     assert kinds(store) == {}

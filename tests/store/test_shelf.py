@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from app.store import shelf as module
-from app.store.account import open_account
+from app.store.account import Used, open_account
 from app.store.shelf import Shelf, remove_abandoned, unfinished, walked
 
 SIZE = 1000
+MARGIN = 41
+"""For the account."""
 
 
 @pytest.fixture
@@ -29,6 +32,11 @@ def files(root):
 
 def size_of(root):
     return sum(path.stat().st_size for path in walked(root) if path.exists())
+
+
+def used_of(root):
+    with open_account(root) as account:
+        return account.read()
 
 
 def put(shelf, name, used=None):
@@ -105,7 +113,7 @@ def test_a_disk_with_room_again_is_found_out_without_writing_a_file(shelf, monke
 def test_the_least_recently_used_make_room_with_some_to_spare(shelf):
     for i in range(10):
         put(shelf, f"f{i}", used=i)
-    tight = Shelf(shelf.root, 10 * SIZE + 20)
+    tight = Shelf(shelf.root, 10 * SIZE + MARGIN)
     put(tight, "new")
     assert files(shelf.root) == [*(f"f{i}.safetensors" for i in range(2, 10)), "new.safetensors"]
 
@@ -116,11 +124,69 @@ def test_what_is_in_use_makes_room_last_and_no_more_than_must_be(shelf):
         put(shelf, f"idle{i}", used=i)
     for i in range(6):
         put(shelf, f"used{i}", used=now - module.IN_USE_SECONDS / 2 + i)
-    tight = Shelf(shelf.root, 7 * SIZE + 20)
+    tight = Shelf(shelf.root, 7 * SIZE + MARGIN)
     put(tight, "a")
     assert files(shelf.root) == ["a.safetensors", *(f"used{i}.safetensors" for i in range(6))]
     put(tight, "b")
     assert files(shelf.root) == ["a.safetensors", "b.safetensors", *(f"used{i}.safetensors" for i in range(1, 6))]
+
+
+def test_no_visit_deletes_what_the_operator_asked_for(shelf, tmp_path):
+    operators, visits = (Shelf(shelf.root, 10 * SIZE + 100, keeps=keeps) for keeps in (True, False))
+    for i in range(4):
+        put(operators, f"kept{i}", used=i)
+    for i in range(30):
+        put(visits, f"visit{i}", used=100 + i)
+    kept = [f"kept{i}.safetensors" for i in range(4)]
+    assert files(shelf.root)[:4] == kept
+    assert 4 < len(files(shelf.root)) <= 10
+    # Whoever opens the folder next sees it on the files, and so does a copy.
+    copy = shutil.copytree(shelf.root, tmp_path / "copy")
+    (copy / ".used").unlink()
+    put(Shelf(copy, 5 * SIZE + 100), "next")
+    assert files(copy) == [*kept, "next.safetensors"]
+    assert [entry.path.name for entry in Shelf(copy, 4 * SIZE + 600).make_room()] == ["next.safetensors"]
+    assert used_of(copy) == Used(kept=4 * SIZE)
+
+
+def test_the_operators_files_make_room_for_each_other_and_leave_a_share_to_visits(shelf):
+    quota = 10 * SIZE + 100
+    operators, visits = (Shelf(shelf.root, quota, keeps=keeps) for keeps in (True, False))
+    for i in range(5):
+        put(visits, f"visit{i}", used=100 + i)
+    for i in range(9):
+        put(operators, f"kept{i}", used=i)
+    assert [name for name in files(shelf.root) if name.startswith("visit")] == ["visit4.safetensors"]
+    put(operators, "kept9")
+    assert "kept0.safetensors" not in files(shelf.root)
+    assert "visit4.safetensors" in files(shelf.root)
+    assert size_of(shelf.root) <= quota
+
+
+def test_what_the_operator_asks_for_and_finds_is_the_operators(shelf):
+    found, other = put(shelf, "found", used=1), put(shelf, "other", used=2)
+    shelf.keep(found)
+    assert used_of(shelf.root) == Used(visits=2 * SIZE)
+    operators = Shelf(shelf.root, 10**9, keeps=True)
+    for _ in range(2):
+        operators.keep(found)
+    operators.keep(shelf.root / "nothing here")
+    assert used_of(shelf.root) == Used(visits=SIZE, kept=SIZE)
+    assert [entry.path for entry in Shelf(shelf.root, SIZE + 500).make_room()] == [other]
+
+
+def test_what_a_visit_writes_anew_stays_the_operators(shelf):
+    put(Shelf(shelf.root, 10**9, keeps=True), "x")
+    put(shelf, "x")
+    assert used_of(shelf.root) == Used(kept=SIZE)
+    assert [entry.is_kept for entry in shelf.entries()] == [True]
+
+
+def test_what_is_damaged_is_nobodys(shelf):
+    path = put(Shelf(shelf.root, 10**9, keeps=True), "x")
+    shelf.set_aside(shelf.read(path))
+    put(Shelf(shelf.root, SIZE + 100), "new")
+    assert files(shelf.root) == ["new.safetensors"]
 
 
 def test_damaged_files_make_room_first(shelf):
@@ -143,9 +209,9 @@ def test_what_was_put_there_or_deleted_by_hand_is_measured(shelf, account):
     for i in range(5):
         put(shelf, f"f{i}", used=i)
     (shelf.root / ".used").write_bytes(account)
-    put(Shelf(shelf.root, 3 * SIZE + 20), "new")
-    assert size_of(shelf.root) <= 3 * SIZE + 20
-    tight = Shelf(shelf.root, 3 * SIZE + 20)
+    put(Shelf(shelf.root, 3 * SIZE + MARGIN), "new")
+    assert size_of(shelf.root) <= 3 * SIZE + MARGIN
+    tight = Shelf(shelf.root, 3 * SIZE + MARGIN)
     put(tight, "first")
     for path in (shelf.root / "a").glob("*.safetensors"):
         path.unlink()
@@ -255,7 +321,7 @@ def test_the_account_of_many_writers_is_right(tmp_path):
     shelves = [Shelf(tmp_path, 10**9) for _ in range(2)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda i: put(shelves[i % 2], f"f{i % 50}"), range(200)))
-    assert int((tmp_path / ".used").read_text()) == 50 * SIZE
+    assert used_of(tmp_path) == Used(visits=50 * SIZE)
 
 
 def test_making_room_measures_anew(shelf):
@@ -263,6 +329,6 @@ def test_making_room_measures_anew(shelf):
         put(shelf, f"f{i}", used=i)
     assert list(Shelf(shelf.root / "nowhere", 1).make_room()) == []
     assert list(shelf.make_room()) == []
-    gone = list(Shelf(shelf.root, 3 * SIZE + 20).make_room())
+    gone = list(Shelf(shelf.root, 3 * SIZE + MARGIN).make_room())
     assert [entry.path.stem for entry in gone] == ["f0", "f1", "f2"]
-    assert int((shelf.root / ".used").read_text()) == 2 * SIZE
+    assert used_of(shelf.root) == Used(visits=2 * SIZE)

@@ -82,7 +82,7 @@ def test_who_listens_everywhere_and_names_nothing_answers_to_all(serve, data):
 @pytest.mark.parametrize(
     "origin", ["http://evil.example", "null", "", "http://testserver.evil.example", "http://[", "ä"]
 )
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_no_other_origin_may_send_what_could_change_something(client, method, origin):
     headers = {"Origin": origin.encode("utf-8")}
     assert client.request(method, "/tiny", headers=headers).status_code == 403
@@ -123,6 +123,20 @@ def test_own_pages_and_programs_that_say_so_may_send(client, headers):
 def test_a_request_without_its_origin_could_be_anybodys(client, method, headers):
     assert client.request(method, "/tiny", headers=headers).status_code == 403
     assert client.request(method, "/-/jobs?model=tiny", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "CONNECT", "BREW"])
+@pytest.mark.parametrize("headers", [{}, {"Origin": "http://evil.example"}])
+def test_a_method_that_nothing_here_takes_hears_which_ones_are(client, method, headers):
+    assert "GET and HEAD" in refused(client, 405, method=method, headers=headers)
+    assert client.request(method, "/tiny", headers=headers).headers["Allow"] == "GET, HEAD"
+    assert client.request(method, "/-/jobs", headers=headers).headers["Allow"] == "GET, HEAD, POST"
+
+
+def test_below_a_path_a_method_hears_the_same(serve, data):
+    client = serve(data, "tiny", root_path="/lens")
+    for path in ("/lens/-/jobs", "/-/jobs"):
+        assert client.request("TRACE", path).headers["Allow"] == "GET, HEAD, POST"
 
 
 def test_behind_a_proxy_the_public_origin_is_own(serve, data):

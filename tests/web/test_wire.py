@@ -3,24 +3,29 @@ import gc
 import socket
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 import uvicorn
 
 from app.web import wire
+from app.web.crowd import Crowd
 from app.web.security import HEADERS
-from app.web.wire import LARGEST_HEAD, Wire
+from app.web.wire import CROWDED, LARGEST_HEAD, Listener, Wire
 
 LARGE = b"x" * 30_000_000
 """More than the system keeps for a visitor who does not read."""
 
+MOST = 4
+
 
 async def app(scope, receive, send):
-    """Answers `/large` with much, `/slow` late, everything else at once."""
+    """Answers `/large` with much, `/slow` late, `/never` as long as somebody is there, everything else at once."""
     assert scope["type"] == "http"
     if scope["path"] == "/slow":
         await asyncio.sleep(1)
+    while scope["path"] == "/never" and (await receive())["type"] != "http.disconnect":
+        pass
     body = LARGE if scope["path"] == "/large" else b"fine"
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})
@@ -28,12 +33,12 @@ async def app(scope, receive, send):
 
 @pytest.fixture
 def server(monkeypatch):
-    """A server of that app which looks at its connections often; stopped at the end."""
+    """A server of that app for few visitors, which looks at its connections often; stopped at the end."""
     monkeypatch.setattr(wire, "LOOK_SECONDS", 0.2)
     config = uvicorn.Config(
         app, http=Wire, lifespan="off", log_config=None, h11_max_incomplete_event_size=LARGEST_HEAD, ws="none"
     )
-    running = uvicorn.Server(config)
+    running = Listener(config, Crowd(MOST, spare=2, probes={"/livez"}), when_ending=lambda: None)
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         thread = threading.Thread(target=running.run, args=([listener],))
         thread.start()
@@ -149,6 +154,74 @@ def test_nothing_is_kept_of_connections_that_ended(server):
             connection.sendall(sent)
     until(lambda: not server.server_state.connections)
     until(lambda: gc.collect() >= 0 and not [one for one in gc.get_objects() if type(one) is Wire])
+
+
+def ask(connection, path):
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+
+
+def asked(server, path):
+    """What is answered on a connection of its own."""
+    with connected(server) as connection:
+        ask(connection, path)
+        return rest(connection)
+
+
+@pytest.fixture
+def crowd(server, monkeypatch):
+    """crowd(n, path): so many connections more, which ask for that or, without one, for nothing."""
+    monkeypatch.setattr(wire, "LOOK_SECONDS", 60)  # none of these stalls
+    with ExitStack() as open_ones:
+
+        def grow(n, path=None):
+            for _ in range(n):
+                one = open_ones.enter_context(connected(server))
+                if path:
+                    ask(one, path)
+                until(lambda one=one: one.getsockname() in {each.client for each in server.server_state.connections})
+                yield one
+
+        yield lambda *words: list(grow(*words))
+
+
+def test_of_too_many_idle_connections_the_oldest_makes_room(server, crowd, caplog):
+    (patient,) = crowd(1)
+    patient.sendall(b"GET / HTTP/1.1\r\n")  # has begun to ask
+    idle = crowd(5 * MOST)
+    assert len(server.server_state.connections) == MOST
+    patient.sendall(b"Host: a\r\nConnection: close\r\n\r\n")
+    assert rest(patient).endswith(b"fine")
+    assert [rest(one) for one in idle[:-MOST]] == [b""] * 4 * MOST
+    assert asked(server, "/").endswith(b"fine")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{MOST} connections are open, as many as there may be: idle ones are closed."
+    ]
+
+
+def test_a_probe_is_answered_whatever_else_is_refused(server, crowd):
+    busy = crowd(MOST, "/never")
+    refusal = asked(server, "/")
+    assert refusal.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 5" in refusal.lower()
+    assert refusal.endswith(CROWDED.encode())
+    assert all(f"{name}: {value}".lower().encode() in refusal.lower() for name, value in HEADERS.items())
+    silent = crowd(10)
+    assert len(server.server_state.connections) == MOST + 1
+    assert asked(server, "/livez").endswith(b"fine")
+    for one in (*busy, *silent):
+        one.close()
+    until(lambda: not server.server_state.connections)
+    assert asked(server, "/").endswith(b"fine")
+
+
+def test_what_visitors_asked_for_before_they_left_counts_too(server, crowd):
+    for one in crowd(MOST, "/slow"):
+        one.close()
+    until(lambda: not server.server_state.connections)
+    assert asked(server, "/").startswith(b"HTTP/1.1 503 ")
+    assert asked(server, "/livez").endswith(b"fine")
+    until(lambda: not server.server_state.tasks)
+    assert asked(server, "/").endswith(b"fine")
 
 
 def ended(connection, drip):

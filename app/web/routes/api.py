@@ -8,7 +8,6 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from app.core.address import parse
 from app.explorer import browse, survey
 from app.explorer import jobs as job_verbs
-from app.explorer.pages import ModelPage
 from app.web import schema, twin
 from app.web.answers import NO_STORE, json_answer
 from app.web.parts import FAULTS, Head, Layer, Slug
@@ -29,12 +28,9 @@ def _passing(answer: Response) -> Response:
 def _answer(
     request: Request, verb: Callable[..., Any], twin_of: Callable[..., Any], *parts: str, **how: Any
 ) -> Response:
-    """What the verb says of the address, as JSON; a pin names the numbers for ever."""
-    address = parse("/".join(parts))
-    page = verb(resources_of(request), address, **how)
-    # A model's map gets more scores once every layer has been read.
-    keep = address.pin is not None and not isinstance(page, ModelPage)
-    return json_answer(request, twin_of(page, urls_of(request)), keep=keep)
+    """What the verb says of the address, as JSON."""
+    page = verb(resources_of(request), parse("/".join(parts)), **how)
+    return json_answer(request, twin_of(page, urls_of(request)))
 
 
 @router.get("/", summary="Models", response_model=schema.HomeJson, responses=FAULTS)
@@ -66,19 +62,15 @@ def model(request: Request, model: Slug, query: Annotated[MapQuery, Query()]) ->
 def notable(request: Request, model: Slug, query: Annotated[ViewQuery, Query()]) -> Response:
     """The most readable rays of the model; of the layers that were read so far, as `whole` says."""
     page = browse.notable(resources_of(request), parse(model), query.options())
-    told = twin.notable_json(page, urls_of(request))
-    if not page.is_whole:
-        return _passing(json_answer(request, told))
-    return json_answer(request, told, keep=parse(model).pin is not None)
+    answer = json_answer(request, twin.notable_json(page, urls_of(request)))
+    return answer if page.is_whole else _passing(answer)
 
 
 @router.get("/{model}/census", summary="Census", response_model=schema.CensusJson, responses=FAULTS)
 def census(request: Request, model: Slug, query: Annotated[ViewQuery, Query()]) -> Response:
     """How readable the rays of every kind of matrix are beside random directions; layers join as they are read."""
-    address = parse(model)
-    page = survey.census(resources_of(request), address, query.options())
-    keep = address.pin is not None and page.is_whole
-    return json_answer(request, twin.census_json(page, urls_of(request)), keep=keep)
+    page = survey.census(resources_of(request), parse(model), query.options())
+    return json_answer(request, twin.census_json(page, urls_of(request)))
 
 
 @router.get("/{model}/{layer}", summary="Layer", response_model=schema.LayerJson, responses=FAULTS)

@@ -26,7 +26,7 @@ def page(request: Request, model: str, query: Annotated[BlindQuery, Query()]) ->
 def blind(request: Request, model: Slug, query: Annotated[BlindQuery, Query()]) -> Response:
     """Two columns of tokens, one read out of a ray of the model, one of a random direction; after ten, the score."""
     found = _round(request, model, query)
-    return json_answer(request, twin.blind_json(found, urls_of(request)), keep=found.address.pin is not None)
+    return json_answer(request, twin.blind_json(found, urls_of(request)))
 
 
 def _round(request: Request, model: str, query: BlindQuery) -> BlindPage:

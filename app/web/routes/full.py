@@ -29,4 +29,4 @@ def full(request: Request, model: Slug, layer: Layer, head: Head, query: Annotat
     """One token's rows of a head's full circuits in vocabulary space: as attended to, as the query, as the key."""
     where = parse(f"{model}/{layer}/{head}")
     found = full_verb(resources_of(request), where, query.options(), query.token)
-    return json_answer(request, twin.full_json(found, urls_of(request)), keep=where.pin is not None)
+    return json_answer(request, twin.full_json(found, urls_of(request)))

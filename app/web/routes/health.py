@@ -16,9 +16,11 @@ async def livez() -> JSONResponse:
     return JSONResponse({"status": "alive"}, headers=NO_STORE)
 
 
-@router.get("/readyz", summary="Ready", responses={503: {"description": "The worker or the disk is in trouble."}})
+@router.get(
+    "/readyz", summary="Ready", responses={503: {"description": "The worker, its memory or the disk is in trouble."}}
+)
 def readyz(request: Request) -> JSONResponse:
-    """Looks at the worker's heartbeat and the disk; computes nothing."""
+    """Looks at the worker's heartbeat, its memory and the disk; computes nothing."""
     found = health(resources_of(request))
     content = {"status": "ready" if found.ok else "not ready", **found.detail}
     return JSONResponse(content, 200 if found.ok else 503, NO_STORE)

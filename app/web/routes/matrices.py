@@ -98,7 +98,7 @@ def direction(request: Request, query: Annotated[TurnQuery, Query()]) -> Respons
 
 
 def _answer(request: Request, verb: Callable[..., Any], twin_of: Callable[..., Any], query: BasisQuery) -> Response:
-    """What the verb says of the address that the path spells; a pin names the numbers for ever."""
+    """What the verb says of the address that the path spells."""
     address = parse(str(request.scope["path"]).partition(f"{PREFIX}/")[2])
     r, urls, options = resources_of(request), urls_of(request), query.options()
     if one := browse.one_page(r, address, options):
@@ -106,7 +106,7 @@ def _answer(request: Request, verb: Callable[..., Any], twin_of: Callable[..., A
     page = verb(r, address, options)
     if isinstance(page, FitPage):
         raise UnknownAddress(f"{page.address.label} is not here with these parameters: {page.command} computes it.")
-    return json_answer(request, twin_of(page, urls), keep=address.pin is not None)
+    return json_answer(request, twin_of(page, urls))
 
 
 def _elsewhere(request: Request, address: Address) -> Response:

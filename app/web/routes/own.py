@@ -7,10 +7,13 @@ from fastapi.responses import PlainTextResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
 from app.config import Settings
-from app.web.answers import FOREVER, VARY, accepts_gzip, html_answer, is_known
+from app.web.answers import VARY, html_answer
+from app.web.negotiation import is_known, prefers_gzip
 from app.web.site import site_of, urls_of
 
 router = APIRouter(include_in_schema=False)
+FOREVER = "public, max-age=31536000, immutable"
+"""For what is named after its content, and for nothing else: an upgrade or a setting changes every other answer."""
 PRIVATE = frozenset({"models", "host", "port", "data", "allowed_hosts"})
 """Settings that say something about the machine: visitors see that they exist, not their values."""
 
@@ -53,7 +56,7 @@ def static(request: Request, name: str, v: str = "") -> Response:
     headers = {"Cache-Control": FOREVER if v == asset.version else "no-cache", "ETag": tag, "Vary": VARY}
     if is_known(request, tag):
         return Response(status_code=304, headers=headers)
-    packed = accepts_gzip(request)
+    packed = prefers_gzip(request)
     headers |= {"Content-Encoding": "gzip"} if packed else {}
     return Response(asset.packed if packed else asset.content, 200, headers, asset.media_type)
 

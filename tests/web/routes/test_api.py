@@ -113,4 +113,5 @@ def test_the_description_names_the_distance_where_qk_is_shown(client):
 def test_other_methods_hear_what_is_allowed(client):
     answer = client.post("/api/v1/tiny", headers={"Origin": "http://testserver"})
     assert answer.status_code == 405
-    assert answer.headers["Allow"] == "GET"
+    assert answer.headers["Allow"] == "GET, HEAD"
+    assert "GET and HEAD" in answer.json()["detail"]

@@ -181,9 +181,7 @@ def test_a_pin_holds_for_matrices_and_ends_in_404_where_it_is_another(client):
     plain = api(client, "embed").json()
     pin = plain["fingerprint"][:12]
     pinned = client.get(f"{PREFIX}/tiny@{pin}/embed")
-    assert "immutable" in pinned.headers["Cache-Control"]
     assert pinned.json()["singular_values"] == plain["singular_values"]
-    assert "immutable" not in api(client, "embed").headers["Cache-Control"]
     assert client.get(f"{PREFIX}/tiny@0123456789ab/embed").status_code == 404
     moved = client.get(f"{PREFIX}/tiny@{pin}/unembed?weights=raw")
     assert moved.headers["Location"] == f"{PREFIX}/tiny@{pin}/embed?weights=raw"

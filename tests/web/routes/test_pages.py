@@ -343,7 +343,7 @@ def test_a_gallery_that_grows_is_kept_by_nobody_and_asks_again(serve, tiny_data,
     client = serve(copy, "tiny")
     whole = client.get(f"/api/v1/tiny@{pin}/notable")
     assert whole.json()["whole"]
-    assert "immutable" in whole.headers["Cache-Control"]
+    assert whole.headers["Cache-Control"] == "no-cache"
     assert "noscript><meta" not in client.get("/tiny/notable").text
     monkeypatch.setattr(
         orders, "so_far", lambda r, asked: orders.SoFar([r.store.load(asked[0].recipe), None, None], "")
@@ -531,9 +531,7 @@ def test_a_census_is_the_same_for_people_and_for_programs(client, census, pin):
         assert sum(kind["counts"]) == kind["rays"]
     for finding in told["findings"]:
         assert finding["answer"].replace(">", "&gt;") in census
-    assert "immutable" not in answer.headers["Cache-Control"]
     pinned = client.get(f"/api/v1/tiny@{pin}/census")
-    assert "immutable" in pinned.headers["Cache-Control"]
     assert pinned.json()["kinds"] == told["kinds"]
 
 
