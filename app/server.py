@@ -11,11 +11,11 @@ from app.config import Settings
 from app.explorer.resources import Resources, close_resources, open_resources
 from app.explorer.warmup import warm_up
 from app.jobs.runner import Runner
+from app.web.api.snapshot import install_snapshot
 from app.web.errors import install_errors
-from app.web.examples import install_examples
 from app.web.gate import Gate
 from app.web.methods import HeadAsGet
-from app.web.routes import api, blind, full, health, jobs, matrices, own, pages
+from app.web.routes import ROUTERS
 from app.web.security import RootPath, SecureHeaders
 from app.web.site import open_site
 from app.web.streams import Streams
@@ -46,7 +46,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(
         title="singular-lens",
         version=_version(),
-        description="Singular directions of transformer weights. Every page has a JSON twin below /api/v1.",
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
@@ -54,10 +53,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.site = open_site(chosen)
     install_errors(app)
-    # First match wins: an address can be anything, so pages come last.
-    for room in (health, full, blind, matrices, api, own, jobs, pages):
-        app.include_router(room.router)
-    install_examples(app, full.router, blind.router, matrices.router, api.router)
+    install_snapshot(app)
+    for router in ROUTERS:
+        app.router.routes.extend(router.routes)  # `include_router` would build each again, before the first answer
     app.add_middleware(RootPath, root=chosen.root_path)
     app.add_middleware(Gate, settings=chosen)
     app.add_middleware(HeadAsGet)
