@@ -1,5 +1,6 @@
 """The application: settings in, an ASGI app out. Opens what the explorer needs when the server starts, closes it at the end."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -24,6 +25,9 @@ AT_ONCE = 4
 """Answers made at the same time, besides those that wait for a computation: Python runs one thread at a time, and the
 more there are, the longer each, and a probe, waits for its turn."""
 
+WARM_UP_SECONDS = 1.0
+"""From being ready to the slow imports, which hold Python up for everyone."""
+
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The app for these settings, or for those of the environment."""
@@ -36,8 +40,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.resources = resources
         app.state.streams = Streams()
         app.state.runner = Runner(resources.jobs, resources.data, chosen.device) if chosen.allow_jobs else None
-        warm_up(resources)
+        # Whoever asks for a page at once does not wait for the slow imports.
+        later = asyncio.get_running_loop().call_later(WARM_UP_SECONDS, warm_up, resources)
         yield
+        later.cancel()
         end_streams(app)
         if app.state.runner is not None:
             await anyio.to_thread.run_sync(app.state.runner.close)

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import pytest
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
@@ -29,6 +30,17 @@ def test_what_was_opened_is_closed(tiny_data):
     assert not app.state.resources.queue.alive()
 
 
+@pytest.mark.parametrize(("seconds", "begun"), [(0.0, 1), (60.0, 0)])
+def test_the_slow_imports_begin_a_moment_after_the_start(tiny_data, monkeypatch, seconds, begun):
+    calls = []
+    monkeypatch.setattr("app.server.warm_up", calls.append)
+    monkeypatch.setattr("app.server.WARM_UP_SECONDS", seconds)
+    with TestClient(create_app(Settings(models=("tiny",), data=tiny_data, allowed_hosts="testserver"))) as client:
+        assert client.get("/livez").status_code == 200
+        assert len(calls) == begun
+    assert len(calls) == begun
+
+
 FIRST_PAGES = """
 import asyncio, inspect, sys
 from pathlib import Path
@@ -37,7 +49,7 @@ classes, find = [], inspect.findsource
 inspect.findsource = lambda thing: (classes.append(thing) if isinstance(thing, type) else None) or find(thing)
 import app.__main__, app.server
 
-app.server.warm_up = print
+app.server.WARM_UP_SECONDS = 3600
 built = app.server.create_app(app.server.Settings(models=("tiny",), data=Path(sys.argv[1])))
 
 async def ask(path):
