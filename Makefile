@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: serve test test-long check format bench clean
+.PHONY: serve test test-long check format openapi bench clean
 
 serve: $(VENV)/ready  ## serve the demo model at http://127.0.0.1:8000/
 	$(BIN)/singular-lens serve
@@ -23,6 +23,9 @@ check: $(VENV)/ready-to-test  ## format, lint, types, import contracts
 format: $(VENV)/ready-to-test  ## put the code in its usual form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+openapi: $(VENV)/ready  ## write down what the code says of the API, as /openapi.json shows it
+	$(BIN)/python -m app.web.api
 
 bench: $(VENV)/ready-to-test  ## the figures of the README
 	$(BIN)/python -m benchmarks

@@ -1,5 +1,6 @@
 """The application: settings in, an ASGI app out. Opens what the explorer needs when the server starts, closes it at the end."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -11,12 +12,11 @@ from app.config import Settings
 from app.explorer.resources import Resources, close_resources, open_resources
 from app.explorer.warmup import warm_up
 from app.jobs.runner import Runner
+from app.web.api.snapshot import install_snapshot
 from app.web.errors import install_errors
-from app.web.examples import install_examples
 from app.web.gate import Gate
 from app.web.methods import HeadAsGet
-from app.web.redirects import install_redirects
-from app.web.routes import api, blind, full, health, jobs, matrices, own, pages
+from app.web.routes import ROUTERS
 from app.web.security import RootPath, SecureHeaders
 from app.web.site import open_site
 from app.web.streams import Streams
@@ -25,6 +25,9 @@ from app.web.targets import OriginForm
 AT_ONCE = 4
 """Answers made at the same time, besides those that wait for a computation: Python runs one thread at a time, and the
 more there are, the longer each, and a probe, waits for its turn."""
+
+WARM_UP_SECONDS = 1.0
+"""From being ready to the slow imports, which hold Python up for everyone."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -38,8 +41,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.resources = resources
         app.state.streams = Streams()
         app.state.runner = Runner(resources.jobs, resources.data, chosen.device) if chosen.allow_jobs else None
-        warm_up(resources)
+        # Whoever asks for a page at once does not wait for the slow imports.
+        later = asyncio.get_running_loop().call_later(WARM_UP_SECONDS, warm_up, resources)
         yield
+        later.cancel()
         end_streams(app)
         if app.state.runner is not None:
             await anyio.to_thread.run_sync(app.state.runner.close)
@@ -48,7 +53,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(
         title="singular-lens",
         version=_version(),
-        description="Singular directions of transformer weights. Every page has a JSON twin below /api/v1.",
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
@@ -56,12 +60,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.site = open_site(chosen)
     install_errors(app)
-    # First match wins: an address can be anything, so pages come last.
-    routers = [room.router for room in (health, full, blind, matrices, api, own, jobs, pages)]
-    for router in routers:
-        app.include_router(router)
-    install_redirects(app, routers)
-    install_examples(app, full.router, blind.router, matrices.router, api.router)
+    install_snapshot(app)
+    for router in ROUTERS:
+        app.router.routes.extend(router.routes)  # `include_router` would build each again, before the first answer
     app.add_middleware(RootPath, root=chosen.root_path)
     app.add_middleware(Gate, settings=chosen)
     app.add_middleware(OriginForm)

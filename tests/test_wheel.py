@@ -26,8 +26,9 @@ def installed(tmp_path_factory) -> Path:
     return folder / "site"
 
 
-def test_the_wheel_carries_pages_style_and_the_demo(installed):
-    for name in ("_templates/base.html", "_static/site.css", "models/demo/model/model.safetensors"):
+def test_the_wheel_carries_pages_style_the_demo_and_the_api(installed):
+    demo, api = "models/demo/model/model.safetensors", "web/api/openapi.json"
+    for name in ("_templates/base.html", "_static/site.css", demo, api):
         assert (installed / "app" / name).is_file(), name
 
 

@@ -1,13 +1,16 @@
-"""What a server does before anyone asks: the slow imports, and what readouts of its first model
+"""What a server does soon after its start, before anyone asks: the slow imports, and what readouts of its first model
 are read with and judged by.
 
 The first visitor to a matrix that nobody has opened then waits for that matrix alone. Batch work, a step at a time, so
 a visitor who is quicker goes first. Knows no pages.
 """
 
+from contextlib import suppress
+
 from app.explorer import controls
 from app.explorer.bench import Bench
 from app.explorer.compute import Steps
+from app.explorer.errors import Busy
 from app.explorer.library import OpenModel
 from app.explorer.places import here
 from app.explorer.resources import Resources
@@ -16,9 +19,10 @@ SIDES = ("read", "write")
 
 
 def warm_up(r: Resources) -> None:
-    """Put the warm-up of the first model in line; nothing if it is still to be imported."""
+    """Put the warm-up of the first model in line; nothing if it is still to be imported, or visitors fill the line."""
     if model := here(r, r.slugs[0]):
-        r.queue.submit("warm-up", lambda: _steps(r, model), f"Preparing {model.header.slug}.", "batch")
+        with suppress(Busy):
+            r.queue.submit("warm-up", lambda: _steps(r, model), f"Preparing {model.header.slug}.", "batch")
 
 
 def _steps(r: Resources, model: OpenModel) -> Steps:

@@ -4,10 +4,6 @@ The tokens are GPT-2's, the numbers are invented and say so by being round.
 """
 
 from dataclasses import replace
-from typing import Any
-
-from fastapi import APIRouter, FastAPI
-from fastapi.routing import APIRoute
 
 from app.core.address import Address, parse
 from app.core.bootstrap import Estimate, Interval
@@ -387,18 +383,3 @@ EXAMPLES: dict[str, object] = {
     "direction": twin.direction_page_json(DIRECTION_PAGE, URLS),
 }
 """Name of a route of the API -> an answer."""
-
-
-def install_examples(app: FastAPI, *routers: APIRouter) -> None:
-    """Show an example of every good answer. FastAPI would drop what is null in it, so they join its finished document."""
-    describe = app.openapi
-
-    def described() -> dict[str, Any]:
-        document = describe()
-        for route in (route for router in routers for route in router.routes):
-            if isinstance(route, APIRoute) and route.include_in_schema:
-                good = document["paths"][route.path]["get"]["responses"]["200"]
-                good["content"]["application/json"]["example"] = EXAMPLES[route.name]
-        return document
-
-    app.openapi = described  # type: ignore[method-assign]

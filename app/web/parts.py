@@ -10,8 +10,20 @@ Slug = Annotated[str, Path(description="A model's name, or name@pin.", examples=
 Layer = Annotated[str, Path(description="L0, L1 …", examples=["L5"])]
 Head = Annotated[str, Path(description="H0, H1 …", examples=["H3"])]
 
+FORM_REFERENCE = "#/components/schemas/{model}"
+
+
+def answer_of(form: type, text: str) -> dict[str, Any]:
+    """An answer in that form, as the API's description names it.
+
+    By name alone: FastAPI would build whatever it is given as a model, for each route, whenever a server starts.
+    """
+    reference = FORM_REFERENCE.format(model=form.__name__)
+    return {"description": text, "content": {"application/json": {"schema": {"$ref": reference}}}}
+
+
 FAULTS: dict[int | str, dict[str, Any]] = {
-    status: {"model": schema.ErrorJson, "description": text}
+    status: answer_of(schema.ErrorJson, text)
     for status, text in {
         202: "Being computed; ask again in Retry-After seconds.",
         400: "A Host header that is none.",
@@ -24,3 +36,8 @@ FAULTS: dict[int | str, dict[str, Any]] = {
         503: "Too much to do, or this computation failed; ask again in Retry-After seconds.",
     }.items()
 }
+
+
+def answers(form: type) -> dict[int | str, dict[str, Any]]:
+    """Every answer of a route of the API; `form` is that of the good one."""
+    return {200: answer_of(form, "Successful Response"), **FAULTS}

@@ -5,12 +5,11 @@ Capitals, a last slash, and the bracket, dot or quote behind a link are forgiven
 """
 
 import re
-from collections.abc import Sequence
 from typing import NamedTuple, cast
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
-from starlette.routing import BaseRoute, Match, Route
+from starlette.routing import BaseRoute, Match
 
 from app.core.address import Address, AddressError, parse
 from app.explorer import jobs
@@ -32,12 +31,6 @@ class Spot(NamedTuple):
     """The place in a model; None for the app's own pages."""
     under: str = ""
     """The page of that place that no address is, such as `census`."""
-
-
-def install_redirects(app: FastAPI, routers: Sequence[APIRouter]) -> None:
-    """Keep the routes, the first match first: they know the words that no address is."""
-    own = [route for route in app.routes if isinstance(route, Route)]
-    app.state.routes = own + [route for router in routers for route in router.routes]
 
 
 def spelled(path: str) -> str:
@@ -79,7 +72,7 @@ def spot_at(request: Request, path: str) -> Spot:
 def _route_of(request: Request, path: str) -> tuple[str, dict[str, str]]:
     """The form of the first route that takes such a path, and what stands in its places; AddressError if none does."""
     scope = {"type": "http", "method": "GET", "path": path, "root_path": ""}
-    for route in cast("list[BaseRoute]", request.app.state.routes):
+    for route in cast("list[BaseRoute]", request.app.routes):
         how, found = route.matches(scope)
         if how is Match.FULL:
             return str(getattr(route, "path", "")), found["path_params"]

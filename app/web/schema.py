@@ -1,6 +1,7 @@
 """The form of the JSON answers, for the API's description; `twin.py` fills it in.
 
-Typed dictionaries: they cost nothing when a page is served, and tests hold every answer against them.
+Typed dictionaries: they cost nothing when a server starts or a page is served, and tests hold every answer against them.
+`api/description.py` takes the sentences below the fields from this file.
 """
 
 from typing import Literal
@@ -12,7 +13,7 @@ from app.core.address import BasisName, Kind
 from app.core.rays import RayClass
 from app.explorer.pages import Answer, BlindOf, Obstacle, Only, Sort
 
-STRICT = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+STRICT = ConfigDict(extra="forbid")
 
 
 @with_config(STRICT)

@@ -1,5 +1,6 @@
 import shutil
 
+from app.explorer.errors import Busy
 from app.explorer.warmup import SIDES, warm_up
 from app.models.selection import EVERY
 
@@ -24,3 +25,12 @@ def test_an_encoder_is_prepared_in_the_weights_that_it_has(open_explorer, member
     warm_up(r)
     r.queue.get("warm-up", lambda: None, "the same computation, waited for")
     assert {processing for _, processing, _, _ in r.tables._tables} == {"raw"}
+
+
+def test_visitors_who_fill_the_line_are_let_go_first(open_explorer, fresh_data, monkeypatch):
+    def refuse(*_words):
+        raise Busy("The queue of computations is full.")
+
+    r = open_explorer(fresh_data)
+    monkeypatch.setattr(r.queue, "submit", refuse)
+    warm_up(r)

@@ -27,7 +27,7 @@ FILLED = {
 @pytest.fixture
 def paths(client, job):
     """A path of every route that answers GET, but for static files."""
-    forms = [route.path for route in client.app.state.routes if "GET" in route.methods]
+    forms = [route.path for route in client.app.routes if "GET" in route.methods]
     filled = FILLED | {"{id_}": job.id, "{id}": job.id}
     found = [re.sub("{.*?}", lambda name: filled.get(name[0], name[0]), form) for form in forms]
     assert not [path for path in found if "{" in path and not path.startswith("/static/")]

@@ -1,0 +1,10 @@
+"""`python -m app.web.api`, or `make openapi`: write down what the code says of the API."""
+
+import json
+
+from app.web.api.description import describe
+from app.web.api.snapshot import SNAPSHOT
+from app.web.routes import ROUTERS
+
+if __name__ == "__main__":
+    SNAPSHOT.write_text(json.dumps(describe(*ROUTERS), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
