@@ -53,7 +53,7 @@ def test_a_matrix_has_a_twin_in_every_basis_that_a_visit_computes(client, kind):
         found = TypeAdapter(schema.MatrixJson).validate_python(answer.json())
         assert (found["matrix"], found["basis"], found["bases"]) == (parse(f"tiny/{kind}").kind, basis, bases)
         first = found["directions"][0]
-        one = api(client, f"{kind}/{basis}/0")
+        one = client.get(f"{PREFIX}/{first['address']}")
         assert one.status_code == 200
         alone = TypeAdapter(schema.DirectionPageJson).validate_python(one.json())
         assert alone["singular_value"] == first["singular_value"]
