@@ -21,7 +21,9 @@ def main() -> None:
         checkpoint, data = gpt2_small(Path(folder) / "random-gpt2-small"), Path(folder) / "data"
         rows = [*start(), *cold(checkpoint, data), *warm(checkpoint, data), *load(checkpoint, data)]
         rows += end_to_end(checkpoint, Path(folder) / "precomputed")
-    print(f"{os.cpu_count()} cores; the model of all but the first two rows is GPT-2 small's shape, random weights.\n")
+    print(
+        f"{os.cpu_count()} cores; the model of all but the first three rows is GPT-2 small's shape, random weights.\n"
+    )
     print("| what | measured |\n|---|---|")
     for what, figure in rows:
         print(f"| {what} | {figure} |")

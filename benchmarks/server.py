@@ -43,6 +43,12 @@ class Server:
         found = re.search(r"VmRSS:\s+(\d+) kB", status)
         return int(found[1]) / 1024 if found else float("nan")
 
+    def cpu_seconds(self) -> float:
+        """What the process has had of the cores so far."""
+        # After the name, which may hold anything: the fields from the third on, utime and stime the 14th and 15th.
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 def free_port() -> int:
     """A port that nobody listens on at this moment."""
