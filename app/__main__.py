@@ -80,7 +80,7 @@ def run_server(settings: Settings) -> None:
     import uvicorn
 
     from app.server import create_app, end_streams
-    from app.web.crowd import ACCEPTED_AT_ONCE, IN_LINE, Crowd, TooFewFiles, allow_files, connections_within
+    from app.web.http.crowd import ACCEPTED_AT_ONCE, IN_LINE, Crowd, TooFewFiles, allow_files, connections_within
     from app.web.wire import LARGEST_HEAD, Listener, Wire
 
     _refuse_device(settings.device)

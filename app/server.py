@@ -15,12 +15,12 @@ from app.jobs.runner import Runner
 from app.web.api.snapshot import install_snapshot
 from app.web.errors import install_errors
 from app.web.gate import Gate
+from app.web.http.targets import OriginForm
 from app.web.methods import HeadAsGet
 from app.web.routes import ROUTERS
 from app.web.security import RootPath, SecureHeaders
 from app.web.site import open_site
 from app.web.streams import Streams
-from app.web.targets import OriginForm
 
 AT_ONCE = 4
 """Answers made at the same time, besides those that wait for a computation: Python runs one thread at a time, and the

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from app.models.checkpoint import Checkpoint, Stored
 from app.models.families import FAMILIES, architecture_of
-from app.models.keys import heed
+from app.models.importing.keys import heed
+from app.models.importing.stored_values import DTYPES, read_rows, read_tensor
 from app.models.refusal import ImportRefused
-from app.models.stored_values import DTYPES, read_rows, read_tensor
 
 PROBE_TOKENS = 16
 SLACK = 1 << 26

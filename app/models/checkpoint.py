@@ -14,11 +14,11 @@ from typing import Any
 
 from app.models.document import quoted, read_document
 from app.models.families import architecture_of
-from app.models.fingerprint import PIECE, Fingerprint, take_fingerprint
 from app.models.header import Stored
-from app.models.keys import heed
+from app.models.importing.fingerprint import PIECE, Fingerprint, take_fingerprint
+from app.models.importing.keys import heed
+from app.models.importing.shards import is_buffer, refuse_gguf, stored_in
 from app.models.refusal import ImportRefused
-from app.models.shards import is_buffer, refuse_gguf, stored_in
 from app.models.tokenizer import read_tokenizer
 
 __all__ = ["Checkpoint", "Stored", "open_checkpoint"]

@@ -11,7 +11,7 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.web.assets import pack, packed
-from app.web.negotiation import is_known, prefers_gzip, refuses_plain
+from app.web.http.negotiation import is_known, prefers_gzip, refuses_plain
 from app.web.site import resources_of, site_of, urls_of
 from app.web.templating import PICTURES
 

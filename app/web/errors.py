@@ -29,7 +29,7 @@ from app.explorer.errors import (
 )
 from app.explorer.places import located
 from app.web.answers import NO_STORE, POLL_SECONDS, VARY, html_answer, target_of, wants_fragment
-from app.web.redirects import redirect_of, spelled
+from app.web.http.redirects import redirect_of, spelled
 from app.web.security import HEADERS
 from app.web.site import resources_of, site_of
 

@@ -17,8 +17,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from app.web.crowd import IN_LINE, Crowd
 from app.web.gate import LARGEST_HEADERS, LONGEST_TARGET
+from app.web.http.crowd import IN_LINE, Crowd
 from app.web.security import HEADERS
 
 LARGEST_HEAD = 2 * LARGEST_HEADERS

@@ -5,8 +5,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from app.models import shards
 from app.models.checkpoint import open_checkpoint
+from app.models.importing import shards
 from app.models.refusal import ImportRefused
 
 

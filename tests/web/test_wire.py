@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 
 from app.web import wire
-from app.web.crowd import Crowd
+from app.web.http.crowd import Crowd
 from app.web.security import HEADERS
 from app.web.wire import CROWDED, LARGEST_HEAD, Listener, Wire
 

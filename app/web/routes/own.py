@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 
 from app.config import Settings
 from app.web.answers import VARY, html_answer
-from app.web.negotiation import is_known, prefers_gzip
+from app.web.http.negotiation import is_known, prefers_gzip
 from app.web.site import site_of, urls_of
 
 router = APIRouter(include_in_schema=False)

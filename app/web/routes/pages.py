@@ -16,8 +16,8 @@ from app.explorer.jump import jump
 from app.explorer.pages import FitPage, View
 from app.explorer.resources import Resources
 from app.web.answers import POLL_SECONDS, csv_answer, csv_stream, page_answer
+from app.web.http.redirects import spelled, spot_at
 from app.web.query import CensusQuery, CompareQuery, JumpQuery, PageQuery, ViewQuery
-from app.web.redirects import spelled, spot_at
 from app.web.sheet import census_sheet, direction_sheet, head_sheet, matrix_sheet
 from app.web.site import resources_of, urls_of
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.address import parse
-from app.web.redirects import BEHIND_A_LINK, spelled
+from app.web.http.redirects import BEHIND_A_LINK, spelled
 
 FILLED = {
     "{model}": "tiny",
@@ -100,6 +100,8 @@ def test_whatever_stands_behind_a_link_is_no_part_of_it(client, pin, end):
         "/Tiny@00000000",
         "/tiny/L1/Census",
         "/-/Jobs/0123456789ab",
+        "/api/v1/-/Jobs/L1/ov/svd",
+        "/api/v1/-/Jobs/0123456789ab/L1/H2/ov/svd/0",
         "/Static/site.css",
         "/Tiny/L1/H2/" + "ov/" * 70,
         "//evil.example",

@@ -1,7 +1,7 @@
 import pytest
 from fastapi import Request
 
-from app.web.negotiation import is_known, prefers_gzip, refuses_plain
+from app.web.http.negotiation import is_known, prefers_gzip, refuses_plain
 
 
 def request(name, *values):

@@ -8,8 +8,8 @@ from safetensors.numpy import save_file
 
 from app.models.checkpoint import open_checkpoint
 from app.models.header import read_header
+from app.models.importing.shards import stored_in
 from app.models.refusal import ImportRefused
-from app.models.shards import stored_in
 from app.models.source import find_source
 from app.models.tokenizer import read_tokenizer
 

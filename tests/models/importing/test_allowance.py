@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from app.models import conversion
-from app.models.allowance import ENDS, LAYERS, MAPS, allowance, confined
 from app.models.checkpoint import open_checkpoint
 from app.models.importer import ImportRefused, import_model
+from app.models.importing.allowance import ENDS, LAYERS, MAPS, allowance, confined
 
 MIB = 1 << 20
 

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from app.web.targets import OriginForm
+from app.web.http.targets import OriginForm
 
 
 def seen(raw, query=b"", host=b"localhost"):

@@ -3,8 +3,8 @@ import resource
 
 import pytest
 
-from app.web import crowd as module
-from app.web.crowd import Crowd, TooFewFiles, allow_files, connections_within
+from app.web.http import crowd as module
+from app.web.http.crowd import Crowd, TooFewFiles, allow_files, connections_within
 
 
 class Connection:

@@ -54,8 +54,9 @@ def spot_at(request: Request, path: str) -> Spot:
     if not found:
         return Spot(None)
     text = path.removeprefix(API).removeprefix("/")
-    if text.startswith("-/jobs/"):
-        jobs.job(resources_of(request), *found.values())
+    if "/-/jobs/" in form:
+        (id_,) = found.values()
+        jobs.job(resources_of(request), id_)
         return Spot(None)
     under = ""
     try:

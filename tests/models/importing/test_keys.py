@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from app.models.families import FAMILIES
-from app.models.keys import BOUNDS, heed
+from app.models.importing.keys import BOUNDS, heed
 from app.models.refusal import ImportRefused
 
 IDLE = {
