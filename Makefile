@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# Two workers of one thread each; a file's tests stay together, and so do all with a browser, and all with a server.
+TEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder --durations=40
 
 .PHONY: serve test test-long check format openapi bench clean
 
@@ -9,10 +11,10 @@ serve: $(VENV)/ready  ## serve the demo model at http://127.0.0.1:8000/
 	$(BIN)/singular-lens serve
 
 test: $(VENV)/ready-to-test  ## every test; installs Chromium and nginx if the system has none
-	$(BIN)/python -m pytest
+	$(TEST)
 
 test-long: $(VENV)/ready-to-test  ## the same, with every random round and the whole load
-	$(BIN)/python -m pytest --long
+	$(TEST) --long
 
 check: $(VENV)/ready-to-test  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -1,4 +1,7 @@
-"""Models small enough for any test: random GPT-2s written and imported in temporary folders, once a session."""
+"""Models small enough for any test: random ones of every family, written and imported once for all who test.
+
+Also how the tests are shared out among workers.
+"""
 
 import itertools
 import shutil
@@ -11,9 +14,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from xdist.scheduler import LoadScopeScheduling
 
 from app.models.importer import import_model
 from tests.families import FAMILIES, write_family
+from tests.kept import copy_kept
 
 # How long an example takes is the machine's affair: on a busy one any of them takes long.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -74,6 +79,39 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="repeat what is random, and load what is loaded, in full")
 
 
+LONGEST_FIRST = ("browser", "server", "survival", "explorer", "web", "models", "jobs", "store", "core")
+"""In this order folders are begun: what takes longest must not be what is left for one worker."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, where several workers share the tests."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _turn(_room(item.nodeid)))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """Who gets what, where several workers share the tests."""
+    return ByRoom(config, log)
+
+
+class ByRoom(LoadScopeScheduling):
+    """Gives each file to one worker, since its tests share what they set up; all with a browser, or a server, to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        room = _room(nodeid)
+        return room if room in {"browser", "server"} else nodeid.partition("::")[0]
+
+
+def _room(nodeid: str) -> str:
+    """The folder below `tests`, or the subject of a file that stands there."""
+    place = nodeid.partition("::")[0].split("/")[1]
+    return place.removeprefix("test_").removesuffix(".py")
+
+
+def _turn(room: str) -> int:
+    return LONGEST_FIRST.index(room) if room in LONGEST_FIRST else len(LONGEST_FIRST)
+
+
 @pytest.fixture(scope="session")
 def long(request: pytest.FixtureRequest) -> bool:
     """Whether the tests that repeat or wait do so in full (`make test-long`) or in the shorter form of every day."""
@@ -91,13 +129,18 @@ def gpt2_folder(tmp_path_factory) -> Path:
     """2 layers, 4 heads, d_model 32, 300 tokens and 4 rows of padding in the embedding."""
     words = [space + word for word in WORDS.split() for space in (" ", "")]
     pieces = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *map(_as_bytes, words[:43])]
-    return _write_gpt2(tmp_path_factory.mktemp("checkpoint") / "tiny", _byte_level(pieces), d_vocab=304)
+
+    def fill(folder: Path) -> None:
+        checkpoint = _write_gpt2(folder / "checkpoint" / "tiny", _byte_level(pieces), d_vocab=304)
+        _import(checkpoint, folder / "data", "tiny")
+
+    return copy_kept("tiny", tmp_path_factory.mktemp("tiny"), fill) / "checkpoint" / "tiny"
 
 
 @pytest.fixture(scope="session")
-def tiny_data(tmp_path_factory, gpt2_folder) -> Path:
+def tiny_data(gpt2_folder) -> Path:
     """A data folder with that model, as `tiny`; copy it before changing it."""
-    return _import(gpt2_folder, tmp_path_factory.mktemp("tiny-data"), "tiny")
+    return gpt2_folder.parents[1] / "data"
 
 
 @pytest.fixture
@@ -112,13 +155,18 @@ def hostile_folder(tmp_path_factory) -> Path:
     words = [" " + word for word in WORDS.split()[:12]]
     half_a_character = _as_bytes("é")[0]
     tokenizer = _byte_level([*map(_as_bytes, [*HOSTILE, *words]), half_a_character])
-    return _write_gpt2(tmp_path_factory.mktemp("checkpoint") / "hostile", tokenizer, seed=1)
+
+    def fill(folder: Path) -> None:
+        checkpoint = _write_gpt2(folder / "checkpoint" / "hostile", tokenizer, seed=1)
+        _import(checkpoint, folder / "data", "hostile")
+
+    return copy_kept("hostile", tmp_path_factory.mktemp("hostile"), fill) / "checkpoint" / "hostile"
 
 
 @pytest.fixture(scope="session")
-def hostile_data(tmp_path_factory, hostile_folder) -> Path:
+def hostile_data(hostile_folder) -> Path:
     """A data folder with that model, as `hostile`."""
-    return _import(hostile_folder, tmp_path_factory.mktemp("hostile-data"), "hostile")
+    return hostile_folder.parents[1] / "data"
 
 
 @pytest.fixture(scope="session")
@@ -126,8 +174,22 @@ def hostile_gallery_data(tmp_path_factory) -> Path:
     """Another model called `hostile`, with words enough for a gallery, which leaves out rays of anything else."""
     words = [" " + "".join(letters) for letters in itertools.product("bdfg", "aeio", "klmn", "rst")]
     tokenizer = _byte_level([_as_bytes(token) for token in (*HOSTILE, *words)])
-    folder = _write_gpt2(tmp_path_factory.mktemp("checkpoint") / "hostile", tokenizer, seed=2)
-    return _import(folder, tmp_path_factory.mktemp("hostile-gallery-data"), "hostile")
+
+    def fill(folder: Path) -> None:
+        checkpoint = _write_gpt2(folder / "checkpoint" / "hostile", tokenizer, seed=2)
+        _import(checkpoint, folder / "data", "hostile")
+
+    return copy_kept("hostile-gallery", tmp_path_factory.mktemp("hostile-gallery"), fill) / "data"
+
+
+@pytest.fixture(scope="session")
+def demo_data(tmp_path_factory) -> Path:
+    """A data folder with the demo model, as `demo`; copy it before changing it."""
+
+    def fill(folder: Path) -> None:
+        import_model("demo", folder, report=lambda progress: None)
+
+    return copy_kept("demo", tmp_path_factory.mktemp("demo"), fill)
 
 
 @dataclass(frozen=True)
@@ -141,13 +203,16 @@ class Member:
 
 @pytest.fixture(scope="session")
 def member(tmp_path_factory) -> Callable[[str], Member]:
-    """A model of the family of that name in tests/families.py, written and imported when first asked for."""
+    """A model of the family of that name in tests/families.py, there when first asked for."""
     root = tmp_path_factory.mktemp("families")
 
     @cache
     def build(name: str) -> Member:
-        folder = write_family(name, root / "checkpoints" / name)
-        return Member(name, folder, _import(folder, root / "data", name))
+        def fill(folder: Path) -> None:
+            _import(write_family(name, folder / "checkpoints" / name), folder / "data", name)
+
+        copy_kept(f"family-{name}", root, fill)
+        return Member(name, root / "checkpoints" / name, root / "data")
 
     return build
 

@@ -5,8 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +16,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text(encoding="utf-8")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 360, "height": 740}}
+IS_WIDE_AS_THE_SCREEN = "document.documentElement.scrollWidth <= innerWidth"
 expect.set_options(timeout=90_000)  # a busy machine takes long to compute what a page waits for
 
 
@@ -40,6 +40,10 @@ def serve(*models: str, data: Path, port: str = "0", **settings: str) -> Iterato
             server.terminate()
 
 
+def _copied(data: Path, folder: Path) -> Path:
+    return shutil.copytree(data, folder / "data")
+
+
 def _address(server: subprocess.Popen[bytes], log: Path) -> str:
     while server.poll() is None:
         if found := re.search(r"singular-lens: (http://\S+?)/ ", log.read_text()):
@@ -48,11 +52,9 @@ def _address(server: subprocess.Popen[bytes], log: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def demo(demo_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server of the demo model."""
-    with serve("demo", data=tmp_path_factory.mktemp("demo"), wait_seconds="30") as address:
-        while urllib.request.urlopen(f"{address}/demo").status == 202:  # being imported
-            time.sleep(0.1)
+    with serve("demo", data=_copied(demo_data, tmp_path_factory.mktemp("demo")), wait_seconds="30") as address:
         yield address
 
 
@@ -77,7 +79,7 @@ def fitted(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: its event loop would be in the way of tests that run one of their own
 def browser() -> Iterator[Browser]:
     assert CHROMIUM, "no Chromium on this machine: make chromium"
     with sync_playwright() as playwright:
@@ -128,9 +130,9 @@ def serve_at() -> Callable[..., AbstractContextManager[str]]:
 
 
 @pytest.fixture
-def slow(tmp_path: Path) -> Iterator[str]:
+def slow(demo_data: Path, tmp_path: Path) -> Iterator[str]:
     """A server of the demo model at which nobody may wait: every page is first a progress page."""
-    with serve("demo", data=tmp_path, wait_seconds="0") as address:
+    with serve("demo", data=_copied(demo_data, tmp_path), wait_seconds="0") as address:
         yield address
 
 
@@ -140,9 +142,31 @@ def axe() -> Callable[..., list[str]]:
     return violations
 
 
+@pytest.fixture
+def look() -> Callable[[Page], None]:
+    """look(page): at both sizes and in both themes, nothing is serious to axe, and nothing wider than the screen.
+
+    Colours take axe most of its time, and are the same at every size.
+    """
+
+    def look_at(page: Page) -> None:
+        page.set_viewport_size(SIZES["phone"])
+        assert violations(page, rules={"color-contrast": {"enabled": False}}) == []
+        assert page.evaluate(IS_WIDE_AS_THE_SCREEN), "the page scrolls sideways on a phone"
+        page.set_viewport_size(SIZES["desk"])
+        assert violations(page) == []
+        assert page.evaluate(IS_WIDE_AS_THE_SCREEN), "the page scrolls sideways at a desk"
+        page.emulate_media(color_scheme="dark")
+        assert violations(page, runOnly={"type": "rule", "values": ["color-contrast", "link-in-text-block"]}) == []
+        page.emulate_media(color_scheme="light")
+
+    return look_at
+
+
 def violations(page: Page, **options: object) -> list[str]:
     """See `axe`."""
-    page.evaluate(AXE)
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(AXE)
     found = page.evaluate("options => axe.run(document, {resultTypes: ['violations'], ...options})", options)[
         "violations"
     ]

@@ -63,6 +63,20 @@ def test_a_folded_head_behind_rms_norm_is_the_head(head):
     assert torch.allclose(scores(bare, folded), scores(behind, head), atol=1e-3)
 
 
+@pytest.mark.parametrize("center", [True, False])
+def test_the_gain_of_a_norm_after_a_head_is_absorbed(head, center):
+    """The norm behind it divides what the head writes by a length, and multiplies it by its gain."""
+    gain, _ = gain_and_shift()
+    folded = fold_head(head, Norms(center, post_gain=gain))
+    x = torch.randn(5, D, dtype=torch.float64)
+    x = x - x.mean(dim=1, keepdim=True) if center else x  # behind the norm before it
+    written = (x @ head.W_V.double() + head.b_V.double()) @ head.W_O.double() + head.b_O.double()
+    expected = (layer_norm if center else rms_norm)(written, (D,), gain.double(), eps=EPS)
+    found = (x @ folded.W_V.double() + folded.b_V.double()) @ folded.W_O.double() + folded.b_O.double()
+    lengths = [rows.norm(dim=1, keepdim=True) for rows in (found, expected)]
+    assert torch.allclose(found / lengths[0], expected / lengths[1], atol=1e-6)
+
+
 def test_without_norm_nothing_changes(head):
     folded = fold_head(head, Norms(False))
     assert all(torch.equal(getattr(folded, name), getattr(head, name)) for name in vars(head))

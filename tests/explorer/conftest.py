@@ -13,6 +13,7 @@ from app.explorer.tables import Tables
 from app.models.importer import import_model
 from tests.explorer.dense import Oracle
 from tests.explorer.planted import write_planted
+from tests.kept import copy_kept
 
 SETTINGS = {
     "models": ("tiny",),
@@ -48,10 +49,13 @@ def explorer(open_explorer, tiny_data, tmp_path_factory):
 @pytest.fixture(scope="session")
 def planted(open_explorer, write_gpt2, tmp_path_factory):
     """One explorer of a model with planted rays, as `planted`."""
-    folder = write_planted(tmp_path_factory.mktemp("planted") / "planted", write_gpt2)
-    data = tmp_path_factory.mktemp("planted-data")
-    import_model(str(folder), data, slug="planted", report=lambda step: None)
-    return open_explorer(data, models=("planted",))
+
+    def fill(folder):
+        checkpoint = write_planted(folder / "checkpoint" / "planted", write_gpt2)
+        import_model(str(checkpoint), folder / "data", slug="planted", report=lambda step: None)
+
+    kept = copy_kept("planted", tmp_path_factory.mktemp("planted"), fill)
+    return open_explorer(kept / "data", models=("planted",))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What was written is what the checkpoint holds, and is given out only while it is: no byte may be another."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -217,6 +218,23 @@ def test_a_flipped_byte_is_noticed_or_harmless(weights, tmp_path, name):
             assert name in found
             assert str(tmp_path) not in found
     assert noticed > 20
+
+
+@pytest.mark.parametrize("name", ["W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V"])
+def test_a_heads_own_slice_is_proven_and_no_other_heads(weights, tmp_path, name):
+    folder = shutil.copytree(weights.folder, tmp_path / "weights")
+    file = folder / "layer-000.safetensors"
+    whole = bytearray(file.read_bytes())
+    header = 8 + int.from_bytes(whole[:8], "little")
+    start, end = json.loads(whole[8:header])[f"blocks.0.attn.{name}"]["data_offsets"]
+    of_head_2 = start + (end - start) // weights.facts.n_heads * 2
+    whole[header + of_head_2] ^= 1
+    file.write_bytes(whole)
+    damaged = open_weights(folder)
+    with pytest.raises(WeightsDamaged, match="its checksum does not match"):
+        damaged.head(0, 2)
+    for head in (0, 1, 3):
+        assert torch.equal(getattr(damaged.head(0, head), name), getattr(weights.head(0, head), name))
 
 
 def test_a_file_of_other_weights_is_noticed(weights, write_gpt2, gpt2_folder, tmp_path):

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from app.config import Settings
 from app.explorer.compute import Job
 from app.server import create_app
-from app.web.crowd import LEAST_FILES
+from app.web.http.crowd import LEAST_FILES
 
 PLACES = [
     "/",

@@ -27,6 +27,18 @@ CASES = {
 }
 NORMED = ("qk", "mlp-out", "embed")
 """Of a model whose embedding stands behind a norm."""
+RUN = {
+    "llama": ("ov", "mlp-gate", "unembed?weights=raw"),
+    "neox": ("qk?distance=5", "mlp-in"),
+    "llama-yarn": ("qk",),
+    "gemma2": ("ov", "mlp-out", "unembed"),
+    "olmo2": ("mlp-out",),
+    "gptj": ("qk",),
+    "gpt-oss": ("unembed",),
+    "bert": ("ov", "pos"),
+    "bloom": ("embed",),
+}
+"""Of these, those that are run whenever the tests are: each template and each kind of norm once. A run opens a model."""
 SIDES = "read|write|query|key|token|neuron|position"
 KINDS = (*CIRCUITS, *LAYER_KINDS, *(kind for kind in MODEL_KINDS if not kind.startswith("heads")))
 
@@ -63,11 +75,16 @@ def folder_of(family, member, tmp_path):
     return folder
 
 
-def check(relatives, member, tmp_path, family, case):
+def check(relatives, member, tmp_path, family, case, is_run=True):
     from tokenizers import Tokenizer
 
     path = path_of(family, case)
     script = script_of(relatives.get(path).text)
+    assert max(map(len, script.splitlines())) <= 120
+    assert len(script.strip().splitlines()) <= 32
+    ast.parse(script)
+    if not is_run:
+        return
     folder = tmp_path / family if (tmp_path / family).exists() else folder_of(family, member, tmp_path)
     printed = printed_by(script.replace("/path/to/the/folder", str(folder)))
     page = relatives.get(f"/api/v1{path}").json()
@@ -78,24 +95,23 @@ def check(relatives, member, tmp_path, family, case):
         expected = ids if side["side"] in {"neuron", "position"} else [token(id_) for id_ in ids]
         assert printed.pop(side["side"]) == expected
     assert set(printed) == {"singular value"}
-    assert max(map(len, script.splitlines())) <= 120
-    assert len(script.strip().splitlines()) <= 32
 
 
 @pytest.mark.parametrize(("family", "case"), [(family, case) for family, cases in CASES.items() for case in cases])
 @pytest.mark.filterwarnings("ignore")  # the libraries' own, where they are used as people use them
-def test_the_python_of_a_family_prints_what_its_page_shows(relatives, member, tmp_path, family, case):
-    check(relatives, member, tmp_path, family, case)
+def test_the_python_of_a_family_prints_what_its_page_shows(relatives, member, tmp_path, family, case, long):
+    check(relatives, member, tmp_path, family, case, is_run=long or case in RUN[family])
 
 
 @pytest.mark.parametrize("case", NORMED)
 @pytest.mark.filterwarnings("ignore")
-def test_a_norm_behind_the_embedding_is_applied(serve, member, tmp_path, case):
-    check(serve(shutil.copytree(member("bloom").data, tmp_path / "data"), "bloom"), member, tmp_path, "bloom", case)
+def test_a_norm_behind_the_embedding_is_applied(serve, member, tmp_path, case, long):
+    client = serve(shutil.copytree(member("bloom").data, tmp_path / "data"), "bloom")
+    check(client, member, tmp_path, "bloom", case, is_run=long or case in RUN["bloom"])
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_python_of_every_family_does_so_too(relatives, member, families, tmp_path, long):
+def test_every_family_has_python_and_with_long_it_is_run(relatives, member, families, tmp_path, long):
     for family in families if long else families[1::4]:
         if member(family).name == "gpt2":
             continue  # read with transformers alone: test_share.py
@@ -106,7 +122,7 @@ def test_the_python_of_every_family_does_so_too(relatives, member, families, tmp
         for case in cases:
             page = relatives.get(path_of(family, case))
             if page.status_code == 200 and script_of(page.text):
-                check(relatives, member, tmp_path, family, case)
+                check(relatives, member, tmp_path, family, case, is_run=long)
 
 
 def test_a_model_of_the_hub_is_named_with_its_revision(client):

@@ -1,0 +1,43 @@
+"""Folders that take long to fill, filled once: for all workers of a run, and for later runs of the same code.
+
+They lie below `.pytest_cache`, under a hash of all that decides what an import writes. What a test gets is a copy.
+"""
+
+import fcntl
+import hashlib
+import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+MAKERS = ("app/models", "app/core", "app/store", "tests/conftest.py", "tests/families.py", "tests/explorer/planted.py")
+"""What decides how a model is written, imported and kept, besides the versions in constraints.txt."""
+DONE = ".done"
+
+
+def copy_kept(name: str, target: Path, fill: Callable[[Path], None]) -> Path:
+    """A copy, at the target, of the folder of that name, which `fill` fills for the first who asks; the rest wait."""
+    root = ROOT / ".pytest_cache" / "models" / hash_of_makers()
+    root.mkdir(parents=True, exist_ok=True)
+    folder = root / name
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / DONE).is_file():  # nobody was here, or somebody was interrupted
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            fill(folder)
+            (folder / DONE).touch()
+    return Path(shutil.copytree(folder, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(DONE)))
+
+
+@cache
+def hash_of_makers() -> str:
+    """Of the names and contents of all files that decide what is kept."""
+    digest = hashlib.sha256()
+    for maker in (*MAKERS, "constraints.txt"):
+        path = ROOT / maker
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                digest.update(f"{file.relative_to(ROOT)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:16]
