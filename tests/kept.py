@@ -1,11 +1,13 @@
 """Folders that take long to fill, filled once: for all workers of a run, and for later runs of the same code.
 
-They lie below `.pytest_cache`, under a hash of all that decides what an import writes. What a test gets is a copy.
+They lie below `.pytest_cache`, under a hash of all that decides what an import writes; those of other code go after a
+week. What a test gets is a copy.
 """
 
 import fcntl
 import hashlib
 import shutil
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -14,12 +16,16 @@ ROOT = Path(__file__).parents[1]
 MAKERS = ("app/models", "app/core", "app/store", "tests/conftest.py", "tests/families.py", "tests/explorer/planted.py")
 """What decides how a model is written, imported and kept, besides the versions in constraints.txt."""
 DONE = ".done"
+OLD_SECONDS = 7 * 86_400
 
 
 def copy_kept(name: str, target: Path, fill: Callable[[Path], None]) -> Path:
     """A copy, at the target, of the folder of that name, which `fill` fills for the first who asks; the rest wait."""
     root = ROOT / ".pytest_cache" / "models" / hash_of_makers()
     root.mkdir(parents=True, exist_ok=True)
+    for other in root.parent.iterdir():
+        if other != root and time.time() - other.stat().st_mtime > OLD_SECONDS:
+            shutil.rmtree(other, ignore_errors=True)
     folder = root / name
     with (root / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -257,6 +257,10 @@ def _begin(path: Path) -> tuple[Path, int]:
             handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         except FileNotFoundError:  # the folder was empty, and removed between these two lines
             continue
+        except FileExistsError:
+            if path.parent.exists() and not path.parent.is_dir():
+                raise
+            continue  # it was there, and removed before it was looked at
         try:
             if taken(handle) and os.fstat(handle).st_nlink:
                 return temporary, handle

@@ -252,6 +252,28 @@ def test_an_unfinished_file_is_its_writers_until_he_is_dead(start, tmp_path):
     assert not remove_abandoned(temporary)
 
 
+def test_a_folder_that_goes_while_it_is_looked_at_is_made_again(shelf, monkeypatch):
+    """As when it is tidied up between the making, which finds it there, and the look whether it is a folder."""
+    really, gone = Path.mkdir, []
+
+    def mkdir(path, *args, **options):
+        if not gone:
+            gone.append(path)
+            raise FileExistsError(errno.EEXIST, "File exists", str(path))
+        return really(path, *args, **options)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    assert shelf.read(put(shelf, "x")).data == bytes(SIZE)
+    assert gone == [shelf.root / "a"]
+
+
+def test_a_file_in_the_place_of_a_folder_is_an_error(shelf):
+    shelf.root.mkdir()
+    (shelf.root / "a").touch()
+    with pytest.raises(FileExistsError):
+        put(shelf, "x")
+
+
 def test_a_file_that_is_taken_for_abandoned_as_it_begins_is_begun_again(tmp_path, monkeypatch):
     honest, lost = module.taken, []
 
