@@ -4,10 +4,12 @@ Also how the tests are shared out among workers.
 """
 
 import itertools
+import pkgutil
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,14 @@ from hypothesis import HealthCheck, settings
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from xdist.scheduler import LoadScopeScheduling
 
+import app.core
 from app.models.importer import import_model
 from tests.families import FAMILIES, write_family
 from tests.kept import copy_kept
+
+# Now, in one thread: the hook that checks shapes parses sources, and Python 3.11 cannot bear that in two threads at once.
+for module in pkgutil.walk_packages(app.core.__path__, "app.core."):
+    import_module(module.name)
 
 # How long an example takes is the machine's affair: on a busy one any of them takes long.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
