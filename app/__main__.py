@@ -12,7 +12,7 @@ import socket
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -232,7 +232,6 @@ def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -
     from app.store.artifacts import ArtifactStore
     from app.store.jobs import JobStore
     from app.store.presence import present
-    from app.store.shelf import most_kept
 
     model = _imported(settings.data, settings.models[0], is_name=job_id is not None)
     quota = int(settings.quota_gib * 2**30)
@@ -240,9 +239,11 @@ def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -
     with present(settings.data):
         try:
             asked = wish(model, settings.weights, **words)
-            artifacts = ArtifactStore(settings.data / "artifacts", quota, asked_by="operator")
+            # What visitors begin takes nothing from what the operator asked for.
+            asked_by: Literal["visit", "operator"] = "operator" if job_id is None else "visit"
+            artifacts = ArtifactStore(settings.data / "artifacts", quota, asked_by)
             tables = Tables(settings.device)
-            _refuse_small_disk(settings.data, most_kept(quota), bytes_needed(artifacts, model, asked.task))
+            _refuse_small_disk(settings.data, artifacts.measure_room(), bytes_needed(artifacts, model, asked.task))
             store = JobStore(settings.data / "jobs")
             noted = (store.get(job_id) if job_id else None) or store.new(asked.slug, asked.fingerprint, asked.task)
             for now in recorded(store, noted, steps_of(artifacts, tables, model, asked.task)):

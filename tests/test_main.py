@@ -21,6 +21,7 @@ from app.config import Settings
 from app.explorer import work
 from app.models.catalog import Catalog
 from app.models.manifest import write_manifest
+from app.store.account import SIZE
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import JobStore
 from app.store.presence import present
@@ -254,7 +255,20 @@ def test_precompute_refuses_what_would_push_itself_out(fresh_data, monkeypatch):
     result = run("precompute", "tiny", "--data", str(fresh_data))
     assert result.exit_code == 1
     assert "SINGULAR_LENS_QUOTA_GIB" in result.stderr
-    assert "94.4 KiB are allowed" in result.stderr
+    assert "94.3 KiB are allowed" in result.stderr
+
+
+def test_a_visitors_job_takes_nothing_from_what_the_operator_asked_for(fresh_data, monkeypatch):
+    words = ["precompute", "tiny", "--data", str(fresh_data), "--matrices"]
+    assert run(*words, "L0/mlp-in").exit_code == 0
+    operators = set((fresh_data / "artifacts").rglob("*.safetensors"))
+    assert run(*words, "L0/mlp-in,L1/mlp-in", "--job", "0" * 32).stdout.startswith("1 matrix computed, 1 found")
+    paths = set((fresh_data / "artifacts").rglob("*.safetensors"))
+    assert {path for path in paths if not path.stat().st_mode & WRITE_BITS} == operators < paths
+    kept = sum(path.stat().st_size for path in operators)
+    monkeypatch.setenv("SINGULAR_LENS_QUOTA_GIB", str((kept + SIZE + 5000) / 2**30))
+    refused = run(*words, "L0/H0/ov,L0/H1/ov,L0/H2/ov,L1/mlp-in,embed", "--job", "0" * 32)
+    assert (refused.exit_code, "4.9 KiB are allowed" in refused.stderr) == (1, True)
 
 
 def test_precompute_refuses_a_disk_that_will_be_full(fresh_data, monkeypatch):
