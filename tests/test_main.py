@@ -11,14 +11,17 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 import app.__main__ as command
 from app.config import Settings
-from app.explorer import work
+from app.explorer import resources, work
+from app.models import naming
 from app.models.catalog import Catalog
 from app.models.manifest import write_manifest
 from app.store.account import SIZE
@@ -26,6 +29,7 @@ from app.store.artifacts import ArtifactStore
 from app.store.jobs import JobStore
 from app.store.presence import present
 from app.store.shelf import WRITE_BITS
+from app.web import wire
 
 
 @pytest.fixture
@@ -168,8 +172,50 @@ def test_no_name_does_anything_to_the_terminal(gpt2_folder, fresh_data, tmp_path
 
 
 def test_no_name_does_anything_to_the_log():
-    record = logging.LogRecord("app", logging.ERROR, "", 0, "%s: a\nb", (EVIL.strip(),), None)
-    assert command.PlainLines().format(record) == f"{SPELT.removesuffix(chr(92) + 'n')}: a\nb"
+    try:
+        raise ValueError(EVIL)
+    except ValueError:
+        record = logging.LogRecord("app", logging.ERROR, "", 0, "%s: a\nb\n", (EVIL.strip(),), sys.exc_info())
+    message, *traceback = command.PlainLines().format(record).split("\n")
+    assert message == rf"{SPELT.removesuffix(chr(92) + 'n')}: a\nb"
+    assert traceback[0] == "  Traceback (most recent call last):"
+    assert rf"  ValueError: {SPELT.removesuffix(chr(92) + 'n')}" in traceback
+    assert all(line.startswith("  ") and line.isprintable() for line in traceback)
+
+
+@contextmanager
+def about_to_listen(monkeypatch, data, model):
+    """The server as `serve` sets it up, instead of one that never ends; the log is then as it was."""
+    seen = []
+    root, *others = (logging.getLogger(name) for name in (None, "uvicorn", "uvicorn.error", "uvicorn.access"))
+    with monkeypatch.context() as patch:
+        patch.setattr(wire.Listener, "run", lambda self, sockets: seen.append((self, sockets[0].close())))
+        for each in (root, *others):
+            for name, value in (("handlers", []), ("level", each.level), ("propagate", each.propagate)):
+                patch.setattr(each, name, value)
+        command.run_server(Settings(models=(model,), data=data, port=0, allowed_hosts="testserver"))
+        yield seen[0][0]
+
+
+def test_what_the_server_says_itself_is_a_plain_line_too(monkeypatch, fresh_data, capsys):
+    with about_to_listen(monkeypatch, fresh_data, "tiny"):
+        for name in ("uvicorn.error", "app"):
+            logging.getLogger(name).error("Exception for %s\n", EVIL.strip())
+    said = [line for line in capsys.readouterr().err.splitlines() if "Exception" in line]
+    assert said == [rf"Exception for {SPELT.removesuffix(chr(92) + 'n')}"] * 2
+
+
+def test_a_folder_is_compared_once_for_a_start(monkeypatch, gpt2_folder, fresh_data):
+    asked = []
+    usual = naming.name_models
+    for owner in (naming, resources):
+        monkeypatch.setattr(owner, "name_models", lambda *words: asked.append(words[1]) or usual(*words))
+    with (
+        about_to_listen(monkeypatch, fresh_data, str(gpt2_folder)) as server,
+        TestClient(server.config.app) as client,
+    ):
+        assert client.app.state.resources.slugs == ("tiny",)
+    assert asked == [(str(gpt2_folder),)]
 
 
 def test_import_refuses_a_data_folder_that_is_a_file(gpt2_folder, tmp_path):
