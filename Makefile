@@ -27,7 +27,7 @@ format: $(VENV)/ready-to-test  ## put the code in its usual form
 	$(BIN)/ruff check --fix .
 
 openapi: $(VENV)/ready  ## write down what the code says of the API, as /openapi.json shows it
-	$(BIN)/python -m app.web.api
+	$(BIN)/python -m app.web.routes
 
 bench: $(VENV)/ready-to-test  ## the figures of the README
 	$(BIN)/python -m benchmarks

@@ -12,7 +12,7 @@ import socket
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -80,25 +80,25 @@ def run_server(settings: Settings) -> None:
     import uvicorn
 
     from app.server import create_app, end_streams
-    from app.web.http.crowd import ACCEPTED_AT_ONCE, IN_LINE, Crowd, TooFewFiles, allow_files, connections_within
+    from app.web.http.crowd import ACCEPTED_AT_ONCE, IN_LINE, Crowd, TooFewFiles, allow_files, bound_connections
     from app.web.wire import LARGEST_HEAD, Listener, Wire
 
     _refuse_device(settings.device)
     _make_data_folder(settings.data)
-    _named(settings.data, settings.models)
+    named = _named(settings.data, settings.models)
     try:
-        probes = {"/livez", f"{settings.root_path}/livez"}
-        crowd = Crowd(connections_within(allow_files()), probes=probes)
+        crowd = Crowd(bound_connections(allow_files()), probes={"/livez"}, root=settings.root_path)
     except TooFewFiles as refusal:
         _stop(str(refusal))
     log = logging.StreamHandler(sys.stderr)
     log.setFormatter(PlainLines())
     logging.basicConfig(level=logging.INFO, handlers=[log])
-    app = create_app(settings)
+    app = create_app(settings, named)
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
+        log_config=None,  # its own would print past the lines that cannot do anything to the terminal
         log_level="error",  # what is wrong with a visitor's request is no news, and there may be thousands
         loop="asyncio",  # what others take in one turn is not bounded
         backlog=ACCEPTED_AT_ONCE,
@@ -232,7 +232,6 @@ def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -
     from app.store.artifacts import ArtifactStore
     from app.store.jobs import JobStore
     from app.store.presence import present
-    from app.store.shelf import most_kept
 
     model = _imported(settings.data, settings.models[0], is_name=job_id is not None)
     quota = int(settings.quota_gib * 2**30)
@@ -240,9 +239,11 @@ def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -
     with present(settings.data):
         try:
             asked = wish(model, settings.weights, **words)
-            artifacts = ArtifactStore(settings.data / "artifacts", quota, asked_by="operator")
+            # What visitors begin takes nothing from what the operator asked for.
+            asked_by: Literal["visit", "operator"] = "operator" if job_id is None else "visit"
+            artifacts = ArtifactStore(settings.data / "artifacts", quota, asked_by)
             tables = Tables(settings.device)
-            _refuse_small_disk(settings.data, most_kept(quota), bytes_needed(artifacts, model, asked.task))
+            _refuse_small_disk(settings.data, artifacts.measure_room(), bytes_needed(artifacts, model, asked.task))
             store = JobStore(settings.data / "jobs")
             noted = (store.get(job_id) if job_id else None) or store.new(asked.slug, asked.fingerprint, asked.task)
             for now in recorded(store, noted, steps_of(artifacts, tables, model, asked.task)):
@@ -413,11 +414,26 @@ def _bytes(size: int) -> str:
 
 
 class PlainLines(logging.Formatter):
-    """Messages and tracebacks of a log, whose words cannot do anything to the terminal either."""
+    """Messages and tracebacks of a log, whose words cannot do anything to the terminal, nor look like another message.
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The lines of a record."""
-        return "\n".join(map(spell_out, super().format(record).split("\n")))
+    A message is one line whatever it says, and every line of a traceback is indented.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        """The message as one line."""
+        return spell_out(super().formatMessage(record).rstrip("\n"))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """The lines of a traceback."""
+        return _indented(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802
+        """The lines of a stack."""
+        return _indented(super().formatStack(stack_info))
+
+
+def _indented(lines: str) -> str:
+    return "\n".join(f"  {spell_out(line)}" for line in lines.split("\n"))
 
 
 def _make_data_folder(data: Path) -> None:

@@ -57,8 +57,8 @@ class Settings(BaseSettings):
         20.0,
         gt=0,
         le=100_000,
-        description="Artifacts to keep on disk, in GiB; the least recently used go first. Nine tenths may be what precompute "
-        "and jobs computed, which no visit deletes.",
+        description="Artifacts to keep on disk, in GiB; the least recently used go first. At most nine "
+        "tenths are what the operator's precompute computed or found, which no visit and no visitor's job deletes.",
     )
     queue_size: int = Field(64, ge=1, le=10_000, description="Computations that may wait; one more is answered 503.")
     wait_seconds: float = Field(

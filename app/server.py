@@ -12,6 +12,7 @@ from app.config import Settings
 from app.explorer.resources import Resources, close_resources, open_resources
 from app.explorer.warmup import warm_up
 from app.jobs.runner import Runner
+from app.models.naming import Named
 from app.web.api.snapshot import install_snapshot
 from app.web.errors import install_errors
 from app.web.gate import Gate
@@ -30,14 +31,14 @@ WARM_UP_SECONDS = 1.0
 """From being ready to the slow imports, which hold Python up for everyone."""
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The app for these settings, or for those of the environment."""
+def create_app(settings: Settings | None = None, named: tuple[Named, ...] | None = None) -> FastAPI:
+    """The app for these settings, or for those of the environment; `named`: its models, if they have been looked up."""
     chosen = settings or Settings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = chosen.waiters + AT_ONCE
-        resources = await anyio.to_thread.run_sync(_open, chosen)
+        resources = await anyio.to_thread.run_sync(_open, chosen, named)
         app.state.resources = resources
         app.state.streams = Streams()
         app.state.runner = Runner(resources.jobs, resources.data, chosen.device) if chosen.allow_jobs else None
@@ -76,7 +77,7 @@ def end_streams(app: FastAPI) -> None:
     app.state.streams.close()
 
 
-def _open(settings: Settings) -> Resources:
+def _open(settings: Settings, named: tuple[Named, ...] | None) -> Resources:
     return open_resources(
         data=settings.data,
         models=settings.models,
@@ -86,6 +87,7 @@ def _open(settings: Settings) -> Resources:
         queue_size=settings.queue_size,
         wait_seconds=settings.wait_seconds,
         waiters=settings.waiters,
+        named=named,
     )
 
 

@@ -11,20 +11,25 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 import app.__main__ as command
 from app.config import Settings
-from app.explorer import work
+from app.explorer import resources, work
+from app.models import naming
 from app.models.catalog import Catalog
 from app.models.manifest import write_manifest
+from app.store.account import SIZE
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import JobStore
 from app.store.presence import present
 from app.store.shelf import WRITE_BITS
+from app.web import wire
 
 
 @pytest.fixture
@@ -167,8 +172,50 @@ def test_no_name_does_anything_to_the_terminal(gpt2_folder, fresh_data, tmp_path
 
 
 def test_no_name_does_anything_to_the_log():
-    record = logging.LogRecord("app", logging.ERROR, "", 0, "%s: a\nb", (EVIL.strip(),), None)
-    assert command.PlainLines().format(record) == f"{SPELT.removesuffix(chr(92) + 'n')}: a\nb"
+    try:
+        raise ValueError(EVIL)
+    except ValueError:
+        record = logging.LogRecord("app", logging.ERROR, "", 0, "%s: a\nb\n", (EVIL.strip(),), sys.exc_info())
+    message, *traceback = command.PlainLines().format(record).split("\n")
+    assert message == rf"{SPELT.removesuffix(chr(92) + 'n')}: a\nb"
+    assert traceback[0] == "  Traceback (most recent call last):"
+    assert rf"  ValueError: {SPELT.removesuffix(chr(92) + 'n')}" in traceback
+    assert all(line.startswith("  ") and line.isprintable() for line in traceback)
+
+
+@contextmanager
+def about_to_listen(monkeypatch, data, model):
+    """The server as `serve` sets it up, instead of one that never ends; the log is then as it was."""
+    seen = []
+    root, *others = (logging.getLogger(name) for name in (None, "uvicorn", "uvicorn.error", "uvicorn.access"))
+    with monkeypatch.context() as patch:
+        patch.setattr(wire.Listener, "run", lambda self, sockets: seen.append((self, sockets[0].close())))
+        for each in (root, *others):
+            for name, value in (("handlers", []), ("level", each.level), ("propagate", each.propagate)):
+                patch.setattr(each, name, value)
+        command.run_server(Settings(models=(model,), data=data, port=0, allowed_hosts="testserver"))
+        yield seen[0][0]
+
+
+def test_what_the_server_says_itself_is_a_plain_line_too(monkeypatch, fresh_data, capsys):
+    with about_to_listen(monkeypatch, fresh_data, "tiny"):
+        for name in ("uvicorn.error", "app"):
+            logging.getLogger(name).error("Exception for %s\n", EVIL.strip())
+    said = [line for line in capsys.readouterr().err.splitlines() if "Exception" in line]
+    assert said == [rf"Exception for {SPELT.removesuffix(chr(92) + 'n')}"] * 2
+
+
+def test_a_folder_is_compared_once_for_a_start(monkeypatch, gpt2_folder, fresh_data):
+    asked = []
+    usual = naming.name_models
+    for owner in (naming, resources):
+        monkeypatch.setattr(owner, "name_models", lambda *words: asked.append(words[1]) or usual(*words))
+    with (
+        about_to_listen(monkeypatch, fresh_data, str(gpt2_folder)) as server,
+        TestClient(server.config.app) as client,
+    ):
+        assert client.app.state.resources.slugs == ("tiny",)
+    assert asked == [(str(gpt2_folder),)]
 
 
 def test_import_refuses_a_data_folder_that_is_a_file(gpt2_folder, tmp_path):
@@ -254,7 +301,20 @@ def test_precompute_refuses_what_would_push_itself_out(fresh_data, monkeypatch):
     result = run("precompute", "tiny", "--data", str(fresh_data))
     assert result.exit_code == 1
     assert "SINGULAR_LENS_QUOTA_GIB" in result.stderr
-    assert "94.4 KiB are allowed" in result.stderr
+    assert "94.3 KiB are allowed" in result.stderr
+
+
+def test_a_visitors_job_takes_nothing_from_what_the_operator_asked_for(fresh_data, monkeypatch):
+    words = ["precompute", "tiny", "--data", str(fresh_data), "--matrices"]
+    assert run(*words, "L0/mlp-in").exit_code == 0
+    operators = set((fresh_data / "artifacts").rglob("*.safetensors"))
+    assert run(*words, "L0/mlp-in,L1/mlp-in", "--job", "0" * 32).stdout.startswith("1 matrix computed, 1 found")
+    paths = set((fresh_data / "artifacts").rglob("*.safetensors"))
+    assert {path for path in paths if not path.stat().st_mode & WRITE_BITS} == operators < paths
+    kept = sum(path.stat().st_size for path in operators)
+    monkeypatch.setenv("SINGULAR_LENS_QUOTA_GIB", str((kept + SIZE + 5000) / 2**30))
+    refused = run(*words, "L0/H0/ov,L0/H1/ov,L0/H2/ov,L1/mlp-in,embed", "--job", "0" * 32)
+    assert (refused.exit_code, "4.9 KiB are allowed" in refused.stderr) == (1, True)
 
 
 def test_precompute_refuses_a_disk_that_will_be_full(fresh_data, monkeypatch):

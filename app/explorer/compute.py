@@ -30,9 +30,12 @@ BEAT_SECONDS = 1.0
 """How often an idle worker is heard of, and how soon the watchdog finds one that ended."""
 STALLED_SECONDS = 300.0
 """A step that takes longer than this is taken for a worker that hangs."""
+SHORT_AFTER = 3
+"""Computations in a row that memory was too small for, before that is taken for the machine's state: a single matrix
+may be too large for it at any time, and anyone may ask for that one."""
 SHORT_SECONDS = 300.0
-"""How long a computation that memory was too small for says something of the next one: whoever is sent no visitors
-because of it would never find out that there is memory again."""
+"""How long those say something of the next one: whoever is sent no visitors because of it would never find out that
+there is memory again."""
 YIELDING = 10
 """The worker's niceness: pages that need no computation are then answered first, on however few cores."""
 STOPPED = "The server stopped working on this, and has started anew."
@@ -71,7 +74,9 @@ class ComputeQueue:
         self._stalled_seconds = stalled_seconds
         self._closing = Event()
         self._running: Job | None = None
-        self._short_since: float | None = None
+        self._too_large: set[Hashable] = set()
+        """What memory was too small for since something was last computed."""
+        self._short_since = -SHORT_SECONDS
         self._start_worker()
         self._watchdog = Thread(target=self._watch, name="watchdog", daemon=True)
         self._watchdog.start()
@@ -114,9 +119,8 @@ class ComputeQueue:
         return self._worker.is_alive() and time.monotonic() - self._beat < self._stalled_seconds
 
     def is_short_of_memory(self) -> bool:
-        """Tell whether memory was too small for the last computation that ended, unless that is long ago."""
-        since = self._short_since
-        return since is not None and time.monotonic() - since < SHORT_SECONDS
+        """Tell whether memory was too small for several different computations in a row, unless that is long ago."""
+        return len(self._too_large) >= SHORT_AFTER and time.monotonic() - self._short_since < SHORT_SECONDS
 
     def close(self) -> None:
         """Stop after the step that is running; who waits for the rest hears that it is not ready."""
@@ -197,7 +201,7 @@ class ComputeQueue:
             self._fail(job, error)
 
     def _finish(self, job: Job, result: Any) -> None:
-        self._short_since = None
+        self._too_large.clear()
         with self._lock:
             del self._jobs[job.key]
         job.future.set_result(result)
@@ -214,8 +218,16 @@ class ComputeQueue:
             other = f"This could not be computed ({type(error).__name__}); the server's log says more."
             message = NO_MEMORY if is_of_memory(error) else other
             if message is NO_MEMORY:
-                self._short_since = time.monotonic()
+                self._note_too_large(job.key)
         self._end_in_failure(job, ComputationFailed(message))
+
+    def _note_too_large(self, key: Hashable) -> None:
+        now = time.monotonic()
+        if now - self._short_since >= SHORT_SECONDS:
+            self._too_large.clear()
+        self._short_since = now
+        if len(self._too_large) < SHORT_AFTER:
+            self._too_large.add(key)
 
     def _end_in_failure(self, job: Job, error: ExplorerError) -> None:
         """Also where a worker left off in the middle of ending it."""

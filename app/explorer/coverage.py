@@ -1,5 +1,6 @@
 """Which pages of a model open at once, because their matrices were computed before. Looks at names of files only."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -25,35 +26,18 @@ def kept(r: Resources, model: OpenModel, processing: Processing) -> Heads:
 def places(r: Resources, model: OpenModel, processing: Processing, above: Address) -> tuple[Place, ...]:
     """The matrices of that layer's MLP, or those of the model itself."""
     kinds = model.header.model_kinds if above.layer is None else model.header.layer_kinds
-    paths = _of(r.store, model, processing).singles(above.layer)
+    paths = _of(r.store, model, processing).singles[above.layer]
     return tuple(Place(above.at(kind), path.is_file()) for kind, path in zip(kinds, paths, strict=True))
 
 
+@dataclass(frozen=True)
 class _Paths:
-    """Where the matrices of a model in one processing are, or would be: a thousand hashes that never change."""
+    """Where the matrices of a model in one processing are, or would be."""
 
-    def __init__(self, store: ArtifactStore, model: OpenModel, processing: Processing) -> None:
-        layers, heads = range(model.manifest.n_layers), range(model.manifest.n_heads)
-        address = Address(model.header.slug)
-
-        def path(matrix: Address) -> Path:
-            return store.path(recipes.decomposition(model, matrix.in_basis("svd"), processing, {}))
-
-        self.heads = tuple(
-            tuple(
-                tuple(path(address.at_layer(layer).at_head(head).at(circuit)) for circuit in CIRCUITS) for head in heads
-            )
-            for layer in layers
-        )
-        """Of each head of each layer, both."""
-        self._of_layers = tuple(
-            tuple(path(address.at_layer(layer).at(kind)) for kind in model.header.layer_kinds) for layer in layers
-        )
-        self._of_model = tuple(path(address.at(kind)) for kind in model.header.model_kinds)
-
-    def singles(self, layer: int | None) -> tuple[Path, ...]:
-        """Of that layer's MLP; of the model itself for None."""
-        return self._of_model if layer is None else self._of_layers[layer]
+    heads: tuple[tuple[tuple[Path, ...], ...], ...]
+    """Of each head of each layer, both."""
+    singles: dict[int | None, tuple[Path, ...]]
+    """Of each layer's MLP; of the model itself for None."""
 
 
 _known: WeakKeyDictionary[OpenModel, dict[tuple[ArtifactStore, Processing], _Paths]] = WeakKeyDictionary()
@@ -63,5 +47,24 @@ _known: WeakKeyDictionary[OpenModel, dict[tuple[ArtifactStore, Processing], _Pat
 def _of(store: ArtifactStore, model: OpenModel, processing: Processing) -> _Paths:
     of_model = _known.setdefault(model, {})
     if (store, processing) not in of_model:
-        of_model[store, processing] = _Paths(store, model, processing)
+        of_model[store, processing] = _paths(store, model, processing)
     return of_model[store, processing]
+
+
+def _paths(store: ArtifactStore, model: OpenModel, processing: Processing) -> _Paths:
+    """A thousand hashes, which never change."""
+    header, address = model.header, Address(model.header.slug)
+
+    def path(matrix: Address) -> Path:
+        return store.path(recipes.decomposition(model, matrix.in_basis("svd"), processing, {}))
+
+    def both(head: Address) -> tuple[Path, ...]:
+        return tuple(path(head.at(circuit)) for circuit in CIRCUITS)
+
+    layers = [address.at_layer(layer) for layer in range(model.manifest.n_layers)]
+    heads = tuple(tuple(both(layer.at_head(head)) for head in range(model.manifest.n_heads)) for layer in layers)
+    singles: dict[int | None, tuple[Path, ...]] = {
+        layer.layer: tuple(path(layer.at(kind)) for kind in header.layer_kinds) for layer in layers
+    }
+    singles[None] = tuple(path(address.at(kind)) for kind in header.model_kinds)
+    return _Paths(heads, singles)

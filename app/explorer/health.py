@@ -35,7 +35,7 @@ class Health:
 
 
 def health(r: Resources) -> Health:
-    """Look at the worker, at what became of its last computation, and at the disk."""
+    """Look at the worker, at what became of its last computations, and at the disk."""
     worker = "alive" if r.queue.alive() else "stopped"
     memory = "short" if r.queue.is_short_of_memory() else "enough"
     disk = _disk(r)

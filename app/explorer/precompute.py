@@ -72,20 +72,29 @@ def is_made_ready_ahead(device: str) -> bool:
 
 
 def bytes_needed(store: ArtifactStore, model: OpenModel, task: Task) -> tuple[int, int]:
-    """About what the matrices and their controls take on disk, with some room to spare: in all, and those that are not there."""
+    """About what the matrices and their controls take on disk, with some room to spare: of the store's room in all, and
+    those that are not there.
+    """
     in_all = to_come = 0.0
-    for processing in task.processings:
-        for end in sorted({end_of(model, processing, side) for side in ("read", "write")}):
-            size = float(controls.n_bytes(model))
-            in_all += size
-            if not store.exists(controls.recipe(model, end, processing, EVERY)):
-                to_come += size
-        for place in targets(model, task.matrices, task.basis, processing):
-            size = SPARE * _size(model, place, dict(task.parameters))
-            in_all += size
-            if not store.exists(recipes.decomposition(model, place, processing, dict(task.parameters))):
-                to_come += size
+    for recipe, size in _sizes(model, task):
+        in_all += size * store.takes_room(recipe)
+        to_come += size * (not store.exists(recipe))
     return int(in_all), int(to_come)
+
+
+def _sizes(model: OpenModel, task: Task) -> Iterator[tuple[Recipe, float]]:
+    """Bytes of every control and every matrix, about."""
+    parameters = dict(task.parameters)
+    for processing in task.processings:
+        for recipe in _controls(model, processing):
+            yield recipe, controls.n_bytes(model)
+        for place in targets(model, task.matrices, task.basis, processing):
+            yield recipes.decomposition(model, place, processing, parameters), SPARE * _size(model, place, parameters)
+
+
+def _controls(model: OpenModel, processing: Processing) -> list[Recipe]:
+    ends = sorted({end_of(model, processing, side) for side in ("read", "write")})
+    return [controls.recipe(model, end, processing, EVERY) for end in ends]
 
 
 def _size(model: OpenModel, place: Address, parameters: Mapping[str, int]) -> int:
@@ -131,6 +140,7 @@ class _Run:
     def steps(self, writer: ThreadPoolExecutor) -> Iterator[Step]:
         """The work, a batch at a time."""
         yield self._step("reading the weights")
+        self._keep_found()
         for batch in self._batches():
             if batch is None:
                 yield self._step("waiting for another process that is at the layers that are left")
@@ -153,6 +163,16 @@ class _Run:
         # Last: matrices that are there by now need not be taken apart for these.
         yield from self._overviews()
         yield self._step("done")
+
+    def _keep_found(self) -> None:
+        """Let no visit delete what is part of this and would not be read if all of it is there."""
+        layers = range(self._model.manifest.n_layers) if self._circuits == CIRCUITS else ()
+        for processing in self._benches:
+            found = _controls(self._model, processing)
+            found += [recipes.layer(self._model, layer, processing) for layer in layers]
+            found += [recipes.scores(self._model, processing)] if layers else []
+            for recipe in found:
+                self._store.keep(recipe)
 
     def _overviews(self) -> Iterator[Step]:
         """Gallery and census, layer by layer and of the model's ends, as far as all of their matrices are there."""

@@ -13,7 +13,7 @@ from app.explorer.library import Library
 from app.explorer.pages import Processing
 from app.explorer.tables import Tables
 from app.models.catalog import Catalog
-from app.models.naming import name_models
+from app.models.naming import Named, name_models
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import JobStore
 from app.store.presence import Presence
@@ -53,12 +53,17 @@ def open_resources(
     queue_size: int,
     wait_seconds: float,
     waiters: int,
+    named: tuple[Named, ...] | None = None,
 ) -> Resources:
-    """Open everything and start importing the models that are missing; close with `close_resources`."""
+    """Open everything and start importing the models that are missing; close with `close_resources`.
+
+    `named`: what `name_models` said of these models, so that no folder is compared twice.
+    """
     data = data.resolve()
     data.mkdir(parents=True, exist_ok=True)
     presence = Presence(data)
-    named = name_models(data, models, logger.info)
+    if named is None:
+        named = name_models(data, models, logger.info)
     missing = {each.slug: each.source for each in named if not each.is_here}
     return Resources(
         data=data,

@@ -82,6 +82,7 @@ class ArtifactStore:
 
     def __init__(self, root: Path, quota_bytes: int, asked_by: Literal["visit", "operator"] = "visit") -> None:
         self.root = root
+        self.asked_by = asked_by
         self._shelf = Shelf(root, quota_bytes, keeps=asked_by == "operator")
         self._memory: OrderedDict[str, Held] = OrderedDict()
         self._memory_bytes = 0
@@ -135,9 +136,19 @@ class ArtifactStore:
 
     def exists(self, recipe: Recipe) -> bool:
         """Whether a file has the recipe's name; not whether it is whole."""
-        path = self.path(recipe)
-        self._shelf.keep(path)
-        return path.is_file()
+        return self.path(recipe).is_file()
+
+    def keep(self, recipe: Recipe) -> None:
+        """Make the artifact the operator's, if it is there and he asks for it."""
+        self._shelf.keep(self.path(recipe))
+
+    def takes_room(self, recipe: Recipe) -> bool:
+        """Whether the artifact counts, or would, in what `measure_room` says: to visits, the operator's does not."""
+        return self.asked_by == "operator" or not self._shelf.is_kept(self.path(recipe))
+
+    def measure_room(self) -> int:
+        """Bytes that all may take together for which this store is opened, before some of it is deleted for the rest."""
+        return self._shelf.measure_room()
 
     def recipes(self, fingerprint: str, subject: str) -> Iterator[Recipe]:
         """Of what seems to be there of that subject: nothing is proven until it is loaded."""

@@ -1,8 +1,8 @@
 """Files under one folder and a quota, each written whole or not at all, by any number of threads and processes.
 
 A new file is written beside its place under another name and renamed when it is safe on the disk. At every moment the
-folder holds at most the quota and, for each writer, one unfinished file; a single file larger than the quota is kept.
-The least recently used files make room, except that visits take none from what the operator asked for: such a file is
+folder holds at most the quota and, for each writer, one unfinished file; only a file that is larger than all that others
+leave to it is kept too, as the last of the visits' or of the operator's. The least recently used files make room, except that visits take none from what the operator asked for: such a file is
 write-protected, which survives restarts, copies and other servers, and is seen where its size and age are. Knows
 nothing of what is in them.
 """
@@ -82,7 +82,7 @@ class Shelf:
         """With `keeps`, what is written and asked for here is the operator's."""
         self.root = root
         self._quota = quota_bytes - SIZE  # the account is kept there too
-        self._most_kept = most_kept(self._quota)
+        self._most_kept = int(self._quota * (1 - VISITS_SHARE))
         self._keeps = keeps
         self._measured = False
         self._refusal: Refusal | None = None
@@ -121,11 +121,24 @@ class Shelf:
             if _is_kept(path.stat()):
                 return
             with open_account(self.root) as account:
-                used, entry = account.read(), _entry(path)
-                if used is None or entry is None or entry.is_kept or used.kept + entry.size > self._most_kept:
+                entry = _entry(path)
+                if entry is None or entry.is_kept:
+                    return
+                # Not there where it was deleted, or is of a form that knew nothing of the operator.
+                used = account.read() or _total(self.entries())
+                if used.kept + entry.size > self._most_kept:
                     return
                 if _protect(path):
                     account.write(used + Used(visits=-entry.size, kept=entry.size))
+
+    def is_kept(self, path: Path) -> bool:
+        """Tell whether the file is there, and the operator's."""
+        entry = _entry(path)
+        return entry is not None and entry.is_kept
+
+    def measure_room(self) -> int:
+        """Bytes that files written here may take together: what the operator's may at most, or have left to visits."""
+        return self._most_kept if self._keeps else max(0, self._quota - _total(self.entries()).kept)
 
     def write(self, path: Path, data: bytes) -> None:
         """Put the file in its place, whole; OSError leaves what was there before."""
@@ -269,11 +282,6 @@ def _begin(path: Path) -> tuple[Path, int]:
             raise
         os.close(handle)  # taken for abandoned, and removed, before it was locked
     raise OSError(errno.EAGAIN, "the file could not be begun")
-
-
-def most_kept(quota: int) -> int:
-    """Bytes of a quota that files of the operator may take."""
-    return int(quota * (1 - VISITS_SHARE))
 
 
 def _trim(entries: list[Entry], coming: int, most: int) -> Iterator[Entry]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
+from app.core.plain_text import spell_out
 from app.explorer.pages import Token
 from app.models.vocabulary import Entry
 
@@ -96,5 +97,5 @@ def _about(id_: int, text: str, shown: str, kind: str, value: float) -> str:
 
 
 def _visible(text: str) -> str:
-    shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[:LONGEST_TITLE])
+    shown = spell_out(text[:LONGEST_TITLE])
     return shown if len(text) <= LONGEST_TITLE else f"{shown}… ({len(text):,} characters)"

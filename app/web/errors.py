@@ -29,7 +29,8 @@ from app.explorer.errors import (
 )
 from app.explorer.places import located
 from app.web.answers import NO_STORE, POLL_SECONDS, VARY, html_answer, target_of, wants_fragment
-from app.web.http.redirects import redirect_of, spelled
+from app.web.http.redirects import find_redirect, spell_path
+from app.web.http.targets import take_off_root
 from app.web.security import HEADERS
 from app.web.site import resources_of, site_of
 
@@ -92,7 +93,7 @@ def install_errors(app: FastAPI) -> None:
 def answer_error(request: Request, error: Exception) -> Response:
     """The answer to an error that has words for visitors."""
     problem = _problem(request, error)
-    if problem.status == 404 and (elsewhere := redirect_of(request, _route_path(request))):
+    if problem.status == 404 and (elsewhere := find_redirect(request, _route_path(request))):
         return elsewhere
     answer = _answer(request, problem)
     if isinstance(error, HTTPException):
@@ -113,8 +114,7 @@ def _problem(request: Request, error: Exception) -> Problem:
     if isinstance(error, RequestValidationError):
         return _described(request, 422, _sentences(error.errors()))
     if isinstance(error, HTTPException):
-        sentences = {404: "There is no page of that name.", 405: NOT_TAKEN.format(" and ".join(_methods(request)))}
-        return _described(request, error.status_code, sentences.get(error.status_code, str(error.detail)))
+        return _described(request, error.status_code, _sentence(request, error))
     status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
     problem = _described(request, status, str(error), WORDS.get(type(error)))
     if isinstance(error, NotReady):
@@ -122,6 +122,15 @@ def _problem(request: Request, error: Exception) -> Problem:
     if isinstance(error, UnknownToken):
         return replace(problem, meant=tuple((_with_token(request, name), shown) for name, shown in error.near))
     return replace(problem, retry_after=getattr(error, "retry_after", 0))
+
+
+def _sentence(request: Request, error: HTTPException) -> str:
+    if error.status_code == 404:
+        return "There is no page of that name."
+    if error.status_code == 405:
+        *others, last = _methods(request)
+        return NOT_TAKEN.format(f"{', '.join(others)} and {last}")
+    return str(error.detail)
 
 
 def _described(request: Request, status: int, detail: str, words: tuple[str, str] | None = None) -> Problem:
@@ -176,7 +185,7 @@ def _when_to_return(problem: Problem) -> dict[str, str]:
 
 def _near(request: Request, status: int) -> tuple[Address, ...]:
     """The model, layer … that the path went through before it went wrong, shortest first, in the weights of today."""
-    parts = spelled(_route_path(request)).strip("/").split("/")[:6]
+    parts = spell_path(_route_path(request)).strip("/").split("/")[:6]
     found = []
     for n in range(1, len(parts) + 1):
         try:
@@ -191,8 +200,7 @@ def _near(request: Request, status: int) -> tuple[Address, ...]:
 
 
 def _route_path(request: Request) -> str:
-    path, root = str(request.scope["path"]), site_of(request).settings.root_path
-    return path.removeprefix(root) if path.startswith(f"{root}/") else path
+    return take_off_root(str(request.scope["path"]), site_of(request).settings.root_path)
 
 
 def _sentences(errors: Sequence[Any]) -> str:

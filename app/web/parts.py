@@ -13,7 +13,7 @@ Head = Annotated[str, Path(description="H0, H1 …", examples=["H3"])]
 FORM_REFERENCE = "#/components/schemas/{model}"
 
 
-def answer_of(form: type, text: str) -> dict[str, Any]:
+def describe_answer(form: type, text: str) -> dict[str, Any]:
     """An answer in that form, as the API's description names it.
 
     By name alone: FastAPI would build whatever it is given as a model, for each route, whenever a server starts.
@@ -23,7 +23,7 @@ def answer_of(form: type, text: str) -> dict[str, Any]:
 
 
 FAULTS: dict[int | str, dict[str, Any]] = {
-    status: answer_of(schema.ErrorJson, text)
+    status: describe_answer(schema.ErrorJson, text)
     for status, text in {
         202: "Being computed; ask again in Retry-After seconds.",
         400: "A Host header that is none.",
@@ -38,6 +38,6 @@ FAULTS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def answers(form: type) -> dict[int | str, dict[str, Any]]:
+def describe_answers(form: type) -> dict[int | str, dict[str, Any]]:
     """Every answer of a route of the API; `form` is that of the good one."""
-    return {200: answer_of(form, "Successful Response"), **FAULTS}
+    return {200: describe_answer(form, "Successful Response"), **FAULTS}

@@ -13,12 +13,13 @@ from typing import Any
 
 import h11
 import uvicorn
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from app.web.gate import LARGEST_HEADERS, LONGEST_TARGET
 from app.web.http.crowd import IN_LINE, Crowd
+from app.web.http.targets import take_off_root
 from app.web.security import HEADERS
 
 LARGEST_HEAD = 2 * LARGEST_HEADERS
@@ -133,9 +134,9 @@ class Wire(H11Protocol):
     async def _answer_if_room(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Ask the app, unless it is making too many answers already; some are for visitors who have left."""
         crowded = self._is_spare or len(self.tasks) > self.server_state.most
-        if crowded and scope["path"] not in self.server_state.probes:
-            fields = HEADERS | {"Retry-After": "5", "Cache-Control": "no-store", "Connection": "close"}
-            await PlainTextResponse(CROWDED, 503, fields)(scope, receive, send)
+        path = take_off_root(scope["path"], self.server_state.root)
+        if crowded and path not in self.server_state.probes:
+            await _refuse_crowded(path)(scope, receive, send)
         else:
             await self._whole_app(scope, receive, send)
 
@@ -151,3 +152,10 @@ class Wire(H11Protocol):
         else:
             self._seen = seen
             self._look_later()
+
+
+def _refuse_crowded(path: str) -> Response:
+    fields = HEADERS | {"Retry-After": "5", "Cache-Control": "no-store", "Connection": "close"}
+    if path.startswith("/api/"):
+        return JSONResponse({"error": "busy", "status": 503, "detail": CROWDED}, 503, fields)
+    return PlainTextResponse(CROWDED, 503, fields)

@@ -30,15 +30,33 @@ def test_paths_are_hashed_once_a_model_however_many_there_are(explorer, monkeypa
     assert len(hashed) == 30 * 2 * each
 
 
-def test_what_is_kept_is_where_the_store_says(explorer):
-    tiny, place = located(explorer, parse("tiny")), parse("tiny/L1/mlp-in")
-    path = explorer.store.path(recipes.decomposition(tiny, place, "raw", {}))
-    (found,) = (one for one in coverage.places(explorer, tiny, "raw", place.at_layer(1)) if one.address == place)
-    assert found.is_kept == path.is_file()
-    kept = coverage.kept(explorer, tiny, "raw")
-    for head in range(4):
-        paths = [explorer.store.path(recipes.matrix(tiny, 1, head, circuit, "raw")) for circuit in CIRCUITS]
-        assert kept[1][head] == all(path.is_file() for path in paths)
+def test_what_is_kept_is_where_the_store_says(open_explorer, fresh_data):
+    r = open_explorer(fresh_data)
+    tiny = located(r, parse("tiny"))
+
+    def kept_places():
+        above = (parse("tiny"), parse("tiny/L0"), parse("tiny/L1"))
+        return {str(one.address) for each in above for one in coverage.places(r, tiny, "raw", each) if one.is_kept}
+
+    def kept_heads():
+        rows = coverage.kept(r, tiny, "raw")
+        return {(layer, head) for layer, row in enumerate(rows) for head, is_kept in enumerate(row) if is_kept}
+
+    for name in ("tiny/L1/mlp-in", "tiny/embed"):
+        path = r.store.path(recipes.decomposition(tiny, parse(name), "raw", {}))
+        path.parent.mkdir(parents=True)
+        path.touch()
+        assert kept_places() == {name}
+        path.unlink()
+        assert kept_places() == set()
+    paths = [r.store.path(recipes.matrix(tiny, 1, 2, circuit, "raw")) for circuit in CIRCUITS]
+    for path in paths:
+        assert kept_heads() == set()
+        path.parent.mkdir(parents=True)
+        path.touch()
+    assert kept_heads() == {(1, 2)}
+    paths[0].unlink()
+    assert kept_heads() == set()
 
 
 def test_a_model_that_is_closed_is_forgotten(explorer):

@@ -23,6 +23,7 @@ from app.models.weights import EMBEDDINGS_FILE, layer_file
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import Task
 from app.store.locks import claimed
+from app.store.shelf import WRITE_BITS
 
 
 @pytest.fixture
@@ -226,6 +227,18 @@ def test_the_room_that_is_needed_is_told_beforehand_with_little_to_spare(store, 
         len(data) for name, data in files(store, with_controls=True).items() if "/H" in name or "control" in name
     )
     assert size < in_all < 1.4 * size
+
+
+def test_the_operator_keeps_all_that_was_there_once_he_is_not_refused(store, model):
+    run(store, model, matrices=CIRCUITS)
+    operators = ArtifactStore(store.root, 10**9, asked_by="operator")
+    in_all, _ = bytes_needed(operators, model, Task(matrices=CIRCUITS))
+    assert not [path for path in store.root.rglob("*.safetensors") if not path.stat().st_mode & WRITE_BITS]
+    assert bytes_needed(store, model, Task(matrices=CIRCUITS)) == (in_all, 0)
+    run(operators, model, matrices=CIRCUITS)
+    assert not [path for path in store.root.rglob("*.safetensors") if path.stat().st_mode & WRITE_BITS]
+    assert bytes_needed(store, model, Task(matrices=CIRCUITS)) == (0, 0), "none of it is taken from visits' share"
+    assert bytes_needed(operators, model, Task(matrices=CIRCUITS)) == (in_all, 0)
 
 
 def test_what_is_made_ready_ahead_for_a_gpu_is_the_same(store, model, monkeypatch, tmp_path):

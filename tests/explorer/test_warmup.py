@@ -28,9 +28,13 @@ def test_an_encoder_is_prepared_in_the_weights_that_it_has(open_explorer, member
 
 
 def test_visitors_who_fill_the_line_are_let_go_first(open_explorer, fresh_data, monkeypatch):
-    def refuse(*_words):
+    asked = []
+
+    def refuse(key, *_words):
+        asked.append(key)
         raise Busy("The queue of computations is full.")
 
     r = open_explorer(fresh_data)
     monkeypatch.setattr(r.queue, "submit", refuse)
     warm_up(r)
+    assert asked == ["warm-up"]

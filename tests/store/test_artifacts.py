@@ -241,6 +241,9 @@ def test_a_fit_of_the_operators_is_there_after_any_number_of_visits(store):
     operators = ArtifactStore(store.root, 5 * size, asked_by="operator")
     operators.write(fit, ARRAYS, FACTS)
     assert operators.exists(seen)
+    assert visits.takes_room(seen), "whoever asks whether it is there changes nothing"
+    assert not visits.takes_room(fit)
+    assert operators.takes_room(fit)
     assert_same(operators.read(seen))
     for i in range(20):
         visits.save(replace(RECIPE, subject=f"L0/H{i}/ov"), ARRAYS, FACTS)

@@ -175,6 +175,38 @@ def test_what_the_operator_asks_for_and_finds_is_the_operators(shelf):
     assert [entry.path for entry in Shelf(shelf.root, SIZE + 500).make_room()] == [other]
 
 
+@pytest.mark.parametrize("account", [None, b"%020d" % (2 * SIZE)])
+def test_the_operator_keeps_what_is_there_whatever_became_of_the_account(shelf, account):
+    found, _ = put(shelf, "found"), put(shelf, "other")
+    (shelf.root / ".used").unlink()
+    if account is not None:
+        (shelf.root / ".used").write_bytes(account)
+    Shelf(shelf.root, 10**9, keeps=True).keep(found)
+    assert shelf.is_kept(found)
+    assert used_of(shelf.root) == Used(visits=SIZE, kept=SIZE)
+
+
+def test_visits_have_the_room_that_the_operator_leaves(shelf):
+    quota = 10 * SIZE + MARGIN
+    operators, visits = (Shelf(shelf.root, quota, keeps=keeps) for keeps in (True, False))
+    assert (operators.measure_room(), visits.measure_room()) == (9 * SIZE, 10 * SIZE)
+    put(operators, "kept")
+    put(visits, "visit")
+    assert (operators.measure_room(), visits.measure_room()) == (9 * SIZE, 9 * SIZE)
+
+
+def test_a_file_larger_than_what_is_left_is_kept_alone(shelf):
+    quota = 10 * SIZE + MARGIN
+    put(Shelf(shelf.root, quota, keeps=True), "kept")
+    visits = Shelf(shelf.root, quota)
+    for name in ("large", "larger"):
+        put(visits, "small")
+        visits.write(shelf.root / f"{name}.safetensors", bytes(10 * SIZE))
+    assert files(shelf.root) == ["kept.safetensors", "larger.safetensors"]
+    put(visits, "next")
+    assert size_of(shelf.root) <= quota
+
+
 def test_what_a_visit_writes_anew_stays_the_operators(shelf):
     put(Shelf(shelf.root, 10**9, keeps=True), "x")
     put(shelf, "x")

@@ -34,6 +34,11 @@ def test_a_token_of_ten_kilobytes_stays_small():
     assert "10,000" in chip.about
 
 
+def test_what_cannot_be_seen_is_spelt_so_that_it_can_be_told_apart():
+    abouts = [chips([token(text=text, shown="x…")])[0].about for text in ("\U000e0041", "\ue004" + "1")]
+    assert [about.partition(" ")[0] for about in abouts] == [r"\U000e0041", r"\ue0041"]
+
+
 @given(st.text(min_size=41, max_size=60))
 def test_tooltips_hold_nothing_that_cannot_be_seen(text):
     (chip,) = chips([token(text=text, shown=text[:40] + "…")])

@@ -2,6 +2,7 @@ import pytest
 
 from app.explorer import browse
 from app.explorer.errors import Busy, ComputationFailed, NotReady
+from app.web import errors
 
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "div#tables"}
 UNKNOWN = [
@@ -70,6 +71,16 @@ def test_one_shape_of_json_for_every_error(client):
         assert set(body) == {"error", "status", "detail"}
         assert body["status"] == answer.status_code
     assert set(client.post("/api/v1/tiny").json()) == {"error", "status", "detail"}
+
+
+def test_only_what_is_not_taken_is_told_what_is(client, monkeypatch):
+    own = {"Origin": "http://testserver"}
+    assert "may be GET, HEAD and POST, and" in client.put("/-/jobs", headers=own).text
+    assert client.put("/-/jobs", headers=own).headers["Allow"] == "GET, HEAD, POST"
+    assert "may be GET and HEAD, and" in client.put("/tiny", headers=own).text
+    monkeypatch.delattr(errors, "_methods")  # which asks every route
+    assert client.get("/tiny/and/so/on/and/on/and/on").status_code == 404
+    assert client.post("/-/jobs?model=tiny").status_code == 403
 
 
 def test_a_fragment_keeps_the_id_it_will_replace(client):

@@ -1,5 +1,6 @@
 import asyncio
 import gc
+import json
 import socket
 import threading
 import time
@@ -38,7 +39,7 @@ def server(monkeypatch):
     config = uvicorn.Config(
         app, http=Wire, lifespan="off", log_config=None, h11_max_incomplete_event_size=LARGEST_HEAD, ws="none"
     )
-    running = Listener(config, Crowd(MOST, spare=2, probes={"/livez"}), when_ending=lambda: None)
+    running = Listener(config, Crowd(MOST, spare=2, probes={"/livez"}, root="/lens"), when_ending=lambda: None)
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         thread = threading.Thread(target=running.run, args=([listener],))
         thread.start()
@@ -205,6 +206,12 @@ def test_a_probe_is_answered_whatever_else_is_refused(server, crowd):
     assert b"retry-after: 5" in refusal.lower()
     assert refusal.endswith(CROWDED.encode())
     assert all(f"{name}: {value}".lower().encode() in refusal.lower() for name, value in HEADERS.items())
+    for path in ("/api/v1/", "/lens/api/v1/"):
+        head, _, body = asked(server, path).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert json.loads(body) == {"error": "busy", "status": 503, "detail": CROWDED}
+    assert asked(server, "/lens/livez").endswith(b"fine")
+    assert asked(server, "/lensapi/").endswith(CROWDED.encode())
     silent = crowd(10)
     assert len(server.server_state.connections) == MOST + 1
     assert asked(server, "/livez").endswith(b"fine")

@@ -55,9 +55,11 @@ class Crowd(ServerState):
 
     connections: set[Any]
 
-    def __init__(self, most: int, spare: int = SPARE, probes: Collection[str] = ()) -> None:
+    def __init__(self, most: int, spare: int = SPARE, probes: Collection[str] = (), root: str = "") -> None:
         super().__init__()
         self.most = most
+        self.root = root
+        """The path under which a proxy serves the app, should it be left on."""
         self.probes = probes
         """Paths that are answered whatever else is refused: who gets no answer may start the server anew."""
         self._spare = spare
@@ -114,10 +116,10 @@ def allow_files() -> int:
     return MOST_FILES if soft == resource.RLIM_INFINITY else soft
 
 
-def connections_within(files: int) -> int:
+def bound_connections(files: int) -> int:
     """Connections that a process keeps open at most if it may have so many files open; TooFewFiles.
 
-    Example: connections_within(1024) -> 900
+    Example: bound_connections(1024) -> 900
     """
     if files < LEAST_FILES:
         raise TooFewFiles(

@@ -33,10 +33,10 @@ class Spot(NamedTuple):
     """The page of that place that no address is, such as `census`."""
 
 
-def spelled(path: str) -> str:
+def spell_path(path: str) -> str:
     """The spelling that a path of this app has, if it is one.
 
-    Example: spelled("/SmolLM2/l5/h3/OV/svd/12).") -> "/smollm2/L5/H3/ov/svd/12"
+    Example: spell_path("/SmolLM2/l5/h3/OV/svd/12).") -> "/smollm2/L5/H3/ov/svd/12"
     """
     path = path.rstrip(BEHIND_A_LINK).lower()
     api = API if f"{path}/".startswith(f"{API}/") else ""
@@ -45,7 +45,7 @@ def spelled(path: str) -> str:
     return f"{api}/{'/'.join([first, *parts])}"
 
 
-def spot_at(request: Request, path: str) -> Spot:
+def find_spot(request: Request, path: str) -> Spot:
     """What the path, without the root, names; AddressError or UnknownAddress if that is nothing here.
 
     NotReady and ComputationFailed for a place of a model whose files are not there yet, or no longer.
@@ -80,13 +80,13 @@ def _route_of(request: Request, path: str) -> tuple[str, dict[str, str]]:
     raise AddressError("There is no page of that name.")
 
 
-def redirect_of(request: Request, path: str) -> Response | None:
+def find_redirect(request: Request, path: str) -> Response | None:
     """To the page that was meant by the path, without the root, that has none; None where there is no such page."""
-    meant = spelled(path)
-    if request.method != "GET" or len(path) > LONGEST or meant == path:
+    meant = spell_path(path)
+    if len(path) > LONGEST or meant == path:
         return None
     try:
-        spot_at(request, meant)
+        find_spot(request, meant)
     except (AddressError, UnknownAddress):
         return None
     except (NotReady, ComputationFailed):

@@ -1,4 +1,6 @@
-"""The target of a request in its usual form: a path and a query, below the host that it is meant for. Pure ASGI."""
+"""The target of a request in its usual form: a path and a query, below the host that it is meant for, and below the path
+that a proxy serves the app under. Pure ASGI.
+"""
 
 import re
 from urllib.parse import unquote
@@ -6,6 +8,16 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 ABSOLUTE = re.compile(rb"https?://(?P<host>[^/?#]+)(?P<path>/.*)?", re.IGNORECASE)
+
+
+def take_off_root(path: str, root: str) -> str:
+    """The path as the app itself knows it, whether or not the proxy has left its own part on.
+
+    Example: take_off_root("/lens/gpt2", "/lens") -> "/gpt2"; take_off_root("/lensgpt2", "/lens") -> "/lensgpt2"
+    """
+    if path == root:
+        return "/"
+    return path.removeprefix(root) if path.startswith(f"{root}/") else path
 
 
 class OriginForm:

@@ -10,7 +10,7 @@ from app.explorer import browse, survey
 from app.explorer import jobs as job_verbs
 from app.web import schema, twin
 from app.web.answers import NO_STORE, json_answer
-from app.web.parts import Head, Layer, Slug, answers
+from app.web.parts import Head, Layer, Slug, describe_answers
 from app.web.query import JobsQuery, MapQuery, TableQuery, ViewQuery
 from app.web.site import resources_of, urls_of
 
@@ -33,32 +33,32 @@ def _answer(
     return json_answer(request, twin_of(page, urls_of(request)))
 
 
-@router.get("/", summary="Models", responses=answers(schema.HomeJson))
+@router.get("/", summary="Models", responses=describe_answers(schema.HomeJson))
 def models(request: Request) -> Response:
     """The models of this server."""
     return json_answer(request, twin.home_json(browse.home(resources_of(request)), urls_of(request)))
 
 
-@router.get("/-/jobs", summary="Jobs", responses=answers(schema.JobsJson))
+@router.get("/-/jobs", summary="Jobs", responses=describe_answers(schema.JobsJson))
 def jobs(request: Request, query: Annotated[JobsQuery, Query()]) -> Response:
     """Jobs that compute matrices of a model: those that wait or run, and the last that ended, newest first."""
     page = job_verbs.jobs(resources_of(request), query.model, live=query.live)
     return _passing(json_answer(request, twin.jobs_json(page, urls_of(request))))
 
 
-@router.get("/-/jobs/{id}", summary="Job", responses=answers(schema.JobJson))
+@router.get("/-/jobs/{id}", summary="Job", responses=describe_answers(schema.JobJson))
 def job(request: Request, id_: Annotated[str, Id]) -> Response:
     """How far a job is."""
     return _passing(json_answer(request, twin.job_json(job_verbs.job(resources_of(request), id_), urls_of(request))))
 
 
-@router.get("/{model}", summary="Model", responses=answers(schema.ModelPageJson))
+@router.get("/{model}", summary="Model", responses=describe_answers(schema.ModelPageJson))
 def model(request: Request, model: Slug, query: Annotated[MapQuery, Query()]) -> Response:
     """A model's facts and the map of its heads."""
     return _answer(request, browse.model, twin.model_json, model, options=query.options(), score=query.score)
 
 
-@router.get("/{model}/notable", summary="Gallery", responses=answers(schema.NotablePageJson))
+@router.get("/{model}/notable", summary="Gallery", responses=describe_answers(schema.NotablePageJson))
 def notable(request: Request, model: Slug, query: Annotated[ViewQuery, Query()]) -> Response:
     """The most readable rays of the model; of the layers that were read so far, as `whole` says."""
     page = browse.notable(resources_of(request), parse(model), query.options())
@@ -66,20 +66,20 @@ def notable(request: Request, model: Slug, query: Annotated[ViewQuery, Query()])
     return answer if page.is_whole else _passing(answer)
 
 
-@router.get("/{model}/census", summary="Census", responses=answers(schema.CensusJson))
+@router.get("/{model}/census", summary="Census", responses=describe_answers(schema.CensusJson))
 def census(request: Request, model: Slug, query: Annotated[ViewQuery, Query()]) -> Response:
     """How readable the rays of every kind of matrix are beside random directions; layers join as they are read."""
     page = survey.census(resources_of(request), parse(model), query.options())
     return json_answer(request, twin.census_json(page, urls_of(request)))
 
 
-@router.get("/{model}/{layer}", summary="Layer", responses=answers(schema.LayerJson))
+@router.get("/{model}/{layer}", summary="Layer", responses=describe_answers(schema.LayerJson))
 def layer(request: Request, model: Slug, layer: Layer, query: Annotated[ViewQuery, Query()]) -> Response:
     """A layer's heads in little."""
     return _answer(request, browse.layer, twin.layer_json, model, layer, options=query.options())
 
 
-@router.get("/{model}/{layer}/{head}", summary="Head", responses=answers(schema.HeadJson))
+@router.get("/{model}/{layer}/{head}", summary="Head", responses=describe_answers(schema.HeadJson))
 def head(request: Request, model: Slug, layer: Layer, head: Head, query: Annotated[TableQuery, Query()]) -> Response:
     """A head: its OV and its QK."""
     return _answer(request, browse.head, twin.head_json, model, layer, head, options=query.options())

@@ -9,7 +9,7 @@ from app.explorer.blind import blind as blind_verb
 from app.explorer.pages import BlindPage
 from app.web import schema, twin
 from app.web.answers import json_answer, page_answer
-from app.web.parts import Slug, answers
+from app.web.parts import Slug, describe_answers
 from app.web.query import BlindQuery
 from app.web.site import resources_of, urls_of
 
@@ -22,7 +22,7 @@ def page(request: Request, model: str, query: Annotated[BlindQuery, Query()]) ->
     return page_answer(request, _round(request, model, query))
 
 
-@router.get("/api/v1/{model}/blind", summary="Blind round", responses=answers(schema.BlindJson))
+@router.get("/api/v1/{model}/blind", summary="Blind round", responses=describe_answers(schema.BlindJson))
 def blind(request: Request, model: Slug, query: Annotated[BlindQuery, Query()]) -> Response:
     """Two columns of tokens, one read out of a ray of the model, one of a random direction; after ten, the score."""
     found = _round(request, model, query)

@@ -8,7 +8,7 @@ from app.core.address import parse
 from app.explorer.full import full as full_verb
 from app.web import schema, twin
 from app.web.answers import json_answer, page_answer
-from app.web.parts import Head, Layer, Slug, answers
+from app.web.parts import Head, Layer, Slug, describe_answers
 from app.web.query import TokenQuery
 from app.web.site import resources_of, urls_of
 
@@ -22,7 +22,7 @@ def page(request: Request, model: str, layer: str, head: str, query: Annotated[T
     return page_answer(request, full_verb(resources_of(request), where, query.options(), query.token))
 
 
-@router.get("/api/v1/{model}/{layer}/{head}/full", summary="Full circuits", responses=answers(schema.FullJson))
+@router.get("/api/v1/{model}/{layer}/{head}/full", summary="Full circuits", responses=describe_answers(schema.FullJson))
 def full(request: Request, model: Slug, layer: Layer, head: Head, query: Annotated[TokenQuery, Query()]) -> Response:
     """One token's rows of a head's full circuits in vocabulary space: as attended to, as the query, as the key."""
     where = parse(f"{model}/{layer}/{head}")

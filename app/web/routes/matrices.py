@@ -17,7 +17,7 @@ from app.explorer.errors import UnknownAddress
 from app.explorer.pages import FitPage
 from app.web import schema, twin
 from app.web.answers import json_answer
-from app.web.parts import Head, Layer, Slug, answers
+from app.web.parts import Head, Layer, Slug, describe_answers
 from app.web.query import BasisQuery, CompareQuery, TableQuery, TurnQuery
 from app.web.site import resources_of, urls_of
 from app.web.urls import COMPARE
@@ -122,22 +122,24 @@ def heads(request: Request, model: Slug) -> Response:
 
 
 for _path, _place in PLACES.items():
-    router.get(_path, summary="Matrix", responses=answers(schema.MatrixJson), dependencies=[Depends(_place)])(matrix)
+    router.get(_path, summary="Matrix", responses=describe_answers(schema.MatrixJson), dependencies=[Depends(_place)])(
+        matrix
+    )
     router.get(
         f"{_path}/compare",
         summary="Bases side by side",
-        responses=answers(schema.CompareJson),
+        responses=describe_answers(schema.CompareJson),
         dependencies=[Depends(_place)],
     )(comparison)
     router.get(
         f"{_path}/{{basis}}",
         summary="Decomposition",
-        responses=answers(schema.MatrixJson),
+        responses=describe_answers(schema.MatrixJson),
         dependencies=[Depends(_place), Depends(in_basis)],
     )(decomposition)
     router.get(
         f"{_path}/{{basis}}/{{index}}",
         summary="Direction",
-        responses=answers(schema.DirectionPageJson),
+        responses=describe_answers(schema.DirectionPageJson),
         dependencies=[Depends(_place), Depends(in_basis), Depends(at_index)],
     )(direction)

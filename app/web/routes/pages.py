@@ -16,7 +16,8 @@ from app.explorer.jump import jump
 from app.explorer.pages import FitPage, View
 from app.explorer.resources import Resources
 from app.web.answers import POLL_SECONDS, csv_answer, csv_stream, page_answer
-from app.web.http.redirects import spelled, spot_at
+from app.web.http.redirects import find_spot, spell_path
+from app.web.http.targets import take_off_root
 from app.web.query import CensusQuery, CompareQuery, JumpQuery, PageQuery, ViewQuery
 from app.web.sheet import census_sheet, direction_sheet, head_sheet, matrix_sheet
 from app.web.site import resources_of, urls_of
@@ -143,8 +144,8 @@ def _with_query(request: Request, url: str) -> str:
 def _pasted(request: Request, link: SplitResult, visited: Address, weights: str | None) -> str:
     """Where a link leads on this server, whatever host it names: its own query kept, else the visitor's weights."""
     urls = urls_of(request)
-    path = spelled(unquote(link.path.removeprefix(urls.root)))
-    address, under = spot_at(request, path)
+    path = spell_path(unquote(take_off_root(link.path, urls.root)))
+    address, under = find_spot(request, path)
     asked = parse_qsl(link.query)
     if address is None:
         url = f"{urls.root}{path}"

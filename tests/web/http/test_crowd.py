@@ -4,7 +4,7 @@ import resource
 import pytest
 
 from app.web.http import crowd as module
-from app.web.http.crowd import Crowd, TooFewFiles, allow_files, connections_within
+from app.web.http.crowd import Crowd, TooFewFiles, allow_files, bound_connections
 
 
 class Connection:
@@ -100,9 +100,9 @@ def test_a_system_that_allows_less_than_it_says_is_believed(monkeypatch):
 @pytest.mark.parametrize("files", [128, 160, 256, 1024, 4096])
 def test_connections_are_fewer_than_files(files):
     at_once = module.SPARE + module.TURNS * module.ACCEPTED_AT_ONCE
-    assert 16 <= connections_within(files) <= files - module.OTHER_FILES - at_once
+    assert 16 <= bound_connections(files) <= files - module.OTHER_FILES - at_once
 
 
 def test_too_few_files_are_refused_with_the_least_that_will_do():
     with pytest.raises(TooFewFiles, match=r"24 files.*128.*ulimit -n"):
-        connections_within(24)
+        bound_connections(24)

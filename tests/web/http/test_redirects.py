@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.address import parse
-from app.web.http.redirects import BEHIND_A_LINK, spelled
+from app.web.http.redirects import BEHIND_A_LINK, spell_path
 
 FILLED = {
     "{model}": "tiny",
@@ -59,19 +59,19 @@ def root(client, request):
     ],
 )
 def test_a_path_has_one_spelling(typed, meant):
-    assert spelled(typed) == meant
+    assert spell_path(typed) == meant
 
 
 @given(st.text(max_size=30), st.sampled_from(["", "/demo/", "/api/v1/", "//", "/L5/h3/"]))
 def test_a_spelling_is_its_own(text, start):
-    once = spelled(start + text)
-    assert spelled(once) == once
+    once = spell_path(start + text)
+    assert spell_path(once) == once
 
 
 def test_every_page_is_found_in_capitals_and_with_what_stood_behind_the_link(client, paths, root):
     assert {"/", "/-/glossary", "/tiny/notable", "/api/v1/tiny/L1/H2/full", "/openapi.json"} <= set(paths)
     for path in paths:
-        meant = spelled(path)
+        meant = spell_path(path)
         for typed in (path.upper(), f"{path}/", f"{path})."):
             if typed not in {path}:
                 answer = client.get(f"http://testserver{root}{typed}?weights=raw&find=A%20b")
@@ -124,8 +124,17 @@ def test_what_is_not_here_leads_to_what_is_on_the_way(client):
 
 
 def test_only_what_is_read_is_sent_elsewhere(client):
-    assert client.post("/TINY").status_code in {403, 404, 405}
+    answer = client.post("/TINY", headers={"Origin": "http://testserver"})
+    assert (answer.status_code, "Location" in answer.headers) == (405, False)
     assert client.head("/TINY").headers["Location"] == "/tiny"
+
+
+def test_a_pasted_link_loses_no_more_than_the_path_of_the_proxy(client, root):
+    for path, status in (("/tiny/L1", 303), ("tiny/L1", 404)):
+        answer = client.get("/tiny/jump", params={"q": f"https://x/lens{path}"})
+        assert answer.status_code == (status if root else 404), path
+    if root:
+        assert client.get("/tiny/jump", params={"q": "https://x/lens"}).headers["Location"] == "/lens/"
 
 
 def test_a_pasted_link_to_any_page_leads_to_it(client, paths):

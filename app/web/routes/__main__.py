@@ -1,4 +1,4 @@
-"""`python -m app.web.api`, or `make openapi`: write down what the code says of the API."""
+"""`python -m app.web.routes`, or `make openapi`: write down what the code says of the API."""
 
 import json
 
