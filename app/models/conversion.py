@@ -10,11 +10,11 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from app.models.alone import n_layers_of, refuse_unfinite
+from app.models.alone import n_layers_of
 from app.models.bridge import BridgedLayer, open_layer
 from app.models.checkpoint import Checkpoint, Stored
 from app.models.importing.allowance import allowance, confined
-from app.models.importing.stored_values import read_blocks
+from app.models.importing.stored_values import read_blocks, refuse_unfinite
 from app.models.manifest import Shape
 from app.models.refusal import ImportRefused
 from app.models.selftest import Checks, Run, check_ends, check_layer

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from app.models.alone import is_of_memory, layer_of
+from app.models.alone import is_of_memory
 from app.models.header import Stored
+from app.models.importing.tensor_names import layer_of
 
 LIBRARIES = 4 << 30
 """Bytes for the model libraries themselves and what they do at any size; they hold 1.4 GiB on one thread."""
