@@ -20,6 +20,7 @@ from app.models.families import FAMILIES, architecture_of
 from app.models.importing.keys import heed
 from app.models.importing.stored_values import DTYPES, read_rows, read_tensor, refuse_unfinite
 from app.models.importing.tensor_names import is_same_tensor, layer_of, rename_layer
+from app.models.memory import is_of_memory
 from app.models.refusal import ImportRefused
 
 PROBE_TOKENS = 16
@@ -125,7 +126,7 @@ def _whole_config(checkpoint: Checkpoint, architecture: str) -> Any:
         config._attn_implementation = "eager"
         sizes = {name: getattr(config, name) for name in SIZES} | {"positions": n_ctx_of(config)}
     except Exception as error:  # whatever the library raises at a config that makes no sense
-        raise failure("transformers cannot open the model", error) from error
+        raise explain_failure("transformers cannot open the model", error) from error
     for name, size in sizes.items():
         if not (isinstance(size, int) and 0 < size < MOST):
             raise ImportRefused(f"the config's {name} is {size!r:.40}: a number from 1 to {MOST - 1} is meant")
@@ -150,7 +151,7 @@ def _config_of(whole: Any, layer: int, d_vocab: int) -> Any:
         if whole.model_type == "roberta":  # it counts positions from its padding on
             alone.pad_token_id = _padding_of(whole)
     except Exception as error:
-        raise failure("transformers cannot open the model", error) from error
+        raise explain_failure("transformers cannot open the model", error) from error
     return alone
 
 
@@ -178,7 +179,7 @@ def _empty(architecture: str, config: Any) -> Any:
         with torch.device("meta"):
             return getattr(transformers, architecture)(copy.deepcopy(config))
     except Exception as error:  # whatever the library raises at a config that makes no sense
-        raise failure("transformers cannot open the model", error) from error
+        raise explain_failure("transformers cannot open the model", error) from error
 
 
 def _refuse_larger(empty: Any, state: Mapping[str, Tensor]) -> None:
@@ -217,7 +218,7 @@ def _load(architecture: str, config: Any, state: dict[str, Tensor], layer: int) 
             output_loading_info=True,
         )
     except Exception as error:  # whatever the library raises at a config that makes no sense
-        raise failure("transformers cannot open the model", error) from error
+        raise explain_failure("transformers cannot open the model", error) from error
     missing = set(info["missing_keys"])
     if FAMILIES[architecture].encoder:  # a base model's checkpoint has no head, and none is used
         missing = {name for name in missing if not name.startswith(("cls.", "lm_head."))}
@@ -233,15 +234,10 @@ def _refuse_names(fault: str, names: set[str]) -> None:
         raise ImportRefused(f"{fault} {', '.join(sorted(names)[:3])}{more}")
 
 
-def failure(what: str, error: Exception) -> ImportRefused | MemoryError:
+def explain_failure(what: str, error: Exception) -> ImportRefused | MemoryError:
     """What to raise when a library fails: a refusal with its words, short enough for a sentence, or that memory ran out."""
     if is_of_memory(error):
         return MemoryError()
     words = " ".join(str(error).split())[:300]
     said = f"it does not know {words}" if isinstance(error, KeyError) else words or type(error).__name__
     return ImportRefused(f"{what}: {said}")
-
-
-def is_of_memory(error: Exception) -> bool:
-    """Whether it says that there was no memory left: torch has no error of its own for that."""
-    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
