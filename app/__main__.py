@@ -223,12 +223,13 @@ def precompute(
 
 def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -> None:
     from app.explorer import jobs
-    from app.explorer.errors import ExplorerError, is_of_memory
+    from app.explorer.errors import ExplorerError
     from app.explorer.precompute import bytes_needed
     from app.explorer.precompute import precompute as steps_of
     from app.explorer.tables import Tables
     from app.explorer.tasks import wish
     from app.jobs.record import recorded
+    from app.models.memory import is_of_memory
     from app.store.artifacts import ArtifactStore
     from app.store.jobs import JobStore
     from app.store.presence import present

@@ -1,4 +1,7 @@
-"""A stranger's text as a line that can be printed anywhere: what does not print is spelt out."""
+"""A stranger's text as a line for any page or terminal: it stands in core because all that prints is above.
+
+What does not print is spelt out.
+"""
 
 
 def spell_out(text: str) -> str:

@@ -29,6 +29,7 @@ class Rotary:
     long: Float[Tensor, " n"] | None = None
     """The frequencies in texts of more than `original` tokens, at all their positions (LongRoPE); None: the same."""
     original: int = 0
+    """Tokens of the longest text that `frequencies` are for; 0 where they are for all."""
 
     def frequencies_of(self, n_tokens: int) -> Float[Tensor, " n"]:
         """Radians per position in a text of so many tokens."""

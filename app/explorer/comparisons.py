@@ -62,7 +62,7 @@ def _found(
 ) -> Generator[tuple[int, int], None, tuple[Vectors, Arrays]]:
     import torch
 
-    from app.core.bases.neuron import numbers
+    from app.core.bases.neuron import find_units
     from app.core.decomposition import of_stream
 
     assert address.kind is not None
@@ -76,7 +76,7 @@ def _found(
             terms: Decomposition = yield from BASES[name].decompose(product, BASES[name].values({}, samples))
             vectors[name] = of_stream(product, terms)
             if name == "neuron":
-                arrays["unit"] = numbers(product, terms).numpy().astype(np.int32)
+                arrays["unit"] = find_units(product, terms).numpy().astype(np.int32)
     return {name: each for name, each in vectors.items() if len(each)}, arrays
 
 

@@ -18,7 +18,8 @@ from queue import Empty, PriorityQueue
 from threading import Event, Lock, Semaphore, Thread, get_native_id
 from typing import Any, Literal
 
-from app.explorer.errors import BadOption, Busy, ComputationFailed, ExplorerError, NotReady, is_of_memory
+from app.explorer.errors import BadOption, Busy, ComputationFailed, ExplorerError, NotReady
+from app.models.memory import is_of_memory
 
 Priority = Literal["interactive", "batch"]
 Steps = Generator[tuple[int, int], None, Any]

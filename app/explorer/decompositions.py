@@ -164,7 +164,7 @@ def _curve(shares: "np.ndarray[Any, Any]", best: "np.ndarray[Any, Any]") -> Arra
 
 def _names(bench: Bench, basis: Basis, product: "Matrix", terms: "Decomposition") -> Arrays:
     """What the coordinates of a side are called, and the terms of the neuron basis."""
-    from app.core.bases.neuron import numbers
+    from app.core.bases.neuron import find_units
     from app.core.matrix import Space
 
     arrays: Arrays = {}
@@ -174,7 +174,7 @@ def _names(bench: Bench, basis: Basis, product: "Matrix", terms: "Decomposition"
     if Space.HEADS in spaces:
         arrays["stack"] = np.array([shape.n_heads, shape.d_head], np.int32)
     if basis.name == "neuron":
-        arrays["unit"] = numbers(product, terms).numpy().astype(np.int32)
+        arrays["unit"] = find_units(product, terms).numpy().astype(np.int32)
     return arrays
 
 

@@ -40,19 +40,3 @@ class ComputationFailed(ExplorerError):
     """This one computation failed and the others go on; it may be tried again in `retry_after` seconds."""
 
     retry_after = 10
-
-
-MEMORY_WORDS = (
-    "out of memory",
-    "not enough memory",
-    "can't allocate memory",
-    "cannot allocate memory",
-    "failed to map segment",
-    "can't start new thread",
-)
-"""Of torch on a CPU and on a GPU, of the system, of its loader for a library, and of Python for a thread's stack."""
-
-
-def is_of_memory(error: BaseException) -> bool:
-    """Tell whether memory was too small, in whoever's words."""
-    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in MEMORY_WORDS)

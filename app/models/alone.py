@@ -18,7 +18,9 @@ from torch import Tensor
 from app.models.checkpoint import Checkpoint, Stored
 from app.models.families import FAMILIES, architecture_of
 from app.models.importing.keys import heed
-from app.models.importing.stored_values import DTYPES, read_rows, read_tensor
+from app.models.importing.stored_values import DTYPES, read_rows, read_tensor, refuse_unfinite
+from app.models.importing.tensor_names import is_same_tensor, layer_of, rename_layer
+from app.models.memory import is_of_memory
 from app.models.refusal import ImportRefused
 
 PROBE_TOKENS = 16
@@ -28,8 +30,6 @@ MOST = 1 << 31
 """No size in a config is larger."""
 MOST_BUFFER_BYTES = 1 << 30
 """Of what is no parameter, such as a mask over all pairs of positions: that of 32,768."""
-PIECE = 1 << 22
-"""Numbers that are looked at at a time."""
 SIZES = ("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads")
 SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -74,7 +74,7 @@ def open_alone(checkpoint: Checkpoint, layer: int) -> LayerAlone:
     state, rows = {}, {}
     for tensor, value in _read(checkpoint, layer, by_token, kept):
         refuse_unfinite(tensor.name, value)
-        state[_renamed(tensor.name, layer, 0)] = value
+        state[rename_layer(tensor.name, layer, 0)] = value
         if tensor.name in by_token:
             rows[tensor.name] = value
     _refuse_larger(empty, state)
@@ -90,26 +90,6 @@ def n_layers_of(checkpoint: Checkpoint) -> int:
         last = f"its tensors go to layer {max(found)}" if found else "it has tensors of none"
         raise ImportRefused(f"the config speaks of {layers} layers, counted from 0, and {last}")
     return layers
-
-
-def refuse_unfinite(name: str, tensor: Tensor) -> None:
-    """ImportRefused if a value is no number, or none in float32, in which models are run and read."""
-    for part in torch.split(tensor.reshape(-1), PIECE):
-        if not torch.isfinite(part).all():
-            raise ImportRefused(f"{name} holds values that are no numbers (NaN or infinity)")
-        if not torch.isfinite(part.float()).all():
-            raise ImportRefused(
-                f"{name} holds numbers of up to {part.abs().max():.3g}, beyond float32, in which weights are read: its "
-                f"numbers go to {torch.finfo(torch.float32).max:.3g}"
-            )
-
-
-def layer_of(name: str) -> int | None:
-    """The layer that a checkpoint's tensor belongs to.
-
-    Example: layer_of("model.layers.3.mlp.experts.0.w1.weight") -> 3
-    """
-    return next((int(part) for part in name.split(".") if part.isdecimal()), None)
 
 
 def n_ctx_of(config: Any) -> int:
@@ -146,7 +126,7 @@ def _whole_config(checkpoint: Checkpoint, architecture: str) -> Any:
         config._attn_implementation = "eager"
         sizes = {name: getattr(config, name) for name in SIZES} | {"positions": n_ctx_of(config)}
     except Exception as error:  # whatever the library raises at a config that makes no sense
-        raise failure("transformers cannot open the model", error) from error
+        raise explain_failure("transformers cannot open the model", error) from error
     for name, size in sizes.items():
         if not (isinstance(size, int) and 0 < size < MOST):
             raise ImportRefused(f"the config's {name} is {size!r:.40}: a number from 1 to {MOST - 1} is meant")
@@ -171,7 +151,7 @@ def _config_of(whole: Any, layer: int, d_vocab: int) -> Any:
         if whole.model_type == "roberta":  # it counts positions from its padding on
             alone.pad_token_id = _padding_of(whole)
     except Exception as error:
-        raise failure("transformers cannot open the model", error) from error
+        raise explain_failure("transformers cannot open the model", error) from error
     return alone
 
 
@@ -182,7 +162,7 @@ def _tensors_by_token(checkpoint: Checkpoint, d_vocab: int, fixed: set[str]) -> 
         for tensor in checkpoint.tensors
         if layer_of(tensor.name) is None
         and tensor.shape[:1] == (d_vocab,)
-        and not any(_same_tensor(tensor.name, name) for name in fixed)
+        and not any(is_same_tensor(tensor.name, name) for name in fixed)
     }
 
 
@@ -199,7 +179,7 @@ def _empty(architecture: str, config: Any) -> Any:
         with torch.device("meta"):
             return getattr(transformers, architecture)(copy.deepcopy(config))
     except Exception as error:  # whatever the library raises at a config that makes no sense
-        raise failure("transformers cannot open the model", error) from error
+        raise explain_failure("transformers cannot open the model", error) from error
 
 
 def _refuse_larger(empty: Any, state: Mapping[str, Tensor]) -> None:
@@ -216,25 +196,11 @@ def _refuse_larger(empty: Any, state: Mapping[str, Tensor]) -> None:
         raise ImportRefused(f"the config speaks of {promised:,} numbers in this layer, the checkpoint holds {held:,}")
 
 
-def _same_tensor(one: str, other: str) -> bool:
-    """Whether the names agree but for a prefix: a base model's checkpoint leaves it out."""
-    return one == other or one.endswith(f".{other}") or other.endswith(f".{one}")
-
-
 def _read(checkpoint: Checkpoint, layer: int, by_token: set[str], rows: list[int]) -> Iterable[tuple[Stored, Tensor]]:
     """The layer's tensors and those outside all layers, of those by token these rows only."""
     for tensor in checkpoint.tensors:
         if layer_of(tensor.name) in {None, layer} and tensor.dtype in DTYPES:
             yield tensor, read_rows(tensor, rows) if tensor.name in by_token else read_tensor(checkpoint, tensor)
-
-
-def _renamed(name: str, layer: int, to: int) -> str:
-    """The name with its layer's number changed: the first number in it."""
-    parts = name.split(".")
-    at = next((i for i, part in enumerate(parts) if part.isdecimal()), None)
-    if at is not None and int(parts[at]) == layer:
-        parts[at] = str(to)
-    return ".".join(parts)
 
 
 def _load(architecture: str, config: Any, state: dict[str, Tensor], layer: int) -> Any:
@@ -252,12 +218,12 @@ def _load(architecture: str, config: Any, state: dict[str, Tensor], layer: int) 
             output_loading_info=True,
         )
     except Exception as error:  # whatever the library raises at a config that makes no sense
-        raise failure("transformers cannot open the model", error) from error
+        raise explain_failure("transformers cannot open the model", error) from error
     missing = set(info["missing_keys"])
     if FAMILIES[architecture].encoder:  # a base model's checkpoint has no head, and none is used
         missing = {name for name in missing if not name.startswith(("cls.", "lm_head."))}
-    _refuse_names("the checkpoint lacks", {_renamed(name, 0, layer) for name in missing})
-    odd = {_renamed(name, 0, layer) for name, *_shapes in info["mismatched_keys"]}
+    _refuse_names("the checkpoint lacks", {rename_layer(name, 0, layer) for name in missing})
+    odd = {rename_layer(name, 0, layer) for name, *_shapes in info["mismatched_keys"]}
     _refuse_names("of another shape than the config says:", odd)
     return model.eval()
 
@@ -268,15 +234,10 @@ def _refuse_names(fault: str, names: set[str]) -> None:
         raise ImportRefused(f"{fault} {', '.join(sorted(names)[:3])}{more}")
 
 
-def failure(what: str, error: Exception) -> ImportRefused | MemoryError:
+def explain_failure(what: str, error: Exception) -> ImportRefused | MemoryError:
     """What to raise when a library fails: a refusal with its words, short enough for a sentence, or that memory ran out."""
     if is_of_memory(error):
         return MemoryError()
     words = " ".join(str(error).split())[:300]
     said = f"it does not know {words}" if isinstance(error, KeyError) else words or type(error).__name__
     return ImportRefused(f"{what}: {said}")
-
-
-def is_of_memory(error: Exception) -> bool:
-    """Whether it says that there was no memory left: torch has no error of its own for that."""
-    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)

@@ -17,7 +17,7 @@ from tokenizers.models import WordLevel
 from torch import Tensor
 
 from app.core.rotary import Rotary
-from app.models.alone import LayerAlone, failure, n_ctx_of, open_alone
+from app.models.alone import LayerAlone, explain_failure, n_ctx_of, open_alone
 from app.models.checkpoint import Checkpoint
 from app.models.families import FAMILIES, Family
 from app.models.manifest import MlpReads, Shape
@@ -69,7 +69,7 @@ def open_layer(checkpoint: Checkpoint, layer: int) -> BridgedLayer:
     except ImportRefused:
         raise
     except Exception as error:  # whatever the libraries raise at a config that makes no sense
-        raise failure("the model cannot be run", error) from error
+        raise explain_failure("the model cannot be run", error) from error
     finally:
         gc.collect()  # the libraries' models are full of cycles
         gc.freeze()  # and what is left are the libraries themselves: not to be searched again for the next layer
@@ -132,7 +132,7 @@ def _boot(checkpoint: Checkpoint, opened: LayerAlone) -> Any:
     try:
         return TransformerBridge.boot_transformers(folder, device="cpu", hf_model=opened.plain, tokenizer=tokenizer)
     except Exception as error:
-        raise failure("transformer_lens cannot open the model", error) from error
+        raise explain_failure("transformer_lens cannot open the model", error) from error
 
 
 def _attention(plain: Any) -> Any:

@@ -10,11 +10,11 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from app.models.alone import n_layers_of, refuse_unfinite
+from app.models.alone import n_layers_of
 from app.models.bridge import BridgedLayer, open_layer
 from app.models.checkpoint import Checkpoint, Stored
-from app.models.importing.allowance import allowance, confined
-from app.models.importing.stored_values import read_blocks
+from app.models.importing.allowance import bytes_allowed, confine
+from app.models.importing.stored_values import read_blocks, refuse_unfinite
 from app.models.manifest import Shape
 from app.models.refusal import ImportRefused
 from app.models.selftest import Checks, Run, check_ends, check_layer
@@ -50,7 +50,7 @@ def convert(
     `report` is told how many layers are done, of how many. ImportRefused if the model does not hold what it promises,
     MemoryError if it takes more than one of its size may.
     """
-    with confined(allowance(checkpoint.tensors)):
+    with confine(bytes_allowed(checkpoint.tensors)):
         return _converted(checkpoint, fingerprint, staging, report)
 
 

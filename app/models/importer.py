@@ -14,6 +14,7 @@ from pathlib import Path
 from app.models.catalog import Catalog, SlugError
 from app.models.checkpoint import Checkpoint, open_checkpoint
 from app.models.manifest import FORMAT, Manifest, verify_weights, write_manifest
+from app.models.memory import is_of_memory
 from app.models.origin import Origin, stamps_of
 from app.models.refusal import ImportRefused
 from app.models.source import Source, default_slug, find_source
@@ -62,14 +63,18 @@ def import_model(
         catalog.add(slug, fingerprint, Origin((found.origin,) if found.revision else (), stamps if is_still else {}))
     except SlugError as error:
         raise ImportRefused(str(error)) from error
-    except MemoryError as error:
-        raise ImportRefused(
-            "it takes more memory than there is, or than an import of its size may: what is done is kept, and running "
-            "the same command again, with more memory, continues"
-        ) from error
-    except OSError as error:
-        # The reason alone: messages are shown to visitors, paths are not.
-        raise ImportRefused(_of_files(error)) from error
+    except ImportRefused:
+        raise
+    except Exception as error:
+        if is_of_memory(error):
+            raise ImportRefused(
+                "it takes more memory than there is, or than an import of its size may: what is done is kept, and running "
+                "the same command again, with more memory, continues"
+            ) from error
+        if isinstance(error, OSError):
+            # The reason alone: messages are shown to visitors, paths are not.
+            raise ImportRefused(_of_files(error)) from error
+        raise
     report(Progress(f"{slug} is here", manifest.n_layers, manifest.n_layers))
     return manifest
 
@@ -113,8 +118,9 @@ def _import(
             return manifest
         try:
             return _convert(source, checkpoint, fingerprint, staging, target, report)
-        except (ImportRefused, OSError):
-            staging.discard()
+        except (ImportRefused, OSError) as error:
+            if not is_of_memory(error):  # with more of it, the import goes on from there
+                staging.discard()
             raise
 
 

@@ -5,6 +5,7 @@ weights are known to be that id's, and a folder if the stamps of its files are t
 (`origin`), or else if every byte of it makes the same fingerprint. The hub is not asked. Knows no torch.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -48,12 +49,14 @@ def _is_here(catalog: Catalog, slug: str, word: str, report: Callable[[str], Non
     manifest = catalog.get(slug)
     if manifest is None:
         return False
+    if word == slug and not os.path.isdir(word):  # a file of that name changes nothing
+        return True
     if is_folder(word):
         _refuse_other_folder(catalog, slug, word, manifest, report)
-    elif word != slug and word not in {manifest.source, *catalog.origin(slug).hub}:
+    elif word not in {slug, manifest.source, *catalog.origin(slug).hub}:
         raise SlugError(
             f"{slug!r} already names weights, {_pin(manifest)} ({manifest.source}), and they are not known to be those of "
-            f"{word!r}: {slug} shows what is here, and singular-lens import {word} --name … gives the other a name"
+            f"{word!r}: singular-lens import {word} --name … gives these a name{_way_out(slug)}"
         )
     return True
 
@@ -72,20 +75,22 @@ def _refuse_other_folder(
     except (ImportRefused, OSError) as error:
         raise ImportRefused(
             f"{slug!r} names weights, {_pin(manifest)}, that {word!r} cannot be compared with: "
-            f"{error if isinstance(error, ImportRefused) else error.strerror or error}{_elsewhere(slug, word)}"
+            f"{error if isinstance(error, ImportRefused) else error.strerror or error}{_way_out(slug)}"
         ) from error
     if not is_same:
         raise SlugError(
             f"{slug!r} already names other weights, {_pin(manifest)}, than those in {word!r}: import these with --name and "
-            f"use that name{_elsewhere(slug, word)}"
+            f"use that name{_way_out(slug)}"
         )
     if stamps and stamps == stamps_of(folder):
         with suppress(OSError):  # then they are compared again
             catalog.add(slug, manifest.fingerprint, Origin(files=stamps))
 
 
-def _elsewhere(slug: str, word: str) -> str:
-    return f". Where there is no folder {slug}, the word means the imported model" if slug == word else ""
+def _way_out(slug: str) -> str:
+    """How to see what is imported under the name all the same."""
+    where = f", where there is no folder {slug}," if is_folder(slug) and os.path.isdir(slug) else ""
+    return f". singular-lens serve {slug} alone{where} shows what is here"
 
 
 def _pin(manifest: Manifest) -> str:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.address import RESERVED, SLUG
-from app.core.plain_text import spell_out
 from app.models import demo
 from app.models.document import gguf_refusal
 from app.models.refusal import ImportRefused
@@ -26,6 +25,8 @@ FETCHED = (
     "model.safetensors.index.json",
     "model-*-of-*.safetensors",
 )
+FILES = (".gguf", ".safetensors")
+"""How the files end that people name in place of their folder."""
 SNAPSHOT = re.compile(
     r"models--(?:(?P<owner>[A-Za-z0-9._-]+?)--)?(?P<name>[A-Za-z0-9._-]+)/snapshots/[0-9a-f]{40}", re.ASCII
 )
@@ -38,7 +39,7 @@ class Source:
 
     folder: Path
     name: str
-    """As people know it."""
+    """As people know it; a folder's may hold what does not print."""
     origin: str
     """A hub id, `demo` or `local folder`; never a path."""
     revision: str | None
@@ -61,7 +62,7 @@ def find_source(word: str, revision: str | None = None) -> Source:
             raise ImportRefused(f"there is no folder {Path(word).name!r} where it was said to be")
         if (hub_id := _hub_id(folder)) is not None:
             return _of_hub(folder, hub_id)
-        return Source(folder, spell_out(folder.name), "local folder", None)
+        return Source(folder, folder.name, "local folder", None)
     return _of_hub(_fetch(word, revision), word)
 
 
@@ -82,8 +83,14 @@ def default_slug(word: str) -> str:
 
 
 def is_folder(word: str) -> bool:
-    """Whether the word means a folder; `a/b` could be either and is one if it is there. `demo` never is."""
-    return word != "demo" and (word.startswith(("/", ".", "~")) or word.count("/") > 1 or os.path.isdir(word))
+    """Whether the word means a folder, or a file in one, and no model of the hub; `demo` never does.
+
+    `a/b` could be either and is a folder if it is there; `a/model.gguf` is a file, there or not.
+    """
+    if word == "demo":
+        return False
+    is_path = word.startswith(("/", ".", "~")) or word.count("/") > 1 or word.endswith(FILES)
+    return is_path or os.path.exists(word)
 
 
 def _hub_id(folder: Path) -> str | None:

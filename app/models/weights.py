@@ -27,6 +27,7 @@ from app.core.folding import Norms
 from app.core.mlp import Mlp
 from app.core.rotary import Pairing, Rotary
 from app.models.manifest import Manifest, Shape, file_sum, read_manifest
+from app.models.memory import is_of_memory
 from app.models.refusal import WeightsDamaged
 
 EMBEDDINGS_FILE = "embeddings.safetensors"
@@ -186,6 +187,8 @@ class Weights:
         except FileNotFoundError as error:
             raise WeightsDamaged(f"{name} of these weights is missing") from error
         except (SafetensorError, OSError) as error:
+            if is_of_memory(error):
+                raise MemoryError from error
             raise WeightsDamaged(f"{name} of these weights cannot be read: it is damaged or cut short") from error
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from app.models.alone import layer_of, n_layers_of, open_alone
+from app.models.alone import n_layers_of, open_alone
 from app.models.checkpoint import open_checkpoint
 from app.models.refusal import ImportRefused
 from tests.families import write_family
@@ -149,14 +149,6 @@ def test_layers_that_are_not_the_configs_are_refused(gpt2_folder, n_layer):
         ImportRefused, match=rf"speaks of {n_layer} layers, counted from 0, and its tensors go to layer 1"
     ):
         n_layers_of(with_config(gpt2_folder, {"n_layer": n_layer}))
-
-
-@pytest.mark.parametrize(
-    ("name", "layer"),
-    [("model.layers.3.mlp.experts.0.w1.weight", 3), ("h.11.attn.bias", 11), ("wte.weight", None), ("ln_1.bias", None)],
-)
-def test_the_first_number_of_a_name_is_its_layer(name, layer):
-    assert layer_of(name) == layer
 
 
 @pytest.mark.parametrize("tied", [True, False])

@@ -1,6 +1,6 @@
 """A matrix in the coordinates that it has: the MLP's neurons, or the residual stream's own coordinates.
 
-One side of each term has a single 1, at the neuron or the coordinate that it is: `numbers` reads it off. The
+One side of each term has a single 1, at the neuron or the coordinate that it is: `find_units` reads it off. The
 terms add up to the matrix. An MLP of m neurons has m such sides, [m m] numbers in all: the price of one form for every
 basis. Knows nothing of models or tokens.
 """
@@ -29,7 +29,7 @@ def by_norm(
     return _ordered(torch.cat([block.norm(dim=1) for _, block in blocks(samples)]), samples.shape[1])
 
 
-def numbers(matrix: Matrix, terms: Decomposition) -> Int64[Tensor, " rank"]:
+def find_units(matrix: Matrix, terms: Decomposition) -> Int64[Tensor, " rank"]:
     """The neuron, or else the coordinate of the stream, that each term of the matrix is."""
     has_neurons = Space.NEURON in {matrix.left.space, matrix.right.space}
     ones = terms.left if matrix.is_upright == has_neurons else terms.right

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from app.models.alone import is_of_memory, layer_of
 from app.models.header import Stored
+from app.models.importing.tensor_names import layer_of
+from app.models.memory import is_of_memory
+from app.models.refusal import ImportRefused
 
 LIBRARIES = 4 << 30
 """Bytes for the model libraries themselves and what they do at any size; they hold 1.4 GiB on one thread."""
@@ -23,7 +25,7 @@ LAYERS, ENDS, MAPS = 8, 4, 2
 """Copies of the largest layer in float32, of everything outside layers, and of the files that both are in."""
 
 
-def allowance(tensors: Iterable[Stored]) -> int:
+def bytes_allowed(tensors: Iterable[Stored]) -> int:
     """Bytes that importing a checkpoint with these tensors may take."""
     sizes: dict[int | None, int] = defaultdict(int)
     files: dict[int | None, set[Path]] = defaultdict(set)
@@ -39,7 +41,7 @@ def allowance(tensors: Iterable[Stored]) -> int:
 
 
 @contextmanager
-def confined(n_bytes: int) -> Iterator[None]:
+def confine(n_bytes: int) -> Iterator[None]:
     """Let this process take so many bytes more than it has, and no more, where the system keeps account of them.
 
     MemoryError at what asks for more, whichever library asks.
@@ -52,7 +54,9 @@ def confined(n_bytes: int) -> Iterator[None]:
             resource.setrlimit(resource.RLIMIT_DATA, (min([taken + n_bytes, *known]), hard))
     try:
         yield
-    except RuntimeError as error:
+    except ImportRefused:  # whatever its words
+        raise
+    except Exception as error:  # each library has its own
         if not is_of_memory(error):
             raise
         raise MemoryError from error

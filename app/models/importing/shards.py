@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from app.models.document import gguf_refusal, quoted, read_document
 from app.models.header import MOST_TENSORS, Stored, read_header
+from app.models.memory import is_of_memory
 from app.models.refusal import ImportRefused
 
 LARGEST_INDEX = 16_000_000
@@ -40,6 +41,8 @@ def _in_file(path: Path) -> list[Stored]:
         with safe_open(path, "np"):  # a second opinion
             pass
     except SafetensorError as error:
+        if is_of_memory(error):
+            raise MemoryError from error
         raise ImportRefused(f"{path.name} is damaged or incomplete: {error}") from error
     return tensors
 

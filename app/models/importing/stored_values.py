@@ -10,6 +10,7 @@ from torch import Tensor
 
 from app.models.checkpoint import Checkpoint
 from app.models.header import Stored
+from app.models.refusal import ImportRefused
 
 DTYPES = {
     "F16": torch.float16,
@@ -19,6 +20,8 @@ DTYPES = {
     "BOOL": torch.bool,
 } | {"U8": torch.uint8, "I8": torch.int8, "I16": torch.int16, "I32": torch.int32, "I64": torch.int64}
 """Of weights, and of the buffers that old checkpoints keep beside them."""
+PIECE = 1 << 22
+"""Numbers that are looked at at a time."""
 
 
 def read_tensor(checkpoint: Checkpoint, stored: Stored) -> Tensor:
@@ -51,6 +54,18 @@ def read_rows(stored: Stored, rows: Sequence[int]) -> Tensor:
     if len(raw) != len(rows) * width:
         raise OSError(f"{stored.file.name} was cut short while it was read")
     return _tensor(raw, stored, (len(rows), *stored.shape[1:]))
+
+
+def refuse_unfinite(name: str, tensor: Tensor) -> None:
+    """ImportRefused if a value is no number, or none in float32, in which models are run and read."""
+    for part in torch.split(tensor.reshape(-1), PIECE):
+        if not torch.isfinite(part).all():
+            raise ImportRefused(f"{name} holds values that are no numbers (NaN or infinity)")
+        if not torch.isfinite(part.float()).all():
+            raise ImportRefused(
+                f"{name} holds numbers of up to {part.abs().max():.3g}, beyond float32, in which weights are read: its "
+                f"numbers go to {torch.finfo(torch.float32).max:.3g}"
+            )
 
 
 def _row_bytes(stored: Stored) -> int:
