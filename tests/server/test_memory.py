@@ -72,6 +72,6 @@ def test_memory_that_ends_is_survived(client, monkeypatch, long, stage, whose):
             assert client.get(path).status_code == 503
         error.with_traceback(None)
         assert tensors() <= held
-        assert (client.get("/readyz").status_code, client.get("/readyz").json()["memory"]) == (503, "short")
+        assert client.get("/readyz").status_code == 200  # one thing that is too large is nothing against the rest
     assert client.get(path).status_code == 200
     assert (client.get("/readyz").status_code, client.get("/readyz").json()["memory"]) == (200, "enough")
