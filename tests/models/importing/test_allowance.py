@@ -3,11 +3,13 @@ import resource
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from app.models import conversion
 from app.models.checkpoint import open_checkpoint
+from app.models.header import read_header
 from app.models.importer import ImportRefused, import_model
-from app.models.importing.allowance import ENDS, LAYERS, MAPS, bytes_allowed, confine
+from app.models.importing.allowance import ENDS, LAYERS, bytes_allowed, confine
 from tests.models.test_memory import ERRORS
 
 MIB = 1 << 20
@@ -18,8 +20,18 @@ def test_it_grows_with_what_is_read_at_once(gpt2_folder):
     layer = [tensor for tensor in tensors if ".h.1." in tensor.name]
     ends = [tensor for tensor in tensors if ".h." not in tensor.name]
     numbers = [sum(tensor.size for tensor in part) for part in (layer, ends)]
-    file = (gpt2_folder / "model.safetensors").stat().st_size
-    assert bytes_allowed(tensors) - bytes_allowed([]) == 4 * (LAYERS * numbers[0] + ENDS * numbers[1]) + MAPS * file
+    assert bytes_allowed(tensors) - bytes_allowed([]) == 4 * (LAYERS * numbers[0] + ENDS * numbers[1])
+
+
+def test_more_layers_in_one_file_take_no_more(tmp_path):
+    """Of a file, what one layer needs is read at a time."""
+
+    def allowed(n_layers):
+        file = tmp_path / "model.safetensors"
+        save_file({f"h.{layer}.w": torch.zeros(64, 64) for layer in range(n_layers)}, file)
+        return bytes_allowed(read_header(file))
+
+    assert allowed(40) == allowed(1) == bytes_allowed([]) + LAYERS * 4 * 64 * 64
 
 
 @pytest.mark.parametrize("ask", [lambda: bytearray(3 << 30), lambda: torch.empty(3 << 30, dtype=torch.uint8)])
