@@ -53,12 +53,17 @@ def _is_here(catalog: Catalog, slug: str, word: str, report: Callable[[str], Non
         return True
     if is_folder(word):
         _refuse_other_folder(catalog, slug, word, manifest, report)
-    elif word not in {slug, manifest.source, *catalog.origin(slug).hub}:
+    elif word != slug and word.lower() not in _known_ids(catalog, slug, manifest):
         raise SlugError(
             f"{slug!r} already names weights, {_pin(manifest)} ({manifest.source}), and they are not known to be those of "
             f"{word!r}: singular-lens import {word} --name … gives these a name{_way_out(slug)}"
         )
     return True
+
+
+def _known_ids(catalog: Catalog, slug: str, manifest: Manifest) -> set[str]:
+    """What the weights of that name are known as, in small letters: the hub, too, makes no difference."""
+    return {known.lower() for known in (manifest.source, *catalog.origin(slug).hub)}
 
 
 def _refuse_other_folder(

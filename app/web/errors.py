@@ -29,7 +29,7 @@ from app.explorer.errors import (
 )
 from app.explorer.places import located
 from app.web.answers import NO_STORE, POLL_SECONDS, VARY, html_answer, target_of, wants_fragment
-from app.web.http.redirects import find_redirect, spell_path
+from app.web.http.redirects import find_redirect, spell_path, trim_query
 from app.web.http.targets import take_off_root
 from app.web.security import HEADERS
 from app.web.site import resources_of, site_of
@@ -95,6 +95,8 @@ def answer_error(request: Request, error: Exception) -> Response:
     problem = _problem(request, error)
     if problem.status == 404 and (elsewhere := find_redirect(request, _route_path(request))):
         return elsewhere
+    if isinstance(error, RequestValidationError) and (trimmed := trim_query(request, _route_path(request))):
+        return trimmed
     answer = _answer(request, problem)
     if isinstance(error, HTTPException):
         answer.headers.update(error.headers or {})

@@ -183,6 +183,7 @@ def test_ids_of_the_hub_are_compared_whole(run, tmp_path, monkeypatch):
         online.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(snapshot))
         import_here("acme/Checkpoint-500", data)
     assert names(data, "acme/Checkpoint-500")[0].is_here
+    assert names(data, "ACME/checkpoint-500")[0].is_here
     assert names(data, run)[0].is_here
     with pytest.raises(SlugError, match="not known to be those of 'somebody-else/checkpoint-500'"):
         names(data, "somebody-else/checkpoint-500")

@@ -15,7 +15,7 @@ UNKNOWN = [
     ("/tiny/L0/H0/mlp", "ov or qk"),
     ("/tiny/L0/H0/ov/pca", "svd"),
     ("/tiny/L0/H0/ov/svd/0/0/0", "six parts"),
-    ("/Tiny!", "small letters"),
+    ("/Ti!ny", "small letters"),
     ("/tiny/L999999999999999999999", "L0, L1"),
 ]
 BAD = [

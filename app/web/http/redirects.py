@@ -6,6 +6,7 @@ Capitals, a last slash, and the bracket, dot or quote behind a link are forgiven
 
 import re
 from typing import NamedTuple, cast
+from urllib.parse import quote
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
@@ -18,7 +19,11 @@ from app.explorer.places import located
 from app.web.site import resources_of, urls_of
 
 API = "/api/v1"
-BEHIND_A_LINK = "/.,;:)]}>\"'`’”»"
+BEHIND_A_LINK = "/.,;:)]}>\"'`’”»…!*_| "
+BEHIND_A_QUERY = re.compile(
+    rf"(?:{'|'.join(re.escape(each) for c in BEHIND_A_LINK for each in {c, quote(c, safe='')})})+$"
+)
+"""The same, as a browser sends them there."""
 NUMBERED = re.compile("[lh][0-9]+")
 LONGEST = 200
 """Characters of a path that is looked at; no address has more."""
@@ -78,6 +83,16 @@ def _route_of(request: Request, path: str) -> tuple[str, dict[str, str]]:
         if how is Match.FULL:
             return str(getattr(route, "path", "")), found["path_params"]
     raise AddressError("There is no page of that name.")
+
+
+def trim_query(request: Request, path: str) -> Response | None:
+    """To the same page without what stood behind a link whose query is refused; None where nothing did."""
+    query = request.scope["query_string"].decode("latin-1")
+    trimmed = BEHIND_A_QUERY.sub("", query)
+    if request.method != "GET" or trimmed == query:
+        return None
+    url = f"{urls_of(request).root}{quote(path)}{'?' if trimmed else ''}{trimmed}"
+    return RedirectResponse(url, 308, {"Cache-Control": "no-cache"})
 
 
 def find_redirect(request: Request, path: str) -> Response | None:

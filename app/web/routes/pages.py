@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from app.core.address import Address, Depth, parse
+from app.core.address import Address, AddressError, Depth, parse
 from app.explorer import browse, survey
 from app.explorer.compare import compare
 from app.explorer.errors import BadOption, UnknownAddress
@@ -16,7 +16,7 @@ from app.explorer.jump import jump
 from app.explorer.pages import FitPage, View
 from app.explorer.resources import Resources
 from app.web.answers import POLL_SECONDS, csv_answer, csv_stream, page_answer
-from app.web.http.redirects import find_spot, spell_path
+from app.web.http.redirects import BEHIND_A_LINK, find_spot, spell_path
 from app.web.http.targets import take_off_root
 from app.web.query import CensusQuery, CompareQuery, JumpQuery, PageQuery, ViewQuery
 from app.web.sheet import census_sheet, direction_sheet, head_sheet, matrix_sheet
@@ -80,9 +80,13 @@ def jump_to(request: Request, model: str, query: Annotated[JumpQuery, Query()]) 
     if link := _link(text):
         url = _pasted(request, link, visited, query.weights)
     else:
-        target = jump(resources_of(request), visited.model, text)
-        url = urls_of(request).page(_kept_pin(target.address, visited))
-        url = _asking(url, _kept_weights(query.weights), target.ray or "")
+        try:
+            target = jump(resources_of(request), visited.model, text.rstrip(BEHIND_A_LINK))
+        except UnknownAddress as unknown:
+            url = _named(request, text, visited, query.weights, unknown)
+        else:
+            url = urls_of(request).page(_kept_pin(target.address, visited))
+            url = _asking(url, _kept_weights(query.weights), target.ray or "")
     return RedirectResponse(url, 303, {"Cache-Control": "no-cache"})
 
 
@@ -153,6 +157,16 @@ def _pasted(request: Request, link: SplitResult, visited: Address, weights: str 
         url = urls.page(_kept_pin(address, visited), under=under)
         asked = asked or _kept_weights(weights)
     return _asking(url, asked, link.fragment)
+
+
+def _named(request: Request, text: str, visited: Address, weights: str | None, unknown: UnknownAddress) -> str:
+    """Where a path of this server leads, or the name of a page of the model: `demo/census`, `census`; else `unknown`."""
+    for path in (f"/{text.lstrip('/')}", f"/{visited}/{text}") if text.strip("/") else ():
+        try:
+            return _pasted(request, urlsplit(path), visited, weights)
+        except (AddressError, UnknownAddress, ValueError):
+            continue
+    raise unknown
 
 
 def _asking(url: str, asked: list[tuple[str, str]], anchor: str) -> str:

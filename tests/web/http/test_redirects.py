@@ -89,6 +89,26 @@ def test_whatever_stands_behind_a_link_is_no_part_of_it(client, pin, end):
 
 
 @pytest.mark.parametrize(
+    ("refused", "meant"),
+    [
+        ("weights=raw)", "weights=raw"),
+        ("page=1&weights=raw%29.", "page=1&weights=raw"),
+        ("weights=raw%E2%80%9D", "weights=raw"),
+        ("distance=)", "distance="),
+    ],
+)
+def test_whatever_stands_behind_a_links_query_is_no_part_of_it(client, refused, meant):
+    for path in ("/tiny/L1/H2", "/api/v1/tiny/L1/H2"):
+        answer = client.get(f"{path}?{refused}")
+        assert (answer.status_code, answer.headers["Location"]) == (308, f"{path}?{meant}")
+
+
+def test_a_query_that_is_taken_stays_as_it_is(client):
+    assert client.get("/tiny/L1/H2?find=)").status_code == 200
+    assert client.get("/tiny/L1/H2?weights=cooked").status_code == 422
+
+
+@pytest.mark.parametrize(
     "path",
     [
         "/tiny/L05",

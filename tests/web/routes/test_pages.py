@@ -265,6 +265,11 @@ def test_a_file_has_the_whole_table_and_says_of_which_weights(client, pin):
         ("W_E 3-", "/tiny/embed/svd/3#n"),
         ("L1H2.qk.3n", "/tiny/L1/H2/qk/svd/3#n"),
         ("L1", "/tiny/L1"),
+        ("L1H2).", "/tiny/L1/H2"),
+        ("census", "/tiny/census"),
+        ("tiny/Notable", "/tiny/notable"),
+        ("/tiny/L1/H2/full?token=%20a", "/tiny/L1/H2/full?token=+a"),
+        ("/-/glossary#z", "/-/glossary#z"),
         ("https://lens.example/tiny/L1/H2/ov/svd/3?weights=raw#n", "/tiny/L1/H2/ov/svd/3?weights=raw#n"),
     ],
 )
@@ -318,7 +323,7 @@ def test_the_jump_box_keeps_the_weights(client):
     assert client.get("/tiny/jump?q=L1&weights=cooked").status_code == 422
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "L9H9", "<script>"])
+@pytest.mark.parametrize("text", ["", "/", "nonsense", "L9H9", "<script>", "//evil.example/L1", "tiny/../L1"])
 def test_the_jump_box_says_what_it_understands(client, text):
     answer = client.get("/tiny/jump", params={"q": text})
     assert answer.status_code == 404
