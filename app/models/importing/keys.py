@@ -37,9 +37,11 @@ PLACES = ("window_size", "sliding_window", "sliding_window_pattern", "max_window
 """Counted from 0 on."""
 MOST_PLACES = 2**30
 SHARES = ("rotary_pct", "partial_rotary_factor")
+EPSILONS = ("layer_norm_epsilon", "layer_norm_eps", "rms_norm_eps", "norm_epsilon")
+THETAS = ("rope_theta", "rotary_emb_base", "rope_local_base_freq")
+"""The slowest turn of positions: none of them is 0."""
 NUMBERS = (
-    *("layer_norm_epsilon", "layer_norm_eps", "rms_norm_eps", "norm_epsilon"),
-    *("rope_theta", "rotary_emb_base", "rope_local_base_freq", "query_pre_attn_scalar", "clip_qkv", "swiglu_alpha"),
+    *("query_pre_attn_scalar", "clip_qkv", "swiglu_alpha"),
     *("swiglu_limit", "attn_logit_softcapping", "final_logit_softcapping", "logit_scale", "logits_scaling"),
     *("embedding_multiplier", "residual_multiplier", "attention_multiplier", "router_jitter_noise"),
 )
@@ -76,6 +78,10 @@ def _is_count(value: Any, least: int, most: int) -> bool:
 
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) <= MOST_NUMBER
+
+
+def _is_positive(value: Any) -> bool:
+    return _is_number(value) and value > 0
 
 
 def _is_share(value: Any) -> bool:
@@ -116,6 +122,8 @@ def _is_rope(value: Any, nested: bool = True) -> bool:
 def _is_of_rope(key: str, value: Any) -> bool:
     if key in SHARES:
         return value is None or _is_share(value)
+    if key in THETAS:
+        return value is None or _is_positive(value)
     if isinstance(value, list):
         return len(value) <= MOST_FACTORS and all(map(_is_number, value))
     return value is None or isinstance(value, bool) or _is_number(value) or _is_word(value)
@@ -132,10 +140,12 @@ def _bounds() -> dict[str, Bound]:
     bounds |= dict.fromkeys(PLACES, _counted(0, MOST_PLACES))
     bounds |= dict.fromkeys(SHARES, (_is_share, "a number from 0 to 1"))
     bounds |= dict.fromkeys(NUMBERS, (_is_number, f"a number of at most {MOST_NUMBER:g}"))
+    bounds |= dict.fromkeys(EPSILONS, (lambda x: _is_number(x) and x >= 0, f"a number from 0 to {MOST_NUMBER:g}"))
+    bounds |= dict.fromkeys(THETAS, (_is_positive, f"a number above 0, of at most {MOST_NUMBER:g}"))
     bounds |= dict.fromkeys(SWITCHES, (lambda v: isinstance(v, bool), "true or false"))
     bounds |= dict.fromkeys(WORDS, (_is_word, f"a word of at most {LONGEST_WORD} letters"))
     bounds |= dict.fromkeys(LISTS, (_is_list, f"a list of at most {MOST_LAYERS:,} words or layers"))
-    bounds |= dict.fromkeys(ROPES, (_is_rope, "words and numbers by name, shares of a head from 0 to 1"))
+    bounds |= dict.fromkeys(ROPES, (_is_rope, "words and numbers by name, thetas above 0, shares of a head from 0 to 1"))
     bounds["attention_types"] = (_is_runs, f"runs of at most {MOST_LAYERS:,} layers in all")
     # Of the tokens with a part of their own, RoBERTa's padding alone matters: it counts positions from it on.
     bounds["pad_token_id"] = _counted(-1, 2**24)
