@@ -145,7 +145,9 @@ def _bounds() -> dict[str, Bound]:
     bounds |= dict.fromkeys(SWITCHES, (lambda v: isinstance(v, bool), "true or false"))
     bounds |= dict.fromkeys(WORDS, (_is_word, f"a word of at most {LONGEST_WORD} letters"))
     bounds |= dict.fromkeys(LISTS, (_is_list, f"a list of at most {MOST_LAYERS:,} words or layers"))
-    bounds |= dict.fromkeys(ROPES, (_is_rope, "words and numbers by name, thetas above 0, shares of a head from 0 to 1"))
+    bounds |= dict.fromkeys(
+        ROPES, (_is_rope, "words and numbers by name, thetas above 0, shares of a head from 0 to 1")
+    )
     bounds["attention_types"] = (_is_runs, f"runs of at most {MOST_LAYERS:,} layers in all")
     # Of the tokens with a part of their own, RoBERTa's padding alone matters: it counts positions from it on.
     bounds["pad_token_id"] = _counted(-1, 2**24)
