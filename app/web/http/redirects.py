@@ -24,6 +24,8 @@ BEHIND_A_QUERY = re.compile(
     rf"(?:{'|'.join(re.escape(each) for c in BEHIND_A_LINK for each in {c, quote(c, safe='')})})+$"
 )
 """The same, as a browser sends them there."""
+PLAIN_VALUE = re.compile(r"=[A-Za-z0-9,.-]+$")
+"""What is left of a query that may be taken then; of anything else its own refusal says more."""
 NUMBERED = re.compile("[lh][0-9]+")
 LONGEST = 200
 """Characters of a path that is looked at; no address has more."""
@@ -89,7 +91,7 @@ def trim_query(request: Request, path: str) -> Response | None:
     """To the same page without what stood behind a link whose query is refused; None where nothing did."""
     query = request.scope["query_string"].decode("latin-1")
     trimmed = BEHIND_A_QUERY.sub("", query)
-    if request.method != "GET" or trimmed == query:
+    if request.method != "GET" or trimmed == query or not PLAIN_VALUE.search(trimmed):
         return None
     url = f"{urls_of(request).root}{quote(path)}{'?' if trimmed else ''}{trimmed}"
     return RedirectResponse(url, 308, {"Cache-Control": "no-cache"})
