@@ -93,8 +93,7 @@ def trim_query(request: Request, path: str) -> Response | None:
     trimmed = BEHIND_A_QUERY.sub("", query)
     if request.method != "GET" or trimmed == query or not PLAIN_VALUE.search(trimmed):
         return None
-    url = f"{urls_of(request).root}{quote(path)}{'?' if trimmed else ''}{trimmed}"
-    return RedirectResponse(url, 308, {"Cache-Control": "no-cache"})
+    return _redirect(request, path, trimmed)
 
 
 def find_redirect(request: Request, path: str) -> Response | None:
@@ -102,13 +101,17 @@ def find_redirect(request: Request, path: str) -> Response | None:
     meant = spell_path(path)
     if len(path) > LONGEST or meant == path:
         return None
+    return _redirect(request, meant, request.scope["query_string"].decode("latin-1"))
+
+
+def _redirect(request: Request, path: str, query: str) -> Response | None:
+    """To that path, without the root, and that query; None unless it is a page here, and so no other host either."""
     try:
-        find_spot(request, meant)
+        find_spot(request, path)
     except (AddressError, UnknownAddress):
         return None
     except (NotReady, ComputationFailed):
         pass  # the page says so
-    query = request.scope["query_string"].decode("latin-1")
-    url = f"{urls_of(request).root}{meant}{'?' if query else ''}{query}"
+    url = f"{urls_of(request).root}{path}{'?' if query else ''}{query}"
     # Which models there are may change, and with them what was meant.
     return RedirectResponse(url, 308, {"Cache-Control": "no-cache"})

@@ -169,3 +169,10 @@ def test_a_pasted_link_to_any_page_leads_to_it(client, paths):
     )
     assert answer.headers["Location"] == f"/{address}/full?token=a#p"
     assert not urlsplit(answer.headers["Location"]).netloc
+
+
+@pytest.mark.parametrize("path", ["//evil.example/", "//evil.example/L1", "/\\evil.example/", "/gpt9/L1", "/tiny/L9"])
+def test_a_refused_query_leads_only_to_what_is_here(client, path):
+    answer = client.get(f"http://testserver{path}?weights=raw)")
+    assert answer.status_code in {404, 422}
+    assert "Location" not in answer.headers
