@@ -106,7 +106,13 @@ def _opened(
         return
     with unpacked(source.path, catalog.data / "weights", lambda *step: report(Progress(*step))) as found:
         report(Progress("reading what was unpacked"))
-        yield open_checkpoint(found.folder), found
+        checkpoint = open_checkpoint(found.folder)
+        if found.has_pairs:
+            report(Progress("reading a sentence, to see whether its rows are in order"))
+            from app.models.importing.gguf.row_order import refuse_other_rows
+
+            refuse_other_rows(checkpoint)
+        yield checkpoint, found
 
 
 def _of_files(error: OSError) -> str:

@@ -25,6 +25,8 @@ class Unpacked:
     quantisation: Quantisation | None
     sum: str
     """SHA-256 of the file."""
+    has_pairs: bool
+    """Rows of its queries and keys were put into another order."""
 
 
 @contextmanager
@@ -32,7 +34,7 @@ def unpacked(path: Path, weights: Path, report: Callable[[str, int, int], None])
     """Unpack the file into a folder in `weights`, which is gone afterwards; ImportRefused if it cannot be read."""
     report("reading the GGUF file", 0, 0)
     header = read_gguf_header(path)
-    layout_of(header)  # refused before the whole of it is read
+    layout = layout_of(header)  # refused before the whole of it is read
     stamps, sum_ = stamps_of(path), file_sum(path)
     with staged(weights, f"gguf-{sum_}", lambda: report("another import of this file is running", 0, 0)) as staging:
         try:
@@ -49,6 +51,6 @@ def unpacked(path: Path, weights: Path, report: Callable[[str, int, int], None])
                 raise ImportRefused(
                     f"{path.name} was changed while it was read: import it again when nothing writes to it"
                 )
-            yield Unpacked(staging.folder, quantisation, sum_)
+            yield Unpacked(staging.folder, quantisation, sum_, bool(layout.paired))
         finally:
             staging.discard()
