@@ -1,4 +1,4 @@
-"""The layers of a model that are to be computed, one after the other, taken apart in batches.
+"""The layers of a model that are to be computed, the last ones first, taken apart in batches.
 
 A layer is taken by a lock on the file of its weights, so that no two processes are at one; a layer that another process
 is at comes again later. Knows nothing of readouts.
@@ -26,6 +26,11 @@ WAIT_SECONDS = 0.2
 """Before another look whether other processes are done."""
 
 Wanted = tuple[int, Circuit]
+
+
+def last_first(model: OpenModel) -> range:
+    """The model's layers in the order in which they are computed: the readable rays are in the last ones."""
+    return range(model.manifest.n_layers - 1, -1, -1)
 
 
 @dataclass
@@ -77,7 +82,7 @@ class Layers:
     ) -> None:
         self._store, self._benches, self._model = store, benches, model
         self._circuits, self._device = circuits, device
-        self._todo = deque((each, layer) for each in benches for layer in range(model.manifest.n_layers))
+        self._todo = deque((each, layer) for each in benches for layer in last_first(model))
         self.count = len(self._todo)
         self._size = max(1, VECTORS // (2 * model.manifest.d_head))
         self._layer: Layer | None = None

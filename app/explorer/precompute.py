@@ -19,7 +19,7 @@ from app.explorer.bench import KEPT_TOKENS, Arrays, Baked, Bench
 from app.explorer.compute import Steps
 from app.explorer.decompositions import decomposition
 from app.explorer.errors import BadOption, ExplorerError
-from app.explorer.layers import Batch, Layer, Layers
+from app.explorer.layers import Batch, Layer, Layers, last_first
 from app.explorer.library import OpenModel, damage_told
 from app.explorer.pages import Processing
 from app.explorer.places import most_terms
@@ -124,7 +124,7 @@ class _Run:
         self._singles = [
             (processing, place)
             for processing in task.processings
-            for place in targets(model, alone, task.basis, processing)
+            for place in sorted(targets(model, alone, task.basis, processing), key=lambda place: _turn(model, place))
         ]
         needed = {*CIRCUITS, *model.header.layer_kinds, *tally.ends_of(model.header)}
         self._has_census = self._is_svd and needed <= set(task.matrices)
@@ -135,6 +135,9 @@ class _Run:
         self._layers_done = self._matrices_done = self._matrices_found = 0
         self._compute_seconds = self._write_seconds = 0.0
         self._unwritten: deque[Future[None]] = deque()
+        self._overviews_due = [
+            (processing, layer) for processing in task.processings for layer in (*last_first(model), None)
+        ]
         self._maps = {processing: _Map(bench) for processing, bench in self._benches.items()}
 
     def steps(self, writer: ThreadPoolExecutor) -> Iterator[Step]:
@@ -150,6 +153,7 @@ class _Run:
             yield self._step(stage)
             self._bake(batch, writer)
             yield self._step(stage)
+            yield from self._overviews(batch.layer.index + 1)  # whose last files are written by now
         self._await(0)
         if self._circuits == CIRCUITS:
             for processing, map_ in self._maps.items():
@@ -160,8 +164,9 @@ class _Run:
                 yield self._step("waiting for another process that is at the matrices that are left")
             else:
                 yield from self._one(*single)
-        # Last: matrices that are there by now need not be taken apart for these.
-        yield from self._overviews()
+                yield from self._overviews(single[1].layer)
+        for _, layer in list(self._overviews_due):
+            yield from self._overviews(layer, is_last=True)
         yield self._step("done")
 
     def _keep_found(self) -> None:
@@ -174,18 +179,25 @@ class _Run:
             for recipe in found:
                 self._store.keep(recipe)
 
-    def _overviews(self) -> Iterator[Step]:
-        """Gallery and census, layer by layer and of the model's ends, as far as all of their matrices are there."""
-        for processing, bench in self._benches.items():
-            for layer in (*range(self._model.manifest.n_layers), None):
-                where = f"{'ends' if layer is None else f'L{layer}'}, {processing}"
-                if self._is_gallery_due(bench, layer):
-                    recipe = notable.recipe(self._model, layer, processing)
-                    yield from self._kept(recipe, f"gallery, {where}", partial(notable.notable, bench, layer))
-                if self._has_census:
-                    recipe = recipes.census_part(self._model, layer, processing)
-                    steps = partial(census.ends, bench) if layer is None else partial(census.layer, bench, layer)
-                    yield from self._kept(recipe, f"census, {where}", steps)
+    def _overviews(self, layer: int | None, *, is_last: bool = False) -> Iterator[Step]:
+        """Gallery and census of the layer, or of the model's ends, once all of their matrices are there.
+
+        Those that are there need not be taken apart for them; at last a census takes apart what is not.
+        """
+        for due in [due for due in self._overviews_due if due[1] == layer]:
+            processing, bench = due[0], self._benches[due[0]]
+            is_there = self._is_gallery_due(bench, layer)
+            if not (is_there or is_last):
+                continue
+            self._overviews_due.remove(due)
+            where = f"{'ends' if layer is None else f'L{layer}'}, {processing}"
+            if is_there:
+                recipe = notable.recipe(self._model, layer, processing)
+                yield from self._kept(recipe, f"gallery, {where}", partial(notable.notable, bench, layer))
+            if self._has_census:
+                recipe = recipes.census_part(self._model, layer, processing)
+                steps = partial(census.ends, bench) if layer is None else partial(census.layer, bench, layer)
+                yield from self._kept(recipe, f"census, {where}", steps)
 
     def _is_gallery_due(self, bench: Bench, layer: int | None) -> bool:
         """Whether it is only put together: what nobody asked for is not taken apart for it, unheard of and uncounted."""
@@ -311,6 +323,11 @@ class _Run:
             compute_seconds=self._compute_seconds,
             write_seconds=self._write_seconds,
         )
+
+
+def _turn(model: OpenModel, place: Address) -> int:
+    """When the matrix is computed: with its layer, the last ones first, those of the whole model after them."""
+    return model.manifest.n_layers if place.layer is None else last_first(model).index(place.layer)
 
 
 class _Map:

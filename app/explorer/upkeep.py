@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.models.catalog import Catalog
+from app.models.importing.published import fetched_files, find_fetched, unfinished_fetches
 from app.models.manifest import verify_weights
 from app.models.staging import PREFIX, unfinished_imports
 from app.store.jobs import JobStore
@@ -18,6 +19,7 @@ from app.store.proof import prove, to_prove
 from app.store.shelf import walked
 
 IMPORT_AGAIN = "import the model again"
+FETCH_AGAIN = "the next import of it fetches it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,10 @@ class Checked:
 
 
 def verify(data: Path) -> Iterator[Checked]:
-    """Read and prove every byte of every artifact and of all weights; damaged artifacts are set aside."""
+    """Read and prove every byte of every artifact, of all weights and of what was fetched; damaged artifacts are set aside."""
     artifacts = to_prove(data / "artifacts")
     folders = _weights(data)
-    sizes = sum(_size(path) for folder in folders for path in walked(folder))
+    sizes = sum(_size(path) for folder in folders for path in walked(folder)) + sum(map(_size, fetched_files(data)))
     so_far = Checked("", None, 0, 0, sizes + sum(size for _, size in artifacts))
     for name, fault, size in _checks(data, folders, artifacts):
         so_far = replace(so_far, name=name, fault=fault, files=so_far.files + 1, done=so_far.done + size)
@@ -58,6 +60,9 @@ def _checks(
         for file, fault in verify_weights(folder):
             path = folder / file
             yield str(path.relative_to(data)), fault and f"{fault}; {IMPORT_AGAIN}", _size(path)
+    for path in fetched_files(data):
+        fault = None if find_fetched(data) == path else f"its checksum does not match; {FETCH_AGAIN}"
+        yield str(path.relative_to(data)), fault, _size(path)
     for proof in prove(data / "artifacts", artifacts):
         yield str(proof.path.relative_to(data)), proof.fault, proof.size
 
@@ -95,8 +100,9 @@ def tidy(data: Path, quota_bytes: int) -> Iterator[Removed | Kept]:
 
 
 def _left_by_imports(data: Path) -> list[Path]:
-    """Names being given, and locks of imports that had not begun a folder."""
-    return sorted([*(data / "models").glob("*.part"), *(data / "weights").glob(f"{PREFIX}*.lock")])
+    """Names being given, locks of imports that had not begun a folder, and what was not fetched to its end."""
+    locks = (data / "weights").glob(f"{PREFIX}*.lock")
+    return sorted([*(data / "models").glob("*.part"), *locks, *unfinished_fetches(data)])
 
 
 def _weights(data: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from app.models.catalog import Catalog, SlugError
 from app.models.checkpoint import Checkpoint, open_checkpoint
 from app.models.importing.gguf.unpacked import Unpacked, unpacked
+from app.models.importing.published import Report
 from app.models.manifest import FORMAT, Manifest, verify_weights, write_manifest
 from app.models.memory import is_of_memory
 from app.models.origin import Origin, stamps_of
@@ -31,7 +32,7 @@ class Progress:
 
     message: str
     done: int = 0
-    """Layers; of a GGUF file's unpacking, layers and what is outside them."""
+    """Layers; of a GGUF file's unpacking, layers and what is outside them; megabytes while something is fetched."""
     total: int = 0
     """0 until they can be counted."""
 
@@ -46,7 +47,7 @@ def import_model(
 ) -> Manifest:
     """Import a model under a name; ImportRefused with the reason if it cannot be done.
 
-    `source` is `demo`, a folder, a GGUF file or a hub id. Weights that are here already, and whole, only get the name. What an
+    `source` is `demo`, `smollm2`, a folder, a GGUF file or a hub id. Weights that are here already, and whole, only get the name. What an
     interrupted import has done is not done again; a refused one leaves nothing behind.
     """
     catalog = Catalog(data)
@@ -54,7 +55,7 @@ def import_model(
         slug = default_slug(source) if slug is None else slug
         catalog.check(slug)
         report(Progress(f"finding {slug}"))
-        found = _found(source, revision, slug, catalog)
+        found = _found(source, revision, slug, catalog, lambda *step: report(Progress(*step)))
         stamps = stamps_of(found.path)
         with _opened(found, catalog, report) as (checkpoint, unpacked):
             fingerprint = checkpoint.fingerprint()
@@ -83,9 +84,9 @@ def import_model(
     return manifest
 
 
-def _found(source: str, revision: str | None, slug: str, catalog: Catalog) -> Source:
+def _found(source: str, revision: str | None, slug: str, catalog: Catalog, report: Report) -> Source:
     try:
-        return find_source(source, revision)
+        return find_source(source, revision, catalog.data, report)
     except ImportRefused as error:
         if catalog.damaged(slug):
             raise ImportRefused(

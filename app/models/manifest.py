@@ -90,7 +90,7 @@ class Manifest(Shape):
     name: str
     """As people know it: `gpt2`, `singular-lens demo`."""
     source: str
-    """A hub id, `demo`, `local folder` or `local file`; never a path."""
+    """A hub id, `demo`, a package and its version, `local folder` or `local file`; never a path."""
     revision: str | None
     """The commit on the hub; None where there is none."""
     architecture: str

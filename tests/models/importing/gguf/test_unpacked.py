@@ -106,6 +106,15 @@ def test_a_file_that_changes_meanwhile_is_refused(kept, tmp_path, monkeypatch):
         import_model(str(file), tmp_path / "data", report=lambda step: None)
 
 
+def test_a_file_that_was_new_when_it_was_begun_with_is_imported(kept, tmp_path, monkeypatch):
+    """Its stamps prove nothing at first, and come to rest while it is read."""
+    file = shutil.copy(kept / "Tiny-Q8_0.gguf", tmp_path / "t.gguf")
+    stamps = iter([{}, origin.stamps_of(file) or {"t.gguf": [1, 2, 3, 4]}])
+    monkeypatch.setattr(module, "stamps_of", lambda path: next(stamps))
+    with module.unpacked(file, tmp_path / "weights", lambda *step: None) as found:
+        assert found.sum == file_sum(file)
+
+
 def test_the_same_file_elsewhere_is_the_same_model(kept, tmp_path, monkeypatch):
     monkeypatch.setattr(origin, "REST_NS", 0)
     data = shutil.copytree(kept / "data", tmp_path / "data")
