@@ -116,6 +116,13 @@ def _opened(
         yield checkpoint, found
 
 
+def _name(source: Source, unpacked: Unpacked | None) -> str:
+    """What people know it as: programs that keep files without an ending call them after their checksum."""
+    if unpacked is not None and unpacked.name and source.path.suffix != ".gguf":
+        return unpacked.name
+    return source.name
+
+
 def _of_files(error: OSError) -> str:
     if error.errno == errno.ENOSPC or "No space left" in str(error):
         return "the disk is full (No space left on device): make room and run the same command again"
@@ -174,7 +181,7 @@ def _convert(
     manifest = Manifest(
         format=FORMAT,
         fingerprint=fingerprint,
-        name=source.name,
+        name=_name(source, unpacked),
         source=source.origin,
         revision=source.revision,
         architecture=checkpoint.architecture,
