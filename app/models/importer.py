@@ -1,18 +1,20 @@
 """Import, once per model: a checkpoint is checked and written as weights, and gets a name.
 
-1. find the folder, or fetch it from the hub      (source)
+1. find the folder or file, or fetch it from the hub; a GGUF file is unpacked into a folder      (source, importing.gguf)
 2. refuse what cannot be read; take its fingerprint; stop if those weights are here already, and whole      (checkpoint)
 3. open it layer by layer, write what was read, prove that it does what the model does      (conversion)
 4. rename the weights into place; name them      (staging, catalog)
 """
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from app.models.catalog import Catalog, SlugError
 from app.models.checkpoint import Checkpoint, open_checkpoint
+from app.models.importing.gguf.unpacked import Unpacked, unpacked
 from app.models.manifest import FORMAT, Manifest, verify_weights, write_manifest
 from app.models.memory import is_of_memory
 from app.models.origin import Origin, stamps_of
@@ -29,7 +31,7 @@ class Progress:
 
     message: str
     done: int = 0
-    """Layers."""
+    """Layers; of a GGUF file's unpacking, layers and what is outside them."""
     total: int = 0
     """0 until they can be counted."""
 
@@ -44,7 +46,7 @@ def import_model(
 ) -> Manifest:
     """Import a model under a name; ImportRefused with the reason if it cannot be done.
 
-    `source` is `demo`, a folder or a hub id. Weights that are here already, and whole, only get the name. What an
+    `source` is `demo`, a folder, a GGUF file or a hub id. Weights that are here already, and whole, only get the name. What an
     interrupted import has done is not done again; a refused one leaves nothing behind.
     """
     catalog = Catalog(data)
@@ -53,14 +55,16 @@ def import_model(
         catalog.check(slug)
         report(Progress(f"finding {slug}"))
         found = _found(source, revision, slug, catalog)
-        report(Progress("reading the checkpoint"))
-        stamps = stamps_of(found.folder)
-        checkpoint = open_checkpoint(found.folder)
-        fingerprint = checkpoint.fingerprint()
-        is_still = stamps == stamps_of(found.folder)
-        catalog.check(slug, fingerprint)
-        manifest = _whole(catalog, fingerprint) or _import(found, checkpoint, fingerprint, catalog, report)
-        catalog.add(slug, fingerprint, Origin((found.origin,) if found.revision else (), stamps if is_still else {}))
+        stamps = stamps_of(found.path)
+        with _opened(found, catalog, report) as (checkpoint, unpacked):
+            fingerprint = checkpoint.fingerprint()
+            is_still = stamps == stamps_of(found.path)
+            catalog.check(slug, fingerprint)
+            manifest = _whole(catalog, fingerprint) or _import(
+                found, checkpoint, unpacked, fingerprint, catalog, report
+            )
+        hub_ids = (found.origin,) if found.revision else ()
+        catalog.add(slug, fingerprint, Origin(hub_ids, stamps if is_still else {}, unpacked.sum if unpacked else ""))
     except SlugError as error:
         raise ImportRefused(str(error)) from error
     except ImportRefused:
@@ -91,6 +95,20 @@ def _found(source: str, revision: str | None, slug: str, catalog: Catalog) -> So
         raise
 
 
+@contextmanager
+def _opened(
+    source: Source, catalog: Catalog, report: Callable[[Progress], None]
+) -> Iterator[tuple[Checkpoint, Unpacked | None]]:
+    """The checkpoint, and what its file said beside it, where it was one."""
+    if not source.is_file:
+        report(Progress("reading the checkpoint"))
+        yield open_checkpoint(source.path), None
+        return
+    with unpacked(source.path, catalog.data / "weights", lambda *step: report(Progress(*step))) as found:
+        report(Progress("reading what was unpacked"))
+        yield open_checkpoint(found.folder), found
+
+
 def _of_files(error: OSError) -> str:
     if error.errno == errno.ENOSPC or "No space left" in str(error):
         return "the disk is full (No space left on device): make room and run the same command again"
@@ -105,7 +123,12 @@ def _whole(catalog: Catalog, fingerprint: str) -> Manifest | None:
 
 
 def _import(
-    source: Source, checkpoint: Checkpoint, fingerprint: str, catalog: Catalog, report: Callable[[Progress], None]
+    source: Source,
+    checkpoint: Checkpoint,
+    unpacked: Unpacked | None,
+    fingerprint: str,
+    catalog: Catalog,
+    report: Callable[[Progress], None],
 ) -> Manifest:
     target = catalog.weights_folder(fingerprint)
 
@@ -117,7 +140,7 @@ def _import(
         if (manifest := _whole(catalog, fingerprint)) is not None:
             return manifest
         try:
-            return _convert(source, checkpoint, fingerprint, staging, target, report)
+            return _convert(source, checkpoint, unpacked, fingerprint, staging, target, report)
         except (ImportRefused, OSError) as error:
             if not is_of_memory(error):  # with more of it, the import goes on from there
                 staging.discard()
@@ -127,6 +150,7 @@ def _import(
 def _convert(
     source: Source,
     checkpoint: Checkpoint,
+    unpacked: Unpacked | None,
     fingerprint: str,
     staging: Staging,
     target: Path,
@@ -149,6 +173,7 @@ def _convert(
         architecture=checkpoint.architecture,
         dtype=checkpoint.dtype,
         rounded=checkpoint.rounded,
+        quantisation=unpacked.quantisation if unpacked else None,
         still_layers=found.still_layers,
         checks=found.checks,
         files=found.files,

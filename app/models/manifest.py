@@ -66,6 +66,20 @@ class Shape:
     """What the MLP writes passes through a norm on its way to the stream (Gemma 2, OLMo-2)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Quantisation:
+    """How the weights were rounded to few levels before they came here."""
+
+    kind: str
+    """What most of their numbers are stored as, in llama.cpp's words, such as `Q4_1`."""
+    bits: int
+    """Of each number, in that kind."""
+    steps: dict[str, list[float]]
+    """Root mean square, over the numbers of a head (of queries or of keys and values) or of a whole matrix, of the distance
+    between the levels of their block: by the matrix's name in the weights, such as `blocks.3.attn.W_V`. 0 where it is
+    stored as it is; not said of matrices whose levels are unevenly spaced."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest(Shape):
     """The facts of one model's weights."""
@@ -76,7 +90,7 @@ class Manifest(Shape):
     name: str
     """As people know it: `gpt2`, `singular-lens demo`."""
     source: str
-    """A hub id, `demo` or `local folder`; never a path."""
+    """A hub id, `demo`, `local folder` or `local file`; never a path."""
     revision: str | None
     """The commit on the hub; None where there is none."""
     architecture: str
@@ -91,6 +105,8 @@ class Manifest(Shape):
     """Every other file of the folder, with the SHA-256 of its bytes."""
     rounded: bool = False
     """The checkpoint has numbers of float64, and the nearest of float32 are kept. Not said in manifests of old."""
+    quantisation: Quantisation | None = None
+    """None of weights that nobody rounded to fewer levels than their dtype has, as far as their file tells."""
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -102,6 +118,8 @@ def read_manifest(folder: Path) -> Manifest:
     if facts.pop("sha256", None) != _checksum(facts):
         raise ValueError(f"{file.name} is damaged: its checksum does not match")
     try:
+        if facts.get("quantisation") is not None:
+            facts["quantisation"] = Quantisation(**facts["quantisation"])
         return Manifest(**facts)
     except TypeError as error:
         raise ValueError(f"{file.name} is damaged: {error}") from error

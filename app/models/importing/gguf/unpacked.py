@@ -1,0 +1,54 @@
+"""A GGUF file as a checkpoint's folder for as long as an import needs it, in the folder of weights.
+
+What a killed import leaves behind is cleared by the next one of the same file, or by `store gc`. Knows no torch: the
+libraries that unpack are imported when there is something to do.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.models.importing.gguf.header import read_gguf_header
+from app.models.importing.gguf.layouts import layout_of
+from app.models.manifest import Quantisation, file_sum
+from app.models.origin import stamps_of
+from app.models.refusal import ImportRefused
+from app.models.staging import staged
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """What a file holds, unpacked."""
+
+    folder: Path
+    quantisation: Quantisation | None
+    sum: str
+    """SHA-256 of the file."""
+
+
+@contextmanager
+def unpacked(path: Path, weights: Path, report: Callable[[str, int, int], None]) -> Iterator[Unpacked]:
+    """Unpack the file into a folder in `weights`, which is gone afterwards; ImportRefused if it cannot be read."""
+    report("reading the GGUF file", 0, 0)
+    header = read_gguf_header(path)
+    layout_of(header)  # refused before the whole of it is read
+    stamps, sum_ = stamps_of(path), file_sum(path)
+    with staged(weights, f"gguf-{sum_}", lambda: report("another import of this file is running", 0, 0)) as staging:
+        try:
+            for left in staging.folder.iterdir():
+                left.unlink()
+            report("loading the model libraries", 0, 0)
+            from app.models.importing.gguf.converter import convert_gguf
+
+            def told(done: int, total: int) -> None:
+                report("unpacking the GGUF file", done, total)
+
+            quantisation = convert_gguf(path, header, staging.folder, told)
+            if stamps != stamps_of(path) or (not stamps and file_sum(path) != sum_):
+                raise ImportRefused(
+                    f"{path.name} was changed while it was read: import it again when nothing writes to it"
+                )
+            yield Unpacked(staging.folder, quantisation, sum_)
+        finally:
+            staging.discard()
