@@ -263,7 +263,8 @@ def layer_file(layer: int) -> str:
 def open_weights(folder: Path, manifest: Manifest | None = None) -> Weights:
     """The weights of an imported model; FileNotFoundError or ValueError if the folder holds none of ours."""
     facts = manifest or read_manifest(folder)
-    return Weights(folder, facts.fingerprint, facts)
+    quantisation = facts.quantisation
+    return Weights(folder, facts.fingerprint, facts, {} if quantisation is None else quantisation.steps)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], fingerprint: str) -> str:
