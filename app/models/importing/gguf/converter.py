@@ -16,6 +16,7 @@ from jaxtyping import Float32
 from safetensors.torch import save_file
 from torch import Tensor
 
+from app.models.alone import explain_failure
 from app.models.importing.allowance import bytes_allowed, confine
 from app.models.importing.gguf.header import GgufHeader, Packed
 from app.models.importing.gguf.layouts import (
@@ -31,6 +32,7 @@ from app.models.importing.gguf.layouts import (
 )
 from app.models.importing.gguf.library import PLAIN, tokenizer_of, unpack
 from app.models.importing.gguf.steps import StepSizes
+from app.models.importing.keys import MOST_FACTORS
 from app.models.manifest import Quantisation
 from app.models.refusal import ImportRefused
 
@@ -49,16 +51,19 @@ def convert_gguf(
     be read.
     """
     with confine(bytes_allowed(header.tensors.values())):
-        return _converted(path, header, layout_of(header), folder, report)
+        try:
+            return _converted(path, header, layout_of(header), folder, report)
+        except (ImportRefused, OSError):
+            raise
+        except Exception as error:  # tensors of shapes that no such model has, or what a library makes of the file
+            raise explain_failure(f"{path.name} cannot be unpacked", error) from error
 
 
 def _converted(
     path: Path, header: GgufHeader, layout: Layout, folder: Path, report: Callable[[int, int], None]
 ) -> Quantisation | None:
     tensors = _wanted(header, path)
-    factors = {
-        name: _numbers(path, header.tensors[name]).flatten().tolist() for name in FACTORS if name in header.tensors
-    }
+    factors = {name: _factors(path, header.tensors[name]) for name in FACTORS if name in header.tensors}
     tied = "output.weight" not in tensors
     config = config_of(layout, header, tied=tied, factors=factors)
     (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
@@ -80,6 +85,13 @@ def _converted(
         files |= dict.fromkeys(written, shard)
     (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": files}), encoding="utf-8")
     return _quantisation(tensors.values(), steps, tied=tied)
+
+
+def _factors(path: Path, tensor: Packed) -> list[float]:
+    if tensor.size > MOST_FACTORS:
+        raise ImportRefused(f"the file has {tensor.size:,} factors in {tensor.name}: at most {MOST_FACTORS:,} are read")
+    found: list[float] = _numbers(path, tensor).flatten().tolist()
+    return found
 
 
 def _wanted(header: GgufHeader, path: Path) -> dict[str, Packed]:

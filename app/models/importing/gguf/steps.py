@@ -15,6 +15,7 @@ from torch import Tensor
 from app.models.importing.gguf.header import Packed
 from app.models.importing.gguf.layouts import IN_LAYER
 from app.models.importing.gguf.library import step_sizes
+from app.models.refusal import ImportRefused
 
 MATRICES = {
     "token_embd": "embed.W_E",
@@ -73,7 +74,12 @@ class StepSizes:
                 rows = torch.stack(squares.columns).sum(dim=0) / len(rows)
             for part, own in self._parts(name, rows):
                 if part in MATRICES:
-                    means = own.reshape(self._heads.get(part, 1), -1).mean(dim=1)
+                    n_heads = self._heads.get(part, 1)
+                    if len(own) % n_heads:
+                        raise ImportRefused(
+                            f"the file has {where}{name} of {len(own)} rows, which are not {n_heads} heads"
+                        )
+                    means = own.reshape(n_heads, -1).mean(dim=1)
                     found[f"{where}{MATRICES[part]}"] = means.sqrt().tolist()
         return found
 

@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.models.importing.gguf.header import read_gguf_header
+from app.models.importing.gguf.header import GgufHeader, read_gguf_header
 from app.models.importing.gguf.layouts import layout_of
 from app.models.manifest import Quantisation, file_sum
 from app.models.origin import stamps_of
 from app.models.refusal import ImportRefused
 from app.models.staging import staged
+
+LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,10 @@ class Unpacked:
     quantisation: Quantisation | None
     sum: str
     """SHA-256 of the file."""
+    name: str | None
+    """As the file has it; None if it has none that can be shown."""
+    has_pairs: bool
+    """Rows of its queries and keys were put into another order."""
 
 
 @contextmanager
@@ -32,7 +38,7 @@ def unpacked(path: Path, weights: Path, report: Callable[[str, int, int], None])
     """Unpack the file into a folder in `weights`, which is gone afterwards; ImportRefused if it cannot be read."""
     report("reading the GGUF file", 0, 0)
     header = read_gguf_header(path)
-    layout_of(header)  # refused before the whole of it is read
+    layout = layout_of(header)  # refused before the whole of it is read
     stamps, sum_ = stamps_of(path), file_sum(path)
     with staged(weights, f"gguf-{sum_}", lambda: report("another import of this file is running", 0, 0)) as staging:
         try:
@@ -51,6 +57,11 @@ def unpacked(path: Path, weights: Path, report: Callable[[str, int, int], None])
                 raise ImportRefused(
                     f"{path.name} was changed while it was read: import it again when nothing writes to it"
                 )
-            yield Unpacked(staging.folder, quantisation, sum_)
+            yield Unpacked(staging.folder, quantisation, sum_, _name_in(header), bool(layout.paired))
         finally:
             staging.discard()
+
+
+def _name_in(header: GgufHeader) -> str | None:
+    name = header.facts.get("general.name")
+    return name if isinstance(name, str) and name.isprintable() and 0 < len(name) <= LONGEST_NAME else None

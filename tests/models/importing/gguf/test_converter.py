@@ -175,6 +175,19 @@ def test_an_unembedding_that_is_the_embedding_is_kept_once(tmp_path):
         (lambda writer, _: writer.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE), "by 'longrope'"),
         (lambda writer, _: writer.add_type("adapter"), "holds 'adapter', not a model"),
         (lambda _, tensors: tensors.update({"blk.0.attn_k.weight": np.ones((15, 32))}), "15 rows of queries or keys"),
+        (lambda _, tensors: tensors.update({"rope_freqs.weight": np.ones(5000)}), "5,000 factors in rope_freqs.weight"),
+        (
+            lambda writer, _: writer.add_head_count_kv([2, 1]),
+            r"has \[2, 1\] for llama.attention.head_count_kv: expected",
+        ),
+        (
+            lambda writer, _: writer.add_string("llama.context_length", "x"),
+            "for llama.context_length: expected a whole number",
+        ),
+        (
+            lambda writer, _: writer.add_rope_freq_base(-1.0),
+            r"has -1.0 for llama.rope.freq_base: expected a number above 0",
+        ),
     ],
 )
 def test_what_is_not_understood_is_refused(tmp_path, change, words):
@@ -192,3 +205,24 @@ def test_other_families_are_refused_by_name(tmp_path):
     writer.close()
     with pytest.raises(ImportRefused, match=r"GGUF files of 'mamba' are not read, those of llama, qwen2, .* are"):
         converted(tmp_path / "m.gguf", tmp_path / "converted")
+
+
+def test_rows_that_are_no_heads_are_refused(tmp_path):
+    original = write_family("qwen2", tmp_path / "original", intermediate_size=64)
+
+    def cut(_, tensors):
+        tensors["blk.0.attn_v.weight"] = tensors["blk.0.attn_v.weight"][:15]
+
+    path = write_gguf(original, tmp_path / "model.gguf", kind=Kind.Q8_0, change=cut)
+    with pytest.raises(ImportRefused, match=r"blocks.0.attn_v of 15 rows, which are not 2 heads"):
+        converted(path, tmp_path / "converted")
+
+
+def test_norms_of_heads_that_are_one_row_are_refused(tmp_path):
+    original = write_family("stablelm-qk", tmp_path / "original")
+
+    def flatten(_, tensors):
+        tensors["blk.0.attn_q_norm.weight"] = tensors["blk.0.attn_q_norm.weight"].flatten()
+
+    with pytest.raises(ImportRefused, match=r"model.gguf cannot be unpacked"):
+        converted(write_gguf(original, tmp_path / "model.gguf", change=flatten), tmp_path / "converted")

@@ -63,6 +63,13 @@ def test_what_is_not_quantised_says_nothing_of_it(kept, tmp_path):
     assert Catalog(tmp_path / "data").names().keys() == {"tiny-f32"}
 
 
+def test_a_file_without_an_ending_is_called_what_it_calls_itself(kept, tmp_path):
+    file = write_gguf(kept / "original", tmp_path / "sha256-0123", name="Tiny Llama")
+    assert import_model(str(file), tmp_path / "data", slug="t", report=lambda step: None).name == "Tiny Llama"
+    write_gguf(kept / "original", file, name="a\x1b[31m")
+    assert import_model(str(file), tmp_path / "other", slug="t", report=lambda step: None).name == "sha256-0123"
+
+
 def test_nothing_of_the_unpacking_stays(kept):
     assert [path.name for path in (kept / "data" / "weights").iterdir()] == [Catalog(kept / "data").names()["copy"]]
 
