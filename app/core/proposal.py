@@ -22,6 +22,10 @@ SUMMING = 2.0**-23
 """Of one addition, in proportion: twice float32's own, since tensor cores cut off instead of rounding."""
 WORTH_IT = 1.3
 """How many times as fast as float32 fewer bits must be: they propose more candidates, and each is to be checked."""
+ROOM = 2.0
+"""For candidates, in proportion to what a bell would need."""
+MOST_SHARE = 8
+"""One row in so many is a candidate at most: where more would be needed, float32 proposes sooner."""
 TURNS = 13
 """Tries of each number format; the first is for getting ready."""
 LONGEST = 1e37
@@ -116,7 +120,11 @@ def unit(exponents: Int[Tensor, " n"]) -> Float64[Tensor, " n"]:
 
 
 def candidates_for(proposal: Proposal, k: int, at_least: int) -> int:
-    """How many candidates should settle the k first rows, if scores spread like a bell; no more than there are rows."""
+    """How many candidates have room for those that settle the k first rows; no more than there are rows.
+
+    About twice as many as there would be if scores spread like a bell: how many crowd about the k-th, and what rounding did
+    to a vector, differs from one to the next, and only its own scores say how many of these are worth a look.
+    """
     n_rows, d = proposal.rows.shape
     if k + at_least >= n_rows // 2 or not proposal.spread:
         return min(n_rows, k + at_least)
@@ -126,7 +134,7 @@ def candidates_for(proposal: Proposal, k: int, at_least: int) -> int:
     kth = bell.inv_cdf(1 - k / n_rows)
     apart = (proposal.residual + lost * proposal.longest) / deviation + ROUNDING[proposal.rows.dtype] * kth
     expected = n_rows * (1 - bell.cdf(kth - apart))
-    return min(n_rows, max(k + at_least, int(1.3 * expected) + 1))
+    return max(k + at_least, min(int(ROOM * expected) + 1, n_rows // MOST_SHARE))
 
 
 @cache
