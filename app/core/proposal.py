@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Float, Float32, Float64, Int
 from torch import Tensor
 
+from app.core.shares import shared
+
 CHUNK = 128  # rows taken to float64 at a time: they stay in the cache
 ROUNDING = {torch.float32: 0.0, torch.bfloat16: 1.01 * 2.0**-8, torch.float16: 1.01 * 2.0**-11}
 """Of a product's result, in proportion to it; that of a float32 one is in the sum's."""
@@ -69,12 +71,19 @@ def proposal(rows: Float32[Tensor, "n_rows d"], lengths: Float64[Tensor, " n_row
     if dtype == torch.float32:
         return Proposal(rows, 0, longest, 0.0, spread)
     exponent = int(torch.frexp(lengths.max()).exponent)
-    few, residual = torch.empty_like(rows, dtype=dtype), 0.0
-    for part, out in zip(torch.split(rows, CHUNK), torch.split(few, CHUNK), strict=True):
-        scaled = part.double() * 2.0**-exponent
-        out.copy_(_rounded(scaled, dtype))
-        residual = max(residual, float((scaled - out.double()).square_().sum(dim=1).max().sqrt()))
     unit = 2.0**-exponent
+
+    def round_some(some: Tensor) -> tuple[Tensor, Tensor]:
+        few, squares = torch.empty_like(some, dtype=dtype), some.new_zeros((), dtype=torch.float64)
+        for part, out in zip(torch.split(some, CHUNK), torch.split(few, CHUNK), strict=True):
+            scaled = part.double() * unit
+            out.copy_(_rounded(scaled, dtype))
+            squares = squares.maximum((scaled - out.double()).square_().sum(dim=1).max())
+        return few, squares
+
+    parts = shared(round_some, rows, least=CHUNK, most=len(rows))
+    few = torch.cat([part for part, _ in parts])
+    residual = max(float(squares.sqrt()) for _, squares in parts)
     return Proposal(few, exponent, longest * unit + residual, residual, spread * unit)
 
 

@@ -96,17 +96,18 @@ def token_table(
         raise ValueError(f"none of the {len(vectors)} tokens is known")
     if len(ids) < len(vectors):
         vectors = vectors[ids]
-    total, norms = vectors.new_zeros(vectors.shape[1], dtype=torch.float64), []
-    for rows in torch.split(vectors, CHUNK):
-        exact = rows.double()
-        total += exact.sum(dim=0)
-        norms.append(exact.square_().sum(dim=1).sqrt())
-    if not bool(total.isfinite().all()):
+    vectors = vectors.contiguous()
+    lengths = torch.cat(shared(_lengths, vectors, least=CHUNK, most=len(vectors)))
+    if not bool(lengths.isfinite().all()):
         raise ValueError("the token vectors hold NaN or infinite numbers")
-    vectors, lengths = vectors.contiguous(), torch.cat(norms)
     dtypes = [proposing] if proposing == torch.float32 else [proposing, torch.float32]
     proposals = tuple(proposal(vectors, lengths, dtype) for dtype in dtypes)
     return TokenTable(vectors, ids, lengths, proposals)
+
+
+def _lengths(vectors: Float[Tensor, "n d_model"]) -> Float64[Tensor, " n"]:
+    """In float64, which squares of no float32 overflow: a length is NaN or infinite where a number is."""
+    return torch.cat([rows.double().square_().sum(dim=1).sqrt() for rows in torch.split(vectors, CHUNK)])
 
 
 def read(table: TokenTable, vectors: Float[Tensor, "n d_model"], k: int = 50) -> Readout:
