@@ -4,16 +4,23 @@ The order is exact: by value, ties by smaller id, as in `app.core.readout`, whos
 what a coordinate is.
 """
 
+from functools import partial
+
 import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
+from app.core.extremes import extremes
 from app.core.histogram import histogram
 from app.core.readout import Readout
+from app.core.shares import shared
 
-ENTRIES = 2**23
-"""Looked at together: of many rows, so that every core has its own, and few enough for copies of them."""
+ENTRIES = 2**22
+"""Looked at together: few enough for copies of them."""
+LEAST = 64
+"""Vectors that are worth a core of their own."""
 
+Proposed = tuple[Int64[Tensor, "n more"], Float32[Tensor, "n more"]]
 Found = tuple[Int64[Tensor, "n k"], Float32[Tensor, "n k"]]
 
 
@@ -30,17 +37,18 @@ def read_entries(
         ids = torch.arange(vectors.shape[1], device=vectors.device)
     if len(ids) == 0:
         raise ValueError(f"none of the {vectors.shape[1]} coordinates may appear")
-    size = max(1, ENTRIES // len(ids))
-    parts = [_read_some(some, ids, min(k, len(ids))) for some in torch.split(vectors, size)]
+    found = partial(_read_some, ids=ids, k=min(k, len(ids)))
+    parts = shared(found, vectors, least=LEAST, most=max(1, ENTRIES // len(ids)))
     return Readout(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]}, unsettled=0)
 
 
 def _read_some(vectors: Float32[Tensor, "n size"], ids: Int64[Tensor, " n_kept"], k: int) -> dict[str, Tensor]:
     """The fields of their readout."""
     entries = vectors if len(ids) == vectors.shape[1] else vectors[:, ids]
-    top, high = _largest(entries, k)
-    bottom, low = _largest(-entries, k)
-    high, low = high.double() + 0.0, 0.0 - low.double()  # not -0.0
+    found = extremes(entries, min(k + 1, len(ids)))
+    top, high = _first(entries, found[0], k, largest=True)
+    bottom, low = _first(entries, found[1], k, largest=False)
+    high, low = high.double() + 0.0, low.double() + 0.0  # not -0.0
     return {
         "top_ids": ids[top],
         "top_scores": high,
@@ -52,17 +60,18 @@ def _read_some(vectors: Float32[Tensor, "n size"], ids: Int64[Tensor, " n_kept"]
     }
 
 
-def _largest(entries: Float32[Tensor, "n size"], k: int) -> Found:
-    """Columns of the k largest entries of each row, by falling entry, ties by smaller column; and those entries."""
-    values, columns = entries.topk(min(k + 1, entries.shape[1]), dim=1)
+def _first(entries: Float32[Tensor, "n size"], found: Proposed, k: int, largest: bool) -> Found:
+    """Columns of the k first entries of each row, falling or rising, ties by smaller column; and those entries."""
+    columns, values = found
     columns, least = columns[:, :k], values[:, k - 1 : k]
     # Where one more has the last one's value, it is left open which of its equals were found.
     unsure = (values[:, k:] == least).any(dim=1).nonzero().flatten()
     if len(unsure):
-        tied, above = entries[unsure] == least[unsure], (values[unsure] > least[unsure]).sum(dim=1)
-        columns[unsure] = _with_first(columns[unsure], tied, above)
+        own, last = entries[unsure], least[unsure]
+        before = values[unsure] > last if largest else values[unsure] < last
+        columns[unsure] = _with_first(columns[unsure], own == last, before.sum(dim=1))
     columns = columns.sort(dim=1).values
-    values, order = entries.gather(1, columns).sort(dim=1, descending=True, stable=True)
+    values, order = entries.gather(1, columns).sort(dim=1, descending=largest, stable=True)
     return columns.gather(1, order), values
 
 

@@ -19,6 +19,8 @@ from app.core.matrix import Matrix
 
 SMALL = 2**28
 """Multiplications of a Gram matrix up to which a plain SVD takes no time to speak of, and loses no digits."""
+PANELS, PANEL = 4, 128
+"""Parts of a Gram matrix's columns, and the least size of one: none is multiplied with those before it."""
 ALONE = 1024
 """Rows of a matrix up to which one core finds eigenvectors sooner than several."""
 
@@ -107,8 +109,10 @@ def _of_tall(
 def _gram(
     rows: Float[Tensor, "n m"], mean: Float64[Tensor, " m"] | None, total: int
 ) -> Generator[Step, None, Float64[Tensor, "m m"]]:
-    product = rows.new_zeros(rows.shape[1], rows.shape[1], dtype=torch.float64)
+    m = rows.shape[1]
+    product, size = rows.new_zeros(m, m, dtype=torch.float64), max(PANEL, -(-m // PANELS))
     for own, block in blocks(rows, mean):
         yield own.start, total
-        product.addmm_(block.T, block)
-    return product
+        for start in range(0, m, size):
+            product[start : start + size, start:].addmm_(block[:, start : start + size].T, block[:, start:])
+    return product.triu_().add_(product.triu(1).T)  # what is below the diagonal is what is above it

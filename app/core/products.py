@@ -7,12 +7,17 @@ whatever order is quick, within `near_error` of the exact ones. Knows nothing of
 
 import warnings
 
+import numpy as np
 import torch
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Bool, Float32, Float64, Int64
 from torch import Tensor
+
+from app.core.shares import side_by_side
 
 BLOCK_BYTES = {"cpu": 2**23, "cuda": 2**29}
 """Of rows that stand in float64 at a time, by kind of device: few steps matter more to a GPU than its cache."""
+MANY = 2**14
+"""Products that are worth a thread of their own for some blocks."""
 
 # Sparse patterns are "in beta state", which the library says once a process: here, to nobody. A filter for good, since
 # one that is lifted again would be lifted for every thread.
@@ -33,10 +38,16 @@ def exact_products(
 
 
 def near_products(
-    vectors: Float32[Tensor, "n d"], table: Float32[Tensor, "n_rows d"], rows: Int64[Tensor, "n count"]
+    vectors: Float32[Tensor, "n d"],
+    table: Float32[Tensor, "n_rows d"],
+    rows: Int64[Tensor, "n count"],
+    wanted: Bool[Tensor, "n count"] | None = None,
 ) -> Float64[Tensor, "n count"]:
-    """The same, within `near_error`; many times as fast where there are many vectors."""
-    scores = _gathered(vectors, table, rows) if vectors.is_cuda else _sampled(vectors, table, rows)
+    """The same, within `near_error`; many times as fast where there are many vectors.
+
+    Those that are not `wanted` (None: all are) may be anything; a CPU leaves them out.
+    """
+    scores = _gathered(vectors, table, rows) if vectors.is_cuda else _sampled(vectors, table, rows, wanted)
     return scores.add_(0.0)
 
 
@@ -48,37 +59,52 @@ def near_error(vectors: Float32[Tensor, "n d"], length: Float64[Tensor, ""]) -> 
 
 
 def _sampled(
-    vectors: Float32[Tensor, "n d"], table: Float32[Tensor, "n_rows d"], rows: Int64[Tensor, "n count"]
+    vectors: Float32[Tensor, "n d"],
+    table: Float32[Tensor, "n_rows d"],
+    rows: Int64[Tensor, "n count"],
+    wanted: Bool[Tensor, "n count"] | None = None,
 ) -> Float64[Tensor, "n count"]:
     """Block by block of the table: its rows that anybody needs in float64, multiplied where a sparse pattern says."""
-    rows, order = rows.sort(dim=1)
-    exact = vectors.double()
-    scores = torch.empty(rows.shape, dtype=torch.float64)
-    size = max(1, BLOCK_BYTES[table.device.type] // (8 * max(1, table.shape[1])))
-    # One place for all blocks: where memory is handed out afresh each time, that takes longer than the products. A
-    # pattern may not have more entries than its matrix, though some may be asked for twice.
-    blocks = torch.empty(max(min(size, len(table)), rows.shape[1]), table.shape[1], dtype=torch.float64)
-    for start in range(0, len(table), size):
-        inside = (rows >= start) & (rows < start + size)
-        columns = rows[inside] - start
-        if len(columns) == 0:
-            continue
-        part = table[start : start + size]
-        used = torch.zeros(len(part), dtype=torch.bool)
-        used[columns] = True
-        if int(used.sum()) < len(part) / 2:
-            part, columns = part[used], used.cumsum(0)[columns] - 1
-        blocks[: len(part)] = part
-        block = blocks[: max(len(part), rows.shape[1])]
-        pattern = torch.sparse_csr_tensor(
-            torch.cat([torch.zeros(1, dtype=torch.int64), inside.sum(dim=1).cumsum(0)]),
-            columns,
-            torch.zeros(len(columns), dtype=torch.float64),
-            (len(vectors), len(block)),
-            check_invariants=False,
-        )
-        scores[inside] = torch.sparse.sampled_addmm(pattern, exact, block.T, beta=0.0).values()
-    return torch.empty_like(scores).scatter_(1, order, scores)
+    n, d, count = len(vectors), table.shape[1], rows.shape[1]
+    size = max(1, BLOCK_BYTES["cpu"] // (8 * max(1, d)))
+    n_blocks = -(-len(table) // size)
+    exact, asked = vectors.double(), rows.numpy()
+    # Block by block, and in each vector by vector: one sort by a small number, which takes no comparisons.
+    places = np.arange(asked.size) if wanted is None else np.flatnonzero(wanted.numpy())
+    block_of = (asked.ravel()[places] // size).astype(np.uint16 if n_blocks < 2**16 else np.int64)
+    order = np.argsort(block_of, kind="stable")
+    places, block_of = places[order], block_of[order]
+    ends = np.searchsorted(block_of, np.arange(n_blocks + 1))
+    scores = np.zeros(asked.size)
+    share = -(-n_blocks // (4 * torch.get_num_threads())) if len(places) >= MANY else n_blocks
+
+    def multiply(blocks: range) -> None:
+        # One place for all blocks: where memory is handed out afresh each time, that takes longer than the products. A
+        # pattern may not have more entries than its matrix, though some may be asked for twice.
+        room = torch.empty(max(min(size, len(table)), count), d, dtype=torch.float64)
+        for block in blocks:
+            own = places[ends[block] : ends[block + 1]]
+            if not len(own):
+                continue
+            part, columns = table[block * size : (block + 1) * size], asked.ravel()[own] - block * size
+            used = np.zeros(len(part), np.bool_)
+            used[columns] = True
+            if used.sum() < len(part) / 2:
+                part, columns = part[torch.from_numpy(used)], used.cumsum()[columns] - 1
+            room[: len(part)] = part
+            matrix = room[: max(len(part), count)]
+            of_each = np.bincount(own // count, minlength=n)
+            pattern = torch.sparse_csr_tensor(
+                torch.from_numpy(np.concatenate([[0], of_each.cumsum()])),
+                torch.from_numpy(columns),
+                torch.zeros(len(own), dtype=torch.float64),
+                (n, len(matrix)),
+                check_invariants=False,
+            )
+            scores[own] = torch.sparse.sampled_addmm(pattern, exact, matrix.T, beta=0.0).values().numpy()
+
+    side_by_side(multiply, [range(start, min(start + share, n_blocks)) for start in range(0, n_blocks, share)])
+    return torch.from_numpy(scores).view(rows.shape)
 
 
 def _gathered(

@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Float, Float32, Float64, Int
 from torch import Tensor
 
+from app.core.shares import shared
+
 CHUNK = 128  # rows taken to float64 at a time: they stay in the cache
 ROUNDING = {torch.float32: 0.0, torch.bfloat16: 1.01 * 2.0**-8, torch.float16: 1.01 * 2.0**-11}
 """Of a product's result, in proportion to it; that of a float32 one is in the sum's."""
@@ -22,6 +24,10 @@ SUMMING = 2.0**-23
 """Of one addition, in proportion: twice float32's own, since tensor cores cut off instead of rounding."""
 WORTH_IT = 1.3
 """How many times as fast as float32 fewer bits must be: they propose more candidates, and each is to be checked."""
+ROOM = 2.0
+"""For candidates, in proportion to what a bell would need."""
+MOST_SHARE = 8
+"""One row in so many is a candidate at most: where more would be needed, float32 proposes sooner."""
 TURNS = 13
 """Tries of each number format; the first is for getting ready."""
 LONGEST = 1e37
@@ -65,12 +71,19 @@ def proposal(rows: Float32[Tensor, "n_rows d"], lengths: Float64[Tensor, " n_row
     if dtype == torch.float32:
         return Proposal(rows, 0, longest, 0.0, spread)
     exponent = int(torch.frexp(lengths.max()).exponent)
-    few, residual = torch.empty_like(rows, dtype=dtype), 0.0
-    for part, out in zip(torch.split(rows, CHUNK), torch.split(few, CHUNK), strict=True):
-        scaled = part.double() * 2.0**-exponent
-        out.copy_(_rounded(scaled, dtype))
-        residual = max(residual, float((scaled - out.double()).square_().sum(dim=1).max().sqrt()))
     unit = 2.0**-exponent
+
+    def round_some(some: Tensor) -> tuple[Tensor, Tensor]:
+        few, squares = torch.empty_like(some, dtype=dtype), some.new_zeros((), dtype=torch.float64)
+        for part, out in zip(torch.split(some, CHUNK), torch.split(few, CHUNK), strict=True):
+            scaled = part.double() * unit
+            out.copy_(_rounded(scaled, dtype))
+            squares = squares.maximum((scaled - out.double()).square_().sum(dim=1).max())
+        return few, squares
+
+    parts = shared(round_some, rows, least=CHUNK, most=len(rows))
+    few = torch.cat([part for part, _ in parts])
+    residual = max(float(squares.sqrt()) for _, squares in parts)
     return Proposal(few, exponent, longest * unit + residual, residual, spread * unit)
 
 
@@ -116,7 +129,11 @@ def unit(exponents: Int[Tensor, " n"]) -> Float64[Tensor, " n"]:
 
 
 def candidates_for(proposal: Proposal, k: int, at_least: int) -> int:
-    """How many candidates should settle the k first rows, if scores spread like a bell; no more than there are rows."""
+    """How many candidates have room for those that settle the k first rows; no more than there are rows.
+
+    About twice as many as there would be if scores spread like a bell: how many crowd about the k-th, and what rounding did
+    to a vector, differs from one to the next, and only its own scores say how many of these are worth a look.
+    """
     n_rows, d = proposal.rows.shape
     if k + at_least >= n_rows // 2 or not proposal.spread:
         return min(n_rows, k + at_least)
@@ -126,7 +143,7 @@ def candidates_for(proposal: Proposal, k: int, at_least: int) -> int:
     kth = bell.inv_cdf(1 - k / n_rows)
     apart = (proposal.residual + lost * proposal.longest) / deviation + ROUNDING[proposal.rows.dtype] * kth
     expected = n_rows * (1 - bell.cdf(kth - apart))
-    return min(n_rows, max(k + at_least, int(1.3 * expected) + 1))
+    return max(k + at_least, min(int(ROOM * expected) + 1, n_rows // MOST_SHARE))
 
 
 @cache

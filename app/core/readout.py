@@ -2,8 +2,8 @@
 
 The order is that of `products.exact_products`, ties by smaller id. For each ray (one end of a vector):
 
-1. a quick product in few bits proposes candidates, enough to settle a ray whose scores spread like a bell;
-2. they are scored in float64; where two come too close to be ordered by that, in the order's own way;
+1. a quick product in few bits proposes candidates, with room for twice as many as a bell would need;
+2. those that may be among the k first, by the ray's own scores and errors, are scored in float64; where two come too close to be ordered by that, in the order's own way;
 3. the ray is settled if its k-th score beats what any other token can have at most, given what few bits lost;
 4. else float32 proposes, and if that settles nothing either, every token that its own error does not exclude is scored.
 
@@ -11,19 +11,20 @@ Knows no tokens' texts.
 """
 
 from dataclasses import dataclass, fields
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
+from app.core.extremes import extremes
 from app.core.histogram import histogram
 from app.core.products import exact_products, near_error, near_products
 from app.core.proposal import ROUNDING, Proposal, candidates_for, flushed, proposal, propose, summing_error, unit
 from app.core.shares import shared
 
 SPARE = 14  # candidates beyond k: 14 settled every ray of random and of trained tables in float32
-GROUP = 16  # columns whose extreme stands for all of them while candidates are sought
-SUBGROUP = 4  # extremes whose own extreme stands for them in turn
+MARGIN = 1.1  # of a quick score's possible error below the k-th one: what lies further down is not looked at
 CHUNK = 128  # tokens taken to float64 at a time: they stay in the cache
 BATCH = 192  # vectors that a CPU multiplies at a time: a product of fewer is slower, one of more no faster
 BATCH_BYTES = 2**26  # of their quick scores at most, on a CPU
@@ -95,17 +96,18 @@ def token_table(
         raise ValueError(f"none of the {len(vectors)} tokens is known")
     if len(ids) < len(vectors):
         vectors = vectors[ids]
-    total, norms = vectors.new_zeros(vectors.shape[1], dtype=torch.float64), []
-    for rows in torch.split(vectors, CHUNK):
-        exact = rows.double()
-        total += exact.sum(dim=0)
-        norms.append(exact.square_().sum(dim=1).sqrt())
-    if not bool(total.isfinite().all()):
+    vectors = vectors.contiguous()
+    lengths = torch.cat(shared(_lengths, vectors, least=CHUNK, most=len(vectors)))
+    if not bool(lengths.isfinite().all()):
         raise ValueError("the token vectors hold NaN or infinite numbers")
-    vectors, lengths = vectors.contiguous(), torch.cat(norms)
     dtypes = [proposing] if proposing == torch.float32 else [proposing, torch.float32]
     proposals = tuple(proposal(vectors, lengths, dtype) for dtype in dtypes)
     return TokenTable(vectors, ids, lengths, proposals)
+
+
+def _lengths(vectors: Float[Tensor, "n d_model"]) -> Float64[Tensor, " n"]:
+    """In float64, which squares of no float32 overflow: a length is NaN or infinite where a number is."""
+    return torch.cat([rows.double().square_().sum(dim=1).sqrt() for rows in torch.split(vectors, CHUNK)])
 
 
 def read(table: TokenTable, vectors: Float[Tensor, "n d_model"], k: int = 50) -> Readout:
@@ -115,7 +117,8 @@ def read(table: TokenTable, vectors: Float[Tensor, "n d_model"], k: int = 50) ->
     if not bool(vectors.isfinite().all()):
         raise ValueError("a vector to read out holds NaN or infinite numbers")
     k = min(k, len(table.ids))
-    return _joined(shared(lambda some: _read_some(table, some, k), vectors, least=BATCH, most=AT_ONCE))
+    parts = torch.split(vectors, AT_ONCE) if len(vectors) else (vectors,)
+    return _joined([_read_some(table, some, k) for some in parts])
 
 
 def _read_some(table: TokenTable, vectors: Float[Tensor, "n d_model"], k: int) -> Readout:
@@ -152,21 +155,29 @@ def _looked_at(
     """Steps 1 to 3."""
     n_tokens = len(table.ids)
     count = candidates_for(quick, k, SPARE)
-    size = max(1, min(_batch(quick), len(vectors)))
-    # One place for all batches: memory that is handed out afresh for each would cost as much as what is done in it.
-    room = quick.rows.new_empty(size * n_tokens)
-    batches = [_candidates(quick, some, count, counted, room) for some in torch.split(vectors, size)]
-    rows, near, errors, units = (torch.cat(column) for column in list(zip(*batches, strict=True))[:4])
-    counts = torch.cat([batch[4] for batch in batches]) if counted else None
-    best, scores, exact = _ordered(table, vectors, rows, k)
-    close = exact * units[:, None, None]
+    propose_some = partial(_candidates, quick, count=count, counted=counted)
+    parts = shared(propose_some, vectors, least=BATCH, most=len(vectors) or 1)
+    rows, near, errors, units = (torch.cat(column) for column in list(zip(*parts, strict=True))[:4])
+    counts = torch.cat([part[4] for part in parts]) if counted else None
     rounding = ROUNDING[quick.rows.dtype]
+    # Falling: what comes before the first that cannot be among the k largest, if errors are as large as they may be.
+    least = near[:, :, k - 1 : k] - (MARGIN * errors[:, None, None] + 2 * rounding * near[:, :, k - 1 : k].abs())
+    wanted = near >= least
+    n_wanted = wanted.sum(dim=2)
+    most = int(n_wanted.max()) if len(vectors) else k
+    rows, wanted, beyond = (
+        rows[:, :, :most],
+        wanted[:, :, :most],
+        near.gather(2, n_wanted.clamp(max=count - 1)[:, :, None]),
+    )
+    near, last = near[:, :, :most], beyond[:, :, 0]
+    best, scores, exact = _ordered(table, vectors, rows, wanted, k)
+    close = exact * units[:, None, None]
     off = errors[:, None, None] + rounding * near.abs()
-    trusted = ((close - near).abs() <= off).all(dim=2)
-    last = near.amin(dim=2)
+    trusted = (((close - near).abs() <= off) | ~wanted).all(dim=2)
     settled = trusted & (scores[:, :, -1] * units[:, None] > last + errors[:, None] + rounding * last.abs())
     if count == n_tokens:
-        settled = torch.ones_like(settled)
+        settled |= n_wanted == n_tokens
     return _Ends(best, scores, settled, trusted, counts)
 
 
@@ -178,58 +189,46 @@ def _batch(quick: Proposal) -> int:
     return min(most, BATCH_STEP * max(1, space // (BATCH_STEP * quick.rows.element_size() * len(quick.rows))))
 
 
-def _candidates(
-    quick: Proposal, vectors: Float[Tensor, "n d_model"], count: int, counted: bool, room: Float[Tensor, " size"]
-) -> tuple[Tensor, ...]:
-    """Step 1 for one batch: rows and quick scores of both ends, how far those may be off, their unit, the counts."""
-    proposed = propose(quick, vectors, room)
-    tops, high = _largest(proposed.scores, count, largest=True)
-    bottoms, low = _largest(proposed.scores, count, largest=False)
-    near = torch.stack([high, -low], dim=1).double()
-    counts = histogram(proposed.scores, low.amin(dim=1), high.amax(dim=1)) if counted else tops[:, :0]
-    return torch.stack([tops, bottoms], dim=1), near, proposed.errors, unit(proposed.exponents), counts
-
-
-def _largest(
-    scores: Float[Tensor, "n n_columns"], count: int, largest: bool, group: int = GROUP
-) -> tuple[Int64[Tensor, "n count"], Float[Tensor, "n count"]]:
-    """Columns of the largest, or smallest, scores of each row, in no order, and those scores."""
-    n, n_columns = scores.shape
-    n_groups = n_columns // group
-    if n_groups <= 2 * count:
-        found = scores.topk(count, largest=largest, sorted=False)
-        return found.indices, found.values
-    # The groups with the largest extremes hold the largest scores; columns that fill no group stand by. A group's
-    # members lie n_groups apart, so that finding the extremes goes along the memory.
-    whole = n_groups * group
-    grouped = scores[:, :whole].view(n, group, n_groups)
-    if scores.is_contiguous():
-        extremes = grouped.amax(dim=1) if largest else grouped.amin(dim=1)
-    else:
-        turned = scores.T[:whole].view(group, n_groups, n)
-        extremes = (turned.amax(dim=0) if largest else turned.amin(dim=0)).T.contiguous()
-    chosen = _largest(extremes, count, largest, SUBGROUP)[0][:, None]
-    first = torch.arange(0, whole, n_groups, device=scores.device)[:, None]
-    rest = torch.arange(whole, n_columns, device=scores.device).expand(n, -1)
-    columns = torch.cat([(chosen + first).flatten(1), rest], dim=1)
-    members = torch.cat([grouped.gather(2, chosen.expand(-1, group, -1)).flatten(1), scores[:, whole:]], dim=1)
-    found = members.topk(count, largest=largest, sorted=False)
-    return columns.gather(1, found.indices), found.values
+def _candidates(quick: Proposal, vectors: Float[Tensor, "n d_model"], count: int, counted: bool) -> tuple[Tensor, ...]:
+    """Step 1: rows and quick scores of both ends, falling, how far those may be off, their unit, the counts."""
+    size = max(1, min(_batch(quick), len(vectors)))
+    # One place for all batches: memory that is handed out afresh for each would cost as much as what is done in it.
+    room = quick.rows.new_empty(size * len(quick.rows))
+    parts = []
+    for some in torch.split(vectors, size):
+        proposed = propose(quick, some, room)
+        (tops, high), (bottoms, low) = extremes(proposed.scores, count)
+        near = torch.stack([high, -low], dim=1).double()
+        counts = histogram(proposed.scores, low[:, 0], high[:, 0]) if counted else tops[:, :0]
+        parts.append((torch.stack([tops, bottoms], dim=1), near, proposed.errors, unit(proposed.exponents), counts))
+    return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
 
 def _ordered(
-    table: TokenTable, vectors: Float[Tensor, "n d_model"], rows: Int64[Tensor, "n 2 count"], k: int
+    table: TokenTable,
+    vectors: Float[Tensor, "n d_model"],
+    rows: Int64[Tensor, "n 2 count"],
+    wanted: Bool[Tensor, "n 2 count"],
+    k: int,
 ) -> tuple[Int64[Tensor, "n 2 k"], Float64[Tensor, "n 2 k"], Float64[Tensor, "n 2 count"]]:
-    """Step 2: the k first candidates of each end, their scores, and the scores of all."""
+    """Step 2: the k first candidates of each end, their scores, and the scores of all that are wanted."""
     sign = vectors.new_tensor([[1.0], [-1.0]], dtype=torch.float64)
-    scores = near_products(vectors, table.vectors, rows.flatten(1)).view(rows.shape) * sign
-    apart = -scores.sort(dim=2, descending=True).values.diff(dim=2)[:, :, :k]
+    scores = near_products(vectors, table.vectors, rows.flatten(1), wanted.flatten(1)).view(rows.shape) * sign
+    scores.masked_fill_(~wanted, -torch.inf)
+    falling, order = scores.sort(dim=2, descending=True)
+    best, best_scores = rows.gather(2, order[:, :, :k]), falling[:, :, :k]
     error = near_error(vectors, table.norms.max())
+    apart = (
+        falling[:, :, :k]
+        - torch.cat([falling, falling.new_full((*rows.shape[:2], 1), -torch.inf)], dim=2)[:, :, 1 : k + 1]
+    )
     unclear = (apart <= 2 * error[:, None, None]).flatten(1).any(dim=1).nonzero().flatten()
     if len(unclear):
         asked = rows[unclear]
-        scores[unclear] = exact_products(vectors[unclear], table.vectors, asked.flatten(1)).view(asked.shape) * sign
-    return *_first(rows, scores, k), scores
+        exact = exact_products(vectors[unclear], table.vectors, asked.flatten(1)).view(asked.shape) * sign
+        scores[unclear] = exact.masked_fill_(~wanted[unclear], -torch.inf)
+        best[unclear], best_scores[unclear] = _first(asked, scores[unclear], k)
+    return best, best_scores, scores
 
 
 def _exhaustively(

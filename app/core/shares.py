@@ -4,7 +4,7 @@ Torch shares one operation after the other among the cores, which wait for each 
 runs on one core alone. With a share for each core they seldom wait. Knows nothing of what is done.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from torch import Tensor
 MOST = 8
 """Shares: each takes memory of its own."""
 
+Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 
@@ -23,14 +24,28 @@ def shared(work: Callable[[Tensor], Value], rows: Shaped[Tensor, "n *size"], lea
 
     Meanwhile torch has another number of threads: one caller at a time.
     """
+    n_shares = 1 if rows.is_cuda else max(1, min(torch.get_num_threads(), MOST, len(rows) // least))
+    return side_by_side(work, torch.split(rows, min(most, -(-len(rows) // n_shares))), n_shares)
+
+
+def side_by_side(work: Callable[[Item], Value], items: Sequence[Item], n_shares: int = MOST) -> list[Value]:
+    """What the work gives for each item, in order, as many at a time as there are cores, or `n_shares` at most.
+
+    Meanwhile torch has another number of threads: one caller at a time.
+    """
     threads = torch.get_num_threads()
-    n_shares = 1 if rows.is_cuda else max(1, min(threads, MOST, len(rows) // least))
-    parts = torch.split(rows, min(most, -(-len(rows) // n_shares)))
+    n_shares = max(1, min(threads, n_shares, len(items)))
     if n_shares == 1:
-        return [work(part) for part in parts]
+        return [work(item) for item in items]
+    inferring = torch.is_inference_mode_enabled()
+
+    def apart(item: Item) -> Value:
+        with torch.inference_mode(inferring):  # which is said anew in each thread
+            return work(item)
+
     torch.set_num_threads(threads // n_shares)
     try:
         with ThreadPoolExecutor(n_shares, "share") as pool:
-            return list(pool.map(work, parts))
+            return list(pool.map(apart, items))
     finally:
         torch.set_num_threads(threads)

@@ -20,9 +20,10 @@ from app.explorer.controls import control
 from app.explorer.pages import CUT
 from app.explorer.places import is_double
 from app.explorer.readability import read
+from app.explorer.sides import joined
 from app.explorer.subjects import Subject, subject
 from app.explorer.tally import DRAWS, GROUPS, SEED, can_be_cut, ends_of
-from app.explorer.work import Found, joined
+from app.explorer.work import Found
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -128,18 +129,24 @@ def _whole(bench: Bench, address: Address) -> Progress:
 
 def _cut(bench: Bench, address: Address, seed: int) -> Progress:
     """The rows of the matrix cut down to the rank of a head's, several times."""
+    import torch
+
     from app.core.bases.svd import decompose_all
     from app.core.restriction import random_neurons, random_projection
 
     assert address.kind is not None
     whole: Subject = yield from _within(0, DRAWS + 1, subject(bench, address))
     cut = random_neurons if address.layer is not None else random_projection
-    rows = []
-    for draw in range(DRAWS):
-        matrix = cut(whole.product, bench.model.manifest.d_head, seed + draw)
-        (terms,) = decompose_all([matrix])
-        judged = yield from _within(draw + 1, DRAWS + 1, _judged(bench, *_of_stream(matrix, terms)))
-        rows.append(_rows(address.kind + CUT, draw, judged))
+    rows, at_once = [], max(1, VECTORS // bench.model.manifest.d_head)
+    for start in range(0, DRAWS, at_once):
+        draws = range(start, min(start + at_once, DRAWS))
+        matrices = [cut(whole.product, bench.model.manifest.d_head, seed + draw) for draw in draws]
+        found = [_of_stream(matrix, terms) for matrix, terms in zip(matrices, decompose_all(matrices), strict=True)]
+        vectors = torch.cat([own for _, own in found])
+        judged = yield from _within(start + 1, DRAWS + 1, _judged(bench, found[0][0], vectors))
+        ends = np.cumsum([len(own) for _, own in found])[:-1]
+        shares = zip(*(np.split(judged[name], ends) for name in ("z", "p")), strict=True)
+        rows += [_rows(address.kind + CUT, draw, {"z": z, "p": p}) for draw, (z, p) in zip(draws, shares, strict=True)]
     return rows
 
 

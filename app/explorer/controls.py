@@ -112,7 +112,10 @@ def _built(bench: Bench, end: str) -> tuple[Artifact, Control | None]:
     )
     trained = trained[table.ids]
     words = lexicon(table.vectors, trained, mean, components)
-    spelt = Traits(*(part.to(device) for part in traits(_texts(bench.model.vocabulary))))
+    # A model's two tables have the same tokens.
+    key = (bench.model.fingerprint, "traits")
+    spelt = bench.tables.control(key, lambda: traits(_texts(bench.model.vocabulary)))
+    spelt = Traits(*(part.to(device) for part in spelt))
     if kept is None:
         if int(trained.sum()) >= LEAST_TOKENS:
             arrays |= _measured(bench, end, table, words, spelt)
@@ -140,7 +143,7 @@ def _shared(bench: Bench, end: str) -> Arrays:
         if kept is not None:
             return {name: kept.arrays[name] for name in ("trained", "mean", "components")}
     table = bench.tables.table(bench.model, bench.processing, end)
-    own = is_trained(table.vectors)
+    own = is_trained(table.vectors, table.proposals[0].rows.dtype)
     mean, components = shared_components(table.vectors, own)
     trained = torch.zeros(bench.model.vocabulary.size, dtype=torch.bool)
     trained[table.ids.cpu()] = own.cpu()

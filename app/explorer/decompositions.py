@@ -5,6 +5,7 @@ worker's thread or in a job's process. `app.explorer.directions` names the array
 """
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,7 @@ from app.explorer import work
 from app.explorer.bench import Arrays, Bench
 from app.explorer.compute import Steps
 from app.explorer.packings import packing
-from app.explorer.pages import End
-from app.explorer.sides import read_side
+from app.explorer.sides import Asked, read_side
 from app.explorer.subjects import Subject, subject
 from app.explorer.work import term_arrays
 
@@ -46,7 +46,40 @@ def decomposition(bench: Bench, address: Address, parameters: Parameters, distan
         assert address.layer is not None
         assert address.head is not None
         return work.matrix(bench, address.layer, address.head, address.circuit, distance)
+    taken: Taken = yield from taken_apart(bench, address, parameters, distance)
+    arrays, product, terms = taken.arrays, taken.product, taken.terms
+    for each in taken.asked:
+        part = "constant" if each.prefix == "bias" else each.prefix
+        readout = yield from _within(part, read_side(bench, each.side, each.vectors, each.end))
+        arrays |= {f"{each.prefix}_{name}": array for name, array in readout.items()}
+    if basis.name == "dictionary" and len(terms.strength) > 1:
+        where, side = _stream_side(product)
+        steps = packing(bench, product, terms, side.name, arrays.get(f"{where}_coherence"))
+        arrays |= yield from _within("packing", steps)
+    return arrays, taken.facts
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A matrix taken apart, not read out."""
+
+    product: "Matrix"
+    terms: "Decomposition"
+    arrays: Arrays
+    facts: dict[str, Any]
+    asked: list[Asked]
+    """What is to be read out into its arrays."""
+
+
+def taken_apart(bench: Bench, address: Address, parameters: Parameters, distance: int = 0) -> Progress:
+    """All of the artifact but its readouts: `Taken`, which nobody else changes."""
     whole: Subject = yield from _within("matrix", subject(bench, address, distance))
+    return (yield from subject_taken_apart(bench, address, whole, parameters))
+
+
+def subject_taken_apart(bench: Bench, address: Address, whole: Subject, parameters: Parameters) -> Progress:
+    """The same of a matrix that is at hand."""
+    basis = BASES[address.basis or "svd"]
     product = whole.product
     terms: Decomposition = yield from _within("terms", basis.decompose(product, parameters))
     arrays, scores = yield from _within("numbers", _numbers(bench, basis, product, terms))
@@ -54,28 +87,22 @@ def decomposition(bench: Bench, address: Address, parameters: Parameters, distan
     if basis.name == "neuron" and address.circuit is None and address.layer is not None:
         arrays |= yield from _within("names", _elsewhere(bench, address))
     # A matrix has the embedding's tokens on its left, or the unembedding's on its right.
-    sides: tuple[tuple[str, Side, Tensor, End], ...] = (
-        ("left", product.left, terms.left, "read"),
-        ("right", product.right, terms.right, "write"),
-    )
-    for prefix, side, vectors, end in sides:
-        arrays |= _prefixed(prefix, (yield from _within(prefix, read_side(bench, side, vectors, end))))
+    asked = [
+        Asked(arrays, "left", product.left, terms.left, "read"),
+        Asked(arrays, "right", product.right, terms.right, "write"),
+    ]
     facts: dict[str, Any] = {"scores": scores, "has_bias": False}
     if constant := _constant(whole, terms):
         what, where, side, vector = constant
-        arrays |= _prefixed("bias", (yield from _within("constant", read_side(bench, side, vector[None]))))
+        asked.append(Asked(arrays, "bias", side, vector[None]))
         facts |= {"has_bias": True, "bias_side": where, "bias_is": what}
     if product.left.name == "position":
         arrays["left_curve"] = terms.left.numpy()
-    if basis.name == "dictionary" and len(terms.strength) > 1:
-        where, side = _stream_side(product)
-        steps = packing(bench, product, terms, side.name, arrays.get(f"{where}_coherence"))
-        arrays |= yield from _within("packing", steps)
     if basis.is_fitted:
         from app.core.decomposition import of_stream
 
         arrays["vectors"] = of_stream(product, terms).numpy()
-    return arrays, facts
+    return Taken(product, terms, arrays, facts, asked)
 
 
 def _within(part: str, steps: Progress) -> Progress:
@@ -222,7 +249,3 @@ def _is_something(mean: "Tensor", product: "Matrix", terms: "Decomposition") -> 
 def _stream_side(product: "Matrix") -> "tuple[str, Side]":
     """Where the residual stream is, and as what it is read; a circuit's right side."""
     return ("right", product.right) if product.is_upright else ("left", product.left)
-
-
-def _prefixed(prefix: str, arrays: Arrays) -> Arrays:
-    return {f"{prefix}_{name}": array for name, array in arrays.items()}

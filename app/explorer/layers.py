@@ -1,31 +1,38 @@
 """The layers of a model that are to be computed, the last ones first, taken apart in batches.
 
-A layer is taken by a lock on the file of its weights, so that no two processes are at one; a layer that another process
-is at comes again later. Knows nothing of readouts.
+Singular directions of heads' matrices and of the MLP's: those of a layer next to each other, each on a core. A layer is
+taken by a lock on the file of its weights, so that no two processes are at one; a layer that another process is at comes
+again later. Knows nothing of readouts.
 """
 
 import os
 import time
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
-from app.core.address import CIRCUITS, Circuit
+from app.core.address import CIRCUITS, Address, Circuit, LayerKind
 from app.explorer import recipes, work
 from app.explorer.bench import Bench
+from app.explorer.compute import ended
+from app.explorer.decompositions import Taken, subject_taken_apart
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
+from app.explorer.subjects import Subject, mlp_subjects
 from app.explorer.work import Found, Part
 from app.models.weights import layer_file
 from app.store.artifacts import ArtifactStore
 from app.store.locks import claimed
 
-VECTORS = 4096
+VECTORS = 6144
 """Taken apart and read out together: more gains little, and each step would take longer to be heard of."""
 WAIT_SECONDS = 0.2
 """Before another look whether other processes are done."""
 
-Wanted = tuple[int, Circuit]
+Wanted = tuple[int, Circuit] | LayerKind
+"""One head's matrix, or one of the MLP's."""
 
 
 def last_first(model: OpenModel) -> range:
@@ -59,11 +66,21 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """A matrix that is no head's."""
+
+    address: Address
+    taken: Taken
+
+
+@dataclass(frozen=True)
 class Batch:
     """Matrices of one layer, taken apart, or none where all are there."""
 
     layer: Layer
     matrices: list[Found]
+    wholes: list[Whole]
+    """Of the MLP."""
     n_found: int
     """Matrices of the layer that were there, told with its first batch."""
     is_last: bool
@@ -78,13 +95,13 @@ class Layers:
         benches: dict[Processing, Bench],
         model: OpenModel,
         circuits: tuple[Circuit, ...],
+        kinds: tuple[LayerKind, ...],
         device: str,
     ) -> None:
         self._store, self._benches, self._model = store, benches, model
-        self._circuits, self._device = circuits, device
+        self._circuits, self._kinds, self._device = circuits, kinds, device
         self._todo = deque((each, layer) for each in benches for layer in last_first(model))
         self.count = len(self._todo)
-        self._size = max(1, VECTORS // (2 * model.manifest.d_head))
         self._layer: Layer | None = None
         self._batches: deque[list[Wanted]] = deque()
         self._n_found = 0
@@ -106,8 +123,12 @@ class Layers:
         is_last = not self._batches
         if is_last:
             self._layer = None
-        matrices = work.found(layer.bench, layer.index, wanted, device=self._device)
-        return Batch(layer, matrices, n_found, is_last)
+        matrices, wholes = self._taken_apart(layer, wanted)
+        return Batch(layer, matrices, wholes, n_found, is_last)
+
+    def count_matrices(self) -> int:
+        """All of one layer that are asked for."""
+        return self._model.manifest.n_heads * len(self._circuits) + len(self._kinds)
 
     def let_go(self) -> None:
         """Leave all layers to others."""
@@ -144,9 +165,47 @@ class Layers:
                 elif needed:
                     arrays = dict(artifact.arrays)
                     layer.add(Part(head, circuit, arrays["strength"], arrays, artifact.facts))
-        self._n_found = self._model.manifest.n_heads * len(self._circuits) - len(missing)
-        # A head's two matrices stay together: its tensors are then read once.
-        self._batches = deque(missing[start : start + self._size] for start in range(0, len(missing), self._size))
+        for kind in self._kinds:
+            recipe = recipes.decomposition(self._model, self._address(layer, kind), processing, {})
+            if self._store.read(recipe) is None:
+                missing.append(kind)
+        self._n_found = self.count_matrices() - len(missing)
+        self._batches = deque(self._in_batches(missing))
+
+    def _in_batches(self, wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
+        """So many that VECTORS are read out at a time, or one; a head's two matrices, whose tensors are then read once."""
+        batch, n_vectors, most = list[Wanted](), 0, max(VECTORS, 4 * self._model.manifest.d_head)
+        for each in wanted:
+            own = self._model.manifest.d_model if isinstance(each, str) else 2 * self._model.manifest.d_head
+            if batch and n_vectors + own > most:
+                yield batch
+                batch, n_vectors = [], 0
+            batch.append(each)
+            n_vectors += own
+        if batch:
+            yield batch
+
+    def _taken_apart(self, layer: Layer, wanted: Sequence[Wanted]) -> tuple[list[Found], list[Whole]]:
+        from app.core.shares import side_by_side
+
+        of_heads = [each for each in wanted if not isinstance(each, str)]
+        kinds = [each for each in wanted if isinstance(each, str)]
+        circuits = work.found_by_circuit(layer.bench, layer.index, of_heads, device=self._device)
+        # What takes longest first, so that no core waits for it at the end.
+        subjects = mlp_subjects(layer.bench, layer.index, kinds) if kinds else []
+        works: list[Callable[[], Whole | list[Found]]] = [
+            partial(self._whole, layer, kind, whole) for kind, whole in zip(kinds, subjects, strict=True)
+        ]
+        done = side_by_side(lambda work: work(), [*works, *circuits])
+        wholes = [each for each in done if isinstance(each, Whole)]
+        return [each for found in done if not isinstance(found, Whole) for each in found], wholes
+
+    def _whole(self, layer: Layer, kind: LayerKind, whole: Subject) -> Whole:
+        address = self._address(layer, kind)
+        return Whole(address, ended(subject_taken_apart(layer.bench, address, whole, {})))
+
+    def _address(self, layer: Layer, kind: LayerKind) -> Address:
+        return Address(self._model.header.slug, None, layer.index, None, kind, "svd")
 
     def _is_map_missing(self, processing: Processing) -> bool:
         return self._circuits == CIRCUITS and not self._store.exists(recipes.scores(self._model, processing))

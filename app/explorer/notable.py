@@ -39,6 +39,7 @@ from app.explorer.controls import MEASURE, control
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
 from app.explorer.places import is_double
+from app.explorer.sides import read_into
 from app.explorer.subjects import subject
 from app.models.vocabulary import Entry, Vocabulary
 from app.store.artifacts import Recipe
@@ -201,7 +202,7 @@ def _read_out(bench: Bench, taken: "Sequence[tuple[Address, Matrix, Decompositio
                 end = "write" if side.name == "write" else "read"
                 asked.setdefault(end, []).append((arrays, prefix, vectors))
     for end, shares in asked.items():
-        work.read_into(bench, end, shares, N_TOKENS)
+        read_into(bench, end, shares, N_TOKENS)
     return looked
 
 

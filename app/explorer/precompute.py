@@ -1,6 +1,6 @@
 """Matrices of a model, computed before anyone asks; what exists is left as it is.
 
-Heads' singular directions a layer at a time, in batches: while one batch is read out the one before is written, and on a GPU the next one made ready. A layer's weights are let go
+Singular directions of heads and of MLPs a layer at a time, in batches that are read out together: meanwhile the one before is written, and on a GPU the next one made ready. A layer's weights are let go
 when it is done, so that memory does not grow with layers. Whatever ends this in the middle, what it wrote is
 whole, and the next run goes on from there. Knows neither pages nor terminals.
 """
@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Literal, TypeVar
 
-from app.core.address import CIRCUITS, Address
+from app.core.address import CIRCUITS, LAYER_KINDS, Address
 from app.core.basis import BASES
 from app.explorer import census, controls, notable, recipes, tally, work
 from app.explorer.bench import KEPT_TOKENS, Arrays, Baked, Bench
@@ -23,6 +23,7 @@ from app.explorer.layers import Batch, Layer, Layers, last_first
 from app.explorer.library import OpenModel, damage_told
 from app.explorer.pages import Processing
 from app.explorer.places import most_terms
+from app.explorer.sides import read_together
 from app.explorer.singles import singles
 from app.explorer.steps import Step
 from app.explorer.tables import Tables, end_of
@@ -120,17 +121,21 @@ class _Run:
         self._parameters = dict(task.parameters)
         self._is_svd = task.basis == "svd"
         self._circuits = tuple(circuit for circuit in CIRCUITS if self._is_svd and circuit in task.matrices)
-        alone = [word for word in task.matrices if word not in self._circuits]
+        kinds = tuple(
+            kind for kind in LAYER_KINDS if self._is_svd and kind in {*task.matrices} & {*model.header.layer_kinds}
+        )
+        alone = [word for word in task.matrices if word not in self._circuits and word not in kinds]
         self._singles = [
             (processing, place)
             for processing in task.processings
             for place in sorted(targets(model, alone, task.basis, processing), key=lambda place: _turn(model, place))
+            if not self._is_svd or place.kind not in (*self._circuits, *kinds)
         ]
         needed = {*CIRCUITS, *model.header.layer_kinds, *tally.ends_of(model.header)}
         self._has_census = self._is_svd and needed <= set(task.matrices)
         self._benches = {processing: Bench(tables, model, processing, store) for processing in task.processings}
-        benches = self._benches if self._circuits else {}
-        self.layers = Layers(store, benches, model, self._circuits, tables.device())
+        benches = self._benches if self._circuits or kinds else {}
+        self.layers = Layers(store, benches, model, self._circuits, kinds, tables.device())
         self._part = 0.0
         self._layers_done = self._matrices_done = self._matrices_found = 0
         self._compute_seconds = self._write_seconds = 0.0
@@ -155,6 +160,8 @@ class _Run:
             yield self._step(stage)
             yield from self._overviews(batch.layer.index + 1)  # whose last files are written by now
         self._await(0)
+        for layer in last_first(self._model):
+            yield from self._overviews(layer)
         if self._circuits == CIRCUITS:
             for processing, map_ in self._maps.items():
                 yield self._step(f"the map, {processing}")
@@ -262,8 +269,14 @@ class _Run:
     def _bake(self, batch: Batch, writer: ThreadPoolExecutor) -> None:
         """Read the batch out and hand it on to be written; a layer that has all is summed up and let go."""
         layer, bench = batch.layer, batch.layer.bench
-        parts = self._timed(lambda: work.read_out(bench, batch.matrices)) if batch.matrices else []
-        kept: list[tuple[Recipe, Baked]] = []
+        parts = self._timed(partial(_read_out, batch))
+        kept: list[tuple[Recipe, Baked]] = [
+            (
+                recipes.decomposition(self._model, whole.address, bench.processing, {}),
+                (whole.taken.arrays, whole.taken.facts),
+            )
+            for whole in batch.wholes
+        ]
         for part in parts:
             layer.add(part)
             recipe = recipes.matrix(self._model, layer.index, part.head, part.circuit, bench.processing)
@@ -272,7 +285,7 @@ class _Run:
             kept += self._summed_up(layer)
         self._await(UNWRITTEN - 1)
         self._unwritten.append(writer.submit(self._write, kept, layer if batch.is_last else None))
-        self._matrices_done += len(parts)
+        self._matrices_done += len(parts) + len(batch.wholes)
         self._layers_done += batch.is_last
 
     def _summed_up(self, layer: Layer) -> list[tuple[Recipe, Baked]]:
@@ -316,7 +329,7 @@ class _Run:
             layers=self.layers.count,
             matrices_done=self._matrices_done,
             matrices_found=self._matrices_found,
-            matrices=self.layers.count * self._model.manifest.n_heads * len(self._circuits) + len(self._singles),
+            matrices=self.layers.count * self.layers.count_matrices() + len(self._singles),
             part=self._part,
             unsettled=self._tables.unsettled,
             rays=self._tables.rays,
@@ -328,6 +341,13 @@ class _Run:
 def _turn(model: OpenModel, place: Address) -> int:
     """When the matrix is computed: with its layer, the last ones first, those of the whole model after them."""
     return model.manifest.n_layers if place.layer is None else last_first(model).index(place.layer)
+
+
+def _read_out(batch: Batch) -> list[Part]:
+    """All of the batch in one go; what is no head's is read into its own arrays."""
+    parts, asked = work.unread(batch.layer.bench, batch.matrices)
+    read_together(batch.layer.bench, [*asked, *(each for whole in batch.wholes for each in whole.taken.asked)])
+    return parts
 
 
 class _Map:

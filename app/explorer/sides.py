@@ -1,9 +1,10 @@
-"""Vectors of one side read out: the residual stream's as tokens, any other by their own entries.
+"""Vectors of a side read out: the residual stream's as tokens, any other by their own entries.
 
-Runs in the worker's thread. Knows nothing of terms and pages.
+Runs in the worker's thread or in a job's process. Knows nothing of terms and pages.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,6 @@ from app.explorer import readability
 from app.explorer.bench import KEPT_TOKENS, Arrays, Bench
 from app.explorer.pages import End
 from app.explorer.tables import readout_arrays
-from app.explorer.work import joined
 from app.models.selection import selected
 
 if TYPE_CHECKING:
@@ -22,6 +22,54 @@ if TYPE_CHECKING:
 
 AT_ONCE = 512
 """Vectors read out in one step: others may be served between two."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Vectors of one side that are to be read out, and where their readout belongs."""
+
+    arrays: Arrays
+    prefix: str
+    """Of the readout's names there."""
+    side: "Side"
+    vectors: "Tensor"
+    end: End = "read"
+    """Whose tokens the entries of a token side are of, the embedding's (read) or the unembedding's (write)."""
+
+
+def read_together(bench: Bench, asked: Sequence[Asked], k: int = KEPT_TOKENS) -> None:
+    """Read out all of them, those that are read with one table in one go."""
+    from app.core.matrix import Space
+
+    shares: dict[str, list[tuple[Arrays, str, Tensor]]] = {}
+    for each in asked:
+        if each.side.space is Space.RESIDUAL:
+            end = "write" if each.side.name == "write" else "read"
+            shares.setdefault(end, []).append((each.arrays, each.prefix, each.vectors))
+        else:
+            readout = _read(bench, each.side, each.vectors, each.end)
+            each.arrays.update({f"{each.prefix}_{name}": array for name, array in readout.items()})
+    for end, own in shares.items():
+        read_into(bench, end, own, k)
+
+
+def read_into(bench: Bench, side: str, shares: "Sequence[tuple[Arrays, str, Tensor]]", k: int) -> None:
+    """Read all vectors in one go, and put each share's readout where it belongs under its prefix."""
+    import torch
+
+    vectors = torch.cat([vectors.to(shares[0][2].device) for _, _, vectors in shares])
+    readout = readability.read(bench, side, vectors, k)
+    start = 0
+    for arrays, prefix, own in shares:
+        rows = slice(start, start + len(own))
+        # Copies: a view would keep the readout of all in memory as long as that of one.
+        arrays |= {f"{prefix}_{what}": array[rows].copy() for what, array in readout.items()}
+        start += len(own)
+
+
+def joined(parts: Sequence[Arrays]) -> Arrays:
+    """The rows of all parts, one after the other."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def read_side(

@@ -3,7 +3,7 @@
 Runs in the worker's thread. Knows nothing of bases, readouts or pages.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,16 +51,21 @@ def _circuit(bench: Bench, address: Address, distance: int) -> Subject:
 
 
 def _mlp(bench: Bench, address: Address) -> Subject:
+    assert address.layer is not None
+    (found,) = mlp_subjects(bench, address.layer, [address.kind])
+    return found
+
+
+def mlp_subjects(bench: Bench, layer: int, kinds: Sequence[str | None]) -> list[Subject]:
+    """Matrices of one MLP, whose tensors are read once."""
     from app.core.folding import fold_mlp
     from app.core.mlp import MLP_BIASES, MLP_MATRICES
 
-    assert address.layer is not None
-    assert address.kind is not None
     weights = bench.model.weights()
-    tensors = weights.mlp(address.layer)
+    tensors = weights.mlp(layer)
     if bench.processing == "folded":
-        tensors = fold_mlp(tensors, weights.mlp_norms(address.layer))
-    return Subject(MLP_MATRICES[address.kind](tensors), getattr(tensors, MLP_BIASES[address.kind]))
+        tensors = fold_mlp(tensors, weights.mlp_norms(layer))
+    return [Subject(MLP_MATRICES[kind](tensors), getattr(tensors, MLP_BIASES[kind])) for kind in kinds if kind]
 
 
 def _end(bench: Bench, address: Address) -> Subject:
@@ -102,15 +107,21 @@ def _stack(bench: Bench, address: Address) -> Preparing:
     import torch
 
     from app.core.matrix import HEAD, READ, WRITE, Matrix
+    from app.core.shares import side_by_side
 
     shape = bench.model.manifest
     writes = address.kind == "heads/write"
     rows = torch.zeros(shape.n_layers, shape.n_heads, shape.d_head, 2, shape.d_model)
-    for layer in range(shape.n_layers):
-        yield layer, shape.n_layers
-        wanted = [(head, circuit) for head, circuit in every_matrix(bench.model) if circuit == "ov"]
-        for each in found(bench, layer, wanted):
+    ov = [(head, circuit) for head, circuit in every_matrix(bench.model) if circuit == "ov"]
+
+    def fill(layer: int) -> None:
+        for each in found(bench, layer, ov):
             vectors = each.terms.strength[:, None] * (each.terms.right if writes else each.terms.left)
             rows[layer, each.head, : len(vectors), 0] = vectors
             rows[layer, each.head, : len(vectors), 1] = -vectors
+
+    at_once = torch.get_num_threads()
+    for layer in range(0, shape.n_layers, at_once):
+        yield layer, shape.n_layers
+        side_by_side(fill, range(layer, min(layer + at_once, shape.n_layers)))
     return Subject(Matrix((rows.view(-1, shape.d_model),), HEAD, WRITE if writes else READ))

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 MAX_TABLES = 4
 """Both sides of two models (or of both processings of one): GPT-2 small's are 147 MiB each."""
 MAX_GRAMS = 2
-MAX_CONTROLS = 4
-"""Of as many tables; each has half the numbers of its table."""
+MAX_CONTROLS = 6
+"""Of as many tables, and what the tokens of two models look like; each has half the numbers of its table at most."""
 MAX_MASKS = 16
 """A byte a token each."""
 FEWEST_TOKENS = 20

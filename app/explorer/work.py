@@ -4,19 +4,20 @@ Torch is imported by what uses it, here as in `tables`: a server that has its ar
 `app.explorer.directions` names the arrays and reads them. Knows no pages and no files.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, Circuit
-from app.explorer import readability
 from app.explorer.bench import KEPT_TOKENS, PREFIXES, Arrays, Baked, Bench
 from app.explorer.compute import Steps
 from app.explorer.directions import BADGE_KINDS
 from app.explorer.library import OpenModel
+from app.explorer.sides import Asked, joined, read_together
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,39 +86,57 @@ def found(
     bench: Bench, layer: int, wanted: Iterable[tuple[int, Circuit]], distance: int = 0, device: str = "cpu"
 ) -> list[Found]:
     """Those matrices of a layer, one circuit's taken apart together; each head's tensors are read once."""
+    return [each for circuit in found_by_circuit(bench, layer, wanted, distance, device) for each in circuit()]
+
+
+def found_by_circuit(
+    bench: Bench, layer: int, wanted: Iterable[tuple[int, Circuit]], distance: int = 0, device: str = "cpu"
+) -> list[Callable[[], list[Found]]]:
+    """The same, each circuit's still to be called for, by any thread."""
     from app.core.bases.svd import decompose_all
     from app.core.circuits import CIRCUITS as PRODUCTS
 
     wanted = list(wanted)
     tensors = {head: head_tensors(bench, layer, head, distance) for head in sorted({head for head, _ in wanted})}
-    matrices = []
-    for circuit in CIRCUITS:
-        heads = [head for head, of in wanted if of == circuit]
+
+    def taken_apart(circuit: Circuit, heads: Sequence[int]) -> list[Found]:
         products = [PRODUCTS[circuit](tensors[head]).to(device) for head in heads]
-        for head, product, terms in zip(heads, products, decompose_all(products) if heads else (), strict=True):
-            matrices.append(Found(head, circuit, product, terms, _bias(tensors[head], circuit)))
-    return matrices
+        return [
+            Found(head, circuit, product, terms, _bias(tensors[head], circuit))
+            for head, product, terms in zip(heads, products, decompose_all(products), strict=True)
+        ]
+
+    heads = {circuit: [head for head, of in wanted if of == circuit] for circuit in CIRCUITS}
+    return [partial(taken_apart, circuit, own) for circuit, own in heads.items() if own]
 
 
 def read_out(bench: Bench, matrices: Sequence[Found], k: int = KEPT_TOKENS, n: int | None = None) -> list[Part]:
     """The first n directions of each matrix read out together, or all with what belongs to none."""
-    parts: list[Part] = []
-    asked: dict[str, list[tuple[Arrays, str, Tensor]]] = {}
-    for each in matrices:
-        arrays = {name: array[:n] for name, array in term_arrays(bench, each.product, each.terms).items()}
-        facts = {"scores": _scores(bench, each), "has_bias": bool(each.bias.any())}
-        parts.append(Part(each.head, each.circuit, each.terms.strength.cpu().numpy(), arrays, facts))
-        sides = {
-            "left": (each.product.left.name, each.terms.left[:n]),
-            "right": (each.product.right.name, each.terms.right[:n]),
-        }
-        if n is None and facts["has_bias"]:
-            sides["bias"] = (each.product.right.name, each.bias[None])
-        for prefix, (side, vectors) in sides.items():
-            asked.setdefault("write" if side == "write" else "read", []).append((arrays, prefix, vectors))
-    for side, shares in asked.items():
-        read_into(bench, side, shares, k)
+    parts, asked = unread(bench, matrices, n)
+    read_together(bench, asked, k)
     return parts
+
+
+def unread(bench: Bench, matrices: Sequence[Found], n: int | None = None) -> tuple[list[Part], list[Asked]]:
+    """All but the readouts of the first n directions of each matrix, or of all; and what is to be read out."""
+    from app.core.shares import side_by_side
+
+    if any(each.circuit == "ov" for each in matrices):
+        bench.tables.gram(bench.model, bench.processing)  # before several threads ask for it
+    parts = side_by_side(lambda each: _unread(bench, each, n), matrices)
+    asked: list[Asked] = []
+    for each, part in zip(matrices, parts, strict=True):
+        sides = [("left", each.product.left, each.terms.left[:n]), ("right", each.product.right, each.terms.right[:n])]
+        if n is None and part.facts["has_bias"]:
+            sides.append(("bias", each.product.right, each.bias[None]))
+        asked += [Asked(part.arrays, *side) for side in sides]
+    return parts, asked
+
+
+def _unread(bench: Bench, each: Found, n: int | None) -> Part:
+    arrays = {name: array[:n] for name, array in term_arrays(bench, each.product, each.terms).items()}
+    facts = {"scores": _scores(bench, each), "has_bias": bool(each.bias.any())}
+    return Part(each.head, each.circuit, each.terms.strength.cpu().numpy(), arrays, facts)
 
 
 def summary(model: OpenModel, parts: Sequence[Part]) -> Baked:
@@ -183,25 +202,6 @@ def head_tensors(bench: Bench, layer: int, head: int, distance: int = 0) -> "Hea
         rotary = weights.rotary(layer)
         tensors = tensors if rotary is None else at_distance(tensors, rotary, distance)
     return tensors
-
-
-def joined(parts: Sequence[Arrays]) -> Arrays:
-    """The rows of all parts, one after the other."""
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def read_into(bench: Bench, side: str, shares: "Sequence[tuple[Arrays, str, Tensor]]", k: int) -> None:
-    """Read all vectors in one go, and put each share's readout where it belongs under its prefix."""
-    import torch
-
-    vectors = torch.cat([vectors.to(shares[0][2].device) for _, _, vectors in shares])
-    readout = readability.read(bench, side, vectors, k)
-    start = 0
-    for arrays, prefix, own in shares:
-        rows = slice(start, start + len(own))
-        # Copies: a view would keep the readout of all in memory as long as that of one.
-        arrays |= {f"{prefix}_{what}": array[rows].copy() for what, array in readout.items()}
-        start += len(own)
 
 
 def term_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arrays:

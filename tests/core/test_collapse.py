@@ -25,12 +25,15 @@ def nearness(vectors: torch.Tensor) -> np.ndarray:
     return np.array([np.mean(sorted(row)[::-1][:NEIGHBOURS]) for row in cosines])
 
 
+@pytest.mark.parametrize("screening", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("block", [7, collapse.BLOCK])
 @pytest.mark.parametrize(("n", "d", "n_collapsed"), [(400, 16, 60), (400, 64, 0), (300, 8, 21), (60, 40, 30)])
-def test_near_neighbours_are_those_of_all_pairs(n, d, n_collapsed):
+def test_near_neighbours_are_those_of_all_pairs(n, d, n_collapsed, screening, block, monkeypatch):
+    monkeypatch.setattr(collapse, "BLOCK", block)
     vectors = embedding(n, d, n_collapsed)
     expected = nearness(vectors)
     assert np.abs(expected - COLLAPSED).min() > 1e-5  # or rounding may decide
-    np.testing.assert_array_equal(is_trained(vectors).numpy(), expected <= COLLAPSED)
+    np.testing.assert_array_equal(is_trained(vectors, screening).numpy(), expected <= COLLAPSED)
 
 
 def test_a_point_of_many_tokens_is_found_and_the_rest_is_left():

@@ -65,6 +65,20 @@ def test_near_products_of_the_same_row_asked_for_twice(near):
     torch.testing.assert_close(near(vectors, table, rows), expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("many", [1, 2**14])
+def test_what_is_not_wanted_is_left_out(many, monkeypatch):
+    """On a CPU, in threads or not: not even a product that would be infinite is taken."""
+    monkeypatch.setattr(products, "MANY", many)
+    monkeypatch.setitem(products.BLOCK_BYTES, "cpu", 8 * 5 * 3)
+    vectors, table = torch.randn(7, 5), torch.randn(40, 5)
+    rows = torch.stack([torch.randperm(40)[:11] for _ in range(7)])
+    wanted = torch.rand(7, 11) < 0.4
+    expected = (vectors.double() @ table.double().T).gather(1, rows)
+    scores = near_products(vectors, table, rows, wanted)
+    torch.testing.assert_close(scores[wanted], expected[wanted], rtol=1e-12, atol=1e-12)
+    assert not scores[~wanted].any()
+
+
 def test_near_products_have_no_negative_zero():
     score = near_products(torch.tensor([[-1.0]]), torch.tensor([[0.0]]), torch.tensor([[0]]))
     assert not torch.signbit(score).any()

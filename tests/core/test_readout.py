@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.core import proposal
 from app.core import readout as readout_module
 from app.core.circuits import CIRCUITS
 from app.core.readout import TokenTable, read, token_table
@@ -62,7 +63,7 @@ def test_random_tables_of_any_size(n_tokens, check):
 
 
 def test_ties_go_to_the_smaller_id(check):
-    readout = check(whole_numbers(6, 8), whole_numbers(12_000, 8))
+    readout = check(whole_numbers(6, 8, most=1), whole_numbers(12_000, 8, most=1))
     assert readout.unsettled > 0
 
 
@@ -214,6 +215,28 @@ def test_few_bits_settle_what_they_can():
     crowded = table[:1] + 1e-3 * torch.randn(20_000, 256)
     readout = checked(token_table(crowded, None, torch.bfloat16), table[:4], crowded)
     assert readout.unsettled == 8
+
+
+def test_each_ray_has_room_for_the_candidates_that_it_needs(monkeypatch):
+    """Rounding takes more of some vectors than of others, and tokens crowd about the k-th place of some rays."""
+    few_large = torch.randn(60, 128) * torch.logspace(0, -1.5, 128)
+    vectors, table = torch.cat([few_large, torch.randn(60, 128)]), torch.randn(12_000, 128)
+    table[:3000] = torch.nn.functional.normalize(table[:3000], dim=1) * 14
+    prepared_table = token_table(table, None, torch.bfloat16)
+    assert checked(prepared_table, vectors, table).unsettled <= 1
+    monkeypatch.setattr(proposal, "ROOM", 1.0)
+    assert read(prepared_table, vectors).unsettled > 10
+
+
+def test_only_what_may_be_among_the_first_is_scored(monkeypatch, prepared):
+    """Room is made for twice as many; most rays need half of it."""
+    asked = []
+    score = readout_module.near_products
+    monkeypatch.setattr(readout_module, "near_products", lambda *args: asked.append(args) or score(*args))
+    table = prepared(torch.randn(20_000, 256))
+    read(table, torch.randn(30, 256))
+    wanted = asked[0][3].sum(dim=1).double().mean()
+    assert wanted <= 0.75 * 2 * proposal.candidates_for(table.proposals[0], 50, readout_module.SPARE)
 
 
 @pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 1), (torch.bfloat16, 40), (torch.float16, 8)])

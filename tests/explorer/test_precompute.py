@@ -287,7 +287,8 @@ def test_a_run_keeps_of_any_matrix_what_a_visit_computes(store, model, explorer,
     task = Task(matrices, ("folded", "raw"), basis, parameters)
     last = list(precompute(store, Tables("cpu"), model, task))[-1]
     asked = list(every_single(model, task))
-    assert (last.matrices, last.matrices_done, last.matrices_found, last.layers) == (len(asked), len(asked), 0, 0)
+    assert (last.matrices, last.matrices_done, last.matrices_found) == (len(asked), len(asked), 0)
+    assert last.layers == (4 if basis == "svd" else 0)  # an MLP's singular directions are taken a layer at a time
     for place, processing, recipe in asked:
         kept = store.read(recipe)
         shown = seen(model, place, Options(weights=processing, parameters=dict(parameters)), "raw")
@@ -298,6 +299,27 @@ def test_a_run_keeps_of_any_matrix_what_a_visit_computes(store, model, explorer,
     last = list(precompute(store, Tables("cpu"), model, task))[-1]
     assert (last.matrices_done, last.matrices_found) == (0, len(asked))
     assert files(store) == before
+
+
+@pytest.mark.parametrize("vectors", [10**6, 1])
+def test_a_layers_matrices_are_read_out_together(store, model, monkeypatch, vectors):
+    """Heads and MLP, in as few goes as VECTORS allows: one for each table."""
+    monkeypatch.setattr(layers, "VECTORS", vectors)
+    tables, sides = Tables("cpu"), []
+    read = tables.read
+    monkeypatch.setattr(tables, "read", lambda *args: sides.append(args[2]) or read(*args))
+    task = Task(("ov", "qk", "mlp-in", "mlp-out"), ("folded",))
+    (*_, last) = precompute(store, tables, model, task)
+    assert (last.matrices_done, last.matrices, last.layers_done) == (20, 20, 2)
+    together = ["read", "write"] * (1 + 2)  # the control of each table, and two layers
+    assert len(sides) > 2 * len(together) if vectors == 1 else sorted(sides) == sorted(together)
+    steps = precompute(store, tables, model, task)
+    assert list(steps)[-1].matrices_found == 20
+
+
+def test_one_matrix_of_a_kind_that_is_asked_for_whole_counts_once(store, model):
+    last = run(store, model, matrices=("mlp-in", "L1/mlp-in", "L0/mlp-out"))[-1]
+    assert (last.matrices_done, last.matrices_found, last.matrices) == (3, 0, 3)
 
 
 def test_heads_and_other_matrices_in_one_run(store, model):
@@ -364,7 +386,13 @@ def test_two_runs_share_single_matrices(store, model, monkeypatch):
         yield from iter(())
         return (yield from compute(bench, address, parameters))
 
+    def counting_in_layers(bench, address, whole, parameters, compute=layers.subject_taken_apart):
+        computed.append((bench.processing, address))
+        return compute(bench, address, whole, parameters)
+
     monkeypatch.setattr(module, "decomposition", counting)
+    monkeypatch.setattr(layers, "subject_taken_apart", counting_in_layers)
+    monkeypatch.setattr(layers, "WAIT_SECONDS", 0.01)
     task = Task(("mlp-in", "mlp-out", "embed", "pos"), ("raw", "folded"))
 
     def go():
@@ -460,8 +488,7 @@ def test_the_last_layers_come_first_and_a_layers_gallery_with_the_last_of_its_ma
     stages = list(dict.fromkeys(step.stage for step in run(store, model, matrices=EVERYTHING)))
     assert [stage for stage in stages if stage in {"L0, folded", "L1, folded"}] == ["L1, folded", "L0, folded"]
     at = {stage: at for at, stage in enumerate(stages)}
-    assert at["L1 MLP out, folded"] < at["gallery, L1, folded"] < at["L0 MLP in, folded"]
-    assert at["L0 MLP out, folded"] < at["gallery, L0, folded"] < at["embedding, folded"]
+    assert at["L1, folded"] < at["gallery, L1, folded"] < at["gallery, L0, folded"] < at["embedding, folded"]
 
 
 def test_the_gallery_comes_layer_by_layer_with_the_last_of_its_matrices(store, model):
