@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from app.core.policy import sent, takes_gpu_way
+
 
 class Space(Enum):
     """Where a side's vectors live, which decides how they can be read."""
@@ -74,10 +76,9 @@ class Matrix:
 
     def to(self, device: str) -> "Matrix":
         """The same with its factors on that device; nobody waits for a GPU to have them."""
-        if torch.device(device).type == "cpu":
+        if not takes_gpu_way(device):
             return self
-        factors = (factor.pin_memory().to(device, non_blocking=True) for factor in self.factors)
-        return Matrix(tuple(factors), self.left, self.right)
+        return Matrix(tuple(sent(factor, device) for factor in self.factors), self.left, self.right)
 
     def dense(self) -> Float[Tensor, "d_left d_right"]:
         """The product itself, in float64: for tests and small matrices."""
