@@ -149,7 +149,6 @@ def import_(
 
     if parent is not None:
         stop_without(parent)
-        os.nice(10)  # the pages of the server that started us come first
     with interruptible("singular-lens: interrupted. Running the same command again continues"):
         _import(source, _settings(data=data).data, name, revision, progress == "json")
 
@@ -340,10 +339,14 @@ cli.add_typer(store, name="store")
 
 @store.command("verify")
 def verify(data: Annotated[str | None, option("data")] = None) -> None:
-    """Read and prove every byte that is kept; exit status 1 if anything is damaged."""
+    """Read and prove every byte that is kept; exit status 1 if anything is damaged.
+
+    What another version of singular-lens wrote is named, with what becomes of it.
+    """
     from app.explorer import upkeep
 
     files, size, damaged = 0, 0, 0
+    older: dict[str, list[str]] = {}
     shown = ProgressLine()
     for checked in upkeep.verify(_data_folder(data)):
         files, size = checked.files, checked.done
@@ -352,7 +355,11 @@ def verify(data: Annotated[str | None, option("data")] = None) -> None:
             damaged += 1
             shown.clear()
             _say(f"damaged: {checked.name}: {checked.fault}")
+        if checked.older:
+            older.setdefault(checked.older, []).append(checked.name)
     shown.clear()
+    for fate, names in older.items():
+        _say(f"of another version: {names[0] if len(names) == 1 else f'{len(names)} files'}: {fate}")
     _say(f"{files} files read, {_bytes(size)}: {f'{damaged} damaged' if damaged else 'all as they were written'}")
     if damaged:
         raise typer.Exit(1)

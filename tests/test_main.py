@@ -439,6 +439,20 @@ def test_store_verify_proves_everything(tiny_data, tmp_path):
     assert summary.endswith("1 damaged")
 
 
+def test_store_verify_says_what_an_upgrade_makes_of_the_weights_and_an_import_does_it(gpt2_folder, fresh_data):
+    manifest = next((fresh_data / "weights").glob("*/manifest.json"))
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 1}))
+    result = run("store", "verify", "--data", str(fresh_data))
+    assert result.exit_code == 0, result.output
+    (older, summary) = result.stdout.splitlines()
+    assert older.startswith(
+        f"of another version: weights/{manifest.parent.name}: weights in format 1, and this version reads"
+    )
+    assert summary.endswith("all as they were written")
+    assert run("import", str(gpt2_folder), "--data", str(fresh_data)).exit_code == 0
+    assert "another version" not in run("store", "verify", "--data", str(fresh_data)).stdout
+
+
 def test_store_gc_says_what_it_removed_and_what_it_left(tiny_data, tmp_path):
     data = shutil.copytree(tiny_data, tmp_path / "data")
     (data / "models" / "tiny.json").unlink()

@@ -69,7 +69,9 @@ def precompute(
 
 def is_made_ready_ahead(device: str) -> bool:
     """Whether the next batch is made ready while one is read out: on a CPU the two would only take each other's cores."""
-    return device.startswith("cuda")
+    from app.core.policy import takes_gpu_way
+
+    return takes_gpu_way(device)
 
 
 def bytes_needed(store: ArtifactStore, model: OpenModel, task: Task) -> tuple[int, int]:
@@ -140,9 +142,10 @@ class _Run:
         self._layers_done = self._matrices_done = self._matrices_found = 0
         self._compute_seconds = self._write_seconds = 0.0
         self._unwritten: deque[Future[None]] = deque()
-        self._overviews_due = [
+        self._layers_and_ends = [
             (processing, layer) for processing in task.processings for layer in (*last_first(model), None)
         ]
+        self._galleries_due = list(self._layers_and_ends)
         self._maps = {processing: _Map(bench) for processing, bench in self._benches.items()}
 
     def steps(self, writer: ThreadPoolExecutor) -> Iterator[Step]:
@@ -158,10 +161,10 @@ class _Run:
             yield self._step(stage)
             self._bake(batch, writer)
             yield self._step(stage)
-            yield from self._overviews(batch.layer.index + 1)  # whose last files are written by now
+            yield from self._gallery(batch.layer.index + 1)  # whose last files are written by now
         self._await(0)
         for layer in last_first(self._model):
-            yield from self._overviews(layer)
+            yield from self._gallery(layer)
         if self._circuits == CIRCUITS:
             for processing, map_ in self._maps.items():
                 yield self._step(f"the map, {processing}")
@@ -171,9 +174,11 @@ class _Run:
                 yield self._step("waiting for another process that is at the matrices that are left")
             else:
                 yield from self._one(*single)
-                yield from self._overviews(single[1].layer)
-        for _, layer in list(self._overviews_due):
-            yield from self._overviews(layer, is_last=True)
+                yield from self._gallery(single[1].layer)
+        for _, layer in list(self._galleries_due):  # what another process was at, or what was there already
+            yield from self._gallery(layer)
+        # Last: matrices that are there by now need not be taken apart for it.
+        yield from self._census()
         yield self._step("done")
 
     def _keep_found(self) -> None:
@@ -186,25 +191,23 @@ class _Run:
             for recipe in found:
                 self._store.keep(recipe)
 
-    def _overviews(self, layer: int | None, *, is_last: bool = False) -> Iterator[Step]:
-        """Gallery and census of the layer, or of the model's ends, once all of their matrices are there.
-
-        Those that are there need not be taken apart for them; at last a census takes apart what is not.
-        """
-        for due in [due for due in self._overviews_due if due[1] == layer]:
+    def _gallery(self, layer: int | None) -> Iterator[Step]:
+        """Gallery of the layer, or of the model's ends, once all of their matrices are there, and only once."""
+        for due in [due for due in self._galleries_due if due[1] == layer]:
             processing, bench = due[0], self._benches[due[0]]
-            is_there = self._is_gallery_due(bench, layer)
-            if not (is_there or is_last):
-                continue
-            self._overviews_due.remove(due)
-            where = f"{'ends' if layer is None else f'L{layer}'}, {processing}"
-            if is_there:
+            if self._is_gallery_due(bench, layer):
+                self._galleries_due.remove(due)
                 recipe = notable.recipe(self._model, layer, processing)
-                yield from self._kept(recipe, f"gallery, {where}", partial(notable.notable, bench, layer))
-            if self._has_census:
-                recipe = recipes.census_part(self._model, layer, processing)
-                steps = partial(census.ends, bench) if layer is None else partial(census.layer, bench, layer)
-                yield from self._kept(recipe, f"census, {where}", steps)
+                stage = f"gallery, {_name(layer)}, {processing}"
+                yield from self._kept(recipe, stage, partial(notable.notable, bench, layer))
+
+    def _census(self) -> Iterator[Step]:
+        """Census of every layer and of the model's ends, if it is one of all matrices."""
+        for processing, layer in self._layers_and_ends if self._has_census else ():
+            bench = self._benches[processing]
+            recipe = recipes.census_part(self._model, layer, processing)
+            steps = partial(census.ends, bench) if layer is None else partial(census.layer, bench, layer)
+            yield from self._kept(recipe, f"census, {_name(layer)}, {processing}", steps)
 
     def _is_gallery_due(self, bench: Bench, layer: int | None) -> bool:
         """Whether it is only put together: what nobody asked for is not taken apart for it, unheard of and uncounted."""
@@ -336,6 +339,10 @@ class _Run:
             compute_seconds=self._compute_seconds,
             write_seconds=self._write_seconds,
         )
+
+
+def _name(layer: int | None) -> str:
+    return "ends" if layer is None else f"L{layer}"
 
 
 def _turn(model: OpenModel, place: Address) -> int:

