@@ -3,6 +3,8 @@
 Each does its whole work, ids and scores of both ends of every side that it has, and throws it away.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,11 +12,32 @@ import torch
 from torch import Tensor
 
 from app.core.circuits import Head
+from app.core.matrix import Matrix, Space
 from benchmarks.notebook import read_out
 from benchmarks.shapes import Ends
 
 CHUNK_BYTES = {"cpu": 2**27, "cuda": 2**30}
 """Of one chunk of the expert's scores, by kind of device: on two cores smaller ones are slower, larger ones no faster."""
+
+
+K = 50
+"""Tokens at either end of a vector, as kept for pages."""
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """One layer's, in memory."""
+
+    heads: list[Head]
+    """Both matrices of each; none where they are not asked for."""
+    whole: dict[str, Matrix]
+    """Of the MLP, by kind."""
+
+    @property
+    def n_sides(self) -> int:
+        """Vectors of the residual stream that are to be read out."""
+        of_heads = sum(4 * head.W_O.shape[0] for head in self.heads)
+        return of_heads + sum(min(matrix.samples().shape) for matrix in self.whole.values())
 
 
 def expert_layer(heads: list[Head], ends: Ends, k: int) -> None:
@@ -23,10 +46,58 @@ def expert_layer(heads: list[Head], ends: Ends, k: int) -> None:
     read, write = _directions(W_V, W_O.mT)
     query, key = _directions(W_Q, W_K)
     for vectors, table in ((torch.cat([read, query, key]), ends.W_E.T), (write, ends.W_U)):
-        for some in vectors.split(max(1, CHUNK_BYTES[table.device.type] // (4 * table.shape[1]))):
-            scores = some @ table
-            scores.topk(k)
-            scores.topk(k, largest=False)
+        _read_out(vectors, table, k)
+
+
+def _read_out(vectors: Tensor, table: Tensor, k: int) -> None:
+    for some in vectors.split(max(1, CHUNK_BYTES[table.device.type] // (4 * table.shape[1]))):
+        _both_ends(some @ table, k)
+
+
+def _both_ends(scores: Tensor, k: int) -> None:
+    scores.topk(min(k, scores.shape[1]))
+    scores.topk(min(k, scores.shape[1]), largest=False)
+
+
+def expert_matrix(matrix: Matrix, ends: Ends, k: int) -> None:
+    """A matrix that is no head's: a thin SVD, one side through the vocabulary, the other by its own entries."""
+    U, _, Vh = torch.linalg.svd(matrix.samples(), full_matrices=False)
+    stream = matrix.right if matrix.right.space is Space.RESIDUAL else matrix.left
+    _read_out(Vh, ends.W_U if stream.name == "write" else ends.W_E.T, k)
+    _both_ends(U.T, k)
+
+
+def expert(matrices: Matrices, ends: Ends) -> int:
+    """All of a layer; how many sides were read out."""
+    if matrices.heads:
+        expert_layer(matrices.heads, ends, K)
+    for matrix in matrices.whole.values():
+        expert_matrix(matrix, ends, K)
+    return matrices.n_sides
+
+
+def interpreter(matrices: Matrices, ends: Ends) -> int:
+    """What SVDInterpreter has of a layer: OV's write sides, W_in and W_out; how many sides were read out."""
+    from transformer_lens import SVDInterpreter
+
+    for head in matrices.heads:
+        interpreter_head(head, ends, K)
+    d_model = ends.W_U.shape[0]
+    one = SVDInterpreter(OneMlp(matrices.whole, ends))
+    kinds = [kind for kind in ("mlp-in", "mlp-out") if kind in matrices.whole]
+    for kind in kinds:
+        name = "w_in" if kind == "mlp-in" else "w_out"
+        scores = one.get_singular_vectors(name, layer_index=0, num_vectors=d_model)
+        _both_ends(scores.squeeze(1).T, K)
+    return sum(head.W_O.shape[0] for head in matrices.heads) + len(kinds) * d_model
+
+
+LayerPeer = tuple[str, Callable[[Matrices, Ends], int]]
+LAYER_PEERS: dict[str, LayerPeer] = {
+    "expert": ("an expert's loop: batched QR and SVD, float32 product, `topk`", expert),
+    "interpreter": ("`SVDInterpreter` and `topk`", interpreter),
+}
+"""By name: what it is, and what reads a layer's matrices out and says how many sides it did."""
 
 
 def _directions(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,6 +129,21 @@ class OneHead:
             "blocks.0.attn.W_O": head.W_O[None],
             "unembed.W_U": ends.W_U,
         }
+
+    def tl_parameters(self) -> dict[str, Any]:
+        """Tensors by name, as a TransformerBridge gives them."""
+        return self._parameters
+
+
+class OneMlp:
+    """The same of an MLP; norms are folded in."""
+
+    def __init__(self, whole: dict[str, Matrix], ends: Ends) -> None:
+        self.cfg = SimpleNamespace(n_layers=1, n_heads=1, d_vocab=ends.W_U.shape[1])
+        names = {"mlp-in": "W_in", "mlp-out": "W_out"}
+        self._parameters = {
+            f"blocks.0.mlp.{name}": whole[kind].factors[0] for kind, name in names.items() if kind in whole
+        } | {"unembed.W_U": ends.W_U}
 
     def tl_parameters(self) -> dict[str, Any]:
         """Tensors by name, as a TransformerBridge gives them."""

@@ -12,11 +12,8 @@ from app.core.circuits import CIRCUITS, Head
 from app.core.decomposition import Decomposition
 from app.core.proposal import proposing_dtype
 from app.core.readout import Readout, TokenTable, read, token_table
-from benchmarks.peers import expert_layer, interpreter_head, notebook_head
+from benchmarks.peers import K, expert_layer, interpreter_head, notebook_head
 from benchmarks.shapes import Ends
-
-K = 50
-"""Tokens at either end of a vector, as kept for pages."""
 
 
 class Done(NamedTuple):

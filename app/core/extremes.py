@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Int16, Int64
 from torch import Tensor
 
+from app.core.policy import takes_gpu_way
+
 GROUP = 16  # columns whose extreme stands for all of them
 SUBGROUP = 4  # extremes whose own extreme stands for them in turn
 NARROW_GROUP = 8  # the same for 16 bits, at each level
@@ -25,7 +27,7 @@ def extremes(scores: Float[Tensor, "n n_columns"], count: int) -> tuple[Found, F
 
     Quick where the scores lie row by row, and where they lie column by column.
     """
-    if scores.dtype in NARROW and not scores.is_cuda and scores.is_contiguous():
+    if scores.dtype in NARROW and not takes_gpu_way(scores) and scores.is_contiguous():
         return _of_few_bits(scores, count)
     return _largest(scores, count, largest=True), _largest(scores, count, largest=False)
 

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from app.core.policy import takes_gpu_way
+
 BINS = 48
 SCORES = {"cpu": 2**18, "cuda": 2**25}
 """Counted at a time: what a CPU needs in between stays in its cache."""
@@ -21,7 +23,7 @@ def histogram(
     n, device = len(scores), scores.device
     low, span = low.float(), high.float() - low.float()
     per_unit = torch.where(span > 0, BINS / span, 0.0).clamp(max=torch.finfo(torch.float32).max)
-    if scores.is_contiguous() and not scores.is_cuda:
+    if scores.is_contiguous() and not takes_gpu_way(scores):
         return _in_pairs(scores, low, per_unit)
     first = torch.arange(n, device=device, dtype=torch.int32) * (BINS + 1)
     by_column = not scores.is_contiguous()
@@ -37,7 +39,7 @@ def histogram(
         place, bin_ = places[: len(part)], bins[: len(part)]
         place.copy_(part).sub_(low[own]).mul_(per_unit[own])
         bin_.copy_(place).add_(first[own])
-        if scores.is_cuda:  # bincount would wait for the device
+        if takes_gpu_way(scores):  # bincount would wait for the device
             counts.scatter_add_(0, bin_.flatten().long(), counts.new_ones(()).expand(bin_.numel()))
         else:
             counts += torch.bincount(bin_.flatten(), minlength=len(counts))

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from app.core.noise import Noise
+from app.core.policy import sent, takes_gpu_way
 
 
 class Space(Enum):
@@ -78,11 +79,10 @@ class Matrix:
 
     def to(self, device: str) -> "Matrix":
         """The same with its factors on that device; nobody waits for a GPU to have them."""
-        if torch.device(device).type == "cpu":
+        if not takes_gpu_way(device):
             return self
-        factors = (factor.pin_memory().to(device, non_blocking=True) for factor in self.factors)
         noise = None if self.noise is None else tuple(errors.to(device) for errors in self.noise)
-        return Matrix(tuple(factors), self.left, self.right, noise)
+        return Matrix(tuple(sent(factor, device) for factor in self.factors), self.left, self.right, noise)
 
     def dense(self) -> Float[Tensor, "d_left d_right"]:
         """The product itself, in float64: for tests and small matrices."""

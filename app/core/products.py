@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float32, Float64, Int64
 from torch import Tensor
 
+from app.core.policy import takes_gpu_way
 from app.core.shares import side_by_side
 
 BLOCK_BYTES = {"cpu": 2**23, "cuda": 2**29}
@@ -47,7 +48,7 @@ def near_products(
 
     Those that are not `wanted` (None: all are) may be anything; a CPU leaves them out.
     """
-    scores = _gathered(vectors, table, rows) if vectors.is_cuda else _sampled(vectors, table, rows, wanted)
+    scores = _gathered(vectors, table, rows) if takes_gpu_way(vectors) else _sampled(vectors, table, rows, wanted)
     return scores.add_(0.0)
 
 

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Float32, Float64, Int
 from torch import Tensor
 
+from app.core.policy import takes_gpu_way
 from app.core.shares import shared
 
 CHUNK = 128  # rows taken to float64 at a time: they stay in the cache
@@ -101,7 +102,7 @@ def propose(
     lost = (exact - few.double()).square().sum(dim=1).sqrt()
     summed = summing_error(d) * (lengths + lost) * proposal.longest
     errors = lengths * proposal.residual + lost * proposal.longest + summed + flushed(d) + torch.finfo(dtype).tiny
-    if vectors.is_cuda:  # sums that are cut into parts would be added up in few bits
+    if takes_gpu_way(vectors):  # sums that are cut into parts would be added up in few bits
         torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
         torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
     n, n_rows = len(vectors), len(proposal.rows)

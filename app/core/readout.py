@@ -19,6 +19,7 @@ from torch import Tensor
 
 from app.core.extremes import extremes
 from app.core.histogram import histogram
+from app.core.policy import takes_gpu_way, total_memory
 from app.core.products import exact_products, near_error, near_products
 from app.core.proposal import ROUNDING, Proposal, candidates_for, flushed, proposal, propose, summing_error, unit
 from app.core.shares import shared
@@ -184,8 +185,8 @@ def _looked_at(
 def _batch(quick: Proposal) -> int:
     """How many vectors are multiplied at a time."""
     most, space = BATCH, BATCH_BYTES
-    if quick.rows.is_cuda:
-        most, space = AT_ONCE, torch.cuda.get_device_properties(quick.rows.device).total_memory // CARD_SHARE
+    if takes_gpu_way(quick.rows):
+        most, space = AT_ONCE, total_memory(quick.rows) // CARD_SHARE
     return min(most, BATCH_STEP * max(1, space // (BATCH_STEP * quick.rows.element_size() * len(quick.rows))))
 
 

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from app.core.policy import takes_gpu_way
+
 MOST = 8
 """Shares: each takes memory of its own."""
 
@@ -24,7 +26,7 @@ def shared(work: Callable[[Tensor], Value], rows: Shaped[Tensor, "n *size"], lea
 
     Meanwhile torch has another number of threads: one caller at a time.
     """
-    n_shares = 1 if rows.is_cuda else max(1, min(torch.get_num_threads(), MOST, len(rows) // least))
+    n_shares = 1 if takes_gpu_way(rows) else max(1, min(torch.get_num_threads(), MOST, len(rows) // least))
     return side_by_side(work, torch.split(rows, min(most, -(-len(rows) // n_shares))), n_shares)
 
 

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from app.core.decomposition import Decomposition, seen_variances
+from app.core.decomposition import Decomposition, Seen, seen_variances
 from app.core.matrix import Matrix
 
 
@@ -42,13 +42,12 @@ def turns(matrix: Matrix, terms: Decomposition) -> tuple[Turns, Turns] | None:
     """Of the left and of the right directions; None where nothing is known of the errors of the matrix's numbers."""
     if matrix.noise is None:
         return None
-    left, right = leaks(matrix, terms)
+    left, right = leaks(seen_variances(matrix, terms), terms)
     return Turns(median_degrees(left), rest(left)), Turns(median_degrees(right), rest(right))
 
 
-def leaks(matrix: Matrix, terms: Decomposition) -> tuple[Leak, Leak]:
-    """Of the left and of the right directions; the matrix's noise is known."""
-    seen = seen_variances(matrix, terms)
+def leaks(seen: Seen, terms: Decomposition) -> tuple[Leak, Leak]:
+    """Of the left and of the right directions, as these see the errors."""
     squares = terms.strength.double().square()
     apart = (squares[:, None] - squares).square_()
     # Of `s_i e_ji + s_j e_ij` from u_i to u_j, and of `s_i e_ij + s_j e_ji` from v_i to v_j.

@@ -124,7 +124,7 @@ def _numbers(bench: Bench, basis: Basis, product: "Matrix", terms: "Decompositio
     from app.core.scores import SCORES
 
     if basis.name == "svd":
-        energy = terms.strength.double().square().cumsum(0).numpy()
+        energy = terms.strength.double().square().cumsum(0).cpu().numpy()
         shares = np.concatenate([[0.0], energy / energy[-1]]) if len(energy) else np.zeros(1)
         arrays = term_arrays(bench, product, terms) | _curve(shares, shares)
         return arrays, {name: score(terms.strength) for name, score in SCORES.items()}
@@ -219,7 +219,7 @@ def _ranks(bench: Bench, product: "Matrix") -> "np.ndarray[Any, np.dtype[np.int3
     """The place of each neuron among the norms, the largest first; -1 for one without weights."""
     from app.core.bases.neuron import by_norm
 
-    neurons = by_norm(product.samples())[0].numpy()
+    neurons = by_norm(product.samples())[0].cpu().numpy()
     ranks = np.full(bench.model.manifest.d_mlp, -1, np.int32)
     ranks[neurons] = np.arange(len(neurons), dtype=np.int32)
     return ranks

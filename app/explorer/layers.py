@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from app.core.address import CIRCUITS, Address, Circuit, LayerKind
@@ -186,7 +186,8 @@ class Layers:
             yield batch
 
     def _taken_apart(self, layer: Layer, wanted: Sequence[Wanted]) -> tuple[list[Found], list[Whole]]:
-        from app.core.shares import side_by_side
+        from app.core.policy import takes_gpu_way
+        from app.core.shares import MOST, side_by_side
 
         of_heads = [each for each in wanted if not isinstance(each, str)]
         kinds = [each for each in wanted if isinstance(each, str)]
@@ -196,12 +197,14 @@ class Layers:
         works: list[Callable[[], Whole | list[Found]]] = [
             partial(self._whole, layer, kind, whole) for kind, whole in zip(kinds, subjects, strict=True)
         ]
-        done = side_by_side(lambda work: work(), [*works, *circuits])
+        n_shares = 1 if takes_gpu_way(self._device) else MOST
+        done = side_by_side(lambda work: work(), [*works, *circuits], n_shares)
         wholes = [each for each in done if isinstance(each, Whole)]
         return [each for found in done if not isinstance(found, Whole) for each in found], wholes
 
     def _whole(self, layer: Layer, kind: LayerKind, whole: Subject) -> Whole:
         address = self._address(layer, kind)
+        whole = replace(whole, product=whole.product.to(self._device))
         return Whole(address, ended(subject_taken_apart(layer.bench, address, whole, {})))
 
     def _address(self, layer: Layer, kind: LayerKind) -> Address:

@@ -69,7 +69,9 @@ def precompute(
 
 def is_made_ready_ahead(device: str) -> bool:
     """Whether the next batch is made ready while one is read out: on a CPU the two would only take each other's cores."""
-    return device.startswith("cuda")
+    from app.core.policy import takes_gpu_way
+
+    return takes_gpu_way(device)
 
 
 def bytes_needed(store: ArtifactStore, model: OpenModel, task: Task) -> tuple[int, int]:

@@ -119,11 +119,13 @@ def read_out(bench: Bench, matrices: Sequence[Found], k: int = KEPT_TOKENS, n: i
 
 def unread(bench: Bench, matrices: Sequence[Found], n: int | None = None) -> tuple[list[Part], list[Asked]]:
     """All but the readouts of the first n directions of each matrix, or of all; and what is to be read out."""
-    from app.core.shares import side_by_side
+    from app.core.policy import takes_gpu_way
+    from app.core.shares import MOST, side_by_side
 
     if any(each.circuit == "ov" for each in matrices):
         bench.tables.gram(bench.model, bench.processing)  # before several threads ask for it
-    parts = side_by_side(lambda each: _unread(bench, each, n), matrices)
+    n_shares = 1 if takes_gpu_way(bench.tables.device()) else MOST
+    parts = side_by_side(lambda each: _unread(bench, each, n), matrices, n_shares)
     asked: list[Asked] = []
     for each, part in zip(matrices, parts, strict=True):
         sides = [("left", each.product.left, each.terms.left[:n]), ("right", each.product.right, each.terms.right[:n])]

@@ -6,7 +6,7 @@ Knows no artifact: what is determined was found before.
 import math
 from collections.abc import Sequence
 
-from app.explorer.pages import Determinacy, MatrixPage, Model, Turn
+from app.explorer.pages import Determinacy, Direction, MatrixPage, Model
 from app.web.numbers import percent
 
 UNKNOWN = "how far its rounding turns these directions is not estimated."
@@ -43,16 +43,21 @@ def determined(page: MatrixPage) -> str:
     return f"{sure}." if found.rest is None else f"{sure} ({_kept(found, page.sides)})."
 
 
-def turned(turn: Turn, sides: Sequence[str]) -> str:
+def turned(one: Direction) -> str:
     """How far a direction of a quantised copy is turned by another rounding, and what that means.
 
-    Example: "another rounding like it turns this direction by about 8 degrees on the read side and 9 on the write side: it
-    is determined."
+    Example: "another rounding like it turns this direction by about 8 degrees on the read side and about 9 degrees on the
+    write side: it is determined. Towards its neighbours, directions 5 to 8, it can be up to 18 degrees."
     """
-    left, right = (_degrees(each) for each in (turn.left, turn.right))
-    by = f"{left} on the {sides[0]} side and {right} on the {sides[1]} side"
-    means = "it is determined" if turn.is_determined else "it is not determined by itself"
-    return f"another rounding like it turns this direction by {by}: {means}."
+    assert one.turn is not None
+    left, right = (_degrees(each) for each in (one.turn.left, one.turn.right))
+    by = f"{left} on the {one.left.side} side and {right} on the {one.right.side} side"
+    means = "it is determined" if one.turn.is_determined else "it is not determined by itself"
+    neighbours = ""
+    if one.badge is not None:
+        to = f"its neighbours, directions {one.badge.first} to {one.badge.last},"
+        neighbours = f" Towards {to} it can be up to {math.ceil(one.badge.degrees)} degrees."
+    return f"another rounding like it turns this direction by {by}: {means}.{neighbours}"
 
 
 def _sure(found: Determinacy, rank: int) -> str:

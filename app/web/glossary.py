@@ -57,8 +57,9 @@ TERMS: dict[str, Term] = {
         "Another rounding like this copy's would turn the direction by less than 15° on both sides, in the median.",
         "To first order, from each block's step through gains, rotation and both factors: towards the other directions, and "
         "out of their span. Tried on SmolLM2's 4-bit copy with noise drawn again: of a ray's first ten tokens another "
-        "rounding keeps 9.0 where it turns by less than 5°, 7.7 at 8° to 10°, 6.3 at 12° to 15°, 5.2 at 15° to 20°, 3.8 at "
-        "20° to 30°. Of directions that are not determined only the span means something.",
+        "rounding keeps 8.9 where it turns by less than 5°, 7.8 at 8° to 10°, 6.5 at 12° to 15°, 5.4 at 15° to 20°, 3.9 at "
+        "20° to 30°. Of directions that are not determined only the span means something. Warnings of near-equal singular "
+        "values say how far it can be, in two standard deviations; this, how far it is in half of all roundings.",
     ),
     "strength": Term(
         "strength",

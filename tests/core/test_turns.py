@@ -108,7 +108,7 @@ def test_turns_of_one_factor(way):
     measured = redrawn(matrix, terms)
     assert is_near(matrix, terms, measured)
     # The stream's side has nowhere to go but its own span.
-    stream, tokens = leaks(matrix, terms)[::-1] if way == 0 else leaks(matrix, terms)
+    stream, tokens = leaks(seen_variances(matrix, terms), terms)[:: 1 if way else -1]
     assert stream.n_out == 0
     assert not stream.out.any()
     assert (tokens.out > 0).all()

@@ -3,11 +3,13 @@
 import os
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from app.core import policy
 from app.core.address import CIRCUITS, parse
 from app.explorer import browse, layers, orders, recipes, singles, work
 from app.explorer import precompute as module
@@ -241,14 +243,23 @@ def test_the_operator_keeps_all_that_was_there_once_he_is_not_refused(store, mod
     assert bytes_needed(operators, model, Task(matrices=CIRCUITS)) == (in_all, 0)
 
 
-def test_what_is_made_ready_ahead_for_a_gpu_is_the_same(store, model, monkeypatch, tmp_path):
-    run(store, model)
-    ahead = ArtifactStore(tmp_path / "ahead", 10**9)
-    monkeypatch.setattr(module, "is_made_ready_ahead", lambda device: True)
+def test_a_run_on_a_gpus_way_keeps_the_same(store, model, monkeypatch, tmp_path):
+    """The next batch made ready ahead, matrices sent, eigenvectors in a batch: heads and MLP."""
+    task = Task(("ov", "qk", "mlp-in", "mlp-out"), ("folded",))
+    list(precompute(store, Tables("cpu"), model, task))
+    ahead, threads, next_batch = ArtifactStore(tmp_path / "ahead", 10**9), set(), layers.Layers.next
+
+    def noted(self):
+        threads.add(threading.current_thread().name.partition("_")[0])
+        return next_batch(self)
+
+    monkeypatch.setattr(layers.Layers, "next", noted)
+    monkeypatch.setattr(policy, "EVERYWHERE", True)
     monkeypatch.setattr(layers, "VECTORS", 1)
-    run(ahead, model)
-    for name in files(store):
-        recipe = next(r for r in every_recipe(model) if str(store.path(r).relative_to(store.root)) == name)
+    list(precompute(ahead, Tables("cpu"), model, task))
+    assert threads == {"prepare"}
+    singles = [recipe for _, _, recipe in every_single(model, replace(task, matrices=("mlp-in", "mlp-out")))]
+    for recipe in [*every_recipe(model), *singles]:
         assert_same(ahead.read(recipe), store.read(recipe))
     handle = claimed(model.folder / layer_file(1))
     assert handle is not None

@@ -11,10 +11,10 @@ import pytest
 from pydantic import TypeAdapter
 
 from app.explorer import browse
-from app.explorer.pages import Determinacy, HomePage, ModelEntry, Quantised, Turn
+from app.explorer.pages import Badge, Determinacy, HomePage, ModelEntry, Quantised, Turn
 from app.web import schema
 from app.web.copies import copy_of, determined, turned
-from app.web.examples import HEAD_PAGE, MODEL, NOTABLE_PAGE
+from app.web.examples import DIRECTION_PAGE, HEAD_PAGE, MODEL, NOTABLE_PAGE
 from tests.quantised import say_quantised
 
 COPY = replace(MODEL, name="SmolLM2-135M-Instruct", quantised=Quantised("Q4_1", 4))
@@ -95,11 +95,16 @@ def test_what_is_determined_in_a_sentence(rank, found, sentence):
 
 
 def test_how_far_a_direction_is_turned_in_a_sentence():
-    assert turned(Turn(7.2, 0.2), SIDES) == (
+    one = replace(DIRECTION_PAGE.direction, turn=Turn(7.2, 0.2), badge=None)
+    assert turned(one) == (
         "another rounding like it turns this direction by about 8 degrees on the read side and less than a degree on the "
         "write side: it is determined."
     )
-    assert turned(Turn(7.2, 23.0), SIDES).endswith("23 degrees on the write side: it is not determined by itself.")
+    assert turned(replace(one, turn=Turn(7.2, 23.0))).endswith(
+        "23 degrees on the write side: it is not determined by itself."
+    )
+    warned = turned(replace(one, badge=Badge("subspace", 17.7, 5, 8)))
+    assert warned.endswith("determined. Towards its neighbours, directions 5 to 8, it can be up to 18 degrees.")
 
 
 def test_whose_copy_it_is():
@@ -125,8 +130,13 @@ def test_a_matrix_says_where_it_is_not_estimated(copied, place):
 @pytest.mark.parametrize("index", [0, 7])
 def test_a_direction_says_how_far_it_is_turned(copied, client, index):
     place = f"tiny/L0/H2/ov/svd/{index}"
-    turn = copied.get(f"/api/v1/{place}").json()["turn"]
-    assert turned(Turn(turn["left"], turn["right"]), SIDES) in said(copied.get(f"/{place}"))
+    found, page = copied.get(f"/api/v1/{place}").json(), copied.get(f"/{place}")
+    turn, badge = (found[name] for name in ("turn", "badge"))
+    one = replace(
+        DIRECTION_PAGE.direction, turn=Turn(turn["left"], turn["right"]), badge=badge and Badge(*badge.values())
+    )
+    assert turned(one) in said(page)
+    assert "one subspace" not in said(page)
     assert turn["determined"] == (max(turn["left"], turn["right"]) < 15)
     assert client.get(f"/api/v1/{place}").json()["turn"] is None
     assert "another rounding" not in said(client.get(f"/{place}"))

@@ -15,6 +15,7 @@ from app.core.basis import Fitting, Parameters
 from app.core.decomposition import Decomposition, canonical_signs, is_present, oriented
 from app.core.gram import principal
 from app.core.matrix import Matrix
+from app.core.policy import takes_gpu_way
 
 
 def decompose(matrix: Matrix, parameters: Parameters) -> Fitting:
@@ -42,7 +43,7 @@ def decompose_all(matrices: Sequence[Matrix]) -> list[Decomposition]:
     Q_left, R_left = torch.linalg.qr(A)
     Q_right, R_right = torch.linalg.qr(B.mT)
     middle = R_left @ R_right.mT
-    U, strength, Vh = by_gram(middle) if middle.is_cuda else torch.linalg.svd(middle, full_matrices=False)
+    U, strength, Vh = by_gram(middle) if takes_gpu_way(middle) else torch.linalg.svd(middle, full_matrices=False)
     d = max(A.shape[1], B.shape[2])
     ranks = is_present(strength, d).sum(dim=1).tolist()
     left, right = (Q_left @ U).mT.float(), (Vh @ Q_right.mT).float()
