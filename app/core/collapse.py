@@ -10,8 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from app.core.policy import takes_gpu_way
-from app.core.shares import MOST, side_by_side
+from app.core.shares import shares_of, side_by_side
 
 NEIGHBOURS = 20
 COLLAPSED = 0.9
@@ -53,7 +52,7 @@ def _nearest(units: Float[Tensor, "n_tokens d_model"], screening: torch.dtype) -
         near = torch.cat([(rows @ units[anchors].T).argmax(dim=1) for rows in torch.split(units, BLOCK)])
         sizes = near.bincount(minlength=len(anchors)).tolist()
         cells = [cell for cell in torch.split(near.argsort(stable=True), sizes) if len(cell) > NEIGHBOURS]
-        found = side_by_side(lambda cell: _nearness(units[cell], screening), cells, 1 if takes_gpu_way(units) else MOST)
+        found = side_by_side(lambda cell: _nearness(units[cell], screening), cells, shares_of(units))
         for cell, own in zip(cells, found, strict=True):
             nearness[cell] = nearness[cell].maximum(own)
     return nearness
