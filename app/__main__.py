@@ -32,7 +32,7 @@ def option(field: str, *names: str) -> Any:
     """The command-line option of a setting: its description and default come from `Settings`."""
     info = Settings.model_fields[field]
     shown = " ".join(info.default) if isinstance(info.default, tuple) else info.default or "none"
-    default = "" if info.default_factory or info.default is False else f" (default: {shown})"
+    default = "" if info.default_factory or info.default is False or info.default is None else f" (default: {shown})"
     return typer.Option(*names, help=(info.description or "") + default, show_default=False)
 
 
@@ -45,7 +45,10 @@ def describe() -> None:
 def serve(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MODEL]...", help="Imported names, Hugging Face ids or folders. (default: demo)"),
+        typer.Argument(
+            metavar="[MODEL]...",
+            help="smollm2, demo, imported names, Hugging Face ids, folders or GGUF files. (default: demo)",
+        ),
     ] = None,
     host: Annotated[str | None, option("host")] = None,
     port: Annotated[int | None, option("port")] = None,
@@ -55,6 +58,7 @@ def serve(
     public_url: Annotated[str | None, option("public_url")] = None,
     root_path: Annotated[str | None, option("root_path")] = None,
     allow_jobs: Annotated[bool | None, option("allow_jobs", "--allow-jobs")] = None,
+    precompute: Annotated[bool | None, option("precompute", "--precompute/--no-precompute")] = None,
 ) -> None:
     """Serve models in the browser; what is missing is imported first.
 
@@ -71,6 +75,7 @@ def serve(
             public_url=public_url,
             root_path=root_path,
             allow_jobs=allow_jobs,
+            precompute=precompute,
         )
     )
 
@@ -128,7 +133,9 @@ def run_server(settings: Settings) -> None:
 
 @cli.command("import")
 def import_(
-    source: Annotated[str, typer.Argument(metavar="NAME|FOLDER", help="demo, a Hugging Face id, or a folder.")],
+    source: Annotated[
+        str, typer.Argument(metavar="NAME|FOLDER", help="smollm2, demo, a Hugging Face id, a folder or a GGUF file.")
+    ],
     name: Annotated[
         str | None, typer.Option(metavar="SLUG", help="Name in the URLs. (default: from the source)")
     ] = None,
@@ -170,7 +177,11 @@ def _import(source: str, data: Path, slug: str | None, revision: str | None, in_
 @cli.command()
 def precompute(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Imported name, Hugging Face id or folder; imported if missing.")
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="smollm2, demo, imported name, Hugging Face id, folder or GGUF file; imported if missing.",
+        ),
     ],
     matrices: Annotated[
         str | None,
@@ -200,6 +211,7 @@ def precompute(
     data: Annotated[str | None, option("data")] = None,
     device: Annotated[str | None, option("device")] = None,
     job: Annotated[str | None, typer.Option(hidden=True, help="The job of the server that started us.")] = None,
+    ahead: Annotated[bool, typer.Option("--ahead", hidden=True, help="It is the server's own, no visitor's.")] = False,
     parent: Annotated[int | None, typer.Option(hidden=True, help="Stop when that process is gone.")] = None,
 ) -> None:
     """Compute the matrices of a model, so that their pages open at once; what is there already is left as it is.
@@ -212,16 +224,20 @@ def precompute(
 
     if parent is not None:
         stop_without(parent)
-        os.nice(10)  # the pages of the server that started us come first
+        os.nice(19 if ahead else 10)  # the pages of the server that started us come first, then what visitors ask for
     settings = _settings(models=(model,), data=data, device=device)
     _refuse_device(settings.device)
     _make_data_folder(settings.data)
     with interruptible("singular-lens: interrupted. Running the same command again continues"):
         parameters = {"components": components, "atoms": atoms, "sparsity": sparsity, "groups": groups, "seed": seed}
-        _precompute(settings, {"matrices": matrices, "weights": weights, "basis": basis, "parameters": parameters}, job)
+        words = {"matrices": matrices, "weights": weights, "basis": basis, "parameters": parameters}
+        # What visitors begin takes nothing from what the operator asked for.
+        _precompute(settings, words, job, "visit" if job and not ahead else "operator")
 
 
-def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -> None:
+def _precompute(
+    settings: Settings, words: dict[str, Any], job_id: str | None, asked_by: Literal["visit", "operator"]
+) -> None:
     from app.explorer import jobs
     from app.explorer.errors import ExplorerError
     from app.explorer.precompute import bytes_needed
@@ -240,8 +256,6 @@ def _precompute(settings: Settings, words: dict[str, Any], job_id: str | None) -
     with present(settings.data):
         try:
             asked = wish(model, settings.weights, **words)
-            # What visitors begin takes nothing from what the operator asked for.
-            asked_by: Literal["visit", "operator"] = "operator" if job_id is None else "visit"
             artifacts = ArtifactStore(settings.data / "artifacts", quota, asked_by)
             tables = Tables(settings.device)
             _refuse_small_disk(settings.data, artifacts.measure_room(), bytes_needed(artifacts, model, asked.task))
@@ -325,10 +339,14 @@ cli.add_typer(store, name="store")
 
 @store.command("verify")
 def verify(data: Annotated[str | None, option("data")] = None) -> None:
-    """Read and prove every byte that is kept; exit status 1 if anything is damaged."""
+    """Read and prove every byte that is kept; exit status 1 if anything is damaged.
+
+    What another version of singular-lens wrote is named, with what becomes of it.
+    """
     from app.explorer import upkeep
 
     files, size, damaged = 0, 0, 0
+    older: dict[str, list[str]] = {}
     shown = ProgressLine()
     for checked in upkeep.verify(_data_folder(data)):
         files, size = checked.files, checked.done
@@ -337,7 +355,11 @@ def verify(data: Annotated[str | None, option("data")] = None) -> None:
             damaged += 1
             shown.clear()
             _say(f"damaged: {checked.name}: {checked.fault}")
+        if checked.older:
+            older.setdefault(checked.older, []).append(checked.name)
     shown.clear()
+    for fate, names in older.items():
+        _say(f"of another version: {names[0] if len(names) == 1 else f'{len(names)} files'}: {fate}")
     _say(f"{files} files read, {_bytes(size)}: {f'{damaged} damaged' if damaged else 'all as they were written'}")
     if damaged:
         raise typer.Exit(1)

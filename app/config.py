@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     models: Annotated[tuple[str, ...], NoDecode] = Field(
         ("demo",),
         min_length=1,
-        description="Models to serve, separated by commas: names given at import, hub ids or local folders.",
+        description="Models to serve, separated by commas: smollm2, demo, names given at import, hub ids, folders or GGUF files.",
     )
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 serves other machines.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
@@ -72,6 +72,11 @@ class Settings(BaseSettings):
         False,
         description="Let pages start and cancel jobs that compute every head of a model, which keep the machine busy for "
         "long; whoever reaches the server may then.",
+    )
+    precompute: bool | None = Field(
+        None,
+        description="Compute every matrix of the server's models once they are imported, behind all other work; unless "
+        "told otherwise, of smollm2 alone.",
     )
 
     @field_validator("data", mode="before")

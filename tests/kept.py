@@ -13,7 +13,15 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-MAKERS = ("app/models", "app/core", "app/store", "tests/conftest.py", "tests/families.py", "tests/explorer/planted.py")
+MAKERS = (
+    "app/models",
+    "app/core",
+    "app/store",
+    "tests/conftest.py",
+    "tests/families.py",
+    "tests/llama_cpp.py",
+    "tests/explorer/planted.py",
+)
 """What decides how a model is written, imported and kept, besides the versions in constraints.txt."""
 DONE = ".done"
 OLD_SECONDS = 7 * 86_400

@@ -60,6 +60,34 @@ def test_serve_passes_its_words_on(served, tmp_path):
     assert settings.allow_jobs
 
 
+@pytest.mark.parametrize(("words", "wanted"), [([], None), (["--precompute"], True), (["--no-precompute"], False)])
+def test_serve_precomputes_all_models_or_none_if_told(served, words, wanted):
+    assert run("serve", *words).exit_code == 0
+    assert served[0].precompute is wanted
+
+
+@pytest.mark.parametrize(
+    ("words", "asked_by", "nice"),
+    [
+        (["--job", "0" * 12], "visit", 10),
+        (["--job", "0" * 12, "--ahead"], "operator", 19),
+        ([], "operator", None),
+    ],
+)
+def test_who_a_job_is_for_decides_what_it_may_delete_and_whom_it_goes_behind(
+    fresh_data, monkeypatch, words, asked_by, nice
+):
+    seen: list[object] = []
+    honest = ArtifactStore.__init__
+    monkeypatch.setattr(ArtifactStore, "__init__", lambda *given: seen.append(given[-1]) or honest(*given))
+    monkeypatch.setattr(command.os, "nice", seen.append)
+    monkeypatch.setattr("app.explorer.imports.stop_without", lambda parent: None)
+    words = [*words, "--parent", "1"] if words else words
+    result = run("precompute", "tiny", "--matrices", "L0/mlp-in", "--data", str(fresh_data), *words)
+    assert result.exit_code == 0, result.output
+    assert seen == ([nice] if nice else []) + [asked_by]
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
@@ -409,6 +437,20 @@ def test_store_verify_proves_everything(tiny_data, tmp_path):
     assert "layer-000.safetensors" in damaged
     assert "import the model again" in damaged
     assert summary.endswith("1 damaged")
+
+
+def test_store_verify_says_what_an_upgrade_makes_of_the_weights_and_an_import_does_it(gpt2_folder, fresh_data):
+    manifest = next((fresh_data / "weights").glob("*/manifest.json"))
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 1}))
+    result = run("store", "verify", "--data", str(fresh_data))
+    assert result.exit_code == 0, result.output
+    (older, summary) = result.stdout.splitlines()
+    assert older.startswith(
+        f"of another version: weights/{manifest.parent.name}: weights in format 1, and this version reads"
+    )
+    assert summary.endswith("all as they were written")
+    assert run("import", str(gpt2_folder), "--data", str(fresh_data)).exit_code == 0
+    assert "another version" not in run("store", "verify", "--data", str(fresh_data)).stdout
 
 
 def test_store_gc_says_what_it_removed_and_what_it_left(tiny_data, tmp_path):

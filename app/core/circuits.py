@@ -4,13 +4,14 @@ OV: what the head writes, given what it reads at the source. QK: a bilinear form
 (key); it writes nothing. Knows nothing of layers, files or processing: a head's tensors are used as they come.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from jaxtyping import Float
 from torch import Tensor
 
 from app.core.matrix import KEY, QUERY, READ, WRITE, Matrix
+from app.core.noise import Noise, known
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,20 @@ class Head:
     b_V: Float[Tensor, " d_head"]
     b_O: Float[Tensor, " d_model"]
     """Of the whole layer: its heads share one."""
+    noise: Mapping[str, Noise] = field(default_factory=dict)
+    """How far the numbers of each weight may be off, by its name; none of those of which nothing is known."""
 
 
 def ov(head: Head) -> Matrix:
     """`W_V W_O`: reads at the source, writes to the destination."""
-    return Matrix((head.W_V, head.W_O), READ, WRITE)
+    return Matrix((head.W_V, head.W_O), READ, WRITE, known(head.noise.get("W_V"), head.noise.get("W_O")))
 
 
 def qk(head: Head) -> Matrix:
     """`W_Q W_K^T`: the query reads on the left, the key on the right."""
-    return Matrix((head.W_Q, head.W_K.T), QUERY, KEY)
+    of_keys = head.noise.get("W_K")
+    noise = known(head.noise.get("W_Q"), of_keys and of_keys.transposed)
+    return Matrix((head.W_Q, head.W_K.T), QUERY, KEY, noise)
 
 
 CIRCUITS: dict[str, Callable[[Head], Matrix]] = {"ov": ov, "qk": qk}

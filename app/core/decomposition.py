@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Float32, Float64
 from torch import Tensor
 
 from app.core.matrix import Matrix
+from app.core.noise import Noise
 
 BadgeKind = Literal["subspace", "close"]
 
@@ -110,13 +111,17 @@ def gaps(strength: Float[Tensor, " rank"]) -> Float[Tensor, " rank"]:
 
 
 def rounding_norms(matrix: Matrix, terms: Decomposition, dtype: torch.dtype) -> Float64[Tensor, "rank rank"]:
-    """About the norm of the rounding error E of the stored dtype, as each pair of the matrix's directions sees it.
+    """About the norm of the rounding error E of the stored numbers, as each pair of the matrix's directions sees it.
 
     `u E v` of `E = dA B + A dB` is random, with the variance `dA^2` weighted by u^2 and (B v)^2 plus `dB^2` weighted
     by (u A)^2 and v^2; a pair's 2 x 2 block of it has a norm of about two deviations. The norm of the whole E is
     sqrt(d) times larger, but all of it save these blocks points away from the neighbours. Of one factor M it is the E of
     M itself, `dM^2` weighted by u^2 and v^2; where a basis takes the samples' mean out, too, as that hardly rounds them.
+    The errors are the matrix's own noise where that is known, else those of the dtype.
     """
+    if matrix.noise is not None:
+        deviation = seen_variances(matrix, terms).pairs.sqrt()
+        return 2 * torch.maximum(deviation, deviation.T)
     if len(matrix.factors) == 1:
         variance = _seen_by_pairs(matrix, terms)
     else:
@@ -127,6 +132,40 @@ def rounding_norms(matrix: Matrix, terms: Decomposition, dtype: torch.dtype) -> 
         variance = of_A + of_B
     deviation = ROUNDING * torch.finfo(dtype).eps * variance.sqrt()
     return 2 * torch.maximum(deviation, deviation.T)
+
+
+class Seen(NamedTuple):
+    """Variances of a matrix's errors E, as its directions see them."""
+
+    pairs: Float64[Tensor, "rank rank"]
+    """Of `u_i E v_j`."""
+    left: Float64[Tensor, " rank"]
+    """Of `E v_j`, all of it together that no left direction spans."""
+    right: Float64[Tensor, " rank"]
+    """Of `u_i E`, all of it together that no right direction spans."""
+
+
+def seen_variances(matrix: Matrix, terms: Decomposition) -> Seen:
+    """Of the matrix's noise, which is known; of a circuit's `E = dA B + A dB`, A dB is within the left span."""
+    assert matrix.noise is not None
+    left, right = terms.left.double(), terms.right.double()
+    if len(matrix.factors) == 1:
+        first = last = _seen(left, matrix.noise[0], right)
+        pairs = torch.outer(*first)
+    else:
+        A, B = (factor.double() for factor in matrix.factors)
+        first, last = _seen(left, matrix.noise[0], right @ B.T), _seen(left @ A, matrix.noise[1], right)
+        pairs = torch.outer(*first) + torch.outer(*last)
+    outside_left = (matrix.noise[0].rows.sum() - first[0].sum()).clamp(min=0)
+    outside_right = (matrix.noise[-1].columns.sum() - last[1].sum()).clamp(min=0)
+    return Seen(pairs, outside_left * first[1], outside_right * last[0])
+
+
+def _seen(
+    u: Float64[Tensor, "rank n"], noise: Noise, v: Float64[Tensor, "rank m"]
+) -> tuple[Float64[Tensor, " rank"], Float64[Tensor, " rank"]]:
+    """The two factors of the variances of `u_i E v_j`."""
+    return u.square() @ noise.rows, v.square() @ noise.columns
 
 
 def _seen_by_pairs(matrix: Matrix, terms: Decomposition) -> Float64[Tensor, "rank rank"]:

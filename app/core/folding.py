@@ -7,7 +7,7 @@ which family may be folded. Sums run in float64 and are rounded once, so that th
 number of threads.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from app.core.circuits import Head
 from app.core.mlp import Mlp
+from app.core.noise import Noise
 
 CHUNK = 128  # tokens or neurons taken to float64 at a time: they stay in the cache
 
@@ -48,12 +49,12 @@ def fold_head(head: Head, norms: Norms) -> Head:
         }
     if norms.center:
         read |= {"W_O": _centred(head.W_O, dim=1), "b_O": _centred(head.b_O, dim=0)}
-    folded = replace(head, **read)
+    folded = replace(head, **read, noise=_folded_noise(head.noise, norms))
     for letter, gain in (("Q", norms.query_gain), ("K", norms.key_gain)):
         if gain is not None:
             names = (f"W_{letter}", f"b_{letter}")
             normed = {name: _head_normed(getattr(folded, name), gain, norms.center_heads) for name in names}
-            folded = replace(folded, **normed)
+            folded = replace(folded, **normed, noise=folded.noise)
     if norms.post_gain is not None:
         W_O, b_O = ((each.double() * norms.post_gain.double()).float() for each in (folded.W_O, folded.b_O))
         folded = replace(folded, W_O=W_O, b_O=b_O)
@@ -69,7 +70,7 @@ def fold_mlp(mlp: Mlp, norms: Norms) -> Mlp:
         folded[weight] = _folded_reader(W, norms.gain, norms.center)
         if norms.shift is not None:
             folded[bias] = _shifted(getattr(mlp, bias), norms.shift, W)
-    return replace(mlp, **folded)
+    return replace(mlp, **folded, noise=_folded_noise(mlp.noise, norms))
 
 
 def fold_embedding(W: Float[Tensor, "n d_model"], center: bool) -> Float[Tensor, "n d_model"]:
@@ -125,6 +126,17 @@ def embedded(
 ) -> Float[Tensor, "d_vocab d_model"]:
     """What stands in the stream where a LayerNorm follows the embedding, as in Bloom."""
     return normed_embedding(W_E, center=True, eps=eps).mul_(gain).add_(shift)
+
+
+def _folded_noise(noise: Mapping[str, Noise], norms: Norms) -> dict[str, Noise]:
+    """Of the folded weights. That a LayerNorm takes the mean of the errors out as well, one part in d, is left out."""
+    folded = dict[str, Noise]()
+    for name, errors in noise.items():
+        if name in {"W_O", "W_out"}:
+            folded[name] = errors.scaled(columns=norms.post_gain)
+        else:
+            folded[name] = errors.scaled(norms.gain, {"W_Q": norms.query_gain, "W_K": norms.key_gain}.get(name))
+    return folded
 
 
 def _folded_reader(

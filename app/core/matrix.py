@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from app.core.noise import Noise
 from app.core.policy import sent, takes_gpu_way
 
 
@@ -63,6 +64,8 @@ class Matrix:
     """The side that x enters."""
     right: Side
     """The side that y leaves."""
+    noise: tuple[Noise, ...] | None = None
+    """How far each factor's numbers may be off; None where no more is known than the dtype they are stored in."""
 
     @property
     def is_upright(self) -> bool:
@@ -78,7 +81,8 @@ class Matrix:
         """The same with its factors on that device; nobody waits for a GPU to have them."""
         if not takes_gpu_way(device):
             return self
-        return Matrix(tuple(sent(factor, device) for factor in self.factors), self.left, self.right)
+        noise = None if self.noise is None else tuple(errors.to(device) for errors in self.noise)
+        return Matrix(tuple(sent(factor, device) for factor in self.factors), self.left, self.right, noise)
 
     def dense(self) -> Float[Tensor, "d_left d_right"]:
         """The product itself, in float64: for tests and small matrices."""

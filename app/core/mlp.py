@@ -5,13 +5,14 @@ between them acts on each neuron by itself and is no matrix. Knows nothing of la
 tensors are used as they come.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from jaxtyping import Float
 from torch import Tensor
 
 from app.core.matrix import NEURON, READ, WRITE, Matrix
+from app.core.noise import Noise, known
 
 
 @dataclass(frozen=True)
@@ -26,23 +27,25 @@ class Mlp:
     b_gate: Float[Tensor, " d_mlp"] | None
     """None where the MLP is not gated."""
     b_out: Float[Tensor, " d_model"]
+    noise: Mapping[str, Noise] = field(default_factory=dict)
+    """How far the numbers of each weight may be off, by its name; none of those of which nothing is known."""
 
 
 def mlp_in(mlp: Mlp) -> Matrix:
     """`W_in`: reads the stream, leads to neurons."""
-    return Matrix((mlp.W_in,), READ, NEURON)
+    return Matrix((mlp.W_in,), READ, NEURON, known(mlp.noise.get("W_in")))
 
 
 def mlp_gate(mlp: Mlp) -> Matrix:
     """`W_gate`: reads the stream, leads to the neurons' gates; ValueError if the MLP has none."""
     if mlp.W_gate is None:
         raise ValueError("this MLP has no gate")
-    return Matrix((mlp.W_gate,), READ, NEURON)
+    return Matrix((mlp.W_gate,), READ, NEURON, known(mlp.noise.get("W_gate")))
 
 
 def mlp_out(mlp: Mlp) -> Matrix:
     """`W_out`: leads from neurons, writes to the stream."""
-    return Matrix((mlp.W_out,), NEURON, WRITE)
+    return Matrix((mlp.W_out,), NEURON, WRITE, known(mlp.noise.get("W_out")))
 
 
 MLP_MATRICES: dict[str, Callable[[Mlp], Matrix]] = {"mlp-in": mlp_in, "mlp-gate": mlp_gate, "mlp-out": mlp_out}

@@ -55,7 +55,8 @@ def rotation(rotary: Rotary, distance: int, d_head: int, n_tokens: int | None = 
 def at_distance(head: Head, rotary: Rotary, distance: int) -> Head:
     """The head as its queries meet keys that stand `distance` positions before them: `W_Q R_D`, `b_Q R_D`."""
     R = rotation(rotary, distance, head.W_Q.shape[1])
-    return replace(head, W_Q=(head.W_Q.double() @ R).float(), b_Q=(head.b_Q.double() @ R).float())
+    noise = {name: errors.turned(R) if name == "W_Q" else errors for name, errors in head.noise.items()}
+    return replace(head, W_Q=(head.W_Q.double() @ R).float(), b_Q=(head.b_Q.double() @ R).float(), noise=noise)
 
 
 def _pairs(n: int, pairing: Pairing) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ from app.explorer import coverage, fits, gallery, jobs, orders, verdicts
 from app.explorer.bench import PREFIXES
 from app.explorer.coverage import Heads
 from app.explorer.directions import directions
-from app.explorer.errors import BadOption
+from app.explorer.errors import BadOption, NotReady
 from app.explorer.library import REPAIR, OpenModel
 from app.explorer.matrices import SIDES, TABLE_TOKENS, direction_page, matrix_page
 from app.explorer.orders import fulfilled
@@ -87,9 +87,18 @@ def _rays_of(r: Resources, opened: OpenModel, shown: View, *, is_wanted: bool) -
 
 
 def notable(r: Resources, address: Address, options: Options) -> NotablePage:
-    """The gallery of a model, of the layers that were read so far; what `orders.so_far` raises while none was."""
+    """The gallery of a model, of the layers that were read so far; what `orders.so_far` raises while none was.
+
+    While a job reads them, nothing is put in line.
+    """
     opened, shown = visited(r, address, options)
-    return gallery.gallery(opened, address, shown, *orders.so_far(r, orders.gallery(opened, shown.weights)))
+    asked = orders.gallery(opened, shown.weights)
+    if not jobs.fills_gallery(r, opened, shown.weights):
+        return gallery.gallery(opened, address, shown, *orders.so_far(r, asked))
+    held = [r.store.load(order.recipe) for order in asked]
+    if not any(held):  # what a job is at is not begun here a second time
+        raise NotReady("A job reads every matrix, the last layers first; its most readable rays come with them.")
+    return gallery.gallery(opened, address, shown, held)
 
 
 def layer(r: Resources, address: Address, options: Options) -> LayerPage:

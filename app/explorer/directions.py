@@ -2,6 +2,7 @@
 
     index strength share gap                                  [n]
     badge_kind badge_degrees badge_first badge_last           [n]
+    turn_{side} rest_{side}   of a quantised copy             [n]     nan where it is not known; `app.core.turns`
     {side}_top_ids {side}_top_scores   largest first          [n k]   side: left, right (and bias, with one row)
     {side}_bottom_ids {side}_bottom_scores   smallest first   [n k]
     {side}_counts [n bins]   {side}_low {side}_high           [n]     histogram over the vocabulary
@@ -28,9 +29,10 @@ from numpy.typing import NDArray
 
 from app.core.address import Address
 from app.core.basis import BASES
+from app.core.determinacy import is_determined
 from app.core.spread import moments
 from app.explorer.bench import PREFIXES
-from app.explorer.pages import Badge, Direction, Histogram, Only, SideReadout, Sort, Token
+from app.explorer.pages import Badge, Determinacy, Direction, Histogram, Only, SideReadout, Sort, Token, Turn
 from app.explorer.verdicts import best, passing, rays
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays
@@ -55,13 +57,13 @@ def directions(
     """These rows as directions of the matrix at the address, k tokens a ray."""
     columns = (_column(arrays, name, rows) for name in ("strength", "share", "gap", "merit", "unit"))
     numbers = zip(indices(arrays)[rows].tolist(), *columns, strict=True)
-    badges = _badges(arrays, rows)
+    badges, turns = _badges(arrays, rows), _turns(arrays, rows)
     left = readouts(arrays, "left", rows, sides[0], k, vocabulary, address)
     right = readouts(arrays, "right", rows, sides[1], k, vocabulary, address)
     return tuple(
-        Direction(address.direction(index), index, strength, share, gap, badge, reads, writes, merit, unit)
-        for (index, strength, share, gap, merit, unit), badge, reads, writes in zip(
-            numbers, badges, left, right, strict=True
+        Direction(address.direction(index), index, strength, share, gap, badge, reads, writes, merit, unit, turn)
+        for (index, strength, share, gap, merit, unit), badge, turn, reads, writes in zip(
+            numbers, badges, turns, left, right, strict=True
         )
     )
 
@@ -101,6 +103,24 @@ def histogram(arrays: Arrays, side: str, row: int) -> Histogram:
     shape = moments(*(arrays[f"{side}_{name}"][row : row + 1] for name in ("counts", "low", "high")))
     skewness, kurtosis = (None if np.isnan(value[0]) else float(value[0]) for value in shape)
     return Histogram(low, high, tuple(arrays[f"{side}_counts"][row].tolist()), skewness, kurtosis)
+
+
+def determinacy(arrays: Arrays) -> Determinacy | None:
+    """Which directions the numbers of a quantised copy determine; None of other weights, and where it is not known."""
+    if "turn_left" not in arrays or not len(arrays["turn_left"]):
+        return None
+    degrees = np.maximum(arrays["turn_left"], arrays["turn_right"])
+    if np.isnan(degrees).any():
+        return None
+    is_sure = np.array([is_determined(turn) for turn in degrees.tolist()])
+    first = len(is_sure) if is_sure.all() else int(is_sure.argmin())
+    rest = [float(arrays[f"rest_{side}"][first]) for side in PREFIXES] if first < len(is_sure) else None
+    return Determinacy(
+        first=first,
+        degrees=float(degrees[:first].max()) if first else None,
+        later=int(is_sure[first:].sum()),
+        rest=None if rest is None else (rest[0], rest[1]),
+    )
 
 
 def ordered(arrays: Arrays, sort: Sort, n_rays: int) -> Rows:
@@ -214,3 +234,10 @@ def _badges(arrays: Arrays, rows: Chosen) -> list[Badge | None]:
         return [None] * len(arrays["index"][rows])
     columns = [arrays[f"badge_{name}"][rows].tolist() for name in ("kind", "degrees", "first", "last")]
     return [Badge(name, *where) if (name := BADGE_KINDS[kind]) else None for kind, *where in zip(*columns, strict=True)]
+
+
+def _turns(arrays: Arrays, rows: Chosen) -> list[Turn | None]:
+    if "turn_left" not in arrays:
+        return [None] * len(arrays["index"][rows])
+    columns = [arrays[f"turn_{side}"][rows].tolist() for side in PREFIXES]
+    return [None if np.isnan(left) else Turn(left, right) for left, right in zip(*columns, strict=True)]

@@ -17,9 +17,9 @@ from app.explorer.bench import PREFIXES
 from app.explorer.library import OpenModel
 from app.explorer.matrices import SIDES
 from app.explorer.notable import LABELS, Label
-from app.explorer.pages import Notable, NotablePage, Readout, Token, View
+from app.explorer.pages import Notable, NotablePage, Readout, Token, Turn, View
 from app.models.vocabulary import Vocabulary
-from app.store.artifacts import Artifact
+from app.store.artifacts import Arrays, Artifact
 
 N_RAYS = 16
 N_APART = 4
@@ -135,7 +135,14 @@ def _notable(address: Address, row: Row, vocabulary: Vocabulary) -> Notable:
         spelling_z=spelling_z,
         spelling_p=spelling_p,
         kind=RAY_CLASSES[arrays["ray_class"][at]],
+        turn=_turn(arrays, at),
     )
+
+
+def _turn(arrays: Arrays, at: int) -> Turn | None:
+    if "turn" not in arrays or np.isnan(arrays["turn"][at]).any():
+        return None
+    return Turn(*arrays["turn"][at].tolist())
 
 
 def _readouts(row: Row, sides: tuple[str, str], vocabulary: Vocabulary) -> Iterator[Readout]:

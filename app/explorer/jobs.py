@@ -6,8 +6,10 @@ Runs none of them, and knows no HTTP.
 import time
 
 from app.core.address import LABELS, Address, AddressError, parse
+from app.explorer import agenda
 from app.explorer.errors import ComputationFailed, UnknownAddress
-from app.explorer.pages import JobPage, JobsPage, Startable
+from app.explorer.library import OpenModel
+from app.explorer.pages import JobPage, JobsPage, Processing, Startable
 from app.explorer.places import here, served
 from app.explorer.resources import Resources
 from app.explorer.tasks import Wish, words_of
@@ -35,6 +37,12 @@ def jobs(r: Resources, slug: str | None = None, *, allowed: bool = False, live: 
 def is_live(r: Resources, slug: str) -> bool:
     """Whether a job computes matrices of that model, or waits to."""
     return any(job.is_live and job.slug == slug for job in r.jobs.all())
+
+
+def fills_gallery(r: Resources, model: OpenModel, processing: Processing) -> bool:
+    """Whether a job that runs, or waits to, brings the notable rays of every layer."""
+    of_model = (job for job in r.jobs.all() if job.is_live and job.fingerprint == model.fingerprint)
+    return any(agenda.fills_gallery(model, job.task, processing) for job in of_model)
 
 
 def job(r: Resources, id_: str, *, allowed: bool = False) -> JobPage:

@@ -1,7 +1,8 @@
-"""The layers of a model that are to be computed, one after the other, taken apart in batches.
+"""The layers of a model that are to be computed, the last ones first, taken apart in batches.
 
-Singular directions of heads' matrices and of the MLP's: those of a layer next to each other, each on a core. A layer is taken by a lock on the file of its weights, so that no two processes are at one; a layer that another process
-is at comes again later. Knows nothing of readouts.
+Singular directions of heads' matrices and of the MLP's: those of a layer next to each other, each on a core. A layer is
+taken by a lock on the file of its weights, so that no two processes are at one; a layer that another process is at comes
+again later. Knows nothing of readouts.
 """
 
 import os
@@ -32,6 +33,11 @@ WAIT_SECONDS = 0.2
 
 Wanted = tuple[int, Circuit] | LayerKind
 """One head's matrix, or one of the MLP's."""
+
+
+def last_first(model: OpenModel) -> range:
+    """The model's layers in the order in which they are computed: the readable rays are in the last ones."""
+    return range(model.manifest.n_layers - 1, -1, -1)
 
 
 @dataclass
@@ -94,7 +100,7 @@ class Layers:
     ) -> None:
         self._store, self._benches, self._model = store, benches, model
         self._circuits, self._kinds, self._device = circuits, kinds, device
-        self._todo = deque((each, layer) for each in benches for layer in range(model.manifest.n_layers))
+        self._todo = deque((each, layer) for each in benches for layer in last_first(model))
         self.count = len(self._todo)
         self._layer: Layer | None = None
         self._batches: deque[list[Wanted]] = deque()

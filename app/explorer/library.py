@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from app.core.plain_text import spell_out
 from app.explorer.errors import ComputationFailed
-from app.explorer.pages import Model, Processing
+from app.explorer.pages import Model, Processing, Quantised
 from app.models.catalog import Catalog
-from app.models.manifest import Manifest, file_sum
+from app.models.manifest import Manifest, Quantisation, file_sum
 from app.models.refusal import WeightsDamaged
 from app.models.vocabulary import Vocabulary
 
@@ -141,4 +141,9 @@ def _header(slug: str, manifest: Manifest) -> Model:
         encoder=manifest.encoder,
         checks=tuple(manifest.checks.items()),
         unfoldable=NO_FOLDING if manifest.encoder else None,
+        quantised=_quantised(manifest.quantisation),
     )
+
+
+def _quantised(quantisation: Quantisation | None) -> Quantised | None:
+    return None if quantisation is None else Quantised(spell_out(quantisation.kind), quantisation.bits)

@@ -13,6 +13,7 @@ from app.core.basis import BASES
 from app.explorer import verdicts
 from app.explorer.bench import PREFIXES
 from app.explorer.directions import (
+    determinacy,
     directions,
     found,
     histogram,
@@ -99,6 +100,7 @@ def matrix_page(model: OpenModel, address: Address, shown: View, artifact: Artif
         ),
         packing=_packing(address, artifact),
         curve=_curve(artifact),
+        determinacy=determinacy(arrays),
         directions=directions(arrays, on_page, address, sides, TABLE_TOKENS, model.vocabulary),
         n_found=len(rows),
         n_pages=n_pages,

@@ -12,6 +12,7 @@ artifact:
 
     kind head index side ray [n]          which ray: of KINDS, -1 for no head, 0 for left and for +, 1 for right and for -
     label ray_class [n]                 of LABELS, of RAY_CLASSES
+    turn [n 2]                            of a quantised copy: how far its direction is turned, left and right
     strength share [n]                    of the direction
     coherence z p spelling_z spelling_p [n]       at the headline length; nan for a glitch
     left_ids left_scores right_ids right_scores [n N_TOKENS]    of that ray; -1 and 0 for a side that reads no tokens
@@ -102,7 +103,9 @@ class Ray:
 def recipe(model: OpenModel, layer: int | None, processing: Processing) -> Recipe:
     """Of a layer's notable rays, or (None) of those of the model's ends."""
     where = "notable" if layer is None else f"L{layer}/notable"
-    return Recipe(model.fingerprint, where, processing, "svd", tuple(sorted(PARAMETERS.items())))
+    return Recipe(
+        model.fingerprint, where, processing, "svd", tuple(sorted({**PARAMETERS, **recipes.turns(model)}.items()))
+    )
 
 
 def notable(bench: Bench, layer: int | None) -> Steps:
@@ -124,7 +127,9 @@ def kept(bench: Bench, looked: Sequence[Looked], is_judged: bool) -> Baked:
         every.append(p)
         if each.address.circuit is not None and len(p):
             shares[each.address.head, CIRCUITS.index(each.address.circuit)] = (p < ALPHA).mean()
-    return _arrays(rays) | {"every_p": np.concatenate(every), "readable": shares}, {"judged": is_judged}
+    return _arrays(rays) | _turns(bench, rays) | {"every_p": np.concatenate(every), "readable": shares}, {
+        "judged": is_judged
+    }
 
 
 def label_of(vocabulary: Vocabulary, ids: Sequence[int], p: float) -> Label | None:
@@ -186,6 +191,7 @@ def _read_out(bench: Bench, taken: "Sequence[tuple[Address, Matrix, Decompositio
             "index": np.arange(len(terms.strength), dtype=np.int32)[first],
             "strength": terms.strength[first].cpu().numpy(),
             "share": energy_shares(terms.strength)[first].cpu().numpy(),
+            **{name: array[first] for name, array in work.turn_arrays(bench, product, terms).items()},
         }
         looked.append(Looked(place, arrays))
         for prefix, side, vectors in (
@@ -241,6 +247,14 @@ def _arrays(rays: Sequence[Ray]) -> Arrays:
         name: np.array([row[name] for row in rows], dtype).reshape(len(rows), *shape)
         for name, (dtype, shape) in empty.items()
     }
+
+
+def _turns(bench: Bench, rays: Sequence[Ray]) -> Arrays:
+    """Of a quantised copy, how far the direction of each ray is turned."""
+    if bench.model.manifest.quantisation is None:
+        return {}
+    turned = [[ray.looked.arrays[f"turn_{side}"][ray.row] for side in PREFIXES] for ray in rays]
+    return {"turn": np.array(turned, np.float32).reshape(len(rays), len(PREFIXES))}
 
 
 def _row(ray: Ray) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, get_args
 
 from app.core.address import LAYER_KINDS, Address, BasisName, Kind
 from app.core.bootstrap import Estimate
+from app.core.determinacy import is_determined
 from app.core.discovery import FDR
 from app.core.rays import HEADLINE, RayClass, is_significant
 from app.models.selection import EVERY, Selection
@@ -181,6 +182,34 @@ class Badge:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """How far another rounding, like that of a quantised copy, turns a direction: the median, in degrees."""
+
+    left: float
+    right: float
+
+    @property
+    def is_determined(self) -> bool:
+        """The copy's numbers determine the direction, on both sides."""
+        return is_determined(self.left, self.right)
+
+
+@dataclass(frozen=True, slots=True)
+class Determinacy:
+    """Which directions of a matrix the numbers of a quantised copy determine."""
+
+    first: int
+    """So many are determined before the first that is not."""
+    degrees: float | None
+    """Of them, that which is turned most; None where there is none."""
+    later: int
+    """Determined ones after that."""
+    rest: tuple[float, float] | None
+    """Of the span of the first that is not determined and all after it the share that another rounding keeps, left and
+    right; None where all are determined."""
+
+
+@dataclass(frozen=True, slots=True)
 class Direction:
     """One term of a decomposition with its readouts: a row of the table, and the heart of the direction's page."""
 
@@ -200,6 +229,18 @@ class Direction:
     """What the basis orders by, where that is not the strength."""
     unit: int | None = None
     """The neuron, or the coordinate of the stream, that the term is."""
+    turn: Turn | None = None
+    """Of a quantised copy; None of other weights, and where it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantised:
+    """How a copy's numbers were rounded to few levels."""
+
+    kind: str
+    """In llama.cpp's words, such as `Q4_1`."""
+    bits: int
+    """Of each number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +300,8 @@ class Model:
     """The identities that the weights were held to at import, each with its largest relative error over all layers."""
     unfoldable: str | None
     """Why `folded` means nothing for these weights, as a sentence; None where they can be folded."""
+    quantised: Quantised | None
+    """None where they are no copy whose numbers were rounded to few levels."""
 
     @property
     def processings(self) -> tuple[Processing, ...]:
@@ -408,6 +451,8 @@ class Notable:
     spelling_z: float | None
     spelling_p: float | None
     kind: RayClass
+    turn: Turn | None
+    """Of the direction, in a quantised copy; None of other weights, and where it is not known."""
 
     @property
     def is_spelling(self) -> bool:
@@ -608,6 +653,8 @@ class MatrixPage:
     """Of a dictionary with two atoms or more that are not the samples' mean."""
     curve: Curve | None
     """None for the singular directions of heads: their shares say it."""
+    determinacy: Determinacy | None
+    """Of a quantised copy; None of other weights, and where it is not known."""
     directions: tuple[Direction, ...]
     """The rows of this page of the table, in the view's order."""
     n_found: int

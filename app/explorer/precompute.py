@@ -19,7 +19,7 @@ from app.explorer.bench import KEPT_TOKENS, Arrays, Baked, Bench
 from app.explorer.compute import Steps
 from app.explorer.decompositions import decomposition
 from app.explorer.errors import BadOption, ExplorerError
-from app.explorer.layers import Batch, Layer, Layers
+from app.explorer.layers import Batch, Layer, Layers, last_first
 from app.explorer.library import OpenModel, damage_told
 from app.explorer.pages import Processing
 from app.explorer.places import most_terms
@@ -131,7 +131,7 @@ class _Run:
         self._singles = [
             (processing, place)
             for processing in task.processings
-            for place in targets(model, alone, task.basis, processing)
+            for place in sorted(targets(model, alone, task.basis, processing), key=lambda place: _turn(model, place))
             if not self._is_svd or place.kind not in (*self._circuits, *kinds)
         ]
         needed = {*CIRCUITS, *model.header.layer_kinds, *tally.ends_of(model.header)}
@@ -143,6 +143,10 @@ class _Run:
         self._layers_done = self._matrices_done = self._matrices_found = 0
         self._compute_seconds = self._write_seconds = 0.0
         self._unwritten: deque[Future[None]] = deque()
+        self._layers_and_ends = [
+            (processing, layer) for processing in task.processings for layer in (*last_first(model), None)
+        ]
+        self._galleries_due = list(self._layers_and_ends)
         self._maps = {processing: _Map(bench) for processing, bench in self._benches.items()}
 
     def steps(self, writer: ThreadPoolExecutor) -> Iterator[Step]:
@@ -158,7 +162,10 @@ class _Run:
             yield self._step(stage)
             self._bake(batch, writer)
             yield self._step(stage)
+            yield from self._gallery(batch.layer.index + 1)  # whose last files are written by now
         self._await(0)
+        for layer in last_first(self._model):
+            yield from self._gallery(layer)
         if self._circuits == CIRCUITS:
             for processing, map_ in self._maps.items():
                 yield self._step(f"the map, {processing}")
@@ -169,8 +176,11 @@ class _Run:
                 yield self._step("waiting for another process that is at the matrices that are left")
             else:
                 yield from self._one(*single)
-        # Last: matrices that are there by now need not be taken apart for these.
-        yield from self._overviews()
+                yield from self._gallery(single[1].layer)
+        for _, layer in list(self._galleries_due):  # what another process was at, or what was there already
+            yield from self._gallery(layer)
+        # Last: matrices that are there by now need not be taken apart for it.
+        yield from self._census()
         yield self._step("done")
 
     def _keep_found(self) -> None:
@@ -183,18 +193,23 @@ class _Run:
             for recipe in found:
                 self._store.keep(recipe)
 
-    def _overviews(self) -> Iterator[Step]:
-        """Gallery and census, layer by layer and of the model's ends, as far as all of their matrices are there."""
-        for processing, bench in self._benches.items():
-            for layer in (*range(self._model.manifest.n_layers), None):
-                where = f"{'ends' if layer is None else f'L{layer}'}, {processing}"
-                if self._is_gallery_due(bench, layer):
-                    recipe = notable.recipe(self._model, layer, processing)
-                    yield from self._kept(recipe, f"gallery, {where}", partial(notable.notable, bench, layer))
-                if self._has_census:
-                    recipe = recipes.census_part(self._model, layer, processing)
-                    steps = partial(census.ends, bench) if layer is None else partial(census.layer, bench, layer)
-                    yield from self._kept(recipe, f"census, {where}", steps)
+    def _gallery(self, layer: int | None) -> Iterator[Step]:
+        """Gallery of the layer, or of the model's ends, once all of their matrices are there, and only once."""
+        for due in [due for due in self._galleries_due if due[1] == layer]:
+            processing, bench = due[0], self._benches[due[0]]
+            if self._is_gallery_due(bench, layer):
+                self._galleries_due.remove(due)
+                recipe = notable.recipe(self._model, layer, processing)
+                stage = f"gallery, {_name(layer)}, {processing}"
+                yield from self._kept(recipe, stage, partial(notable.notable, bench, layer))
+
+    def _census(self) -> Iterator[Step]:
+        """Census of every layer and of the model's ends, if it is one of all matrices."""
+        for processing, layer in self._layers_and_ends if self._has_census else ():
+            bench = self._benches[processing]
+            recipe = recipes.census_part(self._model, layer, processing)
+            steps = partial(census.ends, bench) if layer is None else partial(census.layer, bench, layer)
+            yield from self._kept(recipe, f"census, {_name(layer)}, {processing}", steps)
 
     def _is_gallery_due(self, bench: Bench, layer: int | None) -> bool:
         """Whether it is only put together: what nobody asked for is not taken apart for it, unheard of and uncounted."""
@@ -327,6 +342,15 @@ class _Run:
             compute_seconds=self._compute_seconds,
             write_seconds=self._write_seconds,
         )
+
+
+def _name(layer: int | None) -> str:
+    return "ends" if layer is None else f"L{layer}"
+
+
+def _turn(model: OpenModel, place: Address) -> int:
+    """When the matrix is computed: with its layer, the last ones first, those of the whole model after them."""
+    return model.manifest.n_layers if place.layer is None else last_first(model).index(place.layer)
 
 
 def _read_out(batch: Batch) -> list[Part]:

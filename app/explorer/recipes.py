@@ -6,6 +6,7 @@ Where rays are judged, `measure` stands for all that their z and p hang on.
 from collections.abc import Mapping
 
 from app.core.address import Address, Circuit
+from app.core.basis import BASES
 from app.explorer import comparisons, rotations, rows, tally, work
 from app.explorer.bench import KEPT_TOKENS
 from app.explorer.controls import MEASURE
@@ -40,7 +41,14 @@ def decomposition(
     kept: dict[str, float] = {**parameters, **selection.parameters(), **READ}
     if distance:  # most matrices have none
         kept["distance"] = distance
+    if BASES[address.basis or "svd"].has_neighbours:
+        kept |= turns(model)
     return _recipe(model, address.path, processing, kept, address.basis or "svd")
+
+
+def turns(model: OpenModel) -> dict[str, int]:
+    """Part of every recipe that says how far another rounding would turn directions: of quantised copies only."""
+    return {} if model.manifest.quantisation is None else {"turns": 1}
 
 
 def comparison(model: OpenModel, address: Address, processing: Processing, parameters: Mapping[str, int]) -> Recipe:
@@ -61,7 +69,7 @@ def rotation(
 
 def layer(model: OpenModel, layer: int, processing: Processing) -> Recipe:
     """Of a layer's heads in little."""
-    parameters = {"directions": work.STRONGEST, "tokens": work.STRONGEST_TOKENS, **JUDGED}
+    parameters = {"directions": work.STRONGEST, "tokens": work.STRONGEST_TOKENS, **JUDGED, **turns(model)}
     return _recipe(model, f"L{layer}/strongest", processing, parameters)
 
 

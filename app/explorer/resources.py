@@ -64,7 +64,9 @@ def open_resources(
     presence = Presence(data)
     if named is None:
         named = name_models(data, models, logger.info)
-    missing = {each.slug: each.source for each in named if not each.is_here}
+    # The demo is here in seconds; others may first have to be fetched.
+    named_first = sorted(named, key=lambda each: each.source != "demo")
+    missing = {each.slug: each.source for each in named_first if not each.is_here}
     return Resources(
         data=data,
         slugs=tuple(each.slug for each in named),

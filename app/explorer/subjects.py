@@ -72,28 +72,34 @@ def _end(bench: Bench, address: Address) -> Subject:
     """Embedding, unembedding or positions."""
     from app.core.folding import embedded, fold_embedding, fold_unembedding, fold_unembedding_bias
     from app.core.matrix import POSITION, READ, TOKEN, WRITE, Matrix
+    from app.core.noise import known
 
     manifest, weights = bench.model.manifest, bench.model.weights()
     folded, center = bench.processing == "folded", manifest.normalization == "LN"
     if address.kind == "pos":
         W_pos = weights.positions()
         assert W_pos is not None
-        return Subject(Matrix((fold_embedding(W_pos, center) if folded else W_pos,), POSITION, WRITE))
+        noise = known(weights.noise_of_positions(W_pos))
+        return Subject(Matrix((fold_embedding(W_pos, center) if folded else W_pos,), POSITION, WRITE, noise))
     ends = weights.embeddings()
     if address.kind == "unembed":
-        W_U, b_U = ends.W_U, ends.b_U
+        W_U, b_U, off = ends.W_U, ends.b_U, weights.noise_of_unembedding(ends.W_U)
         if folded:
+            off = off and off.scaled(rows=ends.final_gain)
             W_U = fold_unembedding(ends.W_U, ends.final_gain, center)
             b_U = fold_unembedding_bias(ends.W_U, ends.b_U, ends.final_shift)
-        return Subject(Matrix((W_U,), READ, TOKEN), b_U)
-    W_E = ends.W_E
+        return Subject(Matrix((W_U,), READ, TOKEN, known(off)), b_U)
+    W_E, off = ends.W_E, weights.noise_of_embedding(ends.W_E)
     if folded and ends.embed_gain is not None and ends.embed_shift is not None:
-        W_E = embedded(W_E, ends.embed_gain, ends.embed_shift, manifest.eps)
-    return Subject(Matrix((fold_embedding(W_E, center) if folded else W_E,), TOKEN, WRITE))
+        # Each token is divided by a length of its own, and its errors with it: how far they turn a direction is not known.
+        W_E, off = embedded(W_E, ends.embed_gain, ends.embed_shift, manifest.eps), None
+    return Subject(Matrix((fold_embedding(W_E, center) if folded else W_E,), TOKEN, WRITE, known(off)))
 
 
 def _stack(bench: Bench, address: Address) -> Preparing:
     """Of every head's OV the vectors that are written, or read, times their singular values, with both signs.
+
+    How far its numbers may be off is not said: the errors of one head's vectors go together, and they are turned by them.
 
     Row `2 * (d_head * (n_heads * layer + head) + direction)` is the + ray, the one after it the - ray; rows of
     directions that a head does not have are zero.

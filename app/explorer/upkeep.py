@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.models.catalog import Catalog
-from app.models.manifest import verify_weights
+from app.models.importing.published import fetched_files, find_fetched, unfinished_fetches
+from app.models.manifest import OtherFormat, read_manifest, verify_weights
 from app.models.staging import PREFIX, unfinished_imports
 from app.store.jobs import JobStore
 from app.store.leftovers import Removed, collect, remove
@@ -18,6 +19,10 @@ from app.store.proof import prove, to_prove
 from app.store.shelf import walked
 
 IMPORT_AGAIN = "import the model again"
+COMPUTED_AGAIN = (
+    "artifacts of an earlier version: they are computed again when they are asked for, and store gc deletes them"
+)
+FETCH_AGAIN = "the next import of it fetches it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,8 @@ class Checked:
     """Below the data folder."""
     fault: str | None
     """What is wrong and what becomes of it; None if the file is whole."""
+    older: str | None
+    """What becomes of it where it is of another version of singular-lens, and was not read; else None."""
     files: int
     """Read so far, this one included."""
     done: int
@@ -36,30 +43,47 @@ class Checked:
 
 
 def verify(data: Path) -> Iterator[Checked]:
-    """Read and prove every byte of every artifact and of all weights; damaged artifacts are set aside."""
+    """Read and prove every byte of every artifact, of all weights and of what was fetched; damaged artifacts are set aside."""
     artifacts = to_prove(data / "artifacts")
     folders = _weights(data)
-    sizes = sum(_size(path) for folder in folders for path in walked(folder))
-    so_far = Checked("", None, 0, 0, sizes + sum(size for _, size in artifacts))
-    for name, fault, size in _checks(data, folders, artifacts):
-        so_far = replace(so_far, name=name, fault=fault, files=so_far.files + 1, done=so_far.done + size)
+    sizes = sum(_size(path) for folder in folders for path in walked(folder)) + sum(map(_size, fetched_files(data)))
+    so_far = Checked("", None, None, 0, 0, sizes + sum(size for _, size in artifacts))
+    for name, fault, older, size in _checks(data, folders, artifacts):
+        so_far = replace(so_far, name=name, fault=fault, older=older, files=so_far.files + 1, done=so_far.done + size)
         yield so_far
 
 
 def _checks(
     data: Path, folders: list[Path], artifacts: list[tuple[Path, int]]
-) -> Iterator[tuple[str, str | None, int]]:
-    """(name, fault, bytes) of each file."""
+) -> Iterator[tuple[str, str | None, str | None, int]]:
+    """(name, fault, what becomes of one of another version, bytes) of each file."""
     catalog = Catalog(data)
     for slug, fingerprint in catalog.names().items():
         whole = fingerprint is not None and catalog.weights_folder(fingerprint).is_dir()
-        yield f"models/{slug}.json", None if whole else f"it leads to no weights; {IMPORT_AGAIN}", 0
+        yield f"models/{slug}.json", None if whole else f"it leads to no weights; {IMPORT_AGAIN}", None, 0
     for folder in folders:
+        if (older := _of_other_version(folder)) is not None:
+            yield str(folder.relative_to(data)), None, older, sum(map(_size, walked(folder)))
+            continue
         for file, fault in verify_weights(folder):
             path = folder / file
-            yield str(path.relative_to(data)), fault and f"{fault}; {IMPORT_AGAIN}", _size(path)
+            yield str(path.relative_to(data)), fault and f"{fault}; {IMPORT_AGAIN}", None, _size(path)
+    for path in fetched_files(data):
+        fault = None if find_fetched(data) == path else f"its checksum does not match; {FETCH_AGAIN}"
+        yield str(path.relative_to(data)), fault, None, _size(path)
     for proof in prove(data / "artifacts", artifacts):
-        yield str(proof.path.relative_to(data)), proof.fault, proof.size
+        yield str(proof.path.relative_to(data)), proof.fault, COMPUTED_AGAIN if proof.is_older else None, proof.size
+
+
+def _of_other_version(weights: Path) -> str | None:
+    """What becomes of weights that another version wrote; None of others, damaged ones among them."""
+    try:
+        read_manifest(weights)
+    except OtherFormat as other:
+        return str(other)
+    except (OSError, ValueError):
+        pass
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +119,9 @@ def tidy(data: Path, quota_bytes: int) -> Iterator[Removed | Kept]:
 
 
 def _left_by_imports(data: Path) -> list[Path]:
-    """Names being given, and locks of imports that had not begun a folder."""
-    return sorted([*(data / "models").glob("*.part"), *(data / "weights").glob(f"{PREFIX}*.lock")])
+    """Names being given, locks of imports that had not begun a folder, and what was not fetched to its end."""
+    locks = (data / "weights").glob(f"{PREFIX}*.lock")
+    return sorted([*(data / "models").glob("*.part"), *locks, *unfinished_fetches(data)])
 
 
 def _weights(data: Path) -> list[Path]:

@@ -18,11 +18,19 @@ from app.explorer.resources import Resources
 SIDES = ("read", "write")
 
 
-def warm_up(r: Resources) -> None:
-    """Put the warm-up of the first model in line; nothing if it is still to be imported, or visitors fill the line."""
-    if model := here(r, r.slugs[0]):
-        with suppress(Busy):
-            r.queue.submit("warm-up", lambda: _steps(r, model), f"Preparing {model.header.slug}.", "batch")
+def warm_up(r: Resources) -> bool:
+    """Put the warm-up of the first model that is here in line, unless visitors fill it; False while none is."""
+    model = next((model for slug in r.slugs if (model := here(r, slug))), None)
+    if model is None:
+        return not any(_is_coming(r, slug) for slug in r.slugs)
+    with suppress(Busy):
+        r.queue.submit("warm-up", lambda: _steps(r, model), f"Preparing {model.header.slug}.", "batch")
+    return True
+
+
+def _is_coming(r: Resources, slug: str) -> bool:
+    progress = r.imports.of(slug)
+    return progress is not None and progress.state == "importing"
 
 
 def _steps(r: Resources, model: OpenModel) -> Steps:

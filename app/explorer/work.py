@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, Circuit
-from app.explorer.bench import KEPT_TOKENS, Arrays, Baked, Bench
+from app.explorer.bench import KEPT_TOKENS, PREFIXES, Arrays, Baked, Bench
 from app.explorer.compute import Steps
 from app.explorer.directions import BADGE_KINDS
 from app.explorer.library import OpenModel
@@ -225,6 +225,24 @@ def term_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arra
         "badge_degrees": np.array([badge.degrees for badge in warnings], np.float32),
         "badge_first": np.array([badge.first for badge in warnings], np.int32),
         "badge_last": np.array([badge.last for badge in warnings], np.int32),
+        **turn_arrays(bench, product, terms),
+    }
+
+
+def turn_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arrays:
+    """How far another rounding of a quantised copy would turn each direction; nan where that is not known."""
+    from app.core.turns import turns
+
+    if bench.model.manifest.quantisation is None:
+        return {}
+    sides = turns(product, terms)
+    if sides is None:
+        unknown = np.full(len(terms.strength), np.nan, np.float32)
+        return {f"{what}_{side}": unknown for what in ("turn", "rest") for side in PREFIXES}
+    return {
+        f"{what}_{side}": values.float().cpu().numpy()
+        for side, one in zip(PREFIXES, sides, strict=True)
+        for what, values in (("turn", one.degrees), ("rest", one.rest))
     }
 
 

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Condition, Thread
-from typing import TextIO
+from typing import Literal, TextIO
 
 from app.explorer.errors import Busy, ComputationFailed
 from app.explorer.imports import refusal_in
@@ -31,6 +31,9 @@ CANCEL_SECONDS = 10.0
 STOP_SECONDS = 5.0
 """For an interrupted child to end; then it is killed."""
 
+AskedBy = Literal["visit", "operator"]
+"""What is computed for the operator is kept before all that visits ask for, and is computed after it."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -40,6 +43,7 @@ class _Turn:
 
     job: Job
     lock: ExitStack
+    asked_by: AskedBy
 
 
 class Runner:
@@ -52,7 +56,7 @@ class Runner:
         self._closing = False
         self._thread: Thread | None = None
 
-    def start(self, slug: str, fingerprint: str, task: Task) -> Job:
+    def start(self, slug: str, fingerprint: str, task: Task, asked_by: AskedBy = "visit") -> Job:
         """A job in line for its turn, or one that waits or runs already and computes the same. Busy when many wait."""
         job = self._store.new(slug, fingerprint, task)
         with self._changed:
@@ -63,7 +67,7 @@ class Runner:
                 raise Busy("This server is ending; come back when it is here again.")
             if len(self._turns) >= MOST_WAITING:
                 raise Busy(f"{len(self._turns)} jobs are waiting already; cancel one, or come back when some are done.")
-            self._turns.append(_Turn(job, self._noted(job)))
+            self._turns.append(_Turn(job, self._noted(job), asked_by))
             self._thread = self._thread or self._begin()
             self._changed.notify()
         return job
@@ -98,7 +102,7 @@ class Runner:
         while (turn := self._next()) is not None:
             with turn.lock:
                 try:
-                    self._work(turn.job)
+                    self._work(turn.job, turn.asked_by)
                 except OSError as error:
                     logger.error("the job %s could not be started: %s", turn.job.id, error)
                     self._end(turn.job, "failed", f"it could not be started ({error.strerror})")
@@ -122,21 +126,22 @@ class Runner:
             with turn.lock:
                 self._end(turn.job, "cancelled")
 
-    def _work(self, job: Job) -> None:
+    def _work(self, job: Job, asked_by: AskedBy) -> None:
         logger.info("precomputing %s (%s)", job.slug, job.id)
         self._store.write(replace(job, state="running", stage="loading the libraries", started=time.time()))
         # Errors go to a file: a pipe that nobody reads yet would fill up and stop the child.
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
-            with subprocess.Popen(self._command(job), stdout=subprocess.DEVNULL, stderr=errors) as child:
+            with subprocess.Popen(self._command(job, asked_by), stdout=subprocess.DEVNULL, stderr=errors) as child:
                 self._watch(child, job)
             if not self._closing:
                 errors.seek(0)
                 self._close_notes(job, child.returncode, errors)
 
-    def _command(self, job: Job) -> list[str]:
+    def _command(self, job: Job, asked_by: AskedBy) -> list[str]:
         command = [sys.executable, "-m", "app", "precompute", job.slug, *words_of(job.task)]
         command += ["--data", str(self._data), "--device", self._device]
-        return [*command, "--job", job.id, "--parent", str(os.getpid())]
+        command += ["--job", job.id, "--parent", str(os.getpid())]
+        return [*command, "--ahead"] if asked_by == "operator" else command
 
     def _watch(self, child: "subprocess.Popen[bytes]", job: Job) -> None:
         """Wait for the child's end; hasten it once the server ends, or it was asked to end and does not."""

@@ -57,7 +57,7 @@ class LayerAlone:
 def open_alone(checkpoint: Checkpoint, layer: int) -> LayerAlone:
     """That layer as a model; ImportRefused by name if a tensor is missing, misshapen or not finite."""
     architecture = architecture_of(checkpoint.config)
-    whole = _whole_config(checkpoint, architecture)
+    whole = whole_config(checkpoint, architecture)
     d_vocab = whole.vocab_size
     # One row more than are run: RoBERTa takes that one for padding. Not as many as the whole: rows tell ends apart.
     n_tokens = max(1, min(PROBE_TOKENS, d_vocab - 2, n_ctx_of(whole)))
@@ -84,7 +84,7 @@ def open_alone(checkpoint: Checkpoint, layer: int) -> LayerAlone:
 
 def n_layers_of(checkpoint: Checkpoint) -> int:
     """Layers of the model; ImportRefused if its config and its tensors do not agree on them."""
-    layers: int = _whole_config(checkpoint, architecture_of(checkpoint.config)).num_hidden_layers
+    layers: int = whole_config(checkpoint, architecture_of(checkpoint.config)).num_hidden_layers
     found = {layer for tensor in checkpoint.tensors if (layer := layer_of(tensor.name)) is not None}
     if not found or max(found) + 1 != layers:
         last = f"its tensors go to layer {max(found)}" if found else "it has tensors of none"
@@ -114,7 +114,8 @@ def _counted(plain: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, in
     return in_layer, ends
 
 
-def _whole_config(checkpoint: Checkpoint, architecture: str) -> Any:
+def whole_config(checkpoint: Checkpoint, architecture: str) -> Any:
+    """The whole model's config as the library has it; ImportRefused if it makes no sense of it."""
     import transformers
 
     transformers.utils.logging.disable_progress_bar()

@@ -17,7 +17,7 @@ from app.models.families import architecture_of
 from app.models.header import Stored
 from app.models.importing.fingerprint import PIECE, Fingerprint, take_fingerprint
 from app.models.importing.keys import heed
-from app.models.importing.shards import is_buffer, refuse_gguf, stored_in
+from app.models.importing.shards import is_buffer, stored_in
 from app.models.refusal import ImportRefused
 from app.models.tokenizer import read_tokenizer
 
@@ -102,7 +102,6 @@ def _open(folder: Path) -> Checkpoint:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     if not (folder / "config.json").exists():
-        refuse_gguf(folder)
         adapter = (folder / "adapter_config.json").exists()
         raise ImportRefused(
             "the folder holds an adapter, not a model: merge it into its model (merge_and_unload) and import the result"

@@ -55,18 +55,17 @@ def read_bytes(path: Path, limit: int) -> bytes:
 
 def refuse_other_form(first: bytes, name: str) -> None:
     """ImportRefused if a file that begins so is of a form that people do have under such a name."""
+    refuse_pointer(first, name)
+    if first.startswith(GGUF):
+        raise ImportRefused(
+            f"{name} is a GGUF file under another name: give the file itself, by its path, or rename it"
+        )
+
+
+def refuse_pointer(first: bytes, name: str) -> None:
+    """ImportRefused if what begins so is only git's stand-in for a file."""
     if first.startswith(POINTER):
         raise ImportRefused(f"{name} is a Git LFS pointer, which only stands for the file: run git lfs pull")
-    if first.startswith(GGUF):
-        raise gguf_refusal(name)
-
-
-def gguf_refusal(name: str) -> ImportRefused:
-    """What is said of a model in llama.cpp's form."""
-    return ImportRefused(
-        f"GGUF files are not read yet ({quoted(name)[1:-1]}): import the checkpoint that it was made from, which has a "
-        "config.json, a tokenizer.json and *.safetensors"
-    )
 
 
 def read_document(path: Path, limit: int) -> dict[str, Any]:

@@ -1,18 +1,21 @@
 """Import, once per model: a checkpoint is checked and written as weights, and gets a name.
 
-1. find the folder, or fetch it from the hub      (source)
+1. find the folder or file, or fetch it from the hub; a GGUF file is unpacked into a folder      (source, importing.gguf)
 2. refuse what cannot be read; take its fingerprint; stop if those weights are here already, and whole      (checkpoint)
 3. open it layer by layer, write what was read, prove that it does what the model does      (conversion)
 4. rename the weights into place; name them      (staging, catalog)
 """
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from app.models.catalog import Catalog, SlugError
 from app.models.checkpoint import Checkpoint, open_checkpoint
+from app.models.importing.gguf.unpacked import Unpacked, unpacked
+from app.models.importing.published import Report
 from app.models.manifest import FORMAT, Manifest, verify_weights, write_manifest
 from app.models.memory import is_of_memory
 from app.models.origin import Origin, stamps_of
@@ -29,7 +32,7 @@ class Progress:
 
     message: str
     done: int = 0
-    """Layers."""
+    """Layers; of a GGUF file's unpacking, layers and what is outside them; megabytes while something is fetched."""
     total: int = 0
     """0 until they can be counted."""
 
@@ -44,7 +47,7 @@ def import_model(
 ) -> Manifest:
     """Import a model under a name; ImportRefused with the reason if it cannot be done.
 
-    `source` is `demo`, a folder or a hub id. Weights that are here already, and whole, only get the name. What an
+    `source` is `demo`, `smollm2`, a folder, a GGUF file or a hub id. Weights that are here already, and whole, only get the name. What an
     interrupted import has done is not done again; a refused one leaves nothing behind.
     """
     catalog = Catalog(data)
@@ -52,15 +55,17 @@ def import_model(
         slug = default_slug(source) if slug is None else slug
         catalog.check(slug)
         report(Progress(f"finding {slug}"))
-        found = _found(source, revision, slug, catalog)
-        report(Progress("reading the checkpoint"))
-        stamps = stamps_of(found.folder)
-        checkpoint = open_checkpoint(found.folder)
-        fingerprint = checkpoint.fingerprint()
-        is_still = stamps == stamps_of(found.folder)
-        catalog.check(slug, fingerprint)
-        manifest = _whole(catalog, fingerprint) or _import(found, checkpoint, fingerprint, catalog, report)
-        catalog.add(slug, fingerprint, Origin((found.origin,) if found.revision else (), stamps if is_still else {}))
+        found = _found(source, revision, slug, catalog, lambda *step: report(Progress(*step)))
+        stamps = stamps_of(found.path)
+        with _opened(found, catalog, report) as (checkpoint, unpacked):
+            fingerprint = checkpoint.fingerprint()
+            is_still = stamps == stamps_of(found.path)
+            catalog.check(slug, fingerprint)
+            manifest = _whole(catalog, fingerprint) or _import(
+                found, checkpoint, unpacked, fingerprint, catalog, report
+            )
+        hub_ids = (found.origin,) if found.revision else ()
+        catalog.add(slug, fingerprint, Origin(hub_ids, stamps if is_still else {}, unpacked.sum if unpacked else ""))
     except SlugError as error:
         raise ImportRefused(str(error)) from error
     except ImportRefused:
@@ -79,16 +84,43 @@ def import_model(
     return manifest
 
 
-def _found(source: str, revision: str | None, slug: str, catalog: Catalog) -> Source:
+def _found(source: str, revision: str | None, slug: str, catalog: Catalog, report: Report) -> Source:
     try:
-        return find_source(source, revision)
+        return find_source(source, revision, catalog.data, report)
     except ImportRefused as error:
         if catalog.damaged(slug):
             raise ImportRefused(
-                f"the weights called {slug!r} are damaged: import them again from where they came, with --name {slug} "
+                f"the weights called {slug!r} are damaged, or another version wrote them: import them again from where they came, with --name {slug} "
                 f"({error})"
             ) from error
         raise
+
+
+@contextmanager
+def _opened(
+    source: Source, catalog: Catalog, report: Callable[[Progress], None]
+) -> Iterator[tuple[Checkpoint, Unpacked | None]]:
+    """The checkpoint, and what its file said beside it, where it was one."""
+    if not source.is_file:
+        report(Progress("reading the checkpoint"))
+        yield open_checkpoint(source.path), None
+        return
+    with unpacked(source.path, catalog.data / "weights", lambda *step: report(Progress(*step))) as found:
+        report(Progress("reading what was unpacked"))
+        checkpoint = open_checkpoint(found.folder)
+        if found.has_pairs:
+            report(Progress("reading a sentence, to see whether its rows are in order"))
+            from app.models.importing.gguf.row_order import refuse_other_rows
+
+            refuse_other_rows(checkpoint)
+        yield checkpoint, found
+
+
+def _name(source: Source, unpacked: Unpacked | None) -> str:
+    """What people know it as: programs that keep files without an ending call them after their checksum."""
+    if unpacked is not None and unpacked.name and source.path.suffix != ".gguf":
+        return unpacked.name
+    return source.name
 
 
 def _of_files(error: OSError) -> str:
@@ -105,7 +137,12 @@ def _whole(catalog: Catalog, fingerprint: str) -> Manifest | None:
 
 
 def _import(
-    source: Source, checkpoint: Checkpoint, fingerprint: str, catalog: Catalog, report: Callable[[Progress], None]
+    source: Source,
+    checkpoint: Checkpoint,
+    unpacked: Unpacked | None,
+    fingerprint: str,
+    catalog: Catalog,
+    report: Callable[[Progress], None],
 ) -> Manifest:
     target = catalog.weights_folder(fingerprint)
 
@@ -117,7 +154,7 @@ def _import(
         if (manifest := _whole(catalog, fingerprint)) is not None:
             return manifest
         try:
-            return _convert(source, checkpoint, fingerprint, staging, target, report)
+            return _convert(source, checkpoint, unpacked, fingerprint, staging, target, report)
         except (ImportRefused, OSError) as error:
             if not is_of_memory(error):  # with more of it, the import goes on from there
                 staging.discard()
@@ -127,6 +164,7 @@ def _import(
 def _convert(
     source: Source,
     checkpoint: Checkpoint,
+    unpacked: Unpacked | None,
     fingerprint: str,
     staging: Staging,
     target: Path,
@@ -143,12 +181,13 @@ def _convert(
     manifest = Manifest(
         format=FORMAT,
         fingerprint=fingerprint,
-        name=source.name,
+        name=_name(source, unpacked),
         source=source.origin,
         revision=source.revision,
         architecture=checkpoint.architecture,
         dtype=checkpoint.dtype,
         rounded=checkpoint.rounded,
+        quantisation=unpacked.quantisation if unpacked else None,
         still_layers=found.still_layers,
         checks=found.checks,
         files=found.files,

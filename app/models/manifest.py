@@ -66,6 +66,20 @@ class Shape:
     """What the MLP writes passes through a norm on its way to the stream (Gemma 2, OLMo-2)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Quantisation:
+    """How the weights were rounded to few levels before they came here."""
+
+    kind: str
+    """What most of their numbers are stored as, in llama.cpp's words, such as `Q4_1`."""
+    bits: int
+    """Of each number, in that kind."""
+    steps: dict[str, list[float]]
+    """Root mean square, over the numbers of a head (of queries or of keys and values) or of a whole matrix, of the distance
+    between the levels of their block: by the matrix's name in the weights, such as `blocks.3.attn.W_V`. 0 where it is
+    stored as it is; not said of matrices whose levels are unevenly spaced."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest(Shape):
     """The facts of one model's weights."""
@@ -76,7 +90,7 @@ class Manifest(Shape):
     name: str
     """As people know it: `gpt2`, `singular-lens demo`."""
     source: str
-    """A hub id, `demo` or `local folder`; never a path."""
+    """A hub id, `demo`, a package and its version, `local folder` or `local file`; never a path."""
     revision: str | None
     """The commit on the hub; None where there is none."""
     architecture: str
@@ -91,17 +105,36 @@ class Manifest(Shape):
     """Every other file of the folder, with the SHA-256 of its bytes."""
     rounded: bool = False
     """The checkpoint has numbers of float64, and the nearest of float32 are kept. Not said in manifests of old."""
+    quantisation: Quantisation | None = None
+    """None of weights that nobody rounded to fewer levels than their dtype has, as far as their file tells."""
+
+
+class OtherFormat(ValueError):
+    """Weights that another version of singular-lens wrote; the message says which format, and what becomes of them."""
+
+    def __init__(self, written: int) -> None:
+        fate = (
+            "the next import of this model writes them anew, and so does serve"
+            if written < FORMAT
+            else "a newer version of singular-lens wrote them, and opens them"
+        )
+        super().__init__(f"weights in format {written}, and this version reads format {FORMAT}: {fate}")
 
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest in a folder of weights; FileNotFoundError if there is none, ValueError if it is not ours."""
     file = folder / "manifest.json"
     facts = json.loads(file.read_text(encoding="utf-8"))
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        raise ValueError(f"{file.name} is not in format {FORMAT}")
+    written = facts.get("format") if isinstance(facts, dict) else None
+    if not isinstance(facts, dict) or not isinstance(written, int):
+        raise ValueError(f"{file.name} is damaged: it says no format")
+    if written != FORMAT:
+        raise OtherFormat(written)
     if facts.pop("sha256", None) != _checksum(facts):
         raise ValueError(f"{file.name} is damaged: its checksum does not match")
     try:
+        if facts.get("quantisation") is not None:
+            facts["quantisation"] = Quantisation(**facts["quantisation"])
         return Manifest(**facts)
     except TypeError as error:
         raise ValueError(f"{file.name} is damaged: {error}") from error

@@ -2,7 +2,7 @@
 
 A folder or hub id is not its last word: what has its name here is compared with it. An id of the hub is the same if the
 weights are known to be that id's, and a folder if the stamps of its files are those of the files that were imported
-(`origin`), or else if every byte of it makes the same fingerprint. The hub is not asked. Knows no torch.
+(`origin`), or else if every byte of it makes the same fingerprint; a GGUF file is if its bytes have the same sum. The hub is not asked. Knows no torch.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from app.models.catalog import Catalog, SlugError
 from app.models.checkpoint import open_checkpoint
-from app.models.manifest import Manifest
+from app.models.manifest import Manifest, file_sum
 from app.models.origin import Origin, stamps_of
 from app.models.refusal import ImportRefused
 from app.models.source import default_slug, find_source, is_folder
@@ -71,12 +71,16 @@ def _refuse_other_folder(
 ) -> None:
     """SlugError unless the folder holds the weights of that name; what was found is noted for the next time."""
     try:
-        folder = find_source(word).folder
-        stamps = stamps_of(folder)
-        if stamps and stamps == catalog.origin(slug).files:
+        source = find_source(word)
+        stamps = stamps_of(source.path)
+        known = catalog.origin(slug)
+        if stamps and stamps == known.files:
             return
         report(f"comparing {word!r} with what is imported as {slug}")
-        is_same = open_checkpoint(folder).fingerprint() == manifest.fingerprint
+        if source.is_file:
+            is_same = file_sum(source.path) == known.sum
+        else:
+            is_same = open_checkpoint(source.path).fingerprint() == manifest.fingerprint
     except (ImportRefused, OSError) as error:
         raise ImportRefused(
             f"{slug!r} names weights, {_pin(manifest)}, that {word!r} cannot be compared with: "
@@ -87,7 +91,7 @@ def _refuse_other_folder(
             f"{slug!r} already names other weights, {_pin(manifest)}, than those in {word!r}: import these with --name and "
             f"use that name{_way_out(slug)}"
         )
-    if stamps and stamps == stamps_of(folder):
+    if stamps and stamps == stamps_of(source.path):
         with suppress(OSError):  # then they are compared again
             catalog.add(slug, manifest.fingerprint, Origin(files=stamps))
 

@@ -1,7 +1,7 @@
 """Where the weights of a name came from, as far as it can be told again later without reading them.
 
-Of the hub it is the id: an import is pinned to the commit that it found. Of a folder it is a stamp of each file that
-decides what the model is: size, inode and the two times of the last change. Whatever writes to a file, or puts another
+Of the hub it is the id: an import is pinned to the commit that it found. Of one file that held a whole model it is the
+sum of its bytes. Of that file, or of a folder, it is a stamp of each file that decides what the model is: size, inode and the two times of the last change. Whatever writes to a file, or puts another
 in its place, changes the stamp: the time that `touch` and `cp -p` can set is only one of four, and the other, of the
 last change of the file or of what is known of it, is the system's own. Stamps that agree prove that nothing was written
 since, under whatever path the folder is met; stamps that differ prove nothing, and every byte is to be read. They are
@@ -13,7 +13,7 @@ Knows no torch, and reads no file.
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,35 +34,45 @@ class Origin:
     hub: tuple[str, ...] = ()
     """The ids under which the hub had them."""
     files: Stamps = field(default_factory=dict)
-    """Of a folder's files that held them."""
+    """Of the files that held them."""
+    sum: str = ""
+    """SHA-256 of the one file that held them; empty where there were several."""
 
     def joined(self, older: "Origin") -> "Origin":
         """What both know of the same weights; of two folders, this one's."""
-        return Origin(tuple(dict.fromkeys((*older.hub, *self.hub))), self.files or older.files)
+        return Origin(tuple(dict.fromkeys((*older.hub, *self.hub))), self.files or older.files, self.sum or older.sum)
 
 
-def stamps_of(folder: Path) -> Stamps:
-    """The stamps of the folder's files, links followed; none where they prove nothing."""
+def stamps_of(path: Path) -> Stamps:
+    """The stamps of a folder's files, or of the one file, links followed; none where they prove nothing."""
     found: dict[str, list[int]] = {}
     latest = time.time_ns() - REST_NS
     try:
-        with os.scandir(folder) as files:
-            # Every file of tensors: one that is new may be read in place of those that were.
-            for file in files:
-                if file.name in DECIDING or file.name.endswith(".safetensors"):
-                    facts = file.stat()
-                    if facts.st_ctime_ns > latest or len(found) == MOST_FILES:
-                        return {}
-                    found[file.name] = [facts.st_size, facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns]
+        for name, facts in _facts(path):
+            if facts.st_ctime_ns > latest or len(found) == MOST_FILES:
+                return {}
+            found[name] = [facts.st_size, facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns]
     except OSError:
         return {}
     return found
 
 
+def _facts(path: Path) -> Iterator[tuple[str, os.stat_result]]:
+    if path.is_file():
+        yield path.name, path.stat()
+        return
+    with os.scandir(path) as files:
+        # Every file of tensors: one that is new may be read in place of those that were.
+        for file in files:
+            if file.name in DECIDING or file.name.endswith(".safetensors"):
+                yield file.name, file.stat()
+
+
 def read_origin(entry: Mapping[str, Any]) -> Origin:
     """The origin in a name's file; what is not as it was written is not believed."""
-    hub, files = entry.get("hub"), entry.get("files")
+    hub, files, sum_ = entry.get("hub"), entry.get("files"), entry.get("sum")
     return Origin(
         tuple(id_ for id_ in hub if isinstance(id_, str)) if isinstance(hub, list) else (),
         files if isinstance(files, dict) else {},
+        sum_ if isinstance(sum_, str) else "",
     )

@@ -1,9 +1,11 @@
-"""Where a model comes from: the embedded demo, a folder, or the Hugging Face hub. Ends with a folder on this machine.
+"""Where a model comes from: the embedded demo, SmolLM2 from the Python index, a folder, a GGUF file, or the Hugging Face hub.
+
+Ends on this machine.
 
 The hub's cache keeps a snapshot in `models--acme--Tiny-Llama/snapshots/<commit>`: such a folder is told by its path to be
 acme/Tiny-Llama at that commit.
 
-Knows what the word on the command line means; does not look into the folder, and knows no torch.
+Knows what the word on the command line means; of a folder it looks only at which files are there. Knows no torch.
 """
 
 import errno
@@ -14,7 +16,8 @@ from pathlib import Path
 
 from app.core.address import RESERVED, SLUG
 from app.models import demo
-from app.models.document import gguf_refusal
+from app.models.document import GGUF, open_plain
+from app.models.importing.published import SMOLLM2, Report, fetch_published, find_fetched, find_published
 from app.models.refusal import ImportRefused
 
 # Never pickles, never code: what is not fetched cannot be opened by mistake.
@@ -25,8 +28,14 @@ FETCHED = (
     "model.safetensors.index.json",
     "model-*-of-*.safetensors",
 )
+KNOWN = ("demo", SMOLLM2.word)
+"""Words that mean one model each, whatever folder has that name."""
 FILES = (".gguf", ".safetensors")
 """How the files end that people name in place of their folder."""
+STORED = re.compile(r"[._-](I?Q[1-8]|TQ[12]|F16|BF16|F32|MXFP4)[A-Z0-9_]*$", re.IGNORECASE | re.ASCII)
+"""What the name of a GGUF file says of how its numbers are stored."""
+COMPANION = "mmproj"
+"""How the names of files begin that hold another network, for pictures or sounds, beside a model."""
 SNAPSHOT = re.compile(
     r"models--(?:(?P<owner>[A-Za-z0-9._-]+?)--)?(?P<name>[A-Za-z0-9._-]+)/snapshots/[0-9a-f]{40}", re.ASCII
 )
@@ -35,45 +44,44 @@ DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROF
 
 @dataclass(frozen=True)
 class Source:
-    """A checkpoint's folder, and what it may be called."""
+    """A checkpoint's folder or file, and what it may be called."""
 
-    folder: Path
+    path: Path
+    """The folder, or the GGUF file."""
     name: str
     """As people know it; a folder's may hold what does not print."""
     origin: str
-    """A hub id, `demo` or `local folder`; never a path."""
-    revision: str | None
+    """A hub id, `demo`, a package and its version, `local folder` or `local file`; never a path."""
+    revision: str | None = None
     """The commit on the hub."""
+    is_file: bool = False
+    """It is one GGUF file."""
 
 
-def find_source(word: str, revision: str | None = None) -> Source:
-    """The folder that the word stands for, fetched from the hub if need be; ImportRefused if there is none."""
-    if revision is not None and (word == "demo" or is_folder(word)):
+def find_source(
+    word: str, revision: str | None = None, data: Path | None = None, report: Report = lambda message, done, total: None
+) -> Source:
+    """What the word stands for, fetched if need be; ImportRefused if there is nothing of that name.
+
+    `data`: the folder that keeps what the Python index gives; without one, nothing is fetched from there.
+    """
+    if revision is not None and (word in KNOWN or is_folder(word)):
         raise ImportRefused("--revision belongs to models of the hub: a folder has only the files that are in it")
     if word == "demo":
-        return Source(demo.FOLDER, "singular-lens demo", "demo", None)
-    if is_folder(word):
-        folder = _absolute(word)
-        if folder.is_file():
-            if folder.suffix == ".gguf":
-                raise gguf_refusal(folder.name)
-            raise ImportRefused(f"{folder.name!r} is a file: give the folder that it is in")
-        if not folder.is_dir():
-            raise ImportRefused(f"there is no folder {Path(word).name!r} where it was said to be")
-        if (hub_id := _hub_id(folder)) is not None:
-            return _of_hub(folder, hub_id)
-        return Source(folder, folder.name, "local folder", None)
-    return _of_hub(_fetch(word, revision), word)
+        return Source(demo.FOLDER, "singular-lens demo", "demo")
+    if word == SMOLLM2.word:
+        return Source(_published(data, report), SMOLLM2.name, SMOLLM2.origin, is_file=True)
+    return _of_path(word) if is_folder(word) else _of_hub(_fetch(word, revision), word)
 
 
 def default_slug(word: str) -> str:
     """What the model is called in URLs unless told otherwise; ImportRefused if the word leaves nothing to go by.
 
-    Example: "openai-community/GPT2 (old)" -> "gpt2-old"
+    Example: "openai-community/GPT2 (old)" -> "gpt2-old"; "./Qwen3-0.6B-Q8_0.gguf" -> "qwen3-0.6b-q8_0"
     """
     if is_folder(word):
         folder = _absolute(word)
-        last = (_hub_id(folder) or folder.name).rpartition("/")[2]
+        last = (_hub_id(folder) or folder.name.removesuffix(".gguf")).rpartition("/")[2]
     else:
         last = word.rpartition("/")[2]
     slug = re.sub(r"[^a-z0-9._-]+", "-", last.lower()).lstrip("._-")[:64].rstrip("._-")
@@ -83,14 +91,66 @@ def default_slug(word: str) -> str:
 
 
 def is_folder(word: str) -> bool:
-    """Whether the word means a folder, or a file in one, and no model of the hub; `demo` never does.
+    """Whether the word means a folder, or a file in one, and no model of the hub; a known name never does.
 
     `a/b` could be either and is a folder if it is there; `a/model.gguf` is a file, there or not.
     """
-    if word == "demo":
+    if word in KNOWN:
         return False
     is_path = word.startswith(("/", ".", "~")) or word.count("/") > 1 or word.endswith(FILES)
     return is_path or os.path.exists(word)
+
+
+def _published(data: Path | None, report: Report) -> Path:
+    found = find_published() or (None if data is None else find_fetched(data))
+    if found is not None:
+        return found
+    if data is None:
+        raise ImportRefused(f"{SMOLLM2.package} is not installed, and there is no folder to fetch it into")
+    return fetch_published(data, report)
+
+
+def _of_path(word: str) -> Source:
+    folder = _absolute(word)
+    if folder.is_file():
+        if not _is_gguf(folder):
+            raise ImportRefused(f"{folder.name!r} is a file, and no GGUF file: give the folder that it is in")
+        return _of_file(folder)
+    if not folder.is_dir():
+        raise ImportRefused(f"there is no folder {Path(word).name!r} where it was said to be")
+    if (file := _file_in(folder)) is not None:
+        return _of_file(file)
+    if (hub_id := _hub_id(folder)) is not None:
+        return _of_hub(folder, hub_id)
+    return Source(folder, folder.name, "local folder")
+
+
+def _is_gguf(file: Path) -> bool:
+    """Whether it is a GGUF file by its name, or else by how it begins: some programs keep theirs without a name."""
+    if file.suffix == ".gguf":
+        return True
+    with open_plain(file) as opened:
+        return opened.read(len(GGUF)) == GGUF
+
+
+def _file_in(folder: Path) -> Path | None:
+    """The one GGUF file of a folder that has no safetensors; ImportRefused if there are several."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        raise ImportRefused(f"the folder cannot be read: {error.strerror or type(error).__name__}") from error
+    files = [name for name in names if name.endswith(".gguf") and not name.startswith(COMPANION)]
+    if not files or any(name.endswith(".safetensors") for name in names):
+        return None
+    if len(files) > 1:
+        shown = ", ".join(ascii(name) for name in files[:3]) + (", …" if len(files) > 3 else "")
+        raise ImportRefused(f"the folder holds {len(files)} GGUF files ({shown}): give the path of one of them")
+    return folder / files[0]
+
+
+def _of_file(file: Path) -> Source:
+    name = file.name.removesuffix(".gguf")
+    return Source(file, STORED.sub("", name) or name, "local file", is_file=True)
 
 
 def _hub_id(folder: Path) -> str | None:

@@ -10,9 +10,9 @@ checked and wrote.
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from torch import Tensor
 from app.core.circuits import Head
 from app.core.folding import Norms
 from app.core.mlp import Mlp
+from app.core.noise import Noise, of_steps
 from app.core.rotary import Pairing, Rotary
 from app.models.manifest import Manifest, Shape, file_sum, read_manifest
 from app.models.memory import is_of_memory
@@ -64,6 +65,8 @@ class Weights:
     folder: Path
     fingerprint: str
     facts: Shape
+    steps: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Of what a quantised file kept: how far apart the levels of a weight's numbers are, a head or a whole matrix each."""
 
     def head(self, layer: int, head: int) -> Head:
         """That head's tensors; ValueError naming the valid range if the model has no such head."""
@@ -73,7 +76,9 @@ class Weights:
         prefix = f"blocks.{layer}.attn"
         with self._open(layer_file(layer)) as file:
             read = {name: file.tensor(f"{prefix}.{name}", row).float() for name, row in rows.items()}
-            return Head(**read, b_O=file.tensor(f"{prefix}.b_O").float())
+            W = {name: read[name] for name in ("W_Q", "W_K", "W_V", "W_O")}
+            noise = {name: self._noise(f"{prefix}.{name}", W[name], rows[name]) for name in W}
+            return Head(**read, b_O=file.tensor(f"{prefix}.b_O").float(), noise=_known(noise))
 
     def norms(self, layer: int, head: int) -> Norms:
         """The norms around that head; ValueError naming the valid range if the model has no such head."""
@@ -103,13 +108,16 @@ class Weights:
                 stored = file.optional(f"{prefix}.{name}")
                 return torch.zeros(n) if stored is None else stored
 
+            names = ("W_in", "W_out", *(("W_gate",) if self.facts.gated else ()))
+            read = {name: file.tensor(f"{prefix}.{name}").float() for name in names}
             return Mlp(
-                W_in=file.tensor(f"{prefix}.W_in").float(),
-                W_gate=file.tensor(f"{prefix}.W_gate").float() if self.facts.gated else None,
-                W_out=file.tensor(f"{prefix}.W_out").float(),
+                W_in=read["W_in"],
+                W_gate=read.get("W_gate"),
+                W_out=read["W_out"],
                 b_in=bias("b_in", m),
                 b_gate=bias("b_gate", m) if self.facts.gated else None,
                 b_out=bias("b_out", self.facts.d_model),
+                noise=_known({name: self._noise(f"{prefix}.{name}", W) for name, W in read.items()}),
             )
 
     def mlp_norms(self, layer: int) -> Norms:
@@ -161,6 +169,25 @@ class Weights:
             return None
         with self._open(EMBEDDINGS_FILE) as file:
             return file.tensor("pos_embed.W_pos").float()
+
+    def noise_of_embedding(self, W_E: Float[Tensor, "d_vocab d_model"]) -> Noise | None:
+        """How far the embedding's numbers may be off; None where nothing is known of it."""
+        noise = self._noise("embed.W_E", W_E.T)
+        return noise and noise.transposed
+
+    def noise_of_unembedding(self, W_U: Float[Tensor, "d_model d_vocab"]) -> Noise | None:
+        """How far the unembedding's numbers may be off; None where nothing is known of it."""
+        return self._noise("embed.W_E" if self.facts.tied else "unembed.W_U", W_U)
+
+    def noise_of_positions(self, W_pos: Float[Tensor, "n_ctx d_model"]) -> Noise | None:
+        """How far the positions' numbers may be off; None where nothing is known of them."""
+        noise = self._noise("pos_embed.W_pos", W_pos.T)
+        return noise and noise.transposed
+
+    def _noise(self, name: str, weights: Float[Tensor, "n m"], row: int = 0) -> Noise | None:
+        """Of that row of a weight kept by heads, or of a whole one, whose blocks lie within a column each."""
+        steps = self.steps.get(name)
+        return None if steps is None else of_steps(weights, steps[row])
 
     def _gain(self, file: "ProvenFile", name: str, row: int | None = None) -> Tensor | None:
         stored = file.optional(name, row)
@@ -224,6 +251,10 @@ class ProvenFile:
         return WeightsDamaged(f"{self._name} of these weights is damaged: its checksum does not match")
 
 
+def _known(noise: Mapping[str, Noise | None]) -> dict[str, Noise]:
+    return {name: errors for name, errors in noise.items() if errors is not None}
+
+
 def layer_file(layer: int) -> str:
     """The name of the file that holds a layer."""
     return f"layer-{layer:03d}.safetensors"
@@ -232,7 +263,8 @@ def layer_file(layer: int) -> str:
 def open_weights(folder: Path, manifest: Manifest | None = None) -> Weights:
     """The weights of an imported model; FileNotFoundError or ValueError if the folder holds none of ours."""
     facts = manifest or read_manifest(folder)
-    return Weights(folder, facts.fingerprint, facts)
+    quantisation = facts.quantisation
+    return Weights(folder, facts.fingerprint, facts, {} if quantisation is None else quantisation.steps)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], fingerprint: str) -> str:

@@ -21,6 +21,8 @@ class Proof:
     """Bytes, when the walk began."""
     fault: str | None
     """What is wrong with it; None if it is whole, or has been deleted meanwhile."""
+    is_older: bool = False
+    """It is of a format that is not used any more, and was not read."""
 
 
 def to_prove(root: Path) -> list[tuple[Path, int]]:
@@ -35,15 +37,15 @@ def prove(root: Path, files: list[tuple[Path, int]]) -> Iterator[Proof]:
         try:
             # Looking is no use: it must not decide what makes room.
             found = shelf.read(path, use=False)
-            yield Proof(path, size, None if found is None else _fault(shelf, found))
+            older = found is not None and is_older(found.path)
+            yield Proof(path, size, None if found is None or older else _fault(shelf, found), older)
         except OSError as error:
             yield Proof(path, size, f"it cannot be read ({error.strerror})")
 
 
 def _fault(shelf: Shelf, found: Found) -> str | None:
     try:
-        if not is_older(found.path):
-            format_of(found.path, unseal(found.data).recipe)
+        format_of(found.path, unseal(found.data).recipe)
     except Damaged as error:
         return _set_aside(shelf, found, error)
     return None

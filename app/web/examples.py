@@ -89,6 +89,7 @@ MODEL = Model(
     encoder=False,
     checks=(("query", 2e-7), ("logits", 5e-7)),
     unfoldable=None,
+    quantised=None,
 )
 HEAD = parse("gpt2/L5/H3")
 VALUES = (4.0, 2.0, 1.0)
@@ -137,6 +138,7 @@ def _matrix(address: Address) -> MatrixPage:
         verdicts=(Verdict("read", 6, 0, 1, 0, 1, (("one-sided", 1), ("antipodal", 0), ("neither", 2))),),
         packing=None,
         curve=None,
+        determinacy=None,
         directions=(_direction(address, 0),),
         n_found=3,
         n_pages=3,
@@ -182,6 +184,7 @@ NOTABLE_PAGE = NotablePage(
             spelling_z=0.5,
             spelling_p=0.3125,
             kind="one-sided",
+            turn=None,
         ),
     ),
     frequency=(),

@@ -92,6 +92,48 @@ class BadgeJson(TypedDict):
 
 
 @with_config(STRICT)
+class TurnJson(TypedDict):
+    """How far another rounding, like that of a quantised copy, turns a direction: medians, in degrees."""
+
+    left: float
+    right: float
+    determined: bool
+    """The copy's numbers determine the direction: on both sides it is turned by less than 15 degrees."""
+
+
+@with_config(STRICT)
+class RestJson(TypedDict):
+    """Of a span on both sides the share that another rounding keeps."""
+
+    left: float
+    right: float
+
+
+@with_config(STRICT)
+class DeterminacyJson(TypedDict):
+    """Which directions of a matrix the numbers of a quantised copy determine."""
+
+    first: int
+    """So many are determined before the first that is not."""
+    degrees: float | None
+    """Of them, that which another rounding turns most; null where there is none."""
+    later: int
+    """Determined ones after that."""
+    rest: RestJson | None
+    """Of the span of all from there on; null where all are determined."""
+
+
+@with_config(STRICT)
+class QuantisedJson(TypedDict):
+    """How a copy's numbers were rounded to few levels."""
+
+    kind: str
+    """In llama.cpp's words, such as `Q4_1`."""
+    bits: int
+    """Of each number."""
+
+
+@with_config(STRICT)
 class HistogramJson(TypedDict):
     """Scores of the whole vocabulary, in equal bins from low to high."""
 
@@ -197,6 +239,8 @@ class ModelJson(TypedDict):
     """Reads both ways and has no unembedding: both sides of OV are read with the embedding."""
     processings: list[Literal["folded", "raw"]]
     """The values of `weights` that mean something for this model."""
+    quantised: QuantisedJson | None
+    """Null for weights that are no copy whose numbers were rounded to few levels; such a copy's are not the original's."""
     checks: dict[str, float]
     """Identities that the weights were held to at import, each with its largest relative error over all layers."""
 
@@ -242,6 +286,8 @@ class DirectionJson(TypedDict):
     """What the basis orders by, where that is not the strength: variance, excess kurtosis, usage, frequency."""
     unit: int | None
     """In the neuron basis, the number of the neuron or of the coordinate of the stream; null in any other."""
+    turn: TurnJson | None
+    """Of a quantised copy; null for other weights, and where it is not known."""
     left: SideJson
     right: SideJson
 
@@ -358,6 +404,8 @@ class MatrixJson(TypedDict):
     """Of a dictionary with two atoms or more that are not the samples' mean; else null."""
     verdicts: list[VerdictJson]
     """Of the sides that are judged."""
+    determinacy: DeterminacyJson | None
+    """Of a quantised copy; null for other weights, and where it is not known."""
     bases: list[BasisName]
     """Those that this matrix can be seen in."""
     directions: list[DirectionJson]
@@ -729,6 +777,8 @@ class NotableJson(TypedDict):
     energy_share: float
     readouts: list[ReadoutJson]
     """On that side, and on the other where that is the residual stream too."""
+    turn: TurnJson | None
+    """Of its direction, in a quantised copy; null for other weights, and where it is not known."""
 
 
 @with_config(STRICT)

@@ -3,7 +3,8 @@
 A token stands in the form of a JSON string, quotes included: control characters stay visible, and no spreadsheet
 takes it for a formula. So does what stands for tokens on other sides: "neuron 7", "position 3", "L5H3 OV 2-". What a
 basis, or a ray that is not judged, has no number for is empty. Coherence, z and p are those of the first 50 tokens;
-rotation_p, the p among random rotations of the same span, is there where these were asked for.
+rotation_p, the p among random rotations of the same span, is there where these were asked for; turn_degrees, how far
+another rounding turns the direction on that side, in quantised copies.
 """
 
 import csv
@@ -22,24 +23,25 @@ SIDE = ("side", "class", "difference_p")
 
 def direction_sheet(page: DirectionPage) -> str:
     """Every token, or other entry, that is kept: the facts of the direction, of its side and ray, and its own."""
-    direction, rotated = page.direction, page.view.rotated
+    direction, rotated, copied = page.direction, page.view.rotated, page.model.quantised is not None
     rows = [
-        (*_facts(direction), *_side(side), sign, *judged, place, token.id, _literal(token), token.score)
-        for side in (direction.left, direction.right)
+        (*_facts(direction), *_side(side), *turn, sign, *judged, place, token.id, _literal(token), token.score)
+        for side, turn in _sides(direction, copied)
         for sign, judged, tokens in zip("+-", _rays(side, rotated), (side.plus, side.minus), strict=True)
         for place, token in enumerate(tokens)
     ]
-    return _written([(*FACTS, *SIDE, "ray", *_names(rotated), "place", "id", "token", "score"), *rows])
+    own = (*_side_names(copied), "ray", *_names(rotated), "place", "id", "token", "score")
+    return _written([(*FACTS, *own), *rows])
 
 
 def matrix_sheet(*pages: MatrixPage) -> str:
     """The directions of the page, each with its top tokens separated by spaces."""
-    rotated = any(page.view.rotated for page in pages)
+    rotated, copied = any(page.view.rotated for page in pages), any(page.model.quantised for page in pages)
     judged = (f"{ray}_{name}" for ray in ("plus", "minus") for name in _names(rotated))
-    rows: list[Row] = [(*FACTS, *SIDE, *judged, "plus", "minus")]
+    rows: list[Row] = [(*FACTS, *_side_names(copied), *judged, "plus", "minus")]
     for page in pages:
         for one in page.directions:
-            rows += [(*_facts(one), *_whole(side, rotated)) for side in (one.left, one.right)]
+            rows += [(*_facts(one), *_whole(side, turn, rotated)) for side, turn in _sides(one, copied)]
     return _written(rows)
 
 
@@ -60,15 +62,28 @@ def _facts(one: Direction) -> Row:
     return (str(one.address), basis, one.singular_value, one.energy_share, one.gap, one.merit, one.unit)
 
 
+def _side_names(copied: bool) -> Row:
+    """What is said of a side."""
+    return (*SIDE, "turn_degrees") if copied else SIDE
+
+
+def _sides(one: Direction, copied: bool) -> tuple[tuple[SideReadout, Row], ...]:
+    """Both sides, of a quantised copy each with how far it is turned."""
+    if not copied:
+        return (one.left, ()), (one.right, ())
+    left, right = (None, None) if one.turn is None else (one.turn.left, one.turn.right)
+    return (one.left, (left,)), (one.right, (right,))
+
+
 def _names(rotated: bool) -> Row:
     """What a ray has numbers for."""
     return (*JUDGED, "rotation_p") if rotated else JUDGED
 
 
-def _whole(side: SideReadout, rotated: bool) -> Row:
+def _whole(side: SideReadout, turn: Row, rotated: bool) -> Row:
     """All of a side in one row."""
     plus, minus = _rays(side, rotated)
-    return (*_side(side), *plus, *minus, _row(side.plus), _row(side.minus))
+    return (*_side(side), *turn, *plus, *minus, _row(side.plus), _row(side.minus))
 
 
 def _side(side: SideReadout) -> Row:

@@ -35,7 +35,7 @@ from app.explorer.pages import (
 )
 from app.explorer.verdicts import BETTER
 from app.store.jobs import Task
-from app.web import charts, glossary, judgements, numbers, reproduction
+from app.web import charts, copies, glossary, judgements, numbers, reproduction
 from app.web.assets import Asset
 from app.web.chips import chip_row, chips, measured, plain_chips
 from app.web.urls import Urls
@@ -116,6 +116,10 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         unjudged=glossary.unjudged,
         own_entries=glossary.OWN_ENTRIES,
         undetermined=judgements.undetermined,
+        copy_of=copies.copy_of,
+        bits=copies.bits,
+        determined=copies.determined,
+        turned=copies.turned,
         fitted={basis.name for basis in BASES.values() if basis.is_fitted},
     )
     made.filters.update(

@@ -14,6 +14,7 @@ from app.explorer.pages import (
     ComparePage,
     ControlSpread,
     Curve,
+    Determinacy,
     Direction,
     DirectionPage,
     FullPage,
@@ -37,6 +38,7 @@ from app.explorer.pages import (
     Rays,
     SideReadout,
     Token,
+    Turn,
     Verdict,
     View,
 )
@@ -140,6 +142,7 @@ def _notable(one: Notable) -> schema.NotableJson:
         "singular_value": one.singular_value,
         "energy_share": one.energy_share,
         "readouts": [{"side": cast("StreamSide", each.side), "tokens": _tokens(each.tokens)} for each in one.readouts],
+        "turn": _turn(one.turn),
     }
 
 
@@ -301,6 +304,7 @@ def matrix_json(page: MatrixPage, urls: Urls) -> schema.MatrixJson:
         "curve": None if page.curve is None else _curve(page.curve),
         "packing": None if page.packing is None else _packing(page.packing),
         "verdicts": [_verdict(verdict) for verdict in page.verdicts],
+        "determinacy": None if page.determinacy is None else _determinacy(page.determinacy),
         "bases": [tab.basis for tab in page.tabs],
         "directions": [direction_json(direction) for direction in page.directions],
         "sort": page.view.sort,
@@ -417,6 +421,7 @@ def direction_json(direction: Direction) -> schema.DirectionJson:
         "badge": _badge(direction.badge),
         "merit": direction.merit,
         "unit": direction.unit,
+        "turn": _turn(direction.turn),
         "left": _side(direction.left),
         "right": _side(direction.right),
     }
@@ -467,6 +472,7 @@ def _model(model: Model) -> schema.ModelJson:
         "sinks": model.sinks,
         "encoder": model.encoder,
         "processings": list(model.processings),
+        "quantised": None if model.quantised is None else {"kind": model.quantised.kind, "bits": model.quantised.bits},
         "checks": dict(model.checks),
     }
 
@@ -558,6 +564,19 @@ def _badge(badge: Badge | None) -> schema.BadgeJson | None:
     if badge is None:
         return None
     return {"kind": badge.kind, "degrees": badge.degrees, "first": badge.first, "last": badge.last}
+
+
+def _turn(turn: Turn | None) -> schema.TurnJson | None:
+    return None if turn is None else {"left": turn.left, "right": turn.right, "determined": turn.is_determined}
+
+
+def _determinacy(one: Determinacy) -> schema.DeterminacyJson:
+    return {
+        "first": one.first,
+        "degrees": one.degrees,
+        "later": one.later,
+        "rest": None if one.rest is None else {"left": one.rest[0], "right": one.rest[1]},
+    }
 
 
 def _histogram(histogram: Histogram) -> schema.HistogramJson:

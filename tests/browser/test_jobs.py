@@ -210,7 +210,7 @@ def test_the_map_of_a_model_fills_in_while_a_job_goes_on(
         page = visit_at(address)
         page.goto("/tiny?score=qk-top")
         expect(page.locator(".kept-count")).to_contain_text("0 of 8 heads")
-        expect(page.locator("#notable")).to_contain_text("once the job has read every head")
+        expect(page.locator("#notable")).to_contain_text("with the layers that the job reads")
         page.locator(".checks summary").click()
         cell = page.locator("#map td a").nth(3)
         cell.focus()

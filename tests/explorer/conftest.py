@@ -14,6 +14,7 @@ from app.models.importer import import_model
 from tests.explorer.dense import Oracle
 from tests.explorer.planted import write_planted
 from tests.kept import copy_kept
+from tests.quantised import say_quantised
 
 SETTINGS = {
     "models": ("tiny",),
@@ -44,6 +45,13 @@ def open_explorer():
 def explorer(open_explorer, tiny_data, tmp_path_factory):
     """One explorer for all tests that only look."""
     return open_explorer(shutil.copytree(tiny_data, tmp_path_factory.mktemp("explorer") / "data"))
+
+
+@pytest.fixture(scope="session")
+def copied(open_explorer, tiny_data, tmp_path_factory):
+    """One explorer of the tiny model as a quantised copy, whose values of attention's second layer have uneven levels."""
+    data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("copied") / "data")
+    return open_explorer(say_quantised(data, 0.3, uneven=("1.attn.W_V",)))
 
 
 @pytest.fixture(scope="session")

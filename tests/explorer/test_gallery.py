@@ -1,6 +1,8 @@
 """The gallery merges the rays of layers and ends, whichever are there, and colours the map."""
 
+import shutil
 import threading
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from app.core.address import parse
 from app.explorer import browse, gallery, notable, orders
+from app.explorer.agenda import agenda
 from app.explorer.browse import Options
 from app.explorer.errors import BadOption, NotReady
 from app.explorer.gallery import N_APART, N_RAYS, OF_ONE_PLACE
@@ -143,6 +146,24 @@ def test_the_gallery_grows_as_layers_come(open_explorer, planted, monkeypatch, p
         pass
     assert (whole.n_layers, whole.view.weights) == (2, "raw")
     assert set(gallery.SCORES) < set(browse.model(r, HERE, options).map.scores)
+
+
+def test_what_a_job_is_at_is_not_begun_a_second_time(open_explorer, planted, tmp_path):
+    data = shutil.copytree(planted.data, tmp_path / "data", ignore=shutil.ignore_patterns("artifacts"))
+    r = open_explorer(data, models=("planted",), wait_seconds=0.0)
+    opened = r.library.model("planted")
+    job = replace(r.jobs.new("planted", opened.fingerprint, agenda(opened, "folded")[0]), state="running")
+    with r.jobs.held(job.id):
+        r.jobs.write(job)
+        with pytest.raises(NotReady, match="A job reads every matrix, the last layers first"):
+            browse.notable(r, HERE, Options())
+        assert r.queue.depth() == 0
+        last = orders.gallery(opened, "folded")[1]
+        kept = planted.store.load(last.recipe)
+        r.store.write(last.recipe, dict(kept.arrays), kept.facts)
+        assert browse.notable(r, HERE, Options()).n_layers == 1
+        with pytest.raises(NotReady, match="Every matrix of planted"):  # of the other weights nobody is at it
+            browse.notable(r, HERE, Options(weights="raw"))
 
 
 def test_one_place_in_the_queue_does_for_all_layers(open_explorer, planted, monkeypatch, patiently):

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from app.core.address import CIRCUITS, KINDS, Address
+from app.core.basis import BASES
 from app.core.rays import ALPHA, HEADLINE
+from app.core.turns import turns
 from app.explorer import controls, notable, recipes
 from app.explorer.bench import PREFIXES, Bench
 from app.explorer.decompositions import decomposition
 from app.explorer.notable import LABELS, label_of
+from app.explorer.subjects import subject
 from app.explorer.tables import Tables
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import ArtifactStore
@@ -189,3 +192,21 @@ def test_a_ray_that_stands_out_on_both_sides_is_kept_once():
         )
     ]
     assert [(ray.side, ray.row, ray.sign) for ray in notable._best(rays)] == [("right", 3, 0), ("left", 3, 1)]
+
+
+def test_a_ray_of_a_copy_says_how_far_its_direction_is_turned(copied, explorer, bench_at, monkeypatch):
+    monkeypatch.setattr(notable, "ALPHA", 2.0)  # every matrix has rays then
+    bench, layer = bench_at(copied, "tiny"), Address("tiny").at_layer(1)
+    arrays, _ = ended(notable.notable(bench, 1))
+    assert arrays["turn"].shape == (len(arrays["index"]), 2)
+    for kind, head, known in (("ov", 2, False), ("qk", 3, True), ("mlp-in", -1, True)):
+        (rows,) = np.nonzero((arrays["kind"] == KINDS.index(kind)) & (arrays["head"] == head))
+        assert len(rows)
+        product = ended(subject(bench, (layer if head < 0 else layer.at_head(head)).at(kind))).product
+        terms = ended(BASES["svd"].decompose(product, {}))
+        sides = turns(product, terms)
+        assert (sides is not None) == known
+        for row in rows:
+            expected = [side.degrees[arrays["index"][row]] for side in sides] if sides else [np.nan] * 2
+            np.testing.assert_allclose(arrays["turn"][row], expected, rtol=1e-5)
+    assert "turn" not in ended(notable.notable(bench_at(explorer, "tiny"), 1))[0]

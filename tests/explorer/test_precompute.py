@@ -191,11 +191,11 @@ def test_a_disk_that_refuses_ends_the_run(store, model, monkeypatch):
 
 
 def test_damaged_weights_are_named(store, model):
-    path = model.folder / layer_file(1)
+    path = model.folder / layer_file(0)
     path.write_bytes(path.read_bytes()[:-7])
-    with pytest.raises(ComputationFailed, match=r"layer-001.*import"):
+    with pytest.raises(ComputationFailed, match=r"layer-000.*import"):
         run(store, model)
-    assert any("/L0/" in name for name in files(store))
+    assert any("/L1/" in name for name in files(store))
 
 
 def test_processings_that_a_model_has_not_are_refused(member):
@@ -493,6 +493,13 @@ def test_a_run_takes_nothing_apart_that_nobody_asked_for(store, model, monkeypat
     monkeypatch.setattr(module.notable, "notable", lambda *_: pytest.fail("looked at every matrix"))
     assert not any(step.stage.startswith("gallery") for step in run(store, model))
     assert has_gallery(store, model) == [False, False, False]
+
+
+def test_the_last_layers_come_first_and_a_layers_gallery_with_the_last_of_its_matrices(store, model):
+    stages = list(dict.fromkeys(step.stage for step in run(store, model, matrices=EVERYTHING)))
+    assert [stage for stage in stages if stage in {"L0, folded", "L1, folded"}] == ["L1, folded", "L0, folded"]
+    at = {stage: at for at, stage in enumerate(stages)}
+    assert at["L1, folded"] < at["gallery, L1, folded"] < at["gallery, L0, folded"] < at["embedding, folded"]
 
 
 def test_the_gallery_comes_layer_by_layer_with_the_last_of_its_matrices(store, model):

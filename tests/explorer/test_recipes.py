@@ -34,3 +34,24 @@ def test_what_is_not_judged_outlives_it(model):
         recipes.comparison(model, parse("tiny/embed"), "raw", {}),
     )
     assert not any("measure" in dict(recipe.parameters) for recipe in others)
+
+
+def test_what_says_how_far_a_copy_is_turned_is_not_the_other_weights(copied, model):
+    copy = copied.library.model("tiny")
+    assert copy.fingerprint == model.fingerprint
+    pairs = {
+        True: lambda of: (
+            recipes.matrix(of, 1, 2, "ov", "raw"),
+            recipes.decomposition(of, parse("tiny/embed/pca"), "raw", {}),
+            recipes.layer(of, 1, "raw"),
+            notable.recipe(of, 1, "raw"),
+        ),
+        False: lambda of: (
+            recipes.decomposition(of, parse("tiny/embed/nmf"), "raw", {"components": 3, "seed": 0}),
+            recipes.decomposition(of, parse("tiny/embed/neuron"), "raw", {}),
+            recipes.scores(of, "raw"),
+            recipes.census_part(of, 1, "raw"),
+        ),
+    }
+    for is_another, of in pairs.items():
+        assert [one != other for one, other in zip(of(copy), of(model), strict=True)] == [is_another] * 4

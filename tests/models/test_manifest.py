@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from app.models.catalog import Catalog
-from app.models.manifest import read_manifest, write_manifest
+from app.models.manifest import FORMAT, read_manifest, write_manifest
 
 
 @pytest.fixture
@@ -28,12 +28,20 @@ def test_what_was_imported_before_numbers_could_be_rounded_is_read(manifest, tmp
     assert read_manifest(tmp_path) == manifest
 
 
-@pytest.mark.parametrize("change", [{"format": 0}, {"colour": "blue"}])
-def test_what_is_not_ours_is_refused(manifest, tmp_path, change):
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"format": None}, r"manifest\.json is damaged"),
+        ({"colour": "blue"}, r"manifest\.json is damaged"),
+        ({"format": 0}, f"weights in format 0, and this version reads format {FORMAT}: the next import .* anew"),
+        ({"format": FORMAT + 1}, f"weights in format {FORMAT + 1}, .* a newer version"),
+    ],
+)
+def test_what_is_not_ours_is_refused(manifest, tmp_path, change, words):
     write_manifest(tmp_path, manifest)
     file = tmp_path / "manifest.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
-    with pytest.raises(ValueError, match=r"manifest\.json"):
+    with pytest.raises(ValueError, match=words):
         read_manifest(tmp_path)
 
 

@@ -42,7 +42,7 @@ def hub(monkeypatch):
 
 def test_the_demo_is_here():
     source = find_source("demo")
-    assert (source.folder, source.origin, source.revision) == (demo.FOLDER, "demo", None)
+    assert (source.path, source.origin, source.revision) == (demo.FOLDER, "demo", None)
 
 
 def test_a_folder_is_named_but_never_its_path(tmp_path, monkeypatch):
@@ -51,7 +51,7 @@ def test_a_folder_is_named_but_never_its_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for word in (str(folder), "My Model", "./My Model"):
         source = find_source(word)
-        assert (source.folder, source.name, source.origin) == (folder, "My Model", "local folder")
+        assert (source.path, source.name, source.origin) == (folder, "My Model", "local folder")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_snapshot_of_the_hubs_cache_is_told_by_its_path(tmp_path, monkeypatch,
     monkeypatch.chdir(folder)
     for word in (str(folder), f"{folder}/", ".", str(tmp_path / "link")):
         source = find_source(word)
-        assert (source.folder, source.name) == (folder, hub_id.rpartition("/")[2])
+        assert (source.path, source.name) == (folder, hub_id.rpartition("/")[2])
         assert (source.origin, source.revision) == (hub_id, COMMIT)
         assert default_slug(word) == source.name.lower()
 
@@ -80,6 +80,44 @@ def test_what_only_looks_like_a_snapshot_is_a_folder(tmp_path, path):
 
 
 @pytest.mark.parametrize(
+    ("name", "known", "slug"),
+    [
+        ("SmolLM2-135M-Instruct.Q4_1.gguf", "SmolLM2-135M-Instruct", "smollm2-135m-instruct.q4_1"),
+        ("Qwen3-0.6B-Q4_K_M.gguf", "Qwen3-0.6B", "qwen3-0.6b-q4_k_m"),
+        ("gemma-3-1b-it-IQ3_XXS.gguf", "gemma-3-1b-it", "gemma-3-1b-it-iq3_xxs"),
+        ("phi-f16.gguf", "phi", "phi-f16"),
+        ("f16.gguf", "f16", "f16"),
+        ("BF16-tests.gguf", "BF16-tests", "bf16-tests"),
+    ],
+)
+def test_a_gguf_file_is_found_by_its_path_or_by_its_folder(tmp_path, name, known, slug):
+    (tmp_path / name).write_bytes(b"GGUF")
+    (tmp_path / "README.md").touch()
+    (tmp_path / "mmproj-model.gguf").write_bytes(b"GGUF")
+    for word in (str(tmp_path / name), str(tmp_path)):
+        source = find_source(word)
+        assert (source.path, source.name, source.origin) == (tmp_path / name, known, "local file")
+        assert source.is_file
+    assert default_slug(str(tmp_path / name)) == slug
+
+
+def test_a_gguf_file_needs_no_ending(tmp_path):
+    (tmp_path / "sha256-0123").write_bytes(b"GGUF" + bytes(20))
+    assert find_source(str(tmp_path / "sha256-0123")).is_file
+
+
+def test_of_several_gguf_files_one_is_to_be_named(tmp_path):
+    for name in ("b-Q8_0.gguf", "a-Q4_0.gguf"):
+        (tmp_path / name).write_bytes(b"GGUF")
+    with pytest.raises(
+        ImportRefused, match=r"holds 2 GGUF files \('a-Q4_0.gguf', 'b-Q8_0.gguf'\): give the path of one"
+    ):
+        find_source(str(tmp_path))
+    (tmp_path / "model.safetensors").touch()  # what the folder is about
+    assert not find_source(str(tmp_path)).is_file
+
+
+@pytest.mark.parametrize(
     "word", ["/not/there", "./gone", "~nobody-of-that-name/x", "a/b/c", "m.gguf", "a/m.safetensors"]
 )
 def test_a_folder_that_is_not_there_is_not_asked_of_the_hub(hub, word):
@@ -90,7 +128,7 @@ def test_a_folder_that_is_not_there_is_not_asked_of_the_hub(hub, word):
 
 def test_the_hub_gives_a_commit_and_no_pickles(hub):
     source = find_source("openai-community/gpt2", "main")
-    assert source.folder == Path(hub.answer)
+    assert source.path == Path(hub.answer)
     assert (source.name, source.origin, source.revision) == ("gpt2", "openai-community/gpt2", COMMIT)
     ((repo_id, options),) = hub.asked
     assert (repo_id, options["revision"]) == ("openai-community/gpt2", "main")

@@ -283,3 +283,57 @@ def test_the_manifest_proves_itself(weights, tmp_path):
         except ValueError:
             noticed += 1
     assert noticed > len(whole) // 10
+
+
+STEPS = {
+    "blocks.1.attn.W_Q": [0.1, 0.2, 0.3, 0.4],
+    "blocks.1.attn.W_K": [0.5, 0.6, 0.7, 0.8],
+    "blocks.1.attn.W_V": [0.0] * 4,
+    "blocks.1.mlp.W_out": [0.9],
+    "embed.W_E": [0.25],
+    "pos_embed.W_pos": [0.5],
+}
+
+
+def mean_variance(noise) -> float:
+    return float(torch.outer(noise.rows, noise.columns).mean())
+
+
+def test_each_head_is_off_by_its_own_steps(weights):
+    read = replace(weights, steps=STEPS).head(1, 2)
+    assert set(read.noise) == {"W_Q", "W_K", "W_V"}
+    assert mean_variance(read.noise["W_Q"]) == pytest.approx(0.3**2 / 12)
+    assert mean_variance(read.noise["W_K"]) == pytest.approx(0.7**2 / 12)
+    assert read.noise["W_V"].is_nothing
+    assert read.noise["W_Q"].columns.shape == (D_HEAD,)
+    assert weights.head(1, 2).noise == replace(weights, steps=STEPS).head(0, 2).noise == {}
+
+
+def test_heads_that_share_keys_are_off_by_the_same(weights):
+    shared = replace(weights, facts=replace(weights.facts, n_kv_heads=2), steps=STEPS)
+    read = [shared.head(1, head).noise for head in range(N_HEADS)]
+    assert [mean_variance(noise["W_K"]) for noise in read] == pytest.approx([x**2 / 12 for x in (0.5, 0.5, 0.6, 0.6)])
+    assert [mean_variance(noise["W_Q"]) for noise in read] == pytest.approx(
+        [x**2 / 12 for x in STEPS["blocks.1.attn.W_Q"]]
+    )
+
+
+def test_blocks_lie_within_what_a_neuron_or_token_reads_or_a_coordinate_is_written_from(weights):
+    known = replace(weights, steps=STEPS)
+    written, ends = known.mlp(1), known.embeddings()
+    assert set(written.noise) == {"W_out"}
+    W_pos = known.positions()
+    for noise, weight, blocks in (
+        (written.noise["W_out"], written.W_out, "columns"),
+        (known.noise_of_embedding(ends.W_E), ends.W_E, "rows"),
+        (known.noise_of_unembedding(ends.W_U), ends.W_U, "columns"),
+        (known.noise_of_positions(W_pos), W_pos, "rows"),
+    ):
+        assert torch.outer(noise.rows, noise.columns).shape == weight.shape
+        sizes = weight.double().square().mean(dim=0 if blocks == "columns" else 1)
+        uneven, even = (noise.columns, noise.rows) if blocks == "columns" else (noise.rows, noise.columns)
+        torch.testing.assert_close(uneven / uneven.mean(), sizes / sizes.mean())
+        assert len(even.unique()) == 1
+    untied = replace(known, facts=replace(known.facts, tied=False))
+    assert untied.noise_of_unembedding(ends.W_U) is None
+    assert weights.noise_of_positions(W_pos) is None

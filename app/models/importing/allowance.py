@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.models.header import Stored
+from app.models.importing.gguf.header import Packed
 from app.models.importing.tensor_names import layer_of
 from app.models.memory import is_of_memory
 from app.models.refusal import ImportRefused
@@ -27,7 +28,7 @@ LAYERS, ENDS = 8, 4
 """Copies of the largest layer in float32, and of everything outside layers."""
 
 
-def bytes_allowed(tensors: Iterable[Stored]) -> int:
+def bytes_allowed(tensors: Iterable[Stored | Packed]) -> int:
     """Bytes that importing a checkpoint with these tensors may take."""
     sizes: dict[int | None, int] = defaultdict(int)
     for tensor in tensors:

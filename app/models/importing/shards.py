@@ -9,7 +9,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from app.models.document import gguf_refusal, quoted, read_document
+from app.models.document import quoted, read_document
 from app.models.header import MOST_TENSORS, Stored, read_header
 from app.models.memory import is_of_memory
 from app.models.refusal import ImportRefused
@@ -51,7 +51,6 @@ def _missing(path: Path) -> ImportRefused:
     """Why there is no such file of weights, by what else lies there."""
     if path.name != ONE_FILE:
         return ImportRefused(f"there is no {path.name}, which the index names: fetch or copy it too")
-    refuse_gguf(path.parent)
     others = sorted(file.name for file in path.parent.iterdir() if SHARD.fullmatch(file.name))
     if not others:
         return ImportRefused(
@@ -115,9 +114,3 @@ def _weight_map(index: Path) -> dict[str, str]:
 def is_buffer(tensor: Stored) -> bool:
     """Whether it is no weight: a position's number, or a causal mask, which has four axes or none."""
     return BUFFERS.fullmatch(tensor.name) is not None or (len(tensor.shape) == 4 and tensor.shape[:2] == (1, 1))
-
-
-def refuse_gguf(folder: Path) -> None:
-    """ImportRefused, naming the first, if the folder holds models in llama.cpp's form."""
-    for file in sorted(folder.glob("*.gguf")):
-        raise gguf_refusal(file.name)

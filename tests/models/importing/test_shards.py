@@ -95,21 +95,9 @@ def test_a_pointer_of_git_lfs_is_named(tmp_path, name, read):
         read(tmp_path)
 
 
-def test_gguf_files_are_named_wherever_they_lie(tmp_path, monkeypatch):
-    (tmp_path / "model-q4.gguf").write_bytes(b"GGUF" + bytes(96))
-    words = r"GGUF files are not read yet \(model-q4.gguf\): import the checkpoint that it was made from"
-    for read in (open_checkpoint, lambda folder: list(stored_in(folder))):
-        with pytest.raises(ImportRefused, match=words):
-            read(tmp_path)
-    monkeypatch.chdir(tmp_path.parent)
-    for word in (str(tmp_path / "model-q4.gguf"), f"{tmp_path.name}/model-q4.gguf", f"./{tmp_path.name}/model-q4.gguf"):
-        with pytest.raises(ImportRefused, match=words):
-            find_source(word)
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ImportRefused, match=words):
-        find_source("model-q4.gguf")
+def test_a_gguf_file_under_another_name_is_told(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"GGUF" + bytes(96))
-    with pytest.raises(ImportRefused, match=r"not read yet \(model.safetensors\)"):
+    with pytest.raises(ImportRefused, match=r"^model.safetensors is a GGUF file under another name"):
         read_header(tmp_path / "model.safetensors")
 
 
@@ -118,5 +106,7 @@ def test_a_file_is_no_folder(tmp_path, monkeypatch, name):
     (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
     for word in (str(tmp_path / name), name):
-        with pytest.raises(ImportRefused, match=rf"'{name}' is a file: give the folder that it is in"):
+        with pytest.raises(
+            ImportRefused, match=rf"'{name}' is a file, and no GGUF file: give the folder that it is in"
+        ):
             find_source(word)

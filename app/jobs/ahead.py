@@ -1,0 +1,127 @@
+"""What a server computes of its models before anyone asks, once they are imported: jobs like others, behind all work.
+
+Servers with the same data folder do it once: one of them holds a lock on the model, and if that one ends, another goes on.
+A job that is cancelled, or fails, ends it for that model until the server starts again.
+"""
+
+import logging
+import os
+from contextlib import suppress
+from threading import Event, Thread
+
+from app.explorer.agenda import agenda, is_done
+from app.explorer.errors import Busy, ExplorerError
+from app.explorer.jobs import title_of
+from app.explorer.library import OpenModel
+from app.explorer.places import here
+from app.explorer.resources import Resources
+from app.jobs.runner import Runner
+from app.models.catalog import Catalog
+from app.models.importing.published import SMOLLM2
+from app.store.jobs import Job, Task
+from app.store.locks import claimed
+
+LOOK_SECONDS = 0.1
+"""How often it is seen whether a model has come; a visitor who comes sooner would begin the same work."""
+WAIT_SECONDS = 1.0
+"""How often it is seen whether a job has ended, and whether another server has."""
+
+logger = logging.getLogger(__name__)
+
+
+class Ahead:
+    """One thread that begins a job, sees it end, and begins the next."""
+
+    def __init__(self, r: Resources, runner: Runner, *, of_all: bool) -> None:
+        """`of_all`: of every model of the server; else of the one that is known beforehand to be small."""
+        self._r, self._runner, self._of_all = r, runner, of_all
+        self._closing = Event()
+        self._thread = Thread(target=self._run, name="ahead", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Begin nothing more; what runs is the runner's."""
+        self._closing.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            for slug in self._r.slugs:
+                model = self._awaited(slug)
+                if model is not None and (self._of_all or self._is_known(slug)):
+                    self._compute(model)
+        except Exception:
+            logger.exception("nothing more is computed before anyone asks")
+
+    def _is_known(self, slug: str) -> bool:
+        return Catalog(self._r.data).origin(slug).sum == SMOLLM2.sha256
+
+    def _awaited(self, slug: str) -> OpenModel | None:
+        """The model, once it is here; None if it could not be imported, or the server ends."""
+        while (progress := self._r.imports.of(slug)) is not None and progress.state == "importing":
+            if self._closing.wait(LOOK_SECONDS):
+                return None
+        return here(self._r, slug)
+
+    def _compute(self, model: OpenModel) -> None:
+        slug, store = model.header.slug, self._r.store
+        tasks = agenda(model, self._r.default_weights)
+        if all(is_done(store, model, task) for task in tasks) or not os.access(self._r.data, os.W_OK):
+            return
+        claim = self._claimed(model)
+        try:
+            logger.info(
+                "%s: every matrix is computed now, the last layers first, behind all other work; pages open meanwhile, and "
+                "/-/jobs shows how far it is. serve --no-precompute leaves it",
+                slug,
+            )
+            for task in tasks:
+                if not self._is_there(model, task):
+                    return
+            logger.info("%s: every matrix is there", slug)
+        finally:
+            if claim is not None:
+                os.close(claim)
+
+    def _claimed(self, model: OpenModel) -> int | None:
+        """The handle that keeps other servers from the same; waited for while one of them has it."""
+        with suppress(OSError):
+            while not self._closing.is_set():
+                if (claim := claimed(model.folder / "manifest.json")) is not None:
+                    return claim
+                self._closing.wait(WAIT_SECONDS)
+        return None
+
+    def _is_there(self, model: OpenModel, task: Task) -> bool:
+        """Whether all of the task is computed in the end; False, too, when the server ends."""
+        while not self._closing.is_set() and not is_done(self._r.store, model, task):
+            if (job := self._begun(model, task)) is None:
+                return False
+            state = self._end_of(job)
+            if state == "done":
+                break  # whatever was deleted meanwhile, it was there
+            if state != "interrupted":
+                logger.warning("%s: %s; what is left is not computed before anyone asks", title_of(job), state)
+                return False
+            self._closing.wait(WAIT_SECONDS)
+        return not self._closing.is_set()
+
+    def _begun(self, model: OpenModel, task: Task) -> Job | None:
+        """The job, in line or found; None if none can be begun."""
+        while not self._closing.is_set():
+            try:
+                return self._runner.start(model.header.slug, model.fingerprint, task, asked_by="operator")
+            except Busy:
+                self._closing.wait(WAIT_SECONDS)
+            except ExplorerError as error:
+                logger.error("%s: %s", model.header.slug, error)
+                return None
+        return None
+
+    def _end_of(self, job: Job) -> str:
+        """The state that the job ends in."""
+        while not self._closing.wait(WAIT_SECONDS):
+            now = self._r.jobs.get(job.id)
+            if now is None or not now.is_live:
+                return "gone" if now is None else now.state
+        return "interrupted"

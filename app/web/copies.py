@@ -1,0 +1,94 @@
+"""What pages say of a model whose numbers were rounded to few levels before they came here, in words.
+
+Knows no artifact: what is determined was found before.
+"""
+
+import math
+from collections.abc import Sequence
+
+from app.explorer.pages import Determinacy, Direction, MatrixPage, Model
+from app.web.numbers import percent
+
+UNKNOWN = "how far its rounding turns these directions is not estimated."
+
+
+def copy_of(model: Model) -> str:
+    """Whose copy a quantised model is; empty for other models.
+
+    Example: "4-bit copy of SmolLM2-135M-Instruct: not the original's numbers"
+    """
+    if model.quantised is None:
+        return ""
+    return f"{bits(model)} of {model.name}: not the original's numbers"
+
+
+def bits(model: Model) -> str:
+    """A quantised model in a word.
+
+    Example: "4-bit copy"
+    """
+    return "" if model.quantised is None else f"{model.quantised.bits}-bit copy"
+
+
+def determined(page: MatrixPage) -> str:
+    """Which directions of a quantised copy's matrix its numbers determine.
+
+    Example: "directions 0–3 are determined to about 10 degrees; from 4 on only their span is (97.6% of the span from
+    4 on stays on the read side, 98.1% on the write side)."
+    """
+    found = page.determinacy
+    if found is None:
+        return UNKNOWN
+    sure = _sure(found, page.rank)
+    return f"{sure}." if found.rest is None else f"{sure} ({_kept(found, page.sides)})."
+
+
+def turned(one: Direction) -> str:
+    """How far a direction of a quantised copy is turned by another rounding, and what that means.
+
+    Example: "another rounding like it turns this direction by about 8 degrees on the read side and about 9 degrees on the
+    write side: it is determined. Towards its neighbours, directions 5 to 8, it can be up to 18 degrees."
+    """
+    assert one.turn is not None
+    left, right = (_degrees(each) for each in (one.turn.left, one.turn.right))
+    by = f"{left} on the {one.left.side} side and {right} on the {one.right.side} side"
+    means = "it is determined" if one.turn.is_determined else "it is not determined by itself"
+    neighbours = ""
+    if one.badge is not None:
+        to = f"its neighbours, directions {one.badge.first} to {one.badge.last},"
+        neighbours = f" Towards {to} it can be up to {math.ceil(one.badge.degrees)} degrees."
+    return f"another rounding like it turns this direction by {by}: {means}.{neighbours}"
+
+
+def _sure(found: Determinacy, rank: int) -> str:
+    first, later = found.first, found.later
+    if found.degrees is None:
+        if later:
+            return f"direction 0 is not determined, {later} of the others {_are(later)}; of the rest only their span is"
+        return "no direction is determined, only the span of all is"
+    to = f"determined to {_degrees(found.degrees)}"
+    if first == rank:
+        return f"all {rank} directions are {to}" if rank > 1 else f"its one direction is {to}"
+    sure = f"directions 0–{first - 1} are {to}" if first > 1 else f"direction 0 is {to}"
+    if first == rank - 1:
+        return f"{sure}; the last one is not"
+    if later:
+        return f"{sure}, and {later} of the {rank - first} after {'them' if first > 1 else 'it'}; of the others only their span is"
+    return f"{sure}; from {first} on only their span is"
+
+
+def _are(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def _kept(found: Determinacy, sides: Sequence[str]) -> str:
+    assert found.rest is not None
+    left, right = (percent(share) for share in found.rest)
+    span = f"the span from {found.first} on" if found.first else "the span of all"
+    return f"{left} of {span} stays on the {sides[0]} side, {right} on the {sides[1]} side"
+
+
+def _degrees(value: float) -> str:
+    """Rounded up: what is said is not too little."""
+    whole = math.ceil(value)
+    return f"about {whole} degrees" if whole > 1 else "about a degree" if value >= 0.5 else "less than a degree"

@@ -1,0 +1,209 @@
+"""A server's own jobs: after the import, one after the other, by one of several servers, and never against a cancellation."""
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from app.explorer.agenda import agenda
+from app.explorer.imports import Import
+from app.explorer.library import Library
+from app.jobs import ahead, runner
+from app.jobs.ahead import Ahead
+from app.jobs.runner import Runner
+from app.models.catalog import Catalog
+from app.models.importing.published import SMOLLM2
+from app.models.origin import Origin
+from app.store.artifacts import ArtifactStore
+from app.store.jobs import JobStore
+from app.store.locks import claimed
+
+CHILD = """
+import sys, time
+from pathlib import Path
+from app.explorer.steps import Step
+from app.jobs.record import recorded
+from app.store.jobs import JobStore
+
+words = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+store = JobStore(Path(words["--data"]) / "jobs")
+steps = (time.sleep(SECONDS) or Step("L1", 0, 1, i, 0, 2, 0.0, 0, 0, 0.0, 0.0) for i in range(2))
+for _ in recorded(store, store.get(words["--job"]), steps):
+    pass
+"""
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    for module, name in ((ahead, "LOOK_SECONDS"), (ahead, "WAIT_SECONDS"), (runner, "LOOK_SECONDS")):
+        monkeypatch.setattr(module, name, 0.01)
+    monkeypatch.setattr(ahead, "agenda", two_of)
+
+
+def two_of(model, default):
+    """Enough to see one follow the other."""
+    return agenda(model, default)[:4:3]
+
+
+@pytest.fixture
+def r(fresh_data):
+    """What is looked at of a server of `tiny`."""
+    return SimpleNamespace(
+        data=fresh_data,
+        slugs=("tiny",),
+        default_weights="folded",
+        library=Library(Catalog(fresh_data)),
+        imports=SimpleNamespace(of=lambda slug: None),
+        store=ArtifactStore(fresh_data / "artifacts", 10**9),
+        jobs=JobStore(fresh_data / "jobs"),
+    )
+
+
+@pytest.fixture
+def begun(monkeypatch):
+    """Children that do nothing in place of those that compute; `begun.seconds` for each of their two steps."""
+    start, begun = subprocess.Popen, SimpleNamespace(words=[], seconds=0)
+
+    def popen(command, **kwargs):
+        begun.words.append(command[4:])
+        return start([sys.executable, "-c", CHILD.replace("SECONDS", str(begun.seconds)), *command[4:]], **kwargs)
+
+    monkeypatch.setattr(runner.subprocess, "Popen", popen)
+    return begun
+
+
+@pytest.fixture
+def running(r, request):
+    """running(of_all=True): it works, until the test ends or it is closed."""
+
+    def run(of_all=True):
+        jobs = Runner(r.jobs, r.data, "cpu")
+        one = Ahead(r, jobs, of_all=of_all)
+        request.addfinalizer(jobs.close)
+        request.addfinalizer(one.close)
+        return one, jobs
+
+    return run
+
+
+def until(condition, seconds=30):
+    for _ in range(int(seconds / 0.005)):
+        if value := condition():
+            return value
+        time.sleep(0.005)
+    raise TimeoutError
+
+
+def bases(r):
+    return [job.task.basis for job in reversed(r.jobs.all())]
+
+
+def test_one_job_after_the_other_for_the_operator(r, begun, running, caplog):
+    caplog.set_level(logging.INFO)
+    running()
+    until(lambda: "every matrix is there" in caplog.text)
+    assert bases(r) == ["svd", "nmf"]
+    second, first = r.jobs.all()
+    assert first.ended <= second.started
+    assert all(words[-1] == "--ahead" for words in begun.words)
+    assert "tiny: every matrix is computed now" in caplog.text
+    assert "--no-precompute" in caplog.text
+
+
+def test_without_a_word_only_the_small_model_that_is_known(r, begun, running, caplog):
+    one, _ = running(of_all=False)
+    one._thread.join(30)
+    assert begun.words == []
+    Catalog(r.data).add("tiny", r.library.model("tiny").fingerprint, Origin(sum=SMOLLM2.sha256))
+    caplog.set_level(logging.INFO)
+    running(of_all=False)
+    until(lambda: begun.words)
+
+
+def test_it_waits_for_the_import(r, begun, running):
+    state = [Import("tiny", "tiny")]
+    r.imports.of = lambda slug: state[0]
+    running()
+    time.sleep(0.1)
+    assert begun.words == []
+    state[0] = replace(state[0], state="done")
+    until(lambda: begun.words)
+
+
+def test_a_model_that_could_not_be_imported_holds_up_no_other(r, begun, running):
+    r.slugs = ("gone", "tiny")
+    failed = Import("gone", "org/gone", "failed", "no network")
+    r.imports.of = lambda slug: failed if slug == "gone" else None
+    running()
+    until(lambda: begun.words)
+    assert begun.words[0][0] == "tiny"
+
+
+def test_what_is_there_is_not_begun(r, begun, running, monkeypatch):
+    monkeypatch.setattr(ahead, "is_done", lambda store, model, task: task.basis != "nmf")
+    one, _ = running()
+    one._thread.join(30)
+    assert bases(r) == ["nmf"]
+
+
+def test_a_cancelled_job_ends_it(r, begun, running, caplog):
+    begun.seconds = 0.5
+    one, _ = running()
+    job = until(lambda: next((job for job in r.jobs.all() if job.state == "running"), None))
+    r.jobs.cancel(job.id)
+    one._thread.join(30)
+    assert bases(r) == ["svd"]
+    assert "cancelled; what is left is not computed" in caplog.text
+
+
+def test_it_ends_with_the_server_and_goes_on_with_the_next(r, begun, running):
+    begun.seconds = 600
+    one, jobs = running()
+    until(lambda: any(job.state == "running" for job in r.jobs.all()))
+    one.close()
+    jobs.close()
+    assert [job.state for job in r.jobs.all()] == ["interrupted"]
+    begun.seconds = 0
+    one, _ = running()
+    one._thread.join(60)
+    assert bases(r) == ["svd", "svd", "nmf"]
+
+
+def test_of_several_servers_one_does_it_and_another_goes_on(r, begun, running, monkeypatch):
+    manifest = r.library.model("tiny").folder / "manifest.json"
+    other = claimed(manifest)
+    one, _ = running()
+    time.sleep(0.1)
+    assert begun.words == []
+    os.close(other)
+    until(lambda: begun.words)
+    assert claimed(manifest) is None
+    one._thread.join(60)
+    last = claimed(manifest)
+    assert last is not None
+    os.close(last)
+
+
+def test_a_job_of_the_terminal_that_does_the_same_is_waited_for(r, begun, running):
+    model = r.library.model("tiny")
+    job = replace(r.jobs.new("tiny", model.fingerprint, agenda(model, "folded")[0]), state="running")
+    with r.jobs.held(job.id):
+        r.jobs.write(job)
+        one, _ = running()
+        time.sleep(0.2)
+        assert begun.words == []
+        r.jobs.write(replace(job, state="done", ended=time.time()))
+    one._thread.join(60)
+    assert bases(r) == ["svd", "nmf"]
+
+
+def test_a_folder_that_nobody_may_write_to_is_left_as_it_is(r, begun, running, monkeypatch):
+    monkeypatch.setattr(ahead.os, "access", lambda path, mode: False)
+    one, _ = running()
+    one._thread.join(30)
+    assert begun.words == []

@@ -1,0 +1,33 @@
+"""Models that say of themselves that their numbers were rounded to few levels, as those out of GGUF files do."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from app.models.manifest import Quantisation, read_manifest, write_manifest
+from app.models.weights import open_weights
+
+MATRICES = ("attn.W_Q", "attn.W_K", "attn.W_V", "attn.W_O", "mlp.W_in", "mlp.W_gate", "mlp.W_out")
+
+
+def say_quantised(data: Path, size: float, uneven: tuple[str, ...] = ()) -> Path:
+    """Write into the manifests of a data folder that steps are so large beside each matrix's numbers; the folder.
+
+    Those of the `uneven` matrices are not said, as where levels are unevenly spaced.
+    """
+    for file in (data / "weights").glob("*/manifest.json"):
+        manifest = read_manifest(file.parent)
+        weights = open_weights(file.parent, manifest)
+        ends = weights.embeddings()
+        found = {"embed.W_E": ends.W_E, "unembed.W_U": ends.W_U, "pos_embed.W_pos": weights.positions()}
+        tensors = {name: W[None] for name, W in found.items() if W is not None and not (manifest.tied and "_U" in name)}
+        for layer in range(manifest.n_layers):
+            for name, W in weights.layer(layer).items():
+                if name.endswith(MATRICES):
+                    tensors[name] = W if ".attn." in name else W[None]
+        steps = {
+            name: [size * float(part.square().mean().sqrt()) for part in W]
+            for name, W in tensors.items()
+            if not name.endswith(uneven or "-")
+        }
+        write_manifest(file.parent, replace(manifest, quantisation=Quantisation("Q4_1", 4, steps)))
+    return data
