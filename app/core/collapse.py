@@ -8,10 +8,9 @@ import math
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, pad
 
-from app.core.policy import takes_gpu_way
-from app.core.shares import MOST, side_by_side
+from app.core.shares import shares_of, side_by_side
 
 NEIGHBOURS = 20
 COLLAPSED = 0.9
@@ -53,7 +52,7 @@ def _nearest(units: Float[Tensor, "n_tokens d_model"], screening: torch.dtype) -
         near = torch.cat([(rows @ units[anchors].T).argmax(dim=1) for rows in torch.split(units, BLOCK)])
         sizes = near.bincount(minlength=len(anchors)).tolist()
         cells = [cell for cell in torch.split(near.argsort(stable=True), sizes) if len(cell) > NEIGHBOURS]
-        found = side_by_side(lambda cell: _nearness(units[cell], screening), cells, 1 if takes_gpu_way(units) else MOST)
+        found = side_by_side(lambda cell: _nearness(units[cell], screening), cells, shares_of(units))
         for cell, own in zip(cells, found, strict=True):
             nearness[cell] = nearness[cell].maximum(own)
     return nearness
@@ -61,14 +60,19 @@ def _nearest(units: Float[Tensor, "n_tokens d_model"], screening: torch.dtype) -
 
 def _nearness(units: Float[Tensor, "n d_model"], screening: torch.dtype) -> Float[Tensor, " n"]:
     """Mean cosine of each to the nearest among them, itself left out; -1 for one that has none as near as COLLAPSED."""
+    if len(units) <= BLOCK:
+        screening = torch.float32  # so little is soon done
     few, nearness = units.to(screening), units.new_full((len(units),), -1.0)
-    largest = few.new_full((len(units),), -1.0)
-    for start in range(0, len(units), BLOCK):
+    if screening != torch.float32:  # of few shapes, since for each one that it meets a library keeps what it made
+        few = pad(few, (0, 0, 0, -len(units) % BLOCK))
+    largest = few.new_full((len(few),), -1.0)
+    for start in range(0, len(few), BLOCK):
         rows, rest = slice(start, start + BLOCK), slice(start, None)
         cosines = few[rows] @ few[rest].T  # of each pair once
         cosines.diagonal().fill_(-1.0)
         largest[rows] = largest[rows].maximum(_largest(cosines, 1))
         largest[rest] = largest[rest].maximum(_largest(cosines, 0))
+    largest = largest[: len(units)]
     # What few bits may take from a cosine: half a last place of either vector, and of the result.
     near = (largest > COLLAPSED - 2 * torch.finfo(screening).eps).nonzero().flatten()
     for own in torch.split(near, BLOCK):  # few, so that the rest is not put in order

@@ -22,7 +22,7 @@ from app.core.histogram import histogram
 from app.core.policy import takes_gpu_way, total_memory
 from app.core.products import exact_products, near_error, near_products
 from app.core.proposal import ROUNDING, Proposal, candidates_for, flushed, proposal, propose, summing_error, unit
-from app.core.shares import shared
+from app.core.shares import shared, shares_of, side_by_side
 
 SPARE = 14  # candidates beyond k: 14 settled every ray of random and of trained tables in float32
 MARGIN = 1.1  # of a quick score's possible error below the k-th one: what lies further down is not looked at
@@ -78,7 +78,26 @@ class _Ends:
     settled: Bool[Tensor, "n 2"]
     trusted: Bool[Tensor, "n 2"]
     """The quick scores of the candidates were as near as they should be."""
-    counts: Int64[Tensor, "n bins"] | None
+    counts: Int64[Tensor, "n bins"]
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """Rows of the table that a quick product proposes for both ends, the bottom end with its sign turned."""
+
+    rows: Int64[Tensor, "n 2 count"]
+    near: Float64[Tensor, "n 2 count"]
+    """Quick scores, falling."""
+    wanted: Bool[Tensor, "n 2 count"]
+    """Which of them may be among the k first: a beginning of each row."""
+    last: Float64[Tensor, "n 2"]
+    """No token besides those has a larger quick score."""
+    errors: Float64[Tensor, " n"]
+    """How far quick scores may be off, besides the rounding of the result."""
+    units: Float64[Tensor, " n"]
+    """Exact scores times this are quick ones."""
+    counts: Int64[Tensor, "n bins"]
+    """No bins where they were not asked for."""
 
 
 def token_table(
@@ -138,7 +157,6 @@ def _read_some(table: TokenTable, vectors: Float[Tensor, "n d_model"], k: int) -
         vector = vectors[ray : ray + 1] * (1 - 2 * end)
         least = ends.scores[ray, end, -1] if ends.trusted[ray, end] else -torch.inf
         ends.rows[ray, end], ends.scores[ray, end] = _exhaustively(table, vector, least, k)
-    assert ends.counts is not None
     rows, scores = table.ids[ends.rows], ends.scores
     bottom = 0.0 - scores[:, 1]  # not -0.0
     return Readout(rows[:, 0], scores[:, 0], rows[:, 1], bottom, ends.counts, bottom[:, 0], scores[:, 0, 0], unsettled)
@@ -154,32 +172,37 @@ def _looked_at(
     table: TokenTable, quick: Proposal, vectors: Float[Tensor, "n d_model"], k: int, counted: bool = False
 ) -> _Ends:
     """Steps 1 to 3."""
-    n_tokens = len(table.ids)
     count = candidates_for(quick, k, SPARE)
-    propose_some = partial(_candidates, quick, count=count, counted=counted)
-    parts = shared(propose_some, vectors, least=BATCH, most=len(vectors) or 1)
-    rows, near, errors, units = (torch.cat(column) for column in list(zip(*parts, strict=True))[:4])
-    counts = torch.cat([part[4] for part in parts]) if counted else None
-    rounding = ROUNDING[quick.rows.dtype]
-    # Falling: what comes before the first that cannot be among the k largest, if errors are as large as they may be.
-    least = near[:, :, k - 1 : k] - (MARGIN * errors[:, None, None] + 2 * rounding * near[:, :, k - 1 : k].abs())
-    wanted = near >= least
-    n_wanted = wanted.sum(dim=2)
-    most = int(n_wanted.max()) if len(vectors) else k
-    rows, wanted, beyond = (
-        rows[:, :, :most],
-        wanted[:, :, :most],
-        near.gather(2, n_wanted.clamp(max=count - 1)[:, :, None]),
-    )
-    near, last = near[:, :, :most], beyond[:, :, 0]
-    best, scores, exact = _ordered(table, vectors, rows, wanted, k)
-    close = exact * units[:, None, None]
+    propose_some = partial(_candidates, quick, k=k, count=count, counted=counted)
+    parts = shared(propose_some, vectors, least=BATCH, most=max(1, len(vectors)))
+    asked, wanted = (torch.cat([getattr(part, name) for part in parts]) for name in ("rows", "wanted"))
+    scores = near_products(vectors, table.vectors, asked.flatten(1), wanted.flatten(1)).view(asked.shape)
+    # Each of these steps is small: cores that took them together would mostly wait for each other.
+    sizes = [len(part.rows) for part in parts]
+    shares = list(zip(parts, torch.split(vectors, sizes), torch.split(scores, sizes), strict=True))
+    ends = side_by_side(lambda share: _settled(table, quick, *share, k), shares, shares_of(vectors))
+    return _Ends(*(torch.cat([getattr(end, field.name) for end in ends]) for field in fields(_Ends)))
+
+
+def _settled(
+    table: TokenTable,
+    quick: Proposal,
+    found: _Candidates,
+    vectors: Float[Tensor, "n d_model"],
+    scores: Float64[Tensor, "n 2 count"],
+    k: int,
+) -> _Ends:
+    """Steps 2 and 3, given near scores of the candidates that are wanted."""
+    most = int(found.wanted.sum(dim=2).max()) if len(vectors) else k
+    wanted, near = found.wanted[:, :, :most], found.near[:, :, :most]
+    errors, units, last = found.errors, found.units, found.last
+    best, scores, exact = _ordered(table, vectors, found.rows[:, :, :most], scores[:, :, :most], wanted, k)
+    close, rounding = exact * units[:, None, None], ROUNDING[quick.rows.dtype]
     off = errors[:, None, None] + rounding * near.abs()
     trusted = (((close - near).abs() <= off) | ~wanted).all(dim=2)
     settled = trusted & (scores[:, :, -1] * units[:, None] > last + errors[:, None] + rounding * last.abs())
-    if count == n_tokens:
-        settled |= n_wanted == n_tokens
-    return _Ends(best, scores, settled, trusted, counts)
+    settled |= wanted.sum(dim=2) == len(table.ids)
+    return _Ends(best, scores, settled, trusted, found.counts)
 
 
 def _batch(quick: Proposal) -> int:
@@ -190,8 +213,8 @@ def _batch(quick: Proposal) -> int:
     return min(most, BATCH_STEP * max(1, space // (BATCH_STEP * quick.rows.element_size() * len(quick.rows))))
 
 
-def _candidates(quick: Proposal, vectors: Float[Tensor, "n d_model"], count: int, counted: bool) -> tuple[Tensor, ...]:
-    """Step 1: rows and quick scores of both ends, falling, how far those may be off, their unit, the counts."""
+def _candidates(quick: Proposal, vectors: Float[Tensor, "n d_model"], k: int, count: int, counted: bool) -> _Candidates:
+    """Step 1."""
     size = max(1, min(_batch(quick), len(vectors)))
     # One place for all batches: memory that is handed out afresh for each would cost as much as what is done in it.
     room = quick.rows.new_empty(size * len(quick.rows))
@@ -199,23 +222,28 @@ def _candidates(quick: Proposal, vectors: Float[Tensor, "n d_model"], count: int
     for some in torch.split(vectors, size):
         proposed = propose(quick, some, room)
         (tops, high), (bottoms, low) = extremes(proposed.scores, count)
-        near = torch.stack([high, -low], dim=1).double()
         counts = histogram(proposed.scores, low[:, 0], high[:, 0]) if counted else tops[:, :0]
-        parts.append((torch.stack([tops, bottoms], dim=1), near, proposed.errors, unit(proposed.exponents), counts))
-    return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+        rows, near = torch.stack([tops, bottoms], dim=1), torch.stack([high, -low], dim=1).double()
+        parts.append((rows, near, proposed.errors, unit(proposed.exponents), counts))
+    rows, near, errors, units, counts = (torch.cat(column) for column in zip(*parts, strict=True))
+    # What lies as far below the k-th quick score as errors may reach cannot be among the k first.
+    kth = near[:, :, k - 1 : k]
+    wanted = near >= kth - (MARGIN * errors[:, None, None] + 2 * ROUNDING[quick.rows.dtype] * kth.abs())
+    last = near.gather(2, wanted.sum(dim=2, keepdim=True).clamp(max=count - 1))[:, :, 0]
+    return _Candidates(rows, near, wanted, last, errors, units, counts)
 
 
 def _ordered(
     table: TokenTable,
     vectors: Float[Tensor, "n d_model"],
     rows: Int64[Tensor, "n 2 count"],
+    near: Float64[Tensor, "n 2 count"],
     wanted: Bool[Tensor, "n 2 count"],
     k: int,
 ) -> tuple[Int64[Tensor, "n 2 k"], Float64[Tensor, "n 2 k"], Float64[Tensor, "n 2 count"]]:
     """Step 2: the k first candidates of each end, their scores, and the scores of all that are wanted."""
     sign = vectors.new_tensor([[1.0], [-1.0]], dtype=torch.float64)
-    scores = near_products(vectors, table.vectors, rows.flatten(1), wanted.flatten(1)).view(rows.shape) * sign
-    scores.masked_fill_(~wanted, -torch.inf)
+    scores = (near * sign).masked_fill_(~wanted, -torch.inf)
     falling, order = scores.sort(dim=2, descending=True)
     best, best_scores = rows.gather(2, order[:, :, :k]), falling[:, :, :k]
     error = near_error(vectors, table.norms.max())

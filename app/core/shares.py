@@ -5,7 +5,8 @@ runs on one core alone. With a share for each core they seldom wait. Knows nothi
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
 from typing import TypeVar
 
 import torch
@@ -26,8 +27,13 @@ def shared(work: Callable[[Tensor], Value], rows: Shaped[Tensor, "n *size"], lea
 
     Meanwhile torch has another number of threads: one caller at a time.
     """
-    n_shares = 1 if takes_gpu_way(rows) else max(1, min(torch.get_num_threads(), MOST, len(rows) // least))
+    n_shares = max(1, min(torch.get_num_threads(), shares_of(rows), len(rows) // least))
     return side_by_side(work, torch.split(rows, min(most, -(-len(rows) // n_shares))), n_shares)
+
+
+def shares_of(where: Tensor | str) -> int:
+    """How many shares work on that tensor, or on that device, has at most: a GPU has no use for several."""
+    return 1 if takes_gpu_way(where) else MOST
 
 
 def side_by_side(work: Callable[[Item], Value], items: Sequence[Item], n_shares: int = MOST) -> list[Value]:
@@ -39,15 +45,23 @@ def side_by_side(work: Callable[[Item], Value], items: Sequence[Item], n_shares:
     n_shares = max(1, min(threads, n_shares, len(items)))
     if n_shares == 1:
         return [work(item) for item in items]
-    inferring = torch.is_inference_mode_enabled()
+    inferring, each = torch.is_inference_mode_enabled(), threads // n_shares
 
     def apart(item: Item) -> Value:
+        torch.set_num_threads(each)
         with torch.inference_mode(inferring):  # which is said anew in each thread
             return work(item)
 
-    torch.set_num_threads(threads // n_shares)
+    torch.set_num_threads(each)
     try:
-        with ThreadPoolExecutor(n_shares, "share") as pool:
-            return list(pool.map(apart, items))
+        futures = [_threads(n_shares).submit(apart, item) for item in items]
+        wait(futures)  # all of them, so that nothing is still going on when one has failed
+        return [future.result() for future in futures]
     finally:
         torch.set_num_threads(threads)
+
+
+@cache
+def _threads(n_shares: int) -> ThreadPoolExecutor:
+    """They stay: each new one would begin with memory of its own, which the system does not get back."""
+    return ThreadPoolExecutor(n_shares, "share")

@@ -133,15 +133,21 @@ def _cut(bench: Bench, address: Address, seed: int) -> Progress:
 
     from app.core.bases.svd import decompose_all
     from app.core.restriction import random_neurons, random_projection
+    from app.core.shares import shares_of, side_by_side
 
     assert address.kind is not None
     whole: Subject = yield from _within(0, DRAWS + 1, subject(bench, address))
     cut = random_neurons if address.layer is not None else random_projection
     rows, at_once = [], max(1, VECTORS // bench.model.manifest.d_head)
+
+    def take_apart(draw: int) -> "tuple[Side, Tensor]":
+        matrix = cut(whole.product, bench.model.manifest.d_head, seed + draw)
+        (terms,) = decompose_all([matrix])
+        return _of_stream(matrix, terms)
+
     for start in range(0, DRAWS, at_once):
         draws = range(start, min(start + at_once, DRAWS))
-        matrices = [cut(whole.product, bench.model.manifest.d_head, seed + draw) for draw in draws]
-        found = [_of_stream(matrix, terms) for matrix, terms in zip(matrices, decompose_all(matrices), strict=True)]
+        found = side_by_side(take_apart, draws, shares_of(bench.tables.device()))
         vectors = torch.cat([own for _, own in found])
         judged = yield from _within(start + 1, DRAWS + 1, _judged(bench, found[0][0], vectors))
         ends = np.cumsum([len(own) for _, own in found])[:-1]

@@ -42,6 +42,8 @@ SEED = 7_245_331
 """Not one that weights are likely drawn with: the random directions of a control would be the model's own tokens."""
 SPELT = 20
 """Trained tokens whose spelling is compared."""
+LEAST_RAYS = 64
+"""That are worth a core of their own while they are measured; two of them a direction."""
 LEAST_TOKENS = 100
 """Trained tokens below which the top 50 are half the vocabulary: nothing is judged then."""
 MEASURED = {
@@ -171,16 +173,25 @@ def measured(table: "TokenTable", words: "Lexicon", spelt: "Traits", ids: NDArra
     """Coherence [n 2 3] and spelling [n 2] of rays with these tokens [n 2 k]; nan where too few of them are trained."""
     import torch
 
+    from app.core.shares import shared
+
+    def measure(own: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return _measured_some(table, words, spelt, own.long().flatten(0, 1))
+
+    parts = shared(measure, torch.from_numpy(ids).to(table.ids.device), least=LEAST_RAYS, most=max(1, len(ids)))
+    alike, spelling = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
+    n = len(ids)
+    return {"coherence": alike.view(n, 2, alike.shape[1]).numpy(), "spelling": spelling.view(n, 2).numpy()}
+
+
+def _measured_some(table: "TokenTable", words: "Lexicon", spelt: "Traits", rays: "Tensor") -> "tuple[Tensor, Tensor]":
+    """Of a row a ray."""
+    import torch
+
     from app.core.coherence import coherence, trained_first
     from app.core.spelling import likeness
 
-    rays: Tensor = torch.from_numpy(ids).long().flatten(0, 1).to(table.ids.device)
     # Never-trained tokens are often bytes, which are alike in script: they would make up the control's largest values.
     first, counts = trained_first(table, words, rays)
-    alike = coherence(table, words, rays)
     spelling = torch.where(counts[:, 0] >= SPELT, likeness(spelt, table.ids[first[:, :SPELT]]), torch.nan)
-    n = len(ids)
-    return {
-        "coherence": alike.view(n, 2, alike.shape[1]).cpu().numpy(),
-        "spelling": spelling.view(n, 2).cpu().numpy(),
-    }
+    return coherence(table, words, rays), spelling

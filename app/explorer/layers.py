@@ -186,8 +186,7 @@ class Layers:
             yield batch
 
     def _taken_apart(self, layer: Layer, wanted: Sequence[Wanted]) -> tuple[list[Found], list[Whole]]:
-        from app.core.policy import takes_gpu_way
-        from app.core.shares import MOST, side_by_side
+        from app.core.shares import shares_of, side_by_side
 
         of_heads = [each for each in wanted if not isinstance(each, str)]
         kinds = [each for each in wanted if isinstance(each, str)]
@@ -197,8 +196,7 @@ class Layers:
         works: list[Callable[[], Whole | list[Found]]] = [
             partial(self._whole, layer, kind, whole) for kind, whole in zip(kinds, subjects, strict=True)
         ]
-        n_shares = 1 if takes_gpu_way(self._device) else MOST
-        done = side_by_side(lambda work: work(), [*works, *circuits], n_shares)
+        done = side_by_side(lambda work: work(), [*works, *circuits], shares_of(self._device))
         wholes = [each for each in done if isinstance(each, Whole)]
         return [each for found in done if not isinstance(found, Whole) for each in found], wholes
 

@@ -29,6 +29,7 @@ from app.explorer.steps import Step
 from app.explorer.tables import Tables, end_of
 from app.explorer.tasks import targets
 from app.explorer.work import Part
+from app.models.memory import give_back
 from app.models.selection import EVERY
 from app.store.artifacts import ArtifactStore, Recipe
 from app.store.jobs import Task
@@ -169,6 +170,7 @@ class _Run:
             for processing, map_ in self._maps.items():
                 yield self._step(f"the map, {processing}")
                 self._write(self._timed(map_.artifacts))
+        give_back()  # the matrices of the model's ends are the largest
         for single in singles(self._model, self._singles):
             if single is None:
                 yield self._step("waiting for another process that is at the matrices that are left")
@@ -248,6 +250,7 @@ class _Run:
         finally:
             steps.close()
             self._part = 0.0
+        give_back()
         self._matrices_done += 1
         yield self._step(stage)
 

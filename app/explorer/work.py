@@ -95,9 +95,12 @@ def found_by_circuit(
     """The same, each circuit's still to be called for, by any thread."""
     from app.core.bases.svd import decompose_all
     from app.core.circuits import CIRCUITS as PRODUCTS
+    from app.core.shares import shares_of, side_by_side
 
     wanted = list(wanted)
-    tensors = {head: head_tensors(bench, layer, head, distance) for head in sorted({head for head, _ in wanted})}
+    needed = sorted({head for head, _ in wanted})
+    read = side_by_side(lambda head: head_tensors(bench, layer, head, distance), needed, shares_of(device))
+    tensors = dict(zip(needed, read, strict=True))
 
     def taken_apart(circuit: Circuit, heads: Sequence[int]) -> list[Found]:
         products = [PRODUCTS[circuit](tensors[head]).to(device) for head in heads]
@@ -119,13 +122,11 @@ def read_out(bench: Bench, matrices: Sequence[Found], k: int = KEPT_TOKENS, n: i
 
 def unread(bench: Bench, matrices: Sequence[Found], n: int | None = None) -> tuple[list[Part], list[Asked]]:
     """All but the readouts of the first n directions of each matrix, or of all; and what is to be read out."""
-    from app.core.policy import takes_gpu_way
-    from app.core.shares import MOST, side_by_side
+    from app.core.shares import shares_of, side_by_side
 
     if any(each.circuit == "ov" for each in matrices):
         bench.tables.gram(bench.model, bench.processing)  # before several threads ask for it
-    n_shares = 1 if takes_gpu_way(bench.tables.device()) else MOST
-    parts = side_by_side(lambda each: _unread(bench, each, n), matrices, n_shares)
+    parts = side_by_side(lambda each: _unread(bench, each, n), matrices, shares_of(bench.tables.device()))
     asked: list[Asked] = []
     for each, part in zip(matrices, parts, strict=True):
         sides = [("left", each.product.left, each.terms.left[:n]), ("right", each.product.right, each.terms.right[:n])]

@@ -1,6 +1,9 @@
-"""Whether an error means that there was not enough memory, in whoever's words. Knows no torch."""
+"""Memory that there is not enough of, and that is not needed any more. Knows no torch."""
 
+import ctypes
 import errno
+import sys
+from contextlib import suppress
 
 WORDS = (
     "out of memory",
@@ -18,3 +21,10 @@ def is_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
     return any(words in str(error).lower() for words in WORDS)
+
+
+def give_back() -> None:
+    """Hand the system what this process has freed, where its C library keeps that for later (glibc, for each thread)."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
