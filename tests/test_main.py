@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 import app.__main__ as command
 from app.config import Settings
-from app.explorer import resources, work
+from app.explorer import precompute, resources
 from app.models import naming
 from app.models.catalog import Catalog
 from app.models.manifest import write_manifest
@@ -371,7 +371,7 @@ def test_precompute_says_that_memory_is_too_small_in_whoevers_words(fresh_data, 
     def full(*_):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
-    monkeypatch.setattr(work, "read_out", full)
+    monkeypatch.setattr(precompute, "read_together", full)
     result = run("precompute", "tiny", "--matrices", "ov", "--data", str(fresh_data))
     assert result.exit_code == 1
     assert "not enough memory for this model; what was computed is kept" in result.stderr

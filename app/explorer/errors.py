@@ -30,6 +30,10 @@ class NotReady(ExplorerError):
         """Steps finished and steps in all; total is 0 where there is nothing to count."""
 
 
+class Importing(NotReady):
+    """The model itself is still on its way."""
+
+
 class Busy(ExplorerError):
     """The queue is full; ask again in `retry_after` seconds."""
 

@@ -68,14 +68,16 @@ def last_one(r: Resources, asked: Wish, kind: str) -> Job | None:
     return next((job for job in same if job.task.covers(kind, asked.task)), None)
 
 
-def title_of(job: Job) -> str:
-    """What a job computes.
+def title_of(job: Job, model: OpenModel | None = None) -> str:
+    """What a job computes of that model, if it is here.
 
-    Example: "demo: OV and QK, folded"; "demo: embedding nmf (components 32, seed 0), raw"
+    Example: "demo: OV and QK, folded"; "demo: embedding nmf (components 32, seed 0), raw"; "demo: every matrix, folded"
     """
     task = job.task
     matrices = " and ".join(LABELS.get(word, word) for word in task.matrices[:3])
     matrices += f" and {len(task.matrices) - 3} more" if len(task.matrices) > 3 else ""
+    if model is not None and any(agenda.fills_gallery(model, task, processing) for processing in task.processings):
+        matrices = "every matrix"
     basis = "" if task.basis == "svd" else f" {task.basis}"
     parameters = ", ".join(f"{name} {value}" for name, value in task.parameters)
     basis += f" ({parameters})" if parameters else ""
@@ -132,7 +134,7 @@ def duration_words(seconds: float) -> str:
 def _page(r: Resources, job: Job, allowed: bool) -> JobPage:
     return JobPage(
         job=job,
-        title=title_of(job),
+        title=title_of(job, here(r, job.slug)),
         progress=progress_of(job),
         command=command_of(job),
         seconds=_seconds(job),

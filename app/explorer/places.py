@@ -9,7 +9,7 @@ from typing import Literal
 
 from app.core.address import LABELS, LAYER_KINDS, MODEL_KINDS, Address, BasisName, Kind
 from app.core.basis import BASES, Samples
-from app.explorer.errors import ComputationFailed, NotReady, UnknownAddress
+from app.explorer.errors import ComputationFailed, Importing, UnknownAddress
 from app.explorer.library import REPAIR, OpenModel
 from app.explorer.pages import Model, Processing
 from app.explorer.resources import Resources
@@ -99,13 +99,13 @@ def here(r: Resources, slug: str) -> OpenModel | None:
 
 
 def opened(r: Resources, slug: str) -> OpenModel:
-    """The model of that name; NotReady while it is being imported, ComputationFailed if it could not be."""
+    """The model of that name; Importing while it is on its way, ComputationFailed if it could not be."""
     served(r, slug)
     progress = r.imports.of(slug)
     if model := here(r, slug):
         return model
     if progress is not None and progress.state == "importing":
-        raise NotReady(f"{slug} is being imported: {progress.message}", progress.done, progress.total)
+        raise Importing(f"{slug} is being imported: {progress.message}", progress.done, progress.total)
     if progress and progress.message:
         raise ComputationFailed(f"{slug} could not be imported: {progress.message}")
     raise ComputationFailed(f"The files of {slug} are missing or damaged. {REPAIR}")

@@ -101,7 +101,7 @@ class Ahead:
             if state == "done":
                 break  # whatever was deleted meanwhile, it was there
             if state != "interrupted":
-                logger.warning("%s: %s; what is left is not computed before anyone asks", title_of(job), state)
+                logger.warning("%s: %s; what is left is not computed before anyone asks", title_of(job, model), state)
                 return False
             self._closing.wait(WAIT_SECONDS)
         return not self._closing.is_set()

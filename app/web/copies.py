@@ -50,7 +50,7 @@ def turned(one: Direction) -> str:
     write side: it is determined. Towards its neighbours, directions 5 to 8, it can be up to 18 degrees."
     """
     assert one.turn is not None
-    left, right = (_degrees(each) for each in (one.turn.left, one.turn.right))
+    left, right = (degrees(each) for each in (one.turn.left, one.turn.right))
     by = f"{left} on the {one.left.side} side and {right} on the {one.right.side} side"
     means = "it is determined" if one.turn.is_determined else "it is not determined by itself"
     neighbours = ""
@@ -66,7 +66,7 @@ def _sure(found: Determinacy, rank: int) -> str:
         if later:
             return f"direction 0 is not determined, {later} of the others {_are(later)}; of the rest only their span is"
         return "no direction is determined, only the span of all is"
-    to = f"determined to {_degrees(found.degrees)}"
+    to = f"determined to {degrees(found.degrees)}"
     if first == rank:
         return f"all {rank} directions are {to}" if rank > 1 else f"its one direction is {to}"
     sure = f"directions 0–{first - 1} are {to}" if first > 1 else f"direction 0 is {to}"
@@ -88,7 +88,10 @@ def _kept(found: Determinacy, sides: Sequence[str]) -> str:
     return f"{left} of {span} stays on the {sides[0]} side, {right} on the {sides[1]} side"
 
 
-def _degrees(value: float) -> str:
-    """Rounded up: what is said is not too little."""
+def degrees(value: float) -> str:
+    """An angle in words, rounded up: what is said is not too little.
+
+    Example: degrees(9.2) -> "about 10 degrees"; degrees(0.2) -> "less than a degree"
+    """
     whole = math.ceil(value)
     return f"about {whole} degrees" if whole > 1 else "about a degree" if value >= 0.5 else "less than a degree"

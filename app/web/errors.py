@@ -23,6 +23,7 @@ from app.explorer.errors import (
     Busy,
     ComputationFailed,
     ExplorerError,
+    Importing,
     NotReady,
     UnknownAddress,
     UnknownToken,
@@ -49,6 +50,7 @@ WORDS: dict[type[Exception] | int, tuple[str, str]] = {
     404: ("not_found", "Not here"),
     422: ("bad_option", "Not understood"),
     503: ("busy", "Busy"),
+    Importing: ("not_ready", "Being imported"),
     ComputationFailed: ("failed", "This could not be computed"),
     500: ("unexpected", "Something failed"),
 }

@@ -12,6 +12,8 @@ PLAIN = "GPT2LMHeadModel"
 """Read with transformers alone; everything else through transformer_lens."""
 PAIRED_OTHERWISE = frozenset({"GPTJForCausalLM", "CohereForCausalLM", "Gemma3ForCausalLM"})
 """Rotary architectures whose turning the lines do not know; at distance 0 there is none."""
+WITH_LINES = ("demo", "local folder")
+"""Where the lines find a checkpoint besides the hub, whose models have a revision."""
 EMBEDDING_NORMED = "BloomForCausalLM"
 """A norm stands between its embedding and its stream."""
 
@@ -48,6 +50,8 @@ def is_turned(page: DirectionPage) -> bool:
 
 def why_not(page: DirectionPage) -> str:
     """Why no lines are offered for that page, as a sentence; empty where some are."""
+    if page.model.revision is None and page.model.source not in WITH_LINES:
+        return f"No lines are offered for weights out of a GGUF file, which would have to be unpacked: {_same_again(page)}."
     if page.view.basis != "svd":
         return f"No lines are offered for {page.view.basis}, only for svd: {_same_again(page)}."
     if page.address.kind in {"heads/write", "heads/read"}:

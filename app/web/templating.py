@@ -134,6 +134,7 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         group_name=name_of,
         heat=numbers.heat,
         chance=numbers.chance,
+        degrees=copies.degrees,
         chips=chips,
         chip_row=chip_row,
         measured=measured,

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from app.explorer import jobs
+from app.explorer.agenda import agenda
 from app.explorer.errors import ComputationFailed, UnknownAddress
 from app.explorer.jobs import command_of, duration_words, progress_of, rate_words, title_of
 from app.store.jobs import Job, Task
@@ -31,6 +32,12 @@ def test_jobs_of_other_servers_models_are_not_shown(r):
         jobs.job(r, theirs.id)
     with pytest.raises(UnknownAddress):
         jobs.cancel(r, theirs.id)
+
+
+def test_a_job_of_every_matrix_is_called_that(r):
+    task = agenda(r.library.model("tiny"), "raw")[0]
+    assert jobs.job(r, written(r, task=task).id).title == "tiny: every matrix, raw"
+    assert "more" in jobs.job(r, written(r, task=replace(task, matrices=task.matrices[1:])).id).title
 
 
 def test_of_one_model_and_only_those_that_go_on(r):

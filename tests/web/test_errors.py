@@ -1,7 +1,7 @@
 import pytest
 
 from app.explorer import browse
-from app.explorer.errors import Busy, ComputationFailed, NotReady
+from app.explorer.errors import Busy, ComputationFailed, Importing, NotReady
 from app.web import errors
 
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "div#tables"}
@@ -113,6 +113,13 @@ def test_what_is_being_computed_shows_progress_and_comes_back(failing):
     assert 'hx-get="/tiny/L1/H2"' in page.text
     assert json.json() == {"error": "not_ready", "status": 202, "detail": "Reading L1H2"}
     assert int(json.headers["Retry-After"]) >= 1
+
+
+def test_a_model_that_is_on_its_way_is_not_said_to_be_computed(failing):
+    page = failing(Importing("smollm2 is being imported: fetching", 12, 93)).get("/tiny/L0/H0")
+    assert page.status_code == 202
+    assert "<h1>Being imported</h1>" in page.text
+    assert "<h1>Being computed</h1>" in failing(NotReady("Reading L1H2")).get("/tiny/L0/H0").text
 
 
 def test_a_part_that_is_being_computed_asks_for_itself(failing):

@@ -12,8 +12,10 @@ from dataclasses import replace
 import pytest
 
 from app.core.address import CIRCUITS, LAYER_KINDS, MODEL_KINDS
+from app.models.importing.published import SMOLLM2
 from app.web.examples import DIRECTION_PAGE, MODEL
 from app.web.reproduction import script_of as template_of
+from app.web.reproduction import why_not
 
 CASES = {
     "llama": ("ov", "qk", "mlp-in", "mlp-gate", "mlp-gate?weights=raw", "mlp-out", "embed", "unembed?weights=raw"),
@@ -131,6 +133,15 @@ def test_a_model_of_the_hub_is_named_with_its_revision(client):
     ast.parse(text)
     assert f'name, revision = "{MODEL.source}", "{MODEL.revision}"' in text
     assert text.count("(name, revision=revision") == 2
+
+
+@pytest.mark.parametrize("source", ["local file", SMOLLM2.origin])
+def test_weights_out_of_a_gguf_file_are_not_taken_for_a_model_of_the_hub(source):
+    page = replace(DIRECTION_PAGE, model=replace(MODEL, source=source, revision=None))
+    assert "out of a GGUF file" in why_not(page)
+    for other in ("demo", "local folder"):
+        assert why_not(replace(page, model=replace(MODEL, source=other, revision=None))) == ""
+    assert why_not(DIRECTION_PAGE) == ""
 
 
 @pytest.mark.parametrize(
