@@ -7,7 +7,7 @@ MODELS ?= $(if $(SINGULAR_LENS_MODELS),,smollm2 demo)
 # Two workers of one thread each; a file's tests stay together, and so do all with a browser, and all with a server.
 TEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder --durations=40
 
-.PHONY: serve test test-long test-smollm2 check format openapi bench clean
+.PHONY: serve test test-long test-smollm2 check format openapi bench gpu-wheels gpu-check clean
 
 serve: $(VENV)/ready  ## serve SmolLM2 and the demo model at http://127.0.0.1:8000/
 	$(BIN)/singular-lens serve $(MODELS)
@@ -38,6 +38,15 @@ openapi: $(VENV)/ready  ## write down what the code says of the API, as /openapi
 
 bench: $(VENV)/ready-to-test  ## the figures of the README
 	$(BIN)/python -m benchmarks
+
+# For another Python than this one: what a machine with a GPU, Python 3.12 and torch may lack.
+gpu-wheels: $(VENV)/ready  ## fetch what gpu-check brings along to a machine without a network, 18 MB
+	$(BIN)/python -m pip download --quiet --only-binary=:all: --no-deps --dest gpu-wheels -c constraints.txt \
+	  --python-version 3.12 --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 \
+	  pytest pluggy iniconfig packaging pygments jaxtyping wadler-lindig beartype numpy safetensors
+
+gpu-check:  ## on a machine with a GPU and torch, in at most six minutes: its tests, two models' heads, a profile
+	$(PYTHON) -m benchmarks.gpu_check
 
 clean:
 	rm -rf $(VENV) dist build

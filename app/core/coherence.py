@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 from torch.nn.functional import embedding_bag, normalize
 
+from app.core.gram import on_few_cores
 from app.core.rays import LENGTHS
 from app.core.readout import TokenTable
+from app.core.shares import shared
 
 LEAST = 20
 """Trained tokens that the longest length needs; the others need all of theirs."""
@@ -41,14 +43,35 @@ def shared_components(
     vectors: Float[Tensor, "n_tokens d_model"], trained: Bool[Tensor, " n_tokens"]
 ) -> tuple[Float[Tensor, " d_model"], Float[Tensor, "n_removed d_model"]]:
     """What the trained tokens share: their mean, and the first principal components about it, unit rows."""
-    own, d = vectors[trained], vectors.shape[1]
-    mean = own.mean(dim=0, dtype=torch.float64)
-    gram = torch.zeros(d, d, dtype=torch.float64, device=vectors.device)
-    for rows in torch.split(own, BLOCK):
-        centred = (rows - mean).float()
-        gram += (centred.T @ centred).double()
-    components = torch.linalg.eigh(gram).eigenvectors[:, d - d // REMOVED :].T
+    d, places = vectors.shape[1], torch.arange(len(vectors), device=vectors.device)
+
+    # Each core takes a share of the tokens from one end to the other: small steps taken together would be waited for.
+    def own_sum(rows: Int64[Tensor, " n_rows"]) -> Tensor:
+        return torch.stack([_trained(vectors, trained, some).sum(dim=0) for some in torch.split(rows, BLOCK)]).sum(
+            dim=0
+        )
+
+    mean = torch.stack(shared(own_sum, places, BLOCK, len(vectors))).sum(dim=0) / int(trained.sum())
+
+    def own_gram(rows: Int64[Tensor, " n_rows"]) -> Tensor:
+        gram = torch.zeros(d, d, dtype=torch.float64, device=vectors.device)
+        for some in torch.split(rows, BLOCK):
+            centred = (_trained(vectors, trained, some) - mean).float()
+            gram += (centred.T @ centred).double()
+        return gram
+
+    gram = torch.stack(shared(own_gram, places, BLOCK, len(vectors))).sum(dim=0)
+    with on_few_cores(d):
+        components = torch.linalg.eigh(gram).eigenvectors[:, d - d // REMOVED :].T
     return mean.float(), components.float().contiguous()
+
+
+def _trained(
+    vectors: Float[Tensor, "n_tokens d_model"], trained: Bool[Tensor, " n_tokens"], rows: Int64[Tensor, " n_rows"]
+) -> Float64[Tensor, "n_trained d_model"]:
+    """Those of consecutive rows that are trained."""
+    own = slice(int(rows[0]), int(rows[-1]) + 1)
+    return vectors[own][trained[own]].double()
 
 
 def lexicon(
@@ -58,10 +81,15 @@ def lexicon(
     components: Float[Tensor, "n_removed d_model"],
 ) -> Lexicon:
     """The vectors without mean and components, unit length."""
-    units = torch.empty(vectors.shape, dtype=torch.float16, device=vectors.device)
-    for start in range(0, len(vectors), BLOCK):
-        rows = vectors[start : start + BLOCK] - mean
-        units[start : start + BLOCK] = normalize(rows - (rows @ components.T) @ components, dim=1)
+
+    def own_units(some: Float[Tensor, "n_rows d_model"]) -> Tensor:
+        units = torch.empty(some.shape, dtype=torch.float16, device=some.device)
+        for rows, out in zip(torch.split(some, AT_ONCE), torch.split(units, AT_ONCE), strict=True):
+            centred = rows - mean
+            out.copy_(normalize(centred - (centred @ components.T) @ components, dim=1))
+        return units
+
+    units = torch.cat(shared(own_units, vectors, least=BLOCK, most=len(vectors)))
     squares = torch.cat([rows.float().square().sum(dim=1) for rows in torch.split(units, BLOCK)])
     return Lexicon(units, squares, trained)
 

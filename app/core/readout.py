@@ -11,7 +11,7 @@ Knows no tokens' texts.
 """
 
 from dataclasses import dataclass, fields
-from functools import partial
+from queue import Empty, SimpleQueue
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
@@ -31,6 +31,7 @@ BATCH = 192  # vectors that a CPU multiplies at a time: a product of fewer is sl
 BATCH_BYTES = 2**26  # of their quick scores at most, on a CPU
 CARD_SHARE = 64  # how many times as large as one batch's quick scores a GPU's memory is
 BATCH_STEP = 32  # vectors that products like to come in
+FEWEST = 64  # vectors that are worth a core of their own
 AT_ONCE = 4096  # vectors whose candidates are kept until all are scored
 
 
@@ -172,14 +173,27 @@ def _looked_at(
     table: TokenTable, quick: Proposal, vectors: Float[Tensor, "n d_model"], k: int, counted: bool = False
 ) -> _Ends:
     """Steps 1 to 3."""
-    count = candidates_for(quick, k, SPARE)
-    propose_some = partial(_candidates, quick, k=k, count=count, counted=counted)
-    parts = shared(propose_some, vectors, least=BATCH, most=max(1, len(vectors)))
+    n_tokens, count = len(table.ids), candidates_for(quick, k, SPARE)
+    size = _batch(quick, len(vectors))
+    batches = torch.split(vectors, size)
+    # One place for all batches of a core: memory that is handed out afresh for each would cost as much as what is done in
+    # it. Whoever has time takes the next one.
+    rooms = SimpleQueue[Tensor]()
+
+    def propose_some(some: Tensor) -> _Candidates:
+        try:
+            room = rooms.get_nowait()
+        except Empty:
+            room = quick.rows.new_empty(size * n_tokens)
+        found = _candidates(quick, some, room, k, count, counted)
+        rooms.put(room)
+        return found
+
+    parts = side_by_side(propose_some, batches, shares_of(vectors))
     asked, wanted = (torch.cat([getattr(part, name) for part in parts]) for name in ("rows", "wanted"))
     scores = near_products(vectors, table.vectors, asked.flatten(1), wanted.flatten(1)).view(asked.shape)
     # Each of these steps is small: cores that took them together would mostly wait for each other.
-    sizes = [len(part.rows) for part in parts]
-    shares = list(zip(parts, torch.split(vectors, sizes), torch.split(scores, sizes), strict=True))
+    shares = list(zip(parts, batches, torch.split(scores, size), strict=True))
     ends = side_by_side(lambda share: _settled(table, quick, *share, k), shares, shares_of(vectors))
     return _Ends(*(torch.cat([getattr(end, field.name) for end in ends]) for field in fields(_Ends)))
 
@@ -205,27 +219,31 @@ def _settled(
     return _Ends(best, scores, settled, trusted, found.counts)
 
 
-def _batch(quick: Proposal) -> int:
-    """How many vectors are multiplied at a time."""
+def _batch(quick: Proposal, n_vectors: int) -> int:
+    """How many of the vectors are multiplied at a time: on a CPU such that every core has as many batches."""
     most, space = BATCH, BATCH_BYTES
     if takes_gpu_way(quick.rows):
         most, space = AT_ONCE, total_memory(quick.rows) // CARD_SHARE
-    return min(most, BATCH_STEP * max(1, space // (BATCH_STEP * quick.rows.element_size() * len(quick.rows))))
+    most = min(most, BATCH_STEP * max(1, space // (BATCH_STEP * quick.rows.element_size() * len(quick.rows))))
+    n_cores = min(torch.get_num_threads(), shares_of(quick.rows), max(1, n_vectors // FEWEST))
+    rounds = -(-n_vectors // (n_cores * most))
+    return max(1, -(-n_vectors // max(1, n_cores * rounds)))
 
 
-def _candidates(quick: Proposal, vectors: Float[Tensor, "n d_model"], k: int, count: int, counted: bool) -> _Candidates:
-    """Step 1."""
-    size = max(1, min(_batch(quick), len(vectors)))
-    # One place for all batches: memory that is handed out afresh for each would cost as much as what is done in it.
-    room = quick.rows.new_empty(size * len(quick.rows))
-    parts = []
-    for some in torch.split(vectors, size):
-        proposed = propose(quick, some, room)
-        (tops, high), (bottoms, low) = extremes(proposed.scores, count)
-        counts = histogram(proposed.scores, low[:, 0], high[:, 0]) if counted else tops[:, :0]
-        rows, near = torch.stack([tops, bottoms], dim=1), torch.stack([high, -low], dim=1).double()
-        parts.append((rows, near, proposed.errors, unit(proposed.exponents), counts))
-    rows, near, errors, units, counts = (torch.cat(column) for column in zip(*parts, strict=True))
+def _candidates(
+    quick: Proposal,
+    vectors: Float[Tensor, "n d_model"],
+    room: Float[Tensor, " size"],
+    k: int,
+    count: int,
+    counted: bool,
+) -> _Candidates:
+    """Step 1 for one batch."""
+    proposed = propose(quick, vectors, room)
+    (tops, high), (bottoms, low) = extremes(proposed.scores, count)
+    counts = histogram(proposed.scores, low[:, 0], high[:, 0]) if counted else tops[:, :0]
+    rows, near = torch.stack([tops, bottoms], dim=1), torch.stack([high, -low], dim=1).double()
+    errors, units = proposed.errors, unit(proposed.exponents)
     # What lies as far below the k-th quick score as errors may reach cannot be among the k first.
     kth = near[:, :, k - 1 : k]
     wanted = near >= kth - (MARGIN * errors[:, None, None] + 2 * ROUNDING[quick.rows.dtype] * kth.abs())

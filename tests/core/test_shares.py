@@ -1,9 +1,10 @@
 import threading
+import time
 
 import pytest
 import torch
 
-from app.core.shares import shared
+from app.core.shares import shared, side_by_side
 
 
 @pytest.fixture(autouse=True)
@@ -46,3 +47,37 @@ def test_a_failure_reaches_the_caller_and_leaves_the_threads_as_they_were():
 
     with pytest.raises(ArithmeticError, match="10 rows"):
         shared(work, torch.arange(40), least=10, most=40)
+
+
+def test_items_of_any_kind_each_taken_by_whoever_has_time():
+    assert side_by_side(lambda item: item * 2, ["a", "b", "c", "d", "e"]) == ["aa", "bb", "cc", "dd", "ee"]
+    assert side_by_side(len, []) == []
+
+
+def test_the_same_threads_work_again_and_again():
+    """A new one would keep memory of its own, and have its own way of counting cores."""
+    seen = [set(side_by_side(lambda _: threading.get_ident(), range(40))) for _ in range(3)]
+    assert len(set.union(*seen)) <= 4
+    torch.set_num_threads(2)
+    assert side_by_side(lambda _: torch.get_num_threads(), range(4)) == [1] * 4
+    torch.set_num_threads(4)
+
+
+def test_nothing_goes_on_once_one_has_failed():
+    ended = []
+
+    def work(item):
+        if item == 0:
+            raise ArithmeticError("at once")
+        time.sleep(0.02)
+        ended.append(item)
+
+    with pytest.raises(ArithmeticError, match="at once"):
+        side_by_side(work, range(4))
+    assert sorted(ended) == [1, 2, 3]
+
+
+def test_inference_is_said_anew_in_each_thread():
+    with torch.inference_mode():
+        assert all(side_by_side(lambda _: torch.is_inference_mode_enabled(), range(4)))
+    assert not any(side_by_side(lambda _: torch.is_inference_mode_enabled(), range(4)))

@@ -328,6 +328,14 @@ def test_a_layers_matrices_are_read_out_together(store, model, monkeypatch, vect
     assert list(steps)[-1].matrices_found == 20
 
 
+def test_what_heads_and_mlps_took_is_given_back_before_the_models_ends(store, model, monkeypatch):
+    done = []
+    monkeypatch.setattr(module, "give_back", lambda: done.append(len(files(store))))
+    last = run(store, model, matrices=("mlp-in", "pos"), processings=("raw",))[-1]
+    assert last.matrices_done == 3
+    assert done == [2, 3]
+
+
 def test_one_matrix_of_a_kind_that_is_asked_for_whole_counts_once(store, model):
     last = run(store, model, matrices=("mlp-in", "L1/mlp-in", "L0/mlp-out"))[-1]
     assert (last.matrices_done, last.matrices_found, last.matrices) == (3, 0, 3)

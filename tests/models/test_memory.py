@@ -4,10 +4,10 @@ import errno
 
 import pytest
 
-from app.models import weights
+from app.models import memory, weights
 from app.models.alone import explain_failure
 from app.models.importing import shards
-from app.models.memory import is_of_memory
+from app.models.memory import give_back, is_of_memory
 from app.models.refusal import ImportRefused, WeightsDamaged
 from app.models.weights import open_weights
 
@@ -55,3 +55,25 @@ def test_a_checkpoint_that_memory_was_too_small_for_is_not_damaged(gpt2_folder, 
     monkeypatch.setattr(shards, "safe_open", fail)
     with pytest.raises(MemoryError):
         list(shards.stored_in(gpt2_folder))
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_what_was_freed_is_given_back_where_the_system_can(monkeypatch, platform):
+    asked = []
+
+    class Library:
+        def __init__(self, name):
+            asked.append(name)
+
+        def malloc_trim(self, left):
+            asked.append(left)
+
+    monkeypatch.setattr(memory.ctypes, "CDLL", Library)
+    monkeypatch.setattr(memory.sys, "platform", platform)
+    give_back()
+    assert asked == ([None, 0] if platform == "linux" else [])
+
+
+def test_another_c_library_keeps_it(monkeypatch):
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
+    give_back()
