@@ -18,6 +18,7 @@ from threading import Thread
 import pytest
 
 from app.models import source
+from app.models.catalog import Catalog
 from app.models.importing import published
 from app.models.importing.published import fetch_published, find_fetched, find_published
 from app.models.refusal import ImportRefused
@@ -283,3 +284,13 @@ def test_the_one_that_was_fetched_is_the_source(data, shelf, report, monkeypatch
     path = fetch_published(data, report)
     monkeypatch.setattr(published, "_command", None)
     assert find_source("smollm2", data=data).path == path
+
+
+@pytest.mark.smollm2
+def test_the_real_package_has_the_file_and_an_import_knows_it_again(smollm2_file, smollm2_data):
+    assert (smollm2_file.name, smollm2_file.stat().st_size) == (Path(REAL.member).name, REAL.size)
+    catalog = Catalog(smollm2_data)
+    manifest = catalog.get("smollm2")
+    assert (manifest.name, manifest.source, manifest.n_layers, manifest.n_heads) == (REAL.name, REAL.origin, 30, 9)
+    assert catalog.origin("smollm2").sum == REAL.sha256  # by which a server tells the model that it computes ahead
+    assert not (smollm2_data / "published").exists()  # an installed one is not copied
