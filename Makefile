@@ -40,7 +40,7 @@ bench: $(VENV)/ready-to-test  ## the figures of the README
 	$(BIN)/python -m benchmarks
 
 # For another Python than this one: what a machine with a GPU, Python 3.12 and torch may lack.
-gpu-wheels: $(VENV)/ready  ## fetch what gpu-check brings along to a machine without a network, 18 MB
+gpu-wheels: $(VENV)/ready  ## fetch what gpu-check brings along to a machine without a network, 20 MB
 	$(BIN)/python -m pip download --quiet --only-binary=:all: --no-deps --dest gpu-wheels -c constraints.txt \
 	  --python-version 3.12 --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 \
 	  pytest pluggy iniconfig packaging pygments jaxtyping wadler-lindig beartype numpy safetensors

@@ -179,6 +179,7 @@ class _Run:
                 yield from self._gallery(single[1].layer)
         for _, layer in list(self._galleries_due):  # what another process was at, or what was there already
             yield from self._gallery(layer)
+        give_back()
         # Last: matrices that are there by now need not be taken apart for it.
         yield from self._census()
         yield self._step("done")

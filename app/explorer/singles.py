@@ -1,4 +1,4 @@
-"""Matrices that are computed one at a time, for a job: all but the singular directions of heads.
+"""Matrices that are computed one at a time, for a job: all but the singular directions of heads and MLPs.
 
 One is taken by a lock on the file of its weights, so that no two processes are at the same; what another process is at
 comes again later. Knows nothing of how a matrix is taken apart.
