@@ -106,7 +106,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise ImportRefused(
             "the folder holds an adapter, not a model: merge it into its model (merge_and_unload) and import the result"
             if adapter
-            else "there is no config.json: not a Hugging Face model"
+            else "there is no config.json: not a Hugging Face model, and no GGUF file either"
         )
     return read_document(folder / "config.json", LARGEST_CONFIG)
 

@@ -20,7 +20,7 @@ from app.models.manifest import FORMAT, Manifest, verify_weights, write_manifest
 from app.models.memory import is_of_memory
 from app.models.origin import Origin, stamps_of
 from app.models.refusal import ImportRefused
-from app.models.source import Source, default_slug, find_source
+from app.models.source import KNOWN, Source, default_slug, find_source, is_known
 from app.models.staging import Staging, staged
 
 __all__ = ["ImportRefused", "Progress", "import_model"]
@@ -61,6 +61,8 @@ def import_model(
             fingerprint = checkpoint.fingerprint()
             is_still = stamps == stamps_of(found.path)
             catalog.check(slug, fingerprint)
+            if slug in KNOWN and not is_known(slug, found.origin, unpacked.sum if unpacked else ""):
+                raise ImportRefused(f"{slug!r} is the name of one model: choose another for these weights with --name")
             manifest = _whole(catalog, fingerprint) or _import(
                 found, checkpoint, unpacked, fingerprint, catalog, report
             )
@@ -107,13 +109,7 @@ def _opened(
         return
     with unpacked(source.path, catalog.data / "weights", lambda *step: report(Progress(*step))) as found:
         report(Progress("reading what was unpacked"))
-        checkpoint = open_checkpoint(found.folder)
-        if found.has_pairs:
-            report(Progress("reading a sentence, to see whether its rows are in order"))
-            from app.models.importing.gguf.row_order import refuse_other_rows
-
-            refuse_other_rows(checkpoint)
-        yield checkpoint, found
+        yield open_checkpoint(found.folder), found
 
 
 def _name(source: Source, unpacked: Unpacked | None) -> str:
@@ -178,6 +174,11 @@ def _convert(
         report(Progress("checking and writing its layers", done, total))
 
     found = convert(checkpoint, fingerprint, staging, layers)
+    if unpacked is not None and unpacked.has_pairs:
+        report(Progress("reading a sentence, to see whether its rows are in order"))
+        from app.models.importing.gguf.row_order import refuse_other_rows
+
+        refuse_other_rows(checkpoint)  # last: what is missing or misshapen has been named by then
     manifest = Manifest(
         format=FORMAT,
         fingerprint=fingerprint,

@@ -16,7 +16,7 @@ from app.models.checkpoint import open_checkpoint
 from app.models.manifest import Manifest, file_sum
 from app.models.origin import Origin, stamps_of
 from app.models.refusal import ImportRefused
-from app.models.source import default_slug, find_source, is_folder
+from app.models.source import KNOWN, default_slug, find_source, is_folder, is_known
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,12 @@ def _is_here(catalog: Catalog, slug: str, word: str, report: Callable[[str], Non
     manifest = catalog.get(slug)
     if manifest is None:
         return False
-    if word == slug and not os.path.isdir(word):  # a file of that name changes nothing
+    if slug in KNOWN and not is_known(slug, manifest.source, catalog.origin(slug).sum):
+        raise SlugError(
+            f"{slug!r} is the name of one model, and names other weights here, {_pin(manifest)} ({manifest.source}): delete "
+            f"models/{slug}.json in the data folder, and import these under another name"
+        )
+    if word == slug and (slug in KNOWN or not os.path.isdir(word)):  # a file of that name changes nothing
         return True
     if is_folder(word):
         _refuse_other_folder(catalog, slug, word, manifest, report)

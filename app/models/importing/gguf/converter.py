@@ -6,6 +6,7 @@ the file comes from nor what becomes of the folder.
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
@@ -32,7 +33,7 @@ from app.models.importing.gguf.layouts import (
 )
 from app.models.importing.gguf.library import PLAIN, tokenizer_of, unpack
 from app.models.importing.gguf.steps import StepSizes
-from app.models.importing.keys import MOST_FACTORS
+from app.models.importing.keys import MOST_FACTORS, heed
 from app.models.manifest import Quantisation
 from app.models.refusal import ImportRefused
 
@@ -66,6 +67,10 @@ def _converted(
     factors = {name: _factors(path, header.tensors[name]) for name in FACTORS if name in header.tensors}
     tied = "output.weight" not in tensors
     config = config_of(layout, header, tied=tied, factors=factors)
+    try:
+        heed(config)
+    except ImportRefused as refusal:
+        raise ImportRefused(f"what the file says of itself makes no model: {refusal}") from refusal
     (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
     (folder / "tokenizer.json").write_text(tokenizer_of(header.facts), encoding="utf-8")
     n_heads, n_kv_heads = heads_of(config)
@@ -91,6 +96,8 @@ def _factors(path: Path, tensor: Packed) -> list[float]:
     if tensor.size > MOST_FACTORS:
         raise ImportRefused(f"the file has {tensor.size:,} factors in {tensor.name}: at most {MOST_FACTORS:,} are read")
     found: list[float] = _numbers(path, tensor).flatten().tolist()
+    if not all(math.isfinite(factor) and factor > 0 for factor in found):
+        raise ImportRefused(f"the file has factors in {tensor.name} that are not numbers above 0")
     return found
 
 

@@ -145,7 +145,7 @@ class _Reading:
                 raise self._refusal(f"says {key} twice")
             (kind,) = self._unpack("I")
             facts[key] = self._value(kind, key)
-        if facts.get("split.count", 1) not in {0, 1}:
+        if facts.get("split.count", 1) not in (0, 1):
             raise self._refusal(
                 f"is one of {quoted(facts['split.count'])} parts: put them together with llama.cpp's "
                 "`llama-gguf-split --merge` and import the result"

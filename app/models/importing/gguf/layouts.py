@@ -21,6 +21,8 @@ DEFAULT_THETA = 10_000.0
 """Of llama.cpp, where a file has none."""
 LOCAL_THETA = 10_000.0
 """Of Gemma 3's layers with a window."""
+PARTLY = ("stablelm", "phi3")
+"""Families of which positions may turn only the first numbers of a head."""
 ODD = ("attention.clamp_kqv", "logit_scale", "embedding_scale", "residual_scale", "attention.scale")
 """Facts that change what the model computes in a way that none of these families has."""
 
@@ -185,7 +187,18 @@ def _rotary(facts: Facts, config: Config, factors: Mapping[str, Sequence[float]]
     if config["architectures"] == [GEMMA3.architecture]:
         local = {"rope_type": "default", "rope_theta": facts.number("rope.freq_base_swa", LOCAL_THETA)}
         return {"rope_parameters": {"full_attention": rope, "sliding_attention": local}}
-    turned = facts.count("rope.dimension_count", config["head_dim"]) / config["head_dim"]
+    n_turned, d_head = facts.count("rope.dimension_count", config["head_dim"]), config["head_dim"]
+    if n_turned % 2 or n_turned > d_head or (n_turned < d_head and facts.family not in PARTLY):
+        some = (
+            f", or an even number below in {' and '.join(PARTLY)}"
+            if facts.family not in PARTLY
+            else " or an even number below"
+        )
+        raise ImportRefused(
+            f"the file says that positions turn {n_turned} of a head's {d_head} numbers "
+            f"({facts.family}.rope.dimension_count): all of them are meant{some}"
+        )
+    turned = n_turned / d_head
     original = {key: value for key, value in rope.items() if key == "original_max_position_embeddings"}
     # Twice: which of the two places is read depends on the family.
     share = {"partial_rotary_factor": turned} if turned != 1 or facts.family == "stablelm" else {}

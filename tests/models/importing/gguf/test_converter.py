@@ -175,6 +175,18 @@ def test_an_unembedding_that_is_the_embedding_is_kept_once(tmp_path):
         (lambda writer, _: writer.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE), "by 'longrope'"),
         (lambda writer, _: writer.add_type("adapter"), "holds 'adapter', not a model"),
         (lambda _, tensors: tensors.update({"blk.0.attn_k.weight": np.ones((15, 32))}), "15 rows of queries or keys"),
+        (
+            lambda _, tensors: tensors.update({"rope_freqs.weight": np.full(4, np.nan)}),
+            "factors in rope_freqs.weight that are",
+        ),
+        (
+            lambda writer, _: writer.add_rope_dimension_count(6),
+            "turn 6 of a head's 8 numbers .*: all of them are meant",
+        ),
+        (
+            lambda writer, _: writer.add_block_count(10**6),
+            "what the file says of itself makes no model: .*num_hidden_layers",
+        ),
         (lambda _, tensors: tensors.update({"rope_freqs.weight": np.ones(5000)}), "5,000 factors in rope_freqs.weight"),
         (
             lambda writer, _: writer.add_head_count_kv([2, 1]),

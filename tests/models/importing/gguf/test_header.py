@@ -98,6 +98,7 @@ ATTACKS = {
     "an unknown kind of fact": (file_of(fact("a", 77, b"")), "a value of kind 77 for a"),
     "an odd alignment": (file_of(fact("general.alignment", 4, struct.pack("<I", 7))), "aligns its tensors at 7 bytes"),
     "one of several parts": (file_of(fact("split.count", 2, struct.pack("<H", 3))), "is one of 3 parts"),
+    "a list of parts": (file_of(fact("split.count", 9, struct.pack("<IQII", 4, 2, 1, 2))), r"is one of \[1, 2\] parts"),
     "no axes": (file_of(tensors=[tensor(shape=())]), "0 axes"),
     "many axes": (file_of(tensors=[tensor(shape=(1,) * 9)]), "9 axes"),
     "an axis of nothing": (file_of(tensors=[tensor(shape=(0, 4))]), r"its shape is \[0, 4\]"),

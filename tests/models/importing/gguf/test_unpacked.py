@@ -10,6 +10,7 @@ from app.models import importer, origin
 from app.models.catalog import Catalog, SlugError
 from app.models.checkpoint import open_checkpoint
 from app.models.importer import import_model
+from app.models.importing.gguf import row_order
 from app.models.importing.gguf import unpacked as module
 from app.models.manifest import file_sum
 from app.models.naming import Named, name_models
@@ -70,8 +71,53 @@ def test_a_file_without_an_ending_is_called_what_it_calls_itself(kept, tmp_path)
     assert import_model(str(file), tmp_path / "other", slug="t", report=lambda step: None).name == "sha256-0123"
 
 
+@pytest.mark.parametrize("name", ["smollm2", "demo"])
+def test_a_known_name_is_no_other_models(kept, tmp_path, name):
+    with pytest.raises(ImportRefused, match=f"'{name}' is the name of one model: choose another"):
+        import_model(str(kept / "Tiny-Q8_0.gguf"), tmp_path, slug=name, report=lambda step: None)
+    data = shutil.copytree(kept / "data", tmp_path / "data")
+    (data / "models" / "copy.json").rename(data / "models" / f"{name}.json")
+    with pytest.raises(SlugError, match=f"'{name}' is the name of one model, and names other weights here"):
+        name_models(data, (name,), lambda said: None)
+
+
 def test_nothing_of_the_unpacking_stays(kept):
     assert [path.name for path in (kept / "data" / "weights").iterdir()] == [Catalog(kept / "data").names()["copy"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "words"),
+    [
+        ("output_norm.weight", None, "lacks model.norm.weight"),
+        ("blk.1.attn_v.weight", None, "lacks model.layers.1.self_attn.v_proj.weight"),
+        (
+            "blk.1.ffn_norm.weight",
+            7,
+            "another shape than the config says: model.layers.1.post_attention_layernorm.weight",
+        ),
+    ],
+)
+def test_what_is_missing_or_misshapen_is_named(kept, tmp_path, name, shape, words):
+    def change(_, tensors):
+        if shape is None:
+            del tensors[name]
+        else:
+            tensors[name] = tensors[name][:shape]
+
+    file = write_gguf(kept / "original", tmp_path / "t.gguf", change=change)
+    with pytest.raises(ImportRefused, match=words):
+        import_model(str(file), tmp_path / "data", report=lambda step: None)
+    assert list((tmp_path / "data" / "weights").iterdir()) == []
+
+
+def test_rows_in_another_order_leave_nothing_behind(kept, tmp_path, monkeypatch):
+    def refuse(checkpoint):
+        raise ImportRefused("in another order")
+
+    monkeypatch.setattr(row_order, "refuse_other_rows", refuse)
+    with pytest.raises(ImportRefused, match="in another order"):
+        import_model(str(kept / "Tiny-Q8_0.gguf"), tmp_path, report=lambda step: None)
+    assert list((tmp_path / "weights").iterdir()) == []
 
 
 @pytest.mark.parametrize("error", [ImportRefused("no"), KeyboardInterrupt(), MemoryError()])
