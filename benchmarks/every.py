@@ -4,7 +4,7 @@
 
 What is timed is all that `singular-lens precompute` does once the model is open: weights from the disk, both sides read
 out and judged, artifacts on the disk, map, gallery and census. After each Nth layer the peers read the same matrices from
-memory, so that each is compared with ours a moment before; what is done once a model is shared among the layers. The floor
+memory, so that each is compared with ours a moment before; what is done besides layers is shared among all that was read. The floor
 is the float32 product of the vectors that were read out, at the rate of large products taken among the layers.
 """
 
@@ -134,10 +134,11 @@ def lines(found: Run, floor: Floor, n_layer_sides: int) -> Iterator[str]:
     yield "|---|---|---|---|"
     yield f"| the floor: {floor.rate / 1e9:.0f} GFLOP/s | {least:.1f} | 1 | |"
     yield f"| singular-lens, all of it | {found.seconds:.1f} | {found.seconds / least:.2f} | 1 |"
-    shared = (found.once + found.rest) / max(1, n_layers * n_layer_sides)
+    # Of a side on the whole, as many times what one of a layer takes: census and controls read vectors, too.
+    more = (found.seconds / found.vectors) / (sum(found.layers) / max(1, n_layers * n_layer_sides))
     for name, pairs in found.pairs.items():
-        ratio = statistics.median(theirs / (ours + shared) for theirs, ours in pairs)
         alone = statistics.median(theirs / ours for theirs, ours in pairs)
+        ratio = alone / more
         whole = statistics.median(theirs for theirs, _ in pairs) * found.vectors
         what = LAYER_PEERS[name][0]
         yield f"| {what}, for as many sides | {whole:.1f} | {whole / least:.2f} | {ratio:.2f} (layers alone {alone:.2f}) |"
