@@ -5,7 +5,7 @@ The names are that package's own, and so are the keys: nothing here comes from t
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,10 @@ def write_gguf(
     *,
     name: str = "",
     kind: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F32,
+    exact: Collection[str] = (),
     change: Change = lambda writer, tensors: None,
 ) -> Path:
-    """Write the checkpoint in the folder as a GGUF file, its matrices in that kind of numbers.
+    """Write the checkpoint in the folder as a GGUF file, its matrices in that kind of numbers but for the `exact` ones.
 
     `change` is given the writer and the tensors, llama.cpp's way, before they are written.
     """
@@ -51,7 +52,7 @@ def write_gguf(
     tensors = _tensors(arch, config, load_file(folder / "model.safetensors"))
     change(writer, tensors)
     for tensor_name, values in tensors.items():
-        of = kind if values.ndim == 2 else gguf.GGMLQuantizationType.F32
+        of = kind if values.ndim == 2 and tensor_name not in exact else gguf.GGMLQuantizationType.F32
         raw = gguf.quants.quantize(values.astype(np.float32), of)
         writer.add_tensor(tensor_name, raw, raw_dtype=of)
     writer.write_header_to_file()

@@ -146,4 +146,7 @@ def _header(slug: str, manifest: Manifest) -> Model:
 
 
 def _quantised(quantisation: Quantisation | None) -> Quantised | None:
-    return None if quantisation is None else Quantised(spell_out(quantisation.kind), quantisation.bits)
+    if quantisation is None:
+        return None
+    others = tuple((name, spell_out(kind)) for name, kind in quantisation.others.items())
+    return Quantised(spell_out(quantisation.kind), quantisation.bits, others)

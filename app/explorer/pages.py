@@ -241,6 +241,8 @@ class Quantised:
     """In llama.cpp's words, such as `Q4_1`."""
     bits: int
     """Of each number."""
+    others: tuple[tuple[str, str], ...] = ()
+    """Matrices that are stored as another kind, by their names in weights, such as `blocks.3.attn.W_V`."""
 
 
 @dataclass(frozen=True, slots=True)

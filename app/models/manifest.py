@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -78,6 +78,8 @@ class Quantisation:
     """Root mean square, over the numbers of a head (of queries or of keys and values) or of a whole matrix, of the distance
     between the levels of their block: by the matrix's name in the weights, such as `blocks.3.attn.W_V`. 0 where it is
     stored as it is; not said of matrices whose levels are unevenly spaced."""
+    others: dict[str, str] = field(default_factory=dict)
+    """Matrices that are stored as another kind, by their names in the weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

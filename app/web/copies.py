@@ -4,11 +4,24 @@ Knows no artifact: what is determined was found before.
 """
 
 import math
+import re
 from collections.abc import Sequence
 
+from app.core.address import Address
 from app.explorer.pages import Determinacy, Direction, MatrixPage, Model
 from app.web.numbers import percent
 
+WEIGHTS = {
+    "ov": ("attn.W_V", "attn.W_O"),
+    "qk": ("attn.W_Q", "attn.W_K"),
+    "mlp-in": ("mlp.W_in",),
+    "mlp-gate": ("mlp.W_gate",),
+    "mlp-out": ("mlp.W_out",),
+    "embed": ("embed.W_E",),
+    "unembed": ("unembed.W_U",),
+    "pos": ("pos_embed.W_pos",),
+}
+DIGITS = re.compile(r"\d+")
 UNKNOWN = "how far its rounding turns these directions is not estimated."
 
 
@@ -19,15 +32,26 @@ def copy_of(model: Model) -> str:
     """
     if model.quantised is None:
         return ""
-    return f"{bits(model)} of {model.name}: not the original's numbers"
+    return f"{model.quantised.bits}-bit copy of {model.name}: not the original's numbers"
 
 
-def bits(model: Model) -> str:
-    """A quantised model in a word.
+def bits(model: Model, address: Address) -> str:
+    """A quantised model's matrix in a word, by the coarser of its factors.
 
-    Example: "4-bit copy"
+    Example: "4-bit copy"; "8-bit copy" of an embedding that was kept in more bits than the rest
     """
-    return "" if model.quantised is None else f"{model.quantised.bits}-bit copy"
+    if model.quantised is None:
+        return ""
+    others = dict(model.quantised.others)
+    kinds = [others.get(name, model.quantised.kind) for name in _weights_of(address)]
+    fewest = min((int(found[0]) for kind in kinds if (found := DIGITS.search(kind))), default=model.quantised.bits)
+    return f"{fewest}-bit copy"
+
+
+def _weights_of(address: Address) -> list[str]:
+    """The weights that a matrix is made of, by their names; of stacked heads none are told apart."""
+    where = "" if address.layer is None else f"blocks.{address.layer}."
+    return [f"{where}{name}" for name in WEIGHTS.get(address.kind or "", ())]
 
 
 def determined(page: MatrixPage) -> str:

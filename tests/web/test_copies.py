@@ -10,10 +10,11 @@ from dataclasses import replace
 import pytest
 from pydantic import TypeAdapter
 
+from app.core.address import parse
 from app.explorer import browse
 from app.explorer.pages import Badge, Determinacy, HomePage, ModelEntry, Quantised, Turn
 from app.web import schema
-from app.web.copies import copy_of, determined, turned
+from app.web.copies import bits, copy_of, determined, turned
 from app.web.examples import DIRECTION_PAGE, HEAD_PAGE, MODEL, NOTABLE_PAGE
 from tests.quantised import say_quantised
 
@@ -27,6 +28,25 @@ def copied(serve, tiny_data, tmp_path_factory):
     """A visitor of the tiny model as a quantised copy; the values of its second layer have uneven levels."""
     data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("copied") / "data")
     return serve(say_quantised(data, 0.1, uneven=("1.attn.W_V",)), "tiny")
+
+
+@pytest.mark.parametrize(
+    ("address", "word"),
+    [
+        ("m/L3/H1/ov", "4-bit copy"),
+        ("m/L5/H1/ov", "4-bit copy"),  # of its two factors one is finer
+        ("m/L3/mlp-out", "6-bit copy"),
+        ("m/L2/mlp-out", "4-bit copy"),
+        ("m/embed", "8-bit copy"),
+        ("m/unembed/pca", "16-bit copy"),
+        ("m/heads/write", "4-bit copy"),
+    ],
+)
+def test_a_matrix_is_called_after_its_own_kind(address, word):
+    others = {"embed.W_E": "Q8_0", "unembed.W_U": "BF16", "blocks.3.mlp.W_out": "Q6_K", "blocks.5.attn.W_V": "Q6_K"}
+    model = replace(MODEL, quantised=Quantised("Q4_K", 4, tuple(others.items())))
+    assert bits(model, parse(address)) == word
+    assert bits(MODEL, parse(address)) == ""
 
 
 def said(page) -> str:

@@ -207,6 +207,9 @@ def _quantisation(tensors: Iterable[Packed], steps: StepSizes, *, tied: bool) ->
         return None
     kind = sizes.most_common(1)[0][0]
     by_matrix = steps.by_matrix()
+    others = {name: other for name, other in steps.kinds().items() if other != kind}
     if tied and "embed.W_E" in by_matrix:
         by_matrix["unembed.W_U"] = by_matrix["embed.W_E"]
-    return Quantisation(kind, int(kind.lstrip("IQ")[0]), by_matrix)
+    if tied and "embed.W_E" in others:
+        others["unembed.W_U"] = others["embed.W_E"]
+    return Quantisation(kind, int(kind.lstrip("IQ")[0]), by_matrix, others)

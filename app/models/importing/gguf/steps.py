@@ -50,6 +50,7 @@ class StepSizes:
         self._squares: dict[tuple[str, str], _Squares] = defaultdict(_Squares)
         """By what stands before a matrix's name in weights, and llama.cpp's name for it."""
         self._uneven: set[tuple[str, str]] = set()
+        self._kinds: dict[tuple[str, str], str] = {}
 
     def add(self, raw: UInt8[Tensor, " bytes"], tensor: Packed) -> None:
         """Take note of a tensor's next rows, as they are stored."""
@@ -57,6 +58,7 @@ class StepSizes:
         key = (f"blocks.{inside[1]}.", inside[2]) if inside else ("", tensor.name.removesuffix(".weight"))
         if len(tensor.shape) != 2 or key in self._uneven:
             return
+        self._kinds[key] = tensor.kind.name
         found = step_sizes(raw, tensor)
         if found is None:
             self._uneven.add(key)
@@ -83,12 +85,25 @@ class StepSizes:
                     found[f"{where}{MATRICES[part]}"] = means.sqrt().tolist()
         return found
 
+    def kinds(self) -> dict[str, str]:
+        """What each matrix is stored as, by its name in weights."""
+        return {
+            f"{where}{MATRICES[part]}": kind
+            for (where, name), kind in self._kinds.items()
+            for part in self._names(name)
+            if part in MATRICES
+        }
+
+    def _names(self, name: str) -> tuple[str, ...]:
+        """llama.cpp's names for the matrices that a tensor holds one below the other."""
+        if name == "attn_qkv":
+            return "attn_q", "attn_k", "attn_v"
+        return ("ffn_gate", "ffn_up") if name == "ffn_up" and self._is_fused else (name,)
+
     def _parts(self, name: str, rows: Float64[Tensor, " rows"]) -> list[tuple[str, Float64[Tensor, " _"]]]:
         """The matrices that a tensor holds one below the other, and the rows of each."""
-        if name == "attn_qkv":
-            names = ("attn_q", "attn_k", "attn_v")
-            heads = [self._heads[each] for each in names]
-            return list(zip(names, torch.split(rows, [len(rows) // sum(heads) * n for n in heads]), strict=True))
-        if name == "ffn_up" and self._is_fused:
-            return list(zip(("ffn_gate", "ffn_up"), rows.chunk(2), strict=True))
-        return [(name, rows)]
+        names = self._names(name)
+        if len(names) == 1:
+            return [(name, rows)]
+        shares = [self._heads.get(each, 1) for each in names]
+        return list(zip(names, torch.split(rows, [len(rows) // sum(shares) * n for n in shares]), strict=True))

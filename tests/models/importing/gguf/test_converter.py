@@ -151,6 +151,16 @@ def test_fused_tensors_have_the_steps_of_their_parts(tmp_path):
     assert found["blocks.0.mlp.W_in"][0] > 100 * found["blocks.0.mlp.W_gate"][0]
 
 
+def test_matrices_of_another_kind_are_named(tmp_path):
+    original = write_family("phi3", tmp_path / "original", intermediate_size=64, tie_word_embeddings=False)
+    exact = ("token_embd.weight", "blk.1.attn_qkv.weight")
+    path = write_gguf(original, tmp_path / "model.gguf", kind=Kind.Q8_0, exact=exact)
+    found = converted(path, tmp_path / "converted")
+    attention = {f"blocks.1.attn.W_{letter}": "F32" for letter in "QKV"}
+    assert found.others == {"embed.W_E": "F32"} | attention
+    assert found.steps["blocks.1.attn.W_K"] == [0.0, 0.0]
+
+
 def test_an_unembedding_that_is_the_embedding_is_kept_once(tmp_path):
     original = write_family("llama", tmp_path / "original", tie_word_embeddings=True)
 

