@@ -149,6 +149,7 @@ def import_(
 
     if parent is not None:
         stop_without(parent)
+        os.nice(5)  # the pages of the server that started us come first
     with interruptible("singular-lens: interrupted. Running the same command again continues"):
         _import(source, _settings(data=data).data, name, revision, progress == "json")
 

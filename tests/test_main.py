@@ -66,6 +66,17 @@ def test_serve_precomputes_all_models_or_none_if_told(served, words, wanted):
     assert served[0].precompute is wanted
 
 
+def test_a_servers_import_lets_its_pages_go_first(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(command.os, "nice", seen.append)
+    monkeypatch.setattr("app.explorer.imports.stop_without", lambda parent: None)
+    words = ("import", str(tmp_path / "nothing"), "--data", str(tmp_path))
+    run(*words)
+    assert seen == []
+    run(*words, "--parent", "1")
+    assert seen == [5]
+
+
 @pytest.mark.parametrize(
     ("words", "asked_by", "nice"),
     [
