@@ -3,7 +3,8 @@
 The order is that of `products.exact_products`, ties by smaller id. For each ray (one end of a vector):
 
 1. a quick product in few bits proposes candidates, with room for twice as many as a bell would need;
-2. those that may be among the k first, by the ray's own scores and errors, are scored in float64; where two come too close to be ordered by that, in the order's own way;
+2. those that may be among the k first, by the ray's own scores and errors, are scored in float64; where two come too
+   close to be ordered by that, in the order's own way;
 3. the ray is settled if its k-th score beats what any other token can have at most, given what few bits lost;
 4. else float32 proposes, and if that settles nothing either, every token that its own error does not exclude is scored.
 

@@ -1,8 +1,9 @@
 """Matrices of a model, computed before anyone asks; what exists is left as it is.
 
-Singular directions of heads and of MLPs a layer at a time, in batches that are read out together: meanwhile the one before is written, and on a GPU the next one made ready. A layer's weights are let go
-when it is done, so that memory does not grow with layers. Whatever ends this in the middle, what it wrote is
-whole, and the next run goes on from there. Knows neither pages nor terminals.
+Singular directions of heads and of MLPs a layer at a time, in batches that are read out together: meanwhile the one before
+is written, and on a GPU the next one made ready. A layer's weights are let go when it is done, so that memory does not grow
+with layers. Whatever ends this in the middle, what it wrote is whole, and the next run goes on from there. Knows neither
+pages nor terminals.
 """
 
 import time

@@ -47,8 +47,8 @@ def import_model(
 ) -> Manifest:
     """Import a model under a name; ImportRefused with the reason if it cannot be done.
 
-    `source` is `demo`, `smollm2`, a folder, a GGUF file or a hub id. Weights that are here already, and whole, only get the name. What an
-    interrupted import has done is not done again; a refused one leaves nothing behind.
+    `source` is `demo`, `smollm2`, a folder, a GGUF file or a hub id. Weights that are here already, and whole, only get the
+    name. What an interrupted import has done is not done again; a refused one leaves nothing behind.
     """
     catalog = Catalog(data)
     try:

@@ -1,6 +1,4 @@
-"""Where a model comes from: the embedded demo, SmolLM2 from the Python index, a folder, a GGUF file, or the Hugging Face hub.
-
-Ends on this machine.
+"""Where a model comes from: the embedded demo, SmolLM2's package, a folder, a GGUF file or the hub. Ends on this machine.
 
 The hub's cache keeps a snapshot in `models--acme--Tiny-Llama/snapshots/<commit>`: such a folder is told by its path to be
 acme/Tiny-Llama at that commit.

@@ -27,7 +27,7 @@ VERSIONS = (2, 3)
 ALIGNMENTS = tuple(2**power for power in range(3, 17))
 
 
-class Kind(NamedTuple):
+class BlockKind(NamedTuple):
     """A way to store numbers: so many in a block of so many bytes."""
 
     name: str
@@ -36,7 +36,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    id_: Kind(*facts)
+    id_: BlockKind(*facts)
     for id_, facts in {
         0: ("F32", 1, 4),
         1: ("F16", 1, 2),
@@ -80,7 +80,7 @@ class Packed:
     name: str
     shape: tuple[int, ...]
     """As torch has it: the last axis is contiguous, and cut into blocks."""
-    kind: Kind
+    kind: BlockKind
     start: int
     """Where its bytes begin in the file."""
 
@@ -181,7 +181,7 @@ class _Reading:
             raise self._refusal(f"has a value for {key} that is no number (NaN or infinity)")
         return list(map(bool, values)) if kind == TRUTH else values
 
-    def _tensor(self) -> tuple[str, tuple[int, ...], Kind, int]:
+    def _tensor(self) -> tuple[str, tuple[int, ...], BlockKind, int]:
         """Name, shape, kind and offset behind the header, each by itself sound."""
         name = self._name_of("tensor")
         (n_axes,) = self._unpack("I")
@@ -204,7 +204,7 @@ class _Reading:
             )
         return name, shape, KINDS[kind], offset
 
-    def _placed(self, tensors: list[tuple[str, tuple[int, ...], Kind, int]], alignment: int) -> dict[str, Packed]:
+    def _placed(self, tensors: list[tuple[str, tuple[int, ...], BlockKind, int]], alignment: int) -> dict[str, Packed]:
         """The tensors by name; refused unless each has bytes of its own, inside the file."""
         first = -(-self._at // alignment) * alignment
         placed: dict[str, Packed] = {}
