@@ -118,6 +118,11 @@ class Judgement:
         return self.q is not None and self.q < FDR
 
     @property
+    def stands_out(self) -> bool:
+        """Both: it is more alike than chance has it by itself, and in a list of so many."""
+        return self.is_readable and self.is_found
+
+    @property
     def is_spelling(self) -> bool:
         """They are alike in spelling, at p < .01."""
         return is_significant(self.spelling_p)
@@ -455,6 +460,11 @@ class Notable:
     kind: RayClass
     turn: Turn | None
     """Of the direction, in a quantised copy; None of other weights, and where it is not known."""
+
+    @property
+    def stands_out(self) -> bool:
+        """Its tokens are more alike than chance has it, at p < .01, and in a list of so many, at a false discovery rate of 10%."""
+        return is_significant(self.p) and self.q is not None and self.q < FDR
 
     @property
     def is_spelling(self) -> bool:
