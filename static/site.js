@@ -125,7 +125,16 @@
   document.addEventListener("change", (event) => {
     if (event.target.id === "single-keys") kept.set("keys", event.target.checked ? null : "off");
   });
-  const prepare = () => { showTheme(); prepareGroups(); };
+
+  // A page that was waited for has come: a browser looks for what an address points at only once.
+  let waits = false;
+  function findTarget() {
+    const waited = waits;
+    waits = document.getElementById("progress") !== null;
+    if (waited && !waits && location.hash) location.replace(location.hash);
+  }
+
+  const prepare = () => { showTheme(); prepareGroups(); findTarget(); };
   document.addEventListener("DOMContentLoaded", prepare);
   document.addEventListener("htmx:after:swap", prepare);
 })();

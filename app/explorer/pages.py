@@ -385,6 +385,11 @@ class HomePage:
 
     models: tuple[ModelEntry, ...]
 
+    @property
+    def is_growing(self) -> bool:
+        """A model of it is on its way."""
+        return any(entry.state == "importing" for entry in self.models)
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:

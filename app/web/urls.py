@@ -151,6 +151,13 @@ class Urls:
         said: dict[str, object] = {"seed": page.seed, "answers": page.answers, "of": page.of}
         return self.page(page.address, page.view, BLIND, **(said | changes))
 
+    def twin(self, path: str) -> str:
+        """The JSON twin of the page that has such a path and query.
+
+        Example: twin("/lens/gpt2/L5?weights=raw") -> "/lens/api/v1/gpt2/L5?weights=raw"
+        """
+        return f"{self.root}/api/v1{path.removeprefix(self.root)}"
+
     def jump(self, address: Address) -> str:
         """Where the jump box of a model sends its text."""
         return f"{self.root}/{_model(address)}/jump"

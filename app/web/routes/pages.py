@@ -15,7 +15,7 @@ from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.jump import jump
 from app.explorer.pages import FitPage, View
 from app.explorer.resources import Resources
-from app.web.answers import POLL_SECONDS, csv_answer, csv_stream, page_answer
+from app.web.answers import csv_answer, csv_stream, page_answer
 from app.web.http.redirects import BEHIND_A_LINK, find_spot, spell_path
 from app.web.http.targets import take_off_root
 from app.web.query import CensusQuery, CompareQuery, JumpQuery, PageQuery, ViewQuery
@@ -50,10 +50,7 @@ def home(request: Request) -> Response:
     if len(page.models) == 1:
         only = Address(page.models[0].slug)
         return RedirectResponse(_with_query(request, urls_of(request).page(only)), 307, {"Cache-Control": "no-cache"})
-    answer = page_answer(request, page)
-    if any(entry.state == "importing" for entry in page.models):
-        answer.headers["Refresh"] = str(POLL_SECONDS)
-    return answer
+    return page_answer(request, page)
 
 
 @router.get("/{model}/notable")
