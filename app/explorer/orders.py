@@ -10,7 +10,7 @@ from functools import partial
 from typing import NamedTuple
 
 from app.core.address import Address
-from app.explorer import census, controls, decompositions, notable, recipes, rotations, rows, work
+from app.explorer import census, controls, decompositions, notable, recipes, rotations, rows, vectors, work
 from app.explorer.bench import Baked, Bench
 from app.explorer.compute import Priority, Steps
 from app.explorer.errors import Busy, ComputationFailed, NotReady
@@ -102,6 +102,16 @@ def rotation(model: OpenModel, address: Address, shown: View) -> Order:
     title = f"Random rotations of {address.matrix.label} of {address.model} are being read out."
     compute = partial(rotations.rotation, address=address.matrix, distance=shown.distance)
     return Order(model, shown.weights, recipe, title, compute, selection=shown.selection)
+
+
+def vectors_of(model: OpenModel, address: Address, shown: View) -> Order:
+    """The vectors of all terms of the matrix at the address, in the view's basis, at its distance."""
+    address = replace(address, basis=shown.basis, index=None)
+    parameters = {choice.name: choice.value for choice in shown.parameters}
+    recipe = recipes.vectors(model, address, shown.weights, parameters, shown.distance)
+    title = f"The vectors of {address.label} of {address.model} are being taken from its weights."
+    compute = partial(vectors.vectors, address=address, parameters=parameters, distance=shown.distance)
+    return Order(model, shown.weights, recipe, title, compute)
 
 
 def full(model: OpenModel, address: Address, shown: View, token: int) -> Order:

@@ -32,6 +32,7 @@ from app.explorer.places import located
 from app.web.answers import (
     IN_PLACE,
     NO_STORE,
+    OPEN,
     POLL_SECONDS,
     VARY,
     WAITING,
@@ -208,7 +209,7 @@ def _answer(request: Request, problem: Problem) -> Response:
     headers = NO_STORE | _when_to_return(problem) | {"Vary": VARY}
     if _route_path(request).startswith("/api/"):
         content = {"error": problem.error, "status": problem.status, "detail": problem.detail}
-        return JSONResponse(content, problem.status, headers)
+        return JSONResponse(content, problem.status, headers | OPEN)
     if not wants_fragment(request):
         return html_answer(request, "problem.html", problem.status, headers, problem=problem)
     if awaited(request) and problem.error not in COMING:

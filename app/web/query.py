@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from app.core.address import BasisName
 from app.core.basis import BASES
+from app.explorer.bench import KEPT_TOKENS
 from app.explorer.blind import FIRST_SEED, LARGEST_SEED, ROUNDS
 from app.explorer.errors import BadOption
 from app.explorer.pages import BlindOf, Only, Processing, Sort
@@ -275,8 +276,21 @@ class CompareQuery(ViewQuery):
 class PageQuery(MapQuery, TableQuery):
     """Whatever a page for people takes; its address decides what of it means something."""
 
-    format: Annotated[Literal["csv"] | None, Field(description="csv: the whole table as a file.")] = None
+    format: Annotated[
+        Literal["csv", "npz"] | None,
+        Field(description="csv: the whole table as a file; npz: the vectors of a matrix's directions, for numpy.load."),
+    ] = None
+    k: Annotated[
+        int | None,
+        Field(ge=1, le=KEPT_TOKENS, description="For format=csv of a table: tokens at either end of a row."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _is_of_a_file(self) -> "PageQuery":
+        if self.k is not None and self.format != "csv":
+            raise BadOption("k means nothing here: it is for format=csv.")
+        return self
 
     def options(self) -> Options:
         """The explorer's form of it."""
-        return replace(super().options(), whole=self.format is not None)
+        return replace(super().options(), whole=self.format is not None, tokens=self.k)
