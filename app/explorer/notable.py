@@ -1,4 +1,4 @@
-"""Rays worth a first look, of one layer or of the model's ends: the most readable ones of every matrix.
+"""Rays worth a look, of one layer or of the model's ends: the readable ones of every matrix.
 
 Of each matrix the strongest directions are looked at, both rays on each side that is the residual stream. A ray is kept
 under one of three labels, all of the first two and the strongest glitches of a matrix:

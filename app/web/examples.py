@@ -187,6 +187,7 @@ NOTABLE_PAGE = NotablePage(
             turn=None,
         ),
     ),
+    letterless=(),
     frequency=(),
     glitches=(),
     n_layers=12,

@@ -383,31 +383,45 @@ TERMS: dict[str, Term] = {
         "frequent. In byte-level ones some 256 bytes come first; sorted ones have no such order.",
     ),
     "readability": Term(
-        "readable rays",
-        "Share of the rays of the head's eight strongest directions, on both sides, whose top tokens are more alike than "
+        "readable ends",
+        "Share of the ends of the head's eight strongest directions, on both sides, whose top tokens are more alike than "
         "those of random directions, at p < .01. One in a hundred is what chance gives.",
-        "It says how alike the tokens are, not that the model uses the rays.",
-    ),
-    "notable-q": Term(
-        "q in the gallery",
-        "False discovery rate: the share of chance finds to expect among all rays that were looked at with a p as small "
-        "as this one's or smaller.",
-        "Benjamini & Hochberg 1995, over the rays of the strongest directions of every matrix that has been read.",
+        "It says how alike the tokens are, not that the model uses the directions.",
     ),
     "likeness": Term(
         "meaning or spelling",
         "Spelling: the ray's first 20 trained tokens are also written more alike than those of random directions, at p < .01; "
         "that may be all that they share. Meaning: that is not shown of them.",
     ),
-    "frequency-ray": Term(
-        "frequent tokens, fragments, bytes",
-        "Readable rays most of whose first tokens have the first ids, are at most two bytes long, or no text: such rays "
+    "stands-out": Term(
+        "stands out from random directions",
+        "●: its tokens are more alike than those of random directions, at p < .01 and at a false discovery rate of 10% in "
+        "its list. Readable does not mean used.",
+    ),
+    "also": Term(
+        "also",
+        "Ends that share three of their ten first words with this one, and would say the same; of them the most readable "
+        "is shown.",
+        "Words: tokens without case, width and the space in front; of lists of signs, the signs themselves.",
+    ),
+    "themes": Term(
+        "themes",
+        "Ends whose first tokens are words: those that are not alike in spelling first, then those that are, the largest "
+        "z first.",
+    ),
+    "letterless": Term(
+        "signs",
+        "Ends most of whose first tokens have no letter: quotes, brackets, digits, white space.",
+    ),
+    "frequent": Term(
+        "frequent tokens",
+        "Readable ends most of whose first tokens have the first ids, are at most two bytes long, or no text: such ends "
         "top many matrices.",
         "A token's id stands for its frequency: true of vocabularies that were merged or numbered by counts.",
     ),
-    "glitch-ray": Term(
-        "glitch tokens",
-        "Rays most of whose tokens were never trained, the strongest directions first: how alike such tokens are says "
+    "untrained": Term(
+        "never-trained tokens",
+        "Ends most of whose tokens were never trained, the strongest directions first: how alike such tokens are says "
         "nothing.",
         "Never trained: the token's vector nearly equals those of its 20 nearest neighbours.",
     ),
@@ -477,10 +491,10 @@ TERMS: dict[str, Term] = {
     ),
     "blind": Term(
         "blind round",
-        "Ten times two columns of tokens, one read out of a ray of the model and one of a random direction with the same "
+        "Ten times two columns of tokens, one read out at an end of a direction of the model, one of a random direction with the same "
         "vectors: which is the model's? Guessing is right in 5 of 10.",
-        "Rays are drawn from the eight strongest directions of any head's OV and QK: a matrix at random, then one of its "
-        "rays, or one of those readable at p < .01. The same seed asks the same ten questions.",
+        "Ends are drawn from the eight strongest directions of any head's OV and QK: a matrix at random, then one of its "
+        "ends, or one of those readable at p < .01. The same seed asks the same ten questions.",
     ),
     "folded": Term(
         "folded weights",

@@ -19,7 +19,7 @@ from app.web.answers import csv_stream, file_answer, page_answer
 from app.web.arrays import vector_file
 from app.web.http.redirects import BEHIND_A_LINK, find_spot, spell_path
 from app.web.http.targets import take_off_root
-from app.web.query import CensusQuery, CompareQuery, JumpQuery, PageQuery, ViewQuery
+from app.web.query import CensusQuery, CompareQuery, JumpQuery, NotableQuery, PageQuery
 from app.web.sheet import census_sheet, direction_sheet, head_sheet, matrix_sheet
 from app.web.site import resources_of, urls_of
 
@@ -35,7 +35,7 @@ class Kind:
 
 
 KINDS: dict[Depth, Kind] = {
-    "model": Kind(lambda r, address, query: browse.model(r, address, query.options(), query.score)),
+    "model": Kind(lambda r, address, query: browse.model(r, address, query.options(), query.score, query.ranked)),
     "layer": Kind(lambda r, address, query: browse.layer(r, address, query.options())),
     "head": Kind(lambda r, address, query: browse.head(r, address, query.options()), head_sheet),
     "matrix": Kind(lambda r, address, query: browse.matrix(r, address, query.options()), matrix_sheet),
@@ -55,9 +55,9 @@ def home(request: Request) -> Response:
 
 
 @router.get("/{model}/notable")
-def notable(request: Request, model: str, query: Annotated[ViewQuery, Query()]) -> Response:
+def notable(request: Request, model: str, query: Annotated[NotableQuery, Query()]) -> Response:
     """A model's gallery."""
-    return page_answer(request, browse.notable(resources_of(request), parse(model), query.options()))
+    return page_answer(request, browse.notable(resources_of(request), parse(model), query.options(), query.sought()))
 
 
 @router.get("/{model}/census")
