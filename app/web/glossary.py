@@ -69,7 +69,8 @@ TERMS: dict[str, Term] = {
     "terms": Term("terms", "How many rank-one terms this basis writes the matrix with."),
     "top": Term("top singular value", "The largest singular value of the matrix: how far it can stretch a vector."),
     "first-share": Term(
-        "first share", "The share of the first direction: near 1 where one direction is the whole matrix."
+        "first direction's share",
+        "The share of the first direction: near 100% where one direction is the whole matrix.",
     ),
     "stable-rank": Term(
         "stable rank",
@@ -94,9 +95,9 @@ TERMS: dict[str, Term] = {
         "Dot product of the token's vector with the direction, which has length 1; in float64, ties by token id.",
     ),
     "ray": Term(
-        "ray",
-        "One sign of a direction. The sign is a convention, and both sides flip together: + reads with + writes.",
-        "The largest entry of the right-hand vector is made positive.",
+        "end (+ / −)",
+        "One sign of a direction. Which is called + is a convention, and both sides flip together: + reads with + writes.",
+        "The largest entry of the right-hand vector is made positive. The API and the method's page call an end a ray.",
     ),
     "read": Term(
         "reads",
@@ -232,7 +233,7 @@ TERMS: dict[str, Term] = {
         "The largest cosine of an atom, without the direction of the samples' mean, to any principal direction, held "
         "against that of random vectors: any vector comes near some.",
     ),
-    "nonzeros": Term("vectors a sample", "How many vectors of a basis each sample may be written with."),
+    "nonzeros": Term("vectors per row", "How many vectors of a basis each row of the matrix may be written with."),
     "span-size": Term(
         "first vectors", "How many vectors of each basis, the first of its order, span what is held against each other."
     ),
@@ -278,6 +279,13 @@ TERMS: dict[str, Term] = {
         "score",
         "Dot product of the other token's vector with what the head makes of this one; in float64, ties by token id.",
     ),
+    "hub": Term(
+        "hub tokens",
+        "Tokens that are among the first ten at one in two hundred ends of random directions, or more: mostly long vectors "
+        "of rare pieces. That they score high says little of a head.",
+        "Told by the first 1,000 random directions of the control; in a small vocabulary it takes ten times as many places "
+        "as an equal share.",
+    ),
     "own-score": Term("itself", "How the token scores in its own row: OV copies where that is high."),
     "own-rank": Term("rank", "The token's own place in its row: 1 where no token scores higher."),
     "ov-constant": Term(
@@ -308,6 +316,12 @@ TERMS: dict[str, Term] = {
         "one in a hundred passes.",
         "Readable is not used: it says that the tokens belong together, not that the model does anything with the "
         "direction, nor that they are all that it does.",
+    ),
+    "standing-out": Term(
+        "stands out (●)",
+        "An end whose tokens are more alike than those of random directions: by itself, at p < .01, and in its list, at a "
+        "false discovery rate of 10%. The one mark of these pages.",
+        "Readable does not mean used: nothing here shows that the model relies on it.",
     ),
     "control": Term(
         "control",
@@ -347,18 +361,22 @@ TERMS: dict[str, Term] = {
         "their letters. What they share, nobody has measured.",
     ),
     "one-sided": Term(
-        "one-sided",
-        "One ray is readable, and the two differ by more than those of 99 in 100 random directions do.",
-        "Not that the other ray means nothing, nor that it is not used.",
+        "one end",
+        "One end is readable, and the two differ by more than those of 99 in 100 random directions do.",
+        "Not that the other end means nothing, nor that it is not used. In the API: one-sided.",
     ),
-    "antipodal": Term("antipodal", "Both rays are readable.", "Not that the two are opposites of each other."),
+    "antipodal": Term(
+        "both ends", "Both ends are readable.", "Not that the two are opposites of each other. In the API: antipodal."
+    ),
     "neither": Term(
-        "neither",
-        "No ray is readable by this measure.",
-        "Not that the direction means nothing. Tables show it as no word at all.",
+        "no end",
+        "No end is readable by this measure.",
+        "Not that the direction means nothing. Tables show it as no word at all. In the API: neither.",
     ),
     "undetermined": Term(
-        "undetermined", "One ray is readable, but its lead over the other may be chance; or a number is missing."
+        "can't tell",
+        "One end is readable, but its lead over the other may be chance; or a number is missing.",
+        "In the API: undetermined.",
     ),
     "skewness": Term(
         "skewness",
@@ -614,14 +632,14 @@ class BasisWords:
 
 FILTERS: dict[Only, tuple[str, str]] = {
     "all": ("all directions", ""),
-    "readable": ("with a readable ray", "have a readable ray"),
-    "found": ("found at a false discovery rate of 10%", "have a ray found at a false discovery rate of 10%"),
-    "meaning": ("readable, not by spelling", "have a readable ray that is not shown to be alike in spelling"),
-    "spelling": ("alike in spelling", "have a ray that is alike in spelling"),
-    "one-sided": ("one-sided", "are one-sided on a side"),
-    "antipodal": ("antipodal", "are antipodal on a side"),
-    "neither": ("neither", "have no readable ray on a side"),
-    "undetermined": ("undetermined", "are undetermined on a side"),
+    "readable": ("with a readable end", "have a readable end"),
+    "found": ("found at a false discovery rate of 10%", "have an end found at a false discovery rate of 10%"),
+    "meaning": ("readable, not by spelling", "have a readable end that is not shown to be alike in spelling"),
+    "spelling": ("alike in spelling", "have an end that is alike in spelling"),
+    "one-sided": ("one end", "are readable at one end of a side"),
+    "antipodal": ("both ends", "are readable at both ends of a side"),
+    "neither": ("no end", "have no readable end on a side"),
+    "undetermined": ("can't tell", "have a side where the lead of one end may be chance"),
 }
 """Filters of the direction table: as a choice, and as what directions do that pass."""
 
@@ -681,6 +699,13 @@ BASES: dict[str, BasisWords] = {
 }
 """By name; the neuron basis of a matrix without neurons is `coordinate`."""
 
+FITS: dict[str, str] = {
+    "nmf": "about three and a half minutes and 1.2 GiB",
+    "ica": "about a minute and 0.9 GiB",
+    "dictionary": "about a minute and 0.7 GiB",
+}
+"""What a fit took of an embedding of 50,257 tokens and 768 dimensions (benchmarks/fits.py), with 256 components or atoms."""
+
 FINDINGS: dict[str, str] = {
     "order": "Does QK, OV > MLP > embedding hold here?",
     "size": "Is it the matrix's size?",
@@ -695,6 +720,8 @@ OWN_ENTRIES = frozenset({"token", "neuron", "position", "head"})
 KEYS: tuple[tuple[str, str], ...] = (
     ("/", "to the jump box: L5H3, L5H3 ov 12, L5, L5 mlp-in 3, embed nmf 12"),
     ("[ ]", "previous and next direction, head or layer"),
+    ("j k", "down and up the rows of a table, Enter opens"),
+    ("u", "up: from a direction to its matrix, from there to its head, and so on"),
     ("c", "copy the link to these very weights"),
     ("1 2", "the left and the right column of a blind round"),
     ("?", "this list"),
