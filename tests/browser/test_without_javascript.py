@@ -43,7 +43,7 @@ def test_a_gallery_that_grows_loads_again_until_it_is_whole(slow: str, visit_at)
 def test_find_is_a_form(visit: Callable[..., Page]):
     page = visit(java_script_enabled=False)
     page.goto("/demo/L2/H3/ov")
-    page.get_by_label("containing").fill("zzzzzz")
+    page.get_by_label("Token in this").fill("zzzzzz")
     page.get_by_role("button", name="Find").click()
     expect(page).to_have_url(re.compile(r"find=zzzzzz"))
     expect(page.get_by_role("status").first).to_contain_text("0 of")
