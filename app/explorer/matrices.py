@@ -74,8 +74,10 @@ BIAS_TERMS: dict[str, str] = {
 }
 
 
-def matrix_page(model: OpenModel, address: Address, shown: View, artifact: Artifact, size: int) -> MatrixPage:
-    """The page of the matrix at the address in its basis, `size` directions at a time."""
+def matrix_page(
+    model: OpenModel, address: Address, shown: View, artifact: Artifact, size: int, k: int = TABLE_TOKENS
+) -> MatrixPage:
+    """The page of the matrix at the address in its basis, `size` directions at a time, k tokens at either end."""
     assert address.kind is not None
     sides, arrays = SIDES[address.kind], artifact.arrays
     address = canonical(address)
@@ -83,9 +85,9 @@ def matrix_page(model: OpenModel, address: Address, shown: View, artifact: Artif
     rows = limited(arrays, ordered(arrays, shown.sort, rays), shown.only, rays)
     rows, search = _found(arrays, rows, shown.find, rays, model.vocabulary, sides)
     on_page, n_pages = paged(rows, shown.page, size)
-    listed = directions(arrays, on_page, address, sides, TABLE_TOKENS, model.vocabulary)
+    listed = directions(arrays, on_page, address, sides, k, model.vocabulary)
     if search is not None:
-        listed = search.marked(arrays, on_page, listed, TABLE_TOKENS, model.vocabulary)
+        listed = search.marked(arrays, on_page, listed, k, model.vocabulary)
     previous, following = neighbours(model.header, address)
     return MatrixPage(
         address=address,

@@ -505,7 +505,7 @@ def census(client):
 
 def test_a_census_answers_its_questions_and_has_every_kind(client, census, tags):
     assert client.get("/tiny").text.count('href="/tiny/census"') == 1
-    assert "Does QK, OV &gt; MLP &gt; embedding hold here?" in census
+    assert "Are heads more readable than MLPs, and MLPs than embeddings?" in census
     kinds = client.get("/api/v1/tiny/census").json()["kinds"]
     assert census.count('<figure class="kind">') == len(kinds) == 11
     drawn = [
