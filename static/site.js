@@ -56,7 +56,8 @@
   // The link to send keeps the end of a direction that the address names.
   function showLink() {
     const link = document.getElementById("link");
-    if (link) link.value = link.defaultValue + (document.querySelector(".ray:target") ? location.hash : "");
+    const names = document.getElementById(location.hash.slice(1))?.matches(".ray");
+    if (link) link.value = link.defaultValue + (names ? location.hash : "");
   }
 
   // One tab stop for each group of cells or bars; arrows move inside it.

@@ -95,7 +95,7 @@ TERMS: dict[str, Term] = {
         "Dot product of the token's vector with the direction, which has length 1; in float64, ties by token id.",
     ),
     "ray": Term(
-        "end (+ / −)",
+        "end",
         "A direction has two ends, + and −: what scores highest along it, and what scores lowest. Which is which is a "
         "convention, and both sides flip together: what + reads goes with what + writes.",
         "The largest entry of the right-hand vector is made positive. JSON and CSV call an end a ray.",
@@ -234,7 +234,7 @@ TERMS: dict[str, Term] = {
         "The largest cosine of an atom, without the direction of the samples' mean, to any principal direction, held "
         "against that of random vectors: any vector comes near some.",
     ),
-    "nonzeros": Term("vectors per row", "How many vectors of a basis each row of the matrix may be written with."),
+    "nonzeros": Term("vectors per row", "How many vectors of a basis each row may be written with."),
     "span-size": Term(
         "first vectors", "How many vectors of each basis, the first of its order, span what is held against each other."
     ),
@@ -660,10 +660,10 @@ FILTERS: dict[Only, tuple[str, str]] = {
     "meaning": ("readable, not by spelling", "have a readable end that is neither so by spelling alone nor letterless"),
     "theme": ("a theme", "have an end that is a theme"),
     "spelling": ("readable by spelling alone", "have an end that is readable by spelling alone"),
-    "one-sided": ("one end", "are readable at one end of a side"),
-    "antipodal": ("both ends", "are readable at both ends of a side"),
+    "one-sided": ("one end", "have one readable end on a side"),
+    "antipodal": ("both ends", "have two readable ends on a side"),
     "neither": ("no end", "have no readable end on a side"),
-    "undetermined": ("can't tell", "have a side where the lead of one end may be chance"),
+    "undetermined": ("can't tell", "have one readable end on a side, whose lead may be chance, or lack a number"),
 }
 """Filters of the direction table: as a choice, and as what directions do that pass."""
 
@@ -746,7 +746,7 @@ KEYS: tuple[tuple[str, str], ...] = (
     ("[ ]", "previous and next direction, head or layer"),
     ("j k", "down and up the rows of a table, Enter opens"),
     ("u", "up: from a direction to its matrix, from there to its head, and so on"),
-    ("c", "copy the permanent link"),
+    ("c", "copy the permanent link, with the end that the address names"),
     ("1 2", "the left and the right column of a blind round"),
     ("?", "this list"),
     ("← ↑ ↓ →", "move over the map or the bars, once one has focus"),

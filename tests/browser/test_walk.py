@@ -212,22 +212,22 @@ def test_from_a_head_through_the_token_box_and_back(page: Page):
     expect(page).to_have_url(re.compile(r"/demo/L3/H2/full\?token=%C2%B7Paris&weights=raw$"))
     expect(page.get_by_role("heading", level=1)).to_contain_text("·Paris")
     expect(page.locator("#ov .p .bars bdi")).to_have_count(12)
-    first = page.locator(".full-rows .bars li").all_inner_texts()
+    first = page.locator(".full-rows .bars bdi").all_inner_texts()
     page.get_by_role("link", name="Paris", exact=True).click()
     expect(page).to_have_url(re.compile(r"token=Paris$"))
     expect(page.locator("#token")).to_have_value("Paris")
-    assert page.locator(".full-rows .bars li").all_inner_texts() != first
+    assert page.locator(".full-rows .bars bdi").all_inner_texts() != first
     page.locator("#token").fill(" Paris")
     page.get_by_role("button", name="Show").click()
     expect(page).to_have_url(re.compile(r"token=\+Paris&weights=raw$"))
     expect(page.locator("#token")).to_have_value("·Paris")
-    assert page.locator(".full-rows .bars li").all_inner_texts() == first
+    assert page.locator(".full-rows .bars bdi").all_inner_texts() == first
     page.keyboard.press("]")
     expect(page).to_have_url(re.compile(r"/L3/H3/full\?weights=raw&token=\+Paris$"))
     for _ in range(3):
         page.go_back()
     expect(page).to_have_url(re.compile(r"/full\?token=%C2%B7Paris&weights=raw$"))
-    expect(page.locator(".full-rows .bars li")).to_have_text(first)
+    expect(page.locator(".full-rows .bars bdi")).to_have_text(first)
     page.go_back()
     expect(page).to_have_url(re.compile(r"/demo/L3/H2\?weights=raw$"))
     expect(page.locator("#ov table.directions")).to_be_visible()
@@ -251,11 +251,11 @@ def test_a_text_that_is_no_token_leads_to_one_that_is(browser, demo):
 def test_full_circuits_turn_without_losing_their_token(visit_at, relatives: str):
     page = visit_at(relatives)
     page.goto("/llama/L1/H2/full?token=%2320")
-    before = page.locator("#query .bars li").all_inner_texts()
+    before = page.locator("#query .bars .value").all_inner_texts()
     page.get_by_role("navigation", name="Distance").get_by_role("link", name="4", exact=True).click()
     expect(page).to_have_url(re.compile(r"distance=4"))
     expect(page.get_by_role("heading", level=1)).to_contain_text("at distance 4")
-    assert page.locator("#query .bars li").all_inner_texts() != before
+    assert page.locator("#query .bars .value").all_inner_texts() != before
     page.get_by_label("positions").fill("7")
     page.get_by_role("button", name="Apply distance").click()
     expect(page).to_have_url(re.compile(r"distance=7"))
@@ -263,7 +263,7 @@ def test_full_circuits_turn_without_losing_their_token(visit_at, relatives: str)
     for _ in range(2):
         page.go_back()
     expect(page).to_have_url(re.compile(r"\?token=%2320$"))
-    expect(page.locator("#query .bars li")).to_have_text(before)
+    expect(page.locator("#query .bars .value")).to_have_text(before)
 
 
 def test_on_paper_a_page_says_what_it_is_of(page: Page):
