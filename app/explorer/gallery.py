@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from app.core.address import CIRCUITS, KINDS, Address, Kind
 from app.core.discovery import FDR, q_values
 from app.core.forms import form_of
-from app.core.rays import ALPHA, RAY_CLASSES, is_significant
+from app.core.rays import ALPHA, RAY_CLASSES, READINGS, Reading
 from app.explorer.bench import PREFIXES
 from app.explorer.errors import BadOption
 from app.explorer.library import OpenModel
 from app.explorer.matrices import SIDES
-from app.explorer.notable import ENDS, LABELS, N_FIRST, Label
+from app.explorer.notable import ENDS, LABELS, NUMBERS, Label
 from app.explorer.pages import (
     AMONG,
     UNSOUGHT,
@@ -49,6 +49,8 @@ OF_LABELS: dict[Label, Among] = {"notable": "themes", "frequency": "frequent", "
 """The list that a ray belongs to; letterless ones have one of their own."""
 OWN = "ends"
 """What stands for a layer where the model's own matrices are meant."""
+BEYOND: tuple[Reading, ...] = ("theme", "partly spelling", "unknown")
+"""Readings of rays that stand first: more is said of them than how their tokens are written."""
 SCORES = tuple(f"{circuit}-readability" for circuit in CIRCUITS)
 """What the artifacts of all layers add to the map's scores."""
 
@@ -60,8 +62,8 @@ class Row(NamedTuple):
     artifact: Artifact
     at: int
     among: Among
+    reading: Reading
     merit: float
-    is_spelling: bool
     q: float
     words: tuple[str, ...]
     """Its first ones on its judged side, each once."""
@@ -194,7 +196,7 @@ def _merge(model: OpenModel, artifacts: tuple[Artifact | None, ...]) -> Merged:
         for at, artifact in held
         for row in _rows(model, None if at == model.header.n_layers else at, artifact, every_p, q)
     ]
-    rows.sort(key=lambda row: (row.is_spelling, -row.merit))
+    rows.sort(key=lambda row: (row.reading not in BEYOND, -row.merit))
     return Merged(
         artifacts, tuple(rows), _lists(rows), len(every_p), int((every_p < ALPHA).sum()), int((q < FDR).sum())
     )
@@ -210,18 +212,19 @@ def _rows(
     # A ray's own p is among all of them, unless it has none: then it is past the end.
     rates = np.append(q, np.nan)[np.searchsorted(every_p, arrays["p"].astype(np.float64))]
     ids = np.where(arrays["side"][:, None] == 0, arrays["left_ids"], arrays["right_ids"])
-    columns = (ids, arrays["label"], merits, arrays["spelling_p"], rates)
-    for at, (own, label, merit, spelling_p, rate) in enumerate(zip(*(each.tolist() for each in columns), strict=True)):
+    columns = (ids, arrays["label"], arrays["letterless"], arrays["reading"], merits, rates)
+    for at, (own, label, is_letterless, reading, merit, rate) in enumerate(
+        zip(*(each.tolist() for each in columns), strict=True)
+    ):
         texts = [model.vocabulary.entry(id_).text for id_ in own if id_ >= 0]
         forms = [form_of(text) for text in texts]
-        is_letterless = 2 * forms[:N_FIRST].count(None) > len(forms[:N_FIRST])
         among: Among = OF_LABELS[LABELS[label]]
         if is_letterless and among == "themes":
             among = "letterless"
         # Signs are told apart by themselves, where there are no words.
         words = [text.strip() or text for text in texts] if is_letterless else [form for form in forms if form]
         first = tuple(dict.fromkeys(words))[:N_WORDS]
-        yield Row(layer, artifact, at, among, merit, is_significant(spelling_p), rate, first)
+        yield Row(layer, artifact, at, among, READINGS[reading], merit, rate, first)
 
 
 def _lists(rows: Iterable[Row]) -> Lists:
@@ -255,9 +258,8 @@ def _grouped(rows: Iterable[Row]) -> list[list[Row]]:
 def _notable(address: Address, group: Sequence[Row], vocabulary: Vocabulary) -> Notable:
     row = group[0]
     arrays, at = row.artifact.arrays, row.at
-    numbers = (float(arrays[name][at]) for name in ("coherence", "z", "p", "spelling_z", "spelling_p"))
-    coherence, z, p, spelling_z, spelling_p = (None if np.isnan(value) else value for value in numbers)
     place = _also(address, row)
+    numbers = {name: float(arrays[name][at]) for name in NUMBERS}
     return Notable(
         address=place.address,
         ray=place.ray,
@@ -265,14 +267,12 @@ def _notable(address: Address, group: Sequence[Row], vocabulary: Vocabulary) -> 
         readouts=tuple(_readouts(row, SIDES[row.kind], vocabulary)),
         singular_value=float(arrays["strength"][at]),
         energy_share=float(arrays["share"][at]),
-        coherence=coherence,
-        z=z,
-        p=p,
         q=None if np.isnan(row.q) else row.q,
-        spelling_z=spelling_z,
-        spelling_p=spelling_p,
+        **{name: None if np.isnan(value) else value for name, value in numbers.items()},
         kind=RAY_CLASSES[arrays["ray_class"][at]],
         turn=_turn(arrays, at),
+        letterless=bool(arrays["letterless"][at]),
+        reading=READINGS[arrays["reading"][at]],
         also=tuple(_also(address, other) for other in group[1:]),
     )
 

@@ -10,11 +10,12 @@ from functools import partial
 from typing import NamedTuple
 
 from app.core.address import Address
-from app.explorer import census, controls, decompositions, notable, recipes, rotations, rows, vectors, work
+from app.explorer import census, controls, decompositions, notable, recipes, rotations, rows, work
 from app.explorer.bench import Baked, Bench
 from app.explorer.compute import Priority, Steps
 from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.library import OpenModel, damage_told
+from app.explorer.making.vectors import vectors
 from app.explorer.pages import Processing, View
 from app.explorer.resources import Resources
 from app.models.selection import EVERY, Selection
@@ -110,7 +111,7 @@ def vectors_of(model: OpenModel, address: Address, shown: View) -> Order:
     parameters = {choice.name: choice.value for choice in shown.parameters}
     recipe = recipes.vectors(model, address, shown.weights, parameters, shown.distance)
     title = f"The vectors of {address.label} of {address.model} are being taken from its weights."
-    compute = partial(vectors.vectors, address=address, parameters=parameters, distance=shown.distance)
+    compute = partial(vectors, address=address, parameters=parameters, distance=shown.distance)
     return Order(model, shown.weights, recipe, title, compute)
 
 

@@ -113,7 +113,7 @@ class NotableQuery(ViewQuery):
 class CensusQuery(ViewQuery):
     """What a model's census takes."""
 
-    format: Annotated[Literal["csv"] | None, Field(description="csv: a row for each ray, as a file.")] = None
+    format: Annotated[Literal["csv"] | None, Field(description="csv: a row for each end (ray), as a file.")] = None
 
 
 class FitQuery(Query):
@@ -228,16 +228,16 @@ class TableQuery(TurnQuery):
         Sort,
         Field(
             description="The basis's own order, strengths falling (strength) or rising (weakest), gaps (gap, "
-            "closest), z of the most readable ray (readable, or of one side: readable-left, readable-right)."
+            "closest), z of the most readable end (readable, or of one side: readable-left, readable-right)."
         ),
     ] = "order"
     page: Annotated[int, Field(ge=1, le=10_000, description="Page of the table.")] = 1
     only: Annotated[
         Only,
         Field(
-            description="Only directions that on one side have a ray readable at p < .01 (readable), found at a false "
-            "discovery rate of 10% (found), readable and not shown to be alike in spelling (meaning), alike in spelling (spelling), "
-            "or whose rays are one-sided, antipodal, neither, undetermined."
+            description="Only directions that on one side have an end readable at p < .01 (readable), found at a false "
+            "discovery rate of 10% (found), readable and neither by spelling alone nor without letters (meaning), a theme (theme), "
+            "readable by spelling alone (spelling), or whose ends are one-sided, antipodal, neither, undetermined."
         ),
     ] = "all"
     find: Annotated[
@@ -276,7 +276,7 @@ class BlindQuery(ViewQuery):
     of: Annotated[
         BlindOf,
         Field(
-            description="Rays of the model that are asked about: any of the strongest directions of heads (all), or "
+            description="Ends of the model that are asked about: any of the strongest directions of heads (all), or "
             "those readable at p < .01 (readable)."
         ),
     ] = "all"

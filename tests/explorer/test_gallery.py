@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
+from app.core.rays import READINGS
 from app.explorer import browse, gallery, notable, orders
 from app.explorer.agenda import agenda
 from app.explorer.browse import Options
 from app.explorer.errors import BadOption, NotReady
-from app.explorer.gallery import N_APART, N_RAYS
+from app.explorer.gallery import BEYOND, N_APART, N_RAYS
+from app.explorer.notable import NUMBERS
 from app.explorer.pages import AMONG, Sought, View
 from app.models.vocabulary import Entry
 from app.store.artifacts import Artifact
@@ -66,13 +68,14 @@ def test_planted_rays_stand_in_their_list_and_in_no_other(page, planted, layer, 
         (ray,) = (ray for ray in page.rays if tokens_of(ray) <= set(tokens) and str(ray.address.matrix) == place)
         assert ray.q < 0.05
         assert ray.is_spelling == (kind == "mlp-in")
+        assert ray.reading == ("spelling" if kind == "mlp-in" else "theme")
 
 
-def test_what_is_no_spelling_comes_first_and_then_the_largest_z(page):
+def test_what_is_more_than_spelling_comes_first_and_then_the_largest_z(page):
     assert page.is_judged
     for label, rays in lists(page).items():
         assert 0 < len(rays) <= (N_RAYS if label == "notable" else N_APART)
-        merits = [(not ray.is_spelling, ray.energy_share if label == "glitch" else ray.z) for ray in rays]
+        merits = [(ray.reading in BEYOND, ray.energy_share if label == "glitch" else ray.z) for ray in rays]
         assert merits == sorted(merits, reverse=True)
 
 
@@ -168,9 +171,10 @@ def made(request, planted):
     arrays = {name: np.zeros(n, np.int8) for name in ("kind", "side", "label", "ray_class")}
     arrays |= {"ray": noise.integers(0, 2, n).astype(np.int8), "head": noise.integers(0, 4, n).astype(np.int32)}
     arrays |= {"index": np.arange(n, dtype=np.int32) // 2}
-    arrays |= {name: noise.random(n).astype(np.float32) for name in ("strength", "share", "coherence", "spelling_z")}
+    arrays |= {name: noise.random(n).astype(np.float32) for name in ("strength", "share", *NUMBERS)}
     arrays |= {"z": (3 + 9 * noise.random(n)).astype(np.float32), "p": np.full(n, 0.001, np.float32)}
-    arrays |= {"spelling_p": noise.choice([0.001, 0.5], n).astype(np.float32), "every_p": np.full(n, 0.001, np.float32)}
+    arrays |= {"reading": noise.integers(0, len(READINGS), n).astype(np.int8), "every_p": np.full(n, 0.001, np.float32)}
+    arrays |= {"letterless": np.array([plain_words(row.tolist())[1] for row in ids])}
     for side in ("left", "right"):
         arrays |= {f"{side}_ids": ids, f"{side}_scores": np.ones((n, k), np.float32)}
     header = planted.library.model("planted").header
@@ -194,7 +198,7 @@ def plain_words(ids):
 def test_rays_that_say_the_same_are_shown_once_where_the_first_of_them_stands(made):
     page, artifact = made
     arrays = artifact.arrays
-    order = sorted(range(60), key=lambda at: (arrays["spelling_p"][at] < 0.01, -arrays["z"][at]))
+    order = sorted(range(60), key=lambda at: (READINGS[arrays["reading"][at]] not in BEYOND, -arrays["z"][at]))
     for is_sign, shown in ((False, page.rays), (True, page.letterless)):
         leaders, followers = [], {}
         for at in order:
@@ -244,6 +248,11 @@ def test_rays_are_shown_as_on_the_pages_of_their_directions(page, planted, patie
                 (judged.z[-1], judged.p[-1], judged.spelling_p), rel=1e-4
             )
             assert ray.coherence == pytest.approx(judged.coherence[-1], rel=1e-4)
+            numbers = ("forms_z", "forms_p", "beyond_z", "beyond_p", "spelling_z")
+            for name in numbers:
+                known = getattr(judged, name)
+                assert getattr(ray, name) == (None if known is None else pytest.approx(known, rel=1e-4))
+        assert (ray.reading, ray.letterless) == (judged.reading, judged.letterless)
 
 
 def test_what_is_there_is_shown_while_layers_are_missing(planted, page, patiently):

@@ -84,7 +84,8 @@ def test_other_sides_and_bases_have_their_own_entries_and_numbers(client, place,
 
 
 HEADLINED = ("coherence", "z", "p")
-JUDGED = (*HEADLINED, "q", "spelling_z", "spelling_p", "rotation_p")
+FORMS = ("forms_z", "forms_p", "beyond_z", "beyond_p", "akin", "n_forms", "letterless", "reading")
+JUDGED = (*HEADLINED, "q", "spelling_z", "spelling_p", *FORMS, "rotation_p")
 
 
 def written(number):
@@ -149,7 +150,7 @@ def test_a_file_of_a_fit_is_named_by_its_parameters(fitted):
     answer = fitted.get("/tiny/L1/mlp-in/nmf?components=4&format=csv")
     assert "tiny-L1-MLP-in-nmf-folded-components-4-seed-0-" in answer.headers["Content-Disposition"]
     stack = fitted.get("/tiny/heads/write?format=csv")
-    assert "tiny-heads-writes-folded-" in stack.headers["Content-Disposition"]
+    assert "tiny-OV-outputs-folded-" in stack.headers["Content-Disposition"]
 
 
 def test_no_cell_is_a_formula(hostile):

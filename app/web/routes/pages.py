@@ -9,14 +9,15 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.core.address import Address, AddressError, Depth, parse
-from app.explorer import browse, exports, survey
+from app.explorer import browse, survey
 from app.explorer.compare import compare
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.jump import jump
 from app.explorer.pages import FitPage, View
 from app.explorer.resources import Resources
+from app.explorer.visits.vectors import vectors
 from app.web.answers import csv_stream, file_answer, page_answer
-from app.web.arrays import vector_file
+from app.web.api.vectors import vector_file
 from app.web.http.redirects import BEHIND_A_LINK, find_spot, spell_path
 from app.web.http.targets import take_off_root
 from app.web.query import CensusQuery, CompareQuery, JumpQuery, NotableQuery, PageQuery
@@ -119,7 +120,7 @@ def place(request: Request, address: str, query: Annotated[PageQuery, Query()]) 
     if query.format is None:
         return page_answer(request, kind.look(resources_of(request), where, query))
     if query.format == "npz":
-        found = _there(exports.vectors(resources_of(request), where, query.options()))
+        found = _there(vectors(resources_of(request), where, query.options()))
         return file_answer(request, vector_file(found), _file_name(found, where), "npz")
     if kind.sheet is None:
         raise BadOption("format=csv is there for heads, matrices and directions")

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
+from app.explorer.making.vectors import vectors
 from app.explorer.subjects import subject
-from app.explorer.vectors import measure_bytes, vectors
 from tests.explorer.steps import ended
 
 PLACES = {
@@ -46,11 +46,3 @@ def test_a_distance_turns_the_queries(bench_of):
     values = np.linalg.svd(dense, compute_uv=False)[: len(far["left"])]
     assert np.allclose(far["right"] @ dense.T, values[:, None] * far["left"], atol=1e-4 * values[0])
     assert not np.allclose(np.abs(near["left"]), np.abs(far["left"]), atol=1e-2)
-
-
-@pytest.mark.parametrize("place", [*PLACES, "L0/mlp-in/neuron", "L1/H2/ov/neuron", "embed/pca"])
-def test_their_size_is_known_before(bench_of, place):
-    bench, address = bench_of("gpt2", "folded"), parse(f"tiny/{place}")
-    arrays, _ = ended(vectors(bench, address, {}))
-    size = sum(array.nbytes for array in arrays.values())
-    assert size <= measure_bytes(bench.model.header, address) <= 2 * size

@@ -12,12 +12,13 @@ from app.explorer.directions import indices, row_of
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.matrices import SIDES, canonical
 from app.explorer.orders import fulfilled, matrix, vectors_of
-from app.explorer.pages import FitPage, Vectors, View
+from app.explorer.pages import FitPage, Model, Vectors, View
 from app.explorer.resources import Resources
-from app.explorer.vectors import MOST_BYTES, measure_bytes
 from app.explorer.views import Options, visited
 
 MIB = 2**20
+MOST_BYTES = 2**26
+"""Of all vectors of one matrix: what a server makes and holds for one visitor."""
 
 
 def vectors(r: Resources, address: Address, options: Options) -> Vectors | FitPage:
@@ -56,6 +57,15 @@ def vectors(r: Resources, address: Address, options: Options) -> Vectors | FitPa
         names=SIDES[address.kind],
         sides={name: array[rows] for name, array in arrays.items()},
     )
+
+
+def measure_bytes(model: Model, address: Address) -> int:
+    """How large the vectors of the matrix at the address are at most: known before anything is computed."""
+    sides = model.d_model + (model.d_model if address.circuit else model.d_mlp if address.layer is not None else 0)
+    rank = model.d_head if address.circuit else model.d_model
+    if address.basis == "neuron":
+        rank = max(model.d_mlp if address.layer is not None and not address.circuit else 0, model.d_model)
+    return 4 * rank * sides
 
 
 def _check_plain(shown: View) -> None:

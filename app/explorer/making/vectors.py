@@ -15,15 +15,11 @@ from app.core.basis import BASES, Parameters
 from app.explorer import work
 from app.explorer.bench import Arrays, Bench
 from app.explorer.compute import Steps
-from app.explorer.pages import Model
 from app.explorer.subjects import subject
 
 if TYPE_CHECKING:
     from app.core.decomposition import Decomposition
     from app.core.matrix import Matrix
-
-MOST_BYTES = 2**26
-"""Of all vectors of one matrix: what a server makes and holds for one visitor."""
 
 
 def vectors(bench: Bench, address: Address, parameters: Parameters, distance: int = 0) -> Steps:
@@ -37,15 +33,6 @@ def vectors(bench: Bench, address: Address, parameters: Parameters, distance: in
     product = (yield from subject(bench, address, distance)).product
     terms: Decomposition = yield from BASES[address.basis or "svd"].decompose(product, parameters)
     return _arrays(product, terms), {}
-
-
-def measure_bytes(model: Model, address: Address) -> int:
-    """How large the vectors of the matrix at the address are at most: known before anything is computed."""
-    sides = model.d_model + (model.d_model if address.circuit else model.d_mlp if address.layer is not None else 0)
-    rank = model.d_head if address.circuit else model.d_model
-    if address.basis == "neuron":
-        rank = max(model.d_mlp if address.layer is not None and not address.circuit else 0, model.d_model)
-    return 4 * rank * sides
 
 
 def _arrays(product: "Matrix", terms: "Decomposition") -> Arrays:
