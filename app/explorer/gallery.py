@@ -49,8 +49,8 @@ OF_LABELS: dict[Label, Among] = {"notable": "themes", "frequency": "frequent", "
 """The list that a ray belongs to; letterless ones have one of their own."""
 OWN = "ends"
 """What stands for a layer where the model's own matrices are meant."""
-BEYOND: tuple[Reading, ...] = ("theme", "partly spelling", "unknown")
-"""Readings of rays that stand first: more is said of them than how their tokens are written."""
+BEYOND: tuple[Reading, ...] = ("theme", "partly spelling")
+"""Readings of rays that stand first, by what is left of them without words that begin or end alike."""
 SCORES = tuple(f"{circuit}-readability" for circuit in CIRCUITS)
 """What the artifacts of all layers add to the map's scores."""
 
@@ -209,6 +209,8 @@ def _rows(
     arrays = artifact.arrays
     # Nothing is known of a glitch but its direction's size.
     merits = np.where(np.isnan(arrays["z"]), arrays["share"], arrays["z"])
+    is_beyond = np.isin(arrays["reading"], [READINGS.index(each) for each in BEYOND]) & ~np.isnan(arrays["beyond_z"])
+    merits = np.where(is_beyond, arrays["beyond_z"], merits)
     # A ray's own p is among all of them, unless it has none: then it is past the end.
     rates = np.append(q, np.nan)[np.searchsorted(every_p, arrays["p"].astype(np.float64))]
     ids = np.where(arrays["side"][:, None] == 0, arrays["left_ids"], arrays["right_ids"])

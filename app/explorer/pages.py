@@ -609,7 +609,7 @@ class NotablePage:
     model: Model
     view: View
     rays: tuple[Notable, ...]
-    """Those of words: first those that are not alike in spelling too, then the largest z first."""
+    """Those of words: first those that are alike beyond spelling, by `beyond_z`; then the others, by z."""
     letterless: tuple[Notable, ...]
     """As readable, but most of their first tokens have no letter: quotes, brackets, white space."""
     frequency: tuple[Notable, ...]

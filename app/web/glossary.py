@@ -447,8 +447,8 @@ TERMS: dict[str, Term] = {
     ),
     "themes": Term(
         "themes",
-        "Ends whose first tokens are words: themes first, then those that are one word or alike in spelling alone; the "
-        "largest z first.",
+        "Ends whose first tokens are words: first those that are alike beyond spelling, by the z of their words without "
+        "those that begin or end alike; then those that are one word, or spelling, by z.",
     ),
     "frequent": Term(
         "frequent tokens",

@@ -898,7 +898,7 @@ class NotablePageJson(TypedDict):
     """Of the list that is asked for."""
     lists: list[GalleryListJson]
     rays: list[NotableJson]
-    """Those of words: first those that are not alike in spelling too, then the largest z first."""
+    """Those of words: first those that are alike beyond spelling, by `beyond_z`; then the others, by z."""
     letterless: list[NotableJson]
     """As readable, but most of their first tokens have no letter."""
     frequency: list[NotableJson]

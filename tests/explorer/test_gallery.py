@@ -75,7 +75,13 @@ def test_what_is_more_than_spelling_comes_first_and_then_the_largest_z(page):
     assert page.is_judged
     for label, rays in lists(page).items():
         assert 0 < len(rays) <= (N_RAYS if label == "notable" else N_APART)
-        merits = [(ray.reading in BEYOND, ray.energy_share if label == "glitch" else ray.z) for ray in rays]
+        merits = [
+            (
+                ray.reading in BEYOND,
+                ray.energy_share if label == "glitch" else ray.beyond_z if ray.reading in BEYOND else ray.z,
+            )
+            for ray in rays
+        ]
         assert merits == sorted(merits, reverse=True)
 
 
@@ -198,7 +204,8 @@ def plain_words(ids):
 def test_rays_that_say_the_same_are_shown_once_where_the_first_of_them_stands(made):
     page, artifact = made
     arrays = artifact.arrays
-    order = sorted(range(60), key=lambda at: (READINGS[arrays["reading"][at]] not in BEYOND, -arrays["z"][at]))
+    beyond = [READINGS[reading] in BEYOND for reading in arrays["reading"]]
+    order = sorted(range(60), key=lambda at: (not beyond[at], -arrays["beyond_z" if beyond[at] else "z"][at]))
     for is_sign, shown in ((False, page.rays), (True, page.letterless)):
         leaders, followers = [], {}
         for at in order:
