@@ -65,7 +65,11 @@ PICTURES: dict[type, Picture] = {
     FitPage: Picture("fit.html"),
     ComparePage: Picture("compare.html"),
     CensusPage: Picture("census.html"),
-    NotablePage: Picture("notable.html", "_fragments/notable.html", {"gallery": "_fragments/gallery.html"}),
+    NotablePage: Picture(
+        "notable.html",
+        "_fragments/notable.html",
+        {"gallery": "_fragments/gallery.html", "examples": "_fragments/examples.html"},
+    ),
     BlindPage: Picture("blind.html"),
     JobsPage: Picture("jobs.html", "_fragments/jobs.html"),
     JobPage: Picture("job.html", "_fragments/job.html"),
