@@ -47,7 +47,7 @@ class Verdict(NamedTuple):
 
 
 BETTER = Verdict("more", "more")
-_FEW_ON_ONE_SIDE = f"fewer than {LEAST} independent matrices on one side, so nothing is claimed"
+_FEW_ON_ONE_SIDE = f"one matrix or fewer than {LEAST} layers on one side, so nothing is claimed"
 
 STEPS: tuple[tuple[str, str, str], ...] = (
     ("QK (query) > MLP", "qk-query", "mlp-in"),
@@ -168,7 +168,7 @@ def of_early(kinds: Sequence[CensusKind]) -> str:
 
 def of_later(kinds: Sequence[CensusKind]) -> str:
     """Where later layers read better than early ones."""
-    few = f"fewer than {LEAST} independent matrices in a half of the layers, so nothing is claimed"
+    few = f"fewer than {LEAST} layers in a half, so nothing is claimed"
     return _of_means({NAMES[kind.group]: kind.later for kind in kinds if kind.later}, few)
 
 
@@ -228,7 +228,7 @@ def later(kind: CensusKind) -> Iterator[str]:
     """Whether a kind's matrices read better in later layers."""
     if kind.later is None:
         return
-    few = f"fewer than {LEAST} independent matrices in a half, so nothing is claimed"
+    few = f"fewer than {LEAST} layers in a half, so nothing is claimed"
     yield _change(kind, kind.later, "later", "first", "half of the layers", few)
 
 
@@ -329,15 +329,15 @@ def _positive(estimate: Estimate) -> Estimate:
 
 
 def _few(n: int) -> str:
-    return f"{'one matrix' if n == 1 else f'{n} independent matrices'}, so nothing is claimed"
+    return f"{'one matrix' if n == 1 else f'matrices of {n} layers'}, so nothing is claimed"
 
 
 def _few_each(estimates: Sequence[Estimate]) -> str:
-    """Of all that rest on too few matrices, one or more."""
+    """Of all that rest on too few layers, one or more."""
     numbers = [estimate.n for estimate in estimates if estimate.interval is None]
     if len(numbers) == 1:
         return _few(*numbers)
-    few = "one matrix" if set(numbers) == {1} else f"fewer than {LEAST} independent matrices"
+    few = "one matrix" if set(numbers) == {1} else f"fewer than {LEAST} layers"
     return f"{few} each, so nothing is claimed"
 
 

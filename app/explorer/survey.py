@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from app.core.address import Address
+from app.core.bootstrap import Clusters
 from app.core.rays import HEADLINE
 from app.explorer import controls, orders, recipes, tally
 from app.explorer.errors import Busy, ComputationFailed, NotReady
@@ -128,7 +129,7 @@ def _other(r: Resources, opened: OpenModel, processing: Processing) -> tuple[Cen
 def _counted(store: ArtifactStore, opened: OpenModel, processing: Processing, layers: tuple[int, ...]) -> Count:
     """What the ends and those layers say together; always the same, as the artifacts are."""
     arrays = _arrays(store, opened, processing, layers)
-    groups = tally.grouped(arrays, opened.header.n_heads // opened.header.n_kv_heads)
+    groups = tally.grouped(arrays)
     random = {end: _random(store, opened, processing, end) for end in {tally.end_of(name) for name in groups}}
     kinds = tuple(
         tally.kind(group, opened.header.n_layers, random[tally.end_of(group.name)]) for group in groups.values()
@@ -143,7 +144,7 @@ def _ends(opened: OpenModel, processing: Processing) -> list[str]:
     return sorted({end_of(opened, processing, end) for end in ENDS})
 
 
-def _random(store: ArtifactStore, opened: OpenModel, processing: Processing, end: End) -> list[Any]:
+def _random(store: ArtifactStore, opened: OpenModel, processing: Processing, end: End) -> Clusters:
     """The z of random directions' rays at that end; NotReady where they have just gone."""
     artifact = store.load(controls.recipe(opened, end_of(opened, processing, end), processing, EVERY))
     if artifact is None:

@@ -1,7 +1,8 @@
 """The statistics of a census: the z and p of every ray, a row a direction, in; numbers for each kind of matrix, out.
 
-Each with an interval over matrices, where those are enough; what is no independent evidence counts as one matrix: all
-that is drawn from one, and the heads that share keys and values. Knows no store, no tokens and no pages' words.
+Each with an interval over layers, where those are enough: heads of one layer are alike, and no independent evidence.
+Kinds that are compared have their layers in common, which are drawn for both at once. Knows no store, no tokens and no
+pages' words.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, Kind
-from app.core.bootstrap import Estimate, difference, mean, superiority
+from app.core.bootstrap import Clusters, Estimate, difference, mean, superiority
 from app.core.discovery import FDR, q_values
 from app.core.progression import PARTS, first_minus_last, parts, rank_correlation
 from app.core.rays import ALPHA
@@ -74,8 +75,8 @@ class Group:
     """One kind of matrix, read at one side."""
 
     name: str
-    clusters: tuple[tuple[Matrix, ...], ...]
-    """Of the matrices with a ray that could be judged, those that are no independent evidence stand together."""
+    layers: Mapping[int | None, tuple[Matrix, ...]]
+    """The matrices with a ray that could be judged; under None what belongs to no layer."""
     n_matrices: int
     """All of them; what is drawn from one counts as one."""
     n_unjudged: int
@@ -84,11 +85,18 @@ class Group:
     @property
     def matrices(self) -> tuple[Matrix, ...]:
         """Those with a ray that could be judged."""
-        return tuple(matrix for cluster in self.clusters for matrix in cluster)
+        return tuple(matrix for own in self.layers.values() for matrix in own)
 
-    def rays(self) -> list[Array]:
-        """The z of each cluster's rays, without those that could not be judged."""
-        return [np.concatenate([_judged(matrix.z) for matrix in cluster]) for cluster in self.clusters]
+    def z(self) -> Clusters:
+        """Of each layer's rays, without those that could not be judged."""
+        return {layer: np.concatenate([_judged(matrix.z) for matrix in own]) for layer, own in self.layers.items()}
+
+    def readable(self) -> Clusters:
+        """Of each layer's rays, 1 for a readable one and 0 for another."""
+        return {
+            layer: np.concatenate([_judged(matrix.p) < ALPHA for matrix in own]).astype(np.float64)
+            for layer, own in self.layers.items()
+        }
 
 
 def ends_of(model: Model) -> tuple[Kind, ...]:
@@ -115,51 +123,50 @@ def end_of(group: str) -> End:
     return "write" if group.removesuffix(CUT) in WRITE_GROUPS else "read"
 
 
-def grouped(layers: Mapping[int | None, Mapping[str, Array]], sharing: int = 1) -> dict[str, Group]:
+def grouped(layers: Mapping[int | None, Mapping[str, Array]]) -> dict[str, Group]:
     """The rows of each layer's artifact, and of the ends' (layer None), by group.
 
-    `sharing`: how many heads share keys and values. Their QK keys, and what their OV reads, span the same dimensions. They
-    are one cluster in every group of heads; for queries and writes, which are each head's own, that may make an interval
-    wider than it need be. Groups of which no ray could be judged are left out.
+    Groups of which no ray could be judged are left out.
     """
-    found: dict[str, list[Matrix]] = {}
+    found: dict[str, dict[int | None, list[Matrix]]] = {}
     for layer, arrays in layers.items():
         starts = np.flatnonzero(arrays["index"] == 0)
         for rows in map(slice, starts, (*starts[1:], len(arrays["index"]))):
             name = GROUPS[int(arrays["group"][rows.start])]
             head = int(arrays["part"][rows.start]) if matrix_and_side(name)[0] in CIRCUITS else 0
-            found.setdefault(name, []).append(Matrix(layer, head, arrays["z"][rows], arrays["p"][rows]))
-    groups = (_group(name, found[name], sharing) for name in GROUPS if name in found)
-    return {group.name: group for group in groups if group.clusters}
+            own = found.setdefault(name, {}).setdefault(layer, [])
+            own.append(Matrix(layer, head, arrays["z"][rows], arrays["p"][rows]))
+    groups = (_group(name, found[name]) for name in GROUPS if name in found)
+    return {group.name: group for group in groups if group.layers}
 
 
-def random_rays(coherence: Array) -> list[Array]:
+def random_rays(coherence: Array) -> Clusters:
     """The z of the rays [n 2] of random directions by their own mean and spread, a cluster a direction: its two rays.
 
     Those that could not be judged are left out.
     """
     z, _ = standing(coherence.ravel(), coherence.ravel())
-    return [rays for rays in map(_judged, z.reshape(coherence.shape)) if len(rays)]
+    rays = enumerate(map(_judged, z.reshape(coherence.shape)))
+    return {("random", direction): own for direction, own in rays if len(own)}
 
 
-def kind(group: Group, n_layers: int, control: Sequence[Array]) -> CensusKind:
+def kind(group: Group, n_layers: int, control: Clusters) -> CensusKind:
     """What is known of one group beside the random directions, a cluster each, that its z are by.
 
     Their mean is 0, but with other random directions it would have been another: they are drawn again, too.
     """
-    rays = group.rays()
-    p = [np.concatenate([_judged(matrix.p) for matrix in cluster]) for cluster in group.clusters]
+    z, p = group.z(), np.concatenate([_judged(matrix.p) for matrix in group.matrices])
     return CensusKind(
         group=group.name,
         end=end_of(group.name),
         n_matrices=group.n_matrices,
-        n_rays=sum(map(len, rays)),
+        n_rays=sum(map(len, z.values())),
         n_unjudged=group.n_unjudged,
-        readable=mean([(own < ALPHA).astype(np.float64) for own in p], SEED),
-        discovered=float((q_values(np.concatenate(p)) < FDR).mean()),
-        mean=difference(rays, control, SEED),
-        superiority=superiority(rays, control, SEED),
-        counts=tuple(counted(np.concatenate(rays)).tolist()),
+        readable=mean(group.readable(), SEED),
+        discovered=float((q_values(p) < FDR).mean()),
+        mean=difference(z, control, SEED),
+        superiority=superiority(z, control, SEED),
+        counts=tuple(counted(np.concatenate([*z.values()])).tolist()),
         by_layer=_by_layer(group, n_layers),
         by_rank=_by_rank(group),
         early=_over_matrices(group, first_minus_last),
@@ -174,8 +181,8 @@ def effects(groups: Mapping[str, Group]) -> tuple[CensusEffect, ...]:
         CensusEffect(
             first,
             other,
-            difference(groups[first].rays(), groups[other].rays(), SEED),
-            superiority(groups[first].rays(), groups[other].rays(), SEED),
+            difference(groups[first].z(), groups[other].z(), SEED),
+            superiority(groups[first].z(), groups[other].z(), SEED),
         )
         for first, other in COMPARED
         if first in groups and other in groups
@@ -188,17 +195,15 @@ def counted(z: Array) -> Array:
     return np.bincount(places.clip(0, BINS - 1), minlength=BINS)
 
 
-def _group(name: str, matrices: Sequence[Matrix], sharing: int) -> Group:
-    """The matrices in clusters, those without a judged ray counted only."""
-    clusters: dict[tuple[int | None, int], list[Matrix]] = {}
-    for matrix in matrices:
-        if np.isfinite(matrix.z).any():
-            clusters.setdefault((matrix.layer, matrix.head // sharing), []).append(matrix)
+def _group(name: str, layers: Mapping[int | None, Sequence[Matrix]]) -> Group:
+    """The matrices of each layer, those without a judged ray counted only."""
+    every = [matrix for own in layers.values() for matrix in own]
+    judged = {layer: tuple(matrix for matrix in own if np.isfinite(matrix.z).any()) for layer, own in layers.items()}
     return Group(
         name,
-        tuple(map(tuple, clusters.values())),
-        len({(matrix.layer, matrix.head) for matrix in matrices}),
-        sum(int((~np.isfinite(matrix.z)).sum()) for matrix in matrices),
+        {layer: own for layer, own in judged.items() if own},
+        len({(matrix.layer, matrix.head) for matrix in every}),
+        sum(int((~np.isfinite(matrix.z)).sum()) for matrix in every),
     )
 
 
@@ -208,18 +213,18 @@ def _judged(values: Array) -> Array:
 
 def _over_matrices(group: Group, number: Any) -> Estimate | None:
     """Mean of a number that each matrix has of its directions in order."""
-    values = [[number(_judged(matrix.means)) for matrix in cluster] for cluster in group.clusters]
-    known = [np.array([each for each in cluster if each is not None], np.float64) for cluster in values]
-    known = [cluster for cluster in known if len(cluster)]
+    values = {layer: [number(_judged(matrix.means)) for matrix in own] for layer, own in group.layers.items()}
+    known = {layer: np.array([each for each in own if each is not None], np.float64) for layer, own in values.items()}
+    known = {layer: own for layer, own in known.items() if len(own)}
     return mean(known, SEED) if known else None
 
 
 def _by_layer(group: Group, n_layers: int) -> tuple[float | None, ...]:
     """Mean z of each layer; empty for what belongs to none."""
-    if any(matrix.layer is None for matrix in group.matrices):
+    z = group.z()
+    if None in z:
         return ()
-    found = [[_judged(matrix.z) for matrix in group.matrices if matrix.layer == layer] for layer in range(n_layers)]
-    return tuple(float(np.concatenate(each).mean()) if each else None for each in found)
+    return tuple(float(z[layer].mean()) if layer in z else None for layer in range(n_layers))
 
 
 def _by_rank(group: Group) -> tuple[float | None, ...]:
@@ -234,14 +239,9 @@ def _by_rank(group: Group) -> tuple[float | None, ...]:
 
 def _later(group: Group, n_layers: int) -> Estimate | None:
     """Mean of the later half of the layers minus that of the first; the layer between them counts for neither."""
-    half = n_layers // 2
-    early, late = [], []
-    for cluster, z in zip(group.clusters, group.rays(), strict=True):
-        layer = cluster[0].layer
-        if layer is None:
-            return None
-        if layer < half:
-            early.append(z)
-        elif layer >= n_layers - half:
-            late.append(z)
+    half, z = n_layers // 2, group.z()
+    if None in z:
+        return None
+    early = {layer: own for layer, own in z.items() if layer < half}
+    late = {layer: own for layer, own in z.items() if layer >= n_layers - half}
     return difference(late, early, SEED) if early and late else None

@@ -422,9 +422,9 @@ TERMS: dict[str, Term] = {
         "mean z",
         "Mean over rays of how many deviations of the control each ray is more coherent than random directions; these "
         "have mean 0 and deviation 1. In brackets the interval at 95%.",
-        "Percentile bootstrap: whole matrices are drawn again 2,000 times, since rays of one matrix are no independent "
-        "evidence, and so are the random directions. Widened for few matrices; with fewer than five there is no interval, "
-        "and nothing is claimed.",
+        "Percentile bootstrap: whole layers are drawn again 2,000 times, since heads of one layer are alike and no "
+        "independent evidence, and so are the random directions. Kinds that are compared share their layers, which are "
+        "drawn once for both. Widened for few layers; with fewer than five there is no interval, and nothing is claimed.",
     ),
     "census-readable": Term(
         "p < .01",

@@ -106,20 +106,20 @@ def test_every_sentence_has_the_side_of_its_interval(estimate, word):
 
 def test_one_matrix_is_named_as_the_reason():
     assert against_random(kind(ALONE, "embed"), 64).endswith(" One matrix, so nothing is claimed.")
-    assert against_random(kind(few(3), "mlp-out"), 64).endswith(" 3 independent matrices, so nothing is claimed.")
+    assert against_random(kind(few(3), "mlp-out"), 64).endswith(" Matrices of 3 layers, so nothing is claimed.")
     answer = beside_random([kind(BETTER), kind(ALONE, "unembed"), kind(ALONE, "embed")])
     assert answer.endswith(" Unembedding, embedding: one matrix each, so nothing is claimed.")
     assert beside_random([kind(ALONE, "embed")]) == "Embedding: one matrix, so nothing is claimed."
     some = [kind(few(3), "mlp-in"), kind(ALONE, "embed")]
-    assert of_early(some) == "MLP in, embedding: fewer than 5 independent matrices each, so nothing is claimed."
+    assert of_early(some) == "MLP in, embedding: fewer than 5 layers each, so nothing is claimed."
 
 
 def test_the_reason_is_the_number_behind_the_estimate():
     # Seven matrices, of which three have directions enough for quarters.
     one = kind(BETTER, "mlp-in", early=few(3))
-    assert next(early(one)).endswith(" 3 independent matrices, so nothing is claimed.")
-    assert of_early([one]) == "MLP in: 3 independent matrices, so nothing is claimed."
-    assert of_early([one, kind(BETTER)]).endswith(" MLP in: 3 independent matrices, so nothing is claimed.")
+    assert next(early(one)).endswith(" Matrices of 3 layers, so nothing is claimed.")
+    assert of_early([one]) == "MLP in: matrices of 3 layers, so nothing is claimed."
+    assert of_early([one, kind(BETTER)]).endswith(" MLP in: matrices of 3 layers, so nothing is claimed.")
 
 
 def test_the_prediction_is_said_step_by_step():
@@ -133,7 +133,7 @@ def test_the_prediction_is_said_step_by_step():
     said = prediction([effect(estimate, *pair) for pair, estimate in pairs.items()])
     assert said == (
         "OV (read) > MLP, OV (write) > MLP: this holds. QK (query) > MLP: the other way round. QK (key) > MLP: not told "
-        "apart. MLP > embedding: fewer than 5 independent matrices on one side, so nothing is claimed."
+        "apart. MLP > embedding: one matrix or fewer than 5 layers on one side, so nothing is claimed."
     )
 
 

@@ -80,7 +80,7 @@ def test_of_a_random_model_with_few_matrices_little_is_claimed(page):
     order = next(one for one in page.findings if one.about == "order")
     # It has two MLPs: nothing can be said against them.
     assert order.answer.endswith(
-        "MLP > embedding: fewer than 5 independent matrices on one side, so nothing is claimed."
+        "MLP > embedding: one matrix or fewer than 5 layers on one side, so nothing is claimed."
     )
     assert order.answer.count(":") == 1
     assert all("nothing is claimed" in sentence for sentence in order.evidence)
@@ -158,13 +158,6 @@ def test_a_files_content_is_named_by_its_weights(explorer, page):
     whole(explorer, weights="raw")
     named = [survey.rays(explorer, TINY, Options(weights=weights)).content for weights in ("folded", "raw", "folded")]
     assert named[0] == named[2] != named[1]
-
-
-def test_heads_that_share_keys_and_values_are_told_to_the_tally(relatives, monkeypatch):
-    told = []
-    monkeypatch.setattr(tally, "grouped", lambda layers, sharing: told.append(sharing) or {})
-    model = whole(relatives, parse("llama"), "raw").model
-    assert set(told) == {model.n_heads // model.n_kv_heads} == {2}
 
 
 def test_a_model_whose_mlp_cannot_be_cut_has_the_other_controls(page):

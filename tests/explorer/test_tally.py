@@ -47,8 +47,8 @@ def control():
 
 @pytest.fixture
 def kinds(control):
-    groups = grouped(planted())
-    return {name: kind(group, 4, control) for name, group in groups.items()}
+    groups = grouped(planted(n_layers=12))
+    return {name: kind(group, 12, control) for name, group in groups.items()}
 
 
 def test_numbers_are_those_of_all_rays(control):
@@ -78,7 +78,7 @@ def test_what_was_planted_is_found(kinds):
 
 
 def test_a_group_stands_for_as_many_matrices_as_it_was_drawn_from(kinds):
-    assert [kinds[name].n_matrices for name in ("ov-write", "mlp-out", "mlp-out-cut", "embed-cut")] == [12, 4, 4, 1]
+    assert [kinds[name].n_matrices for name in ("ov-write", "mlp-out", "mlp-out-cut", "embed-cut")] == [36, 12, 12, 1]
     assert kinds["mlp-out-cut"].n_rays == 3 * kinds["mlp-out"].n_rays
     assert kinds["embed"].mean.interval is None
     assert kinds["embed"].by_layer == ()
@@ -86,27 +86,40 @@ def test_a_group_stands_for_as_many_matrices_as_it_was_drawn_from(kinds):
 
 
 @pytest.mark.parametrize("group", ["qk-query", "qk-key", "ov-read", "ov-write"])
-def test_heads_that_share_keys_and_values_are_one_matrix_to_an_interval(control, group):
-    sharing, n_shared, n_layers = 4, 2, 6
-    own = np.random.default_rng(4).normal(size=(n_layers, n_shared, 20, 2))
-    alone = {at: rows(*((group, head, own[at, head]) for head in range(n_shared))) for at in range(n_layers)}
-    # The same again for every head that shares: four times the rays, and nothing more known.
-    heads = [(head, head // sharing) for head in range(sharing * n_shared)]
-    copied = {at: rows(*((group, head, own[at, shared]) for head, shared in heads)) for at in range(n_layers)}
-    known = kind(grouped(alone)[group], n_layers, control)
-    found, naive = (kind(grouped(copied, share)[group], n_layers, control) for share in (sharing, 1))
-    assert (known.n_matrices, found.n_matrices, found.n_rays) == (12, 48, 4 * known.n_rays)
+def test_heads_of_one_layer_are_one_to_an_interval(control, group):
+    n_layers, n_heads = 6, 4
+    own = np.random.default_rng(4).normal(size=(n_layers, 1, 20, 2)).repeat(n_heads, axis=1)
+    alone = {at: rows((group, 0, own[at, 0])) for at in range(n_layers)}
+    # The same again for every head: four times the rays, and nothing more known.
+    copied = {at: rows(*((group, head, own[at, head]) for head in range(n_heads))) for at in range(n_layers)}
+    known, found = (kind(grouped(layers)[group], n_layers, control) for layers in (alone, copied))
+    assert (known.n_matrices, found.n_matrices, found.n_rays) == (6, 24, 4 * known.n_rays)
     for name in ("mean", "superiority", "readable", "early", "correlation", "later"):
-        one, other, narrow = (getattr(each, name) for each in (known, found, naive))
-        assert other.n == one.n == narrow.n / sharing
-        assert (other.value, *other.interval) == pytest.approx((one.value, *one.interval), abs=0.002)
-    assert np.ptp(naive.mean.interval) < 0.7 * np.ptp(found.mean.interval)
+        one, other = getattr(known, name), getattr(found, name)
+        assert other.n == one.n == (3 if name == "later" else 6)
+        assert (one.interval is None) == (other.interval is None) == (name == "later")
+        assert (other.value, *(other.interval or ())) == pytest.approx((one.value, *(one.interval or ())), abs=0.002)
 
 
-def test_too_few_groups_of_heads_have_no_interval(control):
-    layers = {0: rows(*(("ov-read", head, np.zeros((8, 2))) for head in range(16)))}
-    found = kind(grouped(layers, 4)["ov-read"], 1, control)
-    assert (found.n_matrices, found.mean.n, found.mean.interval) == (16, 4, None)
+def test_what_is_common_to_a_layer_leaves_a_comparison():
+    random = np.random.default_rng(7)
+    layers = {}
+    for layer in range(12):
+        height = 2 * random.normal()
+        layers[layer] = rows(
+            *(("ov-write", head, height + 0.5 + 0.3 * random.normal(size=(10, 2))) for head in range(3)),
+            ("mlp-out", 0, height + 0.3 * random.normal(size=(30, 2))),
+        )
+    (one,) = effects(grouped(layers))
+    assert (one.group, one.other, one.difference.n) == ("ov-write", "mlp-out", 12)
+    assert 0.4 < one.difference.interval.low < 0.5 < one.difference.interval.high < 0.6
+    assert one.superiority.interval.low > 0.5
+
+
+def test_too_few_layers_have_no_interval(control):
+    layers = {layer: rows(*(("ov-read", head, np.zeros((8, 2))) for head in range(16))) for layer in range(4)}
+    found = kind(grouped(layers)["ov-read"], 4, control)
+    assert (found.n_matrices, found.mean.n, found.mean.interval) == (64, 4, None)
 
 
 def test_an_estimate_says_how_many_matrices_it_rests_on(control):
@@ -185,7 +198,7 @@ def test_false_discoveries_are_counted_among_the_rays_of_the_kind(control):
 def test_random_directions_are_judged_by_their_own():
     coherence = np.random.default_rng(3).gamma(2.0, size=(50, 2))
     coherence[4, 1] = coherence[7] = np.nan
-    found = tally.random_rays(coherence)
+    found = [*tally.random_rays(coherence).values()]
     assert [len(rays) for rays in found] == [2] * 4 + [1] + [2] * 44
     known = coherence[np.isfinite(coherence)]
     np.testing.assert_allclose(np.concatenate(found), (known - known.mean()) / known.std(ddof=1))
@@ -211,6 +224,6 @@ def test_a_few_rays_move_the_mean_and_not_the_order_of_rays(control):
     assert found.mean.value == pytest.approx(0.2)
     assert found.mean.interval.low > 0.1
     assert found.superiority.value < 0.53
-    z, base = z - z.mean() + 0.2, np.concatenate(control)
+    z, base = z - z.mean() + 0.2, np.concatenate([*control.values()])
     wins = (z.ravel()[:, None] > base).mean()
     assert found.superiority.value == pytest.approx(wins, abs=0.002)
