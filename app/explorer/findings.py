@@ -2,15 +2,27 @@
 
 An interval on one side of zero is a finding; one that holds zero tells nothing apart, which is no proof of sameness; no
 interval, no claim. Two kinds are compared by their means and by their single rays: one reads better than the other only
-where both say so, and nothing is told apart only where neither does. Knows no store and no page.
+where both say so, and nothing is told apart only where neither does. What is so in some layers is not said of all: each
+answer names the depth, as far as there are layers enough. Knows no store and no page.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple, get_args
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from app.core.bootstrap import LEAST, Estimate, Interval
 from app.core.rays import ALPHA
-from app.explorer.pages import CUT, CensusEffect, CensusKind, Finding
+from app.explorer.claims import (
+    BETTER,
+    DEPTHS,
+    Placed,
+    Side,
+    placed,
+    side_of,
+    summed,
+    verdict_of,
+    verdict_of_mean,
+)
+from app.explorer.pages import CUT, CensusDepth, CensusEffect, CensusKind, Depth, EffectDepth, Finding
 
 NAMES: dict[str, str] = {
     "qk-query": "QK query",
@@ -23,30 +35,7 @@ NAMES: dict[str, str] = {
     "embed": "embedding",
     "unembed": "unembedding",
 }
-Side = Literal["more", "less", "open", "unclaimed"]
-"""Of a number: above chance, below it, about it, or without an interval."""
-_MIXED: dict[Side, str] = {"more": "higher", "less": "lower", "open": "not told apart"}
-
-
-class Verdict(NamedTuple):
-    """Where one kind stands beside another."""
-
-    mean: Side
-    rays: Side
-    """One by one."""
-
-    @property
-    def mixed(self) -> str:
-        """What the two say where they do not say the same; else empty.
-
-        Example: Verdict("more", "open").mixed -> "mixed, the mean higher and single rays not told apart"
-        """
-        if self.mean == self.rays:
-            return ""
-        return f"mixed, the mean {_MIXED[self.mean]} and single rays {_MIXED[self.rays]}"
-
-
-BETTER = Verdict("more", "more")
+Part = TypeVar("Part", CensusDepth, EffectDepth)
 _FEW_ON_ONE_SIDE = f"one matrix or fewer than {LEAST} layers on one side, so nothing is claimed"
 
 STEPS: tuple[tuple[str, str, str], ...] = (
@@ -109,16 +98,18 @@ def rays_of(group: str, d_head: int) -> str:
 def prediction(effects: Sequence[CensusEffect]) -> str:
     """How the predicted order does here, step by step.
 
-    Example: "OV (write) > MLP: this holds. QK (key) > MLP: the other way round."
+    Example: "OV (write) > MLP: this holds. QK (key) > MLP: the other way round in the last fifth of layers alone (in the
+    middle layers not told apart)."
     """
     verdicts = _by_pair(effects)
     words: dict[Side, str] = {
-        "more": "{}: this holds.",
-        "less": "{}: the other way round.",
-        "open": "{}: not told apart.",
-        "unclaimed": f"{{}}: {_FEW_ON_ONE_SIDE}.",
+        "more": "this holds",
+        "less": "the other way round",
+        "open": "not told apart",
+        "unclaimed": _FEW_ON_ONE_SIDE,
     }
-    return _summed({step: verdicts[group, other] for step, group, other in STEPS if (group, other) in verdicts}, words)
+    steps = {step: verdicts[group, other] for step, group, other in STEPS if (group, other) in verdicts}
+    return summed(steps, words, words)
 
 
 def at_equal_rank(effects: Sequence[CensusEffect], d_head: int) -> str:
@@ -131,31 +122,39 @@ def at_equal_rank(effects: Sequence[CensusEffect], d_head: int) -> str:
     if not pairs:
         pairs, other = list(verdicts), f"the embedding in {d_head} dimensions drawn at random"
     words: dict[Side, str] = {
-        "more": f"{{}}: better than {other}.",
-        "less": f"{{}}: worse than {other}.",
-        "open": f"{{}}: not told apart from {other}.",
-        "unclaimed": f"{{}}: {_FEW_ON_ONE_SIDE}.",
+        "more": f"better than {other}",
+        "less": f"worse than {other}",
+        "open": f"not told apart from {other}",
+        "unclaimed": _FEW_ON_ONE_SIDE,
     }
-    return _summed({NAMES[pair[0]]: verdicts[pair] for pair in pairs}, words, f" beside {other}")
+    return summed({NAMES[pair[0]]: verdicts[pair] for pair in pairs}, words, beside=f" beside {other}")
 
 
 def beside_random(kinds: Sequence[CensusKind]) -> str:
     """Which kinds read better than random directions; of the others, those with more readable rays than chance has.
 
-    Example: "Better than random directions: OV write. Not told apart from random directions: MLP in. Of MLP in, more rays
+    Example: "OV write: better than random directions. MLP in: not told apart from random directions. Of MLP in, more rays
     have p < .01 than chance gives."
     """
     words: dict[Side, str] = {
-        "more": "Better than random directions: {}.",
-        "less": "Worse than random directions: {}.",
-        "open": "Not told apart from random directions: {}.",
-        "unclaimed": f"{{}}: {_few_each([kind.mean for kind in kinds])}.",
+        "more": "better than random directions",
+        "less": "worse than random directions",
+        "open": "not told apart from random directions",
+        "unclaimed": _few_each([kind.mean for kind in kinds]),
     }
-    verdicts = {NAMES[kind.group]: _verdict(kind.mean, kind.superiority) for kind in kinds}
-    said = _summed(verdicts, words, " beside random directions")
+    verdicts = {
+        NAMES[kind.group]: placed(
+            verdict_of(kind.mean, kind.superiority),
+            ((part.depth, verdict_of(part.mean, part.superiority)) for part in kind.depths),
+        )
+        for kind in kinds
+    }
+    said = summed(verdicts, words, beside=" beside random directions")
     # A few rays that stand far out need not move the mean, nor the odds of a single ray.
     some = [
-        NAMES[kind.group] for kind in kinds if verdicts[NAMES[kind.group]] != BETTER and _has_more_than_chance(kind)
+        NAMES[kind.group] + where
+        for kind in kinds
+        if verdicts[NAMES[kind.group]].whole != BETTER and (where := _more_than_chance(kind)) is not None
     ]
     return said + (f" Of {', '.join(some)}, more rays have p < .01 than chance gives." if some else "")
 
@@ -163,13 +162,30 @@ def beside_random(kinds: Sequence[CensusKind]) -> str:
 def of_early(kinds: Sequence[CensusKind]) -> str:
     """Where the strongest directions read better than the weakest."""
     estimates = {NAMES[kind.group]: kind.early for kind in kinds if kind.early}
-    return _of_means(estimates, _few_each(list(estimates.values())))
+    depths = {NAMES[kind.group]: [(part.depth, part.early) for part in kind.depths if part.early] for kind in kinds}
+    return _of_means(estimates, _few_each(list(estimates.values())), depths)
 
 
 def of_later(kinds: Sequence[CensusKind]) -> str:
     """Where later layers read better than early ones."""
     few = f"fewer than {LEAST} layers in a half, so nothing is claimed"
-    return _of_means({NAMES[kind.group]: kind.later for kind in kinds if kind.later}, few)
+    said = _of_means({NAMES[kind.group]: kind.later for kind in kinds if kind.later}, few, {})
+    return " ".join(filter(None, (said, by_depth(kinds))))
+
+
+def by_depth(kinds: Sequence[CensusKind]) -> str:
+    """Where in the model readable rays stand; empty where no kind has all depths.
+
+    Example: "Rays with p < .01 in layer 0, layers 1–23 and layers 24–29: OV write 3.6%, 2.5% and 21.6%."
+    """
+    whole = [kind for kind in kinds if len(kind.depths) == len(DEPTHS)]
+    if not whole:
+        return ""
+    places = _listed([_layers(part).lower() for part in whole[0].depths])
+    shares = (
+        f"{NAMES[kind.group]} {_listed([f'{part.readable.value:.1%}' for part in kind.depths])}" for kind in whole
+    )
+    return f"Rays with p < .01 in {places}: {'; '.join(shares)}."
 
 
 def compared(effect: CensusEffect, d_head: int) -> str:
@@ -179,7 +195,7 @@ def compared(effect: CensusEffect, d_head: int) -> str:
     has the larger z 58.0% (54.0% to 61.0%) of the time."
     """
     first, other = (rays_of(group, d_head) for group in (effect.group, effect.other))
-    estimate, verdict = effect.difference, _verdict(effect.difference, effect.superiority)
+    estimate, verdict = effect.difference, verdict_of(effect.difference, effect.superiority)
     if verdict.mean == "unclaimed":
         return (
             f"{_begun(first)} and {other}: a difference of {hundredths(estimate.value)} z. {_begun(_FEW_ON_ONE_SIDE)}."
@@ -191,7 +207,8 @@ def compared(effect: CensusEffect, d_head: int) -> str:
     else:
         how = "better" if verdict.mean == "more" else "worse"
         said = f"{first} read {how} than {other} by {with_interval(_positive(estimate))} z."
-    return f"{_begun(said)} {_larger(effect.superiority)}"
+    depths = _at_depths(effect.depths, lambda part: f"{with_interval(part.difference)} z, {_odds(part.superiority)}")
+    return f"{_begun(said)} {_larger(effect.superiority)}{depths}"
 
 
 def against_random(kind: CensusKind, d_head: int) -> str:
@@ -202,9 +219,9 @@ def against_random(kind: CensusKind, d_head: int) -> str:
     """
     name, shown = _begun(rays_of(kind.group, d_head)), f"mean z {with_interval(kind.mean)}"
     share = f"{as_shares(kind.readable)} have p < .01, where chance has 1%."
-    verdict = _verdict(kind.mean, kind.superiority)
+    verdict = verdict_of(kind.mean, kind.superiority)
     if verdict.mean == "unclaimed":
-        return f"{name}: {shown}. {share} {_begun(_few(kind.mean.n))}."
+        return f"{name}: {shown}. {share} {_begun(_few(kind.mean.n))}.{_at_depths(kind.depths, _numbers)}"
     said: dict[Side, str] = {
         "more": "read better than random directions",
         "less": "read worse than random directions",
@@ -214,14 +231,15 @@ def against_random(kind: CensusKind, d_head: int) -> str:
         beside = f"{name} beside random directions: {verdict.mixed}. {_begun(shown)}."
     else:
         beside = f"{name} {said[verdict.mean]}: {shown}."
-    return f"{beside} {_larger(kind.superiority)} {share}"
+    return f"{beside} {_larger(kind.superiority)} {share}{_at_depths(kind.depths, _numbers)}"
 
 
 def early(kind: CensusKind) -> Iterator[str]:
     """Whether the strongest directions of a kind's matrices read better than the weakest."""
     if kind.early is None:
         return
-    yield _change(kind, kind.early, "first", "last", "quarter of a matrix's directions", _few(kind.early.n))
+    said = _change(kind, kind.early, "first", "last", "quarter of a matrix's directions", _few(kind.early.n))
+    yield said + _at_depths(kind.depths, lambda part: f"{with_interval(part.early)} z" if part.early else "")
 
 
 def later(kind: CensusKind) -> Iterator[str]:
@@ -259,7 +277,7 @@ def hundredths(value: float) -> str:
 
 def _change(kind: CensusKind, estimate: Estimate, first: str, last: str, of: str, few: str) -> str:
     name = _begun(NAMES[kind.group])
-    verdict = _side(estimate)
+    verdict = side_of(estimate)
     if verdict == "unclaimed":
         return f"{name}: {first} minus {last} {of} {hundredths(estimate.value)} z. {_begun(few)}."
     if verdict == "open":
@@ -268,56 +286,72 @@ def _change(kind: CensusKind, estimate: Estimate, first: str, last: str, of: str
     return f"{name}: the {first} {of} reads {how} than the {last} by {with_interval(_positive(estimate))} z."
 
 
-def _summed(verdicts: Mapping[str, Verdict], words: Mapping[Side, str], beside: str = "") -> str:
-    """A sentence for each verdict, with the names under it; `beside`: what those that are mixed are held against."""
-    names: dict[Verdict, list[str]] = {}
-    for name, verdict in verdicts.items():
-        names.setdefault(verdict, []).append(name)
-    said = {verdict: f"{{}}{beside}: {verdict.mixed}." if verdict.mixed else words[verdict.mean] for verdict in names}
-    return " ".join(_begun(said[verdict].format(", ".join(names[verdict]))) for verdict in sorted(names, key=_place))
-
-
-def _place(verdict: Verdict) -> tuple[bool, bool, int, int]:
-    """Claims first, then what is mixed; last what there is too little of."""
-    mean, rays = map(get_args(Side).index, verdict)
-    return verdict.mean == "unclaimed", bool(verdict.mixed), mean, rays
-
-
 def _is_of_size(effect: CensusEffect) -> bool:
     return effect.group.endswith(CUT) or effect.other.endswith(CUT)
 
 
-def _by_pair(effects: Sequence[CensusEffect]) -> dict[tuple[str, str], Verdict]:
-    return {(one.group, one.other): _verdict(one.difference, one.superiority) for one in effects}
-
-
-def _verdict(difference: Estimate, superiority: Estimate) -> Verdict:
-    """Of two kinds by their means and by their rays, as both are shown."""
-    return Verdict(_side(difference), _side(superiority, 0.5, 3))
-
-
-def _has_more_than_chance(kind: CensusKind) -> bool:
-    return _side(kind.readable, ALPHA, 3) == "more"
-
-
-def _side(estimate: Estimate, middle: float = 0.0, digits: int = 2) -> Side:
-    if estimate.interval is None:
-        return "unclaimed"
-    # As it is shown: nobody is to read 0.00 and be told that it is more.
-    low, high = (round(end, digits) for end in estimate.interval)
-    return "more" if low > middle else "less" if high < middle else "open"
-
-
-def _of_means(estimates: Mapping[str, Estimate], few: str) -> str:
-    """Where the mean of one part of a kind's directions is higher than that of another."""
-    sides = {name: _side(estimate) for name, estimate in estimates.items()}
-    words: dict[Side, str] = {
-        "more": "Yes for {}.",
-        "less": "The other way round for {}.",
-        "open": "Not told apart for {}.",
-        "unclaimed": f"{{}}: {few}.",
+def _by_pair(effects: Sequence[CensusEffect]) -> dict[tuple[str, str], Placed]:
+    return {
+        (one.group, one.other): placed(
+            verdict_of(one.difference, one.superiority),
+            ((part.depth, verdict_of(part.difference, part.superiority)) for part in one.depths),
+        )
+        for one in effects
     }
-    return _summed({name: Verdict(side, side) for name, side in sides.items()}, words)
+
+
+def _more_than_chance(kind: CensusKind) -> str | None:
+    """Where more of the kind's rays are readable than chance gives; None for nowhere.
+
+    Example: " (in the last fifth of layers alone)"; empty where no depth says otherwise.
+    """
+    sides = {part.depth: side_of(part.readable, ALPHA, 3) for part in kind.depths}
+    more = [DEPTHS[depth] for depth, side in sides.items() if side == "more"]
+    if side_of(kind.readable, ALPHA, 3) == "more":
+        known = [side for side in sides.values() if side != "unclaimed"]
+        if len(more) == len(known):
+            return ""
+        return f" ({' and '.join(more)} alone)" if more else " (over all layers together)"
+    return f" ({' and '.join(more)} alone)" if more else None
+
+
+def _of_means(
+    estimates: Mapping[str, Estimate], few: str, depths: Mapping[str, Sequence[tuple[Depth, Estimate]]]
+) -> str:
+    """Where the mean of one part of a kind's directions is higher than that of another."""
+    words: dict[Side, str] = {
+        "more": "yes",
+        "less": "the other way round",
+        "open": "not told apart",
+        "unclaimed": few,
+    }
+    verdicts = {
+        name: placed(verdict_of_mean(own), ((depth, verdict_of_mean(part)) for depth, part in depths.get(name, ())))
+        for name, own in estimates.items()
+    }
+    return summed(verdicts, words, words)
+
+
+def _at_depths(depths: Sequence[Part], say: Callable[[Part], str]) -> str:
+    """What is said of each depth, to stand behind what is said of all layers.
+
+    Example: " Layer 0: 0.10 z. Layers 1–23: 0.02 (−0.05 to 0.08) z. Layers 24–29: 0.91 (0.40 to 1.43) z."
+    """
+    said = ((part, say(part)) for part in depths)
+    return "".join(f" {_layers(part)}: {text}." for part, text in said if text)
+
+
+def _layers(part: CensusDepth | EffectDepth) -> str:
+    first, last = part.layers
+    return f"Layer {first}" if first == last else f"Layers {first}–{last}"
+
+
+def _numbers(part: CensusDepth) -> str:
+    return f"mean z {with_interval(part.mean)}, {_odds(part.superiority)}, {as_shares(part.readable)} have p < .01"
+
+
+def _odds(superiority: Estimate) -> str:
+    return f"the first is larger {as_shares(superiority)} of the time"
 
 
 def _positive(estimate: Estimate) -> Estimate:
@@ -343,6 +377,11 @@ def _few_each(estimates: Sequence[Estimate]) -> str:
 
 def _larger(superiority: Estimate) -> str:
     return f"Of two rays, one of each, the first has the larger z {as_shares(superiority)} of the time."
+
+
+def _listed(words: Sequence[str]) -> str:
+    """Example: _listed(["a", "b", "c"]) -> "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _begun(text: str) -> str:

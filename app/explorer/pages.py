@@ -21,6 +21,8 @@ PROCESSINGS: tuple[Processing, ...] = ("folded", "raw")
 
 End = Literal["read", "write"]
 """Which end of the model a side of the stream is read with."""
+Depth = Literal["first", "middle", "last"]
+"""Where in a model layers stand: the first one, the last fifth of them, and what lies between."""
 CUT = "-cut"
 """What the name of a control of equal rank ends with, after that of the matrix that was cut down."""
 
@@ -940,6 +942,19 @@ class ComparePage:
 
 
 @dataclass(frozen=True, slots=True)
+class CensusDepth:
+    """How readable one kind is in a part of the layers: the first one, the middle ones, or the last fifth."""
+
+    depth: Depth
+    layers: tuple[int, int]
+    """The first and the last of them."""
+    readable: Estimate
+    mean: Estimate
+    superiority: Estimate
+    early: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
 class CensusKind:
     """How readable the rays of one kind of matrix are, at one side; z is against random directions read the same way."""
 
@@ -972,11 +987,24 @@ class CensusKind:
     """Spearman's, of place and z within a matrix: negative where early directions read better."""
     later: Estimate | None
     """Mean z of the later half of the layers minus that of the first; None where there are no two."""
+    depths: tuple[CensusDepth, ...]
+    """Of first, middle and last layers by themselves, from early to late; empty for what belongs to no layer."""
 
     @property
     def is_cut(self) -> bool:
         """Whether it is a control of equal rank."""
         return self.group.endswith(CUT)
+
+
+@dataclass(frozen=True, slots=True)
+class EffectDepth:
+    """How much better one kind reads than another in a part of the layers."""
+
+    depth: Depth
+    layers: tuple[int, int]
+    """The first and the last of them."""
+    difference: Estimate
+    superiority: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -989,6 +1017,8 @@ class CensusEffect:
     """Of mean z."""
     superiority: Estimate
     """How often a ray of the first has the larger z."""
+    depths: tuple[EffectDepth, ...]
+    """Of the layers that both have, from early to late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -1025,6 +1055,8 @@ class CensusPage:
     """Of the intervals and of what was cut down."""
     draws: int
     """That many matrices were cut down in each layer."""
+    depths: tuple[range, ...]
+    """The layers that stand first, in the middle and last."""
     missing: tuple[str, ...]
     """What there is no census of, and why, in sentences."""
 
@@ -1038,11 +1070,13 @@ class CensusPage:
         """That the findings rest on."""
         numbers: list[Estimate | None] = []
         for kind in self.kinds:
-            numbers += [kind.mean, kind.superiority, kind.readable]
+            parts: tuple[CensusKind | CensusDepth, ...] = (kind, *kind.depths)
+            numbers += [number for part in parts for number in (part.mean, part.superiority, part.readable)]
             if not kind.is_cut:
-                numbers += [kind.early, kind.later if self.is_whole else None]
+                numbers += [*(part.early for part in parts), kind.later if self.is_whole else None]
         for effect in self.effects:
-            numbers += [effect.difference, effect.superiority]
+            compared: tuple[CensusEffect | EffectDepth, ...] = (effect, *effect.depths)
+            numbers += [number for part in compared for number in (part.difference, part.superiority)]
         return sum(number is not None and number.interval is not None for number in numbers)
 
 

@@ -81,6 +81,7 @@ def census(r: Resources, address: Address, options: Options) -> CensusPage:
         other_weights=other,
         seed=tally.SEED,
         draws=tally.DRAWS,
+        depths=tuple(tally.depths(model.n_layers).values()),
         missing=_missing(model, shown.weights, kinds),
     )
 
@@ -136,7 +137,7 @@ def _counted(store: ArtifactStore, opened: OpenModel, processing: Processing, la
     )
     ends = [end for end in ENDS if f"control_{end}" in arrays[None]]
     counts = tuple((end, tuple(arrays[None][f"control_{end}"].tolist())) for end in ends)
-    return kinds, tally.effects(groups), counts
+    return kinds, tally.effects(groups, opened.header.n_layers), counts
 
 
 def _ends(opened: OpenModel, processing: Processing) -> list[str]:

@@ -5,8 +5,8 @@ Kinds that are compared have their layers in common, which are drawn for both at
 pages' words.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from app.core.discovery import FDR, q_values
 from app.core.progression import PARTS, first_minus_last, parts, rank_correlation
 from app.core.rays import ALPHA
 from app.core.significance import standing
-from app.explorer.pages import CUT, CensusEffect, CensusKind, End, Model
+from app.explorer.pages import CUT, CensusDepth, CensusEffect, CensusKind, Depth, EffectDepth, End, Model
 
 Array = NDArray[Any]
 
@@ -46,6 +46,8 @@ COMPARED: tuple[tuple[str, str], ...] = (
 LOW, HIGH, BINS = -4.0, 8.0, 48
 """Of the distributions of z; what lies beyond is counted in the last bin of its side."""
 SEED = 0
+FIFTH = 5
+"""The last fifth of the layers is looked at by itself: what reads best stands there."""
 DRAWS = 8
 """Of each matrix that is cut down."""
 PARAMETERS = {"draws": DRAWS, "seed": SEED}
@@ -98,6 +100,11 @@ class Group:
             for layer, own in self.layers.items()
         }
 
+    def within(self, layers: Iterable[int | None]) -> "Group | None":
+        """The same of these layers alone; None if it has no matrix in them."""
+        own = {layer: self.layers[layer] for layer in layers if layer in self.layers}
+        return replace(self, layers=own) if own else None
+
 
 def ends_of(model: Model) -> tuple[Kind, ...]:
     """The matrices of no layer that are counted."""
@@ -121,6 +128,15 @@ def matrix_and_side(group: str) -> tuple[str, str]:
 def end_of(group: str) -> End:
     """Which end of the model the group is read with."""
     return "write" if group.removesuffix(CUT) in WRITE_GROUPS else "read"
+
+
+def depths(n_layers: int) -> dict[Depth, range]:
+    """Which layers stand where; none in a model that has fewer than three.
+
+    Example: depths(30) -> {"first": range(0, 1), "middle": range(1, 24), "last": range(24, 30)}
+    """
+    last = n_layers - max(1, n_layers // FIFTH)
+    return {"first": range(1), "middle": range(1, last), "last": range(last, n_layers)} if last > 1 else {}
 
 
 def grouped(layers: Mapping[int | None, Mapping[str, Array]]) -> dict[str, Group]:
@@ -172,17 +188,18 @@ def kind(group: Group, n_layers: int, control: Clusters) -> CensusKind:
         early=_over_matrices(group, first_minus_last),
         correlation=_over_matrices(group, rank_correlation),
         later=_later(group, n_layers),
+        depths=tuple(_kinds_at_depths(group, n_layers, control)),
     )
 
 
-def effects(groups: Mapping[str, Group]) -> tuple[CensusEffect, ...]:
+def effects(groups: Mapping[str, Group], n_layers: int) -> tuple[CensusEffect, ...]:
     """The comparisons that can be made."""
     return tuple(
         CensusEffect(
             first,
             other,
-            difference(groups[first].z(), groups[other].z(), SEED),
-            superiority(groups[first].z(), groups[other].z(), SEED),
+            *_compared(groups[first], groups[other]),
+            tuple(_effects_at_depths(groups[first], groups[other], n_layers)),
         )
         for first, other in COMPARED
         if first in groups and other in groups
@@ -193,6 +210,33 @@ def counted(z: Array) -> Array:
     """How many of the numbers lie in each bin; nan in none."""
     places = ((_judged(z).astype(np.float64) - LOW) * (BINS / (HIGH - LOW))).astype(np.int64)
     return np.bincount(places.clip(0, BINS - 1), minlength=BINS)
+
+
+def _kinds_at_depths(group: Group, n_layers: int, control: Clusters) -> Iterator[CensusDepth]:
+    """What is known of the group at each depth where it has matrices."""
+    for depth, layers in depths(n_layers).items():
+        if own := group.within(layers):
+            yield CensusDepth(
+                depth,
+                (layers[0], layers[-1]),
+                mean(own.readable(), SEED),
+                difference(own.z(), control, SEED),
+                superiority(own.z(), control, SEED),
+                _over_matrices(own, first_minus_last),
+            )
+
+
+def _effects_at_depths(group: Group, other: Group, n_layers: int) -> Iterator[EffectDepth]:
+    """The comparison at each depth where both have matrices."""
+    for depth, layers in depths(n_layers).items():
+        own, theirs = group.within(layers), other.within(layers)
+        if own and theirs:
+            yield EffectDepth(depth, (layers[0], layers[-1]), *_compared(own, theirs))
+
+
+def _compared(group: Group, other: Group) -> tuple[Estimate, Estimate]:
+    """By the means and by single rays."""
+    return difference(group.z(), other.z(), SEED), superiority(group.z(), other.z(), SEED)
 
 
 def _group(name: str, layers: Mapping[int | None, Sequence[Matrix]]) -> Group:

@@ -12,6 +12,7 @@ from app.explorer.pages import (
     BlindPage,
     BlindResult,
     Cell,
+    CensusDepth,
     CensusEffect,
     CensusKind,
     CensusPage,
@@ -20,6 +21,7 @@ from app.explorer.pages import (
     ControlSpread,
     Direction,
     DirectionPage,
+    EffectDepth,
     Finding,
     FullPage,
     FullRow,
@@ -217,12 +219,26 @@ CENSUS_PAGE = CensusPage(
             by_rank=(1.0,) * 5 + (0.5,) * 5,
             early=Estimate(0.5, Interval(0.25, 0.75), 144),
             correlation=Estimate(-0.25, Interval(-0.5, 0.0), 144),
-            later=Estimate(0.5, Interval(0.25, 0.75), 72),
+            later=Estimate(0.5, Interval(0.25, 0.75), 6),
+            depths=(
+                CensusDepth(
+                    depth="middle",
+                    layers=(1, 9),
+                    readable=Estimate(0.0625, Interval(0.03125, 0.09375), 9),
+                    mean=Estimate(0.5, Interval(0.25, 0.75), 9),
+                    superiority=Estimate(0.5625, Interval(0.53125, 0.625), 9),
+                    early=Estimate(0.25, Interval(0.125, 0.5), 9),
+                ),
+            ),
         ),
     ),
     effects=(
         CensusEffect(
-            "ov-write", "mlp-out", Estimate(0.5, Interval(0.25, 0.75), 12), Estimate(0.625, Interval(0.5, 0.75), 12)
+            "ov-write",
+            "mlp-out",
+            Estimate(0.5, Interval(0.25, 0.75), 12),
+            Estimate(0.625, Interval(0.5, 0.75), 12),
+            (EffectDepth("last", (10, 11), Estimate(1.0, None, 2), Estimate(0.75, None, 2)),),
         ),
     ),
     findings=(
@@ -238,6 +254,7 @@ CENSUS_PAGE = CensusPage(
     other_weights="raw",
     seed=0,
     draws=8,
+    depths=(range(1), range(1, 10), range(10, 12)),
     missing=(),
 )
 COMPARE_PAGE = ComparePage(

@@ -453,6 +453,12 @@ TERMS: dict[str, Term] = {
         "later − first half",
         "Mean z of the matrices of the later half of the layers minus that of the first half.",
     ),
+    "census-depth": Term(
+        "by depth",
+        "The first layer, the last fifth of the layers, and the middle layers between them, each by itself: what is so in "
+        "some need not be so in all.",
+        "Intervals where there are at least five layers. An answer names the depth wherever one alone bears it out.",
+    ),
     "census-cut": Term(
         "equal rank",
         "A matrix cut down at random to as many neurons as a head has dimensions, or the embedding to as many dimensions "

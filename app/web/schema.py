@@ -665,6 +665,20 @@ class EstimateJson(TypedDict):
 
 
 @with_config(STRICT)
+class CensusDepthJson(TypedDict):
+    """One kind in a part of the layers."""
+
+    depth: Literal["first", "middle", "last"]
+    """The first layer, the last fifth, or what lies between."""
+    first_layer: int
+    last_layer: int
+    readable: EstimateJson
+    mean_z: EstimateJson
+    larger_than_random: EstimateJson
+    first_minus_last: EstimateJson | None
+
+
+@with_config(STRICT)
 class CensusKindJson(TypedDict):
     """One kind of matrix, read at one side."""
 
@@ -698,6 +712,19 @@ class CensusKindJson(TypedDict):
     """Of place and z in a matrix, averaged over matrices."""
     later_minus_first: EstimateJson | None
     """Mean z of the later half of the layers minus that of the first."""
+    depths: list[CensusDepthJson]
+    """From early to late; empty for what belongs to no layer."""
+
+
+@with_config(STRICT)
+class ComparisonDepthJson(TypedDict):
+    """The same in a part of the layers."""
+
+    depth: Literal["first", "middle", "last"]
+    first_layer: int
+    last_layer: int
+    difference: EstimateJson
+    superiority: EstimateJson
 
 
 @with_config(STRICT)
@@ -710,6 +737,8 @@ class CensusComparisonJson(TypedDict):
     """Of mean z, first minus second."""
     superiority: EstimateJson
     """How often, of one ray of each, the first has the larger z."""
+    depths: list[ComparisonDepthJson]
+    """From early to late, of the layers that both have."""
 
 
 @with_config(STRICT)

@@ -110,6 +110,16 @@ def census_json(page: CensusPage, urls: Urls) -> schema.CensusJson:
                 "second": one.other,
                 "difference": _estimate(one.difference),
                 "superiority": _estimate(one.superiority),
+                "depths": [
+                    {
+                        "depth": part.depth,
+                        "first_layer": part.layers[0],
+                        "last_layer": part.layers[1],
+                        "difference": _estimate(part.difference),
+                        "superiority": _estimate(part.superiority),
+                    }
+                    for part in one.depths
+                ],
             }
             for one in page.effects
         ],
@@ -607,6 +617,18 @@ def _census_kind(kind: CensusKind) -> schema.CensusKindJson:
         "first_minus_last": kind.early and _estimate(kind.early),
         "rank_correlation": kind.correlation and _estimate(kind.correlation),
         "later_minus_first": kind.later and _estimate(kind.later),
+        "depths": [
+            {
+                "depth": part.depth,
+                "first_layer": part.layers[0],
+                "last_layer": part.layers[1],
+                "readable": _estimate(part.readable),
+                "mean_z": _estimate(part.mean),
+                "larger_than_random": _estimate(part.superiority),
+                "first_minus_last": part.early and _estimate(part.early),
+            }
+            for part in kind.depths
+        ],
     }
 
 

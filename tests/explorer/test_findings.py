@@ -24,7 +24,7 @@ from app.explorer.findings import (
     rays_of,
     with_interval,
 )
-from app.explorer.pages import CensusEffect, CensusKind
+from app.explorer.pages import CensusDepth, CensusEffect, CensusKind, EffectDepth
 from app.web.examples import CENSUS_PAGE
 
 BETTER = Estimate(0.42, Interval(0.2, 0.61), 24)
@@ -33,6 +33,7 @@ OPEN = Estimate(0.42, Interval(-0.1, 0.9), 24)
 ALONE = Estimate(0.42, None, 1)
 CHANCE = Estimate(0.013, Interval(0.006, 0.021), 24)
 HARDLY = Estimate(0.2, Interval(0.003, 0.4), 24)
+LAYERS = {"first": (0, 0), "middle": (1, 23), "last": (24, 29)}
 CLAIMS = (" better ", " worse ", " holds ", "other way")
 
 
@@ -51,8 +52,18 @@ def few(n):
     return Estimate(0.42, None, n)
 
 
-def effect(difference, group="ov-write", other="mlp-out", superiority=None):
-    return CensusEffect(group, other, difference, superiority or as_rays(difference))
+def effect(difference, group="ov-write", other="mlp-out", superiority=None, depths=()):
+    return CensusEffect(group, other, difference, superiority or as_rays(difference), depths)
+
+
+def compared_at(**means):
+    """At each depth: effect(BETTER, depths=compared_at(middle=OPEN, last=BETTER))."""
+    return tuple(EffectDepth(depth, LAYERS[depth], mean, as_rays(mean)) for depth, mean in means.items())
+
+
+def kind_at(**means):
+    """The same of a kind."""
+    return tuple(CensusDepth(depth, LAYERS[depth], CHANCE, mean, as_rays(mean), mean) for depth, mean in means.items())
 
 
 def kind(mean, group="ov-write", **changes):
@@ -69,7 +80,7 @@ def kind(mean, group="ov-write", **changes):
         counts=(),
         by_layer=(),
         by_rank=(),
-        **same,
+        **{"depths": ()} | same,
     )
 
 
@@ -212,7 +223,7 @@ def test_a_claim_needs_the_mean_and_the_rays(mean, superiority, verdict):
         )
         assert (better, worse) == (verdict == "more", verdict == "less")
         assert ("mixed" in said) == verdict.startswith("mixed")
-        assert verdict in said or not verdict.startswith("mixed")
+        assert verdict.removeprefix("mixed") in said or not verdict.startswith("mixed")
         assert ("ot told apart" in said) == (verdict == "open" or "not told apart" in verdict)
 
 
@@ -234,8 +245,8 @@ def test_what_is_mixed_stands_after_what_is_claimed():
         kind(BETTER, "ov-read", superiority=LOSES),
     ]
     assert beside_random(kinds) == (
-        "Worse than random directions: QK key. Not told apart from random directions: QK query. OV write, OV read beside "
-        "random directions: mixed, the mean higher and single rays lower. MLP in beside random directions: mixed, the mean "
+        "QK key: worse than random directions. QK query: not told apart from random directions. OV write, OV read: mixed "
+        "beside random directions, the mean higher and single rays lower. MLP in: mixed beside random directions, the mean "
         "not told apart and single rays higher. Embedding: one matrix, so nothing is claimed."
     )
 
@@ -271,10 +282,101 @@ def test_findings_of_layers_wait_for_all_layers():
     assert [len(one.evidence) for one in whole] == [1, 1, 2, 1, 1]
 
 
+def answers(mean, **depths):
+    """What is answered of a kind, and of a comparison, that are so at those depths."""
+    one = kind(mean, depths=kind_at(**depths))
+    pair, beside = (effect(mean, other=other, depths=compared_at(**depths)) for other in ("mlp-out", "mlp-out-cut"))
+    return prediction([pair]), at_equal_rank([beside], 64), beside_random([one]), of_early([one])
+
+
+@pytest.mark.parametrize(
+    ("mean", "depths", "ends"),
+    [
+        (BETTER, {}, ""),
+        (BETTER, {"middle": ALONE, "last": ALONE}, ""),
+        (BETTER, {"first": ALONE, "middle": BETTER, "last": BETTER}, ", in the middle layers and in the last fifth of layers alike"),
+        (BETTER, {"middle": BETTER, "last": ALONE}, ", in the middle layers by themselves, too"),
+        (BETTER, {"middle": OPEN, "last": BETTER}, " in the last fifth of layers alone (in the middle layers not told apart)"),
+        (WORSE, {"middle": WORSE, "last": OPEN}, " in the middle layers alone (in the last fifth of layers not told apart)"),
+        (BETTER, {"middle": OPEN, "last": OPEN}, "; in the middle layers and in the last fifth of layers not told apart"),
+        (OPEN, {"middle": OPEN, "last": OPEN}, ""),
+    ],
+)  # fmt: skip
+def test_an_answer_names_the_depth_where_it_is_so(mean, depths, ends):
+    for said in answers(mean, **depths):
+        assert said.endswith(f"{ends}.")
+        assert ("layers" in said) == bool(ends)
+        assert ("over all layers" in said) == (ends.startswith(";"))
+
+
+def test_what_is_so_in_the_last_fifth_alone_is_not_said_of_all_layers():
+    first, *_ = answers(OPEN, middle=WORSE, last=BETTER)
+    assert first == (
+        "OV (write) > MLP: over all layers not told apart; in the middle layers the other way round; in the last fifth of "
+        "layers this holds."
+    )
+    mixed = (EffectDepth("middle", (1, 23), BETTER, EVEN), EffectDepth("last", (24, 29), BETTER, WINS))
+    assert prediction([effect(BETTER, depths=mixed)]) == (
+        "OV (write) > MLP: this holds in the last fifth of layers alone (in the middle layers mixed)."
+    )
+
+
+def test_evidence_has_the_numbers_of_each_depth():
+    means = {"first": ALONE, "middle": OPEN, "last": BETTER}
+    one = kind(BETTER, depths=kind_at(**means))
+    said = [compared(effect(BETTER, depths=compared_at(**means)), 64), against_random(one, 64), *early(one)]
+    for sentence in said:
+        first, middle, last = re.search(
+            r" Layer 0: (.*)\. Layers 1–23: (.*)\. Layers 24–29: (.*)\.$", sentence
+        ).groups()
+        assert "0.42" in first
+        assert with_interval(OPEN) not in first
+        assert with_interval(OPEN) in middle
+        assert with_interval(BETTER) in last
+    assert against_random(kind(ALONE, "embed"), 64).endswith("nothing is claimed.")
+
+
+def test_readable_rays_are_said_by_depth():
+    shares = {"first": 0.036, "middle": 0.025, "last": 0.216}
+    depths = tuple(
+        CensusDepth(depth, LAYERS[depth], Estimate(share, None, 1), OPEN, EVEN, None) for depth, share in shares.items()
+    )
+    said = of_later([kind(BETTER, depths=depths), kind(ALONE, "embed", later=None)])
+    assert said == (
+        "OV write: yes. Rays with p < .01 in layer 0, layers 1–23 and layers 24–29: OV write 3.6%, 2.5% and 21.6%."
+    )
+
+
+def test_more_readable_rays_than_chance_are_said_of_their_depth():
+    def at(**shares):
+        return tuple(CensusDepth(depth, LAYERS[depth], share, OPEN, EVEN, None) for depth, share in shares.items())
+
+    for whole, depths, where in (
+        (MORE, at(middle=CHANCE, last=MORE), " (in the last fifth of layers alone)"),
+        (CHANCE, at(middle=CHANCE, last=MORE), " (in the last fifth of layers alone)"),
+        (MORE, at(middle=CHANCE, last=CHANCE), " (over all layers together)"),
+        (MORE, at(middle=MORE, last=MORE), ""),
+        (MORE, at(middle=ALONE, last=ALONE), ""),
+    ):
+        said = beside_random([kind(OPEN, "qk-query", readable=whole, depths=depths)])
+        assert f" Of QK query{where}, more rays have p < .01 than chance gives." in said
+    assert "chance" not in beside_random([kind(OPEN, readable=CHANCE, depths=at(middle=CHANCE, last=CHANCE))])
+
+
 @pytest.mark.parametrize("n_layers", [12, 11])
 def test_as_many_intervals_are_counted_as_are_shown(n_layers):
-    kinds = [kind(BETTER), kind(OPEN, "mlp-in"), kind(BETTER, "mlp-out-cut"), kind(ALONE, "embed")]
-    effects = [effect(BETTER), effect(OPEN, other="mlp-out-cut"), effect(ALONE, "mlp-out", "embed")]
+    at = kind_at(first=ALONE, middle=OPEN, last=BETTER)
+    kinds = [
+        kind(BETTER, depths=at),
+        kind(OPEN, "mlp-in"),
+        kind(BETTER, "mlp-out-cut", depths=at),
+        kind(ALONE, "embed"),
+    ]
+    effects = [
+        effect(BETTER, depths=compared_at(first=ALONE, middle=OPEN, last=BETTER)),
+        effect(OPEN, other="mlp-out-cut"),
+        effect(ALONE, "mlp-out", "embed"),
+    ]
     said = findings(kinds, effects, 64, is_whole=n_layers == 12)
     page = dataclasses.replace(
         CENSUS_PAGE, kinds=tuple(kinds), effects=tuple(effects), findings=said, n_layers=n_layers

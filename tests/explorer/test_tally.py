@@ -110,7 +110,7 @@ def test_what_is_common_to_a_layer_leaves_a_comparison():
             *(("ov-write", head, height + 0.5 + 0.3 * random.normal(size=(10, 2))) for head in range(3)),
             ("mlp-out", 0, height + 0.3 * random.normal(size=(30, 2))),
         )
-    (one,) = effects(grouped(layers))
+    (one,) = effects(grouped(layers), 12)
     assert (one.group, one.other, one.difference.n) == ("ov-write", "mlp-out", 12)
     assert 0.4 < one.difference.interval.low < 0.5 < one.difference.interval.high < 0.6
     assert one.superiority.interval.low > 0.5
@@ -130,7 +130,7 @@ def test_an_estimate_says_how_many_matrices_it_rests_on(control):
 
 
 def test_comparisons_are_of_what_is_there():
-    found = effects(grouped(planted(n_layers=6)))
+    found = effects(grouped(planted(n_layers=6)), 6)
     assert {(one.group, one.other) for one in found} == {
         ("ov-write", "mlp-out"),
         ("mlp-out", "embed"),
@@ -142,6 +142,55 @@ def test_comparisons_are_of_what_is_there():
     assert first.difference.interval.low > 1
     assert first.superiority.value > 0.9
     assert found[1].difference.interval is None
+
+
+@pytest.mark.parametrize(
+    ("n_layers", "last"), [(3, [2]), (4, [3]), (6, [5]), (12, [10, 11]), (30, [24, 25, 26, 27, 28, 29])]
+)
+def test_each_layer_has_one_depth(n_layers, last):
+    found = tally.depths(n_layers)
+    assert [layer for layers in found.values() for layer in layers] == list(range(n_layers))
+    assert (list(found["first"]), list(found["last"])) == ([0], last)
+    assert tally.depths(2) == tally.depths(1) == {}
+
+
+def test_depths_are_counted_by_themselves(control):
+    random = np.random.default_rng(8)
+    z = {layer: random.normal(size=(2, 20, 2)) + (2 if layer >= 8 else 0) for layer in range(10)}
+    others = {layer: random.normal(size=(30, 2)) for layer in range(10)}
+    layers = {
+        layer: rows(*(("ov-write", head, z[layer][head]) for head in range(2)), ("mlp-out", 0, others[layer]))
+        for layer in range(10)
+    }
+    groups = grouped(layers)
+    found, (effect,) = kind(groups["ov-write"], 10, control), effects(groups, 10)
+    assert [(one.depth, one.layers) for one in found.depths] == [
+        ("first", (0, 0)),
+        ("middle", (1, 7)),
+        ("last", (8, 9)),
+    ]
+    for one, compared in zip(found.depths, effect.depths, strict=True):
+        within = range(one.layers[0], one.layers[1] + 1)
+        own = np.concatenate([z[layer].ravel() for layer in within])
+        theirs = np.concatenate([others[layer].ravel() for layer in within])
+        assert one.mean.value == pytest.approx(own.mean(), abs=0.001)
+        assert one.readable.value == pytest.approx((own > 2).mean())
+        assert one.early.value == pytest.approx(
+            np.mean([half[:5].mean() - half[-5:].mean() for layer in within for half in z[layer]]), abs=0.001
+        )
+        assert (compared.depth, compared.layers) == (one.depth, one.layers)
+        assert compared.difference.value == pytest.approx(own.mean() - theirs.mean(), abs=0.001)
+        assert compared.superiority.value == pytest.approx((own[:, None] > theirs).mean(), abs=0.002)
+        assert (one.mean.n, one.mean.interval is None) == (len(within), len(within) < 5)
+    assert kind(grouped({None: rows(("embed", 0, z[0][0]))})["embed"], 10, control).depths == ()
+
+
+def test_a_depth_that_is_not_read_is_left_out(control):
+    layers = planted(n_layers=10)
+    for layer in (0, 8, 9):
+        del layers[layer]
+    found = kind(grouped(layers)["ov-write"], 10, control)
+    assert [(one.depth, one.mean.n) for one in found.depths] == [("middle", 7)]
 
 
 def test_every_comparison_is_of_one_table():
