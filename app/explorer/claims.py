@@ -79,19 +79,17 @@ def placed(whole: Verdict, depths: Iterable[tuple[Depth, Verdict]]) -> Placed:
     return Placed(whole, tuple((depth, verdict) for depth, verdict in depths if verdict.mean != "unclaimed"))
 
 
-def summed(verdicts: Mapping[str, Placed], words: Words, short: Words = SHORT, beside: str = "") -> str:
-    """A sentence for each verdict, behind the names under it; `beside`: what those that are mixed are held against.
+def summed(verdicts: Mapping[str, Placed], words: Words, short: Words = SHORT, beside: str = "", of: str = "") -> str:
+    """A sentence for each verdict, behind the names under it; `beside`: what those that are mixed are held against; `of`:
+    what of those that are named.
 
     Example: "OV write: better, in the middle layers and in the last fifth of layers alike. QK key: not told apart."
     """
-    names: dict[Placed, list[str]] = {}
-    for name, one in verdicts.items():
-        names.setdefault(one, []).append(name)
-    said = (
-        f"{', '.join(names[one])}: {_said(one, words, short, beside)}."
-        for one in sorted(names, key=lambda one: _place(one.whole))
-    )
-    return " ".join(sentence[:1].upper() + sentence[1:] for sentence in said)
+    names: dict[str, list[str]] = {}
+    for name, one in sorted(verdicts.items(), key=lambda item: _place(item[1].whole)):
+        names.setdefault(_said(one, words, short, beside), []).append(name)
+    sentences = (f"{of}{', '.join(own)}: {said}." for said, own in names.items())
+    return " ".join(sentence[:1].upper() + sentence[1:] for sentence in sentences)
 
 
 def _said(one: Placed, words: Words, short: Words, beside: str) -> str:
@@ -101,19 +99,19 @@ def _said(one: Placed, words: Words, short: Words, beside: str) -> str:
     """
     whole = one.whole
     text = whole.mixed.replace("mixed", f"mixed{beside}", 1) or words[whole.mean]
+    alike = [DEPTHS[depth] for depth, verdict in one.depths if verdict == whole]
     by_words: dict[str, list[str]] = {}
     for depth, verdict in one.depths:
-        same = "" if verdict == whole else "mixed" if verdict.mixed else short[verdict.mean]
-        by_words.setdefault(same, []).append(DEPTHS[depth])
-    alike = by_words.pop("", [])
-    others = [f"{' and '.join(where)} {what}" for what, where in by_words.items()]
-    if others and alike and whole.is_claim:
-        return f"{text} {' and '.join(alike)} alone ({'; '.join(others)})"
-    if others:
-        return f"over all layers {text}; {'; '.join((*(f'{where} alike' for where in alike), *others))}"
-    if not whole.is_claim or not alike:
-        return text
-    return f"{text}, {' and '.join(alike)} {'alike' if len(alike) > 1 else 'by themselves, too'}"
+        if verdict != whole or not whole.is_claim:
+            by_words.setdefault("mixed" if verdict.mixed else short[verdict.mean], []).append(DEPTHS[depth])
+    others = "; ".join(f"{' and '.join(where)} {what}" for what, where in by_words.items())
+    if len(alike) == len(one.depths):
+        if not whole.is_claim or not alike:
+            return text
+        return f"{text}, {' and '.join(alike)} {'alike' if len(alike) > 1 else 'by themselves, too'}"
+    if alike and whole.is_claim:
+        return f"{text} {' and '.join(alike)} alone ({others})"
+    return f"over all layers {text}; {others}"
 
 
 def _place(verdict: Verdict) -> tuple[bool, bool, int, int]:

@@ -22,19 +22,11 @@ from app.explorer.claims import (
     verdict_of,
     verdict_of_mean,
 )
-from app.explorer.pages import CUT, CensusDepth, CensusEffect, CensusKind, Depth, EffectDepth, Finding
+from app.explorer.estimates import as_shares, begun, hundredths, listed, with_interval
+from app.explorer.kinds import NAMES, rays_of
+from app.explorer.pages import CUT, CensusDepth, CensusEffect, CensusKind, CensusSpan, Depth, EffectDepth, Finding
+from app.explorer.spans import against_span, beside_spans
 
-NAMES: dict[str, str] = {
-    "qk-query": "QK query",
-    "qk-key": "QK key",
-    "ov-read": "OV read",
-    "ov-write": "OV write",
-    "mlp-in": "MLP in",
-    "mlp-gate": "MLP gate",
-    "mlp-out": "MLP out",
-    "embed": "embedding",
-    "unembed": "unembedding",
-}
 Part = TypeVar("Part", CensusDepth, EffectDepth)
 _FEW_ON_ONE_SIDE = f"one matrix or fewer than {LEAST} layers on one side, so nothing is claimed"
 
@@ -59,7 +51,11 @@ EQUAL: tuple[tuple[str, str], ...] = (
 
 
 def findings(
-    kinds: Sequence[CensusKind], effects: Sequence[CensusEffect], d_head: int, is_whole: bool
+    kinds: Sequence[CensusKind],
+    effects: Sequence[CensusEffect],
+    spans: Sequence[CensusSpan],
+    d_head: int,
+    is_whole: bool,
 ) -> tuple[Finding, ...]:
     """The questions that there are numbers for, with answers; those about layers wait until all are read."""
     order = [effect for effect in effects if not _is_of_size(effect)]
@@ -68,31 +64,12 @@ def findings(
     found = (
         Finding("order", prediction(order), tuple(compared(effect, d_head) for effect in order)),
         Finding("size", at_equal_rank(size, d_head), tuple(compared(effect, d_head) for effect in size)),
+        Finding("span", beside_spans(spans), tuple(against_span(span) for span in spans)),
         Finding("random", beside_random(whole), tuple(against_random(kind, d_head) for kind in kinds)),
         Finding("rank", of_early(whole), tuple(text for kind in whole for text in early(kind))),
         Finding("layers", of_later(whole), tuple(text for kind in whole for text in later(kind)) if is_whole else ()),
     )
     return tuple(each for each in found if each.evidence)
-
-
-def name_of(group: str, d_head: int) -> str:
-    """What a group is called.
-
-    Example: name_of("mlp-out-cut", 64) -> "64 neurons of MLP out"
-    """
-    matrix = group.removesuffix(CUT)
-    if matrix == group:
-        return NAMES[group]
-    return f"embedding in {d_head} dimensions" if matrix == "embed" else f"{d_head} neurons of {NAMES[matrix]}"
-
-
-def rays_of(group: str, d_head: int) -> str:
-    """What its rays are called.
-
-    Example: rays_of("ov-write", 64) -> "OV write rays"
-    """
-    name = name_of(group, d_head)
-    return f"rays of {'the ' * name.startswith('embedding')}{name}" if group.endswith(CUT) else f"{name} rays"
 
 
 def prediction(effects: Sequence[CensusEffect]) -> str:
@@ -181,10 +158,8 @@ def by_depth(kinds: Sequence[CensusKind]) -> str:
     whole = [kind for kind in kinds if len(kind.depths) == len(DEPTHS)]
     if not whole:
         return ""
-    places = _listed([_layers(part).lower() for part in whole[0].depths])
-    shares = (
-        f"{NAMES[kind.group]} {_listed([f'{part.readable.value:.1%}' for part in kind.depths])}" for kind in whole
-    )
+    places = listed([_layers(part).lower() for part in whole[0].depths])
+    shares = (f"{NAMES[kind.group]} {listed([f'{part.readable.value:.1%}' for part in kind.depths])}" for kind in whole)
     return f"Rays with p < .01 in {places}: {'; '.join(shares)}."
 
 
@@ -197,9 +172,7 @@ def compared(effect: CensusEffect, d_head: int) -> str:
     first, other = (rays_of(group, d_head) for group in (effect.group, effect.other))
     estimate, verdict = effect.difference, verdict_of(effect.difference, effect.superiority)
     if verdict.mean == "unclaimed":
-        return (
-            f"{_begun(first)} and {other}: a difference of {hundredths(estimate.value)} z. {_begun(_FEW_ON_ONE_SIDE)}."
-        )
+        return f"{begun(first)} and {other}: a difference of {hundredths(estimate.value)} z. {begun(_FEW_ON_ONE_SIDE)}."
     if verdict.mixed:
         said = f"{first} beside {other}: {verdict.mixed}. Difference of the means {with_interval(estimate)} z."
     elif verdict.mean == "open":
@@ -208,7 +181,7 @@ def compared(effect: CensusEffect, d_head: int) -> str:
         how = "better" if verdict.mean == "more" else "worse"
         said = f"{first} read {how} than {other} by {with_interval(_positive(estimate))} z."
     depths = _at_depths(effect.depths, lambda part: f"{with_interval(part.difference)} z, {_odds(part.superiority)}")
-    return f"{_begun(said)} {_larger(effect.superiority)}{depths}"
+    return f"{begun(said)} {_larger(effect.superiority)}{depths}"
 
 
 def against_random(kind: CensusKind, d_head: int) -> str:
@@ -217,18 +190,18 @@ def against_random(kind: CensusKind, d_head: int) -> str:
     Example: "QK key rays read better than random directions: mean z 0.31 (0.20 to 0.44). Of two rays, one of each, the
     first has the larger z 58.0% (54.0% to 61.0%) of the time. 4.1% (3.0% to 5.2%) have p < .01, where chance has 1%."
     """
-    name, shown = _begun(rays_of(kind.group, d_head)), f"mean z {with_interval(kind.mean)}"
+    name, shown = begun(rays_of(kind.group, d_head)), f"mean z {with_interval(kind.mean)}"
     share = f"{as_shares(kind.readable)} have p < .01, where chance has 1%."
     verdict = verdict_of(kind.mean, kind.superiority)
     if verdict.mean == "unclaimed":
-        return f"{name}: {shown}. {share} {_begun(_few(kind.mean.n))}.{_at_depths(kind.depths, _numbers)}"
+        return f"{name}: {shown}. {share} {begun(_few(kind.mean.n))}.{_at_depths(kind.depths, _numbers)}"
     said: dict[Side, str] = {
         "more": "read better than random directions",
         "less": "read worse than random directions",
         "open": "are not told apart from random directions",
     }
     if verdict.mixed:
-        beside = f"{name} beside random directions: {verdict.mixed}. {_begun(shown)}."
+        beside = f"{name} beside random directions: {verdict.mixed}. {begun(shown)}."
     else:
         beside = f"{name} {said[verdict.mean]}: {shown}."
     return f"{beside} {_larger(kind.superiority)} {share}{_at_depths(kind.depths, _numbers)}"
@@ -250,36 +223,11 @@ def later(kind: CensusKind) -> Iterator[str]:
     yield _change(kind, kind.later, "later", "first", "half of the layers", few)
 
 
-def with_interval(estimate: Estimate) -> str:
-    """The number, and where it lies.
-
-    Example: with_interval(Estimate(0.42, Interval(0.2, 0.61))) -> "0.42 (0.20 to 0.61)"
-    """
-    if estimate.interval is None:
-        return hundredths(estimate.value)
-    return f"{hundredths(estimate.value)} ({hundredths(estimate.interval.low)} to {hundredths(estimate.interval.high)})"
-
-
-def as_shares(estimate: Estimate) -> str:
-    """The same of a share of one.
-
-    Example: as_shares(Estimate(0.58, Interval(0.54, 0.61))) -> "58.0% (54.0% to 61.0%)"
-    """
-    interval = estimate.interval
-    return f"{estimate.value:.1%}" + (f" ({interval.low:.1%} to {interval.high:.1%})" if interval else "")
-
-
-def hundredths(value: float) -> str:
-    """With two decimals, and a minus sign as wide as a digit; never minus nothing."""
-    shown = f"{value:.2f}"
-    return "0.00" if shown == "-0.00" else shown.replace("-", "−")
-
-
 def _change(kind: CensusKind, estimate: Estimate, first: str, last: str, of: str, few: str) -> str:
-    name = _begun(NAMES[kind.group])
+    name = begun(NAMES[kind.group])
     verdict = side_of(estimate)
     if verdict == "unclaimed":
-        return f"{name}: {first} minus {last} {of} {hundredths(estimate.value)} z. {_begun(few)}."
+        return f"{name}: {first} minus {last} {of} {hundredths(estimate.value)} z. {begun(few)}."
     if verdict == "open":
         return f"{name}: the {first} and the {last} {of} are not told apart, {with_interval(estimate)} z."
     how = "better" if verdict == "more" else "worse"
@@ -377,12 +325,3 @@ def _few_each(estimates: Sequence[Estimate]) -> str:
 
 def _larger(superiority: Estimate) -> str:
     return f"Of two rays, one of each, the first has the larger z {as_shares(superiority)} of the time."
-
-
-def _listed(words: Sequence[str]) -> str:
-    """Example: _listed(["a", "b", "c"]) -> "a, b and c"."""
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-
-
-def _begun(text: str) -> str:
-    return text[:1].upper() + text[1:]

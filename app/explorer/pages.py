@@ -23,8 +23,13 @@ End = Literal["read", "write"]
 """Which end of the model a side of the stream is read with."""
 Depth = Literal["first", "middle", "last"]
 """Where in a model layers stand: the first one, the last fifth of them, and what lies between."""
+Among = Literal["all", "first"]
+"""All directions of a matrix, beside random vectors of its span; or the first few, beside such as are weighted by its
+singular values."""
 CUT = "-cut"
 """What the name of a control of equal rank ends with, after that of the matrix that was cut down."""
+SPAN, WEIGHTED, PRINCIPAL = "-span", "-weighted", "-pca"
+"""The same of random vectors of a matrix's span, and of those weighted by its singular values; of principal components."""
 
 Sort = Literal["order", "strength", "weakest", "gap", "closest", "readable", "readable-left", "readable-right"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
@@ -1022,10 +1027,39 @@ class CensusEffect:
 
 
 @dataclass(frozen=True, slots=True)
+class SpanShares:
+    """Readable rays among a kind's singular directions and among random vectors of the same matrices' spans."""
+
+    layers: tuple[int, int] | None
+    """The first and the last of a part of the layers; None for all of them."""
+    own: Estimate
+    random: Estimate
+    difference: Estimate
+    """Of the shares."""
+
+
+@dataclass(frozen=True, slots=True)
+class CensusSpan:
+    """Whether one kind's singular directions read better than any vector of their matrix's span would."""
+
+    group: str
+    among: Among
+    n_matrices: int
+    shares: SpanShares
+    depths: tuple[tuple[Depth, SpanShares], ...]
+    """Of first, middle and last layers by themselves, from early to late."""
+
+    @property
+    def parts(self) -> tuple[SpanShares, ...]:
+        """Of all layers, then of each depth."""
+        return (self.shares, *(own for _, own in self.depths))
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What the numbers allow to be said about one question."""
 
-    about: Literal["order", "size", "random", "rank", "layers"]
+    about: Literal["order", "size", "span", "random", "rank", "layers"]
     answer: str
     evidence: tuple[str, ...]
     """A sentence for each number that it rests on."""
@@ -1042,6 +1076,7 @@ class CensusPage:
     """Read so far."""
     kinds: tuple[CensusKind, ...]
     effects: tuple[CensusEffect, ...]
+    spans: tuple[CensusSpan, ...]
     findings: tuple[Finding, ...]
     controls: tuple[tuple[End, tuple[int, ...]], ...]
     """Rays of random directions by their own z, in the same bins."""
@@ -1077,6 +1112,8 @@ class CensusPage:
         for effect in self.effects:
             compared: tuple[CensusEffect | EffectDepth, ...] = (effect, *effect.depths)
             numbers += [number for part in compared for number in (part.difference, part.superiority)]
+        for span in self.spans:
+            numbers += [shares.difference for shares in span.parts]
         return sum(number is not None and number.interval is not None for number in numbers)
 
 

@@ -18,14 +18,37 @@ from app.core.discovery import FDR, q_values
 from app.core.progression import PARTS, first_minus_last, parts, rank_correlation
 from app.core.rays import ALPHA
 from app.core.significance import standing
-from app.explorer.pages import CUT, CensusDepth, CensusEffect, CensusKind, Depth, EffectDepth, End, Model
+from app.explorer.pages import (
+    CUT,
+    PRINCIPAL,
+    SPAN,
+    WEIGHTED,
+    Among,
+    CensusDepth,
+    CensusEffect,
+    CensusKind,
+    CensusSpan,
+    Depth,
+    EffectDepth,
+    End,
+    Model,
+    SpanShares,
+)
 
 Array = NDArray[Any]
 
 READ_GROUPS = ("qk-query", "qk-key", "ov-read", "mlp-in", "mlp-gate", "unembed")
 WRITE_GROUPS = ("ov-write", "mlp-out", "embed")
-GROUPS = (*READ_GROUPS, "mlp-in-cut", "mlp-gate-cut", *WRITE_GROUPS, "mlp-out-cut", "embed-cut")
-"""In the order of the page: what is read with one table stands together."""
+WEIGHTED_GROUPS = ("qk-query", "qk-key", "ov-read", "mlp-in", "mlp-gate", "ov-write", "mlp-out")
+SPANNED = ("qk-query", "qk-key", "ov-read", "ov-write")
+"""Of which random vectors of the same span are read: an MLP's matrix spans all of the stream."""
+GROUPS = (
+    *(*READ_GROUPS, "mlp-in-cut", "mlp-gate-cut"),
+    *(*WRITE_GROUPS, "embed-pca", "mlp-out-cut", "embed-cut"),
+    *(group + SPAN for group in SPANNED),
+    *(group + WEIGHTED for group in WEIGHTED_GROUPS),
+)
+"""In the order of the page: what is read with one table stands together; last what is drawn from spans."""
 COMPARED: tuple[tuple[str, str], ...] = (
     ("qk-query", "mlp-in"),
     ("qk-key", "mlp-in"),
@@ -48,9 +71,14 @@ LOW, HIGH, BINS = -4.0, 8.0, 48
 SEED = 0
 FIFTH = 5
 """The last fifth of the layers is looked at by itself: what reads best stands there."""
-DRAWS = 8
-"""Of each matrix that is cut down."""
-PARAMETERS = {"draws": DRAWS, "seed": SEED}
+DRAWS = 6
+"""Of each matrix that is cut down; random vectors weighted by singular value, of each."""
+HEADS, TURNED = 2, 64
+"""Of each layer, heads whose spans random vectors are drawn from, and how many of each side: taking all apart again would
+take longer than reading them."""
+FIRST = 4
+"""Directions of a matrix, the strongest ones, that are held against random vectors weighted by singular value."""
+PARAMETERS = {"draws": DRAWS, "seed": SEED, "heads": HEADS, "turned": TURNED, "principal": 1}
 """All that decides what a layer's rows are, besides the weights and what judges rays."""
 
 
@@ -105,6 +133,23 @@ class Group:
         own = {layer: self.layers[layer] for layer in layers if layer in self.layers}
         return replace(self, layers=own) if own else None
 
+    def of_heads(self, other: "Group") -> "Group":
+        """The same of those matrices that the other has something of."""
+        kept = {(matrix.layer, matrix.head) for matrix in other.matrices}
+        own = {
+            layer: tuple(matrix for matrix in matrices if (layer, matrix.head) in kept)
+            for layer, matrices in self.layers.items()
+        }
+        return replace(self, layers={layer: matrices for layer, matrices in own.items() if matrices})
+
+    def first(self, n: int) -> "Group":
+        """The same of the first n directions of each matrix."""
+        own = {
+            layer: tuple(matrix._replace(z=matrix.z[:n], p=matrix.p[:n]) for matrix in matrices)
+            for layer, matrices in self.layers.items()
+        }
+        return replace(self, layers=own)
+
 
 def ends_of(model: Model) -> tuple[Kind, ...]:
     """The matrices of no layer that are counted."""
@@ -119,15 +164,39 @@ def can_be_cut(model: Model) -> bool:
 def matrix_and_side(group: str) -> tuple[str, str]:
     """Which matrix the group is of, and which side of it.
 
-    Example: matrix_and_side("qk-key") -> ("qk", "key"); matrix_and_side("mlp-out-cut") -> ("mlp-out", "write")
+    Example: matrix_and_side("qk-key-span") -> ("qk", "key"); matrix_and_side("mlp-out-cut") -> ("mlp-out", "write")
     """
-    matrix, _, side = group.partition("-")
-    return (matrix, side) if matrix in CIRCUITS else (group.removesuffix(CUT), end_of(group))
+    own = base_of(group)
+    matrix, _, side = own.partition("-")
+    return (matrix, side) if matrix in CIRCUITS else (own, end_of(group))
+
+
+def base_of(group: str) -> str:
+    """The group of singular directions that it belongs to.
+
+    Example: base_of("ov-write-span") -> "ov-write"; base_of("embed") -> "embed"
+    """
+    for ending in (CUT, SPAN, WEIGHTED, PRINCIPAL):
+        group = group.removesuffix(ending)
+    return group
+
+
+def drawn_how(group: str) -> str:
+    """What its name ends with where it is neither a kind's singular directions nor a control of equal rank.
+
+    Example: drawn_how("ov-write-span") -> "-span"; drawn_how("mlp-in-cut") -> ""
+    """
+    return next((ending for ending in (SPAN, WEIGHTED, PRINCIPAL) if group.endswith(ending)), "")
+
+
+def is_kind(group: str) -> bool:
+    """Whether it is of directions in an order, not of vectors drawn at random."""
+    return not group.endswith((SPAN, WEIGHTED))
 
 
 def end_of(group: str) -> End:
     """Which end of the model the group is read with."""
-    return "write" if group.removesuffix(CUT) in WRITE_GROUPS else "read"
+    return "write" if base_of(group) in WRITE_GROUPS else "read"
 
 
 def depths(n_layers: int) -> dict[Depth, range]:
@@ -206,6 +275,19 @@ def effects(groups: Mapping[str, Group], n_layers: int) -> tuple[CensusEffect, .
     )
 
 
+def spans(groups: Mapping[str, Group], n_layers: int) -> tuple[CensusSpan, ...]:
+    """The comparisons of singular directions with random vectors of the same matrices' spans."""
+    found = []
+    for name in SPANNED:
+        if name in groups and name + SPAN in groups:
+            drawn = groups[name + SPAN]
+            found.append(_span(groups[name].of_heads(drawn), drawn, "all", n_layers))
+    for name in WEIGHTED_GROUPS:
+        if name in groups and name + WEIGHTED in groups:
+            found.append(_span(groups[name].first(FIRST), groups[name + WEIGHTED], "first", n_layers))
+    return tuple(found)
+
+
 def counted(z: Array) -> Array:
     """How many of the numbers lie in each bin; nan in none."""
     places = ((_judged(z).astype(np.float64) - LOW) * (BINS / (HIGH - LOW))).astype(np.int64)
@@ -232,6 +314,20 @@ def _effects_at_depths(group: Group, other: Group, n_layers: int) -> Iterator[Ef
         own, theirs = group.within(layers), other.within(layers)
         if own and theirs:
             yield EffectDepth(depth, (layers[0], layers[-1]), *_compared(own, theirs))
+
+
+def _span(group: Group, drawn: Group, among: Among, n_layers: int) -> CensusSpan:
+    parts = (
+        (depth, _shares(own, random, (layers[0], layers[-1])))
+        for depth, layers in depths(n_layers).items()
+        if (own := group.within(layers)) and (random := drawn.within(layers))
+    )
+    return CensusSpan(group.name, among, len(drawn.matrices), _shares(group, drawn, None), tuple(parts))
+
+
+def _shares(group: Group, drawn: Group, layers: tuple[int, int] | None) -> SpanShares:
+    own, random = group.readable(), drawn.readable()
+    return SpanShares(layers, mean(own, SEED), mean(random, SEED), difference(own, random, SEED))
 
 
 def _compared(group: Group, other: Group) -> tuple[Estimate, Estimate]:

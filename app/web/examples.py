@@ -16,6 +16,7 @@ from app.explorer.pages import (
     CensusEffect,
     CensusKind,
     CensusPage,
+    CensusSpan,
     Compared,
     ComparePage,
     ControlSpread,
@@ -45,6 +46,7 @@ from app.explorer.pages import (
     Rays,
     Readout,
     SideReadout,
+    SpanShares,
     Tab,
     Token,
     Verdict,
@@ -241,6 +243,25 @@ CENSUS_PAGE = CensusPage(
             (EffectDepth("last", (10, 11), Estimate(1.0, None, 2), Estimate(0.75, None, 2)),),
         ),
     ),
+    spans=(
+        CensusSpan(
+            "ov-write",
+            "all",
+            24,
+            SpanShares(
+                None,
+                Estimate(0.25, Interval(0.125, 0.375), 12),
+                Estimate(0.1875, Interval(0.125, 0.25), 12),
+                Estimate(0.0625, Interval(0.0, 0.125), 12),
+            ),
+            (
+                (
+                    "first",
+                    SpanShares((0, 0), Estimate(0.25, None, 1), Estimate(0.125, None, 1), Estimate(0.125, None, 1)),
+                ),
+            ),
+        ),
+    ),
     findings=(
         Finding(
             "order",
@@ -253,7 +274,7 @@ CENSUS_PAGE = CensusPage(
     other=(),
     other_weights="raw",
     seed=0,
-    draws=8,
+    draws=6,
     depths=(range(1), range(1, 10), range(10, 12)),
     missing=(),
 )

@@ -459,6 +459,24 @@ TERMS: dict[str, Term] = {
         "some need not be so in all.",
         "Intervals where there are at least five layers. An answer names the depth wherever one alone bears it out.",
     ),
+    "census-span": Term(
+        "the span or the direction",
+        "Share of readable rays among a matrix's singular directions, and among random unit vectors of the same span: what "
+        "these have as well is not owed to the directions.",
+        "64 vectors of each side of two heads a layer, drawn by a seed, beside the directions of these same heads. An MLP's "
+        "matrix spans the whole stream: random vectors of its span are random directions.",
+    ),
+    "census-span-difference": Term(
+        "difference",
+        "Share of readable rays of the directions minus that of the random vectors, in percent points; interval at 95%.",
+        "Both are of the same layers, which are drawn for both at once.",
+    ),
+    "census-weighted": Term(
+        "weighted by singular value",
+        "Random vectors as the matrix makes them of random ones: each singular direction has a part in them as large as its "
+        "singular value. Beside the four strongest directions of each matrix.",
+        "Six vectors of each side of each matrix.",
+    ),
     "census-cut": Term(
         "equal rank",
         "A matrix cut down at random to as many neurons as a head has dimensions, or the embedding to as many dimensions "
@@ -688,8 +706,9 @@ BASES: dict[str, BasisWords] = {
 """By name; the neuron basis of a matrix without neurons is `coordinate`."""
 
 FINDINGS: dict[str, str] = {
-    "order": "Does QK, OV > MLP > embedding hold here?",
+    "order": "Are heads more readable than MLPs, and MLPs than embeddings?",
     "size": "Is it the matrix's size?",
+    "span": "Is it the direction, or any vector of its matrix's span?",
     "random": "Do they read better than random directions?",
     "rank": "Do early directions read better than late ones?",
     "layers": "Do later layers read better than early ones?",

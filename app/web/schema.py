@@ -742,10 +742,36 @@ class CensusComparisonJson(TypedDict):
 
 
 @with_config(STRICT)
+class SpanSharesJson(TypedDict):
+    """Shares of readable rays."""
+
+    depth: Literal["first", "middle", "last"] | None
+    """Of which layers; null for all."""
+    first_layer: int | None
+    last_layer: int | None
+    directions: EstimateJson
+    random: EstimateJson
+    difference: EstimateJson
+
+
+@with_config(STRICT)
+class CensusSpanJson(TypedDict):
+    """Singular directions beside random vectors of the same matrices' spans."""
+
+    kind: str
+    among: Literal["all", "first"]
+    """All directions, beside random vectors of the span; or the first four, beside such as are weighted by singular
+    value."""
+    matrices: int
+    shares: list[SpanSharesJson]
+    """Of all layers, then from early to late."""
+
+
+@with_config(STRICT)
 class FindingJson(TypedDict):
     """What the numbers allow to be said about one question."""
 
-    about: Literal["order", "size", "random", "rank", "layers"]
+    about: Literal["order", "size", "span", "random", "rank", "layers"]
     answer: str
     evidence: list[str]
     """A sentence for each number that it rests on."""
@@ -762,6 +788,7 @@ class CensusJson(TypedDict):
     layers: int
     kinds: list[CensusKindJson]
     comparisons: list[CensusComparisonJson]
+    spans: list[CensusSpanJson]
     findings: list[FindingJson]
     controls: dict[str, list[int]]
     """Random directions by their own z, in the same bins, for each end."""

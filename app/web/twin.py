@@ -14,6 +14,7 @@ from app.explorer.pages import (
     ComparePage,
     ControlSpread,
     Curve,
+    Depth,
     Determinacy,
     Direction,
     DirectionPage,
@@ -37,6 +38,7 @@ from app.explorer.pages import (
     Packing,
     Rays,
     SideReadout,
+    SpanShares,
     Token,
     Turn,
     Verdict,
@@ -122,6 +124,15 @@ def census_json(page: CensusPage, urls: Urls) -> schema.CensusJson:
                 ],
             }
             for one in page.effects
+        ],
+        "spans": [
+            {
+                "kind": one.group,
+                "among": one.among,
+                "matrices": one.n_matrices,
+                "shares": [_span_shares(None, one.shares), *(_span_shares(depth, own) for depth, own in one.depths)],
+            }
+            for one in page.spans
         ],
         "findings": [
             {"about": one.about, "answer": one.answer, "evidence": list(one.evidence)} for one in page.findings
@@ -629,6 +640,18 @@ def _census_kind(kind: CensusKind) -> schema.CensusKindJson:
             }
             for part in kind.depths
         ],
+    }
+
+
+def _span_shares(depth: Depth | None, shares: SpanShares) -> schema.SpanSharesJson:
+    first, last = shares.layers or (None, None)
+    return {
+        "depth": depth,
+        "first_layer": first,
+        "last_layer": last,
+        "directions": _estimate(shares.own),
+        "random": _estimate(shares.random),
+        "difference": _estimate(shares.difference),
     }
 
 

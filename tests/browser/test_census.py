@@ -30,7 +30,9 @@ def test_from_the_map_to_every_ray(visitor: Page):
     expect(visitor).to_have_url(re.compile(r"/tiny/census\?weights=raw$"))
     whole(visitor)
     expect(visitor).to_have_url(re.compile(r"/tiny/census\?weights=raw$"))
-    expect(visitor.get_by_role("heading", name="Does QK, OV > MLP > embedding hold here?")).to_be_visible()
+    expect(
+        visitor.get_by_role("heading", name="Are heads more readable than MLPs, and MLPs than embeddings?")
+    ).to_be_visible()
     expect(visitor.locator(".kind")).to_have_count(
         visitor.locator("table.census").first.locator("th[scope=row]").count()
     )

@@ -7,24 +7,22 @@ import re
 import pytest
 
 from app.core.bootstrap import Estimate, Interval
+from app.explorer.estimates import as_points, as_shares, hundredths, with_interval
 from app.explorer.findings import (
     against_random,
-    as_shares,
     at_equal_rank,
     beside_random,
     compared,
     early,
     findings,
-    hundredths,
     later,
-    name_of,
     of_early,
     of_later,
     prediction,
-    rays_of,
-    with_interval,
 )
-from app.explorer.pages import CensusDepth, CensusEffect, CensusKind, EffectDepth
+from app.explorer.kinds import name_of, rays_of
+from app.explorer.pages import CensusDepth, CensusEffect, CensusKind, CensusSpan, EffectDepth, SpanShares
+from app.explorer.spans import against_span, beside_spans
 from app.web.examples import CENSUS_PAGE
 
 BETTER = Estimate(0.42, Interval(0.2, 0.61), 24)
@@ -270,16 +268,16 @@ def test_more_readable_rays_than_chance_has_are_said_of_what_is_not_better():
 
 def test_findings_of_layers_wait_for_all_layers():
     kinds, effects = [kind(BETTER), kind(BETTER, "mlp-out-cut")], [effect(BETTER), effect(OPEN, other="mlp-out-cut")]
-    part, whole = (findings(kinds, effects, 64, is_whole) for is_whole in (False, True))
-    assert [one.about for one in part] == ["order", "size", "random", "rank"]
-    assert [one.about for one in whole] == ["order", "size", "random", "rank", "layers"]
-    assert part == whole[:4]
+    part, whole = (findings(kinds, effects, [span(SMALL)], 64, is_whole) for is_whole in (False, True))
+    assert [one.about for one in part] == ["order", "size", "span", "random", "rank"]
+    assert [one.about for one in whole] == ["order", "size", "span", "random", "rank", "layers"]
+    assert part == whole[:5]
     assert part[1].evidence == (
         "OV write rays and rays of 64 neurons of MLP out are not told apart: 0.42 (−0.10 to 0.90) z. Of two rays, one of "
         "each, the first has the larger z 54.2% (49.0% to 59.0%) of the time.",
     )
     # Controls are judged beside random directions, but answer no question of their own.
-    assert [len(one.evidence) for one in whole] == [1, 1, 2, 1, 1]
+    assert [len(one.evidence) for one in whole] == [1, 1, 1, 2, 1, 1]
 
 
 def answers(mean, **depths):
@@ -363,6 +361,48 @@ def test_more_readable_rays_than_chance_are_said_of_their_depth():
     assert "chance" not in beside_random([kind(OPEN, readable=CHANCE, depths=at(middle=CHANCE, last=CHANCE))])
 
 
+def shares(difference, own=0.213, random=0.197, layers=None):
+    return SpanShares(layers, Estimate(own, None, 6), Estimate(random, None, 6), difference)
+
+
+SMALL, CLEAR = Estimate(0.016, Interval(-0.001, 0.031), 6), Estimate(0.207, Interval(0.1, 0.3), 6)
+
+
+def span(whole, among="all", group="ov-write", **depths):
+    parts = tuple((depth, shares(difference, 0.213, 0.197, LAYERS[depth])) for depth, difference in depths.items())
+    return CensusSpan(group, among, 60, shares(whole, 0.065, 0.061), parts)
+
+
+def test_directions_beside_their_spans():
+    said = beside_spans(
+        [
+            span(SMALL, first=ALONE, middle=SMALL, last=SMALL),
+            span(SMALL, group="ov-read"),
+            span(CLEAR, "first", first=ALONE, middle=SMALL, last=CLEAR),
+        ]
+    )
+    assert said == (
+        "OV write, OV read: not told apart from random vectors of the same span. Ranks 0–3 of OV write: more readable "
+        "than random vectors weighted by singular value in the last fifth of layers alone (in the middle layers not told apart). "
+        "OV write in layers 24–29: 21.3% against 19.7%; ranks 0–3: 21.3% against 19.7%."
+    )
+    assert beside_spans([]) == ""
+    assert "nothing is claimed" in beside_spans([span(ALONE)])
+
+
+def test_evidence_of_spans_has_the_numbers_of_each_depth():
+    said = against_span(span(CLEAR, "first", "qk-key", first=ALONE, last=SMALL))
+    assert said == (
+        "Ranks 0–3 of QK key: p < .01 have 6.5% of the ends, 6.1% of those of random vectors weighted by singular value: "
+        "20.7 (10.0 to 30.0) points. Layer 0: 21.3% against 19.7%, 42.0 points. Layers 24–29: 21.3% against 19.7%, 1.6 "
+        "(−0.1 to 3.1) points."
+    )
+
+
+def test_less_than_nothing_is_no_difference():
+    assert as_points(Estimate(-0.0001, Interval(-0.0203, 0.0001), 9)) == "0.0 (−2.0 to 0.0) points"
+
+
 @pytest.mark.parametrize("n_layers", [12, 11])
 def test_as_many_intervals_are_counted_as_are_shown(n_layers):
     at = kind_at(first=ALONE, middle=OPEN, last=BETTER)
@@ -377,17 +417,18 @@ def test_as_many_intervals_are_counted_as_are_shown(n_layers):
         effect(OPEN, other="mlp-out-cut"),
         effect(ALONE, "mlp-out", "embed"),
     ]
-    said = findings(kinds, effects, 64, is_whole=n_layers == 12)
+    spans = [span(SMALL, middle=SMALL, last=ALONE), span(CLEAR, "first")]
+    said = findings(kinds, effects, spans, 64, is_whole=n_layers == 12)
     page = dataclasses.replace(
-        CENSUS_PAGE, kinds=tuple(kinds), effects=tuple(effects), findings=said, n_layers=n_layers
+        CENSUS_PAGE, kinds=tuple(kinds), effects=tuple(effects), spans=tuple(spans), findings=said, n_layers=n_layers
     )
     shown = [re.findall(r"\([^()]+ to [^()]+\)", sentence) for one in said for sentence in one.evidence]
     assert page.n_intervals == sum(map(len, shown)) > 10
 
 
 def test_a_model_of_heads_alone_has_no_prediction():
-    assert [one.about for one in findings([kind(BETTER)], [], 64, is_whole=False)] == ["random", "rank"]
-    assert findings([], [], 64, is_whole=True) == ()
+    assert [one.about for one in findings([kind(BETTER)], [], [], 64, is_whole=False)] == ["random", "rank"]
+    assert findings([], [], [], 64, is_whole=True) == ()
 
 
 def test_controls_are_called_what_they_are():

@@ -193,6 +193,57 @@ def test_a_depth_that_is_not_read_is_left_out(control):
     assert [(one.depth, one.mean.n) for one in found.depths] == [("middle", 7)]
 
 
+def of_spans(n_layers=10, heads=3):
+    """Two heads of each layer have random vectors of their span, all have weighted ones; the last fifth reads better."""
+    random = np.random.default_rng(5)
+    z, layers = {}, {}
+    for layer in range(n_layers):
+        late = 1.5 * (layer >= 8)
+        own = {("ov-write", head): random.normal(size=(20, 2)) + late for head in range(heads)}
+        for head in range(heads):
+            own["ov-write", head][:4] += 1
+            own["ov-write-weighted", head] = random.normal(size=(6, 2)) + late
+        for head in (layer % heads, (layer + 1) % heads):
+            own["ov-write-span", head] = random.normal(size=(30, 2)) + late
+        z[layer] = own
+        layers[layer] = rows(*((group, head, own[group, head]) for group, head in own))
+    return z, layers
+
+
+def test_spans_are_compared_with_the_directions_of_the_same_matrices():
+    z, layers = of_spans()
+    spans = tally.spans(grouped(layers), 10)
+    assert [(span.group, span.among, span.n_matrices) for span in spans] == [
+        ("ov-write", "all", 20),
+        ("ov-write", "first", 30),
+    ]
+    for span in spans:
+        assert [(depth, own.layers) for depth, own in span.depths] == [
+            ("first", (0, 0)),
+            ("middle", (1, 7)),
+            ("last", (8, 9)),
+        ]
+        for shares in span.parts:
+            first, last = shares.layers or (0, 9)
+            within = [(at, head) for at in range(first, last + 1) for head in range(3)]
+            ending, n = ("-span", 20) if span.among == "all" else ("-weighted", 4)
+            drawn = [z[at]["ov-write" + ending, head] for at, head in within if ("ov-write" + ending, head) in z[at]]
+            own = [z[at]["ov-write", head][:n] for at, head in within if ("ov-write" + ending, head) in z[at]]
+            expected = [(np.concatenate(each) > 2).mean() for each in (own, drawn)]
+            assert [shares.own.value, shares.random.value] == pytest.approx(expected)
+            assert shares.difference.value == pytest.approx(expected[0] - expected[1])
+            assert (shares.difference.interval is None) == (last - first + 1 < 5)
+
+
+def test_vectors_drawn_from_spans_are_no_kinds_of_their_own():
+    assert [name for name in GROUPS if not tally.is_kind(name)] == [
+        name for name in GROUPS if name.endswith(("-span", "-weighted"))
+    ]
+    assert {tally.base_of(name) for name in GROUPS} == {*tally.READ_GROUPS, *tally.WRITE_GROUPS}
+    assert {end_of(name) for name in GROUPS if tally.base_of(name) in tally.WRITE_GROUPS} == {"write"}
+    assert len(GROUPS) == len(set(GROUPS)) < 128
+
+
 def test_every_comparison_is_of_one_table():
     assert all(end_of(group) == end_of(other) for group, other in COMPARED)
     assert {name for pair in COMPARED for name in pair} < set(GROUPS)
@@ -202,7 +253,9 @@ def test_groups_have_matrices_and_sides():
     assert matrix_and_side("ov-write") == ("ov", "write")
     assert matrix_and_side("qk-key") == ("qk", "key")
     assert matrix_and_side("mlp-gate-cut") == ("mlp-gate", "read")
-    assert matrix_and_side("embed") == ("embed", "write")
+    assert matrix_and_side("embed") == matrix_and_side("embed-pca") == ("embed", "write")
+    assert matrix_and_side("qk-query-span") == ("qk", "query")
+    assert matrix_and_side("mlp-gate-weighted") == ("mlp-gate", "read")
     assert {matrix_and_side(group)[0] for group in GROUPS} <= set(KINDS)
 
 
