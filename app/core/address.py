@@ -33,8 +33,8 @@ LABELS: dict[str, str] = {
     "embed": "embedding",
     "unembed": "unembedding",
     "pos": "positions",
-    "heads/write": "heads' writes",
-    "heads/read": "heads' reads",
+    "heads/write": "OV outputs",
+    "heads/read": "OV inputs",
 }
 BasisName = Literal["svd", "pca", "nmf", "ica", "dictionary", "neuron", "frequency"]
 BASES: tuple[BasisName, ...] = ("svd", "pca", "nmf", "ica", "dictionary", "neuron", "frequency")

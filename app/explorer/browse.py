@@ -125,7 +125,7 @@ def head(r: Resources, address: Address, options: Options) -> HeadPage:
     asked = [orders.matrix(opened, each, view) for each, view in zip(matrices, views, strict=True)]
     artifacts = fulfilled(r, *asked)
     ov, qk = (
-        matrix_page(opened, each, view, artifact, _rows(options, HEAD_ROWS))
+        matrix_page(opened, each, view, artifact, _rows(options, HEAD_ROWS), options.tokens or TABLE_TOKENS)
         for each, view, artifact in zip(matrices, views, artifacts, strict=True)
     )
     # One page number for both tables: the shorter one may be past its end, not both.
@@ -139,7 +139,7 @@ def matrix(r: Resources, address: Address, options: Options) -> MatrixPage | Fit
     if absent := fits.absent(r, opened, address, shown):
         return absent
     artifact, _ = _artifacts(r, opened, address, shown)
-    page = matrix_page(opened, address, shown, artifact, _rows(options, MATRIX_ROWS))
+    page = matrix_page(opened, address, shown, artifact, _rows(options, MATRIX_ROWS), options.tokens or TABLE_TOKENS)
     _check_page(shown.page, page.n_pages)
     return page
 

@@ -24,8 +24,8 @@ SPELLINGS: dict[Kind, str] = {
     "embed": "embed(?:ding)?|w[ _-]?e",
     "unembed": "unembed(?:ding)?|w[ _-]?u",
     "pos": "pos(?:itions?)?|w[ _-]?pos",
-    "heads/write": "heads?['’]?[ _-]?writes?",
-    "heads/read": "heads?['’]?[ _-]?reads?",
+    "heads/write": "heads?['’]?[ _-]?writes?|(?:all )?ov[ _-]?outputs?",
+    "heads/read": "heads?['’]?[ _-]?reads?|(?:all )?ov[ _-]?inputs?",
 }
 """After separators became single spaces, in small letters."""
 # A direction must not begin inside another number: no digit before it.

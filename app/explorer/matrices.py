@@ -71,8 +71,10 @@ BIAS_TERMS: dict[str, str] = {
 }
 
 
-def matrix_page(model: OpenModel, address: Address, shown: View, artifact: Artifact, size: int) -> MatrixPage:
-    """The page of the matrix at the address in its basis, `size` directions at a time."""
+def matrix_page(
+    model: OpenModel, address: Address, shown: View, artifact: Artifact, size: int, k: int = TABLE_TOKENS
+) -> MatrixPage:
+    """The page of the matrix at the address in its basis, `size` directions at a time, k tokens at either end."""
     assert address.kind is not None
     sides, arrays = SIDES[address.kind], artifact.arrays
     address = canonical(address)
@@ -101,7 +103,7 @@ def matrix_page(model: OpenModel, address: Address, shown: View, artifact: Artif
         packing=_packing(address, artifact),
         curve=_curve(artifact),
         determinacy=determinacy(arrays),
-        directions=directions(arrays, on_page, address, sides, TABLE_TOKENS, model.vocabulary),
+        directions=directions(arrays, on_page, address, sides, k, model.vocabulary),
         n_found=len(rows),
         n_pages=n_pages,
         notes=_notes(model, address, shown, artifact),

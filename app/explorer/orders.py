@@ -15,6 +15,7 @@ from app.explorer.bench import Baked, Bench
 from app.explorer.compute import Priority, Steps
 from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.library import OpenModel, damage_told
+from app.explorer.making.vectors import vectors
 from app.explorer.pages import Processing, View
 from app.explorer.resources import Resources
 from app.models.selection import EVERY, Selection
@@ -102,6 +103,16 @@ def rotation(model: OpenModel, address: Address, shown: View) -> Order:
     title = f"Random rotations of {address.matrix.label} of {address.model} are being read out."
     compute = partial(rotations.rotation, address=address.matrix, distance=shown.distance)
     return Order(model, shown.weights, recipe, title, compute, selection=shown.selection)
+
+
+def vectors_of(model: OpenModel, address: Address, shown: View) -> Order:
+    """The vectors of all terms of the matrix at the address, in the view's basis, at its distance."""
+    address = replace(address, basis=shown.basis, index=None)
+    parameters = {choice.name: choice.value for choice in shown.parameters}
+    recipe = recipes.vectors(model, address, shown.weights, parameters, shown.distance)
+    title = f"The vectors of {address.label} of {address.model} are being taken from its weights."
+    compute = partial(vectors, address=address, parameters=parameters, distance=shown.distance)
+    return Order(model, shown.weights, recipe, title, compute)
 
 
 def full(model: OpenModel, address: Address, shown: View, token: int) -> Order:

@@ -3,8 +3,9 @@
 The HTML page, the fragment and the JSON answer render the same value. Knows no HTML, no HTTP and no torch.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from app.core.address import LAYER_KINDS, Address, BasisName, Kind
 from app.core.bootstrap import Estimate
@@ -14,6 +15,10 @@ from app.core.rays import HEADLINE, RayClass, is_significant
 from app.models.selection import EVERY, Selection
 from app.models.vocabulary import Entry
 from app.store.jobs import Job, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Processing = Literal["folded", "raw"]
 PROCESSINGS: tuple[Processing, ...] = ("folded", "raw")
@@ -442,6 +447,22 @@ class Readout:
 
     side: str
     tokens: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """The vectors of a matrix's terms, or of one of them."""
+
+    address: Address
+    model: Model
+    view: View
+    index: tuple[int, ...]
+    """What the address of each term ends with."""
+    strength: tuple[float, ...]
+    names: tuple[str, str]
+    """Of the left and the right side: read, write, query, key, neuron …"""
+    sides: Mapping[str, "NDArray[np.float32]"]
+    """left and right, [n d] each, as far as they are the residual stream's or neurons'."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,14 @@ def rotation(
     return _recipe(model, f"{address.path}/rotation", processing, kept)
 
 
+def vectors(
+    model: OpenModel, address: Address, processing: Processing, parameters: Mapping[str, int], distance: int = 0
+) -> Recipe:
+    """Of the vectors of the terms of the matrix at the address, in the basis of the address, which is no fit."""
+    kept: dict[str, float] = {**parameters, **({"distance": distance} if distance else {})}
+    return _recipe(model, f"{address.path}/vectors", processing, kept, address.basis or "svd")
+
+
 def layer(model: OpenModel, layer: int, processing: Processing) -> Recipe:
     """Of a layer's heads in little."""
     parameters = {"directions": work.STRONGEST, "tokens": work.STRONGEST_TOKENS, **JUDGED, **turns(model)}

@@ -213,7 +213,7 @@ def _known(values: Any, digits: int) -> list[object]:
 def _missing(model: Model, processing: Processing, kinds: tuple[CensusKind, ...]) -> tuple[str, ...]:
     """What there is no census of."""
     if not kinds:
-        return ("No ray can be judged: the vocabulary has too few trained tokens for the measure.",)
+        return ("No end can be judged: the vocabulary has too few trained tokens for the measure.",)
     said = []
     if model.encoder:
         said.append("An encoder has no unembedding: what is written is read with the embedding, too.")

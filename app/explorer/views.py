@@ -34,6 +34,8 @@ class Options:
     distance: int = 0
     whole: bool = False
     """All rows of a table at once, for a file."""
+    tokens: int | None = None
+    """At either end of a row, for a file; None: as many as the page shows."""
     parameters: Mapping[str, int | None] = field(default_factory=dict)
     """Of the basis; None: its default."""
     selection: Selection = EVERY

@@ -6,6 +6,7 @@ Knows nothing of what went wrong (errors.py) and nothing of addresses.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
@@ -17,6 +18,9 @@ from app.web.templating import PICTURES
 
 VARY = "Accept-Encoding, HX-Request, HX-Request-Type, HX-Target"
 CSV = "text/csv; charset=utf-8"
+FILES = {"csv": CSV, "npz": "application/octet-stream"}
+OPEN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
+"""Of answers for programs, which only read: pages of other hosts may have them, too."""
 NO_STORE = {"Cache-Control": "no-store"}
 POLL_SECONDS = 2
 """How soon a page that shows progress loads itself again, where JavaScript does not follow it."""
@@ -72,19 +76,19 @@ def json_answer(request: Request, value: object) -> Response:
     """JSON, asked for again each time: of a pinned address, too, the measure and the defaults may be others tomorrow."""
     # Escapes everything beyond ASCII: tokens may hold line separators and lone surrogates.
     body = json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
-    return content_answer(request, body, "application/json")
+    return content_answer(request, body, "application/json", headers=OPEN)
 
 
-def csv_answer(request: Request, text: str, name: str) -> Response:
-    """A table to download."""
-    return content_answer(request, text.encode("utf-8"), CSV, headers=_attached(name))
+def file_answer(request: Request, body: bytes, name: str, kind: Literal["csv", "npz"]) -> Response:
+    """A table, or vectors, to download."""
+    return content_answer(request, body, FILES[kind], headers=OPEN | _attached(name, kind))
 
 
 def csv_stream(request: Request, pieces: Iterable[str], content: str, name: str) -> Response:
     """A long table to download, made piece by piece as it is sent; `content` stands for what is in it."""
     # Another version may write the same content otherwise.
     tag = _tag(f"{request.app.version} {content}".encode())
-    headers = {"Cache-Control": "no-cache", "ETag": tag, "Vary": VARY} | _attached(name)
+    headers = {"Cache-Control": "no-cache", "ETag": tag, "Vary": VARY} | OPEN | _attached(name, "csv")
     if is_known(request, tag):
         return Response(status_code=304, headers=headers)
     body = (piece.encode("utf-8") for piece in pieces)
@@ -107,8 +111,8 @@ def content_answer(
     return Response(body, status, out, media_type)
 
 
-def _attached(name: str) -> dict[str, str]:
-    return {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+def _attached(name: str, kind: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}.{kind}"'}
 
 
 def _tag(content: bytes) -> str:

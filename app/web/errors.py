@@ -29,7 +29,7 @@ from app.explorer.errors import (
     UnknownToken,
 )
 from app.explorer.places import located
-from app.web.answers import NO_STORE, POLL_SECONDS, VARY, html_answer, target_of, wants_fragment
+from app.web.answers import NO_STORE, OPEN, POLL_SECONDS, VARY, html_answer, target_of, wants_fragment
 from app.web.http.redirects import find_redirect, spell_path, trim_query
 from app.web.http.targets import take_off_root
 from app.web.security import HEADERS
@@ -175,7 +175,7 @@ def _answer(request: Request, problem: Problem) -> Response:
     headers = NO_STORE | _when_to_return(problem) | {"Vary": VARY}
     if _route_path(request).startswith("/api/"):
         content = {"error": problem.error, "status": problem.status, "detail": problem.detail}
-        return JSONResponse(content, problem.status, headers)
+        return JSONResponse(content, problem.status, headers | OPEN)
     if wants_fragment(request):
         headers.pop("Refresh", None)
         return html_answer(request, "_fragments/problem.html", problem.status, headers, problem=problem)

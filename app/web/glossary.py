@@ -56,7 +56,7 @@ TERMS: dict[str, Term] = {
         "determined",
         "Another rounding like this copy's would turn the direction by less than 15° on both sides, in the median.",
         "To first order, from each block's step through gains, rotation and both factors: towards the other directions, and "
-        "out of their span. Tried on SmolLM2's 4-bit copy with noise drawn again: of a ray's first ten tokens another "
+        "out of their span. Tried on SmolLM2's 4-bit copy with noise drawn again: of an end's first ten tokens another "
         "rounding keeps 8.9 where it turns by less than 5°, 7.8 at 8° to 10°, 6.5 at 12° to 15°, 5.4 at 15° to 20°, 3.9 at "
         "20° to 30°. Of directions that are not determined only the span means something. Warnings of near-equal singular "
         "values say how far it can be, in two standard deviations; this, how far it is in half of all roundings.",
@@ -69,7 +69,8 @@ TERMS: dict[str, Term] = {
     "terms": Term("terms", "How many rank-one terms this basis writes the matrix with."),
     "top": Term("top singular value", "The largest singular value of the matrix: how far it can stretch a vector."),
     "first-share": Term(
-        "first share", "The share of the first direction: near 1 where one direction is the whole matrix."
+        "first direction's share",
+        "The share of the first direction: near 100% where one direction is the whole matrix.",
     ),
     "stable-rank": Term(
         "stable rank",
@@ -94,9 +95,10 @@ TERMS: dict[str, Term] = {
         "Dot product of the token's vector with the direction, which has length 1; in float64, ties by token id.",
     ),
     "ray": Term(
-        "ray",
-        "One sign of a direction. The sign is a convention, and both sides flip together: + reads with + writes.",
-        "The largest entry of the right-hand vector is made positive.",
+        "end",
+        "A direction has two ends, + and −: what scores highest along it, and what scores lowest. Which is which is a "
+        "convention, and both sides flip together: what + reads goes with what + writes.",
+        "The largest entry of the right-hand vector is made positive. JSON and CSV call an end a ray.",
     ),
     "read": Term(
         "reads",
@@ -157,12 +159,12 @@ TERMS: dict[str, Term] = {
         "The position side of a direction is its left vector's own entries: a curve over positions.",
     ),
     "heads/write": Term(
-        "heads' writes",
+        "all OV outputs, stacked",
         "Every direction that any head's OV writes, times its singular value, with both signs: all heads stacked.",
-        "2 × layers × heads × d_head vectors. The head side names the rays that a direction is made of.",
+        "2 × layers × heads × d_head vectors. The head side names the ends that a direction is made of.",
     ),
     "heads/read": Term(
-        "heads' reads",
+        "all OV inputs, stacked",
         "Every direction that any head's OV reads, times its singular value, with both signs: all heads stacked.",
     ),
     "token": Term(
@@ -175,7 +177,7 @@ TERMS: dict[str, Term] = {
     ),
     "position": Term("position side", "Positions with the largest entries in the vector itself."),
     "head": Term(
-        "head side", "Rays of heads with the largest entries in the vector itself: who writes, or reads, along it."
+        "head side", "Ends of heads with the largest entries in the vector itself: who writes, or reads, along it."
     ),
     "basis": Term(
         "basis",
@@ -232,7 +234,7 @@ TERMS: dict[str, Term] = {
         "The largest cosine of an atom, without the direction of the samples' mean, to any principal direction, held "
         "against that of random vectors: any vector comes near some.",
     ),
-    "nonzeros": Term("vectors a sample", "How many vectors of a basis each sample may be written with."),
+    "nonzeros": Term("vectors per row", "How many vectors of a basis each row may be written with."),
     "span-size": Term(
         "first vectors", "How many vectors of each basis, the first of its order, span what is held against each other."
     ),
@@ -297,49 +299,49 @@ TERMS: dict[str, Term] = {
     "histogram": Term("all tokens", "How the whole vocabulary scores on this side; heights on a logarithmic scale."),
     "coherence": Term(
         "coherence",
-        "How alike the top tokens of a ray are in the model's own space: the mean cosine of all pairs, those of the first "
+        "How alike the top tokens of an end are in the model's own space: the mean cosine of all pairs, those of the first "
         "tokens counting most. Any direction has some.",
         "Pairs of ranks i and j weigh 1/(log₂(i + 1) log₂(j + 1)). Never-trained tokens are left out; the vocabulary's "
         "mean and one in 16 principal components are taken out of the vectors (all-but-the-top, Mu & Viswanath 2018).",
     ),
     "readable": Term(
         "readable",
-        "A ray whose top tokens are more alike than those of 99 in 100 random directions: p < .01. Of many random rays, "
+        "An end whose top tokens are more alike than those of 99 in 100 random directions: p < .01. Of many random ends, "
         "one in a hundred passes.",
-        "Readable is not used: it says that the tokens belong together, not that the model does anything with the "
-        "direction, nor that they are all that it does.",
+        "Readable does not mean used: it says that the tokens belong together, not that the model relies on the direction, "
+        "nor that they are all that it does.",
     ),
     "control": Term(
         "control",
-        "What rays are judged by: the same numbers of 2,000 random directions, read with the same vectors and the same "
+        "What ends are judged by: the same numbers of 2,000 random directions, read with the same vectors and the same "
         "tokens. All matrices that are read so share it.",
-        "A model's two ends have one each, so have folded and raw weights, and every choice of tokens. With fewer than 100 "
-        "trained tokens there is none, and nothing is judged.",
+        "A model's embedding and unembedding have one each, so have folded and raw weights, and every choice of tokens. "
+        "With fewer than 100 trained tokens there is none, and nothing is judged.",
     ),
     "z": Term(
         "z",
-        "How many standard deviations of the control the ray's coherence lies above the control's mean; of its first 50 "
+        "How many standard deviations of the control the end's coherence lies above the control's mean; of its first 50 "
         "tokens, unless something else is said.",
         "The control is skewed, so go by p: z only orders.",
     ),
     "p": Term(
         "p",
-        "The share of the control's rays that are as coherent as this one, or more: (1 + as many) / (1 + all), so never "
+        "The share of the control's ends that are as coherent as this one, or more: (1 + as many) / (1 + all), so never "
         "less than 1 in 4,001.",
-        "It judges one ray by itself. In a list of many, some are below .01 by chance: there q is the number to look at.",
+        "It judges one end by itself. In a list of many, some are below .01 by chance: there q is the number to look at.",
     ),
     "q": Term(
         "false discovery rate",
-        "q: the share of false findings to expect in the list of this side's rays, the most coherent first, that ends at "
+        "q: the share of false findings to expect in the list of this side's ends, the most coherent first, that stops at "
         "this one. Found is what has q < 10%.",
-        "By Benjamini & Hochberg (1995), over all rays of one side of one matrix; on the page of a layer, over both rays of "
+        "By Benjamini & Hochberg (1995), over all ends of one side of one matrix; on the page of a layer, over both ends of "
         "all its directions, on both sides.",
     ),
     "spelling": Term(
         "spelling",
-        "How alike a ray's first 20 trained tokens are as texts: beginnings and endings, capitals, script, digits. It has a "
+        "How alike an end's first 20 trained tokens are as texts: beginnings and endings, capitals, script, digits. It has a "
         "control of its own and uses nothing of the model.",
-        "Tokens that are spelt alike often lie near each other: a ray that is alike in both may be about letters.",
+        "Tokens that are spelt alike often lie near each other: an end that is alike in both may be about letters.",
     ),
     "meaning": Term(
         "meaning",
@@ -347,22 +349,22 @@ TERMS: dict[str, Term] = {
         "their letters. What they share, nobody has measured.",
     ),
     "one-sided": Term(
-        "one-sided",
-        "One ray is readable, and the two differ by more than those of 99 in 100 random directions do.",
-        "Not that the other ray means nothing, nor that it is not used.",
+        "one end",
+        "One end is readable, and the two differ by more than those of 99 in 100 random directions do.",
+        "Not that the other end means nothing, nor that it is not used.",
     ),
-    "antipodal": Term("antipodal", "Both rays are readable.", "Not that the two are opposites of each other."),
+    "antipodal": Term("both ends", "Both ends are readable.", "Not that the two are opposites of each other."),
     "neither": Term(
-        "neither",
-        "No ray is readable by this measure.",
+        "no end",
+        "No end is readable by this measure.",
         "Not that the direction means nothing. Tables show it as no word at all.",
     ),
     "undetermined": Term(
-        "undetermined", "One ray is readable, but its lead over the other may be chance; or a number is missing."
+        "can't tell", "One end is readable, but its lead over the other may be chance; or a number is missing."
     ),
     "skewness": Term(
         "skewness",
-        "How lopsided the scores of all tokens are: 0 for a bell curve, positive where the long tail is on the + ray.",
+        "How lopsided the scores of all tokens are: 0 for a bell curve, positive where the long tail is on the + end.",
         "Of the histogram's bins, with Sheppard's corrections.",
     ),
     "excess-kurtosis": Term(
@@ -371,7 +373,7 @@ TERMS: dict[str, Term] = {
     ),
     "never-trained": Term(
         "never-trained tokens",
-        "Tokens whose vectors training never moved apart: they still lie on one point, and would make any ray look "
+        "Tokens whose vectors training never moved apart: they still lie on one point, and would make any end look "
         "coherent. They are shown, but not counted.",
         "Known by their neighbours: a mean cosine above 0.9 to the nearest 20.",
     ),
@@ -383,44 +385,44 @@ TERMS: dict[str, Term] = {
         "frequent. In byte-level ones some 256 bytes come first; sorted ones have no such order.",
     ),
     "readability": Term(
-        "readable rays",
-        "Share of the rays of the head's eight strongest directions, on both sides, whose top tokens are more alike than "
+        "readable ends",
+        "Share of the ends of the head's eight strongest directions, on both sides, whose top tokens are more alike than "
         "those of random directions, at p < .01. One in a hundred is what chance gives.",
-        "It says how alike the tokens are, not that the model uses the rays.",
+        "It says how alike the tokens are, not that the model uses the ends.",
     ),
     "notable-q": Term(
         "q in the gallery",
-        "False discovery rate: the share of chance finds to expect among all rays that were looked at with a p as small "
+        "False discovery rate: the share of chance finds to expect among all ends that were looked at with a p as small "
         "as this one's or smaller.",
-        "Benjamini & Hochberg 1995, over the rays of the strongest directions of every matrix that has been read.",
+        "Benjamini & Hochberg 1995, over the ends of the strongest directions of every matrix that has been read.",
     ),
     "likeness": Term(
         "meaning or spelling",
-        "Spelling: the ray's first 20 trained tokens are also written more alike than those of random directions, at p < .01; "
+        "Spelling: the end's first 20 trained tokens are also written more alike than those of random directions, at p < .01; "
         "that may be all that they share. Meaning: that is not shown of them.",
     ),
     "frequency-ray": Term(
         "frequent tokens, fragments, bytes",
-        "Readable rays most of whose first tokens have the first ids, are at most two bytes long, or no text: such rays "
+        "Readable ends most of whose first tokens have the first ids, are at most two bytes long, or no text: such ends "
         "top many matrices.",
         "A token's id stands for its frequency: true of vocabularies that were merged or numbered by counts.",
     ),
     "glitch-ray": Term(
         "glitch tokens",
-        "Rays most of whose tokens were never trained, the strongest directions first: how alike such tokens are says "
+        "Ends most of whose tokens were never trained, the strongest directions first: how alike such tokens are says "
         "nothing.",
         "Never trained: the token's vector nearly equals those of its 20 nearest neighbours.",
     ),
     "census": Term(
         "census",
-        "How readable the rays of every matrix are beside random directions read with the same table, kind by kind. "
-        "Readable is not used: what a model does with a direction is no matter of this page.",
-        "Both rays of every singular direction, QK at distance 0. A distribution of z says how a kind differs from random "
+        "How readable the ends of every matrix are beside random directions read with the same table, kind by kind. "
+        "Readable does not mean used: nothing here shows that the model relies on it.",
+        "Both ends of every singular direction, QK at distance 0. A distribution of z says how a kind differs from random "
         "directions, the comparisons how two kinds differ that are read with one table.",
     ),
     "census-z": Term(
         "mean z",
-        "Mean over rays of how many deviations of the control each ray is more coherent than random directions; these "
+        "Mean over ends of how many deviations of the control each end is more coherent than random directions; these "
         "have mean 0 and deviation 1. In brackets the interval at 95%.",
         "Percentile bootstrap: whole layers are drawn again 2,000 times, since heads of one layer are alike and no "
         "independent evidence, and so are the random directions. Kinds that are compared share their layers, which are "
@@ -428,15 +430,15 @@ TERMS: dict[str, Term] = {
     ),
     "census-readable": Term(
         "p < .01",
-        "Share of the rays that fewer than one in a hundred random rays exceed; of random directions it would be 1%.",
+        "Share of the ends that fewer than one in a hundred random ends exceed; of random directions it would be 1%.",
     ),
     "census-unjudged": Term(
         "not judged",
-        "Rays most of whose top tokens were never trained: that these are alike says nothing, so they count nowhere.",
+        "Ends most of whose top tokens were never trained: that these are alike says nothing, so they count nowhere.",
     ),
     "census-discovered": Term(
         "FDR 10%",
-        "Share of the rays that stay readable if a tenth of those called so may be false, over all rays of this kind.",
+        "Share of the ends that stay readable if a tenth of those called so may be false, over all ends of this kind.",
         "Benjamini and Hochberg 1995.",
     ),
     "census-early": Term(
@@ -461,14 +463,14 @@ TERMS: dict[str, Term] = {
     ),
     "census-span": Term(
         "the span or the direction",
-        "Share of readable rays among a matrix's singular directions, and among random unit vectors of the same span: what "
+        "Share of readable ends among a matrix's singular directions, and among random unit vectors of the same span: what "
         "these have as well is not owed to the directions.",
         "64 vectors of each side of two heads a layer, drawn by a seed, beside the directions of these same heads. An MLP's "
         "matrix spans the whole stream: random vectors of its span are random directions.",
     ),
     "census-span-difference": Term(
         "difference",
-        "Share of readable rays of the directions minus that of the random vectors, in percent points; interval at 95%.",
+        "Share of readable ends of the directions minus that of the random vectors, in percent points; interval at 95%.",
         "Both are of the same layers, which are drawn for both at once.",
     ),
     "census-weighted": Term(
@@ -488,23 +490,23 @@ TERMS: dict[str, Term] = {
     ),
     "census-superiority": Term(
         "first larger",
-        "How often, of two rays, one of each kind, the first has the larger z: 50% where the kinds do not differ.",
+        "How often, of two ends, one of each kind, the first has the larger z: 50% where the kinds do not differ.",
         "Probability of superiority; ties count half. Interval at 95%, as that of the mean.",
     ),
     "rotation": Term(
         "random rotation of the same span",
-        "Unit vectors drawn at random from the span of the matrix's singular directions: a ray that is more coherent than "
+        "Unit vectors drawn at random from the span of the matrix's singular directions: an end that is more coherent than "
         "95% of theirs owes that to the direction, not only to the span. Chance: 5%.",
         "The control says whether a direction is more readable than any direction; the span of a matrix may be so as a "
-        "whole. 256 random vectors of each side, isotropic in the span, judged as all rays are; p is the share of their "
-        "512 rays that are as coherent, or more: (1 + as many) / (1 + all).",
+        "whole. 256 random vectors of each side, isotropic in the span, judged as all ends are; p is the share of their "
+        "512 ends that are as coherent, or more: (1 + as many) / (1 + all).",
     ),
     "blind": Term(
         "blind round",
-        "Ten times two columns of tokens, one read out of a ray of the model and one of a random direction with the same "
+        "Ten times two columns of tokens, one read out of an end of the model and one of a random direction with the same "
         "vectors: which is the model's? Guessing is right in 5 of 10.",
-        "Rays are drawn from the eight strongest directions of any head's OV and QK: a matrix at random, then one of its "
-        "rays, or one of those readable at p < .01. The same seed asks the same ten questions.",
+        "Ends are drawn from the eight strongest directions of any head's OV and QK: a matrix at random, then one of its "
+        "ends, or one of those readable at p < .01. The same seed asks the same ten questions.",
     ),
     "folded": Term(
         "folded weights",
@@ -549,7 +551,7 @@ TERMS: dict[str, Term] = {
         "The others are computed when somebody first asks.",
     ),
     "checked": Term(
-        "checked",
+        "verified",
         "At import these weights were put through identities that the model's own computation must satisfy; the numbers "
         "are the largest errors over all layers, relative to the largest value.",
     ),
@@ -568,7 +570,7 @@ TERMS: dict[str, Term] = {
     ),
     "unsettled": Term(
         "settled the slower way",
-        "Share of the rays whose top tokens the fast pass could not put into a certain order: they were scored again with more digits.",
+        "Share of the ends whose top tokens the fast pass could not put into a certain order: they were scored again with more digits.",
     ),
     "compute-time": Term(
         "computing and writing",
@@ -618,7 +620,7 @@ NOTES: dict[str, str] = {
     "tied-folded": "Embedding and unembedding are one matrix in this model, but each stands at a norm of its own: folded, "
     "they differ.",
     "pos": "The position side is the vector's own entries, one a position.",
-    "stack": "The head side is the vector's own entries, one for each ray of each head's OV.",
+    "stack": "The head side is the vector's own entries, one for each end of each head's OV.",
 }
 """What a reader must know before believing a table, by the keys of `MatrixPage.notes`."""
 
@@ -638,14 +640,14 @@ class BasisWords:
 
 FILTERS: dict[Only, tuple[str, str]] = {
     "all": ("all directions", ""),
-    "readable": ("with a readable ray", "have a readable ray"),
-    "found": ("found at a false discovery rate of 10%", "have a ray found at a false discovery rate of 10%"),
-    "meaning": ("readable, not by spelling", "have a readable ray that is not shown to be alike in spelling"),
-    "spelling": ("alike in spelling", "have a ray that is alike in spelling"),
-    "one-sided": ("one-sided", "are one-sided on a side"),
-    "antipodal": ("antipodal", "are antipodal on a side"),
-    "neither": ("neither", "have no readable ray on a side"),
-    "undetermined": ("undetermined", "are undetermined on a side"),
+    "readable": ("with a readable end", "have a readable end"),
+    "found": ("found at a false discovery rate of 10%", "have an end found at a false discovery rate of 10%"),
+    "meaning": ("readable, not by spelling", "have a readable end that is not shown to be alike in spelling"),
+    "spelling": ("alike in spelling", "have an end that is alike in spelling"),
+    "one-sided": ("one end", "have one readable end on a side"),
+    "antipodal": ("both ends", "have two readable ends on a side"),
+    "neither": ("no end", "have no readable end on a side"),
+    "undetermined": ("can't tell", "have one readable end on a side, whose lead may be chance, or lack a number"),
 }
 """Filters of the direction table: as a choice, and as what directions do that pass."""
 
@@ -665,14 +667,14 @@ BASES: dict[str, BasisWords] = {
     ),
     "nmf": BasisWords(
         "Parts that add up and never cancel: positive and negative entries stand side by side, and every sample is a sum "
-        "of parts with weights of zero or more. A part has one ray.",
+        "of parts with weights of zero or more. A part has one end.",
         "They are ordered by strength.",
         "Weights are no counts, and nothing makes them sums of parts: parts are what this fit needed, and another seed or "
         "number of components may find others. Stacked heads have both signs, so their parts come in pairs of opposites.",
     ),
     "ica": BasisWords(
         "Directions along which the samples are as far from a bell curve as can be, and as independent of each other.",
-        "They are ordered by excess kurtosis; the + ray is the one that the samples' long tail points along.",
+        "They are ordered by excess kurtosis; the + end is the one that the samples' long tail points along.",
         "Where the kurtosis is near 0 the sources are Gaussian, and no method can tell such directions from any others of "
         "their span.",
         "kurtosis",
@@ -720,7 +722,7 @@ OWN_ENTRIES = frozenset({"token", "neuron", "position", "head"})
 KEYS: tuple[tuple[str, str], ...] = (
     ("/", "to the jump box: L5H3, L5H3 ov 12, L5, L5 mlp-in 3, embed nmf 12"),
     ("[ ]", "previous and next direction, head or layer"),
-    ("c", "copy the link to these very weights"),
+    ("c", "copy the permanent link"),
     ("1 2", "the left and the right column of a blind round"),
     ("?", "this list"),
     ("← ↑ ↓ →", "move over the map or the bars, once one has focus"),

@@ -63,12 +63,12 @@ def compared(p: float, n: int) -> str:
 def undetermined(rays: Rays) -> str:
     """Which of the two reasons leaves a direction without a class.
 
-    Example: of rays that are both judged "One ray is readable, but its lead over the other may be chance."
+    Example: of rays that are both judged "One end is readable, but its lead over the other may be chance."
     """
     judged = (rays.plus, rays.minus)
     if rays.difference_p is None or any(one is None or one.p[HEADLINE] is None for one in judged):
-        return "A number is missing: a ray has too few trained tokens to be judged."
-    return "One ray is readable, but its lead over the other may be chance."
+        return "A number is missing: an end has too few trained tokens to be judged."
+    return "One end is readable, but its lead over the other may be chance."
 
 
 def versus(p: float | None) -> str:

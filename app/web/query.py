@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from app.core.address import BasisName
 from app.core.basis import BASES
+from app.explorer.bench import KEPT_TOKENS
 from app.explorer.blind import FIRST_SEED, LARGEST_SEED, ROUNDS
 from app.explorer.errors import BadOption
 from app.explorer.pages import BlindOf, Only, Processing, Sort
@@ -76,7 +77,7 @@ class MapQuery(ViewQuery):
 class CensusQuery(ViewQuery):
     """What a model's census takes."""
 
-    format: Annotated[Literal["csv"] | None, Field(description="csv: a row for each ray, as a file.")] = None
+    format: Annotated[Literal["csv"] | None, Field(description="csv: a row for each end (ray), as a file.")] = None
 
 
 class FitQuery(Query):
@@ -191,16 +192,16 @@ class TableQuery(TurnQuery):
         Sort,
         Field(
             description="The basis's own order, strengths falling (strength) or rising (weakest), gaps (gap, "
-            "closest), z of the most readable ray (readable, or of one side: readable-left, readable-right)."
+            "closest), z of the most readable end (readable, or of one side: readable-left, readable-right)."
         ),
     ] = "order"
     page: Annotated[int, Field(ge=1, le=10_000, description="Page of the table.")] = 1
     only: Annotated[
         Only,
         Field(
-            description="Only directions that on one side have a ray readable at p < .01 (readable), found at a false "
+            description="Only directions that on one side have an end readable at p < .01 (readable), found at a false "
             "discovery rate of 10% (found), readable and not shown to be alike in spelling (meaning), alike in spelling (spelling), "
-            "or whose rays are one-sided, antipodal, neither, undetermined."
+            "or whose ends are one-sided, antipodal, neither, undetermined."
         ),
     ] = "all"
     find: Annotated[
@@ -239,7 +240,7 @@ class BlindQuery(ViewQuery):
     of: Annotated[
         BlindOf,
         Field(
-            description="Rays of the model that are asked about: any of the strongest directions of heads (all), or "
+            description="Ends of the model that are asked about: any of the strongest directions of heads (all), or "
             "those readable at p < .01 (readable)."
         ),
     ] = "all"
@@ -275,8 +276,21 @@ class CompareQuery(ViewQuery):
 class PageQuery(MapQuery, TableQuery):
     """Whatever a page for people takes; its address decides what of it means something."""
 
-    format: Annotated[Literal["csv"] | None, Field(description="csv: the whole table as a file.")] = None
+    format: Annotated[
+        Literal["csv", "npz"] | None,
+        Field(description="csv: the whole table as a file; npz: the vectors of a matrix's directions, for numpy.load."),
+    ] = None
+    k: Annotated[
+        int | None,
+        Field(ge=1, le=KEPT_TOKENS, description="For format=csv of a table: tokens at either end of a row."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _is_of_a_file(self) -> "PageQuery":
+        if self.k is not None and self.format != "csv":
+            raise BadOption("k means nothing here: it is for format=csv.")
+        return self
 
     def options(self) -> Options:
         """The explorer's form of it."""
-        return replace(super().options(), whole=self.format is not None)
+        return replace(super().options(), whole=self.format is not None, tokens=self.k)

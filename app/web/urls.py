@@ -27,6 +27,7 @@ DEFAULTS = {
     "rotated": 0,
     "score": None,
     "format": None,
+    "k": None,
     "nonzeros": 8,
     "first": 16,
     "direction": "svd/0",
@@ -91,6 +92,14 @@ class Urls:
         bare = self.page(address, view, **changes)
         start = f"{bare}{'&' if '?' in bare else '?'}{name}="
         return {value: bare if value == DEFAULTS[name] else f"{start}{value}" for value in values}
+
+    def vectors(self, address: Address, view: View) -> str:
+        """The vectors of a matrix's directions, or of one, as a file; what is said of tokens means nothing to them.
+
+        Example: vectors(parse("gpt2/L5/H3/ov/2"), view) -> "/gpt2/L5/H3/ov/2?format=npz"
+        """
+        bare = replace(view, sort="order", page=1, only="all", find="", selection=EVERY, rotated=False)
+        return self.page(address, bare, format="npz")
 
     def fit(self, address: Address, view: View, fit: Sequence[Choice]) -> str:
         """The same decomposition with other parameters."""

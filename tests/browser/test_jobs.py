@@ -192,14 +192,14 @@ def test_a_model_shows_its_jobs_and_offers_to_start_them(server: str, begin, vis
     page = visit_at(server)
     page.goto("/tiny")
     expect(page.get_by_role("button", name="Precompute every head of tiny, folded")).to_be_visible()
-    expect(page.locator("#jobs")).to_contain_text("No job of this model waits or runs")
+    expect(page.locator("#jobs")).to_contain_text("Jobs of tiny")
     id_, process = begin(WORKER)
     page.goto("/tiny")
     page.locator(f"#job-{id_}").wait_for()
     say(process, 10)
     expect(page.locator("#jobs")).to_contain_text("layer 2 of 2")
     say(process, 16)
-    expect(page.locator("#jobs")).to_contain_text("No job of this model waits or runs")
+    expect(page.locator("#jobs")).to_contain_text("Jobs of tiny")
 
 
 def test_the_map_of_a_model_fills_in_while_a_job_goes_on(

@@ -223,3 +223,15 @@ def test_full_circuits_turn_without_losing_their_token(visit_at, relatives: str)
         page.go_back()
     expect(page).to_have_url(re.compile(r"\?token=%2320$"))
     expect(page.locator("#query td")).to_have_text(before)
+
+
+def test_on_paper_a_page_says_what_it_is_of(page: Page):
+    page.goto("/demo/L2/H3/ov/svd/3")
+    link = page.locator("#link").input_value()
+    printed = page.locator(".printed")
+    expect(printed).to_be_hidden()
+    page.emulate_media(media="print")
+    expect(printed).to_be_visible()
+    expect(printed).to_contain_text("L2H3 OV 3 of")
+    expect(printed).to_contain_text(link)
+    expect(page.locator("header.top")).to_be_hidden()

@@ -81,7 +81,7 @@ def test_a_message_does_not_repeat_a_page_of_text():
         ("gpt2/L5/mlp-in", "matrix", "L5 MLP in"),
         ("gpt2/L5/mlp-out/neuron", "decomposition", "L5 MLP out neuron"),
         ("gpt2/embed/nmf/12", "direction", "embedding nmf 12"),
-        ("gpt2/heads/write/svd/0", "direction", "heads' writes 0"),
+        ("gpt2/heads/write/svd/0", "direction", "OV outputs 0"),
     ],
 )
 def test_depth_and_label(text, depth, label):

@@ -61,6 +61,8 @@ from app.explorer.places import bases_of
         ("heads write 4", "heads/write/svd/4", None),
         ("heads/read", "heads/read", None),
         ("heads' writes dictionary 4", "heads/write/dictionary/4", None),
+        ("OV outputs 4-", "heads/write/svd/4", "n"),
+        ("all OV inputs", "heads/read", None),
     ],
 )
 def test_spellings(explorer, text, address, ray):

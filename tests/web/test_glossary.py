@@ -104,7 +104,7 @@ def test_every_filter_has_its_words():
 
 
 def test_readable_is_not_used_is_said():
-    assert "not used" in TERMS["readable"].more
+    assert "does not mean used" in TERMS["readable"].more
 
 
 def test_a_selection_is_said_whole():

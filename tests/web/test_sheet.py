@@ -149,7 +149,7 @@ def test_a_file_of_a_fit_is_named_by_its_parameters(fitted):
     answer = fitted.get("/tiny/L1/mlp-in/nmf?components=4&format=csv")
     assert "tiny-L1-MLP-in-nmf-folded-components-4-seed-0-" in answer.headers["Content-Disposition"]
     stack = fitted.get("/tiny/heads/write?format=csv")
-    assert "tiny-heads-writes-folded-" in stack.headers["Content-Disposition"]
+    assert "tiny-OV-outputs-folded-" in stack.headers["Content-Disposition"]
 
 
 def test_no_cell_is_a_formula(hostile):
@@ -171,3 +171,21 @@ def test_a_sheet_in_parts_is_the_sheet_and_no_part_is_asked_for_early():
     assert next(found) == "layer,p\r\n,0.5\r\n0,\r\n"
     assert asked == [0]
     assert list(found) == [",0.5\r\n1,\r\n", ",0.5\r\n2,\r\n"]
+
+
+@pytest.mark.parametrize("k", [1, 3, 50])
+def test_a_tables_file_has_as_many_tokens_as_asked_for(client, k):
+    of_page = client.get("/api/v1/tiny/L1/H2/ov/svd/0").json()
+    row = rows(client, f"/tiny/L1/H2/ov?format=csv&k={k}")[0]
+    for end in ("plus", "minus"):
+        expected = [token["token"] for token in of_page["left"][end][:k]]
+        assert row[end] == " ".join(map(json.dumps, expected))
+
+
+def test_how_many_tokens_is_a_question_of_files(client):
+    for path in ("/tiny/L1/H2/ov?k=9", "/tiny/L1/H2/ov?format=npz&k=9"):
+        answer = client.get(path)
+        assert answer.status_code == 422
+        assert "k means nothing here: it is for format=csv." in answer.text
+    for k in (0, 51):
+        assert client.get(f"/tiny/L1/H2/ov?format=csv&k={k}").status_code == 422

@@ -62,8 +62,8 @@ def test_answers_of_other_families_have_that_form_too(relatives, place):
         ("embed/frequency", "embedding frequency"),
         ("unembed/svd/3", "unembedding 3"),
         ("pos/svd/1", "positions 1"),
-        ("heads/write/svd/1", "heads' writes 1"),
-        ("heads/read", "heads' reads"),
+        ("heads/write/svd/1", "OV outputs 1"),
+        ("heads/read", "OV inputs"),
     ],
 )
 def test_every_matrix_and_basis_has_the_same_form(client, place, label):

@@ -1,1 +1,1 @@
-"""What the API says of itself."""
+"""What the API says of itself, and the files that it gives."""

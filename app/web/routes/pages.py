@@ -15,7 +15,9 @@ from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.jump import jump
 from app.explorer.pages import FitPage, View
 from app.explorer.resources import Resources
-from app.web.answers import POLL_SECONDS, csv_answer, csv_stream, page_answer
+from app.explorer.visits.vectors import vectors
+from app.web.answers import POLL_SECONDS, csv_stream, file_answer, page_answer
+from app.web.api.vectors import vector_file
 from app.web.http.redirects import BEHIND_A_LINK, find_spot, spell_path
 from app.web.http.targets import take_off_root
 from app.web.query import CensusQuery, CompareQuery, JumpQuery, PageQuery, ViewQuery
@@ -120,12 +122,20 @@ def place(request: Request, address: str, query: Annotated[PageQuery, Query()]) 
     kind = KINDS[where.depth]
     if query.format is None:
         return page_answer(request, kind.look(resources_of(request), where, query))
+    if query.format == "npz":
+        found = _there(vectors(resources_of(request), where, query.options()))
+        return file_answer(request, vector_file(found), _file_name(found, where), "npz")
     if kind.sheet is None:
         raise BadOption("format=csv is there for heads, matrices and directions")
-    page = kind.look(resources_of(request), where, query)
+    page = _there(kind.look(resources_of(request), where, query))
+    return file_answer(request, kind.sheet(page).encode(), _file_name(page, where), "csv")
+
+
+def _there(page: Any) -> Any:
+    """What there is a file of; UnknownAddress for a fit that was not computed."""
     if isinstance(page, FitPage):
-        raise UnknownAddress(f"{where.label} has no table yet: it was not computed. {page.command} computes it.")
-    return csv_answer(request, kind.sheet(page), _file_name(page, where))
+        raise UnknownAddress(f"{page.address.label} was not computed here: {page.command} computes it.")
+    return page
 
 
 def _file_name(page: Any, where: Address) -> str:

@@ -677,9 +677,9 @@ def test_a_table_says_how_many_of_its_rays_are_readable_and_leads_to_them(client
 
 def test_rows_that_pass_a_filter_are_counted_in_words(client):
     kept = client.get("/api/v1/tiny/L1/H2/ov?only=neither").json()["n_found"]
-    assert f"{kept} of 8 directions have no readable ray on a side." in client.get("/tiny/L1/H2/ov?only=neither").text
+    assert f"{kept} of 8 directions have no readable end on a side." in client.get("/tiny/L1/H2/ov?only=neither").text
     both = client.get("/tiny/L1/H2/ov?only=neither&find=zzz").text
-    assert "0 of 8 directions have no readable ray on a side and have “<bdi>zzz</bdi>”" in both
+    assert "0 of 8 directions have no readable end on a side and have “<bdi>zzz</bdi>”" in both
 
 
 @pytest.mark.parametrize("place", ["/L1/H2", "/L1/H2/qk", "/L1/H2/ov/svd/3", "/embed/neuron/2"])

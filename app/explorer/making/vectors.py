@@ -1,0 +1,46 @@
+"""The vectors of a matrix's terms, for whoever computes with them: an artifact of the terms keeps tokens, not vectors.
+
+    left right [rank d]     unit rows in the order of the basis, of the sides that are the residual stream's or neurons'
+
+What has a coordinate for each token, position or head's ray follows from the other side, and may be many times as long.
+Runs in the worker's thread. Knows no pages.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from app.core.address import Address
+from app.core.basis import BASES, Parameters
+from app.explorer import work
+from app.explorer.bench import Arrays, Bench
+from app.explorer.compute import Steps
+from app.explorer.subjects import subject
+
+if TYPE_CHECKING:
+    from app.core.decomposition import Decomposition
+    from app.core.matrix import Matrix
+
+
+def vectors(bench: Bench, address: Address, parameters: Parameters, distance: int = 0) -> Steps:
+    """Both sides of every term of the matrix at the address, in the basis of the address."""
+    yield 0, 1
+    if address.circuit is not None and address.basis in {None, "svd"}:
+        assert address.layer is not None
+        assert address.head is not None
+        (found,) = work.found(bench, address.layer, [(address.head, address.circuit)], distance)
+        return _arrays(found.product, found.terms), {}
+    product = (yield from subject(bench, address, distance)).product
+    terms: Decomposition = yield from BASES[address.basis or "svd"].decompose(product, parameters)
+    return _arrays(product, terms), {}
+
+
+def _arrays(product: "Matrix", terms: "Decomposition") -> Arrays:
+    from app.core.matrix import Space
+
+    sides = (("left", product.left, terms.left), ("right", product.right, terms.right))
+    return {
+        name: np.ascontiguousarray(own.cpu().numpy())
+        for name, side, own in sides
+        if side.space in {Space.RESIDUAL, Space.NEURON}
+    }

@@ -1,0 +1,28 @@
+"""Vectors as a file for NumPy: `numpy.load` gives the arrays by name, without anything that would have to be executed."""
+
+import io
+from typing import Any
+
+import numpy as np
+
+from app.explorer.pages import Vectors
+
+
+def vector_file(found: Vectors) -> bytes:
+    """The vectors with what they are of, as `.npz`; the same bytes for the same vectors.
+
+    `index` and `strength` [n]; `left` and `right` [n d], as far as they are there, with `left_is` and `right_is`: read,
+    write, query, key or neuron; `address`, `weights`, `fingerprint`: where they are from.
+    """
+    arrays: dict[str, Any] = {
+        "index": np.array(found.index, np.int64),
+        "strength": np.array(found.strength, np.float32),
+        **found.sides,
+        **{f"{name}_is": np.array(side) for name, side in zip(("left", "right"), found.names, strict=True)},
+        "address": np.array(str(found.address)),
+        "weights": np.array(found.view.weights),
+        "fingerprint": np.array(found.model.fingerprint),
+    }
+    out = io.BytesIO()
+    np.savez(out, allow_pickle=False, **arrays)
+    return out.getvalue()
