@@ -33,11 +33,11 @@ class Verdict(NamedTuple):
     def mixed(self) -> str:
         """What the two say where they do not say the same; else empty.
 
-        Example: Verdict("more", "open").mixed -> "mixed, the mean higher and single rays not told apart"
+        Example: Verdict("more", "open").mixed -> "mixed, the mean higher and single ends not told apart"
         """
         if self.mean == self.rays:
             return ""
-        return f"mixed, the mean {_MIXED[self.mean]} and single rays {_MIXED[self.rays]}"
+        return f"mixed, the mean {_MIXED[self.mean]} and single ends {_MIXED[self.rays]}"
 
     @property
     def is_claim(self) -> bool:

@@ -1,7 +1,7 @@
 """The statistics of a census in sentences that say no more than the intervals allow.
 
 An interval on one side of zero is a finding; one that holds zero tells nothing apart, which is no proof of sameness; no
-interval, no claim. Two kinds are compared by their means and by their single rays: one reads better than the other only
+interval, no claim. Two kinds are compared by their means and by their single ends: one reads better than the other only
 where both say so, and nothing is told apart only where neither does. What is so in some layers is not said of all: each
 answer names the depth, as far as there are layers enough. Knows no store and no page.
 """
@@ -23,10 +23,22 @@ from app.explorer.claims import (
     verdict_of_mean,
 )
 from app.explorer.estimates import as_shares, begun, hundredths, listed, with_interval
-from app.explorer.kinds import NAMES, rays_of
-from app.explorer.pages import CUT, CensusDepth, CensusEffect, CensusKind, CensusSpan, Depth, EffectDepth, Finding
+from app.explorer.kinds import NAMES, ends_called
+from app.explorer.pages import (
+    CUT,
+    PRINCIPAL,
+    CensusDepth,
+    CensusEffect,
+    CensusKind,
+    CensusSpan,
+    Depth,
+    EffectDepth,
+    Finding,
+)
 from app.explorer.spans import against_span, beside_spans
+from app.explorer.tally import base_of
 
+COMPONENTS = f"embed{PRINCIPAL}"
 Part = TypeVar("Part", CensusDepth, EffectDepth)
 _FEW_ON_ONE_SIDE = f"one matrix or fewer than {LEAST} layers on one side, so nothing is claimed"
 
@@ -67,9 +79,10 @@ def findings(
         Finding("span", beside_spans(spans), tuple(against_span(span) for span in spans)),
         Finding("random", beside_random(whole), tuple(against_random(kind, d_head) for kind in kinds)),
         Finding("rank", of_early(whole), tuple(text for kind in whole for text in early(kind))),
+        Finding("components", of_components(kinds), tuple(text for kind in kinds for text in tenths(kind))),
         Finding("layers", of_later(whole), tuple(text for kind in whole for text in later(kind)) if is_whole else ()),
     )
-    return tuple(each for each in found if each.evidence)
+    return tuple(each for each in found if each.answer and each.evidence)
 
 
 def prediction(effects: Sequence[CensusEffect]) -> str:
@@ -108,9 +121,9 @@ def at_equal_rank(effects: Sequence[CensusEffect], d_head: int) -> str:
 
 
 def beside_random(kinds: Sequence[CensusKind]) -> str:
-    """Which kinds read better than random directions; of the others, those with more readable rays than chance has.
+    """Which kinds read better than random directions; of the others, those with more readable ends than chance has.
 
-    Example: "OV write: better than random directions. MLP in: not told apart from random directions. Of MLP in, more rays
+    Example: "OV write: better than random directions. MLP in: not told apart from random directions. Of MLP in, more ends
     have p < .01 than chance gives."
     """
     words: dict[Side, str] = {
@@ -133,7 +146,7 @@ def beside_random(kinds: Sequence[CensusKind]) -> str:
         for kind in kinds
         if verdicts[NAMES[kind.group]].whole != BETTER and (where := _more_than_chance(kind)) is not None
     ]
-    return said + (f" Of {', '.join(some)}, more rays have p < .01 than chance gives." if some else "")
+    return said + (f" Of {', '.join(some)}, more ends have p < .01 than chance gives." if some else "")
 
 
 def of_early(kinds: Sequence[CensusKind]) -> str:
@@ -150,26 +163,65 @@ def of_later(kinds: Sequence[CensusKind]) -> str:
     return " ".join(filter(None, (said, by_depth(kinds))))
 
 
-def by_depth(kinds: Sequence[CensusKind]) -> str:
-    """Where in the model readable rays stand; empty where no kind has all depths.
+def of_components(kinds: Sequence[CensusKind]) -> str:
+    """Whether the embedding's early principal components read, and its late ones; empty where none was judged.
 
-    Example: "Rays with p < .01 in layer 0, layers 1–23 and layers 24–29: OV write 3.6%, 2.5% and 21.6%."
+    Example: "Of the first tenth of them 1.7%, of the last 25.9% of the ends have p < .01, where chance has 1%. Mean z of
+    the first quarter minus that of the last: −3.12. It is one matrix: nothing is claimed of others."
+    """
+    kind = next((kind for kind in kinds if kind.group == COMPONENTS), None)
+    shares = [share for share in kind.readable_by_rank if share is not None] if kind else []
+    if kind is None or len(shares) < 2:
+        return ""
+    early = (
+        f" Mean z of the first quarter minus that of the last: {hundredths(kind.early.value)}." if kind.early else ""
+    )
+    return (
+        f"Of the first tenth of them {shares[0]:.1%}, of the last {shares[-1]:.1%} of the ends have p < .01, where chance "
+        f"has 1%.{early} It is one matrix: nothing is claimed of others."
+    )
+
+
+def tenths(kind: CensusKind) -> Iterator[str]:
+    """Readable ends by tenths of rank, of the embedding's principal components and of its singular directions."""
+    if kind.group in {COMPONENTS, base_of(COMPONENTS)}:
+        shares = ("–" if share is None else f"{100 * share:.1f}" for share in kind.readable_by_rank)
+        yield f"{begun(NAMES[kind.group])}: p < .01 in each tenth, the strongest first: {', '.join(shares)}%."
+
+
+def beyond_control(kind: CensusKind, d_head: int) -> str:
+    """Why none of a kind's ends can be shown to be no false discovery.
+
+    Example: "None can be shown with 4,000 random ends: p is never below 1 in 4,001, so of the 34,522 QK key ends 87 must
+    stand there before any is found at a false discovery rate of 10%; 12 do."
+    """
+    return (
+        f"None can be shown with {kind.n_control:,} random ends: p is never below 1 in {kind.n_control + 1:,}, so of the "
+        f"{kind.n_rays:,} {ends_called(kind.group, d_head)} {kind.n_needed:,} must stand there before any is found at a "
+        f"false discovery rate of 10%; {kind.n_at_floor:,} do."
+    )
+
+
+def by_depth(kinds: Sequence[CensusKind]) -> str:
+    """Where in the model readable ends stand; empty where no kind has all depths.
+
+    Example: "Ends with p < .01 in layer 0, layers 1–23 and layers 24–29: OV write 3.6%, 2.5% and 21.6%."
     """
     whole = [kind for kind in kinds if len(kind.depths) == len(DEPTHS)]
     if not whole:
         return ""
     places = listed([_layers(part).lower() for part in whole[0].depths])
     shares = (f"{NAMES[kind.group]} {listed([f'{part.readable.value:.1%}' for part in kind.depths])}" for kind in whole)
-    return f"Rays with p < .01 in {places}: {'; '.join(shares)}."
+    return f"Ends with p < .01 in {places}: {'; '.join(shares)}."
 
 
 def compared(effect: CensusEffect, d_head: int) -> str:
     """Whether one kind reads better than another.
 
-    Example: "OV write rays read better than MLP out rays by 0.42 (0.20 to 0.61) z. Of two rays, one of each, the first
+    Example: "OV write ends read better than MLP out ends by 0.42 (0.20 to 0.61) z. Of two ends, one of each, the first
     has the larger z 58.0% (54.0% to 61.0%) of the time."
     """
-    first, other = (rays_of(group, d_head) for group in (effect.group, effect.other))
+    first, other = (ends_called(group, d_head) for group in (effect.group, effect.other))
     estimate, verdict = effect.difference, verdict_of(effect.difference, effect.superiority)
     if verdict.mean == "unclaimed":
         return f"{begun(first)} and {other}: a difference of {hundredths(estimate.value)} z. {begun(_FEW_ON_ONE_SIDE)}."
@@ -187,11 +239,13 @@ def compared(effect: CensusEffect, d_head: int) -> str:
 def against_random(kind: CensusKind, d_head: int) -> str:
     """How the rays of a kind read beside those of random directions, whose mean z is 0.
 
-    Example: "QK key rays read better than random directions: mean z 0.31 (0.20 to 0.44). Of two rays, one of each, the
+    Example: "QK key ends read better than random directions: mean z 0.31 (0.20 to 0.44). Of two ends, one of each, the
     first has the larger z 58.0% (54.0% to 61.0%) of the time. 4.1% (3.0% to 5.2%) have p < .01, where chance has 1%."
     """
-    name, shown = begun(rays_of(kind.group, d_head)), f"mean z {with_interval(kind.mean)}"
+    name, shown = begun(ends_called(kind.group, d_head)), f"mean z {with_interval(kind.mean)}"
     share = f"{as_shares(kind.readable)} have p < .01, where chance has 1%."
+    if kind.is_beyond_control:
+        share += f" {beyond_control(kind, d_head)}"
     verdict = verdict_of(kind.mean, kind.superiority)
     if verdict.mean == "unclaimed":
         return f"{name}: {shown}. {share} {begun(_few(kind.mean.n))}.{_at_depths(kind.depths, _numbers)}"
@@ -324,4 +378,4 @@ def _few_each(estimates: Sequence[Estimate]) -> str:
 
 
 def _larger(superiority: Estimate) -> str:
-    return f"Of two rays, one of each, the first has the larger z {as_shares(superiority)} of the time."
+    return f"Of two ends, one of each, the first has the larger z {as_shares(superiority)} of the time."

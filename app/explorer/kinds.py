@@ -1,6 +1,6 @@
 """What the kinds of matrices are called that a census counts. Knows no numbers."""
 
-from app.explorer.pages import CUT
+from app.explorer.pages import CUT, PRINCIPAL
 
 NAMES: dict[str, str] = {
     "qk-query": "QK query",
@@ -27,10 +27,12 @@ def name_of(group: str, d_head: int) -> str:
     return f"embedding in {d_head} dimensions" if matrix == "embed" else f"{d_head} neurons of {NAMES[matrix]}"
 
 
-def rays_of(group: str, d_head: int) -> str:
-    """What its rays are called.
+def ends_called(group: str, d_head: int) -> str:
+    """What its ends are called.
 
-    Example: rays_of("ov-write", 64) -> "OV write rays"
+    Example: ends_called("ov-write", 64) -> "OV write ends"
     """
     name = name_of(group, d_head)
-    return f"rays of {'the ' * name.startswith('embedding')}{name}" if group.endswith(CUT) else f"{name} rays"
+    if not group.endswith((CUT, PRINCIPAL)):
+        return f"{name} ends"
+    return f"ends of {'' if name[0].isdigit() else 'the '}{name}"

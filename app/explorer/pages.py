@@ -997,6 +997,12 @@ class CensusKind:
     """Share of the rays at p < .01."""
     discovered: float
     """Share of the rays at a false discovery rate of 10%, over the rays of this kind."""
+    n_control: int
+    """Rays of random directions that p is the share of: it is never below 1 in one more than these."""
+    n_at_floor: int
+    """Rays whose p is that."""
+    n_needed: int
+    """How many must be before any is found at that rate."""
     mean: Estimate
     """Of z over rays; the interval is that of the difference from random directions, which were drawn as well."""
     superiority: Estimate
@@ -1007,6 +1013,8 @@ class CensusKind:
     """Mean z; None for a layer that is not read yet, empty for what belongs to no layer."""
     by_rank: tuple[float | None, ...]
     """Mean z of each tenth of a matrix's directions, the strongest first."""
+    readable_by_rank: tuple[float | None, ...]
+    """Share of the rays at p < .01 of each tenth."""
     early: Estimate | None
     """Mean z of the first quarter of a matrix's directions minus that of the last; None where they are too few."""
     correlation: Estimate | None
@@ -1015,6 +1023,11 @@ class CensusKind:
     """Mean z of the later half of the layers minus that of the first; None where there are no two."""
     depths: tuple[CensusDepth, ...]
     """Of first, middle and last layers by themselves, from early to late; empty for what belongs to no layer."""
+
+    @property
+    def is_beyond_control(self) -> bool:
+        """Whether rays stand out from all of the control, which has too few to show that any is no false discovery."""
+        return not self.discovered and 0 < self.n_at_floor < self.n_needed
 
     @property
     def is_cut(self) -> bool:
@@ -1080,7 +1093,7 @@ class CensusSpan:
 class Finding:
     """What the numbers allow to be said about one question."""
 
-    about: Literal["order", "size", "span", "random", "rank", "layers"]
+    about: Literal["order", "size", "span", "random", "rank", "components", "layers"]
     answer: str
     evidence: tuple[str, ...]
     """A sentence for each number that it rests on."""

@@ -5,7 +5,7 @@ Kinds that are compared have their layers in common, which are drawn for both at
 pages' words.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, Kind
 from app.core.bootstrap import Clusters, Estimate, difference, mean, superiority
-from app.core.discovery import FDR, q_values
+from app.core.discovery import FDR, needed_at_floor, q_values
 from app.core.progression import PARTS, first_minus_last, parts, rank_correlation
 from app.core.rays import ALPHA
 from app.core.significance import standing
@@ -95,9 +95,12 @@ class Matrix(NamedTuple):
     @property
     def means(self) -> Array:
         """The z of each direction: the mean of its rays that could be judged; nan where none could."""
-        judged = np.isfinite(self.z)
-        sums: Array = np.where(judged, self.z, 0).sum(axis=1)
-        return sums / np.where(judged.any(axis=1), judged.sum(axis=1), np.nan)
+        return _of_rays(self.z, np.isfinite(self.z))
+
+    @property
+    def shares(self) -> Array:
+        """The readable share of each direction's rays, counted the same way."""
+        return _of_rays(self.p < ALPHA, np.isfinite(self.z))
 
 
 @dataclass(frozen=True)
@@ -241,6 +244,7 @@ def kind(group: Group, n_layers: int, control: Clusters) -> CensusKind:
     Their mean is 0, but with other random directions it would have been another: they are drawn again, too.
     """
     z, p = group.z(), np.concatenate([_judged(matrix.p) for matrix in group.matrices])
+    n_control = sum(map(len, control.values()))
     return CensusKind(
         group=group.name,
         end=end_of(group.name),
@@ -249,11 +253,15 @@ def kind(group: Group, n_layers: int, control: Clusters) -> CensusKind:
         n_unjudged=group.n_unjudged,
         readable=mean(group.readable(), SEED),
         discovered=float((q_values(p) < FDR).mean()),
+        n_control=n_control,
+        n_at_floor=int((p < 1.5 / (n_control + 1)).sum()),
+        n_needed=needed_at_floor(len(p), n_control),
         mean=difference(z, control, SEED),
         superiority=superiority(z, control, SEED),
         counts=tuple(counted(np.concatenate([*z.values()])).tolist()),
         by_layer=_by_layer(group, n_layers),
-        by_rank=_by_rank(group),
+        by_rank=_by_rank(group, lambda matrix: matrix.means),
+        readable_by_rank=_by_rank(group, lambda matrix: matrix.shares),
         early=_over_matrices(group, first_minus_last),
         correlation=_over_matrices(group, rank_correlation),
         later=_later(group, n_layers),
@@ -347,6 +355,12 @@ def _group(name: str, layers: Mapping[int | None, Sequence[Matrix]]) -> Group:
     )
 
 
+def _of_rays(values: Array, judged: Array) -> Array:
+    """The mean of each row's values that are judged; nan where none is."""
+    sums: Array = np.where(judged, values, 0).sum(axis=1)
+    return sums / np.where(judged.any(axis=1), judged.sum(axis=1), np.nan)
+
+
 def _judged(values: Array) -> Array:
     return values[np.isfinite(values)]
 
@@ -367,13 +381,13 @@ def _by_layer(group: Group, n_layers: int) -> tuple[float | None, ...]:
     return tuple(float(z[layer].mean()) if layer in z else None for layer in range(n_layers))
 
 
-def _by_rank(group: Group) -> tuple[float | None, ...]:
-    """Mean z of each tenth of a matrix's directions, the strongest first."""
+def _by_rank(group: Group, values: Callable[[Matrix], Array]) -> tuple[float | None, ...]:
+    """Mean of what each matrix has of its directions, over each tenth of them, the strongest first."""
     places = np.concatenate([parts(len(matrix.z)) for matrix in group.matrices])
-    means = np.concatenate([matrix.means for matrix in group.matrices]).astype(np.float64)
-    judged = np.isfinite(means)
+    every = np.concatenate([values(matrix) for matrix in group.matrices]).astype(np.float64)
+    judged = np.isfinite(every)
     counts = np.bincount(places[judged], minlength=PARTS)
-    sums = np.bincount(places[judged], means[judged], minlength=PARTS)
+    sums = np.bincount(places[judged], every[judged], minlength=PARTS)
     return tuple(float(total / count) if count else None for total, count in zip(sums, counts, strict=True))
 
 

@@ -439,7 +439,8 @@ TERMS: dict[str, Term] = {
     "census-discovered": Term(
         "FDR 10%",
         "Share of the ends that stay readable if a tenth of those called so may be false, over all ends of this kind.",
-        "Benjamini and Hochberg 1995.",
+        "Benjamini and Hochberg 1995. None can be shown: some stand out from all random ends, but too few for so many tests "
+        "beside so few controls.",
     ),
     "census-early": Term(
         "first − last quarter",
@@ -713,6 +714,7 @@ FINDINGS: dict[str, str] = {
     "span": "Is it the direction, or any vector of its matrix's span?",
     "random": "Do they read better than random directions?",
     "rank": "Do early directions read better than late ones?",
+    "components": "Do early principal components of the embedding read, and later ones not?",
     "layers": "Do later layers read better than early ones?",
 }
 """What a census is asked, in the order of its page."""

@@ -696,6 +696,12 @@ class CensusKindJson(TypedDict):
     """Share of the rays at p < .01."""
     discovered: float
     """Share of the rays at a false discovery rate of 10%."""
+    controls: int
+    """Random rays that p is the share of."""
+    at_floor: int
+    """Rays with the smallest p that so many controls allow."""
+    needed_at_floor: int
+    """How many must have it before any is found at that rate."""
     mean_z: EstimateJson
     """Random directions have mean 0; the interval is that of the difference from them, which were drawn as well."""
     larger_than_random: EstimateJson
@@ -706,6 +712,8 @@ class CensusKindJson(TypedDict):
     """Mean z; null for a layer that is not read yet, empty for what belongs to no layer."""
     by_rank: list[float | None]
     """Mean z of each tenth of a matrix's directions, the strongest first."""
+    readable_by_rank: list[float | None]
+    """Share of the rays at p < .01 of each tenth."""
     first_minus_last: EstimateJson | None
     """Mean z of the first quarter of a matrix's directions minus that of the last."""
     rank_correlation: EstimateJson | None
@@ -771,7 +779,7 @@ class CensusSpanJson(TypedDict):
 class FindingJson(TypedDict):
     """What the numbers allow to be said about one question."""
 
-    about: Literal["order", "size", "span", "random", "rank", "layers"]
+    about: Literal["order", "size", "span", "random", "rank", "components", "layers"]
     answer: str
     evidence: list[str]
     """A sentence for each number that it rests on."""

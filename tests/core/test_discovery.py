@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import false_discovery_control, norm
 
-from app.core.discovery import q_values
+from app.core.discovery import FDR, needed_at_floor, q_values
 
 P = arrays(np.float64, st.integers(1, 20), elements=st.floats(0, 1) | st.sampled_from([0.0, 1 / 4001, 0.5, 1.0]))
 
@@ -69,3 +69,15 @@ def test_no_more_are_false_than_is_said(nominal):
     assert np.mean(rates) < nominal
     assert np.mean(rates) == pytest.approx(0.75 * nominal, abs=4 * error)
     assert np.mean(shares_found) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("n_tests", "n_control"), [(1, 4_000), (400, 4_000), (401, 4_000), (1_500, 99), (34_522, 4_000)]
+)
+def test_fewer_tests_at_the_floor_than_are_needed_find_nothing(n_tests, n_control):
+    needed = needed_at_floor(n_tests, n_control)
+    p = np.full(n_tests, 1.0)
+    for at_floor in (needed - 1, needed):
+        p[:at_floor] = 1 / (n_control + 1)
+        assert (q_values(p) < FDR).sum() == (at_floor if at_floor == needed else 0)
+    assert needed >= 1

@@ -16,11 +16,12 @@ from app.explorer.findings import (
     early,
     findings,
     later,
+    of_components,
     of_early,
     of_later,
     prediction,
 )
-from app.explorer.kinds import name_of, rays_of
+from app.explorer.kinds import ends_called, name_of
 from app.explorer.pages import CensusDepth, CensusEffect, CensusKind, CensusSpan, EffectDepth, SpanShares
 from app.explorer.spans import against_span, beside_spans
 from app.web.examples import CENSUS_PAGE
@@ -73,25 +74,34 @@ def kind(mean, group="ov-write", **changes):
         n_matrices=24,
         n_rays=1536,
         n_unjudged=0,
-        discovered=0.05,
         mean=mean,
         counts=(),
         by_layer=(),
         by_rank=(),
-        **{"depths": ()} | same,
+        **NUMBERS | same,
     )
+
+
+NUMBERS = {
+    "depths": (),
+    "discovered": 0.05,
+    "n_control": 4_000,
+    "n_at_floor": 12,
+    "n_needed": 4,
+    "readable_by_rank": (),
+}
 
 
 def test_a_difference_above_zero_is_better():
     said = compared(effect(BETTER), 64)
     assert said == (
-        "OV write rays read better than MLP out rays by 0.42 (0.20 to 0.61) z. Of two rays, one of each, the first has "
+        "OV write ends read better than MLP out ends by 0.42 (0.20 to 0.61) z. Of two ends, one of each, the first has "
         "the larger z 54.2% (52.0% to 56.1%) of the time."
     )
 
 
 def test_a_difference_below_zero_is_worse_by_its_size():
-    assert "OV write rays read worse than MLP out rays by 0.42 (0.20 to 0.61) z" in compared(effect(WORSE), 64)
+    assert "OV write ends read worse than MLP out ends by 0.42 (0.20 to 0.61) z" in compared(effect(WORSE), 64)
 
 
 @pytest.mark.parametrize("estimate", [OPEN, ALONE, HARDLY, Estimate(-0.2, Interval(-0.4, -0.001), 9)])
@@ -194,13 +204,13 @@ BOTH = [
     (WORSE, LOSES, "less"),
     (OPEN, EVEN, "open"),
     (OPEN, BARELY, "open"),
-    (BETTER, LOSES, "mixed, the mean higher and single rays lower"),
-    (BETTER, EVEN, "mixed, the mean higher and single rays not told apart"),
-    (BETTER, BARELY, "mixed, the mean higher and single rays not told apart"),
-    (WORSE, WINS, "mixed, the mean lower and single rays higher"),
-    (WORSE, EVEN, "mixed, the mean lower and single rays not told apart"),
-    (OPEN, WINS, "mixed, the mean not told apart and single rays higher"),
-    (OPEN, LOSES, "mixed, the mean not told apart and single rays lower"),
+    (BETTER, LOSES, "mixed, the mean higher and single ends lower"),
+    (BETTER, EVEN, "mixed, the mean higher and single ends not told apart"),
+    (BETTER, BARELY, "mixed, the mean higher and single ends not told apart"),
+    (WORSE, WINS, "mixed, the mean lower and single ends higher"),
+    (WORSE, EVEN, "mixed, the mean lower and single ends not told apart"),
+    (OPEN, WINS, "mixed, the mean not told apart and single ends higher"),
+    (OPEN, LOSES, "mixed, the mean not told apart and single ends lower"),
 ]
 
 
@@ -244,8 +254,8 @@ def test_what_is_mixed_stands_after_what_is_claimed():
     ]
     assert beside_random(kinds) == (
         "QK key: worse than random directions. QK query: not told apart from random directions. OV write, OV read: mixed "
-        "beside random directions, the mean higher and single rays lower. MLP in: mixed beside random directions, the mean "
-        "not told apart and single rays higher. Embedding: one matrix, so nothing is claimed."
+        "beside random directions, the mean higher and single ends lower. MLP in: mixed beside random directions, the mean "
+        "not told apart and single ends higher. Embedding: one matrix, so nothing is claimed."
     )
 
 
@@ -261,7 +271,7 @@ def test_more_readable_rays_than_chance_has_are_said_of_what_is_not_better():
         kind(OPEN, "qk-key", readable=HARDLY_MORE),
         kind(ALONE, "embed", readable=Estimate(0.2, None, 1)),
     ]
-    assert beside_random(kinds).endswith(" Of MLP in, MLP out, more rays have p < .01 than chance gives.")
+    assert beside_random(kinds).endswith(" Of MLP in, MLP out, more ends have p < .01 than chance gives.")
     assert "chance" not in beside_random([kind(BETTER, readable=MORE), kind(OPEN, "qk-key")])
     assert " 2.5% (1.7% to 3.1%) have p < .01, where chance has 1%." in against_random(kinds[1], 64)
 
@@ -273,7 +283,7 @@ def test_findings_of_layers_wait_for_all_layers():
     assert [one.about for one in whole] == ["order", "size", "span", "random", "rank", "layers"]
     assert part == whole[:5]
     assert part[1].evidence == (
-        "OV write rays and rays of 64 neurons of MLP out are not told apart: 0.42 (−0.10 to 0.90) z. Of two rays, one of "
+        "OV write ends and ends of 64 neurons of MLP out are not told apart: 0.42 (−0.10 to 0.90) z. Of two ends, one of "
         "each, the first has the larger z 54.2% (49.0% to 59.0%) of the time.",
     )
     # Controls are judged beside random directions, but answer no question of their own.
@@ -341,7 +351,7 @@ def test_readable_rays_are_said_by_depth():
     )
     said = of_later([kind(BETTER, depths=depths), kind(ALONE, "embed", later=None)])
     assert said == (
-        "OV write: yes. Rays with p < .01 in layer 0, layers 1–23 and layers 24–29: OV write 3.6%, 2.5% and 21.6%."
+        "OV write: yes. Ends with p < .01 in layer 0, layers 1–23 and layers 24–29: OV write 3.6%, 2.5% and 21.6%."
     )
 
 
@@ -357,7 +367,7 @@ def test_more_readable_rays_than_chance_are_said_of_their_depth():
         (MORE, at(middle=ALONE, last=ALONE), ""),
     ):
         said = beside_random([kind(OPEN, "qk-query", readable=whole, depths=depths)])
-        assert f" Of QK query{where}, more rays have p < .01 than chance gives." in said
+        assert f" Of QK query{where}, more ends have p < .01 than chance gives." in said
     assert "chance" not in beside_random([kind(OPEN, readable=CHANCE, depths=at(middle=CHANCE, last=CHANCE))])
 
 
@@ -403,6 +413,33 @@ def test_less_than_nothing_is_no_difference():
     assert as_points(Estimate(-0.0001, Interval(-0.0203, 0.0001), 9)) == "0.0 (−2.0 to 0.0) points"
 
 
+def test_what_so_few_controls_cannot_show_is_said():
+    said = against_random(kind(OPEN, "qk-key", discovered=0.0, n_needed=87), 64)
+    assert said.endswith(
+        " None can be shown with 4,000 random ends: p is never below 1 in 4,001, so of the 1,536 QK key ends 87 must stand "
+        "there before any is found at a false discovery rate of 10%; 12 do."
+    )
+    for changes in ({"discovered": 0.01}, {"discovered": 0.0, "n_at_floor": 0}, {}):
+        assert "None can be shown" not in against_random(kind(OPEN, "qk-key", **{"n_needed": 87, **changes}), 64)
+
+
+def test_components_are_answered_by_tenths():
+    shares = (0.0171, *[0.1] * 8, 0.259)
+    one = kind(few(1), "embed-pca", readable_by_rank=shares, early=Estimate(-3.12, None, 1))
+    plain = kind(few(1), "embed", readable_by_rank=(None, *shares[1:]))
+    assert of_components([kind(BETTER), plain, one]) == (
+        "Of the first tenth of them 1.7%, of the last 25.9% of the ends have p < .01, where chance has 1%. Mean z of the "
+        "first quarter minus that of the last: −3.12. It is one matrix: nothing is claimed of others."
+    )
+    (found,) = (each for each in findings([plain, one], [], [], 64, is_whole=False) if each.about == "components")
+    assert found.evidence == (
+        "Embedding: p < .01 in each tenth, the strongest first: –, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 25.9%.",
+        "Principal components of the embedding: p < .01 in each tenth, the strongest first: 1.7, 10.0, 10.0, 10.0, 10.0, "
+        "10.0, 10.0, 10.0, 10.0, 25.9%.",
+    )
+    assert of_components([plain]) == of_components([kind(few(1), "embed-pca")]) == ""
+
+
 @pytest.mark.parametrize("n_layers", [12, 11])
 def test_as_many_intervals_are_counted_as_are_shown(n_layers):
     at = kind_at(first=ALONE, middle=OPEN, last=BETTER)
@@ -435,7 +472,9 @@ def test_controls_are_called_what_they_are():
     assert name_of("mlp-in-cut", 64) == "64 neurons of MLP in"
     assert name_of("embed-cut", 32) == "embedding in 32 dimensions"
     assert name_of("qk-key", 32) == "QK key"
-    assert rays_of("embed-cut", 32) == "rays of the embedding in 32 dimensions"
+    assert ends_called("embed-pca", 32) == "ends of the principal components of the embedding"
+    assert ends_called("mlp-in-cut", 32) == "ends of 32 neurons of MLP in"
+    assert ends_called("embed-cut", 32) == "ends of the embedding in 32 dimensions"
 
 
 def test_numbers():

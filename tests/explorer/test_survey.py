@@ -72,7 +72,7 @@ def test_the_page_has_every_kind_of_the_model_and_compares_what_it_can(page):
         name for name in tally.GROUPS if tally.is_kind(name) and name not in {"mlp-gate", "mlp-gate-cut"}
     ]
     assert {(one.group, one.other) for one in page.effects} == set(tally.COMPARED)
-    assert [one.about for one in page.findings] == ["order", "size", "span", "random", "rank", "layers"]
+    assert [one.about for one in page.findings] == ["order", "size", "span", "random", "rank", "components", "layers"]
     assert page.missing == ()
 
 

@@ -297,6 +297,28 @@ def test_false_discoveries_are_counted_among_the_rays_of_the_kind(control):
     )
 
 
+def test_too_small_a_control_shows_nothing_and_says_so(control):
+    arrays = rows(("ov-read", 0, np.zeros((3000, 2))))
+    for at_floor, is_beyond in ((0, False), (14, True), (16, False)):
+        arrays["p"] = np.full((3000, 2), 0.5, np.float32)
+        arrays["p"].flat[:at_floor] = 1 / 4001
+        arrays["p"].flat[at_floor : at_floor + 5] = 2 / 4001
+        found = kind(grouped({0: arrays})["ov-read"], 1, control)
+        # 6,000 at 1 in 4,001: 1.5 expected by chance, a tenth of 15.
+        assert (found.n_control, found.n_needed, found.n_at_floor) == (4000, 15, at_floor)
+        assert (found.discovered > 0) == (at_floor == 16)
+        assert found.is_beyond_control == is_beyond
+
+
+def test_readable_shares_are_counted_by_tenths_of_rank(control):
+    z = np.zeros((40, 2))
+    z[:4, 0] = z[36:] = 5.0
+    z[4, 1] = np.nan
+    found = kind(grouped({None: rows(("embed-pca", 0, z))})["embed-pca"], 3, control)
+    assert found.readable_by_rank == pytest.approx((0.5, *[0.0] * 8, 1.0))
+    assert found.by_rank == pytest.approx((2.5, *[0.0] * 8, 5.0))
+
+
 def test_random_directions_are_judged_by_their_own():
     coherence = np.random.default_rng(3).gamma(2.0, size=(50, 2))
     coherence[4, 1] = coherence[7] = np.nan
