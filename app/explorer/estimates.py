@@ -40,6 +40,14 @@ def as_points(estimate: Estimate) -> str:
     return f"{shown.replace('-0.0', '0.0').replace('-', '−')} points"
 
 
+def layers_of(layers: range) -> str:
+    """Which layers they are.
+
+    Example: layers_of(range(24, 30)) -> "layers 24–29"; layers_of(range(1)) -> "layer 0"
+    """
+    return f"layer {layers[0]}" if len(layers) == 1 else f"layers {layers[0]}–{layers[-1]}"
+
+
 def listed(words: Sequence[str]) -> str:
     """Example: listed(["a", "b", "c"]) -> "a, b and c"."""
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

@@ -22,7 +22,7 @@ from app.explorer.claims import (
     verdict_of,
     verdict_of_mean,
 )
-from app.explorer.estimates import as_shares, begun, hundredths, listed, with_interval
+from app.explorer.estimates import as_shares, begun, hundredths, layers_of, listed, with_interval
 from app.explorer.kinds import NAMES, ends_called
 from app.explorer.pages import (
     CUT,
@@ -166,8 +166,8 @@ def of_later(kinds: Sequence[CensusKind]) -> str:
 def of_components(kinds: Sequence[CensusKind]) -> str:
     """Whether the embedding's early principal components read, and its late ones; empty where none was judged.
 
-    Example: "Of the first tenth of them 1.7%, of the last 25.9% of the ends have p < .01, where chance has 1%. Mean z of
-    the first quarter minus that of the last: −3.12. It is one matrix: nothing is claimed of others."
+    Example: "More of the late ones do: of the first tenth of them 1.7%, of the last 25.9% of the ends have p < .01, where
+    chance has 1%. Mean z of the first quarter minus that of the last: −3.12. It is one matrix: nothing is claimed of others."
     """
     kind = next((kind for kind in kinds if kind.group == COMPONENTS), None)
     shares = [share for share in kind.readable_by_rank if share is not None] if kind else []
@@ -176,8 +176,14 @@ def of_components(kinds: Sequence[CensusKind]) -> str:
     early = (
         f" Mean z of the first quarter minus that of the last: {hundredths(kind.early.value)}." if kind.early else ""
     )
+    first, last = (f"{share:.1%}" for share in (shares[0], shares[-1]))
+    more = (
+        "As many do of both"
+        if first == last
+        else f"More of the {'early' if shares[0] > shares[-1] else 'late'} ones do"
+    )
     return (
-        f"Of the first tenth of them {shares[0]:.1%}, of the last {shares[-1]:.1%} of the ends have p < .01, where chance "
+        f"{more}: of the first tenth of them {first}, of the last {last} of the ends have p < .01, where chance "
         f"has 1%.{early} It is one matrix: nothing is claimed of others."
     )
 
@@ -210,7 +216,7 @@ def by_depth(kinds: Sequence[CensusKind]) -> str:
     whole = [kind for kind in kinds if len(kind.depths) == len(DEPTHS)]
     if not whole:
         return ""
-    places = listed([_layers(part).lower() for part in whole[0].depths])
+    places = listed([layers_of(part.layers) for part in whole[0].depths])
     shares = (f"{NAMES[kind.group]} {listed([f'{part.readable.value:.1%}' for part in kind.depths])}" for kind in whole)
     return f"Ends with p < .01 in {places}: {'; '.join(shares)}."
 
@@ -340,12 +346,7 @@ def _at_depths(depths: Sequence[Part], say: Callable[[Part], str]) -> str:
     Example: " Layer 0: 0.10 z. Layers 1–23: 0.02 (−0.05 to 0.08) z. Layers 24–29: 0.91 (0.40 to 1.43) z."
     """
     said = ((part, say(part)) for part in depths)
-    return "".join(f" {_layers(part)}: {text}." for part, text in said if text)
-
-
-def _layers(part: CensusDepth | EffectDepth) -> str:
-    first, last = part.layers
-    return f"Layer {first}" if first == last else f"Layers {first}–{last}"
+    return "".join(f" {begun(layers_of(part.layers))}: {text}." for part, text in said if text)
 
 
 def _numbers(part: CensusDepth) -> str:

@@ -3,6 +3,7 @@
 The HTML page, the fragment and the JSON answer render the same value. Knows no HTML, no HTTP and no torch.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
@@ -972,8 +973,7 @@ class CensusDepth:
     """How readable one kind is in a part of the layers: the first one, the middle ones, or the last fifth."""
 
     depth: Depth
-    layers: tuple[int, int]
-    """The first and the last of them."""
+    layers: range
     readable: Estimate
     mean: Estimate
     superiority: Estimate
@@ -1040,8 +1040,7 @@ class EffectDepth:
     """How much better one kind reads than another in a part of the layers."""
 
     depth: Depth
-    layers: tuple[int, int]
-    """The first and the last of them."""
+    layers: range
     difference: Estimate
     superiority: Estimate
 
@@ -1064,8 +1063,8 @@ class CensusEffect:
 class SpanShares:
     """Readable rays among a kind's singular directions and among random vectors of the same matrices' spans."""
 
-    layers: tuple[int, int] | None
-    """The first and the last of a part of the layers; None for all of them."""
+    layers: range | None
+    """A part of the layers; None for all of them."""
     own: Estimate
     random: Estimate
     difference: Estimate
@@ -1097,6 +1096,11 @@ class Finding:
     answer: str
     evidence: tuple[str, ...]
     """A sentence for each number that it rests on."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The sentences of the answer."""
+        return tuple(re.split(r"(?<=\.) (?=[A-Z])", self.answer))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from app.core.bootstrap import LEAST
 from app.explorer.claims import Side, Verdict, placed, side_of, summed
-from app.explorer.estimates import as_points, as_shares, begun
+from app.explorer.estimates import as_points, as_shares, begun, layers_of
 from app.explorer.kinds import NAMES
 from app.explorer.pages import Among, CensusSpan, SpanShares
 from app.explorer.tally import FIRST
@@ -38,9 +38,7 @@ def against_span(span: CensusSpan) -> str:
     else:
         of, others = f"{STRONGEST} of {NAMES[span.group]}", "random vectors weighted by singular value"
     one = span.shares
-    parts = "".join(
-        f" {_layers(own).capitalize()}: {_against(own)}, {as_points(own.difference)}." for _, own in span.depths
-    )
+    parts = "".join(f" {begun(_layers(own))}: {_against(own)}, {as_points(own.difference)}." for _, own in span.depths)
     return (
         f"{begun(of)}: p < .01 have {as_shares(one.own)} of the ends, {as_shares(one.random)} of those of {others}: "
         f"{as_points(one.difference)}.{parts}"
@@ -91,7 +89,4 @@ def _against(shares: SpanShares) -> str:
 
 
 def _layers(shares: SpanShares) -> str:
-    if shares.layers is None:
-        return "all layers"
-    first, last = shares.layers
-    return f"layer {first}" if first == last else f"layers {first}–{last}"
+    return "all layers" if shares.layers is None else layers_of(shares.layers)

@@ -308,7 +308,7 @@ def _kinds_at_depths(group: Group, n_layers: int, control: Clusters) -> Iterator
         if own := group.within(layers):
             yield CensusDepth(
                 depth,
-                (layers[0], layers[-1]),
+                layers,
                 mean(own.readable(), SEED),
                 difference(own.z(), control, SEED),
                 superiority(own.z(), control, SEED),
@@ -321,19 +321,19 @@ def _effects_at_depths(group: Group, other: Group, n_layers: int) -> Iterator[Ef
     for depth, layers in depths(n_layers).items():
         own, theirs = group.within(layers), other.within(layers)
         if own and theirs:
-            yield EffectDepth(depth, (layers[0], layers[-1]), *_compared(own, theirs))
+            yield EffectDepth(depth, layers, *_compared(own, theirs))
 
 
 def _span(group: Group, drawn: Group, among: Among, n_layers: int) -> CensusSpan:
     parts = (
-        (depth, _shares(own, random, (layers[0], layers[-1])))
+        (depth, _shares(own, random, layers))
         for depth, layers in depths(n_layers).items()
         if (own := group.within(layers)) and (random := drawn.within(layers))
     )
     return CensusSpan(group.name, among, len(drawn.matrices), _shares(group, drawn, None), tuple(parts))
 
 
-def _shares(group: Group, drawn: Group, layers: tuple[int, int] | None) -> SpanShares:
+def _shares(group: Group, drawn: Group, layers: range | None) -> SpanShares:
     own, random = group.readable(), drawn.readable()
     return SpanShares(layers, mean(own, SEED), mean(random, SEED), difference(own, random, SEED))
 

@@ -229,7 +229,7 @@ CENSUS_PAGE = CensusPage(
             depths=(
                 CensusDepth(
                     depth="middle",
-                    layers=(1, 9),
+                    layers=range(1, 10),
                     readable=Estimate(0.0625, Interval(0.03125, 0.09375), 9),
                     mean=Estimate(0.5, Interval(0.25, 0.75), 9),
                     superiority=Estimate(0.5625, Interval(0.53125, 0.625), 9),
@@ -244,7 +244,7 @@ CENSUS_PAGE = CensusPage(
             "mlp-out",
             Estimate(0.5, Interval(0.25, 0.75), 12),
             Estimate(0.625, Interval(0.5, 0.75), 12),
-            (EffectDepth("last", (10, 11), Estimate(1.0, None, 2), Estimate(0.75, None, 2)),),
+            (EffectDepth("last", range(10, 12), Estimate(1.0, None, 2), Estimate(0.75, None, 2)),),
         ),
     ),
     spans=(
@@ -261,7 +261,7 @@ CENSUS_PAGE = CensusPage(
             (
                 (
                     "first",
-                    SpanShares((0, 0), Estimate(0.25, None, 1), Estimate(0.125, None, 1), Estimate(0.125, None, 1)),
+                    SpanShares(range(1), Estimate(0.25, None, 1), Estimate(0.125, None, 1), Estimate(0.125, None, 1)),
                 ),
             ),
         ),

@@ -116,7 +116,7 @@ def census_json(page: CensusPage, urls: Urls) -> schema.CensusJson:
                     {
                         "depth": part.depth,
                         "first_layer": part.layers[0],
-                        "last_layer": part.layers[1],
+                        "last_layer": part.layers[-1],
                         "difference": _estimate(part.difference),
                         "superiority": _estimate(part.superiority),
                     }
@@ -636,7 +636,7 @@ def _census_kind(kind: CensusKind) -> schema.CensusKindJson:
             {
                 "depth": part.depth,
                 "first_layer": part.layers[0],
-                "last_layer": part.layers[1],
+                "last_layer": part.layers[-1],
                 "readable": _estimate(part.readable),
                 "mean_z": _estimate(part.mean),
                 "larger_than_random": _estimate(part.superiority),
@@ -648,7 +648,7 @@ def _census_kind(kind: CensusKind) -> schema.CensusKindJson:
 
 
 def _span_shares(depth: Depth | None, shares: SpanShares) -> schema.SpanSharesJson:
-    first, last = shares.layers or (None, None)
+    first, last = (shares.layers[0], shares.layers[-1]) if shares.layers else (None, None)
     return {
         "depth": depth,
         "first_layer": first,

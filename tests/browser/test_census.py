@@ -76,7 +76,7 @@ def test_what_is_open_and_where_one_is_stay_as_it_grows(serve_at, fresh_data: Pa
                     'hx-swap="outerMorph" hx-push-url="false">one layer less</section><section class="findings"'
                 )
                 text = text.replace('<section class="findings"', reading, 1)
-                text = text.replace("</h2>\n<p>", "</h2>\n<p>so far: ")
+                text = text.replace("<li><b>", "<li>so far: <b>")
                 text = text.replace("Every end as CSV", "")
             route.fulfill(response=answer, body=text)
 

@@ -32,7 +32,7 @@ OPEN = Estimate(0.42, Interval(-0.1, 0.9), 24)
 ALONE = Estimate(0.42, None, 1)
 CHANCE = Estimate(0.013, Interval(0.006, 0.021), 24)
 HARDLY = Estimate(0.2, Interval(0.003, 0.4), 24)
-LAYERS = {"first": (0, 0), "middle": (1, 23), "last": (24, 29)}
+LAYERS = {"first": range(1), "middle": range(1, 24), "last": range(24, 30)}
 CLAIMS = (" better ", " worse ", " holds ", "other way")
 
 
@@ -323,7 +323,7 @@ def test_what_is_so_in_the_last_fifth_alone_is_not_said_of_all_layers():
         "OV (write) > MLP: over all layers not told apart; in the middle layers the other way round; in the last fifth of "
         "layers this holds."
     )
-    mixed = (EffectDepth("middle", (1, 23), BETTER, EVEN), EffectDepth("last", (24, 29), BETTER, WINS))
+    mixed = (EffectDepth("middle", range(1, 24), BETTER, EVEN), EffectDepth("last", range(24, 30), BETTER, WINS))
     assert prediction([effect(BETTER, depths=mixed)]) == (
         "OV (write) > MLP: this holds in the last fifth of layers alone (in the middle layers mixed)."
     )
@@ -428,9 +428,12 @@ def test_components_are_answered_by_tenths():
     one = kind(few(1), "embed-pca", readable_by_rank=shares, early=Estimate(-3.12, None, 1))
     plain = kind(few(1), "embed", readable_by_rank=(None, *shares[1:]))
     assert of_components([kind(BETTER), plain, one]) == (
-        "Of the first tenth of them 1.7%, of the last 25.9% of the ends have p < .01, where chance has 1%. Mean z of the "
-        "first quarter minus that of the last: −3.12. It is one matrix: nothing is claimed of others."
+        "More of the late ones do: of the first tenth of them 1.7%, of the last 25.9% of the ends have p < .01, where "
+        "chance has 1%. Mean z of the first quarter minus that of the last: −3.12. It is one matrix: nothing is claimed of "
+        "others."
     )
+    for changed, said in (((0.3, 0.1), "More of the early ones do"), ((0.1, 0.1), "As many do of both")):
+        assert of_components([dataclasses.replace(one, readable_by_rank=changed)]).startswith(f"{said}: of the first")
     (found,) = (each for each in findings([plain, one], [], [], 64, is_whole=False) if each.about == "components")
     assert found.evidence == (
         "Embedding: p < .01 in each tenth, the strongest first: –, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 25.9%.",
@@ -438,6 +441,18 @@ def test_components_are_answered_by_tenths():
         "10.0, 10.0, 10.0, 10.0, 25.9%.",
     )
     assert of_components([plain]) == of_components([kind(few(1), "embed-pca")]) == ""
+
+
+def test_an_answer_has_a_line_for_each_sentence():
+    kinds = [kind(BETTER, readable=MORE), kind(OPEN, "qk-key", readable=MORE), kind(ALONE, "embed")]
+    (found,) = (one for one in findings(kinds, [], [], 64, is_whole=False) if one.about == "random")
+    assert found.lines == (
+        "OV write: better than random directions.",
+        "QK key: not told apart from random directions.",
+        "Embedding: one matrix, so nothing is claimed.",
+        "Of QK key, more ends have p < .01 than chance gives.",
+    )
+    assert " ".join(found.lines) == found.answer
 
 
 @pytest.mark.parametrize("n_layers", [12, 11])

@@ -164,13 +164,9 @@ def test_depths_are_counted_by_themselves(control):
     }
     groups = grouped(layers)
     found, (effect,) = kind(groups["ov-write"], 10, control), effects(groups, 10)
-    assert [(one.depth, one.layers) for one in found.depths] == [
-        ("first", (0, 0)),
-        ("middle", (1, 7)),
-        ("last", (8, 9)),
-    ]
+    assert [(one.depth, one.layers) for one in found.depths] == list(tally.depths(10).items())
     for one, compared in zip(found.depths, effect.depths, strict=True):
-        within = range(one.layers[0], one.layers[1] + 1)
+        within = one.layers
         own = np.concatenate([z[layer].ravel() for layer in within])
         theirs = np.concatenate([others[layer].ravel() for layer in within])
         assert one.mean.value == pytest.approx(own.mean(), abs=0.001)
@@ -218,21 +214,17 @@ def test_spans_are_compared_with_the_directions_of_the_same_matrices():
         ("ov-write", "first", 30),
     ]
     for span in spans:
-        assert [(depth, own.layers) for depth, own in span.depths] == [
-            ("first", (0, 0)),
-            ("middle", (1, 7)),
-            ("last", (8, 9)),
-        ]
+        assert [(depth, own.layers) for depth, own in span.depths] == list(tally.depths(10).items())
         for shares in span.parts:
-            first, last = shares.layers or (0, 9)
-            within = [(at, head) for at in range(first, last + 1) for head in range(3)]
+            layers_of = shares.layers or range(10)
+            within = [(at, head) for at in layers_of for head in range(3)]
             ending, n = ("-span", 20) if span.among == "all" else ("-weighted", 4)
             drawn = [z[at]["ov-write" + ending, head] for at, head in within if ("ov-write" + ending, head) in z[at]]
             own = [z[at]["ov-write", head][:n] for at, head in within if ("ov-write" + ending, head) in z[at]]
             expected = [(np.concatenate(each) > 2).mean() for each in (own, drawn)]
             assert [shares.own.value, shares.random.value] == pytest.approx(expected)
             assert shares.difference.value == pytest.approx(expected[0] - expected[1])
-            assert (shares.difference.interval is None) == (last - first + 1 < 5)
+            assert (shares.difference.interval is None) == (len(layers_of) < 5)
 
 
 def test_vectors_drawn_from_spans_are_no_kinds_of_their_own():
