@@ -1139,6 +1139,11 @@ class CensusPage:
         return self.n_layers == self.model.n_layers
 
     @property
+    def has_depths(self) -> bool:
+        """Whether any part of the layers has enough of them for an interval."""
+        return any(part.mean.interval for kind in self.kinds for part in kind.depths)
+
+    @property
     def n_intervals(self) -> int:
         """That the findings rest on."""
         numbers: list[Estimate | None] = []

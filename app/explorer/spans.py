@@ -20,7 +20,8 @@ def beside_spans(spans: Sequence[CensusSpan]) -> str:
     """Where singular directions are more readable than random vectors of their span, and by how much at most.
 
     Example: "OV write: not told apart from random vectors of the same span. Ranks 0–3 of OV write: more readable than
-    random vectors weighted by singular value. OV write in layers 24–29: 21.3% against 19.7%; ranks 0–3: 59.2% against 38.5%."
+    random vectors weighted by singular value. OV write in layers 24–29: 21.3% of singular directions' ends
+    have p < .01, 19.7% of the random vectors'; ranks 0–3: 59.2% against 38.5%."
     """
     said = _answered(spans, "all", "", "random vectors of the same span")
     strongest = _answered(spans, "first", f"{STRONGEST} of ", "random vectors weighted by singular value")
@@ -76,7 +77,10 @@ def _most(spans: Sequence[CensusSpan]) -> str:
     first = shares.get((group, "first"), ())
     strongest = f"; {STRONGEST}: {_against(first[at])}" if at < len(first) else ""
     own = shares[group, "all"][at]
-    return f"{NAMES[group]} in {_layers(own)}: {_against(own)}{strongest}."
+    return (
+        f"{NAMES[group]} in {_layers(own)}: {own.own.value:.1%} of singular directions' ends have p < .01, "
+        f"{own.random.value:.1%} of the random vectors'{strongest}."
+    )
 
 
 def _verdict(shares: SpanShares) -> Verdict:

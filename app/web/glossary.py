@@ -439,8 +439,13 @@ TERMS: dict[str, Term] = {
     "census-discovered": Term(
         "FDR 10%",
         "Share of the ends that stay readable if a tenth of those called so may be false, over all ends of this kind.",
-        "Benjamini and Hochberg 1995. None can be shown: some stand out from all random ends, but too few for so many tests "
-        "beside so few controls.",
+        "Benjamini and Hochberg 1995.",
+    ),
+    "census-beyond": Term(
+        "none can be shown",
+        "Some ends stand out from all random ones, but too few: of many tests, many must have the smallest p that so many "
+        "random ends allow before any is found at a false discovery rate of 10%.",
+        "With 4,000 random ends p is never below 1 in 4,001, so of 34,522 ends 87 must stand there.",
     ),
     "census-early": Term(
         "first − last quarter",

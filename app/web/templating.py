@@ -14,7 +14,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from app.core.address import CIRCUITS, LABELS, Address
 from app.core.basis import BASES
 from app.explorer.estimates import as_points, as_shares, hundredths, layers_of, with_interval
-from app.explorer.findings import beyond_control
 from app.explorer.jobs import duration_words, rate_words
 from app.explorer.kinds import name_of
 from app.explorer.pages import (
@@ -134,7 +133,6 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         with_interval=with_interval,
         as_points=as_points,
         layers_of=layers_of,
-        beyond_control=beyond_control,
         as_shares=as_shares,
         group_name=name_of,
         heat=numbers.heat,

@@ -537,7 +537,7 @@ def test_a_census_is_the_same_for_people_and_for_programs(client, census, pin):
         assert sum(kind["counts"]) == kind["rays"]
     for finding in told["findings"]:
         for sentence in re.split(r"(?<=\.) (?=[A-Z])", finding["answer"]):
-            assert html.escape(sentence, quote=False) in re.sub("</?b>", "", census)
+            assert sentence in html.unescape(re.sub("</?b>", "", census))
     pinned = client.get(f"/api/v1/tiny@{pin}/census")
     assert pinned.json()["kinds"] == told["kinds"]
 
@@ -552,6 +552,26 @@ def test_a_census_as_a_file(client, census, pin):
     assert len(lines) - len(drawn) == sum(
         kind["rays"] + kind["unjudged"] for kind in client.get("/api/v1/tiny/census").json()["kinds"]
     )
+
+
+def test_a_census_shows_what_its_controls_cannot(client, monkeypatch):
+    (kind,) = CENSUS_PAGE.kinds
+    few = replace(kind, discovered=0.0, n_at_floor=31, n_needed=46)
+    monkeypatch.setattr(survey, "census", lambda *_: replace(CENSUS_PAGE, kinds=(few,)))
+    said = client.get("/tiny/census").text
+    assert "of those needed: OV write 31 of 46." in said
+    monkeypatch.setattr(survey, "census", lambda *_: CENSUS_PAGE)
+    assert "of those needed" not in client.get("/tiny/census").text
+
+
+@pytest.mark.parametrize("is_deep", [True, False])
+def test_a_census_says_where_no_depth_can_be_told(client, monkeypatch, is_deep):
+    (kind,) = CENSUS_PAGE.kinds
+    page = CENSUS_PAGE if is_deep else replace(CENSUS_PAGE, kinds=(replace(kind, depths=()),))
+    monkeypatch.setattr(survey, "census", lambda *_: page)
+    said = client.get("/tiny/census").text
+    assert ("too few to say at which depth" in said) == (not is_deep)
+    assert ('id="depths"' in said) == is_deep
 
 
 def test_a_census_says_what_an_interval_draws(client, monkeypatch):
