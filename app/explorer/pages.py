@@ -12,7 +12,7 @@ from app.core.address import LAYER_KINDS, Address, BasisName, Kind
 from app.core.bootstrap import Estimate
 from app.core.determinacy import is_determined
 from app.core.discovery import FDR
-from app.core.rays import HEADLINE, RayClass, is_significant
+from app.core.rays import HEADLINE, RayClass, Reading, is_significant
 from app.models.selection import EVERY, Selection
 from app.models.vocabulary import Entry
 from app.store.jobs import Job, Task
@@ -42,10 +42,13 @@ SORTS: tuple[Sort, ...] = get_args(Sort)
 """Orders of the direction table: the basis's own, strength falling or rising, gap falling or rising, z of the most
 readable ray falling, of both sides or of one."""
 
-Only = Literal["all", "readable", "found", "meaning", "spelling", "one-sided", "antipodal", "neither", "undetermined"]
+Only = Literal[
+    "all", "readable", "found", "meaning", "theme", "spelling", "one-sided", "antipodal", "neither", "undetermined"
+]
 ONLY: tuple[Only, ...] = get_args(Only)
 """Filters of the direction table. A direction passes if one of its sides does: with a ray readable at p < .01; found at
-a false discovery rate of 10%; readable and not shown to be alike in spelling; alike in spelling; or of that class."""
+a false discovery rate of 10%; readable, and neither by spelling alone nor without letters; a theme; readable by spelling
+alone; or of that class."""
 
 
 Note = Literal[
@@ -101,11 +104,26 @@ class Token(NamedTuple):
     """Where it leads, if it is no token but a neuron or a head's direction."""
 
 
+Ray = Literal["p", "n"]
+"""The + end or the − end of a direction."""
+
+
+class Found(NamedTuple):
+    """A token that has the text that a visitor looks for."""
+
+    ray: Ray
+    place: int
+    """In the order of its ray, from 1; behind those that a table shows, too."""
+    token: Token
+    is_whole: bool
+    """It is the text, but for capitals and white space around it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """One ray beside random ones: how alike its top tokens are in the model's space, and in spelling.
 
-    None where it has too few trained tokens to tell.
+    None where it has too few trained tokens to tell, or too few forms: words, each once, whatever case and space.
     """
 
     coherence: tuple[float | None, ...]
@@ -119,6 +137,20 @@ class Judgement:
     spelling_p: float | None
     rotation_p: float | None = None
     """Among the rays of random rotations of the same span; None unless these were asked for."""
+    forms_z: float | None = None
+    """Of its forms in the place of its tokens."""
+    forms_p: float | None = None
+    beyond_z: float | None = None
+    """Of those forms that neither begin nor end, with three letters, as one before them."""
+    beyond_p: float | None = None
+    akin: float | None = None
+    """The share of the forms whose spelling is compared that begin or end as another of them does."""
+    n_forms: int = 0
+    """Forms among its kept tokens."""
+    letterless: bool = False
+    """Most of its first 10 trained tokens, or of all that are kept, have no letter."""
+    reading: Reading = "unknown"
+    """What all that makes of the ray."""
 
     @property
     def is_readable(self) -> bool:
@@ -137,7 +169,7 @@ class Judgement:
 
     @property
     def is_spelling(self) -> bool:
-        """They are alike in spelling, at p < .01."""
+        """Its forms are alike in spelling, at p < .01: whether it is readable by that alone, `reading` says."""
         return is_significant(self.spelling_p)
 
 
@@ -166,11 +198,17 @@ class Verdict:
     n_found: int
     """At a false discovery rate of 10%."""
     n_spelling: int
-    """Alike in spelling at p < .01."""
+    """Of the readable ones those that are so by their spelling alone."""
     classes: tuple[tuple[RayClass, int], ...]
     """Directions of each class; empty where the basis has one ray a term."""
     n_better: int | None = None
     """Rays better than 95% of those of random rotations of the same span; None unless these were asked for."""
+    n_theme: int = 0
+    """Of the readable ones: a theme; so are the next ones counted, each ray once."""
+    n_one_word: int = 0
+    n_partly: int = 0
+    """Partly spelling."""
+    n_letterless: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +223,8 @@ class SideReadout:
     """Smallest (most negative) first; none where the basis has one ray a term."""
     rays: Rays | None = None
     """None for what is not read with the vocabulary's vectors, and where that is too small for a control."""
+    found: tuple[Found, ...] = ()
+    """Where the text occurs that a visitor looks for: among the tokens here, and the first behind them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,7 +404,7 @@ class View:
     page: int = 1
     only: Only = "all"
     find: str = ""
-    """Only directions among whose tokens, as the table shows them, this text occurs, case ignored."""
+    """Only directions among whose kept tokens this text occurs, case ignored; first those with a token that is the text."""
     distance: int = 0
     """Positions from the query back to the key, for QK of a rotary model."""
     still: tuple[int, ...] = ()
@@ -489,6 +529,16 @@ class Notable:
     kind: RayClass
     turn: Turn | None
     """Of the direction, in a quantised copy; None of other weights, and where it is not known."""
+    forms_z: float | None = None
+    """Of its forms in the place of its tokens."""
+    forms_p: float | None = None
+    beyond_z: float | None = None
+    """Of those forms that neither begin nor end, with three letters, as one before them."""
+    beyond_p: float | None = None
+    letterless: bool = False
+    """Most of its first 10 trained tokens, or of all that are kept, have no letter."""
+    reading: Reading = "unknown"
+    """What all that makes of the ray."""
 
     @property
     def stands_out(self) -> bool:
@@ -497,7 +547,7 @@ class Notable:
 
     @property
     def is_spelling(self) -> bool:
-        """Its tokens are alike in spelling too, at p < .01: that may be why they are alike in the model's space."""
+        """Its forms are alike in spelling too, at p < .01: whether it is readable by that alone, `reading` says."""
         return is_significant(self.spelling_p)
 
 
@@ -594,6 +644,10 @@ class Tab:
     address: Address
     is_fitted: bool
     """It is computed on request only, not for whoever opens its page."""
+    is_here: bool = True
+    """It opens a table: no fit, or one that was computed for this matrix in these weights."""
+    fit: tuple["Choice", ...] = ()
+    """The parameters of the fit that it opens, where that with the defaults is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -747,6 +801,15 @@ class NamedToken(NamedTuple):
     """What names it in a box, spaces visible: its shown form, or its spelling where that names another."""
 
 
+class Apart(NamedTuple):
+    """A token that says little where it stands."""
+
+    why: Literal["never-trained", "hub"]
+    """Training never moved it, or it is among the first ten at the ends of very many random directions."""
+    ray: Ray
+    token: Token
+
+
 @dataclass(frozen=True, slots=True)
 class FullRow:
     """One token's row (or column) of a full circuit: its ends, and where the token itself stands in it."""
@@ -754,6 +817,11 @@ class FullRow:
     role: Literal["ov", "query", "key"]
     """The token as what is attended to, as the query, as the key."""
     readout: SideReadout
+    """All tokens, as they score."""
+    ordinary: SideReadout
+    """Without those that are set apart; more of them, so that a page has enough words."""
+    apart: tuple[Apart, ...]
+    """Those of the first readout that are in no ordinary one."""
     own_score: float
     own_rank: int
     """1 for the largest score of all tokens."""

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from app.core.address import BasisName, Kind
-from app.core.rays import RayClass
+from app.core.rays import RayClass, Reading
 from app.explorer.pages import Answer, BlindOf, Obstacle, Only, Sort
 
 STRICT = ConfigDict(extra="forbid")
@@ -53,6 +53,21 @@ class JudgementJson(TypedDict):
     spelling_p: float | None
     rotation_p: float | None
     """Among the rays of random rotations of the same span; null unless `rotated` was asked for."""
+    forms_z: float | None
+    """Of its forms in the place of its tokens: each word once, whatever its case and the space around it. Null where it has
+    fewer than 10."""
+    forms_p: float | None
+    beyond_z: float | None
+    """Of those forms that neither begin nor end, with the same three letters, as one before them."""
+    beyond_p: float | None
+    akin: float | None
+    """The share of its first 20 forms that begin or end, with the same three letters, as another of them does."""
+    n_forms: int
+    """Forms among its 50 tokens."""
+    letterless: bool
+    """Most of its first 10 trained tokens, or of all 50, have no letter."""
+    reading: Reading
+    """What all that makes of the ray."""
 
 
 @with_config(STRICT)
@@ -68,6 +83,20 @@ class RaysJson(TypedDict):
 
 
 @with_config(STRICT)
+class FoundJson(TypedDict):
+    """A token that has the text that was looked for."""
+
+    ray: Literal["p", "n"]
+    place: int
+    """In the order of its ray, from 1, out of the 50 that are kept: it may stand behind those that are listed."""
+    id: int
+    token: str
+    score: float
+    whole: bool
+    """It is the text, but for capitals and white space around it."""
+
+
+@with_config(STRICT)
 class SideJson(TypedDict):
     """One side of a direction, at both ends."""
 
@@ -79,6 +108,8 @@ class SideJson(TypedDict):
     """Most negative scores first; empty where terms have one ray."""
     rays: RaysJson | None
     """Null for the vector's own entries, tokens among them, and where the vocabulary is too small for a control."""
+    found: list[FoundJson]
+    """Where `find` occurs; empty without it."""
 
 
 @with_config(STRICT)
@@ -171,7 +202,12 @@ class VerdictJson(TypedDict):
     n_found: int
     """At a false discovery rate of 10%."""
     n_spelling: int
-    """Alike in spelling at p < .01."""
+    """Of the readable ones those whose reading is `spelling`; each is counted once under its own."""
+    n_theme: int
+    n_one_word: int
+    n_partly: int
+    """Partly spelling."""
+    n_letterless: int
     classes: dict[str, int]
     """Directions of each class; empty where terms have one ray."""
     n_better: int | None
@@ -502,12 +538,29 @@ class NamedTokenJson(TypedDict):
 
 
 @with_config(STRICT)
+class ApartJson(TypedDict):
+    """A token that says little where it stands."""
+
+    why: Literal["never-trained", "hub"]
+    """Training never moved it, or it is among the first ten at the ends of very many random directions."""
+    ray: Literal["p", "n"]
+    id: int
+    token: str
+    score: float
+
+
+@with_config(STRICT)
 class FullRowJson(TypedDict):
     """One token's row of a full circuit, at both ends."""
 
     role: Literal["ov", "query", "key"]
     """The token as what is attended to (read out as what is written), as the query (as keys), as the key (as queries)."""
     readout: SideJson
+    """All tokens, as they score."""
+    ordinary: SideJson
+    """Without those that are set apart; up to 50 at either end."""
+    apart: list[ApartJson]
+    """Those of `readout` that are in no ordinary one."""
     own_score: float
     """Of the token itself."""
     own_rank: int
@@ -843,6 +896,16 @@ class NotableJson(TypedDict):
     """On that side, and on the other where that is the residual stream too."""
     turn: TurnJson | None
     """Of its direction, in a quantised copy; null for other weights, and where it is not known."""
+    forms_z: float | None
+    """Of its forms in the place of its tokens: each word once, whatever its case and the space around it."""
+    forms_p: float | None
+    beyond_z: float | None
+    """Of those forms that neither begin nor end, with the same three letters, as one before them."""
+    beyond_p: float | None
+    letterless: bool
+    """Most of its first 10 trained tokens, or of all 50, have no letter."""
+    reading: Reading
+    """What all that makes of the ray."""
 
 
 @with_config(STRICT)

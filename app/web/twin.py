@@ -164,6 +164,12 @@ def _notable(one: Notable) -> schema.NotableJson:
         "energy_share": one.energy_share,
         "readouts": [{"side": cast("StreamSide", each.side), "tokens": _tokens(each.tokens)} for each in one.readouts],
         "turn": _turn(one.turn),
+        "forms_z": one.forms_z,
+        "forms_p": one.forms_p,
+        "beyond_z": one.beyond_z,
+        "beyond_p": one.beyond_p,
+        "letterless": one.letterless,
+        "reading": one.reading,
     }
 
 
@@ -300,7 +306,14 @@ def full_json(page: FullPage, urls: Urls) -> schema.FullJson:
 
 
 def _full_row(row: FullRow) -> schema.FullRowJson:
-    return {"role": row.role, "own_score": row.own_score, "own_rank": row.own_rank, "readout": _side(row.readout)}
+    return {
+        "role": row.role,
+        "readout": _side(row.readout),
+        "ordinary": _side(row.ordinary),
+        "apart": [{"why": one.why, "ray": one.ray, **_tokens((one.token,))[0]} for one in row.apart],
+        "own_score": row.own_score,
+        "own_rank": row.own_rank,
+    }
 
 
 def _named(token: NamedToken) -> schema.NamedTokenJson:
@@ -529,6 +542,10 @@ def _side(side: SideReadout) -> schema.SideJson:
         "plus": _tokens(side.plus),
         "minus": _tokens(side.minus),
         "rays": None if side.rays is None else _rays(side.rays),
+        "found": [
+            {"ray": one.ray, "place": one.place, **_tokens((one.token,))[0], "whole": one.is_whole}
+            for one in side.found
+        ],
     }
 
 
@@ -550,6 +567,14 @@ def _judgement(one: Judgement) -> schema.JudgementJson:
         "spelling_z": one.spelling_z,
         "spelling_p": one.spelling_p,
         "rotation_p": one.rotation_p,
+        "forms_z": one.forms_z,
+        "forms_p": one.forms_p,
+        "beyond_z": one.beyond_z,
+        "beyond_p": one.beyond_p,
+        "akin": one.akin,
+        "n_forms": one.n_forms,
+        "letterless": one.letterless,
+        "reading": one.reading,
     }
 
 
@@ -561,6 +586,10 @@ def _verdict(verdict: Verdict) -> schema.VerdictJson:
         "n_readable": verdict.n_readable,
         "n_found": verdict.n_found,
         "n_spelling": verdict.n_spelling,
+        "n_theme": verdict.n_theme,
+        "n_one_word": verdict.n_one_word,
+        "n_partly": verdict.n_partly,
+        "n_letterless": verdict.n_letterless,
         "classes": dict(verdict.classes),
         "n_better": verdict.n_better,
     }
