@@ -120,8 +120,9 @@ class Judgement:
     beyond_z: float | None = None
     """Of those forms that neither begin nor end, with three letters, as one before them."""
     beyond_p: float | None = None
-    akin: float | None = None
-    """The share of the forms whose spelling is compared that begin or end as another of them does."""
+    beyond_share: float | None = None
+    """How much alike these are beside all of its forms, each less what random rays are: 1 for as much. None where its forms
+    are not shown to be alike."""
     n_forms: int = 0
     """Forms among its kept tokens."""
     letterless: bool = False

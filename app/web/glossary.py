@@ -362,8 +362,8 @@ TERMS: dict[str, Term] = {
     ),
     "partly-spelling": Term(
         "partly spelling",
-        "A theme half of whose words begin or end as another one does, more than chance has it: those that do not are alike, "
-        "too.",
+        "An end whose words are spelt more alike than chance has it. Those that neither begin nor end as one before them are "
+        "alike, too, but less than half as much.",
     ),
     "letterless": Term(
         "letterless",
@@ -420,8 +420,8 @@ TERMS: dict[str, Term] = {
     ),
     "likeness": Term(
         "what an end is called",
-        "Theme: different words are alike. One word: only its spellings are. Partly spelling: half of the words begin or end "
-        "alike, the others belong to them, too. Spelling: those do not. Letterless: most tokens have no letter.",
+        "Theme: different words are alike. One word: only its spellings are. Spelling: only words that begin or end alike are; "
+        "partly spelling: the others are less than half as much. Letterless: most tokens have no letter.",
     ),
     "frequency-ray": Term(
         "frequent tokens, fragments, bytes",

@@ -58,10 +58,12 @@ class JudgementJson(TypedDict):
     fewer than 10."""
     forms_p: float | None
     beyond_z: float | None
-    """Of those forms that neither begin nor end, with the same three letters, as one before them."""
+    """Of those forms that neither begin nor end, with the same three letters, as one before them. Null where these are fewer
+    than 5."""
     beyond_p: float | None
-    akin: float | None
-    """The share of its first 20 forms that begin or end, with the same three letters, as another of them does."""
+    beyond_share: float | None
+    """How much alike these are beside all of its forms, each less what random rays are: 1 for as much. Null where its forms
+    are not shown to be alike."""
     n_forms: int
     """Forms among its 50 tokens."""
     letterless: bool

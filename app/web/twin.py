@@ -539,7 +539,7 @@ def _judgement(one: Judgement) -> schema.JudgementJson:
         "forms_p": one.forms_p,
         "beyond_z": one.beyond_z,
         "beyond_p": one.beyond_p,
-        "akin": one.akin,
+        "beyond_share": one.beyond_share,
         "n_forms": one.n_forms,
         "letterless": one.letterless,
         "reading": one.reading,

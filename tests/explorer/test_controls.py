@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from app.core import coherence, collapse, spelling
-from app.core.rays import FORM_LENGTHS, LENGTHS, SPELLING_LENGTHS
+from app.core.rays import BEYOND_LENGTHS, FORM_LENGTHS, LENGTHS, SPELLING_LENGTHS
 from app.explorer import controls
 from app.explorer.bench import Bench
 from app.explorer.controls import DIRECTIONS, SEED, SHOWN, SHOWN_TOKENS, control, recipe
@@ -115,15 +115,12 @@ class Words:
                 seen.append(word)
                 ids.append(token)
         apart = [id_ for i, id_ in enumerate(ids) if not any(self.are_akin(seen[i], before) for before in seen[:i])]
-        first = seen[: SPELLING_LENGTHS[-1]]
-        akin = [any(self.are_akin(word, other) for other in first if other != word) for word in first]
         bare = [self.words[token] is None for token in tokens]
         return {
             "forms": [in_pairs(own, ids[:n]) if len(ids) >= n else np.nan for n in FORM_LENGTHS],
-            "beyond": [in_pairs(own, apart[:n]) if len(apart) >= n else np.nan for n in FORM_LENGTHS],
+            "beyond": [in_pairs(own, apart[:n]) if len(apart) >= n else np.nan for n in BEYOND_LENGTHS],
             "spelling": [self.spelling(seen[:n]) if len(seen) >= n else np.nan for n in SPELLING_LENGTHS],
             "n_forms": len(ids),
-            "akin": sum(akin) / len(akin) if akin else np.nan,
             "letterless": sum(bare[:10]) > len(bare[:10]) / 2 or sum(bare) > len(bare) / 2,
         }
 
