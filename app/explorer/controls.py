@@ -1,6 +1,6 @@
 """What readouts are judged by: the same numbers of random directions, read with the same table.
 
-One for each table: a model's end (read or write) under one weight processing, limited to a selection of tokens. All
+One for each table: a model's end (read or write) under one weight processing, limited to a selection of tokens, or at unit length. All
 matrices share it. Kept as an artifact, of which
 
     trained [d_vocab]             which tokens training has moved; never those that the tokenizer does not know
@@ -28,7 +28,7 @@ from app.explorer.bench import KEPT_TOKENS, Arrays, Baked, Bench
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
 from app.explorer.tables import end_of
-from app.models.selection import EVERY, Selection
+from app.models.selection import Selection
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Artifact, Recipe
 
@@ -104,7 +104,7 @@ class Control:
 
 def recipe(model: OpenModel, end: str, processing: Processing, selection: Selection) -> Recipe:
     """Of a control; of no decomposition, so `control` stands where a basis would."""
-    parameters = PARAMETERS | selection.parameters()
+    parameters = PARAMETERS | selection.deciding()
     return Recipe(model.fingerprint, f"control/{end}", processing, "control", tuple(sorted(parameters.items())))
 
 
@@ -159,17 +159,18 @@ def artifact(bench: Bench, end: str) -> Baked:
 
 
 def _shared(bench: Bench, end: str) -> Arrays:
-    """What does not depend on the selection."""
+    """What does not depend on which tokens are selected."""
     import torch
 
     from app.core.coherence import shared_components
     from app.core.collapse import is_trained
 
+    whole = Selection(readout=bench.selection.readout)
     if bench.selection:
-        kept = bench.store.load(recipe(bench.model, end, bench.processing, EVERY))
+        kept = bench.store.load(recipe(bench.model, end, bench.processing, whole))
         if kept is not None:
             return {name: kept.arrays[name] for name in ("trained", "mean", "components")}
-    table = bench.tables.table(bench.model, bench.processing, end)
+    table = bench.tables.table(bench.model, bench.processing, end, whole)
     own = is_trained(table.vectors, table.proposals[0].rows.dtype)
     mean, components = shared_components(table.vectors, own)
     trained = torch.zeros(bench.model.vocabulary.size, dtype=torch.bool)

@@ -91,7 +91,7 @@ class Token(NamedTuple):
     kind: str
     """`text`, `special` or `byte`."""
     score: float
-    """Dot product of the token's vector with the direction; negative on the minus ray."""
+    """Dot product of the token's vector with the direction, or their cosine; negative on the minus ray."""
     place: Address | None = None
     """Where it leads, if it is no token but a neuron or a head's direction."""
 
@@ -389,7 +389,7 @@ class View:
     parameters: tuple[Choice, ...] = ()
     """Of that basis."""
     selection: Selection = EVERY
-    """Tokens that readouts show."""
+    """Tokens that readouts show, and by what they are ranked."""
     rotated: bool = False
     """Singular directions are held against random rotations of their span, too."""
 

@@ -406,6 +406,13 @@ TERMS: dict[str, Term] = {
         "Most vocabularies are numbered from frequent to rare, so without the first ids is mostly without the most "
         "frequent. In byte-level ones some 256 bytes come first; sorted ones have no such order.",
     ),
+    "readout": Term(
+        "readout",
+        "By what tokens are ranked: the dot product of their vectors with the direction, which is what the network computes, or "
+        "the cosine, the same with every token's vector at unit length.",
+        "A few tokens with long vectors stand in many lists of dot products. Cosines have a control of their own. Directions "
+        "have unit length, so that their scores are then cosines; those of a bias are cosines times its length.",
+    ),
     "readability": Term(
         "readable ends",
         "Share of the ends of the head's eight strongest directions, on both sides, whose top tokens are more alike than "

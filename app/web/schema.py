@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from app.core.address import BasisName, Kind
 from app.core.rays import RayClass, Reading
 from app.explorer.pages import Answer, BlindOf, Obstacle, Only, Sort
+from app.models.selection import Readout
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -35,7 +36,7 @@ class TokenJson(TypedDict):
     token: str
     """The text it decodes to; for entries that are no tokens their name, such as `neuron 12` or `L5H3 OV 12+`."""
     score: float
-    """Dot product of its vector with the direction; on a side of own entries, such as `neuron`, the entry."""
+    """Dot product of its vector with the direction, or their cosine (`readout`); on a side of own entries, such as `neuron`, the entry."""
 
 
 @with_config(STRICT)
@@ -330,6 +331,8 @@ class DirectionPageJson(DirectionJson):
     """The same of random rotations of the matrix's directions; null unless `rotated` was asked for."""
     filter: dict[str, int]
     """Which tokens are shown: `ascii`, `starts`, `plain`, `frequent`; what is missing lets all pass."""
+    readout: Readout
+    """What the scores of tokens are: dot products with the direction, or cosines."""
     positions: list[float]
     """The value at every position, for the matrix of positions."""
     same: list[str]
@@ -436,6 +439,8 @@ class MatrixJson(TypedDict):
     find: str
     filter: dict[str, int]
     """Which tokens are shown: `ascii`, `starts`, `plain`, `frequent`; what is missing lets all pass."""
+    readout: Readout
+    """What the scores of tokens are: dot products with the direction, or cosines."""
     page: int
     n_pages: int
     n_found: int

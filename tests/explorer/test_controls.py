@@ -21,6 +21,7 @@ from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore
 
 N_KNOWN, D_MODEL = 300, 32
+COSINE = Selection(readout="cosine")
 LOOKED_AT = 25
 """Random directions that the oracle takes its time for."""
 
@@ -262,6 +263,27 @@ def test_each_filter_has_its_own(fresh, oracle_of, monkeypatch, selection, whole
         assert found is not control(replace(bench, selection=EVERY), "write") is whole
 
 
+@pytest.mark.parametrize("frequent", [0, 150])
+@pytest.mark.parametrize("whole_first", [True, False])
+def test_cosines_have_a_control_of_their_own(fresh, oracle_of, frequent, whole_first):
+    """Of tokens of unit length, which share another mean, and other components."""
+    bench = fresh("raw", Selection(frequent=frequent, readout="cosine"))
+    if whole_first:
+        whole = control(replace(bench, selection=Selection(readout="cosine")), "write")
+        control(replace(bench, selection=EVERY), "write")
+    found, kept = control(bench, "write"), controls.artifact(bench, "write")[0]
+    table, ids = oracle_of("gpt2").table("write", "raw")[:N_KNOWN], np.arange(frequent, N_KNOWN)
+    table = table / np.linalg.norm(table, axis=1, keepdims=True)
+    expected = top_tokens(random_directions()[:LOOKED_AT], table, ids)
+    np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], expected[..., :SHOWN_TOKENS])
+    alike = coherences(table, np.arange(N_KNOWN), expected.reshape(-1, expected.shape[2]))
+    np.testing.assert_allclose(found.coherence[:LOOKED_AT], alike.reshape(LOOKED_AT, 2, 3), atol=1e-3)
+    if whole_first:
+        assert (found is whole) == (frequent == 0)
+    dot = control(replace(bench, selection=Selection(frequent=frequent)), "write")
+    assert np.abs(dot.coherence[:LOOKED_AT] - found.coherence[:LOOKED_AT]).max() > 0.01
+
+
 def collapsed(bench, monkeypatch, n):
     """The model with its last n tokens on one point, as far out as others are; its known rows."""
     weights, draw = bench.model.weights(), torch.Generator().manual_seed(1)
@@ -360,7 +382,7 @@ def test_recipes_differ_where_controls_do(fresh):
         recipe(model, end, processing, selection).hash
         for end in ("read", "write")
         for processing in ("raw", "folded")
-        for selection in (EVERY, Selection(ascii=True), Selection(frequent=1), Selection(frequent=2))
+        for selection in (EVERY, Selection(ascii=True), Selection(frequent=1), Selection(frequent=2), COSINE)
     ]
     assert len(set(recipes)) == len(recipes)
 
