@@ -1,4 +1,4 @@
-// What a page does beyond links and forms: theme, keys, arrows over the map, copying. Every page works without it.
+// What a page does beyond links and forms: theme, keys, arrows over the map, rows, copying. Every page works without it.
 // Loaded in the head, before anything is drawn, so that a chosen theme never flashes.
 (() => {
   "use strict";
@@ -53,6 +53,13 @@
     }
   }
 
+  // The link to send keeps the end of a direction that the address names.
+  function showLink() {
+    const link = document.getElementById("link");
+    const names = document.getElementById(location.hash.slice(1))?.matches(".ray");
+    if (link) link.value = link.defaultValue + (names ? location.hash : "");
+  }
+
   // One tab stop for each group of cells or bars; arrows move inside it.
   const stops = (group) => [...group.querySelectorAll("a:not([data-fixed])")];
 
@@ -90,9 +97,22 @@
     document.getElementById("help").showModal();
   }
 
+  // The row cursor is the focus: down and up the links that rows begin with.
+  function moveRow(step) {
+    const rows = [...document.querySelectorAll("table.directions tbody th a")];
+    const at = rows.findIndex((link) => link.closest("tr").contains(document.activeElement));
+    const next = at < 0 ? rows.find((link) => link.getBoundingClientRect().top >= 0) ?? rows[0] : rows[at + step];
+    next?.focus();
+  }
+
+  const up = () => document.querySelector(".crumbs li:nth-last-child(2) a")?.href;
+
   const KEYS = {
     "[": () => { const url = follow("prev"); if (url) location.assign(url); },
     "]": () => { const url = follow("next"); if (url) location.assign(url); },
+    j: () => moveRow(1),
+    k: () => moveRow(-1),
+    u: () => { const url = up(); if (url) location.assign(url); },
     "/": () => document.getElementById("jump")?.focus(),
     c: () => copy("link"),
     1: () => document.querySelector("a[aria-keyshortcuts='1']")?.click(),
@@ -125,7 +145,8 @@
   document.addEventListener("change", (event) => {
     if (event.target.id === "single-keys") kept.set("keys", event.target.checked ? null : "off");
   });
-  const prepare = () => { showTheme(); prepareGroups(); };
+  const prepare = () => { showTheme(); showLink(); prepareGroups(); };
+  addEventListener("hashchange", showLink);
   document.addEventListener("DOMContentLoaded", prepare);
   document.addEventListener("htmx:after:swap", prepare);
 })();

@@ -141,7 +141,7 @@ def matrix(r: Resources, address: Address, options: Options) -> MatrixPage | Fit
     artifact, _ = _artifacts(r, opened, address, shown)
     page = matrix_page(opened, address, shown, artifact, _rows(options, MATRIX_ROWS), options.tokens or TABLE_TOKENS)
     _check_page(shown.page, page.n_pages)
-    return page
+    return replace(page, tabs=fits.known(r, opened, address, shown))
 
 
 def one_page(r: Resources, address: Address, options: Options) -> Address | None:
@@ -162,7 +162,8 @@ def direction(r: Resources, address: Address, options: Options) -> DirectionPage
         return absent
     artifact, turned = _artifacts(r, opened, address, shown)
     controls = _controls(r, opened, address, shown, artifact)
-    return direction_page(opened, address, shown, artifact, controls, _rotations(address, turned))
+    page = direction_page(opened, address, shown, artifact, controls, _rotations(address, turned))
+    return replace(page, tabs=fits.known(r, opened, address, shown))
 
 
 def _artifacts(r: Resources, opened: OpenModel, address: Address, shown: View) -> tuple[Artifact, Arrays]:

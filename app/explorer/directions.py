@@ -133,26 +133,12 @@ def ordered(arrays: Arrays, sort: Sort, n_rays: int) -> Rows:
     return np.arange(len(strength)) if keys is None else np.lexsort((-strength, *keys))
 
 
-def found(arrays: Arrays, rows: Rows, text: str, k: int, vocabulary: Vocabulary, sides: tuple[str, str]) -> Rows:
-    """Those of the rows among whose first k tokens a ray the text occurs, case ignored; sides without tokens have none.
-
-    In the neuron basis of an MLP a number is a neuron.
-    """
-    needle = text.casefold()
-    if not needle:
-        return rows
-    number = needle.removeprefix("neuron ")
-    if "neuron" in sides and "unit" in arrays and number.isdecimal():
-        return rows[np.flatnonzero(arrays["unit"][rows] == int(number[:9]))]
-    ends = [
-        f"{side}_{end}_ids"
-        for side, name in zip(PREFIXES, sides, strict=True)
-        for end in ("top", "bottom")
-        if name not in NAMES or name == "token"
-    ]
-    ids = np.concatenate([arrays[end][rows, :k] for end in ends], axis=1)
-    hits = [id_ for id_ in np.unique(ids).tolist() if _occurs(needle, id_, vocabulary)]
-    return rows[np.isin(ids, hits).any(axis=1)]
+def numbered(arrays: Arrays, rows: Rows, text: str, sides: tuple[str, str]) -> Rows | None:
+    """In the neuron basis of an MLP the row of the neuron whose number the text is; None for any other text."""
+    number = text.casefold().removeprefix("neuron ")
+    if "neuron" not in sides or "unit" not in arrays or not number.isdecimal():
+        return None
+    return rows[np.flatnonzero(arrays["unit"][rows] == int(number[:9]))]
 
 
 def limited(arrays: Arrays, rows: Rows, only: Only, n_rays: int) -> Rows:
@@ -214,11 +200,6 @@ def _head_ray(arrays: Arrays, address: Address, vocabulary: Vocabulary, id_: int
 
 NAMES = {"token": _token, "neuron": _neuron, "position": _position, "head": _head_ray}
 """Sides that are read by their vectors' own entries, and what those stand for."""
-
-
-def _occurs(needle: str, id_: int, vocabulary: Vocabulary) -> bool:
-    entry = vocabulary.entry(id_)
-    return needle in entry.text.casefold() or needle in entry.shown.casefold()
 
 
 def _tokens(vocabulary: Vocabulary, ids: NDArray[Any], scores: NDArray[Any]) -> list[tuple[Token, ...]]:

@@ -4,6 +4,7 @@ Looks at names and headers of files, never into arrays. Knows no HTTP.
 """
 
 from contextlib import suppress
+from dataclasses import replace
 
 from app.core.address import Address
 from app.core.basis import BASES
@@ -11,7 +12,7 @@ from app.explorer import jobs, recipes, tasks
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.library import OpenModel
 from app.explorer.matrices import canonical, tabs
-from app.explorer.pages import Choice, FitPage, View
+from app.explorer.pages import Choice, FitPage, Tab, View
 from app.explorer.places import most_terms
 from app.explorer.resources import Resources
 from app.explorer.views import choices
@@ -35,7 +36,7 @@ def absent(r: Resources, model: OpenModel, address: Address, shown: View) -> Fit
         address=place,
         model=model.header,
         view=shown,
-        tabs=tabs(place),
+        tabs=known(r, model, place, shown),
         there=there(r, model, place, shown),
         task=wish.task,
         command=jobs.command_of(wish),
@@ -56,6 +57,17 @@ def there(r: Resources, model: OpenModel, address: Address, shown: View) -> tupl
             if r.store.exists(recipes.decomposition(model, address, shown.weights, chosen(fit))):
                 found.add(fit)
     return tuple(sorted(found, key=lambda fit: [choice.value for choice in fit]))
+
+
+def known(r: Resources, model: OpenModel, address: Address, shown: View) -> tuple[Tab, ...]:
+    """The bases of the matrix at the address, each with whether it opens a table here."""
+    return tuple(_opening(r, model, tab, shown) if tab.is_fitted else tab for tab in tabs(address))
+
+
+def _opening(r: Resources, model: OpenModel, tab: Tab, shown: View) -> Tab:
+    fits = there(r, model, tab.address, shown)
+    usual = choices(model, tab.address, {})
+    return replace(tab, is_here=bool(fits), fit=() if usual in fits else fits[0] if fits else ())
 
 
 def chosen(parameters: tuple[Choice, ...]) -> dict[str, int]:

@@ -3,20 +3,32 @@
 Raises what `browse` raises, and UnknownToken where the text is no token. Knows no HTTP and imports no torch.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
 from app.core.address import Address
 from app.explorer import orders
 from app.explorer.directions import readouts
 from app.explorer.errors import UnknownAddress, UnknownToken
+from app.explorer.hubs import hubs
 from app.explorer.library import OpenModel
 from app.explorer.matrices import circuit_notes, processing_notes
-from app.explorer.pages import FullPage, FullRow, NamedToken, Note, View
+from app.explorer.pages import Apart, FullPage, FullRow, NamedToken, Note, Ray, Token, View
 from app.explorer.places import neighbours
 from app.explorer.resources import Resources
 from app.explorer.rows import KEPT_TOKENS, ROLES, SIDES, Role
+from app.explorer.tables import end_of
 from app.explorer.views import Options, farthest, visited
+from app.models.selection import EVERY
 from app.models.vocabulary import Entry, Vocabulary, shown
-from app.store.artifacts import Artifact
+from app.store.artifacts import Arrays, Artifact
 
+Why = Literal["never-trained", "hub"]
+TOKENS, ORDINARY = 20, 50
+"""At either end: of all tokens, and of those that are not set apart."""
 N_EXAMPLES = 8
 N_STARTS, N_NEAR = 2, 8
 """Tokens that are offered in the place of a text that is none."""
@@ -36,11 +48,28 @@ def full(r: Resources, address: Address, options: Options, text: str) -> FullPag
     token = opened.vocabulary.find(text)
     if token is None:
         raise _unknown(opened, text)
-    (artifact,) = orders.fulfilled(r, orders.full(opened, address, view, token.id))
-    return _page(opened, address, view, token, artifact)
+    ends = sorted({end_of(opened, view.weights, side) for side in SIDES.values()})
+    asked = [orders.control(opened, end, replace(view, selection=EVERY)) for end in ends]
+    artifact, *controls = orders.fulfilled(r, orders.full(opened, address, view, token.id), *asked)
+    odd = {end: _odd(opened, control.arrays) for end, control in zip(ends, controls, strict=True)}
+    return _page(opened, address, view, token, artifact, odd)
 
 
-def _page(model: OpenModel, address: Address, view: View, token: Entry | None, artifact: Artifact | None) -> FullPage:
+def _odd(model: OpenModel, control: Arrays) -> dict[int, Why]:
+    """The tokens that say little at that end of the model, and why."""
+    is_hub = hubs(control["ids"], model.vocabulary.size) if "ids" in control else np.zeros(0, bool)
+    odd: dict[int, Why] = dict.fromkeys(np.flatnonzero(is_hub).tolist(), "hub")
+    return odd | dict.fromkeys(np.flatnonzero(~control["trained"]).tolist(), "never-trained")
+
+
+def _page(
+    model: OpenModel,
+    address: Address,
+    view: View,
+    token: Entry | None,
+    artifact: Artifact | None,
+    odd: Mapping[str, Mapping[int, Why]] | None = None,
+) -> FullPage:
     vocabulary = model.vocabulary
     suggested = examples(vocabulary) if token is None else vocabulary.lookup.variants(token.text)
     return FullPage(
@@ -48,7 +77,12 @@ def _page(model: OpenModel, address: Address, view: View, token: Entry | None, a
         model.header,
         view,
         token=None if token is None else _named(vocabulary, token.id),
-        rows=() if artifact is None else tuple(_row(model, address, artifact, role) for role in ROLES),
+        rows=()
+        if artifact is None
+        else tuple(
+            _row(model, address, artifact, role, (odd or {})[end_of(model, view.weights, SIDES[role])])
+            for role in ROLES
+        ),
         n_tokens=0 if artifact is None else artifact.facts["n_tokens"],
         suggested=tuple(_named(vocabulary, id_) for id_ in suggested if token is None or id_ != token.id),
         notes=() if artifact is None else _notes(model, address, view, artifact),
@@ -83,10 +117,15 @@ def _named(vocabulary: Vocabulary, id_: int) -> NamedToken:
     return NamedToken(*entry, spelling, typed)
 
 
-def _row(model: OpenModel, address: Address, artifact: Artifact, role: Role) -> FullRow:
+def _row(model: OpenModel, address: Address, artifact: Artifact, role: Role, odd: Mapping[int, Why]) -> FullRow:
     arrays = artifact.arrays
-    (readout,) = readouts(arrays, role, slice(None), SIDES[role], KEPT_TOKENS, model.vocabulary, address)
-    return FullRow(role, readout, float(arrays[f"{role}_own_score"][0]), int(arrays[f"{role}_own_rank"][0]))
+    (kept,) = readouts(arrays, role, slice(None), SIDES[role], KEPT_TOKENS, model.vocabulary, address)
+    readout = replace(kept, plus=kept.plus[:TOKENS], minus=kept.minus[:TOKENS])
+    plus, minus = (tuple(one for one in end if one.id not in odd)[:ORDINARY] for end in (kept.plus, kept.minus))
+    rays: tuple[tuple[Ray, tuple[Token, ...]], ...] = (("p", readout.plus), ("n", readout.minus))
+    apart = tuple(Apart(odd[one.id], ray, one) for ray, end in rays for one in end if one.id in odd)
+    own_score, own_rank = (arrays[f"{role}_own_{name}"][0].item() for name in ("score", "rank"))
+    return FullRow(role, readout, replace(kept, plus=plus, minus=minus), apart, own_score, own_rank)
 
 
 def _notes(model: OpenModel, address: Address, view: View, artifact: Artifact) -> tuple[Note, ...]:

@@ -13,19 +13,21 @@ from app.core.basis import BASES
 from app.explorer import verdicts
 from app.explorer.bench import PREFIXES
 from app.explorer.directions import (
+    Rows,
     determinacy,
     directions,
-    found,
     histogram,
     indices,
     limited,
     n_rays,
+    numbered,
     ordered,
     paged,
     readouts,
     row_of,
 )
 from app.explorer.errors import UnknownAddress
+from app.explorer.hits import Hits, hits
 from app.explorer.library import OpenModel
 from app.explorer.packings import THRESHOLDS
 from app.explorer.pages import (
@@ -43,6 +45,7 @@ from app.explorer.pages import (
 )
 from app.explorer.places import bases_of, most_terms, neighbours, noun_of
 from app.explorer.views import farthest
+from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays, Artifact
 
 TABLE_TOKENS, DIRECTION_TOKENS = 8, 50
@@ -80,8 +83,11 @@ def matrix_page(
     address = canonical(address)
     rays = n_rays(address)
     rows = limited(arrays, ordered(arrays, shown.sort, rays), shown.only, rays)
-    rows = found(arrays, rows, shown.find, TABLE_TOKENS, model.vocabulary, sides)
+    rows, search = _found(arrays, rows, shown.find, rays, model.vocabulary, sides)
     on_page, n_pages = paged(rows, shown.page, size)
+    listed = directions(arrays, on_page, address, sides, k, model.vocabulary)
+    if search is not None:
+        listed = search.marked(arrays, on_page, listed, k, model.vocabulary)
     previous, following = neighbours(model.header, address)
     return MatrixPage(
         address=address,
@@ -103,7 +109,7 @@ def matrix_page(
         packing=_packing(address, artifact),
         curve=_curve(artifact),
         determinacy=determinacy(arrays),
-        directions=directions(arrays, on_page, address, sides, k, model.vocabulary),
+        directions=listed,
         n_found=len(rows),
         n_pages=n_pages,
         notes=_notes(model, address, shown, artifact),
@@ -111,6 +117,19 @@ def matrix_page(
         previous=previous,
         next=following,
     )
+
+
+def _found(
+    arrays: Arrays, rows: Rows, text: str, n_rays: int, vocabulary: Vocabulary, sides: tuple[str, str]
+) -> tuple[Rows, Hits | None]:
+    """Those of the rows that the text is in, and where; all, and nowhere, for no text."""
+    if not text:
+        return rows, None
+    of_number = numbered(arrays, rows, text, sides)
+    if of_number is not None:
+        return of_number, None
+    search = hits(arrays, text, n_rays, vocabulary, sides)
+    return search.rows(arrays, rows), search
 
 
 def direction_page(

@@ -96,6 +96,21 @@ class Token(NamedTuple):
     """Where it leads, if it is no token but a neuron or a head's direction."""
 
 
+Ray = Literal["p", "n"]
+"""The + end or the − end of a direction."""
+
+
+class Found(NamedTuple):
+    """A token that has the text that a visitor looks for."""
+
+    ray: Ray
+    place: int
+    """In the order of its ray, from 1; behind those that a table shows, too."""
+    token: Token
+    is_whole: bool
+    """It is the text, but for capitals and white space around it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """One ray beside random ones: how alike its top tokens are in the model's space, and in spelling.
@@ -201,6 +216,8 @@ class SideReadout:
     """Smallest (most negative) first; none where the basis has one ray a term."""
     rays: Rays | None = None
     """None for what is not read with the vocabulary's vectors, and where that is too small for a control."""
+    found: tuple[Found, ...] = ()
+    """Where the text occurs that a visitor looks for: among the tokens here, and the first behind them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,7 +397,7 @@ class View:
     page: int = 1
     only: Only = "all"
     find: str = ""
-    """Only directions among whose tokens, as the table shows them, this text occurs, case ignored."""
+    """Only directions among whose kept tokens this text occurs, case ignored; first those with a token that is the text."""
     distance: int = 0
     """Positions from the query back to the key, for QK of a rotary model."""
     still: tuple[int, ...] = ()
@@ -620,6 +637,10 @@ class Tab:
     address: Address
     is_fitted: bool
     """It is computed on request only, not for whoever opens its page."""
+    is_here: bool = True
+    """It opens a table: no fit, or one that was computed for this matrix in these weights."""
+    fit: tuple["Choice", ...] = ()
+    """The parameters of the fit that it opens, where that with the defaults is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -773,6 +794,15 @@ class NamedToken(NamedTuple):
     """What names it in a box, spaces visible: its shown form, or its spelling where that names another."""
 
 
+class Apart(NamedTuple):
+    """A token that says little where it stands."""
+
+    why: Literal["never-trained", "hub"]
+    """Training never moved it, or it is among the first ten at the ends of very many random directions."""
+    ray: Ray
+    token: Token
+
+
 @dataclass(frozen=True, slots=True)
 class FullRow:
     """One token's row (or column) of a full circuit: its ends, and where the token itself stands in it."""
@@ -780,6 +810,11 @@ class FullRow:
     role: Literal["ov", "query", "key"]
     """The token as what is attended to, as the query, as the key."""
     readout: SideReadout
+    """All tokens, as they score."""
+    ordinary: SideReadout
+    """Without those that are set apart; more of them, so that a page has enough words."""
+    apart: tuple[Apart, ...]
+    """Those of the first readout that are in no ordinary one."""
     own_score: float
     own_rank: int
     """1 for the largest score of all tokens."""

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from app.core.circuits import Head
 
-KEPT_TOKENS = 20
-"""At either end."""
+KEPT_TOKENS = 100
+"""At either end: many of the first may be such as say little."""
 Role = Literal["ov", "query", "key"]
 ROLES: tuple[Role, ...] = ("ov", "query", "key")
 """The token as what is attended to, as the query, as the key."""

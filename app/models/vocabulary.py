@@ -19,7 +19,7 @@ from app.models.lookup import Lookup
 Kind = Literal["text", "special", "byte"]
 LONGEST = 40
 """Characters of a shown token."""
-VISIBLE = {" ": "·", "\n": "↵", "\t": "→"}
+VISIBLE = {" ": "·", "\n": "↵", "\t": "→", "\u00a0": "⍽"}
 # Drawn as nothing or as a gap, though Unicode counts them among letters, marks and symbols: fillers, joiners, variation
 # selectors, the empty Braille cell, a note without a head.
 INVISIBLE = frozenset(
@@ -36,7 +36,7 @@ class Entry(NamedTuple):
     text: str
     """What it adds inside a text, its leading space included; `<0xE2>` for bytes that are no text by themselves."""
     shown: str
-    """The text made visible: `·` for a space, `↵`, `→`, escapes like `\\u202e`, cut with `…`."""
+    """The text made visible: `·` for a space, `⍽` for one that breaks no line, `↵`, `→`, escapes like `\\u202e`, cut with `…`."""
     kind: Kind
 
 

@@ -1,8 +1,11 @@
 """The geometry of the charts: numbers in, integer coordinates out. The macros draw them, the style colours them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
+
+from app.core.rays import RayClass
 
 STEP = 10
 """Width of a bar and its gap, in the chart's own units."""
@@ -54,6 +57,21 @@ def outline(values: Sequence[float]) -> str:
     Example: outline((4.0, 2.0)) -> "M1 100V0h8V100M11 100V50h8V100"
     """
     return _path(bars(values))
+
+
+CLASSES: tuple[RayClass, ...] = ("antipodal", "one-sided", "undetermined", "neither")
+"""From most readable ends to none."""
+
+
+def class_bars(counted: Mapping[RayClass, int]) -> list[tuple[int, RayClass, int]]:
+    """Where in a bar of all directions those of each class begin, and how many they are; without those that nothing is of.
+
+    Example: class_bars({"antipodal": 2, "one-sided": 0, "neither": 5, "undetermined": 1}) -> [(0, "antipodal", 2),
+    (2, "undetermined", 1), (3, "neither", 5)]
+    """
+    numbers = [counted.get(each, 0) for each in CLASSES]
+    starts = accumulate(numbers, initial=0)
+    return [(start, each, n) for start, each, n in zip(starts, CLASSES, numbers, strict=False) if n]
 
 
 def thinned(values: Sequence[float], most: int = 512) -> list[float]:

@@ -1,18 +1,22 @@
-"""Tokens as a template prints them: chips with tooltips, alone or with bars.
+"""Tokens as a template prints them: chips with tooltips, alone or with bars, the spellings of one word as one chip.
 
-One call for a row of chips: a page has hundreds, and a call each would cost more than the rest of it.
+One call for a row of chips: a page has hundreds, and a call each would cost more than the rest of it. What leaves as
+JSON or CSV is never merged.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
+from app.core.address import Address
+from app.core.forms import form_of
 from app.core.plain_text import spell_out
-from app.explorer.pages import Token
+from app.explorer.pages import Found, Ray, Token
 from app.models.vocabulary import Entry
+from app.web.numbers import ordinal
 
 LONGEST_TITLE = 600
 """Characters of a token that its tooltip shows: a vocabulary may hold tokens of many kilobytes."""
@@ -39,21 +43,32 @@ def chips(tokens: Sequence[Token]) -> list[Chip]:
     ]
 
 
-def chip_row(tokens: Sequence[Token]) -> Markup:
+def chip_row(tokens: Sequence[Token], found: Sequence[Found] = (), ray: Ray = "p") -> Markup:
     """A ray's tokens as HTML: in a page of hundreds, a template's own loop and escaping would be half of its time.
+
+    What was found on that ray is marked, and follows with its place where it stands behind the tokens.
 
     Example: [Token(511, " their", "·their", "text", 1.5)] -> <bdi tabindex="-1" title="id 511 · 1.500">·their</bdi>
     """
-    return Markup(  # noqa: S704 (numbers and texts that are escaped)
-        "".join(
-            [
-                f'<bdi tabindex="-1" title="id {id_} · {value:.3f}">{_escaped(shown)}</bdi>'
-                if kind == "text" and shown[-1:] != "…"
-                else _unusual(Chip(shown, _about(id_, text, shown, kind, value), "" if kind == "text" else kind))
-                for id_, text, shown, kind, value, _ in tokens
-            ]
-        )
-    )
+    words = merged(tokens)
+    drawn = "".join(_marked(words, [one for one in found if one.ray == ray]) if found else map(_drawn, words))
+    return Markup(drawn)  # noqa: S704 (numbers and texts that are escaped)
+
+
+def merged(tokens: Sequence[Token]) -> list[list[Token]]:
+    """The tokens with those that are one word but for case and white space together, each word where its first stands.
+
+    Example: " black", "Black", "!" -> [[" black", "Black"], ["!"]]
+    """
+    words: dict[object, list[Token]] = {}
+    for token in tokens:
+        # What is no word is like nothing else, not even like itself: an id is a key that no text can be.
+        key = (_form(token[1]) or token[0]) if token[3] == "text" else token[0]
+        if key in words:
+            words[key].append(token)
+        else:
+            words[key] = [token]
+    return list(words.values())
 
 
 def plain_chips(entries: Sequence[Entry]) -> list[Chip]:
@@ -71,14 +86,70 @@ def plain_chips(entries: Sequence[Entry]) -> list[Chip]:
     ]
 
 
+class Bar(NamedTuple):
+    """A word as a template prints it, with how far it reaches."""
+
+    shown: str
+    about: str
+    kind: str
+    width: float
+    """In percent of the longest."""
+    score: str
+    """Of the first of its tokens, with decimals to tell scores apart."""
+    place: Address | None
+    """Where it leads, if it is no token."""
+
+
+def bars(tokens: Sequence[Token], most: int, longest: float = 0.0) -> list[Bar]:
+    """The first words of a ray, ready to print, merged as in a row of chips; `longest`: the score of a whole bar.
+
+    Example: [Token(5, " a", "·a", "text", 2.0), Token(9, "A", "A", "text", 1.0)], 12 -> [Bar("·a ×2", …, 100, "2.00")]
+    """
+    top = longest or max((abs(token.score) for token in tokens), default=0.0) or 1.0
+    return [
+        Bar(*_chip(word), round(100 * abs(word[0].score) / top, 1), _scored(word[0].score, top), word[0].place)
+        for word in merged(tokens)[:most]
+    ]
+
+
 def measured(tokens: Sequence[Token]) -> list[tuple[str, str, str, float, str]]:
     """Chips with the width of their bars, in percent of the longest, and their scores with decimals to tell them apart."""
     top = max((abs(token.score) for token in tokens), default=0.0) or 1.0
-    decimals = min(max(2 - math.floor(math.log10(top)), 2), 12)
     return [
-        (*chip, round(100 * abs(token.score) / top, 1), f"{token.score:.{decimals}f}".replace("-", "−"))
+        (*chip, round(100 * abs(token.score) / top, 1), _scored(token.score, top))
         for chip, token in zip(chips(tokens), tokens, strict=True)
     ]
+
+
+def _scored(score: float, top: float) -> str:
+    decimals = min(max(2 - math.floor(math.log10(top)), 2), 12)
+    return f"{score:.{decimals}f}".replace("-", "−")
+
+
+def _drawn(word: list[Token]) -> str:
+    id_, _, shown, kind, value, _ = word[0]
+    if len(word) == 1 and kind == "text" and shown[-1:] != "…":
+        return f'<bdi tabindex="-1" title="id {id_} · {value:.3f}">{_escaped(shown)}</bdi>'
+    return _unusual(_chip(word))
+
+
+def _chip(word: list[Token]) -> Chip:
+    """One chip for all tokens of a word: a plain space, which no shown token has, sets their number apart."""
+    first = word[0]
+    (chip,) = chips(word[:1])
+    if len(word) == 1:
+        return chip
+    about = " · ".join(f"{_told(token)} {token.score:.3f} (id {token.id})" for token in word)
+    return Chip(f"{first.shown} ×{len(word)}", f"{len(word)} tokens: {about}", chip.kind)
+
+
+def _told(token: Token) -> str:
+    return _visible(token.text) if token.shown.endswith("…") else token.shown
+
+
+@lru_cache(maxsize=1 << 16)
+def _form(text: str) -> str | None:
+    return form_of(text)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -86,9 +157,20 @@ def _escaped(shown: str) -> str:
     return str(escape(shown))
 
 
-def _unusual(chip: Chip) -> str:
+def _marked(words: list[list[Token]], found: list[Found]) -> Iterator[str]:
+    ids = {one.token.id for one in found}
+    shown = {token.id for word in words for token in word}
+    for word in words:
+        yield _unusual(_chip(word), "mark") if any(token.id in ids for token in word) else _drawn(word)
+    for one in found:
+        if one.token.id not in shown:
+            yield f'<span class="beyond">{ordinal(one.place)}</span>{_unusual(_chip([one.token]), "mark")}'
+
+
+def _unusual(chip: Chip, inside: str = "") -> str:
     kind = f' class="{escape(chip.kind)}"' if chip.kind else ""
-    return f'<bdi tabindex="-1" title="{escape(chip.about)}"{kind}>{escape(chip.shown)}</bdi>'
+    text = f"<{inside}>{escape(chip.shown)}</{inside}>" if inside else escape(chip.shown)
+    return f'<bdi tabindex="-1" title="{escape(chip.about)}"{kind}>{text}</bdi>'
 
 
 def _about(id_: int, text: str, shown: str, kind: str, value: float) -> str:

@@ -296,9 +296,9 @@ FULL_PAGE = FullPage(
     view=VIEW,
     token=NamedToken(6342, " Paris", "·Paris", "text", " Paris", "·Paris"),
     rows=(
-        FullRow("ov", _side("write"), 0.5, 40),
-        FullRow("query", _side("key"), -0.25, 30_000),
-        FullRow("key", _side("query"), -0.25, 20_000),
+        FullRow("ov", _side("write"), _side("write"), (), 0.5, 40),
+        FullRow("query", _side("key"), _side("key"), (), -0.25, 30_000),
+        FullRow("key", _side("query"), _side("query"), (), -0.25, 20_000),
     ),
     n_tokens=50_257,
     suggested=(NamedToken(40313, "Paris", "Paris", "text", "Paris", "Paris"),),

@@ -280,6 +280,13 @@ TERMS: dict[str, Term] = {
         "score",
         "Dot product of the other token's vector with what the head makes of this one; in float64, ties by token id.",
     ),
+    "hub": Term(
+        "hub tokens",
+        "Tokens that are among the first ten at one in two hundred ends of random directions, or more: mostly long vectors "
+        "of rare pieces. That they score high says little of a head.",
+        "Told by the first 1,000 random directions of the control; in a small vocabulary it takes ten times as many places "
+        "as an equal share.",
+    ),
     "own-score": Term("itself", "How the token scores in its own row: OV copies where that is high."),
     "own-rank": Term("rank", "The token's own place in its row: 1 where no token scores higher."),
     "ov-constant": Term(
@@ -310,6 +317,12 @@ TERMS: dict[str, Term] = {
         "one in a hundred passes.",
         "Readable does not mean used: it says that the tokens belong together, not that the model relies on the direction, "
         "nor that they are all that it does.",
+    ),
+    "standing-out": Term(
+        "stands out (●)",
+        "An end whose tokens are more alike than those of random directions: by itself, at p < .01, and in its list, at a "
+        "false discovery rate of 10%. The one mark of these pages.",
+        "Readable does not mean used: nothing here shows that the model relies on it.",
     ),
     "control": Term(
         "control",
@@ -373,16 +386,20 @@ TERMS: dict[str, Term] = {
     "one-sided": Term(
         "one end",
         "One end is readable, and the two differ by more than those of 99 in 100 random directions do.",
-        "Not that the other end means nothing, nor that it is not used.",
+        "Not that the other end means nothing, nor that it is not used. In the API: one-sided.",
     ),
-    "antipodal": Term("both ends", "Both ends are readable.", "Not that the two are opposites of each other."),
+    "antipodal": Term(
+        "both ends", "Both ends are readable.", "Not that the two are opposites of each other. In the API: antipodal."
+    ),
     "neither": Term(
         "no end",
         "No end is readable by this measure.",
-        "Not that the direction means nothing. Tables show it as no word at all.",
+        "Not that the direction means nothing. Tables show it as no word at all. In the API: neither.",
     ),
     "undetermined": Term(
-        "can't tell", "One end is readable, but its lead over the other may be chance; or a number is missing."
+        "can't tell",
+        "One end is readable, but its lead over the other may be chance; or a number is missing.",
+        "In the API: undetermined.",
     ),
     "skewness": Term(
         "skewness",
@@ -713,6 +730,13 @@ BASES: dict[str, BasisWords] = {
 }
 """By name; the neuron basis of a matrix without neurons is `coordinate`."""
 
+FITS: dict[str, str] = {
+    "nmf": "about three and a half minutes and 1.2 GiB",
+    "ica": "about a minute and 0.9 GiB",
+    "dictionary": "about a minute and 0.7 GiB",
+}
+"""What a fit took of an embedding of 50,257 tokens and 768 dimensions (benchmarks/fits.py), with 256 components or atoms."""
+
 FINDINGS: dict[str, str] = {
     "order": "Are heads more readable than MLPs, and MLPs than embeddings?",
     "size": "Is it the matrix's size?",
@@ -727,7 +751,9 @@ OWN_ENTRIES = frozenset({"token", "neuron", "position", "head"})
 KEYS: tuple[tuple[str, str], ...] = (
     ("/", "to the jump box: L5H3, L5H3 ov 12, L5, L5 mlp-in 3, embed nmf 12"),
     ("[ ]", "previous and next direction, head or layer"),
-    ("c", "copy the permanent link"),
+    ("j k", "down and up the rows of a table, Enter opens"),
+    ("u", "up: from a direction to its matrix, from there to its head, and so on"),
+    ("c", "copy the permanent link, with the end that the address names"),
     ("1 2", "the left and the right column of a blind round"),
     ("?", "this list"),
     ("← ↑ ↓ →", "move over the map or the bars, once one has focus"),

@@ -88,3 +88,12 @@ def signed(value: float | None) -> str:
     Example: signed(-0.77) -> "−0.8"; signed(-0.01) -> "0.0"
     """
     return "–" if value is None else f"{value:z.1f}".replace("-", "−")
+
+
+def ordinal(value: int) -> str:
+    """A place in an order.
+
+    Example: ordinal(21) -> "21st"; ordinal(12) -> "12th"
+    """
+    ending = "th" if value % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
+    return f"{value}{ending}"

@@ -86,6 +86,20 @@ class RaysJson(TypedDict):
 
 
 @with_config(STRICT)
+class FoundJson(TypedDict):
+    """A token that has the text that was looked for."""
+
+    ray: Literal["p", "n"]
+    place: int
+    """In the order of its ray, from 1, out of the 50 that are kept: it may stand behind those that are listed."""
+    id: int
+    token: str
+    score: float
+    whole: bool
+    """It is the text, but for capitals and white space around it."""
+
+
+@with_config(STRICT)
 class SideJson(TypedDict):
     """One side of a direction, at both ends."""
 
@@ -97,6 +111,8 @@ class SideJson(TypedDict):
     """Most negative scores first; empty where terms have one ray."""
     rays: RaysJson | None
     """Null for the vector's own entries, tokens among them, and where the vocabulary is too small for a control."""
+    found: list[FoundJson]
+    """Where `find` occurs; empty without it."""
 
 
 @with_config(STRICT)
@@ -529,12 +545,29 @@ class NamedTokenJson(TypedDict):
 
 
 @with_config(STRICT)
+class ApartJson(TypedDict):
+    """A token that says little where it stands."""
+
+    why: Literal["never-trained", "hub"]
+    """Training never moved it, or it is among the first ten at the ends of very many random directions."""
+    ray: Literal["p", "n"]
+    id: int
+    token: str
+    score: float
+
+
+@with_config(STRICT)
 class FullRowJson(TypedDict):
     """One token's row of a full circuit, at both ends."""
 
     role: Literal["ov", "query", "key"]
     """The token as what is attended to (read out as what is written), as the query (as keys), as the key (as queries)."""
     readout: SideJson
+    """All tokens, as they score."""
+    ordinary: SideJson
+    """Without those that are set apart; up to 50 at either end."""
+    apart: list[ApartJson]
+    """Those of `readout` that are in no ordinary one."""
     own_score: float
     """Of the token itself."""
     own_rank: int

@@ -15,6 +15,7 @@ from app.core.address import CIRCUITS, LABELS, Address
 from app.core.basis import BASES
 from app.explorer.findings import as_shares, hundredths, name_of, with_interval
 from app.explorer.jobs import duration_words, rate_words
+from app.explorer.matrices import DIRECTION_TOKENS
 from app.explorer.pages import (
     SORTS,
     BlindPage,
@@ -37,7 +38,7 @@ from app.explorer.verdicts import BETTER
 from app.store.jobs import Task
 from app.web import charts, copies, glossary, judgements, numbers, reproduction
 from app.web.assets import Asset
-from app.web.chips import chip_row, chips, measured, plain_chips
+from app.web.chips import bars, chip_row, chips, measured, plain_chips
 from app.web.urls import Urls
 
 
@@ -94,6 +95,7 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         trail=trail,
         spectrum_steps=charts.spectrum,
         outline=charts.outline,
+        class_bars=charts.class_bars,
         share_path=charts.shares,
         share_ticks=charts.share_ticks,
         line_path=charts.line,
@@ -111,6 +113,7 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         histogram_halves=charts.histogram,
         among=charts.among,
         better_p=BETTER,
+        kept_tokens=DIRECTION_TOKENS,
         filters=glossary.FILTERS,
         sorts=SORTS,
         unjudged=glossary.unjudged,
@@ -120,6 +123,7 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         bits=copies.bits,
         determined=copies.determined,
         turned=copies.turned,
+        fits_take=glossary.FITS,
         fitted={basis.name for basis in BASES.values() if basis.is_fitted},
     )
     made.filters.update(
@@ -137,11 +141,14 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         degrees=copies.degrees,
         chips=chips,
         chip_row=chip_row,
+        bars=bars,
         measured=measured,
         plain_chips=plain_chips,
         marks=judgements.marks,
-        stars=judgements.stars,
+        dot=judgements.dot,
+        standing=judgements.standing,
         compared=judgements.compared,
+        outcome=judgements.outcome,
         odd=numbers.odd,
         signed=numbers.signed,
         selection_words=glossary.selection_words,

@@ -285,7 +285,14 @@ def full_json(page: FullPage, urls: Urls) -> schema.FullJson:
 
 
 def _full_row(row: FullRow) -> schema.FullRowJson:
-    return {"role": row.role, "own_score": row.own_score, "own_rank": row.own_rank, "readout": _side(row.readout)}
+    return {
+        "role": row.role,
+        "readout": _side(row.readout),
+        "ordinary": _side(row.ordinary),
+        "apart": [{"why": one.why, "ray": one.ray, **_tokens((one.token,))[0]} for one in row.apart],
+        "own_score": row.own_score,
+        "own_rank": row.own_rank,
+    }
 
 
 def _named(token: NamedToken) -> schema.NamedTokenJson:
@@ -516,6 +523,10 @@ def _side(side: SideReadout) -> schema.SideJson:
         "plus": _tokens(side.plus),
         "minus": _tokens(side.minus),
         "rays": None if side.rays is None else _rays(side.rays),
+        "found": [
+            {"ray": one.ray, "place": one.place, **_tokens((one.token,))[0], "whole": one.is_whole}
+            for one in side.found
+        ],
     }
 
 

@@ -75,4 +75,4 @@ def test_a_hostile_question_is_text_too(hostile: str, visit_at):
     page.add_init_script("window.attacked = 0; window.alert = () => { window.attacked += 1 }")
     page.goto("/hostile/L0/H0/ov?find=%22%3E%3Cscript%3Ealert(1)%3C/script%3E")
     assert page.evaluate("window.attacked") == 0
-    assert page.get_by_label("containing").input_value() == '"><script>alert(1)</script>'
+    assert page.get_by_label("Token in this matrix").input_value() == '"><script>alert(1)</script>'

@@ -120,3 +120,40 @@ def test_a_distance_beyond_the_range_is_not_sent(visit_at, relatives: str):
     page.locator("#distance").press("Enter")
     expect(page.locator("#distance:invalid")).to_be_focused()
     expect(page).to_have_url(re.compile(r"/qk$"))
+
+
+def test_j_and_k_walk_the_rows_enter_opens_and_u_goes_up(page: Page):
+    page.goto("/demo/L1/H1")
+    rows = page.locator("table.directions tbody th a")
+    page.keyboard.press("j")
+    expect(rows.nth(0)).to_be_focused()
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(rows.nth(2)).to_be_focused()
+    page.keyboard.press("k")
+    expect(rows.nth(1)).to_be_focused()
+    for _ in range(rows.count()):
+        page.keyboard.press("j")
+    expect(rows.last).to_be_focused()
+    head, cell = page.locator("#qk thead").bounding_box(), rows.last.bounding_box()
+    assert head["y"] + head["height"] <= cell["y"], "the cursor is under the table's head"
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/demo/L1/H1/qk/svd/\d+$"))
+    for place in ("/demo/L1/H1/qk", "/demo/L1/H1", "/demo/L1", "/demo"):
+        page.keyboard.press("u")
+        expect(page).to_have_url(re.compile(rf"{place}$"))
+    page.keyboard.press("u")
+    expect(page).to_have_url(re.compile(r"/demo$"))
+
+
+def test_there_are_few_stops_before_the_table(page: Page):
+    page.goto("/demo/L1/H1/ov")
+    stops: list[str] = page.evaluate(
+        """() => {
+            const all = [...document.querySelectorAll("a[href], button, input, select, summary")];
+            const row = document.querySelector("table.directions tbody th a");
+            return all.slice(0, all.indexOf(row))
+                .filter(one => one.tabIndex >= 0 && one.checkVisibility()).map(one => one.textContent);
+        }"""
+    )
+    assert len(stops) <= 36, stops

@@ -68,6 +68,33 @@ def test_the_copied_link_shows_a_colleague_the_same(page: Page, browser):
     colleague.context.close()
 
 
+def test_a_link_to_an_end_shows_that_end_first_and_keeps_it(visit, browser, demo: str):
+    def tops(page: Page) -> dict[str, float]:
+        return {end: page.locator(f"#{end}").bounding_box()["y"] for end in "pn"}
+
+    for scripted in (True, False):
+        page = visit(java_script_enabled=scripted, viewport={"width": 1440, "height": 900})
+        page.goto("/demo/L2/H1/ov/svd/0")
+        assert tops(page)["p"] < tops(page)["n"]
+        page.locator("#n h2 a").first.click()
+        expect(page).to_have_url(re.compile(r"/svd/0#n$"))
+        assert tops(page)["n"] < tops(page)["p"]
+        page.goto("/demo/L2/H1/ov/svd/1#n")
+        assert tops(page)["n"] < tops(page)["p"]
+        assert page.get_by_role("heading", level=1).bounding_box()["y"] >= 0, "the label is out of sight"
+    context = browser.new_context(base_url=demo, permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto("/demo/L2/H1/ov/svd/1#n")
+    page.get_by_role("button", name="copy link").click()
+    expect(page.locator("#said")).not_to_be_empty()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert re.search(r"/demo@[0-9a-f]+/L2/H1/ov/svd/1\?weights=folded#n$", copied)
+    assert copied == page.locator("#link").input_value()
+    page.locator("#p h2 a").first.click()
+    expect(page.locator("#link")).to_have_value(copied.removesuffix("n") + "p")
+    context.close()
+
+
 def test_the_clipboard_gets_the_pinned_link(browser, demo):
     context = browser.new_context(base_url=demo, permissions=["clipboard-read", "clipboard-write"])
     page = context.new_page()
@@ -133,11 +160,25 @@ def test_a_distance_stays_on_while_one_walks_through_qk(visit_at, relatives: str
 
 def test_find_shows_only_rows_with_the_word(page: Page):
     page.goto("/demo/L3/H2/ov")
-    word = page.locator("#ov tbody bdi").nth(3).inner_text().strip("·")
-    page.get_by_label("containing").fill(word)
+    word = page.locator("#ov tbody bdi").nth(3).inner_text().partition(" ×")[0].strip("·")
+    page.get_by_label("Token in this matrix").fill(word)
     expect(page).to_have_url(re.compile(r"find="))
     for row in page.locator("#ov tbody tr").all():
-        assert word.casefold() in row.inner_text().casefold()
+        assert word.casefold() in row.locator("mark").first.inner_text().casefold()
+
+
+def test_find_marks_what_stands_behind_the_tokens_of_the_row(page: Page):
+    page.goto("/demo/L3/H2/ov/svd/0")
+    page.locator(".kept summary").click()
+    shown = page.locator(".kept .p .readout").last.locator("bdi").all_inner_texts()
+    word = next(text for text in shown[20:] if text.strip("·").isalpha() and len(text) > 4)
+    page.goto("/demo/L3/H2/ov")
+    page.locator("#find").fill(word.replace("·", " "))
+    expect(page).to_have_url(re.compile(r"find="))
+    expect(page.get_by_role("status").first).to_contain_text("in the 50 tokens at either end")
+    row = page.locator("tr:has(th a[href*='/svd/0'])")
+    expect(row.locator("bdi:has(mark)", has_text=word).first).to_be_visible()
+    expect(row.locator(".beyond").first).to_have_text(re.compile(r"^\d+(st|nd|rd|th)$"))
 
 
 def test_another_colour_of_the_map(page: Page):
@@ -166,27 +207,27 @@ def test_the_dark_theme_can_be_chosen_and_is_kept(page: Page):
 
 def test_from_a_head_through_the_token_box_and_back(page: Page):
     page.goto("/demo/L3/H2?weights=raw")
-    page.get_by_label("token").fill("·Paris")
-    page.get_by_label("token").press("Enter")
+    page.locator("#token").fill("·Paris")
+    page.locator("#token").press("Enter")
     expect(page).to_have_url(re.compile(r"/demo/L3/H2/full\?token=%C2%B7Paris&weights=raw$"))
     expect(page.get_by_role("heading", level=1)).to_contain_text("·Paris")
-    expect(page.locator("#ov .p bdi")).to_have_count(20)
-    first = page.locator(".full-rows td").all_inner_texts()
+    expect(page.locator("#ov .p .bars bdi")).to_have_count(12)
+    first = page.locator(".full-rows .bars bdi").all_inner_texts()
     page.get_by_role("link", name="Paris", exact=True).click()
     expect(page).to_have_url(re.compile(r"token=Paris$"))
-    expect(page.get_by_label("token")).to_have_value("Paris")
-    assert page.locator(".full-rows td").all_inner_texts() != first
-    page.get_by_label("token").fill(" Paris")
+    expect(page.locator("#token")).to_have_value("Paris")
+    assert page.locator(".full-rows .bars bdi").all_inner_texts() != first
+    page.locator("#token").fill(" Paris")
     page.get_by_role("button", name="Show").click()
     expect(page).to_have_url(re.compile(r"token=\+Paris&weights=raw$"))
-    expect(page.get_by_label("token")).to_have_value("·Paris")
-    assert page.locator(".full-rows td").all_inner_texts() == first
+    expect(page.locator("#token")).to_have_value("·Paris")
+    assert page.locator(".full-rows .bars bdi").all_inner_texts() == first
     page.keyboard.press("]")
     expect(page).to_have_url(re.compile(r"/L3/H3/full\?weights=raw&token=\+Paris$"))
     for _ in range(3):
         page.go_back()
     expect(page).to_have_url(re.compile(r"/full\?token=%C2%B7Paris&weights=raw$"))
-    expect(page.locator(".full-rows td")).to_have_text(first)
+    expect(page.locator(".full-rows .bars bdi")).to_have_text(first)
     page.go_back()
     expect(page).to_have_url(re.compile(r"/demo/L3/H2\?weights=raw$"))
     expect(page.locator("#ov table.directions")).to_be_visible()
@@ -197,32 +238,32 @@ def test_a_text_that_is_no_token_leads_to_one_that_is(browser, demo):
     page = browser.new_context(base_url=demo).new_page()
     page.goto("/demo/L3/H2/full")
     page.locator(".suggested a").first.click()
-    expect(page.locator("#query .n bdi")).to_have_count(20)
-    page.get_by_label("token").fill("paris")
-    page.get_by_label("token").press("Enter")
+    expect(page.locator("#query .n .bars bdi")).to_have_count(12)
+    page.locator("#token").fill("paris")
+    page.locator("#token").press("Enter")
     expect(page.get_by_text("is no single token of demo")).to_be_visible()
     page.get_by_role("link", name="·Paris", exact=True).click()
     expect(page).to_have_url(re.compile(r"/full\?token=\+Paris$"))
-    expect(page.locator("#key .p bdi")).to_have_count(20)
+    expect(page.locator("#key .p .bars bdi")).to_have_count(12)
     page.context.close()
 
 
 def test_full_circuits_turn_without_losing_their_token(visit_at, relatives: str):
     page = visit_at(relatives)
     page.goto("/llama/L1/H2/full?token=%2320")
-    before = page.locator("#query td").all_inner_texts()
+    before = page.locator("#query .bars .value").all_inner_texts()
     page.get_by_role("navigation", name="Distance").get_by_role("link", name="4", exact=True).click()
     expect(page).to_have_url(re.compile(r"distance=4"))
     expect(page.get_by_role("heading", level=1)).to_contain_text("at distance 4")
-    assert page.locator("#query td").all_inner_texts() != before
+    assert page.locator("#query .bars .value").all_inner_texts() != before
     page.get_by_label("positions").fill("7")
-    page.get_by_role("button", name="Turn").click()
+    page.get_by_role("button", name="Apply distance").click()
     expect(page).to_have_url(re.compile(r"distance=7"))
     expect(page.get_by_role("heading", level=1)).to_contain_text("at distance 7")
     for _ in range(2):
         page.go_back()
     expect(page).to_have_url(re.compile(r"\?token=%2320$"))
-    expect(page.locator("#query td")).to_have_text(before)
+    expect(page.locator("#query .bars .value")).to_have_text(before)
 
 
 def test_on_paper_a_page_says_what_it_is_of(page: Page):

@@ -13,8 +13,10 @@ from app.explorer import browse
 from app.explorer.browse import Options
 from app.explorer.compare import compare
 from app.explorer.errors import BadOption, UnknownAddress
+from app.explorer.hits import hits
 from app.explorer.pages import SORTS
 from app.models.selection import Selection
+from app.models.vocabulary import Entry
 
 OV = parse("tiny/L1/H2/ov")
 
@@ -168,19 +170,67 @@ def test_pages_show_each_direction_once(explorer, sort, monkeypatch):
         browse.matrix(explorer, OV, Options(page=4))
 
 
-def test_find_keeps_exactly_the_rows_that_show_the_text(explorer):
-    def shown(row):
-        sides = (row.left, row.right)
-        return [token.text.casefold() for side in sides for ray in (side.plus, side.minus) for token in ray]
+def kept_tokens(explorer, row):
+    """(side, ray, place, token) of all that is kept of the direction: its own page shows that."""
+    direction = browse.direction(explorer, row.address, Options()).direction
+    return [
+        (name, ray, place, token)
+        for name, side in (("left", direction.left), ("right", direction.right))
+        for ray, tokens in (("p", side.plus), ("n", side.minus))
+        for place, token in enumerate(tokens, 1)
+    ]
 
+
+@pytest.mark.parametrize("text", ["the", "THE", " the", "H", "·th", "zzz", "<0x"])
+def test_find_keeps_the_rows_that_keep_the_text_and_says_where(explorer, text):
     whole = browse.matrix(explorer, OV, Options()).directions
-    for text in ("the", "THE", "H", "·th", "zzz"):
-        page = browse.matrix(explorer, OV, Options(find=text))
-        needle = text.casefold().replace("·", " ")
-        expected = tuple(row for row in whole if any(needle in token for token in shown(row)))
-        assert page.directions == expected
-        assert page.n_found == len(expected)
-    assert browse.matrix(explorer, OV, Options(find="zzz")).n_pages == 1
+    page = browse.matrix(explorer, OV, Options(find=text))
+    needle, word = text.casefold().replace("·", " "), text.casefold().replace("·", " ").strip()
+    hits = {
+        row.index: [
+            hit
+            for hit in kept_tokens(explorer, row)
+            if needle in (own := hit[3].text.casefold()) or own.strip() == word
+        ]
+        for row in whole
+    }
+    is_whole = {
+        index: any(token.text.casefold().strip() == word for *_, token in found) for index, found in hits.items()
+    }
+    expected = [index for index, found in hits.items() if found]
+    assert page.n_found == len(expected)
+    assert [row.index for row in page.directions] == sorted(expected, key=lambda index: not is_whole[index])
+    for row in page.directions:
+        for name in ("left", "right"):
+            own = getattr(row, name)
+            assert (own.plus, own.minus) == (
+                getattr(whole[row.index], name).plus,
+                getattr(whole[row.index], name).minus,
+            )
+            all_ = [(ray, place, token) for side, ray, place, token in hits[row.index] if side == name]
+            told = [(one.ray, one.place, one.token) for one in own.found]
+            assert [one for one in told if one[1] <= 8] == [one for one in all_ if one[1] <= 8]
+            for ray in "pn":
+                behind = [one for one in all_ if one[0] == ray and one[1] > 8]
+                said = [one for one in told if one[0] == ray and one[1] > 8]
+                assert len(said) == min(3, len(behind))
+                assert set(said) <= set(behind)
+                first = [one for one in behind if one[2].text.casefold().strip() == word][:3]
+                assert said[: len(first)] == first
+
+
+def test_a_ray_that_a_basis_has_not_is_not_looked_at():
+    ids = np.array([[0, 1], [2, 3]], np.int32)
+    arrays = {"left_top_ids": ids, "left_bottom_ids": ids[::-1].copy()}
+
+    class Words:
+        def entry(self, id_):
+            return Entry(id_, "abcd"[id_], "abcd"[id_], "text")
+
+    rows = np.arange(2)
+    for n_rays, expected in ((1, [0]), (2, [0, 1])):
+        found = hits(arrays, "A", n_rays, Words(), ("read", "neuron"))
+        assert found.rows(arrays, rows).tolist() == expected
 
 
 def test_one_page_number_serves_both_tables_of_a_head(explorer, monkeypatch):

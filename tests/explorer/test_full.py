@@ -2,9 +2,11 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from app.core.address import parse
+from app.explorer import orders
 from app.explorer.errors import BadOption, UnknownAddress, UnknownToken
 from app.explorer.full import N_EXAMPLES, N_NEAR, examples, full
 from app.explorer.rows import rows
@@ -170,3 +172,34 @@ def test_a_head_that_writes_nothing_has_rows_of_zeros(open_explorer, gpt2_folder
     assert [token.id for token in ov.readout.plus] == list(range(20))
     assert (ov.own_score, ov.own_rank) == (0, 10)  # ties by id
     assert query.own_score != 0
+
+
+def test_what_says_little_is_set_apart_and_the_rest_keeps_its_order(explorer, monkeypatch):
+    fulfilled = orders.fulfilled
+
+    def unmoved(r, *asked):
+        """Of the controls, tokens 5, 10, 15 … were never trained."""
+        rows, *controls = fulfilled(r, *asked)
+        trained = np.arange(300) % 5 > 0
+        return [rows, *(replace(each, arrays={**each.arrays, "trained": trained}) for each in controls)]
+
+    monkeypatch.setattr(orders, "fulfilled", unmoved)
+    monkeypatch.setattr("app.explorer.full.hubs", lambda ids, size: np.arange(size) % 7 == 0)
+    own = dict.fromkeys(range(0, 300, 7), "hub") | dict.fromkeys(range(0, 300, 5), "never-trained")
+    seen = set()
+    for row in full(explorer, HEAD, Options(), " that").rows:
+        for ray, every, ordinary in (
+            ("p", row.readout.plus, row.ordinary.plus),
+            ("n", row.readout.minus, row.ordinary.minus),
+        ):
+            assert len(every) == 20
+            apart = [(one.why, one.token) for one in row.apart if one.ray == ray]
+            assert apart == [(own[token.id], token) for token in every if token.id in own]
+            rest = [token for token in every if token.id not in own]
+            assert list(ordinary[: len(rest)]) == rest
+            assert len(ordinary) == 50
+            assert not {token.id for token in ordinary} & set(own)
+            scores = [token.score for token in ordinary]
+            assert scores == sorted(scores, reverse=ray == "p")
+            seen |= {why for why, _ in apart}
+    assert seen == {"hub", "never-trained"}

@@ -11,6 +11,7 @@ from app.web.charts import (
     among,
     bars,
     bounds,
+    class_bars,
     contour,
     course,
     histogram,
@@ -221,3 +222,11 @@ def test_values_stand_among_the_bars_where_they_would_be_counted(counts, low, sp
 
 def test_a_control_of_one_value_is_drawn():
     assert among((5,), 0.25, 0.25, (0.25, None)).places == (0.0, None)
+
+
+def test_a_bar_of_classes_has_every_direction_once():
+    counted = {"antipodal": 2, "one-sided": 0, "neither": 5, "undetermined": 1}
+    bars = class_bars(counted)
+    assert {each: n for _, each, n in bars} == {each: n for each, n in counted.items() if n}
+    covered = [place for start, _, n in bars for place in range(start, start + n)]
+    assert covered == list(range(8))

@@ -1,9 +1,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.explorer.pages import Token
+from app.core.forms import form_of
+from app.explorer.pages import Found, Token
 from app.models.vocabulary import Entry
-from app.web.chips import LONGEST_TITLE, Chip, chip_row, chips, measured, plain_chips
+from app.web.chips import LONGEST_TITLE, Chip, bars, chip_row, chips, measured, merged, plain_chips
 
 
 def token(text=" a", shown="·a", kind="text", score=1.0):
@@ -48,15 +49,59 @@ def test_tooltips_hold_nothing_that_cannot_be_seen(text):
 KINDS = st.sampled_from(["text", "special", "byte"])
 
 
-@given(st.lists(st.builds(token, st.text(), st.text(min_size=1), KINDS, st.floats(-1e6, 1e6)), max_size=4))
-def test_a_row_says_what_its_chips_say_whatever_they_hold(tags, tokens):
-    row = tags(str(chip_row(tokens)), text_of=("bdi",))
-    expected = chips(tokens)
-    assert [tag for tag, _ in row.found] == ["bdi"] * len(tokens)
-    assert [(own["title"], own.get("class", "")) for _, own in row.found] == [
-        (chip.about, chip.kind) for chip in expected
+TEXTS = st.text() | st.sampled_from([" black", "Black", "BLACK", " blue", "!", " !", "12"])
+
+
+def numbered(texts, kinds):
+    return [
+        Token(id_, text, f"shown {id_}", kind, 1.0 - id_ / 8)
+        for id_, (text, kind) in enumerate(zip(texts, kinds, strict=False))
     ]
-    assert row.texts == [chip.shown for chip in expected]
+
+
+@given(st.lists(TEXTS, max_size=8), st.lists(KINDS, min_size=8, max_size=8))
+def test_a_row_has_a_chip_a_word_and_loses_no_token_whatever_they_hold(tags, texts, kinds):
+    tokens = numbered(texts, kinds)
+    row = tags(str(chip_row(tokens)), text_of=("bdi",))
+    assert [tag for tag, _ in row.found] == ["bdi"] * len(row.texts)
+    # Told apart by a loop over pairs: a token joins the first before it that is text and of the same form.
+    first: list[int] = []
+    for token in tokens:
+        form = form_of(token.text) if token.kind == "text" else None
+        same = [i for i in first if form is not None and tokens[i].kind == "text" and form_of(tokens[i].text) == form]
+        first += [] if same else [token.id]
+    assert [text.partition(" ×")[0] for text in row.texts] == [f"shown {i}" for i in first]
+    assert sum(int(text.partition(" ×")[2] or 1) for text in row.texts) == len(tokens)
+    said = " ".join(own["title"] for _, own in row.found)
+    assert all(f"id {token.id}" in said for token in tokens)
+
+
+def test_what_is_one_word_is_one_chip_with_all_its_tokens_in_the_tooltip():
+    spelt = [(" black", 3.0), ("Black", 2.5), (" blue", 2.0), ("!", 1.5), (" BLACK", 1.0), (" !", 0.5)]
+    tokens = [Token(id_, text, text.replace(" ", "·"), "text", score) for id_, (text, score) in enumerate(spelt)]
+    assert [[one.id for one in word] for word in merged(tokens)] == [[0, 1, 4], [2], [3], [5]]
+    black, blue, *_ = bars(tokens, 12)
+    assert (black.shown, black.score, black.width) == ("·black ×3", "3.00", 100)
+    assert black.about == "3 tokens: ·black 3.000 (id 0) · Black 2.500 (id 1) · ·BLACK 1.000 (id 4)"
+    assert (blue.shown, blue.about, blue.width) == ("·blue", "id 2 · 2.000", 66.7)
+    assert len(bars(tokens, 2)) == 2
+    assert [one.width for one in bars(tokens, 12, longest=6.0)[:2]] == [50, 33.3]
+
+
+def test_special_tokens_that_look_alike_stay_apart():
+    tokens = [Token(1, "<a>", "<a>", "special", 2.0), Token(2, "<A>", "<A>", "special", 1.0)]
+    assert len(merged(tokens)) == 2
+
+
+def test_what_is_found_is_marked_and_follows_with_its_place(tags):
+    tokens = numbered([" black", "Black", " <b>"], ["text"] * 3)
+    behind = Token(9, " x<", "·x<", "text", 0.1)
+    found = [Found("p", 2, tokens[1], True), Found("p", 21, behind, False), Found("n", 3, tokens[2], True)]
+    html = str(chip_row(tokens, found, "p"))
+    row = tags(html, text_of=("mark", "span"))
+    assert row.texts == ["shown 0 ×2", "21st", "·x<"]
+    assert html.count("<mark>") == 2
+    assert tags(str(chip_row(tokens, found, "n")), text_of=("mark",)).texts == ["shown 2"]
 
 
 @given(st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=50).map(lambda scores: sorted(scores, reverse=True)))

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.web.numbers import cell, chance, count, heat, odd, percent, signed, significant, tiny
+from app.web.numbers import cell, chance, count, heat, odd, ordinal, percent, signed, significant, tiny
 
 
 def read(text):
@@ -79,3 +79,21 @@ def test_a_z_has_one_decimal_and_no_sign_at_nothing(value):
 
 def test_what_is_not_known_is_a_dash():
     assert odd(None) == signed(None) == "–"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1, "1st"),
+        (2, "2nd"),
+        (3, "3rd"),
+        (4, "4th"),
+        (11, "11th"),
+        (12, "12th"),
+        (13, "13th"),
+        (21, "21st"),
+        (50, "50th"),
+    ],
+)
+def test_a_place_in_an_order(value, text):
+    assert ordinal(value) == text

@@ -77,9 +77,13 @@ def test_every_matrix_and_basis_has_the_same_form(client, place, label):
 
 
 def shown(tags, html):
-    """Id and score, as its tooltip says them, of every token of a page."""
-    titles = [attributes["title"] for tag, attributes in tags(html).found if tag == "bdi"]
-    return [re.search(r"id (\d+) · (-?[0-9.]+)", title).groups() for title in titles]
+    """Id and score, as its tooltip says them, of every token of a page; of one that is merged, of all that it is."""
+    titles = [attributes["title"] for tag, attributes in tags(html).found if tag == "bdi" and "title" in attributes]
+    told = []
+    for title in titles:
+        merged = re.findall(r"(-?[0-9.]+) \(id (\d+)\)", title)
+        told += [(id_, score) for score, id_ in merged] or [re.search(r"id (\d+) · (-?[0-9.]+)", title).groups()]
+    return told
 
 
 def said(tokens):
@@ -89,8 +93,13 @@ def said(tokens):
 def test_page_and_json_of_a_direction_show_the_same_tokens(client, tags):
     html, json = client.get("/tiny/L1/H2/qk/svd/3").text, client.get("/api/v1/tiny/L1/H2/qk/svd/3").json()
     expected = [token for ray in ("plus", "minus") for side in ("left", "right") for token in json[side][ray]]
-    assert shown(tags, html) == said(expected)
+    one_by_one = html.split('<details class="kept">')[1].split("</details>")[0]
+    assert shown(tags, one_by_one) == said(expected)
     assert len(expected) == 200
+    ends = re.findall(r'<ol class="bars">.*?</ol>', html, re.DOTALL)
+    for end, (ray, side) in zip(ends, [(r, s) for r in ("plus", "minus") for s in ("left", "right")], strict=True):
+        assert end.count("<li>") == 12
+        assert set(shown(tags, end)) <= set(said(json[side][ray]))
 
 
 @pytest.mark.parametrize("query", ["", "?sort=weakest", "?weights=raw", "?sort=closest&page=1", "?find=the"])
@@ -106,18 +115,36 @@ def test_page_and_json_of_a_matrix_show_the_same_rows(client, tags, query):
         for ray in ("plus", "minus")
         for token in row[side][ray]
     ]
-    assert shown(tags, body) == said(tokens)
+    tokens += [
+        one
+        for row in json["directions"]
+        for side in ("left", "right")
+        for one in row[side]["found"]
+        if one["place"] > 8
+    ]
+    assert sorted(shown(tags, body)) == sorted(said(tokens))
+    assert body.count("<mark>") == 0 or query == "?find=the"
 
 
 @pytest.mark.parametrize("query", ["token=+that", "token=%236&weights=raw"])
 def test_page_and_json_of_full_circuits_show_the_same(client, tags, query):
     html, json = (client.get(f"{root}/tiny/L1/H2/full?{query}") for root in ("", "/api/v1"))
-    body = "".join(re.findall(r"<tbody>.*?</tbody>", html.text, re.DOTALL))
-    tokens = [token for row in json.json()["rows"] for end in ("plus", "minus") for token in row["readout"][end]]
-    assert shown(tags, body) == said(tokens)
-    assert len(tokens) == 120
-    for row in json.json()["rows"]:
-        assert f"<dd>{row['own_rank']} of 300</dd>" in html.text
+    sections = re.findall(r'<section class="full-row".*?</section>', html.text, re.DOTALL)
+    for row, section in zip(json.json()["rows"], sections, strict=True):
+        ends = re.findall(r'<div class="end [pn]">.*?</div>', section, re.DOTALL)
+        for ray, end, html_end in zip("pn", ("plus", "minus"), ends, strict=True):
+            words, apart = html_end.split("</ol>")
+            listed = shown(tags, words)
+            assert listed
+            assert set(listed) <= set(said(row["ordinary"][end]))
+            own = [token for token in row["apart"] if token["ray"] == ray]
+            assert sorted(shown(tags, apart)) == sorted(said(own))
+            all_ = row["readout"][end]
+            assert len(all_) == 20
+            odd = {token["id"] for token in own}
+            ordinary = [token for token in all_ if token["id"] not in odd]
+            assert row["ordinary"][end][: len(ordinary)] == ordinary
+        assert f"{row['own_rank']} of 300</p>" in section
 
 
 def test_links_of_json_lead_somewhere(client):

@@ -633,7 +633,8 @@ def test_whatever_names_a_neuron_names_it_by_its_own_number(client, place, label
     page, html = client.get(f"/api/v1{path}").json(), client.get(path).text
     assert (page["label"], page["index"], page["unit"]) == (label, number, number)
     rank = 1 + page["singular_values"].index(page["singular_value"])
-    assert f"<h1>{label} <small>{of}{rank} of {page['rank']} by norm</small></h1>" in html
+    assert f"<h1>{label}</h1>" in html
+    assert f"<span>{of}{rank} of {page['rank']} by norm</span>" in html
     assert f"<title>{label} " in html
     assert f"@misc{{singular-lens:tiny:{label.replace(' ', '-')}," in html
     assert (page["links"]["previous"], page["links"]["next"]) == tuple(
@@ -671,7 +672,7 @@ def test_a_table_says_how_many_of_its_rays_are_readable_and_leads_to_them(client
     lines = html.split('<ul class="verdicts">')[1].split("</ul>")[0].split("<li>")[1:]
     for verdict, line in zip((read, write), lines, strict=True):
         assert f"<b>{verdict['side']}</b>" in line
-        assert f">{verdict['n_readable']}</a> of {verdict['n_rays']} rays" in line
+        assert f">{verdict['n_readable']}</a> of {verdict['n_rays']} ends" in line
         assert f"chance: {verdict['n_rays'] / 100:.1f}" in line
         for kind, n in verdict["classes"].items():
             assert (f'only={kind}"' in line) == (n > 0)
@@ -770,12 +771,17 @@ def test_a_direction_stands_beside_its_control(client, tags):
     assert len(pictures) == 2
     for side, control in zip(("left", "right"), page["controls"], strict=True):
         rays = page[side]["rays"]
-        assert f"Coherence of {sum(control['counts']):,} random rays" in html
+        assert f"Coherence of {sum(control['counts']):,} random ends" in html
         reasons = ("lead over the other may be chance", "A number is missing")
         known = rays["difference_p"] is not None and all(rays[ray]["p"][-1] is not None for ray in ("plus", "minus"))
         said = reasons[0 if known else 1] if rays["kind"] == "undetermined" else TERMS[rays["kind"]].sentence
         assert said in html
-    assert html.count("random rays are as alike") + html.count("more alike than all") == 4
+    verdicts = html.split('<section class="judgements"')[1]
+    assert verdicts.count("random ends are as alike") + verdicts.count("more alike than all") == 4
+    lines = re.findall(r'<p class="outcome">(.*?)</p>', html)
+    rays = [page[side]["rays"][ray] for ray in ("plus", "minus") for side in ("left", "right")]
+    for line, one in zip(lines, rays, strict=True):
+        assert ("●" in line) == ("stands out" in line) == (one["p"][-1] < 0.01 and one["q"] < 0.1)
 
 
 @pytest.mark.parametrize("place", ["/L1/H2", "/L1/H2/ov", "/L1/H2/ov/svd/3", "/embed"])
@@ -866,3 +872,36 @@ def test_a_matrix_that_is_zero_has_nothing_to_compare(client, monkeypatch):
     for page, is_offered in ((MATRIX_PAGE, True), (nothing, False)):
         monkeypatch.setattr(browse, "matrix", lambda *_words, page=page: page)
         assert ("/compare" in client.get("/tiny/L1/H2/ov").text) == is_offered
+
+
+@pytest.mark.parametrize("place", ["/L1/H2/ov", "/L1/H2/qk?weights=raw", "/L1/mlp-out"])
+def test_the_mark_stands_where_both_thresholds_are_passed(client, tags, place):
+    page = client.get(f"/api/v1/tiny{place}").json()
+    rays = [
+        row[side]["rays"][ray]
+        for row in page["directions"]
+        for side in ("left", "right")
+        if row[side]["rays"]
+        for ray in ("plus", "minus")
+    ]
+    cells = re.findall(r'<p class="([pn](?: sure)?)" title="[^"]*">([^<]*)</p>', client.get(f"/tiny{place}").text)
+    assert len(cells) == len(rays) > 0
+    for (classes, z), one in zip(cells, rays, strict=True):
+        stands_out = one["p"][-1] is not None and one["p"][-1] < 0.01 and one["q"] < 0.1
+        assert ("sure" in classes) == z.endswith("●") == stands_out
+
+
+def test_a_fit_that_is_not_there_looks_it(client, tags):
+    absent = [a for tag, a in tags(client.get("/tiny/embed").text).found if a.get("class") == "absent-fit"]
+    assert [a["href"] for a in absent] == [f"/tiny/embed/{name}" for name in ("nmf", "ica", "dictionary")]
+    assert all("Not computed on this server" in a["title"] for a in absent)
+    assert "absent-fit" not in client.get("/tiny/L1/H2/ov").text
+
+
+def test_a_bar_says_the_classes_and_how_many_stand_out(client):
+    (read, _) = client.get("/api/v1/tiny/L1/H2/ov").json()["verdicts"]
+    html = client.get("/tiny/L1/H2/ov").text
+    said = {"antipodal": "both ends", "one-sided": "one end", "undetermined": "can&#39;t tell", "neither": "no end"}
+    title = ", ".join(f"{words}: {read['classes'][kind]}" for kind, words in said.items())
+    assert f"<title>Readable at {title}</title>" in html
+    assert f"● {min(read['n_readable'], read['n_found'])}</a> of {read['n_rays']} ends" in html
