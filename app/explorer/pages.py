@@ -99,7 +99,7 @@ class Token(NamedTuple):
     kind: str
     """`text`, `special` or `byte`."""
     score: float
-    """Dot product of the token's vector with the direction; negative on the minus ray."""
+    """Dot product of the token's vector with the direction, or their cosine; negative on the minus ray."""
     place: Address | None = None
     """Where it leads, if it is no token but a neuron or a head's direction."""
 
@@ -143,8 +143,9 @@ class Judgement:
     beyond_z: float | None = None
     """Of those forms that neither begin nor end, with three letters, as one before them."""
     beyond_p: float | None = None
-    akin: float | None = None
-    """The share of the forms whose spelling is compared that begin or end as another of them does."""
+    beyond_share: float | None = None
+    """How much alike these are beside all of its forms, each less what random rays are: 1 for as much. None where its forms
+    are not shown to be alike."""
     n_forms: int = 0
     """Forms among its kept tokens."""
     letterless: bool = False
@@ -413,7 +414,7 @@ class View:
     parameters: tuple[Choice, ...] = ()
     """Of that basis."""
     selection: Selection = EVERY
-    """Tokens that readouts show."""
+    """Tokens that readouts show, and by what they are ranked."""
     rotated: bool = False
     """Singular directions are held against random rotations of their span, too."""
 

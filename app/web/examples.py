@@ -121,7 +121,6 @@ def _judgement(z: float) -> Judgement:
         forms_p=0.125,
         beyond_z=1.25,
         beyond_p=0.1875,
-        akin=0.25,
         n_forms=38,
         reading="none",
     )

@@ -375,8 +375,8 @@ TERMS: dict[str, Term] = {
     ),
     "partly-spelling": Term(
         "partly spelling",
-        "A theme half of whose words begin or end as another one does, more than chance has it: those that do not are alike, "
-        "too.",
+        "An end whose words are spelt more alike than chance has it. Those that neither begin nor end as one before them are "
+        "alike, too, but less than half as much.",
     ),
     "letterless": Term(
         "letterless",
@@ -423,6 +423,13 @@ TERMS: dict[str, Term] = {
         "Most vocabularies are numbered from frequent to rare, so without the first ids is mostly without the most "
         "frequent. In byte-level ones some 256 bytes come first; sorted ones have no such order.",
     ),
+    "readout": Term(
+        "readout",
+        "By what tokens are ranked: the dot product of their vectors with the direction, which is what the network computes, or "
+        "the cosine, the same with every token's vector at unit length.",
+        "A few tokens with long vectors stand in many lists of dot products. Cosines have a control of their own. Directions "
+        "have unit length, so that their scores are then cosines; those of a bias are cosines times its length.",
+    ),
     "readability": Term(
         "readable ends",
         "Share of the ends of the head's eight strongest directions, on both sides, whose top tokens are more alike than "
@@ -437,8 +444,8 @@ TERMS: dict[str, Term] = {
     ),
     "likeness": Term(
         "what an end is called",
-        "Theme: different words are alike. One word: only its spellings are. Partly spelling: half of the words begin or end "
-        "alike, the others belong to them, too. Spelling: those do not. Letterless: most tokens have no letter.",
+        "Theme: different words are alike. One word: only its spellings are. Spelling: only words that begin or end alike are; "
+        "partly spelling: the others are less than half as much. Letterless: most tokens have no letter.",
     ),
     "frequency-ray": Term(
         "frequent tokens, fragments, bytes",

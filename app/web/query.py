@@ -13,12 +13,12 @@ from app.explorer.errors import BadOption
 from app.explorer.pages import BlindOf, Only, Processing, Sort
 from app.explorer.views import FARTHEST, Options
 from app.models.lookup import LONGEST
-from app.models.selection import Selection
+from app.models.selection import Readout, Selection
 
 PARAMETERS = tuple(dict.fromkeys(parameter.name for basis in BASES.values() for parameter in basis.parameters))
 NUMBERS = r"^[0-9]{1,6}(,[0-9]{1,6}){0,3}$"
 """Of one fit."""
-OF_READOUTS = ("ascii", "starts", "plain", "frequent", "rotated", *PARAMETERS)
+OF_READOUTS = ("ascii", "starts", "plain", "frequent", "readout", "rotated", *PARAMETERS)
 """What changes the numbers of a matrix, and nothing that is not of one matrix."""
 
 
@@ -171,6 +171,13 @@ class TurnQuery(BasisQuery, DistanceQuery):
         ),
     ] = 0
 
+    readout: Annotated[
+        Readout,
+        Field(
+            description="By what tokens are ranked: dot, the product of a token's vector with the direction, as the network "
+            "computes it, or cosine, the same of the token's vector at unit length."
+        ),
+    ] = "dot"
     rotated: Annotated[
         bool,
         Field(
@@ -181,7 +188,7 @@ class TurnQuery(BasisQuery, DistanceQuery):
 
     def options(self) -> Options:
         """The explorer's form of it."""
-        selection = Selection(self.ascii, self.starts, self.plain, self.frequent)
+        selection = Selection(self.ascii, self.starts, self.plain, self.frequent, self.readout)
         return replace(super().options(), selection=selection, rotated=self.rotated)
 
 

@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from app.core.address import BasisName, Kind
 from app.core.rays import RayClass, Reading
 from app.explorer.pages import Answer, BlindOf, Obstacle, Only, Sort
+from app.models.selection import Readout
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -35,7 +36,7 @@ class TokenJson(TypedDict):
     token: str
     """The text it decodes to; for entries that are no tokens their name, such as `neuron 12` or `L5H3 OV 12+`."""
     score: float
-    """Dot product of its vector with the direction; on a side of own entries, such as `neuron`, the entry."""
+    """Dot product of its vector with the direction, or their cosine (`readout`); on a side of own entries, such as `neuron`, the entry."""
 
 
 @with_config(STRICT)
@@ -58,10 +59,12 @@ class JudgementJson(TypedDict):
     fewer than 10."""
     forms_p: float | None
     beyond_z: float | None
-    """Of those forms that neither begin nor end, with the same three letters, as one before them."""
+    """Of those forms that neither begin nor end, with the same three letters, as one before them. Null where these are fewer
+    than 5."""
     beyond_p: float | None
-    akin: float | None
-    """The share of its first 20 forms that begin or end, with the same three letters, as another of them does."""
+    beyond_share: float | None
+    """How much alike these are beside all of its forms, each less what random rays are: 1 for as much. Null where its forms
+    are not shown to be alike."""
     n_forms: int
     """Forms among its 50 tokens."""
     letterless: bool
@@ -344,6 +347,8 @@ class DirectionPageJson(DirectionJson):
     """The same of random rotations of the matrix's directions; null unless `rotated` was asked for."""
     filter: dict[str, int]
     """Which tokens are shown: `ascii`, `starts`, `plain`, `frequent`; what is missing lets all pass."""
+    readout: Readout
+    """What the scores of tokens are: dot products with the direction, or cosines."""
     positions: list[float]
     """The value at every position, for the matrix of positions."""
     same: list[str]
@@ -450,6 +455,8 @@ class MatrixJson(TypedDict):
     find: str
     filter: dict[str, int]
     """Which tokens are shown: `ascii`, `starts`, `plain`, `frequent`; what is missing lets all pass."""
+    readout: Readout
+    """What the scores of tokens are: dot products with the direction, or cosines."""
     page: int
     n_pages: int
     n_found: int

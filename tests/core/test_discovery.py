@@ -71,13 +71,15 @@ def test_no_more_are_false_than_is_said(nominal):
     assert np.mean(shares_found) > 0.5
 
 
-@pytest.mark.parametrize(
-    ("n_tests", "n_control"), [(1, 4_000), (400, 4_000), (401, 4_000), (1_500, 99), (34_522, 4_000)]
-)
-def test_fewer_tests_at_the_floor_than_are_needed_find_nothing(n_tests, n_control):
+@pytest.mark.parametrize(("n_tests", "n_control"), [(34_522, 4_000), (128, 4_000), (18_752, 4_000), (999, 99), (1, 9)])
+def test_so_many_at_the_floor_are_found_and_one_fewer_are_not(n_tests, n_control):
     needed = needed_at_floor(n_tests, n_control)
-    p = np.full(n_tests, 1.0)
-    for at_floor in (needed - 1, needed):
-        p[:at_floor] = 1 / (n_control + 1)
-        assert (q_values(p) < FDR).sum() == (at_floor if at_floor == needed else 0)
-    assert needed >= 1
+    for at_floor, is_any_found in ((needed, True), (needed - 1, False)):
+        if at_floor <= n_tests:
+            p = np.full(n_tests, 1.0)
+            p[:at_floor] = 1 / (n_control + 1)
+            assert (q_values(p) < FDR).any() == (is_any_found and at_floor > 0)
+
+
+def test_a_control_that_is_too_small_can_show_nothing():
+    assert needed_at_floor(5, 1) > 5

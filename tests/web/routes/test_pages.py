@@ -1,10 +1,13 @@
 import html
 import inspect
+import io
 import re
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from app.explorer import browse, orders, survey
 from app.explorer.pages import HomePage, ModelEntry
@@ -837,6 +840,42 @@ def test_a_gallery_has_a_name_and_both_weights(client, tags):
     assert '<a href="/tiny/notable">folded</a>' in switch
     assert '<a href="/tiny/notable?weights=raw" aria-current="true">raw</a>' in switch
     assert "/tiny/notable?weights=raw" in links(tags, client.get("/tiny?weights=raw").text)
+
+
+@pytest.mark.parametrize("place", ["/L1/H2", "/L1/mlp-out", "/L1/H2/ov/svd/3", "/embed/pca/2"])
+def test_tokens_are_ranked_by_dot_product_or_cosine(client, tags, place):
+    page, other = client.get(f"/tiny{place}").text, client.get(f"/tiny{place}?readout=cosine").text
+    assert f'<a href="/tiny{place}?readout=cosine">cosine</a>' in page
+    assert f'<a href="/tiny{place}?readout=cosine" aria-current="true">cosine</a>' in other
+    assert f'<a href="/tiny{place}">dot</a>' in other
+    steps = [a["href"] for tag, a in tags(other).found if a.get("rel") == "next"]
+    assert all("readout=cosine" in step for step in steps)
+    assert client.get(f"/tiny{place}?readout=angle").status_code == 422
+
+
+@pytest.mark.parametrize("place", ["", "/L1", "/census", "/notable", "/L1/H2/full", "/embed/compare"])
+def test_pages_of_dot_products_only_offer_no_cosines(client, place):
+    assert "readout=" not in client.get(f"/tiny{place}").text
+    assert client.get(f"/tiny{place}?readout=cosine").status_code == 422
+
+
+def test_a_cosine_is_the_angle_between_direction_and_token(client, gpt2_folder):
+    """Against the checkpoint, by the vectors that the file has."""
+    W_E = load_file(gpt2_folder / "model.safetensors")["transformer.wte.weight"].astype(np.float64)
+    place = "/tiny/L1/H2/ov/svd/1"
+    file = np.load(io.BytesIO(client.get(f"{place}?weights=raw&format=npz").content))
+    direction = file["right"][0].astype(np.float64)
+    found = client.get(f"/api/v1{place}?weights=raw&readout=cosine").json()
+    dot = client.get(f"/api/v1{place}?weights=raw").json()
+    assert (found["readout"], dot["readout"]) == ("cosine", "dot")
+    cosines = W_E @ direction / np.linalg.norm(W_E, axis=1) / np.linalg.norm(direction)
+    for token in (*found["right"]["plus"], *found["right"]["minus"]):
+        assert token["score"] == pytest.approx(cosines[token["id"]], abs=1e-6)
+    assert [token["id"] for token in found["right"]["plus"]][:10] == np.argsort(-cosines[:300])[:10].tolist()
+    assert found["right"]["rays"]["plus"]["z"] != dot["right"]["rays"]["plus"]["z"]
+    csv = client.get(f"{place}?weights=raw&readout=cosine&format=csv")
+    assert str(found["right"]["plus"][0]["score"]) in csv.text
+    assert "cosine" in csv.headers["Content-Disposition"]
 
 
 @pytest.mark.parametrize(
