@@ -14,17 +14,6 @@ FDR = 0.1
 """The share of false findings that is allowed among those that count as found: those with a q below it."""
 
 
-def needed_at_floor(n_tests: int, n_control: int) -> int:
-    """How many of so many tests must stand above all of a control before one of them can be found.
-
-    No p is below 1 / (n_control + 1), so that the q of k tests that are there is `n_tests / (n_control + 1) / k`. Where a
-    list has fewer, a rate of 0 says nothing of it, but that its control is small.
-
-    Example: needed_at_floor(34_522, 4_000) -> 87; needed_at_floor(128, 4_000) -> 1
-    """
-    return int(n_tests / (n_control + 1) / FDR) + 1
-
-
 def q_values(p: Float[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
     """The false discovery rate of the list that ends at each p, over all of `p`; never below the p itself.
 

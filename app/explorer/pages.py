@@ -51,6 +51,14 @@ a false discovery rate of 10%; readable, and neither by spelling alone nor witho
 alone; or of that class."""
 
 
+Among = Literal["themes", "letterless", "frequent", "untrained"]
+AMONG: tuple[Among, ...] = get_args(Among)
+"""The lists of a gallery."""
+
+Ranked = Literal["first", "all"]
+N_RANKED = 20
+"""Heads in the list beside a map, if not all."""
+
 Note = Literal[
     "folded",
     "raw",
@@ -439,6 +447,11 @@ class HomePage:
 
     models: tuple[ModelEntry, ...]
 
+    @property
+    def is_growing(self) -> bool:
+        """A model of it is on its way."""
+        return any(entry.state == "importing" for entry in self.models)
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -450,6 +463,8 @@ class Cell:
     """1 for the largest of all."""
     is_kept: bool
     """Both matrices were computed before: the head's page opens at once."""
+    written: tuple[tuple[Token, ...], tuple[Token, ...]] = ((), ())
+    """First tokens that its strongest OV direction writes, at the + end and at the - end; none until its layer was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -482,6 +497,11 @@ class HeadMap:
         """Heads that open at once."""
         return sum(cell.is_kept for row in self.rows for cell in row)
 
+    @property
+    def ranked(self) -> list[Cell]:
+        """All heads, the largest value first."""
+        return sorted((cell for row in self.rows for cell in row), key=lambda cell: cell.rank)
+
 
 @dataclass(frozen=True, slots=True)
 class Readout:
@@ -505,6 +525,30 @@ class Vectors:
     """Of the left and the right side: read, write, query, key, neuron …"""
     sides: Mapping[str, "NDArray[np.float32]"]
     """left and right, [n d] each, as far as they are the residual stream's or neurons'."""
+
+
+class Also(NamedTuple):
+    """A ray by its name."""
+
+    address: Address
+    """Of its direction."""
+    ray: Literal["p", "n"]
+    side: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What of a gallery is asked for; empty: any."""
+
+    among: Among = "themes"
+    kind: str = ""
+    side: str = ""
+    layer: str = ""
+    """A number, or `ends` for the model's own matrices."""
+    page: int = 1
+
+
+UNSOUGHT = Sought()
 
 
 @dataclass(frozen=True, slots=True)
@@ -540,6 +584,18 @@ class Notable:
     """Most of its first 10 trained tokens, or of all that are kept, have no letter."""
     reading: Reading = "unknown"
     """What all that makes of the ray."""
+    also: tuple[Also, ...] = ()
+    """Rays that say the same, and are not shown by themselves."""
+
+    @property
+    def others(self) -> tuple[Also, ...]:
+        """Of them those that are no other side of this very ray."""
+        return tuple(one for one in self.also if one[:2] != (self.address, self.ray))
+
+    @property
+    def sides(self) -> set[str]:
+        """Those on which this ray is one of the list."""
+        return {self.side} | {one.side for one in self.also if one[:2] == (self.address, self.ray)}
 
     @property
     def stands_out(self) -> bool:
@@ -554,12 +610,17 @@ class Notable:
 
 @dataclass(frozen=True, slots=True)
 class NotablePage:
-    """The gallery of a model: its most readable rays, out of the strongest directions of every matrix."""
+    """The gallery of a model: its readable rays, out of the strongest directions of every matrix.
+
+    Of the list that is asked for one page, of the others the first few; rays that say the same are shown once.
+    """
 
     model: Model
     view: View
     rays: tuple[Notable, ...]
-    """Largest z first."""
+    """Those of words: first those that are alike beyond spelling, by `beyond_z`; then the others, by z."""
+    letterless: tuple[Notable, ...]
+    """As readable, but most of their first tokens have no letter: quotes, brackets, white space."""
     frequency: tuple[Notable, ...]
     """As readable, but mostly of frequent or very short tokens: set apart."""
     glitches: tuple[Notable, ...]
@@ -578,6 +639,13 @@ class NotablePage:
     """At a false discovery rate of 10%."""
     failure: str = ""
     """Why something that is missing could not be computed; empty where it only takes its time."""
+    sought: Sought = UNSOUGHT
+    n_pages: int = 1
+    """Of the list that is asked for."""
+    choices: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What may be sought: kinds of matrices, sides, layers."""
+    counts: tuple[tuple[Among, int, int], ...] = ()
+    """Of each list, of what is sought: how many are shown on all its pages, and rays behind them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -594,6 +662,13 @@ class ModelPage:
     """None until a layer has been read: then it follows as a fragment."""
     is_filling: bool
     """A job is computing heads of it: soon more of them open at once."""
+    ranked: Ranked = "first"
+    """How many heads the list beside the map names."""
+
+    @property
+    def listed(self) -> list[Cell]:
+        """The heads of that list."""
+        return self.map.ranked[: None if self.ranked == "all" else N_RANKED]
 
 
 @dataclass(frozen=True, slots=True)

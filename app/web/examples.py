@@ -210,6 +210,7 @@ NOTABLE_PAGE = NotablePage(
             reading="theme",
         ),
     ),
+    letterless=(),
     frequency=(),
     glitches=(),
     n_layers=12,

@@ -436,25 +436,35 @@ TERMS: dict[str, Term] = {
         "those of random directions, at p < .01. One in a hundred is what chance gives.",
         "It says how alike the tokens are, not that the model uses the ends.",
     ),
-    "notable-q": Term(
-        "q in the gallery",
-        "False discovery rate: the share of chance finds to expect among all ends that were looked at with a p as small "
-        "as this one's or smaller.",
-        "Benjamini & Hochberg 1995, over the ends of the strongest directions of every matrix that has been read.",
-    ),
     "likeness": Term(
         "what an end is called",
         "Theme: different words are alike. One word: only its spellings are. Spelling: only words that begin or end alike are; "
         "partly spelling: the others are less than half as much. Letterless: most tokens have no letter.",
     ),
-    "frequency-ray": Term(
-        "frequent tokens, fragments, bytes",
+    "stands-out": Term(
+        "stands out from random directions",
+        "●: its tokens are more alike than those of random directions, at p < .01 and at a false discovery rate of 10% in "
+        "its list. Readable does not mean used.",
+    ),
+    "also": Term(
+        "also",
+        "Ends that share three of their ten first words with this one, and would say the same; of them the most readable "
+        "is shown.",
+        "Words: tokens without case, width and the space in front; of lists of signs, the signs themselves.",
+    ),
+    "themes": Term(
+        "themes",
+        "Ends whose first tokens are words: first those that are alike beyond spelling, by the z of their words without "
+        "those that begin or end alike; then those that are one word, or spelling, by z.",
+    ),
+    "frequent": Term(
+        "frequent tokens",
         "Readable ends most of whose first tokens have the first ids, are at most two bytes long, or no text: such ends "
         "top many matrices.",
         "A token's id stands for its frequency: true of vocabularies that were merged or numbered by counts.",
     ),
-    "glitch-ray": Term(
-        "glitch tokens",
+    "untrained": Term(
+        "never-trained tokens",
         "Ends most of whose tokens were never trained, the strongest directions first: how alike such tokens are says "
         "nothing.",
         "Never trained: the token's vector nearly equals those of its 20 nearest neighbours.",
@@ -555,7 +565,7 @@ TERMS: dict[str, Term] = {
     ),
     "blind": Term(
         "blind round",
-        "Ten times two columns of tokens, one read out of an end of the model and one of a random direction with the same "
+        "Ten times two columns of tokens, one read out at an end of a direction of the model, one of a random direction with the same "
         "vectors: which is the model's? Guessing is right in 5 of 10.",
         "Ends are drawn from the eight strongest directions of any head's OV and QK: a matrix at random, then one of its "
         "ends, or one of those readable at p < .01. The same seed asks the same ten questions.",

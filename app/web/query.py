@@ -10,7 +10,7 @@ from app.core.basis import BASES
 from app.explorer.bench import KEPT_TOKENS
 from app.explorer.blind import FIRST_SEED, LARGEST_SEED, ROUNDS
 from app.explorer.errors import BadOption
-from app.explorer.pages import BlindOf, Only, Processing, Sort
+from app.explorer.pages import Among, BlindOf, Only, Processing, Ranked, Sort, Sought
 from app.explorer.views import FARTHEST, Options
 from app.models.lookup import LONGEST
 from app.models.selection import Readout, Selection
@@ -72,6 +72,42 @@ class MapQuery(ViewQuery):
     """What a model's page takes."""
 
     score: Annotated[str | None, Field(max_length=40, description="What colours the map, one of its `scores`.")] = None
+
+
+class RankedQuery(MapQuery):
+    """What a model's page takes besides."""
+
+    ranked: Annotated[Ranked, Field(description="Heads in the list beside the map: the first, or all.")] = "first"
+
+
+class NotableQuery(ViewQuery):
+    """What a model's gallery takes."""
+
+    among: Annotated[
+        Among,
+        Field(
+            description="The list that is walked: rays of words (themes), of signs without letters (letterless), of "
+            "frequent or very short tokens (frequent), of tokens that were never trained (untrained)."
+        ),
+    ] = "themes"
+    kind: Annotated[
+        str, Field(max_length=20, description="Only rays of matrices of that kind: ov, mlp-in, heads/write …")
+    ] = ""
+    side: Annotated[
+        Literal["", "read", "write", "query", "key"], Field(description="Only rays that were judged on that side.")
+    ] = ""
+    layer: Annotated[
+        str,
+        Field(
+            pattern="^(ends|[0-9]{1,4})?$",
+            description="Only rays of that layer, or of the model's own matrices (ends).",
+        ),
+    ] = ""
+    page: Annotated[int, Field(ge=1, le=10_000, description="Page of the list.")] = 1
+
+    def sought(self) -> Sought:
+        """The explorer's form of it."""
+        return Sought(self.among, self.kind, self.side, self.layer, self.page)
 
 
 class CensusQuery(ViewQuery):
@@ -280,7 +316,7 @@ class CompareQuery(ViewQuery):
         return {name: tuple(map(int, numbers.split(","))) for name, numbers in said.items() if numbers is not None}
 
 
-class PageQuery(MapQuery, TableQuery):
+class PageQuery(RankedQuery, TableQuery):
     """Whatever a page for people takes; its address decides what of it means something."""
 
     format: Annotated[

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from app.core.address import BasisName, Kind
 from app.core.rays import RayClass, Reading
-from app.explorer.pages import Answer, BlindOf, Obstacle, Only, Sort
+from app.explorer.pages import Among, Answer, BlindOf, Obstacle, Only, Sort
 from app.models.selection import Readout
 
 STRICT = ConfigDict(extra="forbid")
@@ -635,6 +635,10 @@ class CellJson(TypedDict):
     value: float
     rank: int
     """1 for the largest value of all heads."""
+    plus: list[str]
+    """First tokens that its strongest OV direction writes; none until its layer was read."""
+    minus: list[str]
+    """The same of the direction's other end."""
 
 
 @with_config(STRICT)
@@ -880,6 +884,39 @@ class ReadoutJson(TypedDict):
 
 
 @with_config(STRICT)
+class AlsoJson(TypedDict):
+    """A ray by its name."""
+
+    address: str
+    """Of its direction."""
+    label: str
+    ray: Literal["p", "n"]
+    side: Literal["read", "write", "query", "key"]
+
+
+@with_config(STRICT)
+class GalleryListJson(TypedDict):
+    """A list of a gallery, of what is sought."""
+
+    among: Among
+    n_shown: int
+    """On all its pages."""
+    n_rays: int
+    """With those that are not shown by themselves."""
+
+
+@with_config(STRICT)
+class SoughtJson(TypedDict):
+    """What of a gallery is asked for; empty: any."""
+
+    among: Among
+    kind: str
+    side: str
+    layer: str
+    page: int
+
+
+@with_config(STRICT)
 class NotableJson(TypedDict):
     """A ray; its numbers are null where it has too few trained tokens."""
 
@@ -913,16 +950,28 @@ class NotableJson(TypedDict):
     """Most of its first 10 trained tokens, or of all 50, have no letter."""
     reading: Reading
     """What all that makes of the ray."""
+    also: list[AlsoJson]
+    """Rays that say the same and are shown in this one's place: the same ray on its other side, and those that share three
+    of their ten first words with it."""
 
 
 @with_config(STRICT)
 class NotablePageJson(TypedDict):
-    """A model's gallery: rays of the strongest directions of every matrix."""
+    """A model's gallery: readable rays of the strongest directions of every matrix.
+
+    Of the list that is asked for one page, of the others the first few.
+    """
 
     weights: Literal["folded", "raw"]
     fingerprint: str
+    sought: SoughtJson
+    n_pages: int
+    """Of the list that is asked for."""
+    lists: list[GalleryListJson]
     rays: list[NotableJson]
-    """The most readable, largest z first, at most two of a head, an MLP or an end of the model."""
+    """Those of words: first those that are alike beyond spelling, by `beyond_z`; then the others, by z."""
+    letterless: list[NotableJson]
+    """As readable, but most of their first tokens have no letter."""
     frequency: list[NotableJson]
     """As readable, but mostly of frequent or very short tokens."""
     glitches: list[NotableJson]

@@ -57,7 +57,7 @@ DISTANCES = (0, 1, 2, 4, 8, 16, 64, 256, 1024)
 
 PICTURES: dict[type, Picture] = {
     HomePage: Picture("home.html"),
-    ModelPage: Picture("model.html"),
+    ModelPage: Picture("model.html", parts={"written": "_fragments/written.html"}),
     LayerPage: Picture("layer.html"),
     HeadPage: Picture("head.html"),
     FullPage: Picture("full.html"),
@@ -66,7 +66,7 @@ PICTURES: dict[type, Picture] = {
     FitPage: Picture("fit.html"),
     ComparePage: Picture("compare.html"),
     CensusPage: Picture("census.html"),
-    NotablePage: Picture("notable.html", "_fragments/notable.html"),
+    NotablePage: Picture("notable.html", "_fragments/notable.html", {"gallery": "_fragments/gallery.html"}),
     BlindPage: Picture("blind.html"),
     JobsPage: Picture("jobs.html", "_fragments/jobs.html"),
     JobPage: Picture("job.html", "_fragments/job.html"),

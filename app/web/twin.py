@@ -1,5 +1,6 @@
 """The JSON twin of each page: the same frozen value, as plain data in the form of `schema.py`."""
 
+from dataclasses import asdict
 from typing import Literal, cast
 
 from app.core.address import CIRCUITS, Address
@@ -82,7 +83,11 @@ def notable_json(page: NotablePage, urls: Urls) -> schema.NotablePageJson:
     return {
         "weights": page.view.weights,
         "fingerprint": page.model.fingerprint,
+        "sought": cast("schema.SoughtJson", asdict(page.sought)),
+        "n_pages": page.n_pages,
+        "lists": [{"among": among, "n_shown": shown, "n_rays": rays} for among, shown, rays in page.counts],
         "rays": [_notable(one) for one in page.rays],
+        "letterless": [_notable(one) for one in page.letterless],
         "frequency": [_notable(one) for one in page.frequency],
         "glitches": [_notable(one) for one in page.glitches],
         "layers": page.n_layers,
@@ -92,8 +97,8 @@ def notable_json(page: NotablePage, urls: Urls) -> schema.NotablePageJson:
         "n_rays": page.n_rays,
         "n_readable": page.n_readable,
         "n_found": page.n_found,
-        "page": urls.notable(address, page.view),
-        "json": urls.notable_api(address, page.view),
+        "page": urls.notable(address, page.view, page.sought),
+        "json": urls.notable_api(address, page.view, page.sought),
     }
 
 
@@ -170,6 +175,15 @@ def _notable(one: Notable) -> schema.NotableJson:
         "beyond_p": one.beyond_p,
         "letterless": one.letterless,
         "reading": one.reading,
+        "also": [
+            {
+                "address": str(also.address),
+                "label": also.address.label,
+                "ray": also.ray,
+                "side": cast("StreamSide", also.side),
+            }
+            for also in one.also
+        ],
     }
 
 
@@ -526,7 +540,8 @@ def _distance(page: MatrixPage | DirectionPage | FullPage) -> int | None:
 
 
 def _cell(cell: Cell) -> schema.CellJson:
-    return {"address": str(cell.address), "value": cell.value, "rank": cell.rank}
+    plus, minus = ([token.text for token in tokens] for tokens in cell.written)
+    return {"address": str(cell.address), "value": cell.value, "rank": cell.rank, "plus": plus, "minus": minus}
 
 
 def _summary(summary: HeadSummary) -> schema.HeadSummaryJson:

@@ -46,7 +46,9 @@ def test_the_list_comes_back_while_a_model_is_on_its_way(client, monkeypatch):
 
     monkeypatch.setattr(browse, "home", home)
     answer = client.get("/")
-    assert answer.headers["Refresh"] == "2"
+    assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in answer.text
+    assert 'hx-get="/" hx-trigger="every 2s"' in answer.text
+    assert "Refresh" not in answer.headers  # it would reload with JavaScript too
     assert '<progress value="2" max="5"' in answer.text
     assert '<td colspan="3">Checking it' in answer.text  # beside its name, where a phone shows it
 
@@ -89,13 +91,13 @@ def test_a_page_names_its_twin(client, tags):
 
 
 def test_the_map_links_every_head_and_says_value_and_rank(client, tags):
-    cells = [a for tag, a in tags(client.get("/tiny").text).found if tag == "a" and "data-tip" in a]
+    cells = [a for tag, a in tags(client.get("/tiny").text).found if tag == "a" and a.get("title", "").startswith("L")]
     heads = [f"/tiny/L{layer}/H{head}" for layer in range(2) for head in range(4)]
     assert [cell["href"] for cell in cells if "/H" in cell["href"]] == heads
     mlps = [f"/tiny/L{layer}/mlp-{part}" for layer in range(2) for part in ("in", "out")]
     assert [cell["href"] for cell in cells if "mlp" in cell["href"]] == mlps
     cells = [cell for cell in cells if "/H" in cell["href"]]
-    assert sorted(int(cell["data-tip"].split("rank ")[1].split(" of")[0]) for cell in cells) == list(range(1, 9))
+    assert sorted(int(cell["title"].split("rank ")[1].split(" of")[0]) for cell in cells) == list(range(1, 9))
 
 
 def test_the_chosen_score_stays_when_the_weights_are_switched(client, tags):
@@ -212,7 +214,9 @@ def test_a_model_says_how_it_was_checked(client, tags):
     page = client.get("/tiny").text
     checks = client.get("/api/v1/tiny").json()["model"]["checks"]
     assert (
-        f"checked: {len(checks)} identities on 2 layers, largest error {max(checks.values()):.0e}".replace("e-0", "e-")
+        f"Verified against the reference forward pass: largest relative error {max(checks.values()):.0e}".replace(
+            "e-0", "e-"
+        )
         in page
     )
     for name in checks:
@@ -591,7 +595,7 @@ def test_a_census_says_how_far_it_is(serve, fresh_data):
     answer = impatient.get("/api/v1/tiny/census")
     assert (answer.status_code, answer.json()["error"]) == (202, "not_ready")
     while (answer := impatient.get("/tiny/census")).status_code == 202:
-        assert answer.headers["Refresh"]
+        assert "<h1>tiny, census · computing…</h1>" in answer.text
     if 'id="reading"' in answer.text:
         assert "layers are read" in answer.text
         assert "Every end as CSV" not in answer.text
@@ -677,15 +681,15 @@ def test_a_side_of_the_vectors_own_entries_has_no_z(client, tags):
     assert "sort=readable-left" not in html
 
 
-def test_a_layer_says_how_many_of_its_rays_are_readable_and_how_many_are_found(client):
+def test_a_layer_says_how_many_of_its_ends_stand_out_and_marks_no_other(client):
     heads = client.get("/api/v1/tiny/L1").json()["heads"]
     strongest = [each for pair in heads for circuit in ("ov", "qk") for each in pair[circuit]["strongest"]]
     plus = [each[side]["rays"]["plus"] for each in strongest for side in ("left", "right")]
     judged = [ray for ray in plus if ray["p"][-1] is not None]
-    n_readable, n_found = sum(ray["p"][-1] < 0.01 for ray in judged), sum(ray["q"] < 0.1 for ray in judged)
+    n = sum(ray["p"][-1] < 0.01 and ray["q"] < 0.1 for ray in judged)
     html = client.get("/tiny/L1").text
-    assert f"Of the {len(judged)} rays judged here {n_readable} are readable" in html
-    assert f"; {n_found} have two stars" in html
+    assert f"(p < .01 and FDR 10%): {n} of the {len(judged)} ends here" in html
+    assert html.count('aria-label="stands out"') == n
 
 
 def test_a_table_says_how_many_of_its_rays_are_readable_and_leads_to_them(client, tags):
