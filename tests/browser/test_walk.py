@@ -50,9 +50,9 @@ def test_the_map_is_coloured_by_readable_rays_once_all_are_read(page: Page):
     expect(page.locator("#notable .gallery").first).to_be_visible()
     page.reload()
     scores = page.get_by_role("navigation", name="What colours the map")
-    scores.get_by_role("link", name="readable rays").first.click()
+    scores.get_by_role("link", name="readable ends").first.click()
     expect(page).to_have_url(re.compile(r"score=ov-readability$"))
-    expect(page.get_by_role("heading", name="Heads by OV readable rays")).to_be_visible()
+    expect(page.get_by_role("heading", name="Heads by OV readable ends")).to_be_visible()
     tips = page.locator("table.heat td:not(.mlp) a").evaluate_all("all => all.map(one => one.dataset.tip)")
     assert all(re.search(r"rank \d+ of 48$", tip) for tip in tips)
 

@@ -185,7 +185,7 @@ def test_what_says_little_is_set_apart_and_the_rest_keeps_its_order(explorer, mo
 
     monkeypatch.setattr(orders, "fulfilled", unmoved)
     monkeypatch.setattr("app.explorer.full.hubs", lambda ids, size: np.arange(size) % 7 == 0)
-    own = {id_: "hub" for id_ in range(0, 300, 7)} | {id_: "never-trained" for id_ in range(0, 300, 5)}
+    own = dict.fromkeys(range(0, 300, 7), "hub") | dict.fromkeys(range(0, 300, 5), "never-trained")
     seen = set()
     for row in full(explorer, HEAD, Options(), " that").rows:
         for ray, every, ordinary in (
