@@ -5,6 +5,7 @@ first principal components (all-but-the-top, Mu & Viswanath 2018), and without t
 tokens of any direction are somewhat alike, so the number means little without a control. Knows no tokens' texts.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -99,18 +100,24 @@ def coherence(table: TokenTable, words: Lexicon, ids: Int64[Tensor, "n k"]) -> F
 
     nan where a ray has too few. Pairs (i, j) weigh `w_i w_j` with `w_r = 1 / log2(r + 1)`, ranks r from 1.
     """
-    rows, counts = trained_first(table, words, ids)
-    rows = rows[:, : LENGTHS[-1]]
-    ranks = torch.arange(rows.shape[1], device=rows.device)
-    weights = (1 / torch.log2(ranks + 2.0)) * (ranks < counts)
-    # The weighted sum over pairs is the square of the weighted sum, without the squares.
-    parts = zip(torch.split(rows, AT_ONCE), torch.split(weights, AT_ONCE), strict=True)
-    sums = torch.cat([_squared_sums(words.units, *part) for part in parts])
-    squares = _cumulative(weights.square() * words.squares[rows])
-    totals, own = _cumulative(weights).square(), _cumulative(weights.square())
-    means = (sums - squares) / (totals - own)
+    return trained_coherence(words, *trained_first(table, words, ids))
+
+
+def trained_coherence(
+    words: Lexicon, rows: Int64[Tensor, "n k"], counts: Int64[Tensor, "n 1"]
+) -> Float[Tensor, "n n_lengths"]:
+    """The same of rows of the table of which so many come first that are trained."""
     needed = torch.tensor([*LENGTHS[:-1], LEAST], device=rows.device)
-    return torch.where(counts >= needed, means, torch.nan)
+    return torch.where(counts >= needed, _means(words, rows, counts, LENGTHS), torch.nan)
+
+
+def first_coherence(
+    words: Lexicon, rows: Int64[Tensor, "n k"], counts: Int64[Tensor, "n 1"], lengths: tuple[int, ...]
+) -> Float[Tensor, "n n_lengths"]:
+    """The coherence of the first so many rows of the table, of which `counts` count; nan where those are fewer."""
+    return torch.where(
+        counts >= torch.tensor(lengths, device=rows.device), _means(words, rows, counts, lengths), torch.nan
+    )
 
 
 def trained_first(
@@ -118,9 +125,31 @@ def trained_first(
 ) -> tuple[Int64[Tensor, "n k"], Int64[Tensor, "n 1"]]:
     """The tokens as rows of the table, trained ones first, else in their order; and how many of them are trained."""
     rows = _rows(table, ids)
-    is_trained = words.trained[rows]
-    order = is_trained.argsort(dim=1, descending=True, stable=True)
-    return rows.gather(1, order), is_trained.sum(dim=1, keepdim=True)
+    return chosen_first(rows, words.trained[rows])
+
+
+def chosen_first(
+    rows: Int64[Tensor, "n k"], chosen: Bool[Tensor, "n k"]
+) -> tuple[Int64[Tensor, "n k"], Int64[Tensor, "n 1"]]:
+    """The rows, chosen ones first, else in their order; and how many are chosen."""
+    order = chosen.argsort(dim=1, descending=True, stable=True)
+    return rows.gather(1, order), chosen.sum(dim=1, keepdim=True)
+
+
+def _means(
+    words: Lexicon, rows: Int64[Tensor, "n k"], counts: Int64[Tensor, "n 1"], lengths: tuple[int, ...]
+) -> Float[Tensor, "n n_lengths"]:
+    """The weighted mean cosine of the pairs of the first so many of each row, of those that count."""
+    rows = rows[:, : lengths[-1]]
+    ranks = torch.arange(rows.shape[1], device=rows.device)
+    weights = (1 / torch.log2(ranks + 2.0)) * (ranks < counts)
+    ends = [min(length, rows.shape[1]) for length in lengths]
+    # The weighted sum over pairs is the square of the weighted sum, without the squares.
+    parts = zip(torch.split(rows, AT_ONCE), torch.split(weights, AT_ONCE), strict=True)
+    sums = torch.cat([_squared_sums(words.units, *part, ends) for part in parts])
+    squares = _cumulative(weights.square() * words.squares[rows], ends)
+    totals, own = _cumulative(weights, ends).square(), _cumulative(weights.square(), ends)
+    return (sums - squares) / (totals - own)
 
 
 def _rows(table: TokenTable, ids: Int64[Tensor, "n k"]) -> Int64[Tensor, "n k"]:
@@ -130,25 +159,24 @@ def _rows(table: TokenTable, ids: Int64[Tensor, "n k"]) -> Int64[Tensor, "n k"]:
     return places[ids]
 
 
-def _ends(k: int) -> list[int]:
-    return [min(length, k) for length in LENGTHS]
-
-
-def _cumulative(values: Float[Tensor, "n k"]) -> Float[Tensor, "n n_lengths"]:
+def _cumulative(values: Float[Tensor, "n k"], ends: Sequence[int]) -> Float[Tensor, "n n_lengths"]:
     """The sums of the first so many."""
-    return values.cumsum(dim=1)[:, [end - 1 for end in _ends(values.shape[1])]]
+    return values.cumsum(dim=1)[:, [end - 1 for end in ends]]
 
 
 def _squared_sums(
-    units: Float[Tensor, "n_tokens d_model"], rows: Int64[Tensor, "n k"], weights: Float[Tensor, "n k"]
+    units: Float[Tensor, "n_tokens d_model"],
+    rows: Int64[Tensor, "n k"],
+    weights: Float[Tensor, "n k"],
+    ends: Sequence[int],
 ) -> Float[Tensor, "n n_lengths"]:
     """Squared lengths of the weighted sums of the first so many vectors of each row."""
     n, k = rows.shape
-    starts = torch.tensor([0, *_ends(k)[:-1]], device=rows.device)
+    starts = torch.tensor([0, *ends[:-1]], device=rows.device)
     bags = (torch.arange(n, device=rows.device)[:, None] * k + starts).flatten()
     weights = weights.flatten().to(units.dtype)
     sums = embedding_bag(rows.flatten(), units, bags, mode="sum", per_sample_weights=weights)
-    sums = sums.view(n, len(LENGTHS), units.shape[1]).float()
+    sums = sums.view(n, len(ends), units.shape[1]).float()
     for shorter, longer in pairwise(sums.unbind(dim=1)):
         longer.add_(shorter)
     return sums.square().sum(dim=2)

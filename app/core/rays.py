@@ -1,4 +1,4 @@
-"""Which of a direction's two rays stand out: a word for three tests against the same control.
+"""What a ray is called, and which of a direction's two rays stand out: words for tests against the same control.
 
 The words speak of tests, nothing more:
 
@@ -9,23 +9,42 @@ The words speak of tests, nothing more:
 - `neither`: no ray stands out. Not that the direction means nothing, only that this measure does not see it.
 
 None says what a ray does on real text. Each word holds for one direction by itself: of random ones, about 2 in 100 have a
-significant ray, and half of these are called one-sided. Knows nothing of how the p were found.
+significant ray, and half of these are called one-sided.
+
+What one ray is called, its reading, says what its tokens may have in common, if they are more alike than chance has it:
+
+- `theme`: different words are alike, too. Where half of them begin or end as another does, and that is more than chance
+  has it, but those that do not are alike as well, it is `partly spelling`; where those are not, it is `spelling`.
+- `one word`: only tokens that are one word in several spellings are; the different words are no more alike than chance.
+- `letterless`: most tokens have no letter: quotes, brackets, digits, white space.
+- `none`: the tokens are no more alike than chance has it. `unknown`: there are too few to tell.
+
+Knows nothing of how the p were found.
 """
 
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Float, Int8
+from jaxtyping import Bool, Float, Int, Int8
 
 LENGTHS = (10, 20, 50)
 """Tokens of a ray whose likeness is measured."""
 HEADLINE = LENGTHS.index(50)
 """The length that judges a ray: of these it tells trained weights from random ones best."""
+FORM_LENGTHS = (10, 20, 30, 40)
+"""Forms of a ray whose likeness is measured: as many as it has, since few of them are more often alike by chance."""
+SPELLING_LENGTHS = (10, 20)
+"""Forms of a ray whose spelling is compared, likewise."""
 ALPHA = 0.01
 """A p below that is significant."""
+HALF = 0.5
+"""Of a ray's forms, that begin or end as another does, where it is partly spelling."""
 
 RayClass = Literal["one-sided", "antipodal", "neither", "undetermined"]
 RAY_CLASSES: tuple[RayClass, ...] = get_args(RayClass)
+
+Reading = Literal["theme", "one word", "partly spelling", "spelling", "letterless", "none", "unknown"]
+READINGS: tuple[Reading, ...] = get_args(Reading)
 
 
 def is_significant(p: float | None) -> bool:
@@ -48,6 +67,52 @@ def classes(
         ],
         [_code("undetermined"), _code("antipodal"), _code("neither"), _code("one-sided")],
         _code("undetermined"),
+    )
+    return codes.astype(np.int8)
+
+
+def readings(
+    p: Float[np.ndarray, "*shape"],
+    letterless: Bool[np.ndarray, "*shape"],
+    n_forms: Int[np.ndarray, "*shape"],
+    forms_p: Float[np.ndarray, "*shape"],
+    spelling_p: Float[np.ndarray, "*shape"],
+    beyond_p: Float[np.ndarray, "*shape"],
+    akin: Float[np.ndarray, "*shape"],
+) -> Int8[np.ndarray, "*shape"]:
+    """What each ray is called, as its place in READINGS; nan: not known.
+
+    By the p of its tokens; whether these are mostly without letters; how many forms they have; the p of these, of their
+    spelling, and of those that neither begin nor end as one before; and the share of those that begin or end as another.
+    """
+    codes: np.ndarray = np.select(
+        [
+            np.isnan(p),
+            p >= ALPHA,
+            letterless,
+            # So few that they are one word or two, in all their spellings.
+            n_forms < FORM_LENGTHS[0],
+            np.isnan(forms_p),
+            forms_p >= ALPHA,
+            ~(spelling_p < ALPHA),
+            ~(beyond_p < ALPHA),
+            akin >= HALF,
+        ],
+        [
+            READINGS.index(name)
+            for name in (
+                "unknown",
+                "none",
+                "letterless",
+                "one word",
+                "unknown",
+                "one word",
+                "theme",
+                "spelling",
+                "partly spelling",
+            )
+        ],
+        READINGS.index("theme"),
     )
     return codes.astype(np.int8)
 

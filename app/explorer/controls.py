@@ -5,7 +5,10 @@ matrices share it. Kept as an artifact, of which
 
     trained [d_vocab]             which tokens training has moved; never those that the tokenizer does not know
     mean [d_model]  components [n d_model]    what is taken out of the vectors before they are compared
-    coherence [DIRECTIONS 2 3]    of both rays, by LENGTHS        spelling [DIRECTIONS 2]
+    coherence [DIRECTIONS 2 3]    of both rays, by LENGTHS
+    forms beyond [DIRECTIONS 2 4]    the same of their forms, and of those that begin and end otherwise than those before
+                                  them, by FORM_LENGTHS
+    spelling [DIRECTIONS 2 2]     how alike their forms are spelt, by SPELLING_LENGTHS
     ids [SHOWN 2 SHOWN_TOKENS]    the tokens of the first random rays
 
 Runs in the worker's thread or in a job's process. Knows no pages.
@@ -19,7 +22,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.rays import HEADLINE, LENGTHS
+from app.core.forms import Forms, forms_of
+from app.core.rays import FORM_LENGTHS, HEADLINE, LENGTHS, SPELLING_LENGTHS
 from app.explorer.bench import KEPT_TOKENS, Arrays, Baked, Bench
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
@@ -40,8 +44,8 @@ SHOWN, SHOWN_TOKENS = 1_000, 20
 """Random directions whose tokens are kept, and how many a ray, for whoever wants to compare."""
 SEED = 7_245_331
 """Not one that weights are likely drawn with: the random directions of a control would be the model's own tokens."""
-SPELT = 20
-"""Trained tokens whose spelling is compared."""
+FIRST = LENGTHS[0]
+"""Trained tokens of which most have no letter where a ray is letterless; or of all that are kept."""
 LEAST_RAYS = 64
 """That are worth a core of their own while they are measured; two of them a direction."""
 LEAST_TOKENS = 100
@@ -50,17 +54,20 @@ MEASURED = {
     "directions": DIRECTIONS,
     "seed": SEED,
     "tokens": KEPT_TOKENS,
-    "spelt": SPELT,
+    "first": FIRST,
     "least_tokens": LEAST_TOKENS,
     "lengths": LENGTHS,
     "headline": HEADLINE,
+    "form_lengths": FORM_LENGTHS,
+    "spelling_lengths": SPELLING_LENGTHS,
     "least": 20,
     "removed": 16,
     "neighbours": 20,
     "collapsed": 0.9,
     "most_bits": 8.0,
+    "word": 3,
 }
-"""All that decides z and p of a ray, besides the weights. The last five are constants of `app.core.coherence`, `collapse`
+"""All that decides z and p of a ray, besides the weights. The last six are constants of `app.core.coherence`, `collapse`
 and `spelling`, said again since a page that is there must not wait for torch."""
 MEASURE = int(hashlib.sha256(json.dumps(MEASURED, sort_keys=True).encode()).hexdigest()[:8], 16)
 """Stands for all of that in the recipe of whatever is judged: what another measure judged is another artifact."""
@@ -68,16 +75,29 @@ PARAMETERS = {"measure": MEASURE, "shown": SHOWN}
 
 
 @dataclass(frozen=True)
-class Control:
-    """A table's control, and what it takes to measure a ray as the control was measured."""
+class Judge:
+    """What it takes to measure a ray that was read with a table."""
 
     table: "TokenTable"
     words: "Lexicon"
+    codes: "Tensor"
+    """Which form each token of the table is of, -1 for one without letters."""
     traits: "Traits"
+    """Of the forms."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """A table's control, and what it takes to measure a ray as the control was measured."""
+
+    judge: Judge
     coherence: NDArray[np.float32]
     """[DIRECTIONS 2 3]: both rays of each random direction, by LENGTHS."""
+    forms: NDArray[np.float32]
+    """[DIRECTIONS 2 4], by FORM_LENGTHS; so is `beyond`."""
+    beyond: NDArray[np.float32]
     spelling: NDArray[np.float32]
-    """[DIRECTIONS 2]."""
+    """[DIRECTIONS 2 2], by SPELLING_LENGTHS."""
 
 
 def recipe(model: OpenModel, end: str, processing: Processing, selection: Selection) -> Recipe:
@@ -89,7 +109,7 @@ def recipe(model: OpenModel, end: str, processing: Processing, selection: Select
 def n_bytes(model: OpenModel) -> int:
     """Of a control on disk, about."""
     d, tokens = model.manifest.d_model, min(SHOWN_TOKENS, model.manifest.d_vocab)
-    return model.manifest.d_vocab + d * d // 4 + 8 * SHOWN * tokens + 32 * DIRECTIONS + 4_000
+    return model.manifest.d_vocab + d * d // 4 + 8 * SHOWN * tokens + 104 * DIRECTIONS + 4_000
 
 
 def control(bench: Bench, side: str) -> Control | None:
@@ -102,7 +122,7 @@ def _built(bench: Bench, end: str) -> tuple[Artifact, Control | None]:
     import torch
 
     from app.core.coherence import lexicon
-    from app.core.spelling import Traits, traits
+    from app.core.spelling import Traits
 
     own = recipe(bench.model, end, bench.processing, bench.selection)
     kept = bench.store.load(own)
@@ -113,18 +133,21 @@ def _built(bench: Bench, end: str) -> tuple[Artifact, Control | None]:
         torch.from_numpy(arrays[name]).to(device) for name in ("trained", "mean", "components")
     )
     trained = trained[table.ids]
-    words = lexicon(table.vectors, trained, mean, components)
     # A model's two tables have the same tokens.
-    key = (bench.model.fingerprint, "traits")
-    spelt = bench.tables.control(key, lambda: traits(_texts(bench.model.vocabulary)))
-    spelt = Traits(*(part.to(device) for part in spelt))
+    forms, spelt = bench.tables.control((bench.model.fingerprint, "forms"), lambda: _forms(bench.model.vocabulary))
+    judge = Judge(
+        table,
+        lexicon(table.vectors, trained, mean, components),
+        torch.from_numpy(forms.codes).to(device)[table.ids],
+        Traits(*(part.to(device) for part in spelt)),
+    )
     if kept is None:
         if int(trained.sum()) >= LEAST_TOKENS:
-            arrays |= _measured(bench, end, table, words, spelt)
+            arrays |= _measured(bench, end, judge)
         kept = bench.store.save(own, arrays, {"trained": int(trained.sum())})
     if "coherence" not in kept.arrays:
         return kept, None
-    return kept, Control(table, words, spelt, kept.arrays["coherence"], kept.arrays["spelling"])
+    return kept, Control(judge, *(kept.arrays[name] for name in ("coherence", "forms", "beyond", "spelling")))
 
 
 def artifact(bench: Bench, end: str) -> Baked:
@@ -152,46 +175,80 @@ def _shared(bench: Bench, end: str) -> Arrays:
     return {"trained": trained.numpy(), "mean": mean.cpu().numpy(), "components": components.cpu().numpy()}
 
 
-def _texts(vocabulary: Vocabulary) -> list[str]:
-    """The tokens' texts by id; empty for ids that are none."""
-    return [vocabulary.entry(id_).text if known else "" for id_, known in enumerate(vocabulary.known.tolist())]
+def _forms(vocabulary: Vocabulary) -> "tuple[Forms, Traits]":
+    """Of the tokens; ids that are none have no form."""
+    from app.core.spelling import traits
+
+    forms = forms_of(
+        [vocabulary.entry(id_).text if known else "" for id_, known in enumerate(vocabulary.known.tolist())]
+    )
+    return forms, traits(forms.texts)
 
 
-def _measured(bench: Bench, end: str, table: "TokenTable", words: "Lexicon", spelt: "Traits") -> Arrays:
+def _measured(bench: Bench, end: str, judge: Judge) -> Arrays:
     """The numbers of random directions."""
     import torch
 
     generator = torch.Generator().manual_seed(SEED)
-    vectors = torch.randn(DIRECTIONS, table.vectors.shape[1], generator=generator)
+    vectors = torch.randn(DIRECTIONS, judge.table.vectors.shape[1], generator=generator)
     vectors = torch.nn.functional.normalize(vectors, dim=1)
     readout = bench.tables.read(bench.model, bench.processing, end, vectors, KEPT_TOKENS, bench.selection)
     ids = np.stack([readout["top_ids"], readout["bottom_ids"]], axis=1)
-    return measured(table, words, spelt, ids) | {"ids": ids[:SHOWN, :, :SHOWN_TOKENS]}
+    found = measured(judge, ids)
+    return {name: found[name] for name in ("coherence", "forms", "beyond", "spelling")} | {
+        "ids": ids[:SHOWN, :, :SHOWN_TOKENS]
+    }
 
 
-def measured(table: "TokenTable", words: "Lexicon", spelt: "Traits", ids: NDArray[np.int32]) -> Arrays:
-    """Coherence [n 2 3] and spelling [n 2] of rays with these tokens [n 2 k]; nan where too few of them are trained."""
+def measured(judge: Judge, ids: NDArray[np.int32]) -> Arrays:
+    """The numbers of rays with these tokens [n 2 k]; nan where too few of them are trained, or have letters.
+
+    Besides those of a control, for each ray [n 2]: n_forms; akin, the share of the forms whose spelling is compared that
+    begin or end as another of them; letterless.
+    """
     import torch
 
     from app.core.shares import shared
 
-    def measure(own: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return _measured_some(table, words, spelt, own.long().flatten(0, 1))
+    def measure(own: torch.Tensor) -> dict[str, torch.Tensor]:
+        return _measured_some(judge, own.long().flatten(0, 1))
 
-    parts = shared(measure, torch.from_numpy(ids).to(table.ids.device), least=LEAST_RAYS, most=max(1, len(ids)))
-    alike, spelling = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
-    n = len(ids)
-    return {"coherence": alike.view(n, 2, alike.shape[1]).numpy(), "spelling": spelling.view(n, 2).numpy()}
+    rays = torch.from_numpy(ids).to(judge.table.ids.device)
+    parts = shared(measure, rays, least=LEAST_RAYS, most=max(1, len(ids)))
+    found = {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
+    return {name: values.view(len(ids), 2, *values.shape[1:]).numpy() for name, values in found.items()}
 
 
-def _measured_some(table: "TokenTable", words: "Lexicon", spelt: "Traits", rays: "Tensor") -> "tuple[Tensor, Tensor]":
+def _measured_some(judge: Judge, rays: "Tensor") -> "dict[str, Tensor]":
     """Of a row a ray."""
     import torch
 
-    from app.core.coherence import coherence, trained_first
-    from app.core.spelling import likeness
+    from app.core.coherence import chosen_first, first_coherence, trained_coherence, trained_first
+    from app.core.spelling import akin, is_apart, is_repeated, likeness
 
-    # Never-trained tokens are often bytes, which are alike in script: they would make up the control's largest values.
-    first, counts = trained_first(table, words, rays)
-    spelling = torch.where(counts[:, 0] >= SPELT, likeness(spelt, table.ids[first[:, :SPELT]]), torch.nan)
-    return coherence(table, words, rays), spelling
+    # Never-trained tokens are often bytes, or rare: nothing is known of what they mean.
+    rows, n_trained = trained_first(judge.table, judge.words, rays)
+    places = torch.arange(rows.shape[1], device=rows.device)
+    codes = torch.where(places < n_trained, judge.codes[rows], -1)
+    is_bare = (places < n_trained) & (codes < 0)
+    own, n_forms = chosen_first(rows, (codes >= 0) & ~is_repeated(codes))
+    forms = torch.where(places < n_forms, judge.codes[own], -1).long()
+    spelling = [
+        torch.where(n_forms[:, 0] >= length, likeness(judge.traits, forms[:, :length]), torch.nan)
+        for length in SPELLING_LENGTHS
+    ]
+    beyond = chosen_first(own, is_apart(judge.traits, forms))
+    return {
+        "coherence": trained_coherence(judge.words, rows, n_trained),
+        "forms": first_coherence(judge.words, own, n_forms, FORM_LENGTHS),
+        "beyond": first_coherence(judge.words, *beyond, FORM_LENGTHS),
+        "spelling": torch.stack(spelling, dim=1),
+        "n_forms": n_forms[:, 0].int(),
+        "akin": akin(judge.traits, forms[:, : SPELLING_LENGTHS[-1]]),
+        "letterless": _is_mostly(is_bare, n_trained) | _is_mostly(is_bare[:, :FIRST], n_trained.clamp(max=FIRST)),
+    }
+
+
+def _is_mostly(chosen: "Tensor", counts: "Tensor") -> "Tensor":
+    """Whether more than half of so many are chosen."""
+    return 2 * chosen.sum(dim=1) > counts[:, 0]

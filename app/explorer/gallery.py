@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, KINDS, Address
 from app.core.discovery import FDR, q_values
-from app.core.rays import ALPHA, RAY_CLASSES
+from app.core.rays import ALPHA, RAY_CLASSES, READINGS
 from app.explorer.bench import PREFIXES
 from app.explorer.library import OpenModel
 from app.explorer.matrices import SIDES
-from app.explorer.notable import LABELS, Label
+from app.explorer.notable import LABELS, NUMBERS, Label
 from app.explorer.pages import Notable, NotablePage, Readout, Token, Turn, View
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays, Artifact
@@ -119,8 +119,7 @@ def _notable(address: Address, row: Row, vocabulary: Vocabulary) -> Notable:
     kind, head = KINDS[arrays["kind"][at]], int(arrays["head"][at])
     place = address if row.layer is None else address.at_layer(row.layer)
     matrix = (place if head < 0 else place.at_head(head)).at(kind)
-    numbers = (float(arrays[name][at]) for name in ("coherence", "z", "p", "spelling_z", "spelling_p"))
-    coherence, z, p, spelling_z, spelling_p = (None if np.isnan(value) else value for value in numbers)
+    numbers = {name: float(arrays[name][at]) for name in NUMBERS}
     return Notable(
         address=matrix.direction(int(arrays["index"][at])),
         ray="n" if arrays["ray"][at] else "p",
@@ -128,14 +127,12 @@ def _notable(address: Address, row: Row, vocabulary: Vocabulary) -> Notable:
         readouts=tuple(_readouts(row, SIDES[kind], vocabulary)),
         singular_value=float(arrays["strength"][at]),
         energy_share=float(arrays["share"][at]),
-        coherence=coherence,
-        z=z,
-        p=p,
         q=None if np.isnan(row.q) else row.q,
-        spelling_z=spelling_z,
-        spelling_p=spelling_p,
+        **{name: None if np.isnan(value) else value for name, value in numbers.items()},
         kind=RAY_CLASSES[arrays["ray_class"][at]],
         turn=_turn(arrays, at),
+        letterless=bool(arrays["letterless"][at]),
+        reading=READINGS[arrays["reading"][at]],
     )
 
 

@@ -14,7 +14,8 @@ artifact:
     label ray_class [n]                 of LABELS, of RAY_CLASSES
     turn [n 2]                            of a quantised copy: how far its direction is turned, left and right
     strength share [n]                    of the direction
-    coherence z p spelling_z spelling_p [n]       at the headline length; nan for a glitch
+    coherence z p forms_z forms_p beyond_z beyond_p spelling_z spelling_p [n]    at the headline length; nan for a glitch
+    letterless reading [n]                of its tokens; of READINGS
     left_ids left_scores right_ids right_scores [n N_TOKENS]    of that ray; -1 and 0 for a side that reads no tokens
     every_p [m]                           of every ray that was looked at and could be judged
     readable [n_heads 2]                  of a layer: share of each head's rays, OV's and QK's, that are readable
@@ -62,6 +63,10 @@ FREQUENT_SHARE = 50
 """One id in fifty counts as frequent: tokenizers number their tokens from frequent to rare."""
 SHORT = 2
 """Bytes of a token that is too short to say anything."""
+BY_LENGTH = ("coherence", "z", "p")
+OF_FORMS = ("forms_z", "forms_p", "beyond_z", "beyond_p", "spelling_z", "spelling_p")
+NUMBERS = BY_LENGTH + OF_FORMS
+"""Of a ray, as it was judged."""
 PARAMETERS = {
     "directions": N_DIRECTIONS,
     "tokens": N_TOKENS,
@@ -236,9 +241,10 @@ def _arrays(rays: Sequence[Ray]) -> Arrays:
     """One row a ray."""
     rows = [_row(ray) for ray in rays]
     empty: dict[str, tuple[Any, tuple[int, ...]]] = {
-        **dict.fromkeys(("kind", "side", "ray", "label", "ray_class"), (np.int8, ())),
+        **dict.fromkeys(("kind", "side", "ray", "label", "ray_class", "reading"), (np.int8, ())),
         **dict.fromkeys(("head", "index"), (np.int32, ())),
-        **dict.fromkeys(("strength", "coherence", "z", "p", "spelling_z", "spelling_p"), (np.float32, ())),
+        **dict.fromkeys(("strength", *NUMBERS), (np.float32, ())),
+        "letterless": (np.bool_, ()),
         "share": (np.float64, ()),
         **{f"{side}_ids": (np.int32, (N_TOKENS,)) for side in PREFIXES},
         **{f"{side}_scores": (np.float32, (N_TOKENS,)) for side in PREFIXES},
@@ -272,8 +278,8 @@ def _row(ray: Ray) -> dict[str, Any]:
         "ray_class": codes[ray.row],
         "strength": arrays["strength"][ray.row],
         "share": arrays["share"][ray.row],
-        **{name: arrays[f"{side}_{name}"][*at, HEADLINE] for name in ("coherence", "z", "p")},
-        **{name: arrays[f"{side}_{name}"][at] for name in ("spelling_z", "spelling_p")},
+        **{name: arrays[f"{side}_{name}"][*at, HEADLINE] for name in BY_LENGTH},
+        **{name: arrays[f"{side}_{name}"][at] for name in (*OF_FORMS, "letterless", "reading")},
         **{f"{each}_{what}": _tokens(looked, each, ray, what) for each in PREFIXES for what in ("ids", "scores")},
     }
 

@@ -11,7 +11,7 @@ from app.core.address import LAYER_KINDS, Address, BasisName, Kind
 from app.core.bootstrap import Estimate
 from app.core.determinacy import is_determined
 from app.core.discovery import FDR
-from app.core.rays import HEADLINE, RayClass, is_significant
+from app.core.rays import HEADLINE, RayClass, Reading, is_significant
 from app.models.selection import EVERY, Selection
 from app.models.vocabulary import Entry
 from app.store.jobs import Job, Task
@@ -34,10 +34,13 @@ SORTS: tuple[Sort, ...] = get_args(Sort)
 """Orders of the direction table: the basis's own, strength falling or rising, gap falling or rising, z of the most
 readable ray falling, of both sides or of one."""
 
-Only = Literal["all", "readable", "found", "meaning", "spelling", "one-sided", "antipodal", "neither", "undetermined"]
+Only = Literal[
+    "all", "readable", "found", "meaning", "theme", "spelling", "one-sided", "antipodal", "neither", "undetermined"
+]
 ONLY: tuple[Only, ...] = get_args(Only)
 """Filters of the direction table. A direction passes if one of its sides does: with a ray readable at p < .01; found at
-a false discovery rate of 10%; readable and not shown to be alike in spelling; alike in spelling; or of that class."""
+a false discovery rate of 10%; readable, and neither by spelling alone nor without letters; a theme; readable by spelling
+alone; or of that class."""
 
 
 Note = Literal[
@@ -112,7 +115,7 @@ class Found(NamedTuple):
 class Judgement:
     """One ray beside random ones: how alike its top tokens are in the model's space, and in spelling.
 
-    None where it has too few trained tokens to tell.
+    None where it has too few trained tokens to tell, or too few forms: words, each once, whatever case and space.
     """
 
     coherence: tuple[float | None, ...]
@@ -126,6 +129,20 @@ class Judgement:
     spelling_p: float | None
     rotation_p: float | None = None
     """Among the rays of random rotations of the same span; None unless these were asked for."""
+    forms_z: float | None = None
+    """Of its forms in the place of its tokens."""
+    forms_p: float | None = None
+    beyond_z: float | None = None
+    """Of those forms that neither begin nor end, with three letters, as one before them."""
+    beyond_p: float | None = None
+    akin: float | None = None
+    """The share of the forms whose spelling is compared that begin or end as another of them does."""
+    n_forms: int = 0
+    """Forms among its kept tokens."""
+    letterless: bool = False
+    """Most of its first 10 trained tokens, or of all that are kept, have no letter."""
+    reading: Reading = "unknown"
+    """What all that makes of the ray."""
 
     @property
     def is_readable(self) -> bool:
@@ -144,7 +161,7 @@ class Judgement:
 
     @property
     def is_spelling(self) -> bool:
-        """They are alike in spelling, at p < .01."""
+        """Its forms are alike in spelling, at p < .01: whether it is readable by that alone, `reading` says."""
         return is_significant(self.spelling_p)
 
 
@@ -173,11 +190,17 @@ class Verdict:
     n_found: int
     """At a false discovery rate of 10%."""
     n_spelling: int
-    """Alike in spelling at p < .01."""
+    """Of the readable ones those that are so by their spelling alone."""
     classes: tuple[tuple[RayClass, int], ...]
     """Directions of each class; empty where the basis has one ray a term."""
     n_better: int | None = None
     """Rays better than 95% of those of random rotations of the same span; None unless these were asked for."""
+    n_theme: int = 0
+    """Of the readable ones: a theme; so are the next ones counted, each ray once."""
+    n_one_word: int = 0
+    n_partly: int = 0
+    """Partly spelling."""
+    n_letterless: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -498,6 +521,16 @@ class Notable:
     kind: RayClass
     turn: Turn | None
     """Of the direction, in a quantised copy; None of other weights, and where it is not known."""
+    forms_z: float | None = None
+    """Of its forms in the place of its tokens."""
+    forms_p: float | None = None
+    beyond_z: float | None = None
+    """Of those forms that neither begin nor end, with three letters, as one before them."""
+    beyond_p: float | None = None
+    letterless: bool = False
+    """Most of its first 10 trained tokens, or of all that are kept, have no letter."""
+    reading: Reading = "unknown"
+    """What all that makes of the ray."""
 
     @property
     def stands_out(self) -> bool:
@@ -506,7 +539,7 @@ class Notable:
 
     @property
     def is_spelling(self) -> bool:
-        """Its tokens are alike in spelling too, at p < .01: that may be why they are alike in the model's space."""
+        """Its forms are alike in spelling too, at p < .01: whether it is readable by that alone, `reading` says."""
         return is_significant(self.spelling_p)
 
 

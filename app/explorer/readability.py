@@ -1,8 +1,13 @@
 """Vectors read out and judged: is what a ray reads more alike than what random directions read?
 
-    coherence z p [n 2 3]                      of both rays, by LENGTHS, against the control
-    spelling spelling_z spelling_p [n 2]       how alike the tokens are written, against the control
-    difference_p [n]                           is one ray more coherent than the other, beyond what random ones are?
+    coherence z p [n 2 3]           of both rays, by LENGTHS, against the control
+    forms_z forms_p [n 2]           the same of their forms: each word once, whatever its case and the space around it
+    beyond_z beyond_p [n 2]         of those forms that neither begin nor end as one before them
+    spelling_z spelling_p [n 2]     how alike the forms are spelt, against the control
+    n_forms akin letterless [n 2]   how many forms there are; the share that begins or ends as another; whether most tokens
+                                    have no letter
+    reading [n 2]                   what all that makes of a ray: its place in READINGS
+    difference_p [n]                is one ray more coherent than the other, beyond what random ones are?
 
 are added to what `Tables.read` gives; nothing where there is no control. Runs in the worker's thread or in a job's
 process. Knows no pages.
@@ -11,13 +16,17 @@ process. Knows no pages.
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from app.core.rays import HEADLINE
+from app.core.rays import HEADLINE, readings
 from app.explorer.bench import KEPT_TOKENS, Arrays, Bench
 from app.explorer.controls import control, measured
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+FEW = 4
+"""One in so many random rays must have a length for it to be judged by."""
 
 
 def read(bench: Bench, side: str, vectors: "Tensor", k: int = KEPT_TOKENS) -> Arrays:
@@ -37,11 +46,37 @@ def judgements(bench: Bench, side: str, readout: Arrays) -> Arrays:
     if by is None:
         return {}
     ids = np.stack([readout["top_ids"], readout["bottom_ids"]], axis=1)[:, :, :KEPT_TOKENS]
-    arrays = measured(by.table, by.words, by.traits, ids)
+    own = measured(by.judge, ids)
     lengths = range(by.coherence.shape[2])
-    found = [standing(arrays["coherence"][..., at], by.coherence[..., at].flatten()) for at in lengths]
+    found = [standing(own["coherence"][..., at], by.coherence[..., at].flatten()) for at in lengths]
+    arrays: Arrays = {name: own[name] for name in ("coherence", "akin")}
     arrays["z"], arrays["p"] = (np.stack(parts, axis=-1) for parts in zip(*found, strict=True))
-    arrays["spelling_z"], arrays["spelling_p"] = standing(arrays["spelling"], by.spelling.flatten())
-    apart, control_apart = (np.abs(np.diff(each[..., HEADLINE])[:, 0]) for each in (arrays["coherence"], by.coherence))
+    for name in ("forms", "beyond", "spelling"):
+        arrays[f"{name}_z"], arrays[f"{name}_p"] = _by_longest(own[name], getattr(by, name))
+    apart, control_apart = (np.abs(np.diff(each[..., HEADLINE])[:, 0]) for each in (own["coherence"], by.coherence))
     arrays["difference_p"] = standing(apart, control_apart)[1]
-    return {name: array.astype(np.float32) for name, array in arrays.items()}
+    arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
+    arrays |= {name: own[name] for name in ("n_forms", "letterless")}
+    arrays["reading"] = readings(
+        arrays["p"][..., HEADLINE],
+        *(arrays[name] for name in ("letterless", "n_forms", "forms_p", "spelling_p", "beyond_p", "akin")),
+    )
+    return arrays
+
+
+def _by_longest(
+    values: NDArray[np.float32], random: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """z and p [n 2] of the longest length that a ray has, beside that of random rays: fewer tokens vary more.
+
+    Lengths that few random rays have are left out: by few, nothing can stand out.
+    """
+    from app.core.significance import standing
+
+    z, p = np.full(values.shape[:2], np.nan), np.full(values.shape[:2], np.nan)
+    for at in range(values.shape[2]):
+        known = random[..., at][~np.isnan(random[..., at])]
+        if FEW * len(known) >= random[..., at].size:
+            own_z, own_p = standing(values[..., at], known)
+            z, p = np.where(np.isnan(own_p), z, own_z), np.where(np.isnan(own_p), p, own_p)
+    return z, p

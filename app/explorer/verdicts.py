@@ -1,6 +1,7 @@
 """What the numbers of rays in an artifact say: how sure, how many, of which class, and which directions pass a filter.
 
-    {side}_coherence {side}_z {side}_p [n 2 3]   {side}_spelling_z {side}_spelling_p [n 2]   {side}_difference_p [n]
+    {side}_coherence {side}_z {side}_p [n 2 3]   {side}_{forms beyond spelling}_{z p} [n 2]   {side}_difference_p [n]
+    {side}_akin {side}_n_forms {side}_letterless {side}_reading [n 2]
 
 are there for sides of the residual stream where there is a control (`app.explorer.readability` makes them). Where a
 basis has one ray a term, only the first one's numbers count. Imports no torch.
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.discovery import FDR, q_values
-from app.core.rays import ALPHA, HEADLINE, RAY_CLASSES, classes
+from app.core.rays import ALPHA, HEADLINE, RAY_CLASSES, READINGS, Reading, classes
 from app.explorer.bench import PREFIXES
 from app.explorer.pages import ControlSpread, Judgement, Only, Rays, Verdict
 from app.store.artifacts import Arrays
@@ -20,6 +21,9 @@ from app.store.artifacts import Arrays
 BETTER = 0.05
 """A ray with a p of at most that among random rotations is better than 95% of them."""
 BINS = 40
+FORMS = ("forms_z", "forms_p", "beyond_z", "beyond_p", "akin")
+BEYOND_LETTERS: tuple[Reading, ...] = ("theme", "one word", "partly spelling")
+"""What a readable ray is called that may mean something."""
 
 Rows = NDArray[np.intp] | slice
 
@@ -28,9 +32,13 @@ def rays(arrays: Arrays, side: str, rows: Rows, n_rays: int) -> list[Rays | None
     """The judgements of these rows on that side; None for each where there are no numbers."""
     if not _is_judged(arrays, side):
         return [None] * len(arrays[f"{side}_top_ids"][rows])
-    columns = [_plain(arrays[f"{side}_{name}"][rows]) for name in ("coherence", "z", "p", "spelling_z", "spelling_p")]
-    columns.insert(3, _plain(_q(arrays, side, n_rays)[rows]))
+    columns = [_plain(arrays[f"{side}_{name}"][rows]) for name in ("coherence", "z", "p")]
+    columns.append(_plain(_q(arrays, side, n_rays)[rows]))
+    columns += [_plain(arrays[f"{side}_{name}"][rows]) for name in ("spelling_z", "spelling_p")]
     columns.append(_plain(_rotation_p(arrays, side)[rows]))
+    columns += [_plain(arrays[f"{side}_{name}"][rows]) for name in FORMS]
+    columns += [arrays[f"{side}_{name}"][rows].tolist() for name in ("n_forms", "letterless")]
+    columns.append([[READINGS[code] for code in codes] for codes in arrays[f"{side}_reading"][rows].tolist()])
     kinds = [RAY_CLASSES[code] for code in _codes(arrays, side)[rows].tolist()]
     apart = _plain(arrays[f"{side}_difference_p"][rows])
     found: list[Rays | None] = []
@@ -54,6 +62,8 @@ def verdict(arrays: Arrays, side: str, name: str, n_rays: int) -> Verdict | None
     if not _is_judged(arrays, side):
         return None
     p, q = arrays[f"{side}_p"][:, :n_rays, HEADLINE], _q(arrays, side, n_rays)[:, :n_rays]
+    readings = np.bincount(arrays[f"{side}_reading"][:, :n_rays].ravel(), minlength=len(READINGS)).tolist()
+    n_of = dict(zip(READINGS, readings, strict=True))
     counts = np.bincount(_codes(arrays, side), minlength=len(RAY_CLASSES)).tolist() if n_rays > 1 else ()
     return Verdict(
         side=name,
@@ -61,9 +71,13 @@ def verdict(arrays: Arrays, side: str, name: str, n_rays: int) -> Verdict | None
         n_unknown=int(np.isnan(p).sum()),
         n_readable=int((p < ALPHA).sum()),
         n_found=int((q < FDR).sum()),
-        n_spelling=int((arrays[f"{side}_spelling_p"][:, :n_rays] < ALPHA).sum()),
+        n_spelling=n_of["spelling"],
         classes=tuple(zip(RAY_CLASSES, counts, strict=False)),
         n_better=_n_better(arrays, side, n_rays),
+        n_theme=n_of["theme"],
+        n_one_word=n_of["one word"],
+        n_partly=n_of["partly spelling"],
+        n_letterless=n_of["letterless"],
     )
 
 
@@ -107,12 +121,13 @@ def _passing(arrays: Arrays, side: str, only: Only, n_rays: int) -> NDArray[np.b
         is_of: NDArray[np.bool_] = _codes(arrays, side) == RAY_CLASSES.index(only)
         return is_of if n_rays > 1 else np.zeros(len(is_of), bool)
     p = arrays[f"{side}_p"][:, :n_rays, HEADLINE]
-    spelt: NDArray[np.bool_] = arrays[f"{side}_spelling_p"][:, :n_rays] < ALPHA
+    readings = arrays[f"{side}_reading"][:, :n_rays]
     chosen: dict[Only, Any] = {
         "readable": p < ALPHA,
         "found": _q(arrays, side, n_rays)[:, :n_rays] < FDR,
-        "meaning": (p < ALPHA) & ~spelt,
-        "spelling": spelt,
+        "meaning": np.isin(readings, [READINGS.index(name) for name in BEYOND_LETTERS]),
+        "theme": readings == READINGS.index("theme"),
+        "spelling": readings == READINGS.index("spelling"),
     }
     return np.asarray(chosen[only].any(axis=1))
 

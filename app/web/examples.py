@@ -105,7 +105,22 @@ def _side(name: str) -> SideReadout:
 
 
 def _judgement(z: float) -> Judgement:
-    return Judgement((0.25, 0.25, 0.125), (z, z, z), (0.125, 0.0625, 0.03125), 0.25, 0.5, 0.3125, 0.5)
+    return Judgement(
+        (0.25, 0.25, 0.125),
+        (z, z, z),
+        (0.125, 0.0625, 0.03125),
+        q=0.25,
+        spelling_z=0.5,
+        spelling_p=0.3125,
+        rotation_p=0.5,
+        forms_z=1.5,
+        forms_p=0.125,
+        beyond_z=1.25,
+        beyond_p=0.1875,
+        akin=0.25,
+        n_forms=38,
+        reading="none",
+    )
 
 
 def _direction(matrix: Address, index: int) -> Direction:
@@ -135,7 +150,7 @@ def _matrix(address: Address) -> MatrixPage:
         bias=_side("write" if address.circuit == "ov" else "key"),
         bias_term="ov-constant" if address.circuit == "ov" else "key-bias",
         tabs=(Tab("svd", address, is_fitted=False), Tab("neuron", address.in_basis("neuron"), is_fitted=False)),
-        verdicts=(Verdict("read", 6, 0, 1, 0, 1, (("one-sided", 1), ("antipodal", 0), ("neither", 2))),),
+        verdicts=(Verdict("read", 6, 0, 2, 0, 1, (("one-sided", 1), ("antipodal", 0), ("neither", 2)), n_theme=1),),
         packing=None,
         curve=None,
         determinacy=None,
@@ -185,6 +200,11 @@ NOTABLE_PAGE = NotablePage(
             spelling_p=0.3125,
             kind="one-sided",
             turn=None,
+            forms_z=7.5,
+            forms_p=0.00025,
+            beyond_z=6.5,
+            beyond_p=0.00025,
+            reading="theme",
         ),
     ),
     frequency=(),

@@ -352,28 +352,54 @@ TERMS: dict[str, Term] = {
     ),
     "spelling": Term(
         "spelling",
-        "How alike an end's first 20 trained tokens are as texts: beginnings and endings, capitals, script, digits. It has a "
-        "control of its own and uses nothing of the model.",
-        "Tokens that are spelt alike often lie near each other: an end that is alike in both may be about letters.",
+        "How alike an end's first 20 different words are spelt, or its first 10 where it has fewer: beginnings and endings of "
+        "words, script, digits. Each word counts once, whatever its case and the space around it.",
+        "It has a control of its own and uses nothing of the model. A readable end is called spelling where those of its "
+        "words that neither begin nor end as one before them, with the same three letters, are no more alike than chance "
+        "has it: only its letters may be what it has in common.",
     ),
     "meaning": Term(
         "meaning",
-        "Short for readable and not shown to be alike in spelling, at p < .01: nothing says that its tokens share only "
-        "their letters. What they share, nobody has measured.",
+        "Short for readable, and neither by spelling alone nor without letters. What its tokens share, nobody has measured.",
+    ),
+    "theme": Term(
+        "theme",
+        "A readable end whose different words are alike, too, each counted once, and by more than their spelling.",
+        "The words among its 50 tokens are judged as the tokens are: as many first ones as random ends have often enough to "
+        "judge by, 10, 20, 30 or 40.",
+    ),
+    "one-word": Term(
+        "one word",
+        "A readable end whose tokens are alike because some are one word in several spellings: its different words, each "
+        "counted once, are not shown to be more alike than those of random ends.",
+    ),
+    "partly-spelling": Term(
+        "partly spelling",
+        "A theme half of whose words begin or end as another one does, more than chance has it: those that do not are alike, "
+        "too.",
+    ),
+    "letterless": Term(
+        "letterless",
+        "An end most of whose first ten tokens, or of all, have no letter: quotes, brackets, digits, white space, bytes.",
+        "They are alike in most models. Spelling says nothing of them.",
     ),
     "one-sided": Term(
         "one end",
         "One end is readable, and the two differ by more than those of 99 in 100 random directions do.",
-        "Not that the other end means nothing, nor that it is not used.",
+        "Not that the other end means nothing, nor that it is not used. In the API: one-sided.",
     ),
-    "antipodal": Term("both ends", "Both ends are readable.", "Not that the two are opposites of each other."),
+    "antipodal": Term(
+        "both ends", "Both ends are readable.", "Not that the two are opposites of each other. In the API: antipodal."
+    ),
     "neither": Term(
         "no end",
         "No end is readable by this measure.",
-        "Not that the direction means nothing. Tables show it as no word at all.",
+        "Not that the direction means nothing. Tables show it as no word at all. In the API: neither.",
     ),
     "undetermined": Term(
-        "can't tell", "One end is readable, but its lead over the other may be chance; or a number is missing."
+        "can't tell",
+        "One end is readable, but its lead over the other may be chance; or a number is missing.",
+        "In the API: undetermined.",
     ),
     "skewness": Term(
         "skewness",
@@ -410,9 +436,9 @@ TERMS: dict[str, Term] = {
         "Benjamini & Hochberg 1995, over the ends of the strongest directions of every matrix that has been read.",
     ),
     "likeness": Term(
-        "meaning or spelling",
-        "Spelling: the end's first 20 trained tokens are also written more alike than those of random directions, at p < .01; "
-        "that may be all that they share. Meaning: that is not shown of them.",
+        "what an end is called",
+        "Theme: different words are alike. One word: only its spellings are. Partly spelling: half of the words begin or end "
+        "alike, the others belong to them, too. Spelling: those do not. Letterless: most tokens have no letter.",
     ),
     "frequency-ray": Term(
         "frequent tokens, fragments, bytes",
@@ -631,8 +657,9 @@ FILTERS: dict[Only, tuple[str, str]] = {
     "all": ("all directions", ""),
     "readable": ("with a readable end", "have a readable end"),
     "found": ("found at a false discovery rate of 10%", "have an end found at a false discovery rate of 10%"),
-    "meaning": ("readable, not by spelling", "have a readable end that is not shown to be alike in spelling"),
-    "spelling": ("alike in spelling", "have an end that is alike in spelling"),
+    "meaning": ("readable, not by spelling", "have a readable end that is neither so by spelling alone nor letterless"),
+    "theme": ("a theme", "have an end that is a theme"),
+    "spelling": ("readable by spelling alone", "have an end that is readable by spelling alone"),
     "one-sided": ("one end", "have one readable end on a side"),
     "antipodal": ("both ends", "have two readable ends on a side"),
     "neither": ("no end", "have no readable end on a side"),

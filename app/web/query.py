@@ -200,8 +200,8 @@ class TableQuery(TurnQuery):
         Only,
         Field(
             description="Only directions that on one side have an end readable at p < .01 (readable), found at a false "
-            "discovery rate of 10% (found), readable and not shown to be alike in spelling (meaning), alike in spelling (spelling), "
-            "or whose ends are one-sided, antipodal, neither, undetermined."
+            "discovery rate of 10% (found), readable and neither by spelling alone nor without letters (meaning), a theme (theme), "
+            "readable by spelling alone (spelling), or whose ends are one-sided, antipodal, neither, undetermined."
         ),
     ] = "all"
     find: Annotated[

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from app.core.address import BasisName, Kind
-from app.core.rays import RayClass
+from app.core.rays import RayClass, Reading
 from app.explorer.pages import Answer, BlindOf, Obstacle, Only, Sort
 
 STRICT = ConfigDict(extra="forbid")
@@ -53,6 +53,21 @@ class JudgementJson(TypedDict):
     spelling_p: float | None
     rotation_p: float | None
     """Among the rays of random rotations of the same span; null unless `rotated` was asked for."""
+    forms_z: float | None
+    """Of its forms in the place of its tokens: each word once, whatever its case and the space around it. Null where it has
+    fewer than 10."""
+    forms_p: float | None
+    beyond_z: float | None
+    """Of those forms that neither begin nor end, with the same three letters, as one before them."""
+    beyond_p: float | None
+    akin: float | None
+    """The share of its first 20 forms that begin or end, with the same three letters, as another of them does."""
+    n_forms: int
+    """Forms among its 50 tokens."""
+    letterless: bool
+    """Most of its first 10 trained tokens, or of all 50, have no letter."""
+    reading: Reading
+    """What all that makes of the ray."""
 
 
 @with_config(STRICT)
@@ -187,7 +202,12 @@ class VerdictJson(TypedDict):
     n_found: int
     """At a false discovery rate of 10%."""
     n_spelling: int
-    """Alike in spelling at p < .01."""
+    """Of the readable ones those whose reading is `spelling`; each is counted once under its own."""
+    n_theme: int
+    n_one_word: int
+    n_partly: int
+    """Partly spelling."""
+    n_letterless: int
     classes: dict[str, int]
     """Directions of each class; empty where terms have one ray."""
     n_better: int | None
@@ -812,6 +832,16 @@ class NotableJson(TypedDict):
     """On that side, and on the other where that is the residual stream too."""
     turn: TurnJson | None
     """Of its direction, in a quantised copy; null for other weights, and where it is not known."""
+    forms_z: float | None
+    """Of its forms in the place of its tokens: each word once, whatever its case and the space around it."""
+    forms_p: float | None
+    beyond_z: float | None
+    """Of those forms that neither begin nor end, with the same three letters, as one before them."""
+    beyond_p: float | None
+    letterless: bool
+    """Most of its first 10 trained tokens, or of all 50, have no letter."""
+    reading: Reading
+    """What all that makes of the ray."""
 
 
 @with_config(STRICT)

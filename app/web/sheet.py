@@ -17,7 +17,8 @@ from app.explorer.pages import Direction, DirectionPage, HeadPage, Judgement, Ma
 
 Row = tuple[object, ...]
 FACTS = ("direction", "basis", "singular_value", "energy_share", "gap", "merit", "unit")
-JUDGED = ("coherence", "z", "p", "q", "spelling_z", "spelling_p")
+FORMS = ("forms_z", "forms_p", "beyond_z", "beyond_p", "akin", "n_forms", "letterless", "reading")
+JUDGED = ("coherence", "z", "p", "q", "spelling_z", "spelling_p", *FORMS)
 SIDE = ("side", "class", "difference_p")
 
 
@@ -101,6 +102,7 @@ def _judged(one: Judgement | None, rotated: bool) -> Row:
     if one is None:
         return (None,) * len(_names(rotated))
     numbers = (one.coherence[HEADLINE], one.z[HEADLINE], one.p[HEADLINE], one.q, one.spelling_z, one.spelling_p)
+    numbers += tuple(getattr(one, name) for name in FORMS)
     return (*numbers, one.rotation_p) if rotated else numbers
 
 

@@ -143,6 +143,12 @@ def _notable(one: Notable) -> schema.NotableJson:
         "energy_share": one.energy_share,
         "readouts": [{"side": cast("StreamSide", each.side), "tokens": _tokens(each.tokens)} for each in one.readouts],
         "turn": _turn(one.turn),
+        "forms_z": one.forms_z,
+        "forms_p": one.forms_p,
+        "beyond_z": one.beyond_z,
+        "beyond_p": one.beyond_p,
+        "letterless": one.letterless,
+        "reading": one.reading,
     }
 
 
@@ -540,6 +546,14 @@ def _judgement(one: Judgement) -> schema.JudgementJson:
         "spelling_z": one.spelling_z,
         "spelling_p": one.spelling_p,
         "rotation_p": one.rotation_p,
+        "forms_z": one.forms_z,
+        "forms_p": one.forms_p,
+        "beyond_z": one.beyond_z,
+        "beyond_p": one.beyond_p,
+        "akin": one.akin,
+        "n_forms": one.n_forms,
+        "letterless": one.letterless,
+        "reading": one.reading,
     }
 
 
@@ -551,6 +565,10 @@ def _verdict(verdict: Verdict) -> schema.VerdictJson:
         "n_readable": verdict.n_readable,
         "n_found": verdict.n_found,
         "n_spelling": verdict.n_spelling,
+        "n_theme": verdict.n_theme,
+        "n_one_word": verdict.n_one_word,
+        "n_partly": verdict.n_partly,
+        "n_letterless": verdict.n_letterless,
         "classes": dict(verdict.classes),
         "n_better": verdict.n_better,
     }

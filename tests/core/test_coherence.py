@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core import coherence as coherence_module
-from app.core.coherence import LEAST, Lexicon, coherence, lexicon, shared_components
+from app.core.coherence import LEAST, Lexicon, chosen_first, coherence, first_coherence, lexicon, shared_components
 from app.core.collapse import is_trained
 from app.core.rays import LENGTHS
 from app.core.readout import TokenTable, read, token_table
@@ -74,6 +74,27 @@ def test_against_the_pairs_one_by_one(k, share):
     units = bare(vectors, trained)
     expected = [slowly(units, trained, ray) for ray in ids.tolist()]
     np.testing.assert_allclose(found.numpy(), expected, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("k", [5, 10, 25, 50])
+def test_of_the_tokens_that_count_against_the_pairs_one_by_one(k):
+    vectors, every, lengths = tokens(), torch.ones(N_TOKENS, dtype=torch.bool), (5, 10, 20)
+    rows = rays(8, k)
+    chosen = torch.rand(rows.shape, generator=torch.Generator().manual_seed(1)) < torch.linspace(0, 1, 8)[:, None]
+    words, units = words_of(token_table(vectors), every), bare(vectors, every)
+    found = first_coherence(words, *chosen_first(rows, chosen), lengths)
+    for i, own in enumerate(found.tolist()):
+        left = rows[i][chosen[i]].tolist()
+        for length, value in zip(lengths, own, strict=True):
+            pairs = [(a, b) for a in range(length) for b in range(length) if a != b]
+            if len(left) < length:
+                assert math.isnan(value)
+                continue
+            weights = [1 / math.log2(a + 2) / math.log2(b + 2) for a, b in pairs]
+            total = sum(w * units[left[a]] @ units[left[b]] for w, (a, b) in zip(weights, pairs, strict=True))
+            assert value == pytest.approx(total / sum(weights), abs=ROUNDING)
+    assert found.isfinite().any() == (k >= 5)
+    assert found.isnan().any()
 
 
 def test_the_shared_components_are_the_first_of_an_svd():

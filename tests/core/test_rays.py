@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from app.core.rays import ALPHA, RAY_CLASSES, classes
+from app.core.rays import ALPHA, HALF, RAY_CLASSES, READINGS, classes, readings
 
 D, CLUSTERS, SIZE, NOISE = 64, 40, 30, 0.7
 K, CONTROLS = 10, 2000
@@ -45,6 +45,52 @@ def test_every_word_occurs_in_any_shape():
     difference = np.array([[0.001, 0.5], [0.001, 0.5]], dtype=np.float32)
     found = names(classes(plus, minus, difference))
     assert found.tolist() == [["one-sided", "antipodal"], ["neither", "undetermined"]]
+
+
+BOOLS, SHARES = arrays(np.bool_, 12), arrays(np.float64, 12, elements=st.sampled_from([0.0, 0.49, HALF, 0.9, np.nan]))
+
+
+def reading(p, letterless, n_forms, forms_p, spelling_p, beyond_p, akin):
+    if np.isnan(p):
+        return "unknown"
+    if not p < ALPHA:
+        return "none"
+    if letterless:
+        return "letterless"
+    if n_forms < 10:
+        return "one word"
+    if np.isnan(forms_p):
+        return "unknown"
+    if not forms_p < ALPHA:
+        return "one word"
+    if spelling_p < ALPHA:
+        if not beyond_p < ALPHA:
+            return "spelling"
+        if akin >= 0.5:
+            return "partly spelling"
+    return "theme"
+
+
+@given(P, BOOLS, arrays(np.int32, 12, elements=st.sampled_from([0, 9, 10, 50])), P, P, P, SHARES)
+def test_readings_against_the_words_one_by_one(p, letterless, n_forms, forms_p, spelling_p, beyond_p, akin):
+    found = readings(p, letterless, n_forms, forms_p, spelling_p, beyond_p, akin)
+    numbers = zip(p, letterless, n_forms, forms_p, spelling_p, beyond_p, akin, strict=True)
+    assert [READINGS[code] for code in found] == [reading(*each) for each in numbers]
+
+
+def test_every_reading_occurs():
+    low, high, never = 0.001, 0.5, np.nan
+    rows = [
+        (low, False, 30, low, high, low, 0.9),
+        (low, False, 30, high, low, low, 0.9),
+        (low, False, 30, low, low, low, 0.9),
+        (low, False, 30, low, low, high, 0.1),
+        (low, True, 30, low, low, low, 0.9),
+        (high, True, 30, low, low, low, 0.9),
+        (never, False, 3, never, never, never, never),
+    ]
+    columns = [np.array(column)[:, None] for column in zip(*rows, strict=True)]
+    assert np.array(READINGS)[readings(*columns)].tolist() == [[name] for name in READINGS]
 
 
 class World:

@@ -1,19 +1,22 @@
 """The oracle reads random directions in float64 from a checkpoint's own tensors, and compares their tokens pair by pair."""
 
+import math
+import unicodedata
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer
 
 from app.core import coherence, collapse, spelling
-from app.core.rays import LENGTHS
-from app.core.spelling import likeness, traits
+from app.core.rays import FORM_LENGTHS, LENGTHS, SPELLING_LENGTHS
 from app.explorer import controls
 from app.explorer.bench import Bench
-from app.explorer.controls import DIRECTIONS, SEED, SHOWN, SHOWN_TOKENS, SPELT, control, recipe
+from app.explorer.controls import DIRECTIONS, SEED, SHOWN, SHOWN_TOKENS, control, recipe
+from app.explorer.library import Library
 from app.explorer.tables import Tables
+from app.models.catalog import Catalog
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore
 
@@ -53,19 +56,80 @@ def top_tokens(vectors, table, ids):
 
 def coherences(table, trained, rays):
     """[n n_lengths] of rays with these tokens."""
-    centred = table - table[trained].mean(axis=0)
-    components = np.linalg.svd(centred[trained])[2][: D_MODEL // 16]
-    own = centred - centred @ components.T @ components
-    own /= np.linalg.norm(own, axis=1, keepdims=True)
-    found = []
-    for ray in rays:
-        passed = ray[np.isin(ray, trained)]
-        for length in LENGTHS:
-            chosen = own[passed[:length]]
-            weights = 1 / np.log2(np.arange(2, len(chosen) + 2))
-            pairs = np.triu(np.outer(weights, weights), 1)
-            found.append((pairs * (chosen @ chosen.T)).sum() / pairs.sum())
+    own = units(table, trained)
+    found = [in_pairs(own, ray[np.isin(ray, trained)][:length]) for ray in rays for length in LENGTHS]
     return np.array(found).reshape(len(rays), len(LENGTHS))
+
+
+def units(table, trained):
+    """Without what the trained tokens share."""
+    centred = table - table[trained].mean(axis=0)
+    components = np.linalg.svd(centred[trained])[2][: table.shape[1] // 16]
+    own = centred - centred @ components.T @ components
+    return own / np.linalg.norm(own, axis=1, keepdims=True)
+
+
+def in_pairs(own, tokens):
+    """The weighted mean cosine of all pairs of them."""
+    chosen = own[tokens]
+    weights = 1 / np.log2(np.arange(2, len(chosen) + 2))
+    pairs = np.triu(np.outer(weights, weights), 1)
+    return (pairs * (chosen @ chosen.T)).sum() / pairs.sum()
+
+
+def word_of(text):
+    """What a text is without case, width and space around; None without letters."""
+    plain = unicodedata.normalize("NFKC", text).casefold().strip()
+    return plain if any(letter.isalpha() for letter in plain) and not text.startswith("<0x") else None
+
+
+def traits_of(word):
+    letters = "".join(letter for letter in word if letter.isalpha())
+    affixes = {} if len(letters) < 3 else {n: letters[:n] for n in (1, 2, 3)} | {-n: letters[-n:] for n in (1, 2, 3)}
+    scripts = {unicodedata.name(letter, "unnamed").split()[0] for letter in letters}
+    return affixes | {"script": min(scripts) if len(scripts) == 1 else "", "digits": any(map(str.isdecimal, word))}
+
+
+class Words:
+    """What the texts of a vocabulary say of rays, one token after the other."""
+
+    def __init__(self, texts):
+        self.words = [word_of(text) for text in texts]
+        self.traits = {word: traits_of(word) for word in self.words if word is not None}
+        self.counts = Counter(item for of in self.traits.values() for item in of.items())
+
+    def bits(self, word, other):
+        """Of surprise in what two words share."""
+        shared = self.traits[word].items() & self.traits[other].items()
+        return sum(min(8, -math.log2(self.counts[item] / len(self.traits))) for item in shared)
+
+    def are_akin(self, word, other):
+        return any(self.traits[word].get(n, 0) == self.traits[other].get(n, 1) for n in (3, -3))
+
+    def told(self, own, tokens):
+        """The numbers of a ray with these trained tokens, as `measured` names them."""
+        seen, ids = [], []
+        for token in tokens:
+            word = self.words[token]
+            if word is not None and word not in seen:
+                seen.append(word)
+                ids.append(token)
+        apart = [id_ for i, id_ in enumerate(ids) if not any(self.are_akin(seen[i], before) for before in seen[:i])]
+        first = seen[: SPELLING_LENGTHS[-1]]
+        akin = [any(self.are_akin(word, other) for other in first if other != word) for word in first]
+        bare = [self.words[token] is None for token in tokens]
+        return {
+            "forms": [in_pairs(own, ids[:n]) if len(ids) >= n else np.nan for n in FORM_LENGTHS],
+            "beyond": [in_pairs(own, apart[:n]) if len(apart) >= n else np.nan for n in FORM_LENGTHS],
+            "spelling": [self.spelling(seen[:n]) if len(seen) >= n else np.nan for n in SPELLING_LENGTHS],
+            "n_forms": len(ids),
+            "akin": sum(akin) / len(akin) if akin else np.nan,
+            "letterless": sum(bare[:10]) > len(bare[:10]) / 2 or sum(bare) > len(bare) / 2,
+        }
+
+    def spelling(self, words):
+        pairs = [self.bits(word, other) for i, word in enumerate(words) for other in words[:i]]
+        return sum(pairs) / len(pairs)
 
 
 @pytest.mark.parametrize("end", ["read", "write"])
@@ -88,15 +152,60 @@ def texts_of(vocabulary):
     return [entry.text for entry in map(vocabulary.entry, range(N_KNOWN))]
 
 
-def test_spelling_is_compared_as_far_as_it_is_said(fresh, gpt2_folder):
+@pytest.fixture(scope="module")
+def demo_bench(demo_data, tmp_path_factory):
+    """Of the demo model as stored: its vocabulary has words in several spellings, as the tiny ones have not."""
+    model = Library(Catalog(demo_data)).model("demo")
+    return Bench(Tables("cpu"), model, "raw", ArtifactStore(tmp_path_factory.mktemp("artifacts"), 10**9))
+
+
+@pytest.fixture(scope="module")
+def demo_words(demo_bench):
+    vocabulary = demo_bench.model.vocabulary
+    return Words([vocabulary.entry(id_).text for id_ in range(vocabulary.size)])
+
+
+def embedded(bench):
+    """The model's tokens, and which of them are trained."""
+    table = bench.model.weights().embeddings().W_E.double().numpy()
+    return table, np.flatnonzero(controls.artifact(bench, "write")[0]["trained"])
+
+
+def test_forms_are_counted_once_and_compared_word_by_word(demo_bench, demo_words):
+    """A word in all its spellings fills half of a ray, what is no word half of another, and of one nearly all."""
+    judge, (table, trained) = control(demo_bench, "write").judge, embedded(demo_bench)
+    of_form = {}
+    for id_ in trained.tolist():
+        of_form.setdefault(demo_words.words[id_], []).append(id_)
+    spelt = sorted((ids for word, ids in of_form.items() if word), key=len, reverse=True)
+    several, bare = np.concatenate(spelt[:40]), np.array(of_form[None])
+    draw = np.random.default_rng(0)
+    rays = [draw.permutation(trained)[:50] for _ in range(6)]
+    for ray, (among, n) in zip(
+        rays, ((several, 25), (several, 50), (bare, 25), (bare, 46), (several, 30)), strict=False
+    ):
+        ray[draw.permutation(50)[:n]] = draw.permutation(among)[:n]
+    ids = np.array(rays, np.int32).reshape(3, 2, 50)
+    found, own = controls.measured(judge, ids), units(table, trained)
+    for place, tokens in zip(np.ndindex(3, 2), rays, strict=True):
+        for name, value in demo_words.told(own, tokens).items():
+            assert found[name][place] == pytest.approx(np.array(value), abs=1e-3, nan_ok=True), name
+    assert len(np.unique(found["n_forms"])) == 6
+    assert found["letterless"].any()
+    assert not found["letterless"].all()
+    assert np.isnan(found["forms"]).any(axis=-1).sum() > 1
+
+
+def test_a_control_has_the_forms_of_random_rays(fresh, oracle_of):
     bench = fresh("raw")
-    found, kept = control(bench, "write"), controls.artifact(bench, "write")[0]
-    tokenizer = Tokenizer.from_file(str(gpt2_folder / "tokenizer.json"))
-    assert tokenizer.get_vocab_size() == N_KNOWN
-    texts = texts_of(bench.model.vocabulary)
-    rays = torch.from_numpy(kept["ids"][:, :, :SPELT]).long().flatten(0, 1)
-    expected = likeness(traits(texts), rays).view(SHOWN, 2)
-    np.testing.assert_allclose(found.spelling[:SHOWN], expected, rtol=1e-6)
+    table, words = oracle_of("gpt2").table("write", "raw"), Words(texts_of(bench.model.vocabulary))
+    found, own = control(bench, "write"), units(table, np.arange(N_KNOWN))
+    ids = top_tokens(random_directions()[:LOOKED_AT], table, np.arange(N_KNOWN))
+    for place in np.ndindex(LOOKED_AT, 2):
+        told = words.told(own, ids[place])
+        for name in ("forms", "beyond", "spelling"):
+            assert getattr(found, name)[place] == pytest.approx(np.array(told[name]), abs=1e-3, nan_ok=True), name
+    assert np.isfinite(found.forms[:LOOKED_AT]).any()
 
 
 def test_it_is_computed_once_kept_and_found_again(fresh, monkeypatch):
@@ -107,7 +216,7 @@ def test_it_is_computed_once_kept_and_found_again(fresh, monkeypatch):
     assert control(bench, "read") is control(bench, "query") is control(bench, "key") is not first
     again = control(replace(bench, tables=Tables("cpu")), "write")
     np.testing.assert_array_equal(again.coherence, first.coherence)
-    np.testing.assert_array_equal(again.words.units.numpy(), first.words.units.numpy())
+    np.testing.assert_array_equal(again.judge.words.units.numpy(), first.judge.words.units.numpy())
     assert len(measured) == 2
     stored = bench.store.load(recipe(bench.model, "write", "folded", EVERY))
     assert stored.facts == {"trained": N_KNOWN}
@@ -137,7 +246,7 @@ def test_each_filter_has_its_own(fresh, oracle_of, monkeypatch, selection, whole
     if whole_first:
         whole = control(replace(bench, selection=EVERY), "write")
     found, kept = control(bench, "write"), controls.artifact(bench, "write")[0]
-    ids = found.table.ids.numpy()
+    ids = found.judge.table.ids.numpy()
     rules = {
         "starts": lambda entry: entry.text[0] == " " and entry.text[1:2].isalpha(),
         "ascii": lambda entry: entry.kind == "text" and entry.text.isascii(),
@@ -178,11 +287,13 @@ def test_tokens_that_were_never_trained_are_passed_over(fresh, monkeypatch):
     ids = top_tokens(random_directions()[:LOOKED_AT], table, np.arange(N_KNOWN)).reshape(-1, 50)
     rays = found.coherence[:LOOKED_AT].reshape(-1, 3)
     n_trained = (ids < N_KNOWN - 60).sum(axis=1)
-    spelling, texts = found.spelling[:LOOKED_AT].flatten(), texts_of(bench.model.vocabulary)
-    np.testing.assert_array_equal(np.isnan(spelling), n_trained < SPELT)
-    first = np.stack([ray[ray < N_KNOWN - 60][:SPELT] for ray in ids[n_trained >= SPELT]])
-    expected = likeness(traits(texts), torch.from_numpy(first))
-    np.testing.assert_allclose(spelling[n_trained >= SPELT], expected, rtol=1e-6)
+    words, own = Words(texts_of(bench.model.vocabulary)), units(table, np.arange(N_KNOWN - 60))
+    for ray, forms, spelt in zip(
+        ids, found.forms[:LOOKED_AT].reshape(-1, 4), found.spelling.reshape(-1, 2), strict=False
+    ):
+        told = words.told(own, ray[ray < N_KNOWN - 60])
+        assert forms == pytest.approx(np.array(told["forms"]), abs=1e-3, nan_ok=True)
+        assert spelt == pytest.approx(np.array(told["spelling"]), rel=1e-5, nan_ok=True)
     known = np.stack([n_trained >= 10, n_trained >= 20, n_trained >= 20], axis=1)
     np.testing.assert_array_equal(~np.isnan(rays), known)
     assert known.all(axis=1).any()
@@ -195,7 +306,7 @@ def test_tokens_that_were_never_trained_are_passed_over(fresh, monkeypatch):
 def test_plain_leaves_them_out_of_the_table(fresh, monkeypatch):
     bench = fresh("raw", Selection(plain=True))
     collapsed(bench, monkeypatch, 60)
-    ids = control(bench, "write").table.ids
+    ids = control(bench, "write").judge.table.ids
     assert ids.tolist() == list(range(1, N_KNOWN - 60))  # 0 is <|endoftext|>
 
 
@@ -227,7 +338,7 @@ def test_a_small_vocabulary_makes_none(fresh):
 @pytest.mark.usefixtures("few")
 def test_padding_is_in_no_control(fresh):
     bench = fresh("folded", family="llama")
-    assert len(control(bench, "write").table.ids) == 97
+    assert len(control(bench, "write").judge.table.ids) == 97
     kept = controls.artifact(bench, "write")[0]
     assert kept["ids"].max() == 96
     assert kept["trained"].tolist() == [True] * 97 + [False] * 3
@@ -258,11 +369,14 @@ def test_recipes_differ_where_controls_do(fresh):
 
 
 def test_what_decides_the_measure_is_what_measures():
-    said = {name: controls.MEASURED[name] for name in ("least", "removed", "neighbours", "collapsed", "most_bits")}
+    said = {
+        name: controls.MEASURED[name] for name in ("least", "removed", "neighbours", "collapsed", "most_bits", "word")
+    }
     assert said == {
         "least": coherence.LEAST,
         "removed": coherence.REMOVED,
         "neighbours": collapse.NEIGHBOURS,
         "collapsed": collapse.COLLAPSED,
         "most_bits": spelling.MOST_BITS,
+        "word": spelling.WORD,
     }

@@ -60,6 +60,7 @@ def test_planted_rays_stand_in_their_list_and_in_no_other(page, layer, kind, hea
         (ray,) = (ray for ray in page.rays if tokens_of(ray) <= set(tokens) and str(ray.address.matrix) == place)
         assert ray.q < 0.05
         assert ray.is_spelling == (kind == "mlp-in")
+        assert ray.reading == ("spelling" if kind == "mlp-in" else "theme")
 
 
 def test_largest_z_first_and_few_of_one_place(page):
@@ -101,6 +102,11 @@ def test_rays_are_shown_as_on_the_pages_of_their_directions(page, planted, patie
                 (judged.z[-1], judged.p[-1], judged.spelling_p), rel=1e-4
             )
             assert ray.coherence == pytest.approx(judged.coherence[-1], rel=1e-4)
+            numbers = ("forms_z", "forms_p", "beyond_z", "beyond_p", "spelling_z")
+            for name in numbers:
+                known = getattr(judged, name)
+                assert getattr(ray, name) == (None if known is None else pytest.approx(known, rel=1e-4))
+        assert (ray.reading, ray.letterless) == (judged.reading, judged.letterless)
 
 
 def test_what_is_there_is_shown_while_layers_are_missing(planted, page, patiently):

@@ -5,7 +5,7 @@ import pytest
 
 from app.core.address import CIRCUITS, KINDS, Address
 from app.core.basis import BASES
-from app.core.rays import ALPHA, HEADLINE
+from app.core.rays import ALPHA, HEADLINE, READINGS
 from app.core.turns import turns
 from app.explorer import controls, notable, recipes
 from app.explorer.bench import PREFIXES, Bench
@@ -56,6 +56,9 @@ def test_planted_rays_are_found_under_their_label(planted, bench_at, layer, kind
     else:
         assert arrays["p"][own[0]] < 0.001
         assert (arrays["spelling_p"][own[0]] < ALPHA) == (tokens is SPELT)
+        assert READINGS[arrays["reading"][own[0]]] == ("spelling" if tokens is SPELT else "theme")
+        assert arrays["forms_p"][own[0]] < ALPHA
+        assert not arrays["letterless"][own[0]]
 
 
 def test_few_of_a_matrix_are_kept_the_best_first_and_no_ray_twice(planted, bench_at):

@@ -1,5 +1,6 @@
 """What is said of each ray, from the control's own numbers by counting; and that it is said wherever rays are read."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -14,14 +15,15 @@ from app.explorer.bench import KEPT_TOKENS, Bench
 from app.explorer.browse import Options
 from app.explorer.controls import control
 from app.explorer.errors import BadOption
-from app.explorer.readability import judgements, read
+from app.explorer.readability import _by_longest, judgements, read
 from app.explorer.sides import read_side
 from app.explorer.tables import Tables
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore
 from tests.explorer.steps import ended
 
-NAMES = ("coherence", "z", "p", "spelling", "spelling_z", "spelling_p", "difference_p")
+NUMBERS = ("coherence", "z", "p", "forms_z", "forms_p", "beyond_z", "beyond_p", "spelling_z", "spelling_p", "akin")
+NAMES = (*NUMBERS, "n_forms", "letterless", "reading", "difference_p")
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +61,41 @@ def test_every_ray_stands_where_counting_puts_it(bench, vectors, found):
             z, p = place(found["coherence"][direction, ray, at], by.coherence[..., at].flatten())
             assert found["z"][direction, ray, at] == pytest.approx(z, abs=1e-4)
             assert found["p"][direction, ray, at] == pytest.approx(p, rel=1e-6)
-        z, p = place(found["spelling"][direction, ray], by.spelling.flatten())
-        assert found["spelling_z"][direction, ray] == pytest.approx(z, abs=1e-4)
-        assert found["spelling_p"][direction, ray] == pytest.approx(p, rel=1e-6)
         plus, minus = found["coherence"][direction, :, HEADLINE]
         _, p = place(abs(plus - minus), [abs(one - other) for one, other in by.coherence[..., HEADLINE]])
         assert found["difference_p"][direction] == pytest.approx(p, rel=1e-6)
-    assert {found[name].dtype for name in NAMES} == {np.dtype(np.float32)}
+    assert {found[name].dtype for name in (*NUMBERS, "difference_p")} == {np.dtype(np.float32)}
+
+
+def longest(values, others):
+    """z and p by the longest length that the ray has, of those that a quarter of the random rays have."""
+    known = [[each for each in others[..., at].flatten().tolist() if each == each] for at in range(len(values))]
+    usable = [at for at, value in enumerate(values) if value == value and 4 * len(known[at]) >= others[..., at].size]
+    return place(values[usable[-1]], known[usable[-1]]) if usable else (np.nan, np.nan)
+
+
+def test_forms_stand_beside_those_of_random_rays(bench, found):
+    by = control(bench, "write")
+    raw = controls.measured(by.judge, np.stack([found["top_ids"], found["bottom_ids"]], axis=1))
+    for name, (direction, ray) in itertools.product(("forms", "beyond", "spelling"), np.ndindex(12, 2)):
+        z, p = longest(raw[name][direction, ray], getattr(by, name))
+        assert found[f"{name}_z"][direction, ray] == pytest.approx(z, abs=1e-4, nan_ok=True)
+        assert found[f"{name}_p"][direction, ray] == pytest.approx(p, rel=1e-6, nan_ok=True)
+        assert np.isnan(raw[name][direction, ray]).all() or np.isfinite(p)
+
+
+def test_as_many_forms_as_a_ray_has_stand_beside_as_many():
+    draw = np.random.default_rng(0)
+    random = draw.normal(0, [5, 3, 2, 1], (100, 2, 4))
+    for at, share in enumerate((0, 0.1, 0.7, 0.9)):  # the last length is too rare, the one before is not
+        random[..., at][draw.random((100, 2)) < share] = np.nan
+    values = draw.normal(0, 3, (40, 2, 4))
+    values[np.arange(4) >= draw.integers(0, 5, (40, 2, 1))] = np.nan
+    z, p = _by_longest(values, random)
+    expected = np.array([longest(values[place], random) for place in np.ndindex(40, 2)]).reshape(40, 2, 2)
+    np.testing.assert_allclose(z, expected[..., 0], rtol=1e-9)
+    np.testing.assert_allclose(p, expected[..., 1], rtol=1e-9)
+    assert 0 < np.isnan(p).mean() < 0.5
 
 
 def test_a_random_direction_of_the_control_gets_its_own_number(bench):
@@ -93,7 +123,7 @@ def test_how_many_tokens_are_asked_for_does_not_change_the_judgement(bench, vect
 
 def test_a_direction_turned_round_has_its_rays_swapped(bench, vectors, found):
     turned = read(bench, "write", -vectors)
-    for name in ("coherence", "z", "p", "spelling", "spelling_z", "spelling_p"):
+    for name in (*NUMBERS, "n_forms", "letterless", "reading"):
         np.testing.assert_allclose(turned[name][:, ::-1], found[name], atol=1e-5)
     np.testing.assert_allclose(turned["difference_p"], found["difference_p"], atol=1e-5)
 
@@ -112,7 +142,7 @@ def test_the_number_of_threads_does_not_matter(bench, vectors, found, tmp_path):
         again = read(own, "write", vectors)
     finally:
         torch.set_num_threads(before)
-    for name in ("coherence", "z", "spelling", "spelling_z"):
+    for name in ("coherence", "z", "forms_z", "spelling_z"):
         np.testing.assert_allclose(again[name], found[name], atol=1e-4, rtol=1e-4)
 
 
@@ -149,7 +179,7 @@ def test_both_sides_of_a_head_are_judged_and_its_bias_too(bench):
     for prefix, side in {"left": "read", "right": "write", "bias": "write"}.items():
         ids = np.stack([arrays[f"{prefix}_top_ids"], arrays[f"{prefix}_bottom_ids"]], axis=1)
         by = control(bench, side)
-        own = controls.measured(by.table, by.words, by.traits, ids)["coherence"]
+        own = controls.measured(by.judge, ids)["coherence"]
         np.testing.assert_array_equal(arrays[f"{prefix}_coherence"], own)
         assert arrays[f"{prefix}_p"].shape == (len(ids), 2, len(LENGTHS))
     keys, _ = work.matrix(bench, 1, 2, "qk")

@@ -6,8 +6,7 @@ import torch
 from safetensors.torch import load_file
 
 from app.core.address import parse
-from app.explorer.full import full
-from app.explorer.rows import KEPT_TOKENS
+from app.explorer.full import TOKENS, full
 from app.explorer.views import Options
 
 LAYER = 1
@@ -64,9 +63,9 @@ def check(page, x, W_Q, W_K, W_V, W_O, write, n_known):
         scores = of_all[:n_known].numpy()
         rising, near = np.sort(scores), {"rtol": 1e-4, "atol": 1e-5 * np.abs(scores).max()}
         for tokens, expected in ((row.readout.plus, rising[::-1]), (row.readout.minus, rising)):
-            assert len({token.id for token in tokens}) == KEPT_TOKENS
-            np.testing.assert_allclose([token.score for token in tokens], expected[:KEPT_TOKENS], **near)
-            np.testing.assert_allclose([scores[token.id] for token in tokens], expected[:KEPT_TOKENS], **near)
+            assert len({token.id for token in tokens}) == TOKENS
+            np.testing.assert_allclose([token.score for token in tokens], expected[:TOKENS], **near)
+            np.testing.assert_allclose([scores[token.id] for token in tokens], expected[:TOKENS], **near)
         np.testing.assert_allclose(row.own_score, scores[t], **near)
         close = np.abs(scores - scores[t]) <= near["atol"]
         assert abs(row.own_rank - 1 - (scores > scores[t]).sum()) < close.sum()
@@ -105,7 +104,7 @@ def test_the_own_score_is_the_one_in_the_list(explorer):
         page = full(explorer, parse("tiny/L1/H2"), Options(), f"#{id_}")
         for row in page.rows:
             place = next((at for at, token in enumerate(row.readout.plus) if token.id == id_), None)
-            assert (place is None) == (row.own_rank > KEPT_TOKENS)
+            assert (place is None) == (row.own_rank > TOKENS)
             if place is not None:
                 assert row.own_rank == place + 1
                 assert row.own_score == row.readout.plus[place].score

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.core.discovery import FDR
-from app.core.rays import ALPHA, HEADLINE, RAY_CLASSES
+from app.core.rays import ALPHA, HEADLINE, RAY_CLASSES, READINGS
 from app.explorer import verdicts
 from app.explorer.pages import ONLY, Judgement
 
@@ -22,13 +22,18 @@ def arrays():
         found[f"{side}_coherence"] = draw.normal(0.1, 0.05, (N, 2, 3))
         found[f"{side}_z"] = draw.normal(0, 2, (N, 2, 3))
         found[f"{side}_p"] = draw.uniform(size=(N, 2, 3)) ** 5
-        found[f"{side}_spelling_z"] = draw.normal(size=(N, 2))
-        found[f"{side}_spelling_p"] = draw.uniform(size=(N, 2)) ** 5
+        for name in ("forms", "beyond", "spelling"):
+            found[f"{side}_{name}_z"] = draw.normal(size=(N, 2))
+            found[f"{side}_{name}_p"] = draw.uniform(size=(N, 2)) ** 5
+        found[f"{side}_akin"] = draw.uniform(size=(N, 2))
+        found[f"{side}_n_forms"] = draw.integers(5, 50, (N, 2)).astype(np.int32)
+        found[f"{side}_letterless"] = draw.random((N, 2)) < 0.2
+        found[f"{side}_reading"] = draw.integers(0, len(READINGS), (N, 2)).astype(np.int8)
         found[f"{side}_difference_p"] = draw.uniform(size=N) ** 5
         for name in ("coherence", "z", "p"):
             found[f"{side}_{name}"][[7, 20], 1] = np.nan
         found[f"{side}_difference_p"][[7, 20]] = np.nan
-    return {name: array if array.dtype == np.int32 else array.astype(np.float32) for name, array in found.items()}
+    return {name: array.astype(np.float32) if array.dtype == np.float64 else array for name, array in found.items()}
 
 
 def kind_of(arrays, side, row):
@@ -67,8 +72,12 @@ def test_rows_say_what_the_arrays_hold(arrays, side, n_rays):
             for name in ("coherence", "z", "p"):
                 assert getattr(each, name) == tuple(arrays[f"{side}_{name}"][row, ray].tolist())
             assert each.q == pytest.approx(q[row, ray], rel=1e-6)
-            assert each.spelling_p == arrays[f"{side}_spelling_p"][row, ray]
-            assert each.spelling_z == arrays[f"{side}_spelling_z"][row, ray]
+            for name in ("forms_z", "forms_p", "beyond_z", "beyond_p", "spelling_z", "spelling_p", "akin"):
+                assert getattr(each, name) == arrays[f"{side}_{name}"][row, ray]
+            assert each.n_forms == arrays[f"{side}_n_forms"][row, ray]
+            assert each.letterless is bool(arrays[f"{side}_letterless"][row, ray])
+            assert each.reading == READINGS[arrays[f"{side}_reading"][row, ray]]
+            assert each.rotation_p is None
         if n_rays == 1:
             assert rays.minus is rays.kind is rays.difference_p is None
         else:
@@ -110,7 +119,11 @@ def test_the_verdict_counts_rays(arrays, n_rays):
     assert (found.n_rays, found.n_unknown) == (len(p), N * n_rays - len(p))
     assert found.n_readable == sum(each < ALPHA for each in p) > 0
     assert found.n_found == sum(each < FDR for each in q) > 0
-    assert found.n_spelling == int((arrays["right_spelling_p"][:, :n_rays] < ALPHA).sum())
+    readings = [READINGS[code] for code in arrays["right_reading"][:, :n_rays].flatten()]
+    counts = (found.n_theme, found.n_one_word, found.n_partly, found.n_spelling, found.n_letterless)
+    names = ("theme", "one word", "partly spelling", "spelling", "letterless")
+    assert counts == tuple(readings.count(name) for name in names)
+    assert len(set(counts)) > 2
     kinds = [kind_of(arrays, "right", row) for row in range(N)]
     assert dict(found.classes) == ({kind: kinds.count(kind) for kind in RAY_CLASSES} if n_rays == 2 else {})
     assert n_rays == 1 or min(dict(found.classes).values()) > 0
@@ -136,12 +149,14 @@ def test_a_filter_passes_what_either_side_has(arrays, only, n_rays):
     def has(side, row):
         if only in RAY_CLASSES:
             return n_rays == 2 and kind_of(arrays, side, row) == only
-        p, spelt = arrays[f"{side}_p"][row, :, HEADLINE], arrays[f"{side}_spelling_p"][row]
+        p = arrays[f"{side}_p"][row, :, HEADLINE]
+        called = np.array([READINGS[code] for code in arrays[f"{side}_reading"][row]])
         rays = {
             "readable": p < ALPHA,
             "found": q[side][row] < FDR,
-            "meaning": (p < ALPHA) & (spelt >= ALPHA),
-            "spelling": spelt < ALPHA,
+            "meaning": (called == "theme") | (called == "one word") | (called == "partly spelling"),
+            "theme": called == "theme",
+            "spelling": called == "spelling",
         }
         return any(rays[only][:n_rays].tolist())
 

@@ -7,7 +7,7 @@ import pytest
 
 from app.core.address import KINDS, parse
 from app.core.basis import BASES
-from app.core.rays import RAY_CLASSES
+from app.core.rays import RAY_CLASSES, READINGS
 from app.core.scores import SCORES
 from app.explorer.bench import Bench
 from app.explorer.decompositions import decomposition
@@ -49,6 +49,7 @@ def test_templates_use_words_that_are_there_and_every_word_is_used():
     by_value |= {score_key(score) for score in READABLE}
     by_value |= {*KINDS, *PARAMETERS, *BIAS_TERMS.values(), *itertools.chain(*SIDES.values())}
     by_value |= {words.merit for words in WORDS.values()} | {*RAY_CLASSES}
+    by_value |= {reading.replace(" ", "-") for reading in READINGS}
     assert set(TERMS) - named - by_value - set(SCORES) == set()
 
 
@@ -101,6 +102,7 @@ def test_every_filter_has_its_words():
     assert len({choice for choice, _ in FILTERS.values()}) == len(ONLY)
     assert all(does.startswith(("have ", "are ")) for only, (_, does) in FILTERS.items() if only != "all")
     assert set(RAY_CLASSES) <= set(TERMS)
+    assert {each.replace(" ", "-") for each in READINGS} - {"none", "unknown"} <= set(TERMS)
 
 
 def test_readable_is_not_used_is_said():
