@@ -167,14 +167,14 @@ def of_components(kinds: Sequence[CensusKind]) -> str:
     """Whether the embedding's early principal components read, and its late ones; empty where none was judged.
 
     Example: "More of the late ones do: of the first tenth of them 1.7%, of the last 25.9% of the ends have p < .01, where
-    chance has 1%. Mean z of the first quarter minus that of the last: −3.12. It is one matrix: nothing is claimed of others."
+    chance has 1%. Mean z of the first quarter minus that of the last is −3.12. One matrix, so nothing is claimed of others."
     """
     kind = next((kind for kind in kinds if kind.group == COMPONENTS), None)
     shares = [share for share in kind.readable_by_rank if share is not None] if kind else []
     if kind is None or len(shares) < 2:
         return ""
     early = (
-        f" Mean z of the first quarter minus that of the last: {hundredths(kind.early.value)}." if kind.early else ""
+        f" Mean z of the first quarter minus that of the last is {hundredths(kind.early.value)}." if kind.early else ""
     )
     first, last = (f"{share:.1%}" for share in (shares[0], shares[-1]))
     more = (
@@ -184,7 +184,7 @@ def of_components(kinds: Sequence[CensusKind]) -> str:
     )
     return (
         f"{more}: of the first tenth of them {first}, of the last {last} of the ends have p < .01, where chance "
-        f"has 1%.{early} It is one matrix: nothing is claimed of others."
+        f"has 1%.{early} One matrix, so nothing is claimed of others."
     )
 
 

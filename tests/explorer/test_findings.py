@@ -430,7 +430,7 @@ def test_components_are_answered_by_tenths():
     plain = kind(few(1), "embed", readable_by_rank=(None, *shares[1:]))
     assert of_components([kind(BETTER), plain, one]) == (
         "More of the late ones do: of the first tenth of them 1.7%, of the last 25.9% of the ends have p < .01, where "
-        "chance has 1%. Mean z of the first quarter minus that of the last: −3.12. It is one matrix: nothing is claimed of "
+        "chance has 1%. Mean z of the first quarter minus that of the last is −3.12. One matrix, so nothing is claimed of "
         "others."
     )
     for changed, said in (((0.3, 0.1), "More of the early ones do"), ((0.1, 0.1), "As many do of both")):
