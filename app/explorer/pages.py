@@ -29,7 +29,7 @@ End = Literal["read", "write"]
 """Which end of the model a side of the stream is read with."""
 Depth = Literal["first", "middle", "last"]
 """Where in a model layers stand: the first one, the last fifth of them, and what lies between."""
-Among = Literal["all", "first"]
+SpanPart = Literal["all", "first"]
 """All directions of a matrix, beside random vectors of its span; or the first few, beside such as are weighted by its
 singular values."""
 CUT = "-cut"
@@ -51,8 +51,8 @@ a false discovery rate of 10%; readable, and neither by spelling alone nor witho
 alone; or of that class."""
 
 
-Among = Literal["themes", "letterless", "frequent", "untrained"]
-AMONG: tuple[Among, ...] = get_args(Among)
+GalleryList = Literal["themes", "letterless", "frequent", "untrained"]
+GALLERY_LISTS: tuple[GalleryList, ...] = get_args(GalleryList)
 """The lists of a gallery."""
 
 Ranked = Literal["first", "all"]
@@ -540,7 +540,7 @@ class Also(NamedTuple):
 class Sought:
     """What of a gallery is asked for; empty: any."""
 
-    among: Among = "themes"
+    among: GalleryList = "themes"
     kind: str = ""
     side: str = ""
     layer: str = ""
@@ -644,7 +644,7 @@ class NotablePage:
     """Of the list that is asked for."""
     choices: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """What may be sought: kinds of matrices, sides, layers."""
-    counts: tuple[tuple[Among, int, int], ...] = ()
+    counts: tuple[tuple[GalleryList, int, int], ...] = ()
     """Of each list, of what is sought: how many are shown on all its pages, and rays behind them."""
 
 
@@ -1220,7 +1220,7 @@ class CensusSpan:
     """Whether one kind's singular directions read better than any vector of their matrix's span would."""
 
     group: str
-    among: Among
+    among: SpanPart
     n_matrices: int
     shares: SpanShares
     depths: tuple[tuple[Depth, SpanShares], ...]

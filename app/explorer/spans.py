@@ -10,7 +10,7 @@ from app.core.bootstrap import LEAST
 from app.explorer.claims import Side, Verdict, placed, side_of, summed
 from app.explorer.estimates import as_points, as_shares, begun, layers_of
 from app.explorer.kinds import NAMES
-from app.explorer.pages import Among, CensusSpan, SpanShares
+from app.explorer.pages import CensusSpan, SpanPart, SpanShares
 from app.explorer.tally import FIRST
 
 STRONGEST = f"ranks 0–{FIRST - 1}"
@@ -46,7 +46,7 @@ def against_span(span: CensusSpan) -> str:
     )
 
 
-def _answered(spans: Sequence[CensusSpan], among: Among, of: str, others: str) -> str:
+def _answered(spans: Sequence[CensusSpan], among: SpanPart, of: str, others: str) -> str:
     words: dict[Side, str] = {
         "more": f"more readable than {others}",
         "less": f"less readable than {others}",

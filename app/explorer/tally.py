@@ -23,7 +23,6 @@ from app.explorer.pages import (
     PRINCIPAL,
     SPAN,
     WEIGHTED,
-    Among,
     CensusDepth,
     CensusEffect,
     CensusKind,
@@ -32,6 +31,7 @@ from app.explorer.pages import (
     EffectDepth,
     End,
     Model,
+    SpanPart,
     SpanShares,
 )
 
@@ -324,7 +324,7 @@ def _effects_at_depths(group: Group, other: Group, n_layers: int) -> Iterator[Ef
             yield EffectDepth(depth, layers, *_compared(own, theirs))
 
 
-def _span(group: Group, drawn: Group, among: Among, n_layers: int) -> CensusSpan:
+def _span(group: Group, drawn: Group, among: SpanPart, n_layers: int) -> CensusSpan:
     parts = (
         (depth, _shares(own, random, layers))
         for depth, layers in depths(n_layers).items()

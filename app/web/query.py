@@ -10,7 +10,7 @@ from app.core.basis import BASES
 from app.explorer.bench import KEPT_TOKENS
 from app.explorer.blind import FIRST_SEED, LARGEST_SEED, ROUNDS
 from app.explorer.errors import BadOption
-from app.explorer.pages import Among, BlindOf, Only, Processing, Ranked, Sort, Sought
+from app.explorer.pages import BlindOf, GalleryList, Only, Processing, Ranked, Sort, Sought
 from app.explorer.views import FARTHEST, Options
 from app.models.lookup import LONGEST
 from app.models.selection import Readout, Selection
@@ -84,7 +84,7 @@ class NotableQuery(ViewQuery):
     """What a model's gallery takes."""
 
     among: Annotated[
-        Among,
+        GalleryList,
         Field(
             description="The list that is walked: rays of words (themes), of signs without letters (letterless), of "
             "frequent or very short tokens (frequent), of tokens that were never trained (untrained)."

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from app.core.address import BasisName, Kind
 from app.core.rays import RayClass, Reading
-from app.explorer.pages import Among, Answer, BlindOf, Obstacle, Only, Sort
+from app.explorer.pages import Answer, BlindOf, GalleryList, Obstacle, Only, Sort
 from app.models.selection import Readout
 
 STRICT = ConfigDict(extra="forbid")
@@ -898,7 +898,7 @@ class AlsoJson(TypedDict):
 class GalleryListJson(TypedDict):
     """A list of a gallery, of what is sought."""
 
-    among: Among
+    among: GalleryList
     n_shown: int
     """On all its pages."""
     n_rays: int
@@ -909,7 +909,7 @@ class GalleryListJson(TypedDict):
 class SoughtJson(TypedDict):
     """What of a gallery is asked for; empty: any."""
 
-    among: Among
+    among: GalleryList
     kind: str
     side: str
     layer: str
