@@ -23,10 +23,10 @@ from app.explorer.library import OpenModel
 from app.explorer.matrices import SIDES
 from app.explorer.notable import ENDS, LABELS, NUMBERS, Label
 from app.explorer.pages import (
-    AMONG,
+    GALLERY_LISTS,
     UNSOUGHT,
     Also,
-    Among,
+    GalleryList,
     Model,
     Notable,
     NotablePage,
@@ -45,7 +45,7 @@ N_APART = 4
 """Of each list but the one that is asked for."""
 N_SHARED, N_WORDS = 3, 10
 """So many words in common of so many first ones, and two rays say the same."""
-OF_LABELS: dict[Label, Among] = {"notable": "themes", "frequency": "frequent", "glitch": "untrained"}
+OF_LABELS: dict[Label, GalleryList] = {"notable": "themes", "frequency": "frequent", "glitch": "untrained"}
 """The list that a ray belongs to; letterless ones have one of their own."""
 OWN = "ends"
 """What stands for a layer where the model's own matrices are meant."""
@@ -61,7 +61,7 @@ class Row(NamedTuple):
     layer: int | None
     artifact: Artifact
     at: int
-    among: Among
+    among: GalleryList
     reading: Reading
     merit: float
     q: float
@@ -86,7 +86,7 @@ class Row(NamedTuple):
         return (self.layer, self.kind, *(int(arrays[name][self.at]) for name in ("head", "index", "ray")))
 
 
-Lists = dict[Among, list[list[Row]]]
+Lists = dict[GalleryList, list[list[Row]]]
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,12 @@ def gallery(
     if sought.page > n_pages:
         raise BadOption(f"There is no page {sought.page}: there are {n_pages}, counted from 1.")
     first = (sought.page - 1) * N_RAYS
-    parts = {among: slice(first, first + N_RAYS) if among == sought.among else slice(N_APART) for among in AMONG}
+    parts = {
+        among: slice(first, first + N_RAYS) if among == sought.among else slice(N_APART) for among in GALLERY_LISTS
+    }
     themes, letterless, frequency, glitches = (
-        tuple(_notable(address, group, model.vocabulary) for group in lists[among][parts[among]]) for among in AMONG
+        tuple(_notable(address, group, model.vocabulary) for group in lists[among][parts[among]])
+        for among in GALLERY_LISTS
     )
     held = [artifact for artifact in artifacts if artifact is not None]
     return NotablePage(
@@ -220,7 +223,7 @@ def _rows(
     ):
         texts = [model.vocabulary.entry(id_).text for id_ in own if id_ >= 0]
         forms = [form_of(text) for text in texts]
-        among: Among = OF_LABELS[LABELS[label]]
+        among: GalleryList = OF_LABELS[LABELS[label]]
         if is_letterless and among == "themes":
             among = "letterless"
         # Signs are told apart by themselves, where there are no words.
@@ -231,7 +234,7 @@ def _rows(
 
 def _lists(rows: Iterable[Row]) -> Lists:
     """These rays by list, those that say the same together."""
-    own: dict[Among, list[Row]] = {among: [] for among in AMONG}
+    own: dict[GalleryList, list[Row]] = {among: [] for among in GALLERY_LISTS}
     for row in rows:
         own[row.among].append(row)
     return {among: _grouped(of) for among, of in own.items()}

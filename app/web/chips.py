@@ -128,9 +128,14 @@ def _scored(score: float, top: float) -> str:
 
 def _drawn(word: list[Token]) -> str:
     id_, _, shown, kind, value, _ = word[0]
-    if len(word) == 1 and kind == "text" and shown[-1:] != "…":
-        return f'<bdi tabindex="-1" title="id {id_} · {value:.3f}">{_escaped(shown)}</bdi>'
-    return _unusual(_chip(word))
+    if len(word) == 1:
+        if kind == "text" and shown[-1:] != "…":
+            return f'<bdi tabindex="-1" title="id {id_} · {value:.3f}">{_escaped(shown)}</bdi>'
+        return _unusual(_chip(word))
+    # Only plain text is merged. As `_chip` has it, by texts that are escaped once: a page has a hundred such words.
+    about = " · ".join([f"{_escaped(_told(one))} {one[4]:.3f} (id {one[0]})" for one in word])
+    n = len(word)
+    return f'<bdi tabindex="-1" title="{n} tokens: {about}">{_escaped(shown)} ×{n}</bdi>'
 
 
 def _chip(word: list[Token]) -> Chip:

@@ -10,15 +10,15 @@ from app.core.basis import BASES
 from app.explorer.bench import KEPT_TOKENS
 from app.explorer.blind import FIRST_SEED, LARGEST_SEED, ROUNDS
 from app.explorer.errors import BadOption
-from app.explorer.pages import Among, BlindOf, Only, Processing, Ranked, Sort, Sought
+from app.explorer.pages import BlindOf, GalleryList, Only, Processing, Ranked, Sort, Sought
 from app.explorer.views import FARTHEST, Options
 from app.models.lookup import LONGEST
-from app.models.selection import Selection
+from app.models.selection import Readout, Selection
 
 PARAMETERS = tuple(dict.fromkeys(parameter.name for basis in BASES.values() for parameter in basis.parameters))
 NUMBERS = r"^[0-9]{1,6}(,[0-9]{1,6}){0,3}$"
 """Of one fit."""
-OF_READOUTS = ("ascii", "starts", "plain", "frequent", "rotated", *PARAMETERS)
+OF_READOUTS = ("ascii", "starts", "plain", "frequent", "readout", "rotated", *PARAMETERS)
 """What changes the numbers of a matrix, and nothing that is not of one matrix."""
 
 
@@ -84,7 +84,7 @@ class NotableQuery(ViewQuery):
     """What a model's gallery takes."""
 
     among: Annotated[
-        Among,
+        GalleryList,
         Field(
             description="The list that is walked: rays of words (themes), of signs without letters (letterless), of "
             "frequent or very short tokens (frequent), of tokens that were never trained (untrained)."
@@ -207,6 +207,13 @@ class TurnQuery(BasisQuery, DistanceQuery):
         ),
     ] = 0
 
+    readout: Annotated[
+        Readout,
+        Field(
+            description="By what tokens are ranked: dot, the product of a token's vector with the direction, as the network "
+            "computes it, or cosine, the same of the token's vector at unit length."
+        ),
+    ] = "dot"
     rotated: Annotated[
         bool,
         Field(
@@ -217,7 +224,7 @@ class TurnQuery(BasisQuery, DistanceQuery):
 
     def options(self) -> Options:
         """The explorer's form of it."""
-        selection = Selection(self.ascii, self.starts, self.plain, self.frequent)
+        selection = Selection(self.ascii, self.starts, self.plain, self.frequent, self.readout)
         return replace(super().options(), selection=selection, rotated=self.rotated)
 
 

@@ -13,8 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.core.address import CIRCUITS, LABELS, Address
 from app.core.basis import BASES
-from app.explorer.findings import as_shares, hundredths, name_of, with_interval
+from app.explorer.estimates import as_points, as_shares, hundredths, layers_of, with_interval
 from app.explorer.jobs import duration_words, rate_words
+from app.explorer.kinds import name_of
 from app.explorer.matrices import DIRECTION_TOKENS
 from app.explorer.pages import (
     SORTS,
@@ -138,6 +139,8 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         tiny=numbers.tiny,
         hundredths=hundredths,
         with_interval=with_interval,
+        as_points=as_points,
+        layers_of=layers_of,
         as_shares=as_shares,
         group_name=name_of,
         heat=numbers.heat,

@@ -15,6 +15,7 @@ from app.explorer.pages import (
     ComparePage,
     ControlSpread,
     Curve,
+    Depth,
     Determinacy,
     Direction,
     DirectionPage,
@@ -38,6 +39,7 @@ from app.explorer.pages import (
     Packing,
     Rays,
     SideReadout,
+    SpanShares,
     Token,
     Turn,
     Verdict,
@@ -116,8 +118,27 @@ def census_json(page: CensusPage, urls: Urls) -> schema.CensusJson:
                 "second": one.other,
                 "difference": _estimate(one.difference),
                 "superiority": _estimate(one.superiority),
+                "depths": [
+                    {
+                        "depth": part.depth,
+                        "first_layer": part.layers[0],
+                        "last_layer": part.layers[-1],
+                        "difference": _estimate(part.difference),
+                        "superiority": _estimate(part.superiority),
+                    }
+                    for part in one.depths
+                ],
             }
             for one in page.effects
+        ],
+        "spans": [
+            {
+                "kind": one.group,
+                "among": one.among,
+                "matrices": one.n_matrices,
+                "shares": [_span_shares(None, one.shares), *(_span_shares(depth, own) for depth, own in one.depths)],
+            }
+            for one in page.spans
         ],
         "findings": [
             {"about": one.about, "answer": one.answer, "evidence": list(one.evidence)} for one in page.findings
@@ -339,6 +360,7 @@ def matrix_json(page: MatrixPage, urls: Urls) -> schema.MatrixJson:
         "only": page.view.only,
         "find": page.view.find,
         "filter": page.view.selection.parameters(),
+        "readout": page.view.selection.readout,
         "page": page.view.page,
         "n_pages": page.n_pages,
         "n_found": page.n_found,
@@ -424,6 +446,7 @@ def direction_page_json(page: DirectionPage, urls: Urls) -> schema.DirectionPage
         "controls": [None if control is None else _control(control) for control in page.controls],
         "rotations": [None if turned is None else _control(turned) for turned in page.rotations],
         "filter": page.view.selection.parameters(),
+        "readout": page.view.selection.readout,
         "positions": list(page.positions),
         "same": [str(address) for address in page.same],
         "parameters": _parameters(page.view),
@@ -568,7 +591,7 @@ def _judgement(one: Judgement) -> schema.JudgementJson:
         "forms_p": one.forms_p,
         "beyond_z": one.beyond_z,
         "beyond_p": one.beyond_p,
-        "akin": one.akin,
+        "beyond_share": one.beyond_share,
         "n_forms": one.n_forms,
         "letterless": one.letterless,
         "reading": one.reading,
@@ -646,14 +669,42 @@ def _census_kind(kind: CensusKind) -> schema.CensusKindJson:
         "unjudged": kind.n_unjudged,
         "readable": _estimate(kind.readable),
         "discovered": kind.discovered,
+        "controls": kind.n_control,
+        "at_floor": kind.n_at_floor,
+        "needed_at_floor": kind.n_needed,
         "mean_z": _estimate(kind.mean),
         "larger_than_random": _estimate(kind.superiority),
         "counts": list(kind.counts),
         "by_layer": list(kind.by_layer),
         "by_rank": list(kind.by_rank),
+        "readable_by_rank": list(kind.readable_by_rank),
         "first_minus_last": kind.early and _estimate(kind.early),
         "rank_correlation": kind.correlation and _estimate(kind.correlation),
         "later_minus_first": kind.later and _estimate(kind.later),
+        "depths": [
+            {
+                "depth": part.depth,
+                "first_layer": part.layers[0],
+                "last_layer": part.layers[-1],
+                "readable": _estimate(part.readable),
+                "mean_z": _estimate(part.mean),
+                "larger_than_random": _estimate(part.superiority),
+                "first_minus_last": part.early and _estimate(part.early),
+            }
+            for part in kind.depths
+        ],
+    }
+
+
+def _span_shares(depth: Depth | None, shares: SpanShares) -> schema.SpanSharesJson:
+    first, last = (shares.layers[0], shares.layers[-1]) if shares.layers else (None, None)
+    return {
+        "depth": depth,
+        "first_layer": first,
+        "last_layer": last,
+        "directions": _estimate(shares.own),
+        "random": _estimate(shares.random),
+        "difference": _estimate(shares.difference),
     }
 
 

@@ -24,6 +24,7 @@ DEFAULTS = {
     "starts": 0,
     "plain": 0,
     "frequent": 0,
+    "readout": "dot",
     "rotated": 0,
     "score": None,
     "ranked": "first",
@@ -282,6 +283,7 @@ def _values(view: View | None, changes: dict[str, object], always: str = "") -> 
         values |= {choice.name: choice.value for choice in view.parameters} | view.selection.parameters()
         defaults = {"weights": view.default_weights} | DEFAULTS
         defaults |= {choice.name: choice.default for choice in view.parameters}
+        values["readout"] = view.selection.readout
         values["rotated"] = int(view.rotated)
     values |= changes
     return {key: value for key, value in values.items() if key == always or value != defaults.get(key)}

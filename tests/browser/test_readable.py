@@ -145,7 +145,7 @@ def test_without_javascript_a_choice_is_sent_with_the_form(visit: Visit):
     page.locator("#only").select_option("one-sided")
     page.get_by_role("button", name="Find").click()
     expect(page).to_have_url(re.compile(r"only=one-sided"))
-    expect(page.get_by_role("status").first).to_contain_text("are readable at one end of a side")
+    expect(page.get_by_role("status").first).to_contain_text("have one readable end on a side")
 
 
 def test_a_direction_says_in_words_what_its_numbers_are(page: Page):

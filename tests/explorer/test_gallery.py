@@ -17,7 +17,7 @@ from app.explorer.browse import Options
 from app.explorer.errors import BadOption, NotReady
 from app.explorer.gallery import BEYOND, N_APART, N_RAYS
 from app.explorer.notable import NUMBERS
-from app.explorer.pages import AMONG, Sought, View
+from app.explorer.pages import GALLERY_LISTS, Sought, View
 from app.models.vocabulary import Entry
 from app.store.artifacts import Artifact
 from tests.explorer.planted import PLANTED
@@ -105,10 +105,10 @@ def names(rays):
 
 def test_every_readable_ray_can_be_walked_to_once(page, planted, monkeypatch):
     monkeypatch.setattr(gallery, "N_RAYS", 3)
-    found = {among: walked(planted, HERE, among=among) for among in AMONG}
+    found = {among: walked(planted, HERE, among=among) for among in GALLERY_LISTS}
     for pages in found.values():
         assert all(len(shown) == 3 for shown in pages[:-1])
-    readable = [name for among in AMONG[:-1] for name in names(chain(*found[among]))]
+    readable = [name for among in GALLERY_LISTS[:-1] for name in names(chain(*found[among]))]
     assert len(readable) == len(set(readable)) == page.n_readable
     with pytest.raises(BadOption, match="There is no page 99"):
         browse.notable(planted, HERE, Options(), Sought(page=99))

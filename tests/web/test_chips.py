@@ -88,6 +88,18 @@ def test_what_is_one_word_is_one_chip_with_all_its_tokens_in_the_tooltip():
     assert [one.width for one in bars(tokens, 12, longest=6.0)[:2]] == [50, 33.3]
 
 
+@given(st.lists(TEXTS, min_size=1, max_size=8))
+def test_a_row_and_a_list_of_bars_say_the_same_of_a_word(tags, texts):
+    tokens = [
+        Token(id_, text, text[:39] + "…" if len(text) > 40 else text or "x", "text", 1.0)
+        for id_, text in enumerate(texts)
+    ]
+    row = tags(str(chip_row(tokens)), text_of=("bdi",))
+    listed = bars(tokens, 8)
+    assert row.texts == [one.shown for one in listed]
+    assert [own["title"] for _, own in row.found] == [one.about for one in listed]
+
+
 def test_special_tokens_that_look_alike_stay_apart():
     tokens = [Token(1, "<a>", "<a>", "special", 2.0), Token(2, "<A>", "<A>", "special", 1.0)]
     assert len(merged(tokens)) == 2

@@ -143,7 +143,7 @@ def _file_name(page: Any, where: Address) -> str:
     view: View = page.view
     chosen = [(choice.name, choice.value) for choice in view.parameters]
     chosen += [("distance", view.distance)] if view.distance else []
-    chosen += view.selection.parameters().items()
+    chosen += view.selection.deciding().items()
     words = [page.model.slug, where.label.replace("'", "").replace(" ", "-"), view.weights]
     return "-".join([*words, *(f"{name}-{value}" for name, value in chosen), page.model.pin])
 
