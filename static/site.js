@@ -124,6 +124,7 @@
     const group = event.target.closest?.("[data-roving]");
     if (group && !event.ctrlKey && !event.metaKey && !event.altKey) moveInGroup(event, group);
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.key === "Escape") hideTip();
     if (kept.get("keys") === "off" || typing(event.target) || document.querySelector("dialog[open]")) return;
     if (!Object.hasOwn(KEYS, event.key)) return;
     event.preventDefault();
@@ -145,7 +146,61 @@
   document.addEventListener("change", (event) => {
     if (event.target.id === "single-keys") kept.set("keys", event.target.checked ? null : "off");
   });
-  const prepare = () => { showTheme(); showLink(); prepareGroups(); };
+
+  // What a cell of the map is, beside it: its name and score, and what its strongest direction writes.
+  let pointed = null;
+  const cellOf = (event) => event.target.closest?.(".heat td a");
+
+  function prepareTips() {
+    for (const cell of document.querySelectorAll(".heat td a[title]")) {
+      cell.dataset.tip = cell.title;
+      cell.setAttribute("aria-label", `${cell.textContent} · ${cell.title}`);
+      cell.removeAttribute("title"); // or the browser would say it a second time
+    }
+    if (pointed) showTip(pointed);
+  }
+
+  function showTip(cell) {
+    const tip = document.getElementById("tip");
+    if (!cell.isConnected || !cell.dataset.tip) return hideTip();
+    pointed = cell;
+    const words = document.createElement("p");
+    words.textContent = cell.dataset.tip;
+    const written = document.getElementById(`written-${cell.dataset.tip.split(" ")[0]}`);
+    tip.replaceChildren(words, ...(written?.cloneNode(true).children ?? []));
+    tip.hidden = false;
+    tip.style.left = "0"; // or its width would be what was left of the screen
+    const at = cell.getBoundingClientRect();
+    const below = at.bottom + 6;
+    const left = Math.max(6, Math.min(at.left, root.clientWidth - tip.offsetWidth - 6));
+    tip.style.left = `${left}px`;
+    tip.style.top = `${below + tip.offsetHeight > innerHeight ? at.top - 6 - tip.offsetHeight : below}px`;
+  }
+
+  function hideTip() {
+    pointed = null;
+    const tip = document.getElementById("tip");
+    if (tip) tip.hidden = true;
+  }
+
+  document.addEventListener("pointerover", (event) => {
+    const cell = event.pointerType === "mouse" ? cellOf(event) : null;
+    if (cell) showTip(cell);
+    else if (pointed && pointed !== document.activeElement) hideTip();
+  });
+  document.addEventListener("focusin", (event) => (cellOf(event)?.matches(":focus-visible") ? showTip(cellOf(event)) : hideTip()));
+  document.addEventListener("focusout", hideTip);
+  document.addEventListener("scroll", hideTip, { capture: true, passive: true });
+
+  // A page that was waited for has come: a browser looks for what an address points at only once.
+  let waits = false;
+  function findTarget() {
+    const waited = waits;
+    waits = document.getElementById("progress") !== null;
+    if (waited && !waits && location.hash) location.replace(location.hash);
+  }
+
+  const prepare = () => { showTheme(); showLink(); prepareGroups(); prepareTips(); findTarget(); };
   addEventListener("hashchange", showLink);
   document.addEventListener("DOMContentLoaded", prepare);
   document.addEventListener("htmx:after:swap", prepare);

@@ -5,6 +5,8 @@ more than a tenth is expected to be false, for tests that are independent or tha
 of what was tested.
 """
 
+import math
+
 import numpy as np
 from jaxtyping import Float, Float64
 
@@ -29,3 +31,15 @@ def q_values(p: Float[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
     found = np.full(p.shape, np.nan)
     found[tested] = adjusted
     return found
+
+
+def needed_at_floor(n_tests: int, n_control: int) -> int:
+    """How many tests must have the smallest possible p, `1 / (n_control + 1)`, before any has a q below FDR.
+
+    Example: needed_at_floor(34_522, 4_000) -> 87: of fewer, none can be found with so few controls.
+    """
+    expected = n_tests / (n_control + 1)
+    needed = max(1, math.floor(expected / FDR) - 1)
+    while expected / needed >= FDR:
+        needed += 1
+    return needed

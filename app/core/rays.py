@@ -13,8 +13,9 @@ significant ray, and half of these are called one-sided.
 
 What one ray is called, its reading, says what its tokens may have in common, if they are more alike than chance has it:
 
-- `theme`: different words are alike, too. Where half of them begin or end as another does, and that is more than chance
-  has it, but those that do not are alike as well, it is `partly spelling`; where those are not, it is `spelling`.
+- `theme`: different words are alike, too. Where these are spelt more alike than chance has it, those are looked at that
+  neither begin nor end as one before them: if they are no more alike than chance, the ray is `spelling`, and if they are
+  less than half as much alike as all are, `partly spelling`.
 - `one word`: only tokens that are one word in several spellings are; the different words are no more alike than chance.
 - `letterless`: most tokens have no letter: quotes, brackets, digits, white space.
 - `none`: the tokens are no more alike than chance has it. `unknown`: there are too few to tell.
@@ -33,12 +34,14 @@ HEADLINE = LENGTHS.index(50)
 """The length that judges a ray: of these it tells trained weights from random ones best."""
 FORM_LENGTHS = (10, 20, 30, 40)
 """Forms of a ray whose likeness is measured: as many as it has, since few of them are more often alike by chance."""
+BEYOND_LENGTHS = (5, 10, 20, 30)
+"""Likewise, of those forms that neither begin nor end as one before them."""
 SPELLING_LENGTHS = (10, 20)
 """Forms of a ray whose spelling is compared, likewise."""
 ALPHA = 0.01
 """A p below that is significant."""
 HALF = 0.5
-"""Of a ray's forms, that begin or end as another does, where it is partly spelling."""
+"""Of a ray's likeness, that is lost with what is spelt alike, where it is partly spelling."""
 
 RayClass = Literal["one-sided", "antipodal", "neither", "undetermined"]
 RAY_CLASSES: tuple[RayClass, ...] = get_args(RayClass)
@@ -78,12 +81,12 @@ def readings(
     forms_p: Float[np.ndarray, "*shape"],
     spelling_p: Float[np.ndarray, "*shape"],
     beyond_p: Float[np.ndarray, "*shape"],
-    akin: Float[np.ndarray, "*shape"],
+    beyond_share: Float[np.ndarray, "*shape"],
 ) -> Int8[np.ndarray, "*shape"]:
     """What each ray is called, as its place in READINGS; nan: not known.
 
     By the p of its tokens; whether these are mostly without letters; how many forms they have; the p of these, of their
-    spelling, and of those that neither begin nor end as one before; and the share of those that begin or end as another.
+    spelling, and of those that neither begin nor end as one before; and how much alike these are beside all.
     """
     codes: np.ndarray = np.select(
         [
@@ -96,7 +99,7 @@ def readings(
             forms_p >= ALPHA,
             ~(spelling_p < ALPHA),
             ~(beyond_p < ALPHA),
-            akin >= HALF,
+            beyond_share < HALF,
         ],
         [
             READINGS.index(name)

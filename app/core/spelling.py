@@ -65,22 +65,10 @@ def likeness(traits: Traits, forms: Int64[Tensor, "n k"]) -> Float32[Tensor, " n
     return (torch.cat(parts) / (present * (present - 1) / 2)).float()
 
 
-def akin(traits: Traits, forms: Int64[Tensor, "n k"]) -> Float32[Tensor, " n"]:
-    """The share of each ray's forms that begin or end as another one of them does, with the same three letters.
-
-    -1 stands for no form; nan for a ray that has none.
-    """
-    shared = torch.zeros(forms.shape, dtype=torch.bool, device=forms.device)
-    for trait in LONGEST:
-        codes = _codes_of(traits, forms, trait)
-        shared |= is_repeated(codes) | is_repeated(codes.flip(1)).flip(1)
-    return shared.sum(dim=1) / (forms >= 0).sum(dim=1)
-
-
 def is_apart(traits: Traits, forms: Int64[Tensor, "n k"]) -> Bool[Tensor, "n k"]:
     """Which forms neither begin nor end, with the same three letters, as one before them in their ray; never a -1."""
-    repeated = [is_repeated(_codes_of(traits, forms, trait)) for trait in LONGEST]
-    return (forms >= 0) & ~torch.stack(repeated).any(dim=0)
+    codes = [torch.where(forms >= 0, traits.codes[:, trait][forms.clamp(min=0)], -1) for trait in LONGEST]
+    return (forms >= 0) & ~torch.stack([is_repeated(each) for each in codes]).any(dim=0)
 
 
 def is_repeated(codes: Int64[Tensor, "n k"] | Int32[Tensor, "n k"]) -> Bool[Tensor, "n k"]:
@@ -91,11 +79,6 @@ def is_repeated(codes: Int64[Tensor, "n k"] | Int32[Tensor, "n k"]) -> Bool[Tens
     for apart in range(1, len(here)):
         repeated[apart:] |= here[apart:] == here[:-apart]
     return (repeated & (here >= 0)).T
-
-
-def _codes_of(traits: Traits, forms: Int64[Tensor, "n k"], trait: int) -> Int32[Tensor, "n k"]:
-    """Each form's value of that trait; -1 for no form."""
-    return torch.where(forms >= 0, traits.codes[:, trait][forms.clamp(min=0)], -1)
 
 
 def _shared_bits(traits: Traits, forms: Int64[Tensor, "n k"]) -> Float64[Tensor, " n"]:

@@ -4,26 +4,23 @@ Each raises UnknownAddress, BadOption, NotReady, Busy or ComputationFailed. Know
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, Address, Circuit
 from app.explorer import coverage, fits, gallery, jobs, orders, verdicts
 from app.explorer.bench import PREFIXES
-from app.explorer.coverage import Heads
 from app.explorer.directions import directions
 from app.explorer.errors import BadOption, NotReady
 from app.explorer.library import REPAIR, OpenModel
+from app.explorer.maps import head_map
 from app.explorer.matrices import SIDES, TABLE_TOKENS, direction_page, matrix_page
 from app.explorer.orders import fulfilled
 from app.explorer.pages import (
-    Cell,
+    UNSOUGHT,
     ControlSpread,
     DirectionPage,
     FitPage,
-    HeadMap,
     HeadPage,
     HeadSummary,
     HomePage,
@@ -32,7 +29,8 @@ from app.explorer.pages import (
     ModelEntry,
     ModelPage,
     NotablePage,
-    Place,
+    Ranked,
+    Sought,
     View,
 )
 from app.explorer.places import here, is_double, neighbours
@@ -54,7 +52,9 @@ def home(r: Resources) -> HomePage:
     return HomePage(tuple(_entry(r, slug) for slug in r.slugs))
 
 
-def model(r: Resources, address: Address, options: Options, score: str | None = None) -> ModelPage:
+def model(
+    r: Resources, address: Address, options: Options, score: str | None = None, ranked: Ranked = "first"
+) -> ModelPage:
     """A model's facts and the map of its heads, coloured by the score."""
     opened, shown = visited(r, address, options)
     (artifact,) = fulfilled(r, orders.scores(opened, shown.weights))
@@ -64,17 +64,17 @@ def model(r: Resources, address: Address, options: Options, score: str | None = 
     if chosen not in values:
         raise BadOption(f"score must be one of {', '.join(values)}.")
     notables = gallery.gallery(opened, address, shown, rays) if any(rays) else None
-    heads = coverage.kept(r, opened, shown.weights)
-    layers = map(address.at_layer, range(opened.header.n_layers))
-    mlps = tuple(coverage.places(r, opened, shown.weights, layer) for layer in layers)
+    drawn = head_map(r, opened, address, shown, values, chosen)
+    is_whole = all(rays) and all(cell.is_kept for row in drawn.rows for cell in row)
     return ModelPage(
         address,
         opened.header,
         shown,
-        _map(address, values[chosen], chosen, tuple(values), heads, mlps),
+        drawn,
         coverage.places(r, opened, shown.weights, address),
         notables,
-        is_filling=not (all(rays) and all(map(all, heads))) and jobs.is_live(r, opened.header.slug),
+        is_filling=not is_whole and jobs.is_live(r, opened.header.slug),
+        ranked=ranked,
     )
 
 
@@ -86,7 +86,7 @@ def _rays_of(r: Resources, opened: OpenModel, shown: View, *, is_wanted: bool) -
     return [*orders.in_line(r, asked)]
 
 
-def notable(r: Resources, address: Address, options: Options) -> NotablePage:
+def notable(r: Resources, address: Address, options: Options, sought: Sought = UNSOUGHT) -> NotablePage:
     """The gallery of a model, of the layers that were read so far; what `orders.so_far` raises while none was.
 
     While a job reads them, nothing is put in line.
@@ -94,11 +94,11 @@ def notable(r: Resources, address: Address, options: Options) -> NotablePage:
     opened, shown = visited(r, address, options)
     asked = orders.gallery(opened, shown.weights)
     if not jobs.fills_gallery(r, opened, shown.weights):
-        return gallery.gallery(opened, address, shown, *orders.so_far(r, asked))
+        return gallery.gallery(opened, address, shown, *orders.so_far(r, asked), sought)
     held = [r.store.load(order.recipe) for order in asked]
     if not any(held):  # what a job is at is not begun here a second time
         raise NotReady("A job reads every matrix, the last layers first; its most readable rays come with them.")
-    return gallery.gallery(opened, address, shown, held)
+    return gallery.gallery(opened, address, shown, held, sought=sought)
 
 
 def layer(r: Resources, address: Address, options: Options) -> LayerPage:
@@ -219,29 +219,6 @@ def _kept_words(r: Resources, opened: OpenModel) -> str:
     heads = [is_kept for row in coverage.kept(r, opened, opened.shown_first(r.default_weights)) for is_kept in row]
     # Down, so that 100% is all.
     return f"{100 * sum(heads) // len(heads)}% precomputed" if any(heads) else ""
-
-
-def _map(
-    address: Address,
-    values: NDArray[Any],
-    score: str,
-    scores: tuple[str, ...],
-    kept: Heads,
-    mlps: tuple[tuple[Place, ...], ...],
-) -> HeadMap:
-    order = np.argsort(-values, axis=None, kind="stable")
-    ranks = np.empty(values.size, int)
-    ranks[order] = np.arange(1, values.size + 1)
-    rows = tuple(
-        tuple(
-            Cell(address.at_layer(layer).at_head(head), value, rank, kept[layer][head])
-            for head, (value, rank) in enumerate(zip(row, row_ranks, strict=True))
-        )
-        for layer, (row, row_ranks) in enumerate(
-            zip(values.tolist(), ranks.reshape(values.shape).tolist(), strict=True)
-        )
-    )
-    return HeadMap(score, scores, rows, mlps, float(values.min()), float(values.max()))
 
 
 def _summary(opened: OpenModel, head: Address, circuit: Circuit, artifact: Artifact) -> HeadSummary:

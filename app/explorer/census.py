@@ -1,12 +1,14 @@
 """How readable every singular direction of a layer, or of a model's ends, is: z and p of both rays, a row a direction.
 
-Also of the same matrices cut down at random to the rank of a head's. What a matrix's artifact says is taken from there;
+Also of what says how much of that is the direction's own: the same matrices cut down at random to the rank of a head's,
+random vectors of their spans, and the embedding's principal components. What a matrix's artifact says is taken from there;
 the rest is computed and not kept. `app.explorer.tally` says what the rows mean together. Runs in the worker's thread or
 in a job's process. Knows no pages.
 """
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,12 +19,12 @@ from app.explorer import recipes, tally, work
 from app.explorer.bench import PREFIXES, Arrays, Bench
 from app.explorer.compute import Steps
 from app.explorer.controls import control
-from app.explorer.pages import CUT
+from app.explorer.pages import CUT, PRINCIPAL, SPAN, WEIGHTED, End
 from app.explorer.places import is_double
 from app.explorer.readability import read
 from app.explorer.sides import joined
-from app.explorer.subjects import Subject, subject
-from app.explorer.tally import DRAWS, GROUPS, SEED, can_be_cut, ends_of
+from app.explorer.subjects import Subject, mlp_subjects, subject
+from app.explorer.tally import DRAWS, GROUPS, HEADS, SEED, TURNED, can_be_cut, ends_of
 from app.explorer.work import Found
 
 if TYPE_CHECKING:
@@ -32,46 +34,59 @@ if TYPE_CHECKING:
     from app.core.matrix import Matrix, Side
 
 VECTORS = 512
-"""Read out in one step, about: others may be served between two."""
+"""Of matrices by themselves read out in one step, about: others may be served between two."""
+AT_ONCE = 1_536
+"""Of drawn vectors read out in one step: three times as many take less than three times as long."""
+DRAWN = 8
+"""Of a layer's steps, those of what is drawn: about as much work as so many heads."""
 SIDES: dict[Circuit, dict[str, str]] = {
     "ov": {"left": "ov-read", "right": "ov-write"},
     "qk": {"left": "qk-query", "right": "qk-key"},
 }
 """The groups of a circuit's sides."""
 
+
+class Drawn(NamedTuple):
+    """Vectors of the stream that are drawn from one matrix, or are the directions of what is."""
+
+    group: str
+    part: int
+    """The head, or which draw it is."""
+    vectors: "Tensor"
+
+
 Progress = Generator[tuple[int, int], None, list[Arrays]]
+Drawing = Generator[tuple[int, int], None, list[Drawn]]
 Judging = Generator[tuple[int, int], None, Arrays]
 
 
 def layer(bench: Bench, index: int) -> Steps:
-    """The rows of that layer: its heads, its MLP, and its MLP cut down."""
+    """The rows of that layer: its heads, its MLP, its MLP cut down, and random vectors of their spans."""
     model = bench.model.header
     place = Address(model.slug, None, index)
-    total = model.n_heads + len(model.layer_kinds) * (1 + can_be_cut(model))
+    total = model.n_heads + len(model.layer_kinds) + DRAWN
     rows: list[Arrays] = []
     size = max(1, VECTORS // model.d_head)
     for start in range(0, model.n_heads, size):
         heads = range(start, min(start + size, model.n_heads))
         rows += yield from _within(start, total, _heads(bench, index, heads))
-    done = model.n_heads
-    for kind in model.layer_kinds:
+    for done, kind in enumerate(model.layer_kinds, model.n_heads):
         rows += yield from _within(done, total, _whole(bench, place.at(kind)))
-        done += 1
-        if can_be_cut(model):
-            rows += yield from _within(done, total, _cut(bench, place.at(kind), SEED + DRAWS * index))
-            done += 1
+    rows += yield from _within(total - DRAWN, total, _drawn(bench, _of_layer(bench, index)), DRAWN)
     return _table(rows), {}
 
 
 def ends(bench: Bench) -> Steps:
-    """The rows of embedding and unembedding, and of the embedding cut down; the controls by their own z."""
+    """The rows of embedding and unembedding, of the embedding's principal components, and of the embedding cut down; the
+    controls by their own z."""
     model = bench.model.header
     place = Address(model.slug)
     asked = [place.at(kind) for kind in ends_of(model) if not is_double(model, place.at(kind), bench.processing)]
+    asked.append(replace(place.at("embed"), basis="pca"))
     rows: list[Arrays] = []
     for done, address in enumerate(asked):
         rows += yield from _within(done, len(asked) + 1, _whole(bench, address))
-    rows += yield from _within(len(asked), len(asked) + 1, _cut(bench, place.at("embed"), SEED))
+    rows += yield from _within(len(asked), len(asked) + 1, _drawn(bench, _of_embedding(bench, place.at("embed"))))
     return _table(rows) | _controls(bench), {}
 
 
@@ -115,45 +130,109 @@ def _together(bench: Bench, prefix: str, found: Sequence[Found]) -> Progress:
 
 
 def _whole(bench: Bench, address: Address) -> Progress:
-    """The rows of one matrix by itself."""
+    """The rows of one matrix by itself, in the basis of the address."""
     assert address.kind is not None
+    basis = address.basis or "svd"
+    group = address.kind + (PRINCIPAL if basis == "pca" else "")
     artifact = bench.store.read(recipes.decomposition(bench.model, address, bench.processing, {}))
     if artifact is not None:
-        prefix = "right_" if tally.end_of(address.kind) == "write" else "left_"
-        return [_rows(address.kind, 0, _headlines(artifact.arrays, prefix))]
+        prefix = "right_" if tally.end_of(group) == "write" else "left_"
+        return [_rows(group, 0, _headlines(artifact.arrays, prefix))]
     whole: Subject = yield from _within(0, 3, subject(bench, address))
-    terms: Decomposition = yield from _within(1, 3, BASES["svd"].decompose(whole.product, {}))
+    terms: Decomposition = yield from _within(1, 3, BASES[basis].decompose(whole.product, {}))
     judged = yield from _within(2, 3, _judged(bench, *_of_stream(whole.product, terms)))
-    return [_rows(address.kind, 0, judged)]
+    return [_rows(group, 0, judged)]
 
 
-def _cut(bench: Bench, address: Address, seed: int) -> Progress:
-    """The rows of the matrix cut down to the rank of a head's, several times."""
+def _drawn(bench: Bench, drawing: Drawing) -> Progress:
+    """The rows of all that is drawn, those of one table read out together."""
     import torch
 
+    drawn = yield from _within(0, 3, drawing)
+    rows: list[Arrays] = []
+    by_end: dict[End, list[Drawn]] = {"read": [], "write": []}
+    for each in drawn:
+        by_end[tally.end_of(each.group)].append(each)
+    for done, (end, own) in enumerate(by_end.items(), 1):
+        if own:
+            vectors = torch.cat([each.vectors for each in own])
+            judged = yield from _within(done, 3, _judged_at(bench, end, vectors, AT_ONCE))
+            ends = np.cumsum([len(each.vectors) for each in own])[:-1]
+            shares = zip(*(np.split(judged[name], ends) for name in ("z", "p")), strict=True)
+            rows += [_rows(each.group, each.part, {"z": z, "p": p}) for each, (z, p) in zip(own, shares, strict=True)]
+    return rows
+
+
+def _of_layer(bench: Bench, index: int) -> Drawing:
+    """What is drawn from a layer's matrices."""
+    kinds = bench.model.header.layer_kinds
+    yield 0, 3
+    wholes = dict(zip(kinds, mlp_subjects(bench, index, kinds), strict=True)) if kinds else {}
+    found = [*_weighted(bench, index, {kind: whole.product for kind, whole in wholes.items()})]
+    yield 1, 3
+    found += _spans(bench, index)
+    for done, (kind, whole) in enumerate(wholes.items()):
+        yield 2 * len(wholes) + done, 3 * len(wholes)
+        if can_be_cut(bench.model.header):
+            found += _cut(bench, kind, whole.product, SEED + DRAWS * index)
+    return found
+
+
+def _of_embedding(bench: Bench, address: Address) -> Drawing:
+    """What is drawn from the embedding."""
+    whole: Subject = yield from _within(0, 2, subject(bench, address))
+    yield 1, 2
+    return _cut(bench, "embed", whole.product, SEED)
+
+
+def _spans(bench: Bench, index: int) -> Iterator[Drawn]:
+    """Random vectors of the spans of some heads' matrices."""
+    from app.core.rotation import rotated
+
+    n_heads = bench.model.header.n_heads
+    heads = np.random.default_rng([SEED, index]).permutation(n_heads)[:HEADS].tolist()
+    for each in work.found(bench, index, [(head, circuit) for head in sorted(heads) for circuit in CIRCUITS]):
+        for prefix, group in SIDES[each.circuit].items():
+            directions = each.terms.left if prefix == "left" else each.terms.right
+            if len(directions):
+                yield Drawn(group + SPAN, each.head, rotated(directions, TURNED, _seed(index, each.head, group)))
+
+
+def _weighted(bench: Bench, index: int, mlp: "Mapping[str, Matrix]") -> Iterator[Drawn]:
+    """What each matrix of the layer makes of random vectors, on each side that is the stream's."""
+    from app.core.circuits import CIRCUITS as PRODUCTS
+    from app.core.rotation import images
+
+    for head in range(bench.model.header.n_heads):
+        tensors = work.head_tensors(bench, index, head)
+        for circuit, groups in SIDES.items():
+            factors = PRODUCTS[circuit](tensors).factors
+            for prefix, group in groups.items():
+                own = factors if prefix == "right" else [factor.T for factor in reversed(factors)]
+                yield Drawn(group + WEIGHTED, head, images(own, DRAWS, _seed(index, head, group)))
+    for kind, matrix in mlp.items():
+        yield Drawn(kind + WEIGHTED, 0, images([matrix.samples()], DRAWS, _seed(index, 0, kind)))
+
+
+def _seed(index: int, head: int, group: str) -> int:
+    """Of its own for each matrix and side: what is drawn alike of several would be no independent evidence."""
+    return SEED + int(np.random.SeedSequence([index, head, GROUPS.index(group)]).generate_state(1)[0])
+
+
+def _cut(bench: Bench, kind: str, matrix: "Matrix", seed: int) -> list[Drawn]:
+    """The directions of the matrix cut down to the rank of a head's, several times."""
     from app.core.bases.svd import decompose_all
     from app.core.restriction import random_neurons, random_projection
     from app.core.shares import shares_of, side_by_side
 
-    assert address.kind is not None
-    whole: Subject = yield from _within(0, DRAWS + 1, subject(bench, address))
-    cut = random_neurons if address.layer is not None else random_projection
-    rows, at_once = [], max(1, VECTORS // bench.model.manifest.d_head)
+    cut = random_projection if kind == "embed" else random_neurons
 
-    def take_apart(draw: int) -> "tuple[Side, Tensor]":
-        matrix = cut(whole.product, bench.model.manifest.d_head, seed + draw)
-        (terms,) = decompose_all([matrix])
-        return _of_stream(matrix, terms)
+    def take_apart(draw: int) -> Drawn:
+        part = cut(matrix, bench.model.manifest.d_head, seed + draw)
+        (terms,) = decompose_all([part])
+        return Drawn(kind + CUT, draw, _of_stream(part, terms)[1])
 
-    for start in range(0, DRAWS, at_once):
-        draws = range(start, min(start + at_once, DRAWS))
-        found = side_by_side(take_apart, draws, shares_of(bench.tables.device()))
-        vectors = torch.cat([own for _, own in found])
-        judged = yield from _within(start + 1, DRAWS + 1, _judged(bench, found[0][0], vectors))
-        ends = np.cumsum([len(own) for _, own in found])[:-1]
-        shares = zip(*(np.split(judged[name], ends) for name in ("z", "p")), strict=True)
-        rows += [_rows(address.kind + CUT, draw, {"z": z, "p": p}) for draw, (z, p) in zip(draws, shares, strict=True)]
-    return rows
+    return side_by_side(take_apart, range(DRAWS), shares_of(bench.tables.device()))
 
 
 def _of_stream(matrix: "Matrix", terms: "Decomposition") -> "tuple[Side, Tensor]":
@@ -163,10 +242,17 @@ def _of_stream(matrix: "Matrix", terms: "Decomposition") -> "tuple[Side, Tensor]
 
 def _judged(bench: Bench, side: "Side", vectors: "Tensor") -> Judging:
     """z and p of the rays of the vectors, read out a part at a time."""
+    return (yield from _judged_at(bench, side.name, vectors, VECTORS))
+
+
+def _judged_at(bench: Bench, side: str, vectors: "Tensor", most: int) -> Judging:
+    """The same of at most so many at a time, in parts of about one size."""
+    n_parts = max(1, -(-len(vectors) // most))
     parts = []
-    for start in range(0, max(1, len(vectors)), VECTORS):
-        yield start, len(vectors)
-        parts.append(_headlines(read(bench, side.name, vectors[start : start + VECTORS])))
+    for done in range(n_parts):
+        yield done, n_parts
+        own = vectors[len(vectors) * done // n_parts : len(vectors) * (done + 1) // n_parts]
+        parts.append(_headlines(read(bench, side, own)))
     return joined(parts)
 
 
@@ -207,12 +293,12 @@ def _table(rows: Sequence[Arrays]) -> Arrays:
     return {name: array[order] for name, array in found.items()}
 
 
-def _within(done: int, total: int, steps: Steps) -> Steps:
+def _within(done: int, total: int, steps: Steps, share: int = 1) -> Steps:
     """The steps of one part as steps of the whole, in hundredths."""
     try:
         while True:
             own, of = next(steps)
-            yield 100 * done + 100 * own // max(of, 1), 100 * total
+            yield 100 * done + 100 * share * own // max(of, 1), 100 * total
     except StopIteration as end:
         return end.value
     finally:

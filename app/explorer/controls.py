@@ -1,13 +1,13 @@
 """What readouts are judged by: the same numbers of random directions, read with the same table.
 
-One for each table: a model's end (read or write) under one weight processing, limited to a selection of tokens. All
+One for each table: a model's end (read or write) under one weight processing, limited to a selection of tokens, or at unit length. All
 matrices share it. Kept as an artifact, of which
 
     trained [d_vocab]             which tokens training has moved; never those that the tokenizer does not know
     mean [d_model]  components [n d_model]    what is taken out of the vectors before they are compared
     coherence [DIRECTIONS 2 3]    of both rays, by LENGTHS
-    forms beyond [DIRECTIONS 2 4]    the same of their forms, and of those that begin and end otherwise than those before
-                                  them, by FORM_LENGTHS
+    forms [DIRECTIONS 2 4]        the same of their forms, by FORM_LENGTHS
+    beyond [DIRECTIONS 2 4]       of those forms that neither begin nor end as one before them, by BEYOND_LENGTHS
     spelling [DIRECTIONS 2 2]     how alike their forms are spelt, by SPELLING_LENGTHS
     ids [SHOWN 2 SHOWN_TOKENS]    the tokens of the first random rays
 
@@ -23,12 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.forms import Forms, forms_of
-from app.core.rays import FORM_LENGTHS, HEADLINE, LENGTHS, SPELLING_LENGTHS
+from app.core.rays import BEYOND_LENGTHS, FORM_LENGTHS, HEADLINE, LENGTHS, SPELLING_LENGTHS
 from app.explorer.bench import KEPT_TOKENS, Arrays, Baked, Bench
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
 from app.explorer.tables import end_of
-from app.models.selection import EVERY, Selection
+from app.models.selection import Selection
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Artifact, Recipe
 
@@ -59,6 +59,7 @@ MEASURED = {
     "lengths": LENGTHS,
     "headline": HEADLINE,
     "form_lengths": FORM_LENGTHS,
+    "beyond_lengths": BEYOND_LENGTHS,
     "spelling_lengths": SPELLING_LENGTHS,
     "least": 20,
     "removed": 16,
@@ -94,15 +95,16 @@ class Control:
     coherence: NDArray[np.float32]
     """[DIRECTIONS 2 3]: both rays of each random direction, by LENGTHS."""
     forms: NDArray[np.float32]
-    """[DIRECTIONS 2 4], by FORM_LENGTHS; so is `beyond`."""
+    """[DIRECTIONS 2 4], by FORM_LENGTHS."""
     beyond: NDArray[np.float32]
+    """[DIRECTIONS 2 4], by BEYOND_LENGTHS."""
     spelling: NDArray[np.float32]
     """[DIRECTIONS 2 2], by SPELLING_LENGTHS."""
 
 
 def recipe(model: OpenModel, end: str, processing: Processing, selection: Selection) -> Recipe:
     """Of a control; of no decomposition, so `control` stands where a basis would."""
-    parameters = PARAMETERS | selection.parameters()
+    parameters = PARAMETERS | selection.deciding()
     return Recipe(model.fingerprint, f"control/{end}", processing, "control", tuple(sorted(parameters.items())))
 
 
@@ -157,17 +159,18 @@ def artifact(bench: Bench, end: str) -> Baked:
 
 
 def _shared(bench: Bench, end: str) -> Arrays:
-    """What does not depend on the selection."""
+    """What does not depend on which tokens are selected."""
     import torch
 
     from app.core.coherence import shared_components
     from app.core.collapse import is_trained
 
+    whole = Selection(readout=bench.selection.readout)
     if bench.selection:
-        kept = bench.store.load(recipe(bench.model, end, bench.processing, EVERY))
+        kept = bench.store.load(recipe(bench.model, end, bench.processing, whole))
         if kept is not None:
             return {name: kept.arrays[name] for name in ("trained", "mean", "components")}
-    table = bench.tables.table(bench.model, bench.processing, end)
+    table = bench.tables.table(bench.model, bench.processing, end, whole)
     own = is_trained(table.vectors, table.proposals[0].rows.dtype)
     mean, components = shared_components(table.vectors, own)
     trained = torch.zeros(bench.model.vocabulary.size, dtype=torch.bool)
@@ -203,8 +206,7 @@ def _measured(bench: Bench, end: str, judge: Judge) -> Arrays:
 def measured(judge: Judge, ids: NDArray[np.int32]) -> Arrays:
     """The numbers of rays with these tokens [n 2 k]; nan where too few of them are trained, or have letters.
 
-    Besides those of a control, for each ray [n 2]: n_forms; akin, the share of the forms whose spelling is compared that
-    begin or end as another of them; letterless.
+    Besides those of a control, for each ray [n 2]: n_forms; and letterless, whether most tokens have no letter.
     """
     import torch
 
@@ -224,7 +226,7 @@ def _measured_some(judge: Judge, rays: "Tensor") -> "dict[str, Tensor]":
     import torch
 
     from app.core.coherence import chosen_first, first_coherence, trained_coherence, trained_first
-    from app.core.spelling import akin, is_apart, is_repeated, likeness
+    from app.core.spelling import is_apart, is_repeated, likeness
 
     # Never-trained tokens are often bytes, or rare: nothing is known of what they mean.
     rows, n_trained = trained_first(judge.table, judge.words, rays)
@@ -241,10 +243,9 @@ def _measured_some(judge: Judge, rays: "Tensor") -> "dict[str, Tensor]":
     return {
         "coherence": trained_coherence(judge.words, rows, n_trained),
         "forms": first_coherence(judge.words, own, n_forms, FORM_LENGTHS),
-        "beyond": first_coherence(judge.words, *beyond, FORM_LENGTHS),
+        "beyond": first_coherence(judge.words, *beyond, BEYOND_LENGTHS),
         "spelling": torch.stack(spelling, dim=1),
         "n_forms": n_forms[:, 0].int(),
-        "akin": akin(judge.traits, forms[:, : SPELLING_LENGTHS[-1]]),
         "letterless": _is_mostly(is_bare, n_trained) | _is_mostly(is_bare[:, :FIRST], n_trained.clamp(max=FIRST)),
     }
 

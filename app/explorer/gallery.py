@@ -1,31 +1,56 @@
 """The notable rays of a model, merged from the artifacts of its layers and ends (`app.explorer.notable` makes them).
 
-Imports no torch.
+Rays that say the same are shown once: those of one end of one direction, and those that share three of their ten first
+words on their judged side with one that stands before them. Imports no torch.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.address import CIRCUITS, KINDS, Address
+from app.core.address import CIRCUITS, KINDS, Address, Kind
 from app.core.discovery import FDR, q_values
-from app.core.rays import ALPHA, RAY_CLASSES, READINGS
+from app.core.forms import form_of
+from app.core.rays import ALPHA, RAY_CLASSES, READINGS, Reading
 from app.explorer.bench import PREFIXES
+from app.explorer.errors import BadOption
 from app.explorer.library import OpenModel
 from app.explorer.matrices import SIDES
-from app.explorer.notable import LABELS, NUMBERS, Label
-from app.explorer.pages import Notable, NotablePage, Readout, Token, Turn, View
+from app.explorer.notable import ENDS, LABELS, NUMBERS, Label
+from app.explorer.pages import (
+    GALLERY_LISTS,
+    UNSOUGHT,
+    Also,
+    GalleryList,
+    Model,
+    Notable,
+    NotablePage,
+    Readout,
+    Sought,
+    Token,
+    Turn,
+    View,
+)
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays, Artifact
 
-N_RAYS = 16
+N_RAYS = 32
+"""On a page."""
 N_APART = 4
-"""Rays of each kind that is set apart."""
-OF_ONE_PLACE = 2
-"""Rays of one head, MLP or end, at most."""
+"""Of each list but the one that is asked for."""
+N_SHARED, N_WORDS = 3, 10
+"""So many words in common of so many first ones, and two rays say the same."""
+OF_LABELS: dict[Label, GalleryList] = {"notable": "themes", "frequency": "frequent", "glitch": "untrained"}
+"""The list that a ray belongs to; letterless ones have one of their own."""
+OWN = "ends"
+"""What stands for a layer where the model's own matrices are meant."""
+BEYOND: tuple[Reading, ...] = ("theme", "partly spelling")
+"""Readings of rays that stand first, by what is left of them without words that begin or end alike."""
 SCORES = tuple(f"{circuit}-readability" for circuit in CIRCUITS)
 """What the artifacts of all layers add to the map's scores."""
 
@@ -36,40 +61,92 @@ class Row(NamedTuple):
     layer: int | None
     artifact: Artifact
     at: int
+    among: GalleryList
+    reading: Reading
     merit: float
     q: float
+    words: tuple[str, ...]
+    """Its first ones on its judged side, each once."""
+
+    @property
+    def kind(self) -> Kind:
+        """Of its matrix."""
+        kind: Kind = KINDS[self.artifact.arrays["kind"][self.at]]
+        return kind
+
+    @property
+    def side(self) -> str:
+        """On which it was judged."""
+        return SIDES[self.kind][self.artifact.arrays["side"][self.at]]
+
+    @property
+    def end(self) -> tuple[int | str | None, ...]:
+        """Of which direction which end it is."""
+        arrays = self.artifact.arrays
+        return (self.layer, self.kind, *(int(arrays[name][self.at]) for name in ("head", "index", "ray")))
+
+
+Lists = dict[GalleryList, list[list[Row]]]
+
+
+@dataclass(frozen=True)
+class Merged:
+    """All rays of some artifacts."""
+
+    artifacts: tuple[Artifact | None, ...]
+    rows: tuple[Row, ...]
+    """In the order of the page's lists."""
+    lists: Lists
+    """Of all of them."""
+    n_rays: int
+    n_readable: int
+    n_found: int
 
 
 def gallery(
-    model: OpenModel, address: Address, shown: View, artifacts: Sequence[Artifact | None], failure: str = ""
+    model: OpenModel,
+    address: Address,
+    shown: View,
+    artifacts: Sequence[Artifact | None],
+    failure: str = "",
+    sought: Sought = UNSOUGHT,
 ) -> NotablePage:
     """From the artifacts of all layers, first to last, and of the model's ends: of those that are there."""
-    held = [(at, artifact) for at, artifact in enumerate(artifacts) if artifact is not None]
-    n_layers = model.header.n_layers
-    p = [artifact.arrays["every_p"] for _, artifact in held]
-    every_p = np.sort(np.concatenate([*p, np.zeros(0, np.float32)])).astype(np.float64)
-    q = q_values(every_p)
-    rows: dict[Label, list[Row]] = {label: [] for label in LABELS}
-    for at, artifact in held:
-        for label, row in _rows(None if at == n_layers else at, artifact, every_p, q):
-            rows[label].append(row)
-    most = {"notable": N_RAYS, "frequency": N_APART, "glitch": N_APART}
-    rays, frequency, glitches = (
-        tuple(_notable(address, row, model.vocabulary) for row in _first(rows[label], most[label])) for label in LABELS
+    _check(model.header, sought)
+    merged = _merged(model, shown, tuple(artifacts))
+    lists = merged.lists
+    if sought.kind or sought.side or sought.layer:
+        lists = _lists(row for row in merged.rows if _is_sought(row, sought))
+    n_pages = max(1, -(-len(lists[sought.among]) // N_RAYS))
+    if sought.page > n_pages:
+        raise BadOption(f"There is no page {sought.page}: there are {n_pages}, counted from 1.")
+    first = (sought.page - 1) * N_RAYS
+    parts = {
+        among: slice(first, first + N_RAYS) if among == sought.among else slice(N_APART) for among in GALLERY_LISTS
+    }
+    themes, letterless, frequency, glitches = (
+        tuple(_notable(address, group, model.vocabulary) for group in lists[among][parts[among]])
+        for among in GALLERY_LISTS
     )
+    held = [artifact for artifact in artifacts if artifact is not None]
     return NotablePage(
         model=model.header,
         view=shown,
-        rays=rays,
+        rays=themes,
+        letterless=letterless,
         frequency=frequency,
         glitches=glitches,
-        n_layers=sum(at < n_layers for at, _ in held),
+        n_layers=sum(artifact is not None for artifact in artifacts[: model.header.n_layers]),
         is_whole=len(held) == len(artifacts),
-        is_judged=not held or any(artifact.facts["judged"] for _, artifact in held),
-        n_rays=len(every_p),
-        n_readable=int((every_p < ALPHA).sum()),
-        n_found=int((q < FDR).sum()),
+        is_judged=not held or any(artifact.facts["judged"] for artifact in held),
+        n_rays=merged.n_rays,
+        n_readable=merged.n_readable,
+        n_found=merged.n_found,
         failure=failure,
+        sought=sought,
+        n_pages=n_pages,
+        choices=tuple(_choices(model.header).items()),
+        counts=tuple((among, len(groups), sum(map(len, groups))) for among, groups in lists.items()),
     )
 
 
@@ -82,49 +159,117 @@ def shares(layers: Sequence[Artifact | None]) -> dict[str, NDArray[np.float32]]:
     return {name: stacked[:, :, at] for at, name in enumerate(SCORES)}
 
 
+def _choices(model: Model) -> dict[str, tuple[str, ...]]:
+    """What may be sought in the gallery of a model."""
+    own = tuple(kind for kind in ENDS if kind in model.model_kinds)
+    layers = (*map(str, range(model.n_layers)), OWN)
+    return {"kind": (*CIRCUITS, *model.layer_kinds, *own), "side": ("read", "write", "query", "key"), "layer": layers}
+
+
+def _check(model: Model, sought: Sought) -> None:
+    for name, values in _choices(model).items():
+        if getattr(sought, name) not in {"", *values}:
+            raise BadOption(f"{name} must be one of {', '.join(values)}.")
+
+
+def _is_sought(row: Row, sought: Sought) -> bool:
+    layer = OWN if row.layer is None else str(row.layer)
+    return sought.kind in {"", row.kind} and sought.side in {"", row.side} and sought.layer in {"", layer}
+
+
+_known: WeakKeyDictionary[OpenModel, dict[str, Merged]] = WeakKeyDictionary()
+"""Of every model as long as it is open, by weights: thousands of tokens, the same on every visit."""
+
+
+def _merged(model: OpenModel, shown: View, artifacts: tuple[Artifact | None, ...]) -> Merged:
+    of_model = _known.setdefault(model, {})
+    known = of_model.get(shown.weights)
+    if known is None or any(one is not other for one, other in zip(known.artifacts, artifacts, strict=True)):
+        known = of_model[shown.weights] = _merge(model, artifacts)
+    return known
+
+
+def _merge(model: OpenModel, artifacts: tuple[Artifact | None, ...]) -> Merged:
+    held = [(at, artifact) for at, artifact in enumerate(artifacts) if artifact is not None]
+    p = [artifact.arrays["every_p"] for _, artifact in held]
+    every_p = np.sort(np.concatenate([*p, np.zeros(0, np.float32)])).astype(np.float64)
+    q = q_values(every_p)
+    rows = [
+        row
+        for at, artifact in held
+        for row in _rows(model, None if at == model.header.n_layers else at, artifact, every_p, q)
+    ]
+    rows.sort(key=lambda row: (row.reading not in BEYOND, -row.merit))
+    return Merged(
+        artifacts, tuple(rows), _lists(rows), len(every_p), int((every_p < ALPHA).sum()), int((q < FDR).sum())
+    )
+
+
 def _rows(
-    layer: int | None, artifact: Artifact, every_p: NDArray[np.float64], q: NDArray[np.float64]
-) -> Iterator[tuple[Label, Row]]:
-    """Each ray with its label; `every_p` rises, `q` goes with it."""
+    model: OpenModel, layer: int | None, artifact: Artifact, every_p: NDArray[np.float64], q: NDArray[np.float64]
+) -> Iterator[Row]:
+    """Each ray; `every_p` rises, `q` goes with it."""
     arrays = artifact.arrays
     # Nothing is known of a glitch but its direction's size.
     merits = np.where(np.isnan(arrays["z"]), arrays["share"], arrays["z"])
+    is_beyond = np.isin(arrays["reading"], [READINGS.index(each) for each in BEYOND]) & ~np.isnan(arrays["beyond_z"])
+    merits = np.where(is_beyond, arrays["beyond_z"], merits)
     # A ray's own p is among all of them, unless it has none: then it is past the end.
     rates = np.append(q, np.nan)[np.searchsorted(every_p, arrays["p"].astype(np.float64))]
-    for at, (label, merit, rate) in enumerate(
-        zip(arrays["label"].tolist(), merits.tolist(), rates.tolist(), strict=True)
+    ids = np.where(arrays["side"][:, None] == 0, arrays["left_ids"], arrays["right_ids"])
+    columns = (ids, arrays["label"], arrays["letterless"], arrays["reading"], merits, rates)
+    for at, (own, label, is_letterless, reading, merit, rate) in enumerate(
+        zip(*(each.tolist() for each in columns), strict=True)
     ):
-        yield LABELS[label], Row(layer, artifact, at, merit, rate)
+        texts = [model.vocabulary.entry(id_).text for id_ in own if id_ >= 0]
+        forms = [form_of(text) for text in texts]
+        among: GalleryList = OF_LABELS[LABELS[label]]
+        if is_letterless and among == "themes":
+            among = "letterless"
+        # Signs are told apart by themselves, where there are no words.
+        words = [text.strip() or text for text in texts] if is_letterless else [form for form in forms if form]
+        first = tuple(dict.fromkeys(words))[:N_WORDS]
+        yield Row(layer, artifact, at, among, READINGS[reading], merit, rate, first)
 
 
-def _first(rows: Sequence[Row], most: int) -> list[Row]:
-    """Those with the largest merit, few of any one place."""
-    chosen: list[Row] = []
-    counts: Counter[object] = Counter()
-    for row in sorted(rows, key=lambda row: -row.merit):
-        arrays = row.artifact.arrays
-        kind, head = KINDS[arrays["kind"][row.at]], int(arrays["head"][row.at])
-        # A head, the MLP of a layer, or an end, of which there is one of each kind.
-        place = (row.layer, head, kind if row.layer is None else "")
-        if counts[place] < OF_ONE_PLACE:
-            counts[place] += 1
-            chosen.append(row)
-        if len(chosen) == most:
-            break
-    return chosen
+def _lists(rows: Iterable[Row]) -> Lists:
+    """These rays by list, those that say the same together."""
+    own: dict[GalleryList, list[Row]] = {among: [] for among in GALLERY_LISTS}
+    for row in rows:
+        own[row.among].append(row)
+    return {among: _grouped(of) for among, of in own.items()}
 
 
-def _notable(address: Address, row: Row, vocabulary: Vocabulary) -> Notable:
+def _grouped(rows: Iterable[Row]) -> list[list[Row]]:
+    """The rays that say the same, each group behind the first of it."""
+    groups: list[list[Row]] = []
+    by_word: dict[str, list[int]] = {}
+    by_end: dict[object, int] = {}
+    for row in rows:
+        shared = Counter(at for word in row.words for at in by_word.get(word, ()))
+        alike = [at for at, n in shared.items() if n >= N_SHARED]
+        if (own := by_end.get(row.end)) is not None:
+            alike.append(own)
+        if alike:
+            groups[min(alike)].append(row)
+            continue
+        by_end[row.end] = len(groups)
+        for word in row.words:
+            by_word.setdefault(word, []).append(len(groups))
+        groups.append([row])
+    return groups
+
+
+def _notable(address: Address, group: Sequence[Row], vocabulary: Vocabulary) -> Notable:
+    row = group[0]
     arrays, at = row.artifact.arrays, row.at
-    kind, head = KINDS[arrays["kind"][at]], int(arrays["head"][at])
-    place = address if row.layer is None else address.at_layer(row.layer)
-    matrix = (place if head < 0 else place.at_head(head)).at(kind)
+    place = _also(address, row)
     numbers = {name: float(arrays[name][at]) for name in NUMBERS}
     return Notable(
-        address=matrix.direction(int(arrays["index"][at])),
-        ray="n" if arrays["ray"][at] else "p",
-        side=SIDES[kind][arrays["side"][at]],
-        readouts=tuple(_readouts(row, SIDES[kind], vocabulary)),
+        address=place.address,
+        ray=place.ray,
+        side=place.side,
+        readouts=tuple(_readouts(row, SIDES[row.kind], vocabulary)),
         singular_value=float(arrays["strength"][at]),
         energy_share=float(arrays["share"][at]),
         q=None if np.isnan(row.q) else row.q,
@@ -133,7 +278,15 @@ def _notable(address: Address, row: Row, vocabulary: Vocabulary) -> Notable:
         turn=_turn(arrays, at),
         letterless=bool(arrays["letterless"][at]),
         reading=READINGS[arrays["reading"][at]],
+        also=tuple(_also(address, other) for other in group[1:]),
     )
+
+
+def _also(address: Address, row: Row) -> Also:
+    head, index, ray = (int(row.artifact.arrays[name][row.at]) for name in ("head", "index", "ray"))
+    place = address if row.layer is None else address.at_layer(row.layer)
+    matrix = (place if head < 0 else place.at_head(head)).at(row.kind)
+    return Also(matrix.direction(index), "n" if ray else "p", row.side)
 
 
 def _turn(arrays: Arrays, at: int) -> Turn | None:

@@ -1,7 +1,7 @@
-"""Rays worth a first look, of one layer or of the model's ends: the most readable ones of every matrix.
+"""Rays worth a look, of one layer or of the model's ends: the readable ones of every matrix.
 
 Of each matrix the strongest directions are looked at, both rays on each side that is the residual stream. A ray is kept
-under one of three labels, at most two of each label a matrix:
+under one of three labels, all of the first two and the strongest glitches of a matrix:
 
 - `notable`: readable, by its z against the control;
 - `frequency`: readable too, but most of its first tokens are frequent ones or very short: such rays top many matrices;
@@ -56,9 +56,12 @@ ENDS: tuple[ModelKind, ...] = ("embed", "unembed", "pos")
 
 N_DIRECTIONS = 8
 """Strongest directions of a matrix that are looked at."""
-N_TOKENS = 10
-N_KEPT = 2
-"""Rays of a matrix under each label."""
+N_TOKENS = 20
+"""Kept of each ray: so many mostly hold ten different words."""
+N_FIRST = 10
+"""Tokens by which a ray gets its label."""
+N_GLITCHES = 2
+"""Of a matrix: nothing tells one from another but its direction's size."""
 FREQUENT_SHARE = 50
 """One id in fifty counts as frequent: tokenizers number their tokens from frequent to rare."""
 SHORT = 2
@@ -70,7 +73,8 @@ NUMBERS = BY_LENGTH + OF_FORMS
 PARAMETERS = {
     "directions": N_DIRECTIONS,
     "tokens": N_TOKENS,
-    "kept": N_KEPT,
+    "first": N_FIRST,
+    "glitches": N_GLITCHES,
     "frequent": FREQUENT_SHARE,
     "short": SHORT,
     "alpha": ALPHA,
@@ -216,7 +220,7 @@ def _rays(looked: Looked, vocabulary: Vocabulary) -> list[Ray]:
     found: list[Ray] = []
     for side in PREFIXES:
         for (row, sign), p in np.ndenumerate(looked.p(side)):
-            ids = looked.arrays[_name(side, sign, "ids")][row].tolist()
+            ids = looked.arrays[_name(side, sign, "ids")][row, :N_FIRST].tolist()
             label = label_of(vocabulary, ids, float(p))
             if label is not None:
                 # Nothing is known of a glitch but its direction's size.
@@ -226,15 +230,14 @@ def _rays(looked: Looked, vocabulary: Vocabulary) -> list[Ray]:
 
 
 def _best(rays: Sequence[Ray]) -> list[Ray]:
-    """The first ones of each label; a ray that stands out on both sides once, on the side where it does more."""
-    best: list[Ray] = []
-    for label in LABELS:
-        falling = sorted((ray for ray in rays if ray.label == label), key=lambda ray: -ray.merit)
-        once: dict[tuple[int, int], Ray] = {}
-        for ray in falling:
+    """All that are readable, and the first glitches, a glitch of both sides once."""
+    falling = sorted(rays, key=lambda ray: -ray.merit)
+    readable = [ray for ray in falling if ray.label != "glitch"]
+    once: dict[tuple[int, int], Ray] = {}
+    for ray in falling:
+        if ray.label == "glitch":
             once.setdefault((ray.row, ray.sign), ray)
-        best += list(once.values())[:N_KEPT]
-    return best
+    return readable + list(once.values())[:N_GLITCHES]
 
 
 def _arrays(rays: Sequence[Ray]) -> Arrays:

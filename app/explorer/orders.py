@@ -44,8 +44,8 @@ def matrix(model: OpenModel, address: Address, shown: View) -> Order:
     parameters = {choice.name: choice.value for choice in shown.parameters}
     recipe = recipes.decomposition(model, address, shown.weights, parameters, shown.distance, shown.selection)
     title = f"{address.label} of {address.model} is being decomposed and read out."
-    if shown.selection:
-        title += " Random directions are read with the same tokens first."
+    if shown.selection != EVERY:
+        title += " Random directions are read in the same way first."
     compute = partial(decompositions.decomposition, address=address, parameters=parameters, distance=shown.distance)
     return Order(model, shown.weights, recipe, title, compute, selection=shown.selection)
 

@@ -3,6 +3,7 @@
 The HTML page, the fragment and the JSON answer render the same value. Knows no HTML, no HTTP and no torch.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
@@ -26,8 +27,15 @@ PROCESSINGS: tuple[Processing, ...] = ("folded", "raw")
 
 End = Literal["read", "write"]
 """Which end of the model a side of the stream is read with."""
+Depth = Literal["first", "middle", "last"]
+"""Where in a model layers stand: the first one, the last fifth of them, and what lies between."""
+SpanPart = Literal["all", "first"]
+"""All directions of a matrix, beside random vectors of its span; or the first few, beside such as are weighted by its
+singular values."""
 CUT = "-cut"
 """What the name of a control of equal rank ends with, after that of the matrix that was cut down."""
+SPAN, WEIGHTED, PRINCIPAL = "-span", "-weighted", "-pca"
+"""The same of random vectors of a matrix's span, and of those weighted by its singular values; of principal components."""
 
 Sort = Literal["order", "strength", "weakest", "gap", "closest", "readable", "readable-left", "readable-right"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
@@ -42,6 +50,14 @@ ONLY: tuple[Only, ...] = get_args(Only)
 a false discovery rate of 10%; readable, and neither by spelling alone nor without letters; a theme; readable by spelling
 alone; or of that class."""
 
+
+GalleryList = Literal["themes", "letterless", "frequent", "untrained"]
+GALLERY_LISTS: tuple[GalleryList, ...] = get_args(GalleryList)
+"""The lists of a gallery."""
+
+Ranked = Literal["first", "all"]
+N_RANKED = 20
+"""Heads in the list beside a map, if not all."""
 
 Note = Literal[
     "folded",
@@ -91,7 +107,7 @@ class Token(NamedTuple):
     kind: str
     """`text`, `special` or `byte`."""
     score: float
-    """Dot product of the token's vector with the direction; negative on the minus ray."""
+    """Dot product of the token's vector with the direction, or their cosine; negative on the minus ray."""
     place: Address | None = None
     """Where it leads, if it is no token but a neuron or a head's direction."""
 
@@ -135,8 +151,9 @@ class Judgement:
     beyond_z: float | None = None
     """Of those forms that neither begin nor end, with three letters, as one before them."""
     beyond_p: float | None = None
-    akin: float | None = None
-    """The share of the forms whose spelling is compared that begin or end as another of them does."""
+    beyond_share: float | None = None
+    """How much alike these are beside all of its forms, each less what random rays are: 1 for as much. None where its forms
+    are not shown to be alike."""
     n_forms: int = 0
     """Forms among its kept tokens."""
     letterless: bool = False
@@ -405,7 +422,7 @@ class View:
     parameters: tuple[Choice, ...] = ()
     """Of that basis."""
     selection: Selection = EVERY
-    """Tokens that readouts show."""
+    """Tokens that readouts show, and by what they are ranked."""
     rotated: bool = False
     """Singular directions are held against random rotations of their span, too."""
 
@@ -430,6 +447,11 @@ class HomePage:
 
     models: tuple[ModelEntry, ...]
 
+    @property
+    def is_growing(self) -> bool:
+        """A model of it is on its way."""
+        return any(entry.state == "importing" for entry in self.models)
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -441,6 +463,8 @@ class Cell:
     """1 for the largest of all."""
     is_kept: bool
     """Both matrices were computed before: the head's page opens at once."""
+    written: tuple[tuple[Token, ...], tuple[Token, ...]] = ((), ())
+    """First tokens that its strongest OV direction writes, at the + end and at the - end; none until its layer was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -473,6 +497,11 @@ class HeadMap:
         """Heads that open at once."""
         return sum(cell.is_kept for row in self.rows for cell in row)
 
+    @property
+    def ranked(self) -> list[Cell]:
+        """All heads, the largest value first."""
+        return sorted((cell for row in self.rows for cell in row), key=lambda cell: cell.rank)
+
 
 @dataclass(frozen=True, slots=True)
 class Readout:
@@ -496,6 +525,30 @@ class Vectors:
     """Of the left and the right side: read, write, query, key, neuron …"""
     sides: Mapping[str, "NDArray[np.float32]"]
     """left and right, [n d] each, as far as they are the residual stream's or neurons'."""
+
+
+class Also(NamedTuple):
+    """A ray by its name."""
+
+    address: Address
+    """Of its direction."""
+    ray: Literal["p", "n"]
+    side: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What of a gallery is asked for; empty: any."""
+
+    among: GalleryList = "themes"
+    kind: str = ""
+    side: str = ""
+    layer: str = ""
+    """A number, or `ends` for the model's own matrices."""
+    page: int = 1
+
+
+UNSOUGHT = Sought()
 
 
 @dataclass(frozen=True, slots=True)
@@ -531,6 +584,18 @@ class Notable:
     """Most of its first 10 trained tokens, or of all that are kept, have no letter."""
     reading: Reading = "unknown"
     """What all that makes of the ray."""
+    also: tuple[Also, ...] = ()
+    """Rays that say the same, and are not shown by themselves."""
+
+    @property
+    def others(self) -> tuple[Also, ...]:
+        """Of them those that are no other side of this very ray."""
+        return tuple(one for one in self.also if one[:2] != (self.address, self.ray))
+
+    @property
+    def sides(self) -> set[str]:
+        """Those on which this ray is one of the list."""
+        return {self.side} | {one.side for one in self.also if one[:2] == (self.address, self.ray)}
 
     @property
     def stands_out(self) -> bool:
@@ -545,12 +610,17 @@ class Notable:
 
 @dataclass(frozen=True, slots=True)
 class NotablePage:
-    """The gallery of a model: its most readable rays, out of the strongest directions of every matrix."""
+    """The gallery of a model: its readable rays, out of the strongest directions of every matrix.
+
+    Of the list that is asked for one page, of the others the first few; rays that say the same are shown once.
+    """
 
     model: Model
     view: View
     rays: tuple[Notable, ...]
-    """Largest z first."""
+    """Those of words: first those that are alike beyond spelling, by `beyond_z`; then the others, by z."""
+    letterless: tuple[Notable, ...]
+    """As readable, but most of their first tokens have no letter: quotes, brackets, white space."""
     frequency: tuple[Notable, ...]
     """As readable, but mostly of frequent or very short tokens: set apart."""
     glitches: tuple[Notable, ...]
@@ -569,6 +639,13 @@ class NotablePage:
     """At a false discovery rate of 10%."""
     failure: str = ""
     """Why something that is missing could not be computed; empty where it only takes its time."""
+    sought: Sought = UNSOUGHT
+    n_pages: int = 1
+    """Of the list that is asked for."""
+    choices: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What may be sought: kinds of matrices, sides, layers."""
+    counts: tuple[tuple[GalleryList, int, int], ...] = ()
+    """Of each list, of what is sought: how many are shown on all its pages, and rays behind them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -585,6 +662,13 @@ class ModelPage:
     """None until a layer has been read: then it follows as a fragment."""
     is_filling: bool
     """A job is computing heads of it: soon more of them open at once."""
+    ranked: Ranked = "first"
+    """How many heads the list beside the map names."""
+
+    @property
+    def listed(self) -> list[Cell]:
+        """The heads of that list."""
+        return self.map.ranked[: None if self.ranked == "all" else N_RANKED]
 
 
 @dataclass(frozen=True, slots=True)
@@ -1029,6 +1113,18 @@ class ComparePage:
 
 
 @dataclass(frozen=True, slots=True)
+class CensusDepth:
+    """How readable one kind is in a part of the layers: the first one, the middle ones, or the last fifth."""
+
+    depth: Depth
+    layers: range
+    readable: Estimate
+    mean: Estimate
+    superiority: Estimate
+    early: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
 class CensusKind:
     """How readable the rays of one kind of matrix are, at one side; z is against random directions read the same way."""
 
@@ -1045,6 +1141,12 @@ class CensusKind:
     """Share of the rays at p < .01."""
     discovered: float
     """Share of the rays at a false discovery rate of 10%, over the rays of this kind."""
+    n_control: int
+    """Rays of random directions that p is the share of: it is never below 1 in one more than these."""
+    n_at_floor: int
+    """Rays whose p is that."""
+    n_needed: int
+    """How many must be before any is found at that rate."""
     mean: Estimate
     """Of z over rays; the interval is that of the difference from random directions, which were drawn as well."""
     superiority: Estimate
@@ -1055,17 +1157,36 @@ class CensusKind:
     """Mean z; None for a layer that is not read yet, empty for what belongs to no layer."""
     by_rank: tuple[float | None, ...]
     """Mean z of each tenth of a matrix's directions, the strongest first."""
+    readable_by_rank: tuple[float | None, ...]
+    """Share of the rays at p < .01 of each tenth."""
     early: Estimate | None
     """Mean z of the first quarter of a matrix's directions minus that of the last; None where they are too few."""
     correlation: Estimate | None
     """Spearman's, of place and z within a matrix: negative where early directions read better."""
     later: Estimate | None
     """Mean z of the later half of the layers minus that of the first; None where there are no two."""
+    depths: tuple[CensusDepth, ...]
+    """Of first, middle and last layers by themselves, from early to late; empty for what belongs to no layer."""
+
+    @property
+    def is_beyond_control(self) -> bool:
+        """Whether rays stand out from all of the control, which has too few to show that any is no false discovery."""
+        return not self.discovered and 0 < self.n_at_floor < self.n_needed
 
     @property
     def is_cut(self) -> bool:
         """Whether it is a control of equal rank."""
         return self.group.endswith(CUT)
+
+
+@dataclass(frozen=True, slots=True)
+class EffectDepth:
+    """How much better one kind reads than another in a part of the layers."""
+
+    depth: Depth
+    layers: range
+    difference: Estimate
+    superiority: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -1078,16 +1199,52 @@ class CensusEffect:
     """Of mean z."""
     superiority: Estimate
     """How often a ray of the first has the larger z."""
+    depths: tuple[EffectDepth, ...]
+    """Of the layers that both have, from early to late."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpanShares:
+    """Readable rays among a kind's singular directions and among random vectors of the same matrices' spans."""
+
+    layers: range | None
+    """A part of the layers; None for all of them."""
+    own: Estimate
+    random: Estimate
+    difference: Estimate
+    """Of the shares."""
+
+
+@dataclass(frozen=True, slots=True)
+class CensusSpan:
+    """Whether one kind's singular directions read better than any vector of their matrix's span would."""
+
+    group: str
+    among: SpanPart
+    n_matrices: int
+    shares: SpanShares
+    depths: tuple[tuple[Depth, SpanShares], ...]
+    """Of first, middle and last layers by themselves, from early to late."""
+
+    @property
+    def parts(self) -> tuple[SpanShares, ...]:
+        """Of all layers, then of each depth."""
+        return (self.shares, *(own for _, own in self.depths))
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What the numbers allow to be said about one question."""
 
-    about: Literal["order", "size", "random", "rank", "layers"]
+    about: Literal["order", "size", "span", "random", "rank", "components", "layers"]
     answer: str
     evidence: tuple[str, ...]
     """A sentence for each number that it rests on."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The sentences of the answer."""
+        return tuple(re.split(r"(?<=\.) (?=[A-Z])", self.answer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -1101,6 +1258,7 @@ class CensusPage:
     """Read so far."""
     kinds: tuple[CensusKind, ...]
     effects: tuple[CensusEffect, ...]
+    spans: tuple[CensusSpan, ...]
     findings: tuple[Finding, ...]
     controls: tuple[tuple[End, tuple[int, ...]], ...]
     """Rays of random directions by their own z, in the same bins."""
@@ -1114,6 +1272,8 @@ class CensusPage:
     """Of the intervals and of what was cut down."""
     draws: int
     """That many matrices were cut down in each layer."""
+    depths: tuple[range, ...]
+    """The layers that stand first, in the middle and last."""
     missing: tuple[str, ...]
     """What there is no census of, and why, in sentences."""
 
@@ -1123,15 +1283,24 @@ class CensusPage:
         return self.n_layers == self.model.n_layers
 
     @property
+    def has_depths(self) -> bool:
+        """Whether any part of the layers has enough of them for an interval."""
+        return any(part.mean.interval for kind in self.kinds for part in kind.depths)
+
+    @property
     def n_intervals(self) -> int:
         """That the findings rest on."""
         numbers: list[Estimate | None] = []
         for kind in self.kinds:
-            numbers += [kind.mean, kind.superiority, kind.readable]
+            parts: tuple[CensusKind | CensusDepth, ...] = (kind, *kind.depths)
+            numbers += [number for part in parts for number in (part.mean, part.superiority, part.readable)]
             if not kind.is_cut:
-                numbers += [kind.early, kind.later if self.is_whole else None]
+                numbers += [*(part.early for part in parts), kind.later if self.is_whole else None]
         for effect in self.effects:
-            numbers += [effect.difference, effect.superiority]
+            compared: tuple[CensusEffect | EffectDepth, ...] = (effect, *effect.depths)
+            numbers += [number for part in compared for number in (part.difference, part.superiority)]
+        for span in self.spans:
+            numbers += [shares.difference for shares in span.parts]
         return sum(number is not None and number.interval is not None for number in numbers)
 
 

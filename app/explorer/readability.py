@@ -4,8 +4,9 @@
     forms_z forms_p [n 2]           the same of their forms: each word once, whatever its case and the space around it
     beyond_z beyond_p [n 2]         of those forms that neither begin nor end as one before them
     spelling_z spelling_p [n 2]     how alike the forms are spelt, against the control
-    n_forms akin letterless [n 2]   how many forms there are; the share that begins or ends as another; whether most tokens
-                                    have no letter
+    beyond_share [n 2]              how much alike these are beside all forms, each less what random rays have: 1 for as
+                                    much; of rays whose forms are alike
+    n_forms letterless [n 2]        how many forms there are; whether most tokens have no letter
     reading [n 2]                   what all that makes of a ray: its place in READINGS
     difference_p [n]                is one ray more coherent than the other, beyond what random ones are?
 
@@ -13,12 +14,12 @@ are added to what `Tables.read` gives; nothing where there is no control. Runs i
 process. Knows no pages.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.rays import HEADLINE, readings
+from app.core.rays import ALPHA, HEADLINE, readings
 from app.explorer.bench import KEPT_TOKENS, Arrays, Bench
 from app.explorer.controls import control, measured
 
@@ -49,34 +50,45 @@ def judgements(bench: Bench, side: str, readout: Arrays) -> Arrays:
     own = measured(by.judge, ids)
     lengths = range(by.coherence.shape[2])
     found = [standing(own["coherence"][..., at], by.coherence[..., at].flatten()) for at in lengths]
-    arrays: Arrays = {name: own[name] for name in ("coherence", "akin")}
+    arrays: Arrays = {"coherence": own["coherence"]}
     arrays["z"], arrays["p"] = (np.stack(parts, axis=-1) for parts in zip(*found, strict=True))
-    for name in ("forms", "beyond", "spelling"):
-        arrays[f"{name}_z"], arrays[f"{name}_p"] = _by_longest(own[name], getattr(by, name))
+    placed = {name: _by_longest(own[name], getattr(by, name)) for name in ("forms", "beyond", "spelling")}
+    for name, place in placed.items():
+        arrays[f"{name}_z"], arrays[f"{name}_p"] = place.z, place.p
+    is_alike = placed["forms"].p < ALPHA  # of what is hardly more than nothing, no share says anything
+    arrays["beyond_share"] = placed["beyond"].excess / np.where(is_alike, placed["forms"].excess, np.nan)
     apart, control_apart = (np.abs(np.diff(each[..., HEADLINE])[:, 0]) for each in (own["coherence"], by.coherence))
     arrays["difference_p"] = standing(apart, control_apart)[1]
     arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
     arrays |= {name: own[name] for name in ("n_forms", "letterless")}
     arrays["reading"] = readings(
         arrays["p"][..., HEADLINE],
-        *(arrays[name] for name in ("letterless", "n_forms", "forms_p", "spelling_p", "beyond_p", "akin")),
+        *(arrays[name] for name in ("letterless", "n_forms", "forms_p", "spelling_p", "beyond_p", "beyond_share")),
     )
     return arrays
 
 
-def _by_longest(
-    values: NDArray[np.float32], random: NDArray[np.float32]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """z and p [n 2] of the longest length that a ray has, beside that of random rays: fewer tokens vary more.
+class Place(NamedTuple):
+    """Where rays stand among random ones [n 2]; nan where that cannot be told."""
+
+    z: NDArray[np.float64]
+    p: NDArray[np.float64]
+    excess: NDArray[np.float64]
+    """How much larger their number is than the mean of random rays."""
+
+
+def _by_longest(values: NDArray[np.float32], random: NDArray[np.float32]) -> Place:
+    """By the longest length that a ray has, beside that of random rays: fewer tokens vary more.
 
     Lengths that few random rays have are left out: by few, nothing can stand out.
     """
     from app.core.significance import standing
 
-    z, p = np.full(values.shape[:2], np.nan), np.full(values.shape[:2], np.nan)
+    place = Place(*np.full((3, *values.shape[:2]), np.nan))
     for at in range(values.shape[2]):
         known = random[..., at][~np.isnan(random[..., at])]
         if FEW * len(known) >= random[..., at].size:
-            own_z, own_p = standing(values[..., at], known)
-            z, p = np.where(np.isnan(own_p), z, own_z), np.where(np.isnan(own_p), p, own_p)
-    return z, p
+            own = values[..., at]
+            found = (*standing(own, known), own - known.mean(dtype=np.float64))
+            place = Place(*(np.where(np.isnan(own), old, new) for old, new in zip(place, found, strict=True)))
+    return place

@@ -38,7 +38,7 @@ def decomposition(
     selection: Selection = EVERY,
 ) -> Recipe:
     """Of all terms of the matrix at the address, in the basis of the address, read as those tokens."""
-    kept: dict[str, float] = {**parameters, **selection.parameters(), **READ}
+    kept: dict[str, float] = {**parameters, **selection.deciding(), **READ}
     if distance:  # most matrices have none
         kept["distance"] = distance
     if BASES[address.basis or "svd"].has_neighbours:
@@ -61,7 +61,7 @@ def rotation(
     model: OpenModel, address: Address, processing: Processing, distance: int = 0, selection: Selection = EVERY
 ) -> Recipe:
     """Of random rotations of the singular directions of the matrix at the address, read as those tokens."""
-    kept: dict[str, float] = {**rotations.PARAMETERS, **selection.parameters(), **READ}
+    kept: dict[str, float] = {**rotations.PARAMETERS, **selection.deciding(), **READ}
     if distance:
         kept["distance"] = distance
     return _recipe(model, f"{address.path}/rotation", processing, kept)

@@ -8,18 +8,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from app.core.address import Address
+from app.core.address import CIRCUITS, Address
+from app.core.bootstrap import Clusters
 from app.core.rays import HEADLINE
 from app.explorer import controls, orders, recipes, tally
 from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.findings import findings
 from app.explorer.library import OpenModel
 from app.explorer.orders import Order, begun, fulfilled
-from app.explorer.pages import CUT, CensusEffect, CensusKind, CensusPage, End, Model, Processing, View
+from app.explorer.pages import CUT, CensusEffect, CensusKind, CensusPage, CensusSpan, End, Model, Processing, View
 from app.explorer.places import is_double
 from app.explorer.resources import Resources
 from app.explorer.tables import end_of
@@ -40,8 +41,14 @@ ROWS = ("group", "part", "index", "of", "z", "p")
 Columns = Mapping[str, list[object]]
 """Of one length, by name."""
 
-Count = tuple[tuple[CensusKind, ...], tuple[CensusEffect, ...], tuple[tuple[End, tuple[int, ...]], ...]]
-"""Kinds, comparisons, controls."""
+
+class Count(NamedTuple):
+    """What the artifacts say together."""
+
+    kinds: tuple[CensusKind, ...]
+    effects: tuple[CensusEffect, ...]
+    spans: tuple[CensusSpan, ...]
+    controls: tuple[tuple[End, tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ def census(r: Resources, address: Address, options: Options) -> CensusPage:
     # Large, and read once for all pages: not loaded to see whether they are there.
     absent = [order for order in measures if not r.store.exists(order.recipe)]
     layers = _read(r, opened, shown.weights, *absent)
-    kinds, effects, random = _counted(r.store, opened, shown.weights, layers)
+    count = _counted(r.store, opened, shown.weights, layers)
     model = opened.header
     other = next((each for each in model.processings if each != shown.weights), None)
     return CensusPage(
@@ -71,16 +78,20 @@ def census(r: Resources, address: Address, options: Options) -> CensusPage:
         model=model,
         view=shown,
         n_layers=len(layers),
-        kinds=kinds,
-        effects=effects,
-        findings=findings(kinds, effects, model.d_head, is_whole=len(layers) == model.n_layers),
-        controls=random,
+        kinds=count.kinds,
+        effects=count.effects,
+        spans=count.spans,
+        findings=findings(
+            count.kinds, count.effects, count.spans, model.d_head, is_whole=len(layers) == model.n_layers
+        ),
+        controls=count.controls,
         edges=(tally.LOW, tally.HIGH),
         other=_other(r, opened, other) if other else (),
         other_weights=other,
         seed=tally.SEED,
         draws=tally.DRAWS,
-        missing=_missing(model, shown.weights, kinds),
+        depths=tuple(tally.depths(model.n_layers).values()),
+        missing=_missing(model, shown.weights, count.kinds),
     )
 
 
@@ -120,7 +131,7 @@ def _other(r: Resources, opened: OpenModel, processing: Processing) -> tuple[Cen
     if not all(r.store.exists(recipes.census_part(opened, layer, processing)) for layer in (None, *layers)):
         return ()
     with suppress(NotReady):  # a damaged one was set aside
-        return _counted(r.store, opened, processing, layers)[0]
+        return _counted(r.store, opened, processing, layers).kinds
     return ()
 
 
@@ -128,14 +139,14 @@ def _other(r: Resources, opened: OpenModel, processing: Processing) -> tuple[Cen
 def _counted(store: ArtifactStore, opened: OpenModel, processing: Processing, layers: tuple[int, ...]) -> Count:
     """What the ends and those layers say together; always the same, as the artifacts are."""
     arrays = _arrays(store, opened, processing, layers)
-    groups = tally.grouped(arrays, opened.header.n_heads // opened.header.n_kv_heads)
+    groups, n_layers = tally.grouped(arrays), opened.header.n_layers
     random = {end: _random(store, opened, processing, end) for end in {tally.end_of(name) for name in groups}}
     kinds = tuple(
-        tally.kind(group, opened.header.n_layers, random[tally.end_of(group.name)]) for group in groups.values()
+        tally.kind(group, n_layers, random[tally.end_of(name)]) for name, group in groups.items() if tally.is_kind(name)
     )
     ends = [end for end in ENDS if f"control_{end}" in arrays[None]]
     counts = tuple((end, tuple(arrays[None][f"control_{end}"].tolist())) for end in ends)
-    return kinds, tally.effects(groups), counts
+    return Count(kinds, tally.effects(groups, n_layers), tally.spans(groups, n_layers), counts)
 
 
 def _ends(opened: OpenModel, processing: Processing) -> list[str]:
@@ -143,7 +154,7 @@ def _ends(opened: OpenModel, processing: Processing) -> list[str]:
     return sorted({end_of(opened, processing, end) for end in ENDS})
 
 
-def _random(store: ArtifactStore, opened: OpenModel, processing: Processing, end: End) -> list[Any]:
+def _random(store: ArtifactStore, opened: OpenModel, processing: Processing, end: End) -> Clusters:
     """The z of random directions' rays at that end; NotReady where they have just gone."""
     artifact = store.load(controls.recipe(opened, end_of(opened, processing, end), processing, EVERY))
     if artifact is None:
@@ -174,17 +185,19 @@ def _parts(layers: Mapping[int | None, Mapping[str, Any]]) -> Iterator[Columns]:
 def _columns(layer: int | None, arrays: Mapping[str, Any]) -> Columns:
     """Two rays for each direction."""
     names = [tally.GROUPS[group] for group in np.repeat(arrays["group"], 2).tolist()]
-    matrices, sides = zip(*map(tally.matrix_and_side, names), strict=True) if names else ((), ())
+    bases, sides = zip(*map(tally.matrix_and_side, names), strict=True) if names else ((), ())
     parts, index = np.repeat(arrays["part"], 2).tolist(), np.repeat(arrays["index"], 2)
-    is_cut = [name.endswith(CUT) for name in names]
+    is_cut, is_ranked = [name.endswith(CUT) for name in names], [tally.is_kind(name) for name in names]
+    places = np.round(index / np.repeat(arrays["of"], 2), 6).tolist()
     return {
         "layer": [layer] * len(names),
-        "head": [part if matrix in {"ov", "qk"} else None for part, matrix in zip(parts, matrices, strict=True)],
-        "matrix": list(matrices),
+        "head": [part if matrix in CIRCUITS else None for part, matrix in zip(parts, bases, strict=True)],
+        # Whoever filters a file by matrix is not to get random vectors among its directions.
+        "matrix": [matrix + tally.drawn_how(name) for matrix, name in zip(bases, names, strict=True)],
         "side": list(sides),
         "equal_rank_draw": [part if cut else None for part, cut in zip(parts, is_cut, strict=True)],
         "direction": index.tolist(),
-        "relative_rank": np.round(index / np.repeat(arrays["of"], 2), 6).tolist(),
+        "relative_rank": [place if ranked else None for place, ranked in zip(places, is_ranked, strict=True)],
         "ray": ["+", "-"] * len(arrays["index"]),
         "z": _known(arrays["z"], 4),
         "p": _known(arrays["p"], 6),

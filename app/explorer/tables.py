@@ -161,6 +161,8 @@ class Tables:
             passing &= self._of_training(model, processing, end, vectors)
         if selection:
             check_tokens(model, selection, int(passing.sum()))
+        if selection.readout == "cosine":
+            vectors = torch.nn.functional.normalize(vectors, dim=1)  # a vector of zeros stays one
         device = self.device()
         table = _where_there_is_room(lambda: token_table(vectors.to(device), passing, proposing_dtype(device)))
         if table is None:

@@ -1,30 +1,54 @@
 """The statistics of a census: the z and p of every ray, a row a direction, in; numbers for each kind of matrix, out.
 
-Each with an interval over matrices, where those are enough; what is no independent evidence counts as one matrix: all
-that is drawn from one, and the heads that share keys and values. Knows no store, no tokens and no pages' words.
+Each with an interval over layers, where those are enough: heads of one layer are alike, and no independent evidence.
+Kinds that are compared have their layers in common, which are drawn for both at once. Knows no store, no tokens and no
+pages' words.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, Kind
-from app.core.bootstrap import Estimate, difference, mean, superiority
-from app.core.discovery import FDR, q_values
+from app.core.bootstrap import Clusters, Estimate, difference, mean, superiority
+from app.core.discovery import FDR, needed_at_floor, q_values
 from app.core.progression import PARTS, first_minus_last, parts, rank_correlation
 from app.core.rays import ALPHA
 from app.core.significance import standing
-from app.explorer.pages import CUT, CensusEffect, CensusKind, End, Model
+from app.explorer.pages import (
+    CUT,
+    PRINCIPAL,
+    SPAN,
+    WEIGHTED,
+    CensusDepth,
+    CensusEffect,
+    CensusKind,
+    CensusSpan,
+    Depth,
+    EffectDepth,
+    End,
+    Model,
+    SpanPart,
+    SpanShares,
+)
 
 Array = NDArray[Any]
 
 READ_GROUPS = ("qk-query", "qk-key", "ov-read", "mlp-in", "mlp-gate", "unembed")
 WRITE_GROUPS = ("ov-write", "mlp-out", "embed")
-GROUPS = (*READ_GROUPS, "mlp-in-cut", "mlp-gate-cut", *WRITE_GROUPS, "mlp-out-cut", "embed-cut")
-"""In the order of the page: what is read with one table stands together."""
+WEIGHTED_GROUPS = ("qk-query", "qk-key", "ov-read", "mlp-in", "mlp-gate", "ov-write", "mlp-out")
+SPANNED = ("qk-query", "qk-key", "ov-read", "ov-write")
+"""Of which random vectors of the same span are read: an MLP's matrix spans all of the stream."""
+GROUPS = (
+    *(*READ_GROUPS, "mlp-in-cut", "mlp-gate-cut"),
+    *(*WRITE_GROUPS, "embed-pca", "mlp-out-cut", "embed-cut"),
+    *(group + SPAN for group in SPANNED),
+    *(group + WEIGHTED for group in WEIGHTED_GROUPS),
+)
+"""In the order of the page: what is read with one table stands together; last what is drawn from spans."""
 COMPARED: tuple[tuple[str, str], ...] = (
     ("qk-query", "mlp-in"),
     ("qk-key", "mlp-in"),
@@ -45,9 +69,16 @@ COMPARED: tuple[tuple[str, str], ...] = (
 LOW, HIGH, BINS = -4.0, 8.0, 48
 """Of the distributions of z; what lies beyond is counted in the last bin of its side."""
 SEED = 0
-DRAWS = 8
-"""Of each matrix that is cut down."""
-PARAMETERS = {"draws": DRAWS, "seed": SEED}
+FIFTH = 5
+"""The last fifth of the layers is looked at by itself: what reads best stands there."""
+DRAWS = 6
+"""Of each matrix that is cut down; random vectors weighted by singular value, of each."""
+HEADS, TURNED = 2, 64
+"""Of each layer, heads whose spans random vectors are drawn from, and how many of each side: taking all apart again would
+take longer than reading them."""
+FIRST = 4
+"""Directions of a matrix, the strongest ones, that are held against random vectors weighted by singular value."""
+PARAMETERS = {"draws": DRAWS, "seed": SEED, "heads": HEADS, "turned": TURNED, "principal": 1}
 """All that decides what a layer's rows are, besides the weights and what judges rays."""
 
 
@@ -64,9 +95,12 @@ class Matrix(NamedTuple):
     @property
     def means(self) -> Array:
         """The z of each direction: the mean of its rays that could be judged; nan where none could."""
-        judged = np.isfinite(self.z)
-        sums: Array = np.where(judged, self.z, 0).sum(axis=1)
-        return sums / np.where(judged.any(axis=1), judged.sum(axis=1), np.nan)
+        return _of_rays(self.z, np.isfinite(self.z))
+
+    @property
+    def shares(self) -> Array:
+        """The readable share of each direction's rays, counted the same way."""
+        return _of_rays(self.p < ALPHA, np.isfinite(self.z))
 
 
 @dataclass(frozen=True)
@@ -74,8 +108,8 @@ class Group:
     """One kind of matrix, read at one side."""
 
     name: str
-    clusters: tuple[tuple[Matrix, ...], ...]
-    """Of the matrices with a ray that could be judged, those that are no independent evidence stand together."""
+    layers: Mapping[int | None, tuple[Matrix, ...]]
+    """The matrices with a ray that could be judged; under None what belongs to no layer."""
     n_matrices: int
     """All of them; what is drawn from one counts as one."""
     n_unjudged: int
@@ -84,11 +118,40 @@ class Group:
     @property
     def matrices(self) -> tuple[Matrix, ...]:
         """Those with a ray that could be judged."""
-        return tuple(matrix for cluster in self.clusters for matrix in cluster)
+        return tuple(matrix for own in self.layers.values() for matrix in own)
 
-    def rays(self) -> list[Array]:
-        """The z of each cluster's rays, without those that could not be judged."""
-        return [np.concatenate([_judged(matrix.z) for matrix in cluster]) for cluster in self.clusters]
+    def z(self) -> Clusters:
+        """Of each layer's rays, without those that could not be judged."""
+        return {layer: np.concatenate([_judged(matrix.z) for matrix in own]) for layer, own in self.layers.items()}
+
+    def readable(self) -> Clusters:
+        """Of each layer's rays, 1 for a readable one and 0 for another."""
+        return {
+            layer: np.concatenate([_judged(matrix.p) < ALPHA for matrix in own]).astype(np.float64)
+            for layer, own in self.layers.items()
+        }
+
+    def within(self, layers: Iterable[int | None]) -> "Group | None":
+        """The same of these layers alone; None if it has no matrix in them."""
+        own = {layer: self.layers[layer] for layer in layers if layer in self.layers}
+        return replace(self, layers=own) if own else None
+
+    def of_heads(self, other: "Group") -> "Group":
+        """The same of those matrices that the other has something of."""
+        kept = {(matrix.layer, matrix.head) for matrix in other.matrices}
+        own = {
+            layer: tuple(matrix for matrix in matrices if (layer, matrix.head) in kept)
+            for layer, matrices in self.layers.items()
+        }
+        return replace(self, layers={layer: matrices for layer, matrices in own.items() if matrices})
+
+    def first(self, n: int) -> "Group":
+        """The same of the first n directions of each matrix."""
+        own = {
+            layer: tuple(matrix._replace(z=matrix.z[:n], p=matrix.p[:n]) for matrix in matrices)
+            for layer, matrices in self.layers.items()
+        }
+        return replace(self, layers=own)
 
 
 def ends_of(model: Model) -> tuple[Kind, ...]:
@@ -104,82 +167,133 @@ def can_be_cut(model: Model) -> bool:
 def matrix_and_side(group: str) -> tuple[str, str]:
     """Which matrix the group is of, and which side of it.
 
-    Example: matrix_and_side("qk-key") -> ("qk", "key"); matrix_and_side("mlp-out-cut") -> ("mlp-out", "write")
+    Example: matrix_and_side("qk-key-span") -> ("qk", "key"); matrix_and_side("mlp-out-cut") -> ("mlp-out", "write")
     """
-    matrix, _, side = group.partition("-")
-    return (matrix, side) if matrix in CIRCUITS else (group.removesuffix(CUT), end_of(group))
+    own = base_of(group)
+    matrix, _, side = own.partition("-")
+    return (matrix, side) if matrix in CIRCUITS else (own, end_of(group))
+
+
+def base_of(group: str) -> str:
+    """The group of singular directions that it belongs to.
+
+    Example: base_of("ov-write-span") -> "ov-write"; base_of("embed") -> "embed"
+    """
+    for ending in (CUT, SPAN, WEIGHTED, PRINCIPAL):
+        group = group.removesuffix(ending)
+    return group
+
+
+def drawn_how(group: str) -> str:
+    """What its name ends with where it is neither a kind's singular directions nor a control of equal rank.
+
+    Example: drawn_how("ov-write-span") -> "-span"; drawn_how("mlp-in-cut") -> ""
+    """
+    return next((ending for ending in (SPAN, WEIGHTED, PRINCIPAL) if group.endswith(ending)), "")
+
+
+def is_kind(group: str) -> bool:
+    """Whether it is of directions in an order, not of vectors drawn at random."""
+    return not group.endswith((SPAN, WEIGHTED))
 
 
 def end_of(group: str) -> End:
     """Which end of the model the group is read with."""
-    return "write" if group.removesuffix(CUT) in WRITE_GROUPS else "read"
+    return "write" if base_of(group) in WRITE_GROUPS else "read"
 
 
-def grouped(layers: Mapping[int | None, Mapping[str, Array]], sharing: int = 1) -> dict[str, Group]:
+def depths(n_layers: int) -> dict[Depth, range]:
+    """Which layers stand where; none in a model that has fewer than three.
+
+    Example: depths(30) -> {"first": range(0, 1), "middle": range(1, 24), "last": range(24, 30)}
+    """
+    last = n_layers - max(1, n_layers // FIFTH)
+    return {"first": range(1), "middle": range(1, last), "last": range(last, n_layers)} if last > 1 else {}
+
+
+def grouped(layers: Mapping[int | None, Mapping[str, Array]]) -> dict[str, Group]:
     """The rows of each layer's artifact, and of the ends' (layer None), by group.
 
-    `sharing`: how many heads share keys and values. Their QK keys, and what their OV reads, span the same dimensions. They
-    are one cluster in every group of heads; for queries and writes, which are each head's own, that may make an interval
-    wider than it need be. Groups of which no ray could be judged are left out.
+    Groups of which no ray could be judged are left out.
     """
-    found: dict[str, list[Matrix]] = {}
+    found: dict[str, dict[int | None, list[Matrix]]] = {}
     for layer, arrays in layers.items():
         starts = np.flatnonzero(arrays["index"] == 0)
         for rows in map(slice, starts, (*starts[1:], len(arrays["index"]))):
             name = GROUPS[int(arrays["group"][rows.start])]
             head = int(arrays["part"][rows.start]) if matrix_and_side(name)[0] in CIRCUITS else 0
-            found.setdefault(name, []).append(Matrix(layer, head, arrays["z"][rows], arrays["p"][rows]))
-    groups = (_group(name, found[name], sharing) for name in GROUPS if name in found)
-    return {group.name: group for group in groups if group.clusters}
+            own = found.setdefault(name, {}).setdefault(layer, [])
+            own.append(Matrix(layer, head, arrays["z"][rows], arrays["p"][rows]))
+    groups = (_group(name, found[name]) for name in GROUPS if name in found)
+    return {group.name: group for group in groups if group.layers}
 
 
-def random_rays(coherence: Array) -> list[Array]:
+def random_rays(coherence: Array) -> Clusters:
     """The z of the rays [n 2] of random directions by their own mean and spread, a cluster a direction: its two rays.
 
     Those that could not be judged are left out.
     """
     z, _ = standing(coherence.ravel(), coherence.ravel())
-    return [rays for rays in map(_judged, z.reshape(coherence.shape)) if len(rays)]
+    rays = enumerate(map(_judged, z.reshape(coherence.shape)))
+    return {("random", direction): own for direction, own in rays if len(own)}
 
 
-def kind(group: Group, n_layers: int, control: Sequence[Array]) -> CensusKind:
+def kind(group: Group, n_layers: int, control: Clusters) -> CensusKind:
     """What is known of one group beside the random directions, a cluster each, that its z are by.
 
     Their mean is 0, but with other random directions it would have been another: they are drawn again, too.
     """
-    rays = group.rays()
-    p = [np.concatenate([_judged(matrix.p) for matrix in cluster]) for cluster in group.clusters]
+    z, p = group.z(), np.concatenate([_judged(matrix.p) for matrix in group.matrices])
+    n_control = sum(map(len, control.values()))
     return CensusKind(
         group=group.name,
         end=end_of(group.name),
         n_matrices=group.n_matrices,
-        n_rays=sum(map(len, rays)),
+        n_rays=sum(map(len, z.values())),
         n_unjudged=group.n_unjudged,
-        readable=mean([(own < ALPHA).astype(np.float64) for own in p], SEED),
-        discovered=float((q_values(np.concatenate(p)) < FDR).mean()),
-        mean=difference(rays, control, SEED),
-        superiority=superiority(rays, control, SEED),
-        counts=tuple(counted(np.concatenate(rays)).tolist()),
+        readable=mean(group.readable(), SEED),
+        discovered=float((q_values(p) < FDR).mean()),
+        n_control=n_control,
+        n_at_floor=int((p < 1.5 / (n_control + 1)).sum()),
+        n_needed=needed_at_floor(len(p), n_control),
+        mean=difference(z, control, SEED),
+        superiority=superiority(z, control, SEED),
+        counts=tuple(counted(np.concatenate([*z.values()])).tolist()),
         by_layer=_by_layer(group, n_layers),
-        by_rank=_by_rank(group),
+        by_rank=_by_rank(group, lambda matrix: matrix.means),
+        readable_by_rank=_by_rank(group, lambda matrix: matrix.shares),
         early=_over_matrices(group, first_minus_last),
         correlation=_over_matrices(group, rank_correlation),
         later=_later(group, n_layers),
+        depths=tuple(_kinds_at_depths(group, n_layers, control)),
     )
 
 
-def effects(groups: Mapping[str, Group]) -> tuple[CensusEffect, ...]:
+def effects(groups: Mapping[str, Group], n_layers: int) -> tuple[CensusEffect, ...]:
     """The comparisons that can be made."""
     return tuple(
         CensusEffect(
             first,
             other,
-            difference(groups[first].rays(), groups[other].rays(), SEED),
-            superiority(groups[first].rays(), groups[other].rays(), SEED),
+            *_compared(groups[first], groups[other]),
+            tuple(_effects_at_depths(groups[first], groups[other], n_layers)),
         )
         for first, other in COMPARED
         if first in groups and other in groups
     )
+
+
+def spans(groups: Mapping[str, Group], n_layers: int) -> tuple[CensusSpan, ...]:
+    """The comparisons of singular directions with random vectors of the same matrices' spans."""
+    found = []
+    for name in SPANNED:
+        if name in groups and name + SPAN in groups:
+            drawn = groups[name + SPAN]
+            found.append(_span(groups[name].of_heads(drawn), drawn, "all", n_layers))
+    for name in WEIGHTED_GROUPS:
+        if name in groups and name + WEIGHTED in groups:
+            found.append(_span(groups[name].first(FIRST), groups[name + WEIGHTED], "first", n_layers))
+    return tuple(found)
 
 
 def counted(z: Array) -> Array:
@@ -188,18 +302,63 @@ def counted(z: Array) -> Array:
     return np.bincount(places.clip(0, BINS - 1), minlength=BINS)
 
 
-def _group(name: str, matrices: Sequence[Matrix], sharing: int) -> Group:
-    """The matrices in clusters, those without a judged ray counted only."""
-    clusters: dict[tuple[int | None, int], list[Matrix]] = {}
-    for matrix in matrices:
-        if np.isfinite(matrix.z).any():
-            clusters.setdefault((matrix.layer, matrix.head // sharing), []).append(matrix)
+def _kinds_at_depths(group: Group, n_layers: int, control: Clusters) -> Iterator[CensusDepth]:
+    """What is known of the group at each depth where it has matrices."""
+    for depth, layers in depths(n_layers).items():
+        if own := group.within(layers):
+            yield CensusDepth(
+                depth,
+                layers,
+                mean(own.readable(), SEED),
+                difference(own.z(), control, SEED),
+                superiority(own.z(), control, SEED),
+                _over_matrices(own, first_minus_last),
+            )
+
+
+def _effects_at_depths(group: Group, other: Group, n_layers: int) -> Iterator[EffectDepth]:
+    """The comparison at each depth where both have matrices."""
+    for depth, layers in depths(n_layers).items():
+        own, theirs = group.within(layers), other.within(layers)
+        if own and theirs:
+            yield EffectDepth(depth, layers, *_compared(own, theirs))
+
+
+def _span(group: Group, drawn: Group, among: SpanPart, n_layers: int) -> CensusSpan:
+    parts = (
+        (depth, _shares(own, random, layers))
+        for depth, layers in depths(n_layers).items()
+        if (own := group.within(layers)) and (random := drawn.within(layers))
+    )
+    return CensusSpan(group.name, among, len(drawn.matrices), _shares(group, drawn, None), tuple(parts))
+
+
+def _shares(group: Group, drawn: Group, layers: range | None) -> SpanShares:
+    own, random = group.readable(), drawn.readable()
+    return SpanShares(layers, mean(own, SEED), mean(random, SEED), difference(own, random, SEED))
+
+
+def _compared(group: Group, other: Group) -> tuple[Estimate, Estimate]:
+    """By the means and by single rays."""
+    return difference(group.z(), other.z(), SEED), superiority(group.z(), other.z(), SEED)
+
+
+def _group(name: str, layers: Mapping[int | None, Sequence[Matrix]]) -> Group:
+    """The matrices of each layer, those without a judged ray counted only."""
+    every = [matrix for own in layers.values() for matrix in own]
+    judged = {layer: tuple(matrix for matrix in own if np.isfinite(matrix.z).any()) for layer, own in layers.items()}
     return Group(
         name,
-        tuple(map(tuple, clusters.values())),
-        len({(matrix.layer, matrix.head) for matrix in matrices}),
-        sum(int((~np.isfinite(matrix.z)).sum()) for matrix in matrices),
+        {layer: own for layer, own in judged.items() if own},
+        len({(matrix.layer, matrix.head) for matrix in every}),
+        sum(int((~np.isfinite(matrix.z)).sum()) for matrix in every),
     )
+
+
+def _of_rays(values: Array, judged: Array) -> Array:
+    """The mean of each row's values that are judged; nan where none is."""
+    sums: Array = np.where(judged, values, 0).sum(axis=1)
+    return sums / np.where(judged.any(axis=1), judged.sum(axis=1), np.nan)
 
 
 def _judged(values: Array) -> Array:
@@ -208,40 +367,35 @@ def _judged(values: Array) -> Array:
 
 def _over_matrices(group: Group, number: Any) -> Estimate | None:
     """Mean of a number that each matrix has of its directions in order."""
-    values = [[number(_judged(matrix.means)) for matrix in cluster] for cluster in group.clusters]
-    known = [np.array([each for each in cluster if each is not None], np.float64) for cluster in values]
-    known = [cluster for cluster in known if len(cluster)]
+    values = {layer: [number(_judged(matrix.means)) for matrix in own] for layer, own in group.layers.items()}
+    known = {layer: np.array([each for each in own if each is not None], np.float64) for layer, own in values.items()}
+    known = {layer: own for layer, own in known.items() if len(own)}
     return mean(known, SEED) if known else None
 
 
 def _by_layer(group: Group, n_layers: int) -> tuple[float | None, ...]:
     """Mean z of each layer; empty for what belongs to none."""
-    if any(matrix.layer is None for matrix in group.matrices):
+    z = group.z()
+    if None in z:
         return ()
-    found = [[_judged(matrix.z) for matrix in group.matrices if matrix.layer == layer] for layer in range(n_layers)]
-    return tuple(float(np.concatenate(each).mean()) if each else None for each in found)
+    return tuple(float(z[layer].mean()) if layer in z else None for layer in range(n_layers))
 
 
-def _by_rank(group: Group) -> tuple[float | None, ...]:
-    """Mean z of each tenth of a matrix's directions, the strongest first."""
+def _by_rank(group: Group, values: Callable[[Matrix], Array]) -> tuple[float | None, ...]:
+    """Mean of what each matrix has of its directions, over each tenth of them, the strongest first."""
     places = np.concatenate([parts(len(matrix.z)) for matrix in group.matrices])
-    means = np.concatenate([matrix.means for matrix in group.matrices]).astype(np.float64)
-    judged = np.isfinite(means)
+    every = np.concatenate([values(matrix) for matrix in group.matrices]).astype(np.float64)
+    judged = np.isfinite(every)
     counts = np.bincount(places[judged], minlength=PARTS)
-    sums = np.bincount(places[judged], means[judged], minlength=PARTS)
+    sums = np.bincount(places[judged], every[judged], minlength=PARTS)
     return tuple(float(total / count) if count else None for total, count in zip(sums, counts, strict=True))
 
 
 def _later(group: Group, n_layers: int) -> Estimate | None:
     """Mean of the later half of the layers minus that of the first; the layer between them counts for neither."""
-    half = n_layers // 2
-    early, late = [], []
-    for cluster, z in zip(group.clusters, group.rays(), strict=True):
-        layer = cluster[0].layer
-        if layer is None:
-            return None
-        if layer < half:
-            early.append(z)
-        elif layer >= n_layers - half:
-            late.append(z)
+    half, z = n_layers // 2, group.z()
+    if None in z:
+        return None
+    early = {layer: own for layer, own in z.items() if layer < half}
+    late = {layer: own for layer, own in z.items() if layer >= n_layers - half}
     return difference(late, early, SEED) if early and late else None

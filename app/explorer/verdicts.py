@@ -1,7 +1,7 @@
 """What the numbers of rays in an artifact say: how sure, how many, of which class, and which directions pass a filter.
 
     {side}_coherence {side}_z {side}_p [n 2 3]   {side}_{forms beyond spelling}_{z p} [n 2]   {side}_difference_p [n]
-    {side}_akin {side}_n_forms {side}_letterless {side}_reading [n 2]
+    {side}_beyond_share {side}_n_forms {side}_letterless {side}_reading [n 2]
 
 are there for sides of the residual stream where there is a control (`app.explorer.readability` makes them). Where a
 basis has one ray a term, only the first one's numbers count. Imports no torch.
@@ -21,7 +21,7 @@ from app.store.artifacts import Arrays
 BETTER = 0.05
 """A ray with a p of at most that among random rotations is better than 95% of them."""
 BINS = 40
-FORMS = ("forms_z", "forms_p", "beyond_z", "beyond_p", "akin")
+FORMS = ("forms_z", "forms_p", "beyond_z", "beyond_p", "beyond_share")
 BEYOND_LETTERS: tuple[Reading, ...] = ("theme", "one word", "partly spelling")
 """What a readable ray is called that may mean something."""
 

@@ -129,15 +129,18 @@ def _why_no_distance(model: OpenModel, address: Address) -> str:
 
 
 def _check_selection(model: OpenModel, address: Address, selection: Selection) -> None:
-    if not selection:
+    if selection == EVERY:
         return
+    said = ", ".join([*selection.parameters(), *([] if selection.readout == "dot" else ["readout"])])
     if address.kind is None and address.head is None:
         raise BadOption(
-            f"{', '.join(selection.parameters())}: tokens are chosen at a head, a matrix or a direction, and "
-            f"{address.label} shows all."
+            f"{said}: tokens are chosen at a head, a matrix or a direction, and how they are ranked; {address.label} shows all, "
+            "by dot product."
         )
     if BASES[address.basis or "svd"].is_fitted:
-        raise BadOption(f"A fit is read with all tokens: leave {', '.join(selection.parameters())} out.")
+        raise BadOption(f"A fit is read with all tokens, by dot product: leave {said} out.")
+    if not selection:
+        return
     if not 0 <= selection.frequent < model.header.d_vocab:
         raise BadOption(
             f"frequent goes from 0 to {model.header.d_vocab - 1}: {address.model} has {model.header.d_vocab} tokens."

@@ -1,20 +1,25 @@
-"""Which tokens a reader wants to see: a choice of kinds, and the ids that pass it.
+"""Which tokens a reader wants to see, and by what they are ranked: a choice of kinds, and the ids that pass it.
 
 Knows a token's text, kind and id; whether training ever moved it is not known here.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.models.vocabulary import Entry, Vocabulary
 
+Readout = Literal["dot", "cosine"]
+"""`dot`: the product of a token's vector with the direction, as the network computes it; `cosine`: that of the token's
+vector at unit length, so that long ones do not stand everywhere."""
+
 
 @dataclass(frozen=True)
 class Selection:
-    """Tokens that readouts may show; what is left unsaid lets all pass."""
+    """Tokens that readouts may show; what is left unsaid lets all pass. True where some may be left out."""
 
     ascii: bool = False
     """Only texts of ASCII characters."""
@@ -24,15 +29,21 @@ class Selection:
     """Neither special tokens nor any that were never trained."""
     frequent: int = 0
     """Without so many of the first ids: most vocabularies number their tokens from frequent to rare."""
+    readout: Readout = "dot"
+    """By what those that pass are ranked."""
 
     def __bool__(self) -> bool:
         # Asked of every link of a page.
         return self.ascii or self.starts or self.plain or self.frequent != 0
 
     def parameters(self) -> dict[str, int]:
-        """What it says, for a recipe: nothing of what lets all pass."""
+        """What it says of tokens: nothing of what lets all pass."""
         said = {"ascii": self.ascii, "starts": self.starts, "plain": self.plain, "frequent": self.frequent}
         return {name: int(value) for name, value in said.items() if value}
+
+    def deciding(self) -> dict[str, int]:
+        """All that decides a readout, for a recipe: nothing of what is as usual."""
+        return self.parameters() | ({"cosine": 1} if self.readout == "cosine" else {})
 
 
 EVERY = Selection()

@@ -24,6 +24,10 @@ OPEN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Re
 NO_STORE = {"Cache-Control": "no-store"}
 POLL_SECONDS = 2
 """How soon a page that shows progress loads itself again, where JavaScript does not follow it."""
+WAITING = "progress"
+"""Id of what asks for the page to come."""
+IN_PLACE = NO_STORE | {"HX-Retarget": "#main", "HX-Reselect": "#main", "HX-Reswap": "outerHTML"}
+"""Lets htmx put a page where the one that waited for it is: no reload ends what the visitor clicked meanwhile."""
 WORTH_PACKING = 1_000
 """Bytes below which compression saves less than a network packet."""
 PACK_LEVEL = 1
@@ -42,14 +46,20 @@ def target_of(request: Request) -> str:
     return target if target.isascii() and target.replace("-", "").isalnum() else ""
 
 
+def awaited(request: Request) -> bool:
+    """Whether it is a page that waits which asks: the whole answer takes its place."""
+    return target_of(request) == WAITING
+
+
 def page_answer(request: Request, page: object, headers: Mapping[str, str] | None = None) -> Response:
     """The page, or its fragment when htmx asks for that."""
     picture = PICTURES[type(page)]
     if not wants_fragment(request):
         return html_answer(request, picture.whole, headers=headers, page=page, layout="base.html")
-    if target_of(request) == "progress":
-        # The page that showed progress is ready: load it as a page of its own.
-        return Response(headers={"HX-Refresh": "true", "Cache-Control": "no-store", "Vary": VARY})
+    if awaited(request):
+        return html_answer(
+            request, picture.whole, headers=IN_PLACE | dict(headers or {}), page=page, layout="base.html"
+        )
     part = picture.parts.get(target_of(request), picture.fragment or picture.whole)
     return html_answer(request, part, headers=headers, page=page, layout="part.html")
 

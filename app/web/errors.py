@@ -29,8 +29,19 @@ from app.explorer.errors import (
     UnknownToken,
 )
 from app.explorer.places import located
-from app.web.answers import NO_STORE, OPEN, POLL_SECONDS, VARY, html_answer, target_of, wants_fragment
-from app.web.http.redirects import find_redirect, spell_path, trim_query
+from app.web.answers import (
+    IN_PLACE,
+    NO_STORE,
+    OPEN,
+    POLL_SECONDS,
+    VARY,
+    WAITING,
+    awaited,
+    html_answer,
+    target_of,
+    wants_fragment,
+)
+from app.web.http.redirects import Spot, find_redirect, read_spot, spell_path, trim_query
 from app.web.http.targets import take_off_root
 from app.web.security import HEADERS
 from app.web.site import resources_of, site_of
@@ -46,17 +57,22 @@ STATUSES: dict[type[Exception], int] = {
     ComputationFailed: 503,
 }
 WORDS: dict[type[Exception] | int, tuple[str, str]] = {
-    202: ("not_ready", "Being computed"),
+    202: ("not_ready", "Computing…"),
     404: ("not_found", "Not here"),
     422: ("bad_option", "Not understood"),
     503: ("busy", "Busy"),
-    Importing: ("not_ready", "Being imported"),
+    Importing: ("not_ready", "Importing…"),
     ComputationFailed: ("failed", "This could not be computed"),
     500: ("unexpected", "Something failed"),
 }
 """Status, or error that shares its status with another -> the machine's word for it, and people's."""
 UNEXPECTED = "This page failed in a way that nobody planned for. The server's log says more; other pages still work."
 NOT_TAKEN = "Requests to this address may be {}, and nothing else."
+UNDER = {"notable": "gallery", "full": "full circuits", "compare": "bases side by side", "blind": "blind round"}
+"""Pages of a place that are called otherwise than what stands behind its address."""
+COMING = ("not_ready", "busy")
+"""Errors after which a part of a page asks again."""
+NOWHERE = Spot(None)
 METHODS = ("GET", "POST")
 """Of all routes; every path takes GET, and HEAD with it."""
 
@@ -73,6 +89,10 @@ class Problem:
     """Where the visitor wanted to go, query included."""
     target: str
     """The id that a fragment has to have."""
+    spot: Spot = NOWHERE
+    """The page to come, where one is on its way."""
+    weights: str | None = None
+    """Those that were asked for, so that links of a page that waits keep them."""
     near: tuple[Address, ...] = ()
     """Places on the way to what was asked for."""
     meant: tuple[tuple[str, str], ...] = ()
@@ -81,6 +101,18 @@ class Problem:
     total: int = 0
     retry_after: int = 0
     """Seconds until asking again may help; 0 where it will not."""
+
+    @property
+    def heading(self) -> str:
+        """What is wrong; of a page to come its own name first.
+
+        Example: "L27H0 · computing…"
+        """
+        address, under = self.spot
+        if address is None:
+            return self.title
+        name = f"{address.label}, {UNDER.get(under, under)}" if under else address.label
+        return f"{name} · {self.title.lower()}"
 
 
 def install_errors(app: FastAPI) -> None:
@@ -149,7 +181,9 @@ def _described(request: Request, status: int, detail: str, words: tuple[str, str
         title=title,
         detail=detail,
         path=path,
-        target=target_of(request) or ("progress" if status == 202 else "problem"),
+        target=target_of(request) or (WAITING if status == 202 else "problem"),
+        spot=_spot(request) if status == 202 else NOWHERE,
+        weights=request.query_params.get("weights"),
         near=_near(request, status) if status in {404, 422} or error in {"failed", "unexpected"} else (),
     )
 
@@ -176,15 +210,23 @@ def _answer(request: Request, problem: Problem) -> Response:
     if _route_path(request).startswith("/api/"):
         content = {"error": problem.error, "status": problem.status, "detail": problem.detail}
         return JSONResponse(content, problem.status, headers | OPEN)
-    if wants_fragment(request):
-        headers.pop("Refresh", None)
-        return html_answer(request, "_fragments/problem.html", problem.status, headers, problem=problem)
-    return html_answer(request, "problem.html", problem.status, headers, problem=problem)
+    if not wants_fragment(request):
+        return html_answer(request, "problem.html", problem.status, headers, problem=problem)
+    if awaited(request) and problem.error not in COMING:
+        return html_answer(request, "problem.html", problem.status, IN_PLACE | headers, problem=problem)
+    return html_answer(request, "_fragments/problem.html", problem.status, headers, problem=problem)
 
 
 def _when_to_return(problem: Problem) -> dict[str, str]:
-    headers = {"Retry-After": str(problem.retry_after)} if problem.retry_after else {}
-    return headers | {"Refresh": str(problem.retry_after)} if problem.status == 202 else headers
+    return {"Retry-After": str(problem.retry_after)} if problem.retry_after else {}
+
+
+def _spot(request: Request) -> Spot:
+    """What the path names; nothing where it names no place of a model."""
+    try:
+        return read_spot(request, _route_path(request))
+    except AddressError:
+        return NOWHERE
 
 
 def _near(request: Request, status: int) -> tuple[Address, ...]:

@@ -375,8 +375,8 @@ TERMS: dict[str, Term] = {
     ),
     "partly-spelling": Term(
         "partly spelling",
-        "A theme half of whose words begin or end as another one does, more than chance has it: those that do not are alike, "
-        "too.",
+        "An end whose words are spelt more alike than chance has it. Those that neither begin nor end as one before them are "
+        "alike, too, but less than half as much.",
     ),
     "letterless": Term(
         "letterless",
@@ -423,31 +423,48 @@ TERMS: dict[str, Term] = {
         "Most vocabularies are numbered from frequent to rare, so without the first ids is mostly without the most "
         "frequent. In byte-level ones some 256 bytes come first; sorted ones have no such order.",
     ),
+    "readout": Term(
+        "readout",
+        "By what tokens are ranked: the dot product of their vectors with the direction, which is what the network computes, or "
+        "the cosine, the same with every token's vector at unit length.",
+        "A few tokens with long vectors stand in many lists of dot products. Cosines have a control of their own. Directions "
+        "have unit length, so that their scores are then cosines; those of a bias are cosines times its length.",
+    ),
     "readability": Term(
         "readable ends",
         "Share of the ends of the head's eight strongest directions, on both sides, whose top tokens are more alike than "
         "those of random directions, at p < .01. One in a hundred is what chance gives.",
         "It says how alike the tokens are, not that the model uses the ends.",
     ),
-    "notable-q": Term(
-        "q in the gallery",
-        "False discovery rate: the share of chance finds to expect among all ends that were looked at with a p as small "
-        "as this one's or smaller.",
-        "Benjamini & Hochberg 1995, over the ends of the strongest directions of every matrix that has been read.",
-    ),
     "likeness": Term(
         "what an end is called",
-        "Theme: different words are alike. One word: only its spellings are. Partly spelling: half of the words begin or end "
-        "alike, the others belong to them, too. Spelling: those do not. Letterless: most tokens have no letter.",
+        "Theme: different words are alike. One word: only its spellings are. Spelling: only words that begin or end alike are; "
+        "partly spelling: the others are less than half as much. Letterless: most tokens have no letter.",
     ),
-    "frequency-ray": Term(
-        "frequent tokens, fragments, bytes",
+    "stands-out": Term(
+        "stands out from random directions",
+        "●: its tokens are more alike than those of random directions, at p < .01 and at a false discovery rate of 10% in "
+        "its list. Readable does not mean used.",
+    ),
+    "also": Term(
+        "also",
+        "Ends that share three of their ten first words with this one, and would say the same; of them the most readable "
+        "is shown.",
+        "Words: tokens without case, width and the space in front; of lists of signs, the signs themselves.",
+    ),
+    "themes": Term(
+        "themes",
+        "Ends whose first tokens are words: first those that are alike beyond spelling, by the z of their words without "
+        "those that begin or end alike; then those that are one word, or spelling, by z.",
+    ),
+    "frequent": Term(
+        "frequent tokens",
         "Readable ends most of whose first tokens have the first ids, are at most two bytes long, or no text: such ends "
         "top many matrices.",
         "A token's id stands for its frequency: true of vocabularies that were merged or numbered by counts.",
     ),
-    "glitch-ray": Term(
-        "glitch tokens",
+    "untrained": Term(
+        "never-trained tokens",
         "Ends most of whose tokens were never trained, the strongest directions first: how alike such tokens are says "
         "nothing.",
         "Never trained: the token's vector nearly equals those of its 20 nearest neighbours.",
@@ -463,9 +480,9 @@ TERMS: dict[str, Term] = {
         "mean z",
         "Mean over ends of how many deviations of the control each end is more coherent than random directions; these "
         "have mean 0 and deviation 1. In brackets the interval at 95%.",
-        "Percentile bootstrap: whole matrices are drawn again 2,000 times, since ends of one matrix are no independent "
-        "evidence, and so are the random directions. Widened for few matrices; with fewer than five there is no interval, "
-        "and nothing is claimed.",
+        "Percentile bootstrap: whole layers are drawn again 2,000 times, since heads of one layer are alike and no "
+        "independent evidence, and so are the random directions. Kinds that are compared share their layers, which are "
+        "drawn once for both. Widened for few layers; with fewer than five there is no interval, and nothing is claimed.",
     ),
     "census-readable": Term(
         "p < .01",
@@ -480,6 +497,12 @@ TERMS: dict[str, Term] = {
         "Share of the ends that stay readable if a tenth of those called so may be false, over all ends of this kind.",
         "Benjamini and Hochberg 1995.",
     ),
+    "census-beyond": Term(
+        "none can be shown",
+        "Some ends stand out from all random ones, but too few: of many tests, many must have the smallest p that so many "
+        "random ends allow before any is found at a false discovery rate of 10%.",
+        "With 4,000 random ends p is never below 1 in 4,001, so of 34,522 ends 87 must stand there.",
+    ),
     "census-early": Term(
         "first − last quarter",
         "Mean z of a matrix's first quarter of directions minus that of the last, averaged over matrices: above 0 where "
@@ -493,6 +516,30 @@ TERMS: dict[str, Term] = {
     "census-later": Term(
         "later − first half",
         "Mean z of the matrices of the later half of the layers minus that of the first half.",
+    ),
+    "census-depth": Term(
+        "by depth",
+        "The first layer, the last fifth of the layers, and the middle layers between them, each by itself: what is so in "
+        "some need not be so in all.",
+        "Intervals where there are at least five layers. An answer names the depth wherever one alone bears it out.",
+    ),
+    "census-span": Term(
+        "the span or the direction",
+        "Share of readable ends among a matrix's singular directions, and among random unit vectors of the same span: what "
+        "these have as well is not owed to the directions.",
+        "64 vectors of each side of two heads a layer, drawn by a seed, beside the directions of these same heads. An MLP's "
+        "matrix spans the whole stream: random vectors of its span are random directions.",
+    ),
+    "census-span-difference": Term(
+        "difference",
+        "Share of readable ends of the directions minus that of the random vectors, in percent points; interval at 95%.",
+        "Both are of the same layers, which are drawn for both at once.",
+    ),
+    "census-weighted": Term(
+        "weighted by singular value",
+        "Random vectors as the matrix makes them of random ones: each singular direction has a part in them as large as its "
+        "singular value. Beside the four strongest directions of each matrix.",
+        "Six vectors of each side of each matrix.",
     ),
     "census-cut": Term(
         "equal rank",
@@ -518,7 +565,7 @@ TERMS: dict[str, Term] = {
     ),
     "blind": Term(
         "blind round",
-        "Ten times two columns of tokens, one read out of an end of the model and one of a random direction with the same "
+        "Ten times two columns of tokens, one read out at an end of a direction of the model, one of a random direction with the same "
         "vectors: which is the model's? Guessing is right in 5 of 10.",
         "Ends are drawn from the eight strongest directions of any head's OV and QK: a matrix at random, then one of its "
         "ends, or one of those readable at p < .01. The same seed asks the same ten questions.",
@@ -733,8 +780,10 @@ FITS: dict[str, str] = {
 FINDINGS: dict[str, str] = {
     "order": "Are heads more readable than MLPs, and MLPs than embeddings?",
     "size": "Is it the matrix's size?",
+    "span": "Is it the direction, or any vector of its matrix's span?",
     "random": "Do they read better than random directions?",
     "rank": "Do early directions read better than late ones?",
+    "components": "Do early principal components of the embedding read, and later ones not?",
     "layers": "Do later layers read better than early ones?",
 }
 """What a census is asked, in the order of its page."""

@@ -10,15 +10,15 @@ from app.core.basis import BASES
 from app.explorer.bench import KEPT_TOKENS
 from app.explorer.blind import FIRST_SEED, LARGEST_SEED, ROUNDS
 from app.explorer.errors import BadOption
-from app.explorer.pages import BlindOf, Only, Processing, Sort
+from app.explorer.pages import BlindOf, GalleryList, Only, Processing, Ranked, Sort, Sought
 from app.explorer.views import FARTHEST, Options
 from app.models.lookup import LONGEST
-from app.models.selection import Selection
+from app.models.selection import Readout, Selection
 
 PARAMETERS = tuple(dict.fromkeys(parameter.name for basis in BASES.values() for parameter in basis.parameters))
 NUMBERS = r"^[0-9]{1,6}(,[0-9]{1,6}){0,3}$"
 """Of one fit."""
-OF_READOUTS = ("ascii", "starts", "plain", "frequent", "rotated", *PARAMETERS)
+OF_READOUTS = ("ascii", "starts", "plain", "frequent", "readout", "rotated", *PARAMETERS)
 """What changes the numbers of a matrix, and nothing that is not of one matrix."""
 
 
@@ -72,6 +72,42 @@ class MapQuery(ViewQuery):
     """What a model's page takes."""
 
     score: Annotated[str | None, Field(max_length=40, description="What colours the map, one of its `scores`.")] = None
+
+
+class RankedQuery(MapQuery):
+    """What a model's page takes besides."""
+
+    ranked: Annotated[Ranked, Field(description="Heads in the list beside the map: the first, or all.")] = "first"
+
+
+class NotableQuery(ViewQuery):
+    """What a model's gallery takes."""
+
+    among: Annotated[
+        GalleryList,
+        Field(
+            description="The list that is walked: rays of words (themes), of signs without letters (letterless), of "
+            "frequent or very short tokens (frequent), of tokens that were never trained (untrained)."
+        ),
+    ] = "themes"
+    kind: Annotated[
+        str, Field(max_length=20, description="Only rays of matrices of that kind: ov, mlp-in, heads/write …")
+    ] = ""
+    side: Annotated[
+        Literal["", "read", "write", "query", "key"], Field(description="Only rays that were judged on that side.")
+    ] = ""
+    layer: Annotated[
+        str,
+        Field(
+            pattern="^(ends|[0-9]{1,4})?$",
+            description="Only rays of that layer, or of the model's own matrices (ends).",
+        ),
+    ] = ""
+    page: Annotated[int, Field(ge=1, le=10_000, description="Page of the list.")] = 1
+
+    def sought(self) -> Sought:
+        """The explorer's form of it."""
+        return Sought(self.among, self.kind, self.side, self.layer, self.page)
 
 
 class CensusQuery(ViewQuery):
@@ -171,6 +207,13 @@ class TurnQuery(BasisQuery, DistanceQuery):
         ),
     ] = 0
 
+    readout: Annotated[
+        Readout,
+        Field(
+            description="By what tokens are ranked: dot, the product of a token's vector with the direction, as the network "
+            "computes it, or cosine, the same of the token's vector at unit length."
+        ),
+    ] = "dot"
     rotated: Annotated[
         bool,
         Field(
@@ -181,7 +224,7 @@ class TurnQuery(BasisQuery, DistanceQuery):
 
     def options(self) -> Options:
         """The explorer's form of it."""
-        selection = Selection(self.ascii, self.starts, self.plain, self.frequent)
+        selection = Selection(self.ascii, self.starts, self.plain, self.frequent, self.readout)
         return replace(super().options(), selection=selection, rotated=self.rotated)
 
 
@@ -273,7 +316,7 @@ class CompareQuery(ViewQuery):
         return {name: tuple(map(int, numbers.split(","))) for name, numbers in said.items() if numbers is not None}
 
 
-class PageQuery(MapQuery, TableQuery):
+class PageQuery(RankedQuery, TableQuery):
     """Whatever a page for people takes; its address decides what of it means something."""
 
     format: Annotated[

@@ -58,6 +58,8 @@ def why_not(page: DirectionPage) -> str:
         return f"No lines are offered for {page.address.matrix.label}, which take the OV of every head: {_same_again(page)}."
     if page.view.selection:
         return "No lines are offered for some of the tokens, only for all of them."
+    if page.view.selection.readout == "cosine":
+        return "No lines are offered for cosines, only for dot products: readout=dot has some."
     return _why_not_qk(page) if page.address.circuit == "qk" else ""
 
 

@@ -11,7 +11,8 @@ from typing_extensions import TypedDict
 
 from app.core.address import BasisName, Kind
 from app.core.rays import RayClass, Reading
-from app.explorer.pages import Answer, BlindOf, Obstacle, Only, Sort
+from app.explorer.pages import Answer, BlindOf, GalleryList, Obstacle, Only, Sort
+from app.models.selection import Readout
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -35,7 +36,7 @@ class TokenJson(TypedDict):
     token: str
     """The text it decodes to; for entries that are no tokens their name, such as `neuron 12` or `L5H3 OV 12+`."""
     score: float
-    """Dot product of its vector with the direction; on a side of own entries, such as `neuron`, the entry."""
+    """Dot product of its vector with the direction, or their cosine (`readout`); on a side of own entries, such as `neuron`, the entry."""
 
 
 @with_config(STRICT)
@@ -58,10 +59,12 @@ class JudgementJson(TypedDict):
     fewer than 10."""
     forms_p: float | None
     beyond_z: float | None
-    """Of those forms that neither begin nor end, with the same three letters, as one before them."""
+    """Of those forms that neither begin nor end, with the same three letters, as one before them. Null where these are fewer
+    than 5."""
     beyond_p: float | None
-    akin: float | None
-    """The share of its first 20 forms that begin or end, with the same three letters, as another of them does."""
+    beyond_share: float | None
+    """How much alike these are beside all of its forms, each less what random rays are: 1 for as much. Null where its forms
+    are not shown to be alike."""
     n_forms: int
     """Forms among its 50 tokens."""
     letterless: bool
@@ -344,6 +347,8 @@ class DirectionPageJson(DirectionJson):
     """The same of random rotations of the matrix's directions; null unless `rotated` was asked for."""
     filter: dict[str, int]
     """Which tokens are shown: `ascii`, `starts`, `plain`, `frequent`; what is missing lets all pass."""
+    readout: Readout
+    """What the scores of tokens are: dot products with the direction, or cosines."""
     positions: list[float]
     """The value at every position, for the matrix of positions."""
     same: list[str]
@@ -450,6 +455,8 @@ class MatrixJson(TypedDict):
     find: str
     filter: dict[str, int]
     """Which tokens are shown: `ascii`, `starts`, `plain`, `frequent`; what is missing lets all pass."""
+    readout: Readout
+    """What the scores of tokens are: dot products with the direction, or cosines."""
     page: int
     n_pages: int
     n_found: int
@@ -628,6 +635,10 @@ class CellJson(TypedDict):
     value: float
     rank: int
     """1 for the largest value of all heads."""
+    plus: list[str]
+    """First tokens that its strongest OV direction writes; none until its layer was read."""
+    minus: list[str]
+    """The same of the direction's other end."""
 
 
 @with_config(STRICT)
@@ -718,6 +729,20 @@ class EstimateJson(TypedDict):
 
 
 @with_config(STRICT)
+class CensusDepthJson(TypedDict):
+    """One kind in a part of the layers."""
+
+    depth: Literal["first", "middle", "last"]
+    """The first layer, the last fifth, or what lies between."""
+    first_layer: int
+    last_layer: int
+    readable: EstimateJson
+    mean_z: EstimateJson
+    larger_than_random: EstimateJson
+    first_minus_last: EstimateJson | None
+
+
+@with_config(STRICT)
 class CensusKindJson(TypedDict):
     """One kind of matrix, read at one side."""
 
@@ -735,6 +760,12 @@ class CensusKindJson(TypedDict):
     """Share of the rays at p < .01."""
     discovered: float
     """Share of the rays at a false discovery rate of 10%."""
+    controls: int
+    """Random rays that p is the share of."""
+    at_floor: int
+    """Rays with the smallest p that so many controls allow."""
+    needed_at_floor: int
+    """How many must have it before any is found at that rate."""
     mean_z: EstimateJson
     """Random directions have mean 0; the interval is that of the difference from them, which were drawn as well."""
     larger_than_random: EstimateJson
@@ -745,12 +776,27 @@ class CensusKindJson(TypedDict):
     """Mean z; null for a layer that is not read yet, empty for what belongs to no layer."""
     by_rank: list[float | None]
     """Mean z of each tenth of a matrix's directions, the strongest first."""
+    readable_by_rank: list[float | None]
+    """Share of the rays at p < .01 of each tenth."""
     first_minus_last: EstimateJson | None
     """Mean z of the first quarter of a matrix's directions minus that of the last."""
     rank_correlation: EstimateJson | None
     """Of place and z in a matrix, averaged over matrices."""
     later_minus_first: EstimateJson | None
     """Mean z of the later half of the layers minus that of the first."""
+    depths: list[CensusDepthJson]
+    """From early to late; empty for what belongs to no layer."""
+
+
+@with_config(STRICT)
+class ComparisonDepthJson(TypedDict):
+    """The same in a part of the layers."""
+
+    depth: Literal["first", "middle", "last"]
+    first_layer: int
+    last_layer: int
+    difference: EstimateJson
+    superiority: EstimateJson
 
 
 @with_config(STRICT)
@@ -763,13 +809,41 @@ class CensusComparisonJson(TypedDict):
     """Of mean z, first minus second."""
     superiority: EstimateJson
     """How often, of one ray of each, the first has the larger z."""
+    depths: list[ComparisonDepthJson]
+    """From early to late, of the layers that both have."""
+
+
+@with_config(STRICT)
+class SpanSharesJson(TypedDict):
+    """Shares of readable rays."""
+
+    depth: Literal["first", "middle", "last"] | None
+    """Of which layers; null for all."""
+    first_layer: int | None
+    last_layer: int | None
+    directions: EstimateJson
+    random: EstimateJson
+    difference: EstimateJson
+
+
+@with_config(STRICT)
+class CensusSpanJson(TypedDict):
+    """Singular directions beside random vectors of the same matrices' spans."""
+
+    kind: str
+    among: Literal["all", "first"]
+    """All directions, beside random vectors of the span; or the first four, beside such as are weighted by singular
+    value."""
+    matrices: int
+    shares: list[SpanSharesJson]
+    """Of all layers, then from early to late."""
 
 
 @with_config(STRICT)
 class FindingJson(TypedDict):
     """What the numbers allow to be said about one question."""
 
-    about: Literal["order", "size", "random", "rank", "layers"]
+    about: Literal["order", "size", "span", "random", "rank", "components", "layers"]
     answer: str
     evidence: list[str]
     """A sentence for each number that it rests on."""
@@ -786,6 +860,7 @@ class CensusJson(TypedDict):
     layers: int
     kinds: list[CensusKindJson]
     comparisons: list[CensusComparisonJson]
+    spans: list[CensusSpanJson]
     findings: list[FindingJson]
     controls: dict[str, list[int]]
     """Random directions by their own z, in the same bins, for each end."""
@@ -806,6 +881,39 @@ class ReadoutJson(TypedDict):
 
     side: Literal["read", "write", "query", "key"]
     tokens: list[TokenJson]
+
+
+@with_config(STRICT)
+class AlsoJson(TypedDict):
+    """A ray by its name."""
+
+    address: str
+    """Of its direction."""
+    label: str
+    ray: Literal["p", "n"]
+    side: Literal["read", "write", "query", "key"]
+
+
+@with_config(STRICT)
+class GalleryListJson(TypedDict):
+    """A list of a gallery, of what is sought."""
+
+    among: GalleryList
+    n_shown: int
+    """On all its pages."""
+    n_rays: int
+    """With those that are not shown by themselves."""
+
+
+@with_config(STRICT)
+class SoughtJson(TypedDict):
+    """What of a gallery is asked for; empty: any."""
+
+    among: GalleryList
+    kind: str
+    side: str
+    layer: str
+    page: int
 
 
 @with_config(STRICT)
@@ -842,16 +950,28 @@ class NotableJson(TypedDict):
     """Most of its first 10 trained tokens, or of all 50, have no letter."""
     reading: Reading
     """What all that makes of the ray."""
+    also: list[AlsoJson]
+    """Rays that say the same and are shown in this one's place: the same ray on its other side, and those that share three
+    of their ten first words with it."""
 
 
 @with_config(STRICT)
 class NotablePageJson(TypedDict):
-    """A model's gallery: rays of the strongest directions of every matrix."""
+    """A model's gallery: readable rays of the strongest directions of every matrix.
+
+    Of the list that is asked for one page, of the others the first few.
+    """
 
     weights: Literal["folded", "raw"]
     fingerprint: str
+    sought: SoughtJson
+    n_pages: int
+    """Of the list that is asked for."""
+    lists: list[GalleryListJson]
     rays: list[NotableJson]
-    """The most readable, largest z first, at most two of a head, an MLP or an end of the model."""
+    """Those of words: first those that are alike beyond spelling, by `beyond_z`; then the others, by z."""
+    letterless: list[NotableJson]
+    """As readable, but most of their first tokens have no letter."""
     frequency: list[NotableJson]
     """As readable, but mostly of frequent or very short tokens."""
     glitches: list[NotableJson]

@@ -17,7 +17,7 @@ from app.explorer.pages import Direction, DirectionPage, HeadPage, Judgement, Ma
 
 Row = tuple[object, ...]
 FACTS = ("direction", "basis", "singular_value", "energy_share", "gap", "merit", "unit")
-FORMS = ("forms_z", "forms_p", "beyond_z", "beyond_p", "akin", "n_forms", "letterless", "reading")
+FORMS = ("forms_z", "forms_p", "beyond_z", "beyond_p", "beyond_share", "n_forms", "letterless", "reading")
 JUDGED = ("coherence", "z", "p", "q", "spelling_z", "spelling_p", *FORMS)
 SIDE = ("side", "class", "difference_p")
 

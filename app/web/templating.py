@@ -13,8 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.core.address import CIRCUITS, LABELS, Address
 from app.core.basis import BASES
-from app.explorer.findings import as_shares, hundredths, name_of, with_interval
+from app.explorer.estimates import as_points, as_shares, hundredths, layers_of, with_interval
 from app.explorer.jobs import duration_words, rate_words
+from app.explorer.kinds import name_of
 from app.explorer.matrices import DIRECTION_TOKENS
 from app.explorer.pages import (
     SORTS,
@@ -56,7 +57,7 @@ DISTANCES = (0, 1, 2, 4, 8, 16, 64, 256, 1024)
 
 PICTURES: dict[type, Picture] = {
     HomePage: Picture("home.html"),
-    ModelPage: Picture("model.html"),
+    ModelPage: Picture("model.html", parts={"written": "_fragments/written.html"}),
     LayerPage: Picture("layer.html"),
     HeadPage: Picture("head.html"),
     FullPage: Picture("full.html"),
@@ -65,7 +66,7 @@ PICTURES: dict[type, Picture] = {
     FitPage: Picture("fit.html"),
     ComparePage: Picture("compare.html"),
     CensusPage: Picture("census.html"),
-    NotablePage: Picture("notable.html", "_fragments/notable.html"),
+    NotablePage: Picture("notable.html", "_fragments/notable.html", {"gallery": "_fragments/gallery.html"}),
     BlindPage: Picture("blind.html"),
     JobsPage: Picture("jobs.html", "_fragments/jobs.html"),
     JobPage: Picture("job.html", "_fragments/job.html"),
@@ -134,6 +135,8 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         tiny=numbers.tiny,
         hundredths=hundredths,
         with_interval=with_interval,
+        as_points=as_points,
+        layers_of=layers_of,
         as_shares=as_shares,
         group_name=name_of,
         heat=numbers.heat,

@@ -1,5 +1,6 @@
 """The JSON twin of each page: the same frozen value, as plain data in the form of `schema.py`."""
 
+from dataclasses import asdict
 from typing import Literal, cast
 
 from app.core.address import CIRCUITS, Address
@@ -14,6 +15,7 @@ from app.explorer.pages import (
     ComparePage,
     ControlSpread,
     Curve,
+    Depth,
     Determinacy,
     Direction,
     DirectionPage,
@@ -37,6 +39,7 @@ from app.explorer.pages import (
     Packing,
     Rays,
     SideReadout,
+    SpanShares,
     Token,
     Turn,
     Verdict,
@@ -80,7 +83,11 @@ def notable_json(page: NotablePage, urls: Urls) -> schema.NotablePageJson:
     return {
         "weights": page.view.weights,
         "fingerprint": page.model.fingerprint,
+        "sought": cast("schema.SoughtJson", asdict(page.sought)),
+        "n_pages": page.n_pages,
+        "lists": [{"among": among, "n_shown": shown, "n_rays": rays} for among, shown, rays in page.counts],
         "rays": [_notable(one) for one in page.rays],
+        "letterless": [_notable(one) for one in page.letterless],
         "frequency": [_notable(one) for one in page.frequency],
         "glitches": [_notable(one) for one in page.glitches],
         "layers": page.n_layers,
@@ -90,8 +97,8 @@ def notable_json(page: NotablePage, urls: Urls) -> schema.NotablePageJson:
         "n_rays": page.n_rays,
         "n_readable": page.n_readable,
         "n_found": page.n_found,
-        "page": urls.notable(address, page.view),
-        "json": urls.notable_api(address, page.view),
+        "page": urls.notable(address, page.view, page.sought),
+        "json": urls.notable_api(address, page.view, page.sought),
     }
 
 
@@ -110,8 +117,27 @@ def census_json(page: CensusPage, urls: Urls) -> schema.CensusJson:
                 "second": one.other,
                 "difference": _estimate(one.difference),
                 "superiority": _estimate(one.superiority),
+                "depths": [
+                    {
+                        "depth": part.depth,
+                        "first_layer": part.layers[0],
+                        "last_layer": part.layers[-1],
+                        "difference": _estimate(part.difference),
+                        "superiority": _estimate(part.superiority),
+                    }
+                    for part in one.depths
+                ],
             }
             for one in page.effects
+        ],
+        "spans": [
+            {
+                "kind": one.group,
+                "among": one.among,
+                "matrices": one.n_matrices,
+                "shares": [_span_shares(None, one.shares), *(_span_shares(depth, own) for depth, own in one.depths)],
+            }
+            for one in page.spans
         ],
         "findings": [
             {"about": one.about, "answer": one.answer, "evidence": list(one.evidence)} for one in page.findings
@@ -149,6 +175,15 @@ def _notable(one: Notable) -> schema.NotableJson:
         "beyond_p": one.beyond_p,
         "letterless": one.letterless,
         "reading": one.reading,
+        "also": [
+            {
+                "address": str(also.address),
+                "label": also.address.label,
+                "ray": also.ray,
+                "side": cast("StreamSide", also.side),
+            }
+            for also in one.also
+        ],
     }
 
 
@@ -324,6 +359,7 @@ def matrix_json(page: MatrixPage, urls: Urls) -> schema.MatrixJson:
         "only": page.view.only,
         "find": page.view.find,
         "filter": page.view.selection.parameters(),
+        "readout": page.view.selection.readout,
         "page": page.view.page,
         "n_pages": page.n_pages,
         "n_found": page.n_found,
@@ -409,6 +445,7 @@ def direction_page_json(page: DirectionPage, urls: Urls) -> schema.DirectionPage
         "controls": [None if control is None else _control(control) for control in page.controls],
         "rotations": [None if turned is None else _control(turned) for turned in page.rotations],
         "filter": page.view.selection.parameters(),
+        "readout": page.view.selection.readout,
         "positions": list(page.positions),
         "same": [str(address) for address in page.same],
         "parameters": _parameters(page.view),
@@ -503,7 +540,8 @@ def _distance(page: MatrixPage | DirectionPage | FullPage) -> int | None:
 
 
 def _cell(cell: Cell) -> schema.CellJson:
-    return {"address": str(cell.address), "value": cell.value, "rank": cell.rank}
+    plus, minus = ([token.text for token in tokens] for tokens in cell.written)
+    return {"address": str(cell.address), "value": cell.value, "rank": cell.rank, "plus": plus, "minus": minus}
 
 
 def _summary(summary: HeadSummary) -> schema.HeadSummaryJson:
@@ -550,7 +588,7 @@ def _judgement(one: Judgement) -> schema.JudgementJson:
         "forms_p": one.forms_p,
         "beyond_z": one.beyond_z,
         "beyond_p": one.beyond_p,
-        "akin": one.akin,
+        "beyond_share": one.beyond_share,
         "n_forms": one.n_forms,
         "letterless": one.letterless,
         "reading": one.reading,
@@ -628,14 +666,42 @@ def _census_kind(kind: CensusKind) -> schema.CensusKindJson:
         "unjudged": kind.n_unjudged,
         "readable": _estimate(kind.readable),
         "discovered": kind.discovered,
+        "controls": kind.n_control,
+        "at_floor": kind.n_at_floor,
+        "needed_at_floor": kind.n_needed,
         "mean_z": _estimate(kind.mean),
         "larger_than_random": _estimate(kind.superiority),
         "counts": list(kind.counts),
         "by_layer": list(kind.by_layer),
         "by_rank": list(kind.by_rank),
+        "readable_by_rank": list(kind.readable_by_rank),
         "first_minus_last": kind.early and _estimate(kind.early),
         "rank_correlation": kind.correlation and _estimate(kind.correlation),
         "later_minus_first": kind.later and _estimate(kind.later),
+        "depths": [
+            {
+                "depth": part.depth,
+                "first_layer": part.layers[0],
+                "last_layer": part.layers[-1],
+                "readable": _estimate(part.readable),
+                "mean_z": _estimate(part.mean),
+                "larger_than_random": _estimate(part.superiority),
+                "first_minus_last": part.early and _estimate(part.early),
+            }
+            for part in kind.depths
+        ],
+    }
+
+
+def _span_shares(depth: Depth | None, shares: SpanShares) -> schema.SpanSharesJson:
+    first, last = (shares.layers[0], shares.layers[-1]) if shares.layers else (None, None)
+    return {
+        "depth": depth,
+        "first_layer": first,
+        "last_layer": last,
+        "directions": _estimate(shares.own),
+        "random": _estimate(shares.random),
+        "difference": _estimate(shares.difference),
     }
 
 

@@ -4,13 +4,13 @@ Knows the grammar of addresses and queries, not what is behind them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
 from app.core.address import Address
 from app.core.basis import BASES
-from app.explorer.pages import BlindPage, Choice, ComparePage, View
+from app.explorer.pages import UNSOUGHT, BlindPage, Choice, ComparePage, Sought, View
 from app.models.selection import EVERY
 from app.store.jobs import Task
 
@@ -24,8 +24,14 @@ DEFAULTS = {
     "starts": 0,
     "plain": 0,
     "frequent": 0,
+    "readout": "dot",
     "rotated": 0,
     "score": None,
+    "ranked": "first",
+    "among": "themes",
+    "kind": "",
+    "side": "",
+    "layer": "",
     "format": None,
     "k": None,
     "nonzeros": 8,
@@ -121,13 +127,16 @@ class Urls:
         """The JSON twin of the front page."""
         return f"{self.root}/api/v1/"
 
-    def notable(self, address: Address, view: View | None = None, **changes: object) -> str:
-        """A model's gallery."""
-        return f"{self.root}/{_model(address)}/notable{_query(_kept(address, view), changes)}"
+    def notable(self, address: Address, view: View | None = None, sought: Sought = UNSOUGHT, **changes: object) -> str:
+        """A model's gallery, and what of it is sought.
 
-    def notable_api(self, address: Address, view: View | None = None) -> str:
+        Example: notable(parse("gpt2"), view, page.sought, page=2) -> "/gpt2/notable?layer=5&page=2"
+        """
+        return f"{self.root}/{_model(address)}/notable{_query(_kept(address, view), asdict(sought) | changes)}"
+
+    def notable_api(self, address: Address, view: View | None = None, sought: Sought = UNSOUGHT) -> str:
         """A model's gallery as JSON."""
-        return f"{self.root}/api/v1/{_model(address)}/notable{_query(_kept(address, view), {})}"
+        return f"{self.root}/api/v1/{_model(address)}/notable{_query(_kept(address, view), asdict(sought))}"
 
     def compare(self, address: Address, view: View | None = None, **changes: object) -> str:
         """The bases of a matrix side by side.
@@ -159,6 +168,13 @@ class Urls:
         """
         said: dict[str, object] = {"seed": page.seed, "answers": page.answers, "of": page.of}
         return self.page(page.address, page.view, BLIND, **(said | changes))
+
+    def twin(self, path: str) -> str:
+        """The JSON twin of the page that has such a path and query.
+
+        Example: twin("/lens/gpt2/L5?weights=raw") -> "/lens/api/v1/gpt2/L5?weights=raw"
+        """
+        return f"{self.root}/api/v1{path.removeprefix(self.root)}"
 
     def jump(self, address: Address) -> str:
         """Where the jump box of a model sends its text."""
@@ -267,6 +283,7 @@ def _values(view: View | None, changes: dict[str, object], always: str = "") -> 
         values |= {choice.name: choice.value for choice in view.parameters} | view.selection.parameters()
         defaults = {"weights": view.default_weights} | DEFAULTS
         defaults |= {choice.name: choice.default for choice in view.parameters}
+        values["readout"] = view.selection.readout
         values["rotated"] = int(view.rotated)
     values |= changes
     return {key: value for key, value in values.items() if key == always or value != defaults.get(key)}

@@ -58,9 +58,9 @@ def test_the_map_is_seen_whole_beside_the_gallery(page: Page):
     page.goto("/demo")
     wide = page.locator(".map .wide")
     assert wide.evaluate("box => box.scrollWidth <= box.clientWidth")
-    top = page.get_by_role("navigation", name="Matrices of the model").bounding_box()
-    expect(page.locator("#notable .gallery").first).to_be_visible()  # of every head, read now
-    below = [page.locator(part).bounding_box() for part in ("#map", "#notable")]
+    top = page.get_by_role("navigation", name="Of the whole model").bounding_box()
+    expect(page.locator("#gallery .gallery").first).to_be_visible()  # of every head, read now
+    below = [page.locator(part).bounding_box() for part in ("#map", "#gallery")]
     assert all(top["y"] + top["height"] <= part["y"] < top["y"] + 150 for part in below)
 
 

@@ -20,7 +20,7 @@ def visitor(fitted: str, visit_at: Visit) -> Page:
 
 def whole(page: Page) -> None:
     """Wait until every layer is read."""
-    expect(page.get_by_role("link", name="Every ray as CSV")).to_be_visible()
+    expect(page.get_by_role("link", name="Every end as CSV")).to_be_visible()
     expect(page.locator("#reading")).to_have_count(0)
 
 
@@ -37,7 +37,7 @@ def test_from_the_map_to_every_ray(visitor: Page):
         visitor.locator("table.census").first.locator("th[scope=row]").count()
     )
     with visitor.expect_download() as downloading:
-        visitor.get_by_role("link", name="Every ray as CSV").click()
+        visitor.get_by_role("link", name="Every end as CSV").click()
     rows = list(csv.DictReader(io.StringIO(downloading.value.path().read_text())))
     assert {(row["matrix"], row["side"]) for row in rows} >= {("ov", "write"), ("qk", "key"), ("mlp-in", "read")}
 
@@ -69,15 +69,15 @@ def test_what_is_open_and_where_one_is_stay_as_it_grows(serve_at, fresh_data: Pa
             """As the server would answer had it read one layer less, once."""
             answer = route.fetch()
             text = answer.text()
-            if not half and "Every ray as CSV" in text:
+            if not half and "Every end as CSV" in text:
                 half.append(1)
                 reading = (
                     '<section class="far" id="reading" hx-get="/tiny/census" hx-trigger="later" '
                     'hx-swap="outerMorph" hx-push-url="false">one layer less</section><section class="findings"'
                 )
                 text = text.replace('<section class="findings"', reading, 1)
-                text = text.replace("</h2>\n<p>", "</h2>\n<p>so far: ")
-                text = text.replace("Every ray as CSV", "")
+                text = text.replace("<li><b>", "<li>so far: <b>")
+                text = text.replace("Every end as CSV", "")
             route.fulfill(response=answer, body=text)
 
         page.route("**/tiny/census", younger)

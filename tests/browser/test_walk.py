@@ -25,7 +25,7 @@ def test_from_the_front_page_to_a_direction_and_back(page: Page):
 
 def test_the_gallery_arrives_and_leads_to_directions(page: Page):
     page.goto("/demo")
-    first = page.locator("#notable .gallery li > a").first
+    first = page.locator("#gallery .gallery li > a").first
     expect(first).to_be_visible()
     first.click()
     expect(page).to_have_url(re.compile(r"/demo/\S+/svd/\d+#[pn]$"))
@@ -47,12 +47,11 @@ def test_the_gallery_grows_by_itself_and_then_rests(slow: str, visit_at):
 
 def test_the_map_is_coloured_by_readable_rays_once_all_are_read(page: Page):
     page.goto("/demo")
-    expect(page.locator("#notable .gallery").first).to_be_visible()
+    expect(page.locator("#gallery .gallery").first).to_be_visible()
     page.reload()
-    scores = page.get_by_role("navigation", name="What colours the map")
-    scores.get_by_role("link", name="readable ends").first.click()
+    page.get_by_label("Heads by").select_option(label="OV readable ends")
     expect(page).to_have_url(re.compile(r"score=ov-readability$"))
-    expect(page.get_by_role("heading", name="Heads by OV readable ends")).to_be_visible()
+    expect(page.get_by_role("heading", name="Largest OV readable ends")).to_be_visible()
     tips = page.locator("table.heat td:not(.mlp) a").evaluate_all("all => all.map(one => one.dataset.tip)")
     assert all(re.search(r"rank \d+ of 48$", tip) for tip in tips)
 
@@ -183,7 +182,7 @@ def test_find_marks_what_stands_behind_the_tokens_of_the_row(page: Page):
 
 def test_another_colour_of_the_map(page: Page):
     page.goto("/demo")
-    page.get_by_role("navigation", name="What colours the map").get_by_role("link").nth(3).click()
+    page.get_by_label("Heads by").select_option(index=3)
     expect(page).to_have_url(re.compile(r"score="))
     address = page.url
     page.reload()

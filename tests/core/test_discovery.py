@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import false_discovery_control, norm
 
-from app.core.discovery import q_values
+from app.core.discovery import FDR, needed_at_floor, q_values
 
 P = arrays(np.float64, st.integers(1, 20), elements=st.floats(0, 1) | st.sampled_from([0.0, 1 / 4001, 0.5, 1.0]))
 
@@ -69,3 +69,17 @@ def test_no_more_are_false_than_is_said(nominal):
     assert np.mean(rates) < nominal
     assert np.mean(rates) == pytest.approx(0.75 * nominal, abs=4 * error)
     assert np.mean(shares_found) > 0.5
+
+
+@pytest.mark.parametrize(("n_tests", "n_control"), [(34_522, 4_000), (128, 4_000), (18_752, 4_000), (999, 99), (1, 9)])
+def test_so_many_at_the_floor_are_found_and_one_fewer_are_not(n_tests, n_control):
+    needed = needed_at_floor(n_tests, n_control)
+    for at_floor, is_any_found in ((needed, True), (needed - 1, False)):
+        if at_floor <= n_tests:
+            p = np.full(n_tests, 1.0)
+            p[:at_floor] = 1 / (n_control + 1)
+            assert (q_values(p) < FDR).any() == (is_any_found and at_floor > 0)
+
+
+def test_a_control_that_is_too_small_can_show_nothing():
+    assert needed_at_floor(5, 1) > 5

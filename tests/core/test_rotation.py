@@ -7,7 +7,7 @@ from scipy import stats
 
 from app.core.coherence import coherence, lexicon, shared_components
 from app.core.readout import read, token_table
-from app.core.rotation import rotated
+from app.core.rotation import images, rotated
 from app.core.significance import standing
 
 D, H = 40, 6
@@ -94,3 +94,33 @@ def test_a_planted_ray_is_better_than_rotations_and_a_random_basis_of_its_span_i
     firsts = [np.linalg.qr(normal.normal(size=(16, 16)))[0][:, 5] @ unit for _ in range(300)]
     p = standing(judged(torch.from_numpy(np.stack(firsts)).float()), control)[1]
     assert stats.kstest(p, "uniform").pvalue > 0.01
+
+
+def factors(*strength):
+    """Of a matrix with these singular values: its factors, and its right singular vectors."""
+    random = np.random.default_rng(9)
+    U, V = (np.linalg.qr(random.normal(size=(n, len(strength))))[0] for n in (D + 3, D))
+    return [torch.tensor(U).float(), torch.tensor(np.diag(strength) @ V.T).float()], V
+
+
+def test_images_are_unit_vectors_of_the_span():
+    pair, V = factors(3.0, 2.0, 1.0)
+    found = images(pair, 50, 1)
+    assert (found.shape, found.dtype) == ((50, D), torch.float32)
+    inside = found.double().numpy() @ V
+    np.testing.assert_allclose(np.linalg.norm(inside, axis=1), 1, atol=1e-5)
+    assert not torch.equal(found, images(pair, 50, 2))
+
+
+def test_a_direction_is_in_an_image_as_its_singular_value_says():
+    """Ratios of two coordinates are those of two normals times the ratio of singular values: Cauchy."""
+    pair, V = factors(8.0, 2.0)
+    inside = images(pair, 4_000, 3).double().numpy() @ V
+    assert stats.kstest(inside[:, 0] / inside[:, 1], stats.cauchy(scale=4.0).cdf).pvalue > 1e-3
+    # The other side of the same matrix has the same strengths.
+    other = images([factor.T for factor in reversed(pair)], 4_000, 4).double().numpy() @ pair[0].double().numpy()
+    assert stats.kstest(other[:, 0] / other[:, 1], stats.cauchy(scale=4.0).cdf).pvalue > 1e-3
+
+
+def test_a_zero_matrix_has_no_images():
+    assert images([torch.zeros(7, 2), torch.zeros(2, D)], 5, 0).shape == (0, D)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.core import spelling
 from app.core.forms import forms_of
-from app.core.spelling import MOST_BITS, TRAITS, Traits, akin, is_apart, is_repeated, likeness, traits
+from app.core.spelling import MOST_BITS, TRAITS, Traits, is_apart, is_repeated, likeness, traits
 from app.models import demo
 from app.models.vocabulary import Vocabulary
 from tests.conftest import HOSTILE
@@ -131,15 +131,12 @@ def alike(form: str, other: str) -> bool:
 
 
 @pytest.mark.parametrize("k", [1, 5, 20, 50])
-def test_which_forms_are_akin_and_which_stand_apart(demo_forms, demo_traits, k):
+def test_which_forms_stand_apart(demo_forms, demo_traits, k):
     ids = rows_of(demo_forms, 40, k, lambda form: form.endswith("ing") or form.startswith("con"), k // 4)
     ids[torch.rand(ids.shape, generator=torch.Generator().manual_seed(1)) < 0.2] = -1
-    found, apart = akin(demo_traits, ids).tolist(), is_apart(demo_traits, ids).tolist()
-    for row, share, are_apart in zip(ids.tolist(), found, apart, strict=True):
+    apart = is_apart(demo_traits, ids).tolist()
+    for row, are_apart in zip(ids.tolist(), apart, strict=True):
         here = [demo_forms[id_] if id_ >= 0 else None for id_ in row]
-        forms = [form for form in here if form is not None]
-        related = [any(alike(form, other) for j, other in enumerate(forms) if i != j) for i, form in enumerate(forms)]
-        assert share == (pytest.approx(sum(related) / len(forms)) if forms else pytest.approx(math.nan, nan_ok=True))
         for i, form in enumerate(here):
             before = [other for other in here[:i] if other is not None]
             assert are_apart[i] == (form is not None and not any(alike(form, other) for other in before))

@@ -8,10 +8,10 @@ from app.core.matrix import NEURON, WRITE, Matrix
 from app.core.restriction import random_neurons
 from app.explorer import census, controls, orders, recipes, tally
 from app.explorer.bench import Bench
-from app.explorer.pages import PROCESSINGS
+from app.explorer.pages import PROCESSINGS, SPAN, WEIGHTED
 from app.explorer.precompute import precompute
 from app.explorer.tables import Tables
-from app.explorer.tally import DRAWS, GROUPS, SEED
+from app.explorer.tally import DRAWS, GROUPS, HEADS, SEED, TURNED
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import Task
 from tests.explorer.dense import D_HEAD, D_MODEL, N_HEADS
@@ -113,12 +113,73 @@ def test_what_is_cut_down_reads_as_its_dense_matrix_does(rows, oracle_of, proces
 
 
 @pytest.mark.parametrize("processing", PROCESSINGS)
+def test_principal_components_are_those_about_the_mean(rows, oracle_of, processing):
+    oracle, ends = oracle_of("gpt2"), rows(processing)[1]
+    embed = oracle.dense("embed", processing).matrix
+    directions = np.linalg.svd(embed - embed.mean(axis=0))[2]
+    found = of(ends, "embed-pca")
+    assert len(found["z"]) >= D_MODEL - 1
+    assert_same_directions(
+        {
+            name: values[: D_MODEL - 1] if name != "of" else values[: D_MODEL - 1] * 0 + D_MODEL - 1
+            for name, values in found.items()
+        },
+        directions[: D_MODEL - 1],
+        oracle.table("write", processing),
+    )
+
+
+@pytest.mark.parametrize("processing", PROCESSINGS)
+def test_random_vectors_lie_in_the_spans_of_their_matrices(bench_of, rows, oracle_of, processing):
+    bench, oracle, arrays = bench_of("gpt2", processing), oracle_of("gpt2"), rows(processing)[0]
+    drawn = {(each.group, each.part): each.vectors.numpy() for each in ended(census._of_layer(bench, LAYER))}
+    heads = sorted({part for group, part in drawn if group.endswith("-span")})
+    assert (len(heads), set(heads) < set(range(N_HEADS))) == (HEADS, True)
+    tables = {end: oracle.table(end, processing) for end in ("read", "write")}
+    for head in range(N_HEADS):
+        ov, bilinear = oracle.ov(LAYER, head, processing == "folded"), qk(oracle, head, processing)
+        sides = {"ov-read": ov.T, "ov-write": ov, "qk-query": bilinear.T, "qk-key": bilinear}
+        for group, matrix in sides.items():
+            Vh = np.linalg.svd(matrix)[2]
+            for ending, count in ((SPAN, TURNED if head in heads else 0), (WEIGHTED, DRAWS)):
+                vectors = drawn.get((group + ending, head), np.zeros((0, D_MODEL)))
+                assert len(vectors) == count
+                inside = vectors @ Vh[:D_HEAD].T
+                np.testing.assert_allclose(np.linalg.norm(inside, axis=1), 1, atol=1e-4)
+                if count:
+                    found = of(arrays, group + ending, head)
+                    assert_same_directions(found, vectors, tables[tally.end_of(group)])
+    # Of all heads together: weighted ones lean to the strong directions, those of the span to none.
+    for ending, low, high in ((SPAN, 0.4, 0.6), (WEIGHTED, 0.65, 1.0)):
+        own = [
+            np.square(
+                drawn["ov-write" + ending, head]
+                @ np.linalg.svd(oracle.ov(LAYER, head, processing == "folded"))[2][:D_HEAD].T
+            )
+            for head in range(N_HEADS)
+            if ("ov-write" + ending, head) in drawn
+        ]
+        assert low < np.concatenate(own)[:, : D_HEAD // 2].sum(axis=1).mean() < high
+
+
+def test_no_two_matrices_have_the_same_draw(bench_of):
+    drawn = [
+        each for each in ended(census._of_layer(bench_of("gpt2", "folded"), LAYER)) if not each.group.endswith("-cut")
+    ]
+    again = [each for each in ended(census._of_layer(bench_of("gpt2", "folded"), 0)) if not each.group.endswith("-cut")]
+    seeds = {census._seed(layer, each.part, each.group) for layer, own in ((LAYER, drawn), (0, again)) for each in own}
+    assert len(seeds) == len(drawn) + len(again)
+
+
+@pytest.mark.parametrize("processing", PROCESSINGS)
 def test_every_matrix_is_counted_once(rows, processing):
     arrays, ends = rows(processing)
     sizes = dict.fromkeys(("qk-query", "qk-key", "ov-read", "ov-write"), N_HEADS)
+    sizes |= {f"{group}-span": HEADS for group in sizes} | {f"{group}-weighted": N_HEADS for group in sizes}
     sizes |= {"mlp-in": 1, "mlp-out": 1, "mlp-in-cut": DRAWS, "mlp-out-cut": DRAWS}
+    sizes |= {"mlp-in-weighted": 1, "mlp-out-weighted": 1}
     # As stored, the unembedding of this model is its embedding.
-    end_sizes = {"embed": 1, "embed-cut": DRAWS} | ({"unembed": 1} if processing == "folded" else {})
+    end_sizes = {"embed": 1, "embed-pca": 1, "embed-cut": DRAWS} | ({"unembed": 1} if processing == "folded" else {})
     for found, expected in ((arrays, sizes), (ends, end_sizes)):
         counted = {
             GROUPS[group]: int((found["index"][found["group"] == group] == 0).sum()) for group in set(found["group"])
@@ -146,7 +207,8 @@ def test_what_was_computed_before_is_taken_and_says_the_same(fresh_data, explore
     list(precompute(store, Tables("cpu"), model, task))
     assert not store.exists(recipes.census_part(model, LAYER, "folded")), "the unembedding was not asked for"
     bench = Bench(Tables("cpu"), model, "folded", store)
-    monkeypatch.setattr(census.work, "found", lambda *_: pytest.fail("taken apart again"))
+    for again in ("_together", "subject"):
+        monkeypatch.setattr(census, again, lambda *_: pytest.fail("taken apart again"))
     again = ended(census.layer(bench, LAYER))[0]
     for name, values in rows("folded")[0].items():
         np.testing.assert_allclose(again[name], values, rtol=0, atol=1e-3 if name in "zp" else 0)
@@ -178,9 +240,11 @@ def test_families_have_the_matrices_that_they_have(relatives, family, groups):
     bench = Bench(Tables("cpu"), model, "raw", relatives.store)
     arrays, ends = ended(census.layer(bench, 0))[0], ended(census.ends(bench))[0]
     heads = {"qk-query", "qk-key", "ov-read", "ov-write"}
+    heads |= {f"{group}-span" for group in heads} | {f"{group}-weighted" for group in heads}
+    groups |= {f"{group}-weighted" for group in groups if not group.endswith("-cut")}
     assert {GROUPS[group] for group in arrays["group"]} == heads | groups
     unembed = set() if model.header.encoder or model.header.tied else {"unembed"}
-    assert {GROUPS[group] for group in ends["group"]} == {"embed", "embed-cut"} | unembed
+    assert {GROUPS[group] for group in ends["group"]} == {"embed", "embed-pca", "embed-cut"} | unembed
 
 
 def test_the_order_is_batch_work(explorer):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from app.core import coherence, collapse, spelling
-from app.core.rays import FORM_LENGTHS, LENGTHS, SPELLING_LENGTHS
+from app.core.rays import BEYOND_LENGTHS, FORM_LENGTHS, LENGTHS, SPELLING_LENGTHS
 from app.explorer import controls
 from app.explorer.bench import Bench
 from app.explorer.controls import DIRECTIONS, SEED, SHOWN, SHOWN_TOKENS, control, recipe
@@ -21,6 +21,7 @@ from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore
 
 N_KNOWN, D_MODEL = 300, 32
+COSINE = Selection(readout="cosine")
 LOOKED_AT = 25
 """Random directions that the oracle takes its time for."""
 
@@ -115,15 +116,12 @@ class Words:
                 seen.append(word)
                 ids.append(token)
         apart = [id_ for i, id_ in enumerate(ids) if not any(self.are_akin(seen[i], before) for before in seen[:i])]
-        first = seen[: SPELLING_LENGTHS[-1]]
-        akin = [any(self.are_akin(word, other) for other in first if other != word) for word in first]
         bare = [self.words[token] is None for token in tokens]
         return {
             "forms": [in_pairs(own, ids[:n]) if len(ids) >= n else np.nan for n in FORM_LENGTHS],
-            "beyond": [in_pairs(own, apart[:n]) if len(apart) >= n else np.nan for n in FORM_LENGTHS],
+            "beyond": [in_pairs(own, apart[:n]) if len(apart) >= n else np.nan for n in BEYOND_LENGTHS],
             "spelling": [self.spelling(seen[:n]) if len(seen) >= n else np.nan for n in SPELLING_LENGTHS],
             "n_forms": len(ids),
-            "akin": sum(akin) / len(akin) if akin else np.nan,
             "letterless": sum(bare[:10]) > len(bare[:10]) / 2 or sum(bare) > len(bare) / 2,
         }
 
@@ -265,6 +263,27 @@ def test_each_filter_has_its_own(fresh, oracle_of, monkeypatch, selection, whole
         assert found is not control(replace(bench, selection=EVERY), "write") is whole
 
 
+@pytest.mark.parametrize("frequent", [0, 150])
+@pytest.mark.parametrize("whole_first", [True, False])
+def test_cosines_have_a_control_of_their_own(fresh, oracle_of, frequent, whole_first):
+    """Of tokens of unit length, which share another mean, and other components."""
+    bench = fresh("raw", Selection(frequent=frequent, readout="cosine"))
+    if whole_first:
+        whole = control(replace(bench, selection=Selection(readout="cosine")), "write")
+        control(replace(bench, selection=EVERY), "write")
+    found, kept = control(bench, "write"), controls.artifact(bench, "write")[0]
+    table, ids = oracle_of("gpt2").table("write", "raw")[:N_KNOWN], np.arange(frequent, N_KNOWN)
+    table = table / np.linalg.norm(table, axis=1, keepdims=True)
+    expected = top_tokens(random_directions()[:LOOKED_AT], table, ids)
+    np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], expected[..., :SHOWN_TOKENS])
+    alike = coherences(table, np.arange(N_KNOWN), expected.reshape(-1, expected.shape[2]))
+    np.testing.assert_allclose(found.coherence[:LOOKED_AT], alike.reshape(LOOKED_AT, 2, 3), atol=1e-3)
+    if whole_first:
+        assert (found is whole) == (frequent == 0)
+    dot = control(replace(bench, selection=Selection(frequent=frequent)), "write")
+    assert np.abs(dot.coherence[:LOOKED_AT] - found.coherence[:LOOKED_AT]).max() > 0.01
+
+
 def collapsed(bench, monkeypatch, n):
     """The model with its last n tokens on one point, as far out as others are; its known rows."""
     weights, draw = bench.model.weights(), torch.Generator().manual_seed(1)
@@ -363,7 +382,7 @@ def test_recipes_differ_where_controls_do(fresh):
         recipe(model, end, processing, selection).hash
         for end in ("read", "write")
         for processing in ("raw", "folded")
-        for selection in (EVERY, Selection(ascii=True), Selection(frequent=1), Selection(frequent=2))
+        for selection in (EVERY, Selection(ascii=True), Selection(frequent=1), Selection(frequent=2), COSINE)
     ]
     assert len(set(recipes)) == len(recipes)
 

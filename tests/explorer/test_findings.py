@@ -7,24 +7,23 @@ import re
 import pytest
 
 from app.core.bootstrap import Estimate, Interval
+from app.explorer.estimates import as_points, as_shares, hundredths, with_interval
 from app.explorer.findings import (
     against_random,
-    as_shares,
     at_equal_rank,
     beside_random,
     compared,
     early,
     findings,
-    hundredths,
     later,
-    name_of,
+    of_components,
     of_early,
     of_later,
     prediction,
-    rays_of,
-    with_interval,
 )
-from app.explorer.pages import CensusEffect, CensusKind
+from app.explorer.kinds import ends_called, name_of
+from app.explorer.pages import CensusDepth, CensusEffect, CensusKind, CensusSpan, EffectDepth, SpanShares
+from app.explorer.spans import against_span, beside_spans
 from app.web.examples import CENSUS_PAGE
 
 BETTER = Estimate(0.42, Interval(0.2, 0.61), 24)
@@ -33,6 +32,7 @@ OPEN = Estimate(0.42, Interval(-0.1, 0.9), 24)
 ALONE = Estimate(0.42, None, 1)
 CHANCE = Estimate(0.013, Interval(0.006, 0.021), 24)
 HARDLY = Estimate(0.2, Interval(0.003, 0.4), 24)
+LAYERS = {"first": range(1), "middle": range(1, 24), "last": range(24, 30)}
 CLAIMS = (" better ", " worse ", " holds ", "other way")
 
 
@@ -51,8 +51,18 @@ def few(n):
     return Estimate(0.42, None, n)
 
 
-def effect(difference, group="ov-write", other="mlp-out", superiority=None):
-    return CensusEffect(group, other, difference, superiority or as_rays(difference))
+def effect(difference, group="ov-write", other="mlp-out", superiority=None, depths=()):
+    return CensusEffect(group, other, difference, superiority or as_rays(difference), depths)
+
+
+def compared_at(**means):
+    """At each depth: effect(BETTER, depths=compared_at(middle=OPEN, last=BETTER))."""
+    return tuple(EffectDepth(depth, LAYERS[depth], mean, as_rays(mean)) for depth, mean in means.items())
+
+
+def kind_at(**means):
+    """The same of a kind."""
+    return tuple(CensusDepth(depth, LAYERS[depth], CHANCE, mean, as_rays(mean), mean) for depth, mean in means.items())
 
 
 def kind(mean, group="ov-write", **changes):
@@ -64,25 +74,34 @@ def kind(mean, group="ov-write", **changes):
         n_matrices=24,
         n_rays=1536,
         n_unjudged=0,
-        discovered=0.05,
         mean=mean,
         counts=(),
         by_layer=(),
         by_rank=(),
-        **same,
+        **NUMBERS | same,
     )
+
+
+NUMBERS = {
+    "depths": (),
+    "discovered": 0.05,
+    "n_control": 4_000,
+    "n_at_floor": 12,
+    "n_needed": 4,
+    "readable_by_rank": (),
+}
 
 
 def test_a_difference_above_zero_is_better():
     said = compared(effect(BETTER), 64)
     assert said == (
-        "OV write rays read better than MLP out rays by 0.42 (0.20 to 0.61) z. Of two rays, one of each, the first has "
+        "OV write ends read better than MLP out ends by 0.42 (0.20 to 0.61) z. Of two ends, one of each, the first has "
         "the larger z 54.2% (52.0% to 56.1%) of the time."
     )
 
 
 def test_a_difference_below_zero_is_worse_by_its_size():
-    assert "OV write rays read worse than MLP out rays by 0.42 (0.20 to 0.61) z" in compared(effect(WORSE), 64)
+    assert "OV write ends read worse than MLP out ends by 0.42 (0.20 to 0.61) z" in compared(effect(WORSE), 64)
 
 
 @pytest.mark.parametrize("estimate", [OPEN, ALONE, HARDLY, Estimate(-0.2, Interval(-0.4, -0.001), 9)])
@@ -106,20 +125,20 @@ def test_every_sentence_has_the_side_of_its_interval(estimate, word):
 
 def test_one_matrix_is_named_as_the_reason():
     assert against_random(kind(ALONE, "embed"), 64).endswith(" One matrix, so nothing is claimed.")
-    assert against_random(kind(few(3), "mlp-out"), 64).endswith(" 3 independent matrices, so nothing is claimed.")
+    assert against_random(kind(few(3), "mlp-out"), 64).endswith(" Matrices of 3 layers, so nothing is claimed.")
     answer = beside_random([kind(BETTER), kind(ALONE, "unembed"), kind(ALONE, "embed")])
     assert answer.endswith(" Unembedding, embedding: one matrix each, so nothing is claimed.")
     assert beside_random([kind(ALONE, "embed")]) == "Embedding: one matrix, so nothing is claimed."
     some = [kind(few(3), "mlp-in"), kind(ALONE, "embed")]
-    assert of_early(some) == "MLP in, embedding: fewer than 5 independent matrices each, so nothing is claimed."
+    assert of_early(some) == "MLP in, embedding: fewer than 5 layers each, so nothing is claimed."
 
 
 def test_the_reason_is_the_number_behind_the_estimate():
     # Seven matrices, of which three have directions enough for quarters.
     one = kind(BETTER, "mlp-in", early=few(3))
-    assert next(early(one)).endswith(" 3 independent matrices, so nothing is claimed.")
-    assert of_early([one]) == "MLP in: 3 independent matrices, so nothing is claimed."
-    assert of_early([one, kind(BETTER)]).endswith(" MLP in: 3 independent matrices, so nothing is claimed.")
+    assert next(early(one)).endswith(" Matrices of 3 layers, so nothing is claimed.")
+    assert of_early([one]) == "MLP in: matrices of 3 layers, so nothing is claimed."
+    assert of_early([one, kind(BETTER)]).endswith(" MLP in: matrices of 3 layers, so nothing is claimed.")
 
 
 def test_the_prediction_is_said_step_by_step():
@@ -133,7 +152,7 @@ def test_the_prediction_is_said_step_by_step():
     said = prediction([effect(estimate, *pair) for pair, estimate in pairs.items()])
     assert said == (
         "OV (read) > MLP, OV (write) > MLP: this holds. QK (query) > MLP: the other way round. QK (key) > MLP: not told "
-        "apart. MLP > embedding: fewer than 5 independent matrices on one side, so nothing is claimed."
+        "apart. MLP > embedding: one matrix or fewer than 5 layers on one side, so nothing is claimed."
     )
 
 
@@ -185,13 +204,13 @@ BOTH = [
     (WORSE, LOSES, "less"),
     (OPEN, EVEN, "open"),
     (OPEN, BARELY, "open"),
-    (BETTER, LOSES, "mixed, the mean higher and single rays lower"),
-    (BETTER, EVEN, "mixed, the mean higher and single rays not told apart"),
-    (BETTER, BARELY, "mixed, the mean higher and single rays not told apart"),
-    (WORSE, WINS, "mixed, the mean lower and single rays higher"),
-    (WORSE, EVEN, "mixed, the mean lower and single rays not told apart"),
-    (OPEN, WINS, "mixed, the mean not told apart and single rays higher"),
-    (OPEN, LOSES, "mixed, the mean not told apart and single rays lower"),
+    (BETTER, LOSES, "mixed, the mean higher and single ends lower"),
+    (BETTER, EVEN, "mixed, the mean higher and single ends not told apart"),
+    (BETTER, BARELY, "mixed, the mean higher and single ends not told apart"),
+    (WORSE, WINS, "mixed, the mean lower and single ends higher"),
+    (WORSE, EVEN, "mixed, the mean lower and single ends not told apart"),
+    (OPEN, WINS, "mixed, the mean not told apart and single ends higher"),
+    (OPEN, LOSES, "mixed, the mean not told apart and single ends lower"),
 ]
 
 
@@ -212,7 +231,7 @@ def test_a_claim_needs_the_mean_and_the_rays(mean, superiority, verdict):
         )
         assert (better, worse) == (verdict == "more", verdict == "less")
         assert ("mixed" in said) == verdict.startswith("mixed")
-        assert verdict in said or not verdict.startswith("mixed")
+        assert verdict.removeprefix("mixed") in said or not verdict.startswith("mixed")
         assert ("ot told apart" in said) == (verdict == "open" or "not told apart" in verdict)
 
 
@@ -234,9 +253,9 @@ def test_what_is_mixed_stands_after_what_is_claimed():
         kind(BETTER, "ov-read", superiority=LOSES),
     ]
     assert beside_random(kinds) == (
-        "Worse than random directions: QK key. Not told apart from random directions: QK query. OV write, OV read beside "
-        "random directions: mixed, the mean higher and single rays lower. MLP in beside random directions: mixed, the mean "
-        "not told apart and single rays higher. Embedding: one matrix, so nothing is claimed."
+        "QK key: worse than random directions. QK query: not told apart from random directions. OV write, OV read: mixed "
+        "beside random directions, the mean higher and single ends lower. MLP in: mixed beside random directions, the mean "
+        "not told apart and single ends higher. Embedding: one matrix, so nothing is claimed."
     )
 
 
@@ -252,47 +271,226 @@ def test_more_readable_rays_than_chance_has_are_said_of_what_is_not_better():
         kind(OPEN, "qk-key", readable=HARDLY_MORE),
         kind(ALONE, "embed", readable=Estimate(0.2, None, 1)),
     ]
-    assert beside_random(kinds).endswith(" Of MLP in, MLP out, more rays have p < .01 than chance gives.")
+    assert beside_random(kinds).endswith(" Of MLP in, MLP out, more ends have p < .01 than chance gives.")
     assert "chance" not in beside_random([kind(BETTER, readable=MORE), kind(OPEN, "qk-key")])
     assert " 2.5% (1.7% to 3.1%) have p < .01, where chance has 1%." in against_random(kinds[1], 64)
 
 
 def test_findings_of_layers_wait_for_all_layers():
     kinds, effects = [kind(BETTER), kind(BETTER, "mlp-out-cut")], [effect(BETTER), effect(OPEN, other="mlp-out-cut")]
-    part, whole = (findings(kinds, effects, 64, is_whole) for is_whole in (False, True))
-    assert [one.about for one in part] == ["order", "size", "random", "rank"]
-    assert [one.about for one in whole] == ["order", "size", "random", "rank", "layers"]
-    assert part == whole[:4]
+    part, whole = (findings(kinds, effects, [span(SMALL)], 64, is_whole) for is_whole in (False, True))
+    assert [one.about for one in part] == ["order", "size", "span", "random", "rank"]
+    assert [one.about for one in whole] == ["order", "size", "span", "random", "rank", "layers"]
+    assert part == whole[:5]
     assert part[1].evidence == (
-        "OV write rays and rays of 64 neurons of MLP out are not told apart: 0.42 (−0.10 to 0.90) z. Of two rays, one of "
+        "OV write ends and ends of 64 neurons of MLP out are not told apart: 0.42 (−0.10 to 0.90) z. Of two ends, one of "
         "each, the first has the larger z 54.2% (49.0% to 59.0%) of the time.",
     )
     # Controls are judged beside random directions, but answer no question of their own.
-    assert [len(one.evidence) for one in whole] == [1, 1, 2, 1, 1]
+    assert [len(one.evidence) for one in whole] == [1, 1, 1, 2, 1, 1]
+
+
+def answers(mean, **depths):
+    """What is answered of a kind, and of a comparison, that are so at those depths."""
+    one = kind(mean, depths=kind_at(**depths))
+    pair, beside = (effect(mean, other=other, depths=compared_at(**depths)) for other in ("mlp-out", "mlp-out-cut"))
+    return prediction([pair]), at_equal_rank([beside], 64), beside_random([one]), of_early([one])
+
+
+@pytest.mark.parametrize(
+    ("mean", "depths", "ends"),
+    [
+        (BETTER, {}, ""),
+        (BETTER, {"middle": ALONE, "last": ALONE}, ""),
+        (BETTER, {"first": ALONE, "middle": BETTER, "last": BETTER}, ", in the middle layers and in the last fifth of layers alike"),
+        (BETTER, {"middle": BETTER, "last": ALONE}, ", in the middle layers by themselves, too"),
+        (BETTER, {"middle": OPEN, "last": BETTER}, " in the last fifth of layers alone (in the middle layers not told apart)"),
+        (WORSE, {"middle": WORSE, "last": OPEN}, " in the middle layers alone (in the last fifth of layers not told apart)"),
+        (BETTER, {"middle": OPEN, "last": OPEN}, "; in the middle layers and in the last fifth of layers not told apart"),
+        (OPEN, {"middle": OPEN, "last": OPEN}, ""),
+    ],
+)  # fmt: skip
+def test_an_answer_names_the_depth_where_it_is_so(mean, depths, ends):
+    for said in answers(mean, **depths):
+        assert said.endswith(f"{ends}.")
+        assert ("layers" in said) == bool(ends)
+        assert ("over all layers" in said) == (ends.startswith(";"))
+
+
+def test_what_is_so_in_the_last_fifth_alone_is_not_said_of_all_layers():
+    first, *_ = answers(OPEN, middle=WORSE, last=BETTER)
+    assert first == (
+        "OV (write) > MLP: over all layers not told apart; in the middle layers the other way round; in the last fifth of "
+        "layers this holds."
+    )
+    mixed = (EffectDepth("middle", range(1, 24), BETTER, EVEN), EffectDepth("last", range(24, 30), BETTER, WINS))
+    assert prediction([effect(BETTER, depths=mixed)]) == (
+        "OV (write) > MLP: this holds in the last fifth of layers alone (in the middle layers mixed)."
+    )
+
+
+def test_evidence_has_the_numbers_of_each_depth():
+    means = {"first": ALONE, "middle": OPEN, "last": BETTER}
+    one = kind(BETTER, depths=kind_at(**means))
+    said = [compared(effect(BETTER, depths=compared_at(**means)), 64), against_random(one, 64), *early(one)]
+    for sentence in said:
+        first, middle, last = re.search(
+            r" Layer 0: (.*)\. Layers 1–23: (.*)\. Layers 24–29: (.*)\.$", sentence
+        ).groups()
+        assert "0.42" in first
+        assert with_interval(OPEN) not in first
+        assert with_interval(OPEN) in middle
+        assert with_interval(BETTER) in last
+    assert against_random(kind(ALONE, "embed"), 64).endswith("nothing is claimed.")
+
+
+def test_readable_rays_are_said_by_depth():
+    shares = {"first": 0.036, "middle": 0.025, "last": 0.216}
+    depths = tuple(
+        CensusDepth(depth, LAYERS[depth], Estimate(share, None, 1), OPEN, EVEN, None) for depth, share in shares.items()
+    )
+    said = of_later([kind(BETTER, depths=depths), kind(ALONE, "embed", later=None)])
+    assert said == (
+        "OV write: yes. Ends with p < .01 in layer 0, layers 1–23 and layers 24–29: OV write 3.6%, 2.5% and 21.6%."
+    )
+
+
+def test_more_readable_rays_than_chance_are_said_of_their_depth():
+    def at(**shares):
+        return tuple(CensusDepth(depth, LAYERS[depth], share, OPEN, EVEN, None) for depth, share in shares.items())
+
+    for whole, depths, where in (
+        (MORE, at(middle=CHANCE, last=MORE), " (in the last fifth of layers alone)"),
+        (CHANCE, at(middle=CHANCE, last=MORE), " (in the last fifth of layers alone)"),
+        (MORE, at(middle=CHANCE, last=CHANCE), " (over all layers together)"),
+        (MORE, at(middle=MORE, last=MORE), ""),
+        (MORE, at(middle=ALONE, last=ALONE), ""),
+    ):
+        said = beside_random([kind(OPEN, "qk-query", readable=whole, depths=depths)])
+        assert f" Of QK query{where}, more ends have p < .01 than chance gives." in said
+    assert "chance" not in beside_random([kind(OPEN, readable=CHANCE, depths=at(middle=CHANCE, last=CHANCE))])
+
+
+def shares(difference, own=0.213, random=0.197, layers=None):
+    return SpanShares(layers, Estimate(own, None, 6), Estimate(random, None, 6), difference)
+
+
+SMALL, CLEAR = Estimate(0.016, Interval(-0.001, 0.031), 6), Estimate(0.207, Interval(0.1, 0.3), 6)
+
+
+def span(whole, among="all", group="ov-write", **depths):
+    parts = tuple((depth, shares(difference, 0.213, 0.197, LAYERS[depth])) for depth, difference in depths.items())
+    return CensusSpan(group, among, 60, shares(whole, 0.065, 0.061), parts)
+
+
+def test_directions_beside_their_spans():
+    said = beside_spans(
+        [
+            span(SMALL, first=ALONE, middle=SMALL, last=SMALL),
+            span(SMALL, group="ov-read"),
+            span(CLEAR, "first", first=ALONE, middle=SMALL, last=CLEAR),
+        ]
+    )
+    assert said == (
+        "OV write, OV read: not told apart from random vectors of the same span. Ranks 0–3 of OV write: more readable "
+        "than random vectors weighted by singular value in the last fifth of layers alone (in the middle layers not told apart). "
+        "OV write in layers 24–29: 21.3% of singular directions' ends have p < .01, 19.7% of the random vectors'; ranks "
+        "0–3: 21.3% against 19.7%."
+    )
+    assert beside_spans([]) == ""
+    assert "nothing is claimed" in beside_spans([span(ALONE)])
+
+
+def test_evidence_of_spans_has_the_numbers_of_each_depth():
+    said = against_span(span(CLEAR, "first", "qk-key", first=ALONE, last=SMALL))
+    assert said == (
+        "Ranks 0–3 of QK key: p < .01 have 6.5% of the ends, 6.1% of those of random vectors weighted by singular value: "
+        "20.7 (10.0 to 30.0) points. Layer 0: 21.3% against 19.7%, 42.0 points. Layers 24–29: 21.3% against 19.7%, 1.6 "
+        "(−0.1 to 3.1) points."
+    )
+
+
+def test_less_than_nothing_is_no_difference():
+    assert as_points(Estimate(-0.0001, Interval(-0.0203, 0.0001), 9)) == "0.0 (−2.0 to 0.0) points"
+
+
+def test_what_so_few_controls_cannot_show_is_said():
+    said = against_random(kind(OPEN, "qk-key", discovered=0.0, n_needed=87), 64)
+    assert said.endswith(
+        " None can be shown with 4,000 random ends: p is never below 1 in 4,001, so of the 1,536 QK key ends 87 must stand "
+        "there before any is found at a false discovery rate of 10%; 12 do."
+    )
+    for changes in ({"discovered": 0.01}, {"discovered": 0.0, "n_at_floor": 0}, {}):
+        assert "None can be shown" not in against_random(kind(OPEN, "qk-key", **{"n_needed": 87, **changes}), 64)
+
+
+def test_components_are_answered_by_tenths():
+    shares = (0.0171, *[0.1] * 8, 0.259)
+    one = kind(few(1), "embed-pca", readable_by_rank=shares, early=Estimate(-3.12, None, 1))
+    plain = kind(few(1), "embed", readable_by_rank=(None, *shares[1:]))
+    assert of_components([kind(BETTER), plain, one]) == (
+        "More of the late ones do: of the first tenth of them 1.7%, of the last 25.9% of the ends have p < .01, where "
+        "chance has 1%. Mean z of the first quarter minus that of the last is −3.12. One matrix, so nothing is claimed of "
+        "others."
+    )
+    for changed, said in (((0.3, 0.1), "More of the early ones do"), ((0.1, 0.1), "As many do of both")):
+        assert of_components([dataclasses.replace(one, readable_by_rank=changed)]).startswith(f"{said}: of the first")
+    (found,) = (each for each in findings([plain, one], [], [], 64, is_whole=False) if each.about == "components")
+    assert found.evidence == (
+        "Embedding: p < .01 in each tenth, the strongest first: –, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 25.9%.",
+        "Principal components of the embedding: p < .01 in each tenth, the strongest first: 1.7, 10.0, 10.0, 10.0, 10.0, "
+        "10.0, 10.0, 10.0, 10.0, 25.9%.",
+    )
+    assert of_components([plain]) == of_components([kind(few(1), "embed-pca")]) == ""
+
+
+def test_an_answer_has_a_line_for_each_sentence():
+    kinds = [kind(BETTER, readable=MORE), kind(OPEN, "qk-key", readable=MORE), kind(ALONE, "embed")]
+    (found,) = (one for one in findings(kinds, [], [], 64, is_whole=False) if one.about == "random")
+    assert found.lines == (
+        "OV write: better than random directions.",
+        "QK key: not told apart from random directions.",
+        "Embedding: one matrix, so nothing is claimed.",
+        "Of QK key, more ends have p < .01 than chance gives.",
+    )
+    assert " ".join(found.lines) == found.answer
 
 
 @pytest.mark.parametrize("n_layers", [12, 11])
 def test_as_many_intervals_are_counted_as_are_shown(n_layers):
-    kinds = [kind(BETTER), kind(OPEN, "mlp-in"), kind(BETTER, "mlp-out-cut"), kind(ALONE, "embed")]
-    effects = [effect(BETTER), effect(OPEN, other="mlp-out-cut"), effect(ALONE, "mlp-out", "embed")]
-    said = findings(kinds, effects, 64, is_whole=n_layers == 12)
+    at = kind_at(first=ALONE, middle=OPEN, last=BETTER)
+    kinds = [
+        kind(BETTER, depths=at),
+        kind(OPEN, "mlp-in"),
+        kind(BETTER, "mlp-out-cut", depths=at),
+        kind(ALONE, "embed"),
+    ]
+    effects = [
+        effect(BETTER, depths=compared_at(first=ALONE, middle=OPEN, last=BETTER)),
+        effect(OPEN, other="mlp-out-cut"),
+        effect(ALONE, "mlp-out", "embed"),
+    ]
+    spans = [span(SMALL, middle=SMALL, last=ALONE), span(CLEAR, "first")]
+    said = findings(kinds, effects, spans, 64, is_whole=n_layers == 12)
     page = dataclasses.replace(
-        CENSUS_PAGE, kinds=tuple(kinds), effects=tuple(effects), findings=said, n_layers=n_layers
+        CENSUS_PAGE, kinds=tuple(kinds), effects=tuple(effects), spans=tuple(spans), findings=said, n_layers=n_layers
     )
     shown = [re.findall(r"\([^()]+ to [^()]+\)", sentence) for one in said for sentence in one.evidence]
     assert page.n_intervals == sum(map(len, shown)) > 10
 
 
 def test_a_model_of_heads_alone_has_no_prediction():
-    assert [one.about for one in findings([kind(BETTER)], [], 64, is_whole=False)] == ["random", "rank"]
-    assert findings([], [], 64, is_whole=True) == ()
+    assert [one.about for one in findings([kind(BETTER)], [], [], 64, is_whole=False)] == ["random", "rank"]
+    assert findings([], [], [], 64, is_whole=True) == ()
 
 
 def test_controls_are_called_what_they_are():
     assert name_of("mlp-in-cut", 64) == "64 neurons of MLP in"
     assert name_of("embed-cut", 32) == "embedding in 32 dimensions"
     assert name_of("qk-key", 32) == "QK key"
-    assert rays_of("embed-cut", 32) == "rays of the embedding in 32 dimensions"
+    assert ends_called("embed-pca", 32) == "ends of the principal components of the embedding"
+    assert ends_called("mlp-in-cut", 32) == "ends of 32 neurons of MLP in"
+    assert ends_called("embed-cut", 32) == "ends of the embedding in 32 dimensions"
 
 
 def test_numbers():

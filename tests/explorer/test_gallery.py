@@ -9,11 +9,16 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
+from app.core.rays import READINGS
 from app.explorer import browse, gallery, notable, orders
 from app.explorer.agenda import agenda
 from app.explorer.browse import Options
 from app.explorer.errors import BadOption, NotReady
-from app.explorer.gallery import N_APART, N_RAYS, OF_ONE_PLACE
+from app.explorer.gallery import BEYOND, N_APART, N_RAYS
+from app.explorer.notable import NUMBERS
+from app.explorer.pages import GALLERY_LISTS, Sought, View
+from app.models.vocabulary import Entry
+from app.store.artifacts import Artifact
 from tests.explorer.planted import PLANTED
 
 HERE = parse("planted")
@@ -50,7 +55,10 @@ def every_p(planted, patiently):
 
 
 @pytest.mark.parametrize(("layer", "kind", "head", "label", "tokens"), PLANTED)
-def test_planted_rays_stand_in_their_list_and_in_no_other(page, layer, kind, head, label, tokens):
+def test_planted_rays_stand_in_their_list_and_in_no_other(page, planted, layer, kind, head, label, tokens):
+    page = browse.notable(
+        planted, HERE, Options(), Sought(kind=kind, layer=str(layer))
+    )  # where no other stands for them
     place = f"planted/L{layer}/{kind}" if head < 0 else f"planted/L{layer}/H{head}/{kind}"
     for name, rays in lists(page).items():
         hits = [ray for ray in rays if len(tokens_of(ray) & set(tokens)) > 5 and str(ray.address.matrix) == place]
@@ -63,14 +71,159 @@ def test_planted_rays_stand_in_their_list_and_in_no_other(page, layer, kind, hea
         assert ray.reading == ("spelling" if kind == "mlp-in" else "theme")
 
 
-def test_largest_z_first_and_few_of_one_place(page):
+def test_what_is_more_than_spelling_comes_first_and_then_the_largest_z(page):
     assert page.is_judged
     for label, rays in lists(page).items():
         assert 0 < len(rays) <= (N_RAYS if label == "notable" else N_APART)
-        merits = [ray.energy_share if label == "glitch" else ray.z for ray in rays]
+        merits = [
+            (
+                ray.reading in BEYOND,
+                ray.energy_share if label == "glitch" else ray.beyond_z if ray.reading in BEYOND else ray.z,
+            )
+            for ray in rays
+        ]
         assert merits == sorted(merits, reverse=True)
-        places = [(ray.address.layer, ray.address.head, ray.address.kind * (ray.address.layer is None)) for ray in rays]
-        assert max(map(places.count, places)) <= OF_ONE_PLACE
+
+
+def walked(explorer, here, **wanted):
+    """All that is shown of a list, page by page."""
+    shown, n_pages, at = [], 1, 0
+    while at < n_pages:
+        at += 1
+        page = browse.notable(explorer, here, Options(), Sought(page=at, **wanted))
+        n_pages = page.n_pages
+        of = {"themes": page.rays, "letterless": page.letterless, "frequent": page.frequency}
+        shown.append((of | {"untrained": page.glitches})[wanted.get("among", "themes")])
+    return shown
+
+
+def names(rays):
+    """Of the rays and of those that are shown in their place."""
+    return [one for ray in rays for one in ((ray.address, ray.ray, ray.side), *ray.also)]
+
+
+def test_every_readable_ray_can_be_walked_to_once(page, planted, monkeypatch):
+    monkeypatch.setattr(gallery, "N_RAYS", 3)
+    found = {among: walked(planted, HERE, among=among) for among in GALLERY_LISTS}
+    for pages in found.values():
+        assert all(len(shown) == 3 for shown in pages[:-1])
+    readable = [name for among in GALLERY_LISTS[:-1] for name in names(chain(*found[among]))]
+    assert len(readable) == len(set(readable)) == page.n_readable
+    with pytest.raises(BadOption, match="There is no page 99"):
+        browse.notable(planted, HERE, Options(), Sought(page=99))
+
+
+@pytest.mark.parametrize("wanted", [{"kind": "ov"}, {"side": "read"}, {"layer": "1"}, {"kind": "mlp-in", "layer": "0"}])
+def test_what_is_sought_is_all_that_there_is_of_it(planted, page, wanted):
+    every = names(chain(*walked(planted, HERE)))
+    passing = {
+        (address, ray, side)
+        for address, ray, side in every
+        if wanted.get("kind") in {None, address.kind}
+        and wanted.get("side") in {None, side}
+        and wanted.get("layer") in {None, str(address.layer)}
+    }
+    assert set(names(chain(*walked(planted, HERE, **wanted)))) == passing
+    assert 0 < len(passing) < len(every)
+
+
+@pytest.mark.parametrize(("wanted", "said"), [({"kind": "heads/write"}, "kind"), ({"layer": "2"}, "layer")])
+def test_what_cannot_be_sought_is_said(planted, wanted, said):
+    with pytest.raises(BadOption, match=f"{said} must be one of"):
+        browse.notable(planted, HERE, Options(), Sought(**wanted))
+
+
+TEXTS = [
+    " red",
+    "Red",
+    " RED",
+    " blue",
+    "blue",
+    " green",
+    "white",
+    "grey",
+    " pink",
+    "”",
+    " “",
+    "(",
+    "\u00a0",
+    "12",
+    "12 ",
+]
+
+
+class Words:
+    """A vocabulary of these texts."""
+
+    def entry(self, id_):
+        return Entry(id_, TEXTS[id_], TEXTS[id_], "text")
+
+
+class Made:
+    """As much of a model as a gallery needs."""
+
+    def __init__(self, header):
+        self.header, self.vocabulary = header, Words()
+
+
+@pytest.fixture(params=range(6))
+def made(request, planted):
+    """A gallery of made-up rays of one layer, and their artifact."""
+    noise = np.random.default_rng(request.param)
+    n, k = 60, 20
+    ids = np.array([noise.choice(9 if row % 3 else len(TEXTS), k) for row in range(n)], np.int32)
+    signs = noise.choice(np.arange(9, len(TEXTS)), (n, k))
+    ids = np.where(np.arange(n)[:, None] % 4 == 0, signs, ids).astype(np.int32)
+    arrays = {name: np.zeros(n, np.int8) for name in ("kind", "side", "label", "ray_class")}
+    arrays |= {"ray": noise.integers(0, 2, n).astype(np.int8), "head": noise.integers(0, 4, n).astype(np.int32)}
+    arrays |= {"index": np.arange(n, dtype=np.int32) // 2}
+    arrays |= {name: noise.random(n).astype(np.float32) for name in ("strength", "share", *NUMBERS)}
+    arrays |= {"z": (3 + 9 * noise.random(n)).astype(np.float32), "p": np.full(n, 0.001, np.float32)}
+    arrays |= {"reading": noise.integers(0, len(READINGS), n).astype(np.int8), "every_p": np.full(n, 0.001, np.float32)}
+    arrays |= {"letterless": np.array([plain_words(row.tolist())[1] for row in ids])}
+    for side in ("left", "right"):
+        arrays |= {f"{side}_ids": ids, f"{side}_scores": np.ones((n, k), np.float32)}
+    header = planted.library.model("planted").header
+    artifact = Artifact(arrays, {"judged": True})
+    view = View("folded", "folded")
+    return gallery.gallery(Made(header), HERE, view, [artifact, None, None]), artifact
+
+
+def plain_words(ids):
+    """The ten first words of a ray, or signs where most of its first ten tokens are signs."""
+    texts = [TEXTS[id_] for id_ in ids]
+    n_signs = sum(not any(letter.isalpha() for letter in text) for text in texts[:10])
+    words = []
+    for text in texts:
+        word = (text.strip() or text) if n_signs > 5 else text.strip().lower()
+        if (n_signs > 5 or any(letter.isalpha() for letter in word)) and word not in words:
+            words.append(word)
+    return set(words[:10]), n_signs > 5
+
+
+def test_rays_that_say_the_same_are_shown_once_where_the_first_of_them_stands(made):
+    page, artifact = made
+    arrays = artifact.arrays
+    beyond = [READINGS[reading] in BEYOND for reading in arrays["reading"]]
+    order = sorted(range(60), key=lambda at: (not beyond[at], -arrays["beyond_z" if beyond[at] else "z"][at]))
+    for is_sign, shown in ((False, page.rays), (True, page.letterless)):
+        leaders, followers = [], {}
+        for at in order:
+            words, has_no_letters = plain_words(arrays["left_ids"][at].tolist())
+            if has_no_letters != is_sign:
+                continue
+            own = tuple(int(arrays[name][at]) for name in ("head", "index", "ray"))
+            like = [one for one in leaders if len(one[1] & words) >= 3 or one[2] == own]
+            if like:
+                followers[like[0][0]].append(own)
+            else:
+                leaders.append((at, words, own))
+                followers[at] = []
+        got = [(ray.address.head, ray.address.index, int(ray.ray == "n")) for ray in shown]
+        assert got == [own for *_, own in leaders][: N_APART if is_sign else N_RAYS]
+        for ray, (at, *_) in zip(shown, leaders, strict=False):
+            also = [(one.address.head, one.address.index, int(one.ray == "n")) for one in ray.also]
+            assert also == followers[at]
 
 
 def test_false_discoveries_are_counted_over_every_ray_that_was_looked_at(page, planted, patiently):
@@ -93,7 +246,7 @@ def test_rays_are_shown_as_on_the_pages_of_their_directions(page, planted, patie
         assert [readout.side for readout in ray.readouts] == list(sides)
         for readout in ray.readouts:
             tokens = sides[readout.side].plus if ray.ray == "p" else sides[readout.side].minus
-            assert [token.id for token in readout.tokens] == [token.id for token in tokens[:10]]
+            assert [token.id for token in readout.tokens] == [token.id for token in tokens[:20]]
         rays = sides[ray.side].rays
         judged = rays.plus if ray.ray == "p" else rays.minus
         assert ray.kind == rays.kind

@@ -61,20 +61,21 @@ def test_planted_rays_are_found_under_their_label(planted, bench_at, layer, kind
         assert not arrays["letterless"][own[0]]
 
 
-def test_few_of_a_matrix_are_kept_the_best_first_and_no_ray_twice(planted, bench_at):
+def test_all_that_is_readable_is_kept_the_best_first_and_few_glitches(planted, bench_at):
     arrays, _ = ended(notable.notable(bench_at(planted, "planted"), 1))
     for kind in ("ov", "qk", "mlp-in", "mlp-out"):
         for head in range(4) if kind in CIRCUITS else (-1,):
             for label in LABELS:
                 own = rows_of(arrays, kind, head, label)
-                assert len(own) <= notable.N_KEPT
                 merits = arrays["share" if label == "glitch" else "z"][own]
                 assert merits.tolist() == sorted(merits.tolist(), reverse=True)
-                rays = set(zip(arrays["index"][own].tolist(), arrays["ray"][own].tolist(), strict=True))
+                rays = set(zip(*(arrays[name][own].tolist() for name in ("index", "ray", "side")), strict=True))
                 assert len(rays) == len(own)
+                assert label != "glitch" or len({ray[:2] for ray in rays}) == len(own) <= notable.N_GLITCHES
     assert (arrays["index"] < notable.N_DIRECTIONS).all()
     judged = arrays["label"] != LABELS.index("glitch")
     assert (arrays["p"][judged] < ALPHA).all()
+    assert judged.sum() == (arrays["every_p"] < ALPHA).sum()
 
 
 def test_what_the_store_has_and_what_is_computed_in_little_give_the_same(planted, bench_at, tmp_path):
@@ -183,10 +184,11 @@ def test_labels(gpt2_folder):
     assert label_of(vocabulary, words, float("nan")) == "glitch"
 
 
-def test_a_ray_that_stands_out_on_both_sides_is_kept_once():
+@pytest.mark.parametrize("label", LABELS)
+def test_a_ray_is_kept_on_each_side_where_it_is_readable_and_a_glitch_once(label):
     looked = notable.Looked(Address("tiny"), {})
     rays = [
-        notable.Ray(looked, side, row, sign, "notable", merit)
+        notable.Ray(looked, side, row, sign, label, merit)
         for side, row, sign, merit in (
             ("left", 3, 0, 5.0),
             ("right", 3, 0, 9.0),
@@ -194,7 +196,9 @@ def test_a_ray_that_stands_out_on_both_sides_is_kept_once():
             ("left", 1, 0, 3.0),
         )
     ]
-    assert [(ray.side, ray.row, ray.sign) for ray in notable._best(rays)] == [("right", 3, 0), ("left", 3, 1)]
+    right, left, other, last = [("right", 3, 0), ("left", 3, 0), ("left", 3, 1), ("left", 1, 0)]
+    expected = [right, other] if label == "glitch" else [right, left, other, last]
+    assert [(ray.side, ray.row, ray.sign) for ray in notable._best(rays)] == expected
 
 
 def test_a_ray_of_a_copy_says_how_far_its_direction_is_turned(copied, explorer, bench_at, monkeypatch):

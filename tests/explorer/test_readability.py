@@ -1,6 +1,5 @@
 """What is said of each ray, from the control's own numbers by counting; and that it is said wherever rays are read."""
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +21,18 @@ from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore
 from tests.explorer.steps import ended
 
-NUMBERS = ("coherence", "z", "p", "forms_z", "forms_p", "beyond_z", "beyond_p", "spelling_z", "spelling_p", "akin")
+NUMBERS = (
+    "coherence",
+    "z",
+    "p",
+    "forms_z",
+    "forms_p",
+    "beyond_z",
+    "beyond_p",
+    "spelling_z",
+    "spelling_p",
+    "beyond_share",
+)
 NAMES = (*NUMBERS, "n_forms", "letterless", "reading", "difference_p")
 
 
@@ -68,20 +78,26 @@ def test_every_ray_stands_where_counting_puts_it(bench, vectors, found):
 
 
 def longest(values, others):
-    """z and p by the longest length that the ray has, of those that a quarter of the random rays have."""
+    """z, p and excess by the longest length that the ray has, of those that a quarter of the random rays have."""
     known = [[each for each in others[..., at].flatten().tolist() if each == each] for at in range(len(values))]
     usable = [at for at, value in enumerate(values) if value == value and 4 * len(known[at]) >= others[..., at].size]
-    return place(values[usable[-1]], known[usable[-1]]) if usable else (np.nan, np.nan)
+    if not usable:
+        return np.nan, np.nan, np.nan
+    value, others = values[usable[-1]], known[usable[-1]]
+    return (*place(value, others), value - sum(others) / len(others))
 
 
 def test_forms_stand_beside_those_of_random_rays(bench, found):
     by = control(bench, "write")
     raw = controls.measured(by.judge, np.stack([found["top_ids"], found["bottom_ids"]], axis=1))
-    for name, (direction, ray) in itertools.product(("forms", "beyond", "spelling"), np.ndindex(12, 2)):
-        z, p = longest(raw[name][direction, ray], getattr(by, name))
-        assert found[f"{name}_z"][direction, ray] == pytest.approx(z, abs=1e-4, nan_ok=True)
-        assert found[f"{name}_p"][direction, ray] == pytest.approx(p, rel=1e-6, nan_ok=True)
-        assert np.isnan(raw[name][direction, ray]).all() or np.isfinite(p)
+    for direction, ray in np.ndindex(12, 2):
+        told = {name: longest(raw[name][direction, ray], getattr(by, name)) for name in ("forms", "beyond", "spelling")}
+        for name, (z, p, _) in told.items():
+            assert found[f"{name}_z"][direction, ray] == pytest.approx(z, abs=1e-4, nan_ok=True)
+            assert found[f"{name}_p"][direction, ray] == pytest.approx(p, rel=1e-6, nan_ok=True)
+            assert np.isnan(raw[name][direction, ray]).all() or np.isfinite(p)
+        share = told["beyond"][2] / told["forms"][2] if told["forms"][1] < 0.01 else np.nan
+        assert found["beyond_share"][direction, ray] == pytest.approx(share, rel=1e-4, nan_ok=True)
 
 
 def test_as_many_forms_as_a_ray_has_stand_beside_as_many():
@@ -91,11 +107,10 @@ def test_as_many_forms_as_a_ray_has_stand_beside_as_many():
         random[..., at][draw.random((100, 2)) < share] = np.nan
     values = draw.normal(0, 3, (40, 2, 4))
     values[np.arange(4) >= draw.integers(0, 5, (40, 2, 1))] = np.nan
-    z, p = _by_longest(values, random)
-    expected = np.array([longest(values[place], random) for place in np.ndindex(40, 2)]).reshape(40, 2, 2)
-    np.testing.assert_allclose(z, expected[..., 0], rtol=1e-9)
-    np.testing.assert_allclose(p, expected[..., 1], rtol=1e-9)
-    assert 0 < np.isnan(p).mean() < 0.5
+    expected = np.array([longest(values[place], random) for place in np.ndindex(40, 2)]).reshape(40, 2, 3)
+    for at, found in enumerate(_by_longest(values, random)):
+        np.testing.assert_allclose(found, expected[..., at], rtol=1e-9)
+        assert 0 < np.isnan(found).mean() < 0.5
 
 
 def test_a_random_direction_of_the_control_gets_its_own_number(bench):

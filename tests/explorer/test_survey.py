@@ -69,10 +69,10 @@ def test_kinds_are_what_their_rows_say(explorer, page):
 
 def test_the_page_has_every_kind_of_the_model_and_compares_what_it_can(page):
     assert [each.group for each in page.kinds] == [
-        name for name in tally.GROUPS if name not in {"mlp-gate", "mlp-gate-cut"}
+        name for name in tally.GROUPS if tally.is_kind(name) and name not in {"mlp-gate", "mlp-gate-cut"}
     ]
     assert {(one.group, one.other) for one in page.effects} == set(tally.COMPARED)
-    assert [one.about for one in page.findings] == ["order", "size", "random", "rank", "layers"]
+    assert [one.about for one in page.findings] == ["order", "size", "span", "random", "rank", "components", "layers"]
     assert page.missing == ()
 
 
@@ -80,7 +80,7 @@ def test_of_a_random_model_with_few_matrices_little_is_claimed(page):
     order = next(one for one in page.findings if one.about == "order")
     # It has two MLPs: nothing can be said against them.
     assert order.answer.endswith(
-        "MLP > embedding: fewer than 5 independent matrices on one side, so nothing is claimed."
+        "MLP > embedding: one matrix or fewer than 5 layers on one side, so nothing is claimed."
     )
     assert order.answer.count(":") == 1
     assert all("nothing is claimed" in sentence for sentence in order.evidence)
@@ -125,7 +125,13 @@ def test_nobody_gets_a_file_of_a_part(fresh_data, open_explorer):
 def test_the_file_has_a_row_for_each_ray(explorer, page):
     columns = joined(survey.rays(explorer, TINY, Options(weights="folded")))
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    assert len(rows) == sum(each.n_rays + each.n_unjudged for each in page.kinds)
+    drawn = [row for row in rows if row["matrix"].endswith(("-span", "-weighted"))]
+    assert len(rows) - len(drawn) == sum(each.n_rays + each.n_unjudged for each in page.kinds)
+    assert {row["relative_rank"] for row in drawn} == {None}
+    spanned = [row for row in drawn if (row["layer"], row["matrix"], row["side"]) == (1, "ov-span", "write")]
+    assert len(spanned) == 2 * tally.HEADS * tally.TURNED
+    assert len({row["head"] for row in spanned}) == tally.HEADS
+    assert {row["head"] for row in drawn if row["matrix"].startswith("mlp")} == {None}
     head = [row for row in rows if (row["layer"], row["head"], row["matrix"], row["side"]) == (1, 2, "ov", "write")]
     assert [(row["direction"], row["ray"]) for row in head] == [(i, ray) for i in range(8) for ray in "+-"]
     assert [row["relative_rank"] for row in head[::2]] == [i / 8 for i in range(8)]
@@ -139,7 +145,11 @@ def test_the_file_has_a_row_for_each_ray(explorer, page):
     assert {row["matrix"] for row in cut} == {"mlp-in", "mlp-out", "embed"}
     assert all(row["head"] is None for row in cut)
     ends = [row for row in rows if row["layer"] is None]
-    assert {(row["matrix"], row["side"]) for row in ends} == {("embed", "write"), ("unembed", "read")}
+    assert {(row["matrix"], row["side"]) for row in ends} == {
+        ("embed", "write"),
+        ("embed-pca", "write"),
+        ("unembed", "read"),
+    }
 
 
 def test_a_file_comes_in_parts_and_no_statistics_are_counted_for_it(explorer, page, monkeypatch):
@@ -158,13 +168,6 @@ def test_a_files_content_is_named_by_its_weights(explorer, page):
     whole(explorer, weights="raw")
     named = [survey.rays(explorer, TINY, Options(weights=weights)).content for weights in ("folded", "raw", "folded")]
     assert named[0] == named[2] != named[1]
-
-
-def test_heads_that_share_keys_and_values_are_told_to_the_tally(relatives, monkeypatch):
-    told = []
-    monkeypatch.setattr(tally, "grouped", lambda layers, sharing: told.append(sharing) or {})
-    model = whole(relatives, parse("llama"), "raw").model
-    assert set(told) == {model.n_heads // model.n_kv_heads} == {2}
 
 
 def test_a_model_whose_mlp_cannot_be_cut_has_the_other_controls(page):

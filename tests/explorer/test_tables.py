@@ -59,6 +59,29 @@ def test_bloom_reads_what_its_embedding_norm_leaves(member):
     torch.testing.assert_close(table.vectors.double(), expected[: len(table.vectors)], rtol=1e-5, atol=1e-5)
 
 
+def test_by_cosine_tokens_have_unit_length(model, vectors, oracle_of, monkeypatch):
+    """Against the plain product in float64, a token of zeros among them."""
+    weights = model.weights()
+    embeddings = weights.embeddings()
+    W_E = embeddings.W_E.clone()
+    W_E[7] = 0
+    monkeypatch.setattr(type(weights), "embeddings", lambda _: replace(embeddings, W_E=W_E, W_U=W_E.T))
+    found = Tables("cpu").read(model, "raw", "write", vectors, 300, Selection(readout="cosine"))
+    table = oracle_of("gpt2").table("write", "raw")[:300].copy()
+    table[7] = 0
+    lengths = np.linalg.norm(table, axis=1)
+    units = table / np.where(lengths > 0, lengths, 1)[:, None]
+    scores = vectors.double().numpy() @ units.T
+    np.testing.assert_allclose(found["top_scores"], -np.sort(-scores, axis=1), atol=2e-6)
+    np.testing.assert_allclose(np.take_along_axis(scores, found["top_ids"], 1), found["top_scores"], atol=2e-6)
+    np.testing.assert_array_equal(found["top_ids"][:, ::-1][:, :10], found["bottom_ids"][:, :10])
+    assert (found["top_scores"][found["top_ids"] == 7] == 0).all()
+    lengths_of = np.linalg.norm(vectors.numpy(), axis=1)
+    assert (np.abs(found["top_scores"]) <= 1.00001 * lengths_of[:, None]).all()
+    dot = Tables("cpu").read(model, "raw", "write", vectors, 300)
+    assert (dot["top_ids"][:, :10] != found["top_ids"][:, :10]).any()
+
+
 def test_a_full_device_reads_in_smaller_batches(model, vectors, monkeypatch, caplog):
     expected = Tables("cpu").read(model, "folded", "write", vectors, 5)
     sizes = []

@@ -47,8 +47,8 @@ def control():
 
 @pytest.fixture
 def kinds(control):
-    groups = grouped(planted())
-    return {name: kind(group, 4, control) for name, group in groups.items()}
+    groups = grouped(planted(n_layers=12))
+    return {name: kind(group, 12, control) for name, group in groups.items()}
 
 
 def test_numbers_are_those_of_all_rays(control):
@@ -78,7 +78,7 @@ def test_what_was_planted_is_found(kinds):
 
 
 def test_a_group_stands_for_as_many_matrices_as_it_was_drawn_from(kinds):
-    assert [kinds[name].n_matrices for name in ("ov-write", "mlp-out", "mlp-out-cut", "embed-cut")] == [12, 4, 4, 1]
+    assert [kinds[name].n_matrices for name in ("ov-write", "mlp-out", "mlp-out-cut", "embed-cut")] == [36, 12, 12, 1]
     assert kinds["mlp-out-cut"].n_rays == 3 * kinds["mlp-out"].n_rays
     assert kinds["embed"].mean.interval is None
     assert kinds["embed"].by_layer == ()
@@ -86,27 +86,40 @@ def test_a_group_stands_for_as_many_matrices_as_it_was_drawn_from(kinds):
 
 
 @pytest.mark.parametrize("group", ["qk-query", "qk-key", "ov-read", "ov-write"])
-def test_heads_that_share_keys_and_values_are_one_matrix_to_an_interval(control, group):
-    sharing, n_shared, n_layers = 4, 2, 6
-    own = np.random.default_rng(4).normal(size=(n_layers, n_shared, 20, 2))
-    alone = {at: rows(*((group, head, own[at, head]) for head in range(n_shared))) for at in range(n_layers)}
-    # The same again for every head that shares: four times the rays, and nothing more known.
-    heads = [(head, head // sharing) for head in range(sharing * n_shared)]
-    copied = {at: rows(*((group, head, own[at, shared]) for head, shared in heads)) for at in range(n_layers)}
-    known = kind(grouped(alone)[group], n_layers, control)
-    found, naive = (kind(grouped(copied, share)[group], n_layers, control) for share in (sharing, 1))
-    assert (known.n_matrices, found.n_matrices, found.n_rays) == (12, 48, 4 * known.n_rays)
+def test_heads_of_one_layer_are_one_to_an_interval(control, group):
+    n_layers, n_heads = 6, 4
+    own = np.random.default_rng(4).normal(size=(n_layers, 1, 20, 2)).repeat(n_heads, axis=1)
+    alone = {at: rows((group, 0, own[at, 0])) for at in range(n_layers)}
+    # The same again for every head: four times the rays, and nothing more known.
+    copied = {at: rows(*((group, head, own[at, head]) for head in range(n_heads))) for at in range(n_layers)}
+    known, found = (kind(grouped(layers)[group], n_layers, control) for layers in (alone, copied))
+    assert (known.n_matrices, found.n_matrices, found.n_rays) == (6, 24, 4 * known.n_rays)
     for name in ("mean", "superiority", "readable", "early", "correlation", "later"):
-        one, other, narrow = (getattr(each, name) for each in (known, found, naive))
-        assert other.n == one.n == narrow.n / sharing
-        assert (other.value, *other.interval) == pytest.approx((one.value, *one.interval), abs=0.002)
-    assert np.ptp(naive.mean.interval) < 0.7 * np.ptp(found.mean.interval)
+        one, other = getattr(known, name), getattr(found, name)
+        assert other.n == one.n == (3 if name == "later" else 6)
+        assert (one.interval is None) == (other.interval is None) == (name == "later")
+        assert (other.value, *(other.interval or ())) == pytest.approx((one.value, *(one.interval or ())), abs=0.002)
 
 
-def test_too_few_groups_of_heads_have_no_interval(control):
-    layers = {0: rows(*(("ov-read", head, np.zeros((8, 2))) for head in range(16)))}
-    found = kind(grouped(layers, 4)["ov-read"], 1, control)
-    assert (found.n_matrices, found.mean.n, found.mean.interval) == (16, 4, None)
+def test_what_is_common_to_a_layer_leaves_a_comparison():
+    random = np.random.default_rng(7)
+    layers = {}
+    for layer in range(12):
+        height = 2 * random.normal()
+        layers[layer] = rows(
+            *(("ov-write", head, height + 0.5 + 0.3 * random.normal(size=(10, 2))) for head in range(3)),
+            ("mlp-out", 0, height + 0.3 * random.normal(size=(30, 2))),
+        )
+    (one,) = effects(grouped(layers), 12)
+    assert (one.group, one.other, one.difference.n) == ("ov-write", "mlp-out", 12)
+    assert 0.4 < one.difference.interval.low < 0.5 < one.difference.interval.high < 0.6
+    assert one.superiority.interval.low > 0.5
+
+
+def test_too_few_layers_have_no_interval(control):
+    layers = {layer: rows(*(("ov-read", head, np.zeros((8, 2))) for head in range(16))) for layer in range(4)}
+    found = kind(grouped(layers)["ov-read"], 4, control)
+    assert (found.n_matrices, found.mean.n, found.mean.interval) == (64, 4, None)
 
 
 def test_an_estimate_says_how_many_matrices_it_rests_on(control):
@@ -117,7 +130,7 @@ def test_an_estimate_says_how_many_matrices_it_rests_on(control):
 
 
 def test_comparisons_are_of_what_is_there():
-    found = effects(grouped(planted(n_layers=6)))
+    found = effects(grouped(planted(n_layers=6)), 6)
     assert {(one.group, one.other) for one in found} == {
         ("ov-write", "mlp-out"),
         ("mlp-out", "embed"),
@@ -131,6 +144,98 @@ def test_comparisons_are_of_what_is_there():
     assert found[1].difference.interval is None
 
 
+@pytest.mark.parametrize(
+    ("n_layers", "last"), [(3, [2]), (4, [3]), (6, [5]), (12, [10, 11]), (30, [24, 25, 26, 27, 28, 29])]
+)
+def test_each_layer_has_one_depth(n_layers, last):
+    found = tally.depths(n_layers)
+    assert [layer for layers in found.values() for layer in layers] == list(range(n_layers))
+    assert (list(found["first"]), list(found["last"])) == ([0], last)
+    assert tally.depths(2) == tally.depths(1) == {}
+
+
+def test_depths_are_counted_by_themselves(control):
+    random = np.random.default_rng(8)
+    z = {layer: random.normal(size=(2, 20, 2)) + (2 if layer >= 8 else 0) for layer in range(10)}
+    others = {layer: random.normal(size=(30, 2)) for layer in range(10)}
+    layers = {
+        layer: rows(*(("ov-write", head, z[layer][head]) for head in range(2)), ("mlp-out", 0, others[layer]))
+        for layer in range(10)
+    }
+    groups = grouped(layers)
+    found, (effect,) = kind(groups["ov-write"], 10, control), effects(groups, 10)
+    assert [(one.depth, one.layers) for one in found.depths] == list(tally.depths(10).items())
+    for one, compared in zip(found.depths, effect.depths, strict=True):
+        within = one.layers
+        own = np.concatenate([z[layer].ravel() for layer in within])
+        theirs = np.concatenate([others[layer].ravel() for layer in within])
+        assert one.mean.value == pytest.approx(own.mean(), abs=0.001)
+        assert one.readable.value == pytest.approx((own > 2).mean())
+        assert one.early.value == pytest.approx(
+            np.mean([half[:5].mean() - half[-5:].mean() for layer in within for half in z[layer]]), abs=0.001
+        )
+        assert (compared.depth, compared.layers) == (one.depth, one.layers)
+        assert compared.difference.value == pytest.approx(own.mean() - theirs.mean(), abs=0.001)
+        assert compared.superiority.value == pytest.approx((own[:, None] > theirs).mean(), abs=0.002)
+        assert (one.mean.n, one.mean.interval is None) == (len(within), len(within) < 5)
+    assert kind(grouped({None: rows(("embed", 0, z[0][0]))})["embed"], 10, control).depths == ()
+
+
+def test_a_depth_that_is_not_read_is_left_out(control):
+    layers = planted(n_layers=10)
+    for layer in (0, 8, 9):
+        del layers[layer]
+    found = kind(grouped(layers)["ov-write"], 10, control)
+    assert [(one.depth, one.mean.n) for one in found.depths] == [("middle", 7)]
+
+
+def of_spans(n_layers=10, heads=3):
+    """Two heads of each layer have random vectors of their span, all have weighted ones; the last fifth reads better."""
+    random = np.random.default_rng(5)
+    z, layers = {}, {}
+    for layer in range(n_layers):
+        late = 1.5 * (layer >= 8)
+        own = {("ov-write", head): random.normal(size=(20, 2)) + late for head in range(heads)}
+        for head in range(heads):
+            own["ov-write", head][:4] += 1
+            own["ov-write-weighted", head] = random.normal(size=(6, 2)) + late
+        for head in (layer % heads, (layer + 1) % heads):
+            own["ov-write-span", head] = random.normal(size=(30, 2)) + late
+        z[layer] = own
+        layers[layer] = rows(*((group, head, own[group, head]) for group, head in own))
+    return z, layers
+
+
+def test_spans_are_compared_with_the_directions_of_the_same_matrices():
+    z, layers = of_spans()
+    spans = tally.spans(grouped(layers), 10)
+    assert [(span.group, span.among, span.n_matrices) for span in spans] == [
+        ("ov-write", "all", 20),
+        ("ov-write", "first", 30),
+    ]
+    for span in spans:
+        assert [(depth, own.layers) for depth, own in span.depths] == list(tally.depths(10).items())
+        for shares in span.parts:
+            layers_of = shares.layers or range(10)
+            within = [(at, head) for at in layers_of for head in range(3)]
+            ending, n = ("-span", 20) if span.among == "all" else ("-weighted", 4)
+            drawn = [z[at]["ov-write" + ending, head] for at, head in within if ("ov-write" + ending, head) in z[at]]
+            own = [z[at]["ov-write", head][:n] for at, head in within if ("ov-write" + ending, head) in z[at]]
+            expected = [(np.concatenate(each) > 2).mean() for each in (own, drawn)]
+            assert [shares.own.value, shares.random.value] == pytest.approx(expected)
+            assert shares.difference.value == pytest.approx(expected[0] - expected[1])
+            assert (shares.difference.interval is None) == (len(layers_of) < 5)
+
+
+def test_vectors_drawn_from_spans_are_no_kinds_of_their_own():
+    assert [name for name in GROUPS if not tally.is_kind(name)] == [
+        name for name in GROUPS if name.endswith(("-span", "-weighted"))
+    ]
+    assert {tally.base_of(name) for name in GROUPS} == {*tally.READ_GROUPS, *tally.WRITE_GROUPS}
+    assert {end_of(name) for name in GROUPS if tally.base_of(name) in tally.WRITE_GROUPS} == {"write"}
+    assert len(GROUPS) == len(set(GROUPS)) < 128
+
+
 def test_every_comparison_is_of_one_table():
     assert all(end_of(group) == end_of(other) for group, other in COMPARED)
     assert {name for pair in COMPARED for name in pair} < set(GROUPS)
@@ -140,7 +245,9 @@ def test_groups_have_matrices_and_sides():
     assert matrix_and_side("ov-write") == ("ov", "write")
     assert matrix_and_side("qk-key") == ("qk", "key")
     assert matrix_and_side("mlp-gate-cut") == ("mlp-gate", "read")
-    assert matrix_and_side("embed") == ("embed", "write")
+    assert matrix_and_side("embed") == matrix_and_side("embed-pca") == ("embed", "write")
+    assert matrix_and_side("qk-query-span") == ("qk", "query")
+    assert matrix_and_side("mlp-gate-weighted") == ("mlp-gate", "read")
     assert {matrix_and_side(group)[0] for group in GROUPS} <= set(KINDS)
 
 
@@ -182,10 +289,32 @@ def test_false_discoveries_are_counted_among_the_rays_of_the_kind(control):
     )
 
 
+def test_too_small_a_control_shows_nothing_and_says_so(control):
+    arrays = rows(("ov-read", 0, np.zeros((3000, 2))))
+    for at_floor, is_beyond in ((0, False), (14, True), (16, False)):
+        arrays["p"] = np.full((3000, 2), 0.5, np.float32)
+        arrays["p"].flat[:at_floor] = 1 / 4001
+        arrays["p"].flat[at_floor : at_floor + 5] = 2 / 4001
+        found = kind(grouped({0: arrays})["ov-read"], 1, control)
+        # 6,000 at 1 in 4,001: 1.5 expected by chance, a tenth of 15.
+        assert (found.n_control, found.n_needed, found.n_at_floor) == (4000, 15, at_floor)
+        assert (found.discovered > 0) == (at_floor == 16)
+        assert found.is_beyond_control == is_beyond
+
+
+def test_readable_shares_are_counted_by_tenths_of_rank(control):
+    z = np.zeros((40, 2))
+    z[:4, 0] = z[36:] = 5.0
+    z[4, 1] = np.nan
+    found = kind(grouped({None: rows(("embed-pca", 0, z))})["embed-pca"], 3, control)
+    assert found.readable_by_rank == pytest.approx((0.5, *[0.0] * 8, 1.0))
+    assert found.by_rank == pytest.approx((2.5, *[0.0] * 8, 5.0))
+
+
 def test_random_directions_are_judged_by_their_own():
     coherence = np.random.default_rng(3).gamma(2.0, size=(50, 2))
     coherence[4, 1] = coherence[7] = np.nan
-    found = tally.random_rays(coherence)
+    found = [*tally.random_rays(coherence).values()]
     assert [len(rays) for rays in found] == [2] * 4 + [1] + [2] * 44
     known = coherence[np.isfinite(coherence)]
     np.testing.assert_allclose(np.concatenate(found), (known - known.mean()) / known.std(ddof=1))
@@ -211,6 +340,6 @@ def test_a_few_rays_move_the_mean_and_not_the_order_of_rays(control):
     assert found.mean.value == pytest.approx(0.2)
     assert found.mean.interval.low > 0.1
     assert found.superiority.value < 0.53
-    z, base = z - z.mean() + 0.2, np.concatenate(control)
+    z, base = z - z.mean() + 0.2, np.concatenate([*control.values()])
     wins = (z.ravel()[:, None] > base).mean()
     assert found.superiority.value == pytest.approx(wins, abs=0.002)

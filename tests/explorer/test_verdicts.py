@@ -25,7 +25,7 @@ def arrays():
         for name in ("forms", "beyond", "spelling"):
             found[f"{side}_{name}_z"] = draw.normal(size=(N, 2))
             found[f"{side}_{name}_p"] = draw.uniform(size=(N, 2)) ** 5
-        found[f"{side}_akin"] = draw.uniform(size=(N, 2))
+        found[f"{side}_beyond_share"] = draw.uniform(size=(N, 2))
         found[f"{side}_n_forms"] = draw.integers(5, 50, (N, 2)).astype(np.int32)
         found[f"{side}_letterless"] = draw.random((N, 2)) < 0.2
         found[f"{side}_reading"] = draw.integers(0, len(READINGS), (N, 2)).astype(np.int8)
@@ -72,7 +72,7 @@ def test_rows_say_what_the_arrays_hold(arrays, side, n_rays):
             for name in ("coherence", "z", "p"):
                 assert getattr(each, name) == tuple(arrays[f"{side}_{name}"][row, ray].tolist())
             assert each.q == pytest.approx(q[row, ray], rel=1e-6)
-            for name in ("forms_z", "forms_p", "beyond_z", "beyond_p", "spelling_z", "spelling_p", "akin"):
+            for name in ("forms_z", "forms_p", "beyond_z", "beyond_p", "spelling_z", "spelling_p", "beyond_share"):
                 assert getattr(each, name) == arrays[f"{side}_{name}"][row, ray]
             assert each.n_forms == arrays[f"{side}_n_forms"][row, ray]
             assert each.letterless is bool(arrays[f"{side}_letterless"][row, ray])

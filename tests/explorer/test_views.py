@@ -71,6 +71,15 @@ def test_tokens_are_chosen_where_tables_show_them(relatives, place):
     assert view(relatives, "llama/L1/H2", selection=chosen).selection == chosen
 
 
+@pytest.mark.parametrize("place", ["tiny", "tiny/L1", "tiny/embed/nmf"])
+def test_cosines_are_there_where_tables_are_read(explorer, place):
+    chosen = Selection(readout="cosine")
+    with pytest.raises(BadOption, match="readout"):
+        view(explorer, place, selection=chosen)
+    for valid in ("tiny/L1/H2", "tiny/L1/H2/ov/svd/0", "tiny/L1/mlp-out", "tiny/embed/pca"):
+        assert view(explorer, valid, selection=chosen).selection == chosen
+
+
 @pytest.mark.parametrize(("frequent", "left"), [(80, 17), (99, 0)])
 def test_a_filter_must_leave_some_tokens(relatives, frequent, left):
     with pytest.raises(BadOption, match=f"leaves {left} of 100 tokens: at least 20 are needed"):

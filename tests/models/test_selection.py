@@ -105,3 +105,12 @@ def test_the_demos_tokens_as_the_library_reads_them():
 def test_a_recipe_names_what_is_chosen_and_nothing_else(choice, said):
     assert Selection(**choice).parameters() == said
     assert bool(Selection(**choice)) == bool(said)
+    assert Selection(**choice).deciding() == said
+
+
+def test_how_tokens_are_ranked_leaves_none_out_and_decides_what_is_read():
+    choice = Selection(ascii=True, readout="cosine")
+    assert choice.parameters() == {"ascii": 1}
+    assert choice.deciding() == {"ascii": 1, "cosine": 1}
+    assert not Selection(readout="cosine")
+    assert Selection(readout="cosine").deciding() == {"cosine": 1}

@@ -73,9 +73,10 @@ def test_a_full_request_of_htmx_gets_the_whole_page(client):
     assert client.get(HEAD, headers=full).text == client.get(HEAD).text
 
 
-def test_a_progress_page_is_told_to_load_what_is_ready(client):
+def test_a_page_that_waits_gets_the_whole_one_in_its_place(client):
     answer = client.get(HEAD, headers=TABLES | {"HX-Target": "section#progress"})
-    assert answer.headers["HX-Refresh"] == "true"
+    assert answer.text == client.get(HEAD).text
+    assert (answer.headers["HX-Retarget"], answer.headers["HX-Reselect"]) == ("#main", "#main")
     assert answer.headers["Cache-Control"] == "no-store"
 
 

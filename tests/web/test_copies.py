@@ -168,7 +168,7 @@ def test_a_direction_says_how_far_it_is_turned(copied, client, index):
 def test_the_model_its_list_and_its_citation_say_whose_copy_it_is(copied, client, monkeypatch):
     whose = "4-bit copy of tiny: not the original's numbers"
     page = copied.get("/tiny")
-    assert said(page).count(whose) == 2
+    assert said(page).count(whose) == 3  # below the name, at the facts and in the citation
     assert "float32, as Q4_1 before" in said(page)
     assert f", {whose}}}" in said(copied.get("/tiny/L0/H2/ov")).split("@misc")[1]
     assert "copy of" not in said(client.get("/tiny"))

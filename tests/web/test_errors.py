@@ -106,7 +106,8 @@ def test_what_is_being_computed_shows_progress_and_comes_back(failing):
     client = failing(NotReady("Reading L1H2", 3, 8))
     page, json = client.get("/tiny/L1/H2"), client.get("/api/v1/tiny/L1/H2")
     assert page.status_code == json.status_code == 202
-    assert page.headers["Refresh"] == "2"
+    assert "Refresh" not in page.headers  # it would end what a visitor clicked meanwhile
+    assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page.text
     assert page.headers["Cache-Control"] == "no-store"
     assert "Reading L1H2" in page.text
     assert '<progress value="3" max="8"' in page.text
@@ -118,8 +119,30 @@ def test_what_is_being_computed_shows_progress_and_comes_back(failing):
 def test_a_model_that_is_on_its_way_is_not_said_to_be_computed(failing):
     page = failing(Importing("smollm2 is being imported: fetching", 12, 93)).get("/tiny/L0/H0")
     assert page.status_code == 202
-    assert "<h1>Being imported</h1>" in page.text
-    assert "<h1>Being computed</h1>" in failing(NotReady("Reading L1H2")).get("/tiny/L0/H0").text
+    assert "<h1>L0H0 · importing…</h1>" in page.text
+
+
+def test_a_page_that_waits_says_where_it_is_and_where_its_links_lead(failing, tags):
+    client = failing(NotReady("Reading L1H2"))
+    page = client.get("/tiny/L1/H2?weights=raw").text
+    assert "<title>L1H2 · computing… · singular-lens</title>" in page
+    assert "<h1>L1H2 · computing…</h1>" in page
+    links = [attributes.get("href") for tag, attributes in tags(page).found if tag == "a"]
+    assert {"/tiny?weights=raw", "/tiny/L1?weights=raw", "/tiny/L1/H2?weights=raw"} <= set(links)
+    assert "/api/v1/tiny/L1/H2?weights=raw" in links
+    assert 'action="/tiny/jump"' in page
+    assert '<input type="hidden" name="weights" value="raw">' in page
+
+
+def test_what_fails_while_a_page_waits_is_a_page_in_its_place(failing):
+    waits = PARTIAL | {"HX-Target": "section#progress"}
+    failed = failing(ComputationFailed("The matrix holds NaN")).get("/tiny/L1/H2", headers=waits)
+    assert failed.headers["HX-Retarget"] == "#main"
+    assert "<h1>This could not be computed</h1>" in failed.text
+    for coming in (NotReady("Reading"), Busy("Too much")):
+        part = failing(coming).get("/tiny/L1/H2", headers=waits)
+        assert "HX-Retarget" not in part.headers
+        assert part.text.lstrip().startswith('<section class="lazy problem" id="progress" hx-get="/tiny/L1/H2"')
 
 
 def test_a_part_that_is_being_computed_asks_for_itself(failing):

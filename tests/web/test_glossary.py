@@ -14,7 +14,7 @@ from app.explorer.decompositions import decomposition
 from app.explorer.gallery import SCORES as READABLE
 from app.explorer.library import Library
 from app.explorer.matrices import BIAS_TERMS, SIDES
-from app.explorer.pages import ONLY, Note, SideReadout
+from app.explorer.pages import GALLERY_LISTS, ONLY, Note, SideReadout
 from app.explorer.tables import Tables
 from app.models.catalog import Catalog
 from app.models.selection import EVERY, Selection
@@ -48,6 +48,7 @@ def test_templates_use_words_that_are_there_and_every_word_is_used():
     by_value = {"folded", "raw", "subspace", "close", "copying", "strength", "mean"} | BASIS_SCORES
     by_value |= {score_key(score) for score in READABLE}
     by_value |= {*KINDS, *PARAMETERS, *BIAS_TERMS.values(), *itertools.chain(*SIDES.values())}
+    by_value |= {*GALLERY_LISTS}
     by_value |= {words.merit for words in WORDS.values()} | {*RAY_CLASSES}
     by_value |= {reading.replace(" ", "-") for reading in READINGS}
     assert set(TERMS) - named - by_value - set(SCORES) == set()

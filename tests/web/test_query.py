@@ -92,7 +92,7 @@ def test_a_fit_is_named_by_numbers_and_commas(basis, said):
         CompareQuery(**{basis: said})
 
 
-FILTERS = ("ascii", "starts", "plain", "frequent", "rotated")
+FILTERS = ("ascii", "starts", "plain", "frequent", "readout", "rotated")
 HEEDLESS = (
     BlindQuery,
     CensusQuery,
@@ -118,8 +118,8 @@ def test_a_filter_that_a_page_would_not_heed_is_refused(query, name):
 
 @pytest.mark.parametrize("query", [TurnQuery, TableQuery, PageQuery])
 def test_tables_heed_every_filter(query):
-    options = query(ascii="1", starts="1", plain="1", frequent="7", rotated="1").options()
-    assert (options.selection, options.rotated) == (Selection(True, True, True, 7), True)
+    options = query(ascii="1", starts="1", plain="1", frequent="7", rotated="1", readout="cosine").options()
+    assert (options.selection, options.rotated) == (Selection(True, True, True, 7, "cosine"), True)
 
 
 def test_what_no_page_knows_is_nobodys_business():

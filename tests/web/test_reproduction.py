@@ -13,6 +13,7 @@ import pytest
 
 from app.core.address import CIRCUITS, LAYER_KINDS, MODEL_KINDS
 from app.models.importing.published import SMOLLM2
+from app.models.selection import Selection
 from app.web.examples import DIRECTION_PAGE, MODEL
 from app.web.reproduction import script_of as template_of
 from app.web.reproduction import why_not
@@ -142,6 +143,8 @@ def test_weights_out_of_a_gguf_file_are_not_taken_for_a_model_of_the_hub(source)
     for other in ("demo", "local folder"):
         assert why_not(replace(page, model=replace(MODEL, source=other, revision=None))) == ""
     assert why_not(DIRECTION_PAGE) == ""
+    cosine = replace(DIRECTION_PAGE.view, selection=Selection(readout="cosine"))
+    assert "only for dot products" in why_not(replace(DIRECTION_PAGE, view=cosine))
 
 
 @pytest.mark.parametrize(

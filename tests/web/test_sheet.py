@@ -84,7 +84,7 @@ def test_other_sides_and_bases_have_their_own_entries_and_numbers(client, place,
 
 
 HEADLINED = ("coherence", "z", "p")
-FORMS = ("forms_z", "forms_p", "beyond_z", "beyond_p", "akin", "n_forms", "letterless", "reading")
+FORMS = ("forms_z", "forms_p", "beyond_z", "beyond_p", "beyond_share", "n_forms", "letterless", "reading")
 JUDGED = (*HEADLINED, "q", "spelling_z", "spelling_p", *FORMS, "rotation_p")
 
 

@@ -24,7 +24,14 @@ VIEWS = st.builds(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
     st.integers(0, 1_024),
     st.sampled_from([(), (4,), (5, 6)]),
-    selection=st.builds(Selection, st.booleans(), st.booleans(), st.booleans(), st.integers(0, 10**6)),
+    selection=st.builds(
+        Selection,
+        st.booleans(),
+        st.booleans(),
+        st.booleans(),
+        st.integers(0, 10**6),
+        st.sampled_from(["dot", "cosine"]),
+    ),
 )
 
 
@@ -44,6 +51,8 @@ def test_the_query_of_a_table_says_all_that_is_not_the_default(view):
 
 
 def assert_filtered(said, selection):
+    assert said.get("readout", "dot") == selection.readout
+    assert said.get("readout") != "dot"
     filters = {"ascii", "starts", "plain", "frequent"}
     assert {name: int(value) for name, value in said.items() if name in filters} == selection.parameters()
 
@@ -51,7 +60,7 @@ def assert_filtered(said, selection):
 @given(VIEWS)
 def test_only_tables_keep_sort_page_and_word(view):
     said = dict(parse_qsl(urlsplit(URLS.page(HEAD.at("ov").direction(1), view)).query))
-    assert set(said) <= {"weights", "ascii", "starts", "plain", "frequent"}
+    assert set(said) <= {"weights", "ascii", "starts", "plain", "frequent", "readout"}
 
 
 @given(VIEWS)

@@ -71,5 +71,6 @@ def measure_bytes(model: Model, address: Address) -> int:
 def _check_plain(shown: View) -> None:
     """BadOption for what means nothing to vectors, which no token has been read from."""
     idle = [*shown.selection.parameters(), *(["rotated"] if shown.rotated else [])]
+    idle += ["readout"] if shown.selection.readout == "cosine" else []
     if idle:
         raise BadOption(f"{', '.join(idle)}: vectors are the same whatever they are read as. Leave it out.")

@@ -58,23 +58,28 @@ def find_spot(request: Request, path: str) -> Spot:
     NotReady and ComputationFailed for a place of a model whose files are not there yet, or no longer.
     """
     form, found = _route_of(request, path)
-    if not found:
-        return Spot(None)
-    text = path.removeprefix(API).removeprefix("/")
     if "/-/jobs/" in form:
         (id_,) = found.values()
         jobs.job(resources_of(request), id_)
+    spot = read_spot(request, path)
+    if spot.address is not None:
+        located(resources_of(request), spot.address)
+    return spot
+
+
+def read_spot(request: Request, path: str) -> Spot:
+    """What the path names by its form alone, there or not; AddressError if no page has such a path."""
+    form, found = _route_of(request, path)
+    if not found or "/-/jobs/" in form:
         return Spot(None)
-    under = ""
+    text = path.removeprefix(API).removeprefix("/")
     try:
-        address = parse(text)
+        return Spot(parse(text))
     except AddressError:
         above, _, under = text.rpartition("/")
         if not form.endswith(f"/{under}"):
             raise
-        address = parse(above)
-    located(resources_of(request), address)
-    return Spot(address, under)
+        return Spot(parse(above), under)
 
 
 def _route_of(request: Request, path: str) -> tuple[str, dict[str, str]]:

@@ -11,7 +11,7 @@ from app.explorer import jobs as job_verbs
 from app.web import schema, twin
 from app.web.answers import NO_STORE, json_answer
 from app.web.parts import Head, Layer, Slug, describe_answers
-from app.web.query import JobsQuery, MapQuery, TableQuery, ViewQuery
+from app.web.query import JobsQuery, MapQuery, NotableQuery, TableQuery, ViewQuery
 from app.web.site import resources_of, urls_of
 
 router = APIRouter(prefix="/api/v1")
@@ -59,9 +59,9 @@ def model(request: Request, model: Slug, query: Annotated[MapQuery, Query()]) ->
 
 
 @router.get("/{model}/notable", summary="Gallery", responses=describe_answers(schema.NotablePageJson))
-def notable(request: Request, model: Slug, query: Annotated[ViewQuery, Query()]) -> Response:
-    """The most readable rays of the model; of the layers that were read so far, as `whole` says."""
-    page = browse.notable(resources_of(request), parse(model), query.options())
+def notable(request: Request, model: Slug, query: Annotated[NotableQuery, Query()]) -> Response:
+    """The readable rays of the model, page by page; of the layers that were read so far, as `whole` says."""
+    page = browse.notable(resources_of(request), parse(model), query.options(), query.sought())
     answer = json_answer(request, twin.notable_json(page, urls_of(request)))
     return answer if page.is_whole else _passing(answer)
 

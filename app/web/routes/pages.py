@@ -16,11 +16,11 @@ from app.explorer.jump import jump
 from app.explorer.pages import FitPage, View
 from app.explorer.resources import Resources
 from app.explorer.visits.vectors import vectors
-from app.web.answers import POLL_SECONDS, csv_stream, file_answer, page_answer
+from app.web.answers import csv_stream, file_answer, page_answer
 from app.web.api.vectors import vector_file
 from app.web.http.redirects import BEHIND_A_LINK, find_spot, spell_path
 from app.web.http.targets import take_off_root
-from app.web.query import CensusQuery, CompareQuery, JumpQuery, PageQuery, ViewQuery
+from app.web.query import CensusQuery, CompareQuery, JumpQuery, NotableQuery, PageQuery
 from app.web.sheet import census_sheet, direction_sheet, head_sheet, matrix_sheet
 from app.web.site import resources_of, urls_of
 
@@ -36,7 +36,7 @@ class Kind:
 
 
 KINDS: dict[Depth, Kind] = {
-    "model": Kind(lambda r, address, query: browse.model(r, address, query.options(), query.score)),
+    "model": Kind(lambda r, address, query: browse.model(r, address, query.options(), query.score, query.ranked)),
     "layer": Kind(lambda r, address, query: browse.layer(r, address, query.options())),
     "head": Kind(lambda r, address, query: browse.head(r, address, query.options()), head_sheet),
     "matrix": Kind(lambda r, address, query: browse.matrix(r, address, query.options()), matrix_sheet),
@@ -52,16 +52,13 @@ def home(request: Request) -> Response:
     if len(page.models) == 1:
         only = Address(page.models[0].slug)
         return RedirectResponse(_with_query(request, urls_of(request).page(only)), 307, {"Cache-Control": "no-cache"})
-    answer = page_answer(request, page)
-    if any(entry.state == "importing" for entry in page.models):
-        answer.headers["Refresh"] = str(POLL_SECONDS)
-    return answer
+    return page_answer(request, page)
 
 
 @router.get("/{model}/notable")
-def notable(request: Request, model: str, query: Annotated[ViewQuery, Query()]) -> Response:
+def notable(request: Request, model: str, query: Annotated[NotableQuery, Query()]) -> Response:
     """A model's gallery."""
-    return page_answer(request, browse.notable(resources_of(request), parse(model), query.options()))
+    return page_answer(request, browse.notable(resources_of(request), parse(model), query.options(), query.sought()))
 
 
 @router.get("/{model}/census")
@@ -146,7 +143,7 @@ def _file_name(page: Any, where: Address) -> str:
     view: View = page.view
     chosen = [(choice.name, choice.value) for choice in view.parameters]
     chosen += [("distance", view.distance)] if view.distance else []
-    chosen += view.selection.parameters().items()
+    chosen += view.selection.deciding().items()
     words = [page.model.slug, where.label.replace("'", "").replace(" ", "-"), view.weights]
     return "-".join([*words, *(f"{name}-{value}" for name, value in chosen), page.model.pin])
 

@@ -58,6 +58,7 @@ def test_the_same_vectors_are_the_same_file(client):
         ("/tiny/L1/H2?format=npz", "there for matrices and directions"),
         (f"{OV}?format=npz&ascii=1", "vectors are the same whatever they are read as"),
         (f"{OV}?format=npz&rotated=1", "vectors are the same whatever they are read as"),
+        (f"{OV}?format=npz&readout=cosine", "readout: vectors are the same whatever they are read as"),
         (f"{OV}?format=npy", "csv"),
     ],
 )

@@ -1,9 +1,13 @@
+import html
 import inspect
+import io
 import re
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from app.explorer import browse, orders, survey
 from app.explorer.pages import HomePage, ModelEntry
@@ -42,7 +46,9 @@ def test_the_list_comes_back_while_a_model_is_on_its_way(client, monkeypatch):
 
     monkeypatch.setattr(browse, "home", home)
     answer = client.get("/")
-    assert answer.headers["Refresh"] == "2"
+    assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in answer.text
+    assert 'hx-get="/" hx-trigger="every 2s"' in answer.text
+    assert "Refresh" not in answer.headers  # it would reload with JavaScript too
     assert '<progress value="2" max="5"' in answer.text
     assert '<td colspan="3">Checking it' in answer.text  # beside its name, where a phone shows it
 
@@ -85,13 +91,13 @@ def test_a_page_names_its_twin(client, tags):
 
 
 def test_the_map_links_every_head_and_says_value_and_rank(client, tags):
-    cells = [a for tag, a in tags(client.get("/tiny").text).found if tag == "a" and "data-tip" in a]
+    cells = [a for tag, a in tags(client.get("/tiny").text).found if tag == "a" and a.get("title", "").startswith("L")]
     heads = [f"/tiny/L{layer}/H{head}" for layer in range(2) for head in range(4)]
     assert [cell["href"] for cell in cells if "/H" in cell["href"]] == heads
     mlps = [f"/tiny/L{layer}/mlp-{part}" for layer in range(2) for part in ("in", "out")]
     assert [cell["href"] for cell in cells if "mlp" in cell["href"]] == mlps
     cells = [cell for cell in cells if "/H" in cell["href"]]
-    assert sorted(int(cell["data-tip"].split("rank ")[1].split(" of")[0]) for cell in cells) == list(range(1, 9))
+    assert sorted(int(cell["title"].split("rank ")[1].split(" of")[0]) for cell in cells) == list(range(1, 9))
 
 
 def test_the_chosen_score_stays_when_the_weights_are_switched(client, tags):
@@ -208,7 +214,9 @@ def test_a_model_says_how_it_was_checked(client, tags):
     page = client.get("/tiny").text
     checks = client.get("/api/v1/tiny").json()["model"]["checks"]
     assert (
-        f"checked: {len(checks)} identities on 2 layers, largest error {max(checks.values()):.0e}".replace("e-0", "e-")
+        f"Verified against the reference forward pass: largest relative error {max(checks.values()):.0e}".replace(
+            "e-0", "e-"
+        )
         in page
     )
     for name in checks:
@@ -507,13 +515,13 @@ def test_a_census_answers_its_questions_and_has_every_kind(client, census, tags)
     assert client.get("/tiny").text.count('href="/tiny/census"') == 1
     assert "Are heads more readable than MLPs, and MLPs than embeddings?" in census
     kinds = client.get("/api/v1/tiny/census").json()["kinds"]
-    assert census.count('<figure class="kind">') == len(kinds) == 11
+    assert census.count('<figure class="kind">') == len(kinds) == 12
     drawn = [
         attributes["aria-label"]
         for tag, attributes in tags(census).found
         if tag == "svg" and "aria-label" in attributes
     ]
-    assert len(drawn) == len(set(drawn)) == 2 * 11 + sum(len(kind["by_layer"]) > 1 for kind in kinds)
+    assert len(drawn) == len(set(drawn)) == 2 * 12 + sum(len(kind["by_layer"]) > 1 for kind in kinds)
     assert "/tiny/census?format=csv" in links(tags, census)
     assert "/tiny/census?weights=raw" in links(tags, census)
     assert 'href="/api/v1/tiny/census"' in census
@@ -535,7 +543,8 @@ def test_a_census_is_the_same_for_people_and_for_programs(client, census, pin):
         assert f"<td>{kind['rays']}</td>" in census
         assert sum(kind["counts"]) == kind["rays"]
     for finding in told["findings"]:
-        assert finding["answer"].replace(">", "&gt;") in census
+        for sentence in re.split(r"(?<=\.) (?=[A-Z])", finding["answer"]):
+            assert sentence in html.unescape(re.sub("</?b>", "", census))
     pinned = client.get(f"/api/v1/tiny@{pin}/census")
     assert pinned.json()["kinds"] == told["kinds"]
 
@@ -545,18 +554,38 @@ def test_a_census_as_a_file(client, census, pin):
     assert answer.headers["Content-Disposition"] == f'attachment; filename="tiny-census-folded-{pin}.csv"'
     header, *lines = answer.text.splitlines()
     assert header == "layer,head,matrix,side,equal_rank_draw,direction,relative_rank,ray,z,p"
-    assert len(lines) == sum(
+    drawn = [line for line in lines if "-span," in line or "-weighted," in line]
+    assert len(drawn) > 0
+    assert len(lines) - len(drawn) == sum(
         kind["rays"] + kind["unjudged"] for kind in client.get("/api/v1/tiny/census").json()["kinds"]
     )
 
 
-@pytest.mark.parametrize("n_kv_heads", [4, 12])
-def test_a_census_says_what_counts_as_one_matrix(client, monkeypatch, n_kv_heads):
-    page = replace(CENSUS_PAGE, model=replace(CENSUS_PAGE.model, n_kv_heads=n_kv_heads))
+def test_a_census_shows_what_its_controls_cannot(client, monkeypatch):
+    (kind,) = CENSUS_PAGE.kinds
+    few = replace(kind, discovered=0.0, n_at_floor=31, n_needed=46)
+    monkeypatch.setattr(survey, "census", lambda *_: replace(CENSUS_PAGE, kinds=(few,)))
+    said = client.get("/tiny/census").text
+    assert "of those needed: OV write 31 of 46." in said
+    monkeypatch.setattr(survey, "census", lambda *_: CENSUS_PAGE)
+    assert "of those needed" not in client.get("/tiny/census").text
+
+
+@pytest.mark.parametrize("is_deep", [True, False])
+def test_a_census_says_where_no_depth_can_be_told(client, monkeypatch, is_deep):
+    (kind,) = CENSUS_PAGE.kinds
+    page = CENSUS_PAGE if is_deep else replace(CENSUS_PAGE, kinds=(replace(kind, depths=()),))
     monkeypatch.setattr(survey, "census", lambda *_: page)
     said = client.get("/tiny/census").text
-    assert ("Heads that share keys and values" in said) == (n_kv_heads == 4)
-    assert f"Of {page.n_intervals} intervals at 95% behind these answers, at least one in twenty" in said
+    assert ("too few to say at which depth" in said) == (not is_deep)
+    assert ('id="depths"' in said) == is_deep
+
+
+def test_a_census_says_what_an_interval_draws(client, monkeypatch):
+    monkeypatch.setattr(survey, "census", lambda *_: CENSUS_PAGE)
+    said = client.get("/tiny/census").text
+    assert "an interval draws whole layers" in said
+    assert f"Of {CENSUS_PAGE.n_intervals} intervals at 95% behind these answers, at least one in twenty" in said
 
 
 def test_a_census_says_how_far_it_is(serve, fresh_data):
@@ -566,13 +595,13 @@ def test_a_census_says_how_far_it_is(serve, fresh_data):
     answer = impatient.get("/api/v1/tiny/census")
     assert (answer.status_code, answer.json()["error"]) == (202, "not_ready")
     while (answer := impatient.get("/tiny/census")).status_code == 202:
-        assert answer.headers["Refresh"]
+        assert "<h1>tiny, census · computing…</h1>" in answer.text
     if 'id="reading"' in answer.text:
         assert "layers are read" in answer.text
-        assert "Every ray as CSV" not in answer.text
+        assert "Every end as CSV" not in answer.text
     while 'id="reading"' in (page := impatient.get("/tiny/census").text):
         pass
-    assert "Every ray as CSV" in page
+    assert "Every end as CSV" in page
 
 
 @pytest.mark.parametrize(
@@ -652,15 +681,15 @@ def test_a_side_of_the_vectors_own_entries_has_no_z(client, tags):
     assert "sort=readable-left" not in html
 
 
-def test_a_layer_says_how_many_of_its_rays_are_readable_and_how_many_are_found(client):
+def test_a_layer_says_how_many_of_its_ends_stand_out_and_marks_no_other(client):
     heads = client.get("/api/v1/tiny/L1").json()["heads"]
     strongest = [each for pair in heads for circuit in ("ov", "qk") for each in pair[circuit]["strongest"]]
     plus = [each[side]["rays"]["plus"] for each in strongest for side in ("left", "right")]
     judged = [ray for ray in plus if ray["p"][-1] is not None]
-    n_readable, n_found = sum(ray["p"][-1] < 0.01 for ray in judged), sum(ray["q"] < 0.1 for ray in judged)
+    n = sum(ray["p"][-1] < 0.01 and ray["q"] < 0.1 for ray in judged)
     html = client.get("/tiny/L1").text
-    assert f"Of the {len(judged)} rays judged here {n_readable} are readable" in html
-    assert f"; {n_found} have two stars" in html
+    assert f"(p < .01 and FDR 10%): {n} of the {len(judged)} ends here" in html
+    assert html.count('aria-label="stands out"') == n
 
 
 def test_a_table_says_how_many_of_its_rays_are_readable_and_leads_to_them(client, tags):
@@ -815,6 +844,42 @@ def test_a_gallery_has_a_name_and_both_weights(client, tags):
     assert '<a href="/tiny/notable">folded</a>' in switch
     assert '<a href="/tiny/notable?weights=raw" aria-current="true">raw</a>' in switch
     assert "/tiny/notable?weights=raw" in links(tags, client.get("/tiny?weights=raw").text)
+
+
+@pytest.mark.parametrize("place", ["/L1/H2", "/L1/mlp-out", "/L1/H2/ov/svd/3", "/embed/pca/2"])
+def test_tokens_are_ranked_by_dot_product_or_cosine(client, tags, place):
+    page, other = client.get(f"/tiny{place}").text, client.get(f"/tiny{place}?readout=cosine").text
+    assert f'<a href="/tiny{place}?readout=cosine">cosine</a>' in page
+    assert f'<a href="/tiny{place}?readout=cosine" aria-current="true">cosine</a>' in other
+    assert f'<a href="/tiny{place}">dot</a>' in other
+    steps = [a["href"] for tag, a in tags(other).found if a.get("rel") == "next"]
+    assert all("readout=cosine" in step for step in steps)
+    assert client.get(f"/tiny{place}?readout=angle").status_code == 422
+
+
+@pytest.mark.parametrize("place", ["", "/L1", "/census", "/notable", "/L1/H2/full", "/embed/compare"])
+def test_pages_of_dot_products_only_offer_no_cosines(client, place):
+    assert "readout=" not in client.get(f"/tiny{place}").text
+    assert client.get(f"/tiny{place}?readout=cosine").status_code == 422
+
+
+def test_a_cosine_is_the_angle_between_direction_and_token(client, gpt2_folder):
+    """Against the checkpoint, by the vectors that the file has."""
+    W_E = load_file(gpt2_folder / "model.safetensors")["transformer.wte.weight"].astype(np.float64)
+    place = "/tiny/L1/H2/ov/svd/1"
+    file = np.load(io.BytesIO(client.get(f"{place}?weights=raw&format=npz").content))
+    direction = file["right"][0].astype(np.float64)
+    found = client.get(f"/api/v1{place}?weights=raw&readout=cosine").json()
+    dot = client.get(f"/api/v1{place}?weights=raw").json()
+    assert (found["readout"], dot["readout"]) == ("cosine", "dot")
+    cosines = W_E @ direction / np.linalg.norm(W_E, axis=1) / np.linalg.norm(direction)
+    for token in (*found["right"]["plus"], *found["right"]["minus"]):
+        assert token["score"] == pytest.approx(cosines[token["id"]], abs=1e-6)
+    assert [token["id"] for token in found["right"]["plus"]][:10] == np.argsort(-cosines[:300])[:10].tolist()
+    assert found["right"]["rays"]["plus"]["z"] != dot["right"]["rays"]["plus"]["z"]
+    csv = client.get(f"{place}?weights=raw&readout=cosine&format=csv")
+    assert str(found["right"]["plus"][0]["score"]) in csv.text
+    assert "cosine" in csv.headers["Content-Disposition"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,38 @@
+"""What the kinds of matrices are called that a census counts. Knows no numbers."""
+
+from app.explorer.pages import CUT, PRINCIPAL
+
+NAMES: dict[str, str] = {
+    "qk-query": "QK query",
+    "qk-key": "QK key",
+    "ov-read": "OV read",
+    "ov-write": "OV write",
+    "mlp-in": "MLP in",
+    "mlp-gate": "MLP gate",
+    "mlp-out": "MLP out",
+    "embed": "embedding",
+    "unembed": "unembedding",
+    "embed-pca": "principal components of the embedding",
+}
+
+
+def name_of(group: str, d_head: int) -> str:
+    """What a group is called.
+
+    Example: name_of("mlp-out-cut", 64) -> "64 neurons of MLP out"
+    """
+    matrix = group.removesuffix(CUT)
+    if matrix == group:
+        return NAMES[group]
+    return f"embedding in {d_head} dimensions" if matrix == "embed" else f"{d_head} neurons of {NAMES[matrix]}"
+
+
+def ends_called(group: str, d_head: int) -> str:
+    """What its ends are called.
+
+    Example: ends_called("ov-write", 64) -> "OV write ends"
+    """
+    name = name_of(group, d_head)
+    if not group.endswith((CUT, PRINCIPAL)):
+        return f"{name} ends"
+    return f"ends of {'' if name[0].isdigit() else 'the '}{name}"
