@@ -359,10 +359,6 @@ TERMS: dict[str, Term] = {
         "words that neither begin nor end as one before them, with the same three letters, are no more alike than chance "
         "has it: only its letters may be what it has in common.",
     ),
-    "meaning": Term(
-        "meaning",
-        "Short for readable, and neither by spelling alone nor without letters. What its tokens share, nobody has measured.",
-    ),
     "theme": Term(
         "theme",
         "A readable end whose different words are alike, too, each counted once, and by more than their spelling.",
