@@ -37,7 +37,7 @@ from app.explorer.places import here, is_double, neighbours
 from app.explorer.resources import Resources
 from app.explorer.rotations import judged
 from app.explorer.tables import end_of
-from app.explorer.views import Options, visited
+from app.explorer.views import Options, seen, visited
 from app.store.artifacts import Arrays, Artifact
 
 HEAD_ROWS, MATRIX_ROWS = 10, 16
@@ -48,8 +48,18 @@ DEFAULT_SCORE = "copying"
 
 
 def home(r: Resources) -> HomePage:
-    """Every model of this server, imported or on its way."""
-    return HomePage(tuple(_entry(r, slug) for slug in r.slugs))
+    """Every model of this server, imported or on its way, and the gallery of one of them; nothing is computed for it."""
+    galleries = (_some_gallery(r, opened) for slug in r.slugs if (opened := here(r, slug)))
+    return HomePage(tuple(_entry(r, slug) for slug in r.slugs), next((each for each in galleries if each), None))
+
+
+def _some_gallery(r: Resources, opened: OpenModel) -> NotablePage | None:
+    """What is there of it, if a newcomer can read anything of that."""
+    address = Address(opened.header.slug)
+    shown = seen(opened, address, Options(), r.default_weights)
+    held = [r.store.load(order.recipe) for order in orders.gallery(opened, shown.weights)]
+    found = gallery.gallery(opened, address, shown, held) if any(held) else None
+    return found if found and found.examples else None
 
 
 def model(
@@ -75,6 +85,7 @@ def model(
         notables,
         is_filling=not is_whole and jobs.is_live(r, opened.header.slug),
         ranked=ranked,
+        is_only=len(r.slugs) == 1,
     )
 
 
@@ -217,8 +228,9 @@ def _entry(r: Resources, slug: str) -> ModelEntry:
 
 def _kept_words(r: Resources, opened: OpenModel) -> str:
     heads = [is_kept for row in coverage.kept(r, opened, opened.shown_first(r.default_weights)) for is_kept in row]
-    # Down, so that 100% is all.
-    return f"{100 * sum(heads) // len(heads)}% precomputed" if any(heads) else ""
+    if all(heads):
+        return "every head computed"
+    return f"{100 * sum(heads) // len(heads)}% of its heads computed" if any(heads) else ""
 
 
 def _summary(opened: OpenModel, head: Address, circuit: Circuit, artifact: Artifact) -> HeadSummary:

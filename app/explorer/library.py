@@ -14,6 +14,7 @@ from app.core.plain_text import spell_out
 from app.explorer.errors import ComputationFailed
 from app.explorer.pages import Model, Processing, Quantised
 from app.models.catalog import Catalog
+from app.models.credit import Credit, known_credit
 from app.models.manifest import Manifest, Quantisation, file_sum
 from app.models.refusal import WeightsDamaged
 from app.models.vocabulary import Vocabulary
@@ -108,6 +109,8 @@ class Library:
 
 
 def _header(slug: str, manifest: Manifest) -> Model:
+    # Manifests of old do not say it.
+    credit = Credit(manifest.hub, manifest.licence).completed(known_credit(manifest.source))
     return Model(
         slug=slug,
         name=spell_out(manifest.name),  # it may have been a folder's
@@ -124,6 +127,8 @@ def _header(slug: str, manifest: Manifest) -> Model:
         rounded=manifest.rounded,
         tied=manifest.tied,
         source=manifest.source,
+        hub=credit.hub,
+        licence=credit.licence,
         revision=manifest.revision,
         architecture=manifest.architecture,
         n_kv_heads=manifest.n_kv_heads,

@@ -56,6 +56,11 @@ GALLERY_LISTS: tuple[GalleryList, ...] = get_args(GalleryList)
 """The lists of a gallery."""
 
 Ranked = Literal["first", "all"]
+N_EXAMPLES = 3
+"""Directions on the front page."""
+N_FIRST = 16
+"""Of a gallery, on a model's page."""
+
 N_RANKED = 20
 """Heads in the list beside a map, if not all."""
 
@@ -337,6 +342,9 @@ class Model:
     """Embedding and unembedding are one matrix."""
     source: str
     """Hub id or `local folder`; never a path."""
+    hub: str | None
+    """Whose and which model of the hub it is said to be."""
+    licence: str | None
     revision: str | None
     architecture: str
     """The checkpoint's own word, such as `GPT2LMHeadModel`."""
@@ -443,14 +451,21 @@ class ModelEntry:
 
 @dataclass(frozen=True, slots=True)
 class HomePage:
-    """The models of this server."""
+    """The models of this server, and what one of them reads and writes."""
 
     models: tuple[ModelEntry, ...]
+    gallery: "NotablePage | None" = None
+    """Of the first model that has some of it; None while none has."""
 
     @property
     def is_growing(self) -> bool:
         """A model of it is on its way."""
         return any(entry.state == "importing" for entry in self.models)
+
+    @property
+    def first(self) -> Model | None:
+        """The model that is here and stands first."""
+        return next((entry.model for entry in self.models if entry.model), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -647,6 +662,22 @@ class NotablePage:
     counts: tuple[tuple[GalleryList, int, int], ...] = ()
     """Of each list, of what is sought: how many are shown on all its pages, and rays behind them."""
 
+    @property
+    def first(self) -> tuple[Notable, ...]:
+        """Those on the model's page."""
+        return self.rays[:N_FIRST]
+
+    @property
+    def examples(self) -> tuple[Notable, ...]:
+        """Three of the first, the largest z first, that a newcomer can read: what heads of different layers write, themes,
+        determined."""
+        chosen: dict[int | None, Notable] = {}
+        for one in sorted(self.first, key=lambda ray: -(ray.z or 0)):
+            is_plain = one.address.circuit == "ov" and one.reading in {"theme", "partly spelling"}
+            if is_plain and one.side == "write" and (one.turn is None or one.turn.is_determined):
+                chosen.setdefault(one.address.layer, one)
+        return tuple(chosen.values())[:N_EXAMPLES]
+
 
 @dataclass(frozen=True, slots=True)
 class ModelPage:
@@ -664,6 +695,8 @@ class ModelPage:
     """A job is computing heads of it: soon more of them open at once."""
     ranked: Ranked = "first"
     """How many heads the list beside the map names."""
+    is_only: bool = False
+    """It is the one model of its server, and so its front page."""
 
     @property
     def listed(self) -> list[Cell]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from app.models.catalog import Catalog, SlugError
 from app.models.checkpoint import Checkpoint, open_checkpoint
+from app.models.credit import NONE, credit_of
 from app.models.importing.gguf.unpacked import Unpacked, unpacked
 from app.models.importing.published import Report
 from app.models.manifest import FORMAT, Manifest, verify_weights, write_manifest
@@ -179,6 +180,7 @@ def _convert(
         from app.models.importing.gguf.row_order import refuse_other_rows
 
         refuse_other_rows(checkpoint)  # last: what is missing or misshapen has been named by then
+    credit = credit_of(source.origin, source.path).completed(unpacked.credit if unpacked else NONE)
     manifest = Manifest(
         format=FORMAT,
         fingerprint=fingerprint,
@@ -192,6 +194,8 @@ def _convert(
         still_layers=found.still_layers,
         checks=found.checks,
         files=found.files,
+        hub=credit.hub,
+        licence=credit.licence,
         **asdict(found.shape),
     )
     write_manifest(staging.folder, manifest)

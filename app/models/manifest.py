@@ -109,6 +109,10 @@ class Manifest(Shape):
     """The checkpoint has numbers of float64, and the nearest of float32 are kept. Not said in manifests of old."""
     quantisation: Quantisation | None = None
     """None of weights that nobody rounded to fewer levels than their dtype has, as far as their file tells."""
+    hub: str | None = None
+    """Whose and which model of the hub they are said to be; None where nothing says it."""
+    licence: str | None = None
+    """As the folder or file says it; None where neither does."""
 
 
 class OtherFormat(ValueError):

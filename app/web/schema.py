@@ -251,6 +251,10 @@ class ModelJson(TypedDict):
     """The checkpoint has numbers of float64, and the nearest of float32 are kept."""
     tied: bool
     source: str
+    hub: str | None
+    """Whose and which model of the hub it is said to be."""
+    licence: str | None
+    """As the folder or file says it."""
     revision: str | None
     architecture: str
     n_kv_heads: int
@@ -300,9 +304,11 @@ class ModelEntryJson(TypedDict):
 
 @with_config(STRICT)
 class HomeJson(TypedDict):
-    """The models of this server."""
+    """The models of this server, and directions of one of them to begin with."""
 
     models: list[ModelEntryJson]
+    examples: "list[NotableJson]"
+    """Of the gallery of the first model that has some of it; none while none has."""
 
 
 @with_config(STRICT)

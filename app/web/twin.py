@@ -55,7 +55,8 @@ Side = StreamSide | Literal["token", "neuron", "position", "head"]
 
 def home_json(page: HomePage, urls: Urls) -> schema.HomeJson:
     """The models of this server."""
-    return {"models": [_entry(entry, urls) for entry in page.models]}
+    examples = page.gallery.examples if page.gallery else ()
+    return {"models": [_entry(entry, urls) for entry in page.models], "examples": [_notable(one) for one in examples]}
 
 
 def model_json(page: ModelPage, urls: Urls) -> schema.ModelPageJson:
@@ -505,6 +506,8 @@ def _model(model: Model) -> schema.ModelJson:
         "rounded": model.rounded,
         "tied": model.tied,
         "source": model.source,
+        "hub": model.hub,
+        "licence": model.licence,
         "revision": model.revision,
         "architecture": model.architecture,
         "n_kv_heads": model.n_kv_heads,

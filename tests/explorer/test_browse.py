@@ -323,7 +323,7 @@ def test_the_map_marks_heads_that_were_computed(open_explorer, fresh_data):
     assert [str(cell.address) for row in page.map.rows for cell in row if cell.is_kept] == ["tiny/L1/H2"]
     raw = browse.model(r, parse("tiny"), Options(weights="raw"))
     assert [str(cell.address) for row in raw.map.rows for cell in row if cell.is_kept] == ["tiny/L0/H1"]
-    assert browse.home(r).models[0].message == "12% precomputed"
+    assert browse.home(r).models[0].message == "12% of its heads computed"
 
 
 def test_pages_whose_artifacts_are_there_never_import_torch(open_explorer, fresh_data):

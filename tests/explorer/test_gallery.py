@@ -2,8 +2,9 @@
 
 import shutil
 import threading
+import unicodedata
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, combinations
 
 import numpy as np
 import pytest
@@ -367,3 +368,27 @@ def test_a_small_vocabulary_has_an_empty_gallery_that_says_why(relatives, patien
     assert page.rays == page.frequency == page.glitches == ()
     with pytest.raises(BadOption, match="ov-stable-rank"):
         browse.model(relatives, parse("llama"), Options(), "ov-readability")
+
+
+def forms(tokens):
+    """Ten first words, whatever their case and the space around them."""
+    folded = (unicodedata.normalize("NFKC", token.text).casefold().strip() for token in tokens)
+    return list(dict.fromkeys(form for form in folded if any(map(str.isalpha, form))))[:10]
+
+
+@pytest.mark.smollm2
+def test_a_real_models_first_rays_all_say_something_else_in_words(open_explorer, smollm2_data, patiently):
+    r, here = open_explorer(smollm2_data, models=("smollm2",)), parse("smollm2")
+    while not (page := patiently(browse.notable, r, here, Options(), seconds=900)).is_whole:
+        pass
+    first = []
+    for ray in page.first:
+        whole = patiently(browse.direction, r, ray.address, Options()).direction
+        side = next(side for side in (whole.left, whole.right) if side.side == ray.side)
+        tokens = side.plus if ray.ray == "p" else side.minus
+        assert sum(any(map(str.isalpha, token.text)) for token in tokens[:10]) >= 5, ray.address
+        first.append(set(forms(tokens)))
+    assert len(first) == 16
+    assert max(len(one & other) for one, other in combinations(first, 2)) < 3
+    assert sum(ray.reading == "spelling" for ray in page.first) <= 6
+    assert page.n_readable == sum(behind for among, _, behind in page.counts if among != "untrained") > 1_500

@@ -58,6 +58,8 @@ class Published:
     sha256: str
     size: int
     licence: str
+    hub: str
+    """Of which model of the hub it is a copy."""
     whose: str
 
     @property
@@ -82,6 +84,7 @@ SMOLLM2 = Published(
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     size=98_362_432,
     licence="Apache-2.0",
+    hub="HuggingFaceTB/SmolLM2-135M-Instruct",
     whose="of Hugging Face (HuggingFaceTB), a 4-bit copy by QuantFactory, packaged by Simon Willison",
 )
 

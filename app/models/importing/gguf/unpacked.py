@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.models.credit import Credit, gguf_credit
 from app.models.importing.gguf.header import GgufHeader, read_gguf_header
 from app.models.importing.gguf.layouts import layout_of
 from app.models.manifest import Quantisation, file_sum
@@ -31,6 +32,8 @@ class Unpacked:
     """As the file has it; None if it has none that can be shown."""
     has_pairs: bool
     """Rows of its queries and keys were put into another order."""
+    credit: Credit
+    """What its header says."""
 
 
 @contextmanager
@@ -57,7 +60,9 @@ def unpacked(path: Path, weights: Path, report: Callable[[str, int, int], None])
                 raise ImportRefused(
                     f"{path.name} was changed while it was read: import it again when nothing writes to it"
                 )
-            yield Unpacked(staging.folder, quantisation, sum_, _name_in(header), bool(layout.paired))
+            yield Unpacked(
+                staging.folder, quantisation, sum_, _name_in(header), bool(layout.paired), gguf_credit(header.facts)
+            )
         finally:
             staging.discard()
 
