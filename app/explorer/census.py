@@ -21,7 +21,7 @@ from app.explorer.compute import Steps
 from app.explorer.controls import control
 from app.explorer.pages import CUT, PRINCIPAL, SPAN, WEIGHTED, End
 from app.explorer.places import is_double
-from app.explorer.readability import read
+from app.explorer.readability import read_headlines
 from app.explorer.sides import joined
 from app.explorer.subjects import Subject, mlp_subjects, subject
 from app.explorer.tally import DRAWS, GROUPS, HEADS, SEED, TURNED, can_be_cut, ends_of
@@ -252,7 +252,7 @@ def _judged_at(bench: Bench, side: str, vectors: "Tensor", most: int) -> Judging
     for done in range(n_parts):
         yield done, n_parts
         own = vectors[len(vectors) * done // n_parts : len(vectors) * (done + 1) // n_parts]
-        parts.append(_headlines(read(bench, side, own)))
+        parts.append(read_headlines(bench, side, own))
     return joined(parts)
 
 

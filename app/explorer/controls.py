@@ -203,6 +203,22 @@ def _measured(bench: Bench, end: str, judge: Judge) -> Arrays:
     }
 
 
+def measured_coherence(judge: Judge, ids: NDArray[np.int32]) -> NDArray[np.float32]:
+    """The coherence [n 2] of rays with these tokens [n 2 k], by the length that judges them, as `measured` has it."""
+    import torch
+
+    from app.core.coherence import coherence
+    from app.core.shares import shared
+
+    def measure(own: torch.Tensor) -> torch.Tensor:
+        return coherence(judge.table, judge.words, own.long().flatten(0, 1))[:, HEADLINE]
+
+    rays = torch.from_numpy(ids).to(judge.table.ids.device)
+    parts = shared(measure, rays, least=LEAST_RAYS, most=max(1, len(ids)))
+    found: NDArray[np.float32] = torch.cat(parts).cpu().view(len(ids), 2).numpy()
+    return found
+
+
 def measured(judge: Judge, ids: NDArray[np.int32]) -> Arrays:
     """The numbers of rays with these tokens [n 2 k]; nan where too few of them are trained, or have letters.
 

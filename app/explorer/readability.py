@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from app.core.rays import ALPHA, HEADLINE, readings
 from app.explorer.bench import KEPT_TOKENS, Arrays, Bench
-from app.explorer.controls import control, measured
+from app.explorer.controls import control, measured, measured_coherence
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +39,21 @@ def read(bench: Bench, side: str, vectors: "Tensor", k: int = KEPT_TOKENS) -> Ar
     } | judged
 
 
+def read_headlines(bench: Bench, side: str, vectors: "Tensor") -> Arrays:
+    """z and p [n 2] of both rays of vectors of that side, as `read` has them at HEADLINE, and no more: sooner.
+
+    nan where there is no control.
+    """
+    from app.core.significance import standing
+
+    readout = bench.tables.read(bench.model, bench.processing, side, vectors, KEPT_TOKENS, bench.selection)
+    by = control(bench, side)
+    if by is None:
+        return dict.fromkeys(("z", "p"), np.full((len(vectors), 2), np.nan, np.float32))
+    found = standing(measured_coherence(by.judge, _tokens(readout)), by.coherence[..., HEADLINE].flatten())
+    return {name: values.astype(np.float32) for name, values in zip(("z", "p"), found, strict=True)}
+
+
 def judgements(bench: Bench, side: str, readout: Arrays) -> Arrays:
     """The numbers of rays that were read out with the bench's selection."""
     from app.core.significance import standing
@@ -46,8 +61,7 @@ def judgements(bench: Bench, side: str, readout: Arrays) -> Arrays:
     by = control(bench, side)
     if by is None:
         return {}
-    ids = np.stack([readout["top_ids"], readout["bottom_ids"]], axis=1)[:, :, :KEPT_TOKENS]
-    own = measured(by.judge, ids)
+    own = measured(by.judge, _tokens(readout))
     lengths = range(by.coherence.shape[2])
     found = [standing(own["coherence"][..., at], by.coherence[..., at].flatten()) for at in lengths]
     arrays: Arrays = {"coherence": own["coherence"]}
@@ -66,6 +80,11 @@ def judgements(bench: Bench, side: str, readout: Arrays) -> Arrays:
         *(arrays[name] for name in ("letterless", "n_forms", "forms_p", "spelling_p", "beyond_p", "beyond_share")),
     )
     return arrays
+
+
+def _tokens(readout: Arrays) -> NDArray[np.int32]:
+    """The tokens [n 2 k] that rays are judged by."""
+    return np.stack([readout["top_ids"], readout["bottom_ids"]], axis=1)[:, :, :KEPT_TOKENS]
 
 
 class Place(NamedTuple):

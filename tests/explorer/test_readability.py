@@ -14,7 +14,7 @@ from app.explorer.bench import KEPT_TOKENS, Bench
 from app.explorer.browse import Options
 from app.explorer.controls import control
 from app.explorer.errors import BadOption
-from app.explorer.readability import _by_longest, judgements, read
+from app.explorer.readability import _by_longest, judgements, read, read_headlines
 from app.explorer.sides import read_side
 from app.explorer.tables import Tables
 from app.models.selection import EVERY, Selection
@@ -136,6 +136,14 @@ def test_how_many_tokens_are_asked_for_does_not_change_the_judgement(bench, vect
         np.testing.assert_array_equal(some[name], found[name])
 
 
+def test_headlines_are_those_of_the_whole_judgement(bench, vectors, found):
+    own = read_headlines(bench, "write", vectors)
+    assert set(own) == {"z", "p"}
+    for name, values in own.items():
+        assert values.dtype == np.float32
+        assert np.array_equal(values, found[name][..., HEADLINE])
+
+
 def test_a_direction_turned_round_has_its_rays_swapped(bench, vectors, found):
     turned = read(bench, "write", -vectors)
     for name in (*NUMBERS, "n_forms", "letterless", "reading"):
@@ -186,6 +194,7 @@ def test_where_there_is_no_control_there_is_only_the_readout(seen_of, vectors):
     assert not set(found) & set(NAMES)
     assert found["top_ids"].shape == (12, 50)
     assert judgements(small, "write", found) == {}
+    assert all(np.isnan(values).all() for values in read_headlines(small, "write", vectors).values())
     assert set(read(small, "write", vectors[:0])) == set(found)
 
 
