@@ -5,6 +5,7 @@ Knows no page and no value: it says what a number means, not what it is.
 
 from dataclasses import dataclass
 
+from app.core.rays import Reading
 from app.explorer.pages import Only, SideReadout
 from app.models.selection import Selection
 
@@ -318,7 +319,7 @@ TERMS: dict[str, Term] = {
         "Readable does not mean used: it says that the tokens belong together, not that the model relies on the direction, "
         "nor that they are all that it does.",
     ),
-    "standing-out": Term(
+    "stands-out": Term(
         "stands out (●)",
         "An end whose tokens are more alike than those of random directions: by itself, at p < .01, and in its list, at a "
         "false discovery rate of 10%. The one mark of these pages.",
@@ -358,10 +359,6 @@ TERMS: dict[str, Term] = {
         "words that neither begin nor end as one before them, with the same three letters, are no more alike than chance "
         "has it: only its letters may be what it has in common.",
     ),
-    "meaning": Term(
-        "meaning",
-        "Short for readable, and neither by spelling alone nor without letters. What its tokens share, nobody has measured.",
-    ),
     "theme": Term(
         "theme",
         "A readable end whose different words are alike, too, each counted once, and by more than their spelling.",
@@ -382,6 +379,15 @@ TERMS: dict[str, Term] = {
         "letterless",
         "An end most of whose first ten tokens, or of all, have no letter: quotes, brackets, digits, white space, bytes.",
         "They are alike in most models. Spelling says nothing of them.",
+    ),
+    "forms": Term(
+        "words",
+        "z and p of an end's different words, each counted once whatever its case and the space around it: as many first "
+        "ones as random ends have often enough, 10, 20, 30 or 40.",
+    ),
+    "beyond-spelling": Term(
+        "beyond spelling",
+        "z and p of those of an end's words that neither begin nor end as one before them, with the same three letters.",
     ),
     "one-sided": Term(
         "one end",
@@ -440,11 +446,6 @@ TERMS: dict[str, Term] = {
         "what an end is called",
         "Theme: different words are alike. One word: only its spellings are. Spelling: only words that begin or end alike are; "
         "partly spelling: the others are less than half as much. Letterless: most tokens have no letter.",
-    ),
-    "stands-out": Term(
-        "stands out from random directions",
-        "●: its tokens are more alike than those of random directions, at p < .01 and at a false discovery rate of 10% in "
-        "its list. Readable does not mean used.",
     ),
     "also": Term(
         "also",
@@ -699,6 +700,15 @@ class BasisWords:
     merit: str = ""
     """The key of what it orders by in TERMS, where that is not the strength."""
 
+
+READINGS: dict[Reading, tuple[str, str]] = {
+    "theme": ("theme", "a theme"),
+    "one word": ("one-word", "one word"),
+    "partly spelling": ("partly-spelling", "partly spelling"),
+    "spelling": ("spelling", "spelling"),
+    "letterless": ("letterless", "letterless"),
+}
+"""What a readable end is called: its entry in TERMS, and the words; the other readings are not said."""
 
 FILTERS: dict[Only, tuple[str, str]] = {
     "all": ("all directions", ""),

@@ -120,6 +120,7 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         better_p=BETTER,
         kept_tokens=DIRECTION_TOKENS,
         filters=glossary.FILTERS,
+        readings=glossary.READINGS,
         sorts=SORTS,
         unjudged=glossary.unjudged,
         own_entries=glossary.OWN_ENTRIES,

@@ -108,7 +108,7 @@ def test_parameters_stand_in_the_address(visitor: Page):
 
 def test_a_fit_that_is_not_there_is_asked_for_and_comes(visitor: Page):
     visitor.goto("/tiny/embed/nmf?components=3")
-    expect(visitor.get_by_role("heading", name="This fit is not here")).to_be_visible()
+    expect(visitor.get_by_role("heading", name="Not computed on this server")).to_be_visible()
     expect(visitor.get_by_text("--basis nmf --components 3")).to_be_visible()
     expect(visitor.locator(".absent").get_by_role("link", name="components 4")).to_be_visible()
     visitor.get_by_role("button", name="Fit it now").click()
@@ -150,13 +150,13 @@ def test_bases_side_by_side(visitor: Page):
     tab(visitor, "compare").click()
     expect(visitor).to_have_url(re.compile(r"/tiny/embed/compare\?weights=raw$"))
     errors = visitor.locator(".sheet tbody tr").all_inner_texts()
-    visitor.get_by_role("spinbutton", name="vectors a sample").fill("3")
+    visitor.get_by_role("spinbutton", name="vectors per row").fill("3")
     visitor.get_by_role("combobox", name="first vectors").select_option("4")
     visitor.get_by_role("textbox", name="direction").fill("pca/2")
     visitor.get_by_role("button", name="Compare").click()
     expect(visitor).to_have_url(re.compile(r"\?(?=.*nonzeros=3)(?=.*first=4)(?=.*direction=pca%2F2)(?=.*weights=raw)"))
     expect(visitor.get_by_role("heading", name="Nearest to pca/2")).to_be_visible()
-    expect(visitor.get_by_role("heading", name="With 3 vectors a sample")).to_be_visible()
+    expect(visitor.get_by_role("heading", name="With 3 vectors per row")).to_be_visible()
     assert visitor.locator(".sheet tbody tr").all_inner_texts() != errors
     partner = visitor.locator(".partners tbody th a").nth(1)
     name = partner.inner_text()
