@@ -66,7 +66,7 @@ def scores(model: OpenModel, processing: Processing) -> Order:
 
 def gallery(model: OpenModel, processing: Processing) -> list[Order]:
     """The notable rays of each layer, then those of the model's ends: batch work, since all of it reads every matrix."""
-    title = f"Every matrix of {model.header.slug} is being read for notable directions."
+    title = f"Every matrix of {model.header.slug} is being read for its most readable directions."
     layers = (*range(model.header.n_layers), None)
     return [
         Order(
