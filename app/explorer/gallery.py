@@ -1,7 +1,7 @@
 """The notable rays of a model, merged from the artifacts of its layers and ends (`app.explorer.notable` makes them).
 
-Rays that say the same are shown once: those of one end of one direction, and those that share three of their ten first
-words on their judged side with one that stands before them. Imports no torch.
+Rays that say the same are shown once: those of one end of one direction, where the first of them stands, and those that
+share three of their ten first words on their judged side with one that is shown before them. Imports no torch.
 """
 
 from collections import Counter
@@ -241,22 +241,21 @@ def _lists(rows: Iterable[Row]) -> Lists:
 
 
 def _grouped(rows: Iterable[Row]) -> list[list[Row]]:
-    """The rays that say the same, each group behind the first of it."""
+    """The rays that say the same, each group behind the first of it; both sides of an end in one group."""
     groups: list[list[Row]] = []
     by_word: dict[str, list[int]] = {}
     by_end: dict[object, int] = {}
     for row in rows:
-        shared = Counter(at for word in row.words for at in by_word.get(word, ()))
-        alike = [at for at, n in shared.items() if n >= N_SHARED]
-        if (own := by_end.get(row.end)) is not None:
-            alike.append(own)
-        if alike:
-            groups[min(alike)].append(row)
-            continue
-        by_end[row.end] = len(groups)
-        for word in row.words:
-            by_word.setdefault(word, []).append(len(groups))
-        groups.append([row])
+        own = by_end.get(row.end)
+        if own is None:
+            shared = Counter(at for word in row.words for at in by_word.get(word, ()))
+            own = min((at for at, n in shared.items() if n >= N_SHARED), default=len(groups))
+            by_end[row.end] = own
+            if own == len(groups):
+                groups.append([])
+                for word in row.words:
+                    by_word.setdefault(word, []).append(own)
+        groups[own].append(row)
     return groups
 
 

@@ -604,8 +604,9 @@ class Notable:
 
     @property
     def others(self) -> tuple[Also, ...]:
-        """Of them those that are no other side of this very ray."""
-        return tuple(one for one in self.also if one[:2] != (self.address, self.ray))
+        """Of them those that are no other side of this very ray, each ray once."""
+        once = {one[:2]: one for one in reversed(self.also) if one[:2] != (self.address, self.ray)}
+        return tuple(reversed(once.values()))
 
     @property
     def sides(self) -> set[str]:

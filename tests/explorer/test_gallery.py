@@ -214,7 +214,8 @@ def test_rays_that_say_the_same_are_shown_once_where_the_first_of_them_stands(ma
             if has_no_letters != is_sign:
                 continue
             own = tuple(int(arrays[name][at]) for name in ("head", "index", "ray"))
-            like = [one for one in leaders if len(one[1] & words) >= 3 or one[2] == own]
+            like = [one for one in leaders if one[2] == own or own in followers[one[0]]]
+            like = like or [one for one in leaders if len(one[1] & words) >= 3]
             if like:
                 followers[like[0][0]].append(own)
             else:
@@ -225,6 +226,23 @@ def test_rays_that_say_the_same_are_shown_once_where_the_first_of_them_stands(ma
         for ray, (at, *_) in zip(shown, leaders, strict=False):
             also = [(one.address.head, one.address.index, int(one.ray == "n")) for one in ray.also]
             assert also == followers[at]
+
+
+@pytest.mark.parametrize("wanted", [{}, {"side": "write"}])
+def test_an_end_stands_once_in_a_list_as_a_card_or_as_a_link(planted, wanted):
+    for among in GALLERY_LISTS[:-1]:
+        cards = list(chain(*walked(planted, HERE, among=among, **wanted)))
+        shown = []
+        for card in cards:
+            shown.append((card.address, card.ray))
+            shown += [(one.address, one.ray) for one in card.others]
+        assert len(shown) == len(set(shown))
+        assert set(shown) == {name[:2] for name in names(cards)}
+
+
+def test_an_end_of_a_made_up_gallery_stands_once(made):
+    shown = [one for card in made[0].rays for one in ((card.address, card.ray), *(one[:2] for one in card.others))]
+    assert len(shown) == len(set(shown))
 
 
 def test_false_discoveries_are_counted_over_every_ray_that_was_looked_at(page, planted, patiently):
