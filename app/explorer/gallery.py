@@ -5,7 +5,7 @@ share three of their ten first words on their judged side with one that is shown
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -36,6 +36,7 @@ from app.explorer.pages import (
     Turn,
     View,
 )
+from app.explorer.rates import Rates
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays, Artifact
 
@@ -86,6 +87,8 @@ class Row(NamedTuple):
         return (self.layer, self.kind, *(int(arrays[name][self.at]) for name in ("head", "index", "ray")))
 
 
+RatesOf = Callable[[Address], Rates]
+"""The false discovery rates of the rays of a matrix."""
 Lists = dict[GalleryList, list[list[Row]]]
 
 
@@ -108,6 +111,7 @@ def gallery(
     address: Address,
     shown: View,
     artifacts: Sequence[Artifact | None],
+    rates_of: RatesOf = lambda _: {},
     failure: str = "",
     sought: Sought = UNSOUGHT,
 ) -> NotablePage:
@@ -125,7 +129,7 @@ def gallery(
         among: slice(first, first + N_RAYS) if among == sought.among else slice(N_APART) for among in GALLERY_LISTS
     }
     themes, letterless, frequency, glitches = (
-        tuple(_notable(address, group, model.vocabulary) for group in lists[among][parts[among]])
+        tuple(_notable(address, group, model.vocabulary, rates_of) for group in lists[among][parts[among]])
         for among in GALLERY_LISTS
     )
     held = [artifact for artifact in artifacts if artifact is not None]
@@ -259,7 +263,7 @@ def _grouped(rows: Iterable[Row]) -> list[list[Row]]:
     return groups
 
 
-def _notable(address: Address, group: Sequence[Row], vocabulary: Vocabulary) -> Notable:
+def _notable(address: Address, group: Sequence[Row], vocabulary: Vocabulary, rates_of: RatesOf) -> Notable:
     row = group[0]
     arrays, at = row.artifact.arrays, row.at
     place = _also(address, row)
@@ -272,6 +276,7 @@ def _notable(address: Address, group: Sequence[Row], vocabulary: Vocabulary) -> 
         singular_value=float(arrays["strength"][at]),
         energy_share=float(arrays["share"][at]),
         q=None if np.isnan(row.q) else row.q,
+        own_q=_own_q(row, rates_of(place.address.matrix)),
         **{name: None if np.isnan(value) else value for name, value in numbers.items()},
         kind=RAY_CLASSES[arrays["ray_class"][at]],
         turn=_turn(arrays, at),
@@ -279,6 +284,13 @@ def _notable(address: Address, group: Sequence[Row], vocabulary: Vocabulary) -> 
         reading=READINGS[arrays["reading"][at]],
         also=tuple(_also(address, other) for other in group[1:]),
     )
+
+
+def _own_q(row: Row, rates: Rates) -> float | None:
+    arrays, at = row.artifact.arrays, row.at
+    of_side = rates.get(PREFIXES[arrays["side"][at]])
+    own = np.nan if of_side is None else of_side[arrays["index"][at], arrays["ray"][at]]
+    return None if np.isnan(own) else float(own)
 
 
 def _also(address: Address, row: Row) -> Also:

@@ -144,8 +144,8 @@ class Judgement:
     z: tuple[float | None, ...]
     p: tuple[float | None, ...]
     q: float | None
-    """The false discovery rate of the list that ends at this one, most coherent first: of the matrix's rays on this side,
-    or of all rays that a layer's page has."""
+    """The false discovery rate of the list that ends at this one, most coherent first: of all of the matrix's rays on this
+    side. None, too, on a layer's page until the matrix is computed."""
     spelling_z: float | None
     spelling_p: float | None
     rotation_p: float | None = None
@@ -599,6 +599,8 @@ class Notable:
     """Most of its first 10 trained tokens, or of all that are kept, have no letter."""
     reading: Reading = "unknown"
     """What all that makes of the ray."""
+    own_q: float | None = None
+    """As `q`, of the list of all rays of that side of its matrix; None until the matrix is computed."""
     also: tuple[Also, ...] = ()
     """Rays that say the same, and are not shown by themselves."""
 
@@ -615,8 +617,11 @@ class Notable:
 
     @property
     def stands_out(self) -> bool:
-        """Its tokens are more alike than chance has it, at p < .01, and in a list of so many, at a false discovery rate of 10%."""
-        return is_significant(self.p) and self.q is not None and self.q < FDR
+        """As on its direction's page: at p < .01, and among all of its side of its matrix, at a false discovery rate of 10%.
+
+        False until the matrix is computed, too.
+        """
+        return is_significant(self.p) and self.own_q is not None and self.own_q < FDR
 
     @property
     def is_spelling(self) -> bool:
@@ -734,7 +739,7 @@ class LayerPage:
 
     @property
     def judged(self) -> tuple[Judgement, ...]:
-        """The + rays that are shown and have a z."""
+        """The + rays that are shown and have a q."""
         shown = (
             side.rays.plus
             for pair in self.heads
@@ -743,7 +748,18 @@ class LayerPage:
             for side in (direction.left, direction.right)
             if side.rays
         )
-        return tuple(ray for ray in shown if ray.p[HEADLINE] is not None)
+        return tuple(ray for ray in shown if ray.q is not None)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all rays that are shown and have a p have a q."""
+        return all(
+            side.rays is None or side.rays.plus.q is not None or side.rays.plus.p[HEADLINE] is None
+            for pair in self.heads
+            for summary in pair
+            for direction in summary.strongest
+            for side in (direction.left, direction.right)
+        )
 
 
 @dataclass(frozen=True, slots=True)

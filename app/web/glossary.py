@@ -321,8 +321,8 @@ TERMS: dict[str, Term] = {
     ),
     "stands-out": Term(
         "stands out (●)",
-        "An end whose tokens are more alike than those of random directions: by itself, at p < .01, and in its list, at a "
-        "false discovery rate of 10%. The one mark of these pages.",
+        "An end whose tokens are more alike than those of random directions: by itself, at p < .01, and among all ends of "
+        "its side of its matrix, at a false discovery rate of 10%. The one mark of these pages.",
         "Readable does not mean used: nothing here shows that the model relies on it.",
     ),
     "control": Term(
@@ -348,8 +348,8 @@ TERMS: dict[str, Term] = {
         "false discovery rate",
         "q: the share of false findings to expect in the list of this side's ends, the most coherent first, that stops at "
         "this one. Found is what has q < 10%.",
-        "By Benjamini & Hochberg (1995), over all ends of one side of one matrix; on the page of a layer, over both ends of "
-        "all its directions, on both sides.",
+        "By Benjamini & Hochberg (1995), over all ends of one side of one matrix, wherever an end is shown; pages of many "
+        "matrices show it of those that are computed. Counts of a whole gallery are over all that it looked at.",
     ),
     "spelling": Term(
         "spelling",

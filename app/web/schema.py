@@ -48,8 +48,8 @@ class JudgementJson(TypedDict):
     z: list[float | None]
     p: list[float | None]
     q: float | None
-    """The false discovery rate of the list that ends at this one, most coherent first: of this side's rays of the matrix,
-    or of all rays that a layer has here. Null where it has too few trained tokens."""
+    """The false discovery rate of the list that ends at this one, most coherent first: of all of this side's rays of
+    the matrix. Null where it has too few trained tokens, and on a layer's page until the matrix is computed."""
     spelling_z: float | None
     spelling_p: float | None
     rotation_p: float | None
@@ -936,7 +936,11 @@ class NotableJson(TypedDict):
     z: float | None
     p: float | None
     q: float | None
-    """The false discovery rate of the list, of all rays that were looked at, that ends at this one."""
+    """The false discovery rate of the list, of all rays that were looked at, that ends at this one; an end counts once a
+    side."""
+    own_q: float | None
+    """The same of all rays of that side of its matrix: with p < .01 it decides whether the ray stands out. null until the
+    matrix is computed."""
     spelling_z: float | None
     spelling_p: float | None
     kind: RayClass

@@ -163,6 +163,7 @@ def _notable(one: Notable) -> schema.NotableJson:
         "z": one.z,
         "p": one.p,
         "q": one.q,
+        "own_q": one.own_q,
         "spelling_z": one.spelling_z,
         "spelling_p": one.spelling_p,
         "kind": one.kind,
