@@ -27,6 +27,7 @@ from app.explorer.pages import (
     UNSOUGHT,
     Also,
     GalleryList,
+    ListCount,
     Model,
     Notable,
     NotablePage,
@@ -150,7 +151,7 @@ def gallery(
         sought=sought,
         n_pages=n_pages,
         choices=tuple(_choices(model.header).items()),
-        counts=tuple((among, len(groups), sum(map(len, groups))) for among, groups in lists.items()),
+        counts=tuple(_counted(among, groups) for among, groups in lists.items()),
     )
 
 
@@ -234,6 +235,12 @@ def _rows(
         words = [text.strip() or text for text in texts] if is_letterless else [form for form in forms if form]
         first = tuple(dict.fromkeys(words))[:N_WORDS]
         yield Row(layer, artifact, at, among, READINGS[reading], merit, rate, first)
+
+
+def _counted(among: GalleryList, groups: Sequence[Sequence[Row]]) -> ListCount:
+    """How long the list of these groups is."""
+    rows = [row for group in groups for row in group]
+    return ListCount(among, len(groups), len(rows), len({row.end for row in rows}))
 
 
 def _lists(rows: Iterable[Row]) -> Lists:

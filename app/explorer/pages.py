@@ -475,7 +475,7 @@ class Cell:
     address: Address
     value: float
     rank: int
-    """1 for the largest of all."""
+    """1 for the largest of all; heads of the same value share one."""
     is_kept: bool
     """Both matrices were computed before: the head's page opens at once."""
     written: tuple[tuple[Token, ...], tuple[Token, ...]] = ((), ())
@@ -511,6 +511,11 @@ class HeadMap:
     def n_kept(self) -> int:
         """Heads that open at once."""
         return sum(cell.is_kept for row in self.rows for cell in row)
+
+    @property
+    def is_whole(self) -> bool:
+        """Every cell opens at once."""
+        return all(place.is_kept for row in (*self.rows, *self.mlps) for place in row)
 
     @property
     def ranked(self) -> list[Cell]:
@@ -629,6 +634,18 @@ class Notable:
         return is_significant(self.spelling_p)
 
 
+class ListCount(NamedTuple):
+    """How long a list of a gallery is."""
+
+    among: GalleryList
+    n_shown: int
+    """On all its pages."""
+    n_rays: int
+    """Behind them, a ray once a side."""
+    n_ends: int
+    """The same, each ray once."""
+
+
 @dataclass(frozen=True, slots=True)
 class NotablePage:
     """The gallery of a model: its readable rays, out of the strongest directions of every matrix.
@@ -653,7 +670,7 @@ class NotablePage:
     is_judged: bool
     """False where the vocabulary is too small for a control: then there are no rays."""
     n_rays: int
-    """That were looked at so far and could be judged."""
+    """That were looked at so far and could be judged; a ray counts once a side."""
     n_readable: int
     """Of them at p < .01."""
     n_found: int
@@ -665,8 +682,8 @@ class NotablePage:
     """Of the list that is asked for."""
     choices: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """What may be sought: kinds of matrices, sides, layers."""
-    counts: tuple[tuple[GalleryList, int, int], ...] = ()
-    """Of each list, of what is sought: how many are shown on all its pages, and rays behind them."""
+    counts: tuple[ListCount, ...] = ()
+    """Of each list, of what is sought."""
 
     @property
     def first(self) -> tuple[Notable, ...]:

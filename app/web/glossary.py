@@ -454,9 +454,10 @@ TERMS: dict[str, Term] = {
         "Words: tokens without case, width and the space in front; of lists of signs, the signs themselves.",
     ),
     "themes": Term(
-        "themes",
+        "words",
         "Ends whose first tokens are words: first those that are alike beyond spelling, by the z of their words without "
         "those that begin or end alike; then those that are one word, or spelling, by z.",
+        "In the API: themes.",
     ),
     "frequent": Term(
         "frequent tokens",
@@ -611,7 +612,7 @@ TERMS: dict[str, Term] = {
     "precomputed": Term(
         "precomputed",
         "OV and QK of these heads were taken apart and read out before, in these weights: their pages open at once. "
-        "The others are computed when somebody first asks.",
+        "The others, hatched on the map, are computed when somebody first asks.",
     ),
     "checked": Term(
         "verified",

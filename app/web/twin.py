@@ -86,7 +86,7 @@ def notable_json(page: NotablePage, urls: Urls) -> schema.NotablePageJson:
         "fingerprint": page.model.fingerprint,
         "sought": cast("schema.SoughtJson", asdict(page.sought)),
         "n_pages": page.n_pages,
-        "lists": [{"among": among, "n_shown": shown, "n_rays": rays} for among, shown, rays in page.counts],
+        "lists": [cast("schema.GalleryListJson", one._asdict()) for one in page.counts],
         "rays": [_notable(one) for one in page.rays],
         "letterless": [_notable(one) for one in page.letterless],
         "frequency": [_notable(one) for one in page.frequency],

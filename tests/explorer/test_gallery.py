@@ -240,6 +240,22 @@ def test_an_end_stands_once_in_a_list_as_a_card_or_as_a_link(planted, wanted):
         assert set(shown) == {name[:2] for name in names(cards)}
 
 
+def test_a_list_is_counted_by_cards_by_ends_and_by_their_sides(page, planted):
+    for count in page.counts:
+        cards = list(chain(*walked(planted, HERE, among=count.among)))
+        assert (count.n_shown, count.n_rays) == (len(cards), len(names(cards)))
+
+
+def test_ends_of_a_list_are_counted_once(made):
+    page, artifact = made
+    ends = {False: [], True: []}
+    for row in zip(*(artifact.arrays[name].tolist() for name in ("letterless", "head", "index", "ray")), strict=True):
+        if row[1:] not in ends[row[0]]:
+            ends[row[0]].append(row[1:])
+    counted = {count.among: count.n_ends for count in page.counts}
+    assert (counted["themes"], counted["letterless"]) == (len(ends[False]), len(ends[True]))
+
+
 def test_an_end_of_a_made_up_gallery_stands_once(made):
     shown = [one for card in made[0].rays for one in ((card.address, card.ray), *(one[:2] for one in card.others))]
     assert len(shown) == len(set(shown))
@@ -409,4 +425,4 @@ def test_a_real_models_first_rays_all_say_something_else_in_words(open_explorer,
     assert len(first) == 16
     assert max(len(one & other) for one, other in combinations(first, 2)) < 3
     assert sum(ray.reading == "spelling" for ray in page.first) <= 6
-    assert page.n_readable == sum(behind for among, _, behind in page.counts if among != "untrained") > 1_500
+    assert page.n_readable == sum(one.n_rays for one in page.counts if one.among != "untrained") > 1_500

@@ -931,3 +931,51 @@ def test_a_bar_says_the_classes_and_how_many_stand_out(client):
     title = ", ".join(f"{words}: {read['classes'][kind]}" for kind, words in said.items())
     assert f"<title>Readable at {title}</title>" in html
     assert f"● {min(read['n_readable'], read['n_found'])}</a> of {read['n_rays']} ends" in html
+
+
+def test_cells_of_the_map_that_are_not_computed_are_hatched_and_no_others(serve, data, tmp_path, tags):
+    fresh = shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns("artifacts"))
+    client = serve(fresh, "tiny")
+    hatched = []
+    for places in (
+        (),
+        ("L0/H0/ov", "L0/H0/qk"),
+        tuple(f"L{n}/H{h}/{c}" for n in (0, 1) for h in range(4) for c in ("ov", "qk")),
+    ):
+        for place in places:
+            client.get(f"/tiny/{place}")
+        classes = [own.get("class") for tag, own in tags(client.get("/tiny").text).found if tag == "td"]
+        hatched.append((classes.count("uncomputed"), classes.count("kept")))
+    assert hatched == [(0, 0), (7, 0), (0, 0)]
+
+
+def test_heads_of_one_value_have_one_number_in_the_list(client, tags):
+    page = client.get("/tiny?ranked=all")
+    numbers = [int(own["value"]) for tag, own in tags(page.text).found if tag == "li" and "value" in own]
+    cells = [cell for row in client.get("/api/v1/tiny").json()["map"]["rows"] for cell in row]
+    assert numbers == sorted(cell["rank"] for cell in cells)
+
+
+@pytest.mark.parametrize(("own_q", "is_said"), [(0.05, True), (0.5, False), (None, False)])
+def test_only_an_end_that_stands_out_is_called_something(client, monkeypatch, own_q, is_said):
+    (one,) = NOTABLE_PAGE.rays
+    shown = replace(NOTABLE_PAGE, rays=(replace(one, reading="one word", own_q=own_q),))
+    monkeypatch.setattr(browse, "notable", lambda *_: shown)
+    page = client.get("/tiny/notable").text
+    assert (">one word</span>" in page) == ('aria-label="stands out"' in page) == is_said
+
+
+def test_how_to_read_one_shows_the_chips_of_the_card(client, monkeypatch, tags):
+    (one,) = NOTABLE_PAGE.rays
+    first = one.readouts[0].tokens[0]
+    spelt = [" red", "blue", "green", "pink", "grey", "Red", "RED", " Blue", *map(str, range(30))]
+    tokens = tuple(first._replace(id=id_, text=text, shown=text.strip()) for id_, text in enumerate(spelt))
+    one = replace(one, readouts=(replace(one.readouts[1], tokens=tokens),))
+    shown = HomePage((ModelEntry("tiny", "failed", None, "", 0, 0),) * 2, replace(NOTABLE_PAGE, rays=(one,)))
+    monkeypatch.setattr(browse, "home", lambda _: shown)
+    page = client.get("/").text
+    card, how = page.split('id="how"')
+    chips = [[own["title"] for tag, own in tags(part).found if tag == "bdi"] for part in (card, how)]
+    assert chips[1] == chips[0][:5]
+    assert len(chips[0]) == 10
+    assert tags(how, text_of=("bdi",)).texts[:2] == ["red ×3", "blue ×2"]
