@@ -67,7 +67,7 @@ def model(
     r: Resources, address: Address, options: Options, score: str | None = None, ranked: Ranked = "first"
 ) -> ModelPage:
     """A model's facts and the map of its heads, coloured by the score."""
-    opened, shown = visited(r, address, options)
+    opened, shown = _first_page(*visited(r, address, options))
     (artifact,) = fulfilled(r, orders.scores(opened, shown.weights))
     rays = _rays_of(r, opened, shown, is_wanted=score in gallery.SCORES)
     values = {name: artifact.arrays[name] for name in artifact.facts["scores"]} | gallery.shares(rays[:-1])
@@ -88,6 +88,11 @@ def model(
         ranked=ranked,
         is_only=len(r.slugs) == 1,
     )
+
+
+def _first_page(opened: OpenModel, shown: View) -> tuple[OpenModel, View]:
+    """Of what has no table: its links lead to tables that another page or text may not be in."""
+    return opened, replace(shown, page=1, find="")
 
 
 def _rays_of(r: Resources, opened: OpenModel, shown: View, *, is_wanted: bool) -> list[Artifact | None]:
@@ -120,7 +125,7 @@ def _rates_in(r: Resources, opened: OpenModel, shown: View) -> gallery.RatesOf:
 
 def layer(r: Resources, address: Address, options: Options) -> LayerPage:
     """A layer's heads in little."""
-    opened, shown = visited(r, address, options)
+    opened, shown = _first_page(*visited(r, address, options))
     (artifact,) = fulfilled(r, orders.layer(opened, address, shown.weights))
     artifact = replace(artifact, arrays=_with_rates(r, opened, address, shown, artifact.arrays))
     heads = tuple(

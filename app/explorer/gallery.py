@@ -123,7 +123,7 @@ def gallery(
     if sought.kind or sought.side or sought.layer:
         lists = _lists(row for row in merged.rows if _is_sought(row, sought))
     n_pages = max(1, -(-len(lists[sought.among]) // N_RAYS))
-    if sought.page > n_pages:
+    if not 1 <= sought.page <= n_pages:
         raise BadOption(f"There is no page {sought.page}: there are {n_pages}, counted from 1.")
     first = (sought.page - 1) * N_RAYS
     parts = {
@@ -172,9 +172,15 @@ def _choices(model: Model) -> dict[str, tuple[str, ...]]:
 
 
 def _check(model: Model, sought: Sought) -> None:
-    for name, values in _choices(model).items():
-        if getattr(sought, name) not in {"", *values}:
-            raise BadOption(f"{name} must be one of {', '.join(values)}.")
+    choices = _choices(model)
+    for name in ("kind", "side"):
+        if getattr(sought, name) not in {"", *choices[name]}:
+            raise BadOption(f"{name} must be one of {', '.join(choices[name])}.")
+    if sought.layer not in {"", *choices["layer"]}:
+        raise BadOption(f"layer goes from 0 to {model.n_layers - 1}, or {OWN} for the model's own matrices.")
+    judged = [side for side in choices["side"] if sought.kind in SIDES and side in SIDES[sought.kind]]
+    if sought.kind and sought.side not in {"", *judged}:
+        raise BadOption(f"side must be {' or '.join(judged)} with kind={sought.kind}: it has no other.")
 
 
 def _is_sought(row: Row, sought: Sought) -> bool:

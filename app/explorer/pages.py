@@ -515,7 +515,7 @@ class HeadMap:
     @property
     def is_whole(self) -> bool:
         """Every cell opens at once."""
-        return all(place.is_kept for row in (*self.rows, *self.mlps) for place in row)
+        return self.n_kept == sum(map(len, self.rows)) and all(place.is_kept for row in self.mlps for place in row)
 
     @property
     def ranked(self) -> list[Cell]:

@@ -128,9 +128,19 @@ def test_what_is_sought_is_all_that_there_is_of_it(planted, page, wanted):
     assert 0 < len(passing) < len(every)
 
 
-@pytest.mark.parametrize(("wanted", "said"), [({"kind": "heads/write"}, "kind"), ({"layer": "2"}, "layer")])
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"kind": "heads/write"}, "kind must be one of ov, qk"),
+        ({"side": "x"}, "side must be one of read, write, query, key"),
+        ({"layer": "2"}, "layer goes from 0 to 1, or ends"),
+        ({"kind": "ov", "side": "query"}, "side must be read or write with kind=ov"),
+        ({"kind": "mlp-out", "side": "read"}, "side must be write with kind=mlp-out"),
+        ({"page": 0}, "There is no page 0"),
+    ],
+)
 def test_what_cannot_be_sought_is_said(planted, wanted, said):
-    with pytest.raises(BadOption, match=f"{said} must be one of"):
+    with pytest.raises(BadOption, match=said):
         browse.notable(planted, HERE, Options(), Sought(**wanted))
 
 

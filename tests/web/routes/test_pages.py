@@ -682,13 +682,15 @@ def test_a_side_of_the_vectors_own_entries_has_no_z(client, tags):
 
 
 def test_a_layer_says_how_many_of_its_ends_stand_out_and_marks_no_other(client):
+    for head in range(4):
+        client.get(f"/tiny/L1/H{head}")
     heads = client.get("/api/v1/tiny/L1").json()["heads"]
     strongest = [each for pair in heads for circuit in ("ov", "qk") for each in pair[circuit]["strongest"]]
     plus = [each[side]["rays"]["plus"] for each in strongest for side in ("left", "right")]
     judged = [ray for ray in plus if ray["p"][-1] is not None]
     n = sum(ray["p"][-1] < 0.01 and ray["q"] < 0.1 for ray in judged)
     html = client.get("/tiny/L1").text
-    assert f"(p < .01 and FDR 10%): {n} of the {len(judged)} ends here" in html
+    assert f"(p < .01 and FDR 10%): {n} of the {len(judged)} sides of ends here" in html
     assert html.count('aria-label="stands out"') == n
 
 
@@ -979,3 +981,39 @@ def test_how_to_read_one_shows_the_chips_of_the_card(client, monkeypatch, tags):
     assert chips[1] == chips[0][:5]
     assert len(chips[0]) == 10
     assert tags(how, text_of=("bdi",)).texts[:2] == ["red ×3", "blue ×2"]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("layer=-1", "layer goes from 0 to 1, or ends"),
+        ("layer=10000", "layer goes from 0 to 1, or ends"),
+        ("layer=L2", "layer goes from 0 to 1, or ends"),
+        ("kind=" + "x" * 99, "kind must be one of ov, qk"),
+        ("side=" + "x" * 99, "side must be one of read, write, query, key"),
+        ("page=99999999", "There is no page 99999999: there are 1"),
+        ("format=csv", "a gallery is no file"),
+    ],
+)
+def test_what_a_gallery_refuses_is_said_in_a_sentence(client, query, said):
+    for place in ("/tiny/notable", "/api/v1/tiny/notable"):
+        answer = client.get(f"{place}?{query}")
+        assert answer.status_code == 422
+        assert said in html.unescape(answer.text)
+
+
+@pytest.mark.parametrize(("layer", "meant"), [("L1", "1"), ("l0", "0"), ("ENDS", "ends")])
+def test_a_layer_is_sought_by_the_name_that_pages_give_it(client, layer, meant):
+    assert client.get(f"/api/v1/tiny/notable?layer={layer}").json()["sought"]["layer"] == meant
+
+
+def test_a_score_that_there_is_none_of_names_those_there_are(client):
+    assert "score must be one of copying, " in client.get("/tiny?score=" + "x" * 99).text
+
+
+@pytest.mark.parametrize("place", ["", "/L1"])
+def test_page_and_text_of_what_has_no_table_stay_out_of_its_links(client, tags, place):
+    hrefs = links(tags, client.get(f"/tiny{place}?page=3&find=xyz&weights=raw").text)
+    heads = [href for href in hrefs if href.startswith("/tiny/L1/H")]
+    assert heads
+    assert not [href for href in heads if "find=" in href or "page=" in href]
