@@ -34,6 +34,7 @@ from app.explorer.pages import (
     View,
 )
 from app.explorer.places import here, is_double, neighbours
+from app.explorer.rates import rates
 from app.explorer.resources import Resources
 from app.explorer.rotations import judged
 from app.explorer.tables import end_of
@@ -58,7 +59,7 @@ def _some_gallery(r: Resources, opened: OpenModel) -> NotablePage | None:
     address = Address(opened.header.slug)
     shown = seen(opened, address, Options(), r.default_weights)
     held = [r.store.load(order.recipe) for order in orders.gallery(opened, shown.weights)]
-    found = gallery.gallery(opened, address, shown, held) if any(held) else None
+    found = gallery.gallery(opened, address, shown, held, _rates_in(r, opened, shown)) if any(held) else None
     return found if found and found.examples else None
 
 
@@ -66,14 +67,14 @@ def model(
     r: Resources, address: Address, options: Options, score: str | None = None, ranked: Ranked = "first"
 ) -> ModelPage:
     """A model's facts and the map of its heads, coloured by the score."""
-    opened, shown = visited(r, address, options)
+    opened, shown = _first_page(*visited(r, address, options))
     (artifact,) = fulfilled(r, orders.scores(opened, shown.weights))
     rays = _rays_of(r, opened, shown, is_wanted=score in gallery.SCORES)
     values = {name: artifact.arrays[name] for name in artifact.facts["scores"]} | gallery.shares(rays[:-1])
     chosen = score or DEFAULT_SCORE
     if chosen not in values:
         raise BadOption(f"score must be one of {', '.join(values)}.")
-    notables = gallery.gallery(opened, address, shown, rays) if any(rays) else None
+    notables = gallery.gallery(opened, address, shown, rays, _rates_in(r, opened, shown)) if any(rays) else None
     drawn = head_map(r, opened, address, shown, values, chosen)
     is_whole = all(rays) and all(cell.is_kept for row in drawn.rows for cell in row)
     return ModelPage(
@@ -87,6 +88,11 @@ def model(
         ranked=ranked,
         is_only=len(r.slugs) == 1,
     )
+
+
+def _first_page(opened: OpenModel, shown: View) -> tuple[OpenModel, View]:
+    """Of what has no table: its links lead to tables that another page or text may not be in."""
+    return opened, replace(shown, page=1, find="")
 
 
 def _rays_of(r: Resources, opened: OpenModel, shown: View, *, is_wanted: bool) -> list[Artifact | None]:
@@ -103,20 +109,25 @@ def notable(r: Resources, address: Address, options: Options, sought: Sought = U
     While a job reads them, nothing is put in line.
     """
     opened, shown = visited(r, address, options)
-    asked = orders.gallery(opened, shown.weights)
+    asked, rated = orders.gallery(opened, shown.weights), _rates_in(r, opened, shown)
     if not jobs.fills_gallery(r, opened, shown.weights):
-        return gallery.gallery(opened, address, shown, *orders.so_far(r, asked), sought)
+        artifacts, failure = orders.so_far(r, asked)
+        return gallery.gallery(opened, address, shown, artifacts, rated, failure, sought)
     held = [r.store.load(order.recipe) for order in asked]
     if not any(held):  # what a job is at is not begun here a second time
         raise NotReady("A job reads every matrix, the last layers first; its most readable rays come with them.")
-    return gallery.gallery(opened, address, shown, held, sought=sought)
+    return gallery.gallery(opened, address, shown, held, rated, sought=sought)
+
+
+def _rates_in(r: Resources, opened: OpenModel, shown: View) -> gallery.RatesOf:
+    return lambda matrix: rates(r, opened, shown.weights, matrix)
 
 
 def layer(r: Resources, address: Address, options: Options) -> LayerPage:
     """A layer's heads in little."""
-    opened, shown = visited(r, address, options)
+    opened, shown = _first_page(*visited(r, address, options))
     (artifact,) = fulfilled(r, orders.layer(opened, address, shown.weights))
-    artifact = replace(artifact, arrays=verdicts.in_one_list(artifact.arrays))
+    artifact = replace(artifact, arrays=_with_rates(r, opened, address, shown, artifact.arrays))
     heads = tuple(
         (
             _summary(opened, address.at_head(head), "ov", artifact),
@@ -126,6 +137,16 @@ def layer(r: Resources, address: Address, options: Options) -> LayerPage:
     )
     matrices = tuple(address.at(kind) for kind in opened.header.layer_kinds)
     return LayerPage(address, opened.header, shown, heads, matrices, *neighbours(opened.header, address))
+
+
+def _with_rates(r: Resources, opened: OpenModel, address: Address, shown: View, arrays: Arrays) -> Arrays:
+    """With the q of every ray of a layer's rows over its side of its matrix; nan where the matrix was not computed."""
+    q = {side: np.full(arrays[f"{side}_p"].shape[:2], np.nan) for side in PREFIXES if f"{side}_p" in arrays}
+    for row, (head, circuit) in enumerate(zip(arrays["head"].tolist(), arrays["circuit"].tolist(), strict=True)):
+        known = rates(r, opened, shown.weights, address.at_head(head).at(CIRCUITS[circuit]))
+        for side in q.keys() & known.keys():
+            q[side][row] = known[side][arrays["index"][row]]
+    return {**arrays, **{f"{side}_q": of_side for side, of_side in q.items()}}
 
 
 def head(r: Resources, address: Address, options: Options) -> HeadPage:

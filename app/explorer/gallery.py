@@ -1,11 +1,11 @@
 """The notable rays of a model, merged from the artifacts of its layers and ends (`app.explorer.notable` makes them).
 
-Rays that say the same are shown once: those of one end of one direction, and those that share three of their ten first
-words on their judged side with one that stands before them. Imports no torch.
+Rays that say the same are shown once: those of one end of one direction, where the first of them stands, and those that
+share three of their ten first words on their judged side with one that is shown before them. Imports no torch.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -27,6 +27,7 @@ from app.explorer.pages import (
     UNSOUGHT,
     Also,
     GalleryList,
+    ListCount,
     Model,
     Notable,
     NotablePage,
@@ -36,6 +37,7 @@ from app.explorer.pages import (
     Turn,
     View,
 )
+from app.explorer.rates import Rates
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays, Artifact
 
@@ -86,6 +88,8 @@ class Row(NamedTuple):
         return (self.layer, self.kind, *(int(arrays[name][self.at]) for name in ("head", "index", "ray")))
 
 
+RatesOf = Callable[[Address], Rates]
+"""The false discovery rates of the rays of a matrix."""
 Lists = dict[GalleryList, list[list[Row]]]
 
 
@@ -108,6 +112,7 @@ def gallery(
     address: Address,
     shown: View,
     artifacts: Sequence[Artifact | None],
+    rates_of: RatesOf = lambda _: {},
     failure: str = "",
     sought: Sought = UNSOUGHT,
 ) -> NotablePage:
@@ -118,14 +123,14 @@ def gallery(
     if sought.kind or sought.side or sought.layer:
         lists = _lists(row for row in merged.rows if _is_sought(row, sought))
     n_pages = max(1, -(-len(lists[sought.among]) // N_RAYS))
-    if sought.page > n_pages:
+    if not 1 <= sought.page <= n_pages:
         raise BadOption(f"There is no page {sought.page}: there are {n_pages}, counted from 1.")
     first = (sought.page - 1) * N_RAYS
     parts = {
         among: slice(first, first + N_RAYS) if among == sought.among else slice(N_APART) for among in GALLERY_LISTS
     }
     themes, letterless, frequency, glitches = (
-        tuple(_notable(address, group, model.vocabulary) for group in lists[among][parts[among]])
+        tuple(_notable(address, group, model.vocabulary, rates_of) for group in lists[among][parts[among]])
         for among in GALLERY_LISTS
     )
     held = [artifact for artifact in artifacts if artifact is not None]
@@ -146,7 +151,7 @@ def gallery(
         sought=sought,
         n_pages=n_pages,
         choices=tuple(_choices(model.header).items()),
-        counts=tuple((among, len(groups), sum(map(len, groups))) for among, groups in lists.items()),
+        counts=tuple(_counted(among, groups) for among, groups in lists.items()),
     )
 
 
@@ -167,9 +172,15 @@ def _choices(model: Model) -> dict[str, tuple[str, ...]]:
 
 
 def _check(model: Model, sought: Sought) -> None:
-    for name, values in _choices(model).items():
-        if getattr(sought, name) not in {"", *values}:
-            raise BadOption(f"{name} must be one of {', '.join(values)}.")
+    choices = _choices(model)
+    for name in ("kind", "side"):
+        if getattr(sought, name) not in {"", *choices[name]}:
+            raise BadOption(f"{name} must be one of {', '.join(choices[name])}.")
+    if sought.layer not in {"", *choices["layer"]}:
+        raise BadOption(f"layer goes from 0 to {model.n_layers - 1}, or {OWN} for the model's own matrices.")
+    judged = [side for side in choices["side"] if sought.kind in SIDES and side in SIDES[sought.kind]]
+    if sought.kind and sought.side not in {"", *judged}:
+        raise BadOption(f"side must be {' or '.join(judged)} with kind={sought.kind}: it has no other.")
 
 
 def _is_sought(row: Row, sought: Sought) -> bool:
@@ -232,6 +243,12 @@ def _rows(
         yield Row(layer, artifact, at, among, READINGS[reading], merit, rate, first)
 
 
+def _counted(among: GalleryList, groups: Sequence[Sequence[Row]]) -> ListCount:
+    """How long the list of these groups is."""
+    rows = [row for group in groups for row in group]
+    return ListCount(among, len(groups), len(rows), len({row.end for row in rows}))
+
+
 def _lists(rows: Iterable[Row]) -> Lists:
     """These rays by list, those that say the same together."""
     own: dict[GalleryList, list[Row]] = {among: [] for among in GALLERY_LISTS}
@@ -241,26 +258,25 @@ def _lists(rows: Iterable[Row]) -> Lists:
 
 
 def _grouped(rows: Iterable[Row]) -> list[list[Row]]:
-    """The rays that say the same, each group behind the first of it."""
+    """The rays that say the same, each group behind the first of it; both sides of an end in one group."""
     groups: list[list[Row]] = []
     by_word: dict[str, list[int]] = {}
     by_end: dict[object, int] = {}
     for row in rows:
-        shared = Counter(at for word in row.words for at in by_word.get(word, ()))
-        alike = [at for at, n in shared.items() if n >= N_SHARED]
-        if (own := by_end.get(row.end)) is not None:
-            alike.append(own)
-        if alike:
-            groups[min(alike)].append(row)
-            continue
-        by_end[row.end] = len(groups)
-        for word in row.words:
-            by_word.setdefault(word, []).append(len(groups))
-        groups.append([row])
+        own = by_end.get(row.end)
+        if own is None:
+            shared = Counter(at for word in row.words for at in by_word.get(word, ()))
+            own = min((at for at, n in shared.items() if n >= N_SHARED), default=len(groups))
+            by_end[row.end] = own
+            if own == len(groups):
+                groups.append([])
+                for word in row.words:
+                    by_word.setdefault(word, []).append(own)
+        groups[own].append(row)
     return groups
 
 
-def _notable(address: Address, group: Sequence[Row], vocabulary: Vocabulary) -> Notable:
+def _notable(address: Address, group: Sequence[Row], vocabulary: Vocabulary, rates_of: RatesOf) -> Notable:
     row = group[0]
     arrays, at = row.artifact.arrays, row.at
     place = _also(address, row)
@@ -273,6 +289,7 @@ def _notable(address: Address, group: Sequence[Row], vocabulary: Vocabulary) -> 
         singular_value=float(arrays["strength"][at]),
         energy_share=float(arrays["share"][at]),
         q=None if np.isnan(row.q) else row.q,
+        own_q=_own_q(row, rates_of(place.address.matrix)),
         **{name: None if np.isnan(value) else value for name, value in numbers.items()},
         kind=RAY_CLASSES[arrays["ray_class"][at]],
         turn=_turn(arrays, at),
@@ -280,6 +297,13 @@ def _notable(address: Address, group: Sequence[Row], vocabulary: Vocabulary) -> 
         reading=READINGS[arrays["reading"][at]],
         also=tuple(_also(address, other) for other in group[1:]),
     )
+
+
+def _own_q(row: Row, rates: Rates) -> float | None:
+    arrays, at = row.artifact.arrays, row.at
+    of_side = rates.get(PREFIXES[arrays["side"][at]])
+    own = np.nan if of_side is None else of_side[arrays["index"][at], arrays["ray"][at]]
+    return None if np.isnan(own) else float(own)
 
 
 def _also(address: Address, row: Row) -> Also:

@@ -30,10 +30,9 @@ def head_map(
 ) -> HeadMap:
     """The heads by one of these scores, each [layers heads]."""
     of, heads = values[score], coverage.kept(r, model, shown.weights)
-    order = np.argsort(-of, axis=None, kind="stable")
-    ranks = np.empty(of.size, int)
-    ranks[order] = np.arange(1, of.size + 1)
-    numbers = zip(of.tolist(), ranks.reshape(of.shape).tolist(), heads, _written(r, model, shown.weights), strict=True)
+    # One more than are larger, so that heads of the same value share a rank.
+    ranks = 1 + np.searchsorted(np.sort(-of, axis=None), -of)
+    numbers = zip(of.tolist(), ranks.tolist(), heads, _written(r, model, shown.weights), strict=True)
     layers = [address.at_layer(layer) for layer in range(model.header.n_layers)]
     rows = tuple(
         tuple(Cell(layer.at_head(head), *of_head) for head, of_head in enumerate(zip(*of_layer, strict=True)))

@@ -144,8 +144,8 @@ class Judgement:
     z: tuple[float | None, ...]
     p: tuple[float | None, ...]
     q: float | None
-    """The false discovery rate of the list that ends at this one, most coherent first: of the matrix's rays on this side,
-    or of all rays that a layer's page has."""
+    """The false discovery rate of the list that ends at this one, most coherent first: of all of the matrix's rays on this
+    side. None, too, on a layer's page until the matrix is computed."""
     spelling_z: float | None
     spelling_p: float | None
     rotation_p: float | None = None
@@ -475,7 +475,7 @@ class Cell:
     address: Address
     value: float
     rank: int
-    """1 for the largest of all."""
+    """1 for the largest of all; heads of the same value share one."""
     is_kept: bool
     """Both matrices were computed before: the head's page opens at once."""
     written: tuple[tuple[Token, ...], tuple[Token, ...]] = ((), ())
@@ -511,6 +511,11 @@ class HeadMap:
     def n_kept(self) -> int:
         """Heads that open at once."""
         return sum(cell.is_kept for row in self.rows for cell in row)
+
+    @property
+    def is_whole(self) -> bool:
+        """Every cell opens at once."""
+        return self.n_kept == sum(map(len, self.rows)) and all(place.is_kept for row in self.mlps for place in row)
 
     @property
     def ranked(self) -> list[Cell]:
@@ -599,13 +604,16 @@ class Notable:
     """Most of its first 10 trained tokens, or of all that are kept, have no letter."""
     reading: Reading = "unknown"
     """What all that makes of the ray."""
+    own_q: float | None = None
+    """As `q`, of the list of all rays of that side of its matrix; None until the matrix is computed."""
     also: tuple[Also, ...] = ()
     """Rays that say the same, and are not shown by themselves."""
 
     @property
     def others(self) -> tuple[Also, ...]:
-        """Of them those that are no other side of this very ray."""
-        return tuple(one for one in self.also if one[:2] != (self.address, self.ray))
+        """Of them those that are no other side of this very ray, each ray once."""
+        once = {one[:2]: one for one in reversed(self.also) if one[:2] != (self.address, self.ray)}
+        return tuple(reversed(once.values()))
 
     @property
     def sides(self) -> set[str]:
@@ -614,13 +622,28 @@ class Notable:
 
     @property
     def stands_out(self) -> bool:
-        """Its tokens are more alike than chance has it, at p < .01, and in a list of so many, at a false discovery rate of 10%."""
-        return is_significant(self.p) and self.q is not None and self.q < FDR
+        """As on its direction's page: at p < .01, and among all of its side of its matrix, at a false discovery rate of 10%.
+
+        False until the matrix is computed, too.
+        """
+        return is_significant(self.p) and self.own_q is not None and self.own_q < FDR
 
     @property
     def is_spelling(self) -> bool:
         """Its forms are alike in spelling too, at p < .01: whether it is readable by that alone, `reading` says."""
         return is_significant(self.spelling_p)
+
+
+class ListCount(NamedTuple):
+    """How long a list of a gallery is."""
+
+    among: GalleryList
+    n_shown: int
+    """On all its pages."""
+    n_rays: int
+    """Behind them, a ray once a side."""
+    n_ends: int
+    """The same, each ray once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -647,7 +670,7 @@ class NotablePage:
     is_judged: bool
     """False where the vocabulary is too small for a control: then there are no rays."""
     n_rays: int
-    """That were looked at so far and could be judged."""
+    """That were looked at so far and could be judged; a ray counts once a side."""
     n_readable: int
     """Of them at p < .01."""
     n_found: int
@@ -659,8 +682,8 @@ class NotablePage:
     """Of the list that is asked for."""
     choices: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """What may be sought: kinds of matrices, sides, layers."""
-    counts: tuple[tuple[GalleryList, int, int], ...] = ()
-    """Of each list, of what is sought: how many are shown on all its pages, and rays behind them."""
+    counts: tuple[ListCount, ...] = ()
+    """Of each list, of what is sought."""
 
     @property
     def first(self) -> tuple[Notable, ...]:
@@ -733,7 +756,7 @@ class LayerPage:
 
     @property
     def judged(self) -> tuple[Judgement, ...]:
-        """The + rays that are shown and have a z."""
+        """The + rays that are shown and have a q."""
         shown = (
             side.rays.plus
             for pair in self.heads
@@ -742,7 +765,18 @@ class LayerPage:
             for side in (direction.left, direction.right)
             if side.rays
         )
-        return tuple(ray for ray in shown if ray.p[HEADLINE] is not None)
+        return tuple(ray for ray in shown if ray.q is not None)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all rays that are shown and have a p have a q."""
+        return all(
+            side.rays is None or side.rays.plus.q is not None or side.rays.plus.p[HEADLINE] is None
+            for pair in self.heads
+            for summary in pair
+            for direction in summary.strongest
+            for side in (direction.left, direction.right)
+        )
 
 
 @dataclass(frozen=True, slots=True)

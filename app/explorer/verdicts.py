@@ -48,13 +48,9 @@ def rays(arrays: Arrays, side: str, rows: Rows, n_rays: int) -> list[Rays | None
     return found
 
 
-def in_one_list(arrays: Arrays) -> Arrays:
-    """With the q of every ray over both sides of all rows, `{side}_q` [n 2]: for rows of many matrices, shown together."""
-    sides = [side for side in PREFIXES if _is_judged(arrays, side)]
-    if not sides:
-        return arrays
-    q = q_values(np.stack([arrays[f"{side}_p"][..., HEADLINE] for side in sides]))
-    return {**arrays, **{f"{side}_q": of_side for side, of_side in zip(sides, q, strict=True)}}
+def rates(arrays: Arrays) -> dict[str, NDArray[np.float64]]:
+    """The q of both rays of all directions of a matrix, by side; of sides that are judged."""
+    return {side: _q(arrays, side, 2) for side in PREFIXES if _is_judged(arrays, side)}
 
 
 def verdict(arrays: Arrays, side: str, name: str, n_rays: int) -> Verdict | None:
@@ -137,7 +133,7 @@ def _is_judged(arrays: Arrays, side: str) -> bool:
 
 
 def _q(arrays: Arrays, side: str, n_rays: int) -> NDArray[np.float64]:
-    """Over all rays of that side of the matrix, if no other list is said: [n 2], nan for rays that the basis has not."""
+    """Over all rays of that side of the matrix, unless it is said: [n 2], nan for rays that the basis has not."""
     if f"{side}_q" in arrays:
         return arrays[f"{side}_q"]
     p = arrays[f"{side}_p"][..., HEADLINE].astype(np.float64)

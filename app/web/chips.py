@@ -43,14 +43,15 @@ def chips(tokens: Sequence[Token]) -> list[Chip]:
     ]
 
 
-def chip_row(tokens: Sequence[Token], found: Sequence[Found] = (), ray: Ray = "p") -> Markup:
+def chip_row(tokens: Sequence[Token], found: Sequence[Found] = (), ray: Ray = "p", most: int | None = None) -> Markup:
     """A ray's tokens as HTML: in a page of hundreds, a template's own loop and escaping would be half of its time.
 
-    What was found on that ray is marked, and follows with its place where it stands behind the tokens.
+    What was found on that ray is marked, and follows with its place where it stands behind the tokens. `most`: words, each
+    with all of its spellings.
 
     Example: [Token(511, " their", "·their", "text", 1.5)] -> <bdi tabindex="-1" title="id 511 · 1.500">·their</bdi>
     """
-    words = merged(tokens)
+    words = merged(tokens)[:most]
     drawn = "".join(_marked(words, [one for one in found if one.ray == ray]) if found else map(_drawn, words))
     return Markup(drawn)  # noqa: S704 (numbers and texts that are escaped)
 

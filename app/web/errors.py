@@ -263,7 +263,10 @@ def _sentences(errors: Sequence[Any]) -> str:
 
     Example: "page: Input should be less than or equal to 10000 (got '99999')"
     """
-    return "; ".join(f"{error['loc'][-1]}: {error['msg']} (got {_short(error['input'])})" for error in errors)
+    return "; ".join(
+        f"{error['loc'][-1]}: {error['msg'].removeprefix('Value error, ')} (got {_short(error['input'])})"
+        for error in errors
+    )
 
 
 def _short(value: object) -> str:

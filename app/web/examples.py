@@ -201,6 +201,7 @@ NOTABLE_PAGE = NotablePage(
             z=8.0,
             p=0.00025,
             q=0.0625,
+            own_q=0.03125,
             spelling_z=0.5,
             spelling_p=0.3125,
             kind="one-sided",

@@ -321,8 +321,8 @@ TERMS: dict[str, Term] = {
     ),
     "stands-out": Term(
         "stands out (●)",
-        "An end whose tokens are more alike than those of random directions: by itself, at p < .01, and in its list, at a "
-        "false discovery rate of 10%. The one mark of these pages.",
+        "An end whose tokens are more alike than those of random directions: by itself, at p < .01, and among all ends of "
+        "its side of its matrix, at a false discovery rate of 10%. The one mark of these pages.",
         "Readable does not mean used: nothing here shows that the model relies on it.",
     ),
     "control": Term(
@@ -348,8 +348,8 @@ TERMS: dict[str, Term] = {
         "false discovery rate",
         "q: the share of false findings to expect in the list of this side's ends, the most coherent first, that stops at "
         "this one. Found is what has q < 10%.",
-        "By Benjamini & Hochberg (1995), over all ends of one side of one matrix; on the page of a layer, over both ends of "
-        "all its directions, on both sides.",
+        "By Benjamini & Hochberg (1995), over all ends of one side of one matrix, wherever an end is shown; pages of many "
+        "matrices show it of those that are computed. Counts of a whole gallery are over all that it looked at.",
     ),
     "spelling": Term(
         "spelling",
@@ -454,9 +454,10 @@ TERMS: dict[str, Term] = {
         "Words: tokens without case, width and the space in front; of lists of signs, the signs themselves.",
     ),
     "themes": Term(
-        "themes",
+        "words",
         "Ends whose first tokens are words: first those that are alike beyond spelling, by the z of their words without "
         "those that begin or end alike; then those that are one word, or spelling, by z.",
+        "In the API: themes.",
     ),
     "frequent": Term(
         "frequent tokens",
@@ -611,7 +612,7 @@ TERMS: dict[str, Term] = {
     "precomputed": Term(
         "precomputed",
         "OV and QK of these heads were taken apart and read out before, in these weights: their pages open at once. "
-        "The others are computed when somebody first asks.",
+        "The others, hatched on the map, are computed when somebody first asks.",
     ),
     "checked": Term(
         "verified",

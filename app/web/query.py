@@ -1,5 +1,6 @@
 """What may stand in a query string: bounded, documented, and the same for pages and JSON."""
 
+import re
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -71,7 +72,7 @@ class JobsQuery(Query):
 class MapQuery(ViewQuery):
     """What a model's page takes."""
 
-    score: Annotated[str | None, Field(max_length=40, description="What colours the map, one of its `scores`.")] = None
+    score: Annotated[str | None, Field(description="What colours the map, one of its `scores`.")] = None
 
 
 class RankedQuery(MapQuery):
@@ -90,20 +91,35 @@ class NotableQuery(ViewQuery):
             "frequent or very short tokens (frequent), of tokens that were never trained (untrained)."
         ),
     ] = "themes"
-    kind: Annotated[
-        str, Field(max_length=20, description="Only rays of matrices of that kind: ov, mlp-in, heads/write …")
-    ] = ""
+    kind: Annotated[str, Field(description="Only rays of matrices of that kind: ov, mlp-in, heads/write …")] = ""
     side: Annotated[
-        Literal["", "read", "write", "query", "key"], Field(description="Only rays that were judged on that side.")
+        str,
+        Field(
+            description="Only rays that were judged on that side.",
+            json_schema_extra={"enum": ["", "read", "write", "query", "key"]},
+        ),
     ] = ""
     layer: Annotated[
         str,
         Field(
-            pattern="^(ends|[0-9]{1,4})?$",
-            description="Only rays of that layer, or of the model's own matrices (ends).",
+            description="Only rays of that layer, such as 5 or L5, or of the model's own matrices (ends).",
+            json_schema_extra={"pattern": "^(ends|L?[0-9]{1,4})?$"},
         ),
     ] = ""
-    page: Annotated[int, Field(ge=1, le=10_000, description="Page of the list.")] = 1
+    page: Annotated[int, Field(description="Page of the list.", json_schema_extra={"minimum": 1})] = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_file(cls, said: dict[str, Any]) -> dict[str, Any]:
+        if "format" in said:
+            raise BadOption("format is there for heads, matrices, directions and the census: a gallery is no file.")
+        return said
+
+    @field_validator("layer")
+    @classmethod
+    def _is_number(cls, layer: str) -> str:
+        layer = layer.lower()
+        return layer[1:] if re.fullmatch("l[0-9]+", layer) else layer
 
     def sought(self) -> Sought:
         """The explorer's form of it."""
@@ -276,10 +292,18 @@ class BlindQuery(ViewQuery):
     answers: Annotated[
         str,
         Field(
-            pattern=f"^[lr]{{0,{ROUNDS}}}$",
+            json_schema_extra={"pattern": f"^[lr]{{0,{ROUNDS}}}$"},
             description=f"The answers so far, l or r for the column that is taken for the model's: up to {ROUNDS}.",
         ),
     ] = ""
+
+    @field_validator("answers")
+    @classmethod
+    def _are_letters(cls, answers: str) -> str:
+        if len(answers) > ROUNDS or set(answers) - set("lr"):
+            raise ValueError(f"up to {ROUNDS} letters, each l or r")
+        return answers
+
     of: Annotated[
         BlindOf,
         Field(

@@ -48,8 +48,8 @@ class JudgementJson(TypedDict):
     z: list[float | None]
     p: list[float | None]
     q: float | None
-    """The false discovery rate of the list that ends at this one, most coherent first: of this side's rays of the matrix,
-    or of all rays that a layer has here. Null where it has too few trained tokens."""
+    """The false discovery rate of the list that ends at this one, most coherent first: of all of this side's rays of
+    the matrix. Null where it has too few trained tokens, and on a layer's page until the matrix is computed."""
     spelling_z: float | None
     spelling_p: float | None
     rotation_p: float | None
@@ -640,7 +640,7 @@ class CellJson(TypedDict):
     address: str
     value: float
     rank: int
-    """1 for the largest value of all heads."""
+    """1 for the largest value of all heads; heads of the same value share one."""
     plus: list[str]
     """First tokens that its strongest OV direction writes; none until its layer was read."""
     minus: list[str]
@@ -908,7 +908,9 @@ class GalleryListJson(TypedDict):
     n_shown: int
     """On all its pages."""
     n_rays: int
-    """With those that are not shown by themselves."""
+    """With those that are not shown by themselves; an end counts once a side."""
+    n_ends: int
+    """The same, each end once."""
 
 
 @with_config(STRICT)
@@ -936,7 +938,11 @@ class NotableJson(TypedDict):
     z: float | None
     p: float | None
     q: float | None
-    """The false discovery rate of the list, of all rays that were looked at, that ends at this one."""
+    """The false discovery rate of the list, of all rays that were looked at, that ends at this one; an end counts once a
+    side."""
+    own_q: float | None
+    """The same of all rays of that side of its matrix: with p < .01 it decides whether the ray stands out. null until the
+    matrix is computed."""
     spelling_z: float | None
     spelling_p: float | None
     kind: RayClass
@@ -991,11 +997,11 @@ class NotablePageJson(TypedDict):
     judged: bool
     """False where the vocabulary is too small for a control: then there are no rays."""
     n_rays: int
-    """That were looked at so far and could be judged."""
+    """That were looked at so far and could be judged; an end counts once a side."""
     n_readable: int
-    """Of them at p < .01."""
+    """Of them at p < .01; an end counts once a side."""
     n_found: int
-    """At a false discovery rate of 10%."""
+    """At a false discovery rate of 10% over all of them; an end counts once a side."""
     page: str
     """The same for people."""
     json: str

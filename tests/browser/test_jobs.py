@@ -217,7 +217,7 @@ def test_the_map_of_a_model_fills_in_while_a_job_goes_on(
         command = [sys.executable, "-m", "app", "precompute", "tiny", "--data", str(fresh_data)]
         subprocess.run(command, check=True, capture_output=True)
         expect(page.locator(".kept-count")).to_contain_text("8 of 8 heads")
-        expect(page.locator("#map td.kept:not(.mlp)")).to_have_count(8)
+        expect(page.locator("#map td.uncomputed:not(.mlp)")).to_have_count(0)
         expect(page.locator("#gallery")).to_contain_text("Readable does not mean used")
         expect(cell).to_be_focused()
         expect(page.locator(".checks")).to_have_attribute("open", "")

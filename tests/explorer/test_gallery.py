@@ -128,9 +128,19 @@ def test_what_is_sought_is_all_that_there_is_of_it(planted, page, wanted):
     assert 0 < len(passing) < len(every)
 
 
-@pytest.mark.parametrize(("wanted", "said"), [({"kind": "heads/write"}, "kind"), ({"layer": "2"}, "layer")])
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"kind": "heads/write"}, "kind must be one of ov, qk"),
+        ({"side": "x"}, "side must be one of read, write, query, key"),
+        ({"layer": "2"}, "layer goes from 0 to 1, or ends"),
+        ({"kind": "ov", "side": "query"}, "side must be read or write with kind=ov"),
+        ({"kind": "mlp-out", "side": "read"}, "side must be write with kind=mlp-out"),
+        ({"page": 0}, "There is no page 0"),
+    ],
+)
 def test_what_cannot_be_sought_is_said(planted, wanted, said):
-    with pytest.raises(BadOption, match=f"{said} must be one of"):
+    with pytest.raises(BadOption, match=said):
         browse.notable(planted, HERE, Options(), Sought(**wanted))
 
 
@@ -214,7 +224,8 @@ def test_rays_that_say_the_same_are_shown_once_where_the_first_of_them_stands(ma
             if has_no_letters != is_sign:
                 continue
             own = tuple(int(arrays[name][at]) for name in ("head", "index", "ray"))
-            like = [one for one in leaders if len(one[1] & words) >= 3 or one[2] == own]
+            like = [one for one in leaders if one[2] == own or own in followers[one[0]]]
+            like = like or [one for one in leaders if len(one[1] & words) >= 3]
             if like:
                 followers[like[0][0]].append(own)
             else:
@@ -225,6 +236,39 @@ def test_rays_that_say_the_same_are_shown_once_where_the_first_of_them_stands(ma
         for ray, (at, *_) in zip(shown, leaders, strict=False):
             also = [(one.address.head, one.address.index, int(one.ray == "n")) for one in ray.also]
             assert also == followers[at]
+
+
+@pytest.mark.parametrize("wanted", [{}, {"side": "write"}])
+def test_an_end_stands_once_in_a_list_as_a_card_or_as_a_link(planted, wanted):
+    for among in GALLERY_LISTS[:-1]:
+        cards = list(chain(*walked(planted, HERE, among=among, **wanted)))
+        shown = []
+        for card in cards:
+            shown.append((card.address, card.ray))
+            shown += [(one.address, one.ray) for one in card.others]
+        assert len(shown) == len(set(shown))
+        assert set(shown) == {name[:2] for name in names(cards)}
+
+
+def test_a_list_is_counted_by_cards_by_ends_and_by_their_sides(page, planted):
+    for count in page.counts:
+        cards = list(chain(*walked(planted, HERE, among=count.among)))
+        assert (count.n_shown, count.n_rays) == (len(cards), len(names(cards)))
+
+
+def test_ends_of_a_list_are_counted_once(made):
+    page, artifact = made
+    ends = {False: [], True: []}
+    for row in zip(*(artifact.arrays[name].tolist() for name in ("letterless", "head", "index", "ray")), strict=True):
+        if row[1:] not in ends[row[0]]:
+            ends[row[0]].append(row[1:])
+    counted = {count.among: count.n_ends for count in page.counts}
+    assert (counted["themes"], counted["letterless"]) == (len(ends[False]), len(ends[True]))
+
+
+def test_an_end_of_a_made_up_gallery_stands_once(made):
+    shown = [one for card in made[0].rays for one in ((card.address, card.ray), *(one[:2] for one in card.others))]
+    assert len(shown) == len(set(shown))
 
 
 def test_false_discoveries_are_counted_over_every_ray_that_was_looked_at(page, planted, patiently):
@@ -391,4 +435,4 @@ def test_a_real_models_first_rays_all_say_something_else_in_words(open_explorer,
     assert len(first) == 16
     assert max(len(one & other) for one, other in combinations(first, 2)) < 3
     assert sum(ray.reading == "spelling" for ray in page.first) <= 6
-    assert page.n_readable == sum(behind for among, _, behind in page.counts if among != "untrained") > 1_500
+    assert page.n_readable == sum(one.n_rays for one in page.counts if one.among != "untrained") > 1_500

@@ -92,22 +92,13 @@ def test_a_row_is_the_same_by_itself_and_goes_into_json(arrays):
     json.dumps([alone.plus.z, alone.plus.q, alone.minus.p, alone.difference_p], allow_nan=False)
 
 
-def test_rows_of_many_matrices_are_one_list_over_both_sides(arrays):
-    listed = verdicts.in_one_list(arrays)
-    both = {"both_p": np.concatenate([arrays["left_p"], arrays["right_p"]])}
-    q = q_of(both, "both", 2)
-    for side, own in (("left", q[:N]), ("right", q[N:])):
-        for row, rays in enumerate(verdicts.rays(listed, side, slice(None), 2)):
-            for ray, each in enumerate((rays.plus, rays.minus)):
-                assert each.q == (None if np.isnan(own[row, ray]) else pytest.approx(own[row, ray], rel=1e-6))
-                assert each.is_found == (own[row, ray] < FDR)
+def test_rates_are_those_of_the_rays_of_each_side_that_is_judged(arrays):
+    found = verdicts.rates(arrays)
+    assert set(found) == {"left", "right"}
+    for side, q in found.items():
+        np.testing.assert_allclose(q, q_of(arrays, side, 2), rtol=1e-6)
     alone = {name: array for name, array in arrays.items() if not name.startswith("right")}
-    np.testing.assert_allclose(verdicts.in_one_list(alone)["left_q"], q_of(alone, "left", 2), rtol=1e-6)
-
-
-def test_a_list_of_nothing_that_is_judged_stays_as_it_is():
-    bare = {"index": np.arange(3, dtype=np.int32), "left_top_ids": np.zeros((3, 8), np.int32)}
-    assert verdicts.in_one_list(bare) == bare
+    assert set(verdicts.rates(alone)) == {"left"}
 
 
 @pytest.mark.parametrize("n_rays", [1, 2])

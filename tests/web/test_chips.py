@@ -100,6 +100,13 @@ def test_a_row_and_a_list_of_bars_say_the_same_of_a_word(tags, texts):
     assert [own["title"] for _, own in row.found] == [one.about for one in listed]
 
 
+@given(st.lists(TEXTS, max_size=8), st.integers(0, 8))
+def test_the_first_words_of_a_row_are_those_of_the_whole_row(tags, texts, most):
+    tokens = numbered(texts, ["text"] * 8)
+    few, every = (tags(str(chip_row(tokens, most=n)), text_of=("bdi",)) for n in (most, None))
+    assert (few.texts, few.found) == (every.texts[:most], every.found[:most])
+
+
 def test_special_tokens_that_look_alike_stay_apart():
     tokens = [Token(1, "<a>", "<a>", "special", 2.0), Token(2, "<A>", "<A>", "special", 1.0)]
     assert len(merged(tokens)) == 2

@@ -176,12 +176,16 @@ def test_what_is_null_is_what_the_description_says(client):
         (form, name): schemas[form]["properties"][name]["description"].lower().partition("null")[2]
         for form, name in (("JudgementJson", "q"), ("SideJson", "rays"))
     }
+    before = client.get("/api/v1/tiny/L1").json()["heads"]
+    for head in range(len(before)):
+        for circuit in ("ov", "qk"):
+            client.get(f"/api/v1/tiny/L1/H{head}/{circuit}")
     heads = client.get("/api/v1/tiny/L1").json()["heads"]
     rows = [row for head in heads for circuit in ("ov", "qk") for row in head[circuit]["strongest"]]
     rays = [row[side]["rays"][ray] for row in rows for side in ("left", "right") for ray in ("plus", "minus")]
     assert all((one["q"] is None) == (one["p"][-1] is None) for one in rays)
     assert any(one["q"] is not None for one in rays)
-    assert "layer" not in null["JudgementJson", "q"]
+    assert "a layer's page until the matrix is computed" in null["JudgementJson", "q"]
     (row, *_) = client.get("/api/v1/tiny/embed").json()["directions"]
     assert (row["left"]["side"], row["left"]["rays"]) == ("token", None)
     assert "own entries, tokens among them" in null["SideJson", "rays"]

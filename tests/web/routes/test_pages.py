@@ -684,13 +684,15 @@ def test_a_side_of_the_vectors_own_entries_has_no_z(client, tags):
 
 
 def test_a_layer_says_how_many_of_its_ends_stand_out_and_marks_no_other(client):
+    for head in range(4):
+        client.get(f"/tiny/L1/H{head}")
     heads = client.get("/api/v1/tiny/L1").json()["heads"]
     strongest = [each for pair in heads for circuit in ("ov", "qk") for each in pair[circuit]["strongest"]]
     plus = [each[side]["rays"]["plus"] for each in strongest for side in ("left", "right")]
     judged = [ray for ray in plus if ray["p"][-1] is not None]
     n = sum(ray["p"][-1] < 0.01 and ray["q"] < 0.1 for ray in judged)
     html = client.get("/tiny/L1").text
-    assert f"(p < .01 and FDR 10%): {n} of the {len(judged)} ends here" in html
+    assert f"(p < .01 and FDR 10%): {n} of the {len(judged)} sides of ends here" in html
     assert html.count('aria-label="stands out"') == n
 
 
@@ -933,3 +935,87 @@ def test_a_bar_says_the_classes_and_how_many_stand_out(client):
     title = ", ".join(f"{words}: {read['classes'][kind]}" for kind, words in said.items())
     assert f"<title>Readable at {title}</title>" in html
     assert f"● {min(read['n_readable'], read['n_found'])}</a> of {read['n_rays']} ends" in html
+
+
+def test_cells_of_the_map_that_are_not_computed_are_hatched_and_no_others(serve, data, tmp_path, tags):
+    fresh = shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns("artifacts"))
+    client = serve(fresh, "tiny")
+    hatched = []
+    for places in (
+        (),
+        ("L0/H0/ov", "L0/H0/qk"),
+        tuple(f"L{n}/H{h}/{c}" for n in (0, 1) for h in range(4) for c in ("ov", "qk")),
+    ):
+        for place in places:
+            client.get(f"/tiny/{place}")
+        classes = [own.get("class") for tag, own in tags(client.get("/tiny").text).found if tag == "td"]
+        hatched.append((classes.count("uncomputed"), classes.count("kept")))
+    assert hatched == [(0, 0), (7, 0), (0, 0)]
+
+
+def test_heads_of_one_value_have_one_number_in_the_list(client, tags):
+    page = client.get("/tiny?ranked=all")
+    numbers = [int(own["value"]) for tag, own in tags(page.text).found if tag == "li" and "value" in own]
+    cells = [cell for row in client.get("/api/v1/tiny").json()["map"]["rows"] for cell in row]
+    assert numbers == sorted(cell["rank"] for cell in cells)
+
+
+@pytest.mark.parametrize(("own_q", "is_said"), [(0.05, True), (0.5, False), (None, False)])
+def test_only_an_end_that_stands_out_is_called_something(client, monkeypatch, own_q, is_said):
+    (one,) = NOTABLE_PAGE.rays
+    shown = replace(NOTABLE_PAGE, rays=(replace(one, reading="one word", own_q=own_q),))
+    monkeypatch.setattr(browse, "notable", lambda *_: shown)
+    page = client.get("/tiny/notable").text
+    assert (">one word</span>" in page) == ('aria-label="stands out"' in page) == is_said
+
+
+def test_how_to_read_one_shows_the_chips_of_the_card(client, monkeypatch, tags):
+    (one,) = NOTABLE_PAGE.rays
+    first = one.readouts[0].tokens[0]
+    spelt = [" red", "blue", "green", "pink", "grey", "Red", "RED", " Blue", *map(str, range(30))]
+    tokens = tuple(first._replace(id=id_, text=text, shown=text.strip()) for id_, text in enumerate(spelt))
+    one = replace(one, readouts=(replace(one.readouts[1], tokens=tokens),))
+    shown = HomePage((ModelEntry("tiny", "failed", None, "", 0, 0),) * 2, replace(NOTABLE_PAGE, rays=(one,)))
+    monkeypatch.setattr(browse, "home", lambda _: shown)
+    page = client.get("/").text
+    card, how = page.split('id="how"')
+    chips = [[own["title"] for tag, own in tags(part).found if tag == "bdi"] for part in (card, how)]
+    assert chips[1] == chips[0][:5]
+    assert len(chips[0]) == 10
+    assert tags(how, text_of=("bdi",)).texts[:2] == ["red ×3", "blue ×2"]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("layer=-1", "layer goes from 0 to 1, or ends"),
+        ("layer=10000", "layer goes from 0 to 1, or ends"),
+        ("layer=L2", "layer goes from 0 to 1, or ends"),
+        ("kind=" + "x" * 99, "kind must be one of ov, qk"),
+        ("side=" + "x" * 99, "side must be one of read, write, query, key"),
+        ("page=99999999", "There is no page 99999999: there are 1"),
+        ("format=csv", "a gallery is no file"),
+    ],
+)
+def test_what_a_gallery_refuses_is_said_in_a_sentence(client, query, said):
+    for place in ("/tiny/notable", "/api/v1/tiny/notable"):
+        answer = client.get(f"{place}?{query}")
+        assert answer.status_code == 422
+        assert said in html.unescape(answer.text)
+
+
+@pytest.mark.parametrize(("layer", "meant"), [("L1", "1"), ("l0", "0"), ("ENDS", "ends")])
+def test_a_layer_is_sought_by_the_name_that_pages_give_it(client, layer, meant):
+    assert client.get(f"/api/v1/tiny/notable?layer={layer}").json()["sought"]["layer"] == meant
+
+
+def test_a_score_that_there_is_none_of_names_those_there_are(client):
+    assert "score must be one of copying, " in client.get("/tiny?score=" + "x" * 99).text
+
+
+@pytest.mark.parametrize("place", ["", "/L1"])
+def test_page_and_text_of_what_has_no_table_stay_out_of_its_links(client, tags, place):
+    hrefs = links(tags, client.get(f"/tiny{place}?page=3&find=xyz&weights=raw").text)
+    heads = [href for href in hrefs if href.startswith("/tiny/L1/H")]
+    assert heads
+    assert not [href for href in heads if "find=" in href or "page=" in href]
