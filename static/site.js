@@ -53,11 +53,14 @@
     }
   }
 
-  // The link to send keeps the end of a direction that the address names.
-  function showLink() {
+  // What leads back here keeps the end of a direction that the address names: the link to send, what is cited and
+  // printed, the same page of other weights or by another readout.
+  function showEnd() {
+    const end = document.getElementById(location.hash.slice(1))?.matches(".ray") ? location.hash : "";
     const link = document.getElementById("link");
-    const names = document.getElementById(location.hash.slice(1))?.matches(".ray");
-    if (link) link.value = link.defaultValue + (names ? location.hash : "");
+    if (link) link.value = link.defaultValue + end;
+    for (const place of document.querySelectorAll("[data-end]")) place.textContent = end;
+    for (const same of document.querySelectorAll(".moves .switch a:not(.term)")) same.hash = end;
   }
 
   // One tab stop for each group of cells or bars; arrows move inside it.
@@ -97,12 +100,16 @@
     document.getElementById("help").showModal();
   }
 
-  // The row cursor is the focus: down and up the links that rows begin with.
+  // The row cursor is the focus: down and up the links that rows begin with, first the one that a visitor comes back from.
+  let left = document.referrer.startsWith(location.origin) ? new URL(document.referrer).pathname : null;
+
   function moveRow(step) {
     const rows = [...document.querySelectorAll("table.directions tbody th a")];
     const at = rows.findIndex((link) => link.closest("tr").contains(document.activeElement));
-    const next = at < 0 ? rows.find((link) => link.getBoundingClientRect().top >= 0) ?? rows[0] : rows[at + step];
-    next?.focus();
+    const first = () =>
+      rows.find((link) => link.pathname === left) ?? rows.find((link) => link.getBoundingClientRect().top >= 0) ?? rows[0];
+    (at < 0 ? first() : rows[at + step])?.focus();
+    left = null;
   }
 
   const up = () => document.querySelector(".crumbs li:nth-last-child(2) a")?.href;
@@ -200,8 +207,8 @@
     if (waited && !waits && location.hash) location.replace(location.hash);
   }
 
-  const prepare = () => { showTheme(); showLink(); prepareGroups(); prepareTips(); findTarget(); };
-  addEventListener("hashchange", showLink);
+  const prepare = () => { showTheme(); showEnd(); prepareGroups(); prepareTips(); findTarget(); };
+  addEventListener("hashchange", showEnd);
   document.addEventListener("DOMContentLoaded", prepare);
   document.addEventListener("htmx:after:swap", prepare);
 })();

@@ -157,7 +157,7 @@ def head(r: Resources, address: Address, options: Options) -> HeadPage:
     asked = [orders.matrix(opened, each, view) for each, view in zip(matrices, views, strict=True)]
     artifacts = fulfilled(r, *asked)
     ov, qk = (
-        matrix_page(opened, each, view, artifact, _rows(options, HEAD_ROWS), options.tokens or TABLE_TOKENS)
+        matrix_page(opened, each, view, artifact, _rows(options, HEAD_ROWS), _tokens(options))
         for each, view, artifact in zip(matrices, views, artifacts, strict=True)
     )
     # One page number for both tables: the shorter one may be past its end, not both.
@@ -171,7 +171,7 @@ def matrix(r: Resources, address: Address, options: Options) -> MatrixPage | Fit
     if absent := fits.absent(r, opened, address, shown):
         return absent
     artifact, _ = _artifacts(r, opened, address, shown)
-    page = matrix_page(opened, address, shown, artifact, _rows(options, MATRIX_ROWS), options.tokens or TABLE_TOKENS)
+    page = matrix_page(opened, address, shown, artifact, _rows(options, MATRIX_ROWS), _tokens(options))
     _check_page(shown.page, page.n_pages)
     return replace(page, tabs=fits.known(r, opened, address, shown))
 
@@ -236,6 +236,11 @@ def _controls(
 
 def _rows(options: Options, usual: int) -> int:
     return MOST_ROWS if options.whole else usual
+
+
+def _tokens(options: Options) -> int | None:
+    """How many a file has at either end."""
+    return options.tokens or TABLE_TOKENS if options.whole else None
 
 
 def _entry(r: Resources, slug: str) -> ModelEntry:

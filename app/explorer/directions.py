@@ -21,7 +21,8 @@ coordinate by its own number: `indices` and `row_of` go from one to the other, n
 Knows how they are read, sorted, searched and paged; not how they are made. Imports no torch.
 """
 
-from functools import partial
+from dataclasses import replace
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -32,7 +33,7 @@ from app.core.basis import BASES
 from app.core.determinacy import is_determined
 from app.core.spread import moments
 from app.explorer.bench import PREFIXES
-from app.explorer.pages import Badge, Determinacy, Direction, Histogram, Only, SideReadout, Sort, Token, Turn
+from app.explorer.pages import Badge, Determinacy, Direction, Histogram, Only, SideReadout, Sort, Token, Turn, Words
 from app.explorer.verdicts import best, passing, rays
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays
@@ -52,14 +53,24 @@ Chosen = Rows | slice
 
 
 def directions(
-    arrays: Arrays, rows: Chosen, address: Address, sides: tuple[str, str], k: int, vocabulary: Vocabulary
+    arrays: Arrays,
+    rows: Chosen,
+    address: Address,
+    sides: tuple[str, str],
+    k: int,
+    vocabulary: Vocabulary,
+    n_words: int = 0,
 ) -> tuple[Direction, ...]:
-    """These rows as directions of the matrix at the address, k tokens a ray."""
+    """These rows as directions of the matrix at the address, k tokens and n words a ray."""
     columns = (_column(arrays, name, rows) for name in ("strength", "share", "gap", "merit", "unit"))
     numbers = zip(indices(arrays)[rows].tolist(), *columns, strict=True)
     badges, turns = _badges(arrays, rows), _turns(arrays, rows)
     left = readouts(arrays, "left", rows, sides[0], k, vocabulary, address)
     right = readouts(arrays, "right", rows, sides[1], k, vocabulary, address)
+    if n_words:
+        left, right = (
+            with_words(own, arrays, side, rows, n_words, vocabulary) for own, side in ((left, "left"), (right, "right"))
+        )
     return tuple(
         Direction(address.direction(index), index, strength, share, gap, badge, reads, writes, merit, unit, turn)
         for (index, strength, share, gap, merit, unit), badge, turn, reads, writes in zip(
@@ -90,6 +101,22 @@ def readouts(
     minus = shown(arrays[f"{side}_bottom_ids"][rows, :k], arrays[f"{side}_bottom_scores"][rows, :k])
     judged = [None] * len(plus) if side == "bias" else rays(arrays, side, rows, 2)
     return [SideReadout(name, *ends) for ends in zip(plus, minus, judged, strict=True)]
+
+
+def with_words(
+    readouts: list[SideReadout], arrays: Arrays, side: str, rows: Chosen, n: int, vocabulary: Vocabulary
+) -> list[SideReadout]:
+    """The readouts of one side of these rows, each with the first n words of all tokens that are kept at either end."""
+    if readouts and readouts[0].side in NAMES and readouts[0].side != "token":
+        return readouts
+    plus, minus = (
+        _words(vocabulary, arrays[f"{side}_{end}_ids"][rows], arrays[f"{side}_{end}_scores"][rows], n)
+        for end in ("top", "bottom")
+    )
+    return [
+        replace(one, words=(high, low if one.minus else ()))
+        for one, high, low in zip(readouts, plus, minus, strict=True)
+    ]
 
 
 def n_rays(address: Address) -> int:
@@ -208,6 +235,32 @@ def _tokens(vocabulary: Vocabulary, ids: NDArray[Any], scores: NDArray[Any]) -> 
         tuple([Token(*entry(id_), score) for id_, score in zip(*row, strict=True)])
         for row in zip(ids.tolist(), scores.tolist(), strict=True)
     ]
+
+
+def _words(vocabulary: Vocabulary, ids: NDArray[Any], scores: NDArray[Any], n: int) -> list[Words]:
+    """The first n words of each row."""
+    return [_first_words(vocabulary, *row, n) for row in zip(map(_frozen, ids), map(_frozen, scores), strict=True)]
+
+
+def _frozen(row: NDArray[Any]) -> tuple[str, bytes]:
+    return row.dtype.str, row.tobytes()
+
+
+@lru_cache(maxsize=1 << 12)
+def _first_words(vocabulary: Vocabulary, ids: tuple[str, bytes], scores: tuple[str, bytes], n: int) -> Words:
+    """Each where its first token stands; entries of a vector that are zero are none. Kept, as a visitor comes back."""
+    entry, word_of = vocabulary.entry, vocabulary.words
+    words: dict[str | int, list[Token]] = {}
+    columns = (np.frombuffer(data, dtype).tolist() for dtype, data in (ids, scores))
+    for id_, score in zip(*columns, strict=True):
+        if not score:
+            continue
+        word = word_of[id_]
+        if word in words:
+            words[word].append(Token(*entry(id_), score))
+        elif len(words) < n:
+            words[word] = [Token(*entry(id_), score)]
+    return tuple(map(tuple, words.values()))
 
 
 def _badges(arrays: Arrays, rows: Chosen) -> list[Badge | None]:

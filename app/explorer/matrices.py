@@ -25,6 +25,7 @@ from app.explorer.directions import (
     paged,
     readouts,
     row_of,
+    with_words,
 )
 from app.explorer.errors import UnknownAddress
 from app.explorer.hits import Hits, hits
@@ -50,6 +51,8 @@ from app.store.artifacts import Arrays, Artifact
 
 TABLE_TOKENS, DIRECTION_TOKENS = 8, 50
 """Tokens a ray."""
+TABLE_WORDS = 8
+"""Words a ray, of all tokens that are kept: where a table is a page, not a file."""
 LONELY = 24
 """Atoms that are named."""
 SIDES: dict[Kind, tuple[str, str]] = {
@@ -75,9 +78,9 @@ BIAS_TERMS: dict[str, str] = {
 
 
 def matrix_page(
-    model: OpenModel, address: Address, shown: View, artifact: Artifact, size: int, k: int = TABLE_TOKENS
+    model: OpenModel, address: Address, shown: View, artifact: Artifact, size: int, k: int | None = None
 ) -> MatrixPage:
-    """The page of the matrix at the address in its basis, `size` directions at a time, k tokens at either end."""
+    """The page of the matrix at the address in its basis, `size` directions at a time; k: of a file, tokens at either end."""
     assert address.kind is not None
     sides, arrays = SIDES[address.kind], artifact.arrays
     address = canonical(address)
@@ -85,7 +88,9 @@ def matrix_page(
     rows = limited(arrays, ordered(arrays, shown.sort, rays), shown.only, rays)
     rows, search = _found(arrays, rows, shown.find, rays, model.vocabulary, sides)
     on_page, n_pages = paged(rows, shown.page, size)
-    listed = directions(arrays, on_page, address, sides, k, model.vocabulary)
+    n_words = TABLE_WORDS if k is None else 0
+    k = k or TABLE_TOKENS
+    listed = directions(arrays, on_page, address, sides, k, model.vocabulary, n_words)
     if search is not None:
         listed = search.marked(arrays, on_page, listed, k, model.vocabulary)
     previous, following = neighbours(model.header, address)
@@ -269,7 +274,9 @@ def _bias(model: OpenModel, address: Address, artifact: Artifact) -> SideReadout
         return None
     assert address.kind is not None
     name = SIDES[address.kind][0 if artifact.facts.get("bias_side") == "left" else 1]
-    return readouts(artifact.arrays, "bias", slice(None), name, TABLE_TOKENS, model.vocabulary, address)[0]
+    arrays, vocabulary = artifact.arrays, model.vocabulary
+    found = readouts(arrays, "bias", slice(None), name, TABLE_TOKENS, vocabulary, address)
+    return with_words(found, arrays, "bias", slice(None), TABLE_WORDS, vocabulary)[0]
 
 
 def _notes(model: OpenModel, address: Address, shown: View, artifact: Artifact) -> tuple[Note, ...]:

@@ -4,7 +4,7 @@ The HTML page, the fragment and the JSON answer render the same value. Knows no 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
@@ -225,6 +225,10 @@ class Verdict:
     n_letterless: int = 0
 
 
+Words = Sequence[Sequence[Token]]
+"""Words of an end, each with the tokens that are it but for case and white space."""
+
+
 @dataclass(frozen=True, slots=True)
 class SideReadout:
     """One side of a direction read out as tokens, at both ends: a sign is a convention."""
@@ -239,6 +243,8 @@ class SideReadout:
     """None for what is not read with the vocabulary's vectors, and where that is too small for a control."""
     found: tuple[Found, ...] = ()
     """Where the text occurs that a visitor looks for: among the tokens here, and the first behind them."""
+    words: tuple[Words, Words] | None = None
+    """Of the plus end and of the minus end, out of all that is kept there: where a table has a row for people to read."""
 
 
 @dataclass(frozen=True, slots=True)

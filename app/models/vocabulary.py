@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from app.core.forms import form_of
 from app.models.decoder import Decoder
 from app.models.lookup import Lookup
 
@@ -53,6 +54,8 @@ class Vocabulary:
         self._special = {token["id"] for token in added if token["special"]}
         self._decoder = Decoder(described)
         self._entries: dict[int, Entry] = {}
+        self.words = Words(self)
+        """The word that each id is."""
         self._lookup: Lookup | None = None
         self._lock = Lock()
         self.known = np.zeros(d_vocab, dtype=bool)
@@ -101,6 +104,22 @@ class Vocabulary:
             # An added token stands in texts as it is, so it is never a part of a character.
             return (text, "byte") if literal is None else (literal, "text")
         return text, "text"
+
+
+class Words(dict[int, str | int]):
+    """The word that a token is but for case and white space: of tokens that are none their own id, which no other has.
+
+    A dictionary that fills itself: a table looks up thousands.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self._vocabulary = vocabulary
+
+    def __missing__(self, id_: int) -> str | int:
+        entry = self._vocabulary.entry(id_)
+        word = self[id_] = (form_of(entry.text) or id_) if entry.kind == "text" else id_
+        return word
 
 
 def shown(text: str) -> str:

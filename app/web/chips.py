@@ -51,7 +51,11 @@ def chip_row(tokens: Sequence[Token], found: Sequence[Found] = (), ray: Ray = "p
 
     Example: [Token(511, " their", "·their", "text", 1.5)] -> <bdi tabindex="-1" title="id 511 · 1.500">·their</bdi>
     """
-    words = merged(tokens)[:most]
+    return word_row(merged(tokens)[:most], found, ray)
+
+
+def word_row(words: Sequence[Sequence[Token]], found: Sequence[Found] = (), ray: Ray = "p") -> Markup:
+    """Words of a ray as HTML, as `chip_row` has them of its tokens."""
     drawn = "".join(_marked(words, [one for one in found if one.ray == ray]) if found else map(_drawn, words))
     return Markup(drawn)  # noqa: S704 (numbers and texts that are escaped)
 
@@ -127,19 +131,21 @@ def _scored(score: float, top: float) -> str:
     return f"{score:.{decimals}f}".replace("-", "−")
 
 
-def _drawn(word: list[Token]) -> str:
+def _drawn(word: Sequence[Token]) -> str:
     id_, _, shown, kind, value, _ = word[0]
     if len(word) == 1:
         if kind == "text" and shown[-1:] != "…":
             return f'<bdi tabindex="-1" title="id {id_} · {value:.3f}">{_escaped(shown)}</bdi>'
         return _unusual(_chip(word))
     # Only plain text is merged. As `_chip` has it, by texts that are escaped once: a page has a hundred such words.
-    about = " · ".join([f"{_escaped(_told(one))} {one[4]:.3f} (id {one[0]})" for one in word])
+    about = " · ".join(
+        [f"{_escaped(_told(one) if one.shown[-1:] == '…' else one.shown)} {one[4]:.3f} (id {one[0]})" for one in word]
+    )
     n = len(word)
     return f'<bdi tabindex="-1" title="{n} tokens: {about}">{_escaped(shown)} ×{n}</bdi>'
 
 
-def _chip(word: list[Token]) -> Chip:
+def _chip(word: Sequence[Token]) -> Chip:
     """One chip for all tokens of a word: a plain space, which no shown token has, sets their number apart."""
     first = word[0]
     (chip,) = chips(word[:1])
@@ -163,7 +169,7 @@ def _escaped(shown: str) -> str:
     return str(escape(shown))
 
 
-def _marked(words: list[list[Token]], found: list[Found]) -> Iterator[str]:
+def _marked(words: Sequence[Sequence[Token]], found: list[Found]) -> Iterator[str]:
     ids = {one.token.id for one in found}
     shown = {token.id for word in words for token in word}
     for word in words:

@@ -39,7 +39,7 @@ from app.explorer.verdicts import BETTER
 from app.store.jobs import Task
 from app.web import charts, copies, glossary, judgements, numbers, reproduction
 from app.web.assets import Asset
-from app.web.chips import bars, chip_row, chips, measured, plain_chips
+from app.web.chips import bars, chip_row, chips, measured, plain_chips, word_row
 from app.web.urls import Urls
 
 
@@ -149,6 +149,7 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         degrees=copies.degrees,
         chips=chips,
         chip_row=chip_row,
+        word_row=word_row,
         bars=bars,
         measured=measured,
         plain_chips=plain_chips,

@@ -1,6 +1,7 @@
 """A blind round, played by keyboard and by mouse."""
 
 import re
+import time
 from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
@@ -84,7 +85,7 @@ def test_a_direction_is_held_against_rotations_where_it_stands(page: Page, axe: 
     page.get_by_role("link", name="Hold it against").click()
     expect(page.locator("#rotation li")).to_have_count(4)
     expect(page.locator("#rotation svg[role=img]")).to_have_count(2)
-    expect(page).to_have_url(re.compile(r"/svd/4$"))
+    expect(page).to_have_url(re.compile(r"/svd/4\?rotated=1$"))
     assert axe(page) == []
     page.goto("/demo/L1/H0/ov/svd/4?rotated=1")
     expect(page.locator("#rotation li")).to_have_count(4)
@@ -95,7 +96,10 @@ def test_a_direction_is_held_against_rotations_where_it_stands(page: Page, axe: 
 def test_rotations_that_take_long_are_waited_for_in_their_place(slow: str, visit_at):
     page = visit_at(slow)
     page.goto("/demo/L1/H0/ov/svd/4")
-    page.get_by_role("link", name="Hold it against").click()
+    expect(page.get_by_text("which is being computed")).to_be_hidden()
+    page.route("**/svd/4?rotated=1", lambda route: (time.sleep(2), route.continue_()))
+    page.get_by_role("link", name="Hold it against").click(no_wait_after=True)
+    expect(page.get_by_text("which is being computed")).to_be_visible()
     expect(page.locator("#rotation li")).to_have_count(4)
     expect(page.locator("#p bdi").first).to_be_visible()
 

@@ -33,6 +33,20 @@ def test_the_first_screen_is_tokens(visit, place: str, size: str):
     assert page.evaluate(COUNT) >= LEAST[place, size]
 
 
+CUT = """() => [...document.querySelectorAll(".rays bdi")].filter(chip => chip.scrollWidth > chip.clientWidth + 1).length"""
+
+
+@pytest.mark.parametrize("width", [800, 900, 1024, 1200, 1300])
+def test_between_a_phone_and_a_desk_a_direction_is_whole(visit, width: int):
+    page: Page = visit(viewport={"width": width, "height": 900})
+    page.goto("/demo/L2/H3/ov/svd/0")
+    page.evaluate(
+        "document.querySelectorAll('.rays li:first-child bdi').forEach(one => one.textContent = '·demonstrations')"
+    )
+    assert page.evaluate(CUT) == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_the_head_of_a_table_stays_in_sight_with_its_name(visit, size: str):
     page: Page = visit(viewport=SIZES[size])

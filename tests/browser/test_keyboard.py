@@ -139,6 +139,15 @@ def test_j_and_k_walk_the_rows_enter_opens_and_u_goes_up(page: Page):
     assert head["y"] + head["height"] <= cell["y"], "the cursor is under the table's head"
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/demo/L1/H1/qk/svd/\d+$"))
+    left = int(page.url.rpartition("/")[2])
+    page.goto("/demo/L1/H1/qk/svd/3")
+    page.keyboard.press("u")
+    expect(page).to_have_url(re.compile(r"/demo/L1/H1/qk$"))
+    page.keyboard.press("j")
+    expect(page.locator("table.directions tbody th a").nth(3)).to_be_focused()
+    page.keyboard.press("j")
+    expect(page.locator("table.directions tbody th a").nth(4)).to_be_focused()
+    page.goto(f"/demo/L1/H1/qk/svd/{left}")
     for place in ("/demo/L1/H1/qk", "/demo/L1/H1", "/demo/L1", "/demo"):
         page.keyboard.press("u")
         expect(page).to_have_url(re.compile(rf"{place}$"))

@@ -89,8 +89,14 @@ def test_a_link_to_an_end_shows_that_end_first_and_keeps_it(visit, browser, demo
     copied = page.evaluate("navigator.clipboard.readText()")
     assert re.search(r"/demo@[0-9a-f]+/L2/H1/ov/svd/1\?weights=folded#n$", copied)
     assert copied == page.locator("#link").input_value()
+    assert "?weights=folded#n }" in page.locator("#cite").text_content()
+    assert page.locator(".printed").text_content().endswith("?weights=folded#n")
     page.locator("#p h2 a").first.click()
     expect(page.locator("#link")).to_have_value(copied.removesuffix("n") + "p")
+    page.get_by_role("navigation", name="Weights").get_by_role("link", name="raw").click()
+    expect(page).to_have_url(re.compile(r"/svd/1\?weights=raw#p$"))
+    page.get_by_role("navigation", name="Readout").get_by_role("link", name="cosine").click()
+    expect(page).to_have_url(re.compile(r"/svd/1\?(?=.*weights=raw)(?=.*readout=cosine).*#p$"))
     context.close()
 
 

@@ -125,7 +125,7 @@ def test_a_model_that_is_on_its_way_is_not_said_to_be_computed(failing):
 def test_a_page_that_waits_says_where_it_is_and_where_its_links_lead(failing, tags):
     client = failing(NotReady("Reading L1H2"))
     page = client.get("/tiny/L1/H2?weights=raw").text
-    assert "<title>L1H2 · computing… · singular-lens</title>" in page
+    assert "<title>L1H2 · computing… · tiny · singular-lens</title>" in page
     assert "<h1>L1H2 · computing…</h1>" in page
     links = [attributes.get("href") for tag, attributes in tags(page).found if tag == "a"]
     assert {"/tiny?weights=raw", "/tiny/L1?weights=raw", "/tiny/L1/H2?weights=raw"} <= set(links)

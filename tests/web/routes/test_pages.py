@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 from app.explorer import browse, orders, survey
 from app.explorer.pages import HomePage, ModelEntry
 from app.models.selection import Selection
-from app.web.examples import CENSUS_PAGE, MATRIX_PAGE, NOTABLE_PAGE
+from app.web.examples import CENSUS_PAGE, DIRECTION_PAGE, MATRIX_PAGE, NOTABLE_PAGE
 from app.web.glossary import NOTES, TERMS
 from app.web.urls import Urls
 
@@ -812,6 +812,39 @@ def test_a_direction_stands_beside_its_control(client, tags):
     rays = [page[side]["rays"][ray] for ray in ("plus", "minus") for side in ("left", "right")]
     for line, one in zip(lines, rays, strict=True):
         assert ("●" in line) == ("stands out" in line) == (one["p"][-1] < 0.01 and one["q"] < 0.1)
+
+
+@pytest.mark.parametrize(("q", "is_named"), [(0.05, True), (0.3, False)])
+def test_an_end_that_may_be_chance_is_given_no_name(client, monkeypatch, q, is_named):
+    one = DIRECTION_PAGE.direction
+    plus = replace(one.right.rays.plus, p=(0.5, 0.5, 0.005), q=q, reading="spelling")
+    side = replace(one.right, rays=replace(one.right.rays, plus=plus))
+    page = replace(DIRECTION_PAGE, direction=replace(one, right=side), controls=DIRECTION_PAGE.controls[:1] * 2)
+    monkeypatch.setattr(browse, "direction", lambda *_: page)
+    said = client.get("/tiny/L1/H2/ov/svd/3").text
+    words = said.split('<section class="judgements"')
+    assert (">spelling</a></b>" in words[0]) == is_named
+    assert (">Readable</a>:</strong>" in words[1]) == is_named
+    assert ("Spelling</a>: only words" in words[1]) == is_named
+    assert ("which in a list this long may be chance" in words[0]) == (not is_named)
+    assert ("which in a list this long may be chance.\n" in words[1]) == (not is_named)
+
+
+@pytest.mark.parametrize("place", ["", "/L1/H2", "/embed", "/unembed/svd/1", "/embed/compare"])
+def test_a_title_names_the_model(client, place):
+    name = client.get("/api/v1/tiny").json()["model"]["name"]
+    (title,) = re.findall("<title>(.*?)</title>", client.get(f"/tiny{place}").text.split("</head>")[0])
+    assert name in title
+
+
+def test_tables_are_offered_as_files_with_all_that_is_kept(client, tags):
+    head = links(tags, client.get("/tiny/L1/H2?sort=gap").text)
+    assert {"/tiny/L1/H2/ov?format=npz", "/tiny/L1/H2/qk?format=npz"} <= set(head)
+    for place in ("/tiny/L1/H2", "/tiny/L1/H2/ov", "/tiny/embed"):
+        (file,) = [url for url in links(tags, client.get(f"{place}?sort=gap").text) if "format=csv" in url]
+        assert "k=50" in file
+        assert "sort=gap" in file
+        assert client.get(file).status_code == 200
 
 
 @pytest.mark.parametrize("place", ["/L1/H2", "/L1/H2/ov", "/L1/H2/ov/svd/3", "/embed"])
