@@ -59,6 +59,7 @@ def create_app(settings: Settings | None = None, named: tuple[Named, ...] | None
         version=_version(),
         lifespan=lifespan,
         docs_url=None,
+        openapi_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )

@@ -6,12 +6,13 @@ its singular values. Knows no store and no page.
 
 from collections.abc import Sequence
 
+from app.core.address import CIRCUITS
 from app.core.bootstrap import LEAST
 from app.explorer.claims import Side, Verdict, placed, side_of, summed
 from app.explorer.estimates import as_points, as_shares, begun, layers_of
 from app.explorer.kinds import NAMES
 from app.explorer.pages import CensusSpan, SpanPart, SpanShares
-from app.explorer.tally import FIRST
+from app.explorer.tally import FIRST, HEADS, matrix_and_side
 
 STRONGEST = f"ranks 0–{FIRST - 1}"
 
@@ -20,8 +21,8 @@ def beside_spans(spans: Sequence[CensusSpan]) -> str:
     """Where singular directions are more readable than random vectors of their span, and by how much at most.
 
     Example: "OV write: not told apart from random vectors of the same span. Ranks 0–3 of OV write: more readable than
-    random vectors weighted by singular value. OV write in layers 24–29: 21.3% of singular directions' ends
-    have p < .01, 19.7% of the random vectors'; ranks 0–3: 59.2% against 38.5%."
+    random vectors weighted by singular value. OV write in layers 24–29, 2 heads of each drawn: 21.3% of
+    singular directions' ends have p < .01, 19.7% of the random vectors'; ranks 0–3: 59.2% against 38.5%."
     """
     said = _answered(spans, "all", "", "random vectors of the same span")
     strongest = _answered(spans, "first", f"{STRONGEST} of ", "random vectors weighted by singular value")
@@ -78,9 +79,14 @@ def _most(spans: Sequence[CensusSpan]) -> str:
     strongest = f"; {STRONGEST}: {_against(first[at])}" if at < len(first) else ""
     own = shares[group, "all"][at]
     return (
-        f"{NAMES[group]} in {_layers(own)}: {own.own.value:.1%} of singular directions' ends have p < .01, "
+        f"{NAMES[group]} in {_layers(own)}{_drawn(group)}: {own.own.value:.1%} of singular directions' ends have p < .01, "
         f"{own.random.value:.1%} of the random vectors'{strongest}."
     )
+
+
+def _drawn(group: str) -> str:
+    """Which matrices these are, where not all: the same directions have another share where all heads are counted."""
+    return f", {HEADS} heads of each drawn" if matrix_and_side(group)[0] in CIRCUITS else ""
 
 
 def _verdict(shares: SpanShares) -> Verdict:

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -210,11 +210,20 @@ def _answer(request: Request, problem: Problem) -> Response:
     if _route_path(request).startswith("/api/"):
         content = {"error": problem.error, "status": problem.status, "detail": problem.detail}
         return JSONResponse(content, problem.status, headers | OPEN)
+    if _is_file(request):
+        # Not 202: whoever saves or reads a table would take the sentence for one.
+        status = 503 if problem.status == 202 else problem.status
+        return PlainTextResponse(f"{problem.title}. {problem.detail}\n", status, headers | OPEN)
     if not wants_fragment(request):
         return html_answer(request, "problem.html", problem.status, headers, problem=problem)
     if awaited(request) and problem.error not in COMING:
         return html_answer(request, "problem.html", problem.status, IN_PLACE | headers, problem=problem)
     return html_answer(request, "_fragments/problem.html", problem.status, headers, problem=problem)
+
+
+def _is_file(request: Request) -> bool:
+    """Whether a program may be asking: what it gets is read as a table, or as vectors."""
+    return "format" in request.query_params and not wants_fragment(request)
 
 
 def _when_to_return(problem: Problem) -> dict[str, str]:

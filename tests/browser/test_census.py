@@ -26,7 +26,7 @@ def whole(page: Page) -> None:
 
 def test_from_the_map_to_every_ray(visitor: Page):
     visitor.goto("/tiny?weights=raw")
-    visitor.get_by_role("navigation", name="Matrices of the model").get_by_role("link", name="census").click()
+    visitor.get_by_role("navigation", name="Of the whole model").get_by_role("link", name="census").click()
     expect(visitor).to_have_url(re.compile(r"/tiny/census\?weights=raw$"))
     whole(visitor)
     expect(visitor).to_have_url(re.compile(r"/tiny/census\?weights=raw$"))

@@ -394,8 +394,8 @@ def test_directions_beside_their_spans():
     assert said == (
         "OV write, OV read: not told apart from random vectors of the same span. Ranks 0–3 of OV write: more readable "
         "than random vectors weighted by singular value in the last fifth of layers alone (in the middle layers not told apart). "
-        "OV write in layers 24–29: 21.3% of singular directions' ends have p < .01, 19.7% of the random vectors'; ranks "
-        "0–3: 21.3% against 19.7%."
+        "OV write in layers 24–29, 2 heads of each drawn: 21.3% of singular directions' ends have p < .01, 19.7% of the "
+        "random vectors'; ranks 0–3: 21.3% against 19.7%."
     )
     assert beside_spans([]) == ""
     assert "nothing is claimed" in beside_spans([span(ALONE)])

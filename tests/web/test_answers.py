@@ -110,7 +110,7 @@ def test_head_answers_without_a_body(client):
 @pytest.fixture(scope="module")
 def long(client):
     """Where the file of a whole census is."""
-    while client.get("/tiny/census?format=csv").status_code == 202:
+    while client.get("/tiny/census?format=csv").status_code == 503:
         pass
     return "/tiny/census?format=csv"
 

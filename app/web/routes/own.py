@@ -7,7 +7,7 @@ from fastapi.responses import PlainTextResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
 from app.config import Settings
-from app.web.answers import VARY, html_answer
+from app.web.answers import VARY, html_answer, json_answer
 from app.web.http.negotiation import is_known, prefers_gzip
 from app.web.site import site_of, urls_of
 
@@ -44,6 +44,13 @@ def settings(request: Request) -> Response:
 def docs(request: Request) -> Response:
     """The API in a page of our own: the usual ones load scripts from other hosts."""
     return html_answer(request, "api.html", api=request.app.openapi())
+
+
+@router.get("/openapi.json")
+def openapi(request: Request) -> Response:
+    """The API for machines, under the path that a proxy has it."""
+    root = urls_of(request).root
+    return json_answer(request, request.app.openapi() | ({"servers": [{"url": root}]} if root else {}))
 
 
 @router.get("/static/{name:path}")

@@ -95,3 +95,21 @@ def test_pages_of_other_hosts_may_read_what_is_for_programs(client, path):
 @pytest.mark.parametrize("path", ["/tiny", OV, "/nowhere"])
 def test_pages_for_people_stay_on_their_host(client, path):
     assert "Access-Control-Allow-Origin" not in client.get(path).headers
+
+
+@pytest.mark.parametrize("file", ["csv", "npz"])
+def test_a_file_that_is_not_there_yet_is_no_page(serve, fresh_data, file):
+    """What a program would read is a sentence, and no success."""
+    impatient = serve(fresh_data, "tiny", wait_seconds=0.0)
+    answer = impatient.get(f"{OV}?format={file}")
+    assert answer.status_code == 503
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "L1H2 OV of tiny" in answer.text
+
+
+def test_the_description_is_sent_once_and_may_be_read_from_anywhere(client):
+    answer = client.get("/openapi.json")
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert client.get("/openapi.json", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304

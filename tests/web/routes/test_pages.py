@@ -591,7 +591,9 @@ def test_a_census_says_what_an_interval_draws(client, monkeypatch):
 def test_a_census_says_how_far_it_is(serve, fresh_data):
     impatient = serve(fresh_data, "tiny", wait_seconds=0.0)
     assert impatient.get("/tiny/census").status_code == 202
-    assert impatient.get("/tiny/census?format=csv").status_code == 202
+    file = impatient.get("/tiny/census?format=csv")
+    assert (file.status_code, file.headers["Retry-After"]) == (503, "2")
+    assert file.headers["Content-Type"].startswith("text/plain")
     answer = impatient.get("/api/v1/tiny/census")
     assert (answer.status_code, answer.json()["error"]) == (202, "not_ready")
     while (answer := impatient.get("/tiny/census")).status_code == 202:
