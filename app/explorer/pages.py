@@ -4,7 +4,7 @@ The HTML page, the fragment and the JSON answer render the same value. Knows no 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
@@ -699,13 +699,29 @@ class NotablePage:
     @property
     def examples(self) -> tuple[Notable, ...]:
         """Three of the first, the largest z first, that a newcomer can read: what heads of different layers write, themes,
-        determined."""
-        chosen: dict[int | None, Notable] = {}
-        for one in sorted(self.first, key=lambda ray: -(ray.z or 0)):
-            is_plain = one.address.circuit == "ov" and one.reading in {"theme", "partly spelling"}
-            if is_plain and one.side == "write" and (one.turn is None or one.turn.is_determined):
-                chosen.setdefault(one.address.layer, one)
-        return tuple(chosen.values())[:N_EXAMPLES]
+        determined. Once all are read and fewer are so, others, too, those that lack least of it."""
+        chosen: list[Notable] = []
+        for is_wanted in EXAMPLES if self.is_whole else EXAMPLES[:1]:
+            for one in sorted(self.first, key=lambda ray: -(ray.z or 0)):
+                if one not in chosen and is_wanted(one, chosen):
+                    chosen.append(one)
+        return tuple(chosen[:N_EXAMPLES])
+
+
+def _is_plain(one: Notable) -> bool:
+    """What a head writes, a theme, determined."""
+    is_theme = one.reading in {"theme", "partly spelling"} and (one.turn is None or one.turn.is_determined)
+    return is_theme and one.address.circuit == "ov" and one.side == "write"
+
+
+EXAMPLES: tuple[Callable[[Notable, Sequence[Notable]], bool], ...] = (
+    lambda one, before: _is_plain(one) and one.address.layer not in {other.address.layer for other in before},
+    lambda one, before: _is_plain(one) and one.address.parent not in {other.address.parent for other in before},
+    lambda one, before: one.reading == "theme" and one.address.matrix not in {other.address.matrix for other in before},
+    lambda one, before: True,
+)
+"""What is asked of the rays on the front page, given those that stand there already, and what of the others where these
+are too few."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,6 +271,28 @@ def test_an_end_of_a_made_up_gallery_stands_once(made):
     assert len(shown) == len(set(shown))
 
 
+@pytest.mark.parametrize(
+    ("places", "whole", "partly"),
+    [
+        ("L0/H0/ov L1/H1/ov L1/H2/ov L2/H0/ov", "L0/H0/ov L1/H1/ov L2/H0/ov", "L0/H0/ov L1/H1/ov L2/H0/ov"),
+        ("L0/H0/qk L1/H1/ov L1/H2/ov L2/H0/ov", "L1/H1/ov L2/H0/ov L1/H2/ov", "L1/H1/ov L2/H0/ov"),
+        ("L0/H0/qk L1/mlp-out L1/H2/ov", "L1/H2/ov L0/H0/qk L1/mlp-out", "L1/H2/ov"),
+        ("L0/mlp-out L0/mlp-out L0/mlp-out", "L0/mlp-out L0/mlp-out L0/mlp-out", ""),
+        ("L0/H0/ov L0/mlp-in", "L0/H0/ov L0/mlp-in", "L0/H0/ov"),
+        ("", "", ""),
+    ],
+)
+def test_three_examples_are_shown_where_there_are_three_ends(page, places, whole, partly):
+    (one, *_) = page.rays
+    rays = tuple(
+        replace(one, address=parse(f"planted/{place}/svd/{at}"), side="write", reading="theme", z=20.0 - at)
+        for at, place in enumerate(places.split())
+    )
+    for is_whole, expected in ((True, whole), (False, partly)):
+        shown = replace(page, rays=rays, is_whole=is_whole).examples
+        assert [str(each.address.matrix.in_basis(None)) for each in shown] == [f"planted/{e}" for e in expected.split()]
+
+
 def test_false_discoveries_are_counted_over_every_ray_that_was_looked_at(page, planted, patiently):
     p = np.sort(list(every_p(planted, patiently)))
     n = len(p)
