@@ -5,7 +5,7 @@ The HTML page, the fragment and the JSON answer render the same value. Knows no 
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from app.core.address import LAYER_KINDS, Address, BasisName, Kind
@@ -243,7 +243,7 @@ class SideReadout:
     """None for what is not read with the vocabulary's vectors, and where that is too small for a control."""
     found: tuple[Found, ...] = ()
     """Where the text occurs that a visitor looks for: among the tokens here, and the first behind them."""
-    words: tuple[Words, Words] | None = None
+    words: tuple[Words, Words] | None = field(default=None, compare=False)
     """Of the plus end and of the minus end, out of all that is kept there: where a table has a row for people to read."""
 
 

@@ -97,7 +97,7 @@ def fetched(port, target):
         head, _, body = answer.read().partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     fields = {name.title(): value for name, _, value in (line.partition(": ") for line in lines)}
-    return int(first.split()[1]), fields, body.decode("utf-8")
+    return int(first.split()[1]), fields, body.decode("utf-8", "replace")
 
 
 def links_of(body, fields):
