@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from app.core.forms import form_of
 from app.explorer.bench import PREFIXES
 from app.explorer.directions import NAMES, Rows
-from app.explorer.pages import Direction, Found, Ray, SideReadout, Token
+from app.explorer.pages import Direction, Hit, Ray, SideReadout, Token
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays
 
@@ -57,7 +57,7 @@ class Hits:
     def _of(
         self, side: int, arrays: Arrays, row: int, readout: SideReadout, k: int, vocabulary: Vocabulary
     ) -> SideReadout:
-        found: list[Found] = []
+        found: list[Hit] = []
         for own, ray, end in self.ends:
             if own == side:
                 found += self._at(ray, arrays[f"{end}_ids"][row], arrays[f"{end}_scores"][row], k, vocabulary)
@@ -65,11 +65,11 @@ class Hits:
 
     def _at(
         self, ray: Ray, ids: NDArray[np.int32], scores: NDArray[np.float32], k: int, vocabulary: Vocabulary
-    ) -> list[Found]:
+    ) -> list[Hit]:
         places = np.flatnonzero(np.isin(ids, self.ids) & (scores != 0)).tolist()
         whole = set(self.whole.tolist())
         all_ = [
-            Found(
+            Hit(
                 ray,
                 place + 1,
                 Token(*vocabulary.entry(int(ids[place])), float(scores[place])),

@@ -121,7 +121,7 @@ Ray = Literal["p", "n"]
 """The + end or the − end of a direction."""
 
 
-class Found(NamedTuple):
+class Hit(NamedTuple):
     """A token that has the text that a visitor looks for."""
 
     ray: Ray
@@ -241,7 +241,7 @@ class SideReadout:
     """Smallest (most negative) first; none where the basis has one ray a term."""
     rays: Rays | None = None
     """None for what is not read with the vocabulary's vectors, and where that is too small for a control."""
-    found: tuple[Found, ...] = ()
+    found: tuple[Hit, ...] = ()
     """Where the text occurs that a visitor looks for: among the tokens here, and the first behind them."""
     words: tuple[Words, Words] | None = field(default=None, compare=False)
     """Of the plus end and of the minus end, out of all that is kept there: where a table has a row for people to read."""

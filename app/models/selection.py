@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.models.vocabulary import Entry, Vocabulary
 
-Readout = Literal["dot", "cosine"]
+Product = Literal["dot", "cosine"]
 """`dot`: the product of a token's vector with the direction, as the network computes it; `cosine`: that of the token's
 vector at unit length, so that long ones do not stand everywhere."""
 
@@ -29,7 +29,7 @@ class Selection:
     """Neither special tokens nor any that were never trained."""
     frequent: int = 0
     """Without so many of the first ids: most vocabularies number their tokens from frequent to rare."""
-    readout: Readout = "dot"
+    readout: Product = "dot"
     """By what those that pass are ranked."""
 
     def __bool__(self) -> bool:

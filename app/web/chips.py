@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from app.core.address import Address
 from app.core.forms import form_of
 from app.core.plain_text import spell_out
-from app.explorer.pages import Found, Ray, Token
+from app.explorer.pages import Hit, Ray, Token
 from app.models.vocabulary import Entry
 from app.web.numbers import ordinal
 
@@ -43,7 +43,7 @@ def chips(tokens: Sequence[Token]) -> list[Chip]:
     ]
 
 
-def chip_row(tokens: Sequence[Token], found: Sequence[Found] = (), ray: Ray = "p", most: int | None = None) -> Markup:
+def chip_row(tokens: Sequence[Token], found: Sequence[Hit] = (), ray: Ray = "p", most: int | None = None) -> Markup:
     """A ray's tokens as HTML: in a page of hundreds, a template's own loop and escaping would be half of its time.
 
     What was found on that ray is marked, and follows with its place where it stands behind the tokens. `most`: words, each
@@ -54,7 +54,7 @@ def chip_row(tokens: Sequence[Token], found: Sequence[Found] = (), ray: Ray = "p
     return word_row(merged(tokens)[:most], found, ray)
 
 
-def word_row(words: Sequence[Sequence[Token]], found: Sequence[Found] = (), ray: Ray = "p") -> Markup:
+def word_row(words: Sequence[Sequence[Token]], found: Sequence[Hit] = (), ray: Ray = "p") -> Markup:
     """Words of a ray as HTML, as `chip_row` has them of its tokens."""
     drawn = "".join(_marked(words, [one for one in found if one.ray == ray]) if found else map(_drawn, words))
     return Markup(drawn)  # noqa: S704 (numbers and texts that are escaped)
@@ -91,7 +91,7 @@ def plain_chips(entries: Sequence[Entry]) -> list[Chip]:
     ]
 
 
-class Bar(NamedTuple):
+class WordBar(NamedTuple):
     """A word as a template prints it, with how far it reaches."""
 
     shown: str
@@ -105,14 +105,14 @@ class Bar(NamedTuple):
     """Where it leads, if it is no token."""
 
 
-def bars(tokens: Sequence[Token], most: int, longest: float = 0.0) -> list[Bar]:
+def bars(tokens: Sequence[Token], most: int, longest: float = 0.0) -> list[WordBar]:
     """The first words of a ray, ready to print, merged as in a row of chips; `longest`: the score of a whole bar.
 
-    Example: [Token(5, " a", "·a", "text", 2.0), Token(9, "A", "A", "text", 1.0)], 12 -> [Bar("·a ×2", …, 100, "2.00")]
+    Example: [Token(5, " a", "·a", "text", 2.0), Token(9, "A", "A", "text", 1.0)], 12 -> [WordBar("·a ×2", …, 100, "2.00")]
     """
     top = longest or max((abs(token.score) for token in tokens), default=0.0) or 1.0
     return [
-        Bar(*_chip(word), round(100 * abs(word[0].score) / top, 1), _scored(word[0].score, top), word[0].place)
+        WordBar(*_chip(word), round(100 * abs(word[0].score) / top, 1), _scored(word[0].score, top), word[0].place)
         for word in merged(tokens)[:most]
     ]
 
@@ -169,7 +169,7 @@ def _escaped(shown: str) -> str:
     return str(escape(shown))
 
 
-def _marked(words: Sequence[Sequence[Token]], found: list[Found]) -> Iterator[str]:
+def _marked(words: Sequence[Sequence[Token]], found: list[Hit]) -> Iterator[str]:
     ids = {one.token.id for one in found}
     shown = {token.id for word in words for token in word}
     for word in words:

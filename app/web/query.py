@@ -14,7 +14,7 @@ from app.explorer.errors import BadOption
 from app.explorer.pages import BlindOf, GalleryList, Only, Processing, Ranked, Sort, Sought
 from app.explorer.views import FARTHEST, Options
 from app.models.lookup import LONGEST
-from app.models.selection import Readout, Selection
+from app.models.selection import Product, Selection
 
 PARAMETERS = tuple(dict.fromkeys(parameter.name for basis in BASES.values() for parameter in basis.parameters))
 NUMBERS = r"^[0-9]{1,6}(,[0-9]{1,6}){0,3}$"
@@ -224,7 +224,7 @@ class TurnQuery(BasisQuery, DistanceQuery):
     ] = 0
 
     readout: Annotated[
-        Readout,
+        Product,
         Field(
             description="By what tokens are ranked: dot, the product of a token's vector with the direction, as the network "
             "computes it, or cosine, the same of the token's vector at unit length."

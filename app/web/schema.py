@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from app.core.address import BasisName, Kind
 from app.core.rays import RayClass, Reading
 from app.explorer.pages import Answer, BlindOf, GalleryList, Obstacle, Only, Sort
-from app.models.selection import Readout
+from app.models.selection import Product
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -353,7 +353,7 @@ class DirectionPageJson(DirectionJson):
     """The same of random rotations of the matrix's directions; null unless `rotated` was asked for."""
     filter: dict[str, int]
     """Which tokens are shown: `ascii`, `starts`, `plain`, `frequent`; what is missing lets all pass."""
-    readout: Readout
+    readout: Product
     """What the scores of tokens are: dot products with the direction, or cosines."""
     positions: list[float]
     """The value at every position, for the matrix of positions."""
@@ -461,7 +461,7 @@ class MatrixJson(TypedDict):
     find: str
     filter: dict[str, int]
     """Which tokens are shown: `ascii`, `starts`, `plain`, `frequent`; what is missing lets all pass."""
-    readout: Readout
+    readout: Product
     """What the scores of tokens are: dot products with the direction, or cosines."""
     page: int
     n_pages: int

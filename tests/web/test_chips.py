@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.forms import form_of
-from app.explorer.pages import Found, Token
+from app.explorer.pages import Hit, Token
 from app.models.vocabulary import Entry
 from app.web.chips import LONGEST_TITLE, Chip, bars, chip_row, chips, measured, merged, plain_chips
 
@@ -115,7 +115,7 @@ def test_special_tokens_that_look_alike_stay_apart():
 def test_what_is_found_is_marked_and_follows_with_its_place(tags):
     tokens = numbered([" black", "Black", " <b>"], ["text"] * 3)
     behind = Token(9, " x<", "·x<", "text", 0.1)
-    found = [Found("p", 2, tokens[1], True), Found("p", 21, behind, False), Found("n", 3, tokens[2], True)]
+    found = [Hit("p", 2, tokens[1], True), Hit("p", 21, behind, False), Hit("n", 3, tokens[2], True)]
     html = str(chip_row(tokens, found, "p"))
     row = tags(html, text_of=("mark", "span"))
     assert row.texts == ["shown 0 ×2", "21st", "·x<"]
