@@ -40,7 +40,7 @@ class Resources:
     """Says to whoever cleans the folder up that it is in use."""
     store: ArtifactStore
     jobs: JobStore
-    """What is being precomputed, here or by another process with the same folder."""
+    """What is being imported or precomputed, here or by another process with the same folder."""
     queue: ComputeQueue
     tables: Tables
     """For the queue's worker only."""
@@ -58,7 +58,7 @@ def open_resources(
     waiters: int,
     named: tuple[Named, ...] | None = None,
 ) -> Resources:
-    """Open everything and start importing the models that are missing; close with `close_resources`.
+    """Open everything; close with `close_resources`. Models that are missing wait to be brought.
 
     `named`: what `name_models` said of these models, so that no folder is compared twice.
     """
@@ -70,24 +70,24 @@ def open_resources(
     # The demo is here in seconds; others may first have to be fetched.
     named_first = sorted(named, key=lambda each: each.source != "demo")
     missing = {each.slug: each.source for each in named_first if not each.is_here}
+    jobs = JobStore(data / "jobs")
     return Resources(
         data=data,
         slugs=tuple(each.slug for each in named),
         default_weights=weights,
         library=Library(Catalog(data)),
         children=Children(),
-        imports=Imports(data, missing),
+        imports=Imports(jobs, missing),
         presence=presence,
         store=ArtifactStore(data / "artifacts", quota_bytes),
-        jobs=JobStore(data / "jobs"),
+        jobs=jobs,
         queue=ComputeQueue(queue_size, wait_seconds, waiters),
         tables=Tables(device),
     )
 
 
 def close_resources(r: Resources) -> None:
-    """Stop the worker and any import; no child outlives this."""
-    r.imports.close()
+    """Stop the worker; no child outlives this."""
     r.queue.close()
     r.children.close()
     r.presence.leave()
