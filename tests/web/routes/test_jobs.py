@@ -332,7 +332,7 @@ def test_what_could_not_be_imported_is_begun_again_with_a_post(serve, tiny_data,
             break
         time.sleep(0.01)
     first = r.imports.of("empty").job
-    assert f'<a href="/-/jobs/{first}">its import</a>' in client.get("/").text
+    assert f'<a href="/-/jobs/{first}">its&nbsp;import</a>' in client.get("/").text
     page = client.get(f"/-/jobs/{first}").text
     assert str(tmp_path) not in page
     assert 'action="/-/jobs?model=empty&amp;kind=import"' in page
