@@ -48,14 +48,10 @@ class Imports:
         job = self._store.get(known.job)
         return known if job is None else replace(known, message=job.stage, done=job.done, total=job.total)
 
-    def begin(self, slug: str) -> None:
-        """Say that it is on its way, for the first time or again."""
+    def begin(self, job: Job) -> None:
+        """Say which job brings its model, for the first time or again."""
         with self._lock:
-            self._imports[slug] = Import(slug, self._imports[slug].source)
-
-    def follow(self, job: Job) -> None:
-        """Say which job brings its model."""
-        self._change(job.slug, job=job.id)
+            self._imports[job.slug] = Import(job.slug, self._imports[job.slug].source, job=job.id)
 
     def end(self, job: Job) -> None:
         """Say how its job ended."""

@@ -31,14 +31,10 @@ def bring(r: Resources, runner: Runner, slug: str) -> Job:
     known = r.imports.of(slug)
     if known is None or known.state == "done":
         raise BadOption(f"{slug} is imported already: its pages are there.")
-    if known.state == "failed":
-        r.imports.begin(slug)  # before the job, which may be quick
     try:
-        job = runner.start_import(slug, known.source, r.imports.end)
+        return runner.start_import(slug, known.source, r.imports)
     except OSError as error:
         words = f"files could not be read or written: {error.strerror or type(error).__name__}"
         r.imports.refuse(slug, words)
         logger.error("%s could not be imported into %s: %s", slug, r.data, error)
         raise ComputationFailed(f"{slug} could not be imported: {words}") from error
-    r.imports.follow(job)
-    return job

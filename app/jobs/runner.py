@@ -8,7 +8,6 @@ page reads it. Knows nothing of checkpoints and heads.
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from threading import Condition, Thread
 from typing import Literal
 
 from app.explorer.errors import Busy, ComputationFailed
+from app.explorer.imports import Imports
 from app.explorer.jobs import progress_of, title_of
 from app.explorer.running.children import STOP_SECONDS, Child, Children
 from app.explorer.tasks import words_of
@@ -46,12 +46,12 @@ class _Turn:
     lock: ExitStack
     words: tuple[str, ...]
     niceness: int
-    ended: Callable[[Job], None]
-    """Told how it ended, unless the server ends before."""
+    imports: Imports | None = None
+    """Of an import: told that it is in line, and how it ended, unless the server ends before."""
 
     @property
     def is_import(self) -> bool:
-        return self.job.task is None
+        return self.imports is not None
 
 
 class Runner:
@@ -77,7 +77,7 @@ class Runner:
             if len(self._turns) >= MOST_WAITING:
                 raise Busy(f"{len(self._turns)} jobs are waiting already; cancel one, or come back when some are done.")
             try:
-                self._take(len(self._turns), job, words, NICENESS[asked_by], lambda job: None)
+                self._take(len(self._turns), job, words, NICENESS[asked_by])
             except OSError as error:
                 logger.error("no job can be noted: %s", error)
                 raise ComputationFailed(
@@ -85,11 +85,11 @@ class Runner:
                 ) from None
         return job
 
-    def start_import(self, slug: str, source: str, ended: Callable[[Job], None]) -> Job:
+    def start_import(self, slug: str, source: str, imports: Imports) -> Job:
         """An import in line before all that is computed, or the one that this runner has in line already.
 
         Another server's import of that name may be of another folder; if it is not, one of the two waits for the other.
-        `ended` is told how it went. OSError where the job cannot be noted.
+        OSError where the job cannot be noted.
         """
         job = self._store.new_import(slug)
         words = ["import", "--name", slug, "--data", str(self._data), "--job", job.id, "--", source]
@@ -97,7 +97,7 @@ class Runner:
             for turn in (self._running, *self._turns):
                 if turn is not None and turn.is_import and turn.job.slug == slug:
                     return turn.job
-            self._take(sum(turn.is_import for turn in self._turns), job, words, IMPORT_NICENESS, ended)
+            self._take(sum(turn.is_import for turn in self._turns), job, words, IMPORT_NICENESS, imports)
         return job
 
     def close(self) -> None:
@@ -108,14 +108,16 @@ class Runner:
         if self._thread is not None:
             self._thread.join(2 * STOP_SECONDS)
 
-    def _take(self, place: int, job: Job, words: list[str], niceness: int, ended: Callable[[Job], None]) -> None:
+    def _take(self, place: int, job: Job, words: list[str], niceness: int, imports: Imports | None = None) -> None:
         """Put the job at that place of the line, noted on the disk: one that no page can show is not begun. OSError."""
         if self._closing:
             raise Busy("This server is ending; come back when it is here again.")
         with ExitStack() as stack:
             stack.enter_context(self._store.held(job.id))
             self._store.write(job)
-            self._turns.insert(place, _Turn(job, stack.pop_all(), tuple(words), niceness, ended))
+            self._turns.insert(place, _Turn(job, stack.pop_all(), tuple(words), niceness, imports))
+        if imports is not None:
+            imports.begin(job)
         self._thread = self._thread or self._begin()
         self._changed.notify()
 
@@ -131,15 +133,16 @@ class Runner:
                     ended = self._work(turn)
                 except (OSError, ValueError) as error:  # ValueError: words that no command line can hold
                     logger.error("%s (%s) could not be started: %s", title_of(turn.job), turn.job.id, error)
-                    reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+                    reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
                     ended = self._end(turn.job, "failed", f"it could not be started ({reason})")
-                if ended is not None:
-                    turn.ended(ended)
+                with self._changed:  # who asks for it again finds it in line, or ended
+                    self._running = None
+                    if ended is not None and turn.imports is not None:
+                        turn.imports.end(ended)
 
     def _next(self) -> _Turn | None:
         """The job whose turn it is; None when the server ends."""
         with self._changed:
-            self._running = None
             while True:
                 self._drop_cancelled()
                 if self._closing:
@@ -155,7 +158,9 @@ class Runner:
         for turn in [turn for turn in self._turns if self._store.is_cancelled(turn.job.id)]:
             self._turns.remove(turn)
             with turn.lock:
-                turn.ended(self._end(turn.job, "cancelled"))
+                ended = self._end(turn.job, "cancelled")
+                if turn.imports is not None:
+                    turn.imports.end(ended)
 
     def _work(self, turn: _Turn) -> Job | None:
         """How the job ended; None if the server ends before it."""

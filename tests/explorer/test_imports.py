@@ -36,7 +36,7 @@ def test_before_its_job_is_noted_it_waits_for_its_turn(imports):
 
 
 def test_while_it_is_under_way_its_job_is_quoted(imports, store, running):
-    imports.follow(running)
+    imports.begin(running)
     assert imports.of("tiny") == Import("tiny", "org/tiny", "importing", "writing", 3, 4, running.id)
     store.write(replace(running, stage="checking", done=0, total=0))
     assert (imports.of("tiny").message, imports.of("tiny").total) == ("checking", 0)
@@ -52,7 +52,7 @@ def test_while_it_is_under_way_its_job_is_quoted(imports, store, running):
     ],
 )
 def test_how_it_ended_is_known_whatever_becomes_of_its_file(imports, store, running, state, message, seen, words):
-    imports.follow(running)
+    imports.begin(running)
     imports.end(replace(running, state=state, message=message))
     for path in store._root.iterdir():
         path.unlink()
@@ -60,21 +60,16 @@ def test_how_it_ended_is_known_whatever_becomes_of_its_file(imports, store, runn
     assert (now.state, now.message, now.job) == (seen, words, running.id)
 
 
-def test_one_that_ends_at_once_has_ended(imports, running):
-    imports.end(replace(running, state="done"))
-    imports.follow(running)
-    assert (imports.of("tiny").state, imports.of("tiny").job) == ("done", running.id)
-
-
-def test_begun_again_it_waits_again(imports):
+def test_begun_again_it_waits_again(imports, store):
     imports.refuse("tiny", "files could not be read or written: Read-only file system")
     assert imports.of("tiny").state == "failed"
-    imports.begin("tiny")
-    assert imports.of("tiny") == Import("tiny", "org/tiny")
+    again = store.new_import("tiny")
+    imports.begin(again)
+    assert imports.of("tiny") == Import("tiny", "org/tiny", job=again.id)
 
 
 def test_a_file_that_is_gone_meanwhile_ends_nothing(imports, store, running):
-    imports.follow(running)
+    imports.begin(running)
     for path in store._root.iterdir():
         path.unlink()
     assert imports.of("tiny").state == "importing"

@@ -219,6 +219,7 @@ def test_a_folder_that_is_taken_away_meanwhile_ends_no_server(serving, pretend, 
 SERVER = """
 import sys, time
 from pathlib import Path
+from app.explorer.imports import Imports
 from app.explorer.running import children
 from app.jobs.runner import Runner
 from app.store.jobs import JobStore
@@ -237,7 +238,7 @@ main()
 '''
 children.PROGRAM = (sys.executable, "-c", QUIET)
 own, store = children.Children(), JobStore(Path(sys.argv[1]) / "jobs")
-job = Runner(store, own, Path(sys.argv[1]), "cpu").start_import("tiny", "some/model", print)
+job = Runner(store, own, Path(sys.argv[1]), "cpu").start_import("tiny", "some/model", Imports(store, {"tiny": ""}))
 while store.get(job.id).stage != "begun":
     time.sleep(0.01)
 (child,) = own._children

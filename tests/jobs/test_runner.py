@@ -33,6 +33,14 @@ OV = Task(("ov",), ("raw",))
 RAW = ("raw",)
 
 
+class Told:
+    """What the models on their way are told."""
+
+    def __init__(self):
+        self.begun, self.ended = [], []
+        self.begin, self.end = self.begun.append, self.ended.append
+
+
 @pytest.fixture
 def run(tmp_path, caplog, own, monkeypatch):
     caplog.set_level(logging.INFO)
@@ -186,19 +194,20 @@ def test_a_job_that_cannot_be_noted_is_not_begun(tmp_path, own, pretend):
     with pytest.raises(ComputationFailed, match="disk"):
         run.start("tiny", "", OV)
     with pytest.raises(OSError, match="jobs"):
-        run.start_import("tiny", "org/tiny", print)
+        run.start_import("tiny", "org/tiny", Told())
     run.close()
     assert own.words == []
 
 
 def test_an_import_is_worked_off_by_the_command(run, own, pretend, tmp_path, until, caplog):
     pretend(IMPORT.replace("STEPS", "3").replace("PAUSE", "0.2"))
-    ended = []
-    job = run.start_import("tiny", "org/tiny", ended.append)
+    told = Told()
+    job = run.start_import("tiny", "org/tiny", told)
     assert (job.task, job.slug) == (None, "tiny")
-    until(lambda: ended)
-    assert [(end.id, end.state, end.done, end.total) for end in ended] == [(job.id, "done", 3, 3)]
-    assert run._store.get(job.id) == ended[0]
+    until(lambda: told.ended)
+    assert [(end.id, end.state, end.done, end.total) for end in told.ended] == [(job.id, "done", 3, 3)]
+    assert told.begun == [job]
+    assert run._store.get(job.id) == told.ended[0]
     assert own.words == [["import", "--name", "tiny", "--data", str(tmp_path), "--job", job.id, "--", "org/tiny"]]
     assert own.niceness == [5]
     assert "Importing tiny: writing, " in caplog.text
@@ -207,33 +216,33 @@ def test_an_import_is_worked_off_by_the_command(run, own, pretend, tmp_path, unt
 @pytest.mark.parametrize("source", ["--help", "-", "", "a\nb", "\x1b[31mred", "\udcff", "../..", "$(reboot)"])
 def test_whatever_a_source_is_called_it_is_one_word_and_noted_nowhere(run, own, pretend, until, source):
     pretend("sys.exit(print('singular-lens: it is', ascii(sys.argv[-1]), len(sys.argv), file=sys.stderr) or 1)")
-    ended = []
-    job = run.start_import("tiny", source, ended.append)
-    until(lambda: ended)
-    assert ended[0].message == f"it is {source!a} 12"
-    noted = replace(ended[0], message="")
+    told = Told()
+    job = run.start_import("tiny", source, told)
+    until(lambda: told.ended)
+    assert told.ended[0].message == f"it is {source!a} 12"
+    noted = replace(told.ended[0], message="")
     assert source in {"", "-"} or source not in repr(noted)
-    assert run._store.get(job.id).message == ended[0].message
+    assert run._store.get(job.id).message == told.ended[0].message
 
 
 def test_a_source_that_no_command_line_can_hold_fails_its_job_alone(run, pretend, until):
     pretend("")
-    ended = []
+    told = Told()
     for slug, source in (("a", "nul\x00"), ("b", "\ud800"), ("c", "good")):
-        run.start_import(slug, source, ended.append)
-    until(lambda: len(ended) == 3)
-    assert [job.state for job in ended] == ["failed", "failed", "done"]
-    assert "could not be started" in ended[0].message
+        run.start_import(slug, source, told)
+    until(lambda: len(told.ended) == 3)
+    assert [job.state for job in told.ended] == ["failed", "failed", "done"]
+    assert "could not be started" in told.ended[0].message
 
 
 def test_imports_come_before_what_is_computed_in_their_order(run, own, pretend, until):
     pretend("time.sleep(0.2)")
-    ended = []
+    told = Told()
     first = run.start("tiny", "", OV)
     until(lambda: own.words)
     run.start("other", "", OV)
     for slug in "ab":
-        run.start_import(slug, f"org/{slug}", ended.append)
+        run.start_import(slug, f"org/{slug}", told)
     run.start("another", "", OV)
     until(lambda: len(own.words) == 5)
     assert [words[-1] if words[0] == "import" else words[1] for words in own.words] == [
@@ -248,18 +257,18 @@ def test_imports_come_before_what_is_computed_in_their_order(run, own, pretend, 
 
 def test_of_one_model_one_import_is_in_line(run, own, pretend, until):
     pretend("time.sleep(600)")
-    first = run.start_import("tiny", "org/tiny", print)
-    assert run.start_import("tiny", "org/tiny", print) == first
+    first = run.start_import("tiny", "org/tiny", Told())
+    assert run.start_import("tiny", "org/tiny", Told()) == first
     until(lambda: own.words)
-    assert run.start_import("tiny", "org/tiny", print) == first
-    assert run.start_import("other", "org/other", print).id != first.id
+    assert run.start_import("tiny", "org/tiny", Told()) == first
+    assert run.start_import("other", "org/other", Told()).id != first.id
 
 
 def test_imports_are_taken_however_many_wait(run, pretend, monkeypatch):
     monkeypatch.setattr(runner, "MOST_WAITING", 1)
     pretend("time.sleep(600)")
     for slug in "abcd":
-        run.start_import(slug, slug, print)
+        run.start_import(slug, slug, Told())
     with pytest.raises(Busy):
         run.start("a", "", OV)
 
@@ -267,41 +276,41 @@ def test_imports_are_taken_however_many_wait(run, pretend, monkeypatch):
 @pytest.mark.parametrize("is_running", [True, False])
 def test_a_cancelled_import_is_told_to_whoever_waits_for_it(run, pretend, until, is_running):
     pretend(IMPORT.replace("STEPS", "600").replace("PAUSE", "0.02"))
-    ended = []
-    other = None if is_running else run.start_import("other", "other", print)
-    job = run.start_import("tiny", "org/tiny", ended.append)
+    told = Told()
+    other = None if is_running else run.start_import("other", "other", Told())
+    job = run.start_import("tiny", "org/tiny", told)
     awaited(run, job if is_running else other, "running")
     run._store.cancel(job.id)
-    until(lambda: ended)
-    assert (ended[0].id, ended[0].state) == (job.id, "cancelled")
+    until(lambda: told.ended)
+    assert (told.ended[0].id, told.ended[0].state) == (job.id, "cancelled")
 
 
 def test_a_killed_import_is_failed_and_says_what_that_often_means(run, own, pretend, until):
     pretend(IMPORT.replace("STEPS", "600").replace("PAUSE", "1"))
-    ended = []
-    job = run.start_import("tiny", "org/tiny", ended.append)
+    told = Told()
+    job = run.start_import("tiny", "org/tiny", told)
     until(lambda: run._store.get(job.id).done)
     (child,) = own._children
     os.kill(child.pid, signal.SIGKILL)
-    until(lambda: ended)
-    assert (ended[0].state, ended[0].done > 0) == ("failed", True)
-    assert "memory" in ended[0].message
+    until(lambda: told.ended)
+    assert (told.ended[0].state, told.ended[0].done > 0) == ("failed", True)
+    assert "memory" in told.ended[0].message
     until(lambda: not own._children)
     assert not Path(f"/proc/{child.pid}").exists()
 
 
 def test_an_end_that_cannot_be_noted_is_told_all_the_same(run, pretend, until, monkeypatch, tmp_path):
     pretend("time.sleep(0.3)")
-    ended = []
-    job = run.start_import("tiny", "org/tiny", ended.append)
+    told = Told()
+    job = run.start_import("tiny", "org/tiny", told)
     awaited(run, job, "running")
 
     def refuse(job):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(run._store, "write", refuse)
-    until(lambda: ended)
-    assert (ended[0].id, ended[0].state) == (job.id, "done")
+    until(lambda: told.ended)
+    assert (told.ended[0].id, told.ended[0].state) == (job.id, "done")
 
 
 def test_without_jobs_there_is_no_thread(run):
