@@ -17,6 +17,7 @@ from app.models.naming import Named
 from app.web.api.snapshot import install_snapshot
 from app.web.errors import install_errors
 from app.web.gate import Gate
+from app.web.http.kept import KeptAnswers
 from app.web.http.patience import Patience
 from app.web.http.targets import OriginForm
 from app.web.methods import HeadAsGet
@@ -71,6 +72,7 @@ def create_app(settings: Settings | None = None, named: tuple[Named, ...] | None
     for router in ROUTERS:
         app.router.routes.extend(router.routes)  # `include_router` would build each again, before the first answer
     app.add_middleware(RootPath, root=chosen.root_path)
+    app.add_middleware(KeptAnswers, settings=chosen)
     app.add_middleware(Gate, settings=chosen)
     app.add_middleware(OriginForm)
     app.add_middleware(HeadAsGet)
@@ -97,6 +99,7 @@ def _open(settings: Settings, named: tuple[Named, ...] | None) -> Resources:
         device=settings.device,
         weights=settings.weights,
         quota_bytes=int(settings.quota_gib * 2**30),
+        memory_bytes=settings.memory_mib * 2**20,
         queue_size=settings.queue_size,
         wait_seconds=0.0,  # requests wait on the event loop
         waiters=settings.waiters,

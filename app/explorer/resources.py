@@ -14,7 +14,7 @@ from app.explorer.pages import Processing
 from app.explorer.tables import Tables
 from app.models.catalog import Catalog
 from app.models.naming import Named, name_models
-from app.store.artifacts import ArtifactStore
+from app.store.artifacts import MEMORY_BYTES, ArtifactStore
 from app.store.jobs import JobStore
 from app.store.presence import Presence
 
@@ -50,6 +50,7 @@ def open_resources(
     device: str,
     weights: Processing,
     quota_bytes: int,
+    memory_bytes: int = MEMORY_BYTES,
     queue_size: int,
     wait_seconds: float,
     waiters: int,
@@ -74,7 +75,7 @@ def open_resources(
         library=Library(Catalog(data)),
         imports=Imports(data, missing),
         presence=presence,
-        store=ArtifactStore(data / "artifacts", quota_bytes),
+        store=ArtifactStore(data / "artifacts", quota_bytes, memory_bytes=memory_bytes),
         jobs=JobStore(data / "jobs"),
         queue=ComputeQueue(queue_size, wait_seconds, waiters),
         tables=Tables(device),
