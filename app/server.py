@@ -20,15 +20,12 @@ from app.web.gate import Gate
 from app.web.http.kept import KeptAnswers
 from app.web.http.patience import Patience
 from app.web.http.targets import OriginForm
+from app.web.http.threads import open_threads
 from app.web.methods import HeadAsGet
 from app.web.routes import ROUTERS
 from app.web.security import RootPath, SecureHeaders
 from app.web.site import open_site
 from app.web.streams import Streams
-
-AT_ONCE = 1
-"""Answers made at the same time: Python runs one thread at a time, and the more there are, the longer each, and a probe,
-waits for its turn."""
 
 WARM_UP_SECONDS = 1.0
 """From being ready to the slow imports, which hold Python up for everyone."""
@@ -40,7 +37,7 @@ def create_app(settings: Settings | None = None, named: tuple[Named, ...] | None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        anyio.to_thread.current_default_thread_limiter().total_tokens = AT_ONCE
+        app.state.threads = open_threads()
         resources = await anyio.to_thread.run_sync(_open, chosen, named)
         app.state.resources = resources
         app.state.streams = Streams()

@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from app.web.assets import pack, packed
 from app.web.http.negotiation import coding_of, is_known
+from app.web.http.threads import taken_aside
 from app.web.site import resources_of, site_of, urls_of
 from app.web.templating import PARTS, PICTURES
 
@@ -112,8 +113,9 @@ def csv_stream(request: Request, pieces: Iterable[str], content: str, name: str)
         return Response(status_code=304, headers=headers)
     body = (piece.encode("utf-8") for piece in pieces)
     if coding_of(request) == "plain":
-        return StreamingResponse(body, 200, headers, CSV)
-    return StreamingResponse(packed(body, PACK_LEVEL), 200, headers | {"Content-Encoding": "gzip"}, CSV)
+        return StreamingResponse(taken_aside(request, body), 200, headers, CSV)
+    packed_body = taken_aside(request, packed(body, PACK_LEVEL))
+    return StreamingResponse(packed_body, 200, headers | {"Content-Encoding": "gzip"}, CSV)
 
 
 def content_answer(

@@ -26,6 +26,11 @@ KINDS = (
 )
 
 
+@pytest.fixture
+def nothing_kept():
+    """Here something is."""
+
+
 @pytest.fixture(scope="module", autouse=True)
 def settled():
     """Folders are believed at once: here nothing changes twice within their clock's tick."""
@@ -371,6 +376,7 @@ def test_the_budget_holds_whatever_is_asked(server):
 
 def test_odd_spellings_take_no_room(server):
     visitor = server()
+    visitor.get("/tiny/L1/H3")
     visitor.get(HEAD)
     used = visitor.app.state.resources.store.memory.used
     for n in range(300):
