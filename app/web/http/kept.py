@@ -231,7 +231,7 @@ class KeptAnswers:
         tag = next((value for name, value in headers if name == b"etag"), b"")
         answer = Kept(headers, caught.body, tag, grounds, time.monotonic())
         if self._can_be_kept(asked, answer):
-            scope["app"].state.resources.store.memory.put(asked, answer, answer.size)
+            scope["app"].state.resources.store.memory.put(asked, answer, len(repr(asked)) + answer.size)
         await _send(answer, fields.known, send)
 
     def _can_be_kept(self, asked: Asked, answer: Kept) -> bool:
