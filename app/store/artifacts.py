@@ -21,9 +21,9 @@ from app.store.memory import Memory
 from app.store.sealed import Arrays, Contents, Damaged, recipe_in, seal, unseal
 from app.store.shelf import SUFFIX, Found, Shelf
 
-__all__ = ["FORMAT", "Arrays", "Artifact", "ArtifactStore", "Recipe", "format_of", "is_older"]
+__all__ = ["FORMAT", "Arrays", "Artifact", "ArtifactStore", "Recipe", "format_of", "is_older", "recipe_of"]
 
-FORMAT = 4
+FORMAT = 5
 """Raised when files or arrays change their form or meaning; older files are then no longer found."""
 
 MEMORY_BYTES = 128 * 2**20
@@ -42,6 +42,8 @@ class Recipe:
 
     fingerprint: str
     """Of the weights."""
+    kind: str
+    """What is computed: decides which arrays there are."""
     subject: str
     """What in the model: `L5/H3/ov`, `L5/strongest`, `scores`."""
     processing: str
@@ -57,6 +59,19 @@ class Recipe:
     def hash(self) -> str:
         """The name of the file, and the key of the computation."""
         return _hash(self.to_json())
+
+
+def recipe_of(words: str) -> Recipe:
+    """The recipe in those words, which are its one spelling; ValueError if they are not."""
+    fields = json.loads(words)
+    try:
+        parameters = tuple((name, value) for name, value in fields.pop("parameters"))
+        recipe = Recipe(**fields, parameters=parameters)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no recipe: {words[:100]!r}") from error
+    if recipe.to_json() != words:
+        raise ValueError(f"no recipe as it is spelt: {words[:100]!r}")
+    return recipe
 
 
 @dataclass(frozen=True)
