@@ -8,8 +8,8 @@ from app.store.artifacts import ArtifactStore, Recipe
 from app.store.grounds import GROUNDS, Grounds
 from app.store.jobs import JobStore
 
-RECIPE = Recipe("0123abcd", "L5/H3/ov", "folded", "svd")
-OTHER = Recipe("0123abcd", "L5/H3/ov", "raw", "svd")
+RECIPE = Recipe("0123abcd", "decomposition", "L5/H3/ov", "folded", "svd")
+OTHER = Recipe("0123abcd", "decomposition", "L5/H3/ov", "raw", "svd")
 LONG_AGO = 10**18
 
 
@@ -62,7 +62,7 @@ def test_which_files_are_there_holds_until_one_comes_or_goes(store, noted, look)
 
 
 def test_a_folder_that_is_not_there_may_come(store, noted):
-    elsewhere = Recipe("0123abcd", "L6/H3/ov", "raw", "svd")
+    elsewhere = Recipe("0123abcd", "decomposition", "L6/H3/ov", "raw", "svd")
     assert not store.exists(elsewhere)
     assert noted.hold()
     store.save(elsewhere, {"a": np.arange(3)}, {})
@@ -79,7 +79,7 @@ def test_a_folder_that_changed_a_moment_ago_may_change_unseen(tmp_path, noted):
 def test_many_folders_are_not_looked_at_again(store, noted):
     for layer in range(grounds.MOST_FOLDERS + 1):
         assert noted.hold()
-        store.exists(Recipe("0123abcd", f"L{layer}/census", "raw", "svd"))
+        store.exists(Recipe("0123abcd", "decomposition", f"L{layer}/census", "raw", "svd"))
     assert not noted.hold()
 
 
