@@ -15,7 +15,7 @@ from app.explorer.pages import Processing
 from app.explorer.running.children import Children
 from app.models.catalog import Catalog
 from app.models.naming import Named, name_models
-from app.store.artifacts import ArtifactStore
+from app.store.artifacts import MEMORY_BYTES, ArtifactStore
 from app.store.jobs import JobStore
 from app.store.presence import Presence
 
@@ -53,6 +53,7 @@ def open_resources(
     device: str,
     weights: Processing,
     quota_bytes: int,
+    memory_bytes: int = MEMORY_BYTES,
     queue_size: int,
     wait_seconds: float,
     waiters: int,
@@ -79,7 +80,7 @@ def open_resources(
         children=Children(),
         imports=Imports(jobs, missing),
         presence=presence,
-        store=ArtifactStore(data / "artifacts", quota_bytes),
+        store=ArtifactStore(data / "artifacts", quota_bytes, memory_bytes=memory_bytes),
         jobs=jobs,
         queue=ComputeQueue(queue_size, wait_seconds, waiters),
         tables=Tables(device),

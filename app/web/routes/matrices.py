@@ -3,7 +3,7 @@
 One function for each depth, whatever the matrix is of.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -17,13 +17,14 @@ from app.explorer.errors import UnknownAddress
 from app.explorer.pages import FitPage
 from app.web import schema, twin
 from app.web.answers import json_answer
+from app.web.http.patience import PatientRoute
 from app.web.parts import Head, Layer, Slug, describe_answers
 from app.web.query import BasisQuery, CompareQuery, TableQuery, TurnQuery
 from app.web.site import resources_of, urls_of
 from app.web.urls import COMPARE
 
 PREFIX = "/api/v1"
-router = APIRouter(prefix=PREFIX)
+router = APIRouter(prefix=PREFIX, route_class=PatientRoute)
 
 Circuit = Annotated[str, Path(description="ov or qk.", examples=["ov"])]
 Part = Annotated[str, Path(description="in, gate or out.", examples=["in"])]
@@ -35,31 +36,31 @@ Index = Annotated[
 ]
 
 
-def of_stack(model: Slug, stack: Stack) -> None:
+async def of_stack(model: Slug, stack: Stack) -> None:
     """What every head's OV writes, or reads, stacked."""
 
 
-def of_model(model: Slug) -> None:
+async def of_model(model: Slug) -> None:
     """A matrix of the whole model."""
 
 
-def of_layer(model: Slug, layer: Layer, part: Part) -> None:
+async def of_layer(model: Slug, layer: Layer, part: Part) -> None:
     """A matrix of a layer's MLP."""
 
 
-def of_head(model: Slug, layer: Layer, head: Head, circuit: Circuit) -> None:
+async def of_head(model: Slug, layer: Layer, head: Head, circuit: Circuit) -> None:
     """A matrix of a head."""
 
 
-def in_basis(basis: Basis) -> None:
+async def in_basis(basis: Basis) -> None:
     """The matrix in a basis."""
 
 
-def at_index(index: Index) -> None:
+async def at_index(index: Index) -> None:
     """A direction of it."""
 
 
-PLACES: dict[str, Callable[..., None]] = {
+PLACES: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "/{model}/embed": of_model,
     "/{model}/unembed": of_model,
     "/{model}/pos": of_model,
