@@ -1,0 +1,1 @@
+"""What runs: the line of computations, and who asked for them."""
