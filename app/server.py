@@ -17,6 +17,7 @@ from app.models.naming import Named
 from app.web.api.snapshot import install_snapshot
 from app.web.errors import install_errors
 from app.web.gate import Gate
+from app.web.http.clients import Visitors
 from app.web.http.targets import OriginForm
 from app.web.methods import HeadAsGet
 from app.web.routes import ROUTERS
@@ -69,6 +70,7 @@ def create_app(settings: Settings | None = None, named: tuple[Named, ...] | None
     for router in ROUTERS:
         app.router.routes.extend(router.routes)  # `include_router` would build each again, before the first answer
     app.add_middleware(RootPath, root=chosen.root_path)
+    app.add_middleware(Visitors, trusted=chosen.trusted_proxies)
     app.add_middleware(Gate, settings=chosen)
     app.add_middleware(OriginForm)
     app.add_middleware(HeadAsGet)
