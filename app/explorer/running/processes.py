@@ -8,8 +8,10 @@ import signal
 import socket
 from pathlib import Path
 
-from app.explorer.running.children import Child, Children
+from app.explorer.running.children import Child, Children, stop_without
 from app.explorer.running.messages import Channel
+from app.explorer.running.worker import Maker, Relay, serve
+from app.store.artifacts import ArtifactStore
 
 YIELDING = 10
 """A worker's niceness: pages that need no computation are then answered first, on however few cores."""
@@ -51,3 +53,11 @@ def start_process(children: Children, data: Path, device: str, quota_bytes: int)
             ours.close()
             raise
     return WorkerProcess(child, Channel(ours))
+
+
+def work(handle: int, parent: int, maker: Maker, store: ArtifactStore) -> None:
+    """Be the worker of the process that started this one and left it that open socket, until it is gone."""
+    stop_without(parent)
+    channel = Channel(socket.socket(fileno=handle))
+    logging.basicConfig(level=logging.INFO, handlers=[Relay(channel)])
+    serve(channel, maker, store)

@@ -279,7 +279,9 @@ class ComputeQueue:
         if report is None:
             self._lose_worker(self._at_work())
             return True
-        worker.heard, worker.has_spoken = time.monotonic(), True
+        worker.heard = time.monotonic()
+        if not worker.has_spoken:  # until now it has been starting
+            worker.has_spoken, worker.moved = True, worker.heard
         if isinstance(report, Logged):
             logging.getLogger(report.name).log(report.level, "%s", report.words)
         if not isinstance(report, Stepped | Made | Failed):
@@ -458,7 +460,7 @@ class ComputeQueue:
         return False
 
     def _hangs(self, worker: _Watched, now: float) -> bool:
-        stalled = self._told is not None and now - worker.moved > self._stalled_seconds
+        stalled = worker.has_spoken and self._told is not None and now - worker.moved > self._stalled_seconds
         return stalled or now - worker.heard > SILENT_SECONDS
 
     def _lose_worker(self, lost: Sequence[Errand], *, by_us: bool = False) -> None:
@@ -466,14 +468,14 @@ class ComputeQueue:
         worker, told = self._worker, self._told
         again = [errand for errand in self._begun() if errand not in lost and errand.making is not None]
         is_dumb = worker is not None and not worker.has_spoken
+        if is_dumb:
+            self._not_started = time.monotonic()
         for errand in (*lost, *(errand for errand in again if errand.is_second_try)):
             errand.failure = ComputationFailed(NOT_STARTED if is_dumb else STOPPED)
             self._finish(errand, self._seconds_refused(errand))
         for errand in again:
             errand.is_second_try = True
         self._retire()
-        if is_dumb:
-            self._not_started = time.monotonic()
         if worker is None or told is None:
             return
         logger.error("the worker ended at work on %s", told.task)
