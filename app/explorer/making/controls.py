@@ -5,17 +5,15 @@ matrices share it. Kept as an artifact, of which
 
     trained [d_vocab]             which tokens training has moved; never those that the tokenizer does not know
     mean [d_model]  components [n d_model]    what is taken out of the vectors before they are compared
-    coherence [DIRECTIONS 2 3]    of both rays, by LENGTHS
-    forms [DIRECTIONS 2 4]        the same of their forms, by FORM_LENGTHS
-    beyond [DIRECTIONS 2 4]       of those forms that neither begin nor end as one before them, by BEYOND_LENGTHS
-    spelling [DIRECTIONS 2 2]     how alike their forms are spelt, by SPELLING_LENGTHS
-    ids [SHOWN 2 SHOWN_TOKENS]    the tokens of the first random rays
+    coherence [n 2 3]    of both rays, by LENGTHS
+    forms [n 2 4]        the same of their forms, by FORM_LENGTHS
+    beyond [n 2 4]       of those forms that neither begin nor end as one before them, by BEYOND_LENGTHS
+    spelling [n 2 2]     how alike their forms are spelt, by SPELLING_LENGTHS
+    ids [shown 2 k]    the tokens of the first random rays
 
 Runs in the worker's thread or in a job's process. Knows no pages.
 """
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,13 +22,15 @@ from numpy.typing import NDArray
 
 from app.core.forms import Forms, forms_of
 from app.core.rays import BEYOND_LENGTHS, FORM_LENGTHS, HEADLINE, LENGTHS, SPELLING_LENGTHS
+from app.explorer import recipes
+from app.explorer.inventory import end_of
+from app.explorer.layout import CONTROL_DIRECTIONS, CONTROL_SHOWN, CONTROL_TOKENS, KEPT_TOKENS
 from app.explorer.library import OpenModel
-from app.explorer.making.bench import KEPT_TOKENS, Arrays, Baked, Bench
-from app.explorer.making.tables import end_of
-from app.explorer.pages import Processing
+from app.explorer.making.bench import Arrays, Baked, Bench
+from app.explorer.recipes import CONTROL_SEED, LEAST_TOKENS
 from app.models.selection import Selection
 from app.models.vocabulary import Vocabulary
-from app.store.artifacts import Artifact, Recipe
+from app.store.artifacts import Artifact
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,40 +39,10 @@ if TYPE_CHECKING:
     from app.core.readout import TokenTable
     from app.core.spelling import Traits
 
-DIRECTIONS = 2_000
-SHOWN, SHOWN_TOKENS = 1_000, 20
-"""Random directions whose tokens are kept, and how many a ray, for whoever wants to compare."""
-SEED = 7_245_331
-"""Not one that weights are likely drawn with: the random directions of a control would be the model's own tokens."""
-FIRST = LENGTHS[0]
-"""Trained tokens of which most have no letter where a ray is letterless; or of all that are kept."""
 LEAST_RAYS = 64
 """That are worth a core of their own while they are measured; two of them a direction."""
-LEAST_TOKENS = 100
-"""Trained tokens below which the top 50 are half the vocabulary: nothing is judged then."""
-MEASURED = {
-    "directions": DIRECTIONS,
-    "seed": SEED,
-    "tokens": KEPT_TOKENS,
-    "first": FIRST,
-    "least_tokens": LEAST_TOKENS,
-    "lengths": LENGTHS,
-    "headline": HEADLINE,
-    "form_lengths": FORM_LENGTHS,
-    "beyond_lengths": BEYOND_LENGTHS,
-    "spelling_lengths": SPELLING_LENGTHS,
-    "least": 20,
-    "removed": 16,
-    "neighbours": 20,
-    "collapsed": 0.9,
-    "most_bits": 8.0,
-    "word": 3,
-}
-"""All that decides z and p of a ray, besides the weights. The last six are constants of `app.core.coherence`, `collapse`
-and `spelling`, said again since a page that is there must not wait for torch."""
-MEASURE = int(hashlib.sha256(json.dumps(MEASURED, sort_keys=True).encode()).hexdigest()[:8], 16)
-"""Stands for all of that in the recipe of whatever is judged: what another measure judged is another artifact."""
-PARAMETERS = {"measure": MEASURE, "shown": SHOWN}
+FIRST = LENGTHS[0]
+"""Trained tokens of which most have no letter where a ray is letterless; or of all that are kept."""
 
 
 @dataclass(frozen=True)
@@ -93,25 +63,19 @@ class Control:
 
     judge: Judge
     coherence: NDArray[np.float32]
-    """[DIRECTIONS 2 3]: both rays of each random direction, by LENGTHS."""
+    """[n 2 3]: both rays of each random direction, by LENGTHS."""
     forms: NDArray[np.float32]
-    """[DIRECTIONS 2 4], by FORM_LENGTHS."""
+    """[n 2 4], by FORM_LENGTHS."""
     beyond: NDArray[np.float32]
-    """[DIRECTIONS 2 4], by BEYOND_LENGTHS."""
+    """[n 2 4], by BEYOND_LENGTHS."""
     spelling: NDArray[np.float32]
-    """[DIRECTIONS 2 2], by SPELLING_LENGTHS."""
-
-
-def recipe(model: OpenModel, end: str, processing: Processing, selection: Selection) -> Recipe:
-    """Of a control; of no decomposition, so `control` stands where a basis would."""
-    parameters = PARAMETERS | selection.deciding()
-    return Recipe(model.fingerprint, f"control/{end}", processing, "control", tuple(sorted(parameters.items())))
+    """[n 2 2], by SPELLING_LENGTHS."""
 
 
 def n_bytes(model: OpenModel) -> int:
     """Of a control on disk, about."""
-    d, tokens = model.manifest.d_model, min(SHOWN_TOKENS, model.manifest.d_vocab)
-    return model.manifest.d_vocab + d * d // 4 + 8 * SHOWN * tokens + 104 * DIRECTIONS + 4_000
+    d, tokens = model.manifest.d_model, min(CONTROL_TOKENS, model.manifest.d_vocab)
+    return model.manifest.d_vocab + d * d // 4 + 8 * CONTROL_SHOWN * tokens + 104 * CONTROL_DIRECTIONS + 4_000
 
 
 def control(bench: Bench, side: str) -> Control | None:
@@ -126,7 +90,7 @@ def _built(bench: Bench, end: str) -> tuple[Artifact, Control | None]:
     from app.core.coherence import lexicon
     from app.core.spelling import Traits
 
-    own = recipe(bench.model, end, bench.processing, bench.selection)
+    own = recipes.control(bench.model, end, bench.processing, bench.selection)
     kept = bench.store.load(own)
     arrays = dict(kept.arrays) if kept else _shared(bench, end)
     table = bench.tables.table(bench.model, bench.processing, end, bench.selection)
@@ -152,9 +116,11 @@ def _built(bench: Bench, end: str) -> tuple[Artifact, Control | None]:
     return kept, Control(judge, *(kept.arrays[name] for name in ("coherence", "forms", "beyond", "spelling")))
 
 
-def artifact(bench: Bench, end: str) -> Baked:
+def take_control(bench: Bench, end: str) -> Baked:
     """The control's arrays and facts, computed if they are not there: what is held in memory may outlive its file."""
-    kept = bench.store.load(recipe(bench.model, end, bench.processing, bench.selection)) or _built(bench, end)[0]
+    kept = (
+        bench.store.load(recipes.control(bench.model, end, bench.processing, bench.selection)) or _built(bench, end)[0]
+    )
     return dict(kept.arrays), kept.facts
 
 
@@ -167,7 +133,7 @@ def _shared(bench: Bench, end: str) -> Arrays:
 
     whole = Selection(readout=bench.selection.readout)
     if bench.selection:
-        kept = bench.store.load(recipe(bench.model, end, bench.processing, whole))
+        kept = bench.store.load(recipes.control(bench.model, end, bench.processing, whole))
         if kept is not None:
             return {name: kept.arrays[name] for name in ("trained", "mean", "components")}
     table = bench.tables.table(bench.model, bench.processing, end, whole)
@@ -192,14 +158,14 @@ def _measured(bench: Bench, end: str, judge: Judge) -> Arrays:
     """The numbers of random directions."""
     import torch
 
-    generator = torch.Generator().manual_seed(SEED)
-    vectors = torch.randn(DIRECTIONS, judge.table.vectors.shape[1], generator=generator)
+    generator = torch.Generator().manual_seed(CONTROL_SEED)
+    vectors = torch.randn(CONTROL_DIRECTIONS, judge.table.vectors.shape[1], generator=generator)
     vectors = torch.nn.functional.normalize(vectors, dim=1)
     readout = bench.tables.read(bench.model, bench.processing, end, vectors, KEPT_TOKENS, bench.selection)
     ids = np.stack([readout["top_ids"], readout["bottom_ids"]], axis=1)
     found = measured(judge, ids)
     return {name: found[name] for name in ("coherence", "forms", "beyond", "spelling")} | {
-        "ids": ids[:SHOWN, :, :SHOWN_TOKENS]
+        "ids": ids[:CONTROL_SHOWN, :, :CONTROL_TOKENS]
     }
 
 
