@@ -13,6 +13,7 @@ from app.core.bases import svd
 from app.explorer.making import gallery, heads
 from app.models.weights import Weights
 from app.server import create_app
+from tests.workers import start_in_thread
 
 ERRORS = {
     "GPU": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
@@ -34,13 +35,12 @@ STAGES = {
 
 @pytest.fixture
 def client(tiny_data, tmp_path, monkeypatch):
-    monkeypatch.setattr("app.explorer.compute.FAILURE_SECONDS", 0.0)
+    monkeypatch.setattr("app.explorer.running.queue.FAILURE_SECONDS", 0.0)
     monkeypatch.setattr("app.server.warm_up", lambda resources: None)
-    for one in ("compute", "orders"):  # pytest would keep their records
-        monkeypatch.setattr(f"app.explorer.{one}.logger.disabled", True)
+    monkeypatch.setattr("app.explorer.running.worker.logger.disabled", True)  # pytest would keep its records
     data = shutil.copytree(tiny_data, tmp_path / "data", ignore=shutil.ignore_patterns("artifacts"))
     settings = Settings(data=data, models=("tiny",), device="cpu", wait_seconds=30.0, allowed_hosts="testserver")
-    with TestClient(create_app(settings)) as client:
+    with TestClient(create_app(settings, start_worker=start_in_thread)) as client:
         yield client
 
 

@@ -18,6 +18,7 @@ from threading import Event, Lock, Semaphore, Thread
 from typing import Literal, Protocol
 
 from app.explorer.errors import BadOption, Busy, ComputationFailed, ExplorerError, NotReady
+from app.explorer.pages import Processing
 from app.explorer.running import messages
 from app.explorer.running.line import Cost, Line, Ticket
 from app.explorer.running.messages import (
@@ -47,7 +48,8 @@ IDLE_SECONDS = 600.0
 """A worker that had nothing to do for so long is ended, and its memory is the system's again."""
 DEADLY = 2
 """Ends of a worker at the same thing in a row, before that thing is refused for a while."""
-REFUSED_SECONDS = 300.0
+MOST_TIMES = 32
+"""Longest such while, in FAILURE_SECONDS: it is twice as long each time."""
 MOST_DEATHS = 64
 """Things at which a worker ended that are remembered."""
 SHORT_AFTER = 3
@@ -82,7 +84,7 @@ class Preparation:
     """What a worker does ahead of visits: it loads the libraries, and what that model is read with."""
 
     slug: str
-    processing: Literal["folded", "raw"]
+    processing: Processing
 
     @property
     def hash(self) -> str:
@@ -159,8 +161,8 @@ class ComputeQueue:
         self._stalled_seconds, self._idle_seconds = stalled_seconds, idle_seconds
         self._line: Line[Errand] = Line(size)
         self._errands: dict[Hashable, Errand] = {}
-        self._failures: OrderedDict[Hashable, tuple[float, ExplorerError]] = OrderedDict()
-        """Until when each is the answer."""
+        self._failures: dict[Hashable, tuple[float, int, ExplorerError]] = {}
+        """When it failed, and for how many times FAILURE_SECONDS that is the answer."""
         self._lock = Lock()
         """Over these three."""
         self._inbox: SimpleQueue[Heard | None] = SimpleQueue()
@@ -239,11 +241,10 @@ class ComputeQueue:
 
     def _raise_recent_failure(self, key: Hashable) -> None:
         now = time.monotonic()
-        while self._failures and next(iter(self._failures.values()))[0] < now:
-            self._failures.popitem(last=False)
-        until, failure = self._failures.get(key, (now, None))
-        if failure is not None and until > now:
-            raise _again(failure)
+        for old in [old for old, (since, times, _) in self._failures.items() if now - since >= times * FAILURE_SECONDS]:
+            del self._failures[old]
+        if key in self._failures:
+            raise _again(self._failures[key][-1])
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -346,8 +347,8 @@ class ComputeQueue:
         if errand.at == len(errand.tasks):
             self._finish(errand)
 
-    def _finish(self, errand: Errand, seconds: float | None = None) -> None:
-        """Give the errand's answer; a failure stays the answer for those seconds."""
+    def _finish(self, errand: Errand, times: int = 1) -> None:
+        """Give the errand's answer; a failure stays the answer for that many times FAILURE_SECONDS."""
         if errand is self._running:
             self._running = None
         if errand is self._suspended:
@@ -355,16 +356,12 @@ class ComputeQueue:
         with self._lock:
             self._line.leave(errand)
             self._errands.pop(errand.key, None)
-            if errand.failure is not None:
-                self._remember(errand.key, errand.failure, FAILURE_SECONDS if seconds is None else seconds)
+            if errand.failure is not None and times:
+                self._failures[errand.key] = (time.monotonic(), times, errand.failure)
         if errand.failure is None:
             errand.future.set_result(errand.artifacts)
         else:
             errand.future.set_exception(_again(errand.failure))
-
-    def _remember(self, key: Hashable, failure: ExplorerError, seconds: float) -> None:
-        if seconds > 0:
-            self._failures[key] = (time.monotonic() + seconds, failure)
 
     def _choose(self) -> None:
         """Begin what goes before what runs, or go on with what was suspended, until the worker has something to do."""
@@ -472,7 +469,7 @@ class ComputeQueue:
             self._not_started = time.monotonic()
         for errand in (*lost, *(errand for errand in again if errand.is_second_try)):
             errand.failure = ComputationFailed(NOT_STARTED if is_dumb else STOPPED)
-            self._finish(errand, self._seconds_refused(errand))
+            self._finish(errand, self._count_death(errand))
         for errand in again:
             errand.is_second_try = True
         self._retire()
@@ -482,13 +479,13 @@ class ComputeQueue:
         if worker.hired.was_killed() and not by_us:  # for want of memory, most often
             self._note_too_large(told.task.hash)
 
-    def _seconds_refused(self, errand: Errand) -> float:
-        """How long that failure is the answer: not at all the first time, since whatever ended the worker may be over."""
+    def _count_death(self, errand: Errand) -> int:
+        """How many times as long as others that failure is the answer: not at all first, it may never happen again."""
         key = errand.tasks[errand.at].hash
         deaths = self._deaths[key] = self._deaths.pop(key, 0) + 1
         while len(self._deaths) > MOST_DEATHS:
             self._deaths.popitem(last=False)
-        return 0.0 if deaths < DEADLY else min(FAILURE_SECONDS * 2 ** (deaths - DEADLY), REFUSED_SECONDS)
+        return 0 if deaths < DEADLY else min(2 ** (deaths - DEADLY), MOST_TIMES)
 
     def _retire(self) -> None:
         """End the worker; what it has begun is begun anew by the next one."""
