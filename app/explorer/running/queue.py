@@ -317,7 +317,9 @@ class ComputeQueue:
         if isinstance(report, Failed):
             failure = BadOption(report.message) if report.why == "option" else ComputationFailed(report.message)
             if report.why == "memory":
-                self._note_too_large(making.task.hash)
+                self._note_too_large(errands[0].key)
+                for errand in errands:  # what is behind it there is as large
+                    errand.at = len(errand.tasks) - 1
         else:
             self._too_large.clear()
             self._deaths.pop(making.task.hash, None)
