@@ -4,10 +4,11 @@ Read by `server` and `__main__` only; everything below them gets plain values. B
 never at import.
 """
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -16,7 +17,26 @@ def default_data() -> Path:
     return Path.home() / ".local" / "share" / "singular-lens"
 
 
+def network(words: str) -> str:
+    """The network of an address, or of a network as it is written; ValueError where it is neither.
+
+    Example: network("10.0.0.1") -> "10.0.0.1/32"
+    """
+    try:
+        found = ipaddress.ip_network(words, strict=False)
+    except ValueError:
+        raise ValueError(f"no address or network, such as 10.0.0.1 or 10.0.0.0/8: {words[:60]!r}") from None
+    if ipaddress.ip_address(words.partition("/")[0]) != found.network_address:
+        raise ValueError(f"an address within a network and no network: is {found} meant?")
+    if found.prefixlen == 0:
+        raise ValueError(f"{found} is everybody, who could then call themselves by any address")
+    return str(found)
+
+
 HostName = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,252})$")]
+
+
+NetworkName = Annotated[str, AfterValidator(network)]
 
 
 class Settings(BaseSettings):
@@ -52,6 +72,11 @@ class Settings(BaseSettings):
         (),
         description="Host names to answer to besides localhost, those of host and public_url, and numeric addresses, "
         "separated by commas; where nothing names one, 0.0.0.0 answers to all.",
+    )
+    trusted_proxies: Annotated[tuple[NetworkName, ...], NoDecode] = Field(
+        (),
+        description="Addresses and networks of proxies whose X-Forwarded-For says who asks, separated by commas; without "
+        "them, all who come through a proxy share one visitor's places in the line of computations.",
     )
     quota_gib: float = Field(
         20.0,
@@ -93,7 +118,7 @@ class Settings(BaseSettings):
             raise ValueError("a folder must be named")
         return value
 
-    @field_validator("models", "allowed_hosts", mode="before")
+    @field_validator("models", "allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """`SINGULAR_LENS_MODELS=demo,gpt2` names two models."""

@@ -9,7 +9,8 @@ import anyio.to_thread
 from fastapi import FastAPI
 
 from app.config import Settings
-from app.explorer.resources import Resources, close_resources, open_resources
+from app.explorer.resources import Resources, StartWorker, close_resources, open_resources
+from app.explorer.running.processes import start_process
 from app.explorer.warmup import warm_up
 from app.jobs.ahead import Ahead
 from app.jobs.arrivals import bring_missing
@@ -18,6 +19,7 @@ from app.models.naming import Named
 from app.web.api.snapshot import install_snapshot
 from app.web.errors import install_errors
 from app.web.gate import Gate
+from app.web.http.clients import Visitors
 from app.web.http.kept import KeptAnswers
 from app.web.http.patience import Patience
 from app.web.http.targets import OriginForm
@@ -29,17 +31,24 @@ from app.web.site import open_site
 from app.web.streams import Streams
 
 WARM_UP_SECONDS = 1.0
-"""From being ready to the slow imports, which hold Python up for everyone."""
+"""From being ready to the slow imports, which take a core from whoever asks first."""
 
 
-def create_app(settings: Settings | None = None, named: tuple[Named, ...] | None = None) -> FastAPI:
-    """The app for these settings, or for those of the environment; `named`: its models, if they have been looked up."""
+def create_app(
+    settings: Settings | None = None,
+    named: tuple[Named, ...] | None = None,
+    start_worker: StartWorker = start_process,
+) -> FastAPI:
+    """The app for these settings, or for those of the environment; `named`: its models, if they have been looked up.
+
+    `start_worker`: how what computes is started.
+    """
     chosen = settings or Settings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.threads = open_threads()
-        resources = await anyio.to_thread.run_sync(_open, chosen, named)
+        resources = await anyio.to_thread.run_sync(_open, chosen, named, start_worker)
         app.state.resources = resources
         app.state.streams = Streams()
         runner = Runner(resources.jobs, resources.children, resources.data, chosen.device)
@@ -72,6 +81,7 @@ def create_app(settings: Settings | None = None, named: tuple[Named, ...] | None
         app.router.routes.extend(router.routes)  # `include_router` would build each again, before the first answer
     app.add_middleware(RootPath, root=chosen.root_path)
     app.add_middleware(KeptAnswers, settings=chosen)
+    app.add_middleware(Visitors, trusted=chosen.trusted_proxies)
     app.add_middleware(Gate, settings=chosen)
     app.add_middleware(OriginForm)
     app.add_middleware(HeadAsGet)
@@ -91,7 +101,7 @@ def end_streams(app: FastAPI) -> None:
     app.state.streams.close()
 
 
-def _open(settings: Settings, named: tuple[Named, ...] | None) -> Resources:
+def _open(settings: Settings, named: tuple[Named, ...] | None, start_worker: StartWorker) -> Resources:
     return open_resources(
         data=settings.data,
         models=settings.models,
@@ -103,6 +113,7 @@ def _open(settings: Settings, named: tuple[Named, ...] | None) -> Resources:
         wait_seconds=0.0,  # requests wait on the event loop
         waiters=settings.waiters,
         named=named,
+        start_worker=start_worker,
     )
 
 

@@ -45,6 +45,12 @@ def test_arguments_win_over_the_environment(monkeypatch):
         ("models", ""),
         ("public_url", "javascript:alert(1)"),
         ("root_path", "lens/"),
+        ("trusted_proxies", "proxy.example"),
+        ("trusted_proxies", "10.0.0.1/8"),
+        ("trusted_proxies", "10.0.0.0/33"),
+        ("trusted_proxies", "127.0.0.1, 0.0.0.0/0"),
+        ("trusted_proxies", "::/0"),
+        ("trusted_proxies", "*"),
         ("quota_gib", 0),
         ("queue_size", 0),
         ("wait_seconds", -1),
@@ -55,7 +61,12 @@ def test_arguments_win_over_the_environment(monkeypatch):
 def test_bad_values_are_refused(name, value):
     with pytest.raises(ValidationError) as refusal:
         Settings(**{name: value})
-    assert [error["loc"] for error in refusal.value.errors()] == [(name,)]
+    assert [error["loc"][:1] for error in refusal.value.errors()] == [(name,)]
+
+
+def test_proxies_are_addresses_and_networks(monkeypatch):
+    monkeypatch.setenv("SINGULAR_LENS_TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8,2001:DB8::/32, ::1")
+    assert Settings().trusted_proxies == ("127.0.0.1/32", "10.0.0.0/8", "2001:db8::/32", "::1/128")
 
 
 def test_settings_cannot_change():

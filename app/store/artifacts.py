@@ -159,6 +159,15 @@ class ArtifactStore:
         """Keep the artifact on disk, for whoever loads it; OSError."""
         self._shelf.write(self.path(recipe), seal(Contents(recipe.to_json(), json.dumps(facts), arrays)))
 
+    def accept(self, recipe: Recipe, data: bytes, refusal: OSError) -> Artifact:
+        """Hold in memory what another process made, and the disk refused for that reason; Damaged."""
+        self._shelf.note_refusal(refusal, len(data))
+        return self._remember(recipe, _proven(data, recipe))
+
+    def note_kept(self) -> None:
+        """Another process has just kept an artifact: the disk takes them."""
+        self._shelf.note_refusal(None)
+
     def exists(self, recipe: Recipe) -> bool:
         """Whether a file has the recipe's name; not whether it is whole."""
         path = self.path(recipe)

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
-from app.explorer import browse, compute, orders
+from app.explorer import browse, orders
 from app.explorer.browse import Options
 from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.layout import KEPT_TOKENS
 from app.explorer.making import decompositions, gallery, heads
 from app.explorer.pages import View
 from app.explorer.recipes import MEASURE
+from app.explorer.running import queue
 
 HEAD = parse("tiny/L1/H2")
 
@@ -173,7 +174,7 @@ def test_a_layer_that_fails_hides_none_of_the_others(gallery_of, monkeypatch, ca
     assert there(orders.so_far(r, asked).artifacts) == [False, True, True]  # while the failure is remembered
     with pytest.raises(ComputationFailed):
         orders.in_line(r, asked)
-    monkeypatch.setattr(compute, "FAILURE_SECONDS", 0.0)
+    monkeypatch.setattr(queue, "FAILURE_SECONDS", 0.0)
     gallery_of()
     asked = orders.gallery(r.library.model("tiny"), "folded")
     assert there(orders.so_far(r, asked).artifacts) == [True, True, True]  # tried again

@@ -12,6 +12,7 @@ from app.server import create_app
 from app.store.jobs import JobStore
 from app.web.http import kept
 from app.web.http.kept import Asked
+from tests.workers import start_in_thread
 
 PATIENT = {"wait_seconds": 30.0, "device": "cpu", "allowed_hosts": "testserver"}
 
@@ -51,7 +52,7 @@ def serve():
     with ExitStack() as stack:
 
         def start(data, *models, raise_errors=True, **settings):
-            app = create_app(Settings(data=data, models=models, **(PATIENT | settings)))
+            app = create_app(Settings(data=data, models=models, **(PATIENT | settings)), start_worker=start_in_thread)
             start.apps.append(app)
             return stack.enter_context(TestClient(app, raise_server_exceptions=raise_errors, follow_redirects=False))
 

@@ -1,1 +1,1 @@
-"""Where the server's work is done: processes of its own beside those that make artifacts, imports and jobs."""
+"""What runs beside the pages: the line of computations, the worker that does them, and every child process."""

@@ -15,7 +15,7 @@ from app.web.site import site_of, urls_of
 router = APIRouter(include_in_schema=False, route_class=PatientRoute)
 FOREVER = "public, max-age=31536000, immutable"
 """For what is named after its content, and for nothing else: an upgrade or a setting changes every other answer."""
-PRIVATE = frozenset({"models", "host", "port", "data", "allowed_hosts"})
+PRIVATE = frozenset({"models", "host", "port", "data", "allowed_hosts", "trusted_proxies"})
 """Settings that say something about the machine: visitors see that they exist, not their values."""
 
 
