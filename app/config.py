@@ -85,6 +85,12 @@ class Settings(BaseSettings):
         description="Artifacts to keep on disk, in GiB; the least recently used go first. At most nine "
         "tenths are what the operator's precompute computed or found, which no visit and no visitor's job deletes.",
     )
+    memory_mib: int = Field(
+        128,
+        ge=1,
+        le=1_000_000,
+        description="Artifacts and answers to keep in memory, in MiB; the least recently used go first.",
+    )
     queue_size: int = Field(64, ge=1, le=10_000, description="Computations that may wait; one more is answered 503.")
     wait_seconds: float = Field(
         2.0, ge=0, le=60, description="How long a page waits for its computation before it shows progress."

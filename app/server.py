@@ -19,17 +19,15 @@ from app.web.api.snapshot import install_snapshot
 from app.web.errors import install_errors
 from app.web.gate import Gate
 from app.web.http.clients import Visitors
+from app.web.http.kept import KeptAnswers
 from app.web.http.patience import Patience
 from app.web.http.targets import OriginForm
+from app.web.http.threads import open_threads
 from app.web.methods import HeadAsGet
 from app.web.routes import ROUTERS
 from app.web.security import RootPath, SecureHeaders
 from app.web.site import open_site
 from app.web.streams import Streams
-
-AT_ONCE = 1
-"""Answers made at the same time: Python runs one thread at a time, and the more there are, the longer each, and a probe,
-waits for its turn."""
 
 WARM_UP_SECONDS = 1.0
 """From being ready to the slow imports, which take a core from whoever asks first."""
@@ -48,7 +46,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        anyio.to_thread.current_default_thread_limiter().total_tokens = AT_ONCE
+        app.state.threads = open_threads()
         resources = await anyio.to_thread.run_sync(_open, chosen, named, start_worker)
         app.state.resources = resources
         app.state.streams = Streams()
@@ -81,6 +79,7 @@ def create_app(
         app.router.routes.extend(router.routes)  # `include_router` would build each again, before the first answer
     app.add_middleware(RootPath, root=chosen.root_path)
     app.add_middleware(Visitors, trusted=chosen.trusted_proxies)
+    app.add_middleware(KeptAnswers, settings=chosen)
     app.add_middleware(Gate, settings=chosen)
     app.add_middleware(OriginForm)
     app.add_middleware(HeadAsGet)
@@ -107,6 +106,7 @@ def _open(settings: Settings, named: tuple[Named, ...] | None, start_worker: Sta
         device=settings.device,
         weights=settings.weights,
         quota_bytes=int(settings.quota_gib * 2**30),
+        memory_bytes=settings.memory_mib * 2**20,
         queue_size=settings.queue_size,
         wait_seconds=0.0,  # requests wait on the event loop
         waiters=settings.waiters,

@@ -39,6 +39,7 @@ from app.explorer.rates import rates
 from app.explorer.resources import Resources
 from app.explorer.views import Options, seen, visited
 from app.store.artifacts import Arrays, Artifact
+from app.store.grounds import note_now
 
 HEAD_ROWS, MATRIX_ROWS = 10, 16
 """Directions on one page of a table: a head's page has two tables."""
@@ -49,6 +50,7 @@ DEFAULT_SCORE = "copying"
 
 def home(r: Resources) -> HomePage:
     """Every model of this server, imported or on its way, and the gallery of one of them; nothing is computed for it."""
+    note_now()  # of imports that go on
     galleries = (_some_gallery(r, opened) for slug in r.slugs if (opened := here(r, slug)))
     return HomePage(tuple(_entry(r, slug) for slug in r.slugs), next((each for each in galleries if each), None))
 
@@ -109,10 +111,10 @@ def notable(r: Resources, address: Address, options: Options, sought: Sought = U
     """
     opened, shown = visited(r, address, options)
     asked, rated = orders.gallery(opened, shown.weights), _rates_in(r, opened, shown)
-    if not jobs.fills_gallery(r, opened, shown.weights):
+    held = [r.store.load(order.recipe) for order in asked]
+    if not all(held) and not jobs.fills_gallery(r, opened, shown.weights):
         artifacts, failure = orders.so_far(r, asked)
         return gallery.gallery(opened, address, shown, artifacts, rated, failure, sought)
-    held = [r.store.load(order.recipe) for order in asked]
     if not any(held):  # what a job is at is not begun here a second time
         raise NotReady("A job reads every matrix, the last layers first; its most readable rays come with them.")
     return gallery.gallery(opened, address, shown, held, rated, sought=sought)

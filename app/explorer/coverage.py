@@ -10,6 +10,7 @@ from app.explorer.library import OpenModel
 from app.explorer.pages import Place, Processing
 from app.explorer.resources import Resources
 from app.store.artifacts import ArtifactStore
+from app.store.grounds import note_now
 
 Heads = tuple[tuple[bool, ...], ...]
 """A row for each layer, a value for each head."""
@@ -17,6 +18,7 @@ Heads = tuple[tuple[bool, ...], ...]
 
 def kept(r: Resources, model: OpenModel, processing: Processing) -> Heads:
     """Whether both matrices of each head are there."""
+    note_now()
     return tuple(
         tuple(all(path.is_file() for path in matrices) for matrices in heads)
         for heads in _of(r.store, model, processing).heads
@@ -25,6 +27,7 @@ def kept(r: Resources, model: OpenModel, processing: Processing) -> Heads:
 
 def places(r: Resources, model: OpenModel, processing: Processing, above: Address) -> tuple[Place, ...]:
     """The matrices of that layer's MLP, or those of the model itself."""
+    note_now()
     kinds = model.header.model_kinds if above.layer is None else model.header.layer_kinds
     paths = _of(r.store, model, processing).singles[above.layer]
     return tuple(Place(above.at(kind), path.is_file()) for kind, path in zip(kinds, paths, strict=True))

@@ -17,7 +17,7 @@ from app.explorer.running.processes import start_process
 from app.explorer.running.queue import ComputeQueue, Hired
 from app.models.catalog import Catalog
 from app.models.naming import Named, name_models
-from app.store.artifacts import ArtifactStore
+from app.store.artifacts import MEMORY_BYTES, ArtifactStore
 from app.store.jobs import JobStore
 from app.store.presence import Presence
 
@@ -56,6 +56,7 @@ def open_resources(
     device: str,
     weights: Processing,
     quota_bytes: int,
+    memory_bytes: int = MEMORY_BYTES,
     queue_size: int,
     wait_seconds: float,
     waiters: int,
@@ -76,7 +77,7 @@ def open_resources(
     named_first = sorted(named, key=lambda each: each.source != "demo")
     missing = {each.slug: each.source for each in named_first if not each.is_here}
     children = Children()
-    store = ArtifactStore(data / "artifacts", quota_bytes)
+    store = ArtifactStore(data / "artifacts", quota_bytes, memory_bytes=memory_bytes)
     start = partial(start_worker, children, data, device, quota_bytes)
     return Resources(
         data=data,

@@ -8,16 +8,16 @@ import hashlib
 import json
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
 
+from app.store.grounds import note_artifact, note_folder, note_now
+from app.store.memory import Memory
 from app.store.sealed import Arrays, Contents, Damaged, recipe_in, seal, unseal
 from app.store.shelf import SUFFIX, Found, Shelf
 
@@ -27,6 +27,9 @@ FORMAT = 5
 """Raised when files or arrays change their form or meaning; older files are then no longer found."""
 
 MEMORY_BYTES = 128 * 2**20
+"""Of artifacts, and of whatever else is kept with them, unless another budget is given."""
+FACTS_GROW = 3
+"""Bytes of facts in memory for each of their JSON."""
 TOUCH_SECONDS = 60.0
 """How often the file of an artifact that is held in memory is noted as used."""
 
@@ -95,13 +98,18 @@ class ArtifactStore:
     `asked_by` says for whom this store is opened: what the operator asked for, found or computed, no visit deletes.
     """
 
-    def __init__(self, root: Path, quota_bytes: int, asked_by: Literal["visit", "operator"] = "visit") -> None:
+    def __init__(
+        self,
+        root: Path,
+        quota_bytes: int,
+        asked_by: Literal["visit", "operator"] = "visit",
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> None:
         self.root = root
         self.asked_by = asked_by
+        self.memory = Memory(memory_bytes)
+        """Artifacts by the hash of their recipe; whoever keeps what is made of them shares the budget."""
         self._shelf = Shelf(root, quota_bytes, keeps=asked_by == "operator")
-        self._memory: OrderedDict[str, Held] = OrderedDict()
-        self._memory_bytes = 0
-        self._lock = Lock()
 
     def path(self, recipe: Recipe) -> Path:
         """Where the recipe's file is, or would be."""
@@ -109,15 +117,17 @@ class ArtifactStore:
 
     def load(self, recipe: Recipe) -> Artifact | None:
         """The artifact, kept in memory for a while; None if it is not there or not whole."""
-        with self._lock:
-            held = self._memory.get(recipe.hash)
-            if held is not None:
-                self._memory.move_to_end(recipe.hash)
+        held: Held | None = self.memory.get(recipe.hash)
         if held is not None:
             self._touch(recipe, held)
+            note_artifact(self.path(recipe))
             return held.artifact
         found = self.read(recipe)
-        return None if found is None else self._remember(recipe, found)
+        if found is None:
+            note_now()
+            return None
+        note_artifact(self.path(recipe))
+        return self._remember(recipe, found)
 
     def read(self, recipe: Recipe) -> Artifact | None:
         """The artifact from disk, proven; a damaged file is set aside and gives None."""
@@ -160,7 +170,9 @@ class ArtifactStore:
 
     def exists(self, recipe: Recipe) -> bool:
         """Whether a file has the recipe's name; not whether it is whole."""
-        return self.path(recipe).is_file()
+        path = self.path(recipe)
+        note_folder(path.parent)
+        return path.is_file()
 
     def keep(self, recipe: Recipe) -> None:
         """Make the artifact the operator's, if it is there and he asks for it."""
@@ -176,7 +188,9 @@ class ArtifactStore:
 
     def recipes(self, fingerprint: str, subject: str) -> Iterator[Recipe]:
         """Of what seems to be there of that subject: nothing is proven until it is loaded."""
-        for path in sorted(self.root.joinpath(fingerprint, *subject.split("/")).glob(f"*{SUFFIX}")):
+        folder = self.root.joinpath(fingerprint, *subject.split("/"))
+        note_folder(folder)
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
             if not path.is_file():  # a pipe would never say what it holds
                 continue
             try:
@@ -187,6 +201,10 @@ class ArtifactStore:
                 continue  # whoever loads it sets it aside
             if recipe.format == FORMAT and (recipe.fingerprint, recipe.subject) == (fingerprint, subject):
                 yield recipe
+
+    def touch(self, path: Path) -> None:
+        """Note that the artifact in that file is in use, though nobody needs to read it."""
+        self._shelf.touch(path)
 
     def refusal(self) -> OSError | None:
         """Why the disk does not take artifacts; None while it does."""
@@ -208,13 +226,7 @@ class ArtifactStore:
             logger.warning("artifact %s is damaged (%s) and cannot be set aside: %s", found.path.name, error, refused)
 
     def _remember(self, recipe: Recipe, artifact: Artifact) -> Artifact:
-        with self._lock:
-            if old := self._memory.pop(recipe.hash, None):
-                self._memory_bytes -= _size(old.artifact)
-            self._memory[recipe.hash] = Held(artifact, time.monotonic())
-            self._memory_bytes += _size(artifact)
-            while self._memory_bytes > MEMORY_BYTES and len(self._memory) > 1:
-                self._memory_bytes -= _size(self._memory.popitem(last=False)[1].artifact)
+        self.memory.put(recipe.hash, Held(artifact, time.monotonic()), _size(artifact))
         return artifact
 
 
@@ -265,4 +277,5 @@ def _place(fingerprint: str, subject: str, name: str) -> tuple[str, ...]:
 
 
 def _size(artifact: Artifact) -> int:
-    return sum(array.nbytes for array in artifact.arrays.values())
+    facts = len(json.dumps(artifact.facts))
+    return sum(array.nbytes for array in artifact.arrays.values()) + FACTS_GROW * facts

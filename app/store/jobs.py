@@ -20,6 +20,7 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from app.core.address import CIRCUITS, SLUG, BasisName
+from app.store.grounds import note_jobs, note_now
 from app.store.locks import held, taken
 from app.store.shelf import UNFINISHED, remove_abandoned, unfinished
 
@@ -175,6 +176,7 @@ class JobStore:
 
     def get(self, id_: str) -> Job | None:
         """The job as it is now; None if there is none of that name, or its file is no job's."""
+        note_now()
         if not is_id(id_) or (job := self._read(id_)) is None:
             return None
         if not job.is_live or self._is_held(id_):
@@ -187,12 +189,15 @@ class JobStore:
 
     def all(self) -> list[Job]:
         """Every job as it is now, newest first."""
+        note_now()
         found = (self.get(id_) for id_ in self._ids())
         return sorted((job for job in found if job is not None), key=lambda job: (job.created, job.id), reverse=True)
 
     def is_empty(self) -> bool:
         """Whether there is no job to show."""
-        return next(self._ids(), None) is None
+        is_empty = next(self._ids(), None) is None
+        note_jobs(is_empty=is_empty)
+        return is_empty
 
     @contextmanager
     def held(self, id_: str) -> Iterator[None]:

@@ -12,9 +12,10 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.web.assets import pack, packed
-from app.web.http.negotiation import is_known, prefers_gzip, refuses_plain
+from app.web.http.negotiation import coding_of, is_known
+from app.web.http.threads import taken_aside
 from app.web.site import resources_of, site_of, urls_of
-from app.web.templating import PICTURES
+from app.web.templating import PARTS, PICTURES
 
 VARY = "Accept-Encoding, HX-Request, HX-Request-Type, HX-Target"
 CSV = "text/csv; charset=utf-8"
@@ -26,6 +27,7 @@ POLL_SECONDS = 2
 """How soon a page that shows progress loads itself again, where JavaScript does not follow it."""
 WAITING = "progress"
 """Id of what asks for the page to come."""
+OTHER_PART = "part"
 IN_PLACE = NO_STORE | {"HX-Retarget": "#main", "HX-Reselect": "#main", "HX-Reswap": "outerHTML"}
 """Lets htmx put a page where the one that waited for it is: no reload ends what the visitor clicked meanwhile."""
 WORTH_PACKING = 1_000
@@ -49,6 +51,14 @@ def target_of(request: Request) -> str:
 def awaited(request: Request) -> bool:
     """Whether it is a page that waits which asks: the whole answer takes its place."""
     return target_of(request) == WAITING
+
+
+def part_of(request: Request) -> str:
+    """The name of the part that the answer of a page is: empty for the whole, OTHER_PART for any without a name."""
+    if not wants_fragment(request):
+        return ""
+    target = target_of(request)
+    return target if target == WAITING or target in PARTS else OTHER_PART
 
 
 def page_answer(request: Request, page: object, headers: Mapping[str, str] | None = None) -> Response:
@@ -102,9 +112,10 @@ def csv_stream(request: Request, pieces: Iterable[str], content: str, name: str)
     if is_known(request, tag):
         return Response(status_code=304, headers=headers)
     body = (piece.encode("utf-8") for piece in pieces)
-    if not prefers_gzip(request):
-        return StreamingResponse(body, 200, headers, CSV)
-    return StreamingResponse(packed(body, PACK_LEVEL), 200, headers | {"Content-Encoding": "gzip"}, CSV)
+    if coding_of(request) == "plain":
+        return StreamingResponse(taken_aside(request, body), 200, headers, CSV)
+    packed_body = taken_aside(request, packed(body, PACK_LEVEL))
+    return StreamingResponse(packed_body, 200, headers | {"Content-Encoding": "gzip"}, CSV)
 
 
 def content_answer(
@@ -115,7 +126,8 @@ def content_answer(
     out = {"Cache-Control": "no-cache", "ETag": tag, "Vary": VARY} | dict(headers or {})
     if status == 200 and is_known(request, tag):
         return Response(status_code=304, headers=out)
-    if prefers_gzip(request) and (len(body) >= WORTH_PACKING or refuses_plain(request)):
+    coding = coding_of(request)
+    if coding == "only gzip" or (coding == "gzip" and len(body) >= WORTH_PACKING):
         body = pack(body, PACK_LEVEL)
         out["Content-Encoding"] = "gzip"
     return Response(body, status, out, media_type)

@@ -76,6 +76,9 @@ PICTURES: dict[type, Picture] = {
     JobPage: Picture("job.html", "_fragments/job.html"),
 }
 
+PARTS = frozenset(part for picture in PICTURES.values() for part in picture.parts)
+"""Ids of all elements that htmx may get alone."""
+
 
 def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environment:
     """The templates of the folder, with the globals and filters that they use."""

@@ -263,7 +263,7 @@ def test_what_is_written_is_there_and_takes_no_memory(store):
     assert not store.exists(RECIPE)
     store.write(RECIPE, ARRAYS, FACTS)
     assert store.exists(RECIPE)
-    assert not store._memory
+    assert len(store.memory) == 0
     assert_same(store.load(RECIPE))
 
 
@@ -273,12 +273,15 @@ def test_a_refused_write_is_told(tmp_path):
         ArtifactStore(tmp_path / "artifacts", 10**9).write(RECIPE, ARRAYS, FACTS)
 
 
-def test_memory_is_bounded(store, monkeypatch):
-    monkeypatch.setattr("app.store.artifacts.MEMORY_BYTES", 3 * sum(array.nbytes for array in ARRAYS.values()))
+def test_memory_is_bounded(store):
+    store.save(RECIPE, ARRAYS, FACTS)
+    one = store.memory.used
+    small = ArtifactStore(store.root, 10**9, memory_bytes=3 * one)
     for i in range(10):
-        store.save(replace(RECIPE, subject=f"L{i}/H0/ov"), ARRAYS, FACTS)
-    assert len(store._memory) == 3
-    assert_same(store.load(replace(RECIPE, subject="L0/H0/ov")))
+        small.save(replace(RECIPE, subject=f"L{i}/H0/ov"), ARRAYS, FACTS)
+    assert len(small.memory) == 3
+    assert small.memory.used <= 3 * one
+    assert_same(small.load(replace(RECIPE, subject="L0/H0/ov")))
 
 
 def test_a_hot_artifact_is_not_read_again(store):

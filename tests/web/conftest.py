@@ -10,6 +10,8 @@ from starlette.testclient import TestClient
 from app.config import Settings
 from app.server import create_app
 from app.store.jobs import JobStore
+from app.web.http import kept
+from app.web.http.kept import Asked
 from tests.workers import start_in_thread
 
 PATIENT = {"wait_seconds": 30.0, "device": "cpu", "allowed_hosts": "testserver"}
@@ -51,9 +53,27 @@ def serve():
 
         def start(data, *models, raise_errors=True, **settings):
             app = create_app(Settings(data=data, models=models, **(PATIENT | settings)), start_worker=start_in_thread)
+            start.apps.append(app)
             return stack.enter_context(TestClient(app, raise_server_exceptions=raise_errors, follow_redirects=False))
 
+        start.apps = []
         yield start
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(request):
+    """No answer is kept for a test that has other pages made than there are."""
+    if "monkeypatch" not in request.fixturenames:
+        yield
+        return
+    start = request.getfixturevalue("serve")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kept, "LARGEST", -1)
+        for app in start.apps:
+            memory = app.state.resources.store.memory
+            for key in [key for key in memory._entries if isinstance(key, Asked)]:
+                memory.drop(key)
+        yield
 
 
 @pytest.fixture(scope="session")

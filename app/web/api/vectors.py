@@ -17,7 +17,7 @@ def vector_file(found: Vectors) -> bytes:
     arrays: dict[str, Any] = {
         "index": np.array(found.index, np.int64),
         "strength": np.array(found.strength, np.float32),
-        **found.sides,
+        **dict(sorted(found.sides.items())),  # files give their arrays in any order
         **{f"{name}_is": np.array(side) for name, side in zip(("left", "right"), found.names, strict=True)},
         "address": np.array(str(found.address)),
         "weights": np.array(found.view.weights),

@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.types import Receive
 
 from app.explorer.errors import NotReady
+from app.store.grounds import begin_anew
 
 Answer = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -55,8 +56,13 @@ class PatientRoute(APIRoute):
         async def answer_in_time(request: Request) -> Response:
             if request.method != "GET":
                 return await answer(request)
+
+            def ask() -> Awaitable[Response]:
+                begin_anew()
+                return answer(request)
+
             patience = cast("Patience", request.app.state.patience)
-            return await patience.answer(lambda: answer(request), request.receive)
+            return await patience.answer(ask, request.receive)
 
         return answer_in_time
 

@@ -11,6 +11,7 @@ from app.explorer import jobs as job_verbs
 from app.web import schema, twin
 from app.web.answers import NO_STORE, json_answer
 from app.web.http.patience import PatientRoute
+from app.web.http.threads import aside
 from app.web.parts import Head, Layer, Slug, describe_answers
 from app.web.query import JobsQuery, MapQuery, NotableQuery, TableQuery, ViewQuery
 from app.web.site import resources_of, urls_of
@@ -68,6 +69,7 @@ def notable(request: Request, model: Slug, query: Annotated[NotableQuery, Query(
 
 
 @router.get("/{model}/census", summary="Census", responses=describe_answers(schema.CensusJson))
+@aside
 def census(request: Request, model: Slug, query: Annotated[ViewQuery, Query()]) -> Response:
     """How readable the rays of every kind of matrix are beside random directions; layers join as they are read."""
     page = survey.census(resources_of(request), parse(model), query.options())

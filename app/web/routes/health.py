@@ -1,9 +1,11 @@
 """Probes: is the process alive, and can it do its work."""
 
+from anyio import to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from app.explorer.health import health
+from app.web.http.threads import threads_of
 from app.web.site import resources_of
 
 router = APIRouter(tags=["probes"])
@@ -19,8 +21,8 @@ async def livez() -> JSONResponse:
 @router.get(
     "/readyz", summary="Ready", responses={503: {"description": "The worker, its memory or the disk is in trouble."}}
 )
-def readyz(request: Request) -> JSONResponse:
+async def readyz(request: Request) -> JSONResponse:
     """Looks at the worker's heartbeat, its memory and the disk; computes nothing."""
-    found = health(resources_of(request))
+    found = await to_thread.run_sync(health, resources_of(request), limiter=threads_of(request).probes)
     content = {"status": "ready" if found.ok else "not ready", **found.detail}
     return JSONResponse(content, 200 if found.ok else 503, NO_STORE)

@@ -3,7 +3,7 @@
 One function for each depth, whatever the matrix is of.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -36,31 +36,31 @@ Index = Annotated[
 ]
 
 
-def of_stack(model: Slug, stack: Stack) -> None:
+async def of_stack(model: Slug, stack: Stack) -> None:
     """What every head's OV writes, or reads, stacked."""
 
 
-def of_model(model: Slug) -> None:
+async def of_model(model: Slug) -> None:
     """A matrix of the whole model."""
 
 
-def of_layer(model: Slug, layer: Layer, part: Part) -> None:
+async def of_layer(model: Slug, layer: Layer, part: Part) -> None:
     """A matrix of a layer's MLP."""
 
 
-def of_head(model: Slug, layer: Layer, head: Head, circuit: Circuit) -> None:
+async def of_head(model: Slug, layer: Layer, head: Head, circuit: Circuit) -> None:
     """A matrix of a head."""
 
 
-def in_basis(basis: Basis) -> None:
+async def in_basis(basis: Basis) -> None:
     """The matrix in a basis."""
 
 
-def at_index(index: Index) -> None:
+async def at_index(index: Index) -> None:
     """A direction of it."""
 
 
-PLACES: dict[str, Callable[..., None]] = {
+PLACES: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "/{model}/embed": of_model,
     "/{model}/unembed": of_model,
     "/{model}/pos": of_model,

@@ -8,10 +8,11 @@ from starlette.exceptions import HTTPException
 
 from app.config import Settings
 from app.web.answers import VARY, html_answer, json_answer
-from app.web.http.negotiation import is_known, prefers_gzip
+from app.web.http.negotiation import coding_of, is_known
+from app.web.http.patience import PatientRoute
 from app.web.site import site_of, urls_of
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=PatientRoute)
 FOREVER = "public, max-age=31536000, immutable"
 """For what is named after its content, and for nothing else: an upgrade or a setting changes every other answer."""
 PRIVATE = frozenset({"models", "host", "port", "data", "allowed_hosts", "trusted_proxies"})
@@ -54,7 +55,7 @@ def openapi(request: Request) -> Response:
 
 
 @router.get("/static/{name:path}")
-def static(request: Request, name: str, v: str = "") -> Response:
+async def static(request: Request, name: str, v: str = "") -> Response:
     """A static file; for ever under the version that names its content."""
     asset = site_of(request).assets.get(name)
     if asset is None:
@@ -63,13 +64,13 @@ def static(request: Request, name: str, v: str = "") -> Response:
     headers = {"Cache-Control": FOREVER if v == asset.version else "no-cache", "ETag": tag, "Vary": VARY}
     if is_known(request, tag):
         return Response(status_code=304, headers=headers)
-    packed = prefers_gzip(request)
+    packed = coding_of(request) != "plain"
     headers |= {"Content-Encoding": "gzip"} if packed else {}
     return Response(asset.packed if packed else asset.content, 200, headers, asset.media_type)
 
 
 @router.get("/favicon.ico")
-def favicon(request: Request) -> Response:
+async def favicon(request: Request) -> Response:
     """For browsers that ask without being told."""
     site = site_of(request)
     url = f"{site.settings.root_path}/static/favicon.svg?v={site.assets['favicon.svg'].version}"
@@ -77,7 +78,7 @@ def favicon(request: Request) -> Response:
 
 
 @router.get("/robots.txt")
-def robots(request: Request) -> Response:
+async def robots(request: Request) -> Response:
     """Crawlers stay on cheap pages: a layer has every head behind it."""
     root = urls_of(request).root
     closed = [

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
 
 from app.core.address import Address, AddressError, Depth, parse
 from app.explorer import browse, survey
@@ -21,6 +23,7 @@ from app.web.api.vectors import vector_file
 from app.web.http.patience import PatientRoute
 from app.web.http.redirects import BEHIND_A_LINK, find_spot, spell_path
 from app.web.http.targets import take_off_root
+from app.web.http.threads import aside, make_aside
 from app.web.query import CensusQuery, CompareQuery, JumpQuery, NotableQuery, PageQuery
 from app.web.sheet import census_sheet, direction_sheet, head_sheet, matrix_sheet
 from app.web.site import resources_of, urls_of
@@ -63,6 +66,7 @@ def notable(request: Request, model: str, query: Annotated[NotableQuery, Query()
 
 
 @router.get("/{model}/census")
+@aside
 def census(request: Request, model: str, query: Annotated[CensusQuery, Query()]) -> Response:
     """How readable all matrices of a model are; as a file once all of them are read."""
     address, r = parse(model), resources_of(request)
@@ -111,15 +115,25 @@ def side_by_side(request: Request, address: str, query: Annotated[CompareQuery, 
 
 
 @router.get("/{address:path}")
-def place(request: Request, address: str, query: Annotated[PageQuery, Query()]) -> Response:
+async def place(request: Request, address: str, query: Annotated[PageQuery, Query()]) -> Response:
     """Whatever the address names: a model, a layer, a head, a matrix or a direction."""
     # The router overlooks a line break at the end of a path.
     where = parse(address + "\n" * request.scope["path"].endswith("\n"))
-    if one := browse.one_page(resources_of(request), where, query.options()):
-        return RedirectResponse(_with_query(request, urls_of(request).page(one)), 307, {"Cache-Control": "no-cache"})
-    kind = KINDS[where.depth]
     if query.format is None:
-        return page_answer(request, kind.look(resources_of(request), where, query))
+        return await run_in_threadpool(_page, request, where, query)
+    return await make_aside(request, partial(_file, request, where, query))
+
+
+def _page(request: Request, where: Address, query: PageQuery) -> Response:
+    return _elsewhere(request, where, query) or page_answer(
+        request, KINDS[where.depth].look(resources_of(request), where, query)
+    )
+
+
+def _file(request: Request, where: Address, query: PageQuery) -> Response:
+    if elsewhere := _elsewhere(request, where, query):
+        return elsewhere
+    kind = KINDS[where.depth]
     if query.format == "npz":
         found = _there(vectors(resources_of(request), where, query.options()))
         return file_answer(request, vector_file(found), _file_name(found, where), "npz")
@@ -127,6 +141,13 @@ def place(request: Request, address: str, query: Annotated[PageQuery, Query()]) 
         raise BadOption("format=csv is there for heads, matrices and directions")
     page = _there(kind.look(resources_of(request), where, query))
     return file_answer(request, kind.sheet(page).encode(), _file_name(page, where), "csv")
+
+
+def _elsewhere(request: Request, where: Address, query: PageQuery) -> Response | None:
+    """To the one page of a matrix that has two names."""
+    if one := browse.one_page(resources_of(request), where, query.options()):
+        return RedirectResponse(_with_query(request, urls_of(request).page(one)), 307, {"Cache-Control": "no-cache"})
+    return None
 
 
 def _there(page: Any) -> Any:

@@ -1,9 +1,15 @@
 import io
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+
+from app.core.address import parse
+from app.explorer.views import Options
+from app.explorer.visits.vectors import vectors
+from app.web.api.vectors import vector_file
 
 OV = "/tiny/L1/H2/ov"
 
@@ -34,6 +40,13 @@ def test_of_a_direction_its_own_come(client, place):
     for name in {"left", "right", "strength"} & set(whole.files):
         assert np.array_equal(own[name][0], whole[name][row])
     assert str(own["address"]) == place.removeprefix("/")
+
+
+def test_the_file_is_the_same_however_the_arrays_came(client):
+    found = vectors(client.app.state.resources, parse("tiny/L1/H2/ov"), Options())
+    turned = replace(found, sides=dict(reversed(found.sides.items())))
+    assert list(found.sides) != list(turned.sides)
+    assert vector_file(found) == vector_file(turned)
 
 
 def test_the_vectors_are_those_whose_tokens_the_page_shows(client, gpt2_folder):

@@ -1,7 +1,7 @@
 import pytest
 from fastapi import Request
 
-from app.web.http.negotiation import is_known, prefers_gzip, refuses_plain
+from app.web.http.negotiation import coding_for, coding_of, is_known
 
 
 def request(name, *values):
@@ -38,15 +38,22 @@ def request(name, *values):
     ],
 )
 def test_gzip_is_sent_to_who_takes_it_and_likes_it_no_less(fields, packed):
-    assert prefers_gzip(request(b"accept-encoding", *fields)) is packed
+    assert (coding_of(request(b"accept-encoding", *fields)) != "plain") is packed
 
 
 @pytest.mark.parametrize(
-    ("field", "refused"),
-    [("identity;q=0", True), ("gzip, *;q=0.0", True), ("*;q=0, identity;q=0.1", False), ("gzip", False), ("", False)],
+    ("accepted", "coding"),
+    [
+        ("gzip, identity;q=0", "only gzip"),
+        ("gzip, *;q=0.0", "only gzip"),
+        ("*;q=0, gzip, identity;q=0.1", "gzip"),
+        ("gzip", "gzip"),
+        ("identity;q=0", "plain"),  # which is all there is
+        ("", "plain"),
+    ],
 )
-def test_plain_bytes_are_refused_by_name_or_with_all_others(field, refused):
-    assert refuses_plain(request(b"accept-encoding", field)) is refused
+def test_plain_bytes_are_refused_by_name_or_with_all_others(accepted, coding):
+    assert coding_for(accepted) == coding
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,267 @@
+"""Answers kept: what was made once, of a page that does not change, is sent again as it is. Pure ASGI.
+
+Looked up on the event loop, under all that decides an answer. What an answer rests on was noted while it was made
+(`app.store.grounds`); one that rests on what may be otherwise at any time is not kept. Knows no page.
+"""
+
+import asyncio
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.config import Settings
+from app.explorer.resources import Resources
+from app.store.artifacts import ArtifactStore
+from app.store.grounds import GROUNDS, Grounds
+from app.web.answers import part_of
+from app.web.http.asked import Target, Targets
+from app.web.http.negotiation import Coding, coding_for, is_among
+
+LARGEST = 2**20
+"""Bytes of an answer that is kept, as it is sent."""
+GROUND_BYTES = 400
+"""That a file or folder takes which an answer rests on."""
+MOST_ORIGINS = 4
+ORIGIN_SECONDS = 60.0
+"""An origin that nobody named for so long makes room for another."""
+TOUCH_SECONDS = 60.0
+"""How often an artifact is noted as used for the sake of answers made of it."""
+MOST_TOUCHED = 4_096
+"""Artifacts of which it is remembered when that was."""
+MOST_CODINGS = 64
+"""Values of Accept-Encoding that are remembered: browsers have few."""
+OF_A_BODY = {b"content-length", b"content-type", b"content-encoding"}
+"""Headers that an answer without one does not have."""
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Fields(NamedTuple):
+    """What of a request's header fields decides which answer it gets."""
+
+    host: bytes
+    codings: bytes
+    known: bytes
+    """The versions that the visitor has."""
+    is_of_htmx: bool
+
+
+class Asked(NamedTuple):
+    """All that decides an answer, besides what it rests on."""
+
+    target: Target
+    part: str
+    """The fragment, by its name; empty for the whole page."""
+    origin: Hashable
+    """What absolute links start with."""
+    coding: Coding
+    has_jobs: bool
+    """Whether pages link to the jobs, though visitors may start none."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """An answer as it was sent, without what every answer carries."""
+
+    headers: Headers
+    body: bytes
+    tag: bytes
+    """Empty where it has none."""
+    grounds: Grounds
+    touched: float
+    """When the artifacts that it rests on were last noted as used, on the monotonic clock."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, nearly."""
+        headers = sum(len(name) + len(value) for name, value in self.headers)
+        return len(self.body) + headers + GROUND_BYTES * (len(self.grounds.artifacts) + len(self.grounds.folders))
+
+
+class Origins:
+    """Those that answers are kept for: a few, so that whoever makes names up takes no room from the others."""
+
+    def __init__(self, most: int = MOST_ORIGINS, seconds: float = ORIGIN_SECONDS) -> None:
+        self._most, self._seconds = most, seconds
+        self._named: dict[Hashable, float] = {}
+
+    def admit(self, origin: Hashable) -> bool:
+        """Whether answers are kept for it: it is one of the few, or takes the place of one that nobody names now."""
+        now = time.monotonic()
+        if origin not in self._named and len(self._named) >= self._most:
+            last = min(self._named, key=self._named.__getitem__)
+            if now - self._named[last] < self._seconds:
+                return False
+            del self._named[last]
+        self._named[origin] = now
+        return True
+
+
+class Touches:
+    """Notes artifacts as used whose answers are sent without them, each once in a while, in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._touched: dict[Path, float] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._limiter = CapacityLimiter(1)
+
+    def note(self, store: ArtifactStore, kept: Kept) -> None:
+        """The answer is sent again."""
+        now = time.monotonic()
+        if now - kept.touched < TOUCH_SECONDS:
+            return
+        kept.touched = now
+        if len(self._touched) > MOST_TOUCHED:
+            self._touched.clear()
+        due = [
+            path for path in kept.grounds.artifacts if now - self._touched.get(path, -TOUCH_SECONDS) >= TOUCH_SECONDS
+        ]
+        self._touched.update(dict.fromkeys(due, now))
+        task = asyncio.create_task(self._touch(store, due))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _touch(self, store: ArtifactStore, due: list[Path]) -> None:
+        def touch() -> None:
+            for path in due:
+                store.touch(path)
+
+        await to_thread.run_sync(touch, limiter=self._limiter)
+
+
+class Caught:
+    """An answer that is held back until it is whole; one that comes in pieces goes its way at once."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.start: Message | None = None
+        self.body = b""
+
+    async def __call__(self, message: Message) -> None:
+        """The next of the answer's messages."""
+        if message["type"] == "http.response.start":
+            self.start = message
+        elif self.start is not None and not message.get("more_body", False):
+            self.body = message.get("body", b"")
+        else:
+            await self.let_go()
+            await self._send(message)
+
+    async def let_go(self) -> None:
+        """Send what has been held back."""
+        if self.start is not None:
+            await self._send(self.start)
+            self.start = None
+
+
+class KeptAnswers:
+    """Sends answers again, and keeps those that can be."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self._targets = Targets(settings.root_path)
+        self._has_public_url = bool(settings.public_url)
+        self._allows_jobs = settings.allow_jobs
+        self._origins = Origins()
+        self._touches = Touches()
+        self._codings: dict[bytes, Coding] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request: answered with what is kept, or passed on, its answer kept if it can be."""
+        if scope["type"] != "http" or scope["method"] != "GET":
+            await self.app(scope, receive, send)
+            return
+        fields = _fields(scope)
+        asked = self._asked(scope, fields)
+        if asked is None:
+            await self.app(scope, receive, send)
+            return
+        resources: Resources = scope["app"].state.resources
+        kept: Kept | None = resources.store.memory.get(asked)
+        if kept is None or not kept.grounds.hold():
+            await self._make(asked, fields, scope, receive, send)
+            return
+        self._touches.note(resources.store, kept)
+        await _send(kept, fields.known, send)
+
+    def _asked(self, scope: Scope, fields: Fields) -> Asked | None:
+        """None where no answer is kept, whatever it may be."""
+        target = self._targets.read(scope)
+        origin = () if self._has_public_url else (scope["scheme"], fields.host or scope["server"])
+        if target is None or not self._origins.admit(origin):
+            return None
+        coding = self._coding(fields.codings)
+        if not target.has_parts:
+            return Asked(target, "", origin, coding, has_jobs=False)
+        part = part_of(Request(scope)) if fields.is_of_htmx else ""
+        has_jobs = self._allows_jobs or not scope["app"].state.resources.jobs.is_empty()
+        return Asked(target, part, origin, coding, has_jobs)
+
+    def _coding(self, accepted: bytes) -> Coding:
+        coding = self._codings.get(accepted)
+        if coding is None:
+            coding = coding_for(accepted.decode("latin-1"))
+            if len(self._codings) < MOST_CODINGS:
+                self._codings[accepted] = coding
+        return coding
+
+    async def _make(self, asked: Asked, fields: Fields, scope: Scope, receive: Receive, send: Send) -> None:
+        """The answer from the pages, whole even for whoever has it, so that it can be kept for the others."""
+        if fields.known and asked.target.is_made_at_once:
+            scope = dict(scope) | {"headers": [field for field in scope["headers"] if field[0] != b"if-none-match"]}
+        caught, grounds = Caught(send), Grounds()
+        token = GROUNDS.set(grounds)
+        try:
+            await self.app(scope, receive, caught)
+        finally:
+            GROUNDS.reset(token)
+        if caught.start is None:
+            return
+        if caught.start["status"] != 200:
+            await caught.let_go()
+            await send({"type": "http.response.body", "body": caught.body})
+            return
+        headers: Headers = list(caught.start["headers"])
+        tag = next((value for name, value in headers if name == b"etag"), b"")
+        answer = Kept(headers, caught.body, tag, grounds, time.monotonic())
+        if self._can_be_kept(asked, answer):
+            scope["app"].state.resources.store.memory.put(asked, answer, len(repr(asked)) + answer.size)
+        await _send(answer, fields.known, send)
+
+    def _can_be_kept(self, asked: Asked, answer: Kept) -> bool:
+        seen = {self._allows_jobs or not is_empty for is_empty in answer.grounds.seen_empty}
+        return (
+            len(answer.body) <= LARGEST
+            and seen <= {asked.has_jobs}
+            and (b"cache-control", b"no-store") not in answer.headers
+            and answer.grounds.hold()
+        )
+
+
+def _fields(scope: Scope) -> Fields:
+    found: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        found[name] = found[name] + b"," + value if name in found else value
+    return Fields(
+        found.get(b"host", b""),
+        found.get(b"accept-encoding", b""),
+        found.get(b"if-none-match", b""),
+        b"hx-request-type" in found,
+    )
+
+
+async def _send(kept: Kept, known: bytes, send: Send) -> None:
+    """The answer, without its body where the visitor has that."""
+    if kept.tag and known and is_among(known.decode("latin-1"), kept.tag.decode("latin-1")):
+        headers = [field for field in kept.headers if field[0] not in OF_A_BODY]
+        await send({"type": "http.response.start", "status": 304, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": list(kept.headers)})
+    await send({"type": "http.response.body", "body": kept.body})

@@ -1,0 +1,59 @@
+"""In which thread an answer is made: one makes all pages, one whatever takes long, and one looks for probes.
+
+What takes long then stands before no page, and neither before a probe. Knows no page.
+"""
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from functools import partial, wraps
+from typing import Any, ParamSpec, TypeVar, cast
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+from fastapi import Request, Response
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PAGES = 1
+"""Python runs one thread at a time, and the more there are, the longer each, and a probe, waits for its turn."""
+
+
+@dataclass(frozen=True)
+class Threads:
+    """Of one server."""
+
+    long: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
+    probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
+
+
+def open_threads() -> Threads:
+    """Bound the thread of pages, which is the usual one of all routes; in the server's loop."""
+    anyio.to_thread.current_default_thread_limiter().total_tokens = PAGES
+    return Threads()
+
+
+def threads_of(request: Request) -> Threads:
+    """Those of the server that the request came to."""
+    return cast("Threads", request.app.state.threads)
+
+
+async def make_aside(request: Request, make: Callable[[], T]) -> T:
+    """What `make` gives, in the thread for what takes long."""
+    return await anyio.to_thread.run_sync(make, limiter=threads_of(request).long)
+
+
+def aside(make: Callable[P, Response]) -> Callable[P, Coroutine[Any, Any, Response]]:
+    """Make a route's answer in the thread for what takes long."""
+
+    @wraps(make)
+    async def answer(*given: P.args, **named: P.kwargs) -> Response:
+        return await make_aside(cast("Request", named["request"]), partial(make, *given, **named))
+
+    return answer
+
+
+async def taken_aside(request: Request, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces of a long answer, each made in that thread when it is sent."""
+    while (piece := await make_aside(request, partial(next, pieces, None))) is not None:
+        yield piece

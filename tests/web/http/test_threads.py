@@ -1,0 +1,94 @@
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import pytest
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import StreamingResponse
+
+from app.web.http.threads import aside, open_threads, taken_aside
+
+WAIT = 30
+
+
+def run(work):
+    # Not in this thread: the browser tests' library keeps a loop of its own there.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, asyncio.wait_for(work, WAIT)).result()
+
+
+async def get(app, path):
+    sent = []
+
+    async def receive():
+        await asyncio.Event().wait()
+
+    async def send(message):
+        sent.append(message)
+
+    target = {"path": path, "raw_path": path.encode(), "query_string": b"", "headers": []}
+    await app({"type": "http", "method": "GET", **target}, receive, send)
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
+
+
+@pytest.fixture
+def house():
+    """An app with answers that last until they are let go, and a page."""
+    app, go = FastAPI(), Event()
+
+    @app.get("/long")
+    @aside
+    def long(request: Request, name: str = "x") -> Response:
+        assert go.wait(WAIT)
+        return Response(f"long {name}")
+
+    @app.get("/stream")
+    async def stream(request: Request) -> Response:
+        def pieces():
+            yield b"first "
+            assert go.wait(WAIT)
+            yield b"last"
+
+        return StreamingResponse(taken_aside(request, pieces()))
+
+    @app.get("/page")
+    def page() -> Response:
+        return Response("page")
+
+    app.state.go = go
+    return app
+
+
+@pytest.mark.parametrize(("path", "whole"), [("/long", b"long x"), ("/stream", b"first last")])
+def test_what_takes_long_stands_before_no_page(house, path, whole):
+    async def work():
+        house.state.threads = open_threads()
+        answer = asyncio.create_task(get(house, path))
+        for _ in range(3):
+            assert await get(house, "/page") == (200, b"page")
+        assert not answer.done()
+        house.state.go.set()
+        assert await answer == (200, whole)
+
+    run(work())
+
+
+def test_pages_are_made_one_at_a_time(house):
+    at_once, most = [], []
+
+    @house.get("/counted")
+    def counted() -> Response:
+        at_once.append(None)
+        most.append(len(at_once))
+        time.sleep(0.002)
+        at_once.pop()
+        return Response()
+
+    async def work():
+        house.state.threads = open_threads()
+        await asyncio.gather(*(get(house, "/counted") for _ in range(50)))
+
+    run(work())
+    assert max(most) == 1
+    assert len(most) == 50
