@@ -241,9 +241,9 @@ def _precompute(
 ) -> None:
     from app.explorer import jobs
     from app.explorer.errors import ExplorerError
+    from app.explorer.making.tables import Tables
     from app.explorer.precompute import bytes_needed
     from app.explorer.precompute import precompute as steps_of
-    from app.explorer.tables import Tables
     from app.explorer.tasks import wish
     from app.jobs.record import recorded
     from app.models.memory import is_of_memory

@@ -37,12 +37,13 @@ from app.core.folding import fold_head, fold_mlp
 from app.core.rays import ALPHA, LENGTHS
 from app.core.readout import TokenTable, read, token_table
 from app.core.significance import standing
-from app.explorer import readability, work
-from app.explorer.bench import Bench
-from app.explorer.controls import control
 from app.explorer.library import Library, OpenModel
+from app.explorer.making import heads as work
+from app.explorer.making import readability
+from app.explorer.making.bench import Bench
+from app.explorer.making.controls import control
+from app.explorer.making.tables import Tables
 from app.explorer.pages import PROCESSINGS, Processing
-from app.explorer.tables import Tables
 from app.models.catalog import Catalog
 from app.models.importer import import_model
 from app.store.artifacts import ArtifactStore

@@ -21,12 +21,12 @@ from torch import Tensor
 
 from app.core.address import Address, parse
 from app.core.matrix import Matrix
-from app.explorer.bench import Bench
-from app.explorer.decompositions import decomposition
 from app.explorer.library import Library
+from app.explorer.making.bench import Bench
+from app.explorer.making.decompositions import decomposition
+from app.explorer.making.subjects import Preparing, Subject, subject
+from app.explorer.making.tables import Tables
 from app.explorer.pages import Processing
-from app.explorer.subjects import Preparing, Subject, subject
-from app.explorer.tables import Tables
 from app.models.catalog import Catalog
 from app.models.importer import import_model
 from app.store.artifacts import ArtifactStore

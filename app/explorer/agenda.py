@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from app.core.address import BasisName
 from app.core.basis import BASES
-from app.explorer import notable, recipes
+from app.explorer import recipes
 from app.explorer.library import OpenModel
+from app.explorer.making import gallery as notable
 from app.explorer.pages import Processing
 from app.explorer.tasks import targets, wish
 from app.store.artifacts import ArtifactStore, Recipe

@@ -18,15 +18,15 @@ from app.core.address import CIRCUITS, Address
 from app.core.chance import at_least
 from app.core.rays import ALPHA, HEADLINE
 from app.explorer import orders
-from app.explorer.bench import PREFIXES
-from app.explorer.controls import SHOWN
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.library import OpenModel
+from app.explorer.making.bench import PREFIXES
+from app.explorer.making.controls import SHOWN
+from app.explorer.making.tables import end_of
 from app.explorer.matrices import SIDES
 from app.explorer.orders import fulfilled
 from app.explorer.pages import BLIND_OF, PROCESSINGS, Answer, BlindOf, BlindPage, BlindResult, Columns, Obstacle, View
 from app.explorer.resources import Resources
-from app.explorer.tables import end_of
 from app.explorer.views import Options, visited
 from app.models.vocabulary import Entry
 from app.store.artifacts import Arrays

@@ -9,10 +9,12 @@ import numpy as np
 
 from app.core.address import CIRCUITS, Address, Circuit
 from app.explorer import coverage, fits, gallery, jobs, orders, verdicts
-from app.explorer.bench import PREFIXES
 from app.explorer.directions import directions
 from app.explorer.errors import BadOption, NotReady
 from app.explorer.library import REPAIR, OpenModel
+from app.explorer.making.bench import PREFIXES
+from app.explorer.making.rotation import judged
+from app.explorer.making.tables import end_of
 from app.explorer.maps import head_map
 from app.explorer.matrices import SIDES, TABLE_TOKENS, direction_page, matrix_page
 from app.explorer.orders import fulfilled
@@ -36,8 +38,6 @@ from app.explorer.pages import (
 from app.explorer.places import here, is_double, neighbours
 from app.explorer.rates import rates
 from app.explorer.resources import Resources
-from app.explorer.rotations import judged
-from app.explorer.tables import end_of
 from app.explorer.views import Options, seen, visited
 from app.store.artifacts import Arrays, Artifact
 

@@ -1,4 +1,4 @@
-"""The bases of a matrix side by side, as a page. Computes nothing; `app.explorer.comparisons` does."""
+"""The bases of a matrix side by side, as a page. Computes nothing; `app.explorer.making.comparison` does."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,11 +7,12 @@ from typing import Any
 
 from app.core.address import Address, BasisName
 from app.core.basis import BASES
-from app.explorer import comparisons, fits, jobs, recipes, tasks
-from app.explorer.comparisons import FIRST, MOST
+from app.explorer import fits, jobs, recipes, tasks
 from app.explorer.directions import directions, row_of
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.library import OpenModel
+from app.explorer.making import comparison as comparisons
+from app.explorer.making.comparison import FIRST, MOST
 from app.explorer.matrices import SIDES, canonical, tabs
 from app.explorer.orders import Order, fulfilled
 from app.explorer.pages import Choice, Compared, ComparePage, Direction, Partner, View

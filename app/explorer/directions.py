@@ -32,7 +32,7 @@ from app.core.address import Address
 from app.core.basis import BASES
 from app.core.determinacy import is_determined
 from app.core.spread import moments
-from app.explorer.bench import PREFIXES
+from app.explorer.making.bench import PREFIXES
 from app.explorer.pages import Badge, Determinacy, Direction, Histogram, Only, SideReadout, Sort, Token, Turn, Words
 from app.explorer.verdicts import best, passing, rays
 from app.models.vocabulary import Vocabulary

@@ -15,12 +15,12 @@ from app.explorer.directions import readouts
 from app.explorer.errors import UnknownAddress, UnknownToken
 from app.explorer.hubs import hubs
 from app.explorer.library import OpenModel
+from app.explorer.making.full import KEPT_TOKENS, ROLES, SIDES, Role
+from app.explorer.making.tables import end_of
 from app.explorer.matrices import circuit_notes, processing_notes
 from app.explorer.pages import Apart, FullPage, FullRow, NamedToken, Note, Ray, Token, View
 from app.explorer.places import neighbours
 from app.explorer.resources import Resources
-from app.explorer.rows import KEPT_TOKENS, ROLES, SIDES, Role
-from app.explorer.tables import end_of
 from app.explorer.views import Options, farthest, visited
 from app.models.selection import EVERY
 from app.models.vocabulary import Entry, Vocabulary, shown

@@ -1,4 +1,4 @@
-"""The notable rays of a model, merged from the artifacts of its layers and ends (`app.explorer.notable` makes them).
+"""The notable rays of a model, merged from the artifacts of its layers and ends (`app.explorer.making.gallery` makes them).
 
 Rays that say the same are shown once: those of one end of one direction, where the first of them stands, and those that
 share three of their ten first words on their judged side with one that is shown before them. Imports no torch.
@@ -17,11 +17,11 @@ from app.core.address import CIRCUITS, KINDS, Address, Kind
 from app.core.discovery import FDR, q_values
 from app.core.forms import form_of
 from app.core.rays import ALPHA, RAY_CLASSES, READINGS, Reading
-from app.explorer.bench import PREFIXES
 from app.explorer.errors import BadOption
 from app.explorer.library import OpenModel
+from app.explorer.making.bench import PREFIXES
+from app.explorer.making.gallery import ENDS, LABELS, NUMBERS, Label
 from app.explorer.matrices import SIDES
-from app.explorer.notable import ENDS, LABELS, NUMBERS, Label
 from app.explorer.pages import (
     GALLERY_LISTS,
     UNSOUGHT,

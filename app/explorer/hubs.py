@@ -1,6 +1,6 @@
 """Tokens that crowd the ends of any direction, by a control's random ones: long vectors, mostly, and no finding.
 
-Knows how a control's tokens are kept (`app.explorer.controls`), not how they were read. Imports no torch.
+Knows how a control's tokens are kept (`app.explorer.making.controls`), not how they were read. Imports no torch.
 """
 
 import numpy as np

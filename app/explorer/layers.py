@@ -14,14 +14,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from app.core.address import CIRCUITS, Address, Circuit, LayerKind
-from app.explorer import recipes, work
-from app.explorer.bench import Bench
+from app.explorer import recipes
 from app.explorer.compute import ended
-from app.explorer.decompositions import Taken, subject_taken_apart
 from app.explorer.library import OpenModel
+from app.explorer.making import heads as work
+from app.explorer.making.bench import Bench
+from app.explorer.making.decompositions import Taken, subject_taken_apart
+from app.explorer.making.heads import Found, Part
+from app.explorer.making.subjects import Subject, mlp_subjects
 from app.explorer.pages import Processing
-from app.explorer.subjects import Subject, mlp_subjects
-from app.explorer.work import Found, Part
 from app.models.weights import layer_file
 from app.store.artifacts import ArtifactStore
 from app.store.locks import claimed

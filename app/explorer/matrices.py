@@ -11,7 +11,6 @@ import numpy as np
 from app.core.address import LAYER_KINDS, Address, Kind
 from app.core.basis import BASES
 from app.explorer import verdicts
-from app.explorer.bench import PREFIXES
 from app.explorer.directions import (
     Rows,
     determinacy,
@@ -30,7 +29,8 @@ from app.explorer.directions import (
 from app.explorer.errors import UnknownAddress
 from app.explorer.hits import Hits, hits
 from app.explorer.library import OpenModel
-from app.explorer.packings import THRESHOLDS
+from app.explorer.making.bench import PREFIXES
+from app.explorer.making.packing import THRESHOLDS
 from app.explorer.pages import (
     ControlSpread,
     Curve,

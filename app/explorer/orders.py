@@ -10,11 +10,16 @@ from functools import partial
 from typing import NamedTuple
 
 from app.core.address import Address
-from app.explorer import census, controls, decompositions, notable, recipes, rotations, rows, work
-from app.explorer.bench import Baked, Bench
+from app.explorer import recipes
 from app.explorer.compute import Priority, Steps
 from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.library import OpenModel, damage_told
+from app.explorer.making import census, controls, decompositions
+from app.explorer.making import full as rows
+from app.explorer.making import gallery as notable
+from app.explorer.making import heads as work
+from app.explorer.making import rotation as rotations
+from app.explorer.making.bench import Baked, Bench
 from app.explorer.making.vectors import vectors
 from app.explorer.pages import Processing, View
 from app.explorer.resources import Resources

@@ -15,21 +15,24 @@ from typing import Literal, TypeVar
 
 from app.core.address import CIRCUITS, LAYER_KINDS, Address
 from app.core.basis import BASES
-from app.explorer import census, controls, notable, recipes, tally, work
-from app.explorer.bench import KEPT_TOKENS, Arrays, Baked, Bench
+from app.explorer import recipes, tally
 from app.explorer.compute import Steps
-from app.explorer.decompositions import decomposition
 from app.explorer.errors import BadOption, ExplorerError
 from app.explorer.layers import Batch, Layer, Layers, last_first
 from app.explorer.library import OpenModel, damage_told
+from app.explorer.making import census, controls
+from app.explorer.making import gallery as notable
+from app.explorer.making import heads as work
+from app.explorer.making.bench import KEPT_TOKENS, Arrays, Baked, Bench
+from app.explorer.making.decompositions import decomposition
+from app.explorer.making.heads import Part
+from app.explorer.making.sides import read_together
+from app.explorer.making.tables import Tables, end_of
 from app.explorer.pages import Processing
 from app.explorer.places import most_terms
-from app.explorer.sides import read_together
 from app.explorer.singles import singles
 from app.explorer.steps import Step
-from app.explorer.tables import Tables, end_of
 from app.explorer.tasks import targets
-from app.explorer.work import Part
 from app.models.memory import give_back
 from app.models.selection import EVERY
 from app.store.artifacts import ArtifactStore, Recipe

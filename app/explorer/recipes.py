@@ -7,10 +7,14 @@ from collections.abc import Mapping
 
 from app.core.address import Address, Circuit
 from app.core.basis import BASES
-from app.explorer import comparisons, rotations, rows, tally, work
-from app.explorer.bench import KEPT_TOKENS
-from app.explorer.controls import MEASURE
+from app.explorer import tally
 from app.explorer.library import OpenModel
+from app.explorer.making import comparison as comparisons
+from app.explorer.making import full as rows
+from app.explorer.making import heads as work
+from app.explorer.making import rotation as rotations
+from app.explorer.making.bench import KEPT_TOKENS
+from app.explorer.making.controls import MEASURE
 from app.explorer.pages import Processing
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import Recipe

@@ -10,8 +10,8 @@ from pathlib import Path
 from app.explorer.compute import ComputeQueue
 from app.explorer.imports import Imports
 from app.explorer.library import Library
+from app.explorer.making.tables import Tables
 from app.explorer.pages import Processing
-from app.explorer.tables import Tables
 from app.models.catalog import Catalog
 from app.models.naming import Named, name_models
 from app.store.artifacts import ArtifactStore

@@ -1,6 +1,6 @@
 """The census of a model, as a page: what its layers' artifacts say, put together as they come.
 
-Computes no readout; `app.explorer.census` does. Knows no HTTP and imports no torch.
+Computes no readout; `app.explorer.making.census` does. Knows no HTTP and imports no torch.
 """
 
 import hashlib
@@ -15,15 +15,16 @@ import numpy as np
 from app.core.address import CIRCUITS, Address
 from app.core.bootstrap import Clusters
 from app.core.rays import HEADLINE
-from app.explorer import controls, orders, recipes, tally
+from app.explorer import orders, recipes, tally
 from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.findings import findings
 from app.explorer.library import OpenModel
+from app.explorer.making import controls
+from app.explorer.making.tables import end_of
 from app.explorer.orders import Order, begun, fulfilled
 from app.explorer.pages import CUT, CensusEffect, CensusKind, CensusPage, CensusSpan, End, Model, Processing, View
 from app.explorer.places import is_double
 from app.explorer.resources import Resources
-from app.explorer.tables import end_of
 from app.explorer.views import Options, visited
 from app.models.selection import EVERY
 from app.store.artifacts import ArtifactStore

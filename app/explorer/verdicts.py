@@ -3,7 +3,7 @@
     {side}_coherence {side}_z {side}_p [n 2 3]   {side}_{forms beyond spelling}_{z p} [n 2]   {side}_difference_p [n]
     {side}_beyond_share {side}_n_forms {side}_letterless {side}_reading [n 2]
 
-are there for sides of the residual stream where there is a control (`app.explorer.readability` makes them). Where a
+are there for sides of the residual stream where there is a control (`app.explorer.making.readability` makes them). Where a
 basis has one ray a term, only the first one's numbers count. Imports no torch.
 """
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.core.discovery import FDR, q_values
 from app.core.rays import ALPHA, HEADLINE, RAY_CLASSES, READINGS, Reading, classes
-from app.explorer.bench import PREFIXES
+from app.explorer.making.bench import PREFIXES
 from app.explorer.pages import ControlSpread, Judgement, Only, Rays, Verdict
 from app.store.artifacts import Arrays
 

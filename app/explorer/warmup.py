@@ -7,11 +7,11 @@ a visitor who is quicker goes first. Knows no pages.
 
 from contextlib import suppress
 
-from app.explorer import controls
-from app.explorer.bench import Bench
 from app.explorer.compute import Steps
 from app.explorer.errors import Busy
 from app.explorer.library import OpenModel
+from app.explorer.making import controls
+from app.explorer.making.bench import Bench
 from app.explorer.places import here
 from app.explorer.resources import Resources
 

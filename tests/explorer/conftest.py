@@ -6,10 +6,10 @@ from functools import cache
 
 import pytest
 
-from app.explorer.bench import Bench
 from app.explorer.errors import NotReady
+from app.explorer.making.bench import Bench
+from app.explorer.making.tables import Tables
 from app.explorer.resources import close_resources, open_resources
-from app.explorer.tables import Tables
 from app.models.importer import import_model
 from tests.explorer.dense import Oracle
 from tests.explorer.planted import write_planted

@@ -6,8 +6,8 @@ from app.core.basis import BASES
 from app.explorer import agenda as module
 from app.explorer.agenda import agenda, fills_gallery, is_done
 from app.explorer.library import Library
+from app.explorer.making.tables import Tables
 from app.explorer.precompute import precompute
-from app.explorer.tables import Tables
 from app.models.catalog import Catalog
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import Task

@@ -8,8 +8,8 @@ import pytest
 from app.core.address import parse
 from app.explorer import browse, orders
 from app.explorer.compare import compare
-from app.explorer.comparisons import FIRST, MOST
 from app.explorer.errors import BadOption, UnknownAddress
+from app.explorer.making.comparison import FIRST, MOST
 from app.explorer.places import located
 from app.explorer.views import Options, seen
 

@@ -13,11 +13,11 @@ from app.core.decomposition import approximated
 from app.explorer import browse, fits, jobs, orders, recipes
 from app.explorer.browse import Options
 from app.explorer.errors import BadOption, UnknownAddress
+from app.explorer.making.subjects import subject
+from app.explorer.making.tables import Tables
 from app.explorer.pages import FitPage, MatrixPage
 from app.explorer.places import located
 from app.explorer.precompute import precompute
-from app.explorer.subjects import subject
-from app.explorer.tables import Tables
 from app.explorer.tasks import wish_for
 from app.explorer.views import seen
 from app.store.artifacts import Recipe

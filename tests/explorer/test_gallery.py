@@ -11,12 +11,13 @@ import pytest
 
 from app.core.address import parse
 from app.core.rays import READINGS
-from app.explorer import browse, gallery, notable, orders
+from app.explorer import browse, gallery, orders
 from app.explorer.agenda import agenda
 from app.explorer.browse import Options
 from app.explorer.errors import BadOption, NotReady
 from app.explorer.gallery import BEYOND, N_APART, N_RAYS
-from app.explorer.notable import NUMBERS
+from app.explorer.making import gallery as notable
+from app.explorer.making.gallery import NUMBERS
 from app.explorer.pages import GALLERY_LISTS, Sought, View
 from app.models.vocabulary import Entry
 from app.store.artifacts import Artifact

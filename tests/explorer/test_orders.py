@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
-from app.explorer import browse, compute, notable, orders, work
-from app.explorer.bench import KEPT_TOKENS
+from app.explorer import browse, compute, orders
 from app.explorer.browse import Options
-from app.explorer.controls import MEASURE
 from app.explorer.errors import Busy, ComputationFailed, NotReady
+from app.explorer.making import gallery as notable
+from app.explorer.making import heads as work
+from app.explorer.making.bench import KEPT_TOKENS
+from app.explorer.making.controls import MEASURE
 from app.explorer.pages import View
 
 HEAD = parse("tiny/L1/H2")

@@ -11,13 +11,14 @@ import pytest
 
 from app.core import policy
 from app.core.address import CIRCUITS, parse
-from app.explorer import browse, layers, orders, recipes, singles, work
+from app.explorer import browse, layers, orders, recipes, singles
 from app.explorer import precompute as module
 from app.explorer.browse import Options
 from app.explorer.errors import BadOption, ComputationFailed
 from app.explorer.library import Library
+from app.explorer.making import heads as work
+from app.explorer.making.tables import Tables
 from app.explorer.precompute import DiskRefuses, bytes_needed, precompute
-from app.explorer.tables import Tables
 from app.explorer.tasks import targets
 from app.explorer.views import seen
 from app.models.catalog import Catalog

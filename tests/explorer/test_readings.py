@@ -15,8 +15,8 @@ from app.core.forms import forms_of
 from app.core.rays import ALPHA, HEADLINE, READINGS
 from app.core.readout import read, token_table
 from app.core.spelling import traits
-from app.explorer import readability
-from app.explorer.controls import Control, Judge, measured
+from app.explorer.making import readability
+from app.explorer.making.controls import Control, Judge, measured
 
 D_MODEL, N_RANDOM, N_EACH = 128, 1_000, 6
 N_SHARED = D_MODEL // 16

@@ -1,7 +1,9 @@
 import pytest
 
 from app.core.address import parse
-from app.explorer import controls, notable, recipes
+from app.explorer import recipes
+from app.explorer.making import controls
+from app.explorer.making import gallery as notable
 from app.models.selection import EVERY
 
 PLACE = parse("tiny/L1/H2/ov")

@@ -11,8 +11,9 @@ import pytest
 
 from app.core.address import parse
 from app.core.rays import HEADLINE
-from app.explorer import controls, orders, recipes, survey, tally
+from app.explorer import orders, recipes, survey, tally
 from app.explorer.errors import BadOption, NotReady, UnknownAddress
+from app.explorer.making import controls
 from app.explorer.views import Options
 from app.models.selection import EVERY
 

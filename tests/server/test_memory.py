@@ -10,7 +10,8 @@ from starlette.testclient import TestClient
 from app.config import Settings
 from app.core import folding, readout, scores
 from app.core.bases import svd
-from app.explorer import notable, work
+from app.explorer.making import gallery as notable
+from app.explorer.making import heads as work
 from app.models.weights import Weights
 from app.server import create_app
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from app.core.address import Address
 from app.core.basis import BASES, Parameters
-from app.explorer import work
-from app.explorer.bench import Arrays, Bench
 from app.explorer.compute import Steps
-from app.explorer.subjects import subject
+from app.explorer.making import heads as work
+from app.explorer.making.bench import Arrays, Bench
+from app.explorer.making.subjects import subject
 
 if TYPE_CHECKING:
     from app.core.decomposition import Decomposition

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
+from app.explorer.making.subjects import subject
 from app.explorer.making.vectors import vectors
-from app.explorer.subjects import subject
 from tests.explorer.steps import ended
 
 PLACES = {

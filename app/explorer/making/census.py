@@ -15,17 +15,18 @@ import numpy as np
 from app.core.address import CIRCUITS, Address, Circuit
 from app.core.basis import BASES
 from app.core.rays import HEADLINE
-from app.explorer import recipes, tally, work
-from app.explorer.bench import PREFIXES, Arrays, Bench
+from app.explorer import recipes, tally
 from app.explorer.compute import Steps
-from app.explorer.controls import control
+from app.explorer.making import heads as work
+from app.explorer.making.bench import PREFIXES, Arrays, Bench
+from app.explorer.making.controls import control
+from app.explorer.making.heads import Found
+from app.explorer.making.readability import read_headlines
+from app.explorer.making.sides import joined
+from app.explorer.making.subjects import Subject, mlp_subjects, subject
 from app.explorer.pages import CUT, PRINCIPAL, SPAN, WEIGHTED, End
 from app.explorer.places import is_double
-from app.explorer.readability import read_headlines
-from app.explorer.sides import joined
-from app.explorer.subjects import Subject, mlp_subjects, subject
 from app.explorer.tally import DRAWS, GROUPS, HEADS, SEED, TURNED, can_be_cut, ends_of
-from app.explorer.work import Found
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,9 +9,10 @@ from app.core.basis import BASES
 from app.core.decomposition import Decomposition
 from app.core.matrix import TOKEN, WRITE, Matrix
 from app.core.rays import HEADLINE
-from app.explorer import browse, orders, readability
+from app.explorer import browse, orders
 from app.explorer.browse import Options
-from app.explorer.packings import MOST, RANDOM, THRESHOLDS, packing
+from app.explorer.making import readability
+from app.explorer.making.packing import MOST, RANDOM, THRESHOLDS, packing
 from app.explorer.places import located
 from app.explorer.views import seen
 from tests.explorer.dense import D_MODEL

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
-from app.explorer.subjects import subject
+from app.explorer.making.subjects import subject
 from tests.explorer.dense import CASES, LAYER_KINDS, Oracle
 from tests.explorer.steps import ended
 

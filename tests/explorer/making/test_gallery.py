@@ -7,12 +7,14 @@ from app.core.address import CIRCUITS, KINDS, Address
 from app.core.basis import BASES
 from app.core.rays import ALPHA, HEADLINE, READINGS
 from app.core.turns import turns
-from app.explorer import controls, notable, recipes
-from app.explorer.bench import PREFIXES, Bench
-from app.explorer.decompositions import decomposition
-from app.explorer.notable import LABELS, label_of
-from app.explorer.subjects import subject
-from app.explorer.tables import Tables
+from app.explorer import recipes
+from app.explorer.making import controls
+from app.explorer.making import gallery as notable
+from app.explorer.making.bench import PREFIXES, Bench
+from app.explorer.making.decompositions import decomposition
+from app.explorer.making.gallery import LABELS, label_of
+from app.explorer.making.subjects import subject
+from app.explorer.making.tables import Tables
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import ArtifactStore
 from tests.explorer.planted import PLANTED, SPELT
@@ -161,7 +163,7 @@ def test_without_a_control_nothing_is_taken_apart(seen_of, bench_at, monkeypatch
 
 def test_a_matrix_without_directions_has_no_rays(bench_of):
     from app.core.address import parse
-    from app.explorer.notable import Looked, kept
+    from app.explorer.making.gallery import Looked, kept
 
     empty = {name: np.zeros((0, 2, 3), np.float32) for name in ("left_p", "left_z")}
     looked = Looked(parse("tiny/L0/H0/ov"), empty | {"index": np.zeros(0, np.int32)})

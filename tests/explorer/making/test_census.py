@@ -6,11 +6,12 @@ import torch
 
 from app.core.matrix import NEURON, WRITE, Matrix
 from app.core.restriction import random_neurons
-from app.explorer import census, controls, orders, recipes, tally
-from app.explorer.bench import Bench
+from app.explorer import orders, recipes, tally
+from app.explorer.making import census, controls
+from app.explorer.making.bench import Bench
+from app.explorer.making.tables import Tables
 from app.explorer.pages import PROCESSINGS, SPAN, WEIGHTED
 from app.explorer.precompute import precompute
-from app.explorer.tables import Tables
 from app.explorer.tally import DRAWS, GROUPS, HEADS, SEED, TURNED
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import Task

@@ -10,12 +10,13 @@ from app.core.address import parse
 from app.core.basis import BASES
 from app.core.circuits import key_bias, qk
 from app.core.turns import turns
-from app.explorer import browse, work
-from app.explorer.bench import Bench
+from app.explorer import browse
 from app.explorer.browse import Options
 from app.explorer.directions import BADGE_KINDS
-from app.explorer.subjects import subject
-from app.explorer.work import head_tensors
+from app.explorer.making import heads as work
+from app.explorer.making.bench import Bench
+from app.explorer.making.heads import head_tensors
+from app.explorer.making.subjects import subject
 from tests.explorer.steps import ended
 
 LAYER, LENGTH = 1, 48

@@ -33,15 +33,16 @@ import numpy as np
 from app.core.address import CIRCUITS, KINDS, Address, ModelKind
 from app.core.basis import BASES
 from app.core.rays import ALPHA, HEADLINE, classes
-from app.explorer import recipes, work
-from app.explorer.bench import PREFIXES, Arrays, Baked, Bench
+from app.explorer import recipes
 from app.explorer.compute import Steps
-from app.explorer.controls import MEASURE, control
 from app.explorer.library import OpenModel
+from app.explorer.making import heads as work
+from app.explorer.making.bench import PREFIXES, Arrays, Baked, Bench
+from app.explorer.making.controls import MEASURE, control
+from app.explorer.making.sides import read_into
+from app.explorer.making.subjects import subject
 from app.explorer.pages import Processing
 from app.explorer.places import is_double
-from app.explorer.sides import read_into
-from app.explorer.subjects import subject
 from app.models.vocabulary import Entry, Vocabulary
 from app.store.artifacts import Recipe
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.core.address import Address
-from app.explorer.bench import Bench
-from app.explorer.work import every_matrix, found, head_tensors
+from app.explorer.making.bench import Bench
+from app.explorer.making.heads import every_matrix, found, head_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.explorer import readability
-from app.explorer.bench import KEPT_TOKENS, Arrays, Bench
+from app.explorer.making import readability
+from app.explorer.making.bench import KEPT_TOKENS, Arrays, Bench
+from app.explorer.making.tables import readout_arrays
 from app.explorer.pages import End
-from app.explorer.tables import readout_arrays
 from app.models.selection import selected
 
 if TYPE_CHECKING:

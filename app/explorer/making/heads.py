@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, Circuit
-from app.explorer.bench import KEPT_TOKENS, PREFIXES, Arrays, Baked, Bench
 from app.explorer.compute import Steps
 from app.explorer.directions import BADGE_KINDS
 from app.explorer.library import OpenModel
-from app.explorer.sides import Asked, joined, read_together
+from app.explorer.making.bench import KEPT_TOKENS, PREFIXES, Arrays, Baked, Bench
+from app.explorer.making.sides import Asked, joined, read_together
 
 if TYPE_CHECKING:
     from torch import Tensor

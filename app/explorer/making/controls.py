@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 
 from app.core.forms import Forms, forms_of
 from app.core.rays import BEYOND_LENGTHS, FORM_LENGTHS, HEADLINE, LENGTHS, SPELLING_LENGTHS
-from app.explorer.bench import KEPT_TOKENS, Arrays, Baked, Bench
 from app.explorer.library import OpenModel
+from app.explorer.making.bench import KEPT_TOKENS, Arrays, Baked, Bench
+from app.explorer.making.tables import end_of
 from app.explorer.pages import Processing
-from app.explorer.tables import end_of
 from app.models.selection import Selection
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Artifact, Recipe

@@ -11,11 +11,11 @@ import torch
 
 from app.core import coherence, collapse, spelling
 from app.core.rays import BEYOND_LENGTHS, FORM_LENGTHS, LENGTHS, SPELLING_LENGTHS
-from app.explorer import controls
-from app.explorer.bench import Bench
-from app.explorer.controls import DIRECTIONS, SEED, SHOWN, SHOWN_TOKENS, control, recipe
 from app.explorer.library import Library
-from app.explorer.tables import Tables
+from app.explorer.making import controls
+from app.explorer.making.bench import Bench
+from app.explorer.making.controls import DIRECTIONS, SEED, SHOWN, SHOWN_TOKENS, control, recipe
+from app.explorer.making.tables import Tables
 from app.models.catalog import Catalog
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore

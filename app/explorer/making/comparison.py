@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from app.core.address import Address, BasisName
 from app.core.basis import BASES
-from app.explorer.bench import Arrays, Bench
 from app.explorer.compute import Steps
+from app.explorer.making.bench import Arrays, Bench
+from app.explorer.making.subjects import Subject, subject
 from app.explorer.places import bases_of, samples_of
-from app.explorer.subjects import Subject, subject
 
 if TYPE_CHECKING:
     from torch import Tensor

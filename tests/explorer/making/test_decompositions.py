@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
-from app.explorer import browse, decompositions, directions, orders
+from app.explorer import browse, directions, orders
 from app.explorer.browse import MOST_ROWS, Options
-from app.explorer.decompositions import decomposition
 from app.explorer.errors import UnknownAddress
+from app.explorer.making import decompositions
+from app.explorer.making.decompositions import decomposition
 from app.explorer.matrices import direction_page
 from app.explorer.views import visited
 from tests.explorer.dense import (

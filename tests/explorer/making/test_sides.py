@@ -6,11 +6,11 @@ import torch
 
 from app.core.address import parse
 from app.core.matrix import HEAD, KEY, NEURON, POSITION, QUERY, READ, TOKEN, WRITE
-from app.explorer import sides
-from app.explorer.bench import Bench
-from app.explorer.decompositions import decomposition
-from app.explorer.sides import read_side
-from app.explorer.tables import Tables
+from app.explorer.making import sides
+from app.explorer.making.bench import Bench
+from app.explorer.making.decompositions import decomposition
+from app.explorer.making.sides import read_side
+from app.explorer.making.tables import Tables
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore
 from tests.explorer.steps import ended

@@ -22,8 +22,8 @@ import numpy as np
 
 from app.core.basis import BASES
 from app.core.rays import HEADLINE
-from app.explorer import readability
-from app.explorer.bench import Arrays, Bench
+from app.explorer.making import readability
+from app.explorer.making.bench import Arrays, Bench
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,8 +6,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from app.explorer.library import OpenModel
+from app.explorer.making.tables import Tables
 from app.explorer.pages import Processing
-from app.explorer.tables import Tables
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore
 

@@ -6,8 +6,8 @@ import torch
 
 from app.core.address import parse
 from app.core.comparison import drawn_rows, random_vectors
-from app.explorer import comparisons
-from app.explorer.comparisons import FIRST, MOST, RANDOM, comparison
+from app.explorer.making import comparison as comparisons
+from app.explorer.making.comparison import FIRST, MOST, RANDOM, comparison
 from tests.explorer.dense import D_MODEL, explained
 from tests.explorer.steps import ended
 

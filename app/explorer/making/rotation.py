@@ -18,11 +18,11 @@ from app.core.address import Address
 from app.core.basis import BASES
 from app.core.rays import HEADLINE
 from app.core.significance import standing
-from app.explorer import readability
-from app.explorer.bench import PREFIXES, Arrays, Bench
 from app.explorer.compute import Steps
-from app.explorer.subjects import subject
-from app.explorer.work import found
+from app.explorer.making import readability
+from app.explorer.making.bench import PREFIXES, Arrays, Bench
+from app.explorer.making.heads import found
+from app.explorer.making.subjects import subject
 from app.store.artifacts import Arrays as Kept
 
 if TYPE_CHECKING:

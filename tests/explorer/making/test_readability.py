@@ -9,14 +9,16 @@ import torch
 from app.core.address import parse
 from app.core.matrix import NEURON, WRITE
 from app.core.rays import HEADLINE, LENGTHS
-from app.explorer import browse, controls, work
-from app.explorer.bench import KEPT_TOKENS, Bench
+from app.explorer import browse
 from app.explorer.browse import Options
-from app.explorer.controls import control
 from app.explorer.errors import BadOption
-from app.explorer.readability import _by_longest, judgements, read, read_headlines
-from app.explorer.sides import read_side
-from app.explorer.tables import Tables
+from app.explorer.making import controls
+from app.explorer.making import heads as work
+from app.explorer.making.bench import KEPT_TOKENS, Bench
+from app.explorer.making.controls import control
+from app.explorer.making.readability import _by_longest, judgements, read, read_headlines
+from app.explorer.making.sides import read_side
+from app.explorer.making.tables import Tables
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore
 from tests.explorer.steps import ended

@@ -9,10 +9,10 @@ from safetensors.torch import load_file
 from torch.nn.functional import layer_norm
 
 from app.core import collapse, readout, scores
-from app.explorer import tables as tables_module
 from app.explorer.errors import BadOption, ComputationFailed
 from app.explorer.library import Library
-from app.explorer.tables import Tables
+from app.explorer.making import tables as tables_module
+from app.explorer.making.tables import Tables
 from app.models.catalog import Catalog
 from app.models.selection import Selection
 

@@ -13,13 +13,13 @@ import numpy as np
 
 from app.core.address import Address
 from app.core.basis import BASES, Basis, Parameters
-from app.explorer import work
-from app.explorer.bench import Arrays, Bench
 from app.explorer.compute import Steps
-from app.explorer.packings import packing
-from app.explorer.sides import Asked, read_side
-from app.explorer.subjects import Subject, subject
-from app.explorer.work import term_arrays
+from app.explorer.making import heads as work
+from app.explorer.making.bench import Arrays, Bench
+from app.explorer.making.heads import term_arrays
+from app.explorer.making.packing import packing
+from app.explorer.making.sides import Asked, read_side
+from app.explorer.making.subjects import Subject, subject
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from app.explorer.bench import Arrays, Baked, Bench
-from app.explorer.work import head_tensors
+from app.explorer.making.bench import Arrays, Baked, Bench
+from app.explorer.making.heads import head_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor

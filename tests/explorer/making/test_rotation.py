@@ -4,12 +4,13 @@ import torch
 
 from app.core.address import parse
 from app.core.rays import HEADLINE
-from app.explorer import browse, orders, rotations
+from app.explorer import browse, orders
 from app.explorer.errors import BadOption
+from app.explorer.making import rotation as rotations
+from app.explorer.making.rotation import TURNED, judged, rotation
+from app.explorer.making.subjects import subject
 from app.explorer.matrices import SIDES
 from app.explorer.pages import View
-from app.explorer.rotations import TURNED, judged, rotation
-from app.explorer.subjects import subject
 from app.explorer.views import Options
 from app.models.selection import Selection
 from tests.explorer.steps import ended
