@@ -145,7 +145,7 @@ def import_(
     parent: Annotated[int | None, typer.Option(hidden=True, help="Stop when that process is gone.")] = None,
 ) -> None:
     """Import a model: check it and keep its weights where `serve` finds them."""
-    from app.explorer.imports import stop_without
+    from app.explorer.running.children import stop_without
 
     if parent is not None:
         stop_without(parent)
@@ -221,7 +221,7 @@ def precompute(
     any point, the same command goes on from there; several at once share the matrices among them. Job pages of servers
     with the same data folder show how far it is.
     """
-    from app.explorer.imports import stop_without
+    from app.explorer.running.children import stop_without
 
     if parent is not None:
         stop_without(parent)

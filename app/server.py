@@ -18,6 +18,7 @@ from app.web.api.snapshot import install_snapshot
 from app.web.errors import install_errors
 from app.web.gate import Gate
 from app.web.http.clients import Visitors
+from app.web.http.patience import Patience
 from app.web.http.targets import OriginForm
 from app.web.methods import HeadAsGet
 from app.web.routes import ROUTERS
@@ -25,9 +26,9 @@ from app.web.security import RootPath, SecureHeaders
 from app.web.site import open_site
 from app.web.streams import Streams
 
-AT_ONCE = 4
-"""Answers made at the same time, besides those that wait for a computation: Python runs one thread at a time, and the
-more there are, the longer each, and a probe, waits for its turn."""
+AT_ONCE = 1
+"""Answers made at the same time: Python runs one thread at a time, and the more there are, the longer each, and a probe,
+waits for its turn."""
 
 WARM_UP_SECONDS = 1.0
 """From being ready to the slow imports, which hold Python up for everyone."""
@@ -39,7 +40,7 @@ def create_app(settings: Settings | None = None, named: tuple[Named, ...] | None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        anyio.to_thread.current_default_thread_limiter().total_tokens = chosen.waiters + AT_ONCE
+        anyio.to_thread.current_default_thread_limiter().total_tokens = AT_ONCE
         resources = await anyio.to_thread.run_sync(_open, chosen, named)
         app.state.resources = resources
         app.state.streams = Streams()
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None, named: tuple[Named, ...] | None
         redirect_slashes=False,
     )
     app.state.site = open_site(chosen)
+    app.state.patience = Patience(chosen.wait_seconds, chosen.waiters)
     install_errors(app)
     install_snapshot(app)
     for router in ROUTERS:
@@ -98,7 +100,7 @@ def _open(settings: Settings, named: tuple[Named, ...] | None) -> Resources:
         weights=settings.weights,
         quota_bytes=int(settings.quota_gib * 2**30),
         queue_size=settings.queue_size,
-        wait_seconds=settings.wait_seconds,
+        wait_seconds=0.0,  # requests wait on the event loop
         waiters=settings.waiters,
         named=named,
     )

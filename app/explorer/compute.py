@@ -111,9 +111,10 @@ class ComputeQueue:
                 wait(futures, timeout=self._wait_seconds)
             finally:
                 self._waiters.release()
-        for job in jobs:
-            if not job.future.done():
-                raise NotReady(job.title, job.done, job.total)
+        pending = tuple(future for future in futures if not future.done())
+        if pending:
+            first = next(job for job in jobs if job.future is pending[0])
+            raise NotReady(first.title, first.done, first.total, pending)
         return [future.result() for future in futures]
 
     def get(self, key: Hashable, work: Work, title: str, priority: Priority = "interactive") -> Any:

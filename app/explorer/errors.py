@@ -1,5 +1,8 @@
 """What can go wrong for a visitor, in words that say what to do next. Knows no status codes."""
 
+from concurrent.futures import Future
+from typing import Any
+
 
 class ExplorerError(Exception):
     """Carries a message fit for a page: no path, no traceback, nothing of the machine."""
@@ -31,10 +34,12 @@ class UnknownToken(OtherValue):
 class NotReady(ExplorerError):
     """The answer is being computed; ask again shortly."""
 
-    def __init__(self, message: str, done: int = 0, total: int = 0) -> None:
+    def __init__(self, message: str, done: int = 0, total: int = 0, pending: "tuple[Future[Any], ...]" = ()) -> None:
         super().__init__(message)
         self.done, self.total = done, total
         """Steps finished and steps in all; total is 0 where there is nothing to count."""
+        self.pending = pending
+        """What has to be done before asking again can help; empty where nobody can wait for it."""
 
 
 class Importing(NotReady):

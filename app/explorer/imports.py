@@ -7,32 +7,19 @@ command, `import`, and reads its progress line by line. Knows nothing of checkpo
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Literal
 
+from app.explorer.running.children import refusal_in
+
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 5
-PARENT_SECONDS = 0.5
-"""How often an import looks whether the server that started it is still there."""
-
-
-def stop_without(parent: int) -> None:
-    """End this process soon after it is no longer a child of that one, which can be killed without a last word."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(PARENT_SECONDS)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    Thread(target=watch, name="parent", daemon=True).start()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +107,3 @@ class Imports:
 
     def _set(self, state: Import) -> None:
         self._imports[state.slug] = state
-
-
-def refusal_in(errors: str) -> str:
-    """What the command, `import` or another, said when it stopped by itself; empty if it broke."""
-    said = [line for line in errors.splitlines() if line.startswith("singular-lens: ")]
-    return said[-1].removeprefix("singular-lens: ") if said else ""

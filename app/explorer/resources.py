@@ -12,6 +12,7 @@ from app.explorer.imports import Imports
 from app.explorer.library import Library
 from app.explorer.making.tables import Tables
 from app.explorer.pages import Processing
+from app.explorer.running.children import Children
 from app.models.catalog import Catalog
 from app.models.naming import Named, name_models
 from app.store.artifacts import ArtifactStore
@@ -32,6 +33,8 @@ class Resources:
     default_weights: Processing
     """Weight processing shown unless a visitor chooses."""
     library: Library
+    children: Children
+    """Every process that this server starts."""
     imports: Imports
     presence: Presence
     """Says to whoever cleans the folder up that it is in use."""
@@ -72,6 +75,7 @@ def open_resources(
         slugs=tuple(each.slug for each in named),
         default_weights=weights,
         library=Library(Catalog(data)),
+        children=Children(),
         imports=Imports(data, missing),
         presence=presence,
         store=ArtifactStore(data / "artifacts", quota_bytes),
@@ -82,7 +86,8 @@ def open_resources(
 
 
 def close_resources(r: Resources) -> None:
-    """Stop the worker and any import."""
+    """Stop the worker and any import; no child outlives this."""
     r.imports.close()
     r.queue.close()
+    r.children.close()
     r.presence.leave()

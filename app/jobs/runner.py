@@ -18,7 +18,7 @@ from threading import Condition, Thread
 from typing import Literal, TextIO
 
 from app.explorer.errors import Busy, ComputationFailed
-from app.explorer.imports import refusal_in
+from app.explorer.running.children import refusal_in
 from app.explorer.tasks import words_of
 from app.store.jobs import Job, JobState, JobStore, Task
 

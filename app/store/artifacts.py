@@ -21,7 +21,7 @@ import numpy as np
 from app.store.sealed import Arrays, Contents, Damaged, recipe_in, seal, unseal
 from app.store.shelf import SUFFIX, Found, Shelf
 
-__all__ = ["FORMAT", "Arrays", "Artifact", "ArtifactStore", "Recipe", "format_of", "is_older"]
+__all__ = ["FORMAT", "Arrays", "Artifact", "ArtifactStore", "Recipe", "format_of", "is_older", "recipe_of"]
 
 FORMAT = 4
 """Raised when files or arrays change their form or meaning; older files are then no longer found."""
@@ -54,6 +54,19 @@ class Recipe:
     def hash(self) -> str:
         """The name of the file, and the key of the computation."""
         return _hash(self.to_json())
+
+
+def recipe_of(words: str) -> Recipe:
+    """The recipe in those words, which are its one spelling; ValueError if they are not."""
+    fields = json.loads(words)
+    try:
+        parameters = tuple((name, value) for name, value in fields.pop("parameters"))
+        recipe = Recipe(**fields, parameters=parameters)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no recipe: {words[:100]!r}") from error
+    if recipe.to_json() != words:
+        raise ValueError(f"no recipe as it is spelt: {words[:100]!r}")
+    return recipe
 
 
 @dataclass(frozen=True)
@@ -133,6 +146,15 @@ class ArtifactStore:
     def write(self, recipe: Recipe, arrays: Arrays, facts: dict[str, Any]) -> None:
         """Keep the artifact on disk, for whoever loads it; OSError."""
         self._shelf.write(self.path(recipe), seal(Contents(recipe.to_json(), json.dumps(facts), arrays)))
+
+    def accept(self, recipe: Recipe, data: bytes, refusal: OSError) -> Artifact:
+        """Hold in memory what another process made, and the disk refused for that reason; Damaged."""
+        self._shelf.note_refusal(refusal, len(data))
+        return self._remember(recipe, _proven(data, recipe))
+
+    def note_kept(self) -> None:
+        """Another process has just kept an artifact: the disk takes them."""
+        self._shelf.note_refusal(None)
 
     def exists(self, recipe: Recipe) -> bool:
         """Whether a file has the recipe's name; not whether it is whole."""

@@ -149,9 +149,13 @@ class Shelf:
                 os.fsync(file.fileno())
                 self._put_in_place(temporary, path, len(data))
         except OSError as error:
-            self._refusal = Refusal(error, len(data), time.monotonic())
+            self.note_refusal(error, len(data))
             raise
-        self._refusal = None
+        self.note_refusal(None)
+
+    def note_refusal(self, error: OSError | None, size: int = 0) -> None:
+        """The last file, of so many bytes, could not be written for that reason, or could be."""
+        self._refusal = None if error is None else Refusal(error, size, time.monotonic())
 
     def set_aside(self, found: Found) -> bool:
         """Rename a damaged file so that its name is free; False if it is not there any more. OSError."""

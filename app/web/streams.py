@@ -14,6 +14,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from starlette.types import Receive, Scope, Send
 
 from app.explorer.errors import ExplorerError
+from app.web.http.patience import left
 
 MOST = 64
 """Streams at once; one more gets what is new now and is asked to come back, which is what it would do without a stream."""
@@ -77,7 +78,7 @@ class Live(EventSourceResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send news until the last, or until the visitor or the server has gone."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        ends = {asyncio.create_task(_left(receive)), asyncio.create_task(self._streams.closed())}
+        ends = {asyncio.create_task(left(receive)), asyncio.create_task(self._streams.closed())}
         try:
             with self._streams as has_place:
                 await self._tell(send, ends, has_place)
@@ -105,12 +106,6 @@ class Live(EventSourceResponse):
             if is_last or not has_place:
                 return
             await asyncio.wait(ends, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-
-
-async def _left(receive: Receive) -> None:
-    """Wait until the visitor has gone."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _part(body: bytes, more: bool = True) -> dict[str, Any]:

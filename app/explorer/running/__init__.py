@@ -1,1 +1,1 @@
-"""What runs: the line of computations, and who asked for them."""
+"""What runs beside the pages: the line of computations, the worker that does them, and every child process."""

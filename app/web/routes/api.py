@@ -10,11 +10,12 @@ from app.explorer import browse, survey
 from app.explorer import jobs as job_verbs
 from app.web import schema, twin
 from app.web.answers import NO_STORE, json_answer
+from app.web.http.patience import PatientRoute
 from app.web.parts import Head, Layer, Slug, describe_answers
 from app.web.query import JobsQuery, MapQuery, NotableQuery, TableQuery, ViewQuery
 from app.web.site import resources_of, urls_of
 
-router = APIRouter(prefix="/api/v1")
+router = APIRouter(prefix="/api/v1", route_class=PatientRoute)
 
 Id = Path(alias="id", description="Twelve digits that its page's address ends with.", examples=["0123456789ab"])
 

@@ -9,11 +9,12 @@ from app.explorer.blind import blind as blind_verb
 from app.explorer.pages import BlindPage
 from app.web import schema, twin
 from app.web.answers import json_answer, page_answer
+from app.web.http.patience import PatientRoute
 from app.web.parts import Slug, describe_answers
 from app.web.query import BlindQuery
 from app.web.site import resources_of, urls_of
 
-router = APIRouter()
+router = APIRouter(route_class=PatientRoute)
 
 
 @router.get("/{model}/blind", include_in_schema=False)

@@ -8,11 +8,12 @@ from app.core.address import parse
 from app.explorer.full import full as full_verb
 from app.web import schema, twin
 from app.web.answers import json_answer, page_answer
+from app.web.http.patience import PatientRoute
 from app.web.parts import Head, Layer, Slug, describe_answers
 from app.web.query import TokenQuery
 from app.web.site import resources_of, urls_of
 
-router = APIRouter()
+router = APIRouter(route_class=PatientRoute)
 
 
 @router.get("/{model}/{layer}/{head}/full", include_in_schema=False)

@@ -14,12 +14,13 @@ from app.explorer.places import opened
 from app.explorer.tasks import wish
 from app.jobs.runner import Runner
 from app.web.answers import NO_STORE, page_answer, rendered
+from app.web.http.patience import PatientRoute
 from app.web.query import JobsQuery, WishQuery
 from app.web.site import resources_of, runner_of, site_of, streams_of, urls_of
 from app.web.streams import Live, News
 from app.web.templating import PICTURES
 
-router = APIRouter(include_in_schema=False, prefix="/-/jobs")
+router = APIRouter(include_in_schema=False, prefix="/-/jobs", route_class=PatientRoute)
 
 
 @router.get("")

@@ -17,13 +17,14 @@ from app.explorer.errors import UnknownAddress
 from app.explorer.pages import FitPage
 from app.web import schema, twin
 from app.web.answers import json_answer
+from app.web.http.patience import PatientRoute
 from app.web.parts import Head, Layer, Slug, describe_answers
 from app.web.query import BasisQuery, CompareQuery, TableQuery, TurnQuery
 from app.web.site import resources_of, urls_of
 from app.web.urls import COMPARE
 
 PREFIX = "/api/v1"
-router = APIRouter(prefix=PREFIX)
+router = APIRouter(prefix=PREFIX, route_class=PatientRoute)
 
 Circuit = Annotated[str, Path(description="ov or qk.", examples=["ov"])]
 Part = Annotated[str, Path(description="in, gate or out.", examples=["in"])]

@@ -1,0 +1,225 @@
+"""What a worker does: makes what the server asks for, one step after the other, and puts it into the store.
+
+It holds at most two computations: what is asked for last is made first, and what ran before is suspended between two of
+its steps until the server says that it goes on. It says how far it is, and that it is there on a thread of its own: a long
+step is no silence. Whatever a computation raises is its own answer. Knows no queue, no page, and nothing of tensors.
+"""
+
+import errno
+import json
+import logging
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from typing import Any
+
+from app.explorer.errors import BadOption, ExplorerError
+from app.explorer.library import damage_told
+from app.explorer.running.line import Cost
+from app.explorer.running.messages import (
+    Alive,
+    Channel,
+    Disconnected,
+    Failed,
+    Failure,
+    GoOn,
+    Logged,
+    Made,
+    Make,
+    Order,
+    Prepare,
+    Stepped,
+)
+from app.models.memory import give_back, is_of_memory
+from app.store.artifacts import ArtifactStore, Recipe, recipe_of
+from app.store.sealed import Arrays, Contents, seal
+
+Baking = Generator[tuple[int, int], None, tuple[Arrays, dict[str, Any]]]
+Preparing = Generator[tuple[int, int], None, None]
+Working = Generator[tuple[int, int], None, tuple[Made, bytes]]
+Turn = Callable[[Cost], AbstractContextManager[object]]
+
+BEAT_SECONDS = 1.0
+"""How often a worker says that it is there."""
+MOST_HELD = 2
+"""Computations begun: one that runs and one that is suspended."""
+MOST_LOGGED = 20_000
+"""Signs of one message for the log."""
+NO_MEMORY = "There was not enough free memory to compute this; the server goes on with the rest."
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What makes things, as the worker needs it."""
+
+    make: Callable[[Recipe, str], Baking]
+    """Of a recipe and the model's name."""
+    prepare: Callable[[str, str], Preparing]
+    """The libraries, and what that model is read with in those weights."""
+    turn: Turn = lambda cost: nullcontext()
+    """Held during each step: what others who compute on this device look at."""
+
+
+class Relay(logging.Handler):
+    """Sends what a worker's process logs to its server, whose log it goes into."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self._channel = channel
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one record; the server may be gone."""
+        with suppress(Disconnected):
+            self._channel.send(Logged(record.levelno, record.name, self.format(record)[:MOST_LOGGED]))
+
+
+def serve(channel: Channel, maker: Maker, store: ArtifactStore) -> None:
+    """Make what is asked for until the server is gone, or memory has been too small."""
+    ended = Event()
+    orders: SimpleQueue[Order | None] = SimpleQueue()
+    threads = [
+        Thread(target=_beat, args=(channel, ended), name="heartbeat", daemon=True),
+        Thread(target=_listen, args=(channel, orders), name="orders", daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        _Worker(channel, maker, store, orders).run()
+    except Disconnected as reason:
+        logger.debug("the server is gone: %s", reason)
+    finally:
+        ended.set()
+        channel.close()
+        for thread in threads:
+            thread.join()
+
+
+def _beat(channel: Channel, ended: Event) -> None:
+    with suppress(Disconnected):
+        channel.send(Alive())
+        while not ended.wait(BEAT_SECONDS):
+            channel.send(Alive())
+
+
+def _listen(channel: Channel, orders: "SimpleQueue[Order | None]") -> None:
+    with suppress(Disconnected):
+        while True:
+            orders.put(channel.receive()[0])
+    orders.put(None)
+
+
+class _OutOfMemory(Exception):
+    """The worker ends, so that the next one begins with what the system has."""
+
+
+class _Worker:
+    """What is begun, and what is heard."""
+
+    def __init__(
+        self, channel: Channel, maker: Maker, store: ArtifactStore, orders: "SimpleQueue[Order | None]"
+    ) -> None:
+        self._channel, self._maker, self._store, self._orders = channel, maker, store, orders
+        self._held: dict[int, tuple[Make | Prepare, Working]] = {}
+        self._running: int | None = None
+
+    def run(self) -> None:
+        """Go on until there is nobody for whom; Disconnected."""
+        try:
+            while True:
+                if (order := self._heard()) is not None:
+                    self._heed(order)
+                elif self._running is not None:
+                    self._step(*self._held[self._running])
+        except _OutOfMemory:
+            pass
+        finally:
+            for _, steps in self._held.values():
+                steps.close()
+            self._held.clear()
+
+    def _heard(self) -> Order | None:
+        """The next order, waited for if there is nothing to do, else None; Disconnected."""
+        try:
+            order = self._orders.get(block=self._running is None)
+        except Empty:
+            return None
+        if order is None:
+            raise Disconnected("no further orders")
+        return order
+
+    def _heed(self, order: Order) -> None:
+        if isinstance(order, GoOn):
+            if order.id in self._held:
+                self._running = order.id
+            return
+        if not isinstance(order, Make | Prepare) or len(self._held) >= MOST_HELD or order.id in self._held:
+            raise Disconnected(f"{order} makes no sense now")
+        steps = self._made(order) if isinstance(order, Make) else self._prepared(order)
+        self._held[order.id] = (order, steps)
+        self._running = order.id
+
+    def _step(self, order: Make | Prepare, steps: Working) -> None:
+        """Run what runs to its next step, or to its end."""
+        try:
+            with self._maker.turn(order.cost), damage_told(order.slug):
+                done, total = next(steps)
+        except StopIteration as end:
+            made, data = end.value
+            self._forget(order)
+            self._channel.send(made, data)
+        except Disconnected:
+            raise
+        except Exception as error:
+            self._forget(order)
+            self._fail(order, error)
+        else:
+            self._channel.send(Stepped(order.id, done, total))
+            return
+        give_back()
+
+    def _forget(self, order: Make | Prepare) -> None:
+        del self._held[order.id]
+        self._running = None
+
+    def _fail(self, order: Make | Prepare, error: Exception) -> None:
+        why: Failure = "other"
+        message = str(error)
+        if isinstance(error, BadOption):
+            why = "option"  # no failure: what was asked for cannot be had
+        elif not isinstance(error, ExplorerError):
+            # What went wrong inside is for the operator; it may name paths and devices.
+            logger.error("computation failed: %s of %s", _subject(order), order.slug, exc_info=error)
+            message = f"This could not be computed ({type(error).__name__}); the server's log says more."
+            if is_of_memory(error):
+                why, message = "memory", NO_MEMORY
+        self._channel.send(Failed(order.id, message, why))
+        if why == "memory":
+            raise _OutOfMemory
+
+    def _prepared(self, order: Prepare) -> Working:
+        yield from self._maker.prepare(order.slug, order.processing)
+        return Made(order.id, "found"), b""
+
+    def _made(self, order: Make) -> Working:
+        recipe = recipe_of(order.recipe)
+        if self._store.read(recipe) is not None:  # another server with this folder may have been quicker
+            return Made(order.id, "found"), b""
+        arrays, facts = yield from self._maker.make(recipe, order.slug)
+        return self._kept(order, recipe, arrays, facts)
+
+    def _kept(self, order: Make, recipe: Recipe, arrays: Arrays, facts: dict[str, Any]) -> tuple[Made, bytes]:
+        try:
+            self._store.write(recipe, arrays, facts)
+        except OSError as error:
+            logger.warning("cannot keep artifact %s on disk: %s", recipe.subject, error)
+            data = seal(Contents(recipe.to_json(), json.dumps(facts), arrays))
+            return Made(order.id, "refused", error.errno or errno.EIO), data
+        return Made(order.id, "kept"), b""
+
+
+def _subject(order: Make | Prepare) -> str:
+    return recipe_of(order.recipe).subject if isinstance(order, Make) else "warm-up"

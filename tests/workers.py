@@ -1,0 +1,32 @@
+"""Workers in threads: the very function that a worker's process runs, over a pair of sockets."""
+
+import socket
+import threading
+from dataclasses import dataclass
+
+from app.explorer.running.messages import Channel
+from app.explorer.running.worker import serve
+
+
+@dataclass
+class ThreadWorker:
+    """A worker that was started; it cannot be killed, and ends with its step."""
+
+    channel: Channel
+    thread: threading.Thread
+
+    def end(self):
+        self.channel.close()
+        self.thread.join(60)
+        assert not self.thread.is_alive()
+
+    def was_killed(self):
+        return False
+
+
+def start_thread(maker, store):
+    """A worker that makes things in that way, for that store of its own."""
+    ours, theirs = socket.socketpair()
+    thread = threading.Thread(target=serve, args=(Channel(theirs), maker, store), name="worker in a test", daemon=True)
+    thread.start()
+    return ThreadWorker(Channel(ours), thread)
