@@ -41,7 +41,7 @@ def written(shape: Shape, ends: Ends, folder: Path) -> Written:
     store = ArtifactStore(folder, QUOTA_BYTES)
     started = time.perf_counter()
     for subject, arrays in _artifacts(layer):
-        store.write(Recipe("0" * 64, subject, "raw", "svd"), arrays, {})
+        store.write(Recipe("0" * 64, "decomposition", subject, "raw", "svd"), arrays, {})
     seconds = time.perf_counter() - started
     size, vectors, _ = artifact_bytes(folder, shape.d_model)
     return Written(seconds, size / shape.n_heads, vectors / shape.n_heads)

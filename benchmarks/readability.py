@@ -38,8 +38,7 @@ from app.core.rays import ALPHA, LENGTHS
 from app.core.readout import TokenTable, read, token_table
 from app.core.significance import standing
 from app.explorer.library import Library, OpenModel
-from app.explorer.making import heads as work
-from app.explorer.making import readability
+from app.explorer.making import heads, readability
 from app.explorer.making.bench import Bench
 from app.explorer.making.controls import control
 from app.explorer.making.tables import Tables
@@ -146,7 +145,7 @@ def cost(bench: Bench, n_pairs: int) -> Iterator[str]:
     """The lines of Markdown."""
     yield "| what | without | with | ratio, median of pairs | of the shortest of each | memory at most, without | with |"
     yield "|---|---|---|---|---|---|---|"
-    matrices = work.found(bench, 0, work.every_matrix(bench.model))
+    matrices = heads.take_apart(bench, 0, heads.every_matrix(bench.model))
     for side in ("read", "write"):
         started = time.perf_counter()
         bench.tables.table(bench.model, bench.processing, side)
@@ -297,21 +296,21 @@ class _World:
         return float(cosines.abs().mean()), areas
 
 
-def _seconds(bench: Bench, matrices: list[work.Found], *, judged: bool) -> float:
+def _seconds(bench: Bench, matrices: list[heads.Found], *, judged: bool) -> float:
     started = time.perf_counter()
     _read_out(bench, matrices, judged=judged)
     return time.perf_counter() - started
 
 
-def _read_out(bench: Bench, matrices: list[work.Found], *, judged: bool) -> None:
+def _read_out(bench: Bench, matrices: list[heads.Found], *, judged: bool) -> None:
     if judged:
-        work.read_out(bench, matrices)
+        heads.read_out(bench, matrices)
     else:
         with patch.object(readability, "judgements", lambda *_: {}):
-            work.read_out(bench, matrices)
+            heads.read_out(bench, matrices)
 
 
-def _peak(bench: Bench, matrices: list[work.Found], *, judged: bool) -> int:
+def _peak(bench: Bench, matrices: list[heads.Found], *, judged: bool) -> int:
     """Bytes that one more run takes at most."""
     before, ended = anonymous(os.getpid()), threading.Event()
     peaks: list[int] = []

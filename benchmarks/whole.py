@@ -21,10 +21,11 @@ from torch import Tensor
 
 from app.core.address import Address, parse
 from app.core.matrix import Matrix
+from app.core.steps import Steps
 from app.explorer.library import Library
 from app.explorer.making.bench import Bench
 from app.explorer.making.decompositions import decomposition
-from app.explorer.making.subjects import Preparing, Subject, subject
+from app.explorer.making.subjects import Subject, subject
 from app.explorer.making.tables import Tables
 from app.explorer.pages import Processing
 from app.models.catalog import Catalog
@@ -89,7 +90,7 @@ def _defaults(address: Address) -> dict[str, int]:
     return {"groups": 16} if address.basis == "frequency" else {}
 
 
-def _ended(steps: Preparing) -> Subject:
+def _ended(steps: Steps[Subject]) -> Subject:
     """What the steps give at their end."""
     try:
         while True:

@@ -10,13 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.core.address import CIRCUITS, KINDS, LAYER_KINDS, BasisName, Kind
+from app.core.steps import Step
 
 if TYPE_CHECKING:
     from app.core.decomposition import Decomposition
     from app.core.matrix import Matrix
 
 Parameters = Mapping[str, int]
-Fitting = Generator[tuple[int, int], None, "Decomposition"]
+Fitting = Generator[Step, None, "Decomposition"]
 """Says (done, total) between its steps, and gives the terms at its end."""
 
 STACKS: tuple[Kind, ...] = ("heads/write", "heads/read")

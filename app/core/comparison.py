@@ -4,7 +4,7 @@ A basis is given as its unit vectors in the residual stream, the most important 
 the sign of a partner's cosine. Knows nothing of how bases are found.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from app.core.coding import relative_errors, squared_errors_by_part
+from app.core.steps import Steps
 
 ROWS = 1024
 """Vectors whose cosines are held at a time."""
@@ -51,7 +52,7 @@ def random_vectors(count: int, like: Float[Tensor, "_ d"], seed: int) -> Float32
 
 def errors_side_by_side(
     samples: Float[Tensor, "n d"], bases: Mapping[Name, Float[Tensor, "_ d"]], most: int, seed: int
-) -> Generator[tuple[int, int], None, dict[Name, Errors]]:
+) -> Steps[dict[Name, Errors]]:
     """How well each basis codes the samples, beside a random dictionary of its size. Says (done, total) as it goes."""
     errors: dict[Name, Errors] = {}
     controls: dict[int, Tensor] = {}
@@ -66,7 +67,7 @@ def errors_side_by_side(
 
 def _errors(
     samples: Float[Tensor, "n d"], vectors: Float[Tensor, "m d"], most: int, so_far: tuple[int, int]
-) -> Generator[tuple[int, int], None, Float64[Tensor, " {most}"]]:
+) -> Steps[Float64[Tensor, " {most}"]]:
     """The relative errors with those vectors, some samples at a time."""
     parts = []
     yield so_far

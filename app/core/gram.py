@@ -5,7 +5,7 @@ has all but `2 log10(s_0 / s)` of float64's sixteen, which leaves what float32 c
 Knows nothing of signs, of sides or of the order in which a basis shows its terms.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from app.core.blocks import blocks, upright_factors
 from app.core.decomposition import is_present
 from app.core.matrix import Matrix
+from app.core.steps import Steps
 
 SMALL = 2**28
 """Multiplications of a Gram matrix up to which a plain SVD takes no time to speak of, and loses no digits."""
@@ -23,8 +24,6 @@ PANELS, PANEL = 4, 128
 """Parts of a Gram matrix's columns, and the least size of one: none is multiplied with those before it."""
 ALONE = 1024
 """Rows of a matrix up to which one core finds eigenvectors sooner than several."""
-
-Step = tuple[int, int]
 
 
 class Principal(NamedTuple):
@@ -35,7 +34,7 @@ class Principal(NamedTuple):
     of_stream: Float32[Tensor, "rank d"]
 
 
-def gram(matrix: Matrix) -> Generator[Step, None, Float64[Tensor, "d_model d_model"]]:
+def gram(matrix: Matrix) -> Steps[Float64[Tensor, "d_model d_model"]]:
     """`X^T X` of the matrix's samples X; a circuit's through its factors. Says (done, total) between its steps."""
     first, *others = upright_factors(matrix)
     product = yield from _gram(first, None, len(first))
@@ -67,9 +66,7 @@ def mean_of(samples: Float[Tensor, "n d"]) -> Float64[Tensor, " d"]:
     return total / len(samples)
 
 
-def principal(
-    samples: Float[Tensor, "n d"], mean: Float64[Tensor, " d"] | None = None
-) -> Generator[Step, None, Principal]:
+def principal(samples: Float[Tensor, "n d"], mean: Float64[Tensor, " d"] | None = None) -> Steps[Principal]:
     """The directions of the samples, less their mean where that is given, that rounding alone could not have made.
 
     Says (done, total) between its steps.
@@ -82,9 +79,7 @@ def principal(
     return Principal(turned.of_stream, turned.strength, turned.of_samples)
 
 
-def _of_tall(
-    rows: Float[Tensor, "n m"], mean: Float64[Tensor, " m"] | None, d_model: int
-) -> Generator[Step, None, Principal]:
+def _of_tall(rows: Float[Tensor, "n m"], mean: Float64[Tensor, " m"] | None, d_model: int) -> Steps[Principal]:
     """The same for no fewer rows than columns."""
     n, m = rows.shape
     if n * m**2 <= SMALL:
@@ -106,9 +101,7 @@ def _of_tall(
     return Principal(of_rows, strength, V.T.float().contiguous())
 
 
-def _gram(
-    rows: Float[Tensor, "n m"], mean: Float64[Tensor, " m"] | None, total: int
-) -> Generator[Step, None, Float64[Tensor, "m m"]]:
+def _gram(rows: Float[Tensor, "n m"], mean: Float64[Tensor, " m"] | None, total: int) -> Steps[Float64[Tensor, "m m"]]:
     m = rows.shape[1]
     product, size = rows.new_zeros(m, m, dtype=torch.float64), max(PANEL, -(-m // PANELS))
     for own, block in blocks(rows, mean):

@@ -3,14 +3,13 @@
 Knows nothing of bases.
 """
 
-from collections.abc import Generator
-
 from app.core.blocks import sample_blocks
 from app.core.decomposition import Decomposition, of_samples, of_stream
 from app.core.matrix import Matrix
+from app.core.steps import Steps
 
 
-def relative_error(matrix: Matrix, terms: Decomposition) -> Generator[tuple[int, int], None, float]:
+def relative_error(matrix: Matrix, terms: Decomposition) -> Steps[float]:
     """`||M - terms - mean|| / ||M||` in Frobenius norms; 0 for a matrix of zeros. Says (done, total) between its steps."""
     codes = of_samples(matrix, terms)
     scaled = of_stream(matrix, terms) * terms.strength[:, None]

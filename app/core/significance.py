@@ -1,8 +1,11 @@
 """Where values lie among those of a control. Knows not what is measured."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from numpy import ndarray
+
+LOW, HIGH, BINS = -4.0, 8.0, 48
+"""Of the distributions of z; what lies beyond is counted in the last bin of its side."""
 
 
 def standing(
@@ -21,3 +24,10 @@ def standing(
     z = (exact - known.mean()) / spread if known[0] < known[-1] else np.full(values.shape, np.nan)
     as_large = len(known) - np.searchsorted(known, exact, side="left")
     return z, np.where(np.isnan(exact), np.nan, (1 + as_large) / (1 + len(known)))
+
+
+def count_z(z: Float[ndarray, " n"]) -> Int64[ndarray, " bins"]:
+    """How many of the numbers lie in each of BINS from LOW to HIGH; nan in none."""
+    known = z[np.isfinite(z)].astype(np.float64)
+    places = ((known - LOW) * (BINS / (HIGH - LOW))).astype(np.int64)
+    return np.bincount(places.clip(0, BINS - 1), minlength=BINS)

@@ -10,7 +10,6 @@ from app.core.address import BasisName
 from app.core.basis import BASES
 from app.explorer import recipes
 from app.explorer.library import OpenModel
-from app.explorer.making import gallery as notable
 from app.explorer.pages import Processing
 from app.explorer.tasks import targets, wish
 from app.store.artifacts import ArtifactStore, Recipe
@@ -48,5 +47,5 @@ def _recipes(model: OpenModel, task: Task) -> Iterator[Recipe]:
         if fills_gallery(model, task, processing):
             yield recipes.scores(model, processing)
             for layer in (*range(model.header.n_layers), None):
-                yield notable.recipe(model, layer, processing)
+                yield recipes.gallery(model, layer, processing)
                 yield recipes.census_part(model, layer, processing)

@@ -19,10 +19,9 @@ from app.core.chance import at_least
 from app.core.rays import ALPHA, HEADLINE
 from app.explorer import orders
 from app.explorer.errors import BadOption, UnknownAddress
+from app.explorer.inventory import end_of
+from app.explorer.layout import CONTROL_SHOWN, PREFIXES
 from app.explorer.library import OpenModel
-from app.explorer.making.bench import PREFIXES
-from app.explorer.making.controls import SHOWN
-from app.explorer.making.tables import end_of
 from app.explorer.matrices import SIDES
 from app.explorer.orders import fulfilled
 from app.explorer.pages import BLIND_OF, PROCESSINGS, Answer, BlindOf, BlindPage, BlindResult, Columns, Obstacle, View
@@ -184,7 +183,7 @@ def _rays(matrix: Address, arrays: Arrays, of: BlindOf) -> list[Ray]:
 
 def _random_ids(control: Arrays, chance: np.random.Generator, number: int) -> NDArray[np.int32]:
     """The tokens of one random ray; `chance` orders all of them, so no two questions of a round have the same."""
-    order = chance.permutation(SHOWN * len(ENDS))
+    order = chance.permutation(CONTROL_SHOWN * len(ENDS))
     direction, sign = divmod(int(order[number]), len(ENDS))
     ids: NDArray[np.int32] = control["ids"][direction, sign]
     return ids

@@ -11,10 +11,9 @@ from app.core.address import CIRCUITS, Address, Circuit
 from app.explorer import coverage, fits, gallery, jobs, orders, verdicts
 from app.explorer.directions import directions
 from app.explorer.errors import BadOption, NotReady
+from app.explorer.inventory import end_of, is_double
+from app.explorer.layout import PREFIXES
 from app.explorer.library import REPAIR, OpenModel
-from app.explorer.making.bench import PREFIXES
-from app.explorer.making.rotation import judged
-from app.explorer.making.tables import end_of
 from app.explorer.maps import head_map
 from app.explorer.matrices import SIDES, TABLE_TOKENS, direction_page, matrix_page
 from app.explorer.orders import fulfilled
@@ -35,7 +34,7 @@ from app.explorer.pages import (
     Sought,
     View,
 )
-from app.explorer.places import here, is_double, neighbours
+from app.explorer.places import here, neighbours
 from app.explorer.rates import rates
 from app.explorer.resources import Resources
 from app.explorer.views import Options, seen, visited
@@ -205,7 +204,7 @@ def _artifacts(r: Resources, opened: OpenModel, address: Address, shown: View) -
         return artifact, {}
     asked = (orders.matrix(opened, address, shown), orders.rotation(opened, address, shown))
     artifact, turned = fulfilled(r, *asked)
-    return replace(artifact, arrays=judged(artifact.arrays, turned.arrays)), turned.arrays
+    return replace(artifact, arrays=verdicts.beside_rotations(artifact.arrays, turned.arrays)), turned.arrays
 
 
 def _rotations(address: Address, turned: Arrays) -> tuple[ControlSpread | None, ControlSpread | None]:

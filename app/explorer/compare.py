@@ -2,21 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from app.core.address import Address, BasisName
 from app.core.basis import BASES
-from app.explorer import fits, jobs, recipes, tasks
+from app.explorer import fits, jobs, orders, recipes, tasks
 from app.explorer.directions import directions, row_of
 from app.explorer.errors import BadOption, UnknownAddress
+from app.explorer.inventory import bases_of
+from app.explorer.layout import MOST_NONZEROS, SPANS
 from app.explorer.library import OpenModel
-from app.explorer.making import comparison as comparisons
-from app.explorer.making.comparison import FIRST, MOST
 from app.explorer.matrices import SIDES, canonical, tabs
 from app.explorer.orders import Order, fulfilled
 from app.explorer.pages import Choice, Compared, ComparePage, Direction, Partner, View
-from app.explorer.places import bases_of, check_place
+from app.explorer.places import check_place
 from app.explorer.resources import Resources
 from app.explorer.views import Options, choices, visited
 from app.store.artifacts import Artifact
@@ -40,10 +39,10 @@ def compare(
     BadOption naming the range; UnknownAddress as everywhere, and for a fit that is not there.
     """
     opened, shown = visited(r, address, options)
-    if not 1 <= nonzeros <= MOST:
-        raise BadOption(f"nonzeros goes from 1 to {MOST}.")
-    if first not in FIRST:
-        raise BadOption(f"first must be one of {', '.join(map(str, FIRST))}.")
+    if not 1 <= nonzeros <= MOST_NONZEROS:
+        raise BadOption(f"nonzeros goes from 1 to {MOST_NONZEROS}.")
+    if first not in SPANS:
+        raise BadOption(f"first must be one of {', '.join(map(str, SPANS))}.")
     there = _there(r, opened, address, shown)
     fitted = _fits(opened, address, there) | _wanted(opened, address, shown, there, wanted or {})
     (artifact,) = fulfilled(r, _order(r, opened, address, shown, fitted))
@@ -58,9 +57,9 @@ def compare(
         model=opened.header,
         view=shown,
         nonzeros=nonzeros,
-        most=MOST,
+        most=MOST_NONZEROS,
         first=first,
-        firsts=FIRST,
+        firsts=SPANS,
         mean_share=artifact.facts["mean_share"],
         bases=tuple(
             _compared(artifact, name, nonzeros, first, fitted.get(name, ()), there.get(name, ())) for name in bases
@@ -125,15 +124,12 @@ def _words(fit: Fit) -> str:
 
 
 def _order(r: Resources, opened: OpenModel, address: Address, shown: View, fitted: dict[BasisName, Fit]) -> Order:
-    vectors = {}
-    for name, fit in fitted.items():
-        recipe = recipes.decomposition(opened, address.in_basis(name), shown.weights, fits.chosen(fit))
-        if (artifact := r.store.load(recipe)) is not None:
-            vectors[name] = artifact.arrays["vectors"]
-    parameters = {f"{name}-{choice.name}": choice.value for name in vectors for choice in fitted[name]}
-    recipe = recipes.comparison(opened, address, shown.weights, parameters)
-    title = f"The bases of {address.label} of {address.model} are being compared."
-    return Order(opened, shown.weights, recipe, title, partial(comparisons.comparison, address=address, fitted=vectors))
+    fits_there = {
+        name: fits.chosen(fit)
+        for name, fit in fitted.items()
+        if r.store.exists(recipes.decomposition(opened, address.in_basis(name), shown.weights, fits.chosen(fit)))
+    }
+    return orders.comparison(opened, address, shown.weights, fits_there)
 
 
 def _indices(artifact: Artifact, name: BasisName) -> Sequence[int]:
@@ -171,7 +167,7 @@ def _compared(
         errors=tuple(arrays[f"errors_{name}"].tolist()),
         error=float(arrays[f"errors_{name}"][nonzeros - 1]),
         control=float(arrays[f"control_{name}"][nonzeros - 1]),
-        explained=float(arrays[f"explained_{name}"][FIRST.index(first)]),
+        explained=float(arrays[f"explained_{name}"][SPANS.index(first)]),
         others=tuple(other for other in there if other != fit),
     )
 

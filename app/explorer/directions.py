@@ -23,7 +23,7 @@ Knows how they are read, sorted, searched and paged; not how they are made. Impo
 
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,14 +32,11 @@ from app.core.address import Address
 from app.core.basis import BASES
 from app.core.determinacy import is_determined
 from app.core.spread import moments
-from app.explorer.making.bench import PREFIXES
+from app.explorer.layout import BADGE_KINDS, PREFIXES
 from app.explorer.pages import Badge, Determinacy, Direction, Histogram, Only, SideReadout, Sort, Token, Turn, Words
 from app.explorer.verdicts import best, passing, rays
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays
-
-BADGE_KINDS: tuple[None, Literal["subspace"], Literal["close"]] = (None, "subspace", "close")
-"""What the numbers in `badge_kind` stand for."""
 
 READABLE: dict[Sort, tuple[str, ...]] = {
     "readable": PREFIXES,

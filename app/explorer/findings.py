@@ -23,6 +23,7 @@ from app.explorer.claims import (
     verdict_of_mean,
 )
 from app.explorer.estimates import as_shares, begun, hundredths, layers_of, listed, with_interval
+from app.explorer.groups import base_of
 from app.explorer.kinds import NAMES, ends_called
 from app.explorer.pages import (
     CUT,
@@ -36,7 +37,6 @@ from app.explorer.pages import (
     Finding,
 )
 from app.explorer.spans import against_span, beside_spans
-from app.explorer.tally import base_of
 
 COMPONENTS = f"embed{PRINCIPAL}"
 Part = TypeVar("Part", CensusDepth, EffectDepth)

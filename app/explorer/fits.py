@@ -10,10 +10,10 @@ from app.core.address import Address
 from app.core.basis import BASES
 from app.explorer import jobs, recipes, tasks
 from app.explorer.errors import BadOption, UnknownAddress
+from app.explorer.inventory import most_terms
 from app.explorer.library import OpenModel
 from app.explorer.matrices import canonical, tabs
 from app.explorer.pages import Choice, FitPage, Tab, View
-from app.explorer.places import most_terms
 from app.explorer.resources import Resources
 from app.explorer.views import choices
 

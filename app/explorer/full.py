@@ -14,9 +14,9 @@ from app.explorer import orders
 from app.explorer.directions import readouts
 from app.explorer.errors import UnknownAddress, UnknownToken
 from app.explorer.hubs import hubs
+from app.explorer.inventory import end_of
+from app.explorer.layout import FULL_TOKENS, ROLE_SIDES, ROLES, Role
 from app.explorer.library import OpenModel
-from app.explorer.making.full import KEPT_TOKENS, ROLES, SIDES, Role
-from app.explorer.making.tables import end_of
 from app.explorer.matrices import circuit_notes, processing_notes
 from app.explorer.pages import Apart, FullPage, FullRow, NamedToken, Note, Ray, Token, View
 from app.explorer.places import neighbours
@@ -48,7 +48,7 @@ def full(r: Resources, address: Address, options: Options, text: str) -> FullPag
     token = opened.vocabulary.find(text)
     if token is None:
         raise _unknown(opened, text)
-    ends = sorted({end_of(opened, view.weights, side) for side in SIDES.values()})
+    ends = sorted({end_of(opened, view.weights, side) for side in ROLE_SIDES.values()})
     asked = [orders.control(opened, end, replace(view, selection=EVERY)) for end in ends]
     artifact, *controls = orders.fulfilled(r, orders.full(opened, address, view, token.id), *asked)
     odd = {end: _odd(opened, control.arrays) for end, control in zip(ends, controls, strict=True)}
@@ -80,7 +80,7 @@ def _page(
         rows=()
         if artifact is None
         else tuple(
-            _row(model, address, artifact, role, (odd or {})[end_of(model, view.weights, SIDES[role])])
+            _row(model, address, artifact, role, (odd or {})[end_of(model, view.weights, ROLE_SIDES[role])])
             for role in ROLES
         ),
         n_tokens=0 if artifact is None else artifact.facts["n_tokens"],
@@ -119,7 +119,7 @@ def _named(vocabulary: Vocabulary, id_: int) -> NamedToken:
 
 def _row(model: OpenModel, address: Address, artifact: Artifact, role: Role, odd: Mapping[int, Why]) -> FullRow:
     arrays = artifact.arrays
-    (kept,) = readouts(arrays, role, slice(None), SIDES[role], KEPT_TOKENS, model.vocabulary, address)
+    (kept,) = readouts(arrays, role, slice(None), ROLE_SIDES[role], FULL_TOKENS, model.vocabulary, address)
     readout = replace(kept, plus=kept.plus[:TOKENS], minus=kept.minus[:TOKENS])
     plus, minus = (tuple(one for one in end if one.id not in odd)[:ORDINARY] for end in (kept.plus, kept.minus))
     rays: tuple[tuple[Ray, tuple[Token, ...]], ...] = (("p", readout.plus), ("n", readout.minus))

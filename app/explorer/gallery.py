@@ -18,9 +18,8 @@ from app.core.discovery import FDR, q_values
 from app.core.forms import form_of
 from app.core.rays import ALPHA, RAY_CLASSES, READINGS, Reading
 from app.explorer.errors import BadOption
+from app.explorer.layout import ENDS, LABELS, NUMBERS, PREFIXES, Label
 from app.explorer.library import OpenModel
-from app.explorer.making.bench import PREFIXES
-from app.explorer.making.gallery import ENDS, LABELS, NUMBERS, Label
 from app.explorer.matrices import SIDES
 from app.explorer.pages import (
     GALLERY_LISTS,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.core.forms import form_of
 from app.explorer.directions import NAMES, Rows
-from app.explorer.making.bench import PREFIXES
+from app.explorer.layout import PREFIXES
 from app.explorer.pages import Direction, Hit, Ray, SideReadout, Token
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays

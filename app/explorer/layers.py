@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from app.core.address import CIRCUITS, Address, Circuit, LayerKind
+from app.core.steps import run
 from app.explorer import recipes
-from app.explorer.compute import ended
+from app.explorer.layout import STRONGEST, STRONGEST_TOKENS
 from app.explorer.library import OpenModel
-from app.explorer.making import heads as work
 from app.explorer.making.bench import Bench
 from app.explorer.making.decompositions import Taken, subject_taken_apart
-from app.explorer.making.heads import Found, Part
+from app.explorer.making.heads import Found, Part, in_little, take_apart_by_circuit
 from app.explorer.making.subjects import Subject, mlp_subjects
 from app.explorer.pages import Processing
 from app.models.weights import layer_file
@@ -54,7 +54,7 @@ class Layer:
 
     def add(self, part: Part) -> None:
         """Keep of the part what pages of many matrices need."""
-        first = work.in_little(part.arrays, work.STRONGEST, work.STRONGEST_TOKENS)
+        first = in_little(part.arrays, STRONGEST, STRONGEST_TOKENS)
         # Copies, so that the rest can go.
         rows = {name: array.copy() for name, array in first.items()}
         self.parts.append(Part(part.head, part.circuit, part.strength, rows, part.facts))
@@ -191,7 +191,7 @@ class Layers:
 
         of_heads = [each for each in wanted if not isinstance(each, str)]
         kinds = [each for each in wanted if isinstance(each, str)]
-        circuits = work.found_by_circuit(layer.bench, layer.index, of_heads, device=self._device)
+        circuits = take_apart_by_circuit(layer.bench, layer.index, of_heads, device=self._device)
         # What takes longest first, so that no core waits for it at the end.
         subjects = mlp_subjects(layer.bench, layer.index, kinds) if kinds else []
         works: list[Callable[[], Whole | list[Found]]] = [
@@ -204,7 +204,7 @@ class Layers:
     def _whole(self, layer: Layer, kind: LayerKind, whole: Subject) -> Whole:
         address = self._address(layer, kind)
         whole = replace(whole, product=whole.product.to(self._device))
-        return Whole(address, ended(subject_taken_apart(layer.bench, address, whole, {})))
+        return Whole(address, run(subject_taken_apart(layer.bench, address, whole, {})))
 
     def _address(self, layer: Layer, kind: LayerKind) -> Address:
         return Address(self._model.header.slug, None, layer.index, None, kind, "svd")

@@ -28,9 +28,9 @@ from app.explorer.directions import (
 )
 from app.explorer.errors import UnknownAddress
 from app.explorer.hits import Hits, hits
+from app.explorer.inventory import bases_of, most_terms
+from app.explorer.layout import PREFIXES, THRESHOLDS
 from app.explorer.library import OpenModel
-from app.explorer.making.bench import PREFIXES
-from app.explorer.making.packing import THRESHOLDS
 from app.explorer.pages import (
     ControlSpread,
     Curve,
@@ -44,7 +44,7 @@ from app.explorer.pages import (
     Tab,
     View,
 )
-from app.explorer.places import bases_of, most_terms, neighbours, noun_of
+from app.explorer.places import neighbours, noun_of
 from app.explorer.views import farthest
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays, Artifact

@@ -1,29 +1,24 @@
 """Artifacts asked for: from the store if they are there, else computed once and kept.
 
-Each order is a recipe and the work that fulfils it. Knows no pages.
+An order is a recipe, and what people are told while it is made. Knows no pages, and not how anything is made.
 """
 
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
-from app.core.address import Address
+from app.core.address import Address, BasisName
+from app.core.steps import Steps, within
 from app.explorer import recipes
-from app.explorer.compute import Priority, Steps
+from app.explorer.compute import Priority
 from app.explorer.errors import Busy, ComputationFailed, NotReady
-from app.explorer.library import OpenModel, damage_told
-from app.explorer.making import census, controls, decompositions
-from app.explorer.making import full as rows
-from app.explorer.making import gallery as notable
-from app.explorer.making import heads as work
-from app.explorer.making import rotation as rotations
-from app.explorer.making.bench import Baked, Bench
-from app.explorer.making.vectors import vectors
+from app.explorer.library import OpenModel
+from app.explorer.making.make import Context, make
 from app.explorer.pages import Processing, View
 from app.explorer.resources import Resources
-from app.models.selection import EVERY, Selection
+from app.models.selection import EVERY
 from app.store.artifacts import Artifact, Recipe
 
 logger = logging.getLogger(__name__)
@@ -31,16 +26,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Order:
-    """One artifact, and how to come by it."""
+    """One artifact that is wanted."""
 
     model: OpenModel
-    processing: Processing
     recipe: Recipe
     title: str
     """What is being done, for people who wait."""
-    work: Callable[[Bench], Baked | Steps]
     priority: Priority = "interactive"
-    selection: Selection = EVERY
 
 
 def matrix(model: OpenModel, address: Address, shown: View) -> Order:
@@ -51,83 +43,71 @@ def matrix(model: OpenModel, address: Address, shown: View) -> Order:
     title = f"{address.label} of {address.model} is being decomposed and read out."
     if shown.selection != EVERY:
         title += " Random directions are read in the same way first."
-    compute = partial(decompositions.decomposition, address=address, parameters=parameters, distance=shown.distance)
-    return Order(model, shown.weights, recipe, title, compute, selection=shown.selection)
+    return Order(model, recipe, title)
 
 
 def layer(model: OpenModel, address: Address, processing: Processing) -> Order:
     """The heads of the layer at the address in little."""
     assert address.layer is not None
-    recipe = recipes.layer(model, address.layer, processing)
     title = f"The heads of {address.label} of {address.model} are being decomposed."
-    return Order(model, processing, recipe, title, partial(work.layer, index=address.layer))
+    return Order(model, recipes.layer(model, address.layer, processing), title)
 
 
 def scores(model: OpenModel, processing: Processing) -> Order:
     """The numbers behind the map of the model."""
     title = f"The map of {model.header.slug} is being computed, layer by layer."
-    return Order(model, processing, recipes.scores(model, processing), title, work.scores)
+    return Order(model, recipes.scores(model, processing), title)
 
 
 def gallery(model: OpenModel, processing: Processing) -> list[Order]:
     """The notable rays of each layer, then those of the model's ends: batch work, since all of it reads every matrix."""
     title = f"Every matrix of {model.header.slug} is being read for its most readable directions."
     layers = (*range(model.header.n_layers), None)
-    return [
-        Order(
-            model,
-            processing,
-            notable.recipe(model, layer, processing),
-            title,
-            partial(notable.notable, layer=layer),
-            "batch",
-        )
-        for layer in layers
-    ]
+    return [Order(model, recipes.gallery(model, layer, processing), title, "batch") for layer in layers]
 
 
 def census_part(model: OpenModel, layer: int | None, processing: Processing) -> Order:
     """How readable the matrices of that layer are, or the model's ends: batch work, since it reads them all."""
     where = "The ends" if layer is None else f"L{layer}"
     title = f"{where} of {model.header.slug} {'are' if layer is None else 'is'} being read for the census."
-    work_ = census.ends if layer is None else partial(census.layer, index=layer)
-    return Order(model, processing, recipes.census_part(model, layer, processing), title, work_, "batch")
+    return Order(model, recipes.census_part(model, layer, processing), title, "batch")
 
 
 def control(model: OpenModel, end: str, shown: View) -> Order:
     """What readouts with that end of the model are judged by."""
-    recipe = controls.recipe(model, end, shown.weights, shown.selection)
     title = f"Random directions are being read with {model.header.slug}, for comparison."
-    compute = partial(controls.artifact, end=end)
-    return Order(model, shown.weights, recipe, title, compute, selection=shown.selection)
+    return Order(model, recipes.control(model, end, shown.weights, shown.selection), title)
 
 
 def rotation(model: OpenModel, address: Address, shown: View) -> Order:
     """What the singular directions of the matrix at the address are held against: random rotations of their span."""
-    recipe = recipes.rotation(model, address, shown.weights, shown.distance, shown.selection)
     title = f"Random rotations of {address.matrix.label} of {address.model} are being read out."
-    compute = partial(rotations.rotation, address=address.matrix, distance=shown.distance)
-    return Order(model, shown.weights, recipe, title, compute, selection=shown.selection)
+    return Order(model, recipes.rotation(model, address, shown.weights, shown.distance, shown.selection), title)
 
 
 def vectors_of(model: OpenModel, address: Address, shown: View) -> Order:
     """The vectors of all terms of the matrix at the address, in the view's basis, at its distance."""
     address = replace(address, basis=shown.basis, index=None)
     parameters = {choice.name: choice.value for choice in shown.parameters}
-    recipe = recipes.vectors(model, address, shown.weights, parameters, shown.distance)
     title = f"The vectors of {address.label} of {address.model} are being taken from its weights."
-    compute = partial(vectors, address=address, parameters=parameters, distance=shown.distance)
-    return Order(model, shown.weights, recipe, title, compute)
+    return Order(model, recipes.vectors(model, address, shown.weights, parameters, shown.distance), title)
 
 
 def full(model: OpenModel, address: Address, shown: View, token: int) -> Order:
     """The rows of one token in the full circuits of the head at the address, at the view's distance."""
     assert address.layer is not None
     assert address.head is not None
-    compute = partial(rows.rows, layer=address.layer, head=address.head, token=token, distance=shown.distance)
-    recipe = recipes.full(model, address.layer, address.head, token, shown.weights, shown.distance)
     title = f"The full circuits of {address.label} of {address.model} are being read out for one token."
-    return Order(model, shown.weights, recipe, title, compute)
+    recipe = recipes.full(model, address.layer, address.head, token, shown.weights, shown.distance)
+    return Order(model, recipe, title)
+
+
+def comparison(
+    model: OpenModel, address: Address, processing: Processing, fits: Mapping[BasisName, Mapping[str, int]]
+) -> Order:
+    """The bases of the matrix at the address side by side, with these fits among them."""
+    title = f"The bases of {address.label} of {address.model} are being compared."
+    return Order(model, recipes.comparison(model, address, processing, fits), title)
 
 
 def begun(r: Resources, *orders: Order) -> None:
@@ -187,15 +167,13 @@ def so_far(r: Resources, orders: Sequence[Order]) -> SoFar:
         return SoFar(held, str(error) if isinstance(error, ComputationFailed) else "")
 
 
-def _bake_each(r: Resources, orders: Sequence[Order]) -> Generator[tuple[int, int], None, list[Artifact]]:
+def _bake_each(r: Resources, orders: Sequence[Order]) -> Steps[list[Artifact]]:
     baked: list[Artifact] = []
     failure: Exception | None = None
     for done, order in enumerate(orders):
         yield done, len(orders)
         try:
-            made = _bake(r, order)
-            if isinstance(made, Generator):
-                made = yield from _as_one(made, done, len(orders))
+            made = yield from within(done, 0, len(orders), _bake(r, order))
         except Exception as error:
             logger.exception("one of several computations failed: %s", order.title)
             failure = failure or error.with_traceback(None)  # which holds on to what the attempt had in memory
@@ -206,31 +184,9 @@ def _bake_each(r: Resources, orders: Sequence[Order]) -> Generator[tuple[int, in
     return baked
 
 
-def _as_one(
-    steps: Generator[tuple[int, int], None, Artifact], done: int, total: int
-) -> Generator[tuple[int, int], None, Artifact]:
-    """Gives way as often as the steps do, and says how many came before them."""
-    try:
-        while True:
-            next(steps)
-            yield done, total
-    except StopIteration as end:
-        made: Artifact = end.value
-        return made
-    finally:
-        steps.close()
-
-
-def _bake(r: Resources, order: Order) -> Artifact | Generator[tuple[int, int], None, Artifact]:
+def _bake(r: Resources, order: Order) -> Steps[Artifact]:
     # Whoever asked just before the same work ended asks for it again: look before computing.
     if artifact := r.store.load(order.recipe):
         return artifact
-    with damage_told(order.model.header.slug):
-        baked = order.work(Bench(r.tables, order.model, order.processing, r.store, order.selection))
-    return _kept_at_end(r, order, baked) if isinstance(baked, Generator) else r.store.save(order.recipe, *baked)
-
-
-def _kept_at_end(r: Resources, order: Order, steps: Steps) -> Generator[tuple[int, int], None, Artifact]:
-    with damage_told(order.model.header.slug):
-        arrays, facts = yield from steps
+    arrays, facts = yield from make(order.recipe, Context(r.tables, order.model, r.store))
     return r.store.save(order.recipe, arrays, facts)

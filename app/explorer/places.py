@@ -3,15 +3,15 @@
 Knows nothing of tensors and computes nothing.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
 from app.core.address import LABELS, LAYER_KINDS, MODEL_KINDS, Address, BasisName, Kind
-from app.core.basis import BASES, Samples
+from app.core.basis import BASES
 from app.explorer.errors import ComputationFailed, Importing, UnknownAddress
+from app.explorer.inventory import bases_of, most_terms
 from app.explorer.library import REPAIR, OpenModel
-from app.explorer.pages import Model, Processing
+from app.explorer.pages import Model
 from app.explorer.resources import Resources
 
 
@@ -36,31 +36,6 @@ def check_place(model: OpenModel, address: Address) -> None:
         _check_basis(model.header, address, address.kind, address.basis)
 
 
-def samples_of(model: Model, kind: Kind) -> Samples:
-    """The size of such a matrix, seen as points in the residual stream."""
-    counts: dict[Kind, int] = {
-        "embed": model.d_vocab,
-        "unembed": model.d_vocab,
-        "pos": model.n_ctx,
-        "heads/write": 2 * model.n_layers * model.n_heads * model.d_head,
-        "heads/read": 2 * model.n_layers * model.n_heads * model.d_head,
-    }
-    counts |= dict.fromkeys(LAYER_KINDS, model.d_mlp)
-    return Samples(counts.get(kind, model.d_model), model.d_model)
-
-
-def most_terms(model: Model, address: Address, parameters: Mapping[str, int]) -> int:
-    """How many terms the matrix at the address can have in its basis; parameters that are not given are the largest."""
-    assert address.kind is not None
-    basis, samples = BASES[address.basis or "svd"], samples_of(model, address.kind)
-    if basis.parameters:
-        counted = basis.parameters[0]  # components, atoms or groups
-        return parameters.get(counted.name, counted.bounds(samples)[1])
-    if basis.name == "neuron":
-        return model.d_mlp if address.kind in LAYER_KINDS else model.d_model
-    return min(samples) if address.circuit is None else model.d_head
-
-
 def noun_of(address: Address) -> Literal["direction", "neuron", "coordinate"]:
     """What a term of the matrix at the address is, in its basis.
 
@@ -69,16 +44,6 @@ def noun_of(address: Address) -> Literal["direction", "neuron", "coordinate"]:
     if address.basis != "neuron":
         return "direction"
     return "neuron" if address.kind in LAYER_KINDS else "coordinate"
-
-
-def is_double(model: Model, address: Address, processing: Processing) -> bool:
-    """Whether that matrix is another one's page: as stored, the unembedding of a tied model is its embedding."""
-    return address.kind == "unembed" and model.tied and processing == "raw"
-
-
-def bases_of(kind: Kind) -> tuple[BasisName, ...]:
-    """The bases that such a matrix has, in the order of their tabs."""
-    return tuple(basis.name for basis in BASES.values() if kind in basis.kinds)
 
 
 def served(r: Resources, slug: str) -> None:

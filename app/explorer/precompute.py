@@ -15,26 +15,23 @@ from typing import Literal, TypeVar
 
 from app.core.address import CIRCUITS, LAYER_KINDS, Address
 from app.core.basis import BASES
-from app.explorer import recipes, tally
-from app.explorer.compute import Steps
+from app.explorer import groups, recipes
 from app.explorer.errors import BadOption, ExplorerError
+from app.explorer.inventory import end_of, most_terms, places_of
 from app.explorer.layers import Batch, Layer, Layers, last_first
+from app.explorer.layout import KEPT_TOKENS
 from app.explorer.library import OpenModel, damage_told
-from app.explorer.making import census, controls
-from app.explorer.making import gallery as notable
-from app.explorer.making import heads as work
-from app.explorer.making.bench import KEPT_TOKENS, Arrays, Baked, Bench
-from app.explorer.making.decompositions import decomposition
-from app.explorer.making.heads import Part
+from app.explorer.making import controls
+from app.explorer.making.bench import Arrays, Baked, Bench
+from app.explorer.making.heads import Part, score_map, score_rows, summary, unread
+from app.explorer.making.make import Context, make
 from app.explorer.making.sides import read_together
-from app.explorer.making.tables import Tables, end_of
+from app.explorer.making.tables import Tables
 from app.explorer.pages import Processing
-from app.explorer.places import most_terms
 from app.explorer.singles import singles
 from app.explorer.steps import Step
 from app.explorer.tasks import targets
 from app.models.memory import give_back
-from app.models.selection import EVERY
 from app.store.artifacts import ArtifactStore, Recipe
 from app.store.jobs import Task
 
@@ -102,7 +99,7 @@ def _sizes(model: OpenModel, task: Task) -> Iterator[tuple[Recipe, float]]:
 
 def _controls(model: OpenModel, processing: Processing) -> list[Recipe]:
     ends = sorted({end_of(model, processing, side) for side in ("read", "write")})
-    return [controls.recipe(model, end, processing, EVERY) for end in ends]
+    return [recipes.control(model, end, processing) for end in ends]
 
 
 def _size(model: OpenModel, place: Address, parameters: Mapping[str, int]) -> int:
@@ -138,7 +135,7 @@ class _Run:
             for place in sorted(targets(model, alone, task.basis, processing), key=lambda place: _turn(model, place))
             if not self._is_svd or place.kind not in (*self._circuits, *kinds)
         ]
-        needed = {*CIRCUITS, *model.header.layer_kinds, *tally.ends_of(model.header)}
+        needed = {*CIRCUITS, *model.header.layer_kinds, *groups.ends_of(model.header)}
         self._has_census = self._is_svd and needed <= set(task.matrices)
         self._benches = {processing: Bench(tables, model, processing, store) for processing in task.processings}
         benches = self._benches if self._circuits or kinds else {}
@@ -201,40 +198,28 @@ class _Run:
     def _gallery(self, layer: int | None) -> Iterator[Step]:
         """Gallery of the layer, or of the model's ends, once all of their matrices are there, and only once."""
         for due in [due for due in self._galleries_due if due[1] == layer]:
-            processing, bench = due[0], self._benches[due[0]]
-            if self._is_gallery_due(bench, layer):
+            processing = due[0]
+            if self._is_gallery_due(processing, layer):
                 self._galleries_due.remove(due)
-                recipe = notable.recipe(self._model, layer, processing)
-                stage = f"gallery, {_name(layer)}, {processing}"
-                yield from self._kept(recipe, stage, partial(notable.notable, bench, layer))
+                recipe = recipes.gallery(self._model, layer, processing)
+                yield from self._kept(recipe, f"gallery, {_name(layer)}, {processing}")
 
     def _census(self) -> Iterator[Step]:
         """Census of every layer and of the model's ends, if it is one of all matrices."""
         for processing, layer in self._layers_and_ends if self._has_census else ():
-            bench = self._benches[processing]
             recipe = recipes.census_part(self._model, layer, processing)
-            steps = partial(census.ends, bench) if layer is None else partial(census.layer, bench, layer)
-            yield from self._kept(recipe, f"census, {_name(layer)}, {processing}", steps)
+            yield from self._kept(recipe, f"census, {_name(layer)}, {processing}")
 
-    def _is_gallery_due(self, bench: Bench, layer: int | None) -> bool:
+    def _is_gallery_due(self, processing: Processing, layer: int | None) -> bool:
         """Whether it is only put together: what nobody asked for is not taken apart for it, unheard of and uncounted."""
-        places = notable.places_of(bench, layer) if self._is_svd else []
-        decompositions = (recipes.decomposition(self._model, place, bench.processing, {}) for place in places)
+        places = places_of(self._model.header, layer, processing) if self._is_svd else []
+        decompositions = (recipes.decomposition(self._model, place, processing, {}) for place in places)
         return bool(places) and all(map(self._store.exists, decompositions))
 
-    def _kept(self, recipe: Recipe, stage: str, compute: Callable[[], Steps]) -> Iterator[Step]:
-        """What the computation gives, kept if it is not there."""
-        if self._store.read(recipe) is not None:
-            return
-        steps = compute()
-        try:
-            while True:
-                self._timed(lambda: next(steps))
-                yield self._step(stage)
-        except StopIteration as end:
-            self._write([(recipe, end.value)])
-        finally:
-            steps.close()
+    def _kept(self, recipe: Recipe, stage: str) -> Iterator[Step]:
+        """What the recipe names, made and kept if it is not there."""
+        if self._store.read(recipe) is None:
+            yield from self._made(recipe, stage)
 
     def _one(self, processing: Processing, place: Address) -> Iterator[Step]:
         """One matrix by itself, which may take minutes."""
@@ -242,22 +227,25 @@ class _Run:
         stage = f"{place.label}, {processing}"
         if self._store.read(recipe) is not None:
             self._matrices_found += 1
-            yield self._step(stage)
-            return
-        steps = decomposition(self._benches[processing], place, self._parameters)
+        else:
+            yield from self._made(recipe, stage)
+            give_back()
+            self._matrices_done += 1
+        yield self._step(stage)
+
+    def _made(self, recipe: Recipe, stage: str) -> Iterator[Step]:
+        """What the recipe names, made step by step and kept."""
+        steps = make(recipe, Context(self._tables, self._model, self._store))
         try:
             while True:
                 done, total = self._timed(lambda: next(steps))
-                self._part = done / max(total, 1)
+                self._part = done / max(total, 1) if recipe.kind == "decomposition" else 0.0
                 yield self._step(stage)
         except StopIteration as end:
             self._write([(recipe, end.value)])
         finally:
             steps.close()
             self._part = 0.0
-        give_back()
-        self._matrices_done += 1
-        yield self._step(stage)
 
     def _batches(self) -> Iterator[Batch | None]:
         """What is to be read out; None while only other processes have layers to do."""
@@ -307,7 +295,7 @@ class _Run:
         layer.parts.sort(key=lambda part: (part.circuit != "ov", part.head))
         self._maps[layer.bench.processing].add(layer.index, layer.parts)
         recipe = recipes.layer(self._model, layer.index, layer.bench.processing)
-        return [] if self._store.exists(recipe) else [(recipe, work.summary(self._model, layer.parts))]
+        return [] if self._store.exists(recipe) else [(recipe, summary(self._model, layer.parts))]
 
     def _write(self, kept: Sequence[tuple[Recipe, Baked]], layer: Layer | None = None) -> None:
         started = time.perf_counter()
@@ -360,7 +348,7 @@ def _turn(model: OpenModel, place: Address) -> int:
 
 def _read_out(batch: Batch) -> list[Part]:
     """All of the batch in one go; what is no head's is read into its own arrays."""
-    parts, asked = work.unread(batch.layer.bench, batch.matrices)
+    parts, asked = unread(batch.layer.bench, batch.matrices)
     read_together(batch.layer.bench, [*asked, *(each for whole in batch.wholes for each in whole.taken.asked)])
     return parts
 
@@ -375,7 +363,7 @@ class _Map:
     def add(self, layer: int, parts: Sequence[Part]) -> None:
         """A layer's matrices."""
         scores = [(part.head, part.circuit, part.facts["scores"]) for part in parts]
-        self._scores[layer] = dict(work.score_rows(self._bench.model, scores))
+        self._scores[layer] = dict(score_rows(self._bench.model, scores))
 
     def artifacts(self) -> list[tuple[Recipe, Baked]]:
         """The map; none where not every layer was needed, since it is there then."""
@@ -383,4 +371,4 @@ class _Map:
         if len(self._scores) < len(n_layers):
             return []
         recipe = recipes.scores(self._bench.model, self._bench.processing)
-        return [(recipe, work.score_map([self._scores[layer] for layer in n_layers]))]
+        return [(recipe, score_map([self._scores[layer] for layer in n_layers]))]

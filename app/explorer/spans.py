@@ -10,9 +10,10 @@ from app.core.address import CIRCUITS
 from app.core.bootstrap import LEAST
 from app.explorer.claims import Side, Verdict, placed, side_of, summed
 from app.explorer.estimates import as_points, as_shares, begun, layers_of
+from app.explorer.groups import HEADS, matrix_and_side
 from app.explorer.kinds import NAMES
 from app.explorer.pages import CensusSpan, SpanPart, SpanShares
-from app.explorer.tally import FIRST, HEADS, matrix_and_side
+from app.explorer.tally import FIRST
 
 STRONGEST = f"ranks 0–{FIRST - 1}"
 

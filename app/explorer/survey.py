@@ -15,18 +15,16 @@ import numpy as np
 from app.core.address import CIRCUITS, Address
 from app.core.bootstrap import Clusters
 from app.core.rays import HEADLINE
-from app.explorer import orders, recipes, tally
+from app.core.significance import HIGH, LOW
+from app.explorer import groups, orders, recipes, tally
 from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.findings import findings
+from app.explorer.inventory import end_of, is_double
 from app.explorer.library import OpenModel
-from app.explorer.making import controls
-from app.explorer.making.tables import end_of
 from app.explorer.orders import Order, begun, fulfilled
 from app.explorer.pages import CUT, CensusEffect, CensusKind, CensusPage, CensusSpan, End, Model, Processing, View
-from app.explorer.places import is_double
 from app.explorer.resources import Resources
 from app.explorer.views import Options, visited
-from app.models.selection import EVERY
 from app.store.artifacts import ArtifactStore
 
 AHEAD = 2
@@ -86,11 +84,11 @@ def census(r: Resources, address: Address, options: Options) -> CensusPage:
             count.kinds, count.effects, count.spans, model.d_head, is_whole=len(layers) == model.n_layers
         ),
         controls=count.controls,
-        edges=(tally.LOW, tally.HIGH),
+        edges=(LOW, HIGH),
         other=_other(r, opened, other) if other else (),
         other_weights=other,
-        seed=tally.SEED,
-        draws=tally.DRAWS,
+        seed=groups.SEED,
+        draws=groups.DRAWS,
         depths=tuple(tally.depths(model.n_layers).values()),
         missing=_missing(model, shown.weights, count.kinds),
     )
@@ -140,14 +138,14 @@ def _other(r: Resources, opened: OpenModel, processing: Processing) -> tuple[Cen
 def _counted(store: ArtifactStore, opened: OpenModel, processing: Processing, layers: tuple[int, ...]) -> Count:
     """What the ends and those layers say together; always the same, as the artifacts are."""
     arrays = _arrays(store, opened, processing, layers)
-    groups, n_layers = tally.grouped(arrays), opened.header.n_layers
-    random = {end: _random(store, opened, processing, end) for end in {tally.end_of(name) for name in groups}}
+    own, n_layers = tally.grouped(arrays), opened.header.n_layers
+    random = {end: _random(store, opened, processing, end) for end in {groups.end_of(name) for name in own}}
     kinds = tuple(
-        tally.kind(group, n_layers, random[tally.end_of(name)]) for name, group in groups.items() if tally.is_kind(name)
+        tally.kind(group, n_layers, random[groups.end_of(name)]) for name, group in own.items() if groups.is_kind(name)
     )
     ends = [end for end in ENDS if f"control_{end}" in arrays[None]]
     counts = tuple((end, tuple(arrays[None][f"control_{end}"].tolist())) for end in ends)
-    return Count(kinds, tally.effects(groups, n_layers), tally.spans(groups, n_layers), counts)
+    return Count(kinds, tally.effects(own, n_layers), tally.spans(own, n_layers), counts)
 
 
 def _ends(opened: OpenModel, processing: Processing) -> list[str]:
@@ -157,7 +155,7 @@ def _ends(opened: OpenModel, processing: Processing) -> list[str]:
 
 def _random(store: ArtifactStore, opened: OpenModel, processing: Processing, end: End) -> Clusters:
     """The z of random directions' rays at that end; NotReady where they have just gone."""
-    artifact = store.load(controls.recipe(opened, end_of(opened, processing, end), processing, EVERY))
+    artifact = store.load(recipes.control(opened, end_of(opened, processing, end), processing))
     if artifact is None:
         raise NotReady("The random directions of the census are being read again.")
     return tally.random_rays(artifact.arrays["coherence"][..., HEADLINE])
@@ -185,16 +183,16 @@ def _parts(layers: Mapping[int | None, Mapping[str, Any]]) -> Iterator[Columns]:
 
 def _columns(layer: int | None, arrays: Mapping[str, Any]) -> Columns:
     """Two rays for each direction."""
-    names = [tally.GROUPS[group] for group in np.repeat(arrays["group"], 2).tolist()]
-    bases, sides = zip(*map(tally.matrix_and_side, names), strict=True) if names else ((), ())
+    names = [groups.GROUPS[group] for group in np.repeat(arrays["group"], 2).tolist()]
+    bases, sides = zip(*map(groups.matrix_and_side, names), strict=True) if names else ((), ())
     parts, index = np.repeat(arrays["part"], 2).tolist(), np.repeat(arrays["index"], 2)
-    is_cut, is_ranked = [name.endswith(CUT) for name in names], [tally.is_kind(name) for name in names]
+    is_cut, is_ranked = [name.endswith(CUT) for name in names], [groups.is_kind(name) for name in names]
     places = np.round(index / np.repeat(arrays["of"], 2), 6).tolist()
     return {
         "layer": [layer] * len(names),
         "head": [part if matrix in CIRCUITS else None for part, matrix in zip(parts, bases, strict=True)],
         # Whoever filters a file by matrix is not to get random vectors among its directions.
-        "matrix": [matrix + tally.drawn_how(name) for matrix, name in zip(bases, names, strict=True)],
+        "matrix": [matrix + groups.drawn_how(name) for matrix, name in zip(bases, names, strict=True)],
         "side": list(sides),
         "equal_rank_draw": [part if cut else None for part, cut in zip(parts, is_cut, strict=True)],
         "direction": index.tolist(),
@@ -222,7 +220,7 @@ def _missing(model: Model, processing: Processing, kinds: tuple[CensusKind, ...]
         said.append("As stored, the unembedding is the embedding: it is counted once.")
     if model.n_experts:
         said.append(f"Its MLPs are mixtures of {model.n_experts} experts, not one matrix each: none is here.")
-    elif model.layer_kinds and not tally.can_be_cut(model):
+    elif model.layer_kinds and not groups.can_be_cut(model):
         said.append(
             f"There are no controls of equal rank of the MLP: it has {model.d_mlp} neurons, a head {model.d_head} "
             "dimensions."

@@ -12,15 +12,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.address import CIRCUITS, Kind
+from app.core.address import CIRCUITS
 from app.core.bootstrap import Clusters, Estimate, difference, mean, superiority
 from app.core.discovery import FDR, needed_at_floor, q_values
 from app.core.progression import PARTS, first_minus_last, parts, rank_correlation
 from app.core.rays import ALPHA
-from app.core.significance import standing
+from app.core.significance import count_z, standing
+from app.explorer.groups import (
+    GROUPS,
+    SEED,
+    SPANNED,
+    WEIGHTED_GROUPS,
+    end_of,
+    matrix_and_side,
+)
 from app.explorer.pages import (
-    CUT,
-    PRINCIPAL,
     SPAN,
     WEIGHTED,
     CensusDepth,
@@ -29,26 +35,12 @@ from app.explorer.pages import (
     CensusSpan,
     Depth,
     EffectDepth,
-    End,
-    Model,
     SpanPart,
     SpanShares,
 )
 
 Array = NDArray[Any]
 
-READ_GROUPS = ("qk-query", "qk-key", "ov-read", "mlp-in", "mlp-gate", "unembed")
-WRITE_GROUPS = ("ov-write", "mlp-out", "embed")
-WEIGHTED_GROUPS = ("qk-query", "qk-key", "ov-read", "mlp-in", "mlp-gate", "ov-write", "mlp-out")
-SPANNED = ("qk-query", "qk-key", "ov-read", "ov-write")
-"""Of which random vectors of the same span are read: an MLP's matrix spans all of the stream."""
-GROUPS = (
-    *(*READ_GROUPS, "mlp-in-cut", "mlp-gate-cut"),
-    *(*WRITE_GROUPS, "embed-pca", "mlp-out-cut", "embed-cut"),
-    *(group + SPAN for group in SPANNED),
-    *(group + WEIGHTED for group in WEIGHTED_GROUPS),
-)
-"""In the order of the page: what is read with one table stands together; last what is drawn from spans."""
 COMPARED: tuple[tuple[str, str], ...] = (
     ("qk-query", "mlp-in"),
     ("qk-key", "mlp-in"),
@@ -66,20 +58,10 @@ COMPARED: tuple[tuple[str, str], ...] = (
 )
 """First what is predicted to read better. Each pair is read with one table, so that both have one control."""
 
-LOW, HIGH, BINS = -4.0, 8.0, 48
-"""Of the distributions of z; what lies beyond is counted in the last bin of its side."""
-SEED = 0
 FIFTH = 5
 """The last fifth of the layers is looked at by itself: what reads best stands there."""
-DRAWS = 6
-"""Of each matrix that is cut down; random vectors weighted by singular value, of each."""
-HEADS, TURNED = 2, 64
-"""Of each layer, heads whose spans random vectors are drawn from, and how many of each side: taking all apart again would
-take longer than reading them."""
 FIRST = 4
 """Directions of a matrix, the strongest ones, that are held against random vectors weighted by singular value."""
-PARAMETERS = {"draws": DRAWS, "seed": SEED, "heads": HEADS, "turned": TURNED, "principal": 1}
-"""All that decides what a layer's rows are, besides the weights and what judges rays."""
 
 
 class Matrix(NamedTuple):
@@ -154,54 +136,6 @@ class Group:
         return replace(self, layers=own)
 
 
-def ends_of(model: Model) -> tuple[Kind, ...]:
-    """The matrices of no layer that are counted."""
-    return tuple(kind for kind in model.model_kinds if kind in GROUPS)
-
-
-def can_be_cut(model: Model) -> bool:
-    """Whether the model's MLPs have neurons enough to draw as many as a head has dimensions."""
-    return model.d_mlp > model.d_head
-
-
-def matrix_and_side(group: str) -> tuple[str, str]:
-    """Which matrix the group is of, and which side of it.
-
-    Example: matrix_and_side("qk-key-span") -> ("qk", "key"); matrix_and_side("mlp-out-cut") -> ("mlp-out", "write")
-    """
-    own = base_of(group)
-    matrix, _, side = own.partition("-")
-    return (matrix, side) if matrix in CIRCUITS else (own, end_of(group))
-
-
-def base_of(group: str) -> str:
-    """The group of singular directions that it belongs to.
-
-    Example: base_of("ov-write-span") -> "ov-write"; base_of("embed") -> "embed"
-    """
-    for ending in (CUT, SPAN, WEIGHTED, PRINCIPAL):
-        group = group.removesuffix(ending)
-    return group
-
-
-def drawn_how(group: str) -> str:
-    """What its name ends with where it is neither a kind's singular directions nor a control of equal rank.
-
-    Example: drawn_how("ov-write-span") -> "-span"; drawn_how("mlp-in-cut") -> ""
-    """
-    return next((ending for ending in (SPAN, WEIGHTED, PRINCIPAL) if group.endswith(ending)), "")
-
-
-def is_kind(group: str) -> bool:
-    """Whether it is of directions in an order, not of vectors drawn at random."""
-    return not group.endswith((SPAN, WEIGHTED))
-
-
-def end_of(group: str) -> End:
-    """Which end of the model the group is read with."""
-    return "write" if base_of(group) in WRITE_GROUPS else "read"
-
-
 def depths(n_layers: int) -> dict[Depth, range]:
     """Which layers stand where; none in a model that has fewer than three.
 
@@ -258,7 +192,7 @@ def kind(group: Group, n_layers: int, control: Clusters) -> CensusKind:
         n_needed=needed_at_floor(len(p), n_control),
         mean=difference(z, control, SEED),
         superiority=superiority(z, control, SEED),
-        counts=tuple(counted(np.concatenate([*z.values()])).tolist()),
+        counts=tuple(count_z(np.concatenate([*z.values()])).tolist()),
         by_layer=_by_layer(group, n_layers),
         by_rank=_by_rank(group, lambda matrix: matrix.means),
         readable_by_rank=_by_rank(group, lambda matrix: matrix.shares),
@@ -294,12 +228,6 @@ def spans(groups: Mapping[str, Group], n_layers: int) -> tuple[CensusSpan, ...]:
         if name in groups and name + WEIGHTED in groups:
             found.append(_span(groups[name].first(FIRST), groups[name + WEIGHTED], "first", n_layers))
     return tuple(found)
-
-
-def counted(z: Array) -> Array:
-    """How many of the numbers lie in each bin; nan in none."""
-    places = ((_judged(z).astype(np.float64) - LOW) * (BINS / (HIGH - LOW))).astype(np.int64)
-    return np.bincount(places.clip(0, BINS - 1), minlength=BINS)
 
 
 def _kinds_at_depths(group: Group, n_layers: int, control: Clusters) -> Iterator[CensusDepth]:

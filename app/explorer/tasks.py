@@ -10,9 +10,10 @@ from typing import TypeVar
 from app.core.address import CIRCUITS, LAYER_KINDS, Address, AddressError, BasisName, parse
 from app.core.basis import BASES
 from app.explorer.errors import BadOption
+from app.explorer.inventory import is_double
 from app.explorer.library import OpenModel
 from app.explorer.pages import PROCESSINGS, Processing, View
-from app.explorer.places import check_place, is_double
+from app.explorer.places import check_place
 from app.explorer.views import choices
 from app.store.jobs import Task
 

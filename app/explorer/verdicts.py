@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from app.core.discovery import FDR, q_values
 from app.core.rays import ALPHA, HEADLINE, RAY_CLASSES, READINGS, Reading, classes
-from app.explorer.making.bench import PREFIXES
+from app.core.significance import standing
+from app.explorer.layout import PREFIXES
 from app.explorer.pages import ControlSpread, Judgement, Only, Rays, Verdict
 from app.store.artifacts import Arrays
 
@@ -169,3 +170,15 @@ def _plain(array: NDArray[Any]) -> list[Any]:
     values = array.astype(object)
     values[np.isnan(array)] = None
     return list(values.tolist())
+
+
+def beside_rotations(own: Arrays, turned: Arrays) -> Arrays:
+    """The matrix's arrays with the p of each ray among those of random rotations, for the sides that have them."""
+    p = {
+        f"{side}_rotation_p": standing(own[f"{side}_coherence"][..., HEADLINE], turned[f"{side}_coherence"].flatten())[
+            1
+        ]
+        for side in PREFIXES
+        if f"{side}_coherence" in own and f"{side}_coherence" in turned
+    }
+    return {**own, **p}

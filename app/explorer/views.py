@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from app.core.address import Address
 from app.core.basis import BASES
 from app.explorer.errors import BadOption
+from app.explorer.inventory import check_tokens, samples_of
 from app.explorer.library import OpenModel
-from app.explorer.making.tables import check_tokens
 from app.explorer.pages import ONLY, PROCESSINGS, SORTS, Choice, Only, Processing, Sort, View
-from app.explorer.places import located, samples_of
+from app.explorer.places import located
 from app.explorer.resources import Resources
 from app.models.selection import EVERY, Selection, selected
 

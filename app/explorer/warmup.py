@@ -7,7 +7,7 @@ a visitor who is quicker goes first. Knows no pages.
 
 from contextlib import suppress
 
-from app.explorer.compute import Steps
+from app.core.steps import Steps
 from app.explorer.errors import Busy
 from app.explorer.library import OpenModel
 from app.explorer.making import controls
@@ -33,7 +33,7 @@ def _is_coming(r: Resources, slug: str) -> bool:
     return progress is not None and progress.state == "importing"
 
 
-def _steps(r: Resources, model: OpenModel) -> Steps:
+def _steps(r: Resources, model: OpenModel) -> Steps[None]:
     for done, side in enumerate(SIDES):
         yield done, len(SIDES)
         processing = model.shown_first(r.default_weights)

@@ -23,7 +23,7 @@ from app.store.shelf import SUFFIX, Found, Shelf
 
 __all__ = ["FORMAT", "Arrays", "Artifact", "ArtifactStore", "Recipe", "format_of", "is_older", "recipe_of"]
 
-FORMAT = 4
+FORMAT = 5
 """Raised when files or arrays change their form or meaning; older files are then no longer found."""
 
 MEMORY_BYTES = 128 * 2**20
@@ -39,6 +39,8 @@ class Recipe:
 
     fingerprint: str
     """Of the weights."""
+    kind: str
+    """What is computed: decides which arrays there are."""
     subject: str
     """What in the model: `L5/H3/ov`, `L5/strongest`, `scores`."""
     processing: str

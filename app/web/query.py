@@ -10,7 +10,7 @@ from app.core.address import BasisName
 from app.core.basis import BASES
 from app.explorer.blind import FIRST_SEED, LARGEST_SEED, ROUNDS
 from app.explorer.errors import BadOption, OtherValue
-from app.explorer.making.bench import KEPT_TOKENS
+from app.explorer.layout import KEPT_TOKENS
 from app.explorer.pages import BlindOf, GalleryList, Only, Processing, Ranked, Sort, Sought
 from app.explorer.views import FARTHEST, Options
 from app.models.lookup import LONGEST

@@ -10,7 +10,7 @@ from app.explorer import blind as blind_module
 from app.explorer import browse, orders
 from app.explorer.blind import LARGEST_SEED, ROUNDS, TOKENS, blind
 from app.explorer.errors import BadOption, UnknownAddress
-from app.explorer.making.tables import end_of
+from app.explorer.inventory import end_of
 from app.explorer.orders import fulfilled
 from app.explorer.views import Options
 

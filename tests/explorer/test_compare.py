@@ -9,7 +9,7 @@ from app.core.address import parse
 from app.explorer import browse, orders
 from app.explorer.compare import compare
 from app.explorer.errors import BadOption, UnknownAddress
-from app.explorer.making.comparison import FIRST, MOST
+from app.explorer.layout import MOST_NONZEROS, SPANS
 from app.explorer.places import located
 from app.explorer.views import Options, seen
 
@@ -41,7 +41,7 @@ def test_a_page_of_bases_side_by_side(r):
     page = compare(r, EMBED, RAW)
     assert [one.basis for one in page.bases] == ["svd", "pca", "nmf", "ica", "neuron", "frequency"]
     assert [tab.basis for tab in page.absent] == ["dictionary"]
-    assert (page.nonzeros, page.most, page.first, page.firsts) == (8, MOST, 16, FIRST)
+    assert (page.nonzeros, page.most, page.first, page.firsts) == (8, MOST_NONZEROS, 16, SPANS)
     assert page.direction == "svd/0"
     assert [one.basis for one in page.partners] == ["pca", "nmf", "ica", "neuron", "frequency"]
     for i, row in enumerate(page.overlaps):
@@ -124,7 +124,7 @@ def test_errors_are_those_at_that_many_vectors(r):
 
 
 def test_spans_of_more_vectors_explain_more(r):
-    pages = [compare(r, EMBED, RAW, first=first) for first in FIRST]
+    pages = [compare(r, EMBED, RAW, first=first) for first in SPANS]
     for one in zip(*(page.bases for page in pages), strict=True):
         shares = [each.explained for each in one]
         assert shares == sorted(shares)

@@ -207,7 +207,7 @@ def test_files_of_strangers_are_no_fits(r, parameters):
     """Whatever their headers say, only files that this version would look for are listed."""
     model = r.library.model("tiny")
     kept = tuple(sorted((*parameters, ("tokens", 7))))
-    recipe = Recipe(model.fingerprint, "embed", "raw", "nmf", kept)
+    recipe = Recipe(model.fingerprint, "decomposition", "embed", "raw", "nmf", kept)
     path = r.store.path(recipe)
     path.write_bytes(seal(Contents(recipe.to_json(), "{}", {"strength": np.ones(2, np.float32)})))
     try:

@@ -9,7 +9,6 @@ from app.core.address import parse
 from app.explorer import orders
 from app.explorer.errors import BadOption, UnknownAddress, UnknownToken
 from app.explorer.full import N_EXAMPLES, N_NEAR, examples, full
-from app.explorer.making.full import rows
 from app.explorer.views import Options
 from app.models import demo
 from app.models.vocabulary import Vocabulary
@@ -122,7 +121,7 @@ def test_every_family_has_a_page(relatives, families):
 
 def test_a_token_is_computed_once(open_explorer, fresh_data, monkeypatch):
     calls = []
-    monkeypatch.setattr("app.explorer.making.full.rows", lambda *a, **k: calls.append(k) or rows(*a, **k))
+    monkeypatch.setattr("app.explorer.making.full.read_rows", lambda *a, **k: calls.append(k) or read_rows(*a, **k))
     r = open_explorer(fresh_data)
     first = full(r, HEAD, Options(), " that")
     assert full(r, HEAD, Options(), "·that") == first

@@ -16,8 +16,8 @@ from app.explorer.agenda import agenda
 from app.explorer.browse import Options
 from app.explorer.errors import BadOption, NotReady
 from app.explorer.gallery import BEYOND, N_APART, N_RAYS
-from app.explorer.making import gallery as notable
-from app.explorer.making.gallery import NUMBERS
+from app.explorer.layout import NUMBERS
+from app.explorer.making import gallery as making
 from app.explorer.pages import GALLERY_LISTS, Sought, View
 from app.models.vocabulary import Entry
 from app.store.artifacts import Artifact
@@ -348,12 +348,12 @@ def test_what_is_there_is_shown_while_layers_are_missing(planted, page, patientl
 def test_the_gallery_grows_as_layers_come(open_explorer, planted, monkeypatch, patiently):
     may_go_on = threading.Event()
 
-    def held(bench, layer, compute=notable.notable):
+    def held(bench, layer, compute=making.gather):
         while layer == 1 and not may_go_on.is_set():
             yield 0, 1
         return (yield from compute(bench, layer))
 
-    monkeypatch.setattr(notable, "notable", held)
+    monkeypatch.setattr(making, "gather", held)
     r = open_explorer(planted.data, models=("planted",), wait_seconds=0.0)
     options = Options(weights="raw")
     patiently(browse.model, r, HERE, options)  # the map itself
@@ -395,7 +395,7 @@ def test_what_a_job_is_at_is_not_begun_a_second_time(open_explorer, planted, tmp
 
 def test_one_place_in_the_queue_does_for_all_layers(open_explorer, planted, monkeypatch, patiently):
     asked = []
-    monkeypatch.setattr(notable, "notable", lambda bench, layer: asked.append(layer) or iter_of_nothing())
+    monkeypatch.setattr(making, "gather", lambda bench, layer: asked.append(layer) or iter_of_nothing())
     r = open_explorer(planted.data, models=("planted",), queue_size=1)
     model = r.library.model("planted")
     some = [order for order in orders.gallery(model, "folded") if not r.store.exists(order.recipe)]

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from app.core.address import BASES, CIRCUITS, KINDS, MODEL_KINDS, Address, parse
 from app.explorer.errors import UnknownAddress
+from app.explorer.inventory import bases_of
 from app.explorer.jump import EXAMPLES, Target, _place, jump
-from app.explorer.places import bases_of
 
 
 @pytest.mark.parametrize(

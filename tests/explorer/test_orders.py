@@ -11,11 +11,10 @@ from app.core.address import parse
 from app.explorer import browse, compute, orders
 from app.explorer.browse import Options
 from app.explorer.errors import Busy, ComputationFailed, NotReady
-from app.explorer.making import gallery as notable
-from app.explorer.making import heads as work
-from app.explorer.making.bench import KEPT_TOKENS
-from app.explorer.making.controls import MEASURE
+from app.explorer.layout import KEPT_TOKENS
+from app.explorer.making import decompositions, gallery, heads
 from app.explorer.pages import View
+from app.explorer.recipes import MEASURE
 
 HEAD = parse("tiny/L1/H2")
 
@@ -25,11 +24,11 @@ def computed(monkeypatch):
     """The matrices that were computed, in order."""
     seen = []
 
-    def counting(bench, layer, head, circuit, distance, compute=work.matrix):
+    def counting(bench, layer, head, circuit, distance, compute=heads.read_matrix):
         seen.append((layer, head, circuit))
         return compute(bench, layer, head, circuit)
 
-    monkeypatch.setattr(work, "matrix", counting)
+    monkeypatch.setattr(decompositions, "read_matrix", counting)
     return seen
 
 
@@ -59,12 +58,12 @@ def test_what_was_computed_is_not_computed_again(open_explorer, fresh_data, comp
 
 
 def test_a_failing_computation_is_its_own_pages_error(open_explorer, fresh_data, monkeypatch, caplog):
-    def broken(bench, layer, head, circuit, distance, compute=work.matrix):
+    def broken(bench, layer, head, circuit, distance, compute=heads.read_matrix):
         if head == 1:
             raise RuntimeError("LAPACK said no in /secret/place")
         return compute(bench, layer, head, circuit)
 
-    monkeypatch.setattr(work, "matrix", broken)
+    monkeypatch.setattr(decompositions, "read_matrix", broken)
     r = open_explorer(fresh_data)
     with caplog.at_level(logging.ERROR), pytest.raises(ComputationFailed) as failure:
         browse.matrix(r, parse("tiny/L0/H1/ov"), Options())
@@ -83,7 +82,7 @@ def test_a_full_queue_is_busy(open_explorer, fresh_data, monkeypatch, patiently)
         done.wait(30)
         raise ValueError
 
-    monkeypatch.setattr(work, "matrix", stuck)
+    monkeypatch.setattr(decompositions, "read_matrix", stuck)
     r = open_explorer(fresh_data, queue_size=1, wait_seconds=0.01)
     with pytest.raises(NotReady, match="L0H0 OV of tiny"):
         browse.matrix(r, parse("tiny/L0/H0/ov"), Options())
@@ -156,7 +155,7 @@ def gallery_of(open_explorer, fresh_data, monkeypatch):
                 raise RuntimeError(f"layer {layer} is broken")
             return {"label": np.zeros(0, np.int8)}, {"judged": True}
 
-        monkeypatch.setattr(notable, "notable", judged)
+        monkeypatch.setattr(gallery, "gather", judged)
         r = open_explorer(fresh_data, **settings)
         return r, orders.gallery(r.library.model("tiny"), "folded")
 

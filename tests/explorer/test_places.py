@@ -3,7 +3,8 @@ import pytest
 from app.core.address import LAYER_KINDS, MODEL_KINDS, Address, parse
 from app.core.basis import BASES
 from app.explorer.errors import UnknownAddress
-from app.explorer.places import bases_of, located, most_terms, neighbours, samples_of
+from app.explorer.inventory import bases_of, most_terms, samples_of
+from app.explorer.places import located, neighbours
 
 
 @pytest.mark.parametrize("tail", ["mlp-in", "mlp-gate", "mlp-out", "mlp-in/svd", "mlp-out/svd/3"])

@@ -16,7 +16,7 @@ from app.explorer import precompute as module
 from app.explorer.browse import Options
 from app.explorer.errors import BadOption, ComputationFailed
 from app.explorer.library import Library
-from app.explorer.making import heads as work
+from app.explorer.making import census, decompositions, gallery, heads
 from app.explorer.making.tables import Tables
 from app.explorer.precompute import DiskRefuses, bytes_needed, precompute
 from app.explorer.tasks import targets
@@ -95,7 +95,7 @@ def test_a_run_keeps_what_visits_would_have_computed(
 def test_what_is_there_is_left_as_it_is(store, model, monkeypatch):
     run(store, model)
     before = files(store)
-    monkeypatch.setattr(work, "read_out", None)  # nothing is read out again
+    monkeypatch.setattr(heads, "read_out", None)  # nothing is read out again
     last = run(store, model)[-1]
     assert (last.matrices_done, last.matrices_found, last.layers_done) == (0, 16, 2)
     assert files(store) == before
@@ -270,7 +270,7 @@ def test_a_run_on_a_gpus_way_keeps_the_same(store, model, monkeypatch, tmp_path)
 def every_recipe(model):
     for layer in range(model.manifest.n_layers):
         yield recipes.layer(model, layer, "folded")
-        for head, circuit in work.every_matrix(model):
+        for head, circuit in heads.every_matrix(model):
             yield recipes.matrix(model, layer, head, circuit, "folded")
     yield recipes.scores(model, "folded")
 
@@ -384,11 +384,11 @@ def test_a_fit_that_is_left_in_the_middle_leaves_nothing(store, model):
 
 
 def test_a_fit_that_fails_leaves_nothing_and_no_lock(store, model, monkeypatch):
-    def broken(bench, address, parameters):
+    def broken(bench, address, parameters, distance):
         yield 1, 2
         raise RuntimeError("LAPACK said no")
 
-    monkeypatch.setattr(module, "decomposition", broken)
+    monkeypatch.setattr(decompositions, "decomposition", broken)
     with pytest.raises(RuntimeError, match="LAPACK"):
         run(store, model, matrices=("embed",), basis="pca")
     assert files(store) == {}
@@ -401,7 +401,7 @@ def test_two_runs_share_single_matrices(store, model, monkeypatch):
     monkeypatch.setattr(singles, "WAIT_SECONDS", 0.01)
     barrier, ends, computed = threading.Barrier(2), [], []
 
-    def counting(bench, address, parameters, compute=module.decomposition):
+    def counting(bench, address, parameters, distance, compute=decompositions.decomposition):
         computed.append((bench.processing, address))
         yield from iter(())
         return (yield from compute(bench, address, parameters))
@@ -410,7 +410,7 @@ def test_two_runs_share_single_matrices(store, model, monkeypatch):
         computed.append((bench.processing, address))
         return compute(bench, address, whole, parameters)
 
-    monkeypatch.setattr(module, "decomposition", counting)
+    monkeypatch.setattr(decompositions, "decomposition", counting)
     monkeypatch.setattr(layers, "subject_taken_apart", counting_in_layers)
     monkeypatch.setattr(layers, "WAIT_SECONDS", 0.01)
     task = Task(("mlp-in", "mlp-out", "embed", "pos"), ("raw", "folded"))
@@ -466,7 +466,7 @@ def test_a_run_of_all_matrices_ends_with_the_census(store, model, explorer, monk
         for name, array in kept.arrays.items():
             np.testing.assert_allclose(array, visited.arrays[name], rtol=0, atol=1e-3)
     before = files(store)
-    monkeypatch.setattr(module.census, "layer", lambda *_: pytest.fail("counted again"))
+    monkeypatch.setattr(census, "count_layer", lambda *_: pytest.fail("counted again"))
     run(store, model, **task)
     assert files(store) == before
 
@@ -486,7 +486,7 @@ def has_gallery(store, model):
 
 
 def test_a_run_of_all_matrices_puts_the_gallery_together_as_a_visit_would(store, model, explorer, monkeypatch):
-    monkeypatch.setattr(module.notable, "subject", None)  # nothing is taken apart for it
+    monkeypatch.setattr(gallery, "subject", None)  # nothing is taken apart for it
     steps = run(store, model, matrices=EVERYTHING)
     assert [step.stage for step in steps if step.stage.startswith("gallery")][-1] == "gallery, ends, folded"
     assert has_gallery(store, model) == [True, True, True]
@@ -499,7 +499,7 @@ def test_a_run_of_all_matrices_puts_the_gallery_together_as_a_visit_would(store,
 
 
 def test_a_run_takes_nothing_apart_that_nobody_asked_for(store, model, monkeypatch):
-    monkeypatch.setattr(module.notable, "notable", lambda *_: pytest.fail("looked at every matrix"))
+    monkeypatch.setattr(gallery, "gather", lambda *_: pytest.fail("looked at every matrix"))
     assert not any(step.stage.startswith("gallery") for step in run(store, model))
     assert has_gallery(store, model) == [False, False, False]
 

@@ -2,9 +2,6 @@ import pytest
 
 from app.core.address import parse
 from app.explorer import recipes
-from app.explorer.making import controls
-from app.explorer.making import gallery as notable
-from app.models.selection import EVERY
 
 PLACE = parse("tiny/L1/H2/ov")
 
@@ -23,10 +20,10 @@ def test_what_is_judged_is_named_after_the_measure(model):
         recipes.layer(model, 1, "raw"),
         recipes.census_part(model, 1, "raw"),
         recipes.census_part(model, None, "raw"),
-        notable.recipe(model, 1, "raw"),
-        controls.recipe(model, "read", "raw", EVERY),
+        recipes.gallery(model, 1, "raw"),
+        recipes.control(model, "read", "raw"),
     )
-    assert [dict(recipe.parameters).get("measure") for recipe in judged] == [controls.MEASURE] * len(judged)
+    assert [dict(recipe.parameters).get("measure") for recipe in judged] == [recipes.MEASURE] * len(judged)
 
 
 def test_what_is_not_judged_outlives_it(model):
@@ -46,7 +43,7 @@ def test_what_says_how_far_a_copy_is_turned_is_not_the_other_weights(copied, mod
             recipes.matrix(of, 1, 2, "ov", "raw"),
             recipes.decomposition(of, parse("tiny/embed/pca"), "raw", {}),
             recipes.layer(of, 1, "raw"),
-            notable.recipe(of, 1, "raw"),
+            recipes.gallery(of, 1, "raw"),
         ),
         False: lambda of: (
             recipes.decomposition(of, parse("tiny/embed/nmf"), "raw", {"components": 3, "seed": 0}),

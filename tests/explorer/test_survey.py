@@ -11,11 +11,9 @@ import pytest
 
 from app.core.address import parse
 from app.core.rays import HEADLINE
-from app.explorer import orders, recipes, survey, tally
+from app.explorer import groups, orders, recipes, survey, tally
 from app.explorer.errors import BadOption, NotReady, UnknownAddress
-from app.explorer.making import controls
 from app.explorer.views import Options
-from app.models.selection import EVERY
 
 TINY = parse("tiny")
 
@@ -52,12 +50,12 @@ def kind(page, group):
 def test_kinds_are_what_their_rows_say(explorer, page):
     model = explorer.library.model("tiny")
     layers = [explorer.store.load(recipes.census_part(model, layer, "folded")).arrays for layer in (0, 1)]
-    own = [arrays["group"] == tally.GROUPS.index("ov-write") for arrays in layers]
+    own = [arrays["group"] == groups.GROUPS.index("ov-write") for arrays in layers]
     z, p = (np.concatenate([arrays[name][rows] for arrays, rows in zip(layers, own, strict=True)]) for name in "zp")
     found = kind(page, "ov-write")
     assert (found.n_matrices, found.n_rays, found.n_unjudged) == (8, z.size, 0)
     assert found.mean.value == pytest.approx(z.mean(dtype=float))
-    recipe = controls.recipe(model, "write", "folded", EVERY)
+    recipe = recipes.control(model, "write", "folded")
     random = explorer.store.load(recipe).arrays["coherence"][..., HEADLINE].astype(float).ravel()
     random = (random - random.mean()) / random.std(ddof=1)
     wins = (z.reshape(-1, 1) > random).mean() + (z.reshape(-1, 1) == random).mean() / 2
@@ -70,7 +68,7 @@ def test_kinds_are_what_their_rows_say(explorer, page):
 
 def test_the_page_has_every_kind_of_the_model_and_compares_what_it_can(page):
     assert [each.group for each in page.kinds] == [
-        name for name in tally.GROUPS if tally.is_kind(name) and name not in {"mlp-gate", "mlp-gate-cut"}
+        name for name in groups.GROUPS if groups.is_kind(name) and name not in {"mlp-gate", "mlp-gate-cut"}
     ]
     assert {(one.group, one.other) for one in page.effects} == set(tally.COMPARED)
     assert [one.about for one in page.findings] == ["order", "size", "span", "random", "rank", "components", "layers"]
@@ -130,19 +128,19 @@ def test_the_file_has_a_row_for_each_ray(explorer, page):
     assert len(rows) - len(drawn) == sum(each.n_rays + each.n_unjudged for each in page.kinds)
     assert {row["relative_rank"] for row in drawn} == {None}
     spanned = [row for row in drawn if (row["layer"], row["matrix"], row["side"]) == (1, "ov-span", "write")]
-    assert len(spanned) == 2 * tally.HEADS * tally.TURNED
-    assert len({row["head"] for row in spanned}) == tally.HEADS
+    assert len(spanned) == 2 * groups.HEADS * groups.TURNED
+    assert len({row["head"] for row in spanned}) == groups.HEADS
     assert {row["head"] for row in drawn if row["matrix"].startswith("mlp")} == {None}
     head = [row for row in rows if (row["layer"], row["head"], row["matrix"], row["side"]) == (1, 2, "ov", "write")]
     assert [(row["direction"], row["ray"]) for row in head] == [(i, ray) for i in range(8) for ray in "+-"]
     assert [row["relative_rank"] for row in head[::2]] == [i / 8 for i in range(8)]
     model = explorer.library.model("tiny")
     artifact = explorer.store.load(recipes.census_part(model, 1, "folded")).arrays
-    own = (artifact["group"] == tally.GROUPS.index("ov-write")) & (artifact["part"] == 2)
+    own = (artifact["group"] == groups.GROUPS.index("ov-write")) & (artifact["part"] == 2)
     np.testing.assert_allclose([row["z"] for row in head], artifact["z"][own].ravel(), atol=1e-4)
     np.testing.assert_allclose([row["p"] for row in head], artifact["p"][own].ravel(), atol=1e-6)
     cut = [row for row in rows if row["equal_rank_draw"] is not None]
-    assert {row["equal_rank_draw"] for row in cut} == set(range(tally.DRAWS))
+    assert {row["equal_rank_draw"] for row in cut} == set(range(groups.DRAWS))
     assert {row["matrix"] for row in cut} == {"mlp-in", "mlp-out", "embed"}
     assert all(row["head"] is None for row in cut)
     ends = [row for row in rows if row["layer"] is None]
@@ -223,7 +221,7 @@ def test_what_is_not_there_is_refused(explorer, relatives):
 def test_random_directions_that_went_are_read_again(fresh_data, open_explorer):
     r = open_explorer(fresh_data)
     before = whole(r)
-    r.store.path(controls.recipe(r.library.model("tiny"), "write", "folded", EVERY)).unlink()
+    r.store.path(recipes.control(r.library.model("tiny"), "write", "folded")).unlink()
     assert whole(open_explorer(fresh_data)).kinds == before.kinds
 
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from app.core.address import KINDS
-from app.explorer import tally
-from app.explorer.tally import COMPARED, GROUPS, counted, effects, end_of, grouped, kind, matrix_and_side
+from app.core.significance import BINS, HIGH, LOW, count_z
+from app.explorer import groups, tally
+from app.explorer.groups import GROUPS, end_of, is_kind, matrix_and_side
+from app.explorer.tally import COMPARED, effects, grouped, kind
 
 
 def rows(*matrices):
@@ -228,11 +230,11 @@ def test_spans_are_compared_with_the_directions_of_the_same_matrices():
 
 
 def test_vectors_drawn_from_spans_are_no_kinds_of_their_own():
-    assert [name for name in GROUPS if not tally.is_kind(name)] == [
+    assert [name for name in GROUPS if not is_kind(name)] == [
         name for name in GROUPS if name.endswith(("-span", "-weighted"))
     ]
-    assert {tally.base_of(name) for name in GROUPS} == {*tally.READ_GROUPS, *tally.WRITE_GROUPS}
-    assert {end_of(name) for name in GROUPS if tally.base_of(name) in tally.WRITE_GROUPS} == {"write"}
+    assert {groups.base_of(name) for name in GROUPS} == {*groups.READ_GROUPS, *groups.WRITE_GROUPS}
+    assert {end_of(name) for name in GROUPS if groups.base_of(name) in groups.WRITE_GROUPS} == {"write"}
     assert len(GROUPS) == len(set(GROUPS)) < 128
 
 
@@ -272,8 +274,8 @@ def test_a_layer_that_is_not_read_leaves_a_gap(control):
 
 
 def test_bins_take_what_lies_beyond():
-    counts = counted(np.array([-99.0, tally.LOW, 0.0, tally.HIGH, 99.0]))
-    assert len(counts) == tally.BINS
+    counts = count_z(np.array([-99.0, LOW, 0.0, HIGH, 99.0]))
+    assert len(counts) == BINS
     assert (counts[0], counts[16], counts[-1], counts.sum()) == (2, 1, 2, 5)
 
 

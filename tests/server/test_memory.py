@@ -10,8 +10,7 @@ from starlette.testclient import TestClient
 from app.config import Settings
 from app.core import folding, readout, scores
 from app.core.bases import svd
-from app.explorer.making import gallery as notable
-from app.explorer.making import heads as work
+from app.explorer.making import gallery, heads
 from app.models.weights import Weights
 from app.server import create_app
 
@@ -27,9 +26,9 @@ STAGES = {
     "table": (readout, "token_table", "/tiny/L0/H0/qk"),
     "readout": (readout, "read", "/tiny/L0/H0/ov/svd/0"),
     "copying": (scores, "stream_gram", "/tiny/L0/H0/ov"),
-    "a layer": (work, "read_out", "/tiny/L0"),
-    "the map": (work, "score_rows", "/api/v1/tiny"),
-    "the gallery": (notable, "kept", "/tiny/notable"),
+    "a layer": (heads, "read_out", "/tiny/L0"),
+    "the map": (heads, "score_rows", "/api/v1/tiny"),
+    "the gallery": (gallery, "kept", "/tiny/notable"),
 }
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.store.artifacts import FORMAT, ArtifactStore, Recipe, format_of, is_older
 from app.store.sealed import Contents, Damaged, seal
 
-RECIPE = Recipe("f" * 64, "L5/H3/ov", "folded", "svd", (("tokens", 50),))
+RECIPE = Recipe("f" * 64, "decomposition", "L5/H3/ov", "folded", "svd", (("tokens", 50),))
 ARRAYS = {"left": np.eye(3, 8, dtype=np.float32), "ids": np.arange(12, dtype=np.int32).reshape(3, 4)}
 FACTS = {"rank": 3, "scores": {"stable-rank": 1.5}, "words": ["</script>", "\u202e", "\x00"]}
 
@@ -311,7 +311,7 @@ chance, computed = random.Random(int(sys.argv[2])), 0
 for i in range(int(sys.argv[3])):
     store = ArtifactStore(Path(sys.argv[1]), 10_000)  # nothing in memory
     head = chance.randrange(12)
-    recipe = Recipe("f" * 64, f"L0/H{head}/ov", "folded", "svd")
+    recipe = Recipe("f" * 64, "decomposition", f"L0/H{head}/ov", "folded", "svd")
     found = store.load(recipe)
     if found is None:
         computed += 1

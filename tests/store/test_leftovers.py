@@ -11,7 +11,7 @@ from app.store.leftovers import collect, remove
 from app.store.shelf import unfinished, walked
 
 HERE, ELSEWHERE = "f" * 64, "e" * 64
-RECIPE = Recipe(HERE, "L0/H0/ov", "folded", "svd")
+RECIPE = Recipe(HERE, "decomposition", "L0/H0/ov", "folded", "svd")
 
 
 @pytest.fixture

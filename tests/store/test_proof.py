@@ -9,7 +9,7 @@ from app.store import shelf
 from app.store.artifacts import FORMAT, ArtifactStore, Recipe
 from app.store.proof import prove, to_prove
 
-RECIPE = Recipe("f" * 64, "L0/H0/ov", "folded", "svd")
+RECIPE = Recipe("f" * 64, "decomposition", "L0/H0/ov", "folded", "svd")
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ An atom is one term, with its column of codes as the other side: the atom and it
 nothing of models or tokens.
 """
 
-from collections.abc import Generator
 from typing import NamedTuple
 
 import torch
@@ -25,6 +24,7 @@ from app.core.basis import Fitting, Parameters
 from app.core.coding import Codes, encode, encoder
 from app.core.decomposition import Decomposition, is_present, oriented
 from app.core.matrix import Matrix
+from app.core.steps import Steps
 
 PASSES = 30
 SETTLING = 10
@@ -80,7 +80,7 @@ def _start(samples: Float[Tensor, "n d"], count: int, draw: torch.Generator) -> 
 
 def _coded(
     samples: Float[Tensor, "n d"], atoms: Float32[Tensor, "m d"], sparsity: int, done: int
-) -> Generator[tuple[int, int], None, tuple[_Coding, _Moments]]:
+) -> Steps[tuple[_Coding, _Moments]]:
     """Code all samples, in parts, and add up what the next atoms depend on."""
     prepared, (m, d), n = encoder(atoms), atoms.shape, len(samples)
     moments = _Moments(prepared.atoms.new_zeros(m, m), prepared.atoms.new_zeros(m, d))

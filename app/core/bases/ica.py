@@ -8,7 +8,7 @@ The order of the samples changes nothing but their own side. numpy does the prod
 """
 
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from jaxtyping import Float32, Float64
 from app.core.basis import Fitting, Parameters
 from app.core.decomposition import Decomposition, is_present, oriented
 from app.core.matrix import Matrix
+from app.core.steps import Steps
 
 ITERATIONS = 200
 """At most: samples without any structure never settle."""
@@ -26,8 +27,6 @@ STILL = 1e-5
 """One less the cosine of each direction to what it was before the last iteration, at most."""
 ROWS = 2**12
 """Samples that stand in float64 at a time."""
-
-Step = tuple[int, int]
 
 
 def decompose(matrix: Matrix, parameters: Parameters) -> Fitting:
@@ -51,7 +50,7 @@ def decompose(matrix: Matrix, parameters: Parameters) -> Fitting:
 
 def _principal(
     samples: Float32[np.ndarray, "n d"], mean: Float64[np.ndarray, " d"], most: int
-) -> Generator[Step, None, tuple[Float64[np.ndarray, " k"], Float64[np.ndarray, "d k"]]]:
+) -> Steps[tuple[Float64[np.ndarray, " k"], Float64[np.ndarray, "d k"]]]:
     """Singular values of the samples less their mean and the directions, as columns; none that rounding alone made."""
     n, d = samples.shape
     gram = np.zeros((d, d))
@@ -69,7 +68,7 @@ def _principal(
 
 def _rotation(
     white: Float32[np.ndarray, "k n"], start: Float32[np.ndarray, "k k"]
-) -> Generator[Step, None, Float64[np.ndarray, "k k"]]:
+) -> Steps[Float64[np.ndarray, "k k"]]:
     """The unmixing matrix of white samples, orthogonal to float64's digits."""
     from sklearn.decomposition import fastica
     from sklearn.exceptions import ConvergenceWarning

@@ -8,7 +8,7 @@ both signs share is folded to nothing, so there can be fewer terms than componen
 The order of the samples changes nothing but their own side. numpy does the products, so torch's threads change nothing.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 from app.core.basis import Fitting, Parameters
 from app.core.decomposition import Decomposition, is_present, oriented
 from app.core.matrix import Matrix
+from app.core.steps import Steps
 
 ROUNDS = 200
 """Updates of all codes and directions, at most."""
@@ -30,7 +31,6 @@ ROWS = 2**13
 """Samples taken at a time."""
 
 Factors = tuple[Float32[np.ndarray, "n k"], Float32[np.ndarray, "k d_parts"]]
-Step = tuple[int, int]
 
 
 def decompose(matrix: Matrix, parameters: Parameters) -> Fitting:
@@ -73,9 +73,7 @@ def _chosen(parts: Float32[np.ndarray, "n d_parts"], most: int, seed: int) -> In
     return chosen
 
 
-def _fitted(
-    parts: Float32[np.ndarray, "n d_parts"], H: Float32[np.ndarray, "k d_parts"]
-) -> Generator[Step, None, Factors]:
+def _fitted(parts: Float32[np.ndarray, "n d_parts"], H: Float32[np.ndarray, "k d_parts"]) -> Steps[Factors]:
     """Codes and directions from these directions on, a round at a time."""
     from sklearn.decomposition import non_negative_factorization
 

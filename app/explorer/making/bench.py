@@ -11,12 +11,6 @@ from app.explorer.pages import Processing
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore
 
-KEPT_TOKENS = 50
-"""Tokens kept a ray; the direction's page shows them all."""
-
-PREFIXES = ("left", "right")
-"""What the names of a side's arrays begin with."""
-
 Arrays = dict[str, NDArray[Any]]
 Baked = tuple[Arrays, dict[str, Any]]
 """Arrays and facts of an artifact."""

@@ -6,7 +6,7 @@ the rest is computed and not kept. `app.explorer.tally` says what the rows mean 
 in a job's process. Knows no pages.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,18 +15,18 @@ import numpy as np
 from app.core.address import CIRCUITS, Address, Circuit
 from app.core.basis import BASES
 from app.core.rays import HEADLINE
-from app.explorer import recipes, tally
-from app.explorer.compute import Steps
-from app.explorer.making import heads as work
-from app.explorer.making.bench import PREFIXES, Arrays, Bench
+from app.core.steps import Steps, within
+from app.explorer import recipes
+from app.explorer.groups import DRAWS, GROUPS, HEADS, SEED, TURNED, can_be_cut, end_of, ends_of
+from app.explorer.inventory import is_double
+from app.explorer.layout import PREFIXES
+from app.explorer.making.bench import Arrays, Baked, Bench
 from app.explorer.making.controls import control
-from app.explorer.making.heads import Found
+from app.explorer.making.heads import Found, head_tensors, take_apart
 from app.explorer.making.readability import read_headlines
 from app.explorer.making.sides import joined
 from app.explorer.making.subjects import Subject, mlp_subjects, subject
 from app.explorer.pages import CUT, PRINCIPAL, SPAN, WEIGHTED, End
-from app.explorer.places import is_double
-from app.explorer.tally import DRAWS, GROUPS, HEADS, SEED, TURNED, can_be_cut, ends_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,12 +56,7 @@ class Drawn(NamedTuple):
     vectors: "Tensor"
 
 
-Progress = Generator[tuple[int, int], None, list[Arrays]]
-Drawing = Generator[tuple[int, int], None, list[Drawn]]
-Judging = Generator[tuple[int, int], None, Arrays]
-
-
-def layer(bench: Bench, index: int) -> Steps:
+def count_layer(bench: Bench, index: int) -> Steps[Baked]:
     """The rows of that layer: its heads, its MLP, its MLP cut down, and random vectors of their spans."""
     model = bench.model.header
     place = Address(model.slug, None, index)
@@ -70,14 +65,14 @@ def layer(bench: Bench, index: int) -> Steps:
     size = max(1, VECTORS // model.d_head)
     for start in range(0, model.n_heads, size):
         heads = range(start, min(start + size, model.n_heads))
-        rows += yield from _within(start, total, _heads(bench, index, heads))
+        rows += yield from _part(start, total, _heads(bench, index, heads))
     for done, kind in enumerate(model.layer_kinds, model.n_heads):
-        rows += yield from _within(done, total, _whole(bench, place.at(kind)))
-    rows += yield from _within(total - DRAWN, total, _drawn(bench, _of_layer(bench, index)), DRAWN)
+        rows += yield from _part(done, total, _whole(bench, place.at(kind)))
+    rows += yield from _part(total - DRAWN, total, _drawn(bench, _of_layer(bench, index)), DRAWN)
     return _table(rows), {}
 
 
-def ends(bench: Bench) -> Steps:
+def count_ends(bench: Bench) -> Steps[Baked]:
     """The rows of embedding and unembedding, of the embedding's principal components, and of the embedding cut down; the
     controls by their own z."""
     model = bench.model.header
@@ -86,12 +81,12 @@ def ends(bench: Bench) -> Steps:
     asked.append(replace(place.at("embed"), basis="pca"))
     rows: list[Arrays] = []
     for done, address in enumerate(asked):
-        rows += yield from _within(done, len(asked) + 1, _whole(bench, address))
-    rows += yield from _within(len(asked), len(asked) + 1, _drawn(bench, _of_embedding(bench, place.at("embed"))))
+        rows += yield from _part(done, len(asked) + 1, _whole(bench, address))
+    rows += yield from _part(len(asked), len(asked) + 1, _drawn(bench, _of_embedding(bench, place.at("embed"))))
     return _table(rows) | _controls(bench), {}
 
 
-def _heads(bench: Bench, index: int, heads: Iterable[int]) -> Progress:
+def _heads(bench: Bench, index: int, heads: Iterable[int]) -> Steps[list[Arrays]]:
     """The rows of those heads; what has no artifact is taken apart and read out together."""
     rows: list[Arrays] = []
     missing: list[tuple[int, Circuit]] = []
@@ -105,17 +100,17 @@ def _heads(bench: Bench, index: int, heads: Iterable[int]) -> Progress:
                     _rows(SIDES[circuit][side], head, _headlines(artifact.arrays, f"{side}_"))
                     for side in SIDES[circuit]
                 ]
-    found = work.found(bench, index, missing) if missing else []
+    found = take_apart(bench, index, missing) if missing else []
     shares = [
         (prefix, [each for each in found if each.circuit == circuit]) for circuit in CIRCUITS for prefix in PREFIXES
     ]
     for done, (prefix, own) in enumerate(shares):
         if own:
-            rows += yield from _within(done, len(shares), _together(bench, prefix, own))
+            rows += yield from _part(done, len(shares), _together(bench, prefix, own))
     return rows
 
 
-def _together(bench: Bench, prefix: str, found: Sequence[Found]) -> Progress:
+def _together(bench: Bench, prefix: str, found: Sequence[Found]) -> Steps[list[Arrays]]:
     """The rows of one side of several heads' matrices, which is the same side in all."""
     import torch
 
@@ -130,41 +125,41 @@ def _together(bench: Bench, prefix: str, found: Sequence[Found]) -> Progress:
     ]
 
 
-def _whole(bench: Bench, address: Address) -> Progress:
+def _whole(bench: Bench, address: Address) -> Steps[list[Arrays]]:
     """The rows of one matrix by itself, in the basis of the address."""
     assert address.kind is not None
     basis = address.basis or "svd"
     group = address.kind + (PRINCIPAL if basis == "pca" else "")
     artifact = bench.store.read(recipes.decomposition(bench.model, address, bench.processing, {}))
     if artifact is not None:
-        prefix = "right_" if tally.end_of(group) == "write" else "left_"
+        prefix = "right_" if end_of(group) == "write" else "left_"
         return [_rows(group, 0, _headlines(artifact.arrays, prefix))]
-    whole: Subject = yield from _within(0, 3, subject(bench, address))
-    terms: Decomposition = yield from _within(1, 3, BASES[basis].decompose(whole.product, {}))
-    judged = yield from _within(2, 3, _judged(bench, *_of_stream(whole.product, terms)))
+    whole: Subject = yield from _part(0, 3, subject(bench, address))
+    terms: Decomposition = yield from _part(1, 3, BASES[basis].decompose(whole.product, {}))
+    judged = yield from _part(2, 3, _judged(bench, *_of_stream(whole.product, terms)))
     return [_rows(group, 0, judged)]
 
 
-def _drawn(bench: Bench, drawing: Drawing) -> Progress:
+def _drawn(bench: Bench, drawing: Steps[list[Drawn]]) -> Steps[list[Arrays]]:
     """The rows of all that is drawn, those of one table read out together."""
     import torch
 
-    drawn = yield from _within(0, 3, drawing)
+    drawn = yield from _part(0, 3, drawing)
     rows: list[Arrays] = []
     by_end: dict[End, list[Drawn]] = {"read": [], "write": []}
     for each in drawn:
-        by_end[tally.end_of(each.group)].append(each)
+        by_end[end_of(each.group)].append(each)
     for done, (end, own) in enumerate(by_end.items(), 1):
         if own:
             vectors = torch.cat([each.vectors for each in own])
-            judged = yield from _within(done, 3, _judged_at(bench, end, vectors, AT_ONCE))
+            judged = yield from _part(done, 3, _judged_at(bench, end, vectors, AT_ONCE))
             ends = np.cumsum([len(each.vectors) for each in own])[:-1]
             shares = zip(*(np.split(judged[name], ends) for name in ("z", "p")), strict=True)
             rows += [_rows(each.group, each.part, {"z": z, "p": p}) for each, (z, p) in zip(own, shares, strict=True)]
     return rows
 
 
-def _of_layer(bench: Bench, index: int) -> Drawing:
+def _of_layer(bench: Bench, index: int) -> Steps[list[Drawn]]:
     """What is drawn from a layer's matrices."""
     kinds = bench.model.header.layer_kinds
     yield 0, 3
@@ -179,9 +174,9 @@ def _of_layer(bench: Bench, index: int) -> Drawing:
     return found
 
 
-def _of_embedding(bench: Bench, address: Address) -> Drawing:
+def _of_embedding(bench: Bench, address: Address) -> Steps[list[Drawn]]:
     """What is drawn from the embedding."""
-    whole: Subject = yield from _within(0, 2, subject(bench, address))
+    whole: Subject = yield from _part(0, 2, subject(bench, address))
     yield 1, 2
     return _cut(bench, "embed", whole.product, SEED)
 
@@ -192,7 +187,7 @@ def _spans(bench: Bench, index: int) -> Iterator[Drawn]:
 
     n_heads = bench.model.header.n_heads
     heads = np.random.default_rng([SEED, index]).permutation(n_heads)[:HEADS].tolist()
-    for each in work.found(bench, index, [(head, circuit) for head in sorted(heads) for circuit in CIRCUITS]):
+    for each in take_apart(bench, index, [(head, circuit) for head in sorted(heads) for circuit in CIRCUITS]):
         for prefix, group in SIDES[each.circuit].items():
             directions = each.terms.left if prefix == "left" else each.terms.right
             if len(directions):
@@ -205,7 +200,7 @@ def _weighted(bench: Bench, index: int, mlp: "Mapping[str, Matrix]") -> Iterator
     from app.core.rotation import images
 
     for head in range(bench.model.header.n_heads):
-        tensors = work.head_tensors(bench, index, head)
+        tensors = head_tensors(bench, index, head)
         for circuit, groups in SIDES.items():
             factors = PRODUCTS[circuit](tensors).factors
             for prefix, group in groups.items():
@@ -241,12 +236,12 @@ def _of_stream(matrix: "Matrix", terms: "Decomposition") -> "tuple[Side, Tensor]
     return (matrix.right, terms.right) if matrix.is_upright else (matrix.left, terms.left)
 
 
-def _judged(bench: Bench, side: "Side", vectors: "Tensor") -> Judging:
+def _judged(bench: Bench, side: "Side", vectors: "Tensor") -> Steps[Arrays]:
     """z and p of the rays of the vectors, read out a part at a time."""
     return (yield from _judged_at(bench, side.name, vectors, VECTORS))
 
 
-def _judged_at(bench: Bench, side: str, vectors: "Tensor", most: int) -> Judging:
+def _judged_at(bench: Bench, side: str, vectors: "Tensor", most: int) -> Steps[Arrays]:
     """The same of at most so many at a time, in parts of about one size."""
     n_parts = max(1, -(-len(vectors) // most))
     parts = []
@@ -266,13 +261,13 @@ def _headlines(arrays: Mapping[str, Any], prefix: str = "") -> Arrays:
 
 def _controls(bench: Bench) -> Arrays:
     """Rays of random directions by their own z, for each end that is read with a table of its own."""
-    from app.core.significance import standing
+    from app.core.significance import count_z, standing
 
     found: Arrays = {}
     for end in ("read", "write"):
         if by := control(bench, end):
             rays = by.coherence[..., HEADLINE].ravel()
-            found[f"control_{end}"] = tally.counted(standing(rays, rays)[0])
+            found[f"control_{end}"] = count_z(standing(rays, rays)[0])
     return found
 
 
@@ -294,13 +289,6 @@ def _table(rows: Sequence[Arrays]) -> Arrays:
     return {name: array[order] for name, array in found.items()}
 
 
-def _within(done: int, total: int, steps: Steps, share: int = 1) -> Steps:
-    """The steps of one part as steps of the whole, in hundredths."""
-    try:
-        while True:
-            own, of = next(steps)
-            yield 100 * done + 100 * share * own // max(of, 1), 100 * total
-    except StopIteration as end:
-        return end.value
-    finally:
-        steps.close()
+def _part(done: int, total: int, steps: Steps[Any], share: int = 1) -> Steps[Any]:
+    """The steps of some parts of so many, as steps of the whole."""
+    return within(100 * done, 100 * share, 100 * total, steps)

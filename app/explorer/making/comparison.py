@@ -4,8 +4,8 @@ Runs in the worker's thread. Fits come as they were kept; the other bases are co
 the arrays. Errors and shares are of the samples less their mean, which every basis and every control has for free: where
 it is large, it would be all that they show. Vectors stay what their bases made of them. Knows no pages.
 
-    errors_{basis} control_{basis} [MOST]    relative error with 1, 2 … vectors a sample; of as many random vectors
-    explained_{basis} [len(FIRST)]           share of the samples in the span of the first vectors
+    errors_{basis} control_{basis} [MOST_NONZEROS]    relative error with 1, 2 … vectors a sample; of as many random vectors
+    explained_{basis} [len(SPANS)]           share of the samples in the span of the first vectors
     overlaps_{first} [bases bases]           mean squared cosine of the principal angles between spans
     smallest_{first} [bases bases]           the smallest of those cosines
     partner_{basis}_{other} cosine_{basis}_{other} [n]    nearest of the other basis, and its signed cosine
@@ -13,7 +13,7 @@ it is large, it would be all that they show. Vectors stay what their bases made 
     unit [n]                                 the neuron or coordinate that each vector of the neuron basis is
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,10 +21,13 @@ from numpy.typing import NDArray
 
 from app.core.address import Address, BasisName
 from app.core.basis import BASES
-from app.explorer.compute import Steps
-from app.explorer.making.bench import Arrays, Bench
+from app.core.steps import Steps
+from app.explorer import recipes
+from app.explorer.errors import ComputationFailed
+from app.explorer.inventory import bases_of, samples_of
+from app.explorer.layout import MOST_NONZEROS, SPANS
+from app.explorer.making.bench import Arrays, Baked, Bench
 from app.explorer.making.subjects import Subject, subject
-from app.explorer.places import bases_of, samples_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,12 +35,6 @@ if TYPE_CHECKING:
     from app.core.decomposition import Decomposition
     from app.core.matrix import Matrix
 
-ROWS = 2_048
-"""Samples that are coded, drawn at random."""
-MOST = 32
-"""Vectors a sample."""
-FIRST = (4, 16, 64)
-"""Sizes of the spans that are held against each other."""
 RANDOM = 256
 """Random vectors that say how near is near."""
 SEED = 0
@@ -45,8 +42,9 @@ SEED = 0
 Vectors = dict[BasisName, "Tensor"]
 
 
-def comparison(bench: Bench, address: Address, fitted: Mapping[BasisName, NDArray[np.float32]]) -> Steps:
-    """Every basis that is computed on a visit, and the fits that are given by their vectors."""
+def comparison(bench: Bench, address: Address, fits: Mapping[BasisName, Mapping[str, int]]) -> Steps[Baked]:
+    """Every basis that is computed on a visit, and these fits, named by their parameters; ComputationFailed if one is gone."""
+    fitted = {name: _fit(bench, address.in_basis(name), parameters) for name, parameters in fits.items()}
     whole: Subject = yield from subject(bench, address)
     vectors, arrays = yield from _found(bench, address, whole.product, fitted)
     mean, mean_share, squares = yield from _centre(whole.product)
@@ -57,9 +55,18 @@ def comparison(bench: Bench, address: Address, fitted: Mapping[BasisName, NDArra
     return arrays, {"bases": list(vectors), "terms": terms, "mean_share": mean_share}
 
 
+def _fit(bench: Bench, address: Address, parameters: Mapping[str, int]) -> NDArray[np.float32]:
+    """The vectors of a fit, as they were kept."""
+    artifact = bench.store.load(recipes.decomposition(bench.model, address, bench.processing, parameters))
+    if artifact is None:
+        raise ComputationFailed(f"{address.label} is not here any more, and cannot be compared.")
+    vectors: NDArray[np.float32] = artifact.arrays["vectors"]
+    return vectors
+
+
 def _found(
     bench: Bench, address: Address, product: "Matrix", fitted: Mapping[BasisName, NDArray[np.float32]]
-) -> Generator[tuple[int, int], None, tuple[Vectors, Arrays]]:
+) -> Steps[tuple[Vectors, Arrays]]:
     import torch
 
     from app.core.bases.neuron import find_units
@@ -80,7 +87,7 @@ def _found(
     return {name: each for name, each in vectors.items() if len(each)}, arrays
 
 
-def _centre(product: "Matrix") -> Generator[tuple[int, int], None, "tuple[Tensor, float, Tensor]"]:
+def _centre(product: "Matrix") -> "Steps[tuple[Tensor, float, Tensor]]":
     """The mean of all samples, its share of their squared size, and the Gram matrix of the samples without it."""
     import torch
 
@@ -93,26 +100,26 @@ def _centre(product: "Matrix") -> Generator[tuple[int, int], None, "tuple[Tensor
     return mean, float(own.trace()) / size if size else 0.0, squares - own
 
 
-def _errors(product: "Matrix", vectors: Vectors, mean: "Tensor") -> Generator[tuple[int, int], None, Arrays]:
+def _errors(product: "Matrix", vectors: Vectors, mean: "Tensor") -> Steps[Arrays]:
     from app.core.comparison import drawn_rows, errors_side_by_side
 
-    rows = drawn_rows(product.samples(), ROWS, SEED)
-    found = yield from errors_side_by_side((rows - mean).to(rows), vectors, MOST, SEED)
+    rows = drawn_rows(product.samples(), recipes.COMPARISON_ROWS, SEED)
+    found = yield from errors_side_by_side((rows - mean).to(rows), vectors, MOST_NONZEROS, SEED)
     own = {f"errors_{name}": errors.own.numpy().astype(np.float32) for name, errors in found.items()}
     return own | {f"control_{name}": errors.control.numpy().astype(np.float32) for name, errors in found.items()}
 
 
-def _spans(squares: "Tensor", vectors: Vectors) -> Generator[tuple[int, int], None, Arrays]:
+def _spans(squares: "Tensor", vectors: Vectors) -> Steps[Arrays]:
     from app.core.comparison import overlap
     from app.core.energy import explained
 
     arrays: Arrays = {}
     for name, own in vectors.items():
-        shares = explained(squares, own[: FIRST[-1]]).numpy()
-        arrays[f"explained_{name}"] = shares[np.minimum(FIRST, len(shares) - 1)].astype(np.float32)
+        shares = explained(squares, own[: SPANS[-1]]).numpy()
+        arrays[f"explained_{name}"] = shares[np.minimum(SPANS, len(shares) - 1)].astype(np.float32)
     n = len(vectors)
-    for first in FIRST:
-        yield FIRST.index(first), len(FIRST)
+    for first in SPANS:
+        yield SPANS.index(first), len(SPANS)
         means_of, smallest = np.ones((n, n), np.float32), np.ones((n, n), np.float32)
         for i, one in enumerate(vectors.values()):
             for j, other in enumerate(vectors.values()):
@@ -124,7 +131,7 @@ def _spans(squares: "Tensor", vectors: Vectors) -> Generator[tuple[int, int], No
     return arrays
 
 
-def _partners(vectors: Vectors) -> Generator[tuple[int, int], None, Arrays]:
+def _partners(vectors: Vectors) -> Steps[Arrays]:
     from app.core.comparison import partners, random_vectors
 
     arrays: Arrays = {}

@@ -5,18 +5,15 @@ matrices share it. Kept as an artifact, of which
 
     trained [d_vocab]             which tokens training has moved; never those that the tokenizer does not know
     mean [d_model]  components [n d_model]    what is taken out of the vectors before they are compared
-    coherence [DIRECTIONS 2 3]    of both rays, by LENGTHS
-    forms [DIRECTIONS 2 4]        the same of their forms, by FORM_LENGTHS
-    beyond [DIRECTIONS 2 4]       of those forms that neither begin nor end as one before them, by BEYOND_LENGTHS
-    spelling [DIRECTIONS 2 2]     how alike their forms are spelt, by SPELLING_LENGTHS
-    ids [SHOWN 2 SHOWN_TOKENS]    the tokens of the first random rays
+    coherence [n 2 3]    of both rays, by LENGTHS
+    forms [n 2 4]        the same of their forms, by FORM_LENGTHS
+    beyond [n 2 4]       of those forms that neither begin nor end as one before them, by BEYOND_LENGTHS
+    spelling [n 2 2]     how alike their forms are spelt, by SPELLING_LENGTHS
+    ids [shown 2 k]    the tokens of the first random rays
 
 Runs in the worker's thread or in a job's process. Knows no pages.
 """
 
-import hashlib
-import json
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,14 +22,16 @@ from numpy.typing import NDArray
 
 from app.core.forms import Forms, forms_of
 from app.core.rays import BEYOND_LENGTHS, FORM_LENGTHS, HEADLINE, LENGTHS, SPELLING_LENGTHS
-from app.explorer.compute import Steps, ended
+from app.core.steps import Steps, run
+from app.explorer import recipes
+from app.explorer.inventory import end_of
+from app.explorer.layout import CONTROL_DIRECTIONS, CONTROL_SHOWN, CONTROL_TOKENS, KEPT_TOKENS
 from app.explorer.library import OpenModel
-from app.explorer.making.bench import KEPT_TOKENS, Arrays, Bench
-from app.explorer.making.tables import end_of
-from app.explorer.pages import Processing
+from app.explorer.making.bench import Arrays, Baked, Bench
+from app.explorer.recipes import CONTROL_SEED, LEAST_TOKENS
 from app.models.selection import EVERY, Selection
 from app.models.vocabulary import Vocabulary
-from app.store.artifacts import Artifact, Recipe
+from app.store.artifacts import Artifact
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,42 +40,12 @@ if TYPE_CHECKING:
     from app.core.readout import TokenTable
     from app.core.spelling import Traits
 
-DIRECTIONS = 2_000
-SHOWN, SHOWN_TOKENS = 1_000, 20
-"""Random directions whose tokens are kept, and how many a ray, for whoever wants to compare."""
-SEED = 7_245_331
-"""Not one that weights are likely drawn with: the random directions of a control would be the model's own tokens."""
-FIRST = LENGTHS[0]
-"""Trained tokens of which most have no letter where a ray is letterless; or of all that are kept."""
 STEPS = 4
 """Of a control: which tokens are trained, what they share, what is read with, and the random directions themselves."""
 LEAST_RAYS = 64
 """That are worth a core of their own while they are measured; two of them a direction."""
-LEAST_TOKENS = 100
-"""Trained tokens below which the top 50 are half the vocabulary: nothing is judged then."""
-MEASURED = {
-    "directions": DIRECTIONS,
-    "seed": SEED,
-    "tokens": KEPT_TOKENS,
-    "first": FIRST,
-    "least_tokens": LEAST_TOKENS,
-    "lengths": LENGTHS,
-    "headline": HEADLINE,
-    "form_lengths": FORM_LENGTHS,
-    "beyond_lengths": BEYOND_LENGTHS,
-    "spelling_lengths": SPELLING_LENGTHS,
-    "least": 20,
-    "removed": 16,
-    "neighbours": 20,
-    "collapsed": 0.9,
-    "most_bits": 8.0,
-    "word": 3,
-}
-"""All that decides z and p of a ray, besides the weights. The last six are constants of `app.core.coherence`, `collapse`
-and `spelling`, said again since a page that is there must not wait for torch."""
-MEASURE = int(hashlib.sha256(json.dumps(MEASURED, sort_keys=True).encode()).hexdigest()[:8], 16)
-"""Stands for all of that in the recipe of whatever is judged: what another measure judged is another artifact."""
-PARAMETERS = {"measure": MEASURE, "shown": SHOWN}
+FIRST = LENGTHS[0]
+"""Trained tokens of which most have no letter where a ray is letterless; or of all that are kept."""
 
 
 @dataclass(frozen=True)
@@ -97,45 +66,34 @@ class Control:
 
     judge: Judge
     coherence: NDArray[np.float32]
-    """[DIRECTIONS 2 3]: both rays of each random direction, by LENGTHS."""
+    """[n 2 3]: both rays of each random direction, by LENGTHS."""
     forms: NDArray[np.float32]
-    """[DIRECTIONS 2 4], by FORM_LENGTHS."""
+    """[n 2 4], by FORM_LENGTHS."""
     beyond: NDArray[np.float32]
-    """[DIRECTIONS 2 4], by BEYOND_LENGTHS."""
+    """[n 2 4], by BEYOND_LENGTHS."""
     spelling: NDArray[np.float32]
-    """[DIRECTIONS 2 2], by SPELLING_LENGTHS."""
-
-
-def recipe(model: OpenModel, end: str, processing: Processing, selection: Selection) -> Recipe:
-    """Of a control; of no decomposition, so `control` stands where a basis would."""
-    parameters = PARAMETERS | selection.deciding()
-    return Recipe(model.fingerprint, f"control/{end}", processing, "control", tuple(sorted(parameters.items())))
+    """[n 2 2], by SPELLING_LENGTHS."""
 
 
 def n_bytes(model: OpenModel) -> int:
     """Of a control on disk, about."""
-    d, tokens = model.manifest.d_model, min(SHOWN_TOKENS, model.manifest.d_vocab)
-    return model.manifest.d_vocab + d * d // 4 + 8 * SHOWN * tokens + 104 * DIRECTIONS + 4_000
+    d, tokens = model.manifest.d_model, min(CONTROL_TOKENS, model.manifest.d_vocab)
+    return model.manifest.d_vocab + d * d // 4 + 8 * CONTROL_SHOWN * tokens + 104 * CONTROL_DIRECTIONS + 4_000
 
 
 def control(bench: Bench, side: str) -> Control | None:
     """What that side's readouts are judged by; None where too few tokens were trained, or pass the selection."""
     key = (bench.model.fingerprint, bench.processing, end_of(bench.model, bench.processing, side), bench.selection)
-
-    def build() -> Control | None:
-        found: Control | None = ended(_built(bench, key[2]))[1]
-        return found
-
-    return bench.tables.control(key, build)
+    return bench.tables.control(key, lambda: run(_built(bench, key[2]))[1])
 
 
-def _built(bench: Bench, end: str) -> Generator[tuple[int, int], None, tuple[Artifact, Control | None]]:
+def _built(bench: Bench, end: str) -> Steps[tuple[Artifact, Control | None]]:
     import torch
 
     from app.core.coherence import lexicon
     from app.core.spelling import Traits
 
-    own = recipe(bench.model, end, bench.processing, bench.selection)
+    own = recipes.control(bench.model, end, bench.processing, bench.selection)
     kept = bench.store.load(own)
     arrays = dict(kept.arrays) if kept else (yield from _shared(bench, end))
     yield 2, STEPS
@@ -164,15 +122,15 @@ def _built(bench: Bench, end: str) -> Generator[tuple[int, int], None, tuple[Art
     return kept, Control(judge, *(kept.arrays[name] for name in ("coherence", "forms", "beyond", "spelling")))
 
 
-def artifact(bench: Bench, end: str) -> Steps:
+def take_control(bench: Bench, end: str) -> Steps[Baked]:
     """The control's arrays and facts, computed if they are not there: what is held in memory may outlive its file."""
-    kept = bench.store.load(recipe(bench.model, end, bench.processing, bench.selection))
+    kept = bench.store.load(recipes.control(bench.model, end, bench.processing, bench.selection))
     if kept is None:
         kept, _ = yield from _built(bench, end)
     return dict(kept.arrays), kept.facts
 
 
-def _shared(bench: Bench, end: str) -> Generator[tuple[int, int], None, Arrays]:
+def _shared(bench: Bench, end: str) -> Steps[Arrays]:
     """What does not depend on which tokens are selected."""
     import torch
 
@@ -181,7 +139,7 @@ def _shared(bench: Bench, end: str) -> Generator[tuple[int, int], None, Arrays]:
 
     whole = Selection(readout=bench.selection.readout)
     if bench.selection:
-        kept = bench.store.load(recipe(bench.model, end, bench.processing, whole))
+        kept = bench.store.load(recipes.control(bench.model, end, bench.processing, whole))
         if kept is not None:
             return {name: kept.arrays[name] for name in ("trained", "mean", "components")}
     yield 0, STEPS
@@ -198,7 +156,7 @@ def _note_trained(bench: Bench, end: str, arrays: Arrays) -> None:
     """Have the selected tokens found by what is known already of which were trained, as they are read by dot product."""
     trained: NDArray[np.bool_] | None = arrays["trained"]
     if bench.selection.readout == "cosine":
-        whole = bench.store.load(recipe(bench.model, end, bench.processing, EVERY))
+        whole = bench.store.load(recipes.control(bench.model, end, bench.processing, EVERY))
         trained = whole.arrays["trained"] if whole else None
     if bench.selection.plain and trained is not None:
         bench.tables.note_trained(bench.model, bench.processing, end, trained)
@@ -218,14 +176,14 @@ def _measured(bench: Bench, end: str, judge: Judge) -> Arrays:
     """The numbers of random directions."""
     import torch
 
-    generator = torch.Generator().manual_seed(SEED)
-    vectors = torch.randn(DIRECTIONS, judge.table.vectors.shape[1], generator=generator)
+    generator = torch.Generator().manual_seed(CONTROL_SEED)
+    vectors = torch.randn(CONTROL_DIRECTIONS, judge.table.vectors.shape[1], generator=generator)
     vectors = torch.nn.functional.normalize(vectors, dim=1)
     readout = bench.tables.read(bench.model, bench.processing, end, vectors, KEPT_TOKENS, bench.selection)
     ids = np.stack([readout["top_ids"], readout["bottom_ids"]], axis=1)
     found = measured(judge, ids)
     return {name: found[name] for name in ("coherence", "forms", "beyond", "spelling")} | {
-        "ids": ids[:SHOWN, :, :SHOWN_TOKENS]
+        "ids": ids[:CONTROL_SHOWN, :, :CONTROL_TOKENS]
     }
 
 

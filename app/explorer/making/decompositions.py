@@ -1,10 +1,9 @@
 """One matrix in one basis: from its tensors to the arrays of its artifact, step by step.
 
-A circuit's singular directions come from `work`, many together; this is the way for everything else. Runs in the
+A circuit's singular directions come from `heads`, many together; this is the way for everything else. Runs in the
 worker's thread or in a job's process. `app.explorer.directions` names the arrays and reads them. Knows no pages.
 """
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -13,10 +12,9 @@ import numpy as np
 
 from app.core.address import Address
 from app.core.basis import BASES, Basis, Parameters
-from app.explorer.compute import Steps
-from app.explorer.making import heads as work
-from app.explorer.making.bench import Arrays, Bench
-from app.explorer.making.heads import term_arrays
+from app.core.steps import Steps, within
+from app.explorer.making.bench import Arrays, Baked, Bench
+from app.explorer.making.heads import read_matrix, term_arrays
 from app.explorer.making.packing import packing
 from app.explorer.making.sides import Asked, read_side
 from app.explorer.making.subjects import Subject, subject
@@ -35,17 +33,15 @@ POINTS = 48
 GAUSSIAN = 0.5
 """Size of the excess kurtosis below which a source is hardly told from a bell curve."""
 
-Progress = Generator[tuple[int, int], None, Any]
 
-
-def decomposition(bench: Bench, address: Address, parameters: Parameters, distance: int = 0) -> Steps:
+def decomposition(bench: Bench, address: Address, parameters: Parameters, distance: int = 0) -> Steps[Baked]:
     """Every term of the matrix at the address in the basis of the address, read out at both sides."""
     basis = BASES[address.basis or "svd"]
     if basis.name == "svd" and address.circuit is not None:
         yield 0, 1
         assert address.layer is not None
         assert address.head is not None
-        return work.matrix(bench, address.layer, address.head, address.circuit, distance)
+        return read_matrix(bench, address.layer, address.head, address.circuit, distance)
     taken: Taken = yield from taken_apart(bench, address, parameters, distance)
     arrays, product, terms = taken.arrays, taken.product, taken.terms
     for each in taken.asked:
@@ -71,13 +67,13 @@ class Taken:
     """What is to be read out into its arrays."""
 
 
-def taken_apart(bench: Bench, address: Address, parameters: Parameters, distance: int = 0) -> Progress:
+def taken_apart(bench: Bench, address: Address, parameters: Parameters, distance: int = 0) -> Steps[Any]:
     """All of the artifact but its readouts: `Taken`, which nobody else changes."""
     whole: Subject = yield from _within("matrix", subject(bench, address, distance))
     return (yield from subject_taken_apart(bench, address, whole, parameters))
 
 
-def subject_taken_apart(bench: Bench, address: Address, whole: Subject, parameters: Parameters) -> Progress:
+def subject_taken_apart(bench: Bench, address: Address, whole: Subject, parameters: Parameters) -> Steps[Any]:
     """The same of a matrix that is at hand."""
     basis = BASES[address.basis or "svd"]
     product = whole.product
@@ -105,19 +101,12 @@ def subject_taken_apart(bench: Bench, address: Address, whole: Subject, paramete
     return Taken(product, terms, arrays, facts, asked)
 
 
-def _within(part: str, steps: Progress) -> Progress:
+def _within(part: str, steps: Steps[Any]) -> Steps[Any]:
     """The steps of one part as steps of the whole."""
-    try:
-        while True:
-            done, total = next(steps)
-            yield STARTS[part] + PARTS[part] * done // max(total, 1), 100
-    except StopIteration as end:
-        return end.value
-    finally:
-        steps.close()
+    return within(STARTS[part], PARTS[part], 100, steps)
 
 
-def _numbers(bench: Bench, basis: Basis, product: "Matrix", terms: "Decomposition") -> Progress:
+def _numbers(bench: Bench, basis: Basis, product: "Matrix", terms: "Decomposition") -> Steps[Any]:
     """What is known of each term and of all of them together, without a readout."""
     from app.core.gram import gram
     from app.core.residue import relative_error
@@ -205,7 +194,7 @@ def _names(bench: Bench, basis: Basis, product: "Matrix", terms: "Decomposition"
     return arrays
 
 
-def _elsewhere(bench: Bench, address: Address) -> Progress:
+def _elsewhere(bench: Bench, address: Address) -> Steps[Any]:
     """The place of each neuron among the norms of the other matrices of its MLP."""
     arrays: Arrays = {}
     for kind in bench.model.header.layer_kinds:

@@ -13,10 +13,11 @@ Runs in the worker's thread. Artifacts have, for each role (`ov`, `query`, `key`
 Knows no pages.
 """
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from app.explorer.layout import FULL_TOKENS, ROLE_SIDES, Role
 from app.explorer.making.bench import Arrays, Baked, Bench
 from app.explorer.making.heads import head_tensors
 
@@ -25,17 +26,10 @@ if TYPE_CHECKING:
 
     from app.core.circuits import Head
 
-KEPT_TOKENS = 100
-"""At either end: many of the first may be such as say little."""
-Role = Literal["ov", "query", "key"]
-ROLES: tuple[Role, ...] = ("ov", "query", "key")
-"""The token as what is attended to, as the query, as the key."""
-SIDES: dict[Role, str] = {"ov": "write", "query": "key", "key": "query"}
-"""What each is read out as: of a query the keys that it looks for, of a key the queries that find it."""
 ENDS = ("top_ids", "top_scores", "bottom_ids", "bottom_scores")
 
 
-def rows(bench: Bench, layer: int, head: int, token: int, distance: int = 0) -> Baked:
+def read_rows(bench: Bench, layer: int, head: int, token: int, distance: int = 0) -> Baked:
     """Both ends of the token's three rows; the distance turns queries, and so no OV."""
     tensors = head_tensors(bench, layer, head, distance)
     vectors = _vectors(_embedding(bench, token), tensors)
@@ -64,8 +58,8 @@ def _vectors(x: "Tensor", head: "Head") -> "dict[Role, Tensor]":
 def _read(bench: Bench, role: Role, vector: "Tensor", token: int) -> Arrays:
     from app.core.standing import standing
 
-    readout = bench.tables.read(bench.model, bench.processing, SIDES[role], vector, KEPT_TOKENS)
-    table = bench.tables.table(bench.model, bench.processing, SIDES[role])
+    readout = bench.tables.read(bench.model, bench.processing, ROLE_SIDES[role], vector, FULL_TOKENS)
+    table = bench.tables.table(bench.model, bench.processing, ROLE_SIDES[role])
     own = standing(table, vector.to(table.vectors.device), token)
     arrays = {f"{role}_{end}": readout[end] for end in ENDS}
     arrays[f"{role}_own_score"] = own.scores.cpu().numpy().astype(np.float32)

@@ -16,7 +16,7 @@ artifact:
     strength share [n]                    of the direction
     coherence z p forms_z forms_p beyond_z beyond_p spelling_z spelling_p [n]    at the headline length; nan for a glitch
     letterless reading [n]                of its tokens; of READINGS
-    left_ids left_scores right_ids right_scores [n N_TOKENS]    of that ray; -1 and 0 for a side that reads no tokens
+    left_ids left_scores right_ids right_scores [n GALLERY_TOKENS]    of that ray; -1 and 0 for a side that reads no tokens
     every_p [m]                           of every ray that was looked at and could be judged
     readable [n_heads 2]                  of a layer: share of each head's rays, OV's and QK's, that are readable
 
@@ -24,64 +24,30 @@ Matrices that were computed before are taken from the store; others are taken ap
 worker's thread or in a job's process. Knows no pages.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.core.address import CIRCUITS, KINDS, Address, ModelKind
+from app.core.address import CIRCUITS, KINDS, Address
 from app.core.basis import BASES
 from app.core.rays import ALPHA, HEADLINE, classes
+from app.core.steps import Steps
 from app.explorer import recipes
-from app.explorer.compute import Steps
-from app.explorer.library import OpenModel
-from app.explorer.making import heads as work
-from app.explorer.making.bench import PREFIXES, Arrays, Baked, Bench
-from app.explorer.making.controls import MEASURE, control
+from app.explorer.inventory import places_of
+from app.explorer.layout import BY_LENGTH, GALLERY_TOKENS, LABELS, NUMBERS, OF_FORMS, PREFIXES, Label
+from app.explorer.making.bench import Arrays, Baked, Bench
+from app.explorer.making.controls import control
+from app.explorer.making.heads import every_matrix, in_little, take_apart, turn_arrays
 from app.explorer.making.sides import read_into
 from app.explorer.making.subjects import subject
-from app.explorer.pages import Processing
-from app.explorer.places import is_double
+from app.explorer.recipes import FREQUENT_SHARE, GALLERY_DIRECTIONS, GALLERY_FIRST, GLITCHES, SHORT
 from app.models.vocabulary import Entry, Vocabulary
-from app.store.artifacts import Recipe
 
 if TYPE_CHECKING:
     from app.core.decomposition import Decomposition
     from app.core.matrix import Matrix
-
-Label = Literal["notable", "frequency", "glitch"]
-LABELS: tuple[Label, ...] = get_args(Label)
-ENDS: tuple[ModelKind, ...] = ("embed", "unembed", "pos")
-"""Of the model's own matrices those that are no stack of its heads' vectors."""
-
-N_DIRECTIONS = 8
-"""Strongest directions of a matrix that are looked at."""
-N_TOKENS = 20
-"""Kept of each ray: so many mostly hold ten different words."""
-N_FIRST = 10
-"""Tokens by which a ray gets its label."""
-N_GLITCHES = 2
-"""Of a matrix: nothing tells one from another but its direction's size."""
-FREQUENT_SHARE = 50
-"""One id in fifty counts as frequent: tokenizers number their tokens from frequent to rare."""
-SHORT = 2
-"""Bytes of a token that is too short to say anything."""
-BY_LENGTH = ("coherence", "z", "p")
-OF_FORMS = ("forms_z", "forms_p", "beyond_z", "beyond_p", "spelling_z", "spelling_p")
-NUMBERS = BY_LENGTH + OF_FORMS
-"""Of a ray, as it was judged."""
-PARAMETERS = {
-    "directions": N_DIRECTIONS,
-    "tokens": N_TOKENS,
-    "first": N_FIRST,
-    "glitches": N_GLITCHES,
-    "frequent": FREQUENT_SHARE,
-    "short": SHORT,
-    "alpha": ALPHA,
-    "measure": MEASURE,
-}
-"""All that decides which rays are kept, besides the weights: part of the recipe, so that another choice is another artifact."""
 
 
 @dataclass(frozen=True)
@@ -110,15 +76,7 @@ class Ray:
     merit: float
 
 
-def recipe(model: OpenModel, layer: int | None, processing: Processing) -> Recipe:
-    """Of a layer's notable rays, or (None) of those of the model's ends."""
-    where = "notable" if layer is None else f"L{layer}/notable"
-    return Recipe(
-        model.fingerprint, where, processing, "svd", tuple(sorted({**PARAMETERS, **recipes.turns(model)}.items()))
-    )
-
-
-def notable(bench: Bench, layer: int | None) -> Steps:
+def gather(bench: Bench, layer: int | None) -> Steps[Baked]:
     """The artifact of that layer, or of the model's ends; without rays where there is no control to judge by."""
     yield 0, 1
     is_judged = any(control(bench, side) is not None for side in ("read", "write"))
@@ -152,20 +110,24 @@ def label_of(vocabulary: Vocabulary, ids: Sequence[int], p: float) -> Label | No
     return "frequency" if 2 * common > len(ids) else "notable"
 
 
-def _looked_at(bench: Bench, layer: int | None) -> Generator[tuple[int, int], None, list[Looked]]:
+def _looked_at(bench: Bench, layer: int | None) -> Steps[list[Looked]]:
     """Every matrix of the layer, or of the model's ends, in little."""
-    places, looked, missing = places_of(bench, layer), dict[Address, Looked](), list[Address]()
+    places, looked, missing = (
+        places_of(bench.model.header, layer, bench.processing),
+        dict[Address, Looked](),
+        list[Address](),
+    )
     for place in places:
         artifact = bench.store.read(recipes.decomposition(bench.model, place, bench.processing, {}))
         if artifact is None:
             missing.append(place)
         else:
-            looked[place] = Looked(place, work.in_little(dict(artifact.arrays), N_DIRECTIONS, N_TOKENS))
+            looked[place] = Looked(place, in_little(dict(artifact.arrays), GALLERY_DIRECTIONS, GALLERY_TOKENS))
     taken: list[tuple[Address, Matrix, Decomposition]] = []
     if heads := {(place.head or 0, place.circuit): place for place in missing if place.circuit is not None}:
         assert layer is not None
-        wanted = [(head, circuit) for head, circuit in work.every_matrix(bench.model) if (head, circuit) in heads]
-        for each in work.found(bench, layer, wanted):
+        wanted = [(head, circuit) for head, circuit in every_matrix(bench.model) if (head, circuit) in heads]
+        for each in take_apart(bench, layer, wanted):
             taken.append((heads[each.head, each.circuit], each.product, each.terms))
     for place in (place for place in missing if place.circuit is None):
         yield len(looked) + len(taken), len(places)
@@ -176,18 +138,6 @@ def _looked_at(bench: Bench, layer: int | None) -> Generator[tuple[int, int], No
     return [looked[place] for place in places]
 
 
-def places_of(bench: Bench, layer: int | None) -> list[Address]:
-    """The matrices of that layer, or of the model's ends, whose rays are looked at."""
-    header = bench.model.header
-    whole = Address(header.slug)
-    if layer is None:
-        ends = [whole.at(kind) for kind in ENDS if kind in header.model_kinds]
-        return [end for end in ends if not is_double(header, end, bench.processing)]
-    at = whole.at_layer(layer)
-    heads = [at.at_head(head).at(circuit) for head, circuit in work.every_matrix(bench.model)]
-    return heads + [at.at(kind) for kind in header.layer_kinds]
-
-
 def _read_out(bench: Bench, taken: "Sequence[tuple[Address, Matrix, Decomposition]]") -> list[Looked]:
     """The strongest directions of each, all read out together."""
     from app.core.matrix import Space
@@ -196,12 +146,12 @@ def _read_out(bench: Bench, taken: "Sequence[tuple[Address, Matrix, Decompositio
     looked: list[Looked] = []
     asked: dict[str, list[Any]] = {}
     for place, product, terms in taken:
-        first = slice(N_DIRECTIONS)
+        first = slice(GALLERY_DIRECTIONS)
         arrays: Arrays = {
             "index": np.arange(len(terms.strength), dtype=np.int32)[first],
             "strength": terms.strength[first].cpu().numpy(),
             "share": energy_shares(terms.strength)[first].cpu().numpy(),
-            **{name: array[first] for name, array in work.turn_arrays(bench, product, terms).items()},
+            **{name: array[first] for name, array in turn_arrays(bench, product, terms).items()},
         }
         looked.append(Looked(place, arrays))
         for prefix, side, vectors in (
@@ -212,7 +162,7 @@ def _read_out(bench: Bench, taken: "Sequence[tuple[Address, Matrix, Decompositio
                 end = "write" if side.name == "write" else "read"
                 asked.setdefault(end, []).append((arrays, prefix, vectors))
     for end, shares in asked.items():
-        read_into(bench, end, shares, N_TOKENS)
+        read_into(bench, end, shares, GALLERY_TOKENS)
     return looked
 
 
@@ -221,7 +171,7 @@ def _rays(looked: Looked, vocabulary: Vocabulary) -> list[Ray]:
     found: list[Ray] = []
     for side in PREFIXES:
         for (row, sign), p in np.ndenumerate(looked.p(side)):
-            ids = looked.arrays[_name(side, sign, "ids")][row, :N_FIRST].tolist()
+            ids = looked.arrays[_name(side, sign, "ids")][row, :GALLERY_FIRST].tolist()
             label = label_of(vocabulary, ids, float(p))
             if label is not None:
                 # Nothing is known of a glitch but its direction's size.
@@ -238,7 +188,7 @@ def _best(rays: Sequence[Ray]) -> list[Ray]:
     for ray in falling:
         if ray.label == "glitch":
             once.setdefault((ray.row, ray.sign), ray)
-    return readable + list(once.values())[:N_GLITCHES]
+    return readable + list(once.values())[:GLITCHES]
 
 
 def _arrays(rays: Sequence[Ray]) -> Arrays:
@@ -250,8 +200,8 @@ def _arrays(rays: Sequence[Ray]) -> Arrays:
         **dict.fromkeys(("strength", *NUMBERS), (np.float32, ())),
         "letterless": (np.bool_, ()),
         "share": (np.float64, ()),
-        **{f"{side}_ids": (np.int32, (N_TOKENS,)) for side in PREFIXES},
-        **{f"{side}_scores": (np.float32, (N_TOKENS,)) for side in PREFIXES},
+        **{f"{side}_ids": (np.int32, (GALLERY_TOKENS,)) for side in PREFIXES},
+        **{f"{side}_scores": (np.float32, (GALLERY_TOKENS,)) for side in PREFIXES},
     }
     return {
         name: np.array([row[name] for row in rows], dtype).reshape(len(rows), *shape)
@@ -290,7 +240,7 @@ def _row(ray: Ray) -> dict[str, Any]:
 
 def _tokens(looked: Looked, side: str, ray: Ray, what: str) -> "np.ndarray[Any, Any]":
     """Of that ray's tokens on that side; filled up where there are none, or fewer."""
-    filled = np.full(N_TOKENS, -1 if what == "ids" else 0, np.float64)
+    filled = np.full(GALLERY_TOKENS, -1 if what == "ids" else 0, np.float64)
     # A side of the stream is judged: what else a matrix's own artifact reads are its vectors' entries.
     if f"{side}_p" in looked.arrays:
         tokens = looked.arrays[_name(side, ray.sign, what)][ray.row]

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, Circuit
-from app.explorer.compute import Steps
-from app.explorer.directions import BADGE_KINDS
+from app.core.steps import Steps
+from app.explorer.layout import BADGE_KINDS, KEPT_TOKENS, PREFIXES, STRONGEST, STRONGEST_TOKENS
 from app.explorer.library import OpenModel
-from app.explorer.making.bench import KEPT_TOKENS, PREFIXES, Arrays, Baked, Bench
+from app.explorer.making.bench import Arrays, Baked, Bench
 from app.explorer.making.sides import Asked, joined, read_together
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from app.core.circuits import Head
     from app.core.decomposition import Decomposition
     from app.core.matrix import Matrix
-
-STRONGEST, STRONGEST_TOKENS = 3, 8
-"""Directions of a matrix, and tokens a ray, on the layer's page."""
 
 
 @dataclass(frozen=True)
@@ -54,25 +51,25 @@ class Part:
     facts: dict[str, Any]
 
 
-def matrix(bench: Bench, layer: int, head: int, circuit: Circuit, distance: int = 0) -> Baked:
+def read_matrix(bench: Bench, layer: int, head: int, circuit: Circuit, distance: int = 0) -> Baked:
     """All directions of one matrix, read out at both ends, and what belongs to no direction."""
-    (part,) = read_out(bench, found(bench, layer, [(head, circuit)], distance))
+    (part,) = read_out(bench, take_apart(bench, layer, [(head, circuit)], distance))
     return part.arrays, part.facts
 
 
-def layer(bench: Bench, index: int) -> Baked:
+def read_layer(bench: Bench, index: int) -> Baked:
     """All heads of a layer in little: spectra, scores, and the strongest directions of each matrix read out."""
-    matrices = found(bench, index, every_matrix(bench.model))
+    matrices = take_apart(bench, index, every_matrix(bench.model))
     return summary(bench.model, read_out(bench, matrices, STRONGEST_TOKENS, STRONGEST))
 
 
-def scores(bench: Bench) -> Steps:
+def score_heads(bench: Bench) -> Steps[Baked]:
     """The numbers of every head of the model, a layer at a time: arrays [layers, heads], one a score."""
     n_layers = bench.model.manifest.n_layers
     values: list[dict[str, NDArray[np.float64]]] = []
     for index in range(n_layers):
         yield index, n_layers
-        matrices = found(bench, index, every_matrix(bench.model))
+        matrices = take_apart(bench, index, every_matrix(bench.model))
         values.append(score_rows(bench.model, [(each.head, each.circuit, _scores(bench, each)) for each in matrices]))
     return score_map(values)
 
@@ -82,14 +79,14 @@ def every_matrix(model: OpenModel) -> list[tuple[int, Circuit]]:
     return [(head, circuit) for head in range(model.manifest.n_heads) for circuit in CIRCUITS]
 
 
-def found(
+def take_apart(
     bench: Bench, layer: int, wanted: Iterable[tuple[int, Circuit]], distance: int = 0, device: str = "cpu"
 ) -> list[Found]:
     """Those matrices of a layer, one circuit's taken apart together; each head's tensors are read once."""
-    return [each for circuit in found_by_circuit(bench, layer, wanted, distance, device) for each in circuit()]
+    return [each for circuit in take_apart_by_circuit(bench, layer, wanted, distance, device) for each in circuit()]
 
 
-def found_by_circuit(
+def take_apart_by_circuit(
     bench: Bench, layer: int, wanted: Iterable[tuple[int, Circuit]], distance: int = 0, device: str = "cpu"
 ) -> list[Callable[[], list[Found]]]:
     """The same, each circuit's still to be called for, by any thread."""

@@ -15,13 +15,14 @@ in a job's process. Knows no pages.
 """
 
 import math
-from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from app.core.basis import BASES
 from app.core.rays import HEADLINE
+from app.core.steps import Steps
+from app.explorer.layout import THRESHOLDS
 from app.explorer.making import readability
 from app.explorer.making.bench import Arrays, Bench
 
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 ROWS = 1_024
 """Samples that are coded, drawn at random."""
 MOST = 32
-THRESHOLDS = (0.5, 0.3)
-"""Relative errors of a sample."""
 RANDOM = 512
 """Random vectors that say how near is near, and how coherent is coherent."""
 SEED = 0
@@ -51,7 +50,7 @@ def packing(
     terms: "Decomposition",
     side: str,
     coherence: "np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None",
-) -> Generator[tuple[int, int], None, Arrays]:
+) -> Steps[Arrays]:
     """What is said of the atoms; `side` and `coherence`: how they are read out, and how alike their tokens are.
 
     Nothing where fewer than two atoms are more than the samples' mean.

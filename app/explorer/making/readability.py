@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.rays import ALPHA, HEADLINE, readings
-from app.explorer.making.bench import KEPT_TOKENS, Arrays, Bench
+from app.explorer.layout import KEPT_TOKENS
+from app.explorer.making.bench import Arrays, Bench
 from app.explorer.making.controls import control, measured, measured_coherence
 
 if TYPE_CHECKING:

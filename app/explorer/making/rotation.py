@@ -17,27 +17,20 @@ from typing import TYPE_CHECKING
 from app.core.address import Address
 from app.core.basis import BASES
 from app.core.rays import HEADLINE
-from app.core.significance import standing
-from app.explorer.compute import Steps
+from app.core.steps import Steps
+from app.explorer.layout import TURNED
 from app.explorer.making import readability
-from app.explorer.making.bench import PREFIXES, Arrays, Bench
-from app.explorer.making.heads import found
+from app.explorer.making.bench import Arrays, Baked, Bench
+from app.explorer.making.heads import take_apart
 from app.explorer.making.subjects import subject
-from app.store.artifacts import Arrays as Kept
+from app.explorer.recipes import ROTATION_SEED
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from app.core.decomposition import Decomposition
     from app.core.matrix import Matrix
 
-TURNED = 256
-SEED = 0
-PARAMETERS = {"turned": TURNED, "seed": SEED}
-"""All that decides which rotations are taken."""
 
-
-def rotation(bench: Bench, address: Address, distance: int = 0) -> Steps:
+def read_rotations(bench: Bench, address: Address, distance: int = 0) -> Steps[Baked]:
     """The coherence of random rotations of the singular directions of the matrix at the address."""
     from app.core.matrix import Space
     from app.core.rotation import rotated
@@ -50,32 +43,18 @@ def rotation(bench: Bench, address: Address, distance: int = 0) -> Steps:
         yield 1 + at, 3
         if side.space is not Space.RESIDUAL or not len(rows):
             continue
-        readout = readability.read(bench, side.name, rotated(rows, TURNED, SEED + at))
+        readout = readability.read(bench, side.name, rotated(rows, TURNED, ROTATION_SEED + at))
         if "coherence" in readout:
             arrays[f"{prefix}_coherence"] = readout["coherence"][..., HEADLINE]
     return arrays, {}
 
 
-def judged(own: Kept, turned: Kept) -> Kept:
-    """The matrix's arrays with the p of each ray among those of random rotations, for the sides that have them."""
-    p = {
-        f"{side}_rotation_p": standing(own[f"{side}_coherence"][..., HEADLINE], turned[f"{side}_coherence"].flatten())[
-            1
-        ]
-        for side in PREFIXES
-        if f"{side}_coherence" in own and f"{side}_coherence" in turned
-    }
-    return {**own, **p}
-
-
-def _terms(
-    bench: Bench, address: Address, distance: int
-) -> "Generator[tuple[int, int], None, tuple[Matrix, Decomposition]]":
+def _terms(bench: Bench, address: Address, distance: int) -> "Steps[tuple[Matrix, Decomposition]]":
     yield 0, 3
     if address.circuit is None:
         whole = yield from subject(bench, address)
         return whole.product, (yield from BASES["svd"].decompose(whole.product, {}))
     assert address.layer is not None
     assert address.head is not None
-    (own,) = found(bench, address.layer, [(address.head, address.circuit)], distance)
+    (own,) = take_apart(bench, address.layer, [(address.head, address.circuit)], distance)
     return own.product, own.terms

@@ -3,14 +3,16 @@
 Runs in the worker's thread or in a job's process. Knows nothing of terms and pages.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from app.core.steps import Steps
+from app.explorer.layout import KEPT_TOKENS
 from app.explorer.making import readability
-from app.explorer.making.bench import KEPT_TOKENS, Arrays, Bench
+from app.explorer.making.bench import Arrays, Bench
 from app.explorer.making.tables import readout_arrays
 from app.explorer.pages import End
 from app.models.selection import selected
@@ -72,9 +74,7 @@ def joined(parts: Sequence[Arrays]) -> Arrays:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def read_side(
-    bench: Bench, side: "Side", vectors: "Tensor", end: End = "read"
-) -> Generator[tuple[int, int], None, Arrays]:
+def read_side(bench: Bench, side: "Side", vectors: "Tensor", end: End = "read") -> Steps[Arrays]:
     """Both ends of each vector and the spread of its scores, one row each. Says (done, total) between its steps.
 
     `end`: whose tokens the entries of a token side are of, the embedding's (read) or the unembedding's (write).

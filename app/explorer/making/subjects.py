@@ -3,21 +3,19 @@
 Runs in the worker's thread. Knows nothing of bases, readouts or pages.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.core.address import Address
+from app.core.steps import Steps
 from app.explorer.making.bench import Bench
-from app.explorer.making.heads import every_matrix, found, head_tensors
+from app.explorer.making.heads import every_matrix, head_tensors, take_apart
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from app.core.matrix import Matrix
-
-Preparing = Generator[tuple[int, int], None, "Subject"]
-"""Says (done, total) between its steps."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Subject:
     """What stands on its right side whatever stands on its left; None where there is none."""
 
 
-def subject(bench: Bench, address: Address, distance: int = 0) -> Preparing:
+def subject(bench: Bench, address: Address, distance: int = 0) -> "Steps[Subject]":
     """The matrix at the address."""
     yield 0, 1
     if address.kind in {"heads/write", "heads/read"}:
@@ -96,7 +94,7 @@ def _end(bench: Bench, address: Address) -> Subject:
     return Subject(Matrix((fold_embedding(W_E, center) if folded else W_E,), TOKEN, WRITE, known(off)))
 
 
-def _stack(bench: Bench, address: Address) -> Preparing:
+def _stack(bench: Bench, address: Address) -> "Steps[Subject]":
     """Of every head's OV the vectors that are written, or read, times their singular values, with both signs.
 
     How far its numbers may be off is not said: the errors of one head's vectors go together, and they are turned by them.
@@ -115,7 +113,7 @@ def _stack(bench: Bench, address: Address) -> Preparing:
     ov = [(head, circuit) for head, circuit in every_matrix(bench.model) if circuit == "ov"]
 
     def fill(layer: int) -> None:
-        for each in found(bench, layer, ov):
+        for each in take_apart(bench, layer, ov):
             vectors = each.terms.strength[:, None] * (each.terms.right if writes else each.terms.left)
             rows[layer, each.head, : len(vectors), 0] = vectors
             rows[layer, each.head, : len(vectors), 1] = -vectors

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from app.explorer.errors import BadOption, ComputationFailed
+from app.explorer.errors import ComputationFailed
+from app.explorer.inventory import check_tokens, end_of
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
 from app.models.selection import EVERY, Selection, selected
@@ -29,8 +30,6 @@ MAX_CONTROLS = 6
 """Of as many tables, and what the tokens of two models look like; each has half the numbers of its table at most."""
 MAX_MASKS = 16
 """A byte a token each."""
-FEWEST_TOKENS = 20
-"""That a filter must leave."""
 
 Value = TypeVar("Value")
 logger = logging.getLogger(__name__)
@@ -199,21 +198,6 @@ class Tables:
         self._tables.clear()
         self._controls.clear()
         torch.cuda.empty_cache()  # others may use what this server has given up; does nothing without a GPU
-
-
-def end_of(model: OpenModel, processing: Processing, side: str) -> str:
-    """Which end of the model the side is read with: `read` its embedding, `write` its unembedding."""
-    # Unprocessed tied weights are one matrix: reading and writing share its table.
-    return "write" if side == "write" and not (processing == "raw" and model.manifest.tied) else "read"
-
-
-def check_tokens(model: OpenModel, selection: Selection, n_tokens: int) -> None:
-    """BadOption where so few tokens pass the selection that tables of them would say nothing."""
-    if n_tokens < FEWEST_TOKENS:
-        unmoved = ", those that were never trained left out" if selection.plain else ""
-        raise BadOption(
-            f"The filter leaves {n_tokens} of {model.header.d_vocab} tokens{unmoved}: at least {FEWEST_TOKENS} are needed."
-        )
 
 
 def _where_there_is_room(work: Callable[[], Value]) -> Value | None:

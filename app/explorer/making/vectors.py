@@ -12,9 +12,9 @@ import numpy as np
 
 from app.core.address import Address
 from app.core.basis import BASES, Parameters
-from app.explorer.compute import Steps
-from app.explorer.making import heads as work
-from app.explorer.making.bench import Arrays, Bench
+from app.core.steps import Steps
+from app.explorer.making.bench import Arrays, Baked, Bench
+from app.explorer.making.heads import take_apart
 from app.explorer.making.subjects import subject
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from app.core.matrix import Matrix
 
 
-def vectors(bench: Bench, address: Address, parameters: Parameters, distance: int = 0) -> Steps:
+def vectors(bench: Bench, address: Address, parameters: Parameters, distance: int = 0) -> Steps[Baked]:
     """Both sides of every term of the matrix at the address, in the basis of the address."""
     yield 0, 1
     if address.circuit is not None and address.basis in {None, "svd"}:
         assert address.layer is not None
         assert address.head is not None
-        (found,) = work.found(bench, address.layer, [(address.head, address.circuit)], distance)
+        (found,) = take_apart(bench, address.layer, [(address.head, address.circuit)], distance)
         return _arrays(found.product, found.terms), {}
     product = (yield from subject(bench, address, distance)).product
     terms: Decomposition = yield from BASES[address.basis or "svd"].decompose(product, parameters)

@@ -6,13 +6,15 @@ import torch
 
 from app.core.matrix import NEURON, WRITE, Matrix
 from app.core.restriction import random_neurons
-from app.explorer import orders, recipes, tally
-from app.explorer.making import census, controls
+from app.core.significance import BINS, HIGH, LOW
+from app.explorer import groups, orders, recipes
+from app.explorer.groups import DRAWS, GROUPS, HEADS, SEED, TURNED
+from app.explorer.making import census
 from app.explorer.making.bench import Bench
 from app.explorer.making.tables import Tables
 from app.explorer.pages import PROCESSINGS, SPAN, WEIGHTED
 from app.explorer.precompute import precompute
-from app.explorer.tally import DRAWS, GROUPS, HEADS, SEED, TURNED
+from app.explorer.recipes import CONTROL_SEED
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import Task
 from tests.explorer.dense import D_HEAD, D_MODEL, N_HEADS
@@ -40,7 +42,7 @@ def judged(vectors, table):
     common = np.linalg.svd(centred, full_matrices=False)[2][: D_MODEL // 16]
     rest = centred - centred @ common.T @ common
     units = rest / np.linalg.norm(rest, axis=1, keepdims=True)
-    random = torch.randn(2_000, D_MODEL, generator=torch.Generator().manual_seed(controls.SEED)).double()
+    random = torch.randn(2_000, D_MODEL, generator=torch.Generator().manual_seed(CONTROL_SEED)).double()
     control = likeness((random / random.norm(dim=1, keepdim=True)).numpy(), units, table)
     return (likeness(vectors, units, table) - control.mean()) / control.std(ddof=1)
 
@@ -78,7 +80,9 @@ def rows(bench_of):
     def found(processing):
         if processing not in kept:
             bench = bench_of("gpt2", processing)
-            kept[processing] = tuple(ended(steps)[0] for steps in (census.layer(bench, LAYER), census.ends(bench)))
+            kept[processing] = tuple(
+                ended(steps)[0] for steps in (census.count_layer(bench, LAYER), census.count_ends(bench))
+            )
         return kept[processing]
 
     return found
@@ -149,7 +153,7 @@ def test_random_vectors_lie_in_the_spans_of_their_matrices(bench_of, rows, oracl
                 np.testing.assert_allclose(np.linalg.norm(inside, axis=1), 1, atol=1e-4)
                 if count:
                     found = of(arrays, group + ending, head)
-                    assert_same_directions(found, vectors, tables[tally.end_of(group)])
+                    assert_same_directions(found, vectors, tables[groups.end_of(group)])
     # Of all heads together: weighted ones lean to the strong directions, those of the span to none.
     for ending, low, high in ((SPAN, 0.4, 0.6), (WEIGHTED, 0.65, 1.0)):
         own = [
@@ -188,7 +192,7 @@ def test_every_matrix_is_counted_once(rows, processing):
         assert counted == expected
     for end in ("read", "write"):
         assert ends[f"control_{end}"].sum() == 4_000
-        middle = (np.arange(tally.BINS) + 0.5) * (tally.HIGH - tally.LOW) / tally.BINS + tally.LOW
+        middle = (np.arange(BINS) + 0.5) * (HIGH - LOW) / BINS + LOW
         assert abs((ends[f"control_{end}"] * middle).sum() / 4_000) < 0.1
 
 
@@ -210,19 +214,19 @@ def test_what_was_computed_before_is_taken_and_says_the_same(fresh_data, explore
     bench = Bench(Tables("cpu"), model, "folded", store)
     for again in ("_together", "subject"):
         monkeypatch.setattr(census, again, lambda *_: pytest.fail("taken apart again"))
-    again = ended(census.layer(bench, LAYER))[0]
+    again = ended(census.count_layer(bench, LAYER))[0]
     for name, values in rows("folded")[0].items():
         np.testing.assert_allclose(again[name], values, rtol=0, atol=1e-3 if name in "zp" else 0)
 
 
 def test_one_seed_gives_one_census(rows, bench_of):
-    again = ended(census.layer(bench_of("gpt2", "folded"), LAYER))[0]
+    again = ended(census.count_layer(bench_of("gpt2", "folded"), LAYER))[0]
     assert all(np.array_equal(again[name], values, equal_nan=True) for name, values in rows("folded")[0].items())
 
 
 def test_it_says_how_far_it_is(bench_of):
     said = []
-    ended(census.layer(bench_of("gpt2", "folded"), LAYER), said)
+    ended(census.count_layer(bench_of("gpt2", "folded"), LAYER), said)
     assert all(0 <= done <= total for done, total in said)
     assert [done / total for done, total in said] == sorted(done / total for done, total in said)
     assert said[-1][0] > 0.8 * said[-1][1]
@@ -239,7 +243,7 @@ def test_it_says_how_far_it_is(bench_of):
 def test_families_have_the_matrices_that_they_have(relatives, family, groups):
     model = relatives.library.model(family)
     bench = Bench(Tables("cpu"), model, "raw", relatives.store)
-    arrays, ends = ended(census.layer(bench, 0))[0], ended(census.ends(bench))[0]
+    arrays, ends = ended(census.count_layer(bench, 0))[0], ended(census.count_ends(bench))[0]
     heads = {"qk-query", "qk-key", "ov-read", "ov-write"}
     heads |= {f"{group}-span" for group in heads} | {f"{group}-weighted" for group in heads}
     groups |= {f"{group}-weighted" for group in groups if not group.endswith("-cut")}

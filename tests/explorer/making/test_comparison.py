@@ -6,8 +6,9 @@ import torch
 
 from app.core.address import parse
 from app.core.comparison import drawn_rows, random_vectors
-from app.explorer.making import comparison as comparisons
-from app.explorer.making.comparison import FIRST, MOST, RANDOM, comparison
+from app.explorer import recipes
+from app.explorer.layout import MOST_NONZEROS, SPANS
+from app.explorer.making.comparison import RANDOM, SEED, comparison
 from tests.explorer.dense import D_MODEL, explained
 from tests.explorer.steps import ended
 
@@ -15,9 +16,12 @@ from tests.explorer.steps import ended
 @pytest.fixture(scope="module")
 def mlp(bench_of):
     """Of an MLP's neurons, with a fit of twenty directions beside what is computed."""
-    fitted = {"ica": random_vectors(20, torch.zeros(1, D_MODEL), 3).numpy()}
-    arrays, facts = ended(comparison(bench_of("gpt2", "raw"), parse("tiny/L1/mlp-in"), fitted))
-    return arrays, facts, fitted["ica"].astype(np.float64)
+    bench, place, fit = bench_of("gpt2", "raw"), parse("tiny/L1/mlp-in"), {"components": 20, "seed": 0}
+    vectors = random_vectors(20, torch.zeros(1, D_MODEL), 3).numpy()
+    recipe = recipes.decomposition(bench.model, place.in_basis("ica"), bench.processing, fit)
+    bench.store.save(recipe, {"vectors": vectors}, {})
+    arrays, facts = ended(comparison(bench, place, {"ica": fit}))
+    return arrays, facts, vectors.astype(np.float64)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +81,7 @@ def test_more_vectors_are_never_worse_and_all_are_enough(mlp):
     arrays, facts, _ = mlp
     for basis, n_terms in zip(facts["bases"], facts["terms"], strict=True):
         for errors in (arrays[f"errors_{basis}"], arrays[f"control_{basis}"]):
-            assert errors.shape == (MOST,)
+            assert errors.shape == (MOST_NONZEROS,)
             assert (np.diff(errors) <= 1e-7).all()
         if n_terms >= D_MODEL:
             assert arrays[f"errors_{basis}"][-1] < 1e-3
@@ -86,16 +90,16 @@ def test_more_vectors_are_never_worse_and_all_are_enough(mlp):
 
 
 def test_the_control_is_as_many_random_vectors(mlp, centred):
-    control = random_vectors(20, torch.zeros(1, D_MODEL), comparisons.SEED).double().numpy()
+    control = random_vectors(20, torch.zeros(1, D_MODEL), SEED).double().numpy()
     np.testing.assert_allclose(mlp[0]["control_ica"][:4], greedy(centred, control, 4), atol=1e-5)
 
 
 @pytest.mark.parametrize("basis", ["svd", "pca", "ica", "neuron"])
 def test_explained_energy_is_that_of_the_first_vectors_span(mlp, centred, vectors, basis):
-    np.testing.assert_allclose(mlp[0][f"explained_{basis}"], explained(centred, vectors[basis], FIRST), atol=1e-5)
+    np.testing.assert_allclose(mlp[0][f"explained_{basis}"], explained(centred, vectors[basis], SPANS), atol=1e-5)
 
 
-@pytest.mark.parametrize("first", FIRST)
+@pytest.mark.parametrize("first", SPANS)
 def test_overlaps_are_principal_angles(mlp, vectors, first):
     arrays, facts, _ = mlp
     overlaps, smallest = arrays[f"overlaps_{first}"], arrays[f"smallest_{first}"]
@@ -150,10 +154,10 @@ def test_near_is_what_random_vectors_reach(mlp, vectors):
 
 
 def test_samples_are_drawn_where_they_are_many_and_centred_by_the_mean_of_all(bench_of, monkeypatch, samples, vectors):
-    monkeypatch.setattr(comparisons, "ROWS", 40)
+    monkeypatch.setattr(recipes, "COMPARISON_ROWS", 40)
     arrays, _ = ended(comparison(bench_of("gpt2", "raw"), parse("tiny/L1/mlp-in"), {}))
     assert arrays["errors_svd"][-1] < 1e-3
-    drawn = drawn_rows(torch.arange(len(samples))[:, None].float(), 40, comparisons.SEED)[:, 0].long().numpy()
+    drawn = drawn_rows(torch.arange(len(samples))[:, None].float(), 40, SEED)[:, 0].long().numpy()
     expected = greedy((samples - samples.mean(axis=0))[drawn], vectors["svd"], 4)
     np.testing.assert_allclose(arrays["errors_svd"][:4], expected, atol=1e-5)
 

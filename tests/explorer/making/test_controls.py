@@ -11,12 +11,15 @@ import torch
 
 from app.core import coherence, collapse, spelling
 from app.core.rays import BEYOND_LENGTHS, FORM_LENGTHS, LENGTHS, SPELLING_LENGTHS
-from app.explorer.compute import ended
+from app.core.steps import run
+from app.explorer import recipes
+from app.explorer.layout import CONTROL_DIRECTIONS, CONTROL_SHOWN, CONTROL_TOKENS
 from app.explorer.library import Library
 from app.explorer.making import controls
 from app.explorer.making.bench import Bench
-from app.explorer.making.controls import DIRECTIONS, SEED, SHOWN, SHOWN_TOKENS, control, recipe
+from app.explorer.making.controls import control
 from app.explorer.making.tables import Tables
+from app.explorer.recipes import CONTROL_SEED
 from app.models.catalog import Catalog
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore
@@ -46,7 +49,9 @@ def few(monkeypatch):
 
 
 def random_directions():
-    drawn = torch.randn(DIRECTIONS, D_MODEL, generator=torch.Generator().manual_seed(SEED)).double().numpy()
+    drawn = (
+        torch.randn(CONTROL_DIRECTIONS, D_MODEL, generator=torch.Generator().manual_seed(CONTROL_SEED)).double().numpy()
+    )
     return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
 
 
@@ -135,14 +140,14 @@ class Words:
 @pytest.mark.parametrize("processing", ["raw", "folded"])
 def test_a_control_is_what_random_directions_read(fresh, oracle_of, end, processing):
     bench = fresh(processing)
-    found, kept = control(bench, end), ended(controls.artifact(bench, end))[0]
+    found, kept = control(bench, end), run(controls.take_control(bench, end))[0]
     table, vectors = oracle_of("gpt2").table(end, processing), random_directions()[:LOOKED_AT]
     ids = top_tokens(vectors, table, np.arange(N_KNOWN))
-    np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], ids[..., :SHOWN_TOKENS])
-    assert kept["ids"].shape == (SHOWN, 2, SHOWN_TOKENS)
+    np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], ids[..., :CONTROL_TOKENS])
+    assert kept["ids"].shape == (CONTROL_SHOWN, 2, CONTROL_TOKENS)
     assert kept["trained"].tolist() == [True] * N_KNOWN + [False] * 4  # random vectors are far from each other
     expected = coherences(table, np.arange(N_KNOWN), ids.reshape(-1, 50)).reshape(LOOKED_AT, 2, 3)
-    assert found.coherence.shape == (DIRECTIONS, 2, 3)
+    assert found.coherence.shape == (CONTROL_DIRECTIONS, 2, 3)
     np.testing.assert_allclose(found.coherence[:LOOKED_AT], expected, atol=1e-3)
     assert found.coherence.std(axis=(0, 1)).min() > 0.01  # which is no tolerance that all would pass
 
@@ -167,7 +172,7 @@ def demo_words(demo_bench):
 def embedded(bench):
     """The model's tokens, and which of them are trained."""
     table = bench.model.weights().embeddings().W_E.double().numpy()
-    return table, np.flatnonzero(ended(controls.artifact(bench, "write"))[0]["trained"])
+    return table, np.flatnonzero(run(controls.take_control(bench, "write"))[0]["trained"])
 
 
 def test_forms_are_counted_once_and_compared_word_by_word(demo_bench, demo_words):
@@ -217,7 +222,7 @@ def test_it_is_computed_once_kept_and_found_again(fresh, monkeypatch):
     np.testing.assert_array_equal(again.coherence, first.coherence)
     np.testing.assert_array_equal(again.judge.words.units.numpy(), first.judge.words.units.numpy())
     assert len(measured) == 2
-    stored = bench.store.load(recipe(bench.model, "write", "folded", EVERY))
+    stored = bench.store.load(recipes.control(bench.model, "write", "folded", EVERY))
     assert stored.facts == {"trained": N_KNOWN}
 
 
@@ -230,7 +235,7 @@ def test_a_control_that_is_held_may_outlive_its_file(fresh, tmp_path):
     bench = fresh("folded")
     held = control(bench, "write")
     emptied = replace(bench, store=ArtifactStore(tmp_path / "other", 10**9))
-    arrays, facts = ended(controls.artifact(emptied, "write"))
+    arrays, facts = run(controls.take_control(emptied, "write"))
     np.testing.assert_array_equal(arrays["coherence"], held.coherence)
     assert facts == {"trained": N_KNOWN}
 
@@ -244,7 +249,7 @@ def test_each_filter_has_its_own(fresh, oracle_of, monkeypatch, selection, whole
     bench = fresh("folded", selection)
     if whole_first:
         whole = control(replace(bench, selection=EVERY), "write")
-    found, kept = control(bench, "write"), ended(controls.artifact(bench, "write"))[0]
+    found, kept = control(bench, "write"), run(controls.take_control(bench, "write"))[0]
     ids = found.judge.table.ids.numpy()
     rules = {
         "starts": lambda entry: entry.text[0] == " " and entry.text[1:2].isalpha(),
@@ -256,7 +261,7 @@ def test_each_filter_has_its_own(fresh, oracle_of, monkeypatch, selection, whole
     assert ids.tolist() == [id_ for id_ in range(N_KNOWN) if rules[name](bench.model.vocabulary.entry(id_))]
     table = oracle_of("gpt2").table("write", "folded")
     expected = top_tokens(random_directions()[:LOOKED_AT], table, ids)
-    np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], expected[..., :SHOWN_TOKENS])
+    np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], expected[..., :CONTROL_TOKENS])
     # What is taken out of the vectors is what the whole vocabulary shares.
     alike = coherences(table, np.arange(N_KNOWN), expected.reshape(-1, expected.shape[2]))
     np.testing.assert_allclose(found.coherence[:LOOKED_AT], alike.reshape(LOOKED_AT, 2, 3), atol=1e-3)
@@ -272,11 +277,11 @@ def test_cosines_have_a_control_of_their_own(fresh, oracle_of, frequent, whole_f
     if whole_first:
         whole = control(replace(bench, selection=Selection(readout="cosine")), "write")
         control(replace(bench, selection=EVERY), "write")
-    found, kept = control(bench, "write"), ended(controls.artifact(bench, "write"))[0]
+    found, kept = control(bench, "write"), run(controls.take_control(bench, "write"))[0]
     table, ids = oracle_of("gpt2").table("write", "raw")[:N_KNOWN], np.arange(frequent, N_KNOWN)
     table = table / np.linalg.norm(table, axis=1, keepdims=True)
     expected = top_tokens(random_directions()[:LOOKED_AT], table, ids)
-    np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], expected[..., :SHOWN_TOKENS])
+    np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], expected[..., :CONTROL_TOKENS])
     alike = coherences(table, np.arange(N_KNOWN), expected.reshape(-1, expected.shape[2]))
     np.testing.assert_allclose(found.coherence[:LOOKED_AT], alike.reshape(LOOKED_AT, 2, 3), atol=1e-3)
     if whole_first:
@@ -300,7 +305,7 @@ def collapsed(bench, monkeypatch, n):
 def test_tokens_that_were_never_trained_are_passed_over(fresh, monkeypatch):
     bench = fresh("raw")
     table = collapsed(bench, monkeypatch, 60)
-    found, (kept, facts) = control(bench, "write"), ended(controls.artifact(bench, "write"))
+    found, (kept, facts) = control(bench, "write"), run(controls.take_control(bench, "write"))
     assert facts == {"trained": N_KNOWN - 60}
     assert kept["trained"].sum() == N_KNOWN - 60
     assert (kept["ids"] >= N_KNOWN - 60).any()  # they are still read out
@@ -348,15 +353,15 @@ def test_it_gives_way_between_its_parts(fresh, selection, n_steps):
     bench = fresh("raw", selection)
     if selection:
         control(replace(bench, selection=EVERY), "read")
-    assert len(list(controls.artifact(bench, "read"))) == n_steps
-    assert len(list(controls.artifact(bench, "read"))) == 0
+    assert len(list(controls.take_control(bench, "read"))) == n_steps
+    assert len(list(controls.take_control(bench, "read"))) == 0
 
 
 def test_too_few_trained_tokens_make_no_control(fresh, monkeypatch):
     bench = fresh("raw")
     collapsed(bench, monkeypatch, 201)
     assert control(bench, "write") is None
-    arrays, facts = ended(controls.artifact(bench, "write"))
+    arrays, facts = run(controls.take_control(bench, "write"))
     assert "coherence" not in arrays
     assert facts["trained"] == N_KNOWN - 201
     assert control(replace(bench, tables=Tables("cpu")), "write") is None  # found again
@@ -381,7 +386,7 @@ def test_a_small_vocabulary_makes_none(fresh):
 def test_padding_is_in_no_control(fresh):
     bench = fresh("folded", family="llama")
     assert len(control(bench, "write").judge.table.ids) == 97
-    kept = ended(controls.artifact(bench, "write"))[0]
+    kept = run(controls.take_control(bench, "write"))[0]
     assert kept["ids"].max() == 96
     assert kept["trained"].tolist() == [True] * 97 + [False] * 3
 
@@ -390,10 +395,10 @@ def test_padding_is_in_no_control(fresh):
 def test_an_encoder_is_judged_by_what_its_embedding_says(fresh, oracle_of):
     bench = fresh("raw", family="bert")
     found = control(bench, "write")
-    kept = ended(controls.artifact(bench, "write"))[0]
+    kept = run(controls.take_control(bench, "write"))[0]
     table = oracle_of("bert").table("write", "raw")
     ids = top_tokens(random_directions()[:LOOKED_AT], table, np.arange(97))
-    np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], ids[..., :SHOWN_TOKENS])
+    np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], ids[..., :CONTROL_TOKENS])
     expected = coherences(table, np.arange(97), ids.reshape(-1, 50)).reshape(LOOKED_AT, 2, 3)
     np.testing.assert_allclose(found.coherence[:LOOKED_AT], expected, atol=1e-3)
     np.testing.assert_array_equal(control(bench, "read").coherence, found.coherence)
@@ -401,18 +406,18 @@ def test_an_encoder_is_judged_by_what_its_embedding_says(fresh, oracle_of):
 
 def test_recipes_differ_where_controls_do(fresh):
     model = fresh("raw").model
-    recipes = [
-        recipe(model, end, processing, selection).hash
+    found = [
+        recipes.control(model, end, processing, selection).hash
         for end in ("read", "write")
         for processing in ("raw", "folded")
         for selection in (EVERY, Selection(ascii=True), Selection(frequent=1), Selection(frequent=2), COSINE)
     ]
-    assert len(set(recipes)) == len(recipes)
+    assert len(set(found)) == len(found)
 
 
 def test_what_decides_the_measure_is_what_measures():
     said = {
-        name: controls.MEASURED[name] for name in ("least", "removed", "neighbours", "collapsed", "most_bits", "word")
+        name: recipes.MEASURED[name] for name in ("least", "removed", "neighbours", "collapsed", "most_bits", "word")
     }
     assert said == {
         "least": coherence.LEAST,

@@ -8,13 +8,15 @@ from app.core.basis import BASES
 from app.core.rays import ALPHA, HEADLINE, READINGS
 from app.core.turns import turns
 from app.explorer import recipes
-from app.explorer.making import controls
-from app.explorer.making import gallery as notable
-from app.explorer.making.bench import PREFIXES, Bench
+from app.explorer.inventory import places_of
+from app.explorer.layout import GALLERY_TOKENS, LABELS, PREFIXES
+from app.explorer.making import controls, gallery
+from app.explorer.making.bench import Bench
 from app.explorer.making.decompositions import decomposition
-from app.explorer.making.gallery import LABELS, label_of
+from app.explorer.making.gallery import label_of
 from app.explorer.making.subjects import subject
 from app.explorer.making.tables import Tables
+from app.explorer.recipes import GALLERY_DIRECTIONS, GLITCHES
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import ArtifactStore
 from tests.explorer.planted import PLANTED, SPELT
@@ -42,7 +44,7 @@ def rows_of(arrays, kind, head, label):
 
 @pytest.mark.parametrize(("layer", "kind", "head", "label", "tokens"), PLANTED)
 def test_planted_rays_are_found_under_their_label(planted, bench_at, layer, kind, head, label, tokens):
-    arrays, facts = ended(notable.notable(bench_at(planted, "planted"), layer))
+    arrays, facts = ended(gallery.gather(bench_at(planted, "planted"), layer))
     assert facts == {"judged": True}
     side = "left" if kind == "mlp-in" else "right"
     own = rows_of(arrays, kind, head, label)
@@ -64,7 +66,7 @@ def test_planted_rays_are_found_under_their_label(planted, bench_at, layer, kind
 
 
 def test_all_that_is_readable_is_kept_the_best_first_and_few_glitches(planted, bench_at):
-    arrays, _ = ended(notable.notable(bench_at(planted, "planted"), 1))
+    arrays, _ = ended(gallery.gather(bench_at(planted, "planted"), 1))
     for kind in ("ov", "qk", "mlp-in", "mlp-out"):
         for head in range(4) if kind in CIRCUITS else (-1,):
             for label in LABELS:
@@ -73,8 +75,8 @@ def test_all_that_is_readable_is_kept_the_best_first_and_few_glitches(planted, b
                 assert merits.tolist() == sorted(merits.tolist(), reverse=True)
                 rays = set(zip(*(arrays[name][own].tolist() for name in ("index", "ray", "side")), strict=True))
                 assert len(rays) == len(own)
-                assert label != "glitch" or len({ray[:2] for ray in rays}) == len(own) <= notable.N_GLITCHES
-    assert (arrays["index"] < notable.N_DIRECTIONS).all()
+                assert label != "glitch" or len({ray[:2] for ray in rays}) == len(own) <= GLITCHES
+    assert (arrays["index"] < GALLERY_DIRECTIONS).all()
     judged = arrays["label"] != LABELS.index("glitch")
     assert (arrays["p"][judged] < ALPHA).all()
     assert judged.sum() == (arrays["every_p"] < ALPHA).sum()
@@ -82,16 +84,16 @@ def test_all_that_is_readable_is_kept_the_best_first_and_few_glitches(planted, b
 
 def test_what_the_store_has_and_what_is_computed_in_little_give_the_same(planted, bench_at, tmp_path):
     bench = bench_at(planted, "planted")
-    little, _ = ended(notable.notable(bench, 0))
+    little, _ = ended(gallery.gather(bench, 0))
     assert not list(bench.store.root.rglob("L0/*/*/*.safetensors"))  # nothing is kept of it
     whole = Bench(bench.tables, bench.model, "folded", ArtifactStore(tmp_path / "whole", 10**9))
     read = []
-    for place in notable.places_of(bench, 0):
+    for place in places_of(bench.model.header, 0, bench.processing):
         recipe = recipes.decomposition(bench.model, place, "folded", {})
         whole.store.write(recipe, *ended(decomposition(whole, place, {})))
         read.append(place)
     assert len(read) == 4 * 2 + 2
-    assert_same(ended(notable.notable(whole, 0))[0], little)
+    assert_same(ended(gallery.gather(whole, 0))[0], little)
 
 
 def assert_same(one, other):
@@ -102,19 +104,19 @@ def assert_same(one, other):
 
 def test_stored_matrices_are_not_taken_apart_again(planted, bench_at, monkeypatch):
     bench = bench_at(planted, "planted")
-    for place in notable.places_of(bench, None):
+    for place in places_of(bench.model.header, None, bench.processing):
         recipe = recipes.decomposition(bench.model, place, "folded", {})
         bench.store.write(recipe, *ended(decomposition(bench, place, {})))
-    monkeypatch.setattr(notable, "subject", None)
-    assert len(ended(notable.notable(bench, None))[0]["every_p"])
+    monkeypatch.setattr(gallery, "subject", None)
+    assert len(ended(gallery.gather(bench, None))[0]["every_p"])
 
 
 def test_the_numbers_are_those_of_every_ray_that_was_looked_at(planted, bench_at):
     """Against the matrices' own artifacts, ray by ray."""
     bench = bench_at(planted, "planted")
-    arrays, _ = ended(notable.notable(bench, 1))
+    arrays, _ = ended(gallery.gather(bench, 1))
     every, shares = [], np.zeros((4, 2))
-    for place in notable.places_of(bench, 1):
+    for place in places_of(bench.model.header, 1, bench.processing):
         own = ended(decomposition(bench, place, {}))[0]
         p = [own[f"{side}_p"][:8, :, HEADLINE] for side in ("left", "right") if f"{side}_p" in own]
         known = [value for value in np.concatenate(p).flatten().tolist() if value == value]
@@ -139,14 +141,14 @@ OF_A_LAYER = {"gpt2": {"mlp-in", "mlp-out"}, "llama": {"mlp-in", "mlp-gate", "ml
 @pytest.mark.parametrize(("family", "processing"), ENDS)
 def test_every_matrix_of_any_family_is_looked_at(seen_of, bench_at, monkeypatch, family, processing):
     monkeypatch.setattr(controls, "LEAST_TOKENS", 60)  # these vocabularies have 97 tokens
-    monkeypatch.setattr(controls, "DIRECTIONS", 100)
+    monkeypatch.setattr(controls, "CONTROL_DIRECTIONS", 100)
     r, slug = seen_of(family)
     bench = bench_at(r, slug, processing)
     expected = (OF_A_LAYER.get(family, {"mlp-in", "mlp-out"}), ENDS[family, processing])
     for layer, kinds in zip((1, None), expected, strict=True):
-        assert {place.kind for place in notable.places_of(bench, layer)} - set(CIRCUITS) == kinds
+        assert {place.kind for place in places_of(bench.model.header, layer, bench.processing)} - set(CIRCUITS) == kinds
         n_heads = 0 if layer is None else 4
-        arrays, facts = ended(notable.notable(bench, layer))
+        arrays, facts = ended(gallery.gather(bench, layer))
         assert facts == {"judged": True}
         assert len(arrays["every_p"]) == (n_heads * 4 + len(kinds)) * 8 * 2
 
@@ -154,11 +156,11 @@ def test_every_matrix_of_any_family_is_looked_at(seen_of, bench_at, monkeypatch,
 @pytest.mark.parametrize(("family", "layer"), [("llama", 0), ("bert", None)])
 def test_without_a_control_nothing_is_taken_apart(seen_of, bench_at, monkeypatch, family, layer):
     r, slug = seen_of(family)
-    monkeypatch.setattr(notable, "_looked_at", None)
-    arrays, facts = ended(notable.notable(bench_at(r, slug, "raw"), layer))
+    monkeypatch.setattr(gallery, "_looked_at", None)
+    arrays, facts = ended(gallery.gather(bench_at(r, slug, "raw"), layer))
     assert facts == {"judged": False}
     assert {len(arrays[name]) for name in arrays if name != "readable"} == {0}
-    assert arrays["left_ids"].shape == (0, notable.N_TOKENS)
+    assert arrays["left_ids"].shape == (0, GALLERY_TOKENS)
 
 
 def test_a_matrix_without_directions_has_no_rays(bench_of):
@@ -188,9 +190,9 @@ def test_labels(gpt2_folder):
 
 @pytest.mark.parametrize("label", LABELS)
 def test_a_ray_is_kept_on_each_side_where_it_is_readable_and_a_glitch_once(label):
-    looked = notable.Looked(Address("tiny"), {})
+    looked = gallery.Looked(Address("tiny"), {})
     rays = [
-        notable.Ray(looked, side, row, sign, label, merit)
+        gallery.Ray(looked, side, row, sign, label, merit)
         for side, row, sign, merit in (
             ("left", 3, 0, 5.0),
             ("right", 3, 0, 9.0),
@@ -200,13 +202,13 @@ def test_a_ray_is_kept_on_each_side_where_it_is_readable_and_a_glitch_once(label
     ]
     right, left, other, last = [("right", 3, 0), ("left", 3, 0), ("left", 3, 1), ("left", 1, 0)]
     expected = [right, other] if label == "glitch" else [right, left, other, last]
-    assert [(ray.side, ray.row, ray.sign) for ray in notable._best(rays)] == expected
+    assert [(ray.side, ray.row, ray.sign) for ray in gallery._best(rays)] == expected
 
 
 def test_a_ray_of_a_copy_says_how_far_its_direction_is_turned(copied, explorer, bench_at, monkeypatch):
-    monkeypatch.setattr(notable, "ALPHA", 2.0)  # every matrix has rays then
+    monkeypatch.setattr(gallery, "ALPHA", 2.0)  # every matrix has rays then
     bench, layer = bench_at(copied, "tiny"), Address("tiny").at_layer(1)
-    arrays, _ = ended(notable.notable(bench, 1))
+    arrays, _ = ended(gallery.gather(bench, 1))
     assert arrays["turn"].shape == (len(arrays["index"]), 2)
     for kind, head, known in (("ov", 2, False), ("qk", 3, True), ("mlp-in", -1, True)):
         (rows,) = np.nonzero((arrays["kind"] == KINDS.index(kind)) & (arrays["head"] == head))
@@ -218,4 +220,4 @@ def test_a_ray_of_a_copy_says_how_far_its_direction_is_turned(copied, explorer, 
         for row in rows:
             expected = [side.degrees[arrays["index"][row]] for side in sides] if sides else [np.nan] * 2
             np.testing.assert_allclose(arrays["turn"][row], expected, rtol=1e-5)
-    assert "turn" not in ended(notable.notable(bench_at(explorer, "tiny"), 1))[0]
+    assert "turn" not in ended(gallery.gather(bench_at(explorer, "tiny"), 1))[0]

@@ -13,7 +13,7 @@ from app.core.turns import turns
 from app.explorer import browse
 from app.explorer.browse import Options
 from app.explorer.directions import BADGE_KINDS
-from app.explorer.making import heads as work
+from app.explorer.making import heads
 from app.explorer.making.bench import Bench
 from app.explorer.making.heads import head_tensors
 from app.explorer.making.subjects import subject
@@ -130,7 +130,7 @@ def copy_bench(copied):
 def turned(bench, place):
     product = ended(subject(bench, parse(place))).product
     terms = ended(BASES["svd"].decompose(product, {}))
-    return product, terms, work.turn_arrays(bench, product, terms)
+    return product, terms, heads.turn_arrays(bench, product, terms)
 
 
 @pytest.mark.parametrize("place", ["L0/H2/ov", "L0/H2/qk", "L1/mlp-in", "L1/mlp-out", "embed", "unembed", "pos"])
@@ -177,6 +177,6 @@ def test_badges_of_a_copy_go_by_its_steps(copy_bench, bench_of):
     kinds = []
     for bench in (copy_bench("folded"), bench_of("gpt2", "folded")):
         product, terms, _ = turned(bench, "tiny/L0/H2/ov")
-        kinds.append(set(work.term_arrays(bench, product, terms)["badge_kind"].tolist()))
+        kinds.append(set(heads.term_arrays(bench, product, terms)["badge_kind"].tolist()))
     assert kinds[0] == {BADGE_KINDS.index("subspace")}
     assert kinds[1] == {BADGE_KINDS.index(None)}

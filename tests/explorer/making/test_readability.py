@@ -12,13 +12,14 @@ from app.core.rays import HEADLINE, LENGTHS
 from app.explorer import browse
 from app.explorer.browse import Options
 from app.explorer.errors import BadOption
-from app.explorer.making import controls
-from app.explorer.making import heads as work
-from app.explorer.making.bench import KEPT_TOKENS, Bench
+from app.explorer.layout import CONTROL_DIRECTIONS, KEPT_TOKENS, STRONGEST
+from app.explorer.making import controls, heads
+from app.explorer.making.bench import Bench
 from app.explorer.making.controls import control
 from app.explorer.making.readability import _by_longest, judgements, read, read_headlines
 from app.explorer.making.sides import read_side
 from app.explorer.making.tables import Tables
+from app.explorer.recipes import CONTROL_SEED
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore
 from tests.explorer.steps import ended
@@ -116,7 +117,7 @@ def test_as_many_forms_as_a_ray_has_stand_beside_as_many():
 
 
 def test_a_random_direction_of_the_control_gets_its_own_number(bench):
-    drawn = torch.randn(controls.DIRECTIONS, 32, generator=torch.Generator().manual_seed(controls.SEED))
+    drawn = torch.randn(CONTROL_DIRECTIONS, 32, generator=torch.Generator().manual_seed(CONTROL_SEED))
     again = read(bench, "write", torch.nn.functional.normalize(drawn, dim=1)[[0, 5, 1_999]])
     np.testing.assert_allclose(again["coherence"], control(bench, "write").coherence[[0, 5, 1_999]], atol=1e-5)
 
@@ -201,24 +202,24 @@ def test_where_there_is_no_control_there_is_only_the_readout(seen_of, vectors):
 
 
 def test_both_sides_of_a_head_are_judged_and_its_bias_too(bench):
-    arrays, _ = work.matrix(bench, 1, 2, "ov")
+    arrays, _ = heads.read_matrix(bench, 1, 2, "ov")
     for prefix, side in {"left": "read", "right": "write", "bias": "write"}.items():
         ids = np.stack([arrays[f"{prefix}_top_ids"], arrays[f"{prefix}_bottom_ids"]], axis=1)
         by = control(bench, side)
         own = controls.measured(by.judge, ids)["coherence"]
         np.testing.assert_array_equal(arrays[f"{prefix}_coherence"], own)
         assert arrays[f"{prefix}_p"].shape == (len(ids), 2, len(LENGTHS))
-    keys, _ = work.matrix(bench, 1, 2, "qk")
+    keys, _ = heads.read_matrix(bench, 1, 2, "qk")
     assert {f"{side}_z" for side in ("left", "right", "bias")} <= set(keys)
 
 
 def test_a_layer_in_little_has_the_judgements_of_the_whole(bench):
-    few, _ = work.layer(bench, 0)
-    whole, _ = work.matrix(bench, 0, 3, "qk")
+    few, _ = heads.read_layer(bench, 0)
+    whole, _ = heads.read_matrix(bench, 0, 3, "qk")
     of = (few["head"] == 3) & (few["circuit"] == 1)
-    assert of.sum() == work.STRONGEST
+    assert of.sum() == STRONGEST
     for name in NAMES:
-        np.testing.assert_array_equal(few[f"left_{name}"][of], whole[f"left_{name}"][: work.STRONGEST])
+        np.testing.assert_array_equal(few[f"left_{name}"][of], whole[f"left_{name}"][:STRONGEST])
 
 
 def test_only_vectors_of_the_stream_are_judged(bench, vectors):

@@ -6,11 +6,12 @@ from app.core.address import parse
 from app.core.rays import HEADLINE
 from app.explorer import browse, orders
 from app.explorer.errors import BadOption
-from app.explorer.making import rotation as rotations
-from app.explorer.making.rotation import TURNED, judged, rotation
+from app.explorer.making import rotation
+from app.explorer.making.rotation import TURNED, read_rotations
 from app.explorer.making.subjects import subject
 from app.explorer.matrices import SIDES
 from app.explorer.pages import View
+from app.explorer.verdicts import beside_rotations
 from app.explorer.views import Options
 from app.models.selection import Selection
 from tests.explorer.steps import ended
@@ -32,7 +33,7 @@ ASKED = Options(rotated=True)
 )
 def test_every_side_that_is_read_as_tokens_has_its_rotations(bench_of, place, sides):
     said = []
-    arrays, facts = ended(rotation(bench_of("gpt2", "folded"), parse(f"tiny/{place}")), said)
+    arrays, facts = ended(read_rotations(bench_of("gpt2", "folded"), parse(f"tiny/{place}")), said)
     assert set(arrays) == {f"{side}_coherence" for side in sides}
     assert facts == {}
     assert said
@@ -45,8 +46,8 @@ def test_every_side_that_is_read_as_tokens_has_its_rotations(bench_of, place, si
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_what_is_read_lies_in_the_span_of_the_matrix(bench_of, monkeypatch, side):
     bench, read = bench_of("gpt2", "folded"), []
-    monkeypatch.setattr(rotations.readability, "read", lambda bench, name, vectors: read.append((name, vectors)) or {})
-    assert ended(rotation(bench, OV)) == ({}, {})  # and no control, no numbers
+    monkeypatch.setattr(rotation.readability, "read", lambda bench, name, vectors: read.append((name, vectors)) or {})
+    assert ended(read_rotations(bench, OV)) == ({}, {})  # and no control, no numbers
     dense = ended(subject(bench, OV)).product.dense()
     name, vectors = read[side == "right"]
     assert name == SIDES["ov"][side == "right"]
@@ -63,7 +64,9 @@ def test_p_counts_the_random_rays_one_by_one():
     own[2, 1, HEADLINE] = np.nan
     turned = random.normal(size=(40, 2)).astype(np.float32)
     turned[3, 0] = np.nan
-    found = judged({"left_coherence": own, "right_top_ids": own}, {"left_coherence": turned, "right_coherence": turned})
+    found = beside_rotations(
+        {"left_coherence": own, "right_top_ids": own}, {"left_coherence": turned, "right_coherence": turned}
+    )
     assert set(found) == {"left_coherence", "right_top_ids", "left_rotation_p"}
     known = [value for value in turned.flatten().tolist() if value == value]
     for row, ray in np.ndindex(6, 2):
@@ -125,9 +128,9 @@ def test_what_changes_the_readout_changes_the_recipe(explorer, relatives):
 
 def test_a_distance_turns_the_directions_and_leaves_their_span(bench_of, monkeypatch):
     read = []
-    monkeypatch.setattr(rotations.readability, "read", lambda bench, name, vectors: read.append(vectors) or {})
+    monkeypatch.setattr(rotation.readability, "read", lambda bench, name, vectors: read.append(vectors) or {})
     for distance in (0, 9):
-        ended(rotation(bench_of("llama", "folded"), parse("llama/L1/H2/qk"), distance))
+        ended(read_rotations(bench_of("llama", "folded"), parse("llama/L1/H2/qk"), distance))
     near, _, far, _ = (vectors.double() for vectors in read)
     assert not torch.allclose(near, far, atol=1e-2)
     assert torch.linalg.matrix_rank(torch.cat([near, far]), tol=1e-3) == torch.linalg.matrix_rank(near, tol=1e-3)

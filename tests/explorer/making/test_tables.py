@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch.nn.functional import layer_norm
 
 from app.core import collapse, readout, scores
+from app.explorer import inventory
 from app.explorer.errors import BadOption, ComputationFailed
 from app.explorer.library import Library
 from app.explorer.making import tables as tables_module
@@ -226,7 +227,7 @@ def test_who_was_trained_is_found_once_for_all_filters(with_untrained, monkeypat
 
 
 def test_a_vocabulary_of_few_tokens_has_a_table_without_a_filter(model, monkeypatch):
-    monkeypatch.setattr(tables_module, "FEWEST_TOKENS", 301)
+    monkeypatch.setattr(inventory, "FEWEST_TOKENS", 301)
     assert len(Tables("cpu").table(model, "raw", "read").ids) == 300
     with pytest.raises(BadOption, match="leaves 299 of 304 tokens: at least 301"):
         Tables("cpu").table(model, "raw", "read", Selection(frequent=1))

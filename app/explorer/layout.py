@@ -1,0 +1,236 @@
+"""What artifacts look like: of each kind the names of its arrays, their types and shapes, and the numbers that decide them.
+
+With `recipes` all that pages and makers have in common. An array's form is its type and its axes: a number, or a word
+that stands for the same number in all arrays of one artifact. What the numbers mean stands where they are made
+(`app.explorer.making`). Knows no page, no torch and no file.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.address import LAYER_KINDS, ModelKind
+from app.core.basis import BASES
+from app.core.rays import BEYOND_LENGTHS, FORM_LENGTHS, LENGTHS, SPELLING_LENGTHS
+
+ArtifactKind = Literal[
+    "decomposition", "layer", "scores", "gallery", "census", "control", "rotation", "comparison", "vectors", "full"
+]
+"""What is computed of a model. `decomposition`: one matrix in one basis, read out; `layer`: the strongest directions of
+all its heads; `scores`: the numbers of the map; `gallery`, `census`: of a layer, or of the model's ends; `control`: random
+directions read the same way; `rotation`: of a matrix's span; `comparison`: a matrix's bases side by side; `vectors`: of its
+terms; `full`: one token's rows of a head's full circuits."""
+
+KEPT_TOKENS = 50
+"""Tokens kept a ray; the direction's page shows them all."""
+PREFIXES = ("left", "right")
+"""What the names of a side's arrays begin with."""
+BADGE_KINDS: tuple[None, Literal["subspace"], Literal["close"]] = (None, "subspace", "close")
+"""What the numbers in `badge_kind` stand for."""
+
+STRONGEST, STRONGEST_TOKENS = 3, 8
+"""Directions of a matrix, and tokens a ray, on the layer's page."""
+
+CONTROL_DIRECTIONS = 2_000
+"""Random directions that a control reads."""
+CONTROL_SHOWN, CONTROL_TOKENS = 1_000, 20
+"""Random directions whose tokens are kept, and how many a ray, for whoever wants to compare."""
+
+TURNED = 256
+"""Random unit vectors of a side's span that its directions are held against."""
+
+Role = Literal["ov", "query", "key"]
+ROLES: tuple[Role, ...] = get_args(Role)
+"""A token in a head's full circuits: as what is attended to, as the query, as the key."""
+ROLE_SIDES: dict[Role, str] = {"ov": "write", "query": "key", "key": "query"}
+"""What each is read out as: of a query the keys that it looks for, of a key the queries that find it."""
+FULL_TOKENS = 100
+"""At either end of a token's row: many of the first may be such as say little."""
+
+MOST_NONZEROS = 32
+"""Vectors a sample, at most, by which bases are compared."""
+SPANS = (4, 16, 64)
+"""Sizes of the spans of first vectors that are held against each other."""
+THRESHOLDS = (0.5, 0.3)
+"""Relative errors for which a dictionary's page says how many atoms a sample needs."""
+
+Label = Literal["notable", "frequency", "glitch"]
+LABELS: tuple[Label, ...] = get_args(Label)
+"""What a ray of the gallery is kept as."""
+ENDS: tuple[ModelKind, ...] = ("embed", "unembed", "pos")
+"""Of the model's own matrices those that are no stack of its heads' vectors: the gallery looks at them."""
+GALLERY_TOKENS = 20
+"""Kept of each ray of the gallery: so many mostly hold ten different words."""
+BY_LENGTH = ("coherence", "z", "p")
+OF_FORMS = ("forms_z", "forms_p", "beyond_z", "beyond_p", "spelling_z", "spelling_p")
+NUMBERS = BY_LENGTH + OF_FORMS
+"""Of a ray of the gallery, as it was judged."""
+
+Forms = dict[str, str]
+"""Name -> form: `float32 n 2` is an array of n rows of two numbers."""
+
+_TERMS: Forms = {
+    "index": "int32 n",
+    "strength": "float32 n",
+    "share": "float64 n",
+    "gap": "float32 n",
+    "merit": "float32 n",
+    "badge_kind": "int8 n",
+    "badge_degrees": "float32 n",
+    "badge_first": "int32 n",
+    "badge_last": "int32 n",
+    "turn_left": "float32 n",
+    "turn_right": "float32 n",
+    "rest_left": "float32 n",
+    "rest_right": "float32 n",
+}
+_JUDGED: Forms = {
+    **dict.fromkeys(BY_LENGTH, f"float32 rows 2 {len(LENGTHS)}"),
+    **dict.fromkeys(OF_FORMS, "float32 rows 2"),
+    "beyond_share": "float32 rows 2",
+    "n_forms": "int32 rows 2",
+    "letterless": "bool rows 2",
+    "reading": "int8 rows 2",
+    "difference_p": "float32 rows",
+}
+_READOUT: Forms = {
+    "top_ids": "int32 rows k",
+    "top_scores": "float32 rows k",
+    "bottom_ids": "int32 rows k",
+    "bottom_scores": "float32 rows k",
+    "counts": "int32 rows bins",
+    "low": "float32 rows",
+    "high": "float32 rows",
+    **_JUDGED,
+}
+
+
+def _prefixed(prefix: str, forms: Forms, **axes: str) -> Forms:
+    """The forms under names with that prefix, some of their axes called otherwise."""
+    return {f"{prefix}_{name}": " ".join(axes.get(word, word) for word in form.split()) for name, form in forms.items()}
+
+
+def _sides() -> Forms:
+    """Readouts of both sides, each with as many tokens as its vocabulary, or its entries, have."""
+    return _prefixed("left", _READOUT, rows="n", k="k_left") | _prefixed("right", _READOUT, rows="n", k="k_right")
+
+
+_PACKING: Forms = {
+    "cosine_counts": "int64 200",
+    "cosine_expected": "float64 200",
+    "cosine_spreads": "float32 2",
+    "mean_share": "float32 1",
+    **{f"needs_errors_{who}": "float32 most" for who in ("atoms", "random", "pca")},
+    **{f"needs_quartiles_{who}": f"int32 {len(THRESHOLDS)} 3" for who in ("atoms", "random", "pca")},
+    "lonely_cosines": "float32 n",
+    "lonely_control": "float32 5",
+    "coherence": "float32 n",
+    "coherence_control": "float32 1",
+}
+LAYOUT: dict[ArtifactKind, Forms] = {
+    "decomposition": {
+        **_TERMS,
+        **_sides(),
+        **_prefixed("bias", _READOUT, rows="1", k="k_bias"),
+        "unit": "int32 n",
+        "left_curve": "float32 n positions",
+        "units": "int32 m",
+        **{f"units_{kind}": "int32 m" for kind in LAYER_KINDS},
+        "stack": "int32 2",
+        "explained": "float32 points",
+        "explained_svd": "float32 points",
+        "explained_at": "int32 points",
+        "vectors": "float32 n d_model",
+        **_PACKING,
+    },
+    "layer": {**_TERMS, **_sides(), "head": "int32 n", "circuit": "int8 n", "spectra": "float32 heads 2 d_head"},
+    "scores": {
+        f"{circuit}{score}": "float64 layers heads"
+        for circuit, score in (
+            ("", "copying"),
+            *(
+                (circuit, score)
+                for circuit in ("ov-", "qk-")
+                for score in ("top", "first-share", "participation", "entropy-rank", "stable-rank")
+            ),
+        )
+    },
+    "gallery": {
+        **dict.fromkeys(("kind", "side", "ray", "label", "ray_class", "reading"), "int8 n"),
+        **dict.fromkeys(("head", "index"), "int32 n"),
+        **dict.fromkeys(("strength", *NUMBERS), "float32 n"),
+        "letterless": "bool n",
+        "share": "float64 n",
+        "turn": "float32 n 2",
+        **{f"{side}_ids": f"int32 n {GALLERY_TOKENS}" for side in PREFIXES},
+        **{f"{side}_scores": f"float32 n {GALLERY_TOKENS}" for side in PREFIXES},
+        "every_p": "float32 m",
+        "readable": "float32 heads 2",
+    },
+    "census": {
+        "group": "int8 n",
+        "part": "int16 n",
+        "index": "int32 n",
+        "of": "int32 n",
+        "z": "float32 n 2",
+        "p": "float32 n 2",
+        "control_read": "int64 bins",
+        "control_write": "int64 bins",
+    },
+    "control": {
+        "trained": "bool d_vocab",
+        "mean": "float32 d_model",
+        "components": "float32 m d_model",
+        "coherence": f"float32 {CONTROL_DIRECTIONS} 2 {len(LENGTHS)}",
+        "forms": f"float32 {CONTROL_DIRECTIONS} 2 {len(FORM_LENGTHS)}",
+        "beyond": f"float32 {CONTROL_DIRECTIONS} 2 {len(BEYOND_LENGTHS)}",
+        "spelling": f"float32 {CONTROL_DIRECTIONS} 2 {len(SPELLING_LENGTHS)}",
+        "ids": f"int32 {CONTROL_SHOWN} 2 k",
+    },
+    "rotation": {f"{side}_coherence": f"float32 {TURNED} 2" for side in PREFIXES},
+    "comparison": {
+        **{f"errors_{basis}": f"float32 {MOST_NONZEROS}" for basis in BASES},
+        **{f"control_{basis}": f"float32 {MOST_NONZEROS}" for basis in BASES},
+        **{f"explained_{basis}": f"float32 {len(SPANS)}" for basis in BASES},
+        **{f"near_{basis}": "float32 1" for basis in BASES},
+        **{f"overlaps_{first}": "float32 bases bases" for first in SPANS},
+        **{f"smallest_{first}": "float32 bases bases" for first in SPANS},
+        **{f"partner_{one}_{other}": f"int32 {one}" for one in BASES for other in BASES if one != other},
+        **{f"cosine_{one}_{other}": f"float32 {one}" for one in BASES for other in BASES if one != other},
+        "unit": "int32 neuron",
+    },
+    "vectors": {"left": "float32 n d_left", "right": "float32 n d_right"},
+    "full": {
+        name: form
+        for role in ROLES
+        for name, form in {
+            **_prefixed(
+                role, {name: form for name, form in _READOUT.items() if name.endswith(("ids", "scores"))}, rows="1"
+            ),
+            f"{role}_own_score": "float32 1",
+            f"{role}_own_rank": "int32 1",
+        }.items()
+    },
+}
+"""The arrays that an artifact of each kind may have; which of them it has hangs on the matrix and its basis."""
+
+
+class Mislaid(Exception):
+    """Arrays are not what their kind of artifact has."""
+
+
+def check_layout(kind: ArtifactKind, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Mislaid, naming the first array that its kind does not have, or that has another type or shape."""
+    axes: dict[str, int] = {}
+    for name, array in arrays.items():
+        form = LAYOUT[kind].get(name)
+        if form is None:
+            raise Mislaid(f"an artifact of the kind {kind} has no array {name}")
+        dtype, *words = form.split()
+        sizes = zip(words, array.shape, strict=False)
+        expected = [int(word) if word.isdecimal() else axes.get(word, size) for word, size in sizes]
+        if array.dtype != np.dtype(dtype) or array.ndim != len(words) or [*array.shape] != expected:
+            raise Mislaid(f"{name} is {array.dtype} {array.shape} where {form} belongs; others have {axes}")
+        axes |= dict(zip(words, array.shape, strict=True))

@@ -1,0 +1,120 @@
+"""A recipe alone is enough: what it makes is what its maker makes of the words that it was named by."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from app.core.address import parse
+from app.core.steps import in_one, run
+from app.explorer import recipes
+from app.explorer.inventory import bases_of
+from app.explorer.layout import LAYOUT, Mislaid
+from app.explorer.making import census, controls, decompositions, full, gallery, heads, make, rotation, vectors
+from app.explorer.making.bench import Bench
+from app.explorer.making.make import MAKERS, Context
+from app.models.selection import EVERY, Selection
+from app.store.artifacts import recipe_of
+
+OV, QK = parse("llama/L1/H2/ov"), parse("llama/L1/H2/qk")
+SELECTION = Selection(ascii=True, starts=True, frequent=3, readout="cosine")
+
+
+@pytest.fixture(scope="module")
+def model(relatives):
+    return relatives.library.model("llama")
+
+
+@pytest.fixture(scope="module")
+def context(relatives, bench_of, model, tmp_path_factory):
+    return Context(bench_of("llama", "raw").tables, model, relatives.store)
+
+
+@pytest.fixture(scope="module")
+def wanted(model, context):
+    """Kind -> recipes, each with what its maker is told of them without a recipe."""
+
+    def bench(processing, selection=EVERY):
+        return Bench(context.tables, model, processing, context.store, selection)
+
+    def of(place, basis, parameters, distance=0, selection=EVERY):
+        place = replace(place, basis=basis)
+        recipe = recipes.decomposition(model, place, "folded", parameters, distance, selection)
+        return recipe, lambda: decompositions.decomposition(bench("folded", selection), place, parameters, distance)
+
+    embed, pca = parse("llama/embed"), parse("llama/embed/pca")
+    return {
+        "decomposition": [
+            of(OV, "svd", {}),
+            of(QK, "svd", {}, distance=3),
+            of(OV, "svd", {}, selection=SELECTION),
+            of(embed, "frequency", {"groups": 3}),
+            of(parse("llama/L1/mlp-in"), "neuron", {}),
+            of(parse("llama/heads/write"), "pca", {}),
+            of(embed, "nmf", {"components": 3, "seed": 5}),
+        ],
+        "layer": [(recipes.layer(model, 1, "raw"), lambda: in_one(lambda: heads.read_layer(bench("raw"), 1)))],
+        "scores": [(recipes.scores(model, "raw"), lambda: heads.score_heads(bench("raw")))],
+        "gallery": [
+            (recipes.gallery(model, layer, "raw"), lambda layer=layer: gallery.gather(bench("raw"), layer))
+            for layer in (1, None)
+        ],
+        "census": [
+            (recipes.census_part(model, 0, "raw"), lambda: census.count_layer(bench("raw"), 0)),
+            (recipes.census_part(model, None, "raw"), lambda: census.count_ends(bench("raw"))),
+        ],
+        "control": [
+            (
+                recipes.control(model, "write", "folded", SELECTION),
+                lambda: in_one(lambda: controls.take_control(bench("folded", SELECTION), "write")),
+            )
+        ],
+        "rotation": [
+            (
+                recipes.rotation(model, QK, "folded", 4, SELECTION),
+                lambda: rotation.read_rotations(bench("folded", SELECTION), QK, 4),
+            )
+        ],
+        "vectors": [(recipes.vectors(model, pca, "raw", {}), lambda: vectors.vectors(bench("raw"), pca, {}))],
+        "full": [
+            (
+                recipes.full(model, 1, 2, 20, "folded", 7),
+                lambda: in_one(lambda: full.read_rows(bench("folded"), 1, 2, 20, 7)),
+            )
+        ],
+    }
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind != "comparison"])
+def test_what_a_recipe_makes_is_what_it_was_named_for(wanted, context, kind):
+    for recipe, told in wanted[kind]:
+        sent = recipe_of(recipe.to_json())
+        assert (sent, sent.hash) == (recipe, recipe.hash)
+        (arrays, facts), (expected, expected_facts) = run(make.make(sent, context)), run(told())
+        assert set(arrays) == set(expected)
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(array, expected[name])
+        assert json.dumps(facts) == json.dumps(expected_facts)
+
+
+def test_a_comparison_names_its_fits(model, context):
+    place, fit = parse("llama/embed"), {"components": 4, "seed": 1}
+    fitted = recipes.decomposition(model, place.in_basis("ica"), "raw", fit)
+    arrays, facts = run(make.make(fitted, context))
+    context.store.save(fitted, arrays, facts)
+    arrays, facts = run(make.make(recipe_of(recipes.comparison(model, place, "raw", {"ica": fit}).to_json()), context))
+    assert "ica" in facts["bases"]
+    assert set(facts["bases"]) == {"ica", *(name for name in bases_of("embed") if name not in {"nmf", "dictionary"})}
+    without = run(make.make(recipes.comparison(model, place, "raw", {}), context))[1]
+    assert set(without["bases"]) == set(facts["bases"]) - {"ica"}
+
+
+def test_every_kind_has_a_maker_and_a_layout():
+    assert set(MAKERS) == set(LAYOUT)
+
+
+def test_what_is_not_laid_out_as_pages_expect_is_no_artifact(model, context, monkeypatch):
+    monkeypatch.setattr(heads, "score_heads", lambda _: in_one(lambda: ({"ov-top": np.zeros((2, 4), np.int64)}, {})))
+    with pytest.raises(Mislaid, match="ov-top is int64"):
+        run(make.make(recipes.scores(model, "raw"), context))
