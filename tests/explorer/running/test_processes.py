@@ -56,7 +56,7 @@ with interruptible("singular-lens: ended"):
 
 
 def recipe(subject):
-    return Recipe("f" * 16, subject, "raw", "svd")
+    return Recipe("f" * 16, "scores", subject, "raw", "svd")
 
 
 class Shop:

@@ -23,7 +23,7 @@ QUOTA = 10**9
 
 
 def recipe(subject):
-    return Recipe("f" * 16, subject, "raw", "svd")
+    return Recipe("f" * 16, "scores", subject, "raw", "svd")
 
 
 class Gate:
