@@ -236,6 +236,25 @@ def precompute(
         _precompute(settings, words, job, "visit" if job and not ahead else "operator")
 
 
+@cli.command(hidden=True)
+def worker(
+    channel: Annotated[int, typer.Option(help="The open socket that the server left.")],
+    parent: Annotated[int, typer.Option(help="The server; stop when it is gone.")],
+    data: Annotated[str, option("data")],
+    device: Annotated[str, option("device")],
+    quota: Annotated[int, typer.Option(help="Bytes of artifacts to keep on disk.")],
+) -> None:
+    """Make what the server that started this asks for."""
+    from app.explorer.making.maker import open_maker
+    from app.explorer.running.processes import LAST_WORDS, work
+    from app.store.artifacts import ArtifactStore
+
+    with interruptible(LAST_WORDS):
+        folder = Path(data)
+        store = ArtifactStore(folder / "artifacts", quota)
+        work(channel, parent, open_maker(folder, device, store), store)
+
+
 def _precompute(
     settings: Settings, words: dict[str, Any], job_id: str | None, asked_by: Literal["visit", "operator"]
 ) -> None:

@@ -9,7 +9,8 @@ import anyio.to_thread
 from fastapi import FastAPI
 
 from app.config import Settings
-from app.explorer.resources import Resources, close_resources, open_resources
+from app.explorer.resources import Resources, StartWorker, close_resources, open_resources
+from app.explorer.running.processes import start_process
 from app.explorer.warmup import warm_up
 from app.jobs.ahead import Ahead
 from app.jobs.runner import Runner
@@ -31,17 +32,24 @@ AT_ONCE = 1
 waits for its turn."""
 
 WARM_UP_SECONDS = 1.0
-"""From being ready to the slow imports, which hold Python up for everyone."""
+"""From being ready to the slow imports, which take a core from whoever asks first."""
 
 
-def create_app(settings: Settings | None = None, named: tuple[Named, ...] | None = None) -> FastAPI:
-    """The app for these settings, or for those of the environment; `named`: its models, if they have been looked up."""
+def create_app(
+    settings: Settings | None = None,
+    named: tuple[Named, ...] | None = None,
+    start_worker: StartWorker = start_process,
+) -> FastAPI:
+    """The app for these settings, or for those of the environment; `named`: its models, if they have been looked up.
+
+    `start_worker`: how what computes is started.
+    """
     chosen = settings or Settings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = AT_ONCE
-        resources = await anyio.to_thread.run_sync(_open, chosen, named)
+        resources = await anyio.to_thread.run_sync(_open, chosen, named, start_worker)
         app.state.resources = resources
         app.state.streams = Streams()
         runner = Runner(resources.jobs, resources.data, chosen.device)
@@ -92,7 +100,7 @@ def end_streams(app: FastAPI) -> None:
     app.state.streams.close()
 
 
-def _open(settings: Settings, named: tuple[Named, ...] | None) -> Resources:
+def _open(settings: Settings, named: tuple[Named, ...] | None, start_worker: StartWorker) -> Resources:
     return open_resources(
         data=settings.data,
         models=settings.models,
@@ -103,6 +111,7 @@ def _open(settings: Settings, named: tuple[Named, ...] | None) -> Resources:
         wait_seconds=0.0,  # requests wait on the event loop
         waiters=settings.waiters,
         named=named,
+        start_worker=start_worker,
     )
 
 

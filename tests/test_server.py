@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 from app.config import Settings
 from app.server import create_app
 from app.web.routes import ROUTERS
+from tests.workers import start_in_thread
 
 
 def test_settings_reach_the_explorer(tiny_data):
@@ -26,8 +27,8 @@ def test_the_environment_is_read_where_nothing_is_given(monkeypatch, tmp_path):
 def test_what_was_opened_is_closed(tiny_data):
     app = create_app(Settings(models=("tiny",), data=tiny_data))
     with TestClient(app):
-        assert app.state.resources.queue.alive()
-    assert not app.state.resources.queue.alive()
+        assert app.state.resources.queue.state() == "idle"
+    assert app.state.resources.queue.state() == "stopped"
 
 
 @pytest.mark.parametrize(("seconds", "begun"), [(0.0, 1), (60.0, 0)])
@@ -75,7 +76,7 @@ print(*sys.modules)
 def test_a_start_and_pages_that_are_there_load_only_what_they_need(fresh_data):
     pages = ("/tiny", "/tiny/L0/H0", "/openapi.json")
     settings = {"models": ("tiny",), "data": fresh_data, "device": "cpu", "allowed_hosts": "testserver"}
-    with TestClient(create_app(Settings(wait_seconds=60, **settings))) as client:
+    with TestClient(create_app(Settings(wait_seconds=60, **settings), start_worker=start_in_thread)) as client:
         for page in pages:
             assert client.get(page).status_code == 200
     command = [sys.executable, "-c", FIRST_PAGES, str(fresh_data), *pages]

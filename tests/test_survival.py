@@ -19,6 +19,7 @@ from app.explorer.upkeep import tidy, verify
 from app.models.catalog import Catalog
 from app.store.jobs import JobStore
 from app.store.sealed import unseal
+from tests.workers import start_in_thread
 
 SETTINGS = {
     "device": "cpu",
@@ -41,12 +42,13 @@ from app.explorer import browse
 from app.core.proposal import proposing_dtype
 from app.explorer.resources import close_resources, open_resources
 from pathlib import Path
+from tests.workers import start_in_thread
 
 # Histograms are counted by quick scores: all victims must propose in the same numbers, however busy the machine is.
 proposing_dtype("cpu")
 
 def compute(data):
-    r = open_resources(data=Path(data), models=("tiny",), **SETTINGS)
+    r = open_resources(data=Path(data), models=("tiny",), start_worker=start_in_thread, **SETTINGS)
     for weights in ("folded", "raw"):
         options = browse.Options(weights=weights)
         browse.model(r, parse("tiny"), options)
@@ -159,7 +161,7 @@ def assert_whole_and_tidy(data):
 
 def shown(data):
     """What a server shows of two heads."""
-    r = open_resources(data=data, models=("tiny",), **SETTINGS)
+    r = open_resources(data=data, models=("tiny",), start_worker=start_in_thread, **SETTINGS)
     try:
         return [browse.head(r, parse(address), browse.Options()) for address in ("tiny/L0/H0", "tiny/L1/H3")]
     finally:

@@ -4,8 +4,10 @@ import socket
 import threading
 from dataclasses import dataclass
 
+from app.explorer.making.maker import open_maker
 from app.explorer.running.messages import Channel
 from app.explorer.running.worker import serve
+from app.store.artifacts import ArtifactStore
 
 
 @dataclass
@@ -30,3 +32,9 @@ def start_thread(maker, store):
     thread = threading.Thread(target=serve, args=(Channel(theirs), maker, store), name="worker in a test", daemon=True)
     thread.start()
     return ThreadWorker(Channel(ours), thread)
+
+
+def start_in_thread(children, data, device, quota_bytes):
+    """The worker of a server, in a thread of the test's process: what a test replaces is replaced there, too."""
+    store = ArtifactStore(data / "artifacts", quota_bytes)
+    return start_thread(open_maker(data, device, store), store)

@@ -1,5 +1,7 @@
 """Whether this server can do its work: the worker's heartbeat, its memory and the disk. Computes nothing.
 
+A worker that is not there because there was nothing to do is as good as one: it comes when it is needed.
+
 A read-only folder is healthy: every page is served from what is there or computed anew, nothing gets worse with time,
 and for a server of finished artifacts it is meant. A full disk is not: it came unasked, and imports and whatever else
 writes there fail too.
@@ -36,11 +38,11 @@ class Health:
 
 def health(r: Resources) -> Health:
     """Look at the worker, at what became of its last computations, and at the disk."""
-    worker = "alive" if r.queue.alive() else "stopped"
+    worker = r.queue.state()
     memory = "short" if r.queue.is_short_of_memory() else "enough"
     disk = _disk(r)
     detail: dict[str, str | int] = {"worker": worker, "queue": r.queue.depth(), "memory": memory, "disk": disk}
-    return Health(worker == "alive" and memory == "enough" and disk in HEALTHY_DISKS, detail)
+    return Health(worker != "stopped" and memory == "enough" and disk in HEALTHY_DISKS, detail)
 
 
 def _disk(r: Resources) -> str:

@@ -3,25 +3,20 @@
 An order is a recipe, and what people are told while it is made. Knows no pages, and not how anything is made.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import NamedTuple
 
 from app.core.address import Address, BasisName
-from app.core.steps import Steps, within
 from app.explorer import recipes
-from app.explorer.compute import Priority
 from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.library import OpenModel
-from app.explorer.making.make import Context, make
 from app.explorer.pages import Processing, View
 from app.explorer.resources import Resources
+from app.explorer.running.costs import controls_of, cost_of
+from app.explorer.running.queue import Errand
 from app.models.selection import EVERY
 from app.store.artifacts import Artifact, Recipe
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,7 +27,6 @@ class Order:
     recipe: Recipe
     title: str
     """What is being done, for people who wait."""
-    priority: Priority = "interactive"
 
 
 def matrix(model: OpenModel, address: Address, shown: View) -> Order:
@@ -63,14 +57,14 @@ def gallery(model: OpenModel, processing: Processing) -> list[Order]:
     """The notable rays of each layer, then those of the model's ends: batch work, since all of it reads every matrix."""
     title = f"Every matrix of {model.header.slug} is being read for its most readable directions."
     layers = (*range(model.header.n_layers), None)
-    return [Order(model, recipes.gallery(model, layer, processing), title, "batch") for layer in layers]
+    return [Order(model, recipes.gallery(model, layer, processing), title) for layer in layers]
 
 
 def census_part(model: OpenModel, layer: int | None, processing: Processing) -> Order:
     """How readable the matrices of that layer are, or the model's ends: batch work, since it reads them all."""
     where = "The ends" if layer is None else f"L{layer}"
     title = f"{where} of {model.header.slug} {'are' if layer is None else 'is'} being read for the census."
-    return Order(model, recipes.census_part(model, layer, processing), title, "batch")
+    return Order(model, recipes.census_part(model, layer, processing), title)
 
 
 def control(model: OpenModel, end: str, shown: View) -> Order:
@@ -114,19 +108,15 @@ def begun(r: Resources, *orders: Order) -> None:
     """Put what is missing in line and wait for none of it; Busy if the line is full, ComputationFailed if it failed."""
     for order in orders:
         if not r.store.exists(order.recipe):
-            r.queue.submit(order.recipe.hash, partial(_bake, r, order), order.title, order.priority)
+            _submitted(r, [order])
 
 
 def fulfilled(r: Resources, *orders: Order) -> list[Artifact]:
     """The artifacts; all that are missing stand in line before any is waited for."""
     held = [r.store.load(order.recipe) for order in orders]
-    jobs = {
-        at: r.queue.submit(order.recipe.hash, partial(_bake, r, order), order.title, order.priority)
-        for at, (order, artifact) in enumerate(zip(orders, held, strict=True))
-        if artifact is None
-    }
-    baked = dict(zip(jobs, r.queue.results(*jobs.values()), strict=True))
-    return [artifact or baked[at] for at, artifact in enumerate(held)]
+    missing = {at: _submitted(r, [orders[at]]) for at, artifact in enumerate(held) if artifact is None}
+    made = dict(zip(missing, r.queue.results(*missing.values()), strict=True))
+    return [artifact or made[at][0] for at, artifact in enumerate(held)]
 
 
 def in_line(r: Resources, orders: Sequence[Order]) -> list[Artifact]:
@@ -138,10 +128,7 @@ def in_line(r: Resources, orders: Sequence[Order]) -> list[Artifact]:
     held = [artifact for order in orders if (artifact := r.store.load(order.recipe))]
     if len(held) == len(orders):
         return held
-    key = ("in line", *(order.recipe.hash for order in orders))
-    job = r.queue.submit(key, partial(_bake_each, r, orders), orders[0].title, orders[0].priority)
-    (baked,) = r.queue.results(job)
-    return list(baked)
+    return r.queue.results(_submitted(r, orders))[0]
 
 
 class SoFar(NamedTuple):
@@ -167,26 +154,10 @@ def so_far(r: Resources, orders: Sequence[Order]) -> SoFar:
         return SoFar(held, str(error) if isinstance(error, ComputationFailed) else "")
 
 
-def _bake_each(r: Resources, orders: Sequence[Order]) -> Steps[list[Artifact]]:
-    baked: list[Artifact] = []
-    failure: Exception | None = None
-    for done, order in enumerate(orders):
-        yield done, len(orders)
-        try:
-            made = yield from within(done, 0, len(orders), _bake(r, order))
-        except Exception as error:
-            logger.exception("one of several computations failed: %s", order.title)
-            failure = failure or error.with_traceback(None)  # which holds on to what the attempt had in memory
-        else:
-            baked.append(made)
-    if failure is not None:
-        raise failure
-    return baked
-
-
-def _bake(r: Resources, order: Order) -> Steps[Artifact]:
-    # Whoever asked just before the same work ended asks for it again: look before computing.
-    if artifact := r.store.load(order.recipe):
-        return artifact
-    arrays, facts = yield from make(order.recipe, Context(r.tables, order.model, r.store))
-    return r.store.save(order.recipe, arrays, facts)
+def _submitted(r: Resources, orders: Sequence[Order]) -> Errand:
+    """In line, behind what they are judged by where that is not there yet."""
+    first = orders[0]
+    controls = list(dict.fromkeys(control for order in orders for control in controls_of(order.model, order.recipe)))
+    missing = [control for control in controls if not r.store.exists(control)]
+    cost = cost_of(first.recipe, missing)
+    return r.queue.submit(first.model.header.slug, [order.recipe for order in orders], first.title, cost, missing)

@@ -4,20 +4,25 @@ It holds things; it never does things.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from app.explorer.compute import ComputeQueue
 from app.explorer.imports import Imports
 from app.explorer.library import Library
-from app.explorer.making.tables import Tables
 from app.explorer.pages import Processing
 from app.explorer.running.children import Children
+from app.explorer.running.processes import start_process
+from app.explorer.running.queue import ComputeQueue, Hired
 from app.models.catalog import Catalog
 from app.models.naming import Named, name_models
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import JobStore
 from app.store.presence import Presence
+
+StartWorker = Callable[[Children, Path, str, int], Hired]
+"""Given who starts processes, the data folder, the device and the quota in bytes."""
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +47,6 @@ class Resources:
     jobs: JobStore
     """What is being precomputed, here or by another process with the same folder."""
     queue: ComputeQueue
-    tables: Tables
-    """For the queue's worker only."""
 
 
 def open_resources(
@@ -57,10 +60,12 @@ def open_resources(
     wait_seconds: float,
     waiters: int,
     named: tuple[Named, ...] | None = None,
+    start_worker: StartWorker = start_process,
 ) -> Resources:
     """Open everything and start importing the models that are missing; close with `close_resources`.
 
-    `named`: what `name_models` said of these models, so that no folder is compared twice.
+    `named`: what `name_models` said of these models, so that no folder is compared twice. `start_worker`: how what computes
+    is started, when there is something to be computed.
     """
     data = data.resolve()
     data.mkdir(parents=True, exist_ok=True)
@@ -70,18 +75,20 @@ def open_resources(
     # The demo is here in seconds; others may first have to be fetched.
     named_first = sorted(named, key=lambda each: each.source != "demo")
     missing = {each.slug: each.source for each in named_first if not each.is_here}
+    children = Children()
+    store = ArtifactStore(data / "artifacts", quota_bytes)
+    start = partial(start_worker, children, data, device, quota_bytes)
     return Resources(
         data=data,
         slugs=tuple(each.slug for each in named),
         default_weights=weights,
         library=Library(Catalog(data)),
-        children=Children(),
+        children=children,
         imports=Imports(data, missing),
         presence=presence,
-        store=ArtifactStore(data / "artifacts", quota_bytes),
+        store=store,
         jobs=JobStore(data / "jobs"),
-        queue=ComputeQueue(queue_size, wait_seconds, waiters),
-        tables=Tables(device),
+        queue=ComputeQueue(store, start, size=queue_size, wait_seconds=wait_seconds, waiters=waiters),
     )
 
 

@@ -15,6 +15,7 @@ from tests.explorer.dense import Oracle
 from tests.explorer.planted import write_planted
 from tests.kept import copy_kept
 from tests.quantised import say_quantised
+from tests.workers import start_in_thread
 
 SETTINGS = {
     "models": ("tiny",),
@@ -24,6 +25,7 @@ SETTINGS = {
     "queue_size": 64,
     "wait_seconds": 30.0,
     "waiters": 8,
+    "start_worker": start_in_thread,
 }
 
 

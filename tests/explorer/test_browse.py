@@ -14,6 +14,7 @@ from app.explorer.browse import Options
 from app.explorer.compare import compare
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.hits import hits
+from app.explorer.making.tables import Tables
 from app.explorer.pages import SORTS
 from app.models.selection import Selection
 from app.models.vocabulary import Entry
@@ -355,9 +356,8 @@ def test_an_untied_model_says_so(open_explorer, write_gpt2, gpt2_folder, tmp_pat
         assert "untied" in page.notes
         assert "tied" not in page.notes
     # Raw, the two sides are read with different matrices: the same vector would find other tokens.
-    assert r.tables.table(r.library.model("untied"), "raw", "read") is not r.tables.table(
-        r.library.model("untied"), "raw", "write"
-    )
+    tables, model = Tables("cpu"), r.library.model("untied")
+    assert tables.table(model, "raw", "read") is not tables.table(model, "raw", "write")
 
 
 def test_a_zero_matrix_has_a_page_and_no_directions(open_explorer, fresh_data, gpt2_folder, tmp_path):

@@ -2,7 +2,6 @@ import errno
 import os
 import shutil
 import subprocess
-from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -10,14 +9,16 @@ import pytest
 from app.core.address import parse
 from app.explorer import browse
 from app.explorer import health as module
-from app.explorer.errors import ExplorerError
 from app.explorer.health import health
 from app.explorer.resources import close_resources
 
 
-def test_a_working_server_is_healthy(explorer):
-    assert health(explorer).ok
-    assert health(explorer).detail == {"worker": "alive", "queue": 0, "memory": "enough", "disk": "writable"}
+def test_a_working_server_is_healthy(open_explorer, fresh_data):
+    r = open_explorer(fresh_data)
+    detail = {"worker": "idle", "queue": 0, "memory": "enough", "disk": "writable"}
+    assert health(r) == module.Health(True, detail)
+    assert looked_at(r) == (True, "writable")
+    assert health(r) == module.Health(True, detail | {"worker": "alive"})
 
 
 def test_a_stopped_worker_is_not(open_explorer, fresh_data):
@@ -27,36 +28,10 @@ def test_a_stopped_worker_is_not(open_explorer, fresh_data):
     assert health(r).detail["worker"] == "stopped"
 
 
-def test_memory_that_was_too_small_is_told_until_something_is_computed_or_for_some_time(
-    open_explorer, fresh_data, monkeypatch
-):
+def test_a_lack_of_memory_that_lasts_is_not(open_explorer, fresh_data, monkeypatch):
     r = open_explorer(fresh_data)
-    monkeypatch.setattr("app.explorer.compute.logger.disabled", True)
-
-    def compute(what):
-        if isinstance(what, Exception):
-            raise what
-        return what
-
-    def told_after(what, key):
-        with suppress(ExplorerError):
-            r.queue.get(key, lambda: compute(what), "a computation")
-        return health(r).ok, health(r).detail["memory"]
-
-    monkeypatch.setattr("app.explorer.compute.FAILURE_SECONDS", 0)
-    for _ in range(5):  # whoever asks for the one matrix that never fits stops nobody else
-        assert told_after(MemoryError(), "largest") == (True, "enough")
-    assert told_after(MemoryError(), "second") == (True, "enough")
-    assert told_after(ValueError("something else"), "third") == (True, "enough")
-    unmapped = ImportError("libtorch_cpu.so: failed to map segment from shared object")
-    assert told_after(unmapped, "fourth") == (False, "short")
-    assert told_after(ValueError("something else"), "fifth") == (False, "short")
-    assert told_after("done", "sixth") == (True, "enough")
-    assert told_after(MemoryError(), "largest") == (True, "enough")
-    told_after(MemoryError(), "second")
-    assert told_after(MemoryError(), "third") == (False, "short")
-    monkeypatch.setattr("app.explorer.compute.SHORT_SECONDS", 0)
-    assert health(r).ok
+    monkeypatch.setattr(r.queue, "is_short_of_memory", lambda: True)
+    assert (health(r).ok, health(r).detail["memory"]) == (False, "short")
 
 
 def test_a_full_or_missing_disk_is_not(open_explorer, fresh_data, monkeypatch):

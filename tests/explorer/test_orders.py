@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
-from app.explorer import browse, compute, orders
+from app.explorer import browse, orders
 from app.explorer.browse import Options
 from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.layout import KEPT_TOKENS
 from app.explorer.making import decompositions, gallery, heads
 from app.explorer.pages import View
 from app.explorer.recipes import MEASURE
+from app.explorer.running import queue
 
 HEAD = parse("tiny/L1/H2")
 
@@ -82,8 +83,9 @@ def test_a_full_queue_is_busy(open_explorer, fresh_data, monkeypatch, patiently)
         done.wait(30)
         raise ValueError
 
-    monkeypatch.setattr(decompositions, "read_matrix", stuck)
     r = open_explorer(fresh_data, queue_size=1, wait_seconds=0.01)
+    patiently(browse.matrix, r, parse("tiny/L1/H0/ov"), Options())  # with what all are judged by
+    monkeypatch.setattr(decompositions, "read_matrix", stuck)
     with pytest.raises(NotReady, match="L0H0 OV of tiny"):
         browse.matrix(r, parse("tiny/L0/H0/ov"), Options())
     assert begun.wait(30)
@@ -173,7 +175,7 @@ def test_a_layer_that_fails_hides_none_of_the_others(gallery_of, monkeypatch, ca
     assert there(orders.so_far(r, asked).artifacts) == [False, True, True]  # while the failure is remembered
     with pytest.raises(ComputationFailed):
         orders.in_line(r, asked)
-    monkeypatch.setattr(compute, "FAILURE_SECONDS", 0.0)
+    monkeypatch.setattr(queue, "FAILURE_SECONDS", 0.0)
     gallery_of()
     asked = orders.gallery(r.library.model("tiny"), "folded")
     assert there(orders.so_far(r, asked).artifacts) == [True, True, True]  # tried again

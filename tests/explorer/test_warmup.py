@@ -1,19 +1,43 @@
 import shutil
 from dataclasses import replace
 
+import pytest
+
 from app.explorer.errors import Busy
 from app.explorer.imports import Import
-from app.explorer.warmup import SIDES, warm_up
+from app.explorer.making import maker
+from app.explorer.making.maker import SIDES
+from app.explorer.running.queue import Preparation
+from app.explorer.warmup import warm_up
 from app.models.selection import EVERY
 
 
-def test_the_tables_are_there_before_anyone_asks(open_explorer, fresh_data):
+@pytest.fixture
+def opened(monkeypatch):
+    """The tables of workers that were started, in order."""
+    seen = []
+
+    def open_tables(device, whole=maker.Tables):
+        seen.append(whole(device))
+        return seen[-1]
+
+    monkeypatch.setattr(maker, "Tables", open_tables)
+    return seen
+
+
+def prepared(r, slug="tiny", processing="folded"):
+    """Wait for the same computation."""
+    r.queue.results(r.queue.submit(slug, [Preparation(slug, processing)], "the same, waited for", "batch"))
+
+
+def test_the_tables_are_there_before_anyone_asks(open_explorer, fresh_data, opened):
     r = open_explorer(fresh_data)
     warm_up(r)
-    r.queue.get("warm-up", lambda: None, "the same computation, waited for")
+    prepared(r)
     model = r.library.model(r.slugs[0])
-    assert set(r.tables._tables) == {(model.fingerprint, r.default_weights, side, EVERY) for side in SIDES}
-    assert set(r.tables._tables) <= set(r.tables._controls)
+    (tables,) = opened
+    assert set(tables._tables) == {(model.fingerprint, r.default_weights, side, EVERY) for side in SIDES}
+    assert set(tables._tables) <= set(tables._controls)
 
 
 def test_a_model_that_is_still_to_be_imported_is_left_alone(open_explorer, tmp_path):
@@ -22,11 +46,11 @@ def test_a_model_that_is_still_to_be_imported_is_left_alone(open_explorer, tmp_p
     assert r.queue.depth() == 0
 
 
-def test_the_first_model_that_is_here_is_prepared_whatever_is_still_to_come(open_explorer, fresh_data):
+def test_the_first_model_that_is_here_is_prepared_whatever_is_still_to_come(open_explorer, fresh_data, opened):
     r = open_explorer(fresh_data, models=("./nothing-here", "tiny"))
     assert warm_up(r)
-    r.queue.get("warm-up", lambda: None, "the same computation, waited for")
-    assert {fingerprint for fingerprint, *_ in r.tables._tables} == {r.library.model("tiny").fingerprint}
+    prepared(r)
+    assert {fingerprint for fingerprint, *_ in opened[0]._tables} == {r.library.model("tiny").fingerprint}
 
 
 def test_it_is_asked_for_again_until_a_model_is_here(open_explorer, tmp_path, monkeypatch):
@@ -39,21 +63,21 @@ def test_it_is_asked_for_again_until_a_model_is_here(open_explorer, tmp_path, mo
     assert r.queue.depth() == 0
 
 
-def test_an_encoder_is_prepared_in_the_weights_that_it_has(open_explorer, member, tmp_path):
+def test_an_encoder_is_prepared_in_the_weights_that_it_has(open_explorer, member, tmp_path, opened):
     r = open_explorer(shutil.copytree(member("bert").data, tmp_path / "data"), models=("bert",))
     warm_up(r)
-    r.queue.get("warm-up", lambda: None, "the same computation, waited for")
-    assert {processing for _, processing, _, _ in r.tables._tables} == {"raw"}
+    prepared(r, "bert", "raw")
+    assert {processing for _, processing, _, _ in opened[0]._tables} == {"raw"}
 
 
 def test_visitors_who_fill_the_line_are_let_go_first(open_explorer, fresh_data, monkeypatch):
     asked = []
 
-    def refuse(key, *_words):
-        asked.append(key)
+    def refuse(slug, *_words):
+        asked.append(slug)
         raise Busy("The queue of computations is full.")
 
     r = open_explorer(fresh_data)
     monkeypatch.setattr(r.queue, "submit", refuse)
     warm_up(r)
-    assert asked == ["warm-up"]
+    assert asked == ["tiny"]

@@ -15,9 +15,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.config import Settings
-from app.explorer.compute import Job
+from app.explorer.running.queue import Errand
 from app.server import create_app
 from app.web.http.crowd import LEAST_FILES
+from tests.workers import start_in_thread
 
 PLACES = [
     "/",
@@ -181,7 +182,10 @@ TRACES = re.compile(r"Traceback|File \"|\.py\b.*line|site-packages|RuntimeError|
 @pytest.fixture(scope="module")
 def client(tiny_data, tmp_path_factory):
     data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("hostile") / "data")
-    app = create_app(Settings(data=data, models=("tiny",), device="cpu", wait_seconds=30.0, allowed_hosts="testserver"))
+    app = create_app(
+        Settings(data=data, models=("tiny",), device="cpu", wait_seconds=30.0, allowed_hosts="testserver"),
+        start_worker=start_in_thread,
+    )
     with TestClient(app) as client:
         for place in PLACES:  # computed now, so that no later request changes what is held
             client.get(place)
@@ -281,8 +285,8 @@ def test_identical_batches_leave_nothing_behind(client):
     go()
     assert held() <= before + 200, "a request each would be more"
     queue = client.app.state.resources.queue
-    assert (queue.depth(), queue._jobs, queue._failures) == (0, {}, {})
-    assert [one for one in gc.get_objects() if type(one) is Job] == []
+    assert (queue.depth(), queue._errands, queue._failures) == (0, {}, {})
+    assert [one for one in gc.get_objects() if type(one) is Errand] == []
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from app.core.bases import svd
 from app.explorer.making import gallery, heads
 from app.models.weights import Weights
 from app.server import create_app
+from tests.workers import start_in_thread
 
 ERRORS = {
     "GPU": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
@@ -34,14 +35,17 @@ STAGES = {
 
 @pytest.fixture
 def client(tiny_data, tmp_path, monkeypatch):
-    monkeypatch.setattr("app.explorer.compute.FAILURE_SECONDS", 0.0)
     monkeypatch.setattr("app.server.warm_up", lambda resources: None)
-    for one in ("compute", "orders"):  # pytest would keep their records
-        monkeypatch.setattr(f"app.explorer.{one}.logger.disabled", True)
+    monkeypatch.setattr("app.explorer.running.worker.logger.disabled", True)  # pytest would keep its records
     data = shutil.copytree(tiny_data, tmp_path / "data", ignore=shutil.ignore_patterns("artifacts"))
     settings = Settings(data=data, models=("tiny",), device="cpu", wait_seconds=30.0, allowed_hosts="testserver")
-    with TestClient(create_app(settings)) as client:
+    with TestClient(create_app(settings, start_worker=start_in_thread)) as client:
         yield client
+
+
+def forget(client):
+    """As if what failed had failed long ago."""
+    client.app.state.resources.queue._failures.clear()
 
 
 def tensors():
@@ -69,9 +73,11 @@ def test_memory_that_ends_is_survived(client, monkeypatch, long, stage, whose):
         error.with_traceback(None)
         held = tensors()
         for _ in range(3):
+            forget(client)
             assert client.get(path).status_code == 503
         error.with_traceback(None)
         assert tensors() <= held
         assert client.get("/readyz").status_code == 200  # one thing that is too large is nothing against the rest
+    forget(client)
     assert client.get(path).status_code == 200
     assert (client.get("/readyz").status_code, client.get("/readyz").json()["memory"]) == (200, "enough")

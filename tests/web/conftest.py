@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from app.config import Settings
 from app.server import create_app
 from app.store.jobs import JobStore
+from tests.workers import start_in_thread
 
 PATIENT = {"wait_seconds": 30.0, "device": "cpu", "allowed_hosts": "testserver"}
 
@@ -49,7 +50,7 @@ def serve():
     with ExitStack() as stack:
 
         def start(data, *models, raise_errors=True, **settings):
-            app = create_app(Settings(data=data, models=models, **(PATIENT | settings)))
+            app = create_app(Settings(data=data, models=models, **(PATIENT | settings)), start_worker=start_in_thread)
             return stack.enter_context(TestClient(app, raise_server_exceptions=raise_errors, follow_redirects=False))
 
         yield start

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from app.explorer.pages import Processing
 from app.explorer.running.line import Cost
 
 LENGTHS = struct.Struct(">IQ")
@@ -48,7 +49,7 @@ class Prepare:
 
     id: Count
     slug: str
-    processing: Literal["folded", "raw"]
+    processing: Processing
     cost: Cost
     kind: Literal["prepare"] = "prepare"
 

@@ -17,8 +17,7 @@ YIELDING = 10
 """A worker's niceness: pages that need no computation are then answered first, on however few cores."""
 STOP_SECONDS = 2.0
 """For a worker that was asked to end; then it is killed: what it wrote is whole whenever that is."""
-ASKED_TO = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
-"""What it ends with if it is asked to end."""
+LAST_WORDS = "singular-lens: the worker was asked to end"
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ class WorkerProcess:
         """End it, if it has not ended; it is no more afterwards, and why it ended by itself is in the log."""
         self.child.end(STOP_SECONDS)
         self.child.close()
-        if self.child.status not in ASKED_TO and (said := self.child.said()):
+        if (said := self.child.said()) and said != LAST_WORDS:
             logger.error("the worker said: %s", said)
 
     def was_killed(self) -> bool:
@@ -59,5 +58,7 @@ def work(handle: int, parent: int, maker: Maker, store: ArtifactStore) -> None:
     """Be the worker of the process that started this one and left it that open socket, until it is gone."""
     stop_without(parent)
     channel = Channel(socket.socket(fileno=handle))
-    logging.basicConfig(level=logging.INFO, handlers=[Relay(channel)])
+    relay = Relay(channel)
+    relay.setFormatter(logging.Formatter())  # where it comes from and how grave it is, the server says
+    logging.basicConfig(level=logging.INFO, handlers=[relay])
     serve(channel, maker, store)

@@ -19,6 +19,7 @@ from threading import Event, Lock, Semaphore, Thread
 from typing import Literal, Protocol
 
 from app.explorer.errors import BadOption, Busy, ComputationFailed, ExplorerError, NotReady
+from app.explorer.pages import Processing
 from app.explorer.running import messages
 from app.explorer.running.line import Cost, Line, Ticket
 from app.explorer.running.messages import (
@@ -57,7 +58,8 @@ MOST_BEGUN = 2
 """And one that is cheaper, where all those rest."""
 DEADLY = 2
 """Ends of a worker at the same thing in a row, before that thing is refused for a while."""
-REFUSED_SECONDS = 300.0
+MOST_TIMES = 32
+"""Longest such while, in FAILURE_SECONDS: it is twice as long each time."""
 MOST_DEATHS = 64
 """Things at which a worker ended that are remembered."""
 SHORT_AFTER = 3
@@ -92,7 +94,7 @@ class Preparation:
     """What a worker does ahead of visits: it loads the libraries, and what that model is read with."""
 
     slug: str
-    processing: Literal["folded", "raw"]
+    processing: Processing
 
     @property
     def hash(self) -> str:
@@ -120,6 +122,8 @@ class Errand(Ticket):
     slug: str
     tasks: Sequence[Task]
     """One after the other; one that fails holds up none behind it."""
+    n_before: int = 0
+    """So many of them, the first, are only needed by the others."""
     future: "Future[list[Artifact]]" = field(default_factory=Future)
     at: int = 0
     """The task that is next."""
@@ -182,8 +186,8 @@ class ComputeQueue:
         self._stalled_seconds, self._idle_seconds = stalled_seconds, idle_seconds
         self._line: Line[Errand] = Line(size)
         self._errands: dict[Hashable, Errand] = {}
-        self._failures: OrderedDict[Hashable, tuple[float, ExplorerError]] = OrderedDict()
-        """Until when each is the answer."""
+        self._failures: dict[Hashable, tuple[float, int, ExplorerError]] = {}
+        """When it failed, and for how many times FAILURE_SECONDS that is the answer."""
         self._lock = Lock()
         """Over these three."""
         self._inbox: SimpleQueue[Heard | None] = SimpleQueue()
@@ -208,8 +212,11 @@ class ComputeQueue:
         self._thread = Thread(target=self._run, name="queue", daemon=True)
         self._thread.start()
 
-    def submit(self, slug: str, tasks: Sequence[Task], title: str, cost: Cost) -> Errand:
-        """Join who waits for the same, or stand in line; Busy if there is no place, or as it failed a moment ago."""
+    def submit(self, slug: str, tasks: Sequence[Task], title: str, cost: Cost, before: Sequence[Task] = ()) -> Errand:
+        """Join who waits for the same, or stand in line; Busy if there is no place, or as it failed a moment ago.
+
+        What has to be there `before` the tasks is made first, in the same place, and is no part of what they give.
+        """
         key = tuple(task.hash for task in tasks)
         with self._lock:
             asking = ASKING.get()
@@ -222,7 +229,7 @@ class ComputeQueue:
                     raise Busy(ENDING)
             self._check_first(asking, key, cost, title)
             if errand is None:
-                errand = Errand(key, VISITOR.get(), cost, title, slug, tuple(tasks), asking=asking)
+                errand = Errand(key, VISITOR.get(), cost, title, slug, (*before, *tasks), len(before), asking=asking)
                 errand.left = None if asking is None else GRANTED_SECONDS
                 self._line.enter(errand)
                 self._errands[key] = errand
@@ -277,11 +284,10 @@ class ComputeQueue:
 
     def _raise_recent_failure(self, key: Hashable) -> None:
         now = time.monotonic()
-        while self._failures and next(iter(self._failures.values()))[0] < now:
-            self._failures.popitem(last=False)
-        until, failure = self._failures.get(key, (now, None))
-        if failure is not None and until > now:
-            raise _again(failure)
+        for old in [old for old, (since, times, _) in self._failures.items() if now - since >= times * FAILURE_SECONDS]:
+            del self._failures[old]
+        if key in self._failures:
+            raise _again(self._failures[key][-1])
 
     def _check_first(self, asking: Asking | None, key: Hashable, cost: Cost, title: str) -> None:
         """NotReady where the request has begun another thing already: the page asks again, and that is another request."""
@@ -370,7 +376,7 @@ class ComputeQueue:
 
     def _note_step(self, errands: Sequence[Errand], report: Stepped) -> None:
         for errand in errands:
-            if len(errand.tasks) == 1:
+            if errand.at == errand.n_before == len(errand.tasks) - 1:
                 errand.done, errand.total = report.done, report.total
             if report.rests:
                 self._rest(errand)
@@ -385,7 +391,9 @@ class ComputeQueue:
         if isinstance(report, Failed):
             failure = BadOption(report.message) if report.why == "option" else ComputationFailed(report.message)
             if report.why == "memory":
-                self._note_too_large(making.task.hash)
+                self._note_too_large(errands[0].key)
+                for errand in errands:  # what is behind it there is as large
+                    errand.at = len(errand.tasks) - 1
         else:
             self._too_large.clear()
             self._deaths.pop(making.task.hash, None)
@@ -407,16 +415,16 @@ class ComputeQueue:
         """One of its tasks has ended; with the last one, the errand."""
         errand.making = None
         errand.at += 1
-        if artifact is not None:
+        if artifact is not None and errand.at > errand.n_before:
             errand.artifacts.append(artifact)
         errand.failure = errand.failure or failure
-        if len(errand.tasks) > 1:
-            errand.done, errand.total = errand.at, len(errand.tasks)
+        if (total := len(errand.tasks) - errand.n_before) > 1:
+            errand.done, errand.total = max(0, errand.at - errand.n_before), total
         if errand.at == len(errand.tasks):
             self._finish(errand)
 
-    def _finish(self, errand: Errand, seconds: float | None = None) -> None:
-        """Give the errand's answer; a failure stays the answer for those seconds."""
+    def _finish(self, errand: Errand, times: int = 1) -> None:
+        """Give the errand's answer; a failure stays the answer for that many times FAILURE_SECONDS."""
         errand.rests = False
         if errand is self._running:
             self._running = None
@@ -427,16 +435,12 @@ class ComputeQueue:
         with self._lock:
             self._line.leave(errand)
             self._errands.pop(errand.key, None)
-            if errand.failure is not None:
-                self._remember(errand.key, errand.failure, FAILURE_SECONDS if seconds is None else seconds)
+            if errand.failure is not None and times:
+                self._failures[errand.key] = (time.monotonic(), times, errand.failure)
         if errand.failure is None:
             errand.future.set_result(errand.artifacts)
         else:
             errand.future.set_exception(_again(errand.failure))
-
-    def _remember(self, key: Hashable, failure: ExplorerError, seconds: float) -> None:
-        if seconds > 0:
-            self._failures[key] = (time.monotonic() + seconds, failure)
 
     def _choose(self) -> None:
         """Begin what goes before what runs, or go on with what was suspended, until the worker has something to do."""
@@ -605,7 +609,7 @@ class ComputeQueue:
             self._not_started = time.monotonic()
         for errand in (*lost, *(errand for errand in again if errand.is_second_try)):
             errand.failure = ComputationFailed(NOT_STARTED if is_dumb else STOPPED)
-            self._finish(errand, self._seconds_refused(errand))
+            self._finish(errand, self._count_death(errand))
         for errand in again:
             errand.is_second_try = True
         self._retire()
@@ -615,13 +619,13 @@ class ComputeQueue:
         if worker.hired.was_killed() and not by_us:  # for want of memory, most often
             self._note_too_large(told.task.hash)
 
-    def _seconds_refused(self, errand: Errand) -> float:
-        """How long that failure is the answer: not at all the first time, since whatever ended the worker may be over."""
+    def _count_death(self, errand: Errand) -> int:
+        """How many times as long as others that failure is the answer: not at all first, it may never happen again."""
         key = errand.tasks[errand.at].hash
         deaths = self._deaths[key] = self._deaths.pop(key, 0) + 1
         while len(self._deaths) > MOST_DEATHS:
             self._deaths.popitem(last=False)
-        return 0.0 if deaths < DEADLY else min(FAILURE_SECONDS * 2 ** (deaths - DEADLY), REFUSED_SECONDS)
+        return 0 if deaths < DEADLY else min(2 ** (deaths - DEADLY), MOST_TIMES)
 
     def _retire(self) -> None:
         """End the worker; what it has begun is begun anew by the next one."""

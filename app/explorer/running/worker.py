@@ -9,15 +9,17 @@ import errno
 import json
 import logging
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any
 
+from app.core.steps import Steps
 from app.explorer.errors import BadOption, ExplorerError
 from app.explorer.library import damage_told
+from app.explorer.pages import Processing
 from app.explorer.running.line import Cost
 from app.explorer.running.messages import (
     Alive,
@@ -38,9 +40,7 @@ from app.models.memory import give_back, is_of_memory
 from app.store.artifacts import ArtifactStore, Recipe, recipe_of
 from app.store.sealed import Arrays, Contents, seal
 
-Baking = Generator[tuple[int, int], None, tuple[Arrays, dict[str, Any]]]
-Preparing = Generator[tuple[int, int], None, None]
-Working = Generator[tuple[int, int], None, tuple[Made, bytes]]
+Working = Steps[tuple[Made, bytes]]
 Turn = Callable[[Cost], AbstractContextManager[object]]
 
 BEAT_SECONDS = 1.0
@@ -63,9 +63,9 @@ def clocks() -> tuple[float, float]:
 class Maker:
     """What makes things, as the worker needs it."""
 
-    make: Callable[[Recipe, str], Baking]
+    make: Callable[[Recipe, str], Steps[tuple[Arrays, dict[str, Any]]]]
     """Of a recipe and the model's name."""
-    prepare: Callable[[str, str], Preparing]
+    prepare: Callable[[str, Processing], Steps[None]]
     """The libraries, and what that model is read with in those weights."""
     turn: Turn = lambda cost: nullcontext()
     """Held during each step: what others who compute on this device look at."""

@@ -17,6 +17,7 @@ from app.explorer.making import heads
 from app.explorer.making.bench import Bench
 from app.explorer.making.heads import head_tensors
 from app.explorer.making.subjects import subject
+from app.explorer.making.tables import Tables
 from tests.explorer.steps import ended
 
 LAYER, LENGTH = 1, 48
@@ -61,7 +62,7 @@ def seen_by(model, stream, processing, head):
 def test_scores_at_a_distance_are_the_models_own(relatives, attended, family, processing):
     model = relatives.library.model(family)
     stream, attention = attended(family)
-    bench = Bench(relatives.tables, model, processing, relatives.store)
+    bench = Bench(Tables("cpu"), model, processing, relatives.store)
     for head in range(4):
         x = seen_by(model, stream, processing, head)
         scores = {}
@@ -86,9 +87,9 @@ def test_folded_weights_have_the_scale_of_yarn_at_distance_zero_too(relatives):
     model = relatives.library.model("llama-yarn")
     scale = model.weights().rotary(LAYER).scale
     assert scale != 1
-    folded = Bench(relatives.tables, model, "folded", relatives.store)
+    folded = Bench(Tables("cpu"), model, "folded", relatives.store)
     near, far = (np.linalg.norm(qk(head_tensors(folded, LAYER, 0, distance)).dense()) for distance in (0, 30))
-    raw = Bench(relatives.tables, model, "raw", relatives.store)
+    raw = Bench(Tables("cpu"), model, "raw", relatives.store)
     plain = head_tensors(raw, LAYER, 0)
     assert torch.equal(plain.W_Q, model.weights().head(LAYER, 0).W_Q)
     gain = model.weights().norms(LAYER, 0).gain.double()[:, None]
@@ -124,7 +125,7 @@ def test_a_page_at_a_distance_shows_the_turned_matrix(relatives, member, family)
 @pytest.fixture(scope="module")
 def copy_bench(copied):
     """copy_bench("raw"): of the quantised copy."""
-    return lambda processing: Bench(copied.tables, copied.library.model("tiny"), processing, copied.store)
+    return lambda processing: Bench(Tables("cpu"), copied.library.model("tiny"), processing, copied.store)
 
 
 def turned(bench, place):

@@ -20,7 +20,7 @@ WORKER = """
 import argparse, logging, os, time
 from pathlib import Path
 import numpy as np
-from app.explorer.running.processes import work
+from app.explorer.running.processes import LAST_WORDS, work
 from app.explorer.running.worker import Maker
 from app.interruption import interruptible
 from app.store.artifacts import ArtifactStore
@@ -50,7 +50,7 @@ def prepare(slug, processing):
 if (data / "broken").exists():
     raise SystemExit("singular-lens: there is nothing to work with")
 store = ArtifactStore(data / "artifacts", int(asked.quota))
-with interruptible("singular-lens: ended"):
+with interruptible(LAST_WORDS):
     work(int(asked.channel), int(asked.parent), Maker(make, prepare), store)
 """
 
@@ -268,7 +268,7 @@ def test_one_that_cannot_even_begin_is_said(open_shop, caplog):
     with pytest.raises(ComputationFailed, match="could not start"):
         shop.get("head")
     assert shop.queue.state() == "stopped"
-    assert "nothing to work with" in caplog.text
+    until(lambda: "nothing to work with" in caplog.text)
     (shop.data / "broken").unlink()
     assert shop.get("head") == shop.pids[-1]
 
