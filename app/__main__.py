@@ -4,7 +4,6 @@ Turns words on a command line into settings and calls; knows no maths and no HTM
 import are imported by the command that needs them.
 """
 
-import json
 import logging
 import os
 import shutil
@@ -141,38 +140,50 @@ def import_(
     ] = None,
     revision: Annotated[str | None, typer.Option(metavar="SHA", help="Revision of a Hugging Face id.")] = None,
     data: Annotated[str | None, option("data")] = None,
-    progress: Annotated[str, typer.Option(hidden=True, help="`json` reports to the server that started us.")] = "text",
+    job: Annotated[str | None, typer.Option(hidden=True, help="The job of the server that started us.")] = None,
     parent: Annotated[int | None, typer.Option(hidden=True, help="Stop when that process is gone.")] = None,
 ) -> None:
-    """Import a model: check it and keep its weights where `serve` finds them."""
+    """Import a model: check it and keep its weights where `serve` finds them.
+
+    Job pages of servers with the same data folder show how far it is.
+    """
     from app.explorer.running.children import stop_without
 
     if parent is not None:
         stop_without(parent)
-        os.nice(5)  # the pages of the server that started us come first
     with interruptible("singular-lens: interrupted. Running the same command again continues"):
-        _import(source, _settings(data=data).data, name, revision, progress == "json")
+        _import(source, _settings(data=data).data, name, revision, job)
 
 
-def _import(source: str, data: Path, slug: str | None, revision: str | None, in_json: bool) -> None:
+def _import(source: str, data: Path, name: str | None, revision: str | None, job_id: str | None = None) -> None:
+    from app.explorer.steps import ImportStep
+    from app.jobs.record import JobCancelled, noted
+    from app.models.catalog import Catalog, SlugError
     from app.models.importer import ImportRefused, Progress, import_model
+    from app.models.source import default_slug
+    from app.store.jobs import JobStore
     from app.store.presence import present
 
     def report(step: Progress) -> None:
-        if in_json:
-            print(json.dumps({"message": step.message, "done": step.done, "total": step.total}), flush=True)
-        else:
+        if job_id is None:  # else it is the server's to say
             counted = f"[{step.done}/{step.total}] " if step.total else ""
             _say(counted + step.message, err=True)
+        notes.follow(ImportStep(step.message, step.done, step.total))
+        notes.check()
 
     _make_data_folder(data)
     try:
-        with present(data):
+        slug = default_slug(source) if name is None else name
+        Catalog(data).check(slug)  # before anything is noted of it
+        store = JobStore(data / "jobs")
+        job = (store.get(job_id) if job_id else None) or store.new_import(slug)
+        with present(data), noted(store, job) as notes:
             manifest = import_model(source, data, slug=slug, revision=revision, report=report)
-    except ImportRefused as refusal:
+    except (ImportRefused, SlugError, JobCancelled) as refusal:
         _stop(str(refusal))
-    if not in_json:
-        _say(f"{manifest.name}: {manifest.n_layers} layers x {manifest.n_heads} heads, {manifest.fingerprint[:12]}")
+    except OSError as error:
+        _stop(_data_fault(data, error))
+    _say(f"{manifest.name}: {manifest.n_layers} layers x {manifest.n_heads} heads, {manifest.fingerprint[:12]}")
 
 
 @cli.command()
@@ -225,7 +236,6 @@ def precompute(
 
     if parent is not None:
         stop_without(parent)
-        os.nice(19 if ahead else 10)  # the pages of the server that started us come first, then what visitors ask for
     settings = _settings(models=(model,), data=data, device=device)
     _refuse_device(settings.device)
     _make_data_folder(settings.data)
@@ -332,7 +342,7 @@ def _imported(data: Path, source: str, *, is_name: bool) -> "OpenModel":
         (named,) = _named(data, (source,))
         slug = named.slug
         if not named.is_here:
-            _import(source, data, slug, None, in_json=False)
+            _import(source, data, slug, None)
     try:
         model = Library(Catalog(data)).model(slug)
     except OSError as error:

@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     allow_jobs: bool = Field(
         False,
         description="Let pages start and cancel jobs that compute every head of a model, which keep the machine busy for "
-        "long; whoever reaches the server may then.",
+        "long, and cancel imports or begin one again that failed; whoever reaches the server may then.",
     )
     precompute: bool | None = Field(
         None,

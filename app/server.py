@@ -13,6 +13,7 @@ from app.explorer.resources import Resources, StartWorker, close_resources, open
 from app.explorer.running.processes import start_process
 from app.explorer.warmup import warm_up
 from app.jobs.ahead import Ahead
+from app.jobs.arrivals import bring_missing
 from app.jobs.runner import Runner
 from app.models.naming import Named
 from app.web.api.snapshot import install_snapshot
@@ -50,7 +51,8 @@ def create_app(
         resources = await anyio.to_thread.run_sync(_open, chosen, named, start_worker)
         app.state.resources = resources
         app.state.streams = Streams()
-        runner = Runner(resources.jobs, resources.data, chosen.device)
+        runner = Runner(resources.jobs, resources.children, resources.data, chosen.device)
+        await anyio.to_thread.run_sync(bring_missing, resources, runner)
         app.state.runner = runner if chosen.allow_jobs else None  # where it is, visitors may use it
         ahead = None if chosen.precompute is False else Ahead(resources, runner, of_all=bool(chosen.precompute))
         warming = asyncio.create_task(_warm_up(resources))

@@ -67,37 +67,21 @@ def test_serve_precomputes_all_models_or_none_if_told(served, words, wanted):
     assert served[0].precompute is wanted
 
 
-def test_a_servers_import_lets_its_pages_go_first(tmp_path, monkeypatch):
-    seen = []
-    monkeypatch.setattr(command.os, "nice", seen.append)
-    monkeypatch.setattr("app.explorer.imports.stop_without", lambda parent: None)
-    words = ("import", str(tmp_path / "nothing"), "--data", str(tmp_path))
-    run(*words)
-    assert seen == []
-    run(*words, "--parent", "1")
-    assert seen == [5]
-
-
 @pytest.mark.parametrize(
-    ("words", "asked_by", "nice"),
+    ("words", "asked_by"),
     [
-        (["--job", "0" * 12], "visit", 10),
-        (["--job", "0" * 12, "--ahead"], "operator", 19),
-        ([], "operator", None),
+        (["--job", "0" * 12], "visit"),
+        (["--job", "0" * 12, "--ahead"], "operator"),
+        ([], "operator"),
     ],
 )
-def test_who_a_job_is_for_decides_what_it_may_delete_and_whom_it_goes_behind(
-    fresh_data, monkeypatch, words, asked_by, nice
-):
+def test_who_a_job_is_for_decides_what_it_may_delete(fresh_data, monkeypatch, words, asked_by):
     seen: list[object] = []
     honest = ArtifactStore.__init__
     monkeypatch.setattr(ArtifactStore, "__init__", lambda *given: seen.append(given[-1]) or honest(*given))
-    monkeypatch.setattr(command.os, "nice", seen.append)
-    monkeypatch.setattr("app.explorer.imports.stop_without", lambda parent: None)
-    words = [*words, "--parent", "1"] if words else words
     result = run("precompute", "tiny", "--matrices", "L0/mlp-in", "--data", str(fresh_data), *words)
     assert result.exit_code == 0, result.output
-    assert seen == ([nice] if nice else []) + [asked_by]
+    assert seen == [asked_by]
 
 
 @pytest.mark.parametrize(
@@ -271,12 +255,50 @@ def test_import_leaves_the_signals_as_they_were(tmp_path):
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
-def test_import_reports_to_a_server_in_lines_of_json(gpt2_folder, tmp_path):
-    result = run("import", str(gpt2_folder), "--name", "small", "--data", str(tmp_path), "--progress", "json")
+def test_import_notes_how_far_it_is_on_a_page(gpt2_folder, tmp_path):
+    result = run("import", str(gpt2_folder), "--name", "small", "--data", str(tmp_path))
     assert result.exit_code == 0, result.output
-    steps = [json.loads(line) for line in result.stdout.splitlines()]
-    assert steps[-1]["done"] == steps[-1]["total"] > 0
-    assert all(set(step) == {"message", "done", "total"} for step in steps)
+    assert "[2/2] checking and writing its layers" in result.stderr
+    (job,) = JobStore(tmp_path / "jobs").all()
+    assert (job.task, job.slug, job.state) == (None, "small", "done")
+    assert job.done == job.total > 0
+    assert str(gpt2_folder) not in (tmp_path / "jobs" / f"{job.id}.json").read_text()
+
+
+def test_import_for_a_server_says_only_on_its_page_how_far_it_is(gpt2_folder, tmp_path):
+    store = JobStore(tmp_path / "jobs")
+    job = store.new_import("small")
+    with store.held(job.id):
+        store.write(job)
+        result = run("import", "--job", job.id, "--name", "small", "--data", str(tmp_path), "--", str(gpt2_folder))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert [(one.id, one.state) for one in store.all()] == [(job.id, "done")]
+
+
+def test_import_that_is_refused_says_so_on_its_page(tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = run("import", str(tmp_path / "empty"), "--name", "small", "--data", str(tmp_path / "data"))
+    assert result.exit_code == 1
+    (job,) = JobStore(tmp_path / "data" / "jobs").all()
+    assert (job.state, f"singular-lens: {job.message}") == ("failed", result.stderr.splitlines()[-1])
+
+
+def test_import_that_is_cancelled_on_its_page_stops_there(gpt2_folder, tmp_path, monkeypatch):
+    store = JobStore(tmp_path / "jobs")
+    monkeypatch.setattr(JobStore, "is_cancelled", lambda self, id_: (store.get(id_) or store.new_import("x")).done > 0)
+    result = run("import", str(gpt2_folder), "--name", "small", "--data", str(tmp_path))
+    assert result.exit_code == 1
+    assert "cancelled on its page; what was done is kept" in result.stderr
+    assert [job.state for job in store.all()] == ["cancelled"]
+    monkeypatch.undo()
+    assert run("import", str(gpt2_folder), "--name", "small", "--data", str(tmp_path)).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["../evil", "api", "A b", ""])
+def test_import_under_no_name_notes_nothing(gpt2_folder, tmp_path, name):
+    result = run("import", str(gpt2_folder), "--name", name, "--data", str(tmp_path))
+    assert result.exit_code == 1
+    assert JobStore(tmp_path / "jobs").is_empty()
 
 
 def test_precompute_imports_what_is_missing_and_computes_every_head(gpt2_folder, tmp_path):
@@ -289,9 +311,10 @@ def test_precompute_imports_what_is_missing_and_computes_every_head(gpt2_folder,
     )
     assert "100%" in first.stderr
     assert run(*words).stdout.startswith("0 matrices computed, 16 found: ")
-    (done, again) = JobStore(tmp_path / "jobs").all()
-    assert {done.state, again.state} == {"done"}
-    assert [job.matrices_done for job in (again, done)] == [16, 0]
+    again, done, brought = JobStore(tmp_path / "jobs").all()
+    assert {brought.state, done.state, again.state} == {"done"}
+    assert brought.task is None
+    assert [job.matrices_done for job in (done, again)] == [16, 0]
 
 
 def test_precompute_lets_what_a_visitor_waits_for_go_first(fresh_data, monkeypatch):

@@ -250,7 +250,7 @@ def _entry(r: Resources, slug: str) -> ModelEntry:
         return ModelEntry(slug, "imported", opened.header, _kept_words(r, opened), 0, 0)
     if progress is None or progress.state == "done":
         return ModelEntry(slug, "failed", None, f"its files are missing or damaged. {REPAIR}", 0, 0)
-    return ModelEntry(slug, progress.state, None, progress.message, progress.done, progress.total)
+    return ModelEntry(slug, progress.state, None, progress.message, progress.done, progress.total, progress.job)
 
 
 def _kept_words(r: Resources, opened: OpenModel) -> str:

@@ -43,7 +43,11 @@ class NotReady(ExplorerError):
 
 
 class Importing(NotReady):
-    """The model itself is still on its way."""
+    """The model itself is still on its way; `job` brings it, once that is noted."""
+
+    def __init__(self, message: str, done: int, total: int, job: str | None) -> None:
+        super().__init__(message, done, total)
+        self.job = job
 
 
 class Busy(ExplorerError):

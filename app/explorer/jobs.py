@@ -1,4 +1,4 @@
-"""Jobs that compute matrices of a model: what is known of them, and what may be asked for.
+"""Jobs, which import a model or compute matrices of it: what is known of them, and what may be asked for.
 
 Runs none of them, and knows no HTTP.
 """
@@ -13,6 +13,7 @@ from app.explorer.pages import JobPage, JobsPage, Processing, Startable
 from app.explorer.places import here, served
 from app.explorer.resources import Resources
 from app.explorer.tasks import Wish, words_of
+from app.models.source import KNOWN
 from app.store.jobs import Job
 
 SLOW = 0.01
@@ -36,13 +37,13 @@ def jobs(r: Resources, slug: str | None = None, *, allowed: bool = False, live: 
 
 def is_live(r: Resources, slug: str) -> bool:
     """Whether a job computes matrices of that model, or waits to."""
-    return any(job.is_live and job.slug == slug for job in r.jobs.all())
+    return any(job.is_live and job.slug == slug and job.task is not None for job in r.jobs.all())
 
 
 def fills_gallery(r: Resources, model: OpenModel, processing: Processing) -> bool:
     """Whether a job that runs, or waits to, brings the notable rays of every layer."""
-    of_model = (job for job in r.jobs.all() if job.is_live and job.fingerprint == model.fingerprint)
-    return any(agenda.fills_gallery(model, job.task, processing) for job in of_model)
+    tasks = (job.task for job in r.jobs.all() if job.is_live and job.fingerprint == model.fingerprint)
+    return any(agenda.fills_gallery(model, task, processing) for task in tasks if task is not None)
 
 
 def job(r: Resources, id_: str, *, allowed: bool = False) -> JobPage:
@@ -65,15 +66,17 @@ def cancel(r: Resources, id_: str) -> None:
 def last_one(r: Resources, asked: Wish, kind: str) -> Job | None:
     """The newest job that computes, or was to compute, that single matrix, which is of that kind."""
     same = (job for job in r.jobs.all() if (job.slug, job.fingerprint) == (asked.slug, asked.fingerprint))
-    return next((job for job in same if job.task.covers(kind, asked.task)), None)
+    return next((job for job in same if job.task is not None and job.task.covers(kind, asked.task)), None)
 
 
 def title_of(job: Job, model: OpenModel | None = None) -> str:
-    """What a job computes of that model, if it is here.
+    """What a job does; of what it computes, if the model is here, whether that is all.
 
     Example: "demo: OV and QK, folded"; "demo: embedding nmf (components 32, seed 0), raw"; "demo: every matrix, folded"
     """
     task = job.task
+    if task is None:
+        return f"Importing {job.slug}"
     matrices = " and ".join(LABELS.get(word, word) for word in task.matrices[:3])
     matrices += f" and {len(task.matrices) - 3} more" if len(task.matrices) > 3 else ""
     if model is not None and any(agenda.fills_gallery(model, task, processing) for processing in task.processings):
@@ -91,6 +94,8 @@ def progress_of(job: Job) -> str:
     """
     if job.state == "waiting":
         return job.stage
+    if job.state == "running" and job.task is None:
+        return f"{job.stage}, {job.done:,} of {job.total:,}" if job.total else job.stage
     if job.state == "running":
         parts = [f"{job.layers_done} of {job.layers} layers"] if job.layers else []
         rate = job.matrices_per_second
@@ -101,7 +106,17 @@ def progress_of(job: Job) -> str:
     return f"{job.state}, {here:,} of {job.matrices:,} matrices" if job.matrices else job.state
 
 
-def command_of(asked: Job | Wish) -> str:
+def import_command(slug: str, model: OpenModel | None) -> str:
+    """What to type into a terminal to import the model; from where, as far as visitors may know.
+
+    Example: "singular-lens import demo"; "singular-lens import openai-community/gpt2 --name gpt2"
+    """
+    if slug in KNOWN:
+        return f"singular-lens import {slug}"
+    return f"singular-lens import {(model and model.header.hub) or 'MODEL'} --name {slug}"
+
+
+def command_of(asked: Wish) -> str:
     """What to type into a terminal for the same.
 
     Example: "singular-lens precompute demo --matrices embed --weights folded"
@@ -132,22 +147,36 @@ def duration_words(seconds: float) -> str:
 
 
 def _page(r: Resources, job: Job, allowed: bool) -> JobPage:
+    model = here(r, job.slug)
+    again = not job.is_live and job.state != "done" and (job.task is not None or _failed_here(r, job.slug))
     return JobPage(
         job=job,
-        title=title_of(job, here(r, job.slug)),
+        title=title_of(job, model),
         progress=progress_of(job),
-        command=command_of(job),
+        command=_command(job, model),
         seconds=_seconds(job),
         is_ending=job.is_live and r.jobs.is_cancelled(job.id),
         may_cancel=allowed and job.is_live,
-        may_start=allowed and not job.is_live and job.state != "done",
+        may_start=allowed and again,
         result=_result(job),
     )
 
 
+def _command(job: Job, model: OpenModel | None) -> str:
+    if job.task is None:
+        return import_command(job.slug, model)
+    return command_of(Wish(job.slug, job.fingerprint, job.task))
+
+
+def _failed_here(r: Resources, slug: str) -> bool:
+    """Whether this server was to import the model, and could not."""
+    known = r.imports.of(slug)
+    return known is not None and known.state == "failed"
+
+
 def _result(job: Job) -> Address | None:
     task = job.task
-    if (len(task.matrices), len(task.processings)) != (1, 1):
+    if task is None or (len(task.matrices), len(task.processings)) != (1, 1):
         return None
     try:
         place = parse(f"{job.slug}/{task.matrices[0]}")

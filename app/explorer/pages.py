@@ -453,6 +453,8 @@ class ModelEntry:
     """Progress or failure in a sentence; when imported, how much is precomputed, if anything."""
     done: int
     total: int
+    job: str | None = None
+    """The job that brings it, or was to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -1413,11 +1415,11 @@ class FitPage:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """A job that computes every head of a model, and how far it is."""
+    """A job that imports a model, or computes matrices of it, and how far it is."""
 
     job: Job
     title: str
-    """`demo: OV and QK, folded`."""
+    """`demo: OV and QK, folded`, `Importing demo`."""
     progress: str
     """How far it is in a few words, as in the terminal."""
     command: str

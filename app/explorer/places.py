@@ -70,7 +70,7 @@ def opened(r: Resources, slug: str) -> OpenModel:
     if model := here(r, slug):
         return model
     if progress is not None and progress.state == "importing":
-        raise Importing(f"{slug} is being imported: {progress.message}", progress.done, progress.total)
+        raise Importing(f"{slug} is being imported: {progress.message}", progress.done, progress.total, progress.job)
     if progress and progress.message:
         raise ComputationFailed(f"{slug} could not be imported: {progress.message}")
     raise ComputationFailed(f"The files of {slug} are missing or damaged. {REPAIR}")

@@ -45,7 +45,7 @@ class Resources:
     """Says to whoever cleans the folder up that it is in use."""
     store: ArtifactStore
     jobs: JobStore
-    """What is being precomputed, here or by another process with the same folder."""
+    """What is being imported or precomputed, here or by another process with the same folder."""
     queue: ComputeQueue
 
 
@@ -63,7 +63,7 @@ def open_resources(
     named: tuple[Named, ...] | None = None,
     start_worker: StartWorker = start_process,
 ) -> Resources:
-    """Open everything and start importing the models that are missing; close with `close_resources`.
+    """Open everything; close with `close_resources`. Models that are missing wait to be brought.
 
     `named`: what `name_models` said of these models, so that no folder is compared twice. `start_worker`: how what computes
     is started, when there is something to be computed.
@@ -78,6 +78,7 @@ def open_resources(
     missing = {each.slug: each.source for each in named_first if not each.is_here}
     children = Children()
     store = ArtifactStore(data / "artifacts", quota_bytes, memory_bytes=memory_bytes)
+    jobs = JobStore(data / "jobs")
     start = partial(start_worker, children, data, device, quota_bytes)
     return Resources(
         data=data,
@@ -85,17 +86,16 @@ def open_resources(
         default_weights=weights,
         library=Library(Catalog(data)),
         children=children,
-        imports=Imports(data, missing),
+        imports=Imports(jobs, missing),
         presence=presence,
         store=store,
-        jobs=JobStore(data / "jobs"),
+        jobs=jobs,
         queue=ComputeQueue(store, start, size=queue_size, wait_seconds=wait_seconds, waiters=waiters),
     )
 
 
 def close_resources(r: Resources) -> None:
-    """Stop the worker and any import; no child outlives this."""
-    r.imports.close()
+    """Stop the worker; no child outlives this."""
     r.queue.close()
     r.children.close()
     r.presence.leave()

@@ -1,4 +1,7 @@
-"""One step of computing the matrices of a model: how far it is. Knows nothing of how it is computed, or shown."""
+"""One step of a job, of computing the matrices of a model or of importing one: how far it is.
+
+Knows nothing of how that is done, or shown.
+"""
 
 from dataclasses import dataclass
 
@@ -26,3 +29,14 @@ class Step:
     compute_seconds: float
     """Spent computing, and in `write_seconds` writing; the two may overlap."""
     write_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImportStep:
+    """How far an import is."""
+
+    stage: str
+    """What is being done, for people: `checking and writing its layers`."""
+    done: int
+    total: int
+    """How much of it; 0 where nothing is counted."""

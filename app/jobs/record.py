@@ -1,46 +1,62 @@
-"""A computation that notes how far it is where every process can read it, and ends when somebody asks for that.
+"""Long work that notes how far it is where every process can read it, and ends when somebody asks for that.
 
-The command and a server's child both run their steps through it. Knows nothing of what the steps compute.
+The command and a server's child both run their steps through it. Knows nothing of what the steps do.
 """
 
 import logging
 import time
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 
+from app.core.plain_text import spell_out
 from app.explorer.errors import ExplorerError
-from app.explorer.steps import Step
+from app.explorer.steps import ImportStep, Step
 from app.interruption import is_interrupted
+from app.models.refusal import ImportRefused
 from app.store.jobs import Job, JobState, JobStore
 
 NOTE_SECONDS = 0.25
 """The shortest time between two notes of the same job."""
+LONGEST = 1_000
+"""Characters of what is noted for people, as many as the store reads."""
 
 logger = logging.getLogger(__name__)
 
 
 class JobCancelled(ExplorerError):
-    """Somebody asked for this job to end; what it computed is kept."""
+    """Somebody asked for this job to end; what it did is kept."""
 
 
 def recorded(store: JobStore, job: Job, steps: Iterator[Step]) -> Iterator[Job]:
-    """The job after each of the steps, noted as it is. JobCancelled once somebody has asked for that on its page.
+    """The job after each of the steps, noted as it is; as `noted` otherwise.
 
-    Whatever fails is noted and goes on as it was raised; who is interrupted, or asks for no further step, leaves the
-    job interrupted. A disk that refuses the notes does not end the work.
+    Who asks for no further step leaves the job interrupted.
     """
-    notes = _Notes(store, replace(job, state="running", stage="starting", started=time.time()))
     with ExitStack() as stack:
         if isinstance(steps, Generator):
             stack.callback(steps.close)  # however this ends, it lets go of what it holds
+        notes = stack.enter_context(noted(store, job))
+        for step in steps:
+            yield notes.follow(step)
+            notes.check()
+
+
+@contextmanager
+def noted(store: JobStore, job: Job) -> Iterator["Notes"]:
+    """Note the job as running in the block, which says how far it is, and how it ends afterwards.
+
+    JobCancelled, before the block or at a check in it, once somebody has asked for that on the job's page. Whatever
+    fails is noted and goes on as it was raised; who is interrupted leaves the job interrupted. A disk that refuses the
+    notes does not end the work.
+    """
+    notes = Notes(store, replace(job, state="running", stage="starting", started=time.time()))
+    with ExitStack() as stack:
         notes.hold(stack)
         notes.write()
         try:
             notes.check()
-            for step in steps:
-                yield notes.follow(step)
-                notes.check()
+            yield notes
         except JobCancelled:
             notes.end("cancelled")
             raise
@@ -56,7 +72,7 @@ def recorded(store: JobStore, job: Job, steps: Iterator[Step]) -> Iterator[Job]:
         notes.end("done")
 
 
-class _Notes:
+class Notes:
     """What is noted of one job."""
 
     def __init__(self, store: JobStore, job: Job) -> None:
@@ -71,23 +87,25 @@ class _Notes:
         except OSError as error:
             self._refuse(error)
 
-    def follow(self, step: Step) -> Job:
-        """The job after the step, noted if the last note was not just now."""
-        self._job = replace(self._job, updated=time.time(), **asdict(step))
-        if self._job.first is None and step.matrices_done:
-            self._job = replace(self._job, first=self._job.updated, first_done=step.matrices_done)
-        if time.monotonic() - self._written >= NOTE_SECONDS:
+    def follow(self, step: Step | ImportStep) -> Job:
+        """The job after the step, noted if the last note was not just now, or of another stage of an import."""
+        is_new = isinstance(step, ImportStep) and step.stage != self._job.stage  # some last for minutes
+        said = asdict(step) | {"stage": fit_to_note(step.stage)}
+        self._job = replace(self._job, updated=time.time(), **said)
+        if self._job.first is None and self._job.matrices_done:
+            self._job = replace(self._job, first=self._job.updated, first_done=self._job.matrices_done)
+        if is_new or time.monotonic() - self._written >= NOTE_SECONDS:
             self.write()
         return self._job
 
     def check(self) -> None:
         """JobCancelled if somebody has asked for the end."""
         if self._store.is_cancelled(self._job.id):
-            raise JobCancelled("cancelled on its page; what was computed is kept")
+            raise JobCancelled("cancelled on its page; what was done is kept")
 
     def end(self, state: JobState, message: str = "") -> None:
         """Note how it ended."""
-        self._job = replace(self._job, state=state, ended=time.time(), message=message[:1_000])
+        self._job = replace(self._job, state=state, ended=time.time(), message=fit_to_note(message))
         self.write()
 
     def write(self) -> None:
@@ -106,6 +124,11 @@ class _Notes:
 
 def _fit_for_visitors(error: Exception) -> str:
     """The words of an error that has some; the type of any other, which may say too much of the machine."""
-    if isinstance(error, ExplorerError):
+    if isinstance(error, ExplorerError | ImportRefused):
         return str(error)
     return f"it stopped with {type(error).__name__}; whoever runs this server finds more in its log"
+
+
+def fit_to_note(words: str) -> str:
+    """As much as the store reads again, and nothing that does not print, such as what folders may be called."""
+    return spell_out(words)[:LONGEST]

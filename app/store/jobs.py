@@ -79,7 +79,8 @@ class Job:
     """The model."""
     fingerprint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{0,64}$")]
     """Of its weights; empty where they were not known yet."""
-    task: Task
+    task: Task | None
+    """What it computes of the model; None where it imports the model under that name."""
     created: Seconds
     """This and the other times: seconds since 1970."""
     updated: Seconds
@@ -91,6 +92,10 @@ class Job:
     """What is being done, for people."""
     message: Words = ""
     """Why it failed, fit for visitors."""
+    done: Count = 0
+    """Of an import: what the stage has done of its `total`, in layers or whatever it counts."""
+    total: Count = 0
+    """0 where nothing is counted."""
     layers_done: Count = 0
     layers: Count = 0
     matrices_done: Count = 0
@@ -124,7 +129,9 @@ class Job:
         return max(self.matrices - self.matrices_done - self.matrices_found - self.part, 0) / rate
 
     def asks_the_same(self, other: "Job") -> bool:
-        """Whether the other job would compute the same."""
+        """Whether the other job would compute the same; of an import nobody else knows from where."""
+        if self.task is None or other.task is None:
+            return False
         return (self.slug, self.fingerprint) == (other.slug, other.fingerprint) and self.task.is_same(other.task)
 
     @property
@@ -157,6 +164,10 @@ class JobStore:
         """A job that nobody knows of until it is written, by whoever holds its lock; without a task, every head."""
         now = time.time()
         return Job(secrets.token_hex(6), slug, fingerprint, task or Task(), created=now, updated=now)
+
+    def new_import(self, slug: str) -> Job:
+        """The same of an import of the model under that name."""
+        return replace(self.new(slug), task=None)
 
     def write(self, job: Job) -> None:
         """Note how far the job is, whole or not at all; what is noted first makes the oldest go. OSError."""

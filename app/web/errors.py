@@ -99,6 +99,8 @@ class Problem:
     """(URL, shown value): the same page with a value that may have been meant, such as a token."""
     done: int = 0
     total: int = 0
+    job: str | None = None
+    """The job that brings the model, where that is on its way."""
     retry_after: int = 0
     """Seconds until asking again may help; 0 where it will not."""
 
@@ -154,7 +156,8 @@ def _problem(request: Request, error: Exception) -> Problem:
     status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
     problem = _described(request, status, str(error), WORDS.get(type(error)))
     if isinstance(error, NotReady):
-        return replace(problem, done=error.done, total=error.total, retry_after=POLL_SECONDS)
+        job = error.job if isinstance(error, Importing) else None
+        return replace(problem, done=error.done, total=error.total, job=job, retry_after=POLL_SECONDS)
     if isinstance(error, OtherValue):
         meant = tuple((_with_value(request, error.name, value), shown) for value, shown in error.near)
         return replace(problem, meant=meant)

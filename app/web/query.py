@@ -161,6 +161,10 @@ class WishQuery(FitQuery):
     """What a job is to compute."""
 
     model: Annotated[str, Field(max_length=64, description="The model.")]
+    kind: Annotated[
+        Literal["matrices", "import"],
+        Field(description="import brings a model that this server was to import and could not: nothing else is said."),
+    ] = "matrices"
     weights: Annotated[
         str | None,
         Field(max_length=40, description="folded, raw, or both with a comma between them. Default: as for pages."),

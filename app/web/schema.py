@@ -671,14 +671,16 @@ class ModelPageJson(TypedDict):
 
 @with_config(STRICT)
 class JobJson(TypedDict):
-    """A job that computes matrices of a model, each under each weight processing."""
+    """A job that imports a model, or computes matrices of it, each under each weight processing."""
 
     id: str
+    kind: Literal["matrices", "import"]
+    """Of an import, what is said of matrices, layers and rays is empty, null or 0."""
     model: str
     fingerprint: str
     matrices: list[str]
     """Kinds of matrices, or single ones: `ov`, `L5/mlp-in`."""
-    basis: BasisName
+    basis: BasisName | None
     parameters: dict[str, int]
     weights: list[Literal["folded", "raw"]]
     state: Literal["waiting", "running", "done", "cancelled", "failed", "interrupted"]
@@ -686,6 +688,10 @@ class JobJson(TypedDict):
     """What is being done, for people."""
     message: str
     """Why it failed."""
+    done: int
+    """Of an import: how much of the stage is done, in layers, megabytes or whatever it counts."""
+    total: int
+    """Of how much; 0 where nothing is counted."""
     layers_done: int
     layers: int
     matrices_done: int

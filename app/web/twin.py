@@ -238,18 +238,21 @@ def jobs_json(page: JobsPage, urls: Urls) -> schema.JobsJson:
 
 def job_json(page: JobPage, urls: Urls) -> schema.JobJson:
     """How far a job is."""
-    job = page.job
+    job, task = page.job, page.job.task
     return {
         "id": job.id,
+        "kind": "matrices" if task else "import",
         "model": job.slug,
         "fingerprint": job.fingerprint,
-        "matrices": list(job.task.matrices),
-        "basis": job.task.basis,
-        "parameters": dict(job.task.parameters),
-        "weights": list(job.task.processings),
+        "matrices": list(task.matrices) if task else [],
+        "basis": task.basis if task else None,
+        "parameters": dict(task.parameters) if task else {},
+        "weights": list(task.processings) if task else [],
         "state": job.state,
         "stage": job.stage,
         "message": job.message,
+        "done": job.done,
+        "total": job.total,
         "layers_done": job.layers_done,
         "layers": job.layers,
         "matrices_done": job.matrices_done,

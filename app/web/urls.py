@@ -201,6 +201,10 @@ class Urls:
         said |= {"weights": ",".join(task.processings)} | dict(task.parameters)
         return f"{self.root}/-/jobs{_query(None, said | ({} if task.basis == 'svd' else {'basis': task.basis}))}"
 
+    def wish_import(self, slug: str) -> str:
+        """Where a POST begins the import of a model again."""
+        return f"{self.root}/-/jobs{_query(None, {'model': slug, 'kind': 'import'})}"
+
     def job(self, id_: str) -> str:
         """How far a job is."""
         return f"{self.root}/-/jobs/{id_}"

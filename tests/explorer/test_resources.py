@@ -1,7 +1,6 @@
 import pytest
 
-from app.explorer import browse, resources
-from app.explorer.imports import Imports
+from app.explorer import browse
 
 
 def test_models_keep_the_operators_order_and_count_once(open_explorer, tiny_data):
@@ -17,9 +16,7 @@ def test_two_sources_of_one_name_are_refused(open_explorer, tmp_path):
         open_explorer(tmp_path / "data", models=(str(tmp_path / "a/model"), str(tmp_path / "b/model")))
 
 
-def test_the_demo_is_imported_first_whatever_the_order_of_the_pages(open_explorer, tmp_path, monkeypatch):
-    begun = []
-    monkeypatch.setattr(resources, "Imports", lambda data, sources: begun.extend(sources) or Imports(data, {}))
+def test_the_demo_is_imported_first_whatever_the_order_of_the_pages(open_explorer, tmp_path):
     r = open_explorer(tmp_path, models=("org/a", "demo", "org/b"))
-    assert begun == ["demo", "a", "b"]
+    assert r.imports.slugs == ("demo", "a", "b")
     assert r.slugs == ("a", "demo", "b")

@@ -2,8 +2,6 @@
 
 import logging
 import os
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -24,16 +22,8 @@ from app.store.jobs import JobStore
 from app.store.locks import claimed
 
 CHILD = """
-import sys, time
-from pathlib import Path
-from app.explorer.steps import Step
-from app.jobs.record import recorded
-from app.store.jobs import JobStore
-
-words = dict(zip(sys.argv[2::2], sys.argv[3::2]))
-store = JobStore(Path(words["--data"]) / "jobs")
 steps = (time.sleep(SECONDS) or Step("L1", 0, 1, i, 0, 2, 0.0, 0, 0, 0.0, 0.0) for i in range(2))
-for _ in recorded(store, store.get(words["--job"]), steps):
+for _ in recorded(store, job, steps):
     pass
 """
 
@@ -65,24 +55,19 @@ def r(fresh_data):
 
 
 @pytest.fixture
-def begun(monkeypatch):
-    """Children that do nothing in place of those that compute; `begun.seconds` for each of their two steps."""
-    start, begun = subprocess.Popen, SimpleNamespace(words=[], seconds=0)
-
-    def popen(command, **kwargs):
-        begun.words.append(command[4:])
-        return start([sys.executable, "-c", CHILD.replace("SECONDS", str(begun.seconds)), *command[4:]], **kwargs)
-
-    monkeypatch.setattr(runner.subprocess, "Popen", popen)
-    return begun
+def begun(own, pretend):
+    """Children that do nothing in place of those that compute; begun.last(600): seconds for each of their two steps."""
+    own.last = lambda seconds: pretend(CHILD.replace("SECONDS", str(seconds)))
+    own.last(0)
+    return own
 
 
 @pytest.fixture
-def running(r, request):
+def running(r, begun, request):
     """running(of_all=True): it works, until the test ends or it is closed."""
 
     def run(of_all=True):
-        jobs = Runner(r.jobs, r.data, "cpu")
+        jobs = Runner(r.jobs, begun, r.data, "cpu")
         one = Ahead(r, jobs, of_all=of_all)
         request.addfinalizer(jobs.close)
         request.addfinalizer(one.close)
@@ -91,19 +76,11 @@ def running(r, request):
     return run
 
 
-def until(condition, seconds=30):
-    for _ in range(int(seconds / 0.005)):
-        if value := condition():
-            return value
-        time.sleep(0.005)
-    raise TimeoutError
-
-
 def bases(r):
     return [job.task.basis for job in reversed(r.jobs.all())]
 
 
-def test_one_job_after_the_other_for_the_operator(r, begun, running, caplog):
+def test_one_job_after_the_other_for_the_operator(r, begun, running, caplog, until):
     caplog.set_level(logging.INFO)
     running()
     until(lambda: "every matrix is there" in caplog.text)
@@ -115,7 +92,7 @@ def test_one_job_after_the_other_for_the_operator(r, begun, running, caplog):
     assert "--no-precompute" in caplog.text
 
 
-def test_without_a_word_only_the_small_model_that_is_known(r, begun, running, caplog):
+def test_without_a_word_only_the_small_model_that_is_known(r, begun, running, caplog, until):
     one, _ = running(of_all=False)
     one._thread.join(30)
     assert begun.words == []
@@ -125,7 +102,7 @@ def test_without_a_word_only_the_small_model_that_is_known(r, begun, running, ca
     until(lambda: begun.words)
 
 
-def test_it_waits_for_the_import(r, begun, running):
+def test_it_waits_for_the_import(r, begun, running, until):
     state = [Import("tiny", "tiny")]
     r.imports.of = lambda slug: state[0]
     running()
@@ -135,13 +112,13 @@ def test_it_waits_for_the_import(r, begun, running):
     until(lambda: begun.words)
 
 
-def test_a_model_that_could_not_be_imported_holds_up_no_other(r, begun, running):
+def test_a_model_that_could_not_be_imported_holds_up_no_other(r, begun, running, until):
     r.slugs = ("gone", "tiny")
     failed = Import("gone", "org/gone", "failed", "no network")
     r.imports.of = lambda slug: failed if slug == "gone" else None
     running()
     until(lambda: begun.words)
-    assert begun.words[0][0] == "tiny"
+    assert begun.words[0][1] == "tiny"
 
 
 def test_what_is_there_is_not_begun(r, begun, running, monkeypatch):
@@ -151,8 +128,8 @@ def test_what_is_there_is_not_begun(r, begun, running, monkeypatch):
     assert bases(r) == ["nmf"]
 
 
-def test_a_cancelled_job_ends_it(r, begun, running, caplog):
-    begun.seconds = 0.5
+def test_a_cancelled_job_ends_it(r, begun, running, caplog, until):
+    begun.last(0.5)
     one, _ = running()
     job = until(lambda: next((job for job in r.jobs.all() if job.state == "running"), None))
     r.jobs.cancel(job.id)
@@ -161,20 +138,20 @@ def test_a_cancelled_job_ends_it(r, begun, running, caplog):
     assert "cancelled; what is left is not computed" in caplog.text
 
 
-def test_it_ends_with_the_server_and_goes_on_with_the_next(r, begun, running):
-    begun.seconds = 600
+def test_it_ends_with_the_server_and_goes_on_with_the_next(r, begun, running, until):
+    begun.last(600)
     one, jobs = running()
     until(lambda: any(job.state == "running" for job in r.jobs.all()))
     one.close()
     jobs.close()
     assert [job.state for job in r.jobs.all()] == ["interrupted"]
-    begun.seconds = 0
+    begun.last(0)
     one, _ = running()
     one._thread.join(60)
     assert bases(r) == ["svd", "svd", "nmf"]
 
 
-def test_of_several_servers_one_does_it_and_another_goes_on(r, begun, running, monkeypatch):
+def test_of_several_servers_one_does_it_and_another_goes_on(r, begun, running, monkeypatch, until):
     manifest = r.library.model("tiny").folder / "manifest.json"
     other = claimed(manifest)
     one, _ = running()

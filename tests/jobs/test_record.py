@@ -4,9 +4,10 @@ from dataclasses import fields
 import pytest
 
 from app.explorer.errors import ComputationFailed
-from app.explorer.steps import Step
+from app.explorer.steps import ImportStep, Step
 from app.jobs import record
-from app.jobs.record import JobCancelled, recorded
+from app.jobs.record import JobCancelled, noted, recorded
+from app.models.refusal import ImportRefused
 from app.store.jobs import Job, JobStore
 
 
@@ -39,8 +40,9 @@ def store(tmp_path, monkeypatch):
     return JobStore(tmp_path / "jobs")
 
 
-def test_a_job_has_all_that_a_step_says():
-    assert {field.name for field in fields(Step)} <= {field.name for field in fields(Job)}
+@pytest.mark.parametrize("kind", [Step, ImportStep])
+def test_a_job_has_all_that_a_step_says(kind):
+    assert {field.name for field in fields(kind)} <= {field.name for field in fields(Job)}
 
 
 def test_every_step_is_noted_and_handed_on(store):
@@ -152,3 +154,42 @@ def test_what_a_library_makes_of_an_interruption_is_one(store, monkeypatch):
     with pytest.raises(ImportError):
         list(recorded(store, job, steps()))
     assert store.get(job.id).state == "interrupted"
+
+
+def test_what_an_import_says_is_noted_with_each_of_its_stages(store, monkeypatch):
+    monkeypatch.setattr(record, "NOTE_SECONDS", 60.0)
+    job = store.new_import("tiny")
+    with noted(store, job) as notes:
+        for stage, done in (("finding tiny", 0), ("writing", 1), ("writing", 2)):
+            notes.follow(ImportStep(stage, done, 2))
+        now = store.get(job.id)
+        assert (now.state, now.stage, now.done, now.total) == ("running", "writing", 1, 2)
+    assert (store.get(job.id).state, store.get(job.id).done) == ("done", 2)
+
+
+def test_why_an_import_was_refused_is_noted_and_nothing_that_does_not_print(store):
+    job = store.new_import("tiny")
+    said = "the folder \x1b[31mred\n\u202e\udcff " + "x" * 100_000
+
+    def refuse():
+        with noted(store, job) as notes:
+            notes.follow(ImportStep(said, 0, 0))
+            raise ImportRefused(said)
+
+    with pytest.raises(ImportRefused):
+        refuse()
+    now = store.get(job.id)
+    assert now.state == "failed"
+    for words in (now.stage, now.message):
+        assert words.startswith("the folder \\x1b[31mred\\n\\u202e\\udcff ")
+        assert words.isprintable()
+
+
+def test_an_import_that_was_cancelled_before_it_began_does_nothing(store):
+    job = store.new_import("tiny")
+    with store.held(job.id):
+        store.write(job)
+        store.cancel(job.id)
+        with pytest.raises(JobCancelled), noted(store, job):
+            raise AssertionError("it was begun")
+    assert store.get(job.id).state == "cancelled"

@@ -117,8 +117,9 @@ def test_what_is_being_computed_shows_progress_and_comes_back(failing):
 
 
 def test_a_model_that_is_on_its_way_is_not_said_to_be_computed(failing):
-    page = failing(Importing("smollm2 is being imported: fetching", 12, 93)).get("/tiny/L0/H0")
+    page = failing(Importing("smollm2 is being imported: fetching", 12, 93, "0123456789ab")).get("/tiny/L0/H0")
     assert page.status_code == 202
+    assert '<a href="/-/jobs/0123456789ab">The import’s own page</a>' in page.text
     assert "<h1>L0H0 · importing…</h1>" in page.text
 
 

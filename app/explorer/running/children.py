@@ -39,7 +39,7 @@ class Child:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             self._process = subprocess.Popen(
-                [*PROGRAM, *words, "--parent", str(os.getpid())],
+                [*PROGRAM, words[0], "--parent", str(os.getpid()), *words[1:]],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
@@ -116,7 +116,7 @@ class Children:
         self._closed = False
 
     def start(self, words: Sequence[str], *, pass_fds: Sequence[int] = (), niceness: int = 0) -> Child:
-        """Start the program with those words and those open files; OSError if there can be no process.
+        """Start a command of the program, the first word, with those open files; OSError if there can be no process.
 
         Whoever starts it sees it end, and closes it. `niceness`: how far it stands back behind pages.
         """

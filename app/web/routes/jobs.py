@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from app.explorer import jobs
 from app.explorer.places import opened
 from app.explorer.tasks import wish
+from app.jobs.arrivals import bring
 from app.jobs.runner import Runner
 from app.web.answers import NO_STORE, page_answer, rendered
 from app.web.http.patience import PatientRoute
@@ -35,6 +36,8 @@ def start(request: Request, query: Annotated[WishQuery, Query()]) -> Response:
     """Begin a job, or find the one that computes the same already."""
     runner = _runner(request)
     r = resources_of(request)
+    if query.kind == "import":
+        return RedirectResponse(urls_of(request).job(bring(r, runner, query.model).id), 303, NO_STORE)
     asked = wish(
         opened(r, query.model),
         r.default_weights,

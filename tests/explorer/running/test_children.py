@@ -70,21 +70,22 @@ def test_it_is_told_its_parent_and_stands_back(own, pretend):
     pretend(
         "import os, sys, time; time.sleep(0.3); print(sys.argv[1:], os.getpriority(os.PRIO_PROCESS, 0), file=sys.stderr)"
     )
-    child = own.start(["import", "demo"], niceness=7)
+    child = own.start(["worker", "--one"], niceness=7)
     assert child.has_ended(30)
     here = os.getpriority(os.PRIO_PROCESS, 0)
-    assert child.said() == f"{['import', 'demo', '--parent', str(os.getpid())]} {min(here + 7, 19)}"
+    words = ["worker", "--parent", str(os.getpid()), "--one"]
+    assert child.said() == f"{words} {min(here + 7, 19)}"
 
 
 def test_it_inherits_those_files_and_no_others(own, pretend):
-    pretend("import socket, sys; socket.socket(fileno=int(sys.argv[1])).sendall(b'here')")
+    pretend("import socket, sys; socket.socket(fileno=int(sys.argv[-1])).sendall(b'here')")
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        child = own.start([str(theirs.fileno())], pass_fds=(theirs.fileno(),))
+        child = own.start(["worker", str(theirs.fileno())], pass_fds=(theirs.fileno(),))
         assert ours.recv(4) == b"here"
         assert child.has_ended(30)
         assert child.status == 0
-        other = own.start([str(ours.fileno())], pass_fds=(theirs.fileno(),))
+        other = own.start(["worker", str(ours.fileno())], pass_fds=(theirs.fileno(),))
         assert other.has_ended(30)
         assert "Bad file descriptor" in other.said()
 
@@ -105,7 +106,7 @@ def test_it_inherits_those_files_and_no_others(own, pretend):
 )
 def test_its_end_is_told_without_its_reasons(own, pretend, script, fate):
     pretend(script)
-    child = own.start([])
+    child = own.start(["worker"])
     assert child.has_ended(30)
     assert child.fate() == fate
     assert ("secret" in child.said()) == ("secret" in script)
@@ -115,7 +116,7 @@ def test_its_end_is_told_without_its_reasons(own, pretend, script, fate):
 
 def test_of_much_that_it_says_the_end_is_kept(own, pretend):
     pretend("import sys; sys.stderr.write('x' * 10_000_000 + '\\nsingular-lens: the last word\\n'); sys.exit(1)")
-    child = own.start([])
+    child = own.start(["worker"])
     assert child.has_ended(30)
     assert child.fate() == "the last word"
     assert len(child.said()) <= children.MOST_SAID
@@ -124,7 +125,7 @@ def test_of_much_that_it_says_the_end_is_kept(own, pretend):
 def test_one_that_does_not_heed_an_interruption_is_killed(own, pretend, monkeypatch):
     monkeypatch.setattr(children, "STOP_SECONDS", 0.1)
     pretend(STUBBORN)
-    child = own.start([])
+    child = own.start(["worker"])
     until(child.said)
     child.end()
     assert child.status == -signal.SIGKILL
@@ -136,21 +137,21 @@ def test_all_end_together_and_leave_nothing(pretend, monkeypatch):
     pretend(STUBBORN)
     before = open_files()
     those = Children()
-    begun = [those.start([]) for _ in range(3)]
+    begun = [those.start(["worker"]) for _ in range(3)]
     for child in begun:
         until(child.said)
     those.close()
     assert [is_there(child.pid) for child in begun] == [False] * 3
     assert open_files() == before
     with pytest.raises(OSError, match="ending"):
-        those.start([])
+        those.start(["worker"])
 
 
 def test_what_has_ended_and_is_closed_leaves_nothing(own, pretend):
     pretend("pass")
     before = open_files()
     for _ in range(3):
-        child = own.start([])
+        child = own.start(["worker"])
         until(lambda child=child: not is_running(child.pid))
         child.close()
         assert not is_there(child.pid)
@@ -162,13 +163,13 @@ def test_one_that_cannot_be_started_leaves_nothing(own, monkeypatch):
     monkeypatch.setattr(children, "PROGRAM", ("/no/such/program",))
     before = open_files()
     with pytest.raises(FileNotFoundError):
-        own.start([])
+        own.start(["worker"])
     assert open_files() == before
 
 
 def test_an_interruption_in_the_terminal_is_not_theirs(own, pretend):
     pretend(SLEEPS)
-    child = own.start([])
+    child = own.start(["worker"])
     assert os.getpgid(child.pid) != os.getpgid(0)
 
 
@@ -192,7 +193,7 @@ print("watching", file=sys.stderr, flush=True)
 time.sleep(600)
 '''
 children.PROGRAM = (sys.executable, "-c", CHILD)
-child = children.Children().start(sys.argv[1:])
+child = children.Children().start(["worker", *sys.argv[1:]])
 while "watching" not in child.said():
     time.sleep(0.01)
 print(child.pid, flush=True)

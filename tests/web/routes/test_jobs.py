@@ -260,3 +260,83 @@ def test_below_a_root_path_forms_and_news_are_below_it(serve, own_data, live, ta
                 assert attributes.get(name, "#").startswith(("/lens/", "#"))
     answer = client.post(f"/lens/-/jobs/{live.id}/cancel", headers=OWN)
     assert answer.headers["Location"] == f"/lens/-/jobs/{live.id}"
+
+
+@pytest.fixture
+def importing(store):
+    job = replace(store.new_import("tiny"), state="running", started=time.time() - 10, stage="writing", done=2, total=8)
+    with store.held(job.id):
+        store.write(job)
+        yield job
+
+
+def test_an_import_has_a_jobs_page(reading, importing):
+    page = reading.get(f"/-/jobs/{importing.id}").text
+    assert "<h1>Importing tiny</h1>" in page
+    assert '<progress value="2" max="8"' in page
+    assert "2 of 8" in page
+    assert "now: writing" in page
+    assert "singular-lens import MODEL --name tiny" in page
+    for of_matrices in ("time left", "matrices", "computing", 'method="post"'):
+        assert of_matrices not in page.split('id="job"')[1].split("</section>")[0]
+    assert "writing, 2 of 8" in reading.get("/-/jobs").text
+    json = reading.get(f"/api/v1/-/jobs/{importing.id}").json()
+    assert (json["kind"], json["basis"], json["matrices"], json["done"], json["total"]) == ("import", None, [], 2, 8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"state": "done"}, "done</strong>: its pages are there.</p>"),
+        ({"state": "failed", "message": "<b>no network"}, "failed</strong>: &lt;b&gt;no network.</p>"),
+        ({"state": "cancelled", "started": 1.0}, "cancelled</strong>: what it did is kept; started again"),
+        (
+            {"state": "running", "started": 1.0},
+            "interrupted</strong>: the process that ran it is gone. What it did is kept",
+        ),
+        ({}, "interrupted</strong>: the server that was to run it is gone. It had not begun.</p>"),
+    ],
+)
+def test_an_import_says_how_it_ended(allowing, store, changes, words):
+    job = replace(store.new_import("tiny"), **changes)
+    store.write(job)
+    page = allowing.get(f"/-/jobs/{job.id}").text
+    assert words in page
+    assert 'id="again"' not in page  # this server has the model, and imports it from nowhere
+    assert ('<a id="result" href="/tiny">' in page) == (job.state == "done")
+
+
+def test_an_import_is_cancelled_with_a_post_where_visitors_may(allowing, reading, store, importing):
+    assert reading.post(f"/-/jobs/{importing.id}/cancel", headers=OWN).status_code == 403
+    assert not store.is_cancelled(importing.id)
+    assert allowing.post(f"/-/jobs/{importing.id}/cancel", headers=OWN).status_code == 303
+    assert store.is_cancelled(importing.id)
+
+
+def test_no_visitor_imports_what_the_operator_has_not_named(allowing, reading, store):
+    for query, status in (("tiny", 422), ("gpt2", 404), ("../etc", 404)):
+        answer = allowing.post(f"/-/jobs?model={query}&kind=import", headers=OWN)
+        assert answer.status_code == status
+    assert allowing.post("/-/jobs?model=tiny&kind=everything", headers=OWN).status_code == 422
+    assert reading.post("/-/jobs?model=tiny&kind=import", headers=OWN).status_code == 403
+    assert store.is_empty()
+
+
+def test_what_could_not_be_imported_is_begun_again_with_a_post(serve, tiny_data, tmp_path):
+    (tmp_path / "empty").mkdir()
+    data = shutil.copytree(tiny_data, tmp_path / "data")
+    client = serve(data, "tiny", str(tmp_path / "empty"), allow_jobs=True)
+    r = client.app.state.resources
+    for _ in range(6_000):
+        if r.imports.of("empty").state == "failed":
+            break
+        time.sleep(0.01)
+    first = r.imports.of("empty").job
+    assert f'<a href="/-/jobs/{first}">its&nbsp;import</a>' in client.get("/").text
+    page = client.get(f"/-/jobs/{first}").text
+    assert str(tmp_path) not in page
+    assert 'action="/-/jobs?model=empty&amp;kind=import"' in page
+    answer = client.post("/-/jobs?model=empty&kind=import", headers=OWN)
+    assert answer.status_code == 303
+    assert answer.headers["Location"] != f"/-/jobs/{first}"
+    assert "Importing empty" in client.get(answer.headers["Location"]).text

@@ -34,8 +34,8 @@ def test_one_model_is_the_front_page(client):
     assert (answer.status_code, answer.headers["Location"]) == (307, "/tiny")
 
 
-def test_several_models_are_listed_with_their_states(serve, data, tags):
-    page = serve(data, "tiny", "no-such-folder/here").get("/")
+def test_several_models_are_listed_with_their_states(serve, fresh_data, tags):
+    page = serve(fresh_data, "tiny", "no-such-folder/here").get("/")
     assert page.status_code == 200
     assert "/tiny" in links(tags, page.text)
     assert "2 layers × 4 heads" in page.text
