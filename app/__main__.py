@@ -258,9 +258,10 @@ def worker(
     from app.explorer.making.maker import open_maker
     from app.explorer.running.processes import LAST_WORDS, work
     from app.store.artifacts import ArtifactStore
+    from app.store.presence import present
 
-    with interruptible(LAST_WORDS):
-        folder = Path(data)
+    folder = Path(data)
+    with interruptible(LAST_WORDS), present(folder):
         store = ArtifactStore(folder / "artifacts", quota)
         work(channel, parent, open_maker(folder, device, store), store)
 
@@ -279,6 +280,7 @@ def _precompute(
     from app.store.artifacts import ArtifactStore
     from app.store.jobs import JobStore
     from app.store.presence import present
+    from app.store.turns import stand_back
 
     model = _imported(settings.data, settings.models[0], is_name=job_id is not None)
     quota = int(settings.quota_gib * 2**30)
@@ -292,6 +294,7 @@ def _precompute(
             store = JobStore(settings.data / "jobs")
             noted = (store.get(job_id) if job_id else None) or store.new(asked.slug, asked.fingerprint, asked.task)
             for now in recorded(store, noted, steps_of(artifacts, tables, model, asked.task)):
+                stand_back(settings.data, tables.device())
                 done = now.matrices_done + now.matrices_found + now.part
                 shown.show(jobs.progress_of(now), int(1000 * done), 1000 * now.matrices)
         except ExplorerError as error:

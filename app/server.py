@@ -80,8 +80,8 @@ def create_app(
     for router in ROUTERS:
         app.router.routes.extend(router.routes)  # `include_router` would build each again, before the first answer
     app.add_middleware(RootPath, root=chosen.root_path)
-    app.add_middleware(KeptAnswers, settings=chosen)
     app.add_middleware(Visitors, trusted=chosen.trusted_proxies)
+    app.add_middleware(KeptAnswers, settings=chosen)
     app.add_middleware(Gate, settings=chosen)
     app.add_middleware(OriginForm)
     app.add_middleware(HeadAsGet)

@@ -24,6 +24,7 @@ from app.explorer import precompute, resources
 from app.models import naming
 from app.models.catalog import Catalog
 from app.models.manifest import write_manifest
+from app.store import turns
 from app.store.account import SIZE
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import JobStore
@@ -314,6 +315,25 @@ def test_precompute_imports_what_is_missing_and_computes_every_head(gpt2_folder,
     assert {brought.state, done.state, again.state} == {"done"}
     assert brought.task is None
     assert [job.matrices_done for job in (done, again)] == [16, 0]
+
+
+def test_precompute_lets_what_a_visitor_waits_for_go_first(fresh_data, monkeypatch):
+    words = ["precompute", "tiny", "--matrices", "L0/mlp-in", "--device", "cpu", "--data", str(fresh_data)]
+    computed_at = []
+
+    def is_taken(data, device):
+        assert (data, device) == (fresh_data, "cpu")
+        computed_at.append(len(list((fresh_data / "artifacts").rglob("*.safetensors"))))
+        return len(computed_at) < 5
+
+    with monkeypatch.context() as patch:
+        patch.setattr(turns, "is_taken", is_taken)
+        assert run(*words).exit_code == 0
+    assert computed_at[:5] == [0] * 5  # it stood back before its first step
+    assert len(computed_at) > 6  # and looked between any two
+    monkeypatch.setattr(turns, "LONGEST_SECONDS", 0.01)
+    with turns.going_first(fresh_data, "cpu"):  # a crowd does not stop it
+        assert run(*words, "--weights", "raw").exit_code == 0
 
 
 def test_precompute_takes_matrices_weights_and_a_basis(fresh_data):

@@ -101,10 +101,19 @@ def squared_errors(
     samples: Float[Tensor, "n d"], atoms: Float[Tensor, "m d"], most: int
 ) -> Float64[Tensor, "n {most}+1"]:
     """What is left of each sample's square with at most 0, 1 … `most` unit atoms; never more with more."""
-    squares = torch.cat([part.double().square().sum(dim=1, keepdim=True) for part in torch.split(samples, 4096)])
-    gains = torch.cat([found.gains for found in _encoded(samples, atoms, most)])
-    left = squares - torch.nn.functional.pad(gains, (1, most - gains.shape[1])).cumsum(dim=1)
-    return left.clamp_(min=0)
+    return torch.cat([*squared_errors_by_part(samples, atoms, most)])
+
+
+def squared_errors_by_part(
+    samples: Float[Tensor, "n d"], atoms: Float[Tensor, "m d"], most: int
+) -> Iterator[Float64[Tensor, "part {most}+1"]]:
+    """The same, as many samples at a time as memory has room for."""
+    prepared = encoder(atoms)
+    for part in torch.split(samples, prepared.at_once(most)):
+        squares = part.double().square().sum(dim=1, keepdim=True)
+        gains = encode(prepared, part, most).gains
+        left = squares - torch.nn.functional.pad(gains, (1, most - gains.shape[1])).cumsum(dim=1)
+        yield left.clamp_(min=0)
 
 
 def relative_errors(left: Float64[Tensor, "n steps"]) -> Float64[Tensor, " steps-1"]:

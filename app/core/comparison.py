@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32, Float64, Int64
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from app.core.coding import coding_errors
+from app.core.coding import relative_errors, squared_errors_by_part
 from app.core.steps import Steps
 
 ROWS = 1024
@@ -57,12 +57,24 @@ def errors_side_by_side(
     errors: dict[Name, Errors] = {}
     controls: dict[int, Tensor] = {}
     for done, (name, vectors) in enumerate(bases.items()):
-        yield done, len(bases)
         size = len(vectors)
         if size not in controls:
-            controls[size] = coding_errors(samples, random_vectors(size, samples, seed), most)
-        errors[name] = Errors(coding_errors(samples, vectors, most), controls[size])
+            own = random_vectors(size, samples, seed)
+            controls[size] = yield from _errors(samples, own, most, (done, len(bases)))
+        errors[name] = Errors((yield from _errors(samples, vectors, most, (done, len(bases)))), controls[size])
     return errors
+
+
+def _errors(
+    samples: Float[Tensor, "n d"], vectors: Float[Tensor, "m d"], most: int, so_far: tuple[int, int]
+) -> Steps[Float64[Tensor, " {most}"]]:
+    """The relative errors with those vectors, some samples at a time."""
+    parts = []
+    yield so_far
+    for part in squared_errors_by_part(samples, vectors, most):
+        parts.append(part)
+        yield so_far
+    return relative_errors(torch.cat(parts))
 
 
 def overlap(vectors: Float[Tensor, "n d"], others: Float[Tensor, "m d"]) -> Float64[Tensor, " rank"]:

@@ -71,9 +71,9 @@ def blind(r: Resources, address: Address, options: Options, seed: int, answers: 
         raise UnknownAddress(f"{address} has no blind round: it is of a whole model, as {address.model}/blind.")
     opened, view = visited(r, address, options)
     is_over = len(answers) == ROUNDS
-    if is_over and of == "all":  # all that is missing stands in line before any is waited for
+    if is_over and of == "all":  # all that is missing stands in line, in one place, before any is waited for
         matrices = (next(_matrices(opened, address, _chance(view, seed, of, number))) for number in range(ROUNDS))
-        fulfilled(r, *(orders.matrix(opened, matrix, view) for matrix in dict.fromkeys(matrices)))
+        orders.in_line(r, [orders.matrix(opened, matrix, view) for matrix in dict.fromkeys(matrices)])
     results: list[BlindResult] = []
     columns: Columns | None = None
     numbers = range(ROUNDS) if is_over else [len(answers)]

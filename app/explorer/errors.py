@@ -16,12 +16,19 @@ class BadOption(ExplorerError):
     """A query value is outside its range, or means nothing for this model; the message names the range."""
 
 
-class UnknownToken(BadOption):
-    """The text is no single token of the model; `near` has (spelling, shown form) of some that it may have meant."""
+class OtherValue(BadOption):
+    """The option has other values; `near` has (spelling, shown form) of some that may have been meant."""
+
+    def __init__(self, message: str, name: str, near: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(message)
+        self.name, self.near = name, near
+
+
+class UnknownToken(OtherValue):
+    """The text is no single token of the model."""
 
     def __init__(self, message: str, near: tuple[tuple[str, str], ...]) -> None:
-        super().__init__(message)
-        self.near = near
+        super().__init__(message, "token", near)
 
 
 class NotReady(ExplorerError):

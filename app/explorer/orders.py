@@ -13,7 +13,7 @@ from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing, View
 from app.explorer.resources import Resources
-from app.explorer.running.line import Cost
+from app.explorer.running.costs import controls_of, cost_of
 from app.explorer.running.queue import Errand
 from app.models.selection import EVERY
 from app.store.artifacts import Artifact, Recipe
@@ -27,7 +27,6 @@ class Order:
     recipe: Recipe
     title: str
     """What is being done, for people who wait."""
-    cost: Cost = "dear"
 
 
 def matrix(model: OpenModel, address: Address, shown: View) -> Order:
@@ -38,7 +37,7 @@ def matrix(model: OpenModel, address: Address, shown: View) -> Order:
     title = f"{address.label} of {address.model} is being decomposed and read out."
     if shown.selection != EVERY:
         title += " Random directions are read in the same way first."
-    return Order(model, recipe, title, "cheap" if address.circuit and shown.selection == EVERY else "dear")
+    return Order(model, recipe, title)
 
 
 def layer(model: OpenModel, address: Address, processing: Processing) -> Order:
@@ -58,14 +57,14 @@ def gallery(model: OpenModel, processing: Processing) -> list[Order]:
     """The notable rays of each layer, then those of the model's ends: batch work, since all of it reads every matrix."""
     title = f"Every matrix of {model.header.slug} is being read for its most readable directions."
     layers = (*range(model.header.n_layers), None)
-    return [Order(model, recipes.gallery(model, layer, processing), title, "batch") for layer in layers]
+    return [Order(model, recipes.gallery(model, layer, processing), title) for layer in layers]
 
 
 def census_part(model: OpenModel, layer: int | None, processing: Processing) -> Order:
     """How readable the matrices of that layer are, or the model's ends: batch work, since it reads them all."""
     where = "The ends" if layer is None else f"L{layer}"
     title = f"{where} of {model.header.slug} {'are' if layer is None else 'is'} being read for the census."
-    return Order(model, recipes.census_part(model, layer, processing), title, "batch")
+    return Order(model, recipes.census_part(model, layer, processing), title)
 
 
 def control(model: OpenModel, end: str, shown: View) -> Order:
@@ -94,7 +93,7 @@ def full(model: OpenModel, address: Address, shown: View, token: int) -> Order:
     assert address.head is not None
     title = f"The full circuits of {address.label} of {address.model} are being read out for one token."
     recipe = recipes.full(model, address.layer, address.head, token, shown.weights, shown.distance)
-    return Order(model, recipe, title, "cheap")
+    return Order(model, recipe, title)
 
 
 def comparison(
@@ -156,5 +155,9 @@ def so_far(r: Resources, orders: Sequence[Order]) -> SoFar:
 
 
 def _submitted(r: Resources, orders: Sequence[Order]) -> Errand:
+    """In line, behind what they are judged by where that is not there yet."""
     first = orders[0]
-    return r.queue.submit(first.model.header.slug, [order.recipe for order in orders], first.title, first.cost)
+    controls = list(dict.fromkeys(control for order in orders for control in controls_of(order.model, order.recipe)))
+    missing = [control for control in controls if not r.store.exists(control)]
+    cost = cost_of(first.recipe, missing)
+    return r.queue.submit(first.model.header.slug, [order.recipe for order in orders], first.title, cost, missing)

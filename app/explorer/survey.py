@@ -113,7 +113,7 @@ def _read(r: Resources, opened: OpenModel, processing: Processing, *needed: Orde
     fulfilled(r, orders.census_part(opened, None, processing), *needed)
     layers = _there(r, opened, processing)
     missing = [layer for layer in range(opened.header.n_layers) if layer not in layers]
-    with suppress(Busy, ComputationFailed):  # it is asked again soon
+    with suppress(Busy, ComputationFailed, NotReady):  # it is asked again soon
         begun(r, *(orders.census_part(opened, layer, processing) for layer in missing[:AHEAD]))
     return layers
 

@@ -16,6 +16,9 @@ Product = Literal["dot", "cosine"]
 """`dot`: the product of a token's vector with the direction, as the network computes it; `cosine`: that of the token's
 vector at unit length, so that long ones do not stand everywhere."""
 
+FREQUENT = (0, 100, 500, 1_000, 5_000)
+"""So many of the first ids visitors may leave out: each other number would need random directions of its own."""
+
 
 @dataclass(frozen=True)
 class Selection:

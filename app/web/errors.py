@@ -25,8 +25,8 @@ from app.explorer.errors import (
     ExplorerError,
     Importing,
     NotReady,
+    OtherValue,
     UnknownAddress,
-    UnknownToken,
 )
 from app.explorer.places import located
 from app.web.answers import (
@@ -96,7 +96,7 @@ class Problem:
     near: tuple[Address, ...] = ()
     """Places on the way to what was asked for."""
     meant: tuple[tuple[str, str], ...] = ()
-    """(URL, shown token): the same page for a token that may have been meant."""
+    """(URL, shown value): the same page with a value that may have been meant, such as a token."""
     done: int = 0
     total: int = 0
     job: str | None = None
@@ -158,8 +158,9 @@ def _problem(request: Request, error: Exception) -> Problem:
     if isinstance(error, NotReady):
         job = error.job if isinstance(error, Importing) else None
         return replace(problem, done=error.done, total=error.total, job=job, retry_after=POLL_SECONDS)
-    if isinstance(error, UnknownToken):
-        return replace(problem, meant=tuple((_with_token(request, name), shown) for name, shown in error.near))
+    if isinstance(error, OtherValue):
+        meant = tuple((_with_value(request, error.name, value), shown) for value, shown in error.near)
+        return replace(problem, meant=meant)
     return replace(problem, retry_after=getattr(error, "retry_after", 0))
 
 
@@ -202,9 +203,9 @@ def _methods(request: Request) -> list[str]:
     return ["GET", "HEAD", *(taken or METHODS)[1:]]
 
 
-def _with_token(request: Request, name: str) -> str:
-    """This very page with another token."""
-    query = urlencode(dict(request.query_params) | {"token": name})
+def _with_value(request: Request, name: str, value: str) -> str:
+    """This very page with another value of that option."""
+    query = urlencode(dict(request.query_params) | {name: value})
     return f"/{quote(request.scope['path'].lstrip('/'))}?{query}"
 
 

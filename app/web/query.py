@@ -9,12 +9,12 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from app.core.address import BasisName
 from app.core.basis import BASES
 from app.explorer.blind import FIRST_SEED, LARGEST_SEED, ROUNDS
-from app.explorer.errors import BadOption
+from app.explorer.errors import BadOption, OtherValue
 from app.explorer.layout import KEPT_TOKENS
 from app.explorer.pages import BlindOf, GalleryList, Only, Processing, Ranked, Sort, Sought
 from app.explorer.views import FARTHEST, Options
 from app.models.lookup import LONGEST
-from app.models.selection import Product, Selection
+from app.models.selection import FREQUENT, Product, Selection
 
 PARAMETERS = tuple(dict.fromkeys(parameter.name for basis in BASES.values() for parameter in basis.parameters))
 NUMBERS = r"^[0-9]{1,6}(,[0-9]{1,6}){0,3}$"
@@ -220,12 +220,20 @@ class TurnQuery(BasisQuery, DistanceQuery):
     frequent: Annotated[
         int,
         Field(
-            ge=0,
-            le=10_000_000,
             description="Without so many of the first ids: the most frequent tokens in most vocabularies, after some 256 "
             "bytes in byte-level ones.",
+            json_schema_extra={"enum": [*FREQUENT]},
         ),
     ] = 0
+
+    @field_validator("frequent")
+    @classmethod
+    def _is_offered(cls, frequent: int) -> int:
+        if frequent not in FREQUENT:
+            near = sorted(sorted(FREQUENT, key=lambda value: abs(value - frequent))[:2])
+            said = f"frequent is {', '.join(f'{value:,}' for value in FREQUENT[:-1])} or {FREQUENT[-1]:,}."
+            raise OtherValue(said, "frequent", tuple((str(value), f"frequent={value}") for value in near))
+        return frequent
 
     readout: Annotated[
         Product,

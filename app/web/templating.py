@@ -36,6 +36,7 @@ from app.explorer.pages import (
     NotablePage,
 )
 from app.explorer.verdicts import BETTER
+from app.models.selection import FREQUENT
 from app.store.jobs import Task
 from app.web import charts, copies, glossary, judgements, numbers, reproduction
 from app.web.assets import Asset
@@ -132,6 +133,7 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         bits=copies.bits,
         determined=copies.determined,
         turned=copies.turned,
+        frequent_values=FREQUENT,
         fits_take=glossary.FITS,
         fitted={basis.name for basis in BASES.values() if basis.is_fitted},
     )

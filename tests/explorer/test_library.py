@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 
 from app.core.address import parse
-from app.explorer import browse, compute
+from app.explorer import browse
 from app.explorer.browse import Options
 from app.explorer.errors import ComputationFailed
 from app.explorer.library import OpenModel
+from app.explorer.running import queue
 
 HEAD = parse("tiny/L1/H2")
 FILES = ("embeddings.safetensors", "layer-001.safetensors", "tokenizer.json")
@@ -22,7 +23,7 @@ REPAIR = "Whoever runs this server can repair it with singular-lens import, from
 @pytest.fixture
 def impatient(monkeypatch):
     """A failure is no answer for later: what failed is tried again at once."""
-    monkeypatch.setattr(compute, "FAILURE_SECONDS", -1.0)
+    monkeypatch.setattr(queue, "FAILURE_SECONDS", 0.0)
 
 
 def weights_of(data):

@@ -83,8 +83,9 @@ def test_a_full_queue_is_busy(open_explorer, fresh_data, monkeypatch, patiently)
         done.wait(30)
         raise ValueError
 
-    monkeypatch.setattr(decompositions, "read_matrix", stuck)
     r = open_explorer(fresh_data, queue_size=1, wait_seconds=0.01)
+    patiently(browse.matrix, r, parse("tiny/L1/H0/ov"), Options())  # with what all are judged by
+    monkeypatch.setattr(decompositions, "read_matrix", stuck)
     with pytest.raises(NotReady, match="L0H0 OV of tiny"):
         browse.matrix(r, parse("tiny/L0/H0/ov"), Options())
     assert begun.wait(30)

@@ -118,8 +118,8 @@ def test_a_filter_that_a_page_would_not_heed_is_refused(query, name):
 
 @pytest.mark.parametrize("query", [TurnQuery, TableQuery, PageQuery])
 def test_tables_heed_every_filter(query):
-    options = query(ascii="1", starts="1", plain="1", frequent="7", rotated="1", readout="cosine").options()
-    assert (options.selection, options.rotated) == (Selection(True, True, True, 7, "cosine"), True)
+    options = query(ascii="1", starts="1", plain="1", frequent="500", rotated="1", readout="cosine").options()
+    assert (options.selection, options.rotated) == (Selection(True, True, True, 500, "cosine"), True)
 
 
 def test_what_no_page_knows_is_nobodys_business():

@@ -134,8 +134,8 @@ def test_a_directions_file_has_the_judgement_of_each_ray(client, query):
 
 
 def test_a_file_of_some_tokens_is_named_by_them(client):
-    answer = client.get("/tiny/L1/H2/ov?format=csv&ascii=1&frequent=20")
-    assert "-folded-ascii-1-frequent-20-" in answer.headers["Content-Disposition"]
+    answer = client.get("/tiny/L1/H2/ov?format=csv&ascii=1&frequent=100")
+    assert "-folded-ascii-1-frequent-100-" in answer.headers["Content-Disposition"]
 
 
 def test_a_basis_with_one_ray_a_term_has_no_other(fitted):

@@ -22,13 +22,14 @@ from numpy.typing import NDArray
 
 from app.core.forms import Forms, forms_of
 from app.core.rays import BEYOND_LENGTHS, FORM_LENGTHS, HEADLINE, LENGTHS, SPELLING_LENGTHS
+from app.core.steps import Steps, run
 from app.explorer import recipes
 from app.explorer.inventory import end_of
 from app.explorer.layout import CONTROL_DIRECTIONS, CONTROL_SHOWN, CONTROL_TOKENS, KEPT_TOKENS
 from app.explorer.library import OpenModel
 from app.explorer.making.bench import Arrays, Baked, Bench
 from app.explorer.recipes import CONTROL_SEED, LEAST_TOKENS
-from app.models.selection import Selection
+from app.models.selection import EVERY, Selection
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Artifact
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from app.core.readout import TokenTable
     from app.core.spelling import Traits
 
+STEPS = 4
+"""Of a control: which tokens are trained, what they share, what is read with, and the random directions themselves."""
 LEAST_RAYS = 64
 """That are worth a core of their own while they are measured; two of them a direction."""
 FIRST = LENGTHS[0]
@@ -81,10 +84,10 @@ def n_bytes(model: OpenModel) -> int:
 def control(bench: Bench, side: str) -> Control | None:
     """What that side's readouts are judged by; None where too few tokens were trained, or pass the selection."""
     key = (bench.model.fingerprint, bench.processing, end_of(bench.model, bench.processing, side), bench.selection)
-    return bench.tables.control(key, lambda: _built(bench, key[2])[1])
+    return bench.tables.control(key, lambda: run(_built(bench, key[2]))[1])
 
 
-def _built(bench: Bench, end: str) -> tuple[Artifact, Control | None]:
+def _built(bench: Bench, end: str) -> Steps[tuple[Artifact, Control | None]]:
     import torch
 
     from app.core.coherence import lexicon
@@ -92,7 +95,9 @@ def _built(bench: Bench, end: str) -> tuple[Artifact, Control | None]:
 
     own = recipes.control(bench.model, end, bench.processing, bench.selection)
     kept = bench.store.load(own)
-    arrays = dict(kept.arrays) if kept else _shared(bench, end)
+    arrays = dict(kept.arrays) if kept else (yield from _shared(bench, end))
+    yield 2, STEPS
+    _note_trained(bench, end, arrays)
     table = bench.tables.table(bench.model, bench.processing, end, bench.selection)
     device = table.vectors.device
     trained, mean, components = (
@@ -108,6 +113,7 @@ def _built(bench: Bench, end: str) -> tuple[Artifact, Control | None]:
         Traits(*(part.to(device) for part in spelt)),
     )
     if kept is None:
+        yield 3, STEPS
         if int(trained.sum()) >= LEAST_TOKENS:
             arrays |= _measured(bench, end, judge)
         kept = bench.store.save(own, arrays, {"trained": int(trained.sum())})
@@ -116,15 +122,15 @@ def _built(bench: Bench, end: str) -> tuple[Artifact, Control | None]:
     return kept, Control(judge, *(kept.arrays[name] for name in ("coherence", "forms", "beyond", "spelling")))
 
 
-def take_control(bench: Bench, end: str) -> Baked:
+def take_control(bench: Bench, end: str) -> Steps[Baked]:
     """The control's arrays and facts, computed if they are not there: what is held in memory may outlive its file."""
-    kept = (
-        bench.store.load(recipes.control(bench.model, end, bench.processing, bench.selection)) or _built(bench, end)[0]
-    )
+    kept = bench.store.load(recipes.control(bench.model, end, bench.processing, bench.selection))
+    if kept is None:
+        kept, _ = yield from _built(bench, end)
     return dict(kept.arrays), kept.facts
 
 
-def _shared(bench: Bench, end: str) -> Arrays:
+def _shared(bench: Bench, end: str) -> Steps[Arrays]:
     """What does not depend on which tokens are selected."""
     import torch
 
@@ -136,12 +142,24 @@ def _shared(bench: Bench, end: str) -> Arrays:
         kept = bench.store.load(recipes.control(bench.model, end, bench.processing, whole))
         if kept is not None:
             return {name: kept.arrays[name] for name in ("trained", "mean", "components")}
+    yield 0, STEPS
     table = bench.tables.table(bench.model, bench.processing, end, whole)
     own = is_trained(table.vectors, table.proposals[0].rows.dtype)
+    yield 1, STEPS
     mean, components = shared_components(table.vectors, own)
     trained = torch.zeros(bench.model.vocabulary.size, dtype=torch.bool)
     trained[table.ids.cpu()] = own.cpu()
     return {"trained": trained.numpy(), "mean": mean.cpu().numpy(), "components": components.cpu().numpy()}
+
+
+def _note_trained(bench: Bench, end: str, arrays: Arrays) -> None:
+    """Have the selected tokens found by what is known already of which were trained, as they are read by dot product."""
+    trained: NDArray[np.bool_] | None = arrays["trained"]
+    if bench.selection.readout == "cosine":
+        whole = bench.store.load(recipes.control(bench.model, end, bench.processing, EVERY))
+        trained = whole.arrays["trained"] if whole else None
+    if bench.selection.plain and trained is not None:
+        bench.tables.note_trained(bench.model, bench.processing, end, trained)
 
 
 def _forms(vocabulary: Vocabulary) -> "tuple[Forms, Traits]":

@@ -101,7 +101,7 @@ def _census(bench: Bench, recipe: Recipe) -> Steps[Baked]:
 
 
 def _control(bench: Bench, recipe: Recipe) -> Steps[Baked]:
-    return in_one(partial(controls.take_control, bench, recipe.subject.rpartition("/")[2]))
+    return controls.take_control(bench, recipe.subject.rpartition("/")[2])
 
 
 MAKERS: dict[ArtifactKind, Maker] = {

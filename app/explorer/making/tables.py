@@ -72,6 +72,12 @@ class Tables:
         held: Value = _kept(self._controls, key, MAX_CONTROLS, build)
         return held
 
+    def note_trained(self, model: OpenModel, processing: Processing, end: str, trained: NDArray[np.bool_]) -> None:
+        """Keep which tokens training has moved at that end [d_vocab], where that was found out elsewhere."""
+        import torch
+
+        _kept(self._trained, (model.fingerprint, processing, end), MAX_MASKS, lambda: torch.from_numpy(trained.copy()))
+
     def gram(self, model: OpenModel, processing: Processing) -> "Tensor":
         """What is written at each token against what is read there, for copying scores."""
 
@@ -176,9 +182,10 @@ class Tables:
             import torch
 
             from app.core.collapse import is_trained
+            from app.core.proposal import proposing_dtype
 
             trained = torch.from_numpy(model.vocabulary.known.copy())
-            trained[trained.clone()] = is_trained(vectors[trained])
+            trained[trained.clone()] = is_trained(vectors[trained], proposing_dtype("cpu"))
             return trained
 
         return _kept(self._trained, (model.fingerprint, processing, end), MAX_MASKS, build)

@@ -25,6 +25,7 @@ MOST_BYTES = 2**30
 """Bytes that come with one: an artifact."""
 
 Count = Annotated[int, Field(ge=0, le=10**15)]
+Seconds = Annotated[float, Field(ge=0, le=10**9)]
 Failure = Literal["option", "memory", "other"]
 
 
@@ -37,6 +38,8 @@ class Make:
     recipe: str
     """In its one spelling."""
     cost: Cost
+    seconds: Seconds | None = None
+    """After so many of computing it rests until it is named by `GoOn`; None: it does not."""
     kind: Literal["make"] = "make"
 
 
@@ -53,10 +56,19 @@ class Prepare:
 
 @dataclass(frozen=True, slots=True)
 class GoOn:
-    """To the worker: go on with this, which was suspended."""
+    """To the worker: go on with this, which was suspended or rests."""
 
     id: Count
+    seconds: Seconds | None = None
     kind: Literal["go on"] = "go on"
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """To the worker: forget this, which was begun."""
+
+    id: Count
+    kind: Literal["drop"] = "drop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,9 @@ class Stepped:
     id: Count
     done: Count
     total: Count
+    seconds: Seconds = 0.0
+    """Of computing, for this step."""
+    rests: bool = False
     kind: Literal["stepped"] = "stepped"
 
 
@@ -84,6 +99,8 @@ class Made:
     outcome: Literal["found", "kept", "refused"]
     error: int = 0
     """The system's number for why it was refused."""
+    seconds: Seconds = 0.0
+    """Of computing, since the last step."""
     kind: Literal["made"] = "made"
 
 
@@ -108,7 +125,7 @@ class Logged:
     kind: Literal["logged"] = "logged"
 
 
-Order = Make | Prepare | GoOn
+Order = Make | Prepare | GoOn | Drop
 Report = Alive | Stepped | Made | Failed | Logged
 _FORM: TypeAdapter[Order | Report] = TypeAdapter(Annotated[Order | Report, Field(discriminator="kind")])
 

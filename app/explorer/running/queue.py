@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Semaphore, Thread
@@ -24,6 +25,7 @@ from app.explorer.running.line import Cost, Line, Ticket
 from app.explorer.running.messages import (
     Channel,
     Disconnected,
+    Drop,
     Failed,
     GoOn,
     Logged,
@@ -32,7 +34,7 @@ from app.explorer.running.messages import (
     Report,
     Stepped,
 )
-from app.explorer.running.visitor import VISITOR
+from app.explorer.running.visitor import ASKING, VISITOR, Asking
 from app.models.memory import is_of_memory
 from app.store.artifacts import Artifact, ArtifactStore, Recipe
 
@@ -46,6 +48,14 @@ SILENT_SECONDS = 60.0
 """And so is a worker that does not even say that it is there."""
 IDLE_SECONDS = 600.0
 """A worker that had nothing to do for so long is ended, and its memory is the system's again."""
+GRANTED_SECONDS = 2.0
+"""Of computing that one request causes, until the end of a step: what takes longer goes on when it is asked for again."""
+FORGOTTEN_SECONDS = 60.0
+"""What rests and is not asked for in so long is forgotten: whoever asks later has it begun anew."""
+SPARED_SECONDS = 5.0
+"""What rests makes room for others no sooner: a page that waits asks more often."""
+MOST_BEGUN = 2
+"""And one that is cheaper, where all those rest."""
 DEADLY = 2
 """Ends of a worker at the same thing in a row, before that thing is refused for a while."""
 MOST_TIMES = 32
@@ -112,6 +122,8 @@ class Errand(Ticket):
     slug: str
     tasks: Sequence[Task]
     """One after the other; one that fails holds up none behind it."""
+    n_before: int = 0
+    """So many of them, the first, are only needed by the others."""
     future: "Future[list[Artifact]]" = field(default_factory=Future)
     at: int = 0
     """The task that is next."""
@@ -121,8 +133,21 @@ class Errand(Ticket):
     failure: ExplorerError | None = None
     done: int = 0
     total: int = 0
+    asking: Asking | None = None
+    """The request that asked last."""
+    asked: float = field(default_factory=time.monotonic)
+    """When it was asked for last."""
+    is_asked_again: bool = False
+    """By another request than that for which it has its seconds."""
+    left: float | None = None
+    """Seconds of computing until it rests; None: it is made to its end."""
+    rests: bool = False
     is_second_try: bool = False
     """A worker has ended while this was suspended."""
+
+    def is_left_alone(self) -> bool:
+        """It rests, and nobody has asked for it since."""
+        return self.rests and not self.is_asked_again
 
 
 @dataclass
@@ -172,6 +197,8 @@ class ComputeQueue:
         self._worker: _Watched | None = None
         self._running: Errand | None = None
         self._suspended: Errand | None = None
+        self._resting: list[Errand] = []
+        """Begun, and some to be gone on with: those that were asked for again, the first first."""
         self._last_id = 0
         self._told: Making | None = None
         """What the worker is at."""
@@ -185,33 +212,49 @@ class ComputeQueue:
         self._thread = Thread(target=self._run, name="queue", daemon=True)
         self._thread.start()
 
-    def submit(self, slug: str, tasks: Sequence[Task], title: str, cost: Cost) -> Errand:
-        """Join who waits for the same, or stand in line; Busy if there is no place, or as it failed a moment ago."""
+    def submit(self, slug: str, tasks: Sequence[Task], title: str, cost: Cost, before: Sequence[Task] = ()) -> Errand:
+        """Join who waits for the same, or stand in line; Busy if there is no place, or as it failed a moment ago.
+
+        What has to be there `before` the tasks is made first, in the same place, and is no part of what they give.
+        """
         key = tuple(task.hash for task in tasks)
         with self._lock:
-            if errand := self._errands.get(key):
+            asking = ASKING.get()
+            errand = self._errands.get(key)
+            if errand is not None and asking is errand.asking:
                 return errand
-            self._raise_recent_failure(key)
-            if self._closing.is_set():
-                raise Busy(ENDING)
-            errand = Errand(key, VISITOR.get(), cost, title, slug, tuple(tasks))
-            self._line.enter(errand)
-            self._errands[key] = errand
+            if errand is None:
+                self._raise_recent_failure(key)
+                if self._closing.is_set():
+                    raise Busy(ENDING)
+            self._check_first(asking, key, cost, title)
+            if errand is None:
+                errand = Errand(key, VISITOR.get(), cost, title, slug, (*before, *tasks), len(before), asking=asking)
+                errand.left = None if asking is None else GRANTED_SECONDS
+                self._line.enter(errand)
+                self._errands[key] = errand
+            else:
+                errand.asking, errand.asked, errand.is_asked_again = asking, time.monotonic(), True
+            if asking is not None and cost != "cheap":
+                asking.begins = key
         self._inbox.put(None)
         return errand
 
     def results(self, *errands: Errand) -> list[list[Artifact]]:
         """What they gave, waited for together within one budget; NotReady when that or the number of waiters is spent."""
         futures = [errand.future for errand in errands]
+        for errand in errands:
+            if errand.is_left_alone():
+                raise _not_yet(errand)
         if not all(future.done() for future in futures) and self._waiters.acquire(blocking=False):
             try:
                 wait(futures, timeout=self._wait_seconds)
             finally:
                 self._waiters.release()
-        pending = tuple(errand.future for errand in errands if not errand.future.done())
+        pending = {future: errand for future, errand in zip(futures, errands, strict=True) if not future.done()}
         if pending:
-            first = next(errand for errand in errands if errand.future is pending[0])
-            raise NotReady(first.title, first.done, first.total, pending)
+            first = next(iter(pending.values()))
+            raise NotReady(first.title, first.done, first.total, tuple(pending))
         return [future.result() for future in futures]
 
     def depth(self) -> int:
@@ -245,6 +288,15 @@ class ComputeQueue:
             del self._failures[old]
         if key in self._failures:
             raise _again(self._failures[key][-1])
+
+    def _check_first(self, asking: Asking | None, key: Hashable, cost: Cost, title: str) -> None:
+        """NotReady where the request has begun another thing already: the page asks again, and that is another request."""
+        if cost == "cheap" or asking is None or asking.begins in {None, key}:
+            return
+        other = self._errands.get(asking.begins)
+        if other is None or other.is_left_alone():
+            raise NotReady(title)
+        raise NotReady(other.title, other.done, other.total, (other.future,))
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -289,23 +341,45 @@ class ComputeQueue:
             return False
         worker.moved = worker.heard
         errands = [errand for errand in self._begun() if errand.making and errand.making.id == report.id]
+        if isinstance(report, Stepped | Made):
+            _charge(errands, report.seconds)
         if isinstance(report, Stepped):
-            for errand in errands:
-                self._note_step(errand, report)
+            self._note_step(errands, report)
         elif errands:
             self._end_making(errands, report, data)
         return True
 
+    def _rest(self, errand: Errand) -> None:
+        """Leave it where it is, unless somebody asks for it again; whoever waits for it hears how far it is."""
+        if errand.making is self._told:
+            self._told = None
+        with self._lock:
+            if errand.rests or self._is_granted(errand):
+                return
+            errand.rests = True
+            told, errand.future = errand.future, Future()
+        told.set_exception(_not_yet(errand))
+
+    def _is_granted(self, errand: Errand) -> bool:
+        """Give it further seconds if it was asked for again; whether it has any."""
+        if errand.is_asked_again:
+            errand.is_asked_again, errand.rests = False, False
+            errand.left = None if errand.asking is None else GRANTED_SECONDS
+        return errand.left is None or errand.left > 0
+
     def _begun(self) -> list[Errand]:
-        return [errand for errand in (self._running, self._suspended) if errand is not None]
+        return [errand for errand in (self._running, self._suspended, *self._resting) if errand is not None]
 
     def _at_work(self) -> list[Errand]:
         """Those for whom the worker is doing something now."""
         return [errand for errand in self._begun() if errand.making is not None and errand.making is self._told]
 
-    def _note_step(self, errand: Errand, report: Stepped) -> None:
-        if len(errand.tasks) == 1:
-            errand.done, errand.total = report.done, report.total
+    def _note_step(self, errands: Sequence[Errand], report: Stepped) -> None:
+        for errand in errands:
+            if errand.at == errand.n_before == len(errand.tasks) - 1:
+                errand.done, errand.total = report.done, report.total
+            if report.rests:
+                self._rest(errand)
 
     def _end_making(self, errands: list[Errand], report: Made | Failed, data: bytes) -> None:
         making = errands[0].making
@@ -341,20 +415,23 @@ class ComputeQueue:
         """One of its tasks has ended; with the last one, the errand."""
         errand.making = None
         errand.at += 1
-        if artifact is not None:
+        if artifact is not None and errand.at > errand.n_before:
             errand.artifacts.append(artifact)
         errand.failure = errand.failure or failure
-        if len(errand.tasks) > 1:
-            errand.done, errand.total = errand.at, len(errand.tasks)
+        if (total := len(errand.tasks) - errand.n_before) > 1:
+            errand.done, errand.total = max(0, errand.at - errand.n_before), total
         if errand.at == len(errand.tasks):
             self._finish(errand)
 
     def _finish(self, errand: Errand, times: int = 1) -> None:
         """Give the errand's answer; a failure stays the answer for that many times FAILURE_SECONDS."""
+        errand.rests = False
         if errand is self._running:
             self._running = None
         if errand is self._suspended:
             self._suspended = None
+        if errand in self._resting:
+            self._resting.remove(errand)
         with self._lock:
             self._line.leave(errand)
             self._errands.pop(errand.key, None)
@@ -368,28 +445,87 @@ class ComputeQueue:
     def _choose(self) -> None:
         """Begin what goes before what runs, or go on with what was suspended, until the worker has something to do."""
         while True:
-            with self._lock:
+            self._put_to_rest()
+            if self._running is None:
+                self._running = self._newcomer(than=self._suspended)
                 if self._running is None:
-                    self._running = self._line.take(than=self._suspended)
-                    if self._running is None:
-                        self._running, self._suspended = self._suspended, None
-                elif self._suspended is None and (newcomer := self._line.take(than=self._running)):
-                    self._running, self._suspended = newcomer, self._running
+                    self._running, self._suspended = self._suspended, None
+            elif self._suspended is None and (newcomer := self._newcomer(than=self._running)):
+                self._running, self._suspended = newcomer, self._running
             if self._running is None or self._is_at_work(self._running):
                 return
 
+    def _put_to_rest(self) -> None:
+        """Part those that rest from those that go on; of those that were asked for again, the first is suspended."""
+        if self._running is not None and self._running.rests:
+            self._resting.append(self._running)
+            self._running = None
+        if self._suspended is not None and self._suspended.rests:
+            self._resting.append(self._suspended)
+            self._suspended = None
+        with self._lock:
+            awake = [errand for errand in self._resting if self._is_granted(errand)]
+        if awake and self._suspended is None:
+            self._suspended = awake[0]
+            self._resting.remove(awake[0])
+
+    def _newcomer(self, than: Errand | None) -> Errand | None:
+        """What is begun before `than` goes on, if there is room for it."""
+        with self._lock:
+            if self._line.depth() == 0:
+                return None
+        n_begun = len(self._begun())
+        if n_begun >= MOST_BEGUN:
+            if forgotten := self._unasked_for(SPARED_SECONDS):
+                self._forget(forgotten[0])
+            elif n_begun > MOST_BEGUN:
+                return None
+            else:
+                than = than or self._resting[0]
+        with self._lock:
+            return self._line.take(than)
+
+    def _unasked_for(self, seconds: float) -> list[Errand]:
+        """What rests and was not asked for in so long."""
+        until = time.monotonic() - seconds
+        return [errand for errand in self._resting if errand.rests and errand.asked < until]
+
+    def _forget(self, errand: Errand) -> None:
+        """Give up what rests."""
+        making = errand.making
+        errand.making = None
+        if making in self._held and making not in [other.making for other in self._begun()]:
+            self._held.discard(making)
+            if self._worker is not None:
+                with suppress(Disconnected):  # the worker is gone: it is heard of soon
+                    self._worker.hired.channel.send(Drop(making.id))
+        self._resting.remove(errand)
+        with self._lock:
+            self._line.leave(errand)
+            self._errands.pop(errand.key, None)
+        errand.future.set_exception(_not_yet(errand))
+
     def _is_at_work(self, errand: Errand) -> bool:
         """Have the worker do what the errand needs next; whether there is anything that is not there yet."""
+        if errand.making is not None and self._told is errand.making:
+            return True
         if errand.making is None:
             task = errand.tasks[errand.at]
             if isinstance(task, Recipe) and (artifact := self._store.load(task)) is not None:
                 self._advance(errand, artifact, None)
                 return False
+        with self._lock:
+            is_granted = self._is_granted(errand)
+        if not is_granted:
+            self._rest(errand)
+            return False
+        if errand.making is None:
             # What another errand has begun is not begun again.
+            task = errand.tasks[errand.at]
             others = [other.making for other in self._begun() if other.making and other.making.task == task]
             errand.making = others[0] if others else self._next_making(task)
-        if self._told is errand.making:
-            return True
+            if self._told is errand.making:
+                return True
         had_worker = self._worker is not None
         try:
             self._tell(errand, errand.making)
@@ -411,9 +547,9 @@ class ComputeQueue:
         """Disconnected, OSError or RuntimeError where no worker can be had."""
         worker = self._worker or self._hire()
         if making in self._held:
-            order: messages.Order = GoOn(making.id)
+            order: messages.Order = GoOn(making.id, errand.left)
         elif isinstance(making.task, Recipe):
-            order = Make(making.id, errand.slug, making.task.to_json(), errand.cost)
+            order = Make(making.id, errand.slug, making.task.to_json(), errand.cost, errand.left)
         else:
             order = messages.Prepare(making.id, making.task.slug, making.task.processing, errand.cost)
         worker.hired.channel.send(order)
@@ -444,6 +580,8 @@ class ComputeQueue:
 
     def _look_after(self) -> bool:
         """End a worker that hangs, or that nobody needs; whether something may change by it."""
+        for errand in self._unasked_for(FORGOTTEN_SECONDS):
+            self._forget(errand)
         worker, now = self._worker, time.monotonic()
         if worker is None:
             return False
@@ -506,6 +644,16 @@ class ComputeQueue:
         self._short_since = now
         if len(self._too_large) < SHORT_AFTER:
             self._too_large.add(key)
+
+
+def _charge(errands: Sequence[Errand], seconds: float) -> None:
+    for errand in errands:
+        if errand.left is not None:
+            errand.left -= seconds
+
+
+def _not_yet(errand: Errand) -> NotReady:
+    return NotReady(errand.title, errand.done, errand.total)
 
 
 def _again(error: ExplorerError) -> ExplorerError:

@@ -1,16 +1,17 @@
 """What a worker does: makes what the server asks for, one step after the other, and puts it into the store.
 
-It holds at most two computations: what is asked for last is made first, and what ran before is suspended between two of
-its steps until the server says that it goes on. It says how far it is, and that it is there on a thread of its own: a long
+It holds few computations: what is asked for last is made first, and what ran before is suspended between two of its steps
+until the server says that it goes on; so is one that has taken as many seconds as it was given. It says how far it is, and that it is there on a thread of its own: a long
 step is no silence. Whatever a computation raises is its own answer. Knows no queue, no page, and nothing of tensors.
 """
 
 import errno
 import json
 import logging
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any
@@ -24,6 +25,7 @@ from app.explorer.running.messages import (
     Alive,
     Channel,
     Disconnected,
+    Drop,
     Failed,
     Failure,
     GoOn,
@@ -43,13 +45,18 @@ Turn = Callable[[Cost], AbstractContextManager[object]]
 
 BEAT_SECONDS = 1.0
 """How often a worker says that it is there."""
-MOST_HELD = 2
-"""Computations begun: one that runs and one that is suspended."""
+MOST_HELD = 3
+"""Computations begun: one that runs, and others that are suspended or rest."""
 MOST_LOGGED = 20_000
 """Signs of one message for the log."""
 NO_MEMORY = "There was not enough free memory to compute this; the server goes on with the rest."
 
 logger = logging.getLogger(__name__)
+
+
+def clocks() -> tuple[float, float]:
+    """Seconds that this process's cores have computed, and seconds that have gone by: a GPU's count there alone."""
+    return time.process_time(), time.perf_counter()
 
 
 @dataclass(frozen=True)
@@ -116,6 +123,16 @@ class _OutOfMemory(Exception):
     """The worker ends, so that the next one begins with what the system has."""
 
 
+@dataclass
+class _Held:
+    """A computation that is begun."""
+
+    order: Make | Prepare
+    steps: Working
+    left: float | None
+    """Seconds until it rests; None: it does not."""
+
+
 class _Worker:
     """What is begun, and what is heard."""
 
@@ -123,7 +140,7 @@ class _Worker:
         self, channel: Channel, maker: Maker, store: ArtifactStore, orders: "SimpleQueue[Order | None]"
     ) -> None:
         self._channel, self._maker, self._store, self._orders = channel, maker, store, orders
-        self._held: dict[int, tuple[Make | Prepare, Working]] = {}
+        self._held: dict[int, _Held] = {}
         self._running: int | None = None
 
     def run(self) -> None:
@@ -133,12 +150,12 @@ class _Worker:
                 if (order := self._heard()) is not None:
                     self._heed(order)
                 elif self._running is not None:
-                    self._step(*self._held[self._running])
+                    self._step(self._held[self._running])
         except _OutOfMemory:
             pass
         finally:
-            for _, steps in self._held.values():
-                steps.close()
+            for held in self._held.values():
+                held.steps.close()
             self._held.clear()
 
     def _heard(self) -> Order | None:
@@ -154,36 +171,51 @@ class _Worker:
     def _heed(self, order: Order) -> None:
         if isinstance(order, GoOn):
             if order.id in self._held:
+                self._held[order.id].left = order.seconds
                 self._running = order.id
+            return
+        if isinstance(order, Drop):
+            if order.id in self._held:
+                self._held[order.id].steps.close()
+                self._forget(order.id)
+                give_back()
             return
         if not isinstance(order, Make | Prepare) or len(self._held) >= MOST_HELD or order.id in self._held:
             raise Disconnected(f"{order} makes no sense now")
         steps = self._made(order) if isinstance(order, Make) else self._prepared(order)
-        self._held[order.id] = (order, steps)
+        self._held[order.id] = _Held(order, steps, order.seconds if isinstance(order, Make) else None)
         self._running = order.id
 
-    def _step(self, order: Make | Prepare, steps: Working) -> None:
+    def _step(self, held: _Held) -> None:
         """Run what runs to its next step, or to its end."""
+        order, before = held.order, clocks()
         try:
             with self._maker.turn(order.cost), damage_told(order.slug):
-                done, total = next(steps)
+                done, total = next(held.steps)
         except StopIteration as end:
             made, data = end.value
-            self._forget(order)
-            self._channel.send(made, data)
+            self._forget(order.id)
+            self._channel.send(replace(made, seconds=_seconds_since(before)), data)
         except Disconnected:
             raise
         except Exception as error:
-            self._forget(order)
+            self._forget(order.id)
             self._fail(order, error)
         else:
-            self._channel.send(Stepped(order.id, done, total))
+            seconds = _seconds_since(before)
+            if held.left is not None:
+                held.left -= seconds
+            rests = held.left is not None and held.left <= 0
+            if rests:
+                self._running = None
+            self._channel.send(Stepped(order.id, done, total, seconds, rests))
             return
         give_back()
 
-    def _forget(self, order: Make | Prepare) -> None:
-        del self._held[order.id]
-        self._running = None
+    def _forget(self, id_: int) -> None:
+        del self._held[id_]
+        if self._running == id_:
+            self._running = None
 
     def _fail(self, order: Make | Prepare, error: Exception) -> None:
         why: Failure = "other"
@@ -219,6 +251,10 @@ class _Worker:
             data = seal(Contents(recipe.to_json(), json.dumps(facts), arrays))
             return Made(order.id, "refused", error.errno or errno.EIO), data
         return Made(order.id, "kept"), b""
+
+
+def _seconds_since(before: tuple[float, float]) -> float:
+    return max(now - then for now, then in zip(clocks(), before, strict=True))
 
 
 def _subject(order: Make | Prepare) -> str:

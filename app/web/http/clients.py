@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.explorer.running.visitor import VISITOR
+from app.explorer.running.visitor import ASKING, VISITOR, Asking
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -51,9 +51,11 @@ class Visitors:
             )
         peer = scope.get("client")
         noted = VISITOR.set(client_key(peer[0] if peer else "", forwarded, self._trusted))
+        asking = ASKING.set(Asking())
         try:
             await self.app(scope, receive, send)
         finally:
+            ASKING.reset(asking)
             VISITOR.reset(noted)
 
 

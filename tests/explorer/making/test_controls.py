@@ -11,6 +11,7 @@ import torch
 
 from app.core import coherence, collapse, spelling
 from app.core.rays import BEYOND_LENGTHS, FORM_LENGTHS, LENGTHS, SPELLING_LENGTHS
+from app.core.steps import run
 from app.explorer import recipes
 from app.explorer.layout import CONTROL_DIRECTIONS, CONTROL_SHOWN, CONTROL_TOKENS
 from app.explorer.library import Library
@@ -139,7 +140,7 @@ class Words:
 @pytest.mark.parametrize("processing", ["raw", "folded"])
 def test_a_control_is_what_random_directions_read(fresh, oracle_of, end, processing):
     bench = fresh(processing)
-    found, kept = control(bench, end), controls.take_control(bench, end)[0]
+    found, kept = control(bench, end), run(controls.take_control(bench, end))[0]
     table, vectors = oracle_of("gpt2").table(end, processing), random_directions()[:LOOKED_AT]
     ids = top_tokens(vectors, table, np.arange(N_KNOWN))
     np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], ids[..., :CONTROL_TOKENS])
@@ -171,7 +172,7 @@ def demo_words(demo_bench):
 def embedded(bench):
     """The model's tokens, and which of them are trained."""
     table = bench.model.weights().embeddings().W_E.double().numpy()
-    return table, np.flatnonzero(controls.take_control(bench, "write")[0]["trained"])
+    return table, np.flatnonzero(run(controls.take_control(bench, "write"))[0]["trained"])
 
 
 def test_forms_are_counted_once_and_compared_word_by_word(demo_bench, demo_words):
@@ -234,7 +235,7 @@ def test_a_control_that_is_held_may_outlive_its_file(fresh, tmp_path):
     bench = fresh("folded")
     held = control(bench, "write")
     emptied = replace(bench, store=ArtifactStore(tmp_path / "other", 10**9))
-    arrays, facts = controls.take_control(emptied, "write")
+    arrays, facts = run(controls.take_control(emptied, "write"))
     np.testing.assert_array_equal(arrays["coherence"], held.coherence)
     assert facts == {"trained": N_KNOWN}
 
@@ -248,7 +249,7 @@ def test_each_filter_has_its_own(fresh, oracle_of, monkeypatch, selection, whole
     bench = fresh("folded", selection)
     if whole_first:
         whole = control(replace(bench, selection=EVERY), "write")
-    found, kept = control(bench, "write"), controls.take_control(bench, "write")[0]
+    found, kept = control(bench, "write"), run(controls.take_control(bench, "write"))[0]
     ids = found.judge.table.ids.numpy()
     rules = {
         "starts": lambda entry: entry.text[0] == " " and entry.text[1:2].isalpha(),
@@ -276,7 +277,7 @@ def test_cosines_have_a_control_of_their_own(fresh, oracle_of, frequent, whole_f
     if whole_first:
         whole = control(replace(bench, selection=Selection(readout="cosine")), "write")
         control(replace(bench, selection=EVERY), "write")
-    found, kept = control(bench, "write"), controls.take_control(bench, "write")[0]
+    found, kept = control(bench, "write"), run(controls.take_control(bench, "write"))[0]
     table, ids = oracle_of("gpt2").table("write", "raw")[:N_KNOWN], np.arange(frequent, N_KNOWN)
     table = table / np.linalg.norm(table, axis=1, keepdims=True)
     expected = top_tokens(random_directions()[:LOOKED_AT], table, ids)
@@ -304,7 +305,7 @@ def collapsed(bench, monkeypatch, n):
 def test_tokens_that_were_never_trained_are_passed_over(fresh, monkeypatch):
     bench = fresh("raw")
     table = collapsed(bench, monkeypatch, 60)
-    found, (kept, facts) = control(bench, "write"), controls.take_control(bench, "write")
+    found, (kept, facts) = control(bench, "write"), run(controls.take_control(bench, "write"))
     assert facts == {"trained": N_KNOWN - 60}
     assert kept["trained"].sum() == N_KNOWN - 60
     assert (kept["ids"] >= N_KNOWN - 60).any()  # they are still read out
@@ -334,11 +335,33 @@ def test_plain_leaves_them_out_of_the_table(fresh, monkeypatch):
     assert ids.tolist() == list(range(1, N_KNOWN - 60))  # 0 is <|endoftext|>
 
 
+@pytest.mark.parametrize("readout", ["dot", "cosine"])
+def test_what_a_control_found_out_of_tokens_is_not_found_out_again(fresh, monkeypatch, readout):
+    """Neither in this process nor, from what was kept, in the next one."""
+    bench = fresh("raw", Selection(plain=True, readout=readout))
+    collapsed(bench, monkeypatch, 60)
+    for whole in {EVERY, Selection(readout=readout)}:
+        assert control(replace(bench, selection=whole), "write") is not None
+    monkeypatch.setattr(collapse, "is_trained", None)
+    for again in (bench, replace(bench, tables=Tables("cpu"))):
+        assert control(again, "write").judge.table.ids.tolist() == list(range(1, N_KNOWN - 60))
+
+
+@pytest.mark.parametrize(("selection", "n_steps"), [(EVERY, 4), (Selection(frequent=100), 2)])
+def test_it_gives_way_between_its_parts(fresh, selection, n_steps):
+    """Of a filter there are fewer, once what all filters share is there."""
+    bench = fresh("raw", selection)
+    if selection:
+        control(replace(bench, selection=EVERY), "read")
+    assert len(list(controls.take_control(bench, "read"))) == n_steps
+    assert len(list(controls.take_control(bench, "read"))) == 0
+
+
 def test_too_few_trained_tokens_make_no_control(fresh, monkeypatch):
     bench = fresh("raw")
     collapsed(bench, monkeypatch, 201)
     assert control(bench, "write") is None
-    arrays, facts = controls.take_control(bench, "write")
+    arrays, facts = run(controls.take_control(bench, "write"))
     assert "coherence" not in arrays
     assert facts["trained"] == N_KNOWN - 201
     assert control(replace(bench, tables=Tables("cpu")), "write") is None  # found again
@@ -363,7 +386,7 @@ def test_a_small_vocabulary_makes_none(fresh):
 def test_padding_is_in_no_control(fresh):
     bench = fresh("folded", family="llama")
     assert len(control(bench, "write").judge.table.ids) == 97
-    kept = controls.take_control(bench, "write")[0]
+    kept = run(controls.take_control(bench, "write"))[0]
     assert kept["ids"].max() == 96
     assert kept["trained"].tolist() == [True] * 97 + [False] * 3
 
@@ -372,7 +395,7 @@ def test_padding_is_in_no_control(fresh):
 def test_an_encoder_is_judged_by_what_its_embedding_says(fresh, oracle_of):
     bench = fresh("raw", family="bert")
     found = control(bench, "write")
-    kept = controls.take_control(bench, "write")[0]
+    kept = run(controls.take_control(bench, "write"))[0]
     table = oracle_of("bert").table("write", "raw")
     ids = top_tokens(random_directions()[:LOOKED_AT], table, np.arange(97))
     np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], ids[..., :CONTROL_TOKENS])

@@ -67,7 +67,7 @@ def wanted(model, context):
         "control": [
             (
                 recipes.control(model, "write", "folded", SELECTION),
-                lambda: in_one(lambda: controls.take_control(bench("folded", SELECTION), "write")),
+                lambda: controls.take_control(bench("folded", SELECTION), "write"),
             )
         ],
         "rotation": [

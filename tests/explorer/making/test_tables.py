@@ -212,9 +212,7 @@ def test_too_few_trained_tokens_are_refused_with_how_many_there_are(with_untrain
 
 def test_who_was_trained_is_found_once_for_all_filters(with_untrained, monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        collapse, "is_trained", lambda vectors, own=collapse.is_trained: asked.append(0) or own(vectors)
-    )
+    monkeypatch.setattr(collapse, "is_trained", lambda *given, own=collapse.is_trained: asked.append(0) or own(*given))
     tables = Tables("cpu")
     first, second = (
         tables.table(with_untrained, "folded", "read", selection).ids.tolist()

@@ -14,7 +14,7 @@ from app.explorer.errors import BadOption, Busy, ComputationFailed, NotReady
 from app.explorer.running import queue as module
 from app.explorer.running import worker as worker_module
 from app.explorer.running.queue import ComputeQueue, Preparation
-from app.explorer.running.visitor import VISITOR
+from app.explorer.running.visitor import ASKING, VISITOR, Asking
 from app.explorer.running.worker import Maker
 from app.store.artifacts import ArtifactStore, Recipe
 from tests.workers import start_thread
@@ -506,3 +506,140 @@ def test_visitors_stand_in_line_by_who_they_are(shop):
     gate.open.set()
     queue.results(*errands)
     assert shop.made()[1:3] == ["a", "d"]
+
+
+def visited(asking, client, queue, *subjects, cost="dear"):
+    """What that request of that visitor is given."""
+    tokens = VISITOR.set(client), ASKING.set(asking)
+    try:
+        return ask(queue, *subjects, cost=cost)
+    finally:
+        VISITOR.reset(tokens[0])
+        ASKING.reset(tokens[1])
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds computed, which a step adds to."""
+    seconds = [0.0]
+    monkeypatch.setattr(worker_module, "clocks", lambda: (seconds[0], 0.0))
+    return seconds
+
+
+def taking(clock, seconds):
+    def step():
+        clock[0] += seconds
+
+    return step
+
+
+def test_what_a_request_causes_rests_until_another_asks_for_it(shop, clock):
+    queue = shop.open()
+    shop.works["long"] = [taking(clock, 0.9)] * 7
+    errand = visited(Asking(), "a", queue, "long")
+    with pytest.raises(NotReady) as rested:
+        queue.results(errand)
+    assert (rested.value.done, rested.value.total, rested.value.pending) == (3, 7, ())
+    assert len(shop.steps) == 3
+    again = visited(Asking(), "b", queue, "long")
+    assert again is errand
+    until(lambda: errand.done == 6 and errand.rests)
+    visited(Asking(), "a", queue, "long")
+    until(lambda: not queue._errands)
+    assert shop.steps == [("long", at) for at in range(7)]
+    assert shop.store.exists(recipe("long"))
+
+
+def test_the_same_request_may_look_for_it_as_often_as_it_likes(shop, clock):
+    queue, asking = shop.open(), Asking()
+    shop.works["long"] = [taking(clock, 3.0)] * 2
+    errand = visited(asking, "a", queue, "long")
+    until(lambda: errand.rests)
+    for _ in range(3):
+        with pytest.raises(NotReady):
+            queue.results(visited(asking, "a", queue, "long"))
+    assert get(queue, "other") == ["other"]  # meanwhile nothing has gone on
+    assert shop.steps == [("long", 0), ("other", 0)]
+
+
+def test_seconds_are_those_of_all_that_stands_in_one_place(shop, clock):
+    queue = shop.open()
+    shop.works |= {name: [taking(clock, 0.0), taking(clock, 1.5)] for name in ("first", "second", "third")}
+    errand = visited(Asking(), "a", queue, "first", "second", "third")
+    until(lambda: errand.rests)
+    assert shop.made() == ["first", "second"]
+    visited(Asking(), "a", queue, "first", "second", "third")
+    until(lambda: not queue._errands)
+    assert shop.made() == ["first", "second", "third"]
+
+
+def test_what_the_server_does_by_itself_never_rests(shop, clock):
+    queue = shop.open()
+    shop.works |= {"own": [taking(clock, 100.0)] * 3, "shared": [taking(clock, 100.0)] * 3}
+    assert get(queue, "own", cost="batch") == ["own"]
+    errand = visited(Asking(), "a", queue, "shared")
+    until(lambda: errand.rests)
+    assert get(queue, "shared", cost="batch") == ["shared"]
+
+
+def test_a_request_begins_one_thing_that_is_not_cheap(shop):
+    queue, asking, gate = shop.open(), Asking(), Gate()
+    shop.works["first"] = [gate]
+    first = visited(asking, "a", queue, "first")
+    cheap = visited(asking, "a", queue, "cheap", cost="cheap")
+    with pytest.raises(NotReady, match="first is being made") as refused:
+        visited(asking, "a", queue, "second")
+    assert refused.value.pending == (first.future,)
+    gate.open.set()
+    queue.results(first, cheap)
+    with pytest.raises(NotReady, match="second is being made") as refused:
+        visited(asking, "a", queue, "second")
+    assert refused.value.pending == ()
+    assert len(queue.results(visited(Asking(), "a", queue, "second"))) == 1
+
+
+def test_what_rests_and_is_not_asked_for_is_forgotten_and_begun_anew(shop, clock, monkeypatch):
+    monkeypatch.setattr(module, "FORGOTTEN_SECONDS", 0.0)
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    queue = shop.open()
+    shop.works["long"] = [taking(clock, 3.0), lambda: None]
+    errand = visited(Asking(), "a", queue, "long")
+    until(lambda: not queue._errands)
+    with pytest.raises(NotReady):
+        errand.future.result(30)
+    assert get(queue, "long") == ["long"]
+    assert [at for _, at in shop.steps] == [0, 0, 1]
+
+
+def test_two_that_rest_leave_room_for_a_cheap_one_and_one_of_them_for_others_once_nobody_asks(shop, clock, monkeypatch):
+    queue = shop.open()
+    shop.works |= {name: [taking(clock, 3.0), lambda: None] for name in ("first", "second")}
+    resting = [visited(Asking(), name, queue, name) for name in ("first", "second")]
+    until(lambda: all(errand.rests for errand in resting))
+    cheap = visited(Asking(), "c", queue, "cheap", cost="cheap")
+    assert len(queue.results(cheap)[0]) == 1
+    third = visited(Asking(), "c", queue, "third")
+    assert get(queue, "cheaper") == ["cheaper"]
+    assert queue.depth() == 1
+    monkeypatch.setattr(module, "SPARED_SECONDS", 0.0)
+    assert len(queue.results(visited(Asking(), "d", queue, "third"))[0]) == 1
+    assert third.future.done()
+    assert [errand.key in queue._errands for errand in resting] == [False, True]
+    visited(Asking(), "a", queue, "second")
+    until(lambda: not queue._errands)
+    assert [step for step in shop.steps if step[0] == "second"] == [("second", 0), ("second", 1)]
+
+
+def test_a_worker_that_ends_while_something_rests_has_it_begun_anew(shop, clock):
+    queue = shop.open()
+    shop.works["long"] = [taking(clock, 3.0), lambda: None]
+    errand = visited(Asking(), "a", queue, "long")
+    until(lambda: errand.rests)
+    shop.started[0].channel.close()
+    until(lambda: queue.state() == "idle")
+    visited(Asking(), "a", queue, "long")
+    until(lambda: len(shop.steps) == 2 and errand.rests)
+    visited(Asking(), "b", queue, "long")
+    until(lambda: not queue._errands)
+    assert shop.steps == [("long", 0), ("long", 0), ("long", 1)]
+    assert len(shop.started) == 2

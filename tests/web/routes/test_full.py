@@ -79,7 +79,7 @@ def test_a_distance_turns_queries_of_a_rotary_model_alone(client, relatives):
     assert client.get(f"{API}?token=+that&distance=3").status_code == 422
 
 
-@pytest.mark.parametrize("option", ["ascii=1", "starts=1", "plain=1", "frequent=20", "rotated=1", "components=3"])
+@pytest.mark.parametrize("option", ["ascii=1", "starts=1", "plain=1", "frequent=100", "rotated=1", "components=3"])
 @pytest.mark.parametrize("token", ["", "token=+that&"])
 def test_a_filter_of_tokens_is_refused_rather_than_ignored(client, option, token):
     for url in (API, HEAD):
@@ -102,7 +102,7 @@ def test_the_api_says_what_it_takes(client):
 @pytest.mark.parametrize("place", ["/tiny/L1/H2", "/tiny/L1/H2/ov", "/tiny/L1/H2/qk/svd/1", "/tiny/embed"])
 def test_every_link_of_a_filtered_page_leads_somewhere(client, tags, place):
     """The filter stays where tables heed it, and is left behind elsewhere."""
-    html = client.get(f"{place}?ascii=1&frequent=20").text
+    html = client.get(f"{place}?ascii=1&frequent=100").text
     links = {a["href"].partition("#")[0] for tag, a in tags(html).found if tag == "a" and a["href"].startswith("/tiny")}
     assert any("ascii=1" in link for link in links)
     kinds = {re.sub(r"\d+", "0", link): link for link in links}  # one of many alike
@@ -111,7 +111,7 @@ def test_every_link_of_a_filtered_page_leads_somewhere(client, tags, place):
 
 
 def test_the_box_of_a_filtered_head_leaves_the_filter_behind(client, tags):
-    found = tags(client.get("/tiny/L1/H2?ascii=1&frequent=20&weights=raw").text).found
+    found = tags(client.get("/tiny/L1/H2?ascii=1&frequent=100&weights=raw").text).found
     (start,) = (at for at, (tag, each) in enumerate(found) if tag == "form" and each.get("action") == HEAD)
     end = next(at for at, (tag, _) in enumerate(found) if at > start and tag == "button")
     sent = {each["name"]: each.get("value") for tag, each in found[start:end] if tag == "input"}

@@ -21,6 +21,8 @@ PLACES = ("", "/L1", "/L1/H2", "/L1/H2/ov", "/L1/H2/qk/svd", "/L1/H2/ov/svd/3", 
 PLACES += ("/blind", "/blind?seed=7&answers=lrlrlrlrlr&weights=raw", "/L1/H2/ov?rotated=1", "/L1/H2/ov/svd/3?rotated=1")
 PLACES += ("/L1/H2/full", "/L1/H2/full?token=+that", "/L1/H3/full?token=%235&weights=raw")
 HEAD = "/tiny/L1/H2"
+FEW = "ascii=1&frequent=100"
+"""Leaves 77 of 304 tokens: too few for a control."""
 
 
 def links(tags, html, tag="a"):
@@ -724,27 +726,41 @@ def test_rows_that_pass_a_filter_are_counted_in_words(client):
 
 @pytest.mark.parametrize("place", ["/L1/H2", "/L1/H2/qk", "/L1/H2/ov/svd/3", "/embed/neuron/2"])
 def test_a_token_filter_is_said_stays_and_can_be_left(client, tags, place):
-    html = client.get(f"/tiny{place}?ascii=1&frequent=20").text
-    assert "ASCII only, without the first 20 ids" in html
+    html = client.get(f"/tiny{place}?ascii=1&frequent=100").text
+    assert "ASCII only, without the first 100 ids" in html
     fields = {a["name"]: a for tag, a in tags(html).found if tag == "input" and "name" in a}
     assert "checked" in fields["ascii"]
     assert "checked" not in fields["starts"]
-    assert fields["frequent"]["value"] == "20"
+    offered = {a["value"]: "selected" in a for tag, a in tags(html).found if tag == "option" and a["value"].isdigit()}
+    assert offered == {"0": False, "100": True}  # of 304 tokens
     assert any("open" in a for tag, a in tags(html).found if a.get("id") == "token-filters")
     (back,) = [a["href"] for tag, a in tags(html).found if a.get("id") == "all-tokens"]
     assert back == f"/tiny{place}"
     steps = [a["href"] for tag, a in tags(html).found if a.get("rel") == "next"]
-    assert all("ascii=1" in step and "frequent=20" in step for step in steps)
+    assert all("ascii=1" in step and "frequent=100" in step for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("frequent", "near"),
+    [("7", {"0", "100"}), ("490", {"100", "500"}), ("-1", {"0", "100"}), ("9" * 300, {"1000", "5000"})],
+)
+def test_another_number_of_ids_names_those_that_there_are(client, tags, frequent, near):
+    url = f"/L1/H2/ov?ascii=1&frequent={frequent}&sort=gap"
+    answer = client.get(f"/tiny{url}")
+    assert answer.status_code == 422
+    assert client.get(f"/api/v1/tiny{url}").json()["detail"] == "frequent is 0, 100, 500, 1,000 or 5,000."
+    meant = {a["href"] for tag, a in tags(answer.text).found if a.get("class") == "meant"}
+    assert meant == {f"/tiny/L1/H2/ov?ascii=1&frequent={value}&sort=gap" for value in near}
 
 
 @pytest.mark.parametrize("place", ["/L1/H2", "/L1/H2/ov/svd/3"])
 def test_a_filter_that_leaves_too_little_leads_back(client, tags, place):
-    answer = client.get(f"/tiny{place}?frequent=290")
+    answer = client.get(f"/tiny{place}?frequent=500")
     assert answer.status_code == 422
-    assert "at least 20 are needed" in answer.text
+    assert "frequent goes from 0 to 303" in answer.text
     assert f"/tiny{place}" in links(tags, answer.text)
     part = client.get(
-        f"/tiny{place}?frequent=290",
+        f"/tiny{place}?frequent=500",
         headers={"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "div#place"},
     )
     assert part.status_code == 422
@@ -753,23 +769,21 @@ def test_a_filter_that_leaves_too_little_leads_back(client, tags, place):
 
 
 def test_what_cannot_be_judged_says_why(client):
-    assert (
-        "Nothing is judged here: too few trained tokens that pass the filter" in client.get(f"{HEAD}?frequent=220").text
-    )
-    alone = client.get(f"{HEAD}/ov/svd/1?frequent=220").text
+    assert "Nothing is judged here: too few trained tokens that pass the filter" in client.get(f"{HEAD}?{FEW}").text
+    alone = client.get(f"{HEAD}/ov/svd/1?{FEW}").text
     assert "too few trained tokens that pass the filter for a control" in alone
     assert "entries of the vector itself" in client.get("/tiny/L1/mlp-in/svd/1").text
 
 
 def test_where_nothing_is_judged_nothing_is_offered_that_needs_it(client):
     for place in ("/tiny/L1/H2/ov", "/tiny/L1/H2/ov/svd/1"):
-        whole, less = client.get(place).text, client.get(f"{place}?frequent=220").text
+        whole, less = client.get(place).text, client.get(f"{place}?{FEW}").text
         for offer in ("rotated=1",) + (("sort=readable",) if place.endswith("ov") else ()):
             assert offer in whole
             assert offer not in less
-    table = client.get("/tiny/L1/H2/ov?frequent=220&rotated=1").text
+    table = client.get(f"/tiny/L1/H2/ov?{FEW}&rotated=1").text
     assert "rotation</a>" not in table
-    assert "There is nothing to hold it against" in client.get("/tiny/L1/H2/ov/svd/1?frequent=220&rotated=1").text
+    assert "There is nothing to hold it against" in client.get(f"/tiny/L1/H2/ov/svd/1?{FEW}&rotated=1").text
 
 
 @pytest.mark.parametrize("place", ["/L1/H2/ov", "/L1/mlp-out", "/L1/mlp-in"])
@@ -855,10 +869,9 @@ def test_tables_are_offered_as_files_with_all_that_is_kept(client, tags):
 
 @pytest.mark.parametrize("place", ["/L1/H2", "/L1/H2/ov", "/L1/H2/ov/svd/3", "/embed"])
 def test_a_filter_is_said_to_judge_only_where_something_is_judged(client, place):
-    """Of 300 tokens, 80 are too few for a control."""
-    judged, unjudged = (client.get(f"/tiny{place}?frequent={frequent}").text for frequent in (20, 220))
+    judged, unjudged = (client.get(f"/tiny{place}?{tokens}").text for tokens in ("frequent=100", FEW))
     assert "judged by their own" in judged
-    assert "without the first 220 ids" in unjudged
+    assert "without the first 100 ids" in unjudged
     assert "judged by their own" not in unjudged
 
 
