@@ -9,6 +9,7 @@ from app.core.address import parse
 from app.explorer import orders
 from app.explorer.errors import BadOption, UnknownAddress, UnknownToken
 from app.explorer.full import N_EXAMPLES, N_NEAR, examples, full
+from app.explorer.making.full import read_rows
 from app.explorer.views import Options
 from app.models import demo
 from app.models.vocabulary import Vocabulary

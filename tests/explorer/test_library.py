@@ -60,7 +60,9 @@ def harmless_or_told(r, name, expected):
         return False
     assert sentence.startswith(f"{name} of these weights ")
     assert sentence.endswith(REPAIR)
-    assert not list((r.data / "artifacts").rglob("*.safetensors"))
+    # What rays are judged by comes first, and is of the embeddings alone.
+    kept = [path for path in (r.data / "artifacts").rglob("*.safetensors") if "control" not in path.parts]
+    assert kept == []
     return True
 
 

@@ -34,7 +34,7 @@ def computed(monkeypatch):
 
 
 def test_200_first_visits_to_one_head_compute_it_once(open_explorer, fresh_data, patiently, computed):
-    r = open_explorer(fresh_data)
+    r = open_explorer(fresh_data, waiters=200)
     browse.head(r, parse("tiny/L0/H0"), Options())  # what all heads are judged by
     computed.clear()
     barrier = threading.Barrier(200)

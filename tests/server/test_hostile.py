@@ -296,7 +296,9 @@ def server(run_server, tiny_data, tmp_path_factory):
     ignored = shutil.ignore_patterns("artifacts")
     data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("hardly") / "data", ignore=ignored)
     with run_server(data, "tiny", files=LEAST_FILES, wait_seconds=30) as server:
-        assert server.get("/tiny/L1/H2")[0] == 200  # the worker has its threads, and what it reads with
+        until = time.monotonic() + 60
+        while server.get("/tiny/L1/H2")[0] != 200:  # then the worker has its threads, and what it reads with
+            assert time.monotonic() < until
         yield server
 
 

@@ -33,6 +33,8 @@ class Ticket:
     cost: Cost
     passed: int = field(default=0, init=False)
     """How many cheaper ones went before it since it was first of its cost, was begun, or went a step further."""
+    rests: bool = field(default=False, init=False)
+    """Begun, and not gone on with until somebody asks for it: its visitor may have another at work."""
 
 
 T = TypeVar("T", bound=Ticket)
@@ -81,7 +83,7 @@ class Line(Generic[T]):
             than.passed = 0
             return None
         costs = COSTS if than is None else COSTS[: COSTS.index(than.cost)]
-        at_work = {ticket.client for ticket in self._begun if ticket is not than} - {OWN}
+        at_work = {ticket.client for ticket in self._begun if ticket is not than and not ticket.rests} - {OWN}
         firsts = [first for cost in costs if (first := self._first(cost, at_work))]
         if not firsts:
             return None

@@ -141,7 +141,6 @@ class Errand(Ticket):
     """By another request than that for which it has its seconds."""
     left: float | None = None
     """Seconds of computing until it rests; None: it is made to its end."""
-    rests: bool = False
     is_second_try: bool = False
     """A worker has ended while this was suspended."""
 

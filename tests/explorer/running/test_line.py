@@ -157,6 +157,14 @@ def test_a_visitor_has_one_at_work() -> None:
     assert line.take() is second
 
 
+def test_what_rests_is_not_at_work() -> None:
+    line: Line[Ticket] = Line(size=64)
+    first, second = entered(line, "a", "dear", 2)
+    assert line.take() is first
+    first.rests = True
+    assert line.take() is second
+
+
 def test_a_cheap_one_goes_before_what_is_begun_even_of_the_same_visitor() -> None:
     line: Line[Ticket] = Line(size=64)
     (dear,) = entered(line, "a", "dear")

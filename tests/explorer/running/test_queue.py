@@ -550,6 +550,15 @@ def test_what_a_request_causes_rests_until_another_asks_for_it(shop, clock):
     assert shop.store.exists(recipe("long"))
 
 
+def test_a_visitor_who_goes_elsewhere_does_not_wait_for_what_he_left(shop, clock):
+    queue = shop.open()
+    shop.works["long"] = [taking(clock, 3.0), lambda: None]
+    left = visited(Asking(), "a", queue, "long")
+    until(lambda: left.rests)
+    assert len(queue.results(visited(Asking(), "a", queue, "other"))[0]) == 1
+    assert left.rests
+
+
 def test_the_same_request_may_look_for_it_as_often_as_it_likes(shop, clock):
     queue, asking = shop.open(), Asking()
     shop.works["long"] = [taking(clock, 3.0)] * 2
