@@ -48,8 +48,6 @@ SILENT_SECONDS = 60.0
 """And so is a worker that does not even say that it is there."""
 IDLE_SECONDS = 600.0
 """A worker that had nothing to do for so long is ended, and its memory is the system's again."""
-GRANTED_SECONDS = 2.0
-"""Of computing that one request causes, until the end of a step: what takes longer goes on when it is asked for again."""
 FORGOTTEN_SECONDS = 60.0
 """What rests and is not asked for in so long is forgotten: whoever asks later has it begun anew."""
 SPARED_SECONDS = 5.0
@@ -229,7 +227,7 @@ class ComputeQueue:
             self._check_first(asking, key, cost, title)
             if errand is None:
                 errand = Errand(key, VISITOR.get(), cost, title, slug, (*before, *tasks), len(before), asking=asking)
-                errand.left = None if asking is None else GRANTED_SECONDS
+                errand.left = None if asking is None else asking.left
                 self._line.enter(errand)
                 self._errands[key] = errand
             else:
@@ -289,10 +287,14 @@ class ComputeQueue:
             raise _again(self._failures[key][-1])
 
     def _check_first(self, asking: Asking | None, key: Hashable, cost: Cost, title: str) -> None:
-        """NotReady where the request has begun another thing already: the page asks again, and that is another request."""
+        """NotReady where another thing is being made because of the request, or it has had its seconds: the page asks again,
+        and that is another request.
+        """
         if cost == "cheap" or asking is None or asking.begins in {None, key}:
             return
         other = self._errands.get(asking.begins)
+        if other is None and asking.left > 0:
+            return
         if other is None or other.is_left_alone():
             raise NotReady(title)
         raise NotReady(other.title, other.done, other.total, (other.future,))
@@ -363,7 +365,7 @@ class ComputeQueue:
         """Give it further seconds if it was asked for again; whether it has any."""
         if errand.is_asked_again:
             errand.is_asked_again, errand.rests = False, False
-            errand.left = None if errand.asking is None else GRANTED_SECONDS
+            errand.left = None if errand.asking is None else errand.asking.left
         return errand.left is None or errand.left > 0
 
     def _begun(self) -> list[Errand]:
@@ -649,6 +651,8 @@ def _charge(errands: Sequence[Errand], seconds: float) -> None:
     for errand in errands:
         if errand.left is not None:
             errand.left -= seconds
+        if errand.asking is not None:
+            errand.asking.left -= seconds
 
 
 def _not_yet(errand: Errand) -> NotReady:

@@ -591,7 +591,7 @@ def test_what_the_server_does_by_itself_never_rests(shop, clock):
     assert get(queue, "shared", cost="batch") == ["shared"]
 
 
-def test_a_request_begins_one_thing_that_is_not_cheap(shop):
+def test_a_request_begins_one_thing_at_a_time_that_is_not_cheap(shop):
     queue, asking, gate = shop.open(), Asking(), Gate()
     shop.works["first"] = [gate]
     first = visited(asking, "a", queue, "first")
@@ -601,10 +601,20 @@ def test_a_request_begins_one_thing_that_is_not_cheap(shop):
     assert refused.value.pending == (first.future,)
     gate.open.set()
     queue.results(first, cheap)
-    with pytest.raises(NotReady, match="second is being made") as refused:
-        visited(asking, "a", queue, "second")
+    assert len(queue.results(visited(asking, "a", queue, "second"))) == 1
+
+
+def test_a_request_that_has_had_its_seconds_begins_nothing_more(shop, clock):
+    queue, asking = shop.open(), Asking()
+    shop.works["first"] = [taking(clock, 1.5)]
+    queue.results(visited(asking, "a", queue, "first"))
+    shop.works["second"] = [taking(clock, 0.75)]
+    errand = visited(asking, "a", queue, "second")
+    until(lambda: errand.rests)
+    with pytest.raises(NotReady, match="third is being made") as refused:
+        visited(asking, "a", queue, "third")
     assert refused.value.pending == ()
-    assert len(queue.results(visited(Asking(), "a", queue, "second"))) == 1
+    assert len(queue.results(visited(Asking(), "a", queue, "third"))) == 1
 
 
 def test_what_rests_and_is_not_asked_for_is_forgotten_and_begun_anew(shop, clock, monkeypatch):
