@@ -43,7 +43,7 @@ def check_that_tokens_are_text(page: Page, path: str) -> None:
     assert page.evaluate("document.scripts.length") == 2
     # A chip is a text with three attributes, whatever quotes and tags its token spells.
     chips = page.locator("bdi")
-    assert chips.count() > 0
+    chips.first.wait_for(state="attached")  # the page may have been waited for
     assert chips.evaluate_all("all => all.reduce((sum, chip) => sum + chip.childElementCount, 0)") == 0
     names = chips.evaluate_all("all => [...new Set(all.flatMap(chip => chip.getAttributeNames()))]")
     assert set(names) <= {"tabindex", "title", "class"}

@@ -57,7 +57,9 @@ def refused(tmp_path):
 
 
 def files(data):
-    return sorted(path for path in data.rglob("*") if not path.is_dir() and path.name != LOCK_FILE)
+    """What an import left, besides the note of how it ended."""
+    found = (path for path in data.rglob("*") if not path.is_dir() and path.name != LOCK_FILE)
+    return sorted(path for path in found if path.parent != data / "jobs")
 
 
 def config(**facts):

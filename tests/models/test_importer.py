@@ -67,15 +67,6 @@ def test_what_is_here_is_not_opened_again(gpt2_folder, tiny_data, tmp_path, unop
     assert Catalog(data).entries() == {"second": first, "tiny": first}
 
 
-def test_the_command_prints_nothing_but_its_progress(gpt2_folder, tmp_path):
-    """Its standard output is read by the server, a line of JSON at a time."""
-    command = [sys.executable, "-m", "app", "import", str(gpt2_folder), "--data", str(tmp_path), "--progress", "json"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True)
-    lines = [json.loads(line) for line in answer.stdout.splitlines()]
-    assert [line["done"] for line in lines] == [0, 0, 0, 0, 1, 2, 2]
-    assert answer.stderr == ""
-
-
 def test_a_model_that_is_here_needs_no_torch(gpt2_folder, tiny_data):
     script = (
         "import sys; from pathlib import Path; from app.models.importer import import_model;"

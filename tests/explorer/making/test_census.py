@@ -15,6 +15,7 @@ from app.explorer.making.tables import Tables
 from app.explorer.pages import PROCESSINGS, SPAN, WEIGHTED
 from app.explorer.precompute import precompute
 from app.explorer.recipes import CONTROL_SEED
+from app.explorer.running.costs import cost_of
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import Task
 from tests.explorer.dense import D_HEAD, D_MODEL, N_HEADS
@@ -255,6 +256,6 @@ def test_families_have_the_matrices_that_they_have(relatives, family, groups):
 def test_the_order_is_batch_work(explorer):
     model = explorer.library.model("tiny")
     parts = [orders.census_part(model, layer, "raw") for layer in (None, 0, 1)]
-    assert {part.priority for part in parts} == {"batch"}
+    assert {cost_of(part.recipe, ()) for part in parts} == {"batch"}
     assert [part.recipe.subject for part in parts] == ["census", "L0/census", "L1/census"]
     assert len({part.recipe.hash for part in parts}) == 3

@@ -1,5 +1,7 @@
 """The arrays behind a comparison of bases, against dense float64."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,14 +11,17 @@ from app.core.comparison import drawn_rows, random_vectors
 from app.explorer import recipes
 from app.explorer.layout import MOST_NONZEROS, SPANS
 from app.explorer.making.comparison import RANDOM, SEED, comparison
+from app.store.artifacts import ArtifactStore
 from tests.explorer.dense import D_MODEL, explained
 from tests.explorer.steps import ended
 
 
 @pytest.fixture(scope="module")
-def mlp(bench_of):
+def mlp(bench_of, tmp_path_factory):
     """Of an MLP's neurons, with a fit of twenty directions beside what is computed."""
     bench, place, fit = bench_of("gpt2", "raw"), parse("tiny/L1/mlp-in"), {"components": 20, "seed": 0}
+    # A store of its own: a fit of vectors alone is none that pages could show.
+    bench = replace(bench, store=ArtifactStore(tmp_path_factory.mktemp("fits"), 10**9))
     vectors = random_vectors(20, torch.zeros(1, D_MODEL), 3).numpy()
     recipe = recipes.decomposition(bench.model, place.in_basis("ica"), bench.processing, fit)
     bench.store.save(recipe, {"vectors": vectors}, {})
