@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from app.core.coding import relative_errors, squared_errors_by_part
-from app.core.steps import Steps
+from app.core.steps import Steps, within
 
 ROWS = 1024
 """Vectors whose cosines are held at a time."""
@@ -56,24 +56,27 @@ def errors_side_by_side(
     """How well each basis codes the samples, beside a random dictionary of its size. Says (done, total) as it goes."""
     errors: dict[Name, Errors] = {}
     controls: dict[int, Tensor] = {}
-    for done, (name, vectors) in enumerate(bases.items()):
-        size = len(vectors)
+    sizes = [len(vectors) for vectors in bases.values()]
+    done, total = 0, sum(sizes) + sum(set(sizes))
+    for (name, vectors), size in zip(bases.items(), sizes, strict=True):
         if size not in controls:
             own = random_vectors(size, samples, seed)
-            controls[size] = yield from _errors(samples, own, most, (done, len(bases)))
-        errors[name] = Errors((yield from _errors(samples, vectors, most, (done, len(bases)))), controls[size])
+            controls[size] = yield from within(done, size, total, _errors(samples, own, most))
+            done += size
+        errors[name] = Errors((yield from within(done, size, total, _errors(samples, vectors, most))), controls[size])
+        done += size
     return errors
 
 
 def _errors(
-    samples: Float[Tensor, "n d"], vectors: Float[Tensor, "m d"], most: int, so_far: tuple[int, int]
+    samples: Float[Tensor, "n d"], vectors: Float[Tensor, "m d"], most: int
 ) -> Steps[Float64[Tensor, " {most}"]]:
     """The relative errors with those vectors, some samples at a time."""
-    parts = []
-    yield so_far
+    parts: list[Tensor] = []
+    yield 0, len(samples)
     for part in squared_errors_by_part(samples, vectors, most):
         parts.append(part)
-        yield so_far
+        yield sum(map(len, parts)), len(samples)
     return relative_errors(torch.cat(parts))
 
 

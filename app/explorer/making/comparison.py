@@ -14,14 +14,15 @@ it is large, it would be all that they show. Vectors stay what their bases made 
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import Address, BasisName
 from app.core.basis import BASES
-from app.core.steps import Steps
+from app.core.steps import Steps, within
 from app.explorer import recipes
 from app.explorer.errors import ComputationFailed
 from app.explorer.inventory import bases_of, samples_of
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from app.core.decomposition import Decomposition
     from app.core.matrix import Matrix
 
+PARTS = {"matrix": 5, "vectors": 5, "mean": 1, "errors": 84, "spans": 2, "partners": 3}
+"""Percent of the work, for whoever looks on."""
+STARTS = dict(zip(PARTS, accumulate(PARTS.values(), initial=0), strict=False))
 RANDOM = 256
 """Random vectors that say how near is near."""
 SEED = 0
@@ -45,14 +49,19 @@ Vectors = dict[BasisName, "Tensor"]
 def comparison(bench: Bench, address: Address, fits: Mapping[BasisName, Mapping[str, int]]) -> Steps[Baked]:
     """Every basis that is computed on a visit, and these fits, named by their parameters; ComputationFailed if one is gone."""
     fitted = {name: _fit(bench, address.in_basis(name), parameters) for name, parameters in fits.items()}
-    whole: Subject = yield from subject(bench, address)
-    vectors, arrays = yield from _found(bench, address, whole.product, fitted)
-    mean, mean_share, squares = yield from _centre(whole.product)
-    arrays |= yield from _errors(whole.product, vectors, mean)
-    arrays |= yield from _spans(squares, vectors)
-    arrays |= yield from _partners(vectors)
+    whole: Subject = yield from _within("matrix", subject(bench, address))
+    vectors, arrays = yield from _within("vectors", _found(bench, address, whole.product, fitted))
+    mean, mean_share, squares = yield from _within("mean", _centre(whole.product))
+    arrays |= yield from _within("errors", _errors(whole.product, vectors, mean))
+    arrays |= yield from _within("spans", _spans(squares, vectors))
+    arrays |= yield from _within("partners", _partners(vectors))
     terms = [len(each) for each in vectors.values()]
     return arrays, {"bases": list(vectors), "terms": terms, "mean_share": mean_share}
+
+
+def _within(part: str, steps: Steps[Any]) -> Steps[Any]:
+    """The steps of one part as steps of the whole."""
+    return within(STARTS[part], PARTS[part], 100, steps)
 
 
 def _fit(bench: Bench, address: Address, parameters: Mapping[str, int]) -> NDArray[np.float32]:
@@ -76,11 +85,13 @@ def _found(
     samples = samples_of(bench.model.header, address.kind)
     vectors: Vectors = {}
     arrays: Arrays = {}
-    for name in bases_of(address.kind):
+    names = bases_of(address.kind)
+    for at, name in enumerate(names):
         if name in fitted:
             vectors[name] = torch.from_numpy(np.array(fitted[name]))
         elif not BASES[name].is_fitted:
-            terms: Decomposition = yield from BASES[name].decompose(product, BASES[name].values({}, samples))
+            steps = BASES[name].decompose(product, BASES[name].values({}, samples))
+            terms: Decomposition = yield from within(100 * at, 100, 100 * len(names), steps)
             vectors[name] = of_stream(product, terms)
             if name == "neuron":
                 arrays["unit"] = find_units(product, terms).numpy().astype(np.int32)

@@ -117,12 +117,13 @@ def _numbers(bench: Bench, basis: Basis, product: "Matrix", terms: "Decompositio
         shares = np.concatenate([[0.0], energy / energy[-1]]) if len(energy) else np.zeros(1)
         arrays = term_arrays(bench, product, terms) | _curve(shares, shares)
         return arrays, {name: score(terms.strength) for name, score in SCORES.items()}
-    squares = _squares(product, terms) if basis.name == "pca" else (yield from gram(product))
+    squares = _squares(product, terms) if basis.name == "pca" else (yield from within(0, 50, 100, gram(product)))
     arrays = term_arrays(bench, product, terms) if basis.has_neighbours else {}
     arrays |= _plain_arrays(terms, float(squares.trace())) | _shares(product, terms, squares)
     left = max(0.0, 1 - float(arrays["explained"][-1])) ** 0.5
+    error_steps = within(50, 50, 100, relative_error(product, terms))
     # Projections leave what they do not explain; a fit may leave more than its span would.
-    scores: dict[str, float] = {"error": (yield from relative_error(product, terms)) if basis.is_fitted else left}
+    scores: dict[str, float] = {"error": (yield from error_steps) if basis.is_fitted else left}
     if terms.mean is not None:
         scores["mean-share"] = float(arrays["explained"][0])
     if basis.name == "ica" and terms.merit is not None and len(terms.merit):

@@ -33,7 +33,7 @@ import numpy as np
 from app.core.address import CIRCUITS, KINDS, Address
 from app.core.basis import BASES
 from app.core.rays import ALPHA, HEADLINE, classes
-from app.core.steps import Steps
+from app.core.steps import Steps, within
 from app.explorer import recipes
 from app.explorer.inventory import places_of
 from app.explorer.layout import BY_LENGTH, GALLERY_TOKENS, LABELS, NUMBERS, OF_FORMS, PREFIXES, Label
@@ -41,7 +41,7 @@ from app.explorer.making.bench import Arrays, Baked, Bench
 from app.explorer.making.controls import control
 from app.explorer.making.heads import every_matrix, in_little, take_apart, turn_arrays
 from app.explorer.making.sides import read_into
-from app.explorer.making.subjects import subject
+from app.explorer.making.subjects import Subject, subject
 from app.explorer.recipes import FREQUENT_SHARE, GALLERY_DIRECTIONS, GALLERY_FIRST, GLITCHES, SHORT
 from app.models.vocabulary import Entry, Vocabulary
 
@@ -78,9 +78,9 @@ class Ray:
 
 def gather(bench: Bench, layer: int | None) -> Steps[Baked]:
     """The artifact of that layer, or of the model's ends; without rays where there is no control to judge by."""
-    yield 0, 1
+    yield 0, 100
     is_judged = any(control(bench, side) is not None for side in ("read", "write"))
-    looked: list[Looked] = (yield from _looked_at(bench, layer)) if is_judged else []
+    looked: list[Looked] = (yield from within(0, 100, 100, _looked_at(bench, layer))) if is_judged else []
     return kept(bench, looked, is_judged)
 
 
@@ -130,9 +130,11 @@ def _looked_at(bench: Bench, layer: int | None) -> Steps[list[Looked]]:
         for each in take_apart(bench, layer, wanted):
             taken.append((heads[each.head, each.circuit], each.product, each.terms))
     for place in (place for place in missing if place.circuit is None):
-        yield len(looked) + len(taken), len(places)
-        product = (yield from subject(bench, place)).product
-        taken.append((place, product, (yield from BASES["svd"].decompose(product, {}))))
+        done, total = 100 * (len(looked) + len(taken)), 100 * len(places)
+        yield done, total
+        whole: Subject = yield from within(done, 20, total, subject(bench, place))
+        steps = BASES["svd"].decompose(whole.product, {})
+        taken.append((place, whole.product, (yield from within(done + 20, 80, total, steps))))
     yield len(looked) + len(taken), len(places)
     looked |= {each.address: each for each in _read_out(bench, taken)}
     return [looked[place] for place in places]

@@ -21,7 +21,7 @@ import numpy as np
 
 from app.core.basis import BASES
 from app.core.rays import HEADLINE
-from app.core.steps import Steps
+from app.core.steps import Steps, within
 from app.explorer.layout import THRESHOLDS
 from app.explorer.making import readability
 from app.explorer.making.bench import Arrays, Bench
@@ -61,7 +61,7 @@ def packing(
 
     atoms = of_stream(product, terms)
     yield 0, 6
-    principal: Decomposition = yield from BASES["pca"].decompose(product, {})
+    principal: Decomposition = yield from within(0, 1, 6, BASES["pca"].decompose(product, {}))
     directions = of_stream(product, principal)
     share, mean = _mean(principal, len(product.samples()))
     own, is_kept = _without(atoms, mean)

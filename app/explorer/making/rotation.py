@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 from app.core.address import Address
 from app.core.basis import BASES
 from app.core.rays import HEADLINE
-from app.core.steps import Steps
+from app.core.steps import Steps, within
 from app.explorer.layout import TURNED
 from app.explorer.making import readability
 from app.explorer.making.bench import Arrays, Baked, Bench
 from app.explorer.making.heads import take_apart
-from app.explorer.making.subjects import subject
+from app.explorer.making.subjects import Subject, subject
 from app.explorer.recipes import ROTATION_SEED
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def read_rotations(bench: Bench, address: Address, distance: int = 0) -> Steps[B
 def _terms(bench: Bench, address: Address, distance: int) -> "Steps[tuple[Matrix, Decomposition]]":
     yield 0, 3
     if address.circuit is None:
-        whole = yield from subject(bench, address)
-        return whole.product, (yield from BASES["svd"].decompose(whole.product, {}))
+        whole: Subject = yield from within(0, 0, 3, subject(bench, address))
+        return whole.product, (yield from within(0, 1, 3, BASES["svd"].decompose(whole.product, {})))
     assert address.layer is not None
     assert address.head is not None
     (own,) = take_apart(bench, address.layer, [(address.head, address.circuit)], distance)

@@ -12,10 +12,10 @@ import numpy as np
 
 from app.core.address import Address
 from app.core.basis import BASES, Parameters
-from app.core.steps import Steps
+from app.core.steps import Steps, within
 from app.explorer.making.bench import Arrays, Baked, Bench
 from app.explorer.making.heads import take_apart
-from app.explorer.making.subjects import subject
+from app.explorer.making.subjects import Subject, subject
 
 if TYPE_CHECKING:
     from app.core.decomposition import Decomposition
@@ -24,15 +24,16 @@ if TYPE_CHECKING:
 
 def vectors(bench: Bench, address: Address, parameters: Parameters, distance: int = 0) -> Steps[Baked]:
     """Both sides of every term of the matrix at the address, in the basis of the address."""
-    yield 0, 1
+    yield 0, 100
     if address.circuit is not None and address.basis in {None, "svd"}:
         assert address.layer is not None
         assert address.head is not None
         (found,) = take_apart(bench, address.layer, [(address.head, address.circuit)], distance)
         return _arrays(found.product, found.terms), {}
-    product = (yield from subject(bench, address, distance)).product
-    terms: Decomposition = yield from BASES[address.basis or "svd"].decompose(product, parameters)
-    return _arrays(product, terms), {}
+    whole: Subject = yield from within(0, 20, 100, subject(bench, address, distance))
+    steps = BASES[address.basis or "svd"].decompose(whole.product, parameters)
+    terms: Decomposition = yield from within(20, 80, 100, steps)
+    return _arrays(whole.product, terms), {}
 
 
 def _arrays(product: "Matrix", terms: "Decomposition") -> Arrays:

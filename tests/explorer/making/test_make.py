@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from app.core import gram
 from app.core.address import parse
 from app.core.steps import in_one, run
 from app.explorer import recipes
@@ -15,7 +16,8 @@ from app.explorer.making import census, controls, decompositions, full, gallery,
 from app.explorer.making.bench import Bench
 from app.explorer.making.make import MAKERS, Context
 from app.models.selection import EVERY, Selection
-from app.store.artifacts import recipe_of
+from app.store.artifacts import ArtifactStore, recipe_of
+from tests.explorer.steps import ended
 
 OV, QK = parse("llama/L1/H2/ov"), parse("llama/L1/H2/qk")
 SELECTION = Selection(ascii=True, starts=True, frequent=3, readout="cosine")
@@ -108,6 +110,31 @@ def test_a_comparison_names_its_fits(model, context):
     assert set(facts["bases"]) == {"ica", *(name for name in bases_of("embed") if name not in {"nmf", "dictionary"})}
     without = run(make.make(recipes.comparison(model, place, "raw", {}), context))[1]
     assert set(without["bases"]) == set(facts["bases"]) - {"ica"}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_progress_is_in_one_unit_and_only_rises(wanted, model, context, tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(
+        gram, "SMALL", 0
+    )  # so that this model's matrices are taken apart in as many steps as larger ones
+    # A store of its own, so that nothing is there already.
+    context = replace(context, store=ArtifactStore(tmp_path, 10**9))
+    fitted = [
+        recipes.decomposition(model, parse(f"llama/embed/{basis}"), "raw", fit)
+        for basis, fit in (
+            ("ica", {"components": 3, "seed": 0}),
+            ("dictionary", {"atoms": 4, "sparsity": 2, "seed": 0}),
+        )
+    ]
+    compared = [recipes.comparison(model, parse("llama/L1/mlp-in"), "raw", {})]
+    turned = [recipes.rotation(model, parse("llama/L1/mlp-in"), "raw", 0)]
+    more = {"comparison": compared, "rotation": turned, "decomposition": fitted}.get(kind, [])
+    for recipe in (*(recipe for recipe, _ in wanted.get(kind, [])), *more):
+        said = []
+        ended(make.make(recipe, context), said)
+        assert len({total for _, total in said}) == 1, recipe
+        assert [done for done, _ in said] == sorted(done for done, _ in said), recipe
+        assert all(0 <= done <= total for done, total in said), recipe
 
 
 def test_every_kind_has_a_maker_and_a_layout():
