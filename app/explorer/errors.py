@@ -34,12 +34,22 @@ class UnknownToken(OtherValue):
 class NotReady(ExplorerError):
     """The answer is being computed; ask again shortly."""
 
-    def __init__(self, message: str, done: int = 0, total: int = 0, pending: "tuple[Future[Any], ...]" = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        done: int = 0,
+        total: int = 0,
+        pending: "tuple[Future[Any], ...]" = (),
+        *,
+        rests: bool = False,
+    ) -> None:
         super().__init__(message)
         self.done, self.total = done, total
-        """Steps finished and steps in all; total is 0 where there is nothing to count."""
+        """How much of how much there is to do; total is 0 where there is nothing to count."""
         self.pending = pending
         """What has to be done before asking again can help; empty where nobody can wait for it."""
+        self.rests = rests
+        """Whether nothing goes on, or soon will not, until somebody asks again: the sooner, the better."""
 
 
 class Importing(NotReady):

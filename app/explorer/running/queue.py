@@ -52,6 +52,10 @@ FORGOTTEN_SECONDS = 60.0
 """What rests and is not asked for in so long is forgotten: whoever asks later has it begun anew."""
 SPARED_SECONDS = 5.0
 """What rests makes room for others no sooner: a page that waits asks more often."""
+WAITED_SECONDS = 5.0
+"""Who came back for something, and no longer ago, is taken for one who waits."""
+UNGRANTED_SECONDS = 0.5
+"""What is waited for goes on for so long at a time while nobody else wants anything: then a request need not grant it."""
 MOST_BEGUN = 2
 """And one that is cheaper, where all those rest."""
 DEADLY = 2
@@ -63,6 +67,8 @@ MOST_DEATHS = 64
 SHORT_AFTER = 3
 """Computations in a row that memory was too small for, before that is taken for the machine's state: a single matrix
 may be too large for it at any time, and anyone may ask for that one."""
+WHOLE = 100
+"""How far an errand is, is said in percent: those who wait know none of the units in which its parts count."""
 SHORT_SECONDS = 300.0
 """How long those say something of the next one: whoever is sent no visitors because of it would never find out that
 there is memory again."""
@@ -130,17 +136,23 @@ class Errand(Ticket):
     artifacts: list[Artifact] = field(default_factory=list)
     failure: ExplorerError | None = None
     done: int = 0
-    total: int = 0
+    """Percent of all of it; only rises."""
     asking: Asking | None = None
     """The request that asked last."""
     asked: float = field(default_factory=time.monotonic)
     """When it was asked for last."""
     is_asked_again: bool = False
     """By another request than that for which it has its seconds."""
+    is_waited_for: bool = False
+    """Somebody came back for it: whoever leaves after one request has no more than its seconds made."""
     left: float | None = None
     """Seconds of computing until it rests; None: it is made to its end."""
     is_second_try: bool = False
     """A worker has ended while this was suspended."""
+
+    def will_rest(self) -> bool:
+        """It has its seconds of one request alone."""
+        return self.left is not None and not self.is_waited_for
 
     def is_left_alone(self) -> bool:
         """It rests, and nobody has asked for it since."""
@@ -231,7 +243,8 @@ class ComputeQueue:
                 self._line.enter(errand)
                 self._errands[key] = errand
             else:
-                errand.asking, errand.asked, errand.is_asked_again = asking, time.monotonic(), True
+                errand.asking, errand.asked = asking, time.monotonic()
+                errand.is_asked_again = errand.is_waited_for = True
             if asking is not None and cost != "cheap":
                 asking.begins = key
         self._inbox.put(None)
@@ -251,7 +264,7 @@ class ComputeQueue:
         pending = {future: errand for future, errand in zip(futures, errands, strict=True) if not future.done()}
         if pending:
             first = next(iter(pending.values()))
-            raise NotReady(first.title, first.done, first.total, tuple(pending))
+            raise NotReady(first.title, first.done, WHOLE, tuple(pending), rests=first.will_rest())
         return [future.result() for future in futures]
 
     def depth(self) -> int:
@@ -296,8 +309,8 @@ class ComputeQueue:
         if other is None and asking.left > 0:
             return
         if other is None or other.is_left_alone():
-            raise NotReady(title)
-        raise NotReady(other.title, other.done, other.total, (other.future,))
+            raise NotReady(title, rests=True)
+        raise NotReady(other.title, other.done, WHOLE, (other.future,), rests=other.will_rest())
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -362,11 +375,20 @@ class ComputeQueue:
         told.set_exception(_not_yet(errand))
 
     def _is_granted(self, errand: Errand) -> bool:
-        """Give it further seconds if it was asked for again; whether it has any."""
+        """Give it further seconds if it was asked for again, or keeps nobody waiting; whether it has any."""
         if errand.is_asked_again:
             errand.is_asked_again, errand.rests = False, False
             errand.left = None if errand.asking is None else errand.asking.left
+        if errand.left is not None and errand.left <= 0 and self._is_all_that_is_wanted(errand):
+            errand.rests, errand.left = False, UNGRANTED_SECONDS
         return errand.left is None or errand.left > 0
+
+    def _is_all_that_is_wanted(self, errand: Errand) -> bool:
+        """Whether somebody waits for it, and nobody for anything else."""
+        if not errand.is_waited_for or time.monotonic() - errand.asked >= WAITED_SECONDS:
+            return False
+        others = [other for other in self._begun() if other is not errand and not other.is_left_alone()]
+        return not others and self._line.depth() == 0
 
     def _begun(self) -> list[Errand]:
         return [errand for errand in (self._running, self._suspended, *self._resting) if errand is not None]
@@ -377,8 +399,7 @@ class ComputeQueue:
 
     def _note_step(self, errands: Sequence[Errand], report: Stepped) -> None:
         for errand in errands:
-            if errand.at == errand.n_before == len(errand.tasks) - 1:
-                errand.done, errand.total = report.done, report.total
+            _note_progress(errand, report.done / max(report.total, 1))
             if report.rests:
                 self._rest(errand)
 
@@ -419,8 +440,7 @@ class ComputeQueue:
         if artifact is not None and errand.at > errand.n_before:
             errand.artifacts.append(artifact)
         errand.failure = errand.failure or failure
-        if (total := len(errand.tasks) - errand.n_before) > 1:
-            errand.done, errand.total = max(0, errand.at - errand.n_before), total
+        _note_progress(errand)
         if errand.at == len(errand.tasks):
             self._finish(errand)
 
@@ -655,8 +675,13 @@ def _charge(errands: Sequence[Errand], seconds: float) -> None:
             errand.asking.left -= seconds
 
 
+def _note_progress(errand: Errand, part: float = 0.0) -> None:
+    """So much of the task that is next is done: each is taken for as much work as another."""
+    errand.done = max(errand.done, int(WHOLE * (errand.at + part) / len(errand.tasks)))
+
+
 def _not_yet(errand: Errand) -> NotReady:
-    return NotReady(errand.title, errand.done, errand.total)
+    return NotReady(errand.title, errand.done, WHOLE, rests=True)
 
 
 def _again(error: ExplorerError) -> ExplorerError:

@@ -292,21 +292,60 @@ def test_of_several_in_one_place_one_that_fails_holds_up_none_behind_it(shop):
     assert all(shop.store.exists(recipe(subject)) for subject in ("first", "third"))
 
 
-def test_progress_is_told(shop):
-    queue, gate, second = shop.open(wait_seconds=0.0), Gate(), Gate()
-    shop.works["scores"] = [lambda: None, lambda: None, gate]
+def test_progress_is_told_from_the_first_moment(shop):
+    queue, gate = shop.open(wait_seconds=0.0), Gate()
+    shop.works["scores"] = [gate, lambda: None, gate]
     errand = ask(queue, "scores")
-    assert gate.begun.wait(30)
-    until(lambda: errand.done == 2)
     with pytest.raises(NotReady, match="scores") as not_ready:
         queue.results(errand)
-    assert (not_ready.value.done, not_ready.value.total) == (2, 3)
+    assert (not_ready.value.done, not_ready.value.total) == (0, 100)
     gate.open.set()
-    shop.works["second"] = [lambda: None, second]
-    errand = ask(queue, "first", "second", "third")
-    assert second.begun.wait(30)
-    assert (errand.done, errand.total) == (1, 3)
-    second.open.set()
+    until(lambda: not queue._errands)
+    assert errand.done == 100
+
+
+def test_progress_is_that_of_all_that_is_made_in_one_place_and_only_rises(shop):
+    queue, seen = shop.open(), []
+    parts = {"control": 2, "first": 4, "second": 1}
+    errand = None
+
+    def look():
+        until(lambda: errand is not None)
+        seen.append(errand.done)
+
+    shop.works |= {subject: [look] * n for subject, n in parts.items()}
+    errand = queue.submit("tiny", [recipe("first"), recipe("second")], "", "dear", [recipe("control")])
+    queue.results(errand)
+    assert seen == sorted(seen)
+    # A look may come before the step before it is heard of, but not before the end of another thing.
+    assert [seen[0], *seen[2:3], *seen[6:]] == [0, 33, 66]
+
+
+def test_who_asks_first_is_told_to_come_back_soon(shop):
+    queue, gate = shop.open(wait_seconds=0.0), Gate()
+    shop.works["long"] = [gate]
+    for request in range(3):
+        errand = visited(Asking(), "a", queue, "long")
+        with pytest.raises(NotReady) as not_ready:
+            queue.results(errand)
+        assert not_ready.value.rests == (request == 0)
+    gate.open.set()
+
+
+def test_progress_does_not_fall_when_a_worker_begins_anew(shop, clock):
+    queue = shop.open()
+    shop.works["long"] = [lambda: None, taking(clock, 3.0), lambda: None, lambda: None]
+    errand = visited(Asking(), "a", queue, "long")
+    until(lambda: errand.rests)
+    assert errand.done == 50
+    shop.started[0].channel.close()
+    until(lambda: queue.state() == "idle")
+    gate = shop.works["long"][0] = Gate()
+    visited(Asking(), "a", queue, "long")
+    assert gate.begun.wait(30)
+    assert errand.done == 50
+    gate.open.set()
+    until(lambda: not queue._errands)
 
 
 def test_a_model_is_prepared_behind_all_else(shop):
@@ -533,21 +572,52 @@ def taking(clock, seconds):
     return step
 
 
-def test_what_a_request_causes_rests_until_another_asks_for_it(shop, clock):
+def test_what_a_request_causes_rests_until_another_asks_for_it(shop, clock, monkeypatch):
+    monkeypatch.setattr(module, "WAITED_SECONDS", 0.0)
     queue = shop.open()
     shop.works["long"] = [taking(clock, 0.9)] * 7
     errand = visited(Asking(), "a", queue, "long")
     with pytest.raises(NotReady) as rested:
         queue.results(errand)
-    assert (rested.value.done, rested.value.total, rested.value.pending) == (3, 7, ())
+    assert (rested.value.done, rested.value.total, rested.value.pending) == (100 * 3 // 7, 100, ())
+    assert rested.value.rests
     assert len(shop.steps) == 3
     again = visited(Asking(), "b", queue, "long")
     assert again is errand
-    until(lambda: errand.done == 6 and errand.rests)
+    until(lambda: len(shop.steps) == 6 and errand.rests)
     visited(Asking(), "a", queue, "long")
     until(lambda: not queue._errands)
     assert shop.steps == [("long", at) for at in range(7)]
     assert shop.store.exists(recipe("long"))
+
+
+def test_what_somebody_came_back_for_rests_no_more_while_nobody_wants_anything_else(shop, clock):
+    queue, gate = shop.open(), Gate()
+    shop.works["long"] = [taking(clock, 3.0)] * 4 + [gate] + [taking(clock, 3.0)] * 2
+    errand = visited(Asking(), "a", queue, "long")
+    until(lambda: errand.rests)
+    assert len(shop.steps) == 1
+    visited(Asking(), "a", queue, "long")
+    assert gate.begun.wait(30)
+    other = visited(Asking(), "b", queue, "other")  # no cheaper: it waits until the first one rests
+    gate.open.set()
+    queue.results(other)
+    assert shop.steps[-2:] == [("long", 5), ("other", 0)]
+    until(lambda: not queue._errands)
+    assert shop.steps[-1] == ("long", 6)
+
+
+def test_who_came_back_and_left_is_not_waited_for(shop, clock, monkeypatch):
+    queue, here, now = shop.open(), Gate(), time.monotonic
+    shop.works["long"] = [taking(clock, 3.0), here, *[taking(clock, 3.0)] * 3]
+    errand = visited(Asking(), "a", queue, "long")
+    until(lambda: errand.rests)
+    visited(Asking(), "a", queue, "long")
+    assert here.begun.wait(30)
+    monkeypatch.setattr(module.time, "monotonic", lambda: now() + module.WAITED_SECONDS)
+    here.open.set()
+    until(lambda: errand.rests)
+    assert shop.steps == [("long", at) for at in range(3)]
 
 
 def test_a_visitor_who_goes_elsewhere_does_not_wait_for_what_he_left(shop, clock):
@@ -657,8 +727,6 @@ def test_a_worker_that_ends_while_something_rests_has_it_begun_anew(shop, clock)
     shop.started[0].channel.close()
     until(lambda: queue.state() == "idle")
     visited(Asking(), "a", queue, "long")
-    until(lambda: len(shop.steps) == 2 and errand.rests)
-    visited(Asking(), "b", queue, "long")
     until(lambda: not queue._errands)
     assert shop.steps == [("long", 0), ("long", 0), ("long", 1)]
     assert len(shop.started) == 2
