@@ -34,7 +34,7 @@ def matrix(model: OpenModel, address: Address, shown: View) -> Order:
     address = replace(address, basis=shown.basis, index=None)
     parameters = {choice.name: choice.value for choice in shown.parameters}
     recipe = recipes.decomposition(model, address, shown.weights, parameters, shown.distance, shown.selection)
-    title = f"{address.label} of {address.model} is being decomposed and read out."
+    title = f"{_named(address)} {_are(address)} being decomposed{_in_basis(address)} and read out."
     if shown.selection != EVERY:
         title += " Random directions are read in the same way first."
     return Order(model, recipe, title)
@@ -75,7 +75,7 @@ def control(model: OpenModel, end: str, shown: View) -> Order:
 
 def rotation(model: OpenModel, address: Address, shown: View) -> Order:
     """What the singular directions of the matrix at the address are held against: random rotations of their span."""
-    title = f"Random rotations of {address.matrix.label} of {address.model} are being read out."
+    title = f"Random rotations of {_within(address)} are being read out."
     return Order(model, recipes.rotation(model, address, shown.weights, shown.distance, shown.selection), title)
 
 
@@ -83,7 +83,7 @@ def vectors_of(model: OpenModel, address: Address, shown: View) -> Order:
     """The vectors of all terms of the matrix at the address, in the view's basis, at its distance."""
     address = replace(address, basis=shown.basis, index=None)
     parameters = {choice.name: choice.value for choice in shown.parameters}
-    title = f"The vectors of {address.label} of {address.model} are being taken from its weights."
+    title = f"The vectors of {_within(address)}{_in_basis(address)} are being taken from the weights."
     return Order(model, recipes.vectors(model, address, shown.weights, parameters, shown.distance), title)
 
 
@@ -100,7 +100,7 @@ def comparison(
     model: OpenModel, address: Address, processing: Processing, fits: Mapping[BasisName, Mapping[str, int]]
 ) -> Order:
     """The bases of the matrix at the address side by side, with these fits among them."""
-    title = f"The bases of {address.label} of {address.model} are being compared."
+    title = f"The bases of {_within(address)} are being compared."
     return Order(model, recipes.comparison(model, address, processing, fits), title)
 
 
@@ -152,6 +152,29 @@ def so_far(r: Resources, orders: Sequence[Order]) -> SoFar:
         if not any(held):
             raise
         return SoFar(held, str(error) if isinstance(error, ComputationFailed) else "")
+
+
+def _named(address: Address) -> str:
+    """The matrix at the address, as a sentence begins with it.
+
+    Example: "The OV outputs of smollm2", "L5H3 OV of smollm2"
+    """
+    words = _within(address)
+    return words[0].upper() + words[1:]
+
+
+def _within(address: Address) -> str:
+    """The same within a sentence."""
+    article = "the " if address.layer is None else ""
+    return f"{article}{address.matrix.in_basis(None).label} of {address.model}"
+
+
+def _are(address: Address) -> str:
+    return "are" if address.kind in {"pos", "heads/read", "heads/write"} else "is"
+
+
+def _in_basis(address: Address) -> str:
+    return "" if address.basis in {None, "svd"} else f" in the basis {address.basis}"
 
 
 def _submitted(r: Resources, orders: Sequence[Order]) -> Errand:

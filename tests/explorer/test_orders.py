@@ -33,6 +33,21 @@ def computed(monkeypatch):
     return seen
 
 
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("tiny/L1/H2/ov", "L1H2 OV of tiny is being decomposed and read out."),
+        ("tiny/embed", "The embedding of tiny is being decomposed and read out."),
+        ("tiny/heads/write", "The OV outputs of tiny are being decomposed and read out."),
+        ("tiny/heads/read/pca", "The OV inputs of tiny are being decomposed in the basis pca and read out."),
+    ],
+)
+def test_who_waits_is_told_what_for_in_a_sentence(explorer, place, told):
+    address = parse(place)
+    shown = View(weights="raw", default_weights="raw", basis=address.basis or "svd")
+    assert orders.matrix(explorer.library.model("tiny"), address, shown).title == told
+
+
 def test_200_first_visits_to_one_head_compute_it_once(open_explorer, fresh_data, patiently, computed):
     r = open_explorer(fresh_data, waiters=200)
     browse.head(r, parse("tiny/L0/H0"), Options())  # what all heads are judged by
