@@ -40,6 +40,14 @@ class Query(BaseModel):
         return said
 
 
+def _without_format(said: dict[str, Any], what: str, instead: str = "") -> dict[str, Any]:
+    """What is said in a query of a page that is no file; BadOption where a file is asked for."""
+    if "format" in said:
+        sentence = f"format is there for heads, matrices, directions and the census: {what} is no file. {instead}"
+        raise BadOption(sentence.rstrip())
+    return said
+
+
 class ViewQuery(Query):
     """What every page of a model takes."""
 
@@ -111,9 +119,7 @@ class NotableQuery(ViewQuery):
     @model_validator(mode="before")
     @classmethod
     def _is_no_file(cls, said: dict[str, Any]) -> dict[str, Any]:
-        if "format" in said:
-            raise BadOption("format is there for heads, matrices, directions and the census: a gallery is no file.")
-        return said
+        return _without_format(said, "a gallery")
 
     @field_validator("layer")
     @classmethod
@@ -327,6 +333,13 @@ class BlindQuery(ViewQuery):
 
 class CompareQuery(ViewQuery):
     """What a comparison of bases takes."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_file(cls, said: dict[str, Any]) -> dict[str, Any]:
+        return _without_format(
+            said, "a comparison", "The table of each basis is one, under the address of the matrix in that basis."
+        )
 
     nonzeros: Annotated[int, Field(description="Vectors a sample, for the errors: 1 to 32.")] = 8
     first: Annotated[int, Field(description="Vectors of each basis for the spans: 4, 16 or 64.")] = 16

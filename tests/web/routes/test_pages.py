@@ -375,7 +375,27 @@ def test_a_gallery_that_grows_is_kept_by_nobody_and_asks_again(serve, tiny_data,
     page = client.get("/tiny/notable").text
     assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page
     assert 'hx-trigger="load delay:2s"' in page
-    assert "From 1 of 2 layers so far; the others come" in page
+    assert "From 1 of 2 layers so far; the others come as they are read, while this page is open." in page
+
+
+def test_without_javascript_a_map_that_fills_is_loaded_again_and_a_gallery_of_nobody_says_where_it_grows(
+    client, monkeypatch
+):
+    refresh, elsewhere = '<noscript><meta http-equiv="refresh"', "Without JavaScript the others come on"
+    growing, model = replace(NOTABLE_PAGE, is_whole=False), browse.model
+
+    def shown(score, **changes):
+        """Each time another address, so that none is sent again."""
+        monkeypatch.setattr(browse, "model", lambda *asked: replace(model(*asked), **changes))
+        return client.get(f"/tiny?score={score}").text
+
+    filling = shown("copying", gallery=growing, is_filling=True)
+    assert refresh in filling
+    assert elsewhere not in filling
+    still = shown("ov-top", gallery=growing, is_filling=False)
+    assert refresh not in still
+    assert elsewhere in still
+    assert elsewhere not in shown("qk-top", gallery=NOTABLE_PAGE, is_filling=False)
 
 
 def test_a_gallery_says_why_a_layer_is_missing_and_asks_seldom(client, monkeypatch):
@@ -605,7 +625,7 @@ def test_a_census_says_how_far_it_is(serve, fresh_data):
     answer = impatient.get("/api/v1/tiny/census")
     assert (answer.status_code, answer.json()["error"]) == (202, "not_ready")
     while (answer := impatient.get("/tiny/census")).status_code == 202:
-        assert "<h1>tiny, census · computing…</h1>" in answer.text
+        assert ">tiny, census · computing…</h1>" in answer.text
     if 'id="reading"' in answer.text:
         assert "layers are read" in answer.text
         assert "Every end as CSV" not in answer.text
