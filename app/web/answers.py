@@ -25,6 +25,8 @@ OPEN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Re
 NO_STORE = {"Cache-Control": "no-store"}
 POLL_SECONDS = 2
 """How soon a page that shows progress loads itself again, where JavaScript does not follow it."""
+GO_ON_SECONDS = 1
+"""The same where nothing goes on until it does: the least that can be said."""
 WAITING = "progress"
 """Id of what asks for the page to come."""
 OTHER_PART = "part"

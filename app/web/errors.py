@@ -1,6 +1,6 @@
 """What went wrong, as a page, a fragment or JSON: the one place where errors become answers.
 
-JSON is always `{"error", "status", "detail"}`. Messages of explorer errors are fit for visitors; those of unexpected
+JSON is always `{"error", "status", "detail"}`, with `{"done", "total"}` of what is on its way. Messages of explorer errors are fit for visitors; those of unexpected
 errors are not, and stay in the log.
 """
 
@@ -30,6 +30,7 @@ from app.explorer.errors import (
 )
 from app.explorer.places import located
 from app.web.answers import (
+    GO_ON_SECONDS,
     IN_PLACE,
     NO_STORE,
     OPEN,
@@ -99,10 +100,17 @@ class Problem:
     """(URL, shown value): the same page with a value that may have been meant, such as a token."""
     done: int = 0
     total: int = 0
+    rests: bool = False
+    """Whether nothing goes on, or soon will not, until somebody asks again."""
     job: str | None = None
     """The job that brings the model, where that is on its way."""
     retry_after: int = 0
     """Seconds until asking again may help; 0 where it will not."""
+
+    @property
+    def percent(self) -> int | None:
+        """How far it is; None where that is not known."""
+        return 100 * self.done // self.total if self.total else None
 
     @property
     def heading(self) -> str:
@@ -115,6 +123,16 @@ class Problem:
             return self.title
         name = f"{address.label}, {UNDER.get(under, under)}" if under else address.label
         return f"{name} · {self.title.lower()}"
+
+    @property
+    def window_title(self) -> str:
+        """The heading, and what it is of.
+
+        Example: "L27H0 · computing… · smollm2 · singular-lens"
+        """
+        address = self.spot.address
+        model = [] if address is None or address.depth == "model" else [address.model]
+        return " · ".join([self.heading, *model, "singular-lens"])
 
 
 def install_errors(app: FastAPI) -> None:
@@ -157,7 +175,8 @@ def _problem(request: Request, error: Exception) -> Problem:
     problem = _described(request, status, str(error), WORDS.get(type(error)))
     if isinstance(error, NotReady):
         job = error.job if isinstance(error, Importing) else None
-        return replace(problem, done=error.done, total=error.total, job=job, retry_after=POLL_SECONDS)
+        after = GO_ON_SECONDS if error.rests else POLL_SECONDS
+        return replace(problem, done=error.done, total=error.total, rests=error.rests, job=job, retry_after=after)
     if isinstance(error, OtherValue):
         meant = tuple((_with_value(request, error.name, value), shown) for value, shown in error.near)
         return replace(problem, meant=meant)
@@ -213,16 +232,20 @@ def _answer(request: Request, problem: Problem) -> Response:
     headers = NO_STORE | _when_to_return(problem) | {"Vary": VARY}
     if _route_path(request).startswith("/api/"):
         content = {"error": problem.error, "status": problem.status, "detail": problem.detail}
+        if problem.status == 202:
+            content |= {"done": problem.done, "total": problem.total}
         return JSONResponse(content, problem.status, headers | OPEN)
     if _is_file(request):
         # Not 202: whoever saves or reads a table would take the sentence for one.
         status = 503 if problem.status == 202 else problem.status
-        return PlainTextResponse(f"{problem.title}. {problem.detail}\n", status, headers | OPEN)
+        title = problem.title if problem.title.endswith("…") else f"{problem.title}."
+        return PlainTextResponse(f"{title} {problem.detail}\n", status, headers | OPEN)
     if not wants_fragment(request):
         return html_answer(request, "problem.html", problem.status, headers, problem=problem)
     if awaited(request) and problem.error not in COMING:
         return html_answer(request, "problem.html", problem.status, IN_PLACE | headers, problem=problem)
-    return html_answer(request, "_fragments/problem.html", problem.status, headers, problem=problem)
+    part = "waiting" if awaited(request) and problem.status == 202 else "problem"
+    return html_answer(request, f"_fragments/{part}.html", problem.status, headers, problem=problem)
 
 
 def _is_file(request: Request) -> bool:

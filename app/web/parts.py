@@ -23,7 +23,7 @@ def describe_answer(form: type, text: str) -> dict[str, Any]:
 
 
 FAULTS: dict[int | str, dict[str, Any]] = {
-    status: describe_answer(schema.ErrorJson, text)
+    status: describe_answer(schema.ComingJson if status == 202 else schema.ErrorJson, text)
     for status, text in {
         202: "Being computed; ask again in Retry-After seconds.",
         400: "A Host header that is none.",

@@ -29,6 +29,16 @@ class ErrorJson(TypedDict):
 
 
 @with_config(STRICT)
+class ComingJson(ErrorJson):
+    """What is being computed, or imported."""
+
+    done: int
+    """How far it is; only rises, but for the parts of an import."""
+    total: int
+    """Of so much; 0 where nothing is counted."""
+
+
+@with_config(STRICT)
 class TokenJson(TypedDict):
     """One token of a readout."""
 

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from app.explorer import browse
@@ -62,6 +64,9 @@ def test_a_bad_value_is_told_its_range(client, path, told):
 
 def test_a_file_of_what_is_no_table_is_refused(client):
     assert client.get("/tiny?format=csv").status_code == 422
+    refused = client.get("/tiny/L1/mlp-in/compare?format=csv")
+    assert refused.status_code == 422
+    assert "The table of each basis is one" in refused.text
 
 
 def test_one_shape_of_json_for_every_error(client):
@@ -110,24 +115,54 @@ def test_what_is_being_computed_shows_progress_and_comes_back(failing):
     assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page.text
     assert page.headers["Cache-Control"] == "no-store"
     assert "Reading L1H2" in page.text
-    assert '<progress value="3" max="8"' in page.text
+    assert '<progress value="37" max="100"' in page.text
     assert 'hx-get="/tiny/L1/H2"' in page.text
-    assert json.json() == {"error": "not_ready", "status": 202, "detail": "Reading L1H2"}
+    assert json.json() == {"error": "not_ready", "status": 202, "detail": "Reading L1H2", "done": 3, "total": 8}
     assert int(json.headers["Retry-After"]) >= 1
+
+
+def test_what_rests_is_asked_for_sooner(failing):
+    soon = failing(NotReady("Reading L1H2", 3, 8, rests=True)).get("/tiny/L1/H2")
+    late = failing(NotReady("Reading L1H2", 3, 8)).get("/tiny/L1/H2")
+    assert 0 < int(soon.headers["Retry-After"]) < int(late.headers["Retry-After"])
+    delays = [int(re.search(r"load delay:(\d+)ms", page.text)[1]) for page in (soon, late)]
+    assert delays[0] < delays[1]
+
+
+def test_a_file_that_is_not_there_yet_is_said_in_plain_words(failing):
+    file = failing(NotReady("L1H2 is being read.")).get("/tiny/L1/H2?format=csv")
+    assert (file.status_code, file.text) == (503, "Computing… L1H2 is being read.\n")
+    failed = failing(ComputationFailed("The matrix holds NaN")).get("/tiny/L1/H2?format=csv")
+    assert failed.text == "This could not be computed. The matrix holds NaN\n"
+
+
+def test_a_page_that_waits_has_the_heading_of_what_it_waits_for_now(failing, tags):
+    waits = PARTIAL | {"HX-Target": "section#progress"}
+    was = failing(Importing("demo is being imported", 1, 2, None)).get("/tiny/L1/H2")
+    now = failing(NotReady("The map is being computed")).get("/tiny/L1/H2", headers=waits)
+    (heading,) = [of for tag, of in tags(was.text).found if tag == "h1"]
+    (other,) = [of for tag, of in tags(now.text).found if tag == "h1"]
+    assert (heading["id"], "hx-swap-oob" in other) == (other["id"], True)
+    assert ">L1H2 · importing…</h1>" in was.text
+    assert ">L1H2 · computing…</h1>" in now.text
+    assert "<title>L1H2 · computing… · tiny · singular-lens</title>" in now.text
+    part = failing(NotReady("Reading")).get("/tiny/L1/H2", headers=PARTIAL)  # a part has no say in it
+    assert "<h1" not in part.text
+    assert "<title" not in part.text
 
 
 def test_a_model_that_is_on_its_way_is_not_said_to_be_computed(failing):
     page = failing(Importing("smollm2 is being imported: fetching", 12, 93, "0123456789ab")).get("/tiny/L0/H0")
     assert page.status_code == 202
     assert '<a href="/-/jobs/0123456789ab">The import’s own page</a>' in page.text
-    assert "<h1>L0H0 · importing…</h1>" in page.text
+    assert ">L0H0 · importing…</h1>" in page.text
 
 
 def test_a_page_that_waits_says_where_it_is_and_where_its_links_lead(failing, tags):
     client = failing(NotReady("Reading L1H2"))
     page = client.get("/tiny/L1/H2?weights=raw").text
     assert "<title>L1H2 · computing… · tiny · singular-lens</title>" in page
-    assert "<h1>L1H2 · computing…</h1>" in page
+    assert ">L1H2 · computing…</h1>" in page
     links = [attributes.get("href") for tag, attributes in tags(page).found if tag == "a"]
     assert {"/tiny?weights=raw", "/tiny/L1?weights=raw", "/tiny/L1/H2?weights=raw"} <= set(links)
     assert "/api/v1/tiny/L1/H2?weights=raw" in links
@@ -139,11 +174,11 @@ def test_what_fails_while_a_page_waits_is_a_page_in_its_place(failing):
     waits = PARTIAL | {"HX-Target": "section#progress"}
     failed = failing(ComputationFailed("The matrix holds NaN")).get("/tiny/L1/H2", headers=waits)
     assert failed.headers["HX-Retarget"] == "#main"
-    assert "<h1>This could not be computed</h1>" in failed.text
+    assert ">This could not be computed</h1>" in failed.text
     for coming in (NotReady("Reading"), Busy("Too much")):
         part = failing(coming).get("/tiny/L1/H2", headers=waits)
         assert "HX-Retarget" not in part.headers
-        assert part.text.lstrip().startswith('<section class="lazy problem" id="progress" hx-get="/tiny/L1/H2"')
+        assert '<section class="lazy problem" id="progress" hx-get="/tiny/L1/H2"' in part.text
 
 
 def test_a_part_that_is_being_computed_asks_for_itself(failing):
