@@ -160,4 +160,6 @@ def _submitted(r: Resources, orders: Sequence[Order]) -> Errand:
     controls = list(dict.fromkeys(control for order in orders for control in controls_of(order.model, order.recipe)))
     missing = [control for control in controls if not r.store.exists(control)]
     cost = cost_of(first.recipe, missing)
+    if cost == "cheap" and len(orders) > 1:  # many cheap ones are not
+        cost = "dear"
     return r.queue.submit(first.model.header.slug, [order.recipe for order in orders], first.title, cost, missing)

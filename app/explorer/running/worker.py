@@ -81,7 +81,7 @@ class Relay(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record; the server may be gone."""
         with suppress(Disconnected):
-            self._channel.send(Logged(record.levelno, record.name, self.format(record)[:MOST_LOGGED]))
+            self._channel.send(Logged(record.levelno, record.name, _sendable(self.format(record))[:MOST_LOGGED]))
 
 
 def serve(channel: Channel, maker: Maker, store: ArtifactStore) -> None:
@@ -228,7 +228,7 @@ class _Worker:
             message = f"This could not be computed ({type(error).__name__}); the server's log says more."
             if is_of_memory(error):
                 why, message = "memory", NO_MEMORY
-        self._channel.send(Failed(order.id, message, why))
+        self._channel.send(Failed(order.id, _sendable(message), why))
         if why == "memory":
             raise _OutOfMemory
 
@@ -255,6 +255,11 @@ class _Worker:
 
 def _seconds_since(before: tuple[float, float]) -> float:
     return max(now - then for now, then in zip(clocks(), before, strict=True))
+
+
+def _sendable(words: str) -> str:
+    """The words without what no message can hold: half of a pair of surrogates."""
+    return words.encode("utf-8", "replace").decode()
 
 
 def _subject(order: Make | Prepare) -> str:
