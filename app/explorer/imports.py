@@ -55,7 +55,7 @@ class Imports:
 
     def end(self, job: Job) -> None:
         """Say how its job ended."""
-        message = "its import was cancelled; what it did is kept" if job.state == "cancelled" else job.message
+        message = "its import was cancelled" if job.state == "cancelled" else job.message
         if job.state == "done":
             self._change(job.slug, state="done", message="")
         else:

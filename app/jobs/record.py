@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class JobCancelled(ExplorerError):
-    """Somebody asked for this job to end; what it did is kept."""
+    """Somebody asked for this job to end."""
 
 
 def recorded(store: JobStore, job: Job, steps: Iterator[Step]) -> Iterator[Job]:
@@ -101,7 +101,7 @@ class Notes:
     def check(self) -> None:
         """JobCancelled if somebody has asked for the end."""
         if self._store.is_cancelled(self._job.id):
-            raise JobCancelled("cancelled on its page; what was done is kept")
+            raise JobCancelled("cancelled on its page")
 
     def end(self, state: JobState, message: str = "") -> None:
         """Note how it ended."""

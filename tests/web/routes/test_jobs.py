@@ -289,10 +289,13 @@ def test_an_import_has_a_jobs_page(reading, importing):
     [
         ({"state": "done"}, "done</strong>: its pages are there.</p>"),
         ({"state": "failed", "message": "<b>no network"}, "failed</strong>: &lt;b&gt;no network.</p>"),
-        ({"state": "cancelled", "started": 1.0}, "cancelled</strong>: what it did is kept; started again"),
+        (
+            {"state": "cancelled", "started": 1.0},
+            "cancelled</strong>: the layers that it wrote are kept; started again",
+        ),
         (
             {"state": "running", "started": 1.0},
-            "interrupted</strong>: the process that ran it is gone. What it did is kept",
+            "interrupted</strong>: the process that ran it is gone. The layers that it wrote are kept",
         ),
         ({}, "interrupted</strong>: the server that was to run it is gone. It had not begun.</p>"),
     ],
