@@ -14,7 +14,7 @@ import pytest
 from app.core.address import parse
 from app.explorer import browse, jobs
 from app.explorer.browse import Options
-from app.explorer.errors import BadOption, ComputationFailed, Importing, NotReady, UnknownAddress
+from app.explorer.errors import BadOption, ComputationFailed, Importing, NotImported, NotReady, UnknownAddress
 from app.explorer.resources import close_resources, open_resources
 from app.explorer.running.children import Children
 from app.jobs import runner
@@ -89,8 +89,9 @@ def test_a_refused_model_says_why_and_leaves_the_others_alone(serving, fresh_dat
     state = r.imports.of("empty")
     assert "Traceback" not in state.message
     assert str(tmp_path) not in state.message
-    with pytest.raises(ComputationFailed, match="empty could not be imported"):
+    with pytest.raises(NotImported, match="empty could not be imported") as told:
         browse.model(r, parse("empty"), Options())
+    assert told.value.job == state.job
     page = jobs.job(r, state.job)
     assert (page.job.state, page.job.message, page.may_start) == ("failed", state.message, False)
     assert str(tmp_path) not in repr(page)
@@ -190,7 +191,7 @@ def test_where_no_job_can_be_noted_the_model_says_why(serving, own, pretend, tmp
     r, _ = serving(tmp_path / "data", "org/a", "org/b")
     assert states(r) == ["failed", "failed"]
     assert browse.home(r).models[0].message.startswith("files could not be read or written: ")
-    with pytest.raises(ComputationFailed, match="a could not be imported: files"):
+    with pytest.raises(NotImported, match="a could not be imported: files"):
         browse.model(r, parse("a"), Options())
     assert own.words == []
 
