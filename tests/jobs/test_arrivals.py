@@ -174,6 +174,27 @@ def test_what_failed_is_begun_again_when_it_is_asked_for(serving, own, pretend, 
     assert not jobs.job(r, first, allowed=True).may_start  # another is at it
 
 
+def test_what_has_failed_may_be_begun_again_before_its_process_is_gone(serving, own, pretend, tmp_path, until):
+    pretend("""
+try:
+    with noted(store, job):
+        raise ValueError
+except ValueError:
+    time.sleep(600)
+""")
+    r, run = serving(tmp_path / "data", "org/a")
+    first = r.imports.of("a").job
+    until(lambda: r.jobs.get(first).state == "failed")
+    assert jobs.job(r, first, allowed=True).may_start
+    pretend(FOREVER)
+    again = bring(r, run, "a")
+    assert (again.id != first, r.imports.of("a").job) == (True, again.id)
+    (child,) = own._children
+    os.kill(child.pid, signal.SIGKILL)
+    until(lambda: r.imports.of("a").done)
+    assert r.imports.of("a").job == again.id
+
+
 def test_a_cancelled_import_says_so_and_may_be_begun_again(serving, pretend, tmp_path, until):
     pretend(FOREVER.replace("time.sleep(600)", "[(time.sleep(0.02), notes.check()) for _ in range(30_000)]"))
     r, _ = serving(tmp_path / "data", "org/a")
