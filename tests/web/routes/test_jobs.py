@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.store.jobs import JobStore, Task
+from app.store.jobs import LATEST, JobStore, Task
 
 OWN = {"Origin": "http://testserver"}
 
@@ -307,6 +307,15 @@ def test_an_import_says_how_it_ended(allowing, store, changes, words):
     assert words in page
     assert 'id="again"' not in page  # this server has the model, and imports it from nowhere
     assert ('<a id="result" href="/tiny">' in page) == (job.state == "done")
+
+
+def test_no_time_that_a_file_may_hold_breaks_a_page(reading, store):
+    latest = replace(store.new("tiny"), created=LATEST, started=LATEST, ended=LATEST, state="done")
+    store.write(latest)
+    store.write(beyond := replace(store.new("tiny"), created=1e12, started=1e12, ended=1e12, state="done"))
+    assert "9892-" in reading.get(f"/-/jobs/{latest.id}").text
+    page = reading.get("/-/jobs")
+    assert (page.status_code, latest.id in page.text, beyond.id in page.text) == (200, True, False)
 
 
 def test_an_import_is_cancelled_with_a_post_where_visitors_may(allowing, reading, store, importing):
