@@ -138,6 +138,8 @@ def duration_words(seconds: float) -> str:
     Example: duration_words(4) -> "4 s"; duration_words(4000) -> "1 h 7 min"
     """
     whole = round(seconds)
+    if 0 < seconds < 0.05:
+        return "less than 0.1 s"
     if whole < 60:
         return f"{seconds:.1f} s" if 0.05 <= seconds < 0.95 else f"{whole} s"
     if whole < 3600:

@@ -50,7 +50,9 @@ def noted(store: JobStore, job: Job) -> Iterator["Notes"]:
     fails is noted and goes on as it was raised; who is interrupted leaves the job interrupted. A disk that refuses the
     notes does not end the work.
     """
-    notes = Notes(store, replace(job, state="running", stage="starting", started=time.time()))
+    # A server has started it, and its libraries, before: whoever looks sees one time, which never goes back.
+    started = job.started or time.time()
+    notes = Notes(store, replace(job, state="running", stage="starting", started=started))
     with ExitStack() as stack:
         notes.hold(stack)
         notes.write()
