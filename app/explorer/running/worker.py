@@ -258,4 +258,4 @@ def _seconds_since(before: tuple[float, float]) -> float:
 
 
 def _subject(order: Make | Prepare) -> str:
-    return recipe_of(order.recipe).subject if isinstance(order, Make) else "warm-up"
+    return order.recipe if isinstance(order, Make) else "warm-up"

@@ -6,7 +6,7 @@ Looked up on the event loop, under all that decides an answer. What an answer re
 
 import asyncio
 import time
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from app.explorer.resources import Resources
 from app.store.artifacts import ArtifactStore
 from app.store.grounds import GROUNDS, Grounds
 from app.web.answers import part_of
+from app.web.hosts import own_names
 from app.web.http.asked import Target, Targets
 from app.web.http.negotiation import Coding, coding_for, is_among
 
@@ -28,8 +29,10 @@ LARGEST = 2**20
 GROUND_BYTES = 400
 """That a file or folder takes which an answer rests on."""
 MOST_ORIGINS = 4
+"""Besides the server's own."""
+MOST_COUNTED = 256
 ORIGIN_SECONDS = 60.0
-"""An origin that nobody named for so long makes room for another."""
+"""How long it takes until half of how often an origin was named is forgotten."""
 TOUCH_SECONDS = 60.0
 """How often an artifact is noted as used for the sake of answers made of it."""
 MOST_TOUCHED = 4_096
@@ -85,22 +88,49 @@ class Kept:
 
 
 class Origins:
-    """Those that answers are kept for: a few, so that whoever makes names up takes no room from the others."""
+    """Those that answers are kept for: the server's own, and the few others that most visitors name.
 
-    def __init__(self, most: int = MOST_ORIGINS, seconds: float = ORIGIN_SECONDS) -> None:
-        self._most, self._seconds = most, seconds
-        self._named: dict[Hashable, float] = {}
+    Whoever makes names up takes no room from the others.
+    """
 
-    def admit(self, origin: Hashable) -> bool:
-        """Whether answers are kept for it: it is one of the few, or takes the place of one that nobody names now."""
-        now = time.monotonic()
-        if origin not in self._named and len(self._named) >= self._most:
-            last = min(self._named, key=self._named.__getitem__)
-            if now - self._named[last] < self._seconds:
+    def __init__(self, own: Collection[str], most: int = MOST_ORIGINS, seconds: float = ORIGIN_SECONDS) -> None:
+        self._own, self._most, self._seconds = own, most, seconds
+        self._asked: dict[Hashable, int] = {}
+        """How often lately."""
+        self._kept: set[Hashable] = set()
+        self._halved = time.monotonic()
+
+    def admit(self, host: bytes, scheme: str, server: tuple[str, int]) -> bool:
+        """Whether answers are kept for who calls the server so."""
+        if self._is_own(host, server):
+            return True
+        self._forget()
+        origin = (scheme, host)
+        self._asked[origin] = self._asked.get(origin, 0) + 1
+        if origin not in self._kept and len(self._kept) >= self._most:
+            least = min(self._kept, key=lambda other: self._asked.get(other, 0))
+            if self._asked.get(least, 0) >= self._asked[origin]:
                 return False
-            del self._named[last]
-        self._named[origin] = now
+            self._kept.remove(least)
+        self._kept.add(origin)
         return True
+
+    def _is_own(self, host: bytes, server: tuple[str, int]) -> bool:
+        """Whether that is a name that the operator gave, or the address that the connection came to, and the port as well."""
+        said = host.decode("latin-1")  # in no other spelling: links repeat it as it stands
+        name, _, port = said.rpartition(":") if said[-1:].isdecimal() and ":" in said else (said, "", "")
+        bare = name[1:-1] if name.startswith("[") else name
+        return not said or (bare in {*self._own, server[0]} and port in {"", str(server[1])})
+
+    def _forget(self) -> None:
+        """Halve what was counted, once in a while, and drop who came least where there are too many."""
+        now = time.monotonic()
+        if now - self._halved >= self._seconds:
+            self._halved = now
+            self._asked = {origin: count // 2 for origin, count in self._asked.items() if count > 1}
+            self._kept &= self._asked.keys()
+        if len(self._asked) >= MOST_COUNTED:
+            del self._asked[min(self._asked, key=self._asked.__getitem__)]
 
 
 class Touches:
@@ -168,7 +198,7 @@ class KeptAnswers:
         self._targets = Targets(settings.root_path)
         self._has_public_url = bool(settings.public_url)
         self._allows_jobs = settings.allow_jobs
-        self._origins = Origins()
+        self._origins = Origins(own_names(settings) or ())
         self._touches = Touches()
         self._codings: dict[bytes, Coding] = {}
 
@@ -194,7 +224,9 @@ class KeptAnswers:
         """None where no answer is kept, whatever it may be."""
         target = self._targets.read(scope)
         origin = () if self._has_public_url else (scope["scheme"], fields.host or scope["server"])
-        if target is None or not self._origins.admit(origin):
+        if target is None or not (
+            self._has_public_url or self._origins.admit(fields.host, scope["scheme"], scope["server"] or ("", 0))
+        ):
             return None
         coding = self._coding(fields.codings)
         if not target.has_parts:
