@@ -66,9 +66,8 @@ def test_every_step_is_noted_and_handed_on(store):
 
 def test_a_job_that_a_server_has_started_runs_since_then(store):
     job = replace(store.new("tiny"), state="running", stage="loading the libraries", started=1.5)
-    with pytest.raises(ImportRefused), noted(store, job):
+    with noted(store, job):
         assert store.get(job.id).started == 1.5
-        raise ImportRefused("no")
     assert store.get(job.id).started == 1.5
 
 
