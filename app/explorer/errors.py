@@ -60,3 +60,13 @@ class ComputationFailed(ExplorerError):
     """This one computation failed and the others go on; it may be tried again in `retry_after` seconds."""
 
     retry_after = 10
+
+
+class NotImported(ComputationFailed):
+    """The model's import failed or was cancelled; `job` was to bring it, and asking again brings nothing."""
+
+    retry_after = 0
+
+    def __init__(self, message: str, job: str | None) -> None:
+        super().__init__(message)
+        self.job = job

@@ -24,6 +24,7 @@ from app.explorer.errors import (
     ComputationFailed,
     ExplorerError,
     Importing,
+    NotImported,
     NotReady,
     OtherValue,
     UnknownAddress,
@@ -63,6 +64,7 @@ WORDS: dict[type[Exception] | int, tuple[str, str]] = {
     503: ("busy", "Busy"),
     Importing: ("not_ready", "Importing…"),
     ComputationFailed: ("failed", "This could not be computed"),
+    NotImported: ("failed", "This model could not be imported"),
     500: ("unexpected", "Something failed"),
 }
 """Status, or error that shares its status with another -> the machine's word for it, and people's."""
@@ -100,7 +102,7 @@ class Problem:
     done: int = 0
     total: int = 0
     job: str | None = None
-    """The job that brings the model, where that is on its way."""
+    """The job that brings the model, where that is on its way, or was to bring it."""
     retry_after: int = 0
     """Seconds until asking again may help; 0 where it will not."""
 
@@ -158,6 +160,8 @@ def _problem(request: Request, error: Exception) -> Problem:
     if isinstance(error, NotReady):
         job = error.job if isinstance(error, Importing) else None
         return replace(problem, done=error.done, total=error.total, job=job, retry_after=POLL_SECONDS)
+    if isinstance(error, NotImported):
+        return replace(problem, job=error.job)
     if isinstance(error, OtherValue):
         meant = tuple((_with_value(request, error.name, value), shown) for value, shown in error.near)
         return replace(problem, meant=meant)
