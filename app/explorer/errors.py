@@ -51,7 +51,7 @@ class Importing(NotReady):
 
 
 class Busy(ExplorerError):
-    """The queue is full; ask again in `retry_after` seconds."""
+    """There is no place in line, or none for this visitor, or the server ends; ask again in `retry_after` seconds."""
 
     retry_after = 5
 

@@ -112,7 +112,7 @@ def begun(r: Resources, *orders: Order) -> None:
 
 
 def fulfilled(r: Resources, *orders: Order) -> list[Artifact]:
-    """The artifacts; all that are missing stand in line before any is waited for."""
+    """The artifacts; all that are missing stand in line before any is waited for, but one at a time of those that are dear."""
     held = [r.store.load(order.recipe) for order in orders]
     missing = {at: _submitted(r, [orders[at]]) for at, artifact in enumerate(held) if artifact is None}
     made = dict(zip(missing, r.queue.results(*missing.values()), strict=True))

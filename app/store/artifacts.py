@@ -194,10 +194,8 @@ class ArtifactStore:
             if not path.is_file():  # a pipe would never say what it holds
                 continue
             try:
-                fields = json.loads(recipe_in(path))
-                parameters = tuple((str(name), float(value)) for name, value in fields.pop("parameters"))
-                recipe = Recipe(**fields, parameters=parameters)
-            except (Damaged, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                recipe = recipe_of(recipe_in(path))
+            except (Damaged, OSError, ValueError, RecursionError):
                 continue  # whoever loads it sets it aside
             if recipe.format == FORMAT and (recipe.fingerprint, recipe.subject) == (fingerprint, subject):
                 yield recipe

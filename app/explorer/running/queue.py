@@ -23,6 +23,7 @@ from app.explorer.pages import Processing
 from app.explorer.running import messages
 from app.explorer.running.line import Cost, Line, Ticket, is_cheaper
 from app.explorer.running.messages import (
+    NO_MEMORY,
     Channel,
     Disconnected,
     Drop,
@@ -69,7 +70,6 @@ SHORT_SECONDS = 300.0
 there is memory again."""
 STOPPED = "The server stopped working on this, and has started anew."
 NOT_STARTED = "The server could not start what computes this; whoever runs it finds more in its log."
-NO_MEMORY = "There was not enough free memory to compute this; the server goes on with the rest."
 LOST = "This was computed, and could not be read back from the server's disk."
 ENDING = "This server is ending; come back when it is here again."
 

@@ -1,8 +1,8 @@
 """What a worker does: makes what the server asks for, one step after the other, and puts it into the store.
 
-It holds few computations: what is asked for last is made first, and what ran before is suspended between two of its steps
-until the server says that it goes on; so is one that has taken as many seconds as it was given. It says how far it is, and that it is there on a thread of its own: a long
-step is no silence. Whatever a computation raises is its own answer. Knows no queue, no page, and nothing of tensors.
+It holds few computations: what is asked for last is made first, and what ran before is suspended between two of its
+steps until the server says that it goes on; so is one that has taken as many seconds as it was given. It says how far it
+is, and that it is there on a thread of its own: a long step is no silence. Whatever a computation raises is its own answer. Knows no queue, no page, and nothing of tensors.
 """
 
 import errno
@@ -22,6 +22,7 @@ from app.explorer.library import damage_told
 from app.explorer.pages import Processing
 from app.explorer.running.line import Cost
 from app.explorer.running.messages import (
+    NO_MEMORY,
     Alive,
     Channel,
     Disconnected,
@@ -49,7 +50,6 @@ MOST_HELD = 3
 """Computations begun: one that runs, and others that are suspended or rest."""
 MOST_LOGGED = 20_000
 """Signs of one message for the log."""
-NO_MEMORY = "There was not enough free memory to compute this; the server goes on with the rest."
 
 logger = logging.getLogger(__name__)
 

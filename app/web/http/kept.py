@@ -21,7 +21,7 @@ from app.store.artifacts import ArtifactStore
 from app.store.grounds import GROUNDS, Grounds
 from app.web.answers import part_of
 from app.web.hosts import own_names
-from app.web.http.asked import Target, Targets
+from app.web.http.asked import PageTarget, PageTargets
 from app.web.http.negotiation import Coding, coding_for, is_among
 
 LARGEST = 2**20
@@ -55,10 +55,10 @@ class Fields(NamedTuple):
     is_of_htmx: bool
 
 
-class Asked(NamedTuple):
+class AnswerKey(NamedTuple):
     """All that decides an answer, besides what it rests on."""
 
-    target: Target
+    target: PageTarget
     part: str
     """The fragment, by its name; empty for the whole page."""
     origin: Hashable
@@ -69,7 +69,7 @@ class Asked(NamedTuple):
 
 
 @dataclass(slots=True)
-class Kept:
+class KeptAnswer:
     """An answer as it was sent, without what every answer carries."""
 
     headers: Headers
@@ -141,7 +141,7 @@ class Touches:
         self._tasks: set[asyncio.Task[None]] = set()
         self._limiter = CapacityLimiter(1)
 
-    def note(self, store: ArtifactStore, kept: Kept) -> None:
+    def note(self, store: ArtifactStore, kept: KeptAnswer) -> None:
         """The answer is sent again."""
         now = time.monotonic()
         if now - kept.touched < TOUCH_SECONDS:
@@ -195,7 +195,7 @@ class KeptAnswers:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
-        self._targets = Targets(settings.root_path)
+        self._targets = PageTargets(settings.root_path)
         self._has_public_url = bool(settings.public_url)
         self._allows_jobs = settings.allow_jobs
         self._origins = Origins(own_names(settings) or ())
@@ -213,14 +213,14 @@ class KeptAnswers:
             await self.app(scope, receive, send)
             return
         resources: Resources = scope["app"].state.resources
-        kept: Kept | None = resources.store.memory.get(asked)
+        kept: KeptAnswer | None = resources.store.memory.get(asked)
         if kept is None or not kept.grounds.hold():
             await self._make(asked, fields, scope, receive, send)
             return
         self._touches.note(resources.store, kept)
         await _send(kept, fields.known, send)
 
-    def _asked(self, scope: Scope, fields: Fields) -> Asked | None:
+    def _asked(self, scope: Scope, fields: Fields) -> AnswerKey | None:
         """None where no answer is kept, whatever it may be."""
         target = self._targets.read(scope)
         origin = () if self._has_public_url else (scope["scheme"], fields.host or scope["server"])
@@ -230,10 +230,10 @@ class KeptAnswers:
             return None
         coding = self._coding(fields.codings)
         if not target.has_parts:
-            return Asked(target, "", origin, coding, has_jobs=False)
+            return AnswerKey(target, "", origin, coding, has_jobs=False)
         part = part_of(Request(scope)) if fields.is_of_htmx else ""
         has_jobs = self._allows_jobs or not scope["app"].state.resources.jobs.is_empty()
-        return Asked(target, part, origin, coding, has_jobs)
+        return AnswerKey(target, part, origin, coding, has_jobs)
 
     def _coding(self, accepted: bytes) -> Coding:
         coding = self._codings.get(accepted)
@@ -243,7 +243,7 @@ class KeptAnswers:
                 self._codings[accepted] = coding
         return coding
 
-    async def _make(self, asked: Asked, fields: Fields, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _make(self, asked: AnswerKey, fields: Fields, scope: Scope, receive: Receive, send: Send) -> None:
         """The answer from the pages, whole even for whoever has it, so that it can be kept for the others."""
         if fields.known and asked.target.is_made_at_once:
             scope = dict(scope) | {"headers": [field for field in scope["headers"] if field[0] != b"if-none-match"]}
@@ -261,12 +261,12 @@ class KeptAnswers:
             return
         headers: Headers = list(caught.start["headers"])
         tag = next((value for name, value in headers if name == b"etag"), b"")
-        answer = Kept(headers, caught.body, tag, grounds, time.monotonic())
+        answer = KeptAnswer(headers, caught.body, tag, grounds, time.monotonic())
         if self._can_be_kept(asked, answer):
             scope["app"].state.resources.store.memory.put(asked, answer, len(repr(asked)) + answer.size)
         await _send(answer, fields.known, send)
 
-    def _can_be_kept(self, asked: Asked, answer: Kept) -> bool:
+    def _can_be_kept(self, asked: AnswerKey, answer: KeptAnswer) -> bool:
         seen = {self._allows_jobs or not is_empty for is_empty in answer.grounds.seen_empty}
         return (
             len(answer.body) <= LARGEST
@@ -288,7 +288,7 @@ def _fields(scope: Scope) -> Fields:
     )
 
 
-async def _send(kept: Kept, known: bytes, send: Send) -> None:
+async def _send(kept: KeptAnswer, known: bytes, send: Send) -> None:
     """The answer, without its body where the visitor has that."""
     if kept.tag and known and is_among(known.decode("latin-1"), kept.tag.decode("latin-1")):
         headers = [field for field in kept.headers if field[0] not in OF_A_BODY]

@@ -7,8 +7,8 @@ import pytest
 from app.store import grounds
 from app.web import answers
 from app.web.http import kept as kept_answers
-from app.web.http.asked import Target
-from app.web.http.kept import Asked, Origins
+from app.web.http.asked import PageTarget
+from app.web.http.kept import AnswerKey, Origins
 
 HEAD = "/tiny/L1/H2"
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
@@ -75,7 +75,7 @@ def made(monkeypatch):
 def held(visitor):
     """What is kept, by what was asked."""
     entries = visitor.app.state.resources.store.memory._entries
-    return {key: value[0] for key, value in entries.items() if isinstance(key, Asked)}
+    return {key: value[0] for key, value in entries.items() if isinstance(key, AnswerKey)}
 
 
 def same(one, other):
@@ -419,4 +419,4 @@ def test_other_weights_under_the_name_are_another_target(server):
     visitor.get(HEAD)
     (asked,) = held(visitor)
     model = visitor.app.state.resources.library.model("tiny")
-    assert asked.target == Target(HEAD, model.fingerprint, (), has_parts=True, is_made_at_once=True)
+    assert asked.target == PageTarget(HEAD, model.fingerprint, (), has_parts=True, is_made_at_once=True)
