@@ -136,7 +136,7 @@ class Runner:
             with turn.lock:
                 try:
                     ended = self._work(turn)
-                except (OSError, ValueError) as error:  # ValueError: words that no command line can hold
+                except Exception as error:  # the jobs behind it have their turn, whatever the machine does
                     logger.error("%s (%s) could not be started: %s", title_of(turn.job), turn.job.id, error)
                     reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
                     ended = self._end(turn.job, "failed", f"it could not be started ({reason})")
