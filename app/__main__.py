@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import socket
+import stat
 import sys
 from functools import partial
 from pathlib import Path
@@ -260,6 +261,14 @@ def worker(
     from app.store.artifacts import ArtifactStore
     from app.store.presence import present
 
+    try:
+        is_socket = stat.S_ISSOCK(os.fstat(channel).st_mode)
+    except OSError:
+        is_socket = False
+    if not is_socket:
+        _stop(
+            "worker is what serve starts, with a socket that it leaves open; serve, import and precompute are for people"
+        )
     folder = Path(data)
     with interruptible(LAST_WORDS), present(folder):
         store = ArtifactStore(folder / "artifacts", quota)

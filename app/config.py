@@ -91,7 +91,9 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="Artifacts and answers to keep in memory, in MiB; the least recently used go first.",
     )
-    queue_size: int = Field(64, ge=1, le=10_000, description="Computations that may wait; one more is answered 503.")
+    queue_size: int = Field(
+        64, ge=1, le=10_000, description="Computations that may wait, four of one visitor; one more is answered 503."
+    )
     wait_seconds: float = Field(
         2.0, ge=0, le=60, description="How long a page waits for its computation before it shows progress."
     )

@@ -1,6 +1,7 @@
 """The application: settings in, an ASGI app out. Opens what the explorer needs when the server starts, closes it at the end."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -29,6 +30,8 @@ from app.web.routes import ROUTERS
 from app.web.security import RootPath, SecureHeaders
 from app.web.site import open_site
 from app.web.streams import Streams
+
+logger = logging.getLogger(__name__)
 
 WARM_UP_SECONDS = 1.0
 """From being ready to the slow imports, which take a core from whoever asks first."""
@@ -91,9 +94,14 @@ def create_app(
 
 async def _warm_up(r: Resources) -> None:
     """Prepare what the first visitor needs, once a model is there; whoever asks at once does not wait for the imports."""
-    await asyncio.sleep(WARM_UP_SECONDS)
-    while not warm_up(r):
+    is_done = False
+    while not is_done:
         await asyncio.sleep(WARM_UP_SECONDS)
+        try:
+            is_done = await anyio.to_thread.run_sync(warm_up, r)
+        except Exception:
+            logger.exception("nothing is prepared before anyone asks")
+            return
 
 
 def end_streams(app: FastAPI) -> None:

@@ -135,6 +135,29 @@ def test_a_job_of_a_server_is_of_a_name_whatever_folder_is_there(hostile_folder,
     assert (gone.exit_code, "'gone' are missing or damaged" in gone.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("channel", ["0", "99", "-1"])
+def test_a_worker_that_nobody_left_a_socket_says_what_it_is(channel, tmp_path):
+    words = [
+        "worker",
+        "--channel",
+        channel,
+        "--parent",
+        "1",
+        "--data",
+        str(tmp_path),
+        "--device",
+        "cpu",
+        "--quota",
+        "1",
+    ]
+    answer = subprocess.run(
+        [sys.executable, "-m", "app", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("singular-lens: worker is what serve starts")
+    assert "Traceback" not in answer.stderr
+
+
 def test_serve_says_how_many_files_must_be_allowed(monkeypatch, tmp_path):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (24, 24))
     result = run("serve", "--port", "0", "--data", str(tmp_path))
@@ -288,7 +311,7 @@ def test_import_that_is_cancelled_on_its_page_stops_there(gpt2_folder, tmp_path,
     monkeypatch.setattr(JobStore, "is_cancelled", lambda self, id_: (store.get(id_) or store.new_import("x")).done > 0)
     result = run("import", str(gpt2_folder), "--name", "small", "--data", str(tmp_path))
     assert result.exit_code == 1
-    assert "cancelled on its page; what was done is kept" in result.stderr
+    assert "cancelled on its page" in result.stderr
     assert [job.state for job in store.all()] == ["cancelled"]
     monkeypatch.undo()
     assert run("import", str(gpt2_folder), "--name", "small", "--data", str(tmp_path)).exit_code == 0

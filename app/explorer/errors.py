@@ -61,7 +61,7 @@ class Importing(NotReady):
 
 
 class Busy(ExplorerError):
-    """The queue is full; ask again in `retry_after` seconds."""
+    """There is no place in line, or none for this visitor, or the server ends; ask again in `retry_after` seconds."""
 
     retry_after = 5
 
@@ -70,3 +70,13 @@ class ComputationFailed(ExplorerError):
     """This one computation failed and the others go on; it may be tried again in `retry_after` seconds."""
 
     retry_after = 10
+
+
+class NotImported(ComputationFailed):
+    """The model's import failed or was cancelled; `job` was to bring it, and asking again brings nothing."""
+
+    retry_after = 0
+
+    def __init__(self, message: str, job: str | None) -> None:
+        super().__init__(message)
+        self.job = job

@@ -54,17 +54,16 @@ class Imports:
             self._imports[job.slug] = Import(job.slug, self._imports[job.slug].source, job=job.id)
 
     def end(self, job: Job) -> None:
-        """Say how its job ended."""
-        message = "its import was cancelled; what it did is kept" if job.state == "cancelled" else job.message
-        if job.state == "done":
-            self._change(job.slug, state="done", message="")
-        else:
-            self._change(job.slug, state="failed", message=message)
+        """Say how its job ended, unless a later one is to bring it by now."""
+        message = "its import was cancelled" if job.state == "cancelled" else job.message
+        with self._lock:
+            known = self._imports[job.slug]
+            if known.job != job.id:
+                return
+            state: Literal["done", "failed"] = "done" if job.state == "done" else "failed"
+            self._imports[job.slug] = replace(known, state=state, message="" if state == "done" else message)
 
     def refuse(self, slug: str, message: str) -> None:
         """Say why it is not even begun."""
-        self._change(slug, state="failed", message=message)
-
-    def _change(self, slug: str, **changes: object) -> None:
         with self._lock:
-            self._imports[slug] = replace(self._imports[slug], **changes)  # type: ignore[arg-type]
+            self._imports[slug] = replace(self._imports[slug], state="failed", message=message)

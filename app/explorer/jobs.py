@@ -138,6 +138,8 @@ def duration_words(seconds: float) -> str:
     Example: duration_words(4) -> "4 s"; duration_words(4000) -> "1 h 7 min"
     """
     whole = round(seconds)
+    if 0 < seconds < 0.05:
+        return "less than 0.1 s"
     if whole < 60:
         return f"{seconds:.1f} s" if 0.05 <= seconds < 0.95 else f"{whole} s"
     if whole < 3600:
@@ -148,7 +150,7 @@ def duration_words(seconds: float) -> str:
 
 def _page(r: Resources, job: Job, allowed: bool) -> JobPage:
     model = here(r, job.slug)
-    again = not job.is_live and job.state != "done" and (job.task is not None or _failed_here(r, job.slug))
+    again = not job.is_live and job.state != "done" and (job.task is not None or _failed_here(r, job))
     return JobPage(
         job=job,
         title=title_of(job, model),
@@ -168,10 +170,10 @@ def _command(job: Job, model: OpenModel | None) -> str:
     return command_of(Wish(job.slug, job.fingerprint, job.task))
 
 
-def _failed_here(r: Resources, slug: str) -> bool:
-    """Whether this server was to import the model, and could not."""
-    known = r.imports.of(slug)
-    return known is not None and known.state == "failed"
+def _failed_here(r: Resources, ended: Job) -> bool:
+    """Whether this server was to import the model, and could not: by that job's notes, or as it was told since."""
+    known = r.imports.of(ended.slug)
+    return known is not None and (known.state == "failed" or (known.state == "importing" and known.job == ended.id))
 
 
 def _result(job: Job) -> Address | None:

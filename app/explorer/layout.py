@@ -6,7 +6,7 @@ that stands for the same number in all arrays of one artifact. What the numbers 
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -221,11 +221,11 @@ class Mislaid(Exception):
     """Arrays are not what their kind of artifact has."""
 
 
-def check_layout(kind: ArtifactKind, arrays: Mapping[str, NDArray[Any]]) -> None:
+def check_layout(kind: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Mislaid, naming the first array that its kind does not have, or that has another type or shape."""
-    axes: dict[str, int] = {}
+    forms, axes = LAYOUT[cast("ArtifactKind", kind)], dict[str, int]()
     for name, array in arrays.items():
-        form = LAYOUT[kind].get(name)
+        form = forms.get(name)
         if form is None:
             raise Mislaid(f"an artifact of the kind {kind} has no array {name}")
         dtype, *words = form.split()

@@ -112,7 +112,7 @@ def begun(r: Resources, *orders: Order) -> None:
 
 
 def fulfilled(r: Resources, *orders: Order) -> list[Artifact]:
-    """The artifacts; all that are missing stand in line before any is waited for."""
+    """The artifacts; all that are missing stand in line before any is waited for, but one at a time of those that are dear."""
     held = [r.store.load(order.recipe) for order in orders]
     missing = {at: _submitted(r, [orders[at]]) for at, artifact in enumerate(held) if artifact is None}
     made = dict(zip(missing, r.queue.results(*missing.values()), strict=True))
@@ -183,4 +183,6 @@ def _submitted(r: Resources, orders: Sequence[Order]) -> Errand:
     controls = list(dict.fromkeys(control for order in orders for control in controls_of(order.model, order.recipe)))
     missing = [control for control in controls if not r.store.exists(control)]
     cost = cost_of(first.recipe, missing)
+    if cost == "cheap" and len(orders) > 1:  # many cheap ones are not
+        cost = "dear"
     return r.queue.submit(first.model.header.slug, [order.recipe for order in orders], first.title, cost, missing)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from app.core.address import LABELS, LAYER_KINDS, MODEL_KINDS, Address, BasisName, Kind
 from app.core.basis import BASES
-from app.explorer.errors import ComputationFailed, Importing, UnknownAddress
+from app.explorer.errors import ComputationFailed, Importing, NotImported, UnknownAddress
 from app.explorer.inventory import bases_of, most_terms
 from app.explorer.library import REPAIR, OpenModel
 from app.explorer.pages import Model
@@ -64,7 +64,7 @@ def here(r: Resources, slug: str) -> OpenModel | None:
 
 
 def opened(r: Resources, slug: str) -> OpenModel:
-    """The model of that name; Importing while it is on its way, ComputationFailed if it could not be."""
+    """The model of that name; Importing while it is on its way, NotImported if it could not be."""
     served(r, slug)
     progress = r.imports.of(slug)
     if model := here(r, slug):
@@ -72,7 +72,7 @@ def opened(r: Resources, slug: str) -> OpenModel:
     if progress is not None and progress.state == "importing":
         raise Importing(f"{slug} is being imported: {progress.message}", progress.done, progress.total, progress.job)
     if progress and progress.message:
-        raise ComputationFailed(f"{slug} could not be imported: {progress.message}")
+        raise NotImported(f"{slug} could not be imported: {progress.message}", progress.job)
     raise ComputationFailed(f"The files of {slug} are missing or damaged. {REPAIR}")
 
 

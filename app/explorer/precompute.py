@@ -19,7 +19,7 @@ from app.explorer import groups, recipes
 from app.explorer.errors import BadOption, ExplorerError
 from app.explorer.inventory import end_of, most_terms, places_of
 from app.explorer.layers import Batch, Layer, Layers, last_first
-from app.explorer.layout import KEPT_TOKENS
+from app.explorer.layout import KEPT_TOKENS, check_layout
 from app.explorer.library import OpenModel, damage_told
 from app.explorer.making import controls
 from app.explorer.making.bench import Arrays, Baked, Bench
@@ -301,6 +301,7 @@ class _Run:
         started = time.perf_counter()
         try:
             for recipe, (arrays, facts) in kept:
+                check_layout(recipe.kind, arrays)
                 self._store.write(recipe, arrays, facts)
         except OSError as error:
             raise DiskRefuses(f"What was computed cannot be kept: {error.strerror or error}.") from error

@@ -27,8 +27,6 @@ from app.explorer.resources import Resources
 from app.explorer.views import Options, visited
 from app.store.artifacts import ArtifactStore
 
-AHEAD = 2
-"""Layers that stand in line at a time: whoever leaves the page leaves little behind."""
 ENDS: tuple[End, ...] = ("read", "write")
 MEMBERS = 8
 """Censuses whose statistics are kept in memory."""
@@ -114,7 +112,7 @@ def _read(r: Resources, opened: OpenModel, processing: Processing, *needed: Orde
     layers = _there(r, opened, processing)
     missing = [layer for layer in range(opened.header.n_layers) if layer not in layers]
     with suppress(Busy, ComputationFailed, NotReady):  # it is asked again soon
-        begun(r, *(orders.census_part(opened, layer, processing) for layer in missing[:AHEAD]))
+        begun(r, *(orders.census_part(opened, layer, processing) for layer in missing[:1]))
     return layers
 
 

@@ -1,11 +1,13 @@
 """What a server computes of its models before anyone asks, once they are imported: jobs like others, behind all work.
 
 Servers with the same data folder do it once: one of them holds a lock on the model, and if that one ends, another goes on.
-A job that is cancelled, or fails, ends it for that model until the server starts again.
+A job that is cancelled, or fails, ends it for that model until the server starts again; a model that could not be
+imported has its turn once a later import brings it.
 """
 
 import logging
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from threading import Event, Thread
 
@@ -46,8 +48,10 @@ class Ahead:
 
     def _run(self) -> None:
         try:
-            for slug in self._r.slugs:
-                model = self._awaited(slug)
+            left = list(self._r.slugs)
+            while (slug := self._next(left)) is not None:
+                left.remove(slug)
+                model = here(self._r, slug)
                 if model is not None and (self._of_all or self._is_known(slug)):
                     self._compute(model)
         except Exception:
@@ -56,12 +60,18 @@ class Ahead:
     def _is_known(self, slug: str) -> bool:
         return Catalog(self._r.data).origin(slug).sum == SMOLLM2.sha256
 
-    def _awaited(self, slug: str) -> OpenModel | None:
-        """The model, once it is here; None if it could not be imported, or the server ends."""
-        while (progress := self._r.imports.of(slug)) is not None and progress.state == "importing":
-            if self._closing.wait(LOOK_SECONDS):
-                return None
-        return here(self._r, slug)
+    def _next(self, left: Sequence[str]) -> str | None:
+        """The first that did not fail to be imported, once it is here; None if none is left, or the server ends."""
+        while left and not self._closing.is_set():
+            known = ((slug, self._r.imports.of(slug)) for slug in left)
+            hoped = ((slug, progress) for slug, progress in known if progress is None or progress.state != "failed")
+            slug, progress = next(hoped, (None, None))
+            if slug is not None and (progress is None or progress.state == "done"):
+                return slug
+            self._closing.wait(
+                LOOK_SECONDS if slug else WAIT_SECONDS
+            )  # where all have failed, somebody may begin one again
+        return None
 
     def _compute(self, model: OpenModel) -> None:
         slug, store = model.header.slug, self._r.store

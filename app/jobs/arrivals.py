@@ -6,7 +6,7 @@ Knows nothing of what an import does. What failed is tried again when the server
 import logging
 from contextlib import suppress
 
-from app.explorer.errors import BadOption, ComputationFailed, ExplorerError
+from app.explorer.errors import BadOption, ExplorerError, NotImported
 from app.explorer.places import served
 from app.explorer.resources import Resources
 from app.jobs.runner import Runner
@@ -25,7 +25,7 @@ def bring_missing(r: Resources, runner: Runner) -> None:
 def bring(r: Resources, runner: Runner, slug: str) -> Job:
     """The job that imports the model, in line or found there; BadOption where this server has nothing to import.
 
-    ComputationFailed where the data folder takes no note of it: then it does not take the model either.
+    NotImported where the data folder takes no note of it: then it does not take the model either.
     """
     served(r, slug)
     known = r.imports.of(slug)
@@ -37,4 +37,4 @@ def bring(r: Resources, runner: Runner, slug: str) -> Job:
         words = f"files could not be read or written: {error.strerror or type(error).__name__}"
         r.imports.refuse(slug, words)
         logger.error("%s could not be imported into %s: %s", slug, r.data, error)
-        raise ComputationFailed(f"{slug} could not be imported: {words}") from error
+        raise NotImported(f"{slug} could not be imported: {words}", None) from error

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class JobCancelled(ExplorerError):
-    """Somebody asked for this job to end; what it did is kept."""
+    """Somebody asked for this job to end."""
 
 
 def recorded(store: JobStore, job: Job, steps: Iterator[Step]) -> Iterator[Job]:
@@ -50,7 +50,9 @@ def noted(store: JobStore, job: Job) -> Iterator["Notes"]:
     fails is noted and goes on as it was raised; who is interrupted leaves the job interrupted. A disk that refuses the
     notes does not end the work.
     """
-    notes = Notes(store, replace(job, state="running", stage="starting", started=time.time()))
+    # A server has started it, and its libraries, before: whoever looks sees one time, which never goes back.
+    started = job.started or time.time()
+    notes = Notes(store, replace(job, state="running", stage="starting", started=started))
     with ExitStack() as stack:
         notes.hold(stack)
         notes.write()
@@ -101,7 +103,7 @@ class Notes:
     def check(self) -> None:
         """JobCancelled if somebody has asked for the end."""
         if self._store.is_cancelled(self._job.id):
-            raise JobCancelled("cancelled on its page; what was done is kept")
+            raise JobCancelled("cancelled on its page")
 
     def end(self, state: JobState, message: str = "") -> None:
         """Note how it ended."""

@@ -95,10 +95,15 @@ class Runner:
         words = ["import", "--name", slug, "--data", str(self._data), "--job", job.id, "--", source]
         with self._changed:
             for turn in (self._running, *self._turns):
-                if turn is not None and turn.is_import and turn.job.slug == slug:
+                if turn is not None and turn.is_import and turn.job.slug == slug and self._may_bring(turn):
                     return turn.job
             self._take(sum(turn.is_import for turn in self._turns), job, words, IMPORT_NICENESS, imports)
         return job
+
+    def _may_bring(self, turn: _Turn) -> bool:
+        """Whether that import may still bring its model; one whose notes say that it failed may not, though its child ends."""
+        now = self._store.get(turn.job.id)
+        return now is None or now.is_live or now.state == "done"
 
     def close(self) -> None:
         """Interrupt what runs; it and what waits goes on where it was when it is started again."""
@@ -131,7 +136,7 @@ class Runner:
             with turn.lock:
                 try:
                     ended = self._work(turn)
-                except (OSError, ValueError) as error:  # ValueError: words that no command line can hold
+                except Exception as error:  # the jobs behind it have their turn, whatever the machine does
                     logger.error("%s (%s) could not be started: %s", title_of(turn.job), turn.job.id, error)
                     reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
                     ended = self._end(turn.job, "failed", f"it could not be started ({reason})")

@@ -26,8 +26,8 @@ __all__ = ["FORMAT", "Arrays", "Artifact", "ArtifactStore", "Recipe", "format_of
 FORMAT = 5
 """Raised when files or arrays change their form or meaning; older files are then no longer found."""
 
-MEMORY_BYTES = 128 * 2**20
-"""Of artifacts, and of whatever else is kept with them, unless another budget is given."""
+MEMORY_BYTES = 16 * 2**20
+"""Of artifacts, and of whatever else is kept with them, in a process that computes; a server has more."""
 FACTS_GROW = 3
 """Bytes of facts in memory for each of their JSON."""
 TOUCH_SECONDS = 60.0
@@ -194,10 +194,8 @@ class ArtifactStore:
             if not path.is_file():  # a pipe would never say what it holds
                 continue
             try:
-                fields = json.loads(recipe_in(path))
-                parameters = tuple((str(name), float(value)) for name, value in fields.pop("parameters"))
-                recipe = Recipe(**fields, parameters=parameters)
-            except (Damaged, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                recipe = recipe_of(recipe_in(path))
+            except (Damaged, OSError, ValueError, RecursionError):
                 continue  # whoever loads it sets it aside
             if recipe.format == FORMAT and (recipe.fingerprint, recipe.subject) == (fingerprint, subject):
                 yield recipe

@@ -37,7 +37,9 @@ SUFFIX, LOCK, CANCEL = ".json", ".lock", ".cancel"
 ID = re.compile(r"[0-9a-f]{12}")
 
 Count = Annotated[int, Field(ge=0, le=10**15)]
-Seconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+LATEST = 250_000_000_000
+"""The year 9892: what comes after the year 9999 has no date that can be printed."""
+Seconds = Annotated[float, Field(ge=0, le=LATEST, allow_inf_nan=False)]
 Words = Annotated[str, StringConstraints(max_length=1_000)]
 Processing = Literal["folded", "raw"]
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9/-]{1,40}$")]

@@ -24,6 +24,7 @@ from app.explorer.errors import (
     ComputationFailed,
     ExplorerError,
     Importing,
+    NotImported,
     NotReady,
     OtherValue,
     UnknownAddress,
@@ -64,6 +65,7 @@ WORDS: dict[type[Exception] | int, tuple[str, str]] = {
     503: ("busy", "Busy"),
     Importing: ("not_ready", "Importing…"),
     ComputationFailed: ("failed", "This could not be computed"),
+    NotImported: ("failed", "This model could not be imported"),
     500: ("unexpected", "Something failed"),
 }
 """Status, or error that shares its status with another -> the machine's word for it, and people's."""
@@ -103,7 +105,7 @@ class Problem:
     rests: bool = False
     """Whether nothing goes on, or soon will not, until somebody asks again."""
     job: str | None = None
-    """The job that brings the model, where that is on its way."""
+    """The job that brings the model, where that is on its way, or was to bring it."""
     retry_after: int = 0
     """Seconds until asking again may help; 0 where it will not."""
 
@@ -177,6 +179,8 @@ def _problem(request: Request, error: Exception) -> Problem:
         job = error.job if isinstance(error, Importing) else None
         after = GO_ON_SECONDS if error.rests else POLL_SECONDS
         return replace(problem, done=error.done, total=error.total, rests=error.rests, job=job, retry_after=after)
+    if isinstance(error, NotImported):
+        return replace(problem, job=error.job)
     if isinstance(error, OtherValue):
         meant = tuple((_with_value(request, error.name, value), shown) for value, shown in error.near)
         return replace(problem, meant=meant)

@@ -48,7 +48,7 @@ def test_while_it_is_under_way_its_job_is_quoted(imports, store, running):
     [
         ("done", "", "done", ""),
         ("failed", "no network", "failed", "no network"),
-        ("cancelled", "", "failed", "its import was cancelled; what it did is kept"),
+        ("cancelled", "", "failed", "its import was cancelled"),
     ],
 )
 def test_how_it_ended_is_known_whatever_becomes_of_its_file(imports, store, running, state, message, seen, words):

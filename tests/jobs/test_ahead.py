@@ -121,6 +121,21 @@ def test_a_model_that_could_not_be_imported_holds_up_no_other(r, begun, running,
     assert begun.words[0][1] == "tiny"
 
 
+def test_what_failed_and_is_imported_after_all_has_its_turn(r, begun, running, until):
+    failed = Import("tiny", "tiny", "failed", "no network")
+    asked, state = [], [failed]
+    r.imports.of = lambda slug: asked.append(slug) or state[0]
+    running()
+    until(lambda: len(asked) > 2)  # it was seen to have failed
+    assert begun.words == []
+    state[0] = replace(failed, state="importing")
+    asked.clear()
+    until(lambda: len(asked) > 2)
+    assert begun.words == []
+    state[0] = replace(failed, state="done")
+    until(lambda: begun.words)
+
+
 def test_what_is_there_is_not_begun(r, begun, running, monkeypatch):
     monkeypatch.setattr(ahead, "is_done", lambda store, model, task: task.basis != "nmf")
     one, _ = running()

@@ -14,7 +14,7 @@ import pytest
 from app.core.address import parse
 from app.explorer import browse, jobs
 from app.explorer.browse import Options
-from app.explorer.errors import BadOption, ComputationFailed, Importing, NotReady, UnknownAddress
+from app.explorer.errors import BadOption, ComputationFailed, Importing, NotImported, NotReady, UnknownAddress
 from app.explorer.resources import close_resources, open_resources
 from app.explorer.running.children import Children
 from app.jobs import runner
@@ -89,8 +89,9 @@ def test_a_refused_model_says_why_and_leaves_the_others_alone(serving, fresh_dat
     state = r.imports.of("empty")
     assert "Traceback" not in state.message
     assert str(tmp_path) not in state.message
-    with pytest.raises(ComputationFailed, match="empty could not be imported"):
+    with pytest.raises(NotImported, match="empty could not be imported") as told:
         browse.model(r, parse("empty"), Options())
+    assert told.value.job == state.job
     page = jobs.job(r, state.job)
     assert (page.job.state, page.job.message, page.may_start) == ("failed", state.message, False)
     assert str(tmp_path) not in repr(page)
@@ -173,6 +174,27 @@ def test_what_failed_is_begun_again_when_it_is_asked_for(serving, own, pretend, 
     assert not jobs.job(r, first, allowed=True).may_start  # another is at it
 
 
+def test_what_has_failed_may_be_begun_again_before_its_process_is_gone(serving, own, pretend, tmp_path, until):
+    pretend("""
+try:
+    with noted(store, job):
+        raise ValueError
+except ValueError:
+    time.sleep(600)
+""")
+    r, run = serving(tmp_path / "data", "org/a")
+    first = r.imports.of("a").job
+    until(lambda: r.jobs.get(first).state == "failed")
+    assert jobs.job(r, first, allowed=True).may_start
+    pretend(FOREVER)
+    again = bring(r, run, "a")
+    assert (again.id != first, r.imports.of("a").job) == (True, again.id)
+    (child,) = own._children
+    os.kill(child.pid, signal.SIGKILL)
+    until(lambda: r.imports.of("a").done)
+    assert r.imports.of("a").job == again.id
+
+
 def test_a_cancelled_import_says_so_and_may_be_begun_again(serving, pretend, tmp_path, until):
     pretend(FOREVER.replace("time.sleep(600)", "[(time.sleep(0.02), notes.check()) for _ in range(30_000)]"))
     r, _ = serving(tmp_path / "data", "org/a")
@@ -190,7 +212,7 @@ def test_where_no_job_can_be_noted_the_model_says_why(serving, own, pretend, tmp
     r, _ = serving(tmp_path / "data", "org/a", "org/b")
     assert states(r) == ["failed", "failed"]
     assert browse.home(r).models[0].message.startswith("files could not be read or written: ")
-    with pytest.raises(ComputationFailed, match="a could not be imported: files"):
+    with pytest.raises(NotImported, match="a could not be imported: files"):
         browse.model(r, parse("a"), Options())
     assert own.words == []
 

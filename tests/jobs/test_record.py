@@ -1,5 +1,5 @@
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
@@ -62,6 +62,13 @@ def test_every_step_is_noted_and_handed_on(store):
         1.0,
     )
     assert job.created <= done.started <= done.ended
+
+
+def test_a_job_that_a_server_has_started_runs_since_then(store):
+    job = replace(store.new("tiny"), state="running", stage="loading the libraries", started=1.5)
+    with noted(store, job):
+        assert store.get(job.id).started == 1.5
+    assert store.get(job.id).started == 1.5
 
 
 def test_notes_are_taken_now_and_then_and_at_the_end(store, monkeypatch):

@@ -235,6 +235,23 @@ def test_a_source_that_no_command_line_can_hold_fails_its_job_alone(run, pretend
     assert "could not be started" in told.ended[0].message
 
 
+def test_a_child_that_there_is_no_memory_for_fails_its_job_alone(run, pretend, until, monkeypatch):
+    pretend("")
+    told, start = Told(), run._children.start
+    refusals = iter([MemoryError()])
+
+    def start_once_refused(*words, **named):
+        if refusal := next(refusals, None):
+            raise refusal
+        return start(*words, **named)
+
+    monkeypatch.setattr(run._children, "start", start_once_refused)
+    for slug in ("a", "b"):
+        run.start_import(slug, "good", told)
+    until(lambda: len(told.ended) == 2)
+    assert [job.state for job in told.ended] == ["failed", "done"]
+
+
 def test_imports_come_before_what_is_computed_in_their_order(run, own, pretend, until):
     pretend("time.sleep(0.2)")
     told = Told()

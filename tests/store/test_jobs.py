@@ -164,6 +164,8 @@ def test_what_has_ended_cannot_be_cancelled(store):
         {"matrices": "many"},
         {"compute_seconds": float("nan")},
         {"created": float("inf")},
+        {"created": 1e12},
+        {"ended": 253_402_300_800.0},
         {"task": {"matrices": []}},
         {"task": {"matrices": ["../etc"]}},
         {"task": {"matrices": ["ov"], "processings": ["cooked"]}},

@@ -11,7 +11,7 @@ from app.config import Settings
 from app.server import create_app
 from app.store.jobs import JobStore
 from app.web.http import kept
-from app.web.http.kept import Asked
+from app.web.http.kept import AnswerKey
 from tests.workers import start_in_thread
 
 PATIENT = {"wait_seconds": 30.0, "device": "cpu", "allowed_hosts": "testserver"}
@@ -71,7 +71,7 @@ def nothing_kept(request):
         patch.setattr(kept, "LARGEST", -1)
         for app in start.apps:
             memory = app.state.resources.store.memory
-            for key in [key for key in memory._entries if isinstance(key, Asked)]:
+            for key in [key for key in memory._entries if isinstance(key, AnswerKey)]:
                 memory.drop(key)
         yield
 

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from app.explorer import browse
-from app.explorer.errors import Busy, ComputationFailed, Importing, NotReady
+from app.explorer.errors import Busy, ComputationFailed, Importing, NotImported, NotReady
 from app.web import errors
 
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "div#tables"}
@@ -119,6 +119,7 @@ def test_what_is_being_computed_shows_progress_and_comes_back(failing):
     assert 'hx-get="/tiny/L1/H2"' in page.text
     assert json.json() == {"error": "not_ready", "status": 202, "detail": "Reading L1H2", "done": 3, "total": 8}
     assert int(json.headers["Retry-After"]) >= 1
+    assert "What takes long goes on while this page is open." in page.text
 
 
 def test_what_rests_is_asked_for_sooner(failing):
@@ -156,6 +157,20 @@ def test_a_model_that_is_on_its_way_is_not_said_to_be_computed(failing):
     assert page.status_code == 202
     assert '<a href="/-/jobs/0123456789ab">The import’s own page</a>' in page.text
     assert ">L0H0 · importing…</h1>" in page.text
+    assert "while this page is open" not in page.text
+
+
+@pytest.mark.parametrize("id_", ["0123456789ab", None])
+def test_a_model_that_could_not_be_imported_promises_nothing(failing, id_):
+    client = failing(NotImported("smollm2 could not be imported: no network", id_))
+    page, json = client.get("/tiny/L0/H0"), client.get("/api/v1/tiny/L0/H0")
+    assert page.status_code == json.status_code == 503
+    assert ">This model could not be imported</h1>" in page.text
+    assert "no network" in page.text
+    assert "ask again" not in page.text
+    assert "Retry-After" not in page.headers | json.headers
+    assert ('<a href="/-/jobs/0123456789ab">The import’s own page</a>' in page.text) == (id_ is not None)
+    assert "starts it again" not in page.text  # not here, where visitors start no jobs
 
 
 def test_a_page_that_waits_says_where_it_is_and_where_its_links_lead(failing, tags):

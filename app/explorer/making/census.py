@@ -2,7 +2,7 @@
 
 Also of what says how much of that is the direction's own: the same matrices cut down at random to the rank of a head's,
 random vectors of their spans, and the embedding's principal components. What a matrix's artifact says is taken from there;
-the rest is computed and not kept. `app.explorer.tally` says what the rows mean together. Runs in the worker's thread or
+the rest is computed and not kept. `app.explorer.tally` says what the rows mean together. Runs in a worker's process or
 in a job's process. Knows no pages.
 """
 

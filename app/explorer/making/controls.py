@@ -11,7 +11,7 @@ matrices share it. Kept as an artifact, of which
     spelling [n 2 2]     how alike their forms are spelt, by SPELLING_LENGTHS
     ids [shown 2 k]    the tokens of the first random rays
 
-Runs in the worker's thread or in a job's process. Knows no pages.
+Runs in a worker's process or a job's. Knows no pages.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """One matrix in one basis: from its tensors to the arrays of its artifact, step by step.
 
 A circuit's singular directions come from `heads`, many together; this is the way for everything else. Runs in the
-worker's thread or in a job's process. `app.explorer.directions` names the arrays and reads them. Knows no pages.
+worker's process or a job's. `app.explorer.directions` names the arrays and reads them. Knows no pages.
 """
 
 from dataclasses import dataclass

@@ -4,7 +4,7 @@ The token's vector x goes through the head's factors in float64 and is read out 
 of vocabulary x vocabulary is ever formed. x is the token's row of what the read sides are read with: for folded
 weights, its embedding behind the norm. Biases are left out, and the model's scale. (Elhage et al. 2021.)
 
-Runs in the worker's thread. Artifacts have, for each role (`ov`, `query`, `key`):
+Runs in a worker's process. Artifacts have, for each role (`ov`, `query`, `key`):
 
     {role}_top_ids {role}_top_scores   largest first          [1 k]
     {role}_bottom_ids {role}_bottom_scores   smallest first   [1 k]

@@ -21,7 +21,7 @@ artifact:
     readable [n_heads 2]                  of a layer: share of each head's rays, OV's and QK's, that are readable
 
 Matrices that were computed before are taken from the store; others are taken apart here, and not kept. Runs in the
-worker's thread or in a job's process. Knows no pages.
+worker's process or a job's. Knows no pages.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The computations of the explorer: a model's tensors in, the arrays of an artifact out. Runs in the worker's thread.
+"""The computations of the explorer: a model's tensors in, the arrays of an artifact out. Runs in a worker's process.
 
 Torch is imported by what uses it, here as in `tables`: a server that has its artifacts never needs it.
 `app.explorer.directions` names the arrays and reads them. Knows no pages and no files.

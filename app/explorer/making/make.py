@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from app.explorer.making.tables import Tables
     from app.explorer.pages import Processing
 
-Maker = Callable[[Bench, Recipe], Steps[Baked]]
+RecipeMaker = Callable[[Bench, Recipe], Steps[Baked]]
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _control(bench: Bench, recipe: Recipe) -> Steps[Baked]:
     return controls.take_control(bench, recipe.subject.rpartition("/")[2])
 
 
-MAKERS: dict[ArtifactKind, Maker] = {
+MAKERS: dict[ArtifactKind, RecipeMaker] = {
     "decomposition": _decomposition,
     "layer": _layer,
     "scores": _scores,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.core.steps import Steps
 from app.explorer.errors import ComputationFailed
-from app.explorer.library import REPAIR, Library, OpenModel
+from app.explorer.library import REPAIR, OpenModel
 from app.explorer.making import controls
 from app.explorer.making.bench import Baked, Bench
 from app.explorer.making.make import Context, make
@@ -25,20 +25,27 @@ SIDES = ("read", "write")
 
 def open_maker(data: Path, device: str, store: ArtifactStore) -> Maker:
     """What makes the artifacts of the folder's models on that device, with what is in the store."""
-    library, tables = Library(Catalog(data)), Tables(device)
+    catalog, tables = Catalog(data), Tables(device)
+    opened: dict[str, OpenModel] = {}
 
-    def model_of(slug: str) -> OpenModel:
-        if model := library.model(slug):
-            return model
-        raise ComputationFailed(f"The files of {slug} are missing or damaged. {REPAIR}")
+    def model_of(slug: str, fingerprint: str) -> OpenModel:
+        """The weights that a recipe names; what they are called may be called otherwise by now."""
+        if fingerprint not in opened:
+            manifest = catalog.by_fingerprint(fingerprint)
+            if manifest is None:
+                raise ComputationFailed(f"The files of {slug} are missing or damaged. {REPAIR}")
+            opened[fingerprint] = OpenModel(slug, manifest, catalog.weights_folder(fingerprint))
+        return opened[fingerprint]
 
     def make_artifact(recipe: Recipe, slug: str) -> Steps[Baked]:
-        return (yield from make(recipe, Context(tables, model_of(slug), store)))
+        return (yield from make(recipe, Context(tables, model_of(slug, recipe.fingerprint), store)))
 
     def prepare_model(slug: str, processing: Processing) -> Steps[None]:
+        manifest = catalog.get(slug)
+        model = model_of(slug, manifest.fingerprint if manifest else "")
         for done, side in enumerate(SIDES):
             yield done, len(SIDES)
-            controls.control(Bench(tables, model_of(slug), processing, store), side)
+            controls.control(Bench(tables, model, processing, store), side)
 
     def go_first(cost: Cost) -> AbstractContextManager[None]:
         return nullcontext() if cost == "batch" else going_first(data, tables.device())

@@ -1,7 +1,7 @@
 """How a fitted dictionary lies in the residual stream, as arrays beside those of its terms.
 
 All but coherence is about samples less their mean and atoms less its direction, and the same for random vectors: a
-large mean lies in every sample and in most atoms, and would be all that the numbers show. Runs in the worker's thread or
+large mean lies in every sample and in most atoms, and would be all that the numbers show. Runs in a worker's process or
 in a job's process. Knows no pages.
 
     cosine_counts cosine_expected [200]      pairs of atoms by cosine; as many random pairs

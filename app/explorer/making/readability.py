@@ -10,7 +10,7 @@
     reading [n 2]                   what all that makes of a ray: its place in READINGS
     difference_p [n]                is one ray more coherent than the other, beyond what random ones are?
 
-are added to what `Tables.read` gives; nothing where there is no control. Runs in the worker's thread or in a job's
+are added to what `Tables.read` gives; nothing where there is no control. Runs in a worker's process or in a job's
 process. Knows no pages.
 """
 

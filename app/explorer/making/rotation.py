@@ -8,8 +8,7 @@ matrix that is zero. From it come the
 
     {side}_rotation_p [n 2]
 
-of the matrix's own rays. Computed only when somebody asks. The first runs in the worker's thread, the second anywhere.
-Knows no pages.
+of the matrix's own rays. Computed only when somebody asks. Knows no pages.
 """
 
 from typing import TYPE_CHECKING

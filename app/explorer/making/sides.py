@@ -1,6 +1,6 @@
 """Vectors of a side read out: the residual stream's as tokens, any other by their own entries.
 
-Runs in the worker's thread or in a job's process. Knows nothing of terms and pages.
+Runs in a worker's process or a job's. Knows nothing of terms and pages.
 """
 
 from collections.abc import Sequence

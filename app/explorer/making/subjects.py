@@ -1,6 +1,6 @@
 """What an address names, as a matrix: its tensors under a weight processing, and what belongs to none of its directions.
 
-Runs in the worker's thread. Knows nothing of bases, readouts or pages.
+Runs in a worker's process. Knows nothing of bases, readouts or pages.
 """
 
 from collections.abc import Sequence

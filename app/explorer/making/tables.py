@@ -1,7 +1,7 @@
 """What the worker reads with: token tables of the models last asked for, and what their copying scores need.
 
-Used by the worker's thread only, so it takes no locks. Tables are built when first read with and the least recently
-used are dropped. Readouts run on the device; where its memory ends, in smaller batches, then on the CPU.
+Built by one thread, so it takes no locks: others may read what is built. Tables are built when first read with and the
+least recently used are dropped. Readouts run on the device; where its memory ends, in smaller batches, then on the CPU.
 """
 
 import logging

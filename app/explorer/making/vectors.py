@@ -3,7 +3,7 @@
     left right [rank d]     unit rows in the order of the basis, of the sides that are the residual stream's or neurons'
 
 What has a coordinate for each token, position or head's ray follows from the other side, and may be many times as long.
-Runs in the worker's thread. Knows no pages.
+Runs in a worker's process. Knows no pages.
 """
 
 from typing import TYPE_CHECKING

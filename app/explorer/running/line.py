@@ -24,6 +24,11 @@ PATIENCE = 16
 """Cheaper ones that may go before one, before it is its turn: else a stream of those would hold it up for ever."""
 
 
+def is_cheaper(one: "Ticket", other: "Ticket") -> bool:
+    """Whether the one goes before the other, whoever came first."""
+    return COSTS.index(one.cost) < COSTS.index(other.cost)
+
+
 @dataclass(eq=False)
 class Ticket:
     """One computation that is to be begun, for whom, and what it costs."""

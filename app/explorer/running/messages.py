@@ -24,6 +24,8 @@ MOST_WORDS = 2**20
 MOST_BYTES = 2**30
 """Bytes that come with one: an artifact."""
 
+NO_MEMORY = "There was not enough free memory to compute this; the server goes on with the rest."
+
 Count = Annotated[int, Field(ge=0, le=10**15)]
 Seconds = Annotated[float, Field(ge=0, le=10**9)]
 Failure = Literal["option", "memory", "other"]

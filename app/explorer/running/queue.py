@@ -21,8 +21,9 @@ from typing import Literal, Protocol
 from app.explorer.errors import BadOption, Busy, ComputationFailed, ExplorerError, NotReady
 from app.explorer.pages import Processing
 from app.explorer.running import messages
-from app.explorer.running.line import Cost, Line, Ticket
+from app.explorer.running.line import Cost, Line, Ticket, is_cheaper
 from app.explorer.running.messages import (
+    NO_MEMORY,
     Channel,
     Disconnected,
     Drop,
@@ -37,6 +38,7 @@ from app.explorer.running.messages import (
 from app.explorer.running.visitor import ASKING, VISITOR, Asking
 from app.models.memory import is_of_memory
 from app.store.artifacts import Artifact, ArtifactStore, Recipe
+from app.store.sealed import Damaged
 
 FAILURE_SECONDS = float(ComputationFailed.retry_after)
 """How long a failure is the answer before the work may be tried again: longer than a progress page waits to ask."""
@@ -45,11 +47,11 @@ LOOK_SECONDS = 1.0
 STALLED_SECONDS = 300.0
 """A step that takes longer than this is taken for a worker that hangs."""
 SILENT_SECONDS = 60.0
-"""And so is a worker that does not even say that it is there."""
+"""A worker that does not even say that it is there for so long is taken for one that hangs, too."""
 IDLE_SECONDS = 600.0
 """A worker that had nothing to do for so long is ended, and its memory is the system's again."""
 FORGOTTEN_SECONDS = 60.0
-"""What rests and is not asked for in so long is forgotten: whoever asks later has it begun anew."""
+"""What rests, or stands in line, and is not asked for in so long is forgotten: whoever asks later has it begun anew."""
 SPARED_SECONDS = 5.0
 """What rests makes room for others no sooner: a page that waits asks more often."""
 WAITED_SECONDS = 5.0
@@ -57,7 +59,7 @@ WAITED_SECONDS = 5.0
 UNGRANTED_SECONDS = 0.5
 """What is waited for goes on for so long at a time while nobody else wants anything: then a request need not grant it."""
 MOST_BEGUN = 2
-"""And one that is cheaper, where all those rest."""
+"""Computations begun at a time, and a third that is cheaper, where both rest."""
 DEADLY = 2
 """Ends of a worker at the same thing in a row, before that thing is refused for a while."""
 MOST_TIMES = 32
@@ -74,7 +76,6 @@ SHORT_SECONDS = 300.0
 there is memory again."""
 STOPPED = "The server stopped working on this, and has started anew."
 NOT_STARTED = "The server could not start what computes this; whoever runs it finds more in its log."
-NO_MEMORY = "There was not enough free memory to compute this; the server goes on with the rest."
 LOST = "This was computed, and could not be read back from the server's disk."
 ENDING = "This server is ending; come back when it is here again."
 
@@ -177,7 +178,7 @@ Heard = tuple[Channel, "Report | None", bytes]
 
 
 class ComputeQueue:
-    """Computations of one device, one at a time, at most two of them begun."""
+    """Computations of one device, one at a time, at most MOST_BEGUN of them begun, or one more."""
 
     def __init__(
         self,
@@ -227,6 +228,7 @@ class ComputeQueue:
         What has to be there `before` the tasks is made first, in the same place, and is no part of what they give.
         """
         key = tuple(task.hash for task in tasks)
+        left: list[Errand] = []
         with self._lock:
             asking = ASKING.get()
             errand = self._errands.get(key)
@@ -240,13 +242,18 @@ class ComputeQueue:
             if errand is None:
                 errand = Errand(key, VISITOR.get(), cost, title, slug, (*before, *tasks), len(before), asking=asking)
                 errand.left = None if asking is None else asking.left
-                self._line.enter(errand)
+                left = self._enter(errand)
                 self._errands[key] = errand
             else:
-                errand.asking, errand.asked = asking, time.monotonic()
-                errand.is_asked_again = errand.is_waited_for = True
+                errand.asked, errand.is_waited_for = time.monotonic(), True
+                if (
+                    asking is None or asking.left > 0
+                ):  # one that has had its seconds takes nothing from one that has some
+                    errand.asking, errand.is_asked_again = asking, True
             if asking is not None and cost != "cheap":
                 asking.begins = key
+        for other in left:
+            other.future.set_exception(_not_yet(other))
         self._inbox.put(None)
         return errand
 
@@ -275,7 +282,7 @@ class ComputeQueue:
     def state(self) -> Literal["alive", "idle", "stopped"]:
         """The worker's: it is heard of; there is none because there was nothing to do; or it hangs, or cannot be had."""
         now = time.monotonic()
-        if self._closing.is_set() or now - self._not_started < FAILURE_SECONDS:
+        if self._closing.is_set() or not self._thread.is_alive() or now - self._not_started < FAILURE_SECONDS:
             return "stopped"
         worker = self._worker
         if worker is None:
@@ -312,6 +319,32 @@ class ComputeQueue:
             raise NotReady(title, rests=True)
         raise NotReady(other.title, other.done, WHOLE, (other.future,), rests=other.will_rest())
 
+    def _enter(self, errand: Errand) -> list[Errand]:
+        """Put it in line, in the place of what its visitor has left if need be; what that was. Busy."""
+        try:
+            self._line.enter(errand)
+        except Busy:
+            left = self._left_in_line(SPARED_SECONDS, errand.client)
+            self._line.enter(errand)
+            return left
+        return []
+
+    def _left_in_line(self, seconds: float, client: str | None = None) -> list[Errand]:
+        """What no visitor, or that one, has asked for in so long, and is not begun: out of the line."""
+        until = time.monotonic() - seconds
+        left = [
+            errand
+            for errand in self._errands.values()
+            if errand.asking is not None
+            and errand.asked < until
+            and client in {None, errand.client}
+            and errand not in self._line.begun()
+        ]
+        for errand in left:
+            self._line.leave(errand)
+            del self._errands[errand.key]
+        return left
+
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
@@ -319,7 +352,7 @@ class ComputeQueue:
             except Exception:
                 # Nothing that work raises gets here; the machine can still fail under the queue itself.
                 logger.critical("the queue failed, and begins anew", exc_info=True)
-                self._lose_worker(self._begun())
+                self._begin_anew()
         self._retire()
         with self._lock:
             errands = list(self._errands.values())
@@ -327,12 +360,30 @@ class ComputeQueue:
         for errand in errands:
             errand.future.set_exception(Busy(ENDING))
 
+    def _begin_anew(self) -> None:
+        """Fail what was begun; should that fail too, all that is asked for."""
+        try:
+            self._lose_worker(self._begun())
+        except Exception:
+            logger.critical("the queue failed once more", exc_info=True)
+            self._worker, self._told, self._running, self._suspended = None, None, None, None
+            self._held.clear()
+            self._resting.clear()
+            with self._lock:
+                errands = list(self._errands.values())
+                self._errands.clear()
+                for errand in errands:
+                    self._line.leave(errand)
+            for errand in errands:
+                if not errand.future.done():
+                    errand.future.set_exception(ComputationFailed(STOPPED))
+
     def _turn(self) -> None:
-        """Hear one thing, and see to it that the worker is at what is next."""
+        """Hear one thing, or see that time has passed, and see to it that the worker is at what is next."""
         try:
             heard = self._inbox.get(timeout=LOOK_SECONDS)
         except Empty:
-            changed = False
+            changed = True
         else:
             changed = heard is None or self._heed(*heard)
         if self._look_after() or changed:
@@ -368,20 +419,28 @@ class ComputeQueue:
         if errand.making is self._told:
             self._told = None
         with self._lock:
-            if errand.rests or self._is_granted(errand):
+            if self._is_granted(errand) or errand.rests:
                 return
             errand.rests = True
+        self._tell_that_it_rests(errand)
+
+    def _tell_that_it_rests(self, errand: Errand) -> None:
+        with self._lock:
             told, errand.future = errand.future, Future()
         told.set_exception(_not_yet(errand))
 
     def _is_granted(self, errand: Errand) -> bool:
         """Give it further seconds if it was asked for again, or keeps nobody waiting; whether it has any."""
         if errand.is_asked_again:
-            errand.is_asked_again, errand.rests = False, False
-            errand.left = None if errand.asking is None else errand.asking.left
-        if errand.left is not None and errand.left <= 0 and self._is_all_that_is_wanted(errand):
-            errand.rests, errand.left = False, UNGRANTED_SECONDS
-        return errand.left is None or errand.left > 0
+            errand.is_asked_again = False
+            if errand.left is not None:
+                errand.left = None if errand.asking is None else errand.asking.left
+        is_granted = errand.left is None or errand.left > 0
+        if not is_granted and self._is_all_that_is_wanted(errand):
+            errand.left, is_granted = UNGRANTED_SECONDS, True
+        if is_granted:
+            errand.rests = False
+        return is_granted
 
     def _is_all_that_is_wanted(self, errand: Errand) -> bool:
         """Whether somebody waits for it, and nobody for anything else."""
@@ -413,7 +472,7 @@ class ComputeQueue:
         if isinstance(report, Failed):
             failure = BadOption(report.message) if report.why == "option" else ComputationFailed(report.message)
             if report.why == "memory":
-                self._note_too_large(errands[0].key)
+                self._note_too_large(making.task.hash)
                 for errand in errands:  # what is behind it there is as large
                     errand.at = len(errand.tasks) - 1
         else:
@@ -428,7 +487,11 @@ class ComputeQueue:
 
     def _fetched(self, recipe: Recipe, report: Made, data: bytes) -> Artifact | None:
         if report.outcome == "refused":
-            return self._store.accept(recipe, data, OSError(report.error, os.strerror(report.error)))
+            try:
+                return self._store.accept(recipe, data, OSError(report.error, os.strerror(report.error)))
+            except Damaged as damage:
+                logger.error("%s came damaged from the worker: %s", recipe.subject, damage)
+                return None
         if report.outcome == "kept":
             self._store.note_kept()
         return self._store.load(recipe)
@@ -485,26 +548,32 @@ class ComputeQueue:
             self._resting.append(self._suspended)
             self._suspended = None
         with self._lock:
+            asked_again = [errand for errand in self._resting if errand.is_asked_again]
             awake = [errand for errand in self._resting if self._is_granted(errand)]
+        for errand in asked_again:
+            if errand not in awake:  # by a request that has spent its seconds on another thing meanwhile
+                self._tell_that_it_rests(errand)
         if awake and self._suspended is None:
             self._suspended = awake[0]
             self._resting.remove(awake[0])
+        if self._running and self._suspended and is_cheaper(self._suspended, self._running):
+            self._running, self._suspended = self._suspended, self._running
 
     def _newcomer(self, than: Errand | None) -> Errand | None:
         """What is begun before `than` goes on, if there is room for it."""
         with self._lock:
             if self._line.depth() == 0:
                 return None
-        n_begun = len(self._begun())
-        if n_begun >= MOST_BEGUN:
-            if forgotten := self._unasked_for(SPARED_SECONDS):
-                self._forget(forgotten[0])
-            elif n_begun > MOST_BEGUN:
-                return None
-            else:
-                than = than or self._resting[0]
+        n_begun, unasked = len(self._begun()), self._unasked_for(SPARED_SECONDS)
+        if n_begun > MOST_BEGUN and not unasked:
+            return None
+        if n_begun == MOST_BEGUN and not unasked:
+            than = than or self._resting[0]
         with self._lock:
-            return self._line.take(than)
+            newcomer = self._line.take(than)
+        if newcomer is not None and n_begun >= MOST_BEGUN and unasked:
+            self._forget(unasked[0])
+        return newcomer
 
     def _unasked_for(self, seconds: float) -> list[Errand]:
         """What rests and was not asked for in so long."""
@@ -603,6 +672,10 @@ class ComputeQueue:
         """End a worker that hangs, or that nobody needs; whether something may change by it."""
         for errand in self._unasked_for(FORGOTTEN_SECONDS):
             self._forget(errand)
+        with self._lock:
+            left = self._left_in_line(FORGOTTEN_SECONDS)
+        for errand in left:
+            errand.future.set_exception(_not_yet(errand))
         worker, now = self._worker, time.monotonic()
         if worker is None:
             return False

@@ -1,8 +1,8 @@
 """What a worker does: makes what the server asks for, one step after the other, and puts it into the store.
 
-It holds few computations: what is asked for last is made first, and what ran before is suspended between two of its steps
-until the server says that it goes on; so is one that has taken as many seconds as it was given. It says how far it is, and that it is there on a thread of its own: a long
-step is no silence. Whatever a computation raises is its own answer. Knows no queue, no page, and nothing of tensors.
+It holds few computations: what is asked for last is made first, and what ran before is suspended between two of its
+steps until the server says that it goes on; so is one that has taken as many seconds as it was given. It says how far it
+is, and that it is there on a thread of its own: a long step is no silence. Whatever a computation raises is its own answer. Knows no queue, no page, and nothing of tensors.
 """
 
 import errno
@@ -22,6 +22,7 @@ from app.explorer.library import damage_told
 from app.explorer.pages import Processing
 from app.explorer.running.line import Cost
 from app.explorer.running.messages import (
+    NO_MEMORY,
     Alive,
     Channel,
     Disconnected,
@@ -49,7 +50,6 @@ MOST_HELD = 3
 """Computations begun: one that runs, and others that are suspended or rest."""
 MOST_LOGGED = 20_000
 """Signs of one message for the log."""
-NO_MEMORY = "There was not enough free memory to compute this; the server goes on with the rest."
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Relay(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record; the server may be gone."""
         with suppress(Disconnected):
-            self._channel.send(Logged(record.levelno, record.name, self.format(record)[:MOST_LOGGED]))
+            self._channel.send(Logged(record.levelno, record.name, _sendable(self.format(record))[:MOST_LOGGED]))
 
 
 def serve(channel: Channel, maker: Maker, store: ArtifactStore) -> None:
@@ -228,7 +228,7 @@ class _Worker:
             message = f"This could not be computed ({type(error).__name__}); the server's log says more."
             if is_of_memory(error):
                 why, message = "memory", NO_MEMORY
-        self._channel.send(Failed(order.id, message, why))
+        self._channel.send(Failed(order.id, _sendable(message), why))
         if why == "memory":
             raise _OutOfMemory
 
@@ -257,5 +257,10 @@ def _seconds_since(before: tuple[float, float]) -> float:
     return max(now - then for now, then in zip(clocks(), before, strict=True))
 
 
+def _sendable(words: str) -> str:
+    """The words without what no message can hold: half of a pair of surrogates."""
+    return words.encode("utf-8", "replace").decode()
+
+
 def _subject(order: Make | Prepare) -> str:
-    return recipe_of(order.recipe).subject if isinstance(order, Make) else "warm-up"
+    return order.recipe if isinstance(order, Make) else "warm-up"

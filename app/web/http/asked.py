@@ -23,7 +23,7 @@ LONGEST_REMEMBERED = 256
 """Bytes of a target; most links are shorter, and whoever makes up longer ones takes no room."""
 
 
-class Target(NamedTuple):
+class PageTarget(NamedTuple):
     """A page or its JSON, and what of its options is not as it would be without being said."""
 
     path: str
@@ -37,15 +37,15 @@ class Target(NamedTuple):
     """Not, perhaps, piece by piece as it is sent."""
 
 
-class Targets:
+class PageTargets:
     """The targets of one server."""
 
     def __init__(self, root: str) -> None:
         self._root = root
-        self._known: dict[tuple[str, bytes], Target] = {}
+        self._known: dict[tuple[str, bytes], PageTarget] = {}
         self._queries: dict[BaseRoute, type[BaseModel] | None] = {}
 
-    def read(self, scope: Scope) -> Target | None:
+    def read(self, scope: Scope) -> PageTarget | None:
         """What the request asks for; None where that is no page of ours, or one that is not here yet."""
         spelt: tuple[str, bytes] = scope["path"], scope["query_string"]
         target = self._known.get(spelt)
@@ -57,7 +57,7 @@ class Targets:
                 self._known[spelt] = target
         return target
 
-    def _read(self, scope: Scope) -> Target | None:
+    def _read(self, scope: Scope) -> PageTarget | None:
         path = take_off_root(scope["path"], self._root)
         route = _route_of(scope["app"].routes, path)
         if not isinstance(route, PatientRoute) or not _is_decided_by_query(route):
@@ -79,7 +79,7 @@ class Targets:
                 del options["weights"]
         is_file = "format" in options
         has_parts = not is_file and not path.startswith(f"{API}/")
-        return Target(path, fingerprint, tuple(sorted(options.items())), has_parts, is_made_at_once=not is_file)
+        return PageTarget(path, fingerprint, tuple(sorted(options.items())), has_parts, is_made_at_once=not is_file)
 
 
 def _route_of(routes: Iterable[BaseRoute], path: str) -> BaseRoute | None:

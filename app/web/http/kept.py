@@ -6,7 +6,7 @@ Looked up on the event loop, under all that decides an answer. What an answer re
 
 import asyncio
 import time
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +20,8 @@ from app.explorer.resources import Resources
 from app.store.artifacts import ArtifactStore
 from app.store.grounds import GROUNDS, Grounds
 from app.web.answers import part_of
-from app.web.http.asked import Target, Targets
+from app.web.hosts import own_names
+from app.web.http.asked import PageTarget, PageTargets
 from app.web.http.negotiation import Coding, coding_for, is_among
 
 LARGEST = 2**20
@@ -28,8 +29,10 @@ LARGEST = 2**20
 GROUND_BYTES = 400
 """That a file or folder takes which an answer rests on."""
 MOST_ORIGINS = 4
+"""Besides the server's own."""
+MOST_COUNTED = 256
 ORIGIN_SECONDS = 60.0
-"""An origin that nobody named for so long makes room for another."""
+"""How long it takes until half of how often an origin was named is forgotten."""
 TOUCH_SECONDS = 60.0
 """How often an artifact is noted as used for the sake of answers made of it."""
 MOST_TOUCHED = 4_096
@@ -52,10 +55,10 @@ class Fields(NamedTuple):
     is_of_htmx: bool
 
 
-class Asked(NamedTuple):
+class AnswerKey(NamedTuple):
     """All that decides an answer, besides what it rests on."""
 
-    target: Target
+    target: PageTarget
     part: str
     """The fragment, by its name; empty for the whole page."""
     origin: Hashable
@@ -66,7 +69,7 @@ class Asked(NamedTuple):
 
 
 @dataclass(slots=True)
-class Kept:
+class KeptAnswer:
     """An answer as it was sent, without what every answer carries."""
 
     headers: Headers
@@ -85,22 +88,49 @@ class Kept:
 
 
 class Origins:
-    """Those that answers are kept for: a few, so that whoever makes names up takes no room from the others."""
+    """Those that answers are kept for: the server's own, and the few others that most visitors name.
 
-    def __init__(self, most: int = MOST_ORIGINS, seconds: float = ORIGIN_SECONDS) -> None:
-        self._most, self._seconds = most, seconds
-        self._named: dict[Hashable, float] = {}
+    Whoever makes names up takes no room from the others.
+    """
 
-    def admit(self, origin: Hashable) -> bool:
-        """Whether answers are kept for it: it is one of the few, or takes the place of one that nobody names now."""
-        now = time.monotonic()
-        if origin not in self._named and len(self._named) >= self._most:
-            last = min(self._named, key=self._named.__getitem__)
-            if now - self._named[last] < self._seconds:
+    def __init__(self, own: Collection[str], most: int = MOST_ORIGINS, seconds: float = ORIGIN_SECONDS) -> None:
+        self._own, self._most, self._seconds = own, most, seconds
+        self._asked: dict[Hashable, int] = {}
+        """How often lately."""
+        self._kept: set[Hashable] = set()
+        self._halved = time.monotonic()
+
+    def admit(self, host: bytes, scheme: str, server: tuple[str, int]) -> bool:
+        """Whether answers are kept for who calls the server so."""
+        if self._is_own(host, server):
+            return True
+        self._forget()
+        origin = (scheme, host)
+        self._asked[origin] = self._asked.get(origin, 0) + 1
+        if origin not in self._kept and len(self._kept) >= self._most:
+            least = min(self._kept, key=lambda other: self._asked.get(other, 0))
+            if self._asked.get(least, 0) >= self._asked[origin]:
                 return False
-            del self._named[last]
-        self._named[origin] = now
+            self._kept.remove(least)
+        self._kept.add(origin)
         return True
+
+    def _is_own(self, host: bytes, server: tuple[str, int]) -> bool:
+        """Whether that is a name that the operator gave, or the address that the connection came to, and the port as well."""
+        said = host.decode("latin-1")  # in no other spelling: links repeat it as it stands
+        name, _, port = said.rpartition(":") if said[-1:].isdecimal() and ":" in said else (said, "", "")
+        bare = name[1:-1] if name.startswith("[") else name
+        return not said or (bare in {*self._own, server[0]} and port in {"", str(server[1])})
+
+    def _forget(self) -> None:
+        """Halve what was counted, once in a while, and drop who came least where there are too many."""
+        now = time.monotonic()
+        if now - self._halved >= self._seconds:
+            self._halved = now
+            self._asked = {origin: count // 2 for origin, count in self._asked.items() if count > 1}
+            self._kept &= self._asked.keys()
+        if len(self._asked) >= MOST_COUNTED:
+            del self._asked[min(self._asked, key=self._asked.__getitem__)]
 
 
 class Touches:
@@ -111,7 +141,7 @@ class Touches:
         self._tasks: set[asyncio.Task[None]] = set()
         self._limiter = CapacityLimiter(1)
 
-    def note(self, store: ArtifactStore, kept: Kept) -> None:
+    def note(self, store: ArtifactStore, kept: KeptAnswer) -> None:
         """The answer is sent again."""
         now = time.monotonic()
         if now - kept.touched < TOUCH_SECONDS:
@@ -165,10 +195,10 @@ class KeptAnswers:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
-        self._targets = Targets(settings.root_path)
+        self._targets = PageTargets(settings.root_path)
         self._has_public_url = bool(settings.public_url)
         self._allows_jobs = settings.allow_jobs
-        self._origins = Origins()
+        self._origins = Origins(own_names(settings) or ())
         self._touches = Touches()
         self._codings: dict[bytes, Coding] = {}
 
@@ -183,25 +213,27 @@ class KeptAnswers:
             await self.app(scope, receive, send)
             return
         resources: Resources = scope["app"].state.resources
-        kept: Kept | None = resources.store.memory.get(asked)
+        kept: KeptAnswer | None = resources.store.memory.get(asked)
         if kept is None or not kept.grounds.hold():
             await self._make(asked, fields, scope, receive, send)
             return
         self._touches.note(resources.store, kept)
         await _send(kept, fields.known, send)
 
-    def _asked(self, scope: Scope, fields: Fields) -> Asked | None:
+    def _asked(self, scope: Scope, fields: Fields) -> AnswerKey | None:
         """None where no answer is kept, whatever it may be."""
         target = self._targets.read(scope)
         origin = () if self._has_public_url else (scope["scheme"], fields.host or scope["server"])
-        if target is None or not self._origins.admit(origin):
+        if target is None or not (
+            self._has_public_url or self._origins.admit(fields.host, scope["scheme"], scope["server"] or ("", 0))
+        ):
             return None
         coding = self._coding(fields.codings)
         if not target.has_parts:
-            return Asked(target, "", origin, coding, has_jobs=False)
+            return AnswerKey(target, "", origin, coding, has_jobs=False)
         part = part_of(Request(scope)) if fields.is_of_htmx else ""
         has_jobs = self._allows_jobs or not scope["app"].state.resources.jobs.is_empty()
-        return Asked(target, part, origin, coding, has_jobs)
+        return AnswerKey(target, part, origin, coding, has_jobs)
 
     def _coding(self, accepted: bytes) -> Coding:
         coding = self._codings.get(accepted)
@@ -211,7 +243,7 @@ class KeptAnswers:
                 self._codings[accepted] = coding
         return coding
 
-    async def _make(self, asked: Asked, fields: Fields, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _make(self, asked: AnswerKey, fields: Fields, scope: Scope, receive: Receive, send: Send) -> None:
         """The answer from the pages, whole even for whoever has it, so that it can be kept for the others."""
         if fields.known and asked.target.is_made_at_once:
             scope = dict(scope) | {"headers": [field for field in scope["headers"] if field[0] != b"if-none-match"]}
@@ -229,12 +261,12 @@ class KeptAnswers:
             return
         headers: Headers = list(caught.start["headers"])
         tag = next((value for name, value in headers if name == b"etag"), b"")
-        answer = Kept(headers, caught.body, tag, grounds, time.monotonic())
+        answer = KeptAnswer(headers, caught.body, tag, grounds, time.monotonic())
         if self._can_be_kept(asked, answer):
             scope["app"].state.resources.store.memory.put(asked, answer, len(repr(asked)) + answer.size)
         await _send(answer, fields.known, send)
 
-    def _can_be_kept(self, asked: Asked, answer: Kept) -> bool:
+    def _can_be_kept(self, asked: AnswerKey, answer: KeptAnswer) -> bool:
         seen = {self._allows_jobs or not is_empty for is_empty in answer.grounds.seen_empty}
         return (
             len(answer.body) <= LARGEST
@@ -256,7 +288,7 @@ def _fields(scope: Scope) -> Fields:
     )
 
 
-async def _send(kept: Kept, known: bytes, send: Send) -> None:
+async def _send(kept: KeptAnswer, known: bytes, send: Send) -> None:
     """The answer, without its body where the visitor has that."""
     if kept.tag and known and is_among(known.decode("latin-1"), kept.tag.decode("latin-1")):
         headers = [field for field in kept.headers if field[0] not in OF_A_BODY]

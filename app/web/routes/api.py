@@ -43,7 +43,7 @@ def models(request: Request) -> Response:
 
 @router.get("/-/jobs", summary="Jobs", responses=describe_answers(schema.JobsJson))
 def jobs(request: Request, query: Annotated[JobsQuery, Query()]) -> Response:
-    """Jobs that compute matrices of a model: those that wait or run, and the last that ended, newest first."""
+    """Jobs that import a model or compute its matrices: those that wait or run, and the last that ended, newest first."""
     page = job_verbs.jobs(resources_of(request), query.model, live=query.live)
     return _passing(json_answer(request, twin.jobs_json(page, urls_of(request))))
 

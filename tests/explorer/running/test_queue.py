@@ -687,13 +687,87 @@ def test_a_request_that_has_had_its_seconds_begins_nothing_more(shop, clock):
     assert len(queue.results(visited(Asking(), "a", queue, "third"))) == 1
 
 
-def test_what_rests_and_is_not_asked_for_is_forgotten_and_begun_anew(shop, clock, monkeypatch):
+def test_two_requests_that_wait_for_one_thing_leave_nothing_that_hangs(shop, clock, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(module, "WAITED_SECONDS", 0.0)
+    queue, requests = shop.open(), (Asking(), Asking())
+    shop.works["long"] = [taking(clock, 1.0)] * 20
+    errand = visited(requests[0], "a", queue, "long")
+    for _ in range(4):  # as a route does, which asks again whenever what it waits for has been answered
+        for asking in requests:
+            visited(asking, "a", queue, "long")
+        until(lambda: errand.rests)
+    with pytest.raises(NotReady) as rested:
+        queue.results(visited(requests[1], "a", queue, "long"))
+    assert rested.value.pending == ()
+    assert len(shop.steps) <= 5  # two seconds for each request, until the end of a step
+    assert len(queue.results(visited(Asking(), "a", queue, "other"))[0]) == 1
     monkeypatch.setattr(module, "FORGOTTEN_SECONDS", 0.0)
+    until(lambda: not queue._errands)
+
+
+def test_a_request_that_has_had_its_seconds_takes_none_from_another(shop, clock):
+    queue, spent = shop.open(), Asking(left=0.0)
+    shop.works["long"] = [taking(clock, 3.0), taking(clock, 1.0)]
+    errand = visited(Asking(), "a", queue, "long")
+    until(lambda: errand.rests)
+    fresh = Asking()
+    visited(fresh, "a", queue, "long")
+    visited(spent, "b", queue, "long")
+    until(lambda: not queue._errands)
+    assert fresh.left == 1.0
+
+
+def test_room_that_comes_free_is_taken_though_nobody_asks(shop, clock, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    queue = shop.open()
+    shop.works |= {name: [taking(clock, 3.0), lambda: None] for name in ("first", "second")}
+    resting = [visited(Asking(), name, queue, name) for name in ("first", "second")]
+    until(lambda: all(errand.rests for errand in resting))
+    third = visited(Asking(), "c", queue, "third")
+    monkeypatch.setattr(module, "SPARED_SECONDS", 0.0)
+    assert third.future.result(30)
+
+
+def test_what_a_visitor_has_left_in_line_makes_room_for_what_he_wants_now(shop, clock, monkeypatch):
+    queue, gate = shop.open(), Gate()
+    shop.works["running"] = [gate]
+    ask(queue, "running", cost="dear")
+    assert gate.begun.wait(30)
+    left = [visited(Asking(), "a", queue, name) for name in "bcde"]
+    with pytest.raises(Busy, match="4 computations"):
+        visited(Asking(), "a", queue, "wanted")
+    monkeypatch.setattr(module, "SPARED_SECONDS", 0.0)
+    wanted = visited(Asking(), "a", queue, "wanted")
+    assert all(isinstance(errand.future.exception(30), NotReady) for errand in left)
+    gate.open.set()
+    assert len(wanted.future.result(30)) == 1
+    assert shop.made() == ["running", "wanted"]
+
+
+def test_what_is_asked_for_again_goes_before_batch_work_that_runs(shop, clock):
+    queue, gate = shop.open(), Gate()
+    shop.works |= {"dear": [taking(clock, 3.0), lambda: None], "batch": [gate, lambda: None, lambda: None]}
+    dear = visited(Asking(), "a", queue, "dear")
+    until(lambda: dear.rests)
+    batch = ask(queue, "batch", cost="batch")
+    assert gate.begun.wait(30)
+    again = visited(Asking(), "a", queue, "dear")
+    until(lambda: queue._running is again)
+    gate.open.set()
+    queue.results(again, batch)
+    assert shop.steps[-3:-1] == [("dear", 1), ("batch", 1)]
+
+
+def test_what_rests_and_is_not_asked_for_is_forgotten_and_begun_anew(shop, clock, monkeypatch):
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
     queue = shop.open()
     shop.works["long"] = [taking(clock, 3.0), lambda: None]
     errand = visited(Asking(), "a", queue, "long")
+    until(lambda: errand.rests)
+    monkeypatch.setattr(module, "FORGOTTEN_SECONDS", 0.0)
     until(lambda: not queue._errands)
+    monkeypatch.setattr(module, "FORGOTTEN_SECONDS", 60.0)
     with pytest.raises(NotReady):
         errand.future.result(30)
     assert get(queue, "long") == ["long"]

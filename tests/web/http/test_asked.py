@@ -1,7 +1,7 @@
 import pytest
 
 from app.web.http import asked
-from app.web.http.asked import Targets
+from app.web.http.asked import PageTargets
 
 HEAD = "/tiny/L1/H2"
 
@@ -12,7 +12,7 @@ def read(client):
     assert client.get("/tiny/L1").status_code == 200
 
     def read(path, query="", root=""):
-        return Targets(root).read({"path": path, "query_string": query.encode(), "app": client.app})
+        return PageTargets(root).read({"path": path, "query_string": query.encode(), "app": client.app})
 
     return read
 
@@ -61,7 +61,7 @@ def test_what_no_page_answers_is_nothing(read, path, query):
 
 def test_no_more_is_remembered_than_there_is_room_for(client, monkeypatch):
     monkeypatch.setattr(asked, "MOST_REMEMBERED", 5)
-    targets = Targets("")
+    targets = PageTargets("")
     for n in range(50):
         for query in (f"x={n}", f"x={'y' * 300}{n}"):
             found = targets.read({"path": HEAD, "query_string": query.encode(), "app": client.app})

@@ -7,8 +7,8 @@ import pytest
 from app.store import grounds
 from app.web import answers
 from app.web.http import kept as kept_answers
-from app.web.http.asked import Target
-from app.web.http.kept import Asked, Origins
+from app.web.http.asked import PageTarget
+from app.web.http.kept import AnswerKey, Origins
 
 HEAD = "/tiny/L1/H2"
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
@@ -75,7 +75,7 @@ def made(monkeypatch):
 def held(visitor):
     """What is kept, by what was asked."""
     entries = visitor.app.state.resources.store.memory._entries
-    return {key: value[0] for key, value in entries.items() if isinstance(key, Asked)}
+    return {key: value[0] for key, value in entries.items() if isinstance(key, AnswerKey)}
 
 
 def same(one, other):
@@ -239,25 +239,55 @@ def test_names_that_somebody_makes_up_take_nothing_from_the_others(server, made)
     for port in range(1, 30):
         odd = visitor.get(HEAD, headers={"Host": f"127.0.0.1:{port}"})
         assert f"http://127.0.0.1:{port}/tiny@" in odd.text
-    assert len({asked.origin for asked in held(visitor)}) <= kept_answers.MOST_ORIGINS
+    assert len({asked.origin for asked in held(visitor)} - {("http", b"testserver")}) <= kept_answers.MOST_ORIGINS
     n = len(made)
     assert same(visitor.get(HEAD), page)
     assert len(made) == n
 
 
-def test_an_origin_that_nobody_names_makes_room(monkeypatch):
+SERVER = ("10.0.0.7", 8000)
+
+
+def admit(origins, host):
+    return origins.admit(host.encode(), "http", SERVER)
+
+
+def test_who_is_named_more_often_has_the_place_of_who_is_named_less(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    origins = Origins(most=2, seconds=60.0)
-    assert origins.admit("a")
-    assert origins.admit("b")
-    clock[0] = 50.0
-    assert origins.admit("b")
-    assert not origins.admit("c")
+    origins = Origins((), most=2, seconds=60.0)
+    assert all(admit(origins, name) for name in ("a", "b", "b", "b"))
+    assert [admit(origins, "c") for _ in range(2)] == [False, True]  # once it has come more often than a
+    assert not admit(origins, "a")
     clock[0] = 61.0
-    assert origins.admit("c")  # in the place of a
-    assert origins.admit("b")
-    assert not origins.admit("a")
+    for _ in range(8):
+        clock[0] += 61.0
+        assert admit(origins, "b")
+    assert admit(origins, "d")  # of what was, little is left
+
+
+@pytest.mark.parametrize("own", ["localhost", "localhost:8000", "10.0.0.7:8000", "10.0.0.7", "lens.example:8000", ""])
+def test_made_up_names_leave_the_servers_own_its_answers(own):
+    origins = Origins({"localhost", "lens.example"}, most=2)
+    for at in range(10_000):
+        admit(origins, f"1.1.{at // 256}.{at % 256}")
+        if at % 1000 == 0:
+            assert admit(origins, own)
+    assert len(origins._asked) <= kept_answers.MOST_COUNTED
+
+
+@pytest.mark.parametrize(
+    "odd", ["LOCALHOST:8000", "localhost:81", "localhost:8000.", "localhost.", "lens.example:", "[::1]"]
+)
+def test_other_spellings_and_ports_are_not_the_servers_own(odd):
+    origins = Origins({"localhost", "lens.example"}, most=1)
+    for _ in range(3):
+        assert admit(origins, "common")
+    assert not admit(origins, odd)
+
+
+def test_an_address_in_brackets_is_an_address():
+    assert Origins({"::1"}, most=0).admit(b"[::1]:8000", "http", SERVER)
 
 
 def test_pages_of_what_is_there_and_all_that_is_no_page_are_not_kept(serve, whole_data):
@@ -389,4 +419,4 @@ def test_other_weights_under_the_name_are_another_target(server):
     visitor.get(HEAD)
     (asked,) = held(visitor)
     model = visitor.app.state.resources.library.model("tiny")
-    assert asked.target == Target(HEAD, model.fingerprint, (), has_parts=True, is_made_at_once=True)
+    assert asked.target == PageTarget(HEAD, model.fingerprint, (), has_parts=True, is_made_at_once=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.store.jobs import JobStore, Task
+from app.store.jobs import LATEST, JobStore, Task
 
 OWN = {"Origin": "http://testserver"}
 
@@ -289,10 +289,13 @@ def test_an_import_has_a_jobs_page(reading, importing):
     [
         ({"state": "done"}, "done</strong>: its pages are there.</p>"),
         ({"state": "failed", "message": "<b>no network"}, "failed</strong>: &lt;b&gt;no network.</p>"),
-        ({"state": "cancelled", "started": 1.0}, "cancelled</strong>: what it did is kept; started again"),
+        (
+            {"state": "cancelled", "started": 1.0},
+            "cancelled</strong>: the layers that it wrote are kept; started again",
+        ),
         (
             {"state": "running", "started": 1.0},
-            "interrupted</strong>: the process that ran it is gone. What it did is kept",
+            "interrupted</strong>: the process that ran it is gone. The layers that it wrote are kept",
         ),
         ({}, "interrupted</strong>: the server that was to run it is gone. It had not begun.</p>"),
     ],
@@ -304,6 +307,15 @@ def test_an_import_says_how_it_ended(allowing, store, changes, words):
     assert words in page
     assert 'id="again"' not in page  # this server has the model, and imports it from nowhere
     assert ('<a id="result" href="/tiny">' in page) == (job.state == "done")
+
+
+def test_no_time_that_a_file_may_hold_breaks_a_page(reading, store):
+    latest = replace(store.new("tiny"), created=LATEST, started=LATEST, ended=LATEST, state="done")
+    store.write(latest)
+    store.write(beyond := replace(store.new("tiny"), created=1e12, started=1e12, ended=1e12, state="done"))
+    assert "9892-" in reading.get(f"/-/jobs/{latest.id}").text
+    page = reading.get("/-/jobs")
+    assert (page.status_code, latest.id in page.text, beyond.id in page.text) == (200, True, False)
 
 
 def test_an_import_is_cancelled_with_a_post_where_visitors_may(allowing, reading, store, importing):

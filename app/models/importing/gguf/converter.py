@@ -17,6 +17,7 @@ from jaxtyping import Float32
 from safetensors.torch import save_file
 from torch import Tensor
 
+from app.core.steps import Steps
 from app.models.alone import explain_failure
 from app.models.importing.allowance import bytes_allowed, confine
 from app.models.importing.gguf.header import GgufHeader, Packed
@@ -51,18 +52,22 @@ def convert_gguf(
     `report` is told how many groups of tensors are written, of how many. ImportRefused with the reason if the file cannot
     be read.
     """
+    steps = _converted(path, header, layout_of(header), folder)
     with confine(bytes_allowed(header.tensors.values())):
-        try:
-            return _converted(path, header, layout_of(header), folder, report)
-        except (ImportRefused, OSError):
-            raise
-        except Exception as error:  # tensors of shapes that no such model has, or what a library makes of the file
-            raise explain_failure(f"{path.name} cannot be unpacked", error) from error
+        while True:
+            try:
+                done, total = next(steps)
+            except StopIteration as end:
+                quantisation: Quantisation | None = end.value
+                return quantisation
+            except (ImportRefused, OSError):
+                raise
+            except Exception as error:  # tensors of shapes that no such model has, or what a library makes of the file
+                raise explain_failure(f"{path.name} cannot be unpacked", error) from error
+            report(done, total)  # what it raises is no fault of the file
 
 
-def _converted(
-    path: Path, header: GgufHeader, layout: Layout, folder: Path, report: Callable[[int, int], None]
-) -> Quantisation | None:
+def _converted(path: Path, header: GgufHeader, layout: Layout, folder: Path) -> Steps[Quantisation | None]:
     tensors = _wanted(header, path)
     factors = {name: _factors(path, header.tensors[name]) for name in FACTORS if name in header.tensors}
     tied = "output.weight" not in tensors
@@ -78,7 +83,7 @@ def _converted(
     groups = [list(group) for _, group in groupby(sorted(tensors.values(), key=_order), key=_layer_of)]
     files: dict[str, str] = {}
     for at, group in enumerate(groups):
-        report(at, len(groups))
+        yield at, len(groups)
         shard = f"model-{at + 1:05}-of-{len(groups):05}.safetensors"
         written = {}
         for tensor in group:

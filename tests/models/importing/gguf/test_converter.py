@@ -219,6 +219,20 @@ def test_what_is_not_understood_is_refused(tmp_path, change, words):
         converted(path, tmp_path / "converted")
 
 
+def test_whoever_is_told_may_end_it_in_words_of_their_own(tmp_path):
+    class Enough(Exception):
+        pass
+
+    def report(done, total):
+        raise Enough(done, total)
+
+    original = write_family("llama", tmp_path / "original")
+    path = write_gguf(original, tmp_path / "model.gguf")
+    (tmp_path / "converted").mkdir()
+    with pytest.raises(Enough):
+        convert_gguf(path, read_gguf_header(path), tmp_path / "converted", report)
+
+
 def test_other_families_are_refused_by_name(tmp_path):
     writer = gguf.GGUFWriter(tmp_path / "m.gguf", "mamba")
     writer.write_header_to_file()
