@@ -41,3 +41,21 @@ def test_a_page_that_waits_says_what_it_is_and_can_be_left(slow: str, visit_at, 
     page.route("**/-/glossary", dawdle)
     page.get_by_role("link", name="Glossary").click()
     page.wait_for_url("**/-/glossary")
+
+
+def test_a_page_that_waits_takes_the_heading_of_what_it_waits_for_now(slow: str, visit_at):
+    page: Page = visit_at(slow)
+    page.goto("/demo/L0/H0")  # so that the model's page comes at once
+
+    def otherwise(route: Route) -> None:
+        if "hx-request" not in route.request.headers:
+            route.continue_()
+            return
+        body = route.fetch().text().replace("computing…", "importing…")
+        route.fulfill(status=202, body=body, content_type="text/html")
+
+    page.route("**/demo/L3/H3", otherwise)
+    assert page.goto("/demo/L3/H3").status == 202
+    expect(page.get_by_role("heading", level=1)).to_have_text("L3H3 · importing…")
+    expect(page).to_have_title("L3H3 · importing… · demo · singular-lens")
+    assert page.locator("h1, #progress, main title").count() == 2
