@@ -367,7 +367,7 @@ def test_the_gallery_grows_as_layers_come(open_explorer, planted, monkeypatch, p
     assert not set(gallery.SCORES) & set(shown.map.scores)
     with pytest.raises(NotReady) as waiting:
         browse.model(r, HERE, options, "qk-readability")
-    assert (waiting.value.done, waiting.value.total) == (1, 3)
+    assert 0 < waiting.value.done < waiting.value.total == 100
     may_go_on.set()
     while not (whole := browse.notable(r, HERE, options)).is_whole:
         pass

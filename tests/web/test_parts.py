@@ -11,7 +11,8 @@ def test_every_fault_of_the_api_is_described_wherever_it_may_happen(client):
             continue
         assert {str(status) for status in FAULTS} <= set(answers), path
         for status in map(str, FAULTS):
-            assert answers[status]["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorJson")
+            form = "ComingJson" if status == "202" else "ErrorJson"
+            assert answers[status]["content"]["application/json"]["schema"]["$ref"].endswith(f"/{form}")
 
 
 def test_faults_are_sentences_with_a_status():
