@@ -70,6 +70,7 @@ def _kept(server: Server) -> Iterator[Row]:
     pages = _heads()
     for path in pages:
         server.ready(path)
+    _walk(server.port, pages)  # packed, as browsers ask for them
     rendered = _in_a_process(_walk, server.port, _heads("?page=2"))
     yield "head page rendered, artifacts in memory", _spread(rendered)
     kept = _in_a_process(_walk, server.port, pages * 8)
@@ -89,6 +90,7 @@ def _crowd(server: Server) -> Iterator[Row]:
     pages = _heads()
     for path in pages:
         server.ready(path)
+    _walk(server.port, pages)  # packed, as browsers ask for them
     fresh = [path for sort in SORTS for page in range(1, 7) for path in _heads(f"?page={page}&sort={sort}")]
     with _full_queue(server), _visitors(server.port, pages, fresh):
         probing, reading = _begin(_probe, server.port), _begin(_read_on, server.port, pages)
@@ -143,7 +145,7 @@ def _dear(server: Server) -> Iterator[Row]:
             time.sleep(0.2)
 
     many = _peak_of(server, ask_for_all)
-    time.sleep(2)
+    time.sleep(70)  # what rests is forgotten after a minute
     after = _shared_out(server)
     yield "one dear GET, all processes at their peak", f"{one / MIB:.0f} MiB, {rest / MIB:.0f} MiB afterwards"
     yield (
@@ -246,8 +248,8 @@ def _command(pid: int) -> bytes:
 
 @contextmanager
 def _full_queue(server: Server) -> Iterator[None]:
-    """Until the end, clients of many addresses ask for more than can be computed."""
-    cold, ended = iter(_heads("?weights=raw")), threading.Event()
+    """Until the end, clients of many addresses ask for more than can be computed, each as a page that waits does."""
+    cold, ended = iter([*_heads("/ov?weights=raw"), *_heads("/qk?weights=raw")]), threading.Event()
     lock = threading.Lock()
 
     def ask(address: str) -> None:
@@ -256,10 +258,10 @@ def _full_queue(server: Server) -> Iterator[None]:
                 path = next(cold, None)
             if path is None:
                 return
-            while not ended.is_set() and _get_from(address, server.port, path) == 503:
-                time.sleep(0.1)
+            while not ended.is_set() and _get_from(address, server.port, path) != 200:
+                ended.wait(2)
 
-    askers = [threading.Thread(target=ask, args=(f"127.0.1.{n}",)) for n in range(1, 97)]
+    askers = [threading.Thread(target=ask, args=(f"127.0.1.{n // 4}",)) for n in range(4, 76)]
     for asker in askers:
         asker.start()
     deadline = time.monotonic() + 20

@@ -50,4 +50,4 @@ def open_maker(data: Path, device: str, store: ArtifactStore) -> Maker:
     def go_first(cost: Cost) -> AbstractContextManager[None]:
         return nullcontext() if cost == "batch" else going_first(data, tables.device())
 
-    return Maker(make_artifact, prepare_model, go_first)
+    return Maker(make_artifact, prepare_model, tables.let_go, go_first)

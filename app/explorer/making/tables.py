@@ -61,6 +61,12 @@ class Tables:
             raise ComputationFailed(f"This server was started with --device {self._device}, which is not here.")
         return self._device
 
+    def let_go(self) -> None:
+        """Keep no table of a few tokens, and nothing that is judged by it: whoever asks for such a one waits for it anyway."""
+        for held in (self._tables, self._controls):
+            for key in [key for key in held if isinstance(key, tuple) and any(_is_chosen(part) for part in key)]:
+                del held[key]
+
     def table(self, model: OpenModel, processing: Processing, side: str, selection: Selection = EVERY) -> "TokenTable":
         """What that side (read, write, query or key) is read with, limited to the selection; BadOption if that leaves too few."""
         end = end_of(model, processing, side)
@@ -198,6 +204,10 @@ class Tables:
         self._tables.clear()
         self._controls.clear()
         torch.cuda.empty_cache()  # others may use what this server has given up; does nothing without a GPU
+
+
+def _is_chosen(part: object) -> bool:
+    return isinstance(part, Selection) and part != EVERY
 
 
 def _where_there_is_room(work: Callable[[], Value]) -> Value | None:

@@ -48,6 +48,8 @@ BEAT_SECONDS = 1.0
 """How often a worker says that it is there."""
 MOST_HELD = 3
 """Computations begun: one that runs, and others that are suspended or rest."""
+TIDY_SECONDS = 2.0
+"""After so long without anything to do a worker tidies up."""
 MOST_LOGGED = 20_000
 """Signs of one message for the log."""
 
@@ -67,6 +69,8 @@ class Maker:
     """Of a recipe and the model's name."""
     prepare: Callable[[str, Processing], Steps[None]]
     """The libraries, and what that model is read with in those weights."""
+    tidy: Callable[[], None] = lambda: None
+    """Let go of what is not likely to be needed soon, while there is nothing to do."""
     turn: Turn = lambda cost: nullcontext()
     """Held during each step: what others who compute on this device look at."""
 
@@ -142,6 +146,7 @@ class _Worker:
         self._channel, self._maker, self._store, self._orders = channel, maker, store, orders
         self._held: dict[int, _Held] = {}
         self._running: int | None = None
+        self._is_tidy = False
 
     def run(self) -> None:
         """Go on until there is nobody for whom; Disconnected."""
@@ -160,10 +165,16 @@ class _Worker:
 
     def _heard(self) -> Order | None:
         """The next order, waited for if there is nothing to do, else None; Disconnected."""
+        is_idle = self._running is None
         try:
-            order = self._orders.get(block=self._running is None)
+            order = self._orders.get(block=is_idle, timeout=TIDY_SECONDS if is_idle and not self._is_tidy else None)
         except Empty:
+            if is_idle:
+                self._maker.tidy()
+                give_back()
+            self._is_tidy = is_idle
             return None
+        self._is_tidy = False
         if order is None:
             raise Disconnected("no further orders")
         return order

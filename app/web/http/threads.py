@@ -12,6 +12,8 @@ import anyio.to_thread
 from anyio import CapacityLimiter
 from fastapi import Request, Response
 
+from app.models.memory import give_back
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -39,8 +41,15 @@ def threads_of(request: Request) -> Threads:
 
 
 async def make_aside(request: Request, make: Callable[[], T]) -> T:
-    """What `make` gives, in the thread for what takes long."""
-    return await anyio.to_thread.run_sync(make, limiter=threads_of(request).long)
+    """What `make` gives, in the thread for what takes long; what that took of memory is the system's again."""
+
+    def make_and_tidy() -> T:
+        try:
+            return make()
+        finally:
+            give_back()
+
+    return await anyio.to_thread.run_sync(make_and_tidy, limiter=threads_of(request).long)
 
 
 def aside(make: Callable[P, Response]) -> Callable[P, Coroutine[Any, Any, Response]]:

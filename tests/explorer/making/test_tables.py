@@ -231,3 +231,15 @@ def test_a_vocabulary_of_few_tokens_has_a_table_without_a_filter(model, monkeypa
     assert len(Tables("cpu").table(model, "raw", "read").ids) == 300
     with pytest.raises(BadOption, match="leaves 299 of 304 tokens: at least 301"):
         Tables("cpu").table(model, "raw", "read", Selection(frequent=1))
+
+
+def test_tables_of_few_tokens_are_let_go_and_the_others_stay(model):
+    tables = Tables("cpu")
+    whole, few = tables.table(model, "raw", "read"), tables.table(model, "raw", "read", Selection(frequent=100))
+    kept = tables.control(("of all", Selection()), object)
+    let_go = tables.control(("of few", Selection(ascii=True)), object)
+    tables.let_go()
+    assert tables.table(model, "raw", "read") is whole
+    assert tables.control(("of all", Selection()), object) is kept
+    assert tables.table(model, "raw", "read", Selection(frequent=100)) is not few
+    assert tables.control(("of few", Selection(ascii=True)), object) is not let_go

@@ -46,6 +46,7 @@ class Workshop:
         self.works = {}
         """By subject: steps, each called when its turn comes."""
         self.steps = []
+        self.tidied = threading.Event()
         self.started = []
         self.queues = []
 
@@ -62,7 +63,8 @@ class Workshop:
         yield 1, 1
 
     def start(self):
-        self.started.append(start_thread(Maker(self.make, self.prepare), ArtifactStore(self.root, QUOTA)))
+        maker = Maker(self.make, self.prepare, self.tidied.set)
+        self.started.append(start_thread(maker, ArtifactStore(self.root, QUOTA)))
         return self.started[-1]
 
     def open(self, start=None, size=64, wait_seconds=30.0, waiters=8, **more):
@@ -476,6 +478,15 @@ def test_nothing_of_what_failed_or_ended_is_kept(shop, monkeypatch):
     gc.collect()
     assert [one() for one in kept] == [None, None]
     assert (queue._errands, queue._failures, queue._held, queue._line.begun()) == ({}, {}, set(), ())
+
+
+def test_a_worker_with_nothing_to_do_tidies_up_once_each_time(shop, monkeypatch):
+    monkeypatch.setattr(worker_module, "TIDY_SECONDS", 0.01)
+    queue = shop.open()
+    for subject in ("first", "second"):
+        shop.tidied.clear()
+        assert get(queue, subject) == [subject]
+        assert shop.tidied.wait(30)
 
 
 def test_an_idle_worker_ends_and_the_next_visit_starts_another(shop, monkeypatch):
