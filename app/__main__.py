@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from app.explorer.library import OpenModel
     from app.models.naming import Named
 
+SELDOM = (10_000, 20, 50)
+"""Of Python's collector of cycles: new objects until it looks at these, and how often until it looks at older ones."""
+
 cli = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -82,6 +85,8 @@ def serve(
 
 def run_server(settings: Settings) -> None:
     """Listen until interrupted; exit status 1 with a sentence if the address cannot be had."""
+    import gc as collector
+
     import uvicorn
 
     from app.server import create_app, end_streams
@@ -98,6 +103,8 @@ def run_server(settings: Settings) -> None:
     log = logging.StreamHandler(sys.stderr)
     log.setFormatter(PlainLines())
     logging.basicConfig(level=logging.INFO, handlers=[log])
+    # Looking through all objects for cycles takes as long as twenty pages, and pages leave next to none behind.
+    collector.set_threshold(*SELDOM)
     app = create_app(settings, named)
     config = uvicorn.Config(
         app,
