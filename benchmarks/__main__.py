@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 from benchmarks.cold import cold
-from benchmarks.load import load
 from benchmarks.precompute import LAYERS, end_to_end, tables
 from benchmarks.shapes import SHAPES
 from benchmarks.start import start
@@ -19,7 +18,7 @@ def main() -> None:
     """Measure in an empty folder and print."""
     with tempfile.TemporaryDirectory() as folder:
         checkpoint, data = gpt2_small(Path(folder) / "random-gpt2-small"), Path(folder) / "data"
-        rows = [*start(), *cold(checkpoint, data), *warm(checkpoint, data), *load(checkpoint, data)]
+        rows = [*start(), *cold(checkpoint, data), *warm(checkpoint, data)]
         rows += end_to_end(checkpoint, Path(folder) / "precomputed")
     print(
         f"{os.cpu_count()} cores; the model of all but the first three rows is GPT-2 small's shape, random weights.\n"
