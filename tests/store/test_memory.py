@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.store.memory import OVERHEAD, Memory
+from app.store.memory import GROWS, OVERHEAD, Memory
 
 STEPS = st.lists(st.tuples(st.sampled_from(["put", "get", "drop"]), st.integers(0, 5), st.integers(0, 3_000)))
 
@@ -16,7 +16,7 @@ def test_what_was_used_last_stays_within_the_budget(steps):
         if what == "put":
             memory.put(key, number, size)
             order.pop(key, None)
-            order[key] = number, size + OVERHEAD
+            order[key] = number, int(GROWS * size) + OVERHEAD
             while sum(size for _, size in order.values()) > most and len(order) > 1:
                 del order[next(iter(order))]
         elif what == "get":
