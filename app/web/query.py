@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator, model_validator
 
 from app.core.address import BasisName
 from app.core.basis import BASES
@@ -232,12 +232,17 @@ class TurnQuery(BasisQuery, DistanceQuery):
         ),
     ] = 0
 
-    @field_validator("frequent")
+    @field_validator("frequent", mode="wrap")
     @classmethod
-    def _is_offered(cls, frequent: int) -> int:
+    def _is_offered(cls, value: Any, read: ValidatorFunctionWrapHandler) -> int:
+        offered = f"{', '.join(f'{value:,}' for value in FREQUENT[:-1])} or {FREQUENT[-1]:,}"
+        try:
+            frequent = int(read(value))
+        except ValidationError:
+            raise ValueError(f"it is {offered}") from None
         if frequent not in FREQUENT:
             near = sorted(sorted(FREQUENT, key=lambda value: abs(value - frequent))[:2])
-            said = f"frequent is {', '.join(f'{value:,}' for value in FREQUENT[:-1])} or {FREQUENT[-1]:,}."
+            said = f"frequent is {offered}."
             raise OtherValue(said, "frequent", tuple((str(value), f"frequent={value}") for value in near))
         return frequent
 

@@ -246,9 +246,8 @@ class ComputeQueue:
                 self._errands[key] = errand
             else:
                 errand.asked, errand.is_waited_for = time.monotonic(), True
-                if (
-                    asking is None or asking.left > 0
-                ):  # one that has had its seconds takes nothing from one that has some
+                # A request that has had its seconds takes nothing from one that has some.
+                if asking is None or asking.left > 0:
                     errand.asking, errand.is_asked_again = asking, True
             if asking is not None and cost != "cheap":
                 asking.begins = key
@@ -335,7 +334,7 @@ class ComputeQueue:
         left = [
             errand
             for errand in self._errands.values()
-            if errand.asking is not None
+            if errand.left is not None  # the server's own waits for nobody
             and errand.asked < until
             and client in {None, errand.client}
             and errand not in self._line.begun()
@@ -742,8 +741,9 @@ class ComputeQueue:
 
 def _charge(errands: Sequence[Errand], seconds: float) -> None:
     for errand in errands:
-        if errand.left is not None:
-            errand.left -= seconds
+        if errand.left is None:  # the server's own: no request pays for it
+            continue
+        errand.left -= seconds
         if errand.asking is not None:
             errand.asking.left -= seconds
 

@@ -671,6 +671,20 @@ def test_what_the_server_does_by_itself_never_rests(shop, clock):
     assert get(queue, "shared", cost="batch") == ["shared"]
 
 
+def test_what_the_server_asked_for_is_no_visitors_to_leave_or_to_pay_for(shop, clock, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(module, "FORGOTTEN_SECONDS", 0.0)
+    queue, gate, asking = shop.open(), Gate(), Asking()
+    shop.works |= {"running": [gate], "own": [taking(clock, 5.0)]}
+    ask(queue, "running", cost="dear")
+    assert gate.begun.wait(30)
+    own = ask(queue, "own", cost="batch")
+    assert visited(asking, "a", queue, "own", cost="batch") is own
+    gate.open.set()
+    assert own.future.result(30)
+    assert asking.left == Asking().left
+
+
 def test_a_request_begins_one_thing_at_a_time_that_is_not_cheap(shop):
     queue, asking, gate = shop.open(), Asking(), Gate()
     shop.works["first"] = [gate]

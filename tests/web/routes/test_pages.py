@@ -773,6 +773,13 @@ def test_another_number_of_ids_names_those_that_there_are(client, tags, frequent
     assert meant == {f"/tiny/L1/H2/ov?ascii=1&frequent={value}&sort=gap" for value in near}
 
 
+@pytest.mark.parametrize("odd", ["abc", "", "1.5", "１００", "1e2"])
+def test_what_is_no_number_is_told_which_there_are(client, odd):
+    answer = client.get("/api/v1/tiny/L1/H2/ov", params={"frequent": odd})
+    assert answer.status_code == 422
+    assert "0, 100, 500, 1,000 or 5,000" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("place", ["/L1/H2", "/L1/H2/ov/svd/3"])
 def test_a_filter_that_leaves_too_little_leads_back(client, tags, place):
     answer = client.get(f"/tiny{place}?frequent=500")
