@@ -85,7 +85,6 @@ def serve(
 
 def run_server(settings: Settings) -> None:
     """Listen until interrupted; exit status 1 with a sentence if the address cannot be had."""
-    import gc as collector
 
     import uvicorn
 
@@ -103,8 +102,7 @@ def run_server(settings: Settings) -> None:
     log = logging.StreamHandler(sys.stderr)
     log.setFormatter(PlainLines())
     logging.basicConfig(level=logging.INFO, handlers=[log])
-    # Looking through all objects for cycles takes as long as twenty pages, and pages leave next to none behind.
-    collector.set_threshold(*SELDOM)
+    _collect_seldom()
     app = create_app(settings, named)
     config = uvicorn.Config(
         app,
@@ -276,10 +274,18 @@ def worker(
         _stop(
             "worker is what serve starts, with a socket that it leaves open; serve, import and precompute are for people"
         )
+    _collect_seldom()
     folder = Path(data)
     with interruptible(LAST_WORDS), present(folder):
         store = ArtifactStore(folder / "artifacts", quota)
         work(channel, parent, open_maker(folder, device, store), store)
+
+
+def _collect_seldom() -> None:
+    """Looking through all objects for cycles takes as long as twenty pages, and neither pages nor heads leave many behind."""
+    import gc
+
+    gc.set_threshold(*SELDOM)
 
 
 def _precompute(

@@ -221,7 +221,8 @@ class _Worker:
                 self._running = None
             self._channel.send(Stepped(order.id, done, total, seconds, rests))
             return
-        give_back()
+        if order.cost != "cheap":  # the next cheap one takes as much again, and has it sooner from what is at hand
+            give_back()
 
     def _forget(self, id_: int) -> None:
         del self._held[id_]
