@@ -206,7 +206,7 @@ def precompute(
         typer.Option(
             metavar="LIST",
             help="ov, qk, mlp-in, mlp-gate, mlp-out, embed, unembed, pos, heads/write, heads/read, or single ones such as "
-            "L5/mlp-in. (default: all that have the basis)",
+            "L5/mlp-in; bank: what is searched. (default: all that have the basis, and the bank)",
             show_default=False,
         ),
     ] = None,
@@ -330,10 +330,10 @@ def _precompute(
     shown.clear()
     unsettled = f"; {now.unsettled / now.rays:.3%} of the rays settled the slower way" if now.rays else ""
     matrices = "matrix" if now.matrices_done == 1 else "matrices"
-    _say(
-        f"{now.matrices_done} {matrices} computed, {now.matrices_found} found: {now.compute_seconds:.1f} s computing, "
-        f"{now.write_seconds:.1f} s writing{unsettled}"
+    found = (
+        f"{now.matrices_done} {matrices} computed, {now.matrices_found} found" if now.matrices else "the bank is here"
     )
+    _say(f"{found}: {now.compute_seconds:.1f} s computing, {now.write_seconds:.1f} s writing{unsettled}")
 
 
 def _refuse_small_disk(data: Path, allowed: int, needed: tuple[int, int]) -> None:

@@ -66,6 +66,20 @@ def mean_of(samples: Float[Tensor, "n d"]) -> Float64[Tensor, " d"]:
     return total / len(samples)
 
 
+def covariance(rows: Float[Tensor, "n d"]) -> Steps[Float64[Tensor, "d d"]]:
+    """Of the rows about their mean. Says (done, total) between its steps.
+
+    Products are in float32, a block of rows at a time, and added up in float64: off by a few 1e-7 in proportion.
+    """
+    mean = mean_of(rows)
+    product = rows.new_zeros(rows.shape[1], rows.shape[1], dtype=torch.float64)
+    for own, block in blocks(rows, mean):
+        yield own.start, len(rows)
+        few = block.float()
+        product += (few.T @ few).double()
+    return product / len(rows)
+
+
 def principal(samples: Float[Tensor, "n d"], mean: Float64[Tensor, " d"] | None = None) -> Steps[Principal]:
     """The directions of the samples, less their mean where that is given, that rounding alone could not have made.
 

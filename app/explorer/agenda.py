@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from app.core.address import BasisName
 from app.core.basis import BASES
-from app.explorer import recipes
+from app.explorer import bank, recipes
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
 from app.explorer.tasks import targets, wish
@@ -20,7 +20,7 @@ FIRST: tuple[BasisName, ...] = ("pca", "frequency", "nmf", "dictionary", "ica")
 
 
 def agenda(model: OpenModel, default: Processing) -> list[Task]:
-    """Every matrix in singular directions, then the embedding in its other bases."""
+    """Every matrix in singular directions and the bank of them, then the embedding in its other bases."""
     fits = [name for name in FIRST if "embed" in BASES[name].kinds]
     return [
         wish(model, default).task,
@@ -35,8 +35,8 @@ def is_done(store: ArtifactStore, model: OpenModel, task: Task) -> bool:
 
 def fills_gallery(model: OpenModel, task: Task, processing: Processing) -> bool:
     """Whether the task brings the notable rays of every layer."""
-    every = wish(model, processing).task
-    return task.basis == "svd" and processing in task.processings and set(every.matrices) <= set(task.matrices)
+    every = {*wish(model, processing).task.matrices} - {bank.WORD}
+    return task.basis == "svd" and processing in task.processings and every <= set(task.matrices)
 
 
 def _recipes(model: OpenModel, task: Task) -> Iterator[Recipe]:
@@ -49,3 +49,5 @@ def _recipes(model: OpenModel, task: Task) -> Iterator[Recipe]:
             for layer in (*range(model.header.n_layers), None):
                 yield recipes.gallery(model, layer, processing)
                 yield recipes.census_part(model, layer, processing)
+        if bank.WORD in task.matrices:
+            yield from bank.parts_of(model, processing)

@@ -12,6 +12,10 @@ class UnknownAddress(ExplorerError):
     """Nothing of that name is here; the message names the valid range."""
 
 
+class NotBuilt(ExplorerError):
+    """It rests on what only precomputing builds, and that is not here; the message has the command."""
+
+
 class BadOption(ExplorerError):
     """A query value is outside its range, or means nothing for this model; the message names the range."""
 

@@ -18,7 +18,7 @@ from app.core.steps import run
 from app.explorer import recipes
 from app.explorer.layout import STRONGEST, STRONGEST_TOKENS
 from app.explorer.library import OpenModel
-from app.explorer.making.bench import Bench
+from app.explorer.making.bench import Arrays, Bench
 from app.explorer.making.decompositions import Taken, subject_taken_apart
 from app.explorer.making.heads import Found, Part, in_little, take_apart_by_circuit
 from app.explorer.making.subjects import Subject, mlp_subjects
@@ -51,6 +51,10 @@ class Layer:
     """The handle that holds the lock; None where the system refuses it, or when it was let go."""
     parts: list[Part] = field(default_factory=list)
     """Its matrices in little, as they come."""
+    is_banked: bool = False
+    """Whether its part of the bank is missing, and all of its matrices are taken apart now."""
+    rows: list[Arrays] = field(default_factory=list)
+    """Of that part, as they come."""
 
     def add(self, part: Part) -> None:
         """Keep of the part what pages of many matrices need."""
@@ -98,7 +102,10 @@ class Layers:
         circuits: tuple[Circuit, ...],
         kinds: tuple[LayerKind, ...],
         device: str,
+        *,
+        with_bank: bool = False,
     ) -> None:
+        self._with_bank = with_bank and circuits == CIRCUITS and kinds == tuple(model.header.layer_kinds)
         self._store, self._benches, self._model = store, benches, model
         self._circuits, self._kinds, self._device = circuits, kinds, device
         self._todo = deque((each, layer) for each in benches for layer in last_first(model))
@@ -171,6 +178,11 @@ class Layers:
             if self._store.read(recipe) is None:
                 missing.append(kind)
         self._n_found = self.count_matrices() - len(missing)
+        layer.is_banked = (
+            self._with_bank
+            and not self._n_found
+            and not self._store.exists(recipes.bank(self._model, layer.index, processing))
+        )
         self._batches = deque(self._in_batches(missing))
 
     def _in_batches(self, wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:

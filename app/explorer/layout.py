@@ -16,12 +16,27 @@ from app.core.basis import BASES
 from app.core.rays import BEYOND_LENGTHS, FORM_LENGTHS, LENGTHS, SPELLING_LENGTHS
 
 ArtifactKind = Literal[
-    "decomposition", "layer", "scores", "gallery", "census", "control", "rotation", "comparison", "vectors", "full"
+    "decomposition",
+    "layer",
+    "scores",
+    "gallery",
+    "census",
+    "control",
+    "rotation",
+    "comparison",
+    "vectors",
+    "full",
+    "bank",
+    "words",
+    "moments",
+    "shadow",
 ]
 """What is computed of a model. `decomposition`: one matrix in one basis, read out; `layer`: the strongest directions of
 all its heads; `scores`: the numbers of the map; `gallery`, `census`: of a layer, or of the model's ends; `control`: random
 directions read the same way; `rotation`: of a matrix's span; `comparison`: a matrix's bases side by side; `vectors`: of its
-terms; `full`: one token's rows of a head's full circuits."""
+terms; `full`: one token's rows of a head's full circuits; `bank`: the vectors of a layer, or of the model's ends, with the
+tokens of their rays; `words`: the tokens of a part of the vocabulary as a search compares them; `moments`: how the bank's
+vectors lie in the stream; `shadow`: tokens of random directions, which a search is held against."""
 
 KEPT_TOKENS = 50
 """Tokens kept a ray; the direction's page shows them all."""
@@ -40,6 +55,17 @@ CONTROL_SHOWN, CONTROL_TOKENS = 1_000, 20
 
 TURNED = 256
 """Random unit vectors of a side's span that its directions are held against."""
+
+BANK_TOKENS = 20
+"""Kept of each ray of the bank, and of each random one beside it; all of them where the vocabulary has fewer."""
+WORDS_PART = 32_768
+"""Tokens of one `words` artifact."""
+BANK_ENDS: tuple[Literal["read", "write"], ...] = ("read", "write")
+"""What the numbers in a bank's `end` stand for: whose tokens its rays are read as, the embedding's or the unembedding's."""
+BANK_MODEL_KINDS: tuple[ModelKind, ...] = ("embed", "unembed")
+"""Of the model's own matrices those whose vectors are in the bank."""
+WHOLE_FLOATS_BYTES = 2**30
+"""What the vectors of a whole model take in float32 at most, to be kept so; larger ones are kept in float16."""
 
 Role = Literal["ov", "query", "key"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -213,6 +239,22 @@ LAYOUT: dict[ArtifactKind, Forms] = {
             f"{role}_own_rank": "int32 1",
         }.items()
     },
+    "bank": {
+        "kind": "int8 n",
+        "head": "int16 n",
+        **dict.fromkeys(("index", "unit"), "int32 n"),
+        **dict.fromkeys(("side", "end"), "int8 n"),
+        **dict.fromkeys(("strength", "gain", "spread"), "float32 n"),
+        "ids": "int32 n 2 k",
+        **dict.fromkeys(("z", "p"), "float32 n 2"),
+        "reading": "int8 n 2",
+        "letterless": "bool n 2",
+        "vectors": "float32 n d_model",
+        "halves": "float16 n d_model",
+    },
+    "words": {"unit": "float32 n d_model", "halves": "float16 n d_model"},
+    "moments": dict.fromkeys(BANK_ENDS, "float32 d_model d_model"),
+    "shadow": {"ids": "int32 m 2 k"},
 }
 """The arrays that an artifact of each kind may have; which of them it has hangs on the matrix and its basis."""
 

@@ -11,24 +11,25 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, cast, get_args
 
 from app.core.address import CIRCUITS, LAYER_KINDS, Address
 from app.core.basis import BASES
-from app.explorer import groups, recipes
+from app.explorer import bank, groups, recipes
 from app.explorer.errors import BadOption, ExplorerError
 from app.explorer.inventory import end_of, most_terms, places_of
 from app.explorer.layers import Batch, Layer, Layers, last_first
 from app.explorer.layout import KEPT_TOKENS, check_layout
 from app.explorer.library import OpenModel, damage_told
 from app.explorer.making import controls
+from app.explorer.making.bank import rows_of, sorted_rows
 from app.explorer.making.bench import Arrays, Baked, Bench
 from app.explorer.making.heads import Part, score_map, score_rows, summary, unread
 from app.explorer.making.make import Context, make
 from app.explorer.making.sides import read_together
 from app.explorer.making.tables import Tables
 from app.explorer.pages import Processing
-from app.explorer.singles import singles
+from app.explorer.singles import in_turn, singles
 from app.explorer.steps import Step
 from app.explorer.tasks import targets
 from app.models.memory import give_back
@@ -77,7 +78,7 @@ def is_made_ready_ahead(device: str) -> bool:
 
 
 def bytes_needed(store: ArtifactStore, model: OpenModel, task: Task) -> tuple[int, int]:
-    """About what the matrices and their controls take on disk, with some room to spare: of the store's room in all, and
+    """About what the matrices, their controls and the bank take on disk, with some room to spare: of the store's room in all, and
     those that are not there.
     """
     in_all = to_come = 0.0
@@ -88,13 +89,17 @@ def bytes_needed(store: ArtifactStore, model: OpenModel, task: Task) -> tuple[in
 
 
 def _sizes(model: OpenModel, task: Task) -> Iterator[tuple[Recipe, float]]:
-    """Bytes of every control and every matrix, about."""
+    """Bytes of every control, every matrix and every part of the bank, about."""
     parameters = dict(task.parameters)
     for processing in task.processings:
         for recipe in _controls(model, processing):
             yield recipe, controls.n_bytes(model)
         for place in targets(model, task.matrices, task.basis, processing):
             yield recipes.decomposition(model, place, processing, parameters), SPARE * _size(model, place, parameters)
+        if bank.WORD in task.matrices:
+            halved = {basis: bank.is_halved(model, processing, basis) for basis in get_args(bank.BankBasis)}
+            for part in bank.parts_of(model, processing):
+                yield part, bank.n_bytes(model, processing, part, halved=halved[cast("bank.BankBasis", part.basis)])
 
 
 def _controls(model: OpenModel, processing: Processing) -> list[Recipe]:
@@ -128,7 +133,8 @@ class _Run:
         kinds = tuple(
             kind for kind in LAYER_KINDS if self._is_svd and kind in {*task.matrices} & {*model.header.layer_kinds}
         )
-        alone = [word for word in task.matrices if word not in self._circuits and word not in kinds]
+        self._has_bank = self._is_svd and bank.WORD in task.matrices
+        alone = [word for word in task.matrices if word not in (*self._circuits, *kinds, bank.WORD)]
         self._singles = [
             (processing, place)
             for processing in task.processings
@@ -139,7 +145,7 @@ class _Run:
         self._has_census = self._is_svd and needed <= set(task.matrices)
         self._benches = {processing: Bench(tables, model, processing, store) for processing in task.processings}
         benches = self._benches if self._circuits or kinds else {}
-        self.layers = Layers(store, benches, model, self._circuits, kinds, tables.device())
+        self.layers = Layers(store, benches, model, self._circuits, kinds, tables.device(), with_bank=self._has_bank)
         self._part = 0.0
         self._layers_done = self._matrices_done = self._matrices_found = 0
         self._compute_seconds = self._write_seconds = 0.0
@@ -181,6 +187,7 @@ class _Run:
         for _, layer in list(self._galleries_due):  # what another process was at, or what was there already
             yield from self._gallery(layer)
         give_back()
+        yield from self._bank()
         # Last: matrices that are there by now need not be taken apart for it.
         yield from self._census()
         yield self._step("done")
@@ -203,6 +210,21 @@ class _Run:
                 self._galleries_due.remove(due)
                 recipe = recipes.gallery(self._model, layer, processing)
                 yield from self._kept(recipe, f"gallery, {_name(layer)}, {processing}")
+
+    def _bank(self) -> Iterator[Step]:
+        """What is searched, part by part: what was not kept with its layer, then what is made of all layers together."""
+        for processing in self._benches if self._has_bank else ():
+            parts = bank.parts_of(self._model, processing)
+            of_layers = [part for part in parts if part.kind == "bank" and part.basis == "svd"]
+            # What is made of the bank does not begin before others have left their layers.
+            for group in (of_layers, [part for part in parts if part not in of_layers]):
+                for part in in_turn(self._model, group, recipes.layer_of):
+                    if part is None:
+                        yield self._step("waiting for another process that is at the bank")
+                    elif self._store.locate(part) is None:
+                        place = f"{parts.index(part) + 1} of {len(parts)}"
+                        yield from self._made(part, f"bank, {_part_name(part)}, {processing}, {place}")
+            give_back()
 
     def _census(self) -> Iterator[Step]:
         """Census of every layer and of the model's ends, if it is one of all matrices."""
@@ -276,12 +298,17 @@ class _Run:
             )
             for whole in batch.wholes
         ]
+        if layer.is_banked:
+            self._timed(partial(_bank_rows, batch, parts))
         for part in parts:
             layer.add(part)
             recipe = recipes.matrix(self._model, layer.index, part.head, part.circuit, bench.processing)
             kept.append((recipe, (part.arrays, part.facts)))
         if batch.is_last:
             kept += self._summed_up(layer)
+        if batch.is_last and layer.is_banked:
+            rows, layer.rows = layer.rows, []
+            kept.append((recipes.bank(self._model, layer.index, bench.processing), (sorted_rows(bench, rows), {})))
         self._await(UNWRITTEN - 1)
         self._unwritten.append(writer.submit(self._write, kept, layer if batch.is_last else None))
         self._matrices_done += len(parts) + len(batch.wholes)
@@ -352,6 +379,24 @@ def _read_out(batch: Batch) -> list[Part]:
     parts, asked = unread(batch.layer.bench, batch.matrices)
     read_together(batch.layer.bench, [*asked, *(each for whole in batch.wholes for each in whole.taken.asked)])
     return parts
+
+
+def _bank_rows(batch: Batch, parts: Sequence[Part]) -> None:
+    """Keep what the bank needs of these matrices, while their vectors are at hand."""
+    layer, place = batch.layer, Address(batch.layer.bench.model.header.slug, None, batch.layer.index)
+    for whole in batch.wholes:
+        layer.rows += rows_of(layer.bench, whole.address.in_basis(None), whole.taken.terms, whole.taken.arrays)
+    for found, part in zip(batch.matrices, parts, strict=True):
+        address = place.at_head(found.head).at(found.circuit)
+        layer.rows += rows_of(layer.bench, address, found.terms, part.arrays)
+
+
+def _part_name(recipe: Recipe) -> str:
+    """A part of the bank, for people."""
+    if recipe.kind == "bank":
+        own = _name(recipes.layer_of(recipe))
+        return f"neurons of {own}" if recipe.basis == "neuron" else own
+    return {"words": "tokens", "shadow": "random directions"}.get(recipe.kind, recipe.kind)
 
 
 class _Map:

@@ -8,12 +8,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 from app.core.address import Address, BasisName, Circuit, parse
 from app.core.basis import BASES
 from app.core.rays import ALPHA, BEYOND_LENGTHS, FORM_LENGTHS, HEADLINE, LENGTHS, SPELLING_LENGTHS
 from app.explorer import groups
 from app.explorer.layout import (
+    BANK_TOKENS,
     CONTROL_DIRECTIONS,
     CONTROL_SHOWN,
     FULL_TOKENS,
@@ -23,10 +25,11 @@ from app.explorer.layout import (
     STRONGEST,
     STRONGEST_TOKENS,
     TURNED,
+    WORDS_PART,
     ArtifactKind,
 )
 from app.explorer.library import OpenModel
-from app.explorer.pages import Processing
+from app.explorer.pages import End, Processing
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import Recipe
 
@@ -62,6 +65,13 @@ READ = {**JUDGED, "tokens": KEPT_TOKENS}
 """What the recipe of a decomposition says besides its basis's parameters, of all tokens and at no distance."""
 
 ROTATION_SEED = 0
+SHADOW_SEED = 3_141_593
+"""Of the random directions that a search is held against: others than a control's."""
+SHADOW_SHARE = 3
+"""One random direction for so many singular ones of that end."""
+WORDS_REMOVED = 32
+"""One principal component of the tokens is taken out for so many dimensions before a search compares them: what most of
+them share tells frequent words from rare ones, and hides what they mean."""
 COMPARISON_ROWS = 2_048
 """Samples that bases are compared by, drawn at random."""
 
@@ -182,10 +192,35 @@ def full(model: OpenModel, layer: int, head: int, token: int, processing: Proces
     return _recipe(model, "full", f"L{layer}/H{head}/full", processing, parameters, "full")
 
 
+def bank(
+    model: OpenModel, layer: int | None, processing: Processing, basis: Literal["svd", "neuron"] = "svd"
+) -> Recipe:
+    """Of the vectors of a layer's matrices in that basis, or (None) of the model's ends, with the tokens of their rays."""
+    parameters = {"tokens": BANK_TOKENS, **(JUDGED if basis == "svd" else {})}
+    return _recipe(model, "bank", _of_layer("bank", layer), processing, parameters, basis)
+
+
+def words(model: OpenModel, end: End, part: int, processing: Processing) -> Recipe:
+    """Of the part-th WORDS_PART tokens at that end of the model, as a search compares them."""
+    parameters = {"removed": WORDS_REMOVED, "at_once": WORDS_PART, **JUDGED}
+    return _recipe(model, "words", f"words/{end}/{part}", processing, parameters)
+
+
+def moments(model: OpenModel, processing: Processing) -> Recipe:
+    """Of how the singular directions of the whole model lie in the stream."""
+    return _recipe(model, "moments", "moments", processing, {})
+
+
+def shadow(model: OpenModel, end: End, processing: Processing) -> Recipe:
+    """Of random directions, read as that end's tokens."""
+    parameters = {"tokens": BANK_TOKENS, "seed": SHADOW_SEED, "share": SHADOW_SHARE}
+    return _recipe(model, "shadow", f"shadow/{end}", processing, parameters)
+
+
 def place_of(recipe: Recipe, slug: str) -> Address:
     """The address of what the recipe is of, in its basis, in the model that is called so."""
     path = recipe.subject
-    for last in ("compare", "rotation", "vectors", "strongest", "notable", "census", "full"):
+    for last in ("compare", "rotation", "vectors", "strongest", "notable", "census", "full", "bank"):
         path = path.removesuffix(f"/{last}")
     place = parse(f"{slug}/{path}")
     return replace(place, basis=recipe.basis) if recipe.basis in BASES else place

@@ -5,7 +5,7 @@ It holds things; it never does things.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -19,10 +19,14 @@ from app.models.catalog import Catalog
 from app.models.naming import Named, name_models
 from app.store.artifacts import MEMORY_BYTES, ArtifactStore
 from app.store.jobs import JobStore
+from app.store.memory import GROWS, Memory
 from app.store.presence import Presence
 
 StartWorker = Callable[[Children, Path, str, int], Hired]
 """Given who starts processes, the data folder, the device and the quota in bytes."""
+
+BANKS_BYTES = int(GROWS * 512 * 2**20)
+"""Of banks and tables of words in memory, of all models together: 512 MiB of numbers."""
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +51,8 @@ class Resources:
     jobs: JobStore
     """What is being imported or precomputed, here or by another process with the same folder."""
     queue: ComputeQueue
+    banks: Memory = field(default_factory=partial(Memory, BANKS_BYTES))
+    """Of the banks that are open what is held in memory, whatever is made of them counted with it."""
 
 
 def open_resources(

@@ -7,8 +7,9 @@ comes again later. Knows nothing of how a matrix is taken apart.
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 from app.core.address import Address
 from app.explorer.library import OpenModel
@@ -20,20 +21,27 @@ WAIT_SECONDS = 0.5
 """Before another look whether other processes are done."""
 
 Single = tuple[Processing, Address]
+Item = TypeVar("Item")
 
 
 def singles(model: OpenModel, wanted: list[Single]) -> Iterator[Single | None]:
     """Each of them while this process has it to itself; None while others are at all that are left."""
+    return in_turn(model, wanted, lambda single: single[1].layer)
+
+
+def in_turn(model: OpenModel, wanted: Sequence[Item], layer_of: Callable[[Item], int | None]) -> Iterator[Item | None]:
+    """The same of anything that is made of one layer's weights, or (None) of those of the model's ends."""
     todo = deque(wanted)
     waiting = 0
     while todo:
-        processing, address = todo.popleft()
-        file = EMBEDDINGS_FILE if address.layer is None else layer_file(address.layer)
+        item = todo.popleft()
+        layer = layer_of(item)
+        file = EMBEDDINGS_FILE if layer is None else layer_file(layer)
         claim: int | None = None
         with suppress(OSError):  # weights that are not there are told of by who reads them
             claim = claimed(model.folder / file)
             if claim is None:
-                todo.append((processing, address))
+                todo.append(item)
                 waiting += 1
                 if waiting >= len(todo):
                     waiting = 0
@@ -42,7 +50,7 @@ def singles(model: OpenModel, wanted: list[Single]) -> Iterator[Single | None]:
                 continue
         waiting = 0
         try:
-            yield processing, address
+            yield item
         finally:
             if claim is not None:
                 os.close(claim)

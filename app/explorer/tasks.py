@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from app.core.address import CIRCUITS, LAYER_KINDS, Address, AddressError, BasisName, parse
 from app.core.basis import BASES
+from app.explorer import bank
 from app.explorer.errors import BadOption
 from app.explorer.inventory import is_double
 from app.explorer.library import OpenModel
@@ -41,7 +42,8 @@ def wish(
     basis: str | None = None,
     parameters: Mapping[str, int | None] | None = None,
 ) -> Wish:
-    """What is asked for, held against the model; what is not said is every matrix that has the basis, in svd.
+    """What is asked for, held against the model; what is not said is every matrix that has the basis, in svd, and in svd
+    the bank of them.
 
     Processing is then the default where it is sound. BadOption, or UnknownAddress, naming what there is.
 
@@ -57,7 +59,7 @@ def wish(
     words = _matrices(model, name, matrices)
     # Matrices of several sizes may have several defaults: those of the largest, or of the first, are no better.
     places = targets(model, words, name)
-    values = [_chosen(model, place, parameters or {}) for place in places]
+    values = [_chosen(model, place, parameters or {}) for place in places] or [{}]
     if any(each != values[0] for each in values):
         values = [{key: min(each[key] for each in values) for key in values[0]}]
     return Wish(slug, model.fingerprint, Task(words, chosen, name, tuple(sorted(values[0].items()))))
@@ -72,7 +74,10 @@ def wish_for(model: OpenModel, address: Address, shown: View) -> Wish:
 def targets(
     model: OpenModel, matrices: Sequence[str], basis: BasisName, processing: Processing | None = None
 ) -> list[Address]:
-    """The matrices that the words of a task mean, in that basis; under that processing each has one page, once."""
+    """The matrices that the words of a task mean, in that basis; under that processing each has one page, once.
+
+    The bank is none: what it is made of `app.explorer.bank` says.
+    """
     places = [place.in_basis(basis) for word in matrices for place in _places(model, word)]
     if processing is None:
         return places
@@ -97,10 +102,13 @@ def _matrices(model: OpenModel, basis: BasisName, said: str | None) -> tuple[str
     """The words that were said, or all kinds of matrices that the model has, as far as they have the basis."""
     has = (*CIRCUITS, *model.header.layer_kinds, *model.header.model_kinds)
     if said is None:
-        return tuple(kind for kind in has if kind in BASES[basis].kinds)
+        kinds = tuple(kind for kind in has if kind in BASES[basis].kinds)
+        return (*kinds, bank.WORD) if basis == "svd" else kinds
     words = tuple(dict.fromkeys(said.split(",")))
     if len(words) > MOST_WORDS:
         raise BadOption(f"matrices are at most {MOST_WORDS}: {', '.join(has)}, or single ones such as L0/H0/ov.")
+    if bank.WORD in words and basis != "svd":
+        raise BadOption(f"The bank is of singular directions and neurons: it has no basis {basis}.")
     for word in words:
         try:
             for place in _places(model, word)[:1]:
@@ -108,13 +116,15 @@ def _matrices(model: OpenModel, basis: BasisName, said: str | None) -> tuple[str
         except AddressError:
             raise BadOption(
                 f"{word[:40]!r} is no matrix of {model.header.slug}: matrices are {', '.join(has)}, or single ones "
-                "such as L0/H0/ov."
+                "such as L0/H0/ov; bank is what is searched."
             ) from None
     return words
 
 
 def _places(model: OpenModel, word: str) -> list[Address]:
     """The matrices that a word means; AddressError if it means none."""
+    if word == bank.WORD:
+        return []
     whole, layers, heads = Address(model.header.slug), range(model.header.n_layers), range(model.header.n_heads)
     if word in CIRCUITS:
         return [

@@ -7,6 +7,7 @@ be what its recipe says is set aside and reported missing. Knows neither what th
 import hashlib
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -17,11 +18,12 @@ from typing import Any, Literal
 import numpy as np
 
 from app.store.grounds import note_artifact, note_folder, note_now
+from app.store.located import Located, Stamp, locate, open_file, stamp_at, stamp_of
 from app.store.memory import Memory
 from app.store.sealed import Arrays, Contents, Damaged, recipe_in, seal, unseal
 from app.store.shelf import SUFFIX, Found, Shelf
 
-__all__ = ["FORMAT", "Arrays", "Artifact", "ArtifactStore", "Recipe", "format_of", "is_older", "recipe_of"]
+__all__ = ["FORMAT", "Arrays", "Artifact", "ArtifactStore", "Located", "Recipe", "format_of", "is_older", "recipe_of"]
 
 FORMAT = 5
 """Raised when files or arrays change their form or meaning; older files are then no longer found."""
@@ -109,6 +111,8 @@ class ArtifactStore:
         self.asked_by = asked_by
         self.memory = Memory(memory_bytes)
         """Artifacts by the hash of their recipe; whoever keeps what is made of them shares the budget."""
+        self._located: dict[Path, Stamp] = {}
+        """Files that were proven to be located, and which each was."""
         self._shelf = Shelf(root, quota_bytes, keeps=asked_by == "operator")
 
     def path(self, recipe: Recipe) -> Path:
@@ -145,6 +149,45 @@ class ArtifactStore:
             return None
         self._shelf.keep(found.path)
         return artifact
+
+    def is_proven(self, recipe: Recipe) -> bool:
+        """Whether the file that is there is one that was proven when it was located."""
+        path = self.path(recipe)
+        stamp = stamp_at(path)
+        return stamp is not None and self._located.get(path) == stamp
+
+    def locate(self, recipe: Recipe, *, prove: bool = True) -> Located | None:
+        """Where the artifact's arrays lie on disk, for who reads them in parts; a damaged file is set aside and gives None.
+
+        Proven once by this store, a block at a time, and again only when another file stands there; without `prove`, by
+        its header and its size alone.
+        """
+        path = self.path(recipe)
+        try:
+            handle = open_file(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            logger.warning("cannot read artifact %s: %s", recipe.subject, error)
+            return None
+        with open(handle, "rb", buffering=0):
+            stamp = stamp_of(os.fstat(handle))
+            try:
+                known = stamp is not None and self._located.get(path) == stamp
+                found = locate(path, handle, proven=known or not prove)
+                if found.recipe != recipe.to_json():
+                    raise Damaged("it holds another recipe")
+            except Damaged as error:
+                self._located.pop(path, None)
+                self._set_aside(Found(path, b"", os.fstat(handle).st_ino), error)
+                return None
+            except OSError as error:
+                logger.warning("cannot read artifact %s: %s", recipe.subject, error)
+                return None
+        if prove:
+            self._located[path] = found.stamp
+        self._shelf.keep(path)
+        return found
 
     def save(self, recipe: Recipe, arrays: Arrays, facts: dict[str, Any]) -> Artifact:
         """Keep the artifact, in memory even if the disk refuses it; what `load` will return."""

@@ -45,17 +45,17 @@ def seal(contents: Contents) -> bytes:
     arrays = {name: np.ascontiguousarray(array) for name, array in contents.arrays.items()}
     metadata = {"recipe": contents.recipe, "facts": contents.facts, "sha256": BLANK.decode()}
     data: bytes = serialise(arrays, metadata)
-    at = _checksum_at(data)
+    at = checksum_at(data)
     return data[:at] + _checksum(data, at) + data[at + len(BLANK) :]
 
 
 def unseal(data: bytes) -> Contents:
     """What the file holds; Damaged if any bit of it is not as it was written."""
-    at = _checksum_at(data)
+    at = checksum_at(data)
     if data[at : at + len(BLANK)] != _checksum(data, at):
         raise Damaged("its checksum does not match")
     try:
-        return Contents(arrays=parse(data), **_words(data[LENGTH_BYTES : LENGTH_BYTES + _header_length(data)]))
+        return Contents(arrays=parse(data), **words_of(data[LENGTH_BYTES : LENGTH_BYTES + header_length(data)]))
     except SafetensorError as error:
         raise Damaged(str(error)) from error
 
@@ -63,13 +63,14 @@ def unseal(data: bytes) -> Contents:
 def recipe_in(path: Path) -> str:
     """The recipe in a file's header, read without the arrays and without proof; Damaged if there is none, OSError."""
     with path.open("rb") as file:
-        length = _header_length(file.read(LENGTH_BYTES))
+        length = header_length(file.read(LENGTH_BYTES))
         if length > path.stat().st_size:
             raise Damaged("its header is longer than the file")
-        return _words(file.read(length))["recipe"]
+        return words_of(file.read(length))["recipe"]
 
 
-def _words(header: bytes) -> dict[str, str]:
+def words_of(header: bytes) -> dict[str, str]:
+    """Recipe and facts that a header says; Damaged."""
     try:
         metadata = json.loads(header)["__metadata__"]
         return {"recipe": str(metadata["recipe"]), "facts": str(metadata["facts"])}
@@ -77,12 +78,14 @@ def _words(header: bytes) -> dict[str, str]:
         raise Damaged("its header cannot be read") from error
 
 
-def _header_length(data: bytes) -> int:
+def header_length(data: bytes) -> int:
+    """Bytes of the header, as a file says that begins so."""
     return int.from_bytes(data[:LENGTH_BYTES], "little")
 
 
-def _checksum_at(data: bytes) -> int:
-    at = data.find(MARK, LENGTH_BYTES, LENGTH_BYTES + _header_length(data))
+def checksum_at(data: bytes) -> int:
+    """Where the digits of the checksum stand; Damaged if there are none."""
+    at = data.find(MARK, LENGTH_BYTES, LENGTH_BYTES + header_length(data))
     if at < 0:
         raise Damaged("it has no checksum")
     return at + len(MARK)

@@ -24,6 +24,7 @@ from app.explorer.errors import (
     ComputationFailed,
     ExplorerError,
     Importing,
+    NotBuilt,
     NotImported,
     NotReady,
     OtherValue,
@@ -53,6 +54,7 @@ log = logging.getLogger(__name__)
 STATUSES: dict[type[Exception], int] = {
     UnknownAddress: 404,
     AddressError: 404,
+    NotBuilt: 404,
     BadOption: 422,
     NotReady: 202,
     Busy: 503,
@@ -64,6 +66,7 @@ WORDS: dict[type[Exception] | int, tuple[str, str]] = {
     422: ("bad_option", "Not understood"),
     503: ("busy", "Busy"),
     Importing: ("not_ready", "Importing…"),
+    NotBuilt: ("not_built", "Not built here"),
     ComputationFailed: ("failed", "This could not be computed"),
     NotImported: ("failed", "This model could not be imported"),
     500: ("unexpected", "Something failed"),

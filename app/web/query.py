@@ -179,8 +179,8 @@ class WishQuery(FitQuery):
         str | None,
         Field(
             max_length=400,
-            description="Kinds of matrices (ov, qk, mlp-in …) or single ones (L5/mlp-in), with commas between them. "
-            "Default: all that have the basis.",
+            description="Kinds of matrices (ov, qk, mlp-in …) or single ones (L5/mlp-in), with commas between them; bank "
+            "for what is searched. Default: all that have the basis, and the bank.",
         ),
     ] = None
     basis: Annotated[str | None, Field(max_length=40, description="svd if nothing is said.")] = None

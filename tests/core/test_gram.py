@@ -4,7 +4,7 @@ import torch
 from app.core import blocks
 from app.core import gram as gram_module
 from app.core.circuits import CIRCUITS
-from app.core.gram import ALONE, gram, mean_of, on_few_cores, principal
+from app.core.gram import ALONE, covariance, gram, mean_of, on_few_cores, principal
 from tests.core.conftest import ended, upright_and_not
 
 
@@ -23,6 +23,12 @@ def test_grams_of_every_matrix(head):
 def test_the_mean_is_in_float64():
     samples = torch.randn(50, 16) + 1000
     assert torch.allclose(mean_of(samples), samples.double().mean(dim=0), rtol=1e-14)
+
+
+def test_a_covariance_is_about_the_mean():
+    samples = torch.randn(50, 16) + 1000
+    expected = torch.cov(samples.double().T, correction=0)
+    assert torch.allclose(ended(covariance(samples)), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("n", [5, 16, 60])

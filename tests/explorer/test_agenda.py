@@ -29,6 +29,7 @@ def test_every_matrix_comes_first_and_no_tab_of_the_embedding_is_a_dead_end(mode
     assert set(first.matrices) == {"ov", "qk", "mlp-in", "mlp-out", "embed", "unembed", "pos"} | {
         "heads/write",
         "heads/read",
+        "bank",
     }
     assert {task.matrices for task in fits} == {("embed",)}
     fitted = {basis.name for basis in BASES.values() if basis.is_fitted and "embed" in basis.kinds}
@@ -63,3 +64,14 @@ def test_only_a_task_of_every_matrix_brings_the_gallery(model):
     assert not fills_gallery(model, every, "raw")
     assert not fills_gallery(model, Task(), "folded")
     assert not fills_gallery(model, Task(every.matrices, basis="pca"), "folded")
+    assert fills_gallery(model, Task(tuple(word for word in every.matrices if word != "bank")), "folded")
+
+
+def test_the_bank_is_part_of_what_is_left_to_do(store, model):
+    every = agenda(model, "folded")[0]
+    without = Task(tuple(word for word in every.matrices if word != "bank"))
+    list(precompute(store, Tables("cpu"), model, without))
+    assert is_done(store, model, without)
+    assert not is_done(store, model, every)
+    list(precompute(store, Tables("cpu"), model, Task(("bank",))))
+    assert is_done(store, model, every)

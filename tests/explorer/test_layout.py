@@ -24,7 +24,7 @@ def test_every_array_of_a_kind_may_stand_beside_every_other(kind):
 @pytest.mark.parametrize("kind", LAYOUT)
 def test_forms_are_a_type_and_axes(kind):
     for form in LAYOUT[kind].values():
-        assert re.fullmatch(r"(bool|float32|float64|int8|int16|int32|int64)( (\d+|[a-z_]+))+", form)
+        assert re.fullmatch(r"(bool|float16|float32|float64|int8|int16|int32|int64)( (\d+|[a-z_]+))+", form)
 
 
 def test_another_type_is_refused():

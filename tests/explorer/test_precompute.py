@@ -13,13 +13,14 @@ from app.core import policy
 from app.core.address import CIRCUITS, parse
 from app.explorer import browse, layers, orders, recipes, singles
 from app.explorer import precompute as module
+from app.explorer.bank import parts_of
 from app.explorer.browse import Options
 from app.explorer.errors import BadOption, ComputationFailed
 from app.explorer.library import Library
-from app.explorer.making import census, decompositions, gallery, heads
+from app.explorer.making import bank, census, decompositions, gallery, heads
 from app.explorer.making.tables import Tables
 from app.explorer.precompute import DiskRefuses, bytes_needed, precompute
-from app.explorer.tasks import targets
+from app.explorer.tasks import targets, wish
 from app.explorer.views import seen
 from app.models.catalog import Catalog
 from app.models.weights import EMBEDDINGS_FILE, layer_file
@@ -519,3 +520,94 @@ def test_the_gallery_comes_layer_by_layer_with_the_last_of_its_matrices(store, m
     assert has_gallery(store, model) == [False, True, False]
     run(store, model, matrices=("embed", "unembed", "pos"))
     assert has_gallery(store, model) == [False, True, True]
+
+
+def bank_files(store, model, processing="folded"):
+    """The bank's parts by what they are of, each as its arrays."""
+    return {(part.subject, part.basis): store.read(part).arrays for part in parts_of(model, processing)}
+
+
+@pytest.mark.parametrize("vectors", [10**6, 1])
+def test_the_bank_of_what_is_at_hand_is_that_of_what_is_taken_apart_again(store, model, tmp_path, monkeypatch, vectors):
+    """Built with its layers, in one batch or in many, and built from nothing."""
+    monkeypatch.setattr(layers, "VECTORS", vectors)
+    gathered = []
+    monkeypatch.setattr(
+        bank, "gather", lambda bench, layer, kept=bank.gather: gathered.append(layer) or kept(bench, layer)
+    )
+    steps = run(store, model, matrices=wish(model, "folded").task.matrices)
+    assert gathered == [None]
+    stages = {step.stage.rpartition(", ")[0] for step in steps if step.stage.startswith("bank")}
+    assert {
+        "bank, ends, folded",
+        "bank, tokens, folded",
+        "bank, moments, folded",
+        "bank, neurons of L1, folded",
+    } <= stages
+    alone = ArtifactStore(tmp_path / "alone", 10**9)
+    last = run(alone, model, matrices=("bank",))[-1]
+    assert (last.matrices, last.matrices_done) == (0, 0)
+    assert gathered == [None, 1, 0, None]
+    one, other = bank_files(store, model), bank_files(alone, model)
+    assert one.keys() == other.keys()
+    for part, arrays in one.items():
+        assert arrays.keys() == other[part].keys()
+        for name, array in arrays.items():
+            np.testing.assert_allclose(array, other[part][name], rtol=1e-5, atol=1e-6, err_msg=f"{part} {name}")
+
+
+def test_what_is_there_of_the_bank_is_left_and_what_is_damaged_is_built_again(store, model, monkeypatch):
+    run(store, model, matrices=("bank",))
+    before = {part: store.path(part).stat().st_ino for part in parts_of(model, "folded")}
+    damaged, gone = recipes.bank(model, 1, "folded"), recipes.words(model, "read", 0, "folded")
+    store.path(damaged).write_bytes(store.path(damaged).read_bytes()[:-1])
+    store.path(gone).rename(store.path(gone).with_suffix(".old"))
+    made = []
+    monkeypatch.setattr(
+        module, "make", lambda recipe, context, kept=module.make: made.append(recipe) or kept(recipe, context)
+    )
+    run(ArtifactStore(store.root, 10**9), model, matrices=("bank",))
+    assert made == [damaged, gone]
+    for part, inode in before.items():
+        assert part in made or store.path(part).stat().st_ino == inode
+    assert all(map(store.exists, before))
+
+
+def test_a_bank_that_was_begun_is_gone_on_with(store, model):
+    steps = precompute(store, Tables("cpu"), model, Task(("bank",)))
+    for step in steps:
+        if step.stage.startswith("bank, tokens"):
+            break
+    steps.close()
+    parts = parts_of(model, "folded")
+    n = sum(map(store.exists, parts))
+    assert 0 < n < len(parts)
+    run(store, model, matrices=("bank",))
+    assert all(map(store.exists, parts))
+
+
+def test_room_is_needed_for_the_bank(store, model):
+    task = Task(("bank",), ("folded", "raw"))
+    needed, _ = bytes_needed(store, model, task)
+    run(store, model, matrices=("bank",), processings=("folded", "raw"))
+    taken = sum(len(data) for data in files(store, with_controls=True).values())
+    assert taken < needed < 2 * taken
+    assert bytes_needed(store, model, task)[1] == 0
+
+
+def test_two_runs_share_the_bank(store, model, monkeypatch):
+    monkeypatch.setattr(singles, "WAIT_SECONDS", 0.01)
+    made, barrier = [], threading.Barrier(2)
+    monkeypatch.setattr(bank, "gather", lambda bench, layer, kept=bank.gather: made.append(layer) or kept(bench, layer))
+
+    def go():
+        barrier.wait(30)
+        run(ArtifactStore(store.root, 10**9), model, matrices=("bank",))
+
+    threads = [threading.Thread(target=go) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(made, key=str) == [0, 1, None]
+    assert all(map(store.exists, parts_of(model, "folded")))

@@ -14,7 +14,7 @@ def model(explorer):
 
 def test_what_is_not_said_is_every_matrix_in_svd(model):
     asked = wish(model, "folded")
-    every = ("ov", "qk", "mlp-in", "mlp-out", "embed", "unembed", "pos", "heads/write", "heads/read")
+    every = ("ov", "qk", "mlp-in", "mlp-out", "embed", "unembed", "pos", "heads/write", "heads/read", "bank")
     assert asked == Wish("tiny", model.fingerprint, Task(every, ("folded",)))
     assert len(targets(model, asked.task.matrices, "svd")) == 16 + 4 + 5
 
@@ -22,6 +22,13 @@ def test_what_is_not_said_is_every_matrix_in_svd(model):
 def test_or_every_matrix_that_has_the_basis(model):
     assert wish(model, "raw", basis="frequency").task.matrices == ("embed", "unembed")
     assert wish(model, "raw", basis="neuron").task.matrices[:2] == ("ov", "qk")
+
+
+def test_the_bank_may_be_asked_for_alone(model):
+    asked = wish(model, "folded", matrices="bank")
+    assert asked.task == Task(("bank",), ("folded",))
+    assert targets(model, asked.task.matrices, "svd") == []
+    assert words_of(asked.task) == ["--matrices", "bank", "--weights", "folded"]
 
 
 def test_processings_have_one_order(model):
@@ -50,6 +57,8 @@ def test_defaults_are_those_of_the_smallest_matrix(model):
         ({"matrices": "L0/H0/ov/svd"}, "matrices are ov, qk"),
         ({"matrices": "../tiny/embed"}, "matrices are ov, qk"),
         ({"matrices": ",".join(["embed", *(f"L{n}/mlp-in" for n in range(20))])}, "at most 16"),
+        ({"matrices": "banks"}, "bank is what is searched"),
+        ({"matrices": "bank", "basis": "nmf"}, "no basis nmf"),
         ({"weights": "cooked"}, "folded, raw"),
         ({"weights": "raw folded"}, "folded, raw"),
         ({"weights": ""}, "folded, raw"),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.store import located
 from app.store.artifacts import FORMAT, ArtifactStore, Recipe, format_of, is_older
 from app.store.sealed import Contents, Damaged, seal
 
@@ -343,3 +344,33 @@ def test_two_servers_on_one_bad_disk_show_nothing_wrong(start, tmp_path, long):
         assert server.returncode == 0
         assert 0 < int(out) < rounds
     assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) <= 10_000
+
+
+def test_an_artifact_is_located_once_it_is_proven(tmp_path, monkeypatch):
+    store, recipe = ArtifactStore(tmp_path, 10**9), Recipe("00", "bank", "L0/bank", "folded", "svd")
+    assert store.locate(recipe) is None
+    store.write(recipe, {"vectors": np.ones((2, 3), np.float32)}, {"n": 2})
+    found = store.locate(recipe)
+    assert (found.facts, found.read("vectors").tolist()) == ({"n": 2}, [[1.0] * 3] * 2)
+    monkeypatch.setattr(located, "_prove", None)  # not once more
+    assert store.locate(recipe).stamp == found.stamp
+
+
+def test_a_damaged_artifact_is_not_located_but_set_aside(tmp_path):
+    store, recipe = ArtifactStore(tmp_path, 10**9), Recipe("00", "bank", "L0/bank", "folded", "svd")
+    store.write(recipe, {"vectors": np.ones((2, 3), np.float32)}, {})
+    path = store.path(recipe)
+    data = path.read_bytes()
+    assert store.locate(recipe) is not None
+    path.rename(path.with_suffix(".old"))  # whose inode stays taken
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert store.locate(recipe) is None
+    assert {each.suffix for each in path.parent.iterdir()} == {".old", ".damaged"}
+
+
+def test_another_recipes_file_is_not_located(tmp_path):
+    store, recipe = ArtifactStore(tmp_path, 10**9), Recipe("00", "bank", "L0/bank", "folded", "svd")
+    other = Recipe("00", "bank", "L0/bank", "raw", "svd")
+    store.write(other, {"vectors": np.ones((2, 3), np.float32)}, {})
+    store.path(other).rename(store.path(recipe))
+    assert store.locate(recipe) is None

@@ -9,7 +9,21 @@ from app.core.basis import BASES
 from app.core.steps import Steps, in_one
 from app.explorer.layout import ArtifactKind, check_layout
 from app.explorer.library import OpenModel, damage_told
-from app.explorer.making import census, comparison, controls, decompositions, full, gallery, heads, rotation, vectors
+from app.explorer.making import (
+    bank,
+    census,
+    comparison,
+    controls,
+    decompositions,
+    full,
+    gallery,
+    heads,
+    moments,
+    rotation,
+    shadow,
+    vectors,
+    words,
+)
 from app.explorer.making.bench import Baked, Bench
 from app.explorer.recipes import layer_of, number_in, parameters_of, place_of, selection_of
 from app.store.artifacts import ArtifactStore, Recipe
@@ -17,7 +31,7 @@ from app.store.artifacts import ArtifactStore, Recipe
 if TYPE_CHECKING:
     from app.core.address import BasisName
     from app.explorer.making.tables import Tables
-    from app.explorer.pages import Processing
+    from app.explorer.pages import End, Processing
 
 RecipeMaker = Callable[[Bench, Recipe], Steps[Baked]]
 
@@ -104,6 +118,27 @@ def _control(bench: Bench, recipe: Recipe) -> Steps[Baked]:
     return controls.take_control(bench, recipe.subject.rpartition("/")[2])
 
 
+def _bank(bench: Bench, recipe: Recipe) -> Steps[Baked]:
+    layer = layer_of(recipe)
+    if recipe.basis == "neuron":
+        assert layer is not None
+        return bank.gather_neurons(bench, layer)
+    return bank.gather(bench, layer)
+
+
+def _words(bench: Bench, recipe: Recipe) -> Steps[Baked]:
+    _, end, part = recipe.subject.split("/")
+    return words.take_words(bench, end, int(part))
+
+
+def _moments(bench: Bench, recipe: Recipe) -> Steps[Baked]:
+    return moments.take_moments(bench)
+
+
+def _shadow(bench: Bench, recipe: Recipe) -> Steps[Baked]:
+    return shadow.cast_shadow(bench, cast("End", recipe.subject.rpartition("/")[2]))
+
+
 MAKERS: dict[ArtifactKind, RecipeMaker] = {
     "decomposition": _decomposition,
     "layer": _layer,
@@ -115,4 +150,8 @@ MAKERS: dict[ArtifactKind, RecipeMaker] = {
     "comparison": _comparison,
     "vectors": _vectors,
     "full": _full,
+    "bank": _bank,
+    "words": _words,
+    "moments": _moments,
+    "shadow": _shadow,
 }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.steps import run
 from app.explorer.errors import ComputationFailed
 from app.explorer.inventory import check_tokens, end_of
 from app.explorer.library import OpenModel
@@ -43,6 +44,7 @@ class Tables:
         self._tables: OrderedDict[tuple[str, str, str, Selection], TokenTable] = OrderedDict()
         self._controls: OrderedDict[Hashable, Any] = OrderedDict()
         self._grams: OrderedDict[tuple[str, str], Tensor] = OrderedDict()
+        self._covariances: OrderedDict[tuple[str, str, str], Tensor] = OrderedDict()
         self._trained: OrderedDict[tuple[str, str, str], Tensor] = OrderedDict()
         self.rays = 0
         """Read out so far."""
@@ -97,6 +99,30 @@ class Tables:
 
         return _kept(self._grams, (model.fingerprint, processing), MAX_GRAMS, build)
 
+    def covariance(self, model: OpenModel, processing: Processing, side: str) -> "Tensor":
+        """Of the vectors of the tokens that the side is read with, about their mean: [d_model d_model], on the CPU."""
+
+        def build() -> "Tensor":
+            from app.core.gram import covariance
+
+            return run(covariance(self.table(model, processing, side).vectors)).float().cpu()
+
+        return _kept(
+            self._covariances, (model.fingerprint, processing, end_of(model, processing, side)), MAX_GRAMS, build
+        )
+
+    def first_tokens(
+        self, model: OpenModel, processing: Processing, side: str, vectors: "Tensor", k: int
+    ) -> NDArray[np.int32]:
+        """The tokens [n 2 k] that `read` would find of the vectors, and nothing else: sooner. MemoryError likewise."""
+        import torch
+
+        from app.core.readout import first_tokens
+
+        parts = self._read_somewhere(model, processing, side, vectors, EVERY, partial(first_tokens, k=k))
+        found: NDArray[np.int32] = torch.cat([part.cpu() for part in parts]).int().numpy()
+        return found
+
     def read(
         self,
         model: OpenModel,
@@ -110,16 +136,31 @@ class Tables:
         if len(vectors) == 0:  # a zero matrix has no directions
             nothing = self.read(model, processing, side, vectors.new_zeros(1, vectors.shape[1]), k, selection)
             return {name: array[:0] for name, array in nothing.items()}
-        read = partial(self._read_in_batches, model, processing, side, vectors, k, selection)
-        readouts = read()
-        if readouts is None:
-            self._leave_device()
-            readouts = read()
-        if readouts is None:
-            raise MemoryError
-        self.rays += 2 * len(vectors)
+        from app.core import readout
+
+        readouts = self._read_somewhere(model, processing, side, vectors, selection, partial(readout.read, k=k))
         self.unsettled += sum(readout.unsettled for readout in readouts)
         return readout_arrays(readouts)
+
+    def _read_somewhere(
+        self,
+        model: OpenModel,
+        processing: Processing,
+        side: str,
+        vectors: "Tensor",
+        selection: Selection,
+        read: "Callable[[TokenTable, Tensor], Value]",
+    ) -> list[Value]:
+        """What is read of the vectors, batch by batch, on the CPU where the device has no room; MemoryError."""
+        read_all = partial(self._read_in_batches, model, processing, side, vectors, selection, read)
+        found = read_all()
+        if found is None:
+            self._leave_device()
+            found = read_all()
+        if found is None:
+            raise MemoryError
+        self.rays += 2 * len(vectors)
+        return found
 
     def _read_in_batches(
         self,
@@ -127,16 +168,16 @@ class Tables:
         processing: Processing,
         side: str,
         vectors: "Tensor",
-        k: int,
         selection: Selection,
-    ) -> "list[Readout] | None":
+        read: "Callable[[TokenTable, Tensor], Value]",
+    ) -> list[Value] | None:
         """None where the device has no room for one vector at a time."""
         table = self.table(model, processing, side, selection)
-        size = len(vectors)
+        size = max(1, len(vectors))
         while True:
-            readouts = _where_there_is_room(partial(_read_batches, table, vectors, size, k))
-            if readouts is not None or size == 1:
-                return readouts
+            found = _where_there_is_room(partial(_read_batches, table, vectors, size, read))
+            if found is not None or size == 1:
+                return found
             size = (size + 1) // 2
             logger.warning("%s is short of memory: reading %d vectors at a time", self._device, size)
 
@@ -223,12 +264,12 @@ def _where_there_is_room(work: Callable[[], Value]) -> Value | None:
         return None
 
 
-def _read_batches(table: "TokenTable", vectors: "Tensor", size: int, k: int) -> "list[Readout]":
+def _read_batches(
+    table: "TokenTable", vectors: "Tensor", size: int, read: "Callable[[TokenTable, Tensor], Value]"
+) -> list[Value]:
     import torch
 
-    from app.core.readout import read
-
-    return [read(table, batch, k) for batch in torch.split(vectors.to(table.vectors.device), size)]
+    return [read(table, batch) for batch in torch.split(vectors.to(table.vectors.device), size)]
 
 
 def _kept(held: OrderedDict[Any, Value], key: object, most: int, build: Callable[[], Value]) -> Value:

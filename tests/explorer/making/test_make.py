@@ -12,7 +12,21 @@ from app.core.steps import in_one, run
 from app.explorer import recipes
 from app.explorer.inventory import bases_of
 from app.explorer.layout import LAYOUT, Mislaid
-from app.explorer.making import census, controls, decompositions, full, gallery, heads, make, rotation, vectors
+from app.explorer.making import (
+    bank,
+    census,
+    controls,
+    decompositions,
+    full,
+    gallery,
+    heads,
+    make,
+    moments,
+    rotation,
+    shadow,
+    vectors,
+    words,
+)
 from app.explorer.making.bench import Bench
 from app.explorer.making.make import MAKERS, Context
 from app.models.selection import EVERY, Selection
@@ -85,6 +99,14 @@ def wanted(model, context):
                 lambda: in_one(lambda: full.read_rows(bench("folded"), 1, 2, 20, 7)),
             )
         ],
+        "bank": [
+            (recipes.bank(model, 1, "raw"), lambda: bank.gather(bench("raw"), 1)),
+            (recipes.bank(model, None, "folded"), lambda: bank.gather(bench("folded"), None)),
+            (recipes.bank(model, 0, "folded", "neuron"), lambda: bank.gather_neurons(bench("folded"), 0)),
+        ],
+        "words": [(recipes.words(model, "write", 0, "folded"), lambda: words.take_words(bench("folded"), "write", 0))],
+        "moments": [(recipes.moments(model, "raw"), lambda: moments.take_moments(bench("raw")))],
+        "shadow": [(recipes.shadow(model, "write", "folded"), lambda: shadow.cast_shadow(bench("folded"), "write"))],
     }
 
 

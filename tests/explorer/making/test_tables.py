@@ -87,7 +87,7 @@ def test_a_full_device_reads_in_smaller_batches(model, vectors, monkeypatch, cap
     expected = Tables("cpu").read(model, "folded", "write", vectors, 5)
     sizes = []
 
-    def read(table, batch, k, whole=readout.read):
+    def read(table, batch, *, k, whole=readout.read):
         sizes.append(len(batch))
         if len(batch) > 2:
             raise torch.OutOfMemoryError
@@ -119,7 +119,7 @@ def test_a_device_that_cannot_read_one_vector_leaves_the_work_to_the_cpu(model, 
     expected = Tables("cpu").read(model, "folded", "write", vectors, 5)
     tables = Tables("cpu")
 
-    def read(table, batch, k, whole=readout.read):
+    def read(table, batch, *, k, whole=readout.read):
         if "from now on" not in caplog.text:
             raise torch.OutOfMemoryError
         return whole(table, batch, k)
@@ -133,7 +133,7 @@ def test_a_failed_attempt_holds_nothing_while_the_next_runs(model, vectors, monk
     """As a GPU would run it: what the first attempt had put into memory is what the second has no room for."""
     attempts = []
 
-    def read(table, batch, k, whole=readout.read):
+    def read(table, batch, *, k, whole=readout.read):
         assert [one() for one in attempts] == [None] * len(attempts)
         taken = torch.zeros(100)
         attempts.append(weakref.ref(taken))
@@ -162,7 +162,7 @@ def test_copying_scores_go_to_the_cpu_where_the_device_has_no_room(model, monkey
 
 
 def test_where_even_the_cpu_has_no_room_it_is_said(model, vectors, monkeypatch):
-    def read(table, batch, k):
+    def read(table, batch, *, k):
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(readout, "read", read)
@@ -243,3 +243,30 @@ def test_tables_of_few_tokens_are_let_go_and_the_others_stay(model):
     assert tables.control(("of all", Selection()), object) is kept
     assert tables.table(model, "raw", "read", Selection(frequent=100)) is not few
     assert tables.control(("of few", Selection(ascii=True)), object) is not let_go
+
+
+def test_first_tokens_are_those_of_a_readout(model, vectors, monkeypatch):
+    whole = Tables("cpu").read(model, "folded", "write", vectors, 5)
+    expected = np.stack([whole["top_ids"], whole["bottom_ids"]], axis=1)
+    tables, sizes = Tables("cpu"), []
+
+    def first_tokens(table, batch, *, k, kept=readout.first_tokens):
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise torch.OutOfMemoryError
+        return kept(table, batch, k)
+
+    np.testing.assert_array_equal(tables.first_tokens(model, "folded", "write", vectors, 5), expected)
+    assert tables.rays == 2 * len(vectors)
+    monkeypatch.setattr(readout, "first_tokens", first_tokens)
+    np.testing.assert_array_equal(tables.first_tokens(model, "folded", "write", vectors, 5), expected)
+    assert sizes[:3] == [9, 5, 3]
+    assert tables.first_tokens(model, "folded", "write", vectors[:0], 5).shape == (0, 2, 5)
+
+
+@pytest.mark.parametrize("side", ["read", "write"])
+def test_a_covariance_is_that_of_the_known_tokens(model, oracle_of, side):
+    table = oracle_of("gpt2").table(side, "folded")[model.vocabulary.known]
+    expected = np.cov(table.T, bias=True)
+    found = Tables("cpu").covariance(model, "folded", side).numpy()
+    np.testing.assert_allclose(found, expected, atol=2e-6 * np.abs(expected).max())

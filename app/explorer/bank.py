@@ -1,0 +1,149 @@
+"""What the bank of a model is made of: its parts, in the order in which they are built, and how large each is.
+
+The bank holds a unit vector for every direction and side of a model's matrices that is the residual stream, with the tokens
+of both rays: what is searched. From a model's facts alone; looks at no file. Imports no torch.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from app.core.address import CIRCUITS, Address, Kind
+from app.explorer import recipes
+from app.explorer.inventory import end_of, is_double, most_terms
+from app.explorer.layout import BANK_ENDS, BANK_MODEL_KINDS, BANK_TOKENS, WHOLE_FLOATS_BYTES, WORDS_PART
+from app.explorer.library import OpenModel
+from app.explorer.pages import End, Processing
+from app.store.artifacts import Recipe
+
+WORD = "bank"
+"""What a task says that builds it."""
+BankBasis = Literal["svd", "neuron"]
+
+STREAM: dict[Kind, tuple[tuple[int, End], ...]] = {
+    "ov": ((0, "read"), (1, "write")),
+    "qk": ((0, "read"), (1, "read")),
+    "mlp-in": ((0, "read"),),
+    "mlp-gate": ((0, "read"),),
+    "mlp-out": ((1, "write"),),
+    "embed": ((1, "write"),),
+    "unembed": ((0, "read"),),
+}
+"""Sides of a matrix that are the residual stream, 0 left and 1 right, and what each does there."""
+WORDS_BYTES = 2**28
+"""What the words of one end take in float32 at most, to be kept so and held in memory; larger tables are kept in float16."""
+NEURON_BYTES = 2**32
+"""What the neurons of a model take in float16 at most, to be in its bank: 11 GB of Llama-3-8B would not leave a default quota
+room for the rest."""
+ROW_BYTES = 2 * BANK_TOKENS * 4 + 60
+"""Of a row of the bank, besides its vector."""
+OTHER_BYTES = 4_000
+"""Of a part, besides its rows."""
+
+
+def parts_of(model: OpenModel, processing: Processing) -> list[Recipe]:
+    """Every part, the quick ones first: singular directions, the last layers before others; tokens; neurons; random ones."""
+    layers = range(model.header.n_layers - 1, -1, -1)
+    ends = ends_of(model, processing)
+    return [
+        *(recipes.bank(model, layer, processing) for layer in (*layers, None)),
+        *(recipes.words(model, end, part, processing) for end in ends for part in range(n_word_parts(model))),
+        recipes.moments(model, processing),
+        *(recipes.shadow(model, end, processing) for end in ends),
+        *(
+            recipes.bank(model, layer, processing, "neuron")
+            for layer in (layers if has_neurons(model, processing) else ())
+        ),
+    ]
+
+
+def has_neurons(model: OpenModel, processing: Processing) -> bool:
+    """Whether single neurons are in the bank: not where they would pass NEURON_BYTES, or where MLPs have no matrices here."""
+    return 0 < 2 * model.header.d_model * _count_all(model, processing, "neuron") <= NEURON_BYTES
+
+
+def ends_of(model: OpenModel, processing: Processing) -> tuple[End, ...]:
+    """The ends of the model that its vectors are read with."""
+    return tuple(end for end in BANK_ENDS if end_of(model, processing, end) == end)
+
+
+def places_of(model: OpenModel, layer: int | None, processing: Processing) -> list[Address]:
+    """The matrices of that layer, or (None) of the model's ends, whose singular directions are in the bank."""
+    whole = Address(model.header.slug)
+    if layer is None:
+        ends = [whole.at(kind) for kind in BANK_MODEL_KINDS if kind in model.header.model_kinds]
+        return [end for end in ends if not is_double(model.header, end, processing)]
+    at = whole.at_layer(layer)
+    heads = [at.at_head(head).at(circuit) for head in range(model.header.n_heads) for circuit in CIRCUITS]
+    return heads + [at.at(kind) for kind in model.header.layer_kinds]
+
+
+def sides_of(model: OpenModel, kind: Kind, processing: Processing) -> Iterator[tuple[int, End]]:
+    """Sides of such a matrix that are in the bank, 0 left and 1 right, and whose tokens each is read as."""
+    for side, does in STREAM[kind]:
+        yield side, "write" if end_of(model, processing, does) == "write" else "read"
+
+
+def count_rows(model: OpenModel, processing: Processing, recipe: Recipe) -> int:
+    """Rows of such a part of the bank: as many as its matrices may have directions."""
+    layer = recipes.layer_of(recipe)
+    places = places_of(model, layer, processing)
+    if recipe.basis == "neuron":
+        return sum(model.header.d_mlp for place in places if place.circuit is None)
+    return sum(len(STREAM[place.kind]) * most_terms(model.header, place, {}) for place in places if place.kind)
+
+
+def count_at(model: OpenModel, processing: Processing, end: End) -> int:
+    """Singular directions of the whole model at that end, at most."""
+    total = 0
+    for layer in (*range(model.header.n_layers), None):
+        for place in places_of(model, layer, processing):
+            assert place.kind is not None
+            own = [each for _, each in sides_of(model, place.kind, processing) if each == end]
+            total += len(own) * most_terms(model.header, place, {})
+    return total
+
+
+def count_shadow(model: OpenModel, processing: Processing, end: End) -> int:
+    """Random directions that are read at that end."""
+    return max(1, count_at(model, processing, end) // recipes.SHADOW_SHARE)
+
+
+def n_word_parts(model: OpenModel) -> int:
+    """Parts of the vocabulary."""
+    return -(-model.header.d_vocab // WORDS_PART)
+
+
+def word_ids(model: OpenModel, part: int) -> range:
+    """The tokens of that part of the vocabulary."""
+    return range(part * WORDS_PART, min((part + 1) * WORDS_PART, model.header.d_vocab))
+
+
+def is_halved(model: OpenModel, processing: Processing, basis: BankBasis) -> bool:
+    """Whether vectors in that basis are kept in float16, since in float32 they would pass WHOLE_FLOATS_BYTES."""
+    return 4 * model.header.d_model * _count_all(model, processing, basis) > WHOLE_FLOATS_BYTES
+
+
+def are_words_halved(model: OpenModel) -> bool:
+    """Whether tables of words are kept in float16, and read from disk each time."""
+    return 4 * model.header.d_vocab * model.header.d_model > WORDS_BYTES
+
+
+def n_bytes(model: OpenModel, processing: Processing, recipe: Recipe, *, halved: bool) -> int:
+    """Of a part on disk, about; `halved` as `is_halved` says."""
+    d = model.header.d_model
+    end: End = BANK_ENDS[f"/{BANK_ENDS[1]}" in recipe.subject]
+    if recipe.kind == "bank":
+        return OTHER_BYTES + count_rows(model, processing, recipe) * (ROW_BYTES + (2 if halved else 4) * d)
+    if recipe.kind == "words":
+        return OTHER_BYTES + (2 if are_words_halved(model) else 4) * d * len(
+            word_ids(model, int(recipe.subject.rpartition("/")[2]))
+        )
+    if recipe.kind == "shadow":
+        return OTHER_BYTES + 8 * BANK_TOKENS * count_shadow(model, processing, end)
+    return OTHER_BYTES + len(BANK_ENDS) * 4 * d * d
+
+
+def _count_all(model: OpenModel, processing: Processing, basis: BankBasis) -> int:
+    """Rows of the whole model in that basis, at most."""
+    layers = (*range(model.header.n_layers), None) if basis == "svd" else range(model.header.n_layers)
+    return sum(count_rows(model, processing, recipes.bank(model, layer, processing, basis)) for layer in layers)

@@ -1,0 +1,1 @@
+"""Artifacts as pages and searches read them, in numpy."""

@@ -1,0 +1,168 @@
+"""Arrays of a sealed file read from disk in parts, as they are asked for: for what is too large to be held in memory.
+
+The file is proven once, a block at a time; then each use looks whether it is still that file, and as long. Nothing is
+mapped: a file that is cut short under its reader costs one error, not the process. Knows no recipe's meaning.
+"""
+
+import hashlib
+import json
+import math
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.store.sealed import BLANK, LENGTH_BYTES, Damaged, checksum_at, header_length, words_of
+
+BLOCK = 2**20
+"""Bytes that are proven at a time."""
+LARGEST_HEADER = 2**20
+DTYPES = {
+    "BOOL": np.bool_,
+    "I8": np.int8,
+    "I16": np.int16,
+    "I32": np.int32,
+    "I64": np.int64,
+    "F16": np.float16,
+    "F32": np.float32,
+    "F64": np.float64,
+}
+"""What a header calls them."""
+
+
+class Changed(Exception):
+    """The file is not the one that was proven, or ends sooner: by now it was deleted, written anew or cut short."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Where an array lies in a file."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    start: int
+
+    @property
+    def row_bytes(self) -> int:
+        """Of one row, or of one number of an array that has no rows of several."""
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Which file it was: a copy that is written in its place has another."""
+
+    inode: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Located:
+    """A proven file and its arrays."""
+
+    path: Path
+    stamp: Stamp
+    recipe: str
+    facts: dict[str, Any]
+    stretches: Mapping[str, Stretch]
+
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """A handle to the file, closed afterwards; Changed if it is another one by now, OSError."""
+        try:
+            handle = open_file(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise Changed(self.path.name) from None
+        try:
+            if stamp_of(os.fstat(handle)) != self.stamp:
+                raise Changed(self.path.name)
+            yield handle
+        finally:
+            os.close(handle)
+
+    def read_into(self, handle: int, name: str, first: int, out: NDArray[Any]) -> None:
+        """Fill `out`, contiguous and of the array's type, with its rows from `first` on; Changed, OSError."""
+        stretch = self.stretches[name]
+        wanted = memoryview(out.reshape(-1).view(np.uint8).data) if out.size else memoryview(b"")
+        at = stretch.start + first * stretch.row_bytes
+        while len(wanted):
+            n = os.preadv(handle, [wanted], at)
+            if n == 0:
+                raise Changed(self.path.name)
+            wanted, at = wanted[n:], at + n
+
+    def read(self, name: str) -> NDArray[Any]:
+        """The whole array; Changed, OSError."""
+        stretch = self.stretches[name]
+        out = np.empty(stretch.shape, stretch.dtype)
+        with self.opened() as handle:
+            self.read_into(handle, name, 0, out)
+        return out
+
+
+def open_file(path: Path) -> int:
+    """A handle to read with, not waiting for a writer, should a pipe stand in the file's place; OSError."""
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def stamp_of(status: os.stat_result) -> Stamp | None:
+    """Which file that is; None for what is no file."""
+    return Stamp(status.st_ino, status.st_size) if stat.S_ISREG(status.st_mode) else None
+
+
+def stamp_at(path: Path) -> Stamp | None:
+    """Which file is there; None if none is."""
+    try:
+        return stamp_of(path.stat())
+    except OSError:
+        return None
+
+
+def locate(path: Path, handle: int, *, proven: bool = False) -> Located:
+    """What the open file holds; Damaged unless every byte is as it was written, which is not read again if `proven`. OSError."""
+    stamp = stamp_of(os.fstat(handle))
+    if stamp is None:
+        raise Damaged("it is no file")
+    start = os.pread(handle, LENGTH_BYTES, 0)
+    length = header_length(start)
+    if len(start) < LENGTH_BYTES or length > min(stamp.size - LENGTH_BYTES, LARGEST_HEADER):
+        raise Damaged("its header is longer than it may be")
+    head = start + os.pread(handle, length, LENGTH_BYTES)
+    if not proven:
+        _prove(handle, head)
+    words = words_of(head[LENGTH_BYTES:])
+    try:
+        stretches = dict(_stretches(json.loads(head[LENGTH_BYTES:]), len(head), stamp.size))
+        return Located(path, stamp, words["recipe"], json.loads(words["facts"]), stretches)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Damaged("its header cannot be read") from error
+
+
+def _stretches(header: dict[str, Any], start: int, size: int) -> Iterator[tuple[str, Stretch]]:
+    for name, said in header.items():
+        if name != "__metadata__":
+            dtype, shape = np.dtype(DTYPES[said["dtype"]]), tuple(int(n) for n in said["shape"])
+            first, last = said["data_offsets"]
+            if last - first != math.prod(shape) * dtype.itemsize or start + last > size:
+                raise ValueError(name)
+            yield name, Stretch(dtype, shape, start + first)
+
+
+def _prove(handle: int, head: bytes) -> None:
+    """Damaged unless the checksum holds, which is taken with its own digits blank."""
+    at = checksum_at(head)
+    digest = hashlib.sha256(head[:at])
+    digest.update(BLANK)
+    digest.update(head[at + len(BLANK) :])
+    room, place = bytearray(BLOCK), len(head)
+    while n := os.preadv(handle, [room], place):
+        digest.update(memoryview(room)[:n])
+        place += n
+    if digest.hexdigest().encode() != head[at : at + len(BLANK)]:
+        raise Damaged("its checksum does not match")
