@@ -48,6 +48,14 @@ NUMBER = re.compile(r"0|[1-9][0-9]{0,4}")
 
 
 KindOf = TypeVar("KindOf", bound=Kind)
+Sign = Literal["p", "n"]
+SHORT = re.compile(
+    r"(?:l(?P<layer>0|[1-9][0-9]{0,4})(?:h(?P<head>0|[1-9][0-9]{0,4}))?\.)?"
+    rf"(?P<kind>{'|'.join(kind.replace('/', '[.]') for kind in KINDS)})(?:\.(?P<basis>{'|'.join(BASES)}))?"
+    r"\.(?P<index>0|[1-9][0-9]{0,4})(?P<sign>[pn+−-])?(?P<raw>~raw)?",
+    re.ASCII | re.IGNORECASE,
+)
+"""The short form of a ray; which parts go together is for `parse_short`."""
 
 
 class AddressError(ValueError):
@@ -144,6 +152,50 @@ class Address:
     def direction(self, index: int) -> "Address":
         """That direction of this matrix, in the basis of the address or else svd."""
         return replace(self, basis=self.basis or "svd", index=index)
+
+
+@dataclass(frozen=True, slots=True)
+class Ray:
+    """One end of a direction: its positive or its negative sign."""
+
+    address: Address
+    """Of the direction."""
+    sign: Sign
+    is_raw: bool = False
+    """Of the weights as stored, whatever else is looked at."""
+
+
+def short(ray: Ray) -> str:
+    """How a ray is written where an address stands in a query or in text, without its model.
+
+    Example: short(Ray(parse("gpt2/L27/H0/ov/svd/0"), "n")) -> "L27H0.ov.0n"; others "L3.mlp-in.ica.12p", "embed.3p~raw"
+    """
+    where = ray.address
+    head = "" if where.head is None else f"H{where.head}"
+    place = [] if where.layer is None else [f"L{where.layer}{head}"]
+    basis = [] if where.basis in {None, "svd"} else [str(where.basis)]
+    parts = [*place, str(where.kind).replace("/", "."), *basis, f"{where.index}{ray.sign}"]
+    return ".".join(parts) + ("~raw" if ray.is_raw else "")
+
+
+def parse_short(text: str, model: Address) -> Ray:
+    """The ray of that model (its pin is kept) whose short form the text is, in any case, `+ -` for `p n`, p where no sign
+    is said; AddressError if it is none.
+
+    Example: parse_short("l27h0.OV.0-", Address("gpt2")) -> Ray(parse("gpt2/L27/H0/ov/svd/0"), "n")
+    """
+    found = SHORT.fullmatch(text)
+    if found is None:
+        raise AddressError(f"{_quoted(text)} is no ray: expected L27H0.ov.0n, L3.mlp-in.12p or embed.3p")
+    layer, head = (None if found[part] is None else int(found[part]) for part in ("layer", "head"))
+    kind = next(kind for kind in KINDS if kind == found["kind"].lower().replace(".", "/"))
+    is_place = (layer is not None, head is not None) == (kind not in MODEL_KINDS, kind in CIRCUITS)
+    if not is_place:
+        of = "a head" if kind in CIRCUITS else "the model" if kind in MODEL_KINDS else "a layer"
+        raise AddressError(f"{_quoted(text)} is no ray: {kind} is of {of}")
+    basis = next((basis for basis in BASES if basis == (found["basis"] or "svd").lower()), None)
+    direction = Address(model.model, model.pin, layer, head, kind, basis, int(found["index"]))
+    return Ray(direction, "n" if (found["sign"] or "p").lower() in "n-−" else "p", found["raw"] is not None)
 
 
 def parse(text: str) -> Address:

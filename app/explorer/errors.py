@@ -12,6 +12,10 @@ class UnknownAddress(ExplorerError):
     """Nothing of that name is here; the message names the valid range."""
 
 
+class NamesNothing(UnknownAddress):
+    """The text names no place, there or not: it may be words."""
+
+
 class NotBuilt(ExplorerError):
     """It rests on what only precomputing builds, and that is not here; the message has the command."""
 

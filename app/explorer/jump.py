@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.core.address import BASES, LAYER_KINDS, MODEL_KINDS, Address, AddressError, BasisName, Kind, parse
-from app.explorer.errors import UnknownAddress
+from app.explorer.errors import NamesNothing
 from app.explorer.places import located
 from app.explorer.resources import Resources
 
@@ -47,13 +47,15 @@ class Target:
 
 
 def jump(r: Resources, slug: str, text: str) -> Target:
-    """The place in that model; UnknownAddress, with examples or the valid range, where the text names none."""
+    """The place in that model; NamesNothing, with examples, where the text names none, UnknownAddress with the valid range
+    where that is not there.
+    """
     text = text.strip()
     if len(text) > LONGEST:
-        raise UnknownAddress(f"That is too long for the name of a place. {EXAMPLES}")
+        raise NamesNothing(f"That is too long for the name of a place. {EXAMPLES}")
     target = _place(slug, text) or _whole_address(r, text)
     if target is None:
-        raise UnknownAddress(f"{text!r} names no place in {slug}. {EXAMPLES}")
+        raise NamesNothing(f"{text!r} names no place in {slug}. {EXAMPLES}")
     located(r, target.address)
     return target
 

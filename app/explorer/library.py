@@ -16,6 +16,7 @@ from app.explorer.pages import Model, Processing, Quantised
 from app.models.catalog import Catalog
 from app.models.credit import Credit, known_credit
 from app.models.manifest import Manifest, Quantisation, file_sum
+from app.models.pieces import Pieces
 from app.models.refusal import WeightsDamaged
 from app.models.vocabulary import Vocabulary
 
@@ -40,6 +41,7 @@ class OpenModel:
         self.folder = folder
         self.header = _header(slug, manifest)
         self._vocabulary: Vocabulary | None = None
+        self._pieces: Pieces | None = None
         self._lock = Lock()
 
     @property
@@ -54,6 +56,13 @@ class OpenModel:
             if self._vocabulary is None:
                 self._vocabulary = self._read_vocabulary()
             return self._vocabulary
+
+    def cut(self, text: str) -> list[int]:
+        """The ids that the model's tokenizer cuts a text into; ComputationFailed if it is damaged."""
+        with self._lock, damage_told(self.header.slug):
+            if self._pieces is None:
+                self._pieces = Pieces(self._tokenizer())
+        return self._pieces.cut(text)
 
     def rotates(self, layer: int) -> bool:
         """Whether that layer turns queries and keys by their positions."""
@@ -70,13 +79,21 @@ class OpenModel:
         return open_weights(self.folder, self.manifest)
 
     def _read_vocabulary(self) -> Vocabulary:
+        path = self._tokenizer()
+        try:
+            return Vocabulary(path, self.manifest.d_vocab)
+        except OSError as error:
+            raise WeightsDamaged(f"{path.name} of these weights is missing or cannot be read") from error
+
+    def _tokenizer(self) -> Path:
+        """The file that says what the tokens are; WeightsDamaged where it is not what was imported."""
         path = self.folder / "tokenizer.json"
         try:
             if file_sum(path) != self.manifest.files[path.name]:
                 raise WeightsDamaged(f"{path.name} of these weights is damaged: its checksum does not match")
-            return Vocabulary(path, self.manifest.d_vocab)
         except OSError as error:
             raise WeightsDamaged(f"{path.name} of these weights is missing or cannot be read") from error
+        return path
 
 
 @contextmanager

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
+from app.core.address import Kind
 from app.core.rays import RayClass
+from app.explorer.pages import StripRow
 
 STEP = 10
 """Width of a bar and its gap, in the chart's own units."""
@@ -262,3 +264,49 @@ def zero(low: float, high: float, n_bins: int) -> int:
 
 def _path(drawn: Sequence[Bar]) -> str:
     return "".join(f"M{x + 1} {HEIGHT}V{y}h8V{HEIGHT}" for x, y, _height in drawn)
+
+
+class StripCell(NamedTuple):
+    """A layer of a strip that has some of what was found."""
+
+    layer: int
+    about: str
+    weight: float
+    """How dark it is: 1 where most are."""
+    path: str
+
+
+class Strip(NamedTuple):
+    """One kind of matrix, over all layers; of the model's own matrices only how many."""
+
+    kind: Kind
+    n: int
+    about: str
+    """In words, where most are."""
+    cells: tuple[StripCell, ...]
+
+
+def strip(rows: Sequence[StripRow]) -> list[Strip]:
+    """Where what was found lies in depth, with every layer as wide as a STEP.
+
+    Example: strip([StripRow("ov", (0, 2))])[0].cells -> (StripCell(1, "L1: 2", 1.0, "M10 0h10v10h-10z"),)
+    """
+    top = max((count for row in rows for count in row.counts), default=1)
+    return [_strip(row, top) for row in rows]
+
+
+def _strip(row: StripRow, top: int) -> Strip:
+    if len(row.counts) == 1 and row.kind in {"embed", "unembed"}:
+        return Strip(row.kind, row.counts[0], f"{row.counts[0]}", ())
+    cells = tuple(
+        StripCell(
+            layer,
+            f"L{layer}: {count}",
+            round(0.2 + 0.8 * count / top, 2),
+            f"M{STEP * layer} 0h{STEP}v{STEP}h-{STEP}z",
+        )
+        for layer, count in enumerate(row.counts)
+        if count
+    )
+    most = sorted(cells, key=lambda cell: -cell.weight)[:3]
+    return Strip(row.kind, sum(row.counts), ", ".join(cell.about for cell in most), cells)

@@ -74,7 +74,13 @@ WORDS: dict[type[Exception] | int, tuple[str, str]] = {
 """Status, or error that shares its status with another -> the machine's word for it, and people's."""
 UNEXPECTED = "This page failed in a way that nobody planned for. The server's log says more; other pages still work."
 NOT_TAKEN = "Requests to this address may be {}, and nothing else."
-UNDER = {"notable": "gallery", "full": "full circuits", "compare": "bases side by side", "blind": "blind round"}
+UNDER = {
+    "notable": "gallery",
+    "full": "full circuits",
+    "compare": "bases side by side",
+    "blind": "blind round",
+    "search": "search",
+}
 """Pages of a place that are called otherwise than what stands behind its address."""
 COMING = ("not_ready", "busy")
 """Errors after which a part of a page asks again."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from app.core.address import Address, parse
 from app.core.bootstrap import Estimate, Interval
 from app.explorer.pages import (
+    AskedTerm,
     Badge,
     BlindPage,
     BlindResult,
@@ -23,14 +24,18 @@ from app.explorer.pages import (
     Direction,
     DirectionPage,
     EffectDepth,
+    EveryPage,
     Finding,
+    FoundRay,
     FullPage,
     FullRow,
     HeadMap,
     HeadPage,
     HeadSummary,
     Histogram,
+    Hit,
     HomePage,
+    Inquiry,
     JobPage,
     JobsPage,
     Judgement,
@@ -42,9 +47,12 @@ from app.explorer.pages import (
     NamedToken,
     Notable,
     NotablePage,
+    Offer,
     Partner,
     Rays,
     Readout,
+    Searched,
+    SearchPage,
     SideReadout,
     SpanShares,
     Tab,
@@ -434,6 +442,42 @@ JOB_PAGE = JobPage(
     result=None,
 )
 
+SEARCH_PAGE = SearchPage(
+    model=MODEL,
+    view=VIEW,
+    inquiry=Inquiry("writing"),
+    terms=(
+        AskedTerm(
+            "writing",
+            "word",
+            is_minus=False,
+            tokens=(NamedToken(3597, " writing", "·writing", "text", "writing", "·writing"),),
+            variants=(Offer("Writing", NamedToken(22183, " Writing", "·Writing", "text", "Writing", "·Writing")),),
+        ),
+    ),
+    found=(
+        FoundRay(
+            address=OV.direction(1),
+            ray="p",
+            side="write",
+            theme=0.5,
+            alignment=0.25,
+            expected=0.0078125,
+            gain=1.25,
+            strength=2.5,
+            z=4.5,
+            p=0.0009765625,
+            reading="theme",
+            is_letterless=False,
+            tokens=(Token(3597, " writing", "·writing", "text", 1.0), Token(2630, " wrote", "·wrote", "text", 0.75)),
+            asked=(Hit("p", 1, Token(3597, " writing", "·writing", "text", 1.0), is_whole=True),),
+            other=None,
+        ),
+    ),
+    n_found=1,
+    searched=Searched(n_rays=100_000, share=1.0, n_controls=33_000, n_beyond=8, rank=1, fdr=0.0, stands_out=True),
+)
+
 EXAMPLES: dict[str, object] = {
     "models": twin.home_json(HOME_PAGE, URLS),
     "jobs": twin.jobs_json(JobsPage(None, False, (JOB_PAGE,), ()), URLS),
@@ -442,6 +486,8 @@ EXAMPLES: dict[str, object] = {
     "notable": twin.notable_json(NOTABLE_PAGE, URLS),
     "census": twin.census_json(CENSUS_PAGE, URLS),
     "blind": twin.blind_json(BLIND_PAGE, URLS),
+    "search": twin.search_json(SEARCH_PAGE, URLS),
+    "every": twin.every_json(EveryPage("writing", (SEARCH_PAGE,), ()), URLS),
     "layer": twin.layer_json(LAYER_PAGE, URLS),
     "head": twin.head_json(HEAD_PAGE, URLS),
     "full": twin.full_json(FULL_PAGE, URLS),

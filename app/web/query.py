@@ -1,6 +1,7 @@
 """What may stand in a query string: bounded, documented, and the same for pages and JSON."""
 
 import re
+import unicodedata
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -8,10 +9,22 @@ from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHan
 
 from app.core.address import BasisName
 from app.core.basis import BASES
+from app.explorer.asking.terms import LONGEST_SEARCH
 from app.explorer.blind import FIRST_SEED, LARGEST_SEED, ROUNDS
 from app.explorer.errors import BadOption, OtherValue
 from app.explorer.layout import KEPT_TOKENS
-from app.explorer.pages import BlindOf, GalleryList, Only, Processing, Ranked, Sort, Sought
+from app.explorer.pages import (
+    BlindOf,
+    GalleryList,
+    Inquiry,
+    Only,
+    Processing,
+    Ranked,
+    SearchBasis,
+    SearchOrder,
+    Sort,
+    Sought,
+)
 from app.explorer.views import FARTHEST, Options
 from app.models.lookup import LONGEST
 from app.models.selection import FREQUENT, Product, Selection
@@ -67,7 +80,7 @@ class ViewQuery(Query):
 class JumpQuery(ViewQuery):
     """What the jump box sends."""
 
-    q: Annotated[str, Field(max_length=200, description="Where to go.")] = ""
+    q: Annotated[str, Field(max_length=LONGEST_SEARCH, description="Where to go, or words to search for.")] = ""
 
 
 class JobsQuery(Query):
@@ -130,6 +143,80 @@ class NotableQuery(ViewQuery):
     def sought(self) -> Sought:
         """The explorer's form of it."""
         return Sought(self.among, self.kind, self.side, self.layer, self.page)
+
+
+def _spaced(q: str) -> str:
+    """The words, with a space in the place of each control character: those of a paste stand between words."""
+    return "".join(" " if unicodedata.category(character) == "Cc" else character for character in q)
+
+
+class SearchQuery(ViewQuery):
+    """What a model's search takes."""
+
+    q: Annotated[
+        str,
+        Field(
+            max_length=LONGEST_SEARCH,
+            description='Words, with commas or spaces between them; "two words" a phrase, or a token as it stands; -word '
+            "subtracts; #1234 a token's id; L27H0.ov.0n the end of a direction.",
+        ),
+    ] = ""
+    order: Annotated[
+        SearchOrder,
+        Field(
+            description="By how alike a ray's tokens are to the words (theme), or by the product of its vector with theirs."
+        ),
+    ] = "theme"
+    basis: Annotated[
+        SearchBasis, Field(description="What is searched: singular directions (svd), or the neurons of MLPs.")
+    ] = "svd"
+    side: Annotated[
+        str,
+        Field(description="Only rays of that side.", json_schema_extra={"enum": ["", "read", "write", "query", "key"]}),
+    ] = ""
+    kind: Annotated[str, Field(description="Only rays of matrices of that kind: ov, qk, mlp-in …")] = ""
+    layers: Annotated[
+        str,
+        Field(
+            pattern="^(ends|L?[0-9]{1,4}(-L?[0-9]{1,4})?)?$",
+            description="Only rays of that layer, such as 5 or L5, of layers such as 20-29, or of the model's own matrices "
+            "(ends).",
+        ),
+    ] = ""
+    readable: Annotated[bool, Field(description="Only rays readable at p < .01.")] = False
+    used: Annotated[bool, Field(description="Only directions with at least half the gain of an average one.")] = False
+    page: Annotated[int, Field(ge=1, le=100, description="Page of the list.")] = 1
+
+    @field_validator("q")
+    @classmethod
+    def _is_text(cls, q: str) -> str:
+        return _spaced(q)
+
+    def inquiry(self) -> Inquiry:
+        """The explorer's form of it."""
+        layers = self.layers.replace("L", "")
+        return Inquiry(
+            self.q, self.order, self.basis, self.side, self.kind, layers, self.readable, self.used, self.page
+        )
+
+
+class SearchPageQuery(SearchQuery):
+    """What its page takes besides."""
+
+    format: Annotated[
+        Literal["csv"] | None, Field(description="csv: all that was found, on whichever page, as a file.")
+    ] = None
+
+
+class EveryQuery(Query):
+    """What a search of every model takes."""
+
+    q: Annotated[str, Field(max_length=LONGEST_SEARCH, description="As for a model's search.")] = ""
+
+    @field_validator("q")
+    @classmethod
+    def _is_text(cls, q: str) -> str:
+        return _spaced(q)
 
 
 class CensusQuery(ViewQuery):

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from app.core.address import BasisName, Kind
 from app.core.rays import RayClass, Reading
-from app.explorer.pages import Answer, BlindOf, GalleryList, Obstacle, Only, Sort
+from app.explorer.pages import Answer, BlindOf, GalleryList, Obstacle, Only, SearchBasis, SearchOrder, Sort
 from app.models.selection import Product
 
 STRICT = ConfigDict(extra="forbid")
@@ -1029,6 +1029,159 @@ class EntryJson(TypedDict):
 
     id: int
     token: str
+
+
+@with_config(STRICT)
+class SearchTokenJson(TypedDict):
+    """A token that something stands for in a search."""
+
+    id: int
+    token: str
+    spelling: str
+    """What finds it in a search."""
+    of: str
+    """The word, phrase, id or ray that it is of."""
+    weight: float
+    """1, or -1 where it is subtracted."""
+
+
+@with_config(STRICT)
+class VariantJson(TypedDict):
+    """Another token that is the same word in another spelling; it is not searched for."""
+
+    of: str
+    id: int
+    token: str
+    spelling: str
+
+
+@with_config(STRICT)
+class CutWordJson(TypedDict):
+    """A word that is no single token: the mean of its pieces is searched for, which says less."""
+
+    word: str
+    tokens: list[str]
+
+
+@with_config(STRICT)
+class UnderstoodJson(TypedDict):
+    """What was asked for, as it was understood."""
+
+    tokens: list[SearchTokenJson]
+    variants: list[VariantJson]
+    pieces: list[CutWordJson]
+    left_out: list[SearchTokenJson]
+    """Of phrases punctuation and the most frequent tokens; whatever is beyond 32 tokens."""
+
+
+@with_config(STRICT)
+class NearestJson(TypedDict):
+    """A ray that a search found."""
+
+    address: str
+    """Of its direction."""
+    label: str
+    ray: Literal["p", "n"]
+    side: Literal["read", "write", "query", "key"]
+    theme: float
+    """Mean likeness of its first tokens and the words: the mean product of unit vectors."""
+    alignment: float | None
+    """Product of its unit vector with that of the words; null where these have none at its end of the model."""
+    expected: float | None
+    """Directions of the model that would be so aligned, or better, with any vector: below .01 is clear, below 1 weak."""
+    gain: float
+    """Its strength in root mean squares of its matrix's: 1 for an average direction."""
+    strength: float
+    """Its singular value, or the length of the neuron's weights."""
+    z: float | None
+    """How alike its tokens are, beside those of random directions; null where that was not judged."""
+    p: float | None
+    reading: Reading
+    letterless: bool
+    tokens: list[TokenJson]
+    """Its first 20, with their likeness to the words as the score."""
+    asked: list[int]
+    """Ids of them that are words that were asked for, in any spelling."""
+    page: str
+
+
+@with_config(STRICT)
+class FdrJson(TypedDict):
+    """What of the nearest chance may have brought, at most."""
+
+    rank: int
+    """Of the nearest so many by theme."""
+    fdr: float | None
+    """The share of them that as many random directions would reach; null while there are none to compare with."""
+    stands_out: bool | None
+    """False where that is more than half, and no alignment among them is better than of a random direction."""
+
+
+@with_config(STRICT)
+class SearchedJson(TypedDict):
+    """What was gone through."""
+
+    rays: int
+    """That passed the filters."""
+    share_of_model: float
+    """Of the model's singular directions, or of its neurons, those that have been read so far."""
+    controls: int
+    """Rays of random directions that were asked the same."""
+    beyond_controls: int
+    """Rays with a better theme than each of these."""
+
+
+@with_config(STRICT)
+class InquiryJson(TypedDict):
+    """What is searched for; empty: any."""
+
+    q: str
+    order: SearchOrder
+    basis: SearchBasis
+    side: str
+    kind: str
+    layers: str
+    readable: bool
+    used: bool
+    page: int
+
+
+@with_config(STRICT)
+class SearchJson(TypedDict):
+    """The rays of a model that are nearest to words, best first."""
+
+    address: str
+    weights: Literal["folded", "raw"]
+    fingerprint: str
+    inquiry: InquiryJson
+    hits: list[NearestJson]
+    n_hits: int
+    """On all pages, at most 200."""
+    n_pages: int
+    query: UnderstoodJson
+    fdr_at: FdrJson
+    searched: SearchedJson
+    page: str
+    json: str
+
+
+@with_config(STRICT)
+class NotSearchedJson(TypedDict):
+    """A model that was not searched."""
+
+    model: str
+    detail: str
+
+
+@with_config(STRICT)
+class EveryJson(TypedDict):
+    """The same search in every model of a server, each in its own weights."""
+
+    q: str
+    models: list[SearchJson]
+    missing: list[NotSearchedJson]
+    page: str
+    json: str
 
 
 @with_config(STRICT)

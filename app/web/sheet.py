@@ -13,7 +13,16 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from app.core.rays import HEADLINE
-from app.explorer.pages import Direction, DirectionPage, HeadPage, Judgement, MatrixPage, SideReadout, Token
+from app.explorer.pages import (
+    Direction,
+    DirectionPage,
+    HeadPage,
+    Judgement,
+    MatrixPage,
+    SearchPage,
+    SideReadout,
+    Token,
+)
 
 Row = tuple[object, ...]
 FACTS = ("direction", "basis", "singular_value", "energy_share", "gap", "merit", "unit")
@@ -56,6 +65,21 @@ def census_sheet(parts: Iterable[Mapping[str, list[object]]]) -> Iterator[str]:
     for place, columns in enumerate(parts):
         names = [] if place else [tuple(columns)]
         yield _written([*names, *zip(*columns.values(), strict=True)])
+
+
+def search_sheet(page: SearchPage) -> str:
+    """The rays that a search found, each with its first tokens separated by spaces."""
+    numbers = ("theme", "alignment", "expected", "gain", "strength", "z", "p")
+    names = ("rank", "direction", "ray", "side", *numbers, "reading", "letterless", "tokens")
+    rows = [
+        (
+            *(rank, str(one.address), one.ray, one.side),
+            *(getattr(one, name) for name in numbers),
+            *(one.reading, one.is_letterless, _row(one.tokens)),
+        )
+        for rank, one in enumerate(page.found, 1)
+    ]
+    return _written([names, *rows])
 
 
 def _facts(one: Direction) -> Row:

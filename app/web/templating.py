@@ -23,6 +23,7 @@ from app.explorer.pages import (
     CensusPage,
     ComparePage,
     DirectionPage,
+    EveryPage,
     FitPage,
     FullPage,
     HeadPage,
@@ -34,6 +35,7 @@ from app.explorer.pages import (
     Model,
     ModelPage,
     NotablePage,
+    SearchPage,
 )
 from app.explorer.verdicts import BETTER
 from app.models.selection import FREQUENT
@@ -73,6 +75,8 @@ PICTURES: dict[type, Picture] = {
         {"gallery": "_fragments/gallery.html", "examples": "_fragments/examples.html"},
     ),
     BlindPage: Picture("blind.html"),
+    SearchPage: Picture("search.html", parts={"found": "_fragments/found.html"}),
+    EveryPage: Picture("every.html"),
     JobsPage: Picture("jobs.html", "_fragments/jobs.html"),
     JobPage: Picture("job.html", "_fragments/job.html"),
 }
@@ -169,6 +173,7 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         by_circuit=by_circuit,
         distances=distances,
         thinned=charts.thinned,
+        strip_rows=charts.strip,
         norm_words=norm_words,
         script_of=reproduction.script_of,
         needs_reading=reproduction.needs_reading,

@@ -5,7 +5,9 @@ from typing import Literal, cast
 
 from app.core.address import CIRCUITS, Address
 from app.core.bootstrap import Estimate
+from app.explorer.errors import BadOption, NotBuilt
 from app.explorer.pages import (
+    AskedTerm,
     Badge,
     BlindPage,
     Cell,
@@ -19,6 +21,8 @@ from app.explorer.pages import (
     Determinacy,
     Direction,
     DirectionPage,
+    EveryPage,
+    FoundRay,
     FullPage,
     FullRow,
     HeadPage,
@@ -38,6 +42,7 @@ from app.explorer.pages import (
     NotablePage,
     Packing,
     Rays,
+    SearchPage,
     SideReadout,
     SpanShares,
     Token,
@@ -186,6 +191,88 @@ def _notable(one: Notable) -> schema.NotableJson:
             }
             for also in one.also
         ],
+    }
+
+
+def search_json(page: SearchPage, urls: Urls) -> schema.SearchJson:
+    """What a search found; what `answered` raises where it found no answer."""
+    searched, address = answered(page).searched, Address(page.model.slug)
+    assert searched is not None
+    return {
+        "address": page.model.slug,
+        "weights": page.view.weights,
+        "fingerprint": page.model.fingerprint,
+        "inquiry": cast("schema.InquiryJson", asdict(page.inquiry)),
+        "hits": [_found(one, page.view, urls) for one in page.found],
+        "n_hits": page.n_found,
+        "n_pages": page.n_pages,
+        "query": _understood(page.terms),
+        "fdr_at": {"rank": searched.rank, "fdr": searched.fdr, "stands_out": searched.stands_out},
+        "searched": {
+            "rays": searched.n_rays,
+            "share_of_model": searched.share,
+            "controls": searched.n_controls,
+            "beyond_controls": searched.n_beyond,
+        },
+        "page": urls.search(address, page.view, page.inquiry),
+        "json": urls.search_api(address, page.view, page.inquiry),
+    }
+
+
+def every_json(page: EveryPage, urls: Urls) -> schema.EveryJson:
+    """What a search found in each model."""
+    apart = [(one.model.slug, one.absent or one.problem) for one in page.pages if one.searched is None]
+    return {
+        "q": page.q,
+        "models": [search_json(one, urls) for one in page.pages if one.searched is not None],
+        "missing": [{"model": slug, "detail": why} for slug, why in (*apart, *page.missing)],
+        "page": urls.search_every(page.q),
+        "json": urls.search_every_api(page.q),
+    }
+
+
+def answered(page: SearchPage) -> SearchPage:
+    """The page of a search that was answered; NotBuilt or BadOption with what it says instead."""
+    if page.absent:
+        raise NotBuilt(page.absent)
+    if page.searched is None:
+        raise BadOption(page.problem or "Say what to search for: q=writing,wrote.")
+    return page
+
+
+def _found(one: FoundRay, view: View, urls: Urls) -> schema.NearestJson:
+    return {
+        "address": str(one.address),
+        "label": one.address.label,
+        "ray": one.ray,
+        "side": cast("StreamSide", one.side),
+        "theme": one.theme,
+        "alignment": one.alignment,
+        "expected": one.expected,
+        "gain": one.gain,
+        "strength": one.strength,
+        "z": one.z,
+        "p": one.p,
+        "reading": one.reading,
+        "letterless": one.is_letterless,
+        "tokens": _tokens(one.tokens),
+        "asked": [hit.token.id for hit in one.asked],
+        "page": f"{urls.page(one.address, view)}#{one.ray}",
+    }
+
+
+def _understood(terms: tuple[AskedTerm, ...]) -> schema.UnderstoodJson:
+    def tokens(term: AskedTerm, of: tuple[NamedToken, ...]) -> list[schema.SearchTokenJson]:
+        weight = -1.0 if term.is_minus else 1.0
+        return [{**_named(token), "of": term.text, "weight": weight} for token in of]
+
+    return {
+        "tokens": [token for term in terms for token in tokens(term, term.tokens)],
+        "variants": [{"of": term.text, **_named(one.token)} for term in terms for one in term.variants],
+        "pieces": [
+            {"word": term.text, "tokens": [token.text for token in term.tokens]} for term in terms if term.is_cut
+        ],
+        "left_out": [token for term in terms for token in tokens(term, term.left_out)],
     }
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from app.core.address import Address
 from app.core.basis import BASES
-from app.explorer.pages import UNSOUGHT, BlindPage, Choice, ComparePage, Sought, View
+from app.explorer.pages import UNSOUGHT, BlindPage, Choice, ComparePage, Inquiry, Sought, View
 from app.models.selection import EVERY
 from app.store.jobs import Task
 
@@ -40,6 +40,12 @@ DEFAULTS = {
     "token": "",
     "answers": "",
     "of": "all",
+    "q": "",
+    "order": "theme",
+    "basis": "svd",
+    "layers": "",
+    "readable": 0,
+    "used": 0,
 }
 """Query values that are left out of a URL, besides the operator's weight processing."""
 FULL = "full"
@@ -50,6 +56,8 @@ CENSUS = "census"
 """And behind a model's for what all its matrices are like."""
 BLIND = "blind"
 """And behind a model's for its blind round."""
+SEARCH = "search"
+"""And behind a model's for its search; below `/-` it is that of all models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +177,37 @@ class Urls:
         said: dict[str, object] = {"seed": page.seed, "answers": page.answers, "of": page.of}
         return self.page(page.address, page.view, BLIND, **(said | changes))
 
+    def search(
+        self, address: Address, view: View | None = None, inquiry: Inquiry | None = None, **changes: object
+    ) -> str:
+        """A model's search, and what is searched for.
+
+        Example: search(parse("gpt2"), view, page.inquiry, order="alignment") -> "/gpt2/search?q=writing&order=alignment"
+        """
+        return self.page(_model(address), view, SEARCH, **(_inquired(inquiry) | changes))
+
+    def search_layers(
+        self, address: Address, view: View, inquiry: Inquiry, kind: str, layers: Sequence[int]
+    ) -> dict[int, str]:
+        """The same search in each of these layers, of one kind of matrix, made at once: a strip links all of them.
+
+        Example: search_layers(parse("gpt2"), view, inquiry, "ov", (2, 5))[5] -> "/gpt2/search?q=writing&kind=ov&layers=5"
+        """
+        start = self.search(address, view, inquiry, kind=kind, layers="", page=1)
+        return {layer: f"{start}&layers={layer}" for layer in layers}
+
+    def search_api(self, address: Address, view: View | None = None, inquiry: Inquiry | None = None) -> str:
+        """A model's search as JSON."""
+        return self.api(_model(address), view, SEARCH, **_inquired(inquiry))
+
+    def search_every(self, q: str = "") -> str:
+        """The same search in every model of the server."""
+        return f"{self.root}/-/{SEARCH}{_query(None, {'q': q})}"
+
+    def search_every_api(self, q: str = "") -> str:
+        """The same as JSON."""
+        return f"{self.root}/api/v1/-/{SEARCH}{_query(None, {'q': q})}"
+
     def twin(self, path: str) -> str:
         """The JSON twin of the page that has such a path and query.
 
@@ -176,9 +215,9 @@ class Urls:
         """
         return f"{self.root}/api/v1{path.removeprefix(self.root)}"
 
-    def jump(self, address: Address) -> str:
+    def jump(self, address: Address, text: str = "") -> str:
         """Where the jump box of a model sends its text."""
-        return f"{self.root}/{_model(address)}/jump"
+        return f"{self.root}/{_model(address)}/jump{_query(None, {'q': text})}"
 
     def glossary(self, key: str = "") -> str:
         """The glossary, or one of its entries."""
@@ -240,6 +279,12 @@ class Urls:
         """
         query = _query(_kept(address, view, under), {"weights": view.weights} | changes, always="weights")
         return f"{self.origin}/{address.pinned(pin)}{_below(under)}{query}"
+
+
+def _inquired(inquiry: Inquiry | None) -> dict[str, object]:
+    """What a query says of it."""
+    said: dict[str, Any] = {} if inquiry is None else asdict(inquiry)
+    return {name: int(value) if isinstance(value, bool) else value for name, value in said.items()}
 
 
 def _model(address: Address) -> Address:

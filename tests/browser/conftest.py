@@ -69,6 +69,16 @@ def relatives(member: Callable[..., Any], tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="session")
+def banked(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of a tiny model whose bank is there."""
+    data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("banked") / "data")
+    command = [sys.executable, "-m", "app", "precompute", "tiny", "--data", str(data), "--matrices", "bank"]
+    subprocess.run(command, check=True, capture_output=True)
+    with serve("tiny", data=data, wait_seconds="30") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
 def fitted(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server of a tiny model where visitors may start jobs; two fits of its embedding are there."""
     data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("fitted") / "data")

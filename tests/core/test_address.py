@@ -14,7 +14,10 @@ from app.core.address import (
     SLUG,
     Address,
     AddressError,
+    Ray,
     parse,
+    parse_short,
+    short,
 )
 
 slugs = st.from_regex(SLUG, fullmatch=True).filter(lambda slug: slug not in RESERVED)
@@ -121,3 +124,58 @@ def test_the_steps_between_addresses():
     assert str(direction) == "gpt2@0123abcd/L5/H3/ov/svd/12"
     assert str(direction.matrix) == "gpt2@0123abcd/L5/H3/ov"
     assert str(direction.pinned(None)) == "gpt2/L5/H3/ov/svd/12"
+
+
+@st.composite
+def rays(draw: st.DrawFn) -> Ray:
+    """An end of any direction."""
+    direction = draw(addresses().filter(lambda address: address.depth == "direction"))
+    return Ray(direction, draw(st.sampled_from(["p", "n"])), draw(st.booleans()))
+
+
+@given(rays())
+def test_a_rays_short_form_is_parsed(ray):
+    model = Address(ray.address.model, ray.address.pin)
+    text = short(ray)
+    assert parse_short(text, model) == ray
+    assert parse_short(text.upper(), model) == ray
+    head, sign, tail = text.rpartition(ray.sign)
+    assert parse_short(f"{head}{'+' if sign == 'p' else '-'}{tail}", model) == ray
+
+
+@pytest.mark.parametrize(
+    ("text", "spelt"),
+    [
+        ("L27H0.ov.0n", "gpt2/L27/H0/ov/svd/0"),
+        ("L27H0.ov.ica.0n", "gpt2/L27/H0/ov/ica/0"),
+        ("L3.mlp-in.0n", "gpt2/L3/mlp-in/svd/0"),
+        ("embed.0n~raw", "gpt2/embed/svd/0"),
+        ("heads.write.0n", "gpt2/heads/write/svd/0"),
+    ],
+)
+def test_short_forms_of_every_kind_of_place(text, spelt):
+    ray = Ray(parse(spelt), "n", is_raw=text.endswith("~raw"))
+    assert short(ray) == text
+    assert parse_short(text.replace("n", "−") if text.count("n") == 1 else text, Address("gpt2")) == ray
+
+
+def test_a_short_form_without_a_sign_is_the_positive_end():
+    assert parse_short("L5H3.qk.7", Address("gpt2")) == Ray(parse("gpt2/L5/H3/qk/svd/7"), "p")
+
+
+@given(
+    st.text() | st.from_regex(r"[Ll]?[0-9]{0,3}[hH]?[0-9]?[.](ov|qk|embed|mlp-in)[.][0-9]{0,7}[pn+-]?", fullmatch=True)
+)
+@example("L5.ov.0p")
+@example("L5H3.embed.0p")
+@example("L5H3.mlp-in.0p")
+@example("L05H3.ov.0p")
+@example("L5H3.ov.0p\n")
+@example("L٣H3.ov.0p")
+@example("ſ.ov.0p")
+def test_any_text_is_a_ray_or_an_address_error(text):
+    try:
+        ray = parse_short(text, Address("gpt2"))
+    except AddressError:
+        return
+    assert parse_short(short(ray), Address("gpt2")) == ray

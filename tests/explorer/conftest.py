@@ -1,8 +1,10 @@
 """Resources over a copy of the tiny model, and a way to ask until an answer is ready."""
 
+import os
 import shutil
 import time
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from app.explorer.making.bench import Bench
 from app.explorer.making.tables import Tables
 from app.explorer.resources import close_resources, open_resources
 from app.models.importer import import_model
+from tests.explorer.banks import build_bank
 from tests.explorer.dense import Oracle
 from tests.explorer.planted import write_planted
 from tests.kept import copy_kept
@@ -73,6 +76,16 @@ def relatives(open_explorer, families_data, families, tmp_path_factory):
     """One explorer of all families, for tests that only look."""
     data = shutil.copytree(families_data, tmp_path_factory.mktemp("relatives") / "data")
     return open_explorer(data, models=families)
+
+
+@pytest.fixture(scope="session")
+def smollm2_bank(open_explorer, request):
+    """One explorer of SmolLM2 with its bank: that of the data folder that SMOLLM2_BANK names, else built, in minutes."""
+    if built := os.environ.get("SMOLLM2_BANK"):
+        return open_explorer(Path(built), models=("smollm2",))
+    r = open_explorer(request.getfixturevalue("smollm2_data"), models=("smollm2",))
+    build_bank(r, "smollm2")
+    return r
 
 
 @pytest.fixture(scope="session")

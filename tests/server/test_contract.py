@@ -12,7 +12,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
 from app.store.jobs import JobStore
-from app.web.routes import api, blind, full, matrices
+from app.web.routes import api, blind, full, matrices, search
 
 CHECKS = [
     not_a_server_error,
@@ -61,7 +61,12 @@ def asked(operation, mode, n):
 def test_every_answer_is_one_that_the_document_names(server, long, mode):
     schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{server.port}/openapi.json", timeout=60)
     operations = [result.ok() for result in schema.get_all_operations()]
-    twins = [route for room in (api, blind, full, matrices) for route in room.router.routes if route.include_in_schema]
+    twins = [
+        route
+        for room in (api, blind, full, matrices, search)
+        for route in room.router.routes
+        if route.include_in_schema
+    ]
     assert len(operations) == len(twins) + 2  # and two probes
     if mode is GenerationMode.NEGATIVE:  # nothing can be wrong where nothing but words of a path are said
         operations = [

@@ -35,6 +35,8 @@ PAGES = (
     "/tiny/embed",
     "/tiny/notable",
     "/tiny/census",
+    "/tiny/search?q=L1H2",
+    "/api/v1/-/search?q=that",
     "/tiny/blind",
     "/tiny/L1/H2/ov?format=csv",
     "/api/v1/tiny/L1/H2",

@@ -12,6 +12,7 @@ from app.server import create_app
 from app.store.jobs import JobStore
 from app.web.http import kept
 from app.web.http.kept import AnswerKey
+from tests.explorer.banks import build_bank
 from tests.workers import start_in_thread
 
 PATIENT = {"wait_seconds": 30.0, "device": "cpu", "allowed_hosts": "testserver"}
@@ -86,6 +87,14 @@ def data(tiny_data, tmp_path_factory):
 def client(serve, data):
     """A visitor of the tiny model."""
     return serve(data, "tiny")
+
+
+@pytest.fixture(scope="session")
+def banked(serve, tiny_data, tmp_path_factory):
+    """A visitor of the tiny model, where its bank has been built."""
+    client = serve(shutil.copytree(tiny_data, tmp_path_factory.mktemp("banked") / "data"), "tiny")
+    build_bank(serve.apps[-1].state.resources)
+    return client
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.explorer.pages import StripRow
+from app.web import charts
 from app.web.charts import (
     HEIGHT,
     STEP,
@@ -230,3 +232,10 @@ def test_a_bar_of_classes_has_every_direction_once():
     assert {each: n for _, each, n in bars} == {each: n for each, n in counted.items() if n}
     covered = [place for start, _, n in bars for place in range(start, start + n)]
     assert covered == list(range(8))
+
+
+def test_a_strip_has_a_cell_for_each_layer_with_something():
+    ov, ends = charts.strip([StripRow("ov", (0, 4, 0, 1)), StripRow("embed", (3,))])
+    assert [(cell.layer, cell.about, cell.weight) for cell in ov.cells] == [(1, "L1: 4", 1.0), (3, "L3: 1", 0.4)]
+    assert (ov.n, ov.about) == (5, "L1: 4, L3: 1")
+    assert (ends.n, ends.cells) == (3, ())

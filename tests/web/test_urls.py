@@ -6,14 +6,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.address import parse
-from app.explorer.pages import ONLY, PROCESSINGS, SORTS, Choice, View
+from app.explorer.pages import ONLY, PROCESSINGS, SORTS, Choice, Inquiry, View
 from app.models.selection import EVERY, Selection
 from app.store.jobs import Task
 from app.web.examples import BLIND_PAGE, COMPARE_PAGE
+from app.web.query import SearchQuery
 from app.web.urls import Urls
 
 URLS = Urls("/lens", "https://lens.example/lens")
 HEAD = parse("gpt2/L5/H3")
+SEARCHES = st.builds(
+    Inquiry,
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    st.sampled_from(["theme", "alignment"]),
+    st.sampled_from(["svd", "neuron"]),
+    st.sampled_from(["", "read", "key"]),
+    st.sampled_from(["", "ov", "mlp-in"]),
+    st.sampled_from(["", "5", "2-3", "ends"]),
+    st.booleans(),
+    st.booleans(),
+    st.integers(1, 8),
+)
 VIEWS = st.builds(
     View,
     st.sampled_from(PROCESSINGS),
@@ -221,3 +234,21 @@ def test_a_blind_round_always_names_its_seed():
         "answers": "lr",
         "of": "readable",
     }
+
+
+@given(VIEWS, SEARCHES)
+def test_a_search_is_read_as_it_was_written(view, inquiry):
+    url = URLS.search(HEAD, view, inquiry)
+    assert urlsplit(url).path == "/lens/gpt2/search"
+    said = SearchQuery.model_validate(dict(parse_qsl(urlsplit(url).query, keep_blank_values=True)))
+    assert said.inquiry() == replace(inquiry, q=said.q)
+    assert said.q.split() == inquiry.q.split() or any(ord(character) < 160 for character in inquiry.q)
+    assert (said.weights or view.default_weights) == view.weights
+
+
+@given(VIEWS, SEARCHES)
+def test_the_links_of_a_strip_are_the_search_in_one_layer(view, inquiry):
+    links = URLS.search_layers(HEAD, view, inquiry, "ov", (0, 3))
+    for layer, link in links.items():
+        whole = URLS.search(HEAD, view, inquiry, kind="ov", layers=str(layer), page=1)
+        assert sorted(parse_qsl(urlsplit(link).query)) == sorted(parse_qsl(urlsplit(whole).query))

@@ -1,6 +1,6 @@
-"""In which thread an answer is made: one makes all pages, one whatever takes long, and one looks for probes.
+"""In which thread an answer is made: one makes all pages, one searches, one does whatever takes long, one looks for probes.
 
-What takes long then stands before no page, and neither before a probe. Knows no page.
+What takes long then stands before no page and no search, and none of them before a probe. Knows no page.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -26,6 +26,8 @@ class Threads:
     """Of one server."""
 
     long: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
+    searches: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
+    """Mostly outside of Python: pages are made meanwhile."""
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
 
 
@@ -58,6 +60,17 @@ def aside(make: Callable[P, Response]) -> Callable[P, Coroutine[Any, Any, Respon
     @wraps(make)
     async def answer(*given: P.args, **named: P.kwargs) -> Response:
         return await make_aside(cast("Request", named["request"]), partial(make, *given, **named))
+
+    return answer
+
+
+def searching(make: Callable[P, Response]) -> Callable[P, Coroutine[Any, Any, Response]]:
+    """Make a route's answer in the thread of searches."""
+
+    @wraps(make)
+    async def answer(*given: P.args, **named: P.kwargs) -> Response:
+        limiter = threads_of(cast("Request", named["request"])).searches
+        return await anyio.to_thread.run_sync(partial(make, *given, **named), limiter=limiter)
 
     return answer
 

@@ -13,9 +13,9 @@ from starlette.concurrency import run_in_threadpool
 from app.core.address import Address, AddressError, Depth, parse
 from app.explorer import browse, survey
 from app.explorer.compare import compare
-from app.explorer.errors import BadOption, UnknownAddress
+from app.explorer.errors import BadOption, NamesNothing, UnknownAddress
 from app.explorer.jump import jump
-from app.explorer.pages import FitPage, View
+from app.explorer.pages import FitPage, Inquiry, View
 from app.explorer.resources import Resources
 from app.explorer.visits.vectors import vectors
 from app.web.answers import csv_stream, file_answer, page_answer
@@ -29,6 +29,9 @@ from app.web.sheet import census_sheet, direction_sheet, head_sheet, matrix_shee
 from app.web.site import resources_of, urls_of
 
 router = APIRouter(include_in_schema=False, route_class=PatientRoute)
+
+
+LINKS = ("http://", "https://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +192,17 @@ def _pasted(request: Request, link: SplitResult, visited: Address, weights: str 
 
 
 def _named(request: Request, text: str, visited: Address, weights: str | None, unknown: UnknownAddress) -> str:
-    """Where a path of this server leads, or the name of a page of the model: `demo/census`, `census`; else `unknown`."""
-    for path in (f"/{text.lstrip('/')}", f"/{visited}/{text}") if text.strip("/") else ():
+    """Where a path of this server leads, or the name of a page of the model: `demo/census`, `census`; else the search for
+    it, or `unknown` where it names a place that is not there.
+    """
+    for path in (f"/{text.lstrip('/')}", f"/{visited}/{text}") if text.partition("#")[0].strip("/?") else ():
         try:
             return _pasted(request, urlsplit(path), visited, weights)
         except (AddressError, UnknownAddress, ValueError):
             continue
+    if isinstance(unknown, NamesNothing) and not text.startswith(LINKS):
+        # What is no address is a search.
+        return urls_of(request).search(visited, None, Inquiry(text), **dict(_kept_weights(weights)))
     raise unknown
 
 
@@ -214,7 +222,7 @@ def _kept_weights(weights: str | None) -> list[tuple[str, str]]:
 
 def _link(text: str) -> SplitResult | None:
     """The parts of a whole link; None of anything else that the jump box got."""
-    if not text.startswith(("http://", "https://")):
+    if not text.startswith(LINKS):
         return None
     try:
         link = urlsplit(text)

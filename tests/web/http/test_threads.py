@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
-from app.web.http.threads import aside, open_threads, taken_aside
+from app.web.http.threads import aside, open_threads, searching, taken_aside
 
 WAIT = 30
 
@@ -43,6 +43,12 @@ def house():
         assert go.wait(WAIT)
         return Response(f"long {name}")
 
+    @app.get("/search")
+    @searching
+    def search(request: Request) -> Response:
+        assert go.wait(WAIT)
+        return Response("found")
+
     @app.get("/stream")
     async def stream(request: Request) -> Response:
         def pieces():
@@ -60,7 +66,7 @@ def house():
     return app
 
 
-@pytest.mark.parametrize(("path", "whole"), [("/long", b"long x"), ("/stream", b"first last")])
+@pytest.mark.parametrize(("path", "whole"), [("/long", b"long x"), ("/stream", b"first last"), ("/search", b"found")])
 def test_what_takes_long_stands_before_no_page(house, path, whole):
     async def work():
         house.state.threads = open_threads()
@@ -70,6 +76,22 @@ def test_what_takes_long_stands_before_no_page(house, path, whole):
         assert not answer.done()
         house.state.go.set()
         assert await answer == (200, whole)
+
+    run(work())
+
+
+def test_what_takes_long_and_a_search_do_not_wait_for_each_other(house):
+    async def work():
+        house.state.threads = open_threads()
+        long = asyncio.create_task(get(house, "/long"))
+        while not house.state.threads.long.borrowed_tokens:
+            await asyncio.sleep(0.01)
+        search = asyncio.create_task(get(house, "/search"))
+        while not house.state.threads.searches.borrowed_tokens:
+            await asyncio.sleep(0.01)
+        assert not long.done()
+        house.state.go.set()
+        assert (await search, await long) == ((200, b"found"), (200, b"long x"))
 
     run(work())
 

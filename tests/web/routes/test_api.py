@@ -3,7 +3,7 @@ from pydantic import TypeAdapter
 
 from app.web import schema
 from app.web.examples import EXAMPLES
-from app.web.routes import api, blind, full, matrices
+from app.web.routes import api, blind, full, matrices, search
 
 HEAD = "/api/v1/tiny/L1/H2"
 
@@ -39,18 +39,21 @@ def test_raw_and_folded_are_different_numbers_and_say_which(client):
     assert folded["singular_values"] != raw["singular_values"]
 
 
-def test_every_described_path_answers(client, job):
+def test_every_described_path_answers(client, banked, job):
     values = {"model": "tiny", "layer": "L1", "head": "H2", "circuit": "qk", "basis": "svd", "index": "0", "id": job.id}
     values |= {"part": "in", "stack": "write"}
     for path, methods in client.get("/openapi.json").json()["paths"].items():
         assert set(methods) == {"get"}
-        assert client.get(path.format(**values)).status_code == 200, path
+        of, asked = (banked, "?q=that") if path.endswith("/search") else (client, "")
+        assert of.get(path.format(**values) + asked).status_code == 200, path
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_examples_have_the_form_that_is_described(client, name):
     document = client.get("/openapi.json").json()
-    described = [each for room in (api, blind, full, matrices) for each in room.router.routes if each.include_in_schema]
+    described = [
+        each for room in (api, blind, full, matrices, search) for each in room.router.routes if each.include_in_schema
+    ]
     routes = [route for route in described if route.name == name]
     assert routes
     for route in routes:
