@@ -36,6 +36,8 @@ NEURON_BYTES = 2**32
 room for the rest."""
 ROW_BYTES = 2 * BANK_TOKENS * 4 + 60
 """Of a row of the bank, besides its vector."""
+READING_BYTES = 5_000
+"""Of what is kept of one layer's writes for each head of the model; measured."""
 OTHER_BYTES = 4_000
 """Of a part, besides its rows."""
 
@@ -47,12 +49,14 @@ def parts_of(model: OpenModel, processing: Processing) -> list[Recipe]:
     return [
         *(recipes.bank(model, layer, processing) for layer in (*layers, None)),
         *(recipes.words(model, end, part, processing) for end in ends for part in range(n_word_parts(model))),
+        *(recipes.tokens(model, end, processing) for end in ends),
         recipes.moments(model, processing),
         *(recipes.shadow(model, end, processing) for end in ends),
         *(
             recipes.bank(model, layer, processing, "neuron")
             for layer in (layers if has_neurons(model, processing) else ())
         ),
+        *(recipes.readings(model, layer, processing) for layer in layers),
     ]
 
 
@@ -140,6 +144,10 @@ def n_bytes(model: OpenModel, processing: Processing, recipe: Recipe, *, halved:
         )
     if recipe.kind == "shadow":
         return OTHER_BYTES + 8 * BANK_TOKENS * count_shadow(model, processing, end)
+    if recipe.kind == "tokens":
+        return OTHER_BYTES + 4 * model.header.d_vocab * (2 + max(1, d // recipes.WORDS_REMOVED))
+    if recipe.kind == "readings":
+        return OTHER_BYTES + READING_BYTES * model.header.n_layers * model.header.n_heads
     return OTHER_BYTES + len(BANK_ENDS) * 4 * d * d
 
 

@@ -38,6 +38,7 @@ from app.explorer.places import here, neighbours
 from app.explorer.rates import rates
 from app.explorer.resources import Resources
 from app.explorer.views import Options, seen, visited
+from app.explorer.walk import read_path
 from app.store.artifacts import Arrays, Artifact
 from app.store.grounds import note_now
 
@@ -188,15 +189,19 @@ def one_page(r: Resources, address: Address, options: Options) -> Address | None
     return replace(address, kind="embed") if is_double(opened.header, address, shown.weights) else None
 
 
-def direction(r: Resources, address: Address, options: Options) -> DirectionPage | FitPage:
-    """One direction: both rays, as many tokens as are kept; or how to come by the fit that it is of."""
+def direction(r: Resources, address: Address, options: Options, path: str = "") -> DirectionPage | FitPage:
+    """One direction: both rays, as many tokens as are kept; or how to come by the fit that it is of.
+
+    `path`: how the visitor came here, which changes nothing.
+    """
     opened, shown = visited(r, address, options)
+    hops = read_path(opened, address, path)
     if absent := fits.absent(r, opened, address, shown):
         return absent
     artifact, turned = _artifacts(r, opened, address, shown)
     controls = _controls(r, opened, address, shown, artifact)
     page = direction_page(opened, address, shown, artifact, controls, _rotations(address, turned))
-    return replace(page, tabs=fits.known(r, opened, address, shown))
+    return replace(page, tabs=fits.known(r, opened, address, shown), path=hops)
 
 
 def _artifacts(r: Resources, opened: OpenModel, address: Address, shown: View) -> tuple[Artifact, Arrays]:

@@ -35,8 +35,8 @@ class OtherValue(BadOption):
 class UnknownToken(OtherValue):
     """The text is no single token of the model."""
 
-    def __init__(self, message: str, near: tuple[tuple[str, str], ...]) -> None:
-        super().__init__(message, "token", near)
+    def __init__(self, message: str, near: tuple[tuple[str, str], ...], name: str = "token") -> None:
+        super().__init__(message, name, near)
 
 
 class NotReady(ExplorerError):

@@ -47,7 +47,7 @@ def full(r: Resources, address: Address, options: Options, text: str) -> FullPag
         return _page(opened, address, view, None, None)
     token = opened.vocabulary.find(text)
     if token is None:
-        raise _unknown(opened, text)
+        raise unknown_token(opened, text)
     ends = sorted({end_of(opened, view.weights, side) for side in ROLE_SIDES.values()})
     asked = [orders.control(opened, end, replace(view, selection=EVERY)) for end in ends]
     artifact, *controls = orders.fulfilled(r, orders.full(opened, address, view, token.id), *asked)
@@ -76,7 +76,7 @@ def _page(
         address,
         model.header,
         view,
-        token=None if token is None else _named(vocabulary, token.id),
+        token=None if token is None else named_token(vocabulary, token.id),
         rows=()
         if artifact is None
         else tuple(
@@ -84,7 +84,7 @@ def _page(
             for role in ROLES
         ),
         n_tokens=0 if artifact is None else artifact.facts["n_tokens"],
-        suggested=tuple(_named(vocabulary, id_) for id_ in suggested if token is None or id_ != token.id),
+        suggested=tuple(named_token(vocabulary, id_) for id_ in suggested if token is None or id_ != token.id),
         notes=() if artifact is None else _notes(model, address, view, artifact),
         farthest=farthest(model, address),
         **dict(zip(("previous", "next"), neighbours(model.header, address), strict=True)),
@@ -110,7 +110,8 @@ def _is_word(vocabulary: Vocabulary, id_: int) -> bool:
     return entry.kind == "text" and word != entry.text and word.isalpha() and len(word) in WORD_LENGTHS
 
 
-def _named(vocabulary: Vocabulary, id_: int) -> NamedToken:
+def named_token(vocabulary: Vocabulary, id_: int) -> NamedToken:
+    """The token of that id, and what names it in a link and in a box."""
     entry = vocabulary.entry(id_)
     spelling = vocabulary.lookup.spelling(id_, entry.text)
     typed = entry.shown if vocabulary.lookup.id_of(entry.shown) == id_ else spelling
@@ -133,7 +134,8 @@ def _notes(model: OpenModel, address: Address, view: View, artifact: Artifact) -
     return ("full-rows", *processing_notes(model, view), *of_circuits)
 
 
-def _unknown(model: OpenModel, text: str) -> UnknownToken:
+def unknown_token(model: OpenModel, text: str, name: str = "token") -> UnknownToken:
+    """What is said of a text that is no token, and which may have been meant; `name`: of the option that said it."""
     vocabulary = model.vocabulary
     lookup = vocabulary.lookup
     word = text.replace("·", " ").strip()
@@ -141,11 +143,12 @@ def _unknown(model: OpenModel, text: str) -> UnknownToken:
     ids = [] if whole is None else [whole]
     ids += lookup.variants(word) + lookup.starts(word, N_STARTS) + lookup.longer(word, N_NEAR)
     near = tuple(
-        (each.spelling, each.shown) for each in (_named(vocabulary, id_) for id_ in [*dict.fromkeys(ids)][:N_NEAR])
+        (each.spelling, each.shown) for each in (named_token(vocabulary, id_) for id_ in [*dict.fromkeys(ids)][:N_NEAR])
     )
     offered = f" Near it: {', '.join(word for _, word in near)}." if near else ""
     return UnknownToken(
         f"“{shown(text)}” is no single token of {model.header.slug}.{offered} A space in front counts and may be typed "
         f"as ·; by their ids, tokens go from #0 to #{lookup.largest}.",
         near,
+        name,
     )

@@ -11,9 +11,10 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.address import LAYER_KINDS, ModelKind
+from app.core.address import LAYER_KINDS, Kind, ModelKind
 from app.core.basis import BASES
 from app.core.rays import BEYOND_LENGTHS, FORM_LENGTHS, LENGTHS, SPELLING_LENGTHS
+from app.core.reversal import BINS
 
 ArtifactKind = Literal[
     "decomposition",
@@ -30,13 +31,16 @@ ArtifactKind = Literal[
     "words",
     "moments",
     "shadow",
+    "tokens",
+    "readings",
 ]
 """What is computed of a model. `decomposition`: one matrix in one basis, read out; `layer`: the strongest directions of
 all its heads; `scores`: the numbers of the map; `gallery`, `census`: of a layer, or of the model's ends; `control`: random
 directions read the same way; `rotation`: of a matrix's span; `comparison`: a matrix's bases side by side; `vectors`: of its
 terms; `full`: one token's rows of a head's full circuits; `bank`: the vectors of a layer, or of the model's ends, with the
 tokens of their rays; `words`: the tokens of a part of the vocabulary as a search compares them; `moments`: how the bank's
-vectors lie in the stream; `shadow`: tokens of random directions, which a search is held against."""
+vectors lie in the stream; `shadow`: tokens of random directions, which a search is held against; `tokens`: what each token's
+own vector is besides its unit vector; `readings`: how specifically heads read what a layer writes."""
 
 KEPT_TOKENS = 50
 """Tokens kept a ray; the direction's page shows them all."""
@@ -66,6 +70,12 @@ BANK_MODEL_KINDS: tuple[ModelKind, ...] = ("embed", "unembed")
 """Of the model's own matrices those whose vectors are in the bank."""
 WHOLE_FLOATS_BYTES = 2**30
 """What the vectors of a whole model take in float32 at most, to be kept so; larger ones are kept in float16."""
+
+Part = Literal["query", "key", "value"]
+PARTS: tuple[Part, ...] = get_args(Part)
+"""What a head reads the stream with; keys and values once for each group of heads that share them."""
+WRITE_KINDS: tuple[Kind, ...] = ("ov", "mlp-out")
+"""Matrices of a layer that write to the stream, with their right sides."""
 
 Role = Literal["ov", "query", "key"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -255,6 +265,25 @@ LAYOUT: dict[ArtifactKind, Forms] = {
     "words": {"unit": "float32 n d_model", "halves": "float16 n d_model"},
     "moments": dict.fromkeys(BANK_ENDS, "float32 d_model d_model"),
     "shadow": {"ids": "int32 m 2 k"},
+    "tokens": {
+        "centre": "float32 d_model",
+        "mean": "float32 d_model",
+        "components": "float32 m d_model",
+        "coordinates": "float32 d_vocab m",
+        **dict.fromkeys(("rest", "length"), "float32 d_vocab"),
+        "odd": "int32 o",
+        "vectors": "float32 o d_model",
+    },
+    "readings": {
+        "kind": "int8 n",
+        "head": "int16 n",
+        "index": "int32 n",
+        "part": "int8 n",
+        **dict.fromkeys(("layer", "reader"), "int16 n"),
+        "specificity": "float32 n",
+        "counts": f"int64 {len(PARTS)} layers {BINS}",
+        "pairs": f"int64 {len(PARTS)} layers",
+    },
 }
 """The arrays that an artifact of each kind may have; which of them it has hangs on the matrix and its basis."""
 

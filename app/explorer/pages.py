@@ -1047,6 +1047,18 @@ class ControlSpread:
     """Standard deviation."""
 
 
+Relation = Literal["", "like", "reads", "writes"]
+"""How one comes from a ray to the next: it is like the one before, reads it or writes what that one reads."""
+
+
+class Hop(NamedTuple):
+    """A ray on the path that a visitor walked."""
+
+    ray: ShortRay
+    relation: Relation = ""
+    """To the one before it; empty for the first."""
+
+
 @dataclass(frozen=True, slots=True)
 class DirectionPage:
     """One direction, both rays, as many tokens as are kept."""
@@ -1076,6 +1088,8 @@ class DirectionPage:
     """The largest distance to choose; None where distance means nothing."""
     previous: Address | None
     next: Address | None
+    path: tuple[Hop, ...] = ()
+    """How the visitor came here, this direction at its end; empty for the direction of no path."""
 
     @property
     def is_judged(self) -> bool:

@@ -393,9 +393,15 @@ def _bank_rows(batch: Batch, parts: Sequence[Part]) -> None:
 
 def _part_name(recipe: Recipe) -> str:
     """A part of the bank, for people."""
-    if recipe.kind == "bank":
+    if recipe.kind in {"bank", "readings"}:
         own = _name(recipes.layer_of(recipe))
-        return f"neurons of {own}" if recipe.basis == "neuron" else own
+        return (
+            f"readers of {own}"
+            if recipe.kind == "readings"
+            else f"neurons of {own}"
+            if recipe.basis == "neuron"
+            else own
+        )
     return {"words": "tokens", "shadow": "random directions"}.get(recipe.kind, recipe.kind)
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 from app.core.address import Address, BasisName, Circuit, parse
 from app.core.basis import BASES
 from app.core.rays import ALPHA, BEYOND_LENGTHS, FORM_LENGTHS, HEADLINE, LENGTHS, SPELLING_LENGTHS
+from app.core.reversal import BINS, FLOOR, STEP
 from app.explorer import groups
 from app.explorer.layout import (
     BANK_TOKENS,
@@ -217,10 +218,20 @@ def shadow(model: OpenModel, end: End, processing: Processing) -> Recipe:
     return _recipe(model, "shadow", f"shadow/{end}", processing, parameters)
 
 
+def tokens(model: OpenModel, end: End, processing: Processing) -> Recipe:
+    """Of what each token's own vector at that end is, besides its unit vector."""
+    return _recipe(model, "tokens", f"tokens/{end}", processing, {"removed": WORDS_REMOVED, **JUDGED})
+
+
+def readings(model: OpenModel, layer: int, processing: Processing) -> Recipe:
+    """Of how specifically heads read what that layer writes."""
+    return _recipe(model, "readings", f"L{layer}/readings", processing, {"floor": FLOOR, "step": STEP, "bins": BINS})
+
+
 def place_of(recipe: Recipe, slug: str) -> Address:
     """The address of what the recipe is of, in its basis, in the model that is called so."""
     path = recipe.subject
-    for last in ("compare", "rotation", "vectors", "strongest", "notable", "census", "full", "bank"):
+    for last in ("compare", "rotation", "vectors", "strongest", "notable", "census", "full", "bank", "readings"):
         path = path.removesuffix(f"/{last}")
     place = parse(f"{slug}/{path}")
     return replace(place, basis=recipe.basis) if recipe.basis in BASES else place

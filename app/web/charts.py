@@ -1,12 +1,13 @@
 """The geometry of the charts: numbers in, integer coordinates out. The macros draw them, the style colours them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from app.core.address import Kind
+from app.core.address import Kind, Ray
 from app.core.rays import RayClass
+from app.explorer.circuitry import PairPage
 from app.explorer.pages import StripRow
 
 STEP = 10
@@ -264,6 +265,27 @@ def zero(low: float, high: float, n_bins: int) -> int:
 
 def _path(drawn: Sequence[Bar]) -> str:
     return "".join(f"M{x + 1} {HEIGHT}V{y}h8V{HEIGHT}" for x, y, _height in drawn)
+
+
+class DrawnCell(NamedTuple):
+    """A cell of a map of two heads that is more than chance makes."""
+
+    row: int
+    column: int
+    x: float
+    y: float
+    cosine: float
+    ray: Ray
+    """The end of the column's direction that lies along the row's + end."""
+
+
+def drawn_cells(page: PairPage, size: float, left: float, top: float) -> Iterator[DrawnCell]:
+    """The cells of the map from twice chance on, each `size` wide, the first at (left, top)."""
+    for row, cosines in enumerate(page.cosines):
+        for column, cosine in enumerate(cosines):
+            if abs(cosine) >= 2 * page.chance:
+                ray = Ray(page.columns[column], "p" if cosine >= 0 else "n")
+                yield DrawnCell(row, column, left + size * column, top + size * row, cosine, ray)
 
 
 class StripCell(NamedTuple):

@@ -5,7 +5,7 @@ JSON or CSV is never merged.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from app.core.plain_text import spell_out
 from app.explorer.pages import Hit, Ray, Token
 from app.models.vocabulary import Entry
 from app.web.numbers import ordinal
+from app.web.urls import TokenLinks
 
 LONGEST_TITLE = 600
 """Characters of a token that its tooltip shows: a vocabulary may hold tokens of many kilobytes."""
@@ -43,20 +44,26 @@ def chips(tokens: Sequence[Token]) -> list[Chip]:
     ]
 
 
-def chip_row(tokens: Sequence[Token], found: Sequence[Hit] = (), ray: Ray = "p", most: int | None = None) -> Markup:
+def chip_row(
+    tokens: Sequence[Token], links: TokenLinks, found: Sequence[Hit] = (), ray: Ray = "p", most: int | None = None
+) -> Markup:
     """A ray's tokens as HTML: in a page of hundreds, a template's own loop and escaping would be half of its time.
 
-    What was found on that ray is marked, and follows with its place where it stands behind the tokens. `most`: words, each
-    with all of its spellings.
+    Each leads to its page, and is no stop of the tab key: a table has hundreds. What was found on that ray is marked, and
+    follows with its place where it stands behind the tokens. `most`: words, each with all of its spellings.
 
-    Example: [Token(511, " their", "·their", "text", 1.5)] -> <bdi tabindex="-1" title="id 511 · 1.500">·their</bdi>
+    Example: [Token(511, " their", "·their", "text", 1.5)] -> <bdi title="id 511 · 1.500"><a href="/gpt2/token/511"
+    tabindex="-1">·their</a></bdi>
     """
-    return word_row(merged(tokens)[:most], found, ray)
+    return word_row(merged(tokens)[:most], links, found, ray)
 
 
-def word_row(words: Sequence[Sequence[Token]], found: Sequence[Hit] = (), ray: Ray = "p") -> Markup:
+def word_row(words: Sequence[Sequence[Token]], links: TokenLinks, found: Sequence[Hit] = (), ray: Ray = "p") -> Markup:
     """Words of a ray as HTML, as `chip_row` has them of its tokens."""
-    drawn = "".join(_marked(words, [one for one in found if one.ray == ray]) if found else map(_drawn, words))
+    # Escaped once: a page has hundreds.
+    links = TokenLinks(str(escape(links.start)), str(escape(links.query)))
+    own = [one for one in found if one.ray == ray]
+    drawn = "".join(_marked(words, own, links) if found else [_drawn(word, links) for word in words])
     return Markup(drawn)  # noqa: S704 (numbers and texts that are escaped)
 
 
@@ -91,6 +98,25 @@ def plain_chips(entries: Sequence[Entry]) -> list[Chip]:
     ]
 
 
+def entry_row(entries: Sequence[Entry], links: TokenLinks, asked: Collection[int] = ()) -> Markup:
+    """Tokens without their scores as HTML, the spellings of one word as one chip; those that were asked for are marked.
+
+    Example: [Entry(511, " their", "·their", "text")] -> <bdi title="id 511"><a href="/gpt2/token/511" tabindex="-1">·their</a></bdi>
+    """
+    drawn = list[str]()
+    by_id = {entry.id: entry for entry in entries}
+    for word in merged([Token(*entry, 0.0) for entry in entries]):
+        (chip,) = plain_chips([by_id[word[0].id]])
+        if len(word) > 1:
+            about = " · ".join(f"{_told(one)} (id {one.id})" for one in word)
+            chip = Chip(f"{chip.shown} ×{len(word)}", f"{len(word)} tokens: {about}", chip.kind)
+        is_asked = any(one.id in asked for one in word)
+        drawn.append(
+            _unusual(chip, f'<a href="{escape(links.to(word[0].id))}" tabindex="-1">', "mark" if is_asked else "")
+        )
+    return Markup("".join(drawn))  # noqa: S704 (numbers and texts that are escaped)
+
+
 class WordBar(NamedTuple):
     """A word as a template prints it, with how far it reaches."""
 
@@ -103,6 +129,8 @@ class WordBar(NamedTuple):
     """Of the first of its tokens, with decimals to tell scores apart."""
     place: Address | None
     """Where it leads, if it is no token."""
+    id: int
+    """Of the first of its tokens."""
 
 
 def bars(tokens: Sequence[Token], most: int, longest: float = 0.0) -> list[WordBar]:
@@ -112,7 +140,13 @@ def bars(tokens: Sequence[Token], most: int, longest: float = 0.0) -> list[WordB
     """
     top = longest or max((abs(token.score) for token in tokens), default=0.0) or 1.0
     return [
-        WordBar(*_chip(word), round(100 * abs(word[0].score) / top, 1), _scored(word[0].score, top), word[0].place)
+        WordBar(
+            *_chip(word),
+            round(100 * abs(word[0].score) / top, 1),
+            _scored(word[0].score, top),
+            word[0].place,
+            word[0].id,
+        )
         for word in merged(tokens)[:most]
     ]
 
@@ -131,18 +165,19 @@ def _scored(score: float, top: float) -> str:
     return f"{score:.{decimals}f}".replace("-", "−")
 
 
-def _drawn(word: Sequence[Token]) -> str:
+def _drawn(word: Sequence[Token], links: TokenLinks) -> str:
     id_, _, shown, kind, value, _ = word[0]
+    link = _link(word[0], links)
     if len(word) == 1:
         if kind == "text" and shown[-1:] != "…":
-            return f'<bdi tabindex="-1" title="id {id_} · {value:.3f}">{_escaped(shown)}</bdi>'
-        return _unusual(_chip(word))
+            return f'<bdi title="id {id_} · {value:.3f}">{link}{_escaped(shown)}</a></bdi>'
+        return _unusual(_chip(word), link)
     # Only plain text is merged. As `_chip` has it, by texts that are escaped once: a page has a hundred such words.
     about = " · ".join(
         [f"{_escaped(_told(one) if one.shown[-1:] == '…' else one.shown)} {one[4]:.3f} (id {one[0]})" for one in word]
     )
     n = len(word)
-    return f'<bdi tabindex="-1" title="{n} tokens: {about}">{_escaped(shown)} ×{n}</bdi>'
+    return f'<bdi title="{n} tokens: {about}">{link}{_escaped(shown)} ×{n}</a></bdi>'
 
 
 def _chip(word: Sequence[Token]) -> Chip:
@@ -169,20 +204,26 @@ def _escaped(shown: str) -> str:
     return str(escape(shown))
 
 
-def _marked(words: Sequence[Sequence[Token]], found: list[Hit]) -> Iterator[str]:
+def _marked(words: Sequence[Sequence[Token]], found: list[Hit], links: TokenLinks) -> Iterator[str]:
     ids = {one.token.id for one in found}
     shown = {token.id for word in words for token in word}
     for word in words:
-        yield _unusual(_chip(word), "mark") if any(token.id in ids for token in word) else _drawn(word)
+        is_found = any(token.id in ids for token in word)
+        yield _unusual(_chip(word), _link(word[0], links), "mark") if is_found else _drawn(word, links)
     for one in found:
         if one.token.id not in shown:
-            yield f'<span class="beyond">{ordinal(one.place)}</span>{_unusual(_chip([one.token]), "mark")}'
+            drawn = _unusual(_chip([one.token]), _link(one.token, links), "mark")
+            yield f'<span class="beyond">{ordinal(one.place)}</span>{drawn}'
 
 
-def _unusual(chip: Chip, inside: str = "") -> str:
+def _link(token: Token, links: TokenLinks) -> str:
+    return f'<a href="{links.start}{token.id}{links.query}" tabindex="-1">'
+
+
+def _unusual(chip: Chip, link: str, inside: str = "") -> str:
     kind = f' class="{escape(chip.kind)}"' if chip.kind else ""
     text = f"<{inside}>{escape(chip.shown)}</{inside}>" if inside else escape(chip.shown)
-    return f'<bdi tabindex="-1" title="{escape(chip.about)}"{kind}>{text}</bdi>'
+    return f'<bdi title="{escape(chip.about)}"{kind}>{link}{text}</a></bdi>'
 
 
 def _about(id_: int, text: str, shown: str, kind: str, value: float) -> str:

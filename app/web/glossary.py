@@ -288,6 +288,86 @@ TERMS: dict[str, Term] = {
         "Told by the first 1,000 random directions of the control; in a small vocabulary it takes ten times as many places "
         "as an equal share.",
     ),
+    "token-id": Term(
+        "id",
+        "The token's number. Most tokenizers number from frequent to rare, so that it says about how rare the token is.",
+    ),
+    "token-length": Term("length", "Of the token's row of the embedding, as stored."),
+    "near-tokens": Term(
+        "nearest by embedding",
+        "Tokens whose embeddings point the same way, after taking out their mean and what most of them share.",
+        "Cosines without the first d/32 principal components of the embedding, which tell frequent words from rare ones.",
+    ),
+    "token-z": Term(
+        "z",
+        "How far out the token lies along the direction, in standard deviations of the scores of all tokens.",
+        "v · (w − mean) / √(vᵀ Σ v): w the token's own vector, mean and Σ those of all tokens.",
+    ),
+    "token-strength": Term(
+        "σ·score",
+        "The singular value times the product of the direction with the token's vector, less the mean of all tokens: how much it adds or answers, where z says "
+        "how unusual that is.",
+    ),
+    "pair": Term(
+        "two heads",
+        "Directions that one head writes beside those that another reads with: the cosine of each two.",
+        "By chance such a cosine is about 1/√d, either way. A cell is drawn from twice that on.",
+    ),
+    "pair-cs": Term(
+        "CS of the pair",
+        "How specifically the whole circuit of the second head reads what the first writes: 1 for matrices that lie anyhow.",
+        "√d ‖W_OV M‖ / (‖W_OV‖ ‖M‖), M the second head's W_OV, W_QK or its transpose: composition (Elhage et al. 2021).",
+    ),
+    "token-rank": Term("rank", "The token's place in the order of that end among all tokens, counted from 1."),
+    "token-expected": Term(
+        "by chance",
+        "How many of so many random unit directions would have this token as far out. Below .05 the direction is more than "
+        "chance explains.",
+        "n · 2Φ(−z √E|w − mean|² / |w − mean|): a token with a long vector lies far out along any direction.",
+    ),
+    "direct-reading": Term(
+        "direct reading, from weights",
+        "A direction that one matrix writes lies where another reads. Nothing here has been run: it says what could be read, "
+        "not what is.",
+        "What weights skip: the norm before each reader divides by the length of the whole stream at that token; rotary "
+        "positions turn queries and keys; a softmax that is saturated hardly moves; MLPs between the two may change what "
+        "was written; and a token must have something along the direction to begin with. Attention of a layer reads "
+        "earlier layers; its MLP also reads attention of the same layer, unless the two run side by side.",
+    ),
+    "neighbours": Term(
+        "like it",
+        "Directions of other matrices that do the same to the stream, by the cosine of their vectors; only those of which "
+        "fewer than one in twenty lists would hold one by chance.",
+        "The cosine is divided by the root mean square of all cosines that were looked at: z. By chance n · 2Φ(−|z|) of n "
+        "would be as far out. Left out: its own matrix, whose directions are orthogonal, heads that share its span because "
+        "they share keys and values, and directions of gain below .1. − in front of a name: it is the other end that is like "
+        "this direction's + end.",
+    ),
+    "read-by": Term(
+        "read by",
+        "Queries (Q), keys (K) and values (V) of later heads that read this direction more specifically than chance "
+        "explains, and directions and neurons of later matrices that lie along it.",
+        "Heads that share keys and values stand there once. Listed from CS 3 on where at most 35% may mean nothing.",
+    ),
+    "written-by": Term(
+        "written by",
+        "Directions and neurons that earlier matrices write along the direction that is read here: by cosine, beyond chance.",
+    ),
+    "reader-reads": Term(
+        "read by the whole",
+        "What is written before and read most specifically by all that this head reads with, not by this direction alone.",
+    ),
+    "cs": Term(
+        "CS",
+        "How specifically a head reads a direction: 1 for a random one. Not how strongly.",
+        "√d ‖v W‖ / ‖W‖, W being W_Q, W_K or W_V of the head.",
+    ),
+    "false-share": Term(
+        "may mean nothing",
+        "Of pairs that are so specific and so many layers apart, the share that pairs in the wrong order have as well, where "
+        "the reader comes before the writer and nothing can be read. At most that share means nothing.",
+        "Rate of reversed pairs divided by the rate of causal ones at the same distance; the smallest for any lower CS.",
+    ),
     "own-score": Term("itself", "How the token scores in its own row: OV copies where that is high."),
     "own-rank": Term("rank", "The token's own place in its row: 1 where no token scores higher."),
     "ov-constant": Term(

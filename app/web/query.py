@@ -26,6 +26,7 @@ from app.explorer.pages import (
     Sought,
 )
 from app.explorer.views import FARTHEST, Options
+from app.explorer.walk import LONGEST as LONGEST_PATH
 from app.models.lookup import LONGEST
 from app.models.selection import FREQUENT, Product, Selection
 
@@ -304,6 +305,56 @@ class TokenQuery(DistanceQuery):
     ] = ""
 
 
+class PathQuery(Query):
+    """What pages of directions take besides."""
+
+    path: Annotated[
+        str,
+        Field(
+            description="How a visitor came here, from ray to ray: L24H1.ov.0p_r-L28H6.ov.0p, `r-` where one reads what "
+            "the one before writes, `w-` where it writes what that one reads, `l-` where it is like it. Changes nothing else.",
+            json_schema_extra={"maxLength": LONGEST_PATH},
+        ),
+    ] = ""
+
+
+class AroundQuery(PathQuery, ViewQuery):
+    """What the surroundings of a direction take."""
+
+
+class TextQuery(ViewQuery):
+    """What finds a token by its text."""
+
+    text: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=LONGEST,
+            description="One token of the model: its exact text, a space in front included, or with `·` for the "
+            "space, or #1234 for an id.",
+        ),
+    ]
+
+
+class HeadOfQuery(ViewQuery):
+    """What a token's page takes."""
+
+    all: Annotated[bool, Field(description="With single neurons and its rank at every end, which takes longer.")] = (
+        False
+    )
+    head: Annotated[str, Field(max_length=16, description="Go to the token's full circuits in that head: L5H3.")] = ""
+
+
+class PairQuery(ViewQuery):
+    """What the page of two heads takes."""
+
+    a: Annotated[str, Field(max_length=100, description="The head that writes: gpt2/L5/H3.")]
+    b: Annotated[str, Field(max_length=100, description="The head that reads: gpt2/L7/H1.")]
+    part: Annotated[
+        Literal["value", "query", "key"], Field(description="What b reads with: its value, its query or its key.")
+    ] = "value"
+
+
 class TurnQuery(BasisQuery, DistanceQuery):
     """What pages of directions take."""
 
@@ -457,7 +508,7 @@ class CompareQuery(ViewQuery):
         return {name: tuple(map(int, numbers.split(","))) for name, numbers in said.items() if numbers is not None}
 
 
-class PageQuery(RankedQuery, TableQuery):
+class PageQuery(PathQuery, RankedQuery, TableQuery):
     """Whatever a page for people takes; its address decides what of it means something."""
 
     format: Annotated[

@@ -1232,3 +1232,192 @@ class BlindJson(TypedDict):
     by_chance: float | None
     """The probability of guessing at least so many right."""
     links: LinksJson
+
+
+@with_config(STRICT)
+class AlignedJson(TypedDict):
+    """One end of a direction, or of a neuron, beside something."""
+
+    address: str
+    label: str
+    ray: Literal["p", "n"]
+    """Which of its ends lies along the + end of what it is beside; on a token's page the end that the token lies along."""
+    side: Literal["read", "write", "query", "key"]
+    value: float
+    """The cosine of both + ends; of a token the singular value times the product of their vectors."""
+    z: float
+    """How far out that is."""
+    expected: float
+    """How many of those that were looked at would be as far out by chance."""
+    gain: float
+    """How strongly its matrix uses it: 1 for an average direction."""
+    rank: int | None
+    """Of the token in the order of this end, counted from 1; null where no token is asked about."""
+    tokens: list[EntryJson]
+
+
+@with_config(STRICT)
+class AlignmentsJson(TypedDict):
+    """What is beyond chance, the farthest out first."""
+
+    found: list[AlignedJson]
+    n_found: int
+    n_rows: int
+    """That were looked at."""
+
+
+@with_config(STRICT)
+class ReadingJson(TypedDict):
+    """A direction that is written, and a head that reads it."""
+
+    writer: str
+    part: Literal["query", "key", "value"]
+    heads: list[str]
+    """One for a query, all that share it for a key or a value."""
+    specificity: float
+    """CS: 1 for a random direction."""
+    false_share: float
+    """Of pairs so specific at this distance, at most so many mean nothing."""
+    distance: int
+    """Layers between them."""
+    gain: float | None
+    """Of the writer, where writers are asked for."""
+
+
+@with_config(STRICT)
+class ReadingsJson(TypedDict):
+    """Pairs with a CS of 3 or more, of which at most 35% mean nothing; the most specific first."""
+
+    found: list[ReadingJson]
+    n_found: int
+    n_weaker: int
+    """Others with a CS of 2 or more."""
+
+
+@with_config(STRICT)
+class SurroundingsJson(TypedDict):
+    """Of one side of a direction."""
+
+    side: Literal["read", "write", "query", "key"]
+    writes: bool
+    """Whether it writes to the stream; else it reads it."""
+    neighbours: AlignmentsJson
+    """Directions of other matrices that do the same."""
+    others: AlignmentsJson
+    """Directions that read what it writes, or write what it reads."""
+    neurons: AlignmentsJson
+    """The same of single neurons."""
+    readings: ReadingsJson | None
+    """Heads that read what it writes; of a side that reads, what its head reads with all of this part."""
+
+
+@with_config(STRICT)
+class AroundJson(TypedDict):
+    """What a direction is like, what reads it and what writes it: by weights alone."""
+
+    address: str
+    label: str
+    weights: Literal["folded", "raw"]
+    fingerprint: str
+    sides: list[SurroundingsJson]
+    missing: str
+    """Why there are no sides; empty where there are."""
+    share: float
+    """Of the model's directions, those that are built and were looked at."""
+    path: list[str]
+    """Rays that were walked, this direction last."""
+    links: LinksJson
+
+
+@with_config(STRICT)
+class TokenGroupJson(TypedDict):
+    """What does one thing to a token."""
+
+    does: Literal["writes", "reads", "queries", "keys", "neurons-write", "neurons-read"]
+    rays: list[AlignedJson]
+    """The farthest out first."""
+    n_rows: int
+    """Directions that were looked at."""
+    n_beyond: int
+    """Of them, those that are more than chance explains."""
+
+
+@with_config(STRICT)
+class NearTokenJson(EntryJson):
+    """A token near to another."""
+
+    cosine: float
+
+
+@with_config(STRICT)
+class TokenPageJson(TypedDict):
+    """One token: what writes it, what reads it, what it looks for with and whose key it is."""
+
+    id: int
+    token: str
+    spelling: str
+    """What names it in a query: its text, or #1234 where that cannot."""
+    weights: Literal["folded", "raw"]
+    fingerprint: str
+    known: bool
+    """Whether the tokenizer has such a token; else the id pads the embedding."""
+    trained: bool | None
+    """Whether training has moved it; null where that is not known."""
+    length: float | None
+    """Of its row of the embedding, as stored; null where nothing is built."""
+    typical_length: float | None
+    """The median of all."""
+    n_tokens: int
+    variants: list[NamedTokenJson]
+    near: list[NearTokenJson]
+    """The nearest by embedding."""
+    groups: list[TokenGroupJson]
+    missing: str
+    """Why there are no groups; empty where there are."""
+    share: float
+    """Of the model's directions, those that are built and were looked at."""
+    links: LinksJson
+
+
+@with_config(STRICT)
+class PairCellJson(TypedDict):
+    """A direction of one head beside one of another."""
+
+    writer: str
+    reader: str
+    reader_ray: Literal["p", "n"]
+    """The end that lies along the writer's + end."""
+    cosine: float
+    expected: float
+    """Cells of the map that would be so far out by chance."""
+
+
+@with_config(STRICT)
+class PairJson(TypedDict):
+    """Directions that one head writes beside those that another reads with."""
+
+    a: str
+    b: str
+    part: Literal["value", "query", "key"]
+    weights: Literal["folded", "raw"]
+    fingerprint: str
+    rows: list[str]
+    """Directions of a, the strongest first."""
+    columns: list[str]
+    """Directions of b."""
+    cosines: list[list[float]]
+    specificities: list[float]
+    """Of each row: CS with the whole circuit of b."""
+    whole: float
+    """CS of all that a writes."""
+    later: bool
+    """Whether b reads after a has written."""
+    chance: float
+    """Standard deviation of such a cosine by chance."""
+    missing: str
+    """Why there are no directions; empty where there are."""
+    n_beyond: int
+    strongest: list[PairCellJson]
+    """Of all directions of both."""
+    page: str
+    json: str

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app.core.address import CIRCUITS, LABELS, Address
+from app.core.address import CIRCUITS, LABELS, Address, Ray
 from app.core.basis import BASES
+from app.explorer.circuitry import AroundPage, PairPage, TokenPage
 from app.explorer.estimates import as_points, as_shares, hundredths, layers_of, with_interval
 from app.explorer.jobs import duration_words, rate_words
 from app.explorer.kinds import name_of
@@ -28,6 +29,7 @@ from app.explorer.pages import (
     FullPage,
     HeadPage,
     HomePage,
+    Hop,
     JobPage,
     JobsPage,
     LayerPage,
@@ -38,11 +40,12 @@ from app.explorer.pages import (
     SearchPage,
 )
 from app.explorer.verdicts import BETTER
+from app.explorer.walk import spell_path
 from app.models.selection import FREQUENT
 from app.store.jobs import Task
 from app.web import charts, copies, glossary, judgements, numbers, reproduction
 from app.web.assets import Asset
-from app.web.chips import bars, chip_row, chips, measured, plain_chips, word_row
+from app.web.chips import bars, chip_row, chips, entry_row, measured, plain_chips, word_row
 from app.web.urls import Urls
 
 
@@ -67,6 +70,9 @@ PICTURES: dict[type, Picture] = {
     MatrixPage: Picture("matrix.html"),
     DirectionPage: Picture("direction.html", parts={"rotation": "_fragments/rotation.html"}),
     FitPage: Picture("fit.html"),
+    AroundPage: Picture("around.html", parts={"around": "_fragments/around.html"}),
+    TokenPage: Picture("token.html", parts={"groups": "_fragments/token_groups.html"}),
+    PairPage: Picture("pair.html"),
     ComparePage: Picture("compare.html"),
     CensusPage: Picture("census.html"),
     NotablePage: Picture(
@@ -121,6 +127,9 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         wave=charts.wave,
         bases=glossary.BASES,
         basis_key=glossary.basis_key,
+        walked=spell_path,
+        hop=Hop,
+        ray_of=Ray,
         kind_names=LABELS,
         task=Task,
         histogram_halves=charts.histogram,
@@ -159,6 +168,9 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         chips=chips,
         chip_row=chip_row,
         word_row=word_row,
+        entry_row=entry_row,
+        drawn_cells=charts.drawn_cells,
+        zip=zip,
         bars=bars,
         measured=measured,
         plain_chips=plain_chips,

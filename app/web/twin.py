@@ -3,8 +3,17 @@
 from dataclasses import asdict
 from typing import Literal, cast
 
-from app.core.address import CIRCUITS, Address
+from app.core.address import CIRCUITS, Address, short
 from app.core.bootstrap import Estimate
+from app.explorer.circuitry import (
+    Aligned,
+    Alignments,
+    AroundPage,
+    PairPage,
+    Reading,
+    Surroundings,
+    TokenPage,
+)
 from app.explorer.errors import BadOption, NotBuilt
 from app.explorer.pages import (
     AskedTerm,
@@ -50,9 +59,10 @@ from app.explorer.pages import (
     Verdict,
     View,
 )
+from app.explorer.walk import spell_path
 from app.models.vocabulary import Entry
 from app.web import schema
-from app.web.urls import BLIND, CENSUS, FULL, Urls
+from app.web.urls import AROUND, BLIND, CENSUS, FULL, TOKEN, Urls
 
 StreamSide = Literal["read", "write", "query", "key"]
 Side = StreamSide | Literal["token", "neuron", "position", "head"]
@@ -824,4 +834,135 @@ def _links(
         "up": json_of(address.parent),
         "previous": json_of(previous),
         "next": json_of(next_),
+    }
+
+
+def around_json(page: AroundPage, urls: Urls) -> schema.AroundJson:
+    """What is around a direction."""
+    return {
+        "address": str(page.address),
+        "label": page.address.label,
+        "weights": page.view.weights,
+        "fingerprint": page.model.fingerprint,
+        "sides": [_surroundings(side) for side in page.sides],
+        "missing": page.missing,
+        "share": page.share,
+        "path": [short(hop.ray) for hop in page.path],
+        "links": _links(urls, page.address, page.model, page.view, under=AROUND, path=spell_path(page.path)),
+    }
+
+
+def _surroundings(side: Surroundings) -> schema.SurroundingsJson:
+    readings = side.readings
+    return {
+        "side": cast("StreamSide", side.side),
+        "writes": side.writes,
+        "neighbours": _alignments(side.neighbours),
+        "others": _alignments(side.others),
+        "neurons": _alignments(side.neurons),
+        "readings": None
+        if readings is None
+        else {
+            "found": [_reading(one) for one in readings.found],
+            "n_found": readings.n_found,
+            "n_weaker": readings.n_weaker,
+        },
+    }
+
+
+def _alignments(some: Alignments) -> schema.AlignmentsJson:
+    return {"found": [_aligned(one) for one in some.found], "n_found": some.n_found, "n_rows": some.n_rows}
+
+
+def _aligned(one: Aligned) -> schema.AlignedJson:
+    return {
+        "address": str(one.ray.address),
+        "label": one.ray.address.label,
+        "ray": one.ray.sign,
+        "side": cast("StreamSide", one.side),
+        "value": one.value,
+        "z": one.z,
+        "expected": one.expected,
+        "gain": one.gain,
+        "rank": one.rank,
+        "tokens": [_entry_of(token) for token in one.tokens],
+    }
+
+
+def _entry_of(token: Entry) -> schema.EntryJson:
+    return {"id": token.id, "token": token.text}
+
+
+def _reading(one: Reading) -> schema.ReadingJson:
+    return {
+        "writer": str(one.writer),
+        "part": one.part,
+        "heads": [str(head) for head in one.heads],
+        "specificity": one.specificity,
+        "false_share": one.false_share,
+        "distance": one.distance,
+        "gain": one.gain,
+    }
+
+
+def token_json(page: TokenPage, urls: Urls) -> schema.TokenPageJson:
+    """One token."""
+    under = f"{TOKEN}/{page.token.id}"
+    return {
+        "id": page.token.id,
+        "token": page.token.text,
+        "spelling": page.token.spelling,
+        "weights": page.view.weights,
+        "fingerprint": page.model.fingerprint,
+        "known": page.is_known,
+        "trained": page.is_trained,
+        "length": page.length,
+        "typical_length": page.typical_length,
+        "n_tokens": page.n_known,
+        "variants": [_named(token) for token in page.variants],
+        "near": [{**_entry_of(one.token), "cosine": one.cosine} for one in page.near],
+        "groups": [
+            {
+                "does": group.does,
+                "rays": [_aligned(one) for one in group.rays],
+                "n_rows": group.n_rows,
+                "n_beyond": group.n_beyond,
+            }
+            for group in page.groups
+        ],
+        "missing": page.missing,
+        "share": page.share,
+        "links": _links(urls, page.address, page.model, page.view, under=under),
+    }
+
+
+def pair_json(page: PairPage, urls: Urls) -> schema.PairJson:
+    """Two heads side by side."""
+    return {
+        "a": str(page.a),
+        "b": str(page.b),
+        "part": page.part,
+        "weights": page.view.weights,
+        "fingerprint": page.model.fingerprint,
+        "rows": [str(place) for place in page.rows],
+        "columns": [str(place) for place in page.columns],
+        "cosines": [list(row) for row in page.cosines],
+        "specificities": list(page.specificities),
+        "whole": page.whole,
+        "later": page.is_later,
+        "chance": page.chance,
+        "missing": page.missing,
+        "n_beyond": page.n_beyond,
+        "strongest": [
+            {
+                "writer": str(one.writer.address),
+                "reader": str(one.reader.address),
+                "reader_ray": one.reader.sign,
+                "cosine": one.cosine,
+                "expected": one.expected,
+            }
+            for one in page.strongest
+        ],
+        "page": urls.pair(page.a, page.b, page.part, page.view),
+        "json": urls.pair_api(page.a, page.b, page.part, page.view),
     }

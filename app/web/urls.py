@@ -5,12 +5,13 @@ Knows the grammar of addresses and queries, not what is behind them.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from app.core.address import Address
+from app.core.address import Address, Ray
 from app.core.basis import BASES
-from app.explorer.pages import UNSOUGHT, BlindPage, Choice, ComparePage, Inquiry, Sought, View
+from app.explorer.pages import UNSOUGHT, BlindPage, Choice, ComparePage, Hop, Inquiry, Relation, Sought, View
+from app.explorer.walk import further, spell_path
 from app.models.selection import EVERY
 from app.store.jobs import Task
 
@@ -40,6 +41,9 @@ DEFAULTS = {
     "token": "",
     "answers": "",
     "of": "all",
+    "path": "",
+    "part": "",
+    "all": 0,
     "q": "",
     "order": "theme",
     "basis": "svd",
@@ -56,8 +60,23 @@ CENSUS = "census"
 """And behind a model's for what all its matrices are like."""
 BLIND = "blind"
 """And behind a model's for its blind round."""
+TOKEN = "token"  # noqa: S105 (a word of a path)
+"""And behind a model's, before an id, for one token of it."""
+AROUND = "around"
+"""And behind a direction's for what is like it, what reads it and what writes it."""
 SEARCH = "search"
 """And behind a model's for its search; below `/-` it is that of all models."""
+
+
+class TokenLinks(NamedTuple):
+    """The pages of a model's tokens, of which a page links hundreds: the id stands between the two."""
+
+    start: str
+    query: str
+
+    def to(self, id_: int) -> str:
+        """The page of that token."""
+        return f"{self.start}{id_}{self.query}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +105,59 @@ class Urls:
         Example: full(parse("gpt2/L5/H3"), view, token=" Paris") -> "/gpt2/L5/H3/full?token=+Paris"
         """
         return self.page(head, view, FULL, **changes)
+
+    def tokens(self, address: Address, view: View) -> TokenLinks:
+        """The pages of the tokens of the address's model, in the weights of the view.
+
+        Example: tokens(parse("gpt2/L5/H3"), view).to(511) -> "/gpt2/token/511"
+        """
+        return TokenLinks(f"{self.root}/{_model(address)}/{TOKEN}/", _query(_kept(_model(address), view), {}))
+
+    def token(self, address: Address, id_: int, view: View | None = None, **changes: object) -> str:
+        """One token of the address's model.
+
+        Example: token(parse("gpt2"), 6342, view) -> "/gpt2/token/6342"
+        """
+        return self.page(_model(address), view, f"{TOKEN}/{id_}", **changes)
+
+    def token_box(self, address: Address) -> str:
+        """Where a form sends the text of a token, to come to its page."""
+        return self.page(_model(address), under=TOKEN)
+
+    def around(self, address: Address, view: View, hops: Sequence[Hop] = ()) -> str:
+        """What a direction is like, what reads it and what writes it.
+
+        Example: around(parse("gpt2/L5/H3/ov/svd/12"), view) -> "/gpt2/L5/H3/ov/svd/12/around"
+        """
+        bare = replace(view, distance=0)
+        return self.page(address, bare, AROUND, path=spell_path(tuple(hops)))
+
+    def walk(self, hops: Sequence[Hop], relation: Relation, ray: Ray, view: View) -> str:
+        """From the ray that a path has led to on to another, which is of the same sign where it lies on its + end's side.
+
+        Example: "/gpt2/L7/H1/ov/svd/0?path=L5H3.ov.12p_r-L7H1.ov.0n#n"
+        """
+        walked = further(tuple(hops), relation, ray.address, ray.sign == "n")
+        return f"{self.page(ray.address, view, path=spell_path(walked))}#{walked[-1].ray.sign}"
+
+    def walked(self, hops: Sequence[Hop], view: View) -> list[str]:
+        """The page of each ray of a path, as it was when the path had come so far."""
+        so_far = (tuple(hops[: n + 1]) for n in range(len(hops)))
+        return [
+            f"{self.page(some[-1].ray.address, view, path=spell_path(some) if len(some) > 1 else '')}#{some[-1].ray.sign}"
+            for some in so_far
+        ]
+
+    def pair(self, a: Address, b: Address, part: str = "value", view: View | None = None) -> str:
+        """Directions of one head beside those of another that may read them.
+
+        Example: pair(parse("gpt2/L5/H3"), parse("gpt2/L7/H1")) -> "/-/pair?a=gpt2/L5/H3&b=gpt2/L7/H1"
+        """
+        return f"{self.root}/-/pair{_paired(a, b, part, view)}"
+
+    def pair_api(self, a: Address, b: Address, part: str, view: View) -> str:
+        """The same as JSON."""
+        return f"{self.root}/api/v1/-/pair{_paired(a, b, part, view)}"
 
     def directions(self, matrix: Address, view: View, indices: Sequence[int]) -> dict[int, str]:
         """The page of each of these directions of a matrix, made at once: a spectrum links all of them.
@@ -279,6 +351,11 @@ class Urls:
         """
         query = _query(_kept(address, view, under), {"weights": view.weights} | changes, always="weights")
         return f"{self.origin}/{address.pinned(pin)}{_below(under)}{query}"
+
+
+def _paired(a: Address, b: Address, part: str, view: View | None) -> str:
+    kept = _values(_kept(_model(a), view), {"part": "" if part == "value" else part})
+    return "?" + urlencode({"a": str(a), "b": str(b), **kept}, safe="/@")
 
 
 def _inquired(inquiry: Inquiry | None) -> dict[str, object]:

@@ -9,7 +9,7 @@ from app.explorer.making.tables import Tables
 from tests.explorer.steps import ended
 
 
-def build_bank(r, slug="tiny", processing="folded", kinds=("bank", "words", "moments", "shadow")):
+def build_bank(r, slug="tiny", processing="folded", kinds=("bank", "words", "tokens", "moments", "shadow", "readings")):
     """Build what is missing of the model's bank in the store of the resources, and nothing else: not its matrices."""
     model, tables = r.library.model(slug), Tables("cpu")
     for recipe in parts_of(model, processing):

@@ -4,7 +4,10 @@ from hypothesis import strategies as st
 from app.core.forms import form_of
 from app.explorer.pages import Hit, Token
 from app.models.vocabulary import Entry
-from app.web.chips import LONGEST_TITLE, Chip, bars, chip_row, chips, measured, merged, plain_chips
+from app.web.chips import LONGEST_TITLE, Chip, bars, chip_row, chips, entry_row, measured, merged, plain_chips
+from app.web.urls import TokenLinks
+
+LINKS = TokenLinks("/lens/tiny/token/", "?weights=raw")
 
 
 def token(text=" a", shown="·a", kind="text", score=1.0):
@@ -62,8 +65,8 @@ def numbered(texts, kinds):
 @given(st.lists(TEXTS, max_size=8), st.lists(KINDS, min_size=8, max_size=8))
 def test_a_row_has_a_chip_a_word_and_loses_no_token_whatever_they_hold(tags, texts, kinds):
     tokens = numbered(texts, kinds)
-    row = tags(str(chip_row(tokens)), text_of=("bdi",))
-    assert [tag for tag, _ in row.found] == ["bdi"] * len(row.texts)
+    row = tags(str(chip_row(tokens, LINKS)), text_of=("bdi",))
+    assert [tag for tag, _ in row.found] == ["bdi", "a"] * len(row.texts)
     # Told apart by a loop over pairs: a token joins the first before it that is text and of the same form.
     first: list[int] = []
     for token in tokens:
@@ -72,7 +75,8 @@ def test_a_row_has_a_chip_a_word_and_loses_no_token_whatever_they_hold(tags, tex
         first += [] if same else [token.id]
     assert [text.partition(" ×")[0] for text in row.texts] == [f"shown {i}" for i in first]
     assert sum(int(text.partition(" ×")[2] or 1) for text in row.texts) == len(tokens)
-    said = " ".join(own["title"] for _, own in row.found)
+    assert [own for tag, own in row.found if tag == "a"] == [{"href": LINKS.to(i), "tabindex": "-1"} for i in first]
+    said = " ".join(own["title"] for tag, own in row.found if tag == "bdi")
     assert all(f"id {token.id}" in said for token in tokens)
 
 
@@ -94,17 +98,18 @@ def test_a_row_and_a_list_of_bars_say_the_same_of_a_word(tags, texts):
         Token(id_, text, text[:39] + "…" if len(text) > 40 else text or "x", "text", 1.0)
         for id_, text in enumerate(texts)
     ]
-    row = tags(str(chip_row(tokens)), text_of=("bdi",))
+    row = tags(str(chip_row(tokens, LINKS)), text_of=("bdi",))
     listed = bars(tokens, 8)
     assert row.texts == [one.shown for one in listed]
-    assert [own["title"] for _, own in row.found] == [one.about for one in listed]
+    assert [own["title"] for tag, own in row.found if tag == "bdi"] == [one.about for one in listed]
+    assert [own["href"] for tag, own in row.found if tag == "a"] == [LINKS.to(one.id) for one in listed]
 
 
 @given(st.lists(TEXTS, max_size=8), st.integers(0, 8))
 def test_the_first_words_of_a_row_are_those_of_the_whole_row(tags, texts, most):
     tokens = numbered(texts, ["text"] * 8)
-    few, every = (tags(str(chip_row(tokens, most=n)), text_of=("bdi",)) for n in (most, None))
-    assert (few.texts, few.found) == (every.texts[:most], every.found[:most])
+    few, every = (tags(str(chip_row(tokens, LINKS, most=n)), text_of=("bdi",)) for n in (most, None))
+    assert (few.texts, few.found) == (every.texts[:most], every.found[: 2 * most])
 
 
 def test_special_tokens_that_look_alike_stay_apart():
@@ -116,11 +121,11 @@ def test_what_is_found_is_marked_and_follows_with_its_place(tags):
     tokens = numbered([" black", "Black", " <b>"], ["text"] * 3)
     behind = Token(9, " x<", "·x<", "text", 0.1)
     found = [Hit("p", 2, tokens[1], True), Hit("p", 21, behind, False), Hit("n", 3, tokens[2], True)]
-    html = str(chip_row(tokens, found, "p"))
+    html = str(chip_row(tokens, LINKS, found, "p"))
     row = tags(html, text_of=("mark", "span"))
     assert row.texts == ["shown 0 ×2", "21st", "·x<"]
     assert html.count("<mark>") == 2
-    assert tags(str(chip_row(tokens, found, "n")), text_of=("mark",)).texts == ["shown 2"]
+    assert tags(str(chip_row(tokens, LINKS, found, "n")), text_of=("mark",)).texts == ["shown 2"]
 
 
 @given(st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=50).map(lambda scores: sorted(scores, reverse=True)))
@@ -144,3 +149,27 @@ def test_a_plain_chip_tells_no_score():
         Chip("<eos>", "id 8", "special"),
         Chip("x" * 39 + "…", "x" * 50 + " · id 9", ""),
     ]
+
+
+def test_tokens_without_scores_are_chips_that_lead_to_them_and_the_asked_ones_are_marked(tags):
+    entries = [
+        Entry(3, " black", "·black", "text"),
+        Entry(4, "Black", "Black", "text"),
+        Entry(5, "<b>", "<b>", "special"),
+    ]
+    html = str(entry_row(entries, LINKS, [5]))
+    row = tags(html, text_of=("bdi",))
+    assert row.texts == ["·black ×2", "<b>"]
+    assert [own["href"] for tag, own in row.found if tag == "a"] == [LINKS.to(3), LINKS.to(5)]
+    assert [own.get("class") for tag, own in row.found if tag == "bdi"] == [None, "special"]
+    assert "2 tokens: ·black (id 3) · Black (id 4)" in html
+    assert html.count("<mark>") == 1
+    assert "nan" not in html
+
+
+@given(st.lists(TEXTS, max_size=8), st.lists(KINDS, min_size=8, max_size=8))
+def test_rows_with_and_without_scores_are_of_the_same_words(tags, texts, kinds):
+    tokens = numbered(texts, kinds)
+    entries = [Entry(one.id, one.text, one.shown, one.kind) for one in tokens]
+    rows = [tags(str(row), text_of=("bdi",)).texts for row in (chip_row(tokens, LINKS), entry_row(entries, LINKS))]
+    assert rows[0] == rows[1]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.core.address import parse
-from app.explorer import pages
+from app.explorer import circuitry, pages
 from app.web.examples import MODEL
 from app.web.templating import PICTURES, bib, by_circuit, distances, moment, norm_words, trail
 
@@ -14,7 +14,8 @@ SOURCES = {path.relative_to(TEMPLATES).as_posix(): path.read_text() for path in 
 
 
 def test_every_page_value_has_its_templates():
-    kinds = {value for name, value in vars(pages).items() if name.endswith("Page") and dataclasses.is_dataclass(value)}
+    named = {**vars(pages), **vars(circuitry)}
+    kinds = {value for name, value in named.items() if name.endswith("Page") and dataclasses.is_dataclass(value)}
     assert set(PICTURES) == kinds
     for picture in PICTURES.values():
         assert picture.whole in SOURCES

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.address import parse
-from app.explorer.pages import ONLY, PROCESSINGS, SORTS, Choice, Inquiry, View
+from app.core.address import Ray, parse
+from app.explorer.pages import ONLY, PROCESSINGS, SORTS, Choice, Hop, Inquiry, View
 from app.models.selection import EVERY, Selection
 from app.store.jobs import Task
 from app.web.examples import BLIND_PAGE, COMPARE_PAGE
@@ -252,3 +252,23 @@ def test_the_links_of_a_strip_are_the_search_in_one_layer(view, inquiry):
     for layer, link in links.items():
         whole = URLS.search(HEAD, view, inquiry, kind="ov", layers=str(layer), page=1)
         assert sorted(parse_qsl(urlsplit(link).query)) == sorted(parse_qsl(urlsplit(whole).query))
+
+
+def test_a_walk_keeps_its_sign_and_its_weights():
+    first, other = parse("gpt2/L5/H3/ov/svd/12"), parse("gpt2/L7/H1/ov/svd/0")
+    view = View("raw", "folded")
+    link = URLS.walk([Hop(Ray(first, "n"))], "reads", Ray(other, "n"), view)
+    assert link == "/lens/gpt2/L7/H1/ov/svd/0?weights=raw&path=L5H3.ov.12n_r-L7H1.ov.0p#p"
+    hops = [Hop(Ray(first, "n")), Hop(Ray(other, "p"), "reads")]
+    assert URLS.walked(hops, view) == ["/lens/gpt2/L5/H3/ov/svd/12?weights=raw#n", link]
+    assert URLS.around(first, view) == "/lens/gpt2/L5/H3/ov/svd/12/around?weights=raw"
+
+
+def test_tokens_and_pairs_keep_the_weights():
+    view = View("raw", "folded", sort="gap", page=3)
+    assert URLS.tokens(parse("gpt2@0123abcd/L5/H3"), view).to(7) == "/lens/gpt2@0123abcd/token/7?weights=raw"
+    assert URLS.token(HEAD, 7, view) == "/lens/gpt2/token/7?weights=raw"
+    assert URLS.token_box(HEAD) == "/lens/gpt2/token"
+    pair = URLS.pair(HEAD, parse("gpt2/L7/H1"), "key", view)
+    assert pair == "/lens/-/pair?a=gpt2/L5/H3&b=gpt2/L7/H1&weights=raw&part=key"
+    assert URLS.pair(HEAD, parse("gpt2/L7/H1")) == "/lens/-/pair?a=gpt2/L5/H3&b=gpt2/L7/H1"

@@ -19,8 +19,10 @@ from app.explorer.making import (
     gallery,
     heads,
     moments,
+    readings,
     rotation,
     shadow,
+    tokens,
     vectors,
     words,
 )
@@ -139,6 +141,16 @@ def _shadow(bench: Bench, recipe: Recipe) -> Steps[Baked]:
     return shadow.cast_shadow(bench, cast("End", recipe.subject.rpartition("/")[2]))
 
 
+def _tokens(bench: Bench, recipe: Recipe) -> Steps[Baked]:
+    return tokens.take_tokens(bench, recipe.subject.rpartition("/")[2])
+
+
+def _readings(bench: Bench, recipe: Recipe) -> Steps[Baked]:
+    layer = layer_of(recipe)
+    assert layer is not None
+    return readings.hold_against_readers(bench, layer)
+
+
 MAKERS: dict[ArtifactKind, RecipeMaker] = {
     "decomposition": _decomposition,
     "layer": _layer,
@@ -154,4 +166,6 @@ MAKERS: dict[ArtifactKind, RecipeMaker] = {
     "words": _words,
     "moments": _moments,
     "shadow": _shadow,
+    "tokens": _tokens,
+    "readings": _readings,
 }

@@ -136,10 +136,10 @@ class Bank:
     def products(self, vector: NDArray[np.floating], where: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
         """The dot product of every row with the vector [n], nan outside `where` [n]: all vectors are read, block by block.
 
-        ComputationFailed where a file has changed under the bank.
+        Of several vectors [d k] at once: [n k]. ComputationFailed where a file has changed under the bank.
         """
         query = np.ascontiguousarray(vector, np.float32)
-        found = np.full(len(self.rows.layer), np.nan, np.float32)
+        found = np.full((len(self.rows.layer), *query.shape[1:]), np.nan, np.float32)
 
         def of_part(part: BankPart) -> None:
             own = slice(part.start, part.stop)
@@ -157,7 +157,8 @@ class Bank:
         for part in self._parts:
             if part.layer == layer and part.is_neuron == (address.basis == "neuron"):
                 own = slice(part.start, part.stop)
-                is_it = (rows.index[own] == address.index) & (rows.side[own] == side)
+                number = rows.unit if part.is_neuron else rows.index
+                is_it = (number[own] == address.index) & (rows.side[own] == side)
                 is_it &= rows.head[own] == (-1 if address.head is None else address.head)
                 is_it &= rows.kind[own] == (KINDS.index(address.kind) if address.kind else -1)
                 found = np.flatnonzero(is_it)
@@ -176,7 +177,7 @@ class Bank:
             None if head < 0 else head,
             KINDS[rows.kind[row]],
             "neuron" if rows.is_neuron[row] else "svd",
-            int(rows.index[row]),
+            int(rows.unit[row] if rows.is_neuron[row] else rows.index[row]),
         )
 
 

@@ -48,12 +48,15 @@ class Words:
         return found
 
     def similarities(self, query: NDArray[np.floating]) -> NDArray[np.float32]:
-        """The dot product of every token with the query [d_vocab]; ComputationFailed as for `rows`."""
+        """The dot product of every token with the query [d_vocab], or with each of several [d k]: [d_vocab k].
+
+        ComputationFailed as for `rows`.
+        """
         query = np.ascontiguousarray(query, np.float32)
         if self._table is not None:
             found: NDArray[np.float32] = np.dot(self._table, query)
             return found
-        found = np.empty(self._model.header.d_vocab, np.float32)
+        found = np.empty((self._model.header.d_vocab, *query.shape[1:]), np.float32)
 
         def of_part(part: int) -> None:
             own = word_ids(self._model, part)

@@ -76,10 +76,11 @@ def read_spot(request: Request, path: str) -> Spot:
     try:
         return Spot(parse(text))
     except AddressError:
-        above, _, under = text.rpartition("/")
-        if not form.endswith(f"/{under}"):
+        last = form.rpartition("/{id}")[0].rpartition("/")[2] if form.endswith("/{id}") else form.rpartition("/")[2]
+        above, between, under = text.rpartition(f"/{last}")
+        if not between or last.startswith("{"):
             raise
-        return Spot(parse(above), under)
+        return Spot(parse(above), f"{last}{under}")
 
 
 def _route_of(request: Request, path: str) -> tuple[str, dict[str, str]]:

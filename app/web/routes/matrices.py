@@ -15,13 +15,14 @@ from app.explorer import browse
 from app.explorer.compare import compare
 from app.explorer.errors import UnknownAddress
 from app.explorer.pages import FitPage
+from app.explorer.visits.around import around
 from app.web import schema, twin
 from app.web.answers import json_answer
 from app.web.http.patience import PatientRoute
 from app.web.parts import Head, Layer, Slug, describe_answers
-from app.web.query import BasisQuery, CompareQuery, TableQuery, TurnQuery
+from app.web.query import AroundQuery, BasisQuery, CompareQuery, TableQuery, TurnQuery
 from app.web.site import resources_of, urls_of
-from app.web.urls import COMPARE
+from app.web.urls import AROUND, COMPARE
 
 PREFIX = "/api/v1"
 router = APIRouter(prefix=PREFIX, route_class=PatientRoute)
@@ -98,6 +99,13 @@ def direction(request: Request, query: Annotated[TurnQuery, Query()]) -> Respons
     return _answer(request, browse.direction, twin.direction_page_json, query)
 
 
+def surroundings(request: Request, query: Annotated[AroundQuery, Query()]) -> Response:
+    """What a direction is like, what reads it and what writes it; `missing` where the bank was not built."""
+    address = parse(str(request.scope["path"]).partition(f"{PREFIX}/")[2].removesuffix(f"/{AROUND}"))
+    found = around(resources_of(request), address, query.options(), query.path)
+    return json_answer(request, twin.around_json(found, urls_of(request)))
+
+
 def _answer(request: Request, verb: Callable[..., Any], twin_of: Callable[..., Any], query: BasisQuery) -> Response:
     """What the verb says of the address that the path spells."""
     address = parse(str(request.scope["path"]).partition(f"{PREFIX}/")[2])
@@ -144,3 +152,9 @@ for _path, _place in PLACES.items():
         responses=describe_answers(schema.DirectionPageJson),
         dependencies=[Depends(_place), Depends(in_basis), Depends(at_index)],
     )(direction)
+    router.get(
+        f"{_path}/{{basis}}/{{index}}/{AROUND}",
+        summary="Around a direction",
+        responses=describe_answers(schema.AroundJson),
+        dependencies=[Depends(_place), Depends(in_basis), Depends(at_index)],
+    )(surroundings)

@@ -48,7 +48,9 @@ KINDS: dict[Depth, Kind] = {
     "head": Kind(lambda r, address, query: browse.head(r, address, query.options()), head_sheet),
     "matrix": Kind(lambda r, address, query: browse.matrix(r, address, query.options()), matrix_sheet),
     "decomposition": Kind(lambda r, address, query: browse.matrix(r, address, query.options()), matrix_sheet),
-    "direction": Kind(lambda r, address, query: browse.direction(r, address, query.options()), direction_sheet),
+    "direction": Kind(
+        lambda r, address, query: browse.direction(r, address, query.options(), query.path), direction_sheet
+    ),
 }
 
 

@@ -169,7 +169,8 @@ def test_it_is_proven_once_and_kept_between_requests(reader, model, monkeypatch)
     monkeypatch.setattr(located, "_prove", lambda *words, kept=located._prove: proven.append(1) or kept(*words))
     bank = open_bank(reader, model, "folded")
     n = len(proven)
-    assert n == sum(part.kind != "words" for part in parts_of(model, "folded"))
+    own = {"bank", "moments", "shadow"}
+    assert n == sum(part.kind in own for part in parts_of(model, "folded"))
     assert open_bank(reader, model, "folded") is bank
     reader.banks.drop(("bank", model.fingerprint, "folded"))  # as others would have it dropped
     assert open_bank(reader, model, "folded") is not bank
@@ -207,7 +208,7 @@ def test_its_files_are_in_use(reader, model):
         os.utime(reader.store.path(part), (1, 1))
     open_bank(reader, model, "folded")
     times = {part.kind: reader.store.path(part).stat().st_mtime for part in parts_of(model, "folded")}
-    assert times.pop("words") == 1  # which nobody has opened
+    assert {times.pop(kind) for kind in ("words", "tokens", "readings")} == {1}  # which nobody has opened
     assert min(times.values()) > 10**9
 
 

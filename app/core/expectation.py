@@ -1,0 +1,35 @@
+"""How many of so many vectors would be so aligned by chance. Knows nothing of the vectors. Imports no torch.
+
+A cosine c of v with vectors that lie anyhow in the stream is about normal with the standard deviation
+`sqrt(v^T C v)`, C the mean of their own products: so many of them reach it by chance, on either side.
+"""
+
+import math
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+SURELY = 0.05
+"""An expectation below which an alignment counts as more than chance."""
+
+_erfc = np.frompyfunc(math.erfc, 1, 1)
+
+
+def expected(z: Float[np.ndarray, "*shape"], n: int) -> Float64[np.ndarray, "*shape"]:
+    """How many of n numbers that are normal would be as far from zero as each z: `n * 2 Phi(-|z|)`.
+
+    Example: expected(5.0, 122_112) -> 0.07
+    """
+    return np.asarray(n * _erfc(np.abs(z.astype(np.float64)) / math.sqrt(2)), np.float64)
+
+
+def reach(n: int, expectation: float = SURELY) -> float:
+    """The z that so many of n are expected to reach.
+
+    Example: reach(17_280) -> 4.68
+    """
+    low, high = 0.0, 40.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if n * math.erfc(middle / math.sqrt(2)) > expectation else (low, middle)
+    return high

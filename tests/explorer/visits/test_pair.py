@@ -1,0 +1,82 @@
+import math
+import shutil
+
+import numpy as np
+import pytest
+
+from app.core.address import parse
+from app.explorer.errors import BadOption, UnknownAddress
+from app.explorer.making.heads import head_tensors
+from app.explorer.views import Options
+from app.explorer.visits.pair import pair
+from tests.explorer.banks import build_bank
+
+
+@pytest.fixture(scope="module")
+def whole(open_explorer, tiny_data, tmp_path_factory):
+    r = open_explorer(shutil.copytree(tiny_data, tmp_path_factory.mktemp("whole") / "data"))
+    build_bank(r, kinds=("bank",))
+    return r
+
+
+def dense(bench, layer, head, part):
+    """W_OV, or W_QK from the side that reads."""
+    one = head_tensors(bench, layer, head)
+    W_Q, W_K, W_V, W_O = (each.double().numpy() for each in (one.W_Q, one.W_K, one.W_V, one.W_O))
+    return {"value": W_V @ W_O, "query": W_Q @ W_K.T, "key": W_K @ W_Q.T}[part]
+
+
+@pytest.mark.parametrize("part", ["value", "query", "key"])
+def test_the_whole_is_the_composition_of_the_dense_matrices_and_the_mean_of_its_rows(whole, bench_of, part):
+    bench = bench_of("gpt2", "folded")
+    page = pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), part)
+    A, B = dense(bench, 0, 1, "value"), dense(bench, 1, 2, part)
+    composed = math.sqrt(32) * np.linalg.norm(A @ B) / (np.linalg.norm(A) * np.linalg.norm(B))
+    assert page.whole == pytest.approx(composed, abs=1e-5)
+    V, S = np.linalg.svd(A)[2], np.linalg.svd(A)[1]
+    for n, own in enumerate(page.specificities):
+        assert own == pytest.approx(math.sqrt(32) * np.linalg.norm(V[n] @ B) / np.linalg.norm(B), rel=1e-4)
+    squares = np.square(S[: len(page.rows)])
+    assert page.whole == pytest.approx(math.sqrt(squares @ np.square(page.specificities) / squares.sum()), rel=1e-4)
+
+
+def test_cells_are_cosines_of_the_directions_that_they_name(whole, bench_of):
+    bench = bench_of("gpt2", "folded")
+    page = pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "query")
+    V, U = np.linalg.svd(dense(bench, 0, 1, "value"))[2], np.linalg.svd(dense(bench, 1, 2, "query"))[0]
+    assert [place.index for place in page.rows] == [place.index for place in page.columns] == list(range(8))
+    assert np.abs(page.cosines) == pytest.approx(np.abs(V[:8] @ U[:, :8]), abs=1e-4)
+    first = page.strongest[0]
+    assert abs(first.cosine) == pytest.approx(np.abs(page.cosines).max())
+    assert (first.writer.address.kind, first.reader.address.kind) == ("ov", "qk")
+    assert page.cosines[first.writer.address.index][first.reader.address.index] == pytest.approx(first.cosine)
+    assert first.reader.sign == ("p" if first.cosine >= 0 else "n")
+
+
+def test_whether_one_can_read_the_other_is_said(whole):
+    assert pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "value").is_later
+    assert not pair(whole, "tiny/L1/H1", "tiny/L1/H2", Options(), "value").is_later
+    assert not pair(whole, "tiny/L1/H1", "tiny/L0/H2", Options(), "value").is_later
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "why"),
+    [
+        ("tiny/L0/H1", "gpt2/L1/H2", "one model"),
+        ("tiny/L0", "tiny/L1/H2", "a is a head"),
+        ("tiny/L0/H1", "tiny/L1/H2/ov", "b is a head"),
+        ("", "tiny/L1/H2", "a is a head"),
+        ("<script>", "tiny/L1/H2", "a is a head"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(whole, a, b, why):
+    with pytest.raises(BadOption, match=why):
+        pair(whole, a, b, Options(), "value")
+
+
+def test_a_head_or_a_bank_that_is_not_there(whole, open_explorer, fresh_data):
+    with pytest.raises(UnknownAddress, match="H0 to H3"):
+        pair(whole, "tiny/L0/H1", "tiny/L1/H9", Options(), "value")
+    page = pair(open_explorer(fresh_data), "tiny/L0/H1", "tiny/L1/H2", Options(), "value")
+    assert "precompute tiny --matrices bank" in page.missing
+    assert parse("tiny/L0/H1") == pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "key").address

@@ -1,0 +1,187 @@
+"""Surroundings, tokens and pairs over HTTP: the pages, their parts and their JSON twins."""
+
+import shutil
+
+import pytest
+from pydantic import TypeAdapter
+
+from app.explorer.resources import close_resources, open_resources
+from app.web import schema
+from tests.explorer.banks import build_bank
+from tests.explorer.conftest import SETTINGS
+
+PART = {"HX-Request": "true", "HX-Request-Type": "partial"}
+DIRECTION = "/tiny/L0/H1/ov/svd/2"
+
+
+@pytest.fixture(scope="module")
+def banked_data(tiny_data, tmp_path_factory):
+    data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("banked") / "data")
+    r = open_resources(data=data, **SETTINGS)
+    build_bank(r, kinds=("bank", "words", "tokens", "readings"))
+    close_resources(r)
+    return data
+
+
+@pytest.fixture(scope="module")
+def banked(serve, banked_data):
+    return serve(banked_data, "tiny")
+
+
+@pytest.fixture(scope="module")
+def hostile_banked(serve, hostile_data, tmp_path_factory):
+    data = shutil.copytree(hostile_data, tmp_path_factory.mktemp("hostile") / "data")
+    r = open_resources(data=data, **(SETTINGS | {"models": ("hostile",)}))
+    build_bank(r, "hostile", kinds=("bank", "words", "tokens", "readings"))
+    close_resources(r)
+    return serve(data, "hostile")
+
+
+def links(tags, html):
+    return [own["href"] for tag, own in tags(html).found if tag == "a" and own.get("href", "").startswith("/")]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{DIRECTION}/around",
+        "/tiny/L1/H2/qk/svd/1/around?path=L0H1.ov.2n_r-L1H2.qk.1p",
+        "/tiny/L1/mlp-in/neuron/5/around",
+        "/tiny/token/70",
+        "/tiny/token/70?all=1",
+        "/-/pair?a=tiny/L0/H1&b=tiny/L1/H2&part=key",
+        f"{DIRECTION}?path=L1H2.qk.1p_w-L0H1.ov.2n",
+    ],
+)
+def test_no_link_leads_nowhere(banked, tags, path):
+    html = banked.get(path).text
+    places = {link.partition("#")[0] for link in links(tags, html)}
+    assert len(places) > 10
+    for link in sorted(places):
+        assert banked.get(link).status_code in {200, 202, 303, 307}, link
+
+
+def test_a_direction_says_where_its_surroundings_are_and_they_come_alone(banked, tags):
+    page = banked.get(DIRECTION).text
+    (lazy,) = [own for tag, own in tags(page).found if own.get("id") == "around"]
+    assert lazy["hx-get"] == f"{DIRECTION}/around?path=L0H1.ov.2p"
+    assert f'href="{lazy["hx-get"]}"' in page  # without JavaScript
+    alone = banked.get(lazy["hx-get"], headers=PART | {"HX-Target": "section#around"}).text
+    assert alone.lstrip().startswith('<section class="around" id="around"')
+    assert alone.strip() in banked.get(lazy["hx-get"]).text
+    assert "nothing here was run" in alone
+    assert "influence" not in alone
+
+
+def test_a_walk_is_a_strip_and_a_link_to_send(banked, tags, pin):
+    places = [f"L0H{head}.ov.{index}" for head in range(4) for index in range(8)]
+    pages = (
+        (at, banked.get(f"/tiny/{at.replace('H', '/H').replace('.ov.', '/ov/svd/')}/around").text) for at in places
+    )
+    at, onward = next((at, link) for at, html in pages for link in links(tags, html) if f"path={at}p_" in link)
+    page = banked.get(onward.partition("#")[0]).text
+    assert '<nav class="path"' in page
+    strip = page.split('<nav class="path"')[1].split("</nav>")[0]
+    first, last, _ = links(tags, strip)
+    assert first == f"/tiny/{at.replace('H', '/H').replace('.ov.', '/ov/svd/')}#p"
+    assert last == onward
+    assert f"tiny@{pin}" in page
+    assert f"path={at}p_" in page.split('id="link"')[1].split(">")[0]
+    assert '<nav class="path"' not in banked.get(DIRECTION).text
+
+
+@pytest.mark.parametrize(
+    "path", ["nonsense", "L9H9.ov.0p", "<script>alert(1)</script>", "x" * 5_00, "%ED%A0%80", "%00"]
+)
+def test_a_path_that_is_none_is_a_sentence(banked, path):
+    for place in (DIRECTION, f"{DIRECTION}/around"):
+        answer = banked.get(f"{place}?path={path}")
+        assert answer.status_code == 422
+        assert "<script>alert" not in answer.text
+
+
+def test_twins_have_the_form_that_is_described_and_say_what_pages_say(banked, tags):
+    told = banked.get(f"/api/v1{DIRECTION}/around").json()
+    TypeAdapter(schema.AroundJson).validate_python(told, strict=True)
+    html = banked.get(f"{DIRECTION}/around").text
+    for side in told["sides"]:
+        for name in ("neighbours", "others", "neurons"):
+            for one in side[name]["found"]:
+                assert f"/{one['address']}?path=" in html
+    token = banked.get("/api/v1/tiny/token/70").json()
+    TypeAdapter(schema.TokenPageJson).validate_python(token, strict=True)
+    page = banked.get("/tiny/token/70?all=1").text
+    shown = {link.partition("#")[0] for link in links(tags, page)}
+    assert {f"/{one['address']}" for group in token["groups"] for one in group["rays"]} <= shown
+    pair = banked.get("/api/v1/-/pair?a=tiny/L0/H1&b=tiny/L1/H2").json()
+    TypeAdapter(schema.PairJson).validate_python(pair, strict=True)
+    assert pair["page"] == "/-/pair?a=tiny/L0/H1&b=tiny/L1/H2"
+    assert f"{pair['whole']:.2f}" in banked.get(pair["page"]).text
+
+
+def test_what_takes_longer_of_a_token_comes_by_itself(banked, tags):
+    page = banked.get("/tiny/token/70").text
+    (lazy,) = [own for tag, own in tags(page).found if own.get("id") == "groups"]
+    alone = banked.get(lazy["hx-get"], headers=PART | {"HX-Target": "section#groups"}).text
+    assert "Neurons that write it" in alone
+    assert "hx-get" not in alone
+    assert "Neurons that write it" not in page
+    assert f'href="{lazy["hx-get"]}"' in page
+
+
+def test_a_text_leads_to_its_token_and_a_head_to_its_full_circuits(banked):
+    for text in ("+that", "%C2%B7that"):
+        answer = banked.get(f"/tiny/token?text={text}&weights=raw")
+        assert answer.status_code == 303
+        assert answer.headers["Location"].startswith("/tiny/token/")
+        assert answer.headers["Location"].endswith("?weights=raw")
+    assert banked.get("/tiny/token/70?head=l1h2").headers["Location"] == "/tiny/L1/H2/full?token=%2370"
+    assert banked.get("/tiny/token/70?head=nonsense").status_code == 422
+    refused = banked.get("/tiny/token?text=THAT")
+    assert refused.status_code == 422
+    assert "text=+that" in refused.text  # a link to what may have been meant
+
+
+@pytest.mark.parametrize("id_", ["304", "99999999999", "-1", "007", "x", "\u0663", "%3Cb"])
+def test_an_id_that_is_none_is_a_page_that_says_so(banked, id_):
+    for start in ("/tiny", "/api/v1/tiny"):
+        assert banked.get(f"{start}/token/{id_}").status_code == 404
+
+
+def test_chips_lead_to_tokens_in_the_weights_that_are_looked_at(banked, tags):
+    for path in ("/tiny/L1/H2", "/tiny/L1", DIRECTION, "/tiny/L1/H2/full?token=+that"):
+        for weights in ("", "raw"):
+            separator = "&" if "?" in path else "?"
+            found = tags(banked.get(f"{path}{separator}weights={weights}" if weights else path).text).found
+            to_tokens = [own for tag, own in found if tag == "a" and "/token/" in own.get("href", "")]
+            assert to_tokens
+            assert all(own["href"].endswith("?weights=raw") == bool(weights) for own in to_tokens)
+
+
+def test_tables_have_no_stop_of_the_tab_key_for_a_chip_and_lists_have(banked, tags):
+    def stops(path):
+        found = tags(banked.get(path).text).found
+        return [own for tag, own in found if tag == "a" and "/token/" in own.get("href", "") and "tabindex" not in own]
+
+    assert not stops("/tiny/L1/H2")
+    assert stops(DIRECTION)
+
+
+def test_hostile_tokens_stay_text(hostile_banked, tags):
+    for id_ in range(40):
+        answer = hostile_banked.get(f"/hostile/token/{id_}?all=1")
+        assert answer.status_code in {200, 404}
+        found = tags(answer.text).found
+        assert not [tag for tag, _ in found if tag == "img"]
+        assert all("src" in own for tag, own in found if tag == "script")
+    for place in ("L0/H1/ov/svd/2/around", "L1/H2/qk/svd/1/around"):
+        found = tags(hostile_banked.get(f"/hostile/{place}").text).found
+        assert not [tag for tag, _ in found if tag == "img"]
+
+
+def test_without_a_bank_pages_are_there_and_say_what_builds_it(serve, fresh_data):
+    client = serve(fresh_data, "tiny")
+    assert "singular-lens precompute tiny --matrices bank" in client.get("/tiny/token/70").text
+    assert "singular-lens precompute tiny --matrices bank" in client.get(f"{DIRECTION}/around").text
+    assert "singular-lens precompute tiny --matrices bank" in client.get("/-/pair?a=tiny/L0/H1&b=tiny/L1/H2").text
+    assert client.get("/api/v1/-/pair?a=tiny/L0/H1&b=tiny/L1/H2").json()["missing"]
