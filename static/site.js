@@ -114,6 +114,71 @@
 
   const up = () => document.querySelector(".crumbs li:nth-last-child(2) a")?.href;
 
+  // The jump box as a palette: suggestions as one types, and the places that this browser was at, which it alone knows.
+  const RECENT = 12;
+  const palette = () => document.getElementById("palette");
+
+  function recentPlaces() {
+    try {
+      const found = JSON.parse(kept.get("recent") ?? "[]");
+      const isPlace = (one) => Array.isArray(one) && one.every((part) => typeof part === "string") && /^\/(?!\/)/.test(one[0]);
+      return Array.isArray(found) ? found.filter(isPlace) : [];
+    } catch { return []; }
+  }
+
+  function notePlace() {
+    if (!document.querySelector(".place .masthead") || document.getElementById("progress") || !palette()) return;
+    const here = [location.pathname + location.search, document.title.replace(/ · singular-lens$/, "")];
+    kept.set("recent", JSON.stringify([here, ...recentPlaces().filter(([url]) => url !== here[0])].slice(0, RECENT)));
+  }
+
+  function showRecent() {
+    const words = document.getElementById("palette-box").value.trim().toLowerCase();
+    const here = location.pathname + location.search;
+    const found = recentPlaces().filter(([url, label]) => url !== here && label.toLowerCase().includes(words));
+    const section = document.getElementById("recent");
+    section.hidden = !found.length;
+    section.querySelector("ul").replaceChildren(...found.slice(0, words ? 3 : RECENT).map(([url, label]) => {
+      const item = document.createElement("li");
+      const link = item.appendChild(document.createElement("a"));
+      link.href = url;
+      link.textContent = label;
+      return item;
+    }));
+  }
+
+  function openPalette() {
+    if (!palette() || document.querySelector("dialog[open]")) return;
+    const box = document.getElementById("palette-box");
+    box.value = document.getElementById("jump").value;
+    palette().showModal();
+    box.select();
+    showRecent();
+    box.dispatchEvent(new Event("suggest"));
+  }
+
+  // Down and up from the box through what is suggested, and back; Escape leaves it.
+  function moveInSuggestions(event) {
+    const place = event.target.closest?.("dialog.palette, form.jump");
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const box = place?.querySelector("input[name='q']");
+    if (box && step) {
+      const links = [...place.querySelectorAll("section:not([hidden]) a, .suggestions a")].filter((link) => link.offsetParent);
+      const stops = [box, ...new Set(links)];
+      event.preventDefault();
+      stops[stops.indexOf(document.activeElement) + step]?.focus();
+    }
+    if (box && event.key === "Escape" && place.matches("dialog")) {
+      event.preventDefault(); // which would only empty the box
+      place.close();
+    }
+    if (box && event.key === "Escape" && place.matches("form") && document.getElementById("below")?.childElementCount) {
+      event.preventDefault();
+      document.getElementById("below").replaceChildren();
+      box.focus();
+    }
+  }
+
   const KEYS = {
     "[": () => { const url = follow("prev"); if (url) location.assign(url); },
     "]": () => { const url = follow("next"); if (url) location.assign(url); },
@@ -129,6 +194,11 @@
 
   function onKey(event) {
     const group = event.target.closest?.("[data-roving]");
+    if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && palette()) {
+      event.preventDefault();
+      palette().open ? palette().close() : openPalette();
+    }
+    if (!event.ctrlKey && !event.metaKey && !event.altKey) moveInSuggestions(event);
     if (group && !event.ctrlKey && !event.metaKey && !event.altKey) moveInGroup(event, group);
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (event.key === "Escape") hideTip();
@@ -139,8 +209,11 @@
   }
 
   function onClick(event) {
-    const button = event.target.closest?.("[data-copy], #theme, #help-link");
+    if (event.target === palette()) return palette().close(); // beside it
+    const button = event.target.closest?.("[data-copy], #theme, #help-link, #palette-open, #forget");
     if (!button) return;
+    if (button.id === "palette-open") return openPalette();
+    if (button.id === "forget") { kept.set("recent", null); showRecent(); return document.getElementById("palette-box").focus(); }
     if (button.id === "theme") nextTheme();
     else if (button.id === "help-link") { event.preventDefault(); openHelp(); }
     else copy(button.dataset.copy);
@@ -150,6 +223,7 @@
   addEventListener("storage", showTheme); // another tab switched
   document.addEventListener("keydown", onKey);
   document.addEventListener("click", onClick);
+  document.addEventListener("input", (event) => { if (event.target.id === "palette-box") showRecent(); });
   document.addEventListener("change", (event) => {
     if (event.target.id === "single-keys") kept.set("keys", event.target.checked ? null : "off");
   });
@@ -207,7 +281,7 @@
     if (waited && !waits && location.hash) location.replace(location.hash);
   }
 
-  const prepare = () => { showTheme(); showEnd(); prepareGroups(); prepareTips(); findTarget(); };
+  const prepare = () => { showTheme(); showEnd(); prepareGroups(); prepareTips(); findTarget(); notePlace(); };
   addEventListener("hashchange", showEnd);
   document.addEventListener("DOMContentLoaded", prepare);
   document.addEventListener("htmx:after:swap", prepare);

@@ -43,7 +43,9 @@ OTHER_BYTES = 4_000
 
 
 def parts_of(model: OpenModel, processing: Processing) -> list[Recipe]:
-    """Every part, the quick ones first: singular directions, the last layers before others; tokens; neurons; random ones."""
+    """Every part, the quick ones first: singular directions, the last layers before others; tokens; neurons; random
+    ones; heads beside heads.
+    """
     layers = range(model.header.n_layers - 1, -1, -1)
     ends = ends_of(model, processing)
     return [
@@ -52,6 +54,8 @@ def parts_of(model: OpenModel, processing: Processing) -> list[Recipe]:
         *(recipes.tokens(model, end, processing) for end in ends),
         recipes.moments(model, processing),
         *(recipes.shadow(model, end, processing) for end in ends),
+        recipes.composition(model, processing),
+        recipes.alike(model, processing),
         *(
             recipes.bank(model, layer, processing, "neuron")
             for layer in (layers if has_neurons(model, processing) else ())
@@ -134,21 +138,25 @@ def are_words_halved(model: OpenModel) -> bool:
 
 def n_bytes(model: OpenModel, processing: Processing, recipe: Recipe, *, halved: bool) -> int:
     """Of a part on disk, about; `halved` as `is_halved` says."""
-    d = model.header.d_model
+    d, heads = model.header.d_model, model.header.n_layers * model.header.n_heads
     end: End = BANK_ENDS[f"/{BANK_ENDS[1]}" in recipe.subject]
-    if recipe.kind == "bank":
-        return OTHER_BYTES + count_rows(model, processing, recipe) * (ROW_BYTES + (2 if halved else 4) * d)
-    if recipe.kind == "words":
-        return OTHER_BYTES + (2 if are_words_halved(model) else 4) * d * len(
-            word_ids(model, int(recipe.subject.rpartition("/")[2]))
-        )
-    if recipe.kind == "shadow":
-        return OTHER_BYTES + 8 * BANK_TOKENS * count_shadow(model, processing, end)
-    if recipe.kind == "tokens":
-        return OTHER_BYTES + 4 * model.header.d_vocab * (2 + max(1, d // recipes.WORDS_REMOVED))
-    if recipe.kind == "readings":
-        return OTHER_BYTES + READING_BYTES * model.header.n_layers * model.header.n_heads
-    return OTHER_BYTES + len(BANK_ENDS) * 4 * d * d
+    match recipe.kind:
+        case "bank":
+            size = count_rows(model, processing, recipe) * (ROW_BYTES + (2 if halved else 4) * d)
+        case "words":
+            part = word_ids(model, int(recipe.subject.rpartition("/")[2]))
+            size = (2 if are_words_halved(model) else 4) * d * len(part)
+        case "shadow":
+            size = 8 * BANK_TOKENS * count_shadow(model, processing, end)
+        case "tokens":
+            size = 4 * model.header.d_vocab * (2 + max(1, d // recipes.WORDS_REMOVED))
+        case "readings":
+            size = READING_BYTES * heads
+        case "composition" | "alike":  # of three kinds, of four sides
+            size = 4 * heads**2 * (3 if recipe.kind == "composition" else 4)
+        case _:
+            size = len(BANK_ENDS) * 4 * d * d
+    return OTHER_BYTES + size
 
 
 def _count_all(model: OpenModel, processing: Processing, basis: BankBasis) -> int:

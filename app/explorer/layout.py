@@ -33,6 +33,8 @@ ArtifactKind = Literal[
     "shadow",
     "tokens",
     "readings",
+    "composition",
+    "alike",
 ]
 """What is computed of a model. `decomposition`: one matrix in one basis, read out; `layer`: the strongest directions of
 all its heads; `scores`: the numbers of the map; `gallery`, `census`: of a layer, or of the model's ends; `control`: random
@@ -40,7 +42,8 @@ directions read the same way; `rotation`: of a matrix's span; `comparison`: a ma
 terms; `full`: one token's rows of a head's full circuits; `bank`: the vectors of a layer, or of the model's ends, with the
 tokens of their rays; `words`: the tokens of a part of the vocabulary as a search compares them; `moments`: how the bank's
 vectors lie in the stream; `shadow`: tokens of random directions, which a search is held against; `tokens`: what each token's
-own vector is besides its unit vector; `readings`: how specifically heads read what a layer writes."""
+own vector is besides its unit vector; `readings`: how specifically heads read what a layer writes; `composition`: which head
+reads which other head's output; `alike`: what the subspaces of heads share."""
 
 KEPT_TOKENS = 50
 """Tokens kept a ray; the direction's page shows them all."""
@@ -84,6 +87,18 @@ ROLE_SIDES: dict[Role, str] = {"ov": "write", "query": "key", "key": "query"}
 """What each is read out as: of a query the keys that it looks for, of a key the queries that find it."""
 FULL_TOKENS = 100
 """At either end of a token's row: many of the first may be such as say little."""
+
+Composed = Literal["q", "k", "v"]
+COMPOSED: tuple[Composed, ...] = get_args(Composed)
+"""What of a head reads what another writes: its queries, its keys, its values."""
+THRESHOLDS_OF_CS = (1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
+"""Composition scores from which on it is counted how many pairs there are, in order and against it."""
+
+SpanSide = Literal["read", "write", "query", "key"]
+SPAN_SIDES: tuple[SpanSide, ...] = get_args(SpanSide)
+"""Of a head's OV and of its QK: what subspace is held against those of other heads."""
+SHARED_SIDES: tuple[SpanSide, ...] = ("read", "key")
+"""Those that a key/value group has in common."""
 
 MOST_NONZEROS = 32
 """Vectors a sample, at most, by which bases are compared."""
@@ -283,6 +298,14 @@ LAYOUT: dict[ArtifactKind, Forms] = {
         "specificity": "float32 n",
         "counts": f"int64 {len(PARTS)} layers {BINS}",
         "pairs": f"int64 {len(PARTS)} layers",
+    },
+    "composition": {
+        "cs": f"float32 {len(COMPOSED)} heads heads",
+        "above": f"int32 {len(COMPOSED)} {len(THRESHOLDS_OF_CS)} 2",
+    },
+    "alike": {
+        **{side: "float32 groups groups" if side in SHARED_SIDES else "float32 heads heads" for side in SPAN_SIDES},
+        **{f"rank_{side}": "int32 groups" if side in SHARED_SIDES else "int32 heads" for side in SPAN_SIDES},
     },
 }
 """The arrays that an artifact of each kind may have; which of them it has hangs on the matrix and its basis."""

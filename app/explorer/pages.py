@@ -15,6 +15,7 @@ from app.core.determinacy import is_determined
 from app.core.discovery import FDR
 from app.core.rays import HEADLINE, RayClass, Reading, is_significant
 from app.explorer.asking.terms import TermKind
+from app.explorer.layout import Composed, SpanSide
 from app.models.selection import EVERY, Selection
 from app.models.vocabulary import Entry
 from app.store.jobs import Job, Task
@@ -1651,3 +1652,211 @@ class JobsPage:
     jobs: tuple[JobPage, ...]
     startable: tuple[Startable, ...]
     """Empty where visitors may start nothing."""
+
+
+class HeadPair(NamedTuple):
+    """A head that reads what another one writes."""
+
+    writer: Address
+    reader: Address
+    """Of the heads of its key/value group that read so by keys or values, the one that does most."""
+    cs: float
+    fdr: float
+    """Of the pairs with so much and more, at most this share is what pairs in the wrong order have, too."""
+    siblings: tuple[Address, ...] = ()
+    """The other heads of that group."""
+
+
+class CompositionStep(NamedTuple):
+    """From a score on, how many pairs there are."""
+
+    least: float
+    n_pairs: int
+    fdr: float
+
+
+class CompositionCell(NamedTuple):
+    """A pair as the map draws it: by its writer and its reader (a group of heads for keys and values), over layers."""
+
+    row: int
+    column: int
+    cs: float
+
+
+@dataclass(frozen=True, slots=True)
+class CompositionPage:
+    """Which heads of a model read what which other heads write."""
+
+    address: Address
+    model: Model
+    view: View
+    kind: Composed
+    writer: int | None
+    """Only heads of that layer as writers; None: of all."""
+    reader: int | None
+    steps: tuple[CompositionStep, ...]
+    """Of all layers."""
+    n_pairs: int
+    """In order, of the layers that are shown."""
+    pairs: tuple[HeadPair, ...]
+    """The strongest, falling."""
+    cells: tuple[CompositionCell, ...]
+    """All from 1.5 on, or the strongest of them."""
+    per_layer: int
+    """Columns of a layer."""
+    table: tuple[tuple[HeadPair, ...], ...]
+    """Of two layers: a row for each writer, its pair with each reader; else none."""
+    unbuilt: str = ""
+    """Why nothing is shown, and how that can be changed."""
+
+
+class AlikeHead(NamedTuple):
+    """A head, or a key/value group, whose subspace is held against this one's."""
+
+    head: Address
+    """Of a group the first of its heads."""
+    n_heads: int
+    """Of the group; 1 for a head by itself."""
+    overlap: float
+    share: float
+    """Of the smaller subspace."""
+    percentile: float | None
+    """Of pairs of the same layer distance that are no siblings, so many share less, in percent; None for siblings."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlikeSide:
+    """One of a head's subspaces beside those of all others."""
+
+    side: SpanSide
+    rank: int
+    chance: float
+    """What random subspaces of those sizes share."""
+    spread: float
+    """Standard deviation of the overlap of random subspaces."""
+    nearest: tuple[AlikeHead, ...]
+    """Falling; no siblings among them."""
+    siblings: tuple[AlikeHead, ...]
+    is_shared: bool
+    """The siblings have it in common, by construction."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlikePage:
+    """The heads that are most like one."""
+
+    address: Address
+    model: Model
+    view: View
+    sides: tuple[AlikeSide, ...]
+    previous: Address | None
+    next: Address | None
+    unbuilt: str = ""
+    """Why nothing is shown, and how that can be changed."""
+
+
+Gulf = Literal["", "widths", "models"]
+
+
+class ContrastPlace(NamedTuple):
+    """One of two places that stand side by side."""
+
+    address: Address
+    """Of the matrix, or of the direction."""
+    model: Model
+    view: View
+    gains: tuple[float, ...]
+    """Of all directions: strength divided by the root mean square of the matrix's strengths."""
+    norm: float
+    """Frobenius norm of the matrix, as far as its terms are orthogonal."""
+
+
+class ContrastSpan(NamedTuple):
+    """One side of both: the spans of their first directions."""
+
+    side: str
+    sizes: tuple[int, int]
+    cosines: tuple[float, ...]
+    """Of the principal angles, falling."""
+    random: tuple[float, ...]
+    """The same of random subspaces of those sizes."""
+    share: float
+    """Mean squared cosine."""
+    chance: float
+    """That of random subspaces."""
+
+
+class ContrastEnd(NamedTuple):
+    """One end of two directions, on one side: tokens of both, and of one alone."""
+
+    side: str
+    rays: tuple[Ray, Ray]
+    both: tuple[Token, ...]
+    """With the scores of the first."""
+    first: tuple[Token, ...]
+    second: tuple[Token, ...]
+    n_both: int
+    """Of so many first tokens."""
+    n_tokens: int
+
+
+class Match(NamedTuple):
+    """Two directions that were matched."""
+
+    first: Address
+    second: Address
+    cosine: float | None
+    """Mean over the sides that are the stream's, with one sign for all; None where the two have no space in common."""
+    cosines: tuple[tuple[str, float], ...]
+    """By side."""
+    ends: tuple[ContrastEnd, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastPage:
+    """Two places of one kind side by side."""
+
+    a: str
+    b: str
+    """As they were asked for."""
+    first: ContrastPlace | None
+    """None where nothing was asked for yet."""
+    second: ContrastPlace | None
+    spans: tuple[ContrastSpan, ...] = ()
+    matches: tuple[Match, ...] = ()
+    """The most alike first."""
+    matched: float | None = None
+    """Mean of all cosines, sizes alone."""
+    chance: float | None = None
+    """That of random directions that are matched the same way."""
+    apart: Gulf = ""
+    """Two widths have no angles between them; two models of one width need not have one space."""
+
+
+class Suggestion(NamedTuple):
+    """Where a text may lead."""
+
+    address: Address
+    under: str
+    """A page of that place that no address is; empty for the place itself."""
+    about: str = ""
+    ray: str = ""
+    """p or n, the anchor."""
+    weights: str = ""
+    """Those that were named with it."""
+    shown: str = ""
+    """What it is called, where that is a token."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestPage:
+    """Where what someone types may lead."""
+
+    address: Address
+    """Of the model."""
+    model: Model
+    view: View
+    text: str
+    shown: str
+    """The same, made visible."""
+    places: tuple[Suggestion, ...]

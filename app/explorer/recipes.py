@@ -228,6 +228,16 @@ def readings(model: OpenModel, layer: int, processing: Processing) -> Recipe:
     return _recipe(model, "readings", f"L{layer}/readings", processing, {"floor": FLOOR, "step": STEP, "bins": BINS})
 
 
+def composition(model: OpenModel, processing: Processing) -> Recipe:
+    """Of which head reads which other head's output."""
+    return _recipe(model, "composition", "composition", processing, {})
+
+
+def alike(model: OpenModel, processing: Processing) -> Recipe:
+    """Of what the subspaces of all heads share."""
+    return _recipe(model, "alike", "alike", processing, {})
+
+
 def place_of(recipe: Recipe, slug: str) -> Address:
     """The address of what the recipe is of, in its basis, in the model that is called so."""
     path = recipe.subject

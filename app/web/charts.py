@@ -8,7 +8,7 @@ from typing import NamedTuple
 from app.core.address import Kind, Ray
 from app.core.rays import RayClass
 from app.explorer.circuitry import PairPage
-from app.explorer.pages import StripRow
+from app.explorer.pages import CompositionPage, StripRow
 
 STEP = 10
 """Width of a bar and its gap, in the chart's own units."""
@@ -332,3 +332,107 @@ def _strip(row: StripRow, top: int) -> Strip:
     )
     most = sorted(cells, key=lambda cell: -cell.weight)[:3]
     return Strip(row.kind, sum(row.counts), ", ".join(cell.about for cell in most), cells)
+
+
+def overlaid(one: Sequence[float], other: Sequence[float], top: float = 0.0) -> tuple[str, str, float]:
+    """Paths of two falling curves over one axis of numbers, in a chart 1000 wide, and the height of its upper edge.
+
+    Example: overlaid((2.0, 1.0), (1.0,)) -> ("M0 0H500V50H1000", "M0 50H500", 2.0)
+    """
+    high = top or max([*one, *other, 0.0]) or 1.0
+    n = max(len(one), len(other), 1)
+
+    def path(values: Sequence[float]) -> str:
+        heights = (round(HEIGHT * (1 - value / high)) for value in values)
+        return "".join(f"{'V' if at else 'M0 '}{y}H{round(1000 * (at + 1) / n)}" for at, y in enumerate(heights))
+
+    return path(one), path(other), high
+
+
+DRAWN = (1.5, 1.75, 2.0, 2.5, 3.0)
+"""Composition scores from which on a pair has the next colour, the first of them faint."""
+
+
+def drawn_from(cs: float) -> str:
+    """The class of the colour of a composition score; none where it is not drawn.
+
+    Example: drawn_from(1.6) -> "s0"; drawn_from(3.2) -> "s4"; drawn_from(1) -> ""
+    """
+    at = sum(cs >= least for least in DRAWN)
+    return f"s{at - 1}" if at else ""
+
+
+class Composed(NamedTuple):
+    """A map of heads by heads, in units of a cell's width."""
+
+    box: str
+    paths: list[tuple[str, str]]
+    """Class, and path of all cells of that colour."""
+    grid: str
+    """Lines between layers."""
+    ticks: list[tuple[str, float, float, str]]
+    """Label, x, y, anchor."""
+    size: float
+    """Of their letters."""
+    blocks: list[tuple[int, int]]
+    """Layer of the writers, layer of the readers: those with a pair that is drawn."""
+    labels: list[tuple[str, str]]
+    """Of each block what it says, and its path."""
+
+
+def composition_map(page: CompositionPage) -> Composed:
+    """Writers down and readers across; of one layer of readers the readers down, so that the strip lies."""
+    turned = page.reader is not None and page.writer is None
+    heads, n_layers = page.model.n_heads, page.model.n_layers
+    writes, reads = range(n_layers - 1), range(1, n_layers)
+    if page.writer is not None:
+        writes, reads = range(page.writer, page.writer + 1), range(page.writer + 1, n_layers)
+    elif page.reader is not None:
+        writes, reads = range(page.reader), range(page.reader, page.reader + 1)
+    down, across = (reads, writes) if turned else (writes, reads)
+    # A group of readers is as large as its heads would be, and a strip three times as high as it would be.
+    tall, group = 1 if len(down) > 1 else 3, heads // page.per_layer
+    wide, high = (1, group * tall) if turned else (group, tall)
+    width, height = len(across) * heads, len(down) * heads * tall
+    best: dict[tuple[int, int], float] = {}
+    paths: dict[str, list[str]] = {}
+    for row, column, cs in page.cells:
+        block = (row // heads, column // page.per_layer)
+        best[block] = max(best.get(block, 0.0), cs)
+        x, y = (row, column) if turned else (column, row)
+        x, y = x * wide - across.start * heads, y * high - down.start * heads * tall
+        paths.setdefault(drawn_from(cs), []).append(f"M{x} {y}h{wide}v{high}h-{wide}z")
+    size = max(3.0, round(max(width, height) / 62, 1))
+    ticks = [
+        (f"L{layer}", round((at + 0.5) * heads, 1), round(-size / 3, 1), "middle")
+        for at, layer in enumerate(across)
+        if at % _every(heads, 2.4 * size) == 0
+    ]
+    ticks += [
+        (f"L{layer}", round(-size / 3, 1), round((at + 0.5) * heads * tall + size / 3, 1), "end")
+        for at, layer in enumerate(down)
+        if at % _every(heads * tall, size) == 0
+    ]
+    grid = [f"M0 {at * heads * tall}H{width}" for at in range(len(down) + 1)]
+    grid += [f"M{at * heads} 0V{height}" for at in range(len(across) + 1)]
+    blocks: list[tuple[int, int]] = []
+    labels: list[tuple[str, str]] = []
+    for (writer, reader), cs in sorted(best.items()):
+        row, column = (reader, writer) if turned else (writer, reader)
+        x, y = (column - across.start) * heads, (row - down.start) * heads * tall
+        blocks.append((writer, reader))
+        labels.append((f"L{writer} → L{reader} · up to {cs:.2f}", f"M{x} {y}h{heads}v{heads * tall}h-{heads}z"))
+    return Composed(
+        f"{-3 * size:g} {-1.6 * size:g} {width + 3 * size:g} {height + 1.6 * size:g}",
+        sorted((name, "".join(cells)) for name, cells in paths.items()),
+        "".join(grid),
+        ticks,
+        size,
+        blocks,
+        labels,
+    )
+
+
+def _every(step: float, room: float) -> int:
+    """How many steps a label needs."""
+    return max(1, math.ceil(room / step))

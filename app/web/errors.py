@@ -80,6 +80,7 @@ UNDER = {
     "compare": "bases side by side",
     "blind": "blind round",
     "search": "search",
+    "alike": "heads like this one",
 }
 """Pages of a place that are called otherwise than what stands behind its address."""
 COMING = ("not_ready", "busy")

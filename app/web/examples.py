@@ -8,6 +8,9 @@ from dataclasses import replace
 from app.core.address import Address, parse
 from app.core.bootstrap import Estimate, Interval
 from app.explorer.pages import (
+    AlikeHead,
+    AlikePage,
+    AlikeSide,
     AskedTerm,
     Badge,
     BlindPage,
@@ -20,6 +23,12 @@ from app.explorer.pages import (
     CensusSpan,
     Compared,
     ComparePage,
+    CompositionPage,
+    CompositionStep,
+    ContrastEnd,
+    ContrastPage,
+    ContrastPlace,
+    ContrastSpan,
     ControlSpread,
     Direction,
     DirectionPage,
@@ -31,6 +40,7 @@ from app.explorer.pages import (
     FullRow,
     HeadMap,
     HeadPage,
+    HeadPair,
     HeadSummary,
     Histogram,
     Hit,
@@ -40,6 +50,7 @@ from app.explorer.pages import (
     JobsPage,
     Judgement,
     LayerPage,
+    Match,
     MatrixPage,
     Model,
     ModelEntry,
@@ -361,6 +372,57 @@ FULL_PAGE = FullPage(
     previous=HEAD.at_head(2),
     next=HEAD.at_head(4),
 )
+COMPOSITION_PAGE = CompositionPage(
+    address=Address("gpt2"),
+    model=MODEL,
+    view=VIEW,
+    kind="k",
+    writer=None,
+    reader=None,
+    steps=(CompositionStep(1.75, 100, 0.15), CompositionStep(3.0, 10, 0.1)),
+    n_pairs=9_504,
+    pairs=(HeadPair(HEAD, HEAD.at_layer(6).at_head(0), 4.0, 0.1),),
+    cells=(),
+    per_layer=12,
+    table=(),
+)
+OTHER_OV = replace(OV, layer=6, head=0, basis="svd")
+CONTRAST_PAGE = ContrastPage(
+    a="gpt2/L5/H3/ov",
+    b="gpt2/L6/H0/ov",
+    first=ContrastPlace(replace(OV, basis="svd"), MODEL, VIEW, (1.5, 0.5), 4.0),
+    second=ContrastPlace(OTHER_OV, MODEL, VIEW, (1.25, 0.75), 2.0),
+    spans=(ContrastSpan("write", (2, 2), (0.75, 0.25), (0.25, 0.125), 0.3, 0.05),),
+    matches=(
+        Match(
+            OV.direction(0),
+            OTHER_OV.direction(1),
+            -0.5,
+            (("read", -0.5), ("write", -0.5)),
+            (ContrastEnd("write", ("p", "n"), _side("write").plus[:1], _side("write").plus[1:], (), 1, 20),),
+        ),
+    ),
+    matched=0.5,
+    chance=0.1,
+)
+ALIKE_PAGE = AlikePage(
+    HEAD,
+    MODEL,
+    VIEW,
+    (
+        AlikeSide(
+            side="read",
+            rank=64,
+            chance=5.0,
+            spread=0.1,
+            nearest=(AlikeHead(HEAD.at_layer(6).at_head(0), 1, 16.0, 0.25, 99.0),),
+            siblings=(),
+            is_shared=True,
+        ),
+    ),
+    HEAD.at_head(2),
+    HEAD.at_head(4),
+)
 DIRECTION_PAGE = DirectionPage(
     address=OV.direction(1),
     model=MODEL,
@@ -491,6 +553,9 @@ EXAMPLES: dict[str, object] = {
     "layer": twin.layer_json(LAYER_PAGE, URLS),
     "head": twin.head_json(HEAD_PAGE, URLS),
     "full": twin.full_json(FULL_PAGE, URLS),
+    "composition": twin.composition_json(COMPOSITION_PAGE, URLS),
+    "contrast": twin.contrast_json(CONTRAST_PAGE, URLS),
+    "alike": twin.alike_json(ALIKE_PAGE, URLS),
     "matrix": twin.matrix_json(MATRIX_PAGE, URLS),
     "comparison": twin.compare_json(COMPARE_PAGE, URLS),
     "decomposition": twin.matrix_json(replace(MATRIX_PAGE, address=replace(OV, basis="svd")), URLS),

@@ -551,6 +551,46 @@ TERMS: dict[str, Term] = {
         "nothing.",
         "Never trained: the token's vector nearly equals those of its 20 nearest neighbours.",
     ),
+    "composition-score": Term(
+        "composition",
+        "How much of what one head writes another head's queries, keys or values read, beside a random head's output, "
+        "which has 1 in the mean.",
+        "CS = √d ‖OV M‖ / (‖OV‖ ‖M‖) in Frobenius norms, M the reader's QK for queries, QK transposed for keys, OV for values "
+        "(Elhage et al. 2021, who show the ratio less 1/√d). Direct reading, from weights: what passes through layers between "
+        "them, the norm's scale at each token, positions and the softmax are not in it.",
+    ),
+    "composition-fdr": Term(
+        "false, at most",
+        "Of the pairs with so much composition and more, at most this share is what pairs in the wrong order have, too.",
+        "A head that writes later cannot be read by one of an earlier layer: how often such pairs reach the same score, divided "
+        "by how often pairs in order do. An upper bound, since what is written late may be read early for its own sake.",
+    ),
+    "subspace-share": Term(
+        "shared",
+        "How much of the smaller of the two subspaces lies in the other: 100% where one holds the other.",
+        "‖U₁ᵀU₂‖² divided by the smaller number of dimensions, U₁ and U₂ orthonormal: the mean squared cosine of the principal "
+        "angles. Random subspaces have r/d.",
+    ),
+    "relative-gain": Term(
+        "relative gain",
+        "A direction's strength beside those of its matrix: 1 is their root mean square.",
+        "gᵢ = σᵢ √n / ‖M‖, n the number of directions: spectra of large and small matrices lie on one scale.",
+    ),
+    "principal-angles": Term(
+        "principal angles",
+        "How near two subspaces lie, angle by angle: cosines of 1 are directions that both have, of 0 such as the other lacks.",
+        "Singular values of U₁ᵀU₂, U₁ and U₂ orthonormal. Beside them those of random subspaces of the same sizes.",
+    ),
+    "matched-cosine": Term(
+        "cosine",
+        "How parallel two directions are, in the mean over the sides that are the stream's: both sides flip together.",
+        "Partners are one to one, so that the sum of the cosines' sizes is largest (Hungarian method). Of random directions the "
+        "same way matched the page says the mean, too.",
+    ),
+    "distance-percentile": Term(
+        "beyond",
+        "So many pairs of heads as many layers apart share less; pairs of one key/value group are left out.",
+    ),
     "census": Term(
         "census",
         "How readable the ends of every matrix are beside random directions read with the same table, kind by kind. "
@@ -923,6 +963,7 @@ OWN_ENTRIES = frozenset({"token", "neuron", "position", "head"})
 
 KEYS: tuple[tuple[str, str], ...] = (
     ("/", "to the jump box: L5H3, L5H3 ov 12, L5, L5 mlp-in 3, embed nmf 12"),
+    ("Ctrl-K", "the same as a list that suggests while you type, with recent places"),
     ("[ ]", "previous and next direction, head or layer"),
     ("j k", "down and up the rows of a table, Enter opens"),
     ("u", "up: from a direction to its matrix, from there to its head, and so on"),

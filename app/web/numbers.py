@@ -90,6 +90,14 @@ def signed(value: float | None) -> str:
     return "–" if value is None else f"{value:z.1f}".replace("-", "−")
 
 
+def percentile(value: float) -> str:
+    """How many of a hundred lie below; what is beyond nearly all does not say all.
+
+    Example: percentile(99.5) -> "99.5%"; percentile(99.97) -> "> 99.9%"
+    """
+    return "> 99.9%" if value > 99.9 else f"{value:.1f}%"
+
+
 def ordinal(value: int) -> str:
     """A place in an order.
 

@@ -12,7 +12,7 @@ from app.core.basis import BASES
 from app.explorer.asking.terms import LONGEST_SEARCH
 from app.explorer.blind import FIRST_SEED, LARGEST_SEED, ROUNDS
 from app.explorer.errors import BadOption, OtherValue
-from app.explorer.layout import KEPT_TOKENS
+from app.explorer.layout import KEPT_TOKENS, Composed
 from app.explorer.pages import (
     BlindOf,
     GalleryList,
@@ -25,12 +25,15 @@ from app.explorer.pages import (
     Sort,
     Sought,
 )
+from app.explorer.reading.composition import LISTED, MOST_LISTED
 from app.explorer.views import FARTHEST, Options
 from app.explorer.walk import LONGEST as LONGEST_PATH
 from app.models.lookup import LONGEST
 from app.models.selection import FREQUENT, Product, Selection
 
 PARAMETERS = tuple(dict.fromkeys(parameter.name for basis in BASES.values() for parameter in basis.parameters))
+LONGEST_PLACE = 200
+"""Characters of an address that a form sends."""
 NUMBERS = r"^[0-9]{1,6}(,[0-9]{1,6}){0,3}$"
 """Of one fit."""
 OF_READOUTS = ("ascii", "starts", "plain", "frequent", "readout", "rotated", *PARAMETERS)
@@ -57,7 +60,9 @@ class Query(BaseModel):
 def _without_format(said: dict[str, Any], what: str, instead: str = "") -> dict[str, Any]:
     """What is said in a query of a page that is no file; BadOption where a file is asked for."""
     if "format" in said:
-        sentence = f"format is there for heads, matrices, directions and the census: {what} is no file. {instead}"
+        sentence = (
+            f"format is there for heads, matrices, directions, the census and composition: {what} is no file. {instead}"
+        )
         raise BadOption(sentence.rstrip())
     return said
 
@@ -218,6 +223,57 @@ class EveryQuery(Query):
     @classmethod
     def _is_text(cls, q: str) -> str:
         return _spaced(q)
+
+
+class CompositionQuery(ViewQuery):
+    """What a map of composition takes."""
+
+    kind: Annotated[
+        Composed, Field(description="What reads: the queries (q), the keys (k) or the values (v) of a head.")
+    ] = "q"
+    writer: Annotated[
+        str,
+        Field(
+            description="Only heads of that layer as writers, such as 5 or L5.",
+            json_schema_extra={"pattern": "^(L?[0-9]{1,4})?$"},
+        ),
+    ] = ""
+    reader: Annotated[
+        str,
+        Field(description="Only heads of that layer as readers.", json_schema_extra={"pattern": "^(L?[0-9]{1,4})?$"}),
+    ] = ""
+    n: Annotated[int, Field(ge=1, le=MOST_LISTED, description="Strongest pairs that are listed.")] = LISTED
+    format: Annotated[Literal["csv"] | None, Field(description="csv: every pair in order, as a file.")] = None
+
+    @field_validator("writer", "reader")
+    @classmethod
+    def _is_layer(cls, layer: str) -> str:
+        number = layer.strip().upper().removeprefix("L")
+        if not re.fullmatch("[0-9]{0,4}", number):
+            raise ValueError("it is a layer, such as 5 or L5")
+        return number
+
+    def layers(self) -> tuple[int | None, int | None]:
+        """Of writers, and of readers; None for all."""
+        writer, reader = (int(layer) if layer else None for layer in (self.writer, self.reader))
+        return writer, reader
+
+
+class ContrastQuery(Query):
+    """What two places side by side take."""
+
+    a: Annotated[
+        str,
+        Field(
+            max_length=LONGEST_PLACE,
+            description="A head (its OV), a matrix or a direction, as smollm2/L5/H3/ov; ~raw or ~folded behind it says in "
+            "which weights.",
+        ),
+    ] = ""
+    b: Annotated[
+        str,
+        Field(max_length=LONGEST_PLACE, description="Another of that kind; without a model's name, of the same model."),
+    ] = ""
 
 
 class CensusQuery(ViewQuery):

@@ -1421,3 +1421,157 @@ class PairJson(TypedDict):
     """Of all directions of both."""
     page: str
     json: str
+
+
+class ComposedPairJson(TypedDict):
+    """A head that reads what another one writes."""
+
+    writer: str
+    reader: str
+    """By keys and values the head of its key/value group that does so most."""
+    cs: float
+    """1 is what a random writer has."""
+    fdr: float
+    """At most this share of the pairs with so much and more is what pairs in the wrong order have, too."""
+    siblings: list[str]
+    """The other heads of the reader's group."""
+
+
+@with_config(STRICT)
+class CompositionStepJson(TypedDict):
+    """From a score on, how many pairs there are."""
+
+    least: float
+    pairs: int
+    fdr: float
+
+
+@with_config(STRICT)
+class CompositionJson(TypedDict):
+    """Which heads of a model read what which others write."""
+
+    address: str
+    weights: str
+    fingerprint: str
+    kind: str
+    writer: int | None
+    reader: int | None
+    steps: list[CompositionStepJson]
+    n_pairs: int
+    pairs: list[ComposedPairJson]
+    """The strongest, falling."""
+    links: LinksJson
+
+
+@with_config(STRICT)
+class AlikeHeadJson(TypedDict):
+    """A head, or a key/value group, whose subspace is held against this one's."""
+
+    head: str
+    """Of a group the first of its heads."""
+    heads: int
+    overlap: float
+    share: float
+    percentile: float | None
+    """Among pairs of the same layer distance that are no siblings; null for siblings."""
+
+
+@with_config(STRICT)
+class AlikeSideJson(TypedDict):
+    """One of a head's subspaces beside those of all others."""
+
+    side: str
+    rank: int
+    chance: float
+    """The overlap that random subspaces have in the mean."""
+    spread: float
+    """Its standard deviation."""
+    nearest: list[AlikeHeadJson]
+    siblings: list[AlikeHeadJson]
+    shared: bool
+    """The siblings have it in common, by construction."""
+
+
+@with_config(STRICT)
+class AlikeJson(TypedDict):
+    """The heads that are most like one."""
+
+    address: str
+    weights: str
+    fingerprint: str
+    sides: list[AlikeSideJson]
+    links: LinksJson
+
+
+@with_config(STRICT)
+class ContrastPlaceJson(TypedDict):
+    """One of two places side by side."""
+
+    address: str
+    label: str
+    weights: str
+    fingerprint: str
+    norm: float
+    """Frobenius norm of the matrix."""
+    gains: list[float]
+    """Of all directions: strength divided by the root mean square of the matrix's strengths."""
+
+
+@with_config(STRICT)
+class ContrastSpanJson(TypedDict):
+    """One side of both: the spans of their first directions."""
+
+    side: str
+    sizes: list[int]
+    cosines: list[float]
+    """Of the principal angles, falling."""
+    random: list[float]
+    """The same of random subspaces of those sizes."""
+    share: float
+    chance: float
+
+
+@with_config(STRICT)
+class ContrastEndJson(TypedDict):
+    """One end of two directions on one side, by their first 20 tokens."""
+
+    side: str
+    rays: list[str]
+    both: list[TokenJson]
+    first: list[TokenJson]
+    """Of the first alone."""
+    second: list[TokenJson]
+    n_both: int
+    n_tokens: int
+
+
+@with_config(STRICT)
+class MatchJson(TypedDict):
+    """Two directions that were matched."""
+
+    first: str
+    second: str
+    cosine: float | None
+    """Mean over sides; null where the two have no space in common."""
+    cosines: dict[str, float]
+    ends: list[ContrastEndJson]
+
+
+@with_config(STRICT)
+class ContrastJson(TypedDict):
+    """Two places of one kind side by side."""
+
+    a: str
+    b: str
+    first: ContrastPlaceJson | None
+    second: ContrastPlaceJson | None
+    spans: list[ContrastSpanJson]
+    matches: list[MatchJson]
+    matched: float | None
+    """Mean size of their cosines."""
+    chance: float | None
+    """That of random directions matched the same way."""
+    apart: str
+    """widths: no space in common; models: of two models, whose spaces need not be one."""
+    page: str
+    json: str

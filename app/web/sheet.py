@@ -10,13 +10,14 @@ another rounding turns the direction on that side, in quantised copies.
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from app.core.rays import HEADLINE
 from app.explorer.pages import (
     Direction,
     DirectionPage,
     HeadPage,
+    HeadPair,
     Judgement,
     MatrixPage,
     SearchPage,
@@ -80,6 +81,14 @@ def search_sheet(page: SearchPage) -> str:
         for rank, one in enumerate(page.found, 1)
     ]
     return _written([names, *rows])
+
+
+def composition_sheet(parts: Iterable[Sequence[HeadPair]]) -> Iterator[str]:
+    """A row for each pair of heads, in as many pieces as there are parts."""
+    yield _written([("writer", "reader", "cs", "fdr", "siblings")])
+    for pairs in parts:
+        rows = [(pair.writer, pair.reader, pair.cs, pair.fdr, " ".join(map(str, pair.siblings))) for pair in pairs]
+        yield _written(rows)
 
 
 def _facts(one: Direction) -> Row:

@@ -20,9 +20,12 @@ from app.explorer.kinds import name_of
 from app.explorer.matrices import DIRECTION_TOKENS
 from app.explorer.pages import (
     SORTS,
+    AlikePage,
     BlindPage,
     CensusPage,
     ComparePage,
+    CompositionPage,
+    ContrastPage,
     DirectionPage,
     EveryPage,
     FitPage,
@@ -38,6 +41,7 @@ from app.explorer.pages import (
     ModelPage,
     NotablePage,
     SearchPage,
+    SuggestPage,
 )
 from app.explorer.verdicts import BETTER
 from app.explorer.walk import spell_path
@@ -83,6 +87,10 @@ PICTURES: dict[type, Picture] = {
     BlindPage: Picture("blind.html"),
     SearchPage: Picture("search.html", parts={"found": "_fragments/found.html"}),
     EveryPage: Picture("every.html"),
+    CompositionPage: Picture("composition.html"),
+    ContrastPage: Picture("contrast.html"),
+    SuggestPage: Picture("suggest.html", "_fragments/suggested.html"),
+    AlikePage: Picture("alike.html", "_fragments/alike.html"),
     JobsPage: Picture("jobs.html", "_fragments/jobs.html"),
     JobPage: Picture("job.html", "_fragments/job.html"),
 }
@@ -125,6 +133,8 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         course=charts.course,
         about_findings=glossary.FINDINGS,
         wave=charts.wave,
+        composition_map=charts.composition_map,
+        overlaid=charts.overlaid,
         bases=glossary.BASES,
         basis_key=glossary.basis_key,
         walked=spell_path,
@@ -163,6 +173,8 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         as_shares=as_shares,
         group_name=name_of,
         heat=numbers.heat,
+        drawn_from=charts.drawn_from,
+        percentile=numbers.percentile,
         chance=numbers.chance,
         degrees=copies.degrees,
         chips=chips,

@@ -16,6 +16,8 @@ from app.explorer.circuitry import (
 )
 from app.explorer.errors import BadOption, NotBuilt
 from app.explorer.pages import (
+    AlikeHead,
+    AlikePage,
     AskedTerm,
     Badge,
     BlindPage,
@@ -24,6 +26,10 @@ from app.explorer.pages import (
     CensusPage,
     Columns,
     ComparePage,
+    CompositionPage,
+    ContrastEnd,
+    ContrastPage,
+    ContrastPlace,
     ControlSpread,
     Curve,
     Depth,
@@ -62,7 +68,7 @@ from app.explorer.pages import (
 from app.explorer.walk import spell_path
 from app.models.vocabulary import Entry
 from app.web import schema
-from app.web.urls import AROUND, BLIND, CENSUS, FULL, TOKEN, Urls
+from app.web.urls import ALIKE, AROUND, BLIND, CENSUS, COMPOSITION, FULL, TOKEN, Urls
 
 StreamSide = Literal["read", "write", "query", "key"]
 Side = StreamSide | Literal["token", "neuron", "position", "head"]
@@ -394,6 +400,130 @@ def head_json(page: HeadPage, urls: Urls) -> schema.HeadJson:
         "ov": matrix_json(page.ov, urls),
         "qk": matrix_json(page.qk, urls),
         "links": _links(urls, page.address, page.model, page.view, page.previous, page.next),
+    }
+
+
+def composition_json(page: CompositionPage, urls: Urls) -> schema.CompositionJson:
+    """Which heads read which others."""
+    kind, writer, reader = urls.composed(page).values()
+    return {
+        "address": str(page.address),
+        "weights": page.view.weights,
+        "fingerprint": page.model.fingerprint,
+        "kind": page.kind,
+        "writer": page.writer,
+        "reader": page.reader,
+        "steps": [{"least": step.least, "pairs": step.n_pairs, "fdr": step.fdr} for step in page.steps],
+        "n_pairs": page.n_pairs,
+        "pairs": [
+            {
+                "writer": str(pair.writer),
+                "reader": str(pair.reader),
+                "cs": pair.cs,
+                "fdr": pair.fdr,
+                "siblings": [*map(str, pair.siblings)],
+            }
+            for pair in page.pairs
+        ],
+        "links": _links(
+            urls, page.address, page.model, page.view, under=COMPOSITION, kind=kind, writer=writer, reader=reader
+        ),
+    }
+
+
+def alike_json(page: AlikePage, urls: Urls) -> schema.AlikeJson:
+    """The heads that are most like one."""
+
+    def at(address: Address | None) -> str | None:
+        return None if address is None else urls.api(address, page.view, ALIKE)
+
+    around = {"up": urls.api(page.address, page.view), "previous": at(page.previous), "next": at(page.next)}
+    return {
+        "address": str(page.address),
+        "weights": page.view.weights,
+        "fingerprint": page.model.fingerprint,
+        "sides": [
+            {
+                "side": side.side,
+                "rank": side.rank,
+                "chance": side.chance,
+                "spread": side.spread,
+                "nearest": [*map(_alike_head, side.nearest)],
+                "siblings": [*map(_alike_head, side.siblings)],
+                "shared": side.is_shared,
+            }
+            for side in page.sides
+        ],
+        "links": cast("schema.LinksJson", _links(urls, page.address, page.model, page.view, under=ALIKE) | around),
+    }
+
+
+def _alike_head(one: AlikeHead) -> schema.AlikeHeadJson:
+    return {
+        "head": str(one.head),
+        "heads": one.n_heads,
+        "overlap": one.overlap,
+        "share": one.share,
+        "percentile": one.percentile,
+    }
+
+
+def contrast_json(page: ContrastPage, urls: Urls) -> schema.ContrastJson:
+    """Two places side by side."""
+    return {
+        "a": page.a,
+        "b": page.b,
+        "first": None if page.first is None else _contrast_place(page.first),
+        "second": None if page.second is None else _contrast_place(page.second),
+        "spans": [
+            {
+                "side": span.side,
+                "sizes": list(span.sizes),
+                "cosines": list(span.cosines),
+                "random": list(span.random),
+                "share": span.share,
+                "chance": span.chance,
+            }
+            for span in page.spans
+        ],
+        "matches": [
+            {
+                "first": str(match.first),
+                "second": str(match.second),
+                "cosine": match.cosine,
+                "cosines": dict(match.cosines),
+                "ends": [_contrast_end(end) for end in match.ends],
+            }
+            for match in page.matches
+        ],
+        "matched": page.matched,
+        "chance": page.chance,
+        "apart": page.apart,
+        "page": urls.contrasted(page),
+        "json": urls.twin(urls.contrasted(page)),
+    }
+
+
+def _contrast_place(place: ContrastPlace) -> schema.ContrastPlaceJson:
+    return {
+        "address": str(place.address),
+        "label": place.address.label,
+        "weights": place.view.weights,
+        "fingerprint": place.model.fingerprint,
+        "norm": place.norm,
+        "gains": list(place.gains),
+    }
+
+
+def _contrast_end(end: ContrastEnd) -> schema.ContrastEndJson:
+    return {
+        "side": end.side,
+        "rays": list(end.rays),
+        "both": _tokens(end.both),
+        "first": _tokens(end.first),
+        "second": _tokens(end.second),
+        "n_both": end.n_both,
+        "n_tokens": end.n_tokens,
     }
 
 

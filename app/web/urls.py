@@ -10,7 +10,19 @@ from urllib.parse import urlencode
 
 from app.core.address import Address, Ray
 from app.core.basis import BASES
-from app.explorer.pages import UNSOUGHT, BlindPage, Choice, ComparePage, Hop, Inquiry, Relation, Sought, View
+from app.explorer.pages import (
+    UNSOUGHT,
+    BlindPage,
+    Choice,
+    ComparePage,
+    CompositionPage,
+    ContrastPage,
+    Hop,
+    Inquiry,
+    Relation,
+    Sought,
+    View,
+)
 from app.explorer.walk import further, spell_path
 from app.models.selection import EVERY
 from app.store.jobs import Task
@@ -50,6 +62,9 @@ DEFAULTS = {
     "layers": "",
     "readable": 0,
     "used": 0,
+    "writer": None,
+    "reader": None,
+    "n": 30,
 }
 """Query values that are left out of a URL, besides the operator's weight processing."""
 FULL = "full"
@@ -66,6 +81,11 @@ AROUND = "around"
 """And behind a direction's for what is like it, what reads it and what writes it."""
 SEARCH = "search"
 """And behind a model's for its search; below `/-` it is that of all models."""
+
+COMPOSITION = "composition"
+"""And behind a model's for which heads read which other heads."""
+ALIKE = "alike"
+"""And behind a head's for the heads like it."""
 
 
 class TokenLinks(NamedTuple):
@@ -280,6 +300,54 @@ class Urls:
         """The same as JSON."""
         return f"{self.root}/api/v1/-/{SEARCH}{_query(None, {'q': q})}"
 
+    def composition(self, page: CompositionPage, **changes: object) -> str:
+        """Which heads read which others, as that page has it.
+
+        Example: composition(page, kind="k", writer=17) -> "/gpt2/composition?kind=k&writer=17"
+        """
+        return self.page(page.address, page.view, COMPOSITION, **self.composed(page, **changes))
+
+    def composed(self, page: CompositionPage, **changes: object) -> dict[str, object]:
+        """What that page's own query says."""
+        said: dict[str, object] = {"kind": page.kind, "writer": page.writer, "reader": page.reader} | changes
+        return said | {"kind": "" if said["kind"] == "q" else said["kind"]}
+
+    def composition_blocks(self, page: CompositionPage, blocks: Sequence[tuple[int, int]]) -> list[str]:
+        """The two layers of each block, made at once: a map links hundreds."""
+        bare = self.composition(page, writer=None, reader=None)
+        start = f"{bare}{'&' if '?' in bare else '?'}"
+        return [f"{start}writer={writer}&reader={reader}" for writer, reader in blocks]
+
+    def contrast(self, a: Address, b: Address, view: View) -> str:
+        """Two places of the same kind side by side.
+
+        Example: contrast(parse("gpt2/L5/H3/ov"), parse("gpt2/L6/H0/ov"), view) -> "/-/compare?a=gpt2/L5/H3/ov&b=…"
+        """
+        return f"{self.contrasts()}?{urlencode({'a': self.spelt(a, view), 'b': self.spelt(b, view)}, safe='/~@')}"
+
+    def spelt(self, address: Address, view: View) -> str:
+        """A place with its weights, as a form or a query names it.
+
+        Example: spelt(parse("gpt2/L5/H3"), raw_view) -> "gpt2/L5/H3~raw"
+        """
+        return f"{address}" if view.weights == view.default_weights else f"{address}~{view.weights}"
+
+    def contrasted(self, page: ContrastPage, **changes: str) -> str:
+        """The same two places."""
+        said = {"a": page.a, "b": page.b} | changes
+        return f"{self.contrasts()}?{urlencode(said, safe='/~@')}" if any(said.values()) else self.contrasts()
+
+    def contrasts(self) -> str:
+        """Where a form names two places that are held side by side."""
+        return f"{self.root}/-/compare"
+
+    def composed_pair(self, page: CompositionPage, writer: Address, reader: Address) -> str:
+        """The directions of a head that writes beside those of one that reads them.
+
+        Example: composed_pair(page, parse("gpt2/L5/H3"), parse("gpt2/L7/H1")) -> "/-/pair?a=gpt2/L5/H3&b=gpt2/L7/H1&part=key"
+        """
+        return self.pair(writer, reader, {"q": "query", "k": "key", "v": "value"}[page.kind], page.view)
+
     def twin(self, path: str) -> str:
         """The JSON twin of the page that has such a path and query.
 
@@ -290,6 +358,10 @@ class Urls:
     def jump(self, address: Address, text: str = "") -> str:
         """Where the jump box of a model sends its text."""
         return f"{self.root}/{_model(address)}/jump{_query(None, {'q': text})}"
+
+    def suggest(self, address: Address) -> str:
+        """Where that box asks what its text may mean, while somebody types."""
+        return f"{self.root}/{_model(address)}/suggest"
 
     def glossary(self, key: str = "") -> str:
         """The glossary, or one of its entries."""

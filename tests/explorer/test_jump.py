@@ -69,6 +69,46 @@ def test_spellings(explorer, text, address, ray):
     assert jump(explorer, "tiny", text) == Target(parse(f"tiny/{address}"), ray)
 
 
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("blocks.1.attn.W_V[3]", "L1/H3/ov"),
+        ("blocks.1.attn.hook_pattern[3]", "L1/H3/qk"),
+        ("blocks.1.hook_resid_pre", "L1"),
+        ("blocks.1.attn.W_Q", "L1"),
+        ("blocks.1.mlp.W_in", "L1/mlp-in"),
+        ("transformer.h.1.mlp.c_proj.weight", "L1/mlp-out"),
+        ("model.layers.1.mlp.up_proj.weight", "L1/mlp-in"),
+        ("model.layers.1.self_attn.q_proj", "L1"),
+        ("gpt_neox.layers.1.mlp.dense_4h_to_h", "L1/mlp-out"),
+        ("transformer.wte.weight", "embed"),
+        ("lm_head", "unembed"),
+        ("transformer.wpe.weight", "pos"),
+        ("a1.h3", "L1/H3"),
+        ("A1H3", "L1/H3"),
+        ("m1", "L1"),
+        ("head 3 of layer 1", "L1/H3"),
+        ("H3 L1 ov 2", "L1/H3/ov/svd/2"),
+        ("(1, 3)", "L1/H3"),
+        ("[1.3]", "L1/H3"),
+        ("“L1H3”", "L1/H3"),
+        ("L1N100", "L1/mlp-in/neuron/100"),
+        ("MLP1 neuron 100", "L1/mlp-in/neuron/100"),
+        ("L1H3 OV circuit", "L1/H3/ov"),
+        ("L1H3 OV singular vector 2", "L1/H3/ov/svd/2"),
+    ],
+)
+def test_what_others_call_it(explorer, text, address):
+    assert jump(explorer, "tiny", text) == Target(parse(f"tiny/{address}"), None)
+
+
+def test_weights_may_stand_behind_a_place(explorer):
+    assert jump(explorer, "tiny", "L1H3.ov.2n~raw") == Target(parse("tiny/L1/H3/ov/svd/2"), "n", "raw")
+    assert jump(explorer, "tiny", "tiny/L1~Folded") == Target(parse("tiny/L1"), None, "folded")
+    with pytest.raises(UnknownAddress, match="names no place"):
+        jump(explorer, "tiny", "L1~cooked")
+
+
 @pytest.mark.parametrize("address", ["tiny", "tiny/L1/H3", "tiny/L1/H3/ov/svd/2"])
 def test_whole_addresses(explorer, address):
     assert jump(explorer, "tiny", f"/{address}").address == parse(address)

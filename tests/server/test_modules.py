@@ -38,6 +38,8 @@ PAGES = (
     "/tiny/search?q=L1H2",
     "/api/v1/-/search?q=that",
     "/tiny/blind",
+    "/tiny/suggest?q=L1",
+    "/-/compare?a=tiny/L1/H2&b=L0H1",
     "/tiny/L1/H2/ov?format=csv",
     "/api/v1/tiny/L1/H2",
     "/api/v1/tiny/L1/H2/ov/svd/3",

@@ -1,11 +1,12 @@
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.explorer.pages import StripRow
+from app.explorer.pages import CompositionCell, StripRow
 from app.web import charts
 from app.web.charts import (
     HEIGHT,
@@ -14,11 +15,14 @@ from app.web.charts import (
     bars,
     bounds,
     class_bars,
+    composition_map,
     contour,
     course,
+    drawn_from,
     histogram,
     line,
     outline,
+    overlaid,
     share_ticks,
     shares,
     spectrum,
@@ -28,6 +32,7 @@ from app.web.charts import (
     wave,
     zero,
 )
+from app.web.examples import COMPOSITION_PAGE, MODEL
 
 
 @given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=80).map(lambda values: sorted(values, reverse=True)))
@@ -239,3 +244,49 @@ def test_a_strip_has_a_cell_for_each_layer_with_something():
     assert [(cell.layer, cell.about, cell.weight) for cell in ov.cells] == [(1, "L1: 4", 1.0), (3, "L3: 1", 0.4)]
     assert (ov.n, ov.about) == (5, "L1: 4, L3: 1")
     assert (ends.n, ends.cells) == (3, ())
+
+
+def test_two_curves_lie_on_one_scale():
+    assert overlaid((2.0, 1.0), (1.0,)) == ("M0 0H500V50H1000", "M0 50H500", 2.0)
+    assert overlaid((0.5,), (1.0,), 1.0) == ("M0 50H1000", "M0 0H1000", 1.0)
+    assert overlaid((), ()) == ("", "", 1.0)
+
+
+@pytest.mark.parametrize(("cs", "drawn"), [(1.49, ""), (1.5, "s0"), (1.75, "s1"), (2.4, "s2"), (2.5, "s3"), (9, "s4")])
+def test_scores_are_drawn_from_a_threshold_and_have_one_colour_from_another(cs, drawn):
+    assert drawn_from(cs) == drawn
+
+
+def composed(kind="q", writer=None, reader=None, cells=()):
+    model = replace(MODEL, n_layers=3, n_heads=4, n_kv_heads=2)
+    per_layer = 4 if kind == "q" else 2
+    return replace(
+        COMPOSITION_PAGE, model=model, kind=kind, writer=writer, reader=reader, cells=cells, per_layer=per_layer
+    )
+
+
+def paths(drawn):
+    return dict(drawn.paths)
+
+
+def test_a_pair_stands_at_its_writer_and_its_reader():
+    drawn = composition_map(composed(cells=(CompositionCell(5, 10, 1.6), CompositionCell(0, 4, 3.5))))
+    assert paths(drawn) == {"s0": "M6 5h1v1h-1z", "s4": "M0 0h1v1h-1z"}
+    assert drawn.blocks == [(0, 1), (1, 2)]
+    assert drawn.labels[0] == ("L0 → L1 · up to 3.50", "M0 0h4v4h-4z")
+    assert drawn.labels[1][1] == "M4 4h4v4h-4z"
+    assert [label for label, *_ in drawn.ticks] == ["L1", "L0", "L1"]
+
+
+def test_a_group_of_readers_is_as_wide_as_its_heads():
+    drawn = composition_map(composed("k", cells=(CompositionCell(5, 5, 2.0),)))
+    assert paths(drawn) == {"s2": "M6 5h2v1h-2z"}
+
+
+def test_of_one_layer_the_map_is_a_strip():
+    wide = composition_map(composed(writer=0, cells=(CompositionCell(1, 8, 2.0),)))
+    assert paths(wide) == {"s2": "M4 3h1v3h-1z"}
+    turned = composition_map(composed("v", reader=2, cells=(CompositionCell(6, 5, 2.0),)))
+    assert paths(turned) == {"s2": "M6 6h1v6h-1z"}
+    assert turned.labels[0][1] == "M4 0h4v12h-4z"
+    assert [float(number) for number in turned.box.split()][2:] == pytest.approx([8 + 9, 12 + 4.8])

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.web.numbers import cell, chance, count, heat, odd, ordinal, percent, signed, significant, tiny
+from app.web.numbers import cell, chance, count, heat, odd, ordinal, percent, percentile, signed, significant, tiny
 
 
 def read(text):
@@ -97,3 +97,7 @@ def test_what_is_not_known_is_a_dash():
 )
 def test_a_place_in_an_order(value, text):
     assert ordinal(value) == text
+
+
+def test_nearly_all_is_not_all():
+    assert [percentile(value) for value in (0, 99.5, 99.97, 100)] == ["0.0%", "99.5%", "> 99.9%", "> 99.9%"]

@@ -60,7 +60,20 @@ def test_the_policy_allows_nothing_inline_and_no_other_host():
     assert {value for name, value in policy.items() if name != "default-src"} <= {"'self'", "'none'"}
 
 
-@pytest.mark.parametrize("place", ["", "/L1", "/L1/H2", "/L1/H2/qk", "/L1/H2/ov/svd/0", "/L0/H0/qk/svd/3", "/notable"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/suggest?q=%3Cimg%20src=x%20onerror=alert(1)%3E%E2%80%AE",
+        "/suggest?q=%0D%0A",
+        "",
+        "/L1",
+        "/L1/H2",
+        "/L1/H2/qk",
+        "/L1/H2/ov/svd/0",
+        "/L0/H0/qk/svd/3",
+        "/notable",
+    ],
+)
 def test_a_hostile_vocabulary_changes_no_page(hostile, tags, place):
     html = hostile.get(f"/hostile{place}").text
     found = tags(html).found
@@ -72,6 +85,16 @@ def test_a_hostile_vocabulary_changes_no_page(hostile, tags, place):
         name for _, attributes in found for name in attributes if name.startswith("on") or name == "autofocus"
     ] == []
     assert not any(character in html for character in "\x00\u202e\u2066\u2028\x1b\ufeff\u200b")
+
+
+def test_hostile_tokens_side_by_side_change_no_page(hostile, tags):
+    while (answer := hostile.get("/-/compare?a=hostile/L0/H0&b=L1H1")).status_code == 202:
+        pass
+    found = tags(answer.text, text_of=("bdi",))
+    assert len(found.texts) > 100
+    assert [one for one in found.found if one[0] in {"img", "iframe", "object", "style", "base"}] == []
+    assert sum(tag == "script" for tag, _ in found.found) == 2
+    assert [name for _, attributes in found.found for name in attributes if name.startswith("on")] == []
 
 
 def test_every_token_of_a_hostile_vocabulary_is_shown_as_it_is(hostile, tags):

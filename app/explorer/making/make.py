@@ -10,9 +10,11 @@ from app.core.steps import Steps, in_one
 from app.explorer.layout import ArtifactKind, check_layout
 from app.explorer.library import OpenModel, damage_told
 from app.explorer.making import (
+    alike,
     bank,
     census,
     comparison,
+    composition,
     controls,
     decompositions,
     full,
@@ -151,6 +153,14 @@ def _readings(bench: Bench, recipe: Recipe) -> Steps[Baked]:
     return readings.hold_against_readers(bench, layer)
 
 
+def _composition(bench: Bench, recipe: Recipe) -> Steps[Baked]:
+    return composition.compose(bench)
+
+
+def _alike(bench: Bench, recipe: Recipe) -> Steps[Baked]:
+    return alike.compare_spans(bench)
+
+
 MAKERS: dict[ArtifactKind, RecipeMaker] = {
     "decomposition": _decomposition,
     "layer": _layer,
@@ -168,4 +178,6 @@ MAKERS: dict[ArtifactKind, RecipeMaker] = {
     "shadow": _shadow,
     "tokens": _tokens,
     "readings": _readings,
+    "composition": _composition,
+    "alike": _alike,
 }

@@ -1,8 +1,8 @@
 """One file of routes for each kind of URL."""
 
-from app.web.routes import api, around, blind, full, health, jobs, matrices, own, pages, pair, search, token
+from app.web.routes import api, around, blind, full, heads, health, jobs, matrices, own, pages, pair, search, token
 
 ROUTERS = tuple(
-    room.router for room in (health, search, full, blind, token, pair, matrices, api, own, jobs, around, pages)
+    room.router for room in (health, search, full, blind, token, pair, heads, matrices, api, own, jobs, around, pages)
 )
 """First match wins: an address can be anything, so pages come last."""

@@ -88,6 +88,7 @@ async def robots(request: Request) -> Response:
         f"{root}/*/census",
         f"{root}/*/blind",
         f"{root}/*/jump",
+        f"{root}/*/suggest",
         f"{root}/*/search",
         f"{root}/-/jobs",
         f"{root}/*?",

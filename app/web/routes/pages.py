@@ -17,6 +17,7 @@ from app.explorer.errors import BadOption, NamesNothing, UnknownAddress
 from app.explorer.jump import jump
 from app.explorer.pages import FitPage, Inquiry, View
 from app.explorer.resources import Resources
+from app.explorer.visits.suggest import suggest
 from app.explorer.visits.vectors import vectors
 from app.web.answers import csv_stream, file_answer, page_answer
 from app.web.api.vectors import vector_file
@@ -95,8 +96,14 @@ def jump_to(request: Request, model: str, query: Annotated[JumpQuery, Query()]) 
             url = _named(request, text, visited, query.weights, unknown)
         else:
             url = urls_of(request).page(_kept_pin(target.address, visited))
-            url = _asking(url, _kept_weights(query.weights), target.ray or "")
+            url = _asking(url, _kept_weights(target.weights or query.weights), target.ray or "")
     return RedirectResponse(url, 303, {"Cache-Control": "no-cache"})
+
+
+@router.get("/{model}/suggest")
+def suggested(request: Request, model: str, query: Annotated[JumpQuery, Query()]) -> Response:
+    """Where what stands in the jump box may lead."""
+    return page_answer(request, suggest(resources_of(request), parse(model), query.options(), query.q))
 
 
 @router.get("/{model}/heads")

@@ -13,8 +13,10 @@ from app.explorer import recipes
 from app.explorer.inventory import bases_of
 from app.explorer.layout import LAYOUT, Mislaid
 from app.explorer.making import (
+    alike,
     bank,
     census,
+    composition,
     controls,
     decompositions,
     full,
@@ -92,6 +94,8 @@ def wanted(model, context):
                 lambda: rotation.read_rotations(bench("folded", SELECTION), QK, 4),
             )
         ],
+        "composition": [(recipes.composition(model, "folded"), lambda: composition.compose(bench("folded")))],
+        "alike": [(recipes.alike(model, "raw"), lambda: alike.compare_spans(bench("raw")))],
         "vectors": [(recipes.vectors(model, pca, "raw", {}), lambda: vectors.vectors(bench("raw"), pca, {}))],
         "full": [
             (

@@ -1,0 +1,169 @@
+"""Composition scores as a page: the pairs of heads that stand out, and how far they may be chance.
+
+What pairs in the wrong order have (written later, read earlier) is what any two heads of these weights have: nothing can
+compose there. Keys and values are read by a key/value group: its heads are one column, the strongest of them named.
+Imports no torch.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.address import Address
+from app.explorer.layout import COMPOSED, THRESHOLDS_OF_CS, Composed
+from app.explorer.pages import CompositionCell, CompositionPage, CompositionStep, HeadPair, Model, View
+from app.store.artifacts import Artifact
+
+FADED, DRAWN = 1.5, 1.75
+"""Scores from which on a pair is drawn faintly, and as a pair that stands out."""
+MOST_CELLS = 8_000
+"""Of one map: those of the largest models have more, and nobody sees them all."""
+LISTED, MOST_LISTED = 30, 1_000
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One kind's scores of one model, with what they are held against."""
+
+    address: Address
+    """Of the model."""
+    model: Model
+    kind: Composed
+    of_heads: NDArray[np.float32]
+    """Writer, reader: heads numbered over layers."""
+
+    @property
+    def group(self) -> int:
+        """Heads that share a column."""
+        return 1 if self.kind == "q" else self.model.n_heads // self.model.n_kv_heads
+
+    def grouped(self) -> NDArray[np.float32]:
+        """Of each group of readers the largest: [heads columns]."""
+        n, group = len(self.of_heads), self.group
+        grouped: NDArray[np.float32] = self.of_heads.reshape(n, -1, group).max(axis=2)
+        return grouped
+
+    def in_order(self, columns: NDArray[np.float32], writer: int | None, reader: int | None) -> NDArray[np.float32]:
+        """The scores of pairs that can compose, of those layers; 0 for all others."""
+        heads = self.model.n_heads
+        writes = np.arange(columns.shape[0]) // heads
+        reads = np.arange(columns.shape[1]) // (heads // self.group)
+        wanted = writes[:, None] < reads[None, :]
+        if writer is not None:
+            wanted &= (writes == writer)[:, None]
+        if reader is not None:
+            wanted &= (reads == reader)[None, :]
+        found: NDArray[np.float32] = np.where(wanted, columns, np.float32(0))
+        return found
+
+    def rates(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        """For each score how many pairs in the wrong order reach it, beside those in order: at most 1."""
+        layer = np.arange(len(self.of_heads)) // self.model.n_heads
+        least = scores.min(initial=np.inf)
+        counts = []
+        for order in (layer[:, None] > layer[None, :], layer[:, None] < layer[None, :]):
+            some = np.sort(self.of_heads[order & (self.of_heads >= least)])
+            counts.append(len(some) - np.searchsorted(some, scores))
+        return np.minimum(1.0, counts[0] / np.maximum(counts[1], 1))
+
+    def head(self, number: int) -> Address:
+        """The address of the head of that number."""
+        layer, head = divmod(int(number), self.model.n_heads)
+        return self.address.at_layer(layer).at_head(head)
+
+    def pair(self, row: int, column: int, fdr: float) -> HeadPair:
+        """That writer with the strongest head of that group of readers."""
+        group = self.group
+        own = self.of_heads[row, column * group : (column + 1) * group]
+        best = int(own.argmax())
+        others = tuple(self.head(column * group + at) for at in range(group) if at != best)
+        return HeadPair(self.head(row), self.head(column * group + best), float(own[best]), fdr, others)
+
+
+def scores(address: Address, model: Model, kind: Composed, artifact: Artifact) -> Scores:
+    """Those of one kind."""
+    return Scores(Address(address.model, address.pin), model, kind, artifact.arrays["cs"][COMPOSED.index(kind)])
+
+
+def composition_page(
+    found: Scores, view: View, artifact: Artifact, writer: int | None, reader: int | None, n: int = LISTED
+) -> CompositionPage:
+    """The map of those layers, and the n strongest pairs."""
+    columns = found.grouped()
+    shown = found.in_order(columns, writer, reader)
+    above = artifact.arrays["above"][COMPOSED.index(found.kind)].tolist()
+    return CompositionPage(
+        address=found.address,
+        model=found.model,
+        view=view,
+        kind=found.kind,
+        writer=writer,
+        reader=reader,
+        steps=tuple(
+            CompositionStep(least, in_order, min(1.0, against / in_order) if in_order else 1.0)
+            for least, (in_order, against) in zip(THRESHOLDS_OF_CS, above, strict=True)
+        ),
+        n_pairs=int(np.count_nonzero(shown)),
+        pairs=_pairs(found, shown, n),
+        cells=tuple(_cells(shown)) if writer is None or reader is None else (),
+        per_layer=found.model.n_heads // found.group,
+        table=_table(found, shown, writer, reader),
+    )
+
+
+def rows(found: Scores, writer: int | None, reader: int | None) -> Iterator[list[HeadPair]]:
+    """All pairs in order, a writer's after the other's, readers in their order."""
+    shown = found.in_order(found.grouped(), writer, reader)
+    there = np.nonzero(shown)
+    rates = found.rates(shown[there])
+    for row in np.unique(there[0]).tolist():
+        own = there[0] == row
+        numbers = zip(there[1][own].tolist(), rates[own].tolist(), strict=True)
+        yield [found.pair(row, column, fdr) for column, fdr in numbers]
+
+
+def _pairs(found: Scores, shown: NDArray[np.float32], n: int) -> tuple[HeadPair, ...]:
+    best = _strongest(shown, n)
+    rates = found.rates(shown[best])
+    return tuple(
+        found.pair(row, column, fdr)
+        for row, column, fdr in zip(best[0].tolist(), best[1].tolist(), rates.tolist(), strict=True)
+    )
+
+
+def _strongest(shown: NDArray[np.float32], n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of the n largest scores that are not 0, falling; equal ones in their order."""
+    flat = shown.ravel()
+    least = np.partition(flat, -n)[-n] if n < len(flat) else 0.0
+    (some,) = np.nonzero((flat >= least) & (flat > 0))
+    some = some[np.argsort(-flat[some], kind="stable")][:n]
+    row, column = np.unravel_index(some, shown.shape)
+    return row, column
+
+
+def _cells(shown: NDArray[np.float32]) -> Iterator[CompositionCell]:
+    row, column = np.nonzero(shown >= FADED)
+    values = shown[row, column]
+    if len(values) > MOST_CELLS:
+        most = np.argsort(-values, kind="stable")[:MOST_CELLS]
+        row, column, values = row[most], column[most], values[most]
+    yield from map(CompositionCell, row.tolist(), column.tolist(), values.tolist())
+
+
+def _table(
+    found: Scores, shown: NDArray[np.float32], writer: int | None, reader: int | None
+) -> tuple[tuple[HeadPair, ...], ...]:
+    if writer is None or reader is None or writer >= reader:
+        return ()
+    heads, per_layer = found.model.n_heads, found.model.n_heads // found.group
+    block = shown[writer * heads : (writer + 1) * heads, reader * per_layer : (reader + 1) * per_layer]
+    rates = found.rates(block.ravel()).reshape(block.shape)
+    return tuple(
+        tuple(
+            found.pair(writer * heads + row, reader * per_layer + column, float(rates[row, column]))
+            for column in range(per_layer)
+        )
+        for row in range(heads)
+    )

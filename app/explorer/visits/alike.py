@@ -1,0 +1,27 @@
+"""Heads like one: an address and options in, one frozen page out. Computes nothing, and knows no HTTP.
+
+Raises what `app.explorer.browse` does.
+"""
+
+from app.core.address import Address
+from app.explorer.errors import NotBuilt, UnknownAddress
+from app.explorer.pages import AlikePage
+from app.explorer.places import neighbours
+from app.explorer.reading.alike import alike_page
+from app.explorer.resources import Resources
+from app.explorer.views import Options, visited
+from app.explorer.visits.composition import built
+
+
+def alike(r: Resources, address: Address, options: Options) -> AlikePage:
+    """The heads whose subspaces share most with those of the head at the address; a page that says so where that was not
+    computed before.
+    """
+    if address.depth != "head":
+        raise UnknownAddress(f"{address} has no heads like it: they are of a head, as {address.model}/L0/H0/alike.")
+    opened, shown = visited(r, address, options)
+    try:
+        artifact = built(r, opened, "alike", shown.weights)
+    except NotBuilt as unbuilt:
+        return AlikePage(address, opened.header, shown, (), *neighbours(opened.header, address), str(unbuilt))
+    return alike_page(address, opened.header, shown, artifact.arrays)

@@ -1,0 +1,83 @@
+"""Heads beside heads: which read which, which are alike, two places side by side; the pages and their JSON twins."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from app.core.address import parse
+from app.explorer.errors import NotBuilt
+from app.explorer.pages import AlikePage, CompositionPage
+from app.explorer.visits.alike import alike as alike_verb
+from app.explorer.visits.composition import composition as composition_verb
+from app.explorer.visits.composition import composition_rows
+from app.explorer.visits.contrast import contrast as contrast_verb
+from app.web import schema, twin
+from app.web.answers import csv_stream, json_answer, page_answer
+from app.web.http.patience import PatientRoute
+from app.web.http.threads import aside
+from app.web.parts import Head, Layer, Slug, describe_answers
+from app.web.query import CompositionQuery, ContrastQuery, ViewQuery
+from app.web.sheet import composition_sheet
+from app.web.site import resources_of, urls_of
+
+router = APIRouter(route_class=PatientRoute)
+
+
+def _check_built(page: CompositionPage | AlikePage) -> None:
+    """NotBuilt where there is nothing to send; a page for people says so itself."""
+    if page.unbuilt:
+        raise NotBuilt(page.unbuilt)
+
+
+@router.get("/{model}/composition", include_in_schema=False)
+@aside
+def composition_page(request: Request, model: str, query: Annotated[CompositionQuery, Query()]) -> Response:
+    """Which heads read what which others write; every pair as a file."""
+    r, where, options = resources_of(request), parse(model), query.options()
+    if query.format is None:
+        return page_answer(request, composition_verb(r, where, options, query.kind, *query.layers(), query.n))
+    found = composition_rows(r, where, options, query.kind, *query.layers())
+    layers = [
+        f"{name}-L{layer}"
+        for name, layer in (("writer", found.page.writer), ("reader", found.page.reader))
+        if layer is not None
+    ]
+    words = (found.page.model.slug, "composition", query.kind, *layers, found.page.view.weights, found.page.model.pin)
+    return csv_stream(request, composition_sheet(found.parts), found.content, "-".join(words))
+
+
+@router.get("/api/v1/{model}/composition", summary="Composition", responses=describe_answers(schema.CompositionJson))
+def composition(request: Request, model: Slug, query: Annotated[CompositionQuery, Query()]) -> Response:
+    """Which heads read what which others write, from weights alone; 404 where it was not precomputed."""
+    page = composition_verb(resources_of(request), parse(model), query.options(), query.kind, *query.layers(), query.n)
+    _check_built(page)
+    return json_answer(request, twin.composition_json(page, urls_of(request)))
+
+
+@router.get("/{model}/{layer}/{head}/alike", include_in_schema=False)
+def alike_page(request: Request, model: str, layer: str, head: str, query: Annotated[ViewQuery, Query()]) -> Response:
+    """Heads like one."""
+    return page_answer(request, alike_verb(resources_of(request), parse(f"{model}/{layer}/{head}"), query.options()))
+
+
+@router.get(
+    "/api/v1/{model}/{layer}/{head}/alike", summary="Heads like one", responses=describe_answers(schema.AlikeJson)
+)
+def alike(request: Request, model: Slug, layer: Layer, head: Head, query: Annotated[ViewQuery, Query()]) -> Response:
+    """The heads whose subspaces share most with this one's; 404 where it was not precomputed."""
+    page = alike_verb(resources_of(request), parse(f"{model}/{layer}/{head}"), query.options())
+    _check_built(page)
+    return json_answer(request, twin.alike_json(page, urls_of(request)))
+
+
+@router.get("/-/compare", include_in_schema=False)
+def contrast_page(request: Request, query: Annotated[ContrastQuery, Query()]) -> Response:
+    """Two places side by side."""
+    return page_answer(request, contrast_verb(resources_of(request), query.a, query.b))
+
+
+@router.get("/api/v1/-/compare", summary="Side by side", responses=describe_answers(schema.ContrastJson))
+def contrast(request: Request, query: Annotated[ContrastQuery, Query()]) -> Response:
+    """Two heads, matrices or directions of one kind: spectra, angles between spans, partners, tokens in common."""
+    page = contrast_verb(resources_of(request), query.a, query.b)
+    return json_answer(request, twin.contrast_json(page, urls_of(request)))

@@ -1,0 +1,150 @@
+"""Heads beside heads: the map of composition, heads alike, two places side by side, as pages and as JSON."""
+
+import csv
+import html
+import io
+import re
+
+import pytest
+from pydantic import TypeAdapter
+
+from app.core.steps import run
+from app.explorer import recipes
+from app.explorer.making.make import Context, make
+from app.explorer.making.tables import Tables
+from app.web import schema
+from app.web.examples import EXAMPLES
+
+
+@pytest.fixture(scope="module")
+def heads(relatives):
+    """A visitor of the families, where Llama's heads were held beside each other."""
+    r = relatives.app.state.resources
+    model = r.library.model("llama")
+    for recipe in (recipes.composition(model, "folded"), recipes.alike(model, "folded")):
+        r.store.save(recipe, *run(make(recipe, Context(Tables("cpu"), model, r.store))))
+    return relatives
+
+
+def links(tags, page):
+    return [attributes.get("href") for tag, attributes in tags(page).found if tag == "a"]
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("llama/composition?kind=k&n=3", schema.CompositionJson),
+        ("llama/L1/H0/alike", schema.AlikeJson),
+        ("-/compare?a=llama/L0/H0&b=L1H1", schema.ContrastJson),
+        ("-/compare", schema.ContrastJson),
+    ],
+)
+def test_answers_have_the_form_that_is_described(heads, path, form):
+    TypeAdapter(form).validate_json(heads.get(f"/api/v1/{path}").content, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [("composition", schema.CompositionJson), ("alike", schema.AlikeJson), ("contrast", schema.ContrastJson)],
+)
+def test_examples_have_it_too(name, form):
+    TypeAdapter(form).validate_python(EXAMPLES[name], strict=True)
+
+
+def test_what_is_not_built_is_a_sentence_with_the_command(heads):
+    for path in ("/llama/composition?weights=raw", "/llama/L0/H0/alike?weights=raw"):
+        page = heads.get(path)
+        assert page.status_code == 200
+        assert "singular-lens precompute llama --matrices bank --weights raw builds it" in html.unescape(page.text)
+    answer = heads.get("/api/v1/llama/composition?weights=raw")
+    assert (answer.status_code, answer.json()["error"]) == (404, "not_built")
+
+
+@pytest.mark.parametrize("kind", ["q", "k", "v"])
+def test_the_map_links_its_pairs_and_its_layers(heads, tags, kind):
+    page = heads.get(f"/llama/composition?kind={kind}").text
+    pairs = heads.get(f"/api/v1/llama/composition?kind={kind}").json()["pairs"]
+    there = links(tags, page)
+    for pair in pairs:
+        assert f"/{pair['writer']}" in there
+        part = {"q": "&part=query", "k": "&part=key", "v": ""}[kind]
+        assert f"/-/pair?a={pair['writer']}&b={pair['reader']}{part}" in there
+    assert ("with H" in page) == (kind != "q")
+    assert f'href="/llama/composition?{"" if kind == "q" else f"kind={kind}&amp;"}format=csv"' in page
+    block = heads.get(f"/llama/composition?kind={kind}&writer=0&reader=L1").text
+    assert block.count(' title="L0H') == 4 * (4 if kind == "q" else 2)
+    assert 'href="/llama/composition"' in block or f'href="/llama/composition?kind={kind}"' in block
+
+
+@pytest.mark.parametrize("asked", ["writer=0", "reader=1", "n=5", "kind=v&writer=0&n=1"])
+def test_a_part_of_the_map_is_a_page(heads, asked):
+    assert heads.get(f"/llama/composition?{asked}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("kind=w", "kind"),
+        ("writer=1&reader=0", "does not read what L1 writes"),
+        ("writer=5", "writer is a layer: llama has L0 to L1"),
+        ("writer=first", "it is a layer, such as 5 or L5"),
+        ("n=0", "n:"),
+        ("n=5000", "n:"),
+        ("frequent=100", "frequent means nothing here"),
+    ],
+)
+def test_what_the_map_cannot_show_is_said(heads, asked, said):
+    page = heads.get(f"/llama/composition?{asked}")
+    assert page.status_code == 422
+    assert said in html.unescape(page.text)
+
+
+def test_the_file_has_every_pair_in_order(heads):
+    answer = heads.get("/llama/composition?kind=k&format=csv")
+    pin = heads.get("/api/v1/llama").json()["model"]["fingerprint"][:12]
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="llama-composition-k-folded-{pin}.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert len(rows) == heads.get("/api/v1/llama/composition?kind=k").json()["n_pairs"] == 8
+    assert {row["writer"].split("/")[1] for row in rows} == {"L0"}
+    assert {len(row["siblings"].split()) for row in rows} == {1}
+
+
+def test_the_model_links_its_map(heads, tags):
+    while (page := heads.get("/llama")).status_code == 202:
+        pass
+    assert "/llama/composition" in links(tags, page.text)
+
+
+def test_a_head_fetches_the_heads_like_it_and_links_them(heads, tags):
+    while (page := heads.get("/llama/L1/H2")).status_code == 202:
+        pass
+    assert 'hx-get="/llama/L1/H2/alike"' in page.text
+    assert "/llama/L1/H2/alike" in links(tags, page.text)
+    whole = heads.get("/llama/L1/H2/alike").text
+    part = heads.get("/llama/L1/H2/alike", headers={"HX-Request": "true", "HX-Request-Type": "partial"}).text
+    assert "<html" in whole
+    assert part.lstrip().startswith("<section")
+    assert "identical by construction" in part
+    assert "/-/compare?a=llama/L1/H2/ov&amp;b=llama/L0/H" in part
+
+
+def test_two_places_side_by_side_are_asked_for_by_a_form(heads, tags):
+    assert '<form class="finder" action="/-/compare">' in heads.get("/-/compare").text
+    page = heads.get("/llama/L1/H2").text
+    assert '<input type="hidden" name="a" value="llama/L1/H2">' in page
+    while (answer := heads.get("/-/compare?a=llama/L1/H2&b=L0H1+ov~raw")).status_code == 202:
+        pass
+    assert answer.status_code == 200
+    found = links(tags, answer.text)
+    assert {"/llama/L1/H2/ov", "/llama/L0/H1/ov?weights=raw"} <= set(found)
+    assert "/-/compare?a=llama/L1/H2/qk&b=llama/L0/H1/qk~raw" in found
+    assert len(re.findall("<article>", answer.text)) == 8
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 5_000, "<script>alert(1)</script>", "\x00", "llama/L0/H0/ov/svd/99999", "\ud800"]
+)
+def test_whatever_is_typed_has_a_clear_answer(heads, text):
+    answer = heads.get("/-/compare", params={"a": "llama/L0/H0", "b": text.encode("utf-8", "surrogatepass")})
+    assert answer.status_code in {404, 414, 422}
+    assert "<script>alert" not in answer.text
