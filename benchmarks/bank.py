@@ -21,7 +21,8 @@ import numpy as np
 from app.explorer.bank import are_words_halved, count_rows, ends_of, is_halved, parts_of, word_ids
 from app.explorer.library import Library, OpenModel
 from app.explorer.pages import Processing
-from app.explorer.reading.bank import Bank, open_bank, open_words
+from app.explorer.reading.bank import Bank, open_bank
+from app.explorer.reading.words import open_words
 from app.explorer.resources import Resources, close_resources, open_resources
 from app.models.catalog import Catalog
 from app.models.importer import import_model

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -113,6 +114,9 @@ class ArtifactStore:
         """Artifacts by the hash of their recipe; whoever keeps what is made of them shares the budget."""
         self._located: dict[Path, Stamp] = {}
         """Files that were proven to be located, and which each was."""
+        self._used: dict[Path, tuple[Stamp, Stamp]] = {}
+        """Of files whose stamps were asked for: the stamp that this store left when it noted a use, and that from before."""
+        self._noting = Lock()
         self._shelf = Shelf(root, quota_bytes, keeps=asked_by == "operator")
 
     def path(self, recipe: Recipe) -> Path:
@@ -135,6 +139,7 @@ class ArtifactStore:
 
     def read(self, recipe: Recipe) -> Artifact | None:
         """The artifact from disk, proven; a damaged file is set aside and gives None."""
+        self.touch(self.path(recipe))
         try:
             found = self._shelf.read(self.path(recipe))
         except OSError as error:
@@ -150,17 +155,25 @@ class ArtifactStore:
         self._shelf.keep(found.path)
         return artifact
 
-    def is_proven(self, recipe: Recipe) -> bool:
-        """Whether the file that is there is one that was proven when it was located."""
+    def stamp(self, recipe: Recipe) -> Stamp | None:
+        """Which file is there, None if none is: another one after every change but the uses that this store noted."""
         path = self.path(recipe)
-        stamp = stamp_at(path)
-        return stamp is not None and self._located.get(path) == stamp
+        with self._noting:
+            stamp = self._stamp(path, stamp_at(path))
+            if stamp is not None:
+                self._used.setdefault(path, (stamp, stamp))
+            return stamp
+
+    def is_proven(self, recipe: Recipe) -> bool:
+        """Whether the file that is there is one that was proven when it was located, and was not changed since."""
+        stamp = self.stamp(recipe)
+        return stamp is not None and self._located.get(self.path(recipe)) == stamp
 
     def locate(self, recipe: Recipe, *, prove: bool = True) -> Located | None:
         """Where the artifact's arrays lie on disk, for who reads them in parts; a damaged file is set aside and gives None.
 
-        Proven once by this store, a block at a time, and again only when another file stands there; without `prove`, by
-        its header and its size alone.
+        Proven once by this store, a block at a time, and again when another file stands there, or it was written into, or
+        another process noted a use; without `prove`, by its header and its size alone.
         """
         path = self.path(recipe)
         try:
@@ -171,7 +184,7 @@ class ArtifactStore:
             logger.warning("cannot read artifact %s: %s", recipe.subject, error)
             return None
         with open(handle, "rb", buffering=0):
-            stamp = stamp_of(os.fstat(handle))
+            stamp = self._stamp(path, stamp_of(os.fstat(handle)))
             try:
                 known = stamp is not None and self._located.get(path) == stamp
                 found = locate(path, handle, proven=known or not prove)
@@ -184,8 +197,8 @@ class ArtifactStore:
             except OSError as error:
                 logger.warning("cannot read artifact %s: %s", recipe.subject, error)
                 return None
-        if prove:
-            self._located[path] = found.stamp
+        if prove and stamp is not None:
+            self._located[path] = stamp
         self._shelf.keep(path)
         return found
 
@@ -245,7 +258,15 @@ class ArtifactStore:
 
     def touch(self, path: Path) -> None:
         """Note that the artifact in that file is in use, though nobody needs to read it."""
-        self._shelf.touch(path)
+        if path not in self._used:
+            self._shelf.touch(path)
+            return
+        with self._noting:
+            before = self._stamp(path, stamp_at(path))
+            self._shelf.touch(path)
+            after = stamp_at(path)
+            if before is not None and after is not None and after.is_file_of(before):
+                self._used[path] = after, before
 
     def refusal(self) -> OSError | None:
         """Why the disk does not take artifacts; None while it does."""
@@ -255,7 +276,12 @@ class ArtifactStore:
         now = time.monotonic()
         if now - held.touched >= TOUCH_SECONDS:
             held.touched = now
-            self._shelf.touch(self.path(recipe))
+            self.touch(self.path(recipe))
+
+    def _stamp(self, path: Path, stamp: Stamp | None) -> Stamp | None:
+        """That of the file as it was before this store noted uses of it."""
+        left, before = self._used.get(path, (None, None))
+        return before if stamp is not None and stamp == left else stamp
 
     def _set_aside(self, found: Found, error: Damaged) -> None:
         try:

@@ -1,7 +1,7 @@
 """Arrays of a sealed file read from disk in parts, as they are asked for: for what is too large to be held in memory.
 
-The file is proven once, a block at a time; then each use looks whether it is still that file, and as long. Nothing is
-mapped: a file that is cut short under its reader costs one error, not the process. Knows no recipe's meaning.
+The file is proven once, a block at a time; then each use looks whether it is still that file, and as long, and who keeps
+what was read whether it is of the same time. Nothing is mapped: a file that is cut short under its reader costs one error, not the process. Knows no recipe's meaning.
 """
 
 import hashlib
@@ -56,15 +56,21 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Stamp:
-    """Which file it was: a copy that is written in its place has another."""
+    """Which file it was, and of when: a copy that is written in its place has another, and so has what was written into."""
 
     inode: int
     size: int
+    time: int
+    """Of its last change, or of its last use where that was noted, in nanoseconds since 1970."""
+
+    def is_file_of(self, other: "Stamp | None") -> bool:
+        """Whether both are of one file, as long then as now; it may have been used meanwhile, or written into."""
+        return other is not None and (self.inode, self.size) == (other.inode, other.size)
 
 
 @dataclass(frozen=True)
 class Located:
-    """A proven file and its arrays."""
+    """A file and its arrays, as its header has them; whether every byte is proven knows who asked for it."""
 
     path: Path
     stamp: Stamp
@@ -80,7 +86,7 @@ class Located:
         except (FileNotFoundError, NotADirectoryError):
             raise Changed(self.path.name) from None
         try:
-            if stamp_of(os.fstat(handle)) != self.stamp:
+            if not self.stamp.is_file_of(stamp_of(os.fstat(handle))):
                 raise Changed(self.path.name)
             yield handle
         finally:
@@ -113,7 +119,7 @@ def open_file(path: Path) -> int:
 
 def stamp_of(status: os.stat_result) -> Stamp | None:
     """Which file that is; None for what is no file."""
-    return Stamp(status.st_ino, status.st_size) if stat.S_ISREG(status.st_mode) else None
+    return Stamp(status.st_ino, status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
 
 
 def stamp_at(path: Path) -> Stamp | None:

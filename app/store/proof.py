@@ -36,7 +36,7 @@ def prove(root: Path, files: list[tuple[Path, int]]) -> Iterator[Proof]:
     for path, size in files:
         try:
             # Looking is no use: it must not decide what makes room.
-            found = shelf.read(path, use=False)
+            found = shelf.read(path)
             older = found is not None and is_older(found.path)
             yield Proof(path, size, None if found is None or older else _fault(shelf, found), older)
         except OSError as error:

@@ -88,8 +88,8 @@ class Shelf:
         self._refusal: Refusal | None = None
         self._probing = Lock()
 
-    def read(self, path: Path, *, use: bool = True) -> Found | None:
-        """The file, noted as used now unless `use` is false; None if it is not there.
+    def read(self, path: Path) -> Found | None:
+        """The file, whose use is not noted; None if it is not there.
 
         No bytes for what has the file's name and is no file. OSError.
         """
@@ -103,14 +103,11 @@ class Shelf:
             os.close(handle)
             return Found(path, b"", status.st_ino)
         with open(handle, "rb") as file:
-            if use:
-                with suppress(OSError):  # it can be read, but is another user's, or the disk is read-only
-                    os.utime(handle)
             return Found(path, file.read(), status.st_ino)
 
     def touch(self, path: Path) -> None:
         """Note that the file is in use, though nobody needs to read it."""
-        with suppress(OSError):
+        with suppress(OSError):  # it is not there, or is another user's, or the disk is read-only
             os.utime(path)
 
     def keep(self, path: Path) -> None:

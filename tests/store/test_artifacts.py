@@ -368,6 +368,28 @@ def test_a_damaged_artifact_is_not_located_but_set_aside(tmp_path):
     assert {each.suffix for each in path.parent.iterdir()} == {".old", ".damaged"}
 
 
+def test_what_is_written_into_a_proven_file_is_noticed_and_its_own_use_is_not(tmp_path, monkeypatch):
+    store, recipe = ArtifactStore(tmp_path, 10**9), Recipe("00", "bank", "L0/bank", "folded", "svd")
+    store.write(recipe, {"vectors": np.ones((2, 3), np.float32)}, {})
+    assert store.locate(recipe) is not None
+    path, stamp = store.path(recipe), store.stamp(recipe)
+    for use in (store.touch, lambda _: store.read(recipe)):
+        os.utime(path, ns=(stamp.time, stamp.time))
+        use(path)
+        assert path.stat().st_mtime_ns != stamp.time
+        assert store.stamp(recipe) == stamp
+        assert store.is_proven(recipe)
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\xff")
+    os.utime(path, ns=(before.st_mtime_ns, before.st_mtime_ns + 1))  # however coarse the disk's clock is
+    assert not store.is_proven(recipe)
+    store.touch(path)
+    assert not store.is_proven(recipe)
+    assert store.locate(recipe) is None
+
+
 def test_another_recipes_file_is_not_located(tmp_path):
     store, recipe = ArtifactStore(tmp_path, 10**9), Recipe("00", "bank", "L0/bank", "folded", "svd")
     other = Recipe("00", "bank", "L0/bank", "raw", "svd")

@@ -54,11 +54,11 @@ def test_what_is_written_is_read(shelf):
     assert files(shelf.root) == ["x.safetensors"]
 
 
-def test_only_reading_for_use_is_use(shelf):
+def test_looking_is_no_use_until_it_is_noted(shelf):
     path = put(shelf, "x", used=1)
-    shelf.read(path, use=False)
-    assert path.stat().st_mtime == 1
     shelf.read(path)
+    assert path.stat().st_mtime == 1
+    shelf.touch(path)
     assert path.stat().st_mtime > 1
 
 

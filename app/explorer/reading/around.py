@@ -140,7 +140,7 @@ class Around:
         )
 
     def _of_writer(self, reading: Reading) -> Reading:
-        row = find_row(self._bank, reading.writer, 1)
+        row = self._bank.find(reading.writer, 1)
         if row is None:
             return reading
         gain, tokens = float(self._bank.rows.gain[row]), both_ends(self._model.vocabulary, self._bank, row)
@@ -161,18 +161,6 @@ def sharers(model: OpenModel, layer: Address, part: Part, reader: int) -> tuple[
     """The heads of that reader: one of a query, a group of a key or a value."""
     size = 1 if part == "query" else model.header.n_heads // model.header.n_kv_heads
     return tuple(layer.at_head(head) for head in range(reader * size, (reader + 1) * size))
-
-
-def find_row(bank: Bank, address: Address, side: int) -> int | None:
-    """The row of that side of the direction; as `Bank.find`, and sooner where many are sought."""
-    rows = bank.rows
-    number = rows.unit if address.basis == "neuron" else rows.index
-    is_it = (rows.layer == (-1 if address.layer is None else address.layer)) & (number == address.index)
-    is_it &= (rows.side == side) & (rows.head == (-1 if address.head is None else address.head))
-    (at,) = np.nonzero(is_it)
-    kind = KINDS.index(address.kind) if address.kind else -1
-    own = [int(row) for row in at if rows.kind[row] == kind and rows.is_neuron[row] == (address.basis == "neuron")]
-    return own[0] if own else None
 
 
 def both_ends(vocabulary: Vocabulary, bank: Bank, row: int) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:

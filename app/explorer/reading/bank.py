@@ -6,28 +6,23 @@ is left out, and `share` says so. Knows no query and no page.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import KINDS, Address
 from app.explorer.bank import count_rows
-from app.explorer.errors import NotBuilt
 from app.explorer.layout import BANK_ENDS
 from app.explorer.library import OpenModel
 from app.explorer.pages import End, Processing
-from app.explorer.reading.parts import change_told, located, not_built, recipes_for, stamps_of
+from app.explorer.reading.parts import change_told, held, located, not_built, recipes_for
 from app.explorer.reading.streams import multiply, read_rows, side_by_side
-from app.explorer.reading.words import Words, open_words
 from app.explorer.recipes import layer_of
 from app.explorer.resources import Resources
 from app.store.artifacts import Located, Recipe
-from app.store.located import Stamp
 
-__all__ = ["Bank", "NotBuilt", "Rows", "Words", "open_bank", "open_words"]
-
-_opening = Lock()
+BESIDES = 12
+"""Bytes of each row that are made when somebody first asks for an order or a token, and kept as long as the bank."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +106,9 @@ class Bank:
         shadow: Mapping[End, NDArray[np.int32]] | None,
     ) -> None:
         self._model, self._parts = model, tuple(parts)
+        self._of_layer: dict[tuple[int, bool], list[BankPart]] = {}
+        for part in parts:
+            self._of_layer.setdefault((part.layer, part.is_neuron), []).append(part)
         self.rows = rows
         self.n_rows = n_rows
         """Singular rows of the whole model, as far as can be told while parts are missing."""
@@ -153,17 +151,18 @@ class Bank:
 
     def find(self, address: Address, side: int) -> int | None:
         """The row of that side, 0 left and 1 right, of the direction at the address; None if it is not here."""
+        if address.basis not in {None, "svd", "neuron"}:
+            return None
         rows, layer = self.rows, -1 if address.layer is None else address.layer
-        for part in self._parts:
-            if part.layer == layer and part.is_neuron == (address.basis == "neuron"):
-                own = slice(part.start, part.stop)
-                number = rows.unit if part.is_neuron else rows.index
-                is_it = (number[own] == address.index) & (rows.side[own] == side)
-                is_it &= rows.head[own] == (-1 if address.head is None else address.head)
-                is_it &= rows.kind[own] == (KINDS.index(address.kind) if address.kind else -1)
-                found = np.flatnonzero(is_it)
-                if address.basis in {None, "svd", "neuron"} and len(found):
-                    return part.start + int(found[0])
+        head, kind = -1 if address.head is None else address.head, KINDS.index(address.kind) if address.kind else -1
+        for part in self._of_layer.get((layer, address.basis == "neuron"), ()):
+            own = slice(part.start, part.stop)
+            # Few rows have the number; all else is asked of these.
+            (at,) = np.nonzero((rows.unit if part.is_neuron else rows.index)[own] == address.index)
+            at += part.start
+            at = at[(rows.side[at] == side) & (rows.head[at] == head) & (rows.kind[at] == kind)]
+            if len(at):
+                return int(at[0])
         return None
 
     def address(self, row: int) -> Address:
@@ -181,27 +180,10 @@ class Bank:
         )
 
 
-@dataclass(frozen=True)
-class HeldBank:
-    """A bank in memory, and the files that it was made of."""
-
-    stamps: tuple[Stamp | None, ...]
-    bank: Bank
-
-
 def open_bank(r: Resources, model: OpenModel, processing: Processing) -> Bank:
     """What is there of the model's bank in that processing, kept for the next request; NotBuilt where nothing is."""
-    key, parts = ("bank", model.fingerprint, processing), _parts(model, processing)
-    stamps = stamps_of(r, parts)
-    held: HeldBank | None = r.banks.get(key)
-    if held is None or held.stamps != stamps:
-        with _opening:
-            held = r.banks.get(key)
-            if held is None or held.stamps != stamps:
-                bank = _opened(r, model, processing, parts)
-                held = HeldBank(stamps, bank)
-                r.banks.put(key, held, _size(bank))
-    return held.bank
+    parts = _parts(model, processing)
+    return held(r, model, processing, "bank", parts, lambda: _opened(r, model, processing, parts), _size)
 
 
 def _parts(model: OpenModel, processing: Processing) -> list[Recipe]:
@@ -212,16 +194,13 @@ def _opened(r: Resources, model: OpenModel, processing: Processing, parts: Seque
     of_rows = [part for part in parts if part.kind == "bank"]
     # Singular directions before neurons, the model's ends before its layers.
     of_rows.sort(key=lambda part: (part.basis == "neuron", -1 if (layer := layer_of(part)) is None else layer))
-    with change_told(model):
-        found = located(r, of_rows)
-        if all(recipe.basis == "neuron" for recipe, _ in found):
-            raise not_built(model, processing)
-        here = {recipe: place.stretches["index"].shape[0] for recipe, place in found}
-        n_rows = sum(
-            here.get(recipe, count_rows(model, processing, recipe)) for recipe in of_rows if recipe.basis == "svd"
-        )
-        opened = list(_in_order(found))
-        return Bank(model, _rows(opened), opened, n_rows, _moments(r, parts), _shadow(r, parts))
+    found = located(r, of_rows)
+    if all(recipe.basis == "neuron" for recipe, _ in found):
+        raise not_built(model, processing)
+    here = {recipe: place.stretches["index"].shape[0] for recipe, place in found}
+    n_rows = sum(here.get(recipe, count_rows(model, processing, recipe)) for recipe in of_rows if recipe.basis == "svd")
+    opened = list(_in_order(found))
+    return Bank(model, _rows(opened), opened, n_rows, _moments(r, parts), _shadow(r, parts))
 
 
 def _in_order(found: Sequence[tuple[Recipe, Located]]) -> Iterator[BankPart]:
@@ -277,6 +256,8 @@ def _gather(part: BankPart, own: NDArray[np.intp], found: NDArray[np.float32], p
 
 
 def _size(bank: Bank) -> int:
+    """Of all that it holds, and of what is kept with it (`app.explorer.reading.order`, `app.explorer.reading.token`)."""
     arrays = [getattr(bank.rows, field.name) for field in fields(Rows)]
     arrays += [*(bank.moments or {}).values(), *(bank.shadow or {}).values()]
-    return sum(array.nbytes for array in arrays)
+    total: int = sum(array.nbytes for array in arrays) + BESIDES * len(bank.rows.layer)
+    return total

@@ -12,8 +12,8 @@ from app.explorer import recipes
 from app.explorer.inventory import end_of
 from app.explorer.library import OpenModel
 from app.explorer.pages import End, Processing
-from app.explorer.reading.bank import Words, open_words
 from app.explorer.reading.parts import not_built
+from app.explorer.reading.words import Words, open_words
 from app.explorer.resources import Resources
 from app.store.artifacts import Arrays
 

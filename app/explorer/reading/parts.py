@@ -6,10 +6,11 @@ Knows nothing of what is in them.
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from threading import Thread
+from dataclasses import dataclass
+from threading import Lock, Thread
+from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from app.explorer.bank import parts_of
@@ -19,13 +20,17 @@ from app.explorer.pages import Processing
 from app.explorer.resources import Resources
 from app.store.artifacts import TOUCH_SECONDS, ArtifactStore, Located, Recipe
 from app.store.grounds import note_artifact, note_now
-from app.store.located import Changed, Stamp, stamp_at
+from app.store.located import Changed, Stamp
 
 logger = logging.getLogger(__name__)
 
-PROVEN_BYTES = 128 * 2**20
-"""A part that is larger is not proven before the first answer: of a model of 8 billion weights that would take half a minute."""
+PROVEN_BYTES = 512 * 2**20
+"""Of the parts that are asked for together so much is proven before the first answer, which takes half a second; of a model
+of 8 billion weights all would take half a minute."""
 
+Value = TypeVar("Value")
+
+_opening = Lock()
 _proving: WeakKeyDictionary[ArtifactStore, set[Recipe]] = WeakKeyDictionary()
 """Large parts that are being read to their ends."""
 _known: WeakKeyDictionary[OpenModel, dict[Processing, tuple[Recipe, ...]]] = WeakKeyDictionary()
@@ -42,9 +47,42 @@ def recipes_for(model: OpenModel, processing: Processing) -> tuple[Recipe, ...]:
     return of_model[processing]
 
 
+@dataclass(frozen=True)
+class HeldParts(Generic[Value]):
+    """What was made of parts, in memory, and the files that it was made of."""
+
+    stamps: tuple[Stamp | None, ...]
+    value: Value
+
+
+def held(
+    r: Resources,
+    model: OpenModel,
+    processing: Processing,
+    name: str,
+    parts: Sequence[Recipe],
+    build: Callable[[], Value],
+    size: Callable[[Value], int],
+) -> Value:
+    """What `build` makes of the parts, of so many bytes, kept for the next request until one of their files is another.
+
+    Nothing else of any model is built meanwhile, so that no two threads do the same, nor hold two in memory. Raises what
+    `build` does, and ComputationFailed where a file has changed under it.
+    """
+    key, stamps = (name, model.fingerprint, processing), stamps_of(r, parts)
+    found: HeldParts[Value] | None = r.banks.get(key)
+    if found is None or found.stamps != stamps:
+        with _opening, change_told(model):
+            found = r.banks.get(key)  # another thread's, by now
+            if found is None or found.stamps != stamps:
+                found = HeldParts(stamps, build())
+                r.banks.put(key, found, size(found.value))
+    return found.value
+
+
 def stamps_of(r: Resources, parts: Sequence[Recipe]) -> tuple[Stamp | None, ...]:
     """Which file each part is now, None for one that is not there; noted as used, and as what the answer rests on."""
-    stamps = tuple(stamp_at(r.store.path(part)) for part in parts)
+    stamps = tuple(r.store.stamp(part) for part in parts)
     touched, now = _touched.setdefault(r.store, {}), time.monotonic()
     for part, stamp in zip(parts, stamps, strict=True):
         if stamp is None:
@@ -58,17 +96,26 @@ def stamps_of(r: Resources, parts: Sequence[Recipe]) -> tuple[Stamp | None, ...]
 
 
 def located(r: Resources, parts: Sequence[Recipe]) -> list[tuple[Recipe, Located]]:
-    """Those parts that are there and whole; large ones are believed by their headers until they are proven, which begins now."""
-    later = [part for part in parts if _is_large(r.store.path(part)) and not r.store.is_proven(part)]
+    """Those parts that are there and whole; what is too much to be proven first is believed by its headers until it is proven,
+    which begins now.
+    """
+    later = _later(r.store, parts)
     found = [(part, r.store.locate(part, prove=part not in later)) for part in parts]
     if later:
         _prove(r.store, later)
     return [(part, place) for part, place in found if place is not None]
 
 
-def _is_large(path: Path) -> bool:
-    stamp = stamp_at(path)
-    return stamp is not None and stamp.size > PROVEN_BYTES
+def _later(store: ArtifactStore, parts: Sequence[Recipe]) -> list[Recipe]:
+    """Those that are beyond the bytes that are proven at once."""
+    later, total = [], 0
+    for part in parts:
+        stamp = store.stamp(part)
+        if stamp is not None and not store.is_proven(part):
+            total += stamp.size
+            if total > PROVEN_BYTES:
+                later.append(part)
+    return later
 
 
 def _prove(store: ArtifactStore, parts: Sequence[Recipe]) -> None:
@@ -77,9 +124,13 @@ def _prove(store: ArtifactStore, parts: Sequence[Recipe]) -> None:
     own = [part for part in parts if part not in proving]
 
     def work() -> None:
-        for part in own:
-            store.locate(part)
-            proving.discard(part)
+        try:
+            for part in own:
+                store.locate(part)
+        finally:
+            proving.difference_update(
+                own
+            )  # those that an error kept from being proven are begun again when they are asked for
 
     if own:
         proving.update(own)

@@ -4,7 +4,6 @@ Knows how the artifacts stand (`app.explorer.making.readings`), and no page. Imp
 """
 
 from dataclasses import dataclass, fields
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +13,15 @@ from app.core.reversal import BINS, false_shares, place
 from app.explorer.layout import PARTS, Part
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
-from app.explorer.reading.parts import not_built, recipes_for, stamps_of
+from app.explorer.reading.parts import held, not_built, recipes_for
 from app.explorer.recipes import layer_of
 from app.explorer.resources import Resources
 from app.store.artifacts import Artifact
-from app.store.located import Stamp
 
 LEAST = 3.0
 """CS from which a pair is listed."""
 MOST_FALSE = 0.35
 """Share of pairs that may mean nothing, up to which one is listed."""
-
-_opening = Lock()
 
 
 @dataclass(frozen=True)
@@ -70,28 +66,17 @@ class Pairs:
         return is_listed
 
 
-@dataclass(frozen=True)
-class HeldPairs:
-    """Pairs in memory, and the files that they were made of."""
-
-    stamps: tuple[Stamp | None, ...]
-    pairs: Pairs
-
-
 def open_pairs(r: Resources, model: OpenModel, processing: Processing) -> Pairs:
     """Of all layers that are there, kept for the next request; NotBuilt where none is."""
     parts = [part for part in recipes_for(model, processing) if part.kind == "readings"]
-    key, stamps = ("readings", model.fingerprint, processing), stamps_of(r, parts)
-    held: HeldPairs | None = r.banks.get(key)
-    if held is None or held.stamps != stamps:
-        with _opening:
-            found = {layer_of(part) or 0: artifact for part in parts if (artifact := r.store.read(part))}
-            if not found:
-                raise not_built(model, processing)
-            pairs = _joined(found, model.header.n_layers)
-            held = HeldPairs(stamps, pairs)
-            r.banks.put(key, held, sum(getattr(pairs, field.name).nbytes for field in fields(Pairs)))
-    return held.pairs
+
+    def opened() -> Pairs:
+        found = {layer_of(part) or 0: artifact for part in parts if (artifact := r.store.read(part))}
+        if not found:
+            raise not_built(model, processing)
+        return _joined(found, model.header.n_layers)
+
+    return held(r, model, processing, "readings", parts, opened, _size)
 
 
 def _joined(found: dict[int, Artifact], n_layers: int) -> Pairs:
@@ -107,3 +92,7 @@ def _joined(found: dict[int, Artifact], n_layers: int) -> Pairs:
     distance = columns["layer"] - writer
     share = shares[columns["part"], distance - 1, place(columns["specificity"])]
     return Pairs(writer=writer, **columns, false_share=share.astype(np.float32))
+
+
+def _size(pairs: Pairs) -> int:
+    return sum(getattr(pairs, field.name).nbytes for field in fields(Pairs))

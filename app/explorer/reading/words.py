@@ -3,9 +3,6 @@
 Held in memory where that is within bounds, else read from disk as they are asked for. Knows no query and no page.
 """
 
-from dataclasses import dataclass
-from threading import Lock
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,13 +11,10 @@ from app.explorer.inventory import end_of
 from app.explorer.layout import WORDS_PART
 from app.explorer.library import OpenModel
 from app.explorer.pages import End, Processing
-from app.explorer.reading.parts import change_told, located, not_built, recipes_for, stamps_of
+from app.explorer.reading.parts import change_told, held, located, not_built, recipes_for
 from app.explorer.reading.streams import multiply, read_rows, side_by_side
 from app.explorer.resources import Resources
 from app.store.artifacts import Located
-from app.store.located import Stamp
-
-_opening = Lock()
 
 
 class Words:
@@ -28,6 +22,11 @@ class Words:
 
     def __init__(self, model: OpenModel, places: tuple[Located, ...], table: NDArray[np.float32] | None) -> None:
         self._model, self._places, self._table = model, places, table
+
+    @property
+    def nbytes(self) -> int:
+        """That are in memory."""
+        return 0 if self._table is None else self._table.nbytes
 
     def rows(self, ids: NDArray[np.integer]) -> NDArray[np.float32]:
         """Unit vectors of these tokens [k d]; zeros for one that was never trained.
@@ -67,33 +66,21 @@ class Words:
         return found
 
 
-@dataclass(frozen=True)
-class HeldWords:
-    """A table in memory, and the files that it was made of."""
-
-    stamps: tuple[Stamp | None, ...]
-    words: Words
-
-
 def open_words(r: Resources, model: OpenModel, processing: Processing, end: End) -> Words:
     """The tokens of that end, kept for the next request; NotBuilt where they are not all there.
 
     Of raw tied weights both ends are one.
     """
     own = end_of(model, processing, end)
-    key = ("words", model.fingerprint, processing, own)
     parts = [part for part in recipes_for(model, processing) if part.subject.startswith(f"words/{own}/")]
-    stamps = stamps_of(r, parts)
-    held: HeldWords | None = r.banks.get(key)
-    if held is None or held.stamps != stamps:
-        with _opening, change_told(model):
-            places = tuple(place for _, place in located(r, parts))
-            if len(places) < n_word_parts(model):
-                raise not_built(model, processing)
-            table = None if are_words_halved(model) else _table(model, places)
-            held = HeldWords(stamps, Words(model, places, table))
-            r.banks.put(key, held, 0 if table is None else table.nbytes)
-    return held.words
+
+    def opened() -> Words:
+        places = tuple(place for _, place in located(r, parts))
+        if len(places) < n_word_parts(model):
+            raise not_built(model, processing)
+        return Words(model, places, None if are_words_halved(model) else _table(model, places))
+
+    return held(r, model, processing, f"words-{own}", parts, opened, lambda words: words.nbytes)
 
 
 def array_of(place: Located) -> str:

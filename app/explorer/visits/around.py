@@ -8,7 +8,7 @@ from app.explorer.circuitry import AroundPage, Surroundings
 from app.explorer.errors import NotBuilt, UnknownAddress
 from app.explorer.library import OpenModel
 from app.explorer.pages import View
-from app.explorer.reading.around import find_row, surroundings
+from app.explorer.reading.around import surroundings
 from app.explorer.reading.bank import open_bank
 from app.explorer.reading.order import order_of
 from app.explorer.reading.parts import not_built
@@ -36,7 +36,7 @@ def around(r: Resources, address: Address, options: Options, path: str = "") -> 
 def _sides(r: Resources, opened: OpenModel, address: Address, view: View) -> tuple[tuple[Surroundings, ...], float]:
     """Of each side that is in the bank, and how much of the model that holds."""
     bank = open_bank(r, opened, view.weights)
-    found = [row for side in (0, 1) if (row := find_row(bank, address, side)) is not None]
+    found = [row for side in (0, 1) if (row := bank.find(address, side)) is not None]
     if not found:
         if bank.share < 1:
             raise not_built(opened, view.weights)

@@ -187,6 +187,35 @@ def test_a_part_that_is_built_anew_is_seen(reader, model, exact):
     np.testing.assert_array_equal(after.vectors(own), -vectors)
 
 
+def test_a_part_that_is_damaged_where_it_lies_is_left_out(reader, model):
+    open_bank(reader, model, "folded")
+    path = reader.store.path(recipes.bank(model, 1, "folded"))
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)[0]
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last ^ 1]))
+    os.utime(path)
+    assert open_bank(reader, model, "folded").share < 1
+    assert path.with_suffix(".damaged").exists()
+
+
+def test_its_own_use_costs_nothing_and_that_of_another_process_one_proof(reader, model, monkeypatch):
+    proven = []
+    monkeypatch.setattr(parts, "TOUCH_SECONDS", 0.0)
+    bank = open_bank(reader, model, "folded")
+    monkeypatch.setattr(located, "_prove", lambda *words, kept=located._prove: proven.append(1) or kept(*words))
+    path = reader.store.path(recipes.bank(model, 1, "folded"))
+    before = path.stat().st_mtime_ns
+    assert all(open_bank(reader, model, "folded") is bank for _ in range(3))
+    assert path.stat().st_mtime_ns > before
+    assert not proven
+    os.utime(path, (1, 1))
+    again = open_bank(reader, model, "folded")
+    assert all(open_bank(reader, model, "folded") is again for _ in range(3))
+    assert len(proven) == 1
+
+
 def test_many_threads_open_one_bank(reader, model):
     found, barrier = [], threading.Barrier(4)
 
@@ -204,10 +233,11 @@ def test_many_threads_open_one_bank(reader, model):
 
 
 def test_its_files_are_in_use(reader, model):
-    for part in parts_of(model, "folded"):
+    built = [part for part in parts_of(model, "folded") if reader.store.exists(part)]
+    for part in built:
         os.utime(reader.store.path(part), (1, 1))
     open_bank(reader, model, "folded")
-    times = {part.kind: reader.store.path(part).stat().st_mtime for part in parts_of(model, "folded")}
+    times = {part.kind: reader.store.path(part).stat().st_mtime for part in built}
     assert {times.pop(kind) for kind in ("words", "tokens", "readings")} == {1}  # which nobody has opened
     assert min(times.values()) > 10**9
 
@@ -250,3 +280,40 @@ def test_a_large_part_is_proven_after_the_first_answer(reader, model, monkeypatc
     assert path.with_suffix(".damaged").exists()
     assert open_bank(reader, model, "folded").share < 1
     assert all(reader.store.is_proven(recipes.bank(model, layer, "folded")) for layer in (None, 0))
+
+
+def test_what_is_proven_before_the_first_answer_is_bounded_together(reader, model, monkeypatch):
+    begun = []
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: begun.extend([thread]))
+    own = [part for part in svd_parts(model) if reader.store.exists(part)]
+    sizes = [reader.store.path(part).stat().st_size for part in own]
+    monkeypatch.setattr(parts, "PROVEN_BYTES", max(sizes) + min(sizes))  # each is within it, all are not
+    open_bank(reader, model, "folded")
+    first = sum(size for size, part in zip(sizes, own, strict=True) if reader.store.is_proven(part))
+    assert 0 < first <= parts.PROVEN_BYTES < sum(sizes)
+    for each in begun:
+        each.run()
+    assert all(map(reader.store.is_proven, own))
+
+
+def test_what_an_error_kept_from_being_proven_is_begun_again(reader, model, monkeypatch):
+    begun = []
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: begun.extend([thread]))
+    monkeypatch.setattr(parts, "PROVEN_BYTES", 0)
+    open_bank(reader, model, "folded")
+
+    def refuse(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(reader.store, "locate", refuse)
+        with pytest.raises(MemoryError):
+            begun.pop(0).run()
+    for each in begun:
+        each.run()
+    begun.clear()
+    reader.banks.drop(("bank", model.fingerprint, "folded"))
+    open_bank(reader, model, "folded")
+    for each in begun:
+        each.run()
+    assert all(map(reader.store.is_proven, svd_parts(model)))
