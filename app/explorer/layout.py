@@ -91,8 +91,6 @@ FULL_TOKENS = 100
 Composed = Literal["q", "k", "v"]
 COMPOSED: tuple[Composed, ...] = get_args(Composed)
 """What of a head reads what another writes: its queries, its keys, its values."""
-THRESHOLDS_OF_CS = (1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
-"""Composition scores from which on it is counted how many pairs there are, in order and against it."""
 
 SpanSide = Literal["read", "write", "query", "key"]
 SPAN_SIDES: tuple[SpanSide, ...] = get_args(SpanSide)
@@ -301,7 +299,6 @@ LAYOUT: dict[ArtifactKind, Forms] = {
     },
     "composition": {
         "cs": f"float32 {len(COMPOSED)} heads heads",
-        "above": f"int32 {len(COMPOSED)} {len(THRESHOLDS_OF_CS)} 2",
     },
     "alike": {
         **{side: "float32 groups groups" if side in SHARED_SIDES else "float32 heads heads" for side in SPAN_SIDES},

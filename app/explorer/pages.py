@@ -6,7 +6,7 @@ The HTML page, the fragment and the JSON answer render the same value. Knows no 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, get_args
 
 from app.core.address import LAYER_KINDS, Address, BasisName, Kind
 from app.core.address import Ray as ShortRay
@@ -1667,6 +1667,12 @@ class HeadPair(NamedTuple):
     """The other heads of that group."""
 
 
+COLOURED = (1.5, 1.75, 2.0, 2.5, 3.0)
+"""Composition scores from which on a pair has the next colour, the first of them faint: from the second on it stands out."""
+COUNTED = (1.25, *COLOURED)
+"""From which on it is told how many pairs there are."""
+
+
 class CompositionStep(NamedTuple):
     """From a score on, how many pairs there are."""
 
@@ -1708,6 +1714,7 @@ class CompositionPage:
     """Of two layers: a row for each writer, its pair with each reader; else none."""
     unbuilt: str = ""
     """Why nothing is shown, and how that can be changed."""
+    coloured: ClassVar[tuple[float, ...]] = COLOURED
 
 
 class AlikeHead(NamedTuple):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from app.core.address import Kind, Ray
 from app.core.rays import RayClass
 from app.explorer.circuitry import PairPage
-from app.explorer.pages import CompositionPage, StripRow
+from app.explorer.pages import COLOURED, CompositionPage, StripRow
 
 STEP = 10
 """Width of a bar and its gap, in the chart's own units."""
@@ -349,16 +349,12 @@ def overlaid(one: Sequence[float], other: Sequence[float], top: float = 0.0) -> 
     return path(one), path(other), high
 
 
-DRAWN = (1.5, 1.75, 2.0, 2.5, 3.0)
-"""Composition scores from which on a pair has the next colour, the first of them faint."""
-
-
 def drawn_from(cs: float) -> str:
     """The class of the colour of a composition score; none where it is not drawn.
 
     Example: drawn_from(1.6) -> "s0"; drawn_from(3.2) -> "s4"; drawn_from(1) -> ""
     """
-    at = sum(cs >= least for least in DRAWN)
+    at = sum(cs >= least for least in COLOURED)
     return f"s{at - 1}" if at else ""
 
 

@@ -347,7 +347,7 @@ TERMS: dict[str, Term] = {
         "read by",
         "Queries (Q), keys (K) and values (V) of later heads that read this direction more specifically than chance "
         "explains, and directions and neurons of later matrices that lie along it.",
-        "Heads that share keys and values stand there once. Listed from CS 3 on where at most 35% may mean nothing.",
+        "Heads that share keys and values stand there once. Listed from CS 3 on where at most 35% are false.",
     ),
     "written-by": Term(
         "written by",
@@ -363,7 +363,7 @@ TERMS: dict[str, Term] = {
         "√d ‖v W‖ / ‖W‖, W being W_Q, W_K or W_V of the head.",
     ),
     "false-share": Term(
-        "may mean nothing",
+        "false, at most",
         "Of pairs that are so specific and so many layers apart, the share that pairs in the wrong order have as well, where "
         "the reader comes before the writer and nothing can be read. At most that share means nothing.",
         "Rate of reversed pairs divided by the rate of causal ones at the same distance; the smallest for any lower CS.",

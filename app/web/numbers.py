@@ -90,6 +90,14 @@ def signed(value: float | None) -> str:
     return "–" if value is None else f"{value:z.1f}".replace("-", "−")
 
 
+def at_most(share: float) -> str:
+    """A share of pairs that may be false, which is never known to be smaller.
+
+    Example: at_most(0.1234) -> "≤ 12.3%"; at_most(0) -> "none seen"
+    """
+    return f"≤ {percent(share)}" if share else "none seen"
+
+
 def percentile(value: float) -> str:
     """How many of a hundred lie below; what is beyond nearly all does not say all.
 

@@ -175,6 +175,7 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         heat=numbers.heat,
         drawn_from=charts.drawn_from,
         percentile=numbers.percentile,
+        at_most=numbers.at_most,
         chance=numbers.chance,
         degrees=copies.degrees,
         chips=chips,

@@ -1,8 +1,7 @@
 """Which head reads what which other head writes: composition scores of all pairs, from the weights alone.
 
-    cs [3 heads heads]      kinds q, k, v; writer, reader: heads numbered over layers. Within a layer nan; where the reader's
-                            layer is before the writer's nothing composes: those are the null
-    above [3 thresholds 2]  pairs with so much and more: in order, and against it
+    cs [3 heads heads]  kinds q, k, v; writer, reader: heads numbered over layers. Within a layer nan; where the reader's layer
+                        is before the writer's nothing composes: those are the null
 
 Runs in the worker's process or a job's. Knows no pages.
 """
@@ -12,12 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.core.steps import Steps
-from app.explorer.layout import COMPOSED, THRESHOLDS_OF_CS
+from app.explorer.layout import COMPOSED
 from app.explorer.making.bench import Baked, Bench
 from app.explorer.making.heads import head_tensors
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Tensor
 
     from app.core.circuits import Head
@@ -55,7 +53,7 @@ def compose(bench: Bench) -> Steps[Baked]:
             done += some.stop - some.start
             yield done, total
         cs[at][layer[:, None] == layer[None, :]] = np.nan
-    return {"cs": cs, "above": _counted(cs, layer)}, {}
+    return {"cs": cs}, {}
 
 
 def _seen(heads: "list[Head]", kind: str) -> "Tensor":
@@ -71,10 +69,3 @@ def _seen(heads: "list[Head]", kind: str) -> "Tensor":
         "v": ([head.W_O.T for head in heads], [head.W_V.T for head in heads]),
     }[kind]
     return seen_from_right(torch.stack(left), torch.stack(right))
-
-
-def _counted(cs: "NDArray[np.float32]", layer: "NDArray[np.intp]") -> "NDArray[np.int32]":
-    """How many pairs reach each threshold: in order, and against it."""
-    orders = (layer[:, None] < layer[None, :], layer[:, None] > layer[None, :])
-    counts = [[[(of[order] >= least).sum() for order in orders] for least in THRESHOLDS_OF_CS] for of in cs]
-    return np.array(counts, np.int32)

@@ -7,17 +7,25 @@ Imports no torch.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import Address
-from app.explorer.layout import COMPOSED, THRESHOLDS_OF_CS, Composed
-from app.explorer.pages import CompositionCell, CompositionPage, CompositionStep, HeadPair, Model, View
+from app.explorer.layout import COMPOSED, Composed
+from app.explorer.pages import (
+    COLOURED,
+    COUNTED,
+    CompositionCell,
+    CompositionPage,
+    CompositionStep,
+    HeadPair,
+    Model,
+    View,
+)
 from app.store.artifacts import Artifact
 
-FADED, DRAWN = 1.5, 1.75
-"""Scores from which on a pair is drawn faintly, and as a pair that stands out."""
 MOST_CELLS = 8_000
 """Of one map: those of the largest models have more, and nobody sees them all."""
 LISTED, MOST_LISTED = 30, 1_000
@@ -59,14 +67,35 @@ class Scores:
         return found
 
     def rates(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-        """For each score how many pairs in the wrong order reach it, beside those in order: at most 1."""
-        layer = np.arange(len(self.of_heads)) // self.model.n_heads
-        least = scores.min(initial=np.inf)
-        counts = []
-        for order in (layer[:, None] > layer[None, :], layer[:, None] < layer[None, :]):
-            some = np.sort(self.of_heads[order & (self.of_heads >= least)])
-            counts.append(len(some) - np.searchsorted(some, scores))
-        return np.minimum(1.0, counts[0] / np.maximum(counts[1], 1))
+        """Of pairs in order with so much as each score and more, the share that those in the wrong order have, too.
+
+        At most 1. The share of a list that ends higher is never larger: it is the smallest of all that end lower.
+        """
+        right, wrong, least = self._curve
+        n_right, n_wrong = (len(some) - np.searchsorted(some, scores) for some in (right, wrong))
+        lower = np.searchsorted(right, scores, side="right")
+        found: NDArray[np.float64] = np.minimum(n_wrong / np.maximum(n_right, 1), np.append(1.0, least)[lower])
+        return found
+
+    @cached_property
+    def _curve(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
+        """Scores of pairs in order, rising, and in the wrong one; of the former the smallest share up to each."""
+        columns = self.grouped()
+        writes = np.arange(columns.shape[0])[:, None] // self.model.n_heads
+        reads = np.arange(columns.shape[1])[None, :] // (self.model.n_heads // self.group)
+        right, wrong = np.sort(columns[writes < reads]), np.sort(columns[writes > reads])
+        rates = (len(wrong) - np.searchsorted(wrong, right)) / (len(right) - np.searchsorted(right, right))
+        return right, wrong, np.minimum.accumulate(np.minimum(rates, 1.0))
+
+    def steps(self) -> tuple[CompositionStep, ...]:
+        """From each score on that is counted, how many pairs there are in order."""
+        right, _, _ = self._curve
+        least = np.array(COUNTED, np.float32)
+        numbers = zip(COUNTED, np.searchsorted(right, least).tolist(), self.rates(least).tolist(), strict=True)
+        return tuple(
+            CompositionStep(start, len(right) - below, rate if below < len(right) else 1.0)
+            for start, below, rate in numbers
+        )
 
     def head(self, number: int) -> Address:
         """The address of the head of that number."""
@@ -88,12 +117,11 @@ def scores(address: Address, model: Model, kind: Composed, artifact: Artifact) -
 
 
 def composition_page(
-    found: Scores, view: View, artifact: Artifact, writer: int | None, reader: int | None, n: int = LISTED
+    found: Scores, view: View, writer: int | None, reader: int | None, n: int = LISTED
 ) -> CompositionPage:
     """The map of those layers, and the n strongest pairs."""
     columns = found.grouped()
     shown = found.in_order(columns, writer, reader)
-    above = artifact.arrays["above"][COMPOSED.index(found.kind)].tolist()
     return CompositionPage(
         address=found.address,
         model=found.model,
@@ -101,10 +129,7 @@ def composition_page(
         kind=found.kind,
         writer=writer,
         reader=reader,
-        steps=tuple(
-            CompositionStep(least, in_order, min(1.0, against / in_order) if in_order else 1.0)
-            for least, (in_order, against) in zip(THRESHOLDS_OF_CS, above, strict=True)
-        ),
+        steps=found.steps(),
         n_pairs=int(np.count_nonzero(shown)),
         pairs=_pairs(found, shown, n),
         cells=tuple(_cells(shown)) if writer is None or reader is None else (),
@@ -144,7 +169,7 @@ def _strongest(shown: NDArray[np.float32], n: int) -> tuple[NDArray[np.intp], ND
 
 
 def _cells(shown: NDArray[np.float32]) -> Iterator[CompositionCell]:
-    row, column = np.nonzero(shown >= FADED)
+    row, column = np.nonzero(shown >= COLOURED[0])
     values = shown[row, column]
     if len(values) > MOST_CELLS:
         most = np.argsort(-values, kind="stable")[:MOST_CELLS]

@@ -12,7 +12,7 @@ from app.explorer import recipes
 from app.explorer.inventory import end_of
 from app.explorer.library import OpenModel
 from app.explorer.pages import End, Processing
-from app.explorer.reading.parts import not_built
+from app.explorer.reading.parts import built
 from app.explorer.reading.words import Words, open_words
 from app.explorer.resources import Resources
 from app.store.artifacts import Arrays
@@ -65,8 +65,6 @@ class Origins:
 def open_origins(r: Resources, model: OpenModel, processing: Processing, end: End) -> Origins:
     """Of that end; NotBuilt where anything of it is not there."""
     own: End = "write" if end_of(model, processing, end) == "write" else "read"
-    artifact = r.store.load(recipes.tokens(model, own, processing))
-    if artifact is None:
-        raise not_built(model, processing)
+    artifact = built(r, model, processing, recipes.tokens(model, own, processing))
     words = open_words(r, model, processing, own)
     return Origins(words, artifact.arrays, artifact.facts["variance"], model.vocabulary.known)

@@ -18,7 +18,7 @@ from app.explorer.errors import ComputationFailed, NotBuilt
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing
 from app.explorer.resources import Resources
-from app.store.artifacts import TOUCH_SECONDS, ArtifactStore, Located, Recipe
+from app.store.artifacts import TOUCH_SECONDS, Artifact, ArtifactStore, Located, Recipe
 from app.store.grounds import note_artifact, note_now
 from app.store.located import Changed, Stamp
 
@@ -135,6 +135,14 @@ def _prove(store: ArtifactStore, parts: Sequence[Recipe]) -> None:
     if own:
         proving.update(own)
         Thread(target=work, name="prove", daemon=True).start()
+
+
+def built(r: Resources, model: OpenModel, processing: Processing, recipe: Recipe) -> Artifact:
+    """What precomputing leaves of the model by that recipe, of that processing; NotBuilt naming the command."""
+    artifact = r.store.load(recipe)
+    if artifact is None:
+        raise not_built(model, processing)
+    return artifact
 
 
 def not_built(model: OpenModel, processing: Processing) -> NotBuilt:

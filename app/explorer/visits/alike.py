@@ -4,13 +4,14 @@ Raises what `app.explorer.browse` does.
 """
 
 from app.core.address import Address
+from app.explorer import recipes
 from app.explorer.errors import NotBuilt, UnknownAddress
 from app.explorer.pages import AlikePage
 from app.explorer.places import neighbours
 from app.explorer.reading.alike import alike_page
+from app.explorer.reading.parts import built
 from app.explorer.resources import Resources
 from app.explorer.views import Options, visited
-from app.explorer.visits.composition import built
 
 
 def alike(r: Resources, address: Address, options: Options) -> AlikePage:
@@ -21,7 +22,7 @@ def alike(r: Resources, address: Address, options: Options) -> AlikePage:
         raise UnknownAddress(f"{address} has no heads like it: they are of a head, as {address.model}/L0/H0/alike.")
     opened, shown = visited(r, address, options)
     try:
-        artifact = built(r, opened, "alike", shown.weights)
+        artifact = built(r, opened, shown.weights, recipes.alike(opened, shown.weights))
     except NotBuilt as unbuilt:
         return AlikePage(address, opened.header, shown, (), *neighbours(opened.header, address), str(unbuilt))
     return alike_page(address, opened.header, shown, artifact.arrays)

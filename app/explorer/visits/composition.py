@@ -11,13 +11,12 @@ from app.explorer import recipes
 from app.explorer.errors import BadOption, NotBuilt
 from app.explorer.layout import COMPOSED, Composed
 from app.explorer.library import OpenModel
-from app.explorer.pages import CompositionPage, HeadPair, Processing, View
+from app.explorer.pages import CompositionPage, HeadPair, View
 from app.explorer.reading import composition as reading
 from app.explorer.reading.composition import LISTED, MOST_LISTED, Scores
-from app.explorer.reading.parts import not_built
+from app.explorer.reading.parts import built
 from app.explorer.resources import Resources
 from app.explorer.views import Options, visited
-from app.store.artifacts import Artifact
 
 
 @dataclass(frozen=True)
@@ -46,37 +45,28 @@ def composition(
     if not 1 <= n <= MOST_LISTED:
         raise BadOption(f"n goes from 1 to {MOST_LISTED}.")
     try:
-        _, found, shown, artifact = _scores(r, address, options, kind, writer, reader)
+        _, found, shown = _scores(r, address, options, kind, writer, reader)
     except NotBuilt as unbuilt:
         opened, shown = visited(r, address, options)
         model, chosen = Address(address.model, address.pin), _chosen(kind)
         nothing = CompositionPage(model, opened.header, shown, chosen, writer, reader, (), 0, (), (), 1, ())
         return replace(nothing, unbuilt=str(unbuilt))
-    return reading.composition_page(found, shown, artifact, writer, reader, n)
+    return reading.composition_page(found, shown, writer, reader, n)
 
 
 def composition_rows(
     r: Resources, address: Address, options: Options, kind: str, writer: int | None, reader: int | None
 ) -> CompositionRows:
     """Every pair in order, of those layers; NotBuilt where they were not computed before."""
-    opened, found, shown, artifact = _scores(r, address, options, kind, writer, reader)
-    page = reading.composition_page(found, shown, artifact, writer, reader, 1)
+    opened, found, shown = _scores(r, address, options, kind, writer, reader)
+    page = reading.composition_page(found, shown, writer, reader, 1)
     recipe = recipes.composition(opened, shown.weights)
     return CompositionRows(page, f"{recipe.hash}-{kind}-{writer}-{reader}", reading.rows(found, writer, reader))
 
 
-def built(r: Resources, model: OpenModel, kind: str, processing: Processing) -> Artifact:
-    """What precomputing leaves of the model, of that kind; NotBuilt naming the command."""
-    recipe = {"composition": recipes.composition, "alike": recipes.alike}[kind](model, processing)
-    artifact = r.store.load(recipe)
-    if artifact is None:
-        raise not_built(model, processing)
-    return artifact
-
-
 def _scores(
     r: Resources, address: Address, options: Options, kind: str, writer: int | None, reader: int | None
-) -> tuple[OpenModel, Scores, View, Artifact]:
+) -> tuple[OpenModel, Scores, View]:
     opened, shown = visited(r, address, options)
     chosen = _chosen(kind)
     n_layers = opened.header.n_layers
@@ -85,8 +75,8 @@ def _scores(
             raise BadOption(f"{name} is a layer: {address.model} has L0 to L{n_layers - 1}.")
     if writer is not None and reader is not None and writer >= reader:
         raise BadOption(f"L{reader} does not read what L{writer} writes: the writer's layer comes before the reader's.")
-    artifact = built(r, opened, "composition", shown.weights)
-    return opened, reading.scores(address, opened.header, chosen, artifact), shown, artifact
+    artifact = built(r, opened, shown.weights, recipes.composition(opened, shown.weights))
+    return opened, reading.scores(address, opened.header, chosen, artifact), shown
 
 
 def _chosen(kind: str) -> Composed:

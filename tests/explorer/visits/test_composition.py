@@ -11,10 +11,10 @@ from app.explorer import recipes
 from app.explorer.errors import BadOption, NotBuilt
 from app.explorer.making.make import Context, make
 from app.explorer.making.tables import Tables
-from app.explorer.reading.composition import DRAWN, FADED, Scores, composition_page
+from app.explorer.pages import COLOURED
+from app.explorer.reading.composition import Scores, composition_page
 from app.explorer.views import Options
 from app.explorer.visits.composition import composition, composition_rows
-from app.store.artifacts import Artifact
 from app.web.examples import MODEL, VIEW
 
 HERE = parse("llama")
@@ -44,6 +44,24 @@ def test_what_is_not_built_says_how_to_build_it(explorer, r):
         composition_rows(explorer, parse("tiny"), Options(), "q", None, None)
 
 
+def false_share(own, n, group, score):
+    """By the definition: of all lists that end no higher, the smallest share of pairs in the wrong order."""
+    right, wrong = (own[rows].reshape(n, -1, group).max(axis=2).ravel() for rows in (np.s_[:n, n:], np.s_[n:, :n]))
+    ends = [end for end in [*right.tolist(), score] if end <= score]
+    return min(min(1, (wrong >= end).sum() / max(1, (right >= end).sum())) for end in ends)
+
+
+@pytest.mark.parametrize("kind", ["q", "k", "v"])
+def test_the_scale_counts_what_the_list_has(r, kind):
+    page = composition(r, HERE, Options(), kind, n=1000)
+    for step in page.steps:
+        listed = [pair for pair in page.pairs if pair.cs >= step.least]
+        assert step.n_pairs == len(listed)
+        assert all(pair.fdr <= step.fdr for pair in listed)
+    shares = [pair.fdr for pair in page.pairs]
+    assert shares == sorted(shares)  # never larger the higher the score
+
+
 @pytest.mark.parametrize("kind", ["q", "k", "v"])
 def test_pairs_fall_and_are_in_order_and_a_group_is_one_reader(r, cs, kind):
     page = composition(r, HERE, Options(), kind, n=1000)
@@ -58,8 +76,7 @@ def test_pairs_fall_and_are_in_order_and_a_group_is_one_reader(r, cs, kind):
         assert pair.cs == own[pair.writer.head, n + pair.reader.head]
         assert len(pair.siblings) == group - 1
         assert {one.head // group for one in (*pair.siblings, pair.reader)} == {pair.reader.head // group}
-        false, true = (own[n:, :n] >= pair.cs).sum(), (own[:n, n:] >= pair.cs).sum()
-        assert pair.fdr == pytest.approx(min(1, false / true))
+        assert pair.fdr == pytest.approx(false_share(own, n, group, pair.cs))
     table = composition(r, HERE, Options(), kind, 0, 1).table
     assert sorted((pair.cs for row in table for pair in row), reverse=True) == expected
     written = [pair for part in composition_rows(r, HERE, Options(), kind, None, None).parts for pair in part]
@@ -95,28 +112,30 @@ def planted():
     own[1, 6], own[1, 7], own[4, 9] = 4.0, 3.5, 1.6
     own[9, 4] = 1.6  # against the order
     model = replace(MODEL, slug="three", n_layers=3, n_heads=4, n_kv_heads=2)
-    above = np.zeros((3, 6, 2), np.int32)
-    artifact = Artifact.__new__(Artifact)
-    object.__setattr__(artifact, "arrays", {"cs": np.stack([own] * 3), "above": above})
-    return model, own, artifact
+    return model, own
 
 
 def test_a_planted_pair_is_found_and_drawn(planted):
-    model, own, artifact = planted
-    page = composition_page(Scores(parse("three"), model, "k", own), VIEW, artifact, None, None, 2)
+    model, own = planted
+    page = composition_page(Scores(parse("three"), model, "k", own), VIEW, None, None, 2)
     first, second = page.pairs
     assert (first.writer.label, first.reader.label, first.fdr) == ("L0H1", "L1H2", 0)
     assert [one.label for one in first.siblings] == ["L1H3"]
     assert (second.writer.label, second.reader.label) == ("L1H0", "L2H1")
-    assert second.fdr == pytest.approx(1 / 3)
+    assert second.fdr == pytest.approx(1 / 2)
+    assert [(step.least, step.n_pairs) for step in page.steps] == [
+        (1.25, 2),
+        (1.5, 2),
+        *((least, 1) for least in COLOURED[1:]),
+    ]
     assert {(row, column) for row, column, _ in page.cells} == {(1, 3), (4, 4)}
-    assert FADED <= min(cell.cs for cell in page.cells) < DRAWN
+    assert COLOURED[0] <= min(cell.cs for cell in page.cells) < COLOURED[1]
 
 
 def test_layers_narrow_what_is_shown(planted):
-    model, own, artifact = planted
+    model, own = planted
     found = Scores(parse("three"), model, "q", own)
-    assert {cell[:2] for cell in composition_page(found, VIEW, artifact, 1, None).cells} == {(4, 9)}
-    assert {cell[:2] for cell in composition_page(found, VIEW, artifact, None, 1).cells} == {(1, 6), (1, 7)}
-    assert composition_page(found, VIEW, artifact, 0, 1).n_pairs == 16
-    assert composition_page(found, VIEW, artifact, 2, None).pairs == ()
+    assert {cell[:2] for cell in composition_page(found, VIEW, 1, None).cells} == {(4, 9)}
+    assert {cell[:2] for cell in composition_page(found, VIEW, None, 1).cells} == {(1, 6), (1, 7)}
+    assert composition_page(found, VIEW, 0, 1).n_pairs == 16
+    assert composition_page(found, VIEW, 2, None).pairs == ()
