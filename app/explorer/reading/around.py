@@ -17,7 +17,7 @@ from app.explorer.layout import PARTS, Part
 from app.explorer.library import OpenModel
 from app.explorer.matrices import SIDES
 from app.explorer.reading.bank import Bank
-from app.explorer.reading.order import Order
+from app.explorer.reading.order import Precedence
 from app.explorer.reading.readings import Pairs
 from app.models.vocabulary import Entry, Vocabulary
 
@@ -34,7 +34,7 @@ Mask = NDArray[np.bool_]
 
 
 def surroundings(
-    model: OpenModel, bank: Bank, order: Order, rows: Sequence[int], pairs: Pairs | None
+    model: OpenModel, bank: Bank, order: Precedence, rows: Sequence[int], pairs: Pairs | None
 ) -> tuple[Surroundings, ...]:
     """Of each of these rows; `pairs`: the readings of the model, where there are any."""
     sides = [Around(model, bank, order, row) for row in rows]
@@ -47,7 +47,7 @@ def surroundings(
 class Around:
     """One row of a bank and what is beside it."""
 
-    def __init__(self, model: OpenModel, bank: Bank, order: Order, row: int) -> None:
+    def __init__(self, model: OpenModel, bank: Bank, order: Precedence, row: int) -> None:
         self._model, self._bank, self._row = model, bank, row
         rows = bank.rows
         self.writes = bool(order.writes[row])

@@ -20,11 +20,11 @@ SIDE_BY_SIDE = frozenset({"GPTNeoXForCausalLM"})
 """Architectures whose MLP mostly runs beside attention though it has a norm of its own: of others the norm says so."""
 RIGHT = 1
 
-_known: WeakKeyDictionary[Bank, "Order"] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Bank, "Precedence"] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
-class Order:
+class Precedence:
     """Of all rows of a bank."""
 
     writes: NDArray[np.bool_]
@@ -35,14 +35,14 @@ class Order:
     """[n]: not hardly."""
 
 
-def order_of(model: OpenModel, bank: Bank) -> Order:
+def order_of(model: OpenModel, bank: Bank) -> Precedence:
     """Made once for each bank."""
     if bank not in _known:
         _known[bank] = _made(model, bank)
     return _known[bank]
 
 
-def _made(model: OpenModel, bank: Bank) -> Order:
+def _made(model: OpenModel, bank: Bank) -> Precedence:
     rows, n_layers = bank.rows, model.header.n_layers
     side_by_side = model.header.mlp_reads == "ln1" or model.header.architecture in SIDE_BY_SIDE
     writing, reading = (np.zeros((len(KINDS), n_layers + 1), np.int16) for _ in range(2))
@@ -54,4 +54,4 @@ def _made(model: OpenModel, bank: Bank) -> Order:
                 reading[number, layer] = read_at(kind, layer, n_layers, side_by_side=side_by_side)
     writes = (rows.side == RIGHT) & (rows.kind != KINDS.index("qk"))
     at = np.where(writes, writing[rows.kind, rows.layer], reading[rows.kind, rows.layer])
-    return Order(writes, at.astype(np.int16), rows.gain >= HARDLY_USED)
+    return Precedence(writes, at.astype(np.int16), rows.gain >= HARDLY_USED)

@@ -19,7 +19,7 @@ from app.store.artifacts import Arrays
 
 
 @dataclass(frozen=True)
-class Origins:
+class OwnVectors:
     """The vectors of all tokens at one end, before anything is taken out of them."""
 
     words: Words
@@ -62,9 +62,9 @@ class Origins:
         return found
 
 
-def open_origins(r: Resources, model: OpenModel, processing: Processing, end: End) -> Origins:
+def open_origins(r: Resources, model: OpenModel, processing: Processing, end: End) -> OwnVectors:
     """Of that end; NotBuilt where anything of it is not there."""
     own: End = "write" if end_of(model, processing, end) == "write" else "read"
     artifact = built(r, model, processing, recipes.tokens(model, own, processing))
     words = open_words(r, model, processing, own)
-    return Origins(words, artifact.arrays, artifact.facts["variance"], model.vocabulary.known)
+    return OwnVectors(words, artifact.arrays, artifact.facts["variance"], model.vocabulary.known)

@@ -23,8 +23,8 @@ from app.explorer.library import OpenModel
 from app.explorer.pages import End
 from app.explorer.reading.around import SIGNS, aligned
 from app.explorer.reading.bank import Bank
-from app.explorer.reading.order import Order
-from app.explorer.reading.origins import Origins
+from app.explorer.reading.order import Precedence
+from app.explorer.reading.origins import OwnVectors
 
 MOST = 10
 """Rays of each group."""
@@ -56,7 +56,7 @@ _known: WeakKeyDictionary[Bank, dict[Does, NDArray[np.intp]]] = WeakKeyDictionar
 
 
 def groups(
-    model: OpenModel, bank: Bank, order: Order, ends: Mapping[End, Origins], id_: int, *, whole: bool
+    model: OpenModel, bank: Bank, order: Precedence, ends: Mapping[End, OwnVectors], id_: int, *, whole: bool
 ) -> tuple[TokenGroup, ...]:
     """What writes the token, what reads it, what it looks for with, and whose key it is.
 
@@ -83,7 +83,7 @@ class Lying:
     """What a random direction's z is on average, by the row's end."""
 
 
-def _rows(bank: Bank, order: Order, doing: Doing) -> NDArray[np.intp]:
+def _rows(bank: Bank, order: Precedence, doing: Doing) -> NDArray[np.intp]:
     known = _known.setdefault(bank, {})
     if doing.does not in known:
         rows = bank.rows
@@ -93,7 +93,7 @@ def _rows(bank: Bank, order: Order, doing: Doing) -> NDArray[np.intp]:
     return known[doing.does]
 
 
-def _lying(bank: Bank, ends: Mapping[End, Origins], id_: int, at: Sequence[NDArray[np.intp]]) -> Lying:
+def _lying(bank: Bank, ends: Mapping[End, OwnVectors], id_: int, at: Sequence[NDArray[np.intp]]) -> Lying:
     rows, n = bank.rows, len(bank.rows.layer)
     wanted = np.zeros(n, np.bool_)
     wanted[np.concatenate(at)] = True
@@ -133,7 +133,7 @@ def _group(model: OpenModel, bank: Bank, does: Does, at: NDArray[np.intp], lie: 
 
 
 def _ranked(
-    bank: Bank, rays: Sequence[Aligned], ends: Mapping[End, Origins], id_: int, *, whole: bool
+    bank: Bank, rays: Sequence[Aligned], ends: Mapping[End, OwnVectors], id_: int, *, whole: bool
 ) -> list[Aligned]:
     """With the token's rank in the order of each ray: seen where it is among the tokens that are kept, else counted."""
     rows = np.array([ray.row for ray in rays], np.intp)

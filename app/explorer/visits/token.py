@@ -12,7 +12,7 @@ from app.explorer.library import OpenModel
 from app.explorer.pages import End, NamedToken, View
 from app.explorer.reading.bank import open_bank
 from app.explorer.reading.order import order_of
-from app.explorer.reading.origins import Origins, open_origins
+from app.explorer.reading.origins import OwnVectors, open_origins
 from app.explorer.reading.token import groups as groups_of
 from app.explorer.resources import Resources
 from app.explorer.views import Options, visited
@@ -65,7 +65,7 @@ def _built(
     whole: bool,
 ) -> TokenPage:
     bank = open_bank(r, opened, view.weights)
-    ends: dict[End, Origins] = {end: open_origins(r, opened, view.weights, end) for end in BANK_ENDS}
+    ends: dict[End, OwnVectors] = {end: open_origins(r, opened, view.weights, end) for end in BANK_ENDS}
     found: tuple[TokenGroup, ...] = ()
     if opened.vocabulary.known[named.id]:
         found = groups_of(opened, bank, order_of(opened, bank), ends, named.id, whole=whole)
@@ -128,7 +128,7 @@ def _is_trained(r: Resources, opened: OpenModel, view: View, id_: int) -> bool |
     return None if control is None else bool(control.arrays["trained"][id_])
 
 
-def _near(opened: OpenModel, origins: Origins, id_: int) -> tuple[NearToken, ...]:
+def _near(opened: OpenModel, origins: OwnVectors, id_: int) -> tuple[NearToken, ...]:
     """None of a token that was never trained."""
     (own,) = origins.words.rows(np.array([id_]))
     if not own.any():

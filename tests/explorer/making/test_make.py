@@ -24,8 +24,10 @@ from app.explorer.making import (
     heads,
     make,
     moments,
+    readings,
     rotation,
     shadow,
+    tokens,
     vectors,
     words,
 )
@@ -49,12 +51,20 @@ def context(relatives, bench_of, model, tmp_path_factory):
     return Context(bench_of("llama", "raw").tables, model, relatives.store)
 
 
+def keep_bank(model, context):
+    """The bank's layers, which some makers begin with."""
+    for part in (recipes.bank(model, layer, "folded") for layer in range(2)):
+        context.store.save(part, *run(make.make(part, context)))
+
+
 @pytest.fixture(scope="module")
 def wanted(model, context):
     """Kind -> recipes, each with what its maker is told of them without a recipe."""
 
     def bench(processing, selection=EVERY):
         return Bench(context.tables, model, processing, context.store, selection)
+
+    keep_bank(model, context)
 
     def of(place, basis, parameters, distance=0, selection=EVERY):
         place = replace(place, basis=basis)
@@ -93,6 +103,10 @@ def wanted(model, context):
                 recipes.rotation(model, QK, "folded", 4, SELECTION),
                 lambda: rotation.read_rotations(bench("folded", SELECTION), QK, 4),
             )
+        ],
+        "tokens": [(recipes.tokens(model, "read", "folded"), lambda: tokens.take_tokens(bench("folded"), "read"))],
+        "readings": [
+            (recipes.readings(model, 0, "folded"), lambda: readings.hold_against_readers(bench("folded"), 0)),
         ],
         "composition": [(recipes.composition(model, "folded"), lambda: composition.compose(bench("folded")))],
         "alike": [(recipes.alike(model, "raw"), lambda: alike.compare_spans(bench("raw")))],
@@ -145,6 +159,8 @@ def test_progress_is_in_one_unit_and_only_rises(wanted, model, context, tmp_path
     )  # so that this model's matrices are taken apart in as many steps as larger ones
     # A store of its own, so that nothing is there already.
     context = replace(context, store=ArtifactStore(tmp_path, 10**9))
+    if kind == "readings":
+        keep_bank(model, context)
     fitted = [
         recipes.decomposition(model, parse(f"llama/embed/{basis}"), "raw", fit)
         for basis, fit in (
