@@ -18,9 +18,19 @@ _erfc = np.frompyfunc(math.erfc, 1, 1)
 def expected(z: Float[np.ndarray, "*shape"], n: int) -> Float64[np.ndarray, "*shape"]:
     """How many of n numbers that are normal would be as far from zero as each z: `n * 2 Phi(-|z|)`.
 
-    Example: expected(5.0, 122_112) -> 0.07
+    nan for nan. Example: expected([5.0], 122_112) -> [0.07]
     """
     return np.asarray(n * _erfc(np.abs(z.astype(np.float64)) / math.sqrt(2)), np.float64)
+
+
+def spread(vectors: Float[np.ndarray, "n d"], moments: Float[np.ndarray, "d d"]) -> Float64[np.ndarray, " n"]:
+    """What each vector's cosines deviate by, `sqrt(v^T C v)`; `moments`: C, the mean of `u u^T` over those that it is held against.
+
+    Example: spread(unit vectors, identity / d) -> [1 / sqrt(d), …]
+    """
+    exact = vectors.astype(np.float64)
+    squares = np.einsum("nd,nd->n", exact @ moments.astype(np.float64), exact)
+    return np.asarray(np.sqrt(np.maximum(squares, 1e-300)))
 
 
 def reach(n: int, expectation: float = SURELY) -> float:

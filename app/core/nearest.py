@@ -6,8 +6,7 @@ for together are `q = sum_i w_i e_i` at unit length. A ray is a vector of the re
 
 - theme: the mean of `e . q` over the ray's tokens, how alike its tokens are to those asked for;
 - alignment: the product of its unit vector with `q`;
-- of `n` vectors with second moments `C`, `n 2 Phi(-c / sqrt(q C q))` are expected to have an alignment of c or more either
-  way, were `q` any vector (a normal distribution of products);
+- how many would be so aligned by chance says `app.core.expectation`;
 - the false discovery rate of all rays with a theme of s or more is at most
   `(n_rays / n_control) (controls with s or more) / (rays with s or more)`, by random directions that were read alike.
 
@@ -15,7 +14,6 @@ Knows no file, no model and no word.
 """
 
 import itertools
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -50,18 +48,6 @@ def themes(similarities: Float32[ndarray, " more"], ids: Int32[ndarray, "n 2 k"]
         taken = np.take(similarities, ids[start : start + ROWS].reshape(-1, k), mode="wrap")
         np.matmul(taken, share, out=found[start : start + ROWS].reshape(-1))
     return found
-
-
-def expected(
-    alignment: Float[ndarray, " n"], query: Float[ndarray, " d"], moments: Float[ndarray, "d d"], n_vectors: int
-) -> Float[ndarray, " n"]:
-    """How many of the vectors would be aligned so well, either way, with any vector in the place of this one.
-
-    `moments`: the mean of `v v^T` over unit vectors; nan for nan.
-    """
-    exact = query.astype(np.float64)
-    spread = math.sqrt(max(float(exact @ moments.astype(np.float64) @ exact), 1e-300))
-    return np.array([n_vectors * math.erfc(abs(c) / spread / math.sqrt(2)) for c in alignment.tolist()])
 
 
 def first(scores: Float[ndarray, " n"], n_first: int) -> Int[ndarray, " k"]:

@@ -202,7 +202,7 @@ class PairPage:
     is_later: bool
     """Whether b reads after a has written."""
     chance: float
-    """Standard deviation of such a cosine by chance."""
+    """Standard deviation of such a cosine by chance, over all of a's directions."""
     missing: str = ""
     """Why there are no directions; empty where there are."""
 

@@ -9,13 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from app.core.nearest import ROWS, combined, expected, false_discoveries, first, runs, themes
+from app.core.expectation import expected, spread
+from app.core.nearest import ROWS, combined, false_discoveries, first, runs, themes
 
 D, V = 24, 300
 
 
 def unit(rows):
     return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def by_chance(alignments, query, moments, n):
+    return expected(alignments / spread(query[None], moments), n)
 
 
 @pytest.fixture
@@ -47,10 +52,10 @@ def test_the_expected_number_is_that_of_a_normal_distribution():
     # c .21 of 122,112 vectors of 576: .044; in all directions alike
     moments = np.eye(576, dtype=np.float32) / 576
     query = np.eye(576, dtype=np.float32)[0]
-    (found,) = expected(np.array([0.21], np.float32), query, moments, 122_112)
+    (found,) = by_chance(np.array([0.21], np.float32), query, moments, 122_112)
     assert found == pytest.approx(0.056, abs=0.005)
-    assert expected(np.array([0.0]), query, moments, 122_112) == pytest.approx(122_112)
-    assert np.isnan(expected(np.array([np.nan]), query, moments, 10)).all()
+    assert by_chance(np.array([0.0]), query, moments, 122_112) == pytest.approx(122_112)
+    assert np.isnan(by_chance(np.array([np.nan]), query, moments, 10)).all()
 
 
 def test_as_many_random_vectors_are_so_aligned_as_expected(rng):
@@ -60,7 +65,7 @@ def test_as_many_random_vectors_are_so_aligned_as_expected(rng):
     for query in unit(rng.standard_normal((4, d))):
         products = np.abs(stretched @ query)
         counted = [int((products >= c).sum()) for c in (0.1, 0.2)]
-        np.testing.assert_allclose(expected(np.array([0.1, 0.2]), query, moments, n), counted, rtol=0.1)
+        np.testing.assert_allclose(by_chance(np.array([0.1, 0.2]), query, moments, n), counted, rtol=0.1)
 
 
 def test_most_expected_of_a_bank_without_a_neighbour(rng):
@@ -69,7 +74,7 @@ def test_most_expected_of_a_bank_without_a_neighbour(rng):
     vectors = unit(rng.standard_normal((n, d)))
     moments = np.eye(d, dtype=np.float32) / d
     best = [
-        expected(np.abs(vectors @ q).max(keepdims=True), q, moments, n)[0] for q in unit(rng.standard_normal((200, d)))
+        by_chance(np.abs(vectors @ q).max(keepdims=True), q, moments, n)[0] for q in unit(rng.standard_normal((200, d)))
     ]
     assert math.log(2) / 1.6 < np.median(best) < math.log(2) * 1.6
 
@@ -115,4 +120,4 @@ def test_a_planted_ray_is_found_first_by_theme_and_alignment(rng):
     aligned = bank @ query
     assert by_theme.tolist() == first(np.stack([aligned, -aligned], 1).ravel(), 1).tolist() == [2 * 123 + 1]
     assert ids[123, 1, 0] == 7
-    assert expected(aligned[[123]], query, np.eye(D, dtype=np.float32) / D, 500)[0] < 0.01
+    assert by_chance(aligned[[123]], query, np.eye(D, dtype=np.float32) / D, 500)[0] < 0.01

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.nearest import combined, expected, runs, themes
+from app.core.expectation import expected, spread
+from app.core.nearest import combined, runs, themes
 from app.explorer.layout import BANK_ENDS
 from app.explorer.pages import End
 from app.explorer.reading.bank import Bank
@@ -117,7 +118,7 @@ def expected_of(
     for code, end in enumerate(BANK_ENDS):
         query, own = questions[end].alignment, bank.rows.end[at] == code
         if bank.moments is not None and end in bank.moments and query is not None and own.any():
-            found[own] = expected(alignments[own], query, bank.moments[end], n_rows)
+            found[own] = expected(alignments[own] / spread(query[None], bank.moments[end]), n_rows)
     return found
 
 

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import KINDS, Address, AddressError, Kind, Ray, parse
-from app.core.expectation import SURELY, expected
+from app.core.coupling import specificities, together
+from app.core.expectation import SURELY, expected, spread
 from app.core.precedence import read_at, written_at
 from app.explorer.circuitry import PairCell, PairPage
 from app.explorer.errors import BadOption, NotBuilt
-from app.explorer.layout import PARTS, Part
+from app.explorer.layout import BANK_ENDS, PARTS, Part
 from app.explorer.library import OpenModel
 from app.explorer.pages import View
 from app.explorer.places import check_place
@@ -37,8 +38,8 @@ class Sheaf:
     at: NDArray[np.intp]
     """Rows of the bank."""
     vectors: NDArray[np.float32]
-    squares: NDArray[np.float64]
-    """Of their singular values."""
+    strength: NDArray[np.float32]
+    """Their singular values."""
 
 
 def pair(r: Resources, a: str, b: str, options: Options, part: Part) -> PairPage:
@@ -82,9 +83,9 @@ def _built(r: Resources, opened: OpenModel, view: View, one: Address, other: Add
     if written is None or read is None:
         raise not_built(opened, view.weights)
     cosines = (written.vectors @ read.vectors.T).astype(np.float64)
-    d = opened.header.d_model
-    shares = np.square(cosines) @ (read.squares / max(read.squares.sum(), 1e-300))
-    far = expected(cosines * math.sqrt(d), cosines.size)
+    own = specificities(cosines, read.strength, opened.header.d_model)
+    spreads = _spreads(bank, read, written)
+    far = expected(cosines / spreads[:, None], cosines.size)
     assert one.layer is not None
     assert other.layer is not None
     return PairPage(
@@ -96,13 +97,24 @@ def _built(r: Resources, opened: OpenModel, view: View, one: Address, other: Add
         rows=tuple(bank.address(int(row)) for row in written.at[:DRAWN]),
         columns=tuple(bank.address(int(row)) for row in read.at[:DRAWN]),
         cosines=tuple(tuple(row) for row in cosines[:DRAWN, :DRAWN].tolist()),
-        specificities=tuple(np.sqrt(d * shares[:DRAWN]).tolist()),
-        whole=float(np.sqrt(d * (written.squares @ shares) / max(written.squares.sum(), 1e-300))),
+        specificities=tuple(own[:DRAWN].tolist()),
+        whole=together(own, written.strength),
         strongest=tuple(_cells(opened, bank, written, read, cosines, far)),
         n_beyond=int((far < SURELY).sum()),
         is_later=written_at("ov", one.layer) <= read_at(kind, other.layer, opened.header.n_layers),
-        chance=1 / math.sqrt(d),
+        chance=float(np.sqrt(np.square(spreads).mean())),
     )
+
+
+def _spreads(bank: Bank, read: Sheaf, written: Sheaf) -> NDArray[np.float64]:
+    """What the cosines of each direction that is written deviate by, with all that reads the stream; while that is not known,
+    as if these lay evenly.
+    """
+    n, d = written.vectors.shape
+    end = BANK_ENDS[bank.rows.end[read.at[0]]]
+    if bank.moments is None or end not in bank.moments:
+        return np.full(n, 1 / math.sqrt(d))
+    return spread(written.vectors, bank.moments[end])
 
 
 def _cells(
@@ -133,7 +145,7 @@ def _sheaf(model: OpenModel, bank: Bank, head: Address, kind: Kind, side: int) -
     if not len(at):
         return None
     at = at[np.argsort(rows.index[at], kind="stable")]
-    return Sheaf(at, bank.vectors(at), np.square(rows.strength[at].astype(np.float64)))
+    return Sheaf(at, bank.vectors(at), rows.strength[at])
 
 
 def _head(name: str, text: str) -> Address:

@@ -7,6 +7,7 @@ import pytest
 from app.core.address import parse
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.making.heads import head_tensors
+from app.explorer.reading.bank import open_bank
 from app.explorer.views import Options
 from app.explorer.visits.pair import pair
 from tests.explorer.banks import build_bank
@@ -15,7 +16,7 @@ from tests.explorer.banks import build_bank
 @pytest.fixture(scope="module")
 def whole(open_explorer, tiny_data, tmp_path_factory):
     r = open_explorer(shutil.copytree(tiny_data, tmp_path_factory.mktemp("whole") / "data"))
-    build_bank(r, kinds=("bank",))
+    build_bank(r, kinds=("bank", "moments"))
     return r
 
 
@@ -51,6 +52,26 @@ def test_cells_are_cosines_of_the_directions_that_they_name(whole, bench_of):
     assert (first.writer.address.kind, first.reader.address.kind) == ("ov", "qk")
     assert page.cosines[first.writer.address.index][first.reader.address.index] == pytest.approx(first.cosine)
     assert first.reader.sign == ("p" if first.cosine >= 0 else "n")
+
+
+@pytest.mark.parametrize("part", ["value", "query"])
+def test_what_chance_makes_is_by_each_vectors_own_spread(whole, part):
+    """As around the direction itself: not as if what reads lay evenly in the stream."""
+    page = pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), part)
+    bank = open_bank(whole, whole.library.model("tiny"), "folded")
+    v = bank.vectors(np.array([bank.find(page.rows[n], 1) for n in range(8)])).astype(np.float64)
+    reads = np.flatnonzero(~bank.rows.is_neuron & (bank.rows.end == 0))
+    spreads = np.sqrt(np.square(v @ bank.vectors(reads).T.astype(np.float64)).mean(axis=1))
+    for cell in page.strongest:
+        z = cell.cosine / spreads[cell.writer.address.index]
+        assert cell.expected == pytest.approx(64 * math.erfc(abs(z) / math.sqrt(2)), rel=1e-3)
+    assert page.chance == pytest.approx(math.sqrt(np.square(spreads).mean()), rel=1e-4)
+
+
+def test_without_moments_chance_is_even(open_explorer, fresh_data):
+    r = open_explorer(fresh_data)
+    build_bank(r, kinds=("bank",))
+    assert pair(r, "tiny/L0/H1", "tiny/L1/H2", Options(), "value").chance == pytest.approx(1 / math.sqrt(32))
 
 
 def test_whether_one_can_read_the_other_is_said(whole):
