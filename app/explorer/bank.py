@@ -43,15 +43,15 @@ OTHER_BYTES = 4_000
 
 
 def parts_of(model: OpenModel, processing: Processing) -> list[Recipe]:
-    """Every part, the quick ones first: singular directions, the last layers before others; tokens; neurons; random
-    ones; heads beside heads.
+    """Every part, first those without which nothing is found: tokens; then what is quick: singular directions, the last layers
+    before others; random ones; heads beside heads; neurons.
     """
     layers = range(model.header.n_layers - 1, -1, -1)
     ends = ends_of(model, processing)
     return [
-        *(recipes.bank(model, layer, processing) for layer in (*layers, None)),
         *(recipes.words(model, end, part, processing) for end in ends for part in range(n_word_parts(model))),
         *(recipes.tokens(model, end, processing) for end in ends),
+        *(recipes.bank(model, layer, processing) for layer in (*layers, None)),
         recipes.moments(model, processing),
         *(recipes.shadow(model, end, processing) for end in ends),
         recipes.composition(model, processing),

@@ -160,6 +160,8 @@ class _Run:
         """The work, a batch at a time."""
         yield self._step("reading the weights")
         self._keep_found()
+        # First, so that the layers can be searched that are there already.
+        yield from self._bank(of_tokens=True)
         for batch in self._batches():
             if batch is None:
                 yield self._step("waiting for another process that is at the layers that are left")
@@ -187,7 +189,7 @@ class _Run:
         for _, layer in list(self._galleries_due):  # what another process was at, or what was there already
             yield from self._gallery(layer)
         give_back()
-        yield from self._bank()
+        yield from self._bank(of_tokens=False)
         # Last: matrices that are there by now need not be taken apart for it.
         yield from self._census()
         yield self._step("done")
@@ -211,13 +213,14 @@ class _Run:
                 recipe = recipes.gallery(self._model, layer, processing)
                 yield from self._kept(recipe, f"gallery, {_name(layer)}, {processing}")
 
-    def _bank(self) -> Iterator[Step]:
-        """What is searched, part by part: what was not kept with its layer, then what is made of all layers together."""
+    def _bank(self, *, of_tokens: bool) -> Iterator[Step]:
+        """What is searched, part by part: of tokens; or what was not kept with its layer, then what is made of all layers."""
         for processing in self._benches if self._has_bank else ():
             parts = bank.parts_of(self._model, processing)
-            of_layers = [part for part in parts if part.kind == "bank" and part.basis == "svd"]
+            wanted = [part for part in parts if (part.kind in {"words", "tokens"}) == of_tokens]
+            of_layers = [part for part in wanted if part.kind == "bank" and part.basis == "svd"]
             # What is made of the bank does not begin before others have left their layers.
-            for group in (of_layers, [part for part in parts if part not in of_layers]):
+            for group in (of_layers, [part for part in wanted if part not in of_layers]):
                 for part in in_turn(self._model, group, recipes.layer_of):
                     if part is None:
                         yield self._step("waiting for another process that is at the bank")

@@ -41,6 +41,14 @@ def test_every_direction_and_side_is_a_row(shaped, facts, n):
     assert 3 * count_shadow(model, "folded", "read") + 2 >= count_at(model, "folded", "read")
 
 
+def test_what_is_there_first_can_be_searched_before_the_bank_is_whole(shaped):
+    """A search needs all tokens, and any of the layers."""
+    kinds = [(part.kind, part.basis) for part in parts_of(shaped(SMOLLM2), "folded")]
+    first = kinds.index(("bank", "svd"))
+    assert {kind for kind, _ in kinds[:first]} == {"words", "tokens"}
+    assert not {"words", "tokens"} & {kind for kind, _ in kinds[first:]}
+
+
 def test_raw_tied_weights_have_one_end_and_one_embedding(shaped):
     model = shaped(SMOLLM2 | {"tied": True})
     assert bank.ends_of(model, "folded") == ("read", "write")
