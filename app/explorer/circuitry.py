@@ -89,7 +89,8 @@ class Surroundings:
     neurons: Alignments
     """The same of single neurons."""
     readings: Readings | None
-    """Heads that read what it writes; or directions that this head's reader of it reads; None where there are none of its kind."""
+    """Heads that read what it writes; or directions that this head's reader of it reads; None where
+    there are none of its kind, or not all layers have been held against the heads yet."""
     reader: tuple[Part, tuple[Address, ...]] | None = None
     """Whose readings these are, where the side reads."""
 

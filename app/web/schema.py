@@ -1308,7 +1308,8 @@ class SurroundingsJson(TypedDict):
     neurons: AlignmentsJson
     """The same of single neurons."""
     readings: ReadingsJson | None
-    """Heads that read what it writes; of a side that reads, what its head reads with all of this part."""
+    """Heads that read what it writes; of a side that reads, what its head reads with all of this part. Null where there can be none, or
+    while not all layers are there."""
 
 
 @with_config(STRICT)

@@ -26,7 +26,7 @@ MOST_FALSE = 0.35
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of a direction and a head that reads it, from `reversal.FLOOR` on; all of those there are or some."""
+    """Pairs of a direction and a head that reads it, from `reversal.FLOOR` on; all of a model's or some."""
 
     writer: NDArray[np.int16]
     """[n]: the layer that writes."""
@@ -67,12 +67,16 @@ class Pairs:
 
 
 def open_pairs(r: Resources, model: OpenModel, processing: Processing) -> Pairs:
-    """Of all layers that are there, kept for the next request; NotBuilt where none is."""
+    """Of all layers, kept for the next request; NotBuilt until they are all there: of some nothing could be said of how many
+    pairs mean nothing, nor that a direction is read by no head.
+    """
     parts = [part for part in recipes_for(model, processing) if part.kind == "readings"]
 
     def opened() -> Pairs:
+        if not all(map(r.store.exists, parts)):  # nothing is read in vain
+            raise not_built(model, processing)
         found = {layer_of(part) or 0: artifact for part in parts if (artifact := r.store.read(part))}
-        if not found:
+        if len(found) < len(parts):
             raise not_built(model, processing)
         return _joined(found, model.header.n_layers)
 

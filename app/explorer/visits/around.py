@@ -46,7 +46,7 @@ def _sides(r: Resources, opened: OpenModel, address: Address, view: View) -> tup
 
 
 def _pairs(r: Resources, opened: OpenModel, view: View) -> Pairs | None:
-    """None where no layer has been held against the heads yet: the rest is there without it."""
+    """None until every layer has been held against the heads: the rest is there without it."""
     try:
         return open_pairs(r, opened, view.weights)
     except NotBuilt:

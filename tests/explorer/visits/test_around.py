@@ -6,11 +6,13 @@ import pytest
 
 from app.core.address import KINDS, parse
 from app.core.expectation import SURELY
+from app.core.reversal import count
 from app.explorer import recipes
 from app.explorer.errors import BadOption, UnknownAddress
+from app.explorer.layout import PARTS
 from app.explorer.reading.around import MOST
 from app.explorer.reading.bank import open_bank
-from app.explorer.reading.readings import LEAST, MOST_FALSE
+from app.explorer.reading.readings import LEAST
 from app.explorer.views import Options
 from app.explorer.visits.around import around
 from tests.explorer.banks import build_bank, plant
@@ -149,18 +151,61 @@ def test_a_planted_reader_is_found_and_a_walk_leads_to_it(open_explorer, fresh_d
     ]
 
 
-def test_readings_pass_both_bounds_and_never_lead_back(whole):
-    model = whole.library.model("tiny")
-    for index in range(8):
-        for head in range(4):
-            _, written = around(whole, parse(f"tiny/L0/H{head}/ov/svd/{index}"), Options()).sides
-            for one in written.readings.found:
-                assert one.specificity >= LEAST
-                assert one.false_share <= MOST_FALSE
-                assert one.distance >= 1
-                assert len(one.heads) == 1
-            assert not around(whole, parse(f"tiny/L1/H{head}/ov/svd/{index}"), Options()).sides[1].readings.found
-    assert model.header.n_kv_heads == model.header.n_heads
+def plant_reading(r, model, *, part, reader, specificity=5.0, reversed_pairs=0):
+    """That head of the last layer reads the direction so specifically; so many pairs in the wrong order are as specific."""
+    for layer in range(model.header.n_layers):
+        recipe = recipes.readings(model, layer, "folded")
+        kept = r.store.read(recipe)
+        arrays = {name: array[:0] for name, array in kept.arrays.items()} | {"pairs": kept.arrays["pairs"]}
+        counts, found = np.zeros_like(kept.arrays["counts"]), np.array([specificity], np.float32)
+        if layer == 0:
+            counts[PARTS.index(part), 1] = count(found)
+            own = {"kind": KINDS.index("ov"), "head": 1, "index": 2, "part": PARTS.index(part), "layer": 1}
+            own |= {"reader": reader, "specificity": specificity}
+            arrays |= {name: np.array([value], kept.arrays[name].dtype) for name, value in own.items()}
+        else:
+            counts[PARTS.index(part), 0] = reversed_pairs * count(found)
+        r.store.write(recipe, arrays | {"counts": counts}, kept.facts)
+
+
+@pytest.fixture
+def planted(open_explorer, fresh_data):
+    r = open_explorer(fresh_data)
+    model = build_bank(r, kinds=("bank", "readings"))
+    return lambda **how: plant_reading(r, model, **how) or r
+
+
+def test_a_planted_reading_is_told_at_both_ends(planted):
+    r = planted(part="value", reader=2)
+    (one,) = around(r, DIRECTION, Options()).sides[1].readings.found
+    assert (one.writer, one.part, one.heads) == (DIRECTION, "value", (parse("tiny/L1/H2"),))
+    assert (one.specificity, one.false_share, one.distance) == (5.0, 0.0, 1)
+    (other,) = around(r, parse("tiny/L1/H2/ov/svd/0"), Options()).sides[0].readings.found
+    assert (other.writer, other.specificity) == (DIRECTION, 5.0)
+    assert other.tokens[0]
+    for place in ("L1/H3/ov/svd/0", "L0/H1/ov/svd/2"):
+        assert not around(r, parse(f"tiny/{place}"), Options()).sides[0].readings.found
+    assert not around(r, parse("tiny/L1/H1/ov/svd/2"), Options()).sides[1].readings.found
+
+
+@pytest.mark.parametrize("how", [{"specificity": LEAST - 0.1}, {"reversed_pairs": 1}])
+def test_a_reading_that_does_not_pass_both_bounds_is_only_counted(planted, how):
+    readings = around(planted(part="query", reader=0, **how), DIRECTION, Options()).sides[1].readings
+    assert (readings.found, readings.n_found, readings.n_weaker) == ((), 0, 1)
+
+
+def test_until_all_layers_are_there_nothing_is_said_of_readings(planted):
+    """That no head reads it would be false, and what share means nothing is not known."""
+    r = planted(part="value", reader=2)
+    recipe = recipes.readings(r.library.model("tiny"), 1, "folded")
+    data = r.store.path(recipe).read_bytes()
+    for damage in (lambda path: path.write_bytes(data[:-1] + bytes([data[-1] ^ 1])), lambda path: path.unlink()):
+        r.store.path(recipe).write_bytes(data)
+        assert around(r, DIRECTION, Options()).sides[1].readings.found
+        damage(r.store.path(recipe))
+        page = around(r, DIRECTION, Options())
+        assert [side.readings for side in page.sides] == [None, None]
+        assert page.sides[1].others.n_rows
 
 
 def test_without_a_bank_the_page_says_which_command_builds_it(open_explorer, fresh_data):
@@ -201,18 +246,26 @@ def test_rows_of_another_processing_are_never_looked_at(whole):
     assert open_bank(whole, model, "folded").share == 1
 
 
-def test_heads_that_share_keys_and_values_are_left_out_and_listed_once(relatives):
+@pytest.mark.parametrize(("place", "kind", "side"), [("L1/H0/ov/svd/0", "ov", 0), ("L1/H0/qk/svd/0", "qk", 1)])
+def test_heads_that_share_keys_and_values_are_left_out_and_listed_once(relatives, place, kind, side):
     model = build_bank(relatives, "llama", kinds=("bank", "readings"))
     assert model.header.n_kv_heads == 2
-    for place, partner in (("L1/H0/ov/svd/0", "ov"), ("L1/H0/qk/svd/0", "qk")):
-        page = around(relatives, parse(f"llama/{place}"), Options())
-        shared = page.sides[0 if partner == "ov" else 1]
-        siblings = {parse(f"llama/L1/H{head}") for head in (0, 1)}
-        assert not [
-            one
-            for one in shared.neighbours.found
-            if one.ray.address.parent.parent in siblings and one.ray.address.kind == partner
-        ]
-        part, heads = shared.reader
-        assert part == ("value" if partner == "ov" else "key")
-        assert [str(head) for head in heads] == ["llama/L1/H0", "llama/L1/H1"]
+    own = relatives.store.read(recipes.bank(model, 1, "folded")).arrays
+
+    def row(head, index):
+        of_kind = (own["kind"] == KINDS.index(kind)) & (own["head"] == head) & (own["side"] == side)
+        return np.flatnonzero(of_kind & (own["index"] == index))[0]
+
+    vectors = own["vectors"].copy()
+    vectors[[row(1, 1), row(2, 1)]] = vectors[row(0, 0)]  # a sibling's, and one of another group
+    plant(relatives, model, 1, vectors=vectors)
+    try:
+        shared = around(relatives, parse(f"llama/{place}"), Options()).sides[side]
+    finally:
+        plant(relatives, model, 1, vectors=own["vectors"])
+    assert shared.neighbours.found[0].ray.address == parse(f"llama/L1/H2/{kind}/svd/1")
+    assert shared.neighbours.found[0].value == pytest.approx(1, abs=1e-5)
+    assert parse(f"llama/L1/H1/{kind}/svd/1") not in [one.ray.address for one in shared.neighbours.found]
+    part, heads = shared.reader
+    assert part == ("value" if kind == "ov" else "key")
+    assert [str(head) for head in heads] == ["llama/L1/H0", "llama/L1/H1"]
