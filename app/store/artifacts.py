@@ -284,6 +284,7 @@ class ArtifactStore:
         return before if stamp is not None and stamp == left else stamp
 
     def _set_aside(self, found: Found, error: Damaged) -> None:
+        note_now()  # it will be computed again
         try:
             if self._shelf.set_aside(found):
                 logger.warning(

@@ -37,7 +37,7 @@ DTYPES = {
 
 
 class Changed(Exception):
-    """The file is not the one that was proven, or ends sooner: by now it was deleted, written anew or cut short."""
+    """The file is not the one that was proven, or not all of it: by now it was deleted, written anew, written into or cut short."""
 
 
 @dataclass(frozen=True)

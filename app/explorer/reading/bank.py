@@ -20,6 +20,7 @@ from app.explorer.reading.streams import multiply, read_rows, side_by_side
 from app.explorer.recipes import layer_of
 from app.explorer.resources import Resources
 from app.store.artifacts import Located, Recipe
+from app.store.located import Changed
 
 BESIDES = 12
 """Bytes of each row that are made when somebody first asks for an order or a token, and kept as long as the bank."""
@@ -129,6 +130,7 @@ class Bank:
             for part, own in zip(self._parts, np.split(order, ends[:-1]), strict=True):
                 if len(own):
                     _gather(part, at[own] - part.start, found, own)
+            _check_numbers(found)
         return found
 
     def products(self, vector: NDArray[np.floating], where: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
@@ -145,6 +147,7 @@ class Bank:
 
         with change_told(self._model):
             side_by_side(of_part, self._parts)
+            _check_numbers(found if where is None else found[where])
         if where is not None:
             found[~where] = np.nan
         return found
@@ -200,7 +203,10 @@ def _opened(r: Resources, model: OpenModel, processing: Processing, parts: Seque
     here = {recipe: place.stretches["index"].shape[0] for recipe, place in found}
     n_rows = sum(here.get(recipe, count_rows(model, processing, recipe)) for recipe in of_rows if recipe.basis == "svd")
     opened = list(_in_order(found))
-    return Bank(model, _rows(opened), opened, n_rows, _moments(r, parts), _shadow(r, parts))
+    rows = _rows(opened)
+    if rows.ids.size and not -1 <= rows.ids.min() <= rows.ids.max() < model.header.d_vocab:
+        raise Changed("there is no such token")
+    return Bank(model, rows, opened, n_rows, _moments(r, parts), _shadow(r, parts))
 
 
 def _in_order(found: Sequence[tuple[Recipe, Located]]) -> Iterator[BankPart]:
@@ -243,6 +249,12 @@ def _shadow(r: Resources, parts: Sequence[Recipe]) -> dict[End, NDArray[np.int32
     if len(found) < len(wanted):
         return None
     return {end: place.read("ids") for recipe, place in found for end in BANK_ENDS if recipe.subject == f"shadow/{end}"}
+
+
+def _check_numbers(found: NDArray[np.float32]) -> None:
+    """Changed where a file has other bytes than it was written with: one that is not proven yet, or was written into since."""
+    if not np.isfinite(found).all():
+        raise Changed("its vectors are no numbers")
 
 
 def _gather(part: BankPart, own: NDArray[np.intp], found: NDArray[np.float32], places: NDArray[np.intp]) -> None:

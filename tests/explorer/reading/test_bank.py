@@ -13,6 +13,7 @@ from app.explorer.bank import parts_of
 from app.explorer.errors import ComputationFailed, NotBuilt
 from app.explorer.reading import parts, streams
 from app.explorer.reading.bank import open_bank
+from app.explorer.reading.readings import open_pairs
 from app.store import located
 from app.store.artifacts import ArtifactStore
 from app.store.grounds import GROUNDS, Grounds
@@ -254,6 +255,48 @@ def test_an_answer_rests_on_its_parts(reader, model):
         assert grounds.is_of_now  # a part may come at any time
     finally:
         GROUNDS.reset(token)
+
+
+@pytest.mark.parametrize("kind", ["bank", "readings"])
+def test_an_answer_without_a_damaged_part_is_not_kept(reader, model, kind):
+    (part, *_) = [part for part in parts_of(model, "folded") if part.kind == kind]
+    path = reader.store.path(part)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 1)
+    token = GROUNDS.set(Grounds())
+    try:
+        if kind == "bank":
+            open_bank(reader, model, "folded")
+        else:
+            with pytest.raises(NotBuilt):
+                open_pairs(reader, model, "folded")
+        assert GROUNDS.get().is_of_now
+    finally:
+        GROUNDS.reset(token)
+
+
+def test_what_is_no_number_or_no_token_costs_one_answer(reader, model, exact):
+    recipe = recipes.bank(model, 1, "folded")
+    path, ids, shape = reader.store.path(recipe), exact(recipe)["ids"].copy(), exact(recipe)["vectors"].shape
+    bank = open_bank(reader, model, "folded")
+    start = reader.store.locate(recipe).stretches["vectors"].start
+    times, data = path.stat(), path.read_bytes()
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(np.full(shape, np.nan, np.float32).tobytes())
+    os.utime(path, ns=(times.st_mtime_ns, times.st_mtime_ns))  # as if it had not been written into
+    assert open_bank(reader, model, "folded") is bank
+    query = np.ones(model.header.d_model, np.float32)
+    at = np.flatnonzero((bank.rows.layer == 1) & ~bank.rows.is_neuron)
+    for use in (lambda: bank.vectors(at), lambda: bank.products(query)):
+        with pytest.raises(ComputationFailed, match="Ask again"):
+            use()
+    assert np.isfinite(bank.products(query, bank.rows.layer == 0)[bank.rows.layer == 0]).all()
+    path.write_bytes(data)
+    ids[0, 0, 0] = model.header.d_vocab
+    plant(reader, model, 1, ids=ids)
+    with pytest.raises(ComputationFailed, match="Ask again"):
+        open_bank(reader, model, "folded")
 
 
 def test_another_format_is_not_used(reader, model):
