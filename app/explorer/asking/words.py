@@ -6,7 +6,7 @@ tokens are taken but punctuation and the most frequent, unless there are no othe
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 from app.core.address import Address, parse_short
 from app.explorer.asking.terms import SearchTerm, terms_of
@@ -21,6 +21,9 @@ MOST_TOKENS = 32
 N_FREQUENT = 100
 """Of the first tokens of a vocabulary that are longer than a character."""
 N_VARIANTS = 5
+
+_known: WeakKeyDictionary[Vocabulary, frozenset[int]] = WeakKeyDictionary()
+"""The most frequent tokens of each vocabulary that is open."""
 
 
 def understood(model: OpenModel, typed: str) -> tuple[tuple[AskedTerm, ...], bool]:
@@ -91,9 +94,14 @@ def _telling(vocabulary: Vocabulary, ids: Sequence[int]) -> list[int]:
     return telling or list(ids)
 
 
-@lru_cache(maxsize=64)
 def _frequent(vocabulary: Vocabulary) -> frozenset[int]:
     """The first tokens that are longer than a character: vocabularies number theirs from frequent to rare."""
+    if vocabulary not in _known:
+        _known[vocabulary] = frozenset(_first(vocabulary))
+    return _known[vocabulary]
+
+
+def _first(vocabulary: Vocabulary) -> list[int]:
     found: list[int] = []
     for id_ in range(vocabulary.size):
         entry = vocabulary.entry(id_)
@@ -101,7 +109,7 @@ def _frequent(vocabulary: Vocabulary) -> frozenset[int]:
             found.append(id_)
             if len(found) == N_FREQUENT:
                 break
-    return frozenset(found)
+    return found
 
 
 def _named(vocabulary: Vocabulary, id_: int) -> NamedToken:

@@ -85,24 +85,29 @@ def spans(first: Half, second: Half) -> tuple[ContrastSpan, ...]:
     d = first.model.header.d_model
     most = min(d // 4, MOST_SPANNED) or 1
     return tuple(
-        _span(side, rows[:most], second.sides[side][:most], d)
+        _span(side, _spanning(first, side, most), _spanning(second, side, most), d)
         for side, rows in first.sides.items()
         if side in second.sides and len(rows) and len(second.sides[side])
     )
 
 
-def _span(side: str, rows: Rows, others: Rows, d: int) -> ContrastSpan:
-    # Singular vectors are orthonormal, those of other bases need not be.
-    one, other = (np.linalg.qr(each.T.astype(np.float64))[0] for each in (rows, others))
-    cosines = np.minimum(np.linalg.svd(one.T @ other, compute_uv=False), 1)
-    random = random_cosines(len(rows), len(others), d)
+def _spanning(half: Half, side: str, most: int) -> NDArray[np.float64]:
+    """An orthonormal basis of its first vectors there [k d]."""
+    rows = half.sides[side][:most].astype(np.float64)
+    # Singular vectors are one, those of other bases need not be.
+    return rows if half.address.basis == "svd" else np.linalg.qr(rows.T)[0].T
+
+
+def _span(side: str, one: NDArray[np.float64], other: NDArray[np.float64], d: int) -> ContrastSpan:
+    cosines = np.minimum(np.linalg.svd(one @ other.T, compute_uv=False), 1)
+    random = random_cosines(len(one), len(other), d)
     return ContrastSpan(
         side,
-        (len(rows), len(others)),
+        (len(one), len(other)),
         tuple(cosines.tolist()),
         random,
         share=float(np.square(cosines).mean()),
-        chance=max(len(rows), len(others)) / d,
+        chance=max(len(one), len(other)) / d,
     )
 
 

@@ -4,7 +4,7 @@ Knows not what the numbers are of.
 """
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from threading import local
 from typing import Any, TypeVar
@@ -73,7 +73,12 @@ def widen(few: NDArray[np.float16], out: NDArray[np.float32]) -> None:
 
 def side_by_side(work: Callable[[Item], None], items: Iterable[Item]) -> None:
     """Do the work with each of the items, some at a time; the first error of any, once all are done or dropped."""
-    list(_readers().map(work, items))
+    begun = [_readers().submit(work, item) for item in items]
+    try:
+        for each in begun:
+            each.result()
+    finally:
+        wait([each for each in begun if not each.cancel()])  # they write into what the caller lets go of
 
 
 def _buffers(n: int, d: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -4,7 +4,7 @@ Raises what `app.explorer.browse` does; BadOption says why two places cannot be 
 """
 
 from dataclasses import replace
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 from app.core.address import Address, AddressError, parse
 from app.core.basis import BASES
@@ -21,6 +21,8 @@ from app.explorer.resources import Resources
 from app.explorer.views import Options, visited
 from app.explorer.visits.vectors import MIB, MOST_BYTES, measure_bytes, vectors
 
+_have_same: WeakKeyDictionary[OpenModel, WeakKeyDictionary[OpenModel, bool]] = WeakKeyDictionary()
+"""Whether two models have the same tokens, of those that are open."""
 EXAMPLES = "Name two heads, matrices or directions of one kind, as smollm2/L5/H3/ov and smollm2/L6/H1/ov; ~raw behind one takes the weights as stored."
 
 
@@ -30,9 +32,7 @@ def contrast(r: Resources, a: str, b: str) -> ContrastPage:
         return ContrastPage(a, b, None, None)
     first = _named(r, a, None)
     second = _named(r, b, first[0].model)
-    halves = _halves(r, first, second)
-    one, other = halves
-    _check(one, other)
+    one, other = _halves(r, first, second)
     is_one_space = one.model.header.d_model == other.model.header.d_model
     is_direction = one.address.index is not None
     if is_direction:
@@ -110,6 +110,7 @@ def _halves(
                 f"{size // MIB} MiB, and {MOST_BYTES // MIB} MiB are held at most."
             )
         asked.append((model, address, options))
+        _check_tokens(asked[0][0], model)
         if absent := fits.absent(r, model, address, view):
             raise UnknownAddress(f"{address.label} was not computed here: {absent.command} computes it.")
         wanted.append(orders.matrix(model, address, view))
@@ -142,15 +143,21 @@ def _check_kinds(first: Address, second: Address) -> None:
         )
 
 
-def _check(one: Half, other: Half) -> None:
+def _check_tokens(one: OpenModel, other: OpenModel) -> None:
     """BadOption where tokens of the one are not tokens of the other."""
-    if one.model is not other.model and not _same_tokens(one.model, other.model):
-        slugs = one.model.header.slug, other.model.header.slug
+    if one is not other and not _same_tokens(one, other):
+        slugs = one.header.slug, other.header.slug
         raise BadOption(f"{slugs[0]} and {slugs[1]} have other tokenizers: their tokens cannot be held side by side.")
 
 
-@lru_cache(maxsize=32)
 def _same_tokens(one: OpenModel, other: OpenModel) -> bool:
+    known = _have_same.setdefault(one, WeakKeyDictionary())
+    if other not in known:
+        known[other] = _compared(one, other)
+    return known[other]
+
+
+def _compared(one: OpenModel, other: OpenModel) -> bool:
     if one.manifest.files.get("tokenizer.json") == other.manifest.files.get("tokenizer.json"):
         return one.header.d_vocab == other.header.d_vocab
     ids = range(one.header.d_vocab)

@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import anyio.to_thread
 from anyio import CapacityLimiter
 from fastapi import Request, Response
+from threadpoolctl import threadpool_limits
 
 from app.models.memory import give_back
 
@@ -32,7 +33,12 @@ class Threads:
 
 
 def open_threads() -> Threads:
-    """Bound the thread of pages, which is the usual one of all routes; in the server's loop."""
+    """Bound the thread of pages, which is the usual one of all routes; in the server's loop.
+
+    Products and factorizations are made in the thread that asks for them: several for one would wait for each other in loops,
+    and take more of the processors than they save of a page's milliseconds. What computes has a process of its own.
+    """
+    threadpool_limits(limits=1, user_api="blas")
     anyio.to_thread.current_default_thread_limiter().total_tokens = PAGES
     return Threads()
 

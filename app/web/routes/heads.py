@@ -14,7 +14,7 @@ from app.explorer.visits.contrast import contrast as contrast_verb
 from app.web import schema, twin
 from app.web.answers import csv_stream, json_answer, page_answer
 from app.web.http.patience import PatientRoute
-from app.web.http.threads import aside
+from app.web.http.threads import searching
 from app.web.parts import Head, Layer, Slug, describe_answers
 from app.web.query import CompositionQuery, ContrastQuery, ViewQuery
 from app.web.sheet import composition_sheet
@@ -30,7 +30,6 @@ def _check_built(page: CompositionPage | AlikePage) -> None:
 
 
 @router.get("/{model}/composition", include_in_schema=False)
-@aside
 def composition_page(request: Request, model: str, query: Annotated[CompositionQuery, Query()]) -> Response:
     """Which heads read what which others write; every pair as a file."""
     r, where, options = resources_of(request), parse(model), query.options()
@@ -71,12 +70,14 @@ def alike(request: Request, model: Slug, layer: Layer, head: Head, query: Annota
 
 
 @router.get("/-/compare", include_in_schema=False)
+@searching
 def contrast_page(request: Request, query: Annotated[ContrastQuery, Query()]) -> Response:
     """Two places side by side."""
     return page_answer(request, contrast_verb(resources_of(request), query.a, query.b))
 
 
 @router.get("/api/v1/-/compare", summary="Side by side", responses=describe_answers(schema.ContrastJson))
+@searching
 def contrast(request: Request, query: Annotated[ContrastQuery, Query()]) -> Response:
     """Two heads, matrices or directions of one kind: spectra, angles between spans, partners, tokens in common."""
     page = contrast_verb(resources_of(request), query.a, query.b)

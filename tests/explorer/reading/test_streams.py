@@ -1,3 +1,6 @@
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -24,3 +27,23 @@ def test_an_error_of_one_is_told():
     with pytest.raises(ValueError, match="three"):
         side_by_side(work, range(5))
     assert 3 in done
+
+
+def test_nobody_works_any_more_once_an_error_is_told():
+    """What was begun writes into what the caller then lets go of."""
+    begun, ended = threading.Event(), []
+
+    def work(item):
+        if item == 0:
+            begun.wait(10)
+            raise ValueError("zero")
+        begun.set()
+        time.sleep(0.05)
+        ended.append(item)
+
+    with pytest.raises(ValueError, match="zero"):
+        side_by_side(work, range(40))
+    n = len(ended)
+    assert 1 <= n < 39  # those that had not begun were dropped
+    time.sleep(0.1)
+    assert len(ended) == n

@@ -1,4 +1,7 @@
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
@@ -114,3 +117,20 @@ def test_pages_are_made_one_at_a_time(house):
     run(work())
     assert max(most) == 1
     assert len(most) == 50
+
+
+def test_the_servers_products_are_made_in_one_thread():
+    """Said once, in a process of its own: whoever says it first has the say."""
+    code = """
+import asyncio, numpy
+from threadpoolctl import threadpool_info
+from app.web.http.threads import open_threads
+async def served(): open_threads()
+asyncio.run(served())
+print([one["num_threads"] for one in threadpool_info()])
+"""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
+    assert (
+        subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+        == "[1]\n"
+    )
