@@ -1543,6 +1543,8 @@ class Searched:
     """The share of these that chance may have brought, at most; None while there are no controls."""
     stands_out: bool | None
     """Some of them do, by theme or by alignment; None where it is not known."""
+    is_of_nearest: bool = False
+    """Only those nearest by theme are ordered by alignment: it would take too long to read all vectors."""
 
 
 @dataclass(frozen=True, slots=True)

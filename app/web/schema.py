@@ -1129,6 +1129,8 @@ class SearchedJson(TypedDict):
     """Rays of random directions that were asked the same."""
     beyond_controls: int
     """Rays with a better theme than each of these."""
+    is_of_nearest: bool
+    """Ordered by alignment are only the 2,000 rays with the best theme, since reading all vectors would take too long."""
 
 
 @with_config(STRICT)

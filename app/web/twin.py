@@ -229,6 +229,7 @@ def search_json(page: SearchPage, urls: Urls) -> schema.SearchJson:
             "share_of_model": searched.share,
             "controls": searched.n_controls,
             "beyond_controls": searched.n_beyond,
+            "is_of_nearest": searched.is_of_nearest,
         },
         "page": urls.search(address, page.view, page.inquiry),
         "json": urls.search_api(address, page.view, page.inquiry),

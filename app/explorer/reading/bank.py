@@ -152,6 +152,11 @@ class Bank:
             found[~where] = np.nan
         return found
 
+    def bytes_of(self, where: NDArray[np.bool_]) -> int:
+        """How much is read for the products of these rows [n], at most."""
+        parts = [part for part in self._parts if where[part.start : part.stop].any()]
+        return sum(part.shape[0] * part.place.stretches[part.array].row_bytes for part in parts)
+
     def find(self, address: Address, side: int) -> int | None:
         """The row of that side, 0 left and 1 right, of the direction at the address; None if it is not here."""
         if address.basis not in {None, "svd", "neuron"}:

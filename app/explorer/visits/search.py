@@ -59,6 +59,9 @@ from app.store.grounds import note_now
 N_ON_PAGE, N_FOUND = 25, 200
 N_OF_EVERY = 5
 """Of each model, where all are searched."""
+MOST_READ = 2**30
+"""Bytes of vectors that a search reads to order all rays by alignment; beyond, it orders those that are nearest by theme."""
+N_ORDERED = 2_000
 RANK = 10
 """How many of the nearest are held against chance together."""
 LEAST_GAIN = 0.1
@@ -87,6 +90,8 @@ class Scores:
     """-inf where a filter leaves it out."""
     order: NDArray[np.float32]
     """What the list is ordered by."""
+    is_of_nearest: bool = False
+    """Only those that are nearest by theme are in that order."""
 
     def first(self, scores: NDArray[np.float32], most: int) -> NDArray[np.intp]:
         """The rays with the largest of these scores, best first, each twice its row's number, plus 1 for -."""
@@ -288,9 +293,16 @@ def _scores(asked: Search) -> Scores:
     is_there = of_all > NOWHERE
     wanted = np.zeros(len(bank.rows.end), bool)
     wanted[where] = is_there.any(1)
-    products = all_alignments(bank, asked.questions, wanted)[where]
+    if is_of_nearest := bank.bytes_of(wanted) > MOST_READ:
+        wanted[:] = False
+        wanted[np.unique(first(of_all.ravel(), N_ORDERED) // 2) + where.start] = True
+        at = np.flatnonzero(wanted)
+        products = np.full(len(of_all), np.nan, np.float32)
+        products[at - where.start] = alignments_of(bank, asked.questions, at)
+    else:
+        products = all_alignments(bank, asked.questions, wanted)[where]
     aligned = np.where(is_there & ~np.isnan(products)[:, None], np.stack([products, -products], 1), NOWHERE)
-    return Scores(where.start, of_all, aligned)
+    return Scores(where.start, of_all, aligned, is_of_nearest)
 
 
 def _passing(asked: Search, where: slice) -> NDArray[np.bool_]:
@@ -345,6 +357,7 @@ def _searched(asked: Search, scores: Scores, nearest: NDArray[np.intp], facts: _
         rank=len(nearest),
         fdr=fdr,
         stands_out=None if fdr is None or least is None else fdr <= MOST_FALSE or least <= WEAK,
+        is_of_nearest=scores.is_of_nearest,
     )
 
 

@@ -304,6 +304,21 @@ def test_a_bank_in_part_says_how_much_of_the_model_it_is(own):
     assert {one.address.layer for one in page.found} <= {0, None}
 
 
+def test_where_all_vectors_are_too_much_to_be_read_those_nearest_by_theme_are_ordered(banked, monkeypatch):
+    whole = ask(banked, "that", order="alignment", most=200)
+    assert not whole.searched.is_of_nearest
+    monkeypatch.setattr("app.explorer.visits.search.MOST_READ", 1_000)
+    assert named(ask(banked, "that", order="alignment", most=200).found) == named(whole.found)  # all are among so many
+    monkeypatch.setattr("app.explorer.visits.search.N_ORDERED", 10)
+    monkeypatch.setattr("app.explorer.visits.search.all_alignments", None)
+    page = ask(banked, "that", order="alignment", most=200)
+    assert page.searched.is_of_nearest
+    nearest = {(one.address, one.side) for one in ask(banked, "that", most=10).found}
+    assert {(one.address, one.side) for one in page.found} == nearest
+    found = [one.alignment for one in page.found]
+    assert found == sorted(found, reverse=True)
+
+
 def test_no_answer_is_kept(banked):
     token = GROUNDS.set(grounds := Grounds())
     try:
