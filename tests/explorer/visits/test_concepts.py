@@ -6,8 +6,8 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from app.core.address import Address, parse_short
-from app.core.nearest import expected
+from app.core.address import KINDS, Address, parse_short
+from app.core.expectation import expected
 from app.explorer.pages import Inquiry
 from app.explorer.reading.bank import open_bank
 from app.explorer.reading.words import open_words
@@ -70,16 +70,20 @@ def test_concepts_that_nothing_was_chosen_by_are_found(smollm2_bank):
 
 def test_a_random_vectors_best_alignment_is_expected_about_once(smollm2_bank):
     bank = open_bank(smollm2_bank, smollm2_bank.library.model("smollm2"), "folded")
-    rng = np.random.default_rng(0)
-    best = []
-    for _ in range(60):
-        query = rng.standard_normal(576).astype(np.float32)
-        query /= np.linalg.norm(query)
-        best.append(np.abs(bank.products(query, ~bank.rows.is_neuron)[~bank.rows.is_neuron]).max())
-    assert np.median(best) == pytest.approx(0.188, abs=0.006)
-    alike = np.eye(576, dtype=np.float32) / 576
-    (by_chance,) = expected(np.array([0.21], np.float32), query, alike, 122_112)
-    assert by_chance == pytest.approx(122_112 * math.erfc(0.21 * 24 / math.sqrt(2)), rel=1e-4)
+    queries = np.random.default_rng(0).standard_normal((600, 576)).astype(np.float32)
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    products = bank.products(queries.T, ~bank.rows.is_neuron)[~bank.rows.is_neuron]
+    assert np.median(np.abs(products).max(axis=0)) == pytest.approx(0.188, abs=0.005)
+    # Of one side alone, by how far each query's products spread over it.
+    rows = bank.rows
+    of_ov = (rows.kind == KINDS.index("ov"))[~rows.is_neuron]
+    for side in (0, 1):
+        own = products[of_ov & (rows.side == side)[~rows.is_neuron]]
+        assert len(own) == 17_280
+        best = (np.abs(own) / np.sqrt(np.square(own, dtype=np.float64).mean(axis=0))).max(axis=0)
+        assert np.median(best) == pytest.approx(4.1, abs=0.1)
+        assert np.median(expected(best, len(own))) == pytest.approx(math.log(2), rel=0.3)
+    assert expected(np.array([0.21 * 24]), 122_112)[0] == pytest.approx(0.056, abs=0.002)
 
 
 @pytest.mark.parametrize("end", ["read", "write"])
