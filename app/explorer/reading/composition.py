@@ -32,7 +32,7 @@ LISTED, MOST_LISTED = 30, 1_000
 
 
 @dataclass(frozen=True)
-class Scores:
+class HeadScores:
     """One kind's scores of one model, with what they are held against."""
 
     address: Address
@@ -111,13 +111,13 @@ class Scores:
         return HeadPair(self.head(row), self.head(column * group + best), float(own[best]), fdr, others)
 
 
-def scores(address: Address, model: Model, kind: Composed, artifact: Artifact) -> Scores:
+def scores(address: Address, model: Model, kind: Composed, artifact: Artifact) -> HeadScores:
     """Those of one kind."""
-    return Scores(Address(address.model, address.pin), model, kind, artifact.arrays["cs"][COMPOSED.index(kind)])
+    return HeadScores(Address(address.model, address.pin), model, kind, artifact.arrays["cs"][COMPOSED.index(kind)])
 
 
 def composition_page(
-    found: Scores, view: View, writer: int | None, reader: int | None, n: int = LISTED
+    found: HeadScores, view: View, writer: int | None, reader: int | None, n: int = LISTED
 ) -> CompositionPage:
     """The map of those layers, and the n strongest pairs."""
     columns = found.grouped()
@@ -138,7 +138,7 @@ def composition_page(
     )
 
 
-def rows(found: Scores, writer: int | None, reader: int | None) -> Iterator[list[HeadPair]]:
+def rows(found: HeadScores, writer: int | None, reader: int | None) -> Iterator[list[HeadPair]]:
     """All pairs in order, a writer's after the other's, readers in their order."""
     shown = found.in_order(found.grouped(), writer, reader)
     there = np.nonzero(shown)
@@ -149,7 +149,7 @@ def rows(found: Scores, writer: int | None, reader: int | None) -> Iterator[list
         yield [found.pair(row, column, fdr) for column, fdr in numbers]
 
 
-def _pairs(found: Scores, shown: NDArray[np.float32], n: int) -> tuple[HeadPair, ...]:
+def _pairs(found: HeadScores, shown: NDArray[np.float32], n: int) -> tuple[HeadPair, ...]:
     best = _strongest(shown, n)
     rates = found.rates(shown[best])
     return tuple(
@@ -178,7 +178,7 @@ def _cells(shown: NDArray[np.float32]) -> Iterator[CompositionCell]:
 
 
 def _table(
-    found: Scores, shown: NDArray[np.float32], writer: int | None, reader: int | None
+    found: HeadScores, shown: NDArray[np.float32], writer: int | None, reader: int | None
 ) -> tuple[tuple[HeadPair, ...], ...]:
     if writer is None or reader is None or writer >= reader:
         return ()

@@ -15,11 +15,10 @@ from app.core.nearest import combined, runs, themes
 from app.explorer.layout import BANK_ENDS
 from app.explorer.pages import End
 from app.explorer.reading.bank import Bank
-from app.explorer.reading.words import Words
+from app.explorer.reading.words import WordTable
 
 NOWHERE = -np.inf
 """The theme of a ray that is not compared."""
-Tables = Mapping[End, Words]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Question:
     """The same but for rays, whose own vectors stand in it."""
 
 
-def question(parts: Sequence[Meant], end: End, words: Words) -> Question:
+def question(parts: Sequence[Meant], end: End, words: WordTable) -> Question:
     """What these terms are together."""
     themed = [(part.weight, _mean(words, part.own_ids.get(end, part.ids))) for part in parts]
     if not any(part.is_ray for part in parts):
@@ -127,7 +126,7 @@ def _with_none(similarities: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.append(similarities, np.float32(0))
 
 
-def _mean(words: Words, ids: Sequence[int]) -> NDArray[np.float32] | None:
+def _mean(words: WordTable, ids: Sequence[int]) -> NDArray[np.float32] | None:
     """The mean of these tokens' vectors at unit length; None where none of them was trained."""
     if not ids:
         return None

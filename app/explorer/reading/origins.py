@@ -13,7 +13,7 @@ from app.explorer.inventory import end_of
 from app.explorer.library import OpenModel
 from app.explorer.pages import End, Processing
 from app.explorer.reading.parts import built
-from app.explorer.reading.words import Words, open_words
+from app.explorer.reading.words import WordTable, open_words
 from app.explorer.resources import Resources
 from app.store.artifacts import Arrays
 
@@ -22,7 +22,7 @@ from app.store.artifacts import Arrays
 class OwnVectors:
     """The vectors of all tokens at one end, before anything is taken out of them."""
 
-    words: Words
+    words: WordTable
     arrays: Arrays
     variance: float
     """Mean square distance of a token's vector from the centre of all."""

@@ -17,7 +17,7 @@ from app.explorer.resources import Resources
 from app.store.artifacts import Located
 
 
-class Words:
+class WordTable:
     """The tokens of one end of a model in one weight processing; never changes."""
 
     def __init__(self, model: OpenModel, places: tuple[Located, ...], table: NDArray[np.float32] | None) -> None:
@@ -66,7 +66,7 @@ class Words:
         return found
 
 
-def open_words(r: Resources, model: OpenModel, processing: Processing, end: End) -> Words:
+def open_words(r: Resources, model: OpenModel, processing: Processing, end: End) -> WordTable:
     """The tokens of that end, kept for the next request; NotBuilt where they are not all there.
 
     Of raw tied weights both ends are one.
@@ -74,11 +74,11 @@ def open_words(r: Resources, model: OpenModel, processing: Processing, end: End)
     own = end_of(model, processing, end)
     parts = [part for part in recipes_for(model, processing) if part.subject.startswith(f"words/{own}/")]
 
-    def opened() -> Words:
+    def opened() -> WordTable:
         places = tuple(place for _, place in located(r, parts))
         if len(places) < n_word_parts(model):
             raise not_built(model, processing)
-        return Words(model, places, None if are_words_halved(model) else _table(model, places))
+        return WordTable(model, places, None if are_words_halved(model) else _table(model, places))
 
     return held(r, model, processing, f"words-{own}", parts, opened, lambda words: words.nbytes)
 

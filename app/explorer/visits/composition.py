@@ -13,7 +13,7 @@ from app.explorer.layout import COMPOSED, Composed
 from app.explorer.library import OpenModel
 from app.explorer.pages import CompositionPage, HeadPair, View
 from app.explorer.reading import composition as reading
-from app.explorer.reading.composition import LISTED, MOST_LISTED, Scores
+from app.explorer.reading.composition import LISTED, MOST_LISTED, HeadScores
 from app.explorer.reading.parts import built
 from app.explorer.resources import Resources
 from app.explorer.views import Options, visited
@@ -66,7 +66,7 @@ def composition_rows(
 
 def _scores(
     r: Resources, address: Address, options: Options, kind: str, writer: int | None, reader: int | None
-) -> tuple[OpenModel, Scores, View]:
+) -> tuple[OpenModel, HeadScores, View]:
     opened, shown = visited(r, address, options)
     chosen = _chosen(kind)
     n_layers = opened.header.n_layers

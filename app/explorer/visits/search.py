@@ -51,7 +51,7 @@ from app.explorer.reading.nearest import (
     theme_of,
     theme_of_controls,
 )
-from app.explorer.reading.words import Words, open_words
+from app.explorer.reading.words import WordTable, open_words
 from app.explorer.resources import Resources
 from app.explorer.views import Options, visited
 from app.store.grounds import note_now
@@ -200,7 +200,9 @@ def _place(r: Resources, address: Address, text: str) -> Address | None:
         return None
 
 
-def _with_tokens(model: OpenModel, bank: Bank, words: Mapping[End, Words], view: View, term: AskedTerm) -> AskedTerm:
+def _with_tokens(
+    model: OpenModel, bank: Bank, words: Mapping[End, WordTable], view: View, term: AskedTerm
+) -> AskedTerm:
     """The term with a ray's tokens, or with those of its own that have no vector; UnknownAddress or BadOption where the
     bank has no such ray.
     """
@@ -234,7 +236,7 @@ def _ids(bank: Bank, row: int, ray: int) -> list[int]:
 
 
 def _asked(
-    model: OpenModel, bank: Bank, inquiry: Inquiry, terms: tuple[AskedTerm, ...], words: Mapping[End, Words]
+    model: OpenModel, bank: Bank, inquiry: Inquiry, terms: tuple[AskedTerm, ...], words: Mapping[End, WordTable]
 ) -> Search:
     parts = [_part(bank, term) for term in terms]
     questions = {end: question(parts, end, words[end]) for end in BANK_ENDS}

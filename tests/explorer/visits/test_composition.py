@@ -12,7 +12,7 @@ from app.explorer.errors import BadOption, NotBuilt
 from app.explorer.making.make import Context, make
 from app.explorer.making.tables import Tables
 from app.explorer.pages import COLOURED
-from app.explorer.reading.composition import Scores, composition_page
+from app.explorer.reading.composition import HeadScores, composition_page
 from app.explorer.views import Options
 from app.explorer.visits.composition import composition, composition_rows
 from app.web.examples import MODEL, VIEW
@@ -117,7 +117,7 @@ def planted():
 
 def test_a_planted_pair_is_found_and_drawn(planted):
     model, own = planted
-    page = composition_page(Scores(parse("three"), model, "k", own), VIEW, None, None, 2)
+    page = composition_page(HeadScores(parse("three"), model, "k", own), VIEW, None, None, 2)
     first, second = page.pairs
     assert (first.writer.label, first.reader.label, first.fdr) == ("L0H1", "L1H2", 0)
     assert [one.label for one in first.siblings] == ["L1H3"]
@@ -134,7 +134,7 @@ def test_a_planted_pair_is_found_and_drawn(planted):
 
 def test_layers_narrow_what_is_shown(planted):
     model, own = planted
-    found = Scores(parse("three"), model, "q", own)
+    found = HeadScores(parse("three"), model, "q", own)
     assert {cell[:2] for cell in composition_page(found, VIEW, 1, None).cells} == {(4, 9)}
     assert {cell[:2] for cell in composition_page(found, VIEW, None, 1).cells} == {(1, 6), (1, 7)}
     assert composition_page(found, VIEW, 0, 1).n_pairs == 16
