@@ -14,7 +14,6 @@ from app.core.bootstrap import Estimate
 from app.core.determinacy import is_determined
 from app.core.discovery import FDR
 from app.core.rays import HEADLINE, RayClass, Reading, is_significant
-from app.explorer.asking.terms import TermKind
 from app.explorer.layout import Composed, SpanSide
 from app.models.selection import EVERY, Selection
 from app.models.vocabulary import Entry
@@ -121,6 +120,8 @@ class Token(NamedTuple):
 
 
 Ray = Literal["p", "n"]
+TermKind = Literal["word", "phrase", "token", "ray"]
+"""What a term of a search is."""
 """The + end or the − end of a direction."""
 
 

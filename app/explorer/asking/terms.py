@@ -6,18 +6,16 @@ a token by its id; `-word` is subtracted; `L27H0.ov.0n` is the end of a directio
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from app.core.address import SHORT
 from app.explorer.errors import BadOption
+from app.explorer.pages import TermKind
 from app.models.lookup import ID
 
 LONGEST_SEARCH = 1_000
 """Characters."""
 # A quote that is never closed is still being typed.
 TERM = re.compile(r'(?P<minus>-(?=[^\s,]))?(?:"(?P<phrase>[^"]+)(?:"|$)|(?P<word>[^\s,]+))')
-
-TermKind = Literal["word", "phrase", "token", "ray"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.core.address import KINDS, Circuit
-from app.core.steps import Steps
-from app.explorer import recipes
+from app.core.steps import Steps, within
 from app.explorer.layout import SHARED_SIDES, SPAN_SIDES
+from app.explorer.making.bank import part_of
 from app.explorer.making.bench import Arrays, Baked, Bench
-from app.explorer.making.heads import every_matrix, take_apart
+from app.explorer.making.heads import every_matrix
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,34 +35,28 @@ def compare_spans(bench: Bench) -> Steps[Baked]:
     total = manifest.n_layers + len(SPAN_SIDES)
     for layer in range(manifest.n_layers):
         yield layer, total
-        for head, circuit, both in _taken_apart(bench, layer):
+        arrays = yield from within(layer, 1, total, part_of(bench, layer))
+        for head, circuit, both in _both_sides(bench, arrays):
             sides = ("read", "write") if circuit == "ov" else ("query", "key")
             for side, vectors in zip(sides, both, strict=True):
                 if side not in SHARED_SIDES or head % per_group == 0:
                     spans[side].append(vectors)
-    arrays: Arrays = {}
+    found: Arrays = {}
     for at, (side, of_side) in enumerate(spans.items()):
         yield manifest.n_layers + at, total
-        arrays[f"rank_{side}"] = np.array([len(vectors) for vectors in of_side], np.int32)
+        found[f"rank_{side}"] = np.array([len(vectors) for vectors in of_side], np.int32)
         padded = torch.nn.utils.rnn.pad_sequence(of_side, batch_first=True)
-        arrays[side] = overlaps(padded).cpu().numpy()
+        found[side] = overlaps(padded).cpu().numpy()
         of_side.clear()
-    return arrays, {}
+    return found, {}
 
 
-def _taken_apart(bench: Bench, layer: int) -> "Iterator[tuple[int, Circuit, tuple[Tensor, Tensor]]]":
-    """Both sides of each matrix of a layer's heads, heads in their order: out of the bank where that is there."""
+def _both_sides(bench: Bench, arrays: Arrays) -> "Iterator[tuple[int, Circuit, tuple[Tensor, Tensor]]]":
+    """The vectors of each matrix of a layer's heads, heads in their order."""
     import torch
 
-    part = bench.store.read(recipes.bank(bench.model, layer, bench.processing))
     device = bench.tables.device()
-    if part is None:
-        for found in take_apart(bench, layer, every_matrix(bench.model), device=device):
-            yield found.head, found.circuit, (found.terms.left, found.terms.right)
-        return
-    arrays = part.arrays
-    vectors = arrays["vectors"] if "vectors" in arrays else arrays["halves"]
     for head, circuit in every_matrix(bench.model):
         own = (arrays["kind"] == KINDS.index(circuit)) & (arrays["head"] == head)
-        left, right = (vectors[own & (arrays["side"] == side)].astype(np.float32) for side in (0, 1))
+        left, right = (arrays["vectors"][own & (arrays["side"] == side)] for side in (0, 1))
         yield head, circuit, (torch.from_numpy(left).to(device), torch.from_numpy(right).to(device))

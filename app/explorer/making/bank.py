@@ -61,6 +61,15 @@ def gather(bench: Bench, layer: int | None) -> Steps[Baked]:
     return sorted_rows(bench, rows), {}
 
 
+def part_of(bench: Bench, layer: int | None) -> Steps[Arrays]:
+    """The same with all vectors in float32, as they are kept: out of the store, or gathered where they are not there."""
+    kept = bench.store.read(recipes.bank(bench.model, layer, bench.processing))
+    arrays: Arrays = dict(kept.arrays) if kept else (yield from gather(bench, layer))[0]
+    if "halves" in arrays:
+        arrays["vectors"] = arrays.pop("halves").astype(np.float32)
+    return arrays
+
+
 def rows_of(
     bench: Bench, address: Address, terms: "Decomposition", arrays: Mapping[str, NDArray[Any]] | None
 ) -> list[Arrays]:

@@ -2,18 +2,15 @@
 
     read write [d_model d_model]    trace 1; an end that reads no row has none
 
-How many rows each is of stands in the facts. Parts of the bank are read from the store, a layer at a time; one that is not
+Parts of the bank are read from the store, a layer at a time; one that is not
 there is gathered here. Runs in the worker's process or a job's. Knows no pages.
 """
 
-import numpy as np
-
 from app.core.steps import Steps, within
-from app.explorer import recipes
 from app.explorer.bank import ends_of
 from app.explorer.layout import BANK_ENDS
-from app.explorer.making.bank import gather
-from app.explorer.making.bench import Arrays, Baked, Bench
+from app.explorer.making.bank import part_of
+from app.explorer.making.bench import Baked, Bench
 
 BLOCK = 8_192
 """Rows whose products are added in float32."""
@@ -28,14 +25,10 @@ def take_moments(bench: Bench) -> Steps[Baked]:
     counts = dict.fromkeys(sums, 0)
     for done, layer in enumerate(layers):
         yield done, len(layers)
-        kept = bench.store.read(recipes.bank(bench.model, layer, bench.processing))
-        arrays: Arrays = (
-            dict(kept.arrays) if kept else (yield from within(done, 1, len(layers), gather(bench, layer)))[0]
-        )
-        vectors = arrays["halves"].astype(np.float32) if "halves" in arrays else arrays["vectors"]
+        arrays = yield from within(done, 1, len(layers), part_of(bench, layer))
         for end in sums:
-            own = torch.from_numpy(vectors[arrays["end"] == BANK_ENDS.index(end)])
+            own = torch.from_numpy(arrays["vectors"][arrays["end"] == BANK_ENDS.index(end)])
             counts[end] += len(own)
             for block in torch.split(own, BLOCK):
                 sums[end] += (block.T @ block).double()
-    return {end: (total / max(1, counts[end])).float().numpy() for end, total in sums.items()}, {"rows": counts}
+    return {end: (total / max(1, counts[end])).float().numpy() for end, total in sums.items()}, {}

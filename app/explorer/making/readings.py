@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from app.core.address import KINDS
 from app.core.reversal import BINS, FLOOR, count
-from app.core.steps import Steps
-from app.explorer import recipes
+from app.core.steps import Steps, within
 from app.explorer.layout import PARTS, WRITE_KINDS
+from app.explorer.making.bank import part_of
 from app.explorer.making.bench import Arrays, Baked, Bench
 from app.explorer.making.heads import head_tensors
 
@@ -67,16 +67,17 @@ class Readers:
 
 
 def hold_against_readers(bench: Bench, layer: int) -> Steps[Baked]:
-    """The artifact of what that layer writes; ComputationFailed where its bank is not there."""
+    """The artifact of what that layer writes."""
     from app.core.specificity import specificity
 
-    n_layers, writes = bench.model.manifest.n_layers, _writes(bench, layer)
+    n_layers = bench.model.manifest.n_layers
+    writes = _writes(bench, (yield from within(0, 1, n_layers + 1, part_of(bench, layer))))
     key = (bench.model.fingerprint, bench.processing, "readers")
     readers: Readers = bench.tables.control(key, Readers)
     counts, pairs = np.zeros((len(PARTS), n_layers, BINS), np.int64), np.zeros((len(PARTS), n_layers), np.int64)
     found: list[tuple[NDArray[Any], ...]] = []
     for later in range(n_layers):
-        yield later, n_layers
+        yield later + 1, n_layers + 1
         for part, own in enumerate(readers.of_layer(bench, later).items()):
             values = specificity(writes.vectors, own[1]).cpu().numpy()
             counts[part, later], pairs[part, later] = count(values), values.size
@@ -84,7 +85,7 @@ def hold_against_readers(bench: Bench, layer: int) -> Steps[Baked]:
                 rows, reader = np.nonzero(values >= FLOOR)
                 where = (np.full(len(rows), number) for number in (part, later))
                 found.append((rows, *where, reader, values[rows, reader]))
-    return _arrays(writes, found) | {"counts": counts, "pairs": pairs}, {"n_writes": len(writes.kind)}
+    return _arrays(writes, found) | {"counts": counts, "pairs": pairs}, {}
 
 
 def _arrays(writes: Writes, found: list[tuple[NDArray[Any], ...]]) -> Arrays:
@@ -103,18 +104,11 @@ def _arrays(writes: Writes, found: list[tuple[NDArray[Any], ...]]) -> Arrays:
     }
 
 
-def _writes(bench: Bench, layer: int) -> Writes:
+def _writes(bench: Bench, arrays: Arrays) -> Writes:
     import torch
 
-    from app.explorer.errors import ComputationFailed
-
-    kept = bench.store.read(recipes.bank(bench.model, layer, bench.processing))
-    if kept is None:
-        raise ComputationFailed(f"The bank of L{layer} of {bench.model.header.slug} is not there.")
-    arrays = kept.arrays
     writes = np.isin(arrays["kind"], [KINDS.index(kind) for kind in WRITE_KINDS]) & (arrays["side"] == 1)
-    kept_vectors = arrays["vectors"] if "vectors" in arrays else arrays["halves"]
-    vectors = torch.from_numpy(kept_vectors[writes].astype(np.float32)).to(bench.tables.device())
+    vectors = torch.from_numpy(arrays["vectors"][writes]).to(bench.tables.device())
     return Writes(arrays["kind"][writes], arrays["head"][writes], arrays["index"][writes], vectors)
 
 

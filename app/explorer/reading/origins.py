@@ -29,6 +29,10 @@ class OwnVectors:
     known: NDArray[np.bool_]
     """Which ids the tokenizer knows [d_vocab]."""
 
+    def is_trained(self, id_: int) -> bool:
+        """Whether the tokenizer knows the token, and the model was trained on it."""
+        return bool(self.known[id_]) and id_ not in self.arrays["odd"]
+
     def vector(self, id_: int) -> NDArray[np.float32]:
         """That token's own [d_model]; ComputationFailed where a file has changed meanwhile."""
         found: NDArray[np.float32]

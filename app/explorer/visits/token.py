@@ -3,7 +3,6 @@
 import numpy as np
 
 from app.core.address import Address
-from app.explorer import orders
 from app.explorer.circuitry import NearToken, TokenGroup, TokenPage
 from app.explorer.errors import NotBuilt, UnknownAddress
 from app.explorer.full import named_token, unknown_token
@@ -79,7 +78,7 @@ def _built(
         "",
         groups=found,
         near=_near(opened, read, named.id),
-        is_trained=_is_trained(r, opened, view, named.id),
+        is_trained=read.is_trained(named.id),
         length=float(read.arrays["length"][named.id]),
         typical_length=float(np.median(read.arrays["length"][read.known])),
         share=bank.share,
@@ -121,11 +120,6 @@ def _page(
         share,
         is_whole,
     )
-
-
-def _is_trained(r: Resources, opened: OpenModel, view: View, id_: int) -> bool | None:
-    control = r.store.load(orders.control(opened, "read", view).recipe)
-    return None if control is None else bool(control.arrays["trained"][id_])
 
 
 def _near(opened: OpenModel, origins: OwnVectors, id_: int) -> tuple[NearToken, ...]:

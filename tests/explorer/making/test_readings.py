@@ -7,10 +7,15 @@ import torch
 from app.core.address import KINDS
 from app.core.reversal import FLOOR, count
 from app.explorer import recipes
-from app.explorer.errors import ComputationFailed
 from app.explorer.layout import PARTS
+from app.explorer.making import bank as bank_module
+from app.explorer.making.alike import compare_spans
+from app.explorer.making.bench import Bench
 from app.explorer.making.heads import head_tensors
+from app.explorer.making.moments import take_moments
 from app.explorer.making.readings import hold_against_readers
+from app.explorer.making.tables import Tables
+from app.store.artifacts import ArtifactStore
 from tests.explorer.banks import build_bank, plant
 from tests.explorer.steps import ended
 
@@ -37,7 +42,7 @@ def plain(vector, W):
 
 def test_every_pair_from_the_floor_on_is_there_and_none_in_the_wrong_order(banked, bench_of):
     bench = bench_of("gpt2", "folded")
-    arrays, facts = ended(hold_against_readers(bench, 0))
+    arrays, _ = ended(hold_against_readers(bench, 0))
     told = {
         (KINDS[kind], int(head), int(index), PARTS[part], int(layer), int(reader)): float(value)
         for kind, head, index, part, layer, reader, value in zip(
@@ -56,11 +61,10 @@ def test_every_pair_from_the_floor_on_is_there_and_none_in_the_wrong_order(banke
     assert of_heads == pytest.approx(expected, rel=1e-4)
     assert {place[0] for place in told} <= {"ov", "mlp-out"}
     assert {place[4] for place in told} <= {1}
-    assert facts["n_writes"] == 4 * 8 + 31  # an LN model's writes have no mean
     # Nothing reads what the last layer writes; it is counted all the same.
     last, _ = ended(hold_against_readers(bench, 1))
     assert len(last["index"]) == 0
-    assert last["pairs"].sum() == arrays["pairs"].sum() == 2 * 12 * facts["n_writes"]
+    assert last["pairs"].sum() == arrays["pairs"].sum() == 2 * 12 * (4 * 8 + 31)  # an LN model's writes have no mean
 
 
 def test_counts_are_of_all_pairs_whatever_their_order(banked, bench_of):
@@ -78,8 +82,9 @@ def test_counts_are_of_all_pairs_whatever_their_order(banked, bench_of):
 def test_keys_and_values_are_there_once_for_heads_that_share_them(relatives, bench_of):
     build_bank(relatives, "llama", kinds=("bank",))
     bench = bench_of("llama", "folded")
-    arrays, facts = ended(hold_against_readers(bench, 0))
-    assert arrays["pairs"][:, 1].tolist() == [n * facts["n_writes"] for n in (4, 2, 2)]
+    arrays, _ = ended(hold_against_readers(bench, 0))
+    queries, keys, values = arrays["pairs"][:, 1].tolist()
+    assert keys == values == queries // 2 > 0
     assert set(arrays["reader"][arrays["part"] > 0].tolist()) <= {0, 1}
 
 
@@ -103,11 +108,18 @@ def test_a_planted_edge_is_found(open_explorer, fresh_data):
     assert found == pytest.approx(math.sqrt(32) * (singular[0] / singular.norm()).item(), rel=1e-5)
 
 
-def test_without_a_bank_there_is_nothing_to_hold(open_explorer, fresh_data):
-    from app.explorer.making.bench import Bench
-    from app.explorer.making.tables import Tables
-
-    r = open_explorer(fresh_data)
-    bench = Bench(Tables("cpu"), r.library.model("tiny"), "folded", r.store)
-    with pytest.raises(ComputationFailed, match="bank of L0"):
-        ended(hold_against_readers(bench, 0))
+@pytest.mark.parametrize("is_halved", [False, True])
+def test_what_is_made_of_the_bank_is_the_same_where_a_part_is_missing(banked, tmp_path, monkeypatch, is_halved):
+    """Vectors that are kept in fewer bits are taken in as many where they are not kept."""
+    model = banked.library.model("tiny")
+    monkeypatch.setattr(bank_module, "is_halved", lambda *_: is_halved)
+    bench = Bench(Tables("cpu"), model, "folded", ArtifactStore(tmp_path, 10**9))
+    makers = (lambda: hold_against_readers(bench, 0), lambda: compare_spans(bench), lambda: take_moments(bench))
+    alone = [ended(make())[0] for make in makers]
+    for layer in (0, 1, None):
+        bench.store.write(recipes.bank(model, layer, "folded"), *ended(bank_module.gather(bench, layer)))
+    for made, make in zip(alone, makers, strict=True):
+        again = ended(make())[0]
+        assert again.keys() == made.keys()
+        for name, array in made.items():
+            np.testing.assert_array_equal(again[name], array, err_msg=name)
