@@ -152,7 +152,7 @@ class TokenPage:
     variants: tuple[NamedToken, ...]
     """The same word, written otherwise."""
     groups: tuple[TokenGroup, ...]
-    """None where nothing is built."""
+    """Empty where nothing is built, and of a token that the tokenizer does not know."""
     near: tuple[NearToken, ...]
     missing: str
     """Why there are no groups; empty where there are."""

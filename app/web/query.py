@@ -60,9 +60,7 @@ class Query(BaseModel):
 def _without_format(said: dict[str, Any], what: str, instead: str = "") -> dict[str, Any]:
     """What is said in a query of a page that is no file; BadOption where a file is asked for."""
     if "format" in said:
-        sentence = (
-            f"format is there for heads, matrices, directions, the census and composition: {what} is no file. {instead}"
-        )
+        sentence = f"format is there for heads, matrices, directions, the census, composition and searches: {what} is no file. {instead}"
         raise BadOption(sentence.rstrip())
     return said
 

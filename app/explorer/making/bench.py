@@ -24,6 +24,6 @@ class Bench:
     model: OpenModel
     processing: Processing
     store: ArtifactStore
-    """Where controls are kept."""
+    """Where what others made before is looked for: controls, and the matrices and the bank that some are made of."""
     selection: Selection = EVERY
     """Tokens that readouts show."""

@@ -15,7 +15,7 @@ from app.explorer.library import OpenModel
 from app.explorer.reading.bank import Bank
 
 HARDLY_USED = 0.1
-"""Gain below which a matrix hardly uses a direction: it is a unit vector as any other, and says nothing."""
+"""Gain below which a matrix hardly uses a direction: it is a unit vector as any other, which fills a basis up, and says nothing."""
 SIDE_BY_SIDE = frozenset({"GPTNeoXForCausalLM"})
 """Architectures whose MLP mostly runs beside attention though it has a norm of its own: of others the norm says so."""
 RIGHT = 1

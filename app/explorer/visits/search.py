@@ -51,6 +51,7 @@ from app.explorer.reading.nearest import (
     theme_of,
     theme_of_controls,
 )
+from app.explorer.reading.order import HARDLY_USED
 from app.explorer.reading.words import WordTable, open_words
 from app.explorer.resources import Resources
 from app.explorer.views import Options, visited
@@ -64,8 +65,6 @@ MOST_READ = 2**30
 N_ORDERED = 2_000
 RANK = 10
 """How many of the nearest are held against chance together."""
-LEAST_GAIN = 0.1
-"""A matrix does not use what has less, and its vectors fill a basis up."""
 MOST_FALSE = 0.5
 """Where more of the nearest may be chance, they do not stand out."""
 RAYS: tuple[Ray, Ray] = ("p", "n")
@@ -310,7 +309,7 @@ def _scores(asked: Search) -> Scores:
 def _passing(asked: Search, where: slice) -> NDArray[np.bool_]:
     """Which of these rows the filters leave; never those of a ray that is asked for, nor any that its matrix does not use."""
     rows, inquiry = asked.bank.rows, asked.inquiry
-    passing = rows.gain[where] >= (USED if inquiry.used else LEAST_GAIN)
+    passing = rows.gain[where] >= (USED if inquiry.used else HARDLY_USED)
     if inquiry.side:
         of_kind = np.array([[side == inquiry.side for side in SIDES[kind]] for kind in KINDS])
         passing &= of_kind[rows.kind[where], rows.side[where]]

@@ -12,9 +12,10 @@ from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.matrices import SIDES
 from app.explorer.pages import Inquiry
 from app.explorer.reading.bank import open_bank
+from app.explorer.reading.order import HARDLY_USED
 from app.explorer.reading.words import open_words
 from app.explorer.views import Options
-from app.explorer.visits.search import LEAST_GAIN, N_FOUND, N_ON_PAGE, RANK, search, search_every
+from app.explorer.visits.search import N_FOUND, N_ON_PAGE, RANK, search, search_every
 from app.store.grounds import GROUNDS, Grounds
 from tests.explorer.banks import build_bank, plant
 
@@ -72,7 +73,7 @@ class Oracle:
             place
             for place in range(len(scores))
             if rows.is_neuron[place // 2] == neurons
-            and rows.gain[place // 2] >= LEAST_GAIN
+            and rows.gain[place // 2] >= HARDLY_USED
             and keep(rows, place // 2, place % 2)
         ]
         return sorted(passing, key=lambda place: -scores[place])[:N_FOUND]
@@ -195,7 +196,7 @@ def test_controls_are_asked_the_same(banked, oracle, words):
         controls += ((units @ (query / np.linalg.norm(query)))[oracle.bank.shadow[end]].mean(-1)).ravel().tolist()
     rays = [oracle.themes[at] for at in oracle.order(oracle.themes)]
     passing = sum(
-        2 for at in range(len(oracle.rows.end)) if not oracle.rows.is_neuron[at] and oracle.rows.gain[at] >= LEAST_GAIN
+        2 for at in range(len(oracle.rows.end)) if not oracle.rows.is_neuron[at] and oracle.rows.gain[at] >= HARDLY_USED
     )
     assert page.searched.n_rays == passing
     assert page.searched.n_controls == len(controls)
