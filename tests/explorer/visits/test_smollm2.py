@@ -24,7 +24,7 @@ def smollm2(open_explorer, smollm2_data):
     """With the bank of a few layers only: all of it takes minutes."""
     r = open_explorer(smollm2_data, models=("smollm2",))
     model, tables = r.library.model("smollm2"), Tables("cpu")
-    wanted = {recipes.bank(model, layer, "folded") for layer in LAYERS} | {recipes.readings(model, 24, "folded")}
+    wanted = {recipes.bank(model, layer, "folded") for layer in LAYERS}
     wanted |= {recipes.bank(model, 29, "folded", "neuron")}
     for recipe in parts_of(model, "folded"):
         if (recipe in wanted or recipe.kind in {"words", "tokens"}) and not r.store.exists(recipe):
@@ -65,8 +65,8 @@ def test_a_direction_that_writes_quotation_marks_is_like_two_that_read_it(smollm
     assert all(one.ray.sign == "p" for one in (*like.values(), *read.values()) if one.value > 0)
 
 
-def test_keys_and_values_of_a_group_are_read_once(smollm2):
-    pairs = open_pairs(smollm2, smollm2.library.model("smollm2"), "folded")
+def test_keys_and_values_of_a_group_are_read_once(smollm2_bank):
+    pairs = open_pairs(smollm2_bank, smollm2_bank.library.model("smollm2"), "folded")
     assert pairs.reader[pairs.part > 0].max() <= 2
     assert (pairs.layer > pairs.writer).all()
     assert np.isfinite(pairs.specificity).all()
