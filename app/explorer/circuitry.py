@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from app.core.address import Address, Ray
+from app.core.address import Address, Ray, Sign
 from app.explorer.layout import Part
 from app.explorer.pages import Hop, Model, NamedToken, View
 from app.models.vocabulary import Entry
@@ -17,7 +17,8 @@ class Aligned:
     side: str
     """Which of its sides: read, write, query or key."""
     value: float
-    """The cosine of its + end, with its sign; on a token's page the strength times the product with the token."""
+    """The cosine of its + end with the end that it is held against: negative where it is the - end that lies on that side. On
+    a token's page the strength times the product with the token."""
     z: float
     """How far out that is, in standard deviations."""
     expected: float
@@ -57,8 +58,10 @@ class Reading:
     """At most: of pairs so specific at this distance, those that mean nothing."""
     distance: int
     """Layers between them."""
+    sign: Sign | None = None
+    """Which end of the writer lies on the side of the end that is asked about; None where the writer is what is given."""
     gain: float | None = None
-    """Of the writer, where it is what is asked for; None where it is given."""
+    """Of the writer, likewise."""
     tokens: tuple[tuple[Entry, ...], tuple[Entry, ...]] = ((), ())
     """Of its + and its - end, likewise."""
 
@@ -104,7 +107,7 @@ class AroundPage:
     view: View
     sides: tuple[Surroundings, ...]
     path: tuple[Hop, ...]
-    """Walked so far, this direction at its end."""
+    """Walked so far; at its end this direction, as the end of it that everything here is said of."""
     share: float
     """Of the model's directions, those that were looked at."""
     missing: str = ""
@@ -177,6 +180,28 @@ class PairCell:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """A direction of the first head that a visitor came from, and what of the second reads it."""
+
+    ray: Ray
+    through: float
+    """CS with the whole circuit of the second head."""
+    taken_in: float | None
+    """CS with its query, key or value matrix alone; None where that is hardly above chance, or nobody has computed it."""
+    cells: tuple[PairCell, ...]
+    """Of this direction, the farthest out first."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPairPage:
+    """Two heads that are to be named yet, as far as they were."""
+
+    a: str
+    b: str
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
 class PairPage:
     """Directions that one head writes beside those that another reads with."""
 
@@ -206,8 +231,16 @@ class PairPage:
     """Standard deviation of such a cosine by chance, over all of a's directions."""
     missing: str = ""
     """Why there are no directions; empty where there are."""
+    path: tuple[Hop, ...] = ()
+    """To a direction of the first head, where a visitor came from one."""
+    passage: Passage | None = None
+    """That direction, likewise."""
 
     @property
     def address(self) -> Address:
         """Where the page belongs: of the first head."""
         return self.a
+
+    def hops(self, ray: Ray) -> tuple[Hop, ...]:
+        """The path to that ray of the first head: one that began elsewhere, where it is this ray that it leads to."""
+        return self.path if self.path and self.path[-1].ray == ray else (Hop(ray),)

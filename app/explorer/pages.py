@@ -3,6 +3,7 @@
 The HTML page, the fragment and the JSON answer render the same value. Knows no HTML, no HTTP and no torch.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -1092,6 +1093,11 @@ class DirectionPage:
     next: Address | None
     path: tuple[Hop, ...] = ()
     """How the visitor came here, this direction at its end; empty for the direction of no path."""
+
+    @property
+    def gain(self) -> float:
+        """Its strength beside the root mean square of its matrix's: 1 for an average one."""
+        return math.sqrt(self.direction.energy_share * len(self.singular_values))
 
     @property
     def is_judged(self) -> bool:

@@ -4,7 +4,7 @@ Rays in their short form, and before each but the first how one came there: `r-`
 that one reads, `l-` it is like it. Knows no page.
 """
 
-from app.core.address import Address, AddressError, Ray, Sign, parse_short, short
+from app.core.address import Address, AddressError, Ray, parse_short, short
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.library import OpenModel
 from app.explorer.pages import Hop, Relation
@@ -23,6 +23,22 @@ def read_path(model: OpenModel, address: Address, text: str) -> tuple[Hop, ...]:
 
     A path that ends elsewhere has been left: it goes on here from nothing.
     """
+    hops = _read(model, address, text)
+    here = address if address.basis else address.in_basis("svd").direction(address.index or 0)
+    if hops and hops[-1].ray.address == here:
+        return hops
+    return (Hop(Ray(here, "p")),)
+
+
+def read_way(model: OpenModel, matrix: Address, text: str) -> tuple[Hop, ...]:
+    """The path that the text says where it leads to a singular direction of that matrix; empty where it leads elsewhere, or
+    nowhere; BadOption for anything else.
+    """
+    hops = _read(model, matrix, text)
+    return hops if hops and hops[-1].ray.address.parent == matrix.in_basis("svd") else ()
+
+
+def _read(model: OpenModel, address: Address, text: str) -> tuple[Hop, ...]:
     if len(text) > LONGEST:
         raise BadOption(f"path is too long: at most {LONGEST} characters.")
     hops = (
@@ -30,14 +46,22 @@ def read_path(model: OpenModel, address: Address, text: str) -> tuple[Hop, ...]:
     )
     if len(hops) > MOST_HOPS:
         raise BadOption(f"path is too long: at most {MOST_HOPS} rays.")
-    here = address if address.basis else address.in_basis("svd").direction(address.index or 0)
-    if hops and hops[-1].ray.address == here:
-        return hops
-    return (Hop(Ray(here, "p")),)
+    return hops
 
 
 def spell_path(hops: tuple[Hop, ...]) -> str:
-    """How a link says it; empty for a path that has only begun."""
+    """How a link to its last ray says it; empty for a path that has only begun, at a + end.
+
+    Example: spell_path((Hop(Ray(parse("gpt2/L5/H3/ov/svd/12"), "n")),)) -> "L5H3.ov.12n"
+    """
+    return "" if len(hops) == 1 and hops[0].ray.sign == "p" else spell_way(hops)
+
+
+def spell_way(hops: tuple[Hop, ...]) -> str:
+    """How a link to another page says it: with its last ray, whatever that is.
+
+    Example: spell_way((Hop(Ray(parse("gpt2/L5/H3/ov/svd/12"), "p")),)) -> "L5H3.ov.12p"
+    """
     kept = hops[-MOST_HOPS:]
     letters = {relation: letter for letter, relation in LETTERS.items()}
     return BETWEEN.join(
@@ -46,11 +70,12 @@ def spell_path(hops: tuple[Hop, ...]) -> str:
     )
 
 
-def further(hops: tuple[Hop, ...], relation: Relation, address: Address, turned: bool) -> tuple[Hop, ...]:
-    """The path with one more ray: of the same sign as the one before it unless it is turned."""
-    last: Sign = hops[-1].ray.sign
-    sign: Sign = last if not turned else ("n" if last == "p" else "p")
-    return (*hops, Hop(Ray(address, sign), relation))[-MOST_HOPS:]
+def further(hops: tuple[Hop, ...], relation: Relation, ray: Ray) -> tuple[Hop, ...]:
+    """The path with one more ray; back to a ray that it went through, it ends there instead of making a loop."""
+    names = [short(hop.ray) for hop in hops]
+    if short(ray) in names:
+        return hops[: names.index(short(ray)) + 1]
+    return (*hops, Hop(ray, relation))[-MOST_HOPS:]
 
 
 def _hop(model: OpenModel, address: Address, part: str, *, is_first: bool) -> Hop:

@@ -314,9 +314,11 @@ TERMS: dict[str, Term] = {
         "By chance such a cosine is about 1/√d, either way. A cell is drawn from twice that on.",
     ),
     "pair-cs": Term(
-        "CS of the pair",
+        "CS through OV, or through QK",
         "How specifically the whole circuit of the second head reads what the first writes: 1 for matrices that lie anyhow.",
-        "√d ‖W_OV M‖ / (‖W_OV‖ ‖M‖), M the second head's W_OV, W_QK or its transpose: composition (Elhage et al. 2021).",
+        "√d ‖W_OV M‖ / (‖W_OV‖ ‖M‖), M the second head's W_OV, W_QK or its transpose: composition (Elhage et al. 2021). Of one "
+        "direction, a unit vector stands for the first W_OV. Lists of what reads a direction have another CS, of what W_Q, W_K or "
+        "W_V alone takes in.",
     ),
     "token-rank": Term("rank", "The token's place in the order of that end among all tokens, counted from 1."),
     "token-expected": Term(
@@ -359,8 +361,9 @@ TERMS: dict[str, Term] = {
     ),
     "cs": Term(
         "CS",
-        "How specifically a head reads a direction: 1 for a random one. Not how strongly.",
-        "√d ‖v W‖ / ‖W‖, W being W_Q, W_K or W_V of the head.",
+        "How specifically a head's query, key or value takes a direction in: 1 for a random one. Not how strongly.",
+        "√d ‖v W‖ / ‖W‖, W being W_Q, W_K or W_V of the head. With the whole circuit, W_OV or W_QK, it is another number: CS "
+        "through OV, or through QK.",
     ),
     "false-share": Term(
         "false, at most",

@@ -399,14 +399,21 @@ class HeadOfQuery(ViewQuery):
     head: Annotated[str, Field(max_length=16, description="Go to the token's full circuits in that head: L5H3.")] = ""
 
 
-class PairQuery(ViewQuery):
+class PairQuery(PathQuery, ViewQuery):
     """What the page of two heads takes."""
 
     a: Annotated[str, Field(max_length=100, description="The head that writes: gpt2/L5/H3.")]
-    b: Annotated[str, Field(max_length=100, description="The head that reads: gpt2/L7/H1.")]
+    b: Annotated[str, Field(max_length=100, description="The head that reads: gpt2/L7/H1, or L7H1 of the same model.")]
     part: Annotated[
         Literal["value", "query", "key"], Field(description="What b reads with: its value, its query or its key.")
     ] = "value"
+
+
+class PairBoxQuery(PairQuery):
+    """The same of the page, which asks for what is not said."""
+
+    a: Annotated[str, Field(max_length=100)] = ""
+    b: Annotated[str, Field(max_length=100)] = ""
 
 
 class TurnQuery(BasisQuery, DistanceQuery):

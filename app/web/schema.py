@@ -1243,10 +1243,10 @@ class AlignedJson(TypedDict):
     address: str
     label: str
     ray: Literal["p", "n"]
-    """Which of its ends lies along the + end of what it is beside; on a token's page the end that the token lies along."""
+    """Which of its ends lies along the end that it is beside; on a token's page the end that the token lies along."""
     side: Literal["read", "write", "query", "key"]
     value: float
-    """The cosine of both + ends; of a token the singular value times the product of their vectors."""
+    """The cosine of its + end with the end that it is beside; of a token the singular value times the product of their vectors."""
     z: float
     """How far out that is."""
     expected: float
@@ -1282,8 +1282,10 @@ class ReadingJson(TypedDict):
     """Of pairs so specific at this distance, at most so many mean nothing."""
     distance: int
     """Layers between them."""
+    ray: Literal["p", "n"] | None
+    """Which end of the writer lies on the side of the end that is asked about, where writers are asked for."""
     gain: float | None
-    """Of the writer, where writers are asked for."""
+    """Of the writer, likewise."""
 
 
 @with_config(STRICT)
@@ -1387,12 +1389,28 @@ class PairCellJson(TypedDict):
     """A direction of one head beside one of another."""
 
     writer: str
+    writer_ray: Literal["p", "n"]
     reader: str
     reader_ray: Literal["p", "n"]
-    """The end that lies along the writer's + end."""
+    """The end that lies along that end of the writer."""
     cosine: float
+    """Of both + ends."""
     expected: float
     """Cells of the map that would be so far out by chance."""
+
+
+@with_config(STRICT)
+class PassageJson(TypedDict):
+    """A direction that the path leads to, and what of the second head reads it."""
+
+    address: str
+    ray: Literal["p", "n"]
+    through: float
+    """CS with the whole circuit of the second head."""
+    taken_in: float | None
+    """CS with its query, key or value matrix alone; null where that is below 2, or nobody has computed it."""
+    cells: list[PairCellJson]
+    """Of this direction."""
 
 
 @with_config(STRICT)
@@ -1422,6 +1440,10 @@ class PairJson(TypedDict):
     n_beyond: int
     strongest: list[PairCellJson]
     """Of all directions of both."""
+    path: list[str]
+    """Rays that were walked, to one of a's; empty where none leads there."""
+    passage: PassageJson | None
+    """That ray of a."""
     page: str
     json: str
 

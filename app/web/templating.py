@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.core.address import CIRCUITS, LABELS, Address, Ray
 from app.core.basis import BASES
-from app.explorer.circuitry import AroundPage, PairPage, TokenPage
+from app.explorer.circuitry import AroundPage, AskedPairPage, PairPage, TokenPage
 from app.explorer.estimates import as_points, as_shares, hundredths, layers_of, with_interval
 from app.explorer.jobs import duration_words, rate_words
 from app.explorer.kinds import name_of
@@ -77,6 +77,7 @@ PICTURES: dict[type, Picture] = {
     AroundPage: Picture("around.html", parts={"around": "_fragments/around.html"}),
     TokenPage: Picture("token.html", parts={"groups": "_fragments/token_groups.html"}),
     PairPage: Picture("pair.html"),
+    AskedPairPage: Picture("pair_asked.html"),
     ComparePage: Picture("compare.html"),
     CensusPage: Picture("census.html"),
     NotablePage: Picture(

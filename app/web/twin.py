@@ -9,7 +9,9 @@ from app.explorer.circuitry import (
     Aligned,
     Alignments,
     AroundPage,
+    PairCell,
     PairPage,
+    Passage,
     Reading,
     Surroundings,
     TokenPage,
@@ -1032,6 +1034,7 @@ def _reading(one: Reading) -> schema.ReadingJson:
         "specificity": one.specificity,
         "false_share": one.false_share,
         "distance": one.distance,
+        "ray": one.sign,
         "gain": one.gain,
     }
 
@@ -1084,16 +1087,30 @@ def pair_json(page: PairPage, urls: Urls) -> schema.PairJson:
         "chance": page.chance,
         "missing": page.missing,
         "n_beyond": page.n_beyond,
-        "strongest": [
-            {
-                "writer": str(one.writer.address),
-                "reader": str(one.reader.address),
-                "reader_ray": one.reader.sign,
-                "cosine": one.cosine,
-                "expected": one.expected,
-            }
-            for one in page.strongest
-        ],
-        "page": urls.pair(page.a, page.b, page.part, page.view),
-        "json": urls.pair_api(page.a, page.b, page.part, page.view),
+        "strongest": [_pair_cell(one) for one in page.strongest],
+        "path": [short(hop.ray) for hop in page.path],
+        "passage": None if page.passage is None else _passage(page.passage),
+        "page": urls.pair(page.a, page.b, page.part, page.view, page.path),
+        "json": urls.pair_api(page.a, page.b, page.part, page.view, page.path),
+    }
+
+
+def _passage(one: Passage) -> schema.PassageJson:
+    return {
+        "address": str(one.ray.address),
+        "ray": one.ray.sign,
+        "through": one.through,
+        "taken_in": one.taken_in,
+        "cells": [_pair_cell(cell) for cell in one.cells],
+    }
+
+
+def _pair_cell(one: PairCell) -> schema.PairCellJson:
+    return {
+        "writer": str(one.writer.address),
+        "writer_ray": one.writer.sign,
+        "reader": str(one.reader.address),
+        "reader_ray": one.reader.sign,
+        "cosine": one.cosine,
+        "expected": one.expected,
     }

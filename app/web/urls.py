@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from app.core.address import Address, Ray
+from app.core.address import Address, Ray, Sign
 from app.core.basis import BASES
+from app.explorer.circuitry import PairPage
 from app.explorer.pages import (
     UNSOUGHT,
     BlindPage,
@@ -23,7 +24,7 @@ from app.explorer.pages import (
     Sought,
     View,
 )
-from app.explorer.walk import further, spell_path
+from app.explorer.walk import further, spell_path, spell_way
 from app.models.selection import EVERY
 from app.store.jobs import Task
 
@@ -69,6 +70,8 @@ DEFAULTS = {
 """Query values that are left out of a URL, besides the operator's weight processing."""
 FULL = "full"
 """What stands behind a head's address for its full circuits."""
+CONTRASTS = "compare"
+"""What stands behind `/-` for two places side by side."""
 COMPARE = "compare"
 """And behind a matrix's for its bases side by side."""
 CENSUS = "census"
@@ -79,6 +82,8 @@ TOKEN = "token"  # noqa: S105 (a word of a path)
 """And behind a model's, before an id, for one token of it."""
 AROUND = "around"
 """And behind a direction's for what is like it, what reads it and what writes it."""
+WALKED = ("svd", "neuron")
+"""Bases whose directions have anything around them."""
 SEARCH = "search"
 """And behind a model's for its search; below `/-` it is that of all models."""
 
@@ -153,31 +158,69 @@ class Urls:
         return self.page(address, bare, AROUND, path=spell_path(tuple(hops)))
 
     def walk(self, hops: Sequence[Hop], relation: Relation, ray: Ray, view: View) -> str:
-        """From the ray that a path has led to on to another, which is of the same sign where it lies on its + end's side.
+        """From the ray that a path has led to on to another.
 
         Example: "/gpt2/L7/H1/ov/svd/0?path=L5H3.ov.12p_r-L7H1.ov.0n#n"
         """
-        walked = further(tuple(hops), relation, ray.address, ray.sign == "n")
-        return f"{self.page(ray.address, view, path=spell_path(walked))}#{walked[-1].ray.sign}"
+        walked = further(tuple(hops), relation, ray)
+        return f"{self.page(ray.address, view, path=spell_path(walked))}#{ray.sign}"
 
     def walked(self, hops: Sequence[Hop], view: View) -> list[str]:
         """The page of each ray of a path, as it was when the path had come so far."""
         so_far = (tuple(hops[: n + 1]) for n in range(len(hops)))
         return [
-            f"{self.page(some[-1].ray.address, view, path=spell_path(some) if len(some) > 1 else '')}#{some[-1].ray.sign}"
-            for some in so_far
+            f"{self.page(some[-1].ray.address, view, path=spell_path(some))}#{some[-1].ray.sign}" for some in so_far
         ]
 
-    def pair(self, a: Address, b: Address, part: str = "value", view: View | None = None) -> str:
-        """Directions of one head beside those of another that may read them.
+    def ray(self, address: Address, sign: Sign, view: View | None = None, **changes: object) -> str:
+        """One end of a direction, where a path begins: of the - end it says so, since a server never hears what stands behind #.
+
+        Example: ray(parse("gpt2/L5/H3/ov/svd/12"), "n", view) -> "/gpt2/L5/H3/ov/svd/12?path=L5H3.ov.12n#n"
+        """
+        path = spell_path((Hop(Ray(address, sign)),)) if address.basis in WALKED else ""
+        return f"{self.page(address, view, '', **(changes | {'path': path}))}#{sign}"
+
+    def pair(
+        self,
+        a: Address,
+        b: Address,
+        part: str = "value",
+        view: View | None = None,
+        hops: Sequence[Hop] = (),
+        **changes: object,
+    ) -> str:
+        """Directions of one head beside those of another that may read them; `hops`: the path to one of the first.
 
         Example: pair(parse("gpt2/L5/H3"), parse("gpt2/L7/H1")) -> "/-/pair?a=gpt2/L5/H3&b=gpt2/L7/H1"
         """
-        return f"{self.root}/-/pair{_paired(a, b, part, view)}"
+        return f"{self.pairs()}{_paired(a, b, part, view, hops, changes)}"
 
-    def pair_api(self, a: Address, b: Address, part: str, view: View) -> str:
+    def pairs(self) -> str:
+        """Where a form names two heads."""
+        return f"{self.root}/-/pair"
+
+    def pair_api(self, a: Address, b: Address, part: str, view: View, hops: Sequence[Hop] = ()) -> str:
         """The same as JSON."""
-        return f"{self.root}/api/v1/-/pair{_paired(a, b, part, view)}"
+        return f"{self.root}/api/v1/-/pair{_paired(a, b, part, view, hops, {})}"
+
+    def pinned_pair(self, page: PairPage) -> str:
+        """The absolute link to send.
+
+        Example: "https://lens.example/-/pair?a=gpt2@0123abcd/L5/H3&b=gpt2@0123abcd/L7/H1&weights=folded"
+        """
+        a, b = page.a.pinned(page.model.pin), page.b.pinned(page.model.pin)
+        said = _paired(a, b, page.part, page.view, page.path, {}, always="weights")
+        return f"{self.origin}/-/pair{said}"
+
+    def pinned_contrast(self, page: ContrastPage) -> str:
+        """The absolute link to send; empty where nothing is compared yet.
+
+        Example: "https://lens.example/-/compare?a=gpt2@0123abcd/L5/H3/ov~folded&b=gpt2@0123abcd/L6/H0/ov~folded"
+        """
+        if page.first is None or page.second is None:
+            return ""
+        a, b = (f"{one.address.pinned(one.model.pin)}~{one.view.weights}" for one in (page.first, page.second))
+        return f"{self.origin}/-/{CONTRASTS}?{urlencode({'a': a, 'b': b}, safe='/~@')}"
 
     def directions(self, matrix: Address, view: View, indices: Sequence[int]) -> dict[int, str]:
         """The page of each of these directions of a matrix, made at once: a spectrum links all of them.
@@ -339,7 +382,7 @@ class Urls:
 
     def contrasts(self) -> str:
         """Where a form names two places that are held side by side."""
-        return f"{self.root}/-/compare"
+        return f"{self.root}/-/{CONTRASTS}"
 
     def composed_pair(self, page: CompositionPage, writer: Address, reader: Address) -> str:
         """The directions of a head that writes beside those of one that reads them.
@@ -425,8 +468,18 @@ class Urls:
         return f"{self.origin}/{address.pinned(pin)}{_below(under)}{query}"
 
 
-def _paired(a: Address, b: Address, part: str, view: View | None) -> str:
-    kept = _values(_kept(_model(a), view), {"part": "" if part == "value" else part})
+def _paired(
+    a: Address,
+    b: Address,
+    part: str,
+    view: View | None,
+    hops: Sequence[Hop],
+    changes: dict[str, object],
+    always: str = "",
+) -> str:
+    # Of the path, its + end, too: which direction it is says nothing else.
+    said = {"part": "" if part == "value" else part, "path": spell_way(tuple(hops)), **changes}
+    kept = _values(_kept(_model(a), view), said, always)
     return "?" + urlencode({"a": str(a), "b": str(b), **kept}, safe="/@")
 
 

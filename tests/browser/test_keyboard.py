@@ -38,7 +38,7 @@ def test_slash_goes_to_the_jump_box_and_it_jumps(page: Page):
     expect(page.locator("#jump")).to_be_focused()
     page.keyboard.type("L2H3.ov.12n")
     page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile(r"/demo/L2/H3/ov/svd/12#n$"))
+    expect(page).to_have_url(re.compile(r"/demo/L2/H3/ov/svd/12\?path=L2H3.ov.12n#n$"))
 
 
 def test_single_keys_do_nothing_inside_inputs(page: Page):

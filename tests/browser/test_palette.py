@@ -29,7 +29,7 @@ def test_the_palette_opens_suggests_and_leads_there(page: Page, axe: Callable[[P
     page.keyboard.press("Control+k")
     page.locator("#palette-box").fill("L2H3.ov.12n")
     page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile(r"/demo/L2/H3/ov/svd/12#n$"))
+    expect(page).to_have_url(re.compile(r"/demo/L2/H3/ov/svd/12\?path=L2H3.ov.12n#n$"))
 
 
 def test_recent_places_are_forgotten_when_they_shall_be(page: Page):

@@ -55,20 +55,35 @@ def test_what_is_no_path_is_refused_in_a_sentence(tiny, text):
     assert len(str(refused.value)) < LONGEST
 
 
-@given(
-    st.lists(st.sampled_from(["reads", "writes", "like"]), max_size=30),
-    st.lists(st.booleans(), min_size=30, max_size=30),
-)
-def test_a_longer_walk_forgets_where_it_began_and_stays_a_link(tiny, relations, turns):
+RAYS = st.builds(Ray, st.integers(0, 7).map(HERE.in_basis("svd").direction), st.sampled_from("pn"))
+
+
+@given(st.lists(st.tuples(st.sampled_from(["reads", "writes", "like"]), RAYS), max_size=30))
+def test_a_longer_walk_forgets_where_it_began_and_stays_a_link(tiny, steps):
     hops = (Hop(Ray(HERE, "p")),)
-    for relation, turned in zip(relations, turns, strict=False):
-        before = hops[-1].ray.sign
-        hops = further(hops, relation, HERE, turned)
-        assert (hops[-1].ray.sign == before) != turned
+    for relation, ray in steps:
+        hops = further(hops, relation, ray)
+        assert hops[-1].ray == ray
+        assert len({hop.ray for hop in hops}) == len(hops), "a loop"
     assert len(hops) <= MOST_HOPS
     text = spell_path(hops)
     assert len(text) <= LONGEST
     assert set(text) <= set("abcdefghijklmnopqrstuvwxyzLH0123456789.-_")
-    again = read_path(tiny, HERE, text)
+    again = read_path(tiny, hops[-1].ray.address, text)
     assert [hop.ray for hop in again] == [hop.ray for hop in hops]
     assert [hop.relation for hop in again[1:]] == [hop.relation for hop in hops[1:]]
+
+
+def test_a_path_begins_at_the_end_that_is_looked_at(tiny):
+    assert spell_path((Hop(Ray(HERE, "p")),)) == ""
+    assert spell_path((Hop(Ray(HERE, "n")),)) == "L1H2.ov.3n"
+    assert read_path(tiny, HERE, "L1H2.ov.3n") == (Hop(Ray(HERE, "n")),)
+
+
+def test_a_hop_back_cuts_the_path_at_the_ray_and_keeps_its_sign():
+    first, other = Ray(HERE, "n"), Ray(parse("tiny/L1/mlp-in/svd/5"), "p")
+    walked = further((Hop(first),), "reads", other)
+    assert further(walked, "writes", first) == (Hop(first),)
+    # Its other end is another ray.
+    turned = Ray(HERE, "p")
+    assert further(walked, "writes", turned) == (*walked, Hop(turned, "writes"))

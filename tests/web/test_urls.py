@@ -257,10 +257,15 @@ def test_the_links_of_a_strip_are_the_search_in_one_layer(view, inquiry):
 def test_a_walk_keeps_its_sign_and_its_weights():
     first, other = parse("gpt2/L5/H3/ov/svd/12"), parse("gpt2/L7/H1/ov/svd/0")
     view = View("raw", "folded")
-    link = URLS.walk([Hop(Ray(first, "n"))], "reads", Ray(other, "n"), view)
+    link = URLS.walk([Hop(Ray(first, "n"))], "reads", Ray(other, "p"), view)
     assert link == "/lens/gpt2/L7/H1/ov/svd/0?weights=raw&path=L5H3.ov.12n_r-L7H1.ov.0p#p"
     hops = [Hop(Ray(first, "n")), Hop(Ray(other, "p"), "reads")]
-    assert URLS.walked(hops, view) == ["/lens/gpt2/L5/H3/ov/svd/12?weights=raw#n", link]
+    assert URLS.walked(hops, view) == [
+        "/lens/gpt2/L5/H3/ov/svd/12?weights=raw&path=L5H3.ov.12n#n",
+        link,
+    ]
+    assert URLS.ray(first, "n", view) == URLS.walked(hops, view)[0]
+    assert URLS.ray(first, "p", view) == "/lens/gpt2/L5/H3/ov/svd/12?weights=raw#p"
     assert URLS.around(first, view) == "/lens/gpt2/L5/H3/ov/svd/12/around?weights=raw"
 
 

@@ -34,12 +34,12 @@ Mask = NDArray[np.bool_]
 
 
 def surroundings(
-    model: OpenModel, bank: Bank, order: Precedence, rows: Sequence[int], pairs: Pairs | None
+    model: OpenModel, bank: Bank, order: Precedence, rows: Sequence[int], pairs: Pairs | None, sign: Sign = "p"
 ) -> tuple[Surroundings, ...]:
-    """Of each of these rows; `pairs`: the readings of the model, where there are any."""
+    """Of that end of each of these rows; `pairs`: the readings of the model, where there are any."""
     sides = [Around(model, bank, order, row) for row in rows]
     # In one pass over all that is looked for.
-    vectors = bank.vectors(np.array(rows, np.intp))
+    vectors = bank.vectors(np.array(rows, np.intp)) * np.float32(1 if sign == "p" else -1)
     cosines = bank.products(vectors.T, np.logical_or.reduce([side.wanted for side in sides]))
     return tuple(side.told(own, pairs) for side, own in zip(sides, cosines.T, strict=True))
 
@@ -61,7 +61,7 @@ class Around:
         """Rows that it is held against."""
 
     def told(self, cosines: NDArray[np.float32], pairs: Pairs | None) -> Surroundings:
-        """What is found, by its cosines with all rows that are wanted."""
+        """What is found, by the cosines of one of its ends with all rows that are wanted."""
         rows, row = self._bank.rows, self._row
         place = self._bank.address(row)
         assert place.kind is not None
@@ -69,10 +69,10 @@ class Around:
         reader = None if self.writes else reader_of(self._model, place, int(rows.side[row]))
         readings = None
         if pairs is not None and self.writes and place.kind in {"ov", "mlp-out"} and place.basis == "svd":
-            readings = self._readings(pairs.of_writer(place), of_reader=False)
+            readings = self._readings(pairs.of_writer(place))
         elif pairs is not None and reader is not None and place.basis == "svd":
             assert place.layer is not None
-            readings = self._readings(pairs.of_reader(reader[0], place.layer, reader[1]), of_reader=True)
+            readings = self._readings(pairs.of_reader(reader[0], place.layer, reader[1]), cosines)
         return Surroundings(
             SIDES[place.kind][rows.side[row]],
             self.writes,
@@ -117,11 +117,12 @@ class Around:
     def _aligned(self, row: int, cosine: float, z: float, n: int) -> Aligned:
         return aligned(self._model.vocabulary, self._bank, int(row), float(cosine), float(z), n)
 
-    def _readings(self, pairs: Pairs, *, of_reader: bool) -> Readings:
+    def _readings(self, pairs: Pairs, of_writers: NDArray[np.float32] | None = None) -> Readings:
+        """`of_writers`: the cosines of all rows, where it is the writers that are asked for."""
         passing = pairs.passing()
         (at,) = np.nonzero(passing)
         listed = [self._reading(pairs, one) for one in at[:MOST_READINGS].tolist()]
-        found = [self._of_writer(one) for one in listed] if of_reader else listed
+        found = listed if of_writers is None else [self._of_writer(one, of_writers) for one in listed]
         return Readings(tuple(found), len(at), len(passing) - len(at))
 
     def _reading(self, pairs: Pairs, one: int) -> Reading:
@@ -139,12 +140,13 @@ class Around:
             layer - writer,
         )
 
-    def _of_writer(self, reading: Reading) -> Reading:
+    def _of_writer(self, reading: Reading, cosines: NDArray[np.float32]) -> Reading:
         row = self._bank.find(reading.writer, 1)
         if row is None:
             return reading
         gain, tokens = float(self._bank.rows.gain[row]), both_ends(self._model.vocabulary, self._bank, row)
-        return replace(reading, gain=gain, tokens=tokens)
+        # Of a writer that was not looked at there is no cosine, which is not below 0 either.
+        return replace(reading, sign="n" if cosines[row] < 0 else "p", gain=gain, tokens=tokens)
 
 
 def reader_of(model: OpenModel, place: Address, side: int) -> tuple[Part, int] | None:

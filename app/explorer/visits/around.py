@@ -3,7 +3,7 @@
 Raises what `browse` raises; where the bank is not there, the page says so. Knows no HTTP and imports no torch.
 """
 
-from app.core.address import Address
+from app.core.address import Address, Sign
 from app.explorer.circuitry import AroundPage, Surroundings
 from app.explorer.errors import NotBuilt, UnknownAddress
 from app.explorer.library import OpenModel
@@ -27,14 +27,16 @@ def around(r: Resources, address: Address, options: Options, path: str = "") -> 
     opened, view = visited(r, address, options)
     hops = read_path(opened, address, path)
     try:
-        sides, share = _sides(r, opened, address, view)
+        sides, share = _sides(r, opened, address, view, hops[-1].ray.sign)
     except NotBuilt as missing:
         return AroundPage(address, opened.header, view, (), hops, 0.0, str(missing))
     return AroundPage(address, opened.header, view, sides, hops, share)
 
 
-def _sides(r: Resources, opened: OpenModel, address: Address, view: View) -> tuple[tuple[Surroundings, ...], float]:
-    """Of each side that is in the bank, and how much of the model that holds."""
+def _sides(
+    r: Resources, opened: OpenModel, address: Address, view: View, sign: Sign
+) -> tuple[tuple[Surroundings, ...], float]:
+    """Of that end of each side that is in the bank, and how much of the model that holds."""
     bank = open_bank(r, opened, view.weights)
     found = [row for side in (0, 1) if (row := bank.find(address, side)) is not None]
     if not found:
@@ -42,7 +44,7 @@ def _sides(r: Resources, opened: OpenModel, address: Address, view: View) -> tup
             raise not_built(opened, view.weights)
         raise UnknownAddress(f"{address.label} of {address.model} is not among the vectors of its bank.")
     order, pairs = order_of(opened, bank), _pairs(r, opened, view)
-    return surroundings(opened, bank, order, found, pairs), bank.share
+    return surroundings(opened, bank, order, found, pairs, sign), bank.share
 
 
 def _pairs(r: Resources, opened: OpenModel, view: View) -> Pairs | None:

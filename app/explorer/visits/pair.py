@@ -1,6 +1,7 @@
 """Two heads of one model: directions that one writes beside those that the other reads with. Knows no HTTP, no torch."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,22 +11,27 @@ from app.core.address import KINDS, Address, AddressError, Kind, Ray, parse
 from app.core.coupling import specificities, together
 from app.core.expectation import SURELY, expected, spread
 from app.core.precedence import read_at, written_at
-from app.explorer.circuitry import PairCell, PairPage
-from app.explorer.errors import BadOption, NotBuilt
+from app.explorer.circuitry import PairCell, PairPage, Passage
+from app.explorer.errors import BadOption, NotBuilt, UnknownAddress
+from app.explorer.jump import jump
 from app.explorer.layout import BANK_ENDS, PARTS, Part
 from app.explorer.library import OpenModel
-from app.explorer.pages import View
+from app.explorer.pages import Hop, View
 from app.explorer.places import check_place
 from app.explorer.reading.around import SIGNS, entries
 from app.explorer.reading.bank import Bank, open_bank
 from app.explorer.reading.parts import not_built
+from app.explorer.reading.readings import open_pairs
 from app.explorer.resources import Resources
 from app.explorer.views import Options, visited
+from app.explorer.walk import read_way
 
 DRAWN = 24
 """Directions of each head on the map."""
 MOST = 20
 """Cells that are told one by one."""
+MOST_OF_ROW = 6
+"""And of a direction that a visitor came from, at most."""
 SIDES: dict[Part, tuple[Kind, int]] = {"value": ("ov", 0), "query": ("qk", 0), "key": ("qk", 1)}
 """What each part reads with: the matrix and its side."""
 TOKENS = 5
@@ -42,20 +48,23 @@ class Sheaf:
     """Their singular values."""
 
 
-def pair(r: Resources, a: str, b: str, options: Options, part: Part) -> PairPage:
+def pair(r: Resources, a: str, b: str, options: Options, part: Part, path: str = "") -> PairPage:
     """The OV of the head at a beside the part of the head at b; BadOption unless both are heads of one model.
 
-    Where the bank is not there, the page says so.
+    A name without a model is of the one that the server has alone, that of b of a's. `path`: how a visitor came to a
+    direction of a. Where the bank is not there, the page says so.
     """
-    one, other = (_head(name, text) for name, text in (("a", a), ("b", b)))
+    one = _head(r, "a", a, Address(r.slugs[0]) if len(r.slugs) == 1 else None)
+    other = _head(r, "b", b, one)
     if (one.model, one.pin) != (other.model, other.pin):
         raise BadOption(f"a and b must be heads of one model, not of {one.model} and {other.model}.")
     if part not in PARTS:
         raise BadOption(f"part must be one of {', '.join(PARTS)}.")
     opened, view = visited(r, one, options)
     check_place(opened, other)
+    hops = read_way(opened, one.at("ov"), path)
     try:
-        return _built(r, opened, view, one, other, part)
+        return _built(r, opened, view, one, other, part, hops)
     except NotBuilt as missing:
         return PairPage(
             one,
@@ -73,10 +82,13 @@ def pair(r: Resources, a: str, b: str, options: Options, part: Part) -> PairPage
             is_later=False,
             chance=0.0,
             missing=str(missing),
+            path=hops,
         )
 
 
-def _built(r: Resources, opened: OpenModel, view: View, one: Address, other: Address, part: Part) -> PairPage:
+def _built(
+    r: Resources, opened: OpenModel, view: View, one: Address, other: Address, part: Part, hops: tuple[Hop, ...]
+) -> PairPage:
     bank = open_bank(r, opened, view.weights)
     kind, side = SIDES[part]
     written, read = _sheaf(opened, bank, one, "ov", 1), _sheaf(opened, bank, other, kind, side)
@@ -88,6 +100,16 @@ def _built(r: Resources, opened: OpenModel, view: View, one: Address, other: Add
     far = expected(cosines / spreads[:, None], cosines.size)
     assert one.layer is not None
     assert other.layer is not None
+    told = Cells(opened, bank, written, read, cosines, far, hops[-1].ray if hops else None)
+    passage = None
+    if hops:
+        n = hops[-1].ray.address.index or 0
+        passage = Passage(
+            hops[-1].ray,
+            float(own[n]),
+            _taken_in(r, opened, view, hops[-1].ray.address, other, part),
+            tuple(told.of_row(n)),
+        )
     return PairPage(
         one,
         other,
@@ -99,10 +121,12 @@ def _built(r: Resources, opened: OpenModel, view: View, one: Address, other: Add
         cosines=tuple(tuple(row) for row in cosines[:DRAWN, :DRAWN].tolist()),
         specificities=tuple(own[:DRAWN].tolist()),
         whole=together(own, written.strength),
-        strongest=tuple(_cells(opened, bank, written, read, cosines, far)),
+        strongest=tuple(told.strongest()),
         n_beyond=int((far < SURELY).sum()),
         is_later=written_at("ov", one.layer) <= read_at(kind, other.layer, opened.header.n_layers),
         chance=float(np.sqrt(np.square(spreads).mean())),
+        path=hops,
+        passage=passage,
     )
 
 
@@ -117,25 +141,60 @@ def _spreads(bank: Bank, read: Sheaf, written: Sheaf) -> NDArray[np.float64]:
     return spread(written.vectors, bank.moments[end])
 
 
-def _cells(
-    model: OpenModel,
-    bank: Bank,
-    written: Sheaf,
-    read: Sheaf,
-    cosines: NDArray[np.float64],
-    far: NDArray[np.float64],
-) -> list[PairCell]:
-    order = np.argsort(-np.abs(cosines), axis=None, kind="stable")[:MOST]
-    cells: list[PairCell] = []
-    for row, column in zip(*np.unravel_index(order, cosines.shape), strict=True):
-        cosine, at = float(cosines[row, column]), (int(written.at[row]), int(read.at[column]))
-        signs = 0, int(cosine < 0)
-        rays = [Ray(bank.address(place), SIGNS[sign]) for place, sign in zip(at, signs, strict=True)]
-        tokens = [
-            entries(model.vocabulary, bank.rows.ids[place, sign], TOKENS) for place, sign in zip(at, signs, strict=True)
-        ]
-        cells.append(PairCell(rays[0], rays[1], cosine, float(far[row, column]), tokens[0], tokens[1]))
-    return cells
+def _taken_in(
+    r: Resources, opened: OpenModel, view: View, writer: Address, reader: Address, part: Part
+) -> float | None:
+    """CS of that direction with the matrix that the head's part takes the stream in by."""
+    try:
+        pairs = open_pairs(r, opened, view.weights).of_writer(writer)
+    except NotBuilt:
+        return None
+    assert reader.layer is not None
+    assert reader.head is not None
+    size = 1 if part == "query" else opened.header.n_heads // opened.header.n_kv_heads
+    is_it = (pairs.part == PARTS.index(part)) & (pairs.layer == reader.layer) & (pairs.reader == reader.head // size)
+    (at,) = np.nonzero(is_it)
+    return float(pairs.specificity[at[0]]) if len(at) else None
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The map of two heads, whose cells are told in words."""
+
+    model: OpenModel
+    bank: Bank
+    written: Sheaf
+    read: Sheaf
+    cosines: NDArray[np.float64]
+    far: NDArray[np.float64]
+    """Of each cell, how many would be so far out by chance."""
+    start: Ray | None
+    """Which end of its direction is told of; the + end of all others."""
+
+    def strongest(self) -> Iterator[PairCell]:
+        """Of all."""
+        order = np.argsort(-np.abs(self.cosines), axis=None, kind="stable")[:MOST]
+        for row, column in zip(*np.unravel_index(order, self.cosines.shape), strict=True):
+            yield self._cell(int(row), int(column))
+
+    def of_row(self, row: int) -> Iterator[PairCell]:
+        """Of that direction of the first head: the farthest, and what else is beyond chance."""
+        for n, column in enumerate(np.argsort(-np.abs(self.cosines[row]), kind="stable")[:MOST_OF_ROW]):
+            if n == 0 or self.far[row, column] < SURELY:
+                yield self._cell(row, int(column))
+
+    def _cell(self, row: int, column: int) -> PairCell:
+        cosine, at = float(self.cosines[row, column]), (int(self.written.at[row]), int(self.read.at[column]))
+        writer = Ray(self.bank.address(at[0]), "p")
+        if self.start and writer.address.index == self.start.address.index:
+            writer = self.start
+        is_turned = writer.sign == "n"
+        reader = Ray(self.bank.address(at[1]), SIGNS[(cosine < 0) != is_turned])
+        written, read = (
+            entries(self.model.vocabulary, self.bank.rows.ids[place, SIGNS.index(ray.sign)], TOKENS)
+            for place, ray in zip(at, (writer, reader), strict=True)
+        )
+        return PairCell(writer, reader, cosine, float(self.far[row, column]), written, read)
 
 
 def _sheaf(model: OpenModel, bank: Bank, head: Address, kind: Kind, side: int) -> Sheaf | None:
@@ -148,11 +207,21 @@ def _sheaf(model: OpenModel, bank: Bank, head: Address, kind: Kind, side: int) -
     return Sheaf(at, bank.vectors(at), rows.strength[at])
 
 
-def _head(name: str, text: str) -> Address:
+def _head(r: Resources, name: str, text: str, beside: Address | None) -> Address:
+    """The head of that name; `beside`: a place of the model that is meant where it names none."""
     try:
-        address = parse(text)
-    except AddressError as error:
+        address = _named(r, text, beside)
+    except (AddressError, UnknownAddress) as error:
         raise BadOption(f"{name} is a head, such as gpt2/L5/H3: {error}") from error
     if address.depth != "head":
         raise BadOption(f"{name} is a head, such as gpt2/L5/H3: {address} is none.")
     return address
+
+
+def _named(r: Resources, text: str, beside: Address | None) -> Address:
+    try:
+        return parse(text.strip().strip("/"))
+    except AddressError:
+        if beside is None or not text.strip():
+            raise
+        return jump(r, beside.model, text).address.pinned(beside.pin)

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from app.core.address import Address, AddressError, Depth, parse
+from app.core.address import Address, AddressError, Depth, Ray, parse, short
 from app.explorer import browse, survey
 from app.explorer.compare import compare
 from app.explorer.errors import BadOption, NamesNothing, UnknownAddress
-from app.explorer.jump import jump
+from app.explorer.jump import Target, jump
 from app.explorer.pages import FitPage, Inquiry, View
 from app.explorer.resources import Resources
 from app.explorer.visits.suggest import suggest
@@ -28,6 +28,7 @@ from app.web.http.threads import aside, make_aside
 from app.web.query import CensusQuery, CompareQuery, JumpQuery, NotableQuery, PageQuery
 from app.web.sheet import census_sheet, direction_sheet, head_sheet, matrix_sheet
 from app.web.site import resources_of, urls_of
+from app.web.urls import WALKED
 
 router = APIRouter(include_in_schema=False, route_class=PatientRoute)
 
@@ -96,7 +97,8 @@ def jump_to(request: Request, model: str, query: Annotated[JumpQuery, Query()]) 
             url = _named(request, text, visited, query.weights, unknown)
         else:
             url = urls_of(request).page(_kept_pin(target.address, visited))
-            url = _asking(url, _kept_weights(target.weights or query.weights), target.ray or "")
+            asked = _kept_weights(target.weights or query.weights) + _begun(target)
+            url = _asking(url, asked, target.ray or "")
     return RedirectResponse(url, 303, {"Cache-Control": "no-cache"})
 
 
@@ -223,6 +225,12 @@ def _asking(url: str, asked: list[tuple[str, str]], anchor: str) -> str:
 def _kept_pin(address: Address, visited: Address) -> Address:
     """The place in the very weights that the visitor looks at, if it is of that model and names no others."""
     return address.pinned(address.pin or (visited.pin if address.model == visited.model else None))
+
+
+def _begun(target: Target) -> list[tuple[str, str]]:
+    """The path that begins at a - end, if that is what was named: a server never hears what stands behind #."""
+    ends = target.address.basis in WALKED and target.ray == "n"
+    return [("path", short(Ray(target.address, "n")))] if ends else []
 
 
 def _kept_weights(weights: str | None) -> list[tuple[str, str]]:

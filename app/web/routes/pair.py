@@ -4,25 +4,31 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from app.explorer.circuitry import AskedPairPage, PairPage
 from app.explorer.visits.pair import pair as pair_verb
 from app.web import schema, twin
 from app.web.answers import json_answer, page_answer
 from app.web.http.patience import PatientRoute
 from app.web.parts import describe_answers
-from app.web.query import PairQuery
+from app.web.query import PairBoxQuery, PairQuery
 from app.web.site import resources_of, urls_of
 
 router = APIRouter(route_class=PatientRoute)
 
 
 @router.get("/-/pair", include_in_schema=False)
-def page(request: Request, query: Annotated[PairQuery, Query()]) -> Response:
-    """Directions that one head writes beside those that another reads with."""
-    return page_answer(request, pair_verb(resources_of(request), query.a, query.b, query.options(), query.part))
+def page(request: Request, query: Annotated[PairBoxQuery, Query()]) -> Response:
+    """Directions that one head writes beside those that another reads with; a form until both are named."""
+    if not query.a.strip() or not query.b.strip():
+        return page_answer(request, AskedPairPage(query.a, query.b, query.part))
+    return page_answer(request, _found(request, query))
 
 
 @router.get("/api/v1/-/pair", summary="Two heads", responses=describe_answers(schema.PairJson))
 def pair(request: Request, query: Annotated[PairQuery, Query()]) -> Response:
     """Directions that one head writes beside those that another reads with: their cosines, and CS of each."""
-    found = pair_verb(resources_of(request), query.a, query.b, query.options(), query.part)
-    return json_answer(request, twin.pair_json(found, urls_of(request)))
+    return json_answer(request, twin.pair_json(_found(request, query), urls_of(request)))
+
+
+def _found(request: Request, query: PairQuery) -> PairPage:
+    return pair_verb(resources_of(request), query.a, query.b, query.options(), query.part, query.path)

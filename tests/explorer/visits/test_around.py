@@ -4,12 +4,13 @@ import shutil
 import numpy as np
 import pytest
 
-from app.core.address import KINDS, parse
+from app.core.address import KINDS, Ray, parse, short
 from app.core.expectation import SURELY
 from app.core.reversal import count
 from app.explorer import recipes
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.layout import PARTS
+from app.explorer.matrices import SIDES
 from app.explorer.reading.around import MOST
 from app.explorer.reading.bank import open_bank
 from app.explorer.reading.readings import LEAST
@@ -122,6 +123,27 @@ def test_what_is_around_is_what_a_loop_finds(whole, place):
                 assert sides, one
                 assert one.ray.sign == ("p" if one.value >= 0 else "n")
                 assert one.expected == pytest.approx(expected[sides[0]][1], rel=1e-2, abs=1e-9)
+
+
+@pytest.mark.parametrize("place", ["L0/H1/ov/svd/2", "L1/mlp-in/neuron/5", "embed/svd/0"])
+def test_around_the_other_end_lies_the_other_end_of_each(whole, place):
+    address = parse(f"tiny/{place}")
+    page, turned = (around(whole, address, Options(), f"{short(Ray(address, sign))}") for sign in "pn")
+    assert (page.path[-1].ray.sign, turned.path[-1].ray.sign) == ("p", "n")
+    bank = open_bank(whole, whole.library.model("tiny"), "folded")
+    for side, other in zip(page.sides, turned.sides, strict=True):
+        for list_, turned_list in (
+            (side.neighbours, other.neighbours),
+            (side.others, other.others),
+            (side.neurons, other.neurons),
+        ):
+            assert (list_.n_found, list_.n_rows) == (turned_list.n_found, turned_list.n_rows)
+            for one, two in zip(list_.found, turned_list.found, strict=True):
+                assert (two.ray.address, two.value, two.z) == (one.ray.address, -one.value, -one.z)
+                assert {one.ray.sign, two.ray.sign} == {"p", "n"}
+                row = bank.find(two.ray.address, SIDES[two.ray.address.kind].index(two.side))
+                ids = bank.rows.ids[row, "pn".index(two.ray.sign)]
+                assert [token.id for token in two.tokens] == ids[: len(two.tokens)].tolist()
 
 
 def test_a_planted_reader_is_found_and_a_walk_leads_to_it(open_explorer, fresh_data):

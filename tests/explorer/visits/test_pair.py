@@ -4,7 +4,7 @@ import shutil
 import numpy as np
 import pytest
 
-from app.core.address import parse
+from app.core.address import Ray, parse
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.making.heads import head_tensors
 from app.explorer.reading.bank import open_bank
@@ -101,3 +101,32 @@ def test_a_head_or_a_bank_that_is_not_there(whole, open_explorer, fresh_data):
     page = pair(open_explorer(fresh_data), "tiny/L0/H1", "tiny/L1/H2", Options(), "value")
     assert "precompute tiny --matrices bank" in page.missing
     assert parse("tiny/L0/H1") == pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "key").address
+
+
+@pytest.mark.parametrize("sign", ["p", "n"])
+def test_of_a_direction_that_one_came_from_is_told_what_reads_that_end_of_it(whole, sign):
+    page = pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "value", f"L1H2.ov.0n_w-L0H1.ov.2{sign}")
+    one, start = page.passage, Ray(parse("tiny/L0/H1/ov/svd/2"), sign)
+    assert (one.ray, page.path[-1].ray) == (start, start)
+    assert one.through == page.specificities[2]
+    assert one.taken_in is None  # nobody held the model's directions against its heads
+    assert abs(one.cells[0].cosine) == pytest.approx(np.abs(page.cosines[2]).max())
+    for cell in (*one.cells, *page.strongest):
+        at = cell.writer.address.index, cell.reader.address.index
+        assert cell.writer.sign == (sign if at[0] == 2 else "p")
+        assert cell.cosine == pytest.approx(page.cosines[at[0]][at[1]])
+        lies = cell.cosine * (-1 if cell.writer.sign == "n" else 1)
+        assert cell.reader.sign == ("p" if lies >= 0 else "n")
+        assert len(page.hops(cell.writer)) == (2 if at[0] == 2 else 1)
+
+
+def test_a_path_to_another_head_is_left_and_one_that_is_none_refused(whole):
+    page = pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "value", "L0H2.ov.2p")
+    assert (page.path, page.passage) == ((), None)
+    with pytest.raises(BadOption, match="path"):
+        pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "value", "nonsense")
+
+
+def test_a_head_may_be_named_as_the_jump_box_takes_it(whole):
+    page = pair(whole, "L0H1", "head 2 of layer 1", Options(), "value")
+    assert (page.a, page.b) == (parse("tiny/L0/H1"), parse("tiny/L1/H2"))

@@ -1,13 +1,17 @@
 """Surroundings, tokens and pairs over HTTP: the pages, their parts and their JSON twins."""
 
+import re
 import shutil
 
 import pytest
 from pydantic import TypeAdapter
 
+from app.core.address import parse
+from app.explorer.reading.bank import open_bank
 from app.explorer.resources import close_resources, open_resources
 from app.web import schema
-from tests.explorer.banks import build_bank
+from app.web.numbers import cell
+from tests.explorer.banks import build_bank, plant_edges
 from tests.explorer.conftest import SETTINGS
 
 PART = {"HX-Request": "true", "HX-Request-Type": "partial"}
@@ -18,7 +22,7 @@ DIRECTION = "/tiny/L0/H1/ov/svd/2"
 def banked_data(tiny_data, tmp_path_factory):
     data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("banked") / "data")
     r = open_resources(data=data, **SETTINGS)
-    build_bank(r, kinds=("bank", "words", "tokens", "readings"))
+    plant_edges(r, build_bank(r, kinds=("bank", "words", "tokens", "readings")))
     close_resources(r)
     return data
 
@@ -64,7 +68,7 @@ def test_no_link_leads_nowhere(banked, tags, path):
 def test_a_direction_says_where_its_surroundings_are_and_they_come_alone(banked, tags):
     page = banked.get(DIRECTION).text
     (lazy,) = [own for tag, own in tags(page).found if own.get("id") == "around"]
-    assert lazy["hx-get"] == f"{DIRECTION}/around?path=L0H1.ov.2p"
+    assert lazy["hx-get"] == f"{DIRECTION}/around"
     assert f'href="{lazy["hx-get"]}"' in page  # without JavaScript
     alone = banked.get(lazy["hx-get"], headers=PART | {"HX-Target": "section#around"}).text
     assert alone.lstrip().startswith('<section class="around" id="around"')
@@ -90,6 +94,56 @@ def test_a_walk_is_a_strip_and_a_link_to_send(banked, tags, pin):
     assert '<nav class="path"' not in banked.get(DIRECTION).text
 
 
+NAMED = re.compile(r'<a href="([^"]+)">[^<]* <b class="([pn])">')
+
+
+def listed(html):
+    """Address -> sign, link of all that is named in the lists around a direction; the links' own signs are the labels'."""
+    found = {}
+    for link, sign in NAMED.findall(html.split('class="sides"')[1]):
+        place, _, end = link.partition("#")
+        assert end == sign, link
+        assert place.endswith(sign) if "path=" in place else sign == "p", link
+        found[place.partition("?")[0]] = (sign, link)
+    return found
+
+
+@pytest.mark.parametrize("sign", ["p", "n"])
+def test_the_way_back_from_whatever_is_around_an_end_leads_to_that_end(banked, sign):
+    back = 0
+    for head in range(4):
+        for index in range(8):
+            place, ray = f"/tiny/L0/H{head}/ov/svd/{index}", f"L0H{head}.ov.{index}{sign}"
+            html = banked.get(f"{place}/around?path={ray}").text
+            for _, link in listed(html).values():
+                query = link.partition("?")[2].partition("#")[0]
+                assert query.startswith(f"path={ray}_")
+                other = listed(banked.get(f"{link.partition('?')[0]}/around?{query}").text)
+                if place in other:
+                    back += 1
+                    assert other[place] == (sign, f"{place}{'?path=' + ray if sign == 'n' else ''}#{sign}")
+    assert back
+
+
+def test_of_a_minus_end_everything_says_so_without_a_fragment(banked, tags):
+    html = banked.get(f"{DIRECTION}?path=L0H1.ov.2n").text
+    assert html.index('id="n"') < html.index('id="p"')
+    (lazy,) = [own for tag, own in tags(html).found if own.get("id") == "around"]
+    assert lazy["hx-get"] == f"{DIRECTION}/around?path=L0H1.ov.2n"
+    assert "path=L0H1.ov.2n" in html.split('id="link"')[1].split(">")[0]
+    part = banked.get(lazy["hx-get"], headers=PART | {"HX-Target": "section#around"}).text
+    assert "of its − end" in " ".join(re.sub("<[^>]*>", "", part.split("</h2>")[0]).split())
+    assert f'href="{DIRECTION}#p"' in part
+    assert f'href="{DIRECTION}?path=L0H1.ov.2n#n"' in banked.get(f"{DIRECTION}/around").text
+
+
+def test_every_link_to_a_minus_end_says_so_to_the_server(banked, tags):
+    for path in ("/tiny/token/70?all=1", "/tiny/search?q=+that", "/tiny/notable", "/-/pair?a=tiny/L0/H1&b=tiny/L1/H2"):
+        ends = [link for link in links(tags, banked.get(path).text) if link.endswith("#n")]
+        assert all(re.search(r"path=\S+n#n$", link) for link in ends), path
+    assert [link for link in links(tags, banked.get("/tiny/token/70?all=1").text) if link.endswith("#n")]
+
+
 @pytest.mark.parametrize(
     "path", ["nonsense", "L9H9.ov.0p", "<script>alert(1)</script>", "x" * 5_00, "%ED%A0%80", "%00"]
 )
@@ -111,7 +165,7 @@ def test_twins_have_the_form_that_is_described_and_say_what_pages_say(banked, ta
     token = banked.get("/api/v1/tiny/token/70").json()
     TypeAdapter(schema.TokenPageJson).validate_python(token, strict=True)
     page = banked.get("/tiny/token/70?all=1").text
-    shown = {link.partition("#")[0] for link in links(tags, page)}
+    shown = {link.partition("#")[0].partition("?")[0] for link in links(tags, page)}
     assert {f"/{one['address']}" for group in token["groups"] for one in group["rays"]} <= shown
     pair = banked.get("/api/v1/-/pair?a=tiny/L0/H1&b=tiny/L1/H2").json()
     TypeAdapter(schema.PairJson).validate_python(pair, strict=True)
@@ -185,3 +239,69 @@ def test_without_a_bank_pages_are_there_and_say_what_builds_it(serve, fresh_data
     assert "singular-lens precompute tiny --matrices bank" in client.get(f"{DIRECTION}/around").text
     assert "singular-lens precompute tiny --matrices bank" in client.get("/-/pair?a=tiny/L0/H1&b=tiny/L1/H2").text
     assert client.get("/api/v1/-/pair?a=tiny/L0/H1&b=tiny/L1/H2").json()["missing"]
+
+
+def test_a_list_by_cs_keeps_the_path_to_the_pair_and_on(banked, tags):
+    html = banked.get(f"{DIRECTION}/around?path=L0H1.ov.2n").text
+    readers = links(tags, html.split('<p class="readers">')[1].split("</p>")[0])
+    (to_pair,) = [link for link in readers if "b=tiny/L1/H3" in link]
+    assert to_pair == "/-/pair?a=tiny/L0/H1&b=tiny/L1/H3&path=L0H1.ov.2n"
+    page = banked.get(to_pair).text
+    assert "CS 9.0" in page  # what the value takes in; the other number is of the whole circuit
+    own = page.split("<tbody>")[1].split("</tbody>")[0]
+    back, on = [link for link in links(tags, own) if "path=" in link and "/token/" not in link][:2]
+    assert back == f"{DIRECTION}?path=L0H1.ov.2n#n"
+    assert "path=L0H1.ov.2n_r-L1H3." in on
+    told = banked.get(f"/api/v1{to_pair}").json()
+    assert told["passage"]["taken_in"] == 9
+    assert (told["passage"]["ray"], told["path"]) == ("n", ["L0H1.ov.2n"])
+    assert told["page"] == to_pair
+    # And from what reads to what is read.
+    for index in range(8):
+        html = banked.get(f"/tiny/L1/H3/ov/svd/{index}/around").text
+        whole = html.split("Read by the whole value")[1].split("</ol>")[0]
+        assert f'href="{DIRECTION}?path=L1H3.ov.{index}p_w-L0H1.ov.2' in whole
+        listed(f'class="sides"{whole}')
+
+
+def test_two_heads_are_asked_for_where_they_are_not_named(banked):
+    for path in ("/-/pair", "/-/pair?a=tiny/L0/H1", "/-/pair?a=&b=&part=key"):
+        answer = banked.get(path)
+        assert answer.status_code == 200
+        assert '<form class="finder" action="/-/pair">' in answer.text
+    assert 'value="tiny/L0/H1"' in banked.get("/-/pair?a=tiny/L0/H1").text
+    assert banked.get("/-/pair?a=tiny/L0/H1&b=L1H2").status_code == 200
+    assert banked.get("/api/v1/-/pair").status_code == 422
+
+
+def test_a_direction_says_its_gain_as_lists_do(banked):
+    r = banked.app.state.resources
+    bank = open_bank(r, r.library.model("tiny"), "folded")
+    for place in ("L0/H1/ov/svd/2", "L0/H1/ov/svd/7", "L1/mlp-in/neuron/5"):
+        shown = re.search(r">gain</a> <b>([^<]*)</b>", banked.get(f"/tiny/{place}").text)
+        assert shown[1] == cell(float(bank.rows.gain[bank.find(parse(f"tiny/{place}"), 0)])), place
+    assert ">gain</a> <b>" not in banked.get("/tiny/L0/mlp-in/pca/0").text
+
+
+def test_of_a_token_what_stands_out_comes_first_and_tokens_before_numbers(banked):
+    for id_ in range(40, 80):
+        html = banked.get(f"/tiny/token/{id_}?all=1").text
+        assert not re.search(r">1 (neurons|that (write|read) )", html)
+        standing = [n != "None" for n in re.findall(r'<p class="quieter">.*? (\S+) of \S+ beyond chance', html)]
+        assert len(standing) == 6
+        assert standing == sorted(standing, reverse=True), id_
+    for row in html.split("<tbody>")[1].split("</tbody>")[0].split("</tr>")[:-1]:
+        assert row.index('class="chip') if 'class="chip' in row else row.index("<bdi") < row.index('data-of="z"')
+
+
+def test_tokens_and_pairs_have_a_link_to_send(banked, tags, pin):
+    for path in ("/tiny/token/70", "/-/pair?a=tiny/L0/H1&b=tiny/L1/H2&part=key&path=L0H1.ov.2n"):
+        page = banked.get(path).text
+        assert 'data-copy="link"' in page
+        (own,) = [own for _, own in tags(page).found if own.get("id") == "link"]
+        assert f"tiny@{pin}" in own["value"]
+        assert "weights=folded" in own["value"]
+        link = own["value"].partition("://")[2].partition("/")[2]
+        assert "tiny@" not in link.replace(f"tiny@{pin}", "")
+        assert banked.get(f"/{link}").status_code == 200
+    assert link.endswith("&part=key&path=L0H1.ov.2n")

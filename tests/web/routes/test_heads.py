@@ -148,3 +148,22 @@ def test_whatever_is_typed_has_a_clear_answer(heads, text):
     answer = heads.get("/-/compare", params={"a": "llama/L0/H0", "b": text.encode("utf-8", "surrogatepass")})
     assert answer.status_code in {404, 414, 422}
     assert "<script>alert" not in answer.text
+
+
+def test_places_of_one_name_are_told_apart_and_can_be_sent(heads, tags):
+    def compared(b):
+        while (answer := heads.get(f"/-/compare?a=llama/L1/H2&b={b}")).status_code == 202:
+            pass
+        return answer.text
+
+    page = compared("L1H2~raw")
+    title = page.split("<title>")[1].split("</title>")[0]
+    assert "L1H2 OV (folded) beside L1H2 OV (raw)" in title
+    for part in (page.split("<h1>")[1].split("</h1>")[0], page.split("<article>")[1], page.split('class="crumbs"')[1]):
+        assert part.index("(folded)") < part.index("(raw)")
+    assert "(folded)" not in compared("L0H1")
+    (own,) = [own for _, own in tags(page).found if own.get("id") == "link"]
+    assert re.search(r"/-/compare\?a=llama@[0-9a-f]+/L1/H2/ov~folded&b=llama@[0-9a-f]+/L1/H2/ov~raw$", own["value"])
+    assert heads.get(f"/{own['value'].partition('://')[2].partition('/')[2]}").status_code == 200
+    assert 'data-copy="link"' in page
+    assert 'id="link"' not in heads.get("/-/compare").text

@@ -274,8 +274,8 @@ def test_a_file_has_the_whole_table_and_says_of_which_weights(client, pin):
         ("L1H2", "/tiny/L1/H2"),
         ("l1h2 ov 3", "/tiny/L1/H2/ov/svd/3"),
         ("L1 mlp in neuron 3", "/tiny/L1/mlp-in/neuron/3"),
-        ("W_E 3-", "/tiny/embed/svd/3#n"),
-        ("L1H2.qk.3n", "/tiny/L1/H2/qk/svd/3#n"),
+        ("W_E 3-", "/tiny/embed/svd/3?path=embed.3n#n"),
+        ("L1H2.qk.3n", "/tiny/L1/H2/qk/svd/3?path=L1H2.qk.3n#n"),
         ("L1", "/tiny/L1"),
         ("L1H2).", "/tiny/L1/H2"),
         ("census", "/tiny/census"),
@@ -987,7 +987,7 @@ def test_a_matrix_that_is_zero_has_nothing_to_compare(client, monkeypatch):
     nothing = replace(MATRIX_PAGE, rank=0, directions=(), singular_values=(), indices=(), notes=("zero-matrix",))
     for page, is_offered in ((MATRIX_PAGE, True), (nothing, False)):
         monkeypatch.setattr(browse, "matrix", lambda *_words, page=page: page)
-        assert ("/compare" in client.get("/tiny/L1/H2/ov").text) == is_offered
+        assert ("/ov/compare" in client.get("/tiny/L1/H2/ov").text) == is_offered
 
 
 @pytest.mark.parametrize("place", ["/L1/H2/ov", "/L1/H2/qk?weights=raw", "/L1/mlp-out"])
