@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from app.config import Settings
 from app.explorer.resources import Resources, StartWorker, close_resources, open_resources
 from app.explorer.running.processes import start_process
-from app.explorer.warmup import warm_up
+from app.explorer.warmup import search_once, warm_up
 from app.jobs.ahead import Ahead
 from app.jobs.arrivals import bring_missing
 from app.jobs.runner import Runner
@@ -24,7 +24,7 @@ from app.web.http.clients import Visitors
 from app.web.http.kept import KeptAnswers
 from app.web.http.patience import Patience
 from app.web.http.targets import OriginForm
-from app.web.http.threads import open_threads
+from app.web.http.threads import Threads, open_threads
 from app.web.methods import HeadAsGet
 from app.web.routes import ROUTERS
 from app.web.security import RootPath, SecureHeaders
@@ -58,7 +58,7 @@ def create_app(
         await anyio.to_thread.run_sync(bring_missing, resources, runner)
         app.state.runner = runner if chosen.allow_jobs else None  # where it is, visitors may use it
         ahead = None if chosen.precompute is False else Ahead(resources, runner, of_all=bool(chosen.precompute))
-        warming = asyncio.create_task(_warm_up(resources))
+        warming = asyncio.create_task(_warm_up(resources, app.state.threads))
         yield
         warming.cancel()
         end_streams(app)
@@ -92,7 +92,7 @@ def create_app(
     return app
 
 
-async def _warm_up(r: Resources) -> None:
+async def _warm_up(r: Resources, threads: Threads) -> None:
     """Prepare what the first visitor needs, once a model is there; whoever asks at once does not wait for the imports."""
     is_done = False
     while not is_done:
@@ -102,6 +102,10 @@ async def _warm_up(r: Resources) -> None:
         except Exception:
             logger.exception("nothing is prepared before anyone asks")
             return
+    try:
+        await anyio.to_thread.run_sync(search_once, r, limiter=threads.searches)
+    except Exception:
+        logger.exception("the first search is not prepared before anyone asks")
 
 
 def end_streams(app: FastAPI) -> None:

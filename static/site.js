@@ -194,9 +194,10 @@
 
   function onKey(event) {
     const group = event.target.closest?.("[data-roving]");
-    if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && palette()) {
+    if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey) {
       event.preventDefault();
-      palette().open ? palette().close() : openPalette();
+      if (!palette()) document.getElementById("jump")?.focus(); // of a page that is of no model
+      else palette().open ? palette().close() : openPalette();
     }
     if (!event.ctrlKey && !event.metaKey && !event.altKey) moveInSuggestions(event);
     if (group && !event.ctrlKey && !event.metaKey && !event.altKey) moveInGroup(event, group);
@@ -223,6 +224,11 @@
   addEventListener("storage", showTheme); // another tab switched
   document.addEventListener("keydown", onKey);
   document.addEventListener("click", onClick);
+  // A search's address says what was chosen, not what was left empty.
+  document.addEventListener("htmx:config:request", (event) => {
+    const { form, body } = event.detail.ctx.request;
+    if (form?.id === "search") for (const [name, value] of [...body]) if (!value && name !== "q") body.delete(name);
+  });
   document.addEventListener("input", (event) => { if (event.target.id === "palette-box") showRecent(); });
   document.addEventListener("change", (event) => {
     if (event.target.id === "single-keys") kept.set("keys", event.target.checked ? null : "off");

@@ -133,6 +133,13 @@ class Address:
         """The same place in the model with this fingerprint (None: in whichever the slug names today)."""
         return replace(self, pin=pin)
 
+    def seen_from(self, other: "Address") -> "Address":
+        """The same place at the pin of another address, if it is of that model and names no pin itself.
+
+        Example: parse("gpt2/L5").seen_from(parse("gpt2@0123abcd")) -> parse("gpt2@0123abcd/L5")
+        """
+        return self.pinned(self.pin or (other.pin if self.model == other.model else None))
+
     def at_layer(self, layer: int) -> "Address":
         """That layer of this model."""
         return Address(self.model, self.pin, layer)

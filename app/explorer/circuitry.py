@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from app.core.address import Address, Ray, Sign
 from app.explorer.layout import Part
-from app.explorer.pages import Hop, Model, NamedToken, View
+from app.explorer.pages import Hop, Model, NamedToken, Unbuilt, View
 from app.models.vocabulary import Entry
 
 
@@ -110,8 +110,8 @@ class AroundPage:
     """Walked so far; at its end this direction, as the end of it that everything here is said of."""
     share: float
     """Of the model's directions, those that were looked at."""
-    missing: str = ""
-    """Why there are no sides; empty where there are."""
+    unbuilt: Unbuilt | None = None
+    """Why there are no sides, where that is so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +157,8 @@ class TokenPage:
     groups: tuple[TokenGroup, ...]
     """Empty where nothing is built, and of a token that the tokenizer does not know."""
     near: tuple[NearToken, ...]
-    missing: str
-    """Why there are no groups; empty where there are."""
+    unbuilt: Unbuilt | None
+    """Why there are no groups, where that is so."""
     share: float
     is_whole: bool
     """With single neurons and all ranks, which take longer."""
@@ -229,8 +229,8 @@ class PairPage:
     """Whether b reads after a has written."""
     chance: float
     """Standard deviation of such a cosine by chance, over all of a's directions."""
-    missing: str = ""
-    """Why there are no directions; empty where there are."""
+    unbuilt: Unbuilt | None = None
+    """Why there are no directions, where that is so."""
     path: tuple[Hop, ...] = ()
     """To a direction of the first head, where a visitor came from one."""
     passage: Passage | None = None

@@ -19,6 +19,10 @@ class NamesNothing(UnknownAddress):
 class NotBuilt(ExplorerError):
     """It rests on what only precomputing builds, and that is not here; the message has the command."""
 
+    def __init__(self, message: str, command: str = "") -> None:
+        super().__init__(message)
+        self.command = command
+
 
 class BadOption(ExplorerError):
     """A query value is outside its range, or means nothing for this model; the message names the range."""

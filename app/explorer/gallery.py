@@ -134,6 +134,7 @@ def gallery(
     )
     held = [artifact for artifact in artifacts if artifact is not None]
     return NotablePage(
+        address=address,
         model=model.header,
         view=shown,
         rays=themes,

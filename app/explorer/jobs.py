@@ -7,9 +7,9 @@ import time
 
 from app.core.address import LABELS, Address, AddressError, parse
 from app.explorer import agenda
-from app.explorer.errors import ComputationFailed, UnknownAddress
+from app.explorer.errors import ComputationFailed, NotBuilt, UnknownAddress
 from app.explorer.library import OpenModel
-from app.explorer.pages import JobPage, JobsPage, Processing, Startable
+from app.explorer.pages import JobPage, JobsPage, Processing, Startable, Unbuilt
 from app.explorer.places import here, served
 from app.explorer.resources import Resources
 from app.explorer.tasks import Wish, words_of
@@ -35,9 +35,21 @@ def jobs(r: Resources, slug: str | None = None, *, allowed: bool = False, live: 
     )
 
 
+def live_one(r: Resources, slug: str) -> Job | None:
+    """A job that computes matrices of that model, or waits to, one that runs first; None where there is none."""
+    live = [job for job in r.jobs.all() if job.is_live and job.slug == slug and job.task is not None]
+    return min(live, key=lambda job: job.state != "running", default=None)
+
+
 def is_live(r: Resources, slug: str) -> bool:
     """Whether a job computes matrices of that model, or waits to."""
-    return any(job.is_live and job.slug == slug and job.task is not None for job in r.jobs.all())
+    return live_one(r, slug) is not None
+
+
+def unbuilt(r: Resources, slug: str, error: NotBuilt) -> Unbuilt:
+    """What a page of that model says in place of what is not built."""
+    job = live_one(r, slug)
+    return Unbuilt(str(error), error.command, None if job is None else job.id)
 
 
 def fills_gallery(r: Resources, model: OpenModel, processing: Processing) -> bool:

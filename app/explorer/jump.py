@@ -150,7 +150,8 @@ def _whole_address(r: Resources, text: str) -> Target | None:
     try:
         address = parse(path.strip("/"))
     except AddressError:
-        return None
+        model, _, place = text.partition("/")
+        return _place(model, place) if model in r.slugs else None
     return Target(address, _ray(anchor)) if address.model in r.slugs else None
 
 

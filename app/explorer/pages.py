@@ -666,6 +666,8 @@ class NotablePage:
     Of the list that is asked for one page, of the others the first few; rays that say the same are shown once.
     """
 
+    address: Address
+    """Of the model."""
     model: Model
     view: View
     rays: tuple[Notable, ...]
@@ -1427,6 +1429,8 @@ Evidence = Literal["clear", "weak", "chance"]
 """What an alignment says: fewer than .01 as good are expected by chance, fewer than 1, or more."""
 CLEAR, WEAK = 0.01, 1.0
 """Bounds of that, in numbers expected by chance."""
+MOST_FALSE = 0.5
+"""Where more of what is nearest may be chance, it does not stand out."""
 USED = 0.5
 """The least gain of directions that are used as much as others."""
 
@@ -1548,16 +1552,36 @@ class Searched:
     """Up to which ray of the order by theme the next is meant."""
     fdr: float | None
     """The share of these that chance may have brought, at most; None while there are no controls."""
+    n_aligned: int
+    """Of these, those that are aligned with the words as fewer than one direction would be by chance."""
     stands_out: bool | None
     """Some of them do, by theme or by alignment; None where it is not known."""
     is_of_nearest: bool = False
     """Only those nearest by theme are ordered by alignment: it would take too long to read all vectors."""
+
+    @property
+    def is_theme(self) -> bool:
+        """Of these most are not what chance would bring: by theme they stand out."""
+        return self.fdr is not None and self.fdr <= MOST_FALSE
+
+
+class Unbuilt(NamedTuple):
+    """What a page rests on and only precomputing builds, where it is not here."""
+
+    why: str
+    """In a sentence, with the command."""
+    command: str
+    """What to type into a terminal to have it built."""
+    job: str | None
+    """One that computes matrices of the model, or waits to: it may be building it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchPage:
     """The rays of a model that are nearest to words, tokens or other rays."""
 
+    address: Address
+    """Of the model."""
     model: Model
     view: View
     inquiry: Inquiry
@@ -1575,8 +1599,8 @@ class SearchPage:
     """Why not, where the visitor can do something about it; empty where nothing was asked for, too."""
     is_cut: bool = False
     """Only the first tokens are searched for, since there are too many."""
-    absent: str = ""
-    """Why this model cannot be searched here, with the command that changes that."""
+    unbuilt: Unbuilt | None = None
+    """What this model cannot be searched without, where that is not here."""
     place: Address | None = None
     """What the text names besides, if it is the name of a place."""
     choices: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -1585,6 +1609,8 @@ class SearchPage:
     """What is searched of this model: neurons of the largest are not."""
     suggested: tuple[str, ...] = ()
     """Searches to begin with."""
+    n_neurons: int = 0
+    """Ends of single neurons that stand out for the words, where directions are searched without filters."""
 
     @property
     def is_whole(self) -> bool:
@@ -1721,8 +1747,8 @@ class CompositionPage:
     """Columns of a layer."""
     table: tuple[tuple[HeadPair, ...], ...]
     """Of two layers: a row for each writer, its pair with each reader; else none."""
-    unbuilt: str = ""
-    """Why nothing is shown, and how that can be changed."""
+    unbuilt: Unbuilt | None = None
+    """Why nothing is shown, where that is so."""
     coloured: ClassVar[tuple[float, ...]] = COLOURED
 
 
@@ -1767,8 +1793,8 @@ class AlikePage:
     sides: tuple[AlikeSide, ...]
     previous: Address | None
     next: Address | None
-    unbuilt: str = ""
-    """Why nothing is shown, and how that can be changed."""
+    unbuilt: Unbuilt | None = None
+    """Why nothing is shown, where that is so."""
 
 
 Gulf = Literal["", "widths", "models"]
@@ -1875,4 +1901,6 @@ class SuggestPage:
     text: str
     shown: str
     """The same, made visible."""
+    taken: Suggestion | None
+    """Where the text itself leads; None: to the search."""
     places: tuple[Suggestion, ...]

@@ -7,10 +7,14 @@ a visitor who is quicker goes first. Knows no pages.
 
 from contextlib import suppress
 
-from app.explorer.errors import Busy
+from app.core.address import Address
+from app.explorer.errors import Busy, ExplorerError
+from app.explorer.pages import Inquiry
 from app.explorer.places import here
 from app.explorer.resources import Resources
 from app.explorer.running.queue import Preparation
+from app.explorer.views import Options
+from app.explorer.visits.search import SUGGESTED, search
 
 
 def warm_up(r: Resources) -> bool:
@@ -22,6 +26,14 @@ def warm_up(r: Resources) -> bool:
     with suppress(Busy):
         r.queue.submit(slug, [Preparation(slug, model.shown_first(r.default_weights))], f"Preparing {slug}.", "batch")
     return True
+
+
+def search_once(r: Resources) -> None:
+    """Search the first model that is here once: the first search reads what it needs and proves it whole, for seconds."""
+    slug = next((slug for slug in r.slugs if here(r, slug)), None)
+    if slug is not None:
+        with suppress(ExplorerError):  # what is not there, or damaged, is told to whoever asks for it
+            search(r, Address(slug), Options(), Inquiry(SUGGESTED[0]))
 
 
 def _is_coming(r: Resources, slug: str) -> bool:

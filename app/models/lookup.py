@@ -13,7 +13,7 @@ from itertools import islice
 
 LONGEST = 100
 """Characters of a text that is looked for, and of the spelling of a token."""
-ID = re.compile(r"#(0|[1-9][0-9]{0,8})")
+ID = re.compile(r"#(0|[1-9][0-9]{0,99})")
 
 
 class Lookup:

@@ -206,6 +206,7 @@ MODEL_PAGE = ModelPage(
     is_filling=False,
 )
 NOTABLE_PAGE = NotablePage(
+    address=parse("gpt2"),
     model=MODEL,
     view=VIEW,
     rays=(
@@ -505,6 +506,7 @@ JOB_PAGE = JobPage(
 )
 
 SEARCH_PAGE = SearchPage(
+    address=parse("gpt2"),
     model=MODEL,
     view=VIEW,
     inquiry=Inquiry("writing"),
@@ -537,7 +539,9 @@ SEARCH_PAGE = SearchPage(
         ),
     ),
     n_found=1,
-    searched=Searched(n_rays=100_000, share=1.0, n_controls=33_000, n_beyond=8, rank=1, fdr=0.0, stands_out=True),
+    searched=Searched(
+        n_rays=100_000, share=1.0, n_controls=33_000, n_beyond=8, rank=1, fdr=0.0, n_aligned=1, stands_out=True
+    ),
 )
 
 EXAMPLES: dict[str, object] = {

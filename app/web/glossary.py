@@ -696,7 +696,7 @@ TERMS: dict[str, Term] = {
         "ends, or one of those readable at p < .01. The same seed asks the same ten questions.",
     ),
     "search-theme": Term(
-        "theme of a search",
+        "likeness",
         "How alike an end's first 20 tokens are, on average, to the words that were searched for: 1 were they the words "
         "themselves, 0 for tokens that have nothing to do with them.",
         "The mean of e · q over the tokens: e are their vectors, in the embedding where a side reads and in the unembedding "
@@ -707,7 +707,7 @@ TERMS: dict[str, Term] = {
         "alignment",
         "Product of the direction's own vector and the words', both at unit length: whether the direction itself is about "
         "the words, not only its tokens.",
-        "Of the end that was found, so that it is rarely below 0. A theme without an alignment comes from tokens that are "
+        "Of the end that was found, so that it is rarely below 0. A likeness without an alignment comes from tokens that are "
         "near to the words, along a direction that is not.",
     ),
     "expected": Term(
@@ -727,8 +727,8 @@ TERMS: dict[str, Term] = {
     "search-fdr": Term(
         "false discovery rate of a search",
         "The share of the nearest ends that chance may have brought, at most: how many random directions, read with the same "
-        "tokens, have as good a theme, beside how many of the model's have.",
-        "For close-knit words, such as months, any direction has a good theme now and then: hence a comparison for each "
+        "tokens, are as like the words, beside how many of the model's have.",
+        "For close-knit words, such as months, any direction is as like them now and then: hence a comparison for each "
         "search.",
     ),
     "search-strip": Term(

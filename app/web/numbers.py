@@ -113,3 +113,11 @@ def ordinal(value: int) -> str:
     """
     ending = "th" if value % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
     return f"{value}{ending}"
+
+
+def false_share(share: float) -> str:
+    """A share of what was found that chance may have brought, at most.
+
+    Example: false_share(0.0) -> "less than 0.1%"; false_share(0.25) -> "25.0% at most"
+    """
+    return f"{percent(share)} at most" if share >= 0.001 else "less than 0.1%"

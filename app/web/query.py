@@ -154,6 +154,9 @@ def _spaced(q: str) -> str:
     return "".join(" " if unicodedata.category(character) == "Cc" else character for character in q)
 
 
+LAYERS = re.compile("^(ends|L?[0-9]{1,4}(-L?[0-9]{1,4})?)?$")
+
+
 class SearchQuery(ViewQuery):
     """What a model's search takes."""
 
@@ -182,7 +185,7 @@ class SearchQuery(ViewQuery):
     layers: Annotated[
         str,
         Field(
-            pattern="^(ends|L?[0-9]{1,4}(-L?[0-9]{1,4})?)?$",
+            json_schema_extra={"pattern": LAYERS.pattern},
             description="Only rays of that layer, such as 5 or L5, of layers such as 20-29, or of the model's own matrices "
             "(ends).",
         ),
@@ -195,6 +198,13 @@ class SearchQuery(ViewQuery):
     @classmethod
     def _is_text(cls, q: str) -> str:
         return _spaced(q)
+
+    @field_validator("layers")
+    @classmethod
+    def _are_layers(cls, layers: str) -> str:
+        if not LAYERS.fullmatch(layers):
+            raise ValueError("one layer, such as 5, some, such as 20-29, or ends for the model's own matrices")
+        return layers
 
     def inquiry(self) -> Inquiry:
         """The explorer's form of it."""

@@ -1325,8 +1325,6 @@ class AroundJson(TypedDict):
     weights: Literal["folded", "raw"]
     fingerprint: str
     sides: list[SurroundingsJson]
-    missing: str
-    """Why there are no sides; empty where there are."""
     share: float
     """Of the model's directions, those that are built and were looked at."""
     path: list[str]
@@ -1369,7 +1367,7 @@ class TokenPageJson(TypedDict):
     trained: bool | None
     """Whether training has moved it; null where that is not known."""
     length: float | None
-    """Of its row of the embedding, as stored; null where nothing is built."""
+    """Of its row of the embedding, as stored."""
     typical_length: float | None
     """The median of all."""
     n_tokens: int
@@ -1377,8 +1375,6 @@ class TokenPageJson(TypedDict):
     near: list[NearTokenJson]
     """The nearest by embedding."""
     groups: list[TokenGroupJson]
-    missing: str
-    """Why there are no groups; empty where there are."""
     share: float
     """Of the model's directions, those that are built and were looked at."""
     links: LinksJson
@@ -1435,8 +1431,6 @@ class PairJson(TypedDict):
     """Whether b reads after a has written."""
     chance: float
     """Standard deviation of such a cosine by chance."""
-    missing: str
-    """Why there are no directions; empty where there are."""
     n_beyond: int
     strongest: list[PairCellJson]
     """Of all directions of both."""

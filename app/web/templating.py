@@ -164,6 +164,7 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
     made.filters.update(
         significant=numbers.significant,
         percent=numbers.percent,
+        false_share=numbers.false_share,
         count=numbers.count,
         cell=numbers.cell,
         tiny=numbers.tiny,

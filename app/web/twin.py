@@ -1,7 +1,7 @@
 """The JSON twin of each page: the same frozen value, as plain data in the form of `schema.py`."""
 
 from dataclasses import asdict
-from typing import Literal, cast
+from typing import Literal, Protocol, cast
 
 from app.core.address import CIRCUITS, Address, short
 from app.core.bootstrap import Estimate
@@ -64,6 +64,7 @@ from app.explorer.pages import (
     SpanShares,
     Token,
     Turn,
+    Unbuilt,
     Verdict,
     View,
 )
@@ -74,6 +75,15 @@ from app.web.urls import ALIKE, AROUND, BLIND, CENSUS, COMPOSITION, FULL, TOKEN,
 
 StreamSide = Literal["read", "write", "query", "key"]
 Side = StreamSide | Literal["token", "neuron", "position", "head"]
+NOTHING_ASKED = "Say what to search for: q=writing,wrote."
+
+
+class Rested(Protocol):
+    """A page that rests on what only precomputing builds."""
+
+    @property
+    def unbuilt(self) -> Unbuilt | None:
+        """What of it is not here."""
 
 
 def home_json(page: HomePage, urls: Urls) -> schema.HomeJson:
@@ -103,7 +113,7 @@ def model_json(page: ModelPage, urls: Urls) -> schema.ModelPageJson:
 
 def notable_json(page: NotablePage, urls: Urls) -> schema.NotablePageJson:
     """A model's gallery."""
-    address = Address(page.model.slug)
+    address = page.address
     return {
         "weights": page.view.weights,
         "fingerprint": page.model.fingerprint,
@@ -214,10 +224,10 @@ def _notable(one: Notable) -> schema.NotableJson:
 
 def search_json(page: SearchPage, urls: Urls) -> schema.SearchJson:
     """What a search found; what `answered` raises where it found no answer."""
-    searched, address = answered(page).searched, Address(page.model.slug)
+    searched, address = answered(page).searched, page.address
     assert searched is not None
     return {
-        "address": page.model.slug,
+        "address": str(address),
         "weights": page.view.weights,
         "fingerprint": page.model.fingerprint,
         "inquiry": cast("schema.InquiryJson", asdict(page.inquiry)),
@@ -240,7 +250,9 @@ def search_json(page: SearchPage, urls: Urls) -> schema.SearchJson:
 
 def every_json(page: EveryPage, urls: Urls) -> schema.EveryJson:
     """What a search found in each model."""
-    apart = [(one.model.slug, one.absent or one.problem) for one in page.pages if one.searched is None]
+    apart = [
+        (one.model.slug, one.unbuilt.why if one.unbuilt else one.problem) for one in page.pages if one.searched is None
+    ]
     return {
         "q": page.q,
         "models": [search_json(one, urls) for one in page.pages if one.searched is not None],
@@ -252,11 +264,16 @@ def every_json(page: EveryPage, urls: Urls) -> schema.EveryJson:
 
 def answered(page: SearchPage) -> SearchPage:
     """The page of a search that was answered; NotBuilt or BadOption with what it says instead."""
-    if page.absent:
-        raise NotBuilt(page.absent)
+    check_built(page)
     if page.searched is None:
-        raise BadOption(page.problem or "Say what to search for: q=writing,wrote.")
+        raise BadOption(page.problem or NOTHING_ASKED)
     return page
+
+
+def check_built(page: Rested) -> None:
+    """NotBuilt where what the page rests on is not here: a page for people says so itself, a program gets an error."""
+    if page.unbuilt:
+        raise NotBuilt(page.unbuilt.why, page.unbuilt.command)
 
 
 def _found(one: FoundRay, view: View, urls: Urls) -> schema.NearestJson:
@@ -407,7 +424,8 @@ def head_json(page: HeadPage, urls: Urls) -> schema.HeadJson:
 
 
 def composition_json(page: CompositionPage, urls: Urls) -> schema.CompositionJson:
-    """Which heads read which others."""
+    """Which heads read which others; NotBuilt where that is not built."""
+    check_built(page)
     kind, writer, reader = urls.composed(page).values()
     return {
         "address": str(page.address),
@@ -435,7 +453,8 @@ def composition_json(page: CompositionPage, urls: Urls) -> schema.CompositionJso
 
 
 def alike_json(page: AlikePage, urls: Urls) -> schema.AlikeJson:
-    """The heads that are most like one."""
+    """The heads that are most like one; NotBuilt where that is not built."""
+    check_built(page)
 
     def at(address: Address | None) -> str | None:
         return None if address is None else urls.api(address, page.view, ALIKE)
@@ -971,14 +990,14 @@ def _links(
 
 
 def around_json(page: AroundPage, urls: Urls) -> schema.AroundJson:
-    """What is around a direction."""
+    """What is around a direction; NotBuilt where that is not built."""
+    check_built(page)
     return {
         "address": str(page.address),
         "label": page.address.label,
         "weights": page.view.weights,
         "fingerprint": page.model.fingerprint,
         "sides": [_surroundings(side) for side in page.sides],
-        "missing": page.missing,
         "share": page.share,
         "path": [short(hop.ray) for hop in page.path],
         "links": _links(urls, page.address, page.model, page.view, under=AROUND, path=spell_path(page.path)),
@@ -1040,7 +1059,8 @@ def _reading(one: Reading) -> schema.ReadingJson:
 
 
 def token_json(page: TokenPage, urls: Urls) -> schema.TokenPageJson:
-    """One token."""
+    """One token; NotBuilt where that is not built."""
+    check_built(page)
     under = f"{TOKEN}/{page.token.id}"
     return {
         "id": page.token.id,
@@ -1064,14 +1084,14 @@ def token_json(page: TokenPage, urls: Urls) -> schema.TokenPageJson:
             }
             for group in page.groups
         ],
-        "missing": page.missing,
         "share": page.share,
         "links": _links(urls, page.address, page.model, page.view, under=under),
     }
 
 
 def pair_json(page: PairPage, urls: Urls) -> schema.PairJson:
-    """Two heads side by side."""
+    """Two heads side by side; NotBuilt where that is not built."""
+    check_built(page)
     return {
         "a": str(page.a),
         "b": str(page.b),
@@ -1085,7 +1105,6 @@ def pair_json(page: PairPage, urls: Urls) -> schema.PairJson:
         "whole": page.whole,
         "later": page.is_later,
         "chance": page.chance,
-        "missing": page.missing,
         "n_beyond": page.n_beyond,
         "strongest": [_pair_cell(one) for one in page.strongest],
         "path": [short(hop.ray) for hop in page.path],

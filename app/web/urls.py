@@ -321,6 +321,10 @@ class Urls:
         """
         return self.page(_model(address), view, SEARCH, **(_inquired(inquiry) | changes))
 
+    def search_pinned(self, address: Address, pin: str, view: View, inquiry: Inquiry) -> str:
+        """The absolute link to send: that search in these very weights."""
+        return self.pinned(_model(address), pin, view, SEARCH, **_inquired(inquiry))
+
     def search_layers(
         self, address: Address, view: View, inquiry: Inquiry, kind: str, layers: Sequence[int]
     ) -> dict[int, str]:

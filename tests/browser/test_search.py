@@ -66,6 +66,7 @@ def test_a_search_is_a_form_without_javascript(visit_at, banked: str):
     page.locator("#words").fill("that, with")
     page.get_by_role("button", name="Search", exact=True).first.click()
     expect(page.locator(FOUND)).to_have_count(25)
+    page.get_by_text("filters", exact=True).click()
     page.locator("select[name=side]").select_option("write")
     page.get_by_role("button", name="Search", exact=True).first.click()
     assert set(page.locator(f"{FOUND} p.judged > span").all_inner_texts()) == {"writes"}

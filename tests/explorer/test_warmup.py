@@ -8,8 +8,9 @@ from app.explorer.imports import Import
 from app.explorer.making import maker
 from app.explorer.making.maker import SIDES
 from app.explorer.running.queue import Preparation
-from app.explorer.warmup import warm_up
+from app.explorer.warmup import search_once, warm_up
 from app.models.selection import EVERY
+from tests.explorer.banks import build_bank
 
 
 @pytest.fixture
@@ -81,3 +82,20 @@ def test_visitors_who_fill_the_line_are_let_go_first(open_explorer, fresh_data, 
     monkeypatch.setattr(r.queue, "submit", refuse)
     warm_up(r)
     assert asked == ["tiny"]
+
+
+def test_what_the_first_search_needs_is_read_before_anyone_asks(open_explorer, fresh_data):
+    r = open_explorer(fresh_data)
+    search_once(r)  # without a bank there is nothing to read, and nothing fails
+    assert len(r.banks) == 0
+    model = build_bank(r, kinds=("bank", "words", "shadow"))
+    search_once(r)
+    own = {(kind, *rest) for kind in ("bank",) for rest in [(model.fingerprint, "folded")]}
+    own |= {("words", model.fingerprint, "folded", end) for end in ("read", "write")}
+    assert all(r.banks.get(key) is not None for key in own)
+
+
+def test_no_search_is_made_of_a_model_that_is_not_here(open_explorer, tmp_path):
+    r = open_explorer(tmp_path, models=("./nothing-here",))
+    search_once(r)
+    assert len(r.banks) == 0

@@ -21,7 +21,7 @@ CHECKS = [
     checks.response_headers_conformance,
     checks.response_schema_conformance,
 ]
-JOB = "0123456789ab"
+JOB, TOKEN = "0123456789ab", "70"
 THERE = {"model": "tiny", "layer": "L1", "head": "H2", "circuit": "ov", "basis": "svd", "index": "0", "id": JOB}
 THERE |= {"part": "in", "stack": "read"}
 """Words that lead somewhere: what is made up alone would never get past the model's name."""
@@ -38,6 +38,7 @@ def server(run_server, tiny_data, tmp_path_factory):
 
 def asked(operation, mode, n):
     """Ask n times for what that mode makes up, each word of the path now and then one that is there."""
+    words = THERE | ({"id": TOKEN} if "/token/" in operation.path else {})
 
     @settings(max_examples=n, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(
@@ -45,7 +46,7 @@ def asked(operation, mode, n):
         there=st.lists(st.booleans(), min_size=len(THERE), max_size=len(THERE)),
     )
     def ask(case, there):
-        for (name, word), chosen in zip(THERE.items(), there, strict=True):
+        for (name, word), chosen in zip(words.items(), there, strict=True):
             if chosen and name in case.path_parameters:
                 case.path_parameters[name] = word
         answer = case.call_and_validate(checks=CHECKS)

@@ -5,6 +5,11 @@ import signal
 import time
 from pathlib import Path
 
+from app.explorer.resources import close_resources, open_resources
+from tests.explorer.banks import build_bank
+from tests.explorer.conftest import SETTINGS
+
+OF_THE_BANK = ("bank", "words", "tokens", "moments", "shadow", "readings")
 NOTED = """
 import sys, threading, time
 from pathlib import Path
@@ -35,7 +40,13 @@ PAGES = (
     "/tiny/embed",
     "/tiny/notable",
     "/tiny/census",
-    "/tiny/search?q=L1H2",
+    "/tiny/search?q=that,with",
+    "/api/v1/tiny/search?q=that&order=alignment",
+    "/tiny/token/70?all=1",
+    "/tiny/L1/H2/ov/svd/3/around",
+    "/-/pair?a=tiny/L0/H1&b=tiny/L1/H2",
+    "/tiny/composition",
+    "/tiny/L1/H2/alike",
     "/api/v1/-/search?q=that",
     "/tiny/blind",
     "/tiny/suggest?q=L1",
@@ -48,6 +59,15 @@ PAGES = (
     "/openapi.json",
     "/readyz",
 )
+
+
+def build_all(data):
+    """All that searches and pages of tokens and heads rest on."""
+    r = open_resources(data=data, **SETTINGS)
+    try:
+        build_bank(r, kinds=(*OF_THE_BANK, "composition", "alike"))
+    finally:
+        close_resources(r)
 
 
 def get(server, path):
@@ -65,6 +85,7 @@ def test_a_server_never_loads_what_computes(run_server, own_data, tmp_path, monk
     notes.mkdir()
     (notes / "sitecustomize.py").write_text(NOTED)
     monkeypatch.setenv("PYTHONPATH", str(notes))
+    build_all(own_data)
     with run_server(own_data, "tiny") as server:
         for _ in range(2):  # cold, then warm
             assert {path: get(server, path)[0] for path in PAGES} == {

@@ -29,10 +29,11 @@ _known: WeakKeyDictionary[Vocabulary, frozenset[int]] = WeakKeyDictionary()
 def understood(model: OpenModel, typed: str) -> tuple[tuple[AskedTerm, ...], bool]:
     """What was typed, term by term; BadOption or UnknownAddress where a token or a ray is named that is not there.
 
-    A ray's tokens are not looked up. Terms that stand for nothing have no tokens. What is beyond the first 32 tokens is left
+    A term that is said twice counts once. A ray's tokens are not looked up. Terms that stand for nothing have no tokens. What is beyond the first 32 tokens is left
     out; the second value says whether anything is.
     """
-    room, found, terms = MOST_TOKENS, [], terms_of(typed)
+    room, found = MOST_TOKENS, []
+    terms = list({(term.kind, term.text, term.is_minus): term for term in reversed(terms_of(typed))}.values())[::-1]
     for term in terms:
         asked = _understood(model, typed, term)
         found.append(replace(asked, tokens=asked.tokens[:room]))

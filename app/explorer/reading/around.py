@@ -34,10 +34,16 @@ Mask = NDArray[np.bool_]
 
 
 def surroundings(
-    model: OpenModel, bank: Bank, order: Precedence, rows: Sequence[int], pairs: Pairs | None, sign: Sign = "p"
+    model: OpenModel,
+    bank: Bank,
+    order: Precedence,
+    rows: Sequence[int],
+    pairs: Pairs | None,
+    sign: Sign = "p",
+    pin: str | None = None,
 ) -> tuple[Surroundings, ...]:
-    """Of that end of each of these rows; `pairs`: the readings of the model, where there are any."""
-    sides = [Around(model, bank, order, row) for row in rows]
+    """Of that end of each of these rows; `pairs`: the readings of the model, where there are any; `pin`: of every address."""
+    sides = [Around(model, bank, order, row, pin) for row in rows]
     # In one pass over all that is looked for.
     vectors = bank.vectors(np.array(rows, np.intp)) * np.float32(1 if sign == "p" else -1)
     cosines = bank.products(vectors.T, np.logical_or.reduce([side.wanted for side in sides]))
@@ -47,8 +53,8 @@ def surroundings(
 class Around:
     """One row of a bank and what is beside it."""
 
-    def __init__(self, model: OpenModel, bank: Bank, order: Precedence, row: int) -> None:
-        self._model, self._bank, self._row = model, bank, row
+    def __init__(self, model: OpenModel, bank: Bank, order: Precedence, row: int, pin: str | None) -> None:
+        self._model, self._bank, self._row, self._pin = model, bank, row, pin
         rows = bank.rows
         self.writes = bool(order.writes[row])
         of_svd = ~rows.is_neuron & order.is_used
@@ -63,7 +69,7 @@ class Around:
     def told(self, cosines: NDArray[np.float32], pairs: Pairs | None) -> Surroundings:
         """What is found, by the cosines of one of its ends with all rows that are wanted."""
         rows, row = self._bank.rows, self._row
-        place = self._bank.address(row)
+        place = self._bank.address(row, self._pin)
         assert place.kind is not None
         like, others, neurons = (self._alignments(name, cosines) for name in ("like", "others", "neurons"))
         reader = None if self.writes else reader_of(self._model, place, int(rows.side[row]))
@@ -115,7 +121,7 @@ class Around:
         return Alignments(tuple(found), len(beyond), len(at))
 
     def _aligned(self, row: int, cosine: float, z: float, n: int) -> Aligned:
-        return aligned(self._model.vocabulary, self._bank, int(row), float(cosine), float(z), n)
+        return aligned(self._model.vocabulary, self._bank, int(row), float(cosine), float(z), n, pin=self._pin)
 
     def _readings(self, pairs: Pairs, of_writers: NDArray[np.float32] | None = None) -> Readings:
         """`of_writers`: the cosines of all rows, where it is the writers that are asked for."""
@@ -126,15 +132,16 @@ class Around:
         return Readings(tuple(found), len(at), len(passing) - len(at))
 
     def _reading(self, pairs: Pairs, one: int) -> Reading:
-        head, slug = int(pairs.head[one]), self._model.header.slug
+        head, model = int(pairs.head[one]), Address(self._model.header.slug, self._pin)
         writer, layer = int(pairs.writer[one]), int(pairs.layer[one])
         part = PARTS[pairs.part[one]]
         kind = KINDS[pairs.kind[one]]
-        address = Address(slug, None, writer, None if head < 0 else head, kind, "svd", int(pairs.index[one]))
+        above = model.at_layer(writer) if head < 0 else model.at_layer(writer).at_head(head)
+        address = above.at(kind).in_basis("svd").direction(int(pairs.index[one]))
         return Reading(
             address,
             part,
-            sharers(self._model, Address(slug, None, layer), part, int(pairs.reader[one])),
+            sharers(self._model, model.at_layer(layer), part, int(pairs.reader[one])),
             float(pairs.specificity[one]),
             float(pairs.false_share[one]),
             layer - writer,
@@ -177,10 +184,17 @@ def entries(vocabulary: Vocabulary, ids: NDArray[np.int32] | Sequence[int], most
 
 
 def aligned(
-    vocabulary: Vocabulary, bank: Bank, row: int, value: float, z: float, n: int, sign: Sign | None = None
+    vocabulary: Vocabulary,
+    bank: Bank,
+    row: int,
+    value: float,
+    z: float,
+    n: int,
+    sign: Sign | None = None,
+    pin: str | None = None,
 ) -> Aligned:
-    """That row beside something, as the ray on whose side it lies."""
-    place = bank.address(row)
+    """That row beside something, as the ray on whose side it lies, at that pin."""
+    place = bank.address(row, pin)
     assert place.kind is not None
     sign = sign or ("p" if z >= 0 else "n")
     rows = bank.rows

@@ -173,13 +173,13 @@ class Bank:
                 return int(at[0])
         return None
 
-    def address(self, row: int) -> Address:
-        """The direction that the row is a side of."""
+    def address(self, row: int, pin: str | None = None) -> Address:
+        """The direction that the row is a side of, at the pin that the visitor's address has."""
         rows = self.rows
         layer, head = int(rows.layer[row]), int(rows.head[row])
         return Address(
             self._model.header.slug,
-            None,
+            pin,
             None if layer < 0 else layer,
             None if head < 0 else head,
             KINDS[rows.kind[row]],

@@ -30,16 +30,17 @@ class OwnVectors:
     """Which ids the tokenizer knows [d_vocab]."""
 
     def is_trained(self, id_: int) -> bool:
-        """Whether the tokenizer knows the token, and the model was trained on it."""
-        return bool(self.known[id_]) and id_ not in self.arrays["odd"]
+        """Whether training has moved that token, which the tokenizer knows."""
+        odd = self.arrays["odd"]
+        at = int(np.searchsorted(odd, id_))
+        return bool(self.known[id_]) and (at == len(odd) or int(odd[at]) != id_)
 
     def vector(self, id_: int) -> NDArray[np.float32]:
         """That token's own [d_model]; ComputationFailed where a file has changed meanwhile."""
         found: NDArray[np.float32]
-        arrays, odd = self.arrays, self.arrays["odd"]
-        at = int(np.searchsorted(odd, id_))
-        if at < len(odd) and odd[at] == id_:
-            found = arrays["vectors"][at]
+        arrays = self.arrays
+        if not self.is_trained(id_):
+            found = arrays["vectors"][np.searchsorted(arrays["odd"], id_)]
             return found
         unit = self.words.rows(np.array([id_]))[0]
         found = arrays["mean"] + arrays["coordinates"][id_] @ arrays["components"] + arrays["rest"][id_] * unit

@@ -138,7 +138,7 @@ def _prove(store: ArtifactStore, parts: Sequence[Recipe]) -> None:
 
 
 def built(r: Resources, model: OpenModel, processing: Processing, recipe: Recipe) -> Artifact:
-    """What precomputing leaves of the model by that recipe, of that processing; NotBuilt naming the command."""
+    """What precomputing leaves of the model in that processing under that recipe; NotBuilt naming the command."""
     artifact = r.store.load(recipe)
     if artifact is None:
         raise not_built(model, processing)
@@ -149,7 +149,8 @@ def not_built(model: OpenModel, processing: Processing) -> NotBuilt:
     """What to say where the bank, or what is needed of it, is not there."""
     slug = model.header.slug
     weights = f" --weights {processing}" if processing == "raw" and "folded" in model.header.processings else ""
-    return NotBuilt(f"Not built on this server: singular-lens precompute {slug} --matrices bank{weights} builds it.")
+    command = f"singular-lens precompute {slug} --matrices bank{weights}"
+    return NotBuilt(f"Not built on this server: {command} builds it.", command)
 
 
 @contextmanager

@@ -56,17 +56,24 @@ _known: WeakKeyDictionary[Bank, dict[Does, NDArray[np.intp]]] = WeakKeyDictionar
 
 
 def groups(
-    model: OpenModel, bank: Bank, order: Precedence, ends: Mapping[End, OwnVectors], id_: int, *, whole: bool
+    model: OpenModel,
+    bank: Bank,
+    order: Precedence,
+    ends: Mapping[End, OwnVectors],
+    id_: int,
+    *,
+    whole: bool,
+    pin: str | None = None,
 ) -> tuple[TokenGroup, ...]:
     """What writes the token, what reads it, what it looks for with, and whose key it is.
 
     `whole`: with single neurons as well, and with its rank at every end that is shown; else only where that is among the
-    tokens that are kept of the end, since to count takes a product with every token.
+    tokens that are kept of the end, since to count takes a product with every token. `pin`: of every address.
     """
     doings = [doing for doing in DOINGS if whole or not doing.are_neurons]
     at = {doing.does: rows for doing in doings if len(rows := _rows(bank, order, doing))}
     lie = _lying(bank, ends, id_, list(at.values()))
-    found = [_group(model, bank, does, rows, lie) for does, rows in at.items()]
+    found = [_group(model, bank, does, rows, lie, pin) for does, rows in at.items()]
     shown = [ray for group in found for ray in group.rays]
     ranked = iter(_ranked(bank, shown, ends, id_, whole=whole))
     return tuple(replace(group, rays=tuple(next(ranked) for _ in group.rays)) for group in found)
@@ -108,7 +115,7 @@ def _lying(bank: Bank, ends: Mapping[End, OwnVectors], id_: int, at: Sequence[ND
     return Lying(z, scores, scale)
 
 
-def _group(model: OpenModel, bank: Bank, does: Does, at: NDArray[np.intp], lie: Lying) -> TokenGroup:
+def _group(model: OpenModel, bank: Bank, does: Does, at: NDArray[np.intp], lie: Lying, pin: str | None) -> TokenGroup:
     far = np.abs(lie.z[at])
     first = np.argpartition(-far, min(MOST, len(far)) - 1)[:MOST]
     first = at[first[np.argsort(-far[first], kind="stable")]]
@@ -123,6 +130,7 @@ def _group(model: OpenModel, bank: Bank, does: Does, at: NDArray[np.intp], lie: 
                 float(abs(lie.z[row])),
                 len(at),
                 SIGNS[int(lie.z[row] < 0)],
+                pin,
             ),
             expected=float(chance),
             row=int(row),

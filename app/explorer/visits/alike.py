@@ -6,6 +6,7 @@ Raises what `app.explorer.browse` does.
 from app.core.address import Address
 from app.explorer import recipes
 from app.explorer.errors import NotBuilt, UnknownAddress
+from app.explorer.jobs import unbuilt
 from app.explorer.pages import AlikePage
 from app.explorer.places import neighbours
 from app.explorer.reading.alike import alike_page
@@ -23,6 +24,8 @@ def alike(r: Resources, address: Address, options: Options) -> AlikePage:
     opened, shown = visited(r, address, options)
     try:
         artifact = built(r, opened, shown.weights, recipes.alike(opened, shown.weights))
-    except NotBuilt as unbuilt:
-        return AlikePage(address, opened.header, shown, (), *neighbours(opened.header, address), str(unbuilt))
+    except NotBuilt as error:
+        return AlikePage(
+            address, opened.header, shown, (), *neighbours(opened.header, address), unbuilt(r, address.model, error)
+        )
     return alike_page(address, opened.header, shown, artifact.arrays)

@@ -6,6 +6,7 @@ Raises what `browse` raises; where the bank is not there, the page says so. Know
 from app.core.address import Address, Sign
 from app.explorer.circuitry import AroundPage, Surroundings
 from app.explorer.errors import NotBuilt, UnknownAddress
+from app.explorer.jobs import unbuilt
 from app.explorer.library import OpenModel
 from app.explorer.pages import View
 from app.explorer.reading.around import surroundings
@@ -28,8 +29,8 @@ def around(r: Resources, address: Address, options: Options, path: str = "") -> 
     hops = read_path(opened, address, path)
     try:
         sides, share = _sides(r, opened, address, view, hops[-1].ray.sign)
-    except NotBuilt as missing:
-        return AroundPage(address, opened.header, view, (), hops, 0.0, str(missing))
+    except NotBuilt as error:
+        return AroundPage(address, opened.header, view, (), hops, 0.0, unbuilt(r, address.model, error))
     return AroundPage(address, opened.header, view, sides, hops, share)
 
 
@@ -44,7 +45,7 @@ def _sides(
             raise not_built(opened, view.weights)
         raise UnknownAddress(f"{address.label} of {address.model} is not among the vectors of its bank.")
     order, pairs = order_of(opened, bank), _pairs(r, opened, view)
-    return surroundings(opened, bank, order, found, pairs, sign), bank.share
+    return surroundings(opened, bank, order, found, pairs, sign, address.pin), bank.share
 
 
 def _pairs(r: Resources, opened: OpenModel, view: View) -> Pairs | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from app.core.address import Address
 from app.explorer import recipes
 from app.explorer.errors import BadOption, NotBuilt
+from app.explorer.jobs import unbuilt
 from app.explorer.layout import COMPOSED, Composed
 from app.explorer.library import OpenModel
 from app.explorer.pages import CompositionPage, HeadPair, View
@@ -46,11 +47,11 @@ def composition(
         raise BadOption(f"n goes from 1 to {MOST_LISTED}.")
     try:
         _, found, shown = _scores(r, address, options, kind, writer, reader)
-    except NotBuilt as unbuilt:
+    except NotBuilt as error:
         opened, shown = visited(r, address, options)
         model, chosen = Address(address.model, address.pin), _chosen(kind)
         nothing = CompositionPage(model, opened.header, shown, chosen, writer, reader, (), 0, (), (), 1, ())
-        return replace(nothing, unbuilt=str(unbuilt))
+        return replace(nothing, unbuilt=unbuilt(r, address.model, error))
     return reading.composition_page(found, shown, writer, reader, n)
 
 

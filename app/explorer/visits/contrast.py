@@ -31,7 +31,7 @@ def contrast(r: Resources, a: str, b: str) -> ContrastPage:
     if not a.strip() or not b.strip():
         return ContrastPage(a, b, None, None)
     first = _named(r, a, None)
-    second = _named(r, b, first[0].model)
+    second = _named(r, b, first[0])
     one, other = _halves(r, first, second)
     is_one_space = one.model.header.d_model == other.model.header.d_model
     is_direction = one.address.index is not None
@@ -59,18 +59,21 @@ def _apart(one: Half, other: Half) -> Gulf:
     return "" if one.model.fingerprint == other.model.fingerprint else "models"
 
 
-def _named(r: Resources, text: str, slug: str | None) -> tuple[Address, Processing | None]:
-    """The place, and the weights that were named with it; UnknownAddress with examples."""
+def _named(r: Resources, text: str, beside: Address | None) -> tuple[Address, Processing | None]:
+    """The place, and the weights that were named with it; UnknownAddress with examples.
+
+    `beside`: a place of the model that is meant where the text names none, at whose pin it is.
+    """
     name, tilde, weights = text.strip().partition("~")
     processing = next((each for each in PROCESSINGS if each == weights.lower()), None)
     if tilde and processing is None:
         raise BadOption(f"What stands behind ~ is one of {', '.join(PROCESSINGS)}: {text[:40]!r} has neither.")
     if (found := _address(r, name)) is None:
-        model = slug or (r.slugs[0] if len(r.slugs) == 1 else None)
+        model = beside.model if beside else (r.slugs[0] if len(r.slugs) == 1 else None)
         if model is None:
             raise UnknownAddress(f"{name[:40]!r} names no place. {EXAMPLES}")
         found = jump(r, model, name).address
-    return _matrix_of(found), processing
+    return _matrix_of(found.seen_from(beside) if beside else found), processing
 
 
 def _address(r: Resources, name: str) -> Address | None:

@@ -13,6 +13,7 @@ from app.core.expectation import SURELY, expected, spread
 from app.core.precedence import read_at, written_at
 from app.explorer.circuitry import PairCell, PairPage, Passage
 from app.explorer.errors import BadOption, NotBuilt, UnknownAddress
+from app.explorer.jobs import unbuilt
 from app.explorer.jump import jump
 from app.explorer.layout import BANK_ENDS, PARTS, Part
 from app.explorer.library import OpenModel
@@ -65,7 +66,7 @@ def pair(r: Resources, a: str, b: str, options: Options, part: Part, path: str =
     hops = read_way(opened, one.at("ov"), path)
     try:
         return _built(r, opened, view, one, other, part, hops)
-    except NotBuilt as missing:
+    except NotBuilt as error:
         return PairPage(
             one,
             other,
@@ -81,7 +82,7 @@ def pair(r: Resources, a: str, b: str, options: Options, part: Part, path: str =
             0,
             is_later=False,
             chance=0.0,
-            missing=str(missing),
+            unbuilt=unbuilt(r, one.model, error),
             path=hops,
         )
 
@@ -100,7 +101,7 @@ def _built(
     far = expected(cosines / spreads[:, None], cosines.size)
     assert one.layer is not None
     assert other.layer is not None
-    told = Cells(opened, bank, written, read, cosines, far, hops[-1].ray if hops else None)
+    told = Cells(opened, bank, written, read, cosines, far, one.pin, hops[-1].ray if hops else None)
     passage = None
     if hops:
         n = hops[-1].ray.address.index or 0
@@ -116,8 +117,8 @@ def _built(
         opened.header,
         view,
         part,
-        rows=tuple(bank.address(int(row)) for row in written.at[:DRAWN]),
-        columns=tuple(bank.address(int(row)) for row in read.at[:DRAWN]),
+        rows=tuple(bank.address(int(row), one.pin) for row in written.at[:DRAWN]),
+        columns=tuple(bank.address(int(row), one.pin) for row in read.at[:DRAWN]),
         cosines=tuple(tuple(row) for row in cosines[:DRAWN, :DRAWN].tolist()),
         specificities=tuple(own[:DRAWN].tolist()),
         whole=together(own, written.strength),
@@ -168,6 +169,8 @@ class Cells:
     cosines: NDArray[np.float64]
     far: NDArray[np.float64]
     """Of each cell, how many would be so far out by chance."""
+    pin: str | None
+    """Of every address."""
     start: Ray | None
     """Which end of its direction is told of; the + end of all others."""
 
@@ -185,11 +188,11 @@ class Cells:
 
     def _cell(self, row: int, column: int) -> PairCell:
         cosine, at = float(self.cosines[row, column]), (int(self.written.at[row]), int(self.read.at[column]))
-        writer = Ray(self.bank.address(at[0]), "p")
+        writer = Ray(self.bank.address(at[0], self.pin), "p")
         if self.start and writer.address.index == self.start.address.index:
             writer = self.start
         is_turned = writer.sign == "n"
-        reader = Ray(self.bank.address(at[1]), SIGNS[(cosine < 0) != is_turned])
+        reader = Ray(self.bank.address(at[1], self.pin), SIGNS[(cosine < 0) != is_turned])
         written, read = (
             entries(self.model.vocabulary, self.bank.rows.ids[place, SIGNS.index(ray.sign)], TOKENS)
             for place, ray in zip(at, (writer, reader), strict=True)

@@ -15,11 +15,13 @@ from app.core.rays import ALPHA, READINGS
 from app.explorer.asking.words import named, understood
 from app.explorer.bank import has_neurons
 from app.explorer.errors import BadOption, ExplorerError, NotBuilt, UnknownAddress
+from app.explorer.jobs import unbuilt
 from app.explorer.jump import jump
 from app.explorer.layout import BANK_ENDS
 from app.explorer.library import OpenModel
 from app.explorer.matrices import SIDES
 from app.explorer.pages import (
+    MOST_FALSE,
     USED,
     WEAK,
     AskedTerm,
@@ -65,14 +67,13 @@ MOST_READ = 2**30
 N_ORDERED = 2_000
 RANK = 10
 """How many of the nearest are held against chance together."""
-MOST_FALSE = 0.5
-"""Where more of the nearest may be chance, they do not stand out."""
 RAYS: tuple[Ray, Ray] = ("p", "n")
 KINDS_OF: dict[SearchBasis, tuple[Kind, ...]] = {
     "svd": (*CIRCUITS, *LAYER_KINDS, "embed", "unembed"),
     "neuron": LAYER_KINDS,
 }
 SUGGESTED = ("would, could", "writing, wrote", "red, blue, green", "largest, fastest", "Paris, London")
+NAMES_A_PLACE = "That names a place. Its pieces are no words: in quotes they are searched for all the same."
 NO_POSITIVE = "Only words to subtract: add one to search for, as in king -man."
 NOTHING_LEFT = (
     "Nothing is left to search for: what was typed cancels out, or stands for tokens that were never trained."
@@ -120,7 +121,12 @@ def search(r: Resources, address: Address, options: Options, inquiry: Inquiry, m
     kinds = tuple(kind for kind in KINDS_OF[inquiry.basis] if kind in (*CIRCUITS, *_own_kinds(model)))
     sides = dict.fromkeys(side for kind in kinds for side in SIDES[kind] if side in {"read", "write", "query", "key"})
     page = SearchPage(
-        model.header, view, inquiry, choices=(("side", tuple(sides)), ("kind", kinds)), suggested=SUGGESTED
+        Address(address.model, address.pin),
+        model.header,
+        view,
+        inquiry,
+        choices=(("side", tuple(sides)), ("kind", kinds)),
+        suggested=SUGGESTED,
     )
     if has_neurons(model, view.weights):
         page = replace(page, bases=("svd", "neuron"))
@@ -128,8 +134,8 @@ def search(r: Resources, address: Address, options: Options, inquiry: Inquiry, m
     try:
         bank = open_bank(r, model, view.weights)
         words = {end: open_words(r, model, view.weights, end) for end in BANK_ENDS}
-    except NotBuilt as absent:
-        return replace(page, absent=str(absent), place=_place(r, address, inquiry.q))
+    except NotBuilt as error:
+        return replace(page, unbuilt=unbuilt(r, address.model, error), place=_place(r, address, inquiry.q))
     try:
         asked_for, is_cut = understood(model, inquiry.q)
         terms = tuple(_with_tokens(model, bank, words, view, term) for term in asked_for)
@@ -138,8 +144,8 @@ def search(r: Resources, address: Address, options: Options, inquiry: Inquiry, m
     page = replace(page, terms=terms, is_cut=is_cut, place=_place(r, address, inquiry.q))
     if not terms:
         return page
-    if all(term.is_minus for term in terms):
-        return replace(page, problem=NO_POSITIVE)
+    if why := _why_not(page):
+        return replace(page, problem=why)
     asked = _asked(model, bank, inquiry, terms, words)
     if all(one is None for one in asked.similarities.values()):
         return replace(page, problem=NOTHING_LEFT)
@@ -160,6 +166,13 @@ def search_every(r: Resources, q: str) -> EveryPage:
         except ExplorerError as error:
             missing.append((slug, str(error)))
     return EveryPage(q, tuple(pages), tuple(missing))
+
+
+def _why_not(page: SearchPage) -> str:
+    """Why what was understood is not searched for; empty where it is."""
+    if page.place is not None and any(term.is_cut for term in page.terms):
+        return NAMES_A_PLACE
+    return NO_POSITIVE if all(term.is_minus for term in page.terms) else ""
 
 
 def _own_kinds(model: OpenModel) -> tuple[Kind, ...]:
@@ -193,8 +206,10 @@ def _layers(model: OpenModel, said: str) -> range:
 
 def _place(r: Resources, address: Address, text: str) -> Address | None:
     """What the text names in the model, if it names a place."""
+    if not text.strip():
+        return None
     try:
-        return jump(r, address.model, text).address if text.strip() else None
+        return jump(r, address.model, text).address.seen_from(address)
     except ExplorerError:
         return None
 
@@ -274,12 +289,37 @@ def _answered(page: SearchPage, asked: Search, most: int) -> SearchPage:
     facts = _Evidence(asked, shown)
     return replace(
         page,
-        found=tuple(_found(asked, scores, facts, place) for place in on_page.tolist()),
+        found=tuple(_found(asked, scores, facts, place, page.address.pin) for place in on_page.tolist()),
         n_found=len(order),
         n_pages=n_pages,
         strip=tuple(_strip(asked, order)),
         searched=_searched(asked, scores, by_theme[:RANK], facts),
+        n_neurons=_neurons(asked) if "neuron" in page.bases else 0,
     )
+
+
+def _neurons(asked: Search) -> int:
+    """Ends of neurons with a better theme than every random direction, if most of the nearest are not chance; 0 where
+    neurons are searched anyway, or only some of what there is.
+    """
+    plain = replace(asked.inquiry, q="", order="theme", page=1)
+    if plain != Inquiry("") or not asked.bank.rows.is_neuron.any():
+        return 0
+    of_neurons = replace(asked, inquiry=replace(plain, basis="neuron"))
+    scores = _scores(of_neurons)
+    nearest, rays = scores.first(scores.themes, RANK), scores.themes[scores.themes > NOWHERE]
+    controls = theme_of_controls(asked.bank, asked.similarities, _ends(of_neurons, scores))
+    if not len(nearest) or not len(controls):
+        return 0
+    fdr = false_discoveries(scores.theme(int(nearest[-1])), rays, controls)
+    return int((rays > controls.max()).sum()) if fdr is not None and fdr <= MOST_FALSE else 0
+
+
+def _ends(asked: Search, scores: Scores) -> list[End]:
+    """Of the model, at which something was compared."""
+    own = slice(scores.start, scores.start + len(scores.themes))
+    compared = asked.bank.rows.end[own][np.any(scores.themes > NOWHERE, axis=1)]
+    return [end for code, end in enumerate(BANK_ENDS) if (compared == code).any()]
 
 
 def _scores(asked: Search) -> Scores:
@@ -343,13 +383,11 @@ class _Evidence:
 
 
 def _searched(asked: Search, scores: Scores, nearest: NDArray[np.intp], facts: _Evidence) -> Searched:
-    is_there = scores.themes > NOWHERE
-    rays = scores.themes[is_there]
-    compared = asked.bank.rows.end[scores.start : scores.start + len(is_there)][is_there[:, 0] | is_there[:, 1]]
-    ends = [end for code, end in enumerate(BANK_ENDS) if (compared == code).any()]
-    controls = theme_of_controls(asked.bank, asked.similarities, ends)
+    rays = scores.themes[scores.themes > NOWHERE]
+    controls = theme_of_controls(asked.bank, asked.similarities, _ends(asked, scores))
     fdr = false_discoveries(scores.theme(int(nearest[-1])), rays, controls) if len(nearest) else None
-    least = min((one for place in nearest.tolist() if (one := facts.of(place)[1]) is not None), default=None)
+    by_chance = [one for place in nearest.tolist() if (one := facts.of(place)[1]) is not None]
+    n_aligned = sum(one <= WEAK for one in by_chance)
     return Searched(
         n_rays=len(rays),
         share=_share(asked),
@@ -357,7 +395,8 @@ def _searched(asked: Search, scores: Scores, nearest: NDArray[np.intp], facts: _
         n_beyond=int((rays > controls.max()).sum()) if len(controls) else 0,
         rank=len(nearest),
         fdr=fdr,
-        stands_out=None if fdr is None or least is None else fdr <= MOST_FALSE or least <= WEAK,
+        n_aligned=n_aligned,
+        stands_out=None if fdr is None or not by_chance else fdr <= MOST_FALSE or n_aligned > 0,
         is_of_nearest=scores.is_of_nearest,
     )
 
@@ -370,10 +409,10 @@ def _share(asked: Search) -> float:
     return int(asked.bank.rows.is_neuron.sum()) / (of.n_layers * of.d_mlp * len(of.layer_kinds))
 
 
-def _found(asked: Search, scores: Scores, facts: _Evidence, place: int) -> FoundRay:
+def _found(asked: Search, scores: Scores, facts: _Evidence, place: int, pin: str | None) -> FoundRay:
     bank, (at, ray) = asked.bank, divmod(place, 2)
     rows = bank.rows
-    address, side = bank.address(at), int(rows.side[at])
+    address, side = bank.address(at, pin), int(rows.side[at])
     alignment, by_chance = facts.of(place)
     kind = KINDS[rows.kind[at]]
     tokens = _tokens(asked, at, ray)

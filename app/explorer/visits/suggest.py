@@ -10,6 +10,7 @@ from app.explorer.library import OpenModel
 from app.explorer.pages import Suggestion, SuggestPage
 from app.explorer.resources import Resources
 from app.explorer.views import Options, visited
+from app.models.lookup import ID
 from app.models.vocabulary import shown
 
 MOST = 8
@@ -28,9 +29,12 @@ def suggest(r: Resources, address: Address, options: Options, text: str) -> Sugg
     """What the text may mean in that model, the likeliest first; with nothing typed, where to begin."""
     opened, view = visited(r, address, options)
     model, text = Address(address.model, address.pin), text.strip()
-    found = [*_places(r, opened, model, text), *_pages(model, text.lower()), *_token(opened, model, text)]
+    places, pages, tokens = _places(r, opened, model, text), _pages(model, text.lower()), _token(opened, model, text)
+    found = [*places, *pages, *tokens]
+    named = [*(places[:1] if text else ()), *(one for one in pages if one.under == text.lower())]
+    named += tokens if ID.fullmatch(text) else []
     once = list({(each.address, each.under): each for each in found}.values())[:MOST]
-    return SuggestPage(model, opened.header, view, text, shown(text), tuple(once))
+    return SuggestPage(model, opened.header, view, text, shown(text), named[0] if named else None, tuple(once))
 
 
 def _places(r: Resources, opened: OpenModel, model: Address, text: str) -> list[Suggestion]:
@@ -41,7 +45,7 @@ def _places(r: Resources, opened: OpenModel, model: Address, text: str) -> list[
         return []
     if target is None:
         return [] if text else [Suggestion(model.at(kind), "") for kind in opened.header.model_kinds]
-    place = target.address.pinned(model.pin) if target.address.model == model.model else target.address
+    place = target.address.seen_from(model)
     weights = target.weights or ""
     named = Suggestion(place, "", ray=target.ray or "", weights=weights)
     return [named, *(Suggestion(inside, "", weights=weights) for inside in _inside(opened, place))]

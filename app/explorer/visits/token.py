@@ -6,9 +6,10 @@ from app.core.address import Address
 from app.explorer.circuitry import NearToken, TokenGroup, TokenPage
 from app.explorer.errors import NotBuilt, UnknownAddress
 from app.explorer.full import named_token, unknown_token
+from app.explorer.jobs import unbuilt
 from app.explorer.layout import BANK_ENDS
 from app.explorer.library import OpenModel
-from app.explorer.pages import End, NamedToken, View
+from app.explorer.pages import End, NamedToken, Unbuilt, View
 from app.explorer.reading.bank import open_bank
 from app.explorer.reading.order import order_of
 from app.explorer.reading.origins import OwnVectors, open_origins
@@ -32,8 +33,8 @@ def token(r: Resources, address: Address, options: Options, id_: int, *, whole: 
     named, variants = _named(opened, id_)
     try:
         return _built(r, opened, address, view, named, variants, whole=whole)
-    except NotBuilt as missing:
-        return _page(opened, address, view, named, variants, str(missing))
+    except NotBuilt as error:
+        return _page(opened, address, view, named, variants, unbuilt(r, address.model, error))
 
 
 def find(r: Resources, address: Address, options: Options, text: str) -> int:
@@ -67,7 +68,7 @@ def _built(
     ends: dict[End, OwnVectors] = {end: open_origins(r, opened, view.weights, end) for end in BANK_ENDS}
     found: tuple[TokenGroup, ...] = ()
     if opened.vocabulary.known[named.id]:
-        found = groups_of(opened, bank, order_of(opened, bank), ends, named.id, whole=whole)
+        found = groups_of(opened, bank, order_of(opened, bank), ends, named.id, whole=whole, pin=address.pin)
     read = ends["read"]
     return _page(
         opened,
@@ -75,10 +76,10 @@ def _built(
         view,
         named,
         variants,
-        "",
+        None,
         groups=found,
         near=_near(opened, read, named.id),
-        is_trained=read.is_trained(named.id),
+        is_trained=read.is_trained(named.id) if opened.vocabulary.known[named.id] else None,
         length=float(read.arrays["length"][named.id]),
         typical_length=float(np.median(read.arrays["length"][read.known])),
         share=bank.share,
@@ -92,7 +93,7 @@ def _page(
     view: View,
     named: NamedToken,
     variants: tuple[NamedToken, ...],
-    missing: str,
+    absent: Unbuilt | None,
     *,
     groups: tuple[TokenGroup, ...] = (),
     near: tuple[NearToken, ...] = (),
@@ -116,7 +117,7 @@ def _page(
         variants,
         groups,
         near,
-        missing,
+        absent,
         share,
         is_whole,
     )

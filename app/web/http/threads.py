@@ -3,6 +3,7 @@
 What takes long then stands before no page and no search, and none of them before a probe. Knows no page.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from functools import partial, wraps
@@ -14,6 +15,7 @@ from fastapi import Request, Response
 from threadpoolctl import threadpool_limits
 
 from app.models.memory import give_back
+from app.web.http.patience import left
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -71,12 +73,20 @@ def aside(make: Callable[P, Response]) -> Callable[P, Coroutine[Any, Any, Respon
 
 
 def searching(make: Callable[P, Response]) -> Callable[P, Coroutine[Any, Any, Response]]:
-    """Make a route's answer in the thread of searches."""
+    """Make a route's answer in the thread of searches, unless the visitor has gone while others' were made."""
 
     @wraps(make)
     async def answer(*given: P.args, **named: P.kwargs) -> Response:
-        limiter = threads_of(cast("Request", named["request"])).searches
-        return await anyio.to_thread.run_sync(partial(make, *given, **named), limiter=limiter)
+        request = cast("Request", named["request"])
+        leaves = asyncio.create_task(left(request.receive))
+
+        def make_for_somebody() -> Response:
+            return Response(status_code=204) if leaves.done() else make(*given, **named)
+
+        try:
+            return await anyio.to_thread.run_sync(make_for_somebody, limiter=threads_of(request).searches)
+        finally:
+            leaves.cancel()
 
     return answer
 

@@ -8,6 +8,7 @@ from app.core.address import parse
 from app.explorer.visits.around import around as around_verb
 from app.web.answers import page_answer
 from app.web.http.patience import PatientRoute
+from app.web.http.threads import searching
 from app.web.query import AroundQuery
 from app.web.site import resources_of
 
@@ -15,6 +16,7 @@ router = APIRouter(include_in_schema=False, route_class=PatientRoute)
 
 
 @router.get("/{address:path}/around")
+@searching
 def around(request: Request, address: str, query: Annotated[AroundQuery, Query()]) -> Response:
     """What a direction is like, what reads it and what writes it."""
     return page_answer(request, around_verb(resources_of(request), parse(address), query.options(), query.path))

@@ -1,12 +1,12 @@
 """Heads beside heads: which read which, which are alike, two places side by side; the pages and their JSON twins."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from app.core.address import parse
-from app.explorer.errors import NotBuilt
-from app.explorer.pages import AlikePage, CompositionPage
 from app.explorer.visits.alike import alike as alike_verb
 from app.explorer.visits.composition import composition as composition_verb
 from app.explorer.visits.composition import composition_rows
@@ -14,7 +14,7 @@ from app.explorer.visits.contrast import contrast as contrast_verb
 from app.web import schema, twin
 from app.web.answers import csv_stream, json_answer, page_answer
 from app.web.http.patience import PatientRoute
-from app.web.http.threads import searching
+from app.web.http.threads import make_aside, searching
 from app.web.parts import Head, Layer, Slug, describe_answers
 from app.web.query import CompositionQuery, ContrastQuery, ViewQuery
 from app.web.sheet import composition_sheet
@@ -23,18 +23,21 @@ from app.web.site import resources_of, urls_of
 router = APIRouter(route_class=PatientRoute)
 
 
-def _check_built(page: CompositionPage | AlikePage) -> None:
-    """NotBuilt where there is nothing to send; a page for people says so itself."""
-    if page.unbuilt:
-        raise NotBuilt(page.unbuilt)
-
-
 @router.get("/{model}/composition", include_in_schema=False)
-def composition_page(request: Request, model: str, query: Annotated[CompositionQuery, Query()]) -> Response:
-    """Which heads read what which others write; every pair as a file."""
-    r, where, options = resources_of(request), parse(model), query.options()
+async def composition_page(request: Request, model: str, query: Annotated[CompositionQuery, Query()]) -> Response:
+    """Which heads read what which others write; every pair as a file, which takes long."""
     if query.format is None:
-        return page_answer(request, composition_verb(r, where, options, query.kind, *query.layers(), query.n))
+        return await run_in_threadpool(_composition_page, request, model, query)
+    return await make_aside(request, partial(_composition_file, request, model, query))
+
+
+def _composition_page(request: Request, model: str, query: CompositionQuery) -> Response:
+    r, where, options = resources_of(request), parse(model), query.options()
+    return page_answer(request, composition_verb(r, where, options, query.kind, *query.layers(), query.n))
+
+
+def _composition_file(request: Request, model: str, query: CompositionQuery) -> Response:
+    r, where, options = resources_of(request), parse(model), query.options()
     found = composition_rows(r, where, options, query.kind, *query.layers())
     layers = [
         f"{name}-L{layer}"
@@ -49,7 +52,6 @@ def composition_page(request: Request, model: str, query: Annotated[CompositionQ
 def composition(request: Request, model: Slug, query: Annotated[CompositionQuery, Query()]) -> Response:
     """Which heads read what which others write, from weights alone; 404 where it was not precomputed."""
     page = composition_verb(resources_of(request), parse(model), query.options(), query.kind, *query.layers(), query.n)
-    _check_built(page)
     return json_answer(request, twin.composition_json(page, urls_of(request)))
 
 
@@ -65,7 +67,6 @@ def alike_page(request: Request, model: str, layer: str, head: str, query: Annot
 def alike(request: Request, model: Slug, layer: Layer, head: Head, query: Annotated[ViewQuery, Query()]) -> Response:
     """The heads whose subspaces share most with this one's; 404 where it was not precomputed."""
     page = alike_verb(resources_of(request), parse(f"{model}/{layer}/{head}"), query.options())
-    _check_built(page)
     return json_answer(request, twin.alike_json(page, urls_of(request)))
 
 

@@ -19,6 +19,7 @@ from app.explorer.visits.around import around
 from app.web import schema, twin
 from app.web.answers import json_answer
 from app.web.http.patience import PatientRoute
+from app.web.http.threads import searching
 from app.web.parts import Head, Layer, Slug, describe_answers
 from app.web.query import AroundQuery, BasisQuery, CompareQuery, TableQuery, TurnQuery
 from app.web.site import resources_of, urls_of
@@ -99,8 +100,9 @@ def direction(request: Request, query: Annotated[TurnQuery, Query()]) -> Respons
     return _answer(request, browse.direction, twin.direction_page_json, query)
 
 
+@searching
 def surroundings(request: Request, query: Annotated[AroundQuery, Query()]) -> Response:
-    """What a direction is like, what reads it and what writes it; `missing` where the bank was not built."""
+    """What a direction is like, what reads it and what writes it; 404 where the bank was not built."""
     address = parse(str(request.scope["path"]).partition(f"{PREFIX}/")[2].removesuffix(f"/{AROUND}"))
     found = around(resources_of(request), address, query.options(), query.path)
     return json_answer(request, twin.around_json(found, urls_of(request)))

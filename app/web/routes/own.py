@@ -90,6 +90,7 @@ async def robots(request: Request) -> Response:
         f"{root}/*/jump",
         f"{root}/*/suggest",
         f"{root}/*/search",
+        f"{root}/*/token",
         f"{root}/-/jobs",
         f"{root}/*?",
     ]

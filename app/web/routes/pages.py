@@ -1,6 +1,7 @@
 """The pages of a walk: the front page, and whatever an address names."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -17,8 +18,11 @@ from app.explorer.errors import BadOption, NamesNothing, UnknownAddress
 from app.explorer.jump import Target, jump
 from app.explorer.pages import FitPage, Inquiry, View
 from app.explorer.resources import Resources
+from app.explorer.views import Options
 from app.explorer.visits.suggest import suggest
+from app.explorer.visits.token import find as find_token
 from app.explorer.visits.vectors import vectors
+from app.models.lookup import ID
 from app.web.answers import csv_stream, file_answer, page_answer
 from app.web.api.vectors import vector_file
 from app.web.http.patience import PatientRoute
@@ -92,11 +96,11 @@ def jump_to(request: Request, model: str, query: Annotated[JumpQuery, Query()]) 
         url = _pasted(request, link, visited, query.weights)
     else:
         try:
-            target = jump(resources_of(request), visited.model, text.rstrip(BEHIND_A_LINK))
+            target = _target(resources_of(request), visited.model, text)
         except UnknownAddress as unknown:
             url = _named(request, text, visited, query.weights, unknown)
         else:
-            url = urls_of(request).page(_kept_pin(target.address, visited))
+            url = urls_of(request).page(target.address.seen_from(visited))
             asked = _kept_weights(target.weights or query.weights) + _begun(target)
             url = _asking(url, asked, target.ray or "")
     return RedirectResponse(url, 303, {"Cache-Control": "no-cache"})
@@ -188,6 +192,14 @@ def _with_query(request: Request, url: str) -> str:
     return f"{url}?{request.url.query}" if request.url.query else url
 
 
+def _target(r: Resources, slug: str, text: str) -> Target:
+    """The place that is named, whatever of a sentence was copied with it: `blocks.5.attn.W_V[3]` ends with its own bracket."""
+    try:
+        return jump(r, slug, text)
+    except NamesNothing:
+        return jump(r, slug, text.rstrip(BEHIND_A_LINK))
+
+
 def _pasted(request: Request, link: SplitResult, visited: Address, weights: str | None) -> str:
     """Where a link leads on this server, whatever host it names: its own query kept, else the visitor's weights."""
     urls = urls_of(request)
@@ -197,15 +209,19 @@ def _pasted(request: Request, link: SplitResult, visited: Address, weights: str 
     if address is None:
         url = f"{urls.root}{path}"
     else:
-        url = urls.page(_kept_pin(address, visited), under=under)
+        url = urls.page(address.seen_from(visited), under=under)
         asked = asked or _kept_weights(weights)
     return _asking(url, asked, link.fragment)
 
 
 def _named(request: Request, text: str, visited: Address, weights: str | None, unknown: UnknownAddress) -> str:
-    """Where a path of this server leads, or the name of a page of the model: `demo/census`, `census`; else the search for
-    it, or `unknown` where it names a place that is not there.
+    """Where a path of this server leads, or the name of a page of the model: `demo/census`, `census`, or a token by its id:
+    `#1234`; else the search for it, or `unknown` where it names a place that is not there.
     """
+    if ID.fullmatch(text):
+        with suppress(BadOption):  # the search says which ids there are
+            id_ = find_token(resources_of(request), visited, Options(), text)
+            return urls_of(request).token(visited, id_, None, **dict(_kept_weights(weights)))
     for path in (f"/{text.lstrip('/')}", f"/{visited}/{text}") if text.partition("#")[0].strip("/?") else ():
         try:
             return _pasted(request, urlsplit(path), visited, weights)
@@ -220,11 +236,6 @@ def _named(request: Request, text: str, visited: Address, weights: str | None, u
 def _asking(url: str, asked: list[tuple[str, str]], anchor: str) -> str:
     """The URL with that query and that anchor. What visitors ask stays text: none of its names becomes one of ours."""
     return f"{url}{'?' if asked else ''}{urlencode(asked)}{'#' if anchor else ''}{quote(anchor)}"
-
-
-def _kept_pin(address: Address, visited: Address) -> Address:
-    """The place in the very weights that the visitor looks at, if it is of that model and names no others."""
-    return address.pinned(address.pin or (visited.pin if address.model == visited.model else None))
 
 
 def _begun(target: Target) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from app.explorer.visits.pair import pair as pair_verb
 from app.web import schema, twin
 from app.web.answers import json_answer, page_answer
 from app.web.http.patience import PatientRoute
+from app.web.http.threads import searching
 from app.web.parts import describe_answers
 from app.web.query import PairBoxQuery, PairQuery
 from app.web.site import resources_of, urls_of
@@ -17,6 +18,7 @@ router = APIRouter(route_class=PatientRoute)
 
 
 @router.get("/-/pair", include_in_schema=False)
+@searching
 def page(request: Request, query: Annotated[PairBoxQuery, Query()]) -> Response:
     """Directions that one head writes beside those that another reads with; a form until both are named."""
     if not query.a.strip() or not query.b.strip():
@@ -25,8 +27,9 @@ def page(request: Request, query: Annotated[PairBoxQuery, Query()]) -> Response:
 
 
 @router.get("/api/v1/-/pair", summary="Two heads", responses=describe_answers(schema.PairJson))
+@searching
 def pair(request: Request, query: Annotated[PairQuery, Query()]) -> Response:
-    """Directions that one head writes beside those that another reads with: their cosines, and CS of each."""
+    """Directions that one head writes beside those that another reads with: their cosines, and CS of each; 404 where the bank was not built."""
     return json_answer(request, twin.pair_json(_found(request, query), urls_of(request)))
 
 

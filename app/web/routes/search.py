@@ -7,9 +7,10 @@ from fastapi.responses import RedirectResponse
 
 from app.core.address import Address, parse
 from app.explorer.asking.terms import terms_of
-from app.explorer.errors import BadOption, NamesNothing
-from app.explorer.jump import jump
+from app.explorer.errors import BadOption, ComputationFailed, NamesNothing, NotReady, UnknownAddress
+from app.explorer.jump import Target, jump
 from app.explorer.pages import EveryPage, SearchPage
+from app.explorer.resources import Resources
 from app.explorer.visits.search import N_FOUND, N_ON_PAGE, search_every
 from app.explorer.visits.search import search as search_verb
 from app.web import schema, twin
@@ -68,20 +69,30 @@ def _search(request: Request, model: str, query: SearchQuery, most: int = N_ON_P
 def _check_asked(q: str) -> None:
     """BadOption where nothing is asked for: a page has a box then, and an answer for programs nothing."""
     if not terms_of(q):
-        raise BadOption("Say what to search for: q=writing,wrote.")
+        raise BadOption(twin.NOTHING_ASKED)
 
 
 def _elsewhere(request: Request, text: str) -> Response | None:
-    """To the place that the text names, where it says of which model or there is only one."""
+    """To the place that the text names, where it says of which model, or where only one has such a place."""
     r, urls = resources_of(request), urls_of(request)
     if text and len(r.slugs) == 1:
         return RedirectResponse(urls.jump(Address(r.slugs[0]), text), 303, {"Cache-Control": "no-cache"})
     slug = text.partition("/")[0].partition("@")[0]
-    if slug not in r.slugs:
+    targets = [target for each in ([slug] if slug in r.slugs else r.slugs) if (target := _named(r, each, text))]
+    if len(targets) != 1:
         return None
-    try:
-        target = jump(r, slug, text)
-    except NamesNothing:
-        return None
+    (target,) = targets
     url = urls.page(target.address) + (f"#{target.ray}" if target.ray else "")
     return RedirectResponse(url, 303, {"Cache-Control": "no-cache"})
+
+
+def _named(r: Resources, slug: str, text: str) -> Target | None:
+    """What the text names in that model; UnknownAddress where it says of which model, and names no place that is there."""
+    try:
+        return jump(r, slug, text)
+    except NamesNothing:
+        return None
+    except (UnknownAddress, NotReady, ComputationFailed):
+        if text.partition("/")[0].partition("@")[0] == slug:
+            raise
+        return None

@@ -12,6 +12,7 @@ from app.explorer.visits import token as verbs
 from app.web import schema, twin
 from app.web.answers import json_answer, page_answer
 from app.web.http.patience import PatientRoute
+from app.web.http.threads import searching
 from app.web.parts import Slug, describe_answers
 from app.web.query import HeadOfQuery, TextQuery, ViewQuery
 from app.web.site import resources_of, urls_of
@@ -33,6 +34,7 @@ def by_text(request: Request, model: str, query: Annotated[TextQuery, Query()]) 
 
 
 @router.get("/{model}/token/{id}", include_in_schema=False)
+@searching
 def page(request: Request, model: str, id_: Id, query: Annotated[HeadOfQuery, Query()]) -> Response:
     """One token; `head`: its full circuits there."""
     address = parse(model)
@@ -52,8 +54,9 @@ def found(request: Request, model: Slug, query: Annotated[TextQuery, Query()]) -
 
 
 @router.get("/api/v1/{model}/token/{id}", summary="Token", responses=describe_answers(schema.TokenPageJson))
+@searching
 def token(request: Request, model: Slug, id_: Id, query: Annotated[ViewQuery, Query()]) -> Response:
-    """What writes a token, what reads it, what it looks for with and whose key it is, beside chance."""
+    """What writes a token, what reads it, what it looks for with and whose key it is, beside chance; 404 where the bank was not built."""
     shown = verbs.token(resources_of(request), parse(model), query.options(), _number(model, id_))
     return json_answer(request, twin.token_json(shown, urls_of(request)))
 

@@ -28,7 +28,7 @@ def arrays(r):
 def test_what_is_not_built_says_how_to_build_it(explorer):
     page = alike(explorer, parse("tiny/L0/H0"), Options())
     assert page.sides == ()
-    assert "precompute tiny --matrices bank" in page.unbuilt
+    assert "precompute tiny --matrices bank" in page.unbuilt.why
 
 
 def test_it_is_of_a_head(r):

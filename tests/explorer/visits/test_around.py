@@ -233,7 +233,7 @@ def test_until_all_layers_are_there_nothing_is_said_of_readings(planted):
 def test_without_a_bank_the_page_says_which_command_builds_it(open_explorer, fresh_data):
     page = around(open_explorer(fresh_data), DIRECTION, Options())
     assert page.sides == ()
-    assert "singular-lens precompute tiny --matrices bank" in page.missing
+    assert "singular-lens precompute tiny --matrices bank" in page.unbuilt.why
 
 
 def test_a_bank_without_readings_says_the_rest(open_explorer, fresh_data):
@@ -242,7 +242,7 @@ def test_a_bank_without_readings_says_the_rest(open_explorer, fresh_data):
     page = around(r, DIRECTION, Options())
     assert len(page.sides) == 2
     assert [side.readings for side in page.sides] == [None, None]
-    assert page.missing == ""
+    assert page.unbuilt is None
 
 
 @pytest.mark.parametrize("place", ["tiny", "tiny/L0/H1", "tiny/L0/H1/ov", "tiny/embed/nmf/0", "tiny/L0/mlp-in/pca/0"])
@@ -263,7 +263,7 @@ def test_what_is_not_there_is_refused(whole):
 def test_rows_of_another_processing_are_never_looked_at(whole):
     page = around(whole, DIRECTION, Options(weights="raw"))
     assert page.sides == ()
-    assert "--weights raw" in page.missing
+    assert "--weights raw" in page.unbuilt.why
     model = whole.library.model("tiny")
     assert open_bank(whole, model, "folded").share == 1
 

@@ -35,11 +35,11 @@ def cs(r):
 
 def test_what_is_not_built_says_how_to_build_it(explorer, r):
     command = "singular-lens precompute {} --matrices bank{} builds it"
-    assert command.format("tiny", "") in composition(explorer, parse("tiny"), Options()).unbuilt
+    assert command.format("tiny", "") in composition(explorer, parse("tiny"), Options()).unbuilt.why
     raw = composition(r, HERE, Options(weights="raw"))
-    assert command.format("llama", " --weights raw") in raw.unbuilt
+    assert command.format("llama", " --weights raw") in raw.unbuilt.why
     assert (raw.pairs, raw.cells, raw.steps) == ((), (), ())
-    assert composition(r, HERE, Options()).unbuilt == ""
+    assert composition(r, HERE, Options()).unbuilt is None
     with pytest.raises(NotBuilt):
         composition_rows(explorer, parse("tiny"), Options(), "q", None, None)
 

@@ -99,7 +99,7 @@ def test_a_head_or_a_bank_that_is_not_there(whole, open_explorer, fresh_data):
     with pytest.raises(UnknownAddress, match="H0 to H3"):
         pair(whole, "tiny/L0/H1", "tiny/L1/H9", Options(), "value")
     page = pair(open_explorer(fresh_data), "tiny/L0/H1", "tiny/L1/H2", Options(), "value")
-    assert "precompute tiny --matrices bank" in page.missing
+    assert "precompute tiny --matrices bank" in page.unbuilt.why
     assert parse("tiny/L0/H1") == pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "key").address
 
 

@@ -286,14 +286,14 @@ def test_a_place_is_named_beside_what_is_found(banked):
 
 def test_a_model_without_a_bank_says_what_builds_it(explorer):
     page = ask(explorer, "L1H2")
-    assert "precompute tiny --matrices bank" in page.absent
+    assert "precompute tiny --matrices bank" in page.unbuilt.why
     assert page.place == parse("tiny/L1/H2")
     assert page.found == ()
 
 
 def test_weights_are_never_mixed(banked):
     page = search(banked, TINY, Options(weights="raw"), Inquiry("that"))
-    assert "Not built" in page.absent
+    assert "Not built" in page.unbuilt.why
 
 
 def test_a_bank_in_part_says_how_much_of_the_model_it_is(own):

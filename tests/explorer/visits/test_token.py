@@ -99,7 +99,7 @@ def test_less_is_seen_at_first_and_says_nothing_else(whole):
 def test_a_token_says_what_it_is_and_what_is_near(whole, bench_of):
     id_ = find(whole, MODEL, Options(), "·that")
     page = token(whole, MODEL, Options(), id_)
-    assert (page.token.id, page.token.text, page.is_known, page.missing, page.share) == (id_, " that", True, "", 1)
+    assert (page.token.id, page.token.text, page.is_known, page.unbuilt, page.share) == (id_, " that", True, None, 1)
     assert [one.text for one in page.variants] == ["that"]
     assert page.length == pytest.approx(
         bench_of("gpt2", "folded").model.weights().embeddings().W_E[id_].norm().item(), rel=1e-5
@@ -131,7 +131,7 @@ def test_a_text_that_is_no_token_is_refused_with_what_it_may_have_meant(whole):
 def test_without_a_bank_the_token_is_there_and_the_command_that_builds_the_rest(open_explorer, fresh_data):
     page = token(open_explorer(fresh_data), MODEL, Options(), 70)
     assert page.groups == page.near == ()
-    assert "singular-lens precompute tiny --matrices bank" in page.missing
+    assert "singular-lens precompute tiny --matrices bank" in page.unbuilt.why
     assert page.token.id == 70
 
 
@@ -141,5 +141,5 @@ def test_every_family_has_a_page(relatives, families):
         weights = model.header.processings[-1]
         build_bank(relatives, family, weights, kinds=("bank", "words", "tokens"))
         page = token(relatives, parse(family), Options(weights=weights), 20)
-        assert page.missing == ""
+        assert page.unbuilt is None
         assert all(one.rank >= 1 for group in page.groups for one in group.rays)

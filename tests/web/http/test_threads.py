@@ -69,6 +69,47 @@ def house():
     return app
 
 
+def test_no_search_is_made_for_who_has_gone(house):
+    made = []
+
+    @house.get("/counted")
+    @searching
+    def counted(request: Request) -> Response:
+        made.append(request.query_params["n"])
+        return Response()
+
+    async def ask(n, gone):
+        async def receive():
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        target = {"path": "/counted", "raw_path": b"/counted", "query_string": f"n={n}".encode(), "headers": []}
+        await house({"type": "http", "method": "GET", **target}, receive, send)
+
+    async def work():
+        house.state.threads = open_threads()
+        first = asyncio.create_task(get(house, "/search"))
+        while not house.state.threads.searches.borrowed_tokens:
+            await asyncio.sleep(0.001)
+        events = [asyncio.Event() for _ in range(4)]
+        others = [asyncio.create_task(ask(n, event)) for n, event in enumerate(events)]
+        while house.state.threads.searches.statistics().tasks_waiting < 4:
+            await asyncio.sleep(0.001)
+        for event in events[:3]:
+            event.set()
+        await asyncio.sleep(0.01)
+        house.state.go.set()
+        await asyncio.gather(first, *others)
+
+    run(work())
+    assert made == ["3"]
+
+
 @pytest.mark.parametrize(("path", "whole"), [("/long", b"long x"), ("/stream", b"first last"), ("/search", b"found")])
 def test_what_takes_long_stands_before_no_page(house, path, whole):
     async def work():

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from app.core.address import parse
 from app.explorer.reading.bank import open_bank
 from app.explorer.resources import close_resources, open_resources
+from app.store.jobs import JobStore, Task
 from app.web import schema
 from app.web.numbers import cell
 from tests.explorer.banks import build_bank, plant_edges
@@ -233,12 +234,38 @@ def test_hostile_tokens_stay_text(hostile_banked, tags):
         assert not [tag for tag, _ in found if tag == "img"]
 
 
-def test_without_a_bank_pages_are_there_and_say_what_builds_it(serve, fresh_data):
+RESTED = [
+    "/tiny/token/70",
+    f"{DIRECTION}/around",
+    "/-/pair?a=tiny/L0/H1&b=tiny/L1/H2",
+    "/tiny/search?q=that",
+    "/tiny/composition",
+    "/tiny/L1/H2/alike",
+]
+"""Pages that rest on what only precomputing builds."""
+
+
+@pytest.mark.parametrize("path", RESTED)
+def test_what_is_not_built_is_one_sentence_to_people_and_one_error_to_programs(client, path):
+    page = client.get(path)
+    assert page.status_code == 200
+    assert "<code>singular-lens precompute tiny --matrices bank</code>" in page.text
+    assert 'action="/tiny/jump"' in page.text
+    assert '<a href="/tiny">tiny</a>' in page.text  # where one is
+    twin = client.get(f"/api/v1{path}")
+    assert (twin.status_code, twin.json()["error"]) == (404, "not_built")
+    assert "singular-lens precompute tiny --matrices bank builds it" in twin.json()["detail"]
+
+
+def test_a_job_that_may_be_building_it_is_linked(serve, fresh_data):
+    store = JobStore(fresh_data / "jobs")
+    job = store.new("tiny", task=Task(("bank",)))
     client = serve(fresh_data, "tiny")
-    assert "singular-lens precompute tiny --matrices bank" in client.get("/tiny/token/70").text
-    assert "singular-lens precompute tiny --matrices bank" in client.get(f"{DIRECTION}/around").text
-    assert "singular-lens precompute tiny --matrices bank" in client.get("/-/pair?a=tiny/L0/H1&b=tiny/L1/H2").text
-    assert client.get("/api/v1/-/pair?a=tiny/L0/H1&b=tiny/L1/H2").json()["missing"]
+    with store.held(job.id):
+        store.write(job)
+        for path in RESTED:
+            assert f'href="/-/jobs/{job.id}"' in client.get(path).text, path
+    assert "/-/jobs/" not in client.get(RESTED[0]).text
 
 
 def test_a_list_by_cs_keeps_the_path_to_the_pair_and_on(banked, tags):

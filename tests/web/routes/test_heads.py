@@ -55,7 +55,9 @@ def test_what_is_not_built_is_a_sentence_with_the_command(heads):
     for path in ("/llama/composition?weights=raw", "/llama/L0/H0/alike?weights=raw"):
         page = heads.get(path)
         assert page.status_code == 200
-        assert "singular-lens precompute llama --matrices bank --weights raw builds it" in html.unescape(page.text)
+        assert "<code>singular-lens precompute llama --matrices bank --weights raw</code> builds it" in html.unescape(
+            page.text
+        )
     answer = heads.get("/api/v1/llama/composition?weights=raw")
     assert (answer.status_code, answer.json()["error"]) == (404, "not_built")
 

@@ -66,6 +66,7 @@ def test_crawlers_stay_on_cheap_pages(client):
         "Disallow: /*/L",
         "Disallow: /*/census",
         "Disallow: /*/blind",
+        "Disallow: /*/token",
         "Disallow: /-/jobs",
     } <= set(lines)
 

@@ -9,6 +9,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from app.web import schema
+from tests.explorer.banks import build_bank
 
 PAGE, API = "/tiny/search", "/api/v1/tiny/search"
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "section#found"}
@@ -70,10 +71,16 @@ def test_the_form_sends_what_the_url_says(banked, tags):
     assert next(each["value"] for tag, each in form if tag == "input" and each.get("name") == "layers") == "1"
 
 
-def test_every_link_of_a_search_stays_in_its_weights(banked, tags):
-    html = banked.get(f"{PAGE}?q=that&weights=raw").text
-    assert "Not built on this server" in html
-    assert "--weights raw" in html or "precompute tiny --matrices bank" in html
+def test_every_link_of_a_search_stays_in_its_weights(serve, fresh_data, tags):
+    client = serve(fresh_data, "tiny")
+    build_bank(client.app.state.resources, processing="raw", kinds=("bank", "words", "tokens", "shadow"))
+    html = client.get(f"{PAGE}?q=that&weights=raw").text
+    assert '<ol class="gallery nearest">' in html
+    main = html[html.index("<main") : html.index("</main>")]
+    main = main[main.index('id="found"') :]
+    links = [own["href"] for tag, own in tags(main).found if tag == "a" and own["href"].startswith("/tiny")]
+    assert len(links) > 100
+    assert [link for link in links if "weights=raw" not in link] == []
 
 
 def test_all_that_was_found_is_a_table(banked, json):
@@ -93,6 +100,7 @@ def test_all_that_was_found_is_a_table(banked, json):
         ("q=", 422, "Say what to search for"),
         ("q=-that", 422, "Only words to subtract"),
         ("q=%2399999", 422, "from #0 to #"),
+        ("q=%23" + "9" * 30, 422, "from #0 to #"),
         ("q=L9H0.ov.0p", 422, "layers L0 to L1"),
         ("q=that&page=99", 422, "there are 8"),
         ("q=that&order=best", 422, "order"),
@@ -143,7 +151,7 @@ def test_no_answer_is_kept_in_memory(banked):
     assert not [key for key in memory._entries if "search" in str(key)]
 
 
-@pytest.mark.parametrize("text", ["that with", "that, with", "nonsense", "<script>", "#271"])
+@pytest.mark.parametrize("text", ["that with", "that, with", "nonsense", "<script>", "#9999"])
 def test_what_is_no_address_is_a_search(banked, text):
     answer = banked.get("/tiny/jump", params={"q": text, "weights": "raw"})
     assert answer.status_code == 303
@@ -152,12 +160,86 @@ def test_what_is_no_address_is_a_search(banked, text):
     assert parse_qs(to.query) == {"q": [text], "weights": ["raw"]}
 
 
+def test_a_token_by_its_id_and_a_name_with_its_bracket_lead_to_their_places(banked):
+    to = banked.get("/tiny/jump", params={"q": "#70", "weights": "raw"}).headers["Location"]
+    assert to == "/tiny/token/70?weights=raw"
+    to = banked.get("/tiny/jump", params={"q": "blocks.1.attn.W_V[2]"}).headers["Location"]
+    assert to == "/tiny/L1/H2/ov"
+    assert banked.get("/tiny/jump", params={"q": "(L1H2)."}).headers["Location"] == "/tiny/L1/H2"
+
+
+def test_what_enter_takes_is_marked(banked, tags):
+    for text, path in (
+        ("L1H2", "/tiny/L1/H2"),
+        ("census", "/tiny/census"),
+        ("#70", "/tiny/token/70"),
+        ("that", "/tiny/search"),
+    ):
+        html = banked.get("/tiny/suggest", params={"q": text}, headers=PARTIAL | {"HX-Target": "div#below"}).text
+        (marked,) = [item for item in html.split("</li>") if "<kbd>" in item]
+        (link,) = [own["href"] for tag, own in tags(marked).found if tag == "a"]
+        assert link.partition("?")[0] == path
+        target = banked.get("/tiny/jump", params={"q": text}).headers["Location"]
+        assert target.partition("?")[0] == path
+
+
+def test_pieces_of_a_place_are_not_searched_for(banked):
+    page = banked.get(f"{PAGE}?q=L1H2").text
+    assert 'href="/tiny/L1/H2"' in page
+    assert "names a place" in page
+    assert '<ol class="gallery nearest">' not in page
+    assert "names a place" in banked.get(f"{API}?q=L1H2").json()["detail"]
+    assert '<ol class="gallery nearest">' in banked.get(f'{PAGE}?q="L1H2"').text
+
+
+def test_a_word_that_is_said_often_is_one_term(banked):
+    assert found(banked, "q=" + "that+" * 50)["query"] == found(banked, "q=that")["query"]
+
+
+def test_what_one_may_write_for_layers_is_said_in_words(banked):
+    detail = banked.get(f"{API}?q=that&layers=x").json()["detail"]
+    assert "one layer, such as 5" in detail
+    assert "[0-9]" not in detail
+
+
+def test_the_first_screen_is_tokens_then_where_they_are(banked):
+    html = banked.get(f"{PAGE}?q=that,with").text
+    assert html.index('class="asking"') < html.index('class="gallery nearest"') < html.index('class="depths"')
+    assert 'href="#found"' in html
+    assert "0.0% at most" not in html
+
+
+def test_a_search_has_a_link_to_send(banked, tags, pin):
+    form = tags(banked.get(f"{PAGE}?q=that,with&order=alignment").text).found
+    (link,) = [own["value"] for tag, own in form if own.get("id") == "link"]
+    assert link.endswith(f"/tiny@{pin}/search?weights=folded&q=that%2Cwith&order=alignment")
+    assert banked.get(link).status_code == 200
+
+
 def test_without_a_bank_the_box_still_jumps(client):
     page = client.get(f"{PAGE}?q=L1H2")
     assert page.status_code == 200
     assert "singular-lens precompute tiny --matrices bank" in page.text
     assert 'href="/tiny/L1/H2"' in page.text
     assert client.get("/tiny/jump?q=L1H2").headers["Location"] == "/tiny/L1/H2"
+
+
+def test_a_ray_of_another_model_is_a_place_of_that_model(relatives):
+    other = next(slug for slug in relatives.app.state.resources.slugs if slug != "llama")
+    page = relatives.get(f"/llama/search?q={other}/L0H1.ov.2n")
+    assert page.status_code == 200
+    assert f"A place of {other}:" in page.text
+    assert f"/{other}/L0/H1/ov/svd/2" in page.text
+    jumped = relatives.get(f"/llama/jump?q={other}/L0H1.ov.2n").headers["Location"]
+    assert jumped == f"/{other}/L0/H1/ov/svd/2#n"
+
+
+def test_a_place_that_only_one_model_has_is_where_the_box_of_all_leads(relatives):
+    slugs = relatives.app.state.resources.slugs
+    kept = [slug for slug in slugs if relatives.get(f"/{slug}/pos").status_code in {200, 202}]
+    to = relatives.get("/-/search?q=pos")
+    assert (to.status_code == 303) == (len(kept) == 1)
+    assert relatives.get("/-/search?q=L0").status_code == 200
 
 
 def test_every_model_is_searched_apart(relatives):
