@@ -151,7 +151,7 @@ def _whole_address(r: Resources, text: str) -> Target | None:
         address = parse(path.strip("/"))
     except AddressError:
         model, _, place = text.partition("/")
-        return _place(model, place) if model in r.slugs else None
+        return _place(model, place) if model in r.slugs and place[:1].isalnum() else None
     return Target(address, _ray(anchor)) if address.model in r.slugs else None
 
 
