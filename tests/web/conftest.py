@@ -93,7 +93,8 @@ def client(serve, data):
 def banked(serve, tiny_data, tmp_path_factory):
     """A visitor of the tiny model, where its bank has been built."""
     client = serve(shutil.copytree(tiny_data, tmp_path_factory.mktemp("banked") / "data"), "tiny")
-    build_bank(serve.apps[-1].state.resources)
+    kinds = ("bank", "words", "tokens", "moments", "shadow", "readings", "composition", "alike")
+    build_bank(serve.apps[-1].state.resources, kinds=kinds)
     return client
 
 
