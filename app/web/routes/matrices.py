@@ -71,6 +71,8 @@ PLACES: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "/{model}/{layer}/{head}/{circuit}": of_head,
 }
 """Path of a matrix -> what the parts of that path are."""
+UNBANKED = ("/{model}/pos", "/{model}/heads/{stack}")
+"""Matrices whose directions are in no bank: those of positions, and those that are heads' own already."""
 
 
 def matrix(request: Request, query: Annotated[TableQuery, Query()]) -> Response:
@@ -159,4 +161,5 @@ for _path, _place in PLACES.items():
         summary="Around a direction",
         responses=describe_answers(schema.AroundJson),
         dependencies=[Depends(_place), Depends(in_basis), Depends(at_index)],
+        include_in_schema=_path not in UNBANKED,
     )(surroundings)
