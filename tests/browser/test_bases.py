@@ -67,6 +67,7 @@ def test_the_map_is_seen_whole_beside_the_gallery(page: Page):
 
 def test_tabs_switch_the_basis_and_keep_the_weights(visitor: Page):
     visitor.goto("/tiny/L1/mlp-in?weights=raw")
+    expect(visitor.locator("table.directions tbody td").first).to_be_visible()  # the page may have been waited for
     strengths = visitor.locator("table.directions tbody td").all_inner_texts()
     tab(visitor, "pca").click()
     expect(visitor).to_have_url(re.compile(r"/tiny/L1/mlp-in/pca\?weights=raw$"))

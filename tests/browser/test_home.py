@@ -37,7 +37,7 @@ def test_it_shows_directions_and_how_to_read_one(many: str, visit_at: Callable[.
     expect(page.get_by_role("heading", name="Models")).to_be_visible()
     look(page)
     cards.locator("> a").first.click()
-    expect(page).to_have_url(re.compile(r"/demo/L\d/H\d/ov/svd/\d#[pn]$"))
+    expect(page).to_have_url(re.compile(r"/demo/L\d/H\d/ov/svd/\d(\?path=\S+)?#[pn]$"))
 
 
 def test_nothing_is_cut_on_a_phone(many: str, visit_at: Callable[..., Page]):

@@ -223,6 +223,7 @@ def test_the_map_of_a_model_fills_in_while_a_job_goes_on(
         expect(page.locator(".checks")).to_have_attribute("open", "")
         expect(page).to_have_url(re.compile(r"/tiny\?score=qk-top$"))
         expect(page.locator("#score")).to_have_value("qk-top")
+        page.wait_for_timeout(4_000)  # what was asked for while the last of it came
         requests: list[str] = []
         page.on("request", lambda request: requests.append(request.url))
         page.wait_for_timeout(4_000)

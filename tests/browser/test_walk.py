@@ -28,7 +28,7 @@ def test_the_gallery_arrives_and_leads_to_directions(page: Page):
     first = page.locator("#gallery .gallery li > a").first
     expect(first).to_be_visible()
     first.click()
-    expect(page).to_have_url(re.compile(r"/demo/\S+/svd/\d+#[pn]$"))
+    expect(page).to_have_url(re.compile(r"/demo/\S+/svd/\d+(\?path=\S+)?#[pn]$"))
 
 
 def test_the_gallery_grows_by_itself_and_then_rests(slow: str, visit_at):

@@ -139,6 +139,10 @@ def crawled(port, long):
     return found
 
 
+UNBUILT = r"/api/v1/.*(/around|/alike|/composition|/search|/token/\d+|/-/pair)(\?|$)"
+"""Data that rest on a bank, which is not built here."""
+
+
 @pytest.mark.parametrize(
     ("stripped", "public_url"),
     [(True, ""), (False, "https://lens.example/lens"), (True, "https://lens.example/lens"), (False, "")],
@@ -152,6 +156,8 @@ def test_below_a_path_every_link_works(run_server, own_data, tmp_path, stripped,
         found = crawled(port, long)
         starts = {f"/lens/{start}" for start in STARTS}
         dead = {target: status for target, (status, _, _) in found.items() if status >= 400 and target not in starts}
+        # Programs hear of what is not built by a 404, people by a page.
+        dead = {to: status for to, status in dead.items() if not (status == 404 and re.search(UNBUILT, to))}
         assert dead == {}
         assert {found[f"/lens/{start}"][0] for start in STARTS} >= {200, 307, 308, 303, 404, 422}
         kinds = {fields.get("Content-Type", "").partition(";")[0] for _, fields, _ in found.values()}

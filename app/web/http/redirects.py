@@ -45,8 +45,10 @@ def spell_path(path: str) -> str:
 
     Example: spell_path("/SmolLM2/l5/h3/OV/svd/12).") -> "/smollm2/L5/H3/ov/svd/12"
     """
-    path = path.rstrip(BEHIND_A_LINK).lower()
+    typed, path = path, path.rstrip(BEHIND_A_LINK).lower()
     api = API if f"{path}/".startswith(f"{API}/") else ""
+    if api == path and typed.lower().removeprefix(api).strip("/)."):
+        return typed  # a model's name that is nothing but signs is no list of models
     first, *rest = path.removeprefix(api).removeprefix("/").split("/")
     parts = (part.upper() if NUMBERED.fullmatch(part) else part for part in rest)
     return f"{api}/{'/'.join([first, *parts])}"

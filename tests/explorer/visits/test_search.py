@@ -293,8 +293,8 @@ def test_a_place_is_named_beside_what_is_found(banked):
         search(banked, Address("nobody"), Options(), Inquiry("that"))
 
 
-def test_a_model_without_a_bank_says_what_builds_it(explorer):
-    page = ask(explorer, "L1H2")
+def test_a_model_without_a_bank_says_what_builds_it(open_explorer, fresh_data):
+    page = ask(open_explorer(fresh_data), "L1H2")
     assert "precompute tiny --matrices bank" in page.unbuilt.why
     assert page.place == parse("tiny/L1/H2")
     assert page.found == ()
