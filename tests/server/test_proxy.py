@@ -158,6 +158,8 @@ def test_below_a_path_every_link_works(run_server, own_data, tmp_path, stripped,
         dead = {target: status for target, (status, _, _) in found.items() if status >= 400 and target not in starts}
         # Programs hear of what is not built by a 404, people by a page.
         dead = {to: status for to, status in dead.items() if not (status == 404 and re.search(UNBUILT, to))}
+        # Forms are sent with a place's name, whatever they ask for.
+        dead = {to: status for to, status in dead.items() if not (status == 422 and "/token?q=" in to)}
         assert dead == {}
         assert {found[f"/lens/{start}"][0] for start in STARTS} >= {200, 307, 308, 303, 404, 422}
         kinds = {fields.get("Content-Type", "").partition(";")[0] for _, fields, _ in found.values()}
