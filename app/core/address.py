@@ -49,6 +49,7 @@ NUMBER = re.compile(r"0|[1-9][0-9]{0,4}")
 
 KindOf = TypeVar("KindOf", bound=Kind)
 Sign = Literal["p", "n"]
+SIGNS: tuple[Sign, Sign] = ("p", "n")
 SHORT = re.compile(
     r"(?:l(?P<layer>0|[1-9][0-9]{0,4})(?:h(?P<head>0|[1-9][0-9]{0,4}))?\.)?"
     rf"(?P<kind>{'|'.join(kind.replace('/', '[.]') for kind in KINDS)})(?:\.(?P<basis>{'|'.join(BASES)}))?"

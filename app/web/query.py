@@ -401,7 +401,7 @@ class TextQuery(ViewQuery):
 
 
 class HeadOfQuery(ViewQuery):
-    """What a token's page takes."""
+    """What a token's page takes in its query: how much of it, and a head to go on to."""
 
     all: Annotated[bool, Field(description="With single neurons and its rank at every end, which takes longer.")] = (
         False

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.address import KINDS, Address, Ray, Sign
+from app.core.address import KINDS, SIGNS, Address, Ray, Sign
 from app.core.expectation import expected, reach
 from app.explorer.circuitry import Aligned, Alignments, Reading, Readings, Surroundings
 from app.explorer.layout import PARTS, Part
@@ -28,7 +28,6 @@ TOKENS = 6
 """Of each ray, at most."""
 SHARED = {("ov", 0), ("qk", 1)}
 """Sides that all heads of a key/value group have in common: of one span, whatever the directions are."""
-SIGNS: tuple[Sign, Sign] = ("p", "n")
 
 Mask = NDArray[np.bool_]
 

@@ -15,13 +15,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.address import KINDS
+from app.core.address import KINDS, SIGNS
 from app.core.expectation import expected, reach
 from app.explorer.circuitry import Aligned, TokenGroup
 from app.explorer.layout import BANK_ENDS
 from app.explorer.library import OpenModel
 from app.explorer.pages import End
-from app.explorer.reading.around import SIGNS, aligned
+from app.explorer.reading.around import aligned
 from app.explorer.reading.bank import Bank
 from app.explorer.reading.order import Precedence
 from app.explorer.reading.origins import OwnVectors

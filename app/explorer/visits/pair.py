@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.address import KINDS, Address, AddressError, Kind, Ray, parse
+from app.core.address import KINDS, SIGNS, Address, AddressError, Kind, Ray, parse
 from app.core.coupling import specificities, together
 from app.core.expectation import SURELY, expected, spread
 from app.core.precedence import read_at, written_at
@@ -19,7 +19,7 @@ from app.explorer.layout import BANK_ENDS, PARTS, Part
 from app.explorer.library import OpenModel
 from app.explorer.pages import Hop, View
 from app.explorer.places import check_place
-from app.explorer.reading.around import SIGNS, entries
+from app.explorer.reading.around import entries
 from app.explorer.reading.bank import Bank, open_bank
 from app.explorer.reading.parts import not_built
 from app.explorer.reading.readings import open_pairs

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.address import CIRCUITS, KINDS, LAYER_KINDS, Address, AddressError, Kind
+from app.core.address import CIRCUITS, KINDS, LAYER_KINDS, SIGNS, Address, AddressError, Kind
 from app.core.nearest import false_discoveries, first
 from app.core.rays import ALPHA, READINGS
 from app.explorer.asking.words import named, understood
@@ -67,7 +67,6 @@ MOST_READ = 2**30
 N_ORDERED = 2_000
 RANK = 10
 """How many of the nearest are held against chance together."""
-RAYS: tuple[Ray, Ray] = ("p", "n")
 KINDS_OF: dict[SearchBasis, tuple[Kind, ...]] = {
     "svd": (*CIRCUITS, *LAYER_KINDS, "embed", "unembed"),
     "neuron": LAYER_KINDS,
@@ -234,7 +233,7 @@ def _with_tokens(
             f"{term.text} is not among what is searched: singular directions of OV, QK, MLP, embedding and unembedding, "
             f"and neurons{'' if bank.share == 1 else ', as far as they have been read'}."
         )
-    ids = dict.fromkeys(id_ for row in rows.values() for id_ in _ids(bank, row, RAYS.index(term.ray.sign)))
+    ids = dict.fromkeys(id_ for row in rows.values() for id_ in _ids(bank, row, SIGNS.index(term.ray.sign)))
     return replace(term, tokens=named(model.vocabulary, list(ids)))
 
 
@@ -265,7 +264,7 @@ def _part(bank: Bank, term: AskedTerm) -> Meant:
     ids = tuple(token.id for token in term.tokens)
     if term.ray is None:
         return Meant(weight, ids, {}, {})
-    ray, rows = RAYS.index(term.ray.sign), _rows_of(bank, term)
+    ray, rows = SIGNS.index(term.ray.sign), _rows_of(bank, term)
     vectors = bank.vectors(np.array([*rows.values()], np.intp)) * np.float32(1 - 2 * ray)
     return Meant(
         weight,
@@ -419,7 +418,7 @@ def _found(asked: Search, scores: Scores, facts: _Evidence, place: int, pin: str
     opposite = bank.find(address, 1 - side)
     return FoundRay(
         address=address,
-        ray=RAYS[ray],
+        ray=SIGNS[ray],
         side=SIDES[kind][side],
         theme=scores.theme(place),
         alignment=alignment,
@@ -431,7 +430,7 @@ def _found(asked: Search, scores: Scores, facts: _Evidence, place: int, pin: str
         reading=READINGS[rows.reading[at, ray]] if not np.isnan(rows.p[at, ray]) else "unknown",
         is_letterless=bool(rows.letterless[at, ray]),
         tokens=tokens,
-        asked=tuple(_marked(asked, tokens, RAYS[ray])),
+        asked=tuple(_marked(asked, tokens, SIGNS[ray])),
         other=None if opposite is None else Readout(SIDES[kind][1 - side], _tokens(asked, opposite, ray)),
     )
 
