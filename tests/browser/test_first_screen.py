@@ -30,6 +30,7 @@ LEAST = {
 def test_the_first_screen_is_tokens(visit, place: str, size: str):
     page: Page = visit(viewport=SIZES[size])
     page.goto(f"/demo/{place}")
+    expect(page.locator("main bdi").first).to_be_attached()  # what is not kept yet is waited for in its place
     assert page.evaluate(COUNT) >= LEAST[place, size]
 
 
