@@ -2,15 +2,17 @@
 
 import shutil
 from contextlib import ExitStack
+from functools import partial
 from html.parser import HTMLParser
 
 import pytest
 from starlette.testclient import TestClient
 
 from app.config import Settings
+from app.explorer.running.visitor import Asking
 from app.server import create_app
 from app.store.jobs import JobStore
-from app.web.http import kept
+from app.web.http import clients, kept
 from app.web.http.kept import AnswerKey
 from tests.explorer.banks import build_bank
 from tests.workers import start_in_thread
@@ -45,6 +47,12 @@ class Tags(HTMLParser):
 def tags():
     """tags(html, text_of=("bdi",)).found -> [("a", {"href": …}), …], .texts -> the text of each bdi."""
     return Tags
+
+
+@pytest.fixture(autouse=True)
+def bounty(monkeypatch):
+    """A busy machine takes longer than what a request is granted: here each gets what it asks for, unless a test says less."""
+    monkeypatch.setattr(clients, "Asking", partial(Asking, left=60.0))
 
 
 @pytest.fixture(scope="session")
