@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     precompute: bool | None = Field(
         None,
         description="Compute every matrix of the server's models once they are imported, behind all other work; unless "
-        "told otherwise, of smollm2 alone.",
+        "told otherwise, of smollm2 alone, and of others their banks, which searches rest on.",
     )
 
     @field_validator("data", mode="before")

@@ -4,8 +4,10 @@ Also how the tests are shared out among workers.
 """
 
 import itertools
+import os
 import pkgutil
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +26,8 @@ from app.models.importing.published import find_published
 from tests.families import FAMILIES, write_family
 from tests.kept import copy_kept
 
+# Servers of tests compute nothing of their own accord, unless told.
+os.environ["SINGULAR_LENS_PRECOMPUTE"] = "false"
 # Now, in one thread: the hook that checks shapes parses sources, and Python 3.11 cannot bear that in two threads at once.
 for module in pkgutil.walk_packages(app.core.__path__, "app.core."):
     import_module(module.name)
@@ -299,3 +303,17 @@ def _as_bytes(text: str) -> str:
 def _import(folder: Path, data: Path, slug: str) -> Path:
     import_model(str(folder), data, slug=slug, report=lambda progress: None)
     return data
+
+
+@pytest.fixture(scope="session")
+def until():
+    """until(condition): what it says once that is true."""
+
+    def wait(condition, seconds=30):
+        for _ in range(int(seconds / 0.005)):
+            if value := condition():
+                return value
+            time.sleep(0.005)
+        raise TimeoutError
+
+    return wait

@@ -62,7 +62,8 @@ def test_serve_passes_its_words_on(served, tmp_path):
 
 
 @pytest.mark.parametrize(("words", "wanted"), [([], None), (["--precompute"], True), (["--no-precompute"], False)])
-def test_serve_precomputes_all_models_or_none_if_told(served, words, wanted):
+def test_serve_precomputes_all_models_or_none_if_told(served, monkeypatch, words, wanted):
+    monkeypatch.delenv("SINGULAR_LENS_PRECOMPUTE")
     assert run("serve", *words).exit_code == 0
     assert served[0].precompute is wanted
 

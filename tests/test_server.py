@@ -42,6 +42,18 @@ def test_the_slow_imports_begin_a_moment_after_the_start(tiny_data, monkeypatch,
     assert len(calls) == begun
 
 
+def test_a_model_that_is_only_served_is_soon_searched(fresh_data, until):
+    settings = Settings(models=("tiny",), data=fresh_data, device="cpu", allowed_hosts="testserver", precompute=None)
+
+    def hits():
+        answer = client.get("/api/v1/tiny/search?q=the")
+        return answer.status_code == 200 and answer.json()["hits"]
+
+    with TestClient(create_app(settings, start_worker=start_in_thread)) as client:
+        assert client.get("/api/v1/tiny/search?q=the").json()["error"] == "not_built"
+        until(hits, seconds=60)
+
+
 FIRST_PAGES = """
 import asyncio, inspect, sys
 from pathlib import Path

@@ -1,7 +1,7 @@
 """What is computed of a model before anyone asks, one task after the other, and whether it is there.
 
-First what its pages open with, then one fit of each kind of its embedding, so that no tab of it is a dead end. Looks at
-names of files only; imports no torch.
+First what its pages open with, then one fit of each kind of its embedding, so that no tab of it is a dead end; or what it is
+searched by alone. Looks at names of files only; imports no torch.
 """
 
 from collections.abc import Iterator
@@ -26,6 +26,11 @@ def agenda(model: OpenModel, default: Processing) -> list[Task]:
         wish(model, default).task,
         *(wish(model, default, matrices="embed", basis=name).task for name in fits),
     ]
+
+
+def bank_alone(model: OpenModel, default: Processing) -> list[Task]:
+    """What searches, token pages, readers and writers rest on, and no more."""
+    return [wish(model, default, matrices=bank.WORD).task]
 
 
 def is_done(store: ArtifactStore, model: OpenModel, task: Task) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from threading import Event, Thread
 
-from app.explorer.agenda import agenda, is_done
+from app.explorer.agenda import agenda, bank_alone, is_done
 from app.explorer.errors import Busy, ExplorerError
 from app.explorer.jobs import title_of
 from app.explorer.library import OpenModel
@@ -35,7 +35,9 @@ class Ahead:
     """One thread that begins a job, sees it end, and begins the next."""
 
     def __init__(self, r: Resources, runner: Runner, *, of_all: bool) -> None:
-        """`of_all`: of every model of the server; else of the one that is known beforehand to be small."""
+        """`of_all`: every matrix of every model of the server; else of the one that is known beforehand to be small, and of
+        others the bank.
+        """
         self._r, self._runner, self._of_all = r, runner, of_all
         self._closing = Event()
         self._thread = Thread(target=self._run, name="ahead", daemon=True)
@@ -52,8 +54,8 @@ class Ahead:
             while (slug := self._next(left)) is not None:
                 left.remove(slug)
                 model = here(self._r, slug)
-                if model is not None and (self._of_all or self._is_known(slug)):
-                    self._compute(model)
+                if model is not None:
+                    self._compute(model, in_full=self._of_all or self._is_known(slug))
         except Exception:
             logger.exception("nothing more is computed before anyone asks")
 
@@ -73,22 +75,24 @@ class Ahead:
             )  # where all have failed, somebody may begin one again
         return None
 
-    def _compute(self, model: OpenModel) -> None:
+    def _compute(self, model: OpenModel, *, in_full: bool) -> None:
         slug, store = model.header.slug, self._r.store
-        tasks = agenda(model, self._r.default_weights)
+        tasks = (agenda if in_full else bank_alone)(model, self._r.default_weights)
+        what = "every matrix" if in_full else "its bank"
         if all(is_done(store, model, task) for task in tasks) or not os.access(self._r.data, os.W_OK):
             return
         claim = self._claimed(model)
         try:
             logger.info(
-                "%s: every matrix is computed now, the last layers first, behind all other work; pages open meanwhile, and "
+                "%s: %s is computed now, the last layers first, behind all other work; pages open meanwhile, and "
                 "/-/jobs shows how far it is. serve --no-precompute leaves it",
                 slug,
+                what,
             )
             for task in tasks:
                 if not self._is_there(model, task):
                     return
-            logger.info("%s: every matrix is there", slug)
+            logger.info("%s: %s is there", slug, what)
         finally:
             if claim is not None:
                 os.close(claim)

@@ -1,7 +1,6 @@
 """Children that do next to nothing in place of the commands, and what they were told."""
 
 import sys
-import time
 
 import pytest
 
@@ -52,17 +51,3 @@ def pretend(monkeypatch):
         monkeypatch.setattr(children, "PROGRAM", (sys.executable, "-c", WORD + script))
 
     return replace_by
-
-
-@pytest.fixture(scope="session")
-def until():
-    """until(condition): what it says once that is true."""
-
-    def wait(condition, seconds=30):
-        for _ in range(int(seconds / 0.005)):
-            if value := condition():
-                return value
-            time.sleep(0.005)
-        raise TimeoutError
-
-    return wait

@@ -92,14 +92,19 @@ def test_one_job_after_the_other_for_the_operator(r, begun, running, caplog, unt
     assert "--no-precompute" in caplog.text
 
 
-def test_without_a_word_only_the_small_model_that_is_known(r, begun, running, caplog, until):
+def test_without_a_word_every_matrix_of_the_small_model_that_is_known_and_of_others_the_bank(
+    r, begun, running, caplog, until
+):
+    caplog.set_level(logging.INFO)
     one, _ = running(of_all=False)
     one._thread.join(30)
-    assert begun.words == []
+    assert [job.task.matrices for job in r.jobs.all()] == [("bank",)]
+    assert "tiny: its bank is there" in caplog.text
     Catalog(r.data).add("tiny", r.library.model("tiny").fingerprint, Origin(sum=SMOLLM2.sha256))
-    caplog.set_level(logging.INFO)
-    running(of_all=False)
-    until(lambda: begun.words)
+    one, _ = running(of_all=False)
+    one._thread.join(60)
+    assert bases(r) == ["svd", "svd", "nmf"]
+    assert {"bank", "ov"} < set(r.jobs.all()[1].task.matrices)
 
 
 def test_it_waits_for_the_import(r, begun, running, until):
