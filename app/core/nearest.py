@@ -22,6 +22,8 @@ from numpy import ndarray
 
 ROWS = 2_048
 """That are looked at in one go: what is taken for them stays in a processor's cache."""
+PEAK_OF = 64
+"""Scores that are looked at for the largest of them alone, before the largest of all are looked for."""
 TINY = 1e-6
 """A sum of unit vectors that is shorter has no direction."""
 
@@ -52,10 +54,15 @@ def themes(similarities: Float32[ndarray, " more"], ids: Int32[ndarray, "n 2 k"]
 
 def first(scores: Float[ndarray, " n"], n_first: int) -> Int[ndarray, " k"]:
     """Where the largest scores are, the largest first, of equal ones the first; what is not a number, or -inf, is none."""
-    known = np.flatnonzero(scores > -np.inf)
+    least = -np.inf
+    if (
+        len(scores) > n_first * PEAK_OF
+    ):  # as many stretches have a score of `least` or more, so there are enough of them
+        peaks = scores[: len(scores) // PEAK_OF * PEAK_OF].reshape(-1, PEAK_OF).max(1)
+        least = np.partition(np.where(np.isnan(peaks), -np.inf, peaks), -n_first)[-n_first]
+    known = np.flatnonzero(scores >= least if least > -np.inf else scores > -np.inf)
     if len(known) > n_first:
-        least = np.partition(scores[known], len(known) - n_first)[len(known) - n_first]
-        known = known[scores[known] >= least]
+        known = known[scores[known] >= np.partition(scores[known], -n_first)[-n_first]]
     return known[np.argsort(-scores[known], kind="stable")][:n_first]
 
 

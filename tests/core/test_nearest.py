@@ -86,6 +86,19 @@ def test_the_first_are_those_of_a_stable_sort(scores, n):
     assert first(scores, n).tolist() == order[:n]
 
 
+@pytest.mark.parametrize("n", [1, 10, 200])
+def test_the_first_of_many_are_those_of_a_stable_sort(rng, n):
+    for digits in (0, 1, 6):  # from many equal ones to none
+        scores = np.round(rng.standard_normal(100_001), digits)
+        scores[rng.integers(0, len(scores), 50_000)] = -np.inf
+        scores[rng.integers(0, len(scores), 1_000)] = np.nan
+        known = np.flatnonzero(scores > -np.inf)
+        assert first(scores, n).tolist() == known[np.argsort(-scores[known], kind="stable")][:n].tolist()
+    few = np.full(100_001, -np.inf)
+    few[[5, 90_000]] = 1, 2
+    assert first(few, n).tolist() == [90_000, 5][:n]
+
+
 def test_what_is_no_number_is_not_among_the_first():
     assert first(np.array([np.nan, 1.0, -np.inf, 2.0]), 4).tolist() == [3, 1]
 

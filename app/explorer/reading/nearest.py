@@ -73,13 +73,13 @@ def theme_of(bank: Bank, similarities: Mapping[End, NDArray[np.float32] | None],
     return found
 
 
-def theme_of_controls(
-    bank: Bank, similarities: Mapping[End, NDArray[np.float32] | None], ends: Sequence[End]
-) -> NDArray[np.float32]:
-    """The theme of every ray of random directions that were read at these ends; none while they are not there."""
+def themes_of_controls(
+    bank: Bank, similarities: Mapping[End, NDArray[np.float32] | None]
+) -> dict[End, NDArray[np.float32]]:
+    """The theme of every ray of the random directions that were read at each end, as far as they are there."""
     shadow = bank.shadow or {}
-    read = [(shadow[end], of_end) for end in ends if end in shadow and (of_end := similarities[end]) is not None]
-    return np.concatenate([np.empty(0, np.float32), *(themes(_with_none(one), ids).ravel() for ids, one in read)])
+    read = {end: of_end for end, of_end in similarities.items() if end in shadow and of_end is not None}
+    return {end: themes(_with_none(of_end), shadow[end]).ravel() for end, of_end in read.items()}
 
 
 def alignments_of(bank: Bank, questions: Mapping[End, Question], at: NDArray[np.intp]) -> NDArray[np.float32]:

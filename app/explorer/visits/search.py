@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, KINDS, LAYER_KINDS, SIGNS, Address, AddressError, Kind
-from app.core.nearest import false_discoveries, first
+from app.core.nearest import false_discoveries, first, runs
 from app.core.rays import ALPHA, READINGS
 from app.explorer.asking.words import named, understood
 from app.explorer.bank import has_neurons
@@ -51,7 +51,7 @@ from app.explorer.reading.nearest import (
     question,
     rows_of,
     theme_of,
-    theme_of_controls,
+    themes_of_controls,
 )
 from app.explorer.reading.order import HARDLY_USED
 from app.explorer.reading.words import WordTable, open_words
@@ -111,6 +111,8 @@ class Search:
     terms: tuple[AskedTerm, ...]
     questions: Mapping[End, Question]
     similarities: Mapping[End, NDArray[np.float32] | None]
+    controls: Mapping[End, NDArray[np.float32]]
+    """The themes of random directions."""
 
 
 def search(r: Resources, address: Address, options: Options, inquiry: Inquiry, most: int = N_ON_PAGE) -> SearchPage:
@@ -256,7 +258,7 @@ def _asked(
     similarities = {
         end: None if one.theme is None else words[end].similarities(one.theme) for end, one in questions.items()
     }
-    return Search(model, bank, inquiry, terms, questions, similarities)
+    return Search(model, bank, inquiry, terms, questions, similarities, themes_of_controls(bank, similarities))
 
 
 def _part(bank: Bank, term: AskedTerm) -> Meant:
@@ -307,18 +309,19 @@ def _neurons(asked: Search) -> int:
     of_neurons = replace(asked, inquiry=replace(plain, basis="neuron"))
     scores = _scores(of_neurons)
     nearest, rays = scores.first(scores.themes, RANK), scores.themes[scores.themes > NOWHERE]
-    controls = theme_of_controls(asked.bank, asked.similarities, _ends(of_neurons, scores))
+    controls = _controls(of_neurons, scores)
     if not len(nearest) or not len(controls):
         return 0
     fdr = false_discoveries(scores.theme(int(nearest[-1])), rays, controls)
     return int((rays > controls.max()).sum()) if fdr is not None and fdr <= MOST_FALSE else 0
 
 
-def _ends(asked: Search, scores: Scores) -> list[End]:
-    """Of the model, at which something was compared."""
-    own = slice(scores.start, scores.start + len(scores.themes))
-    compared = asked.bank.rows.end[own][np.any(scores.themes > NOWHERE, axis=1)]
-    return [end for code, end in enumerate(BANK_ENDS) if (compared == code).any()]
+def _controls(asked: Search, scores: Scores) -> NDArray[np.float32]:
+    """The themes of random directions that were read at those ends of the model at which something was compared."""
+    of_rows = asked.bank.rows.end[scores.start : scores.start + len(scores.themes)]
+    compared = {BANK_ENDS[code] for code, own in runs(of_rows) if (scores.themes[own] > NOWHERE).any()}
+    there = [themes for end, themes in asked.controls.items() if end in compared]
+    return np.concatenate([np.empty(0, np.float32), *there])
 
 
 def _scores(asked: Search) -> Scores:
@@ -383,7 +386,7 @@ class _Evidence:
 
 def _searched(asked: Search, scores: Scores, nearest: NDArray[np.intp], facts: _Evidence) -> Searched:
     rays = scores.themes[scores.themes > NOWHERE]
-    controls = theme_of_controls(asked.bank, asked.similarities, _ends(asked, scores))
+    controls = _controls(asked, scores)
     fdr = false_discoveries(scores.theme(int(nearest[-1])), rays, controls) if len(nearest) else None
     by_chance = [one for place in nearest.tolist() if (one := facts.of(place)[1]) is not None]
     n_aligned = sum(one <= WEAK for one in by_chance)
