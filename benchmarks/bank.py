@@ -15,15 +15,21 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
-from app.explorer.bank import are_words_halved, count_rows, ends_of, is_halved, parts_of, word_ids
+from app.core.address import KINDS, Address
+from app.explorer.bank import are_words_halved, count_rows, count_shadow, ends_of, is_halved, parts_of, word_ids
+from app.explorer.layout import BANK_ENDS
 from app.explorer.library import Library, OpenModel
-from app.explorer.pages import Processing
+from app.explorer.pages import Inquiry, Processing, SearchOrder
 from app.explorer.reading.bank import Bank, open_bank
 from app.explorer.reading.words import open_words
+from app.explorer.recipes import layer_of
 from app.explorer.resources import Resources, close_resources, open_resources
+from app.explorer.views import Options
+from app.explorer.visits.search import search
 from app.models.catalog import Catalog
 from app.models.importer import import_model
 
@@ -90,7 +96,8 @@ def made_up(data: Path, shape: str, layers: int | None) -> OpenModel:
                 vectors = _units(random, n, d)
             halved = is_halved(model, PROCESSING, "svd")
             arrays = {
-                **dict.fromkeys(("kind", "side"), np.zeros(n, np.int8)),
+                "kind": np.full(n, KINDS.index("ov" if layer_of(part) is not None else "embed"), np.int8),
+                "side": np.zeros(n, np.int8),
                 "head": np.zeros(n, np.int16),
                 "index": np.arange(n, dtype=np.int32),
                 "unit": np.full(n, -1, np.int32),
@@ -103,6 +110,11 @@ def made_up(data: Path, shape: str, layers: int | None) -> OpenModel:
                 "halves" if halved else "vectors": vectors.astype(np.float16) if halved else vectors,
             }
             r.store.write(part, arrays, {})
+        elif part.kind == "shadow":
+            n = count_shadow(model, PROCESSING, BANK_ENDS[f"/{BANK_ENDS[1]}" in part.subject])
+            r.store.write(part, {"ids": random.integers(vocabulary, size=(n, 2, 20), dtype=np.int32)}, {})
+        elif part.kind == "moments":
+            r.store.write(part, dict.fromkeys(BANK_ENDS, np.eye(d, dtype=np.float32) / d), {})
     close_resources(r)
     return model
 
@@ -133,8 +145,20 @@ def measured(data: Path, model: OpenModel) -> Iterator[Row]:
     svd = ~bank.rows.is_neuron
     if n_neurons:
         yield "every singular direction beside a query", _spread(lambda: bank.products(query, svd), rounds)
+    for order in ("theme", "alignment"):
+        yield f"a search of three tokens by {order}", _spread(lambda order=order: _searched(r, model, order))
     yield "memory of the process, more than before", f"{(_own_bytes() - before) / MIB:,.0f} MiB"
     close_resources(r)
+
+
+def _searched(r: Resources, model: OpenModel, order: SearchOrder) -> None:
+    """Any three of its tokens, other ones each time; of a made-up model those that the demo has."""
+    slug, ids = model.header.slug, np.random.default_rng().choice(np.flatnonzero(model.vocabulary.known), 3)
+    with patch.object(r.library, "model", lambda slug: model):
+        page = search(
+            replace(r, slugs=(slug,)), Address(slug), Options(), Inquiry(" ".join(f"#{id_}" for id_ in ids), order)
+        )
+    assert page.found, page.problem
 
 
 def _opened(data: Path) -> Resources:

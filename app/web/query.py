@@ -283,6 +283,13 @@ class ContrastQuery(Query):
         Field(max_length=LONGEST_PLACE, description="Another of that kind; without a model's name, of the same model."),
     ] = ""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _says_weights_of_each(cls, said: dict[str, Any]) -> dict[str, Any]:
+        if "weights" in said:
+            raise BadOption("weights means nothing here: each place says its own, as in a=gpt2/L5/H3/ov~raw.")
+        return said
+
 
 class CensusQuery(ViewQuery):
     """What a model's census takes."""

@@ -152,6 +152,13 @@ def test_whatever_is_typed_has_a_clear_answer(heads, text):
     assert "<script>alert" not in answer.text
 
 
+@pytest.mark.parametrize("below", ["", "/api/v1"])
+def test_weights_of_two_places_are_said_of_each(heads, below):
+    answer = heads.get(f"{below}/-/compare?a=llama/L1/H2&b=L1H1&weights=raw")
+    assert answer.status_code == 422
+    assert "ov~raw" in answer.text
+
+
 def test_places_of_one_name_are_told_apart_and_can_be_sent(heads, tags):
     def compared(b):
         while (answer := heads.get(f"/-/compare?a=llama/L1/H2&b={b}")).status_code == 202:
