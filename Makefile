@@ -36,7 +36,7 @@ format: $(VENV)/ready-to-test  ## put the code in its usual form
 openapi: $(VENV)/ready  ## write down what the code says of the API, as /openapi.json shows it
 	$(BIN)/python -m app.web.routes
 
-bench: $(VENV)/ready-to-test  ## the figures of the README
+bench: $(VENV)/ready-to-test  ## the figures of docs/figures.md
 	$(BIN)/python -m benchmarks
 
 # For another Python than this one: what a machine with a GPU, Python 3.12 and torch may lack.
