@@ -23,11 +23,11 @@ from app.config import Settings
 from app.core.basis import BASES
 from app.core.circuits import CIRCUITS
 from app.core.decomposition import Decomposition, Seen
-from app.core.determinacy import DETERMINED_DEGREES
 from app.core.folding import fold_head, fold_mlp, fold_unembedding, normed_embedding
 from app.core.matrix import Matrix
+from app.core.measuring.determinacy import DETERMINED_DEGREES
+from app.core.measuring.turns import leaks, median_degrees, turns
 from app.core.mlp import MLP_MATRICES
-from app.core.turns import leaks, median_degrees, turns
 from app.models.catalog import Catalog
 from app.models.importing.gguf.converter import unpair
 from app.models.importing.gguf.header import GgufHeader, read_gguf_header

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from app.core.circuits import CIRCUITS
-from app.core.readout import Readout
+from app.core.exact.readout import Readout
 from app.store.artifacts import ArtifactStore, Recipe
 from app.store.sealed import unseal
 from app.store.shelf import SUFFIX

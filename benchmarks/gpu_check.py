@@ -82,7 +82,7 @@ def heads(shape: "Shape", n_layers: int, device: str, until: float, wanted: str 
     """Every head of the shape, by the layers that there is time for: ours, the floor, and peers in pairs with ours."""
     import torch
 
-    from app.core.proposal import proposing_dtype
+    from app.core.exact.proposal import proposing_dtype
     from benchmarks.clock import timed
     from benchmarks.floor import Floor, floor_dtype
     from benchmarks.shapes import layer_heads, token_ends

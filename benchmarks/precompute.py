@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 from app.core.circuits import Head
-from app.core.proposal import proposing_dtype
+from app.core.exact.proposal import proposing_dtype
 from benchmarks.alone import alone
 from benchmarks.clock import timed
 from benchmarks.cold import Row

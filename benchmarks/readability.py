@@ -31,12 +31,12 @@ from torch.nn.functional import gelu, normalize
 
 from app.core.bases.svd import decompose_all
 from app.core.circuits import Head, ov
-from app.core.coherence import coherence, lexicon, shared_components
-from app.core.collapse import is_trained
+from app.core.exact.readout import TokenTable, read, token_table
 from app.core.folding import fold_head, fold_mlp
-from app.core.rays import ALPHA, LENGTHS
-from app.core.readout import TokenTable, read, token_table
-from app.core.significance import standing
+from app.core.judging.coherence import coherence, lexicon, shared_components
+from app.core.judging.collapse import is_trained
+from app.core.judging.rays import ALPHA, LENGTHS
+from app.core.judging.significance import standing
 from app.explorer.library import Library, OpenModel
 from app.explorer.making import heads, readability
 from app.explorer.making.bench import Bench

@@ -10,8 +10,8 @@ import torch
 from app.core.bases.svd import decompose_all
 from app.core.circuits import CIRCUITS, Head
 from app.core.decomposition import Decomposition
-from app.core.proposal import proposing_dtype
-from app.core.readout import Readout, TokenTable, read, token_table
+from app.core.exact.proposal import proposing_dtype
+from app.core.exact.readout import Readout, TokenTable, read, token_table
 from benchmarks.peers import K, expert_layer, interpreter_head, notebook_head
 from benchmarks.shapes import Ends
 

@@ -35,11 +35,11 @@ import os, sys, traceback
 import torch
 torch.set_num_threads(1)  # so that no thread is lost where this process forks
 import app.explorer.precompute, app.explorer.making.heads, app.models.conversion, app.models.importer, app.explorer.orders, app.explorer.browse
-import app.core.bases, app.core.circuits, app.core.decomposition, app.core.folding, app.core.readout, app.core.scores
+import app.core.bases, app.core.circuits, app.core.decomposition, app.core.folding, app.core.exact.readout, app.core.measuring.scores
 import app.__main__ as command
 from app.core.address import parse
 from app.explorer import browse
-from app.core.proposal import proposing_dtype
+from app.core.exact.proposal import proposing_dtype
 from app.explorer.resources import close_resources, open_resources
 from pathlib import Path
 from tests.workers import start_in_thread

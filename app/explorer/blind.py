@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, Address
-from app.core.chance import at_least
-from app.core.rays import ALPHA, HEADLINE
+from app.core.judging.chance import at_least
+from app.core.judging.rays import ALPHA, HEADLINE
 from app.explorer import orders
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.inventory import end_of

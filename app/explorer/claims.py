@@ -7,7 +7,7 @@ some layers is not said of all. Knows no kinds, and not what was measured.
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, get_args
 
-from app.core.bootstrap import Estimate
+from app.core.judging.bootstrap import Estimate
 from app.explorer.pages import Depth
 
 Side = Literal["more", "less", "open", "unclaimed"]

@@ -2,7 +2,7 @@
 
     index strength share gap                                  [n]
     badge_kind badge_degrees badge_first badge_last           [n]
-    turn_{side} rest_{side}   of a quantised copy             [n]     nan where it is not known; `app.core.turns`
+    turn_{side} rest_{side}   of a quantised copy             [n]     nan where it is not known; `app.core.measuring.turns`
     {side}_top_ids {side}_top_scores   largest first          [n k]   side: left, right (and bias, with one row)
     {side}_bottom_ids {side}_bottom_scores   smallest first   [n k]
     {side}_counts [n bins]   {side}_low {side}_high           [n]     histogram over the vocabulary
@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 
 from app.core.address import Address
 from app.core.basis import BASES
-from app.core.determinacy import is_determined
-from app.core.spread import moments
+from app.core.judging.spread import moments
+from app.core.measuring.determinacy import is_determined
 from app.explorer.layout import BADGE_KINDS, PREFIXES
 from app.explorer.pages import Badge, Determinacy, Direction, Histogram, Only, SideReadout, Sort, Token, Turn, Words
 from app.explorer.verdicts import best, passing, rays

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.core.bootstrap import Estimate
+from app.core.judging.bootstrap import Estimate
 
 
 def with_interval(estimate: Estimate) -> str:

@@ -9,8 +9,8 @@ answer names the depth, as far as there are layers enough. Knows no store and no
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from app.core.bootstrap import LEAST, Estimate, Interval
-from app.core.rays import ALPHA
+from app.core.judging.bootstrap import LEAST, Estimate, Interval
+from app.core.judging.rays import ALPHA
 from app.explorer.claims import (
     BETTER,
     DEPTHS,

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, KINDS, Address, Kind
-from app.core.discovery import FDR, q_values
-from app.core.forms import form_of
-from app.core.rays import ALPHA, RAY_CLASSES, READINGS, Reading
+from app.core.judging.discovery import FDR, q_values
+from app.core.judging.forms import form_of
+from app.core.judging.rays import ALPHA, RAY_CLASSES, READINGS, Reading
 from app.explorer.errors import BadOption
 from app.explorer.layout import ENDS, LABELS, NUMBERS, PREFIXES, Label
 from app.explorer.library import OpenModel

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.forms import form_of
+from app.core.judging.forms import form_of
 from app.explorer.directions import NAMES, Rows
 from app.explorer.layout import PREFIXES
 from app.explorer.pages import Direction, Hit, Ray, SideReadout, Token

@@ -199,7 +199,7 @@ class Layers:
             yield batch
 
     def _taken_apart(self, layer: Layer, wanted: Sequence[Wanted]) -> tuple[list[Found], list[Whole]]:
-        from app.core.shares import shares_of, side_by_side
+        from app.core.exact.shares import shares_of, side_by_side
 
         of_heads = [each for each in wanted if not isinstance(each, str)]
         kinds = [each for each in wanted if isinstance(each, str)]

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from app.core.address import LAYER_KINDS, Kind, ModelKind
 from app.core.basis import BASES
-from app.core.rays import BEYOND_LENGTHS, FORM_LENGTHS, LENGTHS, SPELLING_LENGTHS
-from app.core.reversal import BINS
+from app.core.finding.reversal import BINS
+from app.core.judging.rays import BEYOND_LENGTHS, FORM_LENGTHS, LENGTHS, SPELLING_LENGTHS
 
 ArtifactKind = Literal[
     "decomposition",

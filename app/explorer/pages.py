@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, get_args
 
 from app.core.address import LAYER_KINDS, Address, BasisName, Kind
 from app.core.address import Ray as ShortRay
-from app.core.bootstrap import Estimate
-from app.core.determinacy import is_determined
-from app.core.discovery import FDR
-from app.core.rays import HEADLINE, RayClass, Reading, is_significant
+from app.core.judging.bootstrap import Estimate
+from app.core.judging.discovery import FDR
+from app.core.judging.rays import HEADLINE, RayClass, Reading, is_significant
+from app.core.measuring.determinacy import is_determined
 from app.explorer.layout import Composed, SpanSide
 from app.models.selection import EVERY, Selection
 from app.models.vocabulary import Entry

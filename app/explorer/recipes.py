@@ -12,8 +12,8 @@ from typing import Literal
 
 from app.core.address import Address, BasisName, Circuit, parse
 from app.core.basis import BASES
-from app.core.rays import ALPHA, BEYOND_LENGTHS, FORM_LENGTHS, HEADLINE, LENGTHS, SPELLING_LENGTHS
-from app.core.reversal import BINS, FLOOR, STEP
+from app.core.finding.reversal import BINS, FLOOR, STEP
+from app.core.judging.rays import ALPHA, BEYOND_LENGTHS, FORM_LENGTHS, HEADLINE, LENGTHS, SPELLING_LENGTHS
 from app.explorer import groups
 from app.explorer.layout import (
     BANK_TOKENS,
@@ -56,7 +56,7 @@ MEASURED = {
     "most_bits": 8.0,
     "word": 3,
 }
-"""All that decides z and p of a ray, besides the weights. The last six are constants of `app.core.coherence`, `collapse`
+"""All that decides z and p of a ray, besides the weights. The last six are constants of `app.core.judging.coherence`, `collapse`
 and `spelling`, said again since a page that is there must not wait for torch."""
 MEASURE = int(hashlib.sha256(json.dumps(MEASURED, sort_keys=True).encode()).hexdigest()[:8], 16)
 """Stands for all of that in the recipe of whatever is judged: what another measure judged is another artifact."""

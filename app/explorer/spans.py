@@ -7,7 +7,7 @@ its singular values. Knows no store and no page.
 from collections.abc import Sequence
 
 from app.core.address import CIRCUITS
-from app.core.bootstrap import LEAST
+from app.core.judging.bootstrap import LEAST
 from app.explorer.claims import Side, Verdict, placed, side_of, summed
 from app.explorer.estimates import as_points, as_shares, begun, layers_of
 from app.explorer.groups import HEADS, matrix_and_side

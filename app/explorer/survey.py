@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from app.core.address import CIRCUITS, Address
-from app.core.bootstrap import Clusters
-from app.core.rays import HEADLINE
-from app.core.significance import HIGH, LOW
+from app.core.judging.bootstrap import Clusters
+from app.core.judging.rays import HEADLINE
+from app.core.judging.significance import HIGH, LOW
 from app.explorer import groups, orders, recipes, tally
 from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.findings import findings

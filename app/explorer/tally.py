@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS
-from app.core.bootstrap import Clusters, Estimate, difference, mean, superiority
-from app.core.discovery import FDR, needed_at_floor, q_values
-from app.core.progression import PARTS, first_minus_last, parts, rank_correlation
-from app.core.rays import ALPHA
-from app.core.significance import count_z, standing
+from app.core.judging.bootstrap import Clusters, Estimate, difference, mean, superiority
+from app.core.judging.discovery import FDR, needed_at_floor, q_values
+from app.core.judging.progression import PARTS, first_minus_last, parts, rank_correlation
+from app.core.judging.rays import ALPHA
+from app.core.judging.significance import count_z, standing
 from app.explorer.groups import (
     GROUPS,
     SEED,

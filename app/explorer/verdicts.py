@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.discovery import FDR, q_values
-from app.core.rays import ALPHA, HEADLINE, RAY_CLASSES, READINGS, Reading, classes
-from app.core.significance import standing
+from app.core.judging.discovery import FDR, q_values
+from app.core.judging.rays import ALPHA, HEADLINE, RAY_CLASSES, READINGS, Reading, classes
+from app.core.judging.significance import standing
 from app.explorer.layout import PREFIXES
 from app.explorer.pages import ControlSpread, Judgement, Only, Rays, Verdict
 from app.store.artifacts import Arrays

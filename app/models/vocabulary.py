@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from app.core.forms import form_of
+from app.core.judging.forms import form_of
 from app.models.decoder import Decoder
 from app.models.lookup import Lookup
 

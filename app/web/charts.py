@@ -6,7 +6,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from app.core.address import Kind, Ray
-from app.core.rays import RayClass
+from app.core.judging.rays import RayClass
 from app.explorer.circuitry import PairPage
 from app.explorer.pages import COLOURED, CompositionPage, StripRow
 

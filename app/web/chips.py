@@ -12,7 +12,7 @@ from typing import NamedTuple
 from markupsafe import Markup, escape
 
 from app.core.address import Address
-from app.core.forms import form_of
+from app.core.judging.forms import form_of
 from app.core.plain_text import spell_out
 from app.explorer.pages import Hit, Ray, Token
 from app.models.vocabulary import Entry

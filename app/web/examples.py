@@ -6,7 +6,7 @@ The tokens are GPT-2's, the numbers are invented and say so by being round.
 from dataclasses import replace
 
 from app.core.address import Address, parse
-from app.core.bootstrap import Estimate, Interval
+from app.core.judging.bootstrap import Estimate, Interval
 from app.explorer.pages import (
     AlikeHead,
     AlikePage,

@@ -5,7 +5,7 @@ Knows no page and no value: it says what a number means, not what it is.
 
 from dataclasses import dataclass
 
-from app.core.rays import Reading
+from app.core.judging.rays import Reading
 from app.explorer.pages import Only, SideReadout
 from app.models.selection import Selection
 

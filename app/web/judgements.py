@@ -6,7 +6,7 @@ One call for both rays of a cell, as for chips. Knows no page and no control.
 import math
 from typing import NamedTuple
 
-from app.core.rays import ALPHA, HEADLINE, LENGTHS
+from app.core.judging.rays import ALPHA, HEADLINE, LENGTHS
 from app.explorer.pages import Judgement, Rays, Verdict
 from app.explorer.verdicts import BETTER
 from app.web.numbers import odd, signed

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from app.core.address import BasisName, Kind
-from app.core.rays import RayClass, Reading
+from app.core.judging.rays import RayClass, Reading
 from app.explorer.pages import Answer, BlindOf, GalleryList, Obstacle, Only, SearchBasis, SearchOrder, Sort
 from app.models.selection import Product
 

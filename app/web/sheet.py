@@ -12,7 +12,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from app.core.rays import HEADLINE
+from app.core.judging.rays import HEADLINE
 from app.explorer.pages import (
     Direction,
     DirectionPage,

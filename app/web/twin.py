@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Literal, Protocol, cast
 
 from app.core.address import CIRCUITS, Address, short
-from app.core.bootstrap import Estimate
+from app.core.judging.bootstrap import Estimate
 from app.explorer.circuitry import (
     Aligned,
     Alignments,

@@ -5,9 +5,9 @@ import torch
 
 from app.core.bases.svd import decompose_all
 from app.core.circuits import CIRCUITS, Head
+from app.core.exact.proposal import proposing_dtype
+from app.core.exact.readout import read, token_table
 from app.core.matrix import READ, WRITE, Matrix
-from app.core.proposal import proposing_dtype
-from app.core.readout import read, token_table
 
 pytestmark = [
     pytest.mark.cuda,

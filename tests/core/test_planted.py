@@ -12,12 +12,12 @@ import torch
 from scipy.stats import kstest, rankdata
 
 from app.core.bases.svd import decompose_all
-from app.core.coherence import Lexicon, coherence, lexicon, shared_components
-from app.core.collapse import is_trained
+from app.core.exact.readout import TokenTable, read, token_table
+from app.core.judging.coherence import Lexicon, coherence, lexicon, shared_components
+from app.core.judging.collapse import is_trained
+from app.core.judging.rays import HEADLINE, RAY_CLASSES, classes
+from app.core.judging.significance import standing
 from app.core.matrix import READ, WRITE, Matrix
-from app.core.rays import HEADLINE, RAY_CLASSES, classes
-from app.core.readout import TokenTable, read, token_table
-from app.core.significance import standing
 from benchmarks.planted import D_MODEL, RANK, Planted, Vocabulary, planted, vocabulary
 
 SEEDS = range(5)

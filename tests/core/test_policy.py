@@ -5,12 +5,12 @@ import torch
 
 from app.core import policy
 from app.core.bases.svd import decompose_all
-from app.core.collapse import is_trained
-from app.core.extremes import extremes
-from app.core.histogram import histogram
+from app.core.exact.extremes import extremes
+from app.core.exact.histogram import histogram
+from app.core.exact.readout import read, token_table
+from app.core.exact.shares import shared
+from app.core.judging.collapse import is_trained
 from app.core.matrix import READ, WRITE, Matrix
-from app.core.readout import read, token_table
-from app.core.shares import shared
 
 
 @pytest.fixture

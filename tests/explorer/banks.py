@@ -3,7 +3,7 @@
 import numpy as np
 
 from app.core.address import KINDS
-from app.core.reversal import count
+from app.core.finding.reversal import count
 from app.explorer import recipes
 from app.explorer.bank import parts_of
 from app.explorer.layout import PARTS

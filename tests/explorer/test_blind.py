@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
-from app.core.rays import ALPHA, HEADLINE
+from app.core.judging.rays import ALPHA, HEADLINE
 from app.explorer import blind as blind_module
 from app.explorer import browse, orders
 from app.explorer.blind import LARGEST_SEED, ROUNDS, TOKENS, blind

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from app.core.address import parse
-from app.core.rays import HEADLINE
+from app.core.judging.rays import HEADLINE
 from app.explorer import browse
 from app.explorer.browse import Options
 from app.explorer.compare import compare
@@ -319,7 +319,7 @@ def test_pages_whose_artifacts_are_there_never_import_torch(open_explorer, fresh
 import sys
 from pathlib import Path
 from app.core.address import parse
-from app.core.rays import HEADLINE
+from app.core.judging.rays import HEADLINE
 from app.explorer import browse, health, jump, resources
 r = resources.open_resources(data=Path(sys.argv[1]), models=("tiny",), device="auto", weights="folded",
     quota_bytes=10**9, queue_size=4, wait_seconds=30.0, waiters=4)

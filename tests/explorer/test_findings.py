@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from app.core.bootstrap import Estimate, Interval
+from app.core.judging.bootstrap import Estimate, Interval
 from app.explorer.estimates import as_points, as_shares, hundredths, with_interval
 from app.explorer.findings import (
     against_random,

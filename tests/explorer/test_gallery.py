@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
-from app.core.rays import READINGS
+from app.core.judging.rays import READINGS
 from app.explorer import browse, gallery, orders
 from app.explorer.agenda import agenda
 from app.explorer.browse import Options

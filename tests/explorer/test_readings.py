@@ -10,11 +10,11 @@ import torch
 from scipy.stats import rankdata
 from torch.nn.functional import normalize
 
-from app.core.coherence import lexicon, shared_components
-from app.core.forms import forms_of
-from app.core.rays import ALPHA, HEADLINE, READINGS
-from app.core.readout import read, token_table
-from app.core.spelling import traits
+from app.core.exact.readout import read, token_table
+from app.core.judging.coherence import lexicon, shared_components
+from app.core.judging.forms import forms_of
+from app.core.judging.rays import ALPHA, HEADLINE, READINGS
+from app.core.judging.spelling import traits
 from app.explorer.making import readability
 from app.explorer.making.controls import Control, Judge, measured
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
-from app.core.rays import HEADLINE
+from app.core.judging.rays import HEADLINE
 from app.explorer import groups, orders, recipes, survey, tally
 from app.explorer.errors import BadOption, NotReady, UnknownAddress
 from app.explorer.views import Options

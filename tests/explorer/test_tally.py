@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.core.address import KINDS
-from app.core.significance import BINS, HIGH, LOW, count_z
+from app.core.judging.significance import BINS, HIGH, LOW, count_z
 from app.explorer import groups, tally
 from app.explorer.groups import GROUPS, end_of, is_kind, matrix_and_side
 from app.explorer.tally import COMPARED, effects, grouped, kind

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from app.core.discovery import FDR
-from app.core.rays import ALPHA, HEADLINE, RAY_CLASSES, READINGS
+from app.core.judging.discovery import FDR
+from app.core.judging.rays import ALPHA, HEADLINE, RAY_CLASSES, READINGS
 from app.explorer import verdicts
 from app.explorer.pages import ONLY, Judgement
 

@@ -9,8 +9,10 @@ import torch
 from starlette.testclient import TestClient
 
 from app.config import Settings
-from app.core import folding, readout, scores
+from app.core import folding
 from app.core.bases import svd
+from app.core.exact import readout
+from app.core.measuring import scores
 from app.explorer.making import gallery, heads
 from app.models.weights import Weights
 from app.server import create_app

@@ -7,8 +7,8 @@ import pytest
 
 from app.core.address import KINDS, parse
 from app.core.basis import BASES
-from app.core.rays import RAY_CLASSES, READINGS
-from app.core.scores import SCORES
+from app.core.judging.rays import RAY_CLASSES, READINGS
+from app.core.measuring.scores import SCORES
 from app.explorer.gallery import SCORES as READABLE
 from app.explorer.library import Library
 from app.explorer.making.bench import Bench

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.discovery import q_values
+from app.core.judging.discovery import q_values
 from app.explorer.pages import Judgement, Rays, Verdict
 from app.web.judgements import compared, dot, marks, outcome, standing, undetermined
 

@@ -5,7 +5,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from app.core.basis import BASES
-from app.core.forms import form_of
+from app.core.judging.forms import form_of
 from app.web import schema
 from app.web.examples import EXAMPLES
 

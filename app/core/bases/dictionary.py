@@ -21,9 +21,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from app.core.basis import Fitting, Parameters
-from app.core.coding import Codes, encode, encoder
 from app.core.decomposition import Decomposition, is_present, oriented
 from app.core.matrix import Matrix
+from app.core.measuring.coding import Codes, encode, encoder
 from app.core.steps import Steps
 
 PASSES = 30

@@ -13,7 +13,7 @@ from app.core.basis import Fitting, Parameters
 from app.core.blocks import blocks
 from app.core.decomposition import is_present, oriented
 from app.core.matrix import Matrix
-from app.core.span import orthonormal
+from app.core.measuring.span import orthonormal
 
 
 def decompose(matrix: Matrix, parameters: Parameters) -> Fitting:

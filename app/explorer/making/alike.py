@@ -27,7 +27,7 @@ def compare_spans(bench: Bench) -> Steps[Baked]:
     """The spans of all heads' singular directions, then every two of them."""
     import torch
 
-    from app.core.alike import overlaps
+    from app.core.finding.alike import overlaps
 
     manifest = bench.model.manifest
     per_group = manifest.n_heads // manifest.n_kv_heads

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from app.core.address import KINDS, Address
 from app.core.basis import BASES
-from app.core.rays import HEADLINE
+from app.core.judging.rays import HEADLINE
 from app.core.steps import Steps, within
 from app.explorer import recipes
 from app.explorer.bank import BankBasis, is_halved, places_of, sides_of

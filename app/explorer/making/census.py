@@ -14,7 +14,7 @@ import numpy as np
 
 from app.core.address import CIRCUITS, Address, Circuit
 from app.core.basis import BASES
-from app.core.rays import HEADLINE
+from app.core.judging.rays import HEADLINE
 from app.core.steps import Steps, within
 from app.explorer import recipes
 from app.explorer.groups import DRAWS, GROUPS, HEADS, SEED, TURNED, can_be_cut, end_of, ends_of
@@ -183,7 +183,7 @@ def _of_embedding(bench: Bench, address: Address) -> Steps[list[Drawn]]:
 
 def _spans(bench: Bench, index: int) -> Iterator[Drawn]:
     """Random vectors of the spans of some heads' matrices."""
-    from app.core.rotation import rotated
+    from app.core.judging.rotation import rotated
 
     n_heads = bench.model.header.n_heads
     heads = np.random.default_rng([SEED, index]).permutation(n_heads)[:HEADS].tolist()
@@ -197,7 +197,7 @@ def _spans(bench: Bench, index: int) -> Iterator[Drawn]:
 def _weighted(bench: Bench, index: int, mlp: "Mapping[str, Matrix]") -> Iterator[Drawn]:
     """What each matrix of the layer makes of random vectors, on each side that is the stream's."""
     from app.core.circuits import CIRCUITS as PRODUCTS
-    from app.core.rotation import images
+    from app.core.judging.rotation import images
 
     for head in range(bench.model.header.n_heads):
         tensors = head_tensors(bench, index, head)
@@ -218,8 +218,8 @@ def _seed(index: int, head: int, group: str) -> int:
 def _cut(bench: Bench, kind: str, matrix: "Matrix", seed: int) -> list[Drawn]:
     """The directions of the matrix cut down to the rank of a head's, several times."""
     from app.core.bases.svd import decompose_all
-    from app.core.restriction import random_neurons, random_projection
-    from app.core.shares import shares_of, side_by_side
+    from app.core.exact.shares import shares_of, side_by_side
+    from app.core.judging.restriction import random_neurons, random_projection
 
     cut = random_projection if kind == "embed" else random_neurons
 
@@ -261,7 +261,7 @@ def _headlines(arrays: Mapping[str, Any], prefix: str = "") -> Arrays:
 
 def _controls(bench: Bench) -> Arrays:
     """Rays of random directions by their own z, for each end that is read with a table of its own."""
-    from app.core.significance import count_z, standing
+    from app.core.judging.significance import count_z, standing
 
     found: Arrays = {}
     for end in ("read", "write"):

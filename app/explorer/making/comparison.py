@@ -112,7 +112,7 @@ def _centre(product: "Matrix") -> "Steps[tuple[Tensor, float, Tensor]]":
 
 
 def _errors(product: "Matrix", vectors: Vectors, mean: "Tensor") -> Steps[Arrays]:
-    from app.core.comparison import drawn_rows, errors_side_by_side
+    from app.core.measuring.comparison import drawn_rows, errors_side_by_side
 
     rows = drawn_rows(product.samples(), recipes.COMPARISON_ROWS, SEED)
     found = yield from errors_side_by_side((rows - mean).to(rows), vectors, MOST_NONZEROS, SEED)
@@ -121,8 +121,8 @@ def _errors(product: "Matrix", vectors: Vectors, mean: "Tensor") -> Steps[Arrays
 
 
 def _spans(squares: "Tensor", vectors: Vectors) -> Steps[Arrays]:
-    from app.core.comparison import overlap
-    from app.core.energy import explained
+    from app.core.measuring.comparison import overlap
+    from app.core.measuring.energy import explained
 
     arrays: Arrays = {}
     for name, own in vectors.items():
@@ -143,7 +143,7 @@ def _spans(squares: "Tensor", vectors: Vectors) -> Steps[Arrays]:
 
 
 def _partners(vectors: Vectors) -> Steps[Arrays]:
-    from app.core.comparison import partners, random_vectors
+    from app.core.measuring.comparison import partners, random_vectors
 
     arrays: Arrays = {}
     for done, (name, own) in enumerate(vectors.items()):

@@ -25,7 +25,7 @@ def compose(bench: Bench) -> Steps[Baked]:
     """Every pair of heads, one kind after the other: at any time two small factors of each head are in memory."""
     import torch
 
-    from app.core.composition import at_unit_norm, composition
+    from app.core.finding.composition import at_unit_norm, composition
 
     manifest = bench.model.manifest
     n_layers, n_heads = manifest.n_layers, manifest.n_heads
@@ -60,7 +60,7 @@ def _seen(heads: "list[Head]", kind: str) -> "Tensor":
     """Of each head of a layer the rows that meet the other head: of what it writes (o), or of what reads (q, k, v)."""
     import torch
 
-    from app.core.composition import seen_from_right
+    from app.core.finding.composition import seen_from_right
 
     left, right = {
         "o": ([head.W_V for head in heads], [head.W_O for head in heads]),

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.forms import Forms, forms_of
-from app.core.rays import BEYOND_LENGTHS, FORM_LENGTHS, HEADLINE, LENGTHS, SPELLING_LENGTHS
+from app.core.judging.forms import Forms, forms_of
+from app.core.judging.rays import BEYOND_LENGTHS, FORM_LENGTHS, HEADLINE, LENGTHS, SPELLING_LENGTHS
 from app.core.steps import Steps, run
 from app.explorer import recipes
 from app.explorer.inventory import end_of
@@ -36,9 +36,9 @@ from app.store.artifacts import Artifact
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from app.core.coherence import Lexicon
-    from app.core.readout import TokenTable
-    from app.core.spelling import Traits
+    from app.core.exact.readout import TokenTable
+    from app.core.judging.coherence import Lexicon
+    from app.core.judging.spelling import Traits
 
 STEPS = 4
 """Of a control: which tokens are trained, what they share, what is read with, and the random directions themselves."""
@@ -90,8 +90,8 @@ def control(bench: Bench, side: str) -> Control | None:
 def _built(bench: Bench, end: str) -> Steps[tuple[Artifact, Control | None]]:
     import torch
 
-    from app.core.coherence import lexicon
-    from app.core.spelling import Traits
+    from app.core.judging.coherence import lexicon
+    from app.core.judging.spelling import Traits
 
     own = recipes.control(bench.model, end, bench.processing, bench.selection)
     kept = bench.store.load(own)
@@ -134,8 +134,8 @@ def _shared(bench: Bench, end: str) -> Steps[Arrays]:
     """What does not depend on which tokens are selected."""
     import torch
 
-    from app.core.coherence import shared_components
-    from app.core.collapse import is_trained
+    from app.core.judging.coherence import shared_components
+    from app.core.judging.collapse import is_trained
 
     whole = Selection(readout=bench.selection.readout)
     if bench.selection:
@@ -164,7 +164,7 @@ def _note_trained(bench: Bench, end: str, arrays: Arrays) -> None:
 
 def _forms(vocabulary: Vocabulary) -> "tuple[Forms, Traits]":
     """Of the tokens; ids that are none have no form."""
-    from app.core.spelling import traits
+    from app.core.judging.spelling import traits
 
     forms = forms_of(
         [vocabulary.entry(id_).text if known else "" for id_, known in enumerate(vocabulary.known.tolist())]
@@ -191,8 +191,8 @@ def measured_coherence(judge: Judge, ids: NDArray[np.int32]) -> NDArray[np.float
     """The coherence [n 2] of rays with these tokens [n 2 k], by the length that judges them, as `measured` has it."""
     import torch
 
-    from app.core.coherence import coherence
-    from app.core.shares import shared
+    from app.core.exact.shares import shared
+    from app.core.judging.coherence import coherence
 
     def measure(own: torch.Tensor) -> torch.Tensor:
         return coherence(judge.table, judge.words, own.long().flatten(0, 1))[:, HEADLINE]
@@ -210,7 +210,7 @@ def measured(judge: Judge, ids: NDArray[np.int32]) -> Arrays:
     """
     import torch
 
-    from app.core.shares import shared
+    from app.core.exact.shares import shared
 
     def measure(own: torch.Tensor) -> dict[str, torch.Tensor]:
         return _measured_some(judge, own.long().flatten(0, 1))
@@ -225,8 +225,8 @@ def _measured_some(judge: Judge, rays: "Tensor") -> "dict[str, Tensor]":
     """Of a row a ray."""
     import torch
 
-    from app.core.coherence import chosen_first, first_coherence, trained_coherence, trained_first
-    from app.core.spelling import is_apart, is_repeated, likeness
+    from app.core.judging.coherence import chosen_first, first_coherence, trained_coherence, trained_first
+    from app.core.judging.spelling import is_apart, is_repeated, likeness
 
     # Never-trained tokens are often bytes, or rare: nothing is known of what they mean.
     rows, n_trained = trained_first(judge.table, judge.words, rays)

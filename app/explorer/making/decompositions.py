@@ -109,8 +109,8 @@ def _within(part: str, steps: Steps[Any]) -> Steps[Any]:
 def _numbers(bench: Bench, basis: Basis, product: "Matrix", terms: "Decomposition") -> Steps[Any]:
     """What is known of each term and of all of them together, without a readout."""
     from app.core.gram import gram
-    from app.core.residue import relative_error
-    from app.core.scores import SCORES
+    from app.core.measuring.residue import relative_error
+    from app.core.measuring.scores import SCORES
 
     if basis.name == "svd":
         energy = terms.strength.double().square().cumsum(0).cpu().numpy()
@@ -161,7 +161,7 @@ def _plain_arrays(terms: "Decomposition", size: float) -> Arrays:
 
 def _shares(product: "Matrix", terms: "Decomposition", squares: "Tensor") -> Arrays:
     from app.core.decomposition import of_stream
-    from app.core.energy import explained, svd_explained
+    from app.core.measuring.energy import explained, svd_explained
 
     shares = explained(squares, of_stream(product, terms), terms.mean, _n_samples(product, terms))
     return _curve(shares.numpy(), svd_explained(squares).numpy())

@@ -56,7 +56,7 @@ def _vectors(x: "Tensor", head: "Head") -> "dict[Role, Tensor]":
 
 
 def _read(bench: Bench, role: Role, vector: "Tensor", token: int) -> Arrays:
-    from app.core.standing import standing
+    from app.core.exact.standing import standing
 
     readout = bench.tables.read(bench.model, bench.processing, ROLE_SIDES[role], vector, FULL_TOKENS)
     table = bench.tables.table(bench.model, bench.processing, ROLE_SIDES[role])

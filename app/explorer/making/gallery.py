@@ -32,7 +32,7 @@ import numpy as np
 
 from app.core.address import CIRCUITS, KINDS, Address
 from app.core.basis import BASES
-from app.core.rays import ALPHA, HEADLINE, classes
+from app.core.judging.rays import ALPHA, HEADLINE, classes
 from app.core.steps import Steps, within
 from app.explorer import recipes
 from app.explorer.inventory import places_of
@@ -143,7 +143,7 @@ def _looked_at(bench: Bench, layer: int | None) -> Steps[list[Looked]]:
 def _read_out(bench: Bench, taken: "Sequence[tuple[Address, Matrix, Decomposition]]") -> list[Looked]:
     """The strongest directions of each, all read out together."""
     from app.core.matrix import Space
-    from app.core.scores import energy_shares
+    from app.core.measuring.scores import energy_shares
 
     looked: list[Looked] = []
     asked: dict[str, list[Any]] = {}

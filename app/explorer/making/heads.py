@@ -92,7 +92,7 @@ def take_apart_by_circuit(
     """The same, each circuit's still to be called for, by any thread."""
     from app.core.bases.svd import decompose_all
     from app.core.circuits import CIRCUITS as PRODUCTS
-    from app.core.shares import shares_of, side_by_side
+    from app.core.exact.shares import shares_of, side_by_side
 
     wanted = list(wanted)
     needed = sorted({head for head, _ in wanted})
@@ -119,7 +119,7 @@ def read_out(bench: Bench, matrices: Sequence[Found], k: int = KEPT_TOKENS, n: i
 
 def unread(bench: Bench, matrices: Sequence[Found], n: int | None = None) -> tuple[list[Part], list[Asked]]:
     """All but the readouts of the first n directions of each matrix, or of all; and what is to be read out."""
-    from app.core.shares import shares_of, side_by_side
+    from app.core.exact.shares import shares_of, side_by_side
 
     if any(each.circuit == "ov" for each in matrices):
         bench.tables.gram(bench.model, bench.processing)  # before several threads ask for it
@@ -209,7 +209,7 @@ def term_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arra
     import torch
 
     from app.core.decomposition import badges, gaps, rounding_norms
-    from app.core.scores import energy_shares
+    from app.core.measuring.scores import energy_shares
 
     stored = getattr(torch, bench.model.manifest.dtype)
     warnings = badges(terms.strength, rounding_norms(product, terms, stored))
@@ -228,7 +228,7 @@ def term_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arra
 
 def turn_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arrays:
     """How far another rounding of a quantised copy would turn each direction; nan where that is not known."""
-    from app.core.turns import turns
+    from app.core.measuring.turns import turns
 
     if bench.model.manifest.quantisation is None:
         return {}
@@ -245,7 +245,7 @@ def turn_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arra
 
 def _scores(bench: Bench, each: Found) -> dict[str, float]:
     """The scores of a matrix by name, `copying` first where it writes."""
-    from app.core.scores import SCORES, copying
+    from app.core.measuring.scores import SCORES, copying
 
     values = {name: score(each.terms.strength) for name, score in SCORES.items()}
     if each.circuit == "ov":

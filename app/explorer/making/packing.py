@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.core.basis import BASES
-from app.core.rays import HEADLINE
+from app.core.judging.rays import HEADLINE
 from app.core.steps import Steps, within
 from app.explorer.layout import THRESHOLDS
 from app.explorer.making import readability
@@ -55,9 +55,9 @@ def packing(
 
     Nothing where fewer than two atoms are more than the samples' mean.
     """
-    from app.core.comparison import drawn_rows, random_vectors
     from app.core.decomposition import of_stream
-    from app.core.packing import nearness, needs, pairwise_cosines
+    from app.core.measuring.comparison import drawn_rows, random_vectors
+    from app.core.measuring.packing import nearness, needs, pairwise_cosines
 
     atoms = of_stream(product, terms)
     yield 0, 6

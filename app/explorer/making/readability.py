@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.rays import ALPHA, HEADLINE, readings
+from app.core.judging.rays import ALPHA, HEADLINE, readings
 from app.explorer.layout import KEPT_TOKENS
 from app.explorer.making.bench import Arrays, Bench
 from app.explorer.making.controls import control, measured, measured_coherence
@@ -45,7 +45,7 @@ def read_headlines(bench: Bench, side: str, vectors: "Tensor") -> Arrays:
 
     nan where there is no control.
     """
-    from app.core.significance import standing
+    from app.core.judging.significance import standing
 
     readout = bench.tables.read(bench.model, bench.processing, side, vectors, KEPT_TOKENS, bench.selection)
     by = control(bench, side)
@@ -57,7 +57,7 @@ def read_headlines(bench: Bench, side: str, vectors: "Tensor") -> Arrays:
 
 def judgements(bench: Bench, side: str, readout: Arrays) -> Arrays:
     """The numbers of rays that were read out with the bench's selection."""
-    from app.core.significance import standing
+    from app.core.judging.significance import standing
 
     by = control(bench, side)
     if by is None:
@@ -102,7 +102,7 @@ def _by_longest(values: NDArray[np.float32], random: NDArray[np.float32]) -> Pla
 
     Lengths that few random rays have are left out: by few, nothing can stand out.
     """
-    from app.core.significance import standing
+    from app.core.judging.significance import standing
 
     place = Place(*np.full((3, *values.shape[:2]), np.nan))
     for at in range(values.shape[2]):

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import KINDS
-from app.core.reversal import BINS, FLOOR, count
+from app.core.finding.reversal import BINS, FLOOR, count
 from app.core.steps import Steps, within
 from app.explorer.layout import PARTS, WRITE_KINDS
 from app.explorer.making.bank import part_of
@@ -68,7 +68,7 @@ class Readers:
 
 def hold_against_readers(bench: Bench, layer: int) -> Steps[Baked]:
     """The artifact of what that layer writes."""
-    from app.core.specificity import specificity
+    from app.core.finding.specificity import specificity
 
     n_layers = bench.model.manifest.n_layers
     writes = _writes(bench, (yield from within(0, 1, n_layers + 1, part_of(bench, layer))))
@@ -115,7 +115,7 @@ def _writes(bench: Bench, arrays: Arrays) -> Writes:
 def _read(bench: Bench, layer: int) -> "dict[str, Tensor]":
     import torch
 
-    from app.core.shares import shares_of, side_by_side
+    from app.core.exact.shares import shares_of, side_by_side
 
     manifest, device = bench.model.manifest, bench.tables.device()
     heads = range(manifest.n_heads)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from app.core.address import Address
 from app.core.basis import BASES
-from app.core.rays import HEADLINE
+from app.core.judging.rays import HEADLINE
 from app.core.steps import Steps, within
 from app.explorer.layout import TURNED
 from app.explorer.making import readability
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 def read_rotations(bench: Bench, address: Address, distance: int = 0) -> Steps[Baked]:
     """The coherence of random rotations of the singular directions of the matrix at the address."""
+    from app.core.judging.rotation import rotated
     from app.core.matrix import Space
-    from app.core.rotation import rotated
 
     product, terms = yield from _terms(bench, address, distance)
     arrays: Arrays = {}

@@ -87,7 +87,7 @@ def read_side(bench: Bench, side: "Side", vectors: "Tensor", end: End = "read") 
 
 
 def _read(bench: Bench, side: "Side", vectors: "Tensor", end: End) -> Arrays:
-    from app.core.entries import read_entries
+    from app.core.exact.entries import read_entries
     from app.core.matrix import Space
 
     if side.space is Space.RESIDUAL:

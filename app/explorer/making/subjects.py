@@ -104,8 +104,8 @@ def _stack(bench: Bench, address: Address) -> "Steps[Subject]":
     """
     import torch
 
+    from app.core.exact.shares import side_by_side
     from app.core.matrix import HEAD, READ, WRITE, Matrix
-    from app.core.shares import side_by_side
 
     shape = bench.model.manifest
     writes = address.kind == "heads/write"

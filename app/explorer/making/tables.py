@@ -23,7 +23,7 @@ from app.models.selection import EVERY, Selection, selected
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from app.core.readout import Readout, TokenTable
+    from app.core.exact.readout import Readout, TokenTable
 MAX_TABLES = 4
 """Both sides of two models (or of both processings of one): GPT-2 small's are 147 MiB each."""
 MAX_GRAMS = 2
@@ -117,7 +117,7 @@ class Tables:
         """The tokens [n 2 k] that `read` would find of the vectors, and nothing else: sooner. MemoryError likewise."""
         import torch
 
-        from app.core.readout import first_tokens
+        from app.core.exact.readout import first_tokens
 
         parts = self._read_somewhere(model, processing, side, vectors, EVERY, partial(first_tokens, k=k))
         found: NDArray[np.int32] = torch.cat([part.cpu() for part in parts]).int().numpy()
@@ -136,7 +136,7 @@ class Tables:
         if len(vectors) == 0:  # a zero matrix has no directions
             nothing = self.read(model, processing, side, vectors.new_zeros(1, vectors.shape[1]), k, selection)
             return {name: array[:0] for name, array in nothing.items()}
-        from app.core import readout
+        from app.core.exact import readout
 
         readouts = self._read_somewhere(model, processing, side, vectors, selection, partial(readout.read, k=k))
         self.unsettled += sum(readout.unsettled for readout in readouts)
@@ -182,7 +182,7 @@ class Tables:
             logger.warning("%s is short of memory: reading %d vectors at a time", self._device, size)
 
     def _multiplied(self, model: OpenModel, processing: Processing) -> "Tensor":
-        from app.core.scores import stream_gram
+        from app.core.measuring.scores import stream_gram
 
         for side in ("read", "write"):
             self.table(model, processing, side)  # the second may find no room, and take the first to the CPU
@@ -192,9 +192,9 @@ class Tables:
     def _build(self, model: OpenModel, processing: Processing, end: str, selection: Selection) -> "TokenTable":
         import torch
 
+        from app.core.exact.proposal import proposing_dtype
+        from app.core.exact.readout import token_table
         from app.core.folding import embedded, fold_unembedding, normed_embedding
-        from app.core.proposal import proposing_dtype
-        from app.core.readout import token_table
 
         manifest, embeddings = model.manifest, model.weights().embeddings()
         center = manifest.normalization == "LN"
@@ -228,8 +228,8 @@ class Tables:
         def build() -> "Tensor":
             import torch
 
-            from app.core.collapse import is_trained
-            from app.core.proposal import proposing_dtype
+            from app.core.exact.proposal import proposing_dtype
+            from app.core.judging.collapse import is_trained
 
             trained = torch.from_numpy(model.vocabulary.known.copy())
             trained[trained.clone()] = is_trained(vectors[trained], proposing_dtype("cpu"))

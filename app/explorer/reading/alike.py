@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import Address
-from app.core.haar import expected_overlap
+from app.core.finding.haar import expected_overlap
 from app.explorer.layout import SHARED_SIDES, SPAN_SIDES, SpanSide
 from app.explorer.pages import AlikeHead, AlikePage, AlikeSide, Model, View
 from app.explorer.places import neighbours

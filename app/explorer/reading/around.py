@@ -1,7 +1,7 @@
 """What a vector of the bank is like, what reads it and what writes it: rows of the bank and pairs of readings as values.
 
 A cosine is held against those of all rows that it is looked for among, by their root mean square: so far out
-(`app.core.expectation`), so many of them would be by chance. Imports no torch.
+(`app.core.finding.expectation`), so many of them would be by chance. Imports no torch.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import KINDS, SIGNS, Address, Ray, Sign
-from app.core.expectation import expected, reach
+from app.core.finding.expectation import expected, reach
 from app.explorer.circuitry import Aligned, Alignments, Reading, Readings, Surroundings
 from app.explorer.layout import PARTS, Part
 from app.explorer.library import OpenModel

@@ -57,7 +57,7 @@ class Rows:
     p: NDArray[np.float32]
     """[n 2]; nan where nothing was judged."""
     reading: NDArray[np.int8]
-    """[n 2]: in `app.core.rays.READINGS`; 0 where nothing was judged."""
+    """[n 2]: in `app.core.judging.rays.READINGS`; 0 where nothing was judged."""
     letterless: NDArray[np.bool_]
     """[n 2]: most tokens have no letter."""
     ids: NDArray[np.int32]

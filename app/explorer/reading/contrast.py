@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import Address
-from app.core.haar import SEED, random_cosines, unit_rows
-from app.core.matching import best_partners
+from app.core.finding.haar import SEED, random_cosines, unit_rows
+from app.core.finding.matching import best_partners
 from app.explorer.directions import directions
 from app.explorer.library import OpenModel
 from app.explorer.matrices import canonical

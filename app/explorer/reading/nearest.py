@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.expectation import expected, spread
-from app.core.nearest import combined, runs, themes
+from app.core.finding.expectation import expected, spread
+from app.core.finding.nearest import combined, runs, themes
 from app.explorer.layout import BANK_ENDS
 from app.explorer.pages import End
 from app.explorer.reading.bank import Bank

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import KINDS
-from app.core.precedence import READERS, read_at, written_at
+from app.core.finding.precedence import READERS, read_at, written_at
 from app.explorer.library import OpenModel
 from app.explorer.reading.bank import Bank
 
@@ -30,7 +30,7 @@ class Precedence:
     writes: NDArray[np.bool_]
     """[n]: else it reads."""
     at: NDArray[np.int16]
-    """[n]: when it does, as `app.core.precedence` counts."""
+    """[n]: when it does, as `app.core.finding.precedence` counts."""
     is_used: NDArray[np.bool_]
     """[n]: not hardly."""
 

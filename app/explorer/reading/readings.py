@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import KINDS, Address
-from app.core.reversal import BINS, false_shares, place
+from app.core.finding.reversal import BINS, false_shares, place
 from app.explorer.layout import PARTS, Part
 from app.explorer.library import OpenModel
 from app.explorer.pages import Processing

@@ -3,7 +3,7 @@
     z = v . (w_t - mean) / spread        of a ray v and the token's own vector w_t at the ray's end
 
 A random unit direction gives `|w_t - mean| / sqrt(variance)` times a normal number, variance being that of all tokens: so
-many of n directions would lie as far out (`app.core.expectation`). Imports no torch.
+many of n directions would lie as far out (`app.core.finding.expectation`). Imports no torch.
 """
 
 import math
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import KINDS, SIGNS
-from app.core.expectation import expected, reach
+from app.core.finding.expectation import expected, reach
 from app.explorer.circuitry import Aligned, TokenGroup
 from app.explorer.layout import BANK_ENDS
 from app.explorer.library import OpenModel

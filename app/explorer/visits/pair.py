@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import KINDS, SIGNS, Address, AddressError, Kind, Ray, parse
-from app.core.coupling import specificities, together
-from app.core.expectation import SURELY, expected, spread
-from app.core.precedence import read_at, written_at
+from app.core.finding.coupling import specificities, together
+from app.core.finding.expectation import SURELY, expected, spread
+from app.core.finding.precedence import read_at, written_at
 from app.explorer.circuitry import PairCell, PairPage, Passage
 from app.explorer.errors import BadOption, NotBuilt, UnknownAddress
 from app.explorer.jobs import unbuilt

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, KINDS, LAYER_KINDS, SIGNS, Address, AddressError, Kind
-from app.core.nearest import false_discoveries, first, runs
-from app.core.rays import ALPHA, READINGS
+from app.core.finding.nearest import false_discoveries, first, runs
+from app.core.judging.rays import ALPHA, READINGS
 from app.explorer.asking.words import named, understood
 from app.explorer.bank import has_neurons
 from app.explorer.errors import BadOption, ExplorerError, NotBuilt, UnknownAddress

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from app.core.bases import dictionary
-from app.core.coding import coding_errors, sparse_codes
 from app.core.matrix import READ, TOKEN, WRITE, Matrix
+from app.core.measuring.coding import coding_errors, sparse_codes
 
 SMALL = {"atoms": 24, "sparsity": 3, "seed": 0}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.core.address import KINDS, Address, parse
-from app.core.rays import HEADLINE
+from app.core.judging.rays import HEADLINE
 from app.explorer import recipes
 from app.explorer.bank import STREAM, count_rows, places_of
 from app.explorer.layout import BANK_ENDS, BANK_TOKENS, PREFIXES

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from app.core.judging.restriction import random_neurons
+from app.core.judging.significance import BINS, HIGH, LOW
 from app.core.matrix import NEURON, WRITE, Matrix
-from app.core.restriction import random_neurons
-from app.core.significance import BINS, HIGH, LOW
 from app.explorer import groups, orders, recipes
 from app.explorer.groups import DRAWS, GROUPS, HEADS, SEED, TURNED
 from app.explorer.making import census

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from app.core.address import parse
-from app.core.comparison import drawn_rows, random_vectors
+from app.core.measuring.comparison import drawn_rows, random_vectors
 from app.explorer import recipes
 from app.explorer.layout import MOST_NONZEROS, SPANS
 from app.explorer.making.comparison import RANDOM, SEED, comparison

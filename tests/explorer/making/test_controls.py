@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from app.core import coherence, collapse, spelling
-from app.core.rays import BEYOND_LENGTHS, FORM_LENGTHS, LENGTHS, SPELLING_LENGTHS
+from app.core.judging import coherence, collapse, spelling
+from app.core.judging.rays import BEYOND_LENGTHS, FORM_LENGTHS, LENGTHS, SPELLING_LENGTHS
 from app.core.steps import run
 from app.explorer import recipes
 from app.explorer.layout import CONTROL_DIRECTIONS, CONTROL_SHOWN, CONTROL_TOKENS

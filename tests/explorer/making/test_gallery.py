@@ -5,8 +5,8 @@ import pytest
 
 from app.core.address import CIRCUITS, KINDS, Address
 from app.core.basis import BASES
-from app.core.rays import ALPHA, HEADLINE, READINGS
-from app.core.turns import turns
+from app.core.judging.rays import ALPHA, HEADLINE, READINGS
+from app.core.measuring.turns import turns
 from app.explorer import recipes
 from app.explorer.inventory import places_of
 from app.explorer.layout import GALLERY_TOKENS, LABELS, PREFIXES

@@ -9,7 +9,7 @@ import torch
 from app.core.address import parse
 from app.core.basis import BASES
 from app.core.circuits import key_bias, qk
-from app.core.turns import turns
+from app.core.measuring.turns import turns
 from app.explorer import browse
 from app.explorer.browse import Options
 from app.explorer.directions import BADGE_KINDS

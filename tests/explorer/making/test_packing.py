@@ -7,8 +7,8 @@ import torch
 from app.core.address import parse
 from app.core.basis import BASES
 from app.core.decomposition import Decomposition
+from app.core.judging.rays import HEADLINE
 from app.core.matrix import TOKEN, WRITE, Matrix
-from app.core.rays import HEADLINE
 from app.explorer import browse, orders
 from app.explorer.browse import Options
 from app.explorer.making import readability

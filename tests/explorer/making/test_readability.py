@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from app.core.address import parse
+from app.core.judging.rays import HEADLINE, LENGTHS
 from app.core.matrix import NEURON, WRITE
-from app.core.rays import HEADLINE, LENGTHS
 from app.explorer import browse
 from app.explorer.browse import Options
 from app.explorer.errors import BadOption

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from app.core.address import KINDS
-from app.core.reversal import FLOOR, count
+from app.core.finding.reversal import FLOOR, count
 from app.explorer import recipes
 from app.explorer.layout import PARTS
 from app.explorer.making import bank as bank_module

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from app.core.address import parse
-from app.core.rays import HEADLINE
+from app.core.judging.rays import HEADLINE
 from app.explorer import browse, orders
 from app.explorer.errors import BadOption
 from app.explorer.making import rotation

@@ -8,7 +8,9 @@ import torch
 from safetensors.torch import load_file
 from torch.nn.functional import layer_norm
 
-from app.core import collapse, readout, scores
+from app.core.exact import readout
+from app.core.judging import collapse
+from app.core.measuring import scores
 from app.explorer import inventory
 from app.explorer.errors import BadOption, ComputationFailed
 from app.explorer.library import Library

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from app.core.address import KINDS, Ray, parse, short
-from app.core.expectation import SURELY
-from app.core.reversal import count
+from app.core.finding.expectation import SURELY
+from app.core.finding.reversal import count
 from app.explorer import recipes
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.layout import PARTS

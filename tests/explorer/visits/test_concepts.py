@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.core.address import KINDS, Address, parse_short
-from app.core.expectation import expected
+from app.core.finding.expectation import expected
 from app.explorer.pages import Inquiry
 from app.explorer.reading.bank import open_bank
 from app.explorer.reading.words import open_words

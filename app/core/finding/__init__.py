@@ -1,0 +1,1 @@
+"""What is near, who reads what, and what chance alone would bring."""

@@ -1,0 +1,1 @@
+"""What numbers of rays mean: beside random ones, over many, in words."""

@@ -1,0 +1,112 @@
+"""Bases side by side: how well each codes the same samples, what their spans share, which of their vectors are partners.
+
+A basis is given as its unit vectors in the residual stream, the most important first; their signs never matter but to
+the sign of a partner's cosine. Knows nothing of how bases are found.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple, TypeVar
+
+import torch
+from jaxtyping import Float, Float32, Float64, Int64
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from app.core.measuring.coding import relative_errors, squared_errors_by_part
+from app.core.steps import Steps, within
+
+ROWS = 1024
+"""Vectors whose cosines are held at a time."""
+
+Name = TypeVar("Name", bound=str)
+
+
+class Errors(NamedTuple):
+    """Relative errors with at most 1, 2 … of a basis's vectors a sample."""
+
+    own: Float64[Tensor, " most"]
+    control: Float64[Tensor, " most"]
+    """With as many random vectors instead."""
+
+
+class Partners(NamedTuple):
+    """For each vector the one of another basis that it is most parallel to."""
+
+    indices: Int64[Tensor, " n"]
+    """The smallest of equally near ones."""
+    cosines: Float64[Tensor, " n"]
+    """Negative where they point against each other."""
+
+
+def drawn_rows(samples: Float[Tensor, "n d"], count: int, seed: int) -> Float[Tensor, "drawn d"]:
+    """So many of the samples (all, if there are no more), none twice, in their own order."""
+    drawn = torch.randperm(len(samples), generator=torch.Generator().manual_seed(seed))[:count]
+    return samples[drawn.sort().values.to(samples.device)]
+
+
+def random_vectors(count: int, like: Float[Tensor, "_ d"], seed: int) -> Float32[Tensor, "count d"]:
+    """Unit vectors of any direction, of the same space and on the same device; fewer of one seed are the first of more."""
+    draw = torch.Generator().manual_seed(seed)
+    return normalize(torch.randn(count, like.shape[1], generator=draw, dtype=torch.float64), dim=1).to(like)
+
+
+def errors_side_by_side(
+    samples: Float[Tensor, "n d"], bases: Mapping[Name, Float[Tensor, "_ d"]], most: int, seed: int
+) -> Steps[dict[Name, Errors]]:
+    """How well each basis codes the samples, beside a random dictionary of its size. Says (done, total) as it goes."""
+    errors: dict[Name, Errors] = {}
+    controls: dict[int, Tensor] = {}
+    sizes = [len(vectors) for vectors in bases.values()]
+    done, total = 0, sum(sizes) + sum(set(sizes))
+    for (name, vectors), size in zip(bases.items(), sizes, strict=True):
+        if size not in controls:
+            own = random_vectors(size, samples, seed)
+            controls[size] = yield from within(done, size, total, _errors(samples, own, most))
+            done += size
+        errors[name] = Errors((yield from within(done, size, total, _errors(samples, vectors, most))), controls[size])
+        done += size
+    return errors
+
+
+def _errors(
+    samples: Float[Tensor, "n d"], vectors: Float[Tensor, "m d"], most: int
+) -> Steps[Float64[Tensor, " {most}"]]:
+    """The relative errors with those vectors, some samples at a time."""
+    parts: list[Tensor] = []
+    yield 0, len(samples)
+    for part in squared_errors_by_part(samples, vectors, most):
+        parts.append(part)
+        yield sum(map(len, parts)), len(samples)
+    return relative_errors(torch.cat(parts))
+
+
+def overlap(vectors: Float[Tensor, "n d"], others: Float[Tensor, "m d"]) -> Float64[Tensor, " rank"]:
+    """Cosines of the principal angles between two spans, falling; as many as the smaller one has dimensions.
+
+    Their squares' sum over that number is 1 where one span holds the other, and about `larger / d` for random ones.
+    """
+    cosines: Tensor = torch.linalg.svdvals(span(vectors).T @ span(others))
+    return cosines.clamp(max=1)
+
+
+def span(vectors: Float[Tensor, "n d"]) -> Float64[Tensor, "d rank"]:
+    """Orthonormal columns that span what the vectors do; what float32 may have made of dependent ones is no dimension."""
+    d = vectors.shape[1]
+    # The triangle has the singular values of the vectors, which are many where they are overcomplete.
+    triangle = torch.linalg.qr(vectors.double(), mode="r").R
+    strength: Tensor
+    Vh: Tensor
+    _, strength, Vh = torch.linalg.svd(triangle, full_matrices=False)
+    return Vh[strength > strength[:1] * d * torch.finfo(torch.float32).eps].T
+
+
+def partners(vectors: Float[Tensor, "n d"], others: Float[Tensor, "m d"]) -> Partners:
+    """The nearest of the others, of which there is at least one, for each vector; all of length one."""
+    exact = others.double().T
+    indices, cosines = [], []
+    for part in torch.split(vectors, ROWS):
+        products = part.double() @ exact
+        index = products.abs().argmax(dim=1, keepdim=True)
+        indices.append(index[:, 0])
+        cosines.append(products.gather(1, index)[:, 0])
+    return Partners(torch.cat(indices), torch.cat(cosines))
