@@ -165,8 +165,8 @@ def _import(source: str, data: Path, name: str | None, revision: str | None, job
     from app.explorer.steps import ImportStep
     from app.jobs.record import JobCancelled, noted
     from app.models.catalog import Catalog, SlugError
-    from app.models.importer import ImportRefused, Progress, import_model
-    from app.models.source import default_slug
+    from app.models.importing.importer import ImportRefused, Progress, import_model
+    from app.models.importing.source import default_slug
     from app.store.jobs import JobStore
     from app.store.presence import present
 

@@ -31,7 +31,7 @@ from app.explorer.resources import Resources, close_resources, open_resources
 from app.explorer.views import Options
 from app.explorer.visits.search import search
 from app.models.catalog import Catalog
-from app.models.importer import import_model
+from app.models.importing.importer import import_model
 
 PROCESSING: Processing = "folded"
 SHAPES = {

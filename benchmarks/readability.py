@@ -44,7 +44,7 @@ from app.explorer.making.controls import control
 from app.explorer.making.tables import Tables
 from app.explorer.pages import PROCESSINGS, Processing
 from app.models.catalog import Catalog
-from app.models.importer import import_model
+from app.models.importing.importer import import_model
 from app.store.artifacts import ArtifactStore
 from benchmarks.memory import anonymous, peak_until
 from benchmarks.planted import ALIKE, CLUSTERED, D_MODEL, N_TOKENS, RANK, planted, vocabulary

@@ -29,7 +29,7 @@ from app.explorer.making.subjects import Subject, subject
 from app.explorer.making.tables import Tables
 from app.explorer.pages import Processing
 from app.models.catalog import Catalog
-from app.models.importer import import_model
+from app.models.importing.importer import import_model
 from app.store.artifacts import ArtifactStore
 from benchmarks.memory import anonymous, peak_until
 from benchmarks.synthetic import gpt2_small

@@ -21,7 +21,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from xdist.scheduler import LoadScopeScheduling
 
 import app.core
-from app.models.importer import import_model
+from app.models.importing.importer import import_model
 from app.models.importing.published import find_published
 from tests.families import FAMILIES, write_family
 from tests.kept import copy_kept

@@ -34,7 +34,7 @@ FORKING = """
 import os, sys, traceback
 import torch
 torch.set_num_threads(1)  # so that no thread is lost where this process forks
-import app.explorer.precompute, app.explorer.making.heads, app.models.conversion, app.models.importer, app.explorer.orders, app.explorer.browse
+import app.explorer.precompute, app.explorer.making.heads, app.models.importing.conversion, app.models.importing.importer, app.explorer.orders, app.explorer.browse
 import app.core.bases, app.core.circuits, app.core.decomposition, app.core.folding, app.core.exact.readout, app.core.measuring.scores
 import app.__main__ as command
 from app.core.address import parse

@@ -13,7 +13,7 @@ from app.explorer.pages import JobPage, JobsPage, Processing, Startable, Unbuilt
 from app.explorer.places import here, served
 from app.explorer.resources import Resources
 from app.explorer.tasks import Wish, words_of
-from app.models.source import KNOWN
+from app.models.importing.source import KNOWN
 from app.store.jobs import Job
 
 SLOW = 0.01

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from app.models.catalog import Catalog
 from app.models.importing.published import fetched_files, find_fetched, unfinished_fetches
+from app.models.importing.staging import PREFIX, unfinished_imports
 from app.models.manifest import OtherFormat, read_manifest, verify_weights
-from app.models.staging import PREFIX, unfinished_imports
 from app.store.jobs import JobStore
 from app.store.leftovers import Removed, collect, remove
 from app.store.presence import alone

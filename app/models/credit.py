@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.models import demo
-from app.models.document import open_plain
+from app.models.importing.folder.document import open_plain
 from app.models.importing.published import SMOLLM2
 from app.models.refusal import ImportRefused
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.models.catalog import Catalog, SlugError
-from app.models.checkpoint import open_checkpoint
+from app.models.importing.folder.checkpoint import open_checkpoint
+from app.models.importing.source import KNOWN, default_slug, find_source, is_folder, is_known
 from app.models.manifest import Manifest, file_sum
 from app.models.origin import Origin, stamps_of
 from app.models.refusal import ImportRefused
-from app.models.source import KNOWN, default_slug, find_source, is_folder, is_known
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from app.explorer.errors import NotReady
 from app.explorer.making.bench import Bench
 from app.explorer.making.tables import Tables
 from app.explorer.resources import close_resources, open_resources
-from app.models.importer import import_model
+from app.models.importing.importer import import_model
 from tests.explorer.banks import build_bank
 from tests.explorer.dense import Oracle
 from tests.explorer.planted import write_planted

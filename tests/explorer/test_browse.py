@@ -344,7 +344,7 @@ print([name for name in ("torch", "transformers", "transformer_lens") if name in
 def test_an_untied_model_says_so(open_explorer, write_gpt2, gpt2_folder, tmp_path):
     from tokenizers import Tokenizer
 
-    from app.models.importer import import_model
+    from app.models.importing.importer import import_model
 
     tokenizer = Tokenizer.from_file(str(gpt2_folder / "tokenizer.json"))
     folder = write_gpt2(tmp_path / "untied", tokenizer, tied=False)
@@ -363,7 +363,7 @@ def test_an_untied_model_says_so(open_explorer, write_gpt2, gpt2_folder, tmp_pat
 def test_a_zero_matrix_has_a_page_and_no_directions(open_explorer, fresh_data, gpt2_folder, tmp_path):
     from safetensors.numpy import load_file, save_file
 
-    from app.models.importer import import_model
+    from app.models.importing.importer import import_model
 
     folder = shutil.copytree(gpt2_folder, tmp_path / "zero")
     tensors = load_file(folder / "model.safetensors")

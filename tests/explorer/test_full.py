@@ -160,7 +160,7 @@ def test_a_head_that_writes_nothing_has_rows_of_zeros(open_explorer, gpt2_folder
 
     from safetensors.numpy import load_file, save_file
 
-    from app.models.importer import import_model
+    from app.models.importing.importer import import_model
 
     folder = shutil.copytree(gpt2_folder, tmp_path / "zero")
     tensors = load_file(folder / "model.safetensors")

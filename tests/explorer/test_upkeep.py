@@ -10,8 +10,8 @@ from app.explorer import browse
 from app.explorer.resources import close_resources
 from app.explorer.upkeep import Kept, tidy, verify
 from app.models.catalog import Catalog
+from app.models.importing.staging import staged
 from app.models.manifest import FORMAT
-from app.models.staging import staged
 from app.store import artifacts
 from app.store.jobs import JobStore
 from app.store.presence import present

@@ -248,7 +248,7 @@ from app.store.jobs import JobStore
 
 QUIET = '''
 import time
-from app.models import importer
+from app.models.importing import importer
 from app.__main__ import main
 
 def import_model(*_, report, **__):

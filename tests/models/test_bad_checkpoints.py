@@ -22,8 +22,8 @@ from typer.testing import CliRunner
 
 from app.__main__ import cli
 from app.models.catalog import Catalog
-from app.models.checkpoint import open_checkpoint
-from app.models.importer import import_model
+from app.models.importing.folder.checkpoint import open_checkpoint
+from app.models.importing.importer import import_model
 from app.models.refusal import ImportRefused
 from app.store.presence import LOCK_FILE
 

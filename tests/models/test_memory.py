@@ -5,8 +5,8 @@ import errno
 import pytest
 
 from app.models import memory, weights
-from app.models.alone import explain_failure
-from app.models.importing import shards
+from app.models.importing.alone import explain_failure
+from app.models.importing.folder import shards
 from app.models.memory import give_back, is_of_memory
 from app.models.refusal import ImportRefused, WeightsDamaged
 from app.models.weights import open_weights

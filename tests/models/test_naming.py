@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from app.models import naming, origin
 from app.models.catalog import Catalog, SlugError
-from app.models.importer import import_model
+from app.models.importing.importer import import_model
 from app.models.manifest import write_manifest
 from app.models.naming import Named, name_models
 from app.models.refusal import ImportRefused

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from app.models.catalog import Catalog
-from app.models.importer import import_model
+from app.models.importing.importer import import_model
 from app.models.manifest import verify_weights
 from app.models.refusal import WeightsDamaged
 from app.models.weights import Weights, layer_file, open_weights, write_tensors

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from app.models.header import Stored
+from app.models.importing.folder.header import Stored
+from app.models.importing.folder.tensor_names import layer_of
 from app.models.importing.gguf.header import Packed
-from app.models.importing.tensor_names import layer_of
 from app.models.memory import is_of_memory
 from app.models.refusal import ImportRefused
 

@@ -9,7 +9,7 @@ from app.explorer import recipes
 from app.explorer.errors import ComputationFailed
 from app.explorer.layout import check_layout
 from app.explorer.making.maker import open_maker
-from app.models.importer import import_model
+from app.models.importing.importer import import_model
 from app.store.artifacts import ArtifactStore
 from app.store.turns import is_taken
 

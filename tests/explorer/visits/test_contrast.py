@@ -131,7 +131,7 @@ def pair(open_explorer, tiny_data, gpt2_folder, write_gpt2, tmp_path_factory):
     """The tiny model, one of another width with its tokenizer, and one with another tokenizer."""
     from tokenizers import Tokenizer
 
-    from app.models.importer import import_model
+    from app.models.importing.importer import import_model
 
     folder = tmp_path_factory.mktemp("contrast")
     data = shutil.copytree(tiny_data, folder / "data", ignore=shutil.ignore_patterns("artifacts"))

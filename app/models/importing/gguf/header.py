@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.models.document import GGUF, open_plain, quoted, refuse_pointer
-from app.models.header import LONGEST_NAME, MOST_TENSORS
+from app.models.importing.folder.document import GGUF, open_plain, quoted, refuse_pointer
+from app.models.importing.folder.header import LONGEST_NAME, MOST_TENSORS
 from app.models.refusal import ImportRefused
 
 LARGEST_HEADER = 96_000_000

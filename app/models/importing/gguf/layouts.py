@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from app.models.document import quoted
+from app.models.importing.folder.document import quoted
 from app.models.importing.gguf.header import GgufHeader, Packed
 from app.models.refusal import ImportRefused
 

@@ -15,11 +15,11 @@ from jaxtyping import Float32, Int64
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from app.models.alone import explain_failure, whole_config
-from app.models.checkpoint import Checkpoint
-from app.models.families import architecture_of
 from app.models.importing.allowance import bytes_allowed, confine
-from app.models.importing.stored_values import read_blocks, read_tensor
+from app.models.importing.alone import explain_failure, whole_config
+from app.models.importing.folder.checkpoint import Checkpoint
+from app.models.importing.folder.families import architecture_of
+from app.models.importing.folder.stored_values import read_blocks, read_tensor
 from app.models.refusal import ImportRefused
 
 SENTENCE = (

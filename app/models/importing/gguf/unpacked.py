@@ -12,10 +12,10 @@ from pathlib import Path
 from app.models.credit import Credit, gguf_credit
 from app.models.importing.gguf.header import GgufHeader, read_gguf_header
 from app.models.importing.gguf.layouts import layout_of
+from app.models.importing.staging import staged
 from app.models.manifest import Quantisation, file_sum
 from app.models.origin import stamps_of
 from app.models.refusal import ImportRefused
-from app.models.staging import staged
 
 LONGEST_NAME = 80
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from app.models.checkpoint import open_checkpoint
+from app.models.importing.folder.checkpoint import open_checkpoint
 from app.models.importing.gguf.converter import convert_gguf
 from app.models.importing.gguf.header import read_gguf_header
 from app.models.refusal import ImportRefused

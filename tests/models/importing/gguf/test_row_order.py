@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from app.models.checkpoint import open_checkpoint
+from app.models.importing.folder.checkpoint import open_checkpoint
 from app.models.importing.gguf import row_order
 from app.models.refusal import ImportRefused
 from tests.families import WORDS, write_family

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-from app.models.checkpoint import open_checkpoint
+from app.models.importing.folder.checkpoint import open_checkpoint
 from app.models.importing.gguf import row_order
 from app.models.importing.gguf.converter import convert_gguf
 from app.models.importing.gguf.header import read_gguf_header

@@ -6,16 +6,17 @@ import gguf
 import pytest
 import torch
 
-from app.models import importer, origin
+from app.models import origin
 from app.models.catalog import Catalog, SlugError
-from app.models.checkpoint import open_checkpoint
-from app.models.importer import import_model
+from app.models.importing import importer
+from app.models.importing.folder.checkpoint import open_checkpoint
 from app.models.importing.gguf import row_order
 from app.models.importing.gguf import unpacked as module
+from app.models.importing.importer import import_model
+from app.models.importing.staging import unfinished_imports
 from app.models.manifest import file_sum
 from app.models.naming import Named, name_models
 from app.models.refusal import ImportRefused
-from app.models.staging import unfinished_imports
 from app.models.weights import Weights
 from tests.families import write_family
 from tests.kept import copy_kept

@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from app.models import conversion
-from app.models.importer import import_model
+from app.models.importing import conversion
+from app.models.importing.importer import import_model
+from app.models.importing.selftest import Run, check_ends, check_layer
 from app.models.refusal import ImportRefused
-from app.models.selftest import Run, check_ends, check_layer
 from app.models.weights import Weights
 from tests.families import FAMILIES, write_family
 
@@ -281,9 +281,9 @@ def test_what_holds_is_written_down(member, family):
 
 
 def test_activations_that_are_no_numbers_are_refused(member):
-    from app.models.bridge import open_layer
     from app.models.catalog import Catalog
-    from app.models.checkpoint import open_checkpoint
+    from app.models.importing.bridge import open_layer
+    from app.models.importing.folder.checkpoint import open_checkpoint
     from app.models.weights import open_weights
 
     gpt2 = member("gpt2")

@@ -15,11 +15,11 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from app.models.checkpoint import Checkpoint, Stored
-from app.models.families import FAMILIES, architecture_of
-from app.models.importing.keys import heed
-from app.models.importing.stored_values import DTYPES, read_rows, read_tensor, refuse_unfinite
-from app.models.importing.tensor_names import is_same_tensor, layer_of, rename_layer
+from app.models.importing.folder.checkpoint import Checkpoint, Stored
+from app.models.importing.folder.families import FAMILIES, architecture_of
+from app.models.importing.folder.keys import heed
+from app.models.importing.folder.stored_values import DTYPES, read_rows, read_tensor, refuse_unfinite
+from app.models.importing.folder.tensor_names import is_same_tensor, layer_of, rename_layer
 from app.models.memory import is_of_memory
 from app.models.refusal import ImportRefused
 

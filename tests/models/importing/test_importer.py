@@ -9,11 +9,11 @@ import threading
 import pytest
 from safetensors.torch import load_file, save, save_file
 
-from app.models import conversion
 from app.models.catalog import Catalog
-from app.models.importer import ImportRefused, Progress, import_model
+from app.models.importing import conversion
+from app.models.importing.importer import ImportRefused, Progress, import_model
+from app.models.importing.staging import unfinished_imports
 from app.models.manifest import verify_weights
-from app.models.staging import unfinished_imports
 
 
 def quietly(progress: Progress) -> None:
@@ -69,7 +69,7 @@ def test_what_is_here_is_not_opened_again(gpt2_folder, tiny_data, tmp_path, unop
 
 def test_a_model_that_is_here_needs_no_torch(gpt2_folder, tiny_data):
     script = (
-        "import sys; from pathlib import Path; from app.models.importer import import_model;"
+        "import sys; from pathlib import Path; from app.models.importing.importer import import_model;"
         f"import_model({str(gpt2_folder)!r}, Path({str(tiny_data)!r}), report=print);"
         "print([name for name in ('torch', 'transformers', 'transformer_lens') if name in sys.modules])"
     )
@@ -188,7 +188,7 @@ def test_damaged_weights_are_written_anew(gpt2_folder, tiny_data, tmp_path, faul
 
 def test_a_damaged_name_is_not_looked_for_elsewhere_unsaid(tiny_data, tmp_path, monkeypatch):
     """The name of weights that were a folder's may be a model of the hub as well."""
-    from app.models import importer
+    from app.models.importing import importer
 
     def offline(*_):
         raise ImportRefused("the hub cannot be reached")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from app.models.header import BITS, LONGEST_HEADER, read_header
+from app.models.importing.folder.header import BITS, LONGEST_HEADER, read_header
 from app.models.refusal import ImportRefused
 
 A = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.models.document import parse, quoted, read_bytes, read_document
+from app.models.importing.folder.document import parse, quoted, read_bytes, read_document
 from app.models.refusal import ImportRefused
 
 LIMIT = 10_000

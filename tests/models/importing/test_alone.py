@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from app.models.alone import n_layers_of, open_alone
-from app.models.checkpoint import open_checkpoint
+from app.models.importing.alone import n_layers_of, open_alone
+from app.models.importing.folder.checkpoint import open_checkpoint
 from app.models.refusal import ImportRefused
 from tests.families import write_family
 
@@ -137,7 +137,7 @@ def test_a_roberta_counts_positions_as_the_whole_does(member, padding):
 
 @pytest.mark.parametrize("padding", [-3, 40, 2**20, "x", 1.5])
 def test_a_roberta_whose_padding_makes_no_sense_is_refused(member, padding):
-    from app.models.bridge import open_layer
+    from app.models.importing.bridge import open_layer
 
     with pytest.raises(ImportRefused):
         open_layer(with_config(member("roberta").folder, {"pad_token_id": padding}), 0)

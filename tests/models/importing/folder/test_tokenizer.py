@@ -3,9 +3,9 @@ import json
 import pytest
 from tokenizers import Tokenizer
 
-from app.models import tokenizer as module
+from app.models.importing.folder import tokenizer as module
+from app.models.importing.folder.tokenizer import LARGEST, read_tokenizer
 from app.models.refusal import ImportRefused
-from app.models.tokenizer import LARGEST, read_tokenizer
 
 
 @pytest.fixture

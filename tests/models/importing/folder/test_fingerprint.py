@@ -2,8 +2,8 @@ from hashlib import sha256
 
 import pytest
 
-from app.models.header import Stored
-from app.models.importing.fingerprint import take_fingerprint
+from app.models.importing.folder.fingerprint import take_fingerprint
+from app.models.importing.folder.header import Stored
 from app.models.refusal import ImportRefused
 
 BYTES = bytes(range(200))

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from app.models import staging
+from app.models.importing import staging
+from app.models.importing.staging import Entry, Staging, staged, unfinished_imports
 from app.models.manifest import file_sum
-from app.models.staging import Entry, Staging, staged, unfinished_imports
 
 
 def never() -> None:
@@ -102,7 +102,7 @@ def test_one_at_a_time(tmp_path, monkeypatch):
 HOLD = """
 import sys, time
 from pathlib import Path
-from app.models.staging import staged
+from app.models.importing.staging import staged
 with staged(Path(sys.argv[1]), "f00d", lambda: None) as place:
     (place.folder / "a").touch()
     print("here", flush=True)

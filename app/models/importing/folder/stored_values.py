@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from app.models.checkpoint import Checkpoint
-from app.models.header import Stored
+from app.models.importing.folder.checkpoint import Checkpoint
+from app.models.importing.folder.header import Stored
 from app.models.refusal import ImportRefused
 
 DTYPES = {

@@ -17,9 +17,9 @@ from tokenizers.models import WordLevel
 from torch import Tensor
 
 from app.core.rotary import Rotary
-from app.models.alone import LayerAlone, explain_failure, n_ctx_of, open_alone
-from app.models.checkpoint import Checkpoint
-from app.models.families import FAMILIES, Family
+from app.models.importing.alone import LayerAlone, explain_failure, n_ctx_of, open_alone
+from app.models.importing.folder.checkpoint import Checkpoint
+from app.models.importing.folder.families import FAMILIES, Family
 from app.models.manifest import MlpReads, Shape
 from app.models.refusal import ImportRefused
 from app.models.weights import PAIRINGS

@@ -1,6 +1,6 @@
 import pytest
 
-from app.models.importing.tensor_names import is_same_tensor, layer_of, rename_layer
+from app.models.importing.folder.tensor_names import is_same_tensor, layer_of, rename_layer
 
 
 @pytest.mark.parametrize(

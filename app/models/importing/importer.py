@@ -13,16 +13,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from app.models.catalog import Catalog, SlugError
-from app.models.checkpoint import Checkpoint, open_checkpoint
 from app.models.credit import NONE, credit_of
+from app.models.importing.folder.checkpoint import Checkpoint, open_checkpoint
 from app.models.importing.gguf.unpacked import Unpacked, unpacked
 from app.models.importing.published import Report
+from app.models.importing.source import KNOWN, Source, default_slug, find_source, is_known
+from app.models.importing.staging import Staging, staged
 from app.models.manifest import FORMAT, Manifest, verify_weights, write_manifest
 from app.models.memory import is_of_memory
 from app.models.origin import Origin, stamps_of
 from app.models.refusal import ImportRefused
-from app.models.source import KNOWN, Source, default_slug, find_source, is_known
-from app.models.staging import Staging, staged
 
 __all__ = ["ImportRefused", "Progress", "import_model"]
 
@@ -169,7 +169,7 @@ def _convert(
 ) -> Manifest:
     # Here, not above: this brings the libraries that take seconds, and a model that is here needs none.
     report(Progress("loading the model libraries"))
-    from app.models.conversion import convert
+    from app.models.importing.conversion import convert
 
     def layers(done: int, total: int) -> None:
         report(Progress("checking and writing its layers", done, total))

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from app.models.families import FAMILIES
-from app.models.importing.keys import BOUNDS, heed
+from app.models.importing.folder.families import FAMILIES
+from app.models.importing.folder.keys import BOUNDS, heed
 from app.models.refusal import ImportRefused
 
 IDLE = {

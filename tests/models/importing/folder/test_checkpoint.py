@@ -5,8 +5,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from app.models.checkpoint import open_checkpoint
-from app.models.importing import shards
+from app.models.importing.folder import shards
+from app.models.importing.folder.checkpoint import open_checkpoint
 from app.models.refusal import ImportRefused
 
 

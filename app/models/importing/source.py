@@ -14,7 +14,7 @@ from pathlib import Path
 
 from app.core.address import RESERVED, SLUG
 from app.models import demo
-from app.models.document import GGUF, open_plain
+from app.models.importing.folder.document import GGUF, open_plain
 from app.models.importing.published import SMOLLM2, Report, fetch_published, find_fetched, find_published
 from app.models.refusal import ImportRefused
 

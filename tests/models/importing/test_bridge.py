@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from app.core.rotary import at_distance
-from app.models import bridge
-from app.models.bridge import compare_logits, open_layer
 from app.models.catalog import Catalog
-from app.models.checkpoint import open_checkpoint
-from app.models.families import Family
-from app.models.importer import import_model
+from app.models.importing import bridge
+from app.models.importing.bridge import compare_logits, open_layer
+from app.models.importing.folder.checkpoint import open_checkpoint
+from app.models.importing.folder.families import Family
+from app.models.importing.importer import import_model
 from app.models.refusal import ImportRefused
 from app.models.weights import open_weights
 from tests.families import write_family

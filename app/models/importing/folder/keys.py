@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from app.models.document import quoted
+from app.models.importing.folder.document import quoted
 from app.models.refusal import ImportRefused
 
 MOST_LAYERS = 1000

@@ -12,14 +12,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from app.models.document import quoted, read_document
-from app.models.families import architecture_of
-from app.models.header import Stored
-from app.models.importing.fingerprint import PIECE, Fingerprint, take_fingerprint
-from app.models.importing.keys import heed
-from app.models.importing.shards import is_buffer, stored_in
+from app.models.importing.folder.document import quoted, read_document
+from app.models.importing.folder.families import architecture_of
+from app.models.importing.folder.fingerprint import PIECE, Fingerprint, take_fingerprint
+from app.models.importing.folder.header import Stored
+from app.models.importing.folder.keys import heed
+from app.models.importing.folder.shards import is_buffer, stored_in
+from app.models.importing.folder.tokenizer import read_tokenizer
 from app.models.refusal import ImportRefused
-from app.models.tokenizer import read_tokenizer
 
 __all__ = ["Checkpoint", "Stored", "open_checkpoint"]
 

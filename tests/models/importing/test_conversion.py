@@ -7,13 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from app.models import conversion
 from app.models.catalog import Catalog
-from app.models.checkpoint import open_checkpoint
-from app.models.conversion import convert
-from app.models.importer import import_model
+from app.models.importing import conversion
+from app.models.importing.conversion import convert
+from app.models.importing.folder.checkpoint import open_checkpoint
+from app.models.importing.importer import import_model
+from app.models.importing.staging import staged
 from app.models.refusal import ImportRefused
-from app.models.staging import staged
 from tests.families import write_family
 
 

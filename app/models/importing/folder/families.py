@@ -1,13 +1,13 @@
 """Which architectures can be read, and what of each the model libraries do not say. Knows no torch.
 
 Everything else about a model is read off its config and its bridge; what stands here was found by comparing the
-bridge's attention with these facts on random checkpoints of every family (tests/models/test_families.py).
+bridge's attention with these facts on random checkpoints of every family (tests/models/importing/folder/test_families.py).
 """
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.models.document import quoted
+from app.models.importing.folder.document import quoted
 from app.models.refusal import ImportRefused
 
 

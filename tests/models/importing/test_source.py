@@ -17,8 +17,8 @@ from huggingface_hub.errors import (
 )
 
 from app.models import demo
+from app.models.importing.source import default_slug, find_source
 from app.models.refusal import ImportRefused
-from app.models.source import default_slug, find_source
 
 COMMIT = "c" * 40
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from app.models.checkpoint import open_checkpoint
-from app.models.header import read_header
-from app.models.importing.shards import stored_in
+from app.models.importing.folder.checkpoint import open_checkpoint
+from app.models.importing.folder.header import read_header
+from app.models.importing.folder.shards import stored_in
+from app.models.importing.folder.tokenizer import read_tokenizer
+from app.models.importing.source import find_source
 from app.models.refusal import ImportRefused
-from app.models.source import find_source
-from app.models.tokenizer import read_tokenizer
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 123456\n"
 FIRST, SECOND = (f"model-0000{i}-of-00002.safetensors" for i in (1, 2))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from app.models.document import POINTER, open_plain, parse, quoted, refuse_other_form
+from app.models.importing.folder.document import POINTER, open_plain, parse, quoted, refuse_other_form
 from app.models.refusal import ImportRefused
 
 LONGEST_HEADER = 10_000_000

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from app.models.document import quoted, read_document
-from app.models.header import MOST_TENSORS, Stored, read_header
+from app.models.importing.folder.document import quoted, read_document
+from app.models.importing.folder.header import MOST_TENSORS, Stored, read_header
 from app.models.memory import is_of_memory
 from app.models.refusal import ImportRefused
 

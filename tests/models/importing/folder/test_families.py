@@ -12,9 +12,9 @@ from app.core.circuits import ov, qk
 from app.core.folding import fold_embedding, fold_head, fold_mlp, fold_unembedding
 from app.core.mlp import Mlp
 from app.models.catalog import Catalog
-from app.models.families import FAMILIES as ARCHITECTURES
-from app.models.families import WITHOUT, architecture_of
-from app.models.importer import import_model
+from app.models.importing.folder.families import FAMILIES as ARCHITECTURES
+from app.models.importing.folder.families import WITHOUT, architecture_of
+from app.models.importing.importer import import_model
 from app.models.refusal import ImportRefused
 from app.models.weights import Weights, open_weights
 from tests.conftest import Member

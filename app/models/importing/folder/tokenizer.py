@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from app.models import opinion
-from app.models.document import parse, quoted, read_bytes
+from app.models.importing.folder import opinion
+from app.models.importing.folder.document import parse, quoted, read_bytes
 from app.models.refusal import ImportRefused
 
 LARGEST = 64_000_000

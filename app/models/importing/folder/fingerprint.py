@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.models.header import Stored
+from app.models.importing.folder.header import Stored
 from app.models.refusal import ImportRefused
 
 PIECE = 1 << 20

@@ -10,15 +10,15 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from app.models.alone import n_layers_of
-from app.models.bridge import BridgedLayer, open_layer
-from app.models.checkpoint import Checkpoint, Stored
 from app.models.importing.allowance import bytes_allowed, confine
-from app.models.importing.stored_values import read_blocks, refuse_unfinite
+from app.models.importing.alone import n_layers_of
+from app.models.importing.bridge import BridgedLayer, open_layer
+from app.models.importing.folder.checkpoint import Checkpoint, Stored
+from app.models.importing.folder.stored_values import read_blocks, refuse_unfinite
+from app.models.importing.selftest import Checks, Run, check_ends, check_layer
+from app.models.importing.staging import Entry, Staging
 from app.models.manifest import Shape
 from app.models.refusal import ImportRefused
-from app.models.selftest import Checks, Run, check_ends, check_layer
-from app.models.staging import Entry, Staging
 from app.models.weights import (
     EMBEDDINGS_FILE,
     TOKENIZER_FILE,

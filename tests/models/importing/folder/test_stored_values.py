@@ -2,9 +2,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from app.models.checkpoint import Checkpoint
-from app.models.header import read_header
-from app.models.importing.stored_values import DTYPES, read_blocks, read_rows, read_tensor, refuse_unfinite
+from app.models.importing.folder.checkpoint import Checkpoint
+from app.models.importing.folder.header import read_header
+from app.models.importing.folder.stored_values import DTYPES, read_blocks, read_rows, read_tensor, refuse_unfinite
 from app.models.refusal import ImportRefused
 
 VALUES = {f"of {dtype}": (torch.arange(21).reshape(7, 3) % 2).to(dtype) for dtype in DTYPES.values()} | {
@@ -63,7 +63,7 @@ def test_rows_of_a_file_that_was_cut_short_are_an_error_of_files(checkpoint):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_a_value_that_is_no_number_is_refused_wherever_it_stands(monkeypatch, value):
-    monkeypatch.setattr("app.models.importing.stored_values.PIECE", 4)
+    monkeypatch.setattr("app.models.importing.folder.stored_values.PIECE", 4)
     refuse_unfinite("w", VALUES["table"])
     refuse_unfinite("w", VALUES["empty"])
     for at in (0, 33, 34):
