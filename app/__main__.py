@@ -162,8 +162,8 @@ def import_(
 
 
 def _import(source: str, data: Path, name: str | None, revision: str | None, job_id: str | None = None) -> None:
-    from app.explorer.steps import ImportStep
     from app.jobs.record import JobCancelled, noted
+    from app.jobs.steps import ImportStep
     from app.models.catalog import Catalog, SlugError
     from app.models.importing.importer import ImportRefused, Progress, import_model
     from app.models.importing.source import default_slug
@@ -291,12 +291,12 @@ def _collect_seldom() -> None:
 def _precompute(
     settings: Settings, words: dict[str, Any], job_id: str | None, asked_by: Literal["visit", "operator"]
 ) -> None:
-    from app.explorer import jobs
+    from app.explorer.asking.tasks import wish
     from app.explorer.errors import ExplorerError
     from app.explorer.making.tables import Tables
-    from app.explorer.precompute import bytes_needed
-    from app.explorer.precompute import precompute as steps_of
-    from app.explorer.tasks import wish
+    from app.explorer.visits import jobs
+    from app.jobs.precompute import bytes_needed
+    from app.jobs.precompute import precompute as steps_of
     from app.jobs.record import recorded
     from app.models.memory import is_of_memory
     from app.store.artifacts import ArtifactStore
@@ -398,7 +398,7 @@ def verify(data: Annotated[str | None, option("data")] = None) -> None:
 
     What another version of singular-lens wrote is named, with what becomes of it.
     """
-    from app.explorer import upkeep
+    from app.explorer.running import upkeep
 
     files, size, damaged = 0, 0, 0
     older: dict[str, list[str]] = {}
@@ -423,7 +423,7 @@ def verify(data: Annotated[str | None, option("data")] = None) -> None:
 @store.command("gc")
 def gc(data: Annotated[str | None, option("data")] = None) -> None:
     """Delete what is not needed and not in use: old, damaged, unfinished, nameless, beyond the quota."""
-    from app.explorer import upkeep
+    from app.explorer.running import upkeep
 
     folder, quota = _data_folder(data), int(_settings().quota_gib * 2**30)
     removed: dict[str, list[int]] = {}

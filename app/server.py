@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from app.config import Settings
 from app.explorer.resources import Resources, StartWorker, close_resources, open_resources
 from app.explorer.running.processes import start_process
-from app.explorer.warmup import search_once, warm_up
+from app.explorer.visits.warmup import search_once, warm_up
 from app.jobs.ahead import Ahead
 from app.jobs.arrivals import bring_missing
 from app.jobs.runner import Runner

@@ -23,16 +23,16 @@ import torch
 
 from app.config import Settings
 from app.core.address import CIRCUITS
+from app.explorer.asking.tasks import wish
 from app.explorer.library import Library, OpenModel
-from app.explorer.making.bench import Bench
-from app.explorer.making.controls import control
+from app.explorer.making.context import Bench
 from app.explorer.making.heads import head_tensors
+from app.explorer.making.judging.controls import control
 from app.explorer.making.subjects import mlp_subjects
 from app.explorer.making.tables import Tables
 from app.explorer.pages import Processing
-from app.explorer.precompute import precompute
-from app.explorer.steps import Step
-from app.explorer.tasks import wish
+from app.jobs.precompute import precompute
+from app.jobs.steps import Step
 from app.models.catalog import Catalog
 from app.store.artifacts import ArtifactStore
 from benchmarks.floor import Floor, floor_dtype

@@ -38,9 +38,10 @@ from app.core.judging.collapse import is_trained
 from app.core.judging.rays import ALPHA, LENGTHS
 from app.core.judging.significance import standing
 from app.explorer.library import Library, OpenModel
-from app.explorer.making import heads, readability
-from app.explorer.making.bench import Bench
-from app.explorer.making.controls import control
+from app.explorer.making import heads
+from app.explorer.making.context import Bench
+from app.explorer.making.judging import readability
+from app.explorer.making.judging.controls import control
 from app.explorer.making.tables import Tables
 from app.explorer.pages import PROCESSINGS, Processing
 from app.models.catalog import Catalog

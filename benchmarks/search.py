@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from app.core.address import Address
+from app.explorer.asking.views import Options
 from app.explorer.pages import Inquiry
-from app.explorer.reading.bank import open_bank
-from app.explorer.reading.words import open_words
+from app.explorer.reading.finding.bank import open_bank
+from app.explorer.reading.finding.words import open_words
 from app.explorer.resources import Resources, close_resources, open_resources
-from app.explorer.views import Options
-from app.explorer.visits.search import search
+from app.explorer.visits.finding.search import search
 from tests.concepts import read_concepts
 from tests.explorer.visits.test_concepts import precision, spelt
 

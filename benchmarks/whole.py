@@ -23,7 +23,7 @@ from app.core.address import Address, parse
 from app.core.matrix import Matrix
 from app.core.steps import Steps
 from app.explorer.library import Library
-from app.explorer.making.bench import Bench
+from app.explorer.making.context import Bench
 from app.explorer.making.decompositions import decomposition
 from app.explorer.making.subjects import Subject, subject
 from app.explorer.making.tables import Tables

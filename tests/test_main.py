@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 
 import app.__main__ as command
 from app.config import Settings
-from app.explorer import precompute, resources
+from app.explorer import resources
+from app.jobs import precompute
 from app.models import naming
 from app.models.catalog import Catalog
 from app.models.manifest import write_manifest

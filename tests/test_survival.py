@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
-from app.explorer import browse
 from app.explorer.resources import close_resources, open_resources
-from app.explorer.upkeep import tidy, verify
+from app.explorer.running.upkeep import tidy, verify
+from app.explorer.visits import browse
 from app.models.catalog import Catalog
 from app.store.jobs import JobStore
 from app.store.sealed import unseal
@@ -34,11 +34,11 @@ FORKING = """
 import os, sys, traceback
 import torch
 torch.set_num_threads(1)  # so that no thread is lost where this process forks
-import app.explorer.precompute, app.explorer.making.heads, app.models.importing.conversion, app.models.importing.importer, app.explorer.orders, app.explorer.browse
+import app.jobs.precompute, app.explorer.making.heads, app.models.importing.conversion, app.models.importing.importer, app.explorer.visits.orders, app.explorer.visits.browse
 import app.core.bases, app.core.circuits, app.core.decomposition, app.core.folding, app.core.exact.readout, app.core.measuring.scores
 import app.__main__ as command
 from app.core.address import parse
-from app.explorer import browse
+from app.explorer.visits import browse
 from app.core.exact.proposal import proposing_dtype
 from app.explorer.resources import close_resources, open_resources
 from pathlib import Path

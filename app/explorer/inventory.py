@@ -15,6 +15,19 @@ from app.models.selection import Selection
 
 FEWEST_TOKENS = 20
 """That a filter must leave."""
+SIDES: dict[Kind, tuple[str, str]] = {
+    "ov": ("read", "write"),
+    "qk": ("query", "key"),
+    "mlp-in": ("read", "neuron"),
+    "mlp-gate": ("read", "neuron"),
+    "mlp-out": ("neuron", "write"),
+    "embed": ("token", "write"),
+    "unembed": ("read", "token"),
+    "pos": ("position", "write"),
+    "heads/write": ("head", "write"),
+    "heads/read": ("head", "read"),
+}
+"""What the left and the right side of each kind of matrix are."""
 
 
 def samples_of(model: Model, kind: Kind) -> Samples:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from app.explorer.imports import Imports
 from app.explorer.library import Library
 from app.explorer.pages import Processing
 from app.explorer.running.children import Children
+from app.explorer.running.imports import Imports
 from app.explorer.running.processes import start_process
 from app.explorer.running.queue import ComputeQueue, Hired
 from app.models.catalog import Catalog

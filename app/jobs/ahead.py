@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from threading import Event, Thread
 
-from app.explorer.agenda import agenda, bank_alone, is_done
+from app.explorer.asking.agenda import agenda, bank_alone, is_done
+from app.explorer.asking.places import here
 from app.explorer.errors import Busy, ExplorerError
-from app.explorer.jobs import title_of
 from app.explorer.library import OpenModel
-from app.explorer.places import here
 from app.explorer.resources import Resources
+from app.explorer.visits.jobs import title_of
 from app.jobs.runner import Runner
 from app.models.catalog import Catalog
 from app.models.importing.published import SMOLLM2

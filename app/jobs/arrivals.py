@@ -6,8 +6,8 @@ Knows nothing of what an import does. What failed is tried again when the server
 import logging
 from contextlib import suppress
 
+from app.explorer.asking.places import served
 from app.explorer.errors import BadOption, ExplorerError, NotImported
-from app.explorer.places import served
 from app.explorer.resources import Resources
 from app.jobs.runner import Runner
 from app.store.jobs import Job

@@ -11,8 +11,8 @@ from dataclasses import asdict, replace
 
 from app.core.plain_text import spell_out
 from app.explorer.errors import ExplorerError
-from app.explorer.steps import ImportStep, Step
 from app.interruption import is_interrupted
+from app.jobs.steps import ImportStep, Step
 from app.models.refusal import ImportRefused
 from app.store.jobs import Job, JobState, JobStore
 

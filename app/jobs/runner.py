@@ -14,11 +14,11 @@ from pathlib import Path
 from threading import Condition, Thread
 from typing import Literal
 
+from app.explorer.asking.tasks import words_of
 from app.explorer.errors import Busy, ComputationFailed
-from app.explorer.imports import Imports
-from app.explorer.jobs import progress_of, title_of
 from app.explorer.running.children import STOP_SECONDS, Child, Children
-from app.explorer.tasks import words_of
+from app.explorer.running.imports import Imports
+from app.explorer.visits.jobs import progress_of, title_of
 from app.jobs.record import fit_to_note
 from app.store.jobs import Job, JobState, JobStore, Task
 

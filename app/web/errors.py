@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from app.core.address import Address, AddressError, parse
+from app.explorer.asking.places import located
 from app.explorer.errors import (
     BadOption,
     Busy,
@@ -30,7 +31,6 @@ from app.explorer.errors import (
     OtherValue,
     UnknownAddress,
 )
-from app.explorer.places import located
 from app.web.answers import (
     GO_ON_SECONDS,
     IN_PLACE,

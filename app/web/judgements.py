@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from app.core.judging.rays import ALPHA, HEADLINE, LENGTHS
 from app.explorer.pages import Judgement, Rays, Verdict
-from app.explorer.verdicts import BETTER
+from app.explorer.reading.verdicts import BETTER
 from app.web.numbers import odd, signed
 
 ABOUT = (

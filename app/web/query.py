@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHan
 from app.core.address import BasisName
 from app.core.basis import BASES
 from app.explorer.asking.terms import LONGEST_SEARCH
-from app.explorer.blind import FIRST_SEED, LARGEST_SEED, ROUNDS
+from app.explorer.asking.views import FARTHEST, Options
+from app.explorer.asking.walk import LONGEST as LONGEST_PATH
 from app.explorer.errors import BadOption, OtherValue
 from app.explorer.layout import KEPT_TOKENS, Composed
 from app.explorer.pages import (
@@ -25,9 +26,8 @@ from app.explorer.pages import (
     Sort,
     Sought,
 )
-from app.explorer.reading.composition import LISTED, MOST_LISTED
-from app.explorer.views import FARTHEST, Options
-from app.explorer.walk import LONGEST as LONGEST_PATH
+from app.explorer.reading.finding.composition import LISTED, MOST_LISTED
+from app.explorer.visits.blind import FIRST_SEED, LARGEST_SEED, ROUNDS
 from app.models.lookup import LONGEST
 from app.models.selection import FREQUENT, Product, Selection
 

@@ -3,9 +3,9 @@
 The lines themselves are templates. Knows architectures by name only.
 """
 
-from app.explorer.jobs import command_of
+from app.explorer.asking.tasks import Wish
 from app.explorer.pages import DirectionPage
-from app.explorer.tasks import Wish
+from app.explorer.visits.jobs import command_of
 from app.store.jobs import Task
 
 PLAIN = "GPT2LMHeadModel"

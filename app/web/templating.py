@@ -13,11 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.core.address import CIRCUITS, LABELS, Address, Ray
 from app.core.basis import BASES
+from app.explorer.asking.walk import spell_path
 from app.explorer.circuitry import AroundPage, AskedPairPage, PairPage, TokenPage
-from app.explorer.estimates import as_points, as_shares, hundredths, layers_of, with_interval
-from app.explorer.jobs import duration_words, rate_words
-from app.explorer.kinds import name_of
-from app.explorer.matrices import DIRECTION_TOKENS
 from app.explorer.pages import (
     SORTS,
     AlikePage,
@@ -43,8 +40,11 @@ from app.explorer.pages import (
     SearchPage,
     SuggestPage,
 )
-from app.explorer.verdicts import BETTER
-from app.explorer.walk import spell_path
+from app.explorer.reading.census.estimates import as_points, as_shares, hundredths, layers_of, with_interval
+from app.explorer.reading.census.kinds import name_of
+from app.explorer.reading.matrices import DIRECTION_TOKENS
+from app.explorer.reading.verdicts import BETTER
+from app.explorer.visits.jobs import duration_words, rate_words
 from app.models.selection import FREQUENT
 from app.store.jobs import Task
 from app.web import charts, copies, glossary, judgements, numbers, reproduction

@@ -5,6 +5,7 @@ from typing import Literal, Protocol, cast
 
 from app.core.address import CIRCUITS, Address, short
 from app.core.judging.bootstrap import Estimate
+from app.explorer.asking.walk import spell_path
 from app.explorer.circuitry import (
     Aligned,
     Alignments,
@@ -68,7 +69,6 @@ from app.explorer.pages import (
     Verdict,
     View,
 )
-from app.explorer.walk import spell_path
 from app.models.vocabulary import Entry
 from app.web import schema
 from app.web.urls import ALIKE, AROUND, BLIND, CENSUS, COMPOSITION, FULL, TOKEN, Urls

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from app.core.address import Address, Ray, Sign
 from app.core.basis import BASES
+from app.explorer.asking.walk import further, spell_path, spell_way
 from app.explorer.circuitry import PairPage
 from app.explorer.pages import (
     UNSOUGHT,
@@ -24,7 +25,6 @@ from app.explorer.pages import (
     Sought,
     View,
 )
-from app.explorer.walk import further, spell_path, spell_way
 from app.models.selection import EVERY
 from app.store.jobs import Task
 

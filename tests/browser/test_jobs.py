@@ -33,7 +33,7 @@ with store.held(job.id):
 CANCELLED = """
 import sys, time
 from pathlib import Path
-from app.explorer.steps import Step
+from app.jobs.steps import Step
 from app.jobs.record import recorded
 from app.store.jobs import JobStore
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.explorer.errors import NotReady
-from app.explorer.making.bench import Bench
+from app.explorer.making.context import Bench
 from app.explorer.making.tables import Tables
 from app.explorer.resources import close_resources, open_resources
 from app.models.importing.importer import import_model

@@ -77,5 +77,5 @@ def test_no_two_parts_have_one_name(shaped):
 
 
 def test_a_reader_needs_no_torch():
-    script = "import sys; import app.explorer.reading.bank; sys.exit('torch' in sys.modules)"
+    script = "import sys; import app.explorer.reading.finding.bank; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 
 from app.core.address import parse
-from app.explorer import browse
-from app.explorer.browse import Options
 from app.explorer.errors import ComputationFailed
 from app.explorer.library import OpenModel
 from app.explorer.running import queue
+from app.explorer.visits import browse
+from app.explorer.visits.browse import Options
 
 HEAD = parse("tiny/L1/H2")
 FILES = ("embeddings.safetensors", "layer-001.safetensors", "tokenizer.json")

@@ -15,8 +15,8 @@ from app.core.judging.coherence import lexicon, shared_components
 from app.core.judging.forms import forms_of
 from app.core.judging.rays import ALPHA, HEADLINE, READINGS
 from app.core.judging.spelling import traits
-from app.explorer.making import readability
-from app.explorer.making.controls import Control, Judge, measured
+from app.explorer.making.judging import readability
+from app.explorer.making.judging.controls import Control, Judge, measured
 
 D_MODEL, N_RANDOM, N_EACH = 128, 1_000, 6
 N_SHARED = D_MODEL // 16

@@ -1,6 +1,6 @@
 import pytest
 
-from app.explorer import browse
+from app.explorer.visits import browse
 
 
 def test_models_keep_the_operators_order_and_count_once(open_explorer, tiny_data):

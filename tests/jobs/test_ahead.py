@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.explorer.agenda import agenda
-from app.explorer.imports import Import
+from app.explorer.asking.agenda import agenda
 from app.explorer.library import Library
+from app.explorer.running.imports import Import
 from app.jobs import ahead, runner
 from app.jobs.ahead import Ahead
 from app.jobs.runner import Runner

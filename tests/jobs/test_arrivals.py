@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from app.core.address import parse
-from app.explorer import browse, jobs
-from app.explorer.browse import Options
 from app.explorer.errors import BadOption, ComputationFailed, Importing, NotImported, NotReady, UnknownAddress
 from app.explorer.resources import close_resources, open_resources
 from app.explorer.running.children import Children
+from app.explorer.visits import browse, jobs
+from app.explorer.visits.browse import Options
 from app.jobs import runner
 from app.jobs.arrivals import bring, bring_missing
 from app.jobs.runner import Runner
@@ -241,7 +241,7 @@ def test_a_folder_that_is_taken_away_meanwhile_ends_no_server(serving, pretend, 
 SERVER = """
 import sys, time
 from pathlib import Path
-from app.explorer.imports import Imports
+from app.explorer.running.imports import Imports
 from app.explorer.running import children
 from app.jobs.runner import Runner
 from app.store.jobs import JobStore

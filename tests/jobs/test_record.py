@@ -4,9 +4,9 @@ from dataclasses import fields, replace
 import pytest
 
 from app.explorer.errors import ComputationFailed
-from app.explorer.steps import ImportStep, Step
 from app.jobs import record
 from app.jobs.record import JobCancelled, noted, recorded
+from app.jobs.steps import ImportStep, Step
 from app.models.refusal import ImportRefused
 from app.store.jobs import Job, JobStore
 

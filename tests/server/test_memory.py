@@ -13,7 +13,8 @@ from app.core import folding
 from app.core.bases import svd
 from app.core.exact import readout
 from app.core.measuring import scores
-from app.explorer.making import gallery, heads
+from app.explorer.making import heads
+from app.explorer.making.judging import gallery
 from app.models.weights import Weights
 from app.server import create_app
 from tests.workers import start_in_thread

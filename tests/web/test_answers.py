@@ -2,7 +2,7 @@ import http.client
 
 import pytest
 
-from app.explorer import survey
+from app.explorer.visits import census as survey
 
 HEAD = "/tiny/L1/H2"
 TABLES = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "div#place"}

@@ -11,8 +11,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from app.core.address import parse
-from app.explorer import browse
 from app.explorer.pages import Badge, Determinacy, HomePage, ModelEntry, Quantised, Turn
+from app.explorer.visits import browse
 from app.web import schema
 from app.web.copies import bits, copy_of, determined, turned
 from app.web.examples import DIRECTION_PAGE, HEAD_PAGE, MODEL, NOTABLE_PAGE

@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from app.explorer import browse
 from app.explorer.errors import Busy, ComputationFailed, Importing, NotImported, NotReady
+from app.explorer.visits import browse
 from app.web import errors
 
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "div#tables"}

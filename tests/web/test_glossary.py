@@ -9,13 +9,14 @@ from app.core.address import KINDS, parse
 from app.core.basis import BASES
 from app.core.judging.rays import RAY_CLASSES, READINGS
 from app.core.measuring.scores import SCORES
-from app.explorer.gallery import SCORES as READABLE
+from app.explorer.inventory import SIDES
 from app.explorer.library import Library
-from app.explorer.making.bench import Bench
+from app.explorer.making.context import Bench
 from app.explorer.making.decompositions import decomposition
 from app.explorer.making.tables import Tables
-from app.explorer.matrices import BIAS_TERMS, SIDES
 from app.explorer.pages import GALLERY_LISTS, ONLY, Note, SideReadout
+from app.explorer.reading.gallery import SCORES as READABLE
+from app.explorer.reading.matrices import BIAS_TERMS
 from app.models.catalog import Catalog
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore

@@ -2,8 +2,8 @@ import pytest
 from pydantic import ValidationError
 
 from app.core.basis import BASES
+from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption
-from app.explorer.views import Options
 from app.models.selection import Selection
 from app.web.query import (
     PARAMETERS,

@@ -7,7 +7,7 @@ import pytest
 
 from app.explorer.library import Library
 from app.explorer.making.tables import Tables
-from app.explorer.precompute import precompute
+from app.jobs.precompute import precompute
 from app.models.catalog import Catalog
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import Task

@@ -9,11 +9,11 @@ from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 from app.core.address import Address, parse_short
+from app.explorer.asking.places import check_place
 from app.explorer.asking.terms import SearchTerm, terms_of
 from app.explorer.errors import BadOption
 from app.explorer.library import OpenModel
 from app.explorer.pages import AskedTerm, NamedToken, Offer
-from app.explorer.places import check_place
 from app.models.vocabulary import Vocabulary
 
 MOST_TOKENS = 32

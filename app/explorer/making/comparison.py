@@ -1,6 +1,6 @@
 """The bases of a matrix side by side, as arrays: what each does with so many vectors, and what they share.
 
-Runs in a worker's process. Fits come as they were kept; the other bases are computed again. `app.explorer.compare` reads
+Runs in a worker's process. Fits come as they were kept; the other bases are computed again. `app.explorer.visits.compare` reads
 the arrays. Errors and shares are of the samples less their mean, which every basis and every control has for free: where
 it is large, it would be all that they show. Vectors stay what their bases made of them. Knows no pages.
 
@@ -27,7 +27,7 @@ from app.explorer import recipes
 from app.explorer.errors import ComputationFailed
 from app.explorer.inventory import bases_of, samples_of
 from app.explorer.layout import MOST_NONZEROS, SPANS
-from app.explorer.making.bench import Arrays, Baked, Bench
+from app.explorer.making.context import Arrays, Baked, Bench
 from app.explorer.making.subjects import Subject, subject
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """One matrix in one basis: from its tensors to the arrays of its artifact, step by step.
 
 A circuit's singular directions come from `heads`, many together; this is the way for everything else. Runs in the
-worker's process or a job's. `app.explorer.directions` names the arrays and reads them. Knows no pages.
+worker's process or a job's. `app.explorer.reading.directions` names the arrays and reads them. Knows no pages.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import numpy as np
 from app.core.address import Address
 from app.core.basis import BASES, Basis, Parameters
 from app.core.steps import Steps, within
-from app.explorer.making.bench import Arrays, Baked, Bench
+from app.explorer.making.context import Arrays, Baked, Bench
 from app.explorer.making.heads import read_matrix, term_arrays
 from app.explorer.making.packing import packing
 from app.explorer.making.sides import Asked, read_side

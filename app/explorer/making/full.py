@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.explorer.layout import FULL_TOKENS, ROLE_SIDES, Role
-from app.explorer.making.bench import Arrays, Baked, Bench
+from app.explorer.making.context import Arrays, Baked, Bench
 from app.explorer.making.heads import head_tensors
 
 if TYPE_CHECKING:

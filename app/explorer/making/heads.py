@@ -1,7 +1,7 @@
 """The computations of the explorer: a model's tensors in, the arrays of an artifact out. Runs in a worker's process.
 
 Torch is imported by what uses it, here as in `tables`: a server that has its artifacts never needs it.
-`app.explorer.directions` names the arrays and reads them. Knows no pages and no files.
+`app.explorer.reading.directions` names the arrays and reads them. Knows no pages and no files.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +16,7 @@ from app.core.address import CIRCUITS, Circuit
 from app.core.steps import Steps
 from app.explorer.layout import BADGE_KINDS, KEPT_TOKENS, PREFIXES, STRONGEST, STRONGEST_TOKENS
 from app.explorer.library import OpenModel
-from app.explorer.making.bench import Arrays, Baked, Bench
+from app.explorer.making.context import Arrays, Baked, Bench
 from app.explorer.making.sides import Asked, joined, read_together
 
 if TYPE_CHECKING:

@@ -9,26 +9,10 @@ from app.core.basis import BASES
 from app.core.steps import Steps, in_one
 from app.explorer.layout import ArtifactKind, check_layout
 from app.explorer.library import OpenModel, damage_told
-from app.explorer.making import (
-    alike,
-    bank,
-    census,
-    comparison,
-    composition,
-    controls,
-    decompositions,
-    full,
-    gallery,
-    heads,
-    moments,
-    readings,
-    rotation,
-    shadow,
-    tokens,
-    vectors,
-    words,
-)
-from app.explorer.making.bench import Baked, Bench
+from app.explorer.making import comparison, decompositions, full, heads, vectors
+from app.explorer.making.context import Baked, Bench
+from app.explorer.making.finding import alike, bank, composition, moments, readings, shadow, tokens, words
+from app.explorer.making.judging import census, controls, gallery, rotation
 from app.explorer.recipes import layer_of, number_in, parameters_of, place_of, selection_of
 from app.store.artifacts import ArtifactStore, Recipe
 

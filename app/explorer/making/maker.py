@@ -9,8 +9,8 @@ from pathlib import Path
 from app.core.steps import Steps
 from app.explorer.errors import ComputationFailed
 from app.explorer.library import REPAIR, OpenModel
-from app.explorer.making import controls
-from app.explorer.making.bench import Baked, Bench
+from app.explorer.making.context import Baked, Bench
+from app.explorer.making.judging import controls
 from app.explorer.making.make import Context, make
 from app.explorer.making.tables import Tables
 from app.explorer.pages import Processing

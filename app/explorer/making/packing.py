@@ -23,8 +23,8 @@ from app.core.basis import BASES
 from app.core.judging.rays import HEADLINE
 from app.core.steps import Steps, within
 from app.explorer.layout import THRESHOLDS
-from app.explorer.making import readability
-from app.explorer.making.bench import Arrays, Bench
+from app.explorer.making.context import Arrays, Bench
+from app.explorer.making.judging import readability
 
 if TYPE_CHECKING:
     from torch import Tensor

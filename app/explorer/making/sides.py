@@ -11,8 +11,8 @@ import numpy as np
 
 from app.core.steps import Steps
 from app.explorer.layout import KEPT_TOKENS
-from app.explorer.making import readability
-from app.explorer.making.bench import Arrays, Bench
+from app.explorer.making.context import Arrays, Bench
+from app.explorer.making.judging import readability
 from app.explorer.making.tables import readout_arrays
 from app.explorer.pages import End
 from app.models.selection import selected

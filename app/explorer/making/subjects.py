@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from app.core.address import Address
 from app.core.steps import Steps
-from app.explorer.making.bench import Bench
+from app.explorer.making.context import Bench
 from app.explorer.making.heads import every_matrix, head_tensors, take_apart
 
 if TYPE_CHECKING:

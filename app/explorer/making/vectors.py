@@ -13,7 +13,7 @@ import numpy as np
 from app.core.address import Address
 from app.core.basis import BASES, Parameters
 from app.core.steps import Steps, within
-from app.explorer.making.bench import Arrays, Baked, Bench
+from app.explorer.making.context import Arrays, Baked, Bench
 from app.explorer.making.heads import take_apart
 from app.explorer.making.subjects import Subject, subject
 

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import cast
 
 from app.explorer import recipes
-from app.explorer.inventory import end_of
+from app.explorer.inventory import SIDES, end_of
 from app.explorer.library import OpenModel
-from app.explorer.matrices import SIDES
 from app.explorer.pages import Processing
 from app.explorer.running.line import Cost
 from app.models.selection import EVERY

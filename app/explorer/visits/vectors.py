@@ -1,20 +1,21 @@
 """Vectors to take away: an address and options in, the vectors of its terms out. Knows no file and no HTTP.
 
-Raises what `app.explorer.browse` does.
+Raises what `app.explorer.visits.browse` does.
 """
 
 from typing import Any
 
 from app.core.address import Address
 from app.core.basis import BASES
-from app.explorer import fits
-from app.explorer.directions import indices, row_of
+from app.explorer.asking.views import Options, visited
 from app.explorer.errors import BadOption, UnknownAddress
-from app.explorer.matrices import SIDES, canonical
-from app.explorer.orders import fulfilled, matrix, vectors_of
+from app.explorer.inventory import SIDES
 from app.explorer.pages import FitPage, Model, Vectors, View
+from app.explorer.reading.directions import indices, row_of
+from app.explorer.reading.matrices import canonical
 from app.explorer.resources import Resources
-from app.explorer.views import Options, visited
+from app.explorer.visits import fits
+from app.explorer.visits.orders import fulfilled, matrix, vectors_of
 
 MIB = 2**20
 MOST_BYTES = 2**26

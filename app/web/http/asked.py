@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
+from app.explorer.asking.places import here
 from app.explorer.errors import ExplorerError
-from app.explorer.places import here
 from app.explorer.resources import Resources
 from app.web.http.patience import PatientRoute
 from app.web.http.targets import take_off_root

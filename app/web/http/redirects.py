@@ -13,9 +13,9 @@ from fastapi.responses import RedirectResponse
 from starlette.routing import BaseRoute, Match
 
 from app.core.address import Address, AddressError, parse
-from app.explorer import jobs
+from app.explorer.asking.places import located
 from app.explorer.errors import ComputationFailed, NotReady, UnknownAddress
-from app.explorer.places import located
+from app.explorer.visits import jobs
 from app.web.site import resources_of, urls_of
 
 API = "/api/v1"

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from app.core.address import parse
-from app.explorer import browse, survey
-from app.explorer import jobs as job_verbs
+from app.explorer.visits import browse
+from app.explorer.visits import census as survey
+from app.explorer.visits import jobs as job_verbs
 from app.web import schema, twin
 from app.web.answers import NO_STORE, json_answer
 from app.web.http.patience import PatientRoute

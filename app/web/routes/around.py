@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from app.core.address import parse
-from app.explorer.visits.around import around as around_verb
+from app.explorer.visits.finding.around import around as around_verb
 from app.web.answers import page_answer
 from app.web.http.patience import PatientRoute
 from app.web.http.threads import searching

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from app.core.address import parse
-from app.explorer.full import full as full_verb
+from app.explorer.visits.full import full as full_verb
 from app.web import schema, twin
 from app.web.answers import json_answer, page_answer
 from app.web.http.patience import PatientRoute

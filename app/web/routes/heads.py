@@ -7,10 +7,10 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.core.address import parse
-from app.explorer.visits.alike import alike as alike_verb
-from app.explorer.visits.composition import composition as composition_verb
-from app.explorer.visits.composition import composition_rows
-from app.explorer.visits.contrast import contrast as contrast_verb
+from app.explorer.visits.finding.alike import alike as alike_verb
+from app.explorer.visits.finding.composition import composition as composition_verb
+from app.explorer.visits.finding.composition import composition_rows
+from app.explorer.visits.finding.contrast import contrast as contrast_verb
 from app.web import schema, twin
 from app.web.answers import csv_stream, json_answer, page_answer
 from app.web.http.patience import PatientRoute

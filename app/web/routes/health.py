@@ -4,7 +4,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from app.explorer.health import health
+from app.explorer.visits.health import health
 from app.web.http.threads import threads_of
 from app.web.site import resources_of
 

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
-from app.explorer import jobs
-from app.explorer.places import opened
-from app.explorer.tasks import wish
+from app.explorer.asking.places import opened
+from app.explorer.asking.tasks import wish
+from app.explorer.visits import jobs
 from app.jobs.arrivals import bring
 from app.jobs.runner import Runner
 from app.web.answers import NO_STORE, page_answer, rendered

@@ -11,11 +11,11 @@ from fastapi.responses import RedirectResponse
 
 from app.core.address import Address, parse
 from app.core.basis import BASES
-from app.explorer import browse
-from app.explorer.compare import compare
 from app.explorer.errors import UnknownAddress
 from app.explorer.pages import FitPage
-from app.explorer.visits.around import around
+from app.explorer.visits import browse
+from app.explorer.visits.compare import compare
+from app.explorer.visits.finding.around import around
 from app.web import schema, twin
 from app.web.answers import json_answer
 from app.web.http.patience import PatientRoute

@@ -12,15 +12,16 @@ from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
 from app.core.address import Address, AddressError, Depth, Ray, parse, short
-from app.explorer import browse, survey
-from app.explorer.compare import compare
+from app.explorer.asking.jump import Target, jump
+from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, NamesNothing, UnknownAddress
-from app.explorer.jump import Target, jump
 from app.explorer.pages import FitPage, Inquiry, View
 from app.explorer.resources import Resources
-from app.explorer.views import Options
-from app.explorer.visits.suggest import suggest
-from app.explorer.visits.token import find as find_token
+from app.explorer.visits import browse
+from app.explorer.visits import census as survey
+from app.explorer.visits.compare import compare
+from app.explorer.visits.finding.suggest import suggest
+from app.explorer.visits.finding.token import find as find_token
 from app.explorer.visits.vectors import vectors
 from app.models.lookup import ID
 from app.web.answers import csv_stream, file_answer, page_answer

@@ -6,13 +6,13 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.core.address import Address, parse
+from app.explorer.asking.jump import Target, jump
 from app.explorer.asking.terms import terms_of
 from app.explorer.errors import BadOption, ComputationFailed, NamesNothing, NotReady, UnknownAddress
-from app.explorer.jump import Target, jump
 from app.explorer.pages import EveryPage, SearchPage
 from app.explorer.resources import Resources
-from app.explorer.visits.search import N_FOUND, N_ON_PAGE, search_every
-from app.explorer.visits.search import search as search_verb
+from app.explorer.visits.finding.search import N_FOUND, N_ON_PAGE, search_every
+from app.explorer.visits.finding.search import search as search_verb
 from app.web import schema, twin
 from app.web.answers import file_answer, json_answer, page_answer
 from app.web.http.patience import PatientRoute

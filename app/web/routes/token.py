@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 
 from app.core.address import Address, parse
 from app.explorer.errors import BadOption, UnknownAddress
-from app.explorer.visits import token as verbs
+from app.explorer.visits.finding import token as verbs
 from app.web import schema, twin
 from app.web.answers import json_answer, page_answer
 from app.web.http.patience import PatientRoute

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
-from app.explorer import browse, directions, orders
-from app.explorer.browse import MOST_ROWS, Options
+from app.explorer.asking.views import visited
 from app.explorer.errors import UnknownAddress
 from app.explorer.making import decompositions
 from app.explorer.making.decompositions import decomposition
-from app.explorer.matrices import direction_page
-from app.explorer.views import visited
+from app.explorer.reading import directions
+from app.explorer.reading.matrices import direction_page
+from app.explorer.visits import browse, orders
+from app.explorer.visits.browse import MOST_ROWS, Options
 from tests.explorer.dense import (
     CASES,
     D_MODEL,

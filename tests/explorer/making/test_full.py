@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import load_file
 
 from app.core.address import parse
-from app.explorer.full import TOKENS, full
-from app.explorer.views import Options
+from app.explorer.asking.views import Options
+from app.explorer.visits.full import TOKENS, full
 
 LAYER = 1
 

@@ -10,14 +10,14 @@ from app.core.address import parse
 from app.core.basis import BASES
 from app.core.circuits import key_bias, qk
 from app.core.measuring.turns import turns
-from app.explorer import browse
-from app.explorer.browse import Options
-from app.explorer.directions import BADGE_KINDS
 from app.explorer.making import heads
-from app.explorer.making.bench import Bench
+from app.explorer.making.context import Bench
 from app.explorer.making.heads import head_tensors
 from app.explorer.making.subjects import subject
 from app.explorer.making.tables import Tables
+from app.explorer.reading.directions import BADGE_KINDS
+from app.explorer.visits import browse
+from app.explorer.visits.browse import Options
 from tests.explorer.steps import ended
 
 LAYER, LENGTH = 1, 48

@@ -12,26 +12,10 @@ from app.core.steps import in_one, run
 from app.explorer import recipes
 from app.explorer.inventory import bases_of
 from app.explorer.layout import LAYOUT, Mislaid
-from app.explorer.making import (
-    alike,
-    bank,
-    census,
-    composition,
-    controls,
-    decompositions,
-    full,
-    gallery,
-    heads,
-    make,
-    moments,
-    readings,
-    rotation,
-    shadow,
-    tokens,
-    vectors,
-    words,
-)
-from app.explorer.making.bench import Bench
+from app.explorer.making import decompositions, full, heads, make, vectors
+from app.explorer.making.context import Bench
+from app.explorer.making.finding import alike, bank, composition, moments, readings, shadow, tokens, words
+from app.explorer.making.judging import census, controls, gallery, rotation
 from app.explorer.making.make import MAKERS, Context
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore, recipe_of

@@ -9,12 +9,12 @@ from app.core.basis import BASES
 from app.core.decomposition import Decomposition
 from app.core.judging.rays import HEADLINE
 from app.core.matrix import TOKEN, WRITE, Matrix
-from app.explorer import browse, orders
-from app.explorer.browse import Options
-from app.explorer.making import readability
+from app.explorer.asking.places import located
+from app.explorer.asking.views import seen
+from app.explorer.making.judging import readability
 from app.explorer.making.packing import MOST, RANDOM, THRESHOLDS, packing
-from app.explorer.places import located
-from app.explorer.views import seen
+from app.explorer.visits import browse, orders
+from app.explorer.visits.browse import Options
 from tests.explorer.dense import D_MODEL
 from tests.explorer.steps import ended
 

@@ -7,7 +7,7 @@ import torch
 from app.core.address import parse
 from app.core.matrix import HEAD, KEY, NEURON, POSITION, QUERY, READ, TOKEN, WRITE
 from app.explorer.making import sides
-from app.explorer.making.bench import Bench
+from app.explorer.making.context import Bench
 from app.explorer.making.decompositions import decomposition
 from app.explorer.making.sides import read_side
 from app.explorer.making.tables import Tables

@@ -8,11 +8,11 @@ import pytest
 
 from app.core.address import KINDS, Address, parse_short
 from app.core.finding.expectation import expected
+from app.explorer.asking.views import Options
 from app.explorer.pages import Inquiry
-from app.explorer.reading.bank import open_bank
-from app.explorer.reading.words import open_words
-from app.explorer.views import Options
-from app.explorer.visits.search import search
+from app.explorer.reading.finding.bank import open_bank
+from app.explorer.reading.finding.words import open_words
+from app.explorer.visits.finding.search import search
 from tests.concepts import read_concepts
 
 SMOLLM2 = Address("smollm2")

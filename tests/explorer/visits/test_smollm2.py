@@ -5,14 +5,14 @@ import pytest
 
 from app.core.address import parse
 from app.explorer import recipes
+from app.explorer.asking.views import Options
 from app.explorer.bank import parts_of
 from app.explorer.making.make import Context, make
 from app.explorer.making.tables import Tables
-from app.explorer.reading.readings import open_pairs
-from app.explorer.views import Options
-from app.explorer.visits.around import around
-from app.explorer.visits.pair import pair
-from app.explorer.visits.token import find, token
+from app.explorer.reading.finding.readings import open_pairs
+from app.explorer.visits.finding.around import around
+from app.explorer.visits.finding.pair import pair
+from app.explorer.visits.finding.token import find, token
 from tests.explorer.steps import ended
 
 pytestmark = pytest.mark.smollm2

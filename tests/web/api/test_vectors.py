@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from app.core.address import parse
-from app.explorer.views import Options
+from app.explorer.asking.views import Options
 from app.explorer.visits.vectors import vectors
 from app.web.api.vectors import vector_file
 

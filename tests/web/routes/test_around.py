@@ -7,7 +7,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from app.core.address import parse
-from app.explorer.reading.bank import open_bank
+from app.explorer.reading.finding.bank import open_bank
 from app.explorer.resources import close_resources, open_resources
 from app.store.jobs import JobStore, Task
 from app.web import schema

@@ -1,4 +1,4 @@
-from app.explorer.health import Health
+from app.explorer.visits.health import Health
 from app.web.routes import health
 
 

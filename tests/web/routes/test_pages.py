@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from app.explorer import browse, orders, survey
 from app.explorer.pages import HomePage, ModelEntry
+from app.explorer.visits import browse, orders
+from app.explorer.visits import census as survey
 from app.models.selection import Selection
 from app.web.examples import CENSUS_PAGE, DIRECTION_PAGE, MATRIX_PAGE, NOTABLE_PAGE
 from app.web.glossary import NOTES, TERMS

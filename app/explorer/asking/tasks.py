@@ -1,0 +1,154 @@
+"""What a job may be asked to compute: words held against a model, and words again for a terminal.
+
+Starts nothing and computes nothing. Knows no HTTP.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from app.core.address import CIRCUITS, LAYER_KINDS, Address, AddressError, BasisName, parse
+from app.core.basis import BASES
+from app.explorer import bank
+from app.explorer.asking.places import check_place
+from app.explorer.asking.views import choices
+from app.explorer.errors import BadOption
+from app.explorer.inventory import is_double
+from app.explorer.library import OpenModel
+from app.explorer.pages import PROCESSINGS, Processing, View
+from app.store.jobs import Task
+
+MOST_WORDS = 16
+"""Kinds or single matrices of a task."""
+
+Word = TypeVar("Word", bound=str)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a job is to compute."""
+
+    slug: str
+    fingerprint: str
+    task: Task
+
+
+def wish(
+    model: OpenModel,
+    default: Processing,
+    *,
+    matrices: str | None = None,
+    weights: str | None = None,
+    basis: str | None = None,
+    parameters: Mapping[str, int | None] | None = None,
+) -> Wish:
+    """What is asked for, held against the model; what is not said is every matrix that has the basis, in svd, and in svd
+    the bank of them.
+
+    Processing is then the default where it is sound. BadOption, or UnknownAddress, naming what there is.
+
+    Example: wish(model, "folded", matrices="embed,L5/mlp-in", basis="nmf", parameters={"components": 32})
+    """
+    slug = model.header.slug
+    name = next((name for name in BASES if name == (basis or "svd")), None)
+    if name is None:
+        raise BadOption(f"basis must be one of {', '.join(BASES)}.")
+    chosen = _choice("weights", weights, PROCESSINGS) or (model.shown_first(default),)
+    if not set(chosen) <= set(model.header.processings):
+        raise BadOption(f"{slug} has weights=raw only. {model.header.unfoldable}")
+    words = _matrices(model, name, matrices)
+    # Matrices of several sizes may have several defaults: those of the largest, or of the first, are no better.
+    places = targets(model, words, name)
+    values = [_chosen(model, place, parameters or {}) for place in places] or [{}]
+    if any(each != values[0] for each in values):
+        values = [{key: min(each[key] for each in values) for key in values[0]}]
+    return Wish(slug, model.fingerprint, Task(words, chosen, name, tuple(sorted(values[0].items()))))
+
+
+def wish_for(model: OpenModel, address: Address, shown: View) -> Wish:
+    """One matrix, in the basis and the weights of that view."""
+    parameters = tuple(sorted((choice.name, choice.value) for choice in shown.parameters))
+    return Wish(model.header.slug, model.fingerprint, Task((address.path,), (shown.weights,), shown.basis, parameters))
+
+
+def targets(
+    model: OpenModel, matrices: Sequence[str], basis: BasisName, processing: Processing | None = None
+) -> list[Address]:
+    """The matrices that the words of a task mean, in that basis; under that processing each has one page, once.
+
+    The bank is none: what it is made of `app.explorer.bank` says.
+    """
+    places = [place.in_basis(basis) for word in matrices for place in _places(model, word)]
+    if processing is None:
+        return places
+    ones = [replace(place, kind="embed") if is_double(model.header, place, processing) else place for place in places]
+    return list(dict.fromkeys(ones))
+
+
+def words_of(task: Task) -> list[str]:
+    """What follows the model's name in a terminal.
+
+    Example: ["--matrices", "ov,qk", "--weights", "folded"]
+    """
+    words = ["--matrices", ",".join(task.matrices), "--weights", ",".join(task.processings)]
+    if task.basis != "svd":
+        words += ["--basis", task.basis]
+    for name, value in task.parameters:
+        words += [f"--{name}", str(value)]
+    return words
+
+
+def _matrices(model: OpenModel, basis: BasisName, said: str | None) -> tuple[str, ...]:
+    """The words that were said, or all kinds of matrices that the model has, as far as they have the basis."""
+    has = (*CIRCUITS, *model.header.layer_kinds, *model.header.model_kinds)
+    if said is None:
+        kinds = tuple(kind for kind in has if kind in BASES[basis].kinds)
+        return (*kinds, bank.WORD) if basis == "svd" else kinds
+    words = tuple(dict.fromkeys(said.split(",")))
+    if len(words) > MOST_WORDS:
+        raise BadOption(f"matrices are at most {MOST_WORDS}: {', '.join(has)}, or single ones such as L0/H0/ov.")
+    if bank.WORD in words and basis != "svd":
+        raise BadOption(f"The bank is of singular directions and neurons: it has no basis {basis}.")
+    for word in words:
+        try:
+            for place in _places(model, word)[:1]:
+                check_place(model, place.in_basis(basis))
+        except AddressError:
+            raise BadOption(
+                f"{word[:40]!r} is no matrix of {model.header.slug}: matrices are {', '.join(has)}, or single ones "
+                "such as L0/H0/ov; bank is what is searched."
+            ) from None
+    return words
+
+
+def _places(model: OpenModel, word: str) -> list[Address]:
+    """The matrices that a word means; AddressError if it means none."""
+    if word == bank.WORD:
+        return []
+    whole, layers, heads = Address(model.header.slug), range(model.header.n_layers), range(model.header.n_heads)
+    if word in CIRCUITS:
+        return [
+            whole.at_layer(layer).at_head(head).at(kind)
+            for layer in layers
+            for head in heads
+            for kind in CIRCUITS
+            if kind == word
+        ]
+    if word in LAYER_KINDS:
+        return [whole.at_layer(layer).at(kind) for layer in layers for kind in LAYER_KINDS if kind == word]
+    place = parse(f"{whole}/{word}")
+    if place.depth != "matrix":
+        raise AddressError(f"{word} is no matrix")
+    return [place]
+
+
+def _chosen(model: OpenModel, place: Address, parameters: Mapping[str, int | None]) -> dict[str, int]:
+    return {choice.name: choice.value for choice in choices(model, place, parameters)}
+
+
+def _choice(name: str, said: str | None, choices: Sequence[Word]) -> tuple[Word, ...]:
+    """Those of the choices that were said, in their usual order; BadOption where anything else was."""
+    words = [] if said is None else said.split(",")
+    if not set(words) <= set(choices):
+        raise BadOption(f"{name} must be one of {', '.join(choices)}, or both with a comma between them.")
+    return tuple(choice for choice in choices if choice in words)

@@ -1,0 +1,167 @@
+"""How a visitor wants to see a place: the options of a query, held against the model and with its defaults filled in.
+
+Knows nothing of what is computed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.core.address import Address
+from app.core.basis import BASES
+from app.explorer.asking.places import located
+from app.explorer.errors import BadOption
+from app.explorer.inventory import check_tokens, samples_of
+from app.explorer.library import OpenModel
+from app.explorer.pages import ONLY, PROCESSINGS, SORTS, Choice, Only, Processing, Sort, View
+from app.explorer.resources import Resources
+from app.models.selection import EVERY, Selection, selected
+
+LONGEST_FIND = 100
+FARTHEST = 1_024
+"""The largest distance; less where the model's texts are shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What stands in the query string."""
+
+    weights: Processing | None = None
+    """None: the operator's choice."""
+    sort: Sort = "order"
+    page: int = 1
+    only: Only = "all"
+    find: str = ""
+    distance: int = 0
+    whole: bool = False
+    """All rows of a table at once, for a file."""
+    tokens: int | None = None
+    """At either end of a row, for a file; None: as many as the page shows."""
+    parameters: Mapping[str, int | None] = field(default_factory=dict)
+    """Of the basis; None: its default."""
+    selection: Selection = EVERY
+    rotated: bool = False
+    """Hold singular directions against random rotations of their span, too."""
+
+
+def visited(r: Resources, address: Address, options: Options) -> tuple[OpenModel, View]:
+    """The model at the address, and how it is to be shown there; UnknownAddress or BadOption naming the range."""
+    model = located(r, address)
+    return model, seen(model, address, options, r.default_weights)
+
+
+def seen(model: OpenModel, address: Address, options: Options, default: Processing) -> View:
+    """The options at that place, with the operator's default where the model has it; BadOption naming the range."""
+    _check_choice("weights", options.weights, (None, *PROCESSINGS))
+    _check_choice("sort", options.sort, SORTS)
+    _check_choice("only", options.only, ONLY)
+    if options.page < 1:
+        raise BadOption(f"There is no page {options.page}: pages are counted from 1.")
+    if len(options.find) > LONGEST_FIND:
+        raise BadOption(f"The text to find is too long: at most {LONGEST_FIND} characters.")
+    first = model.shown_first(default)
+    weights = options.weights or first
+    if weights not in model.header.processings:
+        raise BadOption(f"{address.model} has weights=raw only. {model.header.unfoldable}")
+    _check_distance(model, address, options.distance)
+    _check_selection(model, address, options.selection)
+    _check_rotated(address, options.rotated)
+    still = _still_layers(model, address) if options.distance else ()
+    return View(
+        weights=weights,
+        default_weights=first,
+        sort=options.sort,
+        page=options.page,
+        only=options.only,
+        find=options.find,
+        distance=options.distance,
+        still=still,
+        basis=address.basis or "svd",
+        parameters=choices(model, address, options.parameters),
+        selection=options.selection,
+        rotated=options.rotated,
+    )
+
+
+def choices(model: OpenModel, address: Address, given: Mapping[str, int | None]) -> tuple[Choice, ...]:
+    """The parameters of the address's basis, with those that are given; BadOption naming the range, or what there is."""
+    basis = BASES[address.basis or "svd"]
+    names = [parameter.name for parameter in basis.parameters]
+    for name, value in given.items():
+        if value is not None and name not in names:
+            has = f"{basis.name} has {', '.join(names)}" if names else f"{basis.name} has no parameters"
+            raise BadOption(f"{name} means nothing here: {has}.")
+    if address.kind is None or not names:
+        return ()
+    samples = samples_of(model.header, address.kind)
+    try:
+        values = basis.values(given, samples)
+    except ValueError as error:
+        raise BadOption(f"{error}: {address.matrix.label} of {address.model} in {basis.name}.") from error
+    return tuple(
+        Choice(each.name, values[each.name], *each.bounds(samples), each.default_for(samples))
+        for each in basis.parameters
+    )
+
+
+def farthest(model: OpenModel, address: Address) -> int | None:
+    """The largest distance for the QK at the address, or for that of a head; None where distance means nothing."""
+    if address.layer is None or address.head is None or address.circuit == "ov" or not model.rotates(address.layer):
+        return None
+    return min(FARTHEST, model.header.n_ctx - 1)
+
+
+def _check_distance(model: OpenModel, address: Address, distance: int) -> None:
+    most = farthest(model, address) if distance else 0
+    if most is None:
+        raise BadOption(_why_no_distance(model, address))
+    if not 0 <= distance <= most:
+        raise BadOption(
+            f"distance goes from 0 to {most} here: a text for {address.model} has {model.header.n_ctx} tokens."
+        )
+
+
+def _why_no_distance(model: OpenModel, address: Address) -> str:
+    if address.head is None or address.circuit == "ov":
+        return f"distance must be 0 for {address.label}: it belongs to QK, so ask for it at a head, its QK or a direction of that."
+    if model.header.positions != "rotary":
+        return f"distance must be 0: {address.model} has no rotary positions, so its QK is the same at any distance."
+    return f"distance must be 0 in L{address.layer}: this layer of {address.model} does not turn queries and keys."
+
+
+def _check_selection(model: OpenModel, address: Address, selection: Selection) -> None:
+    if selection == EVERY:
+        return
+    said = ", ".join([*selection.parameters(), *([] if selection.readout == "dot" else ["readout"])])
+    if address.kind is None and address.head is None:
+        raise BadOption(
+            f"{said}: tokens are chosen at a head, a matrix or a direction, and how they are ranked; {address.label} shows all, "
+            "by dot product."
+        )
+    if BASES[address.basis or "svd"].is_fitted:
+        raise BadOption(f"A fit is read with all tokens, by dot product: leave {said} out.")
+    if not selection:
+        return
+    if not 0 <= selection.frequent < model.header.d_vocab:
+        raise BadOption(
+            f"frequent goes from 0 to {model.header.d_vocab - 1}: {address.model} has {model.header.d_vocab} tokens."
+        )
+    # What was never trained is only known where the table is read, and refused there.
+    check_tokens(model, selection, int(selected(model.vocabulary, selection).sum()))
+
+
+def _check_rotated(address: Address, rotated: bool) -> None:
+    if rotated and (address.kind is None or address.basis not in {None, "svd"}):
+        raise BadOption(
+            "rotated is there for singular directions: ask for it at a matrix or one of its directions in svd."
+        )
+
+
+def _still_layers(model: OpenModel, address: Address) -> tuple[int, ...]:
+    assert address.layer is not None
+    around = range(max(address.layer - 1, 0), min(address.layer + 2, model.header.n_layers))
+    return tuple(layer for layer in around if not model.rotates(layer))
+
+
+def _check_choice(name: str, value: str | None, choices: tuple[str | None, ...]) -> None:
+    if value not in choices:
+        raise BadOption(f"{name} must be one of {', '.join(filter(None, choices))}.")

@@ -1,0 +1,62 @@
+"""What the subspaces of heads share, side by side: what OV reads and writes, what QK compares as query and as key.
+
+    read, key [groups groups]       O of every two key/value groups, numbered over layers: the heads of a group share them
+    write, query [heads heads]      of every two heads, numbered over layers
+    rank_read … [groups], [heads]   dimensions of each
+
+Runs in the worker's process or a job's. Knows no pages.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from app.core.address import KINDS, Circuit
+from app.core.steps import Steps, within
+from app.explorer.layout import SHARED_SIDES, SPAN_SIDES
+from app.explorer.making.context import Arrays, Baked, Bench
+from app.explorer.making.finding.bank import part_of
+from app.explorer.making.heads import every_matrix
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def compare_spans(bench: Bench) -> Steps[Baked]:
+    """The spans of all heads' singular directions, then every two of them."""
+    import torch
+
+    from app.core.finding.alike import overlaps
+
+    manifest = bench.model.manifest
+    per_group = manifest.n_heads // manifest.n_kv_heads
+    spans: dict[str, list[Tensor]] = {side: [] for side in SPAN_SIDES}
+    total = manifest.n_layers + len(SPAN_SIDES)
+    for layer in range(manifest.n_layers):
+        yield layer, total
+        arrays = yield from within(layer, 1, total, part_of(bench, layer))
+        for head, circuit, both in _both_sides(bench, arrays):
+            sides = ("read", "write") if circuit == "ov" else ("query", "key")
+            for side, vectors in zip(sides, both, strict=True):
+                if side not in SHARED_SIDES or head % per_group == 0:
+                    spans[side].append(vectors)
+    found: Arrays = {}
+    for at, (side, of_side) in enumerate(spans.items()):
+        yield manifest.n_layers + at, total
+        found[f"rank_{side}"] = np.array([len(vectors) for vectors in of_side], np.int32)
+        padded = torch.nn.utils.rnn.pad_sequence(of_side, batch_first=True)
+        found[side] = overlaps(padded).cpu().numpy()
+        of_side.clear()
+    return found, {}
+
+
+def _both_sides(bench: Bench, arrays: Arrays) -> "Iterator[tuple[int, Circuit, tuple[Tensor, Tensor]]]":
+    """The vectors of each matrix of a layer's heads, heads in their order."""
+    import torch
+
+    device = bench.tables.device()
+    for head, circuit in every_matrix(bench.model):
+        own = (arrays["kind"] == KINDS.index(circuit)) & (arrays["head"] == head)
+        left, right = (arrays["vectors"][own & (arrays["side"] == side)] for side in (0, 1))
+        yield head, circuit, (torch.from_numpy(left).to(device), torch.from_numpy(right).to(device))

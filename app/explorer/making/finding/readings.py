@@ -1,0 +1,128 @@
+"""Which heads read what a layer writes: each of its write directions held against the queries, keys and values of all heads.
+
+A reader is what a head multiplies the stream with before anything else: W_Q of each head, W_K and W_V once for each
+key/value group. Positions turn queries and keys, which changes no length, so they do not matter here; biases and the size
+that norms take away are left out. Of the layer's own OV and MLP, as the bank has them:
+
+    kind head index [n]          a direction that is read: of KINDS, -1 for no head
+    part layer reader [n]        who reads it: of PARTS, the later layer, and the head, or the number of its group
+    specificity [n]              how specifically, from `reversal.FLOOR` on; falling for each direction
+    counts [3 layers bins]       of each part and layer, how many pairs lie in which bin, whatever their order
+    pairs [3 layers]             of how many
+
+Pairs in the wrong order are counted and never kept: they are what the others are held against. Runs in a job's process.
+Knows no pages.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.address import KINDS
+from app.core.finding.reversal import BINS, FLOOR, count
+from app.core.steps import Steps, within
+from app.explorer.layout import PARTS, WRITE_KINDS
+from app.explorer.making.context import Arrays, Baked, Bench
+from app.explorer.making.finding.bank import part_of
+from app.explorer.making.heads import head_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MOST_BYTES = 2**30
+"""Of readers that are kept from one layer's writes to the next; what is beyond is read again each time."""
+
+
+@dataclass(frozen=True)
+class Writes:
+    """The directions that a layer writes along."""
+
+    kind: NDArray[np.int8]
+    head: NDArray[np.int16]
+    index: NDArray[np.int32]
+    vectors: "Tensor"
+    """Unit rows [n d_model]."""
+
+
+class Readers:
+    """Of one model in one processing, a layer's at a time."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, dict[str, Tensor]] = {}
+        self._bytes = 0
+
+    def of_layer(self, bench: Bench, layer: int) -> "dict[str, Tensor]":
+        """Every reader of the layer by its part: [n d_model d_head]."""
+        held = self._held.get(layer)
+        if held is None:
+            held = _read(bench, layer)
+            size = sum(tensor.nbytes for tensor in held.values())
+            if self._bytes + size <= MOST_BYTES:
+                self._held[layer] = held
+                self._bytes += size
+        return held
+
+
+def hold_against_readers(bench: Bench, layer: int) -> Steps[Baked]:
+    """The artifact of what that layer writes."""
+    from app.core.finding.specificity import specificity
+
+    n_layers = bench.model.manifest.n_layers
+    writes = _writes(bench, (yield from within(0, 1, n_layers + 1, part_of(bench, layer))))
+    key = (bench.model.fingerprint, bench.processing, "readers")
+    readers: Readers = bench.tables.control(key, Readers)
+    counts, pairs = np.zeros((len(PARTS), n_layers, BINS), np.int64), np.zeros((len(PARTS), n_layers), np.int64)
+    found: list[tuple[NDArray[Any], ...]] = []
+    for later in range(n_layers):
+        yield later + 1, n_layers + 1
+        for part, own in enumerate(readers.of_layer(bench, later).items()):
+            values = specificity(writes.vectors, own[1]).cpu().numpy()
+            counts[part, later], pairs[part, later] = count(values), values.size
+            if later > layer:
+                rows, reader = np.nonzero(values >= FLOOR)
+                where = (np.full(len(rows), number) for number in (part, later))
+                found.append((rows, *where, reader, values[rows, reader]))
+    return _arrays(writes, found) | {"counts": counts, "pairs": pairs}, {}
+
+
+def _arrays(writes: Writes, found: list[tuple[NDArray[Any], ...]]) -> Arrays:
+    columns = [np.concatenate(column) for column in zip(*found, strict=True)] if found else [np.zeros(0)] * 5
+    rows, part, later, reader, values = columns
+    order = np.lexsort((-values, rows))
+    rows = rows[order].astype(np.int64)
+    return {
+        "kind": writes.kind[rows],
+        "head": writes.head[rows],
+        "index": writes.index[rows],
+        "part": part[order].astype(np.int8),
+        "layer": later[order].astype(np.int16),
+        "reader": reader[order].astype(np.int16),
+        "specificity": values[order].astype(np.float32),
+    }
+
+
+def _writes(bench: Bench, arrays: Arrays) -> Writes:
+    import torch
+
+    writes = np.isin(arrays["kind"], [KINDS.index(kind) for kind in WRITE_KINDS]) & (arrays["side"] == 1)
+    vectors = torch.from_numpy(arrays["vectors"][writes]).to(bench.tables.device())
+    return Writes(arrays["kind"][writes], arrays["head"][writes], arrays["index"][writes], vectors)
+
+
+def _read(bench: Bench, layer: int) -> "dict[str, Tensor]":
+    import torch
+
+    from app.core.exact.shares import shares_of, side_by_side
+
+    manifest, device = bench.model.manifest, bench.tables.device()
+    heads = range(manifest.n_heads)
+    tensors = side_by_side(partial(head_tensors, bench, layer), heads, shares_of(device))
+    firsts = heads[:: manifest.n_heads // manifest.n_kv_heads]
+    return {
+        "query": torch.stack([tensors[head].W_Q for head in heads]).to(device),
+        "key": torch.stack([tensors[head].W_K for head in firsts]).to(device),
+        "value": torch.stack([tensors[head].W_V for head in firsts]).to(device),
+    }

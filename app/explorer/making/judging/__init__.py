@@ -1,0 +1,1 @@
+"""What is judged beside random directions: controls, readable rays, whole models."""

@@ -1,0 +1,141 @@
+"""What every page of a model says of it, and what must be known before its tables are believed. Knows no page."""
+
+from app.core.address import Kind
+from app.core.address import LAYER_KINDS
+from typing import Literal
+from app.explorer.view import PROCESSINGS
+from app.explorer.view import Processing
+from dataclasses import dataclass
+
+Note = Literal[
+    "folded",
+    "raw",
+    "raw-read",
+    "raw-encoder",
+    "stream-read",
+    "post-norm",
+    "raw-post-norm",
+    "tied",
+    "untied",
+    "no-unembedding",
+    "sinks",
+    "qk-no-write",
+    "qk-norm",
+    "raw-qk-norm",
+    "no-rotation",
+    "rotation",
+    "still-layer",
+    "zero-matrix",
+    "raw-read-mlp",
+    "mlp-in",
+    "mlp-gate",
+    "mlp-out",
+    "mlp-raw-post-norm",
+    "mlp-post-norm",
+    "embed",
+    "unembed",
+    "unembed-folded",
+    "tied-page",
+    "tied-folded",
+    "pos",
+    "stack",
+    "full-rows",
+]
+"""What a reader must know before believing a table; web.glossary.NOTES has a sentence for each."""
+
+
+
+@dataclass(frozen=True, slots=True)
+class Quantised:
+    """How a copy's numbers were rounded to few levels."""
+
+    kind: str
+    """In llama.cpp's words, such as `Q4_1`."""
+    bits: int
+    """Of each number."""
+    others: tuple[tuple[str, str], ...] = ()
+    """Matrices that are stored as another kind, by their names in weights, such as `blocks.3.attn.W_V`."""
+
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What every page of a model says in its header."""
+
+    slug: str
+    name: str
+    """As people know it: `gpt2`, `singular-lens demo`."""
+    fingerprint: str
+    pin: str
+    """The first digits of the fingerprint, for links that name these very weights."""
+    n_layers: int
+    n_heads: int
+    d_model: int
+    d_head: int
+    d_vocab: int
+    n_ctx: int
+    n_params: int
+    dtype: str
+    """What the weights are kept in."""
+    rounded: bool
+    """The checkpoint has numbers of float64, and the nearest of float32 are kept."""
+    tied: bool
+    """Embedding and unembedding are one matrix."""
+    source: str
+    """Hub id or `local folder`; never a path."""
+    hub: str | None
+    """Whose and which model of the hub it is said to be."""
+    licence: str | None
+    revision: str | None
+    architecture: str
+    """The checkpoint's own word, such as `GPT2LMHeadModel`."""
+    n_kv_heads: int
+    """Key/value heads; fewer than heads where queries share them."""
+    n_experts: int
+    """Of each MLP; 0 where it is one dense MLP."""
+    d_mlp: int
+    """Neurons of each MLP; 0 where it is a mixture, or none."""
+    gated: bool
+    """The MLP's neurons are multiplied by gates, which read by a matrix of their own."""
+    positions: Literal["learned", "rotary", "alibi"]
+    """Where positions come in: vectors in the stream, turned queries and keys, or a slope on the scores."""
+    normalization: Literal["LN", "RMS"]
+    qk_norm: Literal["none", "RMS", "LN"]
+    """Queries and keys pass through norms of their own."""
+    reads_normed: bool
+    """Attention reads the stream through a norm."""
+    post_norm: bool
+    """What the heads write passes through a norm on its way to the stream."""
+    mlp_reads: Literal["ln2", "ln1", "stream"]
+    """Through which norm the MLP reads the stream: its own, attention's, or none."""
+    mlp_post_norm: bool
+    """What the MLP writes passes through a norm on its way to the stream."""
+    sinks: bool
+    """Attention may go to nothing."""
+    encoder: bool
+    """Reads both ways and has no unembedding: both sides of OV are read with the embedding."""
+    checks: tuple[tuple[str, float], ...]
+    """The identities that the weights were held to at import, each with its largest relative error over all layers."""
+    unfoldable: str | None
+    """Why `folded` means nothing for these weights, as a sentence; None where they can be folded."""
+    quantised: Quantised | None
+    """None where they are no copy whose numbers were rounded to few levels."""
+
+    @property
+    def processings(self) -> tuple[Processing, ...]:
+        """The weight processings to choose from."""
+        return PROCESSINGS if self.unfoldable is None else ("raw",)
+
+    @property
+    def layer_kinds(self) -> tuple[Kind, ...]:
+        """The matrices that each layer has besides its heads'."""
+        if not self.d_mlp:
+            return ()
+        return tuple(kind for kind in LAYER_KINDS if self.gated or kind != "mlp-gate")
+
+    @property
+    def model_kinds(self) -> tuple[Kind, ...]:
+        """The matrices that belong to no layer."""
+        unembed: tuple[Kind, ...] = () if self.encoder else ("unembed",)
+        pos: tuple[Kind, ...] = ("pos",) if self.positions == "learned" else ()
+        return ("embed", *unembed, *pos, "heads/write", "heads/read")

@@ -1,0 +1,84 @@
+"""What decides a page besides its address: weights, order, filters, parameters. Knows no page and no query string."""
+
+from app.core.address import Address
+from app.core.address import BasisName
+from app.models.selection import EVERY
+from typing import Literal
+from app.models.selection import Selection
+from dataclasses import dataclass
+from typing import get_args
+
+Processing = Literal["folded", "raw"]
+
+PROCESSINGS: tuple[Processing, ...] = ("folded", "raw")
+"""`folded`: what the network computes through its norms. `raw`: the weights as stored."""
+
+End = Literal["read", "write"]
+"""Which end of the model a side of the stream is read with."""
+
+Sort = Literal["order", "strength", "weakest", "gap", "closest", "readable", "readable-left", "readable-right"]
+
+SORTS: tuple[Sort, ...] = get_args(Sort)
+"""Orders of the direction table: the basis's own, strength falling or rising, gap falling or rising, z of the most
+readable ray falling, of both sides or of one."""
+
+Only = Literal[
+    "all", "readable", "found", "meaning", "theme", "spelling", "one-sided", "antipodal", "neither", "undetermined"
+]
+
+ONLY: tuple[Only, ...] = get_args(Only)
+"""Filters of the direction table. A direction passes if one of its sides does: with a ray readable at p < .01; found at
+a false discovery rate of 10%; readable, and neither by spelling alone nor without letters; a theme; readable by spelling
+alone; or of that class."""
+
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A parameter of a basis, and what it could be here."""
+
+    name: str
+    value: int
+    low: int
+    high: int
+    default: int
+
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What stands in the query string, with the choices it had: enough to print every link of the page."""
+
+    weights: Processing
+    default_weights: Processing
+    sort: Sort = "order"
+    page: int = 1
+    only: Only = "all"
+    find: str = ""
+    """Only directions among whose kept tokens this text occurs, case ignored; first those with a token that is the text."""
+    distance: int = 0
+    """Positions from the query back to the key, for QK of a rotary model."""
+    still: tuple[int, ...] = ()
+    """Layers beside this one that do not turn queries and keys: links to them lose the distance."""
+    basis: BasisName = "svd"
+    parameters: tuple[Choice, ...] = ()
+    """Of that basis."""
+    selection: Selection = EVERY
+    """Tokens that readouts show, and by what they are ranked."""
+    rotated: bool = False
+    """Singular directions are held against random rotations of their span, too."""
+
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A basis that a matrix can be seen in."""
+
+    basis: BasisName
+    address: Address
+    is_fitted: bool
+    """It is computed on request only, not for whoever opens its page."""
+    is_here: bool = True
+    """It opens a table: no fit, or one that was computed for this matrix in these weights."""
+    fit: tuple["Choice", ...] = ()
+    """The parameters of the fit that it opens, where that with the defaults is not there."""

@@ -1,0 +1,1 @@
+"""A census as a page reads it: counts, estimates, and what they allow to be said."""

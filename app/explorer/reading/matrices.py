@@ -1,0 +1,360 @@
+"""A matrix's artifact as a page: the table of its directions in the view's order, its scores, its notes.
+
+Knows neither queue nor store, and imports no torch.
+"""
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+
+from app.core.address import LAYER_KINDS, Address
+from app.core.basis import BASES
+from app.explorer.asking.places import neighbours, noun_of
+from app.explorer.asking.views import farthest
+from app.explorer.errors import UnknownAddress
+from app.explorer.inventory import SIDES, bases_of, most_terms
+from app.explorer.layout import PREFIXES, THRESHOLDS
+from app.explorer.library import OpenModel
+from app.explorer.pages import (
+    ControlSpread,
+    Curve,
+    DirectionPage,
+    Lonely,
+    MatrixPage,
+    Need,
+    Note,
+    Packing,
+    SideReadout,
+    Tab,
+    View,
+)
+from app.explorer.reading import verdicts
+from app.explorer.reading.directions import (
+    Rows,
+    determinacy,
+    directions,
+    histogram,
+    indices,
+    limited,
+    n_rays,
+    numbered,
+    ordered,
+    paged,
+    readouts,
+    row_of,
+    with_words,
+)
+from app.explorer.reading.hits import Hits, hits
+from app.models.vocabulary import Vocabulary
+from app.store.artifacts import Arrays, Artifact
+
+TABLE_TOKENS, DIRECTION_TOKENS = 8, 50
+"""Tokens a ray."""
+TABLE_WORDS = 8
+"""Words a ray, of all tokens that are kept: where a table is a page, not a file."""
+LONELY = 24
+"""Atoms that are named."""
+BIAS_TERMS: dict[str, str] = {
+    "ov": "ov-constant",
+    "qk": "key-bias",
+    "mlp-in": "neuron-bias",
+    "mlp-gate": "neuron-bias",
+    "mlp-out": "mlp-constant",
+    "unembed": "token-bias",
+}
+
+
+def matrix_page(
+    model: OpenModel, address: Address, shown: View, artifact: Artifact, size: int, k: int | None = None
+) -> MatrixPage:
+    """The page of the matrix at the address in its basis, `size` directions at a time; k: of a file, tokens at either end."""
+    assert address.kind is not None
+    sides, arrays = SIDES[address.kind], artifact.arrays
+    address = canonical(address)
+    rays = n_rays(address)
+    rows = limited(arrays, ordered(arrays, shown.sort, rays), shown.only, rays)
+    rows, search = _found(arrays, rows, shown.find, rays, model.vocabulary, sides)
+    on_page, n_pages = paged(rows, shown.page, size)
+    n_words = TABLE_WORDS if k is None else 0
+    k = k or TABLE_TOKENS
+    listed = directions(arrays, on_page, address, sides, k, model.vocabulary, n_words)
+    if search is not None:
+        listed = search.marked(arrays, on_page, listed, k, model.vocabulary)
+    previous, following = neighbours(model.header, address)
+    return MatrixPage(
+        address=address,
+        model=model.header,
+        view=shown,
+        rank=len(arrays["strength"]),
+        singular_values=tuple(arrays["strength"].tolist()),
+        indices=tuple(indices(arrays).tolist()),
+        scores=tuple(artifact.facts["scores"].items()),
+        sides=sides,
+        bias=_bias(model, address, artifact),
+        bias_term="mean" if artifact.facts.get("bias_is") == "mean" else BIAS_TERMS.get(address.kind or "", ""),
+        tabs=tabs(address),
+        verdicts=tuple(
+            judged
+            for side, name in zip(PREFIXES, sides, strict=True)
+            if (judged := verdicts.verdict(arrays, side, name, rays))
+        ),
+        packing=_packing(address, artifact),
+        curve=_curve(artifact),
+        determinacy=determinacy(arrays),
+        directions=listed,
+        n_found=len(rows),
+        n_pages=n_pages,
+        notes=_notes(model, address, shown, artifact),
+        farthest=farthest(model, address),
+        previous=previous,
+        next=following,
+    )
+
+
+def _found(
+    arrays: Arrays, rows: Rows, text: str, n_rays: int, vocabulary: Vocabulary, sides: tuple[str, str]
+) -> tuple[Rows, Hits | None]:
+    """Those of the rows that the text is in, and where; all, and nowhere, for no text."""
+    if not text:
+        return rows, None
+    of_number = numbered(arrays, rows, text, sides)
+    if of_number is not None:
+        return of_number, None
+    search = hits(arrays, text, n_rays, vocabulary, sides)
+    return search.rows(arrays, rows), search
+
+
+def direction_page(
+    model: OpenModel,
+    address: Address,
+    shown: View,
+    artifact: Artifact,
+    controls: tuple[ControlSpread | None, ControlSpread | None],
+    rotations: tuple[ControlSpread | None, ControlSpread | None] = (None, None),
+) -> DirectionPage:
+    """The page of the direction at the address; UnknownAddress if the matrix has none of that number."""
+    assert address.kind is not None
+    assert address.index is not None
+    arrays, rank = artifact.arrays, len(artifact.arrays["strength"])
+    whole = address.in_basis(address.basis)
+    row = row_of(arrays, address.index)
+    if row is None:
+        raise _missing(model, address, rank)
+    previous, following = _around(arrays, address)
+    (direction,) = directions(
+        arrays, slice(row, row + 1), whole, SIDES[address.kind], DIRECTION_TOKENS, model.vocabulary
+    )
+    return DirectionPage(
+        address=address,
+        model=model.header,
+        view=shown,
+        direction=direction,
+        rank=rank,
+        singular_values=tuple(arrays["strength"].tolist()),
+        indices=tuple(indices(arrays).tolist()),
+        left_histogram=histogram(arrays, "left", row),
+        right_histogram=histogram(arrays, "right", row),
+        controls=controls,
+        rotations=rotations,
+        positions=tuple(arrays["left_curve"][row].tolist()) if "left_curve" in arrays else (),
+        same=_same(model, address, artifact),
+        tabs=tabs(address),
+        notes=_notes(model, address, shown, artifact),
+        farthest=farthest(model, address),
+        previous=previous,
+        next=following,
+    )
+
+
+def _missing(model: OpenModel, address: Address, rank: int) -> UnknownAddress:
+    """Say why the matrix has no such direction, and which it has."""
+    noun, whole = noun_of(address), address.in_basis(address.basis)
+    if noun == "direction" or not rank:
+        has = f"it has directions 0 to {rank - 1}" if rank else "it is zero and has none"
+        return UnknownAddress(f"{noun.capitalize()} {address.index} is not here: {whole.label} has rank {rank}, {has}.")
+    most = most_terms(model.header, address, {})
+    return UnknownAddress(
+        f"{noun.capitalize()} {address.index} is not here: {address.matrix.label} is zero there. It has {noun}s 0 to "
+        f"{most - 1}, and {rank} of them are not zero."
+    )
+
+
+def _around(arrays: Arrays, address: Address) -> tuple[Address | None, Address | None]:
+    """The directions of the next smaller and the next larger number: what counting up and down leads to."""
+    assert address.index is not None
+    numbers, index = indices(arrays), address.index
+    below, above = numbers[numbers < index], numbers[numbers > index]
+    return (
+        address.direction(int(below.max())) if len(below) else None,
+        address.direction(int(above.min())) if len(above) else None,
+    )
+
+
+def _same(model: OpenModel, address: Address, artifact: Artifact) -> tuple[Address, ...]:
+    """The neuron at the address in the other matrices of its MLP, as far as it has weights there."""
+    arrays = artifact.arrays
+    if "unit" not in arrays:
+        return ()
+    others = [(kind, arrays[f"units_{kind}"]) for kind in model.header.layer_kinds if f"units_{kind}" in arrays]
+    return tuple(replace(address, kind=kind) for kind, ranks in others if ranks[address.index] >= 0)
+
+
+def canonical(address: Address) -> Address:
+    """The one address of a matrix in its basis: singular directions are the matrix's own page."""
+    return address.matrix if address.basis in {None, "svd"} else address.in_basis(address.basis)
+
+
+def tabs(address: Address) -> tuple[Tab, ...]:
+    """The bases that the matrix at the address can be seen in."""
+    assert address.kind is not None
+    return tuple(Tab(name, canonical(address.in_basis(name)), BASES[name].is_fitted) for name in bases_of(address.kind))
+
+
+def _curve(artifact: Artifact) -> Curve | None:
+    if "explained" not in artifact.arrays:
+        return None
+    columns: list[Any] = [artifact.arrays[name].tolist() for name in ("explained_at", "explained", "explained_svd")]
+    return Curve(*map(tuple, columns))
+
+
+def _packing(address: Address, artifact: Artifact) -> Packing | None:
+    arrays = artifact.arrays
+    if "cosine_spreads" not in arrays:
+        return None
+    spread, spread_with_mean = arrays["cosine_spreads"].tolist()
+    far = float(arrays["lonely_control"][0])
+    coherent = float(arrays["coherence_control"][0]) if "coherence" in arrays else None
+    is_far = arrays["lonely_cosines"] < far
+    is_coherent = arrays["coherence"] > coherent if coherent is not None else np.zeros(len(is_far), bool)
+    lonely = np.flatnonzero(is_far & is_coherent)
+    return Packing(
+        counts=tuple(arrays["cosine_counts"].tolist()),
+        expected=tuple(arrays["cosine_expected"].tolist()),
+        spread=spread,
+        spread_with_mean=spread_with_mean,
+        mean_share=float(arrays["mean_share"][0]),
+        random_spread=float(arrays["vectors"].shape[1] ** -0.5),
+        thresholds=THRESHOLDS,
+        needs=tuple(_need(arrays, who) for who in ("atoms", "random", "pca")),
+        n_far=int(is_far.sum()),
+        n_coherent=None if coherent is None else int(is_coherent.sum()),
+        n_lonely=len(lonely),
+        lonely=tuple(
+            Lonely(address.direction(int(row)), float(arrays["lonely_cosines"][row]), float(arrays["coherence"][row]))
+            for row in lonely[:LONELY]
+        ),
+        far=far,
+        coherent=coherent,
+    )
+
+
+def _need(arrays: Arrays, who: Literal["atoms", "random", "pca"]) -> Need:
+    quartiles: list[list[int]] = arrays[f"needs_quartiles_{who}"].tolist()
+    return Need(
+        who, tuple(arrays[f"needs_errors_{who}"].tolist()), tuple((low, mid, high) for low, mid, high in quartiles)
+    )
+
+
+def _bias(model: OpenModel, address: Address, artifact: Artifact) -> SideReadout | None:
+    """What belongs to no direction: it stands on the right, or is a mean of samples."""
+    if not artifact.facts["has_bias"]:
+        return None
+    assert address.kind is not None
+    name = SIDES[address.kind][0 if artifact.facts.get("bias_side") == "left" else 1]
+    arrays, vocabulary = artifact.arrays, model.vocabulary
+    found = readouts(arrays, "bias", slice(None), name, TABLE_TOKENS, vocabulary, address)
+    return with_words(found, arrays, "bias", slice(None), TABLE_WORDS, vocabulary)[0]
+
+
+def _notes(model: OpenModel, address: Address, shown: View, artifact: Artifact) -> tuple[Note, ...]:
+    if address.circuit is not None:
+        notes = processing_notes(model, shown) + circuit_notes(model, address, shown, artifact)
+    elif address.layer is not None:
+        notes = _of_mlp(model, address, shown)
+    else:
+        notes = _of_model(model, address, shown)
+    if len(artifact.arrays["strength"]) == 0:
+        notes.append("zero-matrix")
+    return tuple(notes)
+
+
+def circuit_notes(model: OpenModel, address: Address, shown: View, artifact: Artifact) -> list[Note]:
+    """What holds of whatever is read out of the head's matrix at the address."""
+    return _of_qk(model, address, shown) if address.circuit == "qk" else _of_ov(model, shown, artifact)
+
+
+def _of_mlp(model: OpenModel, address: Address, shown: View) -> list[Note]:
+    facts, folded = model.header, shown.weights == "folded"
+    if facts.encoder:
+        processing: Note = "raw-encoder"
+    elif facts.mlp_reads == "stream":
+        processing = "folded" if folded else "raw"
+    else:
+        processing = "folded" if folded else "raw-read-mlp"
+    notes: list[Note] = [processing]
+    notes += [kind for kind in LAYER_KINDS if kind == address.kind]
+    if address.kind == "mlp-out":
+        if facts.mlp_post_norm:
+            notes.append("mlp-post-norm" if folded else "mlp-raw-post-norm")
+        notes += _of_ends(model, shown)
+    return notes
+
+
+def _of_model(model: OpenModel, address: Address, shown: View) -> list[Note]:
+    facts, folded = model.header, shown.weights == "folded"
+    notes: list[Note] = ["raw-encoder" if facts.encoder else shown.weights]
+    if address.kind == "embed":
+        notes.append("embed")
+    elif address.kind == "unembed":
+        notes.append("unembed-folded" if folded else "unembed")
+    elif address.kind == "pos":
+        notes.append("pos")
+    else:
+        notes.append("stack")
+    if address.kind in {"embed", "unembed"} and facts.tied and not facts.encoder:
+        notes.append("tied-folded" if folded else "tied-page")
+    elif address.kind != "heads/read":
+        notes += _of_ends(model, shown)
+    return notes
+
+
+def processing_notes(model: OpenModel, shown: View) -> list[Note]:
+    """What the weight processing does to the sides that attention reads."""
+    facts = model.manifest
+    if facts.encoder:
+        return ["raw-encoder"]
+    if facts.reads_normed:
+        return ["folded" if shown.weights == "folded" else "raw-read"]
+    return [shown.weights, "stream-read"]
+
+
+def _of_ov(model: OpenModel, shown: View, artifact: Artifact) -> list[Note]:
+    facts, notes = model.manifest, list[Note]()
+    if facts.post_norm:
+        notes.append("post-norm" if shown.weights == "folded" else "raw-post-norm")
+    notes += _of_ends(model, shown)
+    if facts.sinks and artifact.facts["has_bias"]:
+        notes.append("sinks")
+    return notes
+
+
+def _of_ends(model: OpenModel, shown: View) -> list[Note]:
+    """With what vectors the sides are read."""
+    facts = model.manifest
+    if facts.encoder:
+        return ["no-unembedding"]
+    if not facts.tied:
+        return ["untied"]
+    # Folded, the two ends of a tied model differ: each has its own norm.
+    return ["tied"] if shown.weights == "raw" else []
+
+
+def _of_qk(model: OpenModel, address: Address, shown: View) -> list[Note]:
+    facts, notes = model.manifest, list[Note](["qk-no-write"])
+    if facts.qk_norm != "none":
+        notes.append("qk-norm" if shown.weights == "folded" else "raw-qk-norm")
+    if facts.positions == "rotary":
+        turned: Note = "rotation" if shown.distance else "no-rotation"
+        notes.append("still-layer" if farthest(model, address) is None else turned)
+    return notes

@@ -1,0 +1,429 @@
+"""Matrices of a model, computed before anyone asks; what exists is left as it is.
+
+Singular directions of heads and of MLPs a layer at a time, in batches that are read out together: meanwhile the one before
+is written, and on a GPU the next one made ready. A layer's weights are let go when it is done, so that memory does not grow
+with layers. Whatever ends this in the middle, what it wrote is whole, and the next run goes on from there. Knows neither
+pages nor terminals.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Literal, TypeVar, cast, get_args
+
+from app.core.address import CIRCUITS, LAYER_KINDS, Address
+from app.core.basis import BASES
+from app.explorer import bank, groups, recipes
+from app.explorer.asking.tasks import targets
+from app.explorer.errors import BadOption, ExplorerError
+from app.explorer.inventory import end_of, most_terms, places_of
+from app.explorer.layout import KEPT_TOKENS, check_layout
+from app.explorer.library import OpenModel, damage_told
+from app.explorer.making.context import Arrays, Baked, Bench
+from app.explorer.making.finding.bank import rows_of, sorted_rows
+from app.explorer.making.heads import Part, score_map, score_rows, summary, unread
+from app.explorer.making.judging import controls
+from app.explorer.making.make import Context, make
+from app.explorer.making.sides import read_together
+from app.explorer.making.tables import Tables
+from app.explorer.pages import Processing
+from app.jobs.layers import Batch, Layer, Layers, last_first
+from app.jobs.singles import in_turn, singles
+from app.jobs.steps import Step
+from app.models.memory import give_back
+from app.store.artifacts import ArtifactStore, Recipe
+from app.store.jobs import Task
+
+UNWRITTEN = 2
+"""Batches that may wait for the disk."""
+TOKEN_BYTES, RAY_BYTES, OTHER_BYTES = 8, 300, 6_000
+"""An artifact's, for each token kept, each vector's histogram and judgement, and besides."""
+EVERY_HEAD = Task()
+SPARE = 1.2
+"""For the artifacts of layers and model, and for the disk's own."""
+
+Value = TypeVar("Value")
+
+
+class DiskRefuses(ExplorerError):
+    """What was computed cannot be kept."""
+
+
+def precompute(
+    store: ArtifactStore,
+    tables: Tables,
+    model: OpenModel,
+    task: Task = EVERY_HEAD,
+) -> Iterator[Step]:
+    """Compute what is missing, saying how far it is; BadOption, ComputationFailed for damaged weights, DiskRefuses."""
+    for processing in task.processings:
+        if processing not in model.header.processings:
+            raise BadOption(f"{model.header.slug} has weights=raw only. {model.header.unfoldable}")
+    run = _Run(store, tables, model, task)
+    with damage_told(model.header.slug), ThreadPoolExecutor(1, "write") as writer:
+        try:
+            yield from run.steps(writer)
+        finally:
+            writer.shutdown(cancel_futures=True)
+            run.layers.let_go()
+
+
+def is_made_ready_ahead(device: str) -> bool:
+    """Whether the next batch is made ready while one is read out: on a CPU the two would only take each other's cores."""
+    from app.core.policy import takes_gpu_way
+
+    return takes_gpu_way(device)
+
+
+def bytes_needed(store: ArtifactStore, model: OpenModel, task: Task) -> tuple[int, int]:
+    """About what the matrices, their controls and the bank take on disk, with some room to spare: of the store's room in all, and
+    those that are not there.
+    """
+    in_all = to_come = 0.0
+    for recipe, size in _sizes(model, task):
+        in_all += size * store.takes_room(recipe)
+        to_come += size * (not store.exists(recipe))
+    return int(in_all), int(to_come)
+
+
+def _sizes(model: OpenModel, task: Task) -> Iterator[tuple[Recipe, float]]:
+    """Bytes of every control, every matrix and every part of the bank, about."""
+    parameters = dict(task.parameters)
+    for processing in task.processings:
+        for recipe in _controls(model, processing):
+            yield recipe, controls.n_bytes(model)
+        for place in targets(model, task.matrices, task.basis, processing):
+            yield recipes.decomposition(model, place, processing, parameters), SPARE * _size(model, place, parameters)
+        if bank.WORD in task.matrices:
+            halved = {basis: bank.is_halved(model, processing, basis) for basis in get_args(bank.BankBasis)}
+            for part in bank.parts_of(model, processing):
+                yield part, bank.n_bytes(model, processing, part, halved=halved[cast("bank.BankBasis", part.basis)])
+
+
+def _controls(model: OpenModel, processing: Processing) -> list[Recipe]:
+    ends = sorted({end_of(model, processing, side) for side in ("read", "write")})
+    return [recipes.control(model, end, processing) for end in ends]
+
+
+def _size(model: OpenModel, place: Address, parameters: Mapping[str, int]) -> int:
+    """Bytes of an artifact, about."""
+    tokens = min(KEPT_TOKENS, model.manifest.d_vocab)
+    n_terms = most_terms(model.header, place, parameters)
+    kept = 4 * model.header.d_model if BASES[place.basis or "svd"].is_fitted else 0
+    curve = 4 * model.header.n_ctx if place.kind == "pos" else 0
+    return n_terms * (2 * (2 * tokens * TOKEN_BYTES + RAY_BYTES) + kept + curve) + OTHER_BYTES
+
+
+class _Run:
+    """One run, and how far it is."""
+
+    def __init__(
+        self,
+        store: ArtifactStore,
+        tables: Tables,
+        model: OpenModel,
+        task: Task,
+    ) -> None:
+        self._store, self._tables, self._model = store, tables, model
+        self._parameters = dict(task.parameters)
+        self._is_svd = task.basis == "svd"
+        self._circuits = tuple(circuit for circuit in CIRCUITS if self._is_svd and circuit in task.matrices)
+        kinds = tuple(
+            kind for kind in LAYER_KINDS if self._is_svd and kind in {*task.matrices} & {*model.header.layer_kinds}
+        )
+        self._has_bank = self._is_svd and bank.WORD in task.matrices
+        alone = [word for word in task.matrices if word not in (*self._circuits, *kinds, bank.WORD)]
+        self._singles = [
+            (processing, place)
+            for processing in task.processings
+            for place in sorted(targets(model, alone, task.basis, processing), key=lambda place: _turn(model, place))
+            if not self._is_svd or place.kind not in (*self._circuits, *kinds)
+        ]
+        needed = {*CIRCUITS, *model.header.layer_kinds, *groups.ends_of(model.header)}
+        self._has_census = self._is_svd and needed <= set(task.matrices)
+        self._benches = {processing: Bench(tables, model, processing, store) for processing in task.processings}
+        benches = self._benches if self._circuits or kinds else {}
+        self.layers = Layers(store, benches, model, self._circuits, kinds, tables.device(), with_bank=self._has_bank)
+        self._part = 0.0
+        self._layers_done = self._matrices_done = self._matrices_found = 0
+        self._compute_seconds = self._write_seconds = 0.0
+        self._unwritten: deque[Future[None]] = deque()
+        self._layers_and_ends = [
+            (processing, layer) for processing in task.processings for layer in (*last_first(model), None)
+        ]
+        self._galleries_due = list(self._layers_and_ends)
+        self._maps = {processing: _Map(bench) for processing, bench in self._benches.items()}
+
+    def steps(self, writer: ThreadPoolExecutor) -> Iterator[Step]:
+        """The work, a batch at a time."""
+        yield self._step("reading the weights")
+        self._keep_found()
+        # First, so that the layers can be searched that are there already.
+        yield from self._bank(of_tokens=True)
+        for batch in self._batches():
+            if batch is None:
+                yield self._step("waiting for another process that is at the layers that are left")
+                continue
+            self._matrices_found += batch.n_found
+            stage = f"L{batch.layer.index}, {batch.layer.bench.processing}"
+            yield self._step(stage)
+            self._bake(batch, writer)
+            yield self._step(stage)
+            yield from self._gallery(batch.layer.index + 1)  # whose last files are written by now
+        self._await(0)
+        for layer in last_first(self._model):
+            yield from self._gallery(layer)
+        if self._circuits == CIRCUITS:
+            for processing, map_ in self._maps.items():
+                yield self._step(f"the map, {processing}")
+                self._write(self._timed(map_.artifacts))
+        give_back()  # the matrices of the model's ends are the largest
+        for single in singles(self._model, self._singles):
+            if single is None:
+                yield self._step("waiting for another process that is at the matrices that are left")
+            else:
+                yield from self._one(*single)
+                yield from self._gallery(single[1].layer)
+        for _, layer in list(self._galleries_due):  # what another process was at, or what was there already
+            yield from self._gallery(layer)
+        give_back()
+        yield from self._bank(of_tokens=False)
+        # Last: matrices that are there by now need not be taken apart for it.
+        yield from self._census()
+        yield self._step("done")
+
+    def _keep_found(self) -> None:
+        """Let no visit delete what is part of this and would not be read if all of it is there."""
+        layers = range(self._model.manifest.n_layers) if self._circuits == CIRCUITS else ()
+        for processing in self._benches:
+            found = _controls(self._model, processing)
+            found += [recipes.layer(self._model, layer, processing) for layer in layers]
+            found += [recipes.scores(self._model, processing)] if layers else []
+            for recipe in found:
+                self._store.keep(recipe)
+
+    def _gallery(self, layer: int | None) -> Iterator[Step]:
+        """Gallery of the layer, or of the model's ends, once all of their matrices are there, and only once."""
+        for due in [due for due in self._galleries_due if due[1] == layer]:
+            processing = due[0]
+            if self._is_gallery_due(processing, layer):
+                self._galleries_due.remove(due)
+                recipe = recipes.gallery(self._model, layer, processing)
+                yield from self._kept(recipe, f"gallery, {_name(layer)}, {processing}")
+
+    def _bank(self, *, of_tokens: bool) -> Iterator[Step]:
+        """What is searched, part by part: of tokens; or what was not kept with its layer, then what is made of all layers."""
+        for processing in self._benches if self._has_bank else ():
+            parts = bank.parts_of(self._model, processing)
+            wanted = [part for part in parts if (part.kind in {"words", "tokens"}) == of_tokens]
+            of_layers = [part for part in wanted if part.kind == "bank" and part.basis == "svd"]
+            # What is made of the bank does not begin before others have left their layers.
+            for group in (of_layers, [part for part in wanted if part not in of_layers]):
+                for part in in_turn(self._model, group, recipes.layer_of):
+                    if part is None:
+                        yield self._step("waiting for another process that is at the bank")
+                    elif self._store.locate(part) is None:
+                        place = f"{parts.index(part) + 1} of {len(parts)}"
+                        yield from self._made(part, f"bank, {_part_name(part)}, {processing}, {place}")
+            give_back()
+
+    def _census(self) -> Iterator[Step]:
+        """Census of every layer and of the model's ends, if it is one of all matrices."""
+        for processing, layer in self._layers_and_ends if self._has_census else ():
+            recipe = recipes.census_part(self._model, layer, processing)
+            yield from self._kept(recipe, f"census, {_name(layer)}, {processing}")
+
+    def _is_gallery_due(self, processing: Processing, layer: int | None) -> bool:
+        """Whether it is only put together: what nobody asked for is not taken apart for it, unheard of and uncounted."""
+        places = places_of(self._model.header, layer, processing) if self._is_svd else []
+        decompositions = (recipes.decomposition(self._model, place, processing, {}) for place in places)
+        return bool(places) and all(map(self._store.exists, decompositions))
+
+    def _kept(self, recipe: Recipe, stage: str) -> Iterator[Step]:
+        """What the recipe names, made and kept if it is not there."""
+        if self._store.read(recipe) is None:
+            yield from self._made(recipe, stage)
+
+    def _one(self, processing: Processing, place: Address) -> Iterator[Step]:
+        """One matrix by itself, which may take minutes."""
+        recipe = recipes.decomposition(self._model, place, processing, self._parameters)
+        stage = f"{place.label}, {processing}"
+        if self._store.read(recipe) is not None:
+            self._matrices_found += 1
+        else:
+            yield from self._made(recipe, stage)
+            give_back()
+            self._matrices_done += 1
+        yield self._step(stage)
+
+    def _made(self, recipe: Recipe, stage: str) -> Iterator[Step]:
+        """What the recipe names, made step by step and kept."""
+        steps = make(recipe, Context(self._tables, self._model, self._store))
+        try:
+            while True:
+                done, total = self._timed(lambda: next(steps))
+                self._part = done / max(total, 1) if recipe.kind == "decomposition" else 0.0
+                yield self._step(stage)
+        except StopIteration as end:
+            self._write([(recipe, end.value)])
+        finally:
+            steps.close()
+            self._part = 0.0
+
+    def _batches(self) -> Iterator[Batch | None]:
+        """What is to be read out; None while only other processes have layers to do."""
+        if not is_made_ready_ahead(self._tables.device()):
+            while (batch := self._timed(self._next)) != "done":
+                yield batch
+            return
+        with ThreadPoolExecutor(1, "prepare") as preparer:
+            coming = preparer.submit(self._next)
+            while (batch := self._timed(coming.result)) != "done":
+                coming = preparer.submit(self._next)
+                yield batch
+
+    def _next(self) -> Batch | Literal["done"] | None:
+        try:
+            return self.layers.next()
+        except StopIteration:  # which a future would not hand on
+            return "done"
+
+    def _bake(self, batch: Batch, writer: ThreadPoolExecutor) -> None:
+        """Read the batch out and hand it on to be written; a layer that has all is summed up and let go."""
+        layer, bench = batch.layer, batch.layer.bench
+        parts = self._timed(partial(_read_out, batch))
+        kept: list[tuple[Recipe, Baked]] = [
+            (
+                recipes.decomposition(self._model, whole.address, bench.processing, {}),
+                (whole.taken.arrays, whole.taken.facts),
+            )
+            for whole in batch.wholes
+        ]
+        if layer.is_banked:
+            self._timed(partial(_bank_rows, batch, parts))
+        for part in parts:
+            layer.add(part)
+            recipe = recipes.matrix(self._model, layer.index, part.head, part.circuit, bench.processing)
+            kept.append((recipe, (part.arrays, part.facts)))
+        if batch.is_last:
+            kept += self._summed_up(layer)
+        if batch.is_last and layer.is_banked:
+            rows, layer.rows = layer.rows, []
+            kept.append((recipes.bank(self._model, layer.index, bench.processing), (sorted_rows(bench, rows), {})))
+        self._await(UNWRITTEN - 1)
+        self._unwritten.append(writer.submit(self._write, kept, layer if batch.is_last else None))
+        self._matrices_done += len(parts) + len(batch.wholes)
+        self._layers_done += batch.is_last
+
+    def _summed_up(self, layer: Layer) -> list[tuple[Recipe, Baked]]:
+        """The artifact of the layer's page, if it is missing; its part of the model's map."""
+        n_matrices = self._model.manifest.n_heads * len(self._circuits)
+        if self._circuits != CIRCUITS or len(layer.parts) < n_matrices:
+            return []
+        layer.parts.sort(key=lambda part: (part.circuit != "ov", part.head))
+        self._maps[layer.bench.processing].add(layer.index, layer.parts)
+        recipe = recipes.layer(self._model, layer.index, layer.bench.processing)
+        return [] if self._store.exists(recipe) else [(recipe, summary(self._model, layer.parts))]
+
+    def _write(self, kept: Sequence[tuple[Recipe, Baked]], layer: Layer | None = None) -> None:
+        started = time.perf_counter()
+        try:
+            for recipe, (arrays, facts) in kept:
+                check_layout(recipe.kind, arrays)
+                self._store.write(recipe, arrays, facts)
+        except OSError as error:
+            raise DiskRefuses(f"What was computed cannot be kept: {error.strerror or error}.") from error
+        finally:
+            self._write_seconds += time.perf_counter() - started
+        if layer is not None:
+            layer.let_go()  # not before its files are there: another process would compute them again
+
+    def _await(self, most: int) -> None:
+        """Until at most so many batches wait for the disk; DiskRefuses."""
+        while len(self._unwritten) > most:
+            self._unwritten.popleft().result()
+
+    def _timed(self, work: Callable[[], Value]) -> Value:
+        started = time.perf_counter()
+        try:
+            return work()
+        finally:
+            self._compute_seconds += time.perf_counter() - started
+
+    def _step(self, stage: str) -> Step:
+        return Step(
+            stage=stage,
+            layers_done=self._layers_done,
+            layers=self.layers.count,
+            matrices_done=self._matrices_done,
+            matrices_found=self._matrices_found,
+            matrices=self.layers.count * self.layers.count_matrices() + len(self._singles),
+            part=self._part,
+            unsettled=self._tables.unsettled,
+            rays=self._tables.rays,
+            compute_seconds=self._compute_seconds,
+            write_seconds=self._write_seconds,
+        )
+
+
+def _name(layer: int | None) -> str:
+    return "ends" if layer is None else f"L{layer}"
+
+
+def _turn(model: OpenModel, place: Address) -> int:
+    """When the matrix is computed: with its layer, the last ones first, those of the whole model after them."""
+    return model.manifest.n_layers if place.layer is None else last_first(model).index(place.layer)
+
+
+def _read_out(batch: Batch) -> list[Part]:
+    """All of the batch in one go; what is no head's is read into its own arrays."""
+    parts, asked = unread(batch.layer.bench, batch.matrices)
+    read_together(batch.layer.bench, [*asked, *(each for whole in batch.wholes for each in whole.taken.asked)])
+    return parts
+
+
+def _bank_rows(batch: Batch, parts: Sequence[Part]) -> None:
+    """Keep what the bank needs of these matrices, while their vectors are at hand."""
+    layer, place = batch.layer, Address(batch.layer.bench.model.header.slug, None, batch.layer.index)
+    for whole in batch.wholes:
+        layer.rows += rows_of(layer.bench, whole.address.in_basis(None), whole.taken.terms, whole.taken.arrays)
+    for found, part in zip(batch.matrices, parts, strict=True):
+        address = place.at_head(found.head).at(found.circuit)
+        layer.rows += rows_of(layer.bench, address, found.terms, part.arrays)
+
+
+def _part_name(recipe: Recipe) -> str:
+    """A part of the bank, for people."""
+    if recipe.kind in {"bank", "readings"}:
+        own = _name(recipes.layer_of(recipe))
+        return (
+            f"readers of {own}"
+            if recipe.kind == "readings"
+            else f"neurons of {own}"
+            if recipe.basis == "neuron"
+            else own
+        )
+    return {"words": "tokens", "shadow": "random directions"}.get(recipe.kind, recipe.kind)
+
+
+class _Map:
+    """The numbers of every head, gathered layer by layer."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._scores: dict[int, Arrays] = {}
+
+    def add(self, layer: int, parts: Sequence[Part]) -> None:
+        """A layer's matrices."""
+        scores = [(part.head, part.circuit, part.facts["scores"]) for part in parts]
+        self._scores[layer] = dict(score_rows(self._bench.model, scores))
+
+    def artifacts(self) -> list[tuple[Recipe, Baked]]:
+        """The map; none where not every layer was needed, since it is there then."""
+        n_layers = range(self._bench.model.manifest.n_layers)
+        if len(self._scores) < len(n_layers):
+            return []
+        recipe = recipes.scores(self._bench.model, self._bench.processing)
+        return [(recipe, score_map([self._scores[layer] for layer in n_layers]))]

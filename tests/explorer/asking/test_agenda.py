@@ -1,0 +1,77 @@
+"""What is computed before anyone asks: no tab of the embedding is left out, and what is there is told by names of files."""
+
+import pytest
+
+from app.core.basis import BASES
+from app.explorer.asking import agenda as module
+from app.explorer.asking.agenda import agenda, fills_gallery, is_done
+from app.explorer.library import Library
+from app.explorer.making.tables import Tables
+from app.jobs.precompute import precompute
+from app.models.catalog import Catalog
+from app.store.artifacts import ArtifactStore
+from app.store.jobs import Task
+
+
+@pytest.fixture
+def model(fresh_data):
+    return Library(Catalog(fresh_data)).model("tiny")
+
+
+@pytest.fixture
+def store(fresh_data):
+    return ArtifactStore(fresh_data / "artifacts", 10**9)
+
+
+def test_every_matrix_comes_first_and_no_tab_of_the_embedding_is_a_dead_end(model):
+    first, *fits = agenda(model, "folded")
+    assert first.basis == "svd"
+    assert set(first.matrices) == {"ov", "qk", "mlp-in", "mlp-out", "embed", "unembed", "pos"} | {
+        "heads/write",
+        "heads/read",
+        "bank",
+    }
+    assert {task.matrices for task in fits} == {("embed",)}
+    fitted = {basis.name for basis in BASES.values() if basis.is_fitted and "embed" in basis.kinds}
+    assert fitted | {"pca", "frequency"} == {task.basis for task in fits}
+    assert [task.basis for task in fits][:2] == ["pca", "frequency"]  # seconds each
+    nmf = next(task for task in fits if task.basis == "nmf")
+    assert dict(nmf.parameters)["components"] == 32  # 64, where there are so many dimensions
+
+
+def test_an_encoder_has_an_agenda_of_its_own(member):
+    bert = Library(Catalog(member("bert").data)).model("bert")
+    assert {task.processings for task in agenda(bert, "folded")} == {("raw",)}
+
+
+@pytest.mark.parametrize("basis", ["svd", "pca"])
+def test_a_task_is_done_when_all_that_it_leaves_is_there(store, model, basis):
+    task = next(task for task in agenda(model, "folded") if task.basis == basis)
+    assert not is_done(store, model, task)
+    list(precompute(store, Tables("cpu"), model, task))
+    assert is_done(store, model, task)
+    for recipe in module._recipes(model, task):
+        path = store.path(recipe)
+        path.rename(away := path.with_suffix(".away"))
+        assert not is_done(store, model, task)
+        away.rename(path)
+    assert is_done(store, model, task)
+
+
+def test_only_a_task_of_every_matrix_brings_the_gallery(model):
+    every = agenda(model, "folded")[0]
+    assert fills_gallery(model, every, "folded")
+    assert not fills_gallery(model, every, "raw")
+    assert not fills_gallery(model, Task(), "folded")
+    assert not fills_gallery(model, Task(every.matrices, basis="pca"), "folded")
+    assert fills_gallery(model, Task(tuple(word for word in every.matrices if word != "bank")), "folded")
+
+
+def test_the_bank_is_part_of_what_is_left_to_do(store, model):
+    every = agenda(model, "folded")[0]
+    without = Task(tuple(word for word in every.matrices if word != "bank"))
+    list(precompute(store, Tables("cpu"), model, without))
+    assert is_done(store, model, without)
+    assert not is_done(store, model, every)
+    list(precompute(store, Tables("cpu"), model, Task(("bank",))))
+    assert is_done(store, model, every)

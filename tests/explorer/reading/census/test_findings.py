@@ -1,0 +1,500 @@
+"""Sentences about numbers: none may say more than the interval allows."""
+
+import dataclasses
+import itertools
+import re
+
+import pytest
+
+from app.core.judging.bootstrap import Estimate, Interval
+from app.explorer.pages import CensusDepth, CensusEffect, CensusKind, CensusSpan, EffectDepth, SpanShares
+from app.explorer.reading.census.estimates import as_points, as_shares, hundredths, with_interval
+from app.explorer.reading.census.findings import (
+    against_random,
+    at_equal_rank,
+    beside_random,
+    compared,
+    early,
+    findings,
+    later,
+    of_components,
+    of_early,
+    of_later,
+    prediction,
+)
+from app.explorer.reading.census.kinds import ends_called, name_of
+from app.explorer.reading.census.spans import against_span, beside_spans
+from app.web.examples import CENSUS_PAGE
+
+BETTER = Estimate(0.42, Interval(0.2, 0.61), 24)
+WORSE = Estimate(-0.42, Interval(-0.61, -0.2), 24)
+OPEN = Estimate(0.42, Interval(-0.1, 0.9), 24)
+ALONE = Estimate(0.42, None, 1)
+CHANCE = Estimate(0.013, Interval(0.006, 0.021), 24)
+HARDLY = Estimate(0.2, Interval(0.003, 0.4), 24)
+LAYERS = {"first": range(1), "middle": range(1, 24), "last": range(24, 30)}
+CLAIMS = (" better ", " worse ", " holds ", "other way")
+
+
+def as_rays(mean):
+    """Single rays that say what the mean does."""
+    return mean._replace(
+        value=0.5 + mean.value / 10, interval=mean.interval and Interval(*(0.5 + end / 10 for end in mean.interval))
+    )
+
+
+def of_rays(value, low, high):
+    return Estimate(value, Interval(low, high), 24)
+
+
+def few(n):
+    return Estimate(0.42, None, n)
+
+
+def effect(difference, group="ov-write", other="mlp-out", superiority=None, depths=()):
+    return CensusEffect(group, other, difference, superiority or as_rays(difference), depths)
+
+
+def compared_at(**means):
+    """At each depth: effect(BETTER, depths=compared_at(middle=OPEN, last=BETTER))."""
+    return tuple(EffectDepth(depth, LAYERS[depth], mean, as_rays(mean)) for depth, mean in means.items())
+
+
+def kind_at(**means):
+    """The same of a kind."""
+    return tuple(CensusDepth(depth, LAYERS[depth], CHANCE, mean, as_rays(mean), mean) for depth, mean in means.items())
+
+
+def kind(mean, group="ov-write", **changes):
+    rays = as_rays(mean)
+    same = {"early": mean, "correlation": mean, "later": mean, "superiority": rays, "readable": CHANCE} | changes
+    return CensusKind(
+        group=group,
+        end="write",
+        n_matrices=24,
+        n_rays=1536,
+        n_unjudged=0,
+        mean=mean,
+        counts=(),
+        by_layer=(),
+        by_rank=(),
+        **NUMBERS | same,
+    )
+
+
+NUMBERS = {
+    "depths": (),
+    "discovered": 0.05,
+    "n_control": 4_000,
+    "n_at_floor": 12,
+    "n_needed": 4,
+    "readable_by_rank": (),
+}
+
+
+def test_a_difference_above_zero_is_better():
+    said = compared(effect(BETTER), 64)
+    assert said == (
+        "OV write ends read better than MLP out ends by 0.42 (0.20 to 0.61) z. Of two ends, one of each, the first has "
+        "the larger z 54.2% (52.0% to 56.1%) of the time."
+    )
+
+
+def test_a_difference_below_zero_is_worse_by_its_size():
+    assert "OV write ends read worse than MLP out ends by 0.42 (0.20 to 0.61) z" in compared(effect(WORSE), 64)
+
+
+@pytest.mark.parametrize("estimate", [OPEN, ALONE, HARDLY, Estimate(-0.2, Interval(-0.4, -0.001), 9)])
+def test_nothing_is_claimed_where_the_interval_holds_zero_or_is_none(estimate):
+    one = kind(estimate)
+    said = [compared(effect(estimate), 64), against_random(one, 64), *early(one), *later(one)]
+    assert len(said) == 4
+    for sentence in said:
+        assert not any(word in sentence for word in CLAIMS)
+        assert ("nothing is claimed" in sentence) == (estimate is ALONE)
+        assert ("not told apart" in sentence) == (estimate is not ALONE)
+
+
+@pytest.mark.parametrize(("estimate", "word"), [(BETTER, " better "), (WORSE, " worse ")])
+def test_every_sentence_has_the_side_of_its_interval(estimate, word):
+    one = kind(estimate)
+    for sentence in (compared(effect(estimate), 64), against_random(one, 64), *early(one), *later(one)):
+        assert word in sentence
+        assert not any(other in sentence for other in CLAIMS if other != word)
+
+
+def test_one_matrix_is_named_as_the_reason():
+    assert against_random(kind(ALONE, "embed"), 64).endswith(" One matrix, so nothing is claimed.")
+    assert against_random(kind(few(3), "mlp-out"), 64).endswith(" Matrices of 3 layers, so nothing is claimed.")
+    answer = beside_random([kind(BETTER), kind(ALONE, "unembed"), kind(ALONE, "embed")])
+    assert answer.endswith(" Unembedding, embedding: one matrix each, so nothing is claimed.")
+    assert beside_random([kind(ALONE, "embed")]) == "Embedding: one matrix, so nothing is claimed."
+    some = [kind(few(3), "mlp-in"), kind(ALONE, "embed")]
+    assert of_early(some) == "MLP in, embedding: fewer than 5 layers each, so nothing is claimed."
+
+
+def test_the_reason_is_the_number_behind_the_estimate():
+    # Seven matrices, of which three have directions enough for quarters.
+    one = kind(BETTER, "mlp-in", early=few(3))
+    assert next(early(one)).endswith(" Matrices of 3 layers, so nothing is claimed.")
+    assert of_early([one]) == "MLP in: matrices of 3 layers, so nothing is claimed."
+    assert of_early([one, kind(BETTER)]).endswith(" MLP in: matrices of 3 layers, so nothing is claimed.")
+
+
+def test_the_prediction_is_said_step_by_step():
+    pairs = {
+        ("qk-query", "mlp-in"): WORSE,
+        ("qk-key", "mlp-in"): OPEN,
+        ("ov-read", "mlp-in"): BETTER,
+        ("ov-write", "mlp-out"): BETTER,
+        ("mlp-out", "embed"): ALONE,
+    }
+    said = prediction([effect(estimate, *pair) for pair, estimate in pairs.items()])
+    assert said == (
+        "OV (read) > MLP, OV (write) > MLP: this holds. QK (query) > MLP: the other way round. QK (key) > MLP: not told "
+        "apart. MLP > embedding: one matrix or fewer than 5 layers on one side, so nothing is claimed."
+    )
+
+
+def test_size_is_answered_for_each_side():
+    pairs = {
+        ("qk-query", "mlp-in-cut"): OPEN,
+        ("qk-key", "mlp-in-cut"): OPEN,
+        ("ov-read", "mlp-in-cut"): WORSE,
+        ("ov-write", "mlp-out-cut"): BETTER,
+        ("mlp-out-cut", "mlp-out"): BETTER,
+    }
+    assert at_equal_rank([effect(estimate, *pair) for pair, estimate in pairs.items()], 64) == (
+        "OV write: better than 64 neurons of the MLP drawn at random. OV read: worse than 64 neurons of the MLP drawn at "
+        "random. QK query, QK key: not told apart from 64 neurons of the MLP drawn at random."
+    )
+
+
+def test_without_an_mlp_of_its_own_size_is_asked_of_the_embedding():
+    said = at_equal_rank([effect(BETTER, "ov-write", "embed-cut")], 64)
+    assert said == "OV write: better than the embedding in 64 dimensions drawn at random."
+
+
+@pytest.mark.parametrize("answer", [beside_random, of_early, of_later])
+def test_answers_put_every_kind_under_its_verdict(answer):
+    kinds = [
+        kind(OPEN),
+        kind(BETTER, "ov-read"),
+        kind(ALONE, "embed"),
+        kind(WORSE, "mlp-in"),
+        kind(BETTER, "qk-key"),
+    ]
+    parts = answer(kinds).removesuffix(".").split(". ")
+    assert len(parts) == 4
+    assert "OV read, QK key" in parts[0]
+    assert "MLP in" in parts[1]
+    assert "ot told apart" in parts[2]
+    assert "OV write" in parts[2]
+    assert "nothing is claimed" in parts[3]
+    assert "mbedding" in parts[3]
+
+
+WINS, LOSES, EVEN = of_rays(0.53, 0.503, 0.56), of_rays(0.45, 0.44, 0.46), of_rays(0.502, 0.49, 0.51)
+BARELY = of_rays(0.502, 0.5004, 0.51)
+"""More than half, but not as it is shown."""
+
+
+BOTH = [
+    (BETTER, WINS, "more"),
+    (WORSE, LOSES, "less"),
+    (OPEN, EVEN, "open"),
+    (OPEN, BARELY, "open"),
+    (BETTER, LOSES, "mixed, the mean higher and single ends lower"),
+    (BETTER, EVEN, "mixed, the mean higher and single ends not told apart"),
+    (BETTER, BARELY, "mixed, the mean higher and single ends not told apart"),
+    (WORSE, WINS, "mixed, the mean lower and single ends higher"),
+    (WORSE, EVEN, "mixed, the mean lower and single ends not told apart"),
+    (OPEN, WINS, "mixed, the mean not told apart and single ends higher"),
+    (OPEN, LOSES, "mixed, the mean not told apart and single ends lower"),
+]
+
+
+def said_of(mean, superiority):
+    """Every sentence about two kinds, and about one beside random directions: evidence, answers."""
+    pair, beside = (effect(mean, other=other, superiority=superiority) for other in ("mlp-out", "mlp-out-cut"))
+    one = kind(mean, superiority=superiority)
+    evidence = [compared(pair, 64), compared(beside, 64), against_random(one, 64)]
+    return evidence, [prediction([pair]), at_equal_rank([beside], 64), beside_random([one])]
+
+
+@pytest.mark.parametrize(("mean", "superiority", "verdict"), BOTH)
+def test_a_claim_needs_the_mean_and_the_rays(mean, superiority, verdict):
+    for said in itertools.chain(*said_of(mean, superiority)):
+        better, worse = (
+            any(word in f" {said.lower()}" for word in words)
+            for words in ((" better ", "holds"), (" worse ", "other way"))
+        )
+        assert (better, worse) == (verdict == "more", verdict == "less")
+        assert ("mixed" in said) == verdict.startswith("mixed")
+        assert verdict.removeprefix("mixed") in said or not verdict.startswith("mixed")
+        assert ("ot told apart" in said) == (verdict == "open" or "not told apart" in verdict)
+
+
+@pytest.mark.parametrize(("mean", "superiority", "verdict"), BOTH)
+def test_both_intervals_are_always_shown(mean, superiority, verdict):
+    evidence, _ = said_of(mean, superiority)
+    for said in evidence:
+        assert all(hundredths(abs(number)) in said for number in (mean.value, *mean.interval))
+        assert f"the first has the larger z {as_shares(superiority)} of the time." in said
+
+
+def test_what_is_mixed_stands_after_what_is_claimed():
+    kinds = [
+        kind(ALONE, "embed"),
+        kind(BETTER, superiority=LOSES),
+        kind(OPEN, "mlp-in", superiority=WINS),
+        kind(WORSE, "qk-key"),
+        kind(OPEN, "qk-query"),
+        kind(BETTER, "ov-read", superiority=LOSES),
+    ]
+    assert beside_random(kinds) == (
+        "QK key: worse than random directions. QK query: not told apart from random directions. OV write, OV read: mixed "
+        "beside random directions, the mean higher and single ends lower. MLP in: mixed beside random directions, the mean "
+        "not told apart and single ends higher. Embedding: one matrix, so nothing is claimed."
+    )
+
+
+MORE = Estimate(0.025, Interval(0.017, 0.031), 24)
+HARDLY_MORE = Estimate(0.025, Interval(0.0104, 0.031), 24)
+
+
+def test_more_readable_rays_than_chance_has_are_said_of_what_is_not_better():
+    kinds = [
+        kind(BETTER, readable=MORE),
+        kind(OPEN, "mlp-in", readable=MORE),
+        kind(OPEN, "mlp-out", superiority=WINS, readable=MORE),
+        kind(OPEN, "qk-key", readable=HARDLY_MORE),
+        kind(ALONE, "embed", readable=Estimate(0.2, None, 1)),
+    ]
+    assert beside_random(kinds).endswith(" Of MLP in, MLP out, more ends have p < .01 than chance gives.")
+    assert "chance" not in beside_random([kind(BETTER, readable=MORE), kind(OPEN, "qk-key")])
+    assert " 2.5% (1.7% to 3.1%) have p < .01, where chance has 1%." in against_random(kinds[1], 64)
+
+
+def test_findings_of_layers_wait_for_all_layers():
+    kinds, effects = [kind(BETTER), kind(BETTER, "mlp-out-cut")], [effect(BETTER), effect(OPEN, other="mlp-out-cut")]
+    part, whole = (findings(kinds, effects, [span(SMALL)], 64, is_whole) for is_whole in (False, True))
+    assert [one.about for one in part] == ["order", "size", "span", "random", "rank"]
+    assert [one.about for one in whole] == ["order", "size", "span", "random", "rank", "layers"]
+    assert part == whole[:5]
+    assert part[1].evidence == (
+        "OV write ends and ends of 64 neurons of MLP out are not told apart: 0.42 (−0.10 to 0.90) z. Of two ends, one of "
+        "each, the first has the larger z 54.2% (49.0% to 59.0%) of the time.",
+    )
+    # Controls are judged beside random directions, but answer no question of their own.
+    assert [len(one.evidence) for one in whole] == [1, 1, 1, 2, 1, 1]
+
+
+def answers(mean, **depths):
+    """What is answered of a kind, and of a comparison, that are so at those depths."""
+    one = kind(mean, depths=kind_at(**depths))
+    pair, beside = (effect(mean, other=other, depths=compared_at(**depths)) for other in ("mlp-out", "mlp-out-cut"))
+    return prediction([pair]), at_equal_rank([beside], 64), beside_random([one]), of_early([one])
+
+
+@pytest.mark.parametrize(
+    ("mean", "depths", "ends"),
+    [
+        (BETTER, {}, ""),
+        (BETTER, {"middle": ALONE, "last": ALONE}, ""),
+        (BETTER, {"first": ALONE, "middle": BETTER, "last": BETTER}, ", in the middle layers and in the last fifth of layers alike"),
+        (BETTER, {"middle": BETTER, "last": ALONE}, ", in the middle layers by themselves, too"),
+        (BETTER, {"middle": OPEN, "last": BETTER}, " in the last fifth of layers alone (in the middle layers not told apart)"),
+        (WORSE, {"middle": WORSE, "last": OPEN}, " in the middle layers alone (in the last fifth of layers not told apart)"),
+        (BETTER, {"middle": OPEN, "last": OPEN}, "; in the middle layers and in the last fifth of layers not told apart"),
+        (OPEN, {"middle": OPEN, "last": OPEN}, ""),
+    ],
+)  # fmt: skip
+def test_an_answer_names_the_depth_where_it_is_so(mean, depths, ends):
+    for said in answers(mean, **depths):
+        assert said.endswith(f"{ends}.")
+        assert ("layers" in said) == bool(ends)
+        assert ("over all layers" in said) == (ends.startswith(";"))
+
+
+def test_what_is_so_in_the_last_fifth_alone_is_not_said_of_all_layers():
+    first, *_ = answers(OPEN, middle=WORSE, last=BETTER)
+    assert first == (
+        "OV (write) > MLP: over all layers not told apart; in the middle layers the other way round; in the last fifth of "
+        "layers this holds."
+    )
+    mixed = (EffectDepth("middle", range(1, 24), BETTER, EVEN), EffectDepth("last", range(24, 30), BETTER, WINS))
+    assert prediction([effect(BETTER, depths=mixed)]) == (
+        "OV (write) > MLP: this holds in the last fifth of layers alone (in the middle layers mixed)."
+    )
+
+
+def test_evidence_has_the_numbers_of_each_depth():
+    means = {"first": ALONE, "middle": OPEN, "last": BETTER}
+    one = kind(BETTER, depths=kind_at(**means))
+    said = [compared(effect(BETTER, depths=compared_at(**means)), 64), against_random(one, 64), *early(one)]
+    for sentence in said:
+        first, middle, last = re.search(
+            r" Layer 0: (.*)\. Layers 1–23: (.*)\. Layers 24–29: (.*)\.$", sentence
+        ).groups()
+        assert "0.42" in first
+        assert with_interval(OPEN) not in first
+        assert with_interval(OPEN) in middle
+        assert with_interval(BETTER) in last
+    assert against_random(kind(ALONE, "embed"), 64).endswith("nothing is claimed.")
+
+
+def test_readable_rays_are_said_by_depth():
+    shares = {"first": 0.036, "middle": 0.025, "last": 0.216}
+    depths = tuple(
+        CensusDepth(depth, LAYERS[depth], Estimate(share, None, 1), OPEN, EVEN, None) for depth, share in shares.items()
+    )
+    said = of_later([kind(BETTER, depths=depths), kind(ALONE, "embed", later=None)])
+    assert said == (
+        "OV write: yes. Ends with p < .01 in layer 0, layers 1–23 and layers 24–29: OV write 3.6%, 2.5% and 21.6%."
+    )
+
+
+def test_more_readable_rays_than_chance_are_said_of_their_depth():
+    def at(**shares):
+        return tuple(CensusDepth(depth, LAYERS[depth], share, OPEN, EVEN, None) for depth, share in shares.items())
+
+    for whole, depths, where in (
+        (MORE, at(middle=CHANCE, last=MORE), " (in the last fifth of layers alone)"),
+        (CHANCE, at(middle=CHANCE, last=MORE), " (in the last fifth of layers alone)"),
+        (MORE, at(middle=CHANCE, last=CHANCE), " (over all layers together)"),
+        (MORE, at(middle=MORE, last=MORE), ""),
+        (MORE, at(middle=ALONE, last=ALONE), ""),
+    ):
+        said = beside_random([kind(OPEN, "qk-query", readable=whole, depths=depths)])
+        assert f" Of QK query{where}, more ends have p < .01 than chance gives." in said
+    assert "chance" not in beside_random([kind(OPEN, readable=CHANCE, depths=at(middle=CHANCE, last=CHANCE))])
+
+
+def shares(difference, own=0.213, random=0.197, layers=None):
+    return SpanShares(layers, Estimate(own, None, 6), Estimate(random, None, 6), difference)
+
+
+SMALL, CLEAR = Estimate(0.016, Interval(-0.001, 0.031), 6), Estimate(0.207, Interval(0.1, 0.3), 6)
+
+
+def span(whole, among="all", group="ov-write", **depths):
+    parts = tuple((depth, shares(difference, 0.213, 0.197, LAYERS[depth])) for depth, difference in depths.items())
+    return CensusSpan(group, among, 60, shares(whole, 0.065, 0.061), parts)
+
+
+def test_directions_beside_their_spans():
+    said = beside_spans(
+        [
+            span(SMALL, first=ALONE, middle=SMALL, last=SMALL),
+            span(SMALL, group="ov-read"),
+            span(CLEAR, "first", first=ALONE, middle=SMALL, last=CLEAR),
+        ]
+    )
+    assert said == (
+        "OV write, OV read: not told apart from random vectors of the same span. Ranks 0–3 of OV write: more readable "
+        "than random vectors weighted by singular value in the last fifth of layers alone (in the middle layers not told apart). "
+        "OV write in layers 24–29, 2 heads of each drawn: 21.3% of singular directions' ends have p < .01, 19.7% of the "
+        "random vectors'; ranks 0–3: 21.3% against 19.7%."
+    )
+    assert beside_spans([]) == ""
+    assert "nothing is claimed" in beside_spans([span(ALONE)])
+
+
+def test_evidence_of_spans_has_the_numbers_of_each_depth():
+    said = against_span(span(CLEAR, "first", "qk-key", first=ALONE, last=SMALL))
+    assert said == (
+        "Ranks 0–3 of QK key: p < .01 have 6.5% of the ends, 6.1% of those of random vectors weighted by singular value: "
+        "20.7 (10.0 to 30.0) points. Layer 0: 21.3% against 19.7%, 42.0 points. Layers 24–29: 21.3% against 19.7%, 1.6 "
+        "(−0.1 to 3.1) points."
+    )
+
+
+def test_less_than_nothing_is_no_difference():
+    assert as_points(Estimate(-0.0001, Interval(-0.0203, 0.0001), 9)) == "0.0 (−2.0 to 0.0) points"
+
+
+def test_what_so_few_controls_cannot_show_is_said():
+    said = against_random(kind(OPEN, "qk-key", discovered=0.0, n_needed=87), 64)
+    assert said.endswith(
+        " None can be shown with 4,000 random ends: p is never below 1 in 4,001, so of the 1,536 QK key ends 87 must stand "
+        "there before any is found at a false discovery rate of 10%; 12 do."
+    )
+    for changes in ({"discovered": 0.01}, {"discovered": 0.0, "n_at_floor": 0}, {}):
+        assert "None can be shown" not in against_random(kind(OPEN, "qk-key", **{"n_needed": 87, **changes}), 64)
+
+
+def test_components_are_answered_by_tenths():
+    shares = (0.0171, *[0.1] * 8, 0.259)
+    one = kind(few(1), "embed-pca", readable_by_rank=shares, early=Estimate(-3.12, None, 1))
+    plain = kind(few(1), "embed", readable_by_rank=(None, *shares[1:]))
+    assert of_components([kind(BETTER), plain, one]) == (
+        "More of the late ones do: of the first tenth of them 1.7%, of the last 25.9% of the ends have p < .01, where "
+        "chance has 1%. Mean z of the first quarter minus that of the last is −3.12. One matrix, so nothing is claimed of "
+        "others."
+    )
+    for changed, said in (((0.3, 0.1), "More of the early ones do"), ((0.1, 0.1), "As many do of both")):
+        assert of_components([dataclasses.replace(one, readable_by_rank=changed)]).startswith(f"{said}: of the first")
+    (found,) = (each for each in findings([plain, one], [], [], 64, is_whole=False) if each.about == "components")
+    assert found.evidence == (
+        "Embedding: p < .01 in each tenth, the strongest first: –, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 25.9%.",
+        "Principal components of the embedding: p < .01 in each tenth, the strongest first: 1.7, 10.0, 10.0, 10.0, 10.0, "
+        "10.0, 10.0, 10.0, 10.0, 25.9%.",
+    )
+    assert of_components([plain]) == of_components([kind(few(1), "embed-pca")]) == ""
+
+
+def test_an_answer_has_a_line_for_each_sentence():
+    kinds = [kind(BETTER, readable=MORE), kind(OPEN, "qk-key", readable=MORE), kind(ALONE, "embed")]
+    (found,) = (one for one in findings(kinds, [], [], 64, is_whole=False) if one.about == "random")
+    assert found.lines == (
+        "OV write: better than random directions.",
+        "QK key: not told apart from random directions.",
+        "Embedding: one matrix, so nothing is claimed.",
+        "Of QK key, more ends have p < .01 than chance gives.",
+    )
+    assert " ".join(found.lines) == found.answer
+
+
+@pytest.mark.parametrize("n_layers", [12, 11])
+def test_as_many_intervals_are_counted_as_are_shown(n_layers):
+    at = kind_at(first=ALONE, middle=OPEN, last=BETTER)
+    kinds = [
+        kind(BETTER, depths=at),
+        kind(OPEN, "mlp-in"),
+        kind(BETTER, "mlp-out-cut", depths=at),
+        kind(ALONE, "embed"),
+    ]
+    effects = [
+        effect(BETTER, depths=compared_at(first=ALONE, middle=OPEN, last=BETTER)),
+        effect(OPEN, other="mlp-out-cut"),
+        effect(ALONE, "mlp-out", "embed"),
+    ]
+    spans = [span(SMALL, middle=SMALL, last=ALONE), span(CLEAR, "first")]
+    said = findings(kinds, effects, spans, 64, is_whole=n_layers == 12)
+    page = dataclasses.replace(
+        CENSUS_PAGE, kinds=tuple(kinds), effects=tuple(effects), spans=tuple(spans), findings=said, n_layers=n_layers
+    )
+    shown = [re.findall(r"\([^()]+ to [^()]+\)", sentence) for one in said for sentence in one.evidence]
+    assert page.n_intervals == sum(map(len, shown)) > 10
+
+
+def test_a_model_of_heads_alone_has_no_prediction():
+    assert [one.about for one in findings([kind(BETTER)], [], [], 64, is_whole=False)] == ["random", "rank"]
+    assert findings([], [], [], 64, is_whole=True) == ()
+
+
+def test_controls_are_called_what_they_are():
+    assert name_of("mlp-in-cut", 64) == "64 neurons of MLP in"
+    assert name_of("embed-cut", 32) == "embedding in 32 dimensions"
+    assert name_of("qk-key", 32) == "QK key"
+    assert ends_called("embed-pca", 32) == "ends of the principal components of the embedding"
+    assert ends_called("mlp-in-cut", 32) == "ends of 32 neurons of MLP in"
+    assert ends_called("embed-cut", 32) == "ends of the embedding in 32 dimensions"
+
+
+def test_numbers():
+    assert [hundredths(value) for value in (0.425, -1.5, -0.001, 0)] == ["0.42", "−1.50", "0.00", "0.00"]
+    assert with_interval(WORSE) == "−0.42 (−0.61 to −0.20)"
+    assert with_interval(ALONE) == "0.42"
+    assert as_shares(Estimate(0.5, None, 1)) == "50.0%"
