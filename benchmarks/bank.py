@@ -24,11 +24,12 @@ from app.explorer.asking.views import Options
 from app.explorer.bank import are_words_halved, count_rows, count_shadow, ends_of, is_halved, parts_of, word_ids
 from app.explorer.layout import BANK_ENDS
 from app.explorer.library import Library, OpenModel
-from app.explorer.pages import Inquiry, Processing, SearchOrder
+from app.explorer.pages.search import Inquiry, SearchOrder
 from app.explorer.reading.finding.bank import Bank, open_bank
 from app.explorer.reading.finding.words import open_words
 from app.explorer.recipes import layer_of
 from app.explorer.resources import Resources, close_resources, open_resources
+from app.explorer.view import Processing
 from app.explorer.visits.finding.search import search
 from app.models.catalog import Catalog
 from app.models.importing.importer import import_model

@@ -30,7 +30,7 @@ from app.explorer.making.heads import head_tensors
 from app.explorer.making.judging.controls import control
 from app.explorer.making.subjects import mlp_subjects
 from app.explorer.making.tables import Tables
-from app.explorer.pages import Processing
+from app.explorer.view import Processing
 from app.jobs.precompute import precompute
 from app.jobs.steps import Step
 from app.models.catalog import Catalog

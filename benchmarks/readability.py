@@ -43,7 +43,7 @@ from app.explorer.making.context import Bench
 from app.explorer.making.judging import readability
 from app.explorer.making.judging.controls import control
 from app.explorer.making.tables import Tables
-from app.explorer.pages import PROCESSINGS, Processing
+from app.explorer.view import PROCESSINGS, Processing
 from app.models.catalog import Catalog
 from app.models.importing.importer import import_model
 from app.store.artifacts import ArtifactStore

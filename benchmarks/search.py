@@ -18,7 +18,7 @@ import numpy as np
 
 from app.core.address import Address
 from app.explorer.asking.views import Options
-from app.explorer.pages import Inquiry
+from app.explorer.pages.search import Inquiry
 from app.explorer.reading.finding.bank import open_bank
 from app.explorer.reading.finding.words import open_words
 from app.explorer.resources import Resources, close_resources, open_resources

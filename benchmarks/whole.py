@@ -27,7 +27,7 @@ from app.explorer.making.context import Bench
 from app.explorer.making.decompositions import decomposition
 from app.explorer.making.subjects import Subject, subject
 from app.explorer.making.tables import Tables
-from app.explorer.pages import Processing
+from app.explorer.view import Processing
 from app.models.catalog import Catalog
 from app.models.importing.importer import import_model
 from app.store.artifacts import ArtifactStore

@@ -12,7 +12,7 @@ from app.explorer import recipes
 from app.explorer.inventory import end_of, is_double, most_terms
 from app.explorer.layout import BANK_ENDS, BANK_MODEL_KINDS, BANK_TOKENS, WHOLE_FLOATS_BYTES, WORDS_PART
 from app.explorer.library import OpenModel
-from app.explorer.pages import End, Processing
+from app.explorer.view import End, Processing
 from app.store.artifacts import Recipe
 
 WORD = "bank"

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from app.core.address import CIRCUITS, LAYER_KINDS, Address, BasisName, Kind
 from app.core.basis import BASES, Samples
 from app.explorer.errors import BadOption
+from app.explorer.header import Model
 from app.explorer.layout import ENDS
 from app.explorer.library import OpenModel
-from app.explorer.pages import Model, Processing
+from app.explorer.view import Processing
 from app.models.selection import Selection
 
 FEWEST_TOKENS = 20

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from app.core.plain_text import spell_out
 from app.explorer.errors import ComputationFailed
-from app.explorer.pages import Model, Processing, Quantised
+from app.explorer.header import Model, Quantised
+from app.explorer.view import Processing
 from app.models.catalog import Catalog
 from app.models.credit import Credit, known_credit
 from app.models.manifest import Manifest, Quantisation, file_sum

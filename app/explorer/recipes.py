@@ -30,7 +30,7 @@ from app.explorer.layout import (
     ArtifactKind,
 )
 from app.explorer.library import OpenModel
-from app.explorer.pages import End, Processing
+from app.explorer.view import End, Processing
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import Recipe
 

@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from app.explorer.library import Library
-from app.explorer.pages import Processing
 from app.explorer.running.children import Children
 from app.explorer.running.imports import Imports
 from app.explorer.running.processes import start_process
 from app.explorer.running.queue import ComputeQueue, Hired
+from app.explorer.view import Processing
 from app.models.catalog import Catalog
 from app.models.naming import Named, name_models
 from app.store.artifacts import MEMORY_BYTES, ArtifactStore

@@ -22,7 +22,7 @@ from app.explorer.making.context import Arrays, Bench
 from app.explorer.making.decompositions import Taken, subject_taken_apart
 from app.explorer.making.heads import Found, Part, in_little, take_apart_by_circuit
 from app.explorer.making.subjects import Subject, mlp_subjects
-from app.explorer.pages import Processing
+from app.explorer.view import Processing
 from app.models.weights import layer_file
 from app.store.artifacts import ArtifactStore
 from app.store.locks import claimed

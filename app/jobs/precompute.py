@@ -28,7 +28,7 @@ from app.explorer.making.judging import controls
 from app.explorer.making.make import Context, make
 from app.explorer.making.sides import read_together
 from app.explorer.making.tables import Tables
-from app.explorer.pages import Processing
+from app.explorer.view import Processing
 from app.jobs.layers import Batch, Layer, Layers, last_first
 from app.jobs.singles import in_turn, singles
 from app.jobs.steps import Step

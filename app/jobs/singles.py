@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from app.core.address import Address
 from app.explorer.library import OpenModel
-from app.explorer.pages import Processing
+from app.explorer.view import Processing
 from app.models.weights import EMBEDDINGS_FILE, layer_file
 from app.store.locks import claimed
 

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from app.core.address import Kind, Ray
 from app.core.judging.rays import RayClass
-from app.explorer.circuitry import PairPage
-from app.explorer.pages import COLOURED, CompositionPage, StripRow
+from app.explorer.pages.circuitry import PairPage
+from app.explorer.pages.composition import COLOURED, CompositionPage
+from app.explorer.pages.search import StripRow
 
 STEP = 10
 """Width of a bar and its gap, in the chart's own units."""

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from app.core.address import Address
 from app.core.judging.forms import form_of
 from app.core.plain_text import spell_out
-from app.explorer.pages import Hit, Ray, Token
+from app.explorer.pages.rays import Hit, Ray, Token
 from app.models.vocabulary import Entry
 from app.web.numbers import ordinal
 from app.web.urls import TokenLinks

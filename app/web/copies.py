@@ -8,7 +8,9 @@ import re
 from collections.abc import Sequence
 
 from app.core.address import Address
-from app.explorer.pages import Determinacy, Direction, MatrixPage, Model
+from app.explorer.header import Model
+from app.explorer.pages.directions import Determinacy, Direction
+from app.explorer.pages.matrices import MatrixPage
 from app.web.numbers import percent
 
 WEIGHTS = {

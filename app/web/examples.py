@@ -7,70 +7,37 @@ from dataclasses import replace
 
 from app.core.address import Address, parse
 from app.core.judging.bootstrap import Estimate, Interval
-from app.explorer.pages import (
-    AlikeHead,
-    AlikePage,
-    AlikeSide,
-    AskedTerm,
-    Badge,
-    BlindPage,
-    BlindResult,
-    Cell,
+from app.explorer.header import Model
+from app.explorer.pages.blind import BlindPage, BlindResult
+from app.explorer.pages.census import (
     CensusDepth,
     CensusEffect,
     CensusKind,
     CensusPage,
     CensusSpan,
-    Compared,
-    ComparePage,
-    CompositionPage,
-    CompositionStep,
-    ContrastEnd,
-    ContrastPage,
-    ContrastPlace,
-    ContrastSpan,
+    EffectDepth,
+    Finding,
+    SpanShares,
+)
+from app.explorer.pages.compare import Compared, ComparePage, Partner
+from app.explorer.pages.composition import AlikeHead, AlikePage, AlikeSide, CompositionPage, CompositionStep, HeadPair
+from app.explorer.pages.contrast import ContrastEnd, ContrastPage, ContrastPlace, ContrastSpan, Match
+from app.explorer.pages.directions import (
+    Badge,
     ControlSpread,
     Direction,
     DirectionPage,
-    EffectDepth,
-    EveryPage,
-    Finding,
-    FoundRay,
-    FullPage,
-    FullRow,
-    HeadMap,
-    HeadPage,
-    HeadPair,
-    HeadSummary,
     Histogram,
-    Hit,
-    HomePage,
-    Inquiry,
-    JobPage,
-    JobsPage,
-    Judgement,
-    LayerPage,
-    Match,
-    MatrixPage,
-    Model,
-    ModelEntry,
-    ModelPage,
-    NamedToken,
-    Notable,
-    NotablePage,
-    Offer,
-    Partner,
-    Rays,
     Readout,
-    Searched,
-    SearchPage,
     SideReadout,
-    SpanShares,
-    Tab,
-    Token,
-    Verdict,
-    View,
 )
+from app.explorer.pages.gallery import Notable, NotablePage
+from app.explorer.pages.jobs import JobPage, JobsPage
+from app.explorer.pages.maps import Cell, HeadMap, HeadSummary, HomePage, LayerPage, ModelEntry, ModelPage
+from app.explorer.pages.matrices import FullPage, FullRow, HeadPage, MatrixPage
+from app.explorer.pages.rays import Hit, Judgement, NamedToken, Rays, Token, Verdict
+from app.explorer.pages.search import AskedTerm, EveryPage, FoundRay, Inquiry, Offer, Searched, SearchPage
+from app.explorer.view import Tab, View
 from app.models.vocabulary import Entry
 from app.store.jobs import Job, Task
 from app.web import twin

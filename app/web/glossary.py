@@ -6,7 +6,8 @@ Knows no page and no value: it says what a number means, not what it is.
 from dataclasses import dataclass
 
 from app.core.judging.rays import Reading
-from app.explorer.pages import Only, SideReadout
+from app.explorer.pages.directions import SideReadout
+from app.explorer.view import Only
 from app.models.selection import Selection
 
 

@@ -7,7 +7,7 @@ import math
 from typing import NamedTuple
 
 from app.core.judging.rays import ALPHA, HEADLINE, LENGTHS
-from app.explorer.pages import Judgement, Rays, Verdict
+from app.explorer.pages.rays import Judgement, Rays, Verdict
 from app.explorer.reading.verdicts import BETTER
 from app.web.numbers import odd, signed
 

@@ -14,19 +14,12 @@ from app.explorer.asking.views import FARTHEST, Options
 from app.explorer.asking.walk import LONGEST as LONGEST_PATH
 from app.explorer.errors import BadOption, OtherValue
 from app.explorer.layout import KEPT_TOKENS, Composed
-from app.explorer.pages import (
-    BlindOf,
-    GalleryList,
-    Inquiry,
-    Only,
-    Processing,
-    Ranked,
-    SearchBasis,
-    SearchOrder,
-    Sort,
-    Sought,
-)
+from app.explorer.pages.blind import BlindOf
+from app.explorer.pages.gallery import GalleryList, Sought
+from app.explorer.pages.maps import Ranked
+from app.explorer.pages.search import Inquiry, SearchBasis, SearchOrder
 from app.explorer.reading.finding.composition import LISTED, MOST_LISTED
+from app.explorer.view import Only, Processing, Sort
 from app.explorer.visits.blind import FIRST_SEED, LARGEST_SEED, ROUNDS
 from app.models.lookup import LONGEST
 from app.models.selection import FREQUENT, Product, Selection

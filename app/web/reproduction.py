@@ -4,7 +4,7 @@ The lines themselves are templates. Knows architectures by name only.
 """
 
 from app.explorer.asking.tasks import Wish
-from app.explorer.pages import DirectionPage
+from app.explorer.pages.directions import DirectionPage
 from app.explorer.visits.jobs import command_of
 from app.store.jobs import Task
 

@@ -11,7 +11,10 @@ from typing_extensions import TypedDict
 
 from app.core.address import BasisName, Kind
 from app.core.judging.rays import RayClass, Reading
-from app.explorer.pages import Answer, BlindOf, GalleryList, Obstacle, Only, SearchBasis, SearchOrder, Sort
+from app.explorer.pages.blind import Answer, BlindOf, Obstacle
+from app.explorer.pages.gallery import GalleryList
+from app.explorer.pages.search import SearchBasis, SearchOrder
+from app.explorer.view import Only, Sort
 from app.models.selection import Product
 
 STRICT = ConfigDict(extra="forbid")

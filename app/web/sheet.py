@@ -13,17 +13,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from app.core.judging.rays import HEADLINE
-from app.explorer.pages import (
-    Direction,
-    DirectionPage,
-    HeadPage,
-    HeadPair,
-    Judgement,
-    MatrixPage,
-    SearchPage,
-    SideReadout,
-    Token,
-)
+from app.explorer.pages.composition import HeadPair
+from app.explorer.pages.directions import Direction, DirectionPage, SideReadout
+from app.explorer.pages.matrices import HeadPage, MatrixPage
+from app.explorer.pages.rays import Judgement, Token
+from app.explorer.pages.search import SearchPage
 
 Row = tuple[object, ...]
 FACTS = ("direction", "basis", "singular_value", "energy_share", "gap", "merit", "unit")

@@ -14,36 +14,24 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from app.core.address import CIRCUITS, LABELS, Address, Ray
 from app.core.basis import BASES
 from app.explorer.asking.walk import spell_path
-from app.explorer.circuitry import AroundPage, AskedPairPage, PairPage, TokenPage
-from app.explorer.pages import (
-    SORTS,
-    AlikePage,
-    BlindPage,
-    CensusPage,
-    ComparePage,
-    CompositionPage,
-    ContrastPage,
-    DirectionPage,
-    EveryPage,
-    FitPage,
-    FullPage,
-    HeadPage,
-    HomePage,
-    Hop,
-    JobPage,
-    JobsPage,
-    LayerPage,
-    MatrixPage,
-    Model,
-    ModelPage,
-    NotablePage,
-    SearchPage,
-    SuggestPage,
-)
+from app.explorer.header import Model
+from app.explorer.pages.blind import BlindPage
+from app.explorer.pages.census import CensusPage
+from app.explorer.pages.circuitry import AroundPage, AskedPairPage, PairPage, TokenPage
+from app.explorer.pages.compare import ComparePage
+from app.explorer.pages.composition import AlikePage, CompositionPage
+from app.explorer.pages.contrast import ContrastPage
+from app.explorer.pages.directions import DirectionPage, Hop
+from app.explorer.pages.gallery import NotablePage
+from app.explorer.pages.jobs import JobPage, JobsPage
+from app.explorer.pages.maps import HomePage, LayerPage, ModelPage
+from app.explorer.pages.matrices import FitPage, FullPage, HeadPage, MatrixPage
+from app.explorer.pages.search import EveryPage, SearchPage, SuggestPage
 from app.explorer.reading.census.estimates import as_points, as_shares, hundredths, layers_of, with_interval
 from app.explorer.reading.census.kinds import name_of
 from app.explorer.reading.matrices import DIRECTION_TOKENS
 from app.explorer.reading.verdicts import BETTER
+from app.explorer.view import SORTS
 from app.explorer.visits.jobs import duration_words, rate_words
 from app.models.selection import FREQUENT
 from app.store.jobs import Task

@@ -6,7 +6,12 @@ from typing import Literal, Protocol, cast
 from app.core.address import CIRCUITS, Address, short
 from app.core.judging.bootstrap import Estimate
 from app.explorer.asking.walk import spell_path
-from app.explorer.circuitry import (
+from app.explorer.errors import BadOption, NotBuilt
+from app.explorer.groups import Depth
+from app.explorer.header import Model
+from app.explorer.pages.blind import BlindPage, Columns
+from app.explorer.pages.census import CensusKind, CensusPage, SpanShares
+from app.explorer.pages.circuitry import (
     Aligned,
     Alignments,
     AroundPage,
@@ -17,58 +22,26 @@ from app.explorer.circuitry import (
     Surroundings,
     TokenPage,
 )
-from app.explorer.errors import BadOption, NotBuilt
-from app.explorer.pages import (
-    AlikeHead,
-    AlikePage,
-    AskedTerm,
+from app.explorer.pages.compare import ComparePage
+from app.explorer.pages.composition import AlikeHead, AlikePage, CompositionPage
+from app.explorer.pages.contrast import ContrastEnd, ContrastPage, ContrastPlace
+from app.explorer.pages.directions import (
     Badge,
-    BlindPage,
-    Cell,
-    CensusKind,
-    CensusPage,
-    Columns,
-    ComparePage,
-    CompositionPage,
-    ContrastEnd,
-    ContrastPage,
-    ContrastPlace,
     ControlSpread,
-    Curve,
-    Depth,
     Determinacy,
     Direction,
     DirectionPage,
-    EveryPage,
-    FoundRay,
-    FullPage,
-    FullRow,
-    HeadPage,
-    HeadSummary,
     Histogram,
-    HomePage,
-    JobPage,
-    JobsPage,
-    Judgement,
-    LayerPage,
-    MatrixPage,
-    Model,
-    ModelEntry,
-    ModelPage,
-    NamedToken,
-    Notable,
-    NotablePage,
-    Packing,
-    Rays,
-    SearchPage,
     SideReadout,
-    SpanShares,
-    Token,
     Turn,
-    Unbuilt,
-    Verdict,
-    View,
 )
+from app.explorer.pages.gallery import Notable, NotablePage
+from app.explorer.pages.jobs import JobPage, JobsPage
+from app.explorer.pages.maps import Cell, HeadSummary, HomePage, LayerPage, ModelEntry, ModelPage
+from app.explorer.pages.matrices import Curve, FullPage, FullRow, HeadPage, MatrixPage, Packing
+from app.explorer.pages.rays import Judgement, NamedToken, Rays, Token, Verdict
+from app.explorer.pages.search import AskedTerm, EveryPage, FoundRay, SearchPage, Unbuilt
+from app.explorer.view import View
 from app.models.vocabulary import Entry
 from app.web import schema
 from app.web.urls import ALIKE, AROUND, BLIND, CENSUS, COMPOSITION, FULL, TOKEN, Urls

@@ -11,20 +11,15 @@ from urllib.parse import urlencode
 from app.core.address import Address, Ray, Sign
 from app.core.basis import BASES
 from app.explorer.asking.walk import further, spell_path, spell_way
-from app.explorer.circuitry import PairPage
-from app.explorer.pages import (
-    UNSOUGHT,
-    BlindPage,
-    Choice,
-    ComparePage,
-    CompositionPage,
-    ContrastPage,
-    Hop,
-    Inquiry,
-    Relation,
-    Sought,
-    View,
-)
+from app.explorer.pages.blind import BlindPage
+from app.explorer.pages.circuitry import PairPage
+from app.explorer.pages.compare import ComparePage
+from app.explorer.pages.composition import CompositionPage
+from app.explorer.pages.contrast import ContrastPage
+from app.explorer.pages.directions import Hop, Relation
+from app.explorer.pages.gallery import UNSOUGHT, Sought
+from app.explorer.pages.search import Inquiry
+from app.explorer.view import Choice, View
 from app.models.selection import EVERY
 from app.store.jobs import Task
 

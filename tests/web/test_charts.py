@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.explorer.pages import CompositionCell, StripRow
+from app.explorer.pages.composition import CompositionCell
+from app.explorer.pages.search import StripRow
 from app.web import charts
 from app.web.charts import (
     HEIGHT,

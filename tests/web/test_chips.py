@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.judging.forms import form_of
-from app.explorer.pages import Hit, Token
+from app.explorer.pages.rays import Hit, Token
 from app.models.vocabulary import Entry
 from app.web.chips import LONGEST_TITLE, Chip, bars, chip_row, chips, entry_row, measured, merged, plain_chips
 from app.web.urls import TokenLinks

@@ -11,7 +11,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from app.core.address import parse
-from app.explorer.pages import Badge, Determinacy, HomePage, ModelEntry, Quantised, Turn
+from app.explorer.header import Quantised
+from app.explorer.pages.directions import Badge, Determinacy, Turn
+from app.explorer.pages.maps import HomePage, ModelEntry
 from app.explorer.visits import browse
 from app.web import schema
 from app.web.copies import bits, copy_of, determined, turned

@@ -9,14 +9,17 @@ from app.core.address import KINDS, parse
 from app.core.basis import BASES
 from app.core.judging.rays import RAY_CLASSES, READINGS
 from app.core.measuring.scores import SCORES
+from app.explorer.header import Note
 from app.explorer.inventory import SIDES
 from app.explorer.library import Library
 from app.explorer.making.context import Bench
 from app.explorer.making.decompositions import decomposition
 from app.explorer.making.tables import Tables
-from app.explorer.pages import GALLERY_LISTS, ONLY, Note, SideReadout
+from app.explorer.pages.directions import SideReadout
+from app.explorer.pages.gallery import GALLERY_LISTS
 from app.explorer.reading.gallery import SCORES as READABLE
 from app.explorer.reading.matrices import BIAS_TERMS
+from app.explorer.view import ONLY
 from app.models.catalog import Catalog
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore

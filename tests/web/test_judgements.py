@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.judging.discovery import q_values
-from app.explorer.pages import Judgement, Rays, Verdict
+from app.explorer.pages.rays import Judgement, Rays, Verdict
 from app.web.judgements import compared, dot, marks, outcome, standing, undetermined
 
 NUMBERS = st.none() | st.floats(-30, 30)

@@ -1,11 +1,13 @@
 import dataclasses
+import pkgutil
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from app.core.address import parse
-from app.explorer import circuitry, pages
+from app.explorer import pages
 from app.web.examples import MODEL
 from app.web.templating import PICTURES, bib, by_circuit, distances, moment, norm_words, trail
 
@@ -14,7 +16,8 @@ SOURCES = {path.relative_to(TEMPLATES).as_posix(): path.read_text() for path in 
 
 
 def test_every_page_value_has_its_templates():
-    named = {**vars(pages), **vars(circuitry)}
+    rooms = [import_module(found.name) for found in pkgutil.iter_modules(pages.__path__, "app.explorer.pages.")]
+    named = {name: value for room in rooms for name, value in vars(room).items()}
     kinds = {value for name, value in named.items() if name.endswith("Page") and dataclasses.is_dataclass(value)}
     assert set(PICTURES) == kinds
     for picture in PICTURES.values():

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.address import Ray, parse
-from app.explorer.pages import ONLY, PROCESSINGS, SORTS, Choice, Hop, Inquiry, View
+from app.explorer.pages.directions import Hop
+from app.explorer.pages.search import Inquiry
+from app.explorer.view import ONLY, PROCESSINGS, SORTS, Choice, View
 from app.models.selection import EVERY, Selection
 from app.store.jobs import Task
 from app.web.examples import BLIND_PAGE, COMPARE_PAGE

@@ -11,7 +11,7 @@ from app.core.basis import BASES
 from app.explorer import bank, recipes
 from app.explorer.asking.tasks import targets, wish
 from app.explorer.library import OpenModel
-from app.explorer.pages import Processing
+from app.explorer.view import Processing
 from app.store.artifacts import ArtifactStore, Recipe
 from app.store.jobs import Task
 

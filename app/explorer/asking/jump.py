@@ -12,8 +12,8 @@ from typing import Literal
 from app.core.address import BASES, LAYER_KINDS, MODEL_KINDS, Address, AddressError, BasisName, Kind, parse
 from app.explorer.asking.places import located
 from app.explorer.errors import NamesNothing
-from app.explorer.pages import PROCESSINGS, Processing
 from app.explorer.resources import Resources
+from app.explorer.view import PROCESSINGS, Processing
 
 EXAMPLES = "Try L5, L5H3, L5H3 ov 12, L5 mlp-in 12, embed, pos 3, heads write 4 or embed nmf 12."
 SEPARATORS = re.compile(r"[\s./,:]+")

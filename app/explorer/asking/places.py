@@ -9,9 +9,9 @@ from typing import Literal
 from app.core.address import LABELS, LAYER_KINDS, MODEL_KINDS, Address, BasisName, Kind
 from app.core.basis import BASES
 from app.explorer.errors import ComputationFailed, Importing, NotImported, UnknownAddress
+from app.explorer.header import Model
 from app.explorer.inventory import bases_of, most_terms
 from app.explorer.library import REPAIR, OpenModel
-from app.explorer.pages import Model
 from app.explorer.resources import Resources
 
 

@@ -15,7 +15,7 @@ from app.explorer.asking.views import choices
 from app.explorer.errors import BadOption
 from app.explorer.inventory import is_double
 from app.explorer.library import OpenModel
-from app.explorer.pages import PROCESSINGS, Processing, View
+from app.explorer.view import PROCESSINGS, Processing, View
 from app.store.jobs import Task
 
 MOST_WORDS = 16

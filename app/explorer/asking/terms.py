@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from app.core.address import SHORT
 from app.explorer.errors import BadOption
-from app.explorer.pages import TermKind
+from app.explorer.pages.rays import TermKind
 from app.models.lookup import ID
 
 LONGEST_SEARCH = 1_000

@@ -12,8 +12,8 @@ from app.explorer.asking.places import located
 from app.explorer.errors import BadOption
 from app.explorer.inventory import check_tokens, samples_of
 from app.explorer.library import OpenModel
-from app.explorer.pages import ONLY, PROCESSINGS, SORTS, Choice, Only, Processing, Sort, View
 from app.explorer.resources import Resources
+from app.explorer.view import ONLY, PROCESSINGS, SORTS, Choice, Only, Processing, Sort, View
 from app.models.selection import EVERY, Selection, selected
 
 LONGEST_FIND = 100

@@ -8,7 +8,7 @@ from app.core.address import Address, AddressError, Ray, parse_short, short
 from app.explorer.asking.places import check_place
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.library import OpenModel
-from app.explorer.pages import Hop, Relation
+from app.explorer.pages.directions import Hop, Relation
 
 LONGEST = 480
 """Characters."""

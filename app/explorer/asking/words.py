@@ -13,7 +13,8 @@ from app.explorer.asking.places import check_place
 from app.explorer.asking.terms import SearchTerm, terms_of
 from app.explorer.errors import BadOption
 from app.explorer.library import OpenModel
-from app.explorer.pages import AskedTerm, NamedToken, Offer
+from app.explorer.pages.rays import NamedToken
+from app.explorer.pages.search import AskedTerm, Offer
 from app.models.vocabulary import Vocabulary
 
 MOST_TOKENS = 32

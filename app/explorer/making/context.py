@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from app.explorer.library import OpenModel
 from app.explorer.making.tables import Tables
-from app.explorer.pages import Processing
+from app.explorer.view import Processing
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore
 

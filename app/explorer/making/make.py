@@ -19,7 +19,7 @@ from app.store.artifacts import ArtifactStore, Recipe
 if TYPE_CHECKING:
     from app.core.address import BasisName
     from app.explorer.making.tables import Tables
-    from app.explorer.pages import End, Processing
+    from app.explorer.view import End, Processing
 
 RecipeMaker = Callable[[Bench, Recipe], Steps[Baked]]
 

@@ -13,9 +13,9 @@ from app.explorer.making.context import Baked, Bench
 from app.explorer.making.judging import controls
 from app.explorer.making.make import Context, make
 from app.explorer.making.tables import Tables
-from app.explorer.pages import Processing
 from app.explorer.running.line import Cost
 from app.explorer.running.worker import Maker
+from app.explorer.view import Processing
 from app.models.catalog import Catalog
 from app.store.artifacts import ArtifactStore, Recipe
 from app.store.turns import going_first

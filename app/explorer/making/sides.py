@@ -14,7 +14,7 @@ from app.explorer.layout import KEPT_TOKENS
 from app.explorer.making.context import Arrays, Bench
 from app.explorer.making.judging import readability
 from app.explorer.making.tables import readout_arrays
-from app.explorer.pages import End
+from app.explorer.view import End
 from app.models.selection import selected
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from app.core.steps import run
 from app.explorer.errors import ComputationFailed
 from app.explorer.inventory import check_tokens, end_of
 from app.explorer.library import OpenModel
-from app.explorer.pages import Processing
+from app.explorer.view import Processing
 from app.models.selection import EVERY, Selection, selected
 
 if TYPE_CHECKING:

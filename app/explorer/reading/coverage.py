@@ -7,8 +7,9 @@ from weakref import WeakKeyDictionary
 from app.core.address import CIRCUITS, Address
 from app.explorer import recipes
 from app.explorer.library import OpenModel
-from app.explorer.pages import Place, Processing
+from app.explorer.pages.maps import Place
 from app.explorer.resources import Resources
+from app.explorer.view import Processing
 from app.store.artifacts import ArtifactStore
 from app.store.grounds import note_now
 

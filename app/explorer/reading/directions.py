@@ -33,8 +33,10 @@ from app.core.basis import BASES
 from app.core.judging.spread import moments
 from app.core.measuring.determinacy import is_determined
 from app.explorer.layout import BADGE_KINDS, PREFIXES
-from app.explorer.pages import Badge, Determinacy, Direction, Histogram, Only, SideReadout, Sort, Token, Turn, Words
+from app.explorer.pages.directions import Badge, Determinacy, Direction, Histogram, SideReadout, Turn
+from app.explorer.pages.rays import Token, Words
 from app.explorer.reading.verdicts import best, passing, rays
+from app.explorer.view import Only, Sort
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays
 

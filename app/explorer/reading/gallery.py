@@ -18,25 +18,24 @@ from app.core.judging.discovery import FDR, q_values
 from app.core.judging.forms import form_of
 from app.core.judging.rays import ALPHA, RAY_CLASSES, READINGS, Reading
 from app.explorer.errors import BadOption
+from app.explorer.header import Model
 from app.explorer.inventory import SIDES
 from app.explorer.layout import ENDS, LABELS, NUMBERS, PREFIXES, Label
 from app.explorer.library import OpenModel
-from app.explorer.pages import (
+from app.explorer.pages.directions import Readout, Turn
+from app.explorer.pages.gallery import (
     GALLERY_LISTS,
     UNSOUGHT,
     Also,
     GalleryList,
     ListCount,
-    Model,
     Notable,
     NotablePage,
-    Readout,
     Sought,
-    Token,
-    Turn,
-    View,
 )
+from app.explorer.pages.rays import Token
 from app.explorer.reading.rates import Rates
+from app.explorer.view import View
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays, Artifact
 

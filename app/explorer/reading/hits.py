@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from app.core.judging.forms import form_of
 from app.explorer.layout import PREFIXES
-from app.explorer.pages import Direction, Hit, Ray, SideReadout, Token
+from app.explorer.pages.directions import Direction, SideReadout
+from app.explorer.pages.rays import Hit, Ray, Token
 from app.explorer.reading.directions import NAMES, Rows
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays

@@ -13,22 +13,12 @@ from app.core.basis import BASES
 from app.explorer.asking.places import neighbours, noun_of
 from app.explorer.asking.views import farthest
 from app.explorer.errors import UnknownAddress
+from app.explorer.header import Note
 from app.explorer.inventory import SIDES, bases_of, most_terms
 from app.explorer.layout import PREFIXES, THRESHOLDS
 from app.explorer.library import OpenModel
-from app.explorer.pages import (
-    ControlSpread,
-    Curve,
-    DirectionPage,
-    Lonely,
-    MatrixPage,
-    Need,
-    Note,
-    Packing,
-    SideReadout,
-    Tab,
-    View,
-)
+from app.explorer.pages.directions import ControlSpread, DirectionPage, SideReadout
+from app.explorer.pages.matrices import Curve, Lonely, MatrixPage, Need, Packing
 from app.explorer.reading import verdicts
 from app.explorer.reading.directions import (
     Rows,
@@ -46,6 +36,7 @@ from app.explorer.reading.directions import (
     with_words,
 )
 from app.explorer.reading.hits import Hits, hits
+from app.explorer.view import Tab, View
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays, Artifact
 

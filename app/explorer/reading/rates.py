@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from app.core.address import Address
 from app.explorer import recipes
 from app.explorer.library import OpenModel
-from app.explorer.pages import Processing
 from app.explorer.reading import verdicts
 from app.explorer.resources import Resources
+from app.explorer.view import Processing
 from app.store.artifacts import ArtifactStore
 
 Rates = Mapping[str, NDArray[np.float64]]

@@ -16,7 +16,9 @@ from app.core.judging.discovery import FDR, q_values
 from app.core.judging.rays import ALPHA, HEADLINE, RAY_CLASSES, READINGS, Reading, classes
 from app.core.judging.significance import standing
 from app.explorer.layout import PREFIXES
-from app.explorer.pages import ControlSpread, Judgement, Only, Rays, Verdict
+from app.explorer.pages.directions import ControlSpread
+from app.explorer.pages.rays import Judgement, Rays, Verdict
+from app.explorer.view import Only
 from app.store.artifacts import Arrays
 
 BETTER = 0.05

@@ -6,8 +6,8 @@ from typing import cast
 from app.explorer import recipes
 from app.explorer.inventory import SIDES, end_of
 from app.explorer.library import OpenModel
-from app.explorer.pages import Processing
 from app.explorer.running.line import Cost
+from app.explorer.view import Processing
 from app.models.selection import EVERY
 from app.store.artifacts import Recipe
 

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from app.explorer.pages import Processing
 from app.explorer.running.line import Cost
+from app.explorer.view import Processing
 
 LENGTHS = struct.Struct(">IQ")
 """Before a frame: bytes of its message, and of what comes with it."""

@@ -19,7 +19,6 @@ from threading import Event, Lock, Semaphore, Thread
 from typing import Literal, Protocol
 
 from app.explorer.errors import BadOption, Busy, ComputationFailed, ExplorerError, NotReady
-from app.explorer.pages import Processing
 from app.explorer.running import messages
 from app.explorer.running.line import Cost, Line, Ticket, is_cheaper
 from app.explorer.running.messages import (
@@ -36,6 +35,7 @@ from app.explorer.running.messages import (
     Stepped,
 )
 from app.explorer.running.visitor import ASKING, VISITOR, Asking
+from app.explorer.view import Processing
 from app.models.memory import is_of_memory
 from app.store.artifacts import Artifact, ArtifactStore, Recipe
 from app.store.sealed import Damaged

@@ -19,7 +19,6 @@ from typing import Any
 from app.core.steps import Steps
 from app.explorer.errors import BadOption, ExplorerError
 from app.explorer.library import damage_told
-from app.explorer.pages import Processing
 from app.explorer.running.line import Cost
 from app.explorer.running.messages import (
     NO_MEMORY,
@@ -37,6 +36,7 @@ from app.explorer.running.messages import (
     Prepare,
     Stepped,
 )
+from app.explorer.view import Processing
 from app.models.memory import give_back, is_of_memory
 from app.store.artifacts import ArtifactStore, Recipe, recipe_of
 from app.store.sealed import Arrays, Contents, seal

@@ -22,8 +22,9 @@ from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.inventory import SIDES, end_of
 from app.explorer.layout import CONTROL_SHOWN, PREFIXES
 from app.explorer.library import OpenModel
-from app.explorer.pages import BLIND_OF, PROCESSINGS, Answer, BlindOf, BlindPage, BlindResult, Columns, Obstacle, View
+from app.explorer.pages.blind import BLIND_OF, Answer, BlindOf, BlindPage, BlindResult, Columns, Obstacle
 from app.explorer.resources import Resources
+from app.explorer.view import PROCESSINGS, View
 from app.explorer.visits import orders
 from app.explorer.visits.orders import fulfilled
 from app.models.vocabulary import Entry

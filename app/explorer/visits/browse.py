@@ -15,28 +15,16 @@ from app.explorer.errors import BadOption, NotReady
 from app.explorer.inventory import SIDES, end_of, is_double
 from app.explorer.layout import PREFIXES
 from app.explorer.library import REPAIR, OpenModel
-from app.explorer.pages import (
-    UNSOUGHT,
-    ControlSpread,
-    DirectionPage,
-    FitPage,
-    HeadPage,
-    HeadSummary,
-    HomePage,
-    LayerPage,
-    MatrixPage,
-    ModelEntry,
-    ModelPage,
-    NotablePage,
-    Ranked,
-    Sought,
-    View,
-)
+from app.explorer.pages.directions import ControlSpread, DirectionPage
+from app.explorer.pages.gallery import UNSOUGHT, NotablePage, Sought
+from app.explorer.pages.maps import HeadSummary, HomePage, LayerPage, ModelEntry, ModelPage, Ranked
+from app.explorer.pages.matrices import FitPage, HeadPage, MatrixPage
 from app.explorer.reading import coverage, gallery, verdicts
 from app.explorer.reading.directions import directions
 from app.explorer.reading.matrices import TABLE_TOKENS, direction_page, matrix_page
 from app.explorer.reading.rates import rates
 from app.explorer.resources import Resources
+from app.explorer.view import View
 from app.explorer.visits import fits, jobs, orders
 from app.explorer.visits.maps import head_map
 from app.explorer.visits.orders import fulfilled

@@ -19,12 +19,15 @@ from app.core.judging.significance import HIGH, LOW
 from app.explorer import groups, recipes
 from app.explorer.asking.views import Options, visited
 from app.explorer.errors import Busy, ComputationFailed, NotReady
+from app.explorer.groups import CUT
+from app.explorer.header import Model
 from app.explorer.inventory import end_of, is_double
 from app.explorer.library import OpenModel
-from app.explorer.pages import CUT, CensusEffect, CensusKind, CensusPage, CensusSpan, End, Model, Processing, View
+from app.explorer.pages.census import CensusEffect, CensusKind, CensusPage, CensusSpan
 from app.explorer.reading.census import counts as tally
 from app.explorer.reading.census.findings import findings
 from app.explorer.resources import Resources
+from app.explorer.view import End, Processing, View
 from app.explorer.visits import orders
 from app.explorer.visits.orders import Order, begun, fulfilled
 from app.store.artifacts import ArtifactStore

@@ -14,10 +14,12 @@ from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.inventory import SIDES, bases_of
 from app.explorer.layout import MOST_NONZEROS, SPANS
 from app.explorer.library import OpenModel
-from app.explorer.pages import Choice, Compared, ComparePage, Direction, Partner, View
+from app.explorer.pages.compare import Compared, ComparePage, Partner
+from app.explorer.pages.directions import Direction
 from app.explorer.reading.directions import directions, row_of
 from app.explorer.reading.matrices import canonical, tabs
 from app.explorer.resources import Resources
+from app.explorer.view import Choice, View
 from app.explorer.visits import fits, jobs, orders
 from app.explorer.visits.orders import Order, fulfilled
 from app.store.artifacts import Artifact

@@ -14,9 +14,10 @@ from app.explorer.asking.views import choices
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.inventory import most_terms
 from app.explorer.library import OpenModel
-from app.explorer.pages import Choice, FitPage, Tab, View
+from app.explorer.pages.matrices import FitPage
 from app.explorer.reading.matrices import canonical, tabs
 from app.explorer.resources import Resources
+from app.explorer.view import Choice, Tab, View
 from app.explorer.visits import jobs
 
 

@@ -13,14 +13,17 @@ from app.core.address import Address
 from app.explorer.asking.places import neighbours
 from app.explorer.asking.views import Options, farthest, visited
 from app.explorer.errors import UnknownAddress, UnknownToken
+from app.explorer.header import Note
 from app.explorer.inventory import end_of
 from app.explorer.layout import FULL_TOKENS, ROLE_SIDES, ROLES, Role
 from app.explorer.library import OpenModel
-from app.explorer.pages import Apart, FullPage, FullRow, NamedToken, Note, Ray, Token, View
+from app.explorer.pages.matrices import Apart, FullPage, FullRow
+from app.explorer.pages.rays import NamedToken, Ray, Token
 from app.explorer.reading.directions import readouts
 from app.explorer.reading.hubs import hubs
 from app.explorer.reading.matrices import circuit_notes, processing_notes
 from app.explorer.resources import Resources
+from app.explorer.view import View
 from app.explorer.visits import orders
 from app.models.selection import EVERY
 from app.models.vocabulary import Entry, Vocabulary, shown

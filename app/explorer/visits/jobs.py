@@ -11,8 +11,10 @@ from app.explorer.asking.places import here, served
 from app.explorer.asking.tasks import Wish, words_of
 from app.explorer.errors import ComputationFailed, NotBuilt, UnknownAddress
 from app.explorer.library import OpenModel
-from app.explorer.pages import JobPage, JobsPage, Processing, Startable, Unbuilt
+from app.explorer.pages.jobs import JobPage, JobsPage, Startable
+from app.explorer.pages.search import Unbuilt
 from app.explorer.resources import Resources
+from app.explorer.view import Processing
 from app.models.importing.source import KNOWN
 from app.store.jobs import Job
 

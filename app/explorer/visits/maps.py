@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, Address
 from app.explorer.library import OpenModel
-from app.explorer.pages import Cell, HeadMap, Processing, Token, View
+from app.explorer.pages.maps import Cell, HeadMap
+from app.explorer.pages.rays import Token
 from app.explorer.reading import coverage
 from app.explorer.resources import Resources
+from app.explorer.view import Processing, View
 from app.explorer.visits import orders
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Artifact, ArtifactStore

@@ -11,10 +11,10 @@ from app.core.address import Address, BasisName
 from app.explorer import recipes
 from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.library import OpenModel
-from app.explorer.pages import Processing, View
 from app.explorer.resources import Resources
 from app.explorer.running.costs import controls_of, cost_of
 from app.explorer.running.queue import Errand
+from app.explorer.view import Processing, View
 from app.models.selection import EVERY
 from app.store.artifacts import Artifact, Recipe
 

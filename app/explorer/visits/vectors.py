@@ -9,11 +9,14 @@ from app.core.address import Address
 from app.core.basis import BASES
 from app.explorer.asking.views import Options, visited
 from app.explorer.errors import BadOption, UnknownAddress
+from app.explorer.header import Model
 from app.explorer.inventory import SIDES
-from app.explorer.pages import FitPage, Model, Vectors, View
+from app.explorer.pages.directions import Vectors
+from app.explorer.pages.matrices import FitPage
 from app.explorer.reading.directions import indices, row_of
 from app.explorer.reading.matrices import canonical
 from app.explorer.resources import Resources
+from app.explorer.view import View
 from app.explorer.visits import fits
 from app.explorer.visits.orders import fulfilled, matrix, vectors_of
 

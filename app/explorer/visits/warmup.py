@@ -11,7 +11,7 @@ from app.core.address import Address
 from app.explorer.asking.places import here
 from app.explorer.asking.views import Options
 from app.explorer.errors import Busy, ExplorerError
-from app.explorer.pages import Inquiry
+from app.explorer.pages.search import Inquiry
 from app.explorer.resources import Resources
 from app.explorer.running.queue import Preparation
 from app.explorer.visits.finding.search import SUGGESTED, search

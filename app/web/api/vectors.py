@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from app.explorer.pages import Vectors
+from app.explorer.pages.directions import Vectors
 
 
 def vector_file(found: Vectors) -> bytes:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from app.core.address import parse
-from app.explorer.pages import BlindPage
+from app.explorer.pages.blind import BlindPage
 from app.explorer.visits.blind import blind as blind_verb
 from app.web import schema, twin
 from app.web.answers import json_answer, page_answer

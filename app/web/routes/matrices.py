@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse
 from app.core.address import Address, parse
 from app.core.basis import BASES
 from app.explorer.errors import UnknownAddress
-from app.explorer.pages import FitPage
+from app.explorer.pages.matrices import FitPage
 from app.explorer.visits import browse
 from app.explorer.visits.compare import compare
 from app.explorer.visits.finding.around import around

@@ -15,8 +15,10 @@ from app.core.address import Address, AddressError, Depth, Ray, parse, short
 from app.explorer.asking.jump import Target, jump
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, NamesNothing, UnknownAddress
-from app.explorer.pages import FitPage, Inquiry, View
+from app.explorer.pages.matrices import FitPage
+from app.explorer.pages.search import Inquiry
 from app.explorer.resources import Resources
+from app.explorer.view import View
 from app.explorer.visits import browse
 from app.explorer.visits import census as survey
 from app.explorer.visits.compare import compare

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.explorer.circuitry import AskedPairPage, PairPage
+from app.explorer.pages.circuitry import AskedPairPage, PairPage
 from app.explorer.visits.finding.pair import pair as pair_verb
 from app.web import schema, twin
 from app.web.answers import json_answer, page_answer

@@ -9,7 +9,7 @@ from app.core.address import Address, parse
 from app.explorer.asking.jump import Target, jump
 from app.explorer.asking.terms import terms_of
 from app.explorer.errors import BadOption, ComputationFailed, NamesNothing, NotReady, UnknownAddress
-from app.explorer.pages import EveryPage, SearchPage
+from app.explorer.pages.search import EveryPage, SearchPage
 from app.explorer.resources import Resources
 from app.explorer.visits.finding.search import N_FOUND, N_ON_PAGE, search_every
 from app.explorer.visits.finding.search import search as search_verb

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from app.core.address import Ray, parse
 from app.explorer.asking.walk import LONGEST, MOST_HOPS, further, read_path, spell_path
 from app.explorer.errors import BadOption
-from app.explorer.pages import Hop
+from app.explorer.pages.directions import Hop
 
 HERE = parse("tiny/L1/H2/ov/svd/3")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.explorer.pages import Determinacy
+from app.explorer.pages.directions import Determinacy
 from app.explorer.reading.directions import determinacy
 
 

@@ -15,9 +15,10 @@ from app.explorer.asking.agenda import agenda
 from app.explorer.errors import BadOption, NotReady
 from app.explorer.layout import NUMBERS
 from app.explorer.making.judging import gallery as making
-from app.explorer.pages import GALLERY_LISTS, Sought, View
+from app.explorer.pages.gallery import GALLERY_LISTS, Sought
 from app.explorer.reading import gallery
 from app.explorer.reading.gallery import BEYOND, N_APART, N_RAYS
+from app.explorer.view import View
 from app.explorer.visits import browse, orders
 from app.explorer.visits.browse import Options
 from app.models.vocabulary import Entry

@@ -7,8 +7,9 @@ import pytest
 
 from app.core.judging.discovery import FDR
 from app.core.judging.rays import ALPHA, HEADLINE, RAY_CLASSES, READINGS
-from app.explorer.pages import ONLY, Judgement
+from app.explorer.pages.rays import Judgement
 from app.explorer.reading import verdicts
+from app.explorer.view import ONLY
 
 N = 60
 

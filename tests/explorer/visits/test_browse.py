@@ -11,8 +11,8 @@ from app.core.address import parse
 from app.core.judging.rays import HEADLINE
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.making.tables import Tables
-from app.explorer.pages import SORTS
 from app.explorer.reading.hits import hits
+from app.explorer.view import SORTS
 from app.explorer.visits import browse
 from app.explorer.visits.browse import Options
 from app.explorer.visits.compare import compare

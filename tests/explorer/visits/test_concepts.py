@@ -9,7 +9,7 @@ import pytest
 from app.core.address import KINDS, Address, parse_short
 from app.core.finding.expectation import expected
 from app.explorer.asking.views import Options
-from app.explorer.pages import Inquiry
+from app.explorer.pages.search import Inquiry
 from app.explorer.reading.finding.bank import open_bank
 from app.explorer.reading.finding.words import open_words
 from app.explorer.visits.finding.search import search

@@ -17,7 +17,7 @@ from app.explorer.asking.views import seen
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.making.subjects import subject
 from app.explorer.making.tables import Tables
-from app.explorer.pages import FitPage, MatrixPage
+from app.explorer.pages.matrices import FitPage, MatrixPage
 from app.explorer.visits import browse, fits, jobs, orders
 from app.explorer.visits.browse import Options
 from app.jobs.precompute import precompute

@@ -7,7 +7,7 @@ import pytest
 
 from app.core.address import parse
 from app.explorer.asking.views import Options
-from app.explorer.pages import N_RANKED
+from app.explorer.pages.maps import N_RANKED
 from app.explorer.visits import browse
 from app.explorer.visits.maps import N_TOKENS
 

@@ -12,9 +12,9 @@ from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.layout import KEPT_TOKENS
 from app.explorer.making import decompositions, heads
 from app.explorer.making.judging import gallery
-from app.explorer.pages import View
 from app.explorer.recipes import MEASURE
 from app.explorer.running import queue
+from app.explorer.view import View
 from app.explorer.visits import browse, orders
 from app.explorer.visits.browse import Options
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from app.explorer.pages import HomePage, ModelEntry
+from app.explorer.pages.maps import HomePage, ModelEntry
 from app.explorer.visits import browse, orders
 from app.explorer.visits import census as survey
 from app.models.selection import Selection

@@ -32,7 +32,7 @@ from app.explorer.making.context import Arrays, Baked, Bench
 from app.explorer.making.heads import every_matrix, take_apart
 from app.explorer.making.sides import joined, read_into
 from app.explorer.making.subjects import Subject, mlp_subjects, subject
-from app.explorer.pages import End
+from app.explorer.view import End
 
 if TYPE_CHECKING:
     from torch import Tensor

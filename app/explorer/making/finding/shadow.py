@@ -11,8 +11,8 @@ from app.core.steps import Steps
 from app.explorer.bank import count_shadow
 from app.explorer.layout import BANK_ENDS, BANK_TOKENS
 from app.explorer.making.context import Baked, Bench
-from app.explorer.pages import End
 from app.explorer.recipes import SHADOW_SEED
+from app.explorer.view import End
 
 AT_ONCE = 4_096
 """Directions read in one step."""

@@ -17,7 +17,20 @@ from app.core.basis import BASES
 from app.core.judging.rays import HEADLINE
 from app.core.steps import Steps, within
 from app.explorer import recipes
-from app.explorer.groups import DRAWS, GROUPS, HEADS, SEED, TURNED, can_be_cut, end_of, ends_of
+from app.explorer.groups import (
+    CUT,
+    DRAWS,
+    GROUPS,
+    HEADS,
+    PRINCIPAL,
+    SEED,
+    SPAN,
+    TURNED,
+    WEIGHTED,
+    can_be_cut,
+    end_of,
+    ends_of,
+)
 from app.explorer.inventory import is_double
 from app.explorer.layout import PREFIXES
 from app.explorer.making.context import Arrays, Baked, Bench
@@ -26,7 +39,7 @@ from app.explorer.making.judging.controls import control
 from app.explorer.making.judging.readability import read_headlines
 from app.explorer.making.sides import joined
 from app.explorer.making.subjects import Subject, mlp_subjects, subject
-from app.explorer.pages import CUT, PRINCIPAL, SPAN, WEIGHTED, End
+from app.explorer.view import End
 
 if TYPE_CHECKING:
     from torch import Tensor

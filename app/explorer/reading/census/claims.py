@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, get_args
 
 from app.core.judging.bootstrap import Estimate
-from app.explorer.pages import Depth
+from app.explorer.groups import Depth
 
 Side = Literal["more", "less", "open", "unclaimed"]
 """Of a number: above chance, below it, about it, or without an interval."""

@@ -21,23 +21,16 @@ from app.core.judging.significance import count_z, standing
 from app.explorer.groups import (
     GROUPS,
     SEED,
+    SPAN,
     SPANNED,
+    WEIGHTED,
     WEIGHTED_GROUPS,
+    Depth,
+    SpanPart,
     end_of,
     matrix_and_side,
 )
-from app.explorer.pages import (
-    SPAN,
-    WEIGHTED,
-    CensusDepth,
-    CensusEffect,
-    CensusKind,
-    CensusSpan,
-    Depth,
-    EffectDepth,
-    SpanPart,
-    SpanShares,
-)
+from app.explorer.pages.census import CensusDepth, CensusEffect, CensusKind, CensusSpan, EffectDepth, SpanShares
 
 Array = NDArray[Any]
 

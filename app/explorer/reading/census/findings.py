@@ -11,18 +11,8 @@ from typing import TypeVar
 
 from app.core.judging.bootstrap import LEAST, Estimate, Interval
 from app.core.judging.rays import ALPHA
-from app.explorer.groups import base_of
-from app.explorer.pages import (
-    CUT,
-    PRINCIPAL,
-    CensusDepth,
-    CensusEffect,
-    CensusKind,
-    CensusSpan,
-    Depth,
-    EffectDepth,
-    Finding,
-)
+from app.explorer.groups import CUT, PRINCIPAL, Depth, base_of
+from app.explorer.pages.census import CensusDepth, CensusEffect, CensusKind, CensusSpan, EffectDepth, Finding
 from app.explorer.reading.census.claims import (
     BETTER,
     DEPTHS,

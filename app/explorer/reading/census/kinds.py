@@ -1,6 +1,6 @@
 """What the kinds of matrices are called that a census counts. Knows no numbers."""
 
-from app.explorer.pages import CUT, PRINCIPAL
+from app.explorer.groups import CUT, PRINCIPAL
 
 NAMES: dict[str, str] = {
     "qk-query": "QK query",

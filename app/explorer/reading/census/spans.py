@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from app.core.address import CIRCUITS
 from app.core.judging.bootstrap import LEAST
-from app.explorer.groups import HEADS, matrix_and_side
-from app.explorer.pages import CensusSpan, SpanPart, SpanShares
+from app.explorer.groups import HEADS, SpanPart, matrix_and_side
+from app.explorer.pages.census import CensusSpan, SpanShares
 from app.explorer.reading.census.claims import Side, Verdict, placed, side_of, summed
 from app.explorer.reading.census.counts import FIRST
 from app.explorer.reading.census.estimates import as_points, as_shares, begun, layers_of

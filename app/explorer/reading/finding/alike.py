@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from app.core.address import Address
 from app.core.finding.haar import expected_overlap
 from app.explorer.asking.places import neighbours
+from app.explorer.header import Model
 from app.explorer.layout import SHARED_SIDES, SPAN_SIDES, SpanSide
-from app.explorer.pages import AlikeHead, AlikePage, AlikeSide, Model, View
+from app.explorer.pages.composition import AlikeHead, AlikePage, AlikeSide
+from app.explorer.view import View
 from app.store.artifacts import Arrays
 
 NEAREST = 8

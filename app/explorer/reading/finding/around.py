@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from app.core.address import KINDS, SIGNS, Address, Ray, Sign
 from app.core.finding.expectation import expected, reach
-from app.explorer.circuitry import Aligned, Alignments, Reading, Readings, Surroundings
 from app.explorer.inventory import SIDES
 from app.explorer.layout import PARTS, Part
 from app.explorer.library import OpenModel
+from app.explorer.pages.circuitry import Aligned, Alignments, Reading, Readings, Surroundings
 from app.explorer.reading.finding.bank import Bank
 from app.explorer.reading.finding.order import Precedence
 from app.explorer.reading.finding.readings import Pairs

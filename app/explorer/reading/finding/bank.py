@@ -14,11 +14,11 @@ from app.core.address import KINDS, Address
 from app.explorer.bank import count_rows
 from app.explorer.layout import BANK_ENDS
 from app.explorer.library import OpenModel
-from app.explorer.pages import End, Processing
 from app.explorer.reading.finding.parts import change_told, held, located, not_built, recipes_for
 from app.explorer.reading.finding.streams import multiply, read_rows, side_by_side
 from app.explorer.recipes import layer_of
 from app.explorer.resources import Resources
+from app.explorer.view import End, Processing
 from app.store.artifacts import Located, Recipe
 from app.store.located import Changed
 

@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import Address
+from app.explorer.header import Model
 from app.explorer.layout import COMPOSED, Composed
-from app.explorer.pages import (
+from app.explorer.pages.composition import (
     COLOURED,
     COUNTED,
     CompositionCell,
     CompositionPage,
     CompositionStep,
     HeadPair,
-    Model,
-    View,
 )
+from app.explorer.view import View
 from app.store.artifacts import Artifact
 
 MOST_CELLS = 8_000

@@ -15,17 +15,9 @@ from app.core.address import Address
 from app.core.finding.haar import SEED, random_cosines, unit_rows
 from app.core.finding.matching import best_partners
 from app.explorer.library import OpenModel
-from app.explorer.pages import (
-    ContrastEnd,
-    ContrastPlace,
-    ContrastSpan,
-    Direction,
-    Match,
-    Ray,
-    SideReadout,
-    Token,
-    Vectors,
-)
+from app.explorer.pages.contrast import ContrastEnd, ContrastPlace, ContrastSpan, Match
+from app.explorer.pages.directions import Direction, SideReadout, Vectors
+from app.explorer.pages.rays import Ray, Token
 from app.explorer.reading.directions import directions
 from app.explorer.reading.matrices import canonical
 from app.store.artifacts import Arrays

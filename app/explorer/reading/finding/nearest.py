@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from app.core.finding.expectation import expected, spread
 from app.core.finding.nearest import combined, runs, themes
 from app.explorer.layout import BANK_ENDS
-from app.explorer.pages import End
 from app.explorer.reading.finding.bank import Bank
 from app.explorer.reading.finding.words import WordTable
+from app.explorer.view import End
 
 NOWHERE = -np.inf
 """The theme of a ray that is not compared."""

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from app.explorer import recipes
 from app.explorer.inventory import end_of
 from app.explorer.library import OpenModel
-from app.explorer.pages import End, Processing
 from app.explorer.reading.finding.parts import built
 from app.explorer.reading.finding.words import WordTable, open_words
 from app.explorer.resources import Resources
+from app.explorer.view import End, Processing
 from app.store.artifacts import Arrays
 
 

@@ -16,8 +16,8 @@ from weakref import WeakKeyDictionary
 from app.explorer.bank import parts_of
 from app.explorer.errors import ComputationFailed, NotBuilt
 from app.explorer.library import OpenModel
-from app.explorer.pages import Processing
 from app.explorer.resources import Resources
+from app.explorer.view import Processing
 from app.store.artifacts import TOUCH_SECONDS, Artifact, ArtifactStore, Located, Recipe
 from app.store.grounds import note_artifact, note_now
 from app.store.located import Changed, Stamp

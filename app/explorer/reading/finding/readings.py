@@ -12,10 +12,10 @@ from app.core.address import KINDS, Address
 from app.core.finding.reversal import BINS, false_shares, place
 from app.explorer.layout import PARTS, Part
 from app.explorer.library import OpenModel
-from app.explorer.pages import Processing
 from app.explorer.reading.finding.parts import held, not_built, recipes_for
 from app.explorer.recipes import layer_of
 from app.explorer.resources import Resources
+from app.explorer.view import Processing
 from app.store.artifacts import Artifact
 
 LEAST = 3.0

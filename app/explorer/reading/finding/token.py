@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from app.core.address import KINDS, SIGNS
 from app.core.finding.expectation import expected, reach
-from app.explorer.circuitry import Aligned, TokenGroup
 from app.explorer.layout import BANK_ENDS
 from app.explorer.library import OpenModel
-from app.explorer.pages import End
+from app.explorer.pages.circuitry import Aligned, TokenGroup
 from app.explorer.reading.finding.around import aligned
 from app.explorer.reading.finding.bank import Bank
 from app.explorer.reading.finding.order import Precedence
 from app.explorer.reading.finding.origins import OwnVectors
+from app.explorer.view import End
 
 MOST = 10
 """Rays of each group."""

@@ -10,10 +10,10 @@ from app.explorer.bank import are_words_halved, n_word_parts, word_ids
 from app.explorer.inventory import end_of
 from app.explorer.layout import WORDS_PART
 from app.explorer.library import OpenModel
-from app.explorer.pages import End, Processing
 from app.explorer.reading.finding.parts import change_told, held, located, not_built, recipes_for
 from app.explorer.reading.finding.streams import multiply, read_rows, side_by_side
 from app.explorer.resources import Resources
+from app.explorer.view import End, Processing
 from app.store.artifacts import Located
 
 ROWS = 4_096

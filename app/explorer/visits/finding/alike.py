@@ -8,7 +8,7 @@ from app.explorer import recipes
 from app.explorer.asking.places import neighbours
 from app.explorer.asking.views import Options, visited
 from app.explorer.errors import NotBuilt, UnknownAddress
-from app.explorer.pages import AlikePage
+from app.explorer.pages.composition import AlikePage
 from app.explorer.reading.finding.alike import alike_page
 from app.explorer.reading.finding.parts import built
 from app.explorer.resources import Resources

@@ -6,16 +6,16 @@ Raises what `browse` raises; where the bank is not there, the page says so. Know
 from app.core.address import Address, Sign
 from app.explorer.asking.views import Options, visited
 from app.explorer.asking.walk import read_path
-from app.explorer.circuitry import AroundPage, Surroundings
 from app.explorer.errors import NotBuilt, UnknownAddress
 from app.explorer.library import OpenModel
-from app.explorer.pages import View
+from app.explorer.pages.circuitry import AroundPage, Surroundings
 from app.explorer.reading.finding.around import surroundings
 from app.explorer.reading.finding.bank import open_bank
 from app.explorer.reading.finding.order import order_of
 from app.explorer.reading.finding.parts import not_built
 from app.explorer.reading.finding.readings import Pairs, open_pairs
 from app.explorer.resources import Resources
+from app.explorer.view import View
 from app.explorer.visits.jobs import unbuilt
 
 

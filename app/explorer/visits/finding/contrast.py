@@ -14,10 +14,12 @@ from app.explorer.asking.views import Options, visited
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.inventory import is_double
 from app.explorer.library import OpenModel
-from app.explorer.pages import PROCESSINGS, ContrastPage, FitPage, Gulf, Match, Processing
+from app.explorer.pages.contrast import ContrastPage, Gulf, Match
+from app.explorer.pages.matrices import FitPage
 from app.explorer.reading.finding import contrast as reading
 from app.explorer.reading.finding.contrast import Half
 from app.explorer.resources import Resources
+from app.explorer.view import PROCESSINGS, Processing
 from app.explorer.visits import fits, orders
 from app.explorer.visits.vectors import MIB, MOST_BYTES, measure_bytes, vectors
 

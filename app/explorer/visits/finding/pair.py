@@ -15,16 +15,17 @@ from app.explorer.asking.jump import jump
 from app.explorer.asking.places import check_place
 from app.explorer.asking.views import Options, visited
 from app.explorer.asking.walk import read_way
-from app.explorer.circuitry import PairCell, PairPage, Passage
 from app.explorer.errors import BadOption, NotBuilt, UnknownAddress
 from app.explorer.layout import BANK_ENDS, PARTS, Part
 from app.explorer.library import OpenModel
-from app.explorer.pages import Hop, View
+from app.explorer.pages.circuitry import PairCell, PairPage, Passage
+from app.explorer.pages.directions import Hop
 from app.explorer.reading.finding.around import entries
 from app.explorer.reading.finding.bank import Bank, open_bank
 from app.explorer.reading.finding.parts import not_built
 from app.explorer.reading.finding.readings import open_pairs
 from app.explorer.resources import Resources
+from app.explorer.view import View
 from app.explorer.visits.jobs import unbuilt
 
 DRAWN = 24

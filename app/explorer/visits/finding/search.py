@@ -21,24 +21,20 @@ from app.explorer.errors import BadOption, ExplorerError, NotBuilt, UnknownAddre
 from app.explorer.inventory import SIDES
 from app.explorer.layout import BANK_ENDS
 from app.explorer.library import OpenModel
-from app.explorer.pages import (
+from app.explorer.pages.directions import Readout
+from app.explorer.pages.rays import Hit, Ray, Token
+from app.explorer.pages.search import (
     MOST_FALSE,
     USED,
     WEAK,
     AskedTerm,
-    End,
     EveryPage,
     FoundRay,
-    Hit,
     Inquiry,
-    Ray,
-    Readout,
     SearchBasis,
     Searched,
     SearchPage,
     StripRow,
-    Token,
-    View,
 )
 from app.explorer.reading.finding.bank import Bank, open_bank
 from app.explorer.reading.finding.nearest import (
@@ -56,6 +52,7 @@ from app.explorer.reading.finding.nearest import (
 from app.explorer.reading.finding.order import HARDLY_USED
 from app.explorer.reading.finding.words import WordTable, open_words
 from app.explorer.resources import Resources
+from app.explorer.view import End, View
 from app.explorer.visits.jobs import unbuilt
 from app.store.grounds import note_now
 

@@ -8,7 +8,7 @@ from app.explorer.asking.jump import LONGEST, jump
 from app.explorer.asking.views import Options, visited
 from app.explorer.errors import UnknownAddress
 from app.explorer.library import OpenModel
-from app.explorer.pages import Suggestion, SuggestPage
+from app.explorer.pages.search import Suggestion, SuggestPage
 from app.explorer.resources import Resources
 from app.models.lookup import ID
 from app.models.vocabulary import shown

@@ -4,16 +4,18 @@ import numpy as np
 
 from app.core.address import Address
 from app.explorer.asking.views import Options, visited
-from app.explorer.circuitry import NearToken, TokenGroup, TokenPage
 from app.explorer.errors import NotBuilt, UnknownAddress
 from app.explorer.layout import BANK_ENDS
 from app.explorer.library import OpenModel
-from app.explorer.pages import End, NamedToken, Unbuilt, View
+from app.explorer.pages.circuitry import NearToken, TokenGroup, TokenPage
+from app.explorer.pages.rays import NamedToken
+from app.explorer.pages.search import Unbuilt
 from app.explorer.reading.finding.bank import open_bank
 from app.explorer.reading.finding.order import order_of
 from app.explorer.reading.finding.origins import OwnVectors, open_origins
 from app.explorer.reading.finding.token import groups as groups_of
 from app.explorer.resources import Resources
+from app.explorer.view import End, View
 from app.explorer.visits.full import named_token, unknown_token
 from app.explorer.visits.jobs import unbuilt
 

@@ -8,13 +8,13 @@ from app.core.judging.restriction import random_neurons
 from app.core.judging.significance import BINS, HIGH, LOW
 from app.core.matrix import NEURON, WRITE, Matrix
 from app.explorer import groups, recipes
-from app.explorer.groups import DRAWS, GROUPS, HEADS, SEED, TURNED
+from app.explorer.groups import DRAWS, GROUPS, HEADS, SEED, SPAN, TURNED, WEIGHTED
 from app.explorer.making.context import Bench
 from app.explorer.making.judging import census
 from app.explorer.making.tables import Tables
-from app.explorer.pages import PROCESSINGS, SPAN, WEIGHTED
 from app.explorer.recipes import CONTROL_SEED
 from app.explorer.running.costs import cost_of
+from app.explorer.view import PROCESSINGS
 from app.explorer.visits import orders
 from app.jobs.precompute import precompute
 from app.store.artifacts import ArtifactStore

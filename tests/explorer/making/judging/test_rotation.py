@@ -10,8 +10,8 @@ from app.explorer.inventory import SIDES
 from app.explorer.making.judging import rotation
 from app.explorer.making.judging.rotation import TURNED, read_rotations
 from app.explorer.making.subjects import subject
-from app.explorer.pages import View
 from app.explorer.reading.verdicts import beside_rotations
+from app.explorer.view import View
 from app.explorer.visits import browse, orders
 from app.models.selection import Selection
 from tests.explorer.steps import ended

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from app.core.judging.bootstrap import Estimate, Interval
-from app.explorer.pages import CensusDepth, CensusEffect, CensusKind, CensusSpan, EffectDepth, SpanShares
+from app.explorer.pages.census import CensusDepth, CensusEffect, CensusKind, CensusSpan, EffectDepth, SpanShares
 from app.explorer.reading.census.estimates import as_points, as_shares, hundredths, with_interval
 from app.explorer.reading.census.findings import (
     against_random,

@@ -12,7 +12,7 @@ from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, NotBuilt
 from app.explorer.making.make import Context, make
 from app.explorer.making.tables import Tables
-from app.explorer.pages import COLOURED
+from app.explorer.pages.composition import COLOURED
 from app.explorer.reading.finding.composition import HeadScores, composition_page
 from app.explorer.visits.finding.composition import composition, composition_rows
 from app.web.examples import MODEL, VIEW

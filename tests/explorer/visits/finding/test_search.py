@@ -11,7 +11,7 @@ from app.explorer import recipes
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.inventory import SIDES
-from app.explorer.pages import Inquiry
+from app.explorer.pages.search import Inquiry
 from app.explorer.reading.finding.bank import open_bank
 from app.explorer.reading.finding.order import HARDLY_USED
 from app.explorer.reading.finding.words import open_words

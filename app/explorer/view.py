@@ -1,12 +1,10 @@
 """What decides a page besides its address: weights, order, filters, parameters. Knows no page and no query string."""
 
-from app.core.address import Address
-from app.core.address import BasisName
-from app.models.selection import EVERY
-from typing import Literal
-from app.models.selection import Selection
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
+
+from app.core.address import Address, BasisName
+from app.models.selection import EVERY, Selection
 
 Processing = Literal["folded", "raw"]
 
@@ -32,7 +30,6 @@ a false discovery rate of 10%; readable, and neither by spelling alone nor witho
 alone; or of that class."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A parameter of a basis, and what it could be here."""
@@ -42,7 +39,6 @@ class Choice:
     low: int
     high: int
     default: int
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +63,6 @@ class View:
     """Tokens that readouts show, and by what they are ranked."""
     rotated: bool = False
     """Singular directions are held against random rotations of their span, too."""
-
 
 
 @dataclass(frozen=True, slots=True)

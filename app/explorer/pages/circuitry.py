@@ -4,8 +4,12 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from app.core.address import Address, Ray, Sign
+from app.explorer.header import Model
 from app.explorer.layout import Part
-from app.explorer.pages import Hop, Model, NamedToken, Unbuilt, View
+from app.explorer.pages.directions import Hop
+from app.explorer.pages.rays import NamedToken
+from app.explorer.pages.search import Unbuilt
+from app.explorer.view import View
 from app.models.vocabulary import Entry
 
 

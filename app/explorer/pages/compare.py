@@ -1,13 +1,12 @@
 """The bases of a matrix side by side."""
 
-from app.core.address import Address
-from app.core.address import BasisName
-from app.explorer.view import Choice
-from app.explorer.pages.directions import Direction
-from app.explorer.header import Model
-from app.explorer.view import Tab
-from app.explorer.view import View
 from dataclasses import dataclass
+
+from app.core.address import Address, BasisName
+from app.explorer.header import Model
+from app.explorer.pages.directions import Direction
+from app.explorer.view import Choice, Tab, View
+
 
 @dataclass(frozen=True, slots=True)
 class Compared:
@@ -29,7 +28,6 @@ class Compared:
     """The other fits that are there."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Partner:
     """The vector of another basis that comes nearest to a chosen one."""
@@ -43,7 +41,6 @@ class Partner:
     """What 95% of random vectors stay below, in size."""
     direction: Direction | None
     """None where its tokens were not read out yet."""
-
 
 
 @dataclass(frozen=True, slots=True)

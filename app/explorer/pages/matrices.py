@@ -1,23 +1,15 @@
 """The page of a matrix, of a head, of one token through a head's full circuits, and of a fit that is not there."""
 
-from app.core.address import Address
-from app.explorer.view import Choice
-from app.explorer.pages.directions import Determinacy
-from app.explorer.pages.directions import Direction
-from app.store.jobs import Job
-from typing import Literal
-from app.explorer.header import Model
-from app.explorer.pages.rays import NamedToken
-from typing import NamedTuple
-from app.explorer.header import Note
-from app.explorer.pages.rays import Ray
-from app.explorer.pages.directions import SideReadout
-from app.explorer.view import Tab
-from app.store.jobs import Task
-from app.explorer.pages.rays import Token
-from app.explorer.pages.rays import Verdict
-from app.explorer.view import View
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from app.core.address import Address
+from app.explorer.header import Model, Note
+from app.explorer.pages.directions import Determinacy, Direction, SideReadout
+from app.explorer.pages.rays import NamedToken, Ray, Token, Verdict
+from app.explorer.view import Choice, Tab, View
+from app.store.jobs import Job, Task
+
 
 @dataclass(frozen=True, slots=True)
 class Curve:
@@ -29,7 +21,6 @@ class Curve:
     """By so many terms, and the mean where the basis takes that out."""
     svd: tuple[float, ...]
     """By as many singular directions: no other span explains more."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +35,6 @@ class Need:
     """For each threshold, over samples; one more than `errors` has stands for more than that."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Lonely:
     """An atom that comes near no principal direction, though its tokens are alike."""
@@ -54,7 +44,6 @@ class Lonely:
     """The largest, in size, to any of them."""
     coherence: float
     """Of the tokens on its + ray."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +76,6 @@ class Packing:
     """The largest cosine that counts as far."""
     coherent: float | None
     """The smallest coherence that counts; None where the vocabulary is too small to tell."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +131,6 @@ class MatrixPage:
         return bool(self.verdicts)
 
 
-
 @dataclass(frozen=True, slots=True)
 class HeadPage:
     """A head: what it reads and writes, and where it looks."""
@@ -162,7 +149,6 @@ class HeadPage:
         return self.ov.is_judged or self.qk.is_judged
 
 
-
 class Apart(NamedTuple):
     """A token that says little where it stands."""
 
@@ -170,7 +156,6 @@ class Apart(NamedTuple):
     """Training never moved it, or it is among the first ten at the ends of very many random directions."""
     ray: Ray
     token: Token
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +173,6 @@ class FullRow:
     own_score: float
     own_rank: int
     """1 for the largest score of all tokens."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +197,6 @@ class FullPage:
     previous: Address | None
     next: Address | None
     """The heads before and after."""
-
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,13 @@
 """What a ray is on a page: tokens, hits, and how readable it is beside random ones."""
 
-from app.core.address import Address
-from app.core.judging.discovery import FDR
-from app.core.judging.rays import HEADLINE
-from typing import Literal
-from typing import NamedTuple
-from app.core.judging.rays import RayClass
-from app.core.judging.rays import Reading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from app.core.judging.rays import is_significant
+from typing import Literal, NamedTuple
+
+from app.core.address import Address
+from app.core.judging.discovery import FDR
+from app.core.judging.rays import HEADLINE, RayClass, Reading, is_significant
+
 
 class Token(NamedTuple):
     """One entry of a readout: a chip. A named tuple because a head's page has a thousand of them."""
@@ -26,12 +24,12 @@ class Token(NamedTuple):
     place: Address | None = None
     """Where it leads, if it is no token but a neuron or a head's direction."""
 
+
 Ray = Literal["p", "n"]
 
 TermKind = Literal["word", "phrase", "token", "ray"]
 """What a term of a search is."""
 """The + end or the − end of a direction."""
-
 
 
 class Hit(NamedTuple):
@@ -43,7 +41,6 @@ class Hit(NamedTuple):
     token: Token
     is_whole: bool
     """It is the text, but for capitals and white space around it."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +98,6 @@ class Judgement:
         return is_significant(self.spelling_p)
 
 
-
 @dataclass(frozen=True, slots=True)
 class Rays:
     """The judgements of both rays of a direction on one side."""
@@ -112,7 +108,6 @@ class Rays:
     kind: RayClass | None = None
     difference_p: float | None = None
     """How often the rays of a random direction differ as much."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +135,9 @@ class Verdict:
     """Partly spelling."""
     n_letterless: int = 0
 
+
 Words = Sequence[Sequence[Token]]
 """Words of an end, each with the tokens that are it but for case and white space."""
-
 
 
 class NamedToken(NamedTuple):

@@ -1,14 +1,14 @@
 """Heads beside heads: who reads what which other one writes, and which are alike."""
 
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
 from app.core.address import Address
-from typing import ClassVar
-from app.explorer.layout import Composed
 from app.explorer.header import Model
-from typing import NamedTuple
-from app.explorer.layout import SpanSide
+from app.explorer.layout import Composed, SpanSide
 from app.explorer.pages.search import Unbuilt
 from app.explorer.view import View
-from dataclasses import dataclass
+
 
 class HeadPair(NamedTuple):
     """A head that reads what another one writes."""
@@ -22,12 +22,12 @@ class HeadPair(NamedTuple):
     siblings: tuple[Address, ...] = ()
     """The other heads of that group."""
 
+
 COLOURED = (1.5, 1.75, 2.0, 2.5, 3.0)
 """Composition scores from which on a pair has the next colour, the first of them faint: from the second on it stands out."""
 
 COUNTED = (1.25, *COLOURED)
 """From which on it is told how many pairs there are."""
-
 
 
 class CompositionStep(NamedTuple):
@@ -38,14 +38,12 @@ class CompositionStep(NamedTuple):
     fdr: float
 
 
-
 class CompositionCell(NamedTuple):
     """A pair as the map draws it: by its writer and its reader (a group of heads for keys and values), over layers."""
 
     row: int
     column: int
     cs: float
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,6 @@ class CompositionPage:
     coloured: ClassVar[tuple[float, ...]] = COLOURED
 
 
-
 class AlikeHead(NamedTuple):
     """A head, or a key/value group, whose subspace is held against this one's."""
 
@@ -89,7 +86,6 @@ class AlikeHead(NamedTuple):
     """Of the smaller subspace."""
     percentile: float | None
     """Of pairs of the same layer distance that are no siblings, so many share less, in percent; None for siblings."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +103,6 @@ class AlikeSide:
     siblings: tuple[AlikeHead, ...]
     is_shared: bool
     """The siblings have it in common, by construction."""
-
 
 
 @dataclass(frozen=True, slots=True)

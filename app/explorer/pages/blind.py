@@ -1,12 +1,12 @@
 """A blind round: rays of a model and random ones to be told apart."""
 
+from dataclasses import dataclass
+from typing import Literal, get_args
+
 from app.core.address import Address
-from app.models.vocabulary import Entry
-from typing import Literal
 from app.explorer.header import Model
 from app.explorer.view import View
-from dataclasses import dataclass
-from typing import get_args
+from app.models.vocabulary import Entry
 
 BlindOf = Literal["all", "readable"]
 
@@ -20,7 +20,6 @@ Answer = Literal["l", "r"]
 
 Columns = tuple[tuple[Entry, ...], tuple[Entry, ...]]
 """Tokens on the left and on the right, without their scores: sizes of scores would tell which is which."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,6 @@ class BlindResult:
     z: float | None
     """Of the model's ray; None where it has too few trained tokens."""
     p: float | None
-
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,20 @@
 """The front page, a model's page with the map of its heads, and a layer's."""
 
-from app.core.address import Address
-from app.explorer.pages.directions import Direction
-from app.core.judging.rays import HEADLINE
-from app.explorer.pages.rays import Judgement
-from typing import Literal
-from app.explorer.header import Model
-from app.explorer.pages.gallery import NotablePage
-from app.explorer.pages.rays import Token
-from app.explorer.view import View
 from dataclasses import dataclass
+from typing import Literal
+
+from app.core.address import Address
+from app.core.judging.rays import HEADLINE
+from app.explorer.header import Model
+from app.explorer.pages.directions import Direction
+from app.explorer.pages.gallery import NotablePage
+from app.explorer.pages.rays import Judgement, Token
+from app.explorer.view import View
 
 Ranked = Literal["first", "all"]
 
 N_RANKED = 20
 """Heads in the list beside a map, if not all."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,6 @@ class ModelEntry:
     total: int
     job: str | None = None
     """The job that brings it, or was to."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,6 @@ class HomePage:
         return next((entry.model for entry in self.models if entry.model), None)
 
 
-
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One head on the map."""
@@ -69,7 +66,6 @@ class Cell:
     """First tokens that its strongest OV direction writes, at the + end and at the - end; none until its layer was read."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """A matrix that is no head's."""
@@ -77,7 +73,6 @@ class Place:
     address: Address
     is_kept: bool
     """Its singular directions were computed before: its page opens at once."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +107,6 @@ class HeadMap:
         return sorted((cell for row in self.rows for cell in row), key=lambda cell: cell.rank)
 
 
-
 @dataclass(frozen=True, slots=True)
 class ModelPage:
     """A model: its facts and the map of its heads."""
@@ -138,7 +132,6 @@ class ModelPage:
         return self.map.ranked[: None if self.ranked == "all" else N_RANKED]
 
 
-
 @dataclass(frozen=True, slots=True)
 class HeadSummary:
     """One circuit of one head in little: for the layer's small multiples."""
@@ -150,7 +143,6 @@ class HeadSummary:
     """(key of SCORES, value); OV has `copying` first."""
     strongest: tuple[Direction, ...]
     """The first three; fewer where the rank is lower."""
-
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,15 @@
 """The readable rays of a model, as a gallery lists them."""
 
-from app.core.address import Address
-from collections.abc import Callable
-from app.core.judging.discovery import FDR
-from typing import Literal
-from app.explorer.header import Model
-from typing import NamedTuple
-from app.core.judging.rays import RayClass
-from app.core.judging.rays import Reading
-from app.explorer.pages.directions import Readout
-from collections.abc import Sequence
-from app.explorer.pages.directions import Turn
-from app.explorer.view import View
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import get_args
-from app.core.judging.rays import is_significant
+from typing import Literal, NamedTuple, get_args
+
+from app.core.address import Address
+from app.core.judging.discovery import FDR
+from app.core.judging.rays import RayClass, Reading, is_significant
+from app.explorer.header import Model
+from app.explorer.pages.directions import Readout, Turn
+from app.explorer.view import View
 
 GalleryList = Literal["themes", "letterless", "frequent", "untrained"]
 
@@ -28,7 +23,6 @@ N_FIRST = 16
 """Of a gallery, on a model's page."""
 
 
-
 class Also(NamedTuple):
     """A ray by its name."""
 
@@ -36,7 +30,6 @@ class Also(NamedTuple):
     """Of its direction."""
     ray: Literal["p", "n"]
     side: str
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +43,8 @@ class Sought:
     """A number, or `ends` for the model's own matrices."""
     page: int = 1
 
-UNSOUGHT = Sought()
 
+UNSOUGHT = Sought()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +110,6 @@ class Notable:
         return is_significant(self.spelling_p)
 
 
-
 class ListCount(NamedTuple):
     """How long a list of a gallery is."""
 
@@ -128,7 +120,6 @@ class ListCount(NamedTuple):
     """Behind them, a ray once a side."""
     n_ends: int
     """The same, each ray once."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +180,11 @@ class NotablePage:
         return tuple(chosen[:N_EXAMPLES])
 
 
-
 def _is_plain(one: Notable) -> bool:
     """What a head writes, a theme, determined."""
     is_theme = one.reading in {"theme", "partly spelling"} and (one.turn is None or one.turn.is_determined)
     return is_theme and one.address.circuit == "ov" and one.side == "write"
+
 
 EXAMPLES: tuple[Callable[[Notable, Sequence[Notable]], bool], ...] = (
     lambda one, before: _is_plain(one) and one.address.layer not in {other.address.layer for other in before},

@@ -1,22 +1,17 @@
 """A direction on a page: both its sides read out, how sure it is, and the page of its own."""
 
-from app.core.address import Address
-from app.explorer.pages.rays import Hit
-from typing import Literal
-from collections.abc import Mapping
-from app.explorer.header import Model
-from typing import NamedTuple
-from app.explorer.header import Note
-from app.explorer.pages.rays import Rays
-from app.core.address import Ray as ShortRay
-from app.explorer.view import Tab
-from app.explorer.pages.rays import Token
-from app.explorer.view import View
-from app.explorer.pages.rays import Words
-from dataclasses import dataclass
-from dataclasses import field
-from app.core.measuring.determinacy import is_determined
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from app.core.address import Address
+from app.core.address import Ray as ShortRay
+from app.core.measuring.determinacy import is_determined
+from app.explorer.header import Model, Note
+from app.explorer.pages.rays import Hit, Rays, Token, Words
+from app.explorer.view import Tab, View
+
 
 @dataclass(frozen=True, slots=True)
 class SideReadout:
@@ -36,7 +31,6 @@ class SideReadout:
     """Of the plus end and of the minus end, out of all that is kept there: where a table has a row for people to read."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Badge:
     """A warning that rounding of the stored weights can turn this direction towards its neighbours."""
@@ -47,7 +41,6 @@ class Badge:
     first: int
     last: int
     """The directions that are one subspace with this one, itself included (for close: the neighbours nearest to it)."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +56,6 @@ class Turn:
         return is_determined(self.left, self.right)
 
 
-
 @dataclass(frozen=True, slots=True)
 class Determinacy:
     """Which directions of a matrix the numbers of a quantised copy determine."""
@@ -77,7 +69,6 @@ class Determinacy:
     rest: tuple[float, float] | None
     """Of the span of the first that is not determined and all after it the share that another rounding keeps, left and
     right; None where all are determined."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +95,12 @@ class Direction:
     """Of a quantised copy; None of other weights, and where it is not known."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Readout:
     """The first tokens of one ray on one side."""
 
     side: str
     tokens: tuple[Token, ...]
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +119,6 @@ class Vectors:
     """left and right, [n d] each, as far as they are the residual stream's or neurons'."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Histogram:
     """How a direction scores the whole vocabulary: counts in equal bins from `low` to `high`."""
@@ -142,7 +130,6 @@ class Histogram:
     """None where one token lies so far out that the bins cannot tell."""
     kurtosis: float | None
     """In excess of a normal distribution's."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +145,9 @@ class ControlSpread:
     spread: float
     """Standard deviation."""
 
+
 Relation = Literal["", "like", "reads", "writes"]
 """How one comes from a ray to the next: it is like the one before, reads it or writes what that one reads."""
-
 
 
 class Hop(NamedTuple):
@@ -169,7 +156,6 @@ class Hop(NamedTuple):
     ray: ShortRay
     relation: Relation = ""
     """To the one before it; empty for the first."""
-
 
 
 @dataclass(frozen=True, slots=True)

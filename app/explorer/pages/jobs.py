@@ -1,9 +1,11 @@
 """Jobs and how far they are."""
 
-from app.core.address import Address
-from app.store.jobs import Job
-from app.explorer.view import Processing
 from dataclasses import dataclass
+
+from app.core.address import Address
+from app.explorer.view import Processing
+from app.store.jobs import Job
+
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
@@ -27,14 +29,12 @@ class JobPage:
     """Where what it computes is shown, if that is one matrix in one weight processing."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Startable:
     """A model for which visitors may start jobs."""
 
     slug: str
     processings: tuple[Processing, ...]
-
 
 
 @dataclass(frozen=True, slots=True)

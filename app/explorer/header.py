@@ -1,11 +1,10 @@
 """What every page of a model says of it, and what must be known before its tables are believed. Knows no page."""
 
-from app.core.address import Kind
-from app.core.address import LAYER_KINDS
-from typing import Literal
-from app.explorer.view import PROCESSINGS
-from app.explorer.view import Processing
 from dataclasses import dataclass
+from typing import Literal
+
+from app.core.address import LAYER_KINDS, Kind
+from app.explorer.view import PROCESSINGS, Processing
 
 Note = Literal[
     "folded",
@@ -44,7 +43,6 @@ Note = Literal[
 """What a reader must know before believing a table; web.glossary.NOTES has a sentence for each."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Quantised:
     """How a copy's numbers were rounded to few levels."""
@@ -55,7 +53,6 @@ class Quantised:
     """Of each number."""
     others: tuple[tuple[str, str], ...] = ()
     """Matrices that are stored as another kind, by their names in weights, such as `blocks.3.attn.W_V`."""
-
 
 
 @dataclass(frozen=True, slots=True)

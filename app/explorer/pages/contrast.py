@@ -1,16 +1,14 @@
 """Two places of one kind side by side, also of two models."""
 
-from app.core.address import Address
-from typing import Literal
-from app.explorer.header import Model
-from typing import NamedTuple
-from app.explorer.pages.rays import Ray
-from app.explorer.pages.rays import Token
-from app.explorer.view import View
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from app.core.address import Address
+from app.explorer.header import Model
+from app.explorer.pages.rays import Ray, Token
+from app.explorer.view import View
 
 Gulf = Literal["", "widths", "models"]
-
 
 
 class ContrastPlace(NamedTuple):
@@ -24,7 +22,6 @@ class ContrastPlace(NamedTuple):
     """Of all directions: strength divided by the root mean square of the matrix's strengths."""
     norm: float
     """Frobenius norm of the matrix, as far as its terms are orthogonal."""
-
 
 
 class ContrastSpan(NamedTuple):
@@ -42,7 +39,6 @@ class ContrastSpan(NamedTuple):
     """That of random subspaces."""
 
 
-
 class ContrastEnd(NamedTuple):
     """One end of two directions, on one side: tokens of both, and of one alone."""
 
@@ -57,7 +53,6 @@ class ContrastEnd(NamedTuple):
     n_tokens: int
 
 
-
 class Match(NamedTuple):
     """Two directions that were matched."""
 
@@ -68,7 +63,6 @@ class Match(NamedTuple):
     cosines: tuple[tuple[str, float], ...]
     """By side."""
     ends: tuple[ContrastEnd, ...]
-
 
 
 @dataclass(frozen=True, slots=True)

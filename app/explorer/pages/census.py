@@ -1,17 +1,15 @@
 """How readable every direction of a model is, by kind and depth."""
 
-from app.core.address import Address
-from app.explorer.groups import CUT
-from app.explorer.groups import Depth
-from app.explorer.view import End
-from app.core.judging.bootstrap import Estimate
-from typing import Literal
-from app.explorer.header import Model
-from app.explorer.view import Processing
-from app.explorer.groups import SpanPart
-from app.explorer.view import View
-from dataclasses import dataclass
 import re
+from dataclasses import dataclass
+from typing import Literal
+
+from app.core.address import Address
+from app.core.judging.bootstrap import Estimate
+from app.explorer.groups import CUT, Depth, SpanPart
+from app.explorer.header import Model
+from app.explorer.view import End, Processing, View
+
 
 @dataclass(frozen=True, slots=True)
 class CensusDepth:
@@ -23,7 +21,6 @@ class CensusDepth:
     mean: Estimate
     superiority: Estimate
     early: Estimate | None
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +78,6 @@ class CensusKind:
         return self.group.endswith(CUT)
 
 
-
 @dataclass(frozen=True, slots=True)
 class EffectDepth:
     """How much better one kind reads than another in a part of the layers."""
@@ -90,7 +86,6 @@ class EffectDepth:
     layers: range
     difference: Estimate
     superiority: Estimate
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +102,6 @@ class CensusEffect:
     """Of the layers that both have, from early to late."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class SpanShares:
     """Readable rays among a kind's singular directions and among random vectors of the same matrices' spans."""
@@ -118,7 +112,6 @@ class SpanShares:
     random: Estimate
     difference: Estimate
     """Of the shares."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +131,6 @@ class CensusSpan:
         return (self.shares, *(own for _, own in self.depths))
 
 
-
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What the numbers allow to be said about one question."""
@@ -152,7 +144,6 @@ class Finding:
     def lines(self) -> tuple[str, ...]:
         """The sentences of the answer."""
         return tuple(re.split(r"(?<=\.) (?=[A-Z])", self.answer))
-
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,15 @@
 """What is searched for, how it was understood, and what was found."""
 
-from app.core.address import Address
-from app.explorer.pages.rays import Hit
-from app.core.address import Kind
-from typing import Literal
-from app.explorer.header import Model
-from app.explorer.pages.rays import NamedToken
-from typing import NamedTuple
-from app.explorer.pages.rays import Ray
-from app.core.judging.rays import Reading
-from app.explorer.pages.directions import Readout
-from app.core.address import Ray as ShortRay
-from app.explorer.pages.rays import TermKind
-from app.explorer.pages.rays import Token
-from app.explorer.view import View
 from dataclasses import dataclass
-from app.core.judging.rays import is_significant
+from typing import Literal, NamedTuple
+
+from app.core.address import Address, Kind
+from app.core.address import Ray as ShortRay
+from app.core.judging.rays import Reading, is_significant
+from app.explorer.header import Model
+from app.explorer.pages.directions import Readout
+from app.explorer.pages.rays import Hit, NamedToken, Ray, TermKind, Token
+from app.explorer.view import View
 
 SearchOrder = Literal["theme", "alignment"]
 """By how alike a ray's tokens are to the words, or by the product of its vector with theirs."""
@@ -36,7 +30,6 @@ USED = 0.5
 """The least gain of directions that are used as much as others."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Inquiry:
     """What is searched for, among which rays, and in which order; empty: any."""
@@ -54,13 +47,11 @@ class Inquiry:
     page: int = 1
 
 
-
 class Offer(NamedTuple):
     """Another spelling of a word: what to ask for in its place."""
 
     q: str
     token: NamedToken
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +74,6 @@ class AskedTerm:
     def is_cut(self) -> bool:
         """It is a word that is no single token."""
         return self.kind == "word" and len(self.tokens) + len(self.left_out) > 1
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +123,12 @@ class FoundRay:
         return self.gain < USED
 
 
-
 class StripRow(NamedTuple):
     """Where in depth the nearest rays of one kind of matrix are."""
 
     kind: Kind
     counts: tuple[int, ...]
     """Of each layer; of the model's own matrices one number."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +160,6 @@ class Searched:
         return self.fdr is not None and self.fdr <= MOST_FALSE
 
 
-
 class Unbuilt(NamedTuple):
     """What a page rests on and only precomputing builds, where it is not here."""
 
@@ -182,7 +169,6 @@ class Unbuilt(NamedTuple):
     """What to type into a terminal to have it built."""
     job: str | None
     """One that computes matrices of the model, or waits to: it may be building it."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +213,6 @@ class SearchPage:
         return self.searched is not None and self.searched.share == 1 and self.searched.n_controls > 0
 
 
-
 @dataclass(frozen=True, slots=True)
 class EveryPage:
     """The same search in every model of a server, apart: each in its own weights."""
@@ -236,7 +221,6 @@ class EveryPage:
     pages: tuple[SearchPage, ...]
     missing: tuple[tuple[str, str], ...]
     """Models that are not here yet, and why."""
-
 
 
 class Suggestion(NamedTuple):
@@ -252,7 +236,6 @@ class Suggestion(NamedTuple):
     """Those that were named with it."""
     shown: str = ""
     """What it is called, where that is a token."""
-
 
 
 @dataclass(frozen=True, slots=True)

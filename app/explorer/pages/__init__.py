@@ -1,0 +1,1 @@
+"""What the pages show: one frozen value for each kind of page, which HTML, fragment and JSON render. Knows no HTML, no HTTP."""
