@@ -89,8 +89,8 @@ def run_server(settings: Settings) -> None:
     import uvicorn
 
     from app.server import create_app, end_streams
-    from app.web.http.crowd import ACCEPTED_AT_ONCE, IN_LINE, Crowd, TooFewFiles, allow_files, bound_connections
-    from app.web.wire import LARGEST_HEAD, Listener, Wire
+    from app.web.guard.crowd import ACCEPTED_AT_ONCE, IN_LINE, Crowd, TooFewFiles, allow_files, bound_connections
+    from app.web.guard.wire import LARGEST_HEAD, Listener, Wire
 
     _refuse_device(settings.device)
     _make_data_folder(settings.data)

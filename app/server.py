@@ -18,18 +18,18 @@ from app.jobs.arrivals import bring_missing
 from app.jobs.runner import Runner
 from app.models.naming import Named
 from app.web.api.snapshot import install_snapshot
-from app.web.errors import install_errors
-from app.web.gate import Gate
-from app.web.http.clients import Visitors
+from app.web.guard.clients import Visitors
+from app.web.guard.gate import Gate
+from app.web.http.errors import install_errors
 from app.web.http.kept import KeptAnswers
+from app.web.http.methods import HeadAsGet
 from app.web.http.patience import Patience
+from app.web.http.security import RootPath, SecureHeaders
+from app.web.http.site import open_site
+from app.web.http.streams import Streams
 from app.web.http.targets import OriginForm
 from app.web.http.threads import Threads, open_threads
-from app.web.methods import HeadAsGet
 from app.web.routes import ROUTERS
-from app.web.security import RootPath, SecureHeaders
-from app.web.site import open_site
-from app.web.streams import Streams
 
 logger = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ from app.store.artifacts import ArtifactStore
 from app.store.jobs import JobStore
 from app.store.presence import present
 from app.store.shelf import WRITE_BITS
-from app.web import wire
+from app.web.guard import wire
 
 
 @pytest.fixture

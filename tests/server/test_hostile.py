@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from app.config import Settings
 from app.explorer.running.queue import Errand
 from app.server import create_app
-from app.web.http.crowd import LEAST_FILES
+from app.web.guard.crowd import LEAST_FILES
 from tests.workers import start_in_thread
 
 PLACES = [

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from app.store.jobs import JobStore
-from app.web.streams import MOST
+from app.web.http.streams import MOST
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from app.explorer.pages.search import Inquiry
 from app.explorer.view import ONLY, PROCESSINGS, SORTS, Choice, View
 from app.models.selection import EVERY, Selection
 from app.store.jobs import Task
-from app.web.examples import BLIND_PAGE, COMPARE_PAGE
+from app.web.api.examples import BLIND_PAGE, COMPARE_PAGE
 from app.web.query import SearchQuery
 from app.web.urls import Urls
 

@@ -14,9 +14,9 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
-from app.web import schema
-from app.web.examples import EXAMPLES
-from app.web.parts import FORM_REFERENCE
+from app.web.api import schema
+from app.web.api.examples import EXAMPLES
+from app.web.api.parts import FORM_REFERENCE
 
 
 def describe(*routers: APIRouter) -> dict[str, Any]:

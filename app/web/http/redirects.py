@@ -16,7 +16,7 @@ from app.core.address import Address, AddressError, parse
 from app.explorer.asking.places import located
 from app.explorer.errors import ComputationFailed, NotReady, UnknownAddress
 from app.explorer.visits import jobs
-from app.web.site import resources_of, urls_of
+from app.web.http.site import resources_of, urls_of
 
 API = "/api/v1"
 BEHIND_A_LINK = "/.,;:)]}>\"'`’”»…!*_| "

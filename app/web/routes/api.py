@@ -9,13 +9,13 @@ from app.core.address import parse
 from app.explorer.visits import browse
 from app.explorer.visits import census as survey
 from app.explorer.visits import jobs as job_verbs
-from app.web import schema, twin
-from app.web.answers import NO_STORE, json_answer
+from app.web.api import schema, twin
+from app.web.api.parts import Head, Layer, Slug, describe_answers
+from app.web.http.answers import NO_STORE, json_answer
 from app.web.http.patience import PatientRoute
+from app.web.http.site import resources_of, urls_of
 from app.web.http.threads import aside
-from app.web.parts import Head, Layer, Slug, describe_answers
 from app.web.query import JobsQuery, MapQuery, NotableQuery, TableQuery, ViewQuery
-from app.web.site import resources_of, urls_of
 
 router = APIRouter(prefix="/api/v1", route_class=PatientRoute)
 

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.core.address import parse
 from app.explorer.visits.finding.around import around as around_verb
-from app.web.answers import page_answer
+from app.web.http.answers import page_answer
 from app.web.http.patience import PatientRoute
+from app.web.http.site import resources_of
 from app.web.http.threads import searching
 from app.web.query import AroundQuery
-from app.web.site import resources_of
 
 router = APIRouter(include_in_schema=False, route_class=PatientRoute)
 

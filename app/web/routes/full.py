@@ -6,12 +6,12 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.core.address import parse
 from app.explorer.visits.full import full as full_verb
-from app.web import schema, twin
-from app.web.answers import json_answer, page_answer
+from app.web.api import schema, twin
+from app.web.api.parts import Head, Layer, Slug, describe_answers
+from app.web.http.answers import json_answer, page_answer
 from app.web.http.patience import PatientRoute
-from app.web.parts import Head, Layer, Slug, describe_answers
+from app.web.http.site import resources_of, urls_of
 from app.web.query import TokenQuery
-from app.web.site import resources_of, urls_of
 
 router = APIRouter(route_class=PatientRoute)
 

@@ -11,14 +11,14 @@ from app.explorer.visits.finding.alike import alike as alike_verb
 from app.explorer.visits.finding.composition import composition as composition_verb
 from app.explorer.visits.finding.composition import composition_rows
 from app.explorer.visits.finding.contrast import contrast as contrast_verb
-from app.web import schema, twin
-from app.web.answers import csv_stream, json_answer, page_answer
+from app.web.api import schema, twin
+from app.web.api.parts import Head, Layer, Slug, describe_answers
+from app.web.api.sheet import composition_sheet
+from app.web.http.answers import csv_stream, json_answer, page_answer
 from app.web.http.patience import PatientRoute
+from app.web.http.site import resources_of, urls_of
 from app.web.http.threads import make_aside, searching
-from app.web.parts import Head, Layer, Slug, describe_answers
 from app.web.query import CompositionQuery, ContrastQuery, ViewQuery
-from app.web.sheet import composition_sheet
-from app.web.site import resources_of, urls_of
 
 router = APIRouter(route_class=PatientRoute)
 

@@ -5,8 +5,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from app.explorer.visits.health import health
+from app.web.http.site import resources_of
 from app.web.http.threads import threads_of
-from app.web.site import resources_of
 
 router = APIRouter(tags=["probes"])
 NO_STORE = {"Cache-Control": "no-store"}

@@ -14,12 +14,12 @@ from app.explorer.asking.tasks import wish
 from app.explorer.visits import jobs
 from app.jobs.arrivals import bring
 from app.jobs.runner import Runner
-from app.web.answers import NO_STORE, page_answer, rendered
+from app.web.http.answers import NO_STORE, page_answer, rendered
 from app.web.http.patience import PatientRoute
+from app.web.http.site import resources_of, runner_of, site_of, streams_of, urls_of
+from app.web.http.streams import Live, News
 from app.web.query import JobsQuery, WishQuery
-from app.web.site import resources_of, runner_of, site_of, streams_of, urls_of
-from app.web.streams import Live, News
-from app.web.templating import PICTURES
+from app.web.view.templating import PICTURES
 
 router = APIRouter(include_in_schema=False, prefix="/-/jobs", route_class=PatientRoute)
 

@@ -16,13 +16,13 @@ from app.explorer.pages.matrices import FitPage
 from app.explorer.visits import browse
 from app.explorer.visits.compare import compare
 from app.explorer.visits.finding.around import around
-from app.web import schema, twin
-from app.web.answers import json_answer
+from app.web.api import schema, twin
+from app.web.api.parts import Head, Layer, Slug, describe_answers
+from app.web.http.answers import json_answer
 from app.web.http.patience import PatientRoute
+from app.web.http.site import resources_of, urls_of
 from app.web.http.threads import searching
-from app.web.parts import Head, Layer, Slug, describe_answers
 from app.web.query import AroundQuery, BasisQuery, CompareQuery, TableQuery, TurnQuery
-from app.web.site import resources_of, urls_of
 from app.web.urls import AROUND, COMPARE
 
 PREFIX = "/api/v1"

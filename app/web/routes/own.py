@@ -7,10 +7,10 @@ from fastapi.responses import PlainTextResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
 from app.config import Settings
-from app.web.answers import VARY, html_answer, json_answer
+from app.web.http.answers import VARY, html_answer, json_answer
 from app.web.http.negotiation import coding_of, is_known
 from app.web.http.patience import PatientRoute
-from app.web.site import site_of, urls_of
+from app.web.http.site import site_of, urls_of
 
 router = APIRouter(include_in_schema=False, route_class=PatientRoute)
 FOREVER = "public, max-age=31536000, immutable"

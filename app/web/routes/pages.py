@@ -26,15 +26,15 @@ from app.explorer.visits.finding.suggest import suggest
 from app.explorer.visits.finding.token import find as find_token
 from app.explorer.visits.vectors import vectors
 from app.models.lookup import ID
-from app.web.answers import csv_stream, file_answer, page_answer
+from app.web.api.sheet import census_sheet, direction_sheet, head_sheet, matrix_sheet
 from app.web.api.vectors import vector_file
+from app.web.http.answers import csv_stream, file_answer, page_answer
 from app.web.http.patience import PatientRoute
 from app.web.http.redirects import BEHIND_A_LINK, find_spot, spell_path
+from app.web.http.site import resources_of, urls_of
 from app.web.http.targets import take_off_root
 from app.web.http.threads import aside, make_aside
 from app.web.query import CensusQuery, CompareQuery, JumpQuery, NotableQuery, PageQuery
-from app.web.sheet import census_sheet, direction_sheet, head_sheet, matrix_sheet
-from app.web.site import resources_of, urls_of
 from app.web.urls import WALKED
 
 router = APIRouter(include_in_schema=False, route_class=PatientRoute)

@@ -6,13 +6,13 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.explorer.pages.circuitry import AskedPairPage, PairPage
 from app.explorer.visits.finding.pair import pair as pair_verb
-from app.web import schema, twin
-from app.web.answers import json_answer, page_answer
+from app.web.api import schema, twin
+from app.web.api.parts import describe_answers
+from app.web.http.answers import json_answer, page_answer
 from app.web.http.patience import PatientRoute
+from app.web.http.site import resources_of, urls_of
 from app.web.http.threads import searching
-from app.web.parts import describe_answers
 from app.web.query import PairBoxQuery, PairQuery
-from app.web.site import resources_of, urls_of
 
 router = APIRouter(route_class=PatientRoute)
 

@@ -13,14 +13,14 @@ from app.explorer.pages.search import EveryPage, SearchPage
 from app.explorer.resources import Resources
 from app.explorer.visits.finding.search import N_FOUND, N_ON_PAGE, search_every
 from app.explorer.visits.finding.search import search as search_verb
-from app.web import schema, twin
-from app.web.answers import file_answer, json_answer, page_answer
+from app.web.api import schema, twin
+from app.web.api.parts import Slug, describe_answers
+from app.web.api.sheet import search_sheet
+from app.web.http.answers import file_answer, json_answer, page_answer
 from app.web.http.patience import PatientRoute
+from app.web.http.site import resources_of, urls_of
 from app.web.http.threads import searching
-from app.web.parts import Slug, describe_answers
 from app.web.query import EveryQuery, SearchPageQuery, SearchQuery
-from app.web.sheet import search_sheet
-from app.web.site import resources_of, urls_of
 
 router = APIRouter(route_class=PatientRoute)
 

@@ -9,13 +9,13 @@ from fastapi.responses import RedirectResponse
 from app.core.address import Address, parse
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.visits.finding import token as verbs
-from app.web import schema, twin
-from app.web.answers import json_answer, page_answer
+from app.web.api import schema, twin
+from app.web.api.parts import Slug, describe_answers
+from app.web.http.answers import json_answer, page_answer
 from app.web.http.patience import PatientRoute
+from app.web.http.site import resources_of, urls_of
 from app.web.http.threads import searching
-from app.web.parts import Slug, describe_answers
 from app.web.query import HeadOfQuery, TextQuery, ViewQuery
-from app.web.site import resources_of, urls_of
 from app.web.urls import TOKEN
 
 router = APIRouter(route_class=PatientRoute)

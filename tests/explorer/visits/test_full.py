@@ -13,7 +13,7 @@ from app.explorer.visits import orders
 from app.explorer.visits.full import N_EXAMPLES, N_NEAR, examples, full
 from app.models import demo
 from app.models.vocabulary import Vocabulary
-from app.web.glossary import NOTES
+from app.web.view.glossary import NOTES
 
 HEAD = parse("tiny/L1/H2")
 

@@ -1,4 +1,4 @@
-from app.web import schema
+from app.web.api import schema
 from app.web.api.description import describe, describe_forms
 from app.web.api.snapshot import read_snapshot
 from app.web.routes import ROUTERS

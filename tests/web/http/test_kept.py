@@ -5,7 +5,7 @@ import time
 import pytest
 
 from app.store import grounds
-from app.web import answers
+from app.web.http import answers
 from app.web.http import kept as kept_answers
 from app.web.http.asked import PageTarget
 from app.web.http.kept import AnswerKey, Origins
@@ -68,7 +68,7 @@ def made(monkeypatch):
         return make(request, *how, **more)
 
     monkeypatch.setattr(answers, "content_answer", counted)
-    monkeypatch.setattr("app.web.answers.content_answer", counted)
+    monkeypatch.setattr("app.web.http.answers.content_answer", counted)
     return found
 
 

@@ -1,8 +1,8 @@
 import pytest
 from pydantic import TypeAdapter
 
-from app.web import schema
-from app.web.examples import EXAMPLES
+from app.web.api import schema
+from app.web.api.examples import EXAMPLES
 from app.web.routes import api, blind, full, heads, matrices, search
 
 HEAD = "/api/v1/tiny/L1/H2"

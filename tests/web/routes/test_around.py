@@ -10,8 +10,8 @@ from app.core.address import parse
 from app.explorer.reading.finding.bank import open_bank
 from app.explorer.resources import close_resources, open_resources
 from app.store.jobs import JobStore, Task
-from app.web import schema
-from app.web.numbers import cell
+from app.web.api import schema
+from app.web.view.numbers import cell
 from tests.explorer.banks import build_bank, plant_edges
 from tests.explorer.conftest import SETTINGS
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from pydantic import TypeAdapter
 
-from app.web import schema
+from app.web.api import schema
 
 HEAD = "/tiny/L1/H2/full"
 API = f"/api/v1{HEAD}"

@@ -12,8 +12,8 @@ from app.core.steps import run
 from app.explorer import recipes
 from app.explorer.making.make import Context, make
 from app.explorer.making.tables import Tables
-from app.web import schema
-from app.web.examples import EXAMPLES
+from app.web.api import schema
+from app.web.api.examples import EXAMPLES
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from app.jobs.precompute import precompute
 from app.models.catalog import Catalog
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import Task
-from app.web import schema
+from app.web.api import schema
 from app.web.routes.matrices import PLACES, PREFIX
 
 KINDS = ("L1/mlp-in", "L1/mlp-out", "embed", "unembed", "pos", "heads/write", "heads/read", "L1/H2/ov", "L1/H2/qk")

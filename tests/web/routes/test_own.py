@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from app.config import Settings
-from app.web.glossary import TERMS
+from app.web.view.glossary import TERMS
 
 STATIC = Path(__file__).parents[3] / "static"
 

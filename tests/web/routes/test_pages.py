@@ -15,9 +15,9 @@ from app.explorer.pages.maps import HomePage, ModelEntry
 from app.explorer.visits import browse, orders
 from app.explorer.visits import census as survey
 from app.models.selection import Selection
-from app.web.examples import CENSUS_PAGE, DIRECTION_PAGE, MATRIX_PAGE, NOTABLE_PAGE
-from app.web.glossary import NOTES, TERMS
+from app.web.api.examples import CENSUS_PAGE, DIRECTION_PAGE, MATRIX_PAGE, NOTABLE_PAGE
 from app.web.urls import Urls
+from app.web.view.glossary import NOTES, TERMS
 
 PLACES = ("", "/L1", "/L1/H2", "/L1/H2/ov", "/L1/H2/qk/svd", "/L1/H2/ov/svd/3", "/notable")
 PLACES += ("/blind", "/blind?seed=7&answers=lrlrlrlrlr&weights=raw", "/L1/H2/ov?rotated=1", "/L1/H2/ov/svd/3?rotated=1")

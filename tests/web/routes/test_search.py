@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydantic import TypeAdapter
 
-from app.web import schema
+from app.web.api import schema
 from tests.explorer.banks import build_bank
 
 PAGE, API = "/tiny/search", "/api/v1/tiny/search"

@@ -24,7 +24,7 @@ from app.explorer.reading.census.findings import (
 )
 from app.explorer.reading.census.kinds import ends_called, name_of
 from app.explorer.reading.census.spans import against_span, beside_spans
-from app.web.examples import CENSUS_PAGE
+from app.web.api.examples import CENSUS_PAGE
 
 BETTER = Estimate(0.42, Interval(0.2, 0.61), 24)
 WORSE = Estimate(-0.42, Interval(-0.61, -0.2), 24)

@@ -15,7 +15,7 @@ from app.explorer.making.tables import Tables
 from app.explorer.pages.composition import COLOURED
 from app.explorer.reading.finding.composition import HeadScores, composition_page
 from app.explorer.visits.finding.composition import composition, composition_rows
-from app.web.examples import MODEL, VIEW
+from app.web.api.examples import MODEL, VIEW
 
 HERE = parse("llama")
 

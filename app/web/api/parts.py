@@ -1,0 +1,43 @@
+"""What routes of the API share: the parts of their paths, and the answers that are no pages."""
+
+from typing import Annotated, Any
+
+from fastapi import Path
+
+from app.web.api import schema
+
+Slug = Annotated[str, Path(description="A model's name, or name@pin.", examples=["demo"])]
+Layer = Annotated[str, Path(description="L0, L1 …", examples=["L5"])]
+Head = Annotated[str, Path(description="H0, H1 …", examples=["H3"])]
+
+FORM_REFERENCE = "#/components/schemas/{model}"
+
+
+def describe_answer(form: type, text: str) -> dict[str, Any]:
+    """An answer in that form, as the API's description names it.
+
+    By name alone: FastAPI would build whatever it is given as a model, for each route, whenever a server starts.
+    """
+    reference = FORM_REFERENCE.format(model=form.__name__)
+    return {"description": text, "content": {"application/json": {"schema": {"$ref": reference}}}}
+
+
+FAULTS: dict[int | str, dict[str, Any]] = {
+    status: describe_answer(schema.ComingJson if status == 202 else schema.ErrorJson, text)
+    for status, text in {
+        202: "Being computed; ask again in Retry-After seconds.",
+        400: "A Host header that is none.",
+        404: "Nothing of that name; `detail` has the valid range.",
+        413: "A request with a body.",
+        414: "An address and query of more than 2,000 bytes.",
+        421: "A host name that this server does not answer to.",
+        422: "A query value out of its range.",
+        431: "Header fields of more than 16 KiB.",
+        503: "Too much to do, or this computation failed; ask again in Retry-After seconds.",
+    }.items()
+}
+
+
+def describe_answers(form: type) -> dict[int | str, dict[str, Any]]:
+    """Every answer of a route of the API; `form` is that of the good one."""
+    return {200: describe_answer(form, "Successful Response"), **FAULTS}

@@ -1,0 +1,1 @@
+"""What is turned away before any route sees it, and who asks."""

@@ -1,0 +1,70 @@
+"""What all requests of one server share: templates, static files, and the settings that show in links.
+
+Built once by `server`, read by routes and the error handlers. Knows no model.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from fastapi import Request
+from jinja2 import Environment
+
+from app.config import Settings
+from app.explorer.resources import Resources
+from app.jobs.runner import Runner
+from app.web.http.streams import Streams
+from app.web.urls import Urls
+from app.web.view.assets import Asset, load_assets
+from app.web.view.templating import environment
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The server's own things."""
+
+    settings: Settings
+    assets: dict[str, Asset]
+    templates: Environment
+
+
+def open_site(settings: Settings) -> Site:
+    """Read static files and templates."""
+    assets = load_assets(_folder("static"))
+    return Site(settings, assets, environment(_folder("templates"), assets, settings.root_path))
+
+
+def _folder(name: str) -> Path:
+    """In a wheel beside the package's code, in a checkout beside the package."""
+    package = Path(__file__).parents[2]
+    installed = package / f"_{name}"
+    return installed if installed.is_dir() else package.parent / name
+
+
+def site_of(request: Request) -> Site:
+    """The site that this request came to."""
+    return cast("Site", request.app.state.site)
+
+
+def resources_of(request: Request) -> Resources:
+    """What the explorer's verbs take first."""
+    return cast("Resources", request.app.state.resources)
+
+
+def runner_of(request: Request) -> Runner | None:
+    """What works off the jobs that visitors start; None where they may start none."""
+    return cast("Runner | None", request.app.state.runner)
+
+
+def streams_of(request: Request) -> Streams:
+    """The answers of this server that go on."""
+    return cast("Streams", request.app.state.streams)
+
+
+def urls_of(request: Request) -> Urls:
+    """The links of the site as this visitor has to write them."""
+    settings = site_of(request).settings
+    if settings.public_url:
+        return Urls(settings.root_path, settings.public_url.rstrip("/"))
+    # Starlette puts the server's own address in the place of a Host header that is none.
+    return Urls(settings.root_path, str(request.base_url).rstrip("/"))

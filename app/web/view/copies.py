@@ -1,0 +1,123 @@
+"""What pages say of a model whose numbers were rounded to few levels before they came here, in words.
+
+Knows no artifact: what is determined was found before.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+
+from app.core.address import Address
+from app.explorer.header import Model
+from app.explorer.pages.directions import Determinacy, Direction
+from app.explorer.pages.matrices import MatrixPage
+from app.web.view.numbers import percent
+
+WEIGHTS = {
+    "ov": ("attn.W_V", "attn.W_O"),
+    "qk": ("attn.W_Q", "attn.W_K"),
+    "mlp-in": ("mlp.W_in",),
+    "mlp-gate": ("mlp.W_gate",),
+    "mlp-out": ("mlp.W_out",),
+    "embed": ("embed.W_E",),
+    "unembed": ("unembed.W_U",),
+    "pos": ("pos_embed.W_pos",),
+}
+DIGITS = re.compile(r"\d+")
+UNKNOWN = "how far its rounding turns these directions is not estimated."
+
+
+def copy_of(model: Model) -> str:
+    """Whose copy a quantised model is; empty for other models.
+
+    Example: "4-bit copy of SmolLM2-135M-Instruct: not the original's numbers"
+    """
+    if model.quantised is None:
+        return ""
+    return f"{model.quantised.bits}-bit copy of {model.name}: not the original's numbers"
+
+
+def bits(model: Model, address: Address) -> str:
+    """A quantised model's matrix in a word, by the coarser of its factors.
+
+    Example: "4-bit copy"; "8-bit copy" of an embedding that was kept in more bits than the rest
+    """
+    if model.quantised is None:
+        return ""
+    others = dict(model.quantised.others)
+    kinds = [others.get(name, model.quantised.kind) for name in _weights_of(address)]
+    fewest = min((int(found[0]) for kind in kinds if (found := DIGITS.search(kind))), default=model.quantised.bits)
+    return f"{fewest}-bit copy"
+
+
+def _weights_of(address: Address) -> list[str]:
+    """The weights that a matrix is made of, by their names; of stacked heads none are told apart."""
+    where = "" if address.layer is None else f"blocks.{address.layer}."
+    return [f"{where}{name}" for name in WEIGHTS.get(address.kind or "", ())]
+
+
+def determined(page: MatrixPage) -> str:
+    """Which directions of a quantised copy's matrix its numbers determine.
+
+    Example: "directions 0–3 are determined to about 10 degrees; from 4 on only their span is (97.6% of the span from
+    4 on stays on the read side, 98.1% on the write side)."
+    """
+    found = page.determinacy
+    if found is None:
+        return UNKNOWN
+    sure = _sure(found, page.rank)
+    return f"{sure}." if found.rest is None else f"{sure} ({_kept(found, page.sides)})."
+
+
+def turned(one: Direction) -> str:
+    """How far a direction of a quantised copy is turned by another rounding, and what that means.
+
+    Example: "another rounding like it turns this direction by about 8 degrees on the read side and about 9 degrees on the
+    write side: it is determined. Towards its neighbours, directions 5 to 8, it can be up to 18 degrees."
+    """
+    assert one.turn is not None
+    left, right = (degrees(each) for each in (one.turn.left, one.turn.right))
+    by = f"{left} on the {one.left.side} side and {right} on the {one.right.side} side"
+    means = "it is determined" if one.turn.is_determined else "it is not determined by itself"
+    neighbours = ""
+    if one.badge is not None:
+        to = f"its neighbours, directions {one.badge.first} to {one.badge.last},"
+        neighbours = f" Towards {to} it can be up to {math.ceil(one.badge.degrees)} degrees."
+    return f"another rounding like it turns this direction by {by}: {means}.{neighbours}"
+
+
+def _sure(found: Determinacy, rank: int) -> str:
+    first, later = found.first, found.later
+    if found.degrees is None:
+        if later:
+            return f"direction 0 is not determined, {later} of the others {_are(later)}; of the rest only their span is"
+        return "no direction is determined, only the span of all is"
+    to = f"determined to {degrees(found.degrees)}"
+    if first == rank:
+        return f"all {rank} directions are {to}" if rank > 1 else f"its one direction is {to}"
+    sure = f"directions 0–{first - 1} are {to}" if first > 1 else f"direction 0 is {to}"
+    if first == rank - 1:
+        return f"{sure}; the last one is not"
+    if later:
+        return f"{sure}, and {later} of the {rank - first} after {'them' if first > 1 else 'it'}; of the others only their span is"
+    return f"{sure}; from {first} on only their span is"
+
+
+def _are(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def _kept(found: Determinacy, sides: Sequence[str]) -> str:
+    assert found.rest is not None
+    left, right = (percent(share) for share in found.rest)
+    span = f"the span from {found.first} on" if found.first else "the span of all"
+    return f"{left} of {span} stays on the {sides[0]} side, {right} on the {sides[1]} side"
+
+
+def degrees(value: float) -> str:
+    """An angle in words, rounded up: what is said is not too little.
+
+    Example: degrees(9.2) -> "about 10 degrees"; degrees(0.2) -> "less than a degree"
+    """
+    whole = math.ceil(value)
+    return f"about {whole} degrees" if whole > 1 else "about a degree" if value >= 0.5 else "less than a degree"
