@@ -6,13 +6,10 @@ What random subspaces share says `app.core.finding.haar`. Knows nothing of heads
 from jaxtyping import Float
 from torch import Tensor
 
+from app.core.finding.shared import shared_squares
+from app.core.steps import Steps
 
-def overlaps(spans: Float[Tensor, "n r d"]) -> Float[Tensor, "n n"]:
+
+def overlaps(spans: Float[Tensor, "n r d"]) -> Steps[Float[Tensor, "n n"]]:
     """O of every two of the spans: orthonormal rows, then rows of zeros where one has fewer dimensions."""
-    n, r, d = spans.shape
-    columns = spans.reshape(n * r, d).T
-    found = spans.new_zeros(n, n)
-    for at, span in enumerate(spans):  # each pair once
-        own = (span @ columns[:, at * r :]).view(r, n - at, r).square_().sum((0, 2))
-        found[at, at:] = found[at:, at] = own
-    return found
+    return shared_squares(spans, spans)

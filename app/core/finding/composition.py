@@ -9,14 +9,13 @@ other. Knows nothing of layers, files or thresholds.
 """
 
 import math
-from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-BLOCK_BYTES = 2**28
-"""Of products that are held at a time."""
+from app.core.finding.shared import shared_squares
+from app.core.steps import Steps
 
 
 def seen_from_right(
@@ -33,18 +32,10 @@ def at_unit_norm(factors: Float[Tensor, "heads h d"]) -> Float[Tensor, "heads h 
     return factors / norms.clamp_min(torch.finfo(factors.dtype).tiny)
 
 
-def composition(
-    writers: Float[Tensor, "n h d"], readers: Float[Tensor, "m k d"]
-) -> Iterator[tuple[slice, Float[Tensor, "some m"]]]:
-    """CS of every writer with every reader, some writers at a time.
+def composition(writers: Float[Tensor, "n h d"], readers: Float[Tensor, "m k d"]) -> Steps[Float[Tensor, "n m"]]:
+    """CS of every writer with every reader.
 
     `writers`: rows seen from the right of each OV; `readers`: the same of each M transposed; both at unit norm.
     """
-    n, h, d = writers.shape
-    m, k, _ = readers.shape
-    columns = readers.reshape(m * k, d).T
-    most = max(1, BLOCK_BYTES // (4 * h * m * k))
-    for start in range(0, n, most):
-        some = writers[start : start + most]
-        products = (some.reshape(-1, d) @ columns).view(len(some), h, m, k)
-        yield slice(start, start + len(some)), math.sqrt(d) * products.square_().sum((1, 3)).sqrt_()
+    squares = yield from shared_squares(writers, readers)
+    return squares.sqrt_().mul_(math.sqrt(writers.shape[2]))

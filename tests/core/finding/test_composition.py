@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from app.core.finding.composition import at_unit_norm, composition, seen_from_right
+from app.core.steps import run
 
 D, H, N, M = 24, 4, 3, 5
 
@@ -28,7 +29,7 @@ def scores_of(V, W, left, right):
     """Of writers V @ W with readers left @ right, through the small factors."""
     writers = at_unit_norm(seen_from_right(V, W))
     readers = at_unit_norm(seen_from_right(right.mT, left.mT))
-    return torch.cat([some for _, some in composition(writers, readers)])
+    return run(composition(writers, readers))
 
 
 def test_factors_say_what_dense_products_say(draw):
@@ -37,13 +38,6 @@ def test_factors_say_what_dense_products_say(draw):
     found = scores_of(V, W, left, right)
     expected = [[score(V[a] @ W[a], left[b] @ right[b]) for b in range(M)] for a in range(N)]
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
-
-
-def test_blocks_are_the_whole(draw, monkeypatch):
-    V, W = random(draw, N, D, H), random(draw, N, H, D)
-    whole = scores_of(V, W, W.mT, V.mT)
-    monkeypatch.setattr("app.core.finding.composition.BLOCK_BYTES", 1)
-    np.testing.assert_allclose(scores_of(V, W, W.mT, V.mT), whole, rtol=1e-6)
 
 
 def test_a_writer_that_is_turned_at_random_has_one_in_the_mean_square(draw):

@@ -43,10 +43,9 @@ def compare_spans(bench: Bench) -> Steps[Baked]:
                     spans[side].append(vectors)
     found: Arrays = {}
     for at, (side, of_side) in enumerate(spans.items()):
-        yield manifest.n_layers + at, total
         found[f"rank_{side}"] = np.array([len(vectors) for vectors in of_side], np.int32)
         padded = torch.nn.utils.rnn.pad_sequence(of_side, batch_first=True)
-        found[side] = overlaps(padded).cpu().numpy()
+        found[side] = (yield from within(manifest.n_layers + at, 1, total, overlaps(padded))).cpu().numpy()
         of_side.clear()
     return found, {}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.core.steps import Steps
+from app.core.steps import Steps, within
 from app.explorer.layout import COMPOSED
 from app.explorer.making.context import Baked, Bench
 from app.explorer.making.heads import head_tensors
@@ -47,11 +47,9 @@ def compose(bench: Bench) -> Steps[Baked]:
             done += 1
         if writers is None:
             writers = torch.cat(written)
-        readers = torch.cat(read)
-        for some, scores in composition(writers, readers):
-            cs[at, some] = scores.cpu().numpy()
-            done += some.stop - some.start
-            yield done, total
+        scores = yield from within(done, n, total, composition(writers, torch.cat(read)))
+        cs[at] = scores.cpu().numpy()
+        done += n
         cs[at][layer[:, None] == layer[None, :]] = np.nan
     return {"cs": cs}, {}
 
