@@ -32,7 +32,7 @@ from app.explorer.making.subjects import mlp_subjects
 from app.explorer.making.tables import Tables
 from app.explorer.view import Processing
 from app.jobs.precompute import precompute
-from app.jobs.steps import Step
+from app.jobs.steps import JobStep
 from app.models.catalog import Catalog
 from app.store.artifacts import ArtifactStore
 from benchmarks.floor import Floor, floor_dtype
@@ -117,7 +117,7 @@ def _pair(found: Run, matrices: Matrices, ends: Ends, ours: float) -> None:
         found.pairs.setdefault(name, []).append((seconds, ours / matrices.n_sides))
 
 
-def _timed(steps: Iterator[Step]) -> Iterator[tuple[Step, float]]:
+def _timed(steps: Iterator[JobStep]) -> Iterator[tuple[JobStep, float]]:
     """Each step with the seconds that it took, whatever its reader does in between."""
     while True:
         started = time.perf_counter()

@@ -297,13 +297,13 @@ class _World:
         return float(cosines.abs().mean()), areas
 
 
-def _seconds(bench: Bench, matrices: list[heads.Found], *, judged: bool) -> float:
+def _seconds(bench: Bench, matrices: list[heads.HeadMatrix], *, judged: bool) -> float:
     started = time.perf_counter()
     _read_out(bench, matrices, judged=judged)
     return time.perf_counter() - started
 
 
-def _read_out(bench: Bench, matrices: list[heads.Found], *, judged: bool) -> None:
+def _read_out(bench: Bench, matrices: list[heads.HeadMatrix], *, judged: bool) -> None:
     if judged:
         heads.read_out(bench, matrices)
     else:
@@ -311,7 +311,7 @@ def _read_out(bench: Bench, matrices: list[heads.Found], *, judged: bool) -> Non
             heads.read_out(bench, matrices)
 
 
-def _peak(bench: Bench, matrices: list[heads.Found], *, judged: bool) -> int:
+def _peak(bench: Bench, matrices: list[heads.HeadMatrix], *, judged: bool) -> int:
     """Bytes that one more run takes at most."""
     before, ended = anonymous(os.getpid()), threading.Event()
     peaks: list[int] = []

@@ -21,10 +21,15 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from xdist.scheduler import LoadScopeScheduling
 
 import app.core
+from app.explorer.errors import NotReady
+from app.explorer.resources import close_resources, open_resources
 from app.models.importing.importer import import_model
 from app.models.importing.published import find_published
 from tests.families import FAMILIES, write_family
 from tests.kept import copy_kept
+from tests.workers import SETTINGS
+
+pytest_plugins = ["tests.served"]
 
 # Servers of tests compute nothing of their own accord, unless told.
 os.environ["SINGULAR_LENS_PRECOMPUTE"] = "false"
@@ -317,3 +322,38 @@ def until():
         raise TimeoutError
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def open_explorer():
+    """open_explorer(data, queue_size=1, …) -> resources, closed at the end of the session if not before."""
+    opened = []
+
+    def build(data, **settings):
+        opened.append(open_resources(data=data, **(SETTINGS | settings)))
+        return opened[-1]
+
+    yield build
+    for r in opened:
+        close_resources(r)
+
+
+@pytest.fixture(scope="session")
+def explorer(open_explorer, tiny_data, tmp_path_factory):
+    """One explorer for all tests that only look."""
+    return open_explorer(shutil.copytree(tiny_data, tmp_path_factory.mktemp("explorer") / "data"))
+
+
+@pytest.fixture(scope="session")
+def patiently():
+    """patiently(verb, *words): the verb's answer, asked for until it is ready, as a browser would."""
+
+    def ask(verb, *words, seconds=60):
+        for _ in range(int(seconds / 0.01)):
+            try:
+                return verb(*words)
+            except NotReady:
+                time.sleep(0.01)
+        raise TimeoutError
+
+    return ask

@@ -38,3 +38,16 @@ def start_in_thread(children, data, device, quota_bytes):
     """The worker of a server, in a thread of the test's process: what a test replaces is replaced there, too."""
     store = ArtifactStore(data / "artifacts", quota_bytes)
     return start_thread(open_maker(data, device, store), store)
+
+
+SETTINGS = {
+    "models": ("tiny",),
+    "device": "cpu",
+    "weights": "folded",
+    "quota_bytes": 10**9,
+    "queue_size": 64,
+    "wait_seconds": 30.0,
+    "waiters": 8,
+    "start_worker": start_in_thread,
+}
+"""Of resources whose worker is one."""

@@ -82,7 +82,7 @@ def approximated(matrix: Matrix, terms: Decomposition) -> Float64[Tensor, "d_lef
     return total + (terms.mean.double() if matrix.is_upright else terms.mean.double()[:, None])
 
 
-class Badge(NamedTuple):
+class Instability(NamedTuple):
     """How far rounding can turn a direction towards its neighbours."""
 
     kind: BadgeKind | None
@@ -181,7 +181,7 @@ def _seen_by_pairs(matrix: Matrix, terms: Decomposition) -> Float64[Tensor, "ran
     return (weighted @ stream_side.square().T).double() * scale**2
 
 
-def badges(strength: Float[Tensor, " rank"], rounding: Float64[Tensor, "rank rank"]) -> list[Badge]:
+def badges(strength: Float[Tensor, " rank"], rounding: Float64[Tensor, "rank rank"]) -> list[Instability]:
     """One badge a direction, from the angles `asin(rounding_ij / |s_i - s_j|)`; rows of small gaps are not chained."""
     if len(strength) == 0:
         return []
@@ -196,7 +196,7 @@ def badges(strength: Float[Tensor, " rank"], rounding: Float64[Tensor, "rank ran
     return [_badge(*each, index) for index, each in enumerate(found)]
 
 
-def _badge(widest: float, first: int, last: int, index: int) -> Badge:
+def _badge(widest: float, first: int, last: int, index: int) -> Instability:
     if widest <= CLOSE_DEGREES:
-        return Badge(None, widest, index, index)
-    return Badge("subspace" if widest > SUBSPACE_DEGREES else "close", widest, first, last)
+        return Instability(None, widest, index, index)
+    return Instability("subspace" if widest > SUBSPACE_DEGREES else "close", widest, first, last)

@@ -20,7 +20,7 @@ from app.explorer.layout import STRONGEST, STRONGEST_TOKENS
 from app.explorer.library import OpenModel
 from app.explorer.making.context import Arrays, Bench
 from app.explorer.making.decompositions import Taken, subject_taken_apart
-from app.explorer.making.heads import Found, Part, in_little, take_apart_by_circuit
+from app.explorer.making.heads import HeadMatrix, Part, in_little, take_apart_by_circuit
 from app.explorer.making.subjects import Subject, mlp_subjects
 from app.explorer.view import Processing
 from app.models.weights import layer_file
@@ -83,7 +83,7 @@ class Batch:
     """Matrices of one layer, taken apart, or none where all are there."""
 
     layer: Layer
-    matrices: list[Found]
+    matrices: list[HeadMatrix]
     wholes: list[Whole]
     """Of the MLP."""
     n_found: int
@@ -198,7 +198,7 @@ class Layers:
         if batch:
             yield batch
 
-    def _taken_apart(self, layer: Layer, wanted: Sequence[Wanted]) -> tuple[list[Found], list[Whole]]:
+    def _taken_apart(self, layer: Layer, wanted: Sequence[Wanted]) -> tuple[list[HeadMatrix], list[Whole]]:
         from app.core.exact.shares import shares_of, side_by_side
 
         of_heads = [each for each in wanted if not isinstance(each, str)]
@@ -206,7 +206,7 @@ class Layers:
         circuits = take_apart_by_circuit(layer.bench, layer.index, of_heads, device=self._device)
         # What takes longest first, so that no core waits for it at the end.
         subjects = mlp_subjects(layer.bench, layer.index, kinds) if kinds else []
-        works: list[Callable[[], Whole | list[Found]]] = [
+        works: list[Callable[[], Whole | list[HeadMatrix]]] = [
             partial(self._whole, layer, kind, whole) for kind, whole in zip(kinds, subjects, strict=True)
         ]
         done = side_by_side(lambda work: work(), [*works, *circuits], shares_of(self._device))

@@ -31,7 +31,7 @@ from app.explorer.making.tables import Tables
 from app.explorer.view import Processing
 from app.jobs.layers import Batch, Layer, Layers, last_first
 from app.jobs.singles import in_turn, singles
-from app.jobs.steps import Step
+from app.jobs.steps import JobStep
 from app.models.memory import give_back
 from app.store.artifacts import ArtifactStore, Recipe
 from app.store.jobs import Task
@@ -56,7 +56,7 @@ def precompute(
     tables: Tables,
     model: OpenModel,
     task: Task = EVERY_HEAD,
-) -> Iterator[Step]:
+) -> Iterator[JobStep]:
     """Compute what is missing, saying how far it is; BadOption, ComputationFailed for damaged weights, DiskRefuses."""
     for processing in task.processings:
         if processing not in model.header.processings:
@@ -156,7 +156,7 @@ class _Run:
         self._galleries_due = list(self._layers_and_ends)
         self._maps = {processing: _Map(bench) for processing, bench in self._benches.items()}
 
-    def steps(self, writer: ThreadPoolExecutor) -> Iterator[Step]:
+    def steps(self, writer: ThreadPoolExecutor) -> Iterator[JobStep]:
         """The work, a batch at a time."""
         yield self._step("reading the weights")
         self._keep_found()
@@ -204,7 +204,7 @@ class _Run:
             for recipe in found:
                 self._store.keep(recipe)
 
-    def _gallery(self, layer: int | None) -> Iterator[Step]:
+    def _gallery(self, layer: int | None) -> Iterator[JobStep]:
         """Gallery of the layer, or of the model's ends, once all of their matrices are there, and only once."""
         for due in [due for due in self._galleries_due if due[1] == layer]:
             processing = due[0]
@@ -213,7 +213,7 @@ class _Run:
                 recipe = recipes.gallery(self._model, layer, processing)
                 yield from self._kept(recipe, f"gallery, {_name(layer)}, {processing}")
 
-    def _bank(self, *, of_tokens: bool) -> Iterator[Step]:
+    def _bank(self, *, of_tokens: bool) -> Iterator[JobStep]:
         """What is searched, part by part: of tokens; or what was not kept with its layer, then what is made of all layers."""
         for processing in self._benches if self._has_bank else ():
             parts = bank.parts_of(self._model, processing)
@@ -229,7 +229,7 @@ class _Run:
                         yield from self._made(part, f"bank, {_part_name(part)}, {processing}, {place}")
             give_back()
 
-    def _census(self) -> Iterator[Step]:
+    def _census(self) -> Iterator[JobStep]:
         """Census of every layer and of the model's ends, if it is one of all matrices."""
         for processing, layer in self._layers_and_ends if self._has_census else ():
             recipe = recipes.census_part(self._model, layer, processing)
@@ -241,12 +241,12 @@ class _Run:
         decompositions = (recipes.decomposition(self._model, place, processing, {}) for place in places)
         return bool(places) and all(map(self._store.exists, decompositions))
 
-    def _kept(self, recipe: Recipe, stage: str) -> Iterator[Step]:
+    def _kept(self, recipe: Recipe, stage: str) -> Iterator[JobStep]:
         """What the recipe names, made and kept if it is not there."""
         if self._store.read(recipe) is None:
             yield from self._made(recipe, stage)
 
-    def _one(self, processing: Processing, place: Address) -> Iterator[Step]:
+    def _one(self, processing: Processing, place: Address) -> Iterator[JobStep]:
         """One matrix by itself, which may take minutes."""
         recipe = recipes.decomposition(self._model, place, processing, self._parameters)
         stage = f"{place.label}, {processing}"
@@ -258,7 +258,7 @@ class _Run:
             self._matrices_done += 1
         yield self._step(stage)
 
-    def _made(self, recipe: Recipe, stage: str) -> Iterator[Step]:
+    def _made(self, recipe: Recipe, stage: str) -> Iterator[JobStep]:
         """What the recipe names, made step by step and kept."""
         steps = make(recipe, Context(self._tables, self._model, self._store))
         try:
@@ -352,8 +352,8 @@ class _Run:
         finally:
             self._compute_seconds += time.perf_counter() - started
 
-    def _step(self, stage: str) -> Step:
-        return Step(
+    def _step(self, stage: str) -> JobStep:
+        return JobStep(
             stage=stage,
             layers_done=self._layers_done,
             layers=self.layers.count,

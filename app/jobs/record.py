@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from app.core.plain_text import spell_out
 from app.explorer.errors import ExplorerError
 from app.interruption import is_interrupted
-from app.jobs.steps import ImportStep, Step
+from app.jobs.steps import ImportStep, JobStep
 from app.models.refusal import ImportRefused
 from app.store.jobs import Job, JobState, JobStore
 
@@ -28,7 +28,7 @@ class JobCancelled(ExplorerError):
     """Somebody asked for this job to end."""
 
 
-def recorded(store: JobStore, job: Job, steps: Iterator[Step]) -> Iterator[Job]:
+def recorded(store: JobStore, job: Job, steps: Iterator[JobStep]) -> Iterator[Job]:
     """The job after each of the steps, noted as it is; as `noted` otherwise.
 
     Who asks for no further step leaves the job interrupted.
@@ -89,7 +89,7 @@ class Notes:
         except OSError as error:
             self._refuse(error)
 
-    def follow(self, step: Step | ImportStep) -> Job:
+    def follow(self, step: JobStep | ImportStep) -> Job:
         """The job after the step, noted if the last note was not just now, or of another stage of an import."""
         is_new = isinstance(step, ImportStep) and step.stage != self._job.stage  # some last for minutes
         said = asdict(step) | {"stage": fit_to_note(step.stage)}

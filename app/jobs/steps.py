@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class JobStep:
     """How far precomputing is, said several times a layer, or a fit."""
 
     stage: str

@@ -22,7 +22,7 @@ LONGEST = 20_000
 LONGEST_REPLACEMENT = 16
 BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
-Step = Callable[[str], str]
+DecodingStep = Callable[[str], str]
 
 
 class Decoder:
@@ -82,7 +82,7 @@ def _suffix(model: dict[str, Any], parts: list[dict[str, Any]]) -> str:
     return str(next(filter(None, [model.get("end_of_word_suffix"), *marks]), ""))
 
 
-def _steps(parts: list[dict[str, Any]]) -> Iterator[Step]:
+def _steps(parts: list[dict[str, Any]]) -> Iterator[DecodingStep]:
     """What the parts do to each piece, one after the other."""
     is_fused = False
     for part in parts:
@@ -100,18 +100,18 @@ def _steps(parts: list[dict[str, Any]]) -> Iterator[Step]:
             yield _strip(part.get("content") or " ", part.get("start") or 0, part.get("stop") or 0)
 
 
-def _word_piece(prefix: str) -> Step:
+def _word_piece(prefix: str) -> DecodingStep:
     return lambda piece: piece.removeprefix(prefix) if piece.startswith(prefix) else f" {piece}"
 
 
-def _replace(old: Any, new: Any) -> Step:
+def _replace(old: Any, new: Any) -> DecodingStep:
     """Replaces a mark by a few characters; what would do more is no tokenizer's convention and does nothing."""
     if not (isinstance(old, str) and old and isinstance(new, str) and len(new) <= LONGEST_REPLACEMENT):
         return lambda piece: piece
     return lambda piece: piece.replace(old, new)
 
 
-def _strip(content: str, start: int, stop: int) -> Step:
+def _strip(content: str, start: int, stop: int) -> DecodingStep:
     def strip(piece: str) -> str:
         n_left = min(len(piece) - len(piece.lstrip(content)), start)
         piece = piece[n_left:]

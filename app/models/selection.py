@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from app.models.vocabulary import Entry, Vocabulary
+from app.models.vocabulary import TokenEntry, Vocabulary
 
 Product = Literal["dot", "cosine"]
 """`dot`: the product of a token's vector with the direction, as the network computes it; `cosine`: that of the token's
@@ -66,7 +66,7 @@ def _selected(vocabulary: Vocabulary, selection: Selection) -> NDArray[np.bool_]
     return passed
 
 
-def _passes(entry: Entry, selection: Selection) -> bool:
+def _passes(entry: TokenEntry, selection: Selection) -> bool:
     word = entry.text.removeprefix(" ")
     return (
         entry.id >= selection.frequent

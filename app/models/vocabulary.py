@@ -30,7 +30,7 @@ INVISIBLE = frozenset(
 )
 
 
-class Entry(NamedTuple):
+class TokenEntry(NamedTuple):
     """One token."""
 
     id: int
@@ -53,7 +53,7 @@ class Vocabulary:
         self._literal = {token["id"]: token["content"] for token in added}
         self._special = {token["id"] for token in added if token["special"]}
         self._decoder = Decoder(described)
-        self._entries: dict[int, Entry] = {}
+        self._entries: dict[int, TokenEntry] = {}
         self.words = Words(self)
         """The word that each id is."""
         self._lookup: Lookup | None = None
@@ -62,7 +62,7 @@ class Vocabulary:
         """Which ids the tokenizer knows: [d_vocab]."""
         self.known[[id_ for id_ in self._pieces.keys() | self._literal.keys() if id_ < d_vocab]] = True
 
-    def entry(self, id_: int) -> Entry:
+    def entry(self, id_: int) -> TokenEntry:
         """The token with that id; a placeholder such as `<12287>` for one that is not known or adds nothing."""
         found = self._entries.get(id_)
         if found is None:
@@ -78,7 +78,7 @@ class Vocabulary:
                 self._lookup = Lookup((id_, text, shown(text)) for id_, text in texts)
             return self._lookup
 
-    def find(self, text: str) -> Entry | None:
+    def find(self, text: str) -> TokenEntry | None:
         """The token that is written so: its text, its shown form, or `#1234` for an id; None if there is none.
 
         Example: find(" Paris") is find("·Paris"), and is the entry of that token.
@@ -86,11 +86,11 @@ class Vocabulary:
         id_ = self.lookup.id_of(text)
         return None if id_ is None else self.entry(id_)
 
-    def _make(self, id_: int) -> Entry:
+    def _make(self, id_: int) -> TokenEntry:
         if not 0 <= id_ < self.size:
             raise ValueError(f"token {id_} is not here: ids go from 0 to {self.size - 1}")
         text, kind = self._read(id_)
-        return Entry(id_, text, shown(text), kind)
+        return TokenEntry(id_, text, shown(text), kind)
 
     def _read(self, id_: int) -> tuple[str, Kind]:
         literal = self._literal.get(id_)

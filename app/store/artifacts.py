@@ -22,7 +22,7 @@ from app.store.grounds import note_artifact, note_folder, note_now
 from app.store.located import Located, Stamp, locate, open_file, stamp_at, stamp_of
 from app.store.memory import Memory
 from app.store.sealed import Arrays, Contents, Damaged, recipe_in, seal, unseal
-from app.store.shelf import SUFFIX, Found, Shelf
+from app.store.shelf import SUFFIX, ReadFile, Shelf
 
 __all__ = ["FORMAT", "Arrays", "Artifact", "ArtifactStore", "Located", "Recipe", "format_of", "is_older", "recipe_of"]
 
@@ -192,7 +192,7 @@ class ArtifactStore:
                     raise Damaged("it holds another recipe")
             except Damaged as error:
                 self._located.pop(path, None)
-                self._set_aside(Found(path, b"", os.fstat(handle).st_ino), error)
+                self._set_aside(ReadFile(path, b"", os.fstat(handle).st_ino), error)
                 return None
             except OSError as error:
                 logger.warning("cannot read artifact %s: %s", recipe.subject, error)
@@ -283,7 +283,7 @@ class ArtifactStore:
         left, before = self._used.get(path, (None, None))
         return before if stamp is not None and stamp == left else stamp
 
-    def _set_aside(self, found: Found, error: Damaged) -> None:
+    def _set_aside(self, found: ReadFile, error: Damaged) -> None:
         note_now()  # it will be computed again
         try:
             if self._shelf.set_aside(found):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app.store.artifacts import format_of, is_older
 from app.store.sealed import Damaged, unseal
-from app.store.shelf import SUFFIX, Found, Shelf
+from app.store.shelf import SUFFIX, ReadFile, Shelf
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def prove(root: Path, files: list[tuple[Path, int]]) -> Iterator[Proof]:
             yield Proof(path, size, f"it cannot be read ({error.strerror})")
 
 
-def _fault(shelf: Shelf, found: Found) -> str | None:
+def _fault(shelf: Shelf, found: ReadFile) -> str | None:
     try:
         format_of(found.path, unseal(found.data).recipe)
     except Damaged as error:
@@ -51,7 +51,7 @@ def _fault(shelf: Shelf, found: Found) -> str | None:
     return None
 
 
-def _set_aside(shelf: Shelf, found: Found, error: Damaged) -> str | None:
+def _set_aside(shelf: Shelf, found: ReadFile, error: Damaged) -> str | None:
     try:
         return f"{error}; it is set aside and will be computed again" if shelf.set_aside(found) else None
     except OSError as refused:

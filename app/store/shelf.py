@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Found:
+class ReadFile:
     """A file's bytes, and which file it was: by now another may have its name."""
 
     path: Path
@@ -51,7 +51,7 @@ class Found:
 
 
 @dataclass(frozen=True, order=True)
-class Entry:
+class StoredFile:
     """A finished or damaged file, in the order in which they make room."""
 
     is_whole: bool
@@ -88,7 +88,7 @@ class Shelf:
         self._refusal: Refusal | None = None
         self._probing = Lock()
 
-    def read(self, path: Path) -> Found | None:
+    def read(self, path: Path) -> ReadFile | None:
         """The file, whose use is not noted; None if it is not there.
 
         No bytes for what has the file's name and is no file. OSError.
@@ -101,9 +101,9 @@ class Shelf:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             os.close(handle)
-            return Found(path, b"", status.st_ino)
+            return ReadFile(path, b"", status.st_ino)
         with open(handle, "rb") as file:
-            return Found(path, file.read(), status.st_ino)
+            return ReadFile(path, file.read(), status.st_ino)
 
     def touch(self, path: Path) -> None:
         """Note that the file is in use, though nobody needs to read it."""
@@ -154,7 +154,7 @@ class Shelf:
         """The last file, of so many bytes, could not be written for that reason, or could be."""
         self._refusal = None if error is None else Refusal(error, size, time.monotonic())
 
-    def set_aside(self, found: Found) -> bool:
+    def set_aside(self, found: ReadFile) -> bool:
         """Rename a damaged file so that its name is free; False if it is not there any more. OSError."""
         try:
             if found.path.stat().st_ino != found.inode:
@@ -177,13 +177,13 @@ class Shelf:
                 self._refusal = Refusal(error, refused.size, time.monotonic())
             return None if self._refusal is None else self._refusal.error
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[StoredFile]:
         """Every finished or damaged file under the folder."""
         for path in walked(self.root):
             if path.suffix in (SUFFIX, DAMAGED) and (entry := _entry(path)):
                 yield entry
 
-    def make_room(self) -> Iterator[Entry]:
+    def make_room(self) -> Iterator[StoredFile]:
         """Measure the folder and delete what is beyond the quota; the files that were deleted. OSError."""
         if self.root.is_dir():
             with open_account(self.root) as account:
@@ -201,7 +201,7 @@ class Shelf:
             account.write(used)
             temporary.replace(path)
 
-    def _used_with(self, used: Used | None, replaced: Entry | None, path: Path, coming: Used) -> Used:
+    def _used_with(self, used: Used | None, replaced: StoredFile | None, path: Path, coming: Used) -> Used:
         """Bytes under the folder once the file has its place, for which room is made."""
         if used is not None and self._measured:
             used = used - _total([replaced] if replaced else []) + coming
@@ -211,7 +211,7 @@ class Shelf:
         self._measured = True
         return _total(others) - _total(self._evict(others, coming)) + coming
 
-    def _evict(self, entries: list[Entry], coming: Used) -> Iterator[Entry]:
+    def _evict(self, entries: list[StoredFile], coming: Used) -> Iterator[StoredFile]:
         """Delete the first of these files until there is room: kept ones for kept ones alone, the others for both."""
         kept = [entry for entry in entries if entry.is_kept]
         gone = list(_trim(kept, coming.kept, self._most_kept))
@@ -285,7 +285,7 @@ def _begin(path: Path) -> tuple[Path, int]:
     raise OSError(errno.EAGAIN, "the file could not be begun")
 
 
-def _trim(entries: list[Entry], coming: int, most: int) -> Iterator[Entry]:
+def _trim(entries: list[StoredFile], coming: int, most: int) -> Iterator[StoredFile]:
     """Delete the first of these files until they and what is coming have at most so many bytes; some may be gone."""
     used = sum(entry.size for entry in entries) + coming
     if used <= most:
@@ -300,14 +300,14 @@ def _trim(entries: list[Entry], coming: int, most: int) -> Iterator[Entry]:
         yield entry
 
 
-def _entry(path: Path) -> Entry | None:
+def _entry(path: Path) -> StoredFile | None:
     """The file; None if it is not there. A damaged one is nobody's."""
     try:
         status = path.lstat()
     except FileNotFoundError:
         return None
     is_whole = path.suffix != DAMAGED
-    return Entry(is_whole, status.st_mtime, path, status.st_size, is_whole and _is_kept(status))
+    return StoredFile(is_whole, status.st_mtime, path, status.st_size, is_whole and _is_kept(status))
 
 
 def _is_kept(status: os.stat_result) -> bool:
@@ -322,7 +322,7 @@ def _protect(path: Path) -> bool:
     return False
 
 
-def _total(entries: Iterable[Entry]) -> Used:
+def _total(entries: Iterable[StoredFile]) -> Used:
     visits = kept = 0
     for entry in entries:
         if entry.is_kept:

@@ -7,8 +7,8 @@ import torch
 
 from app.core import decomposition
 from app.core.decomposition import (
-    Badge,
     Decomposition,
+    Instability,
     badges,
     canonical_signs,
     gaps,
@@ -173,7 +173,7 @@ def test_badges_are_plain_values():
     assert isinstance(turn, float)
 
 
-def one_by_one(strength: torch.Tensor, rounding: torch.Tensor) -> list[Badge]:
+def one_by_one(strength: torch.Tensor, rounding: torch.Tensor) -> list[Instability]:
     """Badges as they are defined, pair by pair."""
     found = []
     for i, own in enumerate(strength.tolist()):
@@ -186,7 +186,7 @@ def one_by_one(strength: torch.Tensor, rounding: torch.Tensor) -> list[Badge]:
         least = 10 if widest > 10 else 1
         within = [j for j, angle in angles.items() if angle > least or j == i] if widest > 1 else [i]
         kind = "subspace" if widest > 10 else "close" if widest > 1 else None
-        found.append(Badge(kind, widest, min(within), max(within)))
+        found.append(Instability(kind, widest, min(within), max(within)))
     return found
 
 

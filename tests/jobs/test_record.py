@@ -6,13 +6,13 @@ import pytest
 from app.explorer.errors import ComputationFailed
 from app.jobs import record
 from app.jobs.record import JobCancelled, noted, recorded
-from app.jobs.steps import ImportStep, Step
+from app.jobs.steps import ImportStep, JobStep
 from app.models.refusal import ImportRefused
 from app.store.jobs import Job, JobStore
 
 
 def step(n, of=4):
-    return Step(f"layer {n} of {of}", n, of, 8 * n, 1, 8 * of + 1, 0.0, n, 100 * n, 0.5 * n, 0.25 * n)
+    return JobStep(f"layer {n} of {of}", n, of, 8 * n, 1, 8 * of + 1, 0.0, n, 100 * n, 0.5 * n, 0.25 * n)
 
 
 class Steps:
@@ -40,7 +40,7 @@ def store(tmp_path, monkeypatch):
     return JobStore(tmp_path / "jobs")
 
 
-@pytest.mark.parametrize("kind", [Step, ImportStep])
+@pytest.mark.parametrize("kind", [JobStep, ImportStep])
 def test_a_job_has_all_that_a_step_says(kind):
     assert {field.name for field in fields(kind)} <= {field.name for field in fields(Job)}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.explorer.resources import close_resources, open_resources
 from tests.explorer.banks import build_bank
-from tests.explorer.conftest import SETTINGS
+from tests.workers import SETTINGS
 
 OF_THE_BANK = ("bank", "words", "tokens", "moments", "shadow", "readings")
 NOTED = """

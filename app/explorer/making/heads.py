@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Found:
+class HeadMatrix:
     """One matrix of a head, taken apart but not read out."""
 
     head: int
@@ -81,14 +81,14 @@ def every_matrix(model: OpenModel) -> list[tuple[int, Circuit]]:
 
 def take_apart(
     bench: Bench, layer: int, wanted: Iterable[tuple[int, Circuit]], distance: int = 0, device: str = "cpu"
-) -> list[Found]:
+) -> list[HeadMatrix]:
     """Those matrices of a layer, one circuit's taken apart together; each head's tensors are read once."""
     return [each for circuit in take_apart_by_circuit(bench, layer, wanted, distance, device) for each in circuit()]
 
 
 def take_apart_by_circuit(
     bench: Bench, layer: int, wanted: Iterable[tuple[int, Circuit]], distance: int = 0, device: str = "cpu"
-) -> list[Callable[[], list[Found]]]:
+) -> list[Callable[[], list[HeadMatrix]]]:
     """The same, each circuit's still to be called for, by any thread."""
     from app.core.bases.svd import decompose_all
     from app.core.circuits import CIRCUITS as PRODUCTS
@@ -99,10 +99,10 @@ def take_apart_by_circuit(
     read = side_by_side(lambda head: head_tensors(bench, layer, head, distance), needed, shares_of(device))
     tensors = dict(zip(needed, read, strict=True))
 
-    def taken_apart(circuit: Circuit, heads: Sequence[int]) -> list[Found]:
+    def taken_apart(circuit: Circuit, heads: Sequence[int]) -> list[HeadMatrix]:
         products = [PRODUCTS[circuit](tensors[head]).to(device) for head in heads]
         return [
-            Found(head, circuit, product, terms, _bias(tensors[head], circuit))
+            HeadMatrix(head, circuit, product, terms, _bias(tensors[head], circuit))
             for head, product, terms in zip(heads, products, decompose_all(products), strict=True)
         ]
 
@@ -110,14 +110,14 @@ def take_apart_by_circuit(
     return [partial(taken_apart, circuit, own) for circuit, own in heads.items() if own]
 
 
-def read_out(bench: Bench, matrices: Sequence[Found], k: int = KEPT_TOKENS, n: int | None = None) -> list[Part]:
+def read_out(bench: Bench, matrices: Sequence[HeadMatrix], k: int = KEPT_TOKENS, n: int | None = None) -> list[Part]:
     """The first n directions of each matrix read out together, or all with what belongs to none."""
     parts, asked = unread(bench, matrices, n)
     read_together(bench, asked, k)
     return parts
 
 
-def unread(bench: Bench, matrices: Sequence[Found], n: int | None = None) -> tuple[list[Part], list[Asked]]:
+def unread(bench: Bench, matrices: Sequence[HeadMatrix], n: int | None = None) -> tuple[list[Part], list[Asked]]:
     """All but the readouts of the first n directions of each matrix, or of all; and what is to be read out."""
     from app.core.exact.shares import shares_of, side_by_side
 
@@ -133,7 +133,7 @@ def unread(bench: Bench, matrices: Sequence[Found], n: int | None = None) -> tup
     return parts, asked
 
 
-def _unread(bench: Bench, each: Found, n: int | None) -> Part:
+def _unread(bench: Bench, each: HeadMatrix, n: int | None) -> Part:
     arrays = {name: array[:n] for name, array in term_arrays(bench, each.product, each.terms).items()}
     facts = {"scores": _scores(bench, each), "has_bias": bool(each.bias.any())}
     return Part(each.head, each.circuit, each.terms.strength.cpu().numpy(), arrays, facts)
@@ -243,7 +243,7 @@ def turn_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arra
     }
 
 
-def _scores(bench: Bench, each: Found) -> dict[str, float]:
+def _scores(bench: Bench, each: HeadMatrix) -> dict[str, float]:
     """The scores of a matrix by name, `copying` first where it writes."""
     from app.core.measuring.scores import SCORES, copying
 

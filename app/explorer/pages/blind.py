@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from app.core.address import Address
 from app.explorer.header import Model
 from app.explorer.view import View
-from app.models.vocabulary import Entry
+from app.models.vocabulary import TokenEntry
 
 BlindOf = Literal["all", "readable"]
 
@@ -18,7 +18,7 @@ BLIND_OF: tuple[BlindOf, ...] = get_args(BlindOf)
 Answer = Literal["l", "r"]
 """The left column, or the right one."""
 
-Columns = tuple[tuple[Entry, ...], tuple[Entry, ...]]
+Columns = tuple[tuple[TokenEntry, ...], tuple[TokenEntry, ...]]
 """Tokens on the left and on the right, without their scores: sizes of scores would tell which is which."""
 
 

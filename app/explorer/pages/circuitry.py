@@ -10,7 +10,7 @@ from app.explorer.pages.directions import Hop
 from app.explorer.pages.rays import NamedToken
 from app.explorer.pages.search import Unbuilt
 from app.explorer.view import View
-from app.models.vocabulary import Entry
+from app.models.vocabulary import TokenEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Aligned:
     """How many of those that were looked at would be so far out by chance."""
     gain: float
     """1 for an average direction of its matrix."""
-    tokens: tuple[Entry, ...]
+    tokens: tuple[TokenEntry, ...]
     """The first that the end reads, or writes."""
     rank: int | None = None
     """Of the token in the order of this end, counted from 1; None where no token is asked about, or nobody has counted."""
@@ -66,7 +66,7 @@ class Reading:
     """Which end of the writer lies on the side of the end that is asked about; None where the writer is what is given."""
     gain: float | None = None
     """Of the writer, likewise."""
-    tokens: tuple[tuple[Entry, ...], tuple[Entry, ...]] = ((), ())
+    tokens: tuple[tuple[TokenEntry, ...], tuple[TokenEntry, ...]] = ((), ())
     """Of its + and its - end, likewise."""
 
 
@@ -88,7 +88,7 @@ class Surroundings:
     side: str
     writes: bool
     """Whether it writes to the stream; else it reads it."""
-    tokens: tuple[tuple[Entry, ...], tuple[Entry, ...]]
+    tokens: tuple[tuple[TokenEntry, ...], tuple[TokenEntry, ...]]
     """The first of its + and of its - end."""
     neighbours: Alignments
     others: Alignments
@@ -134,7 +134,7 @@ class TokenGroup:
 class NearToken(NamedTuple):
     """A token near to another."""
 
-    token: Entry
+    token: TokenEntry
     cosine: float
 
 
@@ -178,8 +178,8 @@ class PairCell:
     """Of both + ends."""
     expected: float
     """How many cells of the map would be so far out by chance."""
-    written: tuple[Entry, ...]
-    read: tuple[Entry, ...]
+    written: tuple[TokenEntry, ...]
+    read: tuple[TokenEntry, ...]
     """First tokens of either end."""
 
 

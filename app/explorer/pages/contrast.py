@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from app.core.address import Address
+from app.core.address import Address, Sign
 from app.explorer.header import Model
-from app.explorer.pages.rays import Ray, Token
+from app.explorer.pages.rays import Token
 from app.explorer.view import View
 
 Gulf = Literal["", "widths", "models"]
@@ -43,7 +43,7 @@ class ContrastEnd(NamedTuple):
     """One end of two directions, on one side: tokens of both, and of one alone."""
 
     side: str
-    rays: tuple[Ray, Ray]
+    rays: tuple[Sign, Sign]
     both: tuple[Token, ...]
     """With the scores of the first."""
     first: tuple[Token, ...]

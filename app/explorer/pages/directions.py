@@ -3,14 +3,17 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from app.core.address import Address
-from app.core.address import Ray as ShortRay
+from app.core.address import Address, Ray
 from app.core.measuring.determinacy import is_determined
 from app.explorer.header import Model, Note
 from app.explorer.pages.rays import Hit, Rays, Token, Words
 from app.explorer.view import Tab, View
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class Direction:
 
 
 @dataclass(frozen=True, slots=True)
-class Readout:
+class RayReadout:
     """The first tokens of one ray on one side."""
 
     side: str
@@ -153,7 +156,7 @@ Relation = Literal["", "like", "reads", "writes"]
 class Hop(NamedTuple):
     """A ray on the path that a visitor walked."""
 
-    ray: ShortRay
+    ray: Ray
     relation: Relation = ""
     """To the one before it; empty for the first."""
 

@@ -8,7 +8,7 @@ from app.core.address import Address
 from app.core.judging.discovery import FDR
 from app.core.judging.rays import RayClass, Reading, is_significant
 from app.explorer.header import Model
-from app.explorer.pages.directions import Readout, Turn
+from app.explorer.pages.directions import RayReadout, Turn
 from app.explorer.view import View
 
 GalleryList = Literal["themes", "letterless", "frequent", "untrained"]
@@ -56,7 +56,7 @@ class Notable:
     ray: Literal["p", "n"]
     side: str
     """On which it was judged: read, write, query or key."""
-    readouts: tuple[Readout, ...]
+    readouts: tuple[RayReadout, ...]
     """Of this ray on that side, and on the other where that is the residual stream too."""
     singular_value: float
     energy_share: float

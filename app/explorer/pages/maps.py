@@ -67,7 +67,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MatrixCell:
     """A matrix that is no head's."""
 
     address: Address
@@ -85,7 +85,7 @@ class HeadMap:
     """The keys to choose from."""
     rows: tuple[tuple[Cell, ...], ...]
     """One row a layer, first layer first."""
-    mlps: tuple[tuple[Place, ...], ...]
+    mlps: tuple[tuple[MatrixCell, ...], ...]
     """The matrices of each layer's MLP; none where it is no dense one."""
     low: float
     high: float
@@ -115,7 +115,7 @@ class ModelPage:
     model: Model
     view: View
     map: HeadMap
-    matrices: tuple[Place, ...]
+    matrices: tuple[MatrixCell, ...]
     """Those that belong to no layer."""
     gallery: NotablePage | None
     """None until a layer has been read: then it follows as a fragment."""

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from app.core.address import Address
+from app.core.address import Address, Sign
 from app.explorer.header import Model, Note
 from app.explorer.pages.directions import Determinacy, Direction, SideReadout
-from app.explorer.pages.rays import NamedToken, Ray, Token, Verdict
+from app.explorer.pages.rays import NamedToken, Token, Verdict
 from app.explorer.view import Choice, Tab, View
 from app.store.jobs import Job, Task
 
@@ -154,7 +154,7 @@ class Apart(NamedTuple):
 
     why: Literal["never-trained", "hub"]
     """Training never moved it, or it is among the first ten at the ends of very many random directions."""
-    ray: Ray
+    ray: Sign
     token: Token
 
 

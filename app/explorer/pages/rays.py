@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from app.core.address import Address
+from app.core.address import Address, Sign
 from app.core.judging.discovery import FDR
 from app.core.judging.rays import HEADLINE, RayClass, Reading, is_significant
 
@@ -25,17 +25,14 @@ class Token(NamedTuple):
     """Where it leads, if it is no token but a neuron or a head's direction."""
 
 
-Ray = Literal["p", "n"]
-
 TermKind = Literal["word", "phrase", "token", "ray"]
 """What a term of a search is."""
-"""The + end or the − end of a direction."""
 
 
 class Hit(NamedTuple):
     """A token that has the text that a visitor looks for."""
 
-    ray: Ray
+    ray: Sign
     place: int
     """In the order of its ray, from 1; behind those that a table shows, too."""
     token: Token

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from app.core.address import Address, Kind
-from app.core.address import Ray as ShortRay
+from app.core.address import Address, Kind, Ray, Sign
 from app.core.judging.rays import Reading, is_significant
 from app.explorer.header import Model
-from app.explorer.pages.directions import Readout
-from app.explorer.pages.rays import Hit, NamedToken, Ray, TermKind, Token
+from app.explorer.pages.directions import RayReadout
+from app.explorer.pages.rays import Hit, NamedToken, TermKind, Token
 from app.explorer.view import View
 
 SearchOrder = Literal["theme", "alignment"]
@@ -68,7 +67,7 @@ class AskedTerm:
     untrained: tuple[NamedToken, ...] = ()
     """Of its tokens those that have no vector, since training never moved them."""
     variants: tuple[Offer, ...] = ()
-    ray: ShortRay | None = None
+    ray: Ray | None = None
 
     @property
     def is_cut(self) -> bool:
@@ -82,7 +81,7 @@ class FoundRay:
 
     address: Address
     """Of its direction."""
-    ray: Ray
+    ray: Sign
     side: str
     """Whose tokens and vector were compared: read, write, query or key."""
     theme: float
@@ -102,7 +101,7 @@ class FoundRay:
     """Each with its likeness to what was asked for."""
     asked: tuple[Hit, ...]
     """Of its tokens those that were asked for, in any spelling."""
-    other: Readout | None
+    other: RayReadout | None
     """The same ray on the other side of its direction, where that is the residual stream too."""
 
     @property

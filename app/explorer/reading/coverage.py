@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 from app.core.address import CIRCUITS, Address
 from app.explorer import recipes
 from app.explorer.library import OpenModel
-from app.explorer.pages.maps import Place
+from app.explorer.pages.maps import MatrixCell
 from app.explorer.resources import Resources
 from app.explorer.view import Processing
 from app.store.artifacts import ArtifactStore
@@ -26,12 +26,12 @@ def kept(r: Resources, model: OpenModel, processing: Processing) -> Heads:
     )
 
 
-def places(r: Resources, model: OpenModel, processing: Processing, above: Address) -> tuple[Place, ...]:
+def places(r: Resources, model: OpenModel, processing: Processing, above: Address) -> tuple[MatrixCell, ...]:
     """The matrices of that layer's MLP, or those of the model itself."""
     note_now()
     kinds = model.header.model_kinds if above.layer is None else model.header.layer_kinds
     paths = _of(r.store, model, processing).singles[above.layer]
-    return tuple(Place(above.at(kind), path.is_file()) for kind, path in zip(kinds, paths, strict=True))
+    return tuple(MatrixCell(above.at(kind), path.is_file()) for kind, path in zip(kinds, paths, strict=True))
 
 
 @dataclass(frozen=True)

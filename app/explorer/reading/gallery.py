@@ -22,7 +22,7 @@ from app.explorer.header import Model
 from app.explorer.inventory import SIDES
 from app.explorer.layout import ENDS, LABELS, NUMBERS, PREFIXES, Label
 from app.explorer.library import OpenModel
-from app.explorer.pages.directions import Readout, Turn
+from app.explorer.pages.directions import RayReadout, Turn
 from app.explorer.pages.gallery import (
     GALLERY_LISTS,
     UNSOUGHT,
@@ -318,9 +318,9 @@ def _turn(arrays: Arrays, at: int) -> Turn | None:
     return Turn(*arrays["turn"][at].tolist())
 
 
-def _readouts(row: Row, sides: tuple[str, str], vocabulary: Vocabulary) -> Iterator[Readout]:
+def _readouts(row: Row, sides: tuple[str, str], vocabulary: Vocabulary) -> Iterator[RayReadout]:
     for side, name in zip(PREFIXES, sides, strict=True):
         ids, scores = (row.artifact.arrays[f"{side}_{what}"][row.at].tolist() for what in ("ids", "scores"))
         tokens = tuple(Token(*vocabulary.entry(id_), score) for id_, score in zip(ids, scores, strict=True) if id_ >= 0)
         if tokens:
-            yield Readout(name, tokens)
+            yield RayReadout(name, tokens)

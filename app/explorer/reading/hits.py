@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.address import Sign
 from app.core.judging.forms import form_of
 from app.explorer.layout import PREFIXES
 from app.explorer.pages.directions import Direction, SideReadout
-from app.explorer.pages.rays import Hit, Ray, Token
+from app.explorer.pages.rays import Hit, Token
 from app.explorer.reading.directions import NAMES, Rows
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays
 
-ENDS: tuple[tuple[Ray, str], ...] = (("p", "top"), ("n", "bottom"))
+ENDS: tuple[tuple[Sign, str], ...] = (("p", "top"), ("n", "bottom"))
 BEYOND = 3
 """At an end, of those that stand behind the tokens that a table shows."""
 
@@ -27,7 +28,7 @@ BEYOND = 3
 class Hits:
     """The tokens that a text occurs in, out of all that the rows of an artifact have."""
 
-    ends: tuple[tuple[int, Ray, str], ...]
+    ends: tuple[tuple[int, Sign, str], ...]
     """Side (0 left, 1 right), ray, and the name that its arrays begin with."""
     ids: NDArray[np.int32]
     whole: NDArray[np.int32]
@@ -65,7 +66,7 @@ class Hits:
         return replace(readout, found=tuple(found))
 
     def _at(
-        self, ray: Ray, ids: NDArray[np.int32], scores: NDArray[np.float32], k: int, vocabulary: Vocabulary
+        self, ray: Sign, ids: NDArray[np.int32], scores: NDArray[np.float32], k: int, vocabulary: Vocabulary
     ) -> list[Hit]:
         places = np.flatnonzero(np.isin(ids, self.ids) & (scores != 0)).tolist()
         whole = set(self.whole.tolist())

@@ -27,7 +27,7 @@ from app.explorer.resources import Resources
 from app.explorer.view import PROCESSINGS, View
 from app.explorer.visits import orders
 from app.explorer.visits.orders import fulfilled
-from app.models.vocabulary import Entry
+from app.models.vocabulary import TokenEntry
 from app.store.artifacts import Arrays
 
 ROUNDS = 10
@@ -42,7 +42,7 @@ ENDS = ("top", "bottom")
 
 
 @dataclass(frozen=True)
-class Ray:
+class AskedRay:
     """One of the model's rays, as its matrix's artifact has it."""
 
     matrix: Address
@@ -137,7 +137,7 @@ def _chance(view: View, seed: int, of: BlindOf, number: int) -> np.random.Genera
 
 def _question(
     r: Resources, model: OpenModel, address: Address, view: View, seed: int, number: int, of: BlindOf
-) -> tuple[Ray, Answer, Columns] | Obstacle:
+) -> tuple[AskedRay, Answer, Columns] | Obstacle:
     """The model's ray, where it stands, and both columns, or why there are none."""
     chance = _chance(view, seed, of, number)
     for matrix in _matrices(model, address, chance):
@@ -170,10 +170,10 @@ def _matrices(model: OpenModel, address: Address, chance: np.random.Generator) -
         yield address.at_layer(layer).at_head(head).at(CIRCUITS[circuit])
 
 
-def _rays(matrix: Address, arrays: Arrays, of: BlindOf) -> list[Ray]:
+def _rays(matrix: Address, arrays: Arrays, of: BlindOf) -> list[AskedRay]:
     """Both rays of both sides of the strongest directions, or those of them that are readable."""
     rays = [
-        Ray(matrix, arrays, prefix, row, sign)
+        AskedRay(matrix, arrays, prefix, row, sign)
         for prefix in PREFIXES
         for row in range(min(N_DIRECTIONS, len(arrays["strength"])))
         for sign in range(len(ENDS))
@@ -189,11 +189,11 @@ def _random_ids(control: Arrays, chance: np.random.Generator, number: int) -> ND
     return ids
 
 
-def _entries(model: OpenModel, ids: NDArray[np.int32]) -> tuple[Entry, ...]:
+def _entries(model: OpenModel, ids: NDArray[np.int32]) -> tuple[TokenEntry, ...]:
     return tuple(model.vocabulary.entry(id_) for id_ in ids[:TOKENS].tolist())
 
 
-def _result(ray: Ray, right: Answer, columns: Columns, answer: Answer) -> BlindResult:
+def _result(ray: AskedRay, right: Answer, columns: Columns, answer: Answer) -> BlindResult:
     return BlindResult(
         columns=columns,
         answer=answer,

@@ -24,7 +24,7 @@ from app.explorer.header import Model
 from app.explorer.inventory import end_of, is_double
 from app.explorer.library import OpenModel
 from app.explorer.pages.census import CensusEffect, CensusKind, CensusPage, CensusSpan
-from app.explorer.reading.census import counts as tally
+from app.explorer.reading.census import counts
 from app.explorer.reading.census.findings import findings
 from app.explorer.resources import Resources
 from app.explorer.view import End, Processing, View
@@ -54,7 +54,7 @@ class Count(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Rays:
+class CensusRays:
     """Every ray of a census, for a file."""
 
     model: Model
@@ -65,7 +65,7 @@ class Rays:
     """At least one, all of the same names."""
 
 
-def census(r: Resources, address: Address, options: Options) -> CensusPage:
+def census_page(r: Resources, address: Address, options: Options) -> CensusPage:
     """How readable all matrices of the model are, as far as its layers are read; asks for the next ones."""
     opened, shown = visited(r, address, options)
     measures = [orders.control(opened, end, shown) for end in _ends(opened, shown.weights)]
@@ -92,12 +92,12 @@ def census(r: Resources, address: Address, options: Options) -> CensusPage:
         other_weights=other,
         seed=groups.SEED,
         draws=groups.DRAWS,
-        depths=tuple(tally.depths(model.n_layers).values()),
+        depths=tuple(counts.depths(model.n_layers).values()),
         missing=_missing(model, shown.weights, count.kinds),
     )
 
 
-def rays(r: Resources, address: Address, options: Options) -> Rays:
+def census_rays(r: Resources, address: Address, options: Options) -> CensusRays:
     """Every ray; NotReady until all layers are read."""
     opened, shown = visited(r, address, options)
     model = opened.header
@@ -108,7 +108,7 @@ def rays(r: Resources, address: Address, options: Options) -> Rays:
     named = (recipes.census_part(opened, layer, shown.weights).hash for layer in (None, *layers))
     # All are held until the last is sent: one that went meanwhile would leave a file that ends early.
     parts = _parts(_arrays(r.store, opened, shown.weights, layers))
-    return Rays(model, shown, hashlib.sha256("".join(named).encode("ascii")).hexdigest(), parts)
+    return CensusRays(model, shown, hashlib.sha256("".join(named).encode("ascii")).hexdigest(), parts)
 
 
 def _read(r: Resources, opened: OpenModel, processing: Processing, *needed: Order) -> tuple[int, ...]:
@@ -141,14 +141,14 @@ def _other(r: Resources, opened: OpenModel, processing: Processing) -> tuple[Cen
 def _counted(store: ArtifactStore, opened: OpenModel, processing: Processing, layers: tuple[int, ...]) -> Count:
     """What the ends and those layers say together; always the same, as the artifacts are."""
     arrays = _arrays(store, opened, processing, layers)
-    own, n_layers = tally.grouped(arrays), opened.header.n_layers
+    own, n_layers = counts.grouped(arrays), opened.header.n_layers
     random = {end: _random(store, opened, processing, end) for end in {groups.end_of(name) for name in own}}
     kinds = tuple(
-        tally.kind(group, n_layers, random[groups.end_of(name)]) for name, group in own.items() if groups.is_kind(name)
+        counts.kind(group, n_layers, random[groups.end_of(name)]) for name, group in own.items() if groups.is_kind(name)
     )
     ends = [end for end in ENDS if f"control_{end}" in arrays[None]]
-    counts = tuple((end, tuple(arrays[None][f"control_{end}"].tolist())) for end in ends)
-    return Count(kinds, tally.effects(own, n_layers), tally.spans(own, n_layers), counts)
+    of_controls = tuple((end, tuple(arrays[None][f"control_{end}"].tolist())) for end in ends)
+    return Count(kinds, counts.effects(own, n_layers), counts.spans(own, n_layers), of_controls)
 
 
 def _ends(opened: OpenModel, processing: Processing) -> list[str]:
@@ -161,7 +161,7 @@ def _random(store: ArtifactStore, opened: OpenModel, processing: Processing, end
     artifact = store.load(recipes.control(opened, end_of(opened, processing, end), processing))
     if artifact is None:
         raise NotReady("The random directions of the census are being read again.")
-    return tally.random_rays(artifact.arrays["coherence"][..., HEADLINE])
+    return counts.random_rays(artifact.arrays["coherence"][..., HEADLINE])
 
 
 def _arrays(

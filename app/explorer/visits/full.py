@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from app.core.address import Address
+from app.core.address import Address, Sign
 from app.explorer.asking.places import neighbours
 from app.explorer.asking.views import Options, farthest, visited
 from app.explorer.errors import UnknownAddress, UnknownToken
@@ -18,7 +18,7 @@ from app.explorer.inventory import end_of
 from app.explorer.layout import FULL_TOKENS, ROLE_SIDES, ROLES, Role
 from app.explorer.library import OpenModel
 from app.explorer.pages.matrices import Apart, FullPage, FullRow
-from app.explorer.pages.rays import NamedToken, Ray, Token
+from app.explorer.pages.rays import NamedToken, Token
 from app.explorer.reading.directions import readouts
 from app.explorer.reading.hubs import hubs
 from app.explorer.reading.matrices import circuit_notes, processing_notes
@@ -26,7 +26,7 @@ from app.explorer.resources import Resources
 from app.explorer.view import View
 from app.explorer.visits import orders
 from app.models.selection import EVERY
-from app.models.vocabulary import Entry, Vocabulary, shown
+from app.models.vocabulary import TokenEntry, Vocabulary, shown
 from app.store.artifacts import Arrays, Artifact
 
 Why = Literal["never-trained", "hub"]
@@ -69,7 +69,7 @@ def _page(
     model: OpenModel,
     address: Address,
     view: View,
-    token: Entry | None,
+    token: TokenEntry | None,
     artifact: Artifact | None,
     odd: Mapping[str, Mapping[int, Why]] | None = None,
 ) -> FullPage:
@@ -126,7 +126,7 @@ def _row(model: OpenModel, address: Address, artifact: Artifact, role: Role, odd
     (kept,) = readouts(arrays, role, slice(None), ROLE_SIDES[role], FULL_TOKENS, model.vocabulary, address)
     readout = replace(kept, plus=kept.plus[:TOKENS], minus=kept.minus[:TOKENS])
     plus, minus = (tuple(one for one in end if one.id not in odd)[:ORDINARY] for end in (kept.plus, kept.minus))
-    rays: tuple[tuple[Ray, tuple[Token, ...]], ...] = (("p", readout.plus), ("n", readout.minus))
+    rays: tuple[tuple[Sign, tuple[Token, ...]], ...] = (("p", readout.plus), ("n", readout.minus))
     apart = tuple(Apart(odd[one.id], ray, one) for ray, end in rays for one in end if one.id in odd)
     own_score, own_rank = (arrays[f"{role}_own_{name}"][0].item() for name in ("score", "rank"))
     return FullRow(role, readout, replace(kept, plus=plus, minus=minus), apart, own_score, own_rank)

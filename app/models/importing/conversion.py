@@ -16,7 +16,7 @@ from app.models.importing.bridge import BridgedLayer, open_layer
 from app.models.importing.folder.checkpoint import Checkpoint, Stored
 from app.models.importing.folder.stored_values import read_blocks, refuse_unfinite
 from app.models.importing.selftest import Checks, Run, check_ends, check_layer
-from app.models.importing.staging import Entry, Staging
+from app.models.importing.staging import JournalEntry, Staging
 from app.models.manifest import Shape
 from app.models.refusal import ImportRefused
 from app.models.weights import (
@@ -70,7 +70,7 @@ def _converted(
                 done[entry.file] = entry
     if TOKENIZER_FILE not in done:
         sum_ = write_tokenizer(staging.folder / TOKENIZER_FILE, checkpoint.tokenizer)
-        done[TOKENIZER_FILE] = Entry(TOKENIZER_FILE, sum_, {})
+        done[TOKENIZER_FILE] = JournalEntry(TOKENIZER_FILE, sum_, {})
     report(n_layers, n_layers)
     shape = _shape_of(done.values())
     turning = [done[layer_file(layer)].facts["rotary"] for layer in range(n_layers)]
@@ -78,7 +78,7 @@ def _converted(
     return Converted(shape, still, _worst(done.values()), {name: entry.sha256 for name, entry in done.items()})
 
 
-def _convert_layer(checkpoint: Checkpoint, fingerprint: str, staging: Staging, layer: int) -> Iterator[Entry]:
+def _convert_layer(checkpoint: Checkpoint, fingerprint: str, staging: Staging, layer: int) -> Iterator[JournalEntry]:
     """Write a layer, with the first one both ends as well, and check what was written."""
     bridged = open_layer(checkpoint, layer)
     weights = Weights(staging.folder, fingerprint, bridged.shape)
@@ -88,12 +88,12 @@ def _convert_layer(checkpoint: Checkpoint, fingerprint: str, staging: Staging, l
     sum_ = write_tensors(staging.folder / layer_file(layer), kept, fingerprint)
     rotary = f"blocks.{layer}.attn.rotary" in bridged.parameters
     facts = {"shape": asdict(bridged.shape), "n_params": bridged.n_params, "rotary": rotary}
-    yield Entry(layer_file(layer), sum_, facts | {"checks": check_layer(weights, layer, run)})
+    yield JournalEntry(layer_file(layer), sum_, facts | {"checks": check_layer(weights, layer, run)})
     if layer == 0:
         del kept
         sum_ = _write_ends(checkpoint, bridged, staging, fingerprint, dtype)
         facts = {"n_params": bridged.n_params_ends, "checks": check_ends(weights, run)}
-        yield Entry(EMBEDDINGS_FILE, sum_, facts)
+        yield JournalEntry(EMBEDDINGS_FILE, sum_, facts)
 
 
 def _write_ends(
@@ -132,7 +132,7 @@ def _refuse_other_rows(checkpoint: Checkpoint, stored: Stored, written: Tensor) 
         raise ImportRefused(f"{stored.name} was not written as it is in the checkpoint: tokens would be read wrongly")
 
 
-def _shape_of(entries: Iterable[Entry]) -> Shape:
+def _shape_of(entries: Iterable[JournalEntry]) -> Shape:
     """The model's shape, which all its layers must agree on."""
     found = [entry.facts for entry in entries]
     n_params = sum(facts.get("n_params", 0) for facts in found)
@@ -142,7 +142,7 @@ def _shape_of(entries: Iterable[Entry]) -> Shape:
     return together.pop()
 
 
-def _worst(entries: Iterable[Entry]) -> Checks:
+def _worst(entries: Iterable[JournalEntry]) -> Checks:
     """The largest error of each identity over all layers."""
     worst: Checks = {}
     for entry in entries:

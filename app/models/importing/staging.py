@@ -22,7 +22,7 @@ WAIT_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Entry:
+class JournalEntry:
     """One file that is done."""
 
     file: str
@@ -37,9 +37,9 @@ class Staging:
 
     folder: Path
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, JournalEntry]:
         """The files that are done, by name; one that is not as it was written does not count, nor what came after."""
-        found: dict[str, Entry] = {}
+        found: dict[str, JournalEntry] = {}
         try:
             lines = self._journal.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -47,7 +47,7 @@ class Staging:
         for line in lines:
             try:
                 fields = json.loads(line)
-                entry = Entry(fields["file"], fields["sha256"], fields["facts"])
+                entry = JournalEntry(fields["file"], fields["sha256"], fields["facts"])
                 whole = fields["format"] == FORMAT and file_sum(self.folder / entry.file) == entry.sha256
             except (OSError, ValueError, KeyError, TypeError):
                 return found  # the last line of an interrupted import may be cut short
@@ -56,7 +56,7 @@ class Staging:
             found[entry.file] = entry
         return found
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: JournalEntry) -> None:
         """Note that a file is done; safe on the disk before this returns."""
         line = {"format": FORMAT, "file": entry.file, "sha256": entry.sha256, "facts": entry.facts}
         with self._journal.open("a", encoding="utf-8") as journal:
@@ -64,7 +64,7 @@ class Staging:
             journal.flush()
             os.fsync(journal.fileno())
 
-    def keep(self, entries: dict[str, Entry]) -> None:
+    def keep(self, entries: dict[str, JournalEntry]) -> None:
         """Write the journal anew with these entries only."""
         self._journal.unlink(missing_ok=True)
         for entry in entries.values():

@@ -28,7 +28,7 @@ from app.explorer.pages.directions import (
     Direction,
     DirectionPage,
     Histogram,
-    Readout,
+    RayReadout,
     SideReadout,
 )
 from app.explorer.pages.gallery import Notable, NotablePage
@@ -38,7 +38,7 @@ from app.explorer.pages.matrices import FullPage, FullRow, HeadPage, MatrixPage
 from app.explorer.pages.rays import Hit, Judgement, NamedToken, Rays, Token, Verdict
 from app.explorer.pages.search import AskedTerm, EveryPage, FoundRay, Inquiry, Offer, Searched, SearchPage
 from app.explorer.view import Tab, View
-from app.models.vocabulary import Entry
+from app.models.vocabulary import TokenEntry
 from app.store.jobs import Job, Task
 from app.web.api import twin
 from app.web.urls import Urls
@@ -181,7 +181,7 @@ NOTABLE_PAGE = NotablePage(
             address=OV.direction(0),
             ray="p",
             side="write",
-            readouts=(Readout("read", _side("read").plus), Readout("write", _side("write").plus)),
+            readouts=(RayReadout("read", _side("read").plus), RayReadout("write", _side("write").plus)),
             singular_value=4.0,
             energy_share=0.75,
             coherence=0.25,
@@ -425,8 +425,8 @@ BLIND_PAGE = BlindPage(
     results=(
         BlindResult(
             columns=(
-                (Entry(511, " their", "·their", "text"), Entry(484, " they", "·they", "text")),
-                (Entry(6342, " Paris", "·Paris", "text"), Entry(339, " he", "·he", "text")),
+                (TokenEntry(511, " their", "·their", "text"), TokenEntry(484, " they", "·they", "text")),
+                (TokenEntry(6342, " Paris", "·Paris", "text"), TokenEntry(339, " he", "·he", "text")),
             ),
             answer="l",
             right="l",

@@ -42,7 +42,7 @@ from app.explorer.pages.matrices import Curve, FullPage, FullRow, HeadPage, Matr
 from app.explorer.pages.rays import Judgement, NamedToken, Rays, Token, Verdict
 from app.explorer.pages.search import AskedTerm, EveryPage, FoundRay, SearchPage, Unbuilt
 from app.explorer.view import View
-from app.models.vocabulary import Entry
+from app.models.vocabulary import TokenEntry
 from app.web.api import schema
 from app.web.urls import ALIKE, AROUND, BLIND, CENSUS, COMPOSITION, FULL, TOKEN, Urls
 
@@ -323,7 +323,7 @@ def _columns(columns: Columns) -> schema.BlindColumnsJson:
     return {"left": _unscored(left), "right": _unscored(right)}
 
 
-def _unscored(column: tuple[Entry, ...]) -> list[schema.EntryJson]:
+def _unscored(column: tuple[TokenEntry, ...]) -> list[schema.EntryJson]:
     return [{"id": token.id, "token": token.text} for token in column]
 
 
@@ -1014,7 +1014,7 @@ def _aligned(one: Aligned) -> schema.AlignedJson:
     }
 
 
-def _entry_of(token: Entry) -> schema.EntryJson:
+def _entry_of(token: TokenEntry) -> schema.EntryJson:
     return {"id": token.id, "token": token.text}
 
 

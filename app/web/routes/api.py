@@ -7,8 +7,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from app.core.address import parse
 from app.explorer.visits import browse
-from app.explorer.visits import census as survey
 from app.explorer.visits import jobs as job_verbs
+from app.explorer.visits.census import census_page
 from app.web.api import schema, twin
 from app.web.api.parts import Head, Layer, Slug, describe_answers
 from app.web.http.answers import NO_STORE, json_answer
@@ -73,7 +73,7 @@ def notable(request: Request, model: Slug, query: Annotated[NotableQuery, Query(
 @aside
 def census(request: Request, model: Slug, query: Annotated[ViewQuery, Query()]) -> Response:
     """How readable the rays of every kind of matrix are beside random directions; layers join as they are read."""
-    page = survey.census(resources_of(request), parse(model), query.options())
+    page = census_page(resources_of(request), parse(model), query.options())
     return json_answer(request, twin.census_json(page, urls_of(request)))
 
 

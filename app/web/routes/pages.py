@@ -20,7 +20,7 @@ from app.explorer.pages.search import Inquiry
 from app.explorer.resources import Resources
 from app.explorer.view import View
 from app.explorer.visits import browse
-from app.explorer.visits import census as survey
+from app.explorer.visits.census import census_page, census_rays
 from app.explorer.visits.compare import compare
 from app.explorer.visits.finding.suggest import suggest
 from app.explorer.visits.finding.token import find as find_token
@@ -85,8 +85,8 @@ def census(request: Request, model: str, query: Annotated[CensusQuery, Query()])
     """How readable all matrices of a model are; as a file once all of them are read."""
     address, r = parse(model), resources_of(request)
     if query.format is None:
-        return page_answer(request, survey.census(r, address, query.options()))
-    rays = survey.rays(r, address, query.options())
+        return page_answer(request, census_page(r, address, query.options()))
+    rays = census_rays(r, address, query.options())
     name = f"{rays.model.slug}-census-{rays.view.weights}-{rays.model.pin}"
     return csv_stream(request, census_sheet(rays.parts), rays.content, name)
 

@@ -24,7 +24,7 @@ class Bar(NamedTuple):
     height: int
 
 
-class Step(NamedTuple):
+class SpectrumBar(NamedTuple):
     """A bar of a spectrum as its macro prints it: texts, since a page has hundreds and each number costs as much as a text."""
 
     label: str
@@ -44,13 +44,13 @@ def bars(values: Sequence[float]) -> list[Bar]:
     return [Bar(STEP * i, HEIGHT - height, height) for i, height in enumerate(heights)]
 
 
-def spectrum(values: Sequence[float], indices: Sequence[int]) -> list[Step]:
+def spectrum(values: Sequence[float], indices: Sequence[int]) -> list[SpectrumBar]:
     """The singular values as steps, each with the number of its direction and its value.
 
     Example: spectrum((4.0, 2.0), (0, 1))[1] -> Step("1 · σ 2", "M10 0h10v100h-10z", "M11 50h8v50h-8z")
     """
     return [
-        Step(f"{index} · σ {value:.4g}", f"M{x} 0h10v100h-10z", f"M{x + 1} {y}h8v{height}h-8z")
+        SpectrumBar(f"{index} · σ {value:.4g}", f"M{x} 0h10v100h-10z", f"M{x + 1} {y}h8v{height}h-8z")
         for index, value, (x, y, height) in zip(indices, values, bars(values), strict=True)
     ]
 

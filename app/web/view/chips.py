@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-from app.core.address import Address
+from app.core.address import Address, Sign
 from app.core.judging.forms import form_of
 from app.core.plain_text import spell_out
-from app.explorer.pages.rays import Hit, Ray, Token
-from app.models.vocabulary import Entry
+from app.explorer.pages.rays import Hit, Token
+from app.models.vocabulary import TokenEntry
 from app.web.urls import TokenLinks
 from app.web.view.numbers import ordinal
 
@@ -45,7 +45,7 @@ def chips(tokens: Sequence[Token]) -> list[Chip]:
 
 
 def chip_row(
-    tokens: Sequence[Token], links: TokenLinks, found: Sequence[Hit] = (), ray: Ray = "p", most: int | None = None
+    tokens: Sequence[Token], links: TokenLinks, found: Sequence[Hit] = (), ray: Sign = "p", most: int | None = None
 ) -> Markup:
     """A ray's tokens as HTML: in a page of hundreds, a template's own loop and escaping would be half of its time.
 
@@ -58,7 +58,7 @@ def chip_row(
     return word_row(merged(tokens)[:most], links, found, ray)
 
 
-def word_row(words: Sequence[Sequence[Token]], links: TokenLinks, found: Sequence[Hit] = (), ray: Ray = "p") -> Markup:
+def word_row(words: Sequence[Sequence[Token]], links: TokenLinks, found: Sequence[Hit] = (), ray: Sign = "p") -> Markup:
     """Words of a ray as HTML, as `chip_row` has them of its tokens."""
     # Escaped once: a page has hundreds.
     links = TokenLinks(str(escape(links.start)), str(escape(links.query)))
@@ -83,7 +83,7 @@ def merged(tokens: Sequence[Token]) -> list[list[Token]]:
     return list(words.values())
 
 
-def plain_chips(entries: Sequence[Entry]) -> list[Chip]:
+def plain_chips(entries: Sequence[TokenEntry]) -> list[Chip]:
     """Tokens without their scores.
 
     Example: [Entry(511, " their", "·their", "text")] -> [Chip("·their", "id 511", "")]
@@ -98,7 +98,7 @@ def plain_chips(entries: Sequence[Entry]) -> list[Chip]:
     ]
 
 
-def entry_row(entries: Sequence[Entry], links: TokenLinks, asked: Collection[int] = ()) -> Markup:
+def entry_row(entries: Sequence[TokenEntry], links: TokenLinks, asked: Collection[int] = ()) -> Markup:
     """Tokens without their scores as HTML, the spellings of one word as one chip; those that were asked for are marked.
 
     Example: [Entry(511, " their", "·their", "text")] -> <bdi title="id 511"><a href="/gpt2/token/511" tabindex="-1">·their</a></bdi>

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from app.core.address import parse
 from app.explorer.making.subjects import subject
@@ -52,7 +53,8 @@ def test_the_logits_of_a_model_follow_from_its_folded_unembedding(bench_of, orac
     np.testing.assert_allclose(folded, logits - logits.mean(axis=1, keepdims=True), atol=1e-4)
 
 
-def test_a_stack_says_its_layers(bench_of):
+def test_a_stack_says_its_layers(bench_of, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)  # as many layers are taken apart at once
     said = []
     ended(subject(bench_of("gpt2", "raw"), parse("tiny/heads/write")), said)
     assert said[-2:] == [(0, 2), (1, 2)]

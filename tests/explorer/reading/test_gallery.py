@@ -21,7 +21,7 @@ from app.explorer.reading.gallery import BEYOND, N_APART, N_RAYS
 from app.explorer.view import View
 from app.explorer.visits import browse, orders
 from app.explorer.visits.browse import Options
-from app.models.vocabulary import Entry
+from app.models.vocabulary import TokenEntry
 from app.store.artifacts import Artifact
 from tests.explorer.planted import PLANTED
 
@@ -170,7 +170,7 @@ class Words:
     """A vocabulary of these texts."""
 
     def entry(self, id_):
-        return Entry(id_, TEXTS[id_], TEXTS[id_], "text")
+        return TokenEntry(id_, TEXTS[id_], TEXTS[id_], "text")
 
 
 class Made:

@@ -168,7 +168,7 @@ def test_the_next_seed_is_one_that_there_is(explorer):
 
 def test_a_ray_without_numbers_comes_as_it_comes(explorer, monkeypatch):
     """A ray of never-trained tokens has no z: it is a ray like any other, and no readable one."""
-    ray = blind_module.Ray(parse("tiny/L0/H0/ov"), {"left_p": np.full((1, 2, 3), np.nan)}, "left", 0, 0)
+    ray = blind_module.AskedRay(parse("tiny/L0/H0/ov"), {"left_p": np.full((1, 2, 3), np.nan)}, "left", 0, 0)
     assert ray.headline("p") is None
     arrays = {"left_p": np.full((1, 2, 3), np.nan), "right_p": np.full((1, 2, 3), 0.001), "strength": np.ones(1)}
     assert len(blind_module._rays(ray.matrix, arrays, "all")) == 4

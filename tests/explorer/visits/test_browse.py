@@ -17,7 +17,7 @@ from app.explorer.visits import browse
 from app.explorer.visits.browse import Options
 from app.explorer.visits.compare import compare
 from app.models.selection import Selection
-from app.models.vocabulary import Entry
+from app.models.vocabulary import TokenEntry
 
 OV = parse("tiny/L1/H2/ov")
 
@@ -211,7 +211,7 @@ def test_a_ray_that_a_basis_has_not_is_not_looked_at():
 
     class Words:
         def entry(self, id_):
-            return Entry(id_, "abcd"[id_], "abcd"[id_], "text")
+            return TokenEntry(id_, "abcd"[id_], "abcd"[id_], "text")
 
     rows = np.arange(2)
     for n_rays, expected in ((1, [0]), (2, [0, 1])):

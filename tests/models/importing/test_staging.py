@@ -7,7 +7,7 @@ import time
 import pytest
 
 from app.models.importing import staging
-from app.models.importing.staging import Entry, Staging, staged, unfinished_imports
+from app.models.importing.staging import JournalEntry, Staging, staged, unfinished_imports
 from app.models.manifest import file_sum
 
 
@@ -15,9 +15,9 @@ def never() -> None:
     raise AssertionError("waited")
 
 
-def put(place: Staging, name: str, content: str = "tensors") -> Entry:
+def put(place: Staging, name: str, content: str = "tensors") -> JournalEntry:
     (place.folder / name).write_text(content)
-    entry = Entry(name, file_sum(place.folder / name), {"n": len(content)})
+    entry = JournalEntry(name, file_sum(place.folder / name), {"n": len(content)})
     place.add(entry)
     return entry
 

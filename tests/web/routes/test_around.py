@@ -13,7 +13,7 @@ from app.store.jobs import JobStore, Task
 from app.web.api import schema
 from app.web.view.numbers import cell
 from tests.explorer.banks import build_bank, plant_edges
-from tests.explorer.conftest import SETTINGS
+from tests.workers import SETTINGS
 
 PART = {"HX-Request": "true", "HX-Request-Type": "partial"}
 DIRECTION = "/tiny/L0/H1/ov/svd/2"

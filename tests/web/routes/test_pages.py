@@ -13,7 +13,6 @@ from safetensors.numpy import load_file
 
 from app.explorer.pages.maps import HomePage, ModelEntry
 from app.explorer.visits import browse, orders
-from app.explorer.visits import census as survey
 from app.models.selection import Selection
 from app.web.api.examples import CENSUS_PAGE, DIRECTION_PAGE, MATRIX_PAGE, NOTABLE_PAGE
 from app.web.urls import Urls
@@ -600,10 +599,10 @@ def test_a_census_as_a_file(client, census, pin):
 def test_a_census_shows_what_its_controls_cannot(client, monkeypatch):
     (kind,) = CENSUS_PAGE.kinds
     few = replace(kind, discovered=0.0, n_at_floor=31, n_needed=46)
-    monkeypatch.setattr(survey, "census", lambda *_: replace(CENSUS_PAGE, kinds=(few,)))
+    monkeypatch.setattr("app.web.routes.pages.census_page", lambda *_: replace(CENSUS_PAGE, kinds=(few,)))
     said = client.get("/tiny/census").text
     assert "of those needed: OV write 31 of 46." in said
-    monkeypatch.setattr(survey, "census", lambda *_: CENSUS_PAGE)
+    monkeypatch.setattr("app.web.routes.pages.census_page", lambda *_: CENSUS_PAGE)
     assert "of those needed" not in client.get("/tiny/census").text
 
 
@@ -611,14 +610,14 @@ def test_a_census_shows_what_its_controls_cannot(client, monkeypatch):
 def test_a_census_says_where_no_depth_can_be_told(client, monkeypatch, is_deep):
     (kind,) = CENSUS_PAGE.kinds
     page = CENSUS_PAGE if is_deep else replace(CENSUS_PAGE, kinds=(replace(kind, depths=()),))
-    monkeypatch.setattr(survey, "census", lambda *_: page)
+    monkeypatch.setattr("app.web.routes.pages.census_page", lambda *_: page)
     said = client.get("/tiny/census").text
     assert ("too few to say at which depth" in said) == (not is_deep)
     assert ('id="depths"' in said) == is_deep
 
 
 def test_a_census_says_what_an_interval_draws(client, monkeypatch):
-    monkeypatch.setattr(survey, "census", lambda *_: CENSUS_PAGE)
+    monkeypatch.setattr("app.web.routes.pages.census_page", lambda *_: CENSUS_PAGE)
     said = client.get("/tiny/census").text
     assert "an interval draws whole layers" in said
     assert f"Of {CENSUS_PAGE.n_intervals} intervals at 95% behind these answers, at least one in twenty" in said

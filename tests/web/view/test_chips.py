@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from app.core.judging.forms import form_of
 from app.explorer.pages.rays import Hit, Token
-from app.models.vocabulary import Entry
+from app.models.vocabulary import TokenEntry
 from app.web.urls import TokenLinks
 from app.web.view.chips import LONGEST_TITLE, Chip, bars, chip_row, chips, entry_row, measured, merged, plain_chips
 
@@ -142,8 +142,8 @@ def test_no_tokens_make_no_bars():
 
 
 def test_a_plain_chip_tells_no_score():
-    long = Entry(9, "x" * 50, "x" * 39 + "…", "text")
-    entries = [Entry(7, " a", "·a", "text"), Entry(8, "<eos>", "<eos>", "special"), long]
+    long = TokenEntry(9, "x" * 50, "x" * 39 + "…", "text")
+    entries = [TokenEntry(7, " a", "·a", "text"), TokenEntry(8, "<eos>", "<eos>", "special"), long]
     assert plain_chips(entries) == [
         Chip("·a", "id 7", ""),
         Chip("<eos>", "id 8", "special"),
@@ -153,9 +153,9 @@ def test_a_plain_chip_tells_no_score():
 
 def test_tokens_without_scores_are_chips_that_lead_to_them_and_the_asked_ones_are_marked(tags):
     entries = [
-        Entry(3, " black", "·black", "text"),
-        Entry(4, "Black", "Black", "text"),
-        Entry(5, "<b>", "<b>", "special"),
+        TokenEntry(3, " black", "·black", "text"),
+        TokenEntry(4, "Black", "Black", "text"),
+        TokenEntry(5, "<b>", "<b>", "special"),
     ]
     html = str(entry_row(entries, LINKS, [5]))
     row = tags(html, text_of=("bdi",))
@@ -170,6 +170,6 @@ def test_tokens_without_scores_are_chips_that_lead_to_them_and_the_asked_ones_ar
 @given(st.lists(TEXTS, max_size=8), st.lists(KINDS, min_size=8, max_size=8))
 def test_rows_with_and_without_scores_are_of_the_same_words(tags, texts, kinds):
     tokens = numbered(texts, kinds)
-    entries = [Entry(one.id, one.text, one.shown, one.kind) for one in tokens]
+    entries = [TokenEntry(one.id, one.text, one.shown, one.kind) for one in tokens]
     rows = [tags(str(row), text_of=("bdi",)).texts for row in (chip_row(tokens, LINKS), entry_row(entries, LINKS))]
     assert rows[0] == rows[1]

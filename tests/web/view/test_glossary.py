@@ -29,7 +29,7 @@ from app.web.view.glossary import FILTERS, NOTES, TERMS, basis_key, score_key, s
 from tests.explorer.steps import ended
 
 BASIS_SCORES = {"error", "mean-share", "gaussian-share"}
-TEMPLATES = Path(__file__).parents[2] / "templates"
+TEMPLATES = Path(__file__).parents[3] / "templates"
 
 
 def test_every_score_has_its_sentence(client):

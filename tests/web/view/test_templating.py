@@ -11,7 +11,7 @@ from app.explorer import pages
 from app.web.api.examples import MODEL
 from app.web.view.templating import PICTURES, bib, by_circuit, distances, moment, norm_words, trail
 
-TEMPLATES = Path(__file__).parents[2] / "templates"
+TEMPLATES = Path(__file__).parents[3] / "templates"
 SOURCES = {path.relative_to(TEMPLATES).as_posix(): path.read_text() for path in TEMPLATES.rglob("*.*")}
 
 

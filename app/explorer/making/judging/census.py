@@ -34,7 +34,7 @@ from app.explorer.groups import (
 from app.explorer.inventory import is_double
 from app.explorer.layout import PREFIXES
 from app.explorer.making.context import Arrays, Baked, Bench
-from app.explorer.making.heads import Found, head_tensors, take_apart
+from app.explorer.making.heads import HeadMatrix, head_tensors, take_apart
 from app.explorer.making.judging.controls import control
 from app.explorer.making.judging.readability import read_headlines
 from app.explorer.making.sides import joined
@@ -123,7 +123,7 @@ def _heads(bench: Bench, index: int, heads: Iterable[int]) -> Steps[list[Arrays]
     return rows
 
 
-def _together(bench: Bench, prefix: str, found: Sequence[Found]) -> Steps[list[Arrays]]:
+def _together(bench: Bench, prefix: str, found: Sequence[HeadMatrix]) -> Steps[list[Arrays]]:
     """The rows of one side of several heads' matrices, which is the same side in all."""
     import torch
 

@@ -43,7 +43,7 @@ from app.explorer.making.judging.controls import control
 from app.explorer.making.sides import read_into
 from app.explorer.making.subjects import Subject, subject
 from app.explorer.recipes import FREQUENT_SHARE, GALLERY_DIRECTIONS, GALLERY_FIRST, GLITCHES, SHORT
-from app.models.vocabulary import Entry, Vocabulary
+from app.models.vocabulary import TokenEntry, Vocabulary
 
 if TYPE_CHECKING:
     from app.core.decomposition import Decomposition
@@ -64,7 +64,7 @@ class Looked:
 
 
 @dataclass(frozen=True)
-class Ray:
+class Candidate:
     """A ray that may be kept."""
 
     looked: Looked
@@ -168,9 +168,9 @@ def _read_out(bench: Bench, taken: "Sequence[tuple[Address, Matrix, Decompositio
     return looked
 
 
-def _rays(looked: Looked, vocabulary: Vocabulary) -> list[Ray]:
+def _rays(looked: Looked, vocabulary: Vocabulary) -> list[Candidate]:
     """Those of a matrix that stand out."""
-    found: list[Ray] = []
+    found: list[Candidate] = []
     for side in PREFIXES:
         for (row, sign), p in np.ndenumerate(looked.p(side)):
             ids = looked.arrays[_name(side, sign, "ids")][row, :GALLERY_FIRST].tolist()
@@ -178,22 +178,22 @@ def _rays(looked: Looked, vocabulary: Vocabulary) -> list[Ray]:
             if label is not None:
                 # Nothing is known of a glitch but its direction's size.
                 z, share = looked.arrays[f"{side}_z"][row, sign, HEADLINE], looked.arrays["share"][row]
-                found.append(Ray(looked, side, row, sign, label, float(share if label == "glitch" else z)))
+                found.append(Candidate(looked, side, row, sign, label, float(share if label == "glitch" else z)))
     return found
 
 
-def _best(rays: Sequence[Ray]) -> list[Ray]:
+def _best(rays: Sequence[Candidate]) -> list[Candidate]:
     """All that are readable, and the first glitches, a glitch of both sides once."""
     falling = sorted(rays, key=lambda ray: -ray.merit)
     readable = [ray for ray in falling if ray.label != "glitch"]
-    once: dict[tuple[int, int], Ray] = {}
+    once: dict[tuple[int, int], Candidate] = {}
     for ray in falling:
         if ray.label == "glitch":
             once.setdefault((ray.row, ray.sign), ray)
     return readable + list(once.values())[:GLITCHES]
 
 
-def _arrays(rays: Sequence[Ray]) -> Arrays:
+def _arrays(rays: Sequence[Candidate]) -> Arrays:
     """One row a ray."""
     rows = [_row(ray) for ray in rays]
     empty: dict[str, tuple[Any, tuple[int, ...]]] = {
@@ -211,7 +211,7 @@ def _arrays(rays: Sequence[Ray]) -> Arrays:
     }
 
 
-def _turns(bench: Bench, rays: Sequence[Ray]) -> Arrays:
+def _turns(bench: Bench, rays: Sequence[Candidate]) -> Arrays:
     """Of a quantised copy, how far the direction of each ray is turned."""
     if bench.model.manifest.quantisation is None:
         return {}
@@ -219,7 +219,7 @@ def _turns(bench: Bench, rays: Sequence[Ray]) -> Arrays:
     return {"turn": np.array(turned, np.float32).reshape(len(rays), len(PREFIXES))}
 
 
-def _row(ray: Ray) -> dict[str, Any]:
+def _row(ray: Candidate) -> dict[str, Any]:
     looked, side, at = ray.looked, ray.side, (ray.row, ray.sign)
     arrays, p = looked.arrays, looked.p(side)
     assert looked.address.kind is not None
@@ -240,7 +240,7 @@ def _row(ray: Ray) -> dict[str, Any]:
     }
 
 
-def _tokens(looked: Looked, side: str, ray: Ray, what: str) -> "np.ndarray[Any, Any]":
+def _tokens(looked: Looked, side: str, ray: Candidate, what: str) -> "np.ndarray[Any, Any]":
     """Of that ray's tokens on that side; filled up where there are none, or fewer."""
     filled = np.full(GALLERY_TOKENS, -1 if what == "ids" else 0, np.float64)
     # A side of the stream is judged: what else a matrix's own artifact reads are its vectors' entries.
@@ -254,6 +254,6 @@ def _name(side: str, sign: int, what: str) -> str:
     return f"{side}_{'bottom' if sign else 'top'}_{what}"
 
 
-def _is_common(entry: Entry, d_vocab: int) -> bool:
+def _is_common(entry: TokenEntry, d_vocab: int) -> bool:
     is_short = len(entry.text.strip().encode("utf-8", "replace")) <= SHORT
     return entry.kind != "text" or entry.id < d_vocab // FREQUENT_SHARE or is_short

@@ -88,7 +88,7 @@ def _tokens(readout: Arrays) -> NDArray[np.int32]:
     return np.stack([readout["top_ids"], readout["bottom_ids"]], axis=1)[:, :, :KEPT_TOKENS]
 
 
-class Place(NamedTuple):
+class ControlStanding(NamedTuple):
     """Where rays stand among random ones [n 2]; nan where that cannot be told."""
 
     z: NDArray[np.float64]
@@ -97,18 +97,18 @@ class Place(NamedTuple):
     """How much larger their number is than the mean of random rays."""
 
 
-def _by_longest(values: NDArray[np.float32], random: NDArray[np.float32]) -> Place:
+def _by_longest(values: NDArray[np.float32], random: NDArray[np.float32]) -> ControlStanding:
     """By the longest length that a ray has, beside that of random rays: fewer tokens vary more.
 
     Lengths that few random rays have are left out: by few, nothing can stand out.
     """
     from app.core.judging.significance import standing
 
-    place = Place(*np.full((3, *values.shape[:2]), np.nan))
+    place = ControlStanding(*np.full((3, *values.shape[:2]), np.nan))
     for at in range(values.shape[2]):
         known = random[..., at][~np.isnan(random[..., at])]
         if FEW * len(known) >= random[..., at].size:
             own = values[..., at]
             found = (*standing(own, known), own - known.mean(dtype=np.float64))
-            place = Place(*(np.where(np.isnan(own), old, new) for old, new in zip(place, found, strict=True)))
+            place = ControlStanding(*(np.where(np.isnan(own), old, new) for old, new in zip(place, found, strict=True)))
     return place

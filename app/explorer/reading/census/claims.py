@@ -22,7 +22,7 @@ DEPTHS: dict[Depth, str] = {
 }
 
 
-class Verdict(NamedTuple):
+class KindStanding(NamedTuple):
     """Where one kind stands beside another."""
 
     mean: Side
@@ -48,11 +48,11 @@ class Verdict(NamedTuple):
 class Placed(NamedTuple):
     """A verdict over all layers, and those of each depth that has layers enough for one."""
 
-    whole: Verdict
-    depths: tuple[tuple[Depth, Verdict], ...] = ()
+    whole: KindStanding
+    depths: tuple[tuple[Depth, KindStanding], ...] = ()
 
 
-BETTER = Verdict("more", "more")
+BETTER = KindStanding("more", "more")
 
 
 def side_of(estimate: Estimate, middle: float = 0.0, digits: int = 2) -> Side:
@@ -63,18 +63,18 @@ def side_of(estimate: Estimate, middle: float = 0.0, digits: int = 2) -> Side:
     return "more" if low > middle else "less" if high < middle else "open"
 
 
-def verdict_of(difference: Estimate, superiority: Estimate) -> Verdict:
+def verdict_of(difference: Estimate, superiority: Estimate) -> KindStanding:
     """Of two kinds by their means and by their rays, as both are shown."""
-    return Verdict(side_of(difference), side_of(superiority, 0.5, 3))
+    return KindStanding(side_of(difference), side_of(superiority, 0.5, 3))
 
 
-def verdict_of_mean(estimate: Estimate) -> Verdict:
+def verdict_of_mean(estimate: Estimate) -> KindStanding:
     """Of what has a mean alone."""
     side = side_of(estimate)
-    return Verdict(side, side)
+    return KindStanding(side, side)
 
 
-def placed(whole: Verdict, depths: Iterable[tuple[Depth, Verdict]]) -> Placed:
+def placed(whole: KindStanding, depths: Iterable[tuple[Depth, KindStanding]]) -> Placed:
     """The verdicts, without those of depths that have too few layers."""
     return Placed(whole, tuple((depth, verdict) for depth, verdict in depths if verdict.mean != "unclaimed"))
 
@@ -114,7 +114,7 @@ def _said(one: Placed, words: Words, short: Words, beside: str) -> str:
     return f"over all layers {text}; {others}"
 
 
-def _place(verdict: Verdict) -> tuple[bool, bool, int, int]:
+def _place(verdict: KindStanding) -> tuple[bool, bool, int, int]:
     """Claims first, then what is mixed; last what there is too little of."""
     mean, rays = map(get_args(Side).index, verdict)
     return verdict.mean == "unclaimed", bool(verdict.mixed), mean, rays

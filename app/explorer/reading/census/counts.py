@@ -57,7 +57,7 @@ FIRST = 4
 """Directions of a matrix, the strongest ones, that are held against random vectors weighted by singular value."""
 
 
-class Matrix(NamedTuple):
+class MatrixRays(NamedTuple):
     """The directions of one matrix, the strongest first."""
 
     layer: int | None
@@ -83,7 +83,7 @@ class Group:
     """One kind of matrix, read at one side."""
 
     name: str
-    layers: Mapping[int | None, tuple[Matrix, ...]]
+    layers: Mapping[int | None, tuple[MatrixRays, ...]]
     """The matrices with a ray that could be judged; under None what belongs to no layer."""
     n_matrices: int
     """All of them; what is drawn from one counts as one."""
@@ -91,7 +91,7 @@ class Group:
     """Rays of all of them."""
 
     @property
-    def matrices(self) -> tuple[Matrix, ...]:
+    def matrices(self) -> tuple[MatrixRays, ...]:
         """Those with a ray that could be judged."""
         return tuple(matrix for own in self.layers.values() for matrix in own)
 
@@ -143,14 +143,14 @@ def grouped(layers: Mapping[int | None, Mapping[str, Array]]) -> dict[str, Group
 
     Groups of which no ray could be judged are left out.
     """
-    found: dict[str, dict[int | None, list[Matrix]]] = {}
+    found: dict[str, dict[int | None, list[MatrixRays]]] = {}
     for layer, arrays in layers.items():
         starts = np.flatnonzero(arrays["index"] == 0)
         for rows in map(slice, starts, (*starts[1:], len(arrays["index"]))):
             name = GROUPS[int(arrays["group"][rows.start])]
             head = int(arrays["part"][rows.start]) if matrix_and_side(name)[0] in CIRCUITS else 0
             own = found.setdefault(name, {}).setdefault(layer, [])
-            own.append(Matrix(layer, head, arrays["z"][rows], arrays["p"][rows]))
+            own.append(MatrixRays(layer, head, arrays["z"][rows], arrays["p"][rows]))
     groups = (_group(name, found[name]) for name in GROUPS if name in found)
     return {group.name: group for group in groups if group.layers}
 
@@ -264,7 +264,7 @@ def _compared(group: Group, other: Group) -> tuple[Estimate, Estimate]:
     return difference(group.z(), other.z(), SEED), superiority(group.z(), other.z(), SEED)
 
 
-def _group(name: str, layers: Mapping[int | None, Sequence[Matrix]]) -> Group:
+def _group(name: str, layers: Mapping[int | None, Sequence[MatrixRays]]) -> Group:
     """The matrices of each layer, those without a judged ray counted only."""
     every = [matrix for own in layers.values() for matrix in own]
     judged = {layer: tuple(matrix for matrix in own if np.isfinite(matrix.z).any()) for layer, own in layers.items()}
@@ -302,7 +302,7 @@ def _by_layer(group: Group, n_layers: int) -> tuple[float | None, ...]:
     return tuple(float(z[layer].mean()) if layer in z else None for layer in range(n_layers))
 
 
-def _by_rank(group: Group, values: Callable[[Matrix], Array]) -> tuple[float | None, ...]:
+def _by_rank(group: Group, values: Callable[[MatrixRays], Array]) -> tuple[float | None, ...]:
     """Mean of what each matrix has of its directions, over each tenth of them, the strongest first."""
     places = np.concatenate([parts(len(matrix.z)) for matrix in group.matrices])
     every = np.concatenate([values(matrix) for matrix in group.matrices]).astype(np.float64)

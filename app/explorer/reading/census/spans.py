@@ -10,7 +10,7 @@ from app.core.address import CIRCUITS
 from app.core.judging.bootstrap import LEAST
 from app.explorer.groups import HEADS, SpanPart, matrix_and_side
 from app.explorer.pages.census import CensusSpan, SpanShares
-from app.explorer.reading.census.claims import Side, Verdict, placed, side_of, summed
+from app.explorer.reading.census.claims import KindStanding, Side, placed, side_of, summed
 from app.explorer.reading.census.counts import FIRST
 from app.explorer.reading.census.estimates import as_points, as_shares, begun, layers_of
 from app.explorer.reading.census.kinds import NAMES
@@ -90,9 +90,9 @@ def _drawn(group: str) -> str:
     return f", {HEADS} heads of each drawn" if matrix_and_side(group)[0] in CIRCUITS else ""
 
 
-def _verdict(shares: SpanShares) -> Verdict:
+def _verdict(shares: SpanShares) -> KindStanding:
     side = side_of(shares.difference, digits=3)
-    return Verdict(side, side)
+    return KindStanding(side, side)
 
 
 def _against(shares: SpanShares) -> str:

@@ -19,7 +19,7 @@ from app.explorer.pages.circuitry import Aligned, Alignments, Reading, Readings,
 from app.explorer.reading.finding.bank import Bank
 from app.explorer.reading.finding.order import Precedence
 from app.explorer.reading.finding.readings import Pairs
-from app.models.vocabulary import Entry, Vocabulary
+from app.models.vocabulary import TokenEntry, Vocabulary
 
 MOST = 10
 """Rows of each list that are shown."""
@@ -171,13 +171,15 @@ def sharers(model: OpenModel, layer: Address, part: Part, reader: int) -> tuple[
     return tuple(layer.at_head(head) for head in range(reader * size, (reader + 1) * size))
 
 
-def both_ends(vocabulary: Vocabulary, bank: Bank, row: int) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+def both_ends(vocabulary: Vocabulary, bank: Bank, row: int) -> tuple[tuple[TokenEntry, ...], tuple[TokenEntry, ...]]:
     """The first tokens of both rays of a row."""
     plus, minus = (entries(vocabulary, bank.rows.ids[row, sign]) for sign in (0, 1))
     return plus, minus
 
 
-def entries(vocabulary: Vocabulary, ids: NDArray[np.int32] | Sequence[int], most: int = TOKENS) -> tuple[Entry, ...]:
+def entries(
+    vocabulary: Vocabulary, ids: NDArray[np.int32] | Sequence[int], most: int = TOKENS
+) -> tuple[TokenEntry, ...]:
     """Those tokens, as far as the vocabulary has so many."""
     return tuple(vocabulary.entry(int(id_)) for id_ in ids[:most] if id_ >= 0)
 

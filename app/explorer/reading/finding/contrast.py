@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.address import Address
+from app.core.address import Address, Sign
 from app.core.finding.haar import SEED, random_cosines, unit_rows
 from app.core.finding.matching import best_partners
 from app.explorer.library import OpenModel
 from app.explorer.pages.contrast import ContrastEnd, ContrastPlace, ContrastSpan, Match
 from app.explorer.pages.directions import Direction, SideReadout, Vectors
-from app.explorer.pages.rays import Ray, Token
+from app.explorer.pages.rays import Token
 from app.explorer.reading.directions import directions
 from app.explorer.reading.matrices import canonical
 from app.store.artifacts import Arrays
@@ -201,12 +201,12 @@ def _match(one: Direction, other: Direction, mean: float, cosines: Mapping[str, 
 
 
 def _ends(ours: SideReadout, theirs: SideReadout, most: int, *, is_turned: bool) -> list[ContrastEnd]:
-    other: dict[Ray, Any] = {
+    other: dict[Sign, Any] = {
         "p": theirs.minus if is_turned else theirs.plus,
         "n": theirs.plus if is_turned else theirs.minus,
     }
-    turned: dict[Ray, Ray] = {"p": "n", "n": "p"} if is_turned else {"p": "p", "n": "n"}
-    own: dict[Ray, tuple[Token, ...]] = {"p": ours.plus, "n": ours.minus}
+    turned: dict[Sign, Sign] = {"p": "n", "n": "p"} if is_turned else {"p": "p", "n": "n"}
+    own: dict[Sign, tuple[Token, ...]] = {"p": ours.plus, "n": ours.minus}
     found = []
     for ray, tokens in own.items():
         there, here = {token.id for token in other[ray]}, {token.id for token in tokens}

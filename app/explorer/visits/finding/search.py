@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.address import CIRCUITS, KINDS, LAYER_KINDS, SIGNS, Address, AddressError, Kind
+from app.core.address import CIRCUITS, KINDS, LAYER_KINDS, SIGNS, Address, AddressError, Kind, Sign
 from app.core.finding.nearest import false_discoveries, first, runs
 from app.core.judging.rays import ALPHA, READINGS
 from app.explorer.asking.jump import jump
@@ -21,8 +21,8 @@ from app.explorer.errors import BadOption, ExplorerError, NotBuilt, UnknownAddre
 from app.explorer.inventory import SIDES
 from app.explorer.layout import BANK_ENDS
 from app.explorer.library import OpenModel
-from app.explorer.pages.directions import Readout
-from app.explorer.pages.rays import Hit, Ray, Token
+from app.explorer.pages.directions import RayReadout
+from app.explorer.pages.rays import Hit, Token
 from app.explorer.pages.search import (
     MOST_FALSE,
     USED,
@@ -431,7 +431,7 @@ def _found(asked: Search, scores: Scores, facts: _Evidence, place: int, pin: str
         is_letterless=bool(rows.letterless[at, ray]),
         tokens=tokens,
         asked=tuple(_marked(asked, tokens, SIGNS[ray])),
-        other=None if opposite is None else Readout(SIDES[kind][1 - side], _tokens(asked, opposite, ray)),
+        other=None if opposite is None else RayReadout(SIDES[kind][1 - side], _tokens(asked, opposite, ray)),
     )
 
 
@@ -444,7 +444,7 @@ def _tokens(asked: Search, row: int, ray: int) -> tuple[Token, ...]:
     )
 
 
-def _marked(asked: Search, tokens: Sequence[Token], ray: Ray) -> Iterator[Hit]:
+def _marked(asked: Search, tokens: Sequence[Token], ray: Sign) -> Iterator[Hit]:
     """Of the tokens those that were asked for, whatever their case and the space in front of them."""
     words = asked.model.vocabulary.words
     wanted = {words[token.id] for term in asked.terms if not term.is_minus and not term.ray for token in term.tokens}

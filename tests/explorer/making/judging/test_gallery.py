@@ -192,7 +192,7 @@ def test_labels(gpt2_folder):
 def test_a_ray_is_kept_on_each_side_where_it_is_readable_and_a_glitch_once(label):
     looked = gallery.Looked(Address("tiny"), {})
     rays = [
-        gallery.Ray(looked, side, row, sign, label, merit)
+        gallery.Candidate(looked, side, row, sign, label, merit)
         for side, row, sign, merit in (
             ("left", 3, 0, 5.0),
             ("right", 3, 0, 9.0),

@@ -7,7 +7,7 @@ from app.core.address import KINDS
 from app.core.judging.significance import BINS, HIGH, LOW, count_z
 from app.explorer import groups
 from app.explorer.groups import GROUPS, end_of, is_kind, matrix_and_side
-from app.explorer.reading.census import counts as tally
+from app.explorer.reading.census import counts
 from app.explorer.reading.census.counts import COMPARED, effects, grouped, kind
 
 
@@ -45,7 +45,7 @@ def planted(n_layers=4, heads=3, n=20):
 @pytest.fixture
 def control():
     """Random directions: two rays each, their mean 0."""
-    return tally.random_rays(np.random.default_rng(9).normal(size=(2000, 2)))
+    return counts.random_rays(np.random.default_rng(9).normal(size=(2000, 2)))
 
 
 @pytest.fixture
@@ -151,10 +151,10 @@ def test_comparisons_are_of_what_is_there():
     ("n_layers", "last"), [(3, [2]), (4, [3]), (6, [5]), (12, [10, 11]), (30, [24, 25, 26, 27, 28, 29])]
 )
 def test_each_layer_has_one_depth(n_layers, last):
-    found = tally.depths(n_layers)
+    found = counts.depths(n_layers)
     assert [layer for layers in found.values() for layer in layers] == list(range(n_layers))
     assert (list(found["first"]), list(found["last"])) == ([0], last)
-    assert tally.depths(2) == tally.depths(1) == {}
+    assert counts.depths(2) == counts.depths(1) == {}
 
 
 def test_depths_are_counted_by_themselves(control):
@@ -167,7 +167,7 @@ def test_depths_are_counted_by_themselves(control):
     }
     groups = grouped(layers)
     found, (effect,) = kind(groups["ov-write"], 10, control), effects(groups, 10)
-    assert [(one.depth, one.layers) for one in found.depths] == list(tally.depths(10).items())
+    assert [(one.depth, one.layers) for one in found.depths] == list(counts.depths(10).items())
     for one, compared in zip(found.depths, effect.depths, strict=True):
         within = one.layers
         own = np.concatenate([z[layer].ravel() for layer in within])
@@ -211,13 +211,13 @@ def of_spans(n_layers=10, heads=3):
 
 def test_spans_are_compared_with_the_directions_of_the_same_matrices():
     z, layers = of_spans()
-    spans = tally.spans(grouped(layers), 10)
+    spans = counts.spans(grouped(layers), 10)
     assert [(span.group, span.among, span.n_matrices) for span in spans] == [
         ("ov-write", "all", 20),
         ("ov-write", "first", 30),
     ]
     for span in spans:
-        assert [(depth, own.layers) for depth, own in span.depths] == list(tally.depths(10).items())
+        assert [(depth, own.layers) for depth, own in span.depths] == list(counts.depths(10).items())
         for shares in span.parts:
             layers_of = shares.layers or range(10)
             within = [(at, head) for at in layers_of for head in range(3)]
@@ -317,7 +317,7 @@ def test_readable_shares_are_counted_by_tenths_of_rank(control):
 def test_random_directions_are_judged_by_their_own():
     coherence = np.random.default_rng(3).gamma(2.0, size=(50, 2))
     coherence[4, 1] = coherence[7] = np.nan
-    found = [*tally.random_rays(coherence).values()]
+    found = [*counts.random_rays(coherence).values()]
     assert [len(rays) for rays in found] == [2] * 4 + [1] + [2] * 44
     known = coherence[np.isfinite(coherence)]
     np.testing.assert_allclose(np.concatenate(found), (known - known.mean()) / known.std(ddof=1))
@@ -329,7 +329,7 @@ def test_random_directions_have_an_error_of_their_own():
     same = grouped({layer: rows(("ov-read", 0, np.full((20, 2), 0.1))) for layer in range(8)})["ov-read"]
     widths = []
     for n in (50, 2000):
-        low, high = kind(same, 8, tally.random_rays(random.normal(size=(n, 2)))).mean.interval
+        low, high = kind(same, 8, counts.random_rays(random.normal(size=(n, 2)))).mean.interval
         widths.append(high - low)
     # Student's of eight matrices, 2.36 x sqrt(8/7) = 2.53, each side of the error of a mean of 2 n rays.
     assert widths == pytest.approx([2 * 2.53 / np.sqrt(2 * n) for n in (50, 2000)], rel=0.15)

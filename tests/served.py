@@ -1,55 +1,20 @@
-"""Resources over a copy of the tiny model, and a way to ask until an answer is ready."""
+"""Explorers of several models, for all tests that only look, and what an oracle says of them."""
 
 import os
 import shutil
-import time
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from app.explorer.errors import NotReady
 from app.explorer.making.context import Bench
 from app.explorer.making.tables import Tables
-from app.explorer.resources import close_resources, open_resources
 from app.models.importing.importer import import_model
 from tests.explorer.banks import build_bank
 from tests.explorer.dense import Oracle
 from tests.explorer.planted import write_planted
 from tests.kept import copy_kept
 from tests.quantised import say_quantised
-from tests.workers import start_in_thread
-
-SETTINGS = {
-    "models": ("tiny",),
-    "device": "cpu",
-    "weights": "folded",
-    "quota_bytes": 10**9,
-    "queue_size": 64,
-    "wait_seconds": 30.0,
-    "waiters": 8,
-    "start_worker": start_in_thread,
-}
-
-
-@pytest.fixture(scope="session")
-def open_explorer():
-    """open_explorer(data, queue_size=1, …) -> resources, closed at the end of the session if not before."""
-    opened = []
-
-    def build(data, **settings):
-        opened.append(open_resources(data=data, **(SETTINGS | settings)))
-        return opened[-1]
-
-    yield build
-    for r in opened:
-        close_resources(r)
-
-
-@pytest.fixture(scope="session")
-def explorer(open_explorer, tiny_data, tmp_path_factory):
-    """One explorer for all tests that only look."""
-    return open_explorer(shutil.copytree(tiny_data, tmp_path_factory.mktemp("explorer") / "data"))
 
 
 @pytest.fixture(scope="session")
@@ -86,21 +51,6 @@ def smollm2_bank(open_explorer, request):
     r = open_explorer(request.getfixturevalue("smollm2_data"), models=("smollm2",))
     build_bank(r, "smollm2")
     return r
-
-
-@pytest.fixture(scope="session")
-def patiently():
-    """patiently(verb, *words): the verb's answer, asked for until it is ready, as a browser would."""
-
-    def ask(verb, *words, seconds=60):
-        for _ in range(int(seconds / 0.01)):
-            try:
-                return verb(*words)
-            except NotReady:
-                time.sleep(0.01)
-        raise TimeoutError
-
-    return ask
 
 
 @pytest.fixture(scope="session")
