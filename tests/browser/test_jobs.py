@@ -33,14 +33,14 @@ with store.held(job.id):
 CANCELLED = """
 import sys, time
 from pathlib import Path
-from app.jobs.steps import Step
+from app.jobs.steps import JobStep
 from app.jobs.record import recorded
 from app.store.jobs import JobStore
 
 def steps():
     for n in range(10_000):
         time.sleep(0.05)
-        yield Step("layer 1 of 2", 0, 2, n, 0, 10_000, 0.0, 0, 0, 0.0, 0.0)
+        yield JobStep("layer 1 of 2", 0, 2, n, 0, 10_000, 0.0, 0, 0, 0.0, 0.0)
 
 store = JobStore(Path(sys.argv[1]))
 job = store.new("tiny")

@@ -10,7 +10,7 @@ from app.explorer.running.children import Children
 WORD = """
 import sys, time
 from pathlib import Path
-from app.jobs.steps import ImportStep, Step
+from app.jobs.steps import ImportStep, JobStep
 from app.jobs.record import noted, recorded
 from app.store.jobs import JobStore
 

@@ -22,7 +22,7 @@ from app.store.jobs import JobStore
 from app.store.locks import claimed
 
 CHILD = """
-steps = (time.sleep(SECONDS) or Step("L1", 0, 1, i, 0, 2, 0.0, 0, 0, 0.0, 0.0) for i in range(2))
+steps = (time.sleep(SECONDS) or JobStep("L1", 0, 1, i, 0, 2, 0.0, 0, 0, 0.0, 0.0) for i in range(2))
 for _ in recorded(store, job, steps):
     pass
 """

@@ -16,7 +16,7 @@ from app.store.jobs import JobStore, Task
 CHILD = """
 def steps(n, seconds):
     for i in range(1, n + 1):
-        yield Step(f"layer {i}", i, n, i, 0, n, 0.0, 0, 0, 0.0, 0.0)
+        yield JobStep(f"layer {i}", i, n, i, 0, n, 0.0, 0, 0, 0.0, 0.0)
         time.sleep(seconds)
 
 for _ in recorded(store, job, steps(STEPS)):

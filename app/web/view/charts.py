@@ -47,7 +47,7 @@ def bars(values: Sequence[float]) -> list[Bar]:
 def spectrum(values: Sequence[float], indices: Sequence[int]) -> list[SpectrumBar]:
     """The singular values as steps, each with the number of its direction and its value.
 
-    Example: spectrum((4.0, 2.0), (0, 1))[1] -> Step("1 · σ 2", "M10 0h10v100h-10z", "M11 50h8v50h-8z")
+    Example: spectrum((4.0, 2.0), (0, 1))[1] -> SpectrumBar("1 · σ 2", "M10 0h10v100h-10z", "M11 50h8v50h-8z")
     """
     return [
         SpectrumBar(f"{index} · σ {value:.4g}", f"M{x} 0h10v100h-10z", f"M{x + 1} {y}h8v{height}h-8z")
