@@ -3,14 +3,15 @@
 Knows the grammar of addresses and queries, not what is behind them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlencode
 
-from app.core.address import Address, Ray, Sign
+from app.core.address import Address, Depth, Ray, Sign
 from app.core.basis import BASES
 from app.explorer.asking.walk import further, spell_path, spell_way
+from app.explorer.options import Page, find_option, usual_values
 from app.explorer.pages.blind import BlindPage
 from app.explorer.pages.circuitry import PairPage
 from app.explorer.pages.compare import ComparePage
@@ -23,46 +24,6 @@ from app.explorer.view import Choice, View
 from app.models.selection import EVERY
 from app.store.jobs import Task
 
-DEFAULTS = {
-    "sort": "order",
-    "page": 1,
-    "only": "all",
-    "find": "",
-    "distance": 0,
-    "ascii": 0,
-    "starts": 0,
-    "plain": 0,
-    "frequent": 0,
-    "readout": "dot",
-    "rotated": 0,
-    "score": None,
-    "ranked": "first",
-    "among": "themes",
-    "kind": "",
-    "side": "",
-    "layer": "",
-    "format": None,
-    "k": None,
-    "nonzeros": 8,
-    "first": 16,
-    "direction": "svd/0",
-    "token": "",
-    "answers": "",
-    "of": "all",
-    "path": "",
-    "part": "",
-    "all": 0,
-    "q": "",
-    "order": "theme",
-    "basis": "svd",
-    "layers": "",
-    "readable": 0,
-    "used": 0,
-    "writer": None,
-    "reader": None,
-    "n": 30,
-}
-"""Query values that are left out of a URL, besides the operator's weight processing."""
 FULL = "full"
 """What stands behind a head's address for its full circuits."""
 CONTRASTS = "compare"
@@ -71,12 +32,22 @@ COMPARE = "compare"
 """And behind a matrix's for its bases side by side."""
 CENSUS = "census"
 """And behind a model's for what all its matrices are like."""
+NOTABLE = "notable"
+"""And behind a model's for its gallery."""
 BLIND = "blind"
 """And behind a model's for its blind round."""
 TOKEN = "token"  # noqa: S105 (a word of a path)
 """And behind a model's, before an id, for one token of it."""
 AROUND = "around"
 """And behind a direction's for what is like it, what reads it and what writes it."""
+DEPTHS: dict[Depth, Page] = {
+    "model": "model",
+    "layer": "layer",
+    "head": "head",
+    "matrix": "matrix",
+    "decomposition": "matrix",
+    "direction": "direction",
+}
 WALKED = ("svd", "neuron")
 """Bases whose directions have anything around them."""
 SEARCH = "search"
@@ -117,7 +88,8 @@ class Urls:
 
         Example: page(parse("gpt2/L5"), view, weights="raw") -> "/gpt2/L5?weights=raw"
         """
-        return f"{self.root}/{address}{_below(under)}{_query(_kept(address, view, under), changes)}"
+        query = _query(_page_of(address, under), _kept(address, view), changes)
+        return f"{self.root}/{address}{_below(under)}{query}"
 
     def full(self, head: Address, view: View | None = None, **changes: object) -> str:
         """The full circuits of a head.
@@ -131,7 +103,8 @@ class Urls:
 
         Example: tokens(parse("gpt2/L5/H3"), view).to(511) -> "/gpt2/token/511"
         """
-        return TokenLinks(f"{self.root}/{_model(address)}/{TOKEN}/", _query(_kept(_model(address), view), {}))
+        model = _model(address)
+        return TokenLinks(f"{self.root}/{model}/{TOKEN}/", _query("token", _kept(model, view), {}))
 
     def token(self, address: Address, id_: int, view: View | None = None, **changes: object) -> str:
         """One token of the address's model.
@@ -149,8 +122,7 @@ class Urls:
 
         Example: around(parse("gpt2/L5/H3/ov/svd/12"), view) -> "/gpt2/L5/H3/ov/svd/12/around"
         """
-        bare = replace(view, distance=0)
-        return self.page(address, bare, AROUND, path=spell_path(tuple(hops)))
+        return self.page(address, view, AROUND, path=spell_path(tuple(hops)))
 
     def walk(self, hops: Sequence[Hop], relation: Relation, ray: Ray, view: View) -> str:
         """From the ray that a path has led to on to another.
@@ -223,7 +195,7 @@ class Urls:
         Example: directions(parse("gpt2/L5/mlp-in/neuron"), view, (35, 2)) -> {35: "/gpt2/L5/mlp-in/neuron/35", 2: …}
         """
         first = matrix.direction(0)
-        start, query = self.page(first).removesuffix("0"), _query(_kept(first, view), {})
+        start, query = self.page(first).removesuffix("0"), _query("direction", _kept(first, view), {})
         return {index: f"{start}{index}{query}" for index in indices}
 
     def choices(self, address: Address, view: View, name: str, values: Sequence[str]) -> dict[str, str]:
@@ -232,10 +204,11 @@ class Urls:
         Example: choices(parse("gpt2/L5/H3"), view, "only", ("all", "readable")) -> {"all": "/gpt2/L5/H3", "readable":
         "/gpt2/L5/H3?only=readable"}
         """
-        changes: dict[str, Any] = {"page": 1, name: DEFAULTS[name]}
+        usual = find_option(name, _page_of(address)).default
+        changes: dict[str, Any] = {"page": 1, name: usual}
         bare = self.page(address, view, **changes)
         start = f"{bare}{'&' if '?' in bare else '?'}{name}="
-        return {value: bare if value == DEFAULTS[name] else f"{start}{value}" for value in values}
+        return {value: bare if value == usual else f"{start}{value}" for value in values}
 
     def vectors(self, address: Address, view: View) -> str:
         """The vectors of a matrix's directions, or of one, as a file; what is said of tokens means nothing to them.
@@ -254,12 +227,13 @@ class Urls:
         self, address: Address, view: View, *own: str, under: str = "", **changes: object
     ) -> list[tuple[str, object]]:
         """What a form of that page must send besides its own fields, so that the view stays."""
-        values = _values(_kept(address, view, under), changes)
+        values = _values(_page_of(address, under), _kept(address, view), changes)
         return [(name, value) for name, value in values.items() if name not in own]
 
     def api(self, address: Address, view: View | None = None, under: str = "", **changes: object) -> str:
         """The JSON twin of a page."""
-        return f"{self.root}/api/v1/{address}{_below(under)}{_query(_kept(address, view, under), changes)}"
+        query = _query(_page_of(address, under), _kept(address, view), changes)
+        return f"{self.root}/api/v1/{address}{_below(under)}{query}"
 
     def models(self) -> str:
         """The JSON twin of the front page."""
@@ -270,11 +244,11 @@ class Urls:
 
         Example: notable(parse("gpt2"), view, page.sought, page=2) -> "/gpt2/notable?layer=5&page=2"
         """
-        return f"{self.root}/{_model(address)}/notable{_query(_kept(address, view), asdict(sought) | changes)}"
+        return self.page(_model(address), view, NOTABLE, **(asdict(sought) | changes))
 
     def notable_api(self, address: Address, view: View | None = None, sought: Sought = UNSOUGHT) -> str:
         """A model's gallery as JSON."""
-        return f"{self.root}/api/v1/{_model(address)}/notable{_query(_kept(address, view), asdict(sought))}"
+        return self.api(_model(address), view, NOTABLE, **asdict(sought))
 
     def compare(self, address: Address, view: View | None = None, **changes: object) -> str:
         """The bases of a matrix side by side.
@@ -336,11 +310,11 @@ class Urls:
 
     def search_every(self, q: str = "") -> str:
         """The same search in every model of the server."""
-        return f"{self.root}/-/{SEARCH}{_query(None, {'q': q})}"
+        return f"{self.root}/-/{SEARCH}{_query('every', None, {'q': q})}"
 
     def search_every_api(self, q: str = "") -> str:
         """The same as JSON."""
-        return f"{self.root}/api/v1/-/{SEARCH}{_query(None, {'q': q})}"
+        return f"{self.root}/api/v1/-/{SEARCH}{_query('every', None, {'q': q})}"
 
     def composition(self, page: CompositionPage, **changes: object) -> str:
         """Which heads read which others, as that page has it.
@@ -351,8 +325,7 @@ class Urls:
 
     def composed(self, page: CompositionPage, **changes: object) -> dict[str, object]:
         """What that page's own query says."""
-        said: dict[str, object] = {"kind": page.kind, "writer": page.writer, "reader": page.reader} | changes
-        return said | {"kind": "" if said["kind"] == "q" else said["kind"]}
+        return {"kind": page.kind, "writer": page.writer, "reader": page.reader} | changes
 
     def composition_blocks(self, page: CompositionPage, blocks: Sequence[tuple[int, int]]) -> list[str]:
         """The two layers of each block, made at once: a map links hundreds."""
@@ -399,7 +372,7 @@ class Urls:
 
     def jump(self, address: Address, text: str = "") -> str:
         """Where the jump box of a model sends its text."""
-        return f"{self.root}/{_model(address)}/jump{_query(None, {'q': text})}"
+        return f"{self.root}/{_model(address)}/jump{_query('jump', None, {'q': text})}"
 
     def suggest(self, address: Address) -> str:
         """Where that box asks what its text may mean, while somebody types."""
@@ -424,11 +397,13 @@ class Urls:
         """
         said: dict[str, object] = {"model": slug, "matrices": ",".join(task.matrices)}
         said |= {"weights": ",".join(task.processings)} | dict(task.parameters)
-        return f"{self.root}/-/jobs{_query(None, said | ({} if task.basis == 'svd' else {'basis': task.basis}))}"
+        return (
+            f"{self.root}/-/jobs{_query('wish', None, said | ({} if task.basis == 'svd' else {'basis': task.basis}))}"
+        )
 
     def wish_import(self, slug: str) -> str:
         """Where a POST begins the import of a model again."""
-        return f"{self.root}/-/jobs{_query(None, {'model': slug, 'kind': 'import'})}"
+        return f"{self.root}/-/jobs{_query('wish', None, {'model': slug, 'kind': 'import'})}"
 
     def job(self, id_: str) -> str:
         """How far a job is."""
@@ -463,7 +438,8 @@ class Urls:
 
         Example: "https://lens.example/gpt2@0123abcd/L5/H3/ov/svd/12?weights=folded"
         """
-        query = _query(_kept(address, view, under), {"weights": view.weights} | changes, always="weights")
+        said = {"weights": view.weights} | changes
+        query = _query(_page_of(address, under), _kept(address, view), said, always="weights")
         return f"{self.origin}/{address.pinned(pin)}{_below(under)}{query}"
 
 
@@ -477,8 +453,8 @@ def _paired(
     always: str = "",
 ) -> str:
     # Of the path, its + end, too: which direction it is says nothing else.
-    said = {"part": "" if part == "value" else part, "path": spell_way(tuple(hops)), **changes}
-    kept = _values(_kept(_model(a), view), said, always)
+    said = {"part": part, "path": spell_way(tuple(hops)), **changes}
+    kept = _values("pair", _kept(_model(a), view), said, always)
     return "?" + urlencode({"a": str(a), "b": str(b), **kept}, safe="/@")
 
 
@@ -496,15 +472,18 @@ def _below(under: str) -> str:
     return f"/{under}" if under else ""
 
 
-def _kept(address: Address, view: View | None, under: str = "") -> View | None:
-    """What of the view means something there: only tables are sorted, paged and searched, only QK has a distance."""
+def _page_of(address: Address, under: str = "") -> Page:
+    """Which page it is whose options a query holds."""
+    return cast("Page", under.partition("/")[0] or DEPTHS[address.depth])
+
+
+def _kept(address: Address, view: View | None) -> View | None:
+    """Drop from the view what means nothing at that address, though it does at others of that kind."""
     if view is None:
         return None
-    if under or address.depth not in {"head", "matrix", "decomposition"}:
-        view = replace(view, sort="order", page=1, only="all", find="")
-    if under or (address.kind is None and address.head is None) or BASES[address.basis or "svd"].is_fitted:
+    if BASES[address.basis or "svd"].is_fitted:
         view = replace(view, selection=EVERY)
-    if under or address.kind is None or address.basis not in {None, "svd"}:
+    if address.basis not in {None, "svd"}:
         view = replace(view, rotated=False)
     if (address.basis or "svd") != view.basis:
         view = replace(view, sort="order", page=1, only="all", find="", parameters=())
@@ -515,25 +494,29 @@ def _kept(address: Address, view: View | None, under: str = "") -> View | None:
 
 def _jobs_query(slug: str | None, live: bool) -> str:
     said: dict[str, object] = {"model": slug} if slug else {}
-    return _query(None, said | ({"live": "true"} if live else {}))
+    return _query("jobs", None, said | ({"live": "true"} if live else {}))
 
 
-def _query(view: View | None, changes: dict[str, object], always: str = "") -> str:
-    """The query string of a view with some values changed."""
-    kept = _values(view, changes, always)
+def _query(page: Page, view: View | None, changes: dict[str, object], always: str = "") -> str:
+    """Spell the query of such a page: a view with some values changed."""
+    kept = _values(page, view, changes, always)
     return f"?{urlencode(kept)}" if kept else ""
 
 
-def _values(view: View | None, changes: dict[str, object], always: str = "") -> dict[str, object]:
-    """What a query says of a view with some values changed; what equals its default is left out."""
-    values: dict[str, object] = {}
-    defaults: dict[str, object] = DEFAULTS
+def _values(page: Page, view: View | None, changes: dict[str, object], always: str = "") -> dict[str, object]:
+    """What a query says of a view with some values changed: what counts on that page, and is not as it would be anyway."""
+    usual, values = usual_values(page), changes
     if view is not None:
-        values = {name: getattr(view, name) for name in ("weights", "sort", "page", "only", "find", "distance")}
-        values |= {choice.name: choice.value for choice in view.parameters} | view.selection.parameters()
-        defaults = {"weights": view.default_weights} | DEFAULTS
-        defaults |= {choice.name: choice.default for choice in view.parameters}
-        values["readout"] = view.selection.readout
-        values["rotated"] = int(view.rotated)
-    values |= changes
-    return {key: value for key, value in values.items() if key == always or value != defaults.get(key)}
+        values = dict(_of_view(view)) | changes
+        usual = usual | {choice.name: choice.default for choice in view.parameters} | {"weights": view.default_weights}
+    there = ((name, value) for name, value in values.items() if name in usual)
+    return {name: value for name, value in there if name == always or value not in {None, usual[name]}}
+
+
+def _of_view(view: View) -> Iterator[tuple[str, object]]:
+    for name in ("weights", "sort", "page", "only", "find", "distance"):
+        yield name, getattr(view, name)
+    yield from ((choice.name, choice.value) for choice in view.parameters)
+    yield from view.selection.parameters().items()
+    yield "readout", view.selection.readout
+    yield "rotated", int(view.rotated)

@@ -74,7 +74,7 @@ def test_the_words_of_a_wish_are_no_longer_than_any_could_be(name, most):
 
 def test_a_comparison_has_its_defaults():
     query = CompareQuery()
-    assert (query.nonzeros, query.first, query.direction) == (8, 16, "")
+    assert (query.nonzeros, query.first, query.direction) == (8, 16, "svd/0")
     assert query.wanted() == {}
     with pytest.raises(ValidationError):
         CompareQuery(direction="x" * 41)

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 from app.core.address import SHORT
 from app.explorer.errors import BadOption
+from app.explorer.options import LONGEST_SEARCH
 from app.explorer.pages.rays import TermKind
 from app.models.lookup import ID
 
-LONGEST_SEARCH = 1_000
-"""Characters."""
 # A quote that is never closed is still being typed.
 TERM = re.compile(r'(?P<minus>-(?=[^\s,]))?(?:"(?P<phrase>[^"]+)(?:"|$)|(?P<word>[^\s,]+))')
 

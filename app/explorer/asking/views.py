@@ -12,13 +12,10 @@ from app.explorer.asking.places import located
 from app.explorer.errors import BadOption
 from app.explorer.inventory import check_tokens, samples_of
 from app.explorer.library import OpenModel
+from app.explorer.options import FARTHEST, LONGEST_FIND
 from app.explorer.resources import Resources
 from app.explorer.view import ONLY, PROCESSINGS, SORTS, Choice, Only, Processing, Sort, View
 from app.models.selection import EVERY, Selection, selected
-
-LONGEST_FIND = 100
-FARTHEST = 1_024
-"""The largest distance; less where the model's texts are shorter."""
 
 
 @dataclass(frozen=True, slots=True)

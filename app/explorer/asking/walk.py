@@ -8,10 +8,9 @@ from app.core.address import Address, AddressError, Ray, parse_short, short
 from app.explorer.asking.places import check_place
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.library import OpenModel
+from app.explorer.options import LONGEST_PATH
 from app.explorer.pages.directions import Hop, Relation
 
-LONGEST = 480
-"""Characters."""
 MOST_HOPS = 12
 """Rays; of a longer walk the first are forgotten."""
 BETWEEN = "_"
@@ -39,8 +38,8 @@ def read_way(model: OpenModel, matrix: Address, text: str) -> tuple[Hop, ...]:
 
 
 def _read(model: OpenModel, address: Address, text: str) -> tuple[Hop, ...]:
-    if len(text) > LONGEST:
-        raise BadOption(f"path is too long: at most {LONGEST} characters.")
+    if len(text) > LONGEST_PATH:
+        raise BadOption(f"path is too long: at most {LONGEST_PATH} characters.")
     hops = (
         tuple(_hop(model, address, part, is_first=not n) for n, part in enumerate(text.split(BETWEEN))) if text else ()
     )

@@ -22,6 +22,7 @@ from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.inventory import SIDES, end_of
 from app.explorer.layout import CONTROL_SHOWN, PREFIXES
 from app.explorer.library import OpenModel
+from app.explorer.options import LARGEST_SEED, ROUNDS
 from app.explorer.pages.blind import BLIND_OF, Answer, BlindOf, BlindPage, BlindResult, Columns, Obstacle
 from app.explorer.resources import Resources
 from app.explorer.view import PROCESSINGS, View
@@ -30,14 +31,12 @@ from app.explorer.visits.orders import fulfilled
 from app.models.vocabulary import TokenEntry
 from app.store.artifacts import Arrays
 
-ROUNDS = 10
 TOKENS = 12
 """In each column."""
 N_DIRECTIONS = 8
 """Strongest directions of a matrix that rays are drawn from."""
 LOOKED_AT = 8
 """Matrices in which a readable ray is sought."""
-FIRST_SEED, LARGEST_SEED = 1, 999_999
 ENDS = ("top", "bottom")
 
 

@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.explorer.asking.terms import LONGEST_SEARCH, terms_of
+from app.explorer.asking.terms import terms_of
 from app.explorer.errors import BadOption
+from app.explorer.options import LONGEST_SEARCH
 
 
 def spelt(typed):

@@ -3,8 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.address import Ray, parse
-from app.explorer.asking.walk import LONGEST, MOST_HOPS, further, read_path, spell_path
+from app.explorer.asking.walk import MOST_HOPS, further, read_path, spell_path
 from app.explorer.errors import BadOption
+from app.explorer.options import LONGEST_PATH
 from app.explorer.pages.directions import Hop
 
 HERE = parse("tiny/L1/H2/ov/svd/3")
@@ -52,7 +53,7 @@ def test_what_is_no_path_is_refused_in_a_sentence(tiny, text):
     with pytest.raises(BadOption, match="path") as refused:
         read_path(tiny, HERE, text)
     assert str(refused.value).isprintable() or "\ud800" in text
-    assert len(str(refused.value)) < LONGEST
+    assert len(str(refused.value)) < LONGEST_PATH
 
 
 RAYS = st.builds(Ray, st.integers(0, 7).map(HERE.in_basis("svd").direction), st.sampled_from("pn"))
@@ -67,7 +68,7 @@ def test_a_longer_walk_forgets_where_it_began_and_stays_a_link(tiny, steps):
         assert len({hop.ray for hop in hops}) == len(hops), "a loop"
     assert len(hops) <= MOST_HOPS
     text = spell_path(hops)
-    assert len(text) <= LONGEST
+    assert len(text) <= LONGEST_PATH
     assert set(text) <= set("abcdefghijklmnopqrstuvwxyzLH0123456789.-_")
     again = read_path(tiny, hops[-1].ray.address, text)
     assert [hop.ray for hop in again] == [hop.ray for hop in hops]

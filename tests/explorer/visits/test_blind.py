@@ -9,9 +9,10 @@ from app.core.judging.rays import ALPHA, HEADLINE
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.inventory import end_of
+from app.explorer.options import LARGEST_SEED, ROUNDS
 from app.explorer.visits import blind as blind_module
 from app.explorer.visits import browse, orders
-from app.explorer.visits.blind import LARGEST_SEED, ROUNDS, TOKENS, blind
+from app.explorer.visits.blind import TOKENS, blind
 from app.explorer.visits.orders import fulfilled
 
 TINY = parse("tiny")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from app.core.address import Address
 from app.explorer.header import Model
 from app.explorer.layout import COMPOSED, Composed
+from app.explorer.options import LISTED
 from app.explorer.pages.composition import (
     COLOURED,
     COUNTED,
@@ -28,7 +29,6 @@ from app.store.artifacts import Artifact
 
 MOST_CELLS = 8_000
 """Of one map: those of the largest models have more, and nobody sees them all."""
-LISTED, MOST_LISTED = 30, 1_000
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from app.explorer.asking.views import Options, visited
 from app.explorer.errors import BadOption, NotBuilt
 from app.explorer.layout import COMPOSED, Composed
 from app.explorer.library import OpenModel
+from app.explorer.options import LISTED, MOST_LISTED
 from app.explorer.pages.composition import CompositionPage, HeadPair
 from app.explorer.reading.finding import composition as reading
-from app.explorer.reading.finding.composition import LISTED, MOST_LISTED, HeadScores
+from app.explorer.reading.finding.composition import HeadScores
 from app.explorer.reading.finding.parts import built
 from app.explorer.resources import Resources
 from app.explorer.view import View

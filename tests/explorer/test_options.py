@@ -1,0 +1,79 @@
+"""The table of options: a row for whatever a query may say, and what changes numbers is in the recipe."""
+
+import inspect
+from collections import Counter
+
+import pytest
+from pydantic import BaseModel
+
+from app.core.address import parse
+from app.explorer.asking.views import seen
+from app.explorer.options import MATRICES, OF_NUMBERS, OPTIONS, PLACES, find_option, usual_values
+from app.explorer.visits import orders
+from app.web import query
+
+OTHER = {
+    "weights": "raw",
+    "distance": 3,
+    "components": 3,
+    "atoms": 3,
+    "sparsity": 2,
+    "groups": 3,
+    "seed": 1,
+    "frequent": 100,
+    "readout": "cosine",
+    "sort": "gap",
+    "page": 2,
+    "only": "readable",
+    "find": "a",
+    "k": 5,
+    "format": "csv",
+    "path": "L0H0.qk.0p",
+}
+"""Than the default; a flag is set."""
+BASES = {"components": "nmf", "seed": "nmf", "atoms": "dictionary", "sparsity": "dictionary", "groups": "frequency"}
+
+
+def test_a_name_means_one_thing_on_a_page():
+    rows = Counter((option.name, page) for option in OPTIONS for page in option.pages)
+    assert [row for row, n in rows.items() if n > 1] == []
+
+
+def test_every_row_stands_in_a_form_and_says_what_it_means():
+    forms = [each for _, each in inspect.getmembers(query, inspect.isclass) if issubclass(each, BaseModel)]
+    described = {(name, field.description) for form in forms for name, field in form.model_fields.items()}
+    assert {(option.name, option.meaning) for option in OPTIONS} == described
+    assert all(option.meaning.endswith((".", "…", ")")) for option in OPTIONS)
+
+
+@pytest.mark.parametrize(
+    "option", [each for each in OPTIONS if {*each.pages} & {*MATRICES}], ids=lambda each: each.name
+)
+def test_what_changes_numbers_is_in_the_recipe_and_nothing_else(seen_of, option):
+    name = option.name
+    family = "llama" if name == "distance" else "gpt2"
+    r, slug = seen_of(family)
+    place = parse(f"{slug}/embed/{BASES[name]}" if name in BASES else f"{slug}/L0/H0/qk")
+    form = query.PageQuery(**{name: OTHER.get(name, 1)} | ({"format": "csv"} if name == "k" else {}))
+
+    def recipe(options):
+        model = r.library.model(slug)
+        return orders.matrix(model, place, seen(model, place, options, "folded")).recipe
+
+    is_other = recipe(form.options()) != recipe(query.PageQuery().options())
+    assert is_other == (option.changes == "numbers" and name != "rotated")  # which is an artifact of its own
+
+
+def test_links_leave_out_what_is_usual():
+    assert usual_values("matrix")["sort"] == "order"
+    assert usual_values("blind")["seed"] is None
+    assert "sort" not in usual_values("direction")
+    assert find_option("kind", "composition").default == "q"
+    with pytest.raises(KeyError):
+        find_option("sort", "token")
+
+
+def test_what_changes_numbers_of_matrices_is_named_once():
+    assert set(OF_NUMBERS) >= {"ascii", "readout", "components", "distance"}
+    assert not set(OF_NUMBERS) & {"sort", "page", "path", "format"}
+    assert set(PLACES) < {page for option in OPTIONS for page in option.pages}
