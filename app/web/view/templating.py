@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.core.address import CIRCUITS, LABELS, Address, Ray
 from app.core.basis import BASES
-from app.explorer.asking.walk import spell_path
+from app.explorer.asking import walk
 from app.explorer.header import Model
 from app.explorer.pages.blind import BlindPage
 from app.explorer.pages.census import CensusPage
@@ -101,52 +101,22 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
     versioned = {name: f"{root}/static/{name}?v={asset.version}" for name, asset in assets.items()}
     made.globals.update(
         static=versioned.__getitem__,
-        terms=glossary.TERMS,
-        notes=glossary.NOTES,
-        keys=glossary.KEYS,
-        score_name=glossary.score_name,
-        score_key=glossary.score_key,
-        address=Address,
         glossary_url=Urls(root, "").glossary,
         trail=trail,
-        spectrum_steps=charts.spectrum,
-        outline=charts.outline,
-        class_bars=charts.class_bars,
-        share_path=charts.shares,
-        share_ticks=charts.share_ticks,
-        line_path=charts.line,
-        two_outlines=charts.together,
-        tallest=charts.tallest,
-        contour=charts.contour,
-        bounds=charts.bounds,
-        course=charts.course,
-        about_findings=glossary.FINDINGS,
-        wave=charts.wave,
-        composition_map=charts.composition_map,
-        overlaid=charts.overlaid,
-        bases=glossary.BASES,
-        basis_key=glossary.basis_key,
-        walked=spell_path,
+        charts=charts,
+        copies=copies,
+        glossary=glossary,
+        judgements=judgements,
+        walk=walk,
+        address=Address,
         hop=Hop,
         ray_of=Ray,
-        kind_names=LABELS,
         task=Task,
-        histogram_halves=charts.histogram,
-        among=charts.among,
+        kind_names=LABELS,
         better_p=BETTER,
         kept_tokens=DIRECTION_TOKENS,
-        filters=glossary.FILTERS,
-        readings=glossary.READINGS,
         sorts=SORTS,
-        unjudged=glossary.unjudged,
-        own_entries=glossary.OWN_ENTRIES,
-        undetermined=judgements.undetermined,
-        copy_of=copies.copy_of,
-        bits=copies.bits,
-        determined=copies.determined,
-        turned=copies.turned,
         frequent_values=FREQUENT,
-        fits_take=glossary.FITS,
         fitted={basis.name for basis in BASES.values() if basis.is_fitted},
     )
     made.filters.update(

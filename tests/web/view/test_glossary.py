@@ -46,7 +46,7 @@ def test_every_note_has_its_sentence():
 
 def test_templates_use_words_that_are_there_and_every_word_is_used():
     source = "\n".join(path.read_text(encoding="utf-8") for path in TEMPLATES.rglob("*.html"))
-    named = set(re.findall(r"""(?:term|fact)\("([^"]+)\"""", source)) | set(re.findall(r'terms\["([^"]+)"\]', source))
+    named = set(re.findall(r"""(?:term|fact)\("([^"]+)\"""", source)) | set(re.findall(r'TERMS\["([^"]+)"\]', source))
     assert named - set(TERMS) == set()
     # read, write, ov … come from values; the rest must be named somewhere or be a score.
     by_value = {"folded", "raw", "subspace", "close", "copying", "strength", "mean"} | BASIS_SCORES
