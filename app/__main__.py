@@ -19,20 +19,21 @@ from pydantic import ValidationError
 
 from app.config import Settings
 from app.core.plain_text import spell_out
-from app.interruption import interruptible
+from app.interruption import exit_on_interrupt
 
 if TYPE_CHECKING:
     from app.explorer.library import OpenModel
     from app.models.naming import Named
 
 SELDOM = (10_000, 20, 50)
-"""Of Python's collector of cycles: new objects until it looks at these, and how often until it looks at older ones."""
+"""Thresholds of Python's collector of cycles: new objects before a collection, and collections before older
+generations."""
 
 cli = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
 
 def option(field: str, *names: str) -> Any:
-    """The command-line option of a setting: its description and default come from `Settings`."""
+    """Build the command-line option of a setting: its description and default come from `Settings`."""
     info = Settings.model_fields[field]
     shown = " ".join(info.default) if isinstance(info.default, tuple) else info.default or "none"
     default = "" if info.default_factory or info.default is False or info.default is None else f" (default: {shown})"
@@ -68,7 +69,7 @@ def serve(
     Every setting can also come from the environment, as SINGULAR_LENS_PORT and the like.
     """
     run_server(
-        _settings(
+        _read_settings(
             models=tuple(models) if models else None,
             host=host,
             port=port,
@@ -89,14 +90,14 @@ def run_server(settings: Settings) -> None:
     import uvicorn
 
     from app.server import create_app, end_streams
-    from app.web.guard.crowd import ACCEPTED_AT_ONCE, IN_LINE, Crowd, TooFewFiles, allow_files, bound_connections
+    from app.web.guard.crowd import ACCEPTED_AT_ONCE, BACKLOG, Crowd, TooFewFiles, bound_connections, raise_file_limit
     from app.web.guard.wire import LARGEST_HEAD, Listener, Wire
 
     _refuse_device(settings.device)
     _make_data_folder(settings.data)
-    named = _named(settings.data, settings.models)
+    named = _name_models(settings.data, settings.models)
     try:
-        crowd = Crowd(bound_connections(allow_files()), probes={"/livez"}, root=settings.root_path)
+        crowd = Crowd(bound_connections(raise_file_limit()), probes={"/livez"}, root=settings.root_path)
     except TooFewFiles as refusal:
         _stop(str(refusal))
     log = logging.StreamHandler(sys.stderr)
@@ -108,16 +109,16 @@ def run_server(settings: Settings) -> None:
         app,
         host=settings.host,
         port=settings.port,
-        log_config=None,  # its own would print past the lines that cannot do anything to the terminal
-        log_level="error",  # what is wrong with a visitor's request is no news, and there may be thousands
-        loop="asyncio",  # what others take in one turn is not bounded
+        log_config=None,  # its own would print without our formatter, which escapes control characters
+        log_level="error",  # faulty requests of visitors are not worth logging, and there may be thousands
+        loop="asyncio",  # other loops do not bound what they take in one turn
         backlog=ACCEPTED_AT_ONCE,
         http=Wire,
-        ws="none",  # no page has one
+        ws="none",  # no page uses websockets
         h11_max_incomplete_event_size=LARGEST_HEAD,
         timeout_keep_alive=5,  # browsers come back at once or not at all, and an idle visitor costs a file descriptor
         timeout_graceful_shutdown=5,  # Ctrl-C does not wait for whoever reads slowly
-        proxy_headers=False,  # X-Forwarded-… are anybody's words: the operator says --public-url
+        proxy_headers=False,  # anybody can send X-Forwarded-…: the operator gives --public-url
         server_header=False,
     )
     try:
@@ -127,9 +128,9 @@ def run_server(settings: Settings) -> None:
             f"cannot listen on {settings.host}:{settings.port}: is another server there, or is that no address of this "
             "machine? --port 0 finds a free port"
         )
-    # An answer is sent when it is written: without this, one that follows on a kept connection waits 40 ms.
+    # Send answers at once: without this, a further answer on a kept-alive connection waits 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    listener.listen(IN_LINE)  # from here on, who comes before the app is ready waits in line
+    listener.listen(BACKLOG)  # from here on, requests before the app is ready wait in line
     shown_host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = settings.public_url or f"http://{shown_host}:{listener.getsockname()[1]}{settings.root_path}"
     _say(f"singular-lens: {address.rstrip('/')}/   (Ctrl-C stops it)", err=True)
@@ -153,25 +154,25 @@ def import_(
 
     Job pages of servers with the same data folder show how far it is.
     """
-    from app.explorer.running.children import stop_without
+    from app.explorer.running.children import end_with_parent
 
     if parent is not None:
-        stop_without(parent)
-    with interruptible("singular-lens: interrupted. Running the same command again continues"):
-        _import(source, _settings(data=data).data, name, revision, job)
+        end_with_parent(parent)
+    with exit_on_interrupt("singular-lens: interrupted. Running the same command again continues"):
+        _import(source, _read_settings(data=data).data, name, revision, job)
 
 
 def _import(source: str, data: Path, name: str | None, revision: str | None, job_id: str | None = None) -> None:
-    from app.jobs.record import JobCancelled, noted
+    from app.jobs.record import JobCancelled, note_job
     from app.jobs.steps import ImportStep
     from app.models.catalog import Catalog, SlugError
     from app.models.importing.importer import ImportRefused, Progress, import_model
     from app.models.importing.source import default_slug
     from app.store.jobs import JobStore
-    from app.store.presence import present
+    from app.store.presence import mark_in_use
 
     def report(step: Progress) -> None:
-        if job_id is None:  # else it is the server's to say
+        if job_id is None:  # else the server shows it
             counted = f"[{step.done}/{step.total}] " if step.total else ""
             _say(counted + step.message, err=True)
         notes.follow(ImportStep(step.message, step.done, step.total))
@@ -183,7 +184,7 @@ def _import(source: str, data: Path, name: str | None, revision: str | None, job
         Catalog(data).check(slug)  # before anything is noted of it
         store = JobStore(data / "jobs")
         job = (store.get(job_id) if job_id else None) or store.new_import(slug)
-        with present(data), noted(store, job) as notes:
+        with mark_in_use(data), note_job(store, job) as notes:
             manifest = import_model(source, data, slug=slug, revision=revision, report=report)
     except (ImportRefused, SlugError, JobCancelled) as refusal:
         _stop(str(refusal))
@@ -238,17 +239,17 @@ def precompute(
     any point, the same command goes on from there; several at once share the matrices among them. Job pages of servers
     with the same data folder show how far it is.
     """
-    from app.explorer.running.children import stop_without
+    from app.explorer.running.children import end_with_parent
 
     if parent is not None:
-        stop_without(parent)
-    settings = _settings(models=(model,), data=data, device=device)
+        end_with_parent(parent)
+    settings = _read_settings(models=(model,), data=data, device=device)
     _refuse_device(settings.device)
     _make_data_folder(settings.data)
-    with interruptible("singular-lens: interrupted. Running the same command again continues"):
+    with exit_on_interrupt("singular-lens: interrupted. Running the same command again continues"):
         parameters = {"components": components, "atoms": atoms, "sparsity": sparsity, "groups": groups, "seed": seed}
         words = {"matrices": matrices, "weights": weights, "basis": basis, "parameters": parameters}
-        # What visitors begin takes nothing from what the operator asked for.
+        # A visitor's job must not displace artifacts that the operator asked for.
         _precompute(settings, words, job, "visit" if job and not ahead else "operator")
 
 
@@ -262,9 +263,9 @@ def worker(
 ) -> None:
     """Make what the server that started this asks for."""
     from app.explorer.making.maker import open_maker
-    from app.explorer.running.processes import LAST_WORDS, work
+    from app.explorer.running.processes import LAST_WORDS, run_worker
     from app.store.artifacts import ArtifactStore
-    from app.store.presence import present
+    from app.store.presence import mark_in_use
 
     try:
         is_socket = stat.S_ISSOCK(os.fstat(channel).st_mode)
@@ -276,13 +277,13 @@ def worker(
         )
     _collect_seldom()
     folder = Path(data)
-    with interruptible(LAST_WORDS), present(folder):
+    with exit_on_interrupt(LAST_WORDS), mark_in_use(folder):
         store = ArtifactStore(folder / "artifacts", quota)
-        work(channel, parent, open_maker(folder, device, store), store)
+        run_worker(channel, parent, open_maker(folder, device, store), store)
 
 
 def _collect_seldom() -> None:
-    """Looking through all objects for cycles takes as long as twenty pages, and neither pages nor heads leave many behind."""
+    """Collect cycles seldom: a collection takes as long as twenty pages, and pages and heads leave few cycles."""
     import gc
 
     gc.set_threshold(*SELDOM)
@@ -291,31 +292,31 @@ def _collect_seldom() -> None:
 def _precompute(
     settings: Settings, words: dict[str, Any], job_id: str | None, asked_by: Literal["visit", "operator"]
 ) -> None:
-    from app.explorer.asking.tasks import wish
+    from app.explorer.asking.tasks import read_wish
     from app.explorer.errors import ExplorerError
     from app.explorer.making.tables import Tables
     from app.explorer.visits import jobs
-    from app.jobs.precompute import bytes_needed
+    from app.jobs.precompute import estimate_bytes
     from app.jobs.precompute import precompute as steps_of
-    from app.jobs.record import recorded
+    from app.jobs.record import run_recorded
     from app.models.memory import is_of_memory
     from app.store.artifacts import ArtifactStore
     from app.store.jobs import JobStore
-    from app.store.presence import present
+    from app.store.presence import mark_in_use
     from app.store.turns import stand_back
 
-    model = _imported(settings.data, settings.models[0], is_name=job_id is not None)
+    model = _import_if_missing(settings.data, settings.models[0], is_name=job_id is not None)
     quota = int(settings.quota_gib * 2**30)
     shown = ProgressLine()
-    with present(settings.data):
+    with mark_in_use(settings.data):
         try:
-            asked = wish(model, settings.weights, **words)
+            asked = read_wish(model, settings.weights, **words)
             artifacts = ArtifactStore(settings.data / "artifacts", quota, asked_by)
             tables = Tables(settings.device)
-            _refuse_small_disk(settings.data, artifacts.measure_room(), bytes_needed(artifacts, model, asked.task))
+            _refuse_small_disk(settings.data, artifacts.measure_room(), estimate_bytes(artifacts, model, asked.task))
             store = JobStore(settings.data / "jobs")
             noted = (store.get(job_id) if job_id else None) or store.new(asked.slug, asked.fingerprint, asked.task)
-            for now in recorded(store, noted, steps_of(artifacts, tables, model, asked.task)):
+            for now in run_recorded(store, noted, steps_of(artifacts, tables, model, asked.task)):
                 stand_back(settings.data, tables.device())
                 done = now.matrices_done + now.matrices_found + now.part
                 shown.show(jobs.progress_of(now), int(1000 * done), 1000 * now.matrices)
@@ -337,31 +338,33 @@ def _precompute(
 
 
 def _refuse_small_disk(data: Path, allowed: int, needed: tuple[int, int]) -> None:
-    """Stop, before any work is done, if not all that is asked for can be kept; `needed`: in all, and still to come.
+    """Stop, before any work is done, if the results do not fit on disk; `needed`: bytes in all, and still to come.
 
     A server shows these sentences on the job's page.
     """
     in_all, to_come = needed
     if in_all > allowed:
         _stop(
-            f"all of it takes about {_bytes(in_all)} on disk, and {_bytes(allowed)} are allowed: what is computed first would "
+            f"all of it takes about {_format_bytes(in_all)} on disk, and {_format_bytes(allowed)} are allowed: what is computed first would "
             "be deleted before the last is there. Allow more with SINGULAR_LENS_QUOTA_GIB, or ask for less with "
             "--matrices or --weights"
         )
     if not os.access(data, os.W_OK):
         _stop("nothing can be written to the data folder: what is computed could not be kept. --data names another")
     if to_come > (free := shutil.disk_usage(data).free):
-        _stop(f"about {_bytes(to_come)} are to be written, and the data folder's disk has {_bytes(free)} left")
+        _stop(
+            f"about {_format_bytes(to_come)} are to be written, and the data folder's disk has {_format_bytes(free)} left"
+        )
 
 
-def _imported(data: Path, source: str, *, is_name: bool) -> "OpenModel":
-    """The model, imported if it is missing; stops if it cannot be. A server's word is a name, whatever folder is here."""
+def _import_if_missing(data: Path, source: str, *, is_name: bool) -> "OpenModel":
+    """Open the model, imported if missing; stops if it cannot be. `is_name`: the word is a slug, never a folder."""
     from app.explorer.library import Library
     from app.models.catalog import Catalog
 
     slug = source
     if not is_name:
-        (named,) = _named(data, (source,))
+        (named,) = _name_models(data, (source,))
         slug = named.slug
         if not named.is_here:
             _import(source, data, slug, None)
@@ -374,8 +377,8 @@ def _imported(data: Path, source: str, *, is_name: bool) -> "OpenModel":
     return model
 
 
-def _named(data: Path, words: tuple[str, ...]) -> "tuple[Named, ...]":
-    """What the models of a command line are called here; stops if that cannot be told, or a name is another's."""
+def _name_models(data: Path, words: tuple[str, ...]) -> "tuple[Named, ...]":
+    """Name the models of a command line; stops if one cannot be named, or a slug is another's."""
     from app.models.catalog import SlugError
     from app.models.naming import name_models
     from app.models.refusal import ImportRefused
@@ -403,7 +406,7 @@ def verify(data: Annotated[str | None, option("data")] = None) -> None:
     files, size, damaged = 0, 0, 0
     older: dict[str, list[str]] = {}
     shown = ProgressLine()
-    for checked in upkeep.verify(_data_folder(data)):
+    for checked in upkeep.verify_folder(_data_folder(data)):
         files, size = checked.files, checked.done
         shown.show(f"{files} files read", checked.done, checked.total)
         if checked.fault:
@@ -415,7 +418,9 @@ def verify(data: Annotated[str | None, option("data")] = None) -> None:
     shown.clear()
     for fate, names in older.items():
         _say(f"of another version: {names[0] if len(names) == 1 else f'{len(names)} files'}: {fate}")
-    _say(f"{files} files read, {_bytes(size)}: {f'{damaged} damaged' if damaged else 'all as they were written'}")
+    _say(
+        f"{files} files read, {_format_bytes(size)}: {f'{damaged} damaged' if damaged else 'all as they were written'}"
+    )
     if damaged:
         raise typer.Exit(1)
 
@@ -425,12 +430,12 @@ def gc(data: Annotated[str | None, option("data")] = None) -> None:
     """Delete what is not needed and not in use: old, damaged, unfinished, nameless, beyond the quota."""
     from app.explorer.running import upkeep
 
-    folder, quota = _data_folder(data), int(_settings().quota_gib * 2**30)
+    folder, quota = _data_folder(data), int(_read_settings().quota_gib * 2**30)
     removed: dict[str, list[int]] = {}
     shown = ProgressLine()
     try:
-        for each in upkeep.tidy(folder, quota):
-            if isinstance(each, upkeep.Kept):
+        for each in upkeep.tidy_folder(folder, quota):
+            if isinstance(each, upkeep.KeptLeftover):
                 shown.clear()
                 _say(f"kept: {each.name}: {each.reason}")
             else:
@@ -441,31 +446,31 @@ def gc(data: Annotated[str | None, option("data")] = None) -> None:
         _stop(f"something could not be removed ({error.strerror or error}): {error.filename or folder}")
     shown.clear()
     for kind, sizes in removed.items():
-        _say(f"removed: {kind}: {len(sizes)}, {_bytes(sum(sizes))}")
-    _say(f"{_bytes(sum(map(sum, removed.values())))} freed")
+        _say(f"removed: {kind}: {len(sizes)}, {_format_bytes(sum(sizes))}")
+    _say(f"{_format_bytes(sum(map(sum, removed.values())))} freed")
 
 
 def _data_folder(data: str | None) -> Path:
-    """The folder that a command looks after; stops if there is none."""
-    folder = _settings(data=data).data
+    """Return the existing data folder of a command; stops if there is none."""
+    folder = _read_settings(data=data).data
     if not folder.is_dir():
         _stop(f"there is no data folder at {folder}: name it with --data")
     return folder
 
 
 BAR = 20
-"""Signs of a full bar, where there is room."""
+"""Characters of a full bar, where there is room."""
 
 
 class ProgressLine:
-    """How far a command is, on stderr: one line that changes on a terminal, a line now and then elsewhere."""
+    """Progress of a command, on stderr: one line that changes on a terminal, occasional lines elsewhere."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
         self._tenth = 0
 
     def show(self, words: str, done: int = 0, total: int = 0) -> None:
-        """Replace what is shown; elsewhere than on a terminal, only once for each tenth of the total."""
+        """Replace the line; elsewhere than on a terminal, print one only for each tenth of the total."""
         tenth = 10 * done // total if total else 0
         if self._terminal:
             columns = shutil.get_terminal_size().columns - 1  # a second line would stay
@@ -478,13 +483,13 @@ class ProgressLine:
         self._tenth = tenth
 
     def clear(self) -> None:
-        """Make room for other words."""
+        """Clear the line for other output."""
         if self._terminal:
             typer.echo("\r\x1b[K", err=True, nl=False)
 
 
-def _bytes(size: int) -> str:
-    """`3 bytes`, `1.5 KiB`, …: three digits are enough."""
+def _format_bytes(size: int) -> str:
+    """Format a size with three digits: `3 bytes`, `1.5 KiB`, …"""
     if size < 1024:
         return f"{size} bytes"
     power = min(4, (size.bit_length() - 1) // 10)
@@ -492,30 +497,30 @@ def _bytes(size: int) -> str:
 
 
 class PlainLines(logging.Formatter):
-    """Messages and tracebacks of a log, whose words cannot do anything to the terminal, nor look like another message.
+    """Log formatter whose messages and tracebacks cannot control the terminal, nor look like another message.
 
     A message is one line whatever it says, and every line of a traceback is indented.
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
-        """The message as one line."""
+        """Format the message as one line."""
         return spell_out(super().formatMessage(record).rstrip("\n"))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
-        """The lines of a traceback."""
-        return _indented(super().formatException(ei))
+        """Indent the lines of a traceback."""
+        return _indent_lines(super().formatException(ei))
 
     def formatStack(self, stack_info: str) -> str:  # noqa: N802
-        """The lines of a stack."""
-        return _indented(super().formatStack(stack_info))
+        """Indent the lines of a stack."""
+        return _indent_lines(super().formatStack(stack_info))
 
 
-def _indented(lines: str) -> str:
+def _indent_lines(lines: str) -> str:
     return "\n".join(f"  {spell_out(line)}" for line in lines.split("\n"))
 
 
 def _make_data_folder(data: Path) -> None:
-    """Stop if the data folder is not there and cannot be made, before any work is done for it."""
+    """Make the data folder; stops if that fails, before any work is done for it."""
     try:
         data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -536,8 +541,8 @@ def _refuse_device(device: str) -> None:
             _stop(f"device: {device} is not here, this machine has {n_devices} CUDA devices. Try auto or cpu")
 
 
-def _settings(**named: Any) -> Settings:
-    """The settings of the environment with those that were named on the command line; stops if one is out of range."""
+def _read_settings(**named: Any) -> Settings:
+    """Read the settings of the environment and the given options; stops if one is out of range."""
     try:
         return Settings(**{name: value for name, value in named.items() if value is not None})
     except ValidationError as error:
@@ -558,12 +563,12 @@ def _stop(*lines: str) -> NoReturn:
 
 
 def _say(line: str, *, err: bool = False) -> None:
-    """Print a line; names of files and folders in it cannot do anything to the terminal."""
+    """Print a line whose names of files and folders cannot control the terminal."""
     typer.echo(spell_out(line), err=err)
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Run the command line."""
     cli()
 
 

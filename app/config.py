@@ -1,7 +1,7 @@
-"""Settings: what an operator may choose, from the environment or the command line.
+"""Settings: the options of an operator, from the environment or the command line.
 
-Read by `server` and `__main__` only; everything below them gets plain values. Built by whoever starts the server,
-never at import.
+Read by `server` and `__main__` only; everything below them gets plain values. Created when the server starts, never at
+import.
 """
 
 import ipaddress
@@ -13,14 +13,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 def default_data() -> Path:
-    """Where weights and artifacts are kept unless told otherwise."""
+    """Return the default folder for weights and artifacts."""
     return Path.home() / ".local" / "share" / "singular-lens"
 
 
-def network(words: str) -> str:
-    """The network of an address, or of a network as it is written; ValueError where it is neither.
+def parse_network(words: str) -> str:
+    """Parse an address or a network, as a network; ValueError if it is neither.
 
-    Example: network("10.0.0.1") -> "10.0.0.1/32"
+    Example: parse_network("10.0.0.1") -> "10.0.0.1/32"
     """
     try:
         found = ipaddress.ip_network(words, strict=False)
@@ -36,7 +36,7 @@ def network(words: str) -> str:
 HostName = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,252})$")]
 
 
-NetworkName = Annotated[str, AfterValidator(network)]
+NetworkName = Annotated[str, AfterValidator(parse_network)]
 
 
 class Settings(BaseSettings):
@@ -114,8 +114,8 @@ class Settings(BaseSettings):
 
     @field_validator("data", mode="before")
     @classmethod
-    def _named(cls, value: object) -> object:
-        """An empty word is no folder, though to a path it means the present one."""
+    def _refuse_empty(cls, value: object) -> object:
+        """Refuse an empty folder name, which a path would take for the current folder."""
         if value == "":
             raise ValueError("a folder must be named")
         return value
@@ -123,7 +123,7 @@ class Settings(BaseSettings):
     @field_validator("models", "allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        """`SINGULAR_LENS_MODELS=demo,gpt2` names two models."""
+        """Split a comma-separated list: `SINGULAR_LENS_MODELS=demo,gpt2` names two models."""
         parts = value.split(",") if isinstance(value, str) else value
         if not isinstance(parts, tuple | list):
             return value

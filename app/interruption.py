@@ -1,6 +1,6 @@
-"""What Ctrl-C and the system's TERM do to a long command: it says a sentence and is gone within seconds.
+"""Interruption of a long command by Ctrl-C or TERM: it prints a sentence and ends within seconds.
 
-Knows nothing of what the command does; that what it had written so far is sound is the command's own care.
+Knows nothing of what the command does; the command itself must keep what it has written sound.
 """
 
 import os
@@ -13,24 +13,24 @@ from types import FrameType
 from typing import NoReturn
 
 GRACE_SECONDS = 3
-"""For temporary files to be removed; then the process goes without: a download may hold it for minutes."""
+"""Time to remove temporary files; then the process ends without: a download may hold it for minutes."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Interrupted(BaseException):
-    """Goes through `except Exception`, which the libraries are full of."""
+    """Passes through `except Exception`, which the libraries are full of."""
 
 
 _begun = Event()
 
 
 def is_interrupted() -> bool:
-    """Whether this process is about to end for that reason: what fails now may be a library's word for it."""
+    """Return whether this process is about to end: errors from now on may be due to the interruption."""
     return _begun.is_set()
 
 
 @contextmanager
-def interruptible(sentence: str) -> Iterator[None]:
+def exit_on_interrupt(sentence: str) -> Iterator[None]:
     """End the process with that sentence, and status 130 or 143, if it is interrupted inside; main thread only."""
     status: list[int] = []
 
@@ -39,8 +39,8 @@ def interruptible(sentence: str) -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         _begun.set()
         status.append(128 + number)
-        start = "\n" if os.isatty(2) else ""  # whatever stands on the line
-        os.write(2, f"{start}{sentence}\n".encode())  # not print, which may have been interrupted itself
+        start = "\n" if os.isatty(2) else ""  # the line may hold other text
+        os.write(2, f"{start}{sentence}\n".encode())  # not print, which may be the call that was interrupted
         timer = Timer(GRACE_SECONDS, os._exit, status)
         timer.daemon = True
         timer.start()
@@ -50,7 +50,7 @@ def interruptible(sentence: str) -> Iterator[None]:
     try:
         yield
     finally:
-        if status:  # whatever a library has made of the interruption
+        if status:  # also if a library has caught or replaced the exception
             sys.exit(status[0])
         for each, handler in before.items():
             signal.signal(each, handler)

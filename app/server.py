@@ -1,4 +1,4 @@
-"""The application: settings in, an ASGI app out. Opens what the explorer needs when the server starts, closes it at the end."""
+"""The application: settings in, an ASGI app out. Opens the explorer's resources at the start and closes them last."""
 
 import asyncio
 import logging
@@ -13,8 +13,8 @@ from app.config import Settings
 from app.explorer.resources import Resources, StartWorker, close_resources, open_resources
 from app.explorer.running.processes import start_process
 from app.explorer.visits.warmup import search_once, warm_up
-from app.jobs.ahead import Ahead
-from app.jobs.arrivals import bring_missing
+from app.jobs.ahead import Precomputer
+from app.jobs.arrivals import import_missing
 from app.jobs.runner import Runner
 from app.models.naming import Named
 from app.web.api.snapshot import install_snapshot
@@ -34,7 +34,7 @@ from app.web.routes import ROUTERS
 logger = logging.getLogger(__name__)
 
 WARM_UP_SECONDS = 1.0
-"""From being ready to the slow imports, which take a core from whoever asks first."""
+"""Delay of the slow imports after the server is ready: they take a core from the first visitor."""
 
 
 def create_app(
@@ -42,22 +42,22 @@ def create_app(
     named: tuple[Named, ...] | None = None,
     start_worker: StartWorker = start_process,
 ) -> FastAPI:
-    """The app for these settings, or for those of the environment; `named`: its models, if they have been looked up.
+    """Create the app for these settings, or for those of the environment.
 
-    `start_worker`: how what computes is started.
+    `named`: its models, if they have been looked up. `start_worker`: starts the worker that computes.
     """
     chosen = settings or Settings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.threads = open_threads()
-        resources = await anyio.to_thread.run_sync(_open, chosen, named, start_worker)
+        resources = await anyio.to_thread.run_sync(_open_resources, chosen, named, start_worker)
         app.state.resources = resources
         app.state.streams = Streams()
         runner = Runner(resources.jobs, resources.children, resources.data, chosen.device)
-        await anyio.to_thread.run_sync(bring_missing, resources, runner)
-        app.state.runner = runner if chosen.allow_jobs else None  # where it is, visitors may use it
-        ahead = None if chosen.precompute is False else Ahead(resources, runner, of_all=bool(chosen.precompute))
+        await anyio.to_thread.run_sync(import_missing, resources, runner)
+        app.state.runner = runner if chosen.allow_jobs else None  # visitors may use it if it is there
+        ahead = None if chosen.precompute is False else Precomputer(resources, runner, of_all=bool(chosen.precompute))
         warming = asyncio.create_task(_warm_up(resources, app.state.threads))
         yield
         warming.cancel()
@@ -93,7 +93,7 @@ def create_app(
 
 
 async def _warm_up(r: Resources, threads: Threads) -> None:
-    """Prepare what the first visitor needs, once a model is there; whoever asks at once does not wait for the imports."""
+    """Prepare what the first visitor needs, once a model is there; requests meanwhile do not wait for the imports."""
     is_done = False
     while not is_done:
         await asyncio.sleep(WARM_UP_SECONDS)
@@ -109,11 +109,11 @@ async def _warm_up(r: Resources, threads: Threads) -> None:
 
 
 def end_streams(app: FastAPI) -> None:
-    """End the answers that go on; in the thread that serves them."""
+    """End the open event streams; call it in the thread that serves them."""
     app.state.streams.close()
 
 
-def _open(settings: Settings, named: tuple[Named, ...] | None, start_worker: StartWorker) -> Resources:
+def _open_resources(settings: Settings, named: tuple[Named, ...] | None, start_worker: StartWorker) -> Resources:
     return open_resources(
         data=settings.data,
         models=settings.models,

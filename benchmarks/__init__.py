@@ -1,1 +1,1 @@
-"""How fast, and against what: each file answers one question, side by side with what one would use instead."""
+"""The benchmarks: each file answers one question about speed or memory, beside the tools that one would use instead."""

@@ -1,4 +1,4 @@
-"""What a bank costs to open and to go through: of a model in a data folder, and of made-up ones of larger shapes.
+"""The cost of opening and searching a bank: of a model in a data folder, and of made-up ones of larger shapes.
 
     python -m benchmarks.bank [--data FOLDER] [--model smollm2] [--shape gpt2-medium|llama-3-8b …] [--layers N]
 
@@ -56,7 +56,7 @@ Row = tuple[str, str]
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure the banks and print the figures."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--data", type=Path, help="A folder that has the model and its bank.")
     asked.add_argument("--model", default="smollm2")
@@ -68,33 +68,33 @@ def main() -> None:
         model = Library(Catalog(said.data)).model(said.model)
         if model is None:
             raise SystemExit(f"{said.model} is not in {said.data}")
-        _print(said.model, measured(said.data, model))
+        _print_rows(said.model, measure_bank(said.data, model))
     for shape in said.shape:
         with tempfile.TemporaryDirectory() as folder:
-            model = made_up(Path(folder), shape, said.layers)
-            _print(shape, measured(Path(folder), model))
+            model = make_bank(Path(folder), shape, said.layers)
+            _print_rows(shape, measure_bank(Path(folder), model))
 
 
-def made_up(data: Path, shape: str, layers: int | None) -> OpenModel:
-    """A model of that shape with a bank of random numbers in the folder, and no weights."""
+def make_bank(data: Path, shape: str, layers: int | None) -> OpenModel:
+    """Write a model of that shape without weights, and with a bank of random numbers, into the folder."""
     import_model("demo", data, report=lambda step: None)
     demo = Library(Catalog(data)).model("demo")
     assert demo is not None
     facts = SHAPES[shape] | ({"n_layers": layers} if layers else {})
     model = OpenModel(shape, replace(demo.manifest, fingerprint="0" * 64, **facts), demo.folder)
-    r = _opened(data)
+    r = _open_resources(data)
     random = np.random.default_rng(0)
     d, vocabulary = model.header.d_model, model.header.d_vocab
     vectors = np.zeros((0, d), np.float32)
     for part in parts_of(model, PROCESSING):
         if part.kind == "words":
             ids = word_ids(model, int(part.subject.rpartition("/")[2]))
-            unit = _units(random, len(ids), d)
+            unit = _draw_units(random, len(ids), d)
             r.store.write(part, {"halves": unit.astype(np.float16)} if are_words_halved(model) else {"unit": unit}, {})
         elif part.kind == "bank" and part.basis == "svd":
             n = count_rows(model, PROCESSING, part)
-            if len(vectors) != n:  # the same ones in every layer: a product takes as long with any
-                vectors = _units(random, n, d)
+            if len(vectors) != n:  # the same vectors in every layer: a product takes as long with any
+                vectors = _draw_units(random, n, d)
             halved = is_halved(model, PROCESSING, "svd")
             arrays = {
                 "kind": np.full(n, KINDS.index("ov" if layer_of(part) is not None else "embed"), np.int8),
@@ -120,40 +120,43 @@ def made_up(data: Path, shape: str, layers: int | None) -> OpenModel:
     return model
 
 
-def measured(data: Path, model: OpenModel) -> Iterator[Row]:
-    """The figures of one bank."""
-    r = _opened(data)
-    before = _own_bytes()
-    _drop(r, model)
-    bank, seconds = _timed(lambda: open_bank(r, model, PROCESSING))
+def measure_bank(data: Path, model: OpenModel) -> Iterator[Row]:
+    """Measure the figures of one bank."""
+    r = _open_resources(data)
+    before = _read_own_bytes()
+    _drop_cache(r, model)
+    bank, seconds = _time_work(lambda: open_bank(r, model, PROCESSING))
     n_neurons = int(bank.rows.is_neuron.sum())
     yield "vectors", f"{bank.n_rows:,} of singular directions, {n_neurons:,} of neurons, x {model.header.d_model:,}"
     yield "opened for the first time, cold: small parts proven, large ones begun to be", f"{seconds:.2f} s"
-    warm = _opened(data)
-    yield "the same, warm", f"{_timed(lambda: open_bank(warm, model, PROCESSING))[1]:.2f} s"
+    warm = _open_resources(data)
+    yield "the same, warm", f"{_time_work(lambda: open_bank(warm, model, PROCESSING))[1]:.2f} s"
     close_resources(warm)
     del warm
-    yield "opened again, proven before, nothing in memory", _spread(lambda: _reopened(r, model), 5)
-    yield "looked at again by the next request", _spread(lambda: open_bank(r, model, PROCESSING))
+    yield "opened again, proven before, nothing in memory", _measure_spread(lambda: _reopen_bank(r, model), 5)
+    yield "looked at again by the next request", _measure_spread(lambda: open_bank(r, model, PROCESSING))
     for end in ends_of(model, PROCESSING):
-        words, seconds = _timed(lambda end=end: open_words(r, model, PROCESSING, end))
+        words, seconds = _time_work(lambda end=end: open_words(r, model, PROCESSING, end))
         query = np.random.default_rng(1).normal(size=model.header.d_model)
         yield f"words of {end}, opened", f"{seconds:.2f} s"
-        yield "every token beside a query", _spread(lambda words=words, query=query: words.similarities(query))
-    yield f"{HITS} vectors gathered from anywhere", _spread(lambda: bank.vectors(_anywhere(bank)))
+        yield "every token beside a query", _measure_spread(lambda words=words, query=query: words.similarities(query))
+    yield f"{HITS} vectors gathered from anywhere", _measure_spread(lambda: bank.vectors(_draw_rows(bank)))
     rounds = ROUNDS if not is_halved(model, PROCESSING, "svd") else 3
-    yield "every vector beside a query", _spread(lambda: bank.products(query), rounds)
+    yield "every vector beside a query", _measure_spread(lambda: bank.products(query), rounds)
     svd = ~bank.rows.is_neuron
     if n_neurons:
-        yield "every singular direction beside a query", _spread(lambda: bank.products(query, svd), rounds)
+        yield "every singular direction beside a query", _measure_spread(lambda: bank.products(query, svd), rounds)
     for order in ("theme", "alignment"):
-        yield f"a search of three tokens by {order}", _spread(lambda order=order: _searched(r, model, order))
-    yield "memory of the process, more than before", f"{(_own_bytes() - before) / MIB:,.0f} MiB"
+        yield (
+            f"a search of three tokens by {order}",
+            _measure_spread(lambda order=order: _search_tokens(r, model, order)),
+        )
+    yield "memory of the process, more than before", f"{(_read_own_bytes() - before) / MIB:,.0f} MiB"
     close_resources(r)
 
 
-def _searched(r: Resources, model: OpenModel, order: SearchOrder) -> None:
-    """Any three of its tokens, other ones each time; of a made-up model those that the demo has."""
+def _search_tokens(r: Resources, model: OpenModel, order: SearchOrder) -> None:
+    """Search for three of the model's tokens, other ones each time; in a made-up model for those of the demo."""
     slug, ids = model.header.slug, np.random.default_rng().choice(np.flatnonzero(model.vocabulary.known), 3)
     with patch.object(r.library, "model", lambda slug: model):
         page = search(
@@ -162,7 +165,7 @@ def _searched(r: Resources, model: OpenModel, order: SearchOrder) -> None:
     assert page.found, page.problem
 
 
-def _opened(data: Path) -> Resources:
+def _open_resources(data: Path) -> Resources:
     return open_resources(
         data=data,
         models=(),
@@ -176,17 +179,17 @@ def _opened(data: Path) -> Resources:
     )
 
 
-def _reopened(r: Resources, model: OpenModel) -> Bank:
+def _reopen_bank(r: Resources, model: OpenModel) -> Bank:
     r.banks.drop(("bank", model.fingerprint, PROCESSING))
     return open_bank(r, model, PROCESSING)
 
 
-def _anywhere(bank: Bank) -> "np.ndarray[tuple[int], np.dtype[np.intp]]":
+def _draw_rows(bank: Bank) -> "np.ndarray[tuple[int], np.dtype[np.intp]]":
     return np.random.default_rng().integers(len(bank.rows.layer), size=HITS).astype(np.intp)
 
 
-def _drop(r: Resources, model: OpenModel) -> None:
-    """Have the system forget what it holds of the bank's files."""
+def _drop_cache(r: Resources, model: OpenModel) -> None:
+    """Have the system drop the bank's files from its page cache."""
     for part in parts_of(model, PROCESSING):
         path = r.store.path(part)
         if path.exists():
@@ -195,32 +198,32 @@ def _drop(r: Resources, model: OpenModel) -> None:
             os.close(handle)
 
 
-def _units(random: np.random.Generator, n: int, d: int) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+def _draw_units(random: np.random.Generator, n: int, d: int) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
     vectors = random.standard_normal((n, d), np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors
 
 
-def _own_bytes() -> int:
-    """Of this process's memory what is no file's."""
+def _read_own_bytes() -> int:
+    """Read the bytes of this process's memory that no file backs."""
     status = Path("/proc/self/status").read_text()
     return 1024 * int(status.split("RssAnon:")[1].split()[0])
 
 
-def _timed(work: Callable[[], object]) -> tuple[object, float]:
+def _time_work(work: Callable[[], object]) -> tuple[object, float]:
     started = time.perf_counter()
     value = work()
     return value, time.perf_counter() - started
 
 
-def _spread(work: Callable[[], object], rounds: int = ROUNDS) -> str:
-    """Median and 95th percentile of so many rounds, in milliseconds, after one that does not count."""
+def _measure_spread(work: Callable[[], object], rounds: int = ROUNDS) -> str:
+    """Measure median and 95th percentile of so many rounds, in milliseconds, after one that does not count."""
     work()
-    seconds = sorted(_timed(work)[1] for _ in range(rounds))
+    seconds = sorted(_time_work(work)[1] for _ in range(rounds))
     return f"p50 {1000 * statistics.median(seconds):.1f} ms, p95 {1000 * seconds[int(0.95 * (rounds - 1))]:.1f} ms"
 
 
-def _print(bank: str, rows: Iterator[Row]) -> None:
+def _print_rows(bank: str, rows: Iterator[Row]) -> None:
     for what, figure in rows:
         print(f"| {bank} | {what} | {figure} |", flush=True)
 

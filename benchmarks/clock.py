@@ -1,4 +1,4 @@
-"""Seconds of work, on a device that may still be working when the call returns."""
+"""A clock for work on a device that may still be working when the call returns."""
 
 import time
 from collections.abc import Callable
@@ -11,21 +11,21 @@ Value = TypeVar("Value")
 
 
 class Timed(NamedTuple, Generic[Value]):
-    """What some work gave, and how long it took."""
+    """The result of some work, and the seconds that it took."""
 
     value: Value
     seconds: float
 
 
-def timed(device: str, work: Callable[Given, Value], *args: Given.args, **options: Given.kwargs) -> Timed[Value]:
-    """Do the work with what it is given, to its end on the device."""
-    _await(device)
+def time_work(device: str, work: Callable[Given, Value], *args: Given.args, **options: Given.kwargs) -> Timed[Value]:
+    """Time some work with its arguments, to its end on the device."""
+    _synchronize(device)
     started = time.perf_counter()
     value = work(*args, **options)
-    _await(device)
+    _synchronize(device)
     return Timed(value, time.perf_counter() - started)
 
 
-def _await(device: str) -> None:
+def _synchronize(device: str) -> None:
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)

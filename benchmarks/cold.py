@@ -1,4 +1,4 @@
-"""A page that nobody has opened before, against the same reading in a notebook; head by head, in pairs."""
+"""Pages that nobody has opened before, against the same readout in a notebook; head by head, in pairs."""
 
 import statistics
 import subprocess
@@ -8,32 +8,32 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.server import Server, serving
+from benchmarks.server import Server, run_server
 from benchmarks.synthetic import N_HEADS
 
 Row = tuple[str, str]
 
 
-def cold(folder: Path, data: Path, n_pairs: int = 15) -> list[Row]:
-    """Medians over heads of different layers, each opened once; once, the way from nothing to a first head."""
+def measure_cold(folder: Path, data: Path, n_pairs: int = 15) -> list[Row]:
+    """Measure medians over heads of different layers, each opened once, and the time from nothing to a first head."""
     matrix, notebook_ov, head, notebook_head = [], [], [], []
     slug = folder.name
-    with serving(str(folder), data=data) as server:
+    with run_server(str(folder), data=data) as server:
         server.ready(f"/{slug}")  # imported now
     started = time.perf_counter()
-    with serving(str(folder), data=data) as server:
+    with run_server(str(folder), data=data) as server:
         server.ready(f"/{slug}/L0/H0")
         first = time.perf_counter() - started
         started = time.perf_counter()
-        with _notebook(folder) as ask:
+        with _run_notebook(folder) as ask:
             ask(0, 0)
             notebook_first = time.perf_counter() - started
             for i in range(n_pairs):
                 # Different heads for the two pages, or the second would find the first one's artifact.
                 layer, ov_head, both_head = 1 + i % 11, (2 * i) % N_HEADS, (2 * i + 1) % N_HEADS
-                matrix.append(_seconds(server, f"/{slug}/L{layer}/H{ov_head}/ov"))
+                matrix.append(_time_page(server, f"/{slug}/L{layer}/H{ov_head}/ov"))
                 notebook_ov.append(ask(layer, ov_head)[0])
-                head.append(_seconds(server, f"/{slug}/L{layer}/H{both_head}"))
+                head.append(_time_page(server, f"/{slug}/L{layer}/H{both_head}"))
                 notebook_head.append(ask(layer, both_head)[1])
             memory, notebook_memory = server.resident_mib(), ask(0, 0)[2]
     return [
@@ -41,13 +41,13 @@ def cold(folder: Path, data: Path, n_pairs: int = 15) -> list[Row]:
             "start of the process to the first head",
             f"{first:.1f} s; notebook {notebook_first:.1f} s; {notebook_first / first:.1f} times as fast",
         ),
-        ("cold matrix page", _compared(matrix, notebook_ov)),
-        ("cold head page (OV and QK)", _compared(head, notebook_head)),
+        ("cold matrix page", _compare_medians(matrix, notebook_ov)),
+        ("cold head page (OV and QK)", _compare_medians(head, notebook_head)),
         ("memory of the process", f"{memory:.0f} MiB; notebook {notebook_memory:.0f} MiB"),
     ]
 
 
-def _compared(ours: list[float], theirs: list[float]) -> str:
+def _compare_medians(ours: list[float], theirs: list[float]) -> str:
     ratio = statistics.median(b / a for a, b in zip(ours, theirs, strict=True))
     slowest = sorted(ours)[int(0.9 * len(ours))]
     return (
@@ -56,7 +56,7 @@ def _compared(ours: list[float], theirs: list[float]) -> str:
     )
 
 
-def _seconds(server: Server, path: str) -> float:
+def _time_page(server: Server, path: str) -> float:
     started = time.perf_counter()
     status, body = server.get(path)
     if status != 200:
@@ -65,7 +65,7 @@ def _seconds(server: Server, path: str) -> float:
 
 
 @contextmanager
-def _notebook(folder: Path) -> Iterator[Callable[[int, int], list[float]]]:
+def _run_notebook(folder: Path) -> Iterator[Callable[[int, int], list[float]]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.notebook", str(folder)],
         stdin=subprocess.PIPE,

@@ -1,11 +1,11 @@
-"""How far another rounding of a quantised copy turns its directions: predicted, and measured with noise drawn again.
+"""The angles by which another rounding rotates a quantised copy's directions: predicted, and measured with new noise.
 
     python -m benchmarks.determinacy smollm2 SmolLM2-135M-Instruct.Q4_1.gguf [--data FOLDER] [--draws N]
 
-The model as it was imported, folded; its GGUF file says how far the levels of each block are apart. To every number of a
-matrix a uniform error of its own block's step is added, the SVD taken again, and each direction held against the one of the
-same place before. One head a layer, and the MLPs of five layers. Beside what pages say, which know of each head's or
-matrix's steps the root mean square alone, stands what would be said with the steps of every block.
+The model as it was imported, folded; its GGUF file gives the step size of each block. A uniform error of its own
+block's step is added to every number of a matrix, the SVD taken again, and each direction compared with the former one
+of the same index. One head a layer, and the MLPs of five layers. Pages know only the root mean square of each head's or
+matrix's steps; beside their prediction stands the one that knows the steps of every block.
 """
 
 import argparse
@@ -22,14 +22,14 @@ from torch import Tensor
 from app.config import Settings
 from app.core.basis import BASES
 from app.core.circuits import CIRCUITS
-from app.core.decomposition import Decomposition, Seen
+from app.core.decomposition import Decomposition, ErrorVariances
 from app.core.folding import fold_head, fold_mlp, fold_unembedding, normed_embedding
 from app.core.matrix import Matrix
 from app.core.measuring.determinacy import DETERMINED_DEGREES
-from app.core.measuring.turns import leaks, median_degrees, turns
+from app.core.measuring.turns import expected_leaks, median_degrees, predict_turns
 from app.core.mlp import MLP_MATRICES
 from app.models.catalog import Catalog
-from app.models.importing.gguf.converter import unpair
+from app.models.importing.gguf.converter import unpair_rows
 from app.models.importing.gguf.header import GgufHeader, read_gguf_header
 from app.models.importing.gguf.library import step_sizes
 from app.models.weights import Weights, open_weights
@@ -45,7 +45,7 @@ Readers = tuple[Tensor, Tensor]
 
 
 class Trial(NamedTuple):
-    """A matrix, and each factor's step sizes as its numbers stand in it."""
+    """A matrix, and the step size of every number of each factor."""
 
     kind: str
     matrix: Matrix
@@ -53,20 +53,20 @@ class Trial(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Of one matrix, both sides: [2 rank]."""
+    """The measured and predicted angles of one matrix, both sides: [2 rank]."""
 
     kind: str
     measured: Tensor
     predicted: Tensor
     by_block: Tensor
     kept: Tensor | None
-    """Of the first tokens of its rays, both ends; of OV alone."""
+    """Shares of the rays' first tokens that remain, both rays; of OV alone."""
     spans: Tensor
-    """Of both sides, measured and predicted [2 2]."""
+    """Shares of both sides' spans that remain, measured and predicted [2 2]."""
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure the matrices and print the tables."""
     parser = argparse.ArgumentParser(description="How far rounding turns directions, predicted and measured.")
     parser.add_argument("model")
     parser.add_argument("file", type=Path)
@@ -79,36 +79,38 @@ def main() -> None:
         parser.error(f"{asked.model} is not here, or is no quantised copy")
     weights = open_weights(catalog.weights_folder(manifest.fingerprint), manifest)
     with torch.inference_mode():
-        readers = _readers(weights)
-        outcomes = [outcome(each, readers, asked.draws) for each in trials(weights, asked.file)]
-    for line in tables(outcomes):
+        readers = _read_readers(weights)
+        outcomes = [measure_trial(each, readers, asked.draws) for each in read_trials(weights, asked.file)]
+    for line in write_tables(outcomes):
         print(line)
 
 
-def trials(weights: Weights, path: Path) -> Iterator[Trial]:
-    """One head a layer, and some MLPs."""
+def read_trials(weights: Weights, path: Path) -> Iterator[Trial]:
+    """Read the matrices to measure: one head a layer, and some MLPs."""
     header, facts = read_gguf_header(path), weights.facts
     group = facts.n_heads // facts.n_kv_heads
     for layer in range(facts.n_layers):
         head = layer % facts.n_heads
         tensors = fold_head(weights.head(layer, head), norms := weights.norms(layer, head))
         gain = torch.ones(facts.d_model) if norms.gain is None else norms.gain.abs()
-        by_query = _rows(path, header, f"blk.{layer}.attn_q", facts.n_heads)[head].T
-        by_key = _rows(path, header, f"blk.{layer}.attn_k", facts.n_kv_heads)[head // group].T
-        by_value = _steps(path, header, f"blk.{layer}.attn_v").unflatten(0, (facts.n_kv_heads, -1))[head // group].T
-        written = _steps(path, header, f"blk.{layer}.attn_output").T.unflatten(0, (facts.n_heads, -1))[head]
+        by_query = _read_rows(path, header, f"blk.{layer}.attn_q", facts.n_heads)[head].T
+        by_key = _read_rows(path, header, f"blk.{layer}.attn_k", facts.n_kv_heads)[head // group].T
+        by_value = (
+            _read_steps(path, header, f"blk.{layer}.attn_v").unflatten(0, (facts.n_kv_heads, -1))[head // group].T
+        )
+        written = _read_steps(path, header, f"blk.{layer}.attn_output").T.unflatten(0, (facts.n_heads, -1))[head]
         yield Trial("OV", CIRCUITS["ov"](tensors), [gain[:, None] * by_value, written])
         yield Trial("QK", CIRCUITS["qk"](tensors), [gain[:, None] * by_query, (gain[:, None] * by_key).T])
     for layer in range(0, facts.n_layers, MLP_EVERY):
         mlp = fold_mlp(weights.mlp(layer), around := weights.mlp_norms(layer))
         gain = torch.ones(facts.d_model) if around.gain is None else around.gain.abs()
         for kind, name in (("mlp-in", "ffn_up"), ("mlp-gate", "ffn_gate"), ("mlp-out", "ffn_down")):
-            steps = _steps(path, header, f"blk.{layer}.{name}").T
+            steps = _read_steps(path, header, f"blk.{layer}.{name}").T
             yield Trial("MLP", MLP_MATRICES[kind](mlp), [steps if kind == "mlp-out" else gain[:, None] * steps])
 
 
-def _steps(path: Path, header: GgufHeader, name: str) -> Tensor:
-    """Of every number of a tensor, rows as the file has them."""
+def _read_steps(path: Path, header: GgufHeader, name: str) -> Tensor:
+    """Read the step size of every number of a tensor, rows in the file's order."""
     tensor = header.tensors[f"{name}.weight"]
     with path.open("rb") as file:
         file.seek(tensor.start)
@@ -119,17 +121,17 @@ def _steps(path: Path, header: GgufHeader, name: str) -> Tensor:
     return found
 
 
-def _rows(path: Path, header: GgufHeader, name: str, n_heads: int) -> Tensor:
-    """Of queries or keys, by heads, in the order that the model has them in."""
-    return unpair(_steps(path, header, name), n_heads).unflatten(0, (n_heads, -1))
+def _read_rows(path: Path, header: GgufHeader, name: str, n_heads: int) -> Tensor:
+    """Read the step sizes of queries or keys, by heads, rows in the model's order."""
+    return unpair_rows(_read_steps(path, header, name), n_heads).unflatten(0, (n_heads, -1))
 
 
-def outcome(trial: Trial, readers: Readers, draws: int) -> Outcome:
-    """Predict, and draw again."""
-    terms = _terms(trial.matrix)
-    sides = turns(trial.matrix, terms)
+def measure_trial(trial: Trial, readers: Readers, draws: int) -> Outcome:
+    """Predict the angles of a matrix, and measure them with noise drawn anew."""
+    terms = _decompose(trial.matrix)
+    sides = predict_turns(trial.matrix, terms)
     assert sides is not None
-    before = _tokens(terms, readers, (1, 1)) if trial.kind == "OV" else None
+    before = _find_tokens(terms, readers, (1, 1)) if trial.kind == "OV" else None
     draw = torch.Generator().manual_seed(0)
     degrees, spans, kept = [], [], []
     for _ in range(draws):
@@ -137,25 +139,25 @@ def outcome(trial: Trial, readers: Readers, draws: int) -> Outcome:
             (factor.double() + (torch.rand(size.shape, generator=draw, dtype=torch.float64) - 0.5) * size).float()
             for factor, size in zip(trial.matrix.factors, trial.steps, strict=True)
         )
-        after = _terms(replace(trial.matrix, factors=factors))
+        after = _decompose(replace(trial.matrix, factors=factors))
         cosines = [a.double() @ b.double().T for a, b in ((terms.left, after.left), (terms.right, after.right))]
         own = torch.stack([each.diagonal() for each in cosines])
         degrees.append(own.abs().clamp(max=1).acos().rad2deg())
         spans.append(torch.stack([each.square().sum() / len(each) for each in cosines]))
         if before is not None:
-            same = _tokens(after, readers, own.sign().float())[..., None, :] == before[..., None]
+            same = _find_tokens(after, readers, own.sign().float())[..., None, :] == before[..., None]
             kept.append(same.any(dim=-1).double().sum(dim=-1).mean(dim=-1))
     return Outcome(
         trial.kind,
         torch.stack(degrees).median(dim=0).values,
         torch.stack([side.degrees for side in sides]),
-        _by_block(trial, terms),
+        _predict_by_block(trial, terms),
         torch.stack(kept).mean(dim=0) if kept else None,
         torch.stack([torch.stack(spans).mean(dim=0), torch.stack([side.rest[0] for side in sides])], dim=1),
     )
 
 
-def _terms(matrix: Matrix) -> Decomposition:
+def _decompose(matrix: Matrix) -> Decomposition:
     steps = BASES["svd"].decompose(matrix, {})
     while True:
         try:
@@ -165,14 +167,14 @@ def _terms(matrix: Matrix) -> Decomposition:
             return found
 
 
-def _readers(weights: Weights) -> Readers:
-    """What read and write sides are read with."""
+def _read_readers(weights: Weights) -> Readers:
+    """Read the vectors of tokens for read and write sides."""
     ends, center = weights.embeddings(), weights.facts.normalization == "LN"
     return normed_embedding(ends.W_E, center, weights.facts.eps), fold_unembedding(ends.W_U, ends.final_gain, center).T
 
 
-def _tokens(terms: Decomposition, readers: Readers, signs: Tensor | tuple[int, int]) -> Tensor:
-    """The first tokens of both ends of both sides: [2 rank 2 TOKENS]."""
+def _find_tokens(terms: Decomposition, readers: Readers, signs: Tensor | tuple[int, int]) -> Tensor:
+    """Find the first tokens of both rays of both sides: [2 rank 2 TOKENS]."""
     found = []
     for vectors, table, sign in zip((terms.left, terms.right), readers, signs, strict=True):
         scores = (vectors * torch.as_tensor(sign).reshape(-1, 1)) @ table.T
@@ -180,8 +182,8 @@ def _tokens(terms: Decomposition, readers: Readers, signs: Tensor | tuple[int, i
     return torch.stack(found)
 
 
-def _by_block(trial: Trial, terms: Decomposition) -> Tensor:
-    """What would be predicted, were the steps of every block known: each number's own variance in the sums."""
+def _predict_by_block(trial: Trial, terms: Decomposition) -> Tensor:
+    """Predict the angles with the steps of every block: each number's own variance in the sums."""
     squares = [size.double().square() / 12 for size in trial.steps]
     left, right = terms.left.double(), terms.right.double()
     if len(squares) == 1:
@@ -193,12 +195,12 @@ def _by_block(trial: Trial, terms: Decomposition) -> Tensor:
     outside_left = seen[0][1].sum(dim=0) @ seen[0][2].square().T - pairs[0].sum(dim=0)
     outside_right = seen[-1][0].square() @ seen[-1][1].sum(dim=1) - pairs[-1].sum(dim=1)
     of_both = pairs[0] if len(squares) == 1 else pairs[0] + pairs[1]
-    sides = leaks(Seen(of_both, outside_left.clamp(min=0), outside_right.clamp(min=0)), terms)
+    sides = expected_leaks(ErrorVariances(of_both, outside_left.clamp(min=0), outside_right.clamp(min=0)), terms)
     return torch.stack([median_degrees(side) for side in sides])
 
 
-def tables(outcomes: list[Outcome]) -> Iterator[str]:
-    """The lines of Markdown."""
+def write_tables(outcomes: list[Outcome]) -> Iterator[str]:
+    """Write the lines of the Markdown tables."""
     yield "| matrices | directions | turned by | predicted / measured | with every block's step | tokens kept of 10 |"
     yield "|---|---|---|---|---|---|"
     for kind in dict.fromkeys(each.kind for each in outcomes):

@@ -1,4 +1,4 @@
-"""Every matrix of an imported model, by the command's own way, against the floor and against what one would use.
+"""A precompute of every matrix of an imported model, against the floor and the tools that one would use instead.
 
     python -m benchmarks.every MODEL [--data FOLDER] [--matrices ov,qk] [--peers-at N]
 
@@ -23,12 +23,12 @@ import torch
 
 from app.config import Settings
 from app.core.address import CIRCUITS
-from app.explorer.asking.tasks import wish
+from app.explorer.asking.tasks import read_wish
 from app.explorer.library import Library, OpenModel
 from app.explorer.making.context import Bench
-from app.explorer.making.heads import head_tensors
-from app.explorer.making.judging.controls import control
-from app.explorer.making.subjects import mlp_subjects
+from app.explorer.making.heads import read_head_tensors
+from app.explorer.making.judging.controls import load_control
+from app.explorer.making.subjects import read_mlp_subjects
 from app.explorer.making.tables import Tables
 from app.explorer.view import Processing
 from app.jobs.precompute import precompute
@@ -36,7 +36,7 @@ from app.jobs.steps import JobStep
 from app.models.catalog import Catalog
 from app.store.artifacts import ArtifactStore
 from benchmarks.floor import Floor, floor_dtype
-from benchmarks.memory import peak_until
+from benchmarks.memory import sample_peak
 from benchmarks.peers import LAYER_PEERS, Matrices
 from benchmarks.shapes import Ends
 
@@ -47,15 +47,15 @@ QUOTA = 2**40
 
 @dataclass
 class Run:
-    """How long each part of a run took."""
+    """The seconds that each part of a run took."""
 
     once: float
-    """Tables, controls and what copying scores need."""
+    """Seconds of tables, controls and preparation of copying scores."""
     layers: list[float] = field(default_factory=list)
     rest: float = 0.0
-    """Of all that comes after the layers."""
+    """Seconds of everything after the layers."""
     parts: dict[str, float] = field(default_factory=dict)
-    """Of that, by kind."""
+    """Seconds by kind."""
     pairs: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     """Each peer's seconds for one side of a layer, and ours right before."""
     vectors: int = 0
@@ -63,26 +63,26 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """In all."""
+        """Sum the seconds of all parts."""
         return self.once + sum(self.layers) + self.rest
 
 
-def run(model: OpenModel, words: str | None, processing: Processing, peers_at: int, floor: Floor) -> Run:
-    """One run into an empty folder, with what it is compared with in between."""
+def run_precompute(model: OpenModel, words: str | None, processing: Processing, peers_at: int, floor: Floor) -> Run:
+    """Run a precompute into an empty folder, with the peers and the floor among its layers."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    tables, task = Tables(device), wish(model, processing, matrices=words, weights=processing).task
+    tables, task = Tables(device), read_wish(model, processing, matrices=words, weights=processing).task
     with tempfile.TemporaryDirectory() as folder:
         store = ArtifactStore(Path(folder), QUOTA)
         bench = Bench(tables, model, processing, store)
         started = time.perf_counter()
         reading, writing = (tables.table(model, processing, side) for side in ("read", "write"))
         for side in ("read", "write"):
-            control(bench, side)
+            load_control(bench, side)
         tables.gram(model, processing)
         found = Run(time.perf_counter() - started)
         ends = Ends(reading.vectors, writing.vectors.T)
         of_layer, n_done, last = 0.0, 0, None
-        for step, seconds in _timed(precompute(store, tables, model, task)):
+        for step, seconds in _time_steps(precompute(store, tables, model, task)):
             last = step
             if n_done < step.layers:
                 of_layer += seconds
@@ -94,22 +94,22 @@ def run(model: OpenModel, words: str | None, processing: Processing, peers_at: i
                 found.layers.append(of_layer)
                 if n_done % peers_at == 0:
                     floor.sample()
-                    _pair(found, matrices_of(bench, n_done, task.matrices), ends, of_layer)
+                    _time_peers(found, read_matrices(bench, n_done, task.matrices), ends, of_layer)
                 of_layer, n_done = 0.0, step.layers_done
         assert last is not None
         found.vectors, found.unsettled = tables.rays // 2, tables.unsettled / max(1, tables.rays)
     return found
 
 
-def matrices_of(bench: Bench, layer: int, words: tuple[str, ...]) -> Matrices:
-    """That layer's matrices of those kinds, in memory."""
+def read_matrices(bench: Bench, layer: int, words: tuple[str, ...]) -> Matrices:
+    """Read a layer's matrices of those kinds into memory."""
     kinds = [kind for kind in bench.model.header.layer_kinds if kind in words]
     heads = range(bench.model.manifest.n_heads if set(CIRCUITS) & set(words) else 0)
-    whole = {kind: each.product for kind, each in zip(kinds, mlp_subjects(bench, layer, kinds), strict=True)}
-    return Matrices([head_tensors(bench, layer, head) for head in heads], whole)
+    whole = {kind: each.product for kind, each in zip(kinds, read_mlp_subjects(bench, layer, kinds), strict=True)}
+    return Matrices([read_head_tensors(bench, layer, head) for head in heads], whole)
 
 
-def _pair(found: Run, matrices: Matrices, ends: Ends, ours: float) -> None:
+def _time_peers(found: Run, matrices: Matrices, ends: Ends, ours: float) -> None:
     for name, (_, read_out) in LAYER_PEERS.items():
         started = time.perf_counter()
         n_sides = read_out(matrices, ends)
@@ -117,8 +117,8 @@ def _pair(found: Run, matrices: Matrices, ends: Ends, ours: float) -> None:
         found.pairs.setdefault(name, []).append((seconds, ours / matrices.n_sides))
 
 
-def _timed(steps: Iterator[JobStep]) -> Iterator[tuple[JobStep, float]]:
-    """Each step with the seconds that it took, whatever its reader does in between."""
+def _time_steps(steps: Iterator[JobStep]) -> Iterator[tuple[JobStep, float]]:
+    """Yield each step with the seconds that it took, without the time of its consumer."""
     while True:
         started = time.perf_counter()
         step = next(steps, None)
@@ -127,14 +127,14 @@ def _timed(steps: Iterator[JobStep]) -> Iterator[tuple[JobStep, float]]:
         yield step, time.perf_counter() - started
 
 
-def lines(found: Run, floor: Floor, n_layer_sides: int) -> Iterator[str]:
-    """The run as Markdown."""
+def write_lines(found: Run, floor: Floor, n_layer_sides: int) -> Iterator[str]:
+    """Write the run as lines of Markdown."""
     least, n_layers = floor.seconds(found.vectors), len(found.layers)
     yield "| way | seconds | times the floor | times ours, median of pairs |"
     yield "|---|---|---|---|"
     yield f"| the floor: {floor.rate / 1e9:.0f} GFLOP/s | {least:.1f} | 1 | |"
     yield f"| singular-lens, all of it | {found.seconds:.1f} | {found.seconds / least:.2f} | 1 |"
-    # Of a side on the whole, as many times what one of a layer takes: census and controls read vectors, too.
+    # Seconds a side of the whole run over those of a layer's side: census and controls read vectors, too.
     more = (found.seconds / found.vectors) / (sum(found.layers) / max(1, n_layers * n_layer_sides))
     for name, pairs in found.pairs.items():
         alone = statistics.median(theirs / ours for theirs, ours in pairs)
@@ -150,8 +150,8 @@ def lines(found: Run, floor: Floor, n_layer_sides: int) -> Iterator[str]:
     yield f"floor), {parts or 'nothing else'}."
 
 
-def memory(slug: str, data: Path, words: str | None, processing: str) -> str:
-    """What the command itself takes, in a process of its own and an empty folder of artifacts."""
+def measure_command(slug: str, data: Path, words: str | None, processing: str) -> str:
+    """Measure the command itself, in a process of its own and an empty folder of artifacts."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("models", "weights"):
             (Path(folder) / name).symlink_to(data.resolve() / name)
@@ -159,7 +159,7 @@ def memory(slug: str, data: Path, words: str | None, processing: str) -> str:
         command += ["--matrices", words] if words else []
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             assert process.stdout
-            peak = peak_until(lambda: process.poll() is not None, process.pid)
+            peak = sample_peak(lambda: process.poll() is not None, process.pid)
             said = process.stdout.read().strip().rpartition("\n")[2]
         if process.returncode:
             raise RuntimeError(f"precompute: exit status {process.returncode}")
@@ -167,7 +167,7 @@ def memory(slug: str, data: Path, words: str | None, processing: str) -> str:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure the run and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", metavar="MODEL", help="the name of an imported model")
     parser.add_argument("--data", type=Path, default=Settings().data, help="where it is (default: the server's)")
@@ -185,15 +185,15 @@ def main() -> None:
     with torch.inference_mode():
         floor = Floor(shape.d_model, shape.d_vocab, floor_dtype(device), device)
         floor.sample()
-        found = run(model, args.matrices, args.weights, max(1, args.peers_at), floor)
+        found = run_precompute(model, args.matrices, args.weights, max(1, args.peers_at), floor)
         floor.sample()
-        words = wish(model, args.weights, matrices=args.matrices, weights=args.weights).task.matrices
-        n_layer_sides = matrices_of(
+        words = read_wish(model, args.weights, matrices=args.matrices, weights=args.weights).task.matrices
+        n_layer_sides = read_matrices(
             Bench(Tables(device), model, args.weights, ArtifactStore(Path(), 1)), 0, words
         ).n_sides
-    for line in lines(found, floor, n_layer_sides):
+    for line in write_lines(found, floor, n_layer_sides):
         print(line, flush=True)
-    print(memory(args.model, args.data, args.matrices, args.weights))
+    print(measure_command(args.model, args.data, args.matrices, args.weights))
 
 
 if __name__ == "__main__":

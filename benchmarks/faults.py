@@ -1,9 +1,9 @@
-"""Do the tests notice? `python -m benchmarks.faults` plants the faults of `faults.toml` one by one and runs the tests.
+"""Mutation tests: `python -m benchmarks.faults` plants the faults of `faults.toml` one by one and runs the tests.
 
 A fault is planted in a copy of the checkout, and the tests of its own room and those of the server run until one fails.
-Most are noticed by the file of tests that is named after the one with the fault: those go first, for all faults, and
-whatever is left then meets the rest. A test that fails without the fault, too, has caught nothing: it is left out.
-`faults.tsv` keeps for each the first test that failed. Knows nothing of what the faults mean.
+Most faults are caught by the test file that is named after the one with the fault: those run first, for all faults, and
+the rest for the faults that are left. A test that fails without the fault, too, has caught nothing: it is left out.
+`faults.tsv` keeps the first test that failed for each. Knows nothing of what the faults mean.
 """
 
 import argparse
@@ -25,10 +25,10 @@ from queue import Queue
 ROOT = Path(__file__).parents[1]
 LIST, KEPT = Path(__file__).with_suffix(".toml"), Path(__file__).with_suffix(".tsv")
 ROOMS = {"templates": "tests/web", "static": "tests/browser"}
-"""Where the tests are of what is no room of the package."""
+"""Folder of tests for files outside the package's rooms."""
 SERVER = "tests/server"
 LONGEST_SECONDS = 2_400.0
-"""Tests that go on for so long are stopped, which counts as missed: nobody would wait for them."""
+"""Seconds after which tests are stopped; the fault then counts as missed."""
 FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 
@@ -43,13 +43,13 @@ class Fault:
 
     @property
     def own_tests(self) -> str:
-        """The file of tests that is named after the one with the fault; there may be none."""
+        """Find the test file that is named after the file with the fault; there may be none."""
         _, *folders, name = self._parts
         return "/".join((self._folder, *folders, f"test_{Path(name).stem}.py"))
 
     @property
     def other_tests(self) -> list[str]:
-        """The rest of its room's, and the server's."""
+        """Find the other tests of the fault's room, and those of the server."""
         return [self._folder, SERVER, f"--ignore={self.own_tests}"]
 
     @property
@@ -64,7 +64,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one fault."""
+    """The outcome of one fault: caught or missed."""
 
     fault: str
     caught_by: str
@@ -73,7 +73,7 @@ class Outcome:
 
 
 def read_faults() -> list[Fault]:
-    """The list; ValueError for a fault that cannot be planted as the code is now."""
+    """Read the list of faults; ValueError for one that cannot be planted in the present code."""
     faults = [Fault(**each) for each in tomllib.loads(LIST.read_text(encoding="utf-8"))["fault"]]
     for fault in faults:
         n = (ROOT / fault.file).read_text(encoding="utf-8").count(fault.right)
@@ -83,23 +83,23 @@ def read_faults() -> list[Fault]:
 
 
 def try_fault(fault: Fault, tests: Sequence[str], copy: Path) -> Outcome:
-    """Plant the fault in the copy, run the tests until one fails that passes without the fault."""
+    """Plant a fault in the copy, and run the tests until one fails that passes without the fault."""
     file, began = copy / fault.file, time.monotonic()
     whole = file.read_text(encoding="utf-8")
     left_out: list[str] = []
     while True:
         file.write_text(whole.replace(fault.right, fault.wrong), encoding="utf-8")
         try:
-            caught = first_failure([*tests, *(f"--deselect={test}" for test in left_out)], copy)
+            caught = find_first_failure([*tests, *(f"--deselect={test}" for test in left_out)], copy)
         finally:
             file.write_text(whole, encoding="utf-8")
-        if not caught or not first_failure([caught], copy):
+        if not caught or not find_first_failure([caught], copy):
             return Outcome(fault.name, caught, time.monotonic() - began)
         left_out.append(caught)
 
 
-def first_failure(tests: Sequence[str], copy: Path) -> str:
-    """The first of these tests that fails; empty if all pass, or take too long. RuntimeError if they cannot be run."""
+def find_first_failure(tests: Sequence[str], copy: Path) -> str:
+    """Run tests until one fails, and name it; empty if all pass or take too long. RuntimeError if they cannot run."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", *tests]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     try:
@@ -123,7 +123,7 @@ def first_failure(tests: Sequence[str], copy: Path) -> str:
 
 
 def copy_checkout(folder: Path) -> Path:
-    """The files that git knows, as they are now."""
+    """Copy the files that git knows, as they are now."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, listed.split("\0")):
         target = folder / name
@@ -133,7 +133,7 @@ def copy_checkout(folder: Path) -> Path:
 
 
 def try_faults(faults: Sequence[Fault], at_once: int) -> Iterator[Outcome]:
-    """What becomes of each, as soon as that is known; each of those that are tried at once has a copy of its own."""
+    """Try each fault, several at once with a copy each; yield each outcome as soon as it is known."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(at_once) as pool:
         copies: Queue[Path] = Queue()
         for i in range(at_once):
@@ -156,7 +156,7 @@ def try_faults(faults: Sequence[Fault], at_once: int) -> Iterator[Outcome]:
 
 
 def keep_outcomes(outcomes: Sequence[Outcome], faults: Sequence[Fault]) -> None:
-    """Write them to the table, beside what it says of the other faults."""
+    """Write outcomes to the table, beside those of the other faults."""
     rows = {}
     if KEPT.is_file():
         with KEPT.open(encoding="utf-8", newline="") as table:
@@ -172,7 +172,7 @@ def keep_outcomes(outcomes: Sequence[Outcome], faults: Sequence[Fault]) -> None:
 
 
 def main() -> None:
-    """Try all faults, or those whose name or file has the words."""
+    """Try all faults, or those whose name or file has the given words."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=main.__doc__)
     parser.add_argument("words", nargs="*")
     parser.add_argument("--at-once", type=int, default=os.cpu_count() or 1, help="how many at a time")
@@ -180,7 +180,7 @@ def main() -> None:
     words = " ".join(given.words)
     chosen = [fault for fault in faults if words in f"{fault.name} {fault.file}"]
     outcomes: list[Outcome] = []
-    for outcome in try_faults(chosen, given.at_once):
+    for outcome in try_faults(chosen, given.batch_size):
         outcomes.append(outcome)
         keep_outcomes([outcome], faults)
         print(f"{outcome.seconds:6.0f} s  {outcome.caught_by or 'MISSED':60}  {outcome.fault}", flush=True)

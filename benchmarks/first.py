@@ -1,6 +1,6 @@
-"""The first command on a fresh machine: how soon a page, SmolLM2's map, its gallery and every matrix are there.
+"""The first command on a fresh machine: seconds until a page, SmolLM2's map, its gallery and every matrix are there.
 
-`python -m benchmarks.first` fetches SmolLM2 once, if it is not installed. Meanwhile somebody reads a page of the demo.
+`python -m benchmarks.first` fetches SmolLM2 once, if it is not installed. Meanwhile a visitor reads a page of the demo.
 """
 
 import http.client
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.cold import Row
-from benchmarks.server import Server, serving
+from benchmarks.server import Server, run_server
 
 LOOK_SECONDS = 0.25
 PAUSE_SECONDS = 0.05
@@ -22,30 +22,30 @@ LONGEST_SECONDS = 1200.0
 CACHED = "/demo/L0/H0"
 
 
-def first() -> Iterator[Row]:
-    """One start of `serve smollm2 demo` in an empty data folder, until its first job is done."""
+def measure_first() -> Iterator[Row]:
+    """Start `serve smollm2 demo` in an empty data folder, and measure until its first job is done."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        with serving("smollm2", "demo", data=Path(folder)) as server:
-            yield "`make serve` on a fresh machine, after installing: home page", _since(started)
-            _awaited(lambda: server.get("/demo")[0] == 200)
-            yield "a page of the demo", _since(started)
+        with run_server("smollm2", "demo", data=Path(folder)) as server:
+            yield "`make serve` on a fresh machine, after installing: home page", _format_since(started)
+            _wait_until(lambda: server.get("/demo")[0] == 200)
+            yield "a page of the demo", _format_since(started)
             server.ready(CACHED)
             with _Reader(server) as reader:
-                _awaited(lambda: server.get("/smollm2")[0] == 200)
-                yield "SmolLM2's map", _since(started)
-                _awaited(lambda: _rays(server) >= RAYS)
-                yield f"{RAYS} rays of its gallery", _since(started)
-                _awaited(lambda: _is_computed(server))
-                yield "every matrix of SmolLM2, before the fits", _since(started)
+                _wait_until(lambda: server.get("/smollm2")[0] == 200)
+                yield "SmolLM2's map", _format_since(started)
+                _wait_until(lambda: _count_rays(server) >= RAYS)
+                yield f"{RAYS} rays of its gallery", _format_since(started)
+                _wait_until(lambda: _is_computed(server))
+                yield "every matrix of SmolLM2, before the fits", _format_since(started)
             yield "cached pages of the demo meanwhile", reader.spread()
 
 
-def _since(started: float) -> str:
+def _format_since(started: float) -> str:
     return f"{time.perf_counter() - started:.1f} s"
 
 
-def _awaited(is_there: Callable[[], bool]) -> None:
+def _wait_until(is_there: Callable[[], bool]) -> None:
     deadline = time.perf_counter() + LONGEST_SECONDS
     while not is_there():
         if time.perf_counter() > deadline:
@@ -53,13 +53,13 @@ def _awaited(is_there: Callable[[], bool]) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def _rays(server: Server) -> int:
+def _count_rays(server: Server) -> int:
     status, body = server.get("/api/v1/smollm2/notable")
     return len(json.loads(body)["rays"]) if status == 200 else 0
 
 
 def _is_computed(server: Server) -> bool:
-    """Whether the job of every matrix is done; RuntimeError if it ended in another way."""
+    """Return whether the job of every matrix is done; RuntimeError if it ended in another way."""
     status, body = server.get("/api/v1/-/jobs?model=smollm2")
     jobs = json.loads(body)["jobs"] if status == 200 else []
     states = {job["state"] for job in jobs if job["basis"] == "svd"}
@@ -69,7 +69,7 @@ def _is_computed(server: Server) -> bool:
 
 
 class _Reader:
-    """Somebody who asks for one page again and again while the context lasts."""
+    """A visitor who asks for one page again and again while the context lasts."""
 
     def __init__(self, server: Server) -> None:
         self._port, self._ended = server.port, threading.Event()
@@ -85,7 +85,7 @@ class _Reader:
         self._thread.join()
 
     def spread(self) -> str:
-        """Median, 95th percentile and longest of how long the page took."""
+        """Compute median, 95th percentile and maximum of the page's seconds."""
         p95 = statistics.quantiles(self._seconds, n=20)[-1]
         middle, longest = statistics.median(self._seconds), max(self._seconds)
         words = f"p50 {1000 * middle:.1f} ms, p95 {1000 * p95:.1f} ms, longest {1000 * longest:.0f} ms"
@@ -104,8 +104,8 @@ class _Reader:
 
 
 def main() -> None:
-    """Measure and print."""
-    for what, figure in first():
+    """Measure one start and print."""
+    for what, figure in measure_first():
         print(f"| {what} | {figure} |", flush=True)
 
 

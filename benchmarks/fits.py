@@ -1,4 +1,4 @@
-"""What it takes to fit a basis to an embedding, and how near the fit comes, beside scikit-learn called plainly.
+"""The cost of fitting a basis to an embedding, and the error of the fit, beside scikit-learn called plainly.
 
     python -m benchmarks.fits [BASIS …] [--tokens N] [--d-model N] [--components N] [--atoms N] [--sparsity N] [--limit S]
 
@@ -23,7 +23,7 @@ from torch import Tensor
 
 from app.core.basis import BASES, Samples
 from app.core.matrix import TOKEN, WRITE, Matrix
-from benchmarks.memory import peak_until
+from benchmarks.memory import sample_peak
 from benchmarks.synthetic import D_MODEL, D_VOCAB
 
 MIB = 2**20
@@ -31,7 +31,7 @@ ROWS = 2**12
 
 
 class Size(NamedTuple):
-    """Of the samples, and of what is fitted to them."""
+    """The sizes of the samples and of the fit."""
 
     tokens: int
     d_model: int
@@ -41,31 +41,31 @@ class Size(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """`samples ~ codes directions + mean`."""
+    """A fitted decomposition: `samples ~ codes directions + mean`."""
 
     codes: Tensor
     directions: Tensor
     mean: Tensor | float = 0.0
     longest: float | None = None
-    """Seconds between two signs of progress, where there are any."""
+    """Longest time between two reports of progress, in seconds, where there are any."""
 
 
 class Measured(NamedTuple):
-    """What one way took, and what it misses."""
+    """The seconds, the memory and the error of one way."""
 
     seconds: float
     peak: int
-    """Bytes of the whole process, libraries and samples included."""
+    """Peak bytes of the whole process, libraries and samples included."""
     longest: float | None
     error: float
-    """Norm of what is missed, as a share of the samples' norm."""
+    """Norm of the residual, as a share of the samples' norm."""
 
 
 Way = Callable[[Tensor, Size], Fit]
 
 
-def embed(size: Size, seed: int = 0) -> Tensor:
-    """[tokens d_model]: about one in fifty of the directions in each token, the first ones stronger."""
+def draw_samples(size: Size, seed: int = 0) -> Tensor:
+    """Draw samples [tokens d_model]: about one in fifty of the directions in each token, the first ones stronger."""
     draw = torch.Generator().manual_seed(seed)
     directions = torch.randn(2 * size.d_model, size.d_model, generator=draw) / size.d_model**0.5
     directions *= torch.arange(1, len(directions) + 1)[:, None] ** -0.3
@@ -76,8 +76,8 @@ def embed(size: Size, seed: int = 0) -> Tensor:
     return samples + torch.randn(size.d_model, generator=draw) * 0.5 / size.d_model**0.5
 
 
-def ours(samples: Tensor, size: Size, name: str) -> Fit:
-    """Our basis of that name."""
+def fit_ours(samples: Tensor, size: Size, name: str) -> Fit:
+    """Fit our basis of that name."""
     basis, chosen = BASES[name], size._asdict()
     given = {parameter.name: chosen.get(parameter.name) for parameter in basis.parameters}
     values = basis.values(given, Samples(size.tokens, size.d_model))
@@ -96,31 +96,31 @@ def ours(samples: Tensor, size: Size, name: str) -> Fit:
     return Fit(codes, terms.right[:n], 0.0 if terms.mean is None else terms.mean, longest)
 
 
-def truncated_svd(samples: Tensor, size: Size) -> Fit:
-    """Randomised, as it is by default."""
+def fit_truncated_svd(samples: Tensor, size: Size) -> Fit:
+    """Fit scikit-learn's TruncatedSVD, randomised as by default."""
     from sklearn.decomposition import TruncatedSVD
 
-    return _fit(TruncatedSVD(size.components, random_state=0), samples.numpy())
+    return _fit_model(TruncatedSVD(size.components, random_state=0), samples.numpy())
 
 
-def pca(samples: Tensor, size: Size) -> Fit:
-    """Through the covariance."""
+def fit_pca(samples: Tensor, size: Size) -> Fit:
+    """Fit scikit-learn's PCA, through the covariance."""
     from sklearn.decomposition import PCA
 
-    return _fit(PCA(size.components, svd_solver="covariance_eigh"), samples.numpy())
+    return _fit_model(PCA(size.components, svd_solver="covariance_eigh"), samples.numpy())
 
 
-def nmf(samples: Tensor, size: Size) -> Fit:
-    """Of the positive and negative parts side by side, folded back."""
+def fit_nmf(samples: Tensor, size: Size) -> Fit:
+    """Fit scikit-learn's NMF to the positive and negative parts side by side, folded back."""
     from sklearn.decomposition import NMF
 
     parts = np.hstack([samples.clamp(min=0).numpy(), samples.neg().clamp(min=0).numpy()])
-    fit = _fit(NMF(size.components, random_state=0), parts)
+    fit = _fit_model(NMF(size.components, random_state=0), parts)
     return Fit(fit.codes, fit.directions[:, : size.d_model] - fit.directions[:, size.d_model :])
 
 
-def fast_ica(samples: Tensor, size: Size) -> Fit:
-    """With its own whitening."""
+def fit_fast_ica(samples: Tensor, size: Size) -> Fit:
+    """Fit scikit-learn's FastICA, with its own whitening."""
     from sklearn.decomposition import FastICA
 
     model = FastICA(size.components, random_state=0)
@@ -128,48 +128,48 @@ def fast_ica(samples: Tensor, size: Size) -> Fit:
     return Fit(codes, torch.from_numpy(model.mixing_.T), torch.from_numpy(model.mean_))
 
 
-def dictionary_learning(samples: Tensor, size: Size) -> Fit:
-    """In mini-batches, coded by orthogonal matching pursuit."""
+def fit_dictionary(samples: Tensor, size: Size) -> Fit:
+    """Fit scikit-learn's dictionary learning in mini-batches, coded by orthogonal matching pursuit."""
     from sklearn.decomposition import MiniBatchDictionaryLearning
 
     model = MiniBatchDictionaryLearning(
         size.atoms, transform_algorithm="omp", transform_n_nonzero_coefs=size.sparsity, random_state=0
     )
-    return _fit(model, samples.numpy())
+    return _fit_model(model, samples.numpy())
 
 
 PEERS: dict[str, tuple[str, Way]] = {
-    "svd": ("TruncatedSVD", truncated_svd),
-    "pca": ("PCA by covariance_eigh", pca),
-    "nmf": ("NMF", nmf),
-    "ica": ("FastICA", fast_ica),
-    "dictionary": ("MiniBatchDictionaryLearning", dictionary_learning),
+    "svd": ("TruncatedSVD", fit_truncated_svd),
+    "pca": ("PCA by covariance_eigh", fit_pca),
+    "nmf": ("NMF", fit_nmf),
+    "ica": ("FastICA", fit_fast_ica),
+    "dictionary": ("MiniBatchDictionaryLearning", fit_dictionary),
 }
 
 
-def table(names: list[str], size: Size, limit: float) -> Iterator[str]:
-    """The lines of Markdown, each as soon as it is known; a peer that takes longer than `limit` seconds is stopped."""
+def write_table(names: list[str], size: Size, limit: float) -> Iterator[str]:
+    """Write the lines of Markdown, each as soon as it is known; a peer is stopped after `limit` seconds."""
     yield "| basis | way | seconds | longest step | peak memory | relative error |"
     yield "|---|---|---|---|---|---|"
     for name in names:
         what, peer = PEERS[name]
-        yield f"| {name} | singular-lens | {_cells(alone(partial(ours, name=name), size))} |"
-        measured = alone(peer, size, limit)
-        yield f"| {name} | scikit-learn's {what} | {_cells(measured) if measured else f'stopped after {limit:.0f} s | – | – | –'} |"
+        yield f"| {name} | singular-lens | {_format_cells(measure_way(partial(fit_ours, name=name), size))} |"
+        measured = measure_way(peer, size, limit)
+        yield f"| {name} | scikit-learn's {what} | {_format_cells(measured) if measured else f'stopped after {limit:.0f} s | – | – | –'} |"
 
 
-def alone(way: Way, size: Size, limit: float | None = None) -> Measured | None:
-    """In a process of its own; None if it took longer than the limit."""
+def measure_way(way: Way, size: Size, limit: float | None = None) -> Measured | None:
+    """Run a way in a process of its own; None if it took longer than the limit."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_run, args=(way, size, theirs), daemon=True)
+    process = context.Process(target=_send_measured, args=(way, size, theirs), daemon=True)
     process.start()
-    theirs.close()  # so that the end of the process is seen as the end of the pipe
+    theirs.close()  # so that the pipe ends when the process does
     try:
-        ours.recv()  # the samples are there
+        ours.recv()  # the samples are in memory
         until = time.perf_counter() + limit if limit else float("inf")
         assert process.pid
-        peak = peak_until(lambda: ours.poll() or time.perf_counter() > until, process.pid)
+        peak = sample_peak(lambda: ours.poll() or time.perf_counter() > until, process.pid)
         if not ours.poll():
             process.kill()
             return None
@@ -183,18 +183,18 @@ def alone(way: Way, size: Size, limit: float | None = None) -> Measured | None:
     return Measured(seconds, peak, longest, error)
 
 
-def _run(way: Way, size: Size, results: Connection) -> None:
-    samples = embed(size)
+def _send_measured(way: Way, size: Size, results: Connection) -> None:
+    samples = draw_samples(size)
     import_module("sklearn.decomposition")
     results.send("ready")
     started = time.perf_counter()
     fit = way(samples, size)
     results.send(time.perf_counter() - started)
-    results.send((fit.longest, _error(samples, fit)))
+    results.send((fit.longest, _error_of(samples, fit)))
 
 
-def _fit(model: object, samples: np.ndarray) -> Fit:
-    """What a model of scikit-learn finds."""
+def _fit_model(model: object, samples: np.ndarray) -> Fit:
+    """Fit a model of scikit-learn."""
     codes, mean = model.fit_transform(samples), getattr(model, "mean_", None)
     return Fit(
         torch.from_numpy(codes),
@@ -203,20 +203,20 @@ def _fit(model: object, samples: np.ndarray) -> Fit:
     )
 
 
-def _error(samples: Tensor, fit: Fit) -> float:
+def _error_of(samples: Tensor, fit: Fit) -> float:
     missed = 0.0
     for rows, codes in zip(samples.split(ROWS), fit.codes.split(ROWS), strict=True):
         missed += float((rows.double() - codes.double() @ fit.directions.double() - fit.mean).square().sum())
     return missed**0.5 / float(torch.linalg.vector_norm(samples, dtype=torch.float64))
 
 
-def _cells(measured: Measured) -> str:
+def _format_cells(measured: Measured) -> str:
     longest = "–" if measured.longest is None else f"{measured.longest:.1f} s"
     return f"{measured.seconds:.1f} | {longest} | {measured.peak / MIB:,.0f} MiB | {measured.error:.4f}"
 
 
 def main() -> None:
-    """Measure and print, row by row."""
+    """Measure every way and print, row by row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bases", nargs="*", metavar="BASIS", help=f"{', '.join(PEERS)} (default: all)")
     parser.add_argument("--tokens", type=int, default=D_VOCAB, help=f"default: {D_VOCAB}")
@@ -230,7 +230,7 @@ def main() -> None:
         parser.error(f"{', '.join(sorted(unknown))}: not one of {', '.join(PEERS)}")
     size = Size(args.tokens, args.d_model, args.components, args.atoms, args.sparsity)
     print(f"{os.cpu_count()} cores; {size.tokens:,} tokens x {size.d_model}, {size.components} components.\n")
-    for line in table(args.bases or list(PEERS), size, args.limit):
+    for line in write_table(args.bases or list(PEERS), size, args.limit):
         print(line, flush=True)
 
 

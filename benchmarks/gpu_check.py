@@ -1,4 +1,4 @@
-"""What a GPU makes of it, in one table: the tests that need one, two models' heads, and where the time of a layer goes.
+"""The check of a GPU, in one table: the tests that need one, two models' heads, and a profile of one layer.
 
     make gpu-check          (python -m benchmarks.gpu_check [--device cuda|cpu] [--seconds 330] [--small])
 
@@ -30,12 +30,12 @@ SECONDS = 330.0
 TEST_SECONDS = 120.0
 TESTS = ("tests/core/test_cuda.py",)
 LAYERS = {"gpt2-small": 12, "llama-3-8b": 3}
-"""Measured of each shape: all cost the same."""
+"""Layers measured of each shape: all cost the same."""
 WANTED = {"gpt2-small": "at most 0.3 s", "llama-3-8b": "at most 3 times the floor"}
 WARM_UP = 2
-"""Layers that are not counted: libraries load what they need, and clocks rise."""
+"""Layers that are not counted, while libraries load and clocks rise."""
 SHOWN = 12
-"""Lines of the profile."""
+"""Lines shown of the profile."""
 
 
 @dataclass(frozen=True)
@@ -50,21 +50,21 @@ class Row:
         return f"| {self.what} | {self.measured} | {self.wanted} |"
 
 
-def bring(folder: Path, wheels: Path = WHEELS) -> list[str]:
-    """Put what is not installed here on the path, unpacked into the folder; the names that are still missing."""
+def unpack_missing(folder: Path, wheels: Path = WHEELS) -> list[str]:
+    """Unpack wheels of missing libraries into the folder, and put it on the path; return the names still missing."""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         for wheel in sorted(wheels.glob("*.whl")):
             with zipfile.ZipFile(wheel) as packed:
                 packed.extractall(folder)
-        sys.path.append(str(folder))  # last: what is installed fits this Python for sure
+        sys.path.append(str(folder))  # last, since installed libraries fit this Python for sure
         importlib.invalidate_caches()
     return [name for name in NEEDED if importlib.util.find_spec(name) is None]
 
 
 def run_tests(seconds: float, path: list[str]) -> Row:
-    """The tests that need a GPU, in a process of their own, with no more of the tests' set-up than they use."""
-    # What was brought comes last there as it does here.
+    """Run the tests that need a GPU, in a process of their own, with no more of the tests' set-up than they use."""
+    # Unpacked libraries come last on the path there, too.
     begin = f"import sys; sys.path += {path!r}; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
     command = [sys.executable, "-c", begin, "-q", "--noconftest", "-p", "tests.core.conftest", "-o", "addopts="]
     command += ["--import-mode=importlib", "-p", "no:cacheprovider", *TESTS]
@@ -78,31 +78,31 @@ def run_tests(seconds: float, path: list[str]) -> Row:
     return Row("tests that need a GPU", last, "all pass")
 
 
-def heads(shape: "Shape", n_layers: int, device: str, until: float, wanted: str = "") -> Iterator[Row]:
-    """Every head of the shape, by the layers that there is time for: ours, the floor, and peers in pairs with ours."""
+def measure_heads(shape: "Shape", n_layers: int, device: str, until: float, wanted: str = "") -> Iterator[Row]:
+    """Read out every head of the layers that there is time for: ours, the floor, and peers in pairs with ours."""
     import torch
 
     from app.core.exact.proposal import proposing_dtype
-    from benchmarks.clock import timed
+    from benchmarks.clock import time_work
     from benchmarks.floor import Floor, floor_dtype
-    from benchmarks.shapes import layer_heads, token_ends
+    from benchmarks.shapes import draw_ends, draw_heads
     from benchmarks.ways import OURS, PEERS, WAYS
 
-    ends = token_ends(shape, device)
+    ends = draw_ends(shape, device)
     names = [OURS, *(name for name in PEERS if name != "interpreter" or importlib.util.find_spec("transformer_lens"))]
     floor = Floor(shape.d_model, shape.d_vocab, floor_dtype(device), device)
     works, ready = {}, {}
     for name in names:
-        works[name], ready[name] = timed(device, WAYS[name].ready, ends)
+        works[name], ready[name] = time_work(device, WAYS[name].ready, ends)
     spent: dict[str, list[float]] = {name: [] for name in names}
     rays = unsettled = 0
     for layer in range(-WARM_UP, n_layers):
         if layer > 0 and time.monotonic() > until:
             break
-        of_layer = layer_heads(shape, max(0, layer), device)
+        of_layer = draw_heads(shape, max(0, layer), device)
         floor.sample()
         for name in names:
-            done, seconds = timed(device, works[name], of_layer[: WAYS[name].n_heads])
+            done, seconds = time_work(device, works[name], of_layer[: WAYS[name].n_heads])
             if layer >= 0:
                 spent[name].append(seconds / done.sides)
             if name == OURS:
@@ -124,16 +124,16 @@ def heads(shape: "Shape", n_layers: int, device: str, until: float, wanted: str 
         yield Row(f"{shape.name}: {WAYS[name].what}", f"{ratio:.2f} times ours, median of pairs")
 
 
-def profile(shape: "Shape", device: str) -> Iterator[str]:
-    """Where the time of one layer goes, by the device's own clock."""
+def profile_layer(shape: "Shape", device: str) -> Iterator[str]:
+    """Profile one layer, by the device's own clock."""
     import torch
     from torch.profiler import ProfilerActivity
 
-    from benchmarks.shapes import layer_heads, token_ends
+    from benchmarks.shapes import draw_ends, draw_heads
     from benchmarks.ways import OURS, WAYS
 
     on_cuda = device.startswith("cuda")
-    work, of_layer = WAYS[OURS].ready(token_ends(shape, device)), layer_heads(shape, 0, device)
+    work, of_layer = WAYS[OURS].ready(draw_ends(shape, device)), draw_heads(shape, 0, device)
     work(of_layer)
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_cuda else [])]
     with torch.profiler.profile(activities=activities) as seen:
@@ -147,8 +147,8 @@ def profile(shape: "Shape", device: str) -> Iterator[str]:
         yield f"| {event.key[:60]} | {event.count} | {own:.2f} | {cpu:.2f} |"
 
 
-def shapes(*, small: bool) -> "Mapping[str, Shape]":
-    """What is measured."""
+def choose_shapes(*, small: bool) -> "Mapping[str, Shape]":
+    """Choose the shapes to measure."""
     from benchmarks.shapes import SHAPES, Shape
 
     if small:
@@ -156,8 +156,8 @@ def shapes(*, small: bool) -> "Mapping[str, Shape]":
     return {name: SHAPES[name] for name in LAYERS}
 
 
-def check(device: str, *, small: bool, seconds: float, path: list[str]) -> Iterator[str]:
-    """The table, line by line as it comes, then the profile."""
+def run_check(device: str, *, small: bool, seconds: float, path: list[str]) -> Iterator[str]:
+    """Yield the lines of the table as they are measured, then the profile."""
     import torch
 
     until = time.monotonic() + seconds
@@ -166,38 +166,38 @@ def check(device: str, *, small: bool, seconds: float, path: list[str]) -> Itera
     yield "| what | measured | wanted |"
     yield "|---|---|---|"
     yield str(run_tests(min(TEST_SECONDS, seconds), path))
-    chosen = shapes(small=small)
+    chosen = choose_shapes(small=small)
     with torch.inference_mode():
         for name, shape in chosen.items():
             if time.monotonic() > until:
                 yield str(Row(name, "no time was left"))
                 continue
             try:
-                for row in heads(shape, LAYERS.get(name, shape.n_layers), device, until, WANTED.get(name, "")):
+                for row in measure_heads(shape, LAYERS.get(name, shape.n_layers), device, until, WANTED.get(name, "")):
                     yield str(row)
             except torch.OutOfMemoryError as error:
                 yield str(Row(name, f"too little memory: {str(error)[:100]}"))
         yield ""
         if time.monotonic() < until:
-            yield from profile(next(iter(chosen.values())), device)
+            yield from profile_layer(next(iter(chosen.values())), device)
 
 
 def main() -> None:
-    """Bring what is missing, measure and print; exit status 1 where there is no GPU or something is missing."""
+    """Unpack missing libraries, measure and print; exit status 1 where there is no GPU or a library is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda", help="cuda, cuda:1 or cpu (default: cuda)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="for all of it (default: %(default).0f)")
     parser.add_argument("--small", action="store_true", help="made-up small shapes")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        missing = bring(Path(folder))
+        missing = unpack_missing(Path(folder))
         if missing:
             parser.exit(1, f"{', '.join(missing)}: not here. `make gpu-wheels` brings them where there is a network.\n")
         import torch
 
         if args.device.startswith("cuda") and not torch.cuda.is_available():
             parser.exit(1, "There is no GPU here that torch can use; --device cpu --small shows that the lines run.\n")
-        for line in check(args.device, small=args.small, seconds=args.seconds, path=[folder]):
+        for line in run_check(args.device, small=args.small, seconds=args.seconds, path=[folder]):
             print(line, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""What it takes to import and precompute a large model: a synthetic Llama of 8 GB in bfloat16, in 4 GB of memory.
+"""The cost of importing and precomputing a large model: a synthetic Llama of 8 GB in bfloat16, in 4 GB of memory.
 
     python -m benchmarks.large [--layers 22] [--matrices ov] [--limit-gib 4] [--folder DIR]
 
@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
-from benchmarks.memory import peak_until
+from benchmarks.memory import sample_peak
 
 GIB = 2**30
 D_MODEL, D_MLP, N_HEADS, N_KV_HEADS, D_VOCAB = 4096, 11_008, 32, 8, 32_000
@@ -53,7 +53,7 @@ ENDS = {"model.embed_tokens": (D_VOCAB, D_MODEL), "lm_head": (D_VOCAB, D_MODEL),
 
 
 def write_checkpoint(folder: Path, n_layers: int) -> int:
-    """A random Llama, one file a layer as the hub has them; its bytes."""
+    """Write a random Llama, one file a layer; return its bytes."""
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(CONFIG | {"num_hidden_layers": n_layers}))
     Tokenizer(WordLevel({f"w{id_}": id_ for id_ in range(D_VOCAB)}, "w0")).save(str(folder / "tokenizer.json"))
@@ -61,22 +61,22 @@ def write_checkpoint(folder: Path, n_layers: int) -> int:
     index = {}
     for number, tensors in enumerate(shapes, 1):
         file = f"model-{number:05d}-of-{len(shapes):05d}.safetensors"
-        save_file({f"{name}.weight": _random(shape) for name, shape in tensors.items()}, folder / file)
+        save_file({f"{name}.weight": _draw_weights(shape) for name, shape in tensors.items()}, folder / file)
         index |= {f"{name}.weight": file for name in tensors}
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 
 def run_limited(command: list[str], limit: int) -> tuple[int, float, int, str]:
-    """Exit status, seconds, peak bytes of anonymous memory (sampled), and the kind of limit."""
+    """Run a command in limited memory: exit status, seconds, peak anonymous bytes (sampled), kind of limit."""
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        kind = _confine(process.pid, limit)
-        peak = peak_until(lambda: process.poll() is not None, process.pid)
+        kind = _limit_memory(process.pid, limit)
+        peak = sample_peak(lambda: process.poll() is not None, process.pid)
     return process.returncode, time.perf_counter() - start, peak, kind
 
 
-def _confine(pid: int, limit: int) -> str:
+def _limit_memory(pid: int, limit: int) -> str:
     """Limit the memory of a process that has just begun."""
     group = Path("/sys/fs/cgroup/memory/singular-lens-large")
     try:
@@ -89,14 +89,14 @@ def _confine(pid: int, limit: int) -> str:
     return "memory cgroup"
 
 
-def _random(shape: tuple[int, ...]) -> torch.Tensor:
+def _draw_weights(shape: tuple[int, ...]) -> torch.Tensor:
     if len(shape) == 1:
         return torch.ones(shape, dtype=torch.bfloat16)
     return (torch.randn(shape) / shape[-1] ** 0.5).to(torch.bfloat16)
 
 
 def main() -> None:
-    """Write, import, precompute, print, remove."""
+    """Write the checkpoint, import it, precompute it, print the figures, and remove it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--layers", type=int, default=22)
     parser.add_argument(

@@ -1,9 +1,9 @@
-"""What llama.cpp itself answers to a few prompts, written down for the tests, which have no llama.cpp.
+"""The answers of llama.cpp itself to a few prompts, recorded for the tests, which have no llama.cpp.
 
     pip install xllamacpp
     python -m benchmarks.llama_cpp SmolLM2-135M-Instruct.Q4_1.gguf tests/models/importing/gguf/smollm2.json
 
-For each prompt how many tokens it has, and the 20 likeliest next ones with their natural log-probabilities.
+For each prompt its number of tokens, and the 20 likeliest next ones with their natural log-probabilities.
 """
 
 import importlib.metadata
@@ -23,8 +23,8 @@ PROMPTS = (
 TOP = 20
 
 
-def answers(path: str) -> dict[str, Any]:
-    """The file's prompts and answers, as JSON values."""
+def answer_prompts(path: str) -> dict[str, Any]:
+    """Answer the prompts with a GGUF file, as JSON values."""
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -42,5 +42,5 @@ def answers(path: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     file, kept = sys.argv[1:]
-    # Not printed: llama.cpp has words of its own for the terminal.
-    Path(kept).write_text(json.dumps(answers(file)) + "\n", encoding="utf-8")
+    # To a file, not to the terminal, where llama.cpp itself prints.
+    Path(kept).write_text(json.dumps(answer_prompts(file)) + "\n", encoding="utf-8")

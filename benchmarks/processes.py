@@ -1,8 +1,8 @@
-"""What a server and its worker cost and bear: memory, kept answers, probes in a crowd, a worker that is killed, dear requests.
+"""A server and its worker under load: memory, kept answers, probes in a crowd, a killed worker, expensive requests.
 
 `python -m benchmarks.processes DATA` takes a data folder with SmolLM2 in it, every head computed; without one it fetches and
-computes it first. Who visits is a process of its own. The folder's raw weights are taken for what nobody has opened yet:
-a copy is made, and thrown away.
+computes it first. Visitors are in a process of their own. Raw weights serve as pages that nobody has opened yet: the
+server runs over a copy of the folder, which is thrown away.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cold import Row
-from benchmarks.memory import anonymous
-from benchmarks.server import Server, serving
+from benchmarks.memory import read_anonymous
+from benchmarks.server import Server, run_server
 
 SLUG, LAYERS, HEADS = "smollm2", 30, 9
 VISITORS, THINK_SECONDS, NEW_SHARE = 200, 0.5, 0.05
@@ -37,72 +37,85 @@ MEASURED_SECONDS = 15.0
 MIB = 2**20
 
 
-def processes(data: Path) -> Iterator[Row]:
-    """Every row, each from a server of its own over a copy of the folder."""
-    for measure in (_memory, _kept, _crowd, _killed, _dear, _fair):
+def measure_processes(data: Path) -> Iterator[Row]:
+    """Measure every row, each with a server of its own over a copy of the folder."""
+    for measure in (
+        _measure_memory,
+        _measure_kept,
+        _measure_crowd,
+        _measure_kills,
+        _measure_expensive,
+        _measure_fairness,
+    ):
         with tempfile.TemporaryDirectory() as folder:
             own = Path(folder) / "data"
             shutil.copytree(data, own, copy_function=os.link)
-            with serving(SLUG, data=own, precompute="false") as server:
+            with run_server(SLUG, data=own, precompute="false") as server:
                 server.ready(f"/{SLUG}")
                 yield from measure(server)
 
 
-def _heads(query: str = "") -> list[str]:
+def _list_heads(query: str = "") -> list[str]:
     return [f"/{SLUG}/L{layer}/H{head}{query}" for layer in range(LAYERS) for head in range(HEADS)]
 
 
-def _memory(server: Server) -> Iterator[Row]:
-    """After every head, with pages enough to fill the budget of artifacts and kept answers, then the census."""
-    for path in [*_heads(), *_heads("?page=2"), *_heads("?sort=readable"), *_heads("/ov"), *_heads("/qk")]:
+def _measure_memory(server: Server) -> Iterator[Row]:
+    """Measure memory after every head, with pages that fill the budget of artifacts and answers, then the census."""
+    for path in [
+        *_list_heads(),
+        *_list_heads("?page=2"),
+        *_list_heads("?sort=readable"),
+        *_list_heads("/ov"),
+        *_list_heads("/qk"),
+    ]:
         server.ready(path)
     yield (
         "server's anonymous memory after all heads of SmolLM2, caches full",
-        f"{anonymous(server.process.pid) // MIB} MiB",
+        f"{read_anonymous(server.process.pid) // MIB} MiB",
     )
     server.ready(f"/{SLUG}/census")
-    yield "the same with the census opened besides", f"{anonymous(server.process.pid) // MIB} MiB"
-    yield "all processes together (PSS)", f"{_shared_out(server) / MIB:.0f} MiB of {len(_family(server))} processes"
+    yield "the same with the census opened besides", f"{read_anonymous(server.process.pid) // MIB} MiB"
+    yield "all processes together (PSS)", f"{_read_pss(server) / MIB:.0f} MiB of {len(_list_family(server))} processes"
 
 
-def _kept(server: Server) -> Iterator[Row]:
-    """Pages rendered for the first time, their artifacts in memory, and pages that are kept."""
-    pages = _heads()
+def _measure_kept(server: Server) -> Iterator[Row]:
+    """Time pages rendered for the first time, pages whose artifacts are in memory, and kept answers."""
+    pages = _list_heads()
     for path in pages:
         server.ready(path)
-    _walk(server.port, pages)  # packed, as browsers ask for them
-    rendered = _in_a_process(_walk, server.port, _heads("?page=2"))
-    yield "head page rendered, artifacts in memory", _spread(rendered)
-    kept = _in_a_process(_walk, server.port, pages * 8)
-    yield "head page kept", _spread(kept)
+    _time_pages(server.port, pages)  # packed, as browsers ask for them
+    rendered = _run_in_process(_time_pages, server.port, _list_heads("?page=2"))
+    yield "head page rendered, artifacts in memory", _format_spread(rendered)
+    kept = _run_in_process(_time_pages, server.port, pages * 8)
+    yield "head page kept", _format_spread(kept)
     started = time.perf_counter()
-    together = [_begin(_walk, server.port, pages * 20) for _ in range(4)]
+    together = [_begin(_time_pages, server.port, pages * 20) for _ in range(4)]
     spans = [each() for each in together]
     seconds = time.perf_counter() - started
     yield "kept pages to 4 visitors", f"{sum(map(len, spans)) / max(map(sum, spans)):.0f} a second ({seconds:.0f} s)"
-    with _visitors(server.port, pages, []):
-        probes = _in_a_process(_probe, server.port)
-    yield f"/livez while {VISITORS} visitors read kept pages", _spread(probes)
+    with _start_visitors(server.port, pages, []):
+        probes = _run_in_process(_probe_server, server.port)
+    yield f"/livez while {VISITORS} visitors read kept pages", _format_spread(probes)
 
 
-def _crowd(server: Server) -> Iterator[Row]:
-    """Probes and cached pages while the queue is full and some pages are new."""
-    pages = _heads()
+def _measure_crowd(server: Server) -> Iterator[Row]:
+    """Time probes and cached pages while the queue is full and some pages are new."""
+    pages = _list_heads()
     for path in pages:
         server.ready(path)
-    _walk(server.port, pages)  # packed, as browsers ask for them
-    fresh = [path for sort in SORTS for page in range(1, 7) for path in _heads(f"?page={page}&sort={sort}")]
-    with _full_queue(server), _visitors(server.port, pages, fresh):
-        probing, reading = _begin(_probe, server.port), _begin(_read_on, server.port, pages)
+    _time_pages(server.port, pages)  # packed, as browsers ask for them
+    fresh = [path for sort in SORTS for page in range(1, 7) for path in _list_heads(f"?page={page}&sort={sort}")]
+    with _keep_queue_full(server), _start_visitors(server.port, pages, fresh):
+        probing, reading = _begin(_probe_server, server.port), _begin(_read_on, server.port, pages)
         probes, read = probing(), reading()
-    yield f"/livez, queue full, {VISITORS} visitors, one page in {1 / NEW_SHARE:.0f} new", _spread(probes)
-    yield "cached head pages meanwhile", _spread(read)
+    yield f"/livez, queue full, {VISITORS} visitors, one page in {1 / NEW_SHARE:.0f} new", _format_spread(probes)
+    yield "cached head pages meanwhile", _format_spread(read)
 
 
-def _killed(server: Server) -> Iterator[Row]:
-    """The worker killed in the middle of what a visitor waits for, again and again."""
+def _measure_kills(server: Server) -> Iterator[Row]:
+    """Kill the worker in the middle of a computation that a visitor waits for, again and again."""
     answers, soon = [], []
-    for path, after in zip(_heads("/qk?weights=raw")[:KILLS], _heads("/ov?weights=raw"), strict=False):
+    for path, after in zip(_list_heads("/qk?weights=raw")[:KILLS], _list_heads("/ov?weights=raw"), strict=False):
         asked: list[int] = []
         visitor = threading.Thread(target=lambda path=path, asked=asked: asked.append(server.get(path)[0]))
         visitor.start()
@@ -115,16 +128,16 @@ def _killed(server: Server) -> Iterator[Row]:
         started = time.perf_counter()
         server.ready(after)
         soon.append(time.perf_counter() - started)
-    left = len(_family(server)) - 1
+    left = len(_list_family(server)) - 1
     yield (
         f"worker killed {KILLS} times: what the visitor heard",
         ", ".join(f"{status} x {answers.count(status)}" for status in sorted(set(answers))),
     )
-    yield "the next visit good after", f"{_spread(soon)}; {left} other processes at the end"
+    yield "the next visit good after", f"{_format_spread(soon)}; {left} other processes at the end"
 
 
-def _dear(server: Server) -> Iterator[Row]:
-    """The memory of one dear computation, of many at once from one visitor, and afterwards."""
+def _measure_expensive(server: Server) -> Iterator[Row]:
+    """Measure memory during one expensive computation, during many at once from one visitor, and afterwards."""
     dear = [
         f"/{SLUG}/{matrix}?{words}frequent={frequent}"
         for words in FILTERS
@@ -132,8 +145,8 @@ def _dear(server: Server) -> Iterator[Row]:
         for matrix in ("embed", "unembed")
     ]
     server.ready(f"/{SLUG}/L0/H0/ov")
-    one = _peak_of(server, lambda: server.ready(dear[0]))
-    rest = _shared_out(server)
+    one = _sample_peak(server, lambda: server.ready(dear[0]))
+    rest = _read_pss(server)
 
     def ask_for_all() -> None:
         asking = [threading.Thread(target=server.get, args=(path,)) for path in dear]
@@ -144,9 +157,9 @@ def _dear(server: Server) -> Iterator[Row]:
         while b'"queue":0' not in server.get("/readyz")[1]:
             time.sleep(0.2)
 
-    many = _peak_of(server, ask_for_all)
-    time.sleep(70)  # what rests is forgotten after a minute
-    after = _shared_out(server)
+    many = _sample_peak(server, ask_for_all)
+    time.sleep(70)  # resting computations are dropped after a minute
+    after = _read_pss(server)
     yield "one dear GET, all processes at their peak", f"{one / MIB:.0f} MiB, {rest / MIB:.0f} MiB afterwards"
     yield (
         f"{len(dear)} dear GETs of one visitor",
@@ -154,8 +167,8 @@ def _dear(server: Server) -> Iterator[Row]:
     )
 
 
-def _fair(server: Server) -> Iterator[Row]:
-    """Somebody else's cold page while three clients walk filters."""
+def _measure_fairness(server: Server) -> Iterator[Row]:
+    """Time a visitor's cold page while three other clients walk through filters."""
     server.ready(f"/{SLUG}/L0/H0/ov?weights=raw")
     ended = threading.Event()
 
@@ -171,7 +184,7 @@ def _fair(server: Server) -> Iterator[Row]:
         walker.start()
     time.sleep(3)
     waits = []
-    for path in _heads("?weights=raw")[100:105]:
+    for path in _list_heads("?weights=raw")[100:105]:
         started = time.perf_counter()
         while _get_from("127.0.0.9", server.port, path) != 200:
             time.sleep(0.1)
@@ -179,11 +192,11 @@ def _fair(server: Server) -> Iterator[Row]:
     ended.set()
     for walker in walkers:
         walker.join()
-    yield "another visitor's cold head page while three walk filters", _spread(waits)
+    yield "another visitor's cold head page while three walk filters", _format_spread(waits)
 
 
 def _get_from(address: str, port: int, path: str) -> int:
-    """Status of a GET by a visitor of that address."""
+    """Send a GET as a visitor of that address; return the status."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120, source_address=(address, 0))
     connection.request("GET", path)
     response = connection.getresponse()
@@ -192,8 +205,8 @@ def _get_from(address: str, port: int, path: str) -> int:
     return response.status
 
 
-def _family(server: Server) -> list[int]:
-    """The server's process and all that it started."""
+def _list_family(server: Server) -> list[int]:
+    """List the server's process and all that it started."""
     found = [server.process.pid]
     for pid in found:
         with suppress(OSError):
@@ -204,10 +217,10 @@ def _family(server: Server) -> list[int]:
     return found
 
 
-def _shared_out(server: Server) -> int:
-    """Memory of all processes, what several share counted once (PSS), in bytes."""
+def _read_pss(server: Server) -> int:
+    """Read the memory of all processes in bytes, shared pages counted once (PSS)."""
     total = 0
-    for pid in _family(server):
+    for pid in _list_family(server):
         with suppress(OSError):
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
             found = re.search(r"^Pss:\s+(\d+) kB", rollup, re.M)
@@ -215,13 +228,13 @@ def _shared_out(server: Server) -> int:
     return total
 
 
-def _peak_of(server: Server, work: Callable[[], object]) -> int:
-    """The most memory that all processes had meanwhile, sampled."""
-    peak, ended = [_shared_out(server)], threading.Event()
+def _sample_peak(server: Server, work: Callable[[], object]) -> int:
+    """Sample the memory of all processes during some work; return the peak."""
+    peak, ended = [_read_pss(server)], threading.Event()
 
     def watch() -> None:
         while not ended.is_set():
-            peak.append(_shared_out(server))
+            peak.append(_read_pss(server))
             time.sleep(0.02)
 
     watcher = threading.Thread(target=watch)
@@ -234,22 +247,22 @@ def _peak_of(server: Server, work: Callable[[], object]) -> int:
 
 def _await_worker(server: Server) -> int:
     while True:
-        workers = [pid for pid in _family(server)[1:] if b"worker" in _command(pid)]
+        workers = [pid for pid in _list_family(server)[1:] if b"worker" in _read_command(pid)]
         if workers:
             return workers[0]
         time.sleep(0.01)
 
 
-def _command(pid: int) -> bytes:
+def _read_command(pid: int) -> bytes:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
 
 
 @contextmanager
-def _full_queue(server: Server) -> Iterator[None]:
-    """Until the end, clients of many addresses ask for more than can be computed, each as a page that waits does."""
-    cold, ended = iter([*_heads("/ov?weights=raw"), *_heads("/qk?weights=raw")]), threading.Event()
+def _keep_queue_full(server: Server) -> Iterator[None]:
+    """Keep the queue full: clients of many addresses ask for more than can be computed, each as a waiting page does."""
+    cold, ended = iter([*_list_heads("/ov?weights=raw"), *_list_heads("/qk?weights=raw")]), threading.Event()
     lock = threading.Lock()
 
     def ask(address: str) -> None:
@@ -276,10 +289,10 @@ def _full_queue(server: Server) -> Iterator[None]:
 
 
 @contextmanager
-def _visitors(port: int, pages: list[str], fresh: list[str]) -> Iterator[None]:
+def _start_visitors(port: int, pages: list[str], fresh: list[str]) -> Iterator[None]:
     process = multiprocessing.get_context("spawn").Process(target=_visit, args=(port, pages, fresh), daemon=True)
     process.start()
-    time.sleep(3)  # until all have come
+    time.sleep(3)  # until all visitors have connected
     try:
         yield
     finally:
@@ -288,7 +301,7 @@ def _visitors(port: int, pages: list[str], fresh: list[str]) -> Iterator[None]:
 
 
 def _visit(port: int, pages: list[str], fresh: list[str]) -> None:
-    """Visitors, each with a connection of its own, until the process ends; some pages are new."""
+    """Run visitors, each with a connection of its own, until the process ends; some pages are new."""
     news = iter(fresh)
 
     async def one(seed: int) -> None:
@@ -313,8 +326,8 @@ def _visit(port: int, pages: list[str], fresh: list[str]) -> None:
     asyncio.run(all_of_them())
 
 
-def _walk(port: int, paths: list[str]) -> list[float]:
-    """Seconds of each page, asked for one after the other."""
+def _time_pages(port: int, paths: list[str]) -> list[float]:
+    """Time each page, one after the other."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     seconds = []
     for path in paths:
@@ -328,24 +341,24 @@ def _walk(port: int, paths: list[str]) -> list[float]:
     return seconds
 
 
-def _probe(port: int) -> list[float]:
-    return _with_pauses(port, ["/livez"], 0.02)
+def _probe_server(port: int) -> list[float]:
+    return _walk_with_pauses(port, ["/livez"], 0.02)
 
 
 def _read_on(port: int, paths: list[str]) -> list[float]:
-    return _with_pauses(port, paths, 0.05)
+    return _walk_with_pauses(port, paths, 0.05)
 
 
-def _with_pauses(port: int, paths: list[str], pause: float) -> list[float]:
+def _walk_with_pauses(port: int, paths: list[str], pause: float) -> list[float]:
     seconds, end = [], time.perf_counter() + MEASURED_SECONDS
     while time.perf_counter() < end:
-        seconds += _walk(port, [paths[len(seconds) % len(paths)]])
+        seconds += _time_pages(port, [paths[len(seconds) % len(paths)]])
         time.sleep(pause)
     return seconds
 
 
 def _begin(work: Callable[..., list[float]], *words: Any) -> Callable[[], list[float]]:
-    """Begin the work in a process of its own; what is returned waits for its result."""
+    """Begin some work in a process of its own; return a function that waits for its result."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_send_result, args=(theirs, work, words), daemon=True)
@@ -363,11 +376,11 @@ def _send_result(pipe: Any, work: Callable[..., list[float]], words: tuple[Any, 
     pipe.send(work(*words))
 
 
-def _in_a_process(work: Callable[..., list[float]], *words: Any) -> list[float]:
+def _run_in_process(work: Callable[..., list[float]], *words: Any) -> list[float]:
     return _begin(work, *words)()
 
 
-def _spread(seconds: list[float]) -> str:
+def _format_spread(seconds: list[float]) -> str:
     ordered = [1000 * one for one in sorted(seconds)]
     at = {
         name: ordered[int(share * (len(ordered) - 1))] for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
@@ -376,8 +389,8 @@ def _spread(seconds: list[float]) -> str:
     return f"{said}, longest {ordered[-1]:.1f} ms of {len(ordered)} (mean {statistics.mean(ordered):.2f})"
 
 
-def _computed(folder: Path) -> Path:
-    """A data folder with SmolLM2 and all its heads in it."""
+def _make_computed(folder: Path) -> Path:
+    """Make a data folder with SmolLM2 and all its heads in it."""
     data = folder / "data"
     for words in (["import", "smollm2"], ["precompute", "smollm2", "--weights", "folded"]):
         subprocess.run([sys.executable, "-m", "app", *words, "--data", str(data)], check=True)
@@ -385,10 +398,10 @@ def _computed(folder: Path) -> Path:
 
 
 def main() -> None:
-    """Print every row."""
+    """Measure every row and print."""
     with tempfile.TemporaryDirectory() as folder:
-        data = Path(sys.argv[1]) if len(sys.argv) > 1 else _computed(Path(folder))
-        for what, figure in processes(data):
+        data = Path(sys.argv[1]) if len(sys.argv) > 1 else _make_computed(Path(folder))
+        for what, figure in measure_processes(data):
             print(f"| {what} | {figure} |", flush=True)
 
 

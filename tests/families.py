@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 D_VOCAB, PADDING = 100, 3
 WORDS = ["".join(letters) for letters in itertools.product("bdfg", "aeo", "klmn")]
-"""48 of them."""
+"""Words of the tokenizers, 48 of them."""
 
 OLD = {"vocab_size": D_VOCAB, "n_layer": 2, "n_head": 4, "n_embd": 32, "n_positions": 64}
 NEW = {
@@ -101,7 +101,7 @@ PIECES = {"llama", "llama-3.1", "llama-yarn", "mistral", "phi3", "gemma", "gemma
 
 def write_family(name: str, folder: Path, dtype: torch.dtype = torch.float32, seed: int = 0, **config: object) -> Path:
     """Write a checkpoint of that family."""
-    # Late: what needs no model should not wait for the library.
+    # Imported late: tests without a model should not wait for the library.
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
@@ -119,12 +119,14 @@ def write_family(name: str, folder: Path, dtype: torch.dtype = torch.float32, se
 
 
 def tokenizer_of(name: str) -> Tokenizer:
-    """A tokenizer of the family's kind, with fewer tokens than the embedding has rows."""
-    kind: Callable[[], Tokenizer] = _word_piece if name == "bert" else _pieces if name in PIECES else _byte_level
+    """Make a tokenizer of the family's kind, with fewer tokens than the embedding has rows."""
+    kind: Callable[[], Tokenizer] = (
+        _make_word_piece if name == "bert" else _make_pieces if name in PIECES else _make_byte_level
+    )
     return kind()
 
 
-def _byte_level() -> Tokenizer:
+def _make_byte_level() -> Tokenizer:
     pieces = ["<|endoftext|>", *(f"Ġ{word}" for word in WORDS), *WORDS]
     tokenizer = Tokenizer(models.BPE({piece: id_ for id_, piece in enumerate(pieces)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -133,7 +135,7 @@ def _byte_level() -> Tokenizer:
     return tokenizer
 
 
-def _pieces() -> Tokenizer:
+def _make_pieces() -> Tokenizer:
     pieces = ["<s>", "<0x0A>", "<0xE2>", *(f"▁{word}" for word in WORDS), *WORDS[2:]]
     tokenizer = Tokenizer(models.BPE({piece: id_ for id_, piece in enumerate(pieces)}, [], byte_fallback=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
@@ -142,7 +144,7 @@ def _pieces() -> Tokenizer:
     return tokenizer
 
 
-def _word_piece() -> Tokenizer:
+def _make_word_piece() -> Tokenizer:
     pieces = ["[PAD]", "[UNK]", *WORDS, *(f"##{word}" for word in WORDS[:47])]
     tokenizer = Tokenizer(models.WordPiece({piece: id_ for id_, piece in enumerate(pieces)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()

@@ -1,7 +1,7 @@
-"""Folders that take long to fill, filled once: for all workers of a run, and for later runs of the same code.
+"""A cache of folders that take long to fill, for all workers of a run, and for later runs of the same code.
 
-They lie below `.pytest_cache`, under a hash of all that decides what an import writes; those of other code go after a
-week. What a test gets is a copy.
+They lie below `.pytest_cache`, under a hash of all files that decide what an import writes; those of other code are
+removed after a week. Each test gets a copy.
 """
 
 import fcntl
@@ -22,13 +22,13 @@ MAKERS = (
     "tests/llama_cpp.py",
     "tests/explorer/planted.py",
 )
-"""What decides how a model is written, imported and kept, besides the versions in constraints.txt."""
+"""Files that decide how a model is written, imported and kept, besides the versions in constraints.txt."""
 DONE = ".done"
 OLD_SECONDS = 7 * 86_400
 
 
 def copy_kept(name: str, target: Path, fill: Callable[[Path], None]) -> Path:
-    """A copy, at the target, of the folder of that name, which `fill` fills for the first who asks; the rest wait."""
+    """Copy the folder of that name to the target; `fill` fills it for the first caller, and others wait."""
     root = ROOT / ".pytest_cache" / "models" / hash_of_makers()
     root.mkdir(parents=True, exist_ok=True)
     for other in root.parent.iterdir():
@@ -37,7 +37,7 @@ def copy_kept(name: str, target: Path, fill: Callable[[Path], None]) -> Path:
     folder = root / name
     with (root / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / DONE).is_file():  # nobody was here, or somebody was interrupted
+        if not (folder / DONE).is_file():  # the first caller, or the former one was interrupted
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             fill(folder)
@@ -47,7 +47,7 @@ def copy_kept(name: str, target: Path, fill: Callable[[Path], None]) -> Path:
 
 @cache
 def hash_of_makers() -> str:
-    """Of the names and contents of all files that decide what is kept."""
+    """Hash the names and contents of all files that decide what is kept."""
     digest = hashlib.sha256()
     for maker in (*MAKERS, "constraints.txt"):
         path = ROOT / maker

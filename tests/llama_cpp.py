@@ -1,4 +1,4 @@
-"""Checkpoints as GGUF files, the way llama.cpp's own convert_hf_to_gguf.py writes them, through the `gguf` package.
+"""A writer of GGUF files, as llama.cpp's own convert_hf_to_gguf.py writes them, through the `gguf` package.
 
 The names are that package's own, and so are the keys: nothing here comes from the code that reads such files back.
 """
@@ -39,9 +39,9 @@ def write_gguf(
     exact: Collection[str] = (),
     change: Change = lambda writer, tensors: None,
 ) -> Path:
-    """Write the checkpoint in the folder as a GGUF file, its matrices in that kind of numbers but for the `exact` ones.
+    """Write the checkpoint in the folder as a GGUF file, its matrices in that number format but for the `exact` ones.
 
-    `change` is given the writer and the tensors, llama.cpp's way, before they are written.
+    `change` gets the writer and the tensors, named as in llama.cpp, before they are written.
     """
     config = json.loads((folder / "config.json").read_text())
     arch = ARCHES[config["architectures"][0]]
@@ -49,7 +49,7 @@ def write_gguf(
     writer.add_name(name or arch)
     _add_facts(writer, arch, config)
     _add_vocabulary(writer, json.loads((folder / "tokenizer.json").read_text()), config)
-    tensors = _tensors(arch, config, load_file(folder / "model.safetensors"))
+    tensors = _convert_tensors(arch, config, load_file(folder / "model.safetensors"))
     change(writer, tensors)
     for tensor_name, values in tensors.items():
         of = kind if values.ndim == 2 and tensor_name not in exact else gguf.GGMLQuantizationType.F32
@@ -134,31 +134,31 @@ def _add_vocabulary(writer: gguf.GGUFWriter, tokenizer: dict[str, Any], config: 
     writer.add_eos_token_id(0)
 
 
-def _tensors(arch: str, config: dict[str, Any], stored: dict[str, Tensor]) -> dict[str, np.ndarray]:
-    """A checkpoint's tensors under llama.cpp's names, each as its converter leaves it."""
+def _convert_tensors(arch: str, config: dict[str, Any], stored: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    """Convert a checkpoint's tensors to llama.cpp's names and layout."""
     n_layers = config.get("num_hidden_layers") or config["n_layer"]
     (id_,) = (key for key, word in gguf.MODEL_ARCH_NAMES.items() if word == arch)
     names = gguf.get_tensor_name_map(id_, n_layers)
     n_heads = config.get("num_attention_heads") or config["n_head"]
     kept: dict[str, np.ndarray] = {}
-    for name, tensor in _stacked(stored).items():
+    for name, tensor in _stack_norms(stored).items():
         new = names.get_name(name, try_suffixes=(".weight", ".bias"))
         assert new, name
         values = tensor.double()
         if arch == "llama" and "q_proj" in name:
-            values = permute(values, n_heads, n_heads)
+            values = permute_rows(values, n_heads, n_heads)
         if arch == "llama" and "k_proj" in name:
-            values = permute(values, n_heads, config["num_key_value_heads"])
+            values = permute_rows(values, n_heads, config["num_key_value_heads"])
         if arch in {"gemma2", "gemma3"} and name.endswith("norm.weight"):
             values = values + 1
         if arch == "gpt2" and name.endswith((".c_attn.weight", ".c_proj.weight", ".c_fc.weight")):
             values = values.T
         kept[new] = values.float().contiguous().numpy()
-    return kept | _frequencies(config)
+    return kept | _compute_frequencies(config)
 
 
-def permute(weights: Tensor, n_head: int, n_head_kv: int | None) -> Tensor:
-    """The order of rows of queries and keys in llama.cpp, as its LlamaModel.permute has it."""
+def permute_rows(weights: Tensor, n_head: int, n_head_kv: int | None) -> Tensor:
+    """Reorder rows of queries and keys for llama.cpp, as its LlamaModel.permute does."""
     if n_head_kv is not None and n_head != n_head_kv:
         n_head = n_head_kv
     return (
@@ -168,8 +168,8 @@ def permute(weights: Tensor, n_head: int, n_head_kv: int | None) -> Tensor:
     )
 
 
-def _stacked(stored: dict[str, Tensor]) -> dict[str, Tensor]:
-    """StableLM's norms of single heads in one tensor each."""
+def _stack_norms(stored: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Stack StableLM's norms of single heads into one tensor each."""
     kept = {name: tensor for name, tensor in stored.items() if ".norms." not in name}
     single = [name for name in stored if name.endswith(".norms.0.weight")]
     for first in single:
@@ -179,8 +179,8 @@ def _stacked(stored: dict[str, Tensor]) -> dict[str, Tensor]:
     return kept
 
 
-def _frequencies(config: dict[str, Any]) -> dict[str, np.ndarray]:
-    """The factors that Llama 3's and Phi-3's converters write instead of the rule."""
+def _compute_frequencies(config: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Compute the rotary factors that Llama 3's and Phi-3's converters write instead of the rule."""
     rope = config.get("rope_parameters") or {}
     if rope.get("rope_type") == "longrope":
         kinds = ("long", "short")

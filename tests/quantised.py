@@ -1,4 +1,4 @@
-"""Models that say of themselves that their numbers were rounded to few levels, as those out of GGUF files do."""
+"""A helper that marks imported models as quantised copies, as those out of GGUF files are."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +9,10 @@ from app.models.weights import open_weights
 MATRICES = ("attn.W_Q", "attn.W_K", "attn.W_V", "attn.W_O", "mlp.W_in", "mlp.W_gate", "mlp.W_out")
 
 
-def say_quantised(data: Path, size: float, uneven: tuple[str, ...] = ()) -> Path:
-    """Write into the manifests of a data folder that steps are so large beside each matrix's numbers; the folder.
+def mark_quantised(data: Path, size: float, uneven: tuple[str, ...] = ()) -> Path:
+    """Write step sizes, relative to each matrix's numbers, into the manifests of a data folder; return the folder.
 
-    Those of the `uneven` matrices are not said, as where levels are unevenly spaced.
+    The `uneven` matrices get none, as where levels are unevenly spaced.
     """
     for file in (data / "weights").glob("*/manifest.json"):
         manifest = read_manifest(file.parent)

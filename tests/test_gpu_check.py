@@ -23,7 +23,7 @@ def _a_gpus_way(monkeypatch):
 
 def test_heads_against_the_floor_and_peers():
     with torch.inference_mode():
-        rows = list(gpu_check.heads(TINY, 2, "cpu", time.monotonic() + 60, "at most 9 s"))
+        rows = list(gpu_check.measure_heads(TINY, 2, "cpu", time.monotonic() + 60, "at most 9 s"))
     said = {row.what.removeprefix("tiny: "): row for row in rows}
     assert {"floor of its 64 sides", "rays settled the slower way", "an expert's batched loop"} <= set(said)
     ours = next(row for what, row in said.items() if what.startswith("ours, 2 of 2 layers measured"))
@@ -34,13 +34,13 @@ def test_heads_against_the_floor_and_peers():
 
 def test_no_layer_is_begun_when_time_is_up():
     with torch.inference_mode():
-        rows = list(gpu_check.heads(TINY, 2, "cpu", time.monotonic() - 1))
+        rows = list(gpu_check.measure_heads(TINY, 2, "cpu", time.monotonic() - 1))
     assert any("1 of 2 layers" in row.what for row in rows)
 
 
 def test_a_layer_in_operations():
     with torch.inference_mode():
-        lines = list(gpu_check.profile(TINY, "cpu"))
+        lines = list(gpu_check.profile_layer(TINY, "cpu"))
     assert lines[0].startswith("| one layer of tiny: operation")
     assert 3 <= len(lines) <= 2 + gpu_check.SHOWN
     assert any("aten::" in line for line in lines)
@@ -48,11 +48,11 @@ def test_a_layer_in_operations():
 
 def test_one_table_of_all_parts(monkeypatch):
     monkeypatch.setattr(gpu_check, "run_tests", lambda seconds, path: gpu_check.Row("tests", f"{seconds:.0f}", "all"))
-    monkeypatch.setattr(gpu_check, "heads", lambda *_: [gpu_check.Row("ours", "0.2 s")])
-    lines = list(gpu_check.check("cpu", small=True, seconds=5, path=[]))
+    monkeypatch.setattr(gpu_check, "measure_heads", lambda *_: [gpu_check.Row("ours", "0.2 s")])
+    lines = list(gpu_check.run_check("cpu", small=True, seconds=5, path=[]))
     assert lines[2:6] == ["| what | measured | wanted |", "|---|---|---|", "| tests | 5 | all |", "| ours | 0.2 s |  |"]
     assert "profile" not in lines[-1]
-    lines = list(gpu_check.check("cpu", small=False, seconds=-1, path=[]))
+    lines = list(gpu_check.run_check("cpu", small=False, seconds=-1, path=[]))
     assert [line for line in lines if "no time was left" in line] == [
         f"| {name} | no time was left |  |" for name in gpu_check.LAYERS
     ]
@@ -69,7 +69,7 @@ def test_what_is_missing_is_unpacked_and_found(tmp_path, monkeypatch):
         wheel.writestr("brought_along_by_test.py", "there = True\n")
     monkeypatch.setattr(gpu_check, "NEEDED", ("brought_along_by_test", "not_even_by_test"))
     monkeypatch.setattr(gpu_check.sys, "path", list(gpu_check.sys.path))
-    assert gpu_check.bring(tmp_path / "unpacked", tmp_path) == ["not_even_by_test"]
+    assert gpu_check.unpack_missing(tmp_path / "unpacked", tmp_path) == ["not_even_by_test"]
 
 
 def test_the_tests_that_need_a_gpu_run_by_themselves(monkeypatch, capsys):

@@ -6,8 +6,8 @@ import pytest
 
 BEGIN = """
 import os, signal, sys, threading, time
-from app.interruption import interruptible
-with interruptible("stopped; again continues"):
+from app.interruption import exit_on_interrupt
+with exit_on_interrupt("stopped; again continues"):
     print("ready", flush=True)
 """
 WAYS = {
@@ -56,8 +56,8 @@ def test_a_sentence_and_the_end(way, number, status):
 def test_what_is_temporary_is_removed(tmp_path):
     script = f"""
 import tempfile, time
-from app.interruption import interruptible
-with interruptible("stopped"), tempfile.TemporaryDirectory(dir={str(tmp_path)!r}):
+from app.interruption import exit_on_interrupt
+with exit_on_interrupt("stopped"), tempfile.TemporaryDirectory(dir={str(tmp_path)!r}):
     print("ready", flush=True)
     try:
         time.sleep(60)

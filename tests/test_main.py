@@ -26,10 +26,10 @@ from app.models import naming
 from app.models.catalog import Catalog
 from app.models.manifest import write_manifest
 from app.store import turns
-from app.store.account import SIZE
+from app.store.account import ACCOUNT_BYTES
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import JobStore
-from app.store.presence import present
+from app.store.presence import mark_in_use
 from app.store.shelf import WRITE_BITS
 from app.web.guard import wire
 
@@ -293,7 +293,7 @@ def test_import_notes_how_far_it_is_on_a_page(gpt2_folder, tmp_path):
 def test_import_for_a_server_says_only_on_its_page_how_far_it_is(gpt2_folder, tmp_path):
     store = JobStore(tmp_path / "jobs")
     job = store.new_import("small")
-    with store.held(job.id):
+    with store.hold_job(job.id):
         store.write(job)
         result = run("import", "--job", job.id, "--name", "small", "--data", str(tmp_path), "--", str(gpt2_folder))
     assert (result.exit_code, result.stderr) == (0, "")
@@ -356,8 +356,8 @@ def test_precompute_lets_what_a_visitor_waits_for_go_first(fresh_data, monkeypat
         assert run(*words).exit_code == 0
     assert computed_at[:5] == [0] * 5  # it stood back before its first step
     assert len(computed_at) > 6  # and looked between any two
-    monkeypatch.setattr(turns, "LONGEST_SECONDS", 0.01)
-    with turns.going_first(fresh_data, "cpu"):  # a crowd does not stop it
+    monkeypatch.setattr(turns, "LONGEST_WAIT_SECONDS", 0.01)
+    with turns.claim_turn(fresh_data, "cpu"):  # a crowd does not stop it
         assert run(*words, "--weights", "raw").exit_code == 0
 
 
@@ -419,7 +419,7 @@ def test_a_visitors_job_takes_nothing_from_what_the_operator_asked_for(fresh_dat
     paths = set((fresh_data / "artifacts").rglob("*.safetensors"))
     assert {path for path in paths if not path.stat().st_mode & WRITE_BITS} == operators < paths
     kept = sum(path.stat().st_size for path in operators)
-    monkeypatch.setenv("SINGULAR_LENS_QUOTA_GIB", str((kept + SIZE + 5000) / 2**30))
+    monkeypatch.setenv("SINGULAR_LENS_QUOTA_GIB", str((kept + ACCOUNT_BYTES + 5000) / 2**30))
     refused = run(*words, "L0/H0/ov,L0/H1/ov,L0/H2/ov,L1/mlp-in,embed", "--job", "0" * 32)
     assert (refused.exit_code, "4.9 KiB are allowed" in refused.stderr) == (1, True)
 
@@ -537,7 +537,7 @@ def test_store_gc_says_what_it_removed_and_what_it_left(tiny_data, tmp_path):
     (data / "models" / "tiny.json").unlink()
     (data / "artifacts").mkdir(exist_ok=True)
     (data / "artifacts" / ".x.tmp").write_bytes(bytes(2048))
-    with present(data):
+    with mark_in_use(data):
         result = run("store", "gc", "--data", str(data))
     assert result.exit_code == 0, result.output
     kept, removed, freed = result.stdout.splitlines()

@@ -14,11 +14,11 @@ import pytest
 
 from app.core.address import parse
 from app.explorer.resources import close_resources, open_resources
-from app.explorer.running.upkeep import tidy, verify
+from app.explorer.running.upkeep import tidy_folder, verify_folder
 from app.explorer.visits import browse
 from app.models.catalog import Catalog
 from app.store.jobs import JobStore
-from app.store.sealed import unseal
+from app.store.sealed import unseal_contents
 from tests.workers import start_in_thread
 
 SETTINGS = {
@@ -51,11 +51,11 @@ def compute(data):
     r = open_resources(data=Path(data), models=("tiny",), start_worker=start_in_thread, **SETTINGS)
     for weights in ("folded", "raw"):
         options = browse.Options(weights=weights)
-        browse.model(r, parse("tiny"), options)
+        browse.visit_model(r, parse("tiny"), options)
         for layer in range(2):
-            browse.layer(r, parse(f"tiny/L{layer}"), options)
+            browse.visit_layer(r, parse(f"tiny/L{layer}"), options)
             for head in range(4):
-                browse.head(r, parse(f"tiny/L{layer}/H{head}"), options)
+                browse.visit_head(r, parse(f"tiny/L{layer}/H{head}"), options)
     close_resources(r)
 
 def import_(data, source):
@@ -140,7 +140,7 @@ def artifacts(data):
     root = data / "artifacts"
     found = {}
     for path in sorted(root.rglob("*.safetensors")):
-        contents = unseal(path.read_bytes())
+        contents = unseal_contents(path.read_bytes())
         found[str(path.relative_to(root))] = (contents.recipe, contents.facts, contents.arrays)
     return found
 
@@ -153,8 +153,8 @@ def assert_same(found, expected):
 
 
 def assert_whole_and_tidy(data):
-    assert [checked for checked in verify(data) if checked.fault] == []
-    list(tidy(data, SETTINGS["quota_bytes"]))
+    assert [checked for checked in verify_folder(data) if checked.fault] == []
+    list(tidy_folder(data, SETTINGS["quota_bytes"]))
     unfinished = ("*.tmp", "*.part", "*.damaged", ".import-*")
     assert [path for pattern in unfinished for path in data.rglob(pattern)] == []
 
@@ -163,7 +163,7 @@ def shown(data):
     """What a server shows of two heads."""
     r = open_resources(data=data, models=("tiny",), start_worker=start_in_thread, **SETTINGS)
     try:
-        return [browse.head(r, parse(address), browse.Options()) for address in ("tiny/L0/H0", "tiny/L1/H3")]
+        return [browse.visit_head(r, parse(address), browse.Options()) for address in ("tiny/L0/H0", "tiny/L1/H3")]
     finally:
         close_resources(r)
 
@@ -189,7 +189,7 @@ def test_computations_killed_at_any_moment_lose_nothing_and_show_nothing_wrong(
         partly += 0 < len(left) < len(expected)
         for place, found in left.items():
             assert_same(found, expected[place])
-        assert [checked for checked in verify(data) if checked.fault] == []
+        assert [checked for checked in verify_folder(data) if checked.fault] == []
         assert victims.run("compute", data)[0] == 0
         after = artifacts(data)
         assert set(after) == set(expected)
@@ -217,7 +217,7 @@ def test_imports_killed_at_any_moment_are_completed_by_the_next(
         status, _ = victims.run("import", data, gpt2_folder, kill_after=moment)
         assert status in (0, -signal.SIGKILL)
         # Whatever has a name is whole; whatever has none is not shown.
-        assert [checked for checked in verify(data) if checked.fault] == []
+        assert [checked for checked in verify_folder(data) if checked.fault] == []
         assert Catalog(data).get("tiny") in (None, Catalog(tmp_path / "undisturbed").get("tiny"))
         if round_ % 2:  # tidied up between, or completed from where it was
             assert_whole_and_tidy(data)
@@ -249,7 +249,7 @@ def test_runs_over_a_model_killed_at_any_moment_are_gone_on_with(victims, chance
             partly += 0 < len(left) < len(expected)
             for place, found in left.items():
                 assert_same(found, expected[place])
-            assert [checked for checked in verify(data) if checked.fault] == []
+            assert [checked for checked in verify_folder(data) if checked.fault] == []
         assert {job.state for job in JobStore(data / "jobs").all()} <= {"interrupted", "done"}
         files = {place: (data / "artifacts" / place).stat().st_ino for place in left}
         assert victims.run("precompute", data)[0] == 0

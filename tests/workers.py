@@ -1,4 +1,4 @@
-"""Workers in threads: the very function that a worker's process runs, over a pair of sockets."""
+"""Workers in threads: the same function that a worker's process runs, over a pair of sockets."""
 
 import socket
 import threading
@@ -12,7 +12,7 @@ from app.store.artifacts import ArtifactStore
 
 @dataclass
 class ThreadWorker:
-    """A worker that was started; it cannot be killed, and ends with its step."""
+    """A worker in a thread; it cannot be killed, and ends with its step."""
 
     channel: Channel
     thread: threading.Thread
@@ -27,7 +27,7 @@ class ThreadWorker:
 
 
 def start_thread(maker, store):
-    """A worker that makes things in that way, for that store of its own."""
+    """Start a worker in a thread with a maker and a store of its own."""
     ours, theirs = socket.socketpair()
     thread = threading.Thread(target=serve, args=(Channel(theirs), maker, store), name="worker in a test", daemon=True)
     thread.start()
@@ -35,7 +35,7 @@ def start_thread(maker, store):
 
 
 def start_in_thread(children, data, device, quota_bytes):
-    """The worker of a server, in a thread of the test's process: what a test replaces is replaced there, too."""
+    """Start a server's worker in a thread of the test's process, so that monkeypatches apply to it, too."""
     store = ArtifactStore(data / "artifacts", quota_bytes)
     return start_thread(open_maker(data, device, store), store)
 
@@ -50,4 +50,4 @@ SETTINGS = {
     "waiters": 8,
     "start_worker": start_in_thread,
 }
-"""Of resources whose worker is one."""
+"""Settings of resources whose worker is such a thread."""

@@ -1,7 +1,7 @@
-"""The ways to write a matrix as a sum of rank-one terms: which there are, for which matrices, with which parameters.
+"""The ways to write a matrix as a sum of rank-one terms: their names, matrices and parameters.
 
-One line for each; `app.core.bases` has a file of the same name for it. Knows no torch, so that pages can say what there
-is before anything is computed.
+Each has a file of the same name in `app.core.bases`. Imports no torch, so that pages can list the bases before anything
+is computed.
 """
 
 from collections.abc import Generator, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Parameters = Mapping[str, int]
 Fitting = Generator[Step, None, "Decomposition"]
-"""Says (done, total) between its steps, and gives the terms at its end."""
+"""A fit in steps: yields (done, total), and returns the terms."""
 
 STACKS: tuple[Kind, ...] = ("heads/write", "heads/read")
 ENDS: tuple[Kind, ...] = ("embed", "unembed")
@@ -28,7 +28,7 @@ class Samples(NamedTuple):
     """The size of a matrix seen as points in the residual stream."""
 
     n: int
-    """Tokens, neurons, positions, heads' vectors; d_model for a circuit of a head."""
+    """Number of samples: tokens, neurons, positions or heads' vectors; d_model for a circuit of a head."""
     d_model: int
 
 
@@ -39,44 +39,44 @@ class Parameter:
     name: str
     low: int
     high: int
-    """At most; less where the matrix is smaller."""
+    """The largest value; less where the matrix is smaller."""
     default: int
     per_d: int = 0
-    """At most so many for each dimension of the stream; 0: whatever the stream's width."""
+    """The largest value for each dimension of the stream; 0: it does not depend on the width."""
 
     def bounds(self, samples: Samples) -> tuple[int, int]:
-        """The least and the largest value for a matrix of that size."""
+        """Return the least and the largest value for a matrix of that size."""
         most = min(self.high, samples.n, self.per_d * samples.d_model) if self.per_d else self.high
         return min(self.low, most), most
 
     def default_for(self, samples: Samples) -> int:
-        """What is meant where nothing is said."""
+        """Return the default for a matrix of that size."""
         return min(self.default, self.bounds(samples)[1])
 
 
 MOST_ATOMS = 8_192
-"""Of a dictionary, whose fit holds products of all pairs of them."""
+"""Atoms of a dictionary at most: its fit holds products of all pairs of them."""
 SEED = Parameter("seed", low=0, high=9_999, default=0)
 COMPONENTS = Parameter("components", low=2, high=512, default=64, per_d=1)
 
 
 @dataclass(frozen=True)
 class Basis:
-    """One way."""
+    """A way to write a matrix as a sum of rank-one terms."""
 
     name: BasisName
     kinds: tuple[Kind, ...]
-    """The matrices that have it."""
+    """Kinds of matrices that have this basis."""
     parameters: tuple[Parameter, ...] = ()
     is_fitted: bool = False
-    """It takes minutes: not computed for whoever opens a page."""
+    """The fit takes minutes, so that opening a page does not start it."""
     is_one_sided: bool = False
-    """Its terms have one ray: the other sign means nothing."""
+    """Terms have one ray: their other sign means nothing."""
     has_neighbours: bool = False
-    """Its terms can turn towards each other where their strengths are near: gaps and badges mean something."""
+    """Rounding can rotate terms of near strengths towards each other: gaps and badges mean something."""
 
     def values(self, given: Mapping[str, int | None], samples: Samples) -> dict[str, int]:
-        """All parameters, with defaults for what is not given; ValueError naming the range of one that is beyond it."""
+        """Fill in defaults for parameters that are not given; ValueError naming the range that one is outside of."""
         values: dict[str, int] = {}
         for parameter in self.parameters:
             value, (low, high) = given.get(parameter.name), parameter.bounds(samples)
@@ -89,7 +89,7 @@ class Basis:
         return values
 
     def decompose(self, matrix: "Matrix", parameters: Parameters) -> Fitting:
-        """The matrix's terms, with every parameter said."""
+        """Decompose a matrix; every parameter must be given."""
         fitting: Fitting = import_module(f"app.core.bases.{self.name}").decompose(matrix, parameters)
         return fitting
 
@@ -115,4 +115,4 @@ BASES: dict[BasisName, Basis] = {
         Basis("frequency", ENDS, (Parameter("groups", low=2, high=64, default=16, per_d=1),)),
     )
 }
-"""In the order of their tabs."""
+"""All bases, in the order of their tabs."""

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from app.core.matrix import KEY, QUERY, READ, WRITE, Matrix
-from app.core.noise import Noise, known
+from app.core.noise import Noise, noise_of_factors
 
 
 @dataclass(frozen=True)
@@ -26,20 +26,20 @@ class Head:
     b_K: Float[Tensor, " d_head"]
     b_V: Float[Tensor, " d_head"]
     b_O: Float[Tensor, " d_model"]
-    """Of the whole layer: its heads share one."""
+    """The whole layer's bias: its heads share one."""
     noise: Mapping[str, Noise] = field(default_factory=dict)
-    """How far the numbers of each weight may be off, by its name; none of those of which nothing is known."""
+    """Noise of each weight, by its name; weights whose noise is unknown are left out."""
 
 
 def ov(head: Head) -> Matrix:
-    """`W_V W_O`: reads at the source, writes to the destination."""
-    return Matrix((head.W_V, head.W_O), READ, WRITE, known(head.noise.get("W_V"), head.noise.get("W_O")))
+    """Build the OV matrix `W_V W_O`: it reads at the source and writes to the destination."""
+    return Matrix((head.W_V, head.W_O), READ, WRITE, noise_of_factors(head.noise.get("W_V"), head.noise.get("W_O")))
 
 
 def qk(head: Head) -> Matrix:
-    """`W_Q W_K^T`: the query reads on the left, the key on the right."""
+    """Build the QK matrix `W_Q W_K^T`: the query reads on the left, the key on the right."""
     of_keys = head.noise.get("W_K")
-    noise = known(head.noise.get("W_Q"), of_keys and of_keys.transposed)
+    noise = noise_of_factors(head.noise.get("W_Q"), of_keys and of_keys.transposed)
     return Matrix((head.W_Q, head.W_K.T), QUERY, KEY, noise)
 
 
@@ -47,10 +47,10 @@ CIRCUITS: dict[str, Callable[[Head], Matrix]] = {"ov": ov, "qk": qk}
 
 
 def ov_constant(head: Head) -> Float[Tensor, " d_model"]:
-    """`b_V W_O + b_O`: written whatever the head reads, since attention sums to one."""
+    """Compute `b_V W_O + b_O`, which is written whatever the head reads, since attention sums to one."""
     return head.b_V @ head.W_O + head.b_O
 
 
 def key_bias(head: Head) -> Float[Tensor, " d_model"]:
-    """`b_Q W_K^T`: read at the key whatever the query."""
+    """Compute `b_Q W_K^T`, which is read at the key whatever the query."""
     return head.b_Q @ head.W_K.T

@@ -1,7 +1,7 @@
 """A matrix as a sum of rank-one terms, `M = sum_i strength_i * left_i (x) right_i`: one type for every basis.
 
-Nothing downstream learns which basis it shows. Also what such a sum leaves open: the sign of a term, and how far
-rounding of the stored weights can turn it. Knows nothing of models, tokens or files.
+Also the sign of a term, which such a sum leaves open, and how far rounding of the stored weights can rotate it. Code
+above does not depend on the basis. Knows nothing of models, tokens or files.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ BadgeKind = Literal["subspace", "close"]
 
 SUBSPACE_DEGREES = 10.0
 CLOSE_DEGREES = 1.0
-# Root mean square error of rounding a number, in eps: uniform in the last place, mantissas log-uniform.
+# Root mean square error of rounding a number, in eps: errors uniform in the last place, mantissas log-uniform.
 ROUNDING = 0.21
 ROWS = 2**12
 """Samples whose weights are squared at a time."""
@@ -29,22 +29,22 @@ class Decomposition:
     """Rank-one terms in the order of their basis, float32."""
 
     left: Float[Tensor, "rank d_left"]
-    """Unit rows: what x is compared with."""
+    """Unit rows that x is compared with."""
     strength: Float[Tensor, " rank"]
     """The size of each term: singular values, for svd."""
     right: Float[Tensor, "rank d_right"]
-    """Unit rows: what y is made of."""
+    """Unit rows that y is made of."""
     merit: Float[Tensor, " rank"] | None = None
-    """What the basis orders its terms by, falling; None: their strength."""
+    """The numbers that the basis orders its terms by, falling; None: their strength."""
     mean: Float[Tensor, " d_model"] | None = None
-    """Of the matrix's samples, where the basis takes it out first: it is no term."""
+    """Mean of the matrix's samples, where the basis subtracts it first: it is no term."""
 
     def reconstruct(self) -> Float[Tensor, "d_left d_right"]:
-        """The sum of the terms without the mean, in float64: for tests and small matrices."""
+        """Sum the terms, without the mean, in float64: for tests and small matrices."""
         return (self.left.double().T * self.strength.double()) @ self.right.double()
 
 
-def oriented(
+def orient_terms(
     matrix: Matrix,
     of_samples: Float32[Tensor, "rank n"],
     strength: Float32[Tensor, " rank"],
@@ -52,30 +52,30 @@ def oriented(
     merit: Float32[Tensor, " rank"] | None = None,
     mean: Float32[Tensor, " d_model"] | None = None,
 ) -> Decomposition:
-    """Terms found among the matrix's samples, each side where the matrix has it: samples may be rows or columns."""
+    """Build a decomposition from terms of the matrix's samples, which may be its rows or its columns."""
     left, right = (of_samples, of_stream) if matrix.is_upright else (of_stream, of_samples)
     return Decomposition(left, strength, right, merit, mean)
 
 
-def of_samples(matrix: Matrix, terms: Decomposition) -> Float[Tensor, "rank n"]:
-    """The side of the terms that the matrix's samples are on."""
+def sample_side_of(matrix: Matrix, terms: Decomposition) -> Float[Tensor, "rank n"]:
+    """Return the side of the terms that the matrix's samples are on."""
     return terms.left if matrix.is_upright else terms.right
 
 
-def of_stream(matrix: Matrix, terms: Decomposition) -> Float[Tensor, "rank d_model"]:
-    """The side of the terms that is the residual stream's; a circuit's right side."""
+def stream_side_of(matrix: Matrix, terms: Decomposition) -> Float[Tensor, "rank d_model"]:
+    """Return the side of the terms that is the residual stream's; a circuit's right side."""
     return terms.right if matrix.is_upright else terms.left
 
 
 def is_present(strength: Float64[Tensor, "*n rank"], d_model: int) -> Bool[Tensor, "*n rank"]:
-    """Which terms are no mere rounding: `s_i >= s_max d eps` of float32, and no less than float32 can hold."""
+    """Return which terms are more than rounding: `s_i >= s_max d eps` of float32, and within float32's range."""
     limits = torch.finfo(torch.float32)
     largest = strength.amax(dim=-1, keepdim=True) if strength.numel() else strength
     return (strength >= largest * d_model * limits.eps) & (strength >= limits.tiny)
 
 
-def approximated(matrix: Matrix, terms: Decomposition) -> Float64[Tensor, "d_left d_right"]:
-    """What the terms and the mean make of the matrix, dense: for tests and small matrices."""
+def approximate_matrix(matrix: Matrix, terms: Decomposition) -> Float64[Tensor, "d_left d_right"]:
+    """Reconstruct the matrix from terms and mean, dense: for tests and small matrices."""
     total = terms.reconstruct()
     if terms.mean is None:
         return total
@@ -83,19 +83,19 @@ def approximated(matrix: Matrix, terms: Decomposition) -> Float64[Tensor, "d_lef
 
 
 class Instability(NamedTuple):
-    """How far rounding can turn a direction towards its neighbours."""
+    """How far rounding can rotate a direction towards its neighbours."""
 
     kind: BadgeKind | None
     """subspace: by more than 10 degrees; close: by 1 to 10; None: by less."""
     degrees: float
-    """Towards the neighbour that it is easiest turned to."""
+    """Largest angle towards any one neighbour."""
     first: int
     last: int
-    """From the first to the last direction that it can be turned to by that much, itself included."""
+    """`first` to `last`: the directions that this one can be rotated to by that much, itself included."""
 
 
-def canonical_signs(terms: Decomposition) -> Decomposition:
-    """The same terms, each with the largest-magnitude entry of `right` positive; `left` flips with it."""
+def fix_signs(terms: Decomposition) -> Decomposition:
+    """Choose each term's sign so that the largest-magnitude entry of `right` is positive; `left` flips with it."""
     if len(terms.strength) == 0:
         return terms
     largest = terms.right.gather(1, terms.right.abs().argmax(dim=1, keepdim=True))
@@ -103,15 +103,15 @@ def canonical_signs(terms: Decomposition) -> Decomposition:
     return replace(terms, left=terms.left * sign, right=terms.right * sign)
 
 
-def gaps(strength: Float[Tensor, " rank"]) -> Float[Tensor, " rank"]:
-    """Relative distance to the nearer neighbour, `min(1 - s_i/s_{i-1}, 1 - s_{i+1}/s_i)`; after the last comes 0."""
+def relative_gaps(strength: Float[Tensor, " rank"]) -> Float[Tensor, " rank"]:
+    """Compute relative distances to the nearer neighbour, `min(1 - s_i/s_{i-1}, 1 - s_{i+1}/s_i)`; s ends with 0."""
     following = torch.cat([strength[1:], strength.new_zeros(1)])[: len(strength)]
     below = 1 - following / strength
     return torch.minimum(below, torch.cat([strength.new_ones(1), below])[: len(strength)])
 
 
 def rounding_norms(matrix: Matrix, terms: Decomposition, dtype: torch.dtype) -> Float64[Tensor, "rank rank"]:
-    """About the norm of the rounding error E of the stored numbers, as each pair of the matrix's directions sees it.
+    """Estimate the norm of the stored numbers' rounding error E, as each pair of the matrix's directions sees it.
 
     `u E v` of `E = dA B + A dB` is random, with the variance `dA^2` weighted by u^2 and (B v)^2 plus `dB^2` weighted
     by (u A)^2 and v^2; a pair's 2 x 2 block of it has a norm of about two deviations. The norm of the whole E is
@@ -120,10 +120,10 @@ def rounding_norms(matrix: Matrix, terms: Decomposition, dtype: torch.dtype) -> 
     The errors are the matrix's own noise where that is known, else those of the dtype.
     """
     if matrix.noise is not None:
-        deviation = seen_variances(matrix, terms).pairs.sqrt()
+        deviation = error_variances(matrix, terms).pairs.sqrt()
         return 2 * torch.maximum(deviation, deviation.T)
     if len(matrix.factors) == 1:
-        variance = _seen_by_pairs(matrix, terms)
+        variance = _pair_variances(matrix, terms)
     else:
         A, B = (factor.double() for factor in matrix.factors)
         left, right = terms.left.double(), terms.right.double()
@@ -134,45 +134,49 @@ def rounding_norms(matrix: Matrix, terms: Decomposition, dtype: torch.dtype) -> 
     return 2 * torch.maximum(deviation, deviation.T)
 
 
-class Seen(NamedTuple):
-    """Variances of a matrix's errors E, as its directions see them."""
+class ErrorVariances(NamedTuple):
+    """Variances of a matrix's errors E along its directions."""
 
     pairs: Float64[Tensor, "rank rank"]
-    """Of `u_i E v_j`."""
+    """Variances of `u_i E v_j`."""
     left: Float64[Tensor, " rank"]
-    """Of `E v_j`, all of it together that no left direction spans."""
+    """Variances of the part of `E v_j` that no left direction spans."""
     right: Float64[Tensor, " rank"]
-    """Of `u_i E`, all of it together that no right direction spans."""
+    """Variances of the part of `u_i E` that no right direction spans."""
 
 
-def seen_variances(matrix: Matrix, terms: Decomposition) -> Seen:
-    """Of the matrix's noise, which is known; of a circuit's `E = dA B + A dB`, A dB is within the left span."""
+def error_variances(matrix: Matrix, terms: Decomposition) -> ErrorVariances:
+    """Compute the variances from the matrix's known noise; in a circuit's `E = dA B + A dB`, A dB is within the left
+    span."""
     assert matrix.noise is not None
     left, right = terms.left.double(), terms.right.double()
     if len(matrix.factors) == 1:
-        first = last = _seen(left, matrix.noise[0], right)
+        first = last = _variance_factors(left, matrix.noise[0], right)
         pairs = torch.outer(*first)
     else:
         A, B = (factor.double() for factor in matrix.factors)
-        first, last = _seen(left, matrix.noise[0], right @ B.T), _seen(left @ A, matrix.noise[1], right)
+        first, last = (
+            _variance_factors(left, matrix.noise[0], right @ B.T),
+            _variance_factors(left @ A, matrix.noise[1], right),
+        )
         pairs = torch.outer(*first) + torch.outer(*last)
     outside_left = (matrix.noise[0].rows.sum() - first[0].sum()).clamp(min=0)
     outside_right = (matrix.noise[-1].columns.sum() - last[1].sum()).clamp(min=0)
-    return Seen(pairs, outside_left * first[1], outside_right * last[0])
+    return ErrorVariances(pairs, outside_left * first[1], outside_right * last[0])
 
 
-def _seen(
+def _variance_factors(
     u: Float64[Tensor, "rank n"], noise: Noise, v: Float64[Tensor, "rank m"]
 ) -> tuple[Float64[Tensor, " rank"], Float64[Tensor, " rank"]]:
-    """The two factors of the variances of `u_i E v_j`."""
+    """Return the two factors of the variances of `u_i E v_j`."""
     return u.square() @ noise.rows, v.square() @ noise.columns
 
 
-def _seen_by_pairs(matrix: Matrix, terms: Decomposition) -> Float64[Tensor, "rank rank"]:
-    """`sum_ab u_a^2 M_ab^2 v_b^2` of one factor, sides in either order; float32 is near enough for an estimate."""
+def _pair_variances(matrix: Matrix, terms: Decomposition) -> Float64[Tensor, "rank rank"]:
+    """Sum `u_a^2 M_ab^2 v_b^2` over one factor, sides in either order; float32 is near enough for an estimate."""
     samples = matrix.samples()
-    samples_side, stream_side = of_samples(matrix, terms), of_stream(matrix, terms)
-    # Squares of numbers about one, so that those of tiny weights are not zero.
+    samples_side, stream_side = sample_side_of(matrix, terms), stream_side_of(matrix, terms)
+    # Scale to about one, so that squares of tiny weights are not zero.
     scale = float(samples.abs().amax()) or 1.0
     weighted = torch.zeros_like(stream_side)
     for start in range(0, len(samples), ROWS):
@@ -182,7 +186,8 @@ def _seen_by_pairs(matrix: Matrix, terms: Decomposition) -> Float64[Tensor, "ran
 
 
 def badges(strength: Float[Tensor, " rank"], rounding: Float64[Tensor, "rank rank"]) -> list[Instability]:
-    """One badge a direction, from the angles `asin(rounding_ij / |s_i - s_j|)`; rows of small gaps are not chained."""
+    """Compute one badge a direction, from the angles `asin(rounding_ij / |s_i - s_j|)`; rows of small gaps are not
+    chained."""
     if len(strength) == 0:
         return []
     distance = (strength[:, None] - strength).double().abs_()

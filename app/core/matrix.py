@@ -1,8 +1,8 @@
-"""A weight matrix as the product of its factors, with the spaces it leads from and to.
+"""A weight matrix as the product of its factors, with the spaces of its two sides.
 
-The convention, stated once: row vectors, `y = x @ M`, as in TransformerLens. Elhage et al. (2021) write column
-vectors, which swaps left and right; that is why sides are named read and write, query and key. Knows nothing of how
-a matrix is taken apart.
+The convention, stated once: row vectors, `y = x @ M`, as in TransformerLens. Elhage et al. (2021) write column vectors,
+which swaps left and right; that is why sides are named read and write, query and key. Knows nothing of how a matrix is
+decomposed.
 """
 
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from app.core.noise import Noise
-from app.core.policy import sent, takes_gpu_way
+from app.core.policy import send_to, takes_gpu_way
 
 
 class Space(Enum):
     """Where a side's vectors live, which decides how they can be read."""
 
     RESIDUAL = "residual"
-    """Read out as tokens."""
+    """The residual stream: vectors are read out as tokens."""
     VOCABULARY = "vocabulary"
-    """One coordinate a token."""
+    """One coordinate for each token."""
     NEURON = "neuron"
-    """One coordinate a neuron of the MLP."""
+    """One coordinate for each neuron of the MLP."""
     POSITION = "position"
-    """One coordinate a position."""
+    """One coordinate for each position."""
     HEADS = "heads"
     """One coordinate for each ray of every head's OV."""
 
@@ -65,25 +65,25 @@ class Matrix:
     right: Side
     """The side that y leaves."""
     noise: tuple[Noise, ...] | None = None
-    """How far each factor's numbers may be off; None where no more is known than the dtype they are stored in."""
+    """Errors of each factor's numbers; None where only their stored dtype is known."""
 
     @property
     def is_upright(self) -> bool:
-        """Whether its samples are rows; in W_in and W_U they are columns."""
+        """True if the samples are rows; in W_in and W_U they are columns."""
         return self.right.space is Space.RESIDUAL
 
     def samples(self) -> Float[Tensor, "n_samples d_model"]:
-        """Its samples as rows, as they are stored where it has one factor; a circuit's product is formed."""
+        """Return the samples as rows: a single factor as it is stored, a circuit's product formed."""
         product = reduce(torch.matmul, self.factors)
         return product if self.is_upright else product.T
 
     def to(self, device: str) -> "Matrix":
-        """The same with its factors on that device; nobody waits for a GPU to have them."""
+        """Return the matrix with its factors on a device, without waiting for a GPU to receive them."""
         if not takes_gpu_way(device):
             return self
         noise = None if self.noise is None else tuple(errors.to(device) for errors in self.noise)
-        return Matrix(tuple(sent(factor, device) for factor in self.factors), self.left, self.right, noise)
+        return Matrix(tuple(send_to(factor, device) for factor in self.factors), self.left, self.right, noise)
 
     def dense(self) -> Float[Tensor, "d_left d_right"]:
-        """The product itself, in float64: for tests and small matrices."""
+        """Multiply the factors in float64: for tests and small matrices."""
         return reduce(torch.matmul, [factor.double() for factor in self.factors])

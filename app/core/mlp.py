@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from app.core.matrix import NEURON, READ, WRITE, Matrix
-from app.core.noise import Noise, known
+from app.core.noise import Noise, noise_of_factors
 
 
 @dataclass(frozen=True)
@@ -28,26 +28,26 @@ class Mlp:
     """None where the MLP is not gated."""
     b_out: Float[Tensor, " d_model"]
     noise: Mapping[str, Noise] = field(default_factory=dict)
-    """How far the numbers of each weight may be off, by its name; none of those of which nothing is known."""
+    """Noise of each weight, by its name; weights whose noise is unknown are left out."""
 
 
 def mlp_in(mlp: Mlp) -> Matrix:
-    """`W_in`: reads the stream, leads to neurons."""
-    return Matrix((mlp.W_in,), READ, NEURON, known(mlp.noise.get("W_in")))
+    """Build the matrix `W_in`, which reads the stream and leads to neurons."""
+    return Matrix((mlp.W_in,), READ, NEURON, noise_of_factors(mlp.noise.get("W_in")))
 
 
 def mlp_gate(mlp: Mlp) -> Matrix:
-    """`W_gate`: reads the stream, leads to the neurons' gates; ValueError if the MLP has none."""
+    """Build the matrix `W_gate`, which reads the stream and leads to the neurons' gates; ValueError without a gate."""
     if mlp.W_gate is None:
         raise ValueError("this MLP has no gate")
-    return Matrix((mlp.W_gate,), READ, NEURON, known(mlp.noise.get("W_gate")))
+    return Matrix((mlp.W_gate,), READ, NEURON, noise_of_factors(mlp.noise.get("W_gate")))
 
 
 def mlp_out(mlp: Mlp) -> Matrix:
-    """`W_out`: leads from neurons, writes to the stream."""
-    return Matrix((mlp.W_out,), NEURON, WRITE, known(mlp.noise.get("W_out")))
+    """Build the matrix `W_out`, which leads from neurons and writes to the stream."""
+    return Matrix((mlp.W_out,), NEURON, WRITE, noise_of_factors(mlp.noise.get("W_out")))
 
 
 MLP_MATRICES: dict[str, Callable[[Mlp], Matrix]] = {"mlp-in": mlp_in, "mlp-gate": mlp_gate, "mlp-out": mlp_out}
 MLP_BIASES: dict[str, str] = {"mlp-in": "b_in", "mlp-gate": "b_gate", "mlp-out": "b_out"}
-"""What is added whatever the matrix reads: to the neurons for those that read the stream, else to the stream."""
+"""The bias added to each matrix's output: to the neurons for those that read the stream, else to the stream."""

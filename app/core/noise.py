@@ -1,8 +1,8 @@
-"""How far the numbers of a stored matrix may be off: independent errors, as large as rows and columns let them be.
+"""Noise of a stored matrix: independent errors of its numbers, with variances by row and column.
 
-A quantised file keeps numbers a block at a time, each as one of a few levels that stand a step apart: what is read is
-off by anything up to half a step either way. Whatever scales or turns a matrix does the same to its errors, and their
-variances are scaled by the squares. Knows nothing of files, or of what is made of the matrix.
+A quantised file keeps numbers a block at a time, each as one of a few levels that are a step apart: each number is off
+by up to half a step. Whatever scales or rotates a matrix does the same to its errors, and their variances are scaled by
+the squares. Knows nothing of files, or of what is made of the matrix.
 """
 
 from dataclasses import dataclass
@@ -24,41 +24,42 @@ class Noise:
 
     @property
     def transposed(self) -> "Noise":
-        """Of the transposed matrix."""
+        """The noise of the transposed matrix."""
         return Noise(self.columns, self.rows)
 
     @property
-    def is_nothing(self) -> bool:
-        """Whether every number is just what it was."""
+    def is_zero(self) -> bool:
+        """True if every error is zero."""
         return not (bool(self.rows.any()) and bool(self.columns.any()))
 
-    def scaled(self, rows: Float[Tensor, " n"] | None = None, columns: Float[Tensor, " m"] | None = None) -> "Noise":
-        """Of the matrix whose rows and columns are multiplied by these."""
+    def scale(self, rows: Float[Tensor, " n"] | None = None, columns: Float[Tensor, " m"] | None = None) -> "Noise":
+        """Return the noise of the matrix whose rows and columns are multiplied by these numbers."""
         return Noise(
             self.rows if rows is None else self.rows * rows.double().square(),
             self.columns if columns is None else self.columns * columns.double().square(),
         )
 
-    def turned(self, by: Float[Tensor, "m k"]) -> "Noise":
-        """Of the product with `by`; that its columns are off together then, where theirs differ, is left out."""
+    def multiply(self, by: Float[Tensor, "m k"]) -> "Noise":
+        """Return the noise of the product with `by`. Correlations that this gives to its columns are left out."""
         return Noise(self.rows, self.columns @ by.double().square())
 
     def to(self, device: str) -> "Noise":
-        """The same with its numbers on that device."""
+        """Return the noise with its numbers on a device."""
         return Noise(self.rows.to(device), self.columns.to(device))
 
 
-def known(*factors: Noise | None) -> tuple[Noise, ...] | None:
-    """Of a matrix's factors together: nothing is known of their product where it is not of each."""
+def noise_of_factors(*factors: Noise | None) -> tuple[Noise, ...] | None:
+    """Collect the noise of a matrix's factors; None if that of any factor is unknown."""
     noise = tuple(factor for factor in factors if factor is not None)
     return noise if len(noise) == len(factors) else None
 
 
-def of_steps(weights: Float[Tensor, "n m"], step: float) -> Noise:
-    """Errors uniform in half a step either way, of weights whose blocks lie within a column each.
+def noise_of_steps(weights: Float[Tensor, "n m"], step: float) -> Noise:
+    """Compute the noise of weights rounded to levels `step` apart, whose blocks lie within a column each.
 
-    `step` is the root mean square over all numbers. A block's own is its range in so many parts: from column to column
-    they are taken to go with the size of the weights there, which is within a few percent of what files say.
+    `step` is the root mean square over all numbers, and errors are uniform in half a step either way. A block's own
+    step is its range divided by the number of levels: it is taken to go with the size of the column's weights, which is
+    within a few percent of what files say.
     """
     # In squares of the largest, so that those of tiny weights are not zero.
     largest = (float(weights.abs().amax()) if weights.numel() else 0.0) or 1.0

@@ -1,11 +1,11 @@
-"""A stranger's text as a line for any page or terminal: it stands in core because all that prints is above.
+"""Untrusted text as a line that is safe on any page or terminal; in core because all that prints is above.
 
-What does not print is spelt out.
+Characters that do not print are spelt out.
 """
 
 
 def spell_out(text: str) -> str:
-    r"""The text with every control character, mark of direction and lone surrogate as its escape; the same if done again.
+    r"""Replace every control character, mark of direction and lone surrogate by its escape; idempotent.
 
     Example: spell_out("a\x1b[31m\u202eb") -> "a\\x1b[31m\\u202eb"
     """

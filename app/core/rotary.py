@@ -1,6 +1,6 @@
-"""Rotary positions: what turns a query against a key that stands some positions before it.
+"""Rotary positions: the rotation of a query against a key some positions before it.
 
-A rotary model scores `(q R_i) (k R_j)^T = q R_(i-j) k^T`: the distance turns pairs of a head's coordinates, each pair
+A rotary model scores `(q R_i) (k R_j)^T = q R_(i-j) k^T`: the distance rotates pairs of a head's coordinates, each pair
 by its own frequency. Knows nothing of layers, files or families. Runs in float64 inside.
 """
 
@@ -14,37 +14,39 @@ from torch import Tensor
 from app.core.circuits import Head
 
 Pairing = Literal["halves", "neighbours"]
-"""Which coordinates turn together: i with i + n/2 (Llama, GPT-NeoX), or 2i with 2i + 1 (GPT-J, Cohere)."""
+"""Which coordinates rotate together: i with i + n/2 (Llama, GPT-NeoX), or 2i with 2i + 1 (GPT-J, Cohere)."""
 
 
 @dataclass(frozen=True)
 class Rotary:
-    """How a layer's queries and keys are turned (Su et al. 2021); coordinates after the first 2 n stay as they are."""
+    """How a layer's queries and keys are rotated (Su et al. 2021); coordinates after the first 2 n stay as they are."""
 
     frequencies: Float[Tensor, " n"]
     """Radians per position, one a pair."""
     pairing: Pairing
     scale: float = 1.0
-    """What the turned coordinates are multiplied by on either side (YaRN's attention factor)."""
+    """Factor of the rotated coordinates of queries and of keys (YaRN's attention factor)."""
     long: Float[Tensor, " n"] | None = None
     """The frequencies in texts of more than `original` tokens, at all their positions (LongRoPE); None: the same."""
     original: int = 0
-    """Tokens of the longest text that `frequencies` are for; 0 where they are for all."""
+    """Tokens of the longest text that `frequencies` are for; 0 if they are for all lengths."""
 
     def frequencies_of(self, n_tokens: int) -> Float[Tensor, " n"]:
-        """Radians per position in a text of so many tokens."""
+        """Return the radians per position in a text of so many tokens."""
         return self.frequencies if self.long is None or n_tokens <= self.original else self.long
 
 
-def rotation(rotary: Rotary, distance: int, d_head: int, n_tokens: int | None = None) -> Float[Tensor, "d_head d_head"]:
-    """`R_D` in float64, for row vectors: `q R_D k^T` is the score of a key `distance` positions before the query.
+def rotation_matrix(
+    rotary: Rotary, distance: int, d_head: int, n_tokens: int | None = None
+) -> Float[Tensor, "d_head d_head"]:
+    """Compute `R_D` in float64, for row vectors: `q R_D k^T` scores a key `distance` positions before the query.
 
-    In a text of `n_tokens`; unless it is said, of as few as have that distance. Orthogonal but for the scale, which
-    enters twice: once for the query and once for the key.
+    For a text of `n_tokens` (None: the shortest that has that distance). Orthogonal but for the scale, which enters
+    twice: once for the query and once for the key.
     """
     n = len(rotary.frequencies)
     angles = rotary.frequencies_of(n_tokens or abs(distance) + 1).double() * distance
-    first, second = _pairs(n, rotary.pairing)
+    first, second = _paired_coordinates(n, rotary.pairing)
     R = torch.eye(d_head, dtype=torch.float64, device=angles.device)
     R[first, first] = R[second, second] = rotary.scale**2 * angles.cos()
     R[first, second] = rotary.scale**2 * angles.sin()
@@ -52,14 +54,14 @@ def rotation(rotary: Rotary, distance: int, d_head: int, n_tokens: int | None = 
     return R
 
 
-def at_distance(head: Head, rotary: Rotary, distance: int) -> Head:
-    """The head as its queries meet keys that stand `distance` positions before them: `W_Q R_D`, `b_Q R_D`."""
-    R = rotation(rotary, distance, head.W_Q.shape[1])
-    noise = {name: errors.turned(R) if name == "W_Q" else errors for name, errors in head.noise.items()}
+def rotate_head(head: Head, rotary: Rotary, distance: int) -> Head:
+    """Rotate a head's queries for keys `distance` positions before them: `W_Q R_D`, `b_Q R_D`."""
+    R = rotation_matrix(rotary, distance, head.W_Q.shape[1])
+    noise = {name: errors.multiply(R) if name == "W_Q" else errors for name, errors in head.noise.items()}
     return replace(head, W_Q=(head.W_Q.double() @ R).float(), b_Q=(head.b_Q.double() @ R).float(), noise=noise)
 
 
-def _pairs(n: int, pairing: Pairing) -> tuple[Tensor, Tensor]:
-    """The coordinates that turn together, first and second of each pair."""
+def _paired_coordinates(n: int, pairing: Pairing) -> tuple[Tensor, Tensor]:
+    """Return the coordinates that rotate together, first and second of each pair."""
     i = torch.arange(n)
     return (i, i + n) if pairing == "halves" else (2 * i, 2 * i + 1)

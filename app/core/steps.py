@@ -1,20 +1,20 @@
-"""A computation in steps: how far it is, said between two of them, and how the steps of a part are steps of the whole.
+"""Computations in steps: generators that yield (done, total) and return a result.
 
-Whoever takes the steps may do something else in between. Knows not what is computed.
+Whoever takes the steps may do something else in between. Knows nothing of what is computed.
 """
 
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
 Step = tuple[int, int]
-"""(done, total): how far a computation is, in units of its own."""
+"""(done, total): the progress of a computation, in units of its own."""
 Result = TypeVar("Result")
 Steps = Generator[Step, None, Result]
-"""Yields how far it is, and returns its result."""
+"""A computation that yields its progress and returns its result."""
 
 
 def run(steps: Steps[Result]) -> Result:
-    """What the steps give at their end, taken without a pause."""
+    """Take all steps without a pause and return their result."""
     try:
         while True:
             next(steps)
@@ -23,10 +23,11 @@ def run(steps: Steps[Result]) -> Result:
         return result
 
 
-def within(start: int, share: int, whole: int, steps: Steps[Result]) -> Steps[Result]:
-    """The steps of one part as steps of the whole: a part that begins at `start` and has a `share` of it.
+def rescale_steps(start: int, share: int, whole: int, steps: Steps[Result]) -> Steps[Result]:
+    """Rescale the steps of one part to steps of the whole: the part begins at `start` and has a `share` of it.
 
-    Example: within(50, 20, 100, steps) says (60, 100) where steps say (1, 2); share 0 gives way as often and says no more
+    Example: rescale_steps(50, 20, 100, steps) yields (60, 100) where steps yield (1, 2); with share 0 progress stands
+    still
     """
     try:
         while True:
@@ -39,7 +40,7 @@ def within(start: int, share: int, whole: int, steps: Steps[Result]) -> Steps[Re
         steps.close()
 
 
-def in_one(compute: Callable[[], Result]) -> Steps[Result]:
-    """The one step of what is not computed in several."""
+def single_step(compute: Callable[[], Result]) -> Steps[Result]:
+    """Compute in one step."""
     yield 0, 1
     return compute()

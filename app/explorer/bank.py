@@ -1,7 +1,7 @@
-"""What the bank of a model is made of: its parts, in the order in which they are built, and how large each is.
+"""The plan of a model's bank: its parts in the order in which they are built, and the size of each.
 
-The bank holds a unit vector for every direction and side of a model's matrices that is the residual stream, with the tokens
-of both rays: what is searched. From a model's facts alone; looks at no file. Imports no torch.
+The bank holds a unit vector for every direction and side of a model's matrices that is the residual stream, with the
+tokens of both rays; searches go through it. Derived from a model's facts alone; looks at no file. Imports no torch.
 """
 
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ from app.explorer.library import OpenModel
 from app.explorer.view import End, Processing
 from app.store.artifacts import Recipe
 
-WORD = "bank"
-"""What a task says that builds it."""
+BANK_WORD = "bank"
+"""The word for the bank in a task that builds it."""
 BankBasis = Literal["svd", "neuron"]
 
-STREAM: dict[Kind, tuple[tuple[int, End], ...]] = {
+STREAM_SIDES: dict[Kind, tuple[tuple[int, End], ...]] = {
     "ov": ((0, "read"), (1, "write")),
     "qk": ((0, "read"), (1, "read")),
     "mlp-in": ((0, "read"),),
@@ -28,28 +28,29 @@ STREAM: dict[Kind, tuple[tuple[int, End], ...]] = {
     "embed": ((1, "write"),),
     "unembed": ((0, "read"),),
 }
-"""Sides of a matrix that are the residual stream, 0 left and 1 right, and what each does there."""
+"""The sides of a matrix that are the residual stream, 0 left and 1 right, and whether each reads or writes there."""
 WORDS_BYTES = 2**28
-"""What the words of one end take in float32 at most, to be kept so and held in memory; larger tables are kept in float16."""
+"""The most bytes that the word vectors of one end may take in float32 to be stored so and held in memory; larger tables
+are stored in float16."""
 NEURON_BYTES = 2**32
-"""What the neurons of a model take in float16 at most, to be in its bank: 11 GB of Llama-3-8B would not leave a default quota
-room for the rest."""
+"""The most bytes that a model's neurons may take in float16 to be in its bank: the 11 GB of Llama-3-8B would not leave
+a default quota room for the rest."""
 ROW_BYTES = 2 * BANK_TOKENS * 4 + 60
-"""Of a row of the bank, besides its vector."""
+"""Bytes of a row of the bank, besides its vector."""
 READING_BYTES = 5_000
-"""Of what is kept of one layer's writes for each head of the model; measured."""
+"""Bytes of the readings of one layer's writes for each head of the model; measured."""
 OTHER_BYTES = 4_000
-"""Of a part, besides its rows."""
+"""Bytes of a part, besides its rows."""
 
 
 def parts_of(model: OpenModel, processing: Processing) -> list[Recipe]:
-    """Every part, first those without which nothing is found: tokens; then what is quick: singular directions, the last layers
-    before others; random ones; heads beside heads; neurons.
+    """List every part: first the tokens, without which nothing is found; then what is quick: singular directions, the
+    last layers first; random directions; composition and alike; neurons.
     """
     layers = range(model.header.n_layers - 1, -1, -1)
     ends = ends_of(model, processing)
     return [
-        *(recipes.words(model, end, part, processing) for end in ends for part in range(n_word_parts(model))),
+        *(recipes.words(model, end, part, processing) for end in ends for part in range(count_word_parts(model))),
         *(recipes.tokens(model, end, processing) for end in ends),
         *(recipes.bank(model, layer, processing) for layer in (*layers, None)),
         recipes.moments(model, processing),
@@ -65,17 +66,19 @@ def parts_of(model: OpenModel, processing: Processing) -> list[Recipe]:
 
 
 def has_neurons(model: OpenModel, processing: Processing) -> bool:
-    """Whether single neurons are in the bank: not where they would pass NEURON_BYTES, or where MLPs have no matrices here."""
+    """Return whether single neurons are in the bank: not where they would pass NEURON_BYTES, or where MLPs have no
+    matrices here.
+    """
     return 0 < 2 * model.header.d_model * _count_all(model, processing, "neuron") <= NEURON_BYTES
 
 
 def ends_of(model: OpenModel, processing: Processing) -> tuple[End, ...]:
-    """The ends of the model that its vectors are read with."""
+    """Return the ends of the model that its vectors are read with."""
     return tuple(end for end in BANK_ENDS if end_of(model, processing, end) == end)
 
 
 def places_of(model: OpenModel, layer: int | None, processing: Processing) -> list[Address]:
-    """The matrices of that layer, or (None) of the model's ends, whose singular directions are in the bank."""
+    """Return the matrices of that layer, or (None) of the model's ends, whose singular directions are in the bank."""
     whole = Address(model.header.slug)
     if layer is None:
         ends = [whole.at(kind) for kind in BANK_MODEL_KINDS if kind in model.header.model_kinds]
@@ -85,59 +88,59 @@ def places_of(model: OpenModel, layer: int | None, processing: Processing) -> li
     return heads + [at.at(kind) for kind in model.header.layer_kinds]
 
 
-def sides_of(model: OpenModel, kind: Kind, processing: Processing) -> Iterator[tuple[int, End]]:
-    """Sides of such a matrix that are in the bank, 0 left and 1 right, and whose tokens each is read as."""
-    for side, does in STREAM[kind]:
+def bank_sides_of(model: OpenModel, kind: Kind, processing: Processing) -> Iterator[tuple[int, End]]:
+    """Yield the sides of such a matrix that are in the bank, 0 left and 1 right, and the end that each is read with."""
+    for side, does in STREAM_SIDES[kind]:
         yield side, "write" if end_of(model, processing, does) == "write" else "read"
 
 
 def count_rows(model: OpenModel, processing: Processing, recipe: Recipe) -> int:
-    """Rows of such a part of the bank: as many as its matrices may have directions."""
+    """Count the rows of such a part of the bank: the most directions that its matrices may have."""
     layer = recipes.layer_of(recipe)
     places = places_of(model, layer, processing)
     if recipe.basis == "neuron":
         return sum(model.header.d_mlp for place in places if place.circuit is None)
-    return sum(len(STREAM[place.kind]) * most_terms(model.header, place, {}) for place in places if place.kind)
+    return sum(len(STREAM_SIDES[place.kind]) * most_terms(model.header, place, {}) for place in places if place.kind)
 
 
-def count_at(model: OpenModel, processing: Processing, end: End) -> int:
-    """Singular directions of the whole model at that end, at most."""
+def count_directions(model: OpenModel, processing: Processing, end: End) -> int:
+    """Count the singular directions of the whole model at that end, at most."""
     total = 0
     for layer in (*range(model.header.n_layers), None):
         for place in places_of(model, layer, processing):
             assert place.kind is not None
-            own = [each for _, each in sides_of(model, place.kind, processing) if each == end]
+            own = [each for _, each in bank_sides_of(model, place.kind, processing) if each == end]
             total += len(own) * most_terms(model.header, place, {})
     return total
 
 
 def count_shadow(model: OpenModel, processing: Processing, end: End) -> int:
-    """Random directions that are read at that end."""
-    return max(1, count_at(model, processing, end) // recipes.SHADOW_SHARE)
+    """Count the random directions that are read at that end."""
+    return max(1, count_directions(model, processing, end) // recipes.SHADOW_SHARE)
 
 
-def n_word_parts(model: OpenModel) -> int:
-    """Parts of the vocabulary."""
+def count_word_parts(model: OpenModel) -> int:
+    """Count the parts of the vocabulary."""
     return -(-model.header.d_vocab // WORDS_PART)
 
 
 def word_ids(model: OpenModel, part: int) -> range:
-    """The tokens of that part of the vocabulary."""
+    """Return the tokens of that part of the vocabulary."""
     return range(part * WORDS_PART, min((part + 1) * WORDS_PART, model.header.d_vocab))
 
 
 def is_halved(model: OpenModel, processing: Processing, basis: BankBasis) -> bool:
-    """Whether vectors in that basis are kept in float16, since in float32 they would pass WHOLE_FLOATS_BYTES."""
+    """Return whether vectors in that basis are stored in float16, since in float32 they would pass WHOLE_FLOATS_BYTES."""
     return 4 * model.header.d_model * _count_all(model, processing, basis) > WHOLE_FLOATS_BYTES
 
 
 def are_words_halved(model: OpenModel) -> bool:
-    """Whether tables of words are kept in float16, and read from disk each time."""
+    """Return whether word tables are stored in float16, and read from disk each time."""
     return 4 * model.header.d_vocab * model.header.d_model > WORDS_BYTES
 
 
-def n_bytes(model: OpenModel, processing: Processing, recipe: Recipe, *, halved: bool) -> int:
-    """Of a part on disk, about; `halved` as `is_halved` says."""
+def part_bytes(model: OpenModel, processing: Processing, recipe: Recipe, *, halved: bool) -> int:
+    """Estimate the bytes of a part on disk; `halved` is what `is_halved` returns."""
     d, heads = model.header.d_model, model.header.n_layers * model.header.n_heads
     end: End = BANK_ENDS[f"/{BANK_ENDS[1]}" in recipe.subject]
     match recipe.kind:
@@ -160,6 +163,6 @@ def n_bytes(model: OpenModel, processing: Processing, recipe: Recipe, *, halved:
 
 
 def _count_all(model: OpenModel, processing: Processing, basis: BankBasis) -> int:
-    """Rows of the whole model in that basis, at most."""
+    """Count the rows of the whole model in that basis, at most."""
     layers = (*range(model.header.n_layers), None) if basis == "svd" else range(model.header.n_layers)
     return sum(count_rows(model, processing, recipes.bank(model, layer, processing, basis)) for layer in layers)

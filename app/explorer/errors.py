@@ -1,4 +1,4 @@
-"""What can go wrong for a visitor, in words that say what to do next. Knows no status codes."""
+"""The errors that a visitor can cause or meet, in words that say what to do next. Knows no status codes."""
 
 from concurrent.futures import Future
 from typing import Any
@@ -17,7 +17,7 @@ class NamesNothing(UnknownAddress):
 
 
 class NotBuilt(ExplorerError):
-    """It rests on what only precomputing builds, and that is not here; the message has the command."""
+    """The answer needs something that only precomputing builds, and that is missing; the message has the command."""
 
     def __init__(self, message: str, command: str = "") -> None:
         super().__init__(message)
@@ -57,15 +57,15 @@ class NotReady(ExplorerError):
     ) -> None:
         super().__init__(message)
         self.done, self.total = done, total
-        """How much of how much there is to do; total is 0 where there is nothing to count."""
+        """The progress: done of total; total is 0 where there is nothing to count."""
         self.pending = pending
-        """What has to be done before asking again can help; empty where nobody can wait for it."""
+        """The computations that must end before asking again can help; empty where nobody can wait for them."""
         self.rests = rests
-        """Whether nothing goes on, or soon will not, until somebody asks again: the sooner, the better."""
+        """Whether the work is paused, or soon will be, until somebody asks again: the sooner, the better."""
 
 
 class Importing(NotReady):
-    """The model itself is still on its way; `job` brings it, once that is noted."""
+    """The model itself is still being imported; `job` imports it, once that is noted."""
 
     def __init__(self, message: str, done: int, total: int, job: str | None) -> None:
         super().__init__(message, done, total)
@@ -73,7 +73,7 @@ class Importing(NotReady):
 
 
 class Busy(ExplorerError):
-    """There is no place in line, or none for this visitor, or the server ends; ask again in `retry_after` seconds."""
+    """The line is full, or full for this visitor, or the server ends; ask again in `retry_after` seconds."""
 
     retry_after = 5
 
@@ -85,7 +85,7 @@ class ComputationFailed(ExplorerError):
 
 
 class NotImported(ComputationFailed):
-    """The model's import failed or was cancelled; `job` was to bring it, and asking again brings nothing."""
+    """The model's import failed or was cancelled; `job` was to import it, and asking again brings nothing."""
 
     retry_after = 0
 

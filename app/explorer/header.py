@@ -1,4 +1,4 @@
-"""What every page of a model says of it, and what must be known before its tables are believed. Knows no page."""
+"""The facts about a model that every one of its pages shows, some of them needed to read its tables. Knows no page."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -40,28 +40,28 @@ Note = Literal[
     "stack",
     "full-rows",
 ]
-"""What a reader must know before believing a table; web.glossary.NOTES has a sentence for each."""
+"""Facts that a reader must know before trusting a table; web.glossary.NOTES has a sentence for each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quantised:
-    """How a copy's numbers were rounded to few levels."""
+    """How the numbers of a quantised copy were rounded."""
 
     kind: str
-    """In llama.cpp's words, such as `Q4_1`."""
+    """The quantisation in llama.cpp's words, such as `Q4_1`."""
     bits: int
-    """Of each number."""
+    """Bits of each number."""
     others: tuple[tuple[str, str], ...] = ()
     """Matrices that are stored as another kind, by their names in weights, such as `blocks.3.attn.W_V`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What every page of a model says in its header."""
+    """The facts that every page of a model shows in its header."""
 
     slug: str
     name: str
-    """As people know it: `gpt2`, `singular-lens demo`."""
+    """The common name: `gpt2`, `singular-lens demo`."""
     fingerprint: str
     pin: str
     """The first digits of the fingerprint, for links that name these very weights."""
@@ -73,7 +73,7 @@ class Model:
     n_ctx: int
     n_params: int
     dtype: str
-    """What the weights are kept in."""
+    """The dtype of the stored weights."""
     rounded: bool
     """The checkpoint has numbers of float64, and the nearest of float32 are kept."""
     tied: bool
@@ -81,7 +81,7 @@ class Model:
     source: str
     """Hub id or `local folder`; never a path."""
     hub: str | None
-    """Whose and which model of the hub it is said to be."""
+    """The hub model that this is said to be."""
     licence: str | None
     revision: str | None
     architecture: str
@@ -89,34 +89,34 @@ class Model:
     n_kv_heads: int
     """Key/value heads; fewer than heads where queries share them."""
     n_experts: int
-    """Of each MLP; 0 where it is one dense MLP."""
+    """Experts of each MLP; 0 for a dense MLP."""
     d_mlp: int
     """Neurons of each MLP; 0 where it is a mixture, or none."""
     gated: bool
     """The MLP's neurons are multiplied by gates, which read by a matrix of their own."""
     positions: Literal["learned", "rotary", "alibi"]
-    """Where positions come in: vectors in the stream, turned queries and keys, or a slope on the scores."""
+    """How positions enter: vectors in the stream, rotated queries and keys, or a slope on the scores."""
     normalization: Literal["LN", "RMS"]
     qk_norm: Literal["none", "RMS", "LN"]
     """Queries and keys pass through norms of their own."""
     reads_normed: bool
     """Attention reads the stream through a norm."""
     post_norm: bool
-    """What the heads write passes through a norm on its way to the stream."""
+    """The heads' output passes through a norm on its way to the stream."""
     mlp_reads: Literal["ln2", "ln1", "stream"]
-    """Through which norm the MLP reads the stream: its own, attention's, or none."""
+    """The norm through which the MLP reads the stream: its own, attention's, or none."""
     mlp_post_norm: bool
-    """What the MLP writes passes through a norm on its way to the stream."""
+    """The MLP's output passes through a norm on its way to the stream."""
     sinks: bool
-    """Attention may go to nothing."""
+    """Attention has sinks: it may attend to nothing."""
     encoder: bool
     """Reads both ways and has no unembedding: both sides of OV are read with the embedding."""
     checks: tuple[tuple[str, float], ...]
-    """The identities that the weights were held to at import, each with its largest relative error over all layers."""
+    """The identities that were checked at import, each with its largest relative error over all layers."""
     unfoldable: str | None
-    """Why `folded` means nothing for these weights, as a sentence; None where they can be folded."""
+    """A sentence saying why `folded` means nothing for these weights; None where they can be folded."""
     quantised: Quantised | None
-    """None where they are no copy whose numbers were rounded to few levels."""
+    """The quantisation; None for weights that are no quantised copy."""
 
     @property
     def processings(self) -> tuple[Processing, ...]:

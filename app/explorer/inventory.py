@@ -1,6 +1,6 @@
-"""What there is to be read of a model: the size of its matrices, their bases, and which tokens they are read with.
+"""The inventory of a model: the size of its matrices, their bases, and the end each side is read with.
 
-Of every model alike, from its facts alone. Knows no store, and nothing of what was computed.
+Derived from a model's facts alone, for every model alike. Knows no store, and nothing of what was computed.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from app.explorer.view import Processing
 from app.models.selection import Selection
 
 FEWEST_TOKENS = 20
-"""That a filter must leave."""
+"""The fewest tokens that a filter must leave."""
 SIDES: dict[Kind, tuple[str, str]] = {
     "ov": ("read", "write"),
     "qk": ("query", "key"),
@@ -28,11 +28,11 @@ SIDES: dict[Kind, tuple[str, str]] = {
     "heads/write": ("head", "write"),
     "heads/read": ("head", "read"),
 }
-"""What the left and the right side of each kind of matrix are."""
+"""The left and the right side of each kind of matrix."""
 
 
 def samples_of(model: Model, kind: Kind) -> Samples:
-    """The size of such a matrix, seen as points in the residual stream."""
+    """Return the size of such a matrix, seen as points in the residual stream."""
     counts: dict[Kind, int] = {
         "embed": model.d_vocab,
         "unembed": model.d_vocab,
@@ -45,7 +45,9 @@ def samples_of(model: Model, kind: Kind) -> Samples:
 
 
 def most_terms(model: Model, address: Address, parameters: Mapping[str, int]) -> int:
-    """How many terms the matrix at the address can have in its basis; parameters that are not given are the largest."""
+    """Return how many terms the matrix at the address can have in its basis; parameters that are not given count as
+    largest.
+    """
     assert address.kind is not None
     basis, samples = BASES[address.basis or "svd"], samples_of(model, address.kind)
     if basis.parameters:
@@ -57,17 +59,17 @@ def most_terms(model: Model, address: Address, parameters: Mapping[str, int]) ->
 
 
 def is_double(model: Model, address: Address, processing: Processing) -> bool:
-    """Whether that matrix is another one's page: as stored, the unembedding of a tied model is its embedding."""
+    """Return whether the matrix has another matrix's page: the raw unembedding of a tied model is its embedding."""
     return address.kind == "unembed" and model.tied and processing == "raw"
 
 
 def bases_of(kind: Kind) -> tuple[BasisName, ...]:
-    """The bases that such a matrix has, in the order of their tabs."""
+    """Return the bases of such a matrix, in the order of their tabs."""
     return tuple(basis.name for basis in BASES.values() if kind in basis.kinds)
 
 
 def places_of(model: Model, layer: int | None, processing: Processing) -> list[Address]:
-    """The matrices of that layer, or (None) of the model's own ends, that its gallery looks at."""
+    """Return the matrices of that layer, or (None) of the model's ends, that its gallery considers."""
     whole = Address(model.slug)
     if layer is None:
         ends = [whole.at(kind) for kind in ENDS if kind in model.model_kinds]
@@ -78,13 +80,13 @@ def places_of(model: Model, layer: int | None, processing: Processing) -> list[A
 
 
 def end_of(model: OpenModel, processing: Processing, side: str) -> str:
-    """Which end of the model the side is read with: `read` its embedding, `write` its unembedding."""
-    # Unprocessed tied weights are one matrix: reading and writing share its table.
+    """Return the end of the model that the side is read with: `read` is its embedding, `write` its unembedding."""
+    # A tied model's raw weights are one matrix: reading and writing share its table.
     return "write" if side == "write" and not (processing == "raw" and model.manifest.tied) else "read"
 
 
-def check_tokens(model: OpenModel, selection: Selection, n_tokens: int) -> None:
-    """BadOption where so few tokens pass the selection that tables of them would say nothing."""
+def require_tokens(model: OpenModel, selection: Selection, n_tokens: int) -> None:
+    """Raise BadOption where too few tokens pass the selection for a table to be worth reading."""
     if n_tokens < FEWEST_TOKENS:
         unmoved = ", those that were never trained left out" if selection.plain else ""
         raise BadOption(

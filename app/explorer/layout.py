@@ -1,8 +1,8 @@
-"""What artifacts look like: of each kind the names of its arrays, their types and shapes, and the numbers that decide them.
+"""The layout of artifacts: names, types and shapes of the arrays of each kind, and the numbers that decide them.
 
-With `recipes` all that pages and makers have in common. An array's form is its type and its axes: a number, or a word
-that stands for the same number in all arrays of one artifact. What the numbers mean stands where they are made
-(`app.explorer.making`). Knows no page, no torch and no file.
+Together with `recipes` this is all that pages and makers share. An array's form is its type and its axes: a number, or
+a word that stands for the same number in all arrays of one artifact. The modules of `app.explorer.making` document what
+the numbers mean. Knows no page, no torch and no file.
 """
 
 from collections.abc import Mapping
@@ -36,91 +36,94 @@ ArtifactKind = Literal[
     "composition",
     "alike",
 ]
-"""What is computed of a model. `decomposition`: one matrix in one basis, read out; `layer`: the strongest directions of
-all its heads; `scores`: the numbers of the map; `gallery`, `census`: of a layer, or of the model's ends; `control`: random
-directions read the same way; `rotation`: of a matrix's span; `comparison`: a matrix's bases side by side; `vectors`: of its
-terms; `full`: one token's rows of a head's full circuits; `bank`: the vectors of a layer, or of the model's ends, with the
-tokens of their rays; `words`: the tokens of a part of the vocabulary as a search compares them; `moments`: how the bank's
-vectors lie in the stream; `shadow`: tokens of random directions, which a search is held against; `tokens`: what each token's
-own vector is besides its unit vector; `readings`: how specifically heads read what a layer writes; `composition`: which head
-reads which other head's output; `alike`: what the subspaces of heads share."""
+"""Kinds of artifacts. `decomposition`: one matrix in one basis, read out; `layer`: the strongest directions of all its
+heads; `scores`: the numbers of the map; `gallery`, `census`: for a layer or the model's ends; `control`: random
+directions read the same way; `rotation`: random vectors of a matrix's span; `comparison`: a matrix's bases side by
+side; `vectors`: the vectors of a decomposition's terms; `full`: one token's rows of a head's full circuits; `bank`: the
+vectors of a layer, or of the model's ends, with the tokens of their rays; `words`: the tokens of a part of the
+vocabulary as a search compares them; `moments`: how the bank's vectors lie in the stream; `shadow`: tokens of random
+directions, the chance level of a search; `tokens`: each token's own vector, besides its unit vector; `readings`: how
+specifically heads read what a layer writes; `composition`: which head reads which other head's output; `alike`: how
+much the subspaces of heads share."""
 
 KEPT_TOKENS = 50
-"""Tokens kept a ray; the direction's page shows them all."""
-PREFIXES = ("left", "right")
-"""What the names of a side's arrays begin with."""
+"""Tokens stored for each ray; the direction's page shows them all."""
+SIDE_PREFIXES = ("left", "right")
+"""The prefixes of the arrays of each side."""
 BADGE_KINDS: tuple[None, Literal["subspace"], Literal["close"]] = (None, "subspace", "close")
-"""What the numbers in `badge_kind` stand for."""
+"""The meaning of the numbers in `badge_kind`."""
 
-STRONGEST, STRONGEST_TOKENS = 3, 8
-"""Directions of a matrix, and tokens a ray, on the layer's page."""
+STRONGEST_DIRECTIONS, STRONGEST_TOKENS = 3, 8
+"""Directions of a matrix, and tokens of a ray, on the layer's page."""
 
 CONTROL_DIRECTIONS = 2_000
 """Random directions that a control reads."""
 CONTROL_SHOWN, CONTROL_TOKENS = 1_000, 20
-"""Random directions whose tokens are kept, and how many a ray, for whoever wants to compare."""
+"""Random directions whose tokens are stored for comparison, and how many for each ray."""
 
-TURNED = 256
-"""Random unit vectors of a side's span that its directions are held against."""
+ROTATED_VECTORS = 256
+"""Random unit vectors of a side's span that its directions are compared with."""
 
 BANK_TOKENS = 20
-"""Kept of each ray of the bank, and of each random one beside it; all of them where the vocabulary has fewer."""
+"""Tokens stored for each ray of the bank and each random ray beside it; all tokens where the vocabulary has fewer."""
 WORDS_PART = 32_768
 """Tokens of one `words` artifact."""
 BANK_ENDS: tuple[Literal["read", "write"], ...] = ("read", "write")
-"""What the numbers in a bank's `end` stand for: whose tokens its rays are read as, the embedding's or the unembedding's."""
+"""The meaning of the numbers in a bank's `end`: the tokens that its rays are read as, the embedding's or the
+unembedding's."""
 BANK_MODEL_KINDS: tuple[ModelKind, ...] = ("embed", "unembed")
-"""Of the model's own matrices those whose vectors are in the bank."""
+"""The model's own matrices whose vectors are in the bank."""
 WHOLE_FLOATS_BYTES = 2**30
-"""What the vectors of a whole model take in float32 at most, to be kept so; larger ones are kept in float16."""
+"""The most bytes that the vectors of a whole model may take in float32 to be stored so; larger ones are stored in
+float16."""
 
 Part = Literal["query", "key", "value"]
 PARTS: tuple[Part, ...] = get_args(Part)
-"""What a head reads the stream with; keys and values once for each group of heads that share them."""
+"""The parts of a head that read the stream; keys and values once for each group of heads that share them."""
 WRITE_KINDS: tuple[Kind, ...] = ("ov", "mlp-out")
-"""Matrices of a layer that write to the stream, with their right sides."""
+"""The matrices of a layer that write to the stream, with their right sides."""
 
 Role = Literal["ov", "query", "key"]
 ROLES: tuple[Role, ...] = get_args(Role)
-"""A token in a head's full circuits: as what is attended to, as the query, as the key."""
+"""The roles of a token in a head's full circuits: attended to, query, key."""
 ROLE_SIDES: dict[Role, str] = {"ov": "write", "query": "key", "key": "query"}
-"""What each is read out as: of a query the keys that it looks for, of a key the queries that find it."""
+"""The side that each role is read out as: for a query the keys it looks for, for a key the queries that find it."""
 FULL_TOKENS = 100
-"""At either end of a token's row: many of the first may be such as say little."""
+"""Tokens at either end of a token's row: many of the first may say little."""
 
 Composed = Literal["q", "k", "v"]
 COMPOSED: tuple[Composed, ...] = get_args(Composed)
-"""What of a head reads what another writes: its queries, its keys, its values."""
+"""The inputs of a head that can read another head's output: queries, keys, values."""
 
 SpanSide = Literal["read", "write", "query", "key"]
 SPAN_SIDES: tuple[SpanSide, ...] = get_args(SpanSide)
-"""Of a head's OV and of its QK: what subspace is held against those of other heads."""
+"""The subspaces of a head's OV and QK that are compared with those of other heads."""
 SHARED_SIDES: tuple[SpanSide, ...] = ("read", "key")
-"""Those that a key/value group has in common."""
+"""The subspaces that the heads of a key/value group share."""
 
 MOST_NONZEROS = 32
-"""Vectors a sample, at most, by which bases are compared."""
+"""The most vectors for each sample by which bases are compared."""
 SPANS = (4, 16, 64)
-"""Sizes of the spans of first vectors that are held against each other."""
+"""Sizes of the spans of first vectors that are compared."""
 THRESHOLDS = (0.5, 0.3)
 """Relative errors for which a dictionary's page says how many atoms a sample needs."""
 
 Label = Literal["notable", "frequency", "glitch"]
 LABELS: tuple[Label, ...] = get_args(Label)
-"""What a ray of the gallery is kept as."""
+"""The labels of a ray in the gallery."""
 ENDS: tuple[ModelKind, ...] = ("embed", "unembed", "pos")
-"""Of the model's own matrices those that are no stack of its heads' vectors: the gallery looks at them."""
+"""The model's own matrices that are no stack of its heads' vectors: the gallery considers them."""
 GALLERY_TOKENS = 20
-"""Kept of each ray of the gallery: so many mostly hold ten different words."""
+"""Tokens stored for each ray of the gallery: so many mostly hold ten different words."""
 BY_LENGTH = ("coherence", "z", "p")
 OF_FORMS = ("forms_z", "forms_p", "beyond_z", "beyond_p", "spelling_z", "spelling_p")
 NUMBERS = BY_LENGTH + OF_FORMS
-"""Of a ray of the gallery, as it was judged."""
+"""The numbers by which a ray of the gallery was judged."""
 
 Forms = dict[str, str]
-"""Name -> form: `float32 n 2` is an array of n rows of two numbers."""
+"""Array name -> form: `float32 n 2` is an array of n rows of two numbers."""
 
-_TERMS: Forms = {
+_TERM_FORMS: Forms = {
     "index": "int32 n",
     "strength": "float32 n",
     "share": "float64 n",
@@ -135,7 +138,7 @@ _TERMS: Forms = {
     "rest_left": "float32 n",
     "rest_right": "float32 n",
 }
-_JUDGED: Forms = {
+_JUDGEMENT_FORMS: Forms = {
     **dict.fromkeys(BY_LENGTH, f"float32 rows 2 {len(LENGTHS)}"),
     **dict.fromkeys(OF_FORMS, "float32 rows 2"),
     "beyond_share": "float32 rows 2",
@@ -144,7 +147,7 @@ _JUDGED: Forms = {
     "reading": "int8 rows 2",
     "difference_p": "float32 rows",
 }
-_READOUT: Forms = {
+_READOUT_FORMS: Forms = {
     "top_ids": "int32 rows k",
     "top_scores": "float32 rows k",
     "bottom_ids": "int32 rows k",
@@ -152,21 +155,23 @@ _READOUT: Forms = {
     "counts": "int32 rows bins",
     "low": "float32 rows",
     "high": "float32 rows",
-    **_JUDGED,
+    **_JUDGEMENT_FORMS,
 }
 
 
-def _prefixed(prefix: str, forms: Forms, **axes: str) -> Forms:
-    """The forms under names with that prefix, some of their axes called otherwise."""
+def _prefix_forms(prefix: str, forms: Forms, **axes: str) -> Forms:
+    """Prefix the names of the forms, and rename some of their axes."""
     return {f"{prefix}_{name}": " ".join(axes.get(word, word) for word in form.split()) for name, form in forms.items()}
 
 
-def _sides() -> Forms:
-    """Readouts of both sides, each with as many tokens as its vocabulary, or its entries, have."""
-    return _prefixed("left", _READOUT, rows="n", k="k_left") | _prefixed("right", _READOUT, rows="n", k="k_right")
+def _side_forms() -> Forms:
+    """Return the readout forms of both sides, each with as many tokens as its vocabulary, or its entries, have."""
+    return _prefix_forms("left", _READOUT_FORMS, rows="n", k="k_left") | _prefix_forms(
+        "right", _READOUT_FORMS, rows="n", k="k_right"
+    )
 
 
-_PACKING: Forms = {
+_PACKING_FORMS: Forms = {
     "cosine_counts": "int64 200",
     "cosine_expected": "float64 200",
     "cosine_spreads": "float32 2",
@@ -180,9 +185,9 @@ _PACKING: Forms = {
 }
 LAYOUT: dict[ArtifactKind, Forms] = {
     "decomposition": {
-        **_TERMS,
-        **_sides(),
-        **_prefixed("bias", _READOUT, rows="1", k="k_bias"),
+        **_TERM_FORMS,
+        **_side_forms(),
+        **_prefix_forms("bias", _READOUT_FORMS, rows="1", k="k_bias"),
         "unit": "int32 n",
         "left_curve": "float32 n positions",
         "units": "int32 m",
@@ -192,9 +197,15 @@ LAYOUT: dict[ArtifactKind, Forms] = {
         "explained_svd": "float32 points",
         "explained_at": "int32 points",
         "vectors": "float32 n d_model",
-        **_PACKING,
+        **_PACKING_FORMS,
     },
-    "layer": {**_TERMS, **_sides(), "head": "int32 n", "circuit": "int8 n", "spectra": "float32 heads 2 d_head"},
+    "layer": {
+        **_TERM_FORMS,
+        **_side_forms(),
+        "head": "int32 n",
+        "circuit": "int8 n",
+        "spectra": "float32 heads 2 d_head",
+    },
     "scores": {
         f"{circuit}{score}": "float64 layers heads"
         for circuit, score in (
@@ -213,8 +224,8 @@ LAYOUT: dict[ArtifactKind, Forms] = {
         "letterless": "bool n",
         "share": "float64 n",
         "turn": "float32 n 2",
-        **{f"{side}_ids": f"int32 n {GALLERY_TOKENS}" for side in PREFIXES},
-        **{f"{side}_scores": f"float32 n {GALLERY_TOKENS}" for side in PREFIXES},
+        **{f"{side}_ids": f"int32 n {GALLERY_TOKENS}" for side in SIDE_PREFIXES},
+        **{f"{side}_scores": f"float32 n {GALLERY_TOKENS}" for side in SIDE_PREFIXES},
         "every_p": "float32 m",
         "readable": "float32 heads 2",
     },
@@ -238,7 +249,7 @@ LAYOUT: dict[ArtifactKind, Forms] = {
         "spelling": f"float32 {CONTROL_DIRECTIONS} 2 {len(SPELLING_LENGTHS)}",
         "ids": f"int32 {CONTROL_SHOWN} 2 k",
     },
-    "rotation": {f"{side}_coherence": f"float32 {TURNED} 2" for side in PREFIXES},
+    "rotation": {f"{side}_coherence": f"float32 {ROTATED_VECTORS} 2" for side in SIDE_PREFIXES},
     "comparison": {
         **{f"errors_{basis}": f"float32 {MOST_NONZEROS}" for basis in BASES},
         **{f"control_{basis}": f"float32 {MOST_NONZEROS}" for basis in BASES},
@@ -255,8 +266,10 @@ LAYOUT: dict[ArtifactKind, Forms] = {
         name: form
         for role in ROLES
         for name, form in {
-            **_prefixed(
-                role, {name: form for name, form in _READOUT.items() if name.endswith(("ids", "scores"))}, rows="1"
+            **_prefix_forms(
+                role,
+                {name: form for name, form in _READOUT_FORMS.items() if name.endswith(("ids", "scores"))},
+                rows="1",
             ),
             f"{role}_own_score": "float32 1",
             f"{role}_own_rank": "int32 1",
@@ -305,15 +318,15 @@ LAYOUT: dict[ArtifactKind, Forms] = {
         **{f"rank_{side}": "int32 groups" if side in SHARED_SIDES else "int32 heads" for side in SPAN_SIDES},
     },
 }
-"""The arrays that an artifact of each kind may have; which of them it has hangs on the matrix and its basis."""
+"""The arrays that an artifact of each kind may have; which of them it has depends on the matrix and its basis."""
 
 
 class Mislaid(Exception):
-    """Arrays are not what their kind of artifact has."""
+    """The arrays do not have the layout of their kind of artifact."""
 
 
 def check_layout(kind: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Mislaid, naming the first array that its kind does not have, or that has another type or shape."""
+    """Raise Mislaid, naming the first array that the kind does not have, or that has another type or shape."""
     forms, axes = LAYOUT[cast("ArtifactKind", kind)], dict[str, int]()
     for name, array in arrays.items():
         form = forms.get(name)

@@ -35,46 +35,46 @@ logger = logging.getLogger(__name__)
 
 
 class OpenModel:
-    """A model as pages need it."""
+    """A model as pages need it, its tokenizer read when first needed."""
 
     def __init__(self, slug: str, manifest: Manifest, folder: Path) -> None:
         self.manifest = manifest
         self.folder = folder
-        self.header = _header(slug, manifest)
+        self.header = _read_header(slug, manifest)
         self._vocabulary: Vocabulary | None = None
         self._pieces: Pieces | None = None
         self._lock = Lock()
 
     @property
     def fingerprint(self) -> str:
-        """Of the weights."""
+        """The fingerprint of the weights."""
         return self.manifest.fingerprint
 
     @property
     def vocabulary(self) -> Vocabulary:
         """The model's tokens, read once however many ask at the same time; ComputationFailed if they are damaged."""
-        with self._lock, damage_told(self.header.slug):
+        with self._lock, report_damage(self.header.slug):
             if self._vocabulary is None:
                 self._vocabulary = self._read_vocabulary()
             return self._vocabulary
 
     def cut(self, text: str) -> list[int]:
-        """The ids that the model's tokenizer cuts a text into; ComputationFailed if it is damaged."""
-        with self._lock, damage_told(self.header.slug):
+        """Cut a text into the ids of the model's tokenizer; ComputationFailed if the tokenizer is damaged."""
+        with self._lock, report_damage(self.header.slug):
             if self._pieces is None:
                 self._pieces = Pieces(self._tokenizer())
         return self._pieces.cut(text)
 
     def rotates(self, layer: int) -> bool:
-        """Whether that layer turns queries and keys by their positions."""
+        """Return whether that layer rotates queries and keys by their positions."""
         return self.manifest.positions == "rotary" and layer not in self.manifest.still_layers
 
-    def shown_first(self, default: Processing) -> Processing:
-        """The operator's weight processing where these weights have it."""
+    def processing_shown_first(self, default: Processing) -> Processing:
+        """Return the operator's weight processing where these weights have it."""
         return default if default in self.header.processings else "raw"
 
     def weights(self) -> "Weights":
-        """The model's tensors, read from disk when asked for: for the worker, since this imports torch."""
+        """Open the model's tensors on disk: for the worker, since this imports torch."""
         from app.models.weights import open_weights
 
         return open_weights(self.folder, self.manifest)
@@ -87,7 +87,7 @@ class OpenModel:
             raise WeightsDamaged(f"{path.name} of these weights is missing or cannot be read") from error
 
     def _tokenizer(self) -> Path:
-        """The file that says what the tokens are; WeightsDamaged where it is not what was imported."""
+        """Find the tokenizer's file; WeightsDamaged where it is not what was imported."""
         path = self.folder / "tokenizer.json"
         try:
             if file_sum(path) != self.manifest.files[path.name]:
@@ -98,8 +98,8 @@ class OpenModel:
 
 
 @contextmanager
-def damage_told(slug: str) -> Iterator[None]:
-    """Damaged weights, told to visitors as a ComputationFailed and to the operator in the log."""
+def report_damage(slug: str) -> Iterator[None]:
+    """Report damaged weights to visitors as a ComputationFailed and to the operator in the log."""
     try:
         yield
     except WeightsDamaged as damage:
@@ -108,7 +108,7 @@ def damage_told(slug: str) -> Iterator[None]:
 
 
 class Library:
-    """Opened models by slug. A slug never changes its weights, so what is open stays right."""
+    """Opened models by slug. A slug never changes its weights, so an opened model stays valid."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -116,7 +116,7 @@ class Library:
         self._lock = Lock()
 
     def model(self, slug: str) -> OpenModel | None:
-        """The model of that name; None while it is not imported."""
+        """Return the model with that slug; None while it is not imported."""
         if opened := self._opened.get(slug):
             return opened
         with self._lock:
@@ -126,12 +126,12 @@ class Library:
             return self._opened.get(slug)
 
 
-def _header(slug: str, manifest: Manifest) -> Model:
-    # Manifests of old do not say it.
-    credit = Credit(manifest.hub, manifest.licence).completed(known_credit(manifest.source))
+def _read_header(slug: str, manifest: Manifest) -> Model:
+    # Older manifests have no credit.
+    credit = Credit(manifest.hub, manifest.licence).fill_from(known_credit(manifest.source))
     return Model(
         slug=slug,
-        name=spell_out(manifest.name),  # it may have been a folder's
+        name=spell_out(manifest.name),  # it may have been a folder's name
         fingerprint=manifest.fingerprint,
         pin=manifest.fingerprint[:PIN_DIGITS],
         n_layers=manifest.n_layers,
@@ -164,11 +164,11 @@ def _header(slug: str, manifest: Manifest) -> Model:
         encoder=manifest.encoder,
         checks=tuple(manifest.checks.items()),
         unfoldable=NO_FOLDING if manifest.encoder else None,
-        quantised=_quantised(manifest.quantisation),
+        quantised=_read_quantisation(manifest.quantisation),
     )
 
 
-def _quantised(quantisation: Quantisation | None) -> Quantised | None:
+def _read_quantisation(quantisation: Quantisation | None) -> Quantised | None:
     if quantisation is None:
         return None
     others = tuple((name, spell_out(kind)) for name, kind in quantisation.others.items())

@@ -52,7 +52,7 @@ TABLES: tuple[Page, ...] = ("head", "matrix")
 
 LONGEST_SEARCH, LONGEST_PLACE, LONGEST_PATH, LONGEST_FIND = 1_000, 200, 480, 100
 """Characters of words, of an address in a form, of a path, and of a text that is looked for in a table."""
-FARTHEST = 1_024
+LARGEST_DISTANCE = 1_024
 """The largest distance; less where the model's texts are shorter."""
 LISTED, MOST_LISTED = 30, 1_000
 """Pairs of heads."""
@@ -229,7 +229,7 @@ OPTIONS: tuple[Option, ...] = (
         0,
         "For QK of a rotary model: positions from the query back to the key, less than the model's context. "
         "Anything else has distance 0 only.",
-        Bounds(low=0, high=FARTHEST),
+        Bounds(low=0, high=LARGEST_DISTANCE),
         changes="numbers",
     ),
     Option(

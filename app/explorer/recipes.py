@@ -1,7 +1,7 @@
-"""What decides an artifact's content, and so its name: one recipe for each, and what a recipe says to whoever makes it.
+"""The recipes of artifacts: everything that decides an artifact's content, and so its name.
 
-A recipe is plain data and says all that there is to know, besides the weights. Where rays are judged, `measure` stands for
-all that their z and p hang on. Knows nothing of how anything is computed.
+A recipe is plain data and, besides the weights, determines the artifact. Where rays are judged, `measure` stands for
+everything that their z and p depend on. Knows no computation.
 """
 
 import hashlib
@@ -23,9 +23,9 @@ from app.explorer.layout import (
     GALLERY_TOKENS,
     KEPT_TOKENS,
     MOST_NONZEROS,
-    STRONGEST,
+    ROTATED_VECTORS,
+    STRONGEST_DIRECTIONS,
     STRONGEST_TOKENS,
-    TURNED,
     WORDS_PART,
     ArtifactKind,
 )
@@ -35,15 +35,15 @@ from app.models.selection import EVERY, Selection
 from app.store.artifacts import Recipe
 
 CONTROL_SEED = 7_245_331
-"""Not one that weights are likely drawn with: the random directions of a control would be the model's own tokens."""
-LEAST_TOKENS = 100
-"""Trained tokens below which the top 50 are half the vocabulary: nothing is judged then."""
+"""The seed of a control's random directions; a common seed might draw the model's own initial tokens."""
+MIN_TOKENS = 100
+"""Trained tokens below which the top 50 are half the vocabulary, so that nothing is judged."""
 MEASURED = {
     "directions": CONTROL_DIRECTIONS,
     "seed": CONTROL_SEED,
     "tokens": KEPT_TOKENS,
     "first": LENGTHS[0],
-    "least_tokens": LEAST_TOKENS,
+    "least_tokens": MIN_TOKENS,
     "lengths": LENGTHS,
     "headline": HEADLINE,
     "form_lengths": FORM_LENGTHS,
@@ -56,42 +56,43 @@ MEASURED = {
     "most_bits": 8.0,
     "word": 3,
 }
-"""All that decides z and p of a ray, besides the weights. The last six are constants of `app.core.judging.coherence`, `collapse`
-and `spelling`, said again since a page that is there must not wait for torch."""
+"""Everything that decides z and p of a ray, besides the weights. The last six are constants of
+`app.core.judging.coherence`, `collapse` and `spelling`, repeated here since a page that is stored must not wait for
+torch."""
 MEASURE = int(hashlib.sha256(json.dumps(MEASURED, sort_keys=True).encode()).hexdigest()[:8], 16)
-"""Stands for all of that in the recipe of whatever is judged: what another measure judged is another artifact."""
-JUDGED = {"measure": MEASURE}
-"""Part of every recipe of judged rays."""
-READ = {**JUDGED, "tokens": KEPT_TOKENS}
-"""What the recipe of a decomposition says besides its basis's parameters, of all tokens and at no distance."""
+"""A hash of MEASURED for the recipes of whatever is judged: another measure makes another artifact."""
+JUDGED_PARAMETERS = {"measure": MEASURE}
+"""The part of a recipe that says how rays are judged."""
+READOUT_PARAMETERS = {**JUDGED_PARAMETERS, "tokens": KEPT_TOKENS}
+"""The part of a decomposition's recipe besides its basis's parameters, for all tokens and at no distance."""
 
 ROTATION_SEED = 0
 SHADOW_SEED = 3_141_593
-"""Of the random directions that a search is held against: others than a control's."""
+"""The seed of the random directions that a search is compared with: others than a control's."""
 SHADOW_SHARE = 3
-"""One random direction for so many singular ones of that end."""
+"""The number of singular directions of an end for each random one."""
 WORDS_REMOVED = 32
-"""One principal component of the tokens is taken out for so many dimensions before a search compares them: what most of
-them share tells frequent words from rare ones, and hides what they mean."""
+"""Dimensions for each principal component of the tokens that is removed before a search compares them: most tokens
+share these components, which tell frequent words from rare ones and hide what they mean."""
 COMPARISON_ROWS = 2_048
-"""Samples that bases are compared by, drawn at random."""
+"""Samples by which bases are compared, drawn at random."""
 
 GALLERY_DIRECTIONS = 8
-"""Strongest directions of a matrix that the gallery looks at."""
+"""The strongest directions of a matrix that the gallery considers."""
 GALLERY_FIRST = 10
-"""Tokens by which a ray gets its label."""
+"""Tokens that decide the label of a ray."""
 GLITCHES = 2
-"""Kept of a matrix: nothing tells one from another but its direction's size."""
+"""Glitches stored for each matrix: nothing tells one from another but its direction's size."""
 FREQUENT_SHARE = 50
-"""One id in fifty counts as frequent: tokenizers number their tokens from frequent to rare."""
-SHORT = 2
+"""One id in this many counts as frequent: tokenizers number their tokens from frequent to rare."""
+SHORT_BYTES = 2
 """Bytes of a token that is too short to say anything."""
 
 
 def matrix(
     model: OpenModel, layer: int, head: int, circuit: Circuit, processing: Processing, distance: int = 0
 ) -> Recipe:
-    """Of all singular directions of one head's matrix."""
+    """Return the recipe of all singular directions of one head's matrix."""
     address = Address(model.header.slug, None, layer, head, circuit, "svd")
     return decomposition(model, address, processing, {}, distance)
 
@@ -104,142 +105,165 @@ def decomposition(
     distance: int = 0,
     selection: Selection = EVERY,
 ) -> Recipe:
-    """Of all terms of the matrix at the address, in the basis of the address, read as those tokens."""
-    kept = {**parameters, **selection.deciding(), **READ, **_at(distance)}
+    """Return the recipe of all terms of the matrix at the address, in the basis of the address, read as those tokens."""
+    kept = {**parameters, **selection.recipe_parameters(), **READOUT_PARAMETERS, **_distance_part(distance)}
     if BASES[address.basis or "svd"].has_neighbours:
-        kept |= turns(model)
-    return _recipe(model, "decomposition", address.path, processing, kept, address.basis or "svd")
+        kept |= turn_parameters(model)
+    return _build_recipe(model, "decomposition", address.path, processing, kept, address.basis or "svd")
 
 
-def turns(model: OpenModel) -> dict[str, int]:
-    """Part of every recipe that says how far another rounding would turn directions: of quantised copies only."""
+def turn_parameters(model: OpenModel) -> dict[str, int]:
+    """Return the part of a recipe that says that directions are measured for how far rounding rotates them; only
+    quantised copies have it.
+    """
     return {} if model.manifest.quantisation is None else {"turns": 1}
 
 
 def comparison(
     model: OpenModel, address: Address, processing: Processing, fits: Mapping[BasisName, Mapping[str, int]]
 ) -> Recipe:
-    """Of a matrix's bases side by side: those that are computed on a visit, and these fits by their parameters."""
+    """Return the recipe of a matrix's bases side by side: those computed on a visit, and these fits by their
+    parameters.
+    """
     own = {"rows": COMPARISON_ROWS, "most": MOST_NONZEROS, "centred": 1, "numbered": 1}
     named = {f"{basis}-{name}": value for basis, fit in fits.items() for name, value in fit.items()}
-    return _recipe(model, "comparison", f"{address.path}/compare", processing, {**own, **named}, "compare")
+    return _build_recipe(model, "comparison", f"{address.path}/compare", processing, {**own, **named}, "compare")
 
 
 def rotation(
     model: OpenModel, address: Address, processing: Processing, distance: int = 0, selection: Selection = EVERY
 ) -> Recipe:
-    """Of random rotations of the singular directions of the matrix at the address, read as those tokens."""
-    kept = {"turned": TURNED, "seed": ROTATION_SEED, **selection.deciding(), **READ, **_at(distance)}
-    return _recipe(model, "rotation", f"{address.path}/rotation", processing, kept)
+    """Return the recipe of random rotations of the singular directions of the matrix at the address, read as those
+    tokens.
+    """
+    kept = {
+        "turned": ROTATED_VECTORS,
+        "seed": ROTATION_SEED,
+        **selection.recipe_parameters(),
+        **READOUT_PARAMETERS,
+        **_distance_part(distance),
+    }
+    return _build_recipe(model, "rotation", f"{address.path}/rotation", processing, kept)
 
 
 def vectors(
     model: OpenModel, address: Address, processing: Processing, parameters: Mapping[str, int], distance: int = 0
 ) -> Recipe:
-    """Of the vectors of the terms of the matrix at the address, in the basis of the address, which is no fit."""
-    kept = {**parameters, **_at(distance)}
-    return _recipe(model, "vectors", f"{address.path}/vectors", processing, kept, address.basis or "svd")
+    """Return the recipe of the vectors of the terms of the matrix at the address, in its basis, which is no fit."""
+    kept = {**parameters, **_distance_part(distance)}
+    return _build_recipe(model, "vectors", f"{address.path}/vectors", processing, kept, address.basis or "svd")
 
 
 def layer(model: OpenModel, layer: int, processing: Processing) -> Recipe:
-    """Of a layer's heads in little."""
-    parameters = {"directions": STRONGEST, "tokens": STRONGEST_TOKENS, **JUDGED, **turns(model)}
-    return _recipe(model, "layer", f"L{layer}/strongest", processing, parameters)
+    """Return the recipe of the summary of a layer's heads."""
+    parameters = {
+        "directions": STRONGEST_DIRECTIONS,
+        "tokens": STRONGEST_TOKENS,
+        **JUDGED_PARAMETERS,
+        **turn_parameters(model),
+    }
+    return _build_recipe(model, "layer", f"L{layer}/strongest", processing, parameters)
 
 
 def scores(model: OpenModel, processing: Processing) -> Recipe:
-    """Of the numbers behind the map."""
-    return _recipe(model, "scores", "scores", processing, {})
+    """Return the recipe of the numbers on the map."""
+    return _build_recipe(model, "scores", "scores", processing, {})
 
 
 def gallery(model: OpenModel, layer: int | None, processing: Processing) -> Recipe:
-    """Of a layer's notable rays, or (None) of those of the model's ends."""
+    """Return the recipe of a layer's notable rays, or (None) of those of the model's ends."""
     parameters = {
         "directions": GALLERY_DIRECTIONS,
         "tokens": GALLERY_TOKENS,
         "first": GALLERY_FIRST,
         "glitches": GLITCHES,
         "frequent": FREQUENT_SHARE,
-        "short": SHORT,
+        "short": SHORT_BYTES,
         "alpha": ALPHA,
-        **JUDGED,
-        **turns(model),
+        **JUDGED_PARAMETERS,
+        **turn_parameters(model),
     }
-    return _recipe(model, "gallery", _of_layer("notable", layer), processing, parameters)
+    return _build_recipe(model, "gallery", _layer_subject("notable", layer), processing, parameters)
 
 
 def census_part(model: OpenModel, layer: int | None, processing: Processing) -> Recipe:
-    """Of how readable the matrices of a layer are; of the model's ends for layer None."""
+    """Return the recipe of how readable the matrices of a layer are, or (None) those of the model's ends."""
     parameters = {
         "draws": groups.DRAWS,
         "seed": groups.SEED,
-        "heads": groups.HEADS,
-        "turned": groups.TURNED,
+        "heads": groups.SPAN_HEADS,
+        "turned": groups.SPAN_VECTORS,
         "principal": 1,
-        **JUDGED,
+        **JUDGED_PARAMETERS,
     }
-    return _recipe(model, "census", _of_layer("census", layer), processing, parameters)
+    return _build_recipe(model, "census", _layer_subject("census", layer), processing, parameters)
 
 
 def control(model: OpenModel, end: str, processing: Processing, selection: Selection = EVERY) -> Recipe:
-    """Of what readouts with that end of the model are judged by; of no decomposition: `control` stands for a basis."""
-    parameters = {**JUDGED, "shown": CONTROL_SHOWN, **selection.deciding()}
-    return _recipe(model, "control", f"control/{end}", processing, parameters, "control")
+    """Return the recipe of the random directions by which readouts with that end are judged; `control` stands for a
+    basis.
+    """
+    parameters = {**JUDGED_PARAMETERS, "shown": CONTROL_SHOWN, **selection.recipe_parameters()}
+    return _build_recipe(model, "control", f"control/{end}", processing, parameters, "control")
 
 
 def full(model: OpenModel, layer: int, head: int, token: int, processing: Processing, distance: int) -> Recipe:
-    """Of the rows of one token in a head's full circuits: of no decomposition, so `full` stands where a basis would."""
+    """Return the recipe of one token's rows of a head's full circuits; `full` stands for a basis."""
     parameters = {"token": token, "tokens": FULL_TOKENS, "distance": distance}
-    return _recipe(model, "full", f"L{layer}/H{head}/full", processing, parameters, "full")
+    return _build_recipe(model, "full", f"L{layer}/H{head}/full", processing, parameters, "full")
 
 
 def bank(
     model: OpenModel, layer: int | None, processing: Processing, basis: Literal["svd", "neuron"] = "svd"
 ) -> Recipe:
-    """Of the vectors of a layer's matrices in that basis, or (None) of the model's ends, with the tokens of their rays."""
-    parameters = {"tokens": BANK_TOKENS, **(JUDGED if basis == "svd" else {})}
-    return _recipe(model, "bank", _of_layer("bank", layer), processing, parameters, basis)
+    """Return the recipe of the vectors of a layer's matrices in that basis, or (None) of the model's ends, with their
+    rays' tokens.
+    """
+    parameters = {"tokens": BANK_TOKENS, **(JUDGED_PARAMETERS if basis == "svd" else {})}
+    return _build_recipe(model, "bank", _layer_subject("bank", layer), processing, parameters, basis)
 
 
 def words(model: OpenModel, end: End, part: int, processing: Processing) -> Recipe:
-    """Of the part-th WORDS_PART tokens at that end of the model, as a search compares them."""
-    parameters = {"removed": WORDS_REMOVED, "at_once": WORDS_PART, **JUDGED}
-    return _recipe(model, "words", f"words/{end}/{part}", processing, parameters)
+    """Return the recipe of the part-th WORDS_PART tokens at that end of the model, as a search compares them."""
+    parameters = {"removed": WORDS_REMOVED, "at_once": WORDS_PART, **JUDGED_PARAMETERS}
+    return _build_recipe(model, "words", f"words/{end}/{part}", processing, parameters)
 
 
 def moments(model: OpenModel, processing: Processing) -> Recipe:
-    """Of how the singular directions of the whole model lie in the stream."""
-    return _recipe(model, "moments", "moments", processing, {})
+    """Return the recipe of how the singular directions of the whole model lie in the stream."""
+    return _build_recipe(model, "moments", "moments", processing, {})
 
 
 def shadow(model: OpenModel, end: End, processing: Processing) -> Recipe:
-    """Of random directions, read as that end's tokens."""
+    """Return the recipe of random directions, read as that end's tokens."""
     parameters = {"tokens": BANK_TOKENS, "seed": SHADOW_SEED, "share": SHADOW_SHARE}
-    return _recipe(model, "shadow", f"shadow/{end}", processing, parameters)
+    return _build_recipe(model, "shadow", f"shadow/{end}", processing, parameters)
 
 
 def tokens(model: OpenModel, end: End, processing: Processing) -> Recipe:
-    """Of what each token's own vector at that end is, besides its unit vector."""
-    return _recipe(model, "tokens", f"tokens/{end}", processing, {"removed": WORDS_REMOVED, **JUDGED})
+    """Return the recipe of each token's own vector at that end, besides its unit vector."""
+    return _build_recipe(model, "tokens", f"tokens/{end}", processing, {"removed": WORDS_REMOVED, **JUDGED_PARAMETERS})
 
 
 def readings(model: OpenModel, layer: int, processing: Processing) -> Recipe:
-    """Of how specifically heads read what that layer writes."""
-    return _recipe(model, "readings", f"L{layer}/readings", processing, {"floor": FLOOR, "step": STEP, "bins": BINS})
+    """Return the recipe of how specifically heads read what that layer writes."""
+    return _build_recipe(
+        model, "readings", f"L{layer}/readings", processing, {"floor": FLOOR, "step": STEP, "bins": BINS}
+    )
 
 
 def composition(model: OpenModel, processing: Processing) -> Recipe:
-    """Of which head reads which other head's output."""
-    return _recipe(model, "composition", "composition", processing, {})
+    """Return the recipe of which head reads which other head's output."""
+    return _build_recipe(model, "composition", "composition", processing, {})
 
 
 def alike(model: OpenModel, processing: Processing) -> Recipe:
-    """Of what the subspaces of all heads share."""
-    return _recipe(model, "alike", "alike", processing, {})
+    """Return the recipe of what the subspaces of all heads share."""
+    return _build_recipe(model, "alike", "alike", processing, {})
 
 
 def place_of(recipe: Recipe, slug: str) -> Address:
-    """The address of what the recipe is of, in its basis, in the model that is called so."""
+    """Return the address of the recipe's subject, in its basis, in the model with that slug."""
     path = recipe.subject
     for last in ("compare", "rotation", "vectors", "strongest", "notable", "census", "full", "bank", "readings"):
         path = path.removesuffix(f"/{last}")
@@ -248,13 +272,13 @@ def place_of(recipe: Recipe, slug: str) -> Address:
 
 
 def layer_of(recipe: Recipe) -> int | None:
-    """The layer that the recipe is of; None for one of the model's ends."""
+    """Return the layer of the recipe's subject; None for one of the model's ends."""
     first = recipe.subject.partition("/")[0]
     return int(first[1:]) if first[1:].isdecimal() else None
 
 
 def selection_of(recipe: Recipe) -> Selection:
-    """Which tokens it is read as."""
+    """Return the tokens that the recipe's rays are read as."""
     said = dict(recipe.parameters)
     return Selection(
         ascii=bool(said.get("ascii")),
@@ -266,27 +290,27 @@ def selection_of(recipe: Recipe) -> Selection:
 
 
 def number_in(recipe: Recipe, name: str) -> int:
-    """A parameter of the recipe; 0 where it is not said."""
+    """Return a parameter of the recipe; 0 where it has none of that name."""
     return int(dict(recipe.parameters).get(name, 0))
 
 
 def parameters_of(recipe: Recipe, basis: BasisName, prefix: str = "") -> dict[str, int]:
-    """Those of the basis, which stand in the recipe under names with that prefix; empty where none is said."""
+    """Return the basis's parameters, named in the recipe with that prefix; empty where it has none."""
     said = dict(recipe.parameters)
     names = [parameter.name for parameter in BASES[basis].parameters]
     return {name: int(said[prefix + name]) for name in names if prefix + name in said}
 
 
-def _of_layer(what: str, layer: int | None) -> str:
+def _layer_subject(what: str, layer: int | None) -> str:
     return what if layer is None else f"L{layer}/{what}"
 
 
-def _at(distance: int) -> dict[str, int]:
-    """Part of a recipe of what a distance turns; most matrices have none."""
+def _distance_part(distance: int) -> dict[str, int]:
+    """Return the part of a recipe that a distance adds; most matrices have none."""
     return {"distance": distance} if distance else {}
 
 
-def _recipe(
+def _build_recipe(
     model: OpenModel,
     kind: ArtifactKind,
     subject: str,

@@ -1,4 +1,5 @@
-"""What the explorer holds while a server runs: built once, passed as the first argument, closed at the end.
+"""The resources that the explorer holds while a server runs: built once, passed as the first argument, closed at the
+end.
 
 It holds things; it never does things.
 """
@@ -13,27 +14,27 @@ from app.explorer.library import Library
 from app.explorer.running.children import Children
 from app.explorer.running.imports import Imports
 from app.explorer.running.processes import start_process
-from app.explorer.running.queue import ComputeQueue, Hired
+from app.explorer.running.queue import ComputeQueue, WorkerHandle
 from app.explorer.view import Processing
 from app.models.catalog import Catalog
 from app.models.naming import Named, name_models
 from app.store.artifacts import MEMORY_BYTES, ArtifactStore
 from app.store.jobs import JobStore
-from app.store.memory import GROWS, Memory
+from app.store.memory import GROWTH_FACTOR, Memory
 from app.store.presence import Presence
 
-StartWorker = Callable[[Children, Path, str, int], Hired]
-"""Given who starts processes, the data folder, the device and the quota in bytes."""
+StartWorker = Callable[[Children, Path, str, int], WorkerHandle]
+"""The call that starts a worker, given the starter of processes, the data folder, the device and the quota in bytes."""
 
-BANKS_BYTES = int(GROWS * 512 * 2**20)
-"""Of banks and tables of words in memory, of all models together: 512 MiB of numbers."""
+BANKS_BYTES = int(GROWTH_FACTOR * 512 * 2**20)
+"""The budget in bytes for banks and word tables in memory, for all models together: 512 MiB of numbers."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What every verb of the explorer is given."""
+    """The resources that every verb of the explorer is given."""
 
     data: Path
     """Folder of weights and artifacts."""
@@ -46,13 +47,13 @@ class Resources:
     """Every process that this server starts."""
     imports: Imports
     presence: Presence
-    """Says to whoever cleans the folder up that it is in use."""
+    """Marks the data folder as in use for whoever cleans it up."""
     store: ArtifactStore
     jobs: JobStore
-    """What is being imported or precomputed, here or by another process with the same folder."""
+    """Jobs that import or precompute, here or in another process with the same folder."""
     queue: ComputeQueue
     banks: Memory = field(default_factory=partial(Memory, BANKS_BYTES))
-    """Of the banks that are open what is held in memory, whatever is made of them counted with it."""
+    """The parts of open banks that are held in memory, and whatever is derived from them."""
 
 
 def open_resources(
@@ -69,17 +70,17 @@ def open_resources(
     named: tuple[Named, ...] | None = None,
     start_worker: StartWorker = start_process,
 ) -> Resources:
-    """Open everything; close with `close_resources`. Models that are missing wait to be brought.
+    """Open all resources; close them with `close_resources`. Missing models wait to be imported.
 
-    `named`: what `name_models` said of these models, so that no folder is compared twice. `start_worker`: how what computes
-    is started, when there is something to be computed.
+    `named`: the result of `name_models` for these models, so that no folder is compared twice. `start_worker`: starts
+    the worker, when there is something to be computed.
     """
     data = data.resolve()
     data.mkdir(parents=True, exist_ok=True)
     presence = Presence(data)
     if named is None:
         named = name_models(data, models, logger.info)
-    # The demo is here in seconds; others may first have to be fetched.
+    # The demo is imported in seconds; others may first have to be fetched.
     named_first = sorted(named, key=lambda each: each.source != "demo")
     missing = {each.slug: each.source for each in named_first if not each.is_here}
     jobs = JobStore(data / "jobs")
@@ -101,7 +102,7 @@ def open_resources(
 
 
 def close_resources(r: Resources) -> None:
-    """Stop the worker; no child outlives this."""
+    """Stop the worker and end all children."""
     r.queue.close()
     r.children.close()
     r.presence.leave()

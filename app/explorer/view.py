@@ -1,4 +1,6 @@
-"""What decides a page besides its address: weights, order, filters, parameters. Knows no page and no query string."""
+"""The options that decide a page besides its address: weights, order, filters, parameters. Knows no page and no query
+string.
+"""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -12,7 +14,7 @@ PROCESSINGS: tuple[Processing, ...] = ("folded", "raw")
 """`folded`: what the network computes through its norms. `raw`: the weights as stored."""
 
 End = Literal["read", "write"]
-"""Which end of the model a side of the stream is read with."""
+"""The end of the model that a side of the stream is read with."""
 
 Sort = Literal["order", "strength", "weakest", "gap", "closest", "readable", "readable-left", "readable-right"]
 
@@ -43,7 +45,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What stands in the query string, with the choices it had: enough to print every link of the page."""
+    """The options of a query string and the choices they had: enough to print every link of the page."""
 
     weights: Processing
     default_weights: Processing
@@ -55,14 +57,14 @@ class View:
     distance: int = 0
     """Positions from the query back to the key, for QK of a rotary model."""
     still: tuple[int, ...] = ()
-    """Layers beside this one that do not turn queries and keys: links to them lose the distance."""
+    """Layers beside this one without rotation of queries and keys: links to them lose the distance."""
     basis: BasisName = "svd"
     parameters: tuple[Choice, ...] = ()
-    """Of that basis."""
+    """The parameters of that basis."""
     selection: Selection = EVERY
-    """Tokens that readouts show, and by what they are ranked."""
+    """The tokens that readouts show, and the score that ranks them."""
     rotated: bool = False
-    """Singular directions are held against random rotations of their span, too."""
+    """Singular directions are compared with random rotations of their span, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,8 @@ class Tab:
     basis: BasisName
     address: Address
     is_fitted: bool
-    """It is computed on request only, not for whoever opens its page."""
+    """The basis is computed on request only, not when its page is opened."""
     is_here: bool = True
-    """It opens a table: no fit, or one that was computed for this matrix in these weights."""
+    """The tab opens a table: no fit, or one that was computed for this matrix in these weights."""
     fit: tuple["Choice", ...] = ()
-    """The parameters of the fit that it opens, where that with the defaults is not there."""
+    """The parameters of the fit that it opens, where the default fit is missing."""

@@ -1,1 +1,1 @@
-"""Work that outlives a request: noted while it goes on, and run one after the other in processes of their own."""
+"""Long work that outlives a request: jobs, noted while they run, one after the other in processes of their own."""

@@ -1,12 +1,13 @@
-"""The models that were missing when a server started, imported by its first jobs, one after the other.
+"""The imports of the models that were missing when a server started: its first jobs, one after the other.
 
-Knows nothing of what an import does. What failed is tried again when the server starts again, or a visitor who may asks.
+Knows nothing of what an import does. A failed one is tried again when the server starts again, or when a visitor who
+may asks for it.
 """
 
 import logging
 from contextlib import suppress
 
-from app.explorer.asking.places import served
+from app.explorer.asking.places import require_served
 from app.explorer.errors import BadOption, ExplorerError, NotImported
 from app.explorer.resources import Resources
 from app.jobs.runner import Runner
@@ -15,19 +16,19 @@ from app.store.jobs import Job
 logger = logging.getLogger(__name__)
 
 
-def bring_missing(r: Resources, runner: Runner) -> None:
-    """Put an import of each of them in line, before all other jobs."""
+def import_missing(r: Resources, runner: Runner) -> None:
+    """Put an import of each missing model in line, before all other jobs."""
     for slug in r.imports.slugs:
-        with suppress(ExplorerError):  # the pages of the model say it
-            bring(r, runner, slug)
+        with suppress(ExplorerError):  # the model's pages show the failure
+            start_import(r, runner, slug)
 
 
-def bring(r: Resources, runner: Runner, slug: str) -> Job:
-    """The job that imports the model, in line or found there; BadOption where this server has nothing to import.
+def start_import(r: Resources, runner: Runner, slug: str) -> Job:
+    """Put the model's import in line, or find it there; BadOption where this server has nothing to import.
 
-    NotImported where the data folder takes no note of it: then it does not take the model either.
+    NotImported where the data folder cannot be written: then it does not take the model either.
     """
-    served(r, slug)
+    require_served(r, slug)
     known = r.imports.of(slug)
     if known is None or known.state == "done":
         raise BadOption(f"{slug} is imported already: its pages are there.")

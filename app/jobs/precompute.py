@@ -1,9 +1,9 @@
-"""Matrices of a model, computed before anyone asks; what exists is left as it is.
+"""The precomputation of a model's matrices: everything a task asks for that is not stored yet.
 
-Singular directions of heads and of MLPs a layer at a time, in batches that are read out together: meanwhile the one before
-is written, and on a GPU the next one made ready. A layer's weights are let go when it is done, so that memory does not grow
-with layers. Whatever ends this in the middle, what it wrote is whole, and the next run goes on from there. Knows neither
-pages nor terminals.
+Singular directions of heads and of MLPs come a layer at a time, in batches that are read out together; meanwhile the
+batch before is written, and on a GPU the next one is decomposed. A layer's weights are released when it is done, so
+that memory does not grow with layers. If the run is interrupted, what it wrote is whole, and the next run goes on from
+there. Knows neither pages nor terminals.
 """
 
 import time
@@ -16,39 +16,39 @@ from typing import Literal, TypeVar, cast, get_args
 from app.core.address import CIRCUITS, LAYER_KINDS, Address
 from app.core.basis import BASES
 from app.explorer import bank, groups, recipes
-from app.explorer.asking.tasks import targets
+from app.explorer.asking.tasks import target_matrices
 from app.explorer.errors import BadOption, ExplorerError
 from app.explorer.inventory import end_of, most_terms, places_of
 from app.explorer.layout import KEPT_TOKENS, check_layout
-from app.explorer.library import OpenModel, damage_told
-from app.explorer.making.context import Arrays, Baked, Bench
-from app.explorer.making.finding.bank import rows_of, sorted_rows
-from app.explorer.making.heads import Part, score_map, score_rows, summary, unread
+from app.explorer.library import OpenModel, report_damage
+from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.finding.bank import bank_rows, sort_rows
+from app.explorer.making.heads import HeadPart, head_score_arrays, map_artifact, prepare_parts, summarise_layer
 from app.explorer.making.judging import controls
-from app.explorer.making.make import Context, make
+from app.explorer.making.make import Context, run_maker
 from app.explorer.making.sides import read_together
 from app.explorer.making.tables import Tables
 from app.explorer.view import Processing
-from app.jobs.layers import Batch, Layer, Layers, last_first
-from app.jobs.singles import in_turn, singles
+from app.jobs.layers import Batch, Layer, Layers, list_last_first
+from app.jobs.singles import claim_in_turn, claim_singles
 from app.jobs.steps import JobStep
 from app.models.memory import give_back
 from app.store.artifacts import ArtifactStore, Recipe
 from app.store.jobs import Task
 
-UNWRITTEN = 2
+MOST_UNWRITTEN = 2
 """Batches that may wait for the disk."""
 TOKEN_BYTES, RAY_BYTES, OTHER_BYTES = 8, 300, 6_000
-"""An artifact's, for each token kept, each vector's histogram and judgement, and besides."""
+"""Bytes of an artifact for each stored token, for each vector's histogram and judgement, and besides."""
 EVERY_HEAD = Task()
-SPARE = 1.2
-"""For the artifacts of layers and model, and for the disk's own."""
+SPARE_FACTOR = 1.2
+"""The factor for the artifacts of layers and model, and for the disk's own overhead."""
 
 Value = TypeVar("Value")
 
 
 class DiskRefuses(ExplorerError):
-    """What was computed cannot be kept."""
+    """The disk refuses what was computed."""
 
 
 def precompute(
@@ -57,12 +57,14 @@ def precompute(
     model: OpenModel,
     task: Task = EVERY_HEAD,
 ) -> Iterator[JobStep]:
-    """Compute what is missing, saying how far it is; BadOption, ComputationFailed for damaged weights, DiskRefuses."""
+    """Compute the missing artifacts of a task, yielding the progress; BadOption, ComputationFailed for damaged weights,
+    DiskRefuses.
+    """
     for processing in task.processings:
         if processing not in model.header.processings:
             raise BadOption(f"{model.header.slug} has weights=raw only. {model.header.unfoldable}")
     run = _Run(store, tables, model, task)
-    with damage_told(model.header.slug), ThreadPoolExecutor(1, "write") as writer:
+    with report_damage(model.header.slug), ThreadPoolExecutor(1, "write") as writer:
         try:
             yield from run.steps(writer)
         finally:
@@ -70,45 +72,48 @@ def precompute(
             run.layers.let_go()
 
 
-def is_made_ready_ahead(device: str) -> bool:
-    """Whether the next batch is made ready while one is read out: on a CPU the two would only take each other's cores."""
+def prepares_ahead(device: str) -> bool:
+    """Return whether the next batch is decomposed while one is read out: on a CPU the two would only compete for cores."""
     from app.core.policy import takes_gpu_way
 
     return takes_gpu_way(device)
 
 
-def bytes_needed(store: ArtifactStore, model: OpenModel, task: Task) -> tuple[int, int]:
-    """About what the matrices, their controls and the bank take on disk, with some room to spare: of the store's room in all, and
-    those that are not there.
+def estimate_bytes(store: ArtifactStore, model: OpenModel, task: Task) -> tuple[int, int]:
+    """Estimate the bytes of the task's matrices, controls and bank, with some room to spare: those that count in the
+    store's room, and those that are missing.
     """
     in_all = to_come = 0.0
-    for recipe, size in _sizes(model, task):
+    for recipe, size in _estimate_sizes(model, task):
         in_all += size * store.takes_room(recipe)
         to_come += size * (not store.exists(recipe))
     return int(in_all), int(to_come)
 
 
-def _sizes(model: OpenModel, task: Task) -> Iterator[tuple[Recipe, float]]:
-    """Bytes of every control, every matrix and every part of the bank, about."""
+def _estimate_sizes(model: OpenModel, task: Task) -> Iterator[tuple[Recipe, float]]:
+    """Estimate the bytes of every control, every matrix and every part of the bank."""
     parameters = dict(task.parameters)
     for processing in task.processings:
-        for recipe in _controls(model, processing):
-            yield recipe, controls.n_bytes(model)
-        for place in targets(model, task.matrices, task.basis, processing):
-            yield recipes.decomposition(model, place, processing, parameters), SPARE * _size(model, place, parameters)
-        if bank.WORD in task.matrices:
+        for recipe in _control_recipes(model, processing):
+            yield recipe, controls.control_bytes(model)
+        for place in target_matrices(model, task.matrices, task.basis, processing):
+            yield (
+                recipes.decomposition(model, place, processing, parameters),
+                SPARE_FACTOR * _artifact_bytes(model, place, parameters),
+            )
+        if bank.BANK_WORD in task.matrices:
             halved = {basis: bank.is_halved(model, processing, basis) for basis in get_args(bank.BankBasis)}
             for part in bank.parts_of(model, processing):
-                yield part, bank.n_bytes(model, processing, part, halved=halved[cast("bank.BankBasis", part.basis)])
+                yield part, bank.part_bytes(model, processing, part, halved=halved[cast("bank.BankBasis", part.basis)])
 
 
-def _controls(model: OpenModel, processing: Processing) -> list[Recipe]:
+def _control_recipes(model: OpenModel, processing: Processing) -> list[Recipe]:
     ends = sorted({end_of(model, processing, side) for side in ("read", "write")})
     return [recipes.control(model, end, processing) for end in ends]
 
 
-def _size(model: OpenModel, place: Address, parameters: Mapping[str, int]) -> int:
-    """Bytes of an artifact, about."""
+def _artifact_bytes(model: OpenModel, place: Address, parameters: Mapping[str, int]) -> int:
+    """Estimate the bytes of an artifact."""
     tokens = min(KEPT_TOKENS, model.manifest.d_vocab)
     n_terms = most_terms(model.header, place, parameters)
     kept = 4 * model.header.d_model if BASES[place.basis or "svd"].is_fitted else 0
@@ -117,7 +122,7 @@ def _size(model: OpenModel, place: Address, parameters: Mapping[str, int]) -> in
 
 
 class _Run:
-    """One run, and how far it is."""
+    """One run of a task, and its progress."""
 
     def __init__(
         self,
@@ -133,12 +138,14 @@ class _Run:
         kinds = tuple(
             kind for kind in LAYER_KINDS if self._is_svd and kind in {*task.matrices} & {*model.header.layer_kinds}
         )
-        self._has_bank = self._is_svd and bank.WORD in task.matrices
-        alone = [word for word in task.matrices if word not in (*self._circuits, *kinds, bank.WORD)]
+        self._has_bank = self._is_svd and bank.BANK_WORD in task.matrices
+        alone = [word for word in task.matrices if word not in (*self._circuits, *kinds, bank.BANK_WORD)]
         self._singles = [
             (processing, place)
             for processing in task.processings
-            for place in sorted(targets(model, alone, task.basis, processing), key=lambda place: _turn(model, place))
+            for place in sorted(
+                target_matrices(model, alone, task.basis, processing), key=lambda place: _turn_of(model, place)
+            )
             if not self._is_svd or place.kind not in (*self._circuits, *kinds)
         ]
         needed = {*CIRCUITS, *model.header.layer_kinds, *groups.ends_of(model.header)}
@@ -151,150 +158,152 @@ class _Run:
         self._compute_seconds = self._write_seconds = 0.0
         self._unwritten: deque[Future[None]] = deque()
         self._layers_and_ends = [
-            (processing, layer) for processing in task.processings for layer in (*last_first(model), None)
+            (processing, layer) for processing in task.processings for layer in (*list_last_first(model), None)
         ]
         self._galleries_due = list(self._layers_and_ends)
         self._maps = {processing: _Map(bench) for processing, bench in self._benches.items()}
 
     def steps(self, writer: ThreadPoolExecutor) -> Iterator[JobStep]:
-        """The work, a batch at a time."""
-        yield self._step("reading the weights")
+        """Run the task, a batch at a time."""
+        yield self._report_step("reading the weights")
         self._keep_found()
-        # First, so that the layers can be searched that are there already.
-        yield from self._bank(of_tokens=True)
-        for batch in self._batches():
+        # First, so that the layers that are stored can be searched already.
+        yield from self._make_bank(of_tokens=True)
+        for batch in self._prepare_batches():
             if batch is None:
-                yield self._step("waiting for another process that is at the layers that are left")
+                yield self._report_step("waiting for another process that is at the layers that are left")
                 continue
             self._matrices_found += batch.n_found
             stage = f"L{batch.layer.index}, {batch.layer.bench.processing}"
-            yield self._step(stage)
-            self._bake(batch, writer)
-            yield self._step(stage)
-            yield from self._gallery(batch.layer.index + 1)  # whose last files are written by now
+            yield self._report_step(stage)
+            self._read_and_write(batch, writer)
+            yield self._report_step(stage)
+            yield from self._make_galleries(batch.layer.index + 1)  # whose last files are written by now
         self._await(0)
-        for layer in last_first(self._model):
-            yield from self._gallery(layer)
+        for layer in list_last_first(self._model):
+            yield from self._make_galleries(layer)
         if self._circuits == CIRCUITS:
             for processing, map_ in self._maps.items():
-                yield self._step(f"the map, {processing}")
-                self._write(self._timed(map_.artifacts))
+                yield self._report_step(f"the map, {processing}")
+                self._write(self._time(map_.artifacts))
         give_back()  # the matrices of the model's ends are the largest
-        for single in singles(self._model, self._singles):
+        for single in claim_singles(self._model, self._singles):
             if single is None:
-                yield self._step("waiting for another process that is at the matrices that are left")
+                yield self._report_step("waiting for another process that is at the matrices that are left")
             else:
-                yield from self._one(*single)
-                yield from self._gallery(single[1].layer)
-        for _, layer in list(self._galleries_due):  # what another process was at, or what was there already
-            yield from self._gallery(layer)
+                yield from self._compute_matrix(*single)
+                yield from self._make_galleries(single[1].layer)
+        for _, layer in list(self._galleries_due):  # layers that another process had, or that were stored already
+            yield from self._make_galleries(layer)
         give_back()
-        yield from self._bank(of_tokens=False)
-        # Last: matrices that are there by now need not be taken apart for it.
-        yield from self._census()
-        yield self._step("done")
+        yield from self._make_bank(of_tokens=False)
+        # Last: matrices that are stored by now need not be decomposed for it.
+        yield from self._make_census()
+        yield self._report_step("done")
 
     def _keep_found(self) -> None:
-        """Let no visit delete what is part of this and would not be read if all of it is there."""
+        """Protect those artifacts of the task from visits that are not read if all of it is stored."""
         layers = range(self._model.manifest.n_layers) if self._circuits == CIRCUITS else ()
         for processing in self._benches:
-            found = _controls(self._model, processing)
+            found = _control_recipes(self._model, processing)
             found += [recipes.layer(self._model, layer, processing) for layer in layers]
             found += [recipes.scores(self._model, processing)] if layers else []
             for recipe in found:
                 self._store.keep(recipe)
 
-    def _gallery(self, layer: int | None) -> Iterator[JobStep]:
-        """Gallery of the layer, or of the model's ends, once all of their matrices are there, and only once."""
+    def _make_galleries(self, layer: int | None) -> Iterator[JobStep]:
+        """Make the gallery of the layer, or of the model's ends, once all of their matrices are stored, and only once."""
         for due in [due for due in self._galleries_due if due[1] == layer]:
             processing = due[0]
             if self._is_gallery_due(processing, layer):
                 self._galleries_due.remove(due)
                 recipe = recipes.gallery(self._model, layer, processing)
-                yield from self._kept(recipe, f"gallery, {_name(layer)}, {processing}")
+                yield from self._make_if_missing(recipe, f"gallery, {_layer_name(layer)}, {processing}")
 
-    def _bank(self, *, of_tokens: bool) -> Iterator[JobStep]:
-        """What is searched, part by part: of tokens; or what was not kept with its layer, then what is made of all layers."""
+    def _make_bank(self, *, of_tokens: bool) -> Iterator[JobStep]:
+        """Make the parts of the bank: of tokens; or those not stored with their layer, then those made from all layers."""
         for processing in self._benches if self._has_bank else ():
             parts = bank.parts_of(self._model, processing)
             wanted = [part for part in parts if (part.kind in {"words", "tokens"}) == of_tokens]
             of_layers = [part for part in wanted if part.kind == "bank" and part.basis == "svd"]
-            # What is made of the bank does not begin before others have left their layers.
+            # Parts made from the bank do not begin before other processes have finished their layers.
             for group in (of_layers, [part for part in wanted if part not in of_layers]):
-                for part in in_turn(self._model, group, recipes.layer_of):
+                for part in claim_in_turn(self._model, group, recipes.layer_of):
                     if part is None:
-                        yield self._step("waiting for another process that is at the bank")
+                        yield self._report_step("waiting for another process that is at the bank")
                     elif self._store.locate(part) is None:
                         place = f"{parts.index(part) + 1} of {len(parts)}"
-                        yield from self._made(part, f"bank, {_part_name(part)}, {processing}, {place}")
+                        yield from self._make_and_store(part, f"bank, {_name_part(part)}, {processing}, {place}")
             give_back()
 
-    def _census(self) -> Iterator[JobStep]:
-        """Census of every layer and of the model's ends, if it is one of all matrices."""
+    def _make_census(self) -> Iterator[JobStep]:
+        """Make the census of every layer and of the model's ends, if the task has all matrices."""
         for processing, layer in self._layers_and_ends if self._has_census else ():
             recipe = recipes.census_part(self._model, layer, processing)
-            yield from self._kept(recipe, f"census, {_name(layer)}, {processing}")
+            yield from self._make_if_missing(recipe, f"census, {_layer_name(layer)}, {processing}")
 
     def _is_gallery_due(self, processing: Processing, layer: int | None) -> bool:
-        """Whether it is only put together: what nobody asked for is not taken apart for it, unheard of and uncounted."""
+        """Return whether all matrices it needs are stored: decomposing others for it would be work that the progress
+        does not count.
+        """
         places = places_of(self._model.header, layer, processing) if self._is_svd else []
         decompositions = (recipes.decomposition(self._model, place, processing, {}) for place in places)
         return bool(places) and all(map(self._store.exists, decompositions))
 
-    def _kept(self, recipe: Recipe, stage: str) -> Iterator[JobStep]:
-        """What the recipe names, made and kept if it is not there."""
+    def _make_if_missing(self, recipe: Recipe, stage: str) -> Iterator[JobStep]:
+        """Make the artifact of the recipe if it is not stored."""
         if self._store.read(recipe) is None:
-            yield from self._made(recipe, stage)
+            yield from self._make_and_store(recipe, stage)
 
-    def _one(self, processing: Processing, place: Address) -> Iterator[JobStep]:
-        """One matrix by itself, which may take minutes."""
+    def _compute_matrix(self, processing: Processing, place: Address) -> Iterator[JobStep]:
+        """Compute one matrix by itself, which may take minutes."""
         recipe = recipes.decomposition(self._model, place, processing, self._parameters)
         stage = f"{place.label}, {processing}"
         if self._store.read(recipe) is not None:
             self._matrices_found += 1
         else:
-            yield from self._made(recipe, stage)
+            yield from self._make_and_store(recipe, stage)
             give_back()
             self._matrices_done += 1
-        yield self._step(stage)
+        yield self._report_step(stage)
 
-    def _made(self, recipe: Recipe, stage: str) -> Iterator[JobStep]:
-        """What the recipe names, made step by step and kept."""
-        steps = make(recipe, Context(self._tables, self._model, self._store))
+    def _make_and_store(self, recipe: Recipe, stage: str) -> Iterator[JobStep]:
+        """Make the artifact of the recipe step by step, and store it."""
+        steps = run_maker(recipe, Context(self._tables, self._model, self._store))
         try:
             while True:
-                done, total = self._timed(lambda: next(steps))
+                done, total = self._time(lambda: next(steps))
                 self._part = done / max(total, 1) if recipe.kind == "decomposition" else 0.0
-                yield self._step(stage)
+                yield self._report_step(stage)
         except StopIteration as end:
             self._write([(recipe, end.value)])
         finally:
             steps.close()
             self._part = 0.0
 
-    def _batches(self) -> Iterator[Batch | None]:
-        """What is to be read out; None while only other processes have layers to do."""
-        if not is_made_ready_ahead(self._tables.device()):
-            while (batch := self._timed(self._next)) != "done":
+    def _prepare_batches(self) -> Iterator[Batch | None]:
+        """Yield the batches that are to be read out; None while other processes have all layers that are left."""
+        if not prepares_ahead(self._tables.device()):
+            while (batch := self._time(self._next_batch)) != "done":
                 yield batch
             return
         with ThreadPoolExecutor(1, "prepare") as preparer:
-            coming = preparer.submit(self._next)
-            while (batch := self._timed(coming.result)) != "done":
-                coming = preparer.submit(self._next)
+            coming = preparer.submit(self._next_batch)
+            while (batch := self._time(coming.result)) != "done":
+                coming = preparer.submit(self._next_batch)
                 yield batch
 
-    def _next(self) -> Batch | Literal["done"] | None:
+    def _next_batch(self) -> Batch | Literal["done"] | None:
         try:
             return self.layers.next()
         except StopIteration:  # which a future would not hand on
             return "done"
 
-    def _bake(self, batch: Batch, writer: ThreadPoolExecutor) -> None:
-        """Read the batch out and hand it on to be written; a layer that has all is summed up and let go."""
+    def _read_and_write(self, batch: Batch, writer: ThreadPoolExecutor) -> None:
+        """Read the batch out and hand it to the writer; after its last batch, a layer is summarised and released."""
         layer, bench = batch.layer, batch.layer.bench
-        parts = self._timed(partial(_read_out, batch))
-        kept: list[tuple[Recipe, Baked]] = [
+        parts = self._time(partial(_read_batch, batch))
+        kept: list[tuple[Recipe, ArraysAndFacts]] = [
             (
                 recipes.decomposition(self._model, whole.address, bench.processing, {}),
                 (whole.taken.arrays, whole.taken.facts),
@@ -302,32 +311,32 @@ class _Run:
             for whole in batch.wholes
         ]
         if layer.is_banked:
-            self._timed(partial(_bank_rows, batch, parts))
+            self._time(partial(_add_bank_rows, batch, parts))
         for part in parts:
             layer.add(part)
             recipe = recipes.matrix(self._model, layer.index, part.head, part.circuit, bench.processing)
             kept.append((recipe, (part.arrays, part.facts)))
         if batch.is_last:
-            kept += self._summed_up(layer)
+            kept += self._summarise(layer)
         if batch.is_last and layer.is_banked:
             rows, layer.rows = layer.rows, []
-            kept.append((recipes.bank(self._model, layer.index, bench.processing), (sorted_rows(bench, rows), {})))
-        self._await(UNWRITTEN - 1)
+            kept.append((recipes.bank(self._model, layer.index, bench.processing), (sort_rows(bench, rows), {})))
+        self._await(MOST_UNWRITTEN - 1)
         self._unwritten.append(writer.submit(self._write, kept, layer if batch.is_last else None))
         self._matrices_done += len(parts) + len(batch.wholes)
         self._layers_done += batch.is_last
 
-    def _summed_up(self, layer: Layer) -> list[tuple[Recipe, Baked]]:
-        """The artifact of the layer's page, if it is missing; its part of the model's map."""
+    def _summarise(self, layer: Layer) -> list[tuple[Recipe, ArraysAndFacts]]:
+        """Return the artifact of the layer's page, if it is missing, and add the layer to the model's map."""
         n_matrices = self._model.manifest.n_heads * len(self._circuits)
         if self._circuits != CIRCUITS or len(layer.parts) < n_matrices:
             return []
         layer.parts.sort(key=lambda part: (part.circuit != "ov", part.head))
         self._maps[layer.bench.processing].add(layer.index, layer.parts)
         recipe = recipes.layer(self._model, layer.index, layer.bench.processing)
-        return [] if self._store.exists(recipe) else [(recipe, summary(self._model, layer.parts))]
+        return [] if self._store.exists(recipe) else [(recipe, summarise_layer(self._model, layer.parts))]
 
-    def _write(self, kept: Sequence[tuple[Recipe, Baked]], layer: Layer | None = None) -> None:
+    def _write(self, kept: Sequence[tuple[Recipe, ArraysAndFacts]], layer: Layer | None = None) -> None:
         started = time.perf_counter()
         try:
             for recipe, (arrays, facts) in kept:
@@ -341,18 +350,18 @@ class _Run:
             layer.let_go()  # not before its files are there: another process would compute them again
 
     def _await(self, most: int) -> None:
-        """Until at most so many batches wait for the disk; DiskRefuses."""
+        """Wait until at most so many batches wait for the disk; DiskRefuses."""
         while len(self._unwritten) > most:
             self._unwritten.popleft().result()
 
-    def _timed(self, work: Callable[[], Value]) -> Value:
+    def _time(self, work: Callable[[], Value]) -> Value:
         started = time.perf_counter()
         try:
             return work()
         finally:
             self._compute_seconds += time.perf_counter() - started
 
-    def _step(self, stage: str) -> JobStep:
+    def _report_step(self, stage: str) -> JobStep:
         return JobStep(
             stage=stage,
             layers_done=self._layers_done,
@@ -368,36 +377,36 @@ class _Run:
         )
 
 
-def _name(layer: int | None) -> str:
+def _layer_name(layer: int | None) -> str:
     return "ends" if layer is None else f"L{layer}"
 
 
-def _turn(model: OpenModel, place: Address) -> int:
-    """When the matrix is computed: with its layer, the last ones first, those of the whole model after them."""
-    return model.manifest.n_layers if place.layer is None else last_first(model).index(place.layer)
+def _turn_of(model: OpenModel, place: Address) -> int:
+    """Return the turn of the matrix: with its layer, the last ones first, those of the whole model after them."""
+    return model.manifest.n_layers if place.layer is None else list_last_first(model).index(place.layer)
 
 
-def _read_out(batch: Batch) -> list[Part]:
-    """All of the batch in one go; what is no head's is read into its own arrays."""
-    parts, asked = unread(batch.layer.bench, batch.matrices)
+def _read_batch(batch: Batch) -> list[HeadPart]:
+    """Read out all of the batch in one go; the MLP's readouts join their own arrays."""
+    parts, asked = prepare_parts(batch.layer.bench, batch.matrices)
     read_together(batch.layer.bench, [*asked, *(each for whole in batch.wholes for each in whole.taken.asked)])
     return parts
 
 
-def _bank_rows(batch: Batch, parts: Sequence[Part]) -> None:
-    """Keep what the bank needs of these matrices, while their vectors are at hand."""
+def _add_bank_rows(batch: Batch, parts: Sequence[HeadPart]) -> None:
+    """Add the bank's rows of these matrices to the layer, while their vectors are in memory."""
     layer, place = batch.layer, Address(batch.layer.bench.model.header.slug, None, batch.layer.index)
     for whole in batch.wholes:
-        layer.rows += rows_of(layer.bench, whole.address.in_basis(None), whole.taken.terms, whole.taken.arrays)
+        layer.rows += bank_rows(layer.bench, whole.address.in_basis(None), whole.taken.terms, whole.taken.arrays)
     for found, part in zip(batch.matrices, parts, strict=True):
         address = place.at_head(found.head).at(found.circuit)
-        layer.rows += rows_of(layer.bench, address, found.terms, part.arrays)
+        layer.rows += bank_rows(layer.bench, address, found.terms, part.arrays)
 
 
-def _part_name(recipe: Recipe) -> str:
-    """A part of the bank, for people."""
+def _name_part(recipe: Recipe) -> str:
+    """Name a part of the bank, for people."""
     if recipe.kind in {"bank", "readings"}:
-        own = _name(recipes.layer_of(recipe))
+        own = _layer_name(recipes.layer_of(recipe))
         return (
             f"readers of {own}"
             if recipe.kind == "readings"
@@ -409,21 +418,21 @@ def _part_name(recipe: Recipe) -> str:
 
 
 class _Map:
-    """The numbers of every head, gathered layer by layer."""
+    """The scores of every head, collected layer by layer."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._scores: dict[int, Arrays] = {}
 
-    def add(self, layer: int, parts: Sequence[Part]) -> None:
-        """A layer's matrices."""
+    def add(self, layer: int, parts: Sequence[HeadPart]) -> None:
+        """Add a layer's matrices."""
         scores = [(part.head, part.circuit, part.facts["scores"]) for part in parts]
-        self._scores[layer] = dict(score_rows(self._bench.model, scores))
+        self._scores[layer] = dict(head_score_arrays(self._bench.model, scores))
 
-    def artifacts(self) -> list[tuple[Recipe, Baked]]:
-        """The map; none where not every layer was needed, since it is there then."""
+    def artifacts(self) -> list[tuple[Recipe, ArraysAndFacts]]:
+        """Return the map; none where not every layer was needed, since it is stored then."""
         n_layers = range(self._bench.model.manifest.n_layers)
         if len(self._scores) < len(n_layers):
             return []
         recipe = recipes.scores(self._bench.model, self._bench.processing)
-        return [(recipe, score_map([self._scores[layer] for layer in n_layers]))]
+        return [(recipe, map_artifact([self._scores[layer] for layer in n_layers]))]

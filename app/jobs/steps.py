@@ -1,4 +1,4 @@
-"""One step of a job, of computing the matrices of a model or of importing one: how far it is.
+"""One step of a job, which computes the matrices of a model or imports one, with its progress.
 
 Knows nothing of how that is done, or shown.
 """
@@ -8,35 +8,35 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class JobStep:
-    """How far precomputing is, said several times a layer, or a fit."""
+    """The progress of precomputing, reported several times a layer, or a fit."""
 
     stage: str
-    """What is being done, for people: `L5, folded`."""
+    """The current stage, for people: `L5, folded`."""
     layers_done: int
     layers: int
     matrices_done: int
-    """Computed so far."""
+    """Matrices computed so far."""
     matrices_found: int
-    """That were there already, as far as was looked."""
+    """Matrices that were stored already, as far as the job has looked."""
     matrices: int
-    """That were asked for."""
+    """Matrices that were asked for."""
     part: float
-    """How much of the next one is done, from 0 to 1, where that takes long."""
+    """The share of the next matrix that is done, from 0 to 1, where that takes long."""
     unsettled: int
     """Rays whose order the fast pass could not settle, so that every token was scored exactly."""
     rays: int
-    """Read out so far."""
+    """Rays read out so far."""
     compute_seconds: float
-    """Spent computing, and in `write_seconds` writing; the two may overlap."""
+    """Seconds of computing, and in `write_seconds` of writing; the two may overlap."""
     write_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class ImportStep:
-    """How far an import is."""
+    """The progress of an import."""
 
     stage: str
-    """What is being done, for people: `checking and writing its layers`."""
+    """The current stage, for people: `checking and writing its layers`."""
     done: int
     total: int
-    """How much of it; 0 where nothing is counted."""
+    """How much the stage has to do; 0 where nothing is counted."""

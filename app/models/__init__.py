@@ -1,1 +1,1 @@
-"""The only room that knows transformer_lens and transformers: checkpoints in, weights out."""
+"""Models: checkpoints in, weights out. The only room that knows transformer_lens and transformers."""

@@ -1,7 +1,7 @@
-"""Which weights are here and under which names: one small file a name, so that imports do not get in each other's way.
+"""Catalog of imported models: names and the weights they lead to, one small file a name.
 
-`DATA/models/<slug>.json` names a fingerprint and where it came from, `DATA/weights/<fingerprint>/` holds those weights.
-Knows no torch.
+So imports do not get in each other's way. `DATA/models/<slug>.json` names a fingerprint and its origin,
+`DATA/weights/<fingerprint>/` holds those weights. Knows no torch.
 """
 
 import json
@@ -19,41 +19,41 @@ FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 class SlugError(ValueError):
-    """The name cannot be had; the message says why."""
+    """The name is not available; the message says why."""
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """The models of one data folder, read anew at each question: an import may be running beside us."""
+    """The models of one data folder, read anew at each call, since an import may run meanwhile."""
 
     data: Path
 
     def entries(self) -> dict[str, Manifest]:
-        """Every imported model by its slug, in the order of the slugs."""
+        """Read every imported model by its slug, in the order of the slugs."""
         slugs = sorted(file.stem for file in self._names.glob("*.json"))
         found = {slug: self.get(slug) for slug in slugs}
         return {slug: manifest for slug, manifest in found.items() if manifest is not None}
 
     def names(self) -> dict[str, str | None]:
-        """Every name and the fingerprint that it leads to, whether or not those weights are here; None: damaged."""
+        """Read every name and its fingerprint, whether or not those weights are here; None: damaged."""
         return {slug: self._fingerprint(slug) for slug in sorted(file.stem for file in self._names.glob("*.json"))}
 
     def get(self, slug: str) -> Manifest | None:
-        """The model of that name; None where there is none, or where its files must be imported again."""
+        """Read the manifest of that name; None if there is none, or its files must be imported again."""
         fingerprint = self._fingerprint(slug)
         return None if fingerprint is None else self.by_fingerprint(fingerprint)
 
     def by_fingerprint(self, fingerprint: str) -> Manifest | None:
-        """The weights with that fingerprint, whatever they are called."""
+        """Read the manifest of the weights with that fingerprint, whatever their name."""
         try:
             manifest = read_manifest(self.weights_folder(fingerprint))
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
-        # A folder that was renamed or copied by hand is not what its name promises.
+        # A folder that was renamed or copied by hand may hold other weights.
         return manifest if manifest.fingerprint == fingerprint else None
 
     def weights_folder(self, fingerprint: str) -> Path:
-        """Where those weights are, or would be."""
+        """Return the folder for those weights, whether or not it exists."""
         return self.data / "weights" / fingerprint
 
     def check(self, slug: str, fingerprint: str | None = None) -> None:
@@ -64,7 +64,7 @@ class Catalog:
             )
         if slug in RESERVED:
             raise SlugError(f"{slug!r} is a page of the app: choose another name with --name")
-        # Weights that are damaged keep their name: it must not pass to others unnoticed.
+        # Damaged weights keep their name: other weights must not take it unnoticed.
         held = self._fingerprint(slug)
         if held is None and (self._names / f"{slug}.json").exists():
             raise SlugError(
@@ -74,26 +74,26 @@ class Catalog:
         if fingerprint and held not in {None, fingerprint} and self.weights_folder(str(held)).is_dir():
             raise SlugError(f"{slug!r} already names other weights, {str(held)[:12]}: choose another name with --name")
 
-    def damaged(self, slug: str) -> bool:
-        """Whether weights have that name but cannot be opened."""
+    def is_damaged(self, slug: str) -> bool:
+        """Return whether weights have that name but cannot be opened."""
         fingerprint = self._fingerprint(slug)
         return bool(fingerprint and self.weights_folder(fingerprint).is_dir() and self.get(slug) is None)
 
     def origin(self, slug: str) -> Origin:
-        """What is known of where the weights of that name came from."""
+        """Read the known origin of the weights of that name."""
         return read_origin(self._entry(slug))
 
     def add(self, slug: str, fingerprint: str, origin: Origin | None = None) -> None:
-        """Give those weights that name; SlugError if it cannot be had. Weights may have several names, and origins."""
+        """Give those weights a name; SlugError if it is not available. Weights may have several names, and origins."""
         self.check(slug, fingerprint)
         known = self.origin(slug) if self._fingerprint(slug) == fingerprint else Origin()
-        entry = {"fingerprint": fingerprint} | asdict((origin or Origin()).joined(known))
+        entry = {"fingerprint": fingerprint} | asdict((origin or Origin()).merge(known))
         self._names.mkdir(parents=True, exist_ok=True)
         temporary = self._names / f"{slug}.{os.getpid()}.part"
         try:
             temporary.write_text(json.dumps(entry) + "\n", encoding="utf-8")
             temporary.replace(self._names / f"{slug}.json")
-        finally:  # nothing half-written stays, such as when the disk is full
+        finally:  # leave nothing half-written, such as when the disk is full
             temporary.unlink(missing_ok=True)
 
     @property
@@ -105,7 +105,7 @@ class Catalog:
         return fingerprint if FINGERPRINT.fullmatch(fingerprint) else None
 
     def _entry(self, slug: str) -> dict[str, Any]:
-        """What stands in that name's file; nothing where there is none, or it is damaged."""
+        """Read that name's file; empty if there is none, or it is damaged."""
         if not SLUG.fullmatch(slug):
             return {}
         try:

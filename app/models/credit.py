@@ -1,6 +1,6 @@
-"""Whose weights are said to be, and under which licence: what stands beside them, in a folder's README or a GGUF header.
+"""Credit: whose model the weights are said to be, and their licence, from a folder's README or a GGUF header.
 
-Words of strangers, shown and never acted on: what does not look like a name is as if it were not there. Knows no torch.
+Untrusted words, shown and never acted on: what does not look like a name is ignored. Knows no torch.
 """
 
 import re
@@ -17,22 +17,22 @@ from app.models.refusal import ImportRefused
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}", re.ASCII)
 LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_ -]{0,63}", re.ASCII)
 MATTER = re.compile(r"\A---\n(?P<facts>.*?)^---\s*$", re.DOTALL | re.MULTILINE)
-"""What stands before a README of the hub, for machines."""
+"""The front matter of a README of the hub."""
 SAID = re.compile(r"^license:[ \t]*[\"']?(?P<licence>[^\"'\n]*?)[\"']?[ \t]*$", re.MULTILINE)
 LONGEST_MATTER = 64 * 1024
 
 
 @dataclass(frozen=True)
 class Credit:
-    """What is said of weights; None for what is not."""
+    """The author's model and the licence that weights are said to have; None where nothing says it."""
 
     hub: str | None = None
-    """Whose and which model of the hub they are: `HuggingFaceTB/SmolLM2-135M-Instruct`."""
+    """The hub id of the model: `HuggingFaceTB/SmolLM2-135M-Instruct`."""
     licence: str | None = None
-    """As they say it: `apache-2.0`."""
+    """The licence as it is written: `apache-2.0`."""
 
-    def completed(self, other: "Credit") -> "Credit":
-        """With what another knows besides."""
+    def fill_from(self, other: "Credit") -> "Credit":
+        """Fill missing fields from another credit."""
         return Credit(self.hub or other.hub, self.licence or other.licence)
 
 
@@ -40,32 +40,32 @@ NONE = Credit()
 
 
 def credit_of(origin: str, folder: Path) -> Credit:
-    """What is known of weights from there, and what stands in their folder."""
+    """Collect the credit of an origin, and of the README in the folder."""
     known = known_credit(origin)
-    return known if folder.is_file() else known.completed(Credit(licence=_licence_in(folder)))
+    return known if folder.is_file() else known.fill_from(Credit(licence=_read_licence(folder)))
 
 
 def known_credit(origin: str) -> Credit:
-    """What the source itself tells: a hub id is one, and SmolLM2's package and the demo are known.
+    """Return the credit that the source itself implies: a hub id is one, and SmolLM2's package and the demo are known.
 
     Example: known_credit("openai-community/gpt2") -> Credit("openai-community/gpt2", None)
     """
     if origin == SMOLLM2.origin:
         return Credit(SMOLLM2.hub, SMOLLM2.licence)
     if origin == "demo":
-        return Credit(licence=_licence_in(demo.FOLDER))
-    return Credit(_matching(HUB_ID, origin))
+        return Credit(licence=_read_licence(demo.FOLDER))
+    return Credit(_match_form(HUB_ID, origin))
 
 
 def gguf_credit(facts: Mapping[str, Any]) -> Credit:
-    """What a GGUF header says."""
+    """Read the credit in a GGUF header."""
     return Credit(
-        _matching(HUB_ID, facts.get("general.source.huggingface.repository")),
-        _matching(LICENCE, facts.get("general.license")),
+        _match_form(HUB_ID, facts.get("general.source.huggingface.repository")),
+        _match_form(LICENCE, facts.get("general.license")),
     )
 
 
-def _licence_in(folder: Path) -> str | None:
+def _read_licence(folder: Path) -> str | None:
     try:
         with open_plain(folder / "README.md") as file:
             text = file.read(LONGEST_MATTER).decode("utf-8", "replace").replace("\r\n", "\n")
@@ -73,8 +73,8 @@ def _licence_in(folder: Path) -> str | None:
         return None
     matter = MATTER.match(text)
     said = SAID.search(matter["facts"]) if matter else None
-    return _matching(LICENCE, said["licence"]) if said else None
+    return _match_form(LICENCE, said["licence"]) if said else None
 
 
-def _matching(form: re.Pattern[str], word: object) -> str | None:
+def _match_form(form: re.Pattern[str], word: object) -> str | None:
     return word if isinstance(word, str) and form.fullmatch(word) else None

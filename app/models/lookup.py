@@ -1,4 +1,4 @@
-"""Which token a text is: what a person types or pastes, back to an id.
+"""Lookup of tokens by text: from what a person types or pastes to an id.
 
 A token is found by its exact text (" Paris"), by the form it is shown in ("·Paris"), or as `#1234` by its id, which is
 the only way to one of several tokens with the same text: the smallest id has it. Knows ids and strings, not how
@@ -12,7 +12,7 @@ from heapq import nsmallest
 from itertools import islice
 
 LONGEST = 100
-"""Characters of a text that is looked for, and of the spelling of a token."""
+"""Longest text that is looked up, and longest spelling of a token, in characters."""
 ID = re.compile(r"#(0|[1-9][0-9]{0,99})")
 
 
@@ -20,7 +20,7 @@ class Lookup:
     """The tokens of one vocabulary by their texts."""
 
     def __init__(self, tokens: Iterable[tuple[int, str, str]]) -> None:
-        """`tokens`: (id, text, shown), ids rising."""
+        """Index `tokens`: (id, text, shown), ids rising."""
         self._texts: dict[str, int] = {}
         self._shown: dict[str, int] = {}
         self._ids: set[int] = set()
@@ -34,7 +34,7 @@ class Lookup:
         """The last id that is a token; the first is 0 or a little more."""
 
     def id_of(self, text: str) -> int | None:
-        """The token that the text names; None if it names none.
+        """Find the token that the text names; None if it names none.
 
         An id comes before a text that looks like one, a text before a shown form: "#7" is token 7, "·" the middle dot.
         """
@@ -45,7 +45,7 @@ class Lookup:
         return self._shown.get(text) if found is None else found
 
     def spelling(self, id_: int, text: str) -> str:
-        """What finds that token again: its text where that can stand in a link, else its id.
+        """Spell a token so that a link finds it again: by its text where a link can hold it, else by its id.
 
         Example: spelling(6342, " Paris") -> " Paris"; spelling(198, "\\n") -> "#198"
         """
@@ -53,7 +53,8 @@ class Lookup:
         return text if is_plain and self.id_of(text) == id_ else f"#{id_}"
 
     def variants(self, text: str) -> list[int]:
-        """The same word with and without a space in front, as it is, in small letters, in capitals and with one.
+        """Find the same word with and without a space in front, as it is, in small letters, in capitals and
+        capitalised.
 
         The text itself is not among them; the other way to write its beginning comes first.
         """
@@ -64,13 +65,13 @@ class Lookup:
         return list(dict.fromkeys(self._texts[each] for each in spelt if each != text and each in self._texts))
 
     def starts(self, text: str, n: int) -> list[int]:
-        """The n longest tokens that the text begins with, a space in front of it or not, without the whole of it."""
+        """Find the n longest tokens that begin the text, with or without a space in front; never the whole text."""
         word = text.removeprefix(" ")
         spelt = (space + word[:size] for size in range(len(word) - 1, 0, -1) for space in (" ", ""))
         return list(islice((self._texts[each] for each in spelt if each in self._texts), n))
 
-    def longer(self, text: str, n: int) -> list[int]:
-        """The n tokens of smallest id that begin with the text and go on, a space in front of it or not; none for no text."""
+    def find_longer(self, text: str, n: int) -> list[int]:
+        """Find the n tokens of smallest id that begin with the text and go on, with or without a space in front."""
         word = text.removeprefix(" ")
         if not word:
             return []

@@ -1,6 +1,6 @@
-"""What is known of an imported model without opening its tensors: the file `manifest.json` beside them.
+"""Manifest: the facts of an imported model that are known without its tensors, from the `manifest.json` beside them.
 
-Knows no torch, so that pages can say what a model is before anything heavy is imported.
+Knows no torch, so that pages can describe a model before anything heavy is imported.
 """
 
 import hashlib
@@ -15,12 +15,12 @@ FORMAT = 3
 """Version of the folder's layout; weights in another format are imported again."""
 
 MlpReads = Literal["ln2", "ln1", "stream"]
-"""Through which norm an MLP reads: its own, attention's (blocks in parallel), or none."""
+"""The norm through which an MLP reads: its own, attention's (blocks in parallel), or none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What must be known of a model to use its tensors."""
+    """The facts of a model that its tensors cannot be used without."""
 
     n_layers: int
     n_heads: int
@@ -39,47 +39,47 @@ class Shape:
     eps: float
     """Added to the variance under the norm's square root."""
     gain_offset: float
-    """Added to every stored gain: Gemma keeps them less one."""
+    """Added to every stored gain: Gemma stores gains less one."""
     positions: Literal["learned", "rotary", "alibi"]
-    """Where positions come in: vectors in the stream, turned queries and keys, or a slope on the scores."""
+    """Kind of positions: vectors in the stream, rotated queries and keys, or a slope on the scores."""
     encoder: bool
-    """Reads both ways (BERT): its stream is behind norms that cannot be folded, and it has no unembedding."""
+    """The model reads both ways (BERT): its stream is behind norms that cannot be folded, and it has no unembedding."""
     reads_normed: bool
     """Attention reads the stream through a norm, as almost everywhere (OLMo-2 does not)."""
     post_norm: bool
-    """What the heads write passes through a norm on its way to the stream (Gemma 2, OLMo-2)."""
+    """The heads' output passes through a norm on its way to the stream (Gemma 2, OLMo-2)."""
     qk_norm: Literal["none", "RMS", "LN"]
     """Queries and keys pass through norms of their own."""
     qk_norm_over_heads: bool
-    """Those norms measure all heads of a token together."""
+    """The norms of queries and keys take all heads of a token together."""
     sinks: bool
     """Attention may go to nothing (GPT-OSS): a head's weights on tokens need not sum to one."""
     n_experts: int
-    """Of each MLP; 0 where it is one dense MLP."""
+    """Experts of each MLP; 0 where it is one dense MLP."""
     d_mlp: int
     """Neurons of each dense MLP; 0 where it is a mixture of experts."""
     gated: bool
     """Each dense MLP has a W_gate beside W_in."""
     mlp_reads: MlpReads
-    """Through which norm the MLP reads the stream; none in OLMo-2 and encoders."""
+    """The norm through which the MLP reads the stream; none in OLMo-2 and encoders."""
     mlp_post_norm: bool
-    """What the MLP writes passes through a norm on its way to the stream (Gemma 2, OLMo-2)."""
+    """The MLP's output passes through a norm on its way to the stream (Gemma 2, OLMo-2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quantisation:
-    """How the weights were rounded to few levels before they came here."""
+    """The rounding of the weights to few levels before they were imported."""
 
     kind: str
-    """What most of their numbers are stored as, in llama.cpp's words, such as `Q4_1`."""
+    """The kind of most of their numbers, in llama.cpp's words, such as `Q4_1`."""
     bits: int
-    """Of each number, in that kind."""
+    """Bits of each number, in that kind."""
     steps: dict[str, list[float]]
     """Root mean square, over the numbers of a head (of queries or of keys and values) or of a whole matrix, of the distance
     between the levels of their block: by the matrix's name in the weights, such as `blocks.3.attn.W_V`. 0 where it is
     stored as it is; not said of matrices whose levels are unevenly spaced."""
     others: dict[str, str] = field(default_factory=dict)
-    """Matrices that are stored as another kind, by their names in the weights."""
+    """Matrices of another kind, by their names in the weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,33 +90,33 @@ class Manifest(Shape):
     fingerprint: str
     """64 hexadecimal digits over tensors, config and tokenizer."""
     name: str
-    """As people know it: `gpt2`, `singular-lens demo`."""
+    """The model's name for people: `gpt2`, `singular-lens demo`."""
     source: str
     """A hub id, `demo`, a package and its version, `local folder` or `local file`; never a path."""
     revision: str | None
     """The commit on the hub; None where there is none."""
     architecture: str
-    """The checkpoint's own word, such as `GPT2LMHeadModel`."""
+    """The checkpoint's own word for it, such as `GPT2LMHeadModel`."""
     dtype: str
-    """What the tensors are stored in: `float16`, `bfloat16` or `float32`."""
+    """The dtype that the tensors are stored in: `float16`, `bfloat16` or `float32`."""
     still_layers: list[int]
-    """Layers of a rotary model that turn nothing, as some of SmolLM3's."""
+    """Layers of a rotary model that rotate nothing, as some of SmolLM3's."""
     checks: dict[str, float]
-    """Each identity that the imported tensors were held to, with its largest relative error over all layers."""
+    """Largest relative error over all layers, by the identity that the imported tensors were checked for."""
     files: dict[str, str]
-    """Every other file of the folder, with the SHA-256 of its bytes."""
+    """SHA-256 of every other file of the folder, by its name."""
     rounded: bool = False
-    """The checkpoint has numbers of float64, and the nearest of float32 are kept. Not said in manifests of old."""
+    """The checkpoint has numbers of float64, which are kept as float32. Missing in old manifests."""
     quantisation: Quantisation | None = None
-    """None of weights that nobody rounded to fewer levels than their dtype has, as far as their file tells."""
+    """Rounding of the weights to fewer levels than their dtype has; None if none is known."""
     hub: str | None = None
-    """Whose and which model of the hub they are said to be; None where nothing says it."""
+    """The hub id of the model that they are said to be; None where nothing says it."""
     licence: str | None = None
-    """As the folder or file says it; None where neither does."""
+    """The licence as the folder or file writes it; None where neither does."""
 
 
 class OtherFormat(ValueError):
-    """Weights that another version of singular-lens wrote; the message says which format, and what becomes of them."""
+    """The weights are in the format of another version; the message says which, and what becomes of them."""
 
     def __init__(self, written: int) -> None:
         fate = (
@@ -128,7 +128,7 @@ class OtherFormat(ValueError):
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest in a folder of weights; FileNotFoundError if there is none, ValueError if it is not ours."""
+    """Read the manifest in a folder of weights; FileNotFoundError if there is none, ValueError if it is not ours."""
     file = folder / "manifest.json"
     facts = json.loads(file.read_text(encoding="utf-8"))
     written = facts.get("format") if isinstance(facts, dict) else None
@@ -147,7 +147,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest into a folder of weights, safe on the disk before this returns."""
+    """Write the manifest into a folder of weights; it is safely on disk when this returns."""
     facts = asdict(manifest)
     text = json.dumps(facts | {"sha256": _checksum(facts)}, indent=2, sort_keys=True) + "\n"
     with (folder / "manifest.json").open("w", encoding="utf-8") as file:
@@ -157,7 +157,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def verify_weights(folder: Path) -> Iterator[tuple[str, str | None]]:
-    """(file, what is wrong with it or None) for every file of a folder of weights, every byte read."""
+    """Yield (file, fault or None) for every file of a folder of weights, every byte read."""
     try:
         manifest = read_manifest(folder)
     except FileNotFoundError:
@@ -177,7 +177,7 @@ def verify_weights(folder: Path) -> Iterator[tuple[str, str | None]]:
 
 
 def file_sum(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
+    """Compute the SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,4 +1,4 @@
-"""Memory that there is not enough of, and that is not needed any more. Knows no torch."""
+"""Memory: recognise when it ran out, and give freed memory back to the system. Knows no torch."""
 
 import ctypes
 import errno
@@ -13,18 +13,18 @@ WORDS = (
     "failed to map segment",
     "can't start new thread",
 )
-"""Of torch on a CPU and on a GPU, of the system, of its loader for a library, and of Python for a thread's stack."""
+"""Words of torch on a CPU and a GPU, of the system, of its library loader, and of Python for a thread's stack."""
 
 
 def is_of_memory(error: BaseException) -> bool:
-    """Tell whether memory was too small."""
+    """Return whether an error means that memory ran out."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
     return any(words in str(error).lower() for words in WORDS)
 
 
 def give_back() -> None:
-    """Hand the system what this process has freed, where its C library keeps that for later (glibc, for each thread)."""
+    """Return freed memory to the system, where its C library would keep it for each thread (glibc)."""
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)

@@ -1,8 +1,9 @@
-"""What the models of a command line are called here, and whether their weights are: one way for every command.
+"""Naming of the models of a command line: their slugs, and whether their weights are here. One way for all commands.
 
-A folder or hub id is not its last word: what has its name here is compared with it. An id of the hub is the same if the
-weights are known to be that id's, and a folder if the stamps of its files are those of the files that were imported
-(`origin`), or else if every byte of it makes the same fingerprint; a GGUF file is if its bytes have the same sum. The hub is not asked. Knows no torch.
+Where a slug is taken already, the folder, file or hub id is compared with what has it. A hub id is the same if the
+weights are known to be that id's; a folder if the stamps of its files are those of the imported files (`origin`), or
+else if all its bytes make the same fingerprint; a GGUF file if its bytes have the same sum. The hub is not asked. Knows
+no torch.
 """
 
 import os
@@ -21,20 +22,20 @@ from app.models.refusal import ImportRefused
 
 @dataclass(frozen=True)
 class Named:
-    """One model of a command line."""
+    """One model of a command line, with its slug."""
 
     slug: str
     source: str
-    """The word that it was given as."""
+    """The word on the command line."""
     is_here: bool
     """Its weights are imported; else they are to be."""
 
 
 def name_models(data: Path, words: Sequence[str], report: Callable[[str], None]) -> tuple[Named, ...]:
-    """Each model once, in the order of the words; `report` is told of what takes long.
+    """Name each model once, in the order of the words; `report` is told of what takes long.
 
-    SlugError where two would be one, or a name is other weights' than the word's; ImportRefused where a word makes no
-    name, or a folder that is to be compared cannot be read.
+    SlugError where two words make one slug, or a slug belongs to other weights than the word's; ImportRefused where a
+    word makes no slug, or a folder that must be compared cannot be read.
     """
     catalog = Catalog(data)
     sources: dict[str, str] = {}
@@ -61,20 +62,20 @@ def _is_here(catalog: Catalog, slug: str, word: str, report: Callable[[str], Non
     elif word != slug and word.lower() not in _known_ids(catalog, slug, manifest):
         raise SlugError(
             f"{slug!r} already names weights, {_pin(manifest)} ({manifest.source}), and they are not known to be those of "
-            f"{word!r}: singular-lens import {word} --name … gives these a name{_way_out(slug)}"
+            f"{word!r}: singular-lens import {word} --name … gives these a name{_explain_way_out(slug)}"
         )
     return True
 
 
 def _known_ids(catalog: Catalog, slug: str, manifest: Manifest) -> set[str]:
-    """What the weights of that name are known as, in small letters: the hub, too, makes no difference."""
+    """Collect the names that the weights of that slug are known by, in small letters, as the hub ignores case."""
     return {known.lower() for known in (manifest.source, *catalog.origin(slug).hub)}
 
 
 def _refuse_other_folder(
     catalog: Catalog, slug: str, word: str, manifest: Manifest, report: Callable[[str], None]
 ) -> None:
-    """SlugError unless the folder holds the weights of that name; what was found is noted for the next time."""
+    """Raise SlugError unless the folder holds the weights of that slug; matching stamps are noted for next time."""
     try:
         source = find_source(word)
         stamps = stamps_of(source.path)
@@ -89,20 +90,20 @@ def _refuse_other_folder(
     except (ImportRefused, OSError) as error:
         raise ImportRefused(
             f"{slug!r} names weights, {_pin(manifest)}, that {word!r} cannot be compared with: "
-            f"{error if isinstance(error, ImportRefused) else error.strerror or error}{_way_out(slug)}"
+            f"{error if isinstance(error, ImportRefused) else error.strerror or error}{_explain_way_out(slug)}"
         ) from error
     if not is_same:
         raise SlugError(
             f"{slug!r} already names other weights, {_pin(manifest)}, than those in {word!r}: import these with --name and "
-            f"use that name{_way_out(slug)}"
+            f"use that name{_explain_way_out(slug)}"
         )
     if stamps and stamps == stamps_of(source.path):
         with suppress(OSError):  # then they are compared again
             catalog.add(slug, manifest.fingerprint, Origin(files=stamps))
 
 
-def _way_out(slug: str) -> str:
-    """How to see what is imported under the name all the same."""
+def _explain_way_out(slug: str) -> str:
+    """Explain how to see what is imported under the name."""
     where = f", where there is no folder {slug}," if is_folder(slug) and os.path.isdir(slug) else ""
     return f". singular-lens serve {slug} alone{where} shows what is here"
 

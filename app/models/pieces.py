@@ -1,21 +1,21 @@
-"""How a model's own tokenizer cuts a text, for words that are no single token.
+"""A model's own tokenizer, which cuts words that are no single token into pieces.
 
-The tokenizers library does it, which a server loads only for that; its file was held to be sound when the model was
-imported. Knows nothing of what tokens look like.
+It loads the tokenizers library, which a server needs only for that; the tokenizer's file was checked when the model was
+imported. Knows nothing of how tokens are shown.
 """
 
 from pathlib import Path
 from typing import Any
 
 LONGEST = 1_000
-"""Characters that are cut."""
+"""Most characters of a text that are cut."""
 
 
 class Pieces:
     """The tokenizer of one model."""
 
     def __init__(self, tokenizer: Path) -> None:
-        """The tokenizer in that file; ValueError where the library does not read it."""
+        """Open the tokenizer in that file; ValueError if the library cannot read it."""
         from tokenizers import Tokenizer
 
         try:
@@ -26,11 +26,11 @@ class Pieces:
         self._tokenizer.no_truncation()
 
     def cut(self, text: str) -> list[int]:
-        """The ids of the text's tokens, inside a longer text: none that mark its beginning or its end.
+        """Cut a text into token ids, as inside a longer text: without tokens that mark its beginning or end.
 
         Example: cut(" grumpy") -> [1665, 35796]
         """
-        # A lone surrogate is no text to the library.
+        # The library rejects lone surrogates.
         plain = text[:LONGEST].encode("utf-8", "replace").decode("utf-8")
         found: list[int] = self._tokenizer.encode(plain, add_special_tokens=False).ids
         return found

@@ -1,4 +1,4 @@
-"""What can be wrong with a model, as sentences for people: before it is imported, and afterwards."""
+"""Faults of a model, as sentences for people: before it is imported, and afterwards."""
 
 
 class ImportRefused(Exception):
@@ -6,4 +6,4 @@ class ImportRefused(Exception):
 
 
 class WeightsDamaged(Exception):
-    """A file of imported weights is not what was written; the message names the file, and no path."""
+    """A file of imported weights was changed since it was written; the message names the file, and no path."""

@@ -1,6 +1,6 @@
-"""Which tokens a reader wants to see, and by what they are ranked: a choice of kinds, and the ids that pass it.
+"""Token selection: the tokens that readouts may show, and the product that ranks them.
 
-Knows a token's text, kind and id; whether training ever moved it is not known here.
+Knows a token's text, kind and id, and not whether training ever moved it.
 """
 
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from app.models.vocabulary import TokenEntry, Vocabulary
 
 Product = Literal["dot", "cosine"]
-"""`dot`: the product of a token's vector with the direction, as the network computes it; `cosine`: that of the token's
-vector at unit length, so that long ones do not stand everywhere."""
+"""`dot`: the product of a token's vector with the direction, as the network computes it; `cosine`: that of its unit
+vector, so that long vectors do not come first everywhere."""
 
 FREQUENT = (0, 100, 500, 1_000, 5_000)
-"""So many of the first ids visitors may leave out: each other number would need random directions of its own."""
+"""Numbers of first ids that visitors may leave out: each other number would need random directions of its own."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Tokens that readouts may show; what is left unsaid lets all pass. True where some may be left out."""
+    """A selection of tokens that readouts may show; the defaults let all pass."""
 
     ascii: bool = False
     """Only texts of ASCII characters."""
@@ -31,35 +31,35 @@ class Selection:
     plain: bool = False
     """Neither special tokens nor any that were never trained."""
     frequent: int = 0
-    """Without so many of the first ids: most vocabularies number their tokens from frequent to rare."""
+    """Leaves out so many of the first ids: most vocabularies number their tokens from frequent to rare."""
     readout: Product = "dot"
-    """By what those that pass are ranked."""
+    """The product that ranks the selected tokens."""
 
     def __bool__(self) -> bool:
-        # Asked of every link of a page.
+        # Called for every link of a page, so it is written out.
         return self.ascii or self.starts or self.plain or self.frequent != 0
 
     def parameters(self) -> dict[str, int]:
-        """What it says of tokens: nothing of what lets all pass."""
+        """Return the options that select tokens, without those that let all pass."""
         said = {"ascii": self.ascii, "starts": self.starts, "plain": self.plain, "frequent": self.frequent}
         return {name: int(value) for name, value in said.items() if value}
 
-    def deciding(self) -> dict[str, int]:
-        """All that decides a readout, for a recipe: nothing of what is as usual."""
+    def recipe_parameters(self) -> dict[str, int]:
+        """Return all options that decide a readout, for a recipe, without defaults."""
         return self.parameters() | ({"cosine": 1} if self.readout == "cosine" else {})
 
 
 EVERY = Selection()
 
 
-def selected(vocabulary: Vocabulary, selection: Selection) -> NDArray[np.bool_]:
-    """Which of the tokens that the tokenizer knows pass: [d_vocab]."""
-    return _selected(vocabulary, selection).copy()
+def select_tokens(vocabulary: Vocabulary, selection: Selection) -> NDArray[np.bool_]:
+    """Select tokens that the tokenizer knows and that pass: [d_vocab]."""
+    return _select_tokens(vocabulary, selection).copy()
 
 
 @lru_cache(maxsize=64)
-def _selected(vocabulary: Vocabulary, selection: Selection) -> NDArray[np.bool_]:
-    # Kept, because every page with a filter asks how many tokens that leaves.
+def _select_tokens(vocabulary: Vocabulary, selection: Selection) -> NDArray[np.bool_]:
+    # Cached, because every page with a filter shows how many tokens it leaves.
     ids = np.flatnonzero(vocabulary.known)
     passed = np.zeros(vocabulary.size, dtype=bool)
     passed[[id_ for id_ in ids.tolist() if _passes(vocabulary.entry(id_), selection)] if selection else ids] = True

@@ -1,4 +1,4 @@
-"""The tokens of a model as a reader can see them, out of its `tokenizer.json`.
+"""Vocabulary: the tokens of a model as a reader can see them, from its `tokenizer.json`.
 
 Reads the vocabulary and the tokenizer's conventions, and finds a token by its text; cuts no text into tokens. Token
 strings are hostile input: what is `shown` has no control, format or invisible character and is at most 40 characters
@@ -19,7 +19,7 @@ from app.models.lookup import Lookup
 
 Kind = Literal["text", "special", "byte"]
 LONGEST = 40
-"""Characters of a shown token."""
+"""Most characters of a shown token."""
 VISIBLE = {" ": "·", "\n": "↵", "\t": "→", "\u00a0": "⍽"}
 # Drawn as nothing or as a gap, though Unicode counts them among letters, marks and symbols: fillers, joiners, variation
 # selectors, the empty Braille cell, a note without a head.
@@ -35,35 +35,35 @@ class TokenEntry(NamedTuple):
 
     id: int
     text: str
-    """What it adds inside a text, its leading space included; `<0xE2>` for bytes that are no text by themselves."""
+    """The text it adds inside a text, its leading space included; `<0xE2>` for bytes that are no whole character."""
     shown: str
     """The text made visible: `·` for a space, `⍽` for one that breaks no line, `↵`, `→`, escapes like `\\u202e`, cut with `…`."""
     kind: Kind
 
 
 class Vocabulary:
-    """Every id of a model; entries are made when first asked for, and kept."""
+    """All ids of a model as tokens; entries are made when first asked for, and cached."""
 
     def __init__(self, tokenizer: Path, d_vocab: int) -> None:
         described = json.loads(tokenizer.read_text(encoding="utf-8"))
         added = described.get("added_tokens") or []
         self.size = d_vocab
-        """Ids of the model; more than the tokenizer knows where the embedding is padded."""
-        self._pieces = _pieces(described["model"]["vocab"])
+        """Number of ids, more than the tokenizer knows where the embedding is padded."""
+        self._pieces = _pieces_by_id(described["model"]["vocab"])
         self._literal = {token["id"]: token["content"] for token in added}
         self._special = {token["id"] for token in added if token["special"]}
         self._decoder = Decoder(described)
         self._entries: dict[int, TokenEntry] = {}
         self.words = Words(self)
-        """The word that each id is."""
+        """The word of each id."""
         self._lookup: Lookup | None = None
         self._lock = Lock()
         self.known = np.zeros(d_vocab, dtype=bool)
-        """Which ids the tokenizer knows: [d_vocab]."""
+        """True for ids that the tokenizer knows: [d_vocab]."""
         self.known[[id_ for id_ in self._pieces.keys() | self._literal.keys() if id_ < d_vocab]] = True
 
     def entry(self, id_: int) -> TokenEntry:
-        """The token with that id; a placeholder such as `<12287>` for one that is not known or adds nothing."""
+        """Return the token with that id; a placeholder such as `<12287>` for one that is unknown or adds nothing."""
         found = self._entries.get(id_)
         if found is None:
             found = self._entries[id_] = self._make(id_)
@@ -71,15 +71,15 @@ class Vocabulary:
 
     @property
     def lookup(self) -> Lookup:
-        """The tokens that the tokenizer knows, by their texts: made once, when first asked for."""
+        """Return the lookup of the tokens that the tokenizer knows: made when first asked for."""
         with self._lock:
             if self._lookup is None:
                 texts = ((id_, self._read(id_)[0]) for id_ in np.flatnonzero(self.known).tolist())
-                self._lookup = Lookup((id_, text, shown(text)) for id_, text in texts)
+                self._lookup = Lookup((id_, text, make_visible(text)) for id_, text in texts)
             return self._lookup
 
     def find(self, text: str) -> TokenEntry | None:
-        """The token that is written so: its text, its shown form, or `#1234` for an id; None if there is none.
+        """Find a token by its text, its shown form, or `#1234` for an id; None if there is none.
 
         Example: find(" Paris") is find("·Paris"), and is the entry of that token.
         """
@@ -90,7 +90,7 @@ class Vocabulary:
         if not 0 <= id_ < self.size:
             raise ValueError(f"token {id_} is not here: ids go from 0 to {self.size - 1}")
         text, kind = self._read(id_)
-        return TokenEntry(id_, text, shown(text), kind)
+        return TokenEntry(id_, text, make_visible(text), kind)
 
     def _read(self, id_: int) -> tuple[str, Kind]:
         literal = self._literal.get(id_)
@@ -101,16 +101,13 @@ class Vocabulary:
         if not text:
             return f"<{id_}>", "special"
         if is_part:
-            # An added token stands in texts as it is, so it is never a part of a character.
+            # An added token is its own text, so it is never a part of a character.
             return (text, "byte") if literal is None else (literal, "text")
         return text, "text"
 
 
 class Words(dict[int, str | int]):
-    """The word that a token is but for case and white space: of tokens that are none their own id, which no other has.
-
-    A dictionary that fills itself: a table looks up thousands.
-    """
+    """Words that tokens are but for case and white space; a token that is no word has its own id, which is unique."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()
@@ -122,16 +119,16 @@ class Words(dict[int, str | int]):
         return word
 
 
-def shown(text: str) -> str:
-    """The text with everything visible, at most 40 characters.
+def make_visible(text: str) -> str:
+    """Make everything in the text visible, at most 40 characters.
 
-    Example: shown(" the\\n") -> "·the↵"
+    Example: make_visible(" the\\n") -> "·the↵"
     """
-    visible = "".join(map(_visible, text[: LONGEST + 1]))
+    visible = "".join(map(_visible_character, text[: LONGEST + 1]))
     return visible if len(visible) <= LONGEST else visible[: LONGEST - 1] + "…"
 
 
-def _visible(character: str) -> str:
+def _visible_character(character: str) -> str:
     if character in VISIBLE:
         return VISIBLE[character]
     # C*: control, format, surrogate, private, unassigned. Z*: spaces and separators other than the plain space.
@@ -141,8 +138,8 @@ def _visible(character: str) -> str:
     return character
 
 
-def _pieces(vocab: dict[str, int] | list[list[Any]]) -> dict[int, str]:
-    """The model's own pieces by id: BPE and WordPiece keep a mapping, Unigram a list of (piece, score)."""
+def _pieces_by_id(vocab: dict[str, int] | list[list[Any]]) -> dict[int, str]:
+    """Return the model's own pieces by id: BPE and WordPiece keep a mapping, Unigram a list of (piece, score)."""
     if isinstance(vocab, dict):
         return {id_: piece for piece, id_ in vocab.items()}
     return {id_: piece for id_, (piece, _score) in enumerate(vocab)}

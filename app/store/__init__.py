@@ -1,1 +1,1 @@
-"""What outlives the process: artifacts on disk. Knows no model and no request."""
+"""The storage that outlives the process: artifacts, jobs and their locks on disk. Knows no model and no request."""

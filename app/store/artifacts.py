@@ -1,7 +1,8 @@
-"""Computed arrays kept on disk, one sealed file each, named after the recipe that decides what is in it.
+"""The store of artifacts: computed arrays on disk, one sealed file each, named after the recipe that decides its
+content.
 
-Weights are fixed, so an artifact is never out of date: another recipe is another file. A file that does not prove to
-be what its recipe says is set aside and reported missing. Knows neither what the arrays mean nor how they are made.
+Weights are fixed, so an artifact is never out of date: another recipe is another file. A file that cannot be proven to
+be its recipe's is set aside and reported missing. Knows neither what the arrays mean nor how they are made.
 """
 
 import hashlib
@@ -19,22 +20,33 @@ from typing import Any, Literal
 import numpy as np
 
 from app.store.grounds import note_artifact, note_folder, note_now
-from app.store.located import Located, Stamp, locate, open_file, stamp_at, stamp_of
+from app.store.located import Located, Stamp, locate_arrays, open_file, stamp_at, stamp_of
 from app.store.memory import Memory
-from app.store.sealed import Arrays, Contents, Damaged, recipe_in, seal, unseal
+from app.store.sealed import Arrays, Contents, Damaged, read_recipe, seal_contents, unseal_contents
 from app.store.shelf import SUFFIX, ReadFile, Shelf
 
-__all__ = ["FORMAT", "Arrays", "Artifact", "ArtifactStore", "Located", "Recipe", "format_of", "is_older", "recipe_of"]
+__all__ = [
+    "ARTIFACT_FORMAT",
+    "Arrays",
+    "Artifact",
+    "ArtifactStore",
+    "Located",
+    "Recipe",
+    "is_older",
+    "parse_recipe",
+    "read_format",
+]
 
-FORMAT = 5
+ARTIFACT_FORMAT = 5
 """Raised when files or arrays change their form or meaning; older files are then no longer found."""
 
 MEMORY_BYTES = 16 * 2**20
-"""Of artifacts, and of whatever else is kept with them, in a process that computes; a server has more."""
-FACTS_GROW = 3
-"""Bytes of facts in memory for each of their JSON."""
+"""Bytes of artifacts, and of whatever else is kept with them, in the memory of a process that computes; a server has
+more."""
+FACTS_GROWTH = 3
+"""Bytes of facts in memory for each byte of their JSON."""
 TOUCH_SECONDS = 60.0
-"""How often the file of an artifact that is held in memory is noted as used."""
+"""How often the file of an artifact in memory is marked as used."""
 
 logger = logging.getLogger(__name__)
 
@@ -44,28 +56,28 @@ class Recipe:
     """Everything that decides an artifact's content, and so its name."""
 
     fingerprint: str
-    """Of the weights."""
+    """The fingerprint of the weights."""
     kind: str
-    """What is computed: decides which arrays there are."""
+    """The kind of artifact: decides which arrays there are."""
     subject: str
-    """What in the model: `L5/H3/ov`, `L5/strongest`, `scores`."""
+    """The subject in the model: `L5/H3/ov`, `L5/strongest`, `scores`."""
     processing: str
     basis: str
     parameters: tuple[tuple[str, float], ...] = ()
-    format: int = FORMAT
+    format: int = ARTIFACT_FORMAT
 
     def to_json(self) -> str:
-        """The recipe in one spelling, to be hashed and compared."""
+        """Spell the recipe in one way, to be hashed and compared."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @cached_property
     def hash(self) -> str:
         """The name of the file, and the key of the computation."""
-        return _hash(self.to_json())
+        return _hash_recipe(self.to_json())
 
 
-def recipe_of(words: str) -> Recipe:
-    """The recipe in those words, which are its one spelling; ValueError if they are not."""
+def parse_recipe(words: str) -> Recipe:
+    """Parse a recipe in its one spelling; ValueError if it is another one."""
     fields = json.loads(words)
     try:
         parameters = tuple((name, value) for name, value in fields.pop("parameters"))
@@ -79,26 +91,27 @@ def recipe_of(words: str) -> Recipe:
 
 @dataclass(frozen=True)
 class Artifact:
-    """What a recipe gave."""
+    """The result of a recipe."""
 
     arrays: Arrays
     facts: dict[str, Any]
-    """What is no array: JSON values."""
+    """The results that are no array: JSON values."""
 
 
 @dataclass
-class Held:
+class HeldArtifact:
     """An artifact in memory."""
 
     artifact: Artifact
     touched: float
-    """When its file was last noted as used, on the monotonic clock."""
+    """When its file was last marked as used, on the monotonic clock."""
 
 
 class ArtifactStore:
     """Artifacts under one folder, the least recently used deleted when they exceed the quota.
 
-    `asked_by` says for whom this store is opened: what the operator asked for, found or computed, no visit deletes.
+    `asked_by` says whom the store is opened for: no visit deletes what the operator asked for, stored before or
+    computed now.
     """
 
     def __init__(
@@ -113,19 +126,19 @@ class ArtifactStore:
         self.memory = Memory(memory_bytes)
         """Artifacts by the hash of their recipe; whoever keeps what is made of them shares the budget."""
         self._located: dict[Path, Stamp] = {}
-        """Files that were proven to be located, and which each was."""
+        """The stamps of files that were proven when they were located."""
         self._used: dict[Path, tuple[Stamp, Stamp]] = {}
-        """Of files whose stamps were asked for: the stamp that this store left when it noted a use, and that from before."""
+        """For files whose stamps were asked for: the stamp after this store marked a use, and the one before."""
         self._noting = Lock()
         self._shelf = Shelf(root, quota_bytes, keeps=asked_by == "operator")
 
     def path(self, recipe: Recipe) -> Path:
-        """Where the recipe's file is, or would be."""
-        return self.root.joinpath(*_place(recipe.fingerprint, recipe.subject, recipe.hash))
+        """Return the path of the recipe's file, which need not exist."""
+        return self.root.joinpath(*_file_parts(recipe.fingerprint, recipe.subject, recipe.hash))
 
     def load(self, recipe: Recipe) -> Artifact | None:
-        """The artifact, kept in memory for a while; None if it is not there or not whole."""
-        held: Held | None = self.memory.get(recipe.hash)
+        """Load the artifact, which stays in memory for a while; None if it is missing or damaged."""
+        held: HeldArtifact | None = self.memory.get(recipe.hash)
         if held is not None:
             self._touch(recipe, held)
             note_artifact(self.path(recipe))
@@ -138,7 +151,7 @@ class ArtifactStore:
         return self._remember(recipe, found)
 
     def read(self, recipe: Recipe) -> Artifact | None:
-        """The artifact from disk, proven; a damaged file is set aside and gives None."""
+        """Read the artifact from disk, proven; a damaged file is set aside and gives None."""
         self.touch(self.path(recipe))
         try:
             found = self._shelf.read(self.path(recipe))
@@ -148,7 +161,7 @@ class ArtifactStore:
         if found is None:
             return None
         try:
-            artifact = _proven(found.data, recipe)
+            artifact = _unseal_artifact(found.data, recipe)
         except Damaged as error:
             self._set_aside(found, error)
             return None
@@ -156,7 +169,9 @@ class ArtifactStore:
         return artifact
 
     def stamp(self, recipe: Recipe) -> Stamp | None:
-        """Which file is there, None if none is: another one after every change but the uses that this store noted."""
+        """Return the stamp of the recipe's file, None if it is missing; it changes with the file, but not by uses that
+        this store marked.
+        """
         path = self.path(recipe)
         with self._noting:
             stamp = self._stamp(path, stamp_at(path))
@@ -165,15 +180,15 @@ class ArtifactStore:
             return stamp
 
     def is_proven(self, recipe: Recipe) -> bool:
-        """Whether the file that is there is one that was proven when it was located, and was not changed since."""
+        """Return whether the file was proven when it was located, and was not changed since."""
         stamp = self.stamp(recipe)
         return stamp is not None and self._located.get(self.path(recipe)) == stamp
 
     def locate(self, recipe: Recipe, *, prove: bool = True) -> Located | None:
-        """Where the artifact's arrays lie on disk, for who reads them in parts; a damaged file is set aside and gives None.
+        """Locate the artifact's arrays on disk, to be read in parts; a damaged file is set aside and gives None.
 
-        Proven once by this store, a block at a time, and again when another file stands there, or it was written into, or
-        another process noted a use; without `prove`, by its header and its size alone.
+        The file is proven once by this store, a block at a time, and again when another file is in its place, it was
+        written into, or another process marked a use; without `prove`, only its header and its size are checked.
         """
         path = self.path(recipe)
         try:
@@ -187,7 +202,7 @@ class ArtifactStore:
             stamp = self._stamp(path, stamp_of(os.fstat(handle)))
             try:
                 known = stamp is not None and self._located.get(path) == stamp
-                found = locate(path, handle, proven=known or not prove)
+                found = locate_arrays(path, handle, proven=known or not prove)
                 if found.recipe != recipe.to_json():
                     raise Damaged("it holds another recipe")
             except Damaged as error:
@@ -203,8 +218,8 @@ class ArtifactStore:
         return found
 
     def save(self, recipe: Recipe, arrays: Arrays, facts: dict[str, Any]) -> Artifact:
-        """Keep the artifact, in memory even if the disk refuses it; what `load` will return."""
-        artifact = Artifact({name: np.ascontiguousarray(array) for name, array in arrays.items()}, _plain(facts))
+        """Store the artifact, in memory even if the disk refuses it; return what `load` will."""
+        artifact = Artifact({name: np.ascontiguousarray(array) for name, array in arrays.items()}, _plain_facts(facts))
         try:
             self.write(recipe, arrays, facts)
         except OSError as error:
@@ -212,52 +227,52 @@ class ArtifactStore:
         return self._remember(recipe, artifact)
 
     def write(self, recipe: Recipe, arrays: Arrays, facts: dict[str, Any]) -> None:
-        """Keep the artifact on disk, for whoever loads it; OSError."""
-        self._shelf.write(self.path(recipe), seal(Contents(recipe.to_json(), json.dumps(facts), arrays)))
+        """Write the artifact to disk, for whoever loads it; OSError."""
+        self._shelf.write(self.path(recipe), seal_contents(Contents(recipe.to_json(), json.dumps(facts), arrays)))
 
     def accept(self, recipe: Recipe, data: bytes, refusal: OSError) -> Artifact:
-        """Hold in memory what another process made, and the disk refused for that reason; Damaged."""
+        """Hold in memory an artifact of another process that the disk refused for that reason; Damaged."""
         self._shelf.note_refusal(refusal, len(data))
-        return self._remember(recipe, _proven(data, recipe))
+        return self._remember(recipe, _unseal_artifact(data, recipe))
 
     def note_kept(self) -> None:
-        """Another process has just kept an artifact: the disk takes them."""
+        """Note that another process has stored an artifact: the disk accepts them."""
         self._shelf.note_refusal(None)
 
     def exists(self, recipe: Recipe) -> bool:
-        """Whether a file has the recipe's name; not whether it is whole."""
+        """Return whether a file has the recipe's name; it may be damaged."""
         path = self.path(recipe)
         note_folder(path.parent)
         return path.is_file()
 
     def keep(self, recipe: Recipe) -> None:
-        """Make the artifact the operator's, if it is there and he asks for it."""
+        """Make the artifact the operator's, if it is stored and this store is the operator's."""
         self._shelf.keep(self.path(recipe))
 
     def takes_room(self, recipe: Recipe) -> bool:
-        """Whether the artifact counts, or would, in what `measure_room` says: to visits, the operator's does not."""
+        """Return whether the artifact counts, or would, in `measure_room`: for visits, the operator's does not."""
         return self.asked_by == "operator" or not self._shelf.is_kept(self.path(recipe))
 
     def measure_room(self) -> int:
-        """Bytes that all may take together for which this store is opened, before some of it is deleted for the rest."""
+        """Return the bytes that all artifacts of this store's side may take, before some are deleted for the rest."""
         return self._shelf.measure_room()
 
     def recipes(self, fingerprint: str, subject: str) -> Iterator[Recipe]:
-        """Of what seems to be there of that subject: nothing is proven until it is loaded."""
+        """Yield the recipes that seem to be stored for that subject: nothing is proven until it is loaded."""
         folder = self.root.joinpath(fingerprint, *subject.split("/"))
         note_folder(folder)
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             if not path.is_file():  # a pipe would never say what it holds
                 continue
             try:
-                recipe = recipe_of(recipe_in(path))
+                recipe = parse_recipe(read_recipe(path))
             except (Damaged, OSError, ValueError, RecursionError):
                 continue  # whoever loads it sets it aside
-            if recipe.format == FORMAT and (recipe.fingerprint, recipe.subject) == (fingerprint, subject):
+            if recipe.format == ARTIFACT_FORMAT and (recipe.fingerprint, recipe.subject) == (fingerprint, subject):
                 yield recipe
 
     def touch(self, path: Path) -> None:
-        """Note that the artifact in that file is in use, though nobody needs to read it."""
+        """Mark the artifact in that file as used, though nobody needs to read it."""
         if path not in self._used:
             self._shelf.touch(path)
             return
@@ -269,17 +284,17 @@ class ArtifactStore:
                 self._used[path] = after, before
 
     def refusal(self) -> OSError | None:
-        """Why the disk does not take artifacts; None while it does."""
+        """Return why the disk refuses artifacts; None while it accepts them."""
         return self._shelf.refusal()
 
-    def _touch(self, recipe: Recipe, held: Held) -> None:
+    def _touch(self, recipe: Recipe, held: HeldArtifact) -> None:
         now = time.monotonic()
         if now - held.touched >= TOUCH_SECONDS:
             held.touched = now
             self.touch(self.path(recipe))
 
     def _stamp(self, path: Path, stamp: Stamp | None) -> Stamp | None:
-        """That of the file as it was before this store noted uses of it."""
+        """Return the file's stamp from before this store marked uses of it."""
         left, before = self._used.get(path, (None, None))
         return before if stamp is not None and stamp == left else stamp
 
@@ -294,18 +309,18 @@ class ArtifactStore:
             logger.warning("artifact %s is damaged (%s) and cannot be set aside: %s", found.path.name, error, refused)
 
     def _remember(self, recipe: Recipe, artifact: Artifact) -> Artifact:
-        self.memory.put(recipe.hash, Held(artifact, time.monotonic()), _size(artifact))
+        self.memory.put(recipe.hash, HeldArtifact(artifact, time.monotonic()), _artifact_bytes(artifact))
         return artifact
 
 
-def format_of(path: Path, recipe: str) -> int:
-    """The format of the artifact in that file; Damaged unless the file is where its recipe belongs.
+def read_format(path: Path, recipe: str) -> int:
+    """Read the format of the artifact in that file; Damaged unless the file is where its recipe belongs.
 
-    Asks nothing else of the recipe, which may be of an older format.
+    Nothing else is asked of the recipe, which may be of an older format.
     """
     try:
         fields = json.loads(recipe)
-        place = _place(fields["fingerprint"], fields["subject"], _hash(recipe))
+        place = _file_parts(fields["fingerprint"], fields["subject"], _hash_recipe(recipe))
         written = int(fields["format"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Damaged("its recipe cannot be read") from error
@@ -315,35 +330,35 @@ def format_of(path: Path, recipe: str) -> int:
 
 
 def is_older(path: Path) -> bool:
-    """Whether the file is an artifact of a format that is not used any more; False where that cannot be told."""
+    """Return whether the file is an artifact of an older format; False where that cannot be told."""
     try:
-        return path.is_file() and format_of(path, recipe_in(path)) < FORMAT
+        return path.is_file() and read_format(path, read_recipe(path)) < ARTIFACT_FORMAT
     except (Damaged, OSError):
         return False
 
 
-def _proven(data: bytes, recipe: Recipe) -> Artifact:
-    """The artifact in the file's bytes; Damaged unless recipe and checksum hold."""
-    contents = unseal(data)
+def _unseal_artifact(data: bytes, recipe: Recipe) -> Artifact:
+    """Unseal the artifact in the file's bytes; Damaged unless recipe and checksum hold."""
+    contents = unseal_contents(data)
     if contents.recipe != recipe.to_json():
         raise Damaged("it holds another recipe")
     return Artifact(contents.arrays, json.loads(contents.facts))
 
 
-def _plain(facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts as they are read again."""
+def _plain_facts(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts as they are read again."""
     plain: dict[str, Any] = json.loads(json.dumps(facts))
     return plain
 
 
-def _hash(recipe: str) -> str:
+def _hash_recipe(recipe: str) -> str:
     return hashlib.sha256(recipe.encode()).hexdigest()[:32]
 
 
-def _place(fingerprint: str, subject: str, name: str) -> tuple[str, ...]:
+def _file_parts(fingerprint: str, subject: str, name: str) -> tuple[str, ...]:
     return (fingerprint, *subject.split("/"), f"{name}{SUFFIX}")
 
 
-def _size(artifact: Artifact) -> int:
+def _artifact_bytes(artifact: Artifact) -> int:
     facts = len(json.dumps(artifact.facts))
-    return sum(array.nbytes for array in artifact.arrays.values()) + FACTS_GROW * facts
+    return sum(array.nbytes for array in artifact.arrays.values()) + FACTS_GROWTH * facts

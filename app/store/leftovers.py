@@ -1,6 +1,6 @@
-"""What nobody needs any more under a folder of artifacts: found and deleted, beside processes that read and write there.
+"""The leftovers of a folder of artifacts: files that nobody needs, deleted beside processes that read and write there.
 
-Knows the artifacts' files; which weights are here, it is told.
+Knows the artifacts' files; the caller says which weights are here.
 """
 
 import os
@@ -11,49 +11,49 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.store.artifacts import is_older
-from app.store.shelf import DAMAGED, SUFFIX, UNFINISHED, Shelf, remove_abandoned, walked
+from app.store.shelf import DAMAGED, SUFFIX, UNFINISHED, Shelf, remove_abandoned, walk_files
 
 
 @dataclass(frozen=True)
-class Removed:
+class RemovedLeftover:
     """Something that was deleted."""
 
     kind: str
-    """What it was, in the plural: `damaged artifacts`."""
+    """The kind of thing, in the plural: `damaged artifacts`."""
     path: Path
     size: int
     """Bytes that this freed."""
 
 
-def collect(root: Path, quota_bytes: int, fingerprints: Collection[str]) -> Iterator[Removed]:
+def delete_leftovers(root: Path, quota_bytes: int, fingerprints: Collection[str]) -> Iterator[RemovedLeftover]:
     """Delete what is damaged, abandoned, of an older format, of other weights than these, or beyond the quota. OSError.
 
-    Files that this store has not written are left alone, and unfinished ones that somebody is writing.
+    Files that no store has written are left alone, and unfinished ones that somebody is writing.
     """
     if not root.is_dir():
         return
-    for path in [*walked(root), *_damaged_folders(root)]:
-        kind = _kind(path, path.relative_to(root).parts[0] in fingerprints)
+    for path in [*walk_files(root), *_damaged_folders(root)]:
+        kind = _leftover_kind(path, path.relative_to(root).parts[0] in fingerprints)
         if kind and (size := _remove_unless_written(path)) is not None:
-            yield Removed(kind, path, size)
+            yield RemovedLeftover(kind, path, size)
     for entry in Shelf(root, quota_bytes).make_room():
-        yield Removed("artifacts beyond the quota", entry.path, entry.size)
+        yield RemovedLeftover("artifacts beyond the quota", entry.path, entry.size)
     _remove_empty_folders(root)
 
 
-def remove(path: Path) -> int:
-    """Delete a file, or a folder with everything in it; the bytes that this freed. OSError."""
+def remove_path(path: Path) -> int:
+    """Delete a file, or a folder with everything in it, and return the bytes that this freed. OSError."""
     if path.is_dir() and not path.is_symlink():
-        size = sum(_size(file) for file in walked(path))
+        size = sum(_file_size(file) for file in walk_files(path))
         shutil.rmtree(path)
     else:
-        size = _size(path)
+        size = _file_size(path)
         path.unlink(missing_ok=True)
     return size
 
 
-def _kind(path: Path, has_weights: bool) -> str | None:
-    """What the file is, if it is not needed."""
+def _leftover_kind(path: Path, has_weights: bool) -> str | None:
+    """Return the kind of leftover that the file is; None if it is needed."""
     if path.suffix == DAMAGED:
         return "damaged artifacts"
     if path.suffix == UNFINISHED and path.name.startswith("."):
@@ -66,10 +66,10 @@ def _kind(path: Path, has_weights: bool) -> str | None:
 
 
 def _remove_unless_written(path: Path) -> int | None:
-    """The bytes that deleting the file freed; None if somebody is writing it."""
+    """Delete the file and return the bytes that this freed; None if somebody is writing it."""
     if path.suffix != UNFINISHED:
-        return remove(path)
-    size = _size(path)
+        return remove_path(path)
+    size = _file_size(path)
     return size if remove_abandoned(path) else None
 
 
@@ -84,7 +84,7 @@ def _remove_empty_folders(root: Path) -> None:
                 Path(folder).rmdir()
 
 
-def _size(path: Path) -> int:
+def _file_size(path: Path) -> int:
     try:
         return path.lstat().st_size
     except FileNotFoundError:

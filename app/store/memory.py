@@ -1,6 +1,6 @@
-"""What is kept in memory besides the disk, within one budget of bytes: what was used last stays.
+"""A memory of values within one budget of bytes, beside the disk: the least recently used are dropped.
 
-For any number of threads. Knows nothing of what it keeps; who puts something in says how large it is.
+Any number of threads may use it. Knows nothing of its values; the caller says how large each is.
 """
 
 from collections import OrderedDict
@@ -8,17 +8,17 @@ from collections.abc import Hashable
 from threading import Lock
 from typing import Any
 
-OVERHEAD = 400
-"""Bytes that an entry takes besides what it holds: its place in the order, its key, its lengths."""
+ENTRY_OVERHEAD = 400
+"""Bytes that an entry takes besides its value: its place in the order, its key, its lengths."""
 
 
-GROWS = 1.45
-"""Bytes that a process grows by for each that is said: objects and their gaps. SmolLM2's heads took 183 MiB where arrays
-and answers were 128."""
+GROWTH_FACTOR = 1.45
+"""Bytes that a process grows by for each counted byte: objects and their gaps. SmolLM2's heads took 183 MiB where
+arrays and answers were 128."""
 
 
 class Memory:
-    """Values by key, the least recently used dropped beyond the budget; what was put in last stays however large."""
+    """Values by key, the least recently used dropped beyond the budget; the last one stays however large."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
@@ -27,7 +27,7 @@ class Memory:
         self._lock = Lock()
 
     def get(self, key: Hashable) -> Any:
-        """The value, noted as used; None where there is none."""
+        """Return the value, and mark it as used; None where there is none."""
         with self._lock:
             entry = self._entries.get(key)
             if entry is None:
@@ -36,23 +36,23 @@ class Memory:
             return entry[0]
 
     def put(self, key: Hashable, value: Any, size: int) -> None:
-        """Keep the value, of so many bytes, in the place of what has that key."""
+        """Keep the value, of so many bytes, replacing the key's last one."""
         with self._lock:
             self._drop(key)
-            taken = int(GROWS * size) + OVERHEAD
+            taken = int(GROWTH_FACTOR * size) + ENTRY_OVERHEAD
             self._entries[key] = value, taken
             self._bytes += taken
             while self._bytes > self._most and len(self._entries) > 1:
                 self._drop(next(iter(self._entries)))
 
     def drop(self, key: Hashable) -> None:
-        """Keep what has that key no longer."""
+        """Drop the key's value."""
         with self._lock:
             self._drop(key)
 
     @property
     def used(self) -> int:
-        """Bytes that are kept."""
+        """Bytes of the values that are kept."""
         return self._bytes
 
     def __len__(self) -> int:

@@ -1,7 +1,7 @@
 """An artifact as bytes: a safetensors file whose header holds recipe, facts and a checksum over every byte of the file.
 
-The checksum is taken with its own digits blank, so that the header is covered as well as the arrays: nothing is parsed
-or believed before it holds. Knows no folder and does not know what a recipe means.
+The checksum is taken with its own digits blank, so that it covers the header as well as the arrays: nothing is parsed
+or trusted before it holds. Knows no folder and not what a recipe means.
 """
 
 import hashlib
@@ -20,9 +20,9 @@ from safetensors.numpy import save as serialise
 Arrays = Mapping[str, NDArray[Any]]
 
 LENGTH_BYTES = 8
-"""Before the header: its length, little-endian."""
-MARK = b'"sha256":"'
-"""Stands before the checksum; quotes inside the other values are escaped, so it stands nowhere else in a header."""
+"""Bytes before the header: its length, little-endian."""
+CHECKSUM_MARK = b'"sha256":"'
+"""The bytes before the checksum; quotes inside the other values are escaped, so they stand nowhere else in a header."""
 BLANK = b"0" * 64
 
 
@@ -32,45 +32,45 @@ class Damaged(ValueError):
 
 @dataclass(frozen=True)
 class Contents:
-    """What a sealed file holds."""
+    """The contents of a sealed file."""
 
     recipe: str
     facts: str
-    """JSON."""
+    """The facts as JSON."""
     arrays: Arrays
 
 
-def seal(contents: Contents) -> bytes:
-    """The file for these contents."""
+def seal_contents(contents: Contents) -> bytes:
+    """Build the file of these contents."""
     arrays = {name: np.ascontiguousarray(array) for name, array in contents.arrays.items()}
     metadata = {"recipe": contents.recipe, "facts": contents.facts, "sha256": BLANK.decode()}
     data: bytes = serialise(arrays, metadata)
-    at = checksum_at(data)
-    return data[:at] + _checksum(data, at) + data[at + len(BLANK) :]
+    at = find_checksum(data)
+    return data[:at] + _compute_checksum(data, at) + data[at + len(BLANK) :]
 
 
-def unseal(data: bytes) -> Contents:
-    """What the file holds; Damaged if any bit of it is not as it was written."""
-    at = checksum_at(data)
-    if data[at : at + len(BLANK)] != _checksum(data, at):
+def unseal_contents(data: bytes) -> Contents:
+    """Read the contents of a file; Damaged if any bit of it is not as it was written."""
+    at = find_checksum(data)
+    if data[at : at + len(BLANK)] != _compute_checksum(data, at):
         raise Damaged("its checksum does not match")
     try:
-        return Contents(arrays=parse(data), **words_of(data[LENGTH_BYTES : LENGTH_BYTES + header_length(data)]))
+        return Contents(arrays=parse(data), **read_words(data[LENGTH_BYTES : LENGTH_BYTES + read_header_length(data)]))
     except SafetensorError as error:
         raise Damaged(str(error)) from error
 
 
-def recipe_in(path: Path) -> str:
-    """The recipe in a file's header, read without the arrays and without proof; Damaged if there is none, OSError."""
+def read_recipe(path: Path) -> str:
+    """Read the recipe in a file's header, without the arrays and without proof; Damaged if there is none, OSError."""
     with path.open("rb") as file:
-        length = header_length(file.read(LENGTH_BYTES))
+        length = read_header_length(file.read(LENGTH_BYTES))
         if length > path.stat().st_size:
             raise Damaged("its header is longer than the file")
-        return words_of(file.read(length))["recipe"]
+        return read_words(file.read(length))["recipe"]
 
 
-def words_of(header: bytes) -> dict[str, str]:
-    """Recipe and facts that a header says; Damaged."""
+def read_words(header: bytes) -> dict[str, str]:
+    """Read recipe and facts from a header; Damaged."""
     try:
         metadata = json.loads(header)["__metadata__"]
         return {"recipe": str(metadata["recipe"]), "facts": str(metadata["facts"])}
@@ -78,21 +78,21 @@ def words_of(header: bytes) -> dict[str, str]:
         raise Damaged("its header cannot be read") from error
 
 
-def header_length(data: bytes) -> int:
-    """Bytes of the header, as a file says that begins so."""
+def read_header_length(data: bytes) -> int:
+    """Return the length of the header in bytes, from the start of a file."""
     return int.from_bytes(data[:LENGTH_BYTES], "little")
 
 
-def checksum_at(data: bytes) -> int:
-    """Where the digits of the checksum stand; Damaged if there are none."""
-    at = data.find(MARK, LENGTH_BYTES, LENGTH_BYTES + header_length(data))
+def find_checksum(data: bytes) -> int:
+    """Find the digits of the checksum; Damaged if there are none."""
+    at = data.find(CHECKSUM_MARK, LENGTH_BYTES, LENGTH_BYTES + read_header_length(data))
     if at < 0:
         raise Damaged("it has no checksum")
-    return at + len(MARK)
+    return at + len(CHECKSUM_MARK)
 
 
-def _checksum(data: bytes, at: int) -> bytes:
-    """Of everything but the checksum at that place, as hexadecimal digits."""
+def _compute_checksum(data: bytes, at: int) -> bytes:
+    """Compute the checksum of everything but the checksum at that place, as hexadecimal digits."""
     view = memoryview(data)
     digest = hashlib.sha256(view[:at])
     digest.update(BLANK)

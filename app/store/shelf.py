@@ -1,10 +1,10 @@
-"""Files under one folder and a quota, each written whole or not at all, by any number of threads and processes.
+"""The files under one folder and a quota, each written whole or not at all, by any number of threads and processes.
 
 A new file is written beside its place under another name and renamed when it is safe on the disk. At every moment the
-folder holds at most the quota and, for each writer, one unfinished file; only a file that is larger than all that others
-leave to it is kept too, as the last of the visits' or of the operator's. The least recently used files make room, except that visits take none from what the operator asked for: such a file is
-write-protected, which survives restarts, copies and other servers, and is seen where its size and age are. Knows
-nothing of what is in them.
+folder holds at most the quota and, for each writer, one unfinished file; only a file that is larger than all that
+others leave to it is kept too, as the last of the visits' or of the operator's. The least recently used files make
+room, except that visits take none from what the operator asked for: such a file is write-protected, a mark that
+survives restarts and copies and that every server sees. Knows nothing of what is in them.
 """
 
 import errno
@@ -20,30 +20,30 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
 
-from app.store.account import SIZE, Used, open_account
-from app.store.locks import taken
+from app.store.account import ACCOUNT_BYTES, UsedBytes, open_account
+from app.store.locks import try_lock
 
 SUFFIX, DAMAGED, UNFINISHED = ".safetensors", ".damaged", ".tmp"
 
-EVICT_TO = 0.9
-"""Share of the quota left after an eviction, so that the folder is not walked again for each new file."""
+EVICT_TO_SHARE = 0.9
+"""The share of the quota left after an eviction, so that the folder is not walked again for each new file."""
 VISITS_SHARE = 0.1
-"""Share of the quota that is left to visits however much the operator asks for."""
+"""The share of the quota that is left to visits however much the operator asks for."""
 WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 IN_USE_SECONDS = 300.0
-"""A file that was read or written in this time makes room only if nothing else can, and only as much as must be."""
+"""A file that was used so recently makes room only if nothing else can, and only as much as needed."""
 PROBE_SECONDS = 1.0
-"""How long what was found out about a disk that refused a file is believed."""
+"""How long the result of probing a disk that refused a file is trusted."""
 MOST_PROBED_BYTES = 4 * 2**20
-ATTEMPTS = 20
-"""To begin a file while another process removes empty folders and what looks abandoned."""
+BEGIN_ATTEMPTS = 20
+"""Attempts to begin a file while another process removes empty folders and abandoned files."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ReadFile:
-    """A file's bytes, and which file it was: by now another may have its name."""
+    """A file's bytes, and its inode: by now another file may have its name."""
 
     path: Path
     data: bytes
@@ -55,18 +55,18 @@ class StoredFile:
     """A finished or damaged file, in the order in which they make room."""
 
     is_whole: bool
-    """Not set aside as damaged."""
+    """The file is not set aside as damaged."""
     used: float
-    """Time of last use, in seconds since 1970."""
+    """The time of last use, in seconds since 1970."""
     path: Path
     size: int
     is_kept: bool
-    """Asked for by the operator: no visit's to delete."""
+    """The operator asked for the file: no visit may delete it."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """What the disk said to the last file that was to be written."""
+    """The disk's refusal of the last file that was to be written."""
 
     error: OSError
     size: int
@@ -81,7 +81,7 @@ class Shelf:
     def __init__(self, root: Path, quota_bytes: int, *, keeps: bool = False) -> None:
         """With `keeps`, what is written and asked for here is the operator's."""
         self.root = root
-        self._quota = quota_bytes - SIZE  # the account is kept there too
+        self._quota = quota_bytes - ACCOUNT_BYTES  # the account takes some of the quota
         self._most_kept = int(self._quota * (1 - VISITS_SHARE))
         self._keeps = keeps
         self._measured = False
@@ -89,9 +89,9 @@ class Shelf:
         self._probing = Lock()
 
     def read(self, path: Path) -> ReadFile | None:
-        """The file, whose use is not noted; None if it is not there.
+        """Read the file without marking it as used; None if it does not exist.
 
-        No bytes for what has the file's name and is no file. OSError.
+        A name that is no regular file gives no bytes. OSError.
         """
         try:
             # Not waiting for a writer, should a pipe stand in the file's place.
@@ -106,41 +106,43 @@ class Shelf:
             return ReadFile(path, file.read(), status.st_ino)
 
     def touch(self, path: Path) -> None:
-        """Note that the file is in use, though nobody needs to read it."""
-        with suppress(OSError):  # it is not there, or is another user's, or the disk is read-only
+        """Mark the file as used, though nobody needs to read it."""
+        with suppress(OSError):  # it does not exist, or is another user's, or the disk is read-only
             os.utime(path)
 
     def keep(self, path: Path) -> None:
-        """Make the file, if it is there and there is room for it, the operator's, where `keeps` says so."""
+        """Make the file the operator's, if it exists and there is room for it, where `keeps` is set."""
         if not self._keeps:
             return
         with suppress(OSError):  # another user's, or the disk is read-only, so that nothing is deleted either
             if _is_kept(path.stat()):
                 return
             with open_account(self.root) as account:
-                entry = _entry(path)
+                entry = _read_entry(path)
                 if entry is None or entry.is_kept:
                     return
-                # Not there where it was deleted, or is of a form that knew nothing of the operator.
-                used = account.read() or _total(self.entries())
+                # There is no account where it was deleted, or it is of a form without the operator's bytes.
+                used = account.read() or _sum_bytes(self.entries())
                 if used.kept + entry.size > self._most_kept:
                     return
                 if _protect(path):
-                    account.write(used + Used(visits=-entry.size, kept=entry.size))
+                    account.write(used + UsedBytes(visits=-entry.size, kept=entry.size))
 
     def is_kept(self, path: Path) -> bool:
-        """Tell whether the file is there, and the operator's."""
-        entry = _entry(path)
+        """Return whether the file exists, and is the operator's."""
+        entry = _read_entry(path)
         return entry is not None and entry.is_kept
 
     def measure_room(self) -> int:
-        """Bytes that files written here may take together: what the operator's may at most, or have left to visits."""
-        return self._most_kept if self._keeps else max(0, self._quota - _total(self.entries()).kept)
+        """Return the bytes that files written here may take together: the operator's at most, or what they leave to
+        visits.
+        """
+        return self._most_kept if self._keeps else max(0, self._quota - _sum_bytes(self.entries()).kept)
 
     def write(self, path: Path, data: bytes) -> None:
-        """Put the file in its place, whole; OSError leaves what was there before."""
+        """Write the file whole into its place; OSError leaves what was there before."""
         try:
-            with unfinished(path) as (temporary, file):
+            with write_unfinished(path) as (temporary, file):
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -151,11 +153,11 @@ class Shelf:
         self.note_refusal(None)
 
     def note_refusal(self, error: OSError | None, size: int = 0) -> None:
-        """The last file, of so many bytes, could not be written for that reason, or could be."""
+        """Note that the last file, of so many bytes, could not be written for that reason, or (None) could be."""
         self._refusal = None if error is None else Refusal(error, size, time.monotonic())
 
     def set_aside(self, found: ReadFile) -> bool:
-        """Rename a damaged file so that its name is free; False if it is not there any more. OSError."""
+        """Rename a damaged file so that its name is free; False if it does not exist any more. OSError."""
         try:
             if found.path.stat().st_ino != found.inode:
                 return False  # somebody else has set it aside and written it anew
@@ -165,7 +167,7 @@ class Shelf:
         return True
 
     def refusal(self) -> OSError | None:
-        """Why the last file could not be written; a disk that refused one is tried again before it is said."""
+        """Return why the last file could not be written; a disk that refused one is tried again before that."""
         with self._probing:
             refused = self._refusal
             if refused is None or time.monotonic() - refused.time < PROBE_SECONDS:
@@ -178,49 +180,53 @@ class Shelf:
             return None if self._refusal is None else self._refusal.error
 
     def entries(self) -> Iterator[StoredFile]:
-        """Every finished or damaged file under the folder."""
-        for path in walked(self.root):
-            if path.suffix in (SUFFIX, DAMAGED) and (entry := _entry(path)):
+        """Yield every finished or damaged file under the folder."""
+        for path in walk_files(self.root):
+            if path.suffix in (SUFFIX, DAMAGED) and (entry := _read_entry(path)):
                 yield entry
 
     def make_room(self) -> Iterator[StoredFile]:
-        """Measure the folder and delete what is beyond the quota; the files that were deleted. OSError."""
+        """Measure the folder, delete what is beyond the quota, and yield the deleted files. OSError."""
         if self.root.is_dir():
             with open_account(self.root) as account:
                 entries = sorted(self.entries())
-                gone = list(self._evict(entries, Used()))
-                account.write(_total(entries) - _total(gone))
+                gone = list(self._evict(entries, UsedBytes()))
+                account.write(_sum_bytes(entries) - _sum_bytes(gone))
             yield from gone
 
     def _put_in_place(self, temporary: Path, path: Path, size: int) -> None:
         with open_account(self.root) as account:
-            replaced = _entry(path)
+            replaced = _read_entry(path)
             is_kept = (self._keeps or (replaced is not None and replaced.is_kept)) and _protect(temporary)
-            used = self._used_with(account.read(), replaced, path, Used(kept=size) if is_kept else Used(size))
-            # Before the rename: whoever is killed in between has counted too much, not too little.
+            used = self._make_room_for(
+                account.read(), replaced, path, UsedBytes(kept=size) if is_kept else UsedBytes(size)
+            )
+            # Before the rename: a process killed in between has counted too much, not too little.
             account.write(used)
             temporary.replace(path)
 
-    def _used_with(self, used: Used | None, replaced: StoredFile | None, path: Path, coming: Used) -> Used:
-        """Bytes under the folder once the file has its place, for which room is made."""
+    def _make_room_for(
+        self, used: UsedBytes | None, replaced: StoredFile | None, path: Path, coming: UsedBytes
+    ) -> UsedBytes:
+        """Make room, and return the bytes under the folder once the file has its place."""
         if used is not None and self._measured:
-            used = used - _total([replaced] if replaced else []) + coming
+            used = used - _sum_bytes([replaced] if replaced else []) + coming
             if used.kept <= self._most_kept and used.visits + used.kept <= self._quota:
                 return used
         others = sorted(entry for entry in self.entries() if entry.path != path)
         self._measured = True
-        return _total(others) - _total(self._evict(others, coming)) + coming
+        return _sum_bytes(others) - _sum_bytes(self._evict(others, coming)) + coming
 
-    def _evict(self, entries: list[StoredFile], coming: Used) -> Iterator[StoredFile]:
+    def _evict(self, entries: list[StoredFile], coming: UsedBytes) -> Iterator[StoredFile]:
         """Delete the first of these files until there is room: kept ones for kept ones alone, the others for both."""
         kept = [entry for entry in entries if entry.is_kept]
         gone = list(_trim(kept, coming.kept, self._most_kept))
         yield from gone
-        left = self._quota - (_total(kept) - _total(gone) + coming).kept
+        left = self._quota - (_sum_bytes(kept) - _sum_bytes(gone) + coming).kept
         yield from _trim([entry for entry in entries if not entry.is_kept], coming.visits, left)
 
     def _probe(self, size: int) -> None:
-        with unfinished(self.root / "probe") as (temporary, file):
+        with write_unfinished(self.root / "probe") as (temporary, file):
             file.write(bytes(size))
             file.flush()
             os.fsync(file.fileno())
@@ -230,9 +236,9 @@ class Shelf:
 
 
 @contextmanager
-def unfinished(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """A new file beside the path, gone afterwards unless it was renamed, and locked as long as somebody writes it."""
-    temporary, handle = _begin(path)
+def write_unfinished(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """Open a new file beside the path, removed afterwards unless it was renamed, and locked while somebody writes it."""
+    temporary, handle = _begin_file(path)
     try:
         with open(handle, "wb") as file:
             yield temporary, file
@@ -248,7 +254,7 @@ def remove_abandoned(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        if not taken(handle):
+        if not try_lock(handle):
             return False
         path.unlink(missing_ok=True)
         return True
@@ -256,15 +262,15 @@ def remove_abandoned(path: Path) -> bool:
         os.close(handle)
 
 
-def walked(root: Path) -> Iterator[Path]:
-    """Every file under the folder."""
+def walk_files(root: Path) -> Iterator[Path]:
+    """Yield every file under the folder."""
     for folder, folders, names in os.walk(root):
         folders.sort()
         yield from (Path(folder, name) for name in sorted(names))
 
 
-def _begin(path: Path) -> tuple[Path, int]:
-    for _ in range(ATTEMPTS):
+def _begin_file(path: Path) -> tuple[Path, int]:
+    for _ in range(BEGIN_ATTEMPTS):
         temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{UNFINISHED}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -274,9 +280,9 @@ def _begin(path: Path) -> tuple[Path, int]:
         except FileExistsError:
             if path.parent.exists() and not path.parent.is_dir():
                 raise
-            continue  # it was there, and removed before it was looked at
+            continue  # it existed, and was removed before this check
         try:
-            if taken(handle) and os.fstat(handle).st_nlink:
+            if try_lock(handle) and os.fstat(handle).st_nlink:
                 return temporary, handle
         except OSError:
             os.close(handle)
@@ -286,22 +292,22 @@ def _begin(path: Path) -> tuple[Path, int]:
 
 
 def _trim(entries: list[StoredFile], coming: int, most: int) -> Iterator[StoredFile]:
-    """Delete the first of these files until they and what is coming have at most so many bytes; some may be gone."""
+    """Delete the first of these files until they and the coming one have at most so many bytes; some may be gone."""
     used = sum(entry.size for entry in entries) + coming
     if used <= most:
         return
     recently = time.time() - IN_USE_SECONDS
     for entry in entries:
         in_use = entry.is_whole and entry.used > recently
-        if used <= (most if in_use else most * EVICT_TO):
+        if used <= (most if in_use else most * EVICT_TO_SHARE):
             return
         entry.path.unlink(missing_ok=True)
         used -= entry.size
         yield entry
 
 
-def _entry(path: Path) -> StoredFile | None:
-    """The file; None if it is not there. A damaged one is nobody's."""
+def _read_entry(path: Path) -> StoredFile | None:
+    """Return the file; None if it does not exist. A damaged one is nobody's."""
     try:
         status = path.lstat()
     except FileNotFoundError:
@@ -322,11 +328,11 @@ def _protect(path: Path) -> bool:
     return False
 
 
-def _total(entries: Iterable[StoredFile]) -> Used:
+def _sum_bytes(entries: Iterable[StoredFile]) -> UsedBytes:
     visits = kept = 0
     for entry in entries:
         if entry.is_kept:
             kept += entry.size
         else:
             visits += entry.size
-    return Used(visits, kept)
+    return UsedBytes(visits, kept)

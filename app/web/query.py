@@ -23,7 +23,7 @@ from app.models.selection import FREQUENT, Product, Selection
 PARAMETERS = tuple(dict.fromkeys(parameter.name for basis in BASES.values() for parameter in basis.parameters))
 
 
-def said(name: str, page: Page, **changed: object) -> Any:
+def option_field(name: str, page: Page, **changed: object) -> Any:
     """Describe a form's field by the row that the table of options has for it on that page; `changed`: another default."""
     option = find_option(name, page)
     bounds = option.bounds
@@ -60,7 +60,7 @@ def _without_format(said: dict[str, Any], what: str, instead: str = "") -> dict[
 class ViewQuery(Query):
     """What every page of a model takes."""
 
-    weights: Processing | None = said("weights", "model")
+    weights: Processing | None = option_field("weights", "model")
 
     def options(self) -> Options:
         """The explorer's form of it."""
@@ -70,36 +70,36 @@ class ViewQuery(Query):
 class JumpQuery(ViewQuery):
     """What the jump box sends."""
 
-    q: str = said("q", "jump")
+    q: str = option_field("q", "jump")
 
 
 class JobsQuery(Query):
     """What the list of jobs takes."""
 
-    model: str | None = said("model", "jobs")
-    live: bool = said("live", "jobs")
+    model: str | None = option_field("model", "jobs")
+    live: bool = option_field("live", "jobs")
 
 
 class MapQuery(ViewQuery):
     """What a model's page takes."""
 
-    score: str | None = said("score", "model")
+    score: str | None = option_field("score", "model")
 
 
 class RankedQuery(MapQuery):
     """What a model's page takes besides."""
 
-    ranked: Ranked = said("ranked", "model")
+    ranked: Ranked = option_field("ranked", "model")
 
 
 class NotableQuery(ViewQuery):
     """What a model's gallery takes."""
 
-    among: GalleryList = said("among", "notable")
-    kind: str = said("kind", "notable")
-    side: str = said("side", "notable")
-    layer: str = said("layer", "notable")
-    page: int = said("page", "notable")
+    among: GalleryList = option_field("among", "notable")
+    kind: str = option_field("kind", "notable")
+    side: str = option_field("side", "notable")
+    layer: str = option_field("layer", "notable")
+    page: int = option_field("page", "notable")
 
     @model_validator(mode="before")
     @classmethod
@@ -112,12 +112,12 @@ class NotableQuery(ViewQuery):
         layer = layer.lower()
         return layer[1:] if re.fullmatch("l[0-9]+", layer) else layer
 
-    def sought(self) -> Sought:
+    def as_sought(self) -> Sought:
         """The explorer's form of it."""
         return Sought(self.among, self.kind, self.side, self.layer, self.page)
 
 
-def _spaced(q: str) -> str:
+def _without_controls(q: str) -> str:
     """The words, with a space in the place of each control character: those of a paste stand between words."""
     return "".join(" " if unicodedata.category(character) == "Cc" else character for character in q)
 
@@ -125,20 +125,20 @@ def _spaced(q: str) -> str:
 class SearchQuery(ViewQuery):
     """What a model's search takes."""
 
-    q: str = said("q", "search")
-    order: SearchOrder = said("order", "search")
-    basis: SearchBasis = said("basis", "search")
-    side: str = said("side", "search")
-    kind: str = said("kind", "search")
-    layers: str = said("layers", "search")
-    readable: bool = said("readable", "search")
-    used: bool = said("used", "search")
-    page: int = said("page", "search")
+    q: str = option_field("q", "search")
+    order: SearchOrder = option_field("order", "search")
+    basis: SearchBasis = option_field("basis", "search")
+    side: str = option_field("side", "search")
+    kind: str = option_field("kind", "search")
+    layers: str = option_field("layers", "search")
+    readable: bool = option_field("readable", "search")
+    used: bool = option_field("used", "search")
+    page: int = option_field("page", "search")
 
     @field_validator("q")
     @classmethod
     def _is_text(cls, q: str) -> str:
-        return _spaced(q)
+        return _without_controls(q)
 
     @field_validator("layers")
     @classmethod
@@ -158,28 +158,28 @@ class SearchQuery(ViewQuery):
 class SearchPageQuery(SearchQuery):
     """What its page takes besides."""
 
-    format: Literal["csv"] | None = said("format", "search")
+    format: Literal["csv"] | None = option_field("format", "search")
 
 
 class EveryQuery(Query):
     """What a search of every model takes."""
 
-    q: str = said("q", "every")
+    q: str = option_field("q", "every")
 
     @field_validator("q")
     @classmethod
     def _is_text(cls, q: str) -> str:
-        return _spaced(q)
+        return _without_controls(q)
 
 
 class CompositionQuery(ViewQuery):
     """What a map of composition takes."""
 
-    kind: Composed = said("kind", "composition")
-    writer: str = said("writer", "composition")
-    reader: str = said("reader", "composition")
-    n: int = said("n", "composition")
-    format: Literal["csv"] | None = said("format", "composition")
+    kind: Composed = option_field("kind", "composition")
+    writer: str = option_field("writer", "composition")
+    reader: str = option_field("reader", "composition")
+    n: int = option_field("n", "composition")
+    format: Literal["csv"] | None = option_field("format", "composition")
 
     @field_validator("writer", "reader")
     @classmethod
@@ -198,8 +198,8 @@ class CompositionQuery(ViewQuery):
 class ContrastQuery(Query):
     """What two places side by side take."""
 
-    a: str = said("a", "contrast")
-    b: str = said("b", "contrast")
+    a: str = option_field("a", "contrast")
+    b: str = option_field("b", "contrast")
 
     @model_validator(mode="before")
     @classmethod
@@ -212,17 +212,17 @@ class ContrastQuery(Query):
 class CensusQuery(ViewQuery):
     """What a model's census takes."""
 
-    format: Literal["csv"] | None = said("format", "census")
+    format: Literal["csv"] | None = option_field("format", "census")
 
 
 class FitQuery(Query):
     """How a matrix is fitted."""
 
-    components: int | None = said("components", "matrix")
-    atoms: int | None = said("atoms", "matrix")
-    sparsity: int | None = said("sparsity", "matrix")
-    groups: int | None = said("groups", "matrix")
-    seed: int | None = said("seed", "matrix")
+    components: int | None = option_field("components", "matrix")
+    atoms: int | None = option_field("atoms", "matrix")
+    sparsity: int | None = option_field("sparsity", "matrix")
+    groups: int | None = option_field("groups", "matrix")
+    seed: int | None = option_field("seed", "matrix")
 
     def parameters(self) -> dict[str, int | None]:
         """Those of the basis by name; None: not given."""
@@ -240,17 +240,17 @@ class BasisQuery(FitQuery, ViewQuery):
 class WishQuery(FitQuery):
     """What a job is to compute."""
 
-    model: str = said("model", "wish")
-    kind: Literal["matrices", "import"] = said("kind", "wish")
-    weights: str | None = said("weights", "wish")
-    matrices: str | None = said("matrices", "wish")
-    basis: str | None = said("basis", "wish")
+    model: str = option_field("model", "wish")
+    kind: Literal["matrices", "import"] = option_field("kind", "wish")
+    weights: str | None = option_field("weights", "wish")
+    matrices: str | None = option_field("matrices", "wish")
+    basis: str | None = option_field("basis", "wish")
 
 
 class DistanceQuery(ViewQuery):
     """What pages take that show a QK of a rotary model at a distance."""
 
-    distance: int = said("distance", "matrix")
+    distance: int = option_field("distance", "matrix")
 
     def options(self) -> Options:
         """The explorer's form of it."""
@@ -260,13 +260,13 @@ class DistanceQuery(ViewQuery):
 class TokenQuery(DistanceQuery):
     """What the full circuits of a head take."""
 
-    token: str = said("token", "full")
+    token: str = option_field("token", "full")
 
 
 class PathQuery(Query):
     """What pages of directions take besides."""
 
-    path: str = said("path", "direction")
+    path: str = option_field("path", "direction")
 
 
 class AroundQuery(PathQuery, ViewQuery):
@@ -276,38 +276,38 @@ class AroundQuery(PathQuery, ViewQuery):
 class TextQuery(ViewQuery):
     """What finds a token by its text."""
 
-    text: str = said("text", "text")
+    text: str = option_field("text", "text")
 
 
 class HeadOfQuery(ViewQuery):
     """What a token's page takes in its query: how much of it, and a head to go on to."""
 
-    all: bool = said("all", "token")
-    head: str = said("head", "token")
+    all: bool = option_field("all", "token")
+    head: str = option_field("head", "token")
 
 
 class PairQuery(PathQuery, ViewQuery):
     """What the page of two heads takes."""
 
-    a: str = said("a", "pair")
-    b: str = said("b", "pair")
-    part: Literal["value", "query", "key"] = said("part", "pair")
+    a: str = option_field("a", "pair")
+    b: str = option_field("b", "pair")
+    part: Literal["value", "query", "key"] = option_field("part", "pair")
 
 
 class PairBoxQuery(PairQuery):
     """The same of the page, which asks for what is not said."""
 
-    a: str = said("a", "pair", default="")
-    b: str = said("b", "pair", default="")
+    a: str = option_field("a", "pair", default="")
+    b: str = option_field("b", "pair", default="")
 
 
 class TurnQuery(BasisQuery, DistanceQuery):
     """What pages of directions take."""
 
-    ascii: bool = said("ascii", "matrix")
-    starts: bool = said("starts", "matrix")
-    plain: bool = said("plain", "matrix")
-    frequent: int = said("frequent", "matrix")
+    ascii: bool = option_field("ascii", "matrix")
+    starts: bool = option_field("starts", "matrix")
+    plain: bool = option_field("plain", "matrix")
+    frequent: int = option_field("frequent", "matrix")
 
     @field_validator("frequent", mode="wrap")
     @classmethod
@@ -323,8 +323,8 @@ class TurnQuery(BasisQuery, DistanceQuery):
             raise OtherValue(said, "frequent", tuple((str(value), f"frequent={value}") for value in near))
         return frequent
 
-    readout: Product = said("readout", "matrix")
-    rotated: bool = said("rotated", "matrix")
+    readout: Product = option_field("readout", "matrix")
+    rotated: bool = option_field("rotated", "matrix")
 
     def options(self) -> Options:
         """The explorer's form of it."""
@@ -335,10 +335,10 @@ class TurnQuery(BasisQuery, DistanceQuery):
 class TableQuery(TurnQuery):
     """What pages with tables of directions take."""
 
-    sort: Sort = said("sort", "matrix")
-    page: int = said("page", "matrix")
-    only: Only = said("only", "matrix")
-    find: str = said("find", "matrix")
+    sort: Sort = option_field("sort", "matrix")
+    page: int = option_field("page", "matrix")
+    only: Only = option_field("only", "matrix")
+    find: str = option_field("find", "matrix")
 
     @field_validator("find")
     @classmethod
@@ -355,8 +355,8 @@ class TableQuery(TurnQuery):
 class BlindQuery(ViewQuery):
     """What a blind round takes."""
 
-    seed: int = said("seed", "blind")
-    answers: str = said("answers", "blind")
+    seed: int = option_field("seed", "blind")
+    answers: str = option_field("answers", "blind")
 
     @field_validator("answers")
     @classmethod
@@ -365,7 +365,7 @@ class BlindQuery(ViewQuery):
             raise ValueError(f"up to {ROUNDS} letters, each l or r")
         return answers
 
-    of: BlindOf = said("of", "blind")
+    of: BlindOf = option_field("of", "blind")
 
 
 class CompareQuery(ViewQuery):
@@ -378,14 +378,14 @@ class CompareQuery(ViewQuery):
             said, "a comparison", "The table of each basis is one, under the address of the matrix in that basis."
         )
 
-    nonzeros: int = said("nonzeros", "compare")
-    first: int = said("first", "compare")
-    direction: str = said("direction", "compare")
-    nmf: str | None = said("nmf", "compare")
-    ica: str | None = said("ica", "compare")
-    dictionary: str | None = said("dictionary", "compare")
+    nonzeros: int = option_field("nonzeros", "compare")
+    first: int = option_field("first", "compare")
+    direction: str = option_field("direction", "compare")
+    nmf: str | None = option_field("nmf", "compare")
+    ica: str | None = option_field("ica", "compare")
+    dictionary: str | None = option_field("dictionary", "compare")
 
-    def wanted(self) -> dict[BasisName, tuple[int, ...]]:
+    def wanted_fits(self) -> dict[BasisName, tuple[int, ...]]:
         """The parameters of the fits that are asked for, in their order."""
         said = {name: getattr(self, name) for name, basis in BASES.items() if basis.is_fitted}
         return {name: tuple(map(int, numbers.split(","))) for name, numbers in said.items() if numbers is not None}
@@ -394,8 +394,8 @@ class CompareQuery(ViewQuery):
 class PageQuery(PathQuery, RankedQuery, TableQuery):
     """Whatever a page for people takes; its address decides what of it means something."""
 
-    format: Literal["csv", "npz"] | None = said("format", "matrix")
-    k: int | None = said("k", "matrix")
+    format: Literal["csv", "npz"] | None = option_field("format", "matrix")
+    k: int | None = option_field("k", "matrix")
 
     @model_validator(mode="after")
     def _is_of_a_file(self) -> "PageQuery":

@@ -1,6 +1,6 @@
-"""Every address that a page prints. Templates never glue a URL by hand.
+"""The URLs of every link. Templates never glue one by hand.
 
-Knows the grammar of addresses and queries, not what is behind them.
+Knows the grammar of addresses and queries, not the pages behind them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from app.core.address import Address, Depth, Ray, Sign
 from app.core.basis import BASES
-from app.explorer.asking.walk import further, spell_path, spell_way
+from app.explorer.asking.walk import extend_path, spell_path, spell_whole_path
 from app.explorer.options import Page, find_option, usual_values
 from app.explorer.pages.blind import BlindPage
 from app.explorer.pages.circuitry import PairPage
@@ -25,19 +25,19 @@ from app.models.selection import EVERY
 from app.store.jobs import Task
 
 FULL = "full"
-"""What stands behind a head's address for its full circuits."""
+"""Last part of the path of a head's full circuits."""
 CONTRASTS = "compare"
-"""What stands behind `/-` for two places side by side."""
+"""Path below `/-` of two places side by side."""
 COMPARE = "compare"
-"""And behind a matrix's for its bases side by side."""
+"""Last part of the path of a matrix's bases side by side."""
 CENSUS = "census"
 """And behind a model's for what all its matrices are like."""
 NOTABLE = "notable"
 """And behind a model's for its gallery."""
 BLIND = "blind"
-"""And behind a model's for its blind round."""
+"""Last part of the path of a model's blind round."""
 TOKEN = "token"  # noqa: S105 (a word of a path)
-"""And behind a model's, before an id, for one token of it."""
+"""Part of the path between a model and the id of one of its tokens."""
 AROUND = "around"
 """And behind a direction's for what is like it, what reads it and what writes it."""
 DEPTHS: dict[Depth, Page] = {
@@ -48,25 +48,25 @@ DEPTHS: dict[Depth, Page] = {
     "decomposition": "matrix",
     "direction": "direction",
 }
-WALKED = ("svd", "neuron")
-"""Bases whose directions have anything around them."""
+WALKED_BASES = ("svd", "neuron")
+"""Bases whose directions are in the bank, so that paths lead from one to another."""
 SEARCH = "search"
-"""And behind a model's for its search; below `/-` it is that of all models."""
+"""Last part of the path of a model's search; below `/-` that of all models."""
 
 COMPOSITION = "composition"
-"""And behind a model's for which heads read which other heads."""
+"""Last part of the path of a model's composition scores."""
 ALIKE = "alike"
-"""And behind a head's for the heads like it."""
+"""Last part of the path of the heads like one."""
 
 
 class TokenLinks(NamedTuple):
-    """The pages of a model's tokens, of which a page links hundreds: the id stands between the two."""
+    """URLs of a model's tokens, of which a page links hundreds: start, id, query."""
 
     start: str
     query: str
 
     def to(self, id_: int) -> str:
-        """The page of that token."""
+        """Link the page of a token."""
         return f"{self.start}{id_}{self.query}"
 
 
@@ -77,74 +77,74 @@ class Urls:
     root: str
     """Path the app lives under, such as `/lens`; empty at the top of a host."""
     origin: str
-    """What an absolute link starts with, root included: `https://lens.example/lens`."""
+    """Start of an absolute link, root included: `https://lens.example/lens`."""
 
     def home(self) -> str:
-        """The front page."""
+        """Link the front page."""
         return f"{self.root}/"
 
     def page(self, address: Address, view: View | None = None, under: str = "", **changes: object) -> str:
-        """A place in a model, in the view that the visitor has; `under`: a page of that place that no address is.
+        """Link a place in a model, in the visitor's view; `under`: the rest of the path behind the address.
 
         Example: page(parse("gpt2/L5"), view, weights="raw") -> "/gpt2/L5?weights=raw"
         """
-        query = _query(_page_of(address, under), _kept(address, view), changes)
-        return f"{self.root}/{address}{_below(under)}{query}"
+        query = _query_string(_page_of(address, under), _keep_relevant(address, view), changes)
+        return f"{self.root}/{address}{_path_below(under)}{query}"
 
     def full(self, head: Address, view: View | None = None, **changes: object) -> str:
-        """The full circuits of a head.
+        """Link the full circuits of a head.
 
         Example: full(parse("gpt2/L5/H3"), view, token=" Paris") -> "/gpt2/L5/H3/full?token=+Paris"
         """
         return self.page(head, view, FULL, **changes)
 
     def tokens(self, address: Address, view: View) -> TokenLinks:
-        """The pages of the tokens of the address's model, in the weights of the view.
+        """Prepare links to tokens of the address's model, in the weights of the view.
 
         Example: tokens(parse("gpt2/L5/H3"), view).to(511) -> "/gpt2/token/511"
         """
-        model = _model(address)
-        return TokenLinks(f"{self.root}/{model}/{TOKEN}/", _query("token", _kept(model, view), {}))
+        model = _model_of(address)
+        return TokenLinks(f"{self.root}/{model}/{TOKEN}/", _query_string("token", _keep_relevant(model, view), {}))
 
     def token(self, address: Address, id_: int, view: View | None = None, **changes: object) -> str:
-        """One token of the address's model.
+        """Link one token of the address's model.
 
         Example: token(parse("gpt2"), 6342, view) -> "/gpt2/token/6342"
         """
-        return self.page(_model(address), view, f"{TOKEN}/{id_}", **changes)
+        return self.page(_model_of(address), view, f"{TOKEN}/{id_}", **changes)
 
     def token_box(self, address: Address) -> str:
-        """Where a form sends the text of a token, to come to its page."""
-        return self.page(_model(address), under=TOKEN)
+        """Link the target of a form that finds a token by its text."""
+        return self.page(_model_of(address), under=TOKEN)
 
     def around(self, address: Address, view: View, hops: Sequence[Hop] = ()) -> str:
-        """What a direction is like, what reads it and what writes it.
+        """Link the directions around one: like it, reading it, writing it.
 
         Example: around(parse("gpt2/L5/H3/ov/svd/12"), view) -> "/gpt2/L5/H3/ov/svd/12/around"
         """
         return self.page(address, view, AROUND, path=spell_path(tuple(hops)))
 
     def walk(self, hops: Sequence[Hop], relation: Relation, ray: Ray, view: View) -> str:
-        """From the ray that a path has led to on to another.
+        """Link the next ray of a path.
 
         Example: "/gpt2/L7/H1/ov/svd/0?path=L5H3.ov.12p_r-L7H1.ov.0n#n"
         """
-        walked = further(tuple(hops), relation, ray)
+        walked = extend_path(tuple(hops), relation, ray)
         return f"{self.page(ray.address, view, path=spell_path(walked))}#{ray.sign}"
 
-    def walked(self, hops: Sequence[Hop], view: View) -> list[str]:
-        """The page of each ray of a path, as it was when the path had come so far."""
+    def walk_steps(self, hops: Sequence[Hop], view: View) -> list[str]:
+        """Link each ray of a path, with the path as far as that ray."""
         so_far = (tuple(hops[: n + 1]) for n in range(len(hops)))
         return [
             f"{self.page(some[-1].ray.address, view, path=spell_path(some))}#{some[-1].ray.sign}" for some in so_far
         ]
 
     def ray(self, address: Address, sign: Sign, view: View | None = None, **changes: object) -> str:
-        """One end of a direction, where a path begins: of the - end it says so, since a server never hears what stands behind #.
+        """Link one ray of a direction, where a path begins: the query names a - ray, since no server sees the anchor.
 
         Example: ray(parse("gpt2/L5/H3/ov/svd/12"), "n", view) -> "/gpt2/L5/H3/ov/svd/12?path=L5H3.ov.12n#n"
         """
-        path = spell_path((Hop(Ray(address, sign)),)) if address.basis in WALKED else ""
+        path = spell_path((Hop(Ray(address, sign)),)) if address.basis in WALKED_BASES else ""
         return f"{self.page(address, view, '', **(changes | {'path': path}))}#{sign}"
 
     def pair(
@@ -156,50 +156,50 @@ class Urls:
         hops: Sequence[Hop] = (),
         **changes: object,
     ) -> str:
-        """Directions of one head beside those of another that may read them; `hops`: the path to one of the first.
+        """Link two heads, directions of `a` beside those of `b` that may read them; `hops`: the path to one of `a`'s.
 
         Example: pair(parse("gpt2/L5/H3"), parse("gpt2/L7/H1")) -> "/-/pair?a=gpt2/L5/H3&b=gpt2/L7/H1"
         """
-        return f"{self.pairs()}{_paired(a, b, part, view, hops, changes)}"
+        return f"{self.pairs()}{_pair_query(a, b, part, view, hops, changes)}"
 
     def pairs(self) -> str:
-        """Where a form names two heads."""
+        """Link the form that asks for two heads."""
         return f"{self.root}/-/pair"
 
     def pair_api(self, a: Address, b: Address, part: str, view: View, hops: Sequence[Hop] = ()) -> str:
-        """The same as JSON."""
-        return f"{self.root}/api/v1/-/pair{_paired(a, b, part, view, hops, {})}"
+        """Link the JSON twin of two heads."""
+        return f"{self.root}/api/v1/-/pair{_pair_query(a, b, part, view, hops, {})}"
 
     def pinned_pair(self, page: PairPage) -> str:
-        """The absolute link to send.
+        """Make the absolute, pinned link of two heads.
 
         Example: "https://lens.example/-/pair?a=gpt2@0123abcd/L5/H3&b=gpt2@0123abcd/L7/H1&weights=folded"
         """
-        a, b = page.a.pinned(page.model.pin), page.b.pinned(page.model.pin)
-        said = _paired(a, b, page.part, page.view, page.path, {}, always="weights")
+        a, b = page.a.with_pin(page.model.pin), page.b.with_pin(page.model.pin)
+        said = _pair_query(a, b, page.part, page.view, page.path, {}, always="weights")
         return f"{self.origin}/-/pair{said}"
 
     def pinned_contrast(self, page: ContrastPage) -> str:
-        """The absolute link to send; empty where nothing is compared yet.
+        """Make the absolute, pinned link of two places side by side; empty where nothing is compared yet.
 
         Example: "https://lens.example/-/compare?a=gpt2@0123abcd/L5/H3/ov~folded&b=gpt2@0123abcd/L6/H0/ov~folded"
         """
         if page.first is None or page.second is None:
             return ""
-        a, b = (f"{one.address.pinned(one.model.pin)}~{one.view.weights}" for one in (page.first, page.second))
+        a, b = (f"{one.address.with_pin(one.model.pin)}~{one.view.weights}" for one in (page.first, page.second))
         return f"{self.origin}/-/{CONTRASTS}?{urlencode({'a': a, 'b': b}, safe='/~@')}"
 
     def directions(self, matrix: Address, view: View, indices: Sequence[int]) -> dict[int, str]:
-        """The page of each of these directions of a matrix, made at once: a spectrum links all of them.
+        """Link these directions of a matrix, all at once: a spectrum links each of them.
 
         Example: directions(parse("gpt2/L5/mlp-in/neuron"), view, (35, 2)) -> {35: "/gpt2/L5/mlp-in/neuron/35", 2: …}
         """
         first = matrix.direction(0)
-        start, query = self.page(first).removesuffix("0"), _query("direction", _kept(first, view), {})
+        start, query = self.page(first).removesuffix("0"), _query_string("direction", _keep_relevant(first, view), {})
         return {index: f"{start}{index}{query}" for index in indices}
 
     def choices(self, address: Address, view: View, name: str, values: Sequence[str]) -> dict[str, str]:
-        """The first page of the same table with each value of one option, made at once: a page links many of them.
+        """Link the first page of a table with each value of one option, all at once: a page links many of them.
 
         Example: choices(parse("gpt2/L5/H3"), view, "only", ("all", "readable")) -> {"all": "/gpt2/L5/H3", "readable":
         "/gpt2/L5/H3?only=readable"}
@@ -211,7 +211,7 @@ class Urls:
         return {value: bare if value == usual else f"{start}{value}" for value in values}
 
     def vectors(self, address: Address, view: View) -> str:
-        """The vectors of a matrix's directions, or of one, as a file; what is said of tokens means nothing to them.
+        """Link the vectors of a matrix's directions, or of one, as a file; options about tokens are dropped.
 
         Example: vectors(parse("gpt2/L5/H3/ov/2"), view) -> "/gpt2/L5/H3/ov/2?format=npz"
         """
@@ -219,7 +219,7 @@ class Urls:
         return self.page(address, bare, format="npz")
 
     def fit(self, address: Address, view: View, fit: Sequence[Choice]) -> str:
-        """The same decomposition with other parameters."""
+        """Link a fitted decomposition with other parameters."""
         chosen = replace(view, page=1, basis=address.basis or "svd", parameters=tuple(fit))
         return self.page(address, chosen)
 
@@ -227,38 +227,38 @@ class Urls:
         self, address: Address, view: View, *own: str, under: str = "", **changes: object
     ) -> list[tuple[str, object]]:
         """What a form of that page must send besides its own fields, so that the view stays."""
-        values = _values(_page_of(address, under), _kept(address, view), changes)
+        values = _query_values(_page_of(address, under), _keep_relevant(address, view), changes)
         return [(name, value) for name, value in values.items() if name not in own]
 
     def api(self, address: Address, view: View | None = None, under: str = "", **changes: object) -> str:
         """The JSON twin of a page."""
-        query = _query(_page_of(address, under), _kept(address, view), changes)
-        return f"{self.root}/api/v1/{address}{_below(under)}{query}"
+        query = _query_string(_page_of(address, under), _keep_relevant(address, view), changes)
+        return f"{self.root}/api/v1/{address}{_path_below(under)}{query}"
 
     def models(self) -> str:
-        """The JSON twin of the front page."""
+        """Link the JSON twin of the front page."""
         return f"{self.root}/api/v1/"
 
     def notable(self, address: Address, view: View | None = None, sought: Sought = UNSOUGHT, **changes: object) -> str:
-        """A model's gallery, and what of it is sought.
+        """Link a model's gallery, filtered by `sought`.
 
         Example: notable(parse("gpt2"), view, page.sought, page=2) -> "/gpt2/notable?layer=5&page=2"
         """
-        return self.page(_model(address), view, NOTABLE, **(asdict(sought) | changes))
+        return self.page(_model_of(address), view, NOTABLE, **(asdict(sought) | changes))
 
     def notable_api(self, address: Address, view: View | None = None, sought: Sought = UNSOUGHT) -> str:
         """A model's gallery as JSON."""
-        return self.api(_model(address), view, NOTABLE, **asdict(sought))
+        return self.api(_model_of(address), view, NOTABLE, **asdict(sought))
 
     def compare(self, address: Address, view: View | None = None, **changes: object) -> str:
-        """The bases of a matrix side by side.
+        """Link the bases of a matrix side by side.
 
         Example: compare(parse("gpt2/embed"), view, direction="svd/12") -> "/gpt2/embed/compare?direction=svd%2F12"
         """
         return self.page(address.matrix, view, COMPARE, **changes)
 
-    def compared(self, page: ComparePage, **changes: Sequence[Choice]) -> dict[str, object]:
-        """What that page's own query says: which fits, too, so that a link names what it shows; `changes`: other fits.
+    def compare_values(self, page: ComparePage, **changes: Sequence[Choice]) -> dict[str, object]:
+        """Collect the query values of a page of bases side by side, its fits included; `changes`: other fits.
 
         Example: compared(page, nmf=fit) -> {"nonzeros": 8, "first": 16, "direction": "svd/0", "nmf": "32,0"}
         """
@@ -267,14 +267,14 @@ class Urls:
         return {"nonzeros": page.nonzeros, "first": page.first, "direction": page.direction, **said}
 
     def census(self, address: Address, view: View | None = None, **changes: object) -> str:
-        """How readable all matrices of a model are.
+        """Link a model's census.
 
         Example: census(parse("gpt2"), view, format="csv") -> "/gpt2/census?format=csv"
         """
-        return self.page(_model(address), view, CENSUS, **changes)
+        return self.page(_model_of(address), view, CENSUS, **changes)
 
     def blind(self, page: BlindPage, **changes: object) -> str:
-        """A blind round; its link always says which questions.
+        """Link a blind round; the query always names its seed and answers.
 
         Example: blind(page, answers="lrl") -> "/gpt2/blind?seed=1&answers=lrl"
         """
@@ -284,20 +284,20 @@ class Urls:
     def search(
         self, address: Address, view: View | None = None, inquiry: Inquiry | None = None, **changes: object
     ) -> str:
-        """A model's search, and what is searched for.
+        """Link a model's search for `inquiry`.
 
         Example: search(parse("gpt2"), view, page.inquiry, order="alignment") -> "/gpt2/search?q=writing&order=alignment"
         """
-        return self.page(_model(address), view, SEARCH, **(_inquired(inquiry) | changes))
+        return self.page(_model_of(address), view, SEARCH, **(_inquiry_values(inquiry) | changes))
 
     def search_pinned(self, address: Address, pin: str, view: View, inquiry: Inquiry) -> str:
-        """The absolute link to send: that search in these very weights."""
-        return self.pinned(_model(address), pin, view, SEARCH, **_inquired(inquiry))
+        """Make the absolute, pinned link of a search."""
+        return self.pinned_url(_model_of(address), pin, view, SEARCH, **_inquiry_values(inquiry))
 
     def search_layers(
         self, address: Address, view: View, inquiry: Inquiry, kind: str, layers: Sequence[int]
     ) -> dict[int, str]:
-        """The same search in each of these layers, of one kind of matrix, made at once: a strip links all of them.
+        """Link a search in each of these layers, of one kind of matrix, all at once: a strip links each of them.
 
         Example: search_layers(parse("gpt2"), view, inquiry, "ov", (2, 5))[5] -> "/gpt2/search?q=writing&kind=ov&layers=5"
         """
@@ -305,66 +305,66 @@ class Urls:
         return {layer: f"{start}&layers={layer}" for layer in layers}
 
     def search_api(self, address: Address, view: View | None = None, inquiry: Inquiry | None = None) -> str:
-        """A model's search as JSON."""
-        return self.api(_model(address), view, SEARCH, **_inquired(inquiry))
+        """Link the JSON twin of a model's search."""
+        return self.api(_model_of(address), view, SEARCH, **_inquiry_values(inquiry))
 
     def search_every(self, q: str = "") -> str:
         """The same search in every model of the server."""
-        return f"{self.root}/-/{SEARCH}{_query('every', None, {'q': q})}"
+        return f"{self.root}/-/{SEARCH}{_query_string('every', None, {'q': q})}"
 
     def search_every_api(self, q: str = "") -> str:
         """The same as JSON."""
-        return f"{self.root}/api/v1/-/{SEARCH}{_query('every', None, {'q': q})}"
+        return f"{self.root}/api/v1/-/{SEARCH}{_query_string('every', None, {'q': q})}"
 
     def composition(self, page: CompositionPage, **changes: object) -> str:
-        """Which heads read which others, as that page has it.
+        """Link a page of composition scores, with changes.
 
         Example: composition(page, kind="k", writer=17) -> "/gpt2/composition?kind=k&writer=17"
         """
-        return self.page(page.address, page.view, COMPOSITION, **self.composed(page, **changes))
+        return self.page(page.address, page.view, COMPOSITION, **self.composition_values(page, **changes))
 
-    def composed(self, page: CompositionPage, **changes: object) -> dict[str, object]:
+    def composition_values(self, page: CompositionPage, **changes: object) -> dict[str, object]:
         """What that page's own query says."""
         return {"kind": page.kind, "writer": page.writer, "reader": page.reader} | changes
 
     def composition_blocks(self, page: CompositionPage, blocks: Sequence[tuple[int, int]]) -> list[str]:
-        """The two layers of each block, made at once: a map links hundreds."""
+        """Link the pair of layers of each block, all at once: a map links hundreds."""
         bare = self.composition(page, writer=None, reader=None)
         start = f"{bare}{'&' if '?' in bare else '?'}"
         return [f"{start}writer={writer}&reader={reader}" for writer, reader in blocks]
 
     def contrast(self, a: Address, b: Address, view: View) -> str:
-        """Two places of the same kind side by side.
+        """Link two places of the same kind side by side.
 
         Example: contrast(parse("gpt2/L5/H3/ov"), parse("gpt2/L6/H0/ov"), view) -> "/-/compare?a=gpt2/L5/H3/ov&b=…"
         """
-        return f"{self.contrasts()}?{urlencode({'a': self.spelt(a, view), 'b': self.spelt(b, view)}, safe='/~@')}"
+        return f"{self.contrast_form()}?{urlencode({'a': self.spell_place(a, view), 'b': self.spell_place(b, view)}, safe='/~@')}"
 
-    def spelt(self, address: Address, view: View) -> str:
-        """A place with its weights, as a form or a query names it.
+    def spell_place(self, address: Address, view: View) -> str:
+        """Spell a place with its weights, as a form or a query names it.
 
         Example: spelt(parse("gpt2/L5/H3"), raw_view) -> "gpt2/L5/H3~raw"
         """
         return f"{address}" if view.weights == view.default_weights else f"{address}~{view.weights}"
 
-    def contrasted(self, page: ContrastPage, **changes: str) -> str:
-        """The same two places."""
+    def same_contrast(self, page: ContrastPage, **changes: str) -> str:
+        """Link two places side by side as that page has them, with changes."""
         said = {"a": page.a, "b": page.b} | changes
-        return f"{self.contrasts()}?{urlencode(said, safe='/~@')}" if any(said.values()) else self.contrasts()
+        return f"{self.contrast_form()}?{urlencode(said, safe='/~@')}" if any(said.values()) else self.contrast_form()
 
-    def contrasts(self) -> str:
-        """Where a form names two places that are held side by side."""
+    def contrast_form(self) -> str:
+        """Link the form that asks for two places to compare."""
         return f"{self.root}/-/{CONTRASTS}"
 
     def composed_pair(self, page: CompositionPage, writer: Address, reader: Address) -> str:
-        """The directions of a head that writes beside those of one that reads them.
+        """Link the two heads of a composition score, writer and reader.
 
         Example: composed_pair(page, parse("gpt2/L5/H3"), parse("gpt2/L7/H1")) -> "/-/pair?a=gpt2/L5/H3&b=gpt2/L7/H1&part=key"
         """
         return self.pair(writer, reader, {"q": "query", "k": "key", "v": "value"}[page.kind], page.view)
 
     def twin(self, path: str) -> str:
-        """The JSON twin of the page that has such a path and query.
+        """Link the JSON twin of a page by its path and query.
 
         Example: twin("/lens/gpt2/L5?weights=raw") -> "/lens/api/v1/gpt2/L5?weights=raw"
         """
@@ -372,78 +372,76 @@ class Urls:
 
     def jump(self, address: Address, text: str = "") -> str:
         """Where the jump box of a model sends its text."""
-        return f"{self.root}/{_model(address)}/jump{_query('jump', None, {'q': text})}"
+        return f"{self.root}/{_model_of(address)}/jump{_query_string('jump', None, {'q': text})}"
 
     def suggest(self, address: Address) -> str:
-        """Where that box asks what its text may mean, while somebody types."""
-        return f"{self.root}/{_model(address)}/suggest"
+        """Link the suggestions for the jump box's text."""
+        return f"{self.root}/{_model_of(address)}/suggest"
 
     def glossary(self, key: str = "") -> str:
-        """The glossary, or one of its entries."""
+        """Link the glossary, or one of its entries."""
         return f"{self.root}/-/glossary" + (f"#{key}" if key else "")
 
     def settings(self) -> str:
-        """What this server was started with."""
+        """Link the settings page."""
         return f"{self.root}/-/settings"
 
     def jobs(self, slug: str | None = None, *, live: bool = False) -> str:
-        """The jobs, or those of one model, or only those that go on; a POST begins one."""
+        """Link the jobs: all, those of one model, or only live ones; a POST starts one."""
         return f"{self.root}/-/jobs{_jobs_query(slug, live)}"
 
     def wish(self, slug: str, task: Task) -> str:
-        """Where a POST begins a job.
+        """Link the POST that starts a job.
 
         Example: wish("demo", Task(("embed",))) -> "/-/jobs?model=demo&matrices=embed&weights=folded"
         """
         said: dict[str, object] = {"model": slug, "matrices": ",".join(task.matrices)}
         said |= {"weights": ",".join(task.processings)} | dict(task.parameters)
-        return (
-            f"{self.root}/-/jobs{_query('wish', None, said | ({} if task.basis == 'svd' else {'basis': task.basis}))}"
-        )
+        return f"{self.root}/-/jobs{_query_string('wish', None, said | ({} if task.basis == 'svd' else {'basis': task.basis}))}"
 
     def wish_import(self, slug: str) -> str:
         """Where a POST begins the import of a model again."""
-        return f"{self.root}/-/jobs{_query('wish', None, {'model': slug, 'kind': 'import'})}"
+        return f"{self.root}/-/jobs{_query_string('wish', None, {'model': slug, 'kind': 'import'})}"
 
     def job(self, id_: str) -> str:
-        """How far a job is."""
+        """Link the page of a job."""
         return f"{self.root}/-/jobs/{id_}"
 
     def job_events(self, id_: str) -> str:
-        """News of a job."""
+        """Link the event stream of a job."""
         return f"{self.job(id_)}/events"
 
     def job_cancel(self, id_: str) -> str:
-        """Where a POST ends a job."""
+        """Link the POST that cancels a job."""
         return f"{self.job(id_)}/cancel"
 
     def jobs_api(self, slug: str | None = None, *, live: bool = False) -> str:
-        """The same jobs as JSON."""
+        """Link the JSON twin of the jobs."""
         return f"{self.root}/api/v1/-/jobs{_jobs_query(slug, live)}"
 
     def job_api(self, id_: str) -> str:
-        """A job as JSON."""
+        """Link the JSON twin of a job."""
         return f"{self.jobs_api()}/{id_}"
 
     def docs(self) -> str:
-        """How to ask for JSON."""
+        """Link the page about the API."""
         return f"{self.root}/docs"
 
     def openapi(self) -> str:
-        """The API's description for machines."""
+        """Link the OpenAPI document."""
         return f"{self.root}/openapi.json"
 
-    def pinned(self, address: Address, pin: str, view: View, under: str = "", **changes: object) -> str:
-        """The absolute link to send: it names these very weights and their processing.
+    def pinned_url(self, address: Address, pin: str, view: View, under: str = "", **changes: object) -> str:
+        """Make the absolute, pinned link of a place: it names the exact weights and their processing.
 
         Example: "https://lens.example/gpt2@0123abcd/L5/H3/ov/svd/12?weights=folded"
         """
         said = {"weights": view.weights} | changes
-        query = _query(_page_of(address, under), _kept(address, view), said, always="weights")
-        return f"{self.origin}/{address.pinned(pin)}{_below(under)}{query}"
+        query = _query_string(_page_of(address, under), _keep_relevant(address, view), said, always="weights")
+        return f"{self.origin}/{address.with_pin(pin)}{_path_below(under)}{query}"
 
 
-def _paired(
+def _pair_query(
     a: Address,
     b: Address,
     part: str,
@@ -453,22 +451,22 @@ def _paired(
     always: str = "",
 ) -> str:
     # Of the path, its + end, too: which direction it is says nothing else.
-    said = {"part": part, "path": spell_way(tuple(hops)), **changes}
-    kept = _values("pair", _kept(_model(a), view), said, always)
+    said = {"part": part, "path": spell_whole_path(tuple(hops)), **changes}
+    kept = _query_values("pair", _keep_relevant(_model_of(a), view), said, always)
     return "?" + urlencode({"a": str(a), "b": str(b), **kept}, safe="/@")
 
 
-def _inquired(inquiry: Inquiry | None) -> dict[str, object]:
-    """What a query says of it."""
+def _inquiry_values(inquiry: Inquiry | None) -> dict[str, object]:
+    """Collect the query values of an inquiry."""
     said: dict[str, Any] = {} if inquiry is None else asdict(inquiry)
     return {name: int(value) if isinstance(value, bool) else value for name, value in said.items()}
 
 
-def _model(address: Address) -> Address:
+def _model_of(address: Address) -> Address:
     return Address(address.model, address.pin)
 
 
-def _below(under: str) -> str:
+def _path_below(under: str) -> str:
     return f"/{under}" if under else ""
 
 
@@ -477,7 +475,7 @@ def _page_of(address: Address, under: str = "") -> Page:
     return cast("Page", under.partition("/")[0] or DEPTHS[address.depth])
 
 
-def _kept(address: Address, view: View | None) -> View | None:
+def _keep_relevant(address: Address, view: View | None) -> View | None:
     """Drop from the view what means nothing at that address, though it does at others of that kind."""
     if view is None:
         return None
@@ -494,16 +492,16 @@ def _kept(address: Address, view: View | None) -> View | None:
 
 def _jobs_query(slug: str | None, live: bool) -> str:
     said: dict[str, object] = {"model": slug} if slug else {}
-    return _query("jobs", None, said | ({"live": "true"} if live else {}))
+    return _query_string("jobs", None, said | ({"live": "true"} if live else {}))
 
 
-def _query(page: Page, view: View | None, changes: dict[str, object], always: str = "") -> str:
+def _query_string(page: Page, view: View | None, changes: dict[str, object], always: str = "") -> str:
     """Spell the query of such a page: a view with some values changed."""
-    kept = _values(page, view, changes, always)
+    kept = _query_values(page, view, changes, always)
     return f"?{urlencode(kept)}" if kept else ""
 
 
-def _values(page: Page, view: View | None, changes: dict[str, object], always: str = "") -> dict[str, object]:
+def _query_values(page: Page, view: View | None, changes: dict[str, object], always: str = "") -> dict[str, object]:
     """What a query says of a view with some values changed: what counts on that page, and is not as it would be anyway."""
     usual, values = usual_values(page), changes
     if view is not None:

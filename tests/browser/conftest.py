@@ -1,4 +1,4 @@
-"""A real server and a real browser: pages are driven as a person drives them."""
+"""Fixtures of a real server and a real browser, to use pages as a person does."""
 
 import os
 import re
@@ -18,7 +18,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 360, "height": 740}}
 IS_WIDE_AS_THE_SCREEN = "document.documentElement.scrollWidth <= innerWidth"
-expect.set_options(timeout=90_000)  # a busy machine takes long to compute what a page waits for
+expect.set_options(timeout=90_000)  # a busy machine takes long to compute a page
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,22 +29,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @contextmanager
 def serve(*models: str, data: Path, port: str = "0", **settings: str) -> Iterator[str]:
-    """The address of a server of its own process; stopped at the end."""
+    """Run a server in a process of its own and yield its address; stop it at the end."""
     command = [sys.executable, "-m", "app", "serve", *models, "--port", port, "--data", str(data)]
     environment = os.environ | {f"SINGULAR_LENS_{name.upper()}": value for name, value in settings.items()}
     log = data / "server.log"
     with log.open("w") as errors, subprocess.Popen(command, env=environment, stderr=errors) as server:
         try:
-            yield _address(server, log)
+            yield _read_address(server, log)
         finally:
             server.terminate()
 
 
-def _copied(data: Path, folder: Path) -> Path:
+def _copy_data(data: Path, folder: Path) -> Path:
     return shutil.copytree(data, folder / "data")
 
 
-def _address(server: subprocess.Popen[bytes], log: Path) -> str:
+def _read_address(server: subprocess.Popen[bytes], log: Path) -> str:
     while server.poll() is None:
         if found := re.search(r"singular-lens: (http://\S+?)/ ", log.read_text()):
             return found[1]
@@ -53,14 +53,14 @@ def _address(server: subprocess.Popen[bytes], log: Path) -> str:
 
 @pytest.fixture(scope="session")
 def demo(demo_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of the demo model."""
-    with serve("demo", data=_copied(demo_data, tmp_path_factory.mktemp("demo")), wait_seconds="30") as address:
+    """Run a server of the demo model."""
+    with serve("demo", data=_copy_data(demo_data, tmp_path_factory.mktemp("demo")), wait_seconds="30") as address:
         yield address
 
 
 @pytest.fixture(scope="session")
 def relatives(member: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of tiny models of other families: rotary positions, a mixture of experts, an encoder."""
+    """Run a server of tiny models of other families: rotary positions, a mixture of experts, an encoder."""
     names = ("llama", "mixtral", "bert")
     (data,) = {member(name).data for name in names}
     copy = shutil.copytree(data, tmp_path_factory.mktemp("relatives") / "data")
@@ -70,7 +70,7 @@ def relatives(member: Callable[..., Any], tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def banked(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of a tiny model whose bank is there."""
+    """Run a server of a tiny model with its bank."""
     data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("banked") / "data")
     command = [sys.executable, "-m", "app", "precompute", "tiny", "--data", str(data), "--matrices", "bank"]
     subprocess.run(command, check=True, capture_output=True)
@@ -80,7 +80,7 @@ def banked(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="session")
 def fitted(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of a tiny model where visitors may start jobs; two fits of its embedding are there."""
+    """Run a server of a tiny model, with two fits of its embedding, where visitors may start jobs."""
     data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("fitted") / "data")
     command = [sys.executable, "-m", "app", "precompute", "tiny", "--data", str(data), "--matrices", "embed"]
     for fit in (("nmf", "--components", "4"), ("dictionary", "--atoms", "40", "--sparsity", "3")):
@@ -89,7 +89,7 @@ def fitted(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield address
 
 
-@pytest.fixture(scope="module")  # not longer: its event loop would be in the way of tests that run one of their own
+@pytest.fixture(scope="module")  # its event loop would block tests of other modules that run their own
 def browser() -> Iterator[Browser]:
     assert CHROMIUM, "no Chromium on this machine: make chromium"
     with sync_playwright() as playwright:
@@ -100,7 +100,7 @@ def browser() -> Iterator[Browser]:
 
 @contextmanager
 def visiting(browser: Browser, address: str, **options: object) -> Iterator[Page]:
-    """A fresh visitor's page; fails at the end if the browser's console had an error or a request went elsewhere."""
+    """Open a fresh visitor's page; fail at the end if the console had an error or a request went to another host."""
     context = browser.new_context(base_url=address, **options)
     page = context.new_page()
     page.set_default_timeout(90_000)
@@ -115,46 +115,46 @@ def visiting(browser: Browser, address: str, **options: object) -> Iterator[Page
 
 @pytest.fixture
 def visit(browser: Browser, demo: str) -> Iterator[Callable[..., Page]]:
-    """Open a page for a visitor of the demo model with these browser options."""
+    """Return a function that opens a page for a visitor of the demo model, with browser options."""
     with ExitStack() as visits:
         yield lambda **options: visits.enter_context(visiting(browser, demo, **options))
 
 
 @pytest.fixture
 def visit_at(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open a page for a visitor of another server."""
+    """Return a function that opens a page for a visitor of another server."""
     with ExitStack() as visits:
         yield lambda address, **options: visits.enter_context(visiting(browser, address, **options))
 
 
 @pytest.fixture
 def page(visit: Callable[..., Page]) -> Page:
-    """A visitor of the demo model at a desk."""
+    """Open a page for a visitor of the demo model at a desktop's size."""
     return visit(viewport={"width": 1280, "height": 800})
 
 
 @pytest.fixture(scope="session")
 def serve_at() -> Callable[..., AbstractContextManager[str]]:
-    """Run another server."""
+    """Return a function that runs another server."""
     return serve
 
 
 @pytest.fixture
 def slow(demo_data: Path, tmp_path: Path) -> Iterator[str]:
-    """A server of the demo model at which nobody may wait: every page is first a progress page."""
-    with serve("demo", data=_copied(demo_data, tmp_path), wait_seconds="0") as address:
+    """Run a server of the demo model where no request waits: every page is first a progress page."""
+    with serve("demo", data=_copy_data(demo_data, tmp_path), wait_seconds="0") as address:
         yield address
 
 
 @pytest.fixture
 def axe() -> Callable[..., list[str]]:
-    """axe(page, **options of axe.run) -> what it finds of level serious or critical, with the first place of each."""
+    """Return axe(page, **options of axe.run), which lists serious and critical violations, with first places."""
     return violations
 
 
 @pytest.fixture
 def look() -> Callable[[Page], None]:
-    """look(page): at both sizes and in both themes, nothing is serious to axe, and nothing wider than the screen.
+    """Return look(page), which asserts no serious violation and no overflow, at both sizes and in both themes.
 
     Colours take axe most of its time, and are the same at every size.
     """
@@ -174,7 +174,7 @@ def look() -> Callable[[Page], None]:
 
 
 def violations(page: Page, **options: object) -> list[str]:
-    """See `axe`."""
+    """List the violations that axe finds on a page."""
     if page.evaluate("typeof axe") == "undefined":
         page.evaluate(AXE)
     found = page.evaluate("options => axe.run(document, {resultTypes: ['violations'], ...options})", options)[

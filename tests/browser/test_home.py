@@ -25,7 +25,8 @@ def test_it_shows_directions_and_how_to_read_one(many: str, visit_at: Callable[.
     page = visit_at(many)
     page.request.get("/demo/notable")  # begins to read it
     page.goto("/demo/notable")
-    expect(page.locator("#notable [role=status]")).to_have_count(0)
+    expect(page.locator("#notable")).to_be_visible()
+    expect(page.locator("#notable [role=status]")).to_have_count(0)  # no layer is missing
     page.goto("/")
     expect(page.get_by_role("heading", level=1)).to_have_text(QUESTION)
     expect(page.get_by_role("heading", name="Three directions of singular-lens demo")).to_be_visible()
@@ -68,7 +69,8 @@ def test_a_model_that_nobody_has_read_yet_is_no_empty_screen(
 
 def test_with_one_model_its_page_says_the_same(page: Page):
     page.goto("/demo/notable")
-    expect(page.locator("#notable [role=status]")).to_have_count(0)
+    expect(page.locator("#notable")).to_be_visible()
+    expect(page.locator("#notable [role=status]")).to_have_count(0)  # no layer is missing
     page.goto("/")
     expect(page).to_have_url(re.compile(r"/demo$"))
     expect(page.locator(".lede")).to_contain_text(QUESTION)

@@ -34,7 +34,7 @@ CANCELLED = """
 import sys, time
 from pathlib import Path
 from app.jobs.steps import JobStep
-from app.jobs.record import recorded
+from app.jobs.record import run_recorded
 from app.store.jobs import JobStore
 
 def steps():
@@ -44,7 +44,7 @@ def steps():
 
 store = JobStore(Path(sys.argv[1]))
 job = store.new("tiny")
-for now in recorded(store, job, steps()):
+for now in run_recorded(store, job, steps()):
     print(now.id, flush=True)
 """
 Begin = Callable[[Path, str], tuple[str, subprocess.Popen[str]]]

@@ -1,4 +1,4 @@
-"""A head and an MLP of random tensors (biases, too: a zero bias hides a missing term); matrices taken apart."""
+"""A head and an MLP of random tensors (biases, too: a zero bias hides a missing term), and decompositions to check."""
 
 from collections.abc import Generator
 from typing import TypeVar
@@ -19,18 +19,18 @@ Value = TypeVar("Value")
 
 
 def decompose(matrix: Matrix) -> Decomposition:
-    """One matrix by itself."""
+    """Decompose a single matrix."""
     (terms,) = decompose_all([matrix])
     return terms
 
 
 def terms_of(basis: str, matrix: Matrix, **parameters: int) -> Decomposition:
-    """The matrix in that basis, run to its end."""
-    return ended(BASES[basis].decompose(matrix, parameters))
+    """Decompose a matrix in a basis, run to its end."""
+    return run_steps(BASES[basis].decompose(matrix, parameters))
 
 
-def ended(steps: Generator[tuple[int, int], None, Value]) -> Value:
-    """What is given at the end of steps that never go back, and never beyond their total."""
+def run_steps(steps: Generator[tuple[int, int], None, Value]) -> Value:
+    """Run steps to their end and return their result; assert that progress never decreases or exceeds its total."""
     before = 0
     while True:
         try:
@@ -41,24 +41,24 @@ def ended(steps: Generator[tuple[int, int], None, Value]) -> Value:
         before = done
 
 
-def upright_and_not(samples: torch.Tensor) -> tuple[Matrix, Matrix]:
-    """Tokens that are the rows of an embedding, and the columns of an unembedding."""
+def make_upright_and_not(samples: torch.Tensor) -> tuple[Matrix, Matrix]:
+    """Make matrices with these samples as an embedding's rows, and as an unembedding's columns."""
     return Matrix((samples,), TOKEN, WRITE), Matrix((samples.T.contiguous(),), READ, TOKEN)
 
 
-def mlp_out_and_in(samples: torch.Tensor) -> tuple[Matrix, Matrix]:
-    """Neurons that are the rows of W_out, and the columns of W_in."""
+def make_mlp_matrices(samples: torch.Tensor) -> tuple[Matrix, Matrix]:
+    """Make matrices with these samples as neurons, the rows of W_out and the columns of W_in."""
     return Matrix((samples,), NEURON, WRITE), Matrix((samples.T.contiguous(),), READ, NEURON)
 
 
-def by_sample_side(matrix: Matrix, terms: Decomposition) -> tuple[torch.Tensor, torch.Tensor]:
-    """The terms' vectors of samples, and those of the residual stream."""
+def split_by_sample_side(matrix: Matrix, terms: Decomposition) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the terms' vectors on the side of samples, and those of the residual stream."""
     return (terms.left, terms.right) if matrix.is_upright else (terms.right, terms.left)
 
 
 @pytest.fixture
 def head() -> Head:
-    """One head of d_model 48 and d_head 8."""
+    """Draw a head of d_model 48 and d_head 8."""
     draw = torch.Generator().manual_seed(0)
 
     def random(*shape: int) -> torch.Tensor:
@@ -78,7 +78,7 @@ def head() -> Head:
 
 @pytest.fixture
 def mlp() -> Mlp:
-    """A gated MLP of d_model 48 with 300 neurons."""
+    """Draw a gated MLP of d_model 48 with 300 neurons."""
     draw = torch.Generator().manual_seed(0)
 
     def random(*shape: int) -> torch.Tensor:

@@ -15,9 +15,9 @@ from app.core.address import (
     Address,
     AddressError,
     Ray,
+    format_short,
     parse,
     parse_short,
-    short,
 )
 
 slugs = st.from_regex(SLUG, fullmatch=True).filter(lambda slug: slug not in RESERVED)
@@ -123,7 +123,7 @@ def test_the_steps_between_addresses():
     direction = model.at_layer(5).at_head(3).at("ov").direction(12)
     assert str(direction) == "gpt2@0123abcd/L5/H3/ov/svd/12"
     assert str(direction.matrix) == "gpt2@0123abcd/L5/H3/ov"
-    assert str(direction.pinned(None)) == "gpt2/L5/H3/ov/svd/12"
+    assert str(direction.with_pin(None)) == "gpt2/L5/H3/ov/svd/12"
 
 
 @st.composite
@@ -136,7 +136,7 @@ def rays(draw: st.DrawFn) -> Ray:
 @given(rays())
 def test_a_rays_short_form_is_parsed(ray):
     model = Address(ray.address.model, ray.address.pin)
-    text = short(ray)
+    text = format_short(ray)
     assert parse_short(text, model) == ray
     assert parse_short(text.upper(), model) == ray
     head, sign, tail = text.rpartition(ray.sign)
@@ -155,7 +155,7 @@ def test_a_rays_short_form_is_parsed(ray):
 )
 def test_short_forms_of_every_kind_of_place(text, spelt):
     ray = Ray(parse(spelt), "n", is_raw=text.endswith("~raw"))
-    assert short(ray) == text
+    assert format_short(ray) == text
     assert parse_short(text.replace("n", "−") if text.count("n") == 1 else text, Address("gpt2")) == ray
 
 
@@ -178,4 +178,4 @@ def test_any_text_is_a_ray_or_an_address_error(text):
         ray = parse_short(text, Address("gpt2"))
     except AddressError:
         return
-    assert parse_short(short(ray), Address("gpt2")) == ray
+    assert parse_short(format_short(ray), Address("gpt2")) == ray

@@ -5,7 +5,7 @@ from app.core import blocks as blocks_module
 from app.core.blocks import blocks, sample_blocks
 from app.core.circuits import CIRCUITS
 from app.core.matrix import QUERY, TOKEN, Matrix
-from tests.core.conftest import upright_and_not
+from tests.core.conftest import make_upright_and_not
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +34,10 @@ def test_rows_are_not_written_to():
 def test_samples_of_every_matrix(head, monkeypatch):
     monkeypatch.setattr(blocks_module, "BLOCK_BYTES", 7 * 8 * 8)
     across = Matrix((torch.randn(9, 3), torch.randn(3, 20)), QUERY, TOKEN)
-    for matrix in (*upright_and_not(torch.randn(30, 8)), *(circuit(head) for circuit in CIRCUITS.values()), across):
+    for matrix in (
+        *make_upright_and_not(torch.randn(30, 8)),
+        *(circuit(head) for circuit in CIRCUITS.values()),
+        across,
+    ):
         samples = matrix.dense() if matrix.is_upright else matrix.dense().T
         assert torch.allclose(torch.cat([block for _, block in sample_blocks(matrix)]), samples, atol=1e-12)

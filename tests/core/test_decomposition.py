@@ -10,14 +10,14 @@ from app.core.decomposition import (
     Decomposition,
     Instability,
     badges,
-    canonical_signs,
-    gaps,
+    fix_signs,
     is_present,
-    oriented,
+    orient_terms,
+    relative_gaps,
     rounding_norms,
 )
 from app.core.matrix import READ, WRITE, Matrix
-from tests.core.conftest import by_sample_side, decompose, terms_of, upright_and_not
+from tests.core.conftest import decompose, make_upright_and_not, split_by_sample_side, terms_of
 
 
 def uneven_matrix(d: int, h: int) -> Matrix:
@@ -49,21 +49,21 @@ def degrees_between(one: Decomposition, other: Decomposition) -> torch.Tensor:
 
 def test_signs_flip_together():
     left, right = torch.eye(3)[:2], torch.tensor([[0.6, -0.8], [0.0, 1.0]])
-    fixed = canonical_signs(Decomposition(left, torch.tensor([2.0, 1.0]), right))
+    fixed = fix_signs(Decomposition(left, torch.tensor([2.0, 1.0]), right))
     assert torch.equal(fixed.right, torch.tensor([[-0.6, 0.8], [0.0, 1.0]]))
     assert torch.equal(fixed.left, torch.tensor([[-1.0, 0, 0], [0, 1, 0]]))
 
 
 def test_of_equal_entries_the_first_is_positive():
     right = torch.tensor([[-0.5, 0.5, 0.5, -0.5]])
-    fixed = canonical_signs(Decomposition(torch.eye(4)[:1], torch.ones(1), right))
+    fixed = fix_signs(Decomposition(torch.eye(4)[:1], torch.ones(1), right))
     assert torch.equal(fixed.right, -right)
 
 
 def test_gaps_look_both_ways_and_at_the_null_space():
-    assert gaps(torch.tensor([4.0, 3.0, 1.5])).tolist() == [0.25, 0.25, 0.5]
-    assert gaps(torch.tensor([4.0])).tolist() == [1.0]
-    assert gaps(torch.empty(0)).tolist() == []
+    assert relative_gaps(torch.tensor([4.0, 3.0, 1.5])).tolist() == [0.25, 0.25, 0.5]
+    assert relative_gaps(torch.tensor([4.0])).tolist() == [1.0]
+    assert relative_gaps(torch.empty(0)).tolist() == []
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -86,7 +86,7 @@ def test_rounding_as_the_directions_see_it(dtype):
 def test_rounding_of_one_factor_as_the_directions_see_it(monkeypatch, dtype, way, basis):
     monkeypatch.setattr(decomposition, "ROWS", 30)
     samples = uneven_matrix(64, 8).dense().float()
-    matrix = upright_and_not(samples)[way]
+    matrix = make_upright_and_not(samples)[way]
     terms = terms_of(basis, matrix)
     seen = [
         terms.left.double() @ (as_stored(matrix, dtype).dense() - matrix.dense()) @ terms.right.double().T
@@ -101,7 +101,7 @@ def test_rounding_of_one_factor_as_the_directions_see_it(monkeypatch, dtype, way
 def test_rounding_of_one_factor_is_its_formula_whatever_the_scale():
     samples = torch.randn(50, 12)
     for scale in (1.0, 2.0**-80):
-        for matrix in upright_and_not(samples * scale):
+        for matrix in make_upright_and_not(samples * scale):
             terms = terms_of("svd", matrix)
             u, v = terms.left.double().square(), terms.right.double().square()
             deviation = 0.21 * torch.finfo(torch.float16).eps * (u @ matrix.dense().square() @ v.T).sqrt()
@@ -110,7 +110,7 @@ def test_rounding_of_one_factor_is_its_formula_whatever_the_scale():
 
 
 def test_no_rounding_of_zeros():
-    for one_factor in upright_and_not(torch.zeros(6, 2)):
+    for one_factor in make_upright_and_not(torch.zeros(6, 2)):
         assert rounding_norms(one_factor, terms_of("svd", one_factor), torch.float16).shape == (0, 0)
     matrix = Matrix((torch.zeros(6, 2), torch.randn(2, 6)), READ, WRITE)
     assert rounding_norms(matrix, decompose(matrix), torch.float16).shape == (0, 0)
@@ -205,10 +205,10 @@ def test_badges_against_pair_by_pair():
 
 def test_sides_are_where_the_matrix_has_them():
     of_samples, of_stream = torch.randn(2, 30), torch.randn(2, 8)
-    for matrix in upright_and_not(torch.randn(30, 8)):
-        terms = oriented(matrix, of_samples, torch.ones(2), of_stream)
+    for matrix in make_upright_and_not(torch.randn(30, 8)):
+        terms = orient_terms(matrix, of_samples, torch.ones(2), of_stream)
         assert terms.reconstruct().shape == matrix.dense().shape
-        ours = by_sample_side(matrix, terms)
+        ours = split_by_sample_side(matrix, terms)
         assert torch.equal(ours[0], of_samples)
         assert torch.equal(ours[1], of_stream)
 

@@ -8,7 +8,7 @@ from app.core.circuits import CIRCUITS, key_bias, ov_constant
 from app.core.folding import (
     CHUNK,
     Norms,
-    embedded,
+    affine_normed_embedding,
     fold_embedding,
     fold_head,
     fold_mlp,
@@ -193,7 +193,7 @@ def test_a_norm_behind_the_embedding():
     gain, shift = gain_and_shift()
     W_E = torch.randn(300, D, generator=torch.Generator().manual_seed(2))
     expected = layer_norm(W_E.double(), (D,), gain.double(), shift.double(), EPS)
-    assert torch.allclose(embedded(W_E, gain, shift, EPS).double(), expected, atol=1e-5)
+    assert torch.allclose(affine_normed_embedding(W_E, gain, shift, EPS).double(), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(("has_bias", "has_shift"), [(True, True), (True, False), (False, True)])

@@ -15,10 +15,10 @@ from app.core.bases.svd import decompose_all
 from app.core.exact.readout import TokenTable, read, token_table
 from app.core.judging.coherence import Lexicon, coherence, lexicon, shared_components
 from app.core.judging.collapse import is_trained
-from app.core.judging.rays import HEADLINE, RAY_CLASSES, classes
-from app.core.judging.significance import standing
+from app.core.judging.rays import HEADLINE, RAY_CLASSES, classify_directions
+from app.core.judging.significance import compare_to_control
 from app.core.matrix import READ, WRITE, Matrix
-from benchmarks.planted import D_MODEL, RANK, Planted, Vocabulary, planted, vocabulary
+from benchmarks.planted import D_MODEL, RANK, Planted, Vocabulary, draw_vocabulary, plant_matrix
 
 SEEDS = range(5)
 NOISE = 2.0
@@ -45,14 +45,14 @@ class Judge:
         return torch.stack(ends, dim=1)[..., HEADLINE].numpy()
 
     def p(self, measured: np.ndarray) -> np.ndarray:
-        return standing(measured, self.control.flatten())[1]
+        return compare_to_control(measured, self.control.flatten())[1]
 
 
 @pytest.fixture(scope="module")
 def judge_of():
     @cache
     def build(seed: int) -> Judge:
-        words = vocabulary(seed)
+        words = draw_vocabulary(seed)
         table, trained = token_table(words.vectors), is_trained(words.vectors)
         assert trained.all()
         found = lexicon(table.vectors, trained, *shared_components(table.vectors, trained))
@@ -80,7 +80,7 @@ def area(some: np.ndarray, others: np.ndarray) -> float:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_planted_rays_are_told_from_random_ones(judge_of, seed):
     judge = judge_of(seed)
-    given = planted(judge.words, NOISE, seed)
+    given = plant_matrix(judge.words, NOISE, seed)
     found = measured(judge, given)
     rays = np.concatenate([found[:, 0], found[~given.is_one_sided.numpy(), 1]])
     assert area(rays, judge.control.flatten()) >= 0.95
@@ -90,7 +90,7 @@ def test_planted_rays_are_told_from_random_ones(judge_of, seed):
 
 def test_more_noise_is_harder_to_see_through(judge_of):
     judge = judge_of(0)
-    found = [measured(judge, planted(judge.words, noise, 0))[:, 0] for noise in (0.0, 2.0, 3.0, 4.0, 8.0)]
+    found = [measured(judge, plant_matrix(judge.words, noise, 0))[:, 0] for noise in (0.0, 2.0, 3.0, 4.0, 8.0)]
     areas = [area(rays, judge.control.flatten()) for rays in found]
     assert areas == sorted(areas, reverse=True)
     assert areas[0] == 1
@@ -101,11 +101,13 @@ def test_classes_of_planted_directions(judge_of):
     right = 0
     for seed in SEEDS:
         judge = judge_of(seed)
-        given = planted(judge.words, 1.0, seed)
+        given = plant_matrix(judge.words, 1.0, seed)
         found = measured(judge, given)
         apart, control_apart = (np.abs(np.diff(each)[:, 0]) for each in (found, judge.control))
         p = judge.p(found)
-        names = np.array(RAY_CLASSES)[classes(p[:, 0], p[:, 1], standing(apart, control_apart)[1])]
+        names = np.array(RAY_CLASSES)[
+            classify_directions(p[:, 0], p[:, 1], compare_to_control(apart, control_apart)[1])
+        ]
         right += int((names == np.where(given.is_one_sided, "one-sided", "antipodal")).sum())
     assert right >= (1 - TOLERANCE) * RANK * len(SEEDS)
 
@@ -123,7 +125,7 @@ def test_of_random_weights_p_is_uniform(judge_of):
     p = judge.p(rays)
     assert kstest(p, "uniform").pvalue > 0.01
     # And it is a test: were random rays measured as planted ones are, it would say so.
-    assert kstest(judge.p(measured(judge, planted(judge.words, 3.0, 0))[:, 0]), "uniform").pvalue < 0.01
+    assert kstest(judge.p(measured(judge, plant_matrix(judge.words, 3.0, 0))[:, 0]), "uniform").pvalue < 0.01
 
 
 def test_of_random_weights_classes_are_as_rare_as_they_should_be(judge_of):
@@ -132,7 +134,7 @@ def test_of_random_weights_classes_are_as_rare_as_they_should_be(judge_of):
     found = judge.measure(torch.randn(2_000, D_MODEL, generator=torch.Generator().manual_seed(10_002)))
     p = judge.p(found)
     apart, control_apart = (np.abs(np.diff(each)[:, 0]) for each in (found, judge.control))
-    names = np.array(RAY_CLASSES)[classes(p[:, 0], p[:, 1], standing(apart, control_apart)[1])]
+    names = np.array(RAY_CLASSES)[classify_directions(p[:, 0], p[:, 1], compare_to_control(apart, control_apart)[1])]
     shares = {name: float((names == name).mean()) for name in ("one-sided", "antipodal", "neither")}
     assert 0.96 < shares["neither"] < 0.99
     assert shares["one-sided"] < 0.03

@@ -8,7 +8,7 @@ from app.core.bases.svd import decompose_all
 from app.core.exact.extremes import extremes
 from app.core.exact.histogram import histogram
 from app.core.exact.readout import read, token_table
-from app.core.exact.shares import shared
+from app.core.exact.shares import map_shares
 from app.core.judging.collapse import is_trained
 from app.core.matrix import READ, WRITE, Matrix
 
@@ -86,7 +86,7 @@ def test_a_gpu_needs_no_threads(on_both_ways):
     threads = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        cpu, gpu = on_both_ways(lambda: shared(len, torch.zeros(30), least=10, most=30))
+        cpu, gpu = on_both_ways(lambda: map_shares(len, torch.zeros(30), least=10, most=30))
     finally:
         torch.set_num_threads(threads)
     assert (cpu, gpu) == ([10, 10, 10], [30])

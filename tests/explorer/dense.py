@@ -1,4 +1,4 @@
-"""What the pages of every matrix must say, from a checkpoint's own tensors in float64 by the shortest way: dense matrices.
+"""An oracle for every matrix's page: dense matrices from a checkpoint's own tensors, in float64.
 
 Knows the families that tests ask for, and nothing of the app.
 """
@@ -13,14 +13,14 @@ LAYER_KINDS = ("mlp-in", "mlp-gate", "mlp-out")
 
 @dataclass
 class Dense:
-    """A matrix, and what belongs to none of its directions; zeros where there is nothing."""
+    """A dense matrix, with the bias rows that belong to none of its directions; zeros where there are none."""
 
     matrix: np.ndarray
     bias: np.ndarray
 
     @property
     def is_upright(self):
-        """Whether the samples are rows: they are more than dimensions in every model here."""
+        """Return whether the samples are rows: there are more samples than dimensions in every model here."""
         return self.matrix.shape[1] == D_MODEL
 
     @property
@@ -33,14 +33,14 @@ D_MODEL, D_HEAD, N_HEADS, N_LAYERS = 32, 8, 4, 2
 
 @dataclass
 class Norm:
-    """Of a family's blocks, or at its end: gain and shift, and whether it removes the mean."""
+    """A norm of a family, before a block or the unembedding: gain and shift, and whether it removes the mean."""
 
     gain: np.ndarray
     shift: np.ndarray
     centres: bool
 
     def reader(self, W):
-        """What reads behind it, as it reads the stream."""
+        """Fold the norm into a matrix that reads behind it."""
         return self.removed @ (self.gain[:, None] * W)
 
     @property
@@ -49,7 +49,7 @@ class Norm:
 
 
 class Oracle:
-    """One checkpoint."""
+    """The dense matrices of one checkpoint."""
 
     def __init__(self, family, folder):
         self.family = family
@@ -57,7 +57,7 @@ class Oracle:
         self.tensors = {name.removeprefix("transformer."): tensor.astype(np.float64) for name, tensor in found.items()}
 
     def dense(self, kind, processing, layer=1):
-        """The matrix of that kind; of a layer, where layers have it."""
+        """Build the matrix of a kind; of a layer, where layers have it."""
         folded = processing == "folded"
         if kind in LAYER_KINDS:
             return self._mlp(kind, folded, layer)
@@ -76,7 +76,7 @@ class Oracle:
         return Dense(read - read.mean(axis=1, keepdims=True), constant - constant.mean())
 
     def table(self, side, processing):
-        """What a side of the stream is read with, one row a token."""
+        """Build the table that reads a side of the stream, one row a token."""
         W_E, W_U, end = self._ends()
         if side == "write":
             return self.dense("unembed", processing).matrix.T if W_U is not None else W_E
@@ -120,13 +120,13 @@ class Oracle:
             for head in range(N_HEADS):
                 U, s, Vh = np.linalg.svd(self.ov(layer, head, folded))
                 for i in range(D_HEAD):
-                    left, right = canonical(U[:, i], Vh[i])
+                    left, right = apply_sign_rule(U[:, i], Vh[i])
                     vector = s[i] * (right if kind == "heads/write" else left)
                     rows += [vector, -vector]
         return Dense(np.array(rows), np.zeros(D_MODEL))
 
     def ov(self, layer, head, folded):
-        """Of GPT-2."""
+        """Build the OV of a head of GPT-2."""
         block, mine = f"h.{layer}", slice(head * D_HEAD, (head + 1) * D_HEAD)
         W_V = np.split(self.tensors[f"{block}.attn.c_attn.weight"], 3, axis=1)[2][:, mine]
         W_O = self.tensors[f"{block}.attn.c_proj.weight"][mine]
@@ -151,7 +151,7 @@ MLPS = {
     ),
     "bert": ("bert.encoder.layer.{}.", {"mlp-in": "intermediate.dense", "mlp-out": "output.dense"}, "", True),
 }
-"""Where a layer is, what its matrices and the norm before them are called; whether [out in] is stored."""
+"""Names of a layer, of its MLP's matrices and of the norm before them, by family; True if stored as [out in]."""
 
 PLACES = [
     *(("gpt2", kind) for kind in ("mlp-in", "mlp-out", "embed", "unembed", "pos", "heads/write", "heads/read")),
@@ -162,33 +162,33 @@ PLACES = [
 CASES = [
     (*place, weights) for place in PLACES for weights in ("raw", "folded") if (place[0], weights) != ("bert", "folded")
 ]
-"""(family, kind, processing) that there are; gpt2 is tied, llama and neox are not."""
+"""Every (family, kind, processing); gpt2 is tied, llama and neox are not."""
 
 
-def canonical(left, right):
-    """The rule of signs."""
+def apply_sign_rule(left, right):
+    """Apply the rule of signs."""
     sign = np.sign(right[np.abs(right).argmax()])
     return left * sign, right * sign
 
 
-def n_present(strengths):
-    """Those that are no mere rounding of float32."""
+def count_present(strengths):
+    """Count the strengths that are more than float32's rounding."""
     return int((strengths > strengths.max() * D_MODEL * np.finfo(np.float32).eps).sum())
 
 
-def gaps(strengths):
-    """Relative distances to the nearer neighbour; the last one's is to nothing."""
+def compute_gaps(strengths):
+    """Compute relative distances to the nearer neighbour; the last strength has none below it."""
     return np.minimum(1 - strengths / np.r_[np.inf, strengths[:-1]], 1 - np.r_[strengths[1:], 0] / strengths)
 
 
-def explained(samples, vectors, counts):
-    """Shares of the samples' squares in the spans of the first so many vectors."""
+def explained_shares(samples, vectors, counts):
+    """Compute the shares of the samples' squares in the spans of the first so many vectors."""
     bases = (np.linalg.qr(vectors[:count].T)[0] for count in counts)
     return np.array([np.square(samples @ basis).sum() for basis in bases]) / np.square(samples).sum()
 
 
 def assert_reads(side, scores, n=None):
-    """Both ends of the side are those of all scores; ids are not compared where scores are nearer than 1e-5."""
+    """Assert that both rays of the side have the ends of all scores; ids may differ where scores are within 1e-5."""
     scale = np.abs(scores).max()
     for tokens, sign in ((side.plus, 1), (side.minus, -1)):
         ids, shown = [token.id for token in tokens], np.array([token.score for token in tokens])

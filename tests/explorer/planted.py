@@ -1,4 +1,4 @@
-"""A tiny GPT-2 with planted rays. Knows what is planted, and nothing of how it is found."""
+"""A tiny GPT-2 with planted rays. Knows the planted tokens, and nothing of searches."""
 
 import random
 import string
@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 D_VOCAB, D_MODEL, D_HEAD = 1600, 64, 16
 N_SHARED = 4
-"""Directions that all tokens share: as many as are taken out before tokens are compared."""
+"""Directions that all tokens share: as many as are removed before tokens are compared."""
 FREQUENT, WORDS, UNTRAINED = range(1, 31), range(100, 150), range(200, 245)
 SPELT, OTHERS = range(300, 350), range(400, 450)
 PLANTED = [
@@ -19,16 +19,16 @@ PLANTED = [
     (0, "mlp-in", -1, "notable", SPELT),
     (0, "mlp-out", -1, "notable", OTHERS),
 ]
-"""(layer, kind, head, label, tokens) that the first direction of the matrix writes, or reads."""
+"""(layer, kind, head, label, tokens) written, or read, by the first direction of the matrix."""
 
 
 def write_planted(folder, write_gpt2):
-    """The checkpoint: clusters of tokens, and matrices whose largest direction leads to one of them each."""
+    """Write the checkpoint: clusters of tokens, and matrices whose first direction points at one of them each."""
     write_gpt2(folder, _tokenizer(), seed=2, n_embd=D_MODEL)
     tensors = load_file(folder / "model.safetensors")
     noise = np.random.default_rng(0)
     W_E = tensors["transformer.wte.weight"]
-    # Orthogonal, and without a mean, which the norms take away.
+    # Orthogonal, and without a mean, which the norms remove.
     random_ = noise.normal(size=(D_MODEL, N_SHARED + len(PLANTED)))
     basis = np.linalg.qr(np.c_[np.ones(D_MODEL), random_])[0].T[1:]
     W_E[:] = 0.3 * noise.normal(size=W_E.shape) + 2 * noise.normal(size=(D_VOCAB, N_SHARED)) @ basis[:N_SHARED]

@@ -1,8 +1,8 @@
-"""Computations that say how far they are, run to their end."""
+"""A runner for computations that yield their progress."""
 
 
-def ended(steps, said=None):
-    """What is given at the end; (done, total) of every step goes into `said`."""
+def run_steps(steps, said=None):
+    """Run steps to their end and return their result; (done, total) of every step goes into `said`."""
     while True:
         try:
             step = next(steps)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app.explorer import bank, recipes
-from app.explorer.bank import count_at, count_rows, count_shadow, has_neurons, is_halved, n_bytes, parts_of
+from app.explorer.bank import count_directions, count_rows, count_shadow, has_neurons, is_halved, part_bytes, parts_of
 from app.explorer.library import OpenModel
 
 SMOLLM2 = {
@@ -37,8 +37,8 @@ def test_every_direction_and_side_is_a_row(shaped, facts, n):
     parts = [part for part in parts_of(model, "folded") if part.kind == "bank" and part.basis == "svd"]
     assert len(parts) == facts["n_layers"] + 1
     assert sum(count_rows(model, "folded", part) for part in parts) == n
-    assert count_at(model, "folded", "read") + count_at(model, "folded", "write") == n
-    assert 3 * count_shadow(model, "folded", "read") + 2 >= count_at(model, "folded", "read")
+    assert count_directions(model, "folded", "read") + count_directions(model, "folded", "write") == n
+    assert 3 * count_shadow(model, "folded", "read") + 2 >= count_directions(model, "folded", "read")
 
 
 def test_what_is_there_first_can_be_searched_before_the_bank_is_whole(shaped):
@@ -53,7 +53,7 @@ def test_raw_tied_weights_have_one_end_and_one_embedding(shaped):
     model = shaped(SMOLLM2 | {"tied": True})
     assert bank.ends_of(model, "folded") == ("read", "write")
     assert bank.ends_of(model, "raw") == ("read",)
-    assert count_at(model, "raw", "read") == 122_112 - 576
+    assert count_directions(model, "raw", "read") == 122_112 - 576
     subjects = [part.subject for part in parts_of(model, "raw")]
     assert not [subject for subject in subjects if "write" in subject]
     assert "words/read/1" in subjects
@@ -67,7 +67,7 @@ def test_large_models_keep_halves_and_the_largest_no_neurons(shaped):
     assert not has_neurons(large, "folded")
     assert not [part for part in parts_of(large, "folded") if part.basis == "neuron"]
     part = recipes.bank(large, 3, "folded")
-    assert 2 * 4_096 * 28_672 < n_bytes(large, "folded", part, halved=True) < 1.1 * 2 * 4_096 * 28_672
+    assert 2 * 4_096 * 28_672 < part_bytes(large, "folded", part, halved=True) < 1.1 * 2 * 4_096 * 28_672
 
 
 def test_no_two_parts_have_one_name(shaped):

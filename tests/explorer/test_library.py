@@ -52,7 +52,7 @@ def flip_read(path):
 def harmless_or_told(r, name, expected):
     """Whether the head's page is the sentence that names the file; else it must be the page that is expected."""
     try:
-        page = browse.head(r, HEAD, Options())
+        page = browse.visit_head(r, HEAD, Options())
     except ComputationFailed as failure:
         sentence = str(failure)
     else:
@@ -72,7 +72,7 @@ def test_a_flipped_byte_is_noticed_or_harmless(
 ):
     path = weights_of(fresh_data) / name
     whole = path.read_bytes()
-    expected = browse.head(explorer, HEAD, Options())
+    expected = browse.visit_head(explorer, HEAD, Options())
     told = 0
     # Half of them in what describes the numbers, where a lie is worse than noise.
     places = random.Random(name)
@@ -98,36 +98,36 @@ def test_a_server_works_again_once_the_import_has_repaired_the_files(
     for damage in (lambda: flip_read(path), lambda: path.write_bytes(whole[:100]), path.unlink):
         damage()
         with caplog.at_level(logging.ERROR), pytest.raises(ComputationFailed, match=f"^{name} of these weights"):
-            browse.head(r, HEAD, Options())
+            browse.visit_head(r, HEAD, Options())
         assert name in caplog.text
         assert str(fresh_data) not in caplog.text
         path.write_bytes(whole)
-    assert browse.head(r, HEAD, Options()) == browse.head(explorer, HEAD, Options())
+    assert browse.visit_head(r, HEAD, Options()) == browse.visit_head(explorer, HEAD, Options())
 
 
 def test_work_in_steps_tells_damage_too(open_explorer, fresh_data, caplog):
     flip_read(weights_of(fresh_data) / "layer-001.safetensors")
     r = open_explorer(fresh_data)
     with caplog.at_level(logging.CRITICAL), pytest.raises(ComputationFailed, match=r"^layer-001\.safetensors"):
-        browse.model(r, parse("tiny"), Options())
+        browse.visit_model(r, parse("tiny"), Options())
     with caplog.at_level(logging.CRITICAL):
-        page = browse.notable(r, parse("tiny"), Options())
+        page = browse.visit_gallery(r, parse("tiny"), Options())
     assert (page.n_layers, page.is_whole) == (1, False)
     assert page.failure.startswith("layer-001.safetensors")
-    assert browse.head(r, parse("tiny/L0/H0"), Options()).ov.rank == 8
+    assert browse.visit_head(r, parse("tiny/L0/H0"), Options()).ov.rank == 8
 
 
 def test_a_damaged_manifest_is_told(open_explorer, fresh_data):
     r = open_explorer(fresh_data)
     flip(weights_of(fresh_data) / "manifest.json", 40)
     with pytest.raises(ComputationFailed, match=f"The files of tiny are missing or damaged. {REPAIR}"):
-        browse.head(r, HEAD, Options())
+        browse.visit_head(r, HEAD, Options())
 
 
 def test_what_is_kept_is_shown_while_tensors_are_damaged(open_explorer, fresh_data, caplog):
-    expected = browse.head(open_explorer(fresh_data), HEAD, Options())
+    expected = browse.visit_head(open_explorer(fresh_data), HEAD, Options())
     (weights_of(fresh_data) / "layer-001.safetensors").unlink()
-    assert browse.head(open_explorer(fresh_data), HEAD, Options()) == expected
+    assert browse.visit_head(open_explorer(fresh_data), HEAD, Options()) == expected
 
 
 def test_a_damaged_layer_is_told_at_a_distance_that_nobody_asked_for_yet(
@@ -135,11 +135,11 @@ def test_a_damaged_layer_is_told_at_a_distance_that_nobody_asked_for_yet(
 ):
     data = shutil.copytree(families_data, tmp_path / "data")
     r, address = open_explorer(data, models=("llama",)), parse("llama/L1/H2/qk")
-    expected = browse.matrix(r, address, Options())
+    expected = browse.visit_matrix(r, address, Options())
     (r.library.model("llama").folder / "layer-001.safetensors").write_bytes(b"cut short")
     with caplog.at_level(logging.CRITICAL), pytest.raises(ComputationFailed, match=r"^layer-001\.safetensors"):
-        browse.matrix(r, address, Options(distance=5))
-    assert browse.matrix(r, address, Options()) == expected
+        browse.visit_matrix(r, address, Options(distance=5))
+    assert browse.visit_matrix(r, address, Options()) == expected
 
 
 def test_a_models_name_is_printable_whatever_was_imported(explorer):

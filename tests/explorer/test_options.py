@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from app.core.address import parse
-from app.explorer.asking.views import seen
+from app.explorer.asking.views import check_view
 from app.explorer.options import MATRICES, OF_NUMBERS, OPTIONS, PLACES, find_option, usual_values
 from app.explorer.visits import orders
 from app.web import query
@@ -58,7 +58,7 @@ def test_what_changes_numbers_is_in_the_recipe_and_nothing_else(seen_of, option)
 
     def recipe(options):
         model = r.library.model(slug)
-        return orders.matrix(model, place, seen(model, place, options, "folded")).recipe
+        return orders.order_matrix(model, place, check_view(model, place, options, "folded")).recipe
 
     is_other = recipe(form.options()) != recipe(query.PageQuery().options())
     assert is_other == (option.changes == "numbers" and name != "rotated")  # which is an artifact of its own

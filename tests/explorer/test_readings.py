@@ -16,7 +16,7 @@ from app.core.judging.forms import forms_of
 from app.core.judging.rays import ALPHA, HEADLINE, READINGS
 from app.core.judging.spelling import traits
 from app.explorer.making.judging import readability
-from app.explorer.making.judging.controls import Control, Judge, measured
+from app.explorer.making.judging.controls import Control, Judge, measure_rays
 
 D_MODEL, N_RANDOM, N_EACH = 128, 1_000, 6
 N_SHARED = D_MODEL // 16
@@ -87,12 +87,12 @@ def judged(request):
     judge = world.judge()
     drawn = torch.randn(N_RANDOM, D_MODEL, generator=torch.Generator().manual_seed(9))
     readout = rays_of(judge, drawn)
-    random_ = measured(judge, np.stack([readout["top_ids"], readout["bottom_ids"]], axis=1))
+    random_ = measure_rays(judge, np.stack([readout["top_ids"], readout["bottom_ids"]], axis=1))
     control = Control(judge, *(random_[name] for name in ("coherence", "forms", "beyond", "spelling")))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readability, "control", lambda bench, side: control)
+        patch.setattr(readability, "load_control", lambda bench, side: control)
         found = {
-            kind: readability.judgements(None, "write", rays_of(judge, torch.tensor(np.array(directions))))
+            kind: readability.judge_readouts(None, "write", rays_of(judge, torch.tensor(np.array(directions))))
             for kind, directions in world.directions.items()
         }
     return {kind: {name: array[:, 0] for name, array in own.items() if array.ndim > 1} for kind, own in found.items()}

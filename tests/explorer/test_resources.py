@@ -6,7 +6,7 @@ from app.explorer.visits import browse
 def test_models_keep_the_operators_order_and_count_once(open_explorer, tiny_data):
     r = open_explorer(tiny_data, models=("tiny", "tiny"))
     assert r.slugs == ("tiny",)
-    assert [entry.slug for entry in browse.home(r).models] == ["tiny"]
+    assert [entry.slug for entry in browse.visit_home(r).models] == ["tiny"]
 
 
 def test_two_sources_of_one_name_are_refused(open_explorer, tmp_path):

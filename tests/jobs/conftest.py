@@ -1,4 +1,4 @@
-"""Children that do next to nothing in place of the commands, and what they were told."""
+"""Fixtures of stand-ins for the commands' child processes, with a record of their arguments."""
 
 import sys
 
@@ -11,7 +11,7 @@ WORD = """
 import sys, time
 from pathlib import Path
 from app.jobs.steps import ImportStep, JobStep
-from app.jobs.record import noted, recorded
+from app.jobs.record import note_job, run_recorded
 from app.store.jobs import JobStore
 
 def word(name):
@@ -23,7 +23,7 @@ job = store.get(word("--job"))
 
 
 class Recording(Children):
-    """Keeps the words of those that were started, without their parent's number, and how kind they are."""
+    """Children that record the arguments of each start, without the parent's id, and the niceness."""
 
     def __init__(self):
         super().__init__()
@@ -37,7 +37,7 @@ class Recording(Children):
 
 @pytest.fixture
 def own():
-    """The children of one server."""
+    """Make the children of one server."""
     those = Recording()
     yield those
     those.close()
@@ -45,7 +45,7 @@ def own():
 
 @pytest.fixture
 def pretend(monkeypatch):
-    """pretend(script): what is run in place of the program; it has `word("--job")`, `store` and its `job`."""
+    """Return pretend(script), which runs a script, with `word("--job")`, `store` and `job`, in place of the program."""
 
     def replace_by(script):
         monkeypatch.setattr(children, "PROGRAM", (sys.executable, "-c", WORD + script))

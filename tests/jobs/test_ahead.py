@@ -8,18 +8,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.explorer.asking.agenda import agenda
+from app.explorer.asking.agenda import list_tasks
 from app.explorer.library import Library
 from app.explorer.running.imports import Import
 from app.jobs import ahead, runner
-from app.jobs.ahead import Ahead
+from app.jobs.ahead import Precomputer
 from app.jobs.runner import Runner
 from app.models.catalog import Catalog
 from app.models.importing.published import SMOLLM2
 from app.models.origin import Origin
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import JobStore
-from app.store.locks import claimed
+from app.store.locks import claim_file
 
 CHILD = """
 steps = (time.sleep(SECONDS) or JobStep("L1", 0, 1, i, 0, 2, 0.0, 0, 0, 0.0, 0.0) for i in range(2))
@@ -32,12 +32,12 @@ for _ in recorded(store, job, steps):
 def soon(monkeypatch):
     for module, name in ((ahead, "LOOK_SECONDS"), (ahead, "WAIT_SECONDS"), (runner, "LOOK_SECONDS")):
         monkeypatch.setattr(module, name, 0.01)
-    monkeypatch.setattr(ahead, "agenda", two_of)
+    monkeypatch.setattr(ahead, "list_tasks", two_of)
 
 
 def two_of(model, default):
     """Enough to see one follow the other."""
-    return agenda(model, default)[:4:3]
+    return list_tasks(model, default)[:4:3]
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def running(r, begun, request):
 
     def run(of_all=True):
         jobs = Runner(r.jobs, begun, r.data, "cpu")
-        one = Ahead(r, jobs, of_all=of_all)
+        one = Precomputer(r, jobs, of_all=of_all)
         request.addfinalizer(jobs.close)
         request.addfinalizer(one.close)
         return one, jobs
@@ -173,23 +173,23 @@ def test_it_ends_with_the_server_and_goes_on_with_the_next(r, begun, running, un
 
 def test_of_several_servers_one_does_it_and_another_goes_on(r, begun, running, monkeypatch, until):
     manifest = r.library.model("tiny").folder / "manifest.json"
-    other = claimed(manifest)
+    other = claim_file(manifest)
     one, _ = running()
     time.sleep(0.1)
     assert begun.words == []
     os.close(other)
     until(lambda: begun.words)
-    assert claimed(manifest) is None
+    assert claim_file(manifest) is None
     one._thread.join(60)
-    last = claimed(manifest)
+    last = claim_file(manifest)
     assert last is not None
     os.close(last)
 
 
 def test_a_job_of_the_terminal_that_does_the_same_is_waited_for(r, begun, running):
     model = r.library.model("tiny")
-    job = replace(r.jobs.new("tiny", model.fingerprint, agenda(model, "folded")[0]), state="running")
-    with r.jobs.held(job.id):
+    job = replace(r.jobs.new("tiny", model.fingerprint, list_tasks(model, "folded")[0]), state="running")
+    with r.jobs.hold_job(job.id):
         r.jobs.write(job)
         one, _ = running()
         time.sleep(0.2)

@@ -18,7 +18,7 @@ from app.explorer.running.children import Children
 from app.explorer.visits import browse, jobs
 from app.explorer.visits.browse import Options
 from app.jobs import runner
-from app.jobs.arrivals import bring, bring_missing
+from app.jobs.arrivals import import_missing, start_import
 from app.jobs.runner import Runner
 from app.store.jobs import JobStore
 
@@ -41,14 +41,14 @@ def serving(request, own, monkeypatch):
         run = Runner(r.jobs, children, r.data, "cpu")
         request.addfinalizer(lambda: close_resources(r))
         request.addfinalizer(run.close)
-        bring_missing(r, run)
+        import_missing(r, run)
         return r, run
 
     return open_
 
 
 def states(r):
-    return [entry.state for entry in browse.home(r).models]
+    return [entry.state for entry in browse.visit_home(r).models]
 
 
 def test_two_servers_of_one_folder_import_a_model_once_and_show_it(serving, gpt2_folder, tmp_path, until, request):
@@ -56,14 +56,14 @@ def test_two_servers_of_one_folder_import_a_model_once_and_show_it(serving, gpt2
     both = [serving(data, str(gpt2_folder), children=Children())[0] for _ in range(2)]
     for r in both:
         request.addfinalizer(r.children.close)
-        (entry,) = browse.home(r).models
+        (entry,) = browse.visit_home(r).models
         assert (entry.slug, entry.state, entry.model) == (slug, "importing", None)
         with pytest.raises(Importing, match="import") as waiting:
-            browse.model(r, parse(slug), Options())
-        assert jobs.job(r, waiting.value.job).title == f"Importing {slug}"
+            browse.visit_model(r, parse(slug), Options())
+        assert jobs.visit_job(r, waiting.value.job).title == f"Importing {slug}"
     for r in both:
         until(lambda r=r: states(r) == ["imported"], 120)
-        (entry,) = browse.home(r).models
+        (entry,) = browse.visit_home(r).models
         assert (entry.message, entry.model.source) == ("", "local folder")
     noted = both[0].jobs.all()
     assert [(job.task, job.state, job.slug) for job in noted] == [(None, "done", slug)] * 2
@@ -77,9 +77,9 @@ def test_what_is_here_is_not_imported_again(serving, tiny_data, own):
     assert own.words == []
     assert states(r) == ["imported"]
     with pytest.raises(BadOption, match="imported already"):
-        bring(r, run, "tiny")
+        start_import(r, run, "tiny")
     with pytest.raises(UnknownAddress):
-        bring(r, run, "gpt2")
+        start_import(r, run, "gpt2")
 
 
 def test_a_refused_model_says_why_and_leaves_the_others_alone(serving, fresh_data, tmp_path, until):
@@ -90,13 +90,13 @@ def test_a_refused_model_says_why_and_leaves_the_others_alone(serving, fresh_dat
     assert "Traceback" not in state.message
     assert str(tmp_path) not in state.message
     with pytest.raises(NotImported, match="empty could not be imported") as told:
-        browse.model(r, parse("empty"), Options())
+        browse.visit_model(r, parse("empty"), Options())
     assert told.value.job == state.job
-    page = jobs.job(r, state.job)
+    page = jobs.visit_job(r, state.job)
     assert (page.job.state, page.job.message, page.may_start) == ("failed", state.message, False)
     assert str(tmp_path) not in repr(page)
     assert str(tmp_path) not in "".join(path.read_text() for path in (fresh_data / "jobs").iterdir())
-    assert jobs.job(r, state.job, allowed=True).may_start
+    assert jobs.visit_job(r, state.job, allowed=True).may_start
 
 
 def test_the_demo_comes_first_and_every_source_is_its_own(serving, own, pretend, tmp_path, until):
@@ -115,14 +115,14 @@ def test_progress_is_what_the_job_says(serving, pretend, tmp_path, until):
     pretend(FOREVER)
     r, _run = serving(tmp_path / "data", "org/slow", "org/next")
     until(lambda: r.imports.of("slow").done)
-    slow, following = browse.home(r).models
+    slow, following = browse.visit_home(r).models
     assert (slow.message, slow.done, slow.total) == ("writing the weights", 3, 4)
     assert (following.message, following.total) == ("waiting for its turn", 0)
-    page = jobs.job(r, slow.job)
+    page = jobs.visit_job(r, slow.job)
     assert (page.progress, page.command) == ("writing the weights, 3 of 4", "singular-lens import MODEL --name slow")
-    assert (page.may_cancel, jobs.job(r, slow.job, allowed=True).may_cancel) == (False, True)
+    assert (page.may_cancel, jobs.visit_job(r, slow.job, allowed=True).may_cancel) == (False, True)
     with pytest.raises(NotReady) as waiting:
-        browse.model(r, parse("slow/L0"), Options())
+        browse.visit_model(r, parse("slow/L0"), Options())
     assert (waiting.value.done, waiting.value.total, waiting.value.job) == (3, 4, slow.job)
 
 
@@ -133,7 +133,7 @@ def test_a_broken_import_keeps_its_reason_out_of_the_page_and_the_next_has_its_t
     r, _ = serving(tmp_path / "data", "org/a", "org/b")
     until(lambda: states(r) == ["failed", "failed"])
     assert "status 1" in r.imports.of("b").message
-    assert "secret" not in repr(browse.home(r)) + repr(r.jobs.all())
+    assert "secret" not in repr(browse.visit_home(r)) + repr(r.jobs.all())
     assert "secret" in caplog.text
 
 
@@ -142,7 +142,7 @@ def test_an_import_that_leaves_nothing_is_no_model(serving, pretend, tmp_path, u
     r, _ = serving(tmp_path / "data", "org/ghost")
     until(lambda: r.imports.of("ghost").state == "done")
     with pytest.raises(ComputationFailed, match="ghost"):
-        browse.model(r, parse("ghost"), Options())
+        browse.visit_model(r, parse("ghost"), Options())
     assert states(r) == ["failed"]
 
 
@@ -154,9 +154,9 @@ def test_what_another_process_gave_the_name_is_not_shown_for_the_folder(serving,
     r, _ = serving(tmp_path / "data", str(tmp_path / "runs" / "tiny"))
     until(lambda: r.imports.of("tiny").state == "failed")
     assert r.library.model("tiny") is not None
-    assert (browse.home(r).models[0].state, browse.home(r).models[0].model) == ("failed", None)
+    assert (browse.visit_home(r).models[0].state, browse.visit_home(r).models[0].model) == ("failed", None)
     with pytest.raises(ComputationFailed, match="'tiny' already names other weights"):
-        browse.model(r, parse("tiny"), Options())
+        browse.visit_model(r, parse("tiny"), Options())
 
 
 def test_what_failed_is_begun_again_when_it_is_asked_for(serving, own, pretend, tmp_path, until):
@@ -165,13 +165,13 @@ def test_what_failed_is_begun_again_when_it_is_asked_for(serving, own, pretend, 
     until(lambda: states(r) == ["failed"])
     first = r.imports.of("a").job
     pretend(FOREVER)
-    job = bring(r, run, "a")
+    job = start_import(r, run, "a")
     assert job.id != first
-    assert bring(r, run, "a").id == job.id
+    assert start_import(r, run, "a").id == job.id
     until(lambda: r.imports.of("a").done == 3)
     assert (states(r), r.imports.of("a").job) == (["importing"], job.id)
     assert own.words[1][-1] == "org/a"
-    assert not jobs.job(r, first, allowed=True).may_start  # another is at it
+    assert not jobs.visit_job(r, first, allowed=True).may_start  # another is at it
 
 
 def test_what_has_failed_may_be_begun_again_before_its_process_is_gone(serving, own, pretend, tmp_path, until):
@@ -185,9 +185,9 @@ except ValueError:
     r, run = serving(tmp_path / "data", "org/a")
     first = r.imports.of("a").job
     until(lambda: r.jobs.get(first).state == "failed")
-    assert jobs.job(r, first, allowed=True).may_start
+    assert jobs.visit_job(r, first, allowed=True).may_start
     pretend(FOREVER)
-    again = bring(r, run, "a")
+    again = start_import(r, run, "a")
     assert (again.id != first, r.imports.of("a").job) == (True, again.id)
     (child,) = own._children
     os.kill(child.pid, signal.SIGKILL)
@@ -199,10 +199,10 @@ def test_a_cancelled_import_says_so_and_may_be_begun_again(serving, pretend, tmp
     pretend(FOREVER.replace("time.sleep(600)", "[(time.sleep(0.02), notes.check()) for _ in range(30_000)]"))
     r, _ = serving(tmp_path / "data", "org/a")
     id_ = until(lambda: r.imports.of("a").done and r.imports.of("a").job)
-    jobs.cancel(r, id_)
+    jobs.cancel_job(r, id_)
     until(lambda: states(r) == ["failed"])
-    assert "cancelled" in browse.home(r).models[0].message
-    assert jobs.job(r, id_, allowed=True).may_start
+    assert "cancelled" in browse.visit_home(r).models[0].message
+    assert jobs.visit_job(r, id_, allowed=True).may_start
 
 
 def test_where_no_job_can_be_noted_the_model_says_why(serving, own, pretend, tmp_path):
@@ -211,9 +211,9 @@ def test_where_no_job_can_be_noted_the_model_says_why(serving, own, pretend, tmp
     (tmp_path / "data" / "jobs").touch()
     r, _ = serving(tmp_path / "data", "org/a", "org/b")
     assert states(r) == ["failed", "failed"]
-    assert browse.home(r).models[0].message.startswith("files could not be read or written: ")
+    assert browse.visit_home(r).models[0].message.startswith("files could not be read or written: ")
     with pytest.raises(NotImported, match="a could not be imported: files"):
-        browse.model(r, parse("a"), Options())
+        browse.visit_model(r, parse("a"), Options())
     assert own.words == []
 
 

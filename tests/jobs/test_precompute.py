@@ -12,8 +12,8 @@ import pytest
 from app.core import policy
 from app.core.address import CIRCUITS, parse
 from app.explorer import recipes
-from app.explorer.asking.tasks import targets, wish
-from app.explorer.asking.views import seen
+from app.explorer.asking.tasks import read_wish, target_matrices
+from app.explorer.asking.views import check_view
 from app.explorer.bank import parts_of
 from app.explorer.errors import BadOption, ComputationFailed
 from app.explorer.library import Library
@@ -25,12 +25,12 @@ from app.explorer.visits import browse, orders
 from app.explorer.visits.browse import Options
 from app.jobs import layers, singles
 from app.jobs import precompute as module
-from app.jobs.precompute import DiskRefuses, bytes_needed, precompute
+from app.jobs.precompute import DiskRefuses, estimate_bytes, precompute
 from app.models.catalog import Catalog
 from app.models.weights import EMBEDDINGS_FILE, layer_file
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import Task
-from app.store.locks import claimed
+from app.store.locks import claim_file
 from app.store.shelf import WRITE_BITS
 
 
@@ -61,14 +61,14 @@ def assert_as_visited(store, r, model, processing="folded"):
             for circuit in CIRCUITS:
                 recipe = recipes.matrix(model, layer, head, circuit, processing)
                 address = parse(f"tiny/L{layer}/H{head}/{circuit}")
-                browse.matrix(r, address, Options(weights=processing))
+                browse.visit_matrix(r, address, Options(weights=processing))
                 assert_same(store.read(recipe), r.store.read(recipe))
         recipe = recipes.layer(model, layer, processing)
-        browse.layer(r, parse(f"tiny/L{layer}"), Options(weights=processing))
+        browse.visit_layer(r, parse(f"tiny/L{layer}"), Options(weights=processing))
         assert_same(store.read(recipe), r.store.read(recipe))
     visited = r.library.model("tiny")
-    order = orders.scores(visited, processing)
-    orders.fulfilled(r, order)
+    order = orders.order_scores(visited, processing)
+    orders.fulfil(r, order)
     assert_same(store.read(order.recipe), r.store.read(order.recipe))
 
 
@@ -89,7 +89,7 @@ def assert_same(one, other):
 def test_a_run_keeps_what_visits_would_have_computed(
     store, model, open_explorer, tiny_data, tmp_path, processing, vectors, monkeypatch
 ):
-    monkeypatch.setattr(layers, "VECTORS", vectors)
+    monkeypatch.setattr(layers, "VECTORS_AT_ONCE", vectors)
     last = run(store, model, processings=(processing,))[-1]
     assert (last.layers_done, last.layers, last.matrices_done, last.matrices_found, last.matrices) == (2, 2, 16, 0, 16)
     assert last.rays >= 2 * 16 * 2 * model.manifest.d_head
@@ -100,7 +100,7 @@ def test_a_run_keeps_what_visits_would_have_computed(
 def test_what_is_there_is_left_as_it_is(store, model, monkeypatch):
     run(store, model)
     before = files(store)
-    monkeypatch.setattr(heads, "read_out", None)  # nothing is read out again
+    monkeypatch.setattr(heads, "read_out_heads", None)  # nothing is read out again
     last = run(store, model)[-1]
     assert (last.matrices_done, last.matrices_found, last.layers_done) == (0, 16, 2)
     assert files(store) == before
@@ -148,7 +148,7 @@ def test_what_was_begun_is_gone_on_with(store, model):
 
 def test_two_runs_share_the_work(store, model, monkeypatch):
     monkeypatch.setattr(layers, "WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(layers, "VECTORS", 1)
+    monkeypatch.setattr(layers, "VECTORS_AT_ONCE", 1)
     barrier, ends = threading.Barrier(2), []
 
     def go():
@@ -167,7 +167,7 @@ def test_two_runs_share_the_work(store, model, monkeypatch):
 
 def test_a_layer_that_another_process_is_at_comes_last(store, model, monkeypatch):
     monkeypatch.setattr(layers, "WAIT_SECONDS", 0.01)
-    handle = claimed(model.folder / layer_file(0))
+    handle = claim_file(model.folder / layer_file(0))
     assert handle is not None
     steps = precompute(store, Tables("cpu"), model)
     waiting = next(step for step in steps if "another process" in step.stage)
@@ -182,7 +182,7 @@ def test_a_run_that_is_closed_holds_no_layer(store, model):
     next(steps)
     next(steps)
     steps.close()
-    handle = claimed(model.folder / layer_file(0))
+    handle = claim_file(model.folder / layer_file(0))
     assert handle is not None
     os.close(handle)
 
@@ -214,9 +214,9 @@ def test_processings_that_a_model_has_not_are_refused(member):
 def test_other_families(family, relatives, tmp_path):
     model = relatives.library.model(family)
     store = ArtifactStore(tmp_path / "artifacts", 10**9)
-    processing = model.shown_first("folded")
+    processing = model.processing_shown_first("folded")
     run(store, model, processings=(processing,))
-    page = browse.matrix(relatives, parse(f"{family}/L1/H1/qk"), Options())
+    page = browse.visit_matrix(relatives, parse(f"{family}/L1/H1/qk"), Options())
     kept = store.read(recipes.matrix(model, 1, 1, "qk", processing))
     assert kept.arrays["strength"].tolist() == pytest.approx(page.singular_values, rel=1e-6)
     visited = relatives.store.read(recipes.matrix(model, 1, 1, "qk", processing))
@@ -224,13 +224,13 @@ def test_other_families(family, relatives, tmp_path):
 
 
 def test_the_room_that_is_needed_is_told_beforehand_with_little_to_spare(store, model):
-    in_all, to_come = bytes_needed(store, model, Task())
+    in_all, to_come = estimate_bytes(store, model, Task())
     assert in_all == to_come
     run(store, model, matrices=("qk",))
     # QK is read with one end of the model, and OV's write side with the other.
-    assert bytes_needed(store, model, Task()) == (in_all, in_all // 2)
+    assert estimate_bytes(store, model, Task()) == (in_all, in_all // 2)
     run(store, model)
-    assert bytes_needed(store, model, Task()) == (in_all, 0)
+    assert estimate_bytes(store, model, Task()) == (in_all, 0)
     size = sum(
         len(data) for name, data in files(store, with_controls=True).items() if "/H" in name or "control" in name
     )
@@ -240,13 +240,13 @@ def test_the_room_that_is_needed_is_told_beforehand_with_little_to_spare(store, 
 def test_the_operator_keeps_all_that_was_there_once_he_is_not_refused(store, model):
     run(store, model, matrices=CIRCUITS)
     operators = ArtifactStore(store.root, 10**9, asked_by="operator")
-    in_all, _ = bytes_needed(operators, model, Task(matrices=CIRCUITS))
+    in_all, _ = estimate_bytes(operators, model, Task(matrices=CIRCUITS))
     assert not [path for path in store.root.rglob("*.safetensors") if not path.stat().st_mode & WRITE_BITS]
-    assert bytes_needed(store, model, Task(matrices=CIRCUITS)) == (in_all, 0)
+    assert estimate_bytes(store, model, Task(matrices=CIRCUITS)) == (in_all, 0)
     run(operators, model, matrices=CIRCUITS)
     assert not [path for path in store.root.rglob("*.safetensors") if path.stat().st_mode & WRITE_BITS]
-    assert bytes_needed(store, model, Task(matrices=CIRCUITS)) == (0, 0), "none of it is taken from visits' share"
-    assert bytes_needed(operators, model, Task(matrices=CIRCUITS)) == (in_all, 0)
+    assert estimate_bytes(store, model, Task(matrices=CIRCUITS)) == (0, 0), "none of it is taken from visits' share"
+    assert estimate_bytes(operators, model, Task(matrices=CIRCUITS)) == (in_all, 0)
 
 
 def test_a_run_on_a_gpus_way_keeps_the_same(store, model, monkeypatch, tmp_path):
@@ -261,13 +261,13 @@ def test_a_run_on_a_gpus_way_keeps_the_same(store, model, monkeypatch, tmp_path)
 
     monkeypatch.setattr(layers.Layers, "next", noted)
     monkeypatch.setattr(policy, "EVERYWHERE", True)
-    monkeypatch.setattr(layers, "VECTORS", 1)
+    monkeypatch.setattr(layers, "VECTORS_AT_ONCE", 1)
     list(precompute(ahead, Tables("cpu"), model, task))
     assert threads == {"prepare"}
     singles = [recipe for _, _, recipe in every_single(model, replace(task, matrices=("mlp-in", "mlp-out")))]
     for recipe in [*every_recipe(model), *singles]:
         assert_same(ahead.read(recipe), store.read(recipe))
-    handle = claimed(model.folder / layer_file(1))
+    handle = claim_file(model.folder / layer_file(1))
     assert handle is not None
     os.close(handle)
 
@@ -275,7 +275,7 @@ def test_a_run_on_a_gpus_way_keeps_the_same(store, model, monkeypatch, tmp_path)
 def every_recipe(model):
     for layer in range(model.manifest.n_layers):
         yield recipes.layer(model, layer, "folded")
-        for head, circuit in heads.every_matrix(model):
+        for head, circuit in heads.list_matrices(model):
             yield recipes.matrix(model, layer, head, circuit, "folded")
     yield recipes.scores(model, "folded")
 
@@ -294,7 +294,7 @@ FITS = {
 
 def every_single(model, task):
     for processing in task.processings:
-        for place in targets(model, task.matrices, task.basis, processing):
+        for place in target_matrices(model, task.matrices, task.basis, processing):
             yield place, processing, recipes.decomposition(model, place, processing, dict(task.parameters))
 
 
@@ -308,8 +308,8 @@ def test_a_run_keeps_of_any_matrix_what_a_visit_computes(store, model, explorer,
     assert last.layers == (4 if basis == "svd" else 0)  # an MLP's singular directions are taken a layer at a time
     for place, processing, recipe in asked:
         kept = store.read(recipe)
-        shown = seen(model, place, Options(weights=processing, parameters=dict(parameters)), "raw")
-        (visited,) = orders.fulfilled(explorer, orders.matrix(explorer.library.model("tiny"), place, shown))
+        shown = check_view(model, place, Options(weights=processing, parameters=dict(parameters)), "raw")
+        (visited,) = orders.fulfil(explorer, orders.order_matrix(explorer.library.model("tiny"), place, shown))
         assert_same(kept, visited)
         assert kept.facts["scores"] == pytest.approx(visited.facts["scores"], rel=1e-6, abs=1e-9)
     before = files(store)
@@ -321,7 +321,7 @@ def test_a_run_keeps_of_any_matrix_what_a_visit_computes(store, model, explorer,
 @pytest.mark.parametrize("vectors", [10**6, 1])
 def test_a_layers_matrices_are_read_out_together(store, model, monkeypatch, vectors):
     """Heads and MLP, in as few goes as VECTORS allows: one for each table."""
-    monkeypatch.setattr(layers, "VECTORS", vectors)
+    monkeypatch.setattr(layers, "VECTORS_AT_ONCE", vectors)
     tables, sides = Tables("cpu"), []
     read = tables.read
     monkeypatch.setattr(tables, "read", lambda *args: sides.append(args[2]) or read(*args))
@@ -381,7 +381,7 @@ def test_a_fit_that_is_left_in_the_middle_leaves_nothing(store, model):
     steps.close()
     assert [path for path in store.root.rglob("*") if path.is_file() and "pos" in path.parts] == []
     assert len(files(store)) == 1  # the embedding, whole
-    handle = claimed(model.folder / EMBEDDINGS_FILE)
+    handle = claim_file(model.folder / EMBEDDINGS_FILE)
     assert handle is not None
     os.close(handle)
     last = run(store, model, matrices=("embed", "pos"), processings=("raw",))[-1]
@@ -393,11 +393,11 @@ def test_a_fit_that_fails_leaves_nothing_and_no_lock(store, model, monkeypatch):
         yield 1, 2
         raise RuntimeError("LAPACK said no")
 
-    monkeypatch.setattr(decompositions, "decomposition", broken)
+    monkeypatch.setattr(decompositions, "decompose_matrix", broken)
     with pytest.raises(RuntimeError, match="LAPACK"):
         run(store, model, matrices=("embed",), basis="pca")
     assert files(store) == {}
-    handle = claimed(model.folder / EMBEDDINGS_FILE)
+    handle = claim_file(model.folder / EMBEDDINGS_FILE)
     assert handle is not None
     os.close(handle)
 
@@ -406,17 +406,17 @@ def test_two_runs_share_single_matrices(store, model, monkeypatch):
     monkeypatch.setattr(singles, "WAIT_SECONDS", 0.01)
     barrier, ends, computed = threading.Barrier(2), [], []
 
-    def counting(bench, address, parameters, distance, compute=decompositions.decomposition):
+    def counting(bench, address, parameters, distance, compute=decompositions.decompose_matrix):
         computed.append((bench.processing, address))
         yield from iter(())
         return (yield from compute(bench, address, parameters))
 
-    def counting_in_layers(bench, address, whole, parameters, compute=layers.subject_taken_apart):
+    def counting_in_layers(bench, address, whole, parameters, compute=layers.decompose_subject_unread):
         computed.append((bench.processing, address))
         return compute(bench, address, whole, parameters)
 
-    monkeypatch.setattr(decompositions, "decomposition", counting)
-    monkeypatch.setattr(layers, "subject_taken_apart", counting_in_layers)
+    monkeypatch.setattr(decompositions, "decompose_matrix", counting)
+    monkeypatch.setattr(layers, "decompose_subject_unread", counting_in_layers)
     monkeypatch.setattr(layers, "WAIT_SECONDS", 0.01)
     task = Task(("mlp-in", "mlp-out", "embed", "pos"), ("raw", "folded"))
 
@@ -436,7 +436,7 @@ def test_two_runs_share_single_matrices(store, model, monkeypatch):
 
 def test_a_matrix_that_another_process_is_at_is_waited_for(store, model, monkeypatch):
     monkeypatch.setattr(singles, "WAIT_SECONDS", 0.01)
-    handle = claimed(model.folder / EMBEDDINGS_FILE)
+    handle = claim_file(model.folder / EMBEDDINGS_FILE)
     assert handle is not None
     steps = precompute(store, Tables("cpu"), model, Task(("embed", "L0/mlp-in"), ("raw",)))
     waiting = next(step for step in steps if "another process" in step.stage)
@@ -450,10 +450,10 @@ def test_a_matrix_that_another_process_is_at_is_waited_for(store, model, monkeyp
 def test_room_for_single_matrices_is_told_beforehand(store, model, basis):
     parameters = (("components", 30), ("seed", 0)) if basis == "nmf" else ()
     task = Task(("embed", "mlp-in"), ("raw",), basis, parameters)
-    in_all, to_come = bytes_needed(store, model, task)
+    in_all, to_come = estimate_bytes(store, model, task)
     assert in_all == to_come
     list(precompute(store, Tables("cpu"), model, task))
-    assert bytes_needed(store, model, task) == (in_all, 0)
+    assert estimate_bytes(store, model, task) == (in_all, 0)
     size = sum(map(len, files(store, with_controls=True).values()))
     assert size < in_all < 2.5 * size
 
@@ -464,8 +464,8 @@ def test_a_run_of_all_matrices_ends_with_the_census(store, model, explorer, monk
     assert [step.stage for step in steps if step.stage.startswith("census")][-1] == "census, ends, raw"
     assert steps[-1].stage == "done"
     for layer in (None, 0, 1):
-        order = orders.census_part(explorer.library.model("tiny"), layer, "raw")
-        (visited,) = orders.fulfilled(explorer, order)
+        order = orders.order_census_part(explorer.library.model("tiny"), layer, "raw")
+        (visited,) = orders.fulfil(explorer, order)
         kept = store.read(order.recipe)
         assert set(kept.arrays) == set(visited.arrays)
         for name, array in kept.arrays.items():
@@ -487,24 +487,24 @@ EVERYTHING = ("ov", "qk", "mlp-in", "mlp-out", "embed", "unembed", "pos")
 
 def has_gallery(store, model):
     """Of each layer, then of the ends."""
-    return [store.exists(order.recipe) for order in orders.gallery(model, "folded")]
+    return [store.exists(order.recipe) for order in orders.order_gallery(model, "folded")]
 
 
 def test_a_run_of_all_matrices_puts_the_gallery_together_as_a_visit_would(store, model, explorer, monkeypatch):
-    monkeypatch.setattr(gallery, "subject", None)  # nothing is taken apart for it
+    monkeypatch.setattr(gallery, "read_subject", None)  # nothing is taken apart for it
     steps = run(store, model, matrices=EVERYTHING)
     assert [step.stage for step in steps if step.stage.startswith("gallery")][-1] == "gallery, ends, folded"
     assert has_gallery(store, model) == [True, True, True]
     monkeypatch.undo()
-    for order in orders.gallery(explorer.library.model("tiny"), "folded"):
-        (visited,) = orders.fulfilled(explorer, order)
+    for order in orders.order_gallery(explorer.library.model("tiny"), "folded"):
+        (visited,) = orders.fulfil(explorer, order)
         kept = store.read(order.recipe)
         for name, array in kept.arrays.items():
             np.testing.assert_allclose(array, visited.arrays[name], rtol=0, atol=1e-3)
 
 
 def test_a_run_takes_nothing_apart_that_nobody_asked_for(store, model, monkeypatch):
-    monkeypatch.setattr(gallery, "gather", lambda *_: pytest.fail("looked at every matrix"))
+    monkeypatch.setattr(gallery, "build_gallery", lambda *_: pytest.fail("looked at every matrix"))
     assert not any(step.stage.startswith("gallery") for step in run(store, model))
     assert has_gallery(store, model) == [False, False, False]
 
@@ -534,12 +534,14 @@ def bank_files(store, model, processing="folded"):
 @pytest.mark.parametrize("vectors", [10**6, 1])
 def test_the_bank_of_what_is_at_hand_is_that_of_what_is_taken_apart_again(store, model, tmp_path, monkeypatch, vectors):
     """Built with its layers, in one batch or in many, and built from nothing."""
-    monkeypatch.setattr(layers, "VECTORS", vectors)
+    monkeypatch.setattr(layers, "VECTORS_AT_ONCE", vectors)
     gathered = []
     monkeypatch.setattr(
-        bank, "gather", lambda bench, layer, kept=bank.gather: gathered.append(layer) or kept(bench, layer)
+        bank,
+        "build_bank_part",
+        lambda bench, layer, kept=bank.build_bank_part: gathered.append(layer) or kept(bench, layer),
     )
-    steps = run(store, model, matrices=wish(model, "folded").task.matrices)
+    steps = run(store, model, matrices=read_wish(model, "folded").task.matrices)
     assert gathered == [None]
     stages = {step.stage.rpartition(", ")[0] for step in steps if step.stage.startswith("bank")}
     assert {
@@ -568,7 +570,7 @@ def test_what_is_there_of_the_bank_is_left_and_what_is_damaged_is_built_again(st
     store.path(gone).rename(store.path(gone).with_suffix(".old"))
     made = []
     monkeypatch.setattr(
-        module, "make", lambda recipe, context, kept=module.make: made.append(recipe) or kept(recipe, context)
+        module, "run_maker", lambda recipe, context, kept=module.run_maker: made.append(recipe) or kept(recipe, context)
     )
     run(ArtifactStore(store.root, 10**9), model, matrices=("bank",))
     assert made == [gone, damaged]
@@ -591,7 +593,7 @@ def test_a_bank_that_was_begun_is_gone_on_with(store, model):
 
 
 def test_what_is_there_of_a_bank_can_be_searched_before_all_layers_are(store, model):
-    steps = precompute(store, Tables("cpu"), model, Task(wish(model, "folded").task.matrices))
+    steps = precompute(store, Tables("cpu"), model, Task(read_wish(model, "folded").task.matrices))
     for _ in steps:
         if store.exists(recipes.bank(model, 1, "folded")):
             break
@@ -602,17 +604,21 @@ def test_what_is_there_of_a_bank_can_be_searched_before_all_layers_are(store, mo
 
 def test_room_is_needed_for_the_bank(store, model):
     task = Task(("bank",), ("folded", "raw"))
-    needed, _ = bytes_needed(store, model, task)
+    needed, _ = estimate_bytes(store, model, task)
     run(store, model, matrices=("bank",), processings=("folded", "raw"))
     taken = sum(len(data) for data in files(store, with_controls=True).values())
     assert taken < needed < 2 * taken
-    assert bytes_needed(store, model, task)[1] == 0
+    assert estimate_bytes(store, model, task)[1] == 0
 
 
 def test_two_runs_share_the_bank(store, model, monkeypatch):
     monkeypatch.setattr(singles, "WAIT_SECONDS", 0.01)
     made, barrier = [], threading.Barrier(2)
-    monkeypatch.setattr(bank, "gather", lambda bench, layer, kept=bank.gather: made.append(layer) or kept(bench, layer))
+    monkeypatch.setattr(
+        bank,
+        "build_bank_part",
+        lambda bench, layer, kept=bank.build_bank_part: made.append(layer) or kept(bench, layer),
+    )
 
     def go():
         barrier.wait(30)

@@ -5,7 +5,7 @@ import pytest
 
 from app.explorer.errors import ComputationFailed
 from app.jobs import record
-from app.jobs.record import JobCancelled, noted, recorded
+from app.jobs.record import JobCancelled, note_job, run_recorded
 from app.jobs.steps import ImportStep, JobStep
 from app.models.refusal import ImportRefused
 from app.store.jobs import Job, JobStore
@@ -48,7 +48,7 @@ def test_a_job_has_all_that_a_step_says(kind):
 def test_every_step_is_noted_and_handed_on(store):
     job = store.new("tiny")
     seen = []
-    for now in recorded(store, job, Steps().run()):
+    for now in run_recorded(store, job, Steps().run()):
         noted = store.get(job.id)
         assert (noted.state, noted.stage, noted.matrices_done) == ("running", now.stage, now.matrices_done)
         seen.append(now.layers_done)
@@ -66,7 +66,7 @@ def test_every_step_is_noted_and_handed_on(store):
 
 def test_a_job_that_a_server_has_started_runs_since_then(store):
     job = replace(store.new("tiny"), state="running", stage="loading the libraries", started=1.5)
-    with noted(store, job):
+    with note_job(store, job):
         assert store.get(job.id).started == 1.5
     assert store.get(job.id).started == 1.5
 
@@ -74,7 +74,7 @@ def test_a_job_that_a_server_has_started_runs_since_then(store):
 def test_notes_are_taken_now_and_then_and_at_the_end(store, monkeypatch):
     monkeypatch.setattr(record, "NOTE_SECONDS", 60.0)
     job = store.new("tiny")
-    steps = recorded(store, job, Steps().run())
+    steps = run_recorded(store, job, Steps().run())
     for _ in range(3):
         next(steps)
     assert store.get(job.id).layers_done == 0
@@ -84,7 +84,7 @@ def test_notes_are_taken_now_and_then_and_at_the_end(store, monkeypatch):
 
 def test_a_cancelled_job_ends_after_its_step(store):
     job, steps = store.new("tiny"), Steps()
-    notes = recorded(store, job, steps.run())
+    notes = run_recorded(store, job, steps.run())
     next(notes)
     store.cancel(job.id)
     with pytest.raises(JobCancelled):
@@ -97,11 +97,11 @@ def test_a_cancelled_job_ends_after_its_step(store):
 
 def test_what_is_cancelled_while_it_waits_does_not_begin(store):
     job = store.new("tiny")
-    with store.held(job.id):
+    with store.hold_job(job.id):
         store.write(job)
         store.cancel(job.id)
     with pytest.raises(JobCancelled):
-        next(recorded(store, job, (pytest.fail("begun") for _ in range(1))))
+        next(run_recorded(store, job, (pytest.fail("begun") for _ in range(1))))
     assert store.get(job.id).state == "cancelled"
 
 
@@ -115,7 +115,7 @@ def test_what_is_cancelled_while_it_waits_does_not_begin(store):
 def test_a_failure_is_noted_in_words_for_visitors_and_raised(store, error, words):
     job = store.new("tiny")
     with pytest.raises(type(error)):
-        list(recorded(store, job, Steps(error).run()))
+        list(run_recorded(store, job, Steps(error).run()))
     found = store.get(job.id)
     assert (found.state, found.layers_done) == ("failed", 2)
     assert words in found.message
@@ -126,14 +126,14 @@ def test_a_failure_is_noted_in_words_for_visitors_and_raised(store, error, words
 def test_whoever_is_interrupted_leaves_it_interrupted(store, error):
     job = store.new("tiny")
     with pytest.raises(error):
-        list(recorded(store, job, Steps(error()).run()))
+        list(run_recorded(store, job, Steps(error()).run()))
     found = store.get(job.id)
     assert (found.state, found.layers_done, found.ended) == ("interrupted", 2, None)
 
 
 def test_so_does_who_asks_for_no_further_step(store):
     job, steps = store.new("tiny"), Steps()
-    notes = recorded(store, job, steps.run())
+    notes = run_recorded(store, job, steps.run())
     next(notes)
     assert store.get(job.id).state == "running"
     notes.close()
@@ -145,7 +145,7 @@ def test_a_disk_that_takes_no_notes_does_not_end_the_work(tmp_path, caplog):
     (tmp_path / "jobs").touch()  # no folder can be made there
     store = JobStore(tmp_path / "jobs")
     begun = time.monotonic()
-    assert [now.layers_done for now in recorded(store, store.new("tiny"), Steps().run())] == [1, 2, 3, 4]
+    assert [now.layers_done for now in run_recorded(store, store.new("tiny"), Steps().run())] == [1, 2, 3, 4]
     assert time.monotonic() - begun < 5
     assert len(caplog.records) == 1
 
@@ -159,14 +159,14 @@ def test_what_a_library_makes_of_an_interruption_is_one(store, monkeypatch):
 
     monkeypatch.setattr("app.jobs.record.is_interrupted", lambda: True)
     with pytest.raises(ImportError):
-        list(recorded(store, job, steps()))
+        list(run_recorded(store, job, steps()))
     assert store.get(job.id).state == "interrupted"
 
 
 def test_what_an_import_says_is_noted_with_each_of_its_stages(store, monkeypatch):
     monkeypatch.setattr(record, "NOTE_SECONDS", 60.0)
     job = store.new_import("tiny")
-    with noted(store, job) as notes:
+    with note_job(store, job) as notes:
         for stage, done in (("finding tiny", 0), ("writing", 1), ("writing", 2)):
             notes.follow(ImportStep(stage, done, 2))
         now = store.get(job.id)
@@ -179,7 +179,7 @@ def test_why_an_import_was_refused_is_noted_and_nothing_that_does_not_print(stor
     said = "the folder \x1b[31mred\n\u202e\udcff " + "x" * 100_000
 
     def refuse():
-        with noted(store, job) as notes:
+        with note_job(store, job) as notes:
             notes.follow(ImportStep(said, 0, 0))
             raise ImportRefused(said)
 
@@ -194,9 +194,9 @@ def test_why_an_import_was_refused_is_noted_and_nothing_that_does_not_print(stor
 
 def test_an_import_that_was_cancelled_before_it_began_does_nothing(store):
     job = store.new_import("tiny")
-    with store.held(job.id):
+    with store.hold_job(job.id):
         store.write(job)
         store.cancel(job.id)
-        with pytest.raises(JobCancelled), noted(store, job):
+        with pytest.raises(JobCancelled), note_job(store, job):
             raise AssertionError("it was begun")
     assert store.get(job.id).state == "cancelled"

@@ -97,7 +97,7 @@ def test_an_equal_job_is_found_and_not_begun_again(run, pretend):
 def test_also_one_that_another_process_runs(run, pretend):
     pretend("")
     other = replace(run._store.new("tiny", "", OV), state="running")
-    with run._store.held(other.id):
+    with run._store.hold_job(other.id):
         run._store.write(other)
         assert run.start("tiny", "", OV).id == other.id
     assert run.start("tiny", "", OV).id != other.id  # interrupted by now

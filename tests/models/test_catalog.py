@@ -79,7 +79,7 @@ def test_weights_that_are_gone_free_their_name(catalog):
     catalog.add("a", ONE)
     shutil.rmtree(catalog.weights_folder(ONE))
     assert catalog.get("a") is None
-    assert not catalog.damaged("a")
+    assert not catalog.is_damaged("a")
     catalog.add("a", OTHER)
     assert catalog.get("a").fingerprint == OTHER
 
@@ -89,7 +89,7 @@ def test_damaged_weights_keep_their_name(catalog):
     catalog.add("a", ONE)
     (catalog.weights_folder(ONE) / "manifest.json").write_text("{")
     assert catalog.get("a") is None
-    assert catalog.damaged("a")
+    assert catalog.is_damaged("a")
     with pytest.raises(SlugError, match=r"already names other weights, 1{12}:"):
         catalog.add("a", OTHER)
     catalog.add("a", ONE)

@@ -56,4 +56,4 @@ def test_a_gguf_header_says_it(facts, credit):
 
 
 def test_what_is_known_goes_before_what_is_said():
-    assert Credit("a/b", None).completed(Credit("c/d", "mit")) == Credit("a/b", "mit")
+    assert Credit("a/b", None).fill_from(Credit("c/d", "mit")) == Credit("a/b", "mit")

@@ -5,7 +5,7 @@ from tokenizers import Tokenizer
 
 from app.models import demo
 from app.models.lookup import LONGEST, Lookup
-from app.models.vocabulary import Vocabulary, shown
+from app.models.vocabulary import Vocabulary, make_visible
 from tests.families import tokenizer_of
 
 KINDS = ("gpt2", "llama", "bert", "demo", "hostile")
@@ -66,7 +66,7 @@ def test_what_names_no_token(vocabulary, text):
 
 
 def lookup(*texts):
-    return Lookup((id_, text, shown(text)) for id_, text in enumerate(texts))
+    return Lookup((id_, text, make_visible(text)) for id_, text in enumerate(texts))
 
 
 def test_an_id_comes_before_a_text_and_a_text_before_a_shown_form():
@@ -92,9 +92,9 @@ def test_variants_are_the_same_word_otherwise_written():
 def test_what_a_text_begins_with_and_what_begins_with_it():
     tokens = lookup("in", " in", "inter", " internal", "nation", " international", "ink", "intern")
     assert tokens.starts("internationals", 3) == [5, 7, 2]
-    assert tokens.longer("inter", 9) == [3, 5, 7]
-    assert tokens.longer(" inter", 2) == [3, 5]
-    assert tokens.longer("", 5) == tokens.longer(" ", 5) == tokens.starts("", 5) == []
+    assert tokens.find_longer("inter", 9) == [3, 5, 7]
+    assert tokens.find_longer(" inter", 2) == [3, 5]
+    assert tokens.find_longer("", 5) == tokens.find_longer(" ", 5) == tokens.starts("", 5) == []
 
 
 @given(st.lists(st.text(st.sampled_from("a bA·#1\n\u202e"), min_size=1, max_size=4), min_size=1), st.data())
@@ -104,6 +104,6 @@ def test_every_spelling_leads_back_whatever_the_texts(texts, data):
         assert tokens.id_of(tokens.spelling(id_, text)) == id_
     query = data.draw(st.sampled_from(texts))
     assert all(texts[id_] != query for id_ in tokens.variants(query))
-    for id_ in tokens.longer(query, 5):
+    for id_ in tokens.find_longer(query, 5):
         word = query.removeprefix(" ")
         assert texts[id_].startswith((word, f" {word}"))

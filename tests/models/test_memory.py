@@ -54,7 +54,7 @@ def test_a_checkpoint_that_memory_was_too_small_for_is_not_damaged(gpt2_folder, 
 
     monkeypatch.setattr(shards, "safe_open", fail)
     with pytest.raises(MemoryError):
-        list(shards.stored_in(gpt2_folder))
+        list(shards.read_stored(gpt2_folder))
 
 
 @pytest.mark.parametrize("platform", ["linux", "darwin"])

@@ -96,8 +96,8 @@ def test_what_cannot_be_looked_at_has_no_stamps(folder, monkeypatch):
 
 def test_both_origins_of_the_same_weights_are_known():
     older, newer = Origin(("a/x", "b/x"), {"old": [1]}), Origin(("b/x", "c/x"))
-    assert newer.joined(older) == Origin(("a/x", "b/x", "c/x"), {"old": [1]})
-    assert Origin(files={"new": [2]}).joined(older) == Origin(("a/x", "b/x"), {"new": [2]})
+    assert newer.merge(older) == Origin(("a/x", "b/x", "c/x"), {"old": [1]})
+    assert Origin(files={"new": [2]}).merge(older) == Origin(("a/x", "b/x"), {"new": [2]})
 
 
 @pytest.mark.parametrize("entry", [{}, {"hub": 3, "files": []}, {"hub": "a/x", "files": None}, {"hub": [None]}])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from app.models import demo
-from app.models.vocabulary import INVISIBLE, Vocabulary, shown
+from app.models.vocabulary import INVISIBLE, Vocabulary, make_visible
 
 
 def vocabulary(folder, d_vocab) -> Vocabulary:
@@ -102,12 +102,12 @@ def test_an_entry_is_made_once(gpt2_folder):
     ],
 )
 def test_shown(text, visible):
-    assert shown(text) == visible
+    assert make_visible(text) == visible
 
 
 @pytest.mark.parametrize("code", [0x034F, 0x115F, 0x1160, 0x2800, 0x3164, 0xFE0F, 0xFFA0, 0xE0100, 0x1D159])
 def test_what_is_drawn_as_nothing_is_spelt_out(code):
-    assert shown(f"a{chr(code)}b") in {f"a\\u{code:04x}b", f"a\\U{code:08x}b"}
+    assert make_visible(f"a{chr(code)}b") in {f"a\\u{code:04x}b", f"a\\U{code:08x}b"}
 
 
 def is_visible(text: str) -> bool:
@@ -116,7 +116,7 @@ def is_visible(text: str) -> bool:
 
 @given(st.text(st.characters(), max_size=100))
 def test_what_is_shown_is_short_and_has_nothing_invisible(text):
-    visible = shown(text)
+    visible = make_visible(text)
     assert len(visible) <= 40
     assert bool(visible) == bool(text)
     assert is_visible(visible)

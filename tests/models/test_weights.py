@@ -304,7 +304,7 @@ def test_each_head_is_off_by_its_own_steps(weights):
     assert set(read.noise) == {"W_Q", "W_K", "W_V"}
     assert mean_variance(read.noise["W_Q"]) == pytest.approx(0.3**2 / 12)
     assert mean_variance(read.noise["W_K"]) == pytest.approx(0.7**2 / 12)
-    assert read.noise["W_V"].is_nothing
+    assert read.noise["W_V"].is_zero
     assert read.noise["W_Q"].columns.shape == (D_HEAD,)
     assert weights.head(1, 2).noise == replace(weights, steps=STEPS).head(0, 2).noise == {}
 

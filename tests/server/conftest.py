@@ -1,4 +1,4 @@
-"""A server as a process of its own over the tiny model, what it uses of the machine, and bytes sent to it as they are."""
+"""Fixtures of a server in a process of its own: its use of the machine, and raw bytes sent to it."""
 
 import json
 import os
@@ -17,7 +17,7 @@ import pytest
 
 @dataclass(frozen=True)
 class Census:
-    """What a process holds."""
+    """The resources that a process holds."""
 
     threads: int
     files: int
@@ -34,11 +34,11 @@ class Server:
     log: Path
 
     def connect(self, seconds: float = 60) -> socket.socket:
-        """A connection; the time is a guard against waiting for ever."""
+        """Open a connection; the time is a guard against waiting for ever."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=seconds)
 
     def send(self, sent: bytes, quiet_seconds: float = 0) -> bytes:
-        """What is answered to these bytes until the connection ends, or until nothing has come for so long."""
+        """Send bytes; return the answer until the connection ends, or nothing has come for so long."""
         answer = b""
         with self.connect() as connection:
             try:
@@ -47,24 +47,24 @@ class Server:
                 while part := connection.recv(1 << 16):
                     answer += part
             except (ConnectionResetError, BrokenPipeError):
-                pass  # refused before all was sent
+                pass  # the server refused before all was sent
             except TimeoutError:
                 if not quiet_seconds:
                     raise
         return answer
 
     def get(self, path: str, *fields: str) -> tuple[int, bytes]:
-        """Status and body of a GET on a connection of its own."""
+        """Send a GET on a connection of its own; return status and body."""
         lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Connection: close", *fields, "", ""]
         head, _, body = self.send("\r\n".join(lines).encode()).partition(b"\r\n\r\n")
         return int(head.split(b" ")[1]), body
 
     def state(self) -> dict[str, object]:
-        """What /readyz says."""
+        """Read the answer of /readyz."""
         return json.loads(self.get("/readyz")[1])
 
     def census(self) -> Census:
-        """What it holds now that nobody asks for anything, once the last connections are gone."""
+        """Count the resources of the idle server, once the last connections are gone."""
         process = Path(f"/proc/{self.pid}")
         before = None
         for _ in range(600):
@@ -80,7 +80,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def run_server():
-    """run_server(data, "tiny", root_path="/lens", …): a server for as long as the context lasts, with so many files open."""
+    """Return run_server(data, "tiny", root_path="/lens", …), a context with a server that may open so many files."""
 
     @contextmanager
     def run(data, *models, files=None, **settings):
@@ -116,5 +116,5 @@ def _await_reachable(server, process):
 
 @pytest.fixture
 def own_data(tiny_data, tmp_path):
-    """The tiny model in a folder of the test's own, nothing computed yet."""
+    """Copy the tiny model to a folder of the test's own, with nothing computed yet."""
     return shutil.copytree(tiny_data, tmp_path / "data", ignore=shutil.ignore_patterns("artifacts"))

@@ -31,9 +31,9 @@ STAGES = {
     "table": (readout, "token_table", "/tiny/L0/H0/qk"),
     "readout": (readout, "read", "/tiny/L0/H0/ov/svd/0"),
     "copying": (scores, "stream_gram", "/tiny/L0/H0/ov"),
-    "a layer": (heads, "read_out", "/tiny/L0"),
-    "the map": (heads, "score_rows", "/api/v1/tiny"),
-    "the gallery": (gallery, "kept", "/tiny/notable"),
+    "a layer": (heads, "read_out_heads", "/tiny/L0"),
+    "the map": (heads, "head_score_arrays", "/api/v1/tiny"),
+    "the gallery": (gallery, "gallery_arrays", "/tiny/notable"),
 }
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from app.store.jobs import JobStore
-from app.web.http.streams import MOST
+from app.web.http.streams import MOST_STREAMS
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def store(own_data):
 @pytest.fixture
 def live(store):
     job = replace(store.new("tiny"), state="running", started=time.time(), stage="begun", matrices=16)
-    with store.held(job.id):
+    with store.hold_job(job.id):
         store.write(job)
         yield job
 
@@ -67,7 +67,7 @@ def test_head_gets_no_news(server, live):
 def test_many_listeners_hold_nobody_up_and_leave_nothing(server, live):
     before = server.census()
     with ExitStack() as stack:
-        listeners = [listen(server, stack, live) for _ in range(MOST)]
+        listeners = [listen(server, stack, live) for _ in range(MOST_STREAMS)]
         assert all(b"begun" in read_until(connection, rb"begun.*\n\n") for connection in listeners)
         assert b"retry: 5000" in read_until(listen(server, stack, live), rb"\n0\r\n\r\n")
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Other processes that use a folder at the same time."""
+"""A fixture of other processes that use a folder at the same time."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def start():
-    """start(script, *words) -> a Python process; ended with the test if not before."""
+    """Return start(script, *words), which starts a Python process; end it with the test if not before."""
     running = []
 
     def begin(script, *words):

@@ -1,16 +1,16 @@
 import pytest
 
-from app.store.account import FILE, Used, open_account
+from app.store.account import ACCOUNT_FILE, UsedBytes, open_account
 
 COUNT = """
 import sys
 from pathlib import Path
-from app.store.account import Used, open_account
+from app.store.account import UsedBytes, open_account
 print("here", flush=True)
 sys.stdin.readline()
 for _ in range(3000):
     with open_account(Path(sys.argv[1])) as account:
-        account.write((account.read() or Used()) + Used(visits=1, kept=2))
+        account.write((account.read() or UsedBytes()) + UsedBytes(visits=1, kept=2))
 """
 
 
@@ -23,21 +23,21 @@ def test_what_two_processes_count_is_not_lost(start, tmp_path):
     for process in processes:
         assert process.wait(60) == 0
     with open_account(tmp_path) as account:
-        assert account.read() == Used(visits=6000, kept=12000)
+        assert account.read() == UsedBytes(visits=6000, kept=12000)
 
 
 @pytest.mark.parametrize("text", [b"", b"12", b"0" * 20, b"x" * 41, b"-0000000000000000001 " + b"0" * 20])
 def test_a_damaged_account_is_none_and_can_be_written_anew(tmp_path, text):
-    (tmp_path / FILE).write_bytes(text)
+    (tmp_path / ACCOUNT_FILE).write_bytes(text)
     with open_account(tmp_path) as account:
         assert account.read() is None
-        account.write(Used(7, 9))
-        assert account.read() == Used(7, 9)
+        account.write(UsedBytes(7, 9))
+        assert account.read() == UsedBytes(7, 9)
 
 
 def test_a_smaller_number_replaces_a_larger_one(tmp_path):
     for number in (10**15, 3):
         with open_account(tmp_path) as account:
-            account.write(Used(number, number))
+            account.write(UsedBytes(number, number))
     with open_account(tmp_path) as account:
-        assert account.read() == Used(3, 3)
+        assert account.read() == UsedBytes(3, 3)

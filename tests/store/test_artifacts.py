@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.store import located
-from app.store.artifacts import FORMAT, ArtifactStore, Recipe, format_of, is_older
-from app.store.sealed import Contents, Damaged, seal
+from app.store.artifacts import ARTIFACT_FORMAT, ArtifactStore, Recipe, is_older, read_format
+from app.store.sealed import Contents, Damaged, seal_contents
 
 RECIPE = Recipe("f" * 64, "decomposition", "L5/H3/ov", "folded", "svd", (("tokens", 50),))
 ARRAYS = {"left": np.eye(3, 8, dtype=np.float32), "ids": np.arange(12, dtype=np.int32).reshape(3, 4)}
@@ -58,8 +58,8 @@ def test_the_file_is_where_the_matrix_is(store):
         {"processing": "raw"},
         {"basis": "pca"},
         {"parameters": (("tokens", 51),)},
-        {"format": FORMAT - 1},
-        {"format": FORMAT + 1},
+        {"format": ARTIFACT_FORMAT - 1},
+        {"format": ARTIFACT_FORMAT + 1},
     ],
 )
 def test_another_recipe_is_another_artifact(store, change):
@@ -174,7 +174,7 @@ def test_a_file_of_another_user_can_be_read(store, monkeypatch):
 
 
 def test_an_older_format_is_ignored(store):
-    old = replace(RECIPE, format=FORMAT - 1)
+    old = replace(RECIPE, format=ARTIFACT_FORMAT - 1)
     store.save(old, ARRAYS, FACTS)
     assert store.load(RECIPE) is None
     assert is_older(store.path(old))
@@ -185,13 +185,13 @@ def test_an_older_format_is_ignored(store):
 
 def test_a_recipe_belongs_to_one_file(store):
     path = store.path(RECIPE)
-    assert format_of(path, RECIPE.to_json()) == FORMAT
+    assert read_format(path, RECIPE.to_json()) == ARTIFACT_FORMAT
     for wrong in (path.with_stem("0" * 32), path.parent.parent / path.name):
         with pytest.raises(Damaged, match="another recipe"):
-            format_of(wrong, RECIPE.to_json())
+            read_format(wrong, RECIPE.to_json())
     for words in ("", "[]", "{}", "[" * 100_000, '{"fingerprint": 1, "subject": 2, "format": 3}'):
         with pytest.raises(Damaged):
-            format_of(path, words)
+            read_format(path, words)
 
 
 def test_the_recipes_of_a_subject_are_told_without_reading_what_they_gave(store):
@@ -236,7 +236,7 @@ def test_the_least_recently_used_are_evicted(store):
 
 def test_a_fit_of_the_operators_is_there_after_any_number_of_visits(store):
     fit, seen = replace(RECIPE, basis="nmf"), replace(RECIPE, subject="L1/H0/ov")
-    size = len(seal(Contents(RECIPE.to_json(), json.dumps(FACTS), ARRAYS)))
+    size = len(seal_contents(Contents(RECIPE.to_json(), json.dumps(FACTS), ARRAYS)))
     visits = reopened(store, quota=5 * size)
     visits.save(seen, ARRAYS, FACTS)
     operators = ArtifactStore(store.root, 5 * size, asked_by="operator")
@@ -352,7 +352,7 @@ def test_an_artifact_is_located_once_it_is_proven(tmp_path, monkeypatch):
     store.write(recipe, {"vectors": np.ones((2, 3), np.float32)}, {"n": 2})
     found = store.locate(recipe)
     assert (found.facts, found.read("vectors").tolist()) == ({"n": 2}, [[1.0] * 3] * 2)
-    monkeypatch.setattr(located, "_prove", None)  # not once more
+    monkeypatch.setattr(located, "_check_sum", None)  # not once more
     assert store.locate(recipe).stamp == found.stamp
 
 

@@ -68,13 +68,13 @@ def test_a_job_is_interrupted_once_nobody_looks_after_it(store, start):
     other.wait()
     assert store.get(id_).state == "interrupted"
     assert json.loads((store._root / f"{id_}.json").read_text())["state"] == "running"
-    with store.held(id_):
+    with store.hold_job(id_):
         assert store.get(id_).state == "running"
 
 
 def test_a_waiting_job_too(store):
     job = store.new("tiny")
-    with store.held(job.id):
+    with store.hold_job(job.id):
         store.write(job)
         assert store.get(job.id).state == "waiting"
     assert store.get(job.id).state == "interrupted"
@@ -102,7 +102,7 @@ def test_many_who_ask_do_not_take_each_other_for_its_worker(store):
 def test_whoever_asks_does_not_keep_a_worker_out(store, start):
     other = start(HOLD, store._root)
     id_ = other.stdout.readline().strip()
-    with store.held(id_):  # a server and its child at the same time
+    with store.hold_job(id_):  # a server and its child at the same time
         other.kill()
         other.wait()
         assert store.get(id_).state == "running"
@@ -123,7 +123,7 @@ def test_the_end_takes_lock_and_request_along(store, start):
 
 def test_who_was_asked_to_end_and_is_gone_was_cancelled(store):
     job = store.new("tiny")
-    with store.held(job.id):
+    with store.hold_job(job.id):
         store.write(job)
         store.cancel(job.id)
     assert store.get(job.id).state == "cancelled"
@@ -210,7 +210,7 @@ def test_newest_first(store):
 def test_the_oldest_that_ended_make_room_and_no_other(store, monkeypatch):
     monkeypatch.setattr(jobs, "MOST_ENDED", 3)
     live = replace(store.new("tiny"), created=0.5)
-    with store.held(live.id):
+    with store.hold_job(live.id):
         store.write(live)
         for created in (1.0, 2.0, 3.0, 4.0, 5.0):
             written(store, created=created, state="done")
@@ -227,7 +227,7 @@ def test_leftovers_are_what_no_job_needs(store):
     )
     for name in ("0123456789ab.lock", "0123456789ac.cancel", f"{recent.id}.cancel", "notes.lock", ".x.0123abcd.tmp"):
         (store._root / name).touch()
-    with store.held(live.id):  # about to be written
+    with store.hold_job(live.id):  # about to be written
         left = {path.name for path in store.leftovers()}
     assert left == {f"{old.id}.json", "0123456789ab.lock", "0123456789ac.cancel", ".x.0123abcd.tmp"}
 
@@ -268,20 +268,20 @@ def test_nothing_is_said_before_it_is_known(unknown):
 
 def test_the_same_work_is_known_however_it_is_said():
     both, turned = job(task=Task(("ov", "qk"))), job(id="b" * 12, task=Task(("qk", "ov")), state="done")
-    assert both.asks_the_same(turned)
-    assert not job().asks_the_same(job(task=Task(("ov",), ("folded",))))
+    assert both.is_same_job(turned)
+    assert not job().is_same_job(job(task=Task(("ov",), ("folded",))))
     fits = [Task(("embed",), ("raw",), "nmf", (("components", n), ("seed", 0))) for n in (8, 9)]
-    assert not job(task=fits[0]).asks_the_same(job(task=fits[1]))
-    assert job(task=fits[0]).asks_the_same(job(task=replace(fits[0], parameters=fits[0].parameters[::-1])))
-    assert not job().asks_the_same(job(fingerprint="ab"))
+    assert not job(task=fits[0]).is_same_job(job(task=fits[1]))
+    assert job(task=fits[0]).is_same_job(job(task=replace(fits[0], parameters=fits[0].parameters[::-1])))
+    assert not job().is_same_job(job(fingerprint="ab"))
 
 
 def test_what_a_task_covers():
     fit = Task(("embed", "mlp-in"), ("folded", "raw"), "nmf", (("components", 8), ("seed", 0)))
     one = replace(fit, matrices=("L3/mlp-in",), processings=("raw",))
-    assert fit.covers("mlp-in", one)
-    assert fit.covers("embed", replace(one, matrices=("embed",)))
-    assert not fit.covers("mlp-out", replace(one, matrices=("L3/mlp-out",)))
-    assert not fit.covers("mlp-in", replace(one, parameters=(("components", 9), ("seed", 0))))
-    assert not fit.covers("mlp-in", replace(one, basis="ica"))
-    assert not replace(fit, processings=("folded",)).covers("mlp-in", one)
+    assert fit.includes("mlp-in", one)
+    assert fit.includes("embed", replace(one, matrices=("embed",)))
+    assert not fit.includes("mlp-out", replace(one, matrices=("L3/mlp-out",)))
+    assert not fit.includes("mlp-in", replace(one, parameters=(("components", 9), ("seed", 0))))
+    assert not fit.includes("mlp-in", replace(one, basis="ica"))
+    assert not replace(fit, processings=("folded",)).includes("mlp-in", one)

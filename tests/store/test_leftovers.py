@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.store.account import Used, open_account
-from app.store.artifacts import FORMAT, ArtifactStore, Recipe
-from app.store.leftovers import collect, remove
-from app.store.shelf import unfinished, walked
+from app.store.account import UsedBytes, open_account
+from app.store.artifacts import ARTIFACT_FORMAT, ArtifactStore, Recipe
+from app.store.leftovers import delete_leftovers, remove_path
+from app.store.shelf import walk_files, write_unfinished
 
 HERE, ELSEWHERE = "f" * 64, "e" * 64
 RECIPE = Recipe(HERE, "decomposition", "L0/H0/ov", "folded", "svd")
@@ -19,7 +19,12 @@ def store(tmp_path):
     """One good artifact, and one of each kind that nobody needs."""
     store = ArtifactStore(tmp_path, 10**9)
     damaged = replace(RECIPE, subject="L0/H1/ov")
-    for recipe in (RECIPE, replace(RECIPE, format=FORMAT - 1), replace(RECIPE, fingerprint=ELSEWHERE), damaged):
+    for recipe in (
+        RECIPE,
+        replace(RECIPE, format=ARTIFACT_FORMAT - 1),
+        replace(RECIPE, fingerprint=ELSEWHERE),
+        damaged,
+    ):
         store.save(recipe, {"left": np.eye(3)}, {})
     store.path(damaged).write_bytes(b"damaged")
     assert ArtifactStore(tmp_path, 10**9).load(damaged) is None
@@ -29,30 +34,30 @@ def store(tmp_path):
 
 
 def kinds(store, quota=10**9):
-    return Counter(removed.kind for removed in collect(store.root, quota, {HERE}))
+    return Counter(removed.kind for removed in delete_leftovers(store.root, quota, {HERE}))
 
 
 def test_what_nobody_needs_is_deleted_and_the_rest_stays(store):
-    before = sum(path.stat().st_size for path in walked(store.root))
-    removed = list(collect(store.root, 10**9, {HERE}))
+    before = sum(path.stat().st_size for path in walk_files(store.root))
+    removed = list(delete_leftovers(store.root, 10**9, {HERE}))
     assert Counter(each.kind for each in removed) == {
         "artifacts of an older format": 1,
         "artifacts of weights that are not here": 1,
         "damaged artifacts": 1,
         "unfinished files": 1,
     }
-    left = list(walked(store.root))
+    left = list(walk_files(store.root))
     assert [path.name for path in left] == [".used", f"{RECIPE.hash}.safetensors"]
     assert before - sum(path.stat().st_size for path in left) == sum(each.size for each in removed)
     with open_account(store.root) as account:
-        assert account.read() == Used(visits=store.path(RECIPE).stat().st_size)
+        assert account.read() == UsedBytes(visits=store.path(RECIPE).stat().st_size)
     assert [path for path in store.root.rglob("*") if path.is_dir() and not any(path.iterdir())] == []
     assert ArtifactStore(store.root, 10**9).load(RECIPE) is not None
     assert kinds(store) == {}
 
 
 def test_a_newer_format_and_what_is_not_ours_stay(store):
-    newer = replace(RECIPE, format=FORMAT + 1)
+    newer = replace(RECIPE, format=ARTIFACT_FORMAT + 1)
     store.save(newer, {"left": np.eye(3)}, {})
     ours, notes = store.path(newer), store.root / "README.txt"
     notes.write_text("mine")
@@ -71,14 +76,14 @@ def test_what_is_being_written_stays(store, start):
     script = """
 import sys
 from pathlib import Path
-from app.store.shelf import unfinished
-with unfinished(Path(sys.argv[1])) as (temporary, file):
+from app.store.shelf import write_unfinished
+with write_unfinished(Path(sys.argv[1])) as (temporary, file):
     print(temporary, flush=True)
     sys.stdin.read()
 """
     other = start(script, store.root / "some/place/x.safetensors")
     temporary = Path(other.stdout.readline().strip())
-    with unfinished(store.root / "here/x.safetensors") as (mine, _):
+    with write_unfinished(store.root / "here/x.safetensors") as (mine, _):
         assert kinds(store)["unfinished files"] == 1
         assert mine.exists()
     assert temporary.exists()
@@ -110,12 +115,12 @@ def test_removing_says_what_it_freed(tmp_path):
     (tmp_path / "a/b").mkdir(parents=True)
     (tmp_path / "a/b/c").write_bytes(bytes(7))
     (tmp_path / "a/d").write_bytes(bytes(5))
-    assert remove(tmp_path / "a") == 12
-    assert remove(tmp_path / "a") == 0
+    assert remove_path(tmp_path / "a") == 12
+    assert remove_path(tmp_path / "a") == 0
 
 
 def test_no_folder_has_no_leftovers(tmp_path):
-    assert list(collect(tmp_path / "nowhere", 1, set())) == []
+    assert list(delete_leftovers(tmp_path / "nowhere", 1, set())) == []
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -136,7 +141,7 @@ for i in range(300):
     (tmp_path / HERE).mkdir()
     writers = [start(script, tmp_path, f"{HERE}/{name}") for name in "ab"]
     while any(writer.poll() is None for writer in writers):
-        list(collect(tmp_path, 10**9, {HERE}))
+        list(delete_leftovers(tmp_path, 10**9, {HERE}))
     assert [writer.returncode for writer in writers] == [0, 0]
-    list(collect(tmp_path, 10**9, {HERE}))
+    list(delete_leftovers(tmp_path, 10**9, {HERE}))
     assert [path.name for path in tmp_path.rglob("*")] == [".used"]

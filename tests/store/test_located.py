@@ -5,8 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from app.store.located import Changed, locate, open_file
-from app.store.sealed import Contents, Damaged, seal, unseal
+from app.store.located import Changed, locate_arrays, open_file
+from app.store.sealed import Contents, Damaged, seal_contents, unseal_contents
 
 ARRAYS = {
     "vectors": np.arange(24, dtype=np.float32).reshape(6, 4),
@@ -23,14 +23,14 @@ CONTENTS = Contents('{"subject": "bank"}', '{"sha256":"no", "rank": 2}', ARRAYS)
 @pytest.fixture
 def path(tmp_path):
     path = tmp_path / "one.safetensors"
-    path.write_bytes(seal(CONTENTS))
+    path.write_bytes(seal_contents(CONTENTS))
     return path
 
 
 def found_at(path, *, proven=False):
     handle = open_file(path)
     try:
-        return locate(path, handle, proven=proven)
+        return locate_arrays(path, handle, proven=proven)
     finally:
         os.close(handle)
 
@@ -47,7 +47,7 @@ def test_every_array_is_read_as_it_was_written(path):
 
 def test_rows_are_read_by_their_places(path):
     found, room = found_at(path), np.full((2, 4), np.nan, np.float32)
-    with found.opened() as handle:
+    with found.open_handle() as handle:
         found.read_into(handle, "vectors", 3, room)
     np.testing.assert_array_equal(room, ARRAYS["vectors"][3:5])
 
@@ -58,7 +58,7 @@ def test_it_is_proven_as_the_whole_is(path):
     for at in range(len(data)):
         path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
         with pytest.raises(Damaged):
-            unseal(path.read_bytes())
+            unseal_contents(path.read_bytes())
         with pytest.raises(Damaged):
             found_at(path)
     for length in range(0, len(data), 7):
@@ -89,7 +89,7 @@ def test_a_file_that_is_another_by_now_is_noticed(path, how):
     else:
         path.rename(path.with_suffix(".old"))  # whose inode stays taken
     if how == "replaced":
-        path.write_bytes(seal(CONTENTS))
+        path.write_bytes(seal_contents(CONTENTS))
     if how == "a pipe":
         os.mkfifo(path)
     with pytest.raises(Changed):
@@ -98,7 +98,7 @@ def test_a_file_that_is_another_by_now_is_noticed(path, how):
 
 def test_a_file_that_is_cut_short_while_it_is_open_costs_an_error(path):
     found, room = found_at(path), np.zeros((6, 4), np.float32)
-    with found.opened() as handle:
+    with found.open_handle() as handle:
         os.truncate(path, found.stretches["vectors"].start + 10)
         with pytest.raises(Changed):
             found.read_into(handle, "vectors", 0, room)

@@ -5,14 +5,14 @@ import signal
 import pytest
 
 from app.store import locks
-from app.store.locks import held, taken
+from app.store.locks import hold_lock, try_lock
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from app.store.locks import held
-with held(Path(sys.argv[1])):
-    print("held", flush=True)
+from app.store.locks import hold_lock
+with hold_lock(Path(sys.argv[1])):
+    print("hold_lock", flush=True)
     time.sleep(600)
 """
 
@@ -21,20 +21,20 @@ def test_a_lock_is_one_processs_until_it_is_killed(start, tmp_path, monkeypatch)
     other = start(HOLD, tmp_path / "lock")
     assert other.stdout.readline() == "held\n"
     monkeypatch.setattr(locks, "PATIENCE_SECONDS", 0.05)
-    with pytest.raises(TimeoutError, match="lock locked"), held(tmp_path / "lock"):
+    with pytest.raises(TimeoutError, match="lock locked"), hold_lock(tmp_path / "lock"):
         pass
     other.send_signal(signal.SIGKILL)
     other.wait()
-    with held(tmp_path / "lock"):
+    with hold_lock(tmp_path / "lock"):
         pass
 
 
 def test_a_lock_is_let_go_however_the_block_ends(tmp_path):
-    with pytest.raises(ValueError, match="inside"), held(tmp_path / "lock") as handle:
+    with pytest.raises(ValueError, match="inside"), hold_lock(tmp_path / "lock") as handle:
         raise ValueError("inside")
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(handle)
-    with held(tmp_path / "lock"):
+    with hold_lock(tmp_path / "lock"):
         pass
 
 
@@ -43,17 +43,17 @@ def test_a_shared_lock_has_many_holders_and_nobody_has_it_alone(start, tmp_path)
         HOLD.replace("[1]))", "[1]), fcntl.LOCK_SH)").replace("import sys", "import fcntl, sys"), tmp_path / "lock"
     )
     assert other.stdout.readline() == "held\n"
-    with held(tmp_path / "lock", fcntl.LOCK_SH), (tmp_path / "lock").open() as second:
-        assert not taken(second.fileno())
+    with hold_lock(tmp_path / "lock", fcntl.LOCK_SH), (tmp_path / "lock").open() as second:
+        assert not try_lock(second.fileno())
         other.kill()
         other.wait()
-        assert not taken(second.fileno())
+        assert not try_lock(second.fileno())
     with (tmp_path / "lock").open() as third:
-        assert taken(third.fileno())
+        assert try_lock(third.fileno())
 
 
 def test_a_lock_that_is_taken_is_not_taken_again(tmp_path):
-    with held(tmp_path / "lock"), (tmp_path / "lock").open() as second:
-        assert not taken(second.fileno())
+    with hold_lock(tmp_path / "lock"), (tmp_path / "lock").open() as second:
+        assert not try_lock(second.fileno())
     with (tmp_path / "lock").open() as third:
-        assert taken(third.fileno())
+        assert try_lock(third.fileno())

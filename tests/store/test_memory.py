@@ -3,20 +3,20 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.store.memory import GROWS, OVERHEAD, Memory
+from app.store.memory import ENTRY_OVERHEAD, GROWTH_FACTOR, Memory
 
 STEPS = st.lists(st.tuples(st.sampled_from(["put", "get", "drop"]), st.integers(0, 5), st.integers(0, 3_000)))
 
 
 @given(STEPS)
 def test_what_was_used_last_stays_within_the_budget(steps):
-    most = 5 * OVERHEAD + 3_000
+    most = 5 * ENTRY_OVERHEAD + 3_000
     memory, order = Memory(most), {}  # key -> (value, size), the least recently used first
     for number, (what, key, size) in enumerate(steps):
         if what == "put":
             memory.put(key, number, size)
             order.pop(key, None)
-            order[key] = number, int(GROWS * size) + OVERHEAD
+            order[key] = number, int(GROWTH_FACTOR * size) + ENTRY_OVERHEAD
             while sum(size for _, size in order.values()) > most and len(order) > 1:
                 del order[next(iter(order))]
         elif what == "get":

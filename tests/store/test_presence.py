@@ -2,7 +2,7 @@ import signal
 import threading
 import time
 
-from app.store.presence import Presence, alone, present
+from app.store.presence import Presence, mark_in_use, try_alone
 
 STAY = """
 import sys, time
@@ -17,13 +17,13 @@ time.sleep(600)
 def test_nobody_is_alone_while_another_process_is_there(start, tmp_path):
     other = start(STAY, tmp_path)
     assert other.stdout.readline() == "here\n"
-    with present(tmp_path), alone(tmp_path) as nobody:
+    with mark_in_use(tmp_path), try_alone(tmp_path) as nobody:
         assert not nobody
-    with alone(tmp_path) as nobody:
+    with try_alone(tmp_path) as nobody:
         assert not nobody
     other.send_signal(signal.SIGKILL)
     other.wait()
-    with alone(tmp_path) as nobody:
+    with try_alone(tmp_path) as nobody:
         assert nobody
 
 
@@ -31,10 +31,10 @@ def test_many_can_be_present_and_each_leaves_for_itself(tmp_path):
     one, two = Presence(tmp_path), Presence(tmp_path)
     one.leave()
     one.leave()
-    with alone(tmp_path) as nobody:
+    with try_alone(tmp_path) as nobody:
         assert not nobody
     two.leave()
-    with alone(tmp_path) as nobody:
+    with try_alone(tmp_path) as nobody:
         assert nobody
 
 
@@ -42,11 +42,11 @@ def test_whoever_comes_while_another_cleans_up_waits_for_the_end(tmp_path):
     came = threading.Event()
 
     def come():
-        with present(tmp_path):
+        with mark_in_use(tmp_path):
             came.set()
 
     thread = threading.Thread(target=come)
-    with alone(tmp_path):
+    with try_alone(tmp_path):
         thread.start()
         time.sleep(0.2)
         assert not came.is_set()

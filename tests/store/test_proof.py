@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from app.store import shelf
-from app.store.artifacts import FORMAT, ArtifactStore, Recipe
-from app.store.proof import prove, to_prove
+from app.store.artifacts import ARTIFACT_FORMAT, ArtifactStore, Recipe
+from app.store.proof import list_artifacts, prove_artifacts
 
 RECIPE = Recipe("f" * 64, "decomposition", "L0/H0/ov", "folded", "svd")
 
@@ -26,13 +26,13 @@ def at(head):
 
 def faults(store):
     """What is wrong with each artifact that is there, in their order."""
-    return [proof.fault for proof in prove(store.root, to_prove(store.root))]
+    return [proof.fault for proof in prove_artifacts(store.root, list_artifacts(store.root))]
 
 
 def test_whole_artifacts_are_proven_and_do_not_count_as_used(store):
     for head in range(4):
         os.utime(store.path(at(head)), (1, 1))
-    proofs = list(prove(store.root, to_prove(store.root)))
+    proofs = list(prove_artifacts(store.root, list_artifacts(store.root)))
     assert [proof.fault for proof in proofs] == [None] * 4
     assert [proof.path for proof in proofs] == [store.path(at(head)) for head in range(4)]
     assert [proof.size for proof in proofs] == [proof.path.stat().st_size for proof in proofs]
@@ -60,7 +60,7 @@ def test_a_whole_artifact_in_another_place_is_damaged(store):
 
 def test_an_older_format_is_not_damaged(store):
     """Nor can it be proven: its bytes may be sealed in another way."""
-    old = replace(RECIPE, format=FORMAT - 1)
+    old = replace(RECIPE, format=ARTIFACT_FORMAT - 1)
     store.save(old, {"left": np.eye(2)}, {})
     path = store.path(old)
     data = bytearray(path.read_bytes())
@@ -71,9 +71,9 @@ def test_an_older_format_is_not_damaged(store):
 
 
 def test_what_is_evicted_meanwhile_is_no_fault(store):
-    files = to_prove(store.root)
+    files = list_artifacts(store.root)
     store.path(at(0)).unlink()
-    assert [proof.fault for proof in prove(store.root, files)] == [None] * 4
+    assert [proof.fault for proof in prove_artifacts(store.root, files)] == [None] * 4
 
 
 def test_what_cannot_be_read_is_a_fault_and_stays(store, monkeypatch):
@@ -97,4 +97,4 @@ def test_a_damaged_artifact_on_a_read_only_disk_is_named_all_the_same(store, mon
 
 
 def test_no_folder_has_nothing_to_prove(tmp_path):
-    assert to_prove(tmp_path / "nowhere") == []
+    assert list_artifacts(tmp_path / "nowhere") == []

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.store import shelf as module
-from app.store.account import Used, open_account
-from app.store.shelf import Shelf, remove_abandoned, unfinished, walked
+from app.store.account import UsedBytes, open_account
+from app.store.shelf import Shelf, remove_abandoned, walk_files, write_unfinished
 
 SIZE = 1000
 MARGIN = 41
@@ -27,11 +27,11 @@ def full_disk(*_, **__):
 
 def files(root):
     """Names of everything but the account."""
-    return sorted(path.name for path in walked(root) if path.name != ".used")
+    return sorted(path.name for path in walk_files(root) if path.name != ".used")
 
 
 def size_of(root):
-    return sum(path.stat().st_size for path in walked(root) if path.exists())
+    return sum(path.stat().st_size for path in walk_files(root) if path.exists())
 
 
 def used_of(root):
@@ -146,7 +146,7 @@ def test_no_visit_deletes_what_the_operator_asked_for(shelf, tmp_path):
     put(Shelf(copy, 5 * SIZE + 100), "next")
     assert files(copy) == [*kept, "next.safetensors"]
     assert [entry.path.name for entry in Shelf(copy, 4 * SIZE + 600).make_room()] == ["next.safetensors"]
-    assert used_of(copy) == Used(kept=4 * SIZE)
+    assert used_of(copy) == UsedBytes(kept=4 * SIZE)
 
 
 def test_the_operators_files_make_room_for_each_other_and_leave_a_share_to_visits(shelf):
@@ -166,12 +166,12 @@ def test_the_operators_files_make_room_for_each_other_and_leave_a_share_to_visit
 def test_what_the_operator_asks_for_and_finds_is_the_operators(shelf):
     found, other = put(shelf, "found", used=1), put(shelf, "other", used=2)
     shelf.keep(found)
-    assert used_of(shelf.root) == Used(visits=2 * SIZE)
+    assert used_of(shelf.root) == UsedBytes(visits=2 * SIZE)
     operators = Shelf(shelf.root, 10**9, keeps=True)
     for _ in range(2):
         operators.keep(found)
     operators.keep(shelf.root / "nothing here")
-    assert used_of(shelf.root) == Used(visits=SIZE, kept=SIZE)
+    assert used_of(shelf.root) == UsedBytes(visits=SIZE, kept=SIZE)
     assert [entry.path for entry in Shelf(shelf.root, SIZE + 500).make_room()] == [other]
 
 
@@ -183,7 +183,7 @@ def test_the_operator_keeps_what_is_there_whatever_became_of_the_account(shelf, 
         (shelf.root / ".used").write_bytes(account)
     Shelf(shelf.root, 10**9, keeps=True).keep(found)
     assert shelf.is_kept(found)
-    assert used_of(shelf.root) == Used(visits=SIZE, kept=SIZE)
+    assert used_of(shelf.root) == UsedBytes(visits=SIZE, kept=SIZE)
 
 
 def test_visits_have_the_room_that_the_operator_leaves(shelf):
@@ -210,7 +210,7 @@ def test_a_file_larger_than_what_is_left_is_kept_alone(shelf):
 def test_what_a_visit_writes_anew_stays_the_operators(shelf):
     put(Shelf(shelf.root, 10**9, keeps=True), "x")
     put(shelf, "x")
-    assert used_of(shelf.root) == Used(kept=SIZE)
+    assert used_of(shelf.root) == UsedBytes(kept=SIZE)
     assert [entry.is_kept for entry in shelf.entries()] == [True]
 
 
@@ -265,8 +265,8 @@ def test_what_is_written_anew_meanwhile_is_not_set_aside(shelf):
 WRITE = """
 import sys
 from pathlib import Path
-from app.store.shelf import unfinished
-with unfinished(Path(sys.argv[1])) as (temporary, file):
+from app.store.shelf import write_unfinished
+with write_unfinished(Path(sys.argv[1])) as (temporary, file):
     print(temporary, flush=True)
     sys.stdin.read()
 """
@@ -307,7 +307,7 @@ def test_a_file_in_the_place_of_a_folder_is_an_error(shelf):
 
 
 def test_a_file_that_is_taken_for_abandoned_as_it_begins_is_begun_again(tmp_path, monkeypatch):
-    honest, lost = module.taken, []
+    honest, lost = module.try_lock, []
 
     def after_somebody_was_quicker(handle):
         if not lost:
@@ -315,8 +315,8 @@ def test_a_file_that_is_taken_for_abandoned_as_it_begins_is_begun_again(tmp_path
             lost[0].unlink()
         return honest(handle)
 
-    monkeypatch.setattr(module, "taken", after_somebody_was_quicker)
-    with unfinished(tmp_path / "x.safetensors") as (temporary, _):
+    monkeypatch.setattr(module, "try_lock", after_somebody_was_quicker)
+    with write_unfinished(tmp_path / "x.safetensors") as (temporary, _):
         assert temporary.exists()
         assert temporary not in lost
 
@@ -375,7 +375,7 @@ def test_the_account_of_many_writers_is_right(tmp_path):
     shelves = [Shelf(tmp_path, 10**9) for _ in range(2)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda i: put(shelves[i % 2], f"f{i % 50}"), range(200)))
-    assert used_of(tmp_path) == Used(visits=50 * SIZE)
+    assert used_of(tmp_path) == UsedBytes(visits=50 * SIZE)
 
 
 def test_making_room_measures_anew(shelf):
@@ -385,4 +385,4 @@ def test_making_room_measures_anew(shelf):
     assert list(shelf.make_room()) == []
     gone = list(Shelf(shelf.root, 3 * SIZE + MARGIN).make_room())
     assert [entry.path.stem for entry in gone] == ["f0", "f1", "f2"]
-    assert used_of(shelf.root) == Used(visits=2 * SIZE)
+    assert used_of(shelf.root) == UsedBytes(visits=2 * SIZE)

@@ -6,20 +6,20 @@ import time
 import pytest
 
 from app.store import turns
-from app.store.turns import going_first, is_taken, stand_back
+from app.store.turns import claim_turn, is_taken, stand_back
 
 HOLD = """
 import sys
 from pathlib import Path
-from app.store.turns import going_first
-with going_first(Path(sys.argv[1]), "cpu"):
+from app.store.turns import claim_turn
+with claim_turn(Path(sys.argv[1]), "cpu"):
     print("held", flush=True)
     sys.stdin.readline()
 """
 
 
 def test_a_job_stands_back_while_anybody_goes_first(tmp_path, monkeypatch):
-    monkeypatch.setattr(turns, "LONGEST_SECONDS", 60.0)
+    monkeypatch.setattr(turns, "LONGEST_WAIT_SECONDS", 60.0)
     assert not is_taken(tmp_path, "cpu")
     ended, waited = [], threading.Event()
 
@@ -28,8 +28,8 @@ def test_a_job_stands_back_while_anybody_goes_first(tmp_path, monkeypatch):
         ended.append(True)
         waited.set()
 
-    with going_first(tmp_path, "cpu"):
-        with going_first(tmp_path, "cpu"):  # as another server's worker
+    with claim_turn(tmp_path, "cpu"):
+        with claim_turn(tmp_path, "cpu"):  # as another server's worker
             assert is_taken(tmp_path, "cpu")
             thread = threading.Thread(target=job)
             thread.start()
@@ -41,15 +41,15 @@ def test_a_job_stands_back_while_anybody_goes_first(tmp_path, monkeypatch):
 
 
 def test_a_crowd_slows_a_job_and_does_not_stop_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(turns, "LONGEST_SECONDS", 0.05)
-    with going_first(tmp_path, "cpu"):
+    monkeypatch.setattr(turns, "LONGEST_WAIT_SECONDS", 0.05)
+    with claim_turn(tmp_path, "cpu"):
         stand_back(tmp_path, "cpu")
         assert is_taken(tmp_path, "cpu")
 
 
 @pytest.mark.parametrize(("held", "asked", "taken"), [("cuda", "cuda:0", True), ("cuda:1", "cuda", False)])
 def test_each_device_has_turns_of_its_own(tmp_path, held, asked, taken):
-    with going_first(tmp_path, held):
+    with claim_turn(tmp_path, held):
         assert is_taken(tmp_path, asked) is taken
         assert not is_taken(tmp_path, "cpu")
 
@@ -66,7 +66,7 @@ def test_a_turn_ends_with_its_process_however_that_ends(tmp_path):
 def test_where_nothing_can_be_written_work_goes_on(tmp_path):
     (tmp_path / "devices").write_text("a file where the folder should be")
     started = time.monotonic()
-    with going_first(tmp_path, "cpu"):
+    with claim_turn(tmp_path, "cpu"):
         assert not is_taken(tmp_path, "cpu")
         stand_back(tmp_path, "cpu")
     assert time.monotonic() - started < 60

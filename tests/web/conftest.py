@@ -1,4 +1,4 @@
-"""The app over a copy of a tiny model, asked in process."""
+"""Fixtures of the app over a copy of a tiny model, with clients in process."""
 
 import shutil
 from contextlib import ExitStack
@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.config import Settings
-from app.explorer.running.visitor import Asking
+from app.explorer.running.visitor import VisitorRequest
 from app.server import create_app
 from app.store.jobs import JobStore
 from app.web.guard import clients
@@ -22,7 +22,7 @@ PATIENT = {"wait_seconds": 30.0, "device": "cpu", "allowed_hosts": "testserver"}
 
 
 class Tags(HTMLParser):
-    """Every element of a page as (name, attributes), and the text of those that were asked for."""
+    """A parser that lists every element of a page as (name, attributes), and the text of those asked for."""
 
     def __init__(self, html, text_of=()):
         super().__init__()
@@ -46,19 +46,19 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="session")
 def tags():
-    """tags(html, text_of=("bdi",)).found -> [("a", {"href": …}), …], .texts -> the text of each bdi."""
+    """Return tags(html, text_of=("bdi",)): `.found` is [("a", {"href": …}), …], `.texts` the text of each bdi."""
     return Tags
 
 
 @pytest.fixture(autouse=True)
 def bounty(monkeypatch):
-    """A busy machine takes longer than what a request is granted: here each gets what it asks for, unless a test says less."""
-    monkeypatch.setattr(clients, "Asking", partial(Asking, left=60.0))
+    """Grant each request all the time that it needs, unless a test says less: a busy machine takes longer."""
+    monkeypatch.setattr(clients, "VisitorRequest", partial(VisitorRequest, left=60.0))
 
 
 @pytest.fixture(scope="session")
 def serve():
-    """serve(data, "tiny", root_path="/lens", …) -> a client; stopped at the end of the session."""
+    """Return serve(data, "tiny", root_path="/lens", …), which makes a client; stop all at the end of the session."""
     with ExitStack() as stack:
 
         def start(data, *models, raise_errors=True, **settings):
@@ -72,13 +72,13 @@ def serve():
 
 @pytest.fixture(autouse=True)
 def nothing_kept(request):
-    """No answer is kept for a test that has other pages made than there are."""
+    """Keep no answers for a test that replaces pages."""
     if "monkeypatch" not in request.fixturenames:
         yield
         return
     start = request.getfixturevalue("serve")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kept, "LARGEST", -1)
+        patch.setattr(kept, "LARGEST_KEPT", -1)
         for app in start.apps:
             memory = app.state.resources.store.memory
             for key in [key for key in memory._entries if isinstance(key, AnswerKey)]:
@@ -88,19 +88,19 @@ def nothing_kept(request):
 
 @pytest.fixture(scope="session")
 def data(tiny_data, tmp_path_factory):
-    """A copy of the tiny model's folder, for servers that compute."""
+    """Copy the tiny model's folder, for servers that compute."""
     return shutil.copytree(tiny_data, tmp_path_factory.mktemp("web") / "data")
 
 
 @pytest.fixture(scope="session")
 def client(serve, data):
-    """A visitor of the tiny model."""
+    """Make a client of a server with the tiny model."""
     return serve(data, "tiny")
 
 
 @pytest.fixture(scope="session")
 def banked(serve, tiny_data, tmp_path_factory):
-    """A visitor of the tiny model, where its bank has been built."""
+    """Make a client of a server with the tiny model and its bank."""
     client = serve(shutil.copytree(tiny_data, tmp_path_factory.mktemp("banked") / "data"), "tiny")
     kinds = ("bank", "words", "tokens", "moments", "shadow", "readings", "composition", "alike")
     build_bank(serve.apps[-1].state.resources, kinds=kinds)
@@ -109,7 +109,7 @@ def banked(serve, tiny_data, tmp_path_factory):
 
 @pytest.fixture
 def job(data):
-    """A job on the tiny model that was begun and left."""
+    """Write a job on the tiny model that was begun and left."""
     store = JobStore(data / "jobs")
     job = store.new("tiny")
     store.write(job)
@@ -119,17 +119,17 @@ def job(data):
 
 @pytest.fixture(scope="session")
 def relatives(serve, families_data, families, tmp_path_factory):
-    """A visitor of the families."""
+    """Make a client of a server with the families."""
     return serve(shutil.copytree(families_data, tmp_path_factory.mktemp("web") / "families"), *families)
 
 
 @pytest.fixture(scope="session")
 def hostile(serve, hostile_data, tmp_path_factory):
-    """A visitor of the model whose vocabulary is mostly attacks."""
+    """Make a client of a server with the model whose vocabulary is mostly attacks."""
     return serve(shutil.copytree(hostile_data, tmp_path_factory.mktemp("web") / "hostile"), "hostile")
 
 
 @pytest.fixture(scope="session")
 def pin(client):
-    """The first digits of the tiny model's fingerprint."""
+    """Read the tiny model's pin, the first digits of its fingerprint."""
     return client.get("/api/v1/tiny").json()["model"]["fingerprint"][:12]

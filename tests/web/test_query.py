@@ -75,14 +75,14 @@ def test_the_words_of_a_wish_are_no_longer_than_any_could_be(name, most):
 def test_a_comparison_has_its_defaults():
     query = CompareQuery()
     assert (query.nonzeros, query.first, query.direction) == (8, 16, "svd/0")
-    assert query.wanted() == {}
+    assert query.wanted_fits() == {}
     with pytest.raises(ValidationError):
         CompareQuery(direction="x" * 41)
 
 
 def test_a_comparison_may_name_its_fits():
     query = CompareQuery(nmf="32,0", dictionary="512,8,3")
-    assert query.wanted() == {"nmf": (32, 0), "dictionary": (512, 8, 3)}
+    assert query.wanted_fits() == {"nmf": (32, 0), "dictionary": (512, 8, 3)}
 
 
 @pytest.mark.parametrize("basis", ["nmf", "ica", "dictionary"])

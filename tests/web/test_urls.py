@@ -106,9 +106,9 @@ def test_a_form_sends_what_its_page_would_link_to(view):
 
 @given(VIEWS)
 def test_a_pinned_link_always_names_the_weights(view):
-    url = urlsplit(URLS.pinned(HEAD, "0123abcd", view))
+    url = urlsplit(URLS.pinned_url(HEAD, "0123abcd", view))
     assert url.netloc == "lens.example"
-    assert parse(url.path.removeprefix("/lens/")) == HEAD.pinned("0123abcd")
+    assert parse(url.path.removeprefix("/lens/")) == HEAD.with_pin("0123abcd")
     assert dict(parse_qsl(url.query))["weights"] == view.weights
 
 
@@ -200,10 +200,10 @@ def test_a_comparison_names_the_fits_that_it_shows():
     fitted = replace(COMPARE_PAGE.bases[0], basis="nmf", parameters=FIT)
     page = replace(COMPARE_PAGE, bases=(*COMPARE_PAGE.bases, fitted))
     numbers = ",".join(str(choice.value) for choice in FIT)
-    assert URLS.compared(page) == {"nonzeros": 2, "first": 4, "direction": "svd/0", "nmf": numbers}
+    assert URLS.compare_values(page) == {"nonzeros": 2, "first": 4, "direction": "svd/0", "nmf": numbers}
     other = (replace(FIT[0], value=5), FIT[1])
-    assert URLS.compared(page, nmf=other)["nmf"] == f"5,{FIT[1].value}"
-    assert "nmf" not in URLS.compared(COMPARE_PAGE)
+    assert URLS.compare_values(page, nmf=other)["nmf"] == f"5,{FIT[1].value}"
+    assert "nmf" not in URLS.compare_values(COMPARE_PAGE)
 
 
 def test_a_wish_says_basis_and_parameters():
@@ -262,11 +262,11 @@ def test_a_walk_keeps_its_sign_and_its_weights():
     link = URLS.walk([Hop(Ray(first, "n"))], "reads", Ray(other, "p"), view)
     assert link == "/lens/gpt2/L7/H1/ov/svd/0?weights=raw&path=L5H3.ov.12n_r-L7H1.ov.0p#p"
     hops = [Hop(Ray(first, "n")), Hop(Ray(other, "p"), "reads")]
-    assert URLS.walked(hops, view) == [
+    assert URLS.walk_steps(hops, view) == [
         "/lens/gpt2/L5/H3/ov/svd/12?weights=raw&path=L5H3.ov.12n#n",
         link,
     ]
-    assert URLS.ray(first, "n", view) == URLS.walked(hops, view)[0]
+    assert URLS.ray(first, "n", view) == URLS.walk_steps(hops, view)[0]
     assert URLS.ray(first, "p", view) == "/lens/gpt2/L5/H3/ov/svd/12?weights=raw#p"
     assert URLS.around(first, view) == "/lens/gpt2/L5/H3/ov/svd/12/around?weights=raw"
 

@@ -1,1 +1,1 @@
-"""Ways to write a matrix as a sum of rank-one terms, one file each, all of one form; `app.core.basis` lists them."""
+"""Ways to write a matrix as a sum of rank-one terms, one file each, all of one form; listed in `app.core.basis`."""

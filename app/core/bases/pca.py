@@ -1,21 +1,21 @@
-"""Directions of a matrix's samples about their mean, by principal component analysis.
+"""PCA basis: directions of a matrix's samples about their mean, by principal component analysis.
 
-The singular directions of the samples less their mean, which is shown apart and is no term; ordered by variance. Knows
-nothing of models or tokens.
+The singular directions of the samples less their mean, which is shown by itself and is no term; ordered by variance.
+Knows nothing of models or tokens.
 """
 
 from app.core.basis import Fitting, Parameters
-from app.core.decomposition import canonical_signs, oriented
-from app.core.gram import mean_of, principal
+from app.core.decomposition import fix_signs, orient_terms
+from app.core.gram import mean_of, principal_directions
 from app.core.matrix import Matrix
 
 
 def decompose(matrix: Matrix, parameters: Parameters) -> Fitting:
-    """The principal components; merit: the samples' variance along each, `strength^2 / n_samples`."""
+    """Compute the principal components; merit: the samples' variance along each, `strength^2 / n_samples`."""
     del parameters  # it has none
     samples = matrix.samples()
     mean = mean_of(samples)
-    found = yield from principal(samples, mean)
+    found = yield from principal_directions(samples, mean)
     variance = (found.strength.square() / len(samples)).float()
-    terms = oriented(matrix, found.of_samples, found.strength.float(), found.of_stream, variance, mean.float())
-    return canonical_signs(terms)
+    terms = orient_terms(matrix, found.of_samples, found.strength.float(), found.of_stream, variance, mean.float())
+    return fix_signs(terms)

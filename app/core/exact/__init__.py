@@ -1,1 +1,1 @@
-"""Vectors to their tokens, in an exact order: the same on every machine, and proven."""
+"""Vectors read out as tokens in an exact order: the same on every machine, and proven."""

@@ -1,4 +1,4 @@
-"""How scores spread: counts in equal bins. Knows nothing of tokens."""
+"""Histograms of scores: counts in equal bins. Knows nothing of tokens."""
 
 import torch
 from jaxtyping import Float, Int64
@@ -8,7 +8,7 @@ from app.core.policy import takes_gpu_way
 
 BINS = 48
 SCORES = {"cpu": 2**18, "cuda": 2**25}
-"""Counted at a time: what a CPU needs in between stays in its cache."""
+"""Scores counted at a time: a CPU's intermediate values stay in its cache."""
 PAIRED, MOST_ROWS = 2**20, 16
 """Scores, and rows, whose pairs are counted at a time: each has a table of its own, in which a float32 finds every place."""
 
@@ -16,7 +16,7 @@ PAIRED, MOST_ROWS = 2**20, 16
 def histogram(
     scores: Float[Tensor, "n n_scores"], low: Float[Tensor, " n"], high: Float[Tensor, " n"]
 ) -> Int64[Tensor, "n bins"]:
-    """Counts of each row in equal bins between its lowest and its highest score, which are `low` and `high`.
+    """Count each row's scores in equal bins between its lowest and its highest score, which are `low` and `high`.
 
     Quick where the scores lie row by row, and where they lie column by column.
     """
@@ -24,12 +24,12 @@ def histogram(
     low, span = low.float(), high.float() - low.float()
     per_unit = torch.where(span > 0, BINS / span, 0.0).clamp(max=torch.finfo(torch.float32).max)
     if scores.is_contiguous() and not takes_gpu_way(scores):
-        return _in_pairs(scores, low, per_unit)
+        return _count_in_pairs(scores, low, per_unit)
     first = torch.arange(n, device=device, dtype=torch.int32) * (BINS + 1)
     by_column = not scores.is_contiguous()
     lying = scores.T if by_column else scores
     size = max(1, SCORES[device.type] // max(1, lying.shape[1]))
-    # One place for all parts: where memory is handed out afresh each time, that takes longer than counting.
+    # One buffer for all parts: allocating memory for each takes longer than counting.
     places = torch.empty(min(size, len(lying)), lying.shape[1], device=device)
     bins = torch.empty_like(places, dtype=torch.int32)
     counts = torch.zeros(n * (BINS + 1), dtype=torch.int64, device=device)
@@ -43,13 +43,13 @@ def histogram(
             counts.scatter_add_(0, bin_.flatten().long(), counts.new_ones(()).expand(bin_.numel()))
         else:
             counts += torch.bincount(bin_.flatten(), minlength=len(counts))
-    return _closed(counts.view(n, BINS + 1))
+    return _close_last_bin(counts.view(n, BINS + 1))
 
 
-def _in_pairs(
+def _count_in_pairs(
     scores: Float[Tensor, "n n_scores"], low: Float[Tensor, " n"], per_unit: Float[Tensor, " n"]
 ) -> Int64[Tensor, "n bins"]:
-    """Each row's halves side by side, two scores counted as one pair: half as many steps, which are what takes time."""
+    """Count two scores as one pair, from the halves of each row: half as many steps, which are what takes time."""
     n, n_scores = scores.shape
     half, cells = n_scores // 2, (BINS + 1) ** 2
     size = max(1, min(n, MOST_ROWS, PAIRED // max(1, n_scores)))
@@ -66,10 +66,10 @@ def _in_pairs(
         found = torch.bincount(pair.flatten(), minlength=of_each * cells).view(of_each, BINS + 1, BINS + 1)
         counts[own] = found.sum(dim=1) + found.sum(dim=2)
         counts[own].scatter_add_(1, odd.long(), torch.ones_like(odd, dtype=torch.int64))
-    return _closed(counts)
+    return _close_last_bin(counts)
 
 
-def _closed(counts: Int64[Tensor, "n bins_and_one"]) -> Int64[Tensor, "n bins"]:
-    """The highest score is in the last bin, not one beyond it."""
+def _close_last_bin(counts: Int64[Tensor, "n bins_and_one"]) -> Int64[Tensor, "n bins"]:
+    """Move the highest score from the bin beyond the last into the last."""
     counts[:, -2] += counts[:, -1]
     return counts[:, :-1]

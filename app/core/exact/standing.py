@@ -1,7 +1,7 @@
-"""Where one token stands among all that a table holds, in the exact order of a readout: its score and its rank.
+"""Standing: one token's score and rank among all that a table holds, in the exact order of a readout.
 
-A quick product in float64 tells most tokens' side; those that come too near are scored in the order's own way. Knows no
-tokens' texts.
+A quick product in float64 decides which side most tokens are on; those too near are scored in the exact order's way.
+Knows no tokens' texts.
 """
 
 from typing import NamedTuple
@@ -15,15 +15,15 @@ from app.core.exact.readout import TokenTable
 
 
 class Standing(NamedTuple):
-    """One token in the order of n vectors."""
+    """Scores and ranks of one token for n vectors."""
 
     scores: Float64[Tensor, " n"]
     ranks: Int64[Tensor, " n"]
     """1 for the token that scores most; ties by smaller id, as in a readout."""
 
 
-def standing(table: TokenTable, vectors: Float[Tensor, "n d_model"], id_: int) -> Standing:
-    """The token's place for each vector; ValueError if the table has no such token."""
+def rank_token(table: TokenTable, vectors: Float[Tensor, "n d_model"], id_: int) -> Standing:
+    """Rank one token for each vector; ValueError if the table has no such token."""
     row = int(torch.searchsorted(table.ids, id_))
     if row == len(table.ids) or int(table.ids[row]) != id_:
         raise ValueError(f"token {id_} is not in a table of {len(table.ids)} tokens")

@@ -1,1 +1,1 @@
-"""What is near, who reads what, and what chance alone would bring."""
+"""Finding what is near, which matrices read what, and what would be found by chance alone."""

@@ -1,4 +1,4 @@
-"""Partners one to one: the assignment whose gains have the largest sum. Imports no torch, and nothing of SciPy.
+"""One-to-one partners: the assignment whose gains have the largest sum. Imports no torch, and nothing of SciPy.
 
 The Hungarian method by shortest augmenting paths (Jonker & Volgenant 1987), one row after the other, O(n^2 m).
 """
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def best_partners(gains: Float[np.ndarray, "n m"]) -> Int[np.ndarray, " n"]:
-    """For each row another column, so that the gains have the largest sum; -1 for rows that are left where columns end.
+    """Assign each row another column so that the gains have the largest sum; -1 for rows without a column.
 
     Example: best_partners(np.array([[9.0, 8.0], [9.0, 1.0]])) -> [1, 0]
     """
@@ -21,7 +21,7 @@ def best_partners(gains: Float[np.ndarray, "n m"]) -> Int[np.ndarray, " n"]:
         return partners
     costs = -gains.astype(np.float64)
     rows, columns = np.zeros(n), np.zeros(m + 1)
-    """What each may cost beyond its best, so that no reduced cost is negative; the last column stands for none."""
+    """Dual variables that keep every reduced cost non-negative; the last column stands for none."""
     owner = np.full(m + 1, -1)
     for row in range(n):
         owner[m] = row

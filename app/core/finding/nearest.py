@@ -1,14 +1,14 @@
-"""Which rays are nearest to a few tokens, and how many would be as near by chance.
+"""Nearest rays to a few tokens, and how many would be as near by chance.
 
-A token is a unit vector `e` of its table, out of which the table's mean and its first components were taken; tokens asked
+A token is a unit vector `e` of its table, less the table's mean and its first components; tokens asked
 for together are `q = sum_i w_i e_i` at unit length. A ray is a vector of the residual stream and a sign, with the first
 20 tokens that it reads or writes:
 
 - theme: the mean of `e . q` over the ray's tokens, how alike its tokens are to those asked for;
 - alignment: the product of its unit vector with `q`;
-- how many would be so aligned by chance says `app.core.finding.expectation`;
+- `app.core.finding.expectation` says how many would be so aligned by chance;
 - the false discovery rate of all rays with a theme of s or more is at most
-  `(n_rays / n_control) (controls with s or more) / (rays with s or more)`, by random directions that were read alike.
+  `(n_rays / n_control) (controls with s or more) / (rays with s or more)`, by random directions read in the same way.
 
 Knows no file, no model and no word.
 """
@@ -21,17 +21,17 @@ from jaxtyping import Float, Float32, Int, Int32
 from numpy import ndarray
 
 ROWS = 2_048
-"""That are looked at in one go: what is taken for them stays in a processor's cache."""
+"""Rays whose similarities are gathered at a time: they stay in a processor's cache."""
 PEAK_OF = 64
-"""Scores that are looked at for the largest of them alone, before the largest of all are looked for."""
+"""Scores in one stretch: the largest of each stretch bounds the largest of all from below."""
 TINY = 1e-6
-"""A sum of unit vectors that is shorter has no direction."""
+"""Length below which a sum of unit vectors has no direction."""
 
 
-def combined(units: Float[ndarray, "k d"], weights: Float[ndarray, " k"]) -> Float[ndarray, " d"] | None:
-    """The weighted sum at unit length; None where nothing is left of it.
+def combine_units(units: Float[ndarray, "k d"], weights: Float[ndarray, " k"]) -> Float[ndarray, " d"] | None:
+    """Sum the vectors by weight, at unit length; None where they cancel.
 
-    Example: combined([[1, 0], [0, 1]], [1, -1]) -> [0.71, -0.71]
+    Example: combine_units([[1, 0], [0, 1]], [1, -1]) -> [0.71, -0.71]
     """
     total = weights.astype(np.float64) @ units.astype(np.float64)
     length = float(np.linalg.norm(total))
@@ -39,7 +39,7 @@ def combined(units: Float[ndarray, "k d"], weights: Float[ndarray, " k"]) -> Flo
 
 
 def themes(similarities: Float32[ndarray, " more"], ids: Int32[ndarray, "n 2 k"]) -> Float32[ndarray, "n 2"]:
-    """The mean similarity of each ray's tokens, of + and of -; that of no token, which is the id -1, is the last.
+    """Compute the mean similarity of each ray's tokens, of + and of -; id -1, no token, reads the last similarity.
 
     Example: themes([0.5, 0.25, 0], [[[0, 1], [0, -1]]]) -> [[0.375, 0.25]]
     """
@@ -52,12 +52,10 @@ def themes(similarities: Float32[ndarray, " more"], ids: Int32[ndarray, "n 2 k"]
     return found
 
 
-def first(scores: Float[ndarray, " n"], n_first: int) -> Int[ndarray, " k"]:
-    """Where the largest scores are, the largest first, of equal ones the first; what is not a number, or -inf, is none."""
+def find_largest(scores: Float[ndarray, " n"], n_first: int) -> Int[ndarray, " k"]:
+    """Find the places of the largest scores, the largest first, of equal ones the first; nan and -inf are left out."""
     least = -np.inf
-    if (
-        len(scores) > n_first * PEAK_OF
-    ):  # as many stretches have a score of `least` or more, so there are enough of them
+    if len(scores) > n_first * PEAK_OF:  # n_first stretches have a score of `least` or more, so enough scores remain
         peaks = scores[: len(scores) // PEAK_OF * PEAK_OF].reshape(-1, PEAK_OF).max(1)
         least = np.partition(np.where(np.isnan(peaks), -np.inf, peaks), -n_first)[-n_first]
     known = np.flatnonzero(scores >= least if least > -np.inf else scores > -np.inf)
@@ -66,18 +64,18 @@ def first(scores: Float[ndarray, " n"], n_first: int) -> Int[ndarray, " k"]:
     return known[np.argsort(-scores[known], kind="stable")][:n_first]
 
 
-def false_discoveries(score: float, rays: Float[ndarray, " n"], controls: Float[ndarray, " m"]) -> float | None:
-    """Which share of the rays with that score or more chance alone may have brought; None without controls, or rays."""
+def false_discovery_rate(score: float, rays: Float[ndarray, " n"], controls: Float[ndarray, " m"]) -> float | None:
+    """Estimate the share of the rays with that score or more that is due to chance; None without controls, or rays."""
     n_found, n_by_chance = int((rays >= score).sum()), int((controls >= score).sum())
     if not len(controls) or not n_found:
         return None
     return min(1.0, len(rays) / len(controls) * n_by_chance / n_found)
 
 
-def runs(values: Int[ndarray, " n"]) -> Iterator[tuple[int, slice]]:
-    """The stretches of equal values, in their order.
+def iterate_runs(values: Int[ndarray, " n"]) -> Iterator[tuple[int, slice]]:
+    """Yield the stretches of equal values, in order.
 
-    Example: runs([0, 0, 1]) -> (0, slice(0, 2)), (1, slice(2, 3))
+    Example: iterate_runs([0, 0, 1]) -> (0, slice(0, 2)), (1, slice(2, 3))
     """
     starts = np.flatnonzero(np.diff(values)) + 1
     bounds = [0, *starts.tolist(), len(values)]

@@ -1,8 +1,8 @@
-"""How many of the pairs of a writer and a reader would be as specific if nothing could come of it.
+"""Reversed pairs as a control: how many writers and readers would be as specific if they could not compose.
 
-The control are pairs in the wrong order: written later, read earlier. They have the same geometry and cannot compose. At
-the same distance in layers their rate, divided by that of pairs in the right order, estimates which share of the latter
-means nothing. It is at most that: a feature may be written late and read early for its own sake.
+The control are pairs in the wrong order: written later, read earlier. They have the same geometry and cannot compose.
+At the same distance in layers their rate, divided by that of pairs in the right order, estimates which share of the
+latter means nothing. It is at most that: a feature may be written late and read early for its own sake.
 
 Counts are of CS in bins of STEP from FLOOR on; the last bin is open. Knows nothing of weights. Imports no torch.
 """
@@ -11,28 +11,28 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 FLOOR = 2.0
-"""Below it nothing is counted, or worth listing: at 2, one pair in a hundred is as specific."""
+"""Lowest CS that is counted or listed: one pair in a hundred is as specific."""
 STEP = 0.1
 BINS = 141
-"""Up to 16; the largest measured is 13."""
+"""Bins up to a CS of 16; the largest measured is 13."""
 
 
-def count(specificities: Float[np.ndarray, "*shape"]) -> Int64[np.ndarray, " bins"]:
-    """How many lie in each bin."""
+def count_bins(specificities: Float[np.ndarray, "*shape"]) -> Int64[np.ndarray, " bins"]:
+    """Count the specificities in each bin."""
     above = specificities[specificities >= FLOOR]
-    return np.bincount(place(above), minlength=BINS)
+    return np.bincount(bin_of(above), minlength=BINS)
 
 
-def place(specificities: Float[np.ndarray, "*shape"]) -> Int64[np.ndarray, "*shape"]:
-    """The bin of each; 0 for those below FLOOR, too."""
-    # A rounding error more, so that 2.3 is in the bin that begins there.
+def bin_of(specificities: Float[np.ndarray, "*shape"]) -> Int64[np.ndarray, "*shape"]:
+    """Find the bin of each; 0 for those below FLOOR, too."""
+    # Add a rounding error, so that 2.3 is in the bin that begins there.
     return np.floor((specificities.astype(np.float64) - FLOOR) / STEP + 1e-6).astype(np.int64).clip(0, BINS - 1)
 
 
 def false_shares(
     counts: Int64[np.ndarray, "layers layers bins"], pairs: Int64[np.ndarray, "layers layers"]
 ) -> Float64[np.ndarray, "distances bins"]:
-    """Of pairs in the right order that are at least so specific, the share that the wrong order has as well: at most 1.
+    """Estimate the share of pairs in the right order, at least so specific, that means nothing: at most 1.
 
     `counts` and `pairs` are [layer that writes, layer that reads]. Row 0 is distance 1. The share of a list that ends
     higher is never larger; nan where there is nothing to estimate from.

@@ -1,6 +1,6 @@
-"""What small factors have in common: `||A B^T||_F^2` of every factor A with every factor B, rows in one space.
+"""Shared squares of small factors: `||A B^T||_F^2` of every factor A with every factor B, rows in one space.
 
-Of orthonormal rows it is the sum of squared cosines of principal angles. Knows nothing of heads.
+For orthonormal rows it is the sum of squared cosines of principal angles. Knows nothing of heads.
 """
 
 from jaxtyping import Float
@@ -9,20 +9,22 @@ from torch import Tensor
 from app.core.steps import Steps
 
 BLOCK_BYTES = 2**28
-"""Of products, or of Gram matrices, that are held at a time."""
+"""Bytes of products, or of Gram matrices, that are held at a time."""
 
 
 def shared_squares(first: Float[Tensor, "n h d"], second: Float[Tensor, "m k d"]) -> Steps[Float[Tensor, "n m"]]:
-    """The squares, by the cheaper way of two: of all products [h k], or of Gram matrices where h k > d.
+    """Compute the squares in the cheaper way: by all products [h k], or by Gram matrices where h k > d.
 
     The latter, `||A B^T||^2 = <A^T A, B^T B>`, lose what is below 1e-7 of `||A||^2 ||B||^2` to rounding in float32.
     """
     return (
-        _by_grams(first, second) if first.shape[1] * second.shape[1] > first.shape[2] else _by_products(first, second)
+        _squares_by_grams(first, second)
+        if first.shape[1] * second.shape[1] > first.shape[2]
+        else _squares_by_products(first, second)
     )
 
 
-def _by_products(first: Float[Tensor, "n h d"], second: Float[Tensor, "m k d"]) -> Steps[Float[Tensor, "n m"]]:
+def _squares_by_products(first: Float[Tensor, "n h d"], second: Float[Tensor, "m k d"]) -> Steps[Float[Tensor, "n m"]]:
     (n, h, d), (m, k, _) = first.shape, second.shape
     columns = second.reshape(m * k, d).T
     found = first.new_zeros(n, m)
@@ -35,7 +37,7 @@ def _by_products(first: Float[Tensor, "n h d"], second: Float[Tensor, "m k d"]) 
     return found
 
 
-def _by_grams(first: Float[Tensor, "n h d"], second: Float[Tensor, "m k d"]) -> Steps[Float[Tensor, "n m"]]:
+def _squares_by_grams(first: Float[Tensor, "n h d"], second: Float[Tensor, "m k d"]) -> Steps[Float[Tensor, "n m"]]:
     n, m, d = len(first), len(second), first.shape[2]
     found = first.new_zeros(n, m)
     most = max(1, BLOCK_BYTES // (first.element_size() * (n + m) * d))
@@ -43,6 +45,6 @@ def _by_grams(first: Float[Tensor, "n h d"], second: Float[Tensor, "m k d"]) -> 
         yield start, d
         rows = slice(start, start + most)
         ours, theirs = (each[:, :, rows].mT @ each[:, :, start:] for each in (first, second))
-        ours[:, :, ours.shape[1] :] *= 2  # what lies below the diagonal of a symmetric matrix, too
+        ours[:, :, ours.shape[1] :] *= 2  # the part below the diagonal is equal
         found.addmm_(ours.flatten(1), theirs.flatten(1).T)
     return found.clamp_(min=0)

@@ -1,1 +1,1 @@
-"""What numbers of rays mean: beside random ones, over many, in words."""
+"""Judging numbers of rays: beside random ones, over many rays, and in words."""

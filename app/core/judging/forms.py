@@ -1,4 +1,4 @@
-"""What tokens that are one word in several spellings have in common. Knows nothing of vectors."""
+"""Forms: the words that tokens are, without case, width and white space. Knows nothing of vectors."""
 
 import re
 import unicodedata
@@ -9,20 +9,20 @@ import numpy as np
 from jaxtyping import Int32
 
 BYTES = re.compile(r"(?:<0x[0-9A-Fa-f]{2}>)+")
-"""Tokens that stand for bytes: their digits are no letters."""
+"""Tokens that spell bytes: the digits in them are no letters."""
 
 
 class Forms(NamedTuple):
     """The forms of a vocabulary."""
 
     codes: Int32[np.ndarray, " n_tokens"]
-    """Which form each token is of, by id; -1 for one that has none."""
+    """The form of each token, by id; -1 for a token that has none."""
     texts: tuple[str, ...]
-    """Of each form."""
+    """The text of each form."""
 
 
 def form_of(text: str) -> str | None:
-    """The word that a token's text is, without case, width and white space around it; None for one without a letter.
+    """Return the word in a token's text, without case, width and white space; None for a text without a letter.
 
     Example: form_of(" Black") -> "black"; form_of("ﬁsh") -> "fish"; form_of(' "') -> None; form_of("<0xE2>") -> None
     """
@@ -33,7 +33,7 @@ def form_of(text: str) -> str | None:
 
 
 def forms_of(texts: Sequence[str]) -> Forms:
-    """Of the tokens with these texts, by id; the forms are numbered as they appear.
+    """Find the forms of tokens with these texts, by id; forms are numbered as they appear.
 
     Example: forms_of(["a", " A", ","]) -> Forms(codes=[0, 0, -1], texts=("a",))
     """

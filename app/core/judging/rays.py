@@ -1,9 +1,9 @@
-"""What a ray is called, and which of a direction's two rays stand out: words for tests against the same control.
+"""Words for a ray's reading and for a direction's class, from tests against the same control.
 
 The words speak of tests, nothing more:
 
-- `antipodal`: the tokens at both rays are more alike than chance has it. Not that the two have opposite meanings.
-- `one-sided`: those at one ray are, and the two rays differ by more than those of random directions do. Not that the
+- `antipodal`: the tokens at both rays are more alike than by chance. Not that the two have opposite meanings.
+- `one-sided`: those at one ray are, and the two rays differ by more than those of random directions. Not that the
   other ray means nothing, nor that it is not used.
 - `undetermined`: those at one ray are, but its lead over the other may be chance; or a number is missing.
 - `neither`: no ray stands out. Not that the direction means nothing, only that this measure does not see it.
@@ -11,14 +11,14 @@ The words speak of tests, nothing more:
 None says what a ray does on real text. Each word holds for one direction by itself: of random ones, about 2 in 100 have a
 significant ray, and half of these are called one-sided.
 
-What one ray is called, its reading, says what its tokens may have in common, if they are more alike than chance has it:
+A ray's reading says what its tokens may have in common, if they are more alike than by chance:
 
-- `theme`: different words are alike, too. Where these are spelt more alike than chance has it, those are looked at that
+- `theme`: different words are alike, too. Where these are spelt more alike than by chance, those are tested again that
   neither begin nor end as one before them: if they are no more alike than chance, the ray is `spelling`, and if they are
   less than half as much alike as all are, `partly spelling`.
 - `one word`: only tokens that are one word in several spellings are; the different words are no more alike than chance.
 - `letterless`: most tokens have no letter: quotes, brackets, digits, white space.
-- `none`: the tokens are no more alike than chance has it. `unknown`: there are too few to tell.
+- `none`: the tokens are no more alike than by chance. `unknown`: there are too few to tell.
 
 Knows nothing of how the p were found.
 """
@@ -29,19 +29,19 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
 
 LENGTHS = (10, 20, 50)
-"""Tokens of a ray whose likeness is measured."""
+"""Numbers of a ray's first tokens whose coherence is measured."""
 HEADLINE = LENGTHS.index(50)
-"""The length that judges a ray: of these it tells trained weights from random ones best."""
+"""The length that judges a ray: coherence of 50 tokens tells trained weights from random ones best."""
 FORM_LENGTHS = (10, 20, 30, 40)
-"""Forms of a ray whose likeness is measured: as many as it has, since few of them are more often alike by chance."""
+"""Numbers of forms whose coherence is measured: as many as a ray has, since few are more often alike by chance."""
 BEYOND_LENGTHS = (5, 10, 20, 30)
-"""Likewise, of those forms that neither begin nor end as one before them."""
+"""Numbers of forms that neither begin nor end as one before them, likewise."""
 SPELLING_LENGTHS = (10, 20)
-"""Forms of a ray whose spelling is compared, likewise."""
+"""Numbers of forms whose spelling is compared, likewise."""
 ALPHA = 0.01
-"""A p below that is significant."""
+"""A p below this is significant."""
 HALF = 0.5
-"""Of a ray's likeness, that is lost with what is spelt alike, where it is partly spelling."""
+"""Share of a ray's coherence that is lost without forms spelt alike, where it is partly spelling."""
 
 RayClass = Literal["one-sided", "antipodal", "neither", "undetermined"]
 RAY_CLASSES: tuple[RayClass, ...] = get_args(RayClass)
@@ -51,15 +51,18 @@ READINGS: tuple[Reading, ...] = get_args(Reading)
 
 
 def is_significant(p: float | None) -> bool:
-    """Whether a p is below ALPHA; one that is not known is not."""
+    """Return whether a p is below ALPHA; an unknown p is not."""
     return p is not None and p < ALPHA
 
 
-def classes(
+def classify_directions(
     p_plus: Float[np.ndarray, "*shape"], p_minus: Float[np.ndarray, "*shape"], p_difference: Float[np.ndarray, "*shape"]
 ) -> Int8[np.ndarray, "*shape"]:
-    """The class of each direction, as its place in RAY_CLASSES, by p of its + ray, of its - ray and of how far these
-    differ; nan: not known."""
+    """Classify each direction, as its place in RAY_CLASSES, by the p of its + ray, of its - ray and of their
+    difference.
+
+    nan: not known.
+    """
     significant = (p_plus < ALPHA).astype(np.int8) + (p_minus < ALPHA)
     codes: np.ndarray = np.select(
         [
@@ -74,7 +77,7 @@ def classes(
     return codes.astype(np.int8)
 
 
-def readings(
+def classify_rays(
     p: Float[np.ndarray, "*shape"],
     letterless: Bool[np.ndarray, "*shape"],
     n_forms: Int[np.ndarray, "*shape"],
@@ -83,17 +86,17 @@ def readings(
     beyond_p: Float[np.ndarray, "*shape"],
     beyond_share: Float[np.ndarray, "*shape"],
 ) -> Int8[np.ndarray, "*shape"]:
-    """What each ray is called, as its place in READINGS; nan: not known.
+    """Classify each ray by its reading, as its place in READINGS; nan: not known.
 
     By the p of its tokens; whether these are mostly without letters; how many forms they have; the p of these, of their
-    spelling, and of those that neither begin nor end as one before; and how much alike these are beside all.
+    spelling, and of those that neither begin nor end as one before; and how much alike the latter are relative to all.
     """
     codes: np.ndarray = np.select(
         [
             np.isnan(p),
             p >= ALPHA,
             letterless,
-            # So few that they are one word or two, in all their spellings.
+            # So few forms that the tokens are one word or two, in all their spellings.
             n_forms < FORM_LENGTHS[0],
             np.isnan(forms_p),
             forms_p >= ALPHA,

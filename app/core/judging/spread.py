@@ -1,8 +1,8 @@
-"""How lopsided and how heavy-tailed scores are, from nothing but their counts in equal bins.
+"""Skewness and kurtosis of scores, from nothing but their counts in equal bins.
 
-Moments of the bins' middles, with Sheppard's corrections for what lies between the edges of a bin (W. F. Sheppard,
-1898): in units of a bin's width `m2 - 1/12` and `m4 - m2/2 + 7/240`; the third moment needs none. They suppose a smooth
-spread that falls off at both ends, as the scores of a vocabulary do. Knows nothing of tokens.
+Moments of the bins' middles, with Sheppard's corrections for the spread within a bin (W. F. Sheppard, 1898): in units
+of a bin's width `m2 - 1/12` and `m4 - m2/2 + 7/240`; the third moment needs none. They suppose a smooth spread that
+falls off at both ends, as the scores of a vocabulary do. Knows nothing of tokens.
 """
 
 from typing import NamedTuple
@@ -11,20 +11,20 @@ import numpy as np
 from jaxtyping import Float, Float64, Int
 
 LEAST = 0.5
-"""Of a bin's width: scores whose standard deviation is below that are too few bins wide for their moments to be told."""
+"""Smallest standard deviation in bin widths: narrower scores lie in too few bins for their moments to be told."""
 
 
 class Moments(NamedTuple):
-    """The shape of n spreads; 0 and 0 for a bell (the normal distribution)."""
+    """The shape of n spreads; 0 and 0 for the normal distribution."""
 
     skewness: Float64[np.ndarray, " n"]
     """Positive where the long tail is at the high scores."""
     kurtosis: Float64[np.ndarray, " n"]
-    """In excess of the normal distribution's."""
+    """Kurtosis in excess of the normal distribution's."""
 
 
 def moments(counts: Int[np.ndarray, "n bins"], low: Float[np.ndarray, " n"], high: Float[np.ndarray, " n"]) -> Moments:
-    """Skewness and excess kurtosis of scores counted in equal bins from `low` to `high`.
+    """Compute skewness and excess kurtosis of scores counted in equal bins from `low` to `high`.
 
     0 where all scores are equal; nan where there are none, or where the bins are too wide to tell: one token so far out
     that all others are in few of them. Off from the moments of the scores themselves, at most, in 48 bins, for five

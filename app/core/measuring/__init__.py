@@ -1,1 +1,1 @@
-"""Numbers about matrices and decompositions: how strong, how much explained, how sure, how alike."""
+"""Numbers about matrices and decompositions: how strong, how much explained, how certain, how alike."""

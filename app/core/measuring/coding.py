@@ -1,12 +1,12 @@
-"""Vectors written with few of many given ones: orthogonal matching pursuit (Pati, Rezaiifar & Krishnaprasad 1993).
+"""Sparse codes of vectors over given atoms, by orthogonal matching pursuit (Pati, Rezaiifar & Krishnaprasad 1993).
 
-1. An atom is taken that correlates most with what is left of the sample.
-2. The sample is projected on all atoms taken so far (least squares), and what is left is what that does not reach.
-3. Again, until k atoms are taken or nothing is left that an atom reaches.
+1. The atom is taken that correlates most with the residual of the sample.
+2. The sample is projected on all atoms taken so far (least squares), which leaves a new residual.
+3. Both are repeated until k atoms are taken or no atom correlates with the residual.
 
-What is left is never formed: its correlations follow from the atoms' Gram matrix (Rubinstein, Zibulevsky & Elad 2008).
-All in float64, so that which atom is taken does not hang on how a machine adds up. Knows nothing of where atoms come
-from, and no better codes than greedy ones: the best k of m atoms are hard to find.
+The residual is never formed: its correlations follow from the atoms' Gram matrix (Rubinstein, Zibulevsky & Elad 2008).
+All in float64, so that the choice of atoms does not depend on a machine's order of additions. Knows nothing of where
+atoms come from, and no better codes than greedy ones: the best k of m atoms are hard to find.
 """
 
 from collections.abc import Iterator
@@ -19,13 +19,13 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 GRAM_ATOMS = 8_192
-"""At most so many have their Gram matrix made, of half a gigabyte; more are multiplied with what is left instead."""
+"""Atoms up to which their Gram matrix is formed, half a gigabyte; more are multiplied with the residual instead."""
 SCORES = {"cpu": 2**20, "cuda": 2**26}
-"""Numbers held at a time: a CPU's stay in its cache."""
+"""Numbers held at a time: a CPU's fit in its cache."""
 REACHED = 1e-7
-"""Less than that of a sample is what float32 made of it, and is left."""
+"""Correlation, relative to a sample's length, below which the residual is float32 rounding."""
 DEPENDENT = 1e-8
-"""Squared length that the others must leave of a unit atom: with less it is one of them, or a sum of them."""
+"""Squared length of a unit atom outside the others' span: with less it is one of them, or a sum of them."""
 
 
 @dataclass(frozen=True)
@@ -34,42 +34,42 @@ class Encoder:
 
     atoms: Float64[Tensor, "m d"]
     squares: Float64[Tensor, " m"]
-    """Their lengths: one, but for float32."""
+    """Their squared lengths: one, but for float32."""
     gram: Float64[Tensor, "m m"] | None
-    """None: too large."""
+    """Their Gram matrix; None: too large."""
 
-    def at_once(self, nonzeros: int) -> int:
-        """How many samples are best encoded together."""
+    def batch_size(self, nonzeros: int) -> int:
+        """Return how many samples are best encoded at a time."""
         m, d = self.atoms.shape
         return max(64, SCORES[self.atoms.device.type] // max(m, d, nonzeros * nonzeros))
 
 
 class Codes(NamedTuple):
-    """What each sample is made of, in the order in which it was found."""
+    """Atoms and coefficients of each sample, in the order in which they were taken."""
 
     indices: Int64[Tensor, "n k"]
-    """Of atoms, none twice in a row; one whose value is zero is not used."""
+    """Atoms, none twice in a row; an atom whose value is zero is not used."""
     values: Float64[Tensor, "n k"]
     gains: Float64[Tensor, "n k"]
-    """By how much each atom, when it was taken, made the squared error smaller."""
+    """Decrease of the squared error by each atom when it was taken."""
 
 
 def encoder(atoms: Float[Tensor, "m d"]) -> Encoder:
-    """Prepare unit rows."""
+    """Prepare atoms, unit rows, for encoding."""
     exact = atoms.double()
     gram = exact @ exact.T if len(exact) <= GRAM_ATOMS else None
     return Encoder(exact, exact.square().sum(dim=1), gram)
 
 
 def encode(encoder: Encoder, samples: Float[Tensor, "n d"], nonzeros: int) -> Codes:
-    """The samples' codes, all at once; k is no larger than the number of atoms."""
+    """Encode the samples, all at once; k is no larger than the number of atoms."""
     exact, n = samples.double(), len(samples)
     k = min(nonzeros, len(encoder.atoms))
     whole = exact @ encoder.atoms.T
     least = REACHED * exact.square().sum(dim=1).sqrt()
     indices = torch.zeros(n, k, dtype=torch.int64, device=samples.device)
     values, gains = exact.new_zeros(n, k), exact.new_zeros(n, k)
-    # Row j: the j-th orthonormal vector (Gram-Schmidt of the atoms taken) as a sum of these atoms.
+    # Row j: coefficients of the j-th orthonormal vector (Gram-Schmidt) over the atoms taken.
     sums = exact.new_zeros(n, k, k)
     for step in range(k):
         taken = indices[:, :step]
@@ -91,8 +91,8 @@ def encode(encoder: Encoder, samples: Float[Tensor, "n d"], nonzeros: int) -> Co
 def sparse_codes(
     samples: Float[Tensor, "n d"], atoms: Float[Tensor, "m d"], nonzeros: int
 ) -> tuple[Int64[Tensor, "n k"], Float32[Tensor, "n k"]]:
-    """Atoms, unit rows, and their coefficients for each sample; k is no larger than m, a zero means no atom."""
-    codes = [(found.indices, found.values.float()) for found in _encoded(samples, atoms, nonzeros)]
+    """Compute atoms (unit rows) and coefficients of each sample; k is no larger than m, a zero means no atom."""
+    codes = [(found.indices, found.values.float()) for found in _encode_parts(samples, atoms, nonzeros)]
     indices, values = zip(*codes, strict=True)
     return torch.cat(indices), torch.cat(values)
 
@@ -100,16 +100,16 @@ def sparse_codes(
 def squared_errors(
     samples: Float[Tensor, "n d"], atoms: Float[Tensor, "m d"], most: int
 ) -> Float64[Tensor, "n {most}+1"]:
-    """What is left of each sample's square with at most 0, 1 … `most` unit atoms; never more with more."""
+    """Compute each sample's squared error with at most 0, 1 … `most` unit atoms; never more with more."""
     return torch.cat([*squared_errors_by_part(samples, atoms, most)])
 
 
 def squared_errors_by_part(
     samples: Float[Tensor, "n d"], atoms: Float[Tensor, "m d"], most: int
 ) -> Iterator[Float64[Tensor, "part {most}+1"]]:
-    """The same, as many samples at a time as memory has room for."""
+    """Yield the squared errors of as many samples at a time as memory has room for."""
     prepared = encoder(atoms)
-    for part in torch.split(samples, prepared.at_once(most)):
+    for part in torch.split(samples, prepared.batch_size(most)):
         squares = part.double().square().sum(dim=1, keepdim=True)
         gains = encode(prepared, part, most).gains
         left = squares - torch.nn.functional.pad(gains, (1, most - gains.shape[1])).cumsum(dim=1)
@@ -117,20 +117,20 @@ def squared_errors_by_part(
 
 
 def relative_errors(left: Float64[Tensor, "n steps"]) -> Float64[Tensor, " steps-1"]:
-    """`||X - C D|| / ||X||` of what is left of all samples together; zeros where they are all zero."""
+    """Compute `||X - C D|| / ||X||` from the squared errors of all samples; zeros where they are all zero."""
     total = left.sum(dim=0)
     return (total[1:] / total[0].clamp(min=torch.finfo(total.dtype).tiny)).sqrt()
 
 
 def coding_errors(samples: Float[Tensor, "n d"], atoms: Float[Tensor, "m d"], most: int) -> Float64[Tensor, " {most}"]:
-    """The relative errors of samples written with at most 1 … `most` of unit atoms."""
+    """Compute the relative errors of samples coded with at most 1 … `most` of the unit atoms."""
     return relative_errors(squared_errors(samples, atoms, most))
 
 
-def _encoded(samples: Float[Tensor, "n d"], atoms: Float[Tensor, "m d"], nonzeros: int) -> Iterator[Codes]:
-    """The codes of all samples, as many at a time as memory has room for."""
+def _encode_parts(samples: Float[Tensor, "n d"], atoms: Float[Tensor, "m d"], nonzeros: int) -> Iterator[Codes]:
+    """Encode all samples, as many at a time as memory has room for."""
     prepared = encoder(atoms)
-    return (encode(prepared, part, nonzeros) for part in torch.split(samples, prepared.at_once(nonzeros)))
+    return (encode(prepared, part, nonzeros) for part in torch.split(samples, prepared.batch_size(nonzeros)))
 
 
 def _correlations(
@@ -140,25 +140,25 @@ def _correlations(
     taken: Int64[Tensor, "n step"],
     values: Float64[Tensor, "n step"],
 ) -> Float64[Tensor, "n m"]:
-    """Of what is left of the samples with every atom; `whole` are those of the samples themselves."""
+    """Correlate the residuals with every atom; `whole`: the samples' own correlations."""
     if taken.shape[1] == 0:
         return whole
     if encoder.gram is None:
-        return (samples - _sum(encoder.atoms, taken, values)) @ encoder.atoms.T
-    return whole - _sum(encoder.gram, taken, values)
+        return (samples - _weighted_sum(encoder.atoms, taken, values)) @ encoder.atoms.T
+    return whole - _weighted_sum(encoder.gram, taken, values)
 
 
-def _sum(
+def _weighted_sum(
     rows: Float64[Tensor, "m columns"], taken: Int64[Tensor, "n step"], values: Float64[Tensor, "n step"]
 ) -> Float64[Tensor, "n columns"]:
-    """The rows taken, times their values: a product with a sparse matrix."""
+    """Sum the rows taken, times their values: a product with a sparse matrix."""
     return embedding_bag(taken, rows, per_sample_weights=values, mode="sum")
 
 
 def _products(
     encoder: Encoder, taken: Int64[Tensor, "n step"], index: Int64[Tensor, "n 1"]
 ) -> Float64[Tensor, "n step"]:
-    """Of the atoms taken with the next one."""
+    """Multiply the atoms taken with the next one."""
     if encoder.gram is None:
         return (encoder.atoms[taken] @ encoder.atoms[index[:, 0]][:, :, None])[:, :, 0]
     return encoder.gram[index, taken]

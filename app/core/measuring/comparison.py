@@ -1,7 +1,7 @@
-"""Bases side by side: how well each codes the same samples, what their spans share, which of their vectors are partners.
+"""Bases compared: how well each codes the same samples, the overlap of their spans, and their partner vectors.
 
-A basis is given as its unit vectors in the residual stream, the most important first; their signs never matter but to
-the sign of a partner's cosine. Knows nothing of how bases are found.
+A basis is given as its unit vectors in the residual stream, the most important first; their signs only affect the sign
+of a partner's cosine. Knows nothing of how bases are found.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from app.core.measuring.coding import relative_errors, squared_errors_by_part
-from app.core.steps import Steps, within
+from app.core.steps import Steps, rescale_steps
 
 ROWS = 1024
 """Vectors whose cosines are held at a time."""
@@ -22,38 +22,38 @@ Name = TypeVar("Name", bound=str)
 
 
 class Errors(NamedTuple):
-    """Relative errors with at most 1, 2 … of a basis's vectors a sample."""
+    """Relative errors with at most 1, 2 … of a basis's vectors for each sample."""
 
     own: Float64[Tensor, " most"]
     control: Float64[Tensor, " most"]
-    """With as many random vectors instead."""
+    """The errors of as many random vectors."""
 
 
 class Partners(NamedTuple):
-    """For each vector the one of another basis that it is most parallel to."""
+    """Nearest vectors: for each vector, the one of another basis that it is most parallel to."""
 
     indices: Int64[Tensor, " n"]
-    """The smallest of equally near ones."""
+    """Indices of the partners; the smallest of equally near ones."""
     cosines: Float64[Tensor, " n"]
-    """Negative where they point against each other."""
+    """Cosines with the partners; negative where they point against each other."""
 
 
-def drawn_rows(samples: Float[Tensor, "n d"], count: int, seed: int) -> Float[Tensor, "drawn d"]:
-    """So many of the samples (all, if there are no more), none twice, in their own order."""
+def draw_rows(samples: Float[Tensor, "n d"], count: int, seed: int) -> Float[Tensor, "drawn d"]:
+    """Draw rows of the samples (all, if there are no more), none twice, in their own order."""
     drawn = torch.randperm(len(samples), generator=torch.Generator().manual_seed(seed))[:count]
     return samples[drawn.sort().values.to(samples.device)]
 
 
 def random_vectors(count: int, like: Float[Tensor, "_ d"], seed: int) -> Float32[Tensor, "count d"]:
-    """Unit vectors of any direction, of the same space and on the same device; fewer of one seed are the first of more."""
+    """Draw random unit vectors of the same space and device; fewer of one seed are the first of more."""
     draw = torch.Generator().manual_seed(seed)
     return normalize(torch.randn(count, like.shape[1], generator=draw, dtype=torch.float64), dim=1).to(like)
 
 
-def errors_side_by_side(
+def compare_errors(
     samples: Float[Tensor, "n d"], bases: Mapping[Name, Float[Tensor, "_ d"]], most: int, seed: int
 ) -> Steps[dict[Name, Errors]]:
-    """How well each basis codes the samples, beside a random dictionary of its size. Says (done, total) as it goes."""
+    """Compute each basis's coding errors beside those of a random dictionary of its size. Yields (done, total)."""
     errors: dict[Name, Errors] = {}
     controls: dict[int, Tensor] = {}
     sizes = [len(vectors) for vectors in bases.values()]
@@ -61,17 +61,19 @@ def errors_side_by_side(
     for (name, vectors), size in zip(bases.items(), sizes, strict=True):
         if size not in controls:
             own = random_vectors(size, samples, seed)
-            controls[size] = yield from within(done, size, total, _errors(samples, own, most))
+            controls[size] = yield from rescale_steps(done, size, total, _coding_errors(samples, own, most))
             done += size
-        errors[name] = Errors((yield from within(done, size, total, _errors(samples, vectors, most))), controls[size])
+        errors[name] = Errors(
+            (yield from rescale_steps(done, size, total, _coding_errors(samples, vectors, most))), controls[size]
+        )
         done += size
     return errors
 
 
-def _errors(
+def _coding_errors(
     samples: Float[Tensor, "n d"], vectors: Float[Tensor, "m d"], most: int
 ) -> Steps[Float64[Tensor, " {most}"]]:
-    """The relative errors with those vectors, some samples at a time."""
+    """Compute the relative errors with these vectors, some samples at a time."""
     parts: list[Tensor] = []
     yield 0, len(samples)
     for part in squared_errors_by_part(samples, vectors, most):
@@ -81,7 +83,7 @@ def _errors(
 
 
 def overlap(vectors: Float[Tensor, "n d"], others: Float[Tensor, "m d"]) -> Float64[Tensor, " rank"]:
-    """Cosines of the principal angles between two spans, falling; as many as the smaller one has dimensions.
+    """Compute the cosines of the principal angles of two spans, falling; as many as the smaller one has dimensions.
 
     Their squares' sum over that number is 1 where one span holds the other, and about `larger / d` for random ones.
     """
@@ -90,9 +92,9 @@ def overlap(vectors: Float[Tensor, "n d"], others: Float[Tensor, "m d"]) -> Floa
 
 
 def span(vectors: Float[Tensor, "n d"]) -> Float64[Tensor, "d rank"]:
-    """Orthonormal columns that span what the vectors do; what float32 may have made of dependent ones is no dimension."""
+    """Compute orthonormal columns that span what the vectors do; float32 rounding of dependent ones is no dimension."""
     d = vectors.shape[1]
-    # The triangle has the singular values of the vectors, which are many where they are overcomplete.
+    # The triangle has the vectors' singular values, and fewer rows where they are overcomplete.
     triangle = torch.linalg.qr(vectors.double(), mode="r").R
     strength: Tensor
     Vh: Tensor
@@ -100,8 +102,8 @@ def span(vectors: Float[Tensor, "n d"]) -> Float64[Tensor, "d rank"]:
     return Vh[strength > strength[:1] * d * torch.finfo(torch.float32).eps].T
 
 
-def partners(vectors: Float[Tensor, "n d"], others: Float[Tensor, "m d"]) -> Partners:
-    """The nearest of the others, of which there is at least one, for each vector; all of length one."""
+def find_partners(vectors: Float[Tensor, "n d"], others: Float[Tensor, "m d"]) -> Partners:
+    """Find the nearest of the others, of which there is at least one, for each vector; all of length one."""
     exact = others.double().T
     indices, cosines = [], []
     for part in torch.split(vectors, ROWS):

@@ -1,8 +1,8 @@
-"""How an overcomplete dictionary lies in its space: how its atoms stand to each other, to samples, to other directions.
+"""Packing of an overcomplete dictionary: the angles of its atoms to each other, to samples, to other directions.
 
-Each number has the one that random vectors would give beside it, since in many dimensions most things are nearly
-orthogonal, and every unit vector has a cosine of `1 / sqrt(d)` or more to one of any d orthonormal ones. Knows nothing
-of how the atoms were found.
+Each number stands beside that of random vectors, since in many dimensions most vectors are nearly orthogonal, and every
+unit vector has a cosine of `1 / sqrt(d)` or more to one of any d orthonormal ones. Knows nothing of how the atoms were
+found.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from app.core.measuring.coding import relative_errors, squared_errors
-from app.core.measuring.comparison import partners
+from app.core.measuring.comparison import find_partners
 
 BINS = 200
-"""Of cosines from -1 to 1, so that a bin is 0.01 wide."""
+"""Bins of cosines from -1 to 1, each 0.01 wide."""
 FINER = 64
-"""Points of a bin at which the density of random cosines is taken."""
+"""Points in a bin at which the density of random cosines is taken."""
 ROWS = 512
 """Atoms whose cosines are held at a time."""
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -26,26 +26,26 @@ QUARTILES = (0.25, 0.5, 0.75)
 
 
 class Cosines(NamedTuple):
-    """Of all pairs of atoms, in equal bins from -1 to 1."""
+    """Cosines of all pairs of atoms, in equal bins from -1 to 1."""
 
     counts: Int64[Tensor, " bins"]
     expected: Float64[Tensor, " bins"]
-    """Of as many pairs of random unit vectors, by the exact density of their cosines."""
+    """Expected counts for as many pairs of random unit vectors, by the exact density of their cosines."""
 
 
 class Needs(NamedTuple):
-    """How many atoms it takes to come near samples."""
+    """How many atoms it takes to approximate samples."""
 
     errors: Float64[Tensor, " most"]
     """Relative error of all samples with at most 1, 2 … atoms each."""
     counts: Int64[Tensor, "thresholds _"]
     """Samples whose own relative error falls to the threshold with 0, 1 … atoms; the last: not with `most`."""
     quartiles: Int64[Tensor, "thresholds 3"]
-    """Of the number of atoms over the samples; `most + 1`: more than that."""
+    """Quartiles of the number of atoms over the samples; `most + 1`: more than that."""
 
 
 class Nearness(NamedTuple):
-    """How near atoms come to any of the directions, in whichever sense these point."""
+    """How near atoms come to any of the directions, whichever sign these have."""
 
     cosines: Float64[Tensor, " m"]
     """The largest |cosine| of each atom."""
@@ -54,12 +54,12 @@ class Nearness(NamedTuple):
 
     @property
     def lonely(self) -> Bool[Tensor, " m"]:
-        """Which atoms come less near than 95% of random vectors do."""
+        """True for atoms that come less near than 95% of random vectors do."""
         return self.cosines < self.control[0]
 
 
 def pairwise_cosines(atoms: Float[Tensor, "m d"]) -> Cosines:
-    """How the cosines of all pairs of unit atoms spread."""
+    """Count the cosines of all pairs of unit atoms in bins."""
     exact, (m, d) = atoms.double(), atoms.shape
     counts = torch.zeros(BINS, dtype=torch.int64, device=atoms.device)
     for start in range(0, m, ROWS):
@@ -71,7 +71,7 @@ def pairwise_cosines(atoms: Float[Tensor, "m d"]) -> Cosines:
 
 
 def random_cosines(d: int) -> Float64[Tensor, " bins"]:
-    """The share of each bin for random unit vectors of d >= 2 dimensions: the density is `(1 - c^2)^((d - 3) / 2)`.
+    """Compute the share of each bin for random unit vectors of d >= 2 dimensions: density `(1 - c^2)^((d - 3) / 2)`.
 
     For many dimensions that is N(0, 1 / d).
     """
@@ -80,8 +80,10 @@ def random_cosines(d: int) -> Float64[Tensor, " bins"]:
     return density / density.sum()
 
 
-def needs(samples: Float[Tensor, "n d"], atoms: Float[Tensor, "m d"], most: int, thresholds: Sequence[float]) -> Needs:
-    """What 1 to `most` atoms a sample do for the samples, and how many each needs for given relative errors."""
+def count_needs(
+    samples: Float[Tensor, "n d"], atoms: Float[Tensor, "m d"], most: int, thresholds: Sequence[float]
+) -> Needs:
+    """Measure the samples' errors with 1 to `most` atoms, and how many each needs for given relative errors."""
     left = squared_errors(samples, atoms, most)
     # A sample of zeros needs nothing; errors never grow, so those above the threshold are the first ones.
     needed = torch.stack([(left > threshold**2 * left[:, :1]).sum(dim=1) for threshold in thresholds])
@@ -91,8 +93,10 @@ def needs(samples: Float[Tensor, "n d"], atoms: Float[Tensor, "m d"], most: int,
     return Needs(relative_errors(left), counts, quartiles)
 
 
-def nearness(atoms: Float[Tensor, "m d"], directions: Float[Tensor, "r d"], control: Float[Tensor, "c d"]) -> Nearness:
-    """The largest |cosine| of each atom to any direction, and that of the control's random vectors; all unit rows."""
-    of_control = partners(control, directions).cosines.abs()
+def measure_nearness(
+    atoms: Float[Tensor, "m d"], directions: Float[Tensor, "r d"], control: Float[Tensor, "c d"]
+) -> Nearness:
+    """Compute each atom's largest |cosine| with any direction, and that of the control's vectors; all unit rows."""
+    of_control = find_partners(control, directions).cosines.abs()
     quantiles = torch.tensor(QUANTILES, dtype=torch.float64, device=atoms.device)
-    return Nearness(partners(atoms, directions).cosines.abs(), of_control.quantile(quantiles))
+    return Nearness(find_partners(atoms, directions).cosines.abs(), of_control.quantile(quantiles))

@@ -1,6 +1,7 @@
-"""Numbers about a whole matrix, from its singular values: how strong, how few directions carry it, does it copy.
+"""Scores of a whole matrix from its singular values: its strength, its effective rank, whether it copies.
 
-None needs a readout, so the map of a model is cheap. Copying: Elhage et al. 2021. Knows nothing of tokens or models.
+No score needs a readout, so the map of a model is cheap. Copying: Elhage et al. 2021. Knows nothing of tokens or
+models.
 """
 
 from collections.abc import Callable
@@ -17,40 +18,40 @@ Strength = Float[Tensor, " rank"]
 
 
 def energy_shares(strength: Strength) -> Float64[Tensor, " rank"]:
-    """`s_i^2 / sum s^2`."""
+    """Compute `s_i^2 / sum s^2`."""
     energy = strength.double().square()
     total = energy.sum()
     return energy / total if total > 0 else energy
 
 
-def top(strength: Strength) -> float:
-    """The largest singular value."""
+def largest_strength(strength: Strength) -> float:
+    """Return the largest singular value."""
     return float(strength[0]) if len(strength) else 0.0
 
 
 def first_share(strength: Strength) -> float:
-    """The first direction's share of the energy."""
+    """Compute the first direction's share of the energy."""
     return float(energy_shares(strength)[:1].sum())
 
 
 def stable_rank(strength: Strength) -> float:
-    """`sum s^2 / s_0^2`."""
+    """Compute `sum s^2 / s_0^2`."""
     return _inverse(first_share(strength))
 
 
 def participation(strength: Strength) -> float:
-    """`(sum s^2)^2 / sum s^4`."""
+    """Compute the participation ratio `(sum s^2)^2 / sum s^4`."""
     return _inverse(float(energy_shares(strength).square().sum()))
 
 
 def entropy_rank(strength: Strength) -> float:
-    """`exp H(s^2 / sum s^2)`."""
+    """Compute `exp H(s^2 / sum s^2)`."""
     shares = energy_shares(strength)
     return float(torch.special.entr(shares).sum().exp()) if shares.any() else 0.0
 
 
 SCORES: dict[str, Callable[[Strength], float]] = {
-    "top": top,
+    "top": largest_strength,
     "first-share": first_share,
     "stable-rank": stable_rank,
     "participation": participation,
@@ -61,7 +62,7 @@ SCORES: dict[str, Callable[[Strength], float]] = {
 def stream_gram(
     read_vectors: Float[Tensor, "d_vocab d_model"], write_vectors: Float[Tensor, "d_vocab d_model"]
 ) -> Float64[Tensor, "d_model d_model"]:
-    """`W_U W_E`, which every copying score of a model needs: what is written at a token against what is read there."""
+    """Compute `W_U W_E`, which every copying score of a model needs."""
     d_model = read_vectors.shape[1]
     gram = read_vectors.new_zeros(d_model, d_model, dtype=torch.float64)
     for read, write in zip(torch.split(read_vectors, CHUNK), torch.split(write_vectors, CHUNK), strict=True):
@@ -69,8 +70,8 @@ def stream_gram(
     return gram
 
 
-def copying(ov: Matrix, gram: Float64[Tensor, "d_model d_model"]) -> float:
-    """`sum l / sum |l|` over the eigenvalues l of `W_E W_V W_O W_U`: +1 copies what it reads, -1 suppresses it."""
+def copying_score(ov: Matrix, gram: Float64[Tensor, "d_model d_model"]) -> float:
+    """Compute `sum l / sum |l|` over eigenvalues l of `W_E W_V W_O W_U`: +1 copies what it reads, -1 suppresses it."""
     W_V, W_O = (factor.double() for factor in ov.factors)
     eigenvalues = torch.linalg.eigvals(W_O @ gram @ W_V)
     size = eigenvalues.abs().sum()
@@ -78,5 +79,5 @@ def copying(ov: Matrix, gram: Float64[Tensor, "d_model d_model"]) -> float:
 
 
 def _inverse(share: float) -> float:
-    """How many equal shares make a whole; none for a matrix of zeros."""
+    """Compute how many equal shares make a whole; 0 for a matrix of zeros."""
     return 1 / share if share else 0.0

@@ -1,1 +1,1 @@
-"""What a visitor named, checked."""
+"""The visitor's words, checked against the models: addresses, views, searches, tasks."""

@@ -1,8 +1,9 @@
-"""What someone types to get somewhere: `L5H3`, `l5h3 ov 12`, `L5H3.ov.12p`, `5.3`, `L5 mlp-in 12`, `embed nmf 3`, `W_U`.
+"""The jump box: a typed name to a place. `L5H3`, `l5h3 ov 12`, `L5H3.ov.12p`, `5.3`, `L5 mlp-in 12`, `embed nmf 3`,
+`W_U`.
 
-A whole address does, too, and what others call the same: `blocks.5.attn.W_V[3]`, `model.layers.5.mlp.up_proj.weight`,
-`a5.h3`, `head 3 of layer 5`, `L5N123`. `~raw` or `~folded` behind it says in which weights.
-Knows the spellings people use, and which numbers the model has; computes nothing.
+A whole address is accepted too, and other tools' names: `blocks.5.attn.W_V[3]`, `model.layers.5.mlp.up_proj.weight`,
+`a5.h3`, `head 3 of layer 5`, `L5N123`. A `~raw` or `~folded` at the end names the weights. Knows the spellings people
+use, and the model's numbers; computes nothing.
 """
 
 import re
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from app.core.address import BASES, LAYER_KINDS, MODEL_KINDS, Address, AddressError, BasisName, Kind, parse
-from app.explorer.asking.places import located
+from app.explorer.asking.places import locate_model
 from app.explorer.errors import NamesNothing
 from app.explorer.resources import Resources
 from app.explorer.view import PROCESSINGS, Processing
@@ -29,7 +30,7 @@ SPELLINGS: dict[Kind, str] = {
     "heads/write": "heads?['’]?[ _-]?writes?|(?:all )?ov[ _-]?outputs?",
     "heads/read": "heads?['’]?[ _-]?reads?|(?:all )?ov[ _-]?inputs?",
 }
-"""After separators became single spaces, in small letters."""
+"""The accepted patterns, matched once separators are single spaces and letters are small."""
 # A direction must not begin inside another number: no digit before it.
 PLACE = re.compile(
     r"(?:(?P<word>l|layer)? ?(?P<layer>[0-9]{1,5})(?:(?: ?h(?:ead)? ?| )(?P<head>[0-9]{1,5}))?)?"
@@ -37,8 +38,8 @@ PLACE = re.compile(
     r"(?: ?(?<![0-9])(?P<index>[0-9]{1,5}) ?(?P<ray>[pn+−-])?)?"
 )
 LONGEST = 200
-AROUND = "()[]{}<>\"'`“”‘’"
-"""What others set a place in."""
+QUOTES = "()[]{}<>\"'`“”‘’"
+"""Brackets and quotes that people put around a name."""
 NOISE = re.compile(r"\b(?:circuit|matrix|singular|vector|direction|component|sv)s?\b")
 TENSOR = re.compile(
     r"(?:[a-z_]+\.)*(?:blocks|layers|layer|h)\.(?P<layer>[0-9]{1,5})(?:\.(?P<rest>[a-z0-9_.]+)(?:\[(?P<head>[0-9]{1,5})\])?)?"
@@ -62,40 +63,40 @@ OTHERS: tuple[tuple[str, str], ...] = (
     (r"h(?:ead)? ?([0-9]{1,5}),? ?(?:of|in)? ?(?:the )?l(?:ayer)? ?([0-9]{1,5})(.*)", r"l\2h\1\3"),
     (r"(?:l(?:ayer)?|mlp)? ?([0-9]{1,5})[ .,:/]*n(?:euron)?[ .#]*([0-9]{1,6})", r"l\1 mlp-in neuron \2"),
 )
-"""Spellings of other places, and ours."""
+"""Other tools' spellings of places, and ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the text leads."""
+    """The place that the text leads to."""
 
     address: Address
     ray: Literal["p", "n"] | None
     """The sign of the direction that was named, if one was: the anchor on its page."""
     weights: Processing | None = None
-    """Those that were named with it."""
+    """The weights that were named with it."""
 
 
 def jump(r: Resources, slug: str, text: str) -> Target:
-    """The place in that model; NamesNothing, with examples, where the text names none, UnknownAddress with the valid range
-    where that is not there.
+    """Find the place in that model; NamesNothing, with examples, where the text names none, UnknownAddress with the
+    valid range where it does not exist.
     """
     text = text.strip()
     if len(text) > LONGEST:
         raise NamesNothing(f"That is too long for the name of a place. {EXAMPLES}")
     name, _, weights = text.partition("~")
     processing = next((each for each in PROCESSINGS if each == weights.lower()), None)
-    target = _place(slug, name) or _whole_address(r, name) or _place(slug, _as_here(name))
+    target = _match_place(slug, name) or _parse_address(r, name) or _match_place(slug, _respell(name))
     if target is None or ("~" in text and processing is None):
         raise NamesNothing(f"{text!r} names no place in {slug}. {EXAMPLES}")
-    located(r, target.address)
+    locate_model(r, target.address)
     return replace(target, weights=processing)
 
 
-def _as_here(text: str) -> str:
-    """The place in a spelling of ours, where it is in one of other tools; else as it is."""
+def _respell(text: str) -> str:
+    """Respell a name of other tools as one of ours; other text stays as it is."""
     bare = text.strip()
-    text = NOISE.sub(" ", (bare.strip(AROUND) if bare[:1] in AROUND else bare).lower())
+    text = NOISE.sub(" ", (bare.strip(QUOTES) if bare[:1] in QUOTES else bare).lower())
     text = " ".join(text.split())
     if tensor := TENSOR.fullmatch(text):
         rest = tensor["rest"] or ""
@@ -111,30 +112,30 @@ def _as_here(text: str) -> str:
     return text
 
 
-def _place(slug: str, text: str) -> Target | None:
+def _match_place(slug: str, text: str) -> Target | None:
     found = PLACE.fullmatch(SEPARATORS.sub(" ", text.lower()).strip())
     if not found:
         return None
     layer, head, index = (None if found[part] is None else int(found[part]) for part in ("layer", "head", "index"))
-    # Singular directions are what is meant where no basis is said; all of them are the matrix.
+    # Without a basis, singular directions are meant; all of them are the matrix.
     said = next((basis for basis in BASES if basis == found["basis"]), None)
     basis = "svd" if index is not None and said is None else said
     if index is None and basis == "svd":
         basis = None
-    kind = _kind(found["kind"])
+    kind = _match_kind(found["kind"])
     if kind is None and basis is not None and head is not None:
         kind = "ov"
     if not _is_place(kind, layer, head, basis, named=bool(found["word"])):
         return None
-    return Target(Address(slug, None, layer, head, kind, basis, index), _ray(found["ray"]))
+    return Target(Address(slug, None, layer, head, kind, basis, index), _ray_sign(found["ray"]))
 
 
-def _kind(text: str | None) -> Kind | None:
+def _match_kind(text: str | None) -> Kind | None:
     return next((kind for kind, spelling in SPELLINGS.items() if text and re.fullmatch(spelling, text)), None)
 
 
 def _is_place(kind: Kind | None, layer: int | None, head: int | None, basis: BasisName | None, *, named: bool) -> bool:
-    """Whether the parts of a match go together; `named`: the word layer stands before its number."""
+    """Return whether the parts of a match go together; `named`: the word layer stands before its number."""
     if kind in MODEL_KINDS:
         return layer is None
     if kind in LAYER_KINDS:
@@ -145,17 +146,17 @@ def _is_place(kind: Kind | None, layer: int | None, head: int | None, basis: Bas
     return True
 
 
-def _whole_address(r: Resources, text: str) -> Target | None:
+def _parse_address(r: Resources, text: str) -> Target | None:
     path, _, anchor = text.partition("#")
     try:
         address = parse(path.strip("/"))
     except AddressError:
         model, _, place = text.partition("/")
-        return _place(model, place) if model in r.slugs and place[:1].isalnum() else None
-    return Target(address, _ray(anchor)) if address.model in r.slugs else None
+        return _match_place(model, place) if model in r.slugs and place[:1].isalnum() else None
+    return Target(address, _ray_sign(anchor)) if address.model in r.slugs else None
 
 
-def _ray(sign: str | None) -> Literal["p", "n"] | None:
+def _ray_sign(sign: str | None) -> Literal["p", "n"] | None:
     if sign in ("p", "+"):
         return "p"
     return "n" if sign in ("n", "-", "−") else None

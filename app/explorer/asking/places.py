@@ -1,4 +1,4 @@
-"""Where an address leads: the opened model it names, everything in it checked against that model.
+"""The place that an address names: the opened model, everything in the address checked against it.
 
 Knows nothing of tensors and computes nothing.
 """
@@ -15,9 +15,11 @@ from app.explorer.library import REPAIR, OpenModel
 from app.explorer.resources import Resources
 
 
-def located(r: Resources, address: Address) -> OpenModel:
-    """The model that the address names; UnknownAddress naming the valid range if anything in it is not there."""
-    model = opened(r, address.model)
+def locate_model(r: Resources, address: Address) -> OpenModel:
+    """Find the model that the address names; UnknownAddress naming the valid range if anything in the address does not
+    exist.
+    """
+    model = require_model(r, address.model)
     if address.pin is not None and not model.fingerprint.startswith(address.pin):
         raise UnknownAddress(
             f"{address.model}@{address.pin} is not here: {address.model} has the fingerprint {model.header.pin} today."
@@ -27,9 +29,9 @@ def located(r: Resources, address: Address) -> OpenModel:
 
 
 def check_place(model: OpenModel, address: Address) -> None:
-    """UnknownAddress naming the valid range if the model has no such place."""
-    _check("Layer", "L", address.layer, model.header.n_layers, f"{address.model} has layers")
-    _check("Head", "H", address.head, model.header.n_heads, f"{address.model} has heads")
+    """Raise UnknownAddress naming the valid range if the model has no such place."""
+    _check_number("Layer", "L", address.layer, model.header.n_layers, f"{address.model} has layers")
+    _check_number("Head", "H", address.head, model.header.n_heads, f"{address.model} has heads")
     if address.kind is not None:
         _check_kind(model.header, address, address.kind)
     if address.kind is not None and address.basis is not None:
@@ -37,7 +39,7 @@ def check_place(model: OpenModel, address: Address) -> None:
 
 
 def noun_of(address: Address) -> Literal["direction", "neuron", "coordinate"]:
-    """What a term of the matrix at the address is, in its basis.
+    """Return the noun for a term of the matrix at the address, in its basis.
 
     Example: noun_of(parse("gpt2/L5/mlp-in/neuron")) -> "neuron"
     """
@@ -46,28 +48,28 @@ def noun_of(address: Address) -> Literal["direction", "neuron", "coordinate"]:
     return "neuron" if address.kind in LAYER_KINDS else "coordinate"
 
 
-def served(r: Resources, slug: str) -> None:
-    """UnknownAddress naming the models of this server if that is none of them."""
+def require_served(r: Resources, slug: str) -> None:
+    """Raise UnknownAddress naming the models of this server if that is none of them."""
     if slug not in r.slugs:
         raise UnknownAddress(f"There is no model {slug} here. This server has: {', '.join(r.slugs)}.")
 
 
-def here(r: Resources, slug: str) -> OpenModel | None:
-    """The model of that name; None until this server's own import of it is done.
+def find_model(r: Resources, slug: str) -> OpenModel | None:
+    """Find the model with that slug; None until this server's own import of it is done.
 
-    What another process gives that name meanwhile may be another folder's.
+    Another process may give the same slug to another folder's model meanwhile.
     """
-    # Progress first: an import that ends between the two questions has its model.
+    # Ask the import first: one that ends between the two questions has its model.
     progress = r.imports.of(slug)
     is_coming = progress is not None and progress.state != "done" and progress.source != slug
     return None if is_coming else r.library.model(slug)
 
 
-def opened(r: Resources, slug: str) -> OpenModel:
-    """The model of that name; Importing while it is on its way, NotImported if it could not be."""
-    served(r, slug)
+def require_model(r: Resources, slug: str) -> OpenModel:
+    """Return the model with that slug; Importing while it is being imported, NotImported if it could not be."""
+    require_served(r, slug)
     progress = r.imports.of(slug)
-    if model := here(r, slug):
+    if model := find_model(r, slug):
         return model
     if progress is not None and progress.state == "importing":
         raise Importing(f"{slug} is being imported: {progress.message}", progress.done, progress.total, progress.job)
@@ -76,8 +78,10 @@ def opened(r: Resources, slug: str) -> OpenModel:
     raise ComputationFailed(f"The files of {slug} are missing or damaged. {REPAIR}")
 
 
-def neighbours(model: Model, address: Address) -> tuple[Address | None, Address | None]:
-    """The same of the layers around it; for a head or its matrix of the heads around it, over layers; else none."""
+def neighbours_of(model: Model, address: Address) -> tuple[Address | None, Address | None]:
+    """Return the same place in the layers around it; for a head or its matrix in the heads around it, over layers; else
+    none.
+    """
     if address.layer is None:
         return None, None
     if address.head is None:
@@ -116,9 +120,9 @@ def _check_basis(model: Model, address: Address, kind: Kind, name: BasisName) ->
     # Fewer terms than this may exist, which only the decomposition can tell.
     most, noun = most_terms(model, address, {}), noun_of(address)
     has = "has at most directions" if noun == "direction" else f"has {noun}s"
-    _check(noun.capitalize(), "", address.index, most, f"{LABELS[kind]} of {address.model} {has}")
+    _check_number(noun.capitalize(), "", address.index, most, f"{LABELS[kind]} of {address.model} {has}")
 
 
-def _check(noun: str, letter: str, number: int | None, n: int, has: str) -> None:
+def _check_number(noun: str, letter: str, number: int | None, n: int, has: str) -> None:
     if number is not None and number >= n:
         raise UnknownAddress(f"{noun} {letter}{number} is not here: {has} {letter}0 to {letter}{n - 1}.")

@@ -1,4 +1,4 @@
-"""What a job may be asked to compute: words held against a model, and words again for a terminal.
+"""The tasks of a job: typed words checked against a model, and a task spelt as words for a terminal.
 
 Starts nothing and computes nothing. Knows no HTTP.
 """
@@ -11,7 +11,7 @@ from app.core.address import CIRCUITS, LAYER_KINDS, Address, AddressError, Basis
 from app.core.basis import BASES
 from app.explorer import bank
 from app.explorer.asking.places import check_place
-from app.explorer.asking.views import choices
+from app.explorer.asking.views import choose_parameters
 from app.explorer.errors import BadOption
 from app.explorer.inventory import is_double
 from app.explorer.library import OpenModel
@@ -19,21 +19,21 @@ from app.explorer.view import PROCESSINGS, Processing, View
 from app.store.jobs import Task
 
 MOST_WORDS = 16
-"""Kinds or single matrices of a task."""
+"""The most kinds or single matrices of a task."""
 
 Word = TypeVar("Word", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a job is to compute."""
+    """A task that a job is to compute, with its model."""
 
     slug: str
     fingerprint: str
     task: Task
 
 
-def wish(
+def read_wish(
     model: OpenModel,
     default: Processing,
     *,
@@ -42,51 +42,52 @@ def wish(
     basis: str | None = None,
     parameters: Mapping[str, int | None] | None = None,
 ) -> Wish:
-    """What is asked for, held against the model; what is not said is every matrix that has the basis, in svd, and in svd
-    the bank of them.
+    """Check a request against the model; what is not given is every matrix that has the basis, in svd, and with svd the
+    bank.
 
-    Processing is then the default where it is sound. BadOption, or UnknownAddress, naming what there is.
+    The processing is then the default where it is sound. BadOption, or UnknownAddress, naming the valid choices.
 
-    Example: wish(model, "folded", matrices="embed,L5/mlp-in", basis="nmf", parameters={"components": 32})
+    Example: read_wish(model, "folded", matrices="embed,L5/mlp-in", basis="nmf", parameters={"components": 32})
     """
     slug = model.header.slug
     name = next((name for name in BASES if name == (basis or "svd")), None)
     if name is None:
         raise BadOption(f"basis must be one of {', '.join(BASES)}.")
-    chosen = _choice("weights", weights, PROCESSINGS) or (model.shown_first(default),)
+    chosen = _check_choices("weights", weights, PROCESSINGS) or (model.processing_shown_first(default),)
     if not set(chosen) <= set(model.header.processings):
         raise BadOption(f"{slug} has weights=raw only. {model.header.unfoldable}")
-    words = _matrices(model, name, matrices)
+    words = _matrix_words(model, name, matrices)
     # Matrices of several sizes may have several defaults: those of the largest, or of the first, are no better.
-    places = targets(model, words, name)
-    values = [_chosen(model, place, parameters or {}) for place in places] or [{}]
+    places = target_matrices(model, words, name)
+    values = [_choose_parameters(model, place, parameters or {}) for place in places] or [{}]
     if any(each != values[0] for each in values):
         values = [{key: min(each[key] for each in values) for key in values[0]}]
     return Wish(slug, model.fingerprint, Task(words, chosen, name, tuple(sorted(values[0].items()))))
 
 
-def wish_for(model: OpenModel, address: Address, shown: View) -> Wish:
-    """One matrix, in the basis and the weights of that view."""
+def wish_of_view(model: OpenModel, address: Address, shown: View) -> Wish:
+    """Return the task of one matrix, in the basis and the weights of that view."""
     parameters = tuple(sorted((choice.name, choice.value) for choice in shown.parameters))
     return Wish(model.header.slug, model.fingerprint, Task((address.path,), (shown.weights,), shown.basis, parameters))
 
 
-def targets(
+def target_matrices(
     model: OpenModel, matrices: Sequence[str], basis: BasisName, processing: Processing | None = None
 ) -> list[Address]:
-    """The matrices that the words of a task mean, in that basis; under that processing each has one page, once.
+    """Return the matrices that the words of a task mean, in that basis; a matrix that shares another's page counts
+    once.
 
-    The bank is none: what it is made of `app.explorer.bank` says.
+    The bank is no matrix: `app.explorer.bank` lists its parts.
     """
-    places = [place.in_basis(basis) for word in matrices for place in _places(model, word)]
+    places = [place.in_basis(basis) for word in matrices for place in _parse_matrices(model, word)]
     if processing is None:
         return places
     ones = [replace(place, kind="embed") if is_double(model.header, place, processing) else place for place in places]
     return list(dict.fromkeys(ones))
 
 
-def words_of(task: Task) -> list[str]:
-    """What follows the model's name in a terminal.
+def command_words(task: Task) -> list[str]:
+    """Spell a task as the words that follow the model's name in a terminal.
 
     Example: ["--matrices", "ov,qk", "--weights", "folded"]
     """
@@ -98,20 +99,20 @@ def words_of(task: Task) -> list[str]:
     return words
 
 
-def _matrices(model: OpenModel, basis: BasisName, said: str | None) -> tuple[str, ...]:
-    """The words that were said, or all kinds of matrices that the model has, as far as they have the basis."""
+def _matrix_words(model: OpenModel, basis: BasisName, said: str | None) -> tuple[str, ...]:
+    """Return the given words, or all kinds of matrices of the model that have the basis."""
     has = (*CIRCUITS, *model.header.layer_kinds, *model.header.model_kinds)
     if said is None:
         kinds = tuple(kind for kind in has if kind in BASES[basis].kinds)
-        return (*kinds, bank.WORD) if basis == "svd" else kinds
+        return (*kinds, bank.BANK_WORD) if basis == "svd" else kinds
     words = tuple(dict.fromkeys(said.split(",")))
     if len(words) > MOST_WORDS:
         raise BadOption(f"matrices are at most {MOST_WORDS}: {', '.join(has)}, or single ones such as L0/H0/ov.")
-    if bank.WORD in words and basis != "svd":
+    if bank.BANK_WORD in words and basis != "svd":
         raise BadOption(f"The bank is of singular directions and neurons: it has no basis {basis}.")
     for word in words:
         try:
-            for place in _places(model, word)[:1]:
+            for place in _parse_matrices(model, word)[:1]:
                 check_place(model, place.in_basis(basis))
         except AddressError:
             raise BadOption(
@@ -121,9 +122,9 @@ def _matrices(model: OpenModel, basis: BasisName, said: str | None) -> tuple[str
     return words
 
 
-def _places(model: OpenModel, word: str) -> list[Address]:
-    """The matrices that a word means; AddressError if it means none."""
-    if word == bank.WORD:
+def _parse_matrices(model: OpenModel, word: str) -> list[Address]:
+    """Return the matrices that a word means; AddressError if it means none."""
+    if word == bank.BANK_WORD:
         return []
     whole, layers, heads = Address(model.header.slug), range(model.header.n_layers), range(model.header.n_heads)
     if word in CIRCUITS:
@@ -142,12 +143,12 @@ def _places(model: OpenModel, word: str) -> list[Address]:
     return [place]
 
 
-def _chosen(model: OpenModel, place: Address, parameters: Mapping[str, int | None]) -> dict[str, int]:
-    return {choice.name: choice.value for choice in choices(model, place, parameters)}
+def _choose_parameters(model: OpenModel, place: Address, parameters: Mapping[str, int | None]) -> dict[str, int]:
+    return {choice.name: choice.value for choice in choose_parameters(model, place, parameters)}
 
 
-def _choice(name: str, said: str | None, choices: Sequence[Word]) -> tuple[Word, ...]:
-    """Those of the choices that were said, in their usual order; BadOption where anything else was."""
+def _check_choices(name: str, said: str | None, choices: Sequence[Word]) -> tuple[Word, ...]:
+    """Return those of the choices that were given, in their usual order; BadOption if anything else was."""
     words = [] if said is None else said.split(",")
     if not set(words) <= set(choices):
         raise BadOption(f"{name} must be one of {', '.join(choices)}, or both with a comma between them.")

@@ -1,7 +1,7 @@
-"""What stands in a search: words, phrases, token ids and rays, each with its sign.
+"""The terms of a search text: words, phrases, token ids and rays, each with its sign.
 
-Words stand apart by commas or spaces; `"two words"` is a phrase, `"Paris"` a token without a space in front; `#1234` is
-a token by its id; `-word` is subtracted; `L27H0.ov.0n` is the end of a direction. Knows no vocabulary and no model.
+Terms are separated by commas or spaces; `"two words"` is a phrase, `"Paris"` a token without a space in front; `#1234`
+is a token by its id; `-word` is subtracted; `L27H0.ov.0n` is the end of a direction. Knows no vocabulary and no model.
 """
 
 import re
@@ -19,36 +19,36 @@ TERM = re.compile(r'(?P<minus>-(?=[^\s,]))?(?:"(?P<phrase>[^"]+)(?:"|$)|(?P<word
 
 @dataclass(frozen=True, slots=True)
 class SearchTerm:
-    """One thing that is searched for, or subtracted."""
+    """One term that is searched for, or subtracted."""
 
     text: str
-    """Without its sign and without quotes."""
+    """The term without its sign and without quotes."""
     kind: TermKind
     is_minus: bool
     start: int
-    """Where it stands in what was typed."""
+    """The position of the term in the typed text."""
     end: int
 
-    def replaced(self, typed: str, spelling: str) -> str:
-        """What was typed, with that spelling in the place of this term.
+    def replace_in(self, typed: str, spelling: str) -> str:
+        """Return the typed text with that spelling in the place of this term.
 
-        Example: SearchTerm("Paris", …).replaced("Paris, Rome", '"Paris"') -> '"Paris", Rome'
+        Example: SearchTerm("Paris", …).replace_in("Paris, Rome", '"Paris"') -> '"Paris", Rome'
         """
         return f"{typed[: self.start]}{'-' if self.is_minus else ''}{spelling}{typed[self.end :]}"
 
 
-def terms_of(typed: str) -> tuple[SearchTerm, ...]:
-    """The terms in their order; BadOption where the text is longer than any that is read.
+def parse_terms(typed: str) -> tuple[SearchTerm, ...]:
+    """Parse the terms in their order; BadOption where the text is too long.
 
-    Example: terms_of('writing -"to be"') -> (SearchTerm("writing", "word", False, …), SearchTerm("to be", "phrase", True, …))
+    Example: parse_terms('writing -"to be"') -> (SearchTerm("writing", "word", False, …), SearchTerm("to be", "phrase", True, …))
     """
     if len(typed) > LONGEST_SEARCH:
         raise BadOption(f"That is too long to be searched for: at most {LONGEST_SEARCH:,} characters.")
-    found = [_term(match) for match in TERM.finditer(typed)]
+    found = [_parse_term(match) for match in TERM.finditer(typed)]
     return tuple(term for term in found if term.text.strip())
 
 
-def _term(match: re.Match[str]) -> SearchTerm:
+def _parse_term(match: re.Match[str]) -> SearchTerm:
     phrase, word = match["phrase"], match["word"]
     kind: TermKind = "phrase"
     if phrase is None:

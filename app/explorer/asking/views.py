@@ -1,6 +1,6 @@
-"""How a visitor wants to see a place: the options of a query, held against the model and with its defaults filled in.
+"""The view of a place: a query's options, checked against the model and with its defaults filled in.
 
-Knows nothing of what is computed.
+Knows no computation.
 """
 
 from collections.abc import Mapping
@@ -8,22 +8,22 @@ from dataclasses import dataclass, field
 
 from app.core.address import Address
 from app.core.basis import BASES
-from app.explorer.asking.places import located
+from app.explorer.asking.places import locate_model
 from app.explorer.errors import BadOption
-from app.explorer.inventory import check_tokens, samples_of
+from app.explorer.inventory import require_tokens, samples_of
 from app.explorer.library import OpenModel
-from app.explorer.options import FARTHEST, LONGEST_FIND
+from app.explorer.options import LARGEST_DISTANCE, LONGEST_FIND
 from app.explorer.resources import Resources
 from app.explorer.view import ONLY, PROCESSINGS, SORTS, Choice, Only, Processing, Sort, View
-from app.models.selection import EVERY, Selection, selected
+from app.models.selection import EVERY, Selection, select_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What stands in the query string."""
+    """The options of a query string."""
 
     weights: Processing | None = None
-    """None: the operator's choice."""
+    """The weight processing; None: the operator's choice."""
     sort: Sort = "order"
     page: int = 1
     only: Only = "all"
@@ -32,22 +32,22 @@ class Options:
     whole: bool = False
     """All rows of a table at once, for a file."""
     tokens: int | None = None
-    """At either end of a row, for a file; None: as many as the page shows."""
+    """Tokens at either end of a row, for a file; None: as many as the page shows."""
     parameters: Mapping[str, int | None] = field(default_factory=dict)
-    """Of the basis; None: its default."""
+    """Parameters of the basis; None: its default."""
     selection: Selection = EVERY
     rotated: bool = False
-    """Hold singular directions against random rotations of their span, too."""
+    """Compare singular directions with random rotations of their span, too."""
 
 
-def visited(r: Resources, address: Address, options: Options) -> tuple[OpenModel, View]:
-    """The model at the address, and how it is to be shown there; UnknownAddress or BadOption naming the range."""
-    model = located(r, address)
-    return model, seen(model, address, options, r.default_weights)
+def resolve_view(r: Resources, address: Address, options: Options) -> tuple[OpenModel, View]:
+    """Return the model at the address and its view there; UnknownAddress or BadOption naming the range."""
+    model = locate_model(r, address)
+    return model, check_view(model, address, options, r.default_weights)
 
 
-def seen(model: OpenModel, address: Address, options: Options, default: Processing) -> View:
-    """The options at that place, with the operator's default where the model has it; BadOption naming the range."""
+def check_view(model: OpenModel, address: Address, options: Options, default: Processing) -> View:
+    """Check the options at that place, with the operator's default where the model has it; BadOption naming the range."""
     _check_choice("weights", options.weights, (None, *PROCESSINGS))
     _check_choice("sort", options.sort, SORTS)
     _check_choice("only", options.only, ONLY)
@@ -55,14 +55,14 @@ def seen(model: OpenModel, address: Address, options: Options, default: Processi
         raise BadOption(f"There is no page {options.page}: pages are counted from 1.")
     if len(options.find) > LONGEST_FIND:
         raise BadOption(f"The text to find is too long: at most {LONGEST_FIND} characters.")
-    first = model.shown_first(default)
+    first = model.processing_shown_first(default)
     weights = options.weights or first
     if weights not in model.header.processings:
         raise BadOption(f"{address.model} has weights=raw only. {model.header.unfoldable}")
     _check_distance(model, address, options.distance)
     _check_selection(model, address, options.selection)
     _check_rotated(address, options.rotated)
-    still = _still_layers(model, address) if options.distance else ()
+    still = _layers_without_rotation(model, address) if options.distance else ()
     return View(
         weights=weights,
         default_weights=first,
@@ -73,14 +73,16 @@ def seen(model: OpenModel, address: Address, options: Options, default: Processi
         distance=options.distance,
         still=still,
         basis=address.basis or "svd",
-        parameters=choices(model, address, options.parameters),
+        parameters=choose_parameters(model, address, options.parameters),
         selection=options.selection,
         rotated=options.rotated,
     )
 
 
-def choices(model: OpenModel, address: Address, given: Mapping[str, int | None]) -> tuple[Choice, ...]:
-    """The parameters of the address's basis, with those that are given; BadOption naming the range, or what there is."""
+def choose_parameters(model: OpenModel, address: Address, given: Mapping[str, int | None]) -> tuple[Choice, ...]:
+    """Choose the parameters of the address's basis, given ones first; BadOption naming the range, or the parameters it
+    has.
+    """
     basis = BASES[address.basis or "svd"]
     names = [parameter.name for parameter in basis.parameters]
     for name, value in given.items():
@@ -100,15 +102,15 @@ def choices(model: OpenModel, address: Address, given: Mapping[str, int | None])
     )
 
 
-def farthest(model: OpenModel, address: Address) -> int | None:
-    """The largest distance for the QK at the address, or for that of a head; None where distance means nothing."""
+def largest_distance(model: OpenModel, address: Address) -> int | None:
+    """Return the largest distance for the QK at the address, or for a head's; None where distance means nothing."""
     if address.layer is None or address.head is None or address.circuit == "ov" or not model.rotates(address.layer):
         return None
-    return min(FARTHEST, model.header.n_ctx - 1)
+    return min(LARGEST_DISTANCE, model.header.n_ctx - 1)
 
 
 def _check_distance(model: OpenModel, address: Address, distance: int) -> None:
-    most = farthest(model, address) if distance else 0
+    most = largest_distance(model, address) if distance else 0
     if most is None:
         raise BadOption(_why_no_distance(model, address))
     if not 0 <= distance <= most:
@@ -142,8 +144,8 @@ def _check_selection(model: OpenModel, address: Address, selection: Selection) -
         raise BadOption(
             f"frequent goes from 0 to {model.header.d_vocab - 1}: {address.model} has {model.header.d_vocab} tokens."
         )
-    # What was never trained is only known where the table is read, and refused there.
-    check_tokens(model, selection, int(selected(model.vocabulary, selection).sum()))
+    # Only the table knows which tokens were trained, so reading it may still refuse.
+    require_tokens(model, selection, int(select_tokens(model.vocabulary, selection).sum()))
 
 
 def _check_rotated(address: Address, rotated: bool) -> None:
@@ -153,7 +155,7 @@ def _check_rotated(address: Address, rotated: bool) -> None:
         )
 
 
-def _still_layers(model: OpenModel, address: Address) -> tuple[int, ...]:
+def _layers_without_rotation(model: OpenModel, address: Address) -> tuple[int, ...]:
     assert address.layer is not None
     around = range(max(address.layer - 1, 0), min(address.layer + 2, model.header.n_layers))
     return tuple(layer for layer in around if not model.rotates(layer))

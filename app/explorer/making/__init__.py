@@ -1,1 +1,1 @@
-"""Recipes in, arrays out: what is computed from a model's tensors. Knows no page."""
+"""The makers of artifacts: recipes in, arrays out, computed from a model's tensors. Knows no page."""

@@ -1,8 +1,9 @@
-"""The bases of a matrix side by side, as arrays: what each does with so many vectors, and what they share.
+"""The comparison of a matrix's bases, as arrays: the error of each with few vectors, and the overlap of any two.
 
-Runs in a worker's process. Fits come as they were kept; the other bases are computed again. `app.explorer.visits.compare` reads
-the arrays. Errors and shares are of the samples less their mean, which every basis and every control has for free: where
-it is large, it would be all that they show. Vectors stay what their bases made of them. Knows no pages.
+Runs in a worker's process. Fits come from their artifacts; the other bases are computed again.
+`app.explorer.visits.compare` reads the arrays. Errors and shares are of the samples less their mean, which every basis
+and every control gets for free: a large one would hide everything else. The bases' own vectors keep the mean. Knows no
+pages.
 
     errors_{basis} control_{basis} [MOST_NONZEROS]    relative error with 1, 2 … vectors a sample; of as many random vectors
     explained_{basis} [len(SPANS)]           share of the samples in the span of the first vectors
@@ -22,13 +23,13 @@ from numpy.typing import NDArray
 
 from app.core.address import Address, BasisName
 from app.core.basis import BASES
-from app.core.steps import Steps, within
+from app.core.steps import Steps, rescale_steps
 from app.explorer import recipes
 from app.explorer.errors import ComputationFailed
 from app.explorer.inventory import bases_of, samples_of
 from app.explorer.layout import MOST_NONZEROS, SPANS
-from app.explorer.making.context import Arrays, Baked, Bench
-from app.explorer.making.subjects import Subject, subject
+from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.subjects import Subject, read_subject
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,36 +37,38 @@ if TYPE_CHECKING:
     from app.core.decomposition import Decomposition
     from app.core.matrix import Matrix
 
-PARTS = {"matrix": 5, "vectors": 5, "mean": 1, "errors": 84, "spans": 2, "partners": 3}
-"""Percent of the work, for whoever looks on."""
-STARTS = dict(zip(PARTS, accumulate(PARTS.values(), initial=0), strict=False))
-RANDOM = 256
-"""Random vectors that say how near is near."""
+PERCENT_OF_PARTS = {"matrix": 5, "vectors": 5, "mean": 1, "errors": 84, "spans": 2, "partners": 3}
+"""Percent of the work in each part, for progress."""
+PERCENT_AT_START = dict(zip(PERCENT_OF_PARTS, accumulate(PERCENT_OF_PARTS.values(), initial=0), strict=False))
+RANDOM_VECTORS = 256
+"""Random vectors that set the scale of nearness."""
 SEED = 0
 
 Vectors = dict[BasisName, "Tensor"]
 
 
-def comparison(bench: Bench, address: Address, fits: Mapping[BasisName, Mapping[str, int]]) -> Steps[Baked]:
-    """Every basis that is computed on a visit, and these fits, named by their parameters; ComputationFailed if one is gone."""
-    fitted = {name: _fit(bench, address.in_basis(name), parameters) for name, parameters in fits.items()}
-    whole: Subject = yield from _within("matrix", subject(bench, address))
-    vectors, arrays = yield from _within("vectors", _found(bench, address, whole.product, fitted))
-    mean, mean_share, squares = yield from _within("mean", _centre(whole.product))
-    arrays |= yield from _within("errors", _errors(whole.product, vectors, mean))
-    arrays |= yield from _within("spans", _spans(squares, vectors))
-    arrays |= yield from _within("partners", _partners(vectors))
+def compare_bases(bench: Bench, address: Address, fits: Mapping[BasisName, Mapping[str, int]]) -> Steps[ArraysAndFacts]:
+    """Compare the bases that are computed on a visit, and these fits, given by their parameters; ComputationFailed if
+    one is gone.
+    """
+    fitted = {name: _load_fit(bench, address.in_basis(name), parameters) for name, parameters in fits.items()}
+    whole: Subject = yield from _report_part("matrix", read_subject(bench, address))
+    vectors, arrays = yield from _report_part("vectors", _basis_vectors(bench, address, whole.product, fitted))
+    mean, mean_share, squares = yield from _report_part("mean", _centre_samples(whole.product))
+    arrays |= yield from _report_part("errors", _error_arrays(whole.product, vectors, mean))
+    arrays |= yield from _report_part("spans", _span_arrays(squares, vectors))
+    arrays |= yield from _report_part("partners", _partner_arrays(vectors))
     terms = [len(each) for each in vectors.values()]
     return arrays, {"bases": list(vectors), "terms": terms, "mean_share": mean_share}
 
 
-def _within(part: str, steps: Steps[Any]) -> Steps[Any]:
-    """The steps of one part as steps of the whole."""
-    return within(STARTS[part], PARTS[part], 100, steps)
+def _report_part(part: str, steps: Steps[Any]) -> Steps[Any]:
+    """Report the steps of one part as steps of the whole."""
+    return rescale_steps(PERCENT_AT_START[part], PERCENT_OF_PARTS[part], 100, steps)
 
 
-def _fit(bench: Bench, address: Address, parameters: Mapping[str, int]) -> NDArray[np.float32]:
-    """The vectors of a fit, as they were kept."""
+def _load_fit(bench: Bench, address: Address, parameters: Mapping[str, int]) -> NDArray[np.float32]:
+    """Load the vectors of a fit from its artifact."""
     artifact = bench.store.load(recipes.decomposition(bench.model, address, bench.processing, parameters))
     if artifact is None:
         raise ComputationFailed(f"{address.label} is not here any more, and cannot be compared.")
@@ -73,13 +76,13 @@ def _fit(bench: Bench, address: Address, parameters: Mapping[str, int]) -> NDArr
     return vectors
 
 
-def _found(
+def _basis_vectors(
     bench: Bench, address: Address, product: "Matrix", fitted: Mapping[BasisName, NDArray[np.float32]]
 ) -> Steps[tuple[Vectors, Arrays]]:
     import torch
 
     from app.core.bases.neuron import find_units
-    from app.core.decomposition import of_stream
+    from app.core.decomposition import stream_side_of
 
     assert address.kind is not None
     samples = samples_of(bench.model.header, address.kind)
@@ -91,15 +94,15 @@ def _found(
             vectors[name] = torch.from_numpy(np.array(fitted[name]))
         elif not BASES[name].is_fitted:
             steps = BASES[name].decompose(product, BASES[name].values({}, samples))
-            terms: Decomposition = yield from within(100 * at, 100, 100 * len(names), steps)
-            vectors[name] = of_stream(product, terms)
+            terms: Decomposition = yield from rescale_steps(100 * at, 100, 100 * len(names), steps)
+            vectors[name] = stream_side_of(product, terms)
             if name == "neuron":
                 arrays["unit"] = find_units(product, terms).numpy().astype(np.int32)
     return {name: each for name, each in vectors.items() if len(each)}, arrays
 
 
-def _centre(product: "Matrix") -> "Steps[tuple[Tensor, float, Tensor]]":
-    """The mean of all samples, its share of their squared size, and the Gram matrix of the samples without it."""
+def _centre_samples(product: "Matrix") -> "Steps[tuple[Tensor, float, Tensor]]":
+    """Compute the mean of all samples, its share of their squared size, and the Gram matrix of the samples without it."""
     import torch
 
     from app.core.gram import gram, mean_of
@@ -111,22 +114,22 @@ def _centre(product: "Matrix") -> "Steps[tuple[Tensor, float, Tensor]]":
     return mean, float(own.trace()) / size if size else 0.0, squares - own
 
 
-def _errors(product: "Matrix", vectors: Vectors, mean: "Tensor") -> Steps[Arrays]:
-    from app.core.measuring.comparison import drawn_rows, errors_side_by_side
+def _error_arrays(product: "Matrix", vectors: Vectors, mean: "Tensor") -> Steps[Arrays]:
+    from app.core.measuring.comparison import compare_errors, draw_rows
 
-    rows = drawn_rows(product.samples(), recipes.COMPARISON_ROWS, SEED)
-    found = yield from errors_side_by_side((rows - mean).to(rows), vectors, MOST_NONZEROS, SEED)
+    rows = draw_rows(product.samples(), recipes.COMPARISON_ROWS, SEED)
+    found = yield from compare_errors((rows - mean).to(rows), vectors, MOST_NONZEROS, SEED)
     own = {f"errors_{name}": errors.own.numpy().astype(np.float32) for name, errors in found.items()}
     return own | {f"control_{name}": errors.control.numpy().astype(np.float32) for name, errors in found.items()}
 
 
-def _spans(squares: "Tensor", vectors: Vectors) -> Steps[Arrays]:
+def _span_arrays(squares: "Tensor", vectors: Vectors) -> Steps[Arrays]:
     from app.core.measuring.comparison import overlap
-    from app.core.measuring.energy import explained
+    from app.core.measuring.energy import explained_shares
 
     arrays: Arrays = {}
     for name, own in vectors.items():
-        shares = explained(squares, own[: SPANS[-1]]).numpy()
+        shares = explained_shares(squares, own[: SPANS[-1]]).numpy()
         arrays[f"explained_{name}"] = shares[np.minimum(SPANS, len(shares) - 1)].astype(np.float32)
     n = len(vectors)
     for first in SPANS:
@@ -142,17 +145,17 @@ def _spans(squares: "Tensor", vectors: Vectors) -> Steps[Arrays]:
     return arrays
 
 
-def _partners(vectors: Vectors) -> Steps[Arrays]:
-    from app.core.measuring.comparison import partners, random_vectors
+def _partner_arrays(vectors: Vectors) -> Steps[Arrays]:
+    from app.core.measuring.comparison import find_partners, random_vectors
 
     arrays: Arrays = {}
     for done, (name, own) in enumerate(vectors.items()):
         yield done, len(vectors)
-        control = partners(random_vectors(RANDOM, own, SEED), own).cosines.abs().numpy()
+        control = find_partners(random_vectors(RANDOM_VECTORS, own, SEED), own).cosines.abs().numpy()
         arrays[f"near_{name}"] = np.quantile(control, [0.95]).astype(np.float32)
         for other, theirs in vectors.items():
             if other != name:
-                found = partners(own, theirs)
+                found = find_partners(own, theirs)
                 arrays[f"partner_{name}_{other}"] = found.indices.numpy().astype(np.int32)
                 arrays[f"cosine_{name}_{other}"] = found.cosines.numpy().astype(np.float32)
     return arrays

@@ -1,4 +1,4 @@
-"""What every computation is given, and what it gives. Knows no computation."""
+"""The context that every computation is given, and the type of its result. Knows no computation."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,18 +12,18 @@ from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore
 
 Arrays = dict[str, NDArray[Any]]
-Baked = tuple[Arrays, dict[str, Any]]
+ArraysAndFacts = tuple[Arrays, dict[str, Any]]
 """Arrays and facts of an artifact."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What every computation needs to begin."""
+    """The context of a computation: token tables, model, weight processing, store and token filter."""
 
     tables: Tables
     model: OpenModel
     processing: Processing
     store: ArtifactStore
-    """Where what others made before is looked for: controls, and the matrices and the bank that some are made of."""
+    """The store of other artifacts: controls, and the matrices and the bank that some artifacts are made from."""
     selection: Selection = EVERY
-    """Tokens that readouts show."""
+    """The tokens that readouts show."""

@@ -1,6 +1,6 @@
-"""One matrix in one basis: from its tensors to the arrays of its artifact, step by step.
+"""The decomposition of one matrix in one basis: from its tensors to the arrays of its artifact, step by step.
 
-A circuit's singular directions come from `heads`, many together; this is the way for everything else. Runs in the
+A circuit's singular directions come from `heads`, many together; every other decomposition is made here. Runs in the
 worker's process or a job's. `app.explorer.reading.directions` names the arrays and reads them. Knows no pages.
 """
 
@@ -12,12 +12,12 @@ import numpy as np
 
 from app.core.address import Address
 from app.core.basis import BASES, Basis, Parameters
-from app.core.steps import Steps, within
-from app.explorer.making.context import Arrays, Baked, Bench
+from app.core.steps import Steps, rescale_steps
+from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
 from app.explorer.making.heads import read_matrix, term_arrays
-from app.explorer.making.packing import packing
-from app.explorer.making.sides import Asked, read_side
-from app.explorer.making.subjects import Subject, subject
+from app.explorer.making.packing import measure_packing
+from app.explorer.making.sides import ReadoutRequest, read_side
+from app.explorer.making.subjects import Subject, read_subject
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,89 +25,100 @@ if TYPE_CHECKING:
     from app.core.decomposition import Decomposition
     from app.core.matrix import Matrix, Side
 
-PARTS = {"matrix": 5, "terms": 69, "numbers": 10, "names": 1, "left": 5, "right": 5, "constant": 1, "packing": 4}
-"""Percent of the work, for whoever looks on."""
-STARTS = dict(zip(PARTS, accumulate(PARTS.values(), initial=0), strict=False))
-POINTS = 48
-"""Of the curve of explained energy, about."""
-GAUSSIAN = 0.5
-"""Size of the excess kurtosis below which a source is hardly told from a bell curve."""
+PERCENT_OF_PARTS = {
+    "matrix": 5,
+    "terms": 69,
+    "numbers": 10,
+    "names": 1,
+    "left": 5,
+    "right": 5,
+    "constant": 1,
+    "packing": 4,
+}
+"""Percent of the work in each part, for progress."""
+PERCENT_AT_START = dict(zip(PERCENT_OF_PARTS, accumulate(PERCENT_OF_PARTS.values(), initial=0), strict=False))
+CURVE_POINTS = 48
+"""Points of the curve of explained energy, about."""
+GAUSSIAN_KURTOSIS = 0.5
+"""The absolute excess kurtosis below which a source is hardly told from a Gaussian."""
 
 
-def decomposition(bench: Bench, address: Address, parameters: Parameters, distance: int = 0) -> Steps[Baked]:
-    """Every term of the matrix at the address in the basis of the address, read out at both sides."""
+def decompose_matrix(
+    bench: Bench, address: Address, parameters: Parameters, distance: int = 0
+) -> Steps[ArraysAndFacts]:
+    """Decompose the matrix at the address in the basis of the address, and read out every term at both sides."""
     basis = BASES[address.basis or "svd"]
     if basis.name == "svd" and address.circuit is not None:
         yield 0, 1
         assert address.layer is not None
         assert address.head is not None
         return read_matrix(bench, address.layer, address.head, address.circuit, distance)
-    taken: Taken = yield from taken_apart(bench, address, parameters, distance)
+    taken: UnreadDecomposition = yield from decompose_unread(bench, address, parameters, distance)
     arrays, product, terms = taken.arrays, taken.product, taken.terms
     for each in taken.asked:
         part = "constant" if each.prefix == "bias" else each.prefix
-        readout = yield from _within(part, read_side(bench, each.side, each.vectors, each.end))
+        readout = yield from _report_part(part, read_side(bench, each.side, each.vectors, each.end))
         arrays |= {f"{each.prefix}_{name}": array for name, array in readout.items()}
     if basis.name == "dictionary" and len(terms.strength) > 1:
-        where, side = _stream_side(product)
-        steps = packing(bench, product, terms, side.name, arrays.get(f"{where}_coherence"))
-        arrays |= yield from _within("packing", steps)
+        where, side = _find_stream_side(product)
+        steps = measure_packing(bench, product, terms, side.name, arrays.get(f"{where}_coherence"))
+        arrays |= yield from _report_part("packing", steps)
     return arrays, taken.facts
 
 
 @dataclass(frozen=True)
-class Taken:
-    """A matrix taken apart, not read out."""
+class UnreadDecomposition:
+    """A matrix that is decomposed, but not read out."""
 
     product: "Matrix"
     terms: "Decomposition"
     arrays: Arrays
     facts: dict[str, Any]
-    asked: list[Asked]
-    """What is to be read out into its arrays."""
+    asked: list[ReadoutRequest]
+    """The readouts that its arrays still need."""
 
 
-def taken_apart(bench: Bench, address: Address, parameters: Parameters, distance: int = 0) -> Steps[Any]:
-    """All of the artifact but its readouts: `Taken`, which nobody else changes."""
-    whole: Subject = yield from _within("matrix", subject(bench, address, distance))
-    return (yield from subject_taken_apart(bench, address, whole, parameters))
+def decompose_unread(bench: Bench, address: Address, parameters: Parameters, distance: int = 0) -> Steps[Any]:
+    """Decompose the matrix at the address without readouts; returns `UnreadDecomposition`, which nobody else changes."""
+    whole: Subject = yield from _report_part("matrix", read_subject(bench, address, distance))
+    return (yield from decompose_subject_unread(bench, address, whole, parameters))
 
 
-def subject_taken_apart(bench: Bench, address: Address, whole: Subject, parameters: Parameters) -> Steps[Any]:
-    """The same of a matrix that is at hand."""
+def decompose_subject_unread(bench: Bench, address: Address, whole: Subject, parameters: Parameters) -> Steps[Any]:
+    """Decompose a matrix whose tensors are read, without readouts."""
     basis = BASES[address.basis or "svd"]
     product = whole.product
-    terms: Decomposition = yield from _within("terms", basis.decompose(product, parameters))
-    arrays, scores = yield from _within("numbers", _numbers(bench, basis, product, terms))
-    arrays |= _names(bench, basis, product, terms)
+    terms: Decomposition = yield from _report_part("terms", basis.decompose(product, parameters))
+    arrays, scores = yield from _report_part("numbers", _score_terms(bench, basis, product, terms))
+    arrays |= _unit_arrays(bench, basis, product, terms)
     if basis.name == "neuron" and address.circuit is None and address.layer is not None:
-        arrays |= yield from _within("names", _elsewhere(bench, address))
+        arrays |= yield from _report_part("names", _rank_in_other_matrices(bench, address))
     # A matrix has the embedding's tokens on its left, or the unembedding's on its right.
     asked = [
-        Asked(arrays, "left", product.left, terms.left, "read"),
-        Asked(arrays, "right", product.right, terms.right, "write"),
+        ReadoutRequest(arrays, "left", product.left, terms.left, "read"),
+        ReadoutRequest(arrays, "right", product.right, terms.right, "write"),
     ]
     facts: dict[str, Any] = {"scores": scores, "has_bias": False}
-    if constant := _constant(whole, terms):
+    if constant := _find_constant(whole, terms):
         what, where, side, vector = constant
-        asked.append(Asked(arrays, "bias", side, vector[None]))
+        asked.append(ReadoutRequest(arrays, "bias", side, vector[None]))
         facts |= {"has_bias": True, "bias_side": where, "bias_is": what}
     if product.left.name == "position":
         arrays["left_curve"] = terms.left.numpy()
     if basis.is_fitted:
-        from app.core.decomposition import of_stream
+        from app.core.decomposition import stream_side_of
 
-        arrays["vectors"] = of_stream(product, terms).numpy()
-    return Taken(product, terms, arrays, facts, asked)
-
-
-def _within(part: str, steps: Steps[Any]) -> Steps[Any]:
-    """The steps of one part as steps of the whole."""
-    return within(STARTS[part], PARTS[part], 100, steps)
+        arrays["vectors"] = stream_side_of(product, terms).numpy()
+    return UnreadDecomposition(product, terms, arrays, facts, asked)
 
 
-def _numbers(bench: Bench, basis: Basis, product: "Matrix", terms: "Decomposition") -> Steps[Any]:
-    """What is known of each term and of all of them together, without a readout."""
+def _report_part(part: str, steps: Steps[Any]) -> Steps[Any]:
+    """Report the steps of one part as steps of the whole."""
+    return rescale_steps(PERCENT_AT_START[part], PERCENT_OF_PARTS[part], 100, steps)
+
+
+def _score_terms(bench: Bench, basis: Basis, product: "Matrix", terms: "Decomposition") -> Steps[Any]:
+    """Compute the numbers of each term, and the scores of all of them together, without a readout."""
     from app.core.gram import gram
     from app.core.measuring.residue import relative_error
     from app.core.measuring.scores import SCORES
@@ -115,41 +126,47 @@ def _numbers(bench: Bench, basis: Basis, product: "Matrix", terms: "Decompositio
     if basis.name == "svd":
         energy = terms.strength.double().square().cumsum(0).cpu().numpy()
         shares = np.concatenate([[0.0], energy / energy[-1]]) if len(energy) else np.zeros(1)
-        arrays = term_arrays(bench, product, terms) | _curve(shares, shares)
+        arrays = term_arrays(bench, product, terms) | _sample_curve(shares, shares)
         return arrays, {name: score(terms.strength) for name, score in SCORES.items()}
-    squares = _squares(product, terms) if basis.name == "pca" else (yield from within(0, 50, 100, gram(product)))
+    squares = (
+        _gram_of_components(product, terms)
+        if basis.name == "pca"
+        else (yield from rescale_steps(0, 50, 100, gram(product)))
+    )
     arrays = term_arrays(bench, product, terms) if basis.has_neighbours else {}
-    arrays |= _plain_arrays(terms, float(squares.trace())) | _shares(product, terms, squares)
+    arrays |= _strength_arrays(terms, float(squares.trace())) | _explained_arrays(product, terms, squares)
     left = max(0.0, 1 - float(arrays["explained"][-1])) ** 0.5
-    error_steps = within(50, 50, 100, relative_error(product, terms))
-    # Projections leave what they do not explain; a fit may leave more than its span would.
+    error_steps = rescale_steps(50, 50, 100, relative_error(product, terms))
+    # A projection's error is what it leaves unexplained; a fit may have a larger one than its span.
     scores: dict[str, float] = {"error": (yield from error_steps) if basis.is_fitted else left}
     if terms.mean is not None:
         scores["mean-share"] = float(arrays["explained"][0])
     if basis.name == "ica" and terms.merit is not None and len(terms.merit):
-        scores["gaussian-share"] = float((terms.merit.abs() < GAUSSIAN).double().mean())
+        scores["gaussian-share"] = float((terms.merit.abs() < GAUSSIAN_KURTOSIS).double().mean())
     return arrays, scores
 
 
-def _squares(product: "Matrix", terms: "Decomposition") -> "Tensor":
-    """The Gram matrix of the samples from all their principal directions and their mean: another pass takes seconds."""
+def _gram_of_components(product: "Matrix", terms: "Decomposition") -> "Tensor":
+    """Return the Gram matrix of the samples from all their principal directions and their mean: another pass takes
+    seconds.
+    """
     import torch
 
-    from app.core.decomposition import of_stream
+    from app.core.decomposition import stream_side_of
 
     assert terms.mean is not None
-    scaled, mean = of_stream(product, terms).double() * terms.strength.double()[:, None], terms.mean.double()
-    return scaled.T @ scaled + _n_samples(product, terms) * torch.outer(mean, mean)
+    scaled, mean = stream_side_of(product, terms).double() * terms.strength.double()[:, None], terms.mean.double()
+    return scaled.T @ scaled + _count_samples(product, terms) * torch.outer(mean, mean)
 
 
-def _n_samples(product: "Matrix", terms: "Decomposition") -> int:
-    from app.core.decomposition import of_samples
+def _count_samples(product: "Matrix", terms: "Decomposition") -> int:
+    from app.core.decomposition import sample_side_of
 
-    return of_samples(product, terms).shape[1]
+    return sample_side_of(product, terms).shape[1]
 
 
-def _plain_arrays(terms: "Decomposition", size: float) -> Arrays:
-    """The numbers that every basis has; `size`: the squared norm of the matrix."""
+def _strength_arrays(terms: "Decomposition", size: float) -> Arrays:
+    """Return the numbers that every basis has; `size`: the squared norm of the matrix."""
     strength = terms.strength.numpy()
     arrays: Arrays = {
         "index": np.arange(len(strength), dtype=np.int32),
@@ -159,18 +176,18 @@ def _plain_arrays(terms: "Decomposition", size: float) -> Arrays:
     return arrays if terms.merit is None else arrays | {"merit": terms.merit.numpy()}
 
 
-def _shares(product: "Matrix", terms: "Decomposition", squares: "Tensor") -> Arrays:
-    from app.core.decomposition import of_stream
-    from app.core.measuring.energy import explained, svd_explained
+def _explained_arrays(product: "Matrix", terms: "Decomposition", squares: "Tensor") -> Arrays:
+    from app.core.decomposition import stream_side_of
+    from app.core.measuring.energy import explained_shares, svd_explained_shares
 
-    shares = explained(squares, of_stream(product, terms), terms.mean, _n_samples(product, terms))
-    return _curve(shares.numpy(), svd_explained(squares).numpy())
+    shares = explained_shares(squares, stream_side_of(product, terms), terms.mean, _count_samples(product, terms))
+    return _sample_curve(shares.numpy(), svd_explained_shares(squares).numpy())
 
 
-def _curve(shares: "np.ndarray[Any, Any]", best: "np.ndarray[Any, Any]") -> Arrays:
-    """Points of a curve, close together where it is steep."""
+def _sample_curve(shares: "np.ndarray[Any, Any]", best: "np.ndarray[Any, Any]") -> Arrays:
+    """Sample a curve at points that are close together where it is steep."""
     n = len(shares) - 1
-    at = np.unique(np.geomspace(1, n, POINTS).round().astype(np.int32)) if n else np.zeros(0, np.int32)
+    at = np.unique(np.geomspace(1, n, CURVE_POINTS).round().astype(np.int32)) if n else np.zeros(0, np.int32)
     at = np.concatenate([np.zeros(1, np.int32), at])
     return {
         "explained_at": at,
@@ -179,15 +196,15 @@ def _curve(shares: "np.ndarray[Any, Any]", best: "np.ndarray[Any, Any]") -> Arra
     }
 
 
-def _names(bench: Bench, basis: Basis, product: "Matrix", terms: "Decomposition") -> Arrays:
-    """What the coordinates of a side are called, and the terms of the neuron basis."""
+def _unit_arrays(bench: Bench, basis: Basis, product: "Matrix", terms: "Decomposition") -> Arrays:
+    """Return the arrays that name a side's coordinates, and the terms of the neuron basis."""
     from app.core.bases.neuron import find_units
     from app.core.matrix import Space
 
     arrays: Arrays = {}
     shape, spaces = bench.model.manifest, {product.left.space, product.right.space}
     if Space.NEURON in spaces:
-        arrays["units"] = _ranks(bench, product)
+        arrays["units"] = _rank_neurons(bench, product)
     if Space.HEADS in spaces:
         arrays["stack"] = np.array([shape.n_heads, shape.d_head], np.int32)
     if basis.name == "neuron":
@@ -195,47 +212,47 @@ def _names(bench: Bench, basis: Basis, product: "Matrix", terms: "Decomposition"
     return arrays
 
 
-def _elsewhere(bench: Bench, address: Address) -> Steps[Any]:
-    """The place of each neuron among the norms of the other matrices of its MLP."""
+def _rank_in_other_matrices(bench: Bench, address: Address) -> Steps[Any]:
+    """Rank each neuron among the norms of the other matrices of its MLP."""
     arrays: Arrays = {}
     for kind in bench.model.header.layer_kinds:
         if kind != address.kind:
-            other: Subject = yield from subject(bench, address.at(kind))
-            arrays[f"units_{kind}"] = _ranks(bench, other.product)
+            other: Subject = yield from read_subject(bench, address.at(kind))
+            arrays[f"units_{kind}"] = _rank_neurons(bench, other.product)
     return arrays
 
 
-def _ranks(bench: Bench, product: "Matrix") -> "np.ndarray[Any, np.dtype[np.int32]]":
-    """The place of each neuron among the norms, the largest first; -1 for one without weights."""
-    from app.core.bases.neuron import by_norm
+def _rank_neurons(bench: Bench, product: "Matrix") -> "np.ndarray[Any, np.dtype[np.int32]]":
+    """Rank each neuron among the norms, the largest first; -1 for a neuron without weights."""
+    from app.core.bases.neuron import rank_by_norm
 
-    neurons = by_norm(product.samples())[0].cpu().numpy()
+    neurons = rank_by_norm(product.samples())[0].cpu().numpy()
     ranks = np.full(bench.model.manifest.d_mlp, -1, np.int32)
     ranks[neurons] = np.arange(len(neurons), dtype=np.int32)
     return ranks
 
 
-def _constant(whole: Subject, terms: "Decomposition") -> "tuple[str, str, Side, Tensor] | None":
-    """What belongs to no term: the mean that the basis took out, else what stands on the right side whatever is read."""
+def _find_constant(whole: Subject, terms: "Decomposition") -> "tuple[str, str, Side, Tensor] | None":
+    """Find the vector that belongs to no term: the mean that the basis removed, else the bias on the right side."""
     product = whole.product
-    if terms.mean is not None and _is_something(terms.mean, product, terms):
-        where, side = _stream_side(product)
+    if terms.mean is not None and _is_more_than_rounding(terms.mean, product, terms):
+        where, side = _find_stream_side(product)
         return "mean", where, side, terms.mean
     if whole.bias is None or not bool(whole.bias.any()):
         return None
     return "bias", "right", product.right, whole.bias
 
 
-def _is_something(mean: "Tensor", product: "Matrix", terms: "Decomposition") -> bool:
-    """Whether it is more than the rounding of samples that were centred before."""
+def _is_more_than_rounding(mean: "Tensor", product: "Matrix", terms: "Decomposition") -> bool:
+    """Return whether the mean is more than the rounding of samples that were centred before."""
     import torch
 
     from app.core.decomposition import is_present
 
-    share = mean.double().norm() * _n_samples(product, terms) ** 0.5
+    share = mean.double().norm() * _count_samples(product, terms) ** 0.5
     return bool(is_present(torch.cat([share[None], terms.strength.double()]), len(mean))[0])
 
 
-def _stream_side(product: "Matrix") -> "tuple[str, Side]":
-    """Where the residual stream is, and as what it is read; a circuit's right side."""
+def _find_stream_side(product: "Matrix") -> "tuple[str, Side]":
+    """Return the side that is the residual stream, and its name; a circuit's right side."""
     return ("right", product.right) if product.is_upright else ("left", product.left)

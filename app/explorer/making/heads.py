@@ -1,6 +1,6 @@
-"""The computations of the explorer: a model's tensors in, the arrays of an artifact out. Runs in a worker's process.
+"""The matrices of a head: decomposed, many heads together, read out, and summed up for a layer and for the map.
 
-Torch is imported by what uses it, here as in `tables`: a server that has its artifacts never needs it.
+Torch is imported only by functions that use it, here as in `tables`: a server that has its artifacts never needs it.
 `app.explorer.reading.directions` names the arrays and reads them. Knows no pages and no files.
 """
 
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, Circuit
 from app.core.steps import Steps
-from app.explorer.layout import BADGE_KINDS, KEPT_TOKENS, PREFIXES, STRONGEST, STRONGEST_TOKENS
+from app.explorer.layout import BADGE_KINDS, KEPT_TOKENS, SIDE_PREFIXES, STRONGEST_DIRECTIONS, STRONGEST_TOKENS
 from app.explorer.library import OpenModel
-from app.explorer.making.context import Arrays, Baked, Bench
-from app.explorer.making.sides import Asked, joined, read_together
+from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.sides import ReadoutRequest, join_rows, read_together
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,80 +29,82 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HeadMatrix:
-    """One matrix of a head, taken apart but not read out."""
+    """One matrix of a head, decomposed but not read out."""
 
     head: int
     circuit: Circuit
     product: "Matrix"
     terms: "Decomposition"
     bias: "Tensor"
-    """What belongs to no direction: written, or read at the key."""
+    """The vector that belongs to no direction: written by OV, or read at the key."""
 
 
 @dataclass(frozen=True)
-class Part:
+class HeadPart:
     """One matrix of a head as the pages need it: an artifact, or the first rows of one."""
 
     head: int
     circuit: Circuit
     strength: NDArray[np.float32]
-    """Of all its directions, whatever rows there are."""
+    """The singular values of all its directions, however many rows there are."""
     arrays: Arrays
     facts: dict[str, Any]
 
 
-def read_matrix(bench: Bench, layer: int, head: int, circuit: Circuit, distance: int = 0) -> Baked:
-    """All directions of one matrix, read out at both ends, and what belongs to no direction."""
-    (part,) = read_out(bench, take_apart(bench, layer, [(head, circuit)], distance))
+def read_matrix(bench: Bench, layer: int, head: int, circuit: Circuit, distance: int = 0) -> ArraysAndFacts:
+    """Decompose one matrix of a head, and read out all directions at both ends, and the bias."""
+    (part,) = read_out_heads(bench, decompose_heads(bench, layer, [(head, circuit)], distance))
     return part.arrays, part.facts
 
 
-def read_layer(bench: Bench, index: int) -> Baked:
-    """All heads of a layer in little: spectra, scores, and the strongest directions of each matrix read out."""
-    matrices = take_apart(bench, index, every_matrix(bench.model))
-    return summary(bench.model, read_out(bench, matrices, STRONGEST_TOKENS, STRONGEST))
+def read_layer(bench: Bench, index: int) -> ArraysAndFacts:
+    """Summarise all heads of a layer: spectra, scores, and the readouts of each matrix's strongest directions."""
+    matrices = decompose_heads(bench, index, list_matrices(bench.model))
+    return summarise_layer(bench.model, read_out_heads(bench, matrices, STRONGEST_TOKENS, STRONGEST_DIRECTIONS))
 
 
-def score_heads(bench: Bench) -> Steps[Baked]:
-    """The numbers of every head of the model, a layer at a time: arrays [layers, heads], one a score."""
+def score_heads(bench: Bench) -> Steps[ArraysAndFacts]:
+    """Score every head of the model, a layer at a time: arrays [layers, heads], one for each score."""
     n_layers = bench.model.manifest.n_layers
     values: list[dict[str, NDArray[np.float64]]] = []
     for index in range(n_layers):
         yield index, n_layers
-        matrices = take_apart(bench, index, every_matrix(bench.model))
-        values.append(score_rows(bench.model, [(each.head, each.circuit, _scores(bench, each)) for each in matrices]))
-    return score_map(values)
+        matrices = decompose_heads(bench, index, list_matrices(bench.model))
+        values.append(
+            head_score_arrays(bench.model, [(each.head, each.circuit, _score_matrix(bench, each)) for each in matrices])
+        )
+    return map_artifact(values)
 
 
-def every_matrix(model: OpenModel) -> list[tuple[int, Circuit]]:
-    """Heads and circuits of a layer."""
+def list_matrices(model: OpenModel) -> list[tuple[int, Circuit]]:
+    """List the heads and circuits of a layer."""
     return [(head, circuit) for head in range(model.manifest.n_heads) for circuit in CIRCUITS]
 
 
-def take_apart(
+def decompose_heads(
     bench: Bench, layer: int, wanted: Iterable[tuple[int, Circuit]], distance: int = 0, device: str = "cpu"
 ) -> list[HeadMatrix]:
-    """Those matrices of a layer, one circuit's taken apart together; each head's tensors are read once."""
-    return [each for circuit in take_apart_by_circuit(bench, layer, wanted, distance, device) for each in circuit()]
+    """Decompose those matrices of a layer, the ones of a circuit together; each head's tensors are read once."""
+    return [each for circuit in plan_decompositions(bench, layer, wanted, distance, device) for each in circuit()]
 
 
-def take_apart_by_circuit(
+def plan_decompositions(
     bench: Bench, layer: int, wanted: Iterable[tuple[int, Circuit]], distance: int = 0, device: str = "cpu"
 ) -> list[Callable[[], list[HeadMatrix]]]:
-    """The same, each circuit's still to be called for, by any thread."""
+    """Return one call for each circuit that decomposes those matrices of a layer; any thread may make it."""
     from app.core.bases.svd import decompose_all
     from app.core.circuits import CIRCUITS as PRODUCTS
-    from app.core.exact.shares import shares_of, side_by_side
+    from app.core.exact.shares import map_side_by_side, shares_of
 
     wanted = list(wanted)
     needed = sorted({head for head, _ in wanted})
-    read = side_by_side(lambda head: head_tensors(bench, layer, head, distance), needed, shares_of(device))
+    read = map_side_by_side(lambda head: read_head_tensors(bench, layer, head, distance), needed, shares_of(device))
     tensors = dict(zip(needed, read, strict=True))
 
     def taken_apart(circuit: Circuit, heads: Sequence[int]) -> list[HeadMatrix]:
         products = [PRODUCTS[circuit](tensors[head]).to(device) for head in heads]
         return [
-            HeadMatrix(head, circuit, product, terms, _bias(tensors[head], circuit))
+            HeadMatrix(head, circuit, product, terms, _bias_of(tensors[head], circuit))
             for head, product, terms in zip(heads, products, decompose_all(products), strict=True)
         ]
 
@@ -110,69 +112,75 @@ def take_apart_by_circuit(
     return [partial(taken_apart, circuit, own) for circuit, own in heads.items() if own]
 
 
-def read_out(bench: Bench, matrices: Sequence[HeadMatrix], k: int = KEPT_TOKENS, n: int | None = None) -> list[Part]:
-    """The first n directions of each matrix read out together, or all with what belongs to none."""
-    parts, asked = unread(bench, matrices, n)
+def read_out_heads(
+    bench: Bench, matrices: Sequence[HeadMatrix], k: int = KEPT_TOKENS, n: int | None = None
+) -> list[HeadPart]:
+    """Read out the first n directions of each matrix together; or all, with the biases."""
+    parts, asked = prepare_parts(bench, matrices, n)
     read_together(bench, asked, k)
     return parts
 
 
-def unread(bench: Bench, matrices: Sequence[HeadMatrix], n: int | None = None) -> tuple[list[Part], list[Asked]]:
-    """All but the readouts of the first n directions of each matrix, or of all; and what is to be read out."""
-    from app.core.exact.shares import shares_of, side_by_side
+def prepare_parts(
+    bench: Bench, matrices: Sequence[HeadMatrix], n: int | None = None
+) -> tuple[list[HeadPart], list[ReadoutRequest]]:
+    """Return the parts of matrices without readouts, the first n directions or all, and the readouts they still need."""
+    from app.core.exact.shares import map_side_by_side, shares_of
 
     if any(each.circuit == "ov" for each in matrices):
         bench.tables.gram(bench.model, bench.processing)  # before several threads ask for it
-    parts = side_by_side(lambda each: _unread(bench, each, n), matrices, shares_of(bench.tables.device()))
-    asked: list[Asked] = []
+    parts = map_side_by_side(lambda each: _prepare_part(bench, each, n), matrices, shares_of(bench.tables.device()))
+    asked: list[ReadoutRequest] = []
     for each, part in zip(matrices, parts, strict=True):
         sides = [("left", each.product.left, each.terms.left[:n]), ("right", each.product.right, each.terms.right[:n])]
         if n is None and part.facts["has_bias"]:
             sides.append(("bias", each.product.right, each.bias[None]))
-        asked += [Asked(part.arrays, *side) for side in sides]
+        asked += [ReadoutRequest(part.arrays, *side) for side in sides]
     return parts, asked
 
 
-def _unread(bench: Bench, each: HeadMatrix, n: int | None) -> Part:
+def _prepare_part(bench: Bench, each: HeadMatrix, n: int | None) -> HeadPart:
     arrays = {name: array[:n] for name, array in term_arrays(bench, each.product, each.terms).items()}
-    facts = {"scores": _scores(bench, each), "has_bias": bool(each.bias.any())}
-    return Part(each.head, each.circuit, each.terms.strength.cpu().numpy(), arrays, facts)
+    facts = {"scores": _score_matrix(bench, each), "has_bias": bool(each.bias.any())}
+    return HeadPart(each.head, each.circuit, each.terms.strength.cpu().numpy(), arrays, facts)
 
 
-def summary(model: OpenModel, parts: Sequence[Part]) -> Baked:
-    """A layer's artifact, from all its matrices."""
+def summarise_layer(model: OpenModel, parts: Sequence[HeadPart]) -> ArraysAndFacts:
+    """Return the artifact of a layer's page from all its matrices."""
     manifest = model.manifest
     spectra = np.zeros((manifest.n_heads, len(CIRCUITS), manifest.d_head), np.float32)
     for part in parts:
         spectra[part.head, CIRCUITS.index(part.circuit), : len(part.strength)] = part.strength
     values = {f"H{part.head}/{part.circuit}": part.facts["scores"] for part in parts}
-    return strongest(parts, STRONGEST, STRONGEST_TOKENS) | {"spectra": spectra}, {"scores": values}
+    return stack_strongest(parts, STRONGEST_DIRECTIONS, STRONGEST_TOKENS) | {"spectra": spectra}, {"scores": values}
 
 
-def strongest(parts: Sequence[Part], n: int, k: int) -> Arrays:
-    """The first n directions of each matrix with k tokens a ray: rows, with the head and the circuit of each."""
+def stack_strongest(parts: Sequence[HeadPart], n: int, k: int) -> Arrays:
+    """Return the first n directions of each matrix with k tokens for each ray, and the head and the circuit of each
+    row.
+    """
     rows = []
     for part in parts:
-        first = in_little(part.arrays, n, k)
+        first = summarise_arrays(part.arrays, n, k)
         n_rows = len(first["index"])
         of: Arrays = {
             "head": np.full(n_rows, part.head, np.int32),
             "circuit": np.full(n_rows, CIRCUITS.index(part.circuit), np.int8),
         }
         rows.append(first | of)
-    return joined(rows)
+    return join_rows(rows)
 
 
-def in_little(arrays: Arrays, n: int, k: int) -> Arrays:
-    """Of a matrix's arrays the first n directions with k tokens a ray; nothing of what belongs to no direction."""
+def summarise_arrays(arrays: Arrays, n: int, k: int) -> Arrays:
+    """Return a summary of a matrix's arrays: the first n directions with k tokens for each ray, without the bias."""
     first = {name: array[:n] for name, array in arrays.items() if not name.startswith("bias")}
     return first | {name: array[:, :k] for name, array in first.items() if name.endswith(("_ids", "_scores"))}
 
 
-def score_rows(
+def head_score_arrays(
     model: OpenModel, values: Iterable[tuple[int, Circuit, dict[str, float]]]
 ) -> dict[str, NDArray[np.float64]]:
-    """The scores of a layer's heads by their names on the map, one number a head."""
+    """Return the scores of a layer's heads by their names on the map, one number for each head."""
     rows: dict[str, NDArray[np.float64]] = {}
     for head, circuit, scores_of in values:
         for name, value in scores_of.items():
@@ -181,34 +189,34 @@ def score_rows(
     return rows
 
 
-def score_map(layers: Sequence[dict[str, NDArray[np.float64]]]) -> Baked:
-    """The artifact of a model's map, from the scores of its layers."""
+def map_artifact(layers: Sequence[dict[str, NDArray[np.float64]]]) -> ArraysAndFacts:
+    """Return the artifact of a model's map, from the scores of its layers."""
     arrays = {name: np.stack([layer[name] for layer in layers]) for name in layers[0]}
     return arrays, {"scores": list(arrays)}
 
 
-def head_tensors(bench: Bench, layer: int, head: int, distance: int = 0) -> "Head":
-    """One head's tensors under the processing, its queries turned against keys so many positions before them."""
+def read_head_tensors(bench: Bench, layer: int, head: int, distance: int = 0) -> "Head":
+    """Read one head's tensors under the processing, its queries rotated against keys so many positions before them."""
     from app.core.folding import fold_head
-    from app.core.rotary import at_distance
+    from app.core.rotary import rotate_head
 
     weights = bench.model.weights()
     tensors = weights.head(layer, head)
     folded = bench.processing == "folded"
     if folded:
         tensors = fold_head(tensors, weights.norms(layer, head))
-    # Folded weights are turned at distance 0 too: that turns nothing, but it has the scale that YaRN gives the scores.
+    # Folded weights are rotated at distance 0 too: the angle is 0, but YaRN scales the scores.
     if bench.model.manifest.positions == "rotary" and (folded or distance):
         rotary = weights.rotary(layer)
-        tensors = tensors if rotary is None else at_distance(tensors, rotary, distance)
+        tensors = tensors if rotary is None else rotate_head(tensors, rotary, distance)
     return tensors
 
 
 def term_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arrays:
-    """What is known of singular directions, or others that can turn towards each other, without a readout."""
+    """Return the numbers of singular directions, or others that can rotate into each other, without a readout."""
     import torch
 
-    from app.core.decomposition import badges, gaps, rounding_norms
+    from app.core.decomposition import badges, relative_gaps, rounding_norms
     from app.core.measuring.scores import energy_shares
 
     stored = getattr(torch, bench.model.manifest.dtype)
@@ -217,7 +225,7 @@ def term_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arra
         "index": np.arange(len(terms.strength), dtype=np.int32),
         "strength": terms.strength.cpu().numpy(),
         "share": energy_shares(terms.strength).cpu().numpy(),
-        "gap": gaps(terms.strength).cpu().numpy(),
+        "gap": relative_gaps(terms.strength).cpu().numpy(),
         "badge_kind": np.array([BADGE_KINDS.index(badge.kind) for badge in warnings], np.int8),
         "badge_degrees": np.array([badge.degrees for badge in warnings], np.float32),
         "badge_first": np.array([badge.first for badge in warnings], np.int32),
@@ -227,34 +235,34 @@ def term_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arra
 
 
 def turn_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arrays:
-    """How far another rounding of a quantised copy would turn each direction; nan where that is not known."""
-    from app.core.measuring.turns import turns
+    """Return how far another rounding of a quantised copy would rotate each direction; nan where that is not known."""
+    from app.core.measuring.turns import predict_turns
 
     if bench.model.manifest.quantisation is None:
         return {}
-    sides = turns(product, terms)
+    sides = predict_turns(product, terms)
     if sides is None:
         unknown = np.full(len(terms.strength), np.nan, np.float32)
-        return {f"{what}_{side}": unknown for what in ("turn", "rest") for side in PREFIXES}
+        return {f"{what}_{side}": unknown for what in ("turn", "rest") for side in SIDE_PREFIXES}
     return {
         f"{what}_{side}": values.float().cpu().numpy()
-        for side, one in zip(PREFIXES, sides, strict=True)
+        for side, one in zip(SIDE_PREFIXES, sides, strict=True)
         for what, values in (("turn", one.degrees), ("rest", one.rest))
     }
 
 
-def _scores(bench: Bench, each: HeadMatrix) -> dict[str, float]:
-    """The scores of a matrix by name, `copying` first where it writes."""
-    from app.core.measuring.scores import SCORES, copying
+def _score_matrix(bench: Bench, each: HeadMatrix) -> dict[str, float]:
+    """Score a matrix, by name; `copying` first for an OV."""
+    from app.core.measuring.scores import SCORES, copying_score
 
     values = {name: score(each.terms.strength) for name, score in SCORES.items()}
     if each.circuit == "ov":
         gram = bench.tables.gram(bench.model, bench.processing)
-        values = {"copying": copying(each.product, gram.to(each.product.factors[0].device))} | values
+        values = {"copying": copying_score(each.product, gram.to(each.product.factors[0].device))} | values
     return values
 
 
-def _bias(tensors: "Head", circuit: Circuit) -> "Tensor":
+def _bias_of(tensors: "Head", circuit: Circuit) -> "Tensor":
     from app.core.circuits import key_bias, ov_constant
 
     return ov_constant(tensors) if circuit == "ov" else key_bias(tensors)

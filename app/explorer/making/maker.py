@@ -1,6 +1,6 @@
-"""What makes things in a worker's process: the models of a folder, and what is read with on one device.
+"""The maker of a worker's process: the models of a folder, and the token tables on one device.
 
-Knows no queue, and not who asks.
+Knows no queue and no visitor.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -9,27 +9,27 @@ from pathlib import Path
 from app.core.steps import Steps
 from app.explorer.errors import ComputationFailed
 from app.explorer.library import REPAIR, OpenModel
-from app.explorer.making.context import Baked, Bench
+from app.explorer.making.context import ArraysAndFacts, Bench
 from app.explorer.making.judging import controls
-from app.explorer.making.make import Context, make
+from app.explorer.making.make import Context, run_maker
 from app.explorer.making.tables import Tables
 from app.explorer.running.line import Cost
 from app.explorer.running.worker import Maker
 from app.explorer.view import Processing
 from app.models.catalog import Catalog
 from app.store.artifacts import ArtifactStore, Recipe
-from app.store.turns import going_first
+from app.store.turns import claim_turn
 
 SIDES = ("read", "write")
 
 
 def open_maker(data: Path, device: str, store: ArtifactStore) -> Maker:
-    """What makes the artifacts of the folder's models on that device, with what is in the store."""
+    """Open the maker of artifacts for the folder's models on that device, with the artifacts in the store."""
     catalog, tables = Catalog(data), Tables(device)
     opened: dict[str, OpenModel] = {}
 
     def model_of(slug: str, fingerprint: str) -> OpenModel:
-        """The weights that a recipe names; what they are called may be called otherwise by now."""
+        """Open the weights that a recipe names; their slug may be another one by now."""
         if fingerprint not in opened:
             manifest = catalog.by_fingerprint(fingerprint)
             if manifest is None:
@@ -37,17 +37,17 @@ def open_maker(data: Path, device: str, store: ArtifactStore) -> Maker:
             opened[fingerprint] = OpenModel(slug, manifest, catalog.weights_folder(fingerprint))
         return opened[fingerprint]
 
-    def make_artifact(recipe: Recipe, slug: str) -> Steps[Baked]:
-        return (yield from make(recipe, Context(tables, model_of(slug, recipe.fingerprint), store)))
+    def make_artifact(recipe: Recipe, slug: str) -> Steps[ArraysAndFacts]:
+        return (yield from run_maker(recipe, Context(tables, model_of(slug, recipe.fingerprint), store)))
 
     def prepare_model(slug: str, processing: Processing) -> Steps[None]:
         manifest = catalog.get(slug)
         model = model_of(slug, manifest.fingerprint if manifest else "")
         for done, side in enumerate(SIDES):
             yield done, len(SIDES)
-            controls.control(Bench(tables, model, processing, store), side)
+            controls.load_control(Bench(tables, model, processing, store), side)
 
     def go_first(cost: Cost) -> AbstractContextManager[None]:
-        return nullcontext() if cost == "batch" else going_first(data, tables.device())
+        return nullcontext() if cost == "batch" else claim_turn(data, tables.device())
 
     return Maker(make_artifact, prepare_model, tables.let_go, go_first)

@@ -1,7 +1,8 @@
-"""What the worker reads with: token tables of the models last asked for, and what their copying scores need.
+"""The token tables of the models last asked for, and the Gram matrices of their copying scores.
 
-Built by one thread, so it takes no locks: others may read what is built. Tables are built when first read with and the
-least recently used are dropped. Readouts run on the device; where its memory ends, in smaller batches, then on the CPU.
+One thread builds them, so there are no locks: other threads may read what is built. Tables are built when first used,
+and the least recently used are dropped. Readouts run on the device; where its memory is exhausted, in smaller batches,
+then on the CPU.
 """
 
 import logging
@@ -15,29 +16,31 @@ from numpy.typing import NDArray
 
 from app.core.steps import run
 from app.explorer.errors import ComputationFailed
-from app.explorer.inventory import check_tokens, end_of
+from app.explorer.inventory import end_of, require_tokens
 from app.explorer.library import OpenModel
 from app.explorer.view import Processing
-from app.models.selection import EVERY, Selection, selected
+from app.models.selection import EVERY, Selection, select_tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from app.core.exact.readout import Readout, TokenTable
 MAX_TABLES = 4
-"""Both sides of two models (or of both processings of one): GPT-2 small's are 147 MiB each."""
+"""Token tables held at a time: both sides of two models, or of both processings of one; GPT-2 small's are 147 MiB
+each."""
 MAX_GRAMS = 2
 MAX_CONTROLS = 6
-"""Of as many tables, and what the tokens of two models look like; each has half the numbers of its table at most."""
+"""Controls held at a time: one for each table, and the token forms of two models; each has at most half the numbers of
+its table."""
 MAX_MASKS = 16
-"""A byte a token each."""
+"""Masks of trained tokens held at a time, one byte for each token."""
 
 Value = TypeVar("Value")
 logger = logging.getLogger(__name__)
 
 
 class Tables:
-    """Token tables and stream Grams, each kept for a while."""
+    """The token tables and Gram matrices that were used last."""
 
     def __init__(self, device: str) -> None:
         self._device = device
@@ -47,12 +50,14 @@ class Tables:
         self._covariances: OrderedDict[tuple[str, str, str], Tensor] = OrderedDict()
         self._trained: OrderedDict[tuple[str, str, str], Tensor] = OrderedDict()
         self.rays = 0
-        """Read out so far."""
+        """Rays read out so far."""
         self.unsettled = 0
-        """Of them, those that the quick product alone did not settle."""
+        """Rays of these that the quick product alone did not settle."""
 
     def device(self) -> str:
-        """Where readouts run: what the operator chose, found out if that was `auto`; ComputationFailed if it is not here."""
+        """Return the device of readouts: the operator's choice, detected if that is `auto`; ComputationFailed if it is
+        missing.
+        """
         import torch
 
         if self._device == "auto":
@@ -64,62 +69,68 @@ class Tables:
         return self._device
 
     def let_go(self) -> None:
-        """Keep no table of a few tokens, and nothing that is judged by it: whoever asks for such a one waits for it anyway."""
+        """Drop the tables and controls of filtered tokens: a visitor who asks for one waits for it anyway."""
         for held in (self._tables, self._controls):
-            for key in [key for key in held if isinstance(key, tuple) and any(_is_chosen(part) for part in key)]:
+            for key in [key for key in held if isinstance(key, tuple) and any(_is_filter(part) for part in key)]:
                 del held[key]
 
     def table(self, model: OpenModel, processing: Processing, side: str, selection: Selection = EVERY) -> "TokenTable":
-        """What that side (read, write, query or key) is read with, limited to the selection; BadOption if that leaves too few."""
+        """Return the token table of that side (read, write, query or key), limited to the selection; BadOption if that
+        leaves too few.
+        """
         end = end_of(model, processing, side)
         key = (model.fingerprint, processing, end, selection)
-        return _kept(self._tables, key, MAX_TABLES, lambda: self._build(model, processing, end, selection))
+        return _get_or_build(
+            self._tables, key, MAX_TABLES, lambda: self._build_table(model, processing, end, selection)
+        )
 
     def control(self, key: Hashable, build: Callable[[], Value]) -> Value:
-        """What readouts from one table are judged by; the key says which, `build` makes it where it is not held."""
-        held: Value = _kept(self._controls, key, MAX_CONTROLS, build)
+        """Return the control of the table that the key names; `build` makes it where it is not held."""
+        held: Value = _get_or_build(self._controls, key, MAX_CONTROLS, build)
         return held
 
     def note_trained(self, model: OpenModel, processing: Processing, end: str, trained: NDArray[np.bool_]) -> None:
-        """Keep which tokens training has moved at that end [d_vocab], where that was found out elsewhere."""
+        """Hold the mask of trained tokens at that end [d_vocab], where it was computed elsewhere."""
         import torch
 
-        _kept(self._trained, (model.fingerprint, processing, end), MAX_MASKS, lambda: torch.from_numpy(trained.copy()))
+        _get_or_build(
+            self._trained, (model.fingerprint, processing, end), MAX_MASKS, lambda: torch.from_numpy(trained.copy())
+        )
 
     def gram(self, model: OpenModel, processing: Processing) -> "Tensor":
-        """What is written at each token against what is read there, for copying scores."""
+        """Return the Gram matrix of written against read tokens, for copying scores."""
 
         def build() -> "Tensor":
-            multiplied = partial(self._multiplied, model, processing)
-            gram = _where_there_is_room(multiplied)
+            multiplied = partial(self._build_gram, model, processing)
+            gram = _try_in_memory(multiplied)
             if gram is None:
                 self._leave_device()
                 gram = multiplied()
             return gram
 
-        return _kept(self._grams, (model.fingerprint, processing), MAX_GRAMS, build)
+        return _get_or_build(self._grams, (model.fingerprint, processing), MAX_GRAMS, build)
 
     def covariance(self, model: OpenModel, processing: Processing, side: str) -> "Tensor":
-        """Of the vectors of the tokens that the side is read with, about their mean: [d_model d_model], on the CPU."""
+        """Return the covariance of the token vectors that the side is read with: [d_model d_model], on the CPU."""
 
         def build() -> "Tensor":
             from app.core.gram import covariance
 
             return run(covariance(self.table(model, processing, side).vectors)).float().cpu()
 
-        return _kept(
+        return _get_or_build(
             self._covariances, (model.fingerprint, processing, end_of(model, processing, side)), MAX_GRAMS, build
         )
 
     def first_tokens(
         self, model: OpenModel, processing: Processing, side: str, vectors: "Tensor", k: int
     ) -> NDArray[np.int32]:
-        """The tokens [n 2 k] that `read` would find of the vectors, and nothing else: sooner. MemoryError likewise."""
+        """Find the same first tokens [n 2 k] as `read`, and nothing else, in less time. MemoryError likewise."""
         import torch
 
-        from app.core.exact.readout import first_tokens
+        from app.core.exact.readout import read_first_tokens
 
-        parts = self._read_somewhere(model, processing, side, vectors, EVERY, partial(first_tokens, k=k))
+        parts = self._read_or_fall_back(model, processing, side, vectors, EVERY, partial(read_first_tokens, k=k))
         found: NDArray[np.int32] = torch.cat([part.cpu() for part in parts]).int().numpy()
         return found
 
@@ -132,17 +143,17 @@ class Tables:
         k: int,
         selection: Selection = EVERY,
     ) -> dict[str, NDArray[Any]]:
-        """The readouts of the vectors as arrays, one row each; MemoryError where even the CPU has no room."""
+        """Read out the vectors as arrays, one row each; MemoryError where even the CPU has no room."""
         if len(vectors) == 0:  # a zero matrix has no directions
             nothing = self.read(model, processing, side, vectors.new_zeros(1, vectors.shape[1]), k, selection)
             return {name: array[:0] for name, array in nothing.items()}
         from app.core.exact import readout
 
-        readouts = self._read_somewhere(model, processing, side, vectors, selection, partial(readout.read, k=k))
+        readouts = self._read_or_fall_back(model, processing, side, vectors, selection, partial(readout.read, k=k))
         self.unsettled += sum(readout.unsettled for readout in readouts)
         return readout_arrays(readouts)
 
-    def _read_somewhere(
+    def _read_or_fall_back(
         self,
         model: OpenModel,
         processing: Processing,
@@ -151,7 +162,7 @@ class Tables:
         selection: Selection,
         read: "Callable[[TokenTable, Tensor], Value]",
     ) -> list[Value]:
-        """What is read of the vectors, batch by batch, on the CPU where the device has no room; MemoryError."""
+        """Read the vectors batch by batch, on the CPU where the device has no room; MemoryError."""
         read_all = partial(self._read_in_batches, model, processing, side, vectors, selection, read)
         found = read_all()
         if found is None:
@@ -171,30 +182,30 @@ class Tables:
         selection: Selection,
         read: "Callable[[TokenTable, Tensor], Value]",
     ) -> list[Value] | None:
-        """None where the device has no room for one vector at a time."""
+        """Read the vectors in batches; None where the device has no room for one vector at a time."""
         table = self.table(model, processing, side, selection)
         size = max(1, len(vectors))
         while True:
-            found = _where_there_is_room(partial(_read_batches, table, vectors, size, read))
+            found = _try_in_memory(partial(_read_batches, table, vectors, size, read))
             if found is not None or size == 1:
                 return found
             size = (size + 1) // 2
             logger.warning("%s is short of memory: reading %d vectors at a time", self._device, size)
 
-    def _multiplied(self, model: OpenModel, processing: Processing) -> "Tensor":
+    def _build_gram(self, model: OpenModel, processing: Processing) -> "Tensor":
         from app.core.measuring.scores import stream_gram
 
         for side in ("read", "write"):
-            self.table(model, processing, side)  # the second may find no room, and take the first to the CPU
+            self.table(model, processing, side)  # the second may find no room, and move the first to the CPU
         read, write = (self.table(model, processing, side) for side in ("read", "write"))
         return stream_gram(read.vectors, write.vectors).cpu()
 
-    def _build(self, model: OpenModel, processing: Processing, end: str, selection: Selection) -> "TokenTable":
+    def _build_table(self, model: OpenModel, processing: Processing, end: str, selection: Selection) -> "TokenTable":
         import torch
 
         from app.core.exact.proposal import proposing_dtype
         from app.core.exact.readout import token_table
-        from app.core.folding import embedded, fold_unembedding, normed_embedding
+        from app.core.folding import affine_normed_embedding, fold_unembedding, normed_embedding
 
         manifest, embeddings = model.manifest, model.weights().embeddings()
         center = manifest.normalization == "LN"
@@ -203,27 +214,27 @@ class Tables:
         elif end == "read":
             vectors = embeddings.W_E
             if embeddings.embed_gain is not None and embeddings.embed_shift is not None:
-                vectors = embedded(vectors, embeddings.embed_gain, embeddings.embed_shift, manifest.eps)
+                vectors = affine_normed_embedding(vectors, embeddings.embed_gain, embeddings.embed_shift, manifest.eps)
             if manifest.reads_normed:
                 vectors = normed_embedding(vectors, center, manifest.eps)
         else:
             vectors = fold_unembedding(embeddings.W_U, embeddings.final_gain, center).T
-        passing = torch.from_numpy(selected(model.vocabulary, selection))
+        passing = torch.from_numpy(select_tokens(model.vocabulary, selection))
         if selection.plain:
-            passing &= self._of_training(model, processing, end, vectors)
+            passing &= self._find_trained(model, processing, end, vectors)
         if selection:
-            check_tokens(model, selection, int(passing.sum()))
+            require_tokens(model, selection, int(passing.sum()))
         if selection.readout == "cosine":
             vectors = torch.nn.functional.normalize(vectors, dim=1)  # a vector of zeros stays one
         device = self.device()
-        table = _where_there_is_room(lambda: token_table(vectors.to(device), passing, proposing_dtype(device)))
+        table = _try_in_memory(lambda: token_table(vectors.to(device), passing, proposing_dtype(device)))
         if table is None:
             self._leave_device()
             table = token_table(vectors, passing, proposing_dtype(self._device))
         return table
 
-    def _of_training(self, model: OpenModel, processing: Processing, end: str, vectors: "Tensor") -> "Tensor":
-        """Which tokens training has moved at that end, whose vectors these are: [d_vocab], kept for the next filter."""
+    def _find_trained(self, model: OpenModel, processing: Processing, end: str, vectors: "Tensor") -> "Tensor":
+        """Find the tokens that training has moved at that end, from its vectors: [d_vocab], kept for the next filter."""
 
         def build() -> "Tensor":
             import torch
@@ -235,7 +246,7 @@ class Tables:
             trained[trained.clone()] = is_trained(vectors[trained], proposing_dtype("cpu"))
             return trained
 
-        return _kept(self._trained, (model.fingerprint, processing, end), MAX_MASKS, build)
+        return _get_or_build(self._trained, (model.fingerprint, processing, end), MAX_MASKS, build)
 
     def _leave_device(self) -> None:
         import torch
@@ -244,17 +255,17 @@ class Tables:
         self._device = "cpu"
         self._tables.clear()
         self._controls.clear()
-        torch.cuda.empty_cache()  # others may use what this server has given up; does nothing without a GPU
+        torch.cuda.empty_cache()  # others may use the freed memory; does nothing without a GPU
 
 
-def _is_chosen(part: object) -> bool:
+def _is_filter(part: object) -> bool:
     return isinstance(part, Selection) and part != EVERY
 
 
-def _where_there_is_room(work: Callable[[], Value]) -> Value | None:
-    """What the work gives, None where the device's memory ends.
+def _try_in_memory(work: Callable[[], Value]) -> Value | None:
+    """Return the result of the work, or None where the device's memory is exhausted.
 
-    The error does not leave here: its traceback would hold on to what the attempt had put into that memory.
+    The error does not leave here: its traceback would hold on to the attempt's tensors.
     """
     import torch
 
@@ -272,8 +283,8 @@ def _read_batches(
     return [read(table, batch) for batch in torch.split(vectors.to(table.vectors.device), size)]
 
 
-def _kept(held: OrderedDict[Any, Value], key: object, most: int, build: Callable[[], Value]) -> Value:
-    """The value of the key, built if it is not held; the least recently used make room before that."""
+def _get_or_build(held: OrderedDict[Any, Value], key: object, most: int, build: Callable[[], Value]) -> Value:
+    """Return the value of the key, built if it is not held; the least recently used ones make room before that."""
     if key in held:
         held.move_to_end(key)
         return held[key]
@@ -284,7 +295,7 @@ def _kept(held: OrderedDict[Any, Value], key: object, most: int, build: Callable
 
 
 def readout_arrays(parts: "list[Readout]") -> dict[str, NDArray[Any]]:
-    """Readouts as the arrays of an artifact, one row a vector."""
+    """Return readouts as the arrays of an artifact, one row for each vector."""
     kinds = {
         "top_ids": np.int32,
         "top_scores": np.float32,

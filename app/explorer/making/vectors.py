@@ -1,9 +1,9 @@
-"""The vectors of a matrix's terms, for whoever computes with them: an artifact of the terms keeps tokens, not vectors.
+"""The vectors of a matrix's terms, for whoever computes with them: the artifact of the terms has tokens, not vectors.
 
     left right [rank d]     unit rows in the order of the basis, of the sides that are the residual stream's or neurons'
 
-What has a coordinate for each token, position or head's ray follows from the other side, and may be many times as long.
-Runs in a worker's process. Knows no pages.
+A side with a coordinate for each token, position or head's ray is left out: it follows from the other side, and may be
+many times as long. Runs in a worker's process. Knows no pages.
 """
 
 from typing import TYPE_CHECKING
@@ -12,31 +12,31 @@ import numpy as np
 
 from app.core.address import Address
 from app.core.basis import BASES, Parameters
-from app.core.steps import Steps, within
-from app.explorer.making.context import Arrays, Baked, Bench
-from app.explorer.making.heads import take_apart
-from app.explorer.making.subjects import Subject, subject
+from app.core.steps import Steps, rescale_steps
+from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.heads import decompose_heads
+from app.explorer.making.subjects import Subject, read_subject
 
 if TYPE_CHECKING:
     from app.core.decomposition import Decomposition
     from app.core.matrix import Matrix
 
 
-def vectors(bench: Bench, address: Address, parameters: Parameters, distance: int = 0) -> Steps[Baked]:
-    """Both sides of every term of the matrix at the address, in the basis of the address."""
+def term_vectors(bench: Bench, address: Address, parameters: Parameters, distance: int = 0) -> Steps[ArraysAndFacts]:
+    """Compute both sides of every term of the matrix at the address, in the basis of the address."""
     yield 0, 100
     if address.circuit is not None and address.basis in {None, "svd"}:
         assert address.layer is not None
         assert address.head is not None
-        (found,) = take_apart(bench, address.layer, [(address.head, address.circuit)], distance)
-        return _arrays(found.product, found.terms), {}
-    whole: Subject = yield from within(0, 20, 100, subject(bench, address, distance))
+        (found,) = decompose_heads(bench, address.layer, [(address.head, address.circuit)], distance)
+        return _vector_arrays(found.product, found.terms), {}
+    whole: Subject = yield from rescale_steps(0, 20, 100, read_subject(bench, address, distance))
     steps = BASES[address.basis or "svd"].decompose(whole.product, parameters)
-    terms: Decomposition = yield from within(20, 80, 100, steps)
-    return _arrays(whole.product, terms), {}
+    terms: Decomposition = yield from rescale_steps(20, 80, 100, steps)
+    return _vector_arrays(whole.product, terms), {}
 
 
-def _arrays(product: "Matrix", terms: "Decomposition") -> Arrays:
+def _vector_arrays(product: "Matrix", terms: "Decomposition") -> Arrays:
     from app.core.matrix import Space
 
     sides = (("left", product.left, terms.left), ("right", product.right, terms.right))

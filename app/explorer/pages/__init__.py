@@ -1,1 +1,2 @@
-"""What the pages show: one frozen value for each kind of page, which HTML, fragment and JSON render. Knows no HTML, no HTTP."""
+"""The pages' data: one frozen value for each kind of page, which HTML, fragment and JSON render. Knows no HTML, no
+HTTP."""

@@ -1,4 +1,4 @@
-"""A blind round: rays of a model and random ones to be told apart."""
+"""The page of a blind round: rays of a model and random ones to be told apart."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -13,7 +13,7 @@ BlindOf = Literal["all", "readable"]
 Obstacle = Literal["unjudged", "unreadable"]
 
 BLIND_OF: tuple[BlindOf, ...] = get_args(BlindOf)
-"""Which rays a blind round is drawn from: any of the strongest directions of heads, or those readable at p < .01."""
+"""The rays that a blind round is drawn from: all of heads' strongest directions, or those readable at p < .01."""
 
 Answer = Literal["l", "r"]
 """The left column, or the right one."""
@@ -28,13 +28,13 @@ class BlindResult:
 
     columns: Columns
     answer: Answer
-    """What the visitor took for the model's."""
+    """The column that the visitor took for the model's."""
     right: Answer
     direction: Address
     side: str
     ray: Literal["p", "n"]
     z: float | None
-    """Of the model's ray; None where it has too few trained tokens."""
+    """z of the model's ray; None where it has too few trained tokens."""
     p: float | None
 
 
@@ -46,13 +46,13 @@ class BlindPage:
     """
 
     address: Address
-    """Of the model."""
+    """The model's address."""
     model: Model
     view: View
     seed: int
     of: BlindOf
     answers: str
-    """Those given so far: `lrl`."""
+    """Answers given so far: `lrl`."""
     n_rounds: int
     n_directions: int
     """Strongest directions of each matrix that its rays come from."""
@@ -64,6 +64,6 @@ class BlindPage:
     """All questions, once all are answered."""
     n_right: int
     by_chance: float
-    """The probability of guessing at least so many right."""
+    """The probability of guessing at least n_right."""
     next_seed: int
-    """Of ten other questions."""
+    """A seed of ten other questions."""

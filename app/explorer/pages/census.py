@@ -1,4 +1,4 @@
-"""How readable every direction of a model is, by kind and depth."""
+"""The page of a census: how readable every direction of a model is, by kind and depth."""
 
 import re
 from dataclasses import dataclass
@@ -25,56 +25,56 @@ class CensusDepth:
 
 @dataclass(frozen=True, slots=True)
 class CensusKind:
-    """How readable the rays of one kind of matrix are, at one side; z is against random directions read the same way."""
+    """The readability of one kind's rays at one side of a matrix; z is against random directions read the same way."""
 
     group: str
-    """`ov-write`, `qk-key`, `mlp-in`, `embed` …; with `-cut` at its end: that matrix, cut down to a head's rank."""
+    """`ov-write`, `qk-key`, `mlp-in`, `embed` …; with `-cut` at its end: that matrix, restricted to a head's rank."""
     end: End
-    """What it is read with: the embedding, or the unembedding."""
+    """The end that it is read with: the embedding, or the unembedding."""
     n_matrices: int
-    """All of them; an estimate says how many independent ones it rests on."""
+    """All matrices of the kind; each estimate has its number of independent ones."""
     n_rays: int
     n_unjudged: int
-    """Rays of too few tokens that were ever trained, which count for nothing."""
+    """Rays with too few trained tokens, which are not counted."""
     readable: Estimate
     """Share of the rays at p < .01."""
     discovered: float
     """Share of the rays at a false discovery rate of 10%, over the rays of this kind."""
     n_control: int
-    """Rays of random directions that p is the share of: it is never below 1 in one more than these."""
+    """Rays of random directions that p is taken from: it is never below 1 / (n_control + 1)."""
     n_at_floor: int
-    """Rays whose p is that."""
+    """Rays with that smallest p."""
     n_needed: int
-    """How many must be before any is found at that rate."""
+    """Rays at the smallest p that are needed before any is found at that false discovery rate."""
     mean: Estimate
-    """Of z over rays; the interval is that of the difference from random directions, which were drawn as well."""
+    """Mean z over rays; the interval is that of the difference from random directions, which are resampled as well."""
     superiority: Estimate
-    """How often one of the rays has a larger z than one of a random direction."""
+    """The probability that one of the rays has a larger z than one of a random direction."""
     counts: tuple[int, ...]
     """Rays by z, in the page's bins."""
     by_layer: tuple[float | None, ...]
-    """Mean z; None for a layer that is not read yet, empty for what belongs to no layer."""
+    """Mean z of each layer; None for one that is not read yet, empty for a kind that belongs to no layer."""
     by_rank: tuple[float | None, ...]
     """Mean z of each tenth of a matrix's directions, the strongest first."""
     readable_by_rank: tuple[float | None, ...]
-    """Share of the rays at p < .01 of each tenth."""
+    """Share of the rays at p < .01 in each tenth."""
     early: Estimate | None
     """Mean z of the first quarter of a matrix's directions minus that of the last; None where they are too few."""
     correlation: Estimate | None
-    """Spearman's, of place and z within a matrix: negative where early directions read better."""
+    """Spearman's correlation of rank and z within a matrix: negative where early directions read better."""
     later: Estimate | None
-    """Mean z of the later half of the layers minus that of the first; None where there are no two."""
+    """Mean z of the later half of the layers minus that of the first; None where one half is missing."""
     depths: tuple[CensusDepth, ...]
-    """Of first, middle and last layers by themselves, from early to late; empty for what belongs to no layer."""
+    """First, middle and last layers by themselves, from early to late; empty for a kind that belongs to no layer."""
 
     @property
     def is_beyond_control(self) -> bool:
-        """Whether rays stand out from all of the control, which has too few to show that any is no false discovery."""
+        """True if rays beat the whole control, which is too small to show that any is no false discovery."""
         return not self.discovered and 0 < self.n_at_floor < self.n_needed
 
     @property
     def is_cut(self) -> bool:
-        """Whether it is a control of equal rank."""
+        """True for a control of equal rank."""
         return self.group.endswith(CUT)
 
 
@@ -95,11 +95,11 @@ class CensusEffect:
     group: str
     other: str
     difference: Estimate
-    """Of mean z."""
+    """Difference of mean z."""
     superiority: Estimate
-    """How often a ray of the first has the larger z."""
+    """The probability that a ray of the first has the larger z."""
     depths: tuple[EffectDepth, ...]
-    """Of the layers that both have, from early to late."""
+    """Depths that both kinds have, from early to late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,34 +111,34 @@ class SpanShares:
     own: Estimate
     random: Estimate
     difference: Estimate
-    """Of the shares."""
+    """Difference of the shares."""
 
 
 @dataclass(frozen=True, slots=True)
 class CensusSpan:
-    """Whether one kind's singular directions read better than any vector of their matrix's span would."""
+    """A comparison of one kind's singular directions with random vectors of their matrix's span."""
 
     group: str
     among: SpanPart
     n_matrices: int
     shares: SpanShares
     depths: tuple[tuple[Depth, SpanShares], ...]
-    """Of first, middle and last layers by themselves, from early to late."""
+    """First, middle and last layers by themselves, from early to late."""
 
     @property
     def parts(self) -> tuple[SpanShares, ...]:
-        """Of all layers, then of each depth."""
+        """Shares of all layers, then of each depth."""
         return (self.shares, *(own for _, own in self.depths))
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What the numbers allow to be said about one question."""
+    """The answer to one question, as far as the numbers allow one."""
 
     about: Literal["order", "size", "span", "random", "rank", "components", "layers"]
     answer: str
     evidence: tuple[str, ...]
-    """A sentence for each number that it rests on."""
+    """A sentence for each number that the answer rests on."""
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -154,7 +154,7 @@ class CensusPage:
     model: Model
     view: View
     n_layers: int
-    """Read so far."""
+    """Layers read so far."""
     kinds: tuple[CensusKind, ...]
     effects: tuple[CensusEffect, ...]
     spans: tuple[CensusSpan, ...]
@@ -162,33 +162,33 @@ class CensusPage:
     controls: tuple[tuple[End, tuple[int, ...]], ...]
     """Rays of random directions by their own z, in the same bins."""
     edges: tuple[float, float]
-    """Of the bins; what lies beyond is in the first and the last."""
+    """Outer edges of the bins; rays beyond are in the first and the last."""
     other: tuple[CensusKind, ...]
-    """The same of the other weight processing; empty unless all of it was computed."""
+    """Kinds in the other weight processing; empty unless its census is complete."""
     other_weights: Processing | None
-    """Which that is; None where the model has one."""
+    """The other weight processing; None where the model has only one."""
     seed: int
-    """Of the intervals and of what was cut down."""
+    """Seed of the intervals and of the rank-restricted draws."""
     draws: int
-    """That many matrices were cut down in each layer."""
+    """Rank-restricted draws of each layer."""
     depths: tuple[range, ...]
-    """The layers that stand first, in the middle and last."""
+    """The first, middle and last layers."""
     missing: tuple[str, ...]
-    """What there is no census of, and why, in sentences."""
+    """Sentences on what the census leaves out, and why."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether every layer was read."""
+        """True if every layer was read."""
         return self.n_layers == self.model.n_layers
 
     @property
     def has_depths(self) -> bool:
-        """Whether any part of the layers has enough of them for an interval."""
+        """True if any depth has enough layers for an interval."""
         return any(part.mean.interval for kind in self.kinds for part in kind.depths)
 
     @property
     def n_intervals(self) -> int:
-        """That the findings rest on."""
+        """Number of intervals that the findings rest on."""
         numbers: list[Estimate | None] = []
         for kind in self.kinds:
             parts: tuple[CensusKind | CensusDepth, ...] = (kind, *kind.depths)

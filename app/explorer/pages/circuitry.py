@@ -1,4 +1,4 @@
-"""The values of the pages that tell what tokens and directions have to do with each other. Knows no HTTP and no arrays."""
+"""The pages of a token, of a direction's surroundings and of two heads. Knows no HTTP and no arrays."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -15,38 +15,38 @@ from app.models.vocabulary import TokenEntry
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """One end of a direction, or of a neuron, beside something that it is held against."""
+    """One end of a direction, or of a neuron, compared with a vector or a token."""
 
     ray: Ray
     side: str
-    """Which of its sides: read, write, query or key."""
+    """The side that was compared: read, write, query or key."""
     value: float
-    """The cosine of its + end with the end that it is held against: negative where it is the - end that lies on that side. On
-    a token's page the strength times the product with the token."""
+    """The cosine of its + end with the end that it is compared with: negative where its - end lies on that side. On a
+    token's page the strength times the product with the token."""
     z: float
-    """How far out that is, in standard deviations."""
+    """The value in standard deviations."""
     expected: float
-    """How many of those that were looked at would be so far out by chance."""
+    """How many of the compared rows would be so far out by chance."""
     gain: float
-    """1 for an average direction of its matrix."""
+    """Strength relative to its matrix: 1 for an average direction."""
     tokens: tuple[TokenEntry, ...]
-    """The first that the end reads, or writes."""
+    """The first tokens that the end reads, or writes."""
     rank: int | None = None
-    """Of the token in the order of this end, counted from 1; None where no token is asked about, or nobody has counted."""
+    """Rank of the token along this end, counted from 1; None off a token's page, or where it was not counted."""
     row: int = -1
-    """Of the bank."""
+    """Row of the bank."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alignments:
-    """What stands out of some rays."""
+    """The rows of one group that stand out."""
 
     found: tuple[Aligned, ...]
-    """The farthest out first."""
+    """Sorted from the farthest out."""
     n_found: int
-    """That are beyond chance, shown or not."""
+    """Rows beyond chance, shown or not."""
     n_rows: int
-    """Directions that were looked at."""
+    """Rows that were compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,66 +56,66 @@ class Reading:
     writer: Address
     part: Part
     heads: tuple[Address, ...]
-    """One for a query, all that share it for a key or a value."""
+    """One head for a query; for a key or a value all heads of its group."""
     specificity: float
     false_share: float
-    """At most: of pairs so specific at this distance, those that mean nothing."""
+    """Largest share of pairs so specific at this distance that may be false."""
     distance: int
-    """Layers between them."""
+    """Layers from the writer to the reader."""
     sign: Sign | None = None
-    """Which end of the writer lies on the side of the end that is asked about; None where the writer is what is given."""
+    """The writer's end on the side of the end that is asked about; None on the writer's own page."""
     gain: float | None = None
-    """Of the writer, likewise."""
+    """Gain of the writer; None on its own page."""
     tokens: tuple[tuple[TokenEntry, ...], tuple[TokenEntry, ...]] = ((), ())
-    """Of its + and its - end, likewise."""
+    """First tokens of the writer's + and - end; empty on its own page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """Pairs that pass both bounds."""
+    """Pairs of a direction and a head that pass the bounds of CS and false share."""
 
     found: tuple[Reading, ...]
-    """The most specific first."""
+    """Sorted from the most specific."""
     n_found: int
     n_weaker: int
-    """Others from CS 2 on."""
+    """Other pairs with a CS of at least 2."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Of one side of a direction that is the residual stream."""
+    """The surroundings of one side of a direction, a side that is the residual stream."""
 
     side: str
     writes: bool
-    """Whether it writes to the stream; else it reads it."""
+    """True if the side writes to the stream; else it reads it."""
     tokens: tuple[tuple[TokenEntry, ...], tuple[TokenEntry, ...]]
-    """The first of its + and of its - end."""
+    """First tokens of its + and - end."""
     neighbours: Alignments
     others: Alignments
     """Directions that read what it writes, or write what it reads."""
     neurons: Alignments
-    """The same of single neurons."""
+    """Single neurons that read what it writes, or write what it reads."""
     readings: Readings | None
-    """Heads that read what it writes; or directions that this head's reader of it reads; None where
-    there are none of its kind, or not all layers have been held against the heads yet."""
+    """Heads that read what it writes, or directions that this head reads with this side; None for kinds without
+    readings, or while not all layers are built."""
     reader: tuple[Part, tuple[Address, ...]] | None = None
-    """Whose readings these are, where the side reads."""
+    """The part and the heads that read, where the side reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class AroundPage:
-    """What a direction is like, what reads it and what writes it, by the weights alone."""
+    """The directions that a direction is like, that read it and that write it, by the weights alone."""
 
     address: Address
     model: Model
     view: View
     sides: tuple[Surroundings, ...]
     path: tuple[Hop, ...]
-    """Walked so far; at its end this direction, as the end of it that everything here is said of."""
+    """The visitor's path; it ends with the ray of this direction that the page is about."""
     share: float
-    """Of the model's directions, those that were looked at."""
+    """Share of the model's directions that were compared."""
     unbuilt: Unbuilt | None = None
-    """Why there are no sides, where that is so."""
+    """Why there are no sides; None where there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +124,15 @@ class TokenGroup:
 
     does: Literal["writes", "reads", "queries", "keys", "neurons-write", "neurons-read"]
     rays: tuple[Aligned, ...]
-    """The farthest out first."""
+    """Sorted from the farthest out."""
     n_rows: int
-    """Directions that were looked at, two rays each."""
+    """Directions that were compared, two rays each."""
     n_beyond: int
-    """Of them, those that fewer than one in twenty random directions would bring."""
+    """Directions so far out that fewer than .05 are expected by chance."""
 
 
 class NearToken(NamedTuple):
-    """A token near to another."""
+    """A token near another one."""
 
     token: TokenEntry
     cosine: float
@@ -140,32 +140,32 @@ class NearToken(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TokenPage:
-    """One token: what writes it, what reads it, what looks for it, whose key it is, and what it is like."""
+    """One token: the rays that write it, read it, query by it or have it as a key, and similar tokens."""
 
     address: Address
-    """Of the model."""
+    """The model's address."""
     model: Model
     view: View
     token: NamedToken
     is_known: bool
-    """Whether the tokenizer has such a token; else it is a row that pads the embedding."""
+    """True if the tokenizer has this token; else it is a row that pads the embedding."""
     is_trained: bool | None
-    """Whether training has moved it; None where that is not known."""
+    """True if training has moved it; None where that is not known."""
     length: float | None
-    """Of its row of the embedding, as stored; None where nothing is built."""
+    """Norm of its row of the embedding, as stored; None where nothing is built."""
     typical_length: float | None
-    """The median of all tokens'."""
+    """Median norm of all tokens."""
     n_known: int
     variants: tuple[NamedToken, ...]
-    """The same word, written otherwise."""
+    """Other spellings of the same word."""
     groups: tuple[TokenGroup, ...]
-    """Empty where nothing is built, and of a token that the tokenizer does not know."""
+    """Empty where nothing is built, and for a token that the tokenizer does not know."""
     near: tuple[NearToken, ...]
     unbuilt: Unbuilt | None
-    """Why there are no groups, where that is so."""
+    """Why there are no groups; None where there are."""
     share: float
     is_whole: bool
-    """With single neurons and all ranks, which take longer."""
+    """True with single neurons and all ranks, which take longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,30 +175,30 @@ class PairCell:
     writer: Ray
     reader: Ray
     cosine: float
-    """Of both + ends."""
+    """Cosine of both + ends."""
     expected: float
     """How many cells of the map would be so far out by chance."""
     written: tuple[TokenEntry, ...]
     read: tuple[TokenEntry, ...]
-    """First tokens of either end."""
+    """First tokens of the reader's end, as `written` of the writer's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A direction of the first head that a visitor came from, and what of the second reads it."""
+    """A direction of the first head that a visitor came from, and how the second head reads it."""
 
     ray: Ray
     through: float
     """CS with the whole circuit of the second head."""
     taken_in: float | None
-    """CS with its query, key or value matrix alone; None where that is hardly above chance, or nobody has computed it."""
+    """CS with its query, key or value matrix alone; None where that is hardly above chance, or not computed."""
     cells: tuple[PairCell, ...]
-    """Of this direction, the farthest out first."""
+    """Cells of this direction, sorted from the farthest out."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskedPairPage:
-    """Two heads that are to be named yet, as far as they were."""
+    """A request for two heads that names them only in part."""
 
     a: str
     b: str
@@ -214,37 +214,37 @@ class PairPage:
     model: Model
     view: View
     part: Part
-    """What b reads with."""
+    """The part that b reads with."""
     rows: tuple[Address, ...]
     """Directions of a's OV, the strongest first, as many as are drawn."""
     columns: tuple[Address, ...]
-    """Of b's side that reads, likewise."""
+    """Directions of b's side that reads, likewise."""
     cosines: tuple[tuple[float, ...], ...]
-    """Of each row and each column, both + ends."""
+    """Cosines of rows and columns, both + ends."""
     specificities: tuple[float, ...]
-    """Of each row: its CS with the whole circuit of b."""
+    """CS of each row with the whole circuit of b."""
     whole: float
     """CS of all that a writes."""
     strongest: tuple[PairCell, ...]
-    """Of all directions of both, drawn or not, the farthest out first."""
+    """Cells of all directions of both, drawn or not, sorted from the farthest out."""
     n_beyond: int
     """Cells beyond chance, of all directions."""
     is_later: bool
-    """Whether b reads after a has written."""
+    """True if b reads after a has written."""
     chance: float
     """Standard deviation of such a cosine by chance, over all of a's directions."""
     unbuilt: Unbuilt | None = None
-    """Why there are no directions, where that is so."""
+    """Why there are no directions; None where there are."""
     path: tuple[Hop, ...] = ()
-    """To a direction of the first head, where a visitor came from one."""
+    """The path to a direction of the first head, where a visitor came from one."""
     passage: Passage | None = None
-    """That direction, likewise."""
+    """That direction, where a visitor came from one."""
 
     @property
     def address(self) -> Address:
-        """Where the page belongs: of the first head."""
+        """The address that the page belongs to: that of the first head."""
         return self.a
 
     def hops(self, ray: Ray) -> tuple[Hop, ...]:
-        """The path to that ray of the first head: one that began elsewhere, where it is this ray that it leads to."""
+        """Return the path to a ray of the first head: the visitor's where it leads to this ray, else the ray alone."""
         return self.path if self.path and self.path[-1].ray == ray else (Hop(ray),)

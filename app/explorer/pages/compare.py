@@ -1,4 +1,4 @@
-"""The bases of a matrix side by side."""
+"""The page that compares the bases of a matrix."""
 
 from dataclasses import dataclass
 
@@ -14,18 +14,18 @@ class Compared:
 
     basis: BasisName
     parameters: tuple[Choice, ...]
-    """Of a fit."""
+    """Parameters of a fit."""
     terms: int
     errors: tuple[float, ...]
     """Relative error of the samples less their mean with 1, 2 … vectors a sample."""
     error: float
-    """With as many as the page is about."""
+    """Relative error with `nonzeros` vectors a sample."""
     control: float
-    """The same of as many random vectors as the basis has."""
+    """Relative error with as many random vectors as the basis has."""
     explained: float
     """Share of the samples less their mean in the span of its first vectors."""
     others: tuple[tuple[Choice, ...], ...]
-    """The other fits that are there."""
+    """Other computed fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ class Partner:
     cosine: float
     """Negative where they point against each other."""
     control: float
-    """What 95% of random vectors stay below, in size."""
+    """The 95th percentile of the cosine's size for random vectors."""
     direction: Direction | None
-    """None where its tokens were not read out yet."""
+    """None where its decomposition is not in the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +48,26 @@ class ComparePage:
     """The bases of a matrix side by side."""
 
     address: Address
-    """Of the matrix."""
+    """The matrix's address."""
     model: Model
     view: View
     nonzeros: int
     most: int
     first: int
-    """Vectors of each basis whose spans are held against each other."""
+    """First vectors of each basis whose spans are compared."""
     firsts: tuple[int, ...]
-    """The numbers to choose from."""
+    """Values of `first` to choose from."""
     mean_share: float
-    """How much of the matrix's squared size is its samples' mean, which is taken out first."""
+    """Share of the matrix's squared norm that is its samples' mean, which is subtracted first."""
     bases: tuple[Compared, ...]
     overlaps: tuple[tuple[float, ...], ...]
     """Mean squared cosine of the principal angles, one row a basis."""
     smallest: tuple[tuple[float, ...], ...]
-    """The smallest of the cosines."""
+    """Smallest cosine of the principal angles, one row a basis."""
     chosen: Direction | None
-    """None where its tokens were not read out yet."""
+    """None where its decomposition is not in the store."""
     direction: str
-    """`svd/12`."""
+    """The chosen direction, as `svd/12`."""
     partners: tuple[Partner, ...]
     absent: tuple[Tab, ...]
-    """Bases that this matrix has and that nobody has fitted."""
+    """Bases of this matrix that were not fitted yet."""

@@ -1,4 +1,4 @@
-"""Heads beside heads: who reads what which other one writes, and which are alike."""
+"""The pages on pairs of heads: composition scores and similar heads."""
 
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -15,23 +15,23 @@ class HeadPair(NamedTuple):
 
     writer: Address
     reader: Address
-    """Of the heads of its key/value group that read so by keys or values, the one that does most."""
+    """The strongest head of its key/value group, for keys or values."""
     cs: float
     fdr: float
-    """Of the pairs with so much and more, at most this share is what pairs in the wrong order have, too."""
+    """Largest false discovery rate of the pairs with this score or more, by pairs in the wrong order."""
     siblings: tuple[Address, ...] = ()
     """The other heads of that group."""
 
 
 COLOURED = (1.5, 1.75, 2.0, 2.5, 3.0)
-"""Composition scores from which on a pair has the next colour, the first of them faint: from the second on it stands out."""
+"""Least composition score of each colour, the first of them faint: from the second on a pair stands out."""
 
 COUNTED = (1.25, *COLOURED)
-"""From which on it is told how many pairs there are."""
+"""Composition scores from which on pairs are counted."""
 
 
 class CompositionStep(NamedTuple):
-    """From a score on, how many pairs there are."""
+    """The number of pairs from a score on."""
 
     least: float
     n_pairs: int
@@ -39,7 +39,7 @@ class CompositionStep(NamedTuple):
 
 
 class CompositionCell(NamedTuple):
-    """A pair as the map draws it: by its writer and its reader (a group of heads for keys and values), over layers."""
+    """A pair on the map, by the numbers of its writer and reader (a group of heads for keys and values) over layers."""
 
     row: int
     column: int
@@ -48,66 +48,66 @@ class CompositionCell(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CompositionPage:
-    """Which heads of a model read what which other heads write."""
+    """The composition scores of a model: the pairs of heads of which one reads what the other writes."""
 
     address: Address
     model: Model
     view: View
     kind: Composed
     writer: int | None
-    """Only heads of that layer as writers; None: of all."""
+    """The layer of the writers; None for all layers."""
     reader: int | None
     steps: tuple[CompositionStep, ...]
-    """Of all layers."""
+    """Counts over all layers."""
     n_pairs: int
-    """In order, of the layers that are shown."""
+    """Pairs in order, of the layers that are shown."""
     pairs: tuple[HeadPair, ...]
-    """The strongest, falling."""
+    """The strongest pairs, falling."""
     cells: tuple[CompositionCell, ...]
-    """All from 1.5 on, or the strongest of them."""
+    """Pairs with a score of at least 1.5, or the strongest of them."""
     per_layer: int
-    """Columns of a layer."""
+    """Columns a layer."""
     table: tuple[tuple[HeadPair, ...], ...]
-    """Of two layers: a row for each writer, its pair with each reader; else none."""
+    """For two layers, a row for each writer with its pair for each reader; else empty."""
     unbuilt: Unbuilt | None = None
-    """Why nothing is shown, where that is so."""
+    """Why nothing is shown; None where something is."""
     coloured: ClassVar[tuple[float, ...]] = COLOURED
 
 
 class AlikeHead(NamedTuple):
-    """A head, or a key/value group, whose subspace is held against this one's."""
+    """A head, or a key/value group, whose subspace is compared with this one's."""
 
     head: Address
-    """Of a group the first of its heads."""
+    """The head, or the first one of a group."""
     n_heads: int
-    """Of the group; 1 for a head by itself."""
+    """Heads of the group; 1 for a single head."""
     overlap: float
     share: float
-    """Of the smaller subspace."""
+    """Overlap as a share of the smaller subspace."""
     percentile: float | None
-    """Of pairs of the same layer distance that are no siblings, so many share less, in percent; None for siblings."""
+    """Percentage of pairs of the same layer distance, siblings left out, that share less; None for siblings."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlikeSide:
-    """One of a head's subspaces beside those of all others."""
+    """One of a head's subspaces compared with those of all others."""
 
     side: SpanSide
     rank: int
     chance: float
-    """What random subspaces of those sizes share."""
+    """Expected overlap of random subspaces of these sizes."""
     spread: float
     """Standard deviation of the overlap of random subspaces."""
     nearest: tuple[AlikeHead, ...]
-    """Falling; no siblings among them."""
+    """Sorted by overlap, falling, without siblings."""
     siblings: tuple[AlikeHead, ...]
     is_shared: bool
-    """The siblings have it in common, by construction."""
+    """True if the siblings share the subspace by construction."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlikePage:
-    """The heads that are most like one."""
+    """The heads that are most like one head."""
 
     address: Address
     model: Model
@@ -116,4 +116,4 @@ class AlikePage:
     previous: Address | None
     next: Address | None
     unbuilt: Unbuilt | None = None
-    """Why nothing is shown, where that is so."""
+    """Why nothing is shown; None where something is."""

@@ -1,4 +1,4 @@
-"""Two places of one kind side by side, also of two models."""
+"""The page that compares two places of one kind, of one model or two."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -12,44 +12,44 @@ Gulf = Literal["", "widths", "models"]
 
 
 class ContrastPlace(NamedTuple):
-    """One of two places that stand side by side."""
+    """One of the two places."""
 
     address: Address
-    """Of the matrix, or of the direction."""
+    """The address of the matrix, or of the direction."""
     model: Model
     view: View
     gains: tuple[float, ...]
-    """Of all directions: strength divided by the root mean square of the matrix's strengths."""
+    """Strength of each direction divided by the root mean square of the matrix's strengths."""
     norm: float
-    """Frobenius norm of the matrix, as far as its terms are orthogonal."""
+    """Frobenius norm of the matrix if its terms are orthogonal."""
 
 
 class ContrastSpan(NamedTuple):
-    """One side of both: the spans of their first directions."""
+    """The spans of both places' first directions, on one side."""
 
     side: str
     sizes: tuple[int, int]
     cosines: tuple[float, ...]
-    """Of the principal angles, falling."""
+    """Cosines of the principal angles, falling."""
     random: tuple[float, ...]
-    """The same of random subspaces of those sizes."""
+    """Cosines of the principal angles of random subspaces of these sizes."""
     share: float
     """Mean squared cosine."""
     chance: float
-    """That of random subspaces."""
+    """Mean squared cosine of random subspaces."""
 
 
 class ContrastEnd(NamedTuple):
-    """One end of two directions, on one side: tokens of both, and of one alone."""
+    """One end of two directions, on one side: common tokens, and those of one alone."""
 
     side: str
     rays: tuple[Sign, Sign]
     both: tuple[Token, ...]
-    """With the scores of the first."""
+    """Common tokens, with the scores of the first direction."""
     first: tuple[Token, ...]
     second: tuple[Token, ...]
     n_both: int
-    """Of so many first tokens."""
+    """Common ones of the n_tokens first tokens."""
     n_tokens: int
 
 
@@ -59,9 +59,9 @@ class Match(NamedTuple):
     first: Address
     second: Address
     cosine: float | None
-    """Mean over the sides that are the stream's, with one sign for all; None where the two have no space in common."""
+    """Mean cosine over the sides in the residual stream, with one sign for all; None without a common space."""
     cosines: tuple[tuple[str, float], ...]
-    """By side."""
+    """Cosine of each side."""
     ends: tuple[ContrastEnd, ...]
 
 
@@ -71,16 +71,16 @@ class ContrastPage:
 
     a: str
     b: str
-    """As they were asked for."""
+    """The texts that were asked for."""
     first: ContrastPlace | None
     """None where nothing was asked for yet."""
     second: ContrastPlace | None
     spans: tuple[ContrastSpan, ...] = ()
     matches: tuple[Match, ...] = ()
-    """The most alike first."""
+    """Sorted from the most alike."""
     matched: float | None = None
-    """Mean of all cosines, sizes alone."""
+    """Mean size of the matches' cosines."""
     chance: float | None = None
-    """That of random directions that are matched the same way."""
+    """Mean size of the cosines of random directions that are matched the same way."""
     apart: Gulf = ""
-    """Two widths have no angles between them; two models of one width need not have one space."""
+    """Why the two may have no common space: other widths, or other models of one width; else empty."""

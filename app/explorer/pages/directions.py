@@ -1,4 +1,4 @@
-"""A direction on a page: both its sides read out, how sure it is, and the page of its own."""
+"""A direction on a page: both readouts, warnings about it, and its own page."""
 
 import math
 from collections.abc import Mapping
@@ -27,16 +27,16 @@ class SideReadout:
     minus: tuple[Token, ...]
     """Smallest (most negative) first; none where the basis has one ray a term."""
     rays: Rays | None = None
-    """None for what is not read with the vocabulary's vectors, and where that is too small for a control."""
+    """None for sides that are not read with token vectors, and where the vocabulary is too small for a control."""
     found: tuple[Hit, ...] = ()
-    """Where the text occurs that a visitor looks for: among the tokens here, and the first behind them."""
+    """Hits of the visitor's text search: among the tokens here, and the first behind them."""
     words: tuple[Words, Words] | None = field(default=None, compare=False)
-    """Of the plus end and of the minus end, out of all that is kept there: where a table has a row for people to read."""
+    """Words of the plus and the minus end, out of all kept tokens; for tables on pages only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """A warning that rounding of the stored weights can turn this direction towards its neighbours."""
+    """A warning that rounding of the stored weights can rotate this direction towards its neighbours."""
 
     kind: Literal["subspace", "close"]
     """subspace: by more than 10 degrees, only the span of first..last is defined; close: by 1 to 10."""
@@ -48,29 +48,29 @@ class Badge:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """How far another rounding, like that of a quantised copy, turns a direction: the median, in degrees."""
+    """The median angle, in degrees, by which another rounding, like a quantised copy's, rotates a direction."""
 
     left: float
     right: float
 
     @property
     def is_determined(self) -> bool:
-        """The copy's numbers determine the direction, on both sides."""
+        """True if the copy's numbers determine the direction, on both sides."""
         return is_determined(self.left, self.right)
 
 
 @dataclass(frozen=True, slots=True)
 class Determinacy:
-    """Which directions of a matrix the numbers of a quantised copy determine."""
+    """The directions of a matrix that the numbers of a quantised copy determine."""
 
     first: int
-    """So many are determined before the first that is not."""
+    """Number of determined directions before the first that is not."""
     degrees: float | None
-    """Of them, that which is turned most; None where there is none."""
+    """The largest rotation among these; None where there is none."""
     later: int
-    """Determined ones after that."""
+    """Number of determined directions after that."""
     rest: tuple[float, float] | None
-    """Of the span of the first that is not determined and all after it the share that another rounding keeps, left and
+    """Share that another rounding keeps of the span of the first undetermined direction and all after it, left and
     right; None where all are determined."""
 
 
@@ -80,22 +80,22 @@ class Direction:
 
     address: Address
     index: int
-    """What the address ends with: its place in the order of the basis; in the neuron basis the number of the neuron or
+    """The index in the address: its place in the order of the basis; in the neuron basis the number of the neuron or
     coordinate."""
     singular_value: float
-    """The strength of the term; in another basis than svd it is no singular value."""
+    """The strength of the term; a singular value only in the basis svd."""
     energy_share: float
     gap: float | None
-    """None where the terms of a basis cannot turn towards each other."""
+    """None where the terms of a basis cannot rotate towards each other."""
     badge: Badge | None
     left: SideReadout
     right: SideReadout
     merit: float | None = None
-    """What the basis orders by, where that is not the strength."""
+    """The number that the basis orders by, where that is not the strength."""
     unit: int | None = None
     """The neuron, or the coordinate of the stream, that the term is."""
     turn: Turn | None = None
-    """Of a quantised copy; None of other weights, and where it is not known."""
+    """Rotation by another rounding, for a quantised copy; None for other weights, and where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +114,12 @@ class Vectors:
     model: Model
     view: View
     index: tuple[int, ...]
-    """What the address of each term ends with."""
+    """The index in the address of each term."""
     strength: tuple[float, ...]
     names: tuple[str, str]
-    """Of the left and the right side: read, write, query, key, neuron …"""
+    """Names of the left and the right side: read, write, query, key, neuron …"""
     sides: Mapping[str, "NDArray[np.float32]"]
-    """left and right, [n d] each, as far as they are the residual stream's or neurons'."""
+    """left and right, [n d] each, for sides that are the residual stream or neurons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +130,14 @@ class Histogram:
     high: float
     counts: tuple[int, ...]
     skewness: float | None
-    """None where one token lies so far out that the bins cannot tell."""
+    """None where one token lies so far out that the bins are too coarse."""
     kurtosis: float | None
-    """In excess of a normal distribution's."""
+    """Excess kurtosis: 0 for a normal distribution."""
 
 
 @dataclass(frozen=True, slots=True)
 class ControlSpread:
-    """How coherent random directions read with the same vectors are: what a ray's z and p are taken from."""
+    """The coherence of random directions read with the same vectors, from which a ray's z and p are taken."""
 
     side: str
     low: float
@@ -150,7 +150,7 @@ class ControlSpread:
 
 
 Relation = Literal["", "like", "reads", "writes"]
-"""How one comes from a ray to the next: it is like the one before, reads it or writes what that one reads."""
+"""The relation of a ray to the one before it: like it, reading it, or writing what it reads."""
 
 
 class Hop(NamedTuple):
@@ -158,7 +158,7 @@ class Hop(NamedTuple):
 
     ray: Ray
     relation: Relation = ""
-    """To the one before it; empty for the first."""
+    """Relation to the ray before it; empty for the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,36 +169,36 @@ class DirectionPage:
     model: Model
     view: View
     direction: Direction
-    """With up to 50 tokens a ray, where a table shows 8."""
+    """The direction with up to 50 tokens a ray, where a table shows 8."""
     rank: int
     singular_values: tuple[float, ...]
     indices: tuple[int, ...]
-    """What the address of the term with each of these strengths ends with."""
+    """The index in the address of the term with each of these strengths."""
     left_histogram: Histogram
     right_histogram: Histogram
     controls: tuple[ControlSpread | None, ControlSpread | None]
-    """Of the left and the right side."""
+    """Controls of the left and the right side."""
     rotations: tuple[ControlSpread | None, ControlSpread | None]
-    """The same of random rotations of the matrix's directions; nothing unless these were asked for."""
+    """Controls from random rotations of the matrix's directions; None unless these were asked for."""
     positions: tuple[float, ...]
-    """The direction's value at every position, for the matrix of positions."""
+    """The direction's value at every position, for the positional embedding."""
     same: tuple[Address, ...]
     """The same neuron in the other matrices of its MLP."""
     tabs: tuple[Tab, ...]
     notes: tuple[Note, ...]
     farthest: int | None
-    """The largest distance to choose; None where distance means nothing."""
+    """The largest distance to choose; None where the matrix does not depend on distance."""
     previous: Address | None
     next: Address | None
     path: tuple[Hop, ...] = ()
-    """How the visitor came here, this direction at its end; empty for the direction of no path."""
+    """The visitor's path, with this direction at its end; empty without a path."""
 
     @property
     def gain(self) -> float:
-        """Its strength beside the root mean square of its matrix's: 1 for an average one."""
+        """Its strength divided by the root mean square of its matrix's: 1 for an average one."""
         return math.sqrt(self.direction.energy_share * len(self.singular_values))
 
     @property
     def is_judged(self) -> bool:
-        """Whether either side is."""
+        """True if either side is judged."""
         return any(self.controls)

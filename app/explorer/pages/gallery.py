@@ -1,4 +1,4 @@
-"""The readable rays of a model, as a gallery lists them."""
+"""The page of a gallery: the readable rays of a model."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,21 +20,21 @@ N_EXAMPLES = 3
 """Directions on the front page."""
 
 N_FIRST = 16
-"""Of a gallery, on a model's page."""
+"""Rays of a gallery on a model's page."""
 
 
 class Also(NamedTuple):
-    """A ray by its name."""
+    """The name of a ray: its direction, sign and side."""
 
     address: Address
-    """Of its direction."""
+    """The direction's address."""
     ray: Literal["p", "n"]
     side: str
 
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """What of a gallery is asked for; empty: any."""
+    """The filters of a gallery; empty: any."""
 
     among: GalleryList = "themes"
     kind: str = ""
@@ -52,53 +52,53 @@ class Notable:
     """A ray of the gallery. Its numbers are None where it has too few trained tokens to tell."""
 
     address: Address
-    """Of its direction."""
+    """The direction's address."""
     ray: Literal["p", "n"]
     side: str
-    """On which it was judged: read, write, query or key."""
+    """The side on which it was judged: read, write, query or key."""
     readouts: tuple[RayReadout, ...]
-    """Of this ray on that side, and on the other where that is the residual stream too."""
+    """Readouts of this ray on that side, and on the other where that is the residual stream, too."""
     singular_value: float
     energy_share: float
     coherence: float | None
     z: float | None
     p: float | None
     q: float | None
-    """The false discovery rate of the list, of all rays that were looked at, that ends at this one."""
+    """The false discovery rate of the list of all examined rays that ends at this one."""
     spelling_z: float | None
     spelling_p: float | None
     kind: RayClass
     turn: Turn | None
-    """Of the direction, in a quantised copy; None of other weights, and where it is not known."""
+    """Rotation of the direction by another rounding, for a quantised copy; None for other weights, or if not known."""
     forms_z: float | None = None
-    """Of its forms in the place of its tokens."""
+    """z of its forms instead of its tokens."""
     forms_p: float | None = None
     beyond_z: float | None = None
-    """Of those forms that neither begin nor end, with three letters, as one before them."""
+    """z of the forms that share neither their first nor their last three letters with one before them."""
     beyond_p: float | None = None
     letterless: bool = False
-    """Most of its first 10 trained tokens, or of all that are kept, have no letter."""
+    """True if most of its first 10 trained tokens, or of all kept ones, have no letter."""
     reading: Reading = "unknown"
-    """What all that makes of the ray."""
+    """The reading of the ray that follows from these numbers."""
     own_q: float | None = None
-    """As `q`, of the list of all rays of that side of its matrix; None until the matrix is computed."""
+    """The false discovery rate among all rays of that side of its matrix; None until the matrix is computed."""
     also: tuple[Also, ...] = ()
-    """Rays that say the same, and are not shown by themselves."""
+    """Rays that say the same and are not shown by themselves."""
 
     @property
     def others(self) -> tuple[Also, ...]:
-        """Of them those that are no other side of this very ray, each ray once."""
+        """Other rays that say the same, each once; without this ray's own other side."""
         once = {one[:2]: one for one in reversed(self.also) if one[:2] != (self.address, self.ray)}
         return tuple(reversed(once.values()))
 
     @property
     def sides(self) -> set[str]:
-        """Those on which this ray is one of the list."""
+        """Sides on which this ray is in the list."""
         return {self.side} | {one.side for one in self.also if one[:2] == (self.address, self.ray)}
 
     @property
     def stands_out(self) -> bool:
-        """As on its direction's page: at p < .01, and among all of its side of its matrix, at a false discovery rate of 10%.
+        """True if it is readable at p < .01, and found among its side of its matrix at a false discovery rate of 10%.
 
         False until the matrix is computed, too.
         """
@@ -106,72 +106,75 @@ class Notable:
 
     @property
     def is_spelling(self) -> bool:
-        """Its forms are alike in spelling too, at p < .01: whether it is readable by that alone, `reading` says."""
+        """True if its forms are alike in spelling, too, at p < .01; `reading` says if it is readable by that alone."""
         return is_significant(self.spelling_p)
 
 
 class ListCount(NamedTuple):
-    """How long a list of a gallery is."""
+    """The length of a list of a gallery."""
 
     among: GalleryList
     n_shown: int
-    """On all its pages."""
+    """Rays shown on all its pages."""
     n_rays: int
-    """Behind them, a ray once a side."""
+    """Rays with those that say the same; a ray counts once a side."""
     n_ends: int
-    """The same, each ray once."""
+    """Rays with those that say the same, each once."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotablePage:
     """The gallery of a model: its readable rays, out of the strongest directions of every matrix.
 
-    Of the list that is asked for one page, of the others the first few; rays that say the same are shown once.
+    It holds one page of the list that is asked for and the first rays of the others; rays that say the same are shown
+    once.
     """
 
     address: Address
-    """Of the model."""
+    """The model's address."""
     model: Model
     view: View
     rays: tuple[Notable, ...]
-    """Those of words: first those that are alike beyond spelling, by `beyond_z`; then the others, by z."""
+    """Themes of words: first those alike beyond spelling, by `beyond_z`; then the others, by z."""
     letterless: tuple[Notable, ...]
-    """As readable, but most of their first tokens have no letter: quotes, brackets, white space."""
+    """Readable rays most of whose first tokens have no letter: quotes, brackets, white space."""
     frequency: tuple[Notable, ...]
-    """As readable, but mostly of frequent or very short tokens: set apart."""
+    """Readable rays of mostly frequent or very short tokens."""
     glitches: tuple[Notable, ...]
-    """Mostly of tokens that were never trained, the strongest first."""
+    """Rays of mostly untrained tokens, the strongest first."""
     n_layers: int
-    """Layers that were read so far."""
+    """Layers read so far."""
     is_whole: bool
-    """All layers were, and the model's ends."""
+    """True if all layers and the model's ends were read."""
     is_judged: bool
     """False where the vocabulary is too small for a control: then there are no rays."""
     n_rays: int
-    """That were looked at so far and could be judged; a ray counts once a side."""
+    """Rays judged so far; a ray counts once a side."""
     n_readable: int
-    """Of them at p < .01."""
+    """Judged rays at p < .01."""
     n_found: int
-    """At a false discovery rate of 10%."""
+    """Judged rays at a false discovery rate of 10%."""
     failure: str = ""
-    """Why something that is missing could not be computed; empty where it only takes its time."""
+    """Why a missing part could not be computed; empty while it is only being waited for."""
     sought: Sought = UNSOUGHT
     n_pages: int = 1
-    """Of the list that is asked for."""
+    """Pages of the list that is asked for."""
     choices: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """What may be sought: kinds of matrices, sides, layers."""
+    """Values of the filters: kinds of matrices, sides, layers."""
     counts: tuple[ListCount, ...] = ()
-    """Of each list, of what is sought."""
+    """Length of each list under the filters."""
 
     @property
     def first(self) -> tuple[Notable, ...]:
-        """Those on the model's page."""
+        """Rays on the model's page."""
         return self.rays[:N_FIRST]
 
     @property
     def examples(self) -> tuple[Notable, ...]:
-        """Three of the first, the largest z first, that a newcomer can read: what heads of different layers write, themes,
-        determined. Once all are read and fewer are so, others, too, those that lack least of it."""
+        """Three of the first rays for a newcomer, the largest z first: determined themes of different layers' OV.
+
+        Once all layers are read and there are fewer, the requirements are loosened in the order of EXAMPLES.
+        """
         chosen: list[Notable] = []
         for is_wanted in EXAMPLES if self.is_whole else EXAMPLES[:1]:
             for one in sorted(self.first, key=lambda ray: -(ray.z or 0)):
@@ -181,7 +184,7 @@ class NotablePage:
 
 
 def _is_plain(one: Notable) -> bool:
-    """What a head writes, a theme, determined."""
+    """True for a determined theme that a head writes."""
     is_theme = one.reading in {"theme", "partly spelling"} and (one.turn is None or one.turn.is_determined)
     return is_theme and one.address.circuit == "ov" and one.side == "write"
 
@@ -192,5 +195,4 @@ EXAMPLES: tuple[Callable[[Notable, Sequence[Notable]], bool], ...] = (
     lambda one, before: one.reading == "theme" and one.address.matrix not in {other.address.matrix for other in before},
     lambda one, before: True,
 )
-"""What is asked of the rays on the front page, given those that stand there already, and what of the others where these
-are too few."""
+"""Requirements on a ray for the front page, given those chosen before; the later, looser ones fill up the list."""

@@ -1,4 +1,4 @@
-"""Jobs and how far they are."""
+"""The pages of jobs and their progress."""
 
 from dataclasses import dataclass
 
@@ -9,24 +9,24 @@ from app.store.jobs import Job
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """A job that imports a model, or computes matrices of it, and how far it is."""
+    """A job that imports a model, or computes matrices of it, and its progress."""
 
     job: Job
     title: str
     """`demo: OV and QK, folded`, `Importing demo`."""
     progress: str
-    """How far it is in a few words, as in the terminal."""
+    """Progress in a few words, as in the terminal."""
     command: str
-    """What does the same in a terminal."""
+    """The command that does the same in a terminal."""
     seconds: float | None
-    """Since it began, or that it took; None before."""
+    """Seconds since it began, or that it took; None before."""
     is_ending: bool
-    """Somebody has cancelled it, and it is not at the end of its step yet."""
+    """True if it was cancelled and has not reached the end of its step yet."""
     may_cancel: bool
     may_start: bool
-    """Visitors may start the same again: it goes on where this one was."""
+    """True if visitors may start the same again: it continues where this one stopped."""
     result: Address | None
-    """Where what it computes is shown, if that is one matrix in one weight processing."""
+    """Address of the matrix that it computes, if that is one matrix in one weight processing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class JobsPage:
     model: str | None
     """Only the jobs of this model; None for all."""
     live: bool
-    """Only jobs that wait or run."""
+    """True if only jobs that wait or run are listed."""
     jobs: tuple[JobPage, ...]
     startable: tuple[Startable, ...]
-    """Empty where visitors may start nothing."""
+    """Models that visitors may start jobs for; empty where they may start none."""

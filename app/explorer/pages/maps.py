@@ -1,4 +1,4 @@
-"""The front page, a model's page with the map of its heads, and a layer's."""
+"""The front page, a model's page with the map of its heads, and a layer's page."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,12 +14,12 @@ from app.explorer.view import View
 Ranked = Literal["first", "all"]
 
 N_RANKED = 20
-"""Heads in the list beside a map, if not all."""
+"""Heads in the short list beside a map."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """A line of the front page."""
+    """One model on the front page."""
 
     slug: str
     state: Literal["imported", "importing", "failed"]
@@ -30,25 +30,25 @@ class ModelEntry:
     done: int
     total: int
     job: str | None = None
-    """The job that brings it, or was to."""
+    """The job that imports it, or failed to."""
 
 
 @dataclass(frozen=True, slots=True)
 class HomePage:
-    """The models of this server, and what one of them reads and writes."""
+    """The models of this server, and the gallery of one of them."""
 
     models: tuple[ModelEntry, ...]
     gallery: "NotablePage | None" = None
-    """Of the first model that has some of it; None while none has."""
+    """Gallery of the first model that has readable examples; None while none has."""
 
     @property
     def is_growing(self) -> bool:
-        """A model of it is on its way."""
+        """True while a model is being imported."""
         return any(entry.state == "importing" for entry in self.models)
 
     @property
     def first(self) -> Model | None:
-        """The model that is here and stands first."""
+        """The first imported model."""
         return next((entry.model for entry in self.models if entry.model), None)
 
 
@@ -59,25 +59,25 @@ class Cell:
     address: Address
     value: float
     rank: int
-    """1 for the largest of all; heads of the same value share one."""
+    """1 for the largest value; heads of the same value share a rank."""
     is_kept: bool
-    """Both matrices were computed before: the head's page opens at once."""
+    """True if both matrices are in the store: the head's page opens at once."""
     written: tuple[tuple[Token, ...], tuple[Token, ...]] = ((), ())
-    """First tokens that its strongest OV direction writes, at the + end and at the - end; none until its layer was read."""
+    """First tokens written by its strongest OV direction, at the + and - end; empty until its layer was computed."""
 
 
 @dataclass(frozen=True, slots=True)
 class MatrixCell:
-    """A matrix that is no head's."""
+    """A matrix that belongs to no head."""
 
     address: Address
     is_kept: bool
-    """Its singular directions were computed before: its page opens at once."""
+    """True if its singular directions are in the store: its page opens at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeadMap:
-    """Layers x heads, coloured by one score."""
+    """The map of layers x heads, coloured by one score."""
 
     score: str
     """One of `scores`: `copying`, or a circuit and a key of core.scores.SCORES, such as `ov-stable-rank`."""
@@ -86,19 +86,19 @@ class HeadMap:
     rows: tuple[tuple[Cell, ...], ...]
     """One row a layer, first layer first."""
     mlps: tuple[tuple[MatrixCell, ...], ...]
-    """The matrices of each layer's MLP; none where it is no dense one."""
+    """The matrices of each layer's MLP; none for a mixture of experts."""
     low: float
     high: float
     """Smallest and largest value on the map."""
 
     @property
     def n_kept(self) -> int:
-        """Heads that open at once."""
+        """Number of heads that open at once."""
         return sum(cell.is_kept for row in self.rows for cell in row)
 
     @property
     def is_whole(self) -> bool:
-        """Every cell opens at once."""
+        """True if every cell opens at once."""
         return self.n_kept == sum(map(len, self.rows)) and all(place.is_kept for row in self.mlps for place in row)
 
     @property
@@ -116,38 +116,38 @@ class ModelPage:
     view: View
     map: HeadMap
     matrices: tuple[MatrixCell, ...]
-    """Those that belong to no layer."""
+    """Matrices that belong to no layer."""
     gallery: NotablePage | None
-    """None until a layer has been read: then it follows as a fragment."""
+    """None until a layer has been read: then it is loaded as a fragment."""
     is_filling: bool
-    """A job is computing heads of it: soon more of them open at once."""
+    """True while a job computes its heads: soon more of them open at once."""
     ranked: Ranked = "first"
-    """How many heads the list beside the map names."""
+    """Whether the list beside the map names the first heads or all."""
     is_only: bool = False
-    """It is the one model of its server, and so its front page."""
+    """True if it is the server's only model, and so its front page."""
 
     @property
     def listed(self) -> list[Cell]:
-        """The heads of that list."""
+        """The heads of the list beside the map."""
         return self.map.ranked[: None if self.ranked == "all" else N_RANKED]
 
 
 @dataclass(frozen=True, slots=True)
 class HeadSummary:
-    """One circuit of one head in little: for the layer's small multiples."""
+    """The summary of one circuit of one head, for the layer's small multiples."""
 
     address: Address
-    """Of the matrix."""
+    """The matrix's address."""
     singular_values: tuple[float, ...]
     scores: tuple[tuple[str, float], ...]
     """(key of SCORES, value); OV has `copying` first."""
     strongest: tuple[Direction, ...]
-    """The first three; fewer where the rank is lower."""
+    """The first three directions; fewer where the rank is lower."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerPage:
-    """A layer: its heads in little."""
+    """A layer: the summaries of its heads."""
 
     address: Address
     model: Model
@@ -155,13 +155,13 @@ class LayerPage:
     heads: tuple[tuple[HeadSummary, HeadSummary], ...]
     """(OV, QK) of each head."""
     matrices: tuple[Address, ...]
-    """Of its MLP."""
+    """The matrices of its MLP."""
     previous: Address | None
     next: Address | None
 
     @property
     def judged(self) -> tuple[Judgement, ...]:
-        """The + rays that are shown and have a q."""
+        """Judgements of the shown + rays that have a q."""
         shown = (
             side.rays.plus
             for pair in self.heads
@@ -174,7 +174,7 @@ class LayerPage:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all rays that are shown and have a p have a q."""
+        """True if all shown rays with a p have a q, too."""
         return all(
             side.rays is None or side.rays.plus.q is not None or side.rays.plus.p[HEADLINE] is None
             for pair in self.heads

@@ -1,4 +1,4 @@
-"""The page of a matrix, of a head, of one token through a head's full circuits, and of a fit that is not there."""
+"""The pages of a matrix, of a head, of one token in a head's full circuits, and of a missing fit."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -13,26 +13,26 @@ from app.store.jobs import Job, Task
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """How much of a matrix the first terms explain: of its squared size, by projection on their span."""
+    """The share of a matrix's squared norm that the first terms explain, by projection on their span."""
 
     at: tuple[int, ...]
     """Numbers of terms, rising from 0."""
     explained: tuple[float, ...]
-    """By so many terms, and the mean where the basis takes that out."""
+    """Share explained by so many terms, and by the mean where the basis subtracts it."""
     svd: tuple[float, ...]
-    """By as many singular directions: no other span explains more."""
+    """Share explained by as many singular directions: no other span explains more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """How many vectors samples need, written with one set of them."""
+    """How many vectors of one set samples need for a given error."""
 
     who: Literal["atoms", "random", "pca"]
     """`random`: as many random vectors as there are atoms."""
     errors: tuple[float, ...]
     """Relative error with 1, 2 … vectors a sample."""
     quartiles: tuple[tuple[int, int, int], ...]
-    """For each threshold, over samples; one more than `errors` has stands for more than that."""
+    """Quartiles over samples of the vectors needed for each threshold; len(errors) + 1 stands for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,41 +41,41 @@ class Lonely:
 
     address: Address
     cosine: float
-    """The largest, in size, to any of them."""
+    """The largest cosine, in size, with any principal direction."""
     coherence: float
-    """Of the tokens on its + ray."""
+    """Coherence of the tokens on its + ray."""
 
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """How a dictionary's atoms lie in the residual stream, without the direction of the samples' mean."""
+    """The geometry of a dictionary's atoms in the residual stream, without the direction of the samples' mean."""
 
     counts: tuple[int, ...]
     """Pairs of atoms by their cosine, in equal bins from -1 to 1."""
     expected: tuple[float, ...]
-    """As many pairs of random unit vectors."""
+    """Counts for as many pairs of random unit vectors."""
     spread: float
     """Root mean square of the cosines."""
     spread_with_mean: float
-    """The same of the atoms as they are; equal where the samples have no mean to speak of."""
+    """Root mean square of the cosines with the mean left in; equal where the samples' mean is negligible."""
     mean_share: float
-    """How much of the samples' squared size their mean is."""
+    """Share of the samples' squared norm that is their mean."""
     random_spread: float
-    """`1 / sqrt(d)`, that of random unit vectors."""
+    """Root mean square of random unit vectors' cosines, `1 / sqrt(d)`."""
     thresholds: tuple[float, ...]
     needs: tuple[Need, ...]
     n_far: int
-    """Atoms that come less near any principal direction than 95% of random vectors do."""
+    """Atoms farther from every principal direction than 95% of random vectors are."""
     n_coherent: int | None
-    """Atoms, of all, whose tokens are more alike than those of 95% of random vectors."""
+    """Atoms whose tokens are more alike than those of 95% of random vectors; None where that is not known."""
     n_lonely: int
-    """Those that are both."""
+    """Atoms that are far and coherent."""
     lonely: tuple[Lonely, ...]
-    """The first of these, by usage."""
+    """The first lonely atoms, by usage."""
     far: float
     """The largest cosine that counts as far."""
     coherent: float | None
-    """The smallest coherence that counts; None where the vocabulary is too small to tell."""
+    """The smallest coherence that counts as coherent; None where the vocabulary is too small to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +89,28 @@ class MatrixPage:
     singular_values: tuple[float, ...]
     """The strengths of all terms, in the basis's order."""
     indices: tuple[int, ...]
-    """What the address of the term with each of these strengths ends with."""
+    """The index in the address of the term with each of these strengths."""
     scores: tuple[tuple[str, float], ...]
     """(key of SCORES, value): top, stable rank, participation ratio, entropy rank …; OV has `copying` first.
 
-    In another basis: what it says of itself, such as its `error`.
+    In another basis: its own scores, such as `error`.
     """
     sides: tuple[str, str]
     """Names of the left and the right side."""
     bias: SideReadout | None
-    """What belongs to no direction: the constant that OV writes, QK's bias towards keys, an MLP's biases, the mean."""
+    """The bias, which belongs to no direction: OV's constant, QK's bias towards keys, an MLP's biases, or the mean."""
     bias_term: str
-    """What that is called: a key of web.glossary.TERMS."""
+    """The term for the bias: a key of web.glossary.TERMS."""
     tabs: tuple[Tab, ...]
-    """The bases that this matrix can be seen in."""
+    """The bases that this matrix has."""
     verdicts: tuple[Verdict, ...]
-    """Of the sides that are judged."""
+    """Verdicts on the judged sides."""
     packing: Packing | None
-    """Of a dictionary with two atoms or more that are not the samples' mean."""
+    """For a dictionary with two atoms or more besides the samples' mean; else None."""
     curve: Curve | None
-    """None for the singular directions of heads: their shares say it."""
+    """None for the singular directions of heads: their energy shares tell the same."""
     determinacy: Determinacy | None
-    """Of a quantised copy; None of other weights, and where it is not known."""
+    """For a quantised copy; None for other weights, and where it is not known."""
     directions: tuple[Direction, ...]
     """The rows of this page of the table, in the view's order."""
     n_found: int
@@ -118,22 +118,22 @@ class MatrixPage:
     n_pages: int
     """At least 1; on a head's page the view's page may be past the end of the shorter table, which is then empty."""
     notes: tuple[Note, ...]
-    """Keys of web.glossary.NOTES: what a reader must know before believing this table."""
+    """Keys of web.glossary.NOTES: caveats about this table."""
     farthest: int | None
-    """The largest distance to choose; None where distance means nothing: OV, and QK that no rotation turns."""
+    """The largest distance to choose; None for OV, and for QK of layers without rotation."""
     previous: Address | None
     next: Address | None
-    """The same matrix of the heads before and after."""
+    """The same matrix of the next head; `previous` of the head before."""
 
     @property
     def is_judged(self) -> bool:
-        """Whether any side is."""
+        """True if any side is judged."""
         return bool(self.verdicts)
 
 
 @dataclass(frozen=True, slots=True)
 class HeadPage:
-    """A head: what it reads and writes, and where it looks."""
+    """A head: its OV, what it reads and writes, and its QK, where it looks."""
 
     address: Address
     model: Model
@@ -145,31 +145,31 @@ class HeadPage:
 
     @property
     def is_judged(self) -> bool:
-        """Whether either matrix is."""
+        """True if either matrix is judged."""
         return self.ov.is_judged or self.qk.is_judged
 
 
 class Apart(NamedTuple):
-    """A token that says little where it stands."""
+    """A token that is set apart because it says little at this end."""
 
     why: Literal["never-trained", "hub"]
-    """Training never moved it, or it is among the first ten at the ends of very many random directions."""
+    """Training never moved it, or it is a hub: among the first ten tokens of very many random rays."""
     ray: Sign
     token: Token
 
 
 @dataclass(frozen=True, slots=True)
 class FullRow:
-    """One token's row (or column) of a full circuit: its ends, and where the token itself stands in it."""
+    """One token's row (or column) of a full circuit: its ends, and the token's own score and rank in it."""
 
     role: Literal["ov", "query", "key"]
-    """The token as what is attended to, as the query, as the key."""
+    """The token's role: attended to (ov), query or key."""
     readout: SideReadout
-    """All tokens, as they score."""
+    """Readout of all tokens."""
     ordinary: SideReadout
-    """Without those that are set apart; more of them, so that a page has enough words."""
+    """Readout without the tokens set apart; longer, so that a page has enough words."""
     apart: tuple[Apart, ...]
-    """Those of the first readout that are in no ordinary one."""
+    """Tokens of `readout` that are set apart."""
     own_score: float
     own_rank: int
     """1 for the largest score of all tokens."""
@@ -180,20 +180,20 @@ class FullPage:
     """A head's full circuits in vocabulary space, for one token: never the whole matrix."""
 
     address: Address
-    """Of the head."""
+    """The head's address."""
     model: Model
     view: View
     token: NamedToken | None
     """None until a visitor names one."""
     rows: tuple[FullRow, ...]
-    """OV, as a query, as a key; none without a token."""
+    """Rows for OV, query and key; none without a token."""
     n_tokens: int
-    """Tokens that a row has scores of; 0 without a token."""
+    """Tokens that a row has scores for; 0 without a token."""
     suggested: tuple[NamedToken, ...]
     """Other spellings of the token, or tokens to begin with."""
     notes: tuple[Note, ...]
     farthest: int | None
-    """The largest distance to choose; None where distance means nothing."""
+    """The largest distance to choose; None where QK does not depend on distance."""
     previous: Address | None
     next: Address | None
     """The heads before and after."""
@@ -201,17 +201,17 @@ class FullPage:
 
 @dataclass(frozen=True, slots=True)
 class FitPage:
-    """A decomposition that nobody has computed yet, and what there is instead."""
+    """A fit that was not computed yet, the computed ones, and how to start it."""
 
     address: Address
-    """Of the decomposition."""
+    """The decomposition's address."""
     model: Model
     view: View
     tabs: tuple[Tab, ...]
     there: tuple[tuple[Choice, ...], ...]
-    """The parameters of those that were computed for this matrix in this basis and these weights."""
+    """Parameters of the computed fits of this matrix in this basis and these weights."""
     task: Task
-    """What computes it, and in a terminal: `command`."""
+    """The task that computes it; `command` does the same in a terminal."""
     command: str
     job: Job | None
-    """The last that was to compute it: perhaps it is at it, perhaps it was cancelled or failed."""
+    """The newest job that was to compute it, in whatever state."""

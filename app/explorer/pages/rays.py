@@ -1,4 +1,4 @@
-"""What a ray is on a page: tokens, hits, and how readable it is beside random ones."""
+"""A ray on a page: its tokens, hits, and how readable it is beside random ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Token(NamedTuple):
 
     id: int
     text: str
-    """What the token decodes to, hostile characters and all."""
+    """The decoded token, hostile characters and all."""
     shown: str
     """The text made visible: `·` for a leading space, `↵`, `→`, escapes; never longer than 40 characters."""
     kind: str
@@ -22,76 +22,76 @@ class Token(NamedTuple):
     score: float
     """Dot product of the token's vector with the direction, or their cosine; negative on the minus ray."""
     place: Address | None = None
-    """Where it leads, if it is no token but a neuron or a head's direction."""
+    """The page that it leads to, if it is no token but a neuron or a head's direction."""
 
 
 TermKind = Literal["word", "phrase", "token", "ray"]
-"""What a term of a search is."""
+"""The kind of a search term."""
 
 
 class Hit(NamedTuple):
-    """A token that has the text that a visitor looks for."""
+    """A token that contains the text that a visitor looks for."""
 
     ray: Sign
     place: int
-    """In the order of its ray, from 1; behind those that a table shows, too."""
+    """Place along its ray, from 1; possibly behind the tokens that a table shows."""
     token: Token
     is_whole: bool
-    """It is the text, but for capitals and white space around it."""
+    """True if it equals the text but for capitals and white space around it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """One ray beside random ones: how alike its top tokens are in the model's space, and in spelling.
 
-    None where it has too few trained tokens to tell, or too few forms: words, each once, whatever case and space.
+    Numbers are None where it has too few trained tokens, or too few forms: words, each once, whatever case and space.
     """
 
     coherence: tuple[float | None, ...]
-    """Of its first 10, 20 and 50 trained tokens."""
+    """Coherence of its first 10, 20 and 50 trained tokens."""
     z: tuple[float | None, ...]
     p: tuple[float | None, ...]
     q: float | None
-    """The false discovery rate of the list that ends at this one, most coherent first: of all of the matrix's rays on this
-    side. None, too, on a layer's page until the matrix is computed."""
+    """The false discovery rate of the list that ends at this one, most coherent first, of all of the matrix's rays on
+    this side. None, too, on a layer's page until the matrix is computed."""
     spelling_z: float | None
     spelling_p: float | None
     rotation_p: float | None = None
-    """Among the rays of random rotations of the same span; None unless these were asked for."""
+    """p among the rays of random rotations of the same span; None unless these were asked for."""
     forms_z: float | None = None
-    """Of its forms in the place of its tokens."""
+    """z of its forms instead of its tokens."""
     forms_p: float | None = None
     beyond_z: float | None = None
-    """Of those forms that neither begin nor end, with three letters, as one before them."""
+    """z of the forms that share neither their first nor their last three letters with one before them."""
     beyond_p: float | None = None
     beyond_share: float | None = None
-    """How much alike these are beside all of its forms, each less what random rays are: 1 for as much. None where its forms
-    are not shown to be alike."""
+    """Coherence of these forms as a share of that of all its forms, both minus the mean of random rays. None where its
+    forms are not shown to be alike."""
     n_forms: int = 0
-    """Forms among its kept tokens."""
+    """Number of forms among its kept tokens."""
     letterless: bool = False
-    """Most of its first 10 trained tokens, or of all that are kept, have no letter."""
+    """True if most of its first 10 trained tokens, or of all kept ones, have no letter."""
     reading: Reading = "unknown"
-    """What all that makes of the ray."""
+    """The reading of the ray that follows from these numbers."""
 
     @property
     def is_readable(self) -> bool:
-        """Its tokens are more alike than chance has it, at p < .01."""
+        """True if its tokens are more alike than by chance, at p < .01."""
         return is_significant(self.p[HEADLINE])
 
     @property
     def is_found(self) -> bool:
-        """It is among those of its list of which a tenth may be false."""
+        """True if it is found at a false discovery rate of 10%."""
         return self.q is not None and self.q < FDR
 
     @property
     def stands_out(self) -> bool:
-        """Both: it is more alike than chance has it by itself, and in a list of so many."""
+        """True if it is readable by itself and found among all rays of its list."""
         return self.is_readable and self.is_found
 
     @property
     def is_spelling(self) -> bool:
-        """Its forms are alike in spelling, at p < .01: whether it is readable by that alone, `reading` says."""
+        """True if its forms are alike in spelling, at p < .01; `reading` says if it is readable by that alone."""
         return is_significant(self.spelling_p)
 
 
@@ -101,10 +101,10 @@ class Rays:
 
     plus: Judgement
     minus: Judgement | None = None
-    """None where the basis has one ray a term, as have the others."""
+    """None where the basis has one ray a term; so are `kind` and `difference_p`."""
     kind: RayClass | None = None
     difference_p: float | None = None
-    """How often the rays of a random direction differ as much."""
+    """Share of random directions whose two rays differ as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,37 +114,37 @@ class Verdict:
     side: str
     n_rays: int
     n_unknown: int
-    """Rays besides, with too few trained tokens to be judged."""
+    """Further rays, with too few trained tokens to be judged."""
     n_readable: int
-    """At p < .01: about 1 in 100 of random ones."""
+    """Rays at p < .01: about 1 in 100 of random ones."""
     n_found: int
-    """At a false discovery rate of 10%."""
+    """Rays at a false discovery rate of 10%."""
     n_spelling: int
-    """Of the readable ones those that are so by their spelling alone."""
+    """Readable rays that are so by their spelling alone."""
     classes: tuple[tuple[RayClass, int], ...]
-    """Directions of each class; empty where the basis has one ray a term."""
+    """Number of directions of each class; empty where the basis has one ray a term."""
     n_better: int | None = None
     """Rays better than 95% of those of random rotations of the same span; None unless these were asked for."""
     n_theme: int = 0
-    """Of the readable ones: a theme; so are the next ones counted, each ray once."""
+    """Readable rays whose reading is a theme; the next counts are of other readings, each ray once."""
     n_one_word: int = 0
     n_partly: int = 0
-    """Partly spelling."""
+    """Readable rays whose reading is partly spelling."""
     n_letterless: int = 0
 
 
 Words = Sequence[Sequence[Token]]
-"""Words of an end, each with the tokens that are it but for case and white space."""
+"""Words of an end, each with its tokens, which differ in case and white space only."""
 
 
 class NamedToken(NamedTuple):
-    """A token that a visitor names, or may name: there is no score yet."""
+    """A token that a visitor names, or may name; without a score."""
 
     id: int
     text: str
     shown: str
     kind: str
     spelling: str
-    """What names it in a link: its text, or `#1234` where that cannot."""
+    """Its name in a link: its text, or `#1234` where the text cannot name it."""
     typed: str
-    """What names it in a box, spaces visible: its shown form, or its spelling where that names another."""
+    """Its name in a text box, spaces visible: its shown form, or its spelling where that names another."""

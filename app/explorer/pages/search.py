@@ -1,4 +1,4 @@
-"""What is searched for, how it was understood, and what was found."""
+"""The pages of a search and of suggestions: the query, its terms, and the rays that were found."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -11,27 +11,27 @@ from app.explorer.pages.rays import Hit, NamedToken, TermKind, Token
 from app.explorer.view import View
 
 SearchOrder = Literal["theme", "alignment"]
-"""By how alike a ray's tokens are to the words, or by the product of its vector with theirs."""
+"""Order by the likeness of a ray's tokens to the words, or by the product of its vector with theirs."""
 
 SearchBasis = Literal["svd", "neuron"]
-"""What is searched: singular directions, or the neurons of MLPs."""
+"""The searched directions: singular ones, or the neurons of MLPs."""
 
 Evidence = Literal["clear", "weak", "chance"]
-"""What an alignment says: fewer than .01 as good are expected by chance, fewer than 1, or more."""
+"""The weight of an alignment: fewer than .01 as good are expected by chance, fewer than 1, or more."""
 
 CLEAR, WEAK = 0.01, 1.0
-"""Bounds of that, in numbers expected by chance."""
+"""Bounds of clear and weak evidence, in numbers expected by chance."""
 
 MOST_FALSE = 0.5
-"""Where more of what is nearest may be chance, it does not stand out."""
+"""Largest false discovery rate at which the nearest rays stand out."""
 
 USED = 0.5
-"""The least gain of directions that are used as much as others."""
+"""Least gain of directions that count as used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """What is searched for, among which rays, and in which order; empty: any."""
+    """The query, filters and order of a search; empty: any."""
 
     q: str = ""
     order: SearchOrder = "theme"
@@ -39,7 +39,7 @@ class Inquiry:
     side: str = ""
     kind: str = ""
     layers: str = ""
-    """One of them, `20-29`, or `ends` for the model's own matrices."""
+    """One layer, a range as `20-29`, or `ends` for the model's own matrices."""
     readable: bool = False
     used: bool = False
     """Only directions whose gain is at least half an average one's."""
@@ -47,7 +47,7 @@ class Inquiry:
 
 
 class Offer(NamedTuple):
-    """Another spelling of a word: what to ask for in its place."""
+    """Another spelling of a word, with the query that has it in its place."""
 
     q: str
     token: NamedToken
@@ -61,17 +61,17 @@ class AskedTerm:
     kind: TermKind
     is_minus: bool
     tokens: tuple[NamedToken, ...]
-    """Whose vectors stand for it; of a ray those that it is searched with by theme."""
+    """Tokens whose vectors stand for it; for a ray those of its theme."""
     left_out: tuple[NamedToken, ...] = ()
-    """Punctuation and the most frequent tokens of a phrase."""
+    """Punctuation and the most frequent tokens of a phrase, which are not searched for."""
     untrained: tuple[NamedToken, ...] = ()
-    """Of its tokens those that have no vector, since training never moved them."""
+    """Its tokens without a vector, since training never moved them."""
     variants: tuple[Offer, ...] = ()
     ray: Ray | None = None
 
     @property
     def is_cut(self) -> bool:
-        """It is a word that is no single token."""
+        """True for a word that is no single token."""
         return self.kind == "word" and len(self.tokens) + len(self.left_out) > 1
 
 
@@ -80,94 +80,94 @@ class FoundRay:
     """A ray that a search found."""
 
     address: Address
-    """Of its direction."""
+    """The direction's address."""
     ray: Sign
     side: str
-    """Whose tokens and vector were compared: read, write, query or key."""
+    """The side whose tokens and vector were compared: read, write, query or key."""
     theme: float
-    """Mean likeness of its first tokens and what was asked for."""
+    """Mean likeness of its first tokens to the query."""
     alignment: float | None
-    """Product of its vector with that of what was asked for; None where that has no vector at this end of the model."""
+    """Product of its vector with the query's; None where the query has no vector at this end of the model."""
     expected: float | None
-    """Rays of the model that would be so aligned with any vector; None as well while that is not known."""
+    """Number of the model's rays that would be so aligned by chance; None while that is not known."""
     gain: float
-    """Its strength in root mean squares of its matrix's."""
+    """Its strength divided by the root mean square of its matrix's."""
     strength: float
     z: float | None
     p: float | None
     reading: Reading
     is_letterless: bool
     tokens: tuple[Token, ...]
-    """Each with its likeness to what was asked for."""
+    """Its first tokens, each scored by its likeness to the query."""
     asked: tuple[Hit, ...]
-    """Of its tokens those that were asked for, in any spelling."""
+    """Its tokens that the query asks for, in any spelling."""
     other: RayReadout | None
     """The same ray on the other side of its direction, where that is the residual stream too."""
 
     @property
     def evidence(self) -> Evidence | None:
-        """In a word what its alignment says; None where that is not known."""
+        """The weight of its alignment; None where that is not known."""
         if self.expected is None:
             return None
         return "clear" if self.expected < CLEAR else "weak" if self.expected < WEAK else "chance"
 
     @property
     def is_readable(self) -> bool:
-        """Its tokens are more alike than chance has it."""
+        """True if its tokens are more alike than by chance."""
         return is_significant(self.p)
 
     @property
     def is_faint(self) -> bool:
-        """Its matrix hardly uses it."""
+        """True if its gain is below USED."""
         return self.gain < USED
 
 
 class StripRow(NamedTuple):
-    """Where in depth the nearest rays of one kind of matrix are."""
+    """Counts over layers of the nearest rays of one kind of matrix."""
 
     kind: Kind
     counts: tuple[int, ...]
-    """Of each layer; of the model's own matrices one number."""
+    """One number a layer; a single one for the model's own matrices."""
 
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What a search went through, and what of it chance alone would bring."""
+    """The rays that a search compared, and how many of them chance alone would bring."""
 
     n_rays: int
-    """That passed the filters and were compared."""
+    """Rays that passed the filters and were compared."""
     share: float
-    """Of the model's singular directions, or of its neurons, those that have been read."""
+    """Share of the model's singular directions, or of its neurons, that the bank has."""
     n_controls: int
-    """Rays of random directions that were asked the same; 0 while they are not there."""
+    """Random rays that were compared with the same query; 0 while they are not there."""
     n_beyond: int
     """Rays with a better theme than every control."""
     rank: int
-    """Up to which ray of the order by theme the next is meant."""
+    """Number of nearest rays by theme that `fdr` and `n_aligned` are about."""
     fdr: float | None
-    """The share of these that chance may have brought, at most; None while there are no controls."""
+    """False discovery rate of these, at most; None while there are no controls."""
     n_aligned: int
-    """Of these, those that are aligned with the words as fewer than one direction would be by chance."""
+    """Number of these with an alignment that fewer than one direction would have by chance."""
     stands_out: bool | None
-    """Some of them do, by theme or by alignment; None where it is not known."""
+    """True if they stand out, by theme or by alignment; None where it is not known."""
     is_of_nearest: bool = False
-    """Only those nearest by theme are ordered by alignment: it would take too long to read all vectors."""
+    """True if only the rays nearest by theme are ordered by alignment: reading all vectors would take too long."""
 
     @property
     def is_theme(self) -> bool:
-        """Of these most are not what chance would bring: by theme they stand out."""
+        """True if most of them are not chance: they stand out by theme."""
         return self.fdr is not None and self.fdr <= MOST_FALSE
 
 
 class Unbuilt(NamedTuple):
-    """What a page rests on and only precomputing builds, where it is not here."""
+    """A missing part of a page that only precomputing builds."""
 
     why: str
-    """In a sentence, with the command."""
+    """The reason in a sentence, with the command."""
     command: str
-    """What to type into a terminal to have it built."""
+    """The command that builds it."""
     job: str | None
-    """One that computes matrices of the model, or waits to: it may be building it."""
+    """A live job that computes matrices of the model: it may be building it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,46 +175,46 @@ class SearchPage:
     """The rays of a model that are nearest to words, tokens or other rays."""
 
     address: Address
-    """Of the model."""
+    """The model's address."""
     model: Model
     view: View
     inquiry: Inquiry
     terms: tuple[AskedTerm, ...] = ()
     found: tuple[FoundRay, ...] = ()
-    """On this page, the best first."""
+    """Rays on this page, the best first."""
     n_found: int = 0
-    """On all pages."""
+    """Rays on all pages."""
     n_pages: int = 1
     strip: tuple[StripRow, ...] = ()
-    """Of all that was found, on whichever page."""
+    """Counts over layers of all rays found, on all pages."""
     searched: Searched | None = None
-    """None where nothing was."""
+    """None where nothing was searched."""
     problem: str = ""
-    """Why not, where the visitor can do something about it; empty where nothing was asked for, too."""
+    """Why nothing was searched, where the visitor can mend it; empty for an empty query, too."""
     is_cut: bool = False
-    """Only the first tokens are searched for, since there are too many."""
+    """True if only the first tokens are searched for, since there are too many."""
     unbuilt: Unbuilt | None = None
-    """What this model cannot be searched without, where that is not here."""
+    """The missing bank, without which this model cannot be searched; None where it is there."""
     place: Address | None = None
-    """What the text names besides, if it is the name of a place."""
+    """The place that the text names, too, if it names one."""
     choices: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """What may be chosen: kinds of matrices, sides."""
+    """Values of the filters: kinds of matrices, sides."""
     bases: tuple[SearchBasis, ...] = ("svd",)
-    """What is searched of this model: neurons of the largest are not."""
+    """Bases that this model is searched in: the largest models' neurons are not searched."""
     suggested: tuple[str, ...] = ()
     """Searches to begin with."""
     n_neurons: int = 0
-    """Ends of single neurons that stand out for the words, where directions are searched without filters."""
+    """Ends of single neurons that stand out for the query, where directions are searched without filters."""
 
     @property
     def is_whole(self) -> bool:
-        """All of the model was searched, and held against chance."""
+        """True if all of the model was searched, and compared with random directions."""
         return self.searched is not None and self.searched.share == 1 and self.searched.n_controls > 0
 
 
 @dataclass(frozen=True, slots=True)
 class EveryPage:
-    """The same search in every model of a server, apart: each in its own weights."""
+    """The same search in every model of a server, each in its own weights."""
 
     q: str
     pages: tuple[SearchPage, ...]
@@ -223,31 +223,31 @@ class EveryPage:
 
 
 class Suggestion(NamedTuple):
-    """Where a text may lead."""
+    """A page that a text may lead to."""
 
     address: Address
     under: str
-    """A page of that place that no address is; empty for the place itself."""
+    """A page of that place without an address of its own; empty for the place itself."""
     about: str = ""
     ray: str = ""
-    """p or n, the anchor."""
+    """The anchor, p or n."""
     weights: str = ""
-    """Those that were named with it."""
+    """Weight processing named with the place; empty for none."""
     shown: str = ""
-    """What it is called, where that is a token."""
+    """The token as it is shown, if the page is a token's."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuggestPage:
-    """Where what someone types may lead."""
+    """The pages that a typed text may lead to."""
 
     address: Address
-    """Of the model."""
+    """The model's address."""
     model: Model
     view: View
     text: str
     shown: str
-    """The same, made visible."""
+    """The text made visible."""
     taken: Suggestion | None
-    """Where the text itself leads; None: to the search."""
+    """The page that the text itself names; None for the search."""
     places: tuple[Suggestion, ...]

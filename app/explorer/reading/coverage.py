@@ -1,4 +1,4 @@
-"""Which pages of a model open at once, because their matrices were computed before. Looks at names of files only."""
+"""The coverage of a model: which pages open at once, since their matrices are in the store. Reads file names only."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,56 +17,58 @@ Heads = tuple[tuple[bool, ...], ...]
 """A row for each layer, a value for each head."""
 
 
-def kept(r: Resources, model: OpenModel, processing: Processing) -> Heads:
-    """Whether both matrices of each head are there."""
+def find_computed_heads(r: Resources, model: OpenModel, processing: Processing) -> Heads:
+    """Tell for each head whether both its matrices are in the store."""
     note_now()
     return tuple(
         tuple(all(path.is_file() for path in matrices) for matrices in heads)
-        for heads in _of(r.store, model, processing).heads
+        for heads in _paths_of(r.store, model, processing).heads
     )
 
 
-def places(r: Resources, model: OpenModel, processing: Processing, above: Address) -> tuple[MatrixCell, ...]:
-    """The matrices of that layer's MLP, or those of the model itself."""
+def list_matrices(r: Resources, model: OpenModel, processing: Processing, above: Address) -> tuple[MatrixCell, ...]:
+    """List the matrices of a layer's MLP, or those of the model itself, each with whether it is in the store."""
     note_now()
     kinds = model.header.model_kinds if above.layer is None else model.header.layer_kinds
-    paths = _of(r.store, model, processing).singles[above.layer]
+    paths = _paths_of(r.store, model, processing).singles[above.layer]
     return tuple(MatrixCell(above.at(kind), path.is_file()) for kind, path in zip(kinds, paths, strict=True))
 
 
 @dataclass(frozen=True)
 class _Paths:
-    """Where the matrices of a model in one processing are, or would be."""
+    """Paths of a model's matrices in one weight processing, whether they exist or not."""
 
     heads: tuple[tuple[tuple[Path, ...], ...], ...]
-    """Of each head of each layer, both."""
+    """OV and QK of each head of each layer."""
     singles: dict[int | None, tuple[Path, ...]]
-    """Of each layer's MLP; of the model itself for None."""
+    """The matrices of each layer's MLP; under None those of the model itself."""
 
 
-_known: WeakKeyDictionary[OpenModel, dict[tuple[ArtifactStore, Processing], _Paths]] = WeakKeyDictionary()
-"""Of every model as long as it is open: the front page asks for all of them in turn, however many they are."""
+_known_paths: WeakKeyDictionary[OpenModel, dict[tuple[ArtifactStore, Processing], _Paths]] = WeakKeyDictionary()
+"""Paths of each open model: the front page asks for those of every model."""
 
 
-def _of(store: ArtifactStore, model: OpenModel, processing: Processing) -> _Paths:
-    of_model = _known.setdefault(model, {})
+def _paths_of(store: ArtifactStore, model: OpenModel, processing: Processing) -> _Paths:
+    of_model = _known_paths.setdefault(model, {})
     if (store, processing) not in of_model:
-        of_model[store, processing] = _paths(store, model, processing)
+        of_model[store, processing] = _hash_paths(store, model, processing)
     return of_model[store, processing]
 
 
-def _paths(store: ArtifactStore, model: OpenModel, processing: Processing) -> _Paths:
-    """A thousand hashes, which never change."""
+def _hash_paths(store: ArtifactStore, model: OpenModel, processing: Processing) -> _Paths:
+    """Hash the recipes of all matrices: a thousand hashes, which never change."""
     header, address = model.header, Address(model.header.slug)
 
     def path(matrix: Address) -> Path:
         return store.path(recipes.decomposition(model, matrix.in_basis("svd"), processing, {}))
 
-    def both(head: Address) -> tuple[Path, ...]:
+    def paths_of_head(head: Address) -> tuple[Path, ...]:
         return tuple(path(head.at(circuit)) for circuit in CIRCUITS)
 
     layers = [address.at_layer(layer) for layer in range(model.manifest.n_layers)]
-    heads = tuple(tuple(both(layer.at_head(head)) for head in range(model.manifest.n_heads)) for layer in layers)
+    heads = tuple(
+        tuple(paths_of_head(layer.at_head(head)) for head in range(model.manifest.n_heads)) for layer in layers
+    )
     singles: dict[int | None, tuple[Path, ...]] = {
         layer.layer: tuple(path(layer.at(kind)) for kind in header.layer_kinds) for layer in layers
     }

@@ -1,7 +1,7 @@
-"""Which directions have a text among the tokens that are kept at either end of a side, and where.
+"""A search for a text among the kept tokens of a matrix's directions.
 
-A whole token is one that is the text but for capitals, width and white space around it. Knows how rows stand in an
-artifact (`app.explorer.reading.directions`), not how they were made. Imports no torch.
+A whole hit is a token equal to the text but for capitals, width and white space around it. Knows how rows are laid out
+in an artifact (`app.explorer.reading.directions`), not how they were made. Imports no torch.
 """
 
 from collections.abc import Sequence
@@ -12,30 +12,30 @@ from numpy.typing import NDArray
 
 from app.core.address import Sign
 from app.core.judging.forms import form_of
-from app.explorer.layout import PREFIXES
+from app.explorer.layout import SIDE_PREFIXES
 from app.explorer.pages.directions import Direction, SideReadout
 from app.explorer.pages.rays import Hit, Token
-from app.explorer.reading.directions import NAMES, Rows
+from app.explorer.reading.directions import ENTRY_NAMES, Rows
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays
 
 ENDS: tuple[tuple[Sign, str], ...] = (("p", "top"), ("n", "bottom"))
-BEYOND = 3
-"""At an end, of those that stand behind the tokens that a table shows."""
+MOST_BEHIND = 3
+"""Hits of an end that are shown from behind the tokens of a table."""
 
 
 @dataclass(frozen=True)
 class Hits:
-    """The tokens that a text occurs in, out of all that the rows of an artifact have."""
+    """The tokens of an artifact that contain a text."""
 
     ends: tuple[tuple[int, Sign, str], ...]
-    """Side (0 left, 1 right), ray, and the name that its arrays begin with."""
+    """Side (0 left, 1 right), ray, and the prefix of its arrays."""
     ids: NDArray[np.int32]
     whole: NDArray[np.int32]
-    """Of them, those that are the text."""
+    """Those that equal the text."""
 
     def rows(self, arrays: Arrays, rows: Rows) -> Rows:
-        """Those of the rows that have any, first those with a whole one, each in the order that they had."""
+        """Keep the rows that have a hit, those with a whole one first, else in their order."""
         if not self.ends:
             return rows[:0]
         kept = np.concatenate([arrays[f"{end}_ids"][rows] for _, _, end in self.ends], axis=1)
@@ -43,29 +43,29 @@ class Hits:
         has_any = is_whole | np.isin(kept, self.ids).any(axis=1)
         return np.concatenate([rows[is_whole], rows[has_any & ~is_whole]])
 
-    def marked(
+    def add_hits(
         self, arrays: Arrays, rows: Rows, directions: Sequence[Direction], k: int, vocabulary: Vocabulary
     ) -> tuple[Direction, ...]:
-        """These rows' directions, each with where the text occurs: in the first k tokens of a ray, and a few behind."""
+        """Add to each row's direction its hits: those among the first k tokens of a ray, and a few behind."""
         return tuple(
             replace(
                 one,
-                left=self._of(0, arrays, row, one.left, k, vocabulary),
-                right=self._of(1, arrays, row, one.right, k, vocabulary),
+                left=self._add_to_side(0, arrays, row, one.left, k, vocabulary),
+                right=self._add_to_side(1, arrays, row, one.right, k, vocabulary),
             )
             for row, one in zip(rows.tolist(), directions, strict=True)
         )
 
-    def _of(
+    def _add_to_side(
         self, side: int, arrays: Arrays, row: int, readout: SideReadout, k: int, vocabulary: Vocabulary
     ) -> SideReadout:
         found: list[Hit] = []
         for own, ray, end in self.ends:
             if own == side:
-                found += self._at(ray, arrays[f"{end}_ids"][row], arrays[f"{end}_scores"][row], k, vocabulary)
+                found += self._find_in_ray(ray, arrays[f"{end}_ids"][row], arrays[f"{end}_scores"][row], k, vocabulary)
         return replace(readout, found=tuple(found))
 
-    def _at(
+    def _find_in_ray(
         self, ray: Sign, ids: NDArray[np.int32], scores: NDArray[np.float32], k: int, vocabulary: Vocabulary
     ) -> list[Hit]:
         places = np.flatnonzero(np.isin(ids, self.ids) & (scores != 0)).tolist()
@@ -80,16 +80,16 @@ class Hits:
             for place in places
         ]
         behind = sorted((one for one in all_ if one.place > k), key=lambda one: not one.is_whole)
-        return [one for one in all_ if one.place <= k] + behind[:BEYOND]
+        return [one for one in all_ if one.place <= k] + behind[:MOST_BEHIND]
 
 
-def hits(arrays: Arrays, text: str, n_rays: int, vocabulary: Vocabulary, sides: tuple[str, str]) -> Hits:
-    """Where the text occurs in the tokens of the artifact's rows, case ignored; sides without tokens have none."""
+def find_hits(arrays: Arrays, text: str, n_rays: int, vocabulary: Vocabulary, sides: tuple[str, str]) -> Hits:
+    """Find the tokens of the artifact's rows that contain the text, case ignored; sides without tokens have none."""
     ends = tuple(
         (at, ray, f"{side}_{end}")
-        for at, (side, name) in enumerate(zip(PREFIXES, sides, strict=True))
+        for at, (side, name) in enumerate(zip(SIDE_PREFIXES, sides, strict=True))
         for ray, end in ENDS[:n_rays]
-        if name not in NAMES or name == "token"
+        if name not in ENTRY_NAMES or name == "token"
     )
     ids = (
         np.unique(np.concatenate([arrays[f"{end}_ids"].ravel() for _, _, end in ends]))

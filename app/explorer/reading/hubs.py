@@ -1,21 +1,22 @@
-"""Tokens that crowd the ends of any direction, by a control's random ones: long vectors, mostly, and no finding.
+"""Hubs: tokens at the ends of very many random directions, mostly because their vectors are long.
 
-Knows how a control's tokens are kept (`app.explorer.making.judging.controls`), not how they were read. Imports no torch.
+Knows how a control's tokens are laid out (`app.explorer.making.judging.controls`), not how they were read. Imports no
+torch.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 FIRST = 10
-"""Tokens of a ray that count."""
+"""First tokens of a ray that are counted."""
 SHARE = 0.005
-"""A hub is among the first of that share of all random rays, or of more."""
+"""A hub is among the first tokens of at least this share of all random rays."""
 TIMES = 10
-"""And that many times as often as if all tokens came up equally often: in a small vocabulary each is often there."""
+"""A hub also comes up at least this many times as often as chance: in a small vocabulary every token is frequent."""
 
 
-def hubs(ids: NDArray[np.int32], size: int) -> NDArray[np.bool_]:
-    """Which of `size` tokens are hubs, by the first tokens [n 2 k] of random directions.
+def find_hubs(ids: NDArray[np.int32], size: int) -> NDArray[np.bool_]:
+    """Find which of `size` tokens are hubs, by the first tokens [n 2 k] of random directions.
 
     Example: a token among the first ten at 10 of 2,000 ends is one; in a vocabulary of 300 it takes 667 of them.
     """

@@ -1,4 +1,4 @@
-"""A matrix's artifact as a page: the table of its directions in the view's order, its scores, its notes.
+"""The pages of a matrix and of a direction, read from an artifact: table, scores, notes.
 
 Knows neither queue nor store, and imports no torch.
 """
@@ -10,32 +10,32 @@ import numpy as np
 
 from app.core.address import LAYER_KINDS, Address
 from app.core.basis import BASES
-from app.explorer.asking.places import neighbours, noun_of
-from app.explorer.asking.views import farthest
+from app.explorer.asking.places import neighbours_of, noun_of
+from app.explorer.asking.views import largest_distance
 from app.explorer.errors import UnknownAddress
 from app.explorer.header import Note
 from app.explorer.inventory import SIDES, bases_of, most_terms
-from app.explorer.layout import PREFIXES, THRESHOLDS
+from app.explorer.layout import SIDE_PREFIXES, THRESHOLDS
 from app.explorer.library import OpenModel
 from app.explorer.pages.directions import ControlSpread, DirectionPage, SideReadout
 from app.explorer.pages.matrices import Curve, Lonely, MatrixPage, Need, Packing
 from app.explorer.reading import verdicts
 from app.explorer.reading.directions import (
     Rows,
-    determinacy,
-    directions,
-    histogram,
-    indices,
-    limited,
-    n_rays,
-    numbered,
-    ordered,
-    paged,
-    readouts,
+    add_words,
+    count_rays,
+    filter_rows,
+    find_neuron,
+    indices_of,
+    read_determinacy,
+    read_directions,
+    read_histogram,
+    read_side,
     row_of,
-    with_words,
+    sort_rows,
+    take_page,
 )
-from app.explorer.reading.hits import Hits, hits
+from app.explorer.reading.hits import Hits, find_hits
 from app.explorer.view import Tab, View
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays, Artifact
@@ -43,9 +43,9 @@ from app.store.artifacts import Arrays, Artifact
 TABLE_TOKENS, DIRECTION_TOKENS = 8, 50
 """Tokens a ray."""
 TABLE_WORDS = 8
-"""Words a ray, of all tokens that are kept: where a table is a page, not a file."""
-LONELY = 24
-"""Atoms that are named."""
+"""Words a ray, among all kept tokens: on pages, not in files."""
+MOST_LONELY = 24
+"""Lonely atoms that are listed."""
 BIAS_TERMS: dict[str, str] = {
     "ov": "ov-constant",
     "qk": "key-bias",
@@ -56,67 +56,67 @@ BIAS_TERMS: dict[str, str] = {
 }
 
 
-def matrix_page(
+def make_matrix_page(
     model: OpenModel, address: Address, shown: View, artifact: Artifact, size: int, k: int | None = None
 ) -> MatrixPage:
-    """The page of the matrix at the address in its basis, `size` directions at a time; k: of a file, tokens at either end."""
+    """Make the page of a matrix in its basis, `size` directions at a time; `k`: tokens at either end, for a file."""
     assert address.kind is not None
     sides, arrays = SIDES[address.kind], artifact.arrays
-    address = canonical(address)
-    rays = n_rays(address)
-    rows = limited(arrays, ordered(arrays, shown.sort, rays), shown.only, rays)
-    rows, search = _found(arrays, rows, shown.find, rays, model.vocabulary, sides)
-    on_page, n_pages = paged(rows, shown.page, size)
+    address = canonical_address(address)
+    rays = count_rays(address)
+    rows = filter_rows(arrays, sort_rows(arrays, shown.sort, rays), shown.only, rays)
+    rows, search = _search_rows(arrays, rows, shown.find, rays, model.vocabulary, sides)
+    on_page, n_pages = take_page(rows, shown.page, size)
     n_words = TABLE_WORDS if k is None else 0
     k = k or TABLE_TOKENS
-    listed = directions(arrays, on_page, address, sides, k, model.vocabulary, n_words)
+    listed = read_directions(arrays, on_page, address, sides, k, model.vocabulary, n_words)
     if search is not None:
-        listed = search.marked(arrays, on_page, listed, k, model.vocabulary)
-    previous, following = neighbours(model.header, address)
+        listed = search.add_hits(arrays, on_page, listed, k, model.vocabulary)
+    previous, following = neighbours_of(model.header, address)
     return MatrixPage(
         address=address,
         model=model.header,
         view=shown,
         rank=len(arrays["strength"]),
         singular_values=tuple(arrays["strength"].tolist()),
-        indices=tuple(indices(arrays).tolist()),
+        indices=tuple(indices_of(arrays).tolist()),
         scores=tuple(artifact.facts["scores"].items()),
         sides=sides,
-        bias=_bias(model, address, artifact),
+        bias=_read_bias(model, address, artifact),
         bias_term="mean" if artifact.facts.get("bias_is") == "mean" else BIAS_TERMS.get(address.kind or "", ""),
-        tabs=tabs(address),
+        tabs=list_tabs(address),
         verdicts=tuple(
             judged
-            for side, name in zip(PREFIXES, sides, strict=True)
-            if (judged := verdicts.verdict(arrays, side, name, rays))
+            for side, name in zip(SIDE_PREFIXES, sides, strict=True)
+            if (judged := verdicts.judge_side(arrays, side, name, rays))
         ),
-        packing=_packing(address, artifact),
-        curve=_curve(artifact),
-        determinacy=determinacy(arrays),
+        packing=_read_packing(address, artifact),
+        curve=_read_curve(artifact),
+        determinacy=read_determinacy(arrays),
         directions=listed,
         n_found=len(rows),
         n_pages=n_pages,
-        notes=_notes(model, address, shown, artifact),
-        farthest=farthest(model, address),
+        notes=_list_notes(model, address, shown, artifact),
+        farthest=largest_distance(model, address),
         previous=previous,
         next=following,
     )
 
 
-def _found(
+def _search_rows(
     arrays: Arrays, rows: Rows, text: str, n_rays: int, vocabulary: Vocabulary, sides: tuple[str, str]
 ) -> tuple[Rows, Hits | None]:
-    """Those of the rows that the text is in, and where; all, and nowhere, for no text."""
+    """Keep the rows that have the text, with the hits; all rows and None for an empty text."""
     if not text:
         return rows, None
-    of_number = numbered(arrays, rows, text, sides)
+    of_number = find_neuron(arrays, rows, text, sides)
     if of_number is not None:
         return of_number, None
-    search = hits(arrays, text, n_rays, vocabulary, sides)
+    search = find_hits(arrays, text, n_rays, vocabulary, sides)
     return search.rows(arrays, rows), search
 
 
-def direction_page(
+def make_direction_page(
     model: OpenModel,
     address: Address,
     shown: View,
@@ -124,16 +124,16 @@ def direction_page(
     controls: tuple[ControlSpread | None, ControlSpread | None],
     rotations: tuple[ControlSpread | None, ControlSpread | None] = (None, None),
 ) -> DirectionPage:
-    """The page of the direction at the address; UnknownAddress if the matrix has none of that number."""
+    """Make the page of the direction at the address; UnknownAddress if the matrix has none of that index."""
     assert address.kind is not None
     assert address.index is not None
     arrays, rank = artifact.arrays, len(artifact.arrays["strength"])
     whole = address.in_basis(address.basis)
     row = row_of(arrays, address.index)
     if row is None:
-        raise _missing(model, address, rank)
-    previous, following = _around(arrays, address)
-    (direction,) = directions(
+        raise _missing_error(model, address, rank)
+    previous, following = _adjacent_directions(arrays, address)
+    (direction,) = read_directions(
         arrays, slice(row, row + 1), whole, SIDES[address.kind], DIRECTION_TOKENS, model.vocabulary
     )
     return DirectionPage(
@@ -143,23 +143,23 @@ def direction_page(
         direction=direction,
         rank=rank,
         singular_values=tuple(arrays["strength"].tolist()),
-        indices=tuple(indices(arrays).tolist()),
-        left_histogram=histogram(arrays, "left", row),
-        right_histogram=histogram(arrays, "right", row),
+        indices=tuple(indices_of(arrays).tolist()),
+        left_histogram=read_histogram(arrays, "left", row),
+        right_histogram=read_histogram(arrays, "right", row),
         controls=controls,
         rotations=rotations,
         positions=tuple(arrays["left_curve"][row].tolist()) if "left_curve" in arrays else (),
-        same=_same(model, address, artifact),
-        tabs=tabs(address),
-        notes=_notes(model, address, shown, artifact),
-        farthest=farthest(model, address),
+        same=_list_same_neuron(model, address, artifact),
+        tabs=list_tabs(address),
+        notes=_list_notes(model, address, shown, artifact),
+        farthest=largest_distance(model, address),
         previous=previous,
         next=following,
     )
 
 
-def _missing(model: OpenModel, address: Address, rank: int) -> UnknownAddress:
-    """Say why the matrix has no such direction, and which it has."""
+def _missing_error(model: OpenModel, address: Address, rank: int) -> UnknownAddress:
+    """Explain why the matrix has no such direction, and name the valid range."""
     noun, whole = noun_of(address), address.in_basis(address.basis)
     if noun == "direction" or not rank:
         has = f"it has directions 0 to {rank - 1}" if rank else "it is zero and has none"
@@ -171,10 +171,10 @@ def _missing(model: OpenModel, address: Address, rank: int) -> UnknownAddress:
     )
 
 
-def _around(arrays: Arrays, address: Address) -> tuple[Address | None, Address | None]:
-    """The directions of the next smaller and the next larger number: what counting up and down leads to."""
+def _adjacent_directions(arrays: Arrays, address: Address) -> tuple[Address | None, Address | None]:
+    """Return the directions with the next smaller and the next larger index."""
     assert address.index is not None
-    numbers, index = indices(arrays), address.index
+    numbers, index = indices_of(arrays), address.index
     below, above = numbers[numbers < index], numbers[numbers > index]
     return (
         address.direction(int(below.max())) if len(below) else None,
@@ -182,8 +182,8 @@ def _around(arrays: Arrays, address: Address) -> tuple[Address | None, Address |
     )
 
 
-def _same(model: OpenModel, address: Address, artifact: Artifact) -> tuple[Address, ...]:
-    """The neuron at the address in the other matrices of its MLP, as far as it has weights there."""
+def _list_same_neuron(model: OpenModel, address: Address, artifact: Artifact) -> tuple[Address, ...]:
+    """List the same neuron in the other matrices of its MLP, where it has weights."""
     arrays = artifact.arrays
     if "unit" not in arrays:
         return ()
@@ -191,25 +191,27 @@ def _same(model: OpenModel, address: Address, artifact: Artifact) -> tuple[Addre
     return tuple(replace(address, kind=kind) for kind, ranks in others if ranks[address.index] >= 0)
 
 
-def canonical(address: Address) -> Address:
-    """The one address of a matrix in its basis: singular directions are the matrix's own page."""
+def canonical_address(address: Address) -> Address:
+    """Return the canonical address of a matrix in its basis: singular directions are on the matrix's own page."""
     return address.matrix if address.basis in {None, "svd"} else address.in_basis(address.basis)
 
 
-def tabs(address: Address) -> tuple[Tab, ...]:
-    """The bases that the matrix at the address can be seen in."""
+def list_tabs(address: Address) -> tuple[Tab, ...]:
+    """List the bases that the matrix at the address has."""
     assert address.kind is not None
-    return tuple(Tab(name, canonical(address.in_basis(name)), BASES[name].is_fitted) for name in bases_of(address.kind))
+    return tuple(
+        Tab(name, canonical_address(address.in_basis(name)), BASES[name].is_fitted) for name in bases_of(address.kind)
+    )
 
 
-def _curve(artifact: Artifact) -> Curve | None:
+def _read_curve(artifact: Artifact) -> Curve | None:
     if "explained" not in artifact.arrays:
         return None
     columns: list[Any] = [artifact.arrays[name].tolist() for name in ("explained_at", "explained", "explained_svd")]
     return Curve(*map(tuple, columns))
 
 
-def _packing(address: Address, artifact: Artifact) -> Packing | None:
+def _read_packing(address: Address, artifact: Artifact) -> Packing | None:
     arrays = artifact.arrays
     if "cosine_spreads" not in arrays:
         return None
@@ -227,55 +229,55 @@ def _packing(address: Address, artifact: Artifact) -> Packing | None:
         mean_share=float(arrays["mean_share"][0]),
         random_spread=float(arrays["vectors"].shape[1] ** -0.5),
         thresholds=THRESHOLDS,
-        needs=tuple(_need(arrays, who) for who in ("atoms", "random", "pca")),
+        needs=tuple(_read_need(arrays, who) for who in ("atoms", "random", "pca")),
         n_far=int(is_far.sum()),
         n_coherent=None if coherent is None else int(is_coherent.sum()),
         n_lonely=len(lonely),
         lonely=tuple(
             Lonely(address.direction(int(row)), float(arrays["lonely_cosines"][row]), float(arrays["coherence"][row]))
-            for row in lonely[:LONELY]
+            for row in lonely[:MOST_LONELY]
         ),
         far=far,
         coherent=coherent,
     )
 
 
-def _need(arrays: Arrays, who: Literal["atoms", "random", "pca"]) -> Need:
+def _read_need(arrays: Arrays, who: Literal["atoms", "random", "pca"]) -> Need:
     quartiles: list[list[int]] = arrays[f"needs_quartiles_{who}"].tolist()
     return Need(
         who, tuple(arrays[f"needs_errors_{who}"].tolist()), tuple((low, mid, high) for low, mid, high in quartiles)
     )
 
 
-def _bias(model: OpenModel, address: Address, artifact: Artifact) -> SideReadout | None:
-    """What belongs to no direction: it stands on the right, or is a mean of samples."""
+def _read_bias(model: OpenModel, address: Address, artifact: Artifact) -> SideReadout | None:
+    """Read the bias, which belongs to no direction: a bias on the right side, or the mean of samples."""
     if not artifact.facts["has_bias"]:
         return None
     assert address.kind is not None
     name = SIDES[address.kind][0 if artifact.facts.get("bias_side") == "left" else 1]
     arrays, vocabulary = artifact.arrays, model.vocabulary
-    found = readouts(arrays, "bias", slice(None), name, TABLE_TOKENS, vocabulary, address)
-    return with_words(found, arrays, "bias", slice(None), TABLE_WORDS, vocabulary)[0]
+    found = read_side(arrays, "bias", slice(None), name, TABLE_TOKENS, vocabulary, address)
+    return add_words(found, arrays, "bias", slice(None), TABLE_WORDS, vocabulary)[0]
 
 
-def _notes(model: OpenModel, address: Address, shown: View, artifact: Artifact) -> tuple[Note, ...]:
+def _list_notes(model: OpenModel, address: Address, shown: View, artifact: Artifact) -> tuple[Note, ...]:
     if address.circuit is not None:
-        notes = processing_notes(model, shown) + circuit_notes(model, address, shown, artifact)
+        notes = list_processing_notes(model, shown) + list_circuit_notes(model, address, shown, artifact)
     elif address.layer is not None:
-        notes = _of_mlp(model, address, shown)
+        notes = _list_mlp_notes(model, address, shown)
     else:
-        notes = _of_model(model, address, shown)
+        notes = _list_model_notes(model, address, shown)
     if len(artifact.arrays["strength"]) == 0:
         notes.append("zero-matrix")
     return tuple(notes)
 
 
-def circuit_notes(model: OpenModel, address: Address, shown: View, artifact: Artifact) -> list[Note]:
-    """What holds of whatever is read out of the head's matrix at the address."""
-    return _of_qk(model, address, shown) if address.circuit == "qk" else _of_ov(model, shown, artifact)
+def list_circuit_notes(model: OpenModel, address: Address, shown: View, artifact: Artifact) -> list[Note]:
+    """List the notes on readouts of the head's matrix at the address."""
+    return _list_qk_notes(model, address, shown) if address.circuit == "qk" else _list_ov_notes(model, shown, artifact)
 
 
-def _of_mlp(model: OpenModel, address: Address, shown: View) -> list[Note]:
+def _list_mlp_notes(model: OpenModel, address: Address, shown: View) -> list[Note]:
     facts, folded = model.header, shown.weights == "folded"
     if facts.encoder:
         processing: Note = "raw-encoder"
@@ -288,11 +290,11 @@ def _of_mlp(model: OpenModel, address: Address, shown: View) -> list[Note]:
     if address.kind == "mlp-out":
         if facts.mlp_post_norm:
             notes.append("mlp-post-norm" if folded else "mlp-raw-post-norm")
-        notes += _of_ends(model, shown)
+        notes += _list_end_notes(model, shown)
     return notes
 
 
-def _of_model(model: OpenModel, address: Address, shown: View) -> list[Note]:
+def _list_model_notes(model: OpenModel, address: Address, shown: View) -> list[Note]:
     facts, folded = model.header, shown.weights == "folded"
     notes: list[Note] = ["raw-encoder" if facts.encoder else shown.weights]
     if address.kind == "embed":
@@ -306,12 +308,12 @@ def _of_model(model: OpenModel, address: Address, shown: View) -> list[Note]:
     if address.kind in {"embed", "unembed"} and facts.tied and not facts.encoder:
         notes.append("tied-folded" if folded else "tied-page")
     elif address.kind != "heads/read":
-        notes += _of_ends(model, shown)
+        notes += _list_end_notes(model, shown)
     return notes
 
 
-def processing_notes(model: OpenModel, shown: View) -> list[Note]:
-    """What the weight processing does to the sides that attention reads."""
+def list_processing_notes(model: OpenModel, shown: View) -> list[Note]:
+    """List the notes on the weight processing of the sides that attention reads."""
     facts = model.manifest
     if facts.encoder:
         return ["raw-encoder"]
@@ -320,32 +322,32 @@ def processing_notes(model: OpenModel, shown: View) -> list[Note]:
     return [shown.weights, "stream-read"]
 
 
-def _of_ov(model: OpenModel, shown: View, artifact: Artifact) -> list[Note]:
+def _list_ov_notes(model: OpenModel, shown: View, artifact: Artifact) -> list[Note]:
     facts, notes = model.manifest, list[Note]()
     if facts.post_norm:
         notes.append("post-norm" if shown.weights == "folded" else "raw-post-norm")
-    notes += _of_ends(model, shown)
+    notes += _list_end_notes(model, shown)
     if facts.sinks and artifact.facts["has_bias"]:
         notes.append("sinks")
     return notes
 
 
-def _of_ends(model: OpenModel, shown: View) -> list[Note]:
-    """With what vectors the sides are read."""
+def _list_end_notes(model: OpenModel, shown: View) -> list[Note]:
+    """List the notes on the vectors that the sides are read with."""
     facts = model.manifest
     if facts.encoder:
         return ["no-unembedding"]
     if not facts.tied:
         return ["untied"]
-    # Folded, the two ends of a tied model differ: each has its own norm.
+    # Folding makes the two ends of a tied model differ: each has its own norm.
     return ["tied"] if shown.weights == "raw" else []
 
 
-def _of_qk(model: OpenModel, address: Address, shown: View) -> list[Note]:
+def _list_qk_notes(model: OpenModel, address: Address, shown: View) -> list[Note]:
     facts, notes = model.manifest, list[Note](["qk-no-write"])
     if facts.qk_norm != "none":
         notes.append("qk-norm" if shown.weights == "folded" else "raw-qk-norm")
     if facts.positions == "rotary":
         turned: Note = "rotation" if shown.distance else "no-rotation"
-        notes.append("still-layer" if farthest(model, address) is None else turned)
+        notes.append("still-layer" if largest_distance(model, address) is None else turned)
     return notes

@@ -1,7 +1,7 @@
 """The child processes of a server: the one place that starts them, sees them end, and ends them.
 
-A child is this program again with other words, never a fork of the server and never a shell's. Knows nothing of what
-they do, and of their output only why they stopped: that is kept in a file without a name, which ends with them.
+A child is this program again with other arguments, never a fork of the server and never a shell. Knows nothing of what
+they do; of their output only the reason why they stopped is kept, in an unnamed file that ends with them.
 """
 
 import errno
@@ -17,17 +17,17 @@ from threading import Lock, Thread
 
 PROGRAM = (sys.executable, "-m", "app")
 STOP_SECONDS = 5.0
-"""For a child that was asked to end; then it is killed."""
+"""Seconds that a child has to end when it is asked to; then it is killed."""
 PARENT_SECONDS = 0.5
-"""How often a child looks whether the server that started it is still there."""
-MOST_SAID = 64 * 1024
-"""Bytes of a child's last words that are looked at."""
-PREFIX = "singular-lens: "
-"""What the program's own sentences begin with."""
+"""How often a child checks whether the server that started it is still running."""
+MOST_ERROR_BYTES = 64 * 1024
+"""The most bytes of a child's standard error that are read, from its end."""
+SENTENCE_PREFIX = "singular-lens: "
+"""The prefix of the program's own sentences."""
 
 
 class Child:
-    """A process of the server's, from its start until it is let go of; asked from any thread."""
+    """A child process of the server, from its start until it is closed; used from any thread."""
 
     def __init__(
         self, words: Sequence[str], pass_fds: Sequence[int], niceness: int, forget: Callable[["Child"], None]
@@ -54,46 +54,48 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Its number in the system."""
+        """The process id."""
         return self._process.pid
 
     @property
     def status(self) -> int | None:
-        """What it ended with, minus the number of the signal that ended it; None while it runs."""
+        """The exit status, or minus the number of the signal that ended the child; None while it runs."""
         return self._process.poll()
 
     def has_ended(self, seconds: float = 0.0) -> bool:
-        """Whether it has, once it has or after that time."""
+        """Wait at most that time for the child's end, and return whether it has ended."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
         return self.status is not None
 
     def interrupt(self) -> None:
-        """Ask it to end, if it runs."""
+        """Ask the child to end, if it runs."""
         self._process.terminate()
 
     def end(self, seconds: float | None = None) -> None:
-        """Interrupt it, and kill it if it does not heed that for so long, or STOP_SECONDS; it is no more afterwards."""
+        """Interrupt the child, and kill it if it has not ended after that time, or STOP_SECONDS."""
         self.interrupt()
         if not self.has_ended(STOP_SECONDS if seconds is None else seconds):
             self._process.kill()
             self._process.wait()
 
-    def said(self) -> str:
-        """The last of what it wrote on its standard error, which is for the log and for no visitor."""
+    def read_errors(self) -> str:
+        """Return the end of the child's standard error, which is for the log and for no visitor."""
         with self._lock:
             return self._last_words() if self._said is None else self._said
 
-    def fate(self) -> str:
-        """Why it ended, fit for visitors: what it said when it stopped by itself, or what can be told from outside."""
+    def explain_end(self) -> str:
+        """Explain why the child ended, fit for visitors: in its own words if it stopped by itself, else from its
+        status.
+        """
         if self.status == -signal.SIGKILL:
             return "something killed it, often for want of memory; what it did is kept"
-        return refusal_in(self.said()) or (
+        return read_refusal(self.read_errors()) or (
             f"it stopped with status {self.status}; whoever runs this server finds more in its log"
         )
 
     def close(self) -> None:
-        """Let go of it; if it still runs, it is ended."""
+        """Release the child's resources; if it still runs, it is ended."""
         self.end()
         with self._lock:
             if self._said is None:
@@ -103,12 +105,12 @@ class Child:
 
     def _last_words(self) -> str:
         size = os.fstat(self._errors.fileno()).st_size
-        start = max(size - MOST_SAID, 0)
+        start = max(size - MOST_ERROR_BYTES, 0)
         return os.pread(self._errors.fileno(), size - start, start).decode("utf-8", "replace").strip()
 
 
 class Children:
-    """The processes that one server has started and not let go of."""
+    """The processes that one server has started and not closed."""
 
     def __init__(self) -> None:
         self._children: set[Child] = set()
@@ -118,7 +120,7 @@ class Children:
     def start(self, words: Sequence[str], *, pass_fds: Sequence[int] = (), niceness: int = 0) -> Child:
         """Start a command of the program, the first word, with those open files; OSError if there can be no process.
 
-        Whoever starts it sees it end, and closes it. `niceness`: how far it stands back behind pages.
+        The caller waits for its end, and closes it. `niceness`: how far the child stands back behind pages.
         """
         with self._lock:
             if self._closed:
@@ -128,7 +130,7 @@ class Children:
         return child
 
     def close(self) -> None:
-        """End all of them at the same time, and start no more."""
+        """End all children at the same time, and start no more."""
         with self._lock:
             self._closed = True
             children = tuple(self._children)
@@ -140,14 +142,14 @@ class Children:
             child.close()
 
 
-def refusal_in(errors: str) -> str:
-    """What the program said when it stopped by itself; empty if it broke."""
-    said = [line for line in errors.splitlines() if line.startswith(PREFIX)]
-    return said[-1].removeprefix(PREFIX) if said else ""
+def read_refusal(errors: str) -> str:
+    """Return the program's own sentence where it stopped by itself; empty if it crashed."""
+    said = [line for line in errors.splitlines() if line.startswith(SENTENCE_PREFIX)]
+    return said[-1].removeprefix(SENTENCE_PREFIX) if said else ""
 
 
-def stop_without(parent: int) -> None:
-    """In a child: end soon after the server that started it, which can be killed without a last word."""
+def end_with_parent(parent: int) -> None:
+    """End this child process soon after the server that started it, which can be killed without a last word."""
 
     def watch() -> None:
         while os.getppid() == parent:

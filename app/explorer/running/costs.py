@@ -1,4 +1,4 @@
-"""What a recipe costs whoever has it made, and what it is judged by, which is made before it. Knows no queue."""
+"""The cost class of a recipe, and the controls that have to be made before it. Knows no queue."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -11,17 +11,17 @@ from app.explorer.view import Processing
 from app.models.selection import EVERY
 from app.store.artifacts import Recipe
 
-JUDGED = {"decomposition", "rotation", "layer", "gallery", "census", "full"}
+JUDGED_KINDS = {"decomposition", "rotation", "layer", "gallery", "census", "full"}
 """Kinds of artifacts with numbers of random directions in them, or beside them on their pages."""
-OF_PARTS = {"gallery", "census"}
-"""Of which a page needs many."""
-SHORT = {"decomposition", "vectors", "full"}
-"""What is soon made of a head's matrix."""
+BATCH_KINDS = {"gallery", "census"}
+"""Kinds of artifacts of which a page needs many."""
+CHEAP_KINDS = {"decomposition", "vectors", "full"}
+"""Kinds of artifacts that a head's matrix gives quickly."""
 
 
 def controls_of(model: OpenModel, recipe: Recipe) -> tuple[Recipe, ...]:
-    """What the recipe's rays are judged by: of each end that they are read with, with the recipe's own tokens."""
-    if recipe.kind not in JUDGED:
+    """Return the controls of the recipe's rays: one for each end that they are read with, for the recipe's own tokens."""
+    if recipe.kind not in JUDGED_KINDS:
         return ()
     kind = recipes.place_of(recipe, model.header.slug).kind if recipe.kind in {"decomposition", "rotation"} else None
     processing = cast("Processing", recipe.processing)
@@ -32,7 +32,7 @@ def controls_of(model: OpenModel, recipe: Recipe) -> tuple[Recipe, ...]:
 
 
 def cost_of(recipe: Recipe, missing: Sequence[Recipe]) -> Cost:
-    """Cheap is a head's own, unless what it is judged by is missing."""
-    if recipe.kind in OF_PARTS:
+    """Return the cost of a recipe: cheap for a head's own matrix, unless a control is missing."""
+    if recipe.kind in BATCH_KINDS:
         return "batch"
-    return "cheap" if "/H" in recipe.subject and recipe.kind in SHORT and not missing else "dear"
+    return "cheap" if "/H" in recipe.subject and recipe.kind in CHEAP_KINDS and not missing else "dear"

@@ -1,7 +1,7 @@
-"""Models that were missing when this server started, and how far each is on its way here.
+"""The models that were missing when this server started, and how far the import of each is.
 
-What is said while one is under way is its job's; how it ended, its server's own. Starts nothing (`app.jobs.arrivals`
-does), and knows nothing of checkpoints.
+The progress of an import is its job's; its end is noted here. Starts nothing (`app.jobs.arrivals` does), and knows
+nothing of checkpoints.
 """
 
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ from app.store.jobs import Job, JobStore
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """How far one model is."""
+    """The progress of one model's import."""
 
     slug: str
     source: str
-    """What the operator called it, which may be a path: no visitor's to read."""
+    """The operator's name for the source, which may be a path: not for visitors to read."""
     state: Literal["importing", "failed", "done"] = "importing"
     message: str = "waiting for its turn"
     done: int = 0
     total: int = 0
     job: str | None = None
-    """The job that brings it, or brought it; None before it is noted."""
+    """The job that imports the model, or did; None before it is noted."""
 
 
 class Imports:
@@ -37,11 +37,11 @@ class Imports:
 
     @property
     def slugs(self) -> tuple[str, ...]:
-        """Those that were missing, in the order in which they are to come."""
+        """The models that were missing, in the order of their imports."""
         return tuple(self._imports)
 
     def of(self, slug: str) -> Import | None:
-        """How far that model is; None if it was here when the server started."""
+        """Return the state of that model's import; None if the model was here when the server started."""
         known = self._imports.get(slug)
         if known is None or known.state != "importing" or known.job is None:
             return known
@@ -49,12 +49,12 @@ class Imports:
         return known if job is None else replace(known, message=job.stage, done=job.done, total=job.total)
 
     def begin(self, job: Job) -> None:
-        """Say which job brings its model, for the first time or again."""
+        """Note the job that imports its model, for the first time or again."""
         with self._lock:
             self._imports[job.slug] = Import(job.slug, self._imports[job.slug].source, job=job.id)
 
     def end(self, job: Job) -> None:
-        """Say how its job ended, unless a later one is to bring it by now."""
+        """Note how the job ended, unless a later one imports its model by now."""
         message = "its import was cancelled" if job.state == "cancelled" else job.message
         with self._lock:
             known = self._imports[job.slug]
@@ -64,6 +64,6 @@ class Imports:
             self._imports[job.slug] = replace(known, state=state, message="" if state == "done" else message)
 
     def refuse(self, slug: str, message: str) -> None:
-        """Say why it is not even begun."""
+        """Note why the import is not even begun."""
         with self._lock:
             self._imports[slug] = replace(self._imports[slug], state="failed", message=message)

@@ -1,7 +1,7 @@
-"""The line of computations: which is begun next, and who may still enter.
+"""The line of computations: the order in which they begin, and who may still enter.
 
-Cheap ones go before dear ones, those before batch work; among these, one visitor after the other. So whoever asks for
-much waits for it behind whoever asks for little. Nothing here runs, waits or knows the time: whoever uses a line holds
+Cheap tickets go before dear ones, those before batch work; among these, one visitor after the other. So a visitor who
+asks for much waits behind one who asks for little. Nothing here runs, waits or knows the time: the user of a line holds
 a lock over it.
 """
 
@@ -16,62 +16,62 @@ Cost = Literal["cheap", "dear", "batch"]
 """`cheap`: one head's matrix or its own, with no control of its own to be made; `dear`: everything else that a visit may
 cause; `batch`: what nobody waits for, or many parts of one thing."""
 COSTS: tuple[Cost, ...] = get_args(Cost)
-OWN = ""
-"""The server itself and its operator, among the visitors."""
-EACH = 4
-"""Computations of one visitor, in line or begun."""
+SERVER_CLIENT = ""
+"""The client that stands for the server itself and its operator."""
+MOST_PER_CLIENT = 4
+"""The most computations of one visitor, in line or begun."""
 PATIENCE = 16
-"""Cheaper ones that may go before one, before it is its turn: else a stream of those would hold it up for ever."""
+"""The most cheaper tickets that may pass a waiting one: else a stream of those would hold it up for ever."""
 
 
 def is_cheaper(one: "Ticket", other: "Ticket") -> bool:
-    """Whether the one goes before the other, whoever came first."""
+    """Return whether the one goes before the other, whoever came first."""
     return COSTS.index(one.cost) < COSTS.index(other.cost)
 
 
 @dataclass(eq=False)
 class Ticket:
-    """One computation that is to be begun, for whom, and what it costs."""
+    """One computation that is to be begun, its client and its cost."""
 
     key: Hashable
     client: str
     cost: Cost
     passed: int = field(default=0, init=False)
-    """How many cheaper ones went before it since it was first of its cost, was begun, or went a step further."""
+    """How many cheaper tickets passed this one since it was first of its cost, was begun, or made its last step."""
     rests: bool = field(default=False, init=False)
-    """Begun, and not gone on with until somebody asks for it: its visitor may have another at work."""
+    """Begun, but paused until somebody asks for it again: its visitor may have another at work."""
 
 
 T = TypeVar("T", bound=Ticket)
 
 
 class Line(Generic[T]):
-    """Tickets in line, at most `size`, and those that have been taken and have not left."""
+    """Tickets in line, at most `size`, and tickets that were taken and have not left."""
 
-    def __init__(self, size: int, each: int = EACH) -> None:
+    def __init__(self, size: int, each: int = MOST_PER_CLIENT) -> None:
         self._size = size
         self._each = each
         self._waiting: dict[Cost, OrderedDict[str, deque[T]]] = {cost: OrderedDict() for cost in COSTS}
-        """By visitor, in the order of their turns; none without a ticket."""
+        """The tickets of each visitor, in the order of their turns; visitors without a ticket are left out."""
         self._begun: list[T] = []
 
     def depth(self) -> int:
-        """How many are in line: those that have been taken are not."""
+        """Count the tickets in line; those that were taken do not count."""
         return sum(1 for _ in self._tickets())
 
     def places(self) -> int:
-        """How many more may enter."""
+        """Count the tickets that may still enter."""
         return max(0, self._size - self.depth())
 
-    def begun(self) -> tuple[T, ...]:
-        """Those that have been taken and have not left, the first taken first."""
+    def list_begun(self) -> tuple[T, ...]:
+        """Return the tickets that were taken and have not left, the first taken first."""
         return tuple(self._begun)
 
     def enter(self, ticket: T) -> None:
-        """Stand in line behind the visitor's others; Busy where there is no place, or none for this visitor."""
+        """Put the ticket behind the visitor's others; Busy where there is no place, or none for this visitor."""
         if self.places() == 0:
             raise Busy("The queue of computations is full. Please try again in a few seconds.")
-        if ticket.client != OWN and self._count(ticket.client) >= self._each:
+        if ticket.client != SERVER_CLIENT and self._count(ticket.client) >= self._each:
             raise Busy(
                 f"{self._each} computations that you asked for are not done yet, as many as one visitor may have here. "
                 "Please come back in a few seconds."
@@ -79,17 +79,17 @@ class Line(Generic[T]):
         self._waiting[ticket.cost].setdefault(ticket.client, deque()).append(ticket)
 
     def take(self, than: T | None = None) -> T | None:
-        """Whose turn it is; None where it is nobody's.
+        """Take the ticket whose turn it is; None where it is nobody's.
 
-        `than` is what would go on otherwise. Only what is cheaper goes before that; and so do no more than PATIENCE,
-        until it has gone a step further. No visitor has two at work, unless one goes before his own dearer one.
+        `than` is the ticket that would go on otherwise. Only cheaper ones go before it, at most PATIENCE until it has
+        made a step. No visitor has two at work, unless one goes before a dearer one of the same visitor.
         """
         if than is not None and than.passed >= PATIENCE:
             than.passed = 0
             return None
         costs = COSTS if than is None else COSTS[: COSTS.index(than.cost)]
-        at_work = {ticket.client for ticket in self._begun if ticket is not than and not ticket.rests} - {OWN}
-        firsts = [first for cost in costs if (first := self._first(cost, at_work))]
+        at_work = {ticket.client for ticket in self._begun if ticket is not than and not ticket.rests} - {SERVER_CLIENT}
+        firsts = [first for cost in costs if (first := self._find_first(cost, at_work))]
         if not firsts:
             return None
         patient = [first for first in firsts if first.passed >= PATIENCE]
@@ -103,7 +103,7 @@ class Line(Generic[T]):
         return chosen
 
     def leave(self, ticket: T) -> None:
-        """Have done with it, whether it was begun or still in line."""
+        """Remove the ticket, whether it was begun or still in line."""
         if ticket in self._begun:
             self._begun.remove(ticket)
         else:
@@ -115,12 +115,12 @@ class Line(Generic[T]):
     def _count(self, client: str) -> int:
         return sum(ticket.client == client for ticket in (*self._tickets(), *self._begun))
 
-    def _first(self, cost: Cost, at_work: set[str]) -> T | None:
+    def _find_first(self, cost: Cost, at_work: set[str]) -> T | None:
         clients = self._waiting[cost]
         return next((tickets[0] for client, tickets in clients.items() if client not in at_work), None)
 
     def _remove(self, ticket: T) -> None:
-        """Out of the line; the visitor's turn is over, and comes again after everybody else's."""
+        """Remove the ticket from the line; the visitor's turn is over, and comes again after everybody else's."""
         clients = self._waiting[ticket.cost]
         tickets = clients[ticket.client]
         tickets.remove(ticket)

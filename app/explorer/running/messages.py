@@ -1,7 +1,7 @@
-"""What a server and its worker say to each other: frames over a stream of bytes, each a message and perhaps bytes.
+"""The messages between a server and its worker: frames over a stream of bytes, each with JSON and perhaps binary data.
 
-Plain JSON in bounded frames. What is no frame, or no message, ends the connection: nobody guesses what was meant.
-Knows neither what a recipe means nor how anything is made.
+The JSON is plain, the frames bounded. Anything else ends the connection: nobody guesses what was meant. Knows neither
+what a recipe means nor how anything is made.
 """
 
 import json
@@ -17,12 +17,12 @@ from pydantic import Field, TypeAdapter, ValidationError
 from app.explorer.running.line import Cost
 from app.explorer.view import Processing
 
-LENGTHS = struct.Struct(">IQ")
-"""Before a frame: bytes of its message, and of what comes with it."""
+FRAME_HEAD = struct.Struct(">IQ")
+"""The head of a frame: bytes of its message, and of its data."""
 MOST_WORDS = 2**20
-"""Bytes of a message."""
+"""The most bytes of a message."""
 MOST_BYTES = 2**30
-"""Bytes that come with one: an artifact."""
+"""The most bytes of a frame's data: an artifact."""
 
 NO_MEMORY = "There was not enough free memory to compute this; the server goes on with the rest."
 
@@ -33,21 +33,21 @@ Failure = Literal["option", "memory", "other"]
 
 @dataclass(frozen=True, slots=True)
 class Make:
-    """To the worker: make this now; what runs is suspended after its step until it is named by `GoOn`."""
+    """To the worker: make this now; the running computation is suspended after its step until a `GoOn` names it."""
 
     id: Count
     slug: str
     recipe: str
-    """In its one spelling."""
+    """The recipe in its one spelling."""
     cost: Cost
     seconds: Seconds | None = None
-    """After so many of computing it rests until it is named by `GoOn`; None: it does not."""
+    """Seconds of computing after which it pauses until a `GoOn` names it; None: it never pauses."""
     kind: Literal["make"] = "make"
 
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """To the worker: load the libraries and what this model is read with and judged by."""
+    """To the worker: load the libraries, and this model's token tables and controls."""
 
     id: Count
     slug: str
@@ -58,7 +58,7 @@ class Prepare:
 
 @dataclass(frozen=True, slots=True)
 class GoOn:
-    """To the worker: go on with this, which was suspended or rests."""
+    """To the worker: go on with this computation, which was suspended or paused."""
 
     id: Count
     seconds: Seconds | None = None
@@ -67,7 +67,7 @@ class GoOn:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """To the worker: forget this, which was begun."""
+    """To the worker: forget this computation, which was begun."""
 
     id: Count
     kind: Literal["drop"] = "drop"
@@ -82,37 +82,39 @@ class Alive:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """From the worker: a step further."""
+    """From the worker: the computation made a step."""
 
     id: Count
     done: Count
     total: Count
     seconds: Seconds = 0.0
-    """Of computing, for this step."""
+    """Seconds of computing for this step."""
     rests: bool = False
     kind: Literal["stepped"] = "stepped"
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """From the worker: it was in the store, or is now; or it comes with this message, since the store did not take it."""
+    """From the worker: the artifact was in the store, or is now; or it is this frame's data, since the store refused
+    it.
+    """
 
     id: Count
     outcome: Literal["found", "kept", "refused"]
     error: int = 0
-    """The system's number for why it was refused."""
+    """The system's error number of the refusal."""
     seconds: Seconds = 0.0
-    """Of computing, since the last step."""
+    """Seconds of computing since the last step."""
     kind: Literal["made"] = "made"
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """From the worker: it could not be made. After a failure for want of memory, the worker ends."""
+    """From the worker: the computation failed. After a failure for want of memory, the worker ends."""
 
     id: Count
     message: str
-    """Fit for visitors."""
+    """The reason, fit for visitors."""
     why: Failure
     kind: Literal["failed"] = "failed"
 
@@ -129,11 +131,11 @@ class Logged:
 
 Order = Make | Prepare | GoOn | Drop
 Report = Alive | Stepped | Made | Failed | Logged
-_FORM: TypeAdapter[Order | Report] = TypeAdapter(Annotated[Order | Report, Field(discriminator="kind")])
+_MESSAGES: TypeAdapter[Order | Report] = TypeAdapter(Annotated[Order | Report, Field(discriminator="kind")])
 
 
 class Disconnected(Exception):
-    """Nobody is at the other end any more, or what came from there is no message."""
+    """The other end of the connection is gone, or sent something that is no message."""
 
 
 class Channel:
@@ -144,26 +146,26 @@ class Channel:
         self._sending = Lock()
 
     def send(self, message: Order | Report, data: bytes = b"") -> None:
-        """Hand the message over; Disconnected."""
+        """Send the message and its data; Disconnected."""
         words = json.dumps(asdict(message)).encode()
         if len(words) > MOST_WORDS or len(data) > MOST_BYTES:
             raise ValueError(f"a message of {len(words)} and {len(data)} bytes is too long")
         try:
             with self._sending:
-                self._connection.sendall(LENGTHS.pack(len(words), len(data)) + words)
+                self._connection.sendall(FRAME_HEAD.pack(len(words), len(data)) + words)
                 if data:
                     self._connection.sendall(data)
         except OSError as error:
             raise Disconnected(str(error)) from error
 
     def receive(self) -> tuple[Any, bytes]:
-        """The next message, an `Order` or a `Report`, and what came with it; Disconnected."""
-        n_words, n_bytes = LENGTHS.unpack(self._receive(LENGTHS.size))
+        """Receive the next message, an `Order` or a `Report`, and its data; Disconnected."""
+        n_words, n_bytes = FRAME_HEAD.unpack(self._receive(FRAME_HEAD.size))
         if n_words > MOST_WORDS or n_bytes > MOST_BYTES:
             raise Disconnected(f"a frame of {n_words} and {n_bytes} bytes is none")
         words, data = self._receive(n_words), self._receive(n_bytes)
         try:
-            return _FORM.validate_json(words, strict=True), data
+            return _MESSAGES.validate_json(words, strict=True), data
         except ValidationError as error:
             raise Disconnected(f"not a message: {words[:100]!r}") from error
 

@@ -1,9 +1,8 @@
-"""The queue of computations in front of a worker: each thing made once however many ask, and what comes of it.
+"""The queue of computations in front of a worker: each is made once, however many ask for it.
 
-A thread of the queue's talks to the worker, which is started when there is something for it, and ended when there was
-nothing for long, when it hangs, or with the server. One that ends by itself costs those who wait for what it was at one
-answer; whoever asks next gets a fresh one. Who is next is the line's to say. Knows nothing of tensors or pages, and not
-how a worker is started.
+A thread of the queue talks to the worker. It starts a worker when there is a task, and ends it after long idleness,
+when it hangs, or with the server. If a worker ends by itself, the errands it was at fail once; the next request gets a
+fresh worker. The line decides which errand is next. Knows nothing of tensors or pages, and not how a worker is started.
 """
 
 import logging
@@ -34,7 +33,7 @@ from app.explorer.running.messages import (
     Report,
     Stepped,
 )
-from app.explorer.running.visitor import ASKING, VISITOR, Asking
+from app.explorer.running.visitor import ASKING, VISITOR, VisitorRequest
 from app.explorer.view import Processing
 from app.models.memory import is_of_memory
 from app.store.artifacts import Artifact, ArtifactStore, Recipe
@@ -43,36 +42,36 @@ from app.store.sealed import Damaged
 FAILURE_SECONDS = float(ComputationFailed.retry_after)
 """How long a failure is the answer before the work may be tried again: longer than a progress page waits to ask."""
 LOOK_SECONDS = 1.0
-"""How often it is seen whether the worker hangs or is idle."""
+"""How often the queue checks whether the worker hangs or is idle."""
 STALLED_SECONDS = 300.0
-"""A step that takes longer than this is taken for a worker that hangs."""
+"""A step that takes longer than this means that the worker hangs."""
 SILENT_SECONDS = 60.0
-"""A worker that does not even say that it is there for so long is taken for one that hangs, too."""
+"""A worker that sends no sign of life for so long counts as hanging, too."""
 IDLE_SECONDS = 600.0
 """A worker that had nothing to do for so long is ended, and its memory is the system's again."""
 FORGOTTEN_SECONDS = 60.0
-"""What rests, or stands in line, and is not asked for in so long is forgotten: whoever asks later has it begun anew."""
+"""A paused or waiting errand that nobody asks for in so long is forgotten: whoever asks later has it begun anew."""
 SPARED_SECONDS = 5.0
-"""What rests makes room for others no sooner: a page that waits asks more often."""
+"""A paused errand makes room for others no sooner than this: a page that waits asks more often."""
 WAITED_SECONDS = 5.0
-"""Who came back for something, and no longer ago, is taken for one who waits."""
+"""A visitor who came back for an errand, no longer ago than this, counts as waiting for it."""
 UNGRANTED_SECONDS = 0.5
-"""What is waited for goes on for so long at a time while nobody else wants anything: then a request need not grant it."""
+"""An awaited errand goes on for so long at a time while nobody wants anything else: no request has to grant it."""
 MOST_BEGUN = 2
-"""Computations begun at a time, and a third that is cheaper, where both rest."""
-DEADLY = 2
-"""Ends of a worker at the same thing in a row, before that thing is refused for a while."""
+"""The most computations begun at a time; a third one may begin if it is cheaper and both pause."""
+DEATHS_ALLOWED = 2
+"""Worker ends at the same task in a row before that task is refused for a while."""
 MOST_TIMES = 32
-"""Longest such while, in FAILURE_SECONDS: it is twice as long each time."""
+"""The longest refusal, in FAILURE_SECONDS: each is twice as long as the one before."""
 MOST_DEATHS = 64
-"""Things at which a worker ended that are remembered."""
-SHORT_AFTER = 3
-"""Computations in a row that memory was too small for, before that is taken for the machine's state: a single matrix
-may be too large for it at any time, and anyone may ask for that one."""
-WHOLE = 100
-"""How far an errand is, is said in percent: those who wait know none of the units in which its parts count."""
-SHORT_SECONDS = 300.0
-"""How long those say something of the next one: whoever is sent no visitors because of it would never find out that
+"""The most tasks remembered for having ended a worker."""
+SHORT_OF_MEMORY_AFTER = 3
+"""Computations in a row that memory was too small for, before that counts as the machine's state: a single matrix may
+be too large for it at any time, and anyone may ask for that one."""
+PERCENT = 100
+"""The total of an errand's progress, in percent: visitors know none of the units in which its parts count."""
+SHORT_OF_MEMORY_SECONDS = 300.0
+"""How long such failures predict the next one: a server that gets no visitors because of them would never find out that
 there is memory again."""
 STOPPED = "The server stopped working on this, and has started anew."
 NOT_STARTED = "The server could not start what computes this; whoever runs it finds more in its log."
@@ -82,28 +81,28 @@ ENDING = "This server is ending; come back when it is here again."
 logger = logging.getLogger(__name__)
 
 
-class Hired(Protocol):
-    """A worker that was started."""
+class WorkerHandle(Protocol):
+    """A worker process that was started."""
 
     channel: Channel
 
     def end(self) -> None:
-        """End it; it is no more afterwards."""
+        """End the worker process."""
 
     def was_killed(self) -> bool:
-        """Whether something else than the server ended it, once it has ended."""
+        """Return whether something else than the server killed the worker, once it has ended."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What a worker does ahead of visits: it loads the libraries, and what that model is read with."""
+    """The warm-up of a worker ahead of visits: it loads the libraries, and that model's tables."""
 
     slug: str
     processing: Processing
 
     @property
     def hash(self) -> str:
-        """The key."""
+        """The key of the task."""
         return f"preparation of {self.slug} {self.processing}"
 
 
@@ -111,8 +110,8 @@ Task = Recipe | Preparation
 
 
 @dataclass(eq=False)
-class Making:
-    """One task at the worker."""
+class Assignment:
+    """One task given to the worker."""
 
     id: int
     task: Task
@@ -120,43 +119,43 @@ class Making:
 
 @dataclass(eq=False)
 class Errand(Ticket):
-    """What is made in one place of the line, from being asked for to its result."""
+    """The tasks that share one place in the line, from the request to its result."""
 
     title: str
-    """What is being done, for people who wait: `L5H3 OV is being decomposed`."""
+    """The title for people who wait: `L5H3 OV is being decomposed`."""
     slug: str
     tasks: Sequence[Task]
-    """One after the other; one that fails holds up none behind it."""
+    """The tasks, one after the other; a failed one does not hold up those behind it."""
     n_before: int = 0
-    """So many of them, the first, are only needed by the others."""
+    """The number of first tasks that are only needed by the others."""
     future: "Future[list[Artifact]]" = field(default_factory=Future)
     at: int = 0
-    """The task that is next."""
-    making: Making | None = None
-    """Where the worker has begun it."""
+    """The index of the next task."""
+    making: Assignment | None = None
+    """The next task at the worker, once begun there."""
     artifacts: list[Artifact] = field(default_factory=list)
     failure: ExplorerError | None = None
     done: int = 0
-    """Percent of all of it; only rises."""
-    asking: Asking | None = None
+    """Progress in percent; it only rises."""
+    asking: VisitorRequest | None = None
     """The request that asked last."""
     asked: float = field(default_factory=time.monotonic)
-    """When it was asked for last."""
+    """When it was last asked for."""
     is_asked_again: bool = False
-    """By another request than that for which it has its seconds."""
+    """Another request has asked since the one whose seconds it uses."""
     is_waited_for: bool = False
-    """Somebody came back for it: whoever leaves after one request has no more than its seconds made."""
+    """Somebody came back for it: a visitor who leaves after one request gets only that request's seconds."""
     left: float | None = None
-    """Seconds of computing until it rests; None: it is made to its end."""
+    """Seconds of computing until it pauses; None: it runs to its end."""
     is_second_try: bool = False
     """A worker has ended while this was suspended."""
 
     def will_rest(self) -> bool:
-        """It has its seconds of one request alone."""
+        """Return whether it only has the seconds of one request."""
         return self.left is not None and not self.is_waited_for
 
     def is_left_alone(self) -> bool:
-        """It rests, and nobody has asked for it since."""
+        """Return whether it is paused, and nobody has asked for it since."""
         return self.rests and not self.is_asked_again
 
 
@@ -164,26 +163,26 @@ class Errand(Ticket):
 class _Watched:
     """The worker, and when it was last heard of."""
 
-    hired: Hired
+    hired: WorkerHandle
     heard: float
     moved: float
-    """When it last went a step further, or was given something to do."""
+    """When it last made a step, or was given something to do."""
     used: float
     """When it last had something to do."""
     has_spoken: bool = False
 
 
 Heard = tuple[Channel, "Report | None", bytes]
-"""What a worker said; None once it is gone."""
+"""A message from a worker; None once the worker is gone."""
 
 
 class ComputeQueue:
-    """Computations of one device, one at a time, at most MOST_BEGUN of them begun, or one more."""
+    """The computations of one device, one at a time, at most MOST_BEGUN of them begun, or one more."""
 
     def __init__(
         self,
         store: ArtifactStore,
-        start: Callable[[], Hired],
+        start: Callable[[], WorkerHandle],
         *,
         size: int,
         wait_seconds: float,
@@ -197,35 +196,36 @@ class ComputeQueue:
         self._line: Line[Errand] = Line(size)
         self._errands: dict[Hashable, Errand] = {}
         self._failures: dict[Hashable, tuple[float, int, ExplorerError]] = {}
-        """When it failed, and for how many times FAILURE_SECONDS that is the answer."""
+        """For each failed key the time of the failure, and for how many times FAILURE_SECONDS it is the answer."""
         self._lock = Lock()
-        """Over these three."""
+        """Guards the line, the errands and the failures."""
         self._inbox: SimpleQueue[Heard | None] = SimpleQueue()
-        """What workers say; None to look at the line."""
+        """Messages from workers; None to look at the line."""
         self._closing = Event()
-        # The thread's own:
+        # Used by the queue's thread alone:
         self._worker: _Watched | None = None
         self._running: Errand | None = None
         self._suspended: Errand | None = None
         self._resting: list[Errand] = []
-        """Begun, and some to be gone on with: those that were asked for again, the first first."""
+        """Errands begun and paused, some of them to go on: those that were asked for again, the first first."""
         self._last_id = 0
-        self._told: Making | None = None
-        """What the worker is at."""
-        self._held: set[Making] = set()
-        """What it has begun."""
+        self._told: Assignment | None = None
+        """The task that the worker is doing."""
+        self._held: set[Assignment] = set()
+        """The tasks that the worker has begun."""
         self._deaths: OrderedDict[Hashable, int] = OrderedDict()
         self._too_large: set[Hashable] = set()
-        """What memory was too small for since something was last computed."""
-        self._short_since = -SHORT_SECONDS
+        """The tasks that memory was too small for since the last success."""
+        self._short_since = -SHORT_OF_MEMORY_SECONDS
         self._not_started = -FAILURE_SECONDS
         self._thread = Thread(target=self._run, name="queue", daemon=True)
         self._thread.start()
 
     def submit(self, slug: str, tasks: Sequence[Task], title: str, cost: Cost, before: Sequence[Task] = ()) -> Errand:
-        """Join who waits for the same, or stand in line; Busy if there is no place, or as it failed a moment ago.
+        """Join an errand for the same tasks, or enter the line; Busy if there is no place, or the failure of a moment
+        ago.
 
-        What has to be there `before` the tasks is made first, in the same place, and is no part of what they give.
+        The tasks `before` are made first, in the same place, and their artifacts are not among the results.
         """
         key = tuple(task.hash for task in tasks)
         left: list[Errand] = []
@@ -246,22 +246,22 @@ class ComputeQueue:
                 self._errands[key] = errand
             else:
                 errand.asked, errand.is_waited_for = time.monotonic(), True
-                # A request that has had its seconds takes nothing from one that has some.
+                # A request that has used up its seconds takes nothing from one that has some.
                 if asking is None or asking.left > 0:
                     errand.asking, errand.is_asked_again = asking, True
             if asking is not None and cost != "cheap":
                 asking.begins = key
         for other in left:
-            other.future.set_exception(_not_yet(other))
+            other.future.set_exception(_build_not_ready(other))
         self._inbox.put(None)
         return errand
 
     def results(self, *errands: Errand) -> list[list[Artifact]]:
-        """What they gave, waited for together within one budget; NotReady when that or the number of waiters is spent."""
+        """Wait for the errands' artifacts within one budget; NotReady when that or the number of waiters is spent."""
         futures = [errand.future for errand in errands]
         for errand in errands:
             if errand.is_left_alone():
-                raise _not_yet(errand)
+                raise _build_not_ready(errand)
         if not all(future.done() for future in futures) and self._waiters.acquire(blocking=False):
             try:
                 wait(futures, timeout=self._wait_seconds)
@@ -270,16 +270,18 @@ class ComputeQueue:
         pending = {future: errand for future, errand in zip(futures, errands, strict=True) if not future.done()}
         if pending:
             first = next(iter(pending.values()))
-            raise NotReady(first.title, first.done, WHOLE, tuple(pending), rests=first.will_rest())
+            raise NotReady(first.title, first.done, PERCENT, tuple(pending), rests=first.will_rest())
         return [future.result() for future in futures]
 
     def depth(self) -> int:
-        """Computations in line."""
+        """Count the computations in line."""
         with self._lock:
             return self._line.depth()
 
     def state(self) -> Literal["alive", "idle", "stopped"]:
-        """The worker's: it is heard of; there is none because there was nothing to do; or it hangs, or cannot be had."""
+        """Return the worker's state: alive; idle, since there was nothing to do; or stopped, since it hangs or cannot
+        be started.
+        """
         now = time.monotonic()
         if self._closing.is_set() or not self._thread.is_alive() or now - self._not_started < FAILURE_SECONDS:
             return "stopped"
@@ -289,11 +291,14 @@ class ComputeQueue:
         return "stopped" if self._hangs(worker, now) else "alive"
 
     def is_short_of_memory(self) -> bool:
-        """Tell whether memory was too small for several different computations in a row, unless that is long ago."""
-        return len(self._too_large) >= SHORT_AFTER and time.monotonic() - self._short_since < SHORT_SECONDS
+        """Return whether memory was too small for several different computations in a row, unless that is long ago."""
+        return (
+            len(self._too_large) >= SHORT_OF_MEMORY_AFTER
+            and time.monotonic() - self._short_since < SHORT_OF_MEMORY_SECONDS
+        )
 
     def close(self) -> None:
-        """End the worker; who waits hears that the server ends."""
+        """End the worker; visitors who wait are told that the server ends."""
         self._closing.set()
         self._inbox.put(None)
         self._thread.join()
@@ -303,11 +308,11 @@ class ComputeQueue:
         for old in [old for old, (since, times, _) in self._failures.items() if now - since >= times * FAILURE_SECONDS]:
             del self._failures[old]
         if key in self._failures:
-            raise _again(self._failures[key][-1])
+            raise _copy_error(self._failures[key][-1])
 
-    def _check_first(self, asking: Asking | None, key: Hashable, cost: Cost, title: str) -> None:
-        """NotReady where another thing is being made because of the request, or it has had its seconds: the page asks again,
-        and that is another request.
+    def _check_first(self, asking: VisitorRequest | None, key: Hashable, cost: Cost, title: str) -> None:
+        """Raise NotReady where another errand is being made for the request, or its seconds are used up: the page asks
+        again, and that is another request.
         """
         if cost == "cheap" or asking is None or asking.begins in {None, key}:
             return
@@ -316,28 +321,28 @@ class ComputeQueue:
             return
         if other is None or other.is_left_alone():
             raise NotReady(title, rests=True)
-        raise NotReady(other.title, other.done, WHOLE, (other.future,), rests=other.will_rest())
+        raise NotReady(other.title, other.done, PERCENT, (other.future,), rests=other.will_rest())
 
     def _enter(self, errand: Errand) -> list[Errand]:
-        """Put it in line, in the place of what its visitor has left if need be; what that was. Busy."""
+        """Put the errand in line, if need be in the place of its visitor's abandoned errands, and return those. Busy."""
         try:
             self._line.enter(errand)
         except Busy:
-            left = self._left_in_line(SPARED_SECONDS, errand.client)
+            left = self._remove_abandoned(SPARED_SECONDS, errand.client)
             self._line.enter(errand)
             return left
         return []
 
-    def _left_in_line(self, seconds: float, client: str | None = None) -> list[Errand]:
-        """What no visitor, or that one, has asked for in so long, and is not begun: out of the line."""
+    def _remove_abandoned(self, seconds: float, client: str | None = None) -> list[Errand]:
+        """Remove the waiting errands from the line that no visitor, or not that one, has asked for in so long."""
         until = time.monotonic() - seconds
         left = [
             errand
             for errand in self._errands.values()
-            if errand.left is not None  # the server's own waits for nobody
+            if errand.left is not None  # nobody has to come back for the server's own
             and errand.asked < until
             and client in {None, errand.client}
-            and errand not in self._line.begun()
+            and errand not in self._line.list_begun()
         ]
         for errand in left:
             self._line.leave(errand)
@@ -347,7 +352,7 @@ class ComputeQueue:
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                self._turn()
+                self._take_turn()
             except Exception:
                 # Nothing that work raises gets here; the machine can still fail under the queue itself.
                 logger.critical("the queue failed, and begins anew", exc_info=True)
@@ -360,9 +365,9 @@ class ComputeQueue:
             errand.future.set_exception(Busy(ENDING))
 
     def _begin_anew(self) -> None:
-        """Fail what was begun; should that fail too, all that is asked for."""
+        """Fail the errands that were begun; should that fail too, fail all errands."""
         try:
-            self._lose_worker(self._begun())
+            self._lose_worker(self._list_begun())
         except Exception:
             logger.critical("the queue failed once more", exc_info=True)
             self._worker, self._told, self._running, self._suspended = None, None, None, None
@@ -377,24 +382,24 @@ class ComputeQueue:
                 if not errand.future.done():
                     errand.future.set_exception(ComputationFailed(STOPPED))
 
-    def _turn(self) -> None:
-        """Hear one thing, or see that time has passed, and see to it that the worker is at what is next."""
+    def _take_turn(self) -> None:
+        """Take in one message, or a second's passing, and give the worker its next task."""
         try:
             heard = self._inbox.get(timeout=LOOK_SECONDS)
         except Empty:
             changed = True
         else:
-            changed = heard is None or self._heed(*heard)
-        if self._look_after() or changed:
-            self._choose()
+            changed = heard is None or self._take_in(*heard)
+        if self._check_worker() or changed:
+            self._choose_next()
 
-    def _heed(self, channel: Channel, report: "Report | None", data: bytes) -> bool:
-        """Take in what a worker said; whether something may change by it."""
+    def _take_in(self, channel: Channel, report: "Report | None", data: bytes) -> bool:
+        """Take in a worker's message, and return whether something may change by it."""
         worker = self._worker
-        if worker is None or worker.hired.channel is not channel:  # one that was ended
+        if worker is None or worker.hired.channel is not channel:  # a worker that was ended
             return False
         if report is None:
-            self._lose_worker(self._at_work())
+            self._lose_worker(self._list_at_work())
             return True
         worker.heard = time.monotonic()
         if not worker.has_spoken:  # until now it has been starting
@@ -404,62 +409,64 @@ class ComputeQueue:
         if not isinstance(report, Stepped | Made | Failed):
             return False
         worker.moved = worker.heard
-        errands = [errand for errand in self._begun() if errand.making and errand.making.id == report.id]
+        errands = [errand for errand in self._list_begun() if errand.making and errand.making.id == report.id]
         if isinstance(report, Stepped | Made):
-            _charge(errands, report.seconds)
+            _charge_seconds(errands, report.seconds)
         if isinstance(report, Stepped):
             self._note_step(errands, report)
         elif errands:
             self._end_making(errands, report, data)
         return True
 
-    def _rest(self, errand: Errand) -> None:
-        """Leave it where it is, unless somebody asks for it again; whoever waits for it hears how far it is."""
+    def _pause_errand(self, errand: Errand) -> None:
+        """Pause the errand unless somebody asks for it again; whoever waits for it hears how far it is."""
         if errand.making is self._told:
             self._told = None
         with self._lock:
             if self._is_granted(errand) or errand.rests:
                 return
             errand.rests = True
-        self._tell_that_it_rests(errand)
+        self._answer_paused(errand)
 
-    def _tell_that_it_rests(self, errand: Errand) -> None:
+    def _answer_paused(self, errand: Errand) -> None:
         with self._lock:
             told, errand.future = errand.future, Future()
-        told.set_exception(_not_yet(errand))
+        told.set_exception(_build_not_ready(errand))
 
     def _is_granted(self, errand: Errand) -> bool:
-        """Give it further seconds if it was asked for again, or keeps nobody waiting; whether it has any."""
+        """Give the errand further seconds if it was asked for again, or keeps nobody waiting; return whether it has
+        any.
+        """
         if errand.is_asked_again:
             errand.is_asked_again = False
             if errand.left is not None:
                 errand.left = None if errand.asking is None else errand.asking.left
         is_granted = errand.left is None or errand.left > 0
-        if not is_granted and self._is_all_that_is_wanted(errand):
+        if not is_granted and self._is_only_one_wanted(errand):
             errand.left, is_granted = UNGRANTED_SECONDS, True
         if is_granted:
             errand.rests = False
         return is_granted
 
-    def _is_all_that_is_wanted(self, errand: Errand) -> bool:
-        """Whether somebody waits for it, and nobody for anything else."""
+    def _is_only_one_wanted(self, errand: Errand) -> bool:
+        """Return whether somebody waits for it, and nobody for anything else."""
         if not errand.is_waited_for or time.monotonic() - errand.asked >= WAITED_SECONDS:
             return False
-        others = [other for other in self._begun() if other is not errand and not other.is_left_alone()]
+        others = [other for other in self._list_begun() if other is not errand and not other.is_left_alone()]
         return not others and self._line.depth() == 0
 
-    def _begun(self) -> list[Errand]:
+    def _list_begun(self) -> list[Errand]:
         return [errand for errand in (self._running, self._suspended, *self._resting) if errand is not None]
 
-    def _at_work(self) -> list[Errand]:
-        """Those for whom the worker is doing something now."""
-        return [errand for errand in self._begun() if errand.making is not None and errand.making is self._told]
+    def _list_at_work(self) -> list[Errand]:
+        """Return the errands that the worker is computing for now."""
+        return [errand for errand in self._list_begun() if errand.making is not None and errand.making is self._told]
 
     def _note_step(self, errands: Sequence[Errand], report: Stepped) -> None:
         for errand in errands:
             _note_progress(errand, report.done / max(report.total, 1))
             if report.rests:
-                self._rest(errand)
+                self._pause_errand(errand)
 
     def _end_making(self, errands: list[Errand], report: Made | Failed, data: bytes) -> None:
         making = errands[0].making
@@ -472,19 +479,22 @@ class ComputeQueue:
             failure = BadOption(report.message) if report.why == "option" else ComputationFailed(report.message)
             if report.why == "memory":
                 self._note_too_large(making.task.hash)
-                for errand in errands:  # what is behind it there is as large
+                for errand in errands:  # the errand's later tasks are as large
                     errand.at = len(errand.tasks) - 1
         else:
             self._too_large.clear()
             self._deaths.pop(making.task.hash, None)
-            if isinstance(making.task, Recipe) and (artifact := self._fetched(making.task, report, data)) is None:
+            if (
+                isinstance(making.task, Recipe)
+                and (artifact := self._fetch_artifact(making.task, report, data)) is None
+            ):
                 failure = ComputationFailed(LOST)
         for errand in errands:
             self._advance(errand, artifact, failure)
         if isinstance(report, Failed) and report.why == "memory":
             self._retire()  # it ends: the next one begins with what the system has
 
-    def _fetched(self, recipe: Recipe, report: Made, data: bytes) -> Artifact | None:
+    def _fetch_artifact(self, recipe: Recipe, report: Made, data: bytes) -> Artifact | None:
         if report.outcome == "refused":
             try:
                 return self._store.accept(recipe, data, OSError(report.error, os.strerror(report.error)))
@@ -496,7 +506,7 @@ class ComputeQueue:
         return self._store.load(recipe)
 
     def _advance(self, errand: Errand, artifact: Artifact | None, failure: ExplorerError | None) -> None:
-        """One of its tasks has ended; with the last one, the errand."""
+        """Move the errand to its next task, or finish it after the last one."""
         errand.making = None
         errand.at += 1
         if artifact is not None and errand.at > errand.n_before:
@@ -523,23 +533,23 @@ class ComputeQueue:
         if errand.failure is None:
             errand.future.set_result(errand.artifacts)
         else:
-            errand.future.set_exception(_again(errand.failure))
+            errand.future.set_exception(_copy_error(errand.failure))
 
-    def _choose(self) -> None:
-        """Begin what goes before what runs, or go on with what was suspended, until the worker has something to do."""
+    def _choose_next(self) -> None:
+        """Begin the next errand, or go on with a suspended one, until the worker has something to do."""
         while True:
             self._put_to_rest()
             if self._running is None:
-                self._running = self._newcomer(than=self._suspended)
+                self._running = self._take_newcomer(than=self._suspended)
                 if self._running is None:
                     self._running, self._suspended = self._suspended, None
-            elif self._suspended is None and (newcomer := self._newcomer(than=self._running)):
+            elif self._suspended is None and (newcomer := self._take_newcomer(than=self._running)):
                 self._running, self._suspended = newcomer, self._running
-            if self._running is None or self._is_at_work(self._running):
+            if self._running is None or self._needs_worker(self._running):
                 return
 
     def _put_to_rest(self) -> None:
-        """Part those that rest from those that go on; of those that were asked for again, the first is suspended."""
+        """Move paused errands to the resting ones; the first that was asked for again becomes the suspended one."""
         if self._running is not None and self._running.rests:
             self._resting.append(self._running)
             self._running = None
@@ -550,20 +560,20 @@ class ComputeQueue:
             asked_again = [errand for errand in self._resting if errand.is_asked_again]
             awake = [errand for errand in self._resting if self._is_granted(errand)]
         for errand in asked_again:
-            if errand not in awake:  # by a request that has spent its seconds on another thing meanwhile
-                self._tell_that_it_rests(errand)
+            if errand not in awake:  # asked again by a request that has spent its seconds on another errand meanwhile
+                self._answer_paused(errand)
         if awake and self._suspended is None:
             self._suspended = awake[0]
             self._resting.remove(awake[0])
         if self._running and self._suspended and is_cheaper(self._suspended, self._running):
             self._running, self._suspended = self._suspended, self._running
 
-    def _newcomer(self, than: Errand | None) -> Errand | None:
-        """What is begun before `than` goes on, if there is room for it."""
+    def _take_newcomer(self, than: Errand | None) -> Errand | None:
+        """Take an errand from the line that goes before `than`, if there is room for it."""
         with self._lock:
             if self._line.depth() == 0:
                 return None
-        n_begun, unasked = len(self._begun()), self._unasked_for(SPARED_SECONDS)
+        n_begun, unasked = len(self._list_begun()), self._list_unasked(SPARED_SECONDS)
         if n_begun > MOST_BEGUN and not unasked:
             return None
         if n_begun == MOST_BEGUN and not unasked:
@@ -574,28 +584,28 @@ class ComputeQueue:
             self._forget(unasked[0])
         return newcomer
 
-    def _unasked_for(self, seconds: float) -> list[Errand]:
-        """What rests and was not asked for in so long."""
+    def _list_unasked(self, seconds: float) -> list[Errand]:
+        """Return the paused errands that nobody asked for in so long."""
         until = time.monotonic() - seconds
         return [errand for errand in self._resting if errand.rests and errand.asked < until]
 
     def _forget(self, errand: Errand) -> None:
-        """Give up what rests."""
+        """Give up a paused errand."""
         making = errand.making
         errand.making = None
-        if making in self._held and making not in [other.making for other in self._begun()]:
+        if making in self._held and making not in [other.making for other in self._list_begun()]:
             self._held.discard(making)
             if self._worker is not None:
-                with suppress(Disconnected):  # the worker is gone: it is heard of soon
+                with suppress(Disconnected):  # the worker is gone: a message will say so soon
                     self._worker.hired.channel.send(Drop(making.id))
         self._resting.remove(errand)
         with self._lock:
             self._line.leave(errand)
             self._errands.pop(errand.key, None)
-        errand.future.set_exception(_not_yet(errand))
+        errand.future.set_exception(_build_not_ready(errand))
 
-    def _is_at_work(self, errand: Errand) -> bool:
-        """Have the worker do what the errand needs next; whether there is anything that is not there yet."""
+    def _needs_worker(self, errand: Errand) -> bool:
+        """Have the worker do the errand's next task; return whether the errand needed it."""
         if errand.making is not None and self._told is errand.making:
             return True
         if errand.making is None:
@@ -606,18 +616,18 @@ class ComputeQueue:
         with self._lock:
             is_granted = self._is_granted(errand)
         if not is_granted:
-            self._rest(errand)
+            self._pause_errand(errand)
             return False
         if errand.making is None:
-            # What another errand has begun is not begun again.
+            # A task that another errand has begun is shared.
             task = errand.tasks[errand.at]
-            others = [other.making for other in self._begun() if other.making and other.making.task == task]
+            others = [other.making for other in self._list_begun() if other.making and other.making.task == task]
             errand.making = others[0] if others else self._next_making(task)
             if self._told is errand.making:
                 return True
         had_worker = self._worker is not None
         try:
-            self._tell(errand, errand.making)
+            self._send_task(errand, errand.making)
         except (OSError, RuntimeError, Disconnected) as error:
             self._retire()
             if not had_worker:
@@ -628,12 +638,12 @@ class ComputeQueue:
             return False
         return True
 
-    def _next_making(self, task: Task) -> Making:
+    def _next_making(self, task: Task) -> Assignment:
         self._last_id += 1
-        return Making(self._last_id, task)
+        return Assignment(self._last_id, task)
 
-    def _tell(self, errand: Errand, making: Making) -> None:
-        """Disconnected, OSError or RuntimeError where no worker can be had."""
+    def _send_task(self, errand: Errand, making: Assignment) -> None:
+        """Send the task to the worker; Disconnected, OSError or RuntimeError where no worker can be had."""
         worker = self._worker or self._hire()
         if making in self._held:
             order: messages.Order = GoOn(making.id, errand.left)
@@ -647,7 +657,7 @@ class ComputeQueue:
         worker.moved = worker.used = time.monotonic()
 
     def _hire(self) -> _Watched:
-        """A fresh worker; OSError or RuntimeError."""
+        """Start a fresh worker; OSError or RuntimeError."""
         hired = self._start()
         try:
             Thread(target=self._listen, args=(hired.channel,), name="worker", daemon=True).start()
@@ -667,14 +677,14 @@ class ComputeQueue:
         finally:
             self._inbox.put((channel, None, b""))
 
-    def _look_after(self) -> bool:
-        """End a worker that hangs, or that nobody needs; whether something may change by it."""
-        for errand in self._unasked_for(FORGOTTEN_SECONDS):
+    def _check_worker(self) -> bool:
+        """End a worker that hangs, or that nobody needs; return whether something may change by it."""
+        for errand in self._list_unasked(FORGOTTEN_SECONDS):
             self._forget(errand)
         with self._lock:
-            left = self._left_in_line(FORGOTTEN_SECONDS)
+            left = self._remove_abandoned(FORGOTTEN_SECONDS)
         for errand in left:
-            errand.future.set_exception(_not_yet(errand))
+            errand.future.set_exception(_build_not_ready(errand))
         worker, now = self._worker, time.monotonic()
         if worker is None:
             return False
@@ -682,7 +692,7 @@ class ComputeQueue:
             worker.used = now
         if self._hangs(worker, now):
             logger.error("the worker does not answer, and is ended")
-            self._lose_worker(self._at_work(), by_us=True)
+            self._lose_worker(self._list_at_work(), by_us=True)
             return True
         if now - worker.used > self._idle_seconds:
             logger.info("the worker has nothing to do, and is ended")
@@ -694,9 +704,9 @@ class ComputeQueue:
         return stalled or now - worker.heard > SILENT_SECONDS
 
     def _lose_worker(self, lost: Sequence[Errand], *, by_us: bool = False) -> None:
-        """What the worker was at fails, since that may have ended it; what was suspended begins anew, once."""
+        """Fail the errands that the worker was at, since they may have ended it; suspended ones begin anew, once."""
         worker, told = self._worker, self._told
-        again = [errand for errand in self._begun() if errand not in lost and errand.making is not None]
+        again = [errand for errand in self._list_begun() if errand not in lost and errand.making is not None]
         is_dumb = worker is not None and not worker.has_spoken
         if is_dumb:
             self._not_started = time.monotonic()
@@ -713,18 +723,20 @@ class ComputeQueue:
             self._note_too_large(told.task.hash)
 
     def _count_death(self, errand: Errand) -> int:
-        """How many times as long as others that failure is the answer: not at all first, it may never happen again."""
+        """Count a worker's end at the errand's task, and return for how many FAILURE_SECONDS it is refused: at first
+        for none, since it may never happen again.
+        """
         key = errand.tasks[errand.at].hash
         deaths = self._deaths[key] = self._deaths.pop(key, 0) + 1
         while len(self._deaths) > MOST_DEATHS:
             self._deaths.popitem(last=False)
-        return 0 if deaths < DEADLY else min(2 ** (deaths - DEADLY), MOST_TIMES)
+        return 0 if deaths < DEATHS_ALLOWED else min(2 ** (deaths - DEATHS_ALLOWED), MOST_TIMES)
 
     def _retire(self) -> None:
-        """End the worker; what it has begun is begun anew by the next one."""
+        """End the worker; the next one begins its tasks anew."""
         worker, self._worker, self._told = self._worker, None, None
         self._held.clear()
-        for errand in self._begun():
+        for errand in self._list_begun():
             errand.making = None
         if worker is not None:
             worker.hired.channel.close()
@@ -732,14 +744,14 @@ class ComputeQueue:
 
     def _note_too_large(self, key: Hashable) -> None:
         now = time.monotonic()
-        if now - self._short_since >= SHORT_SECONDS:
+        if now - self._short_since >= SHORT_OF_MEMORY_SECONDS:
             self._too_large.clear()
         self._short_since = now
-        if len(self._too_large) < SHORT_AFTER:
+        if len(self._too_large) < SHORT_OF_MEMORY_AFTER:
             self._too_large.add(key)
 
 
-def _charge(errands: Sequence[Errand], seconds: float) -> None:
+def _charge_seconds(errands: Sequence[Errand], seconds: float) -> None:
     for errand in errands:
         if errand.left is None:  # the server's own: no request pays for it
             continue
@@ -749,14 +761,14 @@ def _charge(errands: Sequence[Errand], seconds: float) -> None:
 
 
 def _note_progress(errand: Errand, part: float = 0.0) -> None:
-    """So much of the task that is next is done: each is taken for as much work as another."""
-    errand.done = max(errand.done, int(WHOLE * (errand.at + part) / len(errand.tasks)))
+    """Note how much of the errand is done; each task counts as the same amount of work."""
+    errand.done = max(errand.done, int(PERCENT * (errand.at + part) / len(errand.tasks)))
 
 
-def _not_yet(errand: Errand) -> NotReady:
-    return NotReady(errand.title, errand.done, WHOLE, rests=True)
+def _build_not_ready(errand: Errand) -> NotReady:
+    return NotReady(errand.title, errand.done, PERCENT, rests=True)
 
 
-def _again(error: ExplorerError) -> ExplorerError:
-    """The same error without where it was raised: what is remembered must hold on to nothing."""
+def _copy_error(error: ExplorerError) -> ExplorerError:
+    """Return a fresh copy of the error: the original's traceback would keep the tensors of its frames alive."""
     return BadOption(str(error)) if isinstance(error, BadOption) else ComputationFailed(str(error))

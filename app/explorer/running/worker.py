@@ -1,8 +1,9 @@
-"""What a worker does: makes what the server asks for, one step after the other, and puts it into the store.
+"""The worker's loop: it makes what the server asks for, one step after the other, and stores the artifacts.
 
-It holds few computations: what is asked for last is made first, and what ran before is suspended between two of its
-steps until the server says that it goes on; so is one that has taken as many seconds as it was given. It says how far it
-is, and that it is there on a thread of its own: a long step is no silence. Whatever a computation raises is its own answer. Knows no queue, no page, and nothing of tensors.
+It holds few computations: the one asked for last runs first; another is suspended between two of its steps until the
+server lets it go on, and paused when it has used up its seconds. A worker reports its progress after each step, and on
+a thread of its own that it is alive, since a step may be long. An error of a computation is that computation's answer.
+Knows no queue, no page, and nothing of tensors.
 """
 
 import errno
@@ -18,7 +19,7 @@ from typing import Any
 
 from app.core.steps import Steps
 from app.explorer.errors import BadOption, ExplorerError
-from app.explorer.library import damage_told
+from app.explorer.library import report_damage
 from app.explorer.running.line import Cost
 from app.explorer.running.messages import (
     NO_MEMORY,
@@ -38,45 +39,47 @@ from app.explorer.running.messages import (
 )
 from app.explorer.view import Processing
 from app.models.memory import give_back, is_of_memory
-from app.store.artifacts import ArtifactStore, Recipe, recipe_of
-from app.store.sealed import Arrays, Contents, seal
+from app.store.artifacts import ArtifactStore, Recipe, parse_recipe
+from app.store.sealed import Arrays, Contents, seal_contents
 
 Working = Steps[tuple[Made, bytes]]
 Turn = Callable[[Cost], AbstractContextManager[object]]
 
 BEAT_SECONDS = 1.0
-"""How often a worker says that it is there."""
+"""How often a worker says that it is alive."""
 MOST_HELD = 3
-"""Computations begun: one that runs, and others that are suspended or rest."""
-TIDY_SECONDS = 2.0
-"""After so long without anything to do a worker tidies up."""
+"""The most computations begun: one that runs, and others that are suspended or paused."""
+TIDY_AFTER_SECONDS = 2.0
+"""Seconds without anything to do after which a worker tidies up."""
 MOST_LOGGED = 20_000
-"""Signs of one message for the log."""
+"""The most characters of one message for the log."""
 
 logger = logging.getLogger(__name__)
 
 
-def clocks() -> tuple[float, float]:
-    """Seconds that this process's cores have computed, and seconds that have gone by: a GPU's count there alone."""
+def read_clocks() -> tuple[float, float]:
+    """Read two clocks in seconds: the time that this process's cores have computed, and the time that has passed, which
+    alone counts a GPU's work.
+    """
     return time.process_time(), time.perf_counter()
 
 
 @dataclass(frozen=True)
 class Maker:
-    """What makes things, as the worker needs it."""
+    """The calls by which a worker makes artifacts."""
 
     make: Callable[[Recipe, str], Steps[tuple[Arrays, dict[str, Any]]]]
-    """Of a recipe and the model's name."""
+    """Makes the arrays and facts of a recipe; the second argument is the model's slug."""
     prepare: Callable[[str, Processing], Steps[None]]
-    """The libraries, and what that model is read with in those weights."""
+    """Loads the libraries, and the tables of that model in those weights."""
     tidy: Callable[[], None] = lambda: None
-    """Let go of what is not likely to be needed soon, while there is nothing to do."""
+    """Frees what is not likely to be needed soon, while there is nothing to do."""
     turn: Turn = lambda cost: nullcontext()
-    """Held during each step: what others who compute on this device look at."""
+    """Held during each step, so that others who compute on this device can see it."""
 
 
 class Relay(logging.Handler):
-    """Sends what a worker's process logs to its server, whose log it goes into."""
+    """A log handler that sends the records of a worker's process to its server's log."""
 
     def __init__(self, channel: Channel) -> None:
         super().__init__()
@@ -85,16 +88,18 @@ class Relay(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record; the server may be gone."""
         with suppress(Disconnected):
-            self._channel.send(Logged(record.levelno, record.name, _sendable(self.format(record))[:MOST_LOGGED]))
+            self._channel.send(
+                Logged(record.levelno, record.name, _without_surrogates(self.format(record))[:MOST_LOGGED])
+            )
 
 
 def serve(channel: Channel, maker: Maker, store: ArtifactStore) -> None:
-    """Make what is asked for until the server is gone, or memory has been too small."""
+    """Make what is asked for until the server is gone, or memory was too small."""
     ended = Event()
     orders: SimpleQueue[Order | None] = SimpleQueue()
     threads = [
-        Thread(target=_beat, args=(channel, ended), name="heartbeat", daemon=True),
-        Thread(target=_listen, args=(channel, orders), name="orders", daemon=True),
+        Thread(target=_send_heartbeats, args=(channel, ended), name="heartbeat", daemon=True),
+        Thread(target=_receive_orders, args=(channel, orders), name="orders", daemon=True),
     ]
     for thread in threads:
         thread.start()
@@ -109,14 +114,14 @@ def serve(channel: Channel, maker: Maker, store: ArtifactStore) -> None:
             thread.join()
 
 
-def _beat(channel: Channel, ended: Event) -> None:
+def _send_heartbeats(channel: Channel, ended: Event) -> None:
     with suppress(Disconnected):
         channel.send(Alive())
         while not ended.wait(BEAT_SECONDS):
             channel.send(Alive())
 
 
-def _listen(channel: Channel, orders: "SimpleQueue[Order | None]") -> None:
+def _receive_orders(channel: Channel, orders: "SimpleQueue[Order | None]") -> None:
     with suppress(Disconnected):
         while True:
             orders.put(channel.receive()[0])
@@ -124,7 +129,7 @@ def _listen(channel: Channel, orders: "SimpleQueue[Order | None]") -> None:
 
 
 class _OutOfMemory(Exception):
-    """The worker ends, so that the next one begins with what the system has."""
+    """Memory was too small: the worker ends, so that the next one begins with what the system has."""
 
 
 @dataclass
@@ -134,11 +139,11 @@ class _Held:
     order: Make | Prepare
     steps: Working
     left: float | None
-    """Seconds until it rests; None: it does not."""
+    """Seconds until it pauses; None: it never does."""
 
 
 class _Worker:
-    """What is begun, and what is heard."""
+    """The computations that are begun, and the orders that come in."""
 
     def __init__(
         self, channel: Channel, maker: Maker, store: ArtifactStore, orders: "SimpleQueue[Order | None]"
@@ -149,11 +154,11 @@ class _Worker:
         self._is_tidy = False
 
     def run(self) -> None:
-        """Go on until there is nobody for whom; Disconnected."""
+        """Run until the server is gone."""
         try:
             while True:
-                if (order := self._heard()) is not None:
-                    self._heed(order)
+                if (order := self._next_order()) is not None:
+                    self._obey(order)
                 elif self._running is not None:
                     self._step(self._held[self._running])
         except _OutOfMemory:
@@ -163,11 +168,13 @@ class _Worker:
                 held.steps.close()
             self._held.clear()
 
-    def _heard(self) -> Order | None:
-        """The next order, waited for if there is nothing to do, else None; Disconnected."""
+    def _next_order(self) -> Order | None:
+        """Return the next order, waiting for one if there is nothing to do, else None; Disconnected."""
         is_idle = self._running is None
         try:
-            order = self._orders.get(block=is_idle, timeout=TIDY_SECONDS if is_idle and not self._is_tidy else None)
+            order = self._orders.get(
+                block=is_idle, timeout=TIDY_AFTER_SECONDS if is_idle and not self._is_tidy else None
+            )
         except Empty:
             if is_idle:
                 self._maker.tidy()
@@ -179,7 +186,7 @@ class _Worker:
             raise Disconnected("no further orders")
         return order
 
-    def _heed(self, order: Order) -> None:
+    def _obey(self, order: Order) -> None:
         if isinstance(order, GoOn):
             if order.id in self._held:
                 self._held[order.id].left = order.seconds
@@ -193,15 +200,15 @@ class _Worker:
             return
         if not isinstance(order, Make | Prepare) or len(self._held) >= MOST_HELD or order.id in self._held:
             raise Disconnected(f"{order} makes no sense now")
-        steps = self._made(order) if isinstance(order, Make) else self._prepared(order)
+        steps = self._make_artifact(order) if isinstance(order, Make) else self._prepare_model(order)
         self._held[order.id] = _Held(order, steps, order.seconds if isinstance(order, Make) else None)
         self._running = order.id
 
     def _step(self, held: _Held) -> None:
-        """Run what runs to its next step, or to its end."""
-        order, before = held.order, clocks()
+        """Run the current computation to its next step, or to its end."""
+        order, before = held.order, read_clocks()
         try:
-            with self._maker.turn(order.cost), damage_told(order.slug):
+            with self._maker.turn(order.cost), report_damage(order.slug):
                 done, total = next(held.steps)
         except StopIteration as end:
             made, data = end.value
@@ -221,7 +228,7 @@ class _Worker:
                 self._running = None
             self._channel.send(Stepped(order.id, done, total, seconds, rests))
             return
-        if order.cost != "cheap":  # the next cheap one takes as much again, and has it sooner from what is at hand
+        if order.cost != "cheap":  # the next cheap one takes as much again, and is quicker with what is at hand
             give_back()
 
     def _forget(self, id_: int) -> None:
@@ -236,43 +243,43 @@ class _Worker:
             why = "option"  # no failure: what was asked for cannot be had
         elif not isinstance(error, ExplorerError):
             # What went wrong inside is for the operator; it may name paths and devices.
-            logger.error("computation failed: %s of %s", _subject(order), order.slug, exc_info=error)
+            logger.error("computation failed: %s of %s", _describe_order(order), order.slug, exc_info=error)
             message = f"This could not be computed ({type(error).__name__}); the server's log says more."
             if is_of_memory(error):
                 why, message = "memory", NO_MEMORY
-        self._channel.send(Failed(order.id, _sendable(message), why))
+        self._channel.send(Failed(order.id, _without_surrogates(message), why))
         if why == "memory":
             raise _OutOfMemory
 
-    def _prepared(self, order: Prepare) -> Working:
+    def _prepare_model(self, order: Prepare) -> Working:
         yield from self._maker.prepare(order.slug, order.processing)
         return Made(order.id, "found"), b""
 
-    def _made(self, order: Make) -> Working:
-        recipe = recipe_of(order.recipe)
+    def _make_artifact(self, order: Make) -> Working:
+        recipe = parse_recipe(order.recipe)
         if self._store.read(recipe) is not None:  # another server with this folder may have been quicker
             return Made(order.id, "found"), b""
         arrays, facts = yield from self._maker.make(recipe, order.slug)
-        return self._kept(order, recipe, arrays, facts)
+        return self._store_artifact(order, recipe, arrays, facts)
 
-    def _kept(self, order: Make, recipe: Recipe, arrays: Arrays, facts: dict[str, Any]) -> tuple[Made, bytes]:
+    def _store_artifact(self, order: Make, recipe: Recipe, arrays: Arrays, facts: dict[str, Any]) -> tuple[Made, bytes]:
         try:
             self._store.write(recipe, arrays, facts)
         except OSError as error:
             logger.warning("cannot keep artifact %s on disk: %s", recipe.subject, error)
-            data = seal(Contents(recipe.to_json(), json.dumps(facts), arrays))
+            data = seal_contents(Contents(recipe.to_json(), json.dumps(facts), arrays))
             return Made(order.id, "refused", error.errno or errno.EIO), data
         return Made(order.id, "kept"), b""
 
 
 def _seconds_since(before: tuple[float, float]) -> float:
-    return max(now - then for now, then in zip(clocks(), before, strict=True))
+    return max(now - then for now, then in zip(read_clocks(), before, strict=True))
 
 
-def _sendable(words: str) -> str:
-    """The words without what no message can hold: half of a pair of surrogates."""
+def _without_surrogates(words: str) -> str:
+    """Replace the lone surrogates of a text, which no message can hold."""
     return words.encode("utf-8", "replace").decode()
 
 
-def _subject(order: Make | Prepare) -> str:
+def _describe_order(order: Make | Prepare) -> str:
     return order.recipe if isinstance(order, Make) else "warm-up"

@@ -1,1 +1,1 @@
-"""What visitors ask for: an address and options in, one frozen page value out."""
+"""The visits: an address and options in, one frozen page value out."""

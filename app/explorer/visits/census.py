@@ -1,4 +1,4 @@
-"""The census of a model, as a page: what its layers' artifacts say, put together as they come.
+"""The visit to a model's census: its layers' artifacts, merged as they are computed.
 
 Computes no readout; `app.explorer.making.judging.census` does. Knows no HTTP and imports no torch.
 """
@@ -17,7 +17,7 @@ from app.core.judging.bootstrap import Clusters
 from app.core.judging.rays import HEADLINE
 from app.core.judging.significance import HIGH, LOW
 from app.explorer import groups, recipes
-from app.explorer.asking.views import Options, visited
+from app.explorer.asking.views import Options, resolve_view
 from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.groups import CUT
 from app.explorer.header import Model
@@ -25,27 +25,27 @@ from app.explorer.inventory import end_of, is_double
 from app.explorer.library import OpenModel
 from app.explorer.pages.census import CensusEffect, CensusKind, CensusPage, CensusSpan
 from app.explorer.reading.census import counts
-from app.explorer.reading.census.findings import findings
+from app.explorer.reading.census.findings import answer_questions
 from app.explorer.resources import Resources
 from app.explorer.view import End, Processing, View
 from app.explorer.visits import orders
-from app.explorer.visits.orders import Order, begun, fulfilled
+from app.explorer.visits.orders import Order, fulfil, submit_missing
 from app.store.artifacts import ArtifactStore
 
 ENDS: tuple[End, ...] = ("read", "write")
-MEMBERS = 8
-"""Censuses whose statistics are kept in memory."""
-PART = 4_096
-"""Directions of a file that are made into columns at a time."""
-ROWS = ("group", "part", "index", "of", "z", "p")
+MOST_CACHED = 8
+"""Censuses whose statistics are cached in memory."""
+PART_ROWS = 4_096
+"""Directions that are converted to columns of a file at a time."""
+ROW_ARRAYS = ("group", "part", "index", "of", "z", "p")
 """The arrays of an artifact with a row for each direction."""
 
 Columns = Mapping[str, list[object]]
-"""Of one length, by name."""
+"""Columns of equal length, by name."""
 
 
 class Count(NamedTuple):
-    """What the artifacts say together."""
+    """The statistics of all artifacts."""
 
     kinds: tuple[CensusKind, ...]
     effects: tuple[CensusEffect, ...]
@@ -60,19 +60,19 @@ class CensusRays:
     model: Model
     view: View
     content: str
-    """The hash of what it is made from."""
+    """The hash of the artifacts that it is made from."""
     parts: Iterator[Columns]
-    """At least one, all of the same names."""
+    """At least one part, all with the same columns."""
 
 
-def census_page(r: Resources, address: Address, options: Options) -> CensusPage:
-    """How readable all matrices of the model are, as far as its layers are read; asks for the next ones."""
-    opened, shown = visited(r, address, options)
-    measures = [orders.control(opened, end, shown) for end in _ends(opened, shown.weights)]
-    # Large, and read once for all pages: not loaded to see whether they are there.
+def visit_census(r: Resources, address: Address, options: Options) -> CensusPage:
+    """Make the census from the layers that have been read, and queue the next one."""
+    opened, shown = resolve_view(r, address, options)
+    measures = [orders.order_control(opened, end, shown) for end in _list_ends(opened, shown.weights)]
+    # Controls are large: check that they exist without loading them.
     absent = [order for order in measures if not r.store.exists(order.recipe)]
-    layers = _read(r, opened, shown.weights, *absent)
-    count = _counted(r.store, opened, shown.weights, layers)
+    layers = _list_layers_and_queue(r, opened, shown.weights, *absent)
+    count = _count_rays(r.store, opened, shown.weights, layers)
     model = opened.header
     other = next((each for each in model.processings if each != shown.weights), None)
     return CensusPage(
@@ -83,91 +83,93 @@ def census_page(r: Resources, address: Address, options: Options) -> CensusPage:
         kinds=count.kinds,
         effects=count.effects,
         spans=count.spans,
-        findings=findings(
+        findings=answer_questions(
             count.kinds, count.effects, count.spans, model.d_head, is_whole=len(layers) == model.n_layers
         ),
         controls=count.controls,
         edges=(LOW, HIGH),
-        other=_other(r, opened, other) if other else (),
+        other=_count_other(r, opened, other) if other else (),
         other_weights=other,
         seed=groups.SEED,
         draws=groups.DRAWS,
-        depths=tuple(counts.depths(model.n_layers).values()),
-        missing=_missing(model, shown.weights, count.kinds),
+        depths=tuple(counts.layers_by_depth(model.n_layers).values()),
+        missing=_explain_missing(model, shown.weights, count.kinds),
     )
 
 
-def census_rays(r: Resources, address: Address, options: Options) -> CensusRays:
-    """Every ray; NotReady until all layers are read."""
-    opened, shown = visited(r, address, options)
+def collect_census_rays(r: Resources, address: Address, options: Options) -> CensusRays:
+    """Collect every ray of the census for a file; NotReady until all layers are read."""
+    opened, shown = resolve_view(r, address, options)
     model = opened.header
-    layers = _read(r, opened, shown.weights)
+    layers = _list_layers_and_queue(r, opened, shown.weights)
     if len(layers) < model.n_layers:
         title = f"The layers of {address.model} are being read for its census."
         raise NotReady(title, len(layers), model.n_layers)
     named = (recipes.census_part(opened, layer, shown.weights).hash for layer in (None, *layers))
-    # All are held until the last is sent: one that went meanwhile would leave a file that ends early.
-    parts = _parts(_arrays(r.store, opened, shown.weights, layers))
+    # All are held until the last is sent: one deleted meanwhile would cut the file short.
+    parts = _split_rows(_load_arrays(r.store, opened, shown.weights, layers))
     return CensusRays(model, shown, hashlib.sha256("".join(named).encode("ascii")).hexdigest(), parts)
 
 
-def _read(r: Resources, opened: OpenModel, processing: Processing, *needed: Order) -> tuple[int, ...]:
-    """The layers that are read, once the ends and what else is needed are there; asks for the next ones."""
-    fulfilled(r, orders.census_part(opened, None, processing), *needed)
-    layers = _there(r, opened, processing)
+def _list_layers_and_queue(r: Resources, opened: OpenModel, processing: Processing, *needed: Order) -> tuple[int, ...]:
+    """List the layers that have been read, once the ends and all `needed` are there, and queue the next one."""
+    fulfil(r, orders.order_census_part(opened, None, processing), *needed)
+    layers = _list_read_layers(r, opened, processing)
     missing = [layer for layer in range(opened.header.n_layers) if layer not in layers]
-    with suppress(Busy, ComputationFailed, NotReady):  # it is asked again soon
-        begun(r, *(orders.census_part(opened, layer, processing) for layer in missing[:1]))
+    with suppress(Busy, ComputationFailed, NotReady):  # the page soon asks again
+        submit_missing(r, *(orders.order_census_part(opened, layer, processing) for layer in missing[:1]))
     return layers
 
 
-def _there(r: Resources, opened: OpenModel, processing: Processing) -> tuple[int, ...]:
-    """The layers that are read."""
+def _list_read_layers(r: Resources, opened: OpenModel, processing: Processing) -> tuple[int, ...]:
+    """List the layers that have been read."""
     layers = range(opened.header.n_layers)
     return tuple(layer for layer in layers if r.store.load(recipes.census_part(opened, layer, processing)) is not None)
 
 
-def _other(r: Resources, opened: OpenModel, processing: Processing) -> tuple[CensusKind, ...]:
-    """The kinds under that processing, if all of it is there."""
+def _count_other(r: Resources, opened: OpenModel, processing: Processing) -> tuple[CensusKind, ...]:
+    """Count the kinds in the other weight processing; empty unless its census is complete."""
     layers = tuple(range(opened.header.n_layers))
     if not all(r.store.exists(recipes.census_part(opened, layer, processing)) for layer in (None, *layers)):
         return ()
-    with suppress(NotReady):  # a damaged one was set aside
-        return _counted(r.store, opened, processing, layers).kinds
+    with suppress(NotReady):  # a damaged artifact was set aside
+        return _count_rays(r.store, opened, processing, layers).kinds
     return ()
 
 
-@lru_cache(maxsize=MEMBERS)
-def _counted(store: ArtifactStore, opened: OpenModel, processing: Processing, layers: tuple[int, ...]) -> Count:
-    """What the ends and those layers say together; always the same, as the artifacts are."""
-    arrays = _arrays(store, opened, processing, layers)
-    own, n_layers = counts.grouped(arrays), opened.header.n_layers
-    random = {end: _random(store, opened, processing, end) for end in {groups.end_of(name) for name in own}}
+@lru_cache(maxsize=MOST_CACHED)
+def _count_rays(store: ArtifactStore, opened: OpenModel, processing: Processing, layers: tuple[int, ...]) -> Count:
+    """Compute the statistics of the ends and these layers; cached, since the artifacts never change."""
+    arrays = _load_arrays(store, opened, processing, layers)
+    own, n_layers = counts.group_rays(arrays), opened.header.n_layers
+    random = {end: _load_random(store, opened, processing, end) for end in {groups.end_of(name) for name in own}}
     kinds = tuple(
-        counts.kind(group, n_layers, random[groups.end_of(name)]) for name, group in own.items() if groups.is_kind(name)
+        counts.measure_kind(group, n_layers, random[groups.end_of(name)])
+        for name, group in own.items()
+        if groups.is_kind(name)
     )
     ends = [end for end in ENDS if f"control_{end}" in arrays[None]]
     of_controls = tuple((end, tuple(arrays[None][f"control_{end}"].tolist())) for end in ends)
-    return Count(kinds, counts.effects(own, n_layers), counts.spans(own, n_layers), of_controls)
+    return Count(kinds, counts.compare_kinds(own, n_layers), counts.compare_spans(own, n_layers), of_controls)
 
 
-def _ends(opened: OpenModel, processing: Processing) -> list[str]:
-    """The ends that have a table of their own."""
+def _list_ends(opened: OpenModel, processing: Processing) -> list[str]:
+    """List the ends that have a table of their own."""
     return sorted({end_of(opened, processing, end) for end in ENDS})
 
 
-def _random(store: ArtifactStore, opened: OpenModel, processing: Processing, end: End) -> Clusters:
-    """The z of random directions' rays at that end; NotReady where they have just gone."""
+def _load_random(store: ArtifactStore, opened: OpenModel, processing: Processing, end: End) -> Clusters:
+    """Load the z of random directions' rays at one end; NotReady where they were just deleted."""
     artifact = store.load(recipes.control(opened, end_of(opened, processing, end), processing))
     if artifact is None:
         raise NotReady("The random directions of the census are being read again.")
-    return counts.random_rays(artifact.arrays["coherence"][..., HEADLINE])
+    return counts.cluster_random_rays(artifact.arrays["coherence"][..., HEADLINE])
 
 
-def _arrays(
+def _load_arrays(
     store: ArtifactStore, opened: OpenModel, processing: Processing, layers: tuple[int, ...]
 ) -> dict[int | None, Mapping[str, Any]]:
-    """The arrays of the ends, under None, and of those layers; NotReady where one has just gone."""
+    """Load the arrays of the ends, under None, and of these layers; NotReady where one was just deleted."""
     found: dict[int | None, Mapping[str, Any]] = {}
     for layer in (None, *layers):
         artifact = store.load(recipes.census_part(opened, layer, processing))
@@ -177,15 +179,15 @@ def _arrays(
     return found
 
 
-def _parts(layers: Mapping[int | None, Mapping[str, Any]]) -> Iterator[Columns]:
-    """All rays, some directions at a time."""
+def _split_rows(layers: Mapping[int | None, Mapping[str, Any]]) -> Iterator[Columns]:
+    """Yield all rays as columns, PART directions at a time."""
     for layer, arrays in layers.items():
-        for start in range(0, max(1, len(arrays["index"])), PART):
-            yield _columns(layer, {name: arrays[name][start : start + PART] for name in ROWS})
+        for start in range(0, max(1, len(arrays["index"])), PART_ROWS):
+            yield _make_columns(layer, {name: arrays[name][start : start + PART_ROWS] for name in ROW_ARRAYS})
 
 
-def _columns(layer: int | None, arrays: Mapping[str, Any]) -> Columns:
-    """Two rays for each direction."""
+def _make_columns(layer: int | None, arrays: Mapping[str, Any]) -> Columns:
+    """Convert arrays to columns with two rays for each direction."""
     names = [groups.GROUPS[group] for group in np.repeat(arrays["group"], 2).tolist()]
     bases, sides = zip(*map(groups.matrix_and_side, names), strict=True) if names else ((), ())
     parts, index = np.repeat(arrays["part"], 2).tolist(), np.repeat(arrays["index"], 2)
@@ -194,26 +196,26 @@ def _columns(layer: int | None, arrays: Mapping[str, Any]) -> Columns:
     return {
         "layer": [layer] * len(names),
         "head": [part if matrix in CIRCUITS else None for part, matrix in zip(parts, bases, strict=True)],
-        # Whoever filters a file by matrix is not to get random vectors among its directions.
-        "matrix": [matrix + groups.drawn_how(name) for matrix, name in zip(bases, names, strict=True)],
+        # Random vectors get another name, so that filtering a file by matrix yields its directions alone.
+        "matrix": [matrix + groups.drawn_suffix(name) for matrix, name in zip(bases, names, strict=True)],
         "side": list(sides),
         "equal_rank_draw": [part if cut else None for part, cut in zip(parts, is_cut, strict=True)],
         "direction": index.tolist(),
         "relative_rank": [place if ranked else None for place, ranked in zip(places, is_ranked, strict=True)],
         "ray": ["+", "-"] * len(arrays["index"]),
-        "z": _known(arrays["z"], 4),
-        "p": _known(arrays["p"], 6),
+        "z": _round_known(arrays["z"], 4),
+        "p": _round_known(arrays["p"], 6),
     }
 
 
-def _known(values: Any, digits: int) -> list[object]:
-    """None for what could not be judged."""
+def _round_known(values: Any, digits: int) -> list[object]:
+    """Round the numbers, with None for rays that could not be judged."""
     rounded = np.round(values.astype(np.float64).ravel(), digits).tolist()
     return [None if value != value else value for value in rounded]  # noqa: PLR0124
 
 
-def _missing(model: Model, processing: Processing, kinds: tuple[CensusKind, ...]) -> tuple[str, ...]:
-    """What there is no census of."""
+def _explain_missing(model: Model, processing: Processing, kinds: tuple[CensusKind, ...]) -> tuple[str, ...]:
+    """Explain, in sentences, what the census leaves out."""
     if not kinds:
         return ("No end can be judged: the vocabulary has too few trained tokens for the measure.",)
     said = []

@@ -1,6 +1,6 @@
-"""Decompositions that take minutes and are computed on request only: which are there, and how to come by another.
+"""Fits, decompositions that take minutes and run on request only: which were computed, and how to start another.
 
-Looks at names and headers of files, never into arrays. Knows no HTTP.
+Reads names and headers of files, never arrays. Knows no HTTP.
 """
 
 from contextlib import suppress
@@ -10,69 +10,69 @@ from app.core.address import Address
 from app.core.basis import BASES
 from app.explorer import recipes
 from app.explorer.asking import tasks
-from app.explorer.asking.views import choices
+from app.explorer.asking.views import choose_parameters
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.inventory import most_terms
 from app.explorer.library import OpenModel
 from app.explorer.pages.matrices import FitPage
-from app.explorer.reading.matrices import canonical, tabs
+from app.explorer.reading.matrices import canonical_address, list_tabs
 from app.explorer.resources import Resources
 from app.explorer.view import Choice, Tab, View
 from app.explorer.visits import jobs
 
 
-def absent(r: Resources, model: OpenModel, address: Address, shown: View) -> FitPage | None:
-    """What stands where a fit is not there; None if it is, or if the basis is computed for whoever asks."""
+def missing_fit_page(r: Resources, model: OpenModel, address: Address, shown: View) -> FitPage | None:
+    """Make the page that replaces a missing fit; None if it was computed, or if the basis is no fit."""
     if not BASES[shown.basis].is_fitted:
         return None
-    place = canonical(address)
-    recipe = recipes.decomposition(model, place, shown.weights, chosen(shown.parameters), shown.distance)
+    place = canonical_address(address)
+    recipe = recipes.decomposition(model, place, shown.weights, parameter_values(shown.parameters), shown.distance)
     if r.store.load(recipe) is not None:
         return None
-    most = most_terms(model.header, place, chosen(shown.parameters))
+    most = most_terms(model.header, place, parameter_values(shown.parameters))
     if address.index is not None and address.index >= most:
         raise UnknownAddress(
             f"Direction {address.index} is not here: {place.label} has at most directions 0 to {most - 1}."
         )
-    wish = tasks.wish_for(model, place, shown)
+    wish = tasks.wish_of_view(model, place, shown)
     return FitPage(
         address=place,
         model=model.header,
         view=shown,
-        tabs=known(r, model, place, shown),
-        there=there(r, model, place, shown),
+        tabs=list_tabs_with_fits(r, model, place, shown),
+        there=computed_fits(r, model, place, shown),
         task=wish.task,
         command=jobs.command_of(wish),
-        job=jobs.last_one(r, wish, place.kind or ""),
+        job=jobs.find_last_job(r, wish, place.kind or ""),
     )
 
 
-def there(r: Resources, model: OpenModel, address: Address, shown: View) -> tuple[tuple[Choice, ...], ...]:
-    """The parameters of the fits of that matrix in that basis and these weights, smallest first."""
+def computed_fits(r: Resources, model: OpenModel, address: Address, shown: View) -> tuple[tuple[Choice, ...], ...]:
+    """List the parameters of the computed fits of a matrix in its basis and these weights, smallest first."""
     found = set()
     for recipe in r.store.recipes(model.fingerprint, address.path):
         if (recipe.basis, recipe.processing) != (address.basis, shown.weights):
             continue
-        # One of another version has other bounds, or more numbers; whoever can write files can write any number.
+        # Another version's fit may have other bounds or more numbers, and a file may name any number.
         with suppress(BadOption, ValueError, OverflowError):
-            given = {name: int(value) for name, value in recipe.parameters if name not in recipes.READ}
-            fit = choices(model, address, given)
-            if r.store.exists(recipes.decomposition(model, address, shown.weights, chosen(fit))):
+            given = {name: int(value) for name, value in recipe.parameters if name not in recipes.READOUT_PARAMETERS}
+            fit = choose_parameters(model, address, given)
+            if r.store.exists(recipes.decomposition(model, address, shown.weights, parameter_values(fit))):
                 found.add(fit)
     return tuple(sorted(found, key=lambda fit: [choice.value for choice in fit]))
 
 
-def known(r: Resources, model: OpenModel, address: Address, shown: View) -> tuple[Tab, ...]:
-    """The bases of the matrix at the address, each with whether it opens a table here."""
-    return tuple(_opening(r, model, tab, shown) if tab.is_fitted else tab for tab in tabs(address))
+def list_tabs_with_fits(r: Resources, model: OpenModel, address: Address, shown: View) -> tuple[Tab, ...]:
+    """List the bases of the matrix, each with whether it opens a table here."""
+    return tuple(_add_fits(r, model, tab, shown) if tab.is_fitted else tab for tab in list_tabs(address))
 
 
-def _opening(r: Resources, model: OpenModel, tab: Tab, shown: View) -> Tab:
-    fits = there(r, model, tab.address, shown)
-    usual = choices(model, tab.address, {})
+def _add_fits(r: Resources, model: OpenModel, tab: Tab, shown: View) -> Tab:
+    fits = computed_fits(r, model, tab.address, shown)
+    usual = choose_parameters(model, tab.address, {})
     return replace(tab, is_here=bool(fits), fit=() if usual in fits else fits[0] if fits else ())
 
 
-def chosen(parameters: tuple[Choice, ...]) -> dict[str, int]:
-    """The values alone."""
+def parameter_values(parameters: tuple[Choice, ...]) -> dict[str, int]:
+    """Map each parameter's name to its value."""
     return {choice.name: choice.value for choice in parameters}

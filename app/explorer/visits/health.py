@@ -1,10 +1,8 @@
-"""Whether this server can do its work: the worker's heartbeat, its memory and the disk. Computes nothing.
+"""The health check of a server: the worker's heartbeat, its memory and the disk. Computes nothing.
 
-A worker that is not there because there was nothing to do is as good as one: it comes when it is needed.
-
-A read-only folder is healthy: every page is served from what is there or computed anew, nothing gets worse with time,
-and for a server of finished artifacts it is meant. A full disk is not: it came unasked, and imports and whatever else
-writes there fail too.
+An idle worker that was stopped is healthy: it starts again on demand. So is a read-only folder: every page is served
+from the store or computed anew, nothing gets worse with time, and a server of finished artifacts is meant to have one.
+A full disk is not: imports and all else that writes there fail, too.
 """
 
 import errno
@@ -15,7 +13,7 @@ from dataclasses import dataclass
 from app.explorer.resources import Resources
 
 LEAST_FREE_BYTES = 64 * 2**20
-"""Room for a few hundred artifacts."""
+"""Least free bytes of a healthy disk: room for a few hundred artifacts."""
 HEALTHY_DISKS = ("writable", "read-only")
 REFUSALS = {
     errno.ENOSPC: "full",
@@ -24,7 +22,7 @@ REFUSALS = {
     errno.EACCES: "read-only",
     errno.EPERM: "read-only",
 }
-"""What the disk is if the last file could not be written for this reason; for any other, it is failing."""
+"""The state of a disk by the error of the last failed write; for any other error, it is failing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +31,19 @@ class Health:
 
     ok: bool
     detail: dict[str, str | int]
-    """What was looked at: worker, queue, memory, disk."""
+    """State of worker, queue, memory and disk."""
 
 
-def health(r: Resources) -> Health:
-    """Look at the worker, at what became of its last computations, and at the disk."""
+def check_health(r: Resources) -> Health:
+    """Check the worker, its memory and the disk."""
     worker = r.queue.state()
     memory = "short" if r.queue.is_short_of_memory() else "enough"
-    disk = _disk(r)
+    disk = _check_disk(r)
     detail: dict[str, str | int] = {"worker": worker, "queue": r.queue.depth(), "memory": memory, "disk": disk}
     return Health(worker != "stopped" and memory == "enough" and disk in HEALTHY_DISKS, detail)
 
 
-def _disk(r: Resources) -> str:
+def _check_disk(r: Resources) -> str:
     try:
         free = shutil.disk_usage(r.data).free
         read_only = os.statvfs(r.data).f_flag & os.ST_RDONLY or not os.access(r.data, os.W_OK)

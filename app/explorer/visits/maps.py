@@ -1,6 +1,6 @@
-"""The map of a model's heads: one score of each, its place among all, and what its strongest OV direction writes.
+"""The map of a model's heads: each one's score and rank, and the tokens that its strongest OV direction writes.
 
-Knows where scores and tokens are kept, and nothing of how they are made. Imports no torch.
+Knows where scores and tokens are stored, and nothing of how they are made. Imports no torch.
 """
 
 from collections.abc import Iterator
@@ -22,60 +22,63 @@ from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Artifact, ArtifactStore
 
 N_TOKENS = 5
-"""Of each end of a head's strongest OV direction."""
+"""Tokens at each end of a head's strongest OV direction."""
 Ends = tuple[tuple[Token, ...], tuple[Token, ...]]
 """Tokens of the + end and of the - end."""
 NOTHING: Ends = ((), ())
 
 
-def head_map(
+def make_head_map(
     r: Resources, model: OpenModel, address: Address, shown: View, values: dict[str, NDArray[Any]], score: str
 ) -> HeadMap:
-    """The heads by one of these scores, each [layers heads]."""
-    of, heads = values[score], coverage.kept(r, model, shown.weights)
-    # One more than are larger, so that heads of the same value share a rank.
+    """Make the map of one of these scores, each [layers heads]."""
+    of, heads = values[score], coverage.find_computed_heads(r, model, shown.weights)
+    # A rank is one more than the number of larger values: heads of the same value share it.
     ranks = 1 + np.searchsorted(np.sort(-of, axis=None), -of)
-    numbers = zip(of.tolist(), ranks.tolist(), heads, _written(r, model, shown.weights), strict=True)
+    numbers = zip(of.tolist(), ranks.tolist(), heads, _read_written(r, model, shown.weights), strict=True)
     layers = [address.at_layer(layer) for layer in range(model.header.n_layers)]
     rows = tuple(
         tuple(Cell(layer.at_head(head), *of_head) for head, of_head in enumerate(zip(*of_layer, strict=True)))
         for layer, of_layer in zip(layers, numbers, strict=True)
     )
-    mlps = tuple(coverage.places(r, model, shown.weights, layer) for layer in layers)
+    mlps = tuple(coverage.list_matrices(r, model, shown.weights, layer) for layer in layers)
     return HeadMap(score, tuple(values), rows, mlps, float(of.min()), float(of.max()))
 
 
-_known: WeakKeyDictionary[OpenModel, dict[tuple[ArtifactStore, Processing], list[list[Ends]]]] = WeakKeyDictionary()
-"""What all heads of a model write, as long as it is open: thousands of tokens, the same on every visit."""
+_known_tokens: WeakKeyDictionary[OpenModel, dict[tuple[ArtifactStore, Processing], list[list[Ends]]]] = (
+    WeakKeyDictionary()
+)
+"""The written tokens of each open model: thousands of tokens, the same on every visit."""
 
 
-def _written(r: Resources, model: OpenModel, processing: Processing) -> list[list[Ends]]:
-    """Of each head of each layer; nothing where the layer was not read yet."""
-    of_model = _known.setdefault(model, {})
+def _read_written(r: Resources, model: OpenModel, processing: Processing) -> list[list[Ends]]:
+    """Read the written tokens of each head [layers heads]; empty where the layer was not computed yet."""
+    of_model = _known_tokens.setdefault(model, {})
     if (r.store, processing) in of_model:
         return of_model[r.store, processing]
     address = Address(model.header.slug)
     layers = [address.at_layer(layer) for layer in range(model.header.n_layers)]
-    held = [r.store.load(orders.layer(model, layer, processing).recipe) for layer in layers]
+    held = [r.store.load(orders.order_layer(model, layer, processing).recipe) for layer in layers]
     written = [
-        [NOTHING] * model.header.n_heads if artifact is None else list(_of_layer(model, artifact)) for artifact in held
+        [NOTHING] * model.header.n_heads if artifact is None else list(_read_layer(model, artifact))
+        for artifact in held
     ]
     if all(held):
         of_model[r.store, processing] = written
     return written
 
 
-def _of_layer(model: OpenModel, artifact: Artifact) -> Iterator[Ends]:
+def _read_layer(model: OpenModel, artifact: Artifact) -> Iterator[Ends]:
     arrays = artifact.arrays
     is_ov = arrays["circuit"] == CIRCUITS.index("ov")
     for head in range(model.header.n_heads):
         rows = np.flatnonzero(is_ov & (arrays["head"] == head))
-        plus, minus = (_tokens(artifact, end, rows[:1], model.vocabulary) for end in ("top", "bottom"))
+        plus, minus = (_read_tokens(artifact, end, rows[:1], model.vocabulary) for end in ("top", "bottom"))
         yield plus, minus
 
 
-def _tokens(artifact: Artifact, end: str, rows: NDArray[np.intp], vocabulary: Vocabulary) -> tuple[Token, ...]:
-    """Of the write side of these rows."""
+def _read_tokens(artifact: Artifact, end: str, rows: NDArray[np.intp], vocabulary: Vocabulary) -> tuple[Token, ...]:
+    """Read the first tokens of the write side of these rows."""
     ids, scores = (
         artifact.arrays[f"right_{end}_{what}"][rows, :N_TOKENS].flatten().tolist() for what in ("ids", "scores")
     )

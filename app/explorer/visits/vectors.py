@@ -1,4 +1,4 @@
-"""Vectors to take away: an address and options in, the vectors of its terms out. Knows no file and no HTTP.
+"""The visit to the vectors of a matrix or direction, for download. Knows no file format and no HTTP.
 
 Raises what `app.explorer.visits.browse` does.
 """
@@ -7,44 +7,44 @@ from typing import Any
 
 from app.core.address import Address
 from app.core.basis import BASES
-from app.explorer.asking.views import Options, visited
+from app.explorer.asking.views import Options, resolve_view
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.header import Model
 from app.explorer.inventory import SIDES
 from app.explorer.pages.directions import Vectors
 from app.explorer.pages.matrices import FitPage
-from app.explorer.reading.directions import indices, row_of
-from app.explorer.reading.matrices import canonical
+from app.explorer.reading.directions import indices_of, row_of
+from app.explorer.reading.matrices import canonical_address
 from app.explorer.resources import Resources
 from app.explorer.view import View
 from app.explorer.visits import fits
-from app.explorer.visits.orders import fulfilled, matrix, vectors_of
+from app.explorer.visits.orders import fulfil, order_matrix, order_vectors
 
 MIB = 2**20
 MOST_BYTES = 2**26
-"""Of all vectors of one matrix: what a server makes and holds for one visitor."""
+"""Most bytes of one matrix's vectors that a server computes and holds for a visitor."""
 
 
-def vectors(r: Resources, address: Address, options: Options) -> Vectors | FitPage:
-    """The vectors of all terms of the matrix at the address, or of the one direction; of a fit those that were kept."""
-    opened, shown = visited(r, address, options)
+def visit_vectors(r: Resources, address: Address, options: Options) -> Vectors | FitPage:
+    """Get the vectors of all terms of a matrix, or of one direction; of a fit those that were stored."""
+    opened, shown = resolve_view(r, address, options)
     if address.kind is None:
         raise BadOption("format=npz is there for matrices and directions: vectors are of one matrix.")
     _check_plain(shown)
-    if absent := fits.absent(r, opened, address, shown):
+    if absent := fits.missing_fit_page(r, opened, address, shown):
         return absent
     is_fitted = BASES[shown.basis].is_fitted
-    if not is_fitted and (size := measure_bytes(opened.header, address)) > MOST_BYTES:
+    if not is_fitted and (size := bound_bytes(opened.header, address)) > MOST_BYTES:
         raise BadOption(
             f"The vectors of {address.matrix.label} may take {size // MIB} MiB; {MOST_BYTES // MIB} MiB are sent at most. "
             "The script under Reproduce in Python takes them from the weights."
         )
     if is_fitted:
-        (artifact,) = fulfilled(r, matrix(opened, address, shown))
+        (artifact,) = fulfil(r, order_matrix(opened, address, shown))
         stream = "right" if SIDES[address.kind][1] in {"write", "read"} else "left"
         arrays: dict[str, Any] = {stream: artifact.arrays["vectors"]}
     else:
-        artifact, own = fulfilled(r, matrix(opened, address, shown), vectors_of(opened, address, shown))
+        artifact, own = fulfil(r, order_matrix(opened, address, shown), order_vectors(opened, address, shown))
         arrays = dict(own.arrays)
     rows = slice(None)
     if address.index is not None:
@@ -53,18 +53,18 @@ def vectors(r: Resources, address: Address, options: Options) -> Vectors | FitPa
             raise UnknownAddress(f"{address.matrix.label} has no direction {address.index}.")
         rows = slice(row, row + 1)
     return Vectors(
-        address=canonical(address) if address.index is None else address,
+        address=canonical_address(address) if address.index is None else address,
         model=opened.header,
         view=shown,
-        index=tuple(indices(artifact.arrays)[rows].tolist()),
+        index=tuple(indices_of(artifact.arrays)[rows].tolist()),
         strength=tuple(artifact.arrays["strength"][rows].tolist()),
         names=SIDES[address.kind],
         sides={name: array[rows] for name, array in arrays.items()},
     )
 
 
-def measure_bytes(model: Model, address: Address) -> int:
-    """How large the vectors of the matrix at the address are at most: known before anything is computed."""
+def bound_bytes(model: Model, address: Address) -> int:
+    """Bound the bytes of a matrix's vectors, before anything is computed."""
     sides = model.d_model + (model.d_model if address.circuit else model.d_mlp if address.layer is not None else 0)
     rank = model.d_head if address.circuit else model.d_model
     if address.basis == "neuron":
@@ -73,7 +73,7 @@ def measure_bytes(model: Model, address: Address) -> int:
 
 
 def _check_plain(shown: View) -> None:
-    """BadOption for what means nothing to vectors, which no token has been read from."""
+    """Raise BadOption for options that only readouts have."""
     idle = [*shown.selection.parameters(), *(["rotated"] if shown.rotated else [])]
     idle += ["readout"] if shown.selection.readout == "cosine" else []
     if idle:

@@ -1,14 +1,13 @@
-"""What a server does soon after its start, before anyone asks: the worker, the slow imports, and what readouts of its first
-model are read with and judged by.
+"""The warm-up after a server's start: worker, slow imports, and the tables and controls of its first model.
 
-The first visitor to a matrix that nobody has opened then waits for that matrix alone. Batch work, a step at a time, so
-a visitor who is quicker goes first. Knows no pages.
+The first visitor to a matrix that nobody has opened then waits for that matrix alone. It is batch work, a step at a
+time, so that visitors go first. Knows no pages.
 """
 
 from contextlib import suppress
 
 from app.core.address import Address
-from app.explorer.asking.places import here
+from app.explorer.asking.places import find_model
 from app.explorer.asking.views import Options
 from app.explorer.errors import Busy, ExplorerError
 from app.explorer.pages.search import Inquiry
@@ -18,21 +17,23 @@ from app.explorer.visits.finding.search import SUGGESTED, search
 
 
 def warm_up(r: Resources) -> bool:
-    """Put the warm-up of the first model that is here in line, unless visitors fill it; False while none is."""
-    model = next((model for slug in r.slugs if (model := here(r, slug))), None)
+    """Queue the warm-up of the first available model, unless visitors fill the queue; False while a model is coming."""
+    model = next((model for slug in r.slugs if (model := find_model(r, slug))), None)
     if model is None:
         return not any(_is_coming(r, slug) for slug in r.slugs)
     slug = model.header.slug
     with suppress(Busy):
-        r.queue.submit(slug, [Preparation(slug, model.shown_first(r.default_weights))], f"Preparing {slug}.", "batch")
+        r.queue.submit(
+            slug, [Preparation(slug, model.processing_shown_first(r.default_weights))], f"Preparing {slug}.", "batch"
+        )
     return True
 
 
 def search_once(r: Resources) -> None:
-    """Search the first model that is here once: the first search reads what it needs and proves it whole, for seconds."""
-    slug = next((slug for slug in r.slugs if here(r, slug)), None)
+    """Search the first available model once, since the first search takes seconds to read and prove its bank."""
+    slug = next((slug for slug in r.slugs if find_model(r, slug)), None)
     if slug is not None:
-        with suppress(ExplorerError):  # what is not there, or damaged, is told to whoever asks for it
+        with suppress(ExplorerError):  # a missing or damaged bank is reported to whoever searches
             search(r, Address(slug), Options(), Inquiry(SUGGESTED[0]))
 
 

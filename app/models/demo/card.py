@@ -7,7 +7,7 @@ from app.models.demo.network import Size
 
 @dataclass(frozen=True)
 class Figures:
-    """What one training run measured of itself."""
+    """Figures that one training run measured of itself."""
 
     size: Size
     tokens_seen: int
@@ -77,7 +77,7 @@ technical sources were left out. Because part of the text is under CC BY-SA, the
 
 
 def model_card(figures: Figures) -> str:
-    """The card as Markdown."""
+    """Format the card as Markdown."""
     size = figures.size
     return CARD.format(
         layers=size.n_layers,
@@ -92,9 +92,9 @@ def model_card(figures: Figures) -> str:
         threads=figures.threads,
         s="" if figures.threads == 1 else "s",
         machine=figures.machine,
-        samples="\n\n".join(f"> **{prompt}**{_quoted(text)}" for prompt, text in figures.samples),
+        samples="\n\n".join(f"> **{prompt}**{_quote(text)}" for prompt, text in figures.samples),
     )
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return "\n> ".join(text.replace("<|endoftext|>", "").rstrip().split("\n"))

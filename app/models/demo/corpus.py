@@ -10,8 +10,8 @@ from pathlib import Path
 SEPARATOR = "\n<|endoftext|>\n"
 
 
-def documents(files: Iterable[Path]) -> Iterator[str]:
-    """Every non-empty document of the files, in order, stripped of surrounding white space."""
+def read_documents(files: Iterable[Path]) -> Iterator[str]:
+    """Yield every non-empty document of the files, in order, stripped of surrounding white space."""
     for file in files:
         with lzma.open(file, "rt", encoding="utf-8") as text:
             for document in text.read().split(SEPARATOR):
@@ -20,7 +20,7 @@ def documents(files: Iterable[Path]) -> Iterator[str]:
 
 
 def training_files(corpus: Path) -> list[Path]:
-    """The training files of a corpus folder; ValueError if it holds none."""
+    """List the training files of a corpus folder; ValueError if it holds none."""
     files = sorted(corpus.glob("train-*.txt.xz"))
     if not files:
         raise ValueError(f"no train-*.txt.xz in {corpus}")
@@ -28,7 +28,7 @@ def training_files(corpus: Path) -> list[Path]:
 
 
 def heldout_file(corpus: Path) -> Path:
-    """The held-out file of a corpus folder; ValueError if it is absent."""
+    """Return the held-out file of a corpus folder; ValueError if it is absent."""
     file = corpus / "valid.txt.xz"
     if not file.is_file():
         raise ValueError(f"no valid.txt.xz in {corpus}")

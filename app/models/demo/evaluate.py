@@ -1,4 +1,4 @@
-"""What the card says of a model: bits per byte on held-out text, and samples.
+"""The demo model's evaluation for its card: bits per byte on held-out text, and samples.
 
 Works on the exported folder through transformers, so the figures are those of the files that ship.
 """
@@ -14,7 +14,7 @@ PROMPTS = ("The old doctor took off his hat and", "The capital of France is", "T
 
 
 def bits_per_byte(folder: Path, texts: list[str]) -> float:
-    """Mean bits that the model needs per UTF-8 byte of the texts.
+    """Measure the mean bits that the model needs per UTF-8 byte of the texts.
 
     Each text stands behind `<|endoftext|>` and is cut into windows of n_ctx tokens without overlap: the first tokens
     of a window are predicted from little context, which makes the figure a cautious one.
@@ -32,8 +32,8 @@ def bits_per_byte(folder: Path, texts: list[str]) -> float:
     return nats / math.log(2) / sum(len(text.encode()) for text in texts)
 
 
-def samples(folder: Path, seed: int = 0) -> list[tuple[str, str]]:
-    """A (prompt, continuation) pair for each prompt, drawn at temperature 0.8 from the top 40 tokens."""
+def draw_samples(folder: Path, seed: int = 0) -> list[tuple[str, str]]:
+    """Draw a (prompt, continuation) pair for each prompt, at temperature 0.8 from the top 40 tokens."""
     model, tokenizer = _load(folder)
     torch.manual_seed(seed)
     drawn = []

@@ -31,7 +31,7 @@ class Size:
 
 
 class Network(nn.Module):
-    """The language model; forward gives logits."""
+    """The language model; its forward pass gives logits."""
 
     def __init__(self, size: Size) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Network(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        # GPT-2's: 0.02 everywhere, and smaller where a block writes into the stream.
+        # GPT-2's initialisation: 0.02 everywhere, and smaller where a block writes into the stream.
         writer_std = 0.02 / math.sqrt(2 * self.size.n_layers)
         for name, parameter in self.named_parameters():
             if parameter.dim() == 2:
@@ -53,7 +53,7 @@ class Network(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, ids: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab"]:
-        """Logits of the next token at every position."""
+        """Compute the logits of the next token at every position."""
         stream = self.wte(ids) + self.wpe.weight[: ids.shape[1]]
         for block in self.blocks:
             stream = block(stream)
@@ -76,7 +76,7 @@ class Block(nn.Module):
         self.future: Tensor
 
     def forward(self, stream: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
-        """The stream with what this block writes added to it."""
+        """Return the stream with what this block writes added to it."""
         stream = stream + self.attn_out(self._attend(self.attn_in(self.ln_1(stream))))
         written: Tensor = self.mlp_out(F.gelu(self.mlp_in(self.ln_2(stream)), approximate="tanh"))
         return stream + written
@@ -102,7 +102,7 @@ HF_LAYER_NAMES = {
 
 
 def huggingface_tensors(network: Network, dtype: torch.dtype) -> dict[str, Tensor]:
-    """The parameters under the names of `GPT2LMHeadModel`, whose Conv1D keeps matrices as [in, out]."""
+    """Rename the parameters to those of `GPT2LMHeadModel`, whose Conv1D keeps matrices as [in, out]."""
     tensors = {}
     for name, parameter in network.named_parameters():
         room, *rest = name.split(".")
@@ -117,7 +117,7 @@ def huggingface_tensors(network: Network, dtype: torch.dtype) -> dict[str, Tenso
 
 
 def huggingface_config(size: Size) -> dict[str, object]:
-    """The `config.json` of `GPT2LMHeadModel` for this shape."""
+    """Build the `config.json` of `GPT2LMHeadModel` for this shape."""
     return {
         "architectures": ["GPT2LMHeadModel"],
         "model_type": "gpt2",

@@ -1,4 +1,4 @@
-"""The demo model's tokenizer: whole words, and next to no token that the text never uses.
+"""The demo model's tokenizer: whole words, and hardly a token that the text never uses.
 
 Byte-pair encoding finds good words but keeps the fragments it passed through (`urope` on the way to `Europe`); a
 Unigram model trained from scratch keeps none but cut the text into 14% more tokens here. So the pieces come from BPE,
@@ -18,31 +18,31 @@ SPACE = "▁"
 PIECES = r"'(?:s|t|re|ve|m|ll|d)\b| ?\p{L}+| ?\p{N}{1,4}| ?[^\s\p{L}\p{N}]+|\n+|[^\S\n]+"
 ALPHABET = 160  # characters with a token of their own, the most frequent ones
 SURPLUS = 1.2  # BPE pieces to start from, as a multiple of the final vocabulary
-ROUNDS = 3  # refits of the scores to the cuts that they make
+ROUNDS = 3  # refits of the scores to the segmentation that they give
 
 
 def train_tokenizer(texts: list[str], size: int) -> Tokenizer:
-    """A tokenizer of exactly `size` tokens: `<|endoftext|>` is id 0, then pieces from frequent to rare, then bytes."""
+    """Train a tokenizer of exactly `size` tokens: id 0 is `<|endoftext|>`, then pieces by frequency, then bytes."""
     bpe = _train_bpe(texts, int(size * SURPLUS))
     pieces = [piece for piece in bpe.get_vocab() if piece != END]
     fallback = _byte_tokens(pieces)
-    counts = _count(bpe, texts)
+    counts = _count_tokens(bpe, texts)
     for remaining in reversed(range(ROUNDS)):
         keep = len(pieces) if remaining else size - 1 - len(fallback)
-        pieces = _most_used(pieces, counts, keep)
-        counts = _count(_unigram(pieces, counts, fallback), texts)
-    return _unigram(_most_used(pieces, counts, len(pieces)), counts, fallback)
+        pieces = _keep_most_used(pieces, counts, keep)
+        counts = _count_tokens(_train_unigram(pieces, counts, fallback), texts)
+    return _train_unigram(_keep_most_used(pieces, counts, len(pieces)), counts, fallback)
 
 
 def _train_bpe(texts: list[str], size: int) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE(unk_token=END))
     tokenizer.pre_tokenizer = _pre_tokenizer()
     trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=[END], limit_alphabet=ALPHABET, show_progress=False)
-    tokenizer.train_from_iterator(_passages(texts), trainer)
+    tokenizer.train_from_iterator(_split_passages(texts), trainer)
     return tokenizer
 
 
-def _unigram(pieces: list[str], counts: Counter[str], fallback: list[str]) -> Tokenizer:
+def _train_unigram(pieces: list[str], counts: Counter[str], fallback: list[str]) -> Tokenizer:
     total = sum(counts[piece] for piece in pieces)
     vocabulary = [(END, 0.0)]
     vocabulary += [(piece, math.log(max(counts[piece], 0.5) / total)) for piece in pieces]
@@ -64,7 +64,7 @@ def _pre_tokenizer() -> pre_tokenizers.PreTokenizer:
     )
 
 
-def _count(tokenizer: Tokenizer, texts: list[str]) -> Counter[str]:
+def _count_tokens(tokenizer: Tokenizer, texts: list[str]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for start in range(0, len(texts), 64):
         for encoding in tokenizer.encode_batch(texts[start : start + 64]):
@@ -72,21 +72,21 @@ def _count(tokenizer: Tokenizer, texts: list[str]) -> Counter[str]:
     return counts
 
 
-def _most_used(pieces: list[str], counts: Counter[str], keep: int) -> list[str]:
-    """The `keep` most used pieces, most used first; single characters always stay, or they would need bytes."""
+def _keep_most_used(pieces: list[str], counts: Counter[str], keep: int) -> list[str]:
+    """Keep the `keep` most used pieces, most used first, and all single characters, which would need bytes else."""
     ranked = sorted(pieces, key=lambda piece: (len(piece) > 1, -counts[piece], piece))[:keep]
     return sorted(ranked, key=lambda piece: (-counts[piece], piece))
 
 
 def _byte_tokens(pieces: list[str]) -> list[str]:
-    """Tokens for the bytes that text can need: those of UTF-8, less the ASCII characters that are pieces."""
+    """List tokens for the bytes that text can need: those of UTF-8, less the ASCII characters that are pieces."""
     ascii_pieces = {ord(piece) for piece in pieces if len(piece) == 1 and piece.isascii()}
     never_in_utf8 = {0xC0, 0xC1, *range(0xF5, 0x100)}
     return [f"<0x{byte:02X}>" for byte in range(256) if byte not in ascii_pieces | never_in_utf8]
 
 
-def _passages(texts: list[str]) -> Iterator[str]:
-    """The texts in passages of 100,000 characters: the trainer counts the words of one passage at a time."""
+def _split_passages(texts: list[str]) -> Iterator[str]:
+    """Split the texts into passages of 100,000 characters: the trainer counts the words of one passage at a time."""
     for text in texts:
         for start in range(0, len(text), 100_000):
             yield text[start : start + 100_000]

@@ -24,22 +24,22 @@ from torch import Tensor
 
 from app.models.demo import FOLDER
 from app.models.demo.card import Figures, model_card
-from app.models.demo.corpus import documents, heldout_file, training_files
-from app.models.demo.evaluate import bits_per_byte, samples
+from app.models.demo.corpus import heldout_file, read_documents, training_files
+from app.models.demo.evaluate import bits_per_byte, draw_samples
 from app.models.demo.network import Network, Size, huggingface_config, huggingface_tensors
 from app.models.demo.tokenizer import END, train_tokenizer
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the model is trained."""
+    """Training hyperparameters."""
 
     steps: int = 7_000
     """Updates: 28.7M tokens with these batches, 1.1 passes over the corpus."""
     batch: int = 16
-    """Sequences an update; small ones learn more from the same tokens while they are few."""
+    """Sequences an update; small batches learn more from the same tokens early on."""
     peak_rate: float = 2e-3
-    """Learning rate after the warm-up; from there a straight line to zero."""
+    """Learning rate after the warm-up; it decays linearly to zero."""
     warmup: int = 300
     """Updates of linear warm-up."""
     weight_decay: float = 0.1
@@ -56,8 +56,8 @@ def main(
     started = time.monotonic()
     torch.set_num_threads(threads)
     size, schedule = Size(), Schedule()
-    texts = list(documents(training_files(corpus)))
-    heldout = list(documents([heldout_file(corpus)]))
+    texts = list(read_documents(training_files(corpus)))
+    heldout = list(read_documents([heldout_file(corpus)]))
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(texts, size.d_vocab)
     save_tokenizer(tokenizer, size, out)
@@ -70,14 +70,14 @@ def main(
         hours=(time.monotonic() - started) / 3600,
         threads=threads,
         machine=f"{platform.machine()}, no GPU, torch {torch.__version__}",
-        samples=samples(out),
+        samples=draw_samples(out),
     )
     (out / "README.md").write_text(model_card(figures), encoding="utf-8")
     print(f"{figures.bits_per_byte:.3f} bits per byte held out, {figures.hours:.2f} h: {out}")
 
 
 def encode(tokenizer: Tokenizer, texts: list[str]) -> Int[Tensor, " tokens"]:
-    """All documents as one row of ids, `<|endoftext|>` before each."""
+    """Encode all documents as one row of ids, `<|endoftext|>` before each."""
     end = tokenizer.token_to_id(END)
     rows = []
     for start in range(0, len(texts), 64):
@@ -87,7 +87,7 @@ def encode(tokenizer: Tokenizer, texts: list[str]) -> Int[Tensor, " tokens"]:
 
 
 def batches(ids: Int[Tensor, " tokens"], size: Size, schedule: Schedule) -> Iterator[Int[Tensor, "batch window"]]:
-    """`schedule.steps` batches of windows of n_ctx + 1 ids; each pass over the text in a new order."""
+    """Yield `schedule.steps` batches of windows of n_ctx + 1 ids; each pass over the text in a new order."""
     generator = torch.Generator().manual_seed(schedule.seed)
     n_windows = (len(ids) - 1) // size.n_ctx
     order = torch.empty(0, dtype=torch.long)
@@ -99,7 +99,7 @@ def batches(ids: Int[Tensor, " tokens"], size: Size, schedule: Schedule) -> Iter
 
 
 def fit(ids: Int[Tensor, " tokens"], size: Size, schedule: Schedule) -> Network:
-    """A network trained on the ids; prints the loss as it goes."""
+    """Train a network on the ids; prints the loss as it goes."""
     torch.manual_seed(schedule.seed)
     network = Network(size)
     optimizer = torch.optim.AdamW(
@@ -130,7 +130,7 @@ def fit(ids: Int[Tensor, " tokens"], size: Size, schedule: Schedule) -> Network:
 
 
 def learning_rate(step: int, schedule: Schedule) -> float:
-    """Linear warm-up, then linear decay to zero at the last step."""
+    """Compute the learning rate: linear warm-up, then linear decay to zero at the last step."""
     if step < schedule.warmup:
         return schedule.peak_rate * (step + 1) / schedule.warmup
     return schedule.peak_rate * (schedule.steps - step) / (schedule.steps - schedule.warmup)

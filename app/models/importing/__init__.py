@@ -1,1 +1,1 @@
-"""From a stranger's checkpoint to weights of our own: what is heeded of it, and proof that what was written is it."""
+"""Import of a stranger's checkpoint as weights of our own: bounds on what is read, proof of what is written."""

@@ -1,10 +1,10 @@
-"""How much memory an import may take, by what its checkpoint holds, and the limit that the system then watches.
+"""Allowance of memory for an import, by its checkpoint's tensors, and the system's limit on it.
 
-What counts is memory that the process can write to (RLIMIT_DATA), weights just written among it, which are mapped so
-to be checked: address space is no measure, since libraries reserve far more of it than they use. The checkpoint is read,
-never mapped: how much lies in one file makes no difference. Generous: imports of Llamas of 4096 dimensions with 1,000
-to 64,000 tokens took at most 4.7 GiB, five layers in float32 beside the libraries.
-What asks for more was led to it by its config.
+Memory counts that the process can write to (RLIMIT_DATA), including weights just written, which are mapped to be
+checked: address space is no measure, since libraries reserve far more of it than they use. The checkpoint is read,
+never mapped: how much lies in one file makes no difference. The allowance is generous: imports of Llamas of 4096
+dimensions with 1,000 to 64,000 tokens took at most 4.7 GiB, five layers in float32 beside the libraries. An import that
+asks for more does so because of its config.
 """
 
 import os
@@ -21,15 +21,15 @@ from app.models.memory import is_of_memory
 from app.models.refusal import ImportRefused
 
 LIBRARIES = 4 << 30
-"""Bytes for the model libraries themselves and what they do at any size; they hold 1.4 GiB on one thread."""
+"""Bytes for the model libraries themselves and their work at any size; they hold 1.4 GiB on one thread."""
 OF_A_THREAD = 128 << 20
-"""What libraries set aside for each processor."""
+"""Bytes that libraries set aside for each processor."""
 LAYERS, ENDS = 8, 4
 """Copies of the largest layer in float32, and of everything outside layers."""
 
 
 def bytes_allowed(tensors: Iterable[Stored | Packed]) -> int:
-    """Bytes that importing a checkpoint with these tensors may take."""
+    """Compute the bytes that importing a checkpoint with these tensors may take."""
     sizes: dict[int | None, int] = defaultdict(int)
     for tensor in tensors:
         sizes[layer_of(tensor.name)] += 4 * tensor.size
@@ -40,22 +40,22 @@ def bytes_allowed(tensors: Iterable[Stored | Packed]) -> int:
 
 
 @contextmanager
-def confine(n_bytes: int) -> Iterator[None]:
-    """Let this process take so many bytes more than it has, and no more, where the system keeps account of them.
+def limit_memory(n_bytes: int) -> Iterator[None]:
+    """Limit the memory that this process may take beyond what it has, where the system keeps account of it.
 
-    MemoryError at what asks for more, whichever library asks.
+    MemoryError at any allocation beyond the limit, whichever library makes it.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     known = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
-    taken = _taken()
+    taken = _memory_taken()
     if taken is not None:
-        with suppress(ValueError, OSError):  # not every system lets us
+        with suppress(ValueError, OSError):  # not every system allows it
             resource.setrlimit(resource.RLIMIT_DATA, (min([taken + n_bytes, *known]), hard))
     try:
         yield
-    except ImportRefused:  # whatever its words
+    except ImportRefused:  # even if it speaks of memory
         raise
-    except Exception as error:  # each library has its own
+    except Exception as error:  # each library raises its own when memory is short
         if not is_of_memory(error):
             raise
         raise MemoryError from error
@@ -64,8 +64,8 @@ def confine(n_bytes: int) -> Iterator[None]:
             resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
-def _taken() -> int | None:
-    """Bytes that count against the limit so far; None where the system does not tell."""
+def _memory_taken() -> int | None:
+    """Return the bytes that count against the limit so far; None where the system does not tell."""
     try:
         fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
     except OSError:

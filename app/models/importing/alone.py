@@ -1,4 +1,4 @@
-"""One layer of a checkpoint as a model of its own, in transformers: between the checkpoint's own ends, cut down.
+"""One layer of a checkpoint as a model of its own, in transformers: between the checkpoint's own ends, few tokens.
 
 Embedding and unembedding keep the rows of a few tokens, so that memory does not grow with the model. No parameter may
 be missing from the checkpoint (the library would fill the gap with random values) or be of another shape than its
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from app.models.importing.folder.checkpoint import Checkpoint, Stored
 from app.models.importing.folder.families import FAMILIES, architecture_of
-from app.models.importing.folder.keys import heed
+from app.models.importing.folder.keys import keep_heeded
 from app.models.importing.folder.stored_values import DTYPES, read_rows, read_tensor, refuse_unfinite
 from app.models.importing.folder.tensor_names import is_same_tensor, layer_of, rename_layer
 from app.models.memory import is_of_memory
@@ -25,11 +25,11 @@ from app.models.refusal import ImportRefused
 
 PROBE_TOKENS = 16
 SLACK = 1 << 26
-"""Numbers that a config may speak of and a checkpoint lack, so that they can be named: 256 MiB."""
+"""Numbers that a config may describe beyond the checkpoint's, so that missing ones can be named: 256 MiB."""
 MOST = 1 << 31
-"""No size in a config is larger."""
+"""Largest size in a config that is accepted."""
 MOST_BUFFER_BYTES = 1 << 30
-"""Of what is no parameter, such as a mask over all pairs of positions: that of 32,768."""
+"""Bytes of buffers, such as a mask over all pairs of positions: that of 32,768."""
 SIZES = ("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads")
 SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -41,49 +41,49 @@ class LayerAlone:
     plain: Any
     architecture: str
     config: Any
-    """Of the whole model."""
+    """The whole model's config."""
     rows: dict[str, Tensor]
-    """What was read of the checkpoint's tensors that have one row a token, by their names."""
+    """The rows read of the checkpoint's tensors that have one row a token, by their names."""
     ids: Int[Tensor, " pos"]
-    """The tokens whose rows it has, as the whole model counts them."""
+    """The tokens whose rows it has, by the whole model's ids."""
     probe: Int[Tensor, " pos"]
-    """The same tokens, as it counts them."""
+    """The same tokens by the one-layer model's ids."""
     n_params: int
-    """Of the layer."""
+    """Parameters of the layer."""
     n_params_ends: int
-    """Of everything else at the whole model's size; tied ones once."""
+    """Parameters of everything else at the whole model's size; tied ones counted once."""
 
 
 def open_alone(checkpoint: Checkpoint, layer: int) -> LayerAlone:
-    """That layer as a model; ImportRefused by name if a tensor is missing, misshapen or not finite."""
+    """Open that layer as a model; ImportRefused by name if a tensor is missing, misshapen or not finite."""
     architecture = architecture_of(checkpoint.config)
     whole = whole_config(checkpoint, architecture)
     d_vocab = whole.vocab_size
-    # One row more than are run: RoBERTa takes that one for padding. Not as many as the whole: rows tell ends apart.
+    # RoBERTa takes one more row for padding. Fewer rows than the vocabulary, since the number of rows tells ends apart.
     n_tokens = max(1, min(PROBE_TOKENS, d_vocab - 2, n_ctx_of(whole)))
-    # All over the vocabulary, always the same.
+    # Spread over the vocabulary, always the same.
     ids = torch.arange(n_tokens) * 7919 % d_vocab
     never, kept = _padding_of(whole), ids.tolist()
     kept.insert(never, 0)
     probe = torch.tensor([row for row in range(n_tokens + 1) if row != never])
     alone = _config_of(whole, layer, n_tokens + 1)
-    empty = _empty(architecture, alone)
-    shapes = _shapes(_empty(architecture, _config_of(whole, layer, d_vocab)))
+    empty = _empty_model(architecture, alone)
+    shapes = _shapes(_empty_model(architecture, _config_of(whole, layer, d_vocab)))
     fixed = {name for name, shape in _shapes(empty).items() if shape == shapes.get(name)}
     by_token = _tensors_by_token(checkpoint, d_vocab, fixed)
     state, rows = {}, {}
-    for tensor, value in _read(checkpoint, layer, by_token, kept):
+    for tensor, value in _read_layer(checkpoint, layer, by_token, kept):
         refuse_unfinite(tensor.name, value)
         state[rename_layer(tensor.name, layer, 0)] = value
         if tensor.name in by_token:
             rows[tensor.name] = value
     _refuse_larger(empty, state)
-    plain = _load(architecture, alone, state, layer)
-    return LayerAlone(plain, architecture, whole, rows, ids, probe, *_counted(plain, shapes))
+    plain = _load_layer(architecture, alone, state, layer)
+    return LayerAlone(plain, architecture, whole, rows, ids, probe, *_count_params(plain, shapes))
 
 
 def n_layers_of(checkpoint: Checkpoint) -> int:
-    """Layers of the model; ImportRefused if its config and its tensors do not agree on them."""
+    """Return the model's number of layers; ImportRefused if its config and its tensors do not agree on it."""
     layers: int = whole_config(checkpoint, architecture_of(checkpoint.config)).num_hidden_layers
     found = {layer for tensor in checkpoint.tensors if (layer := layer_of(tensor.name)) is not None}
     if not found or max(found) + 1 != layers:
@@ -93,18 +93,18 @@ def n_layers_of(checkpoint: Checkpoint) -> int:
 
 
 def n_ctx_of(config: Any) -> int:
-    """Positions that the model was made for."""
+    """Return the number of positions that the model was made for."""
     n = getattr(config, "max_position_embeddings", None) or getattr(config, "seq_length", None) or 2048
     # RoBERTa counts from after its padding id.
     return int(n) - _padding_of(config) - 1 if config.model_type == "roberta" else int(n)
 
 
 def _padding_of(config: Any) -> int:
-    """The id that RoBERTa takes for padding and counts positions from; 0 in others, where it changes nothing."""
+    """Return the id that RoBERTa takes for padding and counts positions from; 0 in others, where it changes nothing."""
     return (config.pad_token_id or 0) if config.model_type == "roberta" else 0
 
 
-def _counted(plain: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, int]:
+def _count_params(plain: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, int]:
     in_layer = ends = 0
     for name, parameter in plain.named_parameters():
         if layer_of(name) is not None:
@@ -115,15 +115,15 @@ def _counted(plain: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, in
 
 
 def whole_config(checkpoint: Checkpoint, architecture: str) -> Any:
-    """The whole model's config as the library has it; ImportRefused if it makes no sense of it."""
+    """Open the whole model's config with the library; ImportRefused if the library cannot."""
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
-    heeded = heed(checkpoint.config)
+    heeded = keep_heeded(checkpoint.config)
     try:
         config = getattr(transformers, architecture).config_class.from_dict(copy.deepcopy(heeded))
-        # The plain way, which shows the scores, and the only one that takes no kernel from the hub.
+        # Eager attention shows the scores, and is the only kind that takes no kernel from the hub.
         config._attn_implementation = "eager"
         sizes = {name: getattr(config, name) for name in SIZES} | {"positions": n_ctx_of(config)}
     except Exception as error:  # whatever the library raises at a config that makes no sense
@@ -137,7 +137,7 @@ def whole_config(checkpoint: Checkpoint, architecture: str) -> Any:
 
 
 def _config_of(whole: Any, layer: int, d_vocab: int) -> Any:
-    """The config of a model that is this layer alone, over a small vocabulary."""
+    """Build the config of a model that is this layer alone, over a small vocabulary."""
     alone, n_layers = copy.deepcopy(whole), whole.num_hidden_layers
     try:
         for name, value in whole.to_dict().items():
@@ -157,7 +157,7 @@ def _config_of(whole: Any, layer: int, d_vocab: int) -> Any:
 
 
 def _tensors_by_token(checkpoint: Checkpoint, d_vocab: int, fixed: set[str]) -> set[str]:
-    """The checkpoint's tensors outside the layers that have one row a token; `fixed` ones have another size."""
+    """Name the checkpoint's tensors outside the layers that have one row a token, except those `fixed` by size."""
     return {
         tensor.name
         for tensor in checkpoint.tensors
@@ -168,12 +168,12 @@ def _tensors_by_token(checkpoint: Checkpoint, d_vocab: int, fixed: set[str]) -> 
 
 
 def _shapes(model: Any) -> dict[str, tuple[int, ...]]:
-    """The parameters outside the layers, by name."""
+    """Return the shapes of the parameters outside the layers, by name."""
     return {name: tuple(value.shape) for name, value in model.state_dict().items() if layer_of(name) is None}
 
 
-def _empty(architecture: str, config: Any) -> Any:
-    """A model that is never filled and takes no memory."""
+def _empty_model(architecture: str, config: Any) -> Any:
+    """Build a model that is never filled and takes no memory."""
     import transformers
 
     try:
@@ -184,7 +184,7 @@ def _empty(architecture: str, config: Any) -> Any:
 
 
 def _refuse_larger(empty: Any, state: Mapping[str, Tensor]) -> None:
-    """Refuse a config that speaks of far more than there is, before memory is taken for it."""
+    """Refuse a config that describes far more than the checkpoint has, before memory is taken for it."""
     tables = sum(buffer.numel() * buffer.element_size() for buffer in empty.buffers())
     if tables > MOST_BUFFER_BYTES:
         raise ImportRefused(
@@ -197,15 +197,17 @@ def _refuse_larger(empty: Any, state: Mapping[str, Tensor]) -> None:
         raise ImportRefused(f"the config speaks of {promised:,} numbers in this layer, the checkpoint holds {held:,}")
 
 
-def _read(checkpoint: Checkpoint, layer: int, by_token: set[str], rows: list[int]) -> Iterable[tuple[Stored, Tensor]]:
-    """The layer's tensors and those outside all layers, of those by token these rows only."""
+def _read_layer(
+    checkpoint: Checkpoint, layer: int, by_token: set[str], rows: list[int]
+) -> Iterable[tuple[Stored, Tensor]]:
+    """Read the layer's tensors and those outside all layers; of those by token these rows only."""
     for tensor in checkpoint.tensors:
         if layer_of(tensor.name) in {None, layer} and tensor.dtype in DTYPES:
             yield tensor, read_rows(tensor, rows) if tensor.name in by_token else read_tensor(checkpoint, tensor)
 
 
-def _load(architecture: str, config: Any, state: dict[str, Tensor], layer: int) -> Any:
-    """The one-layer model, filled; ImportRefused by name if a parameter is missing or of another shape."""
+def _load_layer(architecture: str, config: Any, state: dict[str, Tensor], layer: int) -> Any:
+    """Load the one-layer model; ImportRefused by name if a parameter is missing or of another shape."""
     import transformers
 
     try:
@@ -236,7 +238,7 @@ def _refuse_names(fault: str, names: set[str]) -> None:
 
 
 def explain_failure(what: str, error: Exception) -> ImportRefused | MemoryError:
-    """What to raise when a library fails: a refusal with its words, short enough for a sentence, or that memory ran out."""
+    """Build the error for a library's failure: a refusal with its words, cut to a sentence, or MemoryError."""
     if is_of_memory(error):
         return MemoryError()
     words = " ".join(str(error).split())[:300]

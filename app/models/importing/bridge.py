@@ -1,7 +1,7 @@
-"""One layer of a checkpoint through transformer_lens: its tensors under TransformerLens names, and how it runs.
+"""Bridge to transformer_lens: one layer's tensors under TransformerLens names, and its activations.
 
-With `alone`, the only file that imports the model libraries on the way in, and late: they take seconds. The bridge
-must compute the plain model's logits, which is what shows a fused projection that was split wrongly.
+With `alone`, the only file that imports the model libraries on the way in, and late: they take seconds. The bridge must
+compute the plain model's logits, which shows a fused projection that was split wrongly.
 """
 
 import gc
@@ -36,46 +36,46 @@ SPECIAL = "0"
 
 @dataclass(frozen=True)
 class BridgedLayer:
-    """One layer, checked, and what was seen when it ran between the ends of its model."""
+    """One layer, checked, and its activations between the ends of its model."""
 
     parameters: dict[str, Tensor]
-    """Its tensors under TransformerLens names and shapes, float32; keys and values once for the queries that share them."""
+    """The layer's tensors under TransformerLens names, float32; keys and values once for queries that share them."""
     ends: dict[str, Tensor]
     """Positions and final norm, float32."""
     W_E: str
     W_U: str | None
     """The checkpoint's names of the embedding and of the unembedding; None where that is the embedding."""
     b_U: str | None
-    """Its name of the unembedding's bias; None where there is none."""
+    """The checkpoint's name of the unembedding's bias; None where there is none."""
     activations: dict[str, Tensor]
-    """By TransformerLens hook name, `blocks.0.` being this layer: [1 pos …]."""
+    """Activations by TransformerLens hook name, this layer being `blocks.0.`: [1 pos …]."""
     ids: Int[Tensor, " pos"]
-    """The tokens that were run, as the whole model counts them."""
+    """The tokens that were run, by the whole model's ids."""
     scale: float | None
-    """Of the attention scores, where they are capped and it must be known; it can be measured elsewhere."""
+    """Scale of the attention scores if they are capped; else it can be measured."""
     cap: float | None
-    """Of the attention scores."""
+    """Cap of the attention scores."""
     n_params: int
-    """Of this layer."""
+    """Parameters of this layer."""
     n_params_ends: int
     shape: Shape
 
 
 def open_layer(checkpoint: Checkpoint, layer: int) -> BridgedLayer:
-    """That layer's parameters, once they have passed the checks; ImportRefused otherwise."""
+    """Open and check that layer's parameters; ImportRefused if a check fails."""
     opened = open_alone(checkpoint, layer)
     try:
-        return _bridged(checkpoint, opened, layer)
+        return _bridge_layer(checkpoint, opened, layer)
     except ImportRefused:
         raise
     except Exception as error:  # whatever the libraries raise at a config that makes no sense
         raise explain_failure("the model cannot be run", error) from error
     finally:
         gc.collect()  # the libraries' models are full of cycles
-        gc.freeze()  # and what is left are the libraries themselves: not to be searched again for the next layer
+        gc.freeze()  # the libraries' own objects remain: do not search them again for the next layer
 
 
-def _bridged(checkpoint: Checkpoint, opened: LayerAlone, layer: int) -> BridgedLayer:
+def _bridge_layer(checkpoint: Checkpoint, opened: LayerAlone, layer: int) -> BridgedLayer:
     family = FAMILIES[opened.architecture]
     probe = opened.probe[None]
     expected = _logits(opened.plain, probe)
@@ -109,7 +109,7 @@ def _bridged(checkpoint: Checkpoint, opened: LayerAlone, layer: int) -> BridgedL
 
 
 def compare_logits(expected: Float[Tensor, "pos d_vocab"], found: Float[Tensor, "pos d_vocab"]) -> None:
-    """ImportRefused if the bridge computes something else than the plain model."""
+    """Raise ImportRefused if the bridge's logits differ from the plain model's."""
     off = (expected - found).abs().max() / expected.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
     if not off <= TOLERANCE:  # also when it is NaN
         raise ImportRefused(
@@ -122,12 +122,12 @@ def _boot(checkpoint: Checkpoint, opened: LayerAlone) -> Any:
     from transformer_lens.model_bridge import TransformerBridge
     from transformers import PreTrainedTokenizerFast
 
-    # The model is run on ids; the library wants a tokenizer all the same. A BOS token would make it look for another.
+    # The model is run on ids, but the library requires a tokenizer. A BOS token would make it look for another.
     words = Tokenizer(WordLevel({f"{id_}": id_ for id_ in range(opened.plain.config.vocab_size)}, unk_token=SPECIAL))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, eos_token=SPECIAL, pad_token=SPECIAL)
     opened.plain.config.architectures = [opened.architecture]
     logging.getLogger("transformer_lens").setLevel(logging.ERROR)  # it says of each layer that experts are left out
-    # An absolute folder: the library takes short names for aliases of other models.
+    # The folder must be absolute: the library takes short names for aliases of other models.
     folder = str(checkpoint.folder.resolve())
     try:
         return TransformerBridge.boot_transformers(folder, device="cpu", hf_model=opened.plain, tokenizer=tokenizer)
@@ -136,7 +136,7 @@ def _boot(checkpoint: Checkpoint, opened: LayerAlone) -> Any:
 
 
 def _attention(plain: Any) -> Any:
-    """The plain model's attention module: the innermost one that has a projection of its own."""
+    """Find the plain model's attention module: the innermost one that has a projection of its own."""
     from torch import nn
 
     named = [(name, module) for name, module in plain.named_modules() if "attn" in name or "attention" in name]
@@ -147,7 +147,7 @@ def _attention(plain: Any) -> Any:
 
 
 def _rotary(plain: Any, attention: Any, config: Any, family: Family) -> Rotary | None:
-    """How the layer turns queries and keys, from the tables that its own forward pass uses."""
+    """Read how the layer rotates queries and keys, from the tables that its own forward pass uses."""
     if not getattr(attention, "use_rope", True):
         return None
     if config.model_type == "gptj":  # keeps sines and cosines, no frequencies
@@ -157,26 +157,26 @@ def _rotary(plain: Any, attention: Any, config: Any, family: Family) -> Rotary |
     for module in plain.modules():
         for prefix in (f"{kind}_", ""):
             if getattr(module, f"{prefix}inv_freq", None) is not None:
-                return _turning(module, prefix, family)
+                return _rotary_of_module(module, prefix, family)
     return None
 
 
-def _turning(module: Any, prefix: str, family: Family) -> Rotary:
-    """What a module turns by, in short texts and in long ones, for the layers of one kind or for all (no prefix)."""
+def _rotary_of_module(module: Any, prefix: str, family: Family) -> Rotary:
+    """Read a module's rotary frequencies, for short and for long texts; `prefix`: the kind of layers, empty for all."""
     scale = float(getattr(module, f"{prefix}attention_scaling", 1.0))
     parameters: Any = getattr(module.config, "rope_parameters", None) or {}
     if prefix:
         parameters = parameters[prefix[:-1]]
     if parameters.get("rope_type") != "longrope":
         return Rotary(getattr(module, f"{prefix}inv_freq").detach().float(), family.pairing, scale)
-    # Its forward pass chooses by the last position that it is asked for, and leaves its choice there.
+    # Its forward pass chooses the frequencies by the last position asked for, and stores them in the module.
     original = int(parameters["original_max_position_embeddings"])
     short, long = (_frequencies_at(module, prefix, last) for last in (0, original))
     return Rotary(short, family.pairing, scale, long, original)
 
 
 def _frequencies_at(module: Any, prefix: str, last: int) -> Float[Tensor, " n"]:
-    """The frequencies in a text whose last position is that one."""
+    """Compute the frequencies in a text whose last position is `last`."""
     of_kind = {"layer_type": prefix[:-1]} if prefix else {}
     module(torch.zeros(1), torch.tensor([[last]]), **of_kind)
     frequencies: Tensor = getattr(module, f"{prefix}inv_freq").detach().float().clone()
@@ -184,9 +184,9 @@ def _frequencies_at(module: Any, prefix: str, last: int) -> Float[Tensor, " n"]:
 
 
 def _mlp_reads(activations: Mapping[str, Tensor], family: Family) -> MlpReads:
-    """The norm whose output the MLP reads, found by its values; the self-test proves what is found."""
+    """Find the norm whose output the MLP reads, by its values; the self-test proves it."""
     read = activations["blocks.0.mlp.hook_in"]
-    # Its own norm first: in parallel blocks both may give the same. In an encoder they stand behind the stream.
+    # Its own norm first: in parallel blocks both may give the same. In an encoder norms come after the stream.
     norms: tuple[MlpReads, ...] = () if family.encoder else ("ln2", "ln1")
     shown = {norm: activations[name] for norm in norms if (name := f"blocks.0.{norm}.hook_out") in activations}
     for norm, output in shown.items():
@@ -256,12 +256,12 @@ def _parameters(
         if name in block.attn._modules:
             kept[f"blocks.{layer}.attn.{name}"] = _gains_by_head(block.attn._modules[name], n_heads, shape.d_head)
     if rotary is not None and shape.positions == "rotary":
-        kept |= {f"blocks.{layer}.attn.{name}": tensor for name, tensor in _rows(rotary).items()}
+        kept |= {f"blocks.{layer}.attn.{name}": tensor for name, tensor in _rotary_rows(rotary).items()}
     return kept
 
 
-def _rows(rotary: Rotary) -> dict[str, Tensor]:
-    """How queries and keys turn, as weights keep it."""
+def _rotary_rows(rotary: Rotary) -> dict[str, Tensor]:
+    """Pack the rotation of queries and keys as weights store it."""
     how = torch.tensor([PAIRINGS.index(rotary.pairing), rotary.scale])
     rows = {"rotary": torch.cat([how, rotary.frequencies])}
     if rotary.long is not None:
@@ -270,14 +270,14 @@ def _rows(rotary: Rotary) -> dict[str, Tensor]:
 
 
 def _gains_by_head(norm: Any, n_heads: int, d_head: int) -> Float[Tensor, "n_heads d_head"]:
-    """The gains of queries' or keys' norm, which one head has, or each, or all in one row."""
+    """Return the gains of queries' or keys' norm by head: stored once for all heads, or for each, or in one row."""
     parts = [parameter.detach() for _name, parameter in norm.original_component.named_parameters()]
     gains = torch.cat([part.reshape(-1) for part in parts])
     return gains.expand(n_heads, d_head) if gains.numel() == d_head else gains.reshape(n_heads, d_head)
 
 
 def _ends(bridge: Any, raw: Mapping[str, Tensor], shape: Shape) -> dict[str, Tensor]:
-    """What is kept of both ends besides the two matrices."""
+    """Collect the tensors of both ends besides the two matrices."""
     names = ["ln_final.w", "ln_final.b"] if not shape.encoder else []  # a BERT's belongs to its head
     kept = {name: raw[name] for name in names if name in raw}
     if "embed_ln" in bridge._modules and not shape.encoder:
@@ -288,7 +288,7 @@ def _ends(bridge: Any, raw: Mapping[str, Tensor], shape: Shape) -> dict[str, Ten
 
 
 def _name_of(rows: Tensor, stored: Mapping[str, Tensor], what: str) -> str:
-    """Which of the checkpoint's tensors the bridge uses there, found by its values."""
+    """Find the checkpoint's tensor that the bridge uses here, by its values."""
     for name, value in stored.items():
         if value.shape == rows.shape and torch.equal(value.float(), rows):
             return name

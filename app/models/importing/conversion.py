@@ -1,6 +1,7 @@
-"""A checkpoint becomes weights, one layer at a time: opened, written, read back, held to what the model computes.
+"""Conversion of a checkpoint to weights, a layer at a time: opened, written, read back, checked against the model.
 
-Memory does not grow with the number of layers. What is done is in the staging folder's journal, and is not done again.
+Memory does not grow with the number of layers. Finished files are in the staging folder's journal, and are not written
+again.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +11,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from app.models.importing.allowance import bytes_allowed, confine
+from app.models.importing.allowance import bytes_allowed, limit_memory
 from app.models.importing.alone import n_layers_of
 from app.models.importing.bridge import BridgedLayer, open_layer
 from app.models.importing.folder.checkpoint import Checkpoint, Stored
@@ -29,12 +30,12 @@ from app.models.weights import (
 )
 
 ROWS = 4096
-"""Tokens looked at at a time."""
+"""Tokens compared at a time."""
 
 
 @dataclass(frozen=True)
 class Converted:
-    """What was found on the way: the manifest's fields of the same names."""
+    """The manifest's fields of the same names that conversion finds."""
 
     shape: Shape
     still_layers: list[int]
@@ -45,16 +46,12 @@ class Converted:
 def convert(
     checkpoint: Checkpoint, fingerprint: str, staging: Staging, report: Callable[[int, int], None]
 ) -> Converted:
-    """Fill the staging folder.
-
-    `report` is told how many layers are done, of how many. ImportRefused if the model does not hold what it promises,
-    MemoryError if it takes more than one of its size may.
-    """
-    with confine(bytes_allowed(checkpoint.tensors)):
-        return _converted(checkpoint, fingerprint, staging, report)
+    """Fill the staging folder."""
+    with limit_memory(bytes_allowed(checkpoint.tensors)):
+        return _convert_layers(checkpoint, fingerprint, staging, report)
 
 
-def _converted(
+def _convert_layers(
     checkpoint: Checkpoint, fingerprint: str, staging: Staging, report: Callable[[int, int], None]
 ) -> Converted:
     n_layers = n_layers_of(checkpoint)
@@ -75,7 +72,7 @@ def _converted(
     shape = _shape_of(done.values())
     turning = [done[layer_file(layer)].facts["rotary"] for layer in range(n_layers)]
     still = [layer for layer in range(n_layers) if shape.positions == "rotary" and not turning[layer]]
-    return Converted(shape, still, _worst(done.values()), {name: entry.sha256 for name, entry in done.items()})
+    return Converted(shape, still, _largest_errors(done.values()), {name: entry.sha256 for name, entry in done.items()})
 
 
 def _convert_layer(checkpoint: Checkpoint, fingerprint: str, staging: Staging, layer: int) -> Iterator[JournalEntry]:
@@ -99,7 +96,7 @@ def _convert_layer(checkpoint: Checkpoint, fingerprint: str, staging: Staging, l
 def _write_ends(
     checkpoint: Checkpoint, bridged: BridgedLayer, staging: Staging, fingerprint: str, dtype: torch.dtype
 ) -> str:
-    """Embedding, unembedding and final norm; every row of them is the checkpoint's, proven after writing."""
+    """Write embedding, unembedding and final norm; each row is proven to be the checkpoint's after writing."""
     ends = {name: tensor.to(dtype) for name, tensor in bridged.ends.items()}
     sources = {"embed.W_E": bridged.W_E, "unembed.W_U": bridged.W_U, "unembed.b_U": bridged.b_U}
     stored = {name: checkpoint.tensor(source) for name, source in sources.items() if source is not None}
@@ -115,7 +112,7 @@ def _write_ends(
 
 
 def _read_end(checkpoint: Checkpoint, stored: Stored, dtype: torch.dtype, *, is_turned: bool) -> Tensor:
-    """One of the two matrices, or the bias, as it is kept; ImportRefused if it holds what is no number."""
+    """Read one of the two matrices, or the bias, as it is kept; ImportRefused if it is not finite."""
     kept = torch.empty(stored.shape[::-1] if is_turned else stored.shape, dtype=dtype)
     rows_of_kept = kept.T if is_turned else kept
     for rows, values in read_blocks(checkpoint, stored, ROWS):
@@ -133,7 +130,7 @@ def _refuse_other_rows(checkpoint: Checkpoint, stored: Stored, written: Tensor) 
 
 
 def _shape_of(entries: Iterable[JournalEntry]) -> Shape:
-    """The model's shape, which all its layers must agree on."""
+    """Return the model's shape, which all its layers must agree on."""
     found = [entry.facts for entry in entries]
     n_params = sum(facts.get("n_params", 0) for facts in found)
     together = {replace(Shape(**facts["shape"]), n_params=n_params) for facts in found if "shape" in facts}
@@ -142,8 +139,8 @@ def _shape_of(entries: Iterable[JournalEntry]) -> Shape:
     return together.pop()
 
 
-def _worst(entries: Iterable[JournalEntry]) -> Checks:
-    """The largest error of each identity over all layers."""
+def _largest_errors(entries: Iterable[JournalEntry]) -> Checks:
+    """Return the largest error of each identity over all layers."""
     worst: Checks = {}
     for entry in entries:
         for name, error in entry.facts.get("checks", {}).items():

@@ -15,10 +15,10 @@ from pathlib import Path
 from app.models.catalog import Catalog, SlugError
 from app.models.credit import NONE, credit_of
 from app.models.importing.folder.checkpoint import Checkpoint, open_checkpoint
-from app.models.importing.gguf.unpacked import Unpacked, unpacked
+from app.models.importing.gguf.unpacked import Unpacked, unpack_gguf
 from app.models.importing.published import Report
 from app.models.importing.source import KNOWN, Source, default_slug, find_source, is_known
-from app.models.importing.staging import Staging, staged
+from app.models.importing.staging import Staging, open_staging
 from app.models.manifest import FORMAT, Manifest, verify_weights, write_manifest
 from app.models.memory import is_of_memory
 from app.models.origin import Origin, stamps_of
@@ -29,11 +29,11 @@ __all__ = ["ImportRefused", "Progress", "import_model"]
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an import is."""
+    """Progress of an import."""
 
     message: str
     done: int = 0
-    """Layers; of a GGUF file's unpacking, layers and what is outside them; megabytes while something is fetched."""
+    """Layers; of a GGUF file, groups of tensors; while something is fetched, megabytes."""
     total: int = 0
     """0 until they can be counted."""
 
@@ -56,15 +56,15 @@ def import_model(
         slug = default_slug(source) if slug is None else slug
         catalog.check(slug)
         report(Progress(f"finding {slug}"))
-        found = _found(source, revision, slug, catalog, lambda *step: report(Progress(*step)))
+        found = _find_source(source, revision, slug, catalog, lambda *step: report(Progress(*step)))
         stamps = stamps_of(found.path)
-        with _opened(found, catalog, report) as (checkpoint, unpacked):
+        with _open_checkpoint(found, catalog, report) as (checkpoint, unpacked):
             fingerprint = checkpoint.fingerprint()
             is_still = stamps == stamps_of(found.path)
             catalog.check(slug, fingerprint)
             if slug in KNOWN and not is_known(slug, found.origin, unpacked.sum if unpacked else ""):
                 raise ImportRefused(f"{slug!r} is the name of one model: choose another for these weights with --name")
-            manifest = _whole(catalog, fingerprint) or _import(
+            manifest = _find_intact(catalog, fingerprint) or _import(
                 found, checkpoint, unpacked, fingerprint, catalog, report
             )
         hub_ids = (found.origin,) if found.revision else ()
@@ -80,18 +80,18 @@ def import_model(
                 "the same command again, with more memory, continues"
             ) from error
         if isinstance(error, OSError):
-            # The reason alone: messages are shown to visitors, paths are not.
-            raise ImportRefused(_of_files(error)) from error
+            # Without the path: messages are shown to visitors.
+            raise ImportRefused(_explain_file_error(error)) from error
         raise
     report(Progress(f"{slug} is here", manifest.n_layers, manifest.n_layers))
     return manifest
 
 
-def _found(source: str, revision: str | None, slug: str, catalog: Catalog, report: Report) -> Source:
+def _find_source(source: str, revision: str | None, slug: str, catalog: Catalog, report: Report) -> Source:
     try:
         return find_source(source, revision, catalog.data, report)
     except ImportRefused as error:
-        if catalog.damaged(slug):
+        if catalog.is_damaged(slug):
             raise ImportRefused(
                 f"the weights called {slug!r} are damaged, or another version wrote them: import them again from where they came, with --name {slug} "
                 f"({error})"
@@ -100,34 +100,34 @@ def _found(source: str, revision: str | None, slug: str, catalog: Catalog, repor
 
 
 @contextmanager
-def _opened(
+def _open_checkpoint(
     source: Source, catalog: Catalog, report: Callable[[Progress], None]
 ) -> Iterator[tuple[Checkpoint, Unpacked | None]]:
-    """The checkpoint, and what its file said beside it, where it was one."""
+    """Open the checkpoint; for a GGUF file also return what was unpacked."""
     if not source.is_file:
         report(Progress("reading the checkpoint"))
         yield open_checkpoint(source.path), None
         return
-    with unpacked(source.path, catalog.data / "weights", lambda *step: report(Progress(*step))) as found:
+    with unpack_gguf(source.path, catalog.data / "weights", lambda *step: report(Progress(*step))) as found:
         report(Progress("reading what was unpacked"))
         yield open_checkpoint(found.folder), found
 
 
-def _name(source: Source, unpacked: Unpacked | None) -> str:
-    """What people know it as: programs that keep files without an ending call them after their checksum."""
+def _choose_name(source: Source, unpacked: Unpacked | None) -> str:
+    """Choose the model's name: the file's own where programs store files under a checksum without an ending."""
     if unpacked is not None and unpacked.name and source.path.suffix != ".gguf":
         return unpacked.name
     return source.name
 
 
-def _of_files(error: OSError) -> str:
+def _explain_file_error(error: OSError) -> str:
     if error.errno == errno.ENOSPC or "No space left" in str(error):
         return "the disk is full (No space left on device): make room and run the same command again"
     return f"files could not be read or written: {error.strerror or error}"
 
 
-def _whole(catalog: Catalog, fingerprint: str) -> Manifest | None:
-    """The weights that are here already, if every byte of them is as it was written."""
+def _find_intact(catalog: Catalog, fingerprint: str) -> Manifest | None:
+    """Find these weights if they are here already, every byte as it was written."""
     manifest = catalog.by_fingerprint(fingerprint)
     faults = (fault for _file, fault in verify_weights(catalog.weights_folder(fingerprint)))
     return None if manifest is None or any(faults) else manifest
@@ -146,14 +146,14 @@ def _import(
     def waiting() -> None:
         report(Progress("another import of this model is running"))
 
-    with staged(target.parent, fingerprint, waiting) as staging:
-        # Whoever had the lock may have done the work.
-        if (manifest := _whole(catalog, fingerprint)) is not None:
+    with open_staging(target.parent, fingerprint, waiting) as staging:
+        # The process that held the lock may have imported these weights.
+        if (manifest := _find_intact(catalog, fingerprint)) is not None:
             return manifest
         try:
             return _convert(source, checkpoint, unpacked, fingerprint, staging, target, report)
         except (ImportRefused, OSError) as error:
-            if not is_of_memory(error):  # with more of it, the import goes on from there
+            if not is_of_memory(error):  # with more memory, the import goes on from there
                 staging.discard()
             raise
 
@@ -167,7 +167,7 @@ def _convert(
     target: Path,
     report: Callable[[Progress], None],
 ) -> Manifest:
-    # Here, not above: this brings the libraries that take seconds, and a model that is here needs none.
+    # Imported here: the libraries take seconds, and a model that is here already needs none.
     report(Progress("loading the model libraries"))
     from app.models.importing.conversion import convert
 
@@ -180,11 +180,11 @@ def _convert(
         from app.models.importing.gguf.row_order import refuse_other_rows
 
         refuse_other_rows(checkpoint)  # last: what is missing or misshapen has been named by then
-    credit = credit_of(source.origin, source.path).completed(unpacked.credit if unpacked else NONE)
+    credit = credit_of(source.origin, source.path).fill_from(unpacked.credit if unpacked else NONE)
     manifest = Manifest(
         format=FORMAT,
         fingerprint=fingerprint,
-        name=_name(source, unpacked),
+        name=_choose_name(source, unpacked),
         source=source.origin,
         revision=source.revision,
         architecture=checkpoint.architecture,

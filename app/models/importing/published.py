@@ -1,4 +1,4 @@
-"""A model that a package of the Python index brings: one GGUF file, found where the package is installed, or fetched once.
+"""A model in a package of the Python index: one GGUF file, found where the package is installed, or fetched once.
 
 It is fetched by pip, or by uv where there is no pip: so index, proxy and certificates are those of the machine. Nothing of
 the package is executed, and none of its bytes are used that have not the checksum that stands here. What is fetched stays
@@ -26,40 +26,40 @@ from app.core.plain_text import spell_out
 from app.models.refusal import ImportRefused
 
 FOLDER = "published"
-"""Below the data folder: what was fetched."""
+"""Folder of fetched files, below the data folder."""
 UNFINISHED = ".fetch-"
 LOOK_SECONDS = 0.1
 PATIENCE_SECONDS = 1800.0
-"""For all of it: pip and uv give up much sooner on a connection that says nothing."""
+"""Limit for the whole fetch: pip and uv give up much sooner on a silent connection."""
 SPARE = 64 << 20
 LARGEST_NOTE = 1 << 20
 MOST_LINES = 3
-"""The last ones that pip or uv said, for whoever reads the terminal."""
+"""Last lines of pip's or uv's output that are shown on the terminal."""
 
 logger = logging.getLogger(__name__)
 
 Report = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and how much there is, or 0."""
+"""Called with the current activity, how much of it is done, and how much there is, or 0."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """What is known beforehand of a file in a package."""
+    """Facts known in advance of a file in a package."""
 
     word: str
-    """What it is called on a command line."""
+    """Name of the model on a command line."""
     name: str
     package: str
     version: str
     wheel_sha256: str
     wheel_bytes: int
     member: str
-    """The file, as the package has it."""
+    """The file's path in the package."""
     sha256: str
     size: int
     licence: str
     hub: str
-    """Of which model of the hub it is a copy."""
+    """Hub id of the model that it is a copy of."""
     whose: str
 
     @property
@@ -69,7 +69,7 @@ class Published:
 
     @property
     def origin(self) -> str:
-        """Where it came from, for people."""
+        """The origin of its weights, for people."""
         return f"{self.package} {self.version}, a package of the Python index"
 
 
@@ -90,7 +90,7 @@ SMOLLM2 = Published(
 
 
 def find_published() -> Path | None:
-    """The file in the package where that is installed, every byte of it as published; None where it is not."""
+    """Find the file in the installed package, every byte of it as published; None if it is not there."""
     try:
         path = Path(str(distribution(SMOLLM2.package).locate_file(SMOLLM2.member)))
     except (PackageNotFoundError, OSError):
@@ -99,22 +99,22 @@ def find_published() -> Path | None:
 
 
 def find_fetched(data: Path) -> Path | None:
-    """The file that was fetched into that data folder, every byte of it as published; None if there is none."""
-    path = _kept_in(data) / Path(SMOLLM2.member).name
+    """Find the file fetched into that data folder, every byte of it as published; None if there is none."""
+    path = _package_folder(data) / Path(SMOLLM2.member).name
     return path if _is_whole(path) else None
 
 
 def fetch_published(data: Path, report: Report) -> Path:
-    """The file, fetched into the data folder unless it is there; ImportRefused with what would help, or OSError.
+    """Fetch the file into the data folder unless it is there; ImportRefused with what would help, or OSError.
 
     One process at a time: others wait, and find it.
     """
     folder = data / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder, lambda: report(f"another process is fetching {SMOLLM2.name}", 0, 0)):
+    with _hold_lock(folder, lambda: report(f"another process is fetching {SMOLLM2.name}", 0, 0)):
         if (found := find_fetched(data)) is not None:
             return found
-        for left in unfinished_fetches(data):  # by one that was killed: whoever is at it has the lock
+        for left in unfinished_fetches(data):  # left by killed processes: a running one would hold the lock
             shutil.rmtree(left, ignore_errors=True)
         _refuse_small_disk(folder)
         report(
@@ -125,22 +125,22 @@ def fetch_published(data: Path, report: Report) -> Path:
             0,
         )
         with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder) as temporary:
-            unpacked = _fetched(Path(temporary), report)
-            return _keep(unpacked, Path(temporary), _kept_in(data))
+            unpacked = _fetch_package(Path(temporary), report)
+            return _keep(unpacked, Path(temporary), _package_folder(data))
 
 
 def unfinished_fetches(data: Path) -> list[Path]:
-    """What fetches left that were killed; one that is running has such a folder too."""
+    """List the folders that killed fetches left; a running one has such a folder too."""
     return sorted((data / FOLDER).glob(f"{UNFINISHED}*"))
 
 
 def fetched_files(data: Path) -> list[Path]:
-    """The files of tensors in that data folder, whether or not they are whole."""
-    path = _kept_in(data) / Path(SMOLLM2.member).name
+    """List the files of tensors in that data folder, whether or not they are whole."""
+    path = _package_folder(data) / Path(SMOLLM2.member).name
     return [path] if path.exists() else []
 
 
-def _kept_in(data: Path) -> Path:
+def _package_folder(data: Path) -> Path:
     return data / FOLDER / f"{SMOLLM2.package}-{SMOLLM2.version}"
 
 
@@ -155,7 +155,7 @@ def _is_whole(path: Path) -> bool:
 
 
 @contextmanager
-def _alone(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
+def _hold_lock(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
     """Hold the folder's lock, which ends with this process; `waiting` is called once if another has it."""
     handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
@@ -178,13 +178,13 @@ def _refuse_small_disk(folder: Path) -> None:
         )
 
 
-def _fetched(temporary: Path, report: Report) -> Path | zipfile.Path:
-    """The package's files, in a folder or still in the wheel; ImportRefused if they could not be had."""
+def _fetch_package(temporary: Path, report: Report) -> Path | zipfile.Path:
+    """Fetch the package's files, into a folder or as a wheel; ImportRefused if that fails."""
     requirements, said = temporary / "requirements.txt", temporary / "said.txt"
     requirements.write_text(SMOLLM2.requirement + "\n", encoding="utf-8")
     target = temporary / "package"
     command = _command(requirements, target)
-    # What is on its way lies here too: on the disk that has room for it, and where it can be seen to grow.
+    # Partial downloads go here too: to the disk with room for them, where their growth can be measured.
     environment = os.environ | {"TMPDIR": str(temporary)}
     with said.open("wb") as output:
         status = _run(command, environment, output.fileno(), temporary, report)
@@ -203,7 +203,7 @@ def _fetched(temporary: Path, report: Report) -> Path | zipfile.Path:
 
 
 def _command(requirements: Path, target: Path) -> Sequence[str]:
-    """How the package is fetched here, without running any of it."""
+    """Choose the command that fetches the package without running any of it."""
     wanted = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--requirement", str(requirements)]
     if find_spec("pip") is not None:
         quiet = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
@@ -217,7 +217,7 @@ def _command(requirements: Path, target: Path) -> Sequence[str]:
 
 
 def _run(command: Sequence[str], environment: dict[str, str], output: int, folder: Path, report: Report) -> int:
-    """The status that the command ends with; it ends with this process, and after so much patience."""
+    """Run the command, return its status; it ends with this process, or after PATIENCE_SECONDS."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     total, shown = _megabytes(SMOLLM2.wheel_bytes), 0
     with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output) as process:
@@ -252,7 +252,7 @@ def _bytes_in(folder: Path) -> int:
 
 
 def _fault(words: str, status: int) -> str:
-    """What kept pip or uv from fetching, and what would help; none of its own words, which name paths and hosts."""
+    """Explain why pip or uv could not fetch, and what would help; without their words, which name paths and hosts."""
     low = words.lower()
     if "no space left" in low or "disk quota exceeded" in low:
         return "the disk is full (No space left on device): make room and run the same command again"
@@ -269,7 +269,7 @@ def _fault(words: str, status: int) -> str:
 
 
 def _keep(unpacked: Path | zipfile.Path, temporary: Path, target: Path) -> Path:
-    """Put the file where it stays, with what says whose it is; ImportRefused if it is not the one that was expected."""
+    """Move the file to its place, its licence beside it; ImportRefused if it is not the expected one."""
     name = Path(SMOLLM2.member).name
     half = temporary / "kept"
     half.mkdir()
@@ -285,7 +285,7 @@ def _keep(unpacked: Path | zipfile.Path, temporary: Path, target: Path) -> Path:
 
 
 def _copy(source: Path | zipfile.Path, target: Path, most: int) -> str:
-    """SHA-256 of the bytes, of which there are at most so many, safe on the disk before this returns."""
+    """Copy at most `most` bytes; they are safely on disk when this returns their SHA-256."""
     digest, size = hashlib.sha256(), 0
     with source.open("rb") as reading, target.open("wb") as writing:
         while part := reading.read(1 << 20):

@@ -1,6 +1,6 @@
-"""Where a model comes from: the embedded demo, SmolLM2's package, a folder, a GGUF file or the hub. Ends on this machine.
+"""Sources of models: the embedded demo, SmolLM2's package, a folder, a GGUF file or the hub, each made local.
 
-The hub's cache keeps a snapshot in `models--acme--Tiny-Llama/snapshots/<commit>`: such a folder is told by its path to be
+The hub's cache keeps a snapshot in `models--acme--Tiny-Llama/snapshots/<commit>`: such a folder's path shows that it is
 acme/Tiny-Llama at that commit.
 
 Knows what the word on the command line means; of a folder it looks only at which files are there. Knows no torch.
@@ -18,7 +18,7 @@ from app.models.importing.folder.document import GGUF, open_plain
 from app.models.importing.published import SMOLLM2, Report, fetch_published, find_fetched, find_published
 from app.models.refusal import ImportRefused
 
-# Never pickles, never code: what is not fetched cannot be opened by mistake.
+# Neither pickles nor code: a file that is not fetched cannot be opened by mistake.
 FETCHED = (
     "config.json",
     "tokenizer.json",
@@ -27,13 +27,13 @@ FETCHED = (
     "model-*-of-*.safetensors",
 )
 KNOWN = ("demo", SMOLLM2.word)
-"""Words that mean one model each, whatever folder has that name."""
+"""Words that mean one model each, even if a folder has that name."""
 FILES = (".gguf", ".safetensors")
-"""How the files end that people name in place of their folder."""
+"""Endings of files that people name in place of their folder."""
 STORED = re.compile(r"[._-](I?Q[1-8]|TQ[12]|F16|BF16|F32|MXFP4)[A-Z0-9_]*$", re.IGNORECASE | re.ASCII)
-"""What the name of a GGUF file says of how its numbers are stored."""
+"""The storage kind in the name of a GGUF file."""
 COMPANION = "mmproj"
-"""How the names of files begin that hold another network, for pictures or sounds, beside a model."""
+"""Prefix of files that hold another network, for pictures or sounds, beside a model."""
 SNAPSHOT = re.compile(
     r"models--(?:(?P<owner>[A-Za-z0-9._-]+?)--)?(?P<name>[A-Za-z0-9._-]+)/snapshots/[0-9a-f]{40}", re.ASCII
 )
@@ -42,43 +42,43 @@ DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROF
 
 @dataclass(frozen=True)
 class Source:
-    """A checkpoint's folder or file, and what it may be called."""
+    """A checkpoint's folder or file, with its name and origin."""
 
     path: Path
     """The folder, or the GGUF file."""
     name: str
-    """As people know it; a folder's may hold what does not print."""
+    """The model's name for people; a folder's may hold characters that do not print."""
     origin: str
     """A hub id, `demo`, a package and its version, `local folder` or `local file`; never a path."""
     revision: str | None = None
     """The commit on the hub."""
     is_file: bool = False
-    """It is one GGUF file."""
+    """The path is one GGUF file."""
 
 
 def find_source(
     word: str, revision: str | None = None, data: Path | None = None, report: Report = lambda message, done, total: None
 ) -> Source:
-    """What the word stands for, fetched if need be; ImportRefused if there is nothing of that name.
+    """Find the source that a word stands for, fetched if need be; ImportRefused if there is none of that name.
 
-    `data`: the folder that keeps what the Python index gives; without one, nothing is fetched from there.
+    `data`: the folder that keeps files fetched from the Python index; without it, nothing is fetched from there.
     """
     if revision is not None and (word in KNOWN or is_folder(word)):
         raise ImportRefused("--revision belongs to models of the hub: a folder or file has only what is in it")
     if word == "demo":
         return Source(demo.FOLDER, "singular-lens demo", "demo")
     if word == SMOLLM2.word:
-        return Source(_published(data, report), SMOLLM2.name, SMOLLM2.origin, is_file=True)
-    return _of_path(word) if is_folder(word) else _of_hub(_fetch(word, revision), word)
+        return Source(_find_or_fetch_published(data, report), SMOLLM2.name, SMOLLM2.origin, is_file=True)
+    return _source_of_path(word) if is_folder(word) else _source_of_hub(_fetch(word, revision), word)
 
 
 def default_slug(word: str) -> str:
-    """What the model is called in URLs unless told otherwise; ImportRefused if the word leaves nothing to go by.
+    """Make the model's default slug; ImportRefused if no slug can be made of the word.
 
     Example: "openai-community/GPT2 (old)" -> "gpt2-old"; "./Qwen3-0.6B-Q8_0.gguf" -> "qwen3-0.6b-q8_0"
     """
     if is_folder(word):
-        folder = _absolute(word)
+        folder = _resolve_path(word)
         last = (_hub_id(folder) or folder.name.removesuffix(".gguf")).rpartition("/")[2]
     else:
         last = word.rpartition("/")[2]
@@ -89,12 +89,12 @@ def default_slug(word: str) -> str:
 
 
 def is_known(slug: str, source: str, sum_: str) -> bool:
-    """Whether weights out of that source, or of a file with that sum, are those that a known name means."""
+    """Return whether weights of that source, or of a file with that sum, are those that a known name means."""
     return source == "demo" if slug == "demo" else sum_ == SMOLLM2.sha256
 
 
 def is_folder(word: str) -> bool:
-    """Whether the word means a folder, or a file in one, and no model of the hub; a known name never does.
+    """Return whether the word means a folder, or a file in one, and no model of the hub; a known name never does.
 
     `a/b` could be either and is a folder if it is there; `a/model.gguf` is a file, there or not.
     """
@@ -104,7 +104,7 @@ def is_folder(word: str) -> bool:
     return is_path or os.path.exists(word)
 
 
-def _published(data: Path | None, report: Report) -> Path:
+def _find_or_fetch_published(data: Path | None, report: Report) -> Path:
     found = find_published() or (None if data is None else find_fetched(data))
     if found is not None:
         return found
@@ -113,31 +113,31 @@ def _published(data: Path | None, report: Report) -> Path:
     return fetch_published(data, report)
 
 
-def _of_path(word: str) -> Source:
-    folder = _absolute(word)
+def _source_of_path(word: str) -> Source:
+    folder = _resolve_path(word)
     if folder.is_file():
         if not _is_gguf(folder):
             raise ImportRefused(f"{folder.name!r} is a file, and no GGUF file: give the folder that it is in")
-        return _of_file(folder)
+        return _source_of_file(folder)
     if not folder.is_dir():
-        raise ImportRefused(_absence(word))
-    if (file := _file_in(folder)) is not None:
-        return _of_file(file)
+        raise ImportRefused(_explain_absence(word))
+    if (file := _find_gguf(folder)) is not None:
+        return _source_of_file(file)
     if (hub_id := _hub_id(folder)) is not None:
-        return _of_hub(folder, hub_id)
+        return _source_of_hub(folder, hub_id)
     return Source(folder, folder.name, "local folder")
 
 
 def _is_gguf(file: Path) -> bool:
-    """Whether it is a GGUF file by its name, or else by how it begins: some programs keep theirs without a name."""
+    """Return whether it is a GGUF file, by its name or else by its first bytes: some programs omit the ending."""
     if file.suffix == ".gguf":
         return True
     with open_plain(file) as opened:
         return opened.read(len(GGUF)) == GGUF
 
 
-def _file_in(folder: Path) -> Path | None:
-    """The one GGUF file of a folder that has no safetensors; ImportRefused if there are several."""
+def _find_gguf(folder: Path) -> Path | None:
+    """Find the one GGUF file of a folder that has no safetensors; ImportRefused if there are several."""
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
@@ -151,29 +151,29 @@ def _file_in(folder: Path) -> Path | None:
     return folder / files[0]
 
 
-def _of_file(file: Path) -> Source:
+def _source_of_file(file: Path) -> Source:
     name = file.name.removesuffix(".gguf")
     return Source(file, STORED.sub("", name) or name, "local file", is_file=True)
 
 
 def _hub_id(folder: Path) -> str | None:
-    """What the hub calls the model of which the folder is a snapshot; None if it is none by its path."""
+    """Return the hub id of the model that the folder is a snapshot of; None if its path is no snapshot's."""
     found = SNAPSHOT.fullmatch("/".join(folder.parts[-3:]))
     return "/".join(filter(None, (found["owner"], found["name"]))) if found else None
 
 
-def _of_hub(snapshot: Path, hub_id: str) -> Source:
+def _source_of_hub(snapshot: Path, hub_id: str) -> Source:
     return Source(snapshot, hub_id.rpartition("/")[2], hub_id, snapshot.name)
 
 
-def _absolute(word: str) -> Path:
+def _resolve_path(word: str) -> Path:
     try:
         return Path(word).expanduser().resolve()
     except RuntimeError as error:  # `~nobody`
-        raise ImportRefused(_absence(word)) from error
+        raise ImportRefused(_explain_absence(word)) from error
 
 
-def _absence(word: str) -> str:
+def _explain_absence(word: str) -> str:
     name = Path(word).name
     if os.path.lexists(word):
         return f"{name!r} is neither a folder nor a file: a pipe, a device or a link to nothing has its name"
@@ -186,16 +186,16 @@ def _fetch(hub_id: str, revision: str | None) -> Path:
     try:
         return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(FETCHED)))
     except Exception as error:  # its own errors, the system's, and those of whichever library carries its requests
-        raise ImportRefused(f"{hub_id!r} {_fault(error, revision)}") from error
+        raise ImportRefused(f"{hub_id!r} {_explain_failure(error, revision)}") from error
 
 
-def _fault(error: Exception, revision: str | None) -> str:
-    """What kept the hub's library from fetching, and what would help; no path, which its own words may hold."""
+def _explain_failure(error: Exception, revision: str | None) -> str:
+    """Explain why the hub's library could not fetch, and what would help; without its words, which may hold paths."""
     from huggingface_hub import constants
 
-    if (answer := _answer(error, revision)) is not None:
+    if (answer := _hub_answer(error, revision)) is not None:
         return answer
-    # A plain OSError is this disk's; one of its kinds, such as ConnectionError or TimeoutError, may be the network's.
+    # A plain OSError comes from this disk; a subclass, such as ConnectionError or TimeoutError, may be the network's.
     if isinstance(error, OSError) and error.errno in DISK_FAULTS:
         return f"could not be kept in the hub's cache on this machine: {error.strerror}"
     if constants.HF_HUB_OFFLINE:
@@ -206,8 +206,8 @@ def _fault(error: Exception, revision: str | None) -> str:
     )
 
 
-def _answer(error: Exception, revision: str | None) -> str | None:
-    """What the hub itself said; None if nothing was heard of it."""
+def _hub_answer(error: Exception, revision: str | None) -> str | None:
+    """Explain the hub's own answer; None if there was no answer."""
     from huggingface_hub import errors
 
     answers = (
@@ -219,7 +219,7 @@ def _answer(error: Exception, revision: str | None) -> str | None:
             "is neither a folder here nor a public model on the hub (`hf auth login` opens your private ones)",
         ),
     )
-    # The library may wrap what the hub said into a complaint about its cache.
+    # The library may wrap the hub's answer in an error about its cache.
     for each in (error, error.__cause__):
         for kinds, words in answers:
             if isinstance(each, kinds):

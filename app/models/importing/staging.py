@@ -1,7 +1,7 @@
-"""Where an import collects its files until all of them are there: a hidden folder beside the weights, and its journal.
+"""Staging: the hidden folder beside the weights that collects an import's files, and its journal.
 
-One process at a time works on a model, held by a lock that ends with the process. What is in the journal is whole and
-was checked, so that an import that was interrupted goes on after it. Knows no torch.
+One process at a time works on a model, held by a lock that ends with the process. Files in the journal are whole and
+checked, so that an interrupted import goes on after them. Knows no torch.
 """
 
 import fcntl
@@ -23,12 +23,12 @@ WAIT_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class JournalEntry:
-    """One file that is done."""
+    """One finished file."""
 
     file: str
     sha256: str
     facts: dict[str, Any]
-    """What was found on the way: JSON values."""
+    """Facts found meanwhile: JSON values."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Staging:
     folder: Path
 
     def entries(self) -> dict[str, JournalEntry]:
-        """The files that are done, by name; one that is not as it was written does not count, nor what came after."""
+        """Read the finished files, by name, up to the first that is not as it was written."""
         found: dict[str, JournalEntry] = {}
         try:
             lines = self._journal.read_text(encoding="utf-8").splitlines()
@@ -57,7 +57,7 @@ class Staging:
         return found
 
     def add(self, entry: JournalEntry) -> None:
-        """Note that a file is done; safe on the disk before this returns."""
+        """Note that a file is finished; the note is safely on disk when this returns."""
         line = {"format": FORMAT, "file": entry.file, "sha256": entry.sha256, "facts": entry.facts}
         with self._journal.open("a", encoding="utf-8") as journal:
             journal.write(json.dumps(line) + "\n")
@@ -65,13 +65,13 @@ class Staging:
             os.fsync(journal.fileno())
 
     def keep(self, entries: dict[str, JournalEntry]) -> None:
-        """Write the journal anew with these entries only."""
+        """Rewrite the journal with these entries only."""
         self._journal.unlink(missing_ok=True)
         for entry in entries.values():
             self.add(entry)
 
     def publish(self, target: Path) -> None:
-        """Rename the folder to where the weights belong; what is there is moved away first."""
+        """Rename the folder to where the weights belong; an older folder there is moved away first."""
         self._journal.unlink(missing_ok=True)
         old = target.with_name(f"{PREFIX}old-{target.name}")
         shutil.rmtree(old, ignore_errors=True)
@@ -81,7 +81,7 @@ class Staging:
         shutil.rmtree(old, ignore_errors=True)
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Delete the folder and its journal."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -90,33 +90,33 @@ class Staging:
 
 
 @contextmanager
-def staged(weights: Path, fingerprint: str, waiting: Callable[[], None]) -> Iterator[Staging]:
-    """The staging folder of these weights, for one process at a time; `waiting` is called while another has it."""
+def open_staging(weights: Path, fingerprint: str, waiting: Callable[[], None]) -> Iterator[Staging]:
+    """Open the staging folder of these weights, for one process at a time; `waiting` is called while another has it."""
     weights.mkdir(parents=True, exist_ok=True)
     lock = weights / f"{PREFIX}{fingerprint}.lock"
-    handle = _locked(lock)
+    handle = _try_lock(lock)
     while handle is None:
         waiting()
         time.sleep(WAIT_SECONDS)
-        handle = _locked(lock)
+        handle = _try_lock(lock)
     folder = weights / f"{PREFIX}{fingerprint}"
     try:
         folder.mkdir(exist_ok=True)
         yield Staging(folder)
     finally:
-        with suppress(OSError):  # gone, or not empty: an interrupted import goes on from there
+        with suppress(OSError):  # already gone, or not empty, so that an interrupted import can go on
             folder.rmdir()
         lock.unlink(missing_ok=True)
         os.close(handle)
 
 
 def unfinished_imports(data: Path) -> Iterator[Path]:
-    """What imports left in `DATA/weights` that nobody is running: folders, and locks that nobody holds."""
+    """Yield the folders and locks in `DATA/weights` that imports left and no process holds."""
     for path in sorted((data / "weights").glob(f"{PREFIX}*")):
         if path.suffix == ".lock":
             continue
         lock = path.with_name(f"{PREFIX}{path.name.removeprefix(PREFIX).removeprefix('old-')}.lock")
-        handle = _locked(lock)
+        handle = _try_lock(lock)
         if handle is None:
             continue
         try:
@@ -126,12 +126,12 @@ def unfinished_imports(data: Path) -> Iterator[Path]:
             os.close(handle)
 
 
-def _locked(lock: Path) -> int | None:
-    """A handle on the lock, which is held while it is open; None if another process has it."""
+def _try_lock(lock: Path) -> int | None:
+    """Take the lock, which is held while its handle is open; None if another process has it."""
     handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever held it may have removed the file: then this handle locks nothing that others see.
+        # The process that held it may have removed the file: then this handle locks a file that others cannot see.
         if os.fstat(handle).st_ino == lock.stat().st_ino:
             return handle
     except (BlockingIOError, FileNotFoundError):

@@ -1,1 +1,1 @@
-"""What the API says of itself, and the files that it gives."""
+"""The JSON API: the forms of its answers, their twins of pages, its description, and CSV and NumPy files."""

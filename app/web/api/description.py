@@ -1,6 +1,6 @@
-"""The API's description as the code has it: routes, forms of their answers, sentences about fields, examples.
+"""The API's description made from the code: routes, forms of their answers, sentences about fields, examples.
 
-A server never imports this: it serves what `snapshot.py` has kept of it.
+A server never imports this: it serves the copy in the file of `snapshot.py`.
 """
 
 import ast
@@ -20,7 +20,7 @@ from app.web.api.parts import FORM_REFERENCE
 
 
 def describe(*routers: APIRouter) -> dict[str, Any]:
-    """The OpenAPI document of these routes."""
+    """Make the OpenAPI document of these routes."""
     app = FastAPI(
         title="singular-lens",
         version=version("singular-lens"),
@@ -29,8 +29,8 @@ def describe(*routers: APIRouter) -> dict[str, Any]:
     for router in routers:
         app.include_router(router)
     document = app.openapi()
-    for route in _described(*routers):
-        # FastAPI would drop what is null in an example, so they join its finished document.
+    for route in _find_routes(*routers):
+        # FastAPI would drop nulls from an example, so examples join its finished document.
         if route.name in EXAMPLES:
             good = document["paths"][route.path]["get"]["responses"]["200"]
             good["content"]["application/json"]["example"] = EXAMPLES[route.name]
@@ -39,8 +39,8 @@ def describe(*routers: APIRouter) -> dict[str, Any]:
 
 
 def describe_forms() -> dict[str, Any]:
-    """The JSON schema of every form, by name, with the sentences that stand below its fields."""
-    said = _sentences()
+    """Make the JSON schema of every form, by name, with the docstrings of its fields as descriptions."""
+    said = _read_sentences()
     forms: Any = GenericAlias(tuple, tuple(getattr(schema, form) for form in said))  # each built once, in one schema
     found = TypeAdapter(forms).json_schema(ref_template=FORM_REFERENCE, mode="serialization")["$defs"]
     for form, sentences in said.items():
@@ -49,16 +49,16 @@ def describe_forms() -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
-def _described(*routers: APIRouter) -> Iterator[APIRoute]:
+def _find_routes(*routers: APIRouter) -> Iterator[APIRoute]:
     for route in (route for router in routers for route in router.routes):
         if isinstance(route, APIRoute) and route.include_in_schema:
             yield route
 
 
-def _sentences() -> dict[str, dict[str, str]]:
-    """Form -> field -> what is said of it, here or by the form that this one extends.
+def _read_sentences() -> dict[str, dict[str, str]]:
+    """Read the docstring of every field: form -> field -> text, inherited ones included.
 
-    Pydantic can find them, too, but parses the file anew for each form wherever that is used.
+    Pydantic can find them, too, but would parse the file anew for each form.
     """
     found: dict[str, dict[str, str]] = {}
     for form in ast.parse(inspect.getsource(schema)).body:

@@ -1,6 +1,6 @@
-"""What the API's description shows: made-up pages, put through the same twins as real ones, so that they never differ.
+"""Examples for the API's description: made-up pages, put through the same twins as real ones, so that they stay true.
 
-The tokens are GPT-2's, the numbers are invented and say so by being round.
+The tokens are GPT-2's; the numbers are invented, and round so that it shows.
 """
 
 from dataclasses import replace
@@ -532,4 +532,4 @@ EXAMPLES: dict[str, object] = {
     "decomposition": twin.matrix_json(replace(MATRIX_PAGE, address=replace(OV, basis="svd")), URLS),
     "direction": twin.direction_page_json(DIRECTION_PAGE, URLS),
 }
-"""Name of a route of the API -> an answer."""
+"""Name of a route of the API -> an example of its answer."""

@@ -1,4 +1,4 @@
-"""What routes of the API share: the parts of their paths, and the answers that are no pages."""
+"""Declarations that the API's routes share: parameters of their paths, and descriptions of their answers and errors."""
 
 from typing import Annotated, Any
 
@@ -14,9 +14,9 @@ FORM_REFERENCE = "#/components/schemas/{model}"
 
 
 def describe_answer(form: type, text: str) -> dict[str, Any]:
-    """An answer in that form, as the API's description names it.
+    """Describe an answer in OpenAPI, its form by name.
 
-    By name alone: FastAPI would build whatever it is given as a model, for each route, whenever a server starts.
+    By name alone: FastAPI would build any class that it is given as a model, for each route, at each start of a server.
     """
     reference = FORM_REFERENCE.format(model=form.__name__)
     return {"description": text, "content": {"application/json": {"schema": {"$ref": reference}}}}
@@ -39,5 +39,5 @@ FAULTS: dict[int | str, dict[str, Any]] = {
 
 
 def describe_answers(form: type) -> dict[int | str, dict[str, Any]]:
-    """Every answer of a route of the API; `form` is that of the good one."""
+    """Describe every answer of a route of the API; `form` is that of the successful one."""
     return {200: describe_answer(form, "Successful Response"), **FAULTS}

@@ -1,6 +1,6 @@
-"""The API's description as it is served: gathered beforehand into a file, since gathering it takes seconds of a start.
+"""The API's description as it is served: read from a file, since making it would add seconds to every start.
 
-`make openapi` writes the file; a test compares it with what the code says.
+`make openapi` writes the file; a test compares it with the description that the code makes.
 """
 
 import json
@@ -14,12 +14,12 @@ SNAPSHOT = Path(__file__).with_name("openapi.json")
 
 
 def install_snapshot(app: FastAPI) -> None:
-    """Let the app describe itself by the file; FastAPI goes on to serve it, with the proxy's path as its server."""
+    """Let FastAPI serve the description from the file, with the proxy's path as its server."""
     app.openapi = read_snapshot  # type: ignore[method-assign]
 
 
 @cache
 def read_snapshot() -> dict[str, Any]:
-    """The description, read once."""
+    """Read the description, once."""
     document: dict[str, Any] = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
     return document

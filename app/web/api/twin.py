@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Literal, Protocol, cast
 
-from app.core.address import CIRCUITS, Address, short
+from app.core.address import CIRCUITS, Address, format_short
 from app.core.judging.bootstrap import Estimate
 from app.explorer.asking.walk import spell_path
 from app.explorer.errors import BadOption, NotBuilt
@@ -197,14 +197,14 @@ def _notable(one: Notable) -> schema.NotableJson:
 
 def search_json(page: SearchPage, urls: Urls) -> schema.SearchJson:
     """What a search found; what `answered` raises where it found no answer."""
-    searched, address = answered(page).searched, page.address
+    searched, address = require_answer(page).searched, page.address
     assert searched is not None
     return {
         "address": str(address),
         "weights": page.view.weights,
         "fingerprint": page.model.fingerprint,
         "inquiry": cast("schema.InquiryJson", asdict(page.inquiry)),
-        "hits": [_found(one, page.view, urls) for one in page.found],
+        "hits": [_found_json(one, page.view, urls) for one in page.found],
         "n_hits": page.n_found,
         "n_pages": page.n_pages,
         "query": _understood(page.terms),
@@ -235,7 +235,7 @@ def every_json(page: EveryPage, urls: Urls) -> schema.EveryJson:
     }
 
 
-def answered(page: SearchPage) -> SearchPage:
+def require_answer(page: SearchPage) -> SearchPage:
     """The page of a search that was answered; NotBuilt or BadOption with what it says instead."""
     check_built(page)
     if page.searched is None:
@@ -249,7 +249,7 @@ def check_built(page: Rested) -> None:
         raise NotBuilt(page.unbuilt.why, page.unbuilt.command)
 
 
-def _found(one: FoundRay, view: View, urls: Urls) -> schema.NearestJson:
+def _found_json(one: FoundRay, view: View, urls: Urls) -> schema.NearestJson:
     return {
         "address": str(one.address),
         "label": one.address.label,
@@ -273,11 +273,11 @@ def _found(one: FoundRay, view: View, urls: Urls) -> schema.NearestJson:
 def _understood(terms: tuple[AskedTerm, ...]) -> schema.UnderstoodJson:
     def tokens(term: AskedTerm, of: tuple[NamedToken, ...]) -> list[schema.SearchTokenJson]:
         weight = -1.0 if term.is_minus else 1.0
-        return [{**_named(token), "of": term.text, "weight": weight} for token in of]
+        return [{**_named_json(token), "of": term.text, "weight": weight} for token in of]
 
     return {
         "tokens": [token for term in terms for token in tokens(term, term.tokens)],
-        "variants": [{"of": term.text, **_named(one.token)} for term in terms for one in term.variants],
+        "variants": [{"of": term.text, **_named_json(one.token)} for term in terms for one in term.variants],
         "pieces": [
             {"word": term.text, "tokens": [token.text for token in term.tokens]} for term in terms if term.is_cut
         ],
@@ -320,10 +320,10 @@ def blind_json(page: BlindPage, urls: Urls) -> schema.BlindJson:
 
 def _columns(columns: Columns) -> schema.BlindColumnsJson:
     left, right = columns
-    return {"left": _unscored(left), "right": _unscored(right)}
+    return {"left": _unscored_json(left), "right": _unscored_json(right)}
 
 
-def _unscored(column: tuple[TokenEntry, ...]) -> list[schema.EntryJson]:
+def _unscored_json(column: tuple[TokenEntry, ...]) -> list[schema.EntryJson]:
     return [{"id": token.id, "token": token.text} for token in column]
 
 
@@ -399,7 +399,7 @@ def head_json(page: HeadPage, urls: Urls) -> schema.HeadJson:
 def composition_json(page: CompositionPage, urls: Urls) -> schema.CompositionJson:
     """Which heads read which others; NotBuilt where that is not built."""
     check_built(page)
-    kind, writer, reader = urls.composed(page).values()
+    kind, writer, reader = urls.composition_values(page).values()
     return {
         "address": str(page.address),
         "weights": page.view.weights,
@@ -494,8 +494,8 @@ def contrast_json(page: ContrastPage, urls: Urls) -> schema.ContrastJson:
         "matched": page.matched,
         "chance": page.chance,
         "apart": page.apart,
-        "page": urls.contrasted(page),
-        "json": urls.twin(urls.contrasted(page)),
+        "page": urls.same_contrast(page),
+        "json": urls.twin(urls.same_contrast(page)),
     }
 
 
@@ -536,10 +536,10 @@ def full_json(page: FullPage, urls: Urls) -> schema.FullJson:
         "label": page.address.label,
         "weights": page.view.weights,
         "fingerprint": page.model.fingerprint,
-        "token": None if page.token is None else _named(page.token),
+        "token": None if page.token is None else _named_json(page.token),
         "rows": [_full_row(row) for row in page.rows],
         "n_tokens": page.n_tokens,
-        "suggested": [_named(token) for token in page.suggested],
+        "suggested": [_named_json(token) for token in page.suggested],
         "distance": _distance(page),
         "notes": list(page.notes),
         "links": cast("schema.LinksJson", links | around),
@@ -557,7 +557,7 @@ def _full_row(row: FullRow) -> schema.FullRowJson:
     }
 
 
-def _named(token: NamedToken) -> schema.NamedTokenJson:
+def _named_json(token: NamedToken) -> schema.NamedTokenJson:
     return {"id": token.id, "token": token.text, "spelling": token.spelling}
 
 
@@ -620,7 +620,7 @@ def _packing(packing: Packing) -> schema.PackingJson:
 
 def compare_json(page: ComparePage, urls: Urls) -> schema.CompareJson:
     """The bases of a matrix side by side."""
-    changes = urls.compared(page)
+    changes = urls.compare_values(page)
     return {
         "address": str(page.address),
         "label": page.address.label,
@@ -955,7 +955,7 @@ def _links(
     return {
         "page": urls.page(address, view, under, **changes),
         "json": urls.api(address, view, under, **changes),
-        "pinned": urls.pinned(address, model.pin, view, under, **changes),
+        "pinned": urls.pinned_url(address, model.pin, view, under, **changes),
         "up": json_of(address.parent),
         "previous": json_of(previous),
         "next": json_of(next_),
@@ -972,7 +972,7 @@ def around_json(page: AroundPage, urls: Urls) -> schema.AroundJson:
         "fingerprint": page.model.fingerprint,
         "sides": [_surroundings(side) for side in page.sides],
         "share": page.share,
-        "path": [short(hop.ray) for hop in page.path],
+        "path": [format_short(hop.ray) for hop in page.path],
         "links": _links(urls, page.address, page.model, page.view, under=AROUND, path=spell_path(page.path)),
     }
 
@@ -996,10 +996,10 @@ def _surroundings(side: Surroundings) -> schema.SurroundingsJson:
 
 
 def _alignments(some: Alignments) -> schema.AlignmentsJson:
-    return {"found": [_aligned(one) for one in some.found], "n_found": some.n_found, "n_rows": some.n_rows}
+    return {"found": [_aligned_json(one) for one in some.found], "n_found": some.n_found, "n_rows": some.n_rows}
 
 
-def _aligned(one: Aligned) -> schema.AlignedJson:
+def _aligned_json(one: Aligned) -> schema.AlignedJson:
     return {
         "address": str(one.ray.address),
         "label": one.ray.address.label,
@@ -1046,12 +1046,12 @@ def token_json(page: TokenPage, urls: Urls) -> schema.TokenPageJson:
         "length": page.length,
         "typical_length": page.typical_length,
         "n_tokens": page.n_known,
-        "variants": [_named(token) for token in page.variants],
+        "variants": [_named_json(token) for token in page.variants],
         "near": [{**_entry_of(one.token), "cosine": one.cosine} for one in page.near],
         "groups": [
             {
                 "does": group.does,
-                "rays": [_aligned(one) for one in group.rays],
+                "rays": [_aligned_json(one) for one in group.rays],
                 "n_rows": group.n_rows,
                 "n_beyond": group.n_beyond,
             }
@@ -1080,7 +1080,7 @@ def pair_json(page: PairPage, urls: Urls) -> schema.PairJson:
         "chance": page.chance,
         "n_beyond": page.n_beyond,
         "strongest": [_pair_cell(one) for one in page.strongest],
-        "path": [short(hop.ray) for hop in page.path],
+        "path": [format_short(hop.ray) for hop in page.path],
         "passage": None if page.passage is None else _passage(page.passage),
         "page": urls.pair(page.a, page.b, page.part, page.view, page.path),
         "json": urls.pair_api(page.a, page.b, page.part, page.view, page.path),

@@ -1,4 +1,4 @@
-"""Vectors as a file for NumPy: `numpy.load` gives the arrays by name, without anything that would have to be executed."""
+"""Vectors as a file for NumPy: `numpy.load` gives the arrays by name, without pickle."""
 
 import io
 from typing import Any
@@ -9,10 +9,10 @@ from app.explorer.pages.directions import Vectors
 
 
 def vector_file(found: Vectors) -> bytes:
-    """The vectors with what they are of, as `.npz`; the same bytes for the same vectors.
+    """Write vectors and their origin as `.npz`; the same bytes for the same vectors.
 
-    `index` and `strength` [n]; `left` and `right` [n d], as far as they are there, with `left_is` and `right_is`: read,
-    write, query, key or neuron; `address`, `weights`, `fingerprint`: where they are from.
+    `index` and `strength` [n]; `left` and `right` [n d], where the side has vectors, with `left_is` and `right_is`:
+    read, write, query, key or neuron; `address`, `weights` and `fingerprint` of their origin.
     """
     arrays: dict[str, Any] = {
         "index": np.array(found.index, np.int64),

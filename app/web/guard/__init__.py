@@ -1,1 +1,1 @@
-"""What is turned away before any route sees it, and who asks."""
+"""Guards before the routes: limits on connections and requests, refusals, and who each request is from."""

@@ -1,7 +1,7 @@
-"""Who a request comes from, so that nobody gets more of the machine than others: an address, and what is one visitor's.
+"""The visitor that a request comes from, by IP address, so that nobody gets more of the machine than others.
 
-A proxy's own address is not the visitor's. Proxies write the address that each has the request from behind those that
-`X-Forwarded-For` names already, which anyone may have made up: so the last is taken that is no trusted proxy's. Pure ASGI.
+A proxy's own address is not the visitor's. Each proxy appends the address that it has the request from to
+`X-Forwarded-For`, whose first entries anyone may make up: so the last one that is no trusted proxy's counts. Pure ASGI.
 """
 
 import ipaddress
@@ -12,25 +12,25 @@ from collections.abc import Sequence
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.explorer.running.visitor import ASKING, VISITOR, Asking
+from app.explorer.running.visitor import ASKING, VISITOR, VisitorRequest
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-NOWHERE = "nowhere"
-"""All whose address is not known: one visitor."""
-PREFIX = 64
-"""Bits of an IPv6 address that are one visitor's: the rest is his to choose."""
+UNKNOWN_CLIENT = "nowhere"
+"""Key of all visitors whose address is not known."""
+IPV6_PREFIX = 64
+"""Bits of an IPv6 address that identify a visitor: the rest is his to choose."""
 MOST_HOPS = 32
-"""Proxies that a request may have come through; what stands before those is not looked at."""
+"""Entries of X-Forwarded-For that are read, from the last one on."""
 HOP = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]{2,45})\]|(?P<four>[0-9.]{7,15}))(?::[0-9]{1,5})?")
-"""With a port, as some proxies write it; an IPv6 address without brackets has none."""
+"""An address, perhaps with a port, as some proxies write it; an IPv6 address without brackets has none."""
 
 logger = logging.getLogger(__name__)
 
 
 class Visitors:
-    """Notes who each request comes from."""
+    """Middleware that notes the visitor of each request."""
 
     def __init__(self, app: ASGIApp, trusted: Sequence[str]) -> None:
         self.app = app
@@ -38,7 +38,7 @@ class Visitors:
         self._has_warned = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request: passed on as it came."""
+        """Pass a request on unchanged, with its visitor noted."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -51,7 +51,7 @@ class Visitors:
             )
         peer = scope.get("client")
         noted = VISITOR.set(client_key(peer[0] if peer else "", forwarded, self._trusted))
-        asking = ASKING.set(Asking())
+        asking = ASKING.set(VisitorRequest())
         try:
             await self.app(scope, receive, send)
         finally:
@@ -60,29 +60,29 @@ class Visitors:
 
 
 def client_key(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
-    """Whose request it is: the peer's, or that of the last hop in the header's fields that is no trusted proxy.
+    """Find the visitor of a request: the peer, or the last hop in X-Forwarded-For that is no trusted proxy.
 
-    Where a trusted proxy has written something that is no address, it is the proxy's own.
+    Where a trusted proxy has written something that is no address, the visitor is the proxy itself.
 
     Example: client_key("10.0.0.1", ["6.6.6.6, 203.0.113.7"], [ip_network("10.0.0.0/8")]) -> "203.0.113.7"
     """
-    hop = hop_address(peer)
+    hop = parse_hop(peer)
     if hop is None:
-        return NOWHERE
+        return UNKNOWN_CLIENT
     for written in reversed(",".join(forwarded).rsplit(",", MOST_HOPS)[-MOST_HOPS:]):
         if not any(hop in network for network in trusted):
             break
-        before = hop_address(written.strip(" \t"))
+        before = parse_hop(written.strip(" \t"))
         if before is None:
             break
         hop = before
-    return str(hop if hop.version == 4 else ipaddress.IPv6Network((int(hop), PREFIX), strict=False))
+    return str(hop if hop.version == 4 else ipaddress.IPv6Network((int(hop), IPV6_PREFIX), strict=False))
 
 
-def hop_address(written: str) -> Address | None:
-    """The address that a hop is written as, be it with a port; None if it is none.
+def parse_hop(written: str) -> Address | None:
+    """Parse the address of a hop, with or without a port; None if it is none.
 
-    Example: hop_address("[2001:db8::1]:443") -> IPv6Address("2001:db8::1")
+    Example: parse_hop("[2001:db8::1]:443") -> IPv6Address("2001:db8::1")
     """
     found = HOP.fullmatch(written)
     try:

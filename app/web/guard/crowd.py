@@ -1,8 +1,8 @@
-"""How many connections a server keeps open, and which one makes room for the next.
+"""The limit on a server's open connections, and the choice of the one that makes room for the next.
 
-A connection is an open file, and a system that has no more of them lets nobody in, not even a probe. So there are fewer
-connections than files; beyond that, one that nothing is being answered on is dropped for the one that comes; and
-where an answer is being made on all, a few more are let in to be told so. Knows no protocol.
+A connection is an open file, and a process that has none left can accept nobody, not even a probe. So there are fewer
+connections than files; beyond that, an idle connection is dropped for each new one; and where all are being answered,
+a few more are let in to be refused. Knows no protocol.
 """
 
 import asyncio
@@ -15,23 +15,23 @@ from typing import Any, Protocol
 from uvicorn.server import ServerState
 
 MOST_CONNECTIONS = 900
-SPARE = 16
-"""Connections beyond the most, on which only probes are answered."""
+SPARE_CONNECTIONS = 16
+"""Connections beyond the limit, on which only probes are answered."""
 ACCEPTED_AT_ONCE = 8
-"""Connections that asyncio takes in one turn of its loop."""
-IN_LINE = 2_048
-"""Connections that wait in the system's line until they are taken: these are no open files."""
-TURNS = 4
-"""Of the loop, from taking a connection to having closed it."""
+"""Connections that asyncio accepts in one turn of its loop."""
+BACKLOG = 2_048
+"""Backlog of the listening socket: connections that wait to be accepted are no open files."""
+LOOP_TURNS = 4
+"""Turns of the loop from accepting a connection to having closed it."""
 OTHER_FILES = 64
-"""Open files that are no connections: weights, artifacts, pipes to child processes."""
+"""Open files besides connections: weights, artifacts, pipes to child processes."""
 MOST_FILES = 4_096
-"""Allowed ourselves where the system lets us; more would be of no use."""
+"""Open files that the process asks the system for; more would be of no use."""
 LEAST_FILES = 128
 LOG_SECONDS = 60.0
-"""How often it is said that there are too many."""
+"""Seconds between two warnings in the log that there are too many."""
 NO_FILE_LEFT = "socket.accept() out of system resource"
-"""What asyncio's loop calls it; and says with a traceback, many times a second."""
+"""Message of asyncio's loop, which would log it with a traceback many times a second."""
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +41,13 @@ class TooFewFiles(Exception):
 
 
 class Connection(Protocol):
-    """What has to be known of one to choose."""
+    """A connection, as far as the choice of one to drop needs it."""
 
     def idle_since(self) -> tuple[bool, float] | None:
-        """Whether it has asked anything yet, and when it was last heard of; None while it is being answered."""
+        """Return whether it has sent a request yet, and when it was last heard of; None while it is being answered."""
 
     def drop(self) -> None:
-        """Close it at once."""
+        """Close the connection at once."""
 
 
 class Crowd(ServerState):
@@ -55,69 +55,69 @@ class Crowd(ServerState):
 
     connections: set[Any]
 
-    def __init__(self, most: int, spare: int = SPARE, probes: Collection[str] = (), root: str = "") -> None:
+    def __init__(self, most: int, spare: int = SPARE_CONNECTIONS, probes: Collection[str] = (), root: str = "") -> None:
         super().__init__()
         self.most = most
         self.root = root
-        """The path under which a proxy serves the app, should it be left on."""
+        """The path under which a proxy serves the app, which the proxy may not strip."""
         self.probes = probes
-        """Paths that are answered whatever else is refused: who gets no answer may start the server anew."""
+        """Paths that are answered whatever else is refused: a probe without an answer may restart the server."""
         self._spare = spare
         self._said = -LOG_SECONDS
 
     def admit(self, newcomer: Connection) -> bool:
-        """Let the connection in, at another's cost if there are too many; whether it is one of the spare ones.
+        """Let a connection in, dropping an idle one if there are too many; return whether it is one of the spare ones.
 
-        Of those that nothing is being answered on, one that never asked anything goes first, and the one that has been
-        quiet for longest. Where there is none, and the spare ones are taken too, the newcomer is dropped itself.
+        Of the idle ones, those that never sent a request go first, then the one that has been quiet for longest. Where
+        none is idle, and the spare ones are taken too, the newcomer itself is dropped.
         """
         if len(self.connections) > self.most:
             self._make_room(newcomer)
         return len(self.connections) > self.most
 
     def _make_room(self, newcomer: Connection) -> None:
-        self._say("%d connections are open, as many as there may be: idle ones are closed.", self.most)
+        self._warn_sometimes("%d connections are open, as many as there may be: idle ones are closed.", self.most)
         idle = [(since, one) for one in self.connections if one is not newcomer and (since := one.idle_since())]
         if idle:
-            self._leave(min(idle, key=lambda pair: pair[0])[1])
+            self._drop(min(idle, key=lambda pair: pair[0])[1])
         elif len(self.connections) > self.most + self._spare:
-            self._leave(newcomer)
+            self._drop(newcomer)
 
-    def _leave(self, connection: Connection) -> None:
-        self.connections.discard(connection)  # it is closed in the loop's next turn; counted out now
+    def _drop(self, connection: Connection) -> None:
+        self.connections.discard(connection)  # closed only in the loop's next turn, so no longer counted from now on
         connection.drop()
 
     def on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Say what went wrong in the loop; in one line now and then, where every connection meets the same."""
+        """Log an error of the loop; in one line now and then, where every connection meets the same one."""
         if context.get("message") == NO_FILE_LEFT:
-            self._say("No connection can be taken, for want of open files: %s.", context.get("exception"))
+            self._warn_sometimes("No connection can be taken, for want of open files: %s.", context.get("exception"))
         elif isinstance(context.get("exception"), MemoryError):
-            self._say("There is no memory left to read what visitors ask.")
+            self._warn_sometimes("There is no memory left to read what visitors ask.")
         else:
             loop.default_exception_handler(context)
 
-    def _say(self, message: str, *words: object) -> None:
+    def _warn_sometimes(self, message: str, *words: object) -> None:
         now = time.monotonic()
         if now - self._said >= LOG_SECONDS:
             self._said = now
             logger.warning(message, *words)
 
 
-def allow_files() -> int:
-    """Open files that this process may have, after it has allowed itself as many as are of use."""
+def raise_file_limit() -> int:
+    """Raise this process's limit on open files as far as is of use; return the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        except (OSError, ValueError):  # some systems allow less than they say
+        except (OSError, ValueError):  # some systems allow less than their hard limit
             return soft
         return wanted
     return MOST_FILES if soft == resource.RLIM_INFINITY else soft
 
 
 def bound_connections(files: int) -> int:
-    """Connections that a process keeps open at most if it may have so many files open; TooFewFiles.
+    """Compute the limit on connections from that on open files; TooFewFiles if it is too low.
 
     Example: bound_connections(1024) -> 900
     """
@@ -125,4 +125,4 @@ def bound_connections(files: int) -> int:
         raise TooFewFiles(
             f"at most {files} files may be open at once, and a server needs {LEAST_FILES}: allow more with ulimit -n"
         )
-    return min(MOST_CONNECTIONS, files - OTHER_FILES - SPARE - TURNS * ACCEPTED_AT_ONCE)
+    return min(MOST_CONNECTIONS, files - OTHER_FILES - SPARE_CONNECTIONS - LOOP_TURNS * ACCEPTED_AT_ONCE)

@@ -1,6 +1,6 @@
-"""What is turned away before any route sees it: too long, for another host, with a body, or from another site.
+"""Refusals before any route: of requests that are too long, for another host, with a body, or from another site.
 
-Pure ASGI; who is turned away gets a page or JSON as for any other error. Knows no routes.
+Pure ASGI; a refusal is a page or JSON as for any other error. Knows no routes.
 """
 
 from urllib.parse import urlsplit
@@ -15,18 +15,18 @@ from app.web.http.errors import answer_error
 from app.web.http.hosts import host_of, is_numeric, own_names
 
 LONGEST_TARGET = 2_000
-"""Bytes of path and query: what every proxy and browser passes on."""
+"""Bytes of path and query that every proxy and browser passes on."""
 LARGEST_HEADERS = 16 * 1024
-"""Bytes of all header fields: what other servers take."""
+"""Bytes of all header fields, as other servers allow."""
 LARGEST_BODY = 64 * 1024
-"""Bytes that are ignored where a GET brings them; more, or bytes without end, are refused."""
+"""Bytes of a body that are ignored; more, or a body of unknown length, is refused."""
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
-"""Those that some route takes, and those that would change something if one did: who sends these is looked at first."""
+"""Methods that some route takes, and those that would change something if one did: their origin is checked first."""
 
 
 class Gate:
-    """Turns away what no page of this server is meant for."""
+    """Middleware that refuses requests which no page of this server is meant for."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
@@ -34,26 +34,26 @@ class Gate:
         self._public = urlsplit(settings.public_url).netloc.lower()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request: passed on as it came, or answered here."""
-        refusal = self._refusal(scope) if scope["type"] == "http" else None
+        """Pass a request on unchanged, or answer it with a refusal."""
+        refusal = self._find_refusal(scope) if scope["type"] == "http" else None
         if refusal is None:
             await self.app(scope, receive, send)
         else:
             await answer_error(Request(scope), refusal)(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> HTTPException | None:
+    def _find_refusal(self, scope: Scope) -> HTTPException | None:
         headers = Headers(scope=scope)
         return (
-            _oversize(scope)
-            or _with_body(headers)
-            or self._misdirected(headers)
-            or _unknown(scope)
-            or self._foreign(scope, headers)
+            _refuse_oversize(scope)
+            or _refuse_body(headers)
+            or self._refuse_misdirected(headers)
+            or _refuse_unknown(scope)
+            or self._refuse_foreign(scope, headers)
         )
 
-    def _misdirected(self, headers: Headers) -> HTTPException | None:
+    def _refuse_misdirected(self, headers: Headers) -> HTTPException | None:
         header = headers.get("host")
-        if not header:  # HTTP/1.0: no browser, so nobody's browser was led here
+        if not header:  # HTTP/1.0: no browser, so no DNS rebinding
             return None
         host = host_of(header)
         if host is None:
@@ -66,13 +66,13 @@ class Gate:
             "whoever runs it to add the name to SINGULAR_LENS_ALLOWED_HOSTS.",
         )
 
-    def _foreign(self, scope: Scope, headers: Headers) -> HTTPException | None:
-        if scope["method"] in {"GET", "HEAD"}:  # these change nothing, whoever sends them
+    def _refuse_foreign(self, scope: Scope, headers: Headers) -> HTTPException | None:
+        if scope["method"] in {"GET", "HEAD"}:  # these change nothing
             return None
         own = {headers.get("host", "").lower(), self._public} - {""}
         origins = headers.getlist("origin")
         if not origins and headers.getlist("sec-fetch-site") != ["same-origin"]:
-            # Not even from a program: a browser that was made to leave its Origin out looks the same.
+            # Programs are refused, too: a browser that was made to leave its Origin out looks the same.
             return HTTPException(
                 403,
                 "Only pages of this server may send this, and the request does not say in Origin which page it is from.",
@@ -82,7 +82,7 @@ class Gate:
         return HTTPException(403, "Only pages of this server may send this: the request names another origin.")
 
 
-def _oversize(scope: Scope) -> HTTPException | None:
+def _refuse_oversize(scope: Scope) -> HTTPException | None:
     if len(scope["raw_path"]) + 1 + len(scope["query_string"]) > LONGEST_TARGET:
         return HTTPException(414, f"An address and its query have at most {LONGEST_TARGET:,} bytes together.")
     if sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEADERS:
@@ -90,7 +90,7 @@ def _oversize(scope: Scope) -> HTTPException | None:
     return None
 
 
-def _unknown(scope: Scope) -> HTTPException | None:
+def _refuse_unknown(scope: Scope) -> HTTPException | None:
     if scope["method"] not in METHODS:
         return HTTPException(405)
     if not scope["path"].startswith("/"):
@@ -100,10 +100,10 @@ def _unknown(scope: Scope) -> HTTPException | None:
     return None
 
 
-def _with_body(headers: Headers) -> HTTPException | None:
+def _refuse_body(headers: Headers) -> HTTPException | None:
     length = headers.get("content-length", "0")
     bounded = length.isdecimal() and len(length) < 10 and int(length) <= LARGEST_BODY
     if bounded and "transfer-encoding" not in headers:
         return None
-    # Closed, so that what follows is not read only to be thrown away.
+    # The connection is closed, so that the body is not read only to be thrown away.
     return HTTPException(413, "Nothing here takes the body of a request. Send it without.", {"Connection": "close"})

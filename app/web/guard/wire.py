@@ -1,7 +1,6 @@
-"""HTTP/1.1 as uvicorn speaks it, with what it leaves open: refusals in sentences, an end to connections that stall, and
-a bound on how many there are.
+"""uvicorn's HTTP/1.1 with refusals in sentences, an end to connections that stall, and a limit on their number.
 
-Knows no page: what arrives here as no request never reaches the app.
+Knows no page: bytes that are no HTTP request never reach the app.
 """
 
 import asyncio
@@ -17,15 +16,15 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from app.web.guard.crowd import IN_LINE, Crowd
+from app.web.guard.crowd import BACKLOG, Crowd
 from app.web.guard.gate import LARGEST_HEADERS, LONGEST_TARGET
 from app.web.http.security import HEADERS
 from app.web.http.targets import take_off_root
 
 LARGEST_HEAD = 2 * LARGEST_HEADERS
-"""Bytes of a request before its body that are kept to be looked at: more than the gate allows, so that it can answer."""
+"""Bytes of a request before its body that h11 reads: more than the gate allows, so that the gate can answer."""
 LOOK_SECONDS = 10.0
-"""How often a connection is looked at: more than twice the time that uvicorn leaves one open between two requests."""
+"""Seconds between two looks at a connection: over twice the time that uvicorn leaves one open between requests."""
 SENTENCES = {
     HTTPStatus.BAD_REQUEST: "This is no HTTP request that the server understands.",
     HTTPStatus.REQUEST_URI_TOO_LONG: f"An address and its query have at most {LONGEST_TARGET:,} bytes together.",
@@ -37,7 +36,7 @@ CROWDED = "This server is answering as many visitors as it can. Please try again
 
 
 class Listener(uvicorn.Server):
-    """A server with a bounded crowd, which tells the app of its end before it waits for answers: some would go on for hours."""
+    """A server with limited connections that tells the app of its end before it waits for answers: some are endless."""
 
     def __init__(self, config: uvicorn.Config, crowd: Crowd, when_ending: Callable[[], None]) -> None:
         super().__init__(config)
@@ -46,33 +45,33 @@ class Listener(uvicorn.Server):
         self._when_ending = when_ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take on connections, few in each turn of the loop, while the others wait in the system's line."""
+        """Accept connections, few in each turn of the loop, while the others wait in the socket's backlog."""
         asyncio.get_running_loop().set_exception_handler(self._crowd.on_loop_error)
         await super().startup(sockets)
         for listener in sockets or []:
-            listener.listen(IN_LINE)
+            listener.listen(BACKLOG)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take nothing more on, and end."""
+        """Tell the app, accept nothing more, and end."""
         self._when_ending()
         await super().shutdown(sockets)
 
 
 class Wire(H11Protocol):
-    """One connection."""
+    """One HTTP/1.1 connection."""
 
     server_state: Crowd
     _is_spare = False
-    """Whether it is one too many, on which only probes are answered."""
+    """True if it is beyond the limit, so that only probes are answered on it."""
     _heard: float
-    """When it was made, or bytes came last, on the loop's clock."""
+    """When it was opened, or bytes came last, on the loop's clock."""
     _has_asked = False
     _seen: tuple[object, int] = (None, 0)
-    """The request and the bytes still to be taken by the visitor, when the connection was last looked at."""
+    """The request and the number of unsent bytes at the last look."""
     _next_look: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Find room for it, and begin to look at it."""
+        """Make room for the connection, and begin to watch it."""
         super().connection_made(transport)
         self._heard = self.loop.time()
         self._whole_app, self.app = self.app, self._answer_if_room
@@ -80,23 +79,23 @@ class Wire(H11Protocol):
         self._look_later()
 
     def data_received(self, data: bytes) -> None:
-        """Note that it is in use."""
+        """Note that the connection is in use, and handle the bytes."""
         self._heard, self._has_asked = self.loop.time(), True
         super().data_received(data)
 
     def idle_since(self) -> tuple[bool, float] | None:
-        """Whether it has asked anything yet, and when it was last heard of; None while it is being answered."""
+        """Return whether it has sent a request yet, and when it was last heard of; None while it is being answered."""
         being_answered = self.cycle is not None and not self.cycle.response_complete
         if being_answered or self.transport.get_write_buffer_size():
             return None
         return self._has_asked, self._heard
 
     def drop(self) -> None:
-        """Close it at once."""
+        """Close the connection at once."""
         self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Keep nothing of it."""
+        """Forget the connection."""
         super().connection_lost(exc)
         self._seen = (None, 0)
         self.app = self._whole_app
@@ -104,8 +103,8 @@ class Wire(H11Protocol):
             self._next_look.cancel()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no request, in a sentence of ours."""
-        status = self._refusal()
+        """Refuse bytes that are no request, in a sentence of ours."""
+        status = self._find_status()
         body = SENTENCES[status].encode("ascii")
         fields: dict[str, Any] = HEADERS | {
             "Content-Type": "text/plain; charset=utf-8",
@@ -114,25 +113,25 @@ class Wire(H11Protocol):
             "Connection": "close",
         }
         if self.cycle is not None:
-            self.cycle.disconnected = True  # whoever still answers the request has nobody to answer
-        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:  # else an answer is on its way already
+            self.cycle.disconnected = True  # a page that is still being made has no reader left
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:  # otherwise an answer is on its way already
             start = h11.Response(status_code=status, headers=list(fields.items()), reason=status.phrase.encode())
             for event in (start, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
-    def _refusal(self) -> HTTPStatus:
-        """What is wrong with the bytes that h11 has just refused."""
+    def _find_status(self) -> HTTPStatus:
+        """Name what is wrong with the bytes that h11 has just refused."""
         error = sys.exception()
         if not isinstance(error, h11.RemoteProtocolError) or error.error_status_hint != 431:
             return HTTPStatus.BAD_REQUEST
-        # Too many bytes without an end: the first line is the address.
+        # h11 gave up before the end of the headers: without a line break, still inside the address.
         if b"\n" in self.conn.trailing_data[0]:
             return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
         return HTTPStatus.REQUEST_URI_TOO_LONG
 
     async def _answer_if_room(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Ask the app, unless it is making too many answers already; some are for visitors who have left."""
+        """Pass a request on, unless too many answers are being made already, some for visitors who have left."""
         crowded = self._is_spare or len(self.tasks) > self.server_state.most
         path = take_off_root(scope["path"], self.server_state.root)
         if crowded and path not in self.server_state.probes:

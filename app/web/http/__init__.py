@@ -1,1 +1,1 @@
-"""What HTTP asks of every answer: who is let in, what is taken, where a misspelt address leads."""
+"""The HTTP side of every request: targets, negotiation, errors, redirects, kept answers, streams and threads."""

@@ -1,6 +1,7 @@
-"""What a request asks for, in one spelling: whatever else its target, its query and htmx's headers say changes no answer.
+"""The canonical form of a request's target: path, weights and options that differ from their defaults.
 
-Made once for each target that comes, and remembered for some. Knows routes by what they take, and no answer.
+Nothing else in target, query or htmx's headers changes an answer. Made once for each target, and remembered for some.
+Knows routes by the parameters that they take, and no answer.
 """
 
 from collections.abc import Hashable, Iterable
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
-from app.explorer.asking.places import here
+from app.explorer.asking.places import find_model
 from app.explorer.errors import ExplorerError
 from app.explorer.resources import Resources
 from app.web.http.patience import PatientRoute
@@ -20,25 +21,25 @@ from app.web.http.targets import take_off_root
 API = "/api/v1"
 MOST_REMEMBERED = 2_048
 LONGEST_REMEMBERED = 256
-"""Bytes of a target; most links are shorter, and whoever makes up longer ones takes no room."""
+"""Bytes of a remembered target; most links are shorter, and longer made-up ones take no room."""
 
 
 class PageTarget(NamedTuple):
-    """A page or its JSON, and what of its options is not as it would be without being said."""
+    """A page or its JSON twin, with those of its options that differ from the defaults."""
 
     path: str
-    """Without the root."""
+    """The path below the root."""
     fingerprint: str
-    """Of the model's weights; empty where the answer is of no model."""
+    """Fingerprint of the model's weights; empty where the answer belongs to no model."""
     options: tuple[tuple[str, Hashable], ...]
     has_parts: bool
-    """Whether htmx may ask for less than the whole."""
+    """True if htmx may ask for a part of it."""
     is_made_at_once: bool
-    """Not, perhaps, piece by piece as it is sent."""
+    """False where the answer may be streamed piece by piece."""
 
 
 class PageTargets:
-    """The targets of one server."""
+    """Reads the targets of one server's requests, and remembers some of them."""
 
     def __init__(self, root: str) -> None:
         self._root = root
@@ -46,7 +47,7 @@ class PageTargets:
         self._queries: dict[BaseRoute, type[BaseModel] | None] = {}
 
     def read(self, scope: Scope) -> PageTarget | None:
-        """What the request asks for; None where that is no page of ours, or one that is not here yet."""
+        """Read what the request asks for; None if that is no page of ours, or its model is not imported yet."""
         spelt: tuple[str, bytes] = scope["path"], scope["query_string"]
         target = self._known.get(spelt)
         if target is None:
@@ -64,18 +65,18 @@ class PageTargets:
             return None
         said = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))  # the last of each name
         try:
-            options = _options(route, said)
+            options = _read_options(route, said)
         except (ValidationError, ExplorerError):
             return None
         fingerprint = ""
         if "{" in route.path:
             resources: Resources = scope["app"].state.resources
             slug = path.removeprefix(API).split("/")[1].partition("@")[0]
-            model = here(resources, slug) if slug in resources.slugs else None
+            model = find_model(resources, slug) if slug in resources.slugs else None
             if model is None:
                 return None
             fingerprint = model.fingerprint
-            if options.get("weights") == model.shown_first(resources.default_weights):
+            if options.get("weights") == model.processing_shown_first(resources.default_weights):
                 del options["weights"]
         is_file = "format" in options
         has_parts = not is_file and not path.startswith(f"{API}/")
@@ -83,19 +84,19 @@ class PageTargets:
 
 
 def _route_of(routes: Iterable[BaseRoute], path: str) -> BaseRoute | None:
-    """The first route that takes such a path."""
+    """Find the first route that matches the path; None if no route does."""
     scope = {"type": "http", "method": "GET", "path": path, "root_path": ""}
     return next((route for route in routes if route.matches(scope)[0] is Match.FULL), None)
 
 
 def _is_decided_by_query(route: PatientRoute) -> bool:
-    """Whether all that the route's answer takes from the query stands in one form."""
-    return all(_form(field) is not None for field in route.dependant.query_params)
+    """Return whether everything that the route takes from the query is declared in pydantic forms."""
+    return all(_form_of(field) is not None for field in route.dependant.query_params)
 
 
-def _options(route: PatientRoute, said: dict[str, str]) -> dict[str, Any]:
-    """What differs from the defaults; ValidationError or BadOption as the route itself says them."""
-    forms = (_form(field) for field in route.dependant.query_params)
+def _read_options(route: PatientRoute, said: dict[str, str]) -> dict[str, Any]:
+    """Read the options that differ from their defaults; ValidationError or BadOption as the route itself raises it."""
+    forms = (_form_of(field) for field in route.dependant.query_params)
     return {
         name: value
         for form in forms
@@ -104,6 +105,6 @@ def _options(route: PatientRoute, said: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _form(field: Any) -> type[BaseModel] | None:
+def _form_of(field: Any) -> type[BaseModel] | None:
     annotation = field.field_info.annotation
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None

@@ -1,7 +1,7 @@
-"""What went wrong, as a page, a fragment or JSON: the one place where errors become answers.
+"""The one place where errors become answers: a page, a fragment or JSON.
 
-JSON is always `{"error", "status", "detail"}`, with `{"done", "total"}` of what is on its way. Messages of explorer errors are fit for visitors; those of unexpected
-errors are not, and stay in the log.
+JSON is always `{"error", "status", "detail"}`, with `{"done", "total"}` while something is computed. Messages of
+explorer errors are fit for visitors; those of unexpected errors are not, and stay in the log.
 """
 
 import logging
@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from app.core.address import Address, AddressError, parse
-from app.explorer.asking.places import located
+from app.explorer.asking.places import locate_model
 from app.explorer.errors import (
     BadOption,
     Busy,
@@ -32,15 +32,15 @@ from app.explorer.errors import (
     UnknownAddress,
 )
 from app.web.http.answers import (
-    GO_ON_SECONDS,
-    IN_PLACE,
+    CORS_HEADERS,
     NO_STORE,
-    OPEN,
     POLL_SECONDS,
+    REPLACE_MAIN,
+    RESUME_SECONDS,
     VARY,
-    WAITING,
-    awaited,
+    WAITING_ID,
     html_answer,
+    is_from_waiting_page,
     target_of,
     wants_fragment,
 )
@@ -60,7 +60,7 @@ STATUSES: dict[type[Exception], int] = {
     Busy: 503,
     ComputationFailed: 503,
 }
-WORDS: dict[type[Exception] | int, tuple[str, str]] = {
+ERROR_WORDS: dict[type[Exception] | int, tuple[str, str]] = {
     202: ("not_ready", "Computing…"),
     404: ("not_found", "Not here"),
     422: ("bad_option", "Not understood"),
@@ -71,10 +71,10 @@ WORDS: dict[type[Exception] | int, tuple[str, str]] = {
     NotImported: ("failed", "This model could not be imported"),
     500: ("unexpected", "Something failed"),
 }
-"""Status, or error that shares its status with another -> the machine's word for it, and people's."""
+"""Status, or an error that shares its status with another -> the word in JSON, and the title of the page."""
 UNEXPECTED = "This page failed in a way that nobody planned for. The server's log says more; other pages still work."
-NOT_TAKEN = "Requests to this address may be {}, and nothing else."
-UNDER = {
+WRONG_METHOD = "Requests to this address may be {}, and nothing else."
+PAGE_NAMES = {
     "notable": "gallery",
     "full": "full circuits",
     "compare": "bases side by side",
@@ -82,63 +82,63 @@ UNDER = {
     "search": "search",
     "alike": "heads like this one",
 }
-"""Pages of a place that are called otherwise than what stands behind its address."""
-COMING = ("not_ready", "busy")
-"""Errors after which a part of a page asks again."""
-NOWHERE = Spot(None)
+"""Last part of a page's path -> the page's name in headings, where the two differ."""
+RETRIED_ERRORS = ("not_ready", "busy")
+"""Errors after which a waiting page asks again."""
+NO_SPOT = Spot(None)
 METHODS = ("GET", "POST")
-"""Of all routes; every path takes GET, and HEAD with it."""
+"""Methods that routes take; every path takes GET, and HEAD with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What an error page shows."""
+    """The content of an error page."""
 
     status: int
     error: str
     title: str
     detail: str
     path: str
-    """Where the visitor wanted to go, query included."""
+    """The path that was asked for, query included."""
     target: str
-    """The id that a fragment has to have."""
-    spot: Spot = NOWHERE
-    """The page to come, where one is on its way."""
+    """Id of the fragment's root element."""
+    spot: Spot = NO_SPOT
+    """The page that is being computed, if any."""
     weights: str | None = None
-    """Those that were asked for, so that links of a page that waits keep them."""
+    """The weight processing that was asked for, so that links of a waiting page keep it."""
     near: tuple[Address, ...] = ()
-    """Places on the way to what was asked for."""
+    """Existing places on the way to the address that was asked for."""
     meant: tuple[tuple[str, str], ...] = ()
     """(URL, shown value): the same page with a value that may have been meant, such as a token."""
     done: int = 0
     total: int = 0
     rests: bool = False
-    """Whether nothing goes on, or soon will not, until somebody asks again."""
+    """True if the computation rests, or soon will, until somebody asks again."""
     job: str | None = None
-    """The job that brings the model, where that is on its way, or was to bring it."""
+    """Id of the job that imports the model, running or failed."""
     retry_after: int = 0
     """Seconds until asking again may help; 0 where it will not."""
 
     @property
     def percent(self) -> int | None:
-        """How far it is; None where that is not known."""
+        """Progress in percent; None where the total is not known."""
         return 100 * self.done // self.total if self.total else None
 
     @property
     def heading(self) -> str:
-        """What is wrong; of a page to come its own name first.
+        """The page's heading: the title, after the name of the page where one is being computed.
 
         Example: "L27H0 · computing…"
         """
         address, under = self.spot
         if address is None:
             return self.title
-        name = f"{address.label}, {UNDER.get(under, under)}" if under else address.label
+        name = f"{address.label}, {PAGE_NAMES.get(under, under)}" if under else address.label
         return f"{name} · {self.title.lower()}"
 
     @property
     def window_title(self) -> str:
-        """The heading, and what it is of.
+        """The title of the browser's window: heading, model and app.
 
         Example: "L27H0 · computing… · smollm2 · singular-lens"
         """
@@ -148,7 +148,7 @@ class Problem:
 
 
 def install_errors(app: FastAPI) -> None:
-    """Answer every error of the app."""
+    """Register the handlers that answer every error of the app."""
     app.add_exception_handler(ExplorerError, answer_error)
     app.add_exception_handler(AddressError, answer_error)
     app.add_exception_handler(HTTPException, answer_error)
@@ -157,58 +157,58 @@ def install_errors(app: FastAPI) -> None:
 
 
 def answer_error(request: Request, error: Exception) -> Response:
-    """The answer to an error that has words for visitors."""
-    problem = _problem(request, error)
+    """Answer an error whose message is meant for visitors."""
+    problem = _problem_of(request, error)
     if problem.status == 404 and (elsewhere := find_redirect(request, _route_path(request))):
         return elsewhere
     if isinstance(error, RequestValidationError) and (trimmed := trim_query(request, _route_path(request))):
         return trimmed
-    answer = _answer(request, problem)
+    answer = _answer_problem(request, problem)
     if isinstance(error, HTTPException):
         answer.headers.update(error.headers or {})
         if error.status_code == 405:
-            answer.headers["Allow"] = ", ".join(_methods(request))
+            answer.headers["Allow"] = ", ".join(_find_methods(request))
     return answer
 
 
 def answer_unexpected(request: Request, error: Exception) -> Response:
-    """The answer to any other error; the server logs it after us."""
-    answer = _answer(request, _described(request, 500, UNEXPECTED))
-    answer.headers.update(HEADERS)  # we stand outside the middleware that adds them
+    """Answer any other error; the server logs it afterwards."""
+    answer = _answer_problem(request, _describe_problem(request, 500, UNEXPECTED))
+    answer.headers.update(HEADERS)  # this handler runs outside the middleware that adds them
     return answer
 
 
-def _problem(request: Request, error: Exception) -> Problem:
+def _problem_of(request: Request, error: Exception) -> Problem:
     if isinstance(error, RequestValidationError):
-        return _described(request, 422, _sentences(error.errors()))
+        return _describe_problem(request, 422, _join_errors(error.errors()))
     if isinstance(error, HTTPException):
-        return _described(request, error.status_code, _sentence(request, error))
+        return _describe_problem(request, error.status_code, _sentence_of(request, error))
     status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
-    problem = _described(request, status, str(error), WORDS.get(type(error)))
+    problem = _describe_problem(request, status, str(error), ERROR_WORDS.get(type(error)))
     if isinstance(error, NotReady):
         job = error.job if isinstance(error, Importing) else None
-        after = GO_ON_SECONDS if error.rests else POLL_SECONDS
+        after = RESUME_SECONDS if error.rests else POLL_SECONDS
         return replace(problem, done=error.done, total=error.total, rests=error.rests, job=job, retry_after=after)
     if isinstance(error, NotImported):
         return replace(problem, job=error.job)
     if isinstance(error, OtherValue):
-        meant = tuple((_with_value(request, error.name, value), shown) for value, shown in error.near)
+        meant = tuple((_url_with_value(request, error.name, value), shown) for value, shown in error.near)
         return replace(problem, meant=meant)
     return replace(problem, retry_after=getattr(error, "retry_after", 0))
 
 
-def _sentence(request: Request, error: HTTPException) -> str:
+def _sentence_of(request: Request, error: HTTPException) -> str:
     if error.status_code == 404:
         return "There is no page of that name."
     if error.status_code == 405:
-        *others, last = _methods(request)
-        return NOT_TAKEN.format(f"{', '.join(others)} and {last}")
+        *others, last = _find_methods(request)
+        return WRONG_METHOD.format(f"{', '.join(others)} and {last}")
     return str(error.detail)
 
 
-def _described(request: Request, status: int, detail: str, words: tuple[str, str] | None = None) -> Problem:
+def _describe_problem(request: Request, status: int, detail: str, words: tuple[str, str] | None = None) -> Problem:
     phrase = HTTPStatus(status).phrase
-    error, title = words or WORDS.get(status, (phrase.lower().replace(" ", "_"), phrase))
+    error, title = words or ERROR_WORDS.get(status, (phrase.lower().replace(" ", "_"), phrase))
     query = request.scope["query_string"].decode("latin-1")
     # One slash in front: two would name another host.
     path = "/" + quote(request.scope["path"].lstrip("/")) + (f"?{query}" if query else "")
@@ -218,15 +218,15 @@ def _described(request: Request, status: int, detail: str, words: tuple[str, str
         title=title,
         detail=detail,
         path=path,
-        target=target_of(request) or (WAITING if status == 202 else "problem"),
-        spot=_spot(request) if status == 202 else NOWHERE,
+        target=target_of(request) or (WAITING_ID if status == 202 else "problem"),
+        spot=_spot_of(request) if status == 202 else NO_SPOT,
         weights=request.query_params.get("weights"),
-        near=_near(request, status) if status in {404, 422} or error in {"failed", "unexpected"} else (),
+        near=_find_near(request, status) if status in {404, 422} or error in {"failed", "unexpected"} else (),
     )
 
 
-def _methods(request: Request) -> list[str]:
-    """What some route takes at this address, or at any if this is none."""
+def _find_methods(request: Request) -> list[str]:
+    """List the methods that routes take at this path, or all methods if no route matches it."""
     scope = dict(request.scope) | {"path": _route_path(request), "root_path": ""}
     taken = [
         method
@@ -236,62 +236,62 @@ def _methods(request: Request) -> list[str]:
     return ["GET", "HEAD", *(taken or METHODS)[1:]]
 
 
-def _with_value(request: Request, name: str, value: str) -> str:
-    """This very page with another value of that option."""
+def _url_with_value(request: Request, name: str, value: str) -> str:
+    """Make the URL of this page with another value of one option."""
     query = urlencode(dict(request.query_params) | {name: value})
     return f"/{quote(request.scope['path'].lstrip('/'))}?{query}"
 
 
-def _answer(request: Request, problem: Problem) -> Response:
-    headers = NO_STORE | _when_to_return(problem) | {"Vary": VARY}
+def _answer_problem(request: Request, problem: Problem) -> Response:
+    headers = NO_STORE | _retry_headers(problem) | {"Vary": VARY}
     if _route_path(request).startswith("/api/"):
         content = {"error": problem.error, "status": problem.status, "detail": problem.detail}
         if problem.status == 202:
             content |= {"done": problem.done, "total": problem.total}
-        return JSONResponse(content, problem.status, headers | OPEN)
+        return JSONResponse(content, problem.status, headers | CORS_HEADERS)
     if _is_file(request):
-        # Not 202: whoever saves or reads a table would take the sentence for one.
+        # Not 202: a program would read the sentence as its table.
         status = 503 if problem.status == 202 else problem.status
         title = problem.title if problem.title.endswith("…") else f"{problem.title}."
-        return PlainTextResponse(f"{title} {problem.detail}\n", status, headers | OPEN)
+        return PlainTextResponse(f"{title} {problem.detail}\n", status, headers | CORS_HEADERS)
     if not wants_fragment(request):
         return html_answer(request, "problem.html", problem.status, headers, problem=problem)
-    if awaited(request) and problem.error not in COMING:
-        return html_answer(request, "problem.html", problem.status, IN_PLACE | headers, problem=problem)
-    part = "waiting" if awaited(request) and problem.status == 202 else "problem"
+    if is_from_waiting_page(request) and problem.error not in RETRIED_ERRORS:
+        return html_answer(request, "problem.html", problem.status, REPLACE_MAIN | headers, problem=problem)
+    part = "waiting" if is_from_waiting_page(request) and problem.status == 202 else "problem"
     return html_answer(request, f"_fragments/{part}.html", problem.status, headers, problem=problem)
 
 
 def _is_file(request: Request) -> bool:
-    """Whether a program may be asking: what it gets is read as a table, or as vectors."""
+    """Return whether a file is asked for: a program may read the answer as a table, or as vectors."""
     return "format" in request.query_params and not wants_fragment(request)
 
 
-def _when_to_return(problem: Problem) -> dict[str, str]:
+def _retry_headers(problem: Problem) -> dict[str, str]:
     return {"Retry-After": str(problem.retry_after)} if problem.retry_after else {}
 
 
-def _spot(request: Request) -> Spot:
-    """What the path names; nothing where it names no place of a model."""
+def _spot_of(request: Request) -> Spot:
+    """Read the place that the path names; NOWHERE if it is none of a model."""
     try:
         return read_spot(request, _route_path(request))
     except AddressError:
-        return NOWHERE
+        return NO_SPOT
 
 
-def _near(request: Request, status: int) -> tuple[Address, ...]:
-    """The model, layer … that the path went through before it went wrong, shortest first, in the weights of today."""
+def _find_near(request: Request, status: int) -> tuple[Address, ...]:
+    """Find the existing places along a wrong path (model, layer …), shortest first, without a pin."""
     parts = spell_path(_route_path(request)).strip("/").split("/")[:6]
     found = []
     for n in range(1, len(parts) + 1):
         try:
             place = parse("/".join(parts[:n]))
-            located(resources_of(request), place.pinned(None))
+            locate_model(resources_of(request), place.with_pin(None))
         except (AddressError, ExplorerError):
             break
-        # The whole path is no way out, unless its query or its pin was at fault.
+        # The path itself is worth a link only where its query or its pin was at fault.
         if n < len(parts) or status == 422 or place.pin is not None:
-            found.append(place.pinned(None))
+            found.append(place.with_pin(None))
     return tuple(found)
 
 
@@ -299,17 +299,17 @@ def _route_path(request: Request) -> str:
     return take_off_root(str(request.scope["path"]), site_of(request).settings.root_path)
 
 
-def _sentences(errors: Sequence[Any]) -> str:
-    """What is wrong with the query, value by value.
+def _join_errors(errors: Sequence[Any]) -> str:
+    """Say what is wrong with the query, value by value.
 
     Example: "page: Input should be less than or equal to 10000 (got '99999')"
     """
     return "; ".join(
-        f"{error['loc'][-1]}: {error['msg'].removeprefix('Value error, ')} (got {_short(error['input'])})"
+        f"{error['loc'][-1]}: {error['msg'].removeprefix('Value error, ')} (got {_shorten(error['input'])})"
         for error in errors
     )
 
 
-def _short(value: object) -> str:
+def _shorten(value: object) -> str:
     shown = repr(value)
     return shown if len(shown) <= 60 else f"{shown[:60]}…"

@@ -1,4 +1,4 @@
-"""Which Host headers mean this server.
+"""The Host headers that this server answers to.
 
 A page elsewhere can point a name of its own at this machine and then read what its visitors' browsers reach here (DNS
 rebinding). That takes a name: so numeric addresses always pass, and names only if the operator means them.
@@ -14,9 +14,9 @@ HEADER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5}
 
 
 def own_names(settings: Settings) -> frozenset[str] | None:
-    """The names that the operator means, in small letters; None where any will do.
+    """List the host names that the server answers to, in lower case; None if any will do.
 
-    Any does for who listens on every address and has said nothing of names: a container cannot know its own.
+    Any will do where the server listens on every address and no name is configured: a container cannot know its own.
 
     Example: own_names(Settings(public_url="https://lens.example/x")) -> {"localhost", "lens.example", "127.0.0.1"}
     """
@@ -28,7 +28,7 @@ def own_names(settings: Settings) -> frozenset[str] | None:
 
 
 def host_of(header: str) -> str | None:
-    """The host of a Host header in small letters, without port, brackets and last dot; None if it is none.
+    """Parse the host out of a Host header, in lower case, without port, brackets and last dot; None if malformed.
 
     Example: host_of("Lens.Example:8000") -> "lens.example"
     """
@@ -37,7 +37,7 @@ def host_of(header: str) -> str | None:
 
 
 def is_numeric(host: str) -> bool:
-    """Whether the host is an address and no name."""
+    """Return whether the host is an IP address and no name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

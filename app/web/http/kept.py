@@ -1,7 +1,7 @@
-"""Answers kept: what was made once, of a page that does not change, is sent again as it is. Pure ASGI.
+"""A cache of whole answers: pages whose artifacts have not changed are sent again as they are. Pure ASGI.
 
-Looked up on the event loop, under all that decides an answer. What an answer rests on was noted while it was made
-(`app.store.grounds`); one that rests on what may be otherwise at any time is not kept. Knows no page.
+Answers are looked up on the event loop, by all that decides them. The files that an answer depends on are noted while
+it is made (`app.store.grounds`); one that depends on something which may change at any time is not kept. Knows no page.
 """
 
 import asyncio
@@ -22,89 +22,89 @@ from app.store.grounds import GROUNDS, Grounds
 from app.web.http.answers import part_of
 from app.web.http.asked import PageTarget, PageTargets
 from app.web.http.hosts import own_names
-from app.web.http.negotiation import Coding, coding_for, is_among
+from app.web.http.negotiation import Coding, coding_for, has_tag
 
-LARGEST = 2**20
-"""Bytes of an answer that is kept, as it is sent."""
+LARGEST_KEPT = 2**20
+"""Bytes of the largest body that is kept, as it is sent."""
 GROUND_BYTES = 400
-"""That a file or folder takes which an answer rests on."""
+"""Bytes of memory, nearly, for each file or folder that an answer depends on."""
 MOST_ORIGINS = 4
-"""Besides the server's own."""
+"""Origins besides the server's own that answers are kept for."""
 MOST_COUNTED = 256
 ORIGIN_SECONDS = 60.0
-"""How long it takes until half of how often an origin was named is forgotten."""
+"""Seconds after which the counts of origins are halved."""
 TOUCH_SECONDS = 60.0
-"""How often an artifact is noted as used for the sake of answers made of it."""
+"""Seconds between two notes that an artifact is in use, while answers made of it are sent again."""
 MOST_TOUCHED = 4_096
-"""Artifacts of which it is remembered when that was."""
+"""Artifacts whose last such note is remembered."""
 MOST_CODINGS = 64
-"""Values of Accept-Encoding that are remembered: browsers have few."""
-OF_A_BODY = {b"content-length", b"content-type", b"content-encoding"}
-"""Headers that an answer without one does not have."""
+"""Values of Accept-Encoding that are remembered: browsers send few."""
+BODY_HEADERS = {b"content-length", b"content-type", b"content-encoding"}
+"""Headers that an answer without a body does not have."""
 
 Headers = list[tuple[bytes, bytes]]
 
 
-class Fields(NamedTuple):
-    """What of a request's header fields decides which answer it gets."""
+class DecidingFields(NamedTuple):
+    """The header fields of a request that decide its answer."""
 
     host: bytes
     codings: bytes
     known: bytes
-    """The versions that the visitor has."""
+    """The ETags of If-None-Match: versions that the visitor has."""
     is_of_htmx: bool
 
 
 class AnswerKey(NamedTuple):
-    """All that decides an answer, besides what it rests on."""
+    """Everything that decides an answer, besides the files that it depends on."""
 
     target: PageTarget
     part: str
-    """The fragment, by its name; empty for the whole page."""
+    """Name of the fragment; empty for the whole page."""
     origin: Hashable
-    """What absolute links start with."""
+    """Scheme and host that absolute links start with."""
     coding: Coding
     has_jobs: bool
-    """Whether pages link to the jobs, though visitors may start none."""
+    """True if pages link to the jobs, though visitors may start none."""
 
 
 @dataclass(slots=True)
 class KeptAnswer:
-    """An answer as it was sent, without what every answer carries."""
+    """An answer as it was sent, without the headers that every answer carries."""
 
     headers: Headers
     body: bytes
     tag: bytes
-    """Empty where it has none."""
+    """Its ETag; empty where it has none."""
     grounds: Grounds
     touched: float
-    """When the artifacts that it rests on were last noted as used, on the monotonic clock."""
+    """When the artifacts that it depends on were last noted as used, on the monotonic clock."""
 
     @property
     def size(self) -> int:
-        """Bytes that it takes, nearly."""
+        """Bytes of memory that it takes, nearly."""
         headers = sum(len(name) + len(value) for name, value in self.headers)
         return len(self.body) + headers + GROUND_BYTES * (len(self.grounds.artifacts) + len(self.grounds.folders))
 
 
 class Origins:
-    """Those that answers are kept for: the server's own, and the few others that most visitors name.
+    """The origins that answers are kept for: the server's own, and the few others that most visitors use.
 
-    Whoever makes names up takes no room from the others.
+    Made-up host names push out none of the others.
     """
 
     def __init__(self, own: Collection[str], most: int = MOST_ORIGINS, seconds: float = ORIGIN_SECONDS) -> None:
         self._own, self._most, self._seconds = own, most, seconds
         self._asked: dict[Hashable, int] = {}
-        """How often lately."""
+        """Origin -> how often it was asked for lately."""
         self._kept: set[Hashable] = set()
         self._halved = time.monotonic()
 
     def admit(self, host: bytes, scheme: str, server: tuple[str, int]) -> bool:
-        """Whether answers are kept for who calls the server so."""
+        """Count a request to that origin; return whether answers are kept for it."""
         if self._is_own(host, server):
             return True
-        self._forget()
+        self._halve_counts()
         origin = (scheme, host)
         self._asked[origin] = self._asked.get(origin, 0) + 1
         if origin not in self._kept and len(self._kept) >= self._most:
@@ -116,14 +116,14 @@ class Origins:
         return True
 
     def _is_own(self, host: bytes, server: tuple[str, int]) -> bool:
-        """Whether that is a name that the operator gave, or the address that the connection came to, and the port as well."""
-        said = host.decode("latin-1")  # in no other spelling: links repeat it as it stands
+        """Return whether the host is a configured name or the connection's own address, with the server's port."""
+        said = host.decode("latin-1")  # compared as it is spelt: links repeat it letter by letter
         name, _, port = said.rpartition(":") if said[-1:].isdecimal() and ":" in said else (said, "", "")
         bare = name[1:-1] if name.startswith("[") else name
         return not said or (bare in {*self._own, server[0]} and port in {"", str(server[1])})
 
-    def _forget(self) -> None:
-        """Halve what was counted, once in a while, and drop who came least where there are too many."""
+    def _halve_counts(self) -> None:
+        """Halve the counts once in a while, and drop the rarest origin where there are too many."""
         now = time.monotonic()
         if now - self._halved >= self._seconds:
             self._halved = now
@@ -134,7 +134,7 @@ class Origins:
 
 
 class Touches:
-    """Notes artifacts as used whose answers are sent without them, each once in a while, in a thread of its own."""
+    """Marks the artifacts of kept answers as used, each once in a while, in a thread of its own."""
 
     def __init__(self) -> None:
         self._touched: dict[Path, float] = {}
@@ -142,7 +142,7 @@ class Touches:
         self._limiter = CapacityLimiter(1)
 
     def note(self, store: ArtifactStore, kept: KeptAnswer) -> None:
-        """The answer is sent again."""
+        """Mark the artifacts of an answer that is sent again, where that is due."""
         now = time.monotonic()
         if now - kept.touched < TOUCH_SECONDS:
             return
@@ -165,8 +165,8 @@ class Touches:
         await to_thread.run_sync(touch, limiter=self._limiter)
 
 
-class Caught:
-    """An answer that is held back until it is whole; one that comes in pieces goes its way at once."""
+class HeldAnswer:
+    """Holds an answer back until it is whole; passes one that comes in pieces on at once."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -174,7 +174,7 @@ class Caught:
         self.body = b""
 
     async def __call__(self, message: Message) -> None:
-        """The next of the answer's messages."""
+        """Take the next of the answer's messages."""
         if message["type"] == "http.response.start":
             self.start = message
         elif self.start is not None and not message.get("more_body", False):
@@ -184,14 +184,14 @@ class Caught:
             await self._send(message)
 
     async def let_go(self) -> None:
-        """Send what has been held back."""
+        """Send the start of the answer that has been held back."""
         if self.start is not None:
             await self._send(self.start)
             self.start = None
 
 
 class KeptAnswers:
-    """Sends answers again, and keeps those that can be."""
+    """Middleware that sends kept answers again, and keeps those that can be kept."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
@@ -203,39 +203,39 @@ class KeptAnswers:
         self._codings: dict[bytes, Coding] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request: answered with what is kept, or passed on, its answer kept if it can be."""
+        """Answer a request from the cache, or pass it on and keep its answer if that can be kept."""
         if scope["type"] != "http" or scope["method"] != "GET":
             await self.app(scope, receive, send)
             return
-        fields = _fields(scope)
-        asked = self._asked(scope, fields)
+        fields = _read_fields(scope)
+        asked = self._key_of(scope, fields)
         if asked is None:
             await self.app(scope, receive, send)
             return
         resources: Resources = scope["app"].state.resources
         kept: KeptAnswer | None = resources.store.memory.get(asked)
         if kept is None or not kept.grounds.hold():
-            await self._make(asked, fields, scope, receive, send)
+            await self._make_answer(asked, fields, scope, receive, send)
             return
         self._touches.note(resources.store, kept)
-        await _send(kept, fields.known, send)
+        await _send_kept(kept, fields.known, send)
 
-    def _asked(self, scope: Scope, fields: Fields) -> AnswerKey | None:
-        """None where no answer is kept, whatever it may be."""
+    def _key_of(self, scope: Scope, fields: DecidingFields) -> AnswerKey | None:
+        """Make the key of the request's answer; None if no such answer is ever kept."""
         target = self._targets.read(scope)
         origin = () if self._has_public_url else (scope["scheme"], fields.host or scope["server"])
         if target is None or not (
             self._has_public_url or self._origins.admit(fields.host, scope["scheme"], scope["server"] or ("", 0))
         ):
             return None
-        coding = self._coding(fields.codings)
+        coding = self._coding_of(fields.codings)
         if not target.has_parts:
             return AnswerKey(target, "", origin, coding, has_jobs=False)
         part = part_of(Request(scope)) if fields.is_of_htmx else ""
         has_jobs = self._allows_jobs or not scope["app"].state.resources.jobs.is_empty()
         return AnswerKey(target, part, origin, coding, has_jobs)
 
-    def _coding(self, accepted: bytes) -> Coding:
+    def _coding_of(self, accepted: bytes) -> Coding:
         coding = self._codings.get(accepted)
         if coding is None:
             coding = coding_for(accepted.decode("latin-1"))
@@ -243,11 +243,13 @@ class KeptAnswers:
                 self._codings[accepted] = coding
         return coding
 
-    async def _make(self, asked: AnswerKey, fields: Fields, scope: Scope, receive: Receive, send: Send) -> None:
-        """The answer from the pages, whole even for whoever has it, so that it can be kept for the others."""
+    async def _make_answer(
+        self, asked: AnswerKey, fields: DecidingFields, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Let the app make the answer, with its body even for a visitor who has it, so that it can be kept."""
         if fields.known and asked.target.is_made_at_once:
             scope = dict(scope) | {"headers": [field for field in scope["headers"] if field[0] != b"if-none-match"]}
-        caught, grounds = Caught(send), Grounds()
+        caught, grounds = HeldAnswer(send), Grounds()
         token = GROUNDS.set(grounds)
         try:
             await self.app(scope, receive, caught)
@@ -264,23 +266,23 @@ class KeptAnswers:
         answer = KeptAnswer(headers, caught.body, tag, grounds, time.monotonic())
         if self._can_be_kept(asked, answer):
             scope["app"].state.resources.store.memory.put(asked, answer, len(repr(asked)) + answer.size)
-        await _send(answer, fields.known, send)
+        await _send_kept(answer, fields.known, send)
 
     def _can_be_kept(self, asked: AnswerKey, answer: KeptAnswer) -> bool:
         seen = {self._allows_jobs or not is_empty for is_empty in answer.grounds.seen_empty}
         return (
-            len(answer.body) <= LARGEST
+            len(answer.body) <= LARGEST_KEPT
             and seen <= {asked.has_jobs}
             and (b"cache-control", b"no-store") not in answer.headers
             and answer.grounds.hold()
         )
 
 
-def _fields(scope: Scope) -> Fields:
+def _read_fields(scope: Scope) -> DecidingFields:
     found: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         found[name] = found[name] + b"," + value if name in found else value
-    return Fields(
+    return DecidingFields(
         found.get(b"host", b""),
         found.get(b"accept-encoding", b""),
         found.get(b"if-none-match", b""),
@@ -288,10 +290,10 @@ def _fields(scope: Scope) -> Fields:
     )
 
 
-async def _send(kept: KeptAnswer, known: bytes, send: Send) -> None:
-    """The answer, without its body where the visitor has that."""
-    if kept.tag and known and is_among(known.decode("latin-1"), kept.tag.decode("latin-1")):
-        headers = [field for field in kept.headers if field[0] not in OF_A_BODY]
+async def _send_kept(kept: KeptAnswer, known: bytes, send: Send) -> None:
+    """Send a kept answer; 304 without its body where the visitor has that version."""
+    if kept.tag and known and has_tag(known.decode("latin-1"), kept.tag.decode("latin-1")):
+        headers = [field for field in kept.headers if field[0] not in BODY_HEADERS]
         await send({"type": "http.response.start", "status": 304, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
         return

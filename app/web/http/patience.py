@@ -1,6 +1,6 @@
-"""Requests that wait for what they need to be computed: on the event loop, a few at a time, without a thread.
+"""Requests that wait until what they need is computed: on the event loop, a few at a time, without a thread.
 
-A visitor who leaves waits no longer. Knows no page, and nothing of what is computed.
+The wait ends when the visitor disconnects. Knows no page, and nothing of what is computed.
 """
 
 import asyncio
@@ -14,20 +14,20 @@ from fastapi.routing import APIRoute
 from starlette.types import Receive
 
 from app.explorer.errors import NotReady
-from app.store.grounds import begin_anew
+from app.store.grounds import clear_grounds
 
 Answer = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class Patience:
-    """How long requests of one server wait, and how many at once."""
+    """Lets requests of one server wait, each for a time at most, and so many at once."""
 
     def __init__(self, seconds: float, most: int) -> None:
         self._seconds, self._most = seconds, most
         self._n_waiting = 0
 
     async def answer(self, ask: Callable[[], Awaitable[Response]], receive: Receive) -> Response:
-        """What asking gives once it is there, asked again whenever something it needs is; NotReady if that takes long."""
+        """Ask until there is an answer, again after each computation that it needs; NotReady if that takes too long."""
         until = asyncio.get_running_loop().time() + self._seconds
         while True:
             try:
@@ -37,20 +37,20 @@ class Patience:
                     raise
                 self._n_waiting += 1
                 try:
-                    is_there = await _are_done(not_ready.pending, until, receive)
+                    is_there = await _wait_for_all(not_ready.pending, until, receive)
                 finally:
                     self._n_waiting -= 1
                 if is_there is None:
-                    return Response(status_code=204)  # to nobody: no page is made
+                    return Response(status_code=204)  # the visitor has gone: make no page
                 if not is_there:
                     raise
 
 
 class PatientRoute(APIRoute):
-    """A route whose GET may wait."""
+    """A route whose GET may wait for a computation."""
 
     def get_route_handler(self) -> Answer:
-        """The route's answer, with the server's patience."""
+        """Wrap the route's handler so that it waits as long as the server allows."""
         answer = super().get_route_handler()
 
         async def answer_in_time(request: Request) -> Response:
@@ -58,7 +58,7 @@ class PatientRoute(APIRoute):
                 return await answer(request)
 
             def ask() -> Awaitable[Response]:
-                begin_anew()
+                clear_grounds()
                 return answer(request)
 
             patience = cast("Patience", request.app.state.patience)
@@ -67,15 +67,15 @@ class PatientRoute(APIRoute):
         return answer_in_time
 
 
-async def left(receive: Receive) -> None:
-    """Wait until the visitor has gone."""
+async def wait_until_gone(receive: Receive) -> None:
+    """Wait until the visitor has disconnected."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _are_done(pending: Collection["Future[Any]"], until: float, receive: Receive) -> bool | None:
-    """Wait for all of these, until that time on the loop's clock; whether they are done, None if the visitor has gone."""
-    waits, leaves = asyncio.create_task(_done(pending)), asyncio.create_task(left(receive))
+async def _wait_for_all(pending: Collection["Future[Any]"], until: float, receive: Receive) -> bool | None:
+    """Wait for all futures, until that time on the loop's clock; return if all are done, None if the visitor left."""
+    waits, leaves = asyncio.create_task(_wait_for_each(pending)), asyncio.create_task(wait_until_gone(receive))
     try:
         seconds = until - asyncio.get_running_loop().time()
         await asyncio.wait({waits, leaves}, timeout=max(0.0, seconds), return_when=asyncio.FIRST_COMPLETED)
@@ -85,8 +85,8 @@ async def _are_done(pending: Collection["Future[Any]"], until: float, receive: R
         leaves.cancel()
 
 
-async def _done(pending: Collection["Future[Any]"]) -> None:
-    """Wait for each. Not by `asyncio.wrap_future`: whoever stops waiting would cancel what others wait for."""
+async def _wait_for_each(pending: Collection["Future[Any]"]) -> None:
+    """Wait for each future. Not by `asyncio.wrap_future`: a visitor who leaves would cancel what others wait for."""
     loop = asyncio.get_running_loop()
     for future in pending:
         is_done = asyncio.Event()

@@ -1,6 +1,6 @@
-"""Headers that every answer carries, and the path under which a proxy serves the app.
+"""Security headers of every answer, and the path under which a proxy serves the app.
 
-Pure ASGI. Token strings are hostile input: should one ever escape its escaping, the policy lets it run nothing.
+Pure ASGI. Token strings are hostile input: should one ever get past the escaping, the policy lets it run nothing.
 """
 
 from starlette.datastructures import MutableHeaders
@@ -27,13 +27,13 @@ HEADERS = {
 
 
 class SecureHeaders:
-    """Adds the headers to every answer."""
+    """Middleware that adds the security headers to every answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request: its answer starts with the headers."""
+        """Pass a request on, and add the headers to its answer."""
 
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -44,13 +44,13 @@ class SecureHeaders:
 
 
 class RootPath:
-    """Serves the app below a path, whether or not the proxy has taken it off."""
+    """Middleware that serves the app below a path, whether or not the proxy strips it."""
 
     def __init__(self, app: ASGIApp, root: str) -> None:
         self.app, self.root = app, root
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request, seen as if the proxy had passed its path on whole."""
+        """Pass a request on with its whole path, as if the proxy had stripped nothing."""
         if scope["type"] == "http" and self.root:
             path = scope["path"]
             if path == self.root:

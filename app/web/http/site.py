@@ -1,4 +1,4 @@
-"""What all requests of one server share: templates, static files, and the settings that show in links.
+"""The things that all requests of one server share: templates, static files, and the settings that show in links.
 
 Built once by `server`, read by routes and the error handlers. Knows no model.
 """
@@ -16,12 +16,12 @@ from app.jobs.runner import Runner
 from app.web.http.streams import Streams
 from app.web.urls import Urls
 from app.web.view.assets import Asset, load_assets
-from app.web.view.templating import environment
+from app.web.view.templating import make_environment
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The server's own things."""
+    """Settings, static files and templates of one server."""
 
     settings: Settings
     assets: dict[str, Asset]
@@ -29,40 +29,40 @@ class Site:
 
 
 def open_site(settings: Settings) -> Site:
-    """Read static files and templates."""
-    assets = load_assets(_folder("static"))
-    return Site(settings, assets, environment(_folder("templates"), assets, settings.root_path))
+    """Load a server's static files and templates."""
+    assets = load_assets(_find_folder("static"))
+    return Site(settings, assets, make_environment(_find_folder("templates"), assets, settings.root_path))
 
 
-def _folder(name: str) -> Path:
-    """In a wheel beside the package's code, in a checkout beside the package."""
+def _find_folder(name: str) -> Path:
+    """Find a folder of files: inside the package in a wheel, beside the package in a checkout."""
     package = Path(__file__).parents[2]
     installed = package / f"_{name}"
     return installed if installed.is_dir() else package.parent / name
 
 
 def site_of(request: Request) -> Site:
-    """The site that this request came to."""
+    """Return the site of the server that the request came to."""
     return cast("Site", request.app.state.site)
 
 
 def resources_of(request: Request) -> Resources:
-    """What the explorer's verbs take first."""
+    """Return the server's resources, the first argument of the explorer's verbs."""
     return cast("Resources", request.app.state.resources)
 
 
 def runner_of(request: Request) -> Runner | None:
-    """What works off the jobs that visitors start; None where they may start none."""
+    """Return the runner of jobs that visitors start; None where they may start none."""
     return cast("Runner | None", request.app.state.runner)
 
 
 def streams_of(request: Request) -> Streams:
-    """The answers of this server that go on."""
+    """Return the server's open event streams."""
     return cast("Streams", request.app.state.streams)
 
 
 def urls_of(request: Request) -> Urls:
-    """The links of the site as this visitor has to write them."""
+    """Return the site's links, with the root and origin that this visitor uses."""
     settings = site_of(request).settings
     if settings.public_url:
         return Urls(settings.root_path, settings.public_url.rstrip("/"))

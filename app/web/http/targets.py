@@ -1,6 +1,4 @@
-"""The target of a request in its usual form: a path and a query, below the host that it is meant for, and below the path
-that a proxy serves the app under. Pure ASGI.
-"""
+"""Request targets in origin form: absolute targets become host and path, without the proxy's root. Pure ASGI."""
 
 import re
 from urllib.parse import unquote
@@ -11,7 +9,7 @@ ABSOLUTE = re.compile(rb"https?://(?P<host>[^/?#]+)(?P<path>/.*)?", re.IGNORECAS
 
 
 def take_off_root(path: str, root: str) -> str:
-    """The path as the app itself knows it, whether or not the proxy has left its own part on.
+    """Strip the proxy's root from a path, if it is there.
 
     Example: take_off_root("/lens/gpt2", "/lens") -> "/gpt2"; take_off_root("/lensgpt2", "/lens") -> "/lensgpt2"
     """
@@ -21,16 +19,16 @@ def take_off_root(path: str, root: str) -> str:
 
 
 class OriginForm:
-    """Lets everything else know paths alone, though a request may name the whole address as it does to a proxy.
+    """Middleware that turns an absolute request target, as sent to a proxy, into a path.
 
-    The host is then the one in the address, whatever the Host header says (RFC 9112, 3.2.2).
+    The host is then the one in the target, whatever the Host header says (RFC 9112, 3.2.2).
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request: passed on with its path, and the host that its target names."""
+        """Pass a request on with the path and the host of its target."""
         if scope["type"] == "http" and (found := ABSOLUTE.fullmatch(scope["raw_path"])):
             path = found["path"] or b"/"
             others = [field for field in scope["headers"] if field[0] != b"host"]

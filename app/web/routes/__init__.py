@@ -1,4 +1,4 @@
-"""One file of routes for each kind of URL."""
+"""The routes: one file for each kind of URL."""
 
 from app.web.routes import api, around, blind, full, heads, health, jobs, matrices, own, pages, pair, search, token
 

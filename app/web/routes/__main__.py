@@ -1,4 +1,4 @@
-"""`python -m app.web.routes`, or `make openapi`: write down what the code says of the API."""
+"""The command `python -m app.web.routes`, or `make openapi`: write the API's description to its file."""
 
 import json
 

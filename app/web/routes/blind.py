@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.core.address import parse
 from app.explorer.pages.blind import BlindPage
-from app.explorer.visits.blind import blind as blind_verb
+from app.explorer.visits.blind import visit_blind as blind_verb
 from app.web.api import schema, twin
 from app.web.api.parts import Slug, describe_answers
 from app.web.http.answers import json_answer, page_answer
@@ -18,17 +18,17 @@ router = APIRouter(route_class=PatientRoute)
 
 
 @router.get("/{model}/blind", include_in_schema=False)
-def page(request: Request, model: str, query: Annotated[BlindQuery, Query()]) -> Response:
-    """The next question, or the score."""
-    return page_answer(request, _round(request, model, query))
+def show_round(request: Request, model: str, query: Annotated[BlindQuery, Query()]) -> Response:
+    """Show the next question of the round, or the score."""
+    return page_answer(request, _play_round(request, model, query))
 
 
 @router.get("/api/v1/{model}/blind", summary="Blind round", responses=describe_answers(schema.BlindJson))
 def blind(request: Request, model: Slug, query: Annotated[BlindQuery, Query()]) -> Response:
     """Two columns of tokens, one read out of a ray of the model, one of a random direction; after ten, the score."""
-    found = _round(request, model, query)
+    found = _play_round(request, model, query)
     return json_answer(request, twin.blind_json(found, urls_of(request)))
 
 
-def _round(request: Request, model: str, query: BlindQuery) -> BlindPage:
+def _play_round(request: Request, model: str, query: BlindQuery) -> BlindPage:
     return blind_verb(resources_of(request), parse(model), query.options(), query.seed, query.answers, query.of)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from app.core.address import parse
-from app.explorer.visits.full import full as full_verb
+from app.explorer.visits.full import visit_full as full_verb
 from app.web.api import schema, twin
 from app.web.api.parts import Head, Layer, Slug, describe_answers
 from app.web.http.answers import json_answer, page_answer
@@ -17,8 +17,8 @@ router = APIRouter(route_class=PatientRoute)
 
 
 @router.get("/{model}/{layer}/{head}/full", include_in_schema=False)
-def page(request: Request, model: str, layer: str, head: str, query: Annotated[TokenQuery, Query()]) -> Response:
-    """The full circuits of a head."""
+def show_full(request: Request, model: str, layer: str, head: str, query: Annotated[TokenQuery, Query()]) -> Response:
+    """Show the full circuits of a head for one token."""
     where = parse(f"{model}/{layer}/{head}")
     return page_answer(request, full_verb(resources_of(request), where, query.options(), query.token))
 

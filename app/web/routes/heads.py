@@ -1,4 +1,4 @@
-"""Heads beside heads: which read which, which are alike, two places side by side; the pages and their JSON twins."""
+"""Comparisons of heads: composition, similar heads, two places side by side; the pages and their JSON twins."""
 
 from functools import partial
 from typing import Annotated
@@ -7,38 +7,38 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.core.address import parse
-from app.explorer.visits.finding.alike import alike as alike_verb
-from app.explorer.visits.finding.composition import composition as composition_verb
-from app.explorer.visits.finding.composition import composition_rows
-from app.explorer.visits.finding.contrast import contrast as contrast_verb
+from app.explorer.visits.finding.alike import visit_alike as alike_verb
+from app.explorer.visits.finding.composition import collect_composition_rows
+from app.explorer.visits.finding.composition import visit_composition as composition_verb
+from app.explorer.visits.finding.contrast import visit_contrast as contrast_verb
 from app.web.api import schema, twin
 from app.web.api.parts import Head, Layer, Slug, describe_answers
 from app.web.api.sheet import composition_sheet
 from app.web.http.answers import csv_stream, json_answer, page_answer
 from app.web.http.patience import PatientRoute
 from app.web.http.site import resources_of, urls_of
-from app.web.http.threads import make_aside, searching
+from app.web.http.threads import answer_in_search_thread, make_in_long_thread
 from app.web.query import CompositionQuery, ContrastQuery, ViewQuery
 
 router = APIRouter(route_class=PatientRoute)
 
 
 @router.get("/{model}/composition", include_in_schema=False)
-async def composition_page(request: Request, model: str, query: Annotated[CompositionQuery, Query()]) -> Response:
-    """Which heads read what which others write; every pair as a file, which takes long."""
+async def show_composition(request: Request, model: str, query: Annotated[CompositionQuery, Query()]) -> Response:
+    """Show which heads compose with which; as a file every pair, which takes long."""
     if query.format is None:
-        return await run_in_threadpool(_composition_page, request, model, query)
-    return await make_aside(request, partial(_composition_file, request, model, query))
+        return await run_in_threadpool(_answer_composition, request, model, query)
+    return await make_in_long_thread(request, partial(_answer_composition_file, request, model, query))
 
 
-def _composition_page(request: Request, model: str, query: CompositionQuery) -> Response:
+def _answer_composition(request: Request, model: str, query: CompositionQuery) -> Response:
     r, where, options = resources_of(request), parse(model), query.options()
     return page_answer(request, composition_verb(r, where, options, query.kind, *query.layers(), query.n))
 
 
-def _composition_file(request: Request, model: str, query: CompositionQuery) -> Response:
+def _answer_composition_file(request: Request, model: str, query: CompositionQuery) -> Response:
     r, where, options = resources_of(request), parse(model), query.options()
-    found = composition_rows(r, where, options, query.kind, *query.layers())
+    found = collect_composition_rows(r, where, options, query.kind, *query.layers())
     layers = [
         f"{name}-L{layer}"
         for name, layer in (("writer", found.page.writer), ("reader", found.page.reader))
@@ -56,8 +56,8 @@ def composition(request: Request, model: Slug, query: Annotated[CompositionQuery
 
 
 @router.get("/{model}/{layer}/{head}/alike", include_in_schema=False)
-def alike_page(request: Request, model: str, layer: str, head: str, query: Annotated[ViewQuery, Query()]) -> Response:
-    """Heads like one."""
+def show_alike(request: Request, model: str, layer: str, head: str, query: Annotated[ViewQuery, Query()]) -> Response:
+    """Show the heads that are like one."""
     return page_answer(request, alike_verb(resources_of(request), parse(f"{model}/{layer}/{head}"), query.options()))
 
 
@@ -71,14 +71,14 @@ def alike(request: Request, model: Slug, layer: Layer, head: Head, query: Annota
 
 
 @router.get("/-/compare", include_in_schema=False)
-@searching
-def contrast_page(request: Request, query: Annotated[ContrastQuery, Query()]) -> Response:
-    """Two places side by side."""
+@answer_in_search_thread
+def show_contrast(request: Request, query: Annotated[ContrastQuery, Query()]) -> Response:
+    """Show two places side by side."""
     return page_answer(request, contrast_verb(resources_of(request), query.a, query.b))
 
 
 @router.get("/api/v1/-/compare", summary="Side by side", responses=describe_answers(schema.ContrastJson))
-@searching
+@answer_in_search_thread
 def contrast(request: Request, query: Annotated[ContrastQuery, Query()]) -> Response:
     """Two heads, matrices or directions of one kind: spectra, angles between spans, partners, tokens in common."""
     page = contrast_verb(resources_of(request), query.a, query.b)

@@ -4,7 +4,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from app.explorer.visits.health import health
+from app.explorer.visits.health import check_health
 from app.web.http.site import resources_of
 from app.web.http.threads import threads_of
 
@@ -23,6 +23,6 @@ async def livez() -> JSONResponse:
 )
 async def readyz(request: Request) -> JSONResponse:
     """Looks at the worker's heartbeat, its memory and the disk; computes nothing."""
-    found = await to_thread.run_sync(health, resources_of(request), limiter=threads_of(request).probes)
+    found = await to_thread.run_sync(check_health, resources_of(request), limiter=threads_of(request).probes)
     content = {"status": "ready" if found.ok else "not ready", **found.detail}
     return JSONResponse(content, 200 if found.ok else 503, NO_STORE)

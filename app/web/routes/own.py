@@ -1,4 +1,4 @@
-"""The app's own pages: glossary, settings, API description, static files, what crawlers may see."""
+"""The app's own pages: glossary, settings, API description, static files, robots.txt."""
 
 from dataclasses import dataclass
 
@@ -13,15 +13,15 @@ from app.web.http.patience import PatientRoute
 from app.web.http.site import site_of, urls_of
 
 router = APIRouter(include_in_schema=False, route_class=PatientRoute)
-FOREVER = "public, max-age=31536000, immutable"
-"""For what is named after its content, and for nothing else: an upgrade or a setting changes every other answer."""
+CACHED_FOREVER = "public, max-age=31536000, immutable"
+"""Cache-Control of files that are named after their content; an upgrade or a setting may change every other answer."""
 PRIVATE = frozenset({"models", "host", "port", "data", "allowed_hosts", "trusted_proxies"})
-"""Settings that say something about the machine: visitors see that they exist, not their values."""
+"""Settings that tell of the machine: visitors see that they exist, not their values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A line of the settings page."""
+    """One line of the settings page."""
 
     name: str
     variable: str
@@ -30,38 +30,38 @@ class Setting:
 
 
 @router.get("/-/glossary")
-def glossary(request: Request) -> Response:
-    """Every word and number of the pages, in a sentence."""
+def show_glossary(request: Request) -> Response:
+    """Show the glossary: every word and number of the pages, in a sentence."""
     return html_answer(request, "glossary.html")
 
 
 @router.get("/-/settings")
-def settings(request: Request) -> Response:
-    """What an operator may choose, and what this one chose."""
-    return html_answer(request, "settings.html", settings=_shown(site_of(request).settings))
+def show_settings(request: Request) -> Response:
+    """Show the settings and the operator's values."""
+    return html_answer(request, "settings.html", settings=_list_settings(site_of(request).settings))
 
 
 @router.get("/docs")
-def docs(request: Request) -> Response:
-    """The API in a page of our own: the usual ones load scripts from other hosts."""
+def show_docs(request: Request) -> Response:
+    """Show the API's description in a page of our own: the usual ones load scripts from other hosts."""
     return html_answer(request, "api.html", api=request.app.openapi())
 
 
 @router.get("/openapi.json")
-def openapi(request: Request) -> Response:
-    """The API for machines, under the path that a proxy has it."""
+def serve_openapi(request: Request) -> Response:
+    """Serve the OpenAPI document, with the proxy's root as its server."""
     root = urls_of(request).root
     return json_answer(request, request.app.openapi() | ({"servers": [{"url": root}]} if root else {}))
 
 
 @router.get("/static/{name:path}")
-async def static(request: Request, name: str, v: str = "") -> Response:
-    """A static file; for ever under the version that names its content."""
+async def serve_static(request: Request, name: str, v: str = "") -> Response:
+    """Serve a static file; cached for ever under the version that names its content."""
     asset = site_of(request).assets.get(name)
     if asset is None:
         raise HTTPException(404)
     tag = f'W/"{asset.version}"'
-    headers = {"Cache-Control": FOREVER if v == asset.version else "no-cache", "ETag": tag, "Vary": VARY}
+    headers = {"Cache-Control": CACHED_FOREVER if v == asset.version else "no-cache", "ETag": tag, "Vary": VARY}
     if is_known(request, tag):
         return Response(status_code=304, headers=headers)
     packed = coding_of(request) != "plain"
@@ -70,16 +70,16 @@ async def static(request: Request, name: str, v: str = "") -> Response:
 
 
 @router.get("/favicon.ico")
-async def favicon(request: Request) -> Response:
-    """For browsers that ask without being told."""
+async def redirect_favicon(request: Request) -> Response:
+    """Redirect to the icon, for browsers that ask for it without a link."""
     site = site_of(request)
     url = f"{site.settings.root_path}/static/favicon.svg?v={site.assets['favicon.svg'].version}"
     return RedirectResponse(url, 308)
 
 
 @router.get("/robots.txt")
-async def robots(request: Request) -> Response:
-    """Crawlers stay on cheap pages: a layer has every head behind it."""
+async def serve_robots(request: Request) -> Response:
+    """Keep crawlers on cheap pages: a layer's page needs every one of its heads."""
     root = urls_of(request).root
     closed = [
         f"{root}/api/",
@@ -97,7 +97,7 @@ async def robots(request: Request) -> Response:
     return PlainTextResponse("\n".join(["User-agent: *", *(f"Disallow: {path}" for path in closed)]) + "\n")
 
 
-def _shown(chosen: Settings) -> list[Setting]:
+def _list_settings(chosen: Settings) -> list[Setting]:
     lines = []
     for name, field in type(chosen).model_fields.items():
         value = getattr(chosen, name)

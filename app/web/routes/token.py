@@ -14,7 +14,7 @@ from app.web.api.parts import Slug, describe_answers
 from app.web.http.answers import json_answer, page_answer
 from app.web.http.patience import PatientRoute
 from app.web.http.site import resources_of, urls_of
-from app.web.http.threads import searching
+from app.web.http.threads import answer_in_search_thread
 from app.web.query import HeadOfQuery, TextQuery, ViewQuery
 from app.web.urls import TOKEN
 
@@ -26,22 +26,22 @@ Id = Annotated[str, Path(alias="id", description="0, 1 …: the number of the to
 
 
 @router.get("/{model}/token", include_in_schema=False)
-def by_text(request: Request, model: str, query: Annotated[TextQuery, Query()]) -> Response:
-    """To the page of the token that a text names."""
+def redirect_by_text(request: Request, model: str, query: Annotated[TextQuery, Query()]) -> Response:
+    """Redirect to the page of the token that a text names."""
     address = parse(model)
-    id_ = verbs.find(resources_of(request), address, query.options(), query.text)
-    return _to(urls_of(request).page(address, under=f"{TOKEN}/{id_}"), query.weights)
+    id_ = verbs.find_token(resources_of(request), address, query.options(), query.text)
+    return _redirect_to(urls_of(request).page(address, under=f"{TOKEN}/{id_}"), query.weights)
 
 
 @router.get("/{model}/token/{id}", include_in_schema=False)
-@searching
-def page(request: Request, model: str, id_: Id, query: Annotated[HeadOfQuery, Query()]) -> Response:
-    """One token; `head`: its full circuits there."""
+@answer_in_search_thread
+def show_token(request: Request, model: str, id_: Id, query: Annotated[HeadOfQuery, Query()]) -> Response:
+    """Show one token; with `head`, redirect to its full circuits there."""
     address = parse(model)
     if query.head:
-        url = urls_of(request).full(_head(address, query.head), token=f"#{_number(model, id_)}")
-        return _to(url, query.weights)
-    found = verbs.token(resources_of(request), address, query.options(), _number(model, id_), whole=query.all)
+        url = urls_of(request).full(_parse_head(address, query.head), token=f"#{_parse_id(model, id_)}")
+        return _redirect_to(url, query.weights)
+    found = verbs.visit_token(resources_of(request), address, query.options(), _parse_id(model, id_), whole=query.all)
     return page_answer(request, found)
 
 
@@ -49,31 +49,31 @@ def page(request: Request, model: str, id_: Id, query: Annotated[HeadOfQuery, Qu
 def found(request: Request, model: Slug, query: Annotated[TextQuery, Query()]) -> Response:
     """To the token that a text names: its exact text, a space in front included, or with `·` for the space."""
     address = parse(model)
-    id_ = verbs.find(resources_of(request), address, query.options(), query.text)
-    return _to(urls_of(request).api(address, under=f"{TOKEN}/{id_}"), query.weights)
+    id_ = verbs.find_token(resources_of(request), address, query.options(), query.text)
+    return _redirect_to(urls_of(request).api(address, under=f"{TOKEN}/{id_}"), query.weights)
 
 
 @router.get("/api/v1/{model}/token/{id}", summary="Token", responses=describe_answers(schema.TokenPageJson))
-@searching
+@answer_in_search_thread
 def token(request: Request, model: Slug, id_: Id, query: Annotated[ViewQuery, Query()]) -> Response:
     """What writes a token, what reads it, what it looks for with and whose key it is, beside chance; 404 where the bank was not built."""
-    shown = verbs.token(resources_of(request), parse(model), query.options(), _number(model, id_))
+    shown = verbs.visit_token(resources_of(request), parse(model), query.options(), _parse_id(model, id_))
     return json_answer(request, twin.token_json(shown, urls_of(request)))
 
 
-def _number(model: str, id_: str) -> int:
+def _parse_id(model: str, id_: str) -> int:
     if not ID.fullmatch(id_):
         raise UnknownAddress(f"{id_[:40]!r} is no id of a token: expected {model}/token/0, {model}/token/1 …")
     return int(id_)
 
 
-def _head(address: Address, text: str) -> Address:
+def _parse_head(address: Address, text: str) -> Address:
     found = HEAD.fullmatch(text.strip())
     if found is None:
         raise BadOption("head is one such as L5H3.")
     return address.at_layer(int(found[1])).at_head(int(found[2]))
 
 
-def _to(url: str, weights: str | None) -> Response:
+def _redirect_to(url: str, weights: str | None) -> Response:
     kept = f"{'&' if '?' in url else '?'}weights={weights}" if weights else ""
     return RedirectResponse(f"{url}{kept}", 303, {"Cache-Control": "no-cache"})

@@ -1,1 +1,1 @@
-"""What pages are made of: templates, numbers, tokens, charts and words as people see them."""
+"""The presentation of pages: templates, static files, numbers, token chips, charts and words."""

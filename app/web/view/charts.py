@@ -1,4 +1,4 @@
-"""The geometry of the charts: numbers in, integer coordinates out. The macros draw them, the style colours them."""
+"""The geometry of the charts: numbers in, integer coordinates out. Macros draw them, the style sheet colours them."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from app.explorer.pages.composition import COLOURED, CompositionPage
 from app.explorer.pages.search import StripRow
 
 STEP = 10
-"""Width of a bar and its gap, in the chart's own units."""
+"""Width of a bar with its gap, in the chart's own units."""
 HEIGHT = 100
 
 
@@ -25,17 +25,17 @@ class Bar(NamedTuple):
 
 
 class SpectrumBar(NamedTuple):
-    """A bar of a spectrum as its macro prints it: texts, since a page has hundreds and each number costs as much as a text."""
+    """A bar of a spectrum as its macro prints it: texts, since printing each number would cost as much as a text."""
 
     label: str
     column: str
-    """Path of the whole height: where a click counts."""
+    """Path of the whole height, which takes clicks."""
     bar: str
-    """Path of what is seen."""
+    """Path of the visible bar."""
 
 
 def bars(values: Sequence[float]) -> list[Bar]:
-    """Bars as high as the values, the largest as high as the chart.
+    """Compute bars as high as the values, the largest as high as the chart.
 
     Example: bars((4.0, 2.0)) -> [Bar(0, 0, 100), Bar(10, 50, 50)]
     """
@@ -45,7 +45,7 @@ def bars(values: Sequence[float]) -> list[Bar]:
 
 
 def spectrum(values: Sequence[float], indices: Sequence[int]) -> list[SpectrumBar]:
-    """The singular values as steps, each with the number of its direction and its value.
+    """Compute the bars of a spectrum, each with the index of its direction and its singular value.
 
     Example: spectrum((4.0, 2.0), (0, 1))[1] -> SpectrumBar("1 · σ 2", "M10 0h10v100h-10z", "M11 50h8v50h-8z")
     """
@@ -56,19 +56,19 @@ def spectrum(values: Sequence[float], indices: Sequence[int]) -> list[SpectrumBa
 
 
 def outline(values: Sequence[float]) -> str:
-    """The path of all bars at once, for charts that are only looked at.
+    """Draw all bars as one path, for charts without links.
 
     Example: outline((4.0, 2.0)) -> "M1 100V0h8V100M11 100V50h8V100"
     """
-    return _path(bars(values))
+    return _bar_path(bars(values))
 
 
 CLASSES: tuple[RayClass, ...] = ("antipodal", "one-sided", "undetermined", "neither")
-"""From most readable ends to none."""
+"""Classes of directions, from most readable rays to none."""
 
 
 def class_bars(counted: Mapping[RayClass, int]) -> list[tuple[int, RayClass, int]]:
-    """Where in a bar of all directions those of each class begin, and how many they are; without those that nothing is of.
+    """Compute the start and the length of each class in a bar of all directions; empty classes are left out.
 
     Example: class_bars({"antipodal": 2, "one-sided": 0, "neither": 5, "undetermined": 1}) -> [(0, "antipodal", 2),
     (2, "undetermined", 1), (3, "neither", 5)]
@@ -78,54 +78,54 @@ def class_bars(counted: Mapping[RayClass, int]) -> list[tuple[int, RayClass, int
     return [(start, each, n) for start, each, n in zip(starts, CLASSES, numbers, strict=False) if n]
 
 
-def thinned(values: Sequence[float], most: int = 512) -> list[float]:
-    """At most so many of the values, evenly chosen, the first and the last among them: charts have no more pixels.
+def thin_values(values: Sequence[float], most: int = 512) -> list[float]:
+    """Choose at most so many of the values, evenly, with the first and the last: charts have no more pixels.
 
-    Example: thinned((5.0, 4.0, 3.0, 2.0, 1.0), 3) -> [5.0, 3.0, 1.0]
+    Example: thin_values((5.0, 4.0, 3.0, 2.0, 1.0), 3) -> [5.0, 3.0, 1.0]
     """
     n = len(values)
     return list(values) if n <= most else [values[round(i * (n - 1) / (most - 1))] for i in range(most)]
 
 
-def shares(at: Sequence[int], values: Sequence[float], width: int = 1000) -> str:
-    """The path of shares of one over numbers of terms, which stand on a logarithmic axis after 0.
+def share_path(at: Sequence[int], values: Sequence[float], width: int = 1000) -> str:
+    """Draw the path of shares of one over numbers of terms, on a logarithmic axis that begins with 0.
 
-    Example: shares((0, 1, 10, 100), (0.0, 0.5, 0.75, 1.0)) -> "M0 100L333 50L667 25L1000 0"
+    Example: share_path((0, 1, 10, 100), (0.0, 0.5, 0.75, 1.0)) -> "M0 100L333 50L667 25L1000 0"
     """
-    points = zip((_along(n, at[-1]) for n in at), values, strict=True)
+    points = zip((_log_position(n, at[-1]) for n in at), values, strict=True)
     return "M" + "L".join(f"{round(width * x)} {round(HEIGHT * (1 - value))}" for x, value in points)
 
 
 def share_ticks(last: int) -> list[tuple[str, int]]:
-    """What stands under that axis, and where, in percent of its width: 0, powers of ten, the last number.
+    """Compute labels and places, in percent of the width, under that axis: 0, powers of ten, the last number.
 
     Example: share_ticks(100) -> [("0", 0), ("1", 33), ("10", 67), ("100", 100)]
     """
     powers = (10**i for i in range(len(str(last))))
-    # A power that the last number is not even twice of would touch its label.
+    # The label of a power more than half the last number would touch that number's.
     shown = [0, *(n for n in powers if 2 * n <= last), last]
-    return [(f"{n:,}", round(100 * _along(n, last))) for n in shown]
+    return [(f"{n:,}", round(100 * _log_position(n, last))) for n in shown]
 
 
-def _along(n: int, last: int) -> float:
-    # Room for 0 as for a factor of ten: where it lies is no matter of logarithms.
+def _log_position(n: int, last: int) -> float:
+    # log(0) has no place: 0 gets one decade to the left of 1.
     return (math.log10(n) + 1) / (math.log10(last) + 1) if n else 0.0
 
 
-def line(values: Sequence[float], width: int = 1000) -> str:
-    """The path of shares of one at equal steps.
+def line_path(values: Sequence[float], width: int = 1000) -> str:
+    """Draw the path of shares of one at equal steps.
 
-    Example: line((1.0, 0.5, 0.0)) -> "M0 0L500 50L1000 100"
+    Example: line_path((1.0, 0.5, 0.0)) -> "M0 0L500 50L1000 100"
     """
     step = width / max(1, len(values) - 1)
     points = (f"{round(i * step)} {round(HEIGHT * (1 - min(1.0, value)))}" for i, value in enumerate(values))
     return "M" + "L".join(points)
 
 
-def together(counts: Sequence[float], others: Sequence[float]) -> tuple[str, str]:
-    """Two outlines on one scale, as high as the logarithms of the counts: tails are what they are compared for.
+def two_histograms(counts: Sequence[float], others: Sequence[float]) -> tuple[str, str]:
+    """Draw two histograms on one scale, as high as the logarithms of the counts, so that their tails can be compared.
 
-    Example: together((0, 1), (0, 3)) -> ("M0 100L1 50", "M0 100L1 0")
+    Example: two_histograms((0, 1), (0, 3)) -> ("M0 100L1 50", "M0 100L1 0")
     """
     top = math.log1p(max(*counts, *others)) or 1.0
 
@@ -135,47 +135,47 @@ def together(counts: Sequence[float], others: Sequence[float]) -> tuple[str, str
     return path(counts), path(others)
 
 
-def tallest(all_counts: Sequence[Sequence[int]]) -> float:
-    """The largest share that any bin of the histograms has: what they are drawn on one scale by.
+def largest_share(all_counts: Sequence[Sequence[int]]) -> float:
+    """Find the largest share of any bin in the histograms, for one scale of all.
 
-    Example: tallest([(1, 3), (1, 1)]) -> 0.75
+    Example: largest_share([(1, 3), (1, 1)]) -> 0.75
     """
     return max((max(counts) / sum(counts) for counts in all_counts if sum(counts)), default=0.0) or 1.0
 
 
-def contour(counts: Sequence[int], top: float) -> str:
-    """The outline of a histogram's shares of all, step by step, as high as their square roots: tails are to be seen.
+def histogram_outline(counts: Sequence[int], top: float) -> str:
+    """Draw the outline of a histogram's shares, as high as their square roots, so that tails are visible.
 
-    Example: contour((1, 3), 0.75) -> "M0 100V42H1V0H2V100"
+    Example: histogram_outline((1, 3), 0.75) -> "M0 100V42H1V0H2V100"
     """
     total = sum(counts) or 1
     heights = (round(HEIGHT * (1 - math.sqrt(count / total / top))) for count in counts)
     return "M0 100" + "".join(f"V{height}H{at}" for at, height in enumerate(heights, 1)) + "V100"
 
 
-def bounds(all_values: Sequence[Sequence[float | None]]) -> tuple[float, float]:
-    """The smallest and the largest of all values, zero among them: one scale for many curves.
+def find_bounds(all_values: Sequence[Sequence[float | None]]) -> tuple[float, float]:
+    """Find the smallest and the largest of zero and all values: one scale for many curves.
 
-    Example: bounds([(1.0, None), (0.5,)]) -> (0.0, 1.0)
+    Example: find_bounds([(1.0, None), (0.5,)]) -> (0.0, 1.0)
     """
     known = [value for values in all_values for value in values if value is not None]
     low, high = min(0.0, *known, 0.0), max(0.0, *known, 0.0)
     return (low, high) if high > low else (0.0, 1.0)
 
 
-class Course(NamedTuple):
-    """A curve on a scale that others share, its points, and where zero lies."""
+class ScaledLine(NamedTuple):
+    """A curve on a scale that others share, its points, and the height of zero."""
 
     path: str
     points: list[tuple[int, int]]
-    """In percent of the chart, so that one alone is seen too."""
+    """Points in percent of the chart, so that a single one is visible, too."""
     zero: int
 
 
-def course(values: Sequence[float | None], low: float, high: float, width: int = 1000) -> Course:
-    """Values at equal steps between two ends of a scale; a value that is None interrupts the curve.
+def line_on_scale(values: Sequence[float | None], low: float, high: float, width: int = 1000) -> ScaledLine:
+    """Draw values at equal steps on the scale from low to high; None interrupts the curve.
 
-    Example: course((1.0, None, 0.5), 0.0, 1.0) -> Course("M0 0M1000 50", [(0, 0), (100, 50)], 100)
+    Example: line_on_scale((1.0, None, 0.5), 0.0, 1.0) -> ScaledLine("M0 0M1000 50", [(0, 0), (100, 50)], 100)
     """
     step = 1 / max(1, len(values) - 1)
     path, points, before = "", list[tuple[int, int]](), None
@@ -185,60 +185,63 @@ def course(values: Sequence[float | None], low: float, high: float, width: int =
             path += f"{'M' if before is None else 'L'}{round(width * i * step)} {y}"
             points.append((round(100 * i * step), y))
         before = value
-    return Course(path, points, round(HEIGHT * high / (high - low)))
+    return ScaledLine(path, points, round(HEIGHT * high / (high - low)))
 
 
-class Wave(NamedTuple):
-    """A curve around zero, and where zero lies."""
+class SignedLine(NamedTuple):
+    """A curve around zero, and the height of zero."""
 
     path: str
     zero: int
 
 
-def wave(values: Sequence[float], width: int = 1000) -> Wave:
-    """Values along an axis, the largest and the smallest at the edges of the chart, zero among them.
+def signed_line(values: Sequence[float], width: int = 1000) -> SignedLine:
+    """Draw values at equal steps, the largest and the smallest (or zero) at the edges of the chart.
 
-    Example: wave((1.0, -1.0)) -> Wave("M0 0L1000 100", 50)
+    Example: signed_line((1.0, -1.0)) -> SignedLine("M0 0L1000 100", 50)
     """
     high, low = max(0.0, *values), min(0.0, *values)
     span = (high - low) or 1.0
     step = width / max(1, len(values) - 1)
     points = "L".join(f"{round(i * step)} {round(HEIGHT * (high - value) / span)}" for i, value in enumerate(values))
-    return Wave(f"M{points}", round(HEIGHT * high / span))
+    return SignedLine(f"M{points}", round(HEIGHT * high / span))
 
 
-class Halves(NamedTuple):
-    """A histogram's bars as two paths, one on each side of the score 0, and where that lies."""
+class SignedHistogram(NamedTuple):
+    """A histogram's bars as two paths, one on each side of the score 0, and the place of 0."""
 
     minus: str
     plus: str
     zero: int
 
 
-def histogram(counts: Sequence[int], low: float, high: float) -> Halves:
-    """Bars as high as the logarithms of the counts: the tails are what the readouts show, and they are a few tokens."""
-    at = zero(low, high, len(counts))
+def signed_histogram(counts: Sequence[int], low: float, high: float) -> SignedHistogram:
+    """Draw bars as high as the logarithms of the counts: readouts show the tails, which are a few tokens."""
+    at = zero_position(low, high, len(counts))
     drawn = bars([math.log1p(count) for count in counts])
     minus = [bar for bar in drawn if bar.x + STEP / 2 < at]
-    return Halves(_path(minus), _path(drawn[len(minus) :]), at)
+    return SignedHistogram(_bar_path(minus), _bar_path(drawn[len(minus) :]), at)
 
 
-class Among(NamedTuple):
-    """A histogram with values that lie somewhere along its axis, or beyond what was counted."""
+class MarkedHistogram(NamedTuple):
+    """A histogram with marked values along its axis, or beyond its bins."""
 
     bars: str
-    """Path in a chart 1000 wide."""
+    """Path of the bars in a chart 1000 wide."""
     places: tuple[float | None, ...]
-    """Of the values, in percent of the width."""
+    """Places of the values, in percent of the width."""
     low: float
     high: float
-    """The ends of the axis."""
+    """Ends of the axis: low and high."""
 
 
-def among(counts: Sequence[int], low: float, high: float, values: Sequence[float | None]) -> Among:
-    """Counts in equal bins from low to high, as high as their logarithms, on an axis that has room for the values.
+def histogram_with_markers(
+    counts: Sequence[int], low: float, high: float, values: Sequence[float | None]
+) -> MarkedHistogram:
+    """Draw counts in equal bins from low to high, as high as their logarithms, on an axis long enough for the values.
 
-    Example: among((1, 0), 0.0, 1.0, (2.0, None)) -> Among("M0 100V0H250V100", (100.0, None), 0.0, 2.0)
+    Example: histogram_with_markers((1, 0), 0.0, 1.0, (2.0, None)) -> MarkedHistogram("M0 100V0H250V100",
+    (100.0, None), 0.0, 2.0)
     """
     there = [value for value in values if value is not None]
     first, last = min(low, *there, high), max(high, *there, low)
@@ -251,25 +254,25 @@ def among(counts: Sequence[int], low: float, high: float, values: Sequence[float
         if count
     )
     places = tuple(None if value is None else round(100 * (value - first) / span, 1) for value in values)
-    return Among(drawn, places, first, last)
+    return MarkedHistogram(drawn, places, first, last)
 
 
-def zero(low: float, high: float, n_bins: int) -> int:
-    """Where the score 0 lies on a histogram's axis.
+def zero_position(low: float, high: float, n_bins: int) -> int:
+    """Compute the place of the score 0 on a histogram's axis.
 
-    Example: zero(-1.0, 3.0, 4) -> 10
+    Example: zero_position(-1.0, 3.0, 4) -> 10
     """
     if low >= 0:
         return 0
     return round(STEP * n_bins * (-low / (high - low))) if high > 0 else STEP * n_bins
 
 
-def _path(drawn: Sequence[Bar]) -> str:
+def _bar_path(drawn: Sequence[Bar]) -> str:
     return "".join(f"M{x + 1} {HEIGHT}V{y}h8V{HEIGHT}" for x, y, _height in drawn)
 
 
 class DrawnCell(NamedTuple):
-    """A cell of a map of two heads that is more than chance makes."""
+    """A cell of a map of two heads whose cosine is beyond chance."""
 
     row: int
     column: int
@@ -277,11 +280,11 @@ class DrawnCell(NamedTuple):
     y: float
     cosine: float
     ray: Ray
-    """The end of the column's direction that lies along the row's + end."""
+    """The ray of the column's direction that lies along the row's + ray."""
 
 
-def drawn_cells(page: PairPage, size: float, left: float, top: float) -> Iterator[DrawnCell]:
-    """The cells of the map from twice chance on, each `size` wide, the first at (left, top)."""
+def draw_cells(page: PairPage, size: float, left: float, top: float) -> Iterator[DrawnCell]:
+    """Compute the cells of a map of two heads from twice chance on, each `size` wide, the first at (left, top)."""
     for row, cosines in enumerate(page.cosines):
         for column, cosine in enumerate(cosines):
             if abs(cosine) >= 2 * page.chance:
@@ -290,35 +293,35 @@ def drawn_cells(page: PairPage, size: float, left: float, top: float) -> Iterato
 
 
 class StripCell(NamedTuple):
-    """A layer of a strip that has some of what was found."""
+    """A layer in a strip that has some of the rays found."""
 
     layer: int
     about: str
     weight: float
-    """How dark it is: 1 where most are."""
+    """Darkness of the cell: 1 for the largest count."""
     path: str
 
 
 class Strip(NamedTuple):
-    """One kind of matrix, over all layers; of the model's own matrices only how many."""
+    """The rays found in one kind of matrix, over all layers; for the model's own matrices only their number."""
 
     kind: Kind
     n: int
     about: str
-    """In words, where most are."""
+    """The layers with the most, in words."""
     cells: tuple[StripCell, ...]
 
 
-def strip(rows: Sequence[StripRow]) -> list[Strip]:
-    """Where what was found lies in depth, with every layer as wide as a STEP.
+def draw_strips(rows: Sequence[StripRow]) -> list[Strip]:
+    """Draw the layers of the rays found, for each kind of matrix, every layer as wide as a STEP.
 
-    Example: strip([StripRow("ov", (0, 2))])[0].cells -> (StripCell(1, "L1: 2", 1.0, "M10 0h10v10h-10z"),)
+    Example: draw_strips([StripRow("ov", (0, 2))])[0].cells -> (StripCell(1, "L1: 2", 1.0, "M10 0h10v10h-10z"),)
     """
     top = max((count for row in rows for count in row.counts), default=1)
-    return [_strip(row, top) for row in rows]
+    return [_draw_strip(row, top) for row in rows]
 
 
-def _strip(row: StripRow, top: int) -> Strip:
+def _draw_strip(row: StripRow, top: int) -> Strip:
     if len(row.counts) == 1 and row.kind in {"embed", "unembed"}:
         return Strip(row.kind, row.counts[0], f"{row.counts[0]}", ())
     cells = tuple(
@@ -335,10 +338,10 @@ def _strip(row: StripRow, top: int) -> Strip:
     return Strip(row.kind, sum(row.counts), ", ".join(cell.about for cell in most), cells)
 
 
-def overlaid(one: Sequence[float], other: Sequence[float], top: float = 0.0) -> tuple[str, str, float]:
-    """Paths of two falling curves over one axis of numbers, in a chart 1000 wide, and the height of its upper edge.
+def overlay_curves(one: Sequence[float], other: Sequence[float], top: float = 0.0) -> tuple[str, str, float]:
+    """Draw two falling curves over one axis, in a chart 1000 wide; also return the value at its upper edge.
 
-    Example: overlaid((2.0, 1.0), (1.0,)) -> ("M0 0H500V50H1000", "M0 50H500", 2.0)
+    Example: overlay_curves((2.0, 1.0), (1.0,)) -> ("M0 0H500V50H1000", "M0 50H500", 2.0)
     """
     high = top or max([*one, *other, 0.0]) or 1.0
     n = max(len(one), len(other), 1)
@@ -350,35 +353,35 @@ def overlaid(one: Sequence[float], other: Sequence[float], top: float = 0.0) -> 
     return path(one), path(other), high
 
 
-def drawn_from(cs: float) -> str:
-    """The class of the colour of a composition score; none where it is not drawn.
+def score_class(cs: float) -> str:
+    """Choose the class of a composition score's colour; empty for a score that is not drawn.
 
-    Example: drawn_from(1.6) -> "s0"; drawn_from(3.2) -> "s4"; drawn_from(1) -> ""
+    Example: score_class(1.6) -> "s0"; score_class(3.2) -> "s4"; score_class(1) -> ""
     """
     at = sum(cs >= least for least in COLOURED)
     return f"s{at - 1}" if at else ""
 
 
-class Composed(NamedTuple):
-    """A map of heads by heads, in units of a cell's width."""
+class CompositionMap(NamedTuple):
+    """The geometry of a map of heads by heads, in units of a cell's width."""
 
     box: str
     paths: list[tuple[str, str]]
-    """Class, and path of all cells of that colour."""
+    """Class of a colour, and the path of all its cells."""
     grid: str
-    """Lines between layers."""
+    """Path of the lines between layers."""
     ticks: list[tuple[str, float, float, str]]
     """Label, x, y, anchor."""
     size: float
-    """Of their letters."""
+    """Font size of the ticks."""
     blocks: list[tuple[int, int]]
-    """Layer of the writers, layer of the readers: those with a pair that is drawn."""
+    """(layer of the writers, layer of the readers) of each block with a pair that is drawn."""
     labels: list[tuple[str, str]]
-    """Of each block what it says, and its path."""
+    """Text and path of each block."""
 
 
-def composition_map(page: CompositionPage) -> Composed:
-    """Writers down and readers across; of one layer of readers the readers down, so that the strip lies."""
+def composition_map(page: CompositionPage) -> CompositionMap:
+    """Draw a map with writers down and readers across; transposed for one layer of readers, to make the strip wide."""
     turned = page.reader is not None and page.writer is None
     heads, n_layers = page.model.n_heads, page.model.n_layers
     writes, reads = range(n_layers - 1), range(1, n_layers)
@@ -387,7 +390,7 @@ def composition_map(page: CompositionPage) -> Composed:
     elif page.reader is not None:
         writes, reads = range(page.reader), range(page.reader, page.reader + 1)
     down, across = (reads, writes) if turned else (writes, reads)
-    # A group of readers is as large as its heads would be, and a strip three times as high as it would be.
+    # A group of readers is as wide as its heads together; a map of one layer has cells three times as high.
     tall, group = 1 if len(down) > 1 else 3, heads // page.per_layer
     wide, high = (1, group * tall) if turned else (group, tall)
     width, height = len(across) * heads, len(down) * heads * tall
@@ -398,17 +401,17 @@ def composition_map(page: CompositionPage) -> Composed:
         best[block] = max(best.get(block, 0.0), cs)
         x, y = (row, column) if turned else (column, row)
         x, y = x * wide - across.start * heads, y * high - down.start * heads * tall
-        paths.setdefault(drawn_from(cs), []).append(f"M{x} {y}h{wide}v{high}h-{wide}z")
+        paths.setdefault(score_class(cs), []).append(f"M{x} {y}h{wide}v{high}h-{wide}z")
     size = max(3.0, round(max(width, height) / 62, 1))
     ticks = [
         (f"L{layer}", round((at + 0.5) * heads, 1), round(-size / 3, 1), "middle")
         for at, layer in enumerate(across)
-        if at % _every(heads, 2.4 * size) == 0
+        if at % _steps_per_label(heads, 2.4 * size) == 0
     ]
     ticks += [
         (f"L{layer}", round(-size / 3, 1), round((at + 0.5) * heads * tall + size / 3, 1), "end")
         for at, layer in enumerate(down)
-        if at % _every(heads * tall, size) == 0
+        if at % _steps_per_label(heads * tall, size) == 0
     ]
     grid = [f"M0 {at * heads * tall}H{width}" for at in range(len(down) + 1)]
     grid += [f"M{at * heads} 0V{height}" for at in range(len(across) + 1)]
@@ -419,7 +422,7 @@ def composition_map(page: CompositionPage) -> Composed:
         x, y = (column - across.start) * heads, (row - down.start) * heads * tall
         blocks.append((writer, reader))
         labels.append((f"L{writer} → L{reader} · up to {cs:.2f}", f"M{x} {y}h{heads}v{heads * tall}h-{heads}z"))
-    return Composed(
+    return CompositionMap(
         f"{-3 * size:g} {-1.6 * size:g} {width + 3 * size:g} {height + 1.6 * size:g}",
         sorted((name, "".join(cells)) for name, cells in paths.items()),
         "".join(grid),
@@ -430,6 +433,6 @@ def composition_map(page: CompositionPage) -> Composed:
     )
 
 
-def _every(step: float, room: float) -> int:
-    """How many steps a label needs."""
+def _steps_per_label(step: float, room: float) -> int:
+    """Compute how many steps a label takes."""
     return max(1, math.ceil(room / step))

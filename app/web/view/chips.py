@@ -1,7 +1,7 @@
-"""Tokens as a template prints them: chips with tooltips, alone or with bars, the spellings of one word as one chip.
+"""Tokens as templates print them: chips with tooltips, alone or with bars, the spellings of one word as one chip.
 
-One call for a row of chips: a page has hundreds, and a call each would cost more than the rest of it. What leaves as
-JSON or CSV is never merged.
+One call for a row of chips: a page has hundreds, and a call each would cost more than the rest of it. JSON and CSV are
+never merged.
 """
 
 import math
@@ -28,18 +28,18 @@ class Chip(NamedTuple):
 
     shown: str
     about: str
-    """What the tooltip says: the whole text where the chip had to cut it, its id and its score."""
+    """Text of the tooltip: the whole text where the chip had to cut it, its id and its score."""
     kind: str
-    """Empty for plain text: most chips are, and a page has hundreds."""
+    """Class of the chip; empty for plain text, which most of a page's hundreds are."""
 
 
 def chips(tokens: Sequence[Token]) -> list[Chip]:
-    """A ray's tokens, ready to print: one call for a row of chips, since a call each would cost more than the rest.
+    """Make the chips of a ray's tokens, a row in one call.
 
     Example: [Token(511, " their", "·their", "text", 1.5)] -> [Chip("·their", "id 511 · 1.500", "")]
     """
     return [
-        Chip(shown, _about(id_, text, shown, kind, value), "" if kind == "text" else kind)
+        Chip(shown, _tooltip_of(id_, text, shown, kind, value), "" if kind == "text" else kind)
         for id_, text, shown, kind, value, _ in tokens
     ]
 
@@ -47,35 +47,35 @@ def chips(tokens: Sequence[Token]) -> list[Chip]:
 def chip_row(
     tokens: Sequence[Token], links: TokenLinks, found: Sequence[Hit] = (), ray: Sign = "p", most: int | None = None
 ) -> Markup:
-    """A ray's tokens as HTML: in a page of hundreds, a template's own loop and escaping would be half of its time.
+    """Draw a ray's tokens as HTML: with hundreds, a template's own loop and escaping would take half of a page's time.
 
-    Each leads to its page, and is no stop of the tab key: a table has hundreds. What was found on that ray is marked, and
-    follows with its place where it stands behind the tokens. `most`: words, each with all of its spellings.
+    Each links its page, without being a stop of the tab key. A token of `found` is marked, or follows with its place
+    where it is not among the tokens. `most`: words, each with all of its spellings.
 
     Example: [Token(511, " their", "·their", "text", 1.5)] -> <bdi title="id 511 · 1.500"><a href="/gpt2/token/511"
     tabindex="-1">·their</a></bdi>
     """
-    return word_row(merged(tokens)[:most], links, found, ray)
+    return word_row(merge_words(tokens)[:most], links, found, ray)
 
 
 def word_row(words: Sequence[Sequence[Token]], links: TokenLinks, found: Sequence[Hit] = (), ray: Sign = "p") -> Markup:
-    """Words of a ray as HTML, as `chip_row` has them of its tokens."""
-    # Escaped once: a page has hundreds.
+    """Draw merged words of a ray as HTML, as `chip_row` does its tokens."""
+    # Escaped once, not for each of hundreds of tokens.
     links = TokenLinks(str(escape(links.start)), str(escape(links.query)))
     own = [one for one in found if one.ray == ray]
-    drawn = "".join(_marked(words, own, links) if found else [_drawn(word, links) for word in words])
+    drawn = "".join(_draw_marked(words, own, links) if found else [_draw_word(word, links) for word in words])
     return Markup(drawn)  # noqa: S704 (numbers and texts that are escaped)
 
 
-def merged(tokens: Sequence[Token]) -> list[list[Token]]:
-    """The tokens with those that are one word but for case and white space together, each word where its first stands.
+def merge_words(tokens: Sequence[Token]) -> list[list[Token]]:
+    """Merge tokens that differ in case and white space alone, each word at the place of its first token.
 
     Example: " black", "Black", "!" -> [[" black", "Black"], ["!"]]
     """
     words: dict[object, list[Token]] = {}
     for token in tokens:
-        # What is no word is like nothing else, not even like itself: an id is a key that no text can be.
-        key = (_form(token[1]) or token[0]) if token[3] == "text" else token[0]
+        # A token that is no word merges with none: its key is its id, which equals no text.
+        key = (_cached_form(token[1]) or token[0]) if token[3] == "text" else token[0]
         if key in words:
             words[key].append(token)
         else:
@@ -84,14 +84,14 @@ def merged(tokens: Sequence[Token]) -> list[list[Token]]:
 
 
 def plain_chips(entries: Sequence[TokenEntry]) -> list[Chip]:
-    """Tokens without their scores.
+    """Make chips of tokens without scores.
 
     Example: [Entry(511, " their", "·their", "text")] -> [Chip("·their", "id 511", "")]
     """
     return [
         Chip(
             shown,
-            f"{_visible(text)} · id {id_}" if shown.endswith("…") else f"id {id_}",
+            f"{_spell_visible(text)} · id {id_}" if shown.endswith("…") else f"id {id_}",
             "" if kind == "text" else kind,
         )
         for id_, text, shown, kind in entries
@@ -99,138 +99,141 @@ def plain_chips(entries: Sequence[TokenEntry]) -> list[Chip]:
 
 
 def entry_row(entries: Sequence[TokenEntry], links: TokenLinks, asked: Collection[int] = ()) -> Markup:
-    """Tokens without their scores as HTML, the spellings of one word as one chip; those that were asked for are marked.
+    """Draw tokens without scores as HTML, the spellings of one word as one chip; those that were asked for are marked.
 
     Example: [Entry(511, " their", "·their", "text")] -> <bdi title="id 511"><a href="/gpt2/token/511" tabindex="-1">·their</a></bdi>
     """
     drawn = list[str]()
     by_id = {entry.id: entry for entry in entries}
-    for word in merged([Token(*entry, 0.0) for entry in entries]):
+    for word in merge_words([Token(*entry, 0.0) for entry in entries]):
         (chip,) = plain_chips([by_id[word[0].id]])
         if len(word) > 1:
-            about = " · ".join(f"{_told(one)} (id {one.id})" for one in word)
+            about = " · ".join(f"{_whole_text(one)} (id {one.id})" for one in word)
             chip = Chip(f"{chip.shown} ×{len(word)}", f"{len(word)} tokens: {about}", chip.kind)
         is_asked = any(one.id in asked for one in word)
         drawn.append(
-            _unusual(chip, f'<a href="{escape(links.to(word[0].id))}" tabindex="-1">', "mark" if is_asked else "")
+            _draw_chip(chip, f'<a href="{escape(links.to(word[0].id))}" tabindex="-1">', "mark" if is_asked else "")
         )
     return Markup("".join(drawn))  # noqa: S704 (numbers and texts that are escaped)
 
 
 class WordBar(NamedTuple):
-    """A word as a template prints it, with how far it reaches."""
+    """A word as a template prints it, with the width of its bar."""
 
     shown: str
     about: str
     kind: str
     width: float
-    """In percent of the longest."""
+    """Width of the bar in percent of the longest."""
     score: str
-    """Of the first of its tokens, with decimals to tell scores apart."""
+    """Score of its first token, with decimals enough to tell scores apart."""
     place: Address | None
-    """Where it leads, if it is no token."""
+    """The place that it links, if it is no token."""
     id: int
-    """Of the first of its tokens."""
+    """Id of its first token."""
 
 
 def bars(tokens: Sequence[Token], most: int, longest: float = 0.0) -> list[WordBar]:
-    """The first words of a ray, ready to print, merged as in a row of chips; `longest`: the score of a whole bar.
+    """Make bars of a ray's first words, merged as in a row of chips; `longest`: the score of a whole bar.
 
     Example: [Token(5, " a", "·a", "text", 2.0), Token(9, "A", "A", "text", 1.0)], 12 -> [WordBar("·a ×2", …, 100, "2.00")]
     """
     top = longest or max((abs(token.score) for token in tokens), default=0.0) or 1.0
     return [
         WordBar(
-            *_chip(word),
+            *_chip_of(word),
             round(100 * abs(word[0].score) / top, 1),
-            _scored(word[0].score, top),
+            _format_score(word[0].score, top),
             word[0].place,
             word[0].id,
         )
-        for word in merged(tokens)[:most]
+        for word in merge_words(tokens)[:most]
     ]
 
 
-def measured(tokens: Sequence[Token]) -> list[tuple[str, str, str, float, str]]:
-    """Chips with the width of their bars, in percent of the longest, and their scores with decimals to tell them apart."""
+def bar_chips(tokens: Sequence[Token]) -> list[tuple[str, str, str, float, str]]:
+    """Make chips, each with its bar's width in percent of the longest, and its score, with decimals as needed."""
     top = max((abs(token.score) for token in tokens), default=0.0) or 1.0
     return [
-        (*chip, round(100 * abs(token.score) / top, 1), _scored(token.score, top))
+        (*chip, round(100 * abs(token.score) / top, 1), _format_score(token.score, top))
         for chip, token in zip(chips(tokens), tokens, strict=True)
     ]
 
 
-def _scored(score: float, top: float) -> str:
+def _format_score(score: float, top: float) -> str:
     decimals = min(max(2 - math.floor(math.log10(top)), 2), 12)
     return f"{score:.{decimals}f}".replace("-", "−")
 
 
-def _drawn(word: Sequence[Token], links: TokenLinks) -> str:
+def _draw_word(word: Sequence[Token], links: TokenLinks) -> str:
     id_, _, shown, kind, value, _ = word[0]
-    link = _link(word[0], links)
+    link = _link_tag(word[0], links)
     if len(word) == 1:
         if kind == "text" and shown[-1:] != "…":
-            return f'<bdi title="id {id_} · {value:.3f}">{link}{_escaped(shown)}</a></bdi>'
-        return _unusual(_chip(word), link)
-    # Only plain text is merged. As `_chip` has it, by texts that are escaped once: a page has a hundred such words.
+            return f'<bdi title="id {id_} · {value:.3f}">{link}{_escape_cached(shown)}</a></bdi>'
+        return _draw_chip(_chip_of(word), link)
+    # As `_chip_of`, but with texts that are escaped once: a page has a hundred such words. Only plain text is merged.
     about = " · ".join(
-        [f"{_escaped(_told(one) if one.shown[-1:] == '…' else one.shown)} {one[4]:.3f} (id {one[0]})" for one in word]
+        [
+            f"{_escape_cached(_whole_text(one) if one.shown[-1:] == '…' else one.shown)} {one[4]:.3f} (id {one[0]})"
+            for one in word
+        ]
     )
     n = len(word)
-    return f'<bdi title="{n} tokens: {about}">{link}{_escaped(shown)} ×{n}</a></bdi>'
+    return f'<bdi title="{n} tokens: {about}">{link}{_escape_cached(shown)} ×{n}</a></bdi>'
 
 
-def _chip(word: Sequence[Token]) -> Chip:
-    """One chip for all tokens of a word: a plain space, which no shown token has, sets their number apart."""
+def _chip_of(word: Sequence[Token]) -> Chip:
+    """Make one chip for all tokens of a word; a plain space, which no shown token has, sets their number apart."""
     first = word[0]
     (chip,) = chips(word[:1])
     if len(word) == 1:
         return chip
-    about = " · ".join(f"{_told(token)} {token.score:.3f} (id {token.id})" for token in word)
+    about = " · ".join(f"{_whole_text(token)} {token.score:.3f} (id {token.id})" for token in word)
     return Chip(f"{first.shown} ×{len(word)}", f"{len(word)} tokens: {about}", chip.kind)
 
 
-def _told(token: Token) -> str:
-    return _visible(token.text) if token.shown.endswith("…") else token.shown
+def _whole_text(token: Token) -> str:
+    return _spell_visible(token.text) if token.shown.endswith("…") else token.shown
 
 
 @lru_cache(maxsize=1 << 16)
-def _form(text: str) -> str | None:
+def _cached_form(text: str) -> str | None:
     return form_of(text)
 
 
 @lru_cache(maxsize=1 << 16)
-def _escaped(shown: str) -> str:
+def _escape_cached(shown: str) -> str:
     return str(escape(shown))
 
 
-def _marked(words: Sequence[Sequence[Token]], found: list[Hit], links: TokenLinks) -> Iterator[str]:
+def _draw_marked(words: Sequence[Sequence[Token]], found: list[Hit], links: TokenLinks) -> Iterator[str]:
     ids = {one.token.id for one in found}
     shown = {token.id for word in words for token in word}
     for word in words:
         is_found = any(token.id in ids for token in word)
-        yield _unusual(_chip(word), _link(word[0], links), "mark") if is_found else _drawn(word, links)
+        yield _draw_chip(_chip_of(word), _link_tag(word[0], links), "mark") if is_found else _draw_word(word, links)
     for one in found:
         if one.token.id not in shown:
-            drawn = _unusual(_chip([one.token]), _link(one.token, links), "mark")
+            drawn = _draw_chip(_chip_of([one.token]), _link_tag(one.token, links), "mark")
             yield f'<span class="beyond">{ordinal(one.place)}</span>{drawn}'
 
 
-def _link(token: Token, links: TokenLinks) -> str:
+def _link_tag(token: Token, links: TokenLinks) -> str:
     return f'<a href="{links.start}{token.id}{links.query}" tabindex="-1">'
 
 
-def _unusual(chip: Chip, link: str, inside: str = "") -> str:
+def _draw_chip(chip: Chip, link: str, inside: str = "") -> str:
     kind = f' class="{escape(chip.kind)}"' if chip.kind else ""
     text = f"<{inside}>{escape(chip.shown)}</{inside}>" if inside else escape(chip.shown)
     return f'<bdi title="{escape(chip.about)}"{kind}>{link}{text}</a></bdi>'
 
 
-def _about(id_: int, text: str, shown: str, kind: str, value: float) -> str:
+def _tooltip_of(id_: int, text: str, shown: str, kind: str, value: float) -> str:
     about = f"id {id_} · {value:.3f}" + (f" · {kind}" if kind != "text" else "")
-    return f"{_visible(text)} · {about}" if shown.endswith("…") else about
+    return f"{_spell_visible(text)} · {about}" if shown.endswith("…") else about
 
 
-def _visible(text: str) -> str:
+def _spell_visible(text: str) -> str:
     shown = spell_out(text[:LONGEST_TITLE])
     return shown if len(text) <= LONGEST_TITLE else f"{shown}… ({len(text):,} characters)"

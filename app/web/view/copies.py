@@ -1,6 +1,6 @@
-"""What pages say of a model whose numbers were rounded to few levels before they came here, in words.
+"""Sentences about quantised copies: their bits, and which of their directions the rounded numbers determine.
 
-Knows no artifact: what is determined was found before.
+Knows no artifact: determinacy is computed elsewhere.
 """
 
 import math
@@ -28,7 +28,7 @@ UNKNOWN = "how far its rounding turns these directions is not estimated."
 
 
 def copy_of(model: Model) -> str:
-    """Whose copy a quantised model is; empty for other models.
+    """Say which model a quantised one is a copy of; empty for other models.
 
     Example: "4-bit copy of SmolLM2-135M-Instruct: not the original's numbers"
     """
@@ -37,8 +37,8 @@ def copy_of(model: Model) -> str:
     return f"{model.quantised.bits}-bit copy of {model.name}: not the original's numbers"
 
 
-def bits(model: Model, address: Address) -> str:
-    """A quantised model's matrix in a word, by the coarser of its factors.
+def name_bits(model: Model, address: Address) -> str:
+    """Name the bits of a quantised model's matrix, those of its coarsest factor; empty for other models.
 
     Example: "4-bit copy"; "8-bit copy" of an embedding that was kept in more bits than the rest
     """
@@ -51,13 +51,13 @@ def bits(model: Model, address: Address) -> str:
 
 
 def _weights_of(address: Address) -> list[str]:
-    """The weights that a matrix is made of, by their names; of stacked heads none are told apart."""
+    """List the names of the weights that a matrix is made of; none for stacked heads."""
     where = "" if address.layer is None else f"blocks.{address.layer}."
     return [f"{where}{name}" for name in WEIGHTS.get(address.kind or "", ())]
 
 
-def determined(page: MatrixPage) -> str:
-    """Which directions of a quantised copy's matrix its numbers determine.
+def describe_determined(page: MatrixPage) -> str:
+    """Say which directions of a quantised copy's matrix its numbers determine.
 
     Example: "directions 0–3 are determined to about 10 degrees; from 4 on only their span is (97.6% of the span from
     4 on stays on the read side, 98.1% on the write side)."
@@ -65,12 +65,12 @@ def determined(page: MatrixPage) -> str:
     found = page.determinacy
     if found is None:
         return UNKNOWN
-    sure = _sure(found, page.rank)
-    return f"{sure}." if found.rest is None else f"{sure} ({_kept(found, page.sides)})."
+    sure = _name_sure(found, page.rank)
+    return f"{sure}." if found.rest is None else f"{sure} ({_name_kept_span(found, page.sides)})."
 
 
-def turned(one: Direction) -> str:
-    """How far a direction of a quantised copy is turned by another rounding, and what that means.
+def describe_turn(one: Direction) -> str:
+    """Say how far another rounding would rotate a direction of a quantised copy, and what that means.
 
     Example: "another rounding like it turns this direction by about 8 degrees on the read side and about 9 degrees on the
     write side: it is determined. Towards its neighbours, directions 5 to 8, it can be up to 18 degrees."
@@ -86,11 +86,11 @@ def turned(one: Direction) -> str:
     return f"another rounding like it turns this direction by {by}: {means}.{neighbours}"
 
 
-def _sure(found: Determinacy, rank: int) -> str:
+def _name_sure(found: Determinacy, rank: int) -> str:
     first, later = found.first, found.later
     if found.degrees is None:
         if later:
-            return f"direction 0 is not determined, {later} of the others {_are(later)}; of the rest only their span is"
+            return f"direction 0 is not determined, {later} of the others {_verb_for(later)}; of the rest only their span is"
         return "no direction is determined, only the span of all is"
     to = f"determined to {degrees(found.degrees)}"
     if first == rank:
@@ -103,11 +103,11 @@ def _sure(found: Determinacy, rank: int) -> str:
     return f"{sure}; from {first} on only their span is"
 
 
-def _are(n: int) -> str:
+def _verb_for(n: int) -> str:
     return "is" if n == 1 else "are"
 
 
-def _kept(found: Determinacy, sides: Sequence[str]) -> str:
+def _name_kept_span(found: Determinacy, sides: Sequence[str]) -> str:
     assert found.rest is not None
     left, right = (percent(share) for share in found.rest)
     span = f"the span from {found.first} on" if found.first else "the span of all"
@@ -115,7 +115,7 @@ def _kept(found: Determinacy, sides: Sequence[str]) -> str:
 
 
 def degrees(value: float) -> str:
-    """An angle in words, rounded up: what is said is not too little.
+    """Say an angle in words, rounded up so that it is never understated.
 
     Example: degrees(9.2) -> "about 10 degrees"; degrees(0.2) -> "less than a degree"
     """

@@ -1022,7 +1022,7 @@ def selection_words(selection: Selection) -> str:
     return ", ".join(words for words, is_said in said.items() if is_said)
 
 
-def unjudged(side: SideReadout, selection: Selection) -> str:
+def why_unjudged(side: SideReadout, selection: Selection) -> str:
     """Why that side of a direction has no judgement.
 
     Example: of a neuron side "Not judged: these are entries of the vector itself, read with no tokens' vectors."

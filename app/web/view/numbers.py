@@ -1,12 +1,12 @@
-"""How pages write numbers: few digits, no powers of ten, a minus sign as wide as a digit. Knows no page."""
+"""The format of numbers on pages: few digits, no powers of ten, a minus sign as wide as a digit. Knows no page."""
 
 import math
 
 
-def significant(value: float) -> str:
-    """Four significant digits, never in powers of ten where a person would not.
+def four_digits(value: float) -> str:
+    """Format a number in four significant digits, without powers of ten.
 
-    Example: significant(12.3456) -> "12.35"; significant(0.0001234) -> "0.0001234"
+    Example: four_digits(12.3456) -> "12.35"; four_digits(0.0001234) -> "0.0001234"
     """
     if value == 0 or not math.isfinite(value):
         return f"{value:.0f}"
@@ -15,7 +15,7 @@ def significant(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """A share of one as a percentage with one decimal, two where it is small.
+    """Format a share of one as a percentage with one decimal, two where it is small.
 
     Example: percent(0.1234) -> "12.3%"
     """
@@ -24,7 +24,7 @@ def percent(value: float) -> str:
 
 
 def count(value: int) -> str:
-    """A number of things, as people write it.
+    """Format a number of things, in millions where it is large.
 
     Example: count(50257) -> "50,257"; count(124439808) -> "124M"
     """
@@ -33,17 +33,17 @@ def count(value: int) -> str:
     return f"{value / 1e6:.1f}M" if value >= 1_000_000 else f"{value:,}"
 
 
-def tiny(value: float) -> str:
-    """An error in one digit and a power of ten.
+def power_of_ten(value: float) -> str:
+    """Format an error in one digit and a power of ten.
 
-    Example: tiny(0.00000031) -> "3e-7"
+    Example: power_of_ten(0.00000031) -> "3e-7"
     """
     digits, _, power = f"{value:.0e}".partition("e")
     return "0" if value == 0 else f"{digits}e{int(power)}"
 
 
 def cell(value: float) -> str:
-    """A score in the three or four characters that a cell of the map has.
+    """Format a score in the three or four characters that a cell of the map has.
 
     Example: cell(0.934) -> ".93"; cell(-0.5) -> "−.50"; cell(23.26) -> "23.3"
     """
@@ -53,7 +53,7 @@ def cell(value: float) -> str:
 
 
 def chance(value: float) -> str:
-    """A p or a q, in few digits; how small it is does not matter below a thousandth.
+    """Format a p or a q in three decimals; how small it is does not matter below a thousandth.
 
     Example: chance(0.0123) -> ".012"; chance(0.0002) -> "< .001"
     """
@@ -61,7 +61,7 @@ def chance(value: float) -> str:
 
 
 def heat(value: float, low: float, high: float) -> str:
-    """The class of a cell's colour: `p0` … `p10` for plus, `n1` … `n10` for minus where the scale has two sides.
+    """Choose the class of a cell's colour: `p0` … `p10` for plus, `n1` … `n10` for minus on a scale with two sides.
 
     Example: heat(0.5, -0.5, 1.0) -> "p5"; heat(-0.5, -0.5, 1.0) -> "n5"; heat(3, 2, 4) -> "p5"
     """
@@ -71,10 +71,10 @@ def heat(value: float, low: float, high: float) -> str:
     return f"p{round(10 * (value - low) / (high - low))}" if high > low else "p5"
 
 
-def odd(value: float | None) -> str:
-    """A p, or another number around 0 and 1, in two digits and without the zero in front; a dash where there is none.
+def short_decimal(value: float | None) -> str:
+    """Format a p, or another number around 0 and 1, in two digits without the leading zero; a dash for None.
 
-    Example: odd(0.00175) -> ".0018"; odd(-0.25) -> "−.25"; odd(None) -> "–"
+    Example: short_decimal(0.00175) -> ".0018"; short_decimal(-0.25) -> "−.25"; short_decimal(None) -> "–"
     """
     if value is None:
         return "–"
@@ -82,24 +82,24 @@ def odd(value: float | None) -> str:
     return ("−" if value < 0 and digits != "0" else "") + (digits[1:] if digits.startswith("0.") else digits)
 
 
-def signed(value: float | None) -> str:
-    """A z, with one decimal; a dash where there is none.
+def signed_decimal(value: float | None) -> str:
+    """Format a z with one decimal; a dash for None.
 
-    Example: signed(-0.77) -> "−0.8"; signed(-0.01) -> "0.0"
+    Example: signed_decimal(-0.77) -> "−0.8"; signed_decimal(-0.01) -> "0.0"
     """
     return "–" if value is None else f"{value:z.1f}".replace("-", "−")
 
 
-def at_most(share: float) -> str:
-    """A share of pairs that may be false, which is never known to be smaller.
+def upper_bound(share: float) -> str:
+    """Format an upper bound on a share of false pairs.
 
-    Example: at_most(0.1234) -> "≤ 12.3%"; at_most(0) -> "none seen"
+    Example: upper_bound(0.1234) -> "≤ 12.3%"; upper_bound(0) -> "none seen"
     """
     return f"≤ {percent(share)}" if share else "none seen"
 
 
 def percentile(value: float) -> str:
-    """How many of a hundred lie below; what is beyond nearly all does not say all.
+    """Format a percentile; one above 99.9 is never rounded to 100.
 
     Example: percentile(99.5) -> "99.5%"; percentile(99.97) -> "> 99.9%"
     """
@@ -107,7 +107,7 @@ def percentile(value: float) -> str:
 
 
 def ordinal(value: int) -> str:
-    """A place in an order.
+    """Format a place in an order.
 
     Example: ordinal(21) -> "21st"; ordinal(12) -> "12th"
     """
@@ -116,7 +116,7 @@ def ordinal(value: int) -> str:
 
 
 def false_share(share: float) -> str:
-    """A share of what was found that chance may have brought, at most.
+    """Format an upper bound on the share of findings that may be chance.
 
     Example: false_share(0.0) -> "less than 0.1%"; false_share(0.25) -> "25.0% at most"
     """

@@ -1,4 +1,4 @@
-"""Templates, with what they may call: one page value in, HTML out.
+"""The templates with their globals and filters: one page value in, HTML out.
 
 Everything is escaped; no template marks anything safe. Knows no request.
 """
@@ -27,69 +27,69 @@ from app.explorer.pages.jobs import JobPage, JobsPage
 from app.explorer.pages.maps import HomePage, LayerPage, ModelPage
 from app.explorer.pages.matrices import FitPage, FullPage, HeadPage, MatrixPage
 from app.explorer.pages.search import EveryPage, SearchPage, SuggestPage
-from app.explorer.reading.census.estimates import as_points, as_shares, hundredths, layers_of, with_interval
+from app.explorer.reading.census.estimates import as_points, as_shares, format_estimate, format_hundredths, name_layers
 from app.explorer.reading.census.kinds import name_of
 from app.explorer.reading.matrices import DIRECTION_TOKENS
-from app.explorer.reading.verdicts import BETTER
+from app.explorer.reading.verdicts import BETTER_P
 from app.explorer.view import SORTS
-from app.explorer.visits.jobs import duration_words, rate_words
+from app.explorer.visits.jobs import format_duration, format_rate
 from app.models.selection import FREQUENT
 from app.store.jobs import Task
 from app.web.urls import Urls
 from app.web.view import charts, copies, glossary, judgements, numbers, reproduction
 from app.web.view.assets import Asset
-from app.web.view.chips import bars, chip_row, chips, entry_row, measured, plain_chips, word_row
+from app.web.view.chips import bar_chips, bars, chip_row, chips, entry_row, plain_chips, word_row
 
 
-class Picture(NamedTuple):
-    """The template of a kind of page, and what of it htmx gets alone."""
+class PageTemplate(NamedTuple):
+    """The template of a kind of page, and its fragments for htmx."""
 
     whole: str
     fragment: str | None = None
-    """A fragment that the page includes; None: the page without the frame around it."""
+    """The fragment for any other target; None: the page without the frame around it."""
     parts: Mapping[str, str] = {}
-    """Id of an element -> the fragment that it alone is."""
+    """Id of an element -> the fragment of that element alone."""
 
 
 DISTANCES = (0, 1, 2, 4, 8, 16, 64, 256, 1024)
 
-PICTURES: dict[type, Picture] = {
-    HomePage: Picture("home.html"),
-    ModelPage: Picture("model.html", parts={"written": "_fragments/written.html"}),
-    LayerPage: Picture("layer.html"),
-    HeadPage: Picture("head.html"),
-    FullPage: Picture("full.html"),
-    MatrixPage: Picture("matrix.html"),
-    DirectionPage: Picture("direction.html", parts={"rotation": "_fragments/rotation.html"}),
-    FitPage: Picture("fit.html"),
-    AroundPage: Picture("around.html", parts={"around": "_fragments/around.html"}),
-    TokenPage: Picture("token.html", parts={"groups": "_fragments/token_groups.html"}),
-    PairPage: Picture("pair.html"),
-    AskedPairPage: Picture("pair_asked.html"),
-    ComparePage: Picture("compare.html"),
-    CensusPage: Picture("census.html"),
-    NotablePage: Picture(
+PAGE_TEMPLATES: dict[type, PageTemplate] = {
+    HomePage: PageTemplate("home.html"),
+    ModelPage: PageTemplate("model.html", parts={"written": "_fragments/written.html"}),
+    LayerPage: PageTemplate("layer.html"),
+    HeadPage: PageTemplate("head.html"),
+    FullPage: PageTemplate("full.html"),
+    MatrixPage: PageTemplate("matrix.html"),
+    DirectionPage: PageTemplate("direction.html", parts={"rotation": "_fragments/rotation.html"}),
+    FitPage: PageTemplate("fit.html"),
+    AroundPage: PageTemplate("around.html", parts={"around": "_fragments/around.html"}),
+    TokenPage: PageTemplate("token.html", parts={"groups": "_fragments/token_groups.html"}),
+    PairPage: PageTemplate("pair.html"),
+    AskedPairPage: PageTemplate("pair_asked.html"),
+    ComparePage: PageTemplate("compare.html"),
+    CensusPage: PageTemplate("census.html"),
+    NotablePage: PageTemplate(
         "notable.html",
         "_fragments/notable.html",
         {"gallery": "_fragments/gallery.html", "examples": "_fragments/examples.html"},
     ),
-    BlindPage: Picture("blind.html"),
-    SearchPage: Picture("search.html", parts={"found": "_fragments/found.html"}),
-    EveryPage: Picture("every.html"),
-    CompositionPage: Picture("composition.html"),
-    ContrastPage: Picture("contrast.html"),
-    SuggestPage: Picture("suggest.html", "_fragments/suggested.html"),
-    AlikePage: Picture("alike.html", "_fragments/alike.html"),
-    JobsPage: Picture("jobs.html", "_fragments/jobs.html"),
-    JobPage: Picture("job.html", "_fragments/job.html"),
+    BlindPage: PageTemplate("blind.html"),
+    SearchPage: PageTemplate("search.html", parts={"found": "_fragments/found.html"}),
+    EveryPage: PageTemplate("every.html"),
+    CompositionPage: PageTemplate("composition.html"),
+    ContrastPage: PageTemplate("contrast.html"),
+    SuggestPage: PageTemplate("suggest.html", "_fragments/suggested.html"),
+    AlikePage: PageTemplate("alike.html", "_fragments/alike.html"),
+    JobsPage: PageTemplate("jobs.html", "_fragments/jobs.html"),
+    JobPage: PageTemplate("job.html", "_fragments/job.html"),
 }
 
-PARTS = frozenset(part for picture in PICTURES.values() for part in picture.parts)
-"""Ids of all elements that htmx may get alone."""
+PARTS = frozenset(part for picture in PAGE_TEMPLATES.values() for part in picture.parts)
+"""Ids of all elements that htmx may ask for alone."""
 
 
-def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environment:
-    """The templates of the folder, with the globals and filters that they use."""
+def make_environment(folder: Path, assets: dict[str, Asset], root: str) -> Environment:
+    """Load the templates of a folder, with the globals and filters that they use."""
     made = Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
@@ -102,7 +102,7 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
     made.globals.update(
         static=versioned.__getitem__,
         glossary_url=Urls(root, "").glossary,
-        trail=trail,
+        trail=trail_of,
         charts=charts,
         copies=copies,
         glossary=glossary,
@@ -113,78 +113,78 @@ def environment(folder: Path, assets: dict[str, Asset], root: str) -> Environmen
         ray_of=Ray,
         task=Task,
         kind_names=LABELS,
-        better_p=BETTER,
+        better_p=BETTER_P,
         kept_tokens=DIRECTION_TOKENS,
         sorts=SORTS,
         frequent_values=FREQUENT,
         fitted={basis.name for basis in BASES.values() if basis.is_fitted},
     )
     made.filters.update(
-        significant=numbers.significant,
+        significant=numbers.four_digits,
         percent=numbers.percent,
         false_share=numbers.false_share,
         count=numbers.count,
         cell=numbers.cell,
-        tiny=numbers.tiny,
-        hundredths=hundredths,
-        with_interval=with_interval,
+        tiny=numbers.power_of_ten,
+        hundredths=format_hundredths,
+        with_interval=format_estimate,
         as_points=as_points,
-        layers_of=layers_of,
+        layers_of=name_layers,
         as_shares=as_shares,
         group_name=name_of,
         heat=numbers.heat,
-        drawn_from=charts.drawn_from,
+        drawn_from=charts.score_class,
         percentile=numbers.percentile,
-        at_most=numbers.at_most,
+        at_most=numbers.upper_bound,
         chance=numbers.chance,
         degrees=copies.degrees,
         chips=chips,
         chip_row=chip_row,
         word_row=word_row,
         entry_row=entry_row,
-        drawn_cells=charts.drawn_cells,
+        drawn_cells=charts.draw_cells,
         zip=zip,
         bars=bars,
-        measured=measured,
+        measured=bar_chips,
         plain_chips=plain_chips,
         marks=judgements.marks,
         dot=judgements.dot,
-        standing=judgements.standing,
-        compared=judgements.compared,
-        outcome=judgements.outcome,
-        odd=numbers.odd,
-        signed=numbers.signed,
+        standing=judgements.count_standing_out,
+        compared=judgements.describe_p,
+        outcome=judgements.describe_outcome,
+        odd=numbers.short_decimal,
+        signed=numbers.signed_decimal,
         selection_words=glossary.selection_words,
-        by_circuit=by_circuit,
+        by_circuit=group_by_circuit,
         distances=distances,
-        thinned=charts.thinned,
-        strip_rows=charts.strip,
-        norm_words=norm_words,
+        thinned=charts.thin_values,
+        strip_rows=charts.draw_strips,
+        norm_words=describe_norms,
         script_of=reproduction.script_of,
         needs_reading=reproduction.needs_reading,
         needs_writing=reproduction.needs_writing,
-        norms_embedding=reproduction.norms_embedding,
-        is_turned=reproduction.is_turned,
-        why_not_reproduced=reproduction.why_not,
-        bib=bib,
-        moment=moment,
-        duration=duration_words,
-        rate=rate_words,
-        indented=indented,
+        norms_embedding=reproduction.needs_embedding_norm,
+        is_turned=reproduction.needs_rotation,
+        why_not_reproduced=reproduction.why_not_reproduced,
+        bib=escape_bib,
+        moment=format_moment,
+        duration=format_duration,
+        rate=format_rate,
+        indented=format_json,
     )
     return made
 
 
 def distances(farthest: int) -> list[int]:
-    """The distances that a page offers as links.
+    """List the distances that a page offers as links.
 
     Example: distances(31) -> [0, 1, 2, 4, 8, 16]
     """
     return [distance for distance in DISTANCES if distance <= farthest]
 
 
-def norm_words(model: Model) -> str:
-    """Which norms stand where around a model's attention.
+def describe_norms(model: Model) -> str:
+    """Describe the norms around a model's attention.
 
     Example: "RMSNorm before attention, of queries and keys"
     """
@@ -199,10 +199,11 @@ def norm_words(model: Model) -> str:
     return f"{kind} {', '.join(place for place, is_there in places.items() if is_there)}"
 
 
-def by_circuit(scores: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """The scores of a map in groups: those of the whole head, of OV, of QK.
+def group_by_circuit(scores: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Group the scores of a map: those of the whole head, of OV, of QK.
 
-    Example: by_circuit(("copying", "ov-top", "qk-top")) -> [("", ["copying"]), ("OV", ["ov-top"]), ("QK", ["qk-top"])]
+    Example: group_by_circuit(("copying", "ov-top", "qk-top")) -> [("", ["copying"]), ("OV", ["ov-top"]),
+    ("QK", ["qk-top"])]
     """
     groups: dict[str, list[str]] = {}
     for key in scores:
@@ -211,10 +212,10 @@ def by_circuit(scores: Sequence[str]) -> list[tuple[str, list[str]]]:
     return list(groups.items())
 
 
-def trail(address: Address) -> list[Address]:
-    """The places on the way to an address, the model first and itself last; singular directions are the matrix's page.
+def trail_of(address: Address) -> list[Address]:
+    """List the places on the way to an address, from the model to itself, without `svd`: that is the matrix's page.
 
-    Example: trail(parse("gpt2/L5/H3")) -> [gpt2, gpt2/L5, gpt2/L5/H3]
+    Example: trail_of(parse("gpt2/L5/H3")) -> [gpt2, gpt2/L5, gpt2/L5/H3]
     """
     places: list[Address] = []
     place: Address | None = address
@@ -225,19 +226,19 @@ def trail(address: Address) -> list[Address]:
     return places
 
 
-def bib(text: str) -> str:
-    """The text as it can stand inside braces of a BibTeX field."""
+def escape_bib(text: str) -> str:
+    """Escape a text for the braces of a BibTeX field."""
     return "".join(f"\\{c}" if c in "&%$#_{}" else "" if c == "\\" else c for c in text)
 
 
-def moment(seconds: float) -> str:
-    """A time in seconds since 1970, as the clocks of all visitors can be set to it.
+def format_moment(seconds: float) -> str:
+    """Format a time in seconds since 1970, in UTC.
 
-    Example: moment(1764772863.5) -> "2025-12-03 14:41:03 UTC"
+    Example: format_moment(1764772863.5) -> "2025-12-03 14:41:03 UTC"
     """
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def indented(value: object) -> str:
-    """JSON for reading."""
+def format_json(value: object) -> str:
+    """Format a value as indented JSON."""
     return json.dumps(value, indent=1, ensure_ascii=False)

@@ -93,8 +93,8 @@ def test_the_sample_side_are_the_codes_of_the_atoms(samples):
 
 
 def test_a_start_that_nothing_beats_is_kept(samples, monkeypatch):
-    monkeypatch.setattr(dictionary, "_least_squares", lambda moments: torch.eye(24, 16))
-    monkeypatch.setattr(dictionary, "_refilled", lambda atoms, *_: atoms)
+    monkeypatch.setattr(dictionary, "_fit_atoms", lambda moments: torch.eye(24, 16))
+    monkeypatch.setattr(dictionary, "_refill_zero", lambda atoms, *_: atoms)
     kept = fitted(samples, SMALL)
     monkeypatch.setattr(dictionary, "PASSES", 1)
     start = fitted(samples, SMALL)
@@ -117,7 +117,7 @@ def test_least_squares_are_the_best_atoms_for_their_codes(samples):
     codes = torch.randn(300, 8, generator=draw, dtype=torch.float64)
     moments = dictionary._Moments(codes.T @ codes, codes.T @ samples.double())
     best = torch.linalg.lstsq(codes, samples.double()).solution
-    ours = dictionary._least_squares(moments).double()
+    ours = dictionary._fit_atoms(moments).double()
     assert torch.allclose(ours, torch.nn.functional.normalize(best, dim=1), atol=1e-4)
 
 

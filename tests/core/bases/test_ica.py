@@ -5,7 +5,7 @@ from scipy import stats
 
 from app.core.bases import ica
 from app.core.basis import BASES
-from tests.core.bases.fits import error, fit, matrix_of, same, share_found
+from tests.core.bases.fits import are_same, error_of, find_share, fit, matrix_of
 
 
 def planted(seed: int, one_sided: bool, n: int = 2_000, d: int = 12) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -36,8 +36,8 @@ def test_planted_sources_are_found(one_sided, monkeypatch):
     for seed in range(5):
         samples, sources, mixing = planted(seed, one_sided)
         terms = fit("ica", samples, components=12).terms
-        ours.append(share_found(mixing, terms.right))
-        starts.append(share_found(mixing, fit_start(samples, monkeypatch, components=12).right))
+        ours.append(find_share(mixing, terms.right))
+        starts.append(find_share(mixing, fit_start(samples, monkeypatch, components=12).right))
         if one_sided:  # the sign is that of the sources, too
             unit = (sources - sources.mean(dim=0)).T
             cosines = terms.left.double() @ (unit / unit.norm(dim=1, keepdim=True)).T
@@ -51,7 +51,7 @@ def test_with_all_components_it_is_exact(shape):
     samples = 3 + noise(*shape)
     terms = fit("ica", samples, components=min(shape)).terms
     assert len(terms.strength) == min(shape[0] - 1, shape[1])
-    assert error(samples, terms) <= 1e-6
+    assert error_of(samples, terms) <= 1e-6
     assert torch.allclose(terms.mean, samples.mean(dim=0), atol=1e-6)
 
 
@@ -62,7 +62,7 @@ def test_with_fewer_it_misses_what_the_principal_components_miss(components):
     least = torch.linalg.svdvals(centred)[components:].norm() / samples.double().norm()
     terms = fit("ica", samples, components=components).terms
     assert len(terms.strength) == components
-    assert error(samples, terms) == pytest.approx(float(least), rel=1e-6)
+    assert error_of(samples, terms) == pytest.approx(float(least), rel=1e-6)
 
 
 def test_the_order_is_by_kurtosis_the_sign_by_skew():
@@ -120,9 +120,9 @@ def test_the_seed_decides_whatever_the_threads(monkeypatch):
             found.append(fit("ica", samples, components=12, seed=3).terms)
     finally:
         torch.set_num_threads(before)
-    assert same(*found)
+    assert are_same(*found)
     one, other = (fit_start(samples, monkeypatch, components=12, seed=seed).right for seed in (3, 4))
-    assert share_found(one, other, 0.999) < 0.5
+    assert find_share(one, other, 0.999) < 0.5
 
 
 @pytest.mark.parametrize("samples", [torch.zeros(30, 8), torch.zeros(1, 8), noise(1, 8), noise(1, 8).expand(30, 8)])
@@ -145,7 +145,7 @@ def test_no_more_is_found_than_there_is(rows, d, components):
     samples = noise(rows, d).repeat(5, 1)
     terms = fit("ica", samples, components=components).terms
     assert len(terms.strength) == min(rows - 1, d)
-    assert error(samples, terms) <= 1e-6
+    assert error_of(samples, terms) <= 1e-6
 
 
 @pytest.mark.parametrize("scale", [2.0**-60, 2.0**60])

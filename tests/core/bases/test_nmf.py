@@ -4,7 +4,7 @@ import torch
 
 from app.core.bases import nmf
 from app.core.basis import BASES
-from tests.core.bases.fits import error, fit, matrix_of, same, share_found
+from tests.core.bases.fits import are_same, error_of, find_share, fit, matrix_of
 
 
 def planted(seed: int, signed: bool, n: int = 300, d: int = 40, k: int = 10) -> tuple[torch.Tensor, torch.Tensor]:
@@ -40,10 +40,10 @@ def test_planted_parts_are_found(signed, monkeypatch):
     for seed in range(5):
         samples, parts = planted(seed, signed)
         start, terms = fit_start(samples, monkeypatch, components=10), fit("nmf", samples, components=10).terms
-        assert error(samples, terms) < 0.5 * error(samples, start)
-        ours.append(share_found(parts, terms.right))
-        starts.append(share_found(parts, start.right))
-        random.append(share_found(parts, torch.nn.functional.normalize(noise(10, 40).abs())))
+        assert error_of(samples, terms) < 0.5 * error_of(samples, start)
+        ours.append(find_share(parts, terms.right))
+        starts.append(find_share(parts, start.right))
+        random.append(find_share(parts, torch.nn.functional.normalize(noise(10, 40).abs())))
     assert np.mean(ours) >= 0.8
     assert np.mean(ours) >= np.mean(starts) + 0.5
     assert np.mean(random) == 0
@@ -59,7 +59,7 @@ def test_no_worse_than_scikit_learns_own(signed):
     plain = NMF(10, init="nndsvda", max_iter=200, tol=0)
     codes = plain.fit_transform(np.hstack([X.clip(min=0), (-X).clip(min=0)]))
     missed = X - codes @ (plain.components_[:, :40] - plain.components_[:, 40:])
-    ours = min(error(samples, fit("nmf", samples, components=10, seed=seed).terms) for seed in range(3))
+    ours = min(error_of(samples, fit("nmf", samples, components=10, seed=seed).terms) for seed in range(3))
     assert ours <= 1.02 * np.linalg.norm(missed) / np.linalg.norm(X)
 
 
@@ -70,13 +70,13 @@ def test_never_worse_than_its_start(shape, seed, monkeypatch):
     samples = noise(*shape)
     start = fit_start(samples, monkeypatch, components=5, seed=seed)
     terms = fit("nmf", samples, components=5, seed=seed).terms
-    assert error(samples, terms) < min(error(samples, start), 1)
+    assert error_of(samples, terms) < min(error_of(samples, start), 1)
 
 
 def test_each_round_lowers_the_error_of_the_parts(monkeypatch):
     samples, errors = noise(200, 20), []
-    measure = nmf._error
-    monkeypatch.setattr(nmf, "_error", lambda *factors: errors.append(measure(*factors)) or errors[-1])
+    measure = nmf._residual_norm
+    monkeypatch.setattr(nmf, "_residual_norm", lambda *factors: errors.append(measure(*factors)) or errors[-1])
     fit("nmf", samples, components=5)
     assert len(errors) > 5
     assert (np.diff(errors) <= 1e-6 * errors[0]).all()
@@ -120,9 +120,9 @@ def test_the_seed_decides_whatever_the_threads(monkeypatch):
             found.append(fit("nmf", samples, components=10, seed=3).terms)
     finally:
         torch.set_num_threads(before)
-    assert same(*found)
+    assert are_same(*found)
     one, other = (fit_start(samples, monkeypatch, components=10, seed=seed).right for seed in (3, 4))
-    assert share_found(one, other, 0.9999) < 0.5
+    assert find_share(one, other, 0.9999) < 0.5
 
 
 def test_another_scale_changes_only_the_strength():
@@ -142,8 +142,8 @@ def test_a_zero_matrix_has_no_terms(shape):
 def test_equal_samples_are_one_part(n):
     samples = noise(1, 8).expand(n, 8)
     terms = fit("nmf", samples, components=3).terms
-    assert error(samples, terms) <= 1e-5
-    assert share_found(terms.right, samples[:1] / samples[0].norm(), 1 - 1e-5) == 1
+    assert error_of(samples, terms) <= 1e-5
+    assert find_share(terms.right, samples[:1] / samples[0].norm(), 1 - 1e-5) == 1
 
 
 @pytest.mark.parametrize(("rows", "d", "components"), [(4, 10, 4), (4, 10, 10), (4, 3, 3)])
@@ -153,7 +153,7 @@ def test_no_more_is_found_than_there_is(rows, d, components):
     terms = fit("nmf", samples, components=components).terms
     assert 1 <= len(terms.strength) <= components
     assert all(side.isfinite().all() for side in (terms.left, terms.right, terms.strength))
-    assert error(samples, terms) < 0.7
+    assert error_of(samples, terms) < 0.7
 
 
 def test_progress_is_said_and_the_work_is_bounded(monkeypatch):

@@ -4,8 +4,8 @@ import torch
 from sklearn.decomposition import PCA
 
 from app.core import blocks, gram
-from app.core.decomposition import approximated
-from tests.core.conftest import by_sample_side, mlp_out_and_in, terms_of, upright_and_not
+from app.core.decomposition import approximate_matrix
+from tests.core.conftest import make_mlp_matrices, make_upright_and_not, split_by_sample_side, terms_of
 
 D = 24
 
@@ -31,9 +31,9 @@ def off_centre(n: int) -> torch.Tensor:
 def test_against_another_implementation(n):
     samples = off_centre(n)
     oracle = PCA(svd_solver="full").fit(samples.double().numpy())
-    for matrix in upright_and_not(samples):
+    for matrix in make_upright_and_not(samples):
         terms = terms_of("pca", matrix)
-        of_samples, of_stream = by_sample_side(matrix, terms)
+        of_samples, of_stream = split_by_sample_side(matrix, terms)
         assert len(terms.strength) == D
         np.testing.assert_allclose(terms.strength.numpy(), oracle.singular_values_, rtol=1e-5)
         np.testing.assert_allclose(terms.merit.numpy() * n / (n - 1), oracle.explained_variance_, rtol=1e-5)
@@ -48,16 +48,16 @@ def test_against_another_implementation(n):
 @pytest.mark.parametrize("n", [1, 2, 10, D, 100])
 def test_terms_and_mean_make_the_matrix(n):
     samples = off_centre(n)
-    for matrix in (*upright_and_not(samples), *mlp_out_and_in(samples)):
+    for matrix in (*make_upright_and_not(samples), *make_mlp_matrices(samples)):
         terms = terms_of("pca", matrix)
         assert len(terms.strength) == min(n - 1, D)
-        assert torch.allclose(approximated(matrix, terms), matrix.dense(), atol=1e-5)
+        assert torch.allclose(approximate_matrix(matrix, terms), matrix.dense(), atol=1e-5)
         assert (terms.merit.diff() <= 0).all()
 
 
 def test_a_mean_moves_nothing_else():
     samples = off_centre(80)
-    (plain, _), (moved, _) = upright_and_not(samples), upright_and_not(samples + 100)
+    (plain, _), (moved, _) = make_upright_and_not(samples), make_upright_and_not(samples + 100)
     one, other = terms_of("pca", plain), terms_of("pca", moved)
     assert torch.allclose(other.mean - one.mean, torch.tensor(100.0), atol=1e-3)
     assert torch.allclose(one.strength, other.strength, rtol=1e-4)
@@ -68,7 +68,7 @@ def test_a_mean_moves_nothing_else():
 @pytest.mark.parametrize("n", [1, 5, 100])
 def test_equal_samples_have_a_mean_and_no_terms(n):
     for row in (torch.zeros(D), torch.randn(D), torch.full((D,), 0.1)):
-        for matrix in upright_and_not(row.repeat(n, 1)):
+        for matrix in make_upright_and_not(row.repeat(n, 1)):
             terms = terms_of("pca", matrix)
             assert len(terms.strength) == len(terms.merit) == 0
             assert torch.equal(terms.mean, row)
@@ -78,13 +78,13 @@ def test_samples_near_each_other_and_far_from_the_origin():
     """Their differences are exact in float32, and none is too small beside the mean to be a direction."""
     samples = 4096 + torch.randint(-3, 4, (60, D)) * 2.0**-10
     oracle = torch.linalg.svdvals(samples.double() - samples.double().mean(dim=0))
-    for matrix in upright_and_not(samples):
+    for matrix in make_upright_and_not(samples):
         assert torch.allclose(terms_of("pca", matrix).strength.double(), oracle, rtol=1e-6)
 
 
 def test_the_order_of_samples_is_only_theirs():
     samples, order = off_centre(60), torch.randperm(60)
-    (plain, _), (shuffled, _) = upright_and_not(samples), upright_and_not(samples[order])
+    (plain, _), (shuffled, _) = make_upright_and_not(samples), make_upright_and_not(samples[order])
     one, other = terms_of("pca", plain), terms_of("pca", shuffled)
     assert torch.allclose(one.right, other.right, atol=1e-4)
     assert torch.allclose(one.left[:, order], other.left, atol=1e-4)

@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from app.core import blocks, gram
-from app.core.bases.svd import by_gram, decompose_all
+from app.core.bases.svd import decompose_all, svd_by_gram
 from app.core.basis import BASES
 from app.core.circuits import CIRCUITS, ov_constant
 from app.core.matrix import READ, WRITE, Matrix
-from tests.core.conftest import by_sample_side, decompose, terms_of, upright_and_not
+from tests.core.conftest import decompose, make_upright_and_not, split_by_sample_side, terms_of
 
 PARTS = ("left", "strength", "right")
 
@@ -178,7 +178,7 @@ def test_svds_by_gram_are_svds(shape):
     U, V = (torch.linalg.qr(torch.randn(4, n, min(shape), dtype=torch.float64)).Q for n in shape)
     strength = torch.logspace(0, -6, min(shape), dtype=torch.float64)
     middle = (U * strength) @ V.mT
-    ours = by_gram(middle)
+    ours = svd_by_gram(middle)
     assert torch.allclose((ours[0] * ours[1][:, None]) @ ours[2], middle, atol=1e-12)
     assert ((ours[1] / strength - 1).abs() <= 1e-15 / strength.square() + 1e-14).all()
     one = torch.eye(min(shape), dtype=torch.float64).expand(4, -1, -1)
@@ -188,7 +188,7 @@ def test_svds_by_gram_are_svds(shape):
 
 def test_decompositions_by_gram_agree(matrix, monkeypatch):
     plain = decompose(matrix)
-    monkeypatch.setattr(torch.linalg, "svd", lambda middle, full_matrices: by_gram(middle))
+    monkeypatch.setattr(torch.linalg, "svd", lambda middle, full_matrices: svd_by_gram(middle))
     gram = decompose(matrix)
     assert torch.allclose(gram.strength, plain.strength, rtol=1e-5)
     for ours, theirs in ((gram.left, plain.left), (gram.right, plain.right)):
@@ -212,7 +212,7 @@ def planted(n: int, strength: list[float], d: int = 24) -> torch.Tensor:
 @pytest.mark.usefixtures("_way")
 def test_one_factor_against_the_dense_svd(n):
     samples = torch.randn(n, 24)
-    for matrix in upright_and_not(samples):
+    for matrix in make_upright_and_not(samples):
         terms = terms_of("svd", matrix)
         U, strength, Vh = torch.linalg.svd(matrix.dense(), full_matrices=False)
         assert torch.allclose(terms.strength.double(), strength, rtol=1e-6)
@@ -226,7 +226,7 @@ def test_one_factor_against_the_dense_svd(n):
 @pytest.mark.usefixtures("_way")
 def test_planted_strengths_over_four_decades():
     strength = [10 ** (-step / 2) for step in range(9)]
-    for matrix in upright_and_not(planted(200, strength)):
+    for matrix in make_upright_and_not(planted(200, strength)):
         terms = terms_of("svd", matrix)
         assert torch.allclose(terms.strength, torch.tensor(strength), rtol=1e-3)
         for side in (terms.left, terms.right):
@@ -236,7 +236,7 @@ def test_planted_strengths_over_four_decades():
 @pytest.mark.usefixtures("_way")
 def test_null_directions_of_one_factor_are_left_out():
     floor = 24 * torch.finfo(torch.float32).eps
-    for matrix in upright_and_not(planted(200, [1, 0.5, 20 * floor, floor / 20])):
+    for matrix in make_upright_and_not(planted(200, [1, 0.5, 20 * floor, floor / 20])):
         assert len(terms_of("svd", matrix).strength) == 3
 
 
@@ -251,7 +251,7 @@ def test_hostile_samples(n):
         (torch.randn(2, 24).repeat(n, 1), 2),
         (torch.randn(n, 24) * 1e-30, min(n, 24)),
     ):
-        for matrix in upright_and_not(samples):
+        for matrix in make_upright_and_not(samples):
             terms = terms_of("svd", matrix)
             assert len(terms.strength) == rank
             assert torch.allclose(terms.reconstruct(), matrix.dense(), atol=1e-5)
@@ -260,7 +260,7 @@ def test_hostile_samples(n):
 @pytest.mark.usefixtures("_way")
 def test_the_order_of_samples_is_only_theirs():
     samples, order = planted(60, [4, 3, 2, 1]), torch.randperm(60)
-    (plain, _), (shuffled, _) = upright_and_not(samples), upright_and_not(samples[order])
+    (plain, _), (shuffled, _) = make_upright_and_not(samples), make_upright_and_not(samples[order])
     one, other = terms_of("svd", plain), terms_of("svd", shuffled)
     assert torch.allclose(one.right, other.right, atol=1e-5)
     assert torch.allclose(one.left[:, order], other.left, atol=1e-5)
@@ -268,17 +268,17 @@ def test_the_order_of_samples_is_only_theirs():
 
 @pytest.mark.usefixtures("_way")
 def test_a_matrix_on_its_side_has_the_other_sides():
-    upright, not_upright = upright_and_not(planted(60, [4, 3, 2, 1]))
+    upright, not_upright = make_upright_and_not(planted(60, [4, 3, 2, 1]))
     one, other = terms_of("svd", upright), terms_of("svd", not_upright)
     assert torch.allclose(one.strength, other.strength, rtol=1e-6)
-    for ours, theirs in zip(by_sample_side(upright, one), by_sample_side(not_upright, other), strict=True):
+    for ours, theirs in zip(split_by_sample_side(upright, one), split_by_sample_side(not_upright, other), strict=True):
         sign = (ours * theirs).sum(dim=1, keepdim=True).sign()
         assert torch.allclose(ours, theirs * sign, atol=1e-5)
 
 
 def test_another_number_of_threads_changes_no_term(monkeypatch):
     monkeypatch.setattr(gram, "SMALL", 0)
-    matrix, _ = upright_and_not(planted(2000, [float(32 - step) for step in range(32)], 64))
+    matrix, _ = make_upright_and_not(planted(2000, [float(32 - step) for step in range(32)], 64))
     before, found = torch.get_num_threads(), []
     try:
         for threads in (1, 2):
@@ -292,7 +292,7 @@ def test_another_number_of_threads_changes_no_term(monkeypatch):
 
 def test_a_closed_generator_leaves_nothing_behind(monkeypatch):
     monkeypatch.setattr(gram, "SMALL", 0)
-    steps = BASES["svd"].decompose(upright_and_not(torch.randn(100, 24))[0], {})
+    steps = BASES["svd"].decompose(make_upright_and_not(torch.randn(100, 24))[0], {})
     assert next(steps) == (0, 200)
     steps.close()
     with pytest.raises(StopIteration):

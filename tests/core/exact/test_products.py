@@ -43,7 +43,7 @@ def test_no_negative_zero():
 @pytest.fixture(params=["sampled", "gathered"])
 def near(request):
     """Either way; which one is used depends on the device."""
-    return {"sampled": products._sampled, "gathered": products._gathered}[request.param]
+    return {"sampled": products._multiply_by_blocks, "gathered": products._multiply_copies}[request.param]
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-22, 1e15])

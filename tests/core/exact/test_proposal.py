@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from app.core.exact.proposal import ROUNDING, candidates_for, fastest, proposal, propose, proposing_dtype, unit
+from app.core.exact.proposal import (
+    ROUNDING,
+    candidates_for,
+    choose_fastest,
+    proposal,
+    propose,
+    proposing_dtype,
+    unit_scale,
+)
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -36,7 +44,7 @@ def test_no_score_is_further_off_than_it_says(dtype, scales, kind):
     vectors, rows = vectors * scales[0], rows * scales[1]
     proposed = propose(prepared(rows, dtype), vectors)
     scores = proposed.scores.double()
-    exact = (vectors.double() @ rows.double().T) * unit(proposed.exponents)[:, None]
+    exact = (vectors.double() @ rows.double().T) * unit_scale(proposed.exponents)[:, None]
     off = (scores - exact).abs()
     assert (off <= proposed.errors[:, None] + ROUNDING[dtype] * scores.abs()).all()
 
@@ -73,7 +81,7 @@ def test_as_many_candidates_as_a_bell_needs(dtype):
     count = candidates_for(prepared_rows, k, 14)
     proposed = propose(prepared_rows, vectors)
     last = proposed.scores.double().topk(count).values[:, -1]
-    kth = ((vectors.double() @ rows.double().T) * unit(proposed.exponents)[:, None]).topk(k).values[:, -1]
+    kth = ((vectors.double() @ rows.double().T) * unit_scale(proposed.exponents)[:, None]).topk(k).values[:, -1]
     assert (kth > last + ROUNDING[dtype] * last.abs() + proposed.errors).float().mean() >= 0.9
     assert count < 300
 
@@ -95,15 +103,15 @@ def test_never_more_candidates_than_rows():
 )
 def test_the_machine_decides(float16, bfloat16, chosen):
     turn = {torch.float32: 1.0, torch.float16: float16, torch.bfloat16: bfloat16}
-    assert fastest([turn] * 24) == chosen
+    assert choose_fastest([turn] * 24) == chosen
     # A few turns in which somebody else had the machine change nothing.
     unlucky = [{**turn, dtype: 40.0} for dtype in (torch.float32, torch.bfloat16, torch.float32)]
-    assert fastest([turn] * 21 + unlucky) == chosen
+    assert choose_fastest([turn] * 21 + unlucky) == chosen
 
 
 def test_in_doubt_nothing_is_risked():
     quick, slow = {torch.float32: 1.0, torch.bfloat16: 0.5}, {torch.float32: 1.0, torch.bfloat16: 2.0}
-    assert fastest([quick, slow] * 12) == torch.float32
+    assert choose_fastest([quick, slow] * 12) == torch.float32
 
 
 def test_this_machine_is_asked():

@@ -42,7 +42,7 @@ def checked(prepared_table: TokenTable, vectors: torch.Tensor, table: torch.Tens
     assert (readout.bottom_ids.numpy() == bottom).all()
     np.testing.assert_allclose(readout.top_scores.numpy(), top_scores, rtol=1e-12, atol=1e-300)
     np.testing.assert_allclose(readout.bottom_scores.numpy(), bottom_scores, rtol=1e-12, atol=1e-300)
-    first = readout_module.first_tokens(prepared_table, vectors, k).numpy()
+    first = readout_module.read_first_tokens(prepared_table, vectors, k).numpy()
     assert (first == np.stack([top, bottom], axis=1)).all()
     return readout
 

@@ -4,7 +4,7 @@ import time
 import pytest
 import torch
 
-from app.core.exact.shares import shared, side_by_side
+from app.core.exact.shares import map_shares, map_side_by_side
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def four_threads():
 @pytest.mark.parametrize("most", [3, 100])
 def test_every_row_in_order_and_no_share_too_large(n, most):
     rows = torch.arange(n)
-    parts = shared(lambda part: part, rows, least=4, most=most)
+    parts = map_shares(lambda part: part, rows, least=4, most=most)
     assert torch.equal(torch.cat(parts), rows)
     assert max(map(len, parts)) <= most
 
@@ -32,13 +32,13 @@ def test_shares_have_cores_of_their_own():
         meeting.wait()  # all four are here at the same time
         return torch.get_num_threads()
 
-    assert shared(work, torch.arange(40), least=10, most=40) == [1, 1, 1, 1]
-    assert shared(lambda part: torch.get_num_threads(), torch.arange(20), least=10, most=40) == [2, 2]
+    assert map_shares(work, torch.arange(40), least=10, most=40) == [1, 1, 1, 1]
+    assert map_shares(lambda part: torch.get_num_threads(), torch.arange(20), least=10, most=40) == [2, 2]
 
 
 def test_what_is_small_stays_where_it_is():
     caller = threading.get_ident()
-    assert shared(lambda part: threading.get_ident(), torch.arange(7), least=4, most=40) == [caller]
+    assert map_shares(lambda part: threading.get_ident(), torch.arange(7), least=4, most=40) == [caller]
 
 
 def test_a_failure_reaches_the_caller_and_leaves_the_threads_as_they_were():
@@ -46,20 +46,20 @@ def test_a_failure_reaches_the_caller_and_leaves_the_threads_as_they_were():
         raise ArithmeticError(f"{len(part)} rows")
 
     with pytest.raises(ArithmeticError, match="10 rows"):
-        shared(work, torch.arange(40), least=10, most=40)
+        map_shares(work, torch.arange(40), least=10, most=40)
 
 
 def test_items_of_any_kind_each_taken_by_whoever_has_time():
-    assert side_by_side(lambda item: item * 2, ["a", "b", "c", "d", "e"]) == ["aa", "bb", "cc", "dd", "ee"]
-    assert side_by_side(len, []) == []
+    assert map_side_by_side(lambda item: item * 2, ["a", "b", "c", "d", "e"]) == ["aa", "bb", "cc", "dd", "ee"]
+    assert map_side_by_side(len, []) == []
 
 
 def test_the_same_threads_work_again_and_again():
     """A new one would keep memory of its own, and have its own way of counting cores."""
-    seen = [set(side_by_side(lambda _: threading.get_ident(), range(40))) for _ in range(3)]
+    seen = [set(map_side_by_side(lambda _: threading.get_ident(), range(40))) for _ in range(3)]
     assert len(set.union(*seen)) <= 4
     torch.set_num_threads(2)
-    assert side_by_side(lambda _: torch.get_num_threads(), range(4)) == [1] * 4
+    assert map_side_by_side(lambda _: torch.get_num_threads(), range(4)) == [1] * 4
     torch.set_num_threads(4)
 
 
@@ -73,11 +73,11 @@ def test_nothing_goes_on_once_one_has_failed():
         ended.append(item)
 
     with pytest.raises(ArithmeticError, match="at once"):
-        side_by_side(work, range(4))
+        map_side_by_side(work, range(4))
     assert sorted(ended) == [1, 2, 3]
 
 
 def test_inference_is_said_anew_in_each_thread():
     with torch.inference_mode():
-        assert all(side_by_side(lambda _: torch.is_inference_mode_enabled(), range(4)))
-    assert not any(side_by_side(lambda _: torch.is_inference_mode_enabled(), range(4)))
+        assert all(map_side_by_side(lambda _: torch.is_inference_mode_enabled(), range(4)))
+    assert not any(map_side_by_side(lambda _: torch.is_inference_mode_enabled(), range(4)))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.core.exact import standing as standing_module
 from app.core.exact.readout import read, token_table
-from app.core.exact.standing import standing
+from app.core.exact.standing import rank_token
 
 
 def place(vector: torch.Tensor, table: torch.Tensor, ids: np.ndarray, id_: int) -> tuple[float, int]:
@@ -27,7 +27,7 @@ def test_score_and_rank_are_those_of_the_whole_order(monkeypatch, block):
     ids = known.numpy().nonzero()[0]
     prepared = token_table(table, known)
     for id_ in (1, 8, 40, 89):
-        found = standing(prepared, vectors, id_)
+        found = rank_token(prepared, vectors, id_)
         for vector, score, rank in zip(vectors, found.scores.tolist(), found.ranks.tolist(), strict=True):
             expected = place(vector, table[known], ids, id_)
             assert score == pytest.approx(expected[0], rel=1e-12)
@@ -41,7 +41,7 @@ def test_ties_go_to_the_smaller_id(rows, data):
     table = torch.tensor(rows, dtype=torch.float32)
     vector = torch.tensor(data.draw(st.lists(st.integers(-2, 2), min_size=4, max_size=4)), dtype=torch.float32)
     for id_ in range(len(rows)):
-        found = standing(token_table(table), vector[None], id_)
+        found = rank_token(token_table(table), vector[None], id_)
         assert (found.scores.item(), found.ranks.item()) == place(vector, table, np.arange(len(rows)), id_)
 
 
@@ -52,7 +52,7 @@ def test_what_a_quick_product_cannot_tell_apart_stands_as_in_a_readout():
     prepared, vector = token_table(near), torch.randn(1, 64, generator=draw)
     readout = read(prepared, vector, 200)
     for rank, (id_, score) in enumerate(zip(readout.top_ids[0].tolist(), readout.top_scores[0].tolist(), strict=True)):
-        found = standing(prepared, vector, id_)
+        found = rank_token(prepared, vector, id_)
         assert found.ranks.item() == rank + 1
         assert found.scores.item() == pytest.approx(score, rel=1e-14)
 
@@ -61,4 +61,4 @@ def test_what_a_quick_product_cannot_tell_apart_stands_as_in_a_readout():
 def test_a_token_that_is_not_in_the_table(id_):
     known = torch.tensor([True, True, False, True, True])
     with pytest.raises(ValueError, match=f"token {id_} is not in a table of 4 tokens"):
-        standing(token_table(torch.eye(5), known), torch.ones(1, 5), id_)
+        rank_token(token_table(torch.eye(5), known), torch.ones(1, 5), id_)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from app.core.finding.composition import at_unit_norm, composition, seen_from_right
+from app.core.finding.composition import composition_scores, normalise_factors, right_gram_factor
 from app.core.steps import run
 
 D, H, N, M = 24, 4, 3, 5
@@ -27,9 +27,9 @@ def score(of, matrix):
 
 def scores_of(V, W, left, right):
     """Of writers V @ W with readers left @ right, through the small factors."""
-    writers = at_unit_norm(seen_from_right(V, W))
-    readers = at_unit_norm(seen_from_right(right.mT, left.mT))
-    return run(composition(writers, readers))
+    writers = normalise_factors(right_gram_factor(V, W))
+    readers = normalise_factors(right_gram_factor(right.mT, left.mT))
+    return run(composition_scores(writers, readers))
 
 
 def test_factors_say_what_dense_products_say(draw):

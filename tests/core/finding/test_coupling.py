@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from app.core.finding.coupling import specificities, together
+from app.core.finding.coupling import combine_specificities, specificities
 
 
 def test_they_are_those_of_the_dense_product():
@@ -18,9 +18,9 @@ def test_they_are_those_of_the_dense_product():
     for v, found in zip(V, own, strict=True):
         assert found == pytest.approx(math.sqrt(d) * np.linalg.norm(v @ M) / np.linalg.norm(M))
     whole = math.sqrt(d) * np.linalg.norm(A @ M) / (np.linalg.norm(A) * np.linalg.norm(M))
-    assert together(own, s) == pytest.approx(whole)
+    assert combine_specificities(own, s) == pytest.approx(whole)
 
 
 def test_a_circuit_of_zeros_reads_nothing():
     assert specificities(np.ones((2, 3)), np.zeros(3), 9).tolist() == [0, 0]
-    assert together(np.ones(2), np.zeros(2)) == 0
+    assert combine_specificities(np.ones(2), np.zeros(2)) == 0

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from app.core.finding.haar import expected_overlap, random_cosines, unit_rows
+from app.core.finding.haar import expected_overlap, random_cosines, random_orthonormal_rows
 
 
 def test_the_published_size_has_the_published_chance():
@@ -13,7 +13,10 @@ def test_the_published_size_has_the_published_chance():
 @pytest.mark.parametrize(("r1", "r2", "d"), [(64, 64, 576), (5, 9, 32), (3, 20, 21)])
 def test_drawn_subspaces_share_what_is_expected(r1, r2, d):
     n = 100
-    drawn = [np.square(unit_rows(r1, d, 2 * i) @ unit_rows(r2, d, 2 * i + 1).T).sum() for i in range(n)]
+    drawn = [
+        np.square(random_orthonormal_rows(r1, d, 2 * i) @ random_orthonormal_rows(r2, d, 2 * i + 1).T).sum()
+        for i in range(n)
+    ]
     mean, spread = expected_overlap(r1, r2, d)
     assert abs(np.mean(drawn) - mean) < 4 * spread / np.sqrt(n)
     assert np.std(drawn) == pytest.approx(spread, rel=0.3)
@@ -33,6 +36,6 @@ def test_cosines_are_as_many_as_the_smaller_has_dimensions_and_fall():
 
 
 def test_rows_are_orthonormal_and_the_same_for_one_seed():
-    rows = unit_rows(5, 12, 3)
+    rows = random_orthonormal_rows(5, 12, 3)
     np.testing.assert_allclose(rows @ rows.T, np.eye(5), atol=1e-6)
-    np.testing.assert_array_equal(rows, unit_rows(5, 12, 3))
+    np.testing.assert_array_equal(rows, random_orthonormal_rows(5, 12, 3))

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from app.core.finding.expectation import expected, spread
-from app.core.finding.nearest import ROWS, combined, false_discoveries, first, runs, themes
+from app.core.finding.expectation import cosine_spread, expected_count
+from app.core.finding.nearest import ROWS, combine_units, false_discovery_rate, find_largest, iterate_runs, themes
 
 D, V = 24, 300
 
@@ -20,7 +20,7 @@ def unit(rows):
 
 
 def by_chance(alignments, query, moments, n):
-    return expected(alignments / spread(query[None], moments), n)
+    return expected_count(alignments / cosine_spread(query[None], moments), n)
 
 
 @pytest.fixture
@@ -39,13 +39,13 @@ def test_a_theme_is_the_mean_similarity_of_the_tokens(rng, n):
 def test_tokens_are_combined_at_unit_length(rng):
     units, weights = unit(rng.standard_normal((4, D))), np.array([1.0, 2.0, -1.0, 0.5])
     exact = (units.astype(np.float64) * weights[:, None]).sum(0)
-    np.testing.assert_allclose(combined(units, weights), exact / np.linalg.norm(exact), atol=1e-6)
+    np.testing.assert_allclose(combine_units(units, weights), exact / np.linalg.norm(exact), atol=1e-6)
 
 
 def test_what_cancels_has_no_direction(rng):
     one = unit(rng.standard_normal((1, D)))
-    assert combined(np.repeat(one, 2, 0), np.array([1.0, -1.0])) is None
-    assert combined(np.zeros((2, D), np.float32), np.ones(2)) is None
+    assert combine_units(np.repeat(one, 2, 0), np.array([1.0, -1.0])) is None
+    assert combine_units(np.zeros((2, D), np.float32), np.ones(2)) is None
 
 
 def test_the_expected_number_is_that_of_a_normal_distribution():
@@ -83,7 +83,7 @@ def test_most_expected_of_a_bank_without_a_neighbour(rng):
 def test_the_first_are_those_of_a_stable_sort(scores, n):
     scores = np.where(scores == -3, -np.inf, scores)
     order = [i for i in sorted(range(len(scores)), key=lambda i: -scores[i]) if scores[i] > -np.inf]
-    assert first(scores, n).tolist() == order[:n]
+    assert find_largest(scores, n).tolist() == order[:n]
 
 
 @pytest.mark.parametrize("n", [1, 10, 200])
@@ -93,30 +93,30 @@ def test_the_first_of_many_are_those_of_a_stable_sort(rng, n):
         scores[rng.integers(0, len(scores), 50_000)] = -np.inf
         scores[rng.integers(0, len(scores), 1_000)] = np.nan
         known = np.flatnonzero(scores > -np.inf)
-        assert first(scores, n).tolist() == known[np.argsort(-scores[known], kind="stable")][:n].tolist()
+        assert find_largest(scores, n).tolist() == known[np.argsort(-scores[known], kind="stable")][:n].tolist()
     few = np.full(100_001, -np.inf)
     few[[5, 90_000]] = 1, 2
-    assert first(few, n).tolist() == [90_000, 5][:n]
+    assert find_largest(few, n).tolist() == [90_000, 5][:n]
 
 
 def test_what_is_no_number_is_not_among_the_first():
-    assert first(np.array([np.nan, 1.0, -np.inf, 2.0]), 4).tolist() == [3, 1]
+    assert find_largest(np.array([np.nan, 1.0, -np.inf, 2.0]), 4).tolist() == [3, 1]
 
 
 def test_false_discoveries_are_the_share_that_controls_reach(rng):
     rays, controls = rng.standard_normal(3_000), rng.standard_normal(1_000) - 0.5
     score = 1.0
     exact = 3 * (controls >= score).sum() / (rays >= score).sum()
-    assert false_discoveries(score, rays, controls) == pytest.approx(min(1, exact))
-    assert false_discoveries(-9.0, rays, controls) == 1
-    assert false_discoveries(9.0, rays, controls) is None
-    assert false_discoveries(1.0, rays, controls[:0]) is None
+    assert false_discovery_rate(score, rays, controls) == pytest.approx(min(1, exact))
+    assert false_discovery_rate(-9.0, rays, controls) == 1
+    assert false_discovery_rate(9.0, rays, controls) is None
+    assert false_discovery_rate(1.0, rays, controls[:0]) is None
 
 
 @given(st.lists(st.integers(-1, 1)))
 def test_runs_are_all_of_the_values(values):
     given_values = np.array(values, np.int64)
-    found = list(runs(given_values))
+    found = list(iterate_runs(given_values))
     assert [value for value, where in found for _ in range(where.stop - where.start)] == values
     assert all(one != other for (one, _), (other, _) in itertools.pairwise(found))
 
@@ -128,9 +128,9 @@ def test_a_planted_ray_is_found_first_by_theme_and_alignment(rng):
     products = bank @ tokens.T
     order = np.argsort(-products, 1)
     ids = np.stack([order[:, :20], order[:, ::-1][:, :20]], 1).astype(np.int32)
-    query = combined(tokens[[7]], np.ones(1))
-    by_theme = first(themes(tokens @ query, ids).ravel(), 1)
+    query = combine_units(tokens[[7]], np.ones(1))
+    by_theme = find_largest(themes(tokens @ query, ids).ravel(), 1)
     aligned = bank @ query
-    assert by_theme.tolist() == first(np.stack([aligned, -aligned], 1).ravel(), 1).tolist() == [2 * 123 + 1]
+    assert by_theme.tolist() == find_largest(np.stack([aligned, -aligned], 1).ravel(), 1).tolist() == [2 * 123 + 1]
     assert ids[123, 1, 0] == 7
     assert by_chance(aligned[[123]], query, np.eye(D, dtype=np.float32) / D, 500)[0] < 0.01

@@ -1,12 +1,12 @@
 import pytest
 
-from app.core.finding.precedence import read_at, written_at
+from app.core.finding.precedence import read_time, write_time
 
 L = 4
 
 
 def reads(writer, a, reader, b, *, side_by_side=False):
-    return written_at(writer, a) <= read_at(reader, b, L, side_by_side=side_by_side)
+    return write_time(writer, a) <= read_time(reader, b, L, side_by_side=side_by_side)
 
 
 @pytest.mark.parametrize("writer", ["ov", "mlp-out"])
@@ -34,6 +34,6 @@ def test_all_read_the_embedding_and_the_unembedding_reads_all(reader):
 
 def test_who_does_not_write_or_read_is_refused():
     with pytest.raises(ValueError, match="qk writes nothing"):
-        written_at("qk", 0)
+        write_time("qk", 0)
     with pytest.raises(ValueError, match="mlp-out reads nothing"):
-        read_at("mlp-out", 0, L)
+        read_time("mlp-out", 0, L)

@@ -1,21 +1,21 @@
 import numpy as np
 import pytest
 
-from app.core.finding.reversal import BINS, FLOOR, STEP, count, false_shares, place
+from app.core.finding.reversal import BINS, FLOOR, STEP, bin_of, count_bins, false_shares
 
 L = 5
 
 
 def test_a_bin_begins_where_it_says():
-    assert place(np.array([FLOOR, FLOOR + STEP / 2, 2.3, 2.999, 3.0, 99.0])).tolist() == [0, 0, 3, 9, 10, BINS - 1]
-    assert count(np.array([[1.0, 1.99], [2.0, 3.05]])).tolist() == [1, *[0] * 9, 1, *[0] * (BINS - 11)]
+    assert bin_of(np.array([FLOOR, FLOOR + STEP / 2, 2.3, 2.999, 3.0, 99.0])).tolist() == [0, 0, 3, 9, 10, BINS - 1]
+    assert count_bins(np.array([[1.0, 1.99], [2.0, 3.05]])).tolist() == [1, *[0] * 9, 1, *[0] * (BINS - 11)]
 
 
 def test_shares_are_those_of_plain_counting():
     rng = np.random.default_rng(0)
     values = rng.exponential(1.2, (L, L, 400))
     values[np.triu_indices(L, 1)] *= 1.3  # in the right order some mean something
-    counts = np.array([[count(pair) for pair in row] for row in values])
+    counts = np.array([[count_bins(pair) for pair in row] for row in values])
     pairs = np.full((L, L), 400)
     found = false_shares(counts, pairs)
     assert found.shape == (L - 1, BINS)

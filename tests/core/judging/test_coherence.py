@@ -13,10 +13,10 @@ from app.core.judging import coherence as coherence_module
 from app.core.judging.coherence import (
     LEAST,
     Lexicon,
-    chosen_first,
     coherence,
     first_coherence,
     lexicon,
+    put_chosen_first,
     shared_components,
 )
 from app.core.judging.collapse import is_trained
@@ -90,7 +90,7 @@ def test_of_the_tokens_that_count_against_the_pairs_one_by_one(k):
     rows = rays(8, k)
     chosen = torch.rand(rows.shape, generator=torch.Generator().manual_seed(1)) < torch.linspace(0, 1, 8)[:, None]
     words, units = words_of(token_table(vectors), every), bare(vectors, every)
-    found = first_coherence(words, *chosen_first(rows, chosen), lengths)
+    found = first_coherence(words, *put_chosen_first(rows, chosen), lengths)
     for i, own in enumerate(found.tolist()):
         left = rows[i][chosen[i]].tolist()
         for length, value in zip(lengths, own, strict=True):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import false_discovery_control, norm
 
-from app.core.judging.discovery import FDR, needed_at_floor, q_values
+from app.core.judging.discovery import FDR, count_needed_at_floor, q_values
 
 P = arrays(np.float64, st.integers(1, 20), elements=st.floats(0, 1) | st.sampled_from([0.0, 1 / 4001, 0.5, 1.0]))
 
@@ -73,7 +73,7 @@ def test_no_more_are_false_than_is_said(nominal):
 
 @pytest.mark.parametrize(("n_tests", "n_control"), [(34_522, 4_000), (128, 4_000), (18_752, 4_000), (999, 99), (1, 9)])
 def test_so_many_at_the_floor_are_found_and_one_fewer_are_not(n_tests, n_control):
-    needed = needed_at_floor(n_tests, n_control)
+    needed = count_needed_at_floor(n_tests, n_control)
     for at_floor, is_any_found in ((needed, True), (needed - 1, False)):
         if at_floor <= n_tests:
             p = np.full(n_tests, 1.0)
@@ -82,4 +82,4 @@ def test_so_many_at_the_floor_are_found_and_one_fewer_are_not(n_tests, n_control
 
 
 def test_a_control_that_is_too_small_can_show_nothing():
-    assert needed_at_floor(5, 1) > 5
+    assert count_needed_at_floor(5, 1) > 5

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from app.core.judging.progression import first_minus_last, parts, rank_correlation
+from app.core.judging.progression import assign_parts, first_minus_last, rank_correlation
 
 
 def test_first_and_last_quarter():
@@ -28,7 +28,7 @@ def test_what_does_not_change_has_no_correlation():
 
 @pytest.mark.parametrize("n", [0, 1, 7, 10, 64])
 def test_parts_are_equal_and_in_order(n):
-    found = parts(n)
+    found = assign_parts(n)
     assert len(found) == n
     assert (np.diff(found) >= 0).all()
     sizes = np.bincount(found, minlength=10) if n else np.zeros(10)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from app.core.judging.rays import ALPHA, HALF, RAY_CLASSES, READINGS, classes, readings
+from app.core.judging.rays import ALPHA, HALF, RAY_CLASSES, READINGS, classify_directions, classify_rays
 
 D, CLUSTERS, SIZE, NOISE = 64, 40, 30, 0.7
 K, CONTROLS = 10, 2000
@@ -30,20 +30,22 @@ def names(codes):
 
 @given(P, P, P)
 def test_against_the_words_one_by_one(plus, minus, difference):
-    found = classes(plus, minus, difference)
+    found = classify_directions(plus, minus, difference)
     assert names(found).tolist() == [word(*each) for each in zip(plus, minus, difference, strict=True)]
 
 
 @given(P, P, P)
 def test_which_ray_is_called_plus_does_not_matter(plus, minus, difference):
-    assert classes(plus, minus, difference).tolist() == classes(minus, plus, difference).tolist()
+    assert (
+        classify_directions(plus, minus, difference).tolist() == classify_directions(minus, plus, difference).tolist()
+    )
 
 
 def test_every_word_occurs_in_any_shape():
     plus = np.array([[0.001, 0.001], [0.5, 0.001]], dtype=np.float32)
     minus = np.array([[0.5, 0.001], [0.5, 0.5]], dtype=np.float32)
     difference = np.array([[0.001, 0.5], [0.001, 0.5]], dtype=np.float32)
-    found = names(classes(plus, minus, difference))
+    found = names(classify_directions(plus, minus, difference))
     assert found.tolist() == [["one-sided", "antipodal"], ["neither", "undetermined"]]
 
 
@@ -73,7 +75,7 @@ def reading(p, letterless, n_forms, forms_p, spelling_p, beyond_p, beyond_share)
 
 @given(P, BOOLS, arrays(np.int32, 12, elements=st.sampled_from([0, 9, 10, 50])), P, P, P, SHARES)
 def test_readings_against_the_words_one_by_one(p, letterless, n_forms, forms_p, spelling_p, beyond_p, beyond_share):
-    found = readings(p, letterless, n_forms, forms_p, spelling_p, beyond_p, beyond_share)
+    found = classify_rays(p, letterless, n_forms, forms_p, spelling_p, beyond_p, beyond_share)
     numbers = zip(p, letterless, n_forms, forms_p, spelling_p, beyond_p, beyond_share, strict=True)
     assert [READINGS[code] for code in found] == [reading(*each) for each in numbers]
 
@@ -90,7 +92,7 @@ def test_every_reading_occurs():
         (never, False, 3, never, never, never, never),
     ]
     columns = [np.array(column)[:, None] for column in zip(*rows, strict=True)]
-    assert np.array(READINGS)[readings(*columns)].tolist() == [[name] for name in READINGS]
+    assert np.array(READINGS)[classify_rays(*columns)].tolist() == [[name] for name in READINGS]
 
 
 class World:
@@ -124,7 +126,7 @@ class World:
         found = self.coherence(directions)
         p = above(found, self.control)
         lead = above(np.abs(found[:, 0] - found[:, 1]), np.abs(self.control[:, 0] - self.control[:, 1]))
-        return names(classes(p[:, 0], p[:, 1], lead))
+        return names(classify_directions(p[:, 0], p[:, 1], lead))
 
 
 def above(values: np.ndarray, control: np.ndarray) -> np.ndarray:

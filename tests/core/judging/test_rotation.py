@@ -7,8 +7,8 @@ from scipy import stats
 
 from app.core.exact.readout import read, token_table
 from app.core.judging.coherence import coherence, lexicon, shared_components
-from app.core.judging.rotation import images, rotated
-from app.core.judging.significance import standing
+from app.core.judging.rotation import draw_images, draw_in_span
+from app.core.judging.significance import compare_to_control
 
 D, H = 40, 6
 
@@ -26,7 +26,7 @@ def coordinates(vectors, span):
 
 
 def test_unit_vectors_in_the_span():
-    found = rotated(rows(), 50, 1)
+    found = draw_in_span(rows(), 50, 1)
     assert (found.shape, found.dtype) == ((50, D), torch.float32)
     np.testing.assert_allclose(found.double().norm(dim=1), 1, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(coordinates(found, rows()), axis=1), 1, atol=1e-6)
@@ -34,28 +34,28 @@ def test_unit_vectors_in_the_span():
 
 def test_no_direction_of_the_span_is_more_likely_than_another():
     """The square of any coordinate of a random unit vector has a Beta distribution."""
-    inside = coordinates(rotated(rows(), 4_000, 2), rows())
+    inside = coordinates(draw_in_span(rows(), 4_000, 2), rows())
     for axis in (*np.eye(H), *np.linalg.qr(np.random.default_rng(0).normal(size=(H, H)))[0]):
         assert stats.kstest((inside @ axis) ** 2, stats.beta(0.5, (H - 1) / 2).cdf).pvalue > 1e-3
         assert abs(np.sign(inside @ axis).mean()) < 4 / np.sqrt(4_000)
 
 
 def test_a_seed_gives_the_same_vectors_and_another_gives_others():
-    assert torch.equal(rotated(rows(), 5, 3), rotated(rows(), 5, 3))
-    assert (rotated(rows(), 5, 3) * rotated(rows(), 5, 4)).sum(dim=1).abs().max() < 0.999
-    independent = rotated(rows(), 500, 3)
+    assert torch.equal(draw_in_span(rows(), 5, 3), draw_in_span(rows(), 5, 3))
+    assert (draw_in_span(rows(), 5, 3) * draw_in_span(rows(), 5, 4)).sum(dim=1).abs().max() < 0.999
+    independent = draw_in_span(rows(), 500, 3)
     assert abs((independent[:-1] * independent[1:]).sum(dim=1).mean()) < 4 / np.sqrt(500 * H)
 
 
 def test_dependent_rows_span_what_they_span():
     base = rows(2)
-    found = rotated(torch.cat([base, base[:1] * 3, torch.zeros(1, D), base.sum(dim=0)[None]]), 300, 5)
+    found = draw_in_span(torch.cat([base, base[:1] * 3, torch.zeros(1, D), base.sum(dim=0)[None]]), 300, 5)
     assert np.linalg.matrix_rank(found.double().numpy(), tol=1e-4) == 2
     np.testing.assert_allclose(np.linalg.norm(coordinates(found, base), axis=1), 1, atol=1e-5)
 
 
 def test_a_line_has_two_unit_vectors():
-    found = rotated(rows(1), 40, 6)
+    found = draw_in_span(rows(1), 40, 6)
     np.testing.assert_allclose(found.abs(), rows(1).expand(40, D).abs() / rows(1).norm(), atol=1e-6)
     assert set(torch.sign(found[:, 0]).tolist()) == {-1, 1}
 
@@ -63,7 +63,7 @@ def test_a_line_has_two_unit_vectors():
 @pytest.mark.parametrize("n", [0, 3])
 def test_nothing_cannot_be_turned(n):
     with pytest.raises(ValueError, match=f"{n} rows of {D} span nothing"):
-        rotated(torch.zeros(n, D), 5, 0)
+        draw_in_span(torch.zeros(n, D), 5, 0)
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +87,12 @@ def test_a_planted_ray_is_better_than_rotations_and_a_random_basis_of_its_span_i
     judged, direction = clustered
     generator = torch.Generator().manual_seed(8)
     span = torch.cat([direction[None], torch.randn(15, len(direction), generator=generator)])
-    control = judged(rotated(span, 2_000, 9))
-    assert standing(judged(direction[None]), control)[1][0] < 0.01
+    control = judged(draw_in_span(span, 2_000, 9))
+    assert compare_to_control(judged(direction[None]), control)[1][0] < 0.01
     unit = np.linalg.qr(span.double().numpy().T)[0].T
     normal = np.random.default_rng(10)
     firsts = [np.linalg.qr(normal.normal(size=(16, 16)))[0][:, 5] @ unit for _ in range(300)]
-    p = standing(judged(torch.from_numpy(np.stack(firsts)).float()), control)[1]
+    p = compare_to_control(judged(torch.from_numpy(np.stack(firsts)).float()), control)[1]
     assert stats.kstest(p, "uniform").pvalue > 0.01
 
 
@@ -105,22 +105,22 @@ def factors(*strength):
 
 def test_images_are_unit_vectors_of_the_span():
     pair, V = factors(3.0, 2.0, 1.0)
-    found = images(pair, 50, 1)
+    found = draw_images(pair, 50, 1)
     assert (found.shape, found.dtype) == ((50, D), torch.float32)
     inside = found.double().numpy() @ V
     np.testing.assert_allclose(np.linalg.norm(inside, axis=1), 1, atol=1e-5)
-    assert not torch.equal(found, images(pair, 50, 2))
+    assert not torch.equal(found, draw_images(pair, 50, 2))
 
 
 def test_a_direction_is_in_an_image_as_its_singular_value_says():
     """Ratios of two coordinates are those of two normals times the ratio of singular values: Cauchy."""
     pair, V = factors(8.0, 2.0)
-    inside = images(pair, 4_000, 3).double().numpy() @ V
+    inside = draw_images(pair, 4_000, 3).double().numpy() @ V
     assert stats.kstest(inside[:, 0] / inside[:, 1], stats.cauchy(scale=4.0).cdf).pvalue > 1e-3
     # The other side of the same matrix has the same strengths.
-    other = images([factor.T for factor in reversed(pair)], 4_000, 4).double().numpy() @ pair[0].double().numpy()
+    other = draw_images([factor.T for factor in reversed(pair)], 4_000, 4).double().numpy() @ pair[0].double().numpy()
     assert stats.kstest(other[:, 0] / other[:, 1], stats.cauchy(scale=4.0).cdf).pvalue > 1e-3
 
 
 def test_a_zero_matrix_has_no_images():
-    assert images([torch.zeros(7, 2), torch.zeros(2, D)], 5, 0).shape == (0, D)
+    assert draw_images([torch.zeros(7, 2), torch.zeros(2, D)], 5, 0).shape == (0, D)

@@ -151,7 +151,7 @@ def test_parts_and_threads_change_nothing(samples, atoms, monkeypatch):
         again = sparse_codes(samples, atoms, 6)
     finally:
         torch.set_num_threads(before)
-    assert coding.encoder(atoms).at_once(6) < len(samples)
+    assert coding.encoder(atoms).batch_size(6) < len(samples)
     assert torch.equal(whole[0], again[0])
     assert torch.allclose(whole[1], again[1], rtol=1e-6)
 

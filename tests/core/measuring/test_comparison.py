@@ -4,15 +4,15 @@ import torch
 
 from app.core.measuring import comparison
 from app.core.measuring.comparison import (
-    drawn_rows,
-    errors_side_by_side,
+    compare_errors,
+    draw_rows,
+    find_partners,
     overlap,
-    partners,
     random_vectors,
     span,
 )
-from app.core.measuring.energy import explained
-from tests.core.conftest import ended
+from app.core.measuring.energy import explained_shares
+from tests.core.conftest import run_steps
 
 D = 24
 
@@ -37,7 +37,7 @@ def mixed(vectors, count, seed=8):
 
 def energies_of(gram, vectors, counts):
     """The shares that the spans of the first so many vectors explain."""
-    return explained(gram, vectors)[list(counts)]
+    return explained_shares(gram, vectors)[list(counts)]
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_partners_are_the_nearest(monkeypatch):
     monkeypatch.setattr(comparison, "ROWS", 7)
     vectors, others = unit(50, D), unit(31, D, seed=1)
     dense = vectors.double().numpy() @ others.double().numpy().T
-    indices, cosines = partners(vectors, others)
+    indices, cosines = find_partners(vectors, others)
     assert indices.tolist() == np.abs(dense).argmax(axis=1).tolist()
     assert np.allclose(cosines, dense[np.arange(50), indices])
     assert (cosines < 0).any()
@@ -126,7 +126,7 @@ def test_partners_are_the_nearest(monkeypatch):
 
 def test_a_basis_is_its_own_partner():
     vectors = unit(30, D)
-    indices, cosines = partners(vectors, -vectors.flip(0))
+    indices, cosines = find_partners(vectors, -vectors.flip(0))
     assert torch.equal(indices, torch.arange(30).flip(0))
     assert torch.allclose(cosines, -torch.ones(30, dtype=torch.float64), atol=1e-6)
 
@@ -136,18 +136,16 @@ def test_order_and_signs_change_no_number(samples, gram):
     turned, also = shuffled(vectors), shuffled(others)
     assert torch.allclose(overlap(vectors[:9], others), overlap(shuffled(vectors[:9]), also), atol=1e-9)
     assert torch.allclose(energies_of(gram, others, [10]), energies_of(gram, also, [10]), rtol=1e-9)
-    plain, again = (
-        ended(errors_side_by_side(samples, {"some": side}, 5, seed=0))["some"] for side in (vectors, turned)
-    )
+    plain, again = (run_steps(compare_errors(samples, {"some": side}, 5, seed=0))["some"] for side in (vectors, turned))
     assert torch.allclose(plain.own, again.own, rtol=1e-6)
     assert torch.equal(plain.control, again.control)
-    ours, theirs = (partners(others, side).cosines.abs() for side in (vectors, turned))
+    ours, theirs = (find_partners(others, side).cosines.abs() for side in (vectors, turned))
     assert torch.allclose(ours, theirs)
 
 
 def test_bases_are_coded_beside_a_control_of_their_size(samples):
     Vh = torch.linalg.svd(samples, full_matrices=False).Vh
-    errors = ended(errors_side_by_side(samples, {"svd": Vh, "axes": torch.eye(D), "many": unit(200, D)}, 6, seed=3))
+    errors = run_steps(compare_errors(samples, {"svd": Vh, "axes": torch.eye(D), "many": unit(200, D)}, 6, seed=3))
     assert list(errors) == ["svd", "axes", "many"]
     coefficients = (samples @ Vh.T).abs().sort(descending=True).values.double()
     theirs = (coefficients.square().flip(1).cumsum(dim=1).flip(1)[:, 1:7].sum(dim=0)).sqrt() / samples.double().norm()
@@ -171,11 +169,11 @@ def test_random_vectors_point_anywhere():
 
 def test_rows_are_drawn_without_favour():
     samples = torch.arange(100.0)[:, None]
-    drawn = drawn_rows(samples, 30, seed=0)[:, 0]
+    drawn = draw_rows(samples, 30, seed=0)[:, 0]
     assert len(drawn.unique()) == len(drawn) == 30
     assert torch.equal(drawn, drawn.sort().values)
-    assert torch.equal(drawn, drawn_rows(samples, 30, seed=0)[:, 0])
-    assert not torch.equal(drawn, drawn_rows(samples, 30, seed=1)[:, 0])
-    assert torch.equal(drawn_rows(samples, 1000, seed=0), samples)
-    means = torch.stack([drawn_rows(samples, 30, seed=seed).mean() for seed in range(200)])
+    assert torch.equal(drawn, draw_rows(samples, 30, seed=0)[:, 0])
+    assert not torch.equal(drawn, draw_rows(samples, 30, seed=1)[:, 0])
+    assert torch.equal(draw_rows(samples, 1000, seed=0), samples)
+    means = torch.stack([draw_rows(samples, 30, seed=seed).mean() for seed in range(200)])
     assert float(means.mean()) == pytest.approx(49.5, abs=1.5)

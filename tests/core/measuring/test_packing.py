@@ -5,7 +5,7 @@ import torch
 from app.core.measuring import packing
 from app.core.measuring.coding import sparse_codes
 from app.core.measuring.comparison import random_vectors
-from app.core.measuring.packing import BINS, nearness, needs, pairwise_cosines, random_cosines
+from app.core.measuring.packing import BINS, count_needs, measure_nearness, pairwise_cosines, random_cosines
 
 D = 32
 
@@ -66,7 +66,7 @@ def test_random_cosines_are_those_of_the_density():
 def test_needs_are_those_of_each_sample():
     atoms, most, thresholds = unit(50, D), 6, (0.6, 0.3)
     samples = torch.cat([torch.randn(60, D, generator=torch.Generator().manual_seed(1)), atoms[:3], torch.zeros(2, D)])
-    errors, counts, quartiles = needs(samples, atoms, most, thresholds)
+    errors, counts, quartiles = count_needs(samples, atoms, most, thresholds)
     needed = np.full((2, 65), most + 1)
     for nonzeros in range(most, -1, -1):
         left = samples.double()
@@ -87,7 +87,7 @@ def test_samples_need_fewer_of_the_atoms_they_are_made_of():
     draw, atoms = torch.Generator().manual_seed(2), unit(64, D)
     support = torch.rand(400, 64, generator=draw).topk(3).indices
     samples = torch.einsum("nk,nkd->nd", 1 + torch.rand(400, 3, generator=draw), atoms[support])
-    own, control = (needs(samples, side, 10, [0.3]) for side in (atoms, random_vectors(64, atoms, seed=3)))
+    own, control = (count_needs(samples, side, 10, [0.3]) for side in (atoms, random_vectors(64, atoms, seed=3)))
     assert own.quartiles[0, 1] <= 3
     assert control.quartiles[0, 1] >= own.quartiles[0, 1] + 3
     assert (own.errors[2:] < 0.5 * control.errors[2:]).all()
@@ -96,7 +96,7 @@ def test_samples_need_fewer_of_the_atoms_they_are_made_of():
 def test_atoms_between_directions_are_lonely():
     """One along a direction, one halfway between two, one as far from all axes as any vector can be."""
     atoms = torch.stack([torch.eye(D)[4], (torch.eye(D)[0] - torch.eye(D)[1]) / 2**0.5, torch.full((D,), D**-0.5)])
-    found = nearness(atoms, torch.eye(D), random_vectors(2000, atoms, seed=0))
+    found = measure_nearness(atoms, torch.eye(D), random_vectors(2000, atoms, seed=0))
     assert torch.allclose(found.cosines, torch.tensor([1, 0.5**0.5, D**-0.5], dtype=torch.float64), atol=1e-6)
     assert found.lonely.tolist() == [False, False, True]
     assert (found.control.diff() > 0).all()
@@ -105,7 +105,7 @@ def test_atoms_between_directions_are_lonely():
 
 def test_five_in_a_hundred_random_vectors_are_lonely():
     axes = torch.linalg.qr(torch.randn(D, D, generator=torch.Generator().manual_seed(5))).Q
-    found = nearness(unit(4000, D, seed=6), axes, random_vectors(4000, axes, seed=7))
+    found = measure_nearness(unit(4000, D, seed=6), axes, random_vectors(4000, axes, seed=7))
     assert float(found.lonely.double().mean()) == pytest.approx(0.05, abs=0.015)
 
 
@@ -113,7 +113,7 @@ def test_signs_and_order_change_nothing():
     atoms = unit(40, D)
     turned = (atoms * torch.where(torch.arange(40) % 3 == 0, -1.0, 1.0)[:, None]).flip(0)
     axes = torch.eye(D)
-    ours, theirs = (nearness(side, axes, unit(50, D, seed=1)).cosines for side in (atoms, turned))
+    ours, theirs = (measure_nearness(side, axes, unit(50, D, seed=1)).cosines for side in (atoms, turned))
     assert torch.allclose(ours, theirs.flip(0))
     permuted = pairwise_cosines(atoms.flip(0)).counts
     assert torch.equal(permuted, pairwise_cosines(atoms).counts)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from app.core.matrix import READ, WRITE, Matrix
-from app.core.measuring.scores import SCORES, copying, energy_shares, stream_gram
+from app.core.measuring.scores import SCORES, copying_score, energy_shares, stream_gram
 
 
 @pytest.mark.parametrize("rank", [1, 5, 64])
@@ -47,7 +47,7 @@ def test_copying_is_that_of_the_whole_token_matrix():
     W_E, W_U = torch.randn(60, 10), torch.randn(10, 60)
     W_V, W_O = torch.randn(10, 4), torch.randn(4, 10)
     whole = torch.linalg.eigvals((W_E @ W_V @ W_O @ W_U).double())
-    score = copying(Matrix((W_V, W_O), READ, WRITE), stream_gram(W_E, W_U.T))
+    score = copying_score(Matrix((W_V, W_O), READ, WRITE), stream_gram(W_E, W_U.T))
     assert score == pytest.approx(float((whole.sum() / whole.abs().sum()).real), abs=1e-4)
 
 
@@ -55,6 +55,6 @@ def test_copying_suppressing_and_neither():
     W_E = torch.randn(60, 10)
     gram = stream_gram(W_E, W_E)
     Q = torch.linalg.qr(torch.randn(10, 4)).Q
-    assert copying(Matrix((Q, Q.T), READ, WRITE), gram) == pytest.approx(1, abs=1e-5)
-    assert copying(Matrix((Q, -Q.T), READ, WRITE), gram) == pytest.approx(-1, abs=1e-5)
-    assert copying(Matrix((Q, torch.zeros(4, 10)), READ, WRITE), gram) == 0
+    assert copying_score(Matrix((Q, Q.T), READ, WRITE), gram) == pytest.approx(1, abs=1e-5)
+    assert copying_score(Matrix((Q, -Q.T), READ, WRITE), gram) == pytest.approx(-1, abs=1e-5)
+    assert copying_score(Matrix((Q, torch.zeros(4, 10)), READ, WRITE), gram) == 0

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from app.core.circuits import CIRCUITS, Head
-from app.core.decomposition import Decomposition, rounding_norms, seen_variances
+from app.core.decomposition import Decomposition, error_variances, rounding_norms
 from app.core.folding import Norms, fold_head, fold_mlp
 from app.core.matrix import READ, WRITE, Matrix
-from app.core.measuring.turns import Leak, leaks, median_degrees, rest, turns
+from app.core.measuring.turns import Leak, expected_leaks, median_degrees, predict_turns, retained_shares
 from app.core.mlp import MLP_MATRICES, Mlp
-from app.core.noise import Noise, of_steps
-from app.core.rotary import Rotary, at_distance
-from tests.core.conftest import decompose, terms_of, upright_and_not
+from app.core.noise import Noise, noise_of_steps
+from app.core.rotary import Rotary, rotate_head
+from tests.core.conftest import decompose, make_upright_and_not, terms_of
 
 D, H, DRAWS = 40, 8, 120
 
@@ -55,7 +55,7 @@ def circuit(step_A: float, step_B: float) -> Matrix:
     A, B = torch.randn(D, H, generator=draw), torch.randn(H, D, generator=draw)
     A, B = A * torch.logspace(0, -0.5, H), B * torch.logspace(0, -0.5, H)[:, None]
     gain = torch.logspace(-0.7, 0.7, D)[torch.randperm(D, generator=draw)]
-    noise = (of_steps(A, step_A).scaled(rows=gain), of_steps(B, step_B))
+    noise = (noise_of_steps(A, step_A).scale(rows=gain), noise_of_steps(B, step_B))
     return Matrix((gain[:, None] * A, B), READ, WRITE, noise)
 
 
@@ -66,7 +66,7 @@ def samples() -> torch.Tensor:
 
 def is_near(matrix: Matrix, terms: Decomposition, measured: Redrawn) -> bool:
     """Whether every side's predictions are within a quarter in the median, and within a factor of 1.6 each."""
-    predicted = turns(matrix, terms)
+    predicted = predict_turns(matrix, terms)
     assert predicted is not None
     for side, degrees in zip(predicted, measured.degrees, strict=True):
         ratio = side.degrees / degrees
@@ -94,7 +94,7 @@ def test_a_factor_or_a_gain_left_out_is_seen():
         (nothing, of_B),
         (of_A, nothing.transposed),
         (Noise(torch.ones_like(of_A.rows), of_A.columns), of_B),
-        (of_A.scaled(columns=torch.full((H,), 2.0)), of_B),
+        (of_A.scale(columns=torch.full((H,), 2.0)), of_B),
     ):
         assert not is_near(replace(matrix, noise=wrong), terms, measured)
 
@@ -102,13 +102,13 @@ def test_a_factor_or_a_gain_left_out_is_seen():
 @pytest.mark.parametrize("way", [0, 1], ids=["rows", "columns"])
 def test_turns_of_one_factor(way):
     upright = samples()
-    noise = of_steps(upright.T, 0.2).transposed
-    matrix = replace(upright_and_not(upright)[way], noise=((noise, noise.transposed)[way],))
+    noise = noise_of_steps(upright.T, 0.2).transposed
+    matrix = replace(make_upright_and_not(upright)[way], noise=((noise, noise.transposed)[way],))
     terms = terms_of("svd", matrix)
     measured = redrawn(matrix, terms)
     assert is_near(matrix, terms, measured)
     # The stream's side has nowhere to go but its own span.
-    stream, tokens = leaks(seen_variances(matrix, terms), terms)[:: 1 if way else -1]
+    stream, tokens = expected_leaks(error_variances(matrix, terms), terms)[:: 1 if way else -1]
     assert stream.n_out == 0
     assert not stream.out.any()
     assert (tokens.out > 0).all()
@@ -119,7 +119,7 @@ def test_each_side_turns_by_what_it_sees():
     noise = Noise(torch.tensor([0, 1e-3, 0], dtype=torch.float64), torch.ones(3, dtype=torch.float64))
     matrix = Matrix((torch.diag(torch.tensor([3.0, 1.0, 0.1])),), READ, WRITE, (noise,))
     terms = terms_of("svd", matrix)
-    left, right = turns(matrix, terms) or ()
+    left, right = predict_turns(matrix, terms) or ()
     measured = redrawn(matrix, terms).degrees
     # One number alone turns them: which is uniform here, and not nearly normal.
     assert left.degrees[0] / right.degrees[0] == pytest.approx(float(measured[0][0] / measured[1][0]), rel=0.05)
@@ -129,7 +129,7 @@ def test_each_side_turns_by_what_it_sees():
 def test_spans_that_stay():
     for matrix in (circuit(0.2, 0.2), circuit(0.1, 0.4)):
         terms = decompose(matrix)
-        measured, predicted = redrawn(matrix, terms), turns(matrix, terms)
+        measured, predicted = redrawn(matrix, terms), predict_turns(matrix, terms)
         assert predicted is not None
         for side, shares in zip(predicted, measured.rest, strict=True):
             # Its own mean squared cosine for the last: where everything is lost, first order says so too soon.
@@ -141,7 +141,7 @@ def test_a_pair_of_equal_strength_is_anywhere_in_its_plane():
     small = Noise(torch.full((6,), 1e-8, dtype=torch.float64), torch.ones(3, dtype=torch.float64))
     factors = (axes[:, :3] * torch.tensor([2.0, 1.0, 1.0]), axes[:3])
     matrix = Matrix(factors, READ, WRITE, (small, small.transposed))
-    found = turns(matrix, decompose(matrix))
+    found = predict_turns(matrix, decompose(matrix))
     assert found is not None
     for side in found:
         assert side.degrees[0] < 0.1
@@ -153,7 +153,7 @@ def test_a_pair_of_equal_strength_is_anywhere_in_its_plane():
 
 def test_nothing_is_turned_where_nothing_is_off():
     matrix = circuit(0.0, 0.0)
-    found = turns(matrix, decompose(matrix))
+    found = predict_turns(matrix, decompose(matrix))
     assert found is not None
     for side in found:
         assert not side.degrees.any()
@@ -161,17 +161,17 @@ def test_nothing_is_turned_where_nothing_is_off():
     same = Matrix((torch.eye(4)[:, :2], torch.eye(4)[:2]), READ, WRITE)
     nothing = Noise(torch.zeros(4, dtype=torch.float64), torch.ones(2, dtype=torch.float64))
     both = replace(same, noise=(nothing, nothing.transposed))
-    assert [side.degrees.tolist() for side in turns(both, decompose(both)) or ()] == [[0, 0], [0, 0]]
+    assert [side.degrees.tolist() for side in predict_turns(both, decompose(both)) or ()] == [[0, 0], [0, 0]]
 
 
 def test_nothing_is_said_where_nothing_is_known():
     matrix = replace(circuit(0.1, 0.1), noise=None)
-    assert turns(matrix, decompose(matrix)) is None
+    assert predict_turns(matrix, decompose(matrix)) is None
 
 
 def test_a_matrix_of_zeros():
     matrix = replace(circuit(0.1, 0.1), factors=(torch.zeros(D, H), torch.zeros(H, D)))
-    found = turns(matrix, decompose(matrix))
+    found = predict_turns(matrix, decompose(matrix))
     assert found is not None
     assert [side.degrees.shape for side in found] == [(0,), (0,)]
     assert [side.rest.shape for side in found] == [(0,), (0,)]
@@ -185,14 +185,14 @@ def test_half_of_all_errors_turn_by_less():
     squares += 0.002 * torch.randn(20_000, 5, 50, generator=draw, dtype=torch.float64).square().mean(dim=2)
     measured = squares.sqrt().atan().rad2deg().median(dim=0).values
     assert torch.allclose(median_degrees(leak), measured, rtol=0.05)
-    assert rest(leak)[0] == pytest.approx(1 / 1.002)
+    assert retained_shares(leak)[0] == pytest.approx(1 / 1.002)
 
 
 @pytest.mark.parametrize("way", [0, 1, 2], ids=["rows", "columns", "circuit"])
 def test_badges_go_by_the_noise_where_it_is_known(way):
     if way < 2:
-        noise = of_steps(samples().T, 0.2).transposed
-        matrix = replace(upright_and_not(samples())[way], noise=((noise, noise.transposed)[way],))
+        noise = noise_of_steps(samples().T, 0.2).transposed
+        matrix = replace(make_upright_and_not(samples())[way], noise=((noise, noise.transposed)[way],))
         terms = terms_of("svd", matrix)
     else:
         matrix = circuit(0.1, 0.2)
@@ -226,7 +226,7 @@ def with_noise(tensors: Head | Mlp) -> Head | Mlp:
     names = [name for name in vars(tensors) if name.startswith("W_")]
     weights = {name: getattr(tensors, name) for name in names}
     weights = {name: W * torch.linspace(0.3, 2, W.shape[1]) for name, W in weights.items()}
-    noise = {name: of_steps(W, 0.1 + 0.1 * at) for at, (name, W) in enumerate(weights.items())}
+    noise = {name: noise_of_steps(W, 0.1 + 0.1 * at) for at, (name, W) in enumerate(weights.items())}
     return replace(tensors, **weights, noise=noise)
 
 
@@ -244,7 +244,7 @@ def test_errors_go_through_the_norms_and_turns_that_weights_go_through(head, mlp
     def product(tensors: Head | Mlp) -> Matrix:
         if isinstance(tensors, Mlp):
             return MLP_MATRICES[kind](fold_mlp(tensors, norms))
-        return CIRCUITS[kind](at_distance(fold_head(tensors, norms), rotary, 3))
+        return CIRCUITS[kind](rotate_head(fold_head(tensors, norms), rotary, 3))
 
     tensors = with_noise(head if kind in CIRCUITS else mlp)
     matrix, draw = product(tensors), torch.Generator().manual_seed(4)
@@ -253,7 +253,7 @@ def test_errors_go_through_the_norms_and_turns_that_weights_go_through(head, mlp
     for _ in range(60):
         seen.append(u @ (product(off(tensors, draw)).dense() - matrix.dense()) @ v.T * 1e2)
     measured = torch.stack(seen).square().mean(dim=0)
-    ratio = seen_variances(matrix, terms).pairs / measured
+    ratio = error_variances(matrix, terms).pairs / measured
     assert 0.9 < ratio.median() < 1.15
     assert (ratio.log().mean(dim=0).exp()).min() > 0.9
     assert (ratio.log().mean(dim=1).exp()).max() < 1.25

@@ -4,7 +4,7 @@ import pytest
 
 from app.core.basis import BASES
 from app.explorer.asking import agenda as module
-from app.explorer.asking.agenda import agenda, fills_gallery, is_done
+from app.explorer.asking.agenda import fills_gallery, is_done, list_tasks
 from app.explorer.library import Library
 from app.explorer.making.tables import Tables
 from app.jobs.precompute import precompute
@@ -24,7 +24,7 @@ def store(fresh_data):
 
 
 def test_every_matrix_comes_first_and_no_tab_of_the_embedding_is_a_dead_end(model):
-    first, *fits = agenda(model, "folded")
+    first, *fits = list_tasks(model, "folded")
     assert first.basis == "svd"
     assert set(first.matrices) == {"ov", "qk", "mlp-in", "mlp-out", "embed", "unembed", "pos"} | {
         "heads/write",
@@ -41,16 +41,16 @@ def test_every_matrix_comes_first_and_no_tab_of_the_embedding_is_a_dead_end(mode
 
 def test_an_encoder_has_an_agenda_of_its_own(member):
     bert = Library(Catalog(member("bert").data)).model("bert")
-    assert {task.processings for task in agenda(bert, "folded")} == {("raw",)}
+    assert {task.processings for task in list_tasks(bert, "folded")} == {("raw",)}
 
 
 @pytest.mark.parametrize("basis", ["svd", "pca"])
 def test_a_task_is_done_when_all_that_it_leaves_is_there(store, model, basis):
-    task = next(task for task in agenda(model, "folded") if task.basis == basis)
+    task = next(task for task in list_tasks(model, "folded") if task.basis == basis)
     assert not is_done(store, model, task)
     list(precompute(store, Tables("cpu"), model, task))
     assert is_done(store, model, task)
-    for recipe in module._recipes(model, task):
+    for recipe in module._task_recipes(model, task):
         path = store.path(recipe)
         path.rename(away := path.with_suffix(".away"))
         assert not is_done(store, model, task)
@@ -59,7 +59,7 @@ def test_a_task_is_done_when_all_that_it_leaves_is_there(store, model, basis):
 
 
 def test_only_a_task_of_every_matrix_brings_the_gallery(model):
-    every = agenda(model, "folded")[0]
+    every = list_tasks(model, "folded")[0]
     assert fills_gallery(model, every, "folded")
     assert not fills_gallery(model, every, "raw")
     assert not fills_gallery(model, Task(), "folded")
@@ -68,7 +68,7 @@ def test_only_a_task_of_every_matrix_brings_the_gallery(model):
 
 
 def test_the_bank_is_part_of_what_is_left_to_do(store, model):
-    every = agenda(model, "folded")[0]
+    every = list_tasks(model, "folded")[0]
     without = Task(tuple(word for word in every.matrices if word != "bank"))
     list(precompute(store, Tables("cpu"), model, without))
     assert is_done(store, model, without)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.address import BASES, CIRCUITS, KINDS, MODEL_KINDS, Address, parse
-from app.explorer.asking.jump import EXAMPLES, Target, _place, jump
+from app.explorer.asking.jump import EXAMPLES, Target, _match_place, jump
 from app.explorer.errors import UnknownAddress
 from app.explorer.inventory import bases_of
 
@@ -199,7 +199,7 @@ def test_what_a_page_is_called_leads_to_it(explorer, kind, basis):
 
 @pytest.mark.parametrize("example", re.split(", | or ", EXAMPLES.removeprefix("Try ").removesuffix(".")))
 def test_the_examples_are_places(example):
-    assert _place("gpt2", example) is not None
+    assert _match_place("gpt2", example) is not None
 
 
 def test_an_unknown_model_is_unknown(explorer):

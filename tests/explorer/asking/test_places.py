@@ -2,7 +2,7 @@ import pytest
 
 from app.core.address import LAYER_KINDS, MODEL_KINDS, Address, parse
 from app.core.basis import BASES
-from app.explorer.asking.places import located, neighbours
+from app.explorer.asking.places import locate_model, neighbours_of
 from app.explorer.errors import UnknownAddress
 from app.explorer.inventory import bases_of, most_terms, samples_of
 
@@ -10,7 +10,7 @@ from app.explorer.inventory import bases_of, most_terms, samples_of
 @pytest.mark.parametrize("tail", ["mlp-in", "mlp-gate", "mlp-out", "mlp-in/svd", "mlp-out/svd/3"])
 def test_the_mlp_of_a_mixture_says_why_it_has_no_page(relatives, tail):
     with pytest.raises(UnknownAddress, match="a mixture of 4 experts, not one matrix"):
-        located(relatives, parse(f"mixtral/L1/{tail}"))
+        locate_model(relatives, parse(f"mixtral/L1/{tail}"))
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_the_mlp_of_a_mixture_says_why_it_has_no_page(relatives, tail):
 )
 def test_what_is_not_there_is_told_with_what_is(relatives, place, known):
     with pytest.raises(UnknownAddress, match=known):
-        located(relatives, parse(place))
+        locate_model(relatives, parse(place))
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "neox", "bert", "mixtral", "olmo2"])
@@ -50,7 +50,7 @@ def test_a_model_has_the_matrices_that_it_says(seen_of, family):
 
 def is_there(r, address):
     try:
-        located(r, address)
+        locate_model(r, address)
     except UnknownAddress:
         return False
     return True
@@ -75,5 +75,5 @@ def test_sizes_and_bounds(relatives):
 
 def test_neighbours_stay_within_their_kind(relatives):
     model = relatives.library.model("llama").header
-    assert neighbours(model, parse("llama/L0/mlp-out/pca")) == (None, parse("llama/L1/mlp-out/pca"))
-    assert neighbours(model, parse("llama/embed")) == (None, None)
+    assert neighbours_of(model, parse("llama/L0/mlp-out/pca")) == (None, parse("llama/L1/mlp-out/pca"))
+    assert neighbours_of(model, parse("llama/embed")) == (None, None)

@@ -1,8 +1,8 @@
 import pytest
 
 from app.core.address import parse
-from app.explorer.asking.tasks import Wish, targets, wish, wish_for, words_of
-from app.explorer.asking.views import Options, seen
+from app.explorer.asking.tasks import Wish, command_words, read_wish, target_matrices, wish_of_view
+from app.explorer.asking.views import Options, check_view
 from app.explorer.errors import BadOption, UnknownAddress
 from app.store.jobs import Task
 
@@ -13,37 +13,44 @@ def model(explorer):
 
 
 def test_what_is_not_said_is_every_matrix_in_svd(model):
-    asked = wish(model, "folded")
+    asked = read_wish(model, "folded")
     every = ("ov", "qk", "mlp-in", "mlp-out", "embed", "unembed", "pos", "heads/write", "heads/read", "bank")
     assert asked == Wish("tiny", model.fingerprint, Task(every, ("folded",)))
-    assert len(targets(model, asked.task.matrices, "svd")) == 16 + 4 + 5
+    assert len(target_matrices(model, asked.task.matrices, "svd")) == 16 + 4 + 5
 
 
 def test_or_every_matrix_that_has_the_basis(model):
-    assert wish(model, "raw", basis="frequency").task.matrices == ("embed", "unembed")
-    assert wish(model, "raw", basis="neuron").task.matrices[:2] == ("ov", "qk")
+    assert read_wish(model, "raw", basis="frequency").task.matrices == ("embed", "unembed")
+    assert read_wish(model, "raw", basis="neuron").task.matrices[:2] == ("ov", "qk")
 
 
 def test_the_bank_may_be_asked_for_alone(model):
-    asked = wish(model, "folded", matrices="bank")
+    asked = read_wish(model, "folded", matrices="bank")
     assert asked.task == Task(("bank",), ("folded",))
-    assert targets(model, asked.task.matrices, "svd") == []
-    assert words_of(asked.task) == ["--matrices", "bank", "--weights", "folded"]
+    assert target_matrices(model, asked.task.matrices, "svd") == []
+    assert command_words(asked.task) == ["--matrices", "bank", "--weights", "folded"]
 
 
 def test_processings_have_one_order(model):
-    assert wish(model, "raw", matrices="qk,ov", weights="raw,folded,raw").task == Task(("qk", "ov"), ("folded", "raw"))
+    assert read_wish(model, "raw", matrices="qk,ov", weights="raw,folded,raw").task == Task(
+        ("qk", "ov"), ("folded", "raw")
+    )
 
 
 def test_every_parameter_of_the_basis_is_said(model):
-    task = wish(model, "raw", matrices="embed,L1/mlp-in", basis="nmf", parameters={"components": 3, "seed": None}).task
+    task = read_wish(
+        model, "raw", matrices="embed,L1/mlp-in", basis="nmf", parameters={"components": 3, "seed": None}
+    ).task
     assert task == Task(("embed", "L1/mlp-in"), ("raw",), "nmf", (("components", 3), ("seed", 0)))
-    assert [str(place) for place in targets(model, task.matrices, "nmf")] == ["tiny/embed/nmf", "tiny/L1/mlp-in/nmf"]
+    assert [str(place) for place in target_matrices(model, task.matrices, "nmf")] == [
+        "tiny/embed/nmf",
+        "tiny/L1/mlp-in/nmf",
+    ]
 
 
 def test_defaults_are_those_of_the_smallest_matrix(model):
     """One task has one set of parameters, and every matrix must be able to have it."""
-    values = dict(wish(model, "raw", basis="dictionary").task.parameters)
+    values = dict(read_wish(model, "raw", basis="dictionary").task.parameters)
     assert values == {"atoms": 128, "sparsity": 8, "seed": 0}  # what heads have: two rays of 8 directions of 8 heads
 
 
@@ -69,7 +76,7 @@ def test_defaults_are_those_of_the_smallest_matrix(model):
 )
 def test_a_wish_out_of_range_names_the_range(model, words, named):
     with pytest.raises(BadOption, match=named):
-        wish(model, "folded", **words)
+        read_wish(model, "folded", **words)
 
 
 @pytest.mark.parametrize(
@@ -82,22 +89,22 @@ def test_a_wish_out_of_range_names_the_range(model, words, named):
 )
 def test_a_matrix_that_is_not_there_is_told_with_those_that_are(model, words, named):
     with pytest.raises(UnknownAddress, match=named):
-        wish(model, "folded", **words)
+        read_wish(model, "folded", **words)
 
 
 def test_an_encoder_has_raw_weights_only(relatives):
     bert = relatives.library.model("bert")
-    assert wish(bert, "folded").task.processings == ("raw",)
+    assert read_wish(bert, "folded").task.processings == ("raw",)
     with pytest.raises(BadOption, match="raw only"):
-        wish(bert, "folded", weights="folded,raw")
+        read_wish(bert, "folded", weights="folded,raw")
 
 
 def test_what_a_page_shows_is_asked_for_in_words_that_ask_for_the_same(model):
     address = parse("tiny/L1/mlp-in/nmf")
-    shown = seen(model, address, Options(weights="raw", parameters={"components": 5}), "folded")
-    asked = wish_for(model, address, shown)
-    words = dict(zip(*[iter(words_of(asked.task))] * 2, strict=True))
-    again = wish(
+    shown = check_view(model, address, Options(weights="raw", parameters={"components": 5}), "folded")
+    asked = wish_of_view(model, address, shown)
+    words = dict(zip(*[iter(command_words(asked.task))] * 2, strict=True))
+    again = read_wish(
         model,
         "folded",
         matrices=words["--matrices"],
@@ -109,10 +116,10 @@ def test_what_a_page_shows_is_asked_for_in_words_that_ask_for_the_same(model):
 
 
 def test_as_stored_a_tied_unembedding_is_computed_as_the_embedding(model):
-    places = targets(model, ("embed", "unembed"), "nmf", "raw")
+    places = target_matrices(model, ("embed", "unembed"), "nmf", "raw")
     assert [str(place) for place in places] == ["tiny/embed/nmf"]
-    assert len(targets(model, ("embed", "unembed"), "nmf", "folded")) == 2
+    assert len(target_matrices(model, ("embed", "unembed"), "nmf", "folded")) == 2
 
 
 def test_but_not_an_untied_one(relatives):
-    assert len(targets(relatives.library.model("neox"), ("embed", "unembed"), "nmf", "raw")) == 2
+    assert len(target_matrices(relatives.library.model("neox"), ("embed", "unembed"), "nmf", "raw")) == 2

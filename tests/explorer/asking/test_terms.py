@@ -2,13 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.explorer.asking.terms import terms_of
+from app.explorer.asking.terms import parse_terms
 from app.explorer.errors import BadOption
 from app.explorer.options import LONGEST_SEARCH
 
 
 def spelt(typed):
-    return [(term.kind, "-" * term.is_minus + term.text) for term in terms_of(typed)]
+    return [(term.kind, "-" * term.is_minus + term.text) for term in parse_terms(typed)]
 
 
 @pytest.mark.parametrize(
@@ -41,23 +41,23 @@ def test_words_phrases_ids_and_rays(typed, found):
 
 @given(st.text(alphabet=st.sampled_from('ab ,"-#1.L0Hov\n”é\ud800')) | st.text())
 def test_any_text_has_terms_that_stand_where_they_say(typed):
-    found = terms_of(typed)
+    found = parse_terms(typed)
     before = 0
     for term in found:
         assert before <= term.start < term.end <= len(typed)
         assert term.text in typed[term.start : term.end]
         before = term.end
-        assert term.replaced(typed, "x").startswith(typed[: term.start])
+        assert term.replace_in(typed, "x").startswith(typed[: term.start])
 
 
 def test_a_term_is_replaced_where_it_stands():
     typed = "Paris, -Rome"
-    paris, rome = terms_of(typed)
-    assert paris.replaced(typed, '"Paris"') == '"Paris", -Rome'
-    assert rome.replaced(typed, '"Rome"') == 'Paris, -"Rome"'
+    paris, rome = parse_terms(typed)
+    assert paris.replace_in(typed, '"Paris"') == '"Paris", -Rome'
+    assert rome.replace_in(typed, '"Rome"') == 'Paris, -"Rome"'
 
 
 def test_a_page_of_text_is_refused_with_the_bound():
     with pytest.raises(BadOption, match="at most 1,000 characters"):
-        terms_of("x" * (LONGEST_SEARCH + 1))
-    assert len(terms_of("x " * (LONGEST_SEARCH // 2))) == LONGEST_SEARCH // 2
+        parse_terms("x" * (LONGEST_SEARCH + 1))
+    assert len(parse_terms("x " * (LONGEST_SEARCH // 2))) == LONGEST_SEARCH // 2

@@ -1,7 +1,7 @@
 import pytest
 
 from app.core.address import parse
-from app.explorer.asking.views import farthest, seen
+from app.explorer.asking.views import check_view, largest_distance
 from app.explorer.errors import BadOption
 from app.explorer.visits.browse import Options
 from app.models.selection import Selection
@@ -9,7 +9,7 @@ from app.models.selection import Selection
 
 def view(r, address, **options):
     address = parse(address)
-    return seen(r.library.model(address.model), address, Options(**options), "folded")
+    return check_view(r.library.model(address.model), address, Options(**options), "folded")
 
 
 def test_the_operators_choice_is_shown_where_the_weights_have_it(relatives):
@@ -50,12 +50,12 @@ def test_a_distance_that_means_nothing_names_what_does(relatives, place, distanc
 
 def test_the_farthest_is_a_text_long_and_at_most_1024(relatives, monkeypatch):
     model, address = relatives.library.model("llama"), parse("llama/L0/H0/qk")
-    assert farthest(model, address) == 63
-    monkeypatch.setattr("app.explorer.asking.views.FARTHEST", 16)
-    assert farthest(model, address) == 16
-    assert farthest(model, parse("llama/L0/H0")) == 16
-    assert farthest(model, parse("llama/L0/H0/ov")) is None
-    assert farthest(relatives.library.model("smollm3"), parse("smollm3/L1/H0/qk")) is None
+    assert largest_distance(model, address) == 63
+    monkeypatch.setattr("app.explorer.asking.views.LARGEST_DISTANCE", 16)
+    assert largest_distance(model, address) == 16
+    assert largest_distance(model, parse("llama/L0/H0")) == 16
+    assert largest_distance(model, parse("llama/L0/H0/ov")) is None
+    assert largest_distance(relatives.library.model("smollm3"), parse("smollm3/L1/H0/qk")) is None
 
 
 def test_the_view_knows_the_layers_beside_it_that_do_not_turn(relatives):

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.address import Ray, parse
-from app.explorer.asking.walk import MOST_HOPS, further, read_path, spell_path
+from app.explorer.asking.walk import MOST_HOPS, extend_path, read_path, spell_path
 from app.explorer.errors import BadOption
 from app.explorer.options import LONGEST_PATH
 from app.explorer.pages.directions import Hop
@@ -63,7 +63,7 @@ RAYS = st.builds(Ray, st.integers(0, 7).map(HERE.in_basis("svd").direction), st.
 def test_a_longer_walk_forgets_where_it_began_and_stays_a_link(tiny, steps):
     hops = (Hop(Ray(HERE, "p")),)
     for relation, ray in steps:
-        hops = further(hops, relation, ray)
+        hops = extend_path(hops, relation, ray)
         assert hops[-1].ray == ray
         assert len({hop.ray for hop in hops}) == len(hops), "a loop"
     assert len(hops) <= MOST_HOPS
@@ -83,8 +83,8 @@ def test_a_path_begins_at_the_end_that_is_looked_at(tiny):
 
 def test_a_hop_back_cuts_the_path_at_the_ray_and_keeps_its_sign():
     first, other = Ray(HERE, "n"), Ray(parse("tiny/L1/mlp-in/svd/5"), "p")
-    walked = further((Hop(first),), "reads", other)
-    assert further(walked, "writes", first) == (Hop(first),)
+    walked = extend_path((Hop(first),), "reads", other)
+    assert extend_path(walked, "writes", first) == (Hop(first),)
     # Its other end is another ray.
     turned = Ray(HERE, "p")
-    assert further(walked, "writes", turned) == (*walked, Hop(turned, "writes"))
+    assert extend_path(walked, "writes", turned) == (*walked, Hop(turned, "writes"))

@@ -3,7 +3,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.address import Ray, parse
-from app.explorer.asking.words import MOST_TOKENS, named, understood
+from app.explorer.asking.words import MOST_TOKENS, name_tokens, resolve_terms
 from app.explorer.errors import BadOption, UnknownAddress
 
 
@@ -13,7 +13,7 @@ def model(explorer):
 
 
 def read(model, typed):
-    terms, _ = understood(model, typed)
+    terms, _ = resolve_terms(model, typed)
     return [[token.text for token in term.tokens] for term in terms]
 
 
@@ -25,43 +25,43 @@ def test_a_word_is_its_token_with_a_space_in_front_else_without(model):
 
 
 def test_the_other_spellings_of_a_word_are_offered_not_searched_for(model):
-    ((term,), _) = understood(model, "-that")
+    ((term,), _) = resolve_terms(model, "-that")
     assert [offer.token.text for offer in term.variants] == ["that"]
     assert [offer.q for offer in term.variants] == ['-"that"']
-    (again,), _ = understood(model, term.variants[0].q)
+    (again,), _ = resolve_terms(model, term.variants[0].q)
     assert (again.is_minus, [token.text for token in again.tokens]) == (True, ["that"])
 
 
 def test_a_word_that_is_no_token_is_its_pieces(model):
-    ((term,), _) = understood(model, "thatxq")
+    ((term,), _) = resolve_terms(model, "thatxq")
     assert term.is_cut
     assert "".join(token.text for token in term.tokens).strip() == "thatxq"
-    ((single,), _) = understood(model, "that")
+    ((single,), _) = resolve_terms(model, "that")
     assert not single.is_cut
 
 
 def test_a_phrase_is_its_telling_tokens_or_all_of_them(model):
-    ((phrase,), _) = understood(model, '"th, ox"')
+    ((phrase,), _) = resolve_terms(model, '"th, ox"')
     assert "".join(token.text for token in phrase.tokens).replace(" ", "") == "thox"
     assert [token.text for token in phrase.left_out] == [","]
-    ((signs,), _) = understood(model, '",;"')
+    ((signs,), _) = resolve_terms(model, '",;"')
     assert "".join(token.text for token in signs.tokens).strip() == ",;"
     assert signs.left_out == ()
 
 
 def test_a_ray_is_checked_against_the_model(model):
-    ((term,), _) = understood(model, "l1h2.OV.3-")
+    ((term,), _) = resolve_terms(model, "l1h2.OV.3-")
     assert term.ray == Ray(parse("tiny/L1/H2/ov/svd/3"), "n")
     with pytest.raises(UnknownAddress, match="layers L0 to L1"):
-        understood(model, "L7H2.ov.3p")
+        resolve_terms(model, "L7H2.ov.3p")
     with pytest.raises(BadOption, match="from #0 to #"):
-        understood(model, "#4000")
+        resolve_terms(model, "#4000")
 
 
 def test_every_token_is_found_by_its_spelling(model):
     ids = [id_ for id_ in range(model.vocabulary.size) if model.vocabulary.known[id_]]
-    for token in named(model.vocabulary, ids):
-        ((term,), _) = understood(model, token.spelling)
+    for token in name_tokens(model.vocabulary, ids):
+        ((term,), _) = resolve_terms(model, token.spelling)
         assert [one.id for one in term.tokens] == [token.id], token
 
 
@@ -69,7 +69,7 @@ def test_every_token_is_found_by_its_spelling(model):
 @given(typed=st.text(max_size=60))
 def test_any_text_is_understood_within_bounds(model, typed):
     try:
-        terms, is_cut = understood(model, typed)
+        terms, is_cut = resolve_terms(model, typed)
     except (BadOption, UnknownAddress, ValueError):
         return
     assert sum(len(term.tokens) for term in terms) <= MOST_TOKENS

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from app.core.address import parse
-from app.core.measuring.comparison import drawn_rows, random_vectors
+from app.core.measuring.comparison import draw_rows, random_vectors
 from app.explorer import recipes
 from app.explorer.layout import MOST_NONZEROS, SPANS
-from app.explorer.making.comparison import RANDOM, SEED, comparison
+from app.explorer.making.comparison import RANDOM_VECTORS, SEED, compare_bases
 from app.store.artifacts import ArtifactStore
-from tests.explorer.dense import D_MODEL, explained
-from tests.explorer.steps import ended
+from tests.explorer.dense import D_MODEL, explained_shares
+from tests.explorer.steps import run_steps
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def mlp(bench_of, tmp_path_factory):
     vectors = random_vectors(20, torch.zeros(1, D_MODEL), 3).numpy()
     recipe = recipes.decomposition(bench.model, place.in_basis("ica"), bench.processing, fit)
     bench.store.save(recipe, {"vectors": vectors}, {})
-    arrays, facts = ended(comparison(bench, place, {"ica": fit}))
+    arrays, facts = run_steps(compare_bases(bench, place, {"ica": fit}))
     return arrays, facts, vectors.astype(np.float64)
 
 
@@ -101,7 +101,9 @@ def test_the_control_is_as_many_random_vectors(mlp, centred):
 
 @pytest.mark.parametrize("basis", ["svd", "pca", "ica", "neuron"])
 def test_explained_energy_is_that_of_the_first_vectors_span(mlp, centred, vectors, basis):
-    np.testing.assert_allclose(mlp[0][f"explained_{basis}"], explained(centred, vectors[basis], SPANS), atol=1e-5)
+    np.testing.assert_allclose(
+        mlp[0][f"explained_{basis}"], explained_shares(centred, vectors[basis], SPANS), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("first", SPANS)
@@ -155,14 +157,14 @@ def test_near_is_what_random_vectors_reach(mlp, vectors):
     for basis in ("svd", "ica", "neuron"):
         expected = np.quantile(np.abs(random @ vectors[basis].T).max(axis=1), 0.95)
         assert mlp[0][f"near_{basis}"][0] == pytest.approx(expected, abs=0.04)
-    assert RANDOM >= 256
+    assert RANDOM_VECTORS >= 256
 
 
 def test_samples_are_drawn_where_they_are_many_and_centred_by_the_mean_of_all(bench_of, monkeypatch, samples, vectors):
     monkeypatch.setattr(recipes, "COMPARISON_ROWS", 40)
-    arrays, _ = ended(comparison(bench_of("gpt2", "raw"), parse("tiny/L1/mlp-in"), {}))
+    arrays, _ = run_steps(compare_bases(bench_of("gpt2", "raw"), parse("tiny/L1/mlp-in"), {}))
     assert arrays["errors_svd"][-1] < 1e-3
-    drawn = drawn_rows(torch.arange(len(samples))[:, None].float(), 40, SEED)[:, 0].long().numpy()
+    drawn = draw_rows(torch.arange(len(samples))[:, None].float(), 40, SEED)[:, 0].long().numpy()
     expected = greedy((samples - samples.mean(axis=0))[drawn], vectors["svd"], 4)
     np.testing.assert_allclose(arrays["errors_svd"][:4], expected, atol=1e-5)
 
@@ -170,7 +172,7 @@ def test_samples_are_drawn_where_they_are_many_and_centred_by_the_mean_of_all(be
 @pytest.mark.parametrize("place", ["tiny/L0/H1/ov", "tiny/pos", "tiny/heads/read", "tiny/embed"])
 def test_every_kind_of_matrix_can_be_compared(bench_of, place):
     said = []
-    arrays, facts = ended(comparison(bench_of("gpt2", "folded"), parse(place), {}), said)
+    arrays, facts = run_steps(compare_bases(bench_of("gpt2", "folded"), parse(place), {}), said)
     assert len(facts["bases"]) >= 2
     assert all(np.isfinite(array).all() for array in arrays.values())
     assert all(0 <= done <= total for done, total in said)

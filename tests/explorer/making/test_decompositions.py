@@ -6,25 +6,25 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
-from app.explorer.asking.views import visited
+from app.explorer.asking.views import resolve_view
 from app.explorer.errors import UnknownAddress
 from app.explorer.making import decompositions
-from app.explorer.making.decompositions import decomposition
+from app.explorer.making.decompositions import decompose_matrix
 from app.explorer.reading import directions
-from app.explorer.reading.matrices import direction_page
+from app.explorer.reading.matrices import make_direction_page
 from app.explorer.visits import browse, orders
 from app.explorer.visits.browse import MOST_ROWS, Options
 from tests.explorer.dense import (
     CASES,
     D_MODEL,
     LAYER_KINDS,
+    apply_sign_rule,
     assert_reads,
-    canonical,
-    explained,
-    gaps,
-    n_present,
+    compute_gaps,
+    count_present,
+    explained_shares,
 )
-from tests.explorer.steps import ended
+from tests.explorer.steps import run_steps
 
 OF_STREAM = {"read", "write"}
 N_KNOWN = {"gpt2": 300}
@@ -43,7 +43,7 @@ def page_of(seen_of):
         r, slug = seen_of(family)
         path = f"L1/{kind}" if kind in LAYER_KINDS else kind
         options = Options(weights=weights, whole=True, parameters=parameters)
-        return browse.matrix(r, parse(f"{slug}/{path}/{basis}"), options)
+        return browse.visit_matrix(r, parse(f"{slug}/{path}/{basis}"), options)
 
     return look
 
@@ -74,12 +74,12 @@ def assert_side(oracle, case, side, name, vector):
 def test_singular_directions_are_what_float64_says(page_of, oracle_of, assert_sides, case):
     page, expected = page_of(*case), oracle_of(case[0]).dense(case[1], case[2])
     U, s, Vh = np.linalg.svd(expected.matrix, full_matrices=False)
-    s = s[: n_present(s)]
+    s = s[: count_present(s)]
     assert page.rank == len(s) == len(page.directions)
     np.testing.assert_allclose(page.singular_values, s, rtol=1e-5, atol=1e-6 * s[0])
     shares = s**2 / (s**2).sum()
     np.testing.assert_allclose([row.energy_share for row in page.directions], shares, rtol=1e-4)
-    apart = gaps(s)
+    apart = compute_gaps(s)
     np.testing.assert_allclose([row.gap for row in page.directions], apart, atol=1e-5)
     assert page.curve.at[0] == 0
     assert page.curve.at[-1] == len(s)
@@ -89,7 +89,7 @@ def test_singular_directions_are_what_float64_says(page_of, oracle_of, assert_si
     for i, row in enumerate(page.directions):
         assert (row.index, row.merit, row.unit) == (i, None, None)
         if apart[i] > 0.02:
-            assert_sides(row, case, page.sides, *canonical(U[:, i], Vh[i]))
+            assert_sides(row, case, page.sides, *apply_sign_rule(U[:, i], Vh[i]))
     if expected.bias.any():
         assert_side(oracle_of(case[0]), case, page.bias, page.sides[1], expected.bias)
     else:
@@ -102,14 +102,14 @@ def test_principal_directions_are_those_about_the_mean(page_of, oracle_of, asser
     samples, mean = expected.samples, expected.samples.mean(axis=0)
     size, n = np.square(samples).sum(), len(samples)
     U, s, Vh = np.linalg.svd(samples - mean, full_matrices=False)
-    s = s[: n_present(s)]
+    s = s[: count_present(s)]
     np.testing.assert_allclose(page.singular_values, s, rtol=1e-5, atol=1e-6 * s[0])
     np.testing.assert_allclose([row.merit for row in page.directions], s**2 / n, rtol=1e-4)
     np.testing.assert_allclose([row.energy_share for row in page.directions], s**2 / size, rtol=1e-4)
     for i, row in enumerate(page.directions):
-        if gaps(s)[i] > 0.02:
+        if compute_gaps(s)[i] > 0.02:
             left, right = (U[:, i], Vh[i]) if expected.is_upright else (Vh[i], U[:, i])
-            assert_sides(row, case, page.sides, *canonical(left, right))
+            assert_sides(row, case, page.sides, *apply_sign_rule(left, right))
     of_mean = n * np.square(mean).sum() / size
     assert dict(page.scores)["mean-share"] == pytest.approx(of_mean, abs=1e-6)
     assert dict(page.scores)["error"] == pytest.approx(0, abs=2e-3)
@@ -157,7 +157,7 @@ def test_the_neuron_basis_is_the_matrix_as_it_stands(page_of, oracle_of, seen_of
     order = [row.unit for row in page.directions]
     vectors = lines[order] if has_neurons else np.eye(D_MODEL)[order]
     at = [n for n in page.curve.at if n]
-    np.testing.assert_allclose(page.curve.explained[1:], explained(samples, vectors, at), atol=1e-5)
+    np.testing.assert_allclose(page.curve.explained[1:], explained_shares(samples, vectors, at), atol=1e-5)
 
 
 @pytest.mark.parametrize("case", NEURON, ids="-".join)
@@ -168,7 +168,7 @@ def test_an_address_has_the_number_that_the_checkpoint_has(seen_of, oracle_of, c
     lines = expected.samples if has_neurons else expected.samples.T
     place = parse(f"{slug}/L1/{kind}/neuron" if has_neurons else f"{slug}/{kind}/neuron")
     for number in (3, len(lines) - 1):
-        page = browse.direction(r, place.direction(number), Options(weights=weights))
+        page = browse.visit_direction(r, place.direction(number), Options(weights=weights))
         norm = np.linalg.norm(lines[number])
         assert (page.direction.index, page.direction.unit) == (number, number)
         assert page.direction.singular_value == pytest.approx(norm, rel=1e-5)
@@ -204,7 +204,7 @@ def test_the_frequency_basis_is_gram_schmidt_of_group_means(page_of, oracle_of, 
     rest = samples - coordinates @ Q
     assert dict(page.scores)["error"] == pytest.approx(np.linalg.norm(rest) / np.linalg.norm(samples), rel=1e-4)
     at = [count for count in page.curve.at if count]
-    np.testing.assert_allclose(page.curve.explained[1:], explained(samples, Q, at), atol=1e-5)
+    np.testing.assert_allclose(page.curve.explained[1:], explained_shares(samples, Q, at), atol=1e-5)
     assert all(own <= best + 1e-6 for own, best in zip(page.curve.explained, page.curve.svd, strict=True))
 
 
@@ -217,7 +217,7 @@ def test_a_neurons_chip_leads_to_that_neuron(page_of, oracle_of, seen_of, family
     chips = [chip for row in page.directions[:3] for chip in getattr(row, of_neurons).plus[:2]]
     for chip in chips:
         assert (chip.kind, chip.shown, chip.place.basis) == ("neuron", str(chip.id), "neuron")
-        one = browse.direction(r, chip.place, Options(weights="folded"))
+        one = browse.visit_direction(r, chip.place, Options(weights="folded"))
         assert one.direction.unit == chip.id
         weights = expected.samples[chip.id]
         other, name = (
@@ -238,30 +238,30 @@ def test_a_heads_chip_names_the_ray_whose_entry_it_is(explorer, page_of, oracle_
     _, _, Vh = np.linalg.svd(oracle.dense(kind, "folded").samples)
     for i in range(3):
         row = page.directions[i]
-        assert min(gaps(np.array(page.singular_values))[: i + 1]) > 1e-3
+        assert min(compute_gaps(np.array(page.singular_values))[: i + 1]) > 1e-3
         direction = Vh[i] * np.sign(Vh[i][np.abs(Vh[i]).argmax()])
         signs = []
         for chip in (*row.left.plus, *row.left.minus):
             assert chip.kind == "head"
             head = chip.place
             U, s, V = np.linalg.svd(oracle.ov(head.layer, head.head, folded=True))
-            left, right = canonical(U[:, head.index], V[head.index])
+            left, right = apply_sign_rule(U[:, head.index], V[head.index])
             vector = s[head.index] * (right if kind == "heads/write" else left)
             sign = {"+": 1, "−": -1}[chip.text[-1]]
             assert (chip.text[:-1], chip.shown) == (head.label, chip.text.replace(" OV", ""))
             assert chip.score == pytest.approx(sign * vector @ direction / page.singular_values[i], abs=1e-4)
             signs.append(sign)
-            one = browse.direction(explorer, head, Options(weights="folded"))
+            one = browse.visit_direction(explorer, head, Options(weights="folded"))
             assert one.direction.singular_value == pytest.approx(s[head.index], rel=1e-4)
         assert {1, -1} == set(signs)
 
 
 def test_positions_are_a_curve(explorer, oracle_of):
     U, _, Vh = np.linalg.svd(oracle_of("gpt2").dense("pos", "folded").matrix)
-    page = browse.direction(explorer, parse("tiny/pos/svd/0"), Options(weights="folded"))
-    left, _ = canonical(U[:, 0], Vh[0])
+    page = browse.visit_direction(explorer, parse("tiny/pos/svd/0"), Options(weights="folded"))
+    left, _ = apply_sign_rule(U[:, 0], Vh[0])
     np.testing.assert_allclose(page.positions, left, atol=1e-5)
-    assert browse.direction(explorer, parse("tiny/embed/svd/0"), Options()).positions == ()
+    assert browse.visit_direction(explorer, parse("tiny/embed/svd/0"), Options()).positions == ()
 
 
 @pytest.mark.parametrize("place", ["L0/mlp-in/svd", "embed/pca", "heads/write/dictionary", "L0/H0/ov/neuron"])
@@ -269,11 +269,11 @@ def test_progress_rises_to_a_hundred_and_can_be_left(bench_of, place):
     address = parse(f"tiny/{place}")
     parameters = {"atoms": 20, "sparsity": 2, "seed": 0} if address.basis == "dictionary" else {}
     said = []
-    ended(decomposition(bench_of("gpt2", "raw"), address, parameters), said)
+    run_steps(decompose_matrix(bench_of("gpt2", "raw"), address, parameters), said)
     shares = [done / total for done, total in said]
     assert shares == sorted(shares)
     assert 0 <= shares[0] < shares[-1] <= 1
-    steps = decomposition(bench_of("gpt2", "raw"), address, parameters)
+    steps = decompose_matrix(bench_of("gpt2", "raw"), address, parameters)
     next(steps)
     next(steps)
     steps.close()
@@ -282,28 +282,28 @@ def test_progress_rises_to_a_hundred_and_can_be_left(bench_of, place):
 
 
 def test_parts_of_the_work_are_the_whole_of_it():
-    assert sum(decompositions.PARTS.values()) == 100
-    assert decompositions.STARTS["matrix"] == 0
+    assert sum(decompositions.PERCENT_OF_PARTS.values()) == 100
+    assert decompositions.PERCENT_AT_START["matrix"] == 0
 
 
 @pytest.mark.parametrize(("place", "basis"), [("L0/H1/ov", "neuron"), ("L1/H3/qk", "neuron")])
 def test_a_circuit_in_coordinates_of_the_stream(explorer, oracle_of, place, basis):
-    page = browse.matrix(explorer, parse(f"tiny/{place}/{basis}"), Options(weights="raw", whole=True))
+    page = browse.visit_matrix(explorer, parse(f"tiny/{place}/{basis}"), Options(weights="raw", whole=True))
     assert len(page.directions) == D_MODEL
     assert page.curve is not None
     if place == "L0/H1/ov":
         norms = np.linalg.norm(oracle_of("gpt2").ov(0, 1, folded=False), axis=0)
         np.testing.assert_allclose(page.singular_values, norms[[row.unit for row in page.directions]], rtol=1e-4)
-        one = browse.direction(explorer, parse(f"tiny/{place}/neuron/5"), Options(weights="raw")).direction
+        one = browse.visit_direction(explorer, parse(f"tiny/{place}/neuron/5"), Options(weights="raw")).direction
         assert one.singular_value == pytest.approx(norms[5], rel=1e-4)
         assert page.bias is not None
 
 
 def test_the_whole_table_is_one_page(explorer):
     assert MOST_ROWS > 10_000
-    page = browse.matrix(explorer, parse("tiny/L0/mlp-in/neuron"), Options(page=2))
+    page = browse.visit_matrix(explorer, parse("tiny/L0/mlp-in/neuron"), Options(page=2))
     assert (page.n_pages, len(page.directions)) == (8, 16)
-    whole = browse.matrix(explorer, parse("tiny/L0/mlp-in/neuron"), Options(whole=True))
+    whole = browse.visit_matrix(explorer, parse("tiny/L0/mlp-in/neuron"), Options(whole=True))
     assert page.directions == whole.directions[16:32]
 
 
@@ -311,21 +311,21 @@ def test_the_whole_table_is_one_page(explorer):
 def test_a_neuron_is_found_by_its_number_and_leads_to_its_other_weights(explorer, kind):
     whole = parse(f"tiny/L1/{kind}/neuron")
     for number in (0, 77, 127):
-        (row,) = browse.matrix(explorer, whole, Options(find=f"neuron {number}")).directions
+        (row,) = browse.visit_matrix(explorer, whole, Options(find=f"neuron {number}")).directions
         assert row.unit == number
-        page = browse.direction(explorer, row.address, Options())
+        page = browse.visit_direction(explorer, row.address, Options())
         (other,) = page.same
         assert other.kind != kind
-        assert browse.direction(explorer, other, Options()).direction.unit == number
-    assert browse.matrix(explorer, whole, Options(find="999")).directions == ()
-    assert browse.direction(explorer, parse("tiny/embed/neuron/0"), Options()).same == ()
+        assert browse.visit_direction(explorer, other, Options()).direction.unit == number
+    assert browse.visit_matrix(explorer, whole, Options(find="999")).directions == ()
+    assert browse.visit_direction(explorer, parse("tiny/embed/neuron/0"), Options()).same == ()
 
 
 def test_a_neuron_without_weights_is_named_and_skipped(explorer):
     """Its artifact has one row less, and the others keep their numbers."""
     address = parse("tiny/L1/mlp-in/neuron/77")
-    opened, shown = visited(explorer, address, Options())
-    artifact = explorer.store.load(orders.matrix(opened, address, shown).recipe)
+    opened, shown = resolve_view(explorer, address, Options())
+    artifact = explorer.store.load(orders.order_matrix(opened, address, shown).recipe)
     assert artifact is not None
     kept = artifact.arrays["unit"] != 77
     ranks = np.cumsum(kept, dtype=np.int32) - 1
@@ -335,13 +335,13 @@ def test_a_neuron_without_weights_is_named_and_skipped(explorer):
     with pytest.raises(
         UnknownAddress, match=r"Neuron 77 .* L1 MLP in is zero there.* neurons 0 to 127, and 127 of them"
     ):
-        direction_page(opened, address, shown, pruned, (None, None))
+        make_direction_page(opened, address, shown, pruned, (None, None))
     before, after = (
-        direction_page(opened, address.direction(number), shown, pruned, (None, None)) for number in (76, 78)
+        make_direction_page(opened, address.direction(number), shown, pruned, (None, None)) for number in (76, 78)
     )
     assert (before.next, after.previous) == (after.address, before.address)
     assert (before.direction.index, after.direction.index) == (76, 78)
     assert (before.rank, len(before.same)) == (127, 1)
     svd = artifact.arrays | {"units": others}
-    tokens = directions._entries(svd, "neuron", address, opened.vocabulary, np.array([[77, 78]]), np.ones((1, 2)))
+    tokens = directions._name_entries(svd, "neuron", address, opened.vocabulary, np.array([[77, 78]]), np.ones((1, 2)))
     assert [token.place for token in tokens[0]] == [None, address.direction(78)]

@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 
 from app.core.address import parse
 from app.explorer.asking.views import Options
-from app.explorer.visits.full import TOKENS, full
+from app.explorer.visits.full import TOKENS, visit_full
 
 LAYER = 1
 
@@ -75,7 +75,7 @@ def check(page, x, W_Q, W_K, W_V, W_O, write, n_known):
 @pytest.mark.parametrize("processing", ["folded", "raw"])
 @pytest.mark.parametrize("token", ["#40", "#283"])
 def test_rows_of_a_gpt2(explorer, gpt2_folder, processing, token):
-    page = full(explorer, parse(f"tiny/L{LAYER}/H2"), Options(weights=processing), token)
+    page = visit_full(explorer, parse(f"tiny/L{LAYER}/H2"), Options(weights=processing), token)
     assert [(row.role, row.readout.side) for row in page.rows] == [("ov", "write"), ("query", "key"), ("key", "query")]
     check(page, *gpt2(gpt2_folder, 2, processing), n_known=300)
 
@@ -84,13 +84,13 @@ def test_rows_of_a_gpt2(explorer, gpt2_folder, processing, token):
 @pytest.mark.parametrize("distance", [0, 11])
 def test_rows_of_a_llama_at_a_distance(relatives, member, processing, distance):
     options = Options(weights=processing, distance=distance)
-    page = full(relatives, parse(f"llama/L{LAYER}/H3"), options, "#17")
+    page = visit_full(relatives, parse(f"llama/L{LAYER}/H3"), options, "#17")
     x, W_Q, *others = llama(member("llama").folder, 3, processing)
     check(page, x, turned(W_Q, distance), *others, n_known=97)
 
 
 def test_a_distance_leaves_ov_as_it_is(relatives):
-    near, far = (full(relatives, parse("llama/L1/H3"), Options(distance=d), "#17") for d in (0, 11))
+    near, far = (visit_full(relatives, parse("llama/L1/H3"), Options(distance=d), "#17") for d in (0, 11))
     assert near.rows[0] == far.rows[0]
     assert near.rows[1] != far.rows[1]
     assert near.rows[2] != far.rows[2]
@@ -101,7 +101,7 @@ def test_a_distance_leaves_ov_as_it_is(relatives):
 
 def test_the_own_score_is_the_one_in_the_list(explorer):
     for id_ in range(1, 60):
-        page = full(explorer, parse("tiny/L1/H2"), Options(), f"#{id_}")
+        page = visit_full(explorer, parse("tiny/L1/H2"), Options(), f"#{id_}")
         for row in page.rows:
             place = next((at for at, token in enumerate(row.readout.plus) if token.id == id_), None)
             assert (place is None) == (row.own_rank > TOKENS)
@@ -119,4 +119,4 @@ def test_an_encoder_reads_all_rows_with_its_embedding(relatives, member):
     W_E = at["embeddings.word_embeddings.weight"]
     W_Q, W_K, W_V = (at[f"{name}.self.{each}.weight"][own].T for each in ("query", "key", "value"))
     W_O = at[f"{name}.output.dense.weight"][:, own].T
-    check(full(relatives, parse("bert/L1/H1"), Options(), "#50"), W_E, W_Q, W_K, W_V, W_O, W_E, n_known=97)
+    check(visit_full(relatives, parse("bert/L1/H1"), Options(), "#50"), W_E, W_Q, W_K, W_V, W_O, W_E, n_known=97)

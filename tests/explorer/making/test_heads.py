@@ -9,16 +9,16 @@ import torch
 from app.core.address import parse
 from app.core.basis import BASES
 from app.core.circuits import key_bias, qk
-from app.core.measuring.turns import turns
+from app.core.measuring.turns import predict_turns
 from app.explorer.making import heads
 from app.explorer.making.context import Bench
-from app.explorer.making.heads import head_tensors
-from app.explorer.making.subjects import subject
+from app.explorer.making.heads import read_head_tensors
+from app.explorer.making.subjects import read_subject
 from app.explorer.making.tables import Tables
 from app.explorer.reading.directions import BADGE_KINDS
 from app.explorer.visits import browse
 from app.explorer.visits.browse import Options
-from tests.explorer.steps import ended
+from tests.explorer.steps import run_steps
 
 LAYER, LENGTH = 1, 48
 DISTANCES = (1, 2, 3, 5, 8, 13, 21, 34, 47)
@@ -67,7 +67,7 @@ def test_scores_at_a_distance_are_the_models_own(relatives, attended, family, pr
         x = seen_by(model, stream, processing, head)
         scores = {}
         for distance in DISTANCES:
-            tensors = head_tensors(bench, LAYER, head, distance)
+            tensors = read_head_tensors(bench, LAYER, head, distance)
             queries, keys = x[distance:], x[:-distance]
             of_keys = keys @ key_bias(tensors).double()
             of_queries = queries @ (tensors.W_Q.double() @ tensors.b_K.double())
@@ -88,9 +88,9 @@ def test_folded_weights_have_the_scale_of_yarn_at_distance_zero_too(relatives):
     scale = model.weights().rotary(LAYER).scale
     assert scale != 1
     folded = Bench(Tables("cpu"), model, "folded", relatives.store)
-    near, far = (np.linalg.norm(qk(head_tensors(folded, LAYER, 0, distance)).dense()) for distance in (0, 30))
+    near, far = (np.linalg.norm(qk(read_head_tensors(folded, LAYER, 0, distance)).dense()) for distance in (0, 30))
     raw = Bench(Tables("cpu"), model, "raw", relatives.store)
-    plain = head_tensors(raw, LAYER, 0)
+    plain = read_head_tensors(raw, LAYER, 0)
     assert torch.equal(plain.W_Q, model.weights().head(LAYER, 0).W_Q)
     gain = model.weights().norms(LAYER, 0).gain.double()[:, None]
     alone = replace(plain, W_Q=(plain.W_Q * gain).float(), W_K=(plain.W_K * gain).float())
@@ -115,9 +115,9 @@ def test_a_page_at_a_distance_shows_the_turned_matrix(relatives, member, family)
     pairs = torch.complex(W_Q[: n // 2], W_Q[n // 2 : n]) * torch.polar(torch.ones(n // 2).double(), angles)[:, None]
     turned = torch.cat([pairs.real, pairs.imag, W_Q[n:]])
     expected = torch.linalg.svdvals(turned.T @ W_K)[:8]
-    page = browse.matrix(relatives, parse(f"{family}/L1/H{head}/qk"), Options(weights="raw", distance=11))
+    page = browse.visit_matrix(relatives, parse(f"{family}/L1/H{head}/qk"), Options(weights="raw", distance=11))
     np.testing.assert_allclose(page.singular_values, expected, rtol=1e-5)
-    plain = browse.matrix(relatives, parse(f"{family}/L1/H{head}/qk"), Options(weights="raw"))
+    plain = browse.visit_matrix(relatives, parse(f"{family}/L1/H{head}/qk"), Options(weights="raw"))
     assert not np.allclose(page.singular_values, plain.singular_values, rtol=1e-3)
     assert page.bias != plain.bias or page.bias is None
 
@@ -129,15 +129,15 @@ def copy_bench(copied):
 
 
 def turned(bench, place):
-    product = ended(subject(bench, parse(place))).product
-    terms = ended(BASES["svd"].decompose(product, {}))
+    product = run_steps(read_subject(bench, parse(place))).product
+    terms = run_steps(BASES["svd"].decompose(product, {}))
     return product, terms, heads.turn_arrays(bench, product, terms)
 
 
 @pytest.mark.parametrize("place", ["L0/H2/ov", "L0/H2/qk", "L1/mlp-in", "L1/mlp-out", "embed", "unembed", "pos"])
 def test_every_matrix_of_a_copy_says_how_far_it_is_turned(copy_bench, place):
     product, terms, arrays = turned(copy_bench("folded"), f"tiny/{place}")
-    left, right = turns(product, terms)
+    left, right = predict_turns(product, terms)
     for name, expected in (("turn_left", left.degrees), ("turn_right", right.degrees), ("rest_left", left.rest)):
         np.testing.assert_allclose(arrays[name], expected, rtol=1e-6)
         assert (arrays[name] > 0).all()
@@ -166,7 +166,7 @@ def test_the_ends_of_a_copy_are_off_by_each_tokens_steps_through_the_gain(copy_b
         ("embed", "rows", "columns", torch.ones(32, dtype=torch.float64)),
         ("unembed", "columns", "rows", gain),
     ):
-        (noise,) = ended(subject(bench, parse(f"tiny/{kind}"))).product.noise
+        (noise,) = run_steps(read_subject(bench, parse(f"tiny/{kind}"))).product.noise
         by_token, by_stream = getattr(noise, tokens), getattr(noise, stream)
         torch.testing.assert_close(by_token / by_token.mean(), sizes / sizes.mean())
         torch.testing.assert_close(by_stream / by_stream.mean(), expected / expected.mean())

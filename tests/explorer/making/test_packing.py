@@ -9,14 +9,14 @@ from app.core.basis import BASES
 from app.core.decomposition import Decomposition
 from app.core.judging.rays import HEADLINE
 from app.core.matrix import TOKEN, WRITE, Matrix
-from app.explorer.asking.places import located
-from app.explorer.asking.views import seen
+from app.explorer.asking.places import locate_model
+from app.explorer.asking.views import check_view
 from app.explorer.making.judging import readability
-from app.explorer.making.packing import MOST, RANDOM, THRESHOLDS, packing
+from app.explorer.making.packing import MOST, RANDOM_VECTORS, THRESHOLDS, measure_packing
 from app.explorer.visits import browse, orders
 from app.explorer.visits.browse import Options
 from tests.explorer.dense import D_MODEL
-from tests.explorer.steps import ended
+from tests.explorer.steps import run_steps
 
 N_ATOMS = 70
 OPTIONS = Options(weights="raw", whole=True, parameters={"atoms": N_ATOMS, "sparsity": 3})
@@ -28,10 +28,10 @@ def found(explorer):
 
     def build(kind):
         address = parse(f"tiny/{kind}/dictionary")
-        model = located(explorer, address)
-        shown = seen(model, address, OPTIONS, "raw")
-        (artifact,) = orders.fulfilled(explorer, orders.matrix(model, address, shown))
-        return browse.matrix(explorer, address, OPTIONS), artifact.arrays
+        model = locate_model(explorer, address)
+        shown = check_view(model, address, OPTIONS, "raw")
+        (artifact,) = orders.fulfil(explorer, orders.order_matrix(model, address, shown))
+        return browse.visit_matrix(explorer, address, OPTIONS), artifact.arrays
 
     return build
 
@@ -133,7 +133,7 @@ def test_the_control_is_what_random_vectors_do(found, centred):
     page, arrays = found("embed")
     _, random, Vh = centred("embed", np.random.default_rng(0).standard_normal((20_000, D_MODEL)))
     quantiles = np.quantile(np.abs(random @ Vh.T).max(axis=1), [0.05, 0.5, 0.95])
-    np.testing.assert_allclose(arrays["lonely_control"][[0, 2, 4]], quantiles, atol=4 / RANDOM**0.5 * 0.1)
+    np.testing.assert_allclose(arrays["lonely_control"][[0, 2, 4]], quantiles, atol=4 / RANDOM_VECTORS**0.5 * 0.1)
     assert page.packing.far == pytest.approx(quantiles[0], abs=0.02)
 
 
@@ -141,8 +141,10 @@ def test_an_atoms_coherence_is_that_of_its_plus_ray_and_one_random_vector_in_20_
     _, arrays = found("embed")
     np.testing.assert_array_equal(arrays["coherence"], arrays["right_coherence"][:, 0, HEADLINE])
     vectors = torch.randn(2_000, D_MODEL, generator=torch.Generator().manual_seed(5))
-    others = readability.read(bench_of("gpt2", "raw"), "write", vectors)["coherence"][:, 0, HEADLINE]
-    assert (others > arrays["coherence_control"]).mean() == pytest.approx(0.05, abs=4 * (0.05 * 0.95 / RANDOM) ** 0.5)
+    others = readability.read_and_judge(bench_of("gpt2", "raw"), "write", vectors)["coherence"][:, 0, HEADLINE]
+    assert (others > arrays["coherence_control"]).mean() == pytest.approx(
+        0.05, abs=4 * (0.05 * 0.95 / RANDOM_VECTORS) ** 0.5
+    )
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +157,7 @@ def packed(bench_of):
         product = Matrix((samples,), TOKEN, WRITE)
         terms = Decomposition(eye[: len(atoms)], torch.ones(len(atoms)), atoms)
         coherence = np.zeros((len(atoms), 2, 3), np.float32)
-        return ended(packing(bench_of("gpt2", "raw"), product, terms, "write", coherence))
+        return run_steps(measure_packing(bench_of("gpt2", "raw"), product, terms, "write", coherence))
 
     return build
 
@@ -200,4 +202,4 @@ def test_of_samples_that_are_all_one_nothing_is_said(packed):
 def test_only_dictionaries_have_a_packing(explorer):
     assert "dictionary" in BASES
     for place in ("tiny/embed", "tiny/embed/pca", "tiny/embed/neuron"):
-        assert browse.matrix(explorer, parse(place), Options()).packing is None
+        assert browse.visit_matrix(explorer, parse(place), Options()).packing is None

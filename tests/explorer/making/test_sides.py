@@ -8,12 +8,12 @@ from app.core.address import parse
 from app.core.matrix import HEAD, KEY, NEURON, POSITION, QUERY, READ, TOKEN, WRITE
 from app.explorer.making import sides
 from app.explorer.making.context import Bench
-from app.explorer.making.decompositions import decomposition
+from app.explorer.making.decompositions import decompose_matrix
 from app.explorer.making.sides import read_side
 from app.explorer.making.tables import Tables
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore
-from tests.explorer.steps import ended
+from tests.explorer.steps import run_steps
 
 
 def vectors(n, d):
@@ -24,7 +24,7 @@ def vectors(n, d):
 @pytest.mark.parametrize("processing", ["raw", "folded"])
 def test_the_stream_is_read_as_tokens(bench_of, oracle_of, side, processing):
     given = vectors(5, 32)
-    found = ended(read_side(bench_of("llama", processing), side, given))
+    found = run_steps(read_side(bench_of("llama", processing), side, given))
     scores = given.double().numpy() @ oracle_of("llama").table(side.name, processing).T[:, :97]
     assert found["top_ids"].shape == found["bottom_ids"].shape == (5, 50)
     for row in range(5):
@@ -38,7 +38,7 @@ def test_the_stream_is_read_as_tokens(bench_of, oracle_of, side, processing):
 def test_any_other_side_is_read_by_its_own_entries(bench_of, side):
     given = vectors(3, 100)
     n_known = 97 if side is TOKEN else 100  # three rows of padding are no tokens
-    found = ended(read_side(bench_of("llama", "raw"), side, given))
+    found = run_steps(read_side(bench_of("llama", "raw"), side, given))
     for row, vector in enumerate(given.numpy()):
         order = np.argsort(-vector[:n_known], kind="stable")
         np.testing.assert_array_equal(found["top_ids"][row], order[:50])
@@ -50,9 +50,9 @@ def test_any_other_side_is_read_by_its_own_entries(bench_of, side):
 @pytest.mark.parametrize(("side", "d"), [(WRITE, 32), (NEURON, 48)])
 def test_parts_are_the_whole(bench_of, side, d, monkeypatch):
     bench, given, said = bench_of("llama", "folded"), vectors(11, d), []
-    whole = ended(read_side(bench, side, given))
-    monkeypatch.setattr(sides, "AT_ONCE", 4)
-    parts = ended(read_side(bench, side, given), said)
+    whole = run_steps(read_side(bench, side, given))
+    monkeypatch.setattr(sides, "VECTORS_AT_ONCE", 4)
+    parts = run_steps(read_side(bench, side, given), said)
     assert said == [(0, 11), (4, 11), (8, 11)]
     assert set(parts) == set(whole)
     for name, array in whole.items():
@@ -61,7 +61,7 @@ def test_parts_are_the_whole(bench_of, side, d, monkeypatch):
 
 @pytest.mark.parametrize(("side", "d"), [(WRITE, 32), (NEURON, 48), (TOKEN, 100)])
 def test_no_vectors_have_no_rows(bench_of, side, d):
-    found = ended(read_side(bench_of("llama", "raw"), side, torch.zeros(0, d)))
+    found = run_steps(read_side(bench_of("llama", "raw"), side, torch.zeros(0, d)))
     assert {len(array) for array in found.values()} == {0}
     assert found["top_ids"].shape[1] == min(50, 97 if side is not NEURON else d)
 
@@ -90,16 +90,16 @@ def half_trained(seen_of, tmp_path, monkeypatch):
 @pytest.mark.parametrize(("kind", "side", "end"), [("embed", "left", "read"), ("unembed", "right", "write")])
 def test_plain_leaves_out_what_was_never_trained_on_token_sides_too(half_trained, kind, side, end):
     trained = set(range(1, 300)) - set(UNTRAINED[end])  # 0 is <|endoftext|>
-    found = ended(decomposition(half_trained(Selection(plain=True)), parse(f"tiny/{kind}"), {}))[0]
+    found = run_steps(decompose_matrix(half_trained(Selection(plain=True)), parse(f"tiny/{kind}"), {}))[0]
     assert set(found[f"{side}_top_ids"].flatten().tolist()) <= trained
     assert set(found[f"{side}_bottom_ids"].flatten().tolist()) <= trained
     np.testing.assert_array_equal(found[f"{side}_counts"].sum(axis=1), len(trained))
-    every = ended(decomposition(half_trained(EVERY), parse(f"tiny/{kind}"), {}))[0]
+    every = run_steps(decompose_matrix(half_trained(EVERY), parse(f"tiny/{kind}"), {}))[0]
     np.testing.assert_array_equal(every[f"{side}_counts"].sum(axis=1), 300)
 
 
 def test_each_end_has_its_own_tokens_left(half_trained):
     bench = half_trained(Selection(plain=True, frequent=200))  # which is where the unembedding's begin
     for end, n_tokens in (("read", 100), ("write", 60)):
-        found = ended(read_side(bench, TOKEN, vectors(3, 304), end))
+        found = run_steps(read_side(bench, TOKEN, vectors(3, 304), end))
         np.testing.assert_array_equal(found["counts"].sum(axis=1), n_tokens)

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from app.core.address import parse
-from app.explorer.making.subjects import subject
+from app.explorer.making.subjects import read_subject
 from tests.explorer.dense import CASES, LAYER_KINDS, Oracle
-from tests.explorer.steps import ended
+from tests.explorer.steps import run_steps
 
 
 def place(family, kind):
@@ -16,7 +16,7 @@ def place(family, kind):
 
 @pytest.mark.parametrize(("family", "kind", "processing"), CASES)
 def test_a_matrix_is_what_the_checkpoint_says(bench_of, oracle_of, family, kind, processing):
-    whole = ended(subject(bench_of(family, processing), place(family, kind)))
+    whole = run_steps(read_subject(bench_of(family, processing), place(family, kind)))
     expected = oracle_of(family).dense(kind, processing)
     scale = np.abs(expected.matrix).max()
     np.testing.assert_allclose(whole.product.dense(), expected.matrix, atol=3e-6 * scale)
@@ -27,7 +27,7 @@ def test_a_matrix_is_what_the_checkpoint_says(bench_of, oracle_of, family, kind,
 
 @pytest.mark.parametrize("processing", ["raw", "folded"])
 def test_a_circuit_is_the_heads(bench_of, oracle_of, processing):
-    whole = ended(subject(bench_of("gpt2", processing), parse("tiny/L1/H2/ov")))
+    whole = run_steps(read_subject(bench_of("gpt2", processing), parse("tiny/L1/H2/ov")))
     expected = oracle_of("gpt2").ov(1, 2, processing == "folded")
     np.testing.assert_allclose(whole.product.dense(), expected, atol=1e-5)
     assert whole.bias.any()
@@ -35,7 +35,7 @@ def test_a_circuit_is_the_heads(bench_of, oracle_of, processing):
 
 def test_a_circuit_is_turned_by_a_distance(bench_of):
     bench, qk = bench_of("llama", "raw"), parse("llama/L1/H2/qk")
-    still, turned = (ended(subject(bench, qk, distance)).product.dense() for distance in (0, 5))
+    still, turned = (run_steps(read_subject(bench, qk, distance)).product.dense() for distance in (0, 5))
     assert not np.allclose(still, turned, atol=1e-2)
     assert float(still.norm()) != pytest.approx(0)
 
@@ -43,7 +43,7 @@ def test_a_circuit_is_turned_by_a_distance(bench_of):
 def test_the_logits_of_a_model_follow_from_its_folded_unembedding(bench_of, oracle_of):
     """What is folded gives the same logits but for one constant, whatever stands in the stream: bias and all."""
     oracle: Oracle = oracle_of("neox")
-    whole = ended(subject(bench_of("neox", "folded"), parse("neox/unembed")))
+    whole = run_steps(read_subject(bench_of("neox", "folded"), parse("neox/unembed")))
     _, W_U, norm = oracle._ends()
     stream = np.random.default_rng(0).normal(2, 3, (5, 32))
     centred = stream - stream.mean(axis=1, keepdims=True)
@@ -56,12 +56,12 @@ def test_the_logits_of_a_model_follow_from_its_folded_unembedding(bench_of, orac
 def test_a_stack_says_its_layers(bench_of, monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)  # as many layers are taken apart at once
     said = []
-    ended(subject(bench_of("gpt2", "raw"), parse("tiny/heads/write")), said)
+    run_steps(read_subject(bench_of("gpt2", "raw"), parse("tiny/heads/write")), said)
     assert said[-2:] == [(0, 2), (1, 2)]
 
 
 def test_heads_of_a_mixture_are_stacked_as_any(bench_of):
-    whole = ended(subject(bench_of("mixtral", "folded"), parse("mixtral/heads/read")))
+    whole = run_steps(read_subject(bench_of("mixtral", "folded"), parse("mixtral/heads/read")))
     rows = whole.product.samples()
     assert rows.shape == (2 * 2 * 4 * 8, 32)
     np.testing.assert_array_equal(rows[0::2], -rows[1::2])

@@ -252,7 +252,7 @@ def test_first_tokens_are_those_of_a_readout(model, vectors, monkeypatch):
     expected = np.stack([whole["top_ids"], whole["bottom_ids"]], axis=1)
     tables, sizes = Tables("cpu"), []
 
-    def first_tokens(table, batch, *, k, kept=readout.first_tokens):
+    def first_tokens(table, batch, *, k, kept=readout.read_first_tokens):
         sizes.append(len(batch))
         if len(batch) > 2:
             raise torch.OutOfMemoryError
@@ -260,7 +260,7 @@ def test_first_tokens_are_those_of_a_readout(model, vectors, monkeypatch):
 
     np.testing.assert_array_equal(tables.first_tokens(model, "folded", "write", vectors, 5), expected)
     assert tables.rays == 2 * len(vectors)
-    monkeypatch.setattr(readout, "first_tokens", first_tokens)
+    monkeypatch.setattr(readout, "read_first_tokens", first_tokens)
     np.testing.assert_array_equal(tables.first_tokens(model, "folded", "write", vectors, 5), expected)
     assert sizes[:3] == [9, 5, 3]
     assert tables.first_tokens(model, "folded", "write", vectors[:0], 5).shape == (0, 2, 5)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
-from app.explorer.making.subjects import subject
-from app.explorer.making.vectors import vectors
-from tests.explorer.steps import ended
+from app.explorer.making.subjects import read_subject
+from app.explorer.making.vectors import term_vectors
+from tests.explorer.steps import run_steps
 
 PLACES = {
     "L1/H2/ov": {"left", "right"},
@@ -22,8 +22,8 @@ PLACES = {
 def test_they_are_the_matrix_taken_apart(bench_of, place):
     """Beside the dense product in float64: strengths as its singular values, and M r = s l where both sides are there."""
     bench, address = bench_of("gpt2", "folded"), parse(f"tiny/{place}")
-    arrays, facts = ended(vectors(bench, address, {}))
-    product = ended(subject(bench, address)).product
+    arrays, facts = run_steps(term_vectors(bench, address, {}))
+    product = run_steps(read_subject(bench, address)).product
     dense = product.dense().numpy()
     assert facts == {}
     assert set(arrays) == PLACES[place]
@@ -41,8 +41,8 @@ def test_they_are_the_matrix_taken_apart(bench_of, place):
 
 def test_a_distance_turns_the_queries(bench_of):
     bench = bench_of("llama", "folded")
-    near, far = (ended(vectors(bench, parse("llama/L1/H2/qk"), {}, distance))[0] for distance in (0, 5))
-    dense = ended(subject(bench, parse("llama/L1/H2/qk"), 5)).product.dense().numpy()
+    near, far = (run_steps(term_vectors(bench, parse("llama/L1/H2/qk"), {}, distance))[0] for distance in (0, 5))
+    dense = run_steps(read_subject(bench, parse("llama/L1/H2/qk"), 5)).product.dense().numpy()
     values = np.linalg.svd(dense, compute_uv=False)[: len(far["left"])]
     assert np.allclose(far["right"] @ dense.T, values[:, None] * far["left"], atol=1e-4 * values[0])
     assert not np.allclose(np.abs(near["left"]), np.abs(far["left"]), atol=1e-2)

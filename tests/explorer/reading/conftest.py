@@ -8,7 +8,7 @@ from tests.explorer.banks import build_bank
 
 @pytest.fixture(scope="session")
 def banked(open_explorer, tiny_data, tmp_path_factory):
-    """The folder of an explorer whose tiny model has its bank, folded: for tests that copy it."""
+    """Build the bank of the tiny model, folded, in a data folder that tests copy."""
     data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("banked") / "data")
     build_bank(open_explorer(data))
     return data
@@ -16,7 +16,7 @@ def banked(open_explorer, tiny_data, tmp_path_factory):
 
 @pytest.fixture
 def reader(banked, open_explorer, tmp_path):
-    """An explorer over a copy of that folder, whose files a test may change."""
+    """Open an explorer over a copy of that folder, whose files a test may change."""
     return open_explorer(shutil.copytree(banked, tmp_path / "data"))
 
 
@@ -27,6 +27,6 @@ def model(reader):
 
 @pytest.fixture
 def exact(reader):
-    """exact(recipe) -> the arrays of that part as they lie on disk."""
+    """Return exact(recipe), which reads the arrays of that part of the bank from disk."""
     store = ArtifactStore(reader.store.root, 10**9)
     return lambda recipe: store.read(recipe).arrays

@@ -5,7 +5,7 @@ import weakref
 
 from app.core.address import CIRCUITS, parse
 from app.explorer import recipes
-from app.explorer.asking.places import located
+from app.explorer.asking.places import locate_model
 from app.explorer.library import OpenModel
 from app.explorer.reading import coverage
 
@@ -14,33 +14,37 @@ def test_paths_are_hashed_once_a_model_however_many_there_are(explorer, monkeypa
     hashed = []
     usual = recipes.decomposition
     monkeypatch.setattr(recipes, "decomposition", lambda *words: hashed.append(words) or usual(*words))
-    tiny = located(explorer, parse("tiny"))
+    tiny = locate_model(explorer, parse("tiny"))
     models = [OpenModel(f"tiny-{i}", tiny.manifest, tiny.folder) for i in range(30)]
     for _visit in range(3):
         for model in models:
             for processing in ("raw", "folded"):
-                assert len(coverage.kept(explorer, model, processing)) == 2
+                assert len(coverage.find_computed_heads(explorer, model, processing)) == 2
                 for pin in (None, tiny.fingerprint[:8], tiny.fingerprint[:9]):
-                    address = parse(model.header.slug).pinned(pin)
-                    layer = coverage.places(explorer, model, processing, address.at_layer(1))
+                    address = parse(model.header.slug).with_pin(pin)
+                    layer = coverage.list_matrices(explorer, model, processing, address.at_layer(1))
                     assert [place.address for place in layer] == [
                         address.at_layer(1).at(kind) for kind in tiny.header.layer_kinds
                     ]
-                    assert len(coverage.places(explorer, model, processing, address)) == len(tiny.header.model_kinds)
+                    assert len(coverage.list_matrices(explorer, model, processing, address)) == len(
+                        tiny.header.model_kinds
+                    )
     each = 2 * 4 * len(CIRCUITS) + 2 * len(tiny.header.layer_kinds) + len(tiny.header.model_kinds)
     assert len(hashed) == 30 * 2 * each
 
 
 def test_what_is_kept_is_where_the_store_says(open_explorer, fresh_data):
     r = open_explorer(fresh_data)
-    tiny = located(r, parse("tiny"))
+    tiny = locate_model(r, parse("tiny"))
 
     def kept_places():
         above = (parse("tiny"), parse("tiny/L0"), parse("tiny/L1"))
-        return {str(one.address) for each in above for one in coverage.places(r, tiny, "raw", each) if one.is_kept}
+        return {
+            str(one.address) for each in above for one in coverage.list_matrices(r, tiny, "raw", each) if one.is_kept
+        }
 
     def kept_heads():
-        rows = coverage.kept(r, tiny, "raw")
+        rows = coverage.find_computed_heads(r, tiny, "raw")
         return {(layer, head) for layer, row in enumerate(rows) for head, is_kept in enumerate(row) if is_kept}
 
     for name in ("tiny/L1/mlp-in", "tiny/embed"):
@@ -61,9 +65,9 @@ def test_what_is_kept_is_where_the_store_says(open_explorer, fresh_data):
 
 
 def test_a_model_that_is_closed_is_forgotten(explorer):
-    tiny = located(explorer, parse("tiny"))
+    tiny = locate_model(explorer, parse("tiny"))
     model = OpenModel("tiny-0", tiny.manifest, tiny.folder)
-    coverage.kept(explorer, model, "raw")
+    coverage.find_computed_heads(explorer, model, "raw")
     gone = weakref.ref(model)
     del model
     gc.collect()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.explorer.pages.directions import Determinacy
-from app.explorer.reading.directions import determinacy
+from app.explorer.reading.directions import read_determinacy
 
 
 def turned(*degrees: float) -> dict[str, np.ndarray]:
@@ -26,7 +26,7 @@ def turned(*degrees: float) -> dict[str, np.ndarray]:
 )
 def test_the_first_directions_are_determined_or_not(degrees, first, most, later):
     arrays = turned(*degrees)
-    found = determinacy(arrays)
+    found = read_determinacy(arrays)
     assert (found.first, found.degrees, found.later) == (first, most, later)
     if first == len(degrees):
         assert found.rest is None
@@ -40,11 +40,11 @@ def test_the_side_that_turns_more_decides():
         name.replace("left", "right") if "left" in name else name.replace("right", "left"): array
         for name, array in arrays.items()
     }
-    assert determinacy(sides).first == determinacy(arrays).first == 1
+    assert read_determinacy(sides).first == read_determinacy(arrays).first == 1
 
 
 def test_nothing_is_said_where_nothing_is_known():
-    assert determinacy({}) is None
-    assert determinacy(turned()) is None
-    assert determinacy(turned(float("nan"), float("nan"))) is None
-    assert isinstance(determinacy(turned(1)), Determinacy)
+    assert read_determinacy({}) is None
+    assert read_determinacy(turned()) is None
+    assert read_determinacy(turned(float("nan"), float("nan"))) is None
+    assert isinstance(read_determinacy(turned(1)), Determinacy)

@@ -11,13 +11,13 @@ import pytest
 
 from app.core.address import parse
 from app.core.judging.rays import READINGS
-from app.explorer.asking.agenda import agenda
+from app.explorer.asking.agenda import list_tasks
 from app.explorer.errors import BadOption, NotReady
 from app.explorer.layout import NUMBERS
 from app.explorer.making.judging import gallery as making
 from app.explorer.pages.gallery import GALLERY_LISTS, Sought
 from app.explorer.reading import gallery
-from app.explorer.reading.gallery import BEYOND, N_APART, N_RAYS
+from app.explorer.reading.gallery import BEYOND_SPELLING, N_APART, N_RAYS
 from app.explorer.view import View
 from app.explorer.visits import browse, orders
 from app.explorer.visits.browse import Options
@@ -31,7 +31,7 @@ HERE = parse("planted")
 @pytest.fixture(scope="module")
 def page(planted, patiently):
     """The whole gallery."""
-    while not (found := patiently(browse.notable, planted, HERE, Options())).is_whole:
+    while not (found := patiently(browse.visit_gallery, planted, HERE, Options())).is_whole:
         pass
     return found
 
@@ -52,7 +52,7 @@ def every_p(planted, patiently):
         matrices += [f"planted/L{layer}/{kind}" for kind in ("mlp-in", "mlp-out")]
         matrices += [f"planted/L{layer}/H{head}/{circuit}" for head in range(4) for circuit in ("ov", "qk")]
     for matrix in matrices:
-        for direction in patiently(browse.matrix, planted, parse(matrix), Options()).directions[:8]:
+        for direction in patiently(browse.visit_matrix, planted, parse(matrix), Options()).directions[:8]:
             for side in (direction.left, direction.right):
                 if side.rays:
                     yield from (one.p[-1] for one in (side.rays.plus, side.rays.minus) if one.p[-1] is not None)
@@ -60,7 +60,7 @@ def every_p(planted, patiently):
 
 @pytest.mark.parametrize(("layer", "kind", "head", "label", "tokens"), PLANTED)
 def test_planted_rays_stand_in_their_list_and_in_no_other(page, planted, layer, kind, head, label, tokens):
-    page = browse.notable(
+    page = browse.visit_gallery(
         planted, HERE, Options(), Sought(kind=kind, layer=str(layer))
     )  # where no other stands for them
     place = f"planted/L{layer}/{kind}" if head < 0 else f"planted/L{layer}/H{head}/{kind}"
@@ -81,8 +81,8 @@ def test_what_is_more_than_spelling_comes_first_and_then_the_largest_z(page):
         assert 0 < len(rays) <= (N_RAYS if label == "notable" else N_APART)
         merits = [
             (
-                ray.reading in BEYOND,
-                ray.energy_share if label == "glitch" else ray.beyond_z if ray.reading in BEYOND else ray.z,
+                ray.reading in BEYOND_SPELLING,
+                ray.energy_share if label == "glitch" else ray.beyond_z if ray.reading in BEYOND_SPELLING else ray.z,
             )
             for ray in rays
         ]
@@ -94,7 +94,7 @@ def walked(explorer, here, **wanted):
     shown, n_pages, at = [], 1, 0
     while at < n_pages:
         at += 1
-        page = browse.notable(explorer, here, Options(), Sought(page=at, **wanted))
+        page = browse.visit_gallery(explorer, here, Options(), Sought(page=at, **wanted))
         n_pages = page.n_pages
         of = {"themes": page.rays, "letterless": page.letterless, "frequent": page.frequency}
         shown.append((of | {"untrained": page.glitches})[wanted.get("among", "themes")])
@@ -114,7 +114,7 @@ def test_every_readable_ray_can_be_walked_to_once(page, planted, monkeypatch):
     readable = [name for among in GALLERY_LISTS[:-1] for name in names(chain(*found[among]))]
     assert len(readable) == len(set(readable)) == page.n_readable
     with pytest.raises(BadOption, match="There is no page 99"):
-        browse.notable(planted, HERE, Options(), Sought(page=99))
+        browse.visit_gallery(planted, HERE, Options(), Sought(page=99))
 
 
 @pytest.mark.parametrize("wanted", [{"kind": "ov"}, {"side": "read"}, {"layer": "1"}, {"kind": "mlp-in", "layer": "0"}])
@@ -144,7 +144,7 @@ def test_what_is_sought_is_all_that_there_is_of_it(planted, page, wanted):
 )
 def test_what_cannot_be_sought_is_said(planted, wanted, said):
     with pytest.raises(BadOption, match=said):
-        browse.notable(planted, HERE, Options(), Sought(**wanted))
+        browse.visit_gallery(planted, HERE, Options(), Sought(**wanted))
 
 
 TEXTS = [
@@ -200,7 +200,7 @@ def made(request, planted):
     header = planted.library.model("planted").header
     artifact = Artifact(arrays, {"judged": True})
     view = View("folded", "folded")
-    return gallery.gallery(Made(header), HERE, view, [artifact, None, None]), artifact
+    return gallery.make_gallery(Made(header), HERE, view, [artifact, None, None]), artifact
 
 
 def plain_words(ids):
@@ -218,7 +218,7 @@ def plain_words(ids):
 def test_rays_that_say_the_same_are_shown_once_where_the_first_of_them_stands(made):
     page, artifact = made
     arrays = artifact.arrays
-    beyond = [READINGS[reading] in BEYOND for reading in arrays["reading"]]
+    beyond = [READINGS[reading] in BEYOND_SPELLING for reading in arrays["reading"]]
     order = sorted(range(60), key=lambda at: (not beyond[at], -arrays["beyond_z" if beyond[at] else "z"][at]))
     for is_sign, shown in ((False, page.rays), (True, page.letterless)):
         leaders, followers = [], {}
@@ -310,7 +310,7 @@ def test_false_discoveries_are_counted_over_every_ray_that_was_looked_at(page, p
 
 def test_rays_are_shown_as_on_the_pages_of_their_directions(page, planted, patiently):
     for ray in (*page.rays, *page.frequency, *page.glitches):
-        whole = patiently(browse.direction, planted, ray.address, Options()).direction
+        whole = patiently(browse.visit_direction, planted, ray.address, Options()).direction
         assert (ray.singular_value, ray.energy_share) == pytest.approx((whole.singular_value, whole.energy_share))
         sides = {side.side: side for side in (whole.left, whole.right) if side.rays}
         assert [readout.side for readout in ray.readouts] == list(sides)
@@ -334,78 +334,78 @@ def test_rays_are_shown_as_on_the_pages_of_their_directions(page, planted, patie
 
 def test_what_is_there_is_shown_while_layers_are_missing(planted, page, patiently):
     opened = planted.library.model("planted")
-    whole = orders.in_line(planted, orders.gallery(opened, "folded"))
-    assert gallery.gallery(opened, HERE, page.view, whole) == page
-    partly = gallery.gallery(opened, HERE, page.view, [None, whole[1], None])
+    whole = orders.fulfil_in_line(planted, orders.order_gallery(opened, "folded"))
+    assert gallery.make_gallery(opened, HERE, page.view, whole) == page
+    partly = gallery.make_gallery(opened, HERE, page.view, [None, whole[1], None])
     assert (partly.n_layers, partly.is_whole) == (1, False)
     assert {ray.address.layer for rays in lists(partly).values() for ray in rays} == {1}
     assert partly.n_rays == len(whole[1].arrays["every_p"]) < page.n_rays
-    ends = gallery.gallery(opened, HERE, page.view, [None, None, whole[2]])
+    ends = gallery.make_gallery(opened, HERE, page.view, [None, None, whole[2]])
     assert (ends.n_layers, ends.is_whole) == (0, False)
     assert {ray.address.layer for rays in lists(ends).values() for ray in rays} <= {None}
-    nothing = gallery.gallery(opened, HERE, page.view, [None, None, None])
+    nothing = gallery.make_gallery(opened, HERE, page.view, [None, None, None])
     assert (nothing.n_layers, nothing.n_rays, nothing.rays, nothing.is_judged) == (0, 0, (), True)
 
 
 def test_the_gallery_grows_as_layers_come(open_explorer, planted, monkeypatch, patiently):
     may_go_on = threading.Event()
 
-    def held(bench, layer, compute=making.gather):
+    def held(bench, layer, compute=making.build_gallery):
         while layer == 1 and not may_go_on.is_set():
             yield 0, 1
         return (yield from compute(bench, layer))
 
-    monkeypatch.setattr(making, "gather", held)
+    monkeypatch.setattr(making, "build_gallery", held)
     r = open_explorer(planted.data, models=("planted",), wait_seconds=0.0)
     options = Options(weights="raw")
-    patiently(browse.model, r, HERE, options)  # the map itself
+    patiently(browse.visit_model, r, HERE, options)  # the map itself
     with pytest.raises(NotReady, match="Every matrix of planted"):
-        browse.notable(r, HERE, options)
-    growing = patiently(browse.notable, r, HERE, options)
+        browse.visit_gallery(r, HERE, options)
+    growing = patiently(browse.visit_gallery, r, HERE, options)
     assert (growing.n_layers, growing.is_whole) == (1, False)
-    shown = browse.model(r, HERE, options)
+    shown = browse.visit_model(r, HERE, options)
     assert shown.gallery == growing
     # The map cannot be coloured by it yet: not offered, and who asks is told how far it is.
     assert not set(gallery.SCORES) & set(shown.map.scores)
     with pytest.raises(NotReady) as waiting:
-        browse.model(r, HERE, options, "qk-readability")
+        browse.visit_model(r, HERE, options, "qk-readability")
     assert 0 < waiting.value.done < waiting.value.total == 100
     may_go_on.set()
-    while not (whole := browse.notable(r, HERE, options)).is_whole:
+    while not (whole := browse.visit_gallery(r, HERE, options)).is_whole:
         pass
     assert (whole.n_layers, whole.view.weights) == (2, "raw")
-    assert set(gallery.SCORES) < set(browse.model(r, HERE, options).map.scores)
+    assert set(gallery.SCORES) < set(browse.visit_model(r, HERE, options).map.scores)
 
 
 def test_what_a_job_is_at_is_not_begun_a_second_time(open_explorer, planted, tmp_path):
     data = shutil.copytree(planted.data, tmp_path / "data", ignore=shutil.ignore_patterns("artifacts"))
     r = open_explorer(data, models=("planted",), wait_seconds=0.0)
     opened = r.library.model("planted")
-    job = replace(r.jobs.new("planted", opened.fingerprint, agenda(opened, "folded")[0]), state="running")
-    with r.jobs.held(job.id):
+    job = replace(r.jobs.new("planted", opened.fingerprint, list_tasks(opened, "folded")[0]), state="running")
+    with r.jobs.hold_job(job.id):
         r.jobs.write(job)
         with pytest.raises(NotReady, match="A job reads every matrix, the last layers first"):
-            browse.notable(r, HERE, Options())
+            browse.visit_gallery(r, HERE, Options())
         assert r.queue.depth() == 0
-        last = orders.gallery(opened, "folded")[1]
+        last = orders.order_gallery(opened, "folded")[1]
         kept = planted.store.load(last.recipe)
         r.store.write(last.recipe, dict(kept.arrays), kept.facts)
-        assert browse.notable(r, HERE, Options()).n_layers == 1
+        assert browse.visit_gallery(r, HERE, Options()).n_layers == 1
         with pytest.raises(NotReady, match="Every matrix of planted"):  # of the other weights nobody is at it
-            browse.notable(r, HERE, Options(weights="raw"))
+            browse.visit_gallery(r, HERE, Options(weights="raw"))
 
 
 def test_one_place_in_the_queue_does_for_all_layers(open_explorer, planted, monkeypatch, patiently):
     asked = []
-    monkeypatch.setattr(making, "gather", lambda bench, layer: asked.append(layer) or iter_of_nothing())
+    monkeypatch.setattr(making, "build_gallery", lambda bench, layer: asked.append(layer) or iter_of_nothing())
     r = open_explorer(planted.data, models=("planted",), queue_size=1)
     model = r.library.model("planted")
-    some = [order for order in orders.gallery(model, "folded") if not r.store.exists(order.recipe)]
+    some = [order for order in orders.order_gallery(model, "folded") if not r.store.exists(order.recipe)]
     assert some == []  # the other tests have them
-    for order in orders.gallery(model, "folded"):
+    for order in orders.order_gallery(model, "folded"):
         r.store.path(order.recipe).unlink()
     r = open_explorer(planted.data, models=("planted",), queue_size=1)
-    orders.in_line(r, orders.gallery(model, "folded"))
+    orders.fulfil_in_line(r, orders.order_gallery(model, "folded"))
     assert asked == [0, 1, None]
 
 
@@ -418,10 +418,10 @@ def test_the_map_shows_each_heads_share_of_readable_rays(open_explorer, planted,
     r = open_explorer(planted.data, models=("planted",))
     highest = 0.0
     for circuit in ("ov", "qk"):
-        heads = patiently(browse.model, r, HERE, Options(weights="raw"), f"{circuit}-readability").map
+        heads = patiently(browse.visit_model, r, HERE, Options(weights="raw"), f"{circuit}-readability").map
         assert heads.score == f"{circuit}-readability"
         for cell in chain(*heads.rows):
-            table = patiently(browse.matrix, r, cell.address.at(circuit), Options(weights="raw"))
+            table = patiently(browse.visit_matrix, r, cell.address.at(circuit), Options(weights="raw"))
             rays = [side.rays for row in table.directions[:8] for side in (row.left, row.right)]
             p = [one.p[-1] for both in rays for one in (both.plus, both.minus) if one.p[-1] is not None]
             assert cell.value == pytest.approx(sum(value < 0.01 for value in p) / len(p))
@@ -432,11 +432,11 @@ def test_the_map_shows_each_heads_share_of_readable_rays(open_explorer, planted,
 
 
 def test_a_small_vocabulary_has_an_empty_gallery_that_says_why(relatives, patiently):
-    page = patiently(browse.notable, relatives, parse("llama"), Options())
+    page = patiently(browse.visit_gallery, relatives, parse("llama"), Options())
     assert (page.is_whole, page.is_judged, page.n_rays) == (True, False, 0)
     assert page.rays == page.frequency == page.glitches == ()
     with pytest.raises(BadOption, match="ov-stable-rank"):
-        browse.model(relatives, parse("llama"), Options(), "ov-readability")
+        browse.visit_model(relatives, parse("llama"), Options(), "ov-readability")
 
 
 def forms(tokens):
@@ -448,11 +448,11 @@ def forms(tokens):
 @pytest.mark.smollm2
 def test_a_real_models_first_rays_all_say_something_else_in_words(open_explorer, smollm2_data, patiently):
     r, here = open_explorer(smollm2_data, models=("smollm2",)), parse("smollm2")
-    while not (page := patiently(browse.notable, r, here, Options(), seconds=900)).is_whole:
+    while not (page := patiently(browse.visit_gallery, r, here, Options(), seconds=900)).is_whole:
         pass
     first = []
     for ray in page.first:
-        whole = patiently(browse.direction, r, ray.address, Options()).direction
+        whole = patiently(browse.visit_direction, r, ray.address, Options()).direction
         side = next(side for side in (whole.left, whole.right) if side.side == ray.side)
         tokens = side.plus if ray.ray == "p" else side.minus
         assert sum(any(map(str.isalpha, token.text)) for token in tokens[:10]) >= 5, ray.address

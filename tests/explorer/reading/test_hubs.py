@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from app.explorer.reading.hubs import hubs
+from app.explorer.reading.hubs import find_hubs
 
 
 @pytest.mark.parametrize(("n", "size"), [(1_000, 50_000), (1_000, 300)])
@@ -17,7 +17,7 @@ def test_a_hub_is_among_the_first_of_very_many_random_ends(n, size):
     expected = {
         token for token, times in counts.items() if times >= 0.005 * 2 * n and times / (2 * n) >= 10 * 10 / size
     }
-    found = set(np.flatnonzero(hubs(ids, size)).tolist())
+    found = set(np.flatnonzero(find_hubs(ids, size)).tolist())
     assert found == expected
     assert set(crowd.tolist()) <= found
     assert len(found) < size / 10
@@ -26,6 +26,6 @@ def test_a_hub_is_among_the_first_of_very_many_random_ends(n, size):
 def test_what_stands_behind_the_first_ten_makes_no_hub():
     ids = np.arange(8_000, dtype=np.int32).reshape(200, 2, 20)
     ids[:, :, 15] = 9_000
-    assert not hubs(ids, 10_000).any()
+    assert not find_hubs(ids, 10_000).any()
     ids[:, :, 5] = 9_000
-    assert np.flatnonzero(hubs(ids, 10_000)).tolist() == [9_000]
+    assert np.flatnonzero(find_hubs(ids, 10_000)).tolist() == [9_000]

@@ -73,7 +73,7 @@ def canonical(left, right):
 @pytest.mark.parametrize(("layer", "head", "circuit", "weights"), CASES)
 def test_a_matrix_page_is_what_float64_says(explorer, checkpoint, layer, head, circuit, weights):
     expected = oracle(checkpoint, layer, head, circuit, weights)
-    page = browse.matrix(explorer, parse(f"tiny/L{layer}/H{head}/{circuit}"), Options(weights=weights))
+    page = browse.visit_matrix(explorer, parse(f"tiny/L{layer}/H{head}/{circuit}"), Options(weights=weights))
     U, s, Vh = np.linalg.svd(expected.matrix)
     s = s[:D_HEAD]
     assert page.rank == D_HEAD == len(page.directions)
@@ -93,7 +93,7 @@ def test_a_matrix_page_is_what_float64_says(explorer, checkpoint, layer, head, c
 
 @pytest.mark.parametrize("weights", ["raw", "folded"])
 def test_scores_are_their_formulas(explorer, checkpoint, weights):
-    page = browse.matrix(explorer, parse("tiny/L1/H2/ov"), Options(weights=weights))
+    page = browse.visit_matrix(explorer, parse("tiny/L1/H2/ov"), Options(weights=weights))
     expected = oracle(checkpoint, 1, 2, "ov", weights)
     s = np.linalg.svd(expected.matrix)[1]
     energy = s**2 / (s**2).sum()
@@ -113,8 +113,8 @@ def test_scores_are_their_formulas(explorer, checkpoint, weights):
 
 
 def test_a_direction_page_says_more_of_the_same(explorer, checkpoint):
-    table = browse.matrix(explorer, parse("tiny/L1/H2/ov"), Options())
-    page = browse.direction(explorer, parse("tiny/L1/H2/ov/svd/3"), Options())
+    table = browse.visit_matrix(explorer, parse("tiny/L1/H2/ov"), Options())
+    page = browse.visit_direction(explorer, parse("tiny/L1/H2/ov/svd/3"), Options())
     row = table.directions[3]
     assert page.direction.right.plus[:8] == row.right.plus
     assert page.direction.left.minus[:8] == row.left.minus
@@ -142,27 +142,29 @@ def _svd_row(matrix, i):
 
 
 def test_the_ends_of_a_matrix_have_one_neighbour(explorer):
-    first, last = (browse.direction(explorer, parse(f"tiny/L0/H0/qk/svd/{i}"), Options()) for i in (0, D_HEAD - 1))
+    first, last = (
+        browse.visit_direction(explorer, parse(f"tiny/L0/H0/qk/svd/{i}"), Options()) for i in (0, D_HEAD - 1)
+    )
     assert first.previous is None
     assert last.next is None
 
 
 def test_sides_are_named_as_the_matrices_name_them(explorer):
     for circuit, names in (("ov", ("read", "write")), ("qk", ("query", "key"))):
-        page = browse.matrix(explorer, parse(f"tiny/L0/H1/{circuit}"), Options())
+        page = browse.visit_matrix(explorer, parse(f"tiny/L0/H1/{circuit}"), Options())
         assert {(row.left.side, row.right.side) for row in page.directions} == {names}
         assert page.bias.side == names[1]
 
 
 def test_padding_never_appears(explorer):
-    page = browse.direction(explorer, parse("tiny/L0/H1/ov/svd/0"), Options(weights="raw"))
+    page = browse.visit_direction(explorer, parse("tiny/L0/H1/ov/svd/0"), Options(weights="raw"))
     sides = (page.direction.left, page.direction.right)
     assert max(token.id for side in sides for ray in (side.plus, side.minus) for token in ray) < 300
 
 
 def test_notes_say_what_is_true_of_the_table(explorer):
     def notes(circuit, weights):
-        return browse.matrix(explorer, parse(f"tiny/L0/H1/{circuit}"), Options(weights=weights)).notes
+        return browse.visit_matrix(explorer, parse(f"tiny/L0/H1/{circuit}"), Options(weights=weights)).notes
 
     assert notes("ov", "folded") == ("folded",)
     assert notes("ov", "raw") == ("raw-read", "tied")
@@ -194,13 +196,16 @@ NOTES = {
 @pytest.mark.parametrize("family", NOTES)
 def test_notes_say_what_is_true_of_the_family(relatives, family):
     for (circuit, weights), expected in NOTES[family].items():
-        assert browse.matrix(relatives, parse(f"{family}/L1/H2/{circuit}"), Options(weights=weights)).notes == expected
+        assert (
+            browse.visit_matrix(relatives, parse(f"{family}/L1/H2/{circuit}"), Options(weights=weights)).notes
+            == expected
+        )
 
 
 def test_a_note_says_that_queries_are_turned(relatives):
     options = Options(distance=4)
-    assert "rotation" in browse.matrix(relatives, parse("llama/L1/H2/qk"), options).notes
-    assert "rotation" in browse.direction(relatives, parse("llama/L1/H2/qk/svd/1"), options).notes
+    assert "rotation" in browse.visit_matrix(relatives, parse("llama/L1/H2/qk"), options).notes
+    assert "rotation" in browse.visit_direction(relatives, parse("llama/L1/H2/qk/svd/1"), options).notes
 
 
 def test_the_page_of_a_model_that_norms_what_it_writes_has_that_gain(relatives, member):
@@ -214,7 +219,7 @@ def test_the_page_of_a_model_that_norms_what_it_writes_has_that_gain(relatives, 
     gain = tensors[f"{block}.post_attention_layernorm.weight"]
     address = parse("olmo2/L1/H1/ov")
     for weights, matrix in (("raw", W_V @ W_O), ("folded", W_V @ W_O * gain)):
-        page = browse.matrix(relatives, address, Options(weights=weights))
+        page = browse.visit_matrix(relatives, address, Options(weights=weights))
         U, s, Vh = np.linalg.svd(matrix)
         np.testing.assert_allclose(page.singular_values, s[:8], rtol=1e-5)
         # Nothing norms what attention reads: tokens are read as they are, folded or not.
@@ -228,7 +233,7 @@ def test_an_encoder_is_read_with_its_embedding_on_both_sides(relatives, member):
     block, head = "bert.encoder.layer.1.attention", slice(16, 24)
     W_V = tensors[f"{block}.self.value.weight"].astype(np.float64)[head].T
     W_O = tensors[f"{block}.output.dense.weight"].astype(np.float64).T[head]
-    page = browse.matrix(relatives, parse("bert/L1/H2/ov"), Options())
+    page = browse.visit_matrix(relatives, parse("bert/L1/H2/ov"), Options())
     U, s, Vh = np.linalg.svd(W_V @ W_O)
     np.testing.assert_allclose(page.singular_values, s[:8], rtol=1e-5)
     left, right = canonical(U[:, 0], Vh[0])

@@ -17,21 +17,21 @@ def fresh(open_explorer, planted, tmp_path_factory, patiently):
     data = tmp_path_factory.mktemp("rates") / "data"
     shutil.copytree(planted.data, data, ignore=shutil.ignore_patterns("artifacts"))
     r = open_explorer(data, models=("planted",))
-    while not patiently(browse.notable, r, HERE, Options()).is_whole:
+    while not patiently(browse.visit_gallery, r, HERE, Options()).is_whole:
         pass
     for layer in (0, 1):
-        patiently(browse.layer, r, HERE.at_layer(layer), Options())
+        patiently(browse.visit_layer, r, HERE.at_layer(layer), Options())
     return r
 
 
 def cards(r):
-    page = browse.notable(r, HERE, Options())
+    page = browse.visit_gallery(r, HERE, Options())
     return [*page.rays, *page.letterless, *page.frequency]
 
 
 def of_layer(r, layer):
     """(direction, side, judgement) of every ray that the layer's page has."""
-    for pair in browse.layer(r, HERE.at_layer(layer), Options()).heads:
+    for pair in browse.visit_layer(r, HERE.at_layer(layer), Options()).heads:
         for summary in pair:
             for direction in summary.strongest:
                 for side in (direction.left, direction.right):
@@ -48,7 +48,7 @@ def by_hand(p):
 def test_nothing_stands_out_before_its_matrix_is_computed_and_nothing_is_computed_for_it(fresh):
     assert all(card.own_q is None and not card.stands_out for card in cards(fresh))
     for layer in (0, 1):
-        page = browse.layer(fresh, HERE.at_layer(layer), Options())
+        page = browse.visit_layer(fresh, HERE.at_layer(layer), Options())
         assert (page.judged, page.is_whole) == ((), False)
         assert all(one.q is None for *_, both in of_layer(fresh, layer) for one in both)
     assert fresh.queue.depth() == 0
@@ -60,7 +60,7 @@ def test_a_mark_is_that_of_the_directions_page_on_every_page(fresh, patiently):
         place = HERE.at_layer(layer)
         matrices = [place.at_head(head).at(circuit) for head in range(4) for circuit in ("ov", "qk")]
         for matrix in [*matrices, place.at("mlp-in"), place.at("mlp-out")]:
-            page = patiently(browse.matrix, fresh, matrix, Options(whole=True))
+            page = patiently(browse.visit_matrix, fresh, matrix, Options(whole=True))
             for name in ("left", "right"):
                 sides = [(row.index, getattr(row, name)) for row in page.directions]
                 q = by_hand([one.p[-1] for _, side in sides if side.rays for one in (side.rays.plus, side.rays.minus)])
@@ -77,7 +77,7 @@ def test_a_mark_is_that_of_the_directions_page_on_every_page(fresh, patiently):
         assert card.stands_out == stands_out
     assert {card.stands_out for card in shown} == {True, False}
     for layer in (0, 1):
-        page = browse.layer(fresh, HERE.at_layer(layer), Options())
+        page = browse.visit_layer(fresh, HERE.at_layer(layer), Options())
         assert page.is_whole
         for direction, side, both in of_layer(fresh, layer):
             for ray, one in zip("pn", both, strict=True):

@@ -62,7 +62,7 @@ def q_of(arrays, side, n_rays):
 def test_rows_say_what_the_arrays_hold(arrays, side, n_rays):
     q = q_of(arrays, side, n_rays)
     rows = np.array([3, 7, 59, 0])
-    found = verdicts.rays(arrays, side, rows, n_rays)
+    found = verdicts.read_rays(arrays, side, rows, n_rays)
     for row, rays in zip(rows.tolist(), found, strict=True):
         judged = [rays.plus, rays.minus][:n_rays]
         for ray, each in enumerate(judged):
@@ -87,24 +87,24 @@ def test_rows_say_what_the_arrays_hold(arrays, side, n_rays):
 
 
 def test_a_row_is_the_same_by_itself_and_goes_into_json(arrays):
-    (alone,) = verdicts.rays(arrays, "left", slice(5, 6), 2)
-    assert alone == verdicts.rays(arrays, "left", slice(None), 2)[5]
+    (alone,) = verdicts.read_rays(arrays, "left", slice(5, 6), 2)
+    assert alone == verdicts.read_rays(arrays, "left", slice(None), 2)[5]
     assert isinstance(alone.plus, Judgement)
     json.dumps([alone.plus.z, alone.plus.q, alone.minus.p, alone.difference_p], allow_nan=False)
 
 
 def test_rates_are_those_of_the_rays_of_each_side_that_is_judged(arrays):
-    found = verdicts.rates(arrays)
+    found = verdicts.compute_rates(arrays)
     assert set(found) == {"left", "right"}
     for side, q in found.items():
         np.testing.assert_allclose(q, q_of(arrays, side, 2), rtol=1e-6)
     alone = {name: array for name, array in arrays.items() if not name.startswith("right")}
-    assert set(verdicts.rates(alone)) == {"left"}
+    assert set(verdicts.compute_rates(alone)) == {"left"}
 
 
 @pytest.mark.parametrize("n_rays", [1, 2])
 def test_the_verdict_counts_rays(arrays, n_rays):
-    found = verdicts.verdict(arrays, "right", "write", n_rays)
+    found = verdicts.judge_side(arrays, "right", "write", n_rays)
     p = [each for each in arrays["right_p"][:, :n_rays, HEADLINE].flatten().tolist() if not np.isnan(each)]
     q = [each for each in q_of(arrays, "right", n_rays).flatten().tolist() if not np.isnan(each)]
     assert found.side == "write"
@@ -124,11 +124,11 @@ def test_the_verdict_counts_rays(arrays, n_rays):
 @pytest.mark.parametrize("sides", [("left",), ("right",), ("left", "right")])
 def test_the_best_is_the_largest_z_of_any_ray(arrays, sides):
     arrays["left_z"][9] = np.nan
-    found = verdicts.best(arrays, sides, 2)
+    found = verdicts.find_best(arrays, sides, 2)
     for row in range(N):
         values = [z for side in sides for z in arrays[f"{side}_z"][row, :, HEADLINE].tolist() if not np.isnan(z)]
         assert found[row] == max(values, default=-np.inf)
-    one = verdicts.best(arrays, sides, 1)
+    one = verdicts.find_best(arrays, sides, 1)
     assert (one <= found).all()
     assert (one < found).any()
 
@@ -153,7 +153,7 @@ def test_a_filter_passes_what_either_side_has(arrays, only, n_rays):
         return any(rays[only][:n_rays].tolist())
 
     expected = [has("left", row) or has("right", row) for row in range(N)]
-    assert verdicts.passing(arrays, only, n_rays).tolist() == expected
+    assert verdicts.mask_passing(arrays, only, n_rays).tolist() == expected
     assert any(expected) == (n_rays == 2 or only not in RAY_CLASSES)
     assert not all(expected)
 
@@ -161,34 +161,36 @@ def test_a_filter_passes_what_either_side_has(arrays, only, n_rays):
 def test_a_side_that_is_not_judged_says_nothing(arrays):
     bare = {name: array for name, array in arrays.items() if name == "index" or name.endswith("_ids")}
     one = bare | {name: array for name, array in arrays.items() if name.startswith("right")}
-    assert verdicts.rays(bare, "left", slice(2, 6), 2) == [None] * 4
-    assert verdicts.verdict(bare, "left", "read", 2) is None
-    assert (verdicts.best(bare, ("left", "right"), 2) == -np.inf).all()
-    assert not verdicts.passing(bare, "neither", 2).any()
-    np.testing.assert_array_equal(verdicts.best(one, ("left", "right"), 2), verdicts.best(arrays, ("right",), 2))
+    assert verdicts.read_rays(bare, "left", slice(2, 6), 2) == [None] * 4
+    assert verdicts.judge_side(bare, "left", "read", 2) is None
+    assert (verdicts.find_best(bare, ("left", "right"), 2) == -np.inf).all()
+    assert not verdicts.mask_passing(bare, "neither", 2).any()
+    np.testing.assert_array_equal(
+        verdicts.find_best(one, ("left", "right"), 2), verdicts.find_best(arrays, ("right",), 2)
+    )
 
 
 @pytest.mark.parametrize("n_rays", [1, 2])
 def test_no_directions_have_no_verdicts(arrays, n_rays):
     """Of a matrix that is zero."""
     none = {name: array[:0] for name, array in arrays.items()}
-    assert verdicts.rays(none, "left", slice(None), n_rays) == []
-    found = verdicts.verdict(none, "left", "read", n_rays)
+    assert verdicts.read_rays(none, "left", slice(None), n_rays) == []
+    found = verdicts.judge_side(none, "left", "read", n_rays)
     assert (found.n_rays, found.n_unknown, found.n_readable, found.n_found) == (0, 0, 0, 0)
-    assert len(verdicts.best(none, ("left",), n_rays)) == len(verdicts.passing(none, "found", n_rays)) == 0
+    assert len(verdicts.find_best(none, ("left",), n_rays)) == len(verdicts.mask_passing(none, "found", n_rays)) == 0
 
 
 @pytest.mark.parametrize("n_known", [0, 1, 2])
 def test_fewer_than_two_rays_that_can_be_judged_have_no_spread(n_known):
     coherence = np.full((3, 2, 3), np.nan, np.float32)
     coherence[:n_known, 0] = np.array([0.1, 0.3, 0.2], np.float32)[:n_known, None]
-    assert (verdicts.control_spread("write", {"coherence": coherence}) is not None) == (n_known == 2)
+    assert (verdicts.summarise_control("write", {"coherence": coherence}) is not None) == (n_known == 2)
 
 
 def test_the_spread_of_a_control_counts_its_rays():
     coherence = np.random.default_rng(0).normal(0.05, 0.02, (500, 2, 3)).astype(np.float32)
     coherence[:40, 0] = np.nan
-    spread = verdicts.control_spread("write", {"coherence": coherence})
+    spread = verdicts.summarise_control("write", {"coherence": coherence})
     known = [each for each in coherence[..., HEADLINE].flatten().tolist() if not np.isnan(each)]
     assert spread.side == "write"
     assert sum(spread.counts) == len(known) == 960

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.explorer.running import children
-from app.explorer.running.children import Children, refusal_in
+from app.explorer.running.children import Children, read_refusal
 
 STUBBORN = "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', file=sys.stderr, flush=True); time.sleep(600)"
 SLEEPS = "import time; time.sleep(600)"
@@ -63,7 +63,7 @@ def test_it_is_this_program_with_other_words(own):
     child = own.start(["store", "verify", "--data", "/no/such/folder"])
     assert child.has_ended(60)
     assert child.status == 2  # `store` has no --parent
-    assert "--parent" in child.said()
+    assert "--parent" in child.read_errors()
 
 
 def test_it_is_told_its_parent_and_stands_back(own, pretend):
@@ -74,7 +74,7 @@ def test_it_is_told_its_parent_and_stands_back(own, pretend):
     assert child.has_ended(30)
     here = os.getpriority(os.PRIO_PROCESS, 0)
     words = ["worker", "--parent", str(os.getpid()), "--one"]
-    assert child.said() == f"{words} {min(here + 7, 19)}"
+    assert child.read_errors() == f"{words} {min(here + 7, 19)}"
 
 
 def test_it_inherits_those_files_and_no_others(own, pretend):
@@ -108,18 +108,18 @@ def test_its_end_is_told_without_its_reasons(own, pretend, script, fate):
     pretend(script)
     child = own.start(["worker"])
     assert child.has_ended(30)
-    assert child.fate() == fate
-    assert ("secret" in child.said()) == ("secret" in script)
+    assert child.explain_end() == fate
+    assert ("secret" in child.read_errors()) == ("secret" in script)
     child.close()
-    assert child.fate() == fate
+    assert child.explain_end() == fate
 
 
 def test_of_much_that_it_says_the_end_is_kept(own, pretend):
     pretend("import sys; sys.stderr.write('x' * 10_000_000 + '\\nsingular-lens: the last word\\n'); sys.exit(1)")
     child = own.start(["worker"])
     assert child.has_ended(30)
-    assert child.fate() == "the last word"
-    assert len(child.said()) <= children.MOST_SAID
+    assert child.explain_end() == "the last word"
+    assert len(child.read_errors()) <= children.MOST_ERROR_BYTES
 
 
 def test_one_that_does_not_heed_an_interruption_is_killed(own, pretend, monkeypatch):
@@ -174,8 +174,8 @@ def test_an_interruption_in_the_terminal_is_not_theirs(own, pretend):
 
 
 def test_the_last_sentence_of_the_program_is_its_refusal():
-    assert refusal_in("singular-lens: first\nTraceback\nsingular-lens: last\nnoise") == "last"
-    assert refusal_in("Traceback\n  singular-lens: indented") == ""
+    assert read_refusal("singular-lens: first\nTraceback\nsingular-lens: last\nnoise") == "last"
+    assert read_refusal("Traceback\n  singular-lens: indented") == ""
 
 
 SERVER = """
@@ -188,13 +188,13 @@ from app.explorer.running import children
 children.STOP_SECONDS = 0.1
 if "deaf" in sys.argv:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-children.stop_without(int(sys.argv[sys.argv.index("--parent") + 1]))
+children.end_with_parent(int(sys.argv[sys.argv.index("--parent") + 1]))
 print("watching", file=sys.stderr, flush=True)
 time.sleep(600)
 '''
 children.PROGRAM = (sys.executable, "-c", CHILD)
 child = children.Children().start(["worker", *sys.argv[1:]])
-while "watching" not in child.said():
+while "watching" not in child.read_errors():
     time.sleep(0.01)
 print(child.pid, flush=True)
 time.sleep(600)

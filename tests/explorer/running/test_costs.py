@@ -3,7 +3,7 @@ import pytest
 from app.core.address import parse
 from app.core.steps import run
 from app.explorer import recipes
-from app.explorer.making.make import Context, make
+from app.explorer.making.make import Context, run_maker
 from app.explorer.making.tables import Tables
 from app.explorer.running.costs import controls_of, cost_of
 from app.models.selection import EVERY, Selection
@@ -28,7 +28,7 @@ def test_the_controls_are_those_that_making_it_leaves_behind(model, tmp_path, pa
     store = ArtifactStore(tmp_path / "artifacts", 10**9)
     recipe = recipe_of(model, path, processing, selection)
     expected = {store.path(control) for control in controls_of(model, recipe)}
-    run(make(recipe, Context(Tables("cpu"), model, store)))
+    run(run_maker(recipe, Context(Tables("cpu"), model, store)))
     assert set(store.root.rglob("control/**/*.safetensors")) == expected
 
 

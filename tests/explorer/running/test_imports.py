@@ -21,7 +21,7 @@ def imports(store):
 @pytest.fixture
 def running(store):
     job = replace(store.new_import("tiny"), state="running", stage="writing", done=3, total=4)
-    with store.held(job.id):
+    with store.hold_job(job.id):
         store.write(job)
         yield job
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.explorer.errors import Busy
-from app.explorer.running.line import COSTS, OWN, PATIENCE, Cost, Line, Ticket
+from app.explorer.running.line import COSTS, PATIENCE, SERVER_CLIENT, Cost, Line, Ticket
 
-CLIENTS = (OWN, "a", "b", "c")
+CLIENTS = (SERVER_CLIENT, "a", "b", "c")
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Scene:
     def enter(self, ticket: Ticket) -> bool:
         """Whether it was let in; and it is, wherever there is a place."""
         own = sum(one.client == ticket.client for one in self.waiting + self.begun)
-        allowed = len(self.waiting) < self.size and (ticket.client == OWN or own < self.each)
+        allowed = len(self.waiting) < self.size and (ticket.client == SERVER_CLIENT or own < self.each)
         try:
             self.line.enter(ticket)
         except Busy:
@@ -41,7 +41,7 @@ class Scene:
     def take(self, than: Ticket | None = None) -> Ticket | None:
         """Whose turn it is; what may be is said by the plain list."""
         patient = than is not None and than.passed >= PATIENCE
-        at_work = {one.client for one in self.begun if one is not than} - {OWN}
+        at_work = {one.client for one in self.begun if one is not than} - {SERVER_CLIENT}
         costs = COSTS if than is None else COSTS[: COSTS.index(than.cost)]
         firsts = {(one.client, one.cost): one for one in reversed(self.waiting)}.values()
         possible = [one for one in firsts if one.client not in at_work and one.cost in costs]
@@ -96,14 +96,14 @@ def played(script: list[tuple[object, ...]], size: int, each: int) -> Scene:
             if at < len(among):
                 scene.take(among[at]) if action == "overtake" else scene.leave(among[at])
         assert scene.line.depth() == len(scene.waiting) == size - scene.line.places()
-        assert scene.line.begun() == tuple(scene.begun)
+        assert scene.line.list_begun() == tuple(scene.begun)
     return scene
 
 
 @given(actions, st.integers(1, 12), st.integers(1, 4))
 def test_nothing_is_lost_or_doubled(script: list[tuple[object, ...]], size: int, each: int) -> None:
     scene = played(script, size, each)
-    for ticket in scene.line.begun():
+    for ticket in scene.line.list_begun():
         scene.leave(ticket)
     left = list(scene.waiting)
     drained = []
@@ -112,7 +112,7 @@ def test_nothing_is_lost_or_doubled(script: list[tuple[object, ...]], size: int,
         scene.leave(taken)
     assert Counter(map(id, drained)) == Counter(map(id, left))
     assert scene.line.depth() == 0
-    assert scene.line.begun() == ()
+    assert scene.line.list_begun() == ()
 
 
 @given(actions)
@@ -178,10 +178,10 @@ def test_a_cheap_one_goes_before_what_is_begun_even_of_the_same_visitor() -> Non
 
 def test_the_operators_own_are_bounded_by_the_line_alone() -> None:
     line: Line[Ticket] = Line(size=6, each=2)
-    entered(line, OWN, "batch", 5)
+    entered(line, SERVER_CLIENT, "batch", 5)
     entered(line, "a", "cheap")
     with pytest.raises(Busy, match="full"):
-        entered(line, OWN, "batch")
+        entered(line, SERVER_CLIENT, "batch")
     assert line.take() is not None
     assert line.take() is not None
     assert line.take() is not None

@@ -6,7 +6,7 @@ import pytest
 
 from app.explorer.running import messages
 from app.explorer.running.messages import (
-    LENGTHS,
+    FRAME_HEAD,
     Alive,
     Channel,
     Disconnected,
@@ -52,7 +52,7 @@ def test_a_message_arrives_as_it_was_sent(ends, message):
 
 def frame(message, data=b""):
     words = message if isinstance(message, bytes) else json.dumps(message).encode()
-    return LENGTHS.pack(len(words), len(data)) + words + data
+    return FRAME_HEAD.pack(len(words), len(data)) + words + data
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def frame(message, data=b""):
     [
         b"",
         b"\x00\x00",
-        LENGTHS.pack(messages.MOST_WORDS + 1, 0),
-        LENGTHS.pack(2, messages.MOST_BYTES + 1),
-        LENGTHS.pack(100, 0) + b"{}",
+        FRAME_HEAD.pack(messages.MOST_WORDS + 1, 0),
+        FRAME_HEAD.pack(2, messages.MOST_BYTES + 1),
+        FRAME_HEAD.pack(100, 0) + b"{}",
         frame(b"\xff\xfe"),
         frame(b"[" * 100_000),
         frame({}),

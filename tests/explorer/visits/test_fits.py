@@ -9,13 +9,13 @@ import pytest
 
 from app.core.address import parse
 from app.core.basis import BASES
-from app.core.decomposition import approximated
+from app.core.decomposition import approximate_matrix
 from app.explorer import recipes
-from app.explorer.asking.places import located
-from app.explorer.asking.tasks import wish_for
-from app.explorer.asking.views import seen
+from app.explorer.asking.places import locate_model
+from app.explorer.asking.tasks import wish_of_view
+from app.explorer.asking.views import check_view
 from app.explorer.errors import BadOption, UnknownAddress
-from app.explorer.making.subjects import subject
+from app.explorer.making.subjects import read_subject
 from app.explorer.making.tables import Tables
 from app.explorer.pages.matrices import FitPage, MatrixPage
 from app.explorer.visits import browse, fits, jobs, orders
@@ -23,8 +23,8 @@ from app.explorer.visits.browse import Options
 from app.jobs.precompute import precompute
 from app.store.artifacts import Recipe
 from app.store.jobs import Task
-from app.store.sealed import Contents, seal
-from tests.explorer.steps import ended
+from app.store.sealed import Contents, seal_contents
+from tests.explorer.steps import run_steps
 
 NMF = parse("tiny/embed/nmf")
 
@@ -50,13 +50,13 @@ def raw(**parameters):
 
 
 def there(r, address, weights="raw"):
-    model = located(r, address)
-    shown = seen(model, address, Options(weights=weights), "folded")
-    return [tuple(choice.value for choice in fit) for fit in fits.there(r, model, address, shown)]
+    model = locate_model(r, address)
+    shown = check_view(model, address, Options(weights=weights), "folded")
+    return [tuple(choice.value for choice in fit) for fit in fits.computed_fits(r, model, address, shown)]
 
 
 def test_a_fit_that_is_absent_says_what_is_there_and_what_computes_it(r):
-    for verb, address in ((browse.matrix, NMF), (browse.direction, NMF.direction(2))):
+    for verb, address in ((browse.visit_matrix, NMF), (browse.visit_direction, NMF.direction(2))):
         page = verb(r, address, raw(components=6))
         assert isinstance(page, FitPage)
         assert page.address == NMF
@@ -70,61 +70,61 @@ def test_a_fit_that_is_absent_says_what_is_there_and_what_computes_it(r):
 
 
 def test_a_job_that_is_at_it_is_named(r):
-    page = browse.matrix(r, NMF, raw(components=6))
+    page = browse.visit_matrix(r, NMF, raw(components=6))
     model = r.library.model("tiny")
     job = r.jobs.new("tiny", model.fingerprint, page.task)
     try:
-        with r.jobs.held(job.id):
+        with r.jobs.hold_job(job.id):
             r.jobs.write(job)
-            assert browse.matrix(r, NMF, raw(components=6)).job.id == job.id
-            assert browse.matrix(r, NMF, raw(components=7)).job is None
+            assert browse.visit_matrix(r, NMF, raw(components=6)).job.id == job.id
+            assert browse.visit_matrix(r, NMF, raw(components=7)).job is None
     finally:
         shutil.rmtree(r.data / "jobs")
 
 
 def test_the_last_job_that_was_to_fit_it_is_named_however_it_ended(r):
     """Also one of many matrices, if this one is of a kind that it was to compute."""
-    fingerprint = located(r, NMF).fingerprint
+    fingerprint = locate_model(r, NMF).fingerprint
     task = Task(("embed", "L1/mlp-in"), ("folded", "raw"), "nmf", (("components", 9), ("seed", 0)))
     for created, state in enumerate(("failed", "cancelled"), 1):
         job = replace(r.jobs.new("tiny", fingerprint, task), state=state, created=float(created), message=state)
         r.jobs.write(job)
-        page = browse.matrix(r, NMF, raw(components=9))
+        page = browse.visit_matrix(r, NMF, raw(components=9))
         assert (page.job.id, page.job.state, page.job.message) == (job.id, state, state)
-    assert browse.matrix(r, NMF, raw(components=10)).job is None
-    assert browse.matrix(r, parse("tiny/L0/mlp-in/nmf"), raw(components=9)).job is None
-    assert browse.matrix(r, parse("tiny/L1/mlp-in/nmf"), raw(components=9)).job is not None
+    assert browse.visit_matrix(r, NMF, raw(components=10)).job is None
+    assert browse.visit_matrix(r, parse("tiny/L0/mlp-in/nmf"), raw(components=9)).job is None
+    assert browse.visit_matrix(r, parse("tiny/L1/mlp-in/nmf"), raw(components=9)).job is not None
 
 
 def test_a_direction_that_no_such_fit_can_have_is_not_offered_to_be_fitted(r):
     with pytest.raises(UnknownAddress, match="directions 0 to 5"):
-        browse.direction(r, NMF.direction(6), raw(components=6))
+        browse.visit_direction(r, NMF.direction(6), raw(components=6))
 
 
 def test_what_is_computed_on_a_visit_is_never_absent(r):
     model = r.library.model("tiny")
     for basis in ("svd", "pca", "neuron", "frequency"):
         address = parse(f"tiny/embed/{basis}")
-        assert fits.absent(r, model, address, seen(model, address, Options(), "raw")) is None
+        assert fits.missing_fit_page(r, model, address, check_view(model, address, Options(), "raw")) is None
 
 
 def test_a_fit_that_is_there_is_its_page(r):
-    page = browse.matrix(r, NMF, raw(components=4))
+    page = browse.visit_matrix(r, NMF, raw(components=4))
     assert isinstance(page, MatrixPage)
     assert page.rank == len(page.directions) == 4
     assert list(page.singular_values) == sorted(page.singular_values, reverse=True)
-    one = browse.direction(r, NMF.direction(3), raw(components=4))
+    one = browse.visit_direction(r, NMF.direction(3), raw(components=4))
     assert one.direction.singular_value == page.singular_values[3]
     with pytest.raises(UnknownAddress, match="directions 0 to 3"):
-        browse.direction(r, NMF.direction(4), raw(components=4))
+        browse.visit_direction(r, NMF.direction(4), raw(components=4))
 
 
 def test_parts_have_one_ray_and_any_other_fit_two(r):
-    for row in browse.matrix(r, NMF, raw(components=4)).directions:
+    for row in browse.visit_matrix(r, NMF, raw(components=4)).directions:
         assert len(row.left.plus) == len(row.right.plus) == 8
         assert row.left.minus == row.right.minus == ()
         assert all(token.score > 0 for token in row.left.plus)  # a part's weights never cancel
-    ica = browse.matrix(r, parse("tiny/embed/ica"), raw(components=5))
+    ica = browse.visit_matrix(r, parse("tiny/embed/ica"), raw(components=5))
     assert all(len(row.right.minus) == 8 for row in ica.directions)
     assert ica.bias_term == "mean"
     assert 0 <= dict(ica.scores)["gaussian-share"] <= 1
@@ -136,11 +136,11 @@ def test_parts_have_one_ray_and_any_other_fit_two(r):
 )
 def test_the_error_of_a_fit_is_what_its_terms_leave(r, bench_of, oracle_of, basis, parameters):
     address = parse(f"tiny/embed/{basis}")
-    page = browse.matrix(r, address, raw(**parameters))
-    product = ended(subject(bench_of("gpt2", "raw"), address)).product
-    terms = ended(BASES[basis].decompose(product, {choice.name: choice.value for choice in page.view.parameters}))
+    page = browse.visit_matrix(r, address, raw(**parameters))
+    product = run_steps(read_subject(bench_of("gpt2", "raw"), address)).product
+    terms = run_steps(BASES[basis].decompose(product, {choice.name: choice.value for choice in page.view.parameters}))
     exact = oracle_of("gpt2").dense("embed", "raw").matrix
-    expected = np.linalg.norm(exact - approximated(product, terms).numpy()) / np.linalg.norm(exact)
+    expected = np.linalg.norm(exact - approximate_matrix(product, terms).numpy()) / np.linalg.norm(exact)
     assert dict(page.scores)["error"] == pytest.approx(expected, rel=1e-4)
     span = 1 - page.curve.explained[-1]
     assert span**0.5 <= expected + 1e-6
@@ -167,11 +167,11 @@ def test_a_fit_of_other_weights_or_another_matrix_is_not_listed(r):
 def test_what_a_server_computes_by_itself_is_there_for_others(r):
     """An order through the queue keeps the same file that a job writes."""
     address, model = parse("tiny/L1/mlp-out/ica"), r.library.model("tiny")
-    shown = seen(model, address, raw(components=3), "raw")
-    assert fits.absent(r, model, address, shown) is not None
-    orders.fulfilled(r, orders.matrix(model, address, shown))
+    shown = check_view(model, address, raw(components=3), "raw")
+    assert fits.missing_fit_page(r, model, address, shown) is not None
+    orders.fulfil(r, orders.order_matrix(model, address, shown))
     assert there(r, address) == [(3, 0)]
-    assert browse.matrix(r, address, raw(components=3)).rank == 3
+    assert browse.visit_matrix(r, address, raw(components=3)).rank == 3
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_what_a_server_computes_by_itself_is_there_for_others(r):
 )
 def test_parameters_beyond_their_range_are_refused_with_it(r, basis, parameters, said):
     with pytest.raises(BadOption, match=said):
-        browse.matrix(r, parse(f"tiny/embed/{basis}"), raw(**parameters))
+        browse.visit_matrix(r, parse(f"tiny/embed/{basis}"), raw(**parameters))
 
 
 HOSTILE = [
@@ -210,7 +210,7 @@ def test_files_of_strangers_are_no_fits(r, parameters):
     kept = tuple(sorted((*parameters, ("tokens", 7))))
     recipe = Recipe(model.fingerprint, "decomposition", "embed", "raw", "nmf", kept)
     path = r.store.path(recipe)
-    path.write_bytes(seal(Contents(recipe.to_json(), "{}", {"strength": np.ones(2, np.float32)})))
+    path.write_bytes(seal_contents(Contents(recipe.to_json(), "{}", {"strength": np.ones(2, np.float32)})))
     try:
         assert there(r, NMF) == [(3, 7), (4, 0)]
     finally:
@@ -218,7 +218,7 @@ def test_files_of_strangers_are_no_fits(r, parameters):
 
 
 def test_files_that_are_none_are_passed_over(r):
-    folder = r.store.path(fitted(r, NMF, browse.matrix(r, NMF, raw(components=4)))).parent
+    folder = r.store.path(fitted(r, NMF, browse.visit_matrix(r, NMF, raw(components=4)))).parent
     whole = sorted(folder.glob("*.safetensors"))
     strangers = {
         "empty": b"",
@@ -234,7 +234,7 @@ def test_files_that_are_none_are_passed_over(r):
     (folder / "folder.safetensors").mkdir()
     try:
         assert there(r, NMF) == [(3, 7), (4, 0)]
-        assert isinstance(browse.matrix(r, NMF, raw(components=6)), FitPage)
+        assert isinstance(browse.visit_matrix(r, NMF, raw(components=6)), FitPage)
     finally:
         for name in strangers:
             (folder / f"{name}.safetensors").unlink()
@@ -250,20 +250,20 @@ def test_a_damaged_fit_is_absent(open_explorer, fresh_data, caplog):
     r = open_explorer(fresh_data)
     model = r.library.model("tiny")
     address = parse("tiny/L0/mlp-in/nmf")
-    shown = seen(model, address, raw(components=2), "raw")
-    list(precompute(r.store, Tables("cpu"), model, wish_for(model, address, shown).task))
-    path = r.store.path(orders.matrix(model, address, shown).recipe)
+    shown = check_view(model, address, raw(components=2), "raw")
+    list(precompute(r.store, Tables("cpu"), model, wish_of_view(model, address, shown).task))
+    path = r.store.path(orders.order_matrix(model, address, shown).recipe)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    page = browse.matrix(r, address, raw(components=2))
+    page = browse.visit_matrix(r, address, raw(components=2))
     assert isinstance(page, FitPage)
     assert page.there == ()
     assert "set aside" in caplog.text
 
 
 def test_the_chosen_values_alone(r):
-    page = browse.matrix(r, NMF, raw(components=4))
-    assert fits.chosen(page.view.parameters) == {"components": 4, "seed": 0}
+    page = browse.visit_matrix(r, NMF, raw(components=4))
+    assert fits.parameter_values(page.view.parameters) == {"components": 4, "seed": 0}
     assert page.view.parameters[0] == replace(page.view.parameters[0], low=2, high=32, default=32)
-    assert jobs.command_of(wish_for(r.library.model("tiny"), NMF, page.view)).endswith("--components 4 --seed 0")
+    assert jobs.command_of(wish_of_view(r.library.model("tiny"), NMF, page.view)).endswith("--components 4 --seed 0")

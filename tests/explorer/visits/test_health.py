@@ -10,52 +10,52 @@ from app.core.address import parse
 from app.explorer.resources import close_resources
 from app.explorer.visits import browse
 from app.explorer.visits import health as module
-from app.explorer.visits.health import health
+from app.explorer.visits.health import check_health
 
 
 def test_a_working_server_is_healthy(open_explorer, fresh_data):
     r = open_explorer(fresh_data)
     detail = {"worker": "idle", "queue": 0, "memory": "enough", "disk": "writable"}
-    assert health(r) == module.Health(True, detail)
+    assert check_health(r) == module.Health(True, detail)
     assert looked_at(r) == (True, "writable")
-    assert health(r) == module.Health(True, detail | {"worker": "alive"})
+    assert check_health(r) == module.Health(True, detail | {"worker": "alive"})
 
 
 def test_a_stopped_worker_is_not(open_explorer, fresh_data):
     r = open_explorer(fresh_data)
     close_resources(r)
-    assert not health(r).ok
-    assert health(r).detail["worker"] == "stopped"
+    assert not check_health(r).ok
+    assert check_health(r).detail["worker"] == "stopped"
 
 
 def test_a_lack_of_memory_that_lasts_is_not(open_explorer, fresh_data, monkeypatch):
     r = open_explorer(fresh_data)
     monkeypatch.setattr(r.queue, "is_short_of_memory", lambda: True)
-    assert (health(r).ok, health(r).detail["memory"]) == (False, "short")
+    assert (check_health(r).ok, check_health(r).detail["memory"]) == (False, "short")
 
 
 def test_a_full_or_missing_disk_is_not(open_explorer, fresh_data, monkeypatch):
     r = open_explorer(fresh_data)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
-    assert (health(r).ok, health(r).detail["disk"]) == (False, "full")
+    assert (check_health(r).ok, check_health(r).detail["disk"]) == (False, "full")
     monkeypatch.undo()
     shutil.rmtree(fresh_data)
-    assert (health(r).ok, health(r).detail["disk"]) == (False, "missing")
+    assert (check_health(r).ok, check_health(r).detail["disk"]) == (False, "missing")
 
 
 def test_asking_computes_nothing(open_explorer, fresh_data):
     r = open_explorer(fresh_data)
     for _ in range(100):
-        health(r)
+        check_health(r)
     assert not (fresh_data / "artifacts").exists()
-    browse.matrix(r, parse("tiny/L0/H0/ov"), browse.Options())
-    assert health(r).ok
+    browse.visit_matrix(r, parse("tiny/L0/H0/ov"), browse.Options())
+    assert check_health(r).ok
 
 
 def looked_at(r, address="tiny/L0/H0/ov"):
     """A page, and what is said of the disk after it."""
-    assert browse.matrix(r, parse(address), browse.Options()).rank == 8
-    return health(r).ok, health(r).detail["disk"]
+    assert browse.visit_matrix(r, parse(address), browse.Options()).rank == 8
+    return check_health(r).ok, check_health(r).detail["disk"]
 
 
 @pytest.mark.parametrize(
@@ -113,14 +113,14 @@ def test_a_disk_that_is_really_full_serves_pages_and_heals(open_explorer, small_
     assert looked_at(r, "tiny/L0/H1/ov") == (False, "full")
     assert sorted(path for path in (small_disk / "artifacts").rglob("*.*") if path.is_file()) == before
     filler.unlink()
-    assert health(r).ok
+    assert check_health(r).ok
     assert looked_at(r, "tiny/L0/H2/ov") == (True, "writable")
     close_resources(r)
 
 
 def test_a_read_only_disk_serves_pages(open_explorer, small_disk, caplog):
     r = open_explorer(small_disk)
-    browse.matrix(r, parse("tiny/L0/H0/ov"), browse.Options())
+    browse.visit_matrix(r, parse("tiny/L0/H0/ov"), browse.Options())
     close_resources(r)
     subprocess.run(["mount", "-o", "remount,ro", small_disk.parent], check=True)
     r = open_explorer(small_disk)

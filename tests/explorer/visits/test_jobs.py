@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from app.explorer.asking.agenda import agenda
+from app.explorer.asking.agenda import list_tasks
 from app.explorer.errors import ComputationFailed, UnknownAddress
 from app.explorer.visits import jobs
-from app.explorer.visits.jobs import command_of, duration_words, progress_of, rate_words, title_of
+from app.explorer.visits.jobs import command_of, format_duration, format_rate, progress_of, title_of
 from app.store.jobs import Job, Task
 
 JOB = Job("0123456789ab", "tiny", "ab", Task(), created=1.0, updated=20.0)
@@ -26,29 +26,29 @@ def written(r, slug="tiny", **changes):
 
 def test_jobs_of_other_servers_models_are_not_shown(r):
     ours, theirs = written(r), written(r, slug="secret")
-    assert [page.job.id for page in jobs.jobs(r).jobs] == [ours.id]
-    assert jobs.job(r, ours.id).title == "tiny: OV and QK, folded"
+    assert [page.job.id for page in jobs.visit_jobs(r).jobs] == [ours.id]
+    assert jobs.visit_job(r, ours.id).title == "tiny: OV and QK, folded"
     with pytest.raises(UnknownAddress, match="no job"):
-        jobs.job(r, theirs.id)
+        jobs.visit_job(r, theirs.id)
     with pytest.raises(UnknownAddress):
-        jobs.cancel(r, theirs.id)
+        jobs.cancel_job(r, theirs.id)
 
 
 def test_a_job_of_every_matrix_is_called_that(r):
-    task = agenda(r.library.model("tiny"), "raw")[0]
-    assert jobs.job(r, written(r, task=task).id).title == "tiny: every matrix, raw"
-    assert "more" in jobs.job(r, written(r, task=replace(task, matrices=task.matrices[1:])).id).title
+    task = list_tasks(r.library.model("tiny"), "raw")[0]
+    assert jobs.visit_job(r, written(r, task=task).id).title == "tiny: every matrix, raw"
+    assert "more" in jobs.visit_job(r, written(r, task=replace(task, matrices=task.matrices[1:])).id).title
 
 
 def test_of_one_model_and_only_those_that_go_on(r):
     done, live = written(r, state="done"), r.jobs.new("tiny")
-    with r.jobs.held(live.id):
+    with r.jobs.hold_job(live.id):
         r.jobs.write(live)
-        assert {page.job.id for page in jobs.jobs(r, "tiny").jobs} == {done.id, live.id}
-        assert [page.job.id for page in jobs.jobs(r, "tiny", live=True).jobs] == [live.id]
-    assert jobs.jobs(r, live=True).jobs == ()
+        assert {page.job.id for page in jobs.visit_jobs(r, "tiny").jobs} == {done.id, live.id}
+        assert [page.job.id for page in jobs.visit_jobs(r, "tiny", live=True).jobs] == [live.id]
+    assert jobs.visit_jobs(r, live=True).jobs == ()
     with pytest.raises(UnknownAddress, match="This server has: tiny"):
-        jobs.jobs(r, "gpt2")
+        jobs.visit_jobs(r, "gpt2")
 
 
 @pytest.mark.parametrize("state", ["waiting", "running", "done", "cancelled", "failed", "interrupted"])
@@ -56,12 +56,12 @@ def test_what_may_be_done_depends_on_the_state_and_the_operator(r, state):
     live = state in {"waiting", "running"}
     job = replace(r.jobs.new("tiny"), state="running" if state == "interrupted" else state)
     if live:
-        with r.jobs.held(job.id):
+        with r.jobs.hold_job(job.id):
             r.jobs.write(job)
-            page, forbidden = jobs.job(r, job.id, allowed=True), jobs.job(r, job.id)
+            page, forbidden = jobs.visit_job(r, job.id, allowed=True), jobs.visit_job(r, job.id)
     else:
         r.jobs.write(job)
-        page, forbidden = jobs.job(r, job.id, allowed=True), jobs.job(r, job.id)
+        page, forbidden = jobs.visit_job(r, job.id, allowed=True), jobs.visit_job(r, job.id)
     assert page.job.state == state
     assert (page.may_cancel, page.may_start) == (live, not live and state != "done")
     assert (forbidden.may_cancel, forbidden.may_start) == (False, False)
@@ -69,13 +69,13 @@ def test_what_may_be_done_depends_on_the_state_and_the_operator(r, state):
 
 def test_a_cancelled_job_is_ending_until_it_has(r):
     job = r.jobs.new("tiny")
-    with r.jobs.held(job.id):
+    with r.jobs.hold_job(job.id):
         r.jobs.write(job)
-        assert not jobs.job(r, job.id).is_ending
-        jobs.cancel(r, job.id)
-        assert jobs.job(r, job.id).is_ending
+        assert not jobs.visit_job(r, job.id).is_ending
+        jobs.cancel_job(r, job.id)
+        assert jobs.visit_job(r, job.id).is_ending
         r.jobs.write(replace(job, state="cancelled"))
-    assert not jobs.job(r, job.id).is_ending
+    assert not jobs.visit_job(r, job.id).is_ending
 
 
 def test_a_disk_that_takes_no_request_is_told(r, monkeypatch):
@@ -86,7 +86,7 @@ def test_a_disk_that_takes_no_request_is_told(r, monkeypatch):
 
     monkeypatch.setattr(r.jobs, "cancel", refuse)
     with pytest.raises(ComputationFailed, match="disk"):
-        jobs.cancel(r, job.id)
+        jobs.cancel_job(r, job.id)
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ def test_a_disk_that_takes_no_request_is_told(r, monkeypatch):
     ],
 )
 def test_a_job_of_one_matrix_leads_to_it(r, task, result):
-    page = jobs.job(r, written(r, task=task, state="done").id)
+    page = jobs.visit_job(r, written(r, task=task, state="done").id)
     assert (None if page.result is None else str(page.result)) == result
 
 
 def test_only_who_may_start_is_offered_it(r):
-    assert jobs.jobs(r).startable == ()
-    ((model),) = jobs.jobs(r, allowed=True).startable
+    assert jobs.visit_jobs(r).startable == ()
+    ((model),) = jobs.visit_jobs(r, allowed=True).startable
     assert (model.slug, model.processings) == ("tiny", ("folded", "raw"))
 
 
@@ -153,9 +153,9 @@ def test_a_job_in_words():
     ],
 )
 def test_times_in_words(seconds, words):
-    assert duration_words(seconds) == words
+    assert format_duration(seconds) == words
 
 
 @pytest.mark.parametrize(("rate", "words"), [(0.123, "0.12"), (1.26, "1.3"), (9.96, "10"), (1234.5, "1,234")])
 def test_rates_in_words(rate, words):
-    assert rate_words(rate) == words
+    assert format_rate(rate) == words

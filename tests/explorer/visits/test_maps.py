@@ -16,7 +16,7 @@ HERE = parse("tiny")
 
 @pytest.mark.parametrize("score", ["copying", "ov-stable-rank", "qk-top"])
 def test_ranks_count_the_larger_values(explorer, patiently, score):
-    shown = patiently(browse.model, explorer, HERE, Options(), score).map
+    shown = patiently(browse.visit_model, explorer, HERE, Options(), score).map
     cells = list(chain(*shown.rows))
     values = [cell.value for cell in cells]
     for cell in cells:
@@ -29,22 +29,24 @@ def test_what_heads_write_comes_with_their_layers_and_is_that_of_their_first_dir
     open_explorer, fresh_data, patiently
 ):
     r = open_explorer(fresh_data)
-    before = patiently(browse.model, r, HERE, Options()).map
+    before = patiently(browse.visit_model, r, HERE, Options()).map
     assert all(cell.written == ((), ()) for cell in chain(*before.rows))
-    patiently(browse.layer, r, parse("tiny/L1"), Options())
-    half = browse.model(r, HERE, Options()).map
+    patiently(browse.visit_layer, r, parse("tiny/L1"), Options())
+    half = browse.visit_model(r, HERE, Options()).map
     assert all(cell.written == ((), ()) for cell in half.rows[0])
-    patiently(browse.layer, r, parse("tiny/L0"), Options())
-    for cell in chain(*browse.model(r, HERE, Options()).map.rows):
-        whole = patiently(browse.direction, r, cell.address.at("ov").in_basis("svd").direction(0), Options()).direction
+    patiently(browse.visit_layer, r, parse("tiny/L0"), Options())
+    for cell in chain(*browse.visit_model(r, HERE, Options()).map.rows):
+        whole = patiently(
+            browse.visit_direction, r, cell.address.at("ov").in_basis("svd").direction(0), Options()
+        ).direction
         for shown, tokens in zip(cell.written, (whole.right.plus, whole.right.minus), strict=True):
             assert [token.id for token in shown] == [token.id for token in tokens[:N_TOKENS]]
             np.testing.assert_allclose([token.score for token in shown], [one.score for one in tokens[:N_TOKENS]], 1e-4)
 
 
 def test_the_list_has_the_first_or_all(relatives, patiently):
-    page = patiently(browse.model, relatives, parse("llama"), Options(weights="raw"))
+    page = patiently(browse.visit_model, relatives, parse("llama"), Options(weights="raw"))
     n = len(list(chain(*page.map.rows)))
     assert len(page.listed) == min(n, N_RANKED)
-    every = browse.model(relatives, parse("llama"), Options(weights="raw"), None, "all")
+    every = browse.visit_model(relatives, parse("llama"), Options(weights="raw"), None, "all")
     assert len(every.listed) == n

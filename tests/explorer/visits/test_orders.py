@@ -46,18 +46,18 @@ def computed(monkeypatch):
 def test_who_waits_is_told_what_for_in_a_sentence(explorer, place, told):
     address = parse(place)
     shown = View(weights="raw", default_weights="raw", basis=address.basis or "svd")
-    assert orders.matrix(explorer.library.model("tiny"), address, shown).title == told
+    assert orders.order_matrix(explorer.library.model("tiny"), address, shown).title == told
 
 
 def test_200_first_visits_to_one_head_compute_it_once(open_explorer, fresh_data, patiently, computed):
     r = open_explorer(fresh_data, waiters=200)
-    browse.head(r, parse("tiny/L0/H0"), Options())  # what all heads are judged by
+    browse.visit_head(r, parse("tiny/L0/H0"), Options())  # what all heads are judged by
     computed.clear()
     barrier = threading.Barrier(200)
 
     def visit(_):
         barrier.wait(30)
-        return patiently(browse.head, r, HEAD, Options())
+        return patiently(browse.visit_head, r, HEAD, Options())
 
     with ThreadPoolExecutor(200) as visitors:
         pages = list(visitors.map(visit, range(200)))
@@ -66,11 +66,11 @@ def test_200_first_visits_to_one_head_compute_it_once(open_explorer, fresh_data,
 
 
 def test_what_was_computed_is_not_computed_again(open_explorer, fresh_data, computed):
-    first = browse.head(open_explorer(fresh_data), HEAD, Options())
+    first = browse.visit_head(open_explorer(fresh_data), HEAD, Options())
     assert len(computed) == 2
     r = open_explorer(fresh_data)
-    assert browse.head(r, HEAD, Options()) == first
-    assert browse.head(r, HEAD, Options(sort="weakest", find="e")).ov.singular_values == first.ov.singular_values
+    assert browse.visit_head(r, HEAD, Options()) == first
+    assert browse.visit_head(r, HEAD, Options(sort="weakest", find="e")).ov.singular_values == first.ov.singular_values
     assert len(computed) == 2
 
 
@@ -83,12 +83,12 @@ def test_a_failing_computation_is_its_own_pages_error(open_explorer, fresh_data,
     monkeypatch.setattr(decompositions, "read_matrix", broken)
     r = open_explorer(fresh_data)
     with caplog.at_level(logging.ERROR), pytest.raises(ComputationFailed) as failure:
-        browse.matrix(r, parse("tiny/L0/H1/ov"), Options())
+        browse.visit_matrix(r, parse("tiny/L0/H1/ov"), Options())
     assert "secret" not in str(failure.value)
     assert "LAPACK said no" in caplog.text
-    assert browse.matrix(r, parse("tiny/L0/H2/ov"), Options()).rank == 8
+    assert browse.visit_matrix(r, parse("tiny/L0/H2/ov"), Options()).rank == 8
     with pytest.raises(ComputationFailed):
-        browse.head(r, parse("tiny/L0/H1"), Options())
+        browse.visit_head(r, parse("tiny/L0/H1"), Options())
 
 
 def test_a_full_queue_is_busy(open_explorer, fresh_data, monkeypatch, patiently):
@@ -100,37 +100,37 @@ def test_a_full_queue_is_busy(open_explorer, fresh_data, monkeypatch, patiently)
         raise ValueError
 
     r = open_explorer(fresh_data, queue_size=1, wait_seconds=0.01)
-    patiently(browse.matrix, r, parse("tiny/L1/H0/ov"), Options())  # with what all are judged by
+    patiently(browse.visit_matrix, r, parse("tiny/L1/H0/ov"), Options())  # with what all are judged by
     monkeypatch.setattr(decompositions, "read_matrix", stuck)
     with pytest.raises(NotReady, match="L0H0 OV of tiny"):
-        browse.matrix(r, parse("tiny/L0/H0/ov"), Options())
+        browse.visit_matrix(r, parse("tiny/L0/H0/ov"), Options())
     assert begun.wait(30)
     with pytest.raises(NotReady):
-        browse.matrix(r, parse("tiny/L0/H1/ov"), Options())
+        browse.visit_matrix(r, parse("tiny/L0/H1/ov"), Options())
     with pytest.raises(Busy):
-        browse.matrix(r, parse("tiny/L0/H2/ov"), Options())
+        browse.visit_matrix(r, parse("tiny/L0/H2/ov"), Options())
     done.set()
     with pytest.raises(ComputationFailed):  # and nothing of it is left for the next test to count
-        patiently(browse.matrix, r, parse("tiny/L0/H1/ov"), Options())
+        patiently(browse.visit_matrix, r, parse("tiny/L0/H1/ov"), Options())
 
 
 def test_both_matrices_of_a_head_stand_in_line_before_either_is_waited_for(open_explorer, fresh_data, computed):
     r = open_explorer(fresh_data, wait_seconds=0.0)
     with pytest.raises(NotReady):
-        browse.head(r, HEAD, Options())
+        browse.visit_head(r, HEAD, Options())
     while len(computed) < 2:
         threading.Event().wait(0.01)
     assert computed == [(1, 2, "ov"), (1, 2, "qk")]
 
 
 def test_a_damaged_artifact_is_set_aside_and_computed_again(open_explorer, fresh_data, computed):
-    first = browse.head(open_explorer(fresh_data), HEAD, Options())
+    first = browse.visit_head(open_explorer(fresh_data), HEAD, Options())
     files = sorted((fresh_data / "artifacts").glob("*/L1/**/*.safetensors"))
     assert len(files) == 2
     data = bytearray(files[0].read_bytes())
     data[-9] ^= 255
     files[0].write_bytes(data)
-    assert browse.head(open_explorer(fresh_data), HEAD, Options()) == first
+    assert browse.visit_head(open_explorer(fresh_data), HEAD, Options()) == first
     assert len(computed) == 3
     assert len(list((fresh_data / "artifacts").rglob("*.damaged"))) == 1
     assert sorted((fresh_data / "artifacts").glob("*/L1/**/*.safetensors")) == files
@@ -140,23 +140,23 @@ def test_a_tiny_quota_evicts_and_every_page_still_comes(open_explorer, fresh_dat
     r = open_explorer(fresh_data, quota_bytes=100_000)
     for layer in range(2):
         for head in range(4):
-            assert browse.head(r, parse(f"tiny/L{layer}/H{head}"), Options()).ov.rank == 8
+            assert browse.visit_head(r, parse(f"tiny/L{layer}/H{head}"), Options()).ov.rank == 8
     kept = sum(path.stat().st_size for path in (fresh_data / "artifacts").rglob("*") if path.is_file())
     assert 0 < kept <= 100_000
-    assert browse.head(r, parse("tiny/L0/H0"), Options()).ov.rank == 8
+    assert browse.visit_head(r, parse("tiny/L0/H0"), Options()).ov.rank == 8
 
 
 def test_a_disk_that_refuses_costs_nothing_but_time(open_explorer, fresh_data, caplog):
     (fresh_data / "artifacts").write_text("a file where the folder should be")
     r = open_explorer(fresh_data)
-    page = browse.matrix(r, parse("tiny/L0/H0/ov"), Options())
-    assert browse.matrix(r, parse("tiny/L0/H0/ov"), Options()) == page
+    page = browse.visit_matrix(r, parse("tiny/L0/H0/ov"), Options())
+    assert browse.visit_matrix(r, parse("tiny/L0/H0/ov"), Options()) == page
     assert "cannot keep artifact" in caplog.text
 
 
 def test_a_distance_is_part_of_the_recipe_and_zero_is_not(relatives):
     model, address = relatives.library.model("llama"), parse("llama/L0/H1/qk")
-    near, far = (orders.matrix(model, address, View("folded", "folded", distance=d)).recipe for d in (0, 5))
+    near, far = (orders.order_matrix(model, address, View("folded", "folded", distance=d)).recipe for d in (0, 5))
     assert dict(near.parameters) == {"measure": MEASURE, "tokens": KEPT_TOKENS}
     assert dict(far.parameters) == {"distance": 5, "measure": MEASURE, "tokens": KEPT_TOKENS}
     assert near.hash != far.hash
@@ -173,9 +173,9 @@ def gallery_of(open_explorer, fresh_data, monkeypatch):
                 raise RuntimeError(f"layer {layer} is broken")
             return {"label": np.zeros(0, np.int8)}, {"judged": True}
 
-        monkeypatch.setattr(gallery, "gather", judged)
+        monkeypatch.setattr(gallery, "build_gallery", judged)
         r = open_explorer(fresh_data, **settings)
-        return r, orders.gallery(r.library.model("tiny"), "folded")
+        return r, orders.order_gallery(r.library.model("tiny"), "folded")
 
     return build
 
@@ -186,35 +186,35 @@ def there(artifacts):
 
 def test_a_layer_that_fails_hides_none_of_the_others(gallery_of, monkeypatch, caplog):
     r, asked = gallery_of(0)
-    assert there(orders.so_far(r, asked).artifacts) == [False, True, True]  # those behind it, too
+    assert there(orders.fulfil_so_far(r, asked).artifacts) == [False, True, True]  # those behind it, too
     assert "layer 0 is broken" in caplog.text
-    assert there(orders.so_far(r, asked).artifacts) == [False, True, True]  # while the failure is remembered
+    assert there(orders.fulfil_so_far(r, asked).artifacts) == [False, True, True]  # while the failure is remembered
     with pytest.raises(ComputationFailed):
-        orders.in_line(r, asked)
+        orders.fulfil_in_line(r, asked)
     monkeypatch.setattr(queue, "FAILURE_SECONDS", 0.0)
     gallery_of()
-    asked = orders.gallery(r.library.model("tiny"), "folded")
-    assert there(orders.so_far(r, asked).artifacts) == [True, True, True]  # tried again
-    assert there(orders.in_line(r, asked)) == [True, True, True]
+    asked = orders.order_gallery(r.library.model("tiny"), "folded")
+    assert there(orders.fulfil_so_far(r, asked).artifacts) == [True, True, True]  # tried again
+    assert there(orders.fulfil_in_line(r, asked)) == [True, True, True]
 
 
 def test_where_no_layer_is_there_the_failure_is_the_answer(gallery_of):
     r, asked = gallery_of(0, 1, None)
     for _ in range(2):
         with pytest.raises(ComputationFailed):
-            orders.so_far(r, asked)
+            orders.fulfil_so_far(r, asked)
 
 
 def test_a_full_queue_hides_no_layer_that_is_there(gallery_of, monkeypatch):
     r, asked = gallery_of()
-    orders.in_line(r, asked[:1])
+    orders.fulfil_in_line(r, asked[:1])
 
     def full(*_):
         raise Busy("full")
 
     monkeypatch.setattr(r.queue, "submit", full)
-    assert there(orders.so_far(r, asked).artifacts) == [True, False, False]
+    assert there(orders.fulfil_so_far(r, asked).artifacts) == [True, False, False]
     with pytest.raises(Busy):
-        orders.so_far(r, asked[1:])
+        orders.fulfil_so_far(r, asked[1:])
     with pytest.raises(Busy):
-        orders.in_line(r, asked)
+        orders.fulfil_in_line(r, asked)

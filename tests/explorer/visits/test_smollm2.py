@@ -7,13 +7,13 @@ from app.core.address import parse
 from app.explorer import recipes
 from app.explorer.asking.views import Options
 from app.explorer.bank import parts_of
-from app.explorer.making.make import Context, make
+from app.explorer.making.make import Context, run_maker
 from app.explorer.making.tables import Tables
 from app.explorer.reading.finding.readings import open_pairs
-from app.explorer.visits.finding.around import around
-from app.explorer.visits.finding.pair import pair
-from app.explorer.visits.finding.token import find, token
-from tests.explorer.steps import ended
+from app.explorer.visits.finding.around import visit_around
+from app.explorer.visits.finding.pair import visit_pair
+from app.explorer.visits.finding.token import find_token, visit_token
+from tests.explorer.steps import run_steps
 
 pytestmark = pytest.mark.smollm2
 LAYERS = (8, 10, 16, 19, 24, 28)
@@ -28,7 +28,7 @@ def smollm2(open_explorer, smollm2_data):
     wanted |= {recipes.bank(model, 29, "folded", "neuron")}
     for recipe in parts_of(model, "folded"):
         if (recipe in wanted or recipe.kind in {"words", "tokens"}) and not r.store.exists(recipe):
-            r.store.write(recipe, *ended(make(recipe, Context(tables, model, r.store))))
+            r.store.write(recipe, *run_steps(run_maker(recipe, Context(tables, model, r.store))))
     return r
 
 
@@ -42,7 +42,7 @@ def smollm2(open_explorer, smollm2_data):
     ],
 )
 def test_these_directions_are_read_so_specifically(smollm2, a, row, b, part, expected):
-    page = pair(smollm2, f"smollm2/{a}", f"smollm2/{b}", Options(), part)
+    page = visit_pair(smollm2, f"smollm2/{a}", f"smollm2/{b}", Options(), part)
     assert page.specificities[row] == pytest.approx(expected, abs=0.02)
     assert page.is_later
 
@@ -51,11 +51,13 @@ def test_these_directions_are_read_so_specifically(smollm2, a, row, b, part, exp
     ("a", "b", "part", "expected"), [("L16/H6", "L19/H0", "query", 3.20), ("L24/H1", "L28/H6", "value", 5.43)]
 )
 def test_heads_compose_so(smollm2, a, b, part, expected):
-    assert pair(smollm2, f"smollm2/{a}", f"smollm2/{b}", Options(), part).whole == pytest.approx(expected, abs=0.01)
+    assert visit_pair(smollm2, f"smollm2/{a}", f"smollm2/{b}", Options(), part).whole == pytest.approx(
+        expected, abs=0.01
+    )
 
 
 def test_a_direction_that_writes_quotation_marks_is_like_two_that_read_it(smollm2):
-    _, written = around(smollm2, parse("smollm2/L24/H1/ov/svd/0"), Options()).sides
+    _, written = visit_around(smollm2, parse("smollm2/L24/H1/ov/svd/0"), Options()).sides
     like = {str(one.ray.address): one for one in written.neighbours.found}
     assert like["smollm2/L28/H6/ov/svd/0"].value == pytest.approx(0.95, abs=0.01)
     assert like["smollm2/L28/H7/ov/svd/1"].value == pytest.approx(0.88, abs=0.01)
@@ -73,7 +75,7 @@ def test_keys_and_values_of_a_group_are_read_once(smollm2_bank):
 
 
 def test_paris_has_its_answer_on_one_page(smollm2):
-    page = token(smollm2, parse("smollm2"), Options(), find(smollm2, parse("smollm2"), Options(), " Paris"))
+    page = visit_token(smollm2, parse("smollm2"), Options(), find_token(smollm2, parse("smollm2"), Options(), " Paris"))
     assert {"·London", "·France", "·French"} <= {one.token.shown for one in page.near}
     written = next(group for group in page.groups if group.does == "neurons-write")
     assert written.rays[0].ray.address == parse("smollm2/L29/mlp-out/neuron/864")

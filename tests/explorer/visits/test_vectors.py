@@ -1,15 +1,15 @@
 import pytest
 
 from app.core.address import parse
-from app.explorer.making.vectors import vectors
-from app.explorer.visits.vectors import measure_bytes
+from app.explorer.making.vectors import term_vectors
+from app.explorer.visits.vectors import bound_bytes
 from tests.explorer.making.test_vectors import PLACES
-from tests.explorer.steps import ended
+from tests.explorer.steps import run_steps
 
 
 @pytest.mark.parametrize("place", [*PLACES, "L0/mlp-in/neuron", "L1/H2/ov/neuron", "embed/pca"])
 def test_their_size_is_known_before(bench_of, place):
     bench, address = bench_of("gpt2", "folded"), parse(f"tiny/{place}")
-    arrays, _ = ended(vectors(bench, address, {}))
+    arrays, _ = run_steps(term_vectors(bench, address, {}))
     size = sum(array.nbytes for array in arrays.values())
-    assert size <= measure_bytes(bench.model.header, address) <= 2 * size
+    assert size <= bound_bytes(bench.model.header, address) <= 2 * size

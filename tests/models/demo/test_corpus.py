@@ -2,7 +2,7 @@ import lzma
 
 import pytest
 
-from app.models.demo.corpus import documents, heldout_file, training_files
+from app.models.demo.corpus import heldout_file, read_documents, training_files
 
 
 def test_documents_of_all_files_in_order(tmp_path):
@@ -13,7 +13,7 @@ def test_documents_of_all_files_in_order(tmp_path):
     (tmp_path / "valid.txt.xz").touch()
     files = training_files(tmp_path)
     assert [file.name for file in files] == sorted(texts)
-    assert list(documents(files)) == ["é one", "two\nlines", "three"]
+    assert list(read_documents(files)) == ["é one", "two\nlines", "three"]
     assert heldout_file(tmp_path) == tmp_path / "valid.txt.xz"
 
 

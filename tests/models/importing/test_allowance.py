@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from app.models.importing import conversion
-from app.models.importing.allowance import ENDS, LAYERS, bytes_allowed, confine
+from app.models.importing.allowance import ENDS, LAYERS, bytes_allowed, limit_memory
 from app.models.importing.folder.checkpoint import open_checkpoint
 from app.models.importing.folder.header import read_header
 from app.models.importing.importer import ImportRefused, import_model
@@ -37,9 +37,9 @@ def test_more_layers_in_one_file_take_no_more(tmp_path):
 @pytest.mark.parametrize("ask", [lambda: bytearray(3 << 30), lambda: torch.empty(3 << 30, dtype=torch.uint8)])
 def test_what_asks_for_more_gets_an_error_and_others_go_on(ask):
     before = resource.getrlimit(resource.RLIMIT_DATA)
-    with confine(64 * MIB):
+    with limit_memory(64 * MIB):
         bytearray(8 * MIB)
-    with pytest.raises(MemoryError), confine(64 * MIB):
+    with pytest.raises(MemoryError), limit_memory(64 * MIB):
         ask()
     assert resource.getrlimit(resource.RLIMIT_DATA) == before
     bytearray(128 * MIB)
@@ -47,13 +47,13 @@ def test_what_asks_for_more_gets_an_error_and_others_go_on(ask):
 
 @pytest.mark.parametrize("error", ERRORS, ids=str)
 def test_whatever_says_that_memory_was_too_small_is_one_error(error):
-    with pytest.raises(MemoryError), confine(64 * MIB):
+    with pytest.raises(MemoryError), limit_memory(64 * MIB):
         raise error
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), ImportRefused("a tensor named out of memory")])
 def test_other_errors_stay_what_they_are(error):
-    with pytest.raises(type(error), match=str(error)), confine(64 * MIB):
+    with pytest.raises(type(error), match=str(error)), limit_memory(64 * MIB):
         raise error
 
 
@@ -61,7 +61,7 @@ def test_a_narrower_limit_of_the_system_is_left(monkeypatch):
     limits = []
     monkeypatch.setattr(resource, "getrlimit", lambda _what: (7 * MIB, 9 * MIB))
     monkeypatch.setattr(resource, "setrlimit", lambda _what, pair: limits.append(pair))
-    with confine(1 << 40):
+    with limit_memory(1 << 40):
         pass
     assert limits == [(7 * MIB, 9 * MIB)] * 2
 

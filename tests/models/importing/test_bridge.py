@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from app.core.rotary import at_distance
+from app.core.rotary import rotate_head
 from app.models.catalog import Catalog
 from app.models.importing import bridge
 from app.models.importing.bridge import compare_logits, open_layer
@@ -140,7 +140,7 @@ def test_longrope_turns_a_distance_as_the_shortest_text_that_has_it(tmp_path, or
     for distance in (0, 7, original - 1, original, 60):
         factor = LONG if distance >= original else SHORT
         expected = turned(q, 60, factor) @ turned(k, 60 - distance, factor).T
-        at = at_distance(head, rotary, distance)
+        at = rotate_head(head, rotary, distance)
         np.testing.assert_allclose(at.W_Q.double() @ at.W_K.double().T, expected, atol=2e-6)
 
     plain = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager")
@@ -149,7 +149,7 @@ def test_longrope_turns_a_distance_as_the_shortest_text_that_has_it(tmp_path, or
         x = plain.model.layers[0].input_layernorm(plain.model.embed_tokens(ids))
         pattern = plain(ids[None], output_attentions=True).attentions[0][0, 3, 60]
     keys = range(61 - original)  # those that are not nearer than that
-    scores = [x[60] @ (at := at_distance(head, rotary, 60 - j)).W_Q @ at.W_K.T @ x[j] / math.sqrt(8) for j in keys]
+    scores = [x[60] @ (at := rotate_head(head, rotary, 60 - j)).W_Q @ at.W_K.T @ x[j] / math.sqrt(8) for j in keys]
     found, expected = torch.stack(scores), pattern[: len(keys)].log()
     torch.testing.assert_close(found - found[0], expected - expected[0], rtol=0, atol=2e-4)
 

@@ -12,7 +12,7 @@ from app.models.importing import conversion
 from app.models.importing.conversion import convert
 from app.models.importing.folder.checkpoint import open_checkpoint
 from app.models.importing.importer import import_model
-from app.models.importing.staging import staged
+from app.models.importing.staging import open_staging
 from app.models.refusal import ImportRefused
 from tests.families import write_family
 
@@ -42,7 +42,7 @@ def test_a_row_that_is_not_run_and_that_float32_cannot_hold_is_refused_by_name(g
     stored["transformer.wte.weight"][5, 3] = 1e39
     save_file(stored, folder / "model.safetensors")
     with (
-        staged(tmp_path, "f00d", lambda: None) as staging,
+        open_staging(tmp_path, "f00d", lambda: None) as staging,
         pytest.raises(ImportRefused, match=r"wte\.weight holds .*1e\+39"),
     ):
         convert(open_checkpoint(folder), "f00d", staging, unreported)
@@ -50,7 +50,7 @@ def test_a_row_that_is_not_run_and_that_float32_cannot_hold_is_refused_by_name(g
 
 def test_progress_is_told_layer_by_layer(member, tmp_path):
     steps = []
-    with staged(tmp_path, "f00d", lambda: None) as staging:
+    with open_staging(tmp_path, "f00d", lambda: None) as staging:
         convert(
             open_checkpoint(member("llama").folder), "f00d", staging, lambda done, total: steps.append((done, total))
         )
@@ -72,5 +72,5 @@ def test_layers_that_differ_in_shape_are_refused(member, tmp_path, monkeypatch):
         return replace(bridged, shape=replace(bridged.shape, sinks=layer == 1))
 
     monkeypatch.setattr(conversion, "open_layer", other)
-    with staged(tmp_path, "f00d", lambda: None) as staging, pytest.raises(ImportRefused, match="differ in shape"):
+    with open_staging(tmp_path, "f00d", lambda: None) as staging, pytest.raises(ImportRefused, match="differ in shape"):
         convert(open_checkpoint(member("llama").folder), "f00d", staging, unreported)

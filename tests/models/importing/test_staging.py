@@ -7,7 +7,7 @@ import time
 import pytest
 
 from app.models.importing import staging
-from app.models.importing.staging import JournalEntry, Staging, staged, unfinished_imports
+from app.models.importing.staging import JournalEntry, Staging, open_staging, unfinished_imports
 from app.models.manifest import file_sum
 
 
@@ -23,16 +23,16 @@ def put(place: Staging, name: str, content: str = "tensors") -> JournalEntry:
 
 
 def test_what_was_added_is_there_again(tmp_path):
-    with staged(tmp_path, "f00d", never) as place:
+    with open_staging(tmp_path, "f00d", never) as place:
         first, second = put(place, "a"), put(place, "b", "others")
-    with staged(tmp_path, "f00d", never) as place:
+    with open_staging(tmp_path, "f00d", never) as place:
         assert place.entries() == {"a": first, "b": second}
     assert [path.name for path in tmp_path.iterdir()] == [".import-f00d"]
 
 
 @pytest.mark.parametrize("fault", ["changed", "gone", "cut", "nonsense", "format"])
 def test_nothing_counts_after_the_first_fault(tmp_path, fault):
-    with staged(tmp_path, "f00d", never) as place:
+    with open_staging(tmp_path, "f00d", never) as place:
         first, _second, _third = put(place, "a"), put(place, "b"), put(place, "c")
         journal = place.folder / "journal.jsonl"
         lines = journal.read_text().splitlines()
@@ -54,7 +54,7 @@ def test_publishing_leaves_only_the_files(tmp_path):
     target = tmp_path / "f00d"
     target.mkdir()
     (target / "old").touch()
-    with staged(tmp_path, "f00d", never) as place:
+    with open_staging(tmp_path, "f00d", never) as place:
         put(place, "a")
         place.publish(target)
     assert [path.name for path in tmp_path.iterdir()] == ["f00d"]
@@ -62,14 +62,14 @@ def test_publishing_leaves_only_the_files(tmp_path):
 
 
 def test_discarding_leaves_nothing(tmp_path):
-    with staged(tmp_path, "f00d", never) as place:
+    with open_staging(tmp_path, "f00d", never) as place:
         put(place, "a")
         place.discard()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_import_that_wrote_nothing_leaves_nothing(tmp_path):
-    with staged(tmp_path, "f00d", never):
+    with open_staging(tmp_path, "f00d", never):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -82,7 +82,7 @@ def test_one_at_a_time(tmp_path, monkeypatch):
 
     def enter() -> None:
         nonlocal inside, most, got
-        with staged(tmp_path, "f00d", lambda: None):
+        with open_staging(tmp_path, "f00d", lambda: None):
             with counting:
                 inside += 1
                 most, got = max(most, inside), got + 1
@@ -102,8 +102,8 @@ def test_one_at_a_time(tmp_path, monkeypatch):
 HOLD = """
 import sys, time
 from pathlib import Path
-from app.models.importing.staging import staged
-with staged(Path(sys.argv[1]), "f00d", lambda: None) as place:
+from app.models.importing.staging import open_staging
+with open_staging(Path(sys.argv[1]), "f00d", lambda: None) as place:
     (place.folder / "a").touch()
     print("here", flush=True)
     time.sleep(60)
@@ -122,7 +122,7 @@ def test_a_killed_import_is_unfinished_a_running_one_is_not(tmp_path):
             waits.append(1)
             other.kill()
 
-        with staged(weights, "f00d", waiting) as place:
+        with open_staging(weights, "f00d", waiting) as place:
             assert waits
             assert [path.name for path in place.folder.iterdir()] == ["a"]
     assert list(unfinished_imports(tmp_path)) == [weights / ".import-f00d"]
@@ -134,10 +134,10 @@ def test_a_killed_import_is_unfinished_a_running_one_is_not(tmp_path):
 def test_a_lock_file_that_was_removed_is_not_believed(tmp_path):
     """Between opening and locking, whoever held the lock may have removed its file."""
     lock = tmp_path / "lock"
-    held = staging._locked(lock)
+    held = staging._try_lock(lock)
     lock.unlink()
-    again = staging._locked(lock)
+    again = staging._try_lock(lock)
     assert again is not None
-    assert staging._locked(lock) is None
+    assert staging._try_lock(lock) is None
     os.close(held)
     os.close(again)

@@ -8,7 +8,7 @@ from safetensors.numpy import load_file
 
 from app.core.address import parse
 from app.explorer.asking.views import Options
-from app.explorer.visits.vectors import vectors
+from app.explorer.visits.vectors import visit_vectors
 from app.web.api.vectors import vector_file
 
 OV = "/tiny/L1/H2/ov"
@@ -43,7 +43,7 @@ def test_of_a_direction_its_own_come(client, place):
 
 
 def test_the_file_is_the_same_however_the_arrays_came(client):
-    found = vectors(client.app.state.resources, parse("tiny/L1/H2/ov"), Options())
+    found = visit_vectors(client.app.state.resources, parse("tiny/L1/H2/ov"), Options())
     turned = replace(found, sides=dict(reversed(found.sides.items())))
     assert list(found.sides) != list(turned.sides)
     assert vector_file(found) == vector_file(turned)

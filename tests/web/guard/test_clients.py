@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.explorer.running.visitor import VISITOR
-from app.web.guard.clients import MOST_HOPS, NOWHERE, Visitors, client_key
+from app.web.guard.clients import MOST_HOPS, UNKNOWN_CLIENT, Visitors, client_key
 
 PROXIES = [ipaddress.ip_network(name) for name in ("10.0.0.0/8", "2001:db8::/32")]
 ALICE = "203.0.113.7"
@@ -39,8 +39,8 @@ ALICE = "203.0.113.7"
         ("::ffff:10.0.0.1", [f"::ffff:{ALICE}"], ALICE),
         ("::1", [], "::/64"),
         ("fe80::1%eth0", [], "fe80::/64"),
-        ("", [ALICE], NOWHERE),
-        ("testclient", [ALICE], NOWHERE),
+        ("", [ALICE], UNKNOWN_CLIENT),
+        ("testclient", [ALICE], UNKNOWN_CLIENT),
     ],
 )
 def test_the_visitor_is_the_last_hop_that_is_no_proxy(peer, forwarded, key):
@@ -86,7 +86,7 @@ def test_it_is_known_to_whatever_answers_and_forgotten_after(caplog):
     app = Visitors(None, ["10.0.0.0/8"])
     with caplog.at_level(logging.WARNING):
         assert asyncio.run(asked(app, ("10.0.0.1", 5), **{"x-forwarded-for": ALICE})) == (ALICE, "")
-        assert asyncio.run(asked(app, None)) == (NOWHERE, "")
+        assert asyncio.run(asked(app, None)) == (UNKNOWN_CLIENT, "")
     assert not caplog.records
 
 

@@ -4,7 +4,7 @@ import resource
 import pytest
 
 from app.web.guard import crowd as module
-from app.web.guard.crowd import Crowd, TooFewFiles, allow_files, bound_connections
+from app.web.guard.crowd import Crowd, TooFewFiles, bound_connections, raise_file_limit
 
 
 class Connection:
@@ -84,7 +84,7 @@ def test_as_many_files_as_are_of_use_are_allowed(monkeypatch, limits, allowed):
     set_ = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
     monkeypatch.setattr(resource, "setrlimit", lambda _, both: set_.append(both))
-    assert allow_files() == allowed
+    assert raise_file_limit() == allowed
     assert set_ == ([(allowed, limits[1])] if allowed > limits[0] > 0 else [])
 
 
@@ -94,12 +94,12 @@ def test_a_system_that_allows_less_than_it_says_is_believed(monkeypatch):
 
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, resource.RLIM_INFINITY))
     monkeypatch.setattr(resource, "setrlimit", refuse)
-    assert allow_files() == 256
+    assert raise_file_limit() == 256
 
 
 @pytest.mark.parametrize("files", [128, 160, 256, 1024, 4096])
 def test_connections_are_fewer_than_files(files):
-    at_once = module.SPARE + module.TURNS * module.ACCEPTED_AT_ONCE
+    at_once = module.SPARE_CONNECTIONS + module.LOOP_TURNS * module.ACCEPTED_AT_ONCE
     assert 16 <= bound_connections(files) <= files - module.OTHER_FILES - at_once
 
 

@@ -127,16 +127,16 @@ def test_a_long_file_is_sent_as_it_is_made(client, long):
 
 def test_a_long_file_that_the_visitor_has_is_not_made_again(client, long, monkeypatch):
     tag = client.get(long).headers["ETag"]
-    monkeypatch.setattr(census, "_columns", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(census, "_make_columns", lambda *_: pytest.fail("made again"))
     answer = client.get(long, headers={"If-None-Match": tag})
     assert (answer.status_code, answer.content, answer.headers["ETag"]) == (304, b"", tag)
 
 
 def test_head_of_a_long_file_does_not_make_it(client, long, monkeypatch):
     made = []
-    columns = census._columns
-    monkeypatch.setattr(census, "PART", 1)
-    monkeypatch.setattr(census, "_columns", lambda *part: made.append(part) or columns(*part))
+    columns = census._make_columns
+    monkeypatch.setattr(census, "PART_ROWS", 1)
+    monkeypatch.setattr(census, "_make_columns", lambda *part: made.append(part) or columns(*part))
     answer = client.head(long, headers={"Accept-Encoding": "identity"})
     assert (answer.status_code, answer.content) == (200, b"")
     assert len(made) < 20

@@ -39,7 +39,7 @@ def failing(serve, data, monkeypatch):
         def head(*_words, **_more):
             raise error
 
-        monkeypatch.setattr(browse, "head", head)
+        monkeypatch.setattr(browse, "visit_head", head)
         return serve(data, "tiny", raise_errors=False)
 
     return arrange
@@ -83,7 +83,7 @@ def test_only_what_is_not_taken_is_told_what_is(client, monkeypatch):
     assert "may be GET, HEAD and POST, and" in client.put("/-/jobs", headers=own).text
     assert client.put("/-/jobs", headers=own).headers["Allow"] == "GET, HEAD, POST"
     assert "may be GET and HEAD, and" in client.put("/tiny", headers=own).text
-    monkeypatch.delattr(errors, "_methods")  # which asks every route
+    monkeypatch.delattr(errors, "_find_methods")  # which asks every route
     assert client.get("/tiny/and/so/on/and/on/and/on").status_code == 404
     assert client.post("/-/jobs?model=tiny").status_code == 403
 

@@ -6,7 +6,7 @@ import pytest
 
 from app.explorer.errors import UnknownAddress
 from app.web.http import streams
-from app.web.http.streams import Live, News, Streams
+from app.web.http.streams import News, NewsStream, Streams
 
 SCOPE = {"type": "http"}
 
@@ -60,7 +60,7 @@ def test_each_news_once_and_then_the_end():
     visitor = Visitor()
 
     async def work():
-        await Live(Streams(), lambda: next(news))(SCOPE, visitor.receive, visitor.send)
+        await NewsStream(Streams(), lambda: next(news))(SCOPE, visitor.receive, visitor.send)
 
     run(work())
     assert visitor.body == "data: a\ndata: b\n\ndata: c\n\ndata: d\n\nevent: end\ndata: \n\n"
@@ -85,7 +85,7 @@ def test_what_is_gone_has_no_further_news():
 
 
 async def listen(visitor, look, own=None):
-    await Live(own or Streams(), look)(SCOPE, visitor.receive, visitor.send)
+    await NewsStream(own or Streams(), look)(SCOPE, visitor.receive, visitor.send)
 
 
 def test_a_stream_ends_at_once_with_its_visitor_and_with_the_server(monkeypatch):
@@ -147,7 +147,7 @@ def test_who_waits_holds_no_thread():
         own, visitors = Streams(most=100), [Visitor() for _ in range(100)]
         tasks = [asyncio.create_task(listen(visitor, told("a"), own)) for visitor in visitors]
         await until(lambda: all(visitor.body for visitor in visitors))
-        assert own._lookers.total_tokens == streams.LOOKERS
+        assert own._lookers.total_tokens == streams.LOOK_THREADS
         begun = time.monotonic()
         own.close()
         await asyncio.gather(*tasks)

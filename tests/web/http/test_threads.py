@@ -10,7 +10,12 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
-from app.web.http.threads import aside, open_threads, searching, taken_aside
+from app.web.http.threads import (
+    answer_in_long_thread,
+    answer_in_search_thread,
+    make_pieces_in_long_thread,
+    open_threads,
+)
 
 WAIT = 30
 
@@ -41,13 +46,13 @@ def house():
     app, go = FastAPI(), Event()
 
     @app.get("/long")
-    @aside
+    @answer_in_long_thread
     def long(request: Request, name: str = "x") -> Response:
         assert go.wait(WAIT)
         return Response(f"long {name}")
 
     @app.get("/search")
-    @searching
+    @answer_in_search_thread
     def search(request: Request) -> Response:
         assert go.wait(WAIT)
         return Response("found")
@@ -59,7 +64,7 @@ def house():
             assert go.wait(WAIT)
             yield b"last"
 
-        return StreamingResponse(taken_aside(request, pieces()))
+        return StreamingResponse(make_pieces_in_long_thread(request, pieces()))
 
     @app.get("/page")
     def page() -> Response:
@@ -73,7 +78,7 @@ def test_no_search_is_made_for_who_has_gone(house):
     made = []
 
     @house.get("/counted")
-    @searching
+    @answer_in_search_thread
     def counted(request: Request) -> Response:
         made.append(request.query_params["n"])
         return Response()

@@ -261,7 +261,7 @@ def test_a_job_that_may_be_building_it_is_linked(serve, fresh_data):
     store = JobStore(fresh_data / "jobs")
     job = store.new("tiny", task=Task(("bank",)))
     client = serve(fresh_data, "tiny")
-    with store.held(job.id):
+    with store.hold_job(job.id):
         store.write(job)
         for path in RESTED:
             assert f'href="/-/jobs/{job.id}"' in client.get(path).text, path

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from app.core.steps import run
 from app.explorer import recipes
-from app.explorer.making.make import Context, make
+from app.explorer.making.make import Context, run_maker
 from app.explorer.making.tables import Tables
 from app.web.api import schema
 from app.web.api.examples import EXAMPLES
@@ -22,7 +22,7 @@ def heads(relatives):
     r = relatives.app.state.resources
     model = r.library.model("llama")
     for recipe in (recipes.composition(model, "folded"), recipes.alike(model, "folded")):
-        r.store.save(recipe, *run(make(recipe, Context(Tables("cpu"), model, r.store))))
+        r.store.save(recipe, *run(run_maker(recipe, Context(Tables("cpu"), model, r.store))))
     return relatives
 
 

@@ -12,7 +12,7 @@ def test_alive_and_ready(client):
 
 
 def test_trouble_is_503(client, monkeypatch):
-    monkeypatch.setattr(health, "health", lambda r: Health(False, {"worker": "stopped"}))
+    monkeypatch.setattr(health, "check_health", lambda r: Health(False, {"worker": "stopped"}))
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json() == {"status": "not ready", "worker": "stopped"}

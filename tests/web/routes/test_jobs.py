@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.store.jobs import LATEST, JobStore, Task
+from app.store.jobs import LATEST_TIME, JobStore, Task
 
 OWN = {"Origin": "http://testserver"}
 
@@ -57,7 +57,7 @@ def live(store):
     job = replace(
         store.new("tiny"), state="running", started=time.time() - 10, stage="layer 2 of 2", matrices_done=5, matrices=16
     )
-    with store.held(job.id):
+    with store.hold_job(job.id):
         store.write(job)
         yield job
 
@@ -265,7 +265,7 @@ def test_below_a_root_path_forms_and_news_are_below_it(serve, own_data, live, ta
 @pytest.fixture
 def importing(store):
     job = replace(store.new_import("tiny"), state="running", started=time.time() - 10, stage="writing", done=2, total=8)
-    with store.held(job.id):
+    with store.hold_job(job.id):
         store.write(job)
         yield job
 
@@ -310,7 +310,7 @@ def test_an_import_says_how_it_ended(allowing, store, changes, words):
 
 
 def test_no_time_that_a_file_may_hold_breaks_a_page(reading, store):
-    latest = replace(store.new("tiny"), created=LATEST, started=LATEST, ended=LATEST, state="done")
+    latest = replace(store.new("tiny"), created=LATEST_TIME, started=LATEST_TIME, ended=LATEST_TIME, state="done")
     store.write(latest)
     store.write(beyond := replace(store.new("tiny"), created=1e12, started=1e12, ended=1e12, state="done"))
     assert "9892-" in reading.get(f"/-/jobs/{latest.id}").text

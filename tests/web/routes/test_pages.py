@@ -48,7 +48,7 @@ def test_the_list_comes_back_while_a_model_is_on_its_way(client, monkeypatch):
             (ModelEntry("a", "importing", None, "Checking it", 2, 5), ModelEntry("b", "failed", None, "No", 0, 0))
         )
 
-    monkeypatch.setattr(browse, "home", home)
+    monkeypatch.setattr(browse, "visit_home", home)
     answer = client.get("/")
     assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in answer.text
     assert 'hx-get="/" hx-trigger="every 2s"' in answer.text
@@ -374,7 +374,7 @@ def test_a_gallery_that_grows_is_kept_by_nobody_and_asks_again(serve, tiny_data,
     load = store.load
     monkeypatch.setattr(store, "load", lambda recipe: None if recipe.subject.startswith("L1/") else load(recipe))
     monkeypatch.setattr(
-        orders, "so_far", lambda r, asked: orders.SoFar([r.store.load(asked[0].recipe), None, None], "")
+        orders, "fulfil_so_far", lambda r, asked: orders.SoFar([r.store.load(asked[0].recipe), None, None], "")
     )
     growing = client.get(f"/api/v1/tiny@{pin}/notable")
     assert (growing.json()["whole"], growing.json()["layers"]) == (False, 1)
@@ -389,11 +389,11 @@ def test_without_javascript_a_map_that_fills_is_loaded_again_and_a_gallery_of_no
     client, monkeypatch
 ):
     refresh, elsewhere = '<noscript><meta http-equiv="refresh"', "Without JavaScript the others come on"
-    growing, model = replace(NOTABLE_PAGE, is_whole=False), browse.model
+    growing, model = replace(NOTABLE_PAGE, is_whole=False), browse.visit_model
 
     def shown(score, **changes):
         """Each time another address, so that none is sent again."""
-        monkeypatch.setattr(browse, "model", lambda *asked: replace(model(*asked), **changes))
+        monkeypatch.setattr(browse, "visit_model", lambda *asked: replace(model(*asked), **changes))
         return client.get(f"/tiny?score={score}").text
 
     filling = shown("copying", gallery=growing, is_filling=True)
@@ -407,7 +407,7 @@ def test_without_javascript_a_map_that_fills_is_loaded_again_and_a_gallery_of_no
 
 def test_a_gallery_says_why_a_layer_is_missing_and_asks_seldom(client, monkeypatch):
     page = replace(NOTABLE_PAGE, is_whole=False, failure="layer-001.safetensors <is damaged>.")
-    monkeypatch.setattr(browse, "notable", lambda *_: page)
+    monkeypatch.setattr(browse, "visit_gallery", lambda *_: page)
     said = client.get("/tiny/notable").text
     assert "Something could not be computed: layer-001.safetensors &lt;is damaged&gt;." in said
     assert 'hx-trigger="load delay:20s"' in said
@@ -599,10 +599,10 @@ def test_a_census_as_a_file(client, census, pin):
 def test_a_census_shows_what_its_controls_cannot(client, monkeypatch):
     (kind,) = CENSUS_PAGE.kinds
     few = replace(kind, discovered=0.0, n_at_floor=31, n_needed=46)
-    monkeypatch.setattr("app.web.routes.pages.census_page", lambda *_: replace(CENSUS_PAGE, kinds=(few,)))
+    monkeypatch.setattr("app.web.routes.pages.visit_census", lambda *_: replace(CENSUS_PAGE, kinds=(few,)))
     said = client.get("/tiny/census").text
     assert "of those needed: OV write 31 of 46." in said
-    monkeypatch.setattr("app.web.routes.pages.census_page", lambda *_: CENSUS_PAGE)
+    monkeypatch.setattr("app.web.routes.pages.visit_census", lambda *_: CENSUS_PAGE)
     assert "of those needed" not in client.get("/tiny/census").text
 
 
@@ -610,14 +610,14 @@ def test_a_census_shows_what_its_controls_cannot(client, monkeypatch):
 def test_a_census_says_where_no_depth_can_be_told(client, monkeypatch, is_deep):
     (kind,) = CENSUS_PAGE.kinds
     page = CENSUS_PAGE if is_deep else replace(CENSUS_PAGE, kinds=(replace(kind, depths=()),))
-    monkeypatch.setattr("app.web.routes.pages.census_page", lambda *_: page)
+    monkeypatch.setattr("app.web.routes.pages.visit_census", lambda *_: page)
     said = client.get("/tiny/census").text
     assert ("too few to say at which depth" in said) == (not is_deep)
     assert ('id="depths"' in said) == is_deep
 
 
 def test_a_census_says_what_an_interval_draws(client, monkeypatch):
-    monkeypatch.setattr("app.web.routes.pages.census_page", lambda *_: CENSUS_PAGE)
+    monkeypatch.setattr("app.web.routes.pages.visit_census", lambda *_: CENSUS_PAGE)
     said = client.get("/tiny/census").text
     assert "an interval draws whole layers" in said
     assert f"Of {CENSUS_PAGE.n_intervals} intervals at 95% behind these answers, at least one in twenty" in said
@@ -874,7 +874,7 @@ def test_an_end_that_may_be_chance_is_given_no_name(client, monkeypatch, q, is_n
     plus = replace(one.right.rays.plus, p=(0.5, 0.5, 0.005), q=q, reading="spelling")
     side = replace(one.right, rays=replace(one.right.rays, plus=plus))
     page = replace(DIRECTION_PAGE, direction=replace(one, right=side), controls=DIRECTION_PAGE.controls[:1] * 2)
-    monkeypatch.setattr(browse, "direction", lambda *_: page)
+    monkeypatch.setattr(browse, "visit_direction", lambda *_: page)
     said = client.get("/tiny/L1/H2/ov/svd/3").text
     words = said.split('<section class="judgements"')
     assert (">spelling</a></b>" in words[0]) == is_named
@@ -912,7 +912,7 @@ def test_a_filter_is_said_to_judge_only_where_something_is_judged(client, place)
 def test_a_side_that_is_not_judged_says_so_beside_one_that_is(client, monkeypatch):
     page = replace(MATRIX_PAGE, view=replace(MATRIX_PAGE.view, selection=Selection(frequent=20)))
     assert [one.side for one in page.verdicts] == ["read"]
-    monkeypatch.setattr(browse, "matrix", lambda *_: page)
+    monkeypatch.setattr(browse, "visit_matrix", lambda *_: page)
     said = client.get("/tiny/L1/H2/ov").text
     assert "<li><b>write</b> is not judged: too few trained tokens that pass the filter" in said
     assert said.count("is not judged") == 1
@@ -986,7 +986,7 @@ def test_a_filter_of_tokens_is_refused_where_all_are_shown(client, place):
 def test_a_matrix_that_is_zero_has_nothing_to_compare(client, monkeypatch):
     nothing = replace(MATRIX_PAGE, rank=0, directions=(), singular_values=(), indices=(), notes=("zero-matrix",))
     for page, is_offered in ((MATRIX_PAGE, True), (nothing, False)):
-        monkeypatch.setattr(browse, "matrix", lambda *_words, page=page: page)
+        monkeypatch.setattr(browse, "visit_matrix", lambda *_words, page=page: page)
         assert ("/ov/compare" in client.get("/tiny/L1/H2/ov").text) == is_offered
 
 
@@ -1050,7 +1050,7 @@ def test_heads_of_one_value_have_one_number_in_the_list(client, tags):
 def test_only_an_end_that_stands_out_is_called_something(client, monkeypatch, own_q, is_said):
     (one,) = NOTABLE_PAGE.rays
     shown = replace(NOTABLE_PAGE, rays=(replace(one, reading="one word", own_q=own_q),))
-    monkeypatch.setattr(browse, "notable", lambda *_: shown)
+    monkeypatch.setattr(browse, "visit_gallery", lambda *_: shown)
     page = client.get("/tiny/notable").text
     assert (">one word</span>" in page) == ('aria-label="stands out"' in page) == is_said
 
@@ -1062,7 +1062,7 @@ def test_how_to_read_one_shows_the_chips_of_the_card(client, monkeypatch, tags):
     tokens = tuple(first._replace(id=id_, text=text, shown=text.strip()) for id_, text in enumerate(spelt))
     one = replace(one, readouts=(replace(one.readouts[1], tokens=tokens),))
     shown = HomePage((ModelEntry("tiny", "failed", None, "", 0, 0),) * 2, replace(NOTABLE_PAGE, rays=(one,)))
-    monkeypatch.setattr(browse, "home", lambda _: shown)
+    monkeypatch.setattr(browse, "visit_home", lambda _: shown)
     page = client.get("/").text
     card, how = page.split('id="how"')
     chips = [[own["title"] for tag, own in tags(part).found if tag == "bdi"] for part in (card, how)]

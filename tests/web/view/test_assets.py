@@ -1,7 +1,7 @@
 import gzip
 import random
 
-from app.web.view.assets import load_assets, pack, packed
+from app.web.view.assets import load_assets, pack, pack_pieces
 
 
 def test_files_are_read_with_folders_in_their_names(tmp_path):
@@ -33,7 +33,7 @@ def test_pieces_are_packed_as_one_and_as_they_come():
             asked.append(place)
             yield random.Random(place).randbytes(4_000)
 
-    found = packed(pieces(), 1)
+    found = pack_pieces(pieces(), 1)
     first = b""
     while len(first) < 100:
         first += next(found)

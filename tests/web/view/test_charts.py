@@ -13,26 +13,26 @@ from app.web.view import charts
 from app.web.view.charts import (
     HEIGHT,
     STEP,
-    among,
     bars,
-    bounds,
     class_bars,
     composition_map,
-    contour,
-    course,
-    drawn_from,
-    histogram,
-    line,
+    find_bounds,
+    histogram_outline,
+    histogram_with_markers,
+    largest_share,
+    line_on_scale,
+    line_path,
     outline,
-    overlaid,
+    overlay_curves,
+    score_class,
+    share_path,
     share_ticks,
-    shares,
+    signed_histogram,
+    signed_line,
     spectrum,
-    tallest,
-    thinned,
-    together,
-    wave,
-    zero,
+    thin_values,
+    two_histograms,
+    zero_position,
 )
 
 
@@ -49,7 +49,7 @@ def test_nothing_to_draw_is_drawn_as_nothing():
     assert bars(()) == []
     assert spectrum((), ()) == []
     assert outline(()) == ""
-    assert "V100h8" in histogram((0, 0), -1, 1).plus
+    assert "V100h8" in signed_histogram((0, 0), -1, 1).plus
 
 
 def test_steps_say_their_value_and_are_drawn_as_the_bars_are():
@@ -64,13 +64,13 @@ def heights(path):
 
 
 def test_a_single_token_is_visible_beside_fifty_thousand():
-    assert heights(histogram((1, 0, 50_000), 0.0, 3.0).plus) == [6, 0, 100]
+    assert heights(signed_histogram((1, 0, 50_000), 0.0, 3.0).plus) == [6, 0, 100]
 
 
 @given(st.lists(st.integers(0, 50_000), min_size=1, max_size=48), st.floats(-3, 3), st.floats(0.1, 3))
 def test_a_histogram_draws_every_bar_once_on_its_side(counts, low, span):
     high = low + span
-    halves = histogram(counts, low, high)
+    halves = signed_histogram(counts, low, high)
     middles = [low + span * (i + 0.5) / len(counts) for i in range(len(counts))]
     # Integer coordinates: a bar whose middle is within half a unit of 0 may lie on either side.
     unit = span / (STEP * len(counts))
@@ -80,12 +80,12 @@ def test_a_histogram_draws_every_bar_once_on_its_side(counts, low, span):
 
 @given(st.floats(-10, -0.1), st.floats(0.1, 10), st.integers(1, 64))
 def test_zero_lies_between_the_ends_in_proportion(low, high, n_bins):
-    assert zero(low, high, n_bins) == pytest.approx(STEP * n_bins * -low / (high - low), abs=0.5 + 1e-9)
+    assert zero_position(low, high, n_bins) == pytest.approx(STEP * n_bins * -low / (high - low), abs=0.5 + 1e-9)
 
 
 @pytest.mark.parametrize(("low", "high", "place"), [(1.0, 2.0, 0), (-2.0, -1.0, 40), (0.0, 0.0, 0)])
 def test_zero_outside_the_scores_lies_at_the_nearer_end(low, high, place):
-    assert zero(low, high, 4) == place
+    assert zero_position(low, high, 4) == place
 
 
 def points(path):
@@ -99,7 +99,7 @@ SHARES = st.lists(st.floats(0, 1), min_size=1, max_size=80)
 
 @given(st.lists(st.floats(-1e6, 1e6), max_size=80), st.integers(2, 40))
 def test_thinned_values_keep_their_order_and_their_ends(values, most):
-    kept = thinned(values, most)
+    kept = thin_values(values, most)
     assert len(kept) == min(len(values), most)
     if values:
         assert (kept[0], kept[-1]) == (values[0], values[-1])
@@ -111,7 +111,7 @@ def test_thinned_values_keep_their_order_and_their_ends(values, most):
 @given(SHARES)
 def test_shares_go_from_left_to_right_and_from_bottom_to_top(values):
     at = [0, *(2**i for i in range(len(values) - 1))] if len(values) < 15 else list(range(len(values)))
-    drawn = points(shares(at, values))
+    drawn = points(share_path(at, values))
     assert [x for x, _ in drawn] == sorted(x for x, _ in drawn)
     assert drawn[0][0] == 0
     assert drawn[-1][0] == (1000 if at[-1] else 0)
@@ -119,41 +119,41 @@ def test_shares_go_from_left_to_right_and_from_bottom_to_top(values):
 
 
 def test_factors_of_ten_have_one_width():
-    xs = [x for x, _ in points(shares((0, 1, 10, 100, 1000), (0.0,) * 5, width=800))]
+    xs = [x for x, _ in points(share_path((0, 1, 10, 100, 1000), (0.0,) * 5, width=800))]
     assert xs == [0, 200, 400, 600, 800]
 
 
 @given(SHARES)
 def test_a_line_has_equal_steps(values):
-    drawn = points(line(values))
+    drawn = points(line_path(values))
     assert all(abs(x - i * 1000 / max(1, len(values) - 1)) <= 0.5 for i, (x, _) in enumerate(drawn))
     assert [y for _, y in drawn] == [round(HEIGHT * (1 - value)) for value in values]
 
 
 def test_a_line_stays_in_its_chart():
-    assert points(line((1.3, 0.0)))[0] == (0, 0)  # an error of more than the whole
-    assert line((0.5,)) == "M0 50"
+    assert points(line_path((1.3, 0.0)))[0] == (0, 0)  # an error of more than the whole
+    assert line_path((0.5,)) == "M0 50"
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=60), st.data())
 def test_two_outlines_have_one_scale(counts, data):
     others = data.draw(st.lists(st.floats(0, 1e9), min_size=len(counts), max_size=len(counts)))
-    one, two = (points(path) for path in together(counts, others))
+    one, two = (points(path) for path in two_histograms(counts, others))
     assert [x for x, _ in one] == [x for x, _ in two] == list(range(len(counts)))
     heights = [y for _, y in one + two]
     assert all(0 <= y <= HEIGHT for y in heights)
     assert min(heights) == (0 if max(*counts, *others) > 1e-3 else min(heights))
-    swapped = together(others, counts)
-    assert swapped == together(counts, others)[::-1]
+    swapped = two_histograms(others, counts)
+    assert swapped == two_histograms(counts, others)[::-1]
 
 
 def test_outlines_of_nothing_lie_on_the_edge():
-    assert together((0, 0), (0.0, 0.0)) == ("M0 100L1 100", "M0 100L1 100")
+    assert two_histograms((0, 0), (0.0, 0.0)) == ("M0 100L1 100", "M0 100L1 100")
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=60))
 def test_a_wave_crosses_zero_where_its_values_do(values):
-    drawn = wave(values)
+    drawn = signed_line(values)
     assert 0 <= drawn.zero <= HEIGHT
     for value, (_, y) in zip(values, points(drawn.path), strict=True):
         assert 0 <= y <= HEIGHT
@@ -161,9 +161,9 @@ def test_a_wave_crosses_zero_where_its_values_do(values):
 
 
 def test_a_wave_of_one_sign_has_zero_at_its_edge():
-    assert wave((1.0, 0.5)).zero == HEIGHT
-    assert wave((-1.0, -0.5)).zero == 0
-    assert wave((0.0, 0.0)).path == "M0 0L1000 0"
+    assert signed_line((1.0, 0.5)).zero == HEIGHT
+    assert signed_line((-1.0, -0.5)).zero == 0
+    assert signed_line((0.0, 0.0)).path == "M0 0L1000 0"
 
 
 @pytest.mark.parametrize("last", [1, 2, 9, 16, 64, 199, 255, 1024, 50_000])
@@ -172,37 +172,37 @@ def test_ticks_stand_where_the_curve_has_their_numbers(last):
     numbers = [int(label.replace(",", "")) for label, _ in ticks]
     assert (numbers[0], numbers[-1]) == (0, last)
     assert numbers == sorted(set(numbers))
-    path = shares(numbers, [0.0] * len(numbers), width=100)
+    path = share_path(numbers, [0.0] * len(numbers), width=100)
     assert [int(x) for x in re.findall(r"[ML](\d+) ", path)] == [x for _, x in ticks]
     assert all(second - first >= 5 for (_, first), (_, second) in pairwise(ticks))
 
 
 def test_contours_on_one_scale_can_be_compared():
     few, many = (1, 3, 0), (40, 40, 20)
-    top = tallest([few, many])
+    top = largest_share([few, many])
     assert top == 0.75
-    assert contour(few, top) == contour((10, 30, 0), top) == "M0 100V42H1V0H2V100H3V100"
-    heights_ = [100 - int(y) for y in re.findall(r"V(\d+)H", contour(many, top))]
+    assert histogram_outline(few, top) == histogram_outline((10, 30, 0), top) == "M0 100V42H1V0H2V100H3V100"
+    heights_ = [100 - int(y) for y in re.findall(r"V(\d+)H", histogram_outline(many, top))]
     assert [height**2 / 10_000 * top for height in heights_] == pytest.approx([0.4, 0.4, 0.2], abs=0.01)
 
 
 def test_contours_of_nothing_are_flat():
-    assert tallest([]) == tallest([(0, 0)]) == 1.0
-    assert contour((0, 0), 1.0) == "M0 100V100H1V100H2V100"
+    assert largest_share([]) == largest_share([(0, 0)]) == 1.0
+    assert histogram_outline((0, 0), 1.0) == "M0 100V100H1V100H2V100"
 
 
 def test_courses_share_a_scale_and_break_where_nothing_is_known():
-    scale = bounds([(0.5, None, 1.0), (-1.0,), ()])
+    scale = find_bounds([(0.5, None, 1.0), (-1.0,), ()])
     assert scale == (-1.0, 1.0)
-    assert course((1.0, -1.0, None, 0.0), *scale) == ("M0 0L333 100M1000 50", [(0, 0), (33, 100), (100, 50)], 50)
-    assert course((), *scale) == ("", [], 50)
-    assert course((None,), *scale).points == []
+    assert line_on_scale((1.0, -1.0, None, 0.0), *scale) == ("M0 0L333 100M1000 50", [(0, 0), (33, 100), (100, 50)], 50)
+    assert line_on_scale((), *scale) == ("", [], 50)
+    assert line_on_scale((None,), *scale).points == []
 
 
 def test_a_scale_holds_zero_and_has_a_height():
-    assert bounds([(2.0, 3.0)]) == (0.0, 3.0)
-    assert bounds([(None, -0.5)]) == (-0.5, 0.0)
-    assert bounds([(0.0,), ()]) == bounds([]) == (0.0, 1.0)
+    assert find_bounds([(2.0, 3.0)]) == (0.0, 3.0)
+    assert find_bounds([(None, -0.5)]) == (-0.5, 0.0)
+    assert find_bounds([(0.0,), ()]) == find_bounds([]) == (0.0, 1.0)
 
 
 @given(
@@ -213,7 +213,7 @@ def test_a_scale_holds_zero_and_has_a_height():
 )
 def test_values_stand_among_the_bars_where_they_would_be_counted(counts, low, span, values):
     high = low + span
-    drawn = among(counts, low, high, values)
+    drawn = histogram_with_markers(counts, low, high, values)
     there = [value for value in values if value is not None]
     assert (drawn.low, drawn.high) == (min(low, *there, high), max(high, *there, low))
     width = drawn.high - drawn.low
@@ -229,7 +229,7 @@ def test_values_stand_among_the_bars_where_they_would_be_counted(counts, low, sp
 
 
 def test_a_control_of_one_value_is_drawn():
-    assert among((5,), 0.25, 0.25, (0.25, None)).places == (0.0, None)
+    assert histogram_with_markers((5,), 0.25, 0.25, (0.25, None)).places == (0.0, None)
 
 
 def test_a_bar_of_classes_has_every_direction_once():
@@ -241,21 +241,21 @@ def test_a_bar_of_classes_has_every_direction_once():
 
 
 def test_a_strip_has_a_cell_for_each_layer_with_something():
-    ov, ends = charts.strip([StripRow("ov", (0, 4, 0, 1)), StripRow("embed", (3,))])
+    ov, ends = charts.draw_strips([StripRow("ov", (0, 4, 0, 1)), StripRow("embed", (3,))])
     assert [(cell.layer, cell.about, cell.weight) for cell in ov.cells] == [(1, "L1: 4", 1.0), (3, "L3: 1", 0.4)]
     assert (ov.n, ov.about) == (5, "L1: 4, L3: 1")
     assert (ends.n, ends.cells) == (3, ())
 
 
 def test_two_curves_lie_on_one_scale():
-    assert overlaid((2.0, 1.0), (1.0,)) == ("M0 0H500V50H1000", "M0 50H500", 2.0)
-    assert overlaid((0.5,), (1.0,), 1.0) == ("M0 50H1000", "M0 0H1000", 1.0)
-    assert overlaid((), ()) == ("", "", 1.0)
+    assert overlay_curves((2.0, 1.0), (1.0,)) == ("M0 0H500V50H1000", "M0 50H500", 2.0)
+    assert overlay_curves((0.5,), (1.0,), 1.0) == ("M0 50H1000", "M0 0H1000", 1.0)
+    assert overlay_curves((), ()) == ("", "", 1.0)
 
 
 @pytest.mark.parametrize(("cs", "drawn"), [(1.49, ""), (1.5, "s0"), (1.75, "s1"), (2.4, "s2"), (2.5, "s3"), (9, "s4")])
 def test_scores_are_drawn_from_a_threshold_and_have_one_colour_from_another(cs, drawn):
-    assert drawn_from(cs) == drawn
+    assert score_class(cs) == drawn
 
 
 def composed(kind="q", writer=None, reader=None, cells=()):

@@ -5,7 +5,17 @@ from app.core.judging.forms import form_of
 from app.explorer.pages.rays import Hit, Token
 from app.models.vocabulary import TokenEntry
 from app.web.urls import TokenLinks
-from app.web.view.chips import LONGEST_TITLE, Chip, bars, chip_row, chips, entry_row, measured, merged, plain_chips
+from app.web.view.chips import (
+    LONGEST_TITLE,
+    Chip,
+    bar_chips,
+    bars,
+    chip_row,
+    chips,
+    entry_row,
+    merge_words,
+    plain_chips,
+)
 
 LINKS = TokenLinks("/lens/tiny/token/", "?weights=raw")
 
@@ -83,7 +93,7 @@ def test_a_row_has_a_chip_a_word_and_loses_no_token_whatever_they_hold(tags, tex
 def test_what_is_one_word_is_one_chip_with_all_its_tokens_in_the_tooltip():
     spelt = [(" black", 3.0), ("Black", 2.5), (" blue", 2.0), ("!", 1.5), (" BLACK", 1.0), (" !", 0.5)]
     tokens = [Token(id_, text, text.replace(" ", "·"), "text", score) for id_, (text, score) in enumerate(spelt)]
-    assert [[one.id for one in word] for word in merged(tokens)] == [[0, 1, 4], [2], [3], [5]]
+    assert [[one.id for one in word] for word in merge_words(tokens)] == [[0, 1, 4], [2], [3], [5]]
     black, blue, *_ = bars(tokens, 12)
     assert (black.shown, black.score, black.width) == ("·black ×3", "3.00", 100)
     assert black.about == "3 tokens: ·black 3.000 (id 0) · Black 2.500 (id 1) · ·BLACK 1.000 (id 4)"
@@ -114,7 +124,7 @@ def test_the_first_words_of_a_row_are_those_of_the_whole_row(tags, texts, most):
 
 def test_special_tokens_that_look_alike_stay_apart():
     tokens = [Token(1, "<a>", "<a>", "special", 2.0), Token(2, "<A>", "<A>", "special", 1.0)]
-    assert len(merged(tokens)) == 2
+    assert len(merge_words(tokens)) == 2
 
 
 def test_what_is_found_is_marked_and_follows_with_its_place(tags):
@@ -130,7 +140,7 @@ def test_what_is_found_is_marked_and_follows_with_its_place(tags):
 
 @given(st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=50).map(lambda scores: sorted(scores, reverse=True)))
 def test_bars_are_in_proportion_and_scores_tell_the_first_from_half_of_it(scores):
-    rows = measured([token(score=score) for score in scores])
+    rows = bar_chips([token(score=score) for score in scores])
     assert rows[0][3] == 100
     for (*_, width, shown), score in zip(rows, scores, strict=True):
         assert abs(width - 100 * score / scores[0]) <= 0.051
@@ -138,7 +148,7 @@ def test_bars_are_in_proportion_and_scores_tell_the_first_from_half_of_it(scores
 
 
 def test_no_tokens_make_no_bars():
-    assert measured([]) == []
+    assert bar_chips([]) == []
 
 
 def test_a_plain_chip_tells_no_score():

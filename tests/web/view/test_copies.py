@@ -17,8 +17,8 @@ from app.explorer.pages.maps import HomePage, ModelEntry
 from app.explorer.visits import browse
 from app.web.api import schema
 from app.web.api.examples import DIRECTION_PAGE, HEAD_PAGE, MODEL, NOTABLE_PAGE
-from app.web.view.copies import bits, copy_of, determined, turned
-from tests.quantised import say_quantised
+from app.web.view.copies import copy_of, describe_determined, describe_turn, name_bits
+from tests.quantised import mark_quantised
 
 COPY = replace(MODEL, name="SmolLM2-135M-Instruct", quantised=Quantised("Q4_1", 4))
 WHOSE = "4-bit copy of SmolLM2-135M-Instruct: not the original's numbers"
@@ -29,7 +29,7 @@ SIDES = ("read", "write")
 def copied(serve, tiny_data, tmp_path_factory):
     """A visitor of the tiny model as a quantised copy; the values of its second layer have uneven levels."""
     data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("copied") / "data")
-    return serve(say_quantised(data, 0.1, uneven=("1.attn.W_V",)), "tiny")
+    return serve(mark_quantised(data, 0.1, uneven=("1.attn.W_V",)), "tiny")
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,8 @@ def copied(serve, tiny_data, tmp_path_factory):
 def test_a_matrix_is_called_after_its_own_kind(address, word):
     others = {"embed.W_E": "Q8_0", "unembed.W_U": "BF16", "blocks.3.mlp.W_out": "Q6_K", "blocks.5.attn.W_V": "Q6_K"}
     model = replace(MODEL, quantised=Quantised("Q4_K", 4, tuple(others.items())))
-    assert bits(model, parse(address)) == word
-    assert bits(MODEL, parse(address)) == ""
+    assert name_bits(model, parse(address)) == word
+    assert name_bits(MODEL, parse(address)) == ""
 
 
 def said(page) -> str:
@@ -113,19 +113,19 @@ def matrix_of(rank, **found):
     ],
 )
 def test_what_is_determined_in_a_sentence(rank, found, sentence):
-    assert determined(matrix_of(rank, **found)) == sentence
+    assert describe_determined(matrix_of(rank, **found)) == sentence
 
 
 def test_how_far_a_direction_is_turned_in_a_sentence():
     one = replace(DIRECTION_PAGE.direction, turn=Turn(7.2, 0.2), badge=None)
-    assert turned(one) == (
+    assert describe_turn(one) == (
         "another rounding like it turns this direction by about 8 degrees on the read side and less than a degree on the "
         "write side: it is determined."
     )
-    assert turned(replace(one, turn=Turn(7.2, 23.0))).endswith(
+    assert describe_turn(replace(one, turn=Turn(7.2, 23.0))).endswith(
         "23 degrees on the write side: it is not determined by itself."
     )
-    warned = turned(replace(one, badge=Badge("subspace", 17.7, 5, 8)))
+    warned = describe_turn(replace(one, badge=Badge("subspace", 17.7, 5, 8)))
     assert warned.endswith("determined. Towards its neighbours, directions 5 to 8, it can be up to 18 degrees.")
 
 
@@ -145,7 +145,7 @@ def test_a_matrix_says_which_directions_are_determined(copied, client, place):
 
 @pytest.mark.parametrize("place", ["L1/H2/ov", "heads/write", "embed/neuron"])
 def test_a_matrix_says_where_it_is_not_estimated(copied, place):
-    assert f"4-bit copy: {determined(matrix_of(8))}" in said(copied.get(f"/tiny/{place}"))
+    assert f"4-bit copy: {describe_determined(matrix_of(8))}" in said(copied.get(f"/tiny/{place}"))
     assert copied.get(f"/api/v1/tiny/{place}").json()["determinacy"] is None
 
 
@@ -157,7 +157,7 @@ def test_a_direction_says_how_far_it_is_turned(copied, client, index):
     one = replace(
         DIRECTION_PAGE.direction, turn=Turn(turn["left"], turn["right"]), badge=badge and Badge(*badge.values())
     )
-    assert turned(one) in said(page)
+    assert describe_turn(one) in said(page)
     assert "one subspace" not in said(page)
     assert turn["determined"] == (max(turn["left"], turn["right"]) < 15)
     assert client.get(f"/api/v1/{place}").json()["turn"] is None
@@ -176,7 +176,7 @@ def test_the_model_its_list_and_its_citation_say_whose_copy_it_is(copied, client
     assert "copy of" not in said(client.get("/tiny"))
     for model, times in ((COPY, 1), (MODEL, 0)):
         entry = ModelEntry("smollm2", "imported", model, "", 0, 0)
-        monkeypatch.setattr(browse, "home", lambda _r, entry=entry: HomePage((entry, entry)))
+        monkeypatch.setattr(browse, "visit_home", lambda _r, entry=entry: HomePage((entry, entry)))
         assert said(client.get("/")).count(WHOSE) == 2 * times
 
 
@@ -185,7 +185,7 @@ def test_the_gallery_greys_what_is_not_determined_and_says_so(client, monkeypatc
     rays = tuple(replace(ray, turn=turn) for turn in (Turn(3.0, 20.4), Turn(3.0, 14.0), None))
     for model in (COPY, MODEL):
         page = replace(NOTABLE_PAGE, model=model, rays=rays)
-        monkeypatch.setattr(browse, "notable", lambda *_words, page=page: page)
+        monkeypatch.setattr(browse, "visit_gallery", lambda *_words, page=page: page)
         items = client.get("/tiny/notable").text.split('<ol class="gallery">')[1].split("</ol>")[0].split("<li")[1:]
         assert [item.startswith(' class="loose"') for item in items] == [True, False, False]
         told = [html.unescape(re.sub(r"<[^>]*>", "", item)) for item in items]

@@ -13,7 +13,7 @@ from app.explorer.header import Note
 from app.explorer.inventory import SIDES
 from app.explorer.library import Library
 from app.explorer.making.context import Bench
-from app.explorer.making.decompositions import decomposition
+from app.explorer.making.decompositions import decompose_matrix
 from app.explorer.making.tables import Tables
 from app.explorer.pages.directions import SideReadout
 from app.explorer.pages.gallery import GALLERY_LISTS
@@ -25,8 +25,8 @@ from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore
 from app.web.query import PARAMETERS
 from app.web.view.glossary import BASES as WORDS
-from app.web.view.glossary import FILTERS, NOTES, TERMS, basis_key, score_key, score_name, selection_words, unjudged
-from tests.explorer.steps import ended
+from app.web.view.glossary import FILTERS, NOTES, TERMS, basis_key, score_key, score_name, selection_words, why_unjudged
+from tests.explorer.steps import run_steps
 
 BASIS_SCORES = {"error", "mean-share", "gaussian-share"}
 TEMPLATES = Path(__file__).parents[3] / "templates"
@@ -81,7 +81,7 @@ def test_what_a_basis_says_of_itself_is_a_term_and_its_order_is_its_merit(bench_
     address = parse(f"tiny/embed/{basis}")
     parameters = {"components": 3, "atoms": 8, "sparsity": 2, "groups": 3, "seed": 0}
     own = {parameter.name: parameters[parameter.name] for parameter in BASES[basis].parameters}
-    arrays, facts = ended(decomposition(bench_of_embed, address, own))
+    arrays, facts = run_steps(decompose_matrix(bench_of_embed, address, own))
     assert {"error"} <= set(facts["scores"]) <= BASIS_SCORES <= set(TERMS)
     assert ("merit" in arrays) == bool(WORDS[basis].merit)
 
@@ -126,6 +126,6 @@ def test_a_selection_is_said_whole():
 
 
 def test_why_a_side_is_not_judged():
-    assert "entries of the vector" in unjudged(SideReadout("neuron", (), ()), EVERY)
-    assert "too few trained tokens for" in unjudged(SideReadout("read", (), ()), EVERY)
-    assert "that pass the filter" in unjudged(SideReadout("read", (), ()), Selection(ascii=True))
+    assert "entries of the vector" in why_unjudged(SideReadout("neuron", (), ()), EVERY)
+    assert "too few trained tokens for" in why_unjudged(SideReadout("read", (), ()), EVERY)
+    assert "that pass the filter" in why_unjudged(SideReadout("read", (), ()), Selection(ascii=True))

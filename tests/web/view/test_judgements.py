@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.core.judging.discovery import q_values
 from app.explorer.pages.rays import Judgement, Rays, Verdict
-from app.web.view.judgements import compared, dot, marks, outcome, standing, undetermined
+from app.web.view.judgements import count_standing_out, describe_outcome, describe_p, dot, marks, why_undetermined
 
 NUMBERS = st.none() | st.floats(-30, 30)
 PS = st.none() | st.floats(0.00025, 1)
@@ -47,7 +47,7 @@ def test_there_is_one_mark_for_an_end_that_passes_both_thresholds(p, q, stands_o
     assert dot(judged(p, q)) == ("●" if stands_out else "")
     (plus,) = marks(Rays(judged(p, q)))
     assert (plus.classes, plus.z) == (("p sure", "2.5 ●") if stands_out else ("p", "2.5"))
-    words = outcome(judged(p, q), 4_000)
+    words = describe_outcome(judged(p, q), 4_000)
     assert words.startswith("stands out") == stands_out
 
 
@@ -62,7 +62,7 @@ def test_there_is_one_mark_for_an_end_that_passes_both_thresholds(p, q, stands_o
     ],
 )
 def test_an_end_in_a_line(p, q, words):
-    assert outcome(judged(p, q), 4_000) == words
+    assert describe_outcome(judged(p, q), 4_000) == words
 
 
 @given(st.lists(st.floats(0.00025, 1), min_size=1, max_size=200))
@@ -70,7 +70,7 @@ def test_the_ends_that_stand_out_are_those_that_pass_both(ps):
     q = q_values(np.array(ps))
     n_readable, n_found = sum(p < 0.01 for p in ps), int((q < 0.1).sum())
     verdict = Verdict("read", len(ps), 0, n_readable, n_found, 0, ())
-    assert standing(verdict) == sum(judged(p, one).stands_out for p, one in zip(ps, q.tolist(), strict=True))
+    assert count_standing_out(verdict) == sum(judged(p, one).stands_out for p, one in zip(ps, q.tolist(), strict=True))
 
 
 def test_spelling_is_judged_by_its_own_p():
@@ -106,22 +106,22 @@ def test_a_ray_says_how_it_stands_among_random_rotations(p, text):
 
 def test_why_a_direction_has_no_class_is_one_reason():
     known = Rays(judged(0.001), judged(0.5), "undetermined", 0.25)
-    assert "lead over the other" in undetermined(known)
+    assert "lead over the other" in why_undetermined(known)
     for less in (
         replace(known, plus=judged(None)),
         replace(known, minus=judged(None)),
         replace(known, difference_p=None),
     ):
-        assert undetermined(less).startswith("A number is missing")
+        assert why_undetermined(less).startswith("A number is missing")
 
 
 @pytest.mark.parametrize("n", [200, 4000])
 def test_a_p_in_words_is_that_p(n):
     """Against the counts that a p stands for: `as_many` of n random ends are as coherent, or more."""
-    assert compared(1 / (n + 1), n) == f"more alike than all {n:,} random ends"
+    assert describe_p(1 / (n + 1), n) == f"more alike than all {n:,} random ends"
     for as_many in range(1, n):
         p = (1 + as_many) / (1 + n)
-        words = compared(p, n)
+        words = describe_p(p, n)
         number = int(re.findall(r"[\d,]+", words)[-1 if "all but" in words else 0].replace(",", ""))
         if p < 0.01:
             assert number == pytest.approx(1 / p, abs=0.5)

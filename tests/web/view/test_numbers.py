@@ -2,7 +2,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.web.view.numbers import cell, chance, count, heat, odd, ordinal, percent, percentile, signed, significant, tiny
+from app.web.view.numbers import (
+    cell,
+    chance,
+    count,
+    four_digits,
+    heat,
+    ordinal,
+    percent,
+    percentile,
+    power_of_ten,
+    short_decimal,
+    signed_decimal,
+)
 
 
 def read(text):
@@ -11,8 +23,8 @@ def read(text):
 
 @given(st.floats(1e-9, 1e9) | st.floats(-1e9, -1e-9))
 def test_four_significant_digits_are_the_number_to_a_thousandth(value):
-    assert read(significant(value)) == pytest.approx(value, rel=5.01e-4)
-    assert "e" not in significant(value)
+    assert read(four_digits(value)) == pytest.approx(value, rel=5.01e-4)
+    assert "e" not in four_digits(value)
 
 
 @given(st.floats(0, 1))
@@ -59,26 +71,26 @@ def test_colours_of_one_side_go_from_none_to_full(low, span, part):
 
 @given(st.floats(1e-30, 1e3))
 def test_an_error_keeps_its_power_of_ten(value):
-    assert float(tiny(value)) == pytest.approx(value, rel=0.5)
-    assert "e-0" not in tiny(value)
-    assert tiny(0.0) == "0"
+    assert float(power_of_ten(value)) == pytest.approx(value, rel=0.5)
+    assert "e-0" not in power_of_ten(value)
+    assert power_of_ten(0.0) == "0"
 
 
 @given(st.floats(-50, 50))
 def test_odds_are_two_digits(value):
-    assert read(odd(value)) == pytest.approx(value, rel=0.051, abs=0.00001)
-    assert "e" not in odd(value)
-    assert not odd(value).startswith(("0.", "−0"))
+    assert read(short_decimal(value)) == pytest.approx(value, rel=0.051, abs=0.00001)
+    assert "e" not in short_decimal(value)
+    assert not short_decimal(value).startswith(("0.", "−0"))
 
 
 @given(st.floats(-50, 50))
 def test_a_z_has_one_decimal_and_no_sign_at_nothing(value):
-    assert read(signed(value)) == pytest.approx(value, abs=0.0501)
-    assert signed(value) != "−0.0"
+    assert read(signed_decimal(value)) == pytest.approx(value, abs=0.0501)
+    assert signed_decimal(value) != "−0.0"
 
 
 def test_what_is_not_known_is_a_dash():
-    assert odd(None) == signed(None) == "–"
+    assert short_decimal(None) == signed_decimal(None) == "–"
 
 
 @pytest.mark.parametrize(

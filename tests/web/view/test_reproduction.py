@@ -16,7 +16,7 @@ from app.models.importing.published import SMOLLM2
 from app.models.selection import Selection
 from app.web.api.examples import DIRECTION_PAGE, MODEL
 from app.web.view.reproduction import script_of as template_of
-from app.web.view.reproduction import why_not
+from app.web.view.reproduction import why_not_reproduced
 
 CASES = {
     "llama": ("ov", "qk", "mlp-in", "mlp-gate", "mlp-gate?weights=raw", "mlp-out", "embed", "unembed?weights=raw"),
@@ -139,12 +139,12 @@ def test_a_model_of_the_hub_is_named_with_its_revision(client):
 @pytest.mark.parametrize("source", ["local file", SMOLLM2.origin])
 def test_weights_out_of_a_gguf_file_are_not_taken_for_a_model_of_the_hub(source):
     page = replace(DIRECTION_PAGE, model=replace(MODEL, source=source, revision=None))
-    assert "out of a GGUF file" in why_not(page)
+    assert "out of a GGUF file" in why_not_reproduced(page)
     for other in ("demo", "local folder"):
-        assert why_not(replace(page, model=replace(MODEL, source=other, revision=None))) == ""
-    assert why_not(DIRECTION_PAGE) == ""
+        assert why_not_reproduced(replace(page, model=replace(MODEL, source=other, revision=None))) == ""
+    assert why_not_reproduced(DIRECTION_PAGE) == ""
     cosine = replace(DIRECTION_PAGE.view, selection=Selection(readout="cosine"))
-    assert "only for dot products" in why_not(replace(DIRECTION_PAGE, view=cosine))
+    assert "only for dot products" in why_not_reproduced(replace(DIRECTION_PAGE, view=cosine))
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""What searches, readers and writers rest on: the bank and all that is made of it."""
+"""The makers behind searches, readers and writers: the bank and all that is made of it."""

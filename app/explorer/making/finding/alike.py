@@ -1,4 +1,4 @@
-"""What the subspaces of heads share, side by side: what OV reads and writes, what QK compares as query and as key.
+"""The overlap of heads' subspaces: of what OV reads and writes, and of what QK compares as query and as key.
 
     read, key [groups groups]       O of every two key/value groups, numbered over layers: the heads of a group share them
     write, query [heads heads]      of every two heads, numbered over layers
@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.core.address import KINDS, Circuit
-from app.core.steps import Steps, within
+from app.core.steps import Steps, rescale_steps
 from app.explorer.layout import SHARED_SIDES, SPAN_SIDES
-from app.explorer.making.context import Arrays, Baked, Bench
-from app.explorer.making.finding.bank import part_of
-from app.explorer.making.heads import every_matrix
+from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.finding.bank import load_bank_part
+from app.explorer.making.heads import list_matrices
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def compare_spans(bench: Bench) -> Steps[Baked]:
-    """The spans of all heads' singular directions, then every two of them."""
+def compare_spans(bench: Bench) -> Steps[ArraysAndFacts]:
+    """Compute the spans of all heads' singular directions, then compare every two of them."""
     import torch
 
     from app.core.finding.alike import overlaps
@@ -35,8 +35,8 @@ def compare_spans(bench: Bench) -> Steps[Baked]:
     total = manifest.n_layers + len(SPAN_SIDES)
     for layer in range(manifest.n_layers):
         yield layer, total
-        arrays = yield from within(layer, 1, total, part_of(bench, layer))
-        for head, circuit, both in _both_sides(bench, arrays):
+        arrays = yield from rescale_steps(layer, 1, total, load_bank_part(bench, layer))
+        for head, circuit, both in _vectors_by_side(bench, arrays):
             sides = ("read", "write") if circuit == "ov" else ("query", "key")
             for side, vectors in zip(sides, both, strict=True):
                 if side not in SHARED_SIDES or head % per_group == 0:
@@ -45,17 +45,17 @@ def compare_spans(bench: Bench) -> Steps[Baked]:
     for at, (side, of_side) in enumerate(spans.items()):
         found[f"rank_{side}"] = np.array([len(vectors) for vectors in of_side], np.int32)
         padded = torch.nn.utils.rnn.pad_sequence(of_side, batch_first=True)
-        found[side] = (yield from within(manifest.n_layers + at, 1, total, overlaps(padded))).cpu().numpy()
+        found[side] = (yield from rescale_steps(manifest.n_layers + at, 1, total, overlaps(padded))).cpu().numpy()
         of_side.clear()
     return found, {}
 
 
-def _both_sides(bench: Bench, arrays: Arrays) -> "Iterator[tuple[int, Circuit, tuple[Tensor, Tensor]]]":
-    """The vectors of each matrix of a layer's heads, heads in their order."""
+def _vectors_by_side(bench: Bench, arrays: Arrays) -> "Iterator[tuple[int, Circuit, tuple[Tensor, Tensor]]]":
+    """Return the vectors of each matrix of a layer's heads, the heads in their order."""
     import torch
 
     device = bench.tables.device()
-    for head, circuit in every_matrix(bench.model):
+    for head, circuit in list_matrices(bench.model):
         own = (arrays["kind"] == KINDS.index(circuit)) & (arrays["head"] == head)
         left, right = (arrays["vectors"][own & (arrays["side"] == side)] for side in (0, 1))
         yield head, circuit, (torch.from_numpy(left).to(device), torch.from_numpy(right).to(device))

@@ -1,4 +1,5 @@
-"""The vectors of a layer's matrices, or of the model's ends, with the tokens of their rays: what a search goes through.
+"""The bank of a layer's matrices, or of the model's ends: their vectors, with the tokens of their rays, as searches use
+them.
 
 A row for every direction and side that is the residual stream, sorted by end (read first), kind, head, index and side:
 
@@ -11,8 +12,9 @@ A row for every direction and side that is the residual stream, sorted by end (r
     z p reading letterless [n 2]    of both rays at the headline length; nan and 0 where nothing was judged
     vectors [n d_model]             unit rows; `halves` of a model whose vectors are too many for float32
 
-Singular directions have the signs, tokens and judgements of their matrix's artifact; of a matrix that has none they are
-read out here. Neurons are read exactly as well, but not judged. Runs in the worker's process or a job's. Knows no pages.
+Singular directions have the signs, tokens and judgements of their matrix's artifact; those of a matrix without one are
+read out here. Neurons are read out exactly as well, but not judged. Runs in the worker's process or a job's. Knows no
+pages.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,14 +26,14 @@ from numpy.typing import NDArray
 from app.core.address import KINDS, Address
 from app.core.basis import BASES
 from app.core.judging.rays import HEADLINE
-from app.core.steps import Steps, within
+from app.core.steps import Steps, rescale_steps
 from app.explorer import recipes
-from app.explorer.bank import BankBasis, is_halved, places_of, sides_of
-from app.explorer.layout import BANK_ENDS, BANK_TOKENS, PREFIXES
-from app.explorer.making.context import Arrays, Baked, Bench
-from app.explorer.making.heads import every_matrix, take_apart
-from app.explorer.making.sides import joined, read_into
-from app.explorer.making.subjects import Subject, mlp_subjects, subject
+from app.explorer.bank import BankBasis, bank_sides_of, is_halved, places_of
+from app.explorer.layout import BANK_ENDS, BANK_TOKENS, SIDE_PREFIXES
+from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.heads import decompose_heads, list_matrices
+from app.explorer.making.sides import join_rows, read_into
+from app.explorer.making.subjects import Subject, read_mlp_subjects, read_subject
 from app.explorer.view import End
 
 if TYPE_CHECKING:
@@ -40,61 +42,64 @@ if TYPE_CHECKING:
     from app.core.decomposition import Decomposition
 
 
-def gather(bench: Bench, layer: int | None) -> Steps[Baked]:
-    """The singular directions of that layer, or (None) of the model's ends, taken apart here."""
+def build_bank_part(bench: Bench, layer: int | None) -> Steps[ArraysAndFacts]:
+    """Decompose that layer's matrices, or (None) the model's ends, and build their part of the bank."""
     places = places_of(bench.model, layer, bench.processing)
     wholes = [place for place in places if place.circuit is None]
     rows: list[Arrays] = []
     total = 100 * (len(wholes) + 2)
     yield 0, total
     if layer is not None:
-        found = take_apart(bench, layer, every_matrix(bench.model), device=bench.tables.device())
+        found = decompose_heads(bench, layer, list_matrices(bench.model), device=bench.tables.device())
         for each in found:
             place = places[0].at_layer(layer).at_head(each.head).at(each.circuit)
-            rows += rows_of(bench, place, each.terms, _kept(bench, place, each.terms))
+            rows += bank_rows(bench, place, each.terms, _load_matrix_arrays(bench, place, each.terms))
     for done, place in enumerate(wholes, 1):
-        whole: Subject = yield from within(100 * done, 20, total, subject(bench, place))
-        terms: Decomposition = yield from within(100 * done + 20, 80, total, BASES["svd"].decompose(whole.product, {}))
-        rows += rows_of(bench, place, terms, _kept(bench, place, terms))
+        whole: Subject = yield from rescale_steps(100 * done, 20, total, read_subject(bench, place))
+        terms: Decomposition = yield from rescale_steps(
+            100 * done + 20, 80, total, BASES["svd"].decompose(whole.product, {})
+        )
+        rows += bank_rows(bench, place, terms, _load_matrix_arrays(bench, place, terms))
     yield 100 * (len(wholes) + 1), total
-    _read_out(bench, [own for own in rows if "ids" not in own])
-    return sorted_rows(bench, rows), {}
+    _add_readouts(bench, [own for own in rows if "ids" not in own])
+    return sort_rows(bench, rows), {}
 
 
-def part_of(bench: Bench, layer: int | None) -> Steps[Arrays]:
-    """The same with all vectors in float32, as they are kept: out of the store, or gathered where they are not there."""
+def load_bank_part(bench: Bench, layer: int | None) -> Steps[Arrays]:
+    """Load that part of the bank with all vectors in float32 at its precision; build it where it is not stored."""
     kept = bench.store.read(recipes.bank(bench.model, layer, bench.processing))
-    arrays: Arrays = dict(kept.arrays) if kept else (yield from gather(bench, layer))[0]
+    arrays: Arrays = dict(kept.arrays) if kept else (yield from build_bank_part(bench, layer))[0]
     if "halves" in arrays:
         arrays["vectors"] = arrays.pop("halves").astype(np.float32)
     return arrays
 
 
-def rows_of(
+def bank_rows(
     bench: Bench, address: Address, terms: "Decomposition", arrays: Mapping[str, NDArray[Any]] | None
 ) -> list[Arrays]:
-    """The rows of one matrix's directions, a table a side, with what its artifact's arrays say of them.
+    """Return the rows of one matrix's directions, one table for each side, with the tokens and judgements of its
+    artifact's arrays.
 
-    Without these, nothing is said of tokens and judgements.
+    Without such arrays, the rows have no tokens and no judgements.
     """
     assert address.kind is not None
     rows: list[Arrays] = []
     strength = terms.strength.cpu().numpy()
-    for side, end in sides_of(bench.model, address.kind, bench.processing):
-        own = _side(bench, address, strength, (terms.left, terms.right)[side].cpu(), side, end)
+    for side, end in bank_sides_of(bench.model, address.kind, bench.processing):
+        own = _side_columns(bench, address, strength, (terms.left, terms.right)[side].cpu(), side, end)
         if arrays is not None:
-            own |= _known(arrays, PREFIXES[side])
-            own["vectors"] = _as_read(bench, end, own["vectors"], own["ids"])
+            own |= _readout_columns(arrays, SIDE_PREFIXES[side])
+            own["vectors"] = _match_signs(bench, end, own["vectors"], own["ids"])
         elif len(strength) == 0:  # a matrix of zeros
             k = min(BANK_TOKENS, int(bench.model.vocabulary.known.sum()))
-            own |= {"ids": np.zeros((0, 2, k), np.int32)} | _unjudged(0)
+            own |= {"ids": np.zeros((0, 2, k), np.int32)} | _unjudged_columns(0)
         rows.append(own)
     return rows
 
 
-def sorted_rows(bench: Bench, rows: Iterable[Arrays], basis: BankBasis = "svd") -> Arrays:
-    """All rows of a layer, or of the model's ends, in their order: the arrays of the artifact."""
-    found = joined(list(rows))
+def sort_rows(bench: Bench, rows: Iterable[Arrays], basis: BankBasis = "svd") -> Arrays:
+    """Sort all rows of a layer, or of the model's ends: the arrays of the artifact."""
+    found = join_rows(list(rows))
     order = np.lexsort(tuple(found[name] for name in ("side", "index", "head", "kind", "end")))
     arrays = {name: array[order] for name, array in found.items()}
     if is_halved(bench.model, bench.processing, basis):
@@ -102,31 +107,31 @@ def sorted_rows(bench: Bench, rows: Iterable[Arrays], basis: BankBasis = "svd") 
     return arrays
 
 
-def gather_neurons(bench: Bench, layer: int) -> Steps[Baked]:
-    """The neurons of that layer's MLP, by what they read and what they write."""
-    from app.core.bases.neuron import by_norm
+def build_neuron_part(bench: Bench, layer: int) -> Steps[ArraysAndFacts]:
+    """Build the bank's part of that layer's MLP neurons, by what they read and what they write."""
+    from app.core.bases.neuron import rank_by_norm
 
     kinds = bench.model.header.layer_kinds
-    wholes = mlp_subjects(bench, layer, kinds)
+    wholes = read_mlp_subjects(bench, layer, kinds)
     rows: list[Arrays] = []
     for done, (kind, whole) in enumerate(zip(kinds, wholes, strict=True)):
         yield done, len(kinds)
         samples = whole.product.samples()
-        order, strength = by_norm(samples)
+        order, strength = rank_by_norm(samples)
         vectors = samples[order].div_(strength[:, None]).contiguous()
-        ((side, end),) = sides_of(bench.model, kind, bench.processing)
+        ((side, end),) = bank_sides_of(bench.model, kind, bench.processing)
         place = Address(bench.model.header.slug, None, layer, None, kind)
-        own = _side(bench, place, strength.float().numpy(), vectors, side, end)
+        own = _side_columns(bench, place, strength.float().numpy(), vectors, side, end)
         own["unit"] = order.int().numpy()
         own["ids"] = bench.tables.first_tokens(bench.model, bench.processing, end, vectors, BANK_TOKENS)
-        rows.append(own | _unjudged(len(vectors)))
-    return sorted_rows(bench, rows, "neuron"), {}
+        rows.append(own | _unjudged_columns(len(vectors)))
+    return sort_rows(bench, rows, "neuron"), {}
 
 
-def _side(
+def _side_columns(
     bench: Bench, address: Address, strength: NDArray[np.float32], vectors: "Tensor", side: int, end: End
 ) -> Arrays:
-    """All of the rows of one side but what a readout says."""
+    """Return the columns of one side's rows that need no readout."""
     n = len(strength)
     squares = np.square(strength, dtype=np.float64)
     return {
@@ -138,20 +143,20 @@ def _side(
         "end": np.full(n, BANK_ENDS.index(end), np.int8),
         "strength": strength,
         "gain": np.sqrt(squares / squares.mean()).astype(np.float32) if n else strength,
-        "spread": _spread(bench, end, vectors),
+        "spread": _score_spread(bench, end, vectors),
         "vectors": vectors.numpy(),
     }
 
 
-def _kept(bench: Bench, address: Address, terms: "Decomposition") -> Mapping[str, NDArray[Any]] | None:
-    """The arrays of the matrix's artifact; None where it is not there, or has not as many directions."""
+def _load_matrix_arrays(bench: Bench, address: Address, terms: "Decomposition") -> Mapping[str, NDArray[Any]] | None:
+    """Load the arrays of the matrix's artifact; None where it is not there, or has another number of directions."""
     artifact = bench.store.read(recipes.decomposition(bench.model, address.in_basis("svd"), bench.processing, {}))
     is_it = artifact is not None and len(artifact.arrays["strength"]) == len(terms.strength)
     return artifact.arrays if artifact is not None and is_it else None
 
 
-def _read_out(bench: Bench, rows: Sequence[Arrays]) -> None:
-    """Add to the rows what a readout says of them, all of one end together."""
+def _add_readouts(bench: Bench, rows: Sequence[Arrays]) -> None:
+    """Add the readouts to the rows, all rows of one end together."""
     import torch
 
     for code, end in enumerate(BANK_ENDS):
@@ -163,26 +168,26 @@ def _read_out(bench: Bench, rows: Sequence[Arrays]) -> None:
             ]
             read_into(bench, end, shares, BANK_TOKENS)
             for arrays, each in zip(read, own, strict=True):
-                each.update(_known(arrays, "read"))
+                each.update(_readout_columns(arrays, "read"))
 
 
-def _spread(bench: Bench, end: End, vectors: "Tensor") -> NDArray[np.float32]:
+def _score_spread(bench: Bench, end: End, vectors: "Tensor") -> NDArray[np.float32]:
     covariance = bench.tables.covariance(bench.model, bench.processing, end)
     squares = ((vectors @ covariance) * vectors).sum(dim=1)
     spread: NDArray[np.float32] = squares.clamp(min=0).sqrt().numpy()
     return spread
 
 
-def _known(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:
-    """What readouts under that prefix say of both rays; nothing of judgements where there are none."""
+def _readout_columns(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:
+    """Return the bank's columns of both rays from readouts under that prefix; nan where nothing was judged."""
     ids = np.stack([arrays[f"{prefix}_top_ids"], arrays[f"{prefix}_bottom_ids"]], axis=1)[:, :, :BANK_TOKENS]
     if f"{prefix}_z" not in arrays:
-        return {"ids": ids} | _unjudged(len(ids))
+        return {"ids": ids} | _unjudged_columns(len(ids))
     judged = {name: arrays[f"{prefix}_{name}"][..., HEADLINE] for name in ("z", "p")}
     return {"ids": ids} | judged | {name: arrays[f"{prefix}_{name}"] for name in ("reading", "letterless")}
 
 
-def _unjudged(n: int) -> Arrays:
+def _unjudged_columns(n: int) -> Arrays:
     return {
         **dict.fromkeys(("z", "p"), np.full((n, 2), np.nan, np.float32)),
         "reading": np.zeros((n, 2), np.int8),
@@ -190,8 +195,10 @@ def _unjudged(n: int) -> Arrays:
     }
 
 
-def _as_read(bench: Bench, end: End, vectors: NDArray[np.float32], ids: NDArray[np.int32]) -> NDArray[np.float32]:
-    """The vectors with the signs that they were read with: where + scores less than -, rounding has turned them over."""
+def _match_signs(bench: Bench, end: End, vectors: NDArray[np.float32], ids: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Return the vectors with the signs that they were read with: where + scores less than -, rounding has flipped
+    them.
+    """
     import torch
 
     table = bench.tables.table(bench.model, bench.processing, end)

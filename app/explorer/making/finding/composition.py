@@ -1,4 +1,4 @@
-"""Which head reads what which other head writes: composition scores of all pairs, from the weights alone.
+"""The composition scores of all pairs of heads, from the weights alone: which head reads what which other head writes.
 
     cs [3 heads heads]  kinds q, k, v; writer, reader: heads numbered over layers. Within a layer nan; where the reader's layer
                         is before the writer's nothing composes: those are the null
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.core.steps import Steps, within
+from app.core.steps import Steps, rescale_steps
 from app.explorer.layout import COMPOSED
-from app.explorer.making.context import Baked, Bench
-from app.explorer.making.heads import head_tensors
+from app.explorer.making.context import ArraysAndFacts, Bench
+from app.explorer.making.heads import read_head_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from app.core.circuits import Head
 
 
-def compose(bench: Bench) -> Steps[Baked]:
-    """Every pair of heads, one kind after the other: at any time two small factors of each head are in memory."""
+def score_composition(bench: Bench) -> Steps[ArraysAndFacts]:
+    """Score every pair of heads, one kind after the other: at any time two small factors of each head are in memory."""
     import torch
 
-    from app.core.finding.composition import at_unit_norm, composition
+    from app.core.finding.composition import composition_scores, normalise_factors
 
     manifest = bench.model.manifest
     n_layers, n_heads = manifest.n_layers, manifest.n_heads
@@ -40,25 +40,27 @@ def compose(bench: Bench) -> Steps[Baked]:
         read: list[Tensor] = []
         for index in range(n_layers):
             yield done, total
-            heads = [head_tensors(bench, index, head) for head in range(n_heads)]
+            heads = [read_head_tensors(bench, index, head) for head in range(n_heads)]
             if writers is None:
-                written.append(at_unit_norm(_seen(heads, "o")).to(bench.tables.device()))
-            read.append(at_unit_norm(_seen(heads, kind)).to(bench.tables.device()))
+                written.append(normalise_factors(_composing_factors(heads, "o")).to(bench.tables.device()))
+            read.append(normalise_factors(_composing_factors(heads, kind)).to(bench.tables.device()))
             done += 1
         if writers is None:
             writers = torch.cat(written)
-        scores = yield from within(done, n, total, composition(writers, torch.cat(read)))
+        scores = yield from rescale_steps(done, n, total, composition_scores(writers, torch.cat(read)))
         cs[at] = scores.cpu().numpy()
         done += n
         cs[at][layer[:, None] == layer[None, :]] = np.nan
     return {"cs": cs}, {}
 
 
-def _seen(heads: "list[Head]", kind: str) -> "Tensor":
-    """Of each head of a layer the rows that meet the other head: of what it writes (o), or of what reads (q, k, v)."""
+def _composing_factors(heads: "list[Head]", kind: str) -> "Tensor":
+    """Return, for each head of a layer, the factor that meets the other head: what it writes (o), or what reads (q, k,
+    v).
+    """
     import torch
 
-    from app.core.finding.composition import seen_from_right
+    from app.core.finding.composition import right_gram_factor
 
     left, right = {
         "o": ([head.W_V for head in heads], [head.W_O for head in heads]),
@@ -66,4 +68,4 @@ def _seen(heads: "list[Head]", kind: str) -> "Tensor":
         "k": ([head.W_Q for head in heads], [head.W_K.T for head in heads]),
         "v": ([head.W_O.T for head in heads], [head.W_V.T for head in heads]),
     }[kind]
-    return seen_from_right(torch.stack(left), torch.stack(right))
+    return right_gram_factor(torch.stack(left), torch.stack(right))

@@ -1,8 +1,8 @@
-"""Which heads read what a layer writes: each of its write directions held against the queries, keys and values of all heads.
+"""The heads that read what a layer writes: its write directions compared with all heads' queries, keys and values.
 
 A reader is what a head multiplies the stream with before anything else: W_Q of each head, W_K and W_V once for each
-key/value group. Positions turn queries and keys, which changes no length, so they do not matter here; biases and the size
-that norms take away are left out. Of the layer's own OV and MLP, as the bank has them:
+key/value group. Positions rotate queries and keys, which changes no length, so they do not matter here; biases and the
+length that norms remove are left out. For the layer's own OV and MLP, as the bank has them:
 
     kind head index [n]          a direction that is read: of KINDS, -1 for no head
     part layer reader [n]        who reads it: of PARTS, the later layer, and the head, or the number of its group
@@ -10,8 +10,8 @@ that norms take away are left out. Of the layer's own OV and MLP, as the bank ha
     counts [3 layers bins]       of each part and layer, how many pairs lie in which bin, whatever their order
     pairs [3 layers]             of how many
 
-Pairs in the wrong order are counted and never kept: they are what the others are held against. Runs in a job's process.
-Knows no pages.
+Pairs in the wrong order are counted and never kept: they are the null that the others are compared with. Runs in a
+job's process. Knows no pages.
 """
 
 from dataclasses import dataclass
@@ -22,18 +22,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import KINDS
-from app.core.finding.reversal import BINS, FLOOR, count
-from app.core.steps import Steps, within
+from app.core.finding.reversal import BINS, FLOOR, count_bins
+from app.core.steps import Steps, rescale_steps
 from app.explorer.layout import PARTS, WRITE_KINDS
-from app.explorer.making.context import Arrays, Baked, Bench
-from app.explorer.making.finding.bank import part_of
-from app.explorer.making.heads import head_tensors
+from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.finding.bank import load_bank_part
+from app.explorer.making.heads import read_head_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-MOST_BYTES = 2**30
-"""Of readers that are kept from one layer's writes to the next; what is beyond is read again each time."""
+MOST_READER_BYTES = 2**30
+"""The most bytes of readers held from one layer's writes to the next; further readers are read again each time."""
 
 
 @dataclass(frozen=True)
@@ -48,47 +48,47 @@ class Writes:
 
 
 class Readers:
-    """Of one model in one processing, a layer's at a time."""
+    """The readers of one model in one processing, read a layer at a time."""
 
     def __init__(self) -> None:
         self._held: dict[int, dict[str, Tensor]] = {}
         self._bytes = 0
 
-    def of_layer(self, bench: Bench, layer: int) -> "dict[str, Tensor]":
-        """Every reader of the layer by its part: [n d_model d_head]."""
+    def read_layer(self, bench: Bench, layer: int) -> "dict[str, Tensor]":
+        """Return every reader of the layer by its part: [n d_model d_head]."""
         held = self._held.get(layer)
         if held is None:
-            held = _read(bench, layer)
+            held = _read_layer(bench, layer)
             size = sum(tensor.nbytes for tensor in held.values())
-            if self._bytes + size <= MOST_BYTES:
+            if self._bytes + size <= MOST_READER_BYTES:
                 self._held[layer] = held
                 self._bytes += size
         return held
 
 
-def hold_against_readers(bench: Bench, layer: int) -> Steps[Baked]:
-    """The artifact of what that layer writes."""
+def compare_with_readers(bench: Bench, layer: int) -> Steps[ArraysAndFacts]:
+    """Compare that layer's write directions with all readers: the artifact."""
     from app.core.finding.specificity import specificity
 
     n_layers = bench.model.manifest.n_layers
-    writes = _writes(bench, (yield from within(0, 1, n_layers + 1, part_of(bench, layer))))
+    writes = _write_directions(bench, (yield from rescale_steps(0, 1, n_layers + 1, load_bank_part(bench, layer))))
     key = (bench.model.fingerprint, bench.processing, "readers")
     readers: Readers = bench.tables.control(key, Readers)
     counts, pairs = np.zeros((len(PARTS), n_layers, BINS), np.int64), np.zeros((len(PARTS), n_layers), np.int64)
     found: list[tuple[NDArray[Any], ...]] = []
     for later in range(n_layers):
         yield later + 1, n_layers + 1
-        for part, own in enumerate(readers.of_layer(bench, later).items()):
+        for part, own in enumerate(readers.read_layer(bench, later).items()):
             values = specificity(writes.vectors, own[1]).cpu().numpy()
-            counts[part, later], pairs[part, later] = count(values), values.size
+            counts[part, later], pairs[part, later] = count_bins(values), values.size
             if later > layer:
                 rows, reader = np.nonzero(values >= FLOOR)
                 where = (np.full(len(rows), number) for number in (part, later))
                 found.append((rows, *where, reader, values[rows, reader]))
-    return _arrays(writes, found) | {"counts": counts, "pairs": pairs}, {}
+    return _reading_arrays(writes, found) | {"counts": counts, "pairs": pairs}, {}
 
 
-def _arrays(writes: Writes, found: list[tuple[NDArray[Any], ...]]) -> Arrays:
+def _reading_arrays(writes: Writes, found: list[tuple[NDArray[Any], ...]]) -> Arrays:
     columns = [np.concatenate(column) for column in zip(*found, strict=True)] if found else [np.zeros(0)] * 5
     rows, part, later, reader, values = columns
     order = np.lexsort((-values, rows))
@@ -104,7 +104,7 @@ def _arrays(writes: Writes, found: list[tuple[NDArray[Any], ...]]) -> Arrays:
     }
 
 
-def _writes(bench: Bench, arrays: Arrays) -> Writes:
+def _write_directions(bench: Bench, arrays: Arrays) -> Writes:
     import torch
 
     writes = np.isin(arrays["kind"], [KINDS.index(kind) for kind in WRITE_KINDS]) & (arrays["side"] == 1)
@@ -112,14 +112,14 @@ def _writes(bench: Bench, arrays: Arrays) -> Writes:
     return Writes(arrays["kind"][writes], arrays["head"][writes], arrays["index"][writes], vectors)
 
 
-def _read(bench: Bench, layer: int) -> "dict[str, Tensor]":
+def _read_layer(bench: Bench, layer: int) -> "dict[str, Tensor]":
     import torch
 
-    from app.core.exact.shares import shares_of, side_by_side
+    from app.core.exact.shares import map_side_by_side, shares_of
 
     manifest, device = bench.model.manifest, bench.tables.device()
     heads = range(manifest.n_heads)
-    tensors = side_by_side(partial(head_tensors, bench, layer), heads, shares_of(device))
+    tensors = map_side_by_side(partial(read_head_tensors, bench, layer), heads, shares_of(device))
     firsts = heads[:: manifest.n_heads // manifest.n_kv_heads]
     return {
         "query": torch.stack([tensors[head].W_Q for head in heads]).to(device),

@@ -1,4 +1,5 @@
-"""Random directions read as a bank's are: what a search finds by chance. A third as many as singular ones at that end.
+"""The shadow of the bank: random directions read as the bank's are, a third as many at each end, for a search's chance
+level.
 
     ids [m 2 k]    the tokens of + and of - of each
 
@@ -10,24 +11,24 @@ import numpy as np
 from app.core.steps import Steps
 from app.explorer.bank import count_shadow
 from app.explorer.layout import BANK_ENDS, BANK_TOKENS
-from app.explorer.making.context import Baked, Bench
+from app.explorer.making.context import ArraysAndFacts, Bench
 from app.explorer.recipes import SHADOW_SEED
 from app.explorer.view import End
 
-AT_ONCE = 4_096
+DIRECTIONS_AT_ONCE = 4_096
 """Directions read in one step."""
 
 
-def cast_shadow(bench: Bench, end: End) -> Steps[Baked]:
-    """Of one end of the model."""
+def read_shadow(bench: Bench, end: End) -> Steps[ArraysAndFacts]:
+    """Read random directions as the tokens of one end of the model."""
     import torch
 
     n, d = count_shadow(bench.model, bench.processing, end), bench.model.header.d_model
     generator = torch.Generator().manual_seed(SHADOW_SEED + BANK_ENDS.index(end))
     found = []
-    for start in range(0, n, AT_ONCE):
+    for start in range(0, n, DIRECTIONS_AT_ONCE):
         yield start, n
-        vectors = torch.randn(min(AT_ONCE, n - start), d, generator=generator)
+        vectors = torch.randn(min(DIRECTIONS_AT_ONCE, n - start), d, generator=generator)
         vectors = torch.nn.functional.normalize(vectors, dim=1)
         found.append(bench.tables.first_tokens(bench.model, bench.processing, end, vectors, BANK_TOKENS))
     return {"ids": np.concatenate(found)}, {}

@@ -1,11 +1,11 @@
-"""What it takes, besides the unit vectors that a search compares, to have each token's own vector again.
+"""The numbers that give back each token's own vector from the unit vector that a search compares.
 
-A token's vector is `mean + coordinates components + rest unit`, `unit` being its row of the artifacts of words. Of tokens
-that have none, since they were never trained, the vectors themselves are here:
+A token's vector is `mean + coordinates components + rest unit`, `unit` being its row of the artifacts of words. Tokens
+without a unit vector, since they were never trained, have their own vectors here:
 
     centre [d_model]                  mean of the vectors of all tokens that the tokenizer knows
     mean [d_model]                    of those that were trained
-    components [m d_model]            what a search takes out of them
+    components [m d_model]            what a search removes from them
     coordinates [d_vocab m]  rest [d_vocab]
     odd [o]  vectors [o d_model]      ids of tokens without a unit vector, rising, and their vectors
     length [d_vocab]                  of each token's row of the embedding, or column of the unembedding, as it is stored
@@ -19,24 +19,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.core.steps import Steps
-from app.explorer.making.context import Baked, Bench
+from app.explorer.making.context import ArraysAndFacts, Bench
 from app.explorer.making.finding.words import count_removed
-from app.explorer.making.judging.controls import take_control
+from app.explorer.making.judging.controls import make_control
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-BLOCK = 8_192
-"""Tokens taken to float64 at a time."""
+BLOCK_TOKENS = 8_192
+"""Tokens converted to float64 at a time."""
 
 
-def take_tokens(bench: Bench, end: str) -> Steps[Baked]:
-    """Of every token at that end."""
+def compute_token_parts(bench: Bench, end: str) -> Steps[ArraysAndFacts]:
+    """Compute the numbers of every token at that end."""
     import torch
 
     from app.core.gram import mean_of
 
-    shared, _ = yield from take_control(bench, end)
+    shared, _ = yield from make_control(bench, end)
     table, n = bench.tables.table(bench.model, bench.processing, end), bench.model.manifest.d_vocab
     ids = table.ids.cpu()
     trained = torch.from_numpy(shared["trained"].copy())[ids]
@@ -45,7 +45,7 @@ def take_tokens(bench: Bench, end: str) -> Steps[Baked]:
     components = components[len(components) - count_removed(bench.model.header.d_model, len(components)) :]
     centre = mean_of(table.vectors).cpu()
     coordinates, rest, squares = mean.new_zeros(n, len(components)), mean.new_zeros(n), 0.0
-    for rows, own in zip(torch.split(table.vectors, BLOCK), torch.split(ids, BLOCK), strict=True):
+    for rows, own in zip(torch.split(table.vectors, BLOCK_TOKENS), torch.split(ids, BLOCK_TOKENS), strict=True):
         exact = rows.cpu().double()
         squares += (exact - centre).square().sum().item()
         coordinates[own] = (exact - mean) @ components.T
@@ -58,17 +58,17 @@ def take_tokens(bench: Bench, end: str) -> Steps[Baked]:
         "coordinates": coordinates,
         "rest": rest,
         "vectors": table.vectors.cpu()[~trained],
-        "length": _lengths(bench, end),
+        "length": _row_lengths(bench, end),
     }
     found = {name: np.ascontiguousarray(each.float().numpy()) for name, each in arrays.items()}
     return found | {"odd": ids[~trained].int().numpy()}, {"variance": squares / len(ids)}
 
 
-def _lengths(bench: Bench, end: str) -> "Tensor":
+def _row_lengths(bench: Bench, end: str) -> "Tensor":
     import torch
 
     ends = bench.model.weights().embeddings()
     rows = ends.W_E if end == "read" else ends.W_U.T
-    lengths = torch.cat([torch.linalg.vector_norm(some.double(), dim=1) for some in torch.split(rows, BLOCK)])
+    lengths = torch.cat([torch.linalg.vector_norm(some.double(), dim=1) for some in torch.split(rows, BLOCK_TOKENS)])
     lengths[~torch.from_numpy(bench.model.vocabulary.known)] = 0
     return lengths

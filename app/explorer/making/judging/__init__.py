@@ -1,1 +1,1 @@
-"""What is judged beside random directions: controls, readable rays, whole models."""
+"""The makers of judgements beside random directions: controls, readable rays, whole models."""

@@ -1,10 +1,10 @@
-"""What readouts are judged by: the same numbers of random directions, read with the same table.
+"""The controls that readouts are judged by: the same numbers of random directions, read with the same table.
 
-One for each table: a model's end (read or write) under one weight processing, limited to a selection of tokens, or at unit length. All
-matrices share it. Kept as an artifact, of which
+There is one for each table: a model's end (read or write) under one weight processing, limited to a selection of
+tokens, or at unit length. All matrices share it. The arrays of its artifact:
 
     trained [d_vocab]             which tokens training has moved; never those that the tokenizer does not know
-    mean [d_model]  components [n d_model]    what is taken out of the vectors before they are compared
+    mean [d_model]  components [n d_model]    what is removed from the vectors before they are compared
     coherence [n 2 3]    of both rays, by LENGTHS
     forms [n 2 4]        the same of their forms, by FORM_LENGTHS
     beyond [n 2 4]       of those forms that neither begin nor end as one before them, by BEYOND_LENGTHS
@@ -27,8 +27,8 @@ from app.explorer import recipes
 from app.explorer.inventory import end_of
 from app.explorer.layout import CONTROL_DIRECTIONS, CONTROL_SHOWN, CONTROL_TOKENS, KEPT_TOKENS
 from app.explorer.library import OpenModel
-from app.explorer.making.context import Arrays, Baked, Bench
-from app.explorer.recipes import CONTROL_SEED, LEAST_TOKENS
+from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.recipes import CONTROL_SEED, MIN_TOKENS
 from app.models.selection import EVERY, Selection
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Artifact
@@ -40,29 +40,29 @@ if TYPE_CHECKING:
     from app.core.judging.coherence import Lexicon
     from app.core.judging.spelling import Traits
 
-STEPS = 4
-"""Of a control: which tokens are trained, what they share, what is read with, and the random directions themselves."""
-LEAST_RAYS = 64
-"""That are worth a core of their own while they are measured; two of them a direction."""
-FIRST = LENGTHS[0]
-"""Trained tokens of which most have no letter where a ray is letterless; or of all that are kept."""
+CONTROL_STEPS = 4
+"""Steps of a control: trained tokens, shared components, table, and the random directions themselves."""
+MIN_RAYS = 64
+"""The fewest rays worth a core of their own while they are measured; two for each direction."""
+FIRST_TRAINED = LENGTHS[0]
+"""Trained tokens of which most have no letter where a ray is letterless; or all that are stored."""
 
 
 @dataclass(frozen=True)
 class Judge:
-    """What it takes to measure a ray that was read with a table."""
+    """The tables by which a ray is measured that was read with a token table."""
 
     table: "TokenTable"
     words: "Lexicon"
     codes: "Tensor"
-    """Which form each token of the table is of, -1 for one without letters."""
+    """The form of each token of the table, -1 for one without letters."""
     traits: "Traits"
-    """Of the forms."""
+    """The traits of the forms."""
 
 
 @dataclass(frozen=True)
 class Control:
-    """A table's control, and what it takes to measure a ray as the control was measured."""
+    """A table's control, and the judge that measured it."""
 
     judge: Judge
     coherence: NDArray[np.float32]
@@ -75,19 +75,19 @@ class Control:
     """[n 2 2], by SPELLING_LENGTHS."""
 
 
-def n_bytes(model: OpenModel) -> int:
-    """Of a control on disk, about."""
+def control_bytes(model: OpenModel) -> int:
+    """Estimate the bytes of a control on disk."""
     d, tokens = model.manifest.d_model, min(CONTROL_TOKENS, model.manifest.d_vocab)
     return model.manifest.d_vocab + d * d // 4 + 8 * CONTROL_SHOWN * tokens + 104 * CONTROL_DIRECTIONS + 4_000
 
 
-def control(bench: Bench, side: str) -> Control | None:
-    """What that side's readouts are judged by; None where too few tokens were trained, or pass the selection."""
+def load_control(bench: Bench, side: str) -> Control | None:
+    """Return the control of that side's readouts; None where too few tokens were trained, or pass the selection."""
     key = (bench.model.fingerprint, bench.processing, end_of(bench.model, bench.processing, side), bench.selection)
-    return bench.tables.control(key, lambda: run(_built(bench, key[2]))[1])
+    return bench.tables.control(key, lambda: run(_build_control(bench, key[2]))[1])
 
 
-def _built(bench: Bench, end: str) -> Steps[tuple[Artifact, Control | None]]:
+def _build_control(bench: Bench, end: str) -> Steps[tuple[Artifact, Control | None]]:
     import torch
 
     from app.core.judging.coherence import lexicon
@@ -95,8 +95,8 @@ def _built(bench: Bench, end: str) -> Steps[tuple[Artifact, Control | None]]:
 
     own = recipes.control(bench.model, end, bench.processing, bench.selection)
     kept = bench.store.load(own)
-    arrays = dict(kept.arrays) if kept else (yield from _shared(bench, end))
-    yield 2, STEPS
+    arrays = dict(kept.arrays) if kept else (yield from _compute_shared(bench, end))
+    yield 2, CONTROL_STEPS
     _note_trained(bench, end, arrays)
     table = bench.tables.table(bench.model, bench.processing, end, bench.selection)
     device = table.vectors.device
@@ -105,7 +105,9 @@ def _built(bench: Bench, end: str) -> Steps[tuple[Artifact, Control | None]]:
     )
     trained = trained[table.ids]
     # A model's two tables have the same tokens.
-    forms, spelt = bench.tables.control((bench.model.fingerprint, "forms"), lambda: _forms(bench.model.vocabulary))
+    forms, spelt = bench.tables.control(
+        (bench.model.fingerprint, "forms"), lambda: _group_by_form(bench.model.vocabulary)
+    )
     judge = Judge(
         table,
         lexicon(table.vectors, trained, mean, components),
@@ -113,25 +115,25 @@ def _built(bench: Bench, end: str) -> Steps[tuple[Artifact, Control | None]]:
         Traits(*(part.to(device) for part in spelt)),
     )
     if kept is None:
-        yield 3, STEPS
-        if int(trained.sum()) >= LEAST_TOKENS:
-            arrays |= _measured(bench, end, judge)
+        yield 3, CONTROL_STEPS
+        if int(trained.sum()) >= MIN_TOKENS:
+            arrays |= _measure_random(bench, end, judge)
         kept = bench.store.save(own, arrays, {"trained": int(trained.sum())})
     if "coherence" not in kept.arrays:
         return kept, None
     return kept, Control(judge, *(kept.arrays[name] for name in ("coherence", "forms", "beyond", "spelling")))
 
 
-def take_control(bench: Bench, end: str) -> Steps[Baked]:
-    """The control's arrays and facts, computed if they are not there: what is held in memory may outlive its file."""
+def make_control(bench: Bench, end: str) -> Steps[ArraysAndFacts]:
+    """Return the control's arrays and facts, computed if they are missing: a control in memory may outlive its file."""
     kept = bench.store.load(recipes.control(bench.model, end, bench.processing, bench.selection))
     if kept is None:
-        kept, _ = yield from _built(bench, end)
+        kept, _ = yield from _build_control(bench, end)
     return dict(kept.arrays), kept.facts
 
 
-def _shared(bench: Bench, end: str) -> Steps[Arrays]:
-    """What does not depend on which tokens are selected."""
+def _compute_shared(bench: Bench, end: str) -> Steps[Arrays]:
+    """Compute the arrays that do not depend on the selected tokens."""
     import torch
 
     from app.core.judging.coherence import shared_components
@@ -142,10 +144,10 @@ def _shared(bench: Bench, end: str) -> Steps[Arrays]:
         kept = bench.store.load(recipes.control(bench.model, end, bench.processing, whole))
         if kept is not None:
             return {name: kept.arrays[name] for name in ("trained", "mean", "components")}
-    yield 0, STEPS
+    yield 0, CONTROL_STEPS
     table = bench.tables.table(bench.model, bench.processing, end, whole)
     own = is_trained(table.vectors, table.proposals[0].rows.dtype)
-    yield 1, STEPS
+    yield 1, CONTROL_STEPS
     mean, components = shared_components(table.vectors, own)
     trained = torch.zeros(bench.model.vocabulary.size, dtype=torch.bool)
     trained[table.ids.cpu()] = own.cpu()
@@ -153,7 +155,7 @@ def _shared(bench: Bench, end: str) -> Steps[Arrays]:
 
 
 def _note_trained(bench: Bench, end: str, arrays: Arrays) -> None:
-    """Have the selected tokens found by what is known already of which were trained, as they are read by dot product."""
+    """Tell the tables which tokens are known to be trained, by dot product, to select the tokens."""
     trained: NDArray[np.bool_] | None = arrays["trained"]
     if bench.selection.readout == "cosine":
         whole = bench.store.load(recipes.control(bench.model, end, bench.processing, EVERY))
@@ -162,8 +164,8 @@ def _note_trained(bench: Bench, end: str, arrays: Arrays) -> None:
         bench.tables.note_trained(bench.model, bench.processing, end, trained)
 
 
-def _forms(vocabulary: Vocabulary) -> "tuple[Forms, Traits]":
-    """Of the tokens; ids that are none have no form."""
+def _group_by_form(vocabulary: Vocabulary) -> "tuple[Forms, Traits]":
+    """Group the tokens by form; ids that are no tokens have no form."""
     from app.core.judging.spelling import traits
 
     forms = forms_of(
@@ -172,8 +174,8 @@ def _forms(vocabulary: Vocabulary) -> "tuple[Forms, Traits]":
     return forms, traits(forms.texts)
 
 
-def _measured(bench: Bench, end: str, judge: Judge) -> Arrays:
-    """The numbers of random directions."""
+def _measure_random(bench: Bench, end: str, judge: Judge) -> Arrays:
+    """Measure random directions."""
     import torch
 
     generator = torch.Generator().manual_seed(CONTROL_SEED)
@@ -181,75 +183,78 @@ def _measured(bench: Bench, end: str, judge: Judge) -> Arrays:
     vectors = torch.nn.functional.normalize(vectors, dim=1)
     readout = bench.tables.read(bench.model, bench.processing, end, vectors, KEPT_TOKENS, bench.selection)
     ids = np.stack([readout["top_ids"], readout["bottom_ids"]], axis=1)
-    found = measured(judge, ids)
+    found = measure_rays(judge, ids)
     return {name: found[name] for name in ("coherence", "forms", "beyond", "spelling")} | {
         "ids": ids[:CONTROL_SHOWN, :, :CONTROL_TOKENS]
     }
 
 
-def measured_coherence(judge: Judge, ids: NDArray[np.int32]) -> NDArray[np.float32]:
-    """The coherence [n 2] of rays with these tokens [n 2 k], by the length that judges them, as `measured` has it."""
+def measure_coherence(judge: Judge, ids: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Measure the coherence [n 2] of rays with these tokens [n 2 k], by the length that judges them, as `measured`
+    does.
+    """
     import torch
 
-    from app.core.exact.shares import shared
+    from app.core.exact.shares import map_shares
     from app.core.judging.coherence import coherence
 
     def measure(own: torch.Tensor) -> torch.Tensor:
         return coherence(judge.table, judge.words, own.long().flatten(0, 1))[:, HEADLINE]
 
     rays = torch.from_numpy(ids).to(judge.table.ids.device)
-    parts = shared(measure, rays, least=LEAST_RAYS, most=max(1, len(ids)))
+    parts = map_shares(measure, rays, least=MIN_RAYS, most=max(1, len(ids)))
     found: NDArray[np.float32] = torch.cat(parts).cpu().view(len(ids), 2).numpy()
     return found
 
 
-def measured(judge: Judge, ids: NDArray[np.int32]) -> Arrays:
-    """The numbers of rays with these tokens [n 2 k]; nan where too few of them are trained, or have letters.
+def measure_rays(judge: Judge, ids: NDArray[np.int32]) -> Arrays:
+    """Measure rays with these tokens [n 2 k]; nan where too few of them are trained, or have letters.
 
-    Besides those of a control, for each ray [n 2]: n_forms; and letterless, whether most tokens have no letter.
+    For each ray [n 2] there are also n_forms, and letterless, whether most tokens have no letter.
     """
     import torch
 
-    from app.core.exact.shares import shared
+    from app.core.exact.shares import map_shares
 
     def measure(own: torch.Tensor) -> dict[str, torch.Tensor]:
-        return _measured_some(judge, own.long().flatten(0, 1))
+        return _measure_batch(judge, own.long().flatten(0, 1))
 
     rays = torch.from_numpy(ids).to(judge.table.ids.device)
-    parts = shared(measure, rays, least=LEAST_RAYS, most=max(1, len(ids)))
+    parts = map_shares(measure, rays, least=MIN_RAYS, most=max(1, len(ids)))
     found = {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
     return {name: values.view(len(ids), 2, *values.shape[1:]).numpy() for name, values in found.items()}
 
 
-def _measured_some(judge: Judge, rays: "Tensor") -> "dict[str, Tensor]":
-    """Of a row a ray."""
+def _measure_batch(judge: Judge, rays: "Tensor") -> "dict[str, Tensor]":
+    """Measure rays, one row for each."""
     import torch
 
-    from app.core.judging.coherence import chosen_first, first_coherence, trained_coherence, trained_first
+    from app.core.judging.coherence import first_coherence, put_chosen_first, put_trained_first, trained_coherence
     from app.core.judging.spelling import is_apart, is_repeated, likeness
 
     # Never-trained tokens are often bytes, or rare: nothing is known of what they mean.
-    rows, n_trained = trained_first(judge.table, judge.words, rays)
+    rows, n_trained = put_trained_first(judge.table, judge.words, rays)
     places = torch.arange(rows.shape[1], device=rows.device)
     codes = torch.where(places < n_trained, judge.codes[rows], -1)
     is_bare = (places < n_trained) & (codes < 0)
-    own, n_forms = chosen_first(rows, (codes >= 0) & ~is_repeated(codes))
+    own, n_forms = put_chosen_first(rows, (codes >= 0) & ~is_repeated(codes))
     forms = torch.where(places < n_forms, judge.codes[own], -1).long()
     spelling = [
         torch.where(n_forms[:, 0] >= length, likeness(judge.traits, forms[:, :length]), torch.nan)
         for length in SPELLING_LENGTHS
     ]
-    beyond = chosen_first(own, is_apart(judge.traits, forms))
+    beyond = put_chosen_first(own, is_apart(judge.traits, forms))
     return {
         "coherence": trained_coherence(judge.words, rows, n_trained),
         "forms": first_coherence(judge.words, own, n_forms, FORM_LENGTHS),
         "beyond": first_coherence(judge.words, *beyond, BEYOND_LENGTHS),
         "spelling": torch.stack(spelling, dim=1),
         "n_forms": n_forms[:, 0].int(),
-        "letterless": _is_mostly(is_bare, n_trained) | _is_mostly(is_bare[:, :FIRST], n_trained.clamp(max=FIRST)),
+        "letterless": _is_mostly(is_bare, n_trained)
+        | _is_mostly(is_bare[:, :FIRST_TRAINED], n_trained.clamp(max=FIRST_TRAINED)),
     }
 
 
 def _is_mostly(chosen: "Tensor", counts: "Tensor") -> "Tensor":
-    """Whether more than half of so many are chosen."""
+    """Return whether more than half of so many are chosen."""
     return 2 * chosen.sum(dim=1) > counts[:, 0]

@@ -1,7 +1,7 @@
-"""Rays worth a look, of one layer or of the model's ends: the readable ones of every matrix.
+"""The gallery of a layer, or of the model's ends: the readable rays of every matrix.
 
-Of each matrix the strongest directions are looked at, both rays on each side that is the residual stream. A ray is kept
-under one of three labels, all of the first two and the strongest glitches of a matrix:
+The gallery considers the strongest directions of each matrix, both rays on each side that is the residual stream. It
+keeps a ray under one of three labels, all of the first two and the strongest glitches of a matrix:
 
 - `notable`: readable, by its z against the control;
 - `frequency`: readable too, but most of its first tokens are frequent ones or very short: such rays top many matrices;
@@ -12,15 +12,15 @@ artifact:
 
     kind head index side ray [n]          which ray: of KINDS, -1 for no head, 0 for left and for +, 1 for right and for -
     label ray_class [n]                 of LABELS, of RAY_CLASSES
-    turn [n 2]                            of a quantised copy: how far its direction is turned, left and right
+    turn [n 2]                            of a quantised copy: how far its direction is rotated, left and right
     strength share [n]                    of the direction
     coherence z p forms_z forms_p beyond_z beyond_p spelling_z spelling_p [n]    at the headline length; nan for a glitch
     letterless reading [n]                of its tokens; of READINGS
     left_ids left_scores right_ids right_scores [n GALLERY_TOKENS]    of that ray; -1 and 0 for a side that reads no tokens
-    every_p [m]                           of every ray that was looked at and could be judged
+    every_p [m]                           of every ray that was considered and could be judged
     readable [n_heads 2]                  of a layer: share of each head's rays, OV's and QK's, that are readable
 
-Matrices that were computed before are taken from the store; others are taken apart here, and not kept. Runs in the
+Matrices that were computed before are taken from the store; others are decomposed here, and not kept. Runs in the
 worker's process or a job's. Knows no pages.
 """
 
@@ -32,17 +32,17 @@ import numpy as np
 
 from app.core.address import CIRCUITS, KINDS, Address
 from app.core.basis import BASES
-from app.core.judging.rays import ALPHA, HEADLINE, classes
-from app.core.steps import Steps, within
+from app.core.judging.rays import ALPHA, HEADLINE, classify_directions
+from app.core.steps import Steps, rescale_steps
 from app.explorer import recipes
 from app.explorer.inventory import places_of
-from app.explorer.layout import BY_LENGTH, GALLERY_TOKENS, LABELS, NUMBERS, OF_FORMS, PREFIXES, Label
-from app.explorer.making.context import Arrays, Baked, Bench
-from app.explorer.making.heads import every_matrix, in_little, take_apart, turn_arrays
-from app.explorer.making.judging.controls import control
+from app.explorer.layout import BY_LENGTH, GALLERY_TOKENS, LABELS, NUMBERS, OF_FORMS, SIDE_PREFIXES, Label
+from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.heads import decompose_heads, list_matrices, summarise_arrays, turn_arrays
+from app.explorer.making.judging.controls import load_control
 from app.explorer.making.sides import read_into
-from app.explorer.making.subjects import Subject, subject
-from app.explorer.recipes import FREQUENT_SHARE, GALLERY_DIRECTIONS, GALLERY_FIRST, GLITCHES, SHORT
+from app.explorer.making.subjects import Subject, read_subject
+from app.explorer.recipes import FREQUENT_SHARE, GALLERY_DIRECTIONS, GALLERY_FIRST, GLITCHES, SHORT_BYTES
 from app.models.vocabulary import TokenEntry, Vocabulary
 
 if TYPE_CHECKING:
@@ -51,57 +51,59 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Looked:
+class JudgedMatrix:
     """The strongest directions of one matrix, read out and judged."""
 
     address: Address
     arrays: Arrays
-    """As in the matrix's own artifact, the first rows; a side that was not judged has none."""
+    """The first rows of the arrays of the matrix's own artifact; without those of a side that was not judged."""
 
     def p(self, side: str) -> "np.ndarray[Any, np.dtype[np.float32]]":
-        """Of both rays: [n 2]; no rows where the side is not judged."""
+        """Return p of both rays: [n 2]; no rows where the side is not judged."""
         return self.arrays[f"{side}_p"][..., HEADLINE] if f"{side}_p" in self.arrays else np.zeros((0, 2), np.float32)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A ray that may be kept."""
+    """A ray that the gallery may keep."""
 
-    looked: Looked
+    looked: JudgedMatrix
     side: str
     row: int
     sign: int
-    """0: +, 1: -."""
+    """The sign: 0 for +, 1 for -."""
     label: Label
     merit: float
 
 
-def gather(bench: Bench, layer: int | None) -> Steps[Baked]:
-    """The artifact of that layer, or of the model's ends; without rays where there is no control to judge by."""
+def build_gallery(bench: Bench, layer: int | None) -> Steps[ArraysAndFacts]:
+    """Build the gallery of that layer, or of the model's ends; without rays where there is no control to judge by."""
     yield 0, 100
-    is_judged = any(control(bench, side) is not None for side in ("read", "write"))
-    looked: list[Looked] = (yield from within(0, 100, 100, _looked_at(bench, layer))) if is_judged else []
-    return kept(bench, looked, is_judged)
+    is_judged = any(load_control(bench, side) is not None for side in ("read", "write"))
+    looked: list[JudgedMatrix] = (
+        (yield from rescale_steps(0, 100, 100, _summarise_matrices(bench, layer))) if is_judged else []
+    )
+    return gallery_arrays(bench, looked, is_judged)
 
 
-def kept(bench: Bench, looked: Sequence[Looked], is_judged: bool) -> Baked:
-    """The artifact of these matrices."""
-    rays = [ray for each in looked for ray in _best(_rays(each, bench.model.vocabulary))]
+def gallery_arrays(bench: Bench, looked: Sequence[JudgedMatrix], is_judged: bool) -> ArraysAndFacts:
+    """Build the gallery from the judged matrices."""
+    rays = [ray for each in looked for ray in _select_rays(_find_candidates(each, bench.model.vocabulary))]
     shares = np.zeros((bench.model.manifest.n_heads, len(CIRCUITS)), np.float32)
     every = [np.zeros(0, np.float32)]
     for each in looked:
-        p = np.concatenate([each.p(side).flatten() for side in PREFIXES])
+        p = np.concatenate([each.p(side).flatten() for side in SIDE_PREFIXES])
         p = p[~np.isnan(p)]
         every.append(p)
         if each.address.circuit is not None and len(p):
             shares[each.address.head, CIRCUITS.index(each.address.circuit)] = (p < ALPHA).mean()
-    return _arrays(rays) | _turns(bench, rays) | {"every_p": np.concatenate(every), "readable": shares}, {
+    return _ray_arrays(rays) | _turn_arrays(bench, rays) | {"every_p": np.concatenate(every), "readable": shares}, {
         "judged": is_judged
     }
 
 
-def label_of(vocabulary: Vocabulary, ids: Sequence[int], p: float) -> Label | None:
-    """What a ray with these first tokens and this p is kept as; None for one that does not stand out."""
+def label_ray(vocabulary: Vocabulary, ids: Sequence[int], p: float) -> Label | None:
+    """Label a ray with these first tokens and this p; None for one that does not stand out."""
     if np.isnan(p):
         return "glitch"
     if p >= ALPHA:
@@ -110,11 +112,11 @@ def label_of(vocabulary: Vocabulary, ids: Sequence[int], p: float) -> Label | No
     return "frequency" if 2 * common > len(ids) else "notable"
 
 
-def _looked_at(bench: Bench, layer: int | None) -> Steps[list[Looked]]:
-    """Every matrix of the layer, or of the model's ends, in little."""
+def _summarise_matrices(bench: Bench, layer: int | None) -> Steps[list[JudgedMatrix]]:
+    """Summarise every matrix of the layer, or of the model's ends, decomposing those that are not stored."""
     places, looked, missing = (
         places_of(bench.model.header, layer, bench.processing),
-        dict[Address, Looked](),
+        dict[Address, JudgedMatrix](),
         list[Address](),
     )
     for place in places:
@@ -122,30 +124,32 @@ def _looked_at(bench: Bench, layer: int | None) -> Steps[list[Looked]]:
         if artifact is None:
             missing.append(place)
         else:
-            looked[place] = Looked(place, in_little(dict(artifact.arrays), GALLERY_DIRECTIONS, GALLERY_TOKENS))
+            looked[place] = JudgedMatrix(
+                place, summarise_arrays(dict(artifact.arrays), GALLERY_DIRECTIONS, GALLERY_TOKENS)
+            )
     taken: list[tuple[Address, Matrix, Decomposition]] = []
     if heads := {(place.head or 0, place.circuit): place for place in missing if place.circuit is not None}:
         assert layer is not None
-        wanted = [(head, circuit) for head, circuit in every_matrix(bench.model) if (head, circuit) in heads]
-        for each in take_apart(bench, layer, wanted):
+        wanted = [(head, circuit) for head, circuit in list_matrices(bench.model) if (head, circuit) in heads]
+        for each in decompose_heads(bench, layer, wanted):
             taken.append((heads[each.head, each.circuit], each.product, each.terms))
     for place in (place for place in missing if place.circuit is None):
         done, total = 100 * (len(looked) + len(taken)), 100 * len(places)
         yield done, total
-        whole: Subject = yield from within(done, 20, total, subject(bench, place))
+        whole: Subject = yield from rescale_steps(done, 20, total, read_subject(bench, place))
         steps = BASES["svd"].decompose(whole.product, {})
-        taken.append((place, whole.product, (yield from within(done + 20, 80, total, steps))))
+        taken.append((place, whole.product, (yield from rescale_steps(done + 20, 80, total, steps))))
     yield len(looked) + len(taken), len(places)
-    looked |= {each.address: each for each in _read_out(bench, taken)}
+    looked |= {each.address: each for each in _read_strongest(bench, taken)}
     return [looked[place] for place in places]
 
 
-def _read_out(bench: Bench, taken: "Sequence[tuple[Address, Matrix, Decomposition]]") -> list[Looked]:
-    """The strongest directions of each, all read out together."""
+def _read_strongest(bench: Bench, taken: "Sequence[tuple[Address, Matrix, Decomposition]]") -> list[JudgedMatrix]:
+    """Read out the strongest directions of each matrix, all together."""
     from app.core.matrix import Space
     from app.core.measuring.scores import energy_shares
 
-    looked: list[Looked] = []
+    looked: list[JudgedMatrix] = []
     asked: dict[str, list[Any]] = {}
     for place, product, terms in taken:
         first = slice(GALLERY_DIRECTIONS)
@@ -155,7 +159,7 @@ def _read_out(bench: Bench, taken: "Sequence[tuple[Address, Matrix, Decompositio
             "share": energy_shares(terms.strength)[first].cpu().numpy(),
             **{name: array[first] for name, array in turn_arrays(bench, product, terms).items()},
         }
-        looked.append(Looked(place, arrays))
+        looked.append(JudgedMatrix(place, arrays))
         for prefix, side, vectors in (
             ("left", product.left, terms.left[first]),
             ("right", product.right, terms.right[first]),
@@ -168,13 +172,13 @@ def _read_out(bench: Bench, taken: "Sequence[tuple[Address, Matrix, Decompositio
     return looked
 
 
-def _rays(looked: Looked, vocabulary: Vocabulary) -> list[Candidate]:
-    """Those of a matrix that stand out."""
+def _find_candidates(looked: JudgedMatrix, vocabulary: Vocabulary) -> list[Candidate]:
+    """Return the rays of a matrix that stand out."""
     found: list[Candidate] = []
-    for side in PREFIXES:
+    for side in SIDE_PREFIXES:
         for (row, sign), p in np.ndenumerate(looked.p(side)):
-            ids = looked.arrays[_name(side, sign, "ids")][row, :GALLERY_FIRST].tolist()
-            label = label_of(vocabulary, ids, float(p))
+            ids = looked.arrays[_array_name(side, sign, "ids")][row, :GALLERY_FIRST].tolist()
+            label = label_ray(vocabulary, ids, float(p))
             if label is not None:
                 # Nothing is known of a glitch but its direction's size.
                 z, share = looked.arrays[f"{side}_z"][row, sign, HEADLINE], looked.arrays["share"][row]
@@ -182,8 +186,8 @@ def _rays(looked: Looked, vocabulary: Vocabulary) -> list[Candidate]:
     return found
 
 
-def _best(rays: Sequence[Candidate]) -> list[Candidate]:
-    """All that are readable, and the first glitches, a glitch of both sides once."""
+def _select_rays(rays: Sequence[Candidate]) -> list[Candidate]:
+    """Select all readable rays, and the first glitches, a glitch of both sides once."""
     falling = sorted(rays, key=lambda ray: -ray.merit)
     readable = [ray for ray in falling if ray.label != "glitch"]
     once: dict[tuple[int, int], Candidate] = {}
@@ -193,17 +197,17 @@ def _best(rays: Sequence[Candidate]) -> list[Candidate]:
     return readable + list(once.values())[:GLITCHES]
 
 
-def _arrays(rays: Sequence[Candidate]) -> Arrays:
-    """One row a ray."""
-    rows = [_row(ray) for ray in rays]
+def _ray_arrays(rays: Sequence[Candidate]) -> Arrays:
+    """Return the arrays of the rays, one row for each."""
+    rows = [_ray_row(ray) for ray in rays]
     empty: dict[str, tuple[Any, tuple[int, ...]]] = {
         **dict.fromkeys(("kind", "side", "ray", "label", "ray_class", "reading"), (np.int8, ())),
         **dict.fromkeys(("head", "index"), (np.int32, ())),
         **dict.fromkeys(("strength", *NUMBERS), (np.float32, ())),
         "letterless": (np.bool_, ()),
         "share": (np.float64, ()),
-        **{f"{side}_ids": (np.int32, (GALLERY_TOKENS,)) for side in PREFIXES},
-        **{f"{side}_scores": (np.float32, (GALLERY_TOKENS,)) for side in PREFIXES},
+        **{f"{side}_ids": (np.int32, (GALLERY_TOKENS,)) for side in SIDE_PREFIXES},
+        **{f"{side}_scores": (np.float32, (GALLERY_TOKENS,)) for side in SIDE_PREFIXES},
     }
     return {
         name: np.array([row[name] for row in rows], dtype).reshape(len(rows), *shape)
@@ -211,24 +215,24 @@ def _arrays(rays: Sequence[Candidate]) -> Arrays:
     }
 
 
-def _turns(bench: Bench, rays: Sequence[Candidate]) -> Arrays:
-    """Of a quantised copy, how far the direction of each ray is turned."""
+def _turn_arrays(bench: Bench, rays: Sequence[Candidate]) -> Arrays:
+    """Return how far the direction of each ray of a quantised copy is rotated."""
     if bench.model.manifest.quantisation is None:
         return {}
-    turned = [[ray.looked.arrays[f"turn_{side}"][ray.row] for side in PREFIXES] for ray in rays]
-    return {"turn": np.array(turned, np.float32).reshape(len(rays), len(PREFIXES))}
+    turned = [[ray.looked.arrays[f"turn_{side}"][ray.row] for side in SIDE_PREFIXES] for ray in rays]
+    return {"turn": np.array(turned, np.float32).reshape(len(rays), len(SIDE_PREFIXES))}
 
 
-def _row(ray: Candidate) -> dict[str, Any]:
+def _ray_row(ray: Candidate) -> dict[str, Any]:
     looked, side, at = ray.looked, ray.side, (ray.row, ray.sign)
     arrays, p = looked.arrays, looked.p(side)
     assert looked.address.kind is not None
-    codes = classes(p[:, 0], p[:, 1], arrays[f"{side}_difference_p"])
+    codes = classify_directions(p[:, 0], p[:, 1], arrays[f"{side}_difference_p"])
     return {
         "kind": KINDS.index(looked.address.kind),
         "head": -1 if looked.address.head is None else looked.address.head,
         "index": arrays["index"][ray.row],
-        "side": PREFIXES.index(side),
+        "side": SIDE_PREFIXES.index(side),
         "ray": ray.sign,
         "label": LABELS.index(ray.label),
         "ray_class": codes[ray.row],
@@ -236,24 +240,28 @@ def _row(ray: Candidate) -> dict[str, Any]:
         "share": arrays["share"][ray.row],
         **{name: arrays[f"{side}_{name}"][*at, HEADLINE] for name in BY_LENGTH},
         **{name: arrays[f"{side}_{name}"][at] for name in (*OF_FORMS, "letterless", "reading")},
-        **{f"{each}_{what}": _tokens(looked, each, ray, what) for each in PREFIXES for what in ("ids", "scores")},
+        **{
+            f"{each}_{what}": _padded_tokens(looked, each, ray, what)
+            for each in SIDE_PREFIXES
+            for what in ("ids", "scores")
+        },
     }
 
 
-def _tokens(looked: Looked, side: str, ray: Candidate, what: str) -> "np.ndarray[Any, Any]":
-    """Of that ray's tokens on that side; filled up where there are none, or fewer."""
+def _padded_tokens(looked: JudgedMatrix, side: str, ray: Candidate, what: str) -> "np.ndarray[Any, Any]":
+    """Return that ray's tokens on that side, padded where there are none, or fewer."""
     filled = np.full(GALLERY_TOKENS, -1 if what == "ids" else 0, np.float64)
-    # A side of the stream is judged: what else a matrix's own artifact reads are its vectors' entries.
+    # Only sides of the stream are judged; other readouts in a matrix's artifact are entries of its vectors.
     if f"{side}_p" in looked.arrays:
-        tokens = looked.arrays[_name(side, ray.sign, what)][ray.row]
+        tokens = looked.arrays[_array_name(side, ray.sign, what)][ray.row]
         filled[: len(tokens)] = tokens
     return filled
 
 
-def _name(side: str, sign: int, what: str) -> str:
+def _array_name(side: str, sign: int, what: str) -> str:
     return f"{side}_{'bottom' if sign else 'top'}_{what}"
 
 
 def _is_common(entry: TokenEntry, d_vocab: int) -> bool:
-    is_short = len(entry.text.strip().encode("utf-8", "replace")) <= SHORT
+    is_short = len(entry.text.strip().encode("utf-8", "replace")) <= SHORT_BYTES
     return entry.kind != "text" or entry.id < d_vocab // FREQUENT_SHARE or is_short

@@ -1,14 +1,14 @@
-"""Are a matrix's singular directions better than a random rotation of the same span?
+"""The rotation control of a matrix: are its singular directions more coherent than a random rotation of the same span?
 
-    {side}_coherence [TURNED 2]   of both rays of random unit vectors of the span of that side's directions, judged as
-                                  readouts are
+    {side}_coherence [ROTATED_VECTORS 2]   of both rays of random unit vectors of the span of that side's directions, judged as
+                                           readouts are
 
-is there for sides that are read with the vocabulary's vectors, if there is a control; for no other, and not for a
-matrix that is zero. From it come the
+There is one for each side that is read with the vocabulary's vectors, if there is a control and the matrix is not zero.
+From it follow
 
     {side}_rotation_p [n 2]
 
-of the matrix's own rays. Computed only when somebody asks. Knows no pages.
+for the matrix's own rays. Computed only when somebody asks. Knows no pages.
 """
 
 from typing import TYPE_CHECKING
@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 from app.core.address import Address
 from app.core.basis import BASES
 from app.core.judging.rays import HEADLINE
-from app.core.steps import Steps, within
-from app.explorer.layout import TURNED
-from app.explorer.making.context import Arrays, Baked, Bench
-from app.explorer.making.heads import take_apart
+from app.core.steps import Steps, rescale_steps
+from app.explorer.layout import ROTATED_VECTORS
+from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.heads import decompose_heads
 from app.explorer.making.judging import readability
-from app.explorer.making.subjects import Subject, subject
+from app.explorer.making.subjects import Subject, read_subject
 from app.explorer.recipes import ROTATION_SEED
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from app.core.matrix import Matrix
 
 
-def read_rotations(bench: Bench, address: Address, distance: int = 0) -> Steps[Baked]:
-    """The coherence of random rotations of the singular directions of the matrix at the address."""
-    from app.core.judging.rotation import rotated
+def measure_rotations(bench: Bench, address: Address, distance: int = 0) -> Steps[ArraysAndFacts]:
+    """Measure the coherence of random rotations of the singular directions of the matrix at the address."""
+    from app.core.judging.rotation import draw_in_span
     from app.core.matrix import Space
 
-    product, terms = yield from _terms(bench, address, distance)
+    product, terms = yield from _decompose(bench, address, distance)
     arrays: Arrays = {}
     for at, (prefix, side, rows) in enumerate(
         (("left", product.left, terms.left), ("right", product.right, terms.right))
@@ -42,18 +42,18 @@ def read_rotations(bench: Bench, address: Address, distance: int = 0) -> Steps[B
         yield 1 + at, 3
         if side.space is not Space.RESIDUAL or not len(rows):
             continue
-        readout = readability.read(bench, side.name, rotated(rows, TURNED, ROTATION_SEED + at))
+        readout = readability.read_and_judge(bench, side.name, draw_in_span(rows, ROTATED_VECTORS, ROTATION_SEED + at))
         if "coherence" in readout:
             arrays[f"{prefix}_coherence"] = readout["coherence"][..., HEADLINE]
     return arrays, {}
 
 
-def _terms(bench: Bench, address: Address, distance: int) -> "Steps[tuple[Matrix, Decomposition]]":
+def _decompose(bench: Bench, address: Address, distance: int) -> "Steps[tuple[Matrix, Decomposition]]":
     yield 0, 3
     if address.circuit is None:
-        whole: Subject = yield from within(0, 0, 3, subject(bench, address))
-        return whole.product, (yield from within(0, 1, 3, BASES["svd"].decompose(whole.product, {})))
+        whole: Subject = yield from rescale_steps(0, 0, 3, read_subject(bench, address))
+        return whole.product, (yield from rescale_steps(0, 1, 3, BASES["svd"].decompose(whole.product, {})))
     assert address.layer is not None
     assert address.head is not None
-    (own,) = take_apart(bench, address.layer, [(address.head, address.circuit)], distance)
+    (own,) = decompose_heads(bench, address.layer, [(address.head, address.circuit)], distance)
     return own.product, own.terms

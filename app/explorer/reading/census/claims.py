@@ -1,7 +1,7 @@
-"""What numbers allow to be claimed of several kinds, over all layers and at each depth, and how that is said together.
+"""Verdicts on kinds of matrices, over all layers and at each depth, and sentences that sum them up.
 
-An interval on one side of zero is a claim; one that holds zero tells nothing apart; no interval, no claim. What is so in
-some layers is not said of all. Knows no kinds, and not what was measured.
+An interval on one side of zero is a claim; one that holds zero decides nothing; no interval, no claim. What holds in
+some layers is not claimed of all. Knows no kinds, and not what was measured.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from app.core.judging.bootstrap import Estimate
 from app.explorer.groups import Depth
 
 Side = Literal["more", "less", "open", "unclaimed"]
-"""Of a number: above chance, below it, about it, or without an interval."""
+"""Where a number's interval lies: above chance, below it, around it, or nowhere for want of an interval."""
 Words = Mapping[Side, str]
 SHORT: Words = {"more": "better", "less": "worse", "open": "not told apart"}
 _MIXED: Words = {"more": "higher", "less": "lower", "open": "not told apart"}
@@ -23,17 +23,17 @@ DEPTHS: dict[Depth, str] = {
 
 
 class KindStanding(NamedTuple):
-    """Where one kind stands beside another."""
+    """How one kind compares with another, by the means and by single rays."""
 
     mean: Side
     rays: Side
-    """One by one."""
+    """By single rays, not by their mean."""
 
     @property
     def mixed(self) -> str:
-        """What the two say where they do not say the same; else empty.
+        """Both sides in words where they differ; else empty.
 
-        Example: Verdict("more", "open").mixed -> "mixed, the mean higher and single ends not told apart"
+        Example: KindStanding("more", "open").mixed -> "mixed, the mean higher and single ends not told apart"
         """
         if self.mean == self.rays:
             return ""
@@ -41,12 +41,12 @@ class KindStanding(NamedTuple):
 
     @property
     def is_claim(self) -> bool:
-        """Whether it says that one is better."""
+        """True if both sides say that one kind is better, or worse."""
         return self.mean == self.rays and self.mean in {"more", "less"}
 
 
 class Placed(NamedTuple):
-    """A verdict over all layers, and those of each depth that has layers enough for one."""
+    """A verdict over all layers, and one for each depth that has enough layers."""
 
     whole: KindStanding
     depths: tuple[tuple[Depth, KindStanding], ...] = ()
@@ -56,7 +56,7 @@ BETTER = KindStanding("more", "more")
 
 
 def side_of(estimate: Estimate, middle: float = 0.0, digits: int = 2) -> Side:
-    """On which side of the middle the number lies, as it is shown: nobody is to read 0.00 and be told that it is more."""
+    """Say on which side of the middle the interval lies, rounded as it is shown: a shown 0.00 is never "more"."""
     if estimate.interval is None:
         return "unclaimed"
     low, high = (round(end, digits) for end in estimate.interval)
@@ -64,36 +64,39 @@ def side_of(estimate: Estimate, middle: float = 0.0, digits: int = 2) -> Side:
 
 
 def verdict_of(difference: Estimate, superiority: Estimate) -> KindStanding:
-    """Of two kinds by their means and by their rays, as both are shown."""
+    """Judge two kinds by the difference of their means and by the superiority of single rays."""
     return KindStanding(side_of(difference), side_of(superiority, 0.5, 3))
 
 
 def verdict_of_mean(estimate: Estimate) -> KindStanding:
-    """Of what has a mean alone."""
+    """Judge a number that has a mean alone: both sides are the same."""
     side = side_of(estimate)
     return KindStanding(side, side)
 
 
-def placed(whole: KindStanding, depths: Iterable[tuple[Depth, KindStanding]]) -> Placed:
-    """The verdicts, without those of depths that have too few layers."""
+def join_depths(whole: KindStanding, depths: Iterable[tuple[Depth, KindStanding]]) -> Placed:
+    """Join the verdict over all layers with those of depths that have enough layers."""
     return Placed(whole, tuple((depth, verdict) for depth, verdict in depths if verdict.mean != "unclaimed"))
 
 
-def summed(verdicts: Mapping[str, Placed], words: Words, short: Words = SHORT, beside: str = "", of: str = "") -> str:
-    """A sentence for each verdict, behind the names under it; `beside`: what those that are mixed are held against; `of`:
-    what of those that are named.
+def summarise_verdicts(
+    verdicts: Mapping[str, Placed], words: Words, short: Words = SHORT, beside: str = "", of: str = ""
+) -> str:
+    """Write one sentence for each distinct verdict, led by the names that share it.
+
+    `beside`: what mixed verdicts are compared with; `of`: a prefix of the names.
 
     Example: "OV write: better, in the middle layers and in the last fifth of layers alike. QK key: not told apart."
     """
     names: dict[str, list[str]] = {}
-    for name, one in sorted(verdicts.items(), key=lambda item: _place(item[1].whole)):
-        names.setdefault(_said(one, words, short, beside), []).append(name)
+    for name, one in sorted(verdicts.items(), key=lambda item: _sort_key(item[1].whole)):
+        names.setdefault(_phrase_verdict(one, words, short, beside), []).append(name)
     sentences = (f"{of}{', '.join(own)}: {said}." for said, own in names.items())
     return " ".join(sentence[:1].upper() + sentence[1:] for sentence in sentences)
 
 
-def _said(one: Placed, words: Words, short: Words, beside: str) -> str:
-    """One verdict and at which depths it is so.
+def _phrase_verdict(one: Placed, words: Words, short: Words, beside: str) -> str:
+    """Phrase one verdict and name the depths at which it holds.
 
     Example: "this holds in the last fifth of layers alone (in the middle layers not told apart)"
     """
@@ -114,7 +117,7 @@ def _said(one: Placed, words: Words, short: Words, beside: str) -> str:
     return f"over all layers {text}; {others}"
 
 
-def _place(verdict: KindStanding) -> tuple[bool, bool, int, int]:
-    """Claims first, then what is mixed; last what there is too little of."""
+def _sort_key(verdict: KindStanding) -> tuple[bool, bool, int, int]:
+    """Return a sort key: claims first, then mixed verdicts, last those without an interval."""
     mean, rays = map(get_args(Side).index, verdict)
     return verdict.mean == "unclaimed", bool(verdict.mixed), mean, rays

@@ -1,4 +1,4 @@
-"""What the kinds of matrices are called that a census counts. Knows no numbers."""
+"""The names of the kinds of matrices that a census counts. Knows no numbers."""
 
 from app.explorer.groups import CUT, PRINCIPAL
 
@@ -17,7 +17,7 @@ NAMES: dict[str, str] = {
 
 
 def name_of(group: str, d_head: int) -> str:
-    """What a group is called.
+    """Name a group of matrices.
 
     Example: name_of("mlp-out-cut", 64) -> "64 neurons of MLP out"
     """
@@ -27,10 +27,10 @@ def name_of(group: str, d_head: int) -> str:
     return f"embedding in {d_head} dimensions" if matrix == "embed" else f"{d_head} neurons of {NAMES[matrix]}"
 
 
-def ends_called(group: str, d_head: int) -> str:
-    """What its ends are called.
+def name_ends(group: str, d_head: int) -> str:
+    """Name the ends of a group's directions.
 
-    Example: ends_called("ov-write", 64) -> "OV write ends"
+    Example: name_ends("ov-write", 64) -> "OV write ends"
     """
     name = name_of(group, d_head)
     if not group.endswith((CUT, PRINCIPAL)):

@@ -1,1 +1,1 @@
-"""The bank and what is made of it, as searches and pages read them."""
+"""The bank and the artifacts made of it, as searches and pages read them."""

@@ -1,7 +1,7 @@
-"""What a vector of the bank is like, what reads it and what writes it: rows of the bank and pairs of readings as values.
+"""The surroundings of a bank's row: the directions that it is like, that read it and that write it.
 
-A cosine is held against those of all rows that it is looked for among, by their root mean square: so far out
-(`app.core.finding.expectation`), so many of them would be by chance. Imports no torch.
+A cosine is measured in root mean squares of those of all candidate rows, which gives how many would be so large by
+chance (`app.core.finding.expectation`). Imports no torch.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import KINDS, SIGNS, Address, Ray, Sign
-from app.core.finding.expectation import expected, reach
+from app.core.finding.expectation import expected_count, threshold_z
 from app.explorer.inventory import SIDES
 from app.explorer.layout import PARTS, Part
 from app.explorer.library import OpenModel
@@ -25,14 +25,14 @@ MOST = 10
 """Rows of each list that are shown."""
 MOST_READINGS = 16
 TOKENS = 6
-"""Of each ray, at most."""
-SHARED = {("ov", 0), ("qk", 1)}
-"""Sides that all heads of a key/value group have in common: of one span, whatever the directions are."""
+"""Tokens shown of each ray, at most."""
+SHARED_SPANS = {("ov", 0), ("qk", 1)}
+"""Sides, by kind and number, whose span all heads of a key/value group share."""
 
 Mask = NDArray[np.bool_]
 
 
-def surroundings(
+def read_surroundings(
     model: OpenModel,
     bank: Bank,
     order: Precedence,
@@ -41,96 +41,100 @@ def surroundings(
     sign: Sign = "p",
     pin: str | None = None,
 ) -> tuple[Surroundings, ...]:
-    """Of that end of each of these rows; `pairs`: the readings of the model, where there are any; `pin`: of every address."""
+    """Read the surroundings of one end of each of these rows.
+
+    `pairs`: the model's readings, where they were computed; `pin`: the pin of every address.
+    """
     sides = [Around(model, bank, order, row, pin) for row in rows]
-    # In one pass over all that is looked for.
+    # One pass over all candidate rows.
     vectors = bank.vectors(np.array(rows, np.intp)) * np.float32(1 if sign == "p" else -1)
     cosines = bank.products(vectors.T, np.logical_or.reduce([side.wanted for side in sides]))
-    return tuple(side.told(own, pairs) for side, own in zip(sides, cosines.T, strict=True))
+    return tuple(side.describe(own, pairs) for side, own in zip(sides, cosines.T, strict=True))
 
 
 class Around:
-    """One row of a bank and what is beside it."""
+    """One row of a bank and the rows that it is compared with."""
 
     def __init__(self, model: OpenModel, bank: Bank, order: Precedence, row: int, pin: str | None) -> None:
         self._model, self._bank, self._row, self._pin = model, bank, row, pin
         rows = bank.rows
         self.writes = bool(order.writes[row])
         of_svd = ~rows.is_neuron & order.is_used
-        like = of_svd & (order.writes == self.writes) & ~self._siblings()
+        like = of_svd & (order.writes == self.writes) & ~self._mask_siblings()
         partner = order.is_used & (order.writes != self.writes)
         partner &= order.at >= order.at[row] if self.writes else order.at <= order.at[row]
-        partner &= ~self._own_matrix()
+        partner &= ~self._mask_own_matrix()
         self._lists = {"like": like, "others": partner & ~rows.is_neuron, "neurons": partner & rows.is_neuron}
         self.wanted: Mask = like | partner
-        """Rows that it is held against."""
+        """Rows that it is compared with."""
 
-    def told(self, cosines: NDArray[np.float32], pairs: Pairs | None) -> Surroundings:
-        """What is found, by the cosines of one of its ends with all rows that are wanted."""
+    def describe(self, cosines: NDArray[np.float32], pairs: Pairs | None) -> Surroundings:
+        """Describe the surroundings by the cosines of one of its ends with all wanted rows."""
         rows, row = self._bank.rows, self._row
         place = self._bank.address(row, self._pin)
         assert place.kind is not None
-        like, others, neurons = (self._alignments(name, cosines) for name in ("like", "others", "neurons"))
+        like, others, neurons = (self._find_alignments(name, cosines) for name in ("like", "others", "neurons"))
         reader = None if self.writes else reader_of(self._model, place, int(rows.side[row]))
         readings = None
         if pairs is not None and self.writes and place.kind in {"ov", "mlp-out"} and place.basis == "svd":
-            readings = self._readings(pairs.of_writer(place))
+            readings = self._list_readings(pairs.of_writer(place))
         elif pairs is not None and reader is not None and place.basis == "svd":
             assert place.layer is not None
-            readings = self._readings(pairs.of_reader(reader[0], place.layer, reader[1]), cosines)
+            readings = self._list_readings(pairs.of_reader(reader[0], place.layer, reader[1]), cosines)
         return Surroundings(
             SIDES[place.kind][rows.side[row]],
             self.writes,
-            both_ends(self._model.vocabulary, self._bank, row),
+            name_both_ends(self._model.vocabulary, self._bank, row),
             like,
             others,
             neurons,
             readings,
             None
             if reader is None
-            else (reader[0], sharers(self._model, place.at_layer(place.layer or 0), reader[0], reader[1])),
+            else (reader[0], heads_of(self._model, place.at_layer(place.layer or 0), reader[0], reader[1])),
         )
 
-    def _own_matrix(self) -> Mask:
+    def _mask_own_matrix(self) -> Mask:
         rows, row = self._bank.rows, self._row
         own: Mask = (rows.layer == rows.layer[row]) & (rows.kind == rows.kind[row]) & (rows.head == rows.head[row])
         return own
 
-    def _siblings(self) -> Mask:
-        """The rows of its own matrix, and of those that share a span with its side by construction."""
+    def _mask_siblings(self) -> Mask:
+        """Mask the rows of its own matrix, and of matrices that share its side's span by construction."""
         rows, row, model = self._bank.rows, self._row, self._model.header
         same: Mask = (rows.layer == rows.layer[row]) & (rows.kind == rows.kind[row])
-        is_shared = (KINDS[rows.kind[row]], int(rows.side[row])) in SHARED
+        is_shared = (KINDS[rows.kind[row]], int(rows.side[row])) in SHARED_SPANS
         size = model.n_heads // model.n_kv_heads if is_shared else 1
         same &= rows.head // size == rows.head[row] // size
         return same
 
-    def _alignments(self, name: str, of_all: NDArray[np.float32]) -> Alignments:
+    def _find_alignments(self, name: str, of_all: NDArray[np.float32]) -> Alignments:
         (at,) = np.nonzero(self._lists[name])
         cosines = of_all[at].astype(np.float64)
         spread = float(np.sqrt(np.square(cosines).mean())) if len(at) else 0.0
         if spread == 0.0:
             return Alignments((), 0, len(at))
         z = cosines / spread
-        (beyond,) = np.nonzero(np.abs(z) >= reach(len(at)))
+        (beyond,) = np.nonzero(np.abs(z) >= threshold_z(len(at)))
         first = beyond[np.argsort(-np.abs(z[beyond]), kind="stable")][:MOST]
         found = [
-            self._aligned(row, c, own, len(at)) for row, c, own in zip(at[first], cosines[first], z[first], strict=True)
+            self._describe_row(row, c, own, len(at))
+            for row, c, own in zip(at[first], cosines[first], z[first], strict=True)
         ]
         return Alignments(tuple(found), len(beyond), len(at))
 
-    def _aligned(self, row: int, cosine: float, z: float, n: int) -> Aligned:
-        return aligned(self._model.vocabulary, self._bank, int(row), float(cosine), float(z), n, pin=self._pin)
+    def _describe_row(self, row: int, cosine: float, z: float, n: int) -> Aligned:
+        return describe_row(self._model.vocabulary, self._bank, int(row), float(cosine), float(z), n, pin=self._pin)
 
-    def _readings(self, pairs: Pairs, of_writers: NDArray[np.float32] | None = None) -> Readings:
-        """`of_writers`: the cosines of all rows, where it is the writers that are asked for."""
-        passing = pairs.passing()
+    def _list_readings(self, pairs: Pairs, of_writers: NDArray[np.float32] | None = None) -> Readings:
+        """List the readings; `of_writers`: the cosines of all rows, where the row reads and its writers are listed."""
+        passing = pairs.mask_listed()
         (at,) = np.nonzero(passing)
-        listed = [self._reading(pairs, one) for one in at[:MOST_READINGS].tolist()]
-        found = listed if of_writers is None else [self._of_writer(one, of_writers) for one in listed]
+        listed = [self._describe_reading(pairs, one) for one in at[:MOST_READINGS].tolist()]
+        found = listed if of_writers is None else [self._add_writer(one, of_writers) for one in listed]
         return Readings(tuple(found), len(at), len(passing) - len(at))
 
-    def _reading(self, pairs: Pairs, one: int) -> Reading:
+    def _describe_reading(self, pairs: Pairs, one: int) -> Reading:
         head, model = int(pairs.head[one]), Address(self._model.header.slug, self._pin)
         writer, layer = int(pairs.writer[one]), int(pairs.layer[one])
         part = PARTS[pairs.part[one]]
@@ -140,23 +144,23 @@ class Around:
         return Reading(
             address,
             part,
-            sharers(self._model, model.at_layer(layer), part, int(pairs.reader[one])),
+            heads_of(self._model, model.at_layer(layer), part, int(pairs.reader[one])),
             float(pairs.specificity[one]),
             float(pairs.false_share[one]),
             layer - writer,
         )
 
-    def _of_writer(self, reading: Reading, cosines: NDArray[np.float32]) -> Reading:
+    def _add_writer(self, reading: Reading, cosines: NDArray[np.float32]) -> Reading:
         row = self._bank.find(reading.writer, 1)
         if row is None:
             return reading
-        gain, tokens = float(self._bank.rows.gain[row]), both_ends(self._model.vocabulary, self._bank, row)
-        # Of a writer that was not looked at there is no cosine, which is not below 0 either.
+        gain, tokens = float(self._bank.rows.gain[row]), name_both_ends(self._model.vocabulary, self._bank, row)
+        # A writer that was not compared has the cosine nan, which is not below 0 either.
         return replace(reading, sign="n" if cosines[row] < 0 else "p", gain=gain, tokens=tokens)
 
 
 def reader_of(model: OpenModel, place: Address, side: int) -> tuple[Part, int] | None:
-    """What reads the stream on that side of a head's matrix, and its number; None for what is no head's."""
+    """Return which part of a head reads the stream on this side, and its number; None for a matrix of no head."""
     if place.head is None:
         return None
     if place.kind == "qk" and side == 0:
@@ -165,26 +169,28 @@ def reader_of(model: OpenModel, place: Address, side: int) -> tuple[Part, int] |
     return ("key" if place.kind == "qk" else "value"), group
 
 
-def sharers(model: OpenModel, layer: Address, part: Part, reader: int) -> tuple[Address, ...]:
-    """The heads of that reader: one of a query, a group of a key or a value."""
+def heads_of(model: OpenModel, layer: Address, part: Part, reader: int) -> tuple[Address, ...]:
+    """List the heads of a reader: one for a query, a group for a key or a value."""
     size = 1 if part == "query" else model.header.n_heads // model.header.n_kv_heads
     return tuple(layer.at_head(head) for head in range(reader * size, (reader + 1) * size))
 
 
-def both_ends(vocabulary: Vocabulary, bank: Bank, row: int) -> tuple[tuple[TokenEntry, ...], tuple[TokenEntry, ...]]:
-    """The first tokens of both rays of a row."""
-    plus, minus = (entries(vocabulary, bank.rows.ids[row, sign]) for sign in (0, 1))
+def name_both_ends(
+    vocabulary: Vocabulary, bank: Bank, row: int
+) -> tuple[tuple[TokenEntry, ...], tuple[TokenEntry, ...]]:
+    """Name the first tokens of both rays of a row."""
+    plus, minus = (look_up_entries(vocabulary, bank.rows.ids[row, sign]) for sign in (0, 1))
     return plus, minus
 
 
-def entries(
+def look_up_entries(
     vocabulary: Vocabulary, ids: NDArray[np.int32] | Sequence[int], most: int = TOKENS
 ) -> tuple[TokenEntry, ...]:
-    """Those tokens, as far as the vocabulary has so many."""
+    """Look up the first tokens, without the -1 that fills up a small vocabulary."""
     return tuple(vocabulary.entry(int(id_)) for id_ in ids[:most] if id_ >= 0)
 
 
-def aligned(
+def describe_row(
     vocabulary: Vocabulary,
     bank: Bank,
     row: int,
@@ -194,7 +200,7 @@ def aligned(
     sign: Sign | None = None,
     pin: str | None = None,
 ) -> Aligned:
-    """That row beside something, as the ray on whose side it lies, at that pin."""
+    """Describe a row compared with something, as the ray on whose side it lies, at that pin."""
     place = bank.address(row, pin)
     assert place.kind is not None
     sign = sign or ("p" if z >= 0 else "n")
@@ -204,7 +210,7 @@ def aligned(
         SIDES[place.kind][rows.side[row]],
         value,
         z,
-        float(expected(np.array([z]), n)[0]),
+        float(expected_count(np.array([z]), n)[0]),
         float(rows.gain[row]),
-        entries(vocabulary, rows.ids[row, SIGNS.index(sign)]),
+        look_up_entries(vocabulary, rows.ids[row, SIGNS.index(sign)]),
     )

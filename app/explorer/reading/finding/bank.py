@@ -1,7 +1,7 @@
-"""The bank of a model, open: numbers of every row in memory, vectors read from disk as they are asked for.
+"""The bank of a model, opened: numbers of every row in memory, vectors read from disk on demand.
 
-Read into buffers, never mapped: a file that is cut short or deleted costs one answer. What is not there yet, or is damaged,
-is left out, and `share` says so. Knows no query and no page.
+Files are read into buffers, never mapped: one that is cut short or deleted costs one answer. Missing or damaged parts
+are left out, and `share` says so. Knows no query and no page.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,24 +14,24 @@ from app.core.address import KINDS, Address
 from app.explorer.bank import count_rows
 from app.explorer.layout import BANK_ENDS
 from app.explorer.library import OpenModel
-from app.explorer.reading.finding.parts import change_told, held, located, not_built, recipes_for
-from app.explorer.reading.finding.streams import multiply, read_rows, side_by_side
+from app.explorer.reading.finding.parts import get_or_build, locate_parts, not_built_error, recipes_for, report_changes
+from app.explorer.reading.finding.streams import multiply_rows, read_rows, run_in_parallel
 from app.explorer.recipes import layer_of
 from app.explorer.resources import Resources
 from app.explorer.view import End, Processing
 from app.store.artifacts import Located, Recipe
 from app.store.located import Changed
 
-BESIDES = 12
-"""Bytes of each row that are made when somebody first asks for an order or a token, and kept as long as the bank."""
+CACHED_ROW_BYTES = 12
+"""Bytes a row of what is cached with the bank once an order or a token is asked for."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What is known of the vectors of a bank: those of all parts that are there, one part after the other.
+    """The numbers of a bank's rows, one available part after the other.
 
-    A row is one side of one direction, at unit length; it has two rays, + and -. Within a part the rows of the read end come
-    first, then by kind, head, index and side.
+    A row is one side of one direction, at unit length; it has two rays, + and -. Within a part the rows of the read end
+    come first, then by kind, head, index and side.
     """
 
     layer: NDArray[np.int16]
@@ -39,7 +39,7 @@ class Rows:
     kind: NDArray[np.int8]
     """[n]: which matrix, in `app.core.address.KINDS`."""
     head: NDArray[np.int16]
-    """[n]; -1 where the matrix is no head's."""
+    """[n]; -1 where the matrix belongs to no head."""
     index: NDArray[np.int32]
     """[n]: which direction of the matrix, in its basis."""
     side: NDArray[np.int8]
@@ -53,7 +53,7 @@ class Rows:
     spread: NDArray[np.float32]
     """[n]: standard deviation of the row's scores over all tokens of its end."""
     z: NDArray[np.float32]
-    """[n 2]: of both rays, as the direction's page has it; nan where nothing was judged."""
+    """[n 2], for both rays, as the direction's page has it; nan where nothing was judged."""
     p: NDArray[np.float32]
     """[n 2]; nan where nothing was judged."""
     reading: NDArray[np.int8]
@@ -80,12 +80,12 @@ class BankPart:
 
     @property
     def array(self) -> str:
-        """What the vectors are called there: `halves` in float16, else `vectors`."""
+        """The name of the array of vectors: `halves` in float16, else `vectors`."""
         return "halves" if "halves" in self.place.stretches else "vectors"
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the vectors: n, d_model."""
+        """The shape of the vectors: n, d_model."""
         return self.place.stretches[self.array].shape
 
     @property
@@ -95,7 +95,7 @@ class BankPart:
 
 
 class Bank:
-    """What is there of a model's bank in one weight processing; never changes."""
+    """The available parts of a model's bank in one weight processing; immutable."""
 
     def __init__(
         self,
@@ -112,60 +112,60 @@ class Bank:
             self._of_layer.setdefault((part.layer, part.is_neuron), []).append(part)
         self.rows = rows
         self.n_rows = n_rows
-        """Singular rows of the whole model, as far as can be told while parts are missing."""
+        """Singular rows of the whole model, estimated while parts are missing."""
         self.moments = None if moments is None else dict(moments)
-        """Of each end: mean of `v v^T` over its singular rows, [d d], trace 1; None until all of them are there."""
+        """Mean of `v v^T` over the singular rows of each end, [d d], trace 1; None until all rows are there."""
         self.shadow = None if shadow is None else dict(shadow)
-        """Of each end: the tokens of random directions, [m 2 k]; None until all of them are there."""
+        """Tokens of random directions by end, [m 2 k]; None until all are there."""
         self.share = (len(rows.layer) - int(rows.is_neuron.sum())) / max(1, n_rows)
-        """Of the model's singular rows, those that are here: 1.0 for a whole bank."""
+        """Share of the model's singular rows that are here: 1.0 for a whole bank."""
 
     def vectors(self, at: NDArray[np.intp]) -> NDArray[np.float32]:
-        """The unit vectors of these rows [k d]; ComputationFailed where a file has changed under the bank."""
+        """Read the unit vectors of these rows [k d]; ComputationFailed where a file has changed under the bank."""
         at = np.asarray(at, np.intp)
         found = np.empty((len(at), self._model.header.d_model), np.float32)
         order = np.argsort(at, kind="stable")
         ends = np.searchsorted(at[order], [part.stop for part in self._parts])
-        with change_told(self._model):
+        with report_changes(self._model):
             for part, own in zip(self._parts, np.split(order, ends[:-1]), strict=True):
                 if len(own):
-                    _gather(part, at[own] - part.start, found, own)
+                    _gather_vectors(part, at[own] - part.start, found, own)
             _check_numbers(found)
         return found
 
     def products(self, vector: NDArray[np.floating], where: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-        """The dot product of every row with the vector [n], nan outside `where` [n]: all vectors are read, block by block.
+        """Compute the dot product of every row with the vector [n], nan outside `where` [n], reading block by block.
 
-        Of several vectors [d k] at once: [n k]. ComputationFailed where a file has changed under the bank.
+        For several vectors [d k] at once: [n k]. ComputationFailed where a file has changed under the bank.
         """
         query = np.ascontiguousarray(vector, np.float32)
         found = np.full((len(self.rows.layer), *query.shape[1:]), np.nan, np.float32)
 
-        def of_part(part: BankPart) -> None:
+        def multiply_part(part: BankPart) -> None:
             own = slice(part.start, part.stop)
-            multiply(part.place, part.array, query, found[own], None if where is None else where[own])
+            multiply_rows(part.place, part.array, query, found[own], None if where is None else where[own])
 
-        with change_told(self._model):
-            side_by_side(of_part, self._parts)
+        with report_changes(self._model):
+            run_in_parallel(multiply_part, self._parts)
             _check_numbers(found if where is None else found[where])
         if where is not None:
             found[~where] = np.nan
         return found
 
     def bytes_of(self, where: NDArray[np.bool_]) -> int:
-        """How much is read for the products of these rows [n], at most."""
+        """Count the bytes that are read for the products of these rows [n], at most."""
         parts = [part for part in self._parts if where[part.start : part.stop].any()]
         return sum(part.shape[0] * part.place.stretches[part.array].row_bytes for part in parts)
 
     def find(self, address: Address, side: int) -> int | None:
-        """The row of that side, 0 left and 1 right, of the direction at the address; None if it is not here."""
+        """Find the row of one side (0 left, 1 right) of the direction at the address; None if it is not here."""
         if address.basis not in {None, "svd", "neuron"}:
             return None
         rows, layer = self.rows, -1 if address.layer is None else address.layer
         head, kind = -1 if address.head is None else address.head, KINDS.index(address.kind) if address.kind else -1
         for part in self._of_layer.get((layer, address.basis == "neuron"), ()):
             own = slice(part.start, part.stop)
-            # Few rows have the number; all else is asked of these.
+            # Few rows have the number: all else is checked on these.
             (at,) = np.nonzero((rows.unit if part.is_neuron else rows.index)[own] == address.index)
             at += part.start
             at = at[(rows.side[at] == side) & (rows.head[at] == head) & (rows.kind[at] == kind)]
@@ -174,7 +174,7 @@ class Bank:
         return None
 
     def address(self, row: int, pin: str | None = None) -> Address:
-        """The direction that the row is a side of, at the pin that the visitor's address has."""
+        """Return the address of the direction that the row is a side of, at the pin of the visitor's address."""
         rows = self.rows
         layer, head = int(rows.layer[row]), int(rows.head[row])
         return Address(
@@ -189,32 +189,34 @@ class Bank:
 
 
 def open_bank(r: Resources, model: OpenModel, processing: Processing) -> Bank:
-    """What is there of the model's bank in that processing, kept for the next request; NotBuilt where nothing is."""
-    parts = _parts(model, processing)
-    return held(r, model, processing, "bank", parts, lambda: _opened(r, model, processing, parts), _size)
+    """Open the available parts of the model's bank, cached for the next request; NotBuilt where there are none."""
+    parts = _list_parts(model, processing)
+    return get_or_build(
+        r, model, processing, "bank", parts, lambda: _open_parts(r, model, processing, parts), _count_bytes
+    )
 
 
-def _parts(model: OpenModel, processing: Processing) -> list[Recipe]:
+def _list_parts(model: OpenModel, processing: Processing) -> list[Recipe]:
     return [part for part in recipes_for(model, processing) if part.kind in {"bank", "moments", "shadow"}]
 
 
-def _opened(r: Resources, model: OpenModel, processing: Processing, parts: Sequence[Recipe]) -> Bank:
+def _open_parts(r: Resources, model: OpenModel, processing: Processing, parts: Sequence[Recipe]) -> Bank:
     of_rows = [part for part in parts if part.kind == "bank"]
     # Singular directions before neurons, the model's ends before its layers.
     of_rows.sort(key=lambda part: (part.basis == "neuron", -1 if (layer := layer_of(part)) is None else layer))
-    found = located(r, of_rows)
+    found = locate_parts(r, of_rows)
     if all(recipe.basis == "neuron" for recipe, _ in found):
-        raise not_built(model, processing)
+        raise not_built_error(model, processing)
     here = {recipe: place.stretches["index"].shape[0] for recipe, place in found}
     n_rows = sum(here.get(recipe, count_rows(model, processing, recipe)) for recipe in of_rows if recipe.basis == "svd")
-    opened = list(_in_order(found))
-    rows = _rows(opened)
+    opened = list(_place_parts(found))
+    rows = _read_rows(opened)
     if rows.ids.size and not -1 <= rows.ids.min() <= rows.ids.max() < model.header.d_vocab:
         raise Changed("there is no such token")
-    return Bank(model, rows, opened, n_rows, _moments(r, parts), _shadow(r, parts))
+    return Bank(model, rows, opened, n_rows, _read_moments(r, parts), _read_shadow(r, parts))
 
 
-def _in_order(found: Sequence[tuple[Recipe, Located]]) -> Iterator[BankPart]:
+def _place_parts(found: Sequence[tuple[Recipe, Located]]) -> Iterator[BankPart]:
     start = 0
     for recipe, place in found:
         layer = layer_of(recipe)
@@ -223,8 +225,8 @@ def _in_order(found: Sequence[tuple[Recipe, Located]]) -> Iterator[BankPart]:
         start = part.stop
 
 
-def _rows(parts: Sequence[BankPart]) -> Rows:
-    """The numbers of all parts, each in one array from the start, so that nothing is in memory twice."""
+def _read_rows(parts: Sequence[BankPart]) -> Rows:
+    """Read the numbers of all parts straight into one array each, so that nothing is in memory twice."""
     own = {"layer", "is_neuron"}
     n = parts[-1].stop
     first = parts[0].place.stretches
@@ -237,44 +239,46 @@ def _rows(parts: Sequence[BankPart]) -> Rows:
     for part in parts:
         rows = slice(part.start, part.stop)
         arrays["layer"][rows], arrays["is_neuron"][rows] = part.layer, part.is_neuron
-        with part.place.opened() as handle:
+        with part.place.open_handle() as handle:
             for name in set(arrays) - own:
                 part.place.read_into(handle, name, 0, arrays[name][rows])
     return Rows(**arrays)
 
 
-def _moments(r: Resources, parts: Sequence[Recipe]) -> dict[End, NDArray[np.float32]] | None:
-    found = located(r, [part for part in parts if part.kind == "moments"])
+def _read_moments(r: Resources, parts: Sequence[Recipe]) -> dict[End, NDArray[np.float32]] | None:
+    found = locate_parts(r, [part for part in parts if part.kind == "moments"])
     return {end: place.read(end) for _, place in found for end in BANK_ENDS if end in place.stretches} or None
 
 
-def _shadow(r: Resources, parts: Sequence[Recipe]) -> dict[End, NDArray[np.int32]] | None:
+def _read_shadow(r: Resources, parts: Sequence[Recipe]) -> dict[End, NDArray[np.int32]] | None:
     wanted = [part for part in parts if part.kind == "shadow"]
-    found = located(r, wanted)
+    found = locate_parts(r, wanted)
     if len(found) < len(wanted):
         return None
     return {end: place.read("ids") for recipe, place in found for end in BANK_ENDS if recipe.subject == f"shadow/{end}"}
 
 
 def _check_numbers(found: NDArray[np.float32]) -> None:
-    """Changed where a file has other bytes than it was written with: one that is not proven yet, or was written into since."""
+    """Raise Changed where vectors are not finite: the file is not proven yet, or was written into since."""
     if not np.isfinite(found).all():
         raise Changed("its vectors are no numbers")
 
 
-def _gather(part: BankPart, own: NDArray[np.intp], found: NDArray[np.float32], places: NDArray[np.intp]) -> None:
-    """Vectors of those rows of the part, rising, put where they belong; rows that follow each other are read in one go."""
+def _gather_vectors(
+    part: BankPart, own: NDArray[np.intp], found: NDArray[np.float32], places: NDArray[np.intp]
+) -> None:
+    """Read these rows of a part, rising, into their places of `found`; consecutive rows are read in one go."""
     breaks = np.flatnonzero(np.diff(own) > 1) + 1
-    with part.place.opened() as handle:
+    with part.place.open_handle() as handle:
         for run, run_places in zip(np.split(own, breaks), np.split(places, breaks), strict=True):
             block = np.empty((int(run[-1] - run[0]) + 1, part.shape[1]), np.float32)
             read_rows(part.place, handle, part.array, int(run[0]), block)
             found[run_places] = block[run - run[0]]
 
 
-def _size(bank: Bank) -> int:
-    """Of all that it holds, and of what is kept with it (`app.explorer.reading.finding.order`, `app.explorer.reading.finding.token`)."""
+def _count_bytes(bank: Bank) -> int:
+    """Count the bytes of a bank and of what is cached with it (`reading.finding.order`, `reading.finding.token`)."""
     arrays = [getattr(bank.rows, field.name) for field in fields(Rows)]
     arrays += [*(bank.moments or {}).values(), *(bank.shadow or {}).values()]
-    total: int = sum(array.nbytes for array in arrays) + BESIDES * len(bank.rows.layer)
+    total: int = sum(array.nbytes for array in arrays) + CACHED_ROW_BYTES * len(bank.rows.layer)
     return total

@@ -1,8 +1,7 @@
-"""Composition scores as a page: the pairs of heads that stand out, and how far they may be chance.
+"""The page of composition scores: the pairs of heads that stand out, and how far they may be chance.
 
-What pairs in the wrong order have (written later, read earlier) is what any two heads of these weights have: nothing can
-compose there. Keys and values are read by a key/value group: its heads are one column, the strongest of them named.
-Imports no torch.
+Pairs in the wrong order (written later, read earlier) cannot compose: their scores are the control. Keys and values
+are read by a key/value group: its heads are one column, named by the strongest of them. Imports no torch.
 """
 
 from collections.abc import Iterator
@@ -28,33 +27,35 @@ from app.explorer.view import View
 from app.store.artifacts import Artifact
 
 MOST_CELLS = 8_000
-"""Of one map: those of the largest models have more, and nobody sees them all."""
+"""Cells of one map: the largest models have more than anybody sees."""
 
 
 @dataclass(frozen=True)
 class HeadScores:
-    """One kind's scores of one model, with what they are held against."""
+    """The composition scores of one kind in one model, with their control."""
 
     address: Address
-    """Of the model."""
+    """The model's address."""
     model: Model
     kind: Composed
     of_heads: NDArray[np.float32]
-    """Writer, reader: heads numbered over layers."""
+    """[writer reader]: heads numbered over layers."""
 
     @property
     def group(self) -> int:
         """Heads that share a column."""
         return 1 if self.kind == "q" else self.model.n_heads // self.model.n_kv_heads
 
-    def grouped(self) -> NDArray[np.float32]:
-        """Of each group of readers the largest: [heads columns]."""
+    def max_over_groups(self) -> NDArray[np.float32]:
+        """Take the largest score of each group of readers: [heads columns]."""
         n, group = len(self.of_heads), self.group
         grouped: NDArray[np.float32] = self.of_heads.reshape(n, -1, group).max(axis=2)
         return grouped
 
-    def in_order(self, columns: NDArray[np.float32], writer: int | None, reader: int | None) -> NDArray[np.float32]:
-        """The scores of pairs that can compose, of those layers; 0 for all others."""
+    def keep_in_order(
+        self, columns: NDArray[np.float32], writer: int | None, reader: int | None
+    ) -> NDArray[np.float32]:
+        """Keep the scores of pairs that can compose, of these layers; 0 for all others."""
         heads = self.model.n_heads
         writes = np.arange(columns.shape[0]) // heads
         reads = np.arange(columns.shape[1]) // (heads // self.group)
@@ -67,9 +68,9 @@ class HeadScores:
         return found
 
     def rates(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Of pairs in order with so much as each score and more, the share that those in the wrong order have, too.
+        """Estimate the false discovery rate of the pairs in order with each score or more, by pairs in the wrong order.
 
-        At most 1. The share of a list that ends higher is never larger: it is the smallest of all that end lower.
+        At most 1, and never larger for a higher score: it is the smallest rate of all lists that end lower.
         """
         right, wrong, least = self._curve
         n_right, n_wrong = (len(some) - np.searchsorted(some, scores) for some in (right, wrong))
@@ -79,8 +80,8 @@ class HeadScores:
 
     @cached_property
     def _curve(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-        """Scores of pairs in order, rising, and in the wrong one; of the former the smallest share up to each."""
-        columns = self.grouped()
+        """Sorted scores of pairs in order and in the wrong order; for each of the former the smallest rate so far."""
+        columns = self.max_over_groups()
         writes = np.arange(columns.shape[0])[:, None] // self.model.n_heads
         reads = np.arange(columns.shape[1])[None, :] // (self.model.n_heads // self.group)
         right, wrong = np.sort(columns[writes < reads]), np.sort(columns[writes > reads])
@@ -88,7 +89,7 @@ class HeadScores:
         return right, wrong, np.minimum.accumulate(np.minimum(rates, 1.0))
 
     def steps(self) -> tuple[CompositionStep, ...]:
-        """From each score on that is counted, how many pairs there are in order."""
+        """Count the pairs in order from each score in COUNTED on."""
         right, _, _ = self._curve
         least = np.array(COUNTED, np.float32)
         numbers = zip(COUNTED, np.searchsorted(right, least).tolist(), self.rates(least).tolist(), strict=True)
@@ -98,12 +99,12 @@ class HeadScores:
         )
 
     def head(self, number: int) -> Address:
-        """The address of the head of that number."""
+        """Return the address of a head by its number over layers."""
         layer, head = divmod(int(number), self.model.n_heads)
         return self.address.at_layer(layer).at_head(head)
 
     def pair(self, row: int, column: int, fdr: float) -> HeadPair:
-        """That writer with the strongest head of that group of readers."""
+        """Pair a writer with the strongest head of a group of readers."""
         group = self.group
         own = self.of_heads[row, column * group : (column + 1) * group]
         best = int(own.argmax())
@@ -111,17 +112,17 @@ class HeadScores:
         return HeadPair(self.head(row), self.head(column * group + best), float(own[best]), fdr, others)
 
 
-def scores(address: Address, model: Model, kind: Composed, artifact: Artifact) -> HeadScores:
-    """Those of one kind."""
+def read_scores(address: Address, model: Model, kind: Composed, artifact: Artifact) -> HeadScores:
+    """Read the scores of one kind."""
     return HeadScores(Address(address.model, address.pin), model, kind, artifact.arrays["cs"][COMPOSED.index(kind)])
 
 
-def composition_page(
+def make_composition_page(
     found: HeadScores, view: View, writer: int | None, reader: int | None, n: int = LISTED
 ) -> CompositionPage:
-    """The map of those layers, and the n strongest pairs."""
-    columns = found.grouped()
-    shown = found.in_order(columns, writer, reader)
+    """Make the page of these layers: the map, and the n strongest pairs."""
+    columns = found.max_over_groups()
+    shown = found.keep_in_order(columns, writer, reader)
     return CompositionPage(
         address=found.address,
         model=found.model,
@@ -131,16 +132,16 @@ def composition_page(
         reader=reader,
         steps=found.steps(),
         n_pairs=int(np.count_nonzero(shown)),
-        pairs=_pairs(found, shown, n),
-        cells=tuple(_cells(shown)) if writer is None or reader is None else (),
+        pairs=_list_strongest(found, shown, n),
+        cells=tuple(_list_cells(shown)) if writer is None or reader is None else (),
         per_layer=found.model.n_heads // found.group,
-        table=_table(found, shown, writer, reader),
+        table=_make_table(found, shown, writer, reader),
     )
 
 
-def rows(found: HeadScores, writer: int | None, reader: int | None) -> Iterator[list[HeadPair]]:
-    """All pairs in order, a writer's after the other's, readers in their order."""
-    shown = found.in_order(found.grouped(), writer, reader)
+def list_pairs(found: HeadScores, writer: int | None, reader: int | None) -> Iterator[list[HeadPair]]:
+    """Yield all pairs in order, writer by writer, by the order of readers."""
+    shown = found.keep_in_order(found.max_over_groups(), writer, reader)
     there = np.nonzero(shown)
     rates = found.rates(shown[there])
     for row in np.unique(there[0]).tolist():
@@ -149,8 +150,8 @@ def rows(found: HeadScores, writer: int | None, reader: int | None) -> Iterator[
         yield [found.pair(row, column, fdr) for column, fdr in numbers]
 
 
-def _pairs(found: HeadScores, shown: NDArray[np.float32], n: int) -> tuple[HeadPair, ...]:
-    best = _strongest(shown, n)
+def _list_strongest(found: HeadScores, shown: NDArray[np.float32], n: int) -> tuple[HeadPair, ...]:
+    best = _find_strongest(shown, n)
     rates = found.rates(shown[best])
     return tuple(
         found.pair(row, column, fdr)
@@ -158,8 +159,8 @@ def _pairs(found: HeadScores, shown: NDArray[np.float32], n: int) -> tuple[HeadP
     )
 
 
-def _strongest(shown: NDArray[np.float32], n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of the n largest scores that are not 0, falling; equal ones in their order."""
+def _find_strongest(shown: NDArray[np.float32], n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Find the rows and columns of the n largest scores above 0, falling; ties in their order."""
     flat = shown.ravel()
     least = np.partition(flat, -n)[-n] if n < len(flat) else 0.0
     (some,) = np.nonzero((flat >= least) & (flat > 0))
@@ -168,7 +169,7 @@ def _strongest(shown: NDArray[np.float32], n: int) -> tuple[NDArray[np.intp], ND
     return row, column
 
 
-def _cells(shown: NDArray[np.float32]) -> Iterator[CompositionCell]:
+def _list_cells(shown: NDArray[np.float32]) -> Iterator[CompositionCell]:
     row, column = np.nonzero(shown >= COLOURED[0])
     values = shown[row, column]
     if len(values) > MOST_CELLS:
@@ -177,7 +178,7 @@ def _cells(shown: NDArray[np.float32]) -> Iterator[CompositionCell]:
     yield from map(CompositionCell, row.tolist(), column.tolist(), values.tolist())
 
 
-def _table(
+def _make_table(
     found: HeadScores, shown: NDArray[np.float32], writer: int | None, reader: int | None
 ) -> tuple[tuple[HeadPair, ...], ...]:
     if writer is None or reader is None or writer >= reader:

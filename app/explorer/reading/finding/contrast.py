@@ -1,4 +1,4 @@
-"""Two matrices, or two directions, side by side: spectra, angles between spans, partners, tokens in common.
+"""The comparison of two matrices or two directions: spectra, angles between spans, partners, common tokens.
 
 A direction's sides flip together, so one sign is chosen for all of them. Imports no torch.
 """
@@ -12,53 +12,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import Address, Sign
-from app.core.finding.haar import SEED, random_cosines, unit_rows
+from app.core.finding.haar import SEED, random_cosines, random_orthonormal_rows
 from app.core.finding.matching import best_partners
 from app.explorer.library import OpenModel
 from app.explorer.pages.contrast import ContrastEnd, ContrastPlace, ContrastSpan, Match
 from app.explorer.pages.directions import Direction, SideReadout, Vectors
 from app.explorer.pages.rays import Token
-from app.explorer.reading.directions import directions
-from app.explorer.reading.matrices import canonical
+from app.explorer.reading.directions import read_directions
+from app.explorer.reading.matrices import canonical_address
 from app.store.artifacts import Arrays
 
-STREAM = {"read", "write", "query", "key"}
+STREAM_SIDES = {"read", "write", "query", "key"}
 MOST_MATCHED = 64
-"""First directions of each that are matched."""
+"""First directions of each matrix that are matched."""
 MOST_SPANNED = 128
-"""First directions of each whose spans are held against each other, and at most a quarter of the space."""
+"""First directions of each matrix whose spans are compared, at most a quarter of the space."""
 TOKENS, SHOWN_TOKENS = 20, 8
-"""At an end: compared, and shown of a matrix's directions."""
+"""Tokens of an end that are compared, and those shown of a matrix's directions."""
 
 Rows = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Half:
-    """One of the two: its terms, their vectors, and the tokens that they are read as."""
+    """One of the two places: its terms, their vectors and their readouts."""
 
     model: OpenModel
     address: Address
-    """Of the matrix in its basis, or of the direction."""
+    """The address of the matrix in its basis, or of the direction."""
     found: Vectors
     arrays: Arrays
-    """Of the decomposition."""
+    """The arrays of the decomposition."""
 
     @property
     def sides(self) -> dict[str, Rows]:
-        """Vectors of the stream by the names of their sides, left before right."""
+        """Vectors of the residual stream by the name of their side, left before right."""
         named = zip(("left", "right"), self.found.names, strict=True)
         return {
-            name: np.asarray(self.found.sides[at]) for at, name in named if name in STREAM and at in self.found.sides
+            name: np.asarray(self.found.sides[at])
+            for at, name in named
+            if name in STREAM_SIDES and at in self.found.sides
         }
 
     def place(self) -> ContrastPlace:
-        """As the page says what it is."""
+        """Describe the place for the page."""
         strength = np.array(self.arrays["strength"], np.float64)
         norm = float(np.linalg.norm(strength))
         gains = strength * np.sqrt(len(strength)) / norm if norm else strength
         return ContrastPlace(
-            self.address if self.address.index is not None else canonical(self.address),
+            self.address if self.address.index is not None else canonical_address(self.address),
             self.model.header,
             self.found.view,
             tuple(gains.tolist()),
@@ -66,31 +68,31 @@ class Half:
         )
 
     def rows(self, rows: Sequence[int]) -> tuple[Direction, ...]:
-        """Those terms with their first tokens."""
+        """Read these terms with their first tokens."""
         matrix = self.address.in_basis(self.address.basis or "svd")
         at = np.array(rows, np.intp)
-        return directions(self.arrays, at, matrix, self.found.names, TOKENS, self.model.vocabulary)
+        return read_directions(self.arrays, at, matrix, self.found.names, TOKENS, self.model.vocabulary)
 
 
-def spans(first: Half, second: Half) -> tuple[ContrastSpan, ...]:
-    """Each side of both that is the stream's."""
+def compare_spans(first: Half, second: Half) -> tuple[ContrastSpan, ...]:
+    """Compare the spans of each side that is in the residual stream in both."""
     d = first.model.header.d_model
     most = min(d // 4, MOST_SPANNED) or 1
     return tuple(
-        _span(side, _spanning(first, side, most), _spanning(second, side, most), d)
+        _compare_span(side, _orthonormal_basis(first, side, most), _orthonormal_basis(second, side, most), d)
         for side, rows in first.sides.items()
         if side in second.sides and len(rows) and len(second.sides[side])
     )
 
 
-def _spanning(half: Half, side: str, most: int) -> NDArray[np.float64]:
-    """An orthonormal basis of its first vectors there [k d]."""
+def _orthonormal_basis(half: Half, side: str, most: int) -> NDArray[np.float64]:
+    """Compute an orthonormal basis of the first vectors of one side [k d]."""
     rows = half.sides[side][:most].astype(np.float64)
-    # Singular vectors are one, those of other bases need not be.
+    # Singular vectors are orthonormal, those of other bases need not be.
     return rows if half.address.basis == "svd" else np.linalg.qr(rows.T)[0].T
 
 
-def _span(side: str, one: NDArray[np.float64], other: NDArray[np.float64], d: int) -> ContrastSpan:
+def _compare_span(side: str, one: NDArray[np.float64], other: NDArray[np.float64], d: int) -> ContrastSpan:
     cosines = np.minimum(np.linalg.svd(one @ other.T, compute_uv=False), 1)
     random = random_cosines(len(one), len(other), d)
     return ContrastSpan(
@@ -103,50 +105,55 @@ def _span(side: str, one: NDArray[np.float64], other: NDArray[np.float64], d: in
     )
 
 
-def matches(first: Half, second: Half, *, is_one_space: bool) -> tuple[tuple[Match, ...], float | None, float | None]:
-    """Partners one to one, the most alike first, the mean size of their cosines, and that of random directions matched the same way.
+def match_directions(
+    first: Half, second: Half, *, is_one_space: bool
+) -> tuple[tuple[Match, ...], float | None, float | None]:
+    """Match directions one to one, the most alike first.
 
-    Where there is no space in common they are matched by their tokens alone.
+    With the mean size of the partners' cosines, and that of random directions matched the same way. Without a common
+    space they are matched by their tokens alone, and both means are None.
     """
     if is_one_space:
-        cosines = _cosines(first, second)
+        cosines = _compute_cosines(first, second)
         mean = np.mean(list(cosines.values()), axis=0)
         gains = np.abs(mean)
     else:
-        cosines, mean = {}, _in_common(first, second)
+        cosines, mean = {}, _share_tokens(first, second)
         gains = np.abs(mean)
     partners = best_partners(gains)
     found_pairs = [(row, int(column)) for row, column in enumerate(partners.tolist()) if column >= 0]
     pairs = sorted(found_pairs, key=lambda pair: -gains[pair])
     ours, theirs = first.rows([row for row, _ in pairs]), second.rows([column for _, column in pairs])
     found = tuple(
-        _match(one, other, float(mean[pair]), {side: float(of[pair]) for side, of in cosines.items()}, SHOWN_TOKENS)
+        _make_match(
+            one, other, float(mean[pair]), {side: float(of[pair]) for side, of in cosines.items()}, SHOWN_TOKENS
+        )
         for one, other, pair in zip(ours, theirs, pairs, strict=True)
     )
     if not is_one_space:
         return found, None, None
     matched = float(np.mean([gains[pair] for pair in pairs])) if pairs else None
-    chance = _chance(*gains.shape, first.model.header.d_model, len(cosines)) if pairs else None
+    chance = _mean_random_match(*gains.shape, first.model.header.d_model, len(cosines)) if pairs else None
     return found, matched, chance
 
 
-def pair(first: Half, second: Half, *, is_one_space: bool) -> Match:
-    """Two directions by themselves."""
-    ((one,), (other,)) = first.rows([_row(first)]), second.rows([_row(second)])
+def match_pair(first: Half, second: Half, *, is_one_space: bool) -> Match:
+    """Compare two directions."""
+    ((one,), (other,)) = first.rows([_row_of(first)]), second.rows([_row_of(second)])
     cosines = {}
     if is_one_space:
         rows, others = first.sides, second.sides
         cosines = {side: float(rows[side][0] @ others[side][0]) for side in rows if side in others}
-    mean = float(np.mean(list(cosines.values()))) if cosines else float(_shared(one, other))
-    return _match(one, other, mean, cosines, TOKENS)
+    mean = float(np.mean(list(cosines.values()))) if cosines else float(_token_overlap(one, other))
+    return _make_match(one, other, mean, cosines, TOKENS)
 
 
-def _row(half: Half) -> int:
+def _row_of(half: Half) -> int:
     (rows,) = np.nonzero(half.arrays["unit" if "unit" in half.arrays else "index"] == half.address.index)
     return int(rows[0])
 
 
-def _cosines(first: Half, second: Half) -> dict[str, NDArray[np.float64]]:
+def _compute_cosines(first: Half, second: Half) -> dict[str, NDArray[np.float64]]:
     rows, others = first.sides, second.sides
     return {
         side: rows[side][:MOST_MATCHED].astype(np.float64) @ others[side][:MOST_MATCHED].T.astype(np.float64)
@@ -156,10 +163,11 @@ def _cosines(first: Half, second: Half) -> dict[str, NDArray[np.float64]]:
 
 
 @lru_cache(maxsize=64)
-def _chance(n: int, m: int, d: int, n_sides: int) -> float:
-    """Of one draw: means of many cosines scatter little."""
+def _mean_random_match(n: int, m: int, d: int, n_sides: int) -> float:
+    """Compute the mean cosine of matched random directions, of one draw: means of many cosines scatter little."""
     drawn = [
-        unit_rows(min(n, d), d, SEED + 2 * side).astype(np.float64) @ unit_rows(min(m, d), d, SEED + 2 * side + 1).T
+        random_orthonormal_rows(min(n, d), d, SEED + 2 * side).astype(np.float64)
+        @ random_orthonormal_rows(min(m, d), d, SEED + 2 * side + 1).T
         for side in range(n_sides)
     ]
     gains = np.abs(np.mean(drawn, axis=0))
@@ -168,14 +176,14 @@ def _chance(n: int, m: int, d: int, n_sides: int) -> float:
     return float(gains[rows, partners[rows]].mean())
 
 
-def _in_common(first: Half, second: Half) -> NDArray[np.float64]:
-    """Of each two directions the share of their first tokens that both have, negative where + is like the other's -."""
+def _share_tokens(first: Half, second: Half) -> NDArray[np.float64]:
+    """Compute the share of common first tokens of each two directions, negative where + is like the other's -."""
     n, m = (min(len(half.arrays["strength"]), MOST_MATCHED) for half in (first, second))
     ours, theirs = first.rows(range(n)), second.rows(range(m))
-    return np.array([[_shared(one, other) for other in theirs] for one in ours]).reshape(n, m)
+    return np.array([[_token_overlap(one, other) for other in theirs] for one in ours]).reshape(n, m)
 
 
-def _shared(one: Direction, other: Direction) -> float:
+def _token_overlap(one: Direction, other: Direction) -> float:
     ends = _ends_of(one), _ends_of(other)
     same, crossed = (sum(len(ends[0][at] & ends[1][at ^ flip]) for at in range(len(ends[0]))) for flip in (0, 1))
     total = sum(map(len, ends[0])) or 1
@@ -183,24 +191,24 @@ def _shared(one: Direction, other: Direction) -> float:
 
 
 def _ends_of(one: Direction) -> list[set[int]]:
-    """Tokens of both ends of both sides, + before -; nothing for a side that is no tokens'."""
-    return [{token.id for token in end} for side in _read(one) for end in (side.plus, side.minus)]
+    """Collect the token ids of both ends of each side in the residual stream, + before -."""
+    return [{token.id for token in end} for side in _stream_sides(one) for end in (side.plus, side.minus)]
 
 
-def _read(one: Direction) -> list[SideReadout]:
-    return [side for side in (one.left, one.right) if side.side in STREAM]
+def _stream_sides(one: Direction) -> list[SideReadout]:
+    return [side for side in (one.left, one.right) if side.side in STREAM_SIDES]
 
 
-def _match(one: Direction, other: Direction, mean: float, cosines: Mapping[str, float], most: int) -> Match:
-    sides = list(zip(_read(one), _read(other), strict=True))
-    if most == SHOWN_TOKENS:  # of a table: what is written, or what is looked for
+def _make_match(one: Direction, other: Direction, mean: float, cosines: Mapping[str, float], most: int) -> Match:
+    sides = list(zip(_stream_sides(one), _stream_sides(other), strict=True))
+    if most == SHOWN_TOKENS:  # a table shows the last side alone: what is written, or the key
         sides = sides[-1:]
     is_turned = mean < 0
-    ends = [end for ours, theirs in sides for end in _ends(ours, theirs, most, is_turned=is_turned)]
+    ends = [end for ours, theirs in sides for end in _compare_ends(ours, theirs, most, is_turned=is_turned)]
     return Match(one.address, other.address, mean if cosines else None, tuple(cosines.items()), tuple(ends))
 
 
-def _ends(ours: SideReadout, theirs: SideReadout, most: int, *, is_turned: bool) -> list[ContrastEnd]:
+def _compare_ends(ours: SideReadout, theirs: SideReadout, most: int, *, is_turned: bool) -> list[ContrastEnd]:
     other: dict[Sign, Any] = {
         "p": theirs.minus if is_turned else theirs.plus,
         "n": theirs.plus if is_turned else theirs.minus,

@@ -1,6 +1,6 @@
-"""Each token's own vector at one end of a model, out of its unit vector and the artifact of tokens.
+"""Each token's own vector at one end of a model, restored from its unit vector and the artifact of tokens.
 
-Knows how the artifact stands (`app.explorer.making.finding.tokens`), and no page. Imports no torch.
+Knows how the artifact is laid out (`app.explorer.making.finding.tokens`), and no page. Imports no torch.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from app.explorer import recipes
 from app.explorer.inventory import end_of
 from app.explorer.library import OpenModel
-from app.explorer.reading.finding.parts import built
+from app.explorer.reading.finding.parts import load_built
 from app.explorer.reading.finding.words import WordTable, open_words
 from app.explorer.resources import Resources
 from app.explorer.view import End, Processing
@@ -20,23 +20,23 @@ from app.store.artifacts import Arrays
 
 @dataclass(frozen=True)
 class OwnVectors:
-    """The vectors of all tokens at one end, before anything is taken out of them."""
+    """The vectors of all tokens at one end, with their mean and common components."""
 
     words: WordTable
     arrays: Arrays
     variance: float
     """Mean square distance of a token's vector from the centre of all."""
     known: NDArray[np.bool_]
-    """Which ids the tokenizer knows [d_vocab]."""
+    """[d_vocab]: True for ids that the tokenizer knows."""
 
     def is_trained(self, id_: int) -> bool:
-        """Whether training has moved that token, which the tokenizer knows."""
+        """True if the tokenizer knows the token and training has moved it."""
         odd = self.arrays["odd"]
         at = int(np.searchsorted(odd, id_))
         return bool(self.known[id_]) and (at == len(odd) or int(odd[at]) != id_)
 
     def vector(self, id_: int) -> NDArray[np.float32]:
-        """That token's own [d_model]; ComputationFailed where a file has changed meanwhile."""
+        """Restore the token's own vector [d_model]; ComputationFailed where a file has changed meanwhile."""
         found: NDArray[np.float32]
         arrays = self.arrays
         if not self.is_trained(id_):
@@ -46,13 +46,13 @@ class OwnVectors:
         found = arrays["mean"] + arrays["coordinates"][id_] @ arrays["components"] + arrays["rest"][id_] * unit
         return found
 
-    def centred(self, id_: int) -> NDArray[np.float32]:
-        """The same from the centre of all tokens."""
+    def centred_vector(self, id_: int) -> NDArray[np.float32]:
+        """Restore the token's vector minus the centre of all tokens [d_model]."""
         centred: NDArray[np.float32] = self.vector(id_) - self.arrays["centre"]
         return centred
 
     def scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The product of every token's own vector with each of the vectors [k d]: [d_vocab k], nan for unknown ids.
+        """Multiply every token's own vector with each of the vectors [k d]: [d_vocab k], nan for unknown ids.
 
         ComputationFailed where a file has changed meanwhile.
         """
@@ -67,9 +67,9 @@ class OwnVectors:
         return found
 
 
-def open_origins(r: Resources, model: OpenModel, processing: Processing, end: End) -> OwnVectors:
-    """Of that end; NotBuilt where anything of it is not there."""
+def open_own_vectors(r: Resources, model: OpenModel, processing: Processing, end: End) -> OwnVectors:
+    """Open the tokens' own vectors at one end; NotBuilt where a part is missing."""
     own: End = "write" if end_of(model, processing, end) == "write" else "read"
-    artifact = built(r, model, processing, recipes.tokens(model, own, processing))
+    artifact = load_built(r, model, processing, recipes.tokens(model, own, processing))
     words = open_words(r, model, processing, own)
     return OwnVectors(words, artifact.arrays, artifact.facts["variance"], model.vocabulary.known)

@@ -1,7 +1,7 @@
-"""Parts of a model's bank as they lie on disk: which are there, proven once by a server, and what a change costs.
+"""Parts of a model's bank on disk: which are there, proven once by each server, and what a change costs.
 
-A part is looked for by its recipe, so that one of another weight processing, model or format is never taken for it.
-Knows nothing of what is in them.
+A part is found by its recipe, so that one of another weight processing, model or format is never taken for it. Knows
+nothing of what is in them.
 """
 
 import logging
@@ -24,24 +24,24 @@ from app.store.located import Changed, Stamp
 
 logger = logging.getLogger(__name__)
 
-PROVEN_BYTES = 512 * 2**20
-"""Of the parts that are asked for together so much is proven before the first answer, which takes half a second; of a model
-of 8 billion weights all would take half a minute."""
+MOST_PROVEN_BYTES = 512 * 2**20
+"""Bytes that are proven before the first answer, which takes half a second; all parts of a model of 8 billion weights
+would take half a minute."""
 
 Value = TypeVar("Value")
 
 _opening = Lock()
 _proving: WeakKeyDictionary[ArtifactStore, set[Recipe]] = WeakKeyDictionary()
-"""Large parts that are being read to their ends."""
-_known: WeakKeyDictionary[OpenModel, dict[Processing, tuple[Recipe, ...]]] = WeakKeyDictionary()
-"""Of every model as long as it is open: hundreds of hashes, which never change."""
+"""Large parts that a thread is proving."""
+_known_recipes: WeakKeyDictionary[OpenModel, dict[Processing, tuple[Recipe, ...]]] = WeakKeyDictionary()
+"""Recipes of each open model: hundreds of hashes, which never change."""
 _touched: WeakKeyDictionary[ArtifactStore, dict[Recipe, float]] = WeakKeyDictionary()
 """When each part was last noted as used, on the monotonic clock."""
 
 
 def recipes_for(model: OpenModel, processing: Processing) -> tuple[Recipe, ...]:
-    """Of all parts of the bank."""
-    of_model = _known.setdefault(model, {})
+    """Return the recipes of all parts of the bank."""
+    of_model = _known_recipes.setdefault(model, {})
     if processing not in of_model:
         of_model[processing] = tuple(parts_of(model, processing))
     return of_model[processing]
@@ -49,13 +49,13 @@ def recipes_for(model: OpenModel, processing: Processing) -> tuple[Recipe, ...]:
 
 @dataclass(frozen=True)
 class HeldParts(Generic[Value]):
-    """What was made of parts, in memory, and the files that it was made of."""
+    """A value built from parts, cached in memory, with the stamps of their files."""
 
     stamps: tuple[Stamp | None, ...]
     value: Value
 
 
-def held(
+def get_or_build(
     r: Resources,
     model: OpenModel,
     processing: Processing,
@@ -64,16 +64,16 @@ def held(
     build: Callable[[], Value],
     size: Callable[[Value], int],
 ) -> Value:
-    """What `build` makes of the parts, of so many bytes, kept for the next request until one of their files is another.
+    """Return the cached value built from the parts, or build it; a changed file makes it build again.
 
-    Nothing else of any model is built meanwhile, so that no two threads do the same, nor hold two in memory. Raises what
-    `build` does, and ComputationFailed where a file has changed under it.
+    `size` counts its bytes. One value is built at a time, over all models, so that no two threads do the same work or
+    hold two copies. Raises what `build` does, and ComputationFailed where a file has changed under it.
     """
     key, stamps = (name, model.fingerprint, processing), stamps_of(r, parts)
     found: HeldParts[Value] | None = r.banks.get(key)
     if found is None or found.stamps != stamps:
-        with _opening, change_told(model):
-            found = r.banks.get(key)  # another thread's, by now
+        with _opening, report_changes(model):
+            found = r.banks.get(key)  # another thread may have built it by now
             if found is None or found.stamps != stamps:
                 found = HeldParts(stamps, build())
                 r.banks.put(key, found, size(found.value))
@@ -81,7 +81,7 @@ def held(
 
 
 def stamps_of(r: Resources, parts: Sequence[Recipe]) -> tuple[Stamp | None, ...]:
-    """Which file each part is now, None for one that is not there; noted as used, and as what the answer rests on."""
+    """Stamp each part's file, None for a missing one; noted as used, and as a ground of the answer."""
     stamps = tuple(r.store.stamp(part) for part in parts)
     touched, now = _touched.setdefault(r.store, {}), time.monotonic()
     for part, stamp in zip(parts, stamps, strict=True):
@@ -95,31 +95,32 @@ def stamps_of(r: Resources, parts: Sequence[Recipe]) -> tuple[Stamp | None, ...]
     return stamps
 
 
-def located(r: Resources, parts: Sequence[Recipe]) -> list[tuple[Recipe, Located]]:
-    """Those parts that are there and whole; what is too much to be proven first is believed by its headers until it is proven,
-    which begins now.
+def locate_parts(r: Resources, parts: Sequence[Recipe]) -> list[tuple[Recipe, Located]]:
+    """Locate the parts that are there and whole.
+
+    Beyond PROVEN_BYTES a part is trusted by its header, until the thread started here has proven it.
     """
-    later = _later(r.store, parts)
+    later = _select_unproven(r.store, parts)
     found = [(part, r.store.locate(part, prove=part not in later)) for part in parts]
     if later:
-        _prove(r.store, later)
+        _prove_parts(r.store, later)
     return [(part, place) for part, place in found if place is not None]
 
 
-def _later(store: ArtifactStore, parts: Sequence[Recipe]) -> list[Recipe]:
-    """Those that are beyond the bytes that are proven at once."""
+def _select_unproven(store: ArtifactStore, parts: Sequence[Recipe]) -> list[Recipe]:
+    """Select the unproven parts beyond PROVEN_BYTES."""
     later, total = [], 0
     for part in parts:
         stamp = store.stamp(part)
         if stamp is not None and not store.is_proven(part):
             total += stamp.size
-            if total > PROVEN_BYTES:
+            if total > MOST_PROVEN_BYTES:
                 later.append(part)
     return later
 
 
-def _prove(store: ArtifactStore, parts: Sequence[Recipe]) -> None:
-    """Read the parts to their ends in a thread of its own; what is damaged is set aside, and left out next."""
+def _prove_parts(store: ArtifactStore, parts: Sequence[Recipe]) -> None:
+    """Prove the parts in a thread of its own; a damaged one is set aside, and left out next time."""
     proving = _proving.setdefault(store, set())
     own = [part for part in parts if part not in proving]
 
@@ -128,25 +129,24 @@ def _prove(store: ArtifactStore, parts: Sequence[Recipe]) -> None:
             for part in own:
                 store.locate(part)
         finally:
-            proving.difference_update(
-                own
-            )  # those that an error kept from being proven are begun again when they are asked for
+            # after an error they are proven again on the next request
+            proving.difference_update(own)
 
     if own:
         proving.update(own)
         Thread(target=work, name="prove", daemon=True).start()
 
 
-def built(r: Resources, model: OpenModel, processing: Processing, recipe: Recipe) -> Artifact:
-    """What precomputing leaves of the model in that processing under that recipe; NotBuilt naming the command."""
+def load_built(r: Resources, model: OpenModel, processing: Processing, recipe: Recipe) -> Artifact:
+    """Load an artifact that only precomputing builds; NotBuilt naming the command where it is missing."""
     artifact = r.store.load(recipe)
     if artifact is None:
-        raise not_built(model, processing)
+        raise not_built_error(model, processing)
     return artifact
 
 
-def not_built(model: OpenModel, processing: Processing) -> NotBuilt:
-    """What to say where the bank, or what is needed of it, is not there."""
+def not_built_error(model: OpenModel, processing: Processing) -> NotBuilt:
+    """Make the error for a missing bank, or a missing part of it, naming the command."""
     slug = model.header.slug
     weights = f" --weights {processing}" if processing == "raw" and "folded" in model.header.processings else ""
     command = f"singular-lens precompute {slug} --matrices bank{weights}"
@@ -154,8 +154,8 @@ def not_built(model: OpenModel, processing: Processing) -> NotBuilt:
 
 
 @contextmanager
-def change_told(model: OpenModel) -> Iterator[None]:
-    """A part that was changed under its reader, told to visitors as a ComputationFailed, which is over with one answer."""
+def report_changes(model: OpenModel) -> Iterator[None]:
+    """Raise ComputationFailed where a part was changed while it was read; the next request reads it anew."""
     try:
         yield
     except (Changed, OSError) as error:

@@ -1,6 +1,6 @@
-"""Rows of numbers that lie on disk, gone through block by block: read into buffers that stay in the cache.
+"""Rows of numbers on disk, processed block by block in buffers that stay in the CPU's cache.
 
-Knows not what the numbers are of.
+Does not know what the numbers mean.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from app.store.located import Located
 
 BLOCK_BYTES = 2**20
-"""Of numbers in float32 that are read at a time."""
+"""Bytes of float32 numbers that are read at a time."""
 READERS = 2
 """Threads that read and multiply."""
 
 _room = local()
-"""A thread's buffers: memory that is handed out afresh for each block would cost as much as what is done in it."""
+"""A thread's buffers: allocating memory for each block would cost as much as the product."""
 
 Item = TypeVar("Item")
 
@@ -28,28 +28,28 @@ Item = TypeVar("Item")
 def read_rows(
     place: Located, handle: int, name: str, first: int, out: NDArray[np.float32], room: NDArray[Any] | None = None
 ) -> None:
-    """Fill `out` with rows of the array from `first` on, which may be in float16; `room` is where these are put before."""
+    """Fill `out` with rows of the array from `first` on; float16 is read into `room` first and widened."""
     dtype = place.stretches[name].dtype
     if dtype == np.float32:
         place.read_into(handle, name, first, out)
         return
     few = np.empty(out.shape, dtype) if room is None else room.reshape(-1).view(dtype)[: out.size].reshape(out.shape)
     place.read_into(handle, name, first, few)
-    widen(few, out)
+    widen_floats(few, out)
 
 
-def multiply(
+def multiply_rows(
     place: Located,
     name: str,
     query: NDArray[np.float32],
     out: NDArray[np.float32],
     where: NDArray[np.bool_] | None = None,
 ) -> None:
-    """The product of each row of the array with the query; blocks of which nothing is asked for are left as they are."""
+    """Multiply each row of the array with the query into `out`; blocks with no wanted row stay as they are."""
     n, d = place.stretches[name].shape
     size = max(1, BLOCK_BYTES // (4 * d))
-    block, room = _buffers(size, d)
-    with place.opened() as handle:
+    block, room = _get_buffers(size, d)
+    with place.open_handle() as handle:
         for first in range(0, n, size):
             own = slice(first, min(first + size, n))
             if where is None or where[own].any():
@@ -58,37 +58,36 @@ def multiply(
                 np.dot(rows, query, out=out[own])
 
 
-def widen(few: NDArray[np.float16], out: NDArray[np.float32]) -> None:
-    """The finite numbers in float32: by their bits, which takes numpy an eighth of the time of its own way.
+def widen_floats(few: NDArray[np.float16], out: NDArray[np.float32]) -> None:
+    """Convert finite float16 numbers to float32 by their bits, in an eighth of numpy's own time.
 
-    A float16 has 5 bits of exponent from 2^-14 and a float32 8 from 2^-126: with the bits moved to their places, it is
-    2^112 times too small.
+    A float16 has 5 bits of exponent from 2^-14 and a float32 8 from 2^-126: the shifted bits are 2^112 times too small.
     """
     bits = out.view(np.int32)
     np.copyto(bits, few.view(np.int16))
     np.left_shift(bits, 13, out=bits)
-    np.bitwise_and(bits, np.int32(-0x70000001), out=bits)  # of the signs that stand before the number, one
+    np.bitwise_and(bits, np.int32(-0x70000001), out=bits)  # the shift extends the sign bit: keep one
     np.multiply(out, np.float32(2.0**112), out=out)
 
 
-def side_by_side(work: Callable[[Item], None], items: Iterable[Item]) -> None:
-    """Do the work with each of the items, some at a time; the first error of any, once all are done or dropped."""
-    begun = [_readers().submit(work, item) for item in items]
+def run_in_parallel(work: Callable[[Item], None], items: Iterable[Item]) -> None:
+    """Do the work on each item, some at a time; raise the first error once all are done or cancelled."""
+    begun = [_open_pool().submit(work, item) for item in items]
     try:
         for each in begun:
             each.result()
     finally:
-        wait([each for each in begun if not each.cancel()])  # they write into what the caller lets go of
+        wait([each for each in begun if not each.cancel()])  # running ones write into the caller's memory
 
 
-def _buffers(n: int, d: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """This thread's own, two of that shape."""
+def _get_buffers(n: int, d: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return two buffers [n d] of this thread."""
     held: NDArray[np.float32] | None = getattr(_room, "held", None)
     if held is None or held.size < 2 * n * d:
-        held = _room.held = np.empty(2 * n * d, np.float32)
+        held = _room.hold_job = np.empty(2 * n * d, np.float32)
     return held[: n * d].reshape(n, d), held[n * d : 2 * n * d].reshape(n, d)
 
 
 @cache
-def _readers() -> ThreadPoolExecutor:
+def _open_pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(READERS, "bank")

@@ -1,9 +1,9 @@
-"""Which rays of a bank do something to a token, by how far out the token lies among all tokens along them.
+"""The rays of a bank that write or read a token, by how far out the token lies among all tokens along them.
 
     z = v . (w_t - mean) / spread        of a ray v and the token's own vector w_t at the ray's end
 
-A random unit direction gives `|w_t - mean| / sqrt(variance)` times a normal number, variance being that of all tokens: so
-many of n directions would lie as far out (`app.core.finding.expectation`). Imports no torch.
+A random unit direction gives `|w_t - mean| / sqrt(variance)` times a normal number, variance being that of all
+tokens: that tells how many of n directions would lie as far out (`app.core.finding.expectation`). Imports no torch.
 """
 
 import math
@@ -16,24 +16,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import KINDS, SIGNS
-from app.core.finding.expectation import expected, reach
+from app.core.finding.expectation import expected_count, threshold_z
 from app.explorer.layout import BANK_ENDS
 from app.explorer.library import OpenModel
 from app.explorer.pages.circuitry import Aligned, TokenGroup
-from app.explorer.reading.finding.around import aligned
+from app.explorer.reading.finding.around import describe_row
 from app.explorer.reading.finding.bank import Bank
 from app.explorer.reading.finding.order import Precedence
 from app.explorer.reading.finding.origins import OwnVectors
 from app.explorer.view import End
 
 MOST = 10
-"""Rays of each group."""
+"""Rays shown of each group."""
 Does = Literal["writes", "reads", "queries", "keys", "neurons-write", "neurons-read"]
 
 
 @dataclass(frozen=True)
 class Doing:
-    """Rows that do one thing to a token."""
+    """A group of rows by what they do to a token, such as writing it."""
 
     does: Does
     kinds: tuple[str, ...]
@@ -51,11 +51,11 @@ DOINGS = (
 )
 
 
-_known: WeakKeyDictionary[Bank, dict[Does, NDArray[np.intp]]] = WeakKeyDictionary()
-"""Rows of each doing, made once for each bank."""
+_known_rows: WeakKeyDictionary[Bank, dict[Does, NDArray[np.intp]]] = WeakKeyDictionary()
+"""Rows of each group, computed once for each bank."""
 
 
-def groups(
+def group_rays(
     model: OpenModel,
     bank: Bank,
     order: Precedence,
@@ -65,33 +65,33 @@ def groups(
     whole: bool,
     pin: str | None = None,
 ) -> tuple[TokenGroup, ...]:
-    """What writes the token, what reads it, what it looks for with, and whose key it is.
+    """Group the rays that write the token, read it, query by it and have it as a key.
 
-    `whole`: with single neurons as well, and with its rank at every end that is shown; else only where that is among the
-    tokens that are kept of the end, since to count takes a product with every token. `pin`: of every address.
+    `whole`: with single neurons, and with the token's rank at every shown end; else the rank is given only among an
+    end's kept tokens, since counting takes a product with every token. `pin`: the pin of every address.
     """
     doings = [doing for doing in DOINGS if whole or not doing.are_neurons]
-    at = {doing.does: rows for doing in doings if len(rows := _rows(bank, order, doing))}
-    lie = _lying(bank, ends, id_, list(at.values()))
-    found = [_group(model, bank, does, rows, lie, pin) for does, rows in at.items()]
+    at = {doing.does: rows for doing in doings if len(rows := _find_rows(bank, order, doing))}
+    lie = _score_rows(bank, ends, id_, list(at.values()))
+    found = [_make_group(model, bank, does, rows, lie, pin) for does, rows in at.items()]
     shown = [ray for group in found for ray in group.rays]
-    ranked = iter(_ranked(bank, shown, ends, id_, whole=whole))
+    ranked = iter(_add_ranks(bank, shown, ends, id_, whole=whole))
     return tuple(replace(group, rays=tuple(next(ranked) for _ in group.rays)) for group in found)
 
 
 @dataclass(frozen=True)
 class Lying:
-    """How the token lies along the rows of a bank; nan for those that were not looked at."""
+    """The token's scores along the rows of a bank; nan for rows that were not compared."""
 
     z: NDArray[np.float64]
     scores: NDArray[np.float64]
     """Strength times product."""
     scale: NDArray[np.float64]
-    """What a random direction's z is on average, by the row's end."""
+    """Standard deviation of a random direction's z, by the row's end."""
 
 
-def _rows(bank: Bank, order: Precedence, doing: Doing) -> NDArray[np.intp]:
-    known = _known.setdefault(bank, {})
+def _find_rows(bank: Bank, order: Precedence, doing: Doing) -> NDArray[np.intp]:
+    known = _known_rows.setdefault(bank, {})
     if doing.does not in known:
         rows = bank.rows
         of_kinds = np.isin(rows.kind, [KINDS.index(kind) for kind in doing.kinds])
@@ -100,7 +100,7 @@ def _rows(bank: Bank, order: Precedence, doing: Doing) -> NDArray[np.intp]:
     return known[doing.does]
 
 
-def _lying(bank: Bank, ends: Mapping[End, OwnVectors], id_: int, at: Sequence[NDArray[np.intp]]) -> Lying:
+def _score_rows(bank: Bank, ends: Mapping[End, OwnVectors], id_: int, at: Sequence[NDArray[np.intp]]) -> Lying:
     rows, n = bank.rows, len(bank.rows.layer)
     wanted = np.zeros(n, np.bool_)
     wanted[np.concatenate(at)] = True
@@ -108,21 +108,23 @@ def _lying(bank: Bank, ends: Mapping[End, OwnVectors], id_: int, at: Sequence[ND
     for number, end in enumerate(BANK_ENDS):
         own = wanted & (rows.end == number)
         if own.any():
-            centred = ends[end].centred(id_)
+            centred = ends[end].centred_vector(id_)
             products = bank.products(centred, own)[own].astype(np.float64)
             z[own], scores[own] = products / rows.spread[own], rows.strength[own] * products
             scale[own] = float(np.linalg.norm(centred)) / math.sqrt(ends[end].variance)
     return Lying(z, scores, scale)
 
 
-def _group(model: OpenModel, bank: Bank, does: Does, at: NDArray[np.intp], lie: Lying, pin: str | None) -> TokenGroup:
+def _make_group(
+    model: OpenModel, bank: Bank, does: Does, at: NDArray[np.intp], lie: Lying, pin: str | None
+) -> TokenGroup:
     far = np.abs(lie.z[at])
     first = np.argpartition(-far, min(MOST, len(far)) - 1)[:MOST]
     first = at[first[np.argsort(-far[first], kind="stable")]]
-    by_chance = expected(lie.z[first] / lie.scale[first], len(at))
+    by_chance = expected_count(lie.z[first] / lie.scale[first], len(at))
     rays = [
         replace(
-            aligned(
+            describe_row(
                 model.vocabulary,
                 bank,
                 int(row),
@@ -137,13 +139,13 @@ def _group(model: OpenModel, bank: Bank, does: Does, at: NDArray[np.intp], lie: 
         )
         for row, chance in zip(first, by_chance, strict=True)
     ]
-    return TokenGroup(does, tuple(rays), len(at), int((far / lie.scale[at] >= reach(len(at))).sum()))
+    return TokenGroup(does, tuple(rays), len(at), int((far / lie.scale[at] >= threshold_z(len(at))).sum()))
 
 
-def _ranked(
+def _add_ranks(
     bank: Bank, rays: Sequence[Aligned], ends: Mapping[End, OwnVectors], id_: int, *, whole: bool
 ) -> list[Aligned]:
-    """With the token's rank in the order of each ray: seen where it is among the tokens that are kept, else counted."""
+    """Add the token's rank along each ray: looked up among the kept tokens, else counted over the vocabulary."""
     rows = np.array([ray.row for ray in rays], np.intp)
     signs = [SIGNS.index(ray.ray.sign) for ray in rays]
     kept = [np.flatnonzero(bank.rows.ids[row, sign] == id_) for row, sign in zip(rows, signs, strict=True)]

@@ -1,1 +1,1 @@
-"""Visits that begin with words, a token or a direction, and look for others."""
+"""Visits that start from words, a token, a head or a direction, and look for others."""

@@ -1,55 +1,55 @@
-"""What is around a direction: what it is like, what reads what it writes, what writes what it reads.
+"""The visit to the surroundings of a direction: the directions that it is like, that read it and that write it.
 
 Raises what `browse` raises; where the bank is not there, the page says so. Knows no HTTP and imports no torch.
 """
 
 from app.core.address import Address, Sign
-from app.explorer.asking.views import Options, visited
+from app.explorer.asking.views import Options, resolve_view
 from app.explorer.asking.walk import read_path
 from app.explorer.errors import NotBuilt, UnknownAddress
 from app.explorer.library import OpenModel
 from app.explorer.pages.circuitry import AroundPage, Surroundings
-from app.explorer.reading.finding.around import surroundings
+from app.explorer.reading.finding.around import read_surroundings
 from app.explorer.reading.finding.bank import open_bank
 from app.explorer.reading.finding.order import order_of
-from app.explorer.reading.finding.parts import not_built
+from app.explorer.reading.finding.parts import not_built_error
 from app.explorer.reading.finding.readings import Pairs, open_pairs
 from app.explorer.resources import Resources
 from app.explorer.view import View
-from app.explorer.visits.jobs import unbuilt
+from app.explorer.visits.jobs import describe_unbuilt
 
 
-def around(r: Resources, address: Address, options: Options, path: str = "") -> AroundPage:
-    """Of the direction at the address, whose sides are in the bank if they are the residual stream."""
+def visit_around(r: Resources, address: Address, options: Options, path: str = "") -> AroundPage:
+    """Make the page around a direction: of each side that is the residual stream, and so in the bank."""
     if address.depth != "direction" or address.basis not in {"svd", "neuron"}:
         raise UnknownAddress(
             f"{address} has no surroundings: they are of singular directions and neurons, as {address.model}/L0/H0/ov/svd/0/around."
         )
-    opened, view = visited(r, address, options)
+    opened, view = resolve_view(r, address, options)
     hops = read_path(opened, address, path)
     try:
-        sides, share = _sides(r, opened, address, view, hops[-1].ray.sign)
+        sides, share = _read_sides(r, opened, address, view, hops[-1].ray.sign)
     except NotBuilt as error:
-        return AroundPage(address, opened.header, view, (), hops, 0.0, unbuilt(r, address.model, error))
+        return AroundPage(address, opened.header, view, (), hops, 0.0, describe_unbuilt(r, address.model, error))
     return AroundPage(address, opened.header, view, sides, hops, share)
 
 
-def _sides(
+def _read_sides(
     r: Resources, opened: OpenModel, address: Address, view: View, sign: Sign
 ) -> tuple[tuple[Surroundings, ...], float]:
-    """Of that end of each side that is in the bank, and how much of the model that holds."""
+    """Read the surroundings of one end of each side in the bank, and the bank's share of the model."""
     bank = open_bank(r, opened, view.weights)
     found = [row for side in (0, 1) if (row := bank.find(address, side)) is not None]
     if not found:
         if bank.share < 1:
-            raise not_built(opened, view.weights)
+            raise not_built_error(opened, view.weights)
         raise UnknownAddress(f"{address.label} of {address.model} is not among the vectors of its bank.")
-    order, pairs = order_of(opened, bank), _pairs(r, opened, view)
-    return surroundings(opened, bank, order, found, pairs, sign, address.pin), bank.share
+    order, pairs = order_of(opened, bank), _open_pairs_if_built(r, opened, view)
+    return read_surroundings(opened, bank, order, found, pairs, sign, address.pin), bank.share
 
 
-def _pairs(r: Resources, opened: OpenModel, view: View) -> Pairs | None:
-    """None until every layer has been held against the heads: the rest is there without it."""
+def _open_pairs_if_built(r: Resources, opened: OpenModel, view: View) -> Pairs | None:
+    """Open the readings; None until all layers are built, since the page is useful without them."""
     try:
         return open_pairs(r, opened, view.weights)
     except NotBuilt:

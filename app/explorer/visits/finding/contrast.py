@@ -1,6 +1,7 @@
-"""Two places of one kind side by side, of one model or of two: two texts in, one frozen page out.
+"""The visit that compares two places of one kind, of one model or two: two texts in, one frozen page out.
 
-Raises what `app.explorer.visits.browse` does; BadOption says why two places cannot be compared. Knows no HTTP, imports no torch.
+Raises what `app.explorer.visits.browse` does; BadOption says why two places cannot be compared. Knows no HTTP, imports
+no torch.
 """
 
 from dataclasses import replace
@@ -10,7 +11,7 @@ from app.core.address import Address, AddressError, parse
 from app.core.basis import BASES
 from app.explorer.asking.jump import jump
 from app.explorer.asking.places import noun_of
-from app.explorer.asking.views import Options, visited
+from app.explorer.asking.views import Options, resolve_view
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.inventory import is_double
 from app.explorer.library import OpenModel
@@ -21,64 +22,64 @@ from app.explorer.reading.finding.contrast import Half
 from app.explorer.resources import Resources
 from app.explorer.view import PROCESSINGS, Processing
 from app.explorer.visits import fits, orders
-from app.explorer.visits.vectors import MIB, MOST_BYTES, measure_bytes, vectors
+from app.explorer.visits.vectors import MIB, MOST_BYTES, bound_bytes, visit_vectors
 
-_have_same: WeakKeyDictionary[OpenModel, WeakKeyDictionary[OpenModel, bool]] = WeakKeyDictionary()
-"""Whether two models have the same tokens, of those that are open."""
+_known_same_tokens: WeakKeyDictionary[OpenModel, WeakKeyDictionary[OpenModel, bool]] = WeakKeyDictionary()
+"""Cache of whether two open models have the same tokens."""
 EXAMPLES = "Name two heads, matrices or directions of one kind, as smollm2/L5/H3/ov and smollm2/L6/H1/ov; ~raw behind one takes the weights as stored."
 
 
-def contrast(r: Resources, a: str, b: str) -> ContrastPage:
-    """The two places that the texts name: addresses, or within a's model whatever the jump box takes, `~raw` behind."""
+def visit_contrast(r: Resources, a: str, b: str) -> ContrastPage:
+    """Compare the places that two texts name: addresses or what the jump box takes in a's model, with ~raw or not."""
     if not a.strip() or not b.strip():
         return ContrastPage(a, b, None, None)
-    first = _named(r, a, None)
-    second = _named(r, b, first[0])
-    one, other = _halves(r, first, second)
+    first = _parse_place(r, a, None)
+    second = _parse_place(r, b, first[0])
+    one, other = _get_halves(r, first, second)
     is_one_space = one.model.header.d_model == other.model.header.d_model
     is_direction = one.address.index is not None
     if is_direction:
-        found: tuple[Match, ...] = (reading.pair(one, other, is_one_space=is_one_space),)
+        found: tuple[Match, ...] = (reading.match_pair(one, other, is_one_space=is_one_space),)
         matched = chance = None
     else:
-        found, matched, chance = reading.matches(one, other, is_one_space=is_one_space)
+        found, matched, chance = reading.match_directions(one, other, is_one_space=is_one_space)
     return ContrastPage(
         a,
         b,
         one.place(),
         other.place(),
-        spans=reading.spans(one, other) if is_one_space and not is_direction else (),
+        spans=reading.compare_spans(one, other) if is_one_space and not is_direction else (),
         matches=found,
         matched=matched,
         chance=chance,
-        apart=_apart(one, other),
+        apart=_find_gulf(one, other),
     )
 
 
-def _apart(one: Half, other: Half) -> Gulf:
+def _find_gulf(one: Half, other: Half) -> Gulf:
     if one.model.header.d_model != other.model.header.d_model:
         return "widths"
     return "" if one.model.fingerprint == other.model.fingerprint else "models"
 
 
-def _named(r: Resources, text: str, beside: Address | None) -> tuple[Address, Processing | None]:
-    """The place, and the weights that were named with it; UnknownAddress with examples.
+def _parse_place(r: Resources, text: str, beside: Address | None) -> tuple[Address, Processing | None]:
+    """Parse a place and the weights named with it; UnknownAddress with examples.
 
-    `beside`: a place of the model that is meant where the text names none, at whose pin it is.
+    `beside`: a place whose model and pin are meant where the text names none.
     """
     name, tilde, weights = text.strip().partition("~")
     processing = next((each for each in PROCESSINGS if each == weights.lower()), None)
     if tilde and processing is None:
         raise BadOption(f"What stands behind ~ is one of {', '.join(PROCESSINGS)}: {text[:40]!r} has neither.")
-    if (found := _address(r, name)) is None:
+    if (found := _parse_address(r, name)) is None:
         model = beside.model if beside else (r.slugs[0] if len(r.slugs) == 1 else None)
         if model is None:
             raise UnknownAddress(f"{name[:40]!r} names no place. {EXAMPLES}")
         found = jump(r, model, name).address
-    return _matrix_of(found.seen_from(beside) if beside else found), processing
+    return _matrix_of(found.with_pin_of(beside) if beside else found), processing
 
 
-def _address(r: Resources, name: str) -> Address | None:
+def _parse_address(r: Resources, name: str) -> Address | None:
     try:
         found = parse(name.strip("/"))
     except AddressError:
@@ -87,7 +88,7 @@ def _address(r: Resources, name: str) -> Address | None:
 
 
 def _matrix_of(address: Address) -> Address:
-    """A head stands for its OV; what is no head, matrix or direction has nothing to be compared."""
+    """Return the OV for a head, a matrix or direction as it is; BadOption for any other place."""
     if address.depth == "head":
         return address.at("ov")
     if address.kind is None:
@@ -95,41 +96,41 @@ def _matrix_of(address: Address) -> Address:
     return address
 
 
-def _halves(
+def _get_halves(
     r: Resources, first: tuple[Address, Processing | None], second: tuple[Address, Processing | None]
 ) -> tuple[Half, Half]:
-    """Both, all that is missing of them put in line before any of it is waited for."""
+    """Get both places' data; all that is missing is queued before waiting for any of it."""
     asked: list[tuple[OpenModel, Address, Options]] = []
     wanted: list[orders.Order] = []
     _check_kinds(first[0], second[0])
     for address, processing in (first, second):
         options = Options(weights=processing)
-        model, view = visited(r, address, options)
+        model, view = resolve_view(r, address, options)
         if is_double(model.header, address, view.weights):
             raise BadOption(
                 f"As stored, the unembedding of {address.model} is its embedding: name {address.model}/embed~raw."
             )
-        if (size := measure_bytes(model.header, address)) > MOST_BYTES:
+        if (size := bound_bytes(model.header, address)) > MOST_BYTES:
             raise BadOption(
                 f"{address.matrix.label} of {address.model} is too large to be compared here: its vectors may take "
                 f"{size // MIB} MiB, and {MOST_BYTES // MIB} MiB are held at most."
             )
         asked.append((model, address, options))
         _check_tokens(asked[0][0], model)
-        if absent := fits.absent(r, model, address, view):
+        if absent := fits.missing_fit_page(r, model, address, view):
             raise UnknownAddress(f"{address.label} was not computed here: {absent.command} computes it.")
-        wanted.append(orders.matrix(model, address, view))
+        wanted.append(orders.order_matrix(model, address, view))
         if not BASES[view.basis].is_fitted:
-            wanted.append(orders.vectors_of(model, address, view))
-    artifacts = orders.fulfilled(r, *dict.fromkeys(wanted))
+            wanted.append(orders.order_vectors(model, address, view))
+    artifacts = orders.fulfil(r, *dict.fromkeys(wanted))
     by_recipe = dict(zip((order.recipe for order in dict.fromkeys(wanted)), artifacts, strict=True))
     halves = []
     for model, address, options in asked:
-        found = vectors(r, address, options)
+        found = visit_vectors(r, address, options)
         assert not isinstance(found, FitPage)
         place = replace(address, basis=address.basis or "svd")
         halves.append(
-            Half(model, place, found, dict(by_recipe[orders.matrix(model, address, found.view).recipe].arrays))
+            Half(model, place, found, dict(by_recipe[orders.order_matrix(model, address, found.view).recipe].arrays))
         )
     one, other = halves
     return one, other
@@ -149,20 +150,20 @@ def _check_kinds(first: Address, second: Address) -> None:
 
 
 def _check_tokens(one: OpenModel, other: OpenModel) -> None:
-    """BadOption where tokens of the one are not tokens of the other."""
-    if one is not other and not _same_tokens(one, other):
+    """Raise BadOption where the two models have different tokens."""
+    if one is not other and not _has_same_tokens(one, other):
         slugs = one.header.slug, other.header.slug
         raise BadOption(f"{slugs[0]} and {slugs[1]} have other tokenizers: their tokens cannot be held side by side.")
 
 
-def _same_tokens(one: OpenModel, other: OpenModel) -> bool:
-    known = _have_same.setdefault(one, WeakKeyDictionary())
+def _has_same_tokens(one: OpenModel, other: OpenModel) -> bool:
+    known = _known_same_tokens.setdefault(one, WeakKeyDictionary())
     if other not in known:
-        known[other] = _compared(one, other)
+        known[other] = _compare_tokens(one, other)
     return known[other]
 
 
-def _compared(one: OpenModel, other: OpenModel) -> bool:
+def _compare_tokens(one: OpenModel, other: OpenModel) -> bool:
     if one.manifest.files.get("tokenizer.json") == other.manifest.files.get("tokenizer.json"):
         return one.header.d_vocab == other.header.d_vocab
     ids = range(one.header.d_vocab)

@@ -1,4 +1,4 @@
-"""Two heads of one model: directions that one writes beside those that the other reads with. Knows no HTTP, no torch."""
+"""The visit to two heads of one model: directions that one writes and the other reads. Knows no HTTP, no torch."""
 
 import math
 from collections.abc import Iterator
@@ -8,34 +8,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import KINDS, SIGNS, Address, AddressError, Kind, Ray, parse
-from app.core.finding.coupling import specificities, together
-from app.core.finding.expectation import SURELY, expected, spread
-from app.core.finding.precedence import read_at, written_at
+from app.core.finding.coupling import combine_specificities, specificities
+from app.core.finding.expectation import SURELY, cosine_spread, expected_count
+from app.core.finding.precedence import read_time, write_time
 from app.explorer.asking.jump import jump
 from app.explorer.asking.places import check_place
-from app.explorer.asking.views import Options, visited
-from app.explorer.asking.walk import read_way
+from app.explorer.asking.views import Options, resolve_view
+from app.explorer.asking.walk import read_path_to_matrix
 from app.explorer.errors import BadOption, NotBuilt, UnknownAddress
 from app.explorer.layout import BANK_ENDS, PARTS, Part
 from app.explorer.library import OpenModel
 from app.explorer.pages.circuitry import PairCell, PairPage, Passage
 from app.explorer.pages.directions import Hop
-from app.explorer.reading.finding.around import entries
+from app.explorer.reading.finding.around import look_up_entries
 from app.explorer.reading.finding.bank import Bank, open_bank
-from app.explorer.reading.finding.parts import not_built
+from app.explorer.reading.finding.parts import not_built_error
 from app.explorer.reading.finding.readings import open_pairs
 from app.explorer.resources import Resources
 from app.explorer.view import View
-from app.explorer.visits.jobs import unbuilt
+from app.explorer.visits.jobs import describe_unbuilt
 
-DRAWN = 24
-"""Directions of each head on the map."""
+MOST_DRAWN = 24
+"""Directions of each head that the map shows."""
 MOST = 20
-"""Cells that are told one by one."""
+"""Cells that are listed one by one."""
 MOST_OF_ROW = 6
-"""And of a direction that a visitor came from, at most."""
-SIDES: dict[Part, tuple[Kind, int]] = {"value": ("ov", 0), "query": ("qk", 0), "key": ("qk", 1)}
-"""What each part reads with: the matrix and its side."""
+"""Cells listed of the direction that a visitor came from, at most."""
+READING_SIDES: dict[Part, tuple[Kind, int]] = {"value": ("ov", 0), "query": ("qk", 0), "key": ("qk", 1)}
+"""The matrix and the side that each part reads with."""
 TOKENS = 5
 
 
@@ -50,23 +50,23 @@ class Sheaf:
     """Their singular values."""
 
 
-def pair(r: Resources, a: str, b: str, options: Options, part: Part, path: str = "") -> PairPage:
-    """The OV of the head at a beside the part of the head at b; BadOption unless both are heads of one model.
+def visit_pair(r: Resources, a: str, b: str, options: Options, part: Part, path: str = "") -> PairPage:
+    """Compare the OV of head a with the query, key or value of head b; BadOption unless both are of one model.
 
-    A name without a model is of the one that the server has alone, that of b of a's. `path`: how a visitor came to a
-    direction of a. Where the bank is not there, the page says so.
+    A name without a model means the server's only one, or for b that of a. `path`: the rays by which a visitor came to
+    a direction of a. Where the bank was not built, the page says so.
     """
-    one = _head(r, "a", a, Address(r.slugs[0]) if len(r.slugs) == 1 else None)
-    other = _head(r, "b", b, one)
+    one = _parse_head(r, "a", a, Address(r.slugs[0]) if len(r.slugs) == 1 else None)
+    other = _parse_head(r, "b", b, one)
     if (one.model, one.pin) != (other.model, other.pin):
         raise BadOption(f"a and b must be heads of one model, not of {one.model} and {other.model}.")
     if part not in PARTS:
         raise BadOption(f"part must be one of {', '.join(PARTS)}.")
-    opened, view = visited(r, one, options)
+    opened, view = resolve_view(r, one, options)
     check_place(opened, other)
-    hops = read_way(opened, one.at("ov"), path)
+    hops = read_path_to_matrix(opened, one.at("ov"), path)
     try:
-        return _built(r, opened, view, one, other, part, hops)
+        return _make_page(r, opened, view, one, other, part, hops)
     except NotBuilt as error:
         return PairPage(
             one,
@@ -83,34 +83,34 @@ def pair(r: Resources, a: str, b: str, options: Options, part: Part, path: str =
             0,
             is_later=False,
             chance=0.0,
-            unbuilt=unbuilt(r, one.model, error),
+            unbuilt=describe_unbuilt(r, one.model, error),
             path=hops,
         )
 
 
-def _built(
+def _make_page(
     r: Resources, opened: OpenModel, view: View, one: Address, other: Address, part: Part, hops: tuple[Hop, ...]
 ) -> PairPage:
     bank = open_bank(r, opened, view.weights)
-    kind, side = SIDES[part]
-    written, read = _sheaf(opened, bank, one, "ov", 1), _sheaf(opened, bank, other, kind, side)
+    kind, side = READING_SIDES[part]
+    written, read = _read_sheaf(opened, bank, one, "ov", 1), _read_sheaf(opened, bank, other, kind, side)
     if written is None or read is None:
-        raise not_built(opened, view.weights)
+        raise not_built_error(opened, view.weights)
     cosines = (written.vectors @ read.vectors.T).astype(np.float64)
     own = specificities(cosines, read.strength, opened.header.d_model)
-    spreads = _spreads(bank, read, written)
-    far = expected(cosines / spreads[:, None], cosines.size)
+    spreads = _compute_spreads(bank, read, written)
+    far = expected_count(cosines / spreads[:, None], cosines.size)
     assert one.layer is not None
     assert other.layer is not None
-    told = Cells(opened, bank, written, read, cosines, far, one.pin, hops[-1].ray if hops else None)
+    cells = Cells(opened, bank, written, read, cosines, far, one.pin, hops[-1].ray if hops else None)
     passage = None
     if hops:
         n = hops[-1].ray.address.index or 0
         passage = Passage(
             hops[-1].ray,
             float(own[n]),
-            _taken_in(r, opened, view, hops[-1].ray.address, other, part),
-            tuple(told.of_row(n)),
+            _find_specificity(r, opened, view, hops[-1].ray.address, other, part),
+            tuple(cells.list_row(n)),
         )
     return PairPage(
         one,
@@ -118,35 +118,36 @@ def _built(
         opened.header,
         view,
         part,
-        rows=tuple(bank.address(int(row), one.pin) for row in written.at[:DRAWN]),
-        columns=tuple(bank.address(int(row), one.pin) for row in read.at[:DRAWN]),
-        cosines=tuple(tuple(row) for row in cosines[:DRAWN, :DRAWN].tolist()),
-        specificities=tuple(own[:DRAWN].tolist()),
-        whole=together(own, written.strength),
-        strongest=tuple(told.strongest()),
+        rows=tuple(bank.address(int(row), one.pin) for row in written.at[:MOST_DRAWN]),
+        columns=tuple(bank.address(int(row), one.pin) for row in read.at[:MOST_DRAWN]),
+        cosines=tuple(tuple(row) for row in cosines[:MOST_DRAWN, :MOST_DRAWN].tolist()),
+        specificities=tuple(own[:MOST_DRAWN].tolist()),
+        whole=combine_specificities(own, written.strength),
+        strongest=tuple(cells.strongest()),
         n_beyond=int((far < SURELY).sum()),
-        is_later=written_at("ov", one.layer) <= read_at(kind, other.layer, opened.header.n_layers),
+        is_later=write_time("ov", one.layer) <= read_time(kind, other.layer, opened.header.n_layers),
         chance=float(np.sqrt(np.square(spreads).mean())),
         path=hops,
         passage=passage,
     )
 
 
-def _spreads(bank: Bank, read: Sheaf, written: Sheaf) -> NDArray[np.float64]:
-    """What the cosines of each direction that is written deviate by, with all that reads the stream; while that is not known,
-    as if these lay evenly.
+def _compute_spreads(bank: Bank, read: Sheaf, written: Sheaf) -> NDArray[np.float64]:
+    """Compute the standard deviation of each written direction's cosines with all rows that read the stream.
+
+    Without the bank's moments, as if these were uniform on the sphere.
     """
     n, d = written.vectors.shape
     end = BANK_ENDS[bank.rows.end[read.at[0]]]
     if bank.moments is None or end not in bank.moments:
         return np.full(n, 1 / math.sqrt(d))
-    return spread(written.vectors, bank.moments[end])
+    return cosine_spread(written.vectors, bank.moments[end])
 
 
-def _taken_in(
+def _find_specificity(
     r: Resources, opened: OpenModel, view: View, writer: Address, reader: Address, part: Part
 ) -> float | None:
-    """CS of that direction with the matrix that the head's part takes the stream in by."""
+    """Look up the CS of a direction with the reader's query, key or value matrix; None where it is not known."""
     try:
         pairs = open_pairs(r, opened, view.weights).of_writer(writer)
     except NotBuilt:
@@ -161,7 +162,7 @@ def _taken_in(
 
 @dataclass(frozen=True)
 class Cells:
-    """The map of two heads, whose cells are told in words."""
+    """The map of two heads, and the description of its cells."""
 
     model: OpenModel
     bank: Bank
@@ -169,20 +170,20 @@ class Cells:
     read: Sheaf
     cosines: NDArray[np.float64]
     far: NDArray[np.float64]
-    """Of each cell, how many would be so far out by chance."""
+    """How many cells would be so far out by chance, for each cell."""
     pin: str | None
-    """Of every address."""
+    """The pin of every address."""
     start: Ray | None
-    """Which end of its direction is told of; the + end of all others."""
+    """The ray that the visitor came from; other directions are described by their + end."""
 
     def strongest(self) -> Iterator[PairCell]:
-        """Of all."""
+        """Yield the cells with the largest cosines."""
         order = np.argsort(-np.abs(self.cosines), axis=None, kind="stable")[:MOST]
         for row, column in zip(*np.unravel_index(order, self.cosines.shape), strict=True):
             yield self._cell(int(row), int(column))
 
-    def of_row(self, row: int) -> Iterator[PairCell]:
-        """Of that direction of the first head: the farthest, and what else is beyond chance."""
+    def list_row(self, row: int) -> Iterator[PairCell]:
+        """Yield the farthest cell of one written direction, and its others beyond chance."""
         for n, column in enumerate(np.argsort(-np.abs(self.cosines[row]), kind="stable")[:MOST_OF_ROW]):
             if n == 0 or self.far[row, column] < SURELY:
                 yield self._cell(row, int(column))
@@ -195,13 +196,13 @@ class Cells:
         is_turned = writer.sign == "n"
         reader = Ray(self.bank.address(at[1], self.pin), SIGNS[(cosine < 0) != is_turned])
         written, read = (
-            entries(self.model.vocabulary, self.bank.rows.ids[place, SIGNS.index(ray.sign)], TOKENS)
+            look_up_entries(self.model.vocabulary, self.bank.rows.ids[place, SIGNS.index(ray.sign)], TOKENS)
             for place, ray in zip(at, (writer, reader), strict=True)
         )
         return PairCell(writer, reader, cosine, float(self.far[row, column]), written, read)
 
 
-def _sheaf(model: OpenModel, bank: Bank, head: Address, kind: Kind, side: int) -> Sheaf | None:
+def _read_sheaf(model: OpenModel, bank: Bank, head: Address, kind: Kind, side: int) -> Sheaf | None:
     rows = bank.rows
     is_own = (rows.layer == head.layer) & (rows.head == head.head) & (rows.side == side)
     (at,) = np.nonzero(is_own & (rows.kind == KINDS.index(kind)) & ~rows.is_neuron)
@@ -211,10 +212,10 @@ def _sheaf(model: OpenModel, bank: Bank, head: Address, kind: Kind, side: int) -
     return Sheaf(at, bank.vectors(at), rows.strength[at])
 
 
-def _head(r: Resources, name: str, text: str, beside: Address | None) -> Address:
-    """The head of that name; `beside`: a place of the model that is meant where it names none."""
+def _parse_head(r: Resources, name: str, text: str, beside: Address | None) -> Address:
+    """Parse a head; BadOption for anything else. `beside`: a place whose model is meant where the text names none."""
     try:
-        address = _named(r, text, beside)
+        address = _parse_name(r, text, beside)
     except (AddressError, UnknownAddress) as error:
         raise BadOption(f"{name} is a head, such as gpt2/L5/H3: {error}") from error
     if address.depth != "head":
@@ -222,10 +223,10 @@ def _head(r: Resources, name: str, text: str, beside: Address | None) -> Address
     return address
 
 
-def _named(r: Resources, text: str, beside: Address | None) -> Address:
+def _parse_name(r: Resources, text: str, beside: Address | None) -> Address:
     try:
         return parse(text.strip().strip("/"))
     except AddressError:
         if beside is None or not text.strip():
             raise
-        return jump(r, beside.model, text).address.pinned(beside.pin)
+        return jump(r, beside.model, text).address.with_pin(beside.pin)

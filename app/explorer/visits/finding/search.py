@@ -1,6 +1,6 @@
-"""A search: words in, the rays of a model that are nearest to them out. Knows no HTTP and imports no torch.
+"""The search: words in, the nearest rays of a model out. Knows no HTTP and imports no torch.
 
-Raises what `app.explorer.visits.browse` does, but for what can be said beside the box that the words are in.
+Raises what `app.explorer.visits.browse` does, except for problems that the page can show beside the search box.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import CIRCUITS, KINDS, LAYER_KINDS, SIGNS, Address, AddressError, Kind, Sign
-from app.core.finding.nearest import false_discoveries, first, runs
+from app.core.finding.nearest import false_discovery_rate, find_largest, iterate_runs
 from app.core.judging.rays import ALPHA, READINGS
 from app.explorer.asking.jump import jump
-from app.explorer.asking.places import here
-from app.explorer.asking.views import Options, visited
-from app.explorer.asking.words import named, understood
+from app.explorer.asking.places import find_model
+from app.explorer.asking.views import Options, resolve_view
+from app.explorer.asking.words import name_tokens, resolve_terms
 from app.explorer.bank import has_neurons
 from app.explorer.errors import BadOption, ExplorerError, NotBuilt, UnknownAddress
 from app.explorer.inventory import SIDES
@@ -38,13 +38,13 @@ from app.explorer.pages.search import (
 )
 from app.explorer.reading.finding.bank import Bank, open_bank
 from app.explorer.reading.finding.nearest import (
-    NOWHERE,
+    NOT_COMPARED,
     Meant,
     Question,
     alignments_of,
-    all_alignments,
-    expected_of,
-    question,
+    compute_alignments,
+    count_expected,
+    make_question,
     rows_of,
     theme_of,
     themes_of_controls,
@@ -53,17 +53,17 @@ from app.explorer.reading.finding.order import HARDLY_USED
 from app.explorer.reading.finding.words import WordTable, open_words
 from app.explorer.resources import Resources
 from app.explorer.view import End, View
-from app.explorer.visits.jobs import unbuilt
+from app.explorer.visits.jobs import describe_unbuilt
 from app.store.grounds import note_now
 
 N_ON_PAGE, N_FOUND = 25, 200
 N_OF_EVERY = 5
-"""Of each model, where all are searched."""
-MOST_READ = 2**30
-"""Bytes of vectors that a search reads to order all rays by alignment; beyond, it orders those that are nearest by theme."""
+"""Rays of each model, where all are searched."""
+MOST_READ_BYTES = 2**30
+"""Most bytes of vectors that a search reads to sort all rays by alignment; beyond, it sorts those nearest by theme."""
 N_ORDERED = 2_000
-RANK = 10
-"""How many of the nearest are held against chance together."""
+N_JUDGED = 10
+"""Nearest rays whose false discovery rate is estimated."""
 KINDS_OF: dict[SearchBasis, tuple[Kind, ...]] = {
     "svd": (*CIRCUITS, *LAYER_KINDS, "embed", "unembed"),
     "neuron": LAYER_KINDS,
@@ -78,23 +78,23 @@ NOTHING_LEFT = (
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Of every row of a bank that is searched, [n 2] by ray."""
+    """Scores of every searched row of a bank, [n 2] by ray."""
 
     start: int
-    """The first of the rows."""
+    """The first searched row."""
     themes: NDArray[np.float32]
-    """-inf where a filter leaves it out."""
+    """-inf where a filter excludes the ray."""
     order: NDArray[np.float32]
-    """What the list is ordered by."""
+    """The score that the list is sorted by."""
     is_of_nearest: bool = False
-    """Only those that are nearest by theme are in that order."""
+    """True if only the rays nearest by theme have that score."""
 
-    def first(self, scores: NDArray[np.float32], most: int) -> NDArray[np.intp]:
-        """The rays with the largest of these scores, best first, each twice its row's number, plus 1 for -."""
-        return first(scores.ravel(), most) + 2 * self.start
+    def first_rays(self, scores: NDArray[np.float32], most: int) -> NDArray[np.intp]:
+        """Find the rays with the largest scores, best first, as 2 * row, plus 1 for the - ray."""
+        return find_largest(scores.ravel(), most) + 2 * self.start
 
     def theme(self, place: int) -> float:
-        """Of the ray of that number."""
+        """Return the theme of a ray by its number."""
         return float(self.themes[place // 2 - self.start, place % 2])
 
 
@@ -109,14 +109,14 @@ class Search:
     questions: Mapping[End, Question]
     similarities: Mapping[End, NDArray[np.float32] | None]
     controls: Mapping[End, NDArray[np.float32]]
-    """The themes of random directions."""
+    """Themes of random directions, by end."""
 
 
 def search(r: Resources, address: Address, options: Options, inquiry: Inquiry, most: int = N_ON_PAGE) -> SearchPage:
-    """What of the model is nearest to the words: `most` rays a page; a page without them, and why, where that cannot be."""
-    note_now()  # of what one types most is never asked for again
-    model, view = visited(r, address, options)
-    kinds = tuple(kind for kind in KINDS_OF[inquiry.basis] if kind in (*CIRCUITS, *_own_kinds(model)))
+    """Search the model for the rays nearest to the words, `most` a page; where that fails, the page says why."""
+    note_now()  # most of what is typed is never asked for again
+    model, view = resolve_view(r, address, options)
+    kinds = tuple(kind for kind in KINDS_OF[inquiry.basis] if kind in (*CIRCUITS, *_list_kinds(model)))
     sides = dict.fromkeys(side for kind in kinds for side in SIDES[kind] if side in {"read", "write", "query", "key"})
     page = SearchPage(
         Address(address.model, address.pin),
@@ -128,33 +128,35 @@ def search(r: Resources, address: Address, options: Options, inquiry: Inquiry, m
     )
     if has_neurons(model, view.weights):
         page = replace(page, bases=("svd", "neuron"))
-    _check(model, inquiry, page)
+    _check_inquiry(model, inquiry, page)
     try:
         bank = open_bank(r, model, view.weights)
         words = {end: open_words(r, model, view.weights, end) for end in BANK_ENDS}
     except NotBuilt as error:
-        return replace(page, unbuilt=unbuilt(r, address.model, error), place=_place(r, address, inquiry.q))
+        return replace(
+            page, unbuilt=describe_unbuilt(r, address.model, error), place=_find_place(r, address, inquiry.q)
+        )
     try:
-        asked_for, is_cut = understood(model, inquiry.q)
-        terms = tuple(_with_tokens(model, bank, words, view, term) for term in asked_for)
+        asked_for, is_cut = resolve_terms(model, inquiry.q)
+        terms = tuple(_add_tokens(model, bank, words, view, term) for term in asked_for)
     except (AddressError, UnknownAddress, BadOption) as error:
-        return replace(page, problem=str(error), place=_place(r, address, inquiry.q))
-    page = replace(page, terms=terms, is_cut=is_cut, place=_place(r, address, inquiry.q))
+        return replace(page, problem=str(error), place=_find_place(r, address, inquiry.q))
+    page = replace(page, terms=terms, is_cut=is_cut, place=_find_place(r, address, inquiry.q))
     if not terms:
         return page
-    if why := _why_not(page):
+    if why := _explain_problem(page):
         return replace(page, problem=why)
-    asked = _asked(model, bank, inquiry, terms, words)
+    asked = _prepare_search(model, bank, inquiry, terms, words)
     if all(one is None for one in asked.similarities.values()):
         return replace(page, problem=NOTHING_LEFT)
-    return _answered(page, asked, most)
+    return _answer_search(page, asked, most)
 
 
 def search_every(r: Resources, q: str) -> EveryPage:
-    """The first of every model of the server, each in the weights that its pages show first."""
+    """Search every model of the server, each in the weights that its pages show first."""
     pages, missing = [], []
     for slug in r.slugs:
-        if here(r, slug) is None:
+        if find_model(r, slug) is None:
             missing.append((slug, "is not here yet"))
             continue
         try:
@@ -166,32 +168,32 @@ def search_every(r: Resources, q: str) -> EveryPage:
     return EveryPage(q, tuple(pages), tuple(missing))
 
 
-def _why_not(page: SearchPage) -> str:
-    """Why what was understood is not searched for; empty where it is."""
+def _explain_problem(page: SearchPage) -> str:
+    """Explain why the terms are not searched for; empty if they are."""
     if page.place is not None and any(term.is_cut for term in page.terms):
         return NAMES_A_PLACE
     return NO_POSITIVE if all(term.is_minus for term in page.terms) else ""
 
 
-def _own_kinds(model: OpenModel) -> tuple[Kind, ...]:
+def _list_kinds(model: OpenModel) -> tuple[Kind, ...]:
     return (*model.header.layer_kinds, *model.header.model_kinds)
 
 
-def _check(model: OpenModel, inquiry: Inquiry, page: SearchPage) -> None:
-    """BadOption naming the range where something is sought that is not in the model."""
+def _check_inquiry(model: OpenModel, inquiry: Inquiry, page: SearchPage) -> None:
+    """Raise BadOption naming the range for a filter that the model has nothing for."""
     if inquiry.basis not in page.bases:
         raise BadOption(f"Single neurons of {model.header.slug} are not searched: it has none here, or too many.")
     for name, values in page.choices:
         if (value := getattr(inquiry, name)) and value not in values:
             raise BadOption(f"{name} is one of {', '.join(values)} here, or left out.")
     if inquiry.layers:
-        _layers(model, inquiry.layers)
+        _parse_layers(model, inquiry.layers)
     if inquiry.page < 1:
         raise BadOption(f"There is no page {inquiry.page}: pages are counted from 1.")
 
 
-def _layers(model: OpenModel, said: str) -> range:
-    """The layers that are meant; that of the model's ends is -1."""
+def _parse_layers(model: OpenModel, said: str) -> range:
+    """Parse a range of layers; `ends`, the model's own matrices, is layer -1. BadOption naming the range."""
     if said == "ends":
         return range(-1, 0)
     low, _, high = said.partition("-")
@@ -202,21 +204,20 @@ def _layers(model: OpenModel, said: str) -> range:
     return found
 
 
-def _place(r: Resources, address: Address, text: str) -> Address | None:
-    """What the text names in the model, if it names a place."""
+def _find_place(r: Resources, address: Address, text: str) -> Address | None:
+    """Return the place that the text names in the model; None if it names none."""
     if not text.strip():
         return None
     try:
-        return jump(r, address.model, text).address.seen_from(address)
+        return jump(r, address.model, text).address.with_pin_of(address)
     except ExplorerError:
         return None
 
 
-def _with_tokens(
-    model: OpenModel, bank: Bank, words: Mapping[End, WordTable], view: View, term: AskedTerm
-) -> AskedTerm:
-    """The term with a ray's tokens, or with those of its own that have no vector; UnknownAddress or BadOption where the
-    bank has no such ray.
+def _add_tokens(model: OpenModel, bank: Bank, words: Mapping[End, WordTable], view: View, term: AskedTerm) -> AskedTerm:
+    """Add a ray's tokens to its term, or mark a term's untrained tokens.
+
+    UnknownAddress or BadOption where the bank has no such ray.
     """
     if term.ray is None:
         units = sum(
@@ -232,33 +233,33 @@ def _with_tokens(
             f"{term.text} is not among what is searched: singular directions of OV, QK, MLP, embedding and unembedding, "
             f"and neurons{'' if bank.share == 1 else ', as far as they have been read'}."
         )
-    ids = dict.fromkeys(id_ for row in rows.values() for id_ in _ids(bank, row, SIGNS.index(term.ray.sign)))
-    return replace(term, tokens=named(model.vocabulary, list(ids)))
+    ids = dict.fromkeys(id_ for row in rows.values() for id_ in _ids_of(bank, row, SIGNS.index(term.ray.sign)))
+    return replace(term, tokens=name_tokens(model.vocabulary, list(ids)))
 
 
 def _rows_of(bank: Bank, term: AskedTerm) -> dict[End, int]:
-    """Of a ray the row at each end of the model, that of its left side where both sides are at one."""
+    """Find a ray's row at each end of the model; the left side's where both sides are at one end."""
     assert term.ray is not None
     rows = [row for side in (1, 0) if (row := bank.find(term.ray.address, side)) is not None]
     return {BANK_ENDS[bank.rows.end[row]]: row for row in rows}
 
 
-def _ids(bank: Bank, row: int, ray: int) -> list[int]:
+def _ids_of(bank: Bank, row: int, ray: int) -> list[int]:
     return [id_ for id_ in bank.rows.ids[row, ray].tolist() if id_ >= 0]
 
 
-def _asked(
+def _prepare_search(
     model: OpenModel, bank: Bank, inquiry: Inquiry, terms: tuple[AskedTerm, ...], words: Mapping[End, WordTable]
 ) -> Search:
-    parts = [_part(bank, term) for term in terms]
-    questions = {end: question(parts, end, words[end]) for end in BANK_ENDS}
+    parts = [_as_meant(bank, term) for term in terms]
+    questions = {end: make_question(parts, end, words[end]) for end in BANK_ENDS}
     similarities = {
         end: None if one.theme is None else words[end].similarities(one.theme) for end, one in questions.items()
     }
     return Search(model, bank, inquiry, terms, questions, similarities, themes_of_controls(bank, similarities))
 
 
-def _part(bank: Bank, term: AskedTerm) -> Meant:
+def _as_meant(bank: Bank, term: AskedTerm) -> Meant:
     weight = -1.0 if term.is_minus else 1.0
     ids = tuple(token.id for token in term.tokens)
     if term.ray is None:
@@ -268,85 +269,86 @@ def _part(bank: Bank, term: AskedTerm) -> Meant:
     return Meant(
         weight,
         ids,
-        {end: tuple(_ids(bank, row, ray)) for end, row in rows.items()},
+        {end: tuple(_ids_of(bank, row, ray)) for end, row in rows.items()},
         dict(zip(rows, vectors, strict=True)),
         is_ray=True,
     )
 
 
-def _answered(page: SearchPage, asked: Search, most: int) -> SearchPage:
+def _answer_search(page: SearchPage, asked: Search, most: int) -> SearchPage:
     inquiry = asked.inquiry
-    scores = _scores(asked)
-    order = scores.first(scores.order, N_FOUND)
+    scores = _score_rays(asked)
+    order = scores.first_rays(scores.order, N_FOUND)
     n_pages = max(1, -(-len(order) // most))
     if inquiry.page > n_pages:
         raise BadOption(f"There is no page {inquiry.page}: there are {n_pages}, counted from 1.")
-    by_theme = order if inquiry.order == "theme" else scores.first(scores.themes, RANK)
+    by_theme = order if inquiry.order == "theme" else scores.first_rays(scores.themes, N_JUDGED)
     on_page = order[(inquiry.page - 1) * most : inquiry.page * most]
-    shown = np.unique(np.concatenate([on_page, by_theme[:RANK]]))
+    shown = np.unique(np.concatenate([on_page, by_theme[:N_JUDGED]]))
     facts = _Evidence(asked, shown)
     return replace(
         page,
-        found=tuple(_found(asked, scores, facts, place, page.address.pin) for place in on_page.tolist()),
+        found=tuple(_describe_ray(asked, scores, facts, place, page.address.pin) for place in on_page.tolist()),
         n_found=len(order),
         n_pages=n_pages,
-        strip=tuple(_strip(asked, order)),
-        searched=_searched(asked, scores, by_theme[:RANK], facts),
-        n_neurons=_neurons(asked) if "neuron" in page.bases else 0,
+        strip=tuple(_count_strip(asked, order)),
+        searched=_summarise_search(asked, scores, by_theme[:N_JUDGED], facts),
+        n_neurons=_count_neurons(asked) if "neuron" in page.bases else 0,
     )
 
 
-def _neurons(asked: Search) -> int:
-    """Ends of neurons with a better theme than every random direction, if most of the nearest are not chance; 0 where
-    neurons are searched anyway, or only some of what there is.
+def _count_neurons(asked: Search) -> int:
+    """Count the neurons' ends with a better theme than every random direction, if most of the nearest are not chance.
+
+    0 where neurons are searched anyway, or a filter is set.
     """
     plain = replace(asked.inquiry, q="", order="theme", page=1)
     if plain != Inquiry("") or not asked.bank.rows.is_neuron.any():
         return 0
     of_neurons = replace(asked, inquiry=replace(plain, basis="neuron"))
-    scores = _scores(of_neurons)
-    nearest, rays = scores.first(scores.themes, RANK), scores.themes[scores.themes > NOWHERE]
-    controls = _controls(of_neurons, scores)
+    scores = _score_rays(of_neurons)
+    nearest, rays = scores.first_rays(scores.themes, N_JUDGED), scores.themes[scores.themes > NOT_COMPARED]
+    controls = _join_controls(of_neurons, scores)
     if not len(nearest) or not len(controls):
         return 0
-    fdr = false_discoveries(scores.theme(int(nearest[-1])), rays, controls)
+    fdr = false_discovery_rate(scores.theme(int(nearest[-1])), rays, controls)
     return int((rays > controls.max()).sum()) if fdr is not None and fdr <= MOST_FALSE else 0
 
 
-def _controls(asked: Search, scores: Scores) -> NDArray[np.float32]:
-    """The themes of random directions that were read at those ends of the model at which something was compared."""
+def _join_controls(asked: Search, scores: Scores) -> NDArray[np.float32]:
+    """Join the themes of random directions at the ends where a ray was compared."""
     of_rows = asked.bank.rows.end[scores.start : scores.start + len(scores.themes)]
-    compared = {BANK_ENDS[code] for code, own in runs(of_rows) if (scores.themes[own] > NOWHERE).any()}
+    compared = {BANK_ENDS[code] for code, own in iterate_runs(of_rows) if (scores.themes[own] > NOT_COMPARED).any()}
     there = [themes for end, themes in asked.controls.items() if end in compared]
     return np.concatenate([np.empty(0, np.float32), *there])
 
 
-def _scores(asked: Search) -> Scores:
+def _score_rays(asked: Search) -> Scores:
     bank, inquiry = asked.bank, asked.inquiry
     where = rows_of(bank, neurons=inquiry.basis == "neuron")
     of_all = theme_of(bank, asked.similarities, where)
-    of_all[~_passing(asked, where)] = NOWHERE
+    of_all[~_mask_passing(asked, where)] = NOT_COMPARED
     if inquiry.readable:
-        of_all[~(bank.rows.p[where] < ALPHA)] = NOWHERE
+        of_all[~(bank.rows.p[where] < ALPHA)] = NOT_COMPARED
     if inquiry.order == "theme":
         return Scores(where.start, of_all, of_all)
-    is_there = of_all > NOWHERE
+    is_there = of_all > NOT_COMPARED
     wanted = np.zeros(len(bank.rows.end), bool)
     wanted[where] = is_there.any(1)
-    if is_of_nearest := bank.bytes_of(wanted) > MOST_READ:
+    if is_of_nearest := bank.bytes_of(wanted) > MOST_READ_BYTES:
         wanted[:] = False
-        wanted[np.unique(first(of_all.ravel(), N_ORDERED) // 2) + where.start] = True
+        wanted[np.unique(find_largest(of_all.ravel(), N_ORDERED) // 2) + where.start] = True
         at = np.flatnonzero(wanted)
         products = np.full(len(of_all), np.nan, np.float32)
         products[at - where.start] = alignments_of(bank, asked.questions, at)
     else:
-        products = all_alignments(bank, asked.questions, wanted)[where]
-    aligned = np.where(is_there & ~np.isnan(products)[:, None], np.stack([products, -products], 1), NOWHERE)
+        products = compute_alignments(bank, asked.questions, wanted)[where]
+    aligned = np.where(is_there & ~np.isnan(products)[:, None], np.stack([products, -products], 1), NOT_COMPARED)
     return Scores(where.start, of_all, aligned, is_of_nearest)
 
 
-def _passing(asked: Search, where: slice) -> NDArray[np.bool_]:
-    """Which of these rows the filters leave; never those of a ray that is asked for, nor any that its matrix does not use."""
+def _mask_passing(asked: Search, where: slice) -> NDArray[np.bool_]:
+    """Mask the rows that pass the filters, without those of the query's own rays and hardly used ones."""
     rows, inquiry = asked.bank.rows, asked.inquiry
     passing = rows.gain[where] >= (USED if inquiry.used else HARDLY_USED)
     if inquiry.side:
@@ -355,7 +357,7 @@ def _passing(asked: Search, where: slice) -> NDArray[np.bool_]:
     if inquiry.kind:
         passing &= rows.kind[where] == KINDS.index(inquiry.kind)
     if inquiry.layers:
-        layers = _layers(asked.model, inquiry.layers)
+        layers = _parse_layers(asked.model, inquiry.layers)
         passing &= (rows.layer[where] >= layers[0]) & (rows.layer[where] <= layers[-1])
     for term in asked.terms:
         if term.ray is not None:
@@ -365,31 +367,31 @@ def _passing(asked: Search, where: slice) -> NDArray[np.bool_]:
 
 
 class _Evidence:
-    """Alignments of a few rays, and how many would be so aligned by chance."""
+    """The alignments of a few rays, with the number expected by chance."""
 
     def __init__(self, asked: Search, places: NDArray[np.intp]) -> None:
         at, ray = np.divmod(places, 2)
         products = alignments_of(asked.bank, asked.questions, at)
         n_rows = int(asked.bank.rows.is_neuron.sum()) if asked.inquiry.basis == "neuron" else asked.bank.n_rows
-        by_chance = expected_of(asked.bank, asked.questions, at, products, n_rows)
+        by_chance = count_expected(asked.bank, asked.questions, at, products, n_rows)
         numbers = zip(np.where(ray, -products, products).tolist(), by_chance.tolist(), strict=True)
         self._of = dict(zip(places.tolist(), numbers, strict=True))
 
     def of(self, place: int) -> tuple[float | None, float | None]:
-        """Alignment and expected number of the ray; None for what is not known."""
+        """Return a ray's alignment and the number expected by chance; None for an unknown one."""
         alignment, by_chance = self._of[place]
-        return _known(alignment), _known(by_chance)
+        return _none_if_nan(alignment), _none_if_nan(by_chance)
 
 
-def _searched(asked: Search, scores: Scores, nearest: NDArray[np.intp], facts: _Evidence) -> Searched:
-    rays = scores.themes[scores.themes > NOWHERE]
-    controls = _controls(asked, scores)
-    fdr = false_discoveries(scores.theme(int(nearest[-1])), rays, controls) if len(nearest) else None
+def _summarise_search(asked: Search, scores: Scores, nearest: NDArray[np.intp], facts: _Evidence) -> Searched:
+    rays = scores.themes[scores.themes > NOT_COMPARED]
+    controls = _join_controls(asked, scores)
+    fdr = false_discovery_rate(scores.theme(int(nearest[-1])), rays, controls) if len(nearest) else None
     by_chance = [one for place in nearest.tolist() if (one := facts.of(place)[1]) is not None]
     n_aligned = sum(one <= WEAK for one in by_chance)
     return Searched(
         n_rays=len(rays),
-        share=_share(asked),
+        share=_share_of(asked),
         n_controls=len(controls),
         n_beyond=int((rays > controls.max()).sum()) if len(controls) else 0,
         rank=len(nearest),
@@ -400,21 +402,21 @@ def _searched(asked: Search, scores: Scores, nearest: NDArray[np.intp], facts: _
     )
 
 
-def _share(asked: Search) -> float:
-    """How much there is of what is searched."""
+def _share_of(asked: Search) -> float:
+    """Return the share of the searched rows that the bank has."""
     if asked.inquiry.basis == "svd":
         return asked.bank.share
     of = asked.model.header
     return int(asked.bank.rows.is_neuron.sum()) / (of.n_layers * of.d_mlp * len(of.layer_kinds))
 
 
-def _found(asked: Search, scores: Scores, facts: _Evidence, place: int, pin: str | None) -> FoundRay:
+def _describe_ray(asked: Search, scores: Scores, facts: _Evidence, place: int, pin: str | None) -> FoundRay:
     bank, (at, ray) = asked.bank, divmod(place, 2)
     rows = bank.rows
     address, side = bank.address(at, pin), int(rows.side[at])
     alignment, by_chance = facts.of(place)
     kind = KINDS[rows.kind[at]]
-    tokens = _tokens(asked, at, ray)
+    tokens = _score_tokens(asked, at, ray)
     opposite = bank.find(address, 1 - side)
     return FoundRay(
         address=address,
@@ -425,27 +427,27 @@ def _found(asked: Search, scores: Scores, facts: _Evidence, place: int, pin: str
         expected=by_chance,
         gain=float(rows.gain[at]),
         strength=float(rows.strength[at]),
-        z=_known(float(rows.z[at, ray])),
-        p=_known(float(rows.p[at, ray])),
+        z=_none_if_nan(float(rows.z[at, ray])),
+        p=_none_if_nan(float(rows.p[at, ray])),
         reading=READINGS[rows.reading[at, ray]] if not np.isnan(rows.p[at, ray]) else "unknown",
         is_letterless=bool(rows.letterless[at, ray]),
         tokens=tokens,
-        asked=tuple(_marked(asked, tokens, SIGNS[ray])),
-        other=None if opposite is None else RayReadout(SIDES[kind][1 - side], _tokens(asked, opposite, ray)),
+        asked=tuple(_find_asked(asked, tokens, SIGNS[ray])),
+        other=None if opposite is None else RayReadout(SIDES[kind][1 - side], _score_tokens(asked, opposite, ray)),
     )
 
 
-def _tokens(asked: Search, row: int, ray: int) -> tuple[Token, ...]:
+def _score_tokens(asked: Search, row: int, ray: int) -> tuple[Token, ...]:
     likeness = asked.similarities[BANK_ENDS[asked.bank.rows.end[row]]]
     vocabulary = asked.model.vocabulary
     return tuple(
         Token(*vocabulary.entry(id_), 0.0 if likeness is None else float(likeness[id_]))
-        for id_ in _ids(asked.bank, row, ray)
+        for id_ in _ids_of(asked.bank, row, ray)
     )
 
 
-def _marked(asked: Search, tokens: Sequence[Token], ray: Sign) -> Iterator[Hit]:
-    """Of the tokens those that were asked for, whatever their case and the space in front of them."""
+def _find_asked(asked: Search, tokens: Sequence[Token], ray: Sign) -> Iterator[Hit]:
+    """Yield the tokens that the query asks for, whatever their case and the space in front of them."""
     words = asked.model.vocabulary.words
     wanted = {words[token.id] for term in asked.terms if not term.is_minus and not term.ray for token in term.tokens}
     for place, token in enumerate(tokens, 1):
@@ -453,7 +455,7 @@ def _marked(asked: Search, tokens: Sequence[Token], ray: Sign) -> Iterator[Hit]:
             yield Hit(ray, place, token, is_whole=True)
 
 
-def _strip(asked: Search, order: NDArray[np.intp]) -> Iterator[StripRow]:
+def _count_strip(asked: Search, order: NDArray[np.intp]) -> Iterator[StripRow]:
     rows, at = asked.bank.rows, order // 2
     for code, kind in enumerate(KINDS):
         layers = rows.layer[at][rows.kind[at] == code]
@@ -463,5 +465,5 @@ def _strip(asked: Search, order: NDArray[np.intp]) -> Iterator[StripRow]:
             yield StripRow(kind, tuple(np.bincount(layers, minlength=asked.model.header.n_layers).tolist()))
 
 
-def _known(number: float) -> float | None:
+def _none_if_nan(number: float) -> float | None:
     return None if np.isnan(number) else number

@@ -1,20 +1,20 @@
-"""Where what someone is typing may lead: places of a model, its pages, a token, and always a search.
+"""The suggestions for a text that is being typed: places of a model, its pages, a token, and always a search.
 
-Computes nothing and looks into no artifact; each keystroke asks. Knows no HTTP.
+Computes nothing and opens no artifact, since every keystroke asks. Knows no HTTP.
 """
 
 from app.core.address import CIRCUITS, Address
 from app.explorer.asking.jump import LONGEST, jump
-from app.explorer.asking.views import Options, visited
+from app.explorer.asking.views import Options, resolve_view
 from app.explorer.errors import UnknownAddress
 from app.explorer.library import OpenModel
 from app.explorer.pages.search import Suggestion, SuggestPage
 from app.explorer.resources import Resources
 from app.models.lookup import ID
-from app.models.vocabulary import shown
+from app.models.vocabulary import make_visible
 
 MOST = 8
-"""Places, besides the search."""
+"""Suggestions besides the search."""
 N_HEADS, N_DIRECTIONS = 4, 3
 PAGES: tuple[tuple[str, str], ...] = (
     ("notable", "gallery of readable directions"),
@@ -22,36 +22,40 @@ PAGES: tuple[tuple[str, str], ...] = (
     ("census", "how readable matrices are"),
     ("blind", "blind round"),
 )
-"""Pages of a model that are no address."""
+"""Pages of a model that have no address of their own."""
 
 
 def suggest(r: Resources, address: Address, options: Options, text: str) -> SuggestPage:
-    """What the text may mean in that model, the likeliest first; with nothing typed, where to begin."""
-    opened, view = visited(r, address, options)
+    """Suggest what the text may mean in the model, the likeliest first; for an empty text, where to begin."""
+    opened, view = resolve_view(r, address, options)
     model, text = Address(address.model, address.pin), text.strip()
-    places, pages, tokens = _places(r, opened, model, text), _pages(model, text.lower()), _token(opened, model, text)
+    places, pages, tokens = (
+        _suggest_places(r, opened, model, text),
+        _suggest_pages(model, text.lower()),
+        _suggest_tokens(opened, model, text),
+    )
     found = [*places, *pages, *tokens]
     named = [*(places[:1] if text else ()), *(one for one in pages if one.under == text.lower())]
     named += tokens if ID.fullmatch(text) else []
     once = list({(each.address, each.under): each for each in found}.values())[:MOST]
-    return SuggestPage(model, opened.header, view, text, shown(text), named[0] if named else None, tuple(once))
+    return SuggestPage(model, opened.header, view, text, make_visible(text), named[0] if named else None, tuple(once))
 
 
-def _places(r: Resources, opened: OpenModel, model: Address, text: str) -> list[Suggestion]:
-    """The place that is named, and what is in it."""
+def _suggest_places(r: Resources, opened: OpenModel, model: Address, text: str) -> list[Suggestion]:
+    """Suggest the place that the text names, and places inside it."""
     try:
         target = jump(r, model.model, text) if text and len(text) <= LONGEST else None
     except UnknownAddress:
         return []
     if target is None:
         return [] if text else [Suggestion(model.at(kind), "") for kind in opened.header.model_kinds]
-    place = target.address.seen_from(model)
+    place = target.address.with_pin_of(model)
     weights = target.weights or ""
     named = Suggestion(place, "", ray=target.ray or "", weights=weights)
-    return [named, *(Suggestion(inside, "", weights=weights) for inside in _inside(opened, place))]
+    return [named, *(Suggestion(inside, "", weights=weights) for inside in _list_inside(opened, place))]
 
 
-def _inside(opened: OpenModel, place: Address) -> list[Address]:
+def _list_inside(opened: OpenModel, place: Address) -> list[Address]:
     if place.model != opened.header.slug:
         return []
     if place.depth == "layer":
@@ -65,15 +69,15 @@ def _inside(opened: OpenModel, place: Address) -> list[Address]:
     return []
 
 
-def _pages(model: Address, text: str) -> list[Suggestion]:
-    """Pages whose name begins so, or that are described so; all where nothing is typed."""
+def _suggest_pages(model: Address, text: str) -> list[Suggestion]:
+    """Suggest pages whose name begins with the text or whose description has it; all for an empty text."""
     return [
         Suggestion(model, under, about) for under, about in PAGES if under.startswith(text) or text in about.split()
     ]
 
 
-def _token(opened: OpenModel, model: Address, text: str) -> list[Suggestion]:
-    """The token that is written so, with and without a space in front."""
+def _suggest_tokens(opened: OpenModel, model: Address, text: str) -> list[Suggestion]:
+    """Suggest the tokens spelled like the text, with and without a space in front."""
     if not text:
         return []
     entries = [opened.vocabulary.find(spelling) for spelling in (f" {text}", text)]

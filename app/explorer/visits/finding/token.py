@@ -1,9 +1,9 @@
-"""One token of a model: what writes it, what reads it, what looks for it and whose key it is. Knows no HTTP, no torch."""
+"""The visit to a token of a model: the rays that write it, read it, query by it or have it as a key. Knows no HTTP."""
 
 import numpy as np
 
 from app.core.address import Address
-from app.explorer.asking.views import Options, visited
+from app.explorer.asking.views import Options, resolve_view
 from app.explorer.errors import NotBuilt, UnknownAddress
 from app.explorer.layout import BANK_ENDS
 from app.explorer.library import OpenModel
@@ -12,51 +12,51 @@ from app.explorer.pages.rays import NamedToken
 from app.explorer.pages.search import Unbuilt
 from app.explorer.reading.finding.bank import open_bank
 from app.explorer.reading.finding.order import order_of
-from app.explorer.reading.finding.origins import OwnVectors, open_origins
-from app.explorer.reading.finding.token import groups as groups_of
+from app.explorer.reading.finding.origins import OwnVectors, open_own_vectors
+from app.explorer.reading.finding.token import group_rays as groups_of
 from app.explorer.resources import Resources
 from app.explorer.view import End, View
-from app.explorer.visits.full import named_token, unknown_token
-from app.explorer.visits.jobs import unbuilt
+from app.explorer.visits.full import name_token, unknown_token_error
+from app.explorer.visits.jobs import describe_unbuilt
 
 NEAR = 12
-"""Tokens that are named as near."""
+"""Near tokens that are listed."""
 
 
-def token(r: Resources, address: Address, options: Options, id_: int, *, whole: bool = True) -> TokenPage:
-    """The token of that id; UnknownAddress naming the range where there is none. Without a bank it says so.
+def visit_token(r: Resources, address: Address, options: Options, id_: int, *, whole: bool = True) -> TokenPage:
+    """Make the page of the token with this id; UnknownAddress naming the range. Without a bank the page says so.
 
     `whole`: with single neurons and every rank.
     """
-    opened, view = visited(r, address, options)
+    opened, view = resolve_view(r, address, options)
     vocabulary = opened.vocabulary
     if not 0 <= id_ < vocabulary.size:
         raise UnknownAddress(f"Token {id_} is not here: {address.model} has ids 0 to {vocabulary.size - 1}.")
-    named, variants = _named(opened, id_)
+    named, variants = _name_token(opened, id_)
     try:
-        return _built(r, opened, address, view, named, variants, whole=whole)
+        return _read_token(r, opened, address, view, named, variants, whole=whole)
     except NotBuilt as error:
-        return _page(opened, address, view, named, variants, unbuilt(r, address.model, error))
+        return _make_page(opened, address, view, named, variants, describe_unbuilt(r, address.model, error))
 
 
-def find(r: Resources, address: Address, options: Options, text: str) -> int:
-    """The id of the token that the text names; UnknownToken, saying what may have been meant."""
-    opened, _ = visited(r, address, options)
+def find_token(r: Resources, address: Address, options: Options, text: str) -> int:
+    """Find the id of the token that the text names; UnknownToken with what may have been meant."""
+    opened, _ = resolve_view(r, address, options)
     found = opened.vocabulary.find(text)
     if found is None:
-        raise unknown_token(opened, text, "text")
+        raise unknown_token_error(opened, text, "text")
     return found.id
 
 
-def _named(opened: OpenModel, id_: int) -> tuple[NamedToken, tuple[NamedToken, ...]]:
+def _name_token(opened: OpenModel, id_: int) -> tuple[NamedToken, tuple[NamedToken, ...]]:
     vocabulary = opened.vocabulary
-    named = named_token(vocabulary, id_)
+    named = name_token(vocabulary, id_)
     return named, tuple(
-        named_token(vocabulary, other) for other in vocabulary.lookup.variants(named.text) if other != id_
+        name_token(vocabulary, other) for other in vocabulary.lookup.variants(named.text) if other != id_
     )
 
 
-def _built(
+def _read_token(
     r: Resources,
     opened: OpenModel,
     address: Address,
@@ -67,12 +67,12 @@ def _built(
     whole: bool,
 ) -> TokenPage:
     bank = open_bank(r, opened, view.weights)
-    ends: dict[End, OwnVectors] = {end: open_origins(r, opened, view.weights, end) for end in BANK_ENDS}
+    ends: dict[End, OwnVectors] = {end: open_own_vectors(r, opened, view.weights, end) for end in BANK_ENDS}
     found: tuple[TokenGroup, ...] = ()
     if opened.vocabulary.known[named.id]:
         found = groups_of(opened, bank, order_of(opened, bank), ends, named.id, whole=whole, pin=address.pin)
     read = ends["read"]
-    return _page(
+    return _make_page(
         opened,
         address,
         view,
@@ -80,7 +80,7 @@ def _built(
         variants,
         None,
         groups=found,
-        near=_near(opened, read, named.id),
+        near=_find_near(opened, read, named.id),
         is_trained=read.is_trained(named.id) if opened.vocabulary.known[named.id] else None,
         length=float(read.arrays["length"][named.id]),
         typical_length=float(np.median(read.arrays["length"][read.known])),
@@ -89,7 +89,7 @@ def _built(
     )
 
 
-def _page(
+def _make_page(
     opened: OpenModel,
     address: Address,
     view: View,
@@ -125,8 +125,8 @@ def _page(
     )
 
 
-def _near(opened: OpenModel, origins: OwnVectors, id_: int) -> tuple[NearToken, ...]:
-    """None of a token that was never trained."""
+def _find_near(opened: OpenModel, origins: OwnVectors, id_: int) -> tuple[NearToken, ...]:
+    """Find the nearest tokens by cosine; none for a token that was never trained."""
     (own,) = origins.words.rows(np.array([id_]))
     if not own.any():
         return ()

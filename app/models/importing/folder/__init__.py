@@ -1,1 +1,1 @@
-"""A folder of the hub as files: what it holds, each believed only within bounds."""
+"""A Hugging Face folder as files: what it holds, each file read only within bounds."""

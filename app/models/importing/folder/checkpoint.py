@@ -1,8 +1,8 @@
-"""A Hugging Face folder before anything is loaded from it: what it holds, its fingerprint, and why it may be refused.
+"""Checkpoint: a Hugging Face folder before anything is loaded, its contents, fingerprint and reasons to refuse it.
 
 Reads the headers of the safetensors files itself, so that a model that is already here is recognised in the time that
-hashing takes, and so that no library sees what has not been looked at. Links are followed (the hub's cache is made of
-them), but no name may lead out of the folder. Knows no torch and no model library.
+hashing takes, and so that no library sees unchecked files. Links are followed (the hub's cache is made of them), but no
+name may lead out of the folder. Knows no torch and no model library.
 """
 
 import re
@@ -12,20 +12,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from app.models.importing.folder.document import quoted, read_document
+from app.models.importing.folder.document import quote_word, read_document
 from app.models.importing.folder.families import architecture_of
 from app.models.importing.folder.fingerprint import PIECE, Fingerprint, take_fingerprint
 from app.models.importing.folder.header import Stored
-from app.models.importing.folder.keys import heed
-from app.models.importing.folder.shards import is_buffer, stored_in
+from app.models.importing.folder.keys import keep_heeded
+from app.models.importing.folder.shards import is_buffer, read_stored
 from app.models.importing.folder.tokenizer import read_tokenizer
 from app.models.refusal import ImportRefused
 
 __all__ = ["Checkpoint", "Stored", "open_checkpoint"]
 
 FLOATS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float32"}
-"""Stored dtypes that are understood, and what they are kept in."""
-# What differs between two copies of the same model; keys with a leading underscore go too.
+"""Supported stored dtypes, and the dtypes that they are kept in."""
+# Keys that differ between two copies of the same model; keys with a leading underscore are left out, too.
 VOLATILE = {"transformers_version", "dtype", "torch_dtype", "auto_map"}
 LARGEST_CONFIG = 4_000_000
 CLASS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
@@ -36,25 +36,25 @@ QUANTISED = ("quantization_config", "compression_config", "quantization")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A folder that may be imported, as far as one can tell from outside."""
+    """A folder that may be imported, as far as its files show."""
 
     folder: Path
     config: dict[str, Any]
     tensors: tuple[Stored, ...]
-    """In the order of their names."""
+    """Tensors in the order of their names."""
     tokenizer: bytes
-    """`tokenizer.json` as it is."""
+    """The bytes of `tokenizer.json`."""
 
     def fingerprint(self) -> str:
         """64 digits over tensors, config and tokenizer: the same for the same model, wherever and whenever imported."""
         return self._fingerprint.digits
 
     def tensor(self, name: str) -> Stored:
-        """The tensor of that name."""
+        """Return the tensor of that name."""
         return next(tensor for tensor in self.tensors if tensor.name == name)
 
     def pieces(self, tensor: Stored, size: int = PIECE) -> Iterator[bytes]:
-        """Its bytes, so many at a time; ImportRefused behind the last if they are not those of the fingerprint."""
+        """Yield a tensor's bytes in pieces; ImportRefused after the last if they are not those of the fingerprint."""
         return self._fingerprint.pieces(tensor, size)
 
     @cached_property
@@ -69,13 +69,13 @@ class Checkpoint:
 
     @property
     def dtype(self) -> str:
-        """What the weights are kept in: the dtype that holds each of them exactly, or float32 if that is float64."""
+        """The dtype of the kept weights: one that holds each exactly, or float32 if they are float64."""
         kinds = {FLOATS[dtype] for dtype in self._dtypes}
         return kinds.pop() if len(kinds) == 1 else "float32"
 
     @property
     def rounded(self) -> bool:
-        """Whether a weight is kept in fewer bits than it has."""
+        """True if a weight is kept in fewer bits than it has."""
         return "F64" in self._dtypes
 
     @property
@@ -84,7 +84,7 @@ class Checkpoint:
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
-    """What the folder holds; ImportRefused with the reason if it cannot be a model of ours."""
+    """Read what the folder holds; ImportRefused with the reason if it cannot be imported."""
     try:
         return _open(folder)
     except OSError as error:
@@ -94,8 +94,8 @@ def open_checkpoint(folder: Path) -> Checkpoint:
 def _open(folder: Path) -> Checkpoint:
     config = _read_config(folder)
     _refuse_by_config(config, folder)
-    heed(config)
-    tensors = tuple(sorted(stored_in(folder), key=lambda tensor: tensor.name))
+    keep_heeded(config)
+    tensors = tuple(sorted(read_stored(folder), key=lambda tensor: tensor.name))
     _refuse_by_tensors(tensors, config)
     return Checkpoint(folder, config, tensors, read_tokenizer(folder, config.get("vocab_size")))
 
@@ -123,7 +123,7 @@ def _refuse_by_config(config: dict[str, Any], folder: Path) -> None:
     architectures = config.get("architectures")
     if not (isinstance(architectures, list) and architectures and all(map(_is_class, architectures))):
         raise ImportRefused(
-            f"config.json has {quoted(architectures)} for its architectures: expected a list such as "
+            f"config.json has {quote_word(architectures)} for its architectures: expected a list such as "
             f'["GPT2LMHeadModel"], which model.save_pretrained(folder) writes'
         )
     architecture = architectures[0]
@@ -137,19 +137,19 @@ def _refuse_by_config(config: dict[str, Any], folder: Path) -> None:
     try:
         architecture_of(config)
     except ImportRefused as refusal:
-        # Whoever can be read without code of their own is: nothing follows the entry, and nothing is handed it.
-        if _mentions(config, "auto_map"):
+        # A model that needs no code of its own is read all the same: the entry is not followed and not passed on.
+        if _has_key(config, "auto_map"):
             raise ImportRefused(
                 f"the model brings its own code (auto_map in config.json), which is never run, and {refusal}"
             ) from refusal
         raise
 
 
-def _mentions(value: Any, key: str) -> bool:
-    """Whether the key is anywhere in the settings; `document` has bounded their depth."""
+def _has_key(value: Any, key: str) -> bool:
+    """Return whether the key is anywhere in the settings; `document` has bounded their depth."""
     if isinstance(value, dict):
-        return key in value or any(_mentions(part, key) for part in value.values())
-    return isinstance(value, list) and any(_mentions(part, key) for part in value)
+        return key in value or any(_has_key(part, key) for part in value.values())
+    return isinstance(value, list) and any(_has_key(part, key) for part in value)
 
 
 def _is_class(name: Any) -> bool:
@@ -163,14 +163,14 @@ def _refuse_by_tensors(tensors: tuple[Stored, ...], config: dict[str, Any]) -> N
             f"{odd.name} is stored as {odd.dtype}: quantised weights cannot be taken apart exactly. "
             "Import the model that they were made from"
         )
-    layers = _count(config, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
+    layers = _largest_count(config, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
     if layers > len(tensors):
         raise ImportRefused(f"config.json has {layers} layers, but there are only {len(tensors)} tensors")
-    rows, width = _count(config, "vocab_size"), _count(config, "hidden_size", "n_embd", "d_model")
+    rows, width = _largest_count(config, "vocab_size"), _largest_count(config, "hidden_size", "n_embd", "d_model")
     if rows * width > sum(tensor.size for tensor in tensors):
         raise ImportRefused(f"config.json has {rows} tokens of {width} numbers, more than all tensors hold together")
 
 
-def _count(config: dict[str, Any], *names: str) -> int:
-    """The largest count under these names; 1 where the config leaves it to the library."""
+def _largest_count(config: dict[str, Any], *names: str) -> int:
+    """Return the largest count under these names; 1 where the config leaves it to the library."""
     return max(config.get(name) or 1 for name in names)

@@ -1,6 +1,6 @@
-"""A JSON file of a stranger, read within bounds: what it costs in size, parts and depth is known beforehand.
+"""Untrusted JSON files, read within bounds on size, number of parts and depth.
 
-Knows nothing of what the file is about. What it says of a file goes to visitors: the file's name, never its path.
+Knows nothing of what the file is about. Messages go to visitors: they hold the file's name, never its path.
 """
 
 import json
@@ -16,17 +16,18 @@ from typing import Any, BinaryIO, NoReturn
 from app.models.refusal import ImportRefused
 
 DEEPEST = 64
-"""Levels of lists and objects; a model's own files have a handful."""
+"""Most levels of lists and objects; a model's own files have a handful."""
 MOST_DIGITS = 40
 LONGEST_QUOTE = 60
 POINTER = b"version https://git-lfs.github.com/spec/"
-"""How a file begins that git-lfs has not fetched."""
+"""The beginning of a file that git-lfs has not fetched."""
 GGUF = b"GGUF"
 
 
 @contextmanager
 def open_plain(path: Path) -> Iterator[BinaryIO]:
-    """The file for reading, links followed (the hub's cache is made of them); ImportRefused if it is no plain file.
+    """Open the file for reading, links followed (the hub's cache is made of them); ImportRefused if it is no plain
+    file.
 
     A pipe or a device is never waited for.
     """
@@ -44,7 +45,7 @@ def open_plain(path: Path) -> Iterator[BinaryIO]:
 
 
 def read_bytes(path: Path, limit: int) -> bytes:
-    """All of a file of at most that many bytes; ImportRefused if it is longer."""
+    """Read all of a file of at most that many bytes; ImportRefused if it is longer."""
     with open_plain(path) as file:
         raw = file.read(limit + 1)
     refuse_other_form(raw[: len(POINTER)], path.name)
@@ -54,7 +55,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
 
 
 def refuse_other_form(first: bytes, name: str) -> None:
-    """ImportRefused if a file that begins so is of a form that people do have under such a name."""
+    """Raise ImportRefused if a file begins like another form that people have under such a name."""
     refuse_pointer(first, name)
     if first.startswith(GGUF):
         raise ImportRefused(
@@ -63,21 +64,21 @@ def refuse_other_form(first: bytes, name: str) -> None:
 
 
 def refuse_pointer(first: bytes, name: str) -> None:
-    """ImportRefused if what begins so is only git's stand-in for a file."""
+    """Raise ImportRefused if the beginning shows a git-lfs pointer in place of the file."""
     if first.startswith(POINTER):
         raise ImportRefused(f"{name} is a Git LFS pointer, which only stands for the file: run git lfs pull")
 
 
 def read_document(path: Path, limit: int) -> dict[str, Any]:
-    """The object in a JSON file of at most that many bytes; ImportRefused if it is none."""
+    """Read the object in a JSON file of at most that many bytes; ImportRefused if it is none."""
     return parse(read_bytes(path, limit), path.name, limit)
 
 
 def parse(raw: bytes, name: str, limit: int) -> dict[str, Any]:
-    """The object that the bytes spell; ImportRefused, naming the file, if they spell none or more than is sound.
+    """Parse the bytes of a JSON object; ImportRefused, naming the file, if they are none or beyond the bounds.
 
-    Nothing may be said twice, no number may be NaN or infinite, and there may be one part for every 16 bytes of the
-    limit: Python needs some 60 bytes for a part, and so never more than a few times the limit.
+    No key may occur twice, no number may be NaN or infinite, and there may be one part for every 16 bytes of the limit:
+    Python needs some 60 bytes for a part, and so never more than a few times the limit.
     """
     if sum(raw.count(mark) for mark in b"[{,") > limit // 16:
         raise ImportRefused(f"{name} has more parts than any real one")
@@ -96,31 +97,31 @@ def parse(raw: bytes, name: str, limit: int) -> dict[str, Any]:
     return value
 
 
-def quoted(text: object) -> str:
-    """Somebody else's word as it can stand in a message: escaped, and cut if it is long."""
+def quote_word(text: object) -> str:
+    """Quote an untrusted word for a message: escaped, and cut if it is long."""
     word = ascii(text)
     return word if len(word) <= LONGEST_QUOTE else word[:LONGEST_QUOTE] + "…"
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The pairs as a mapping; ValueError if a key is there twice."""
+def _refuse_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build a mapping from the pairs; ValueError if a key is there twice."""
     value = dict(pairs)
     if len(value) != len(pairs):
         key, _times = Counter(key for key, _value in pairs).most_common(1)[0]
-        raise ValueError(f"it says {quoted(key)} twice")
+        raise ValueError(f"it says {quote_word(key)} twice")
     return value
 
 
-def _integer(digits: str) -> int:
+def _parse_integer(digits: str) -> int:
     if len(digits) > MOST_DIGITS:
         raise ValueError(f"it holds a number of {len(digits)} digits")
     return int(digits)
 
 
-def _finite(digits: str) -> float:
+def _parse_finite(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value):
-        raise ValueError(f"it holds {quoted(digits)}, which is too large for a number")
+        raise ValueError(f"it holds {quote_word(digits)}, which is too large for a number")
     return value
 
 
@@ -129,7 +130,7 @@ def _refuse_constant(constant: str) -> NoReturn:
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
-    """Whether lists and objects are nested deeper than that, found without recursion."""
+    """Return whether lists and objects are nested deeper than that, found without recursion."""
     row = [value]
     for _ in range(levels + 1):
         row = [part for each in row if isinstance(each, dict | list) for part in _parts(each)]
@@ -141,6 +142,9 @@ def _parts(value: dict[str, Any] | list[Any]) -> list[Any]:
 
 
 DECODER = json.JSONDecoder(
-    object_pairs_hook=_once, parse_int=_integer, parse_float=_finite, parse_constant=_refuse_constant
+    object_pairs_hook=_refuse_doubles,
+    parse_int=_parse_integer,
+    parse_float=_parse_finite,
+    parse_constant=_refuse_constant,
 )
-"""JSON as the standard has it: Python's own reader also takes NaN and a key that is there twice."""
+"""Strict JSON: Python's own reader also takes NaN and a key that is there twice."""

@@ -1,28 +1,28 @@
-"""Which architectures can be read, and what of each the model libraries do not say. Knows no torch.
+"""Model families that can be read, and the facts of each that the model libraries do not state. Knows no torch.
 
-Everything else about a model is read off its config and its bridge; what stands here was found by comparing the
-bridge's attention with these facts on random checkpoints of every family (tests/models/importing/folder/test_families.py).
+Everything else about a model is read off its config and its bridge; these facts were found by comparing the bridge's
+attention with them on random checkpoints of every family (tests/models/importing/folder/test_families.py).
 """
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.models.importing.folder.document import quoted
+from app.models.importing.folder.document import quote_word
 from app.models.refusal import ImportRefused
 
 
 @dataclass(frozen=True)
 class Family:
-    """How an architecture differs from the others."""
+    """One architecture's differences from the others."""
 
     model_type: str
-    """Its word for itself in a config.json, by which transformers knows it."""
+    """The family's name in a config.json, by which transformers knows it."""
     pairing: Literal["halves", "neighbours"] = "halves"
-    """Which coordinates its rotary positions turn together (core.rotary)."""
+    """Which coordinates its rotary positions rotate together (core.rotary)."""
     qk_norm: Literal["RMS", "LN"] = "RMS"
-    """What norms queries and keys pass through, in models that have some."""
+    """Kind of the norms of queries and keys, in models that have some."""
     qk_norm_over_heads: bool = False
-    """Those norms measure all heads of a token together."""
+    """The norms of queries and keys take all heads of a token together."""
     encoder: bool = False
 
 
@@ -69,23 +69,23 @@ WITHOUT: dict[str, str] = {
     "DistilBertForMaskedLM": "the library that reads models cannot open it; BERT itself can be imported",
     "ModernBertForMaskedLM": "the library that reads models cannot open it",
 }
-"""Architectures that people may try, and why they cannot be read."""
+"""Architectures that people may try, and the reason why they cannot be read."""
 
 HEADED = ("LMHeadModel", "ForCausalLM", "ForMaskedLM")
 
 
 def architecture_of(config: dict[str, Any]) -> str:
-    """The architecture to open a checkpoint with; ImportRefused with the reason if it cannot be read.
+    """Return the architecture to open a checkpoint with; ImportRefused with the reason if it cannot be read.
 
     A base model (`GPT2Model`, `BertModel`) is opened as the one with a head, if its unembedding is its embedding.
     """
     names = config.get("architectures")
     named = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else "an unnamed architecture"
-    architecture = named if named in FAMILIES else _headed(named, config)
+    architecture = named if named in FAMILIES else _find_headed(named, config)
     model_type = config.get("model_type")
     if model_type is not None and model_type != FAMILIES[architecture].model_type:
         raise ImportRefused(
-            f"config.json has {quoted(model_type)} for its model_type, but {named} is {FAMILIES[architecture].model_type!r}: "
+            f"config.json has {quote_word(model_type)} for its model_type, but {named} is {FAMILIES[architecture].model_type!r}: "
             "it is another architecture, or one of the two words is wrong"
         )
     if architecture == "FalconForCausalLM" and config.get("new_decoder_architecture"):
@@ -102,7 +102,7 @@ def architecture_of(config: dict[str, Any]) -> str:
     return architecture
 
 
-def _headed(named: str, config: dict[str, Any]) -> str:
+def _find_headed(named: str, config: dict[str, Any]) -> str:
     if named in WITHOUT:
         raise ImportRefused(f"{named} cannot be read: {WITHOUT[named]}")
     with_heads = [named.removesuffix("Model") + ending for ending in HEADED] if named.endswith("Model") else []

@@ -1,7 +1,7 @@
-"""A checkpoint's fingerprint, and the proof that what is read of its tensors later is what went into it.
+"""A checkpoint's fingerprint, and the proof that tensors read later are those that went into it.
 
 A folder may change while it is imported. The fingerprint is one running hash over all tensors; its state before and
-after each of them is kept, so that whoever reads a tensor again can hold the bytes to the fingerprint itself.
+after each of them is kept, so that the bytes of a tensor read again can be checked against the fingerprint itself.
 """
 
 import hashlib
@@ -18,14 +18,14 @@ PIECE = 1 << 20
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """64 digits, and what was hashed on the way to them."""
+    """The fingerprint's 64 digits, and the states of its hash."""
 
     digits: str
     _states: Mapping[str, tuple[Any, bytes]]
-    """By tensor: the hash before its bytes, and its digest behind them."""
+    """The hash before a tensor's bytes, and its digest after them, by tensor."""
 
     def pieces(self, tensor: Stored, size: int = PIECE) -> Iterator[bytes]:
-        """The tensor's bytes, so many at a time; ImportRefused behind the last if they are not those that were hashed."""
+        """Yield the tensor's bytes in pieces; ImportRefused after the last if they are not those that were hashed."""
         before, after = self._states[tensor.name]
         digest = before.copy()
         for piece in tensor.pieces(size):
@@ -39,7 +39,7 @@ class Fingerprint:
 
 
 def take_fingerprint(facts: Mapping[str, Any], tokenizer: bytes, tensors: Sequence[Stored]) -> Fingerprint:
-    """The fingerprint over a config's facts, a tokenizer and tensors, every byte of which is read."""
+    """Hash a config's facts, a tokenizer and tensors, every byte of which is read."""
     digest = hashlib.sha256()
     digest.update(json.dumps(facts, sort_keys=True).encode())
     digest.update(hashlib.sha256(tokenizer).digest())

@@ -1,6 +1,6 @@
-"""The header of a safetensors file: which tensors it says are where, believed only where all of it agrees.
+"""The header of a safetensors file: which tensors it says are where, accepted only if all of it is consistent.
 
-Reads the header and nothing behind it, at most 10 MB of it. Knows neither torch nor what the tensors are for.
+Reads the header and nothing after it, at most 10 MB of it. Knows neither torch nor what the tensors are for.
 """
 
 import math
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from app.models.importing.folder.document import POINTER, open_plain, parse, quoted, refuse_other_form
+from app.models.importing.folder.document import POINTER, open_plain, parse, quote_word, refuse_other_form
 from app.models.refusal import ImportRefused
 
 LONGEST_HEADER = 10_000_000
-"""Bytes; 20,000 tensors need a quarter of them."""
+"""Longest header in bytes; 20,000 tensors need a quarter of it."""
 MOST_TENSORS = 20_000
-"""In one checkpoint."""
+"""Most tensors of one checkpoint."""
 MOST_AXES = 8
 LONGEST_NAME = 256
 LARGEST_AXIS = 2**40
@@ -25,7 +25,7 @@ BITS = (
     | {"F8_E5M2FNUZ": 8, "F8_E4M3FNUZ": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32}
     | {"F32": 32, "C64": 64, "F64": 64, "I64": 64, "U64": 64}
 )
-"""Every dtype of the format and its bits per number."""
+"""Bits per number of every dtype of the format."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Stored:
 
     name: str
     dtype: str
-    """In safetensors' words, such as `F16`."""
+    """The dtype in safetensors' words, such as `F16`."""
     shape: tuple[int, ...]
     file: Path
     start: int
@@ -42,11 +42,11 @@ class Stored:
 
     @property
     def size(self) -> int:
-        """How many numbers it holds."""
+        """The number of its elements."""
         return math.prod(self.shape)
 
     def pieces(self, size: int) -> Iterator[bytes]:
-        """The bytes, so many at a time; OSError if the file has become shorter."""
+        """Yield the bytes in pieces; OSError if the file has become shorter."""
         with self.file.open("rb") as file:
             file.seek(self.start)
             left = self.end - self.start
@@ -59,10 +59,10 @@ class Stored:
 
 
 def read_header(path: Path) -> list[Stored]:
-    """The tensors of the file in the order of their bytes; ImportRefused if its header does not describe the file."""
+    """Read the file's tensors in the order of their bytes; ImportRefused if the header does not describe the file."""
     with open_plain(path) as file:
         size = os.fstat(file.fileno()).st_size
-        raw = _raw(file, size, path.name)
+        raw = _read_raw(file, size, path.name)
     described = parse(raw, f"the header of {path.name}", LONGEST_HEADER)
     described.pop("__metadata__", None)
     if len(described) > MOST_TENSORS:
@@ -70,13 +70,13 @@ def read_header(path: Path) -> list[Stored]:
             f"{path.name} says that it holds {len(described):,} tensors: at most {MOST_TENSORS:,} are read"
         )
     first = 8 + len(raw)
-    tensors = [_tensor(name, facts, path, first, size) for name, facts in described.items()]
+    tensors = [_parse_tensor(name, facts, path, first, size) for name, facts in described.items()]
     tensors.sort(key=lambda tensor: (tensor.start, tensor.end))
     _refuse_gaps(tensors, path.name, first, size)
     return tensors
 
 
-def _raw(file: BinaryIO, size: int, name: str) -> bytes:
+def _read_raw(file: BinaryIO, size: int, name: str) -> bytes:
     if size < 8:
         raise ImportRefused(f"{name} is {'cut short' if size else 'empty'}: fetch or copy it again")
     first = file.read(len(POINTER))
@@ -94,21 +94,21 @@ def _raw(file: BinaryIO, size: int, name: str) -> bytes:
     return raw
 
 
-def _tensor(name: str, facts: Any, path: Path, first: int, size: int) -> Stored:
-    """The tensor as its entry has it; ImportRefused unless the entry agrees with itself and with the file's size."""
+def _parse_tensor(name: str, facts: Any, path: Path, first: int, size: int) -> Stored:
+    """Parse a tensor's entry; ImportRefused unless the entry is consistent with itself and with the file's size."""
     if not (name.isascii() and name.isprintable() and 0 < len(name) <= LONGEST_NAME):
-        raise ImportRefused(f"{path.name} has a tensor named {quoted(name)}, which is no name")
+        raise ImportRefused(f"{path.name} has a tensor named {quote_word(name)}, which is no name")
     said = f"{path.name} says of {name} that"
     if not isinstance(facts, dict) or facts.keys() != {"dtype", "shape", "data_offsets"}:
-        raise ImportRefused(f"{said} {quoted(facts)}: expected a dtype, a shape and two offsets")
+        raise ImportRefused(f"{said} {quote_word(facts)}: expected a dtype, a shape and two offsets")
     dtype, shape, offsets = facts["dtype"], facts["shape"], facts["data_offsets"]
     if not isinstance(dtype, str) or dtype not in BITS:
-        raise ImportRefused(f"{said} its dtype is {quoted(dtype)}, which is none of the format's")
+        raise ImportRefused(f"{said} its dtype is {quote_word(dtype)}, which is none of the format's")
     if not _are_counts(shape, LARGEST_AXIS) or len(shape) > MOST_AXES:
-        raise ImportRefused(f"{said} its shape is {quoted(shape)}, which no tensor has")
+        raise ImportRefused(f"{said} its shape is {quote_word(shape)}, which no tensor has")
     if not _are_counts(offsets, size - first) or len(offsets) != 2:
         raise ImportRefused(
-            f"{said} its bytes are at {quoted(offsets)}, but the file has {size - first:,}: it is cut short or damaged. "
+            f"{said} its bytes are at {quote_word(offsets)}, but the file has {size - first:,}: it is cut short or damaged. "
             "Fetch or copy it again"
         )
     start, end = offsets
@@ -118,12 +118,12 @@ def _tensor(name: str, facts: Any, path: Path, first: int, size: int) -> Stored:
 
 
 def _are_counts(value: Any, most: int) -> bool:
-    """Whether it is a list of integers from 0 to `most`; True and False are none."""
+    """Return whether it is a list of integers from 0 to `most`; True and False do not count."""
     return isinstance(value, list) and all(type(each) is int and 0 <= each <= most for each in value)
 
 
 def _refuse_gaps(tensors: list[Stored], name: str, first: int, size: int) -> None:
-    """Every byte behind the header belongs to exactly one tensor."""
+    """Refuse the file unless every byte after the header belongs to exactly one tensor."""
     end = first
     for tensor in tensors:
         if tensor.start != end:

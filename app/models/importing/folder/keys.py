@@ -1,7 +1,7 @@
-"""The keys of a config.json that are heeded, each within bounds: nothing else is handed on to the model libraries.
+"""The keys of a config.json that are used, each within bounds: nothing else is passed on to the model libraries.
 
-Those make room for a number wherever they find one (a label, a mask, a list of layers), and load code that a word
-names (an attention kernel). What changes no weight and no score is left out: dropout, labels, special tokens,
+Those make room for a number wherever they find one (a label, a mask, a list of layers), and load code that a word names
+(an attention kernel). Keys that change no weight and no score are left out: dropout, labels, special tokens,
 generation. Knows no torch.
 """
 
@@ -9,14 +9,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from app.models.importing.folder.document import quoted
+from app.models.importing.folder.document import quote_word
 from app.models.refusal import ImportRefused
 
 MOST_LAYERS = 1000
 MOST_NUMBER = 1e15
-"""Of anything that is measured; bases of rotary positions reach 1e11."""
+"""Largest measured number; bases of rotary positions reach 1e11."""
 MOST_FACTORS = 4096
-"""Factors of rotary frequencies: one for every pair of a head's coordinates."""
+"""Most factors of rotary frequencies: one for every pair of a head's coordinates."""
 LONGEST_WORD = 64
 
 COUNTS = {
@@ -32,14 +32,14 @@ COUNTS = {
         *("max_position_embeddings", "original_max_position_embeddings", "n_positions", "n_ctx", "seq_length"),
     ),
 }
-"""What configs count from 1 on, by the most of it that is believed."""
+"""Keys that count from 1 on, by the largest accepted count."""
 PLACES = ("window_size", "sliding_window", "sliding_window_pattern", "max_window_layers", "no_rope_layer_interval")
-"""Counted from 0 on."""
+"""Keys that count from 0 on."""
 MOST_PLACES = 2**30
 SHARES = ("rotary_pct", "partial_rotary_factor")
 EPSILONS = ("layer_norm_epsilon", "layer_norm_eps", "rms_norm_eps", "norm_epsilon")
 THETAS = ("rope_theta", "rotary_emb_base", "rope_local_base_freq")
-"""The slowest turn of positions: none of them is 0."""
+"""Bases of rotary positions: none of them is 0."""
 NUMBERS = (
     *("query_pre_attn_scalar", "clip_qkv", "swiglu_alpha"),
     *("swiglu_limit", "attn_logit_softcapping", "final_logit_softcapping", "logit_scale", "logits_scaling"),
@@ -56,19 +56,19 @@ SWITCHES = (
 WORDS = ("activation_function", "hidden_act", "hidden_activation", "activation", "position_embedding_type")
 ROPES = ("rope_parameters", "rope_scaling")
 LISTS = ("layer_types", "no_rope_layers", "mlp_only_layers")
-"""One entry a layer, or a layer's number."""
+"""Keys with one entry a layer, or layers' numbers."""
 
 
-def heed(config: dict[str, Any]) -> dict[str, Any]:
-    """Keep what a model's weights and scores depend on; ImportRefused, naming the range, if it is out of bounds.
+def keep_heeded(config: dict[str, Any]) -> dict[str, Any]:
+    """Keep the keys that weights and scores depend on; ImportRefused, naming the range, if one is out of bounds.
 
-    Example: heed({"n_layer": 12, "num_labels": 10**9, "_attn_implementation": "x/y"}) -> {"n_layer": 12}
+    Example: keep_heeded({"n_layer": 12, "num_labels": 10**9, "_attn_implementation": "x/y"}) -> {"n_layer": 12}
     """
     kept = {key: value for key, value in config.items() if key in BOUNDS}
     for key, value in kept.items():
         is_sound, expected = BOUNDS[key]
         if value is not None and not is_sound(value):
-            raise ImportRefused(f"config.json has {quoted(value)} for {key}: expected {expected}")
+            raise ImportRefused(f"config.json has {quote_word(value)} for {key}: expected {expected}")
     return kept
 
 
@@ -101,7 +101,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _is_runs(value: Any) -> bool:
-    """Whether it says in runs what each layer is, as GPT-Neo does: `[[["global", "local"], 12]]`."""
+    """Return whether it describes runs of layers, as GPT-Neo does: `[[["global", "local"], 12]]`."""
     return (
         isinstance(value, list)
         and all(isinstance(run, list) and len(run) == 2 and _is_list(run[0]) for run in value)
@@ -111,15 +111,15 @@ def _is_runs(value: Any) -> bool:
 
 
 def _is_rope(value: Any, nested: bool = True) -> bool:
-    """Whether it says how positions turn, for all layers or by their kind."""
+    """Return whether it describes rotary positions, for all layers or by their kind."""
     return (
         isinstance(value, dict)
         and len(value) <= LONGEST_WORD
-        and all(_is_of_rope(key, each) or (nested and _is_rope(each, nested=False)) for key, each in value.items())
+        and all(_is_rope_entry(key, each) or (nested and _is_rope(each, nested=False)) for key, each in value.items())
     )
 
 
-def _is_of_rope(key: str, value: Any) -> bool:
+def _is_rope_entry(key: str, value: Any) -> bool:
     if key in SHARES:
         return value is None or _is_share(value)
     if key in THETAS:
@@ -130,14 +130,14 @@ def _is_of_rope(key: str, value: Any) -> bool:
 
 
 Bound = tuple[Callable[[Any], bool], str]
-"""Whether a value is sound, and what is expected in words."""
+"""A test whether a value is sound, and the expected values in words."""
 
 
 def _bounds() -> dict[str, Bound]:
     bounds: dict[str, Bound] = {}
     for most, keys in COUNTS.items():
-        bounds |= dict.fromkeys(keys, _counted(1, most))
-    bounds |= dict.fromkeys(PLACES, _counted(0, MOST_PLACES))
+        bounds |= dict.fromkeys(keys, _count_bound(1, most))
+    bounds |= dict.fromkeys(PLACES, _count_bound(0, MOST_PLACES))
     bounds |= dict.fromkeys(SHARES, (_is_share, "a number from 0 to 1"))
     bounds |= dict.fromkeys(NUMBERS, (_is_number, f"a number of at most {MOST_NUMBER:g}"))
     bounds |= dict.fromkeys(EPSILONS, (lambda x: _is_number(x) and x >= 0, f"a number from 0 to {MOST_NUMBER:g}"))
@@ -149,12 +149,12 @@ def _bounds() -> dict[str, Bound]:
         ROPES, (_is_rope, "words and numbers by name, thetas above 0, shares of a head from 0 to 1")
     )
     bounds["attention_types"] = (_is_runs, f"runs of at most {MOST_LAYERS:,} layers in all")
-    # Of the tokens with a part of their own, RoBERTa's padding alone matters: it counts positions from it on.
-    bounds["pad_token_id"] = _counted(-1, 2**24)
+    # The only special token that matters is RoBERTa's padding: it counts positions from that id on.
+    bounds["pad_token_id"] = _count_bound(-1, 2**24)
     return bounds
 
 
-def _counted(least: int, most: int) -> Bound:
+def _count_bound(least: int, most: int) -> Bound:
     return partial(_is_count, least=least, most=most), f"a whole number from {least} to {most:,}"
 
 

@@ -1,6 +1,6 @@
-"""A checkpoint's tensors as torch has them: read, never mapped, and proven to be what the fingerprint was taken over.
+"""A checkpoint's tensors read into torch, never mapped, and proven to be those of its fingerprint.
 
-A file that is mapped and then cut short by whoever writes there ends the process.
+Reading a mapped file that someone else truncates meanwhile would end the process.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,32 +19,32 @@ DTYPES = {
     "F64": torch.float64,
     "BOOL": torch.bool,
 } | {"U8": torch.uint8, "I8": torch.int8, "I16": torch.int16, "I32": torch.int32, "I64": torch.int64}
-"""Of weights, and of the buffers that old checkpoints keep beside them."""
+"""Dtypes of weights, and of the buffers that old checkpoints store beside them."""
 PIECE = 1 << 22
-"""Numbers that are looked at at a time."""
+"""Numbers checked at a time."""
 
 
 def read_tensor(checkpoint: Checkpoint, stored: Stored) -> Tensor:
-    """The whole tensor; ImportRefused if it was changed since the checkpoint's fingerprint."""
+    """Read the whole tensor; ImportRefused if it was changed since the checkpoint's fingerprint."""
     raw = bytearray(stored.end - stored.start)
     at = 0
     for piece in checkpoint.pieces(stored):
         raw[at : at + len(piece)] = piece
         at += len(piece)
-    return _tensor(raw, stored, stored.shape)
+    return _as_tensor(raw, stored, stored.shape)
 
 
 def read_blocks(checkpoint: Checkpoint, stored: Stored, n_rows: int) -> Iterator[tuple[slice, Tensor]]:
-    """(rows, their values), so many at a time; ImportRefused behind the last if the tensor was changed."""
+    """Yield (rows, their values), `n_rows` at a time; ImportRefused after the last if the tensor was changed."""
     at = 0
     for piece in checkpoint.pieces(stored, n_rows * _row_bytes(stored)):
         rows = slice(at, at + len(piece) // _row_bytes(stored))
-        yield rows, _tensor(bytearray(piece), stored, (rows.stop - rows.start, *stored.shape[1:]))
+        yield rows, _as_tensor(bytearray(piece), stored, (rows.stop - rows.start, *stored.shape[1:]))
         at = rows.stop
 
 
 def read_rows(stored: Stored, rows: Sequence[int]) -> Tensor:
-    """These rows only, unproven: for what is run and not kept."""
+    """Read these rows only, unproven: for values that are run and not kept."""
     width = _row_bytes(stored)
     raw = bytearray()
     with stored.file.open("rb") as file:
@@ -53,11 +53,11 @@ def read_rows(stored: Stored, rows: Sequence[int]) -> Tensor:
             raw += file.read(width)
     if len(raw) != len(rows) * width:
         raise OSError(f"{stored.file.name} was cut short while it was read")
-    return _tensor(raw, stored, (len(rows), *stored.shape[1:]))
+    return _as_tensor(raw, stored, (len(rows), *stored.shape[1:]))
 
 
 def refuse_unfinite(name: str, tensor: Tensor) -> None:
-    """ImportRefused if a value is no number, or none in float32, in which models are run and read."""
+    """Raise ImportRefused if a value is not finite, or not in float32, in which models are run and read."""
     for part in torch.split(tensor.reshape(-1), PIECE):
         if not torch.isfinite(part).all():
             raise ImportRefused(f"{name} holds values that are no numbers (NaN or infinity)")
@@ -72,6 +72,6 @@ def _row_bytes(stored: Stored) -> int:
     return (stored.end - stored.start) // stored.shape[0]
 
 
-def _tensor(raw: bytearray, stored: Stored, shape: tuple[int, ...]) -> Tensor:
+def _as_tensor(raw: bytearray, stored: Stored, shape: tuple[int, ...]) -> Tensor:
     dtype = DTYPES[stored.dtype]
     return torch.frombuffer(raw, dtype=dtype).reshape(shape) if raw else torch.empty(shape, dtype=dtype)

@@ -1,8 +1,8 @@
-"""What the name of a checkpoint's tensor tells: its layer, and whether two names mean one tensor. Knows no torch."""
+"""Names of a checkpoint's tensors: the layer in a name, and whether two names mean one tensor. Knows no torch."""
 
 
 def layer_of(name: str) -> int | None:
-    """The layer that a checkpoint's tensor belongs to.
+    """Return the layer that a checkpoint's tensor belongs to.
 
     Example: layer_of("model.layers.3.mlp.experts.0.w1.weight") -> 3
     """
@@ -11,7 +11,7 @@ def layer_of(name: str) -> int | None:
 
 
 def rename_layer(name: str, layer: int, to: int) -> str:
-    """The name with its layer's number changed, if it is that layer's.
+    """Change the layer's number in a name, if it is that layer's.
 
     Example: rename_layer("h.3.mlp.weight", 3, 0) -> "h.0.mlp.weight"
     """
@@ -23,10 +23,10 @@ def rename_layer(name: str, layer: int, to: int) -> str:
 
 
 def is_same_tensor(one: str, other: str) -> bool:
-    """Whether the names agree but for a prefix: a base model's checkpoint leaves it out."""
+    """Return whether the names agree but for a prefix: a base model's checkpoint leaves it out."""
     return one == other or one.endswith(f".{other}") or other.endswith(f".{one}")
 
 
 def _place_of_layer(parts: list[str]) -> int | None:
-    """Which part of a name is its layer's number: the first number in it."""
+    """Find the part of a name that is its layer's number: the first number in it."""
     return next((i for i, part in enumerate(parts) if part.isdecimal()), None)

@@ -1,1 +1,1 @@
-"""Models in llama.cpp's form, one file with everything in it: looked at, and turned into a checkpoint's folder."""
+"""Models in llama.cpp's form, one file with everything in it: checked, and converted to a checkpoint's folder."""

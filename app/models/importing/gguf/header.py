@@ -1,6 +1,6 @@
-"""The header of a GGUF file: what it says of the model and where its tensors are, believed only where all of it agrees.
+"""The header of a GGUF file: facts of the model and places of its tensors, accepted only if all are consistent.
 
-Reads the header and nothing behind it, within bounds of our own: libraries make room for whatever count stands there.
+Reads the header and nothing after it, within bounds of our own: libraries allocate room for whatever count it gives.
 The form is that of https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, versions 2 and 3. Knows neither torch nor
 what the tensors are for.
 """
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.models.importing.folder.document import GGUF, open_plain, quoted, refuse_pointer
+from app.models.importing.folder.document import GGUF, open_plain, quote_word, refuse_pointer
 from app.models.importing.folder.header import LONGEST_NAME, MOST_TENSORS
 from app.models.refusal import ImportRefused
 
 LARGEST_HEADER = 96_000_000
-"""Bytes; vocabularies of 262,000 pieces and their merges take 15 MB."""
+"""Largest header in bytes; vocabularies of 262,000 pieces and their merges take 15 MB."""
 MOST_FACTS = 4096
 MOST_ENTRIES = 2**21
-"""Of a list; a vocabulary's merges are half a million."""
+"""Most entries of a list; a vocabulary's merges are half a million."""
 MOST_AXES = 4
 LARGEST_AXIS = 2**31
 VERSIONS = (2, 3)
@@ -28,7 +28,7 @@ ALIGNMENTS = tuple(2**power for power in range(3, 17))
 
 
 class BlockKind(NamedTuple):
-    """A way to store numbers: so many in a block of so many bytes."""
+    """A kind of storage: so many numbers in a block of so many bytes."""
 
     name: str
     numbers: int
@@ -60,16 +60,16 @@ KINDS = {
         29: ("IQ1_M", 256, 56),
     }.items()
 }
-"""Those that are read, by the format's number."""
+"""Supported kinds, by the format's number."""
 UNREAD = {6: "Q5_0", 7: "Q5_1", 9: "Q8_1", 15: "Q8_K", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64"} | {
     34: "TQ1_0",
     35: "TQ2_0",
     39: "MXFP4",
 }
-"""Those that are known by name only."""
+"""Kinds that are recognised but not supported."""
 
 NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
-"""Of a fact's kinds those of one size, by the format's number; 7 is true or false."""
+"""Kinds of facts of fixed size, by the format's number; 7 is true or false."""
 TRUTH, STRING, LIST = 7, 8, 9
 
 
@@ -79,30 +79,30 @@ class Packed:
 
     name: str
     shape: tuple[int, ...]
-    """As torch has it: the last axis is contiguous, and cut into blocks."""
+    """The shape in torch's order: the last axis is contiguous, and cut into blocks."""
     kind: BlockKind
     start: int
     """Where its bytes begin in the file."""
 
     @property
     def size(self) -> int:
-        """How many numbers it holds."""
+        """The number of its elements."""
         return math.prod(self.shape)
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of each of its rows; of the whole where it has one axis."""
+        """Bytes of each of its rows; of the whole if it has one axis."""
         return self.shape[-1] // self.kind.numbers * self.kind.bytes
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of the whole."""
+        """Bytes of the whole tensor."""
         return self.size // self.kind.numbers * self.kind.bytes
 
 
 @dataclass(frozen=True)
 class GgufHeader:
-    """What a file says of itself."""
+    """The facts and tensors that a file describes."""
 
     facts: dict[str, Any]
     """Numbers, truth values, strings and lists of these by name, such as `llama.block_count`."""
@@ -110,12 +110,12 @@ class GgufHeader:
 
 
 def read_gguf_header(path: Path) -> GgufHeader:
-    """The facts and tensors of a GGUF file; ImportRefused, naming the file, if its header does not describe it."""
+    """Read the facts and tensors of a GGUF file; ImportRefused, naming the file, if its header does not fit."""
     with open_plain(path) as file:
         size = os.fstat(file.fileno()).st_size
         raw = file.read(min(size, LARGEST_HEADER))
     refuse_pointer(raw, path.name)
-    return _Reading(raw, size, quoted(path.name)[1:-1]).header()
+    return _Reading(raw, size, quote_word(path.name)[1:-1]).header()
 
 
 class _Reading:
@@ -147,17 +147,17 @@ class _Reading:
             facts[key] = self._value(kind, key)
         if facts.get("split.count", 1) not in (0, 1):
             raise self._refusal(
-                f"is one of {quoted(facts['split.count'])} parts: put them together with llama.cpp's "
+                f"is one of {quote_word(facts['split.count'])} parts: put them together with llama.cpp's "
                 "`llama-gguf-split --merge` and import the result"
             )
         tensors = [self._tensor() for _ in range(n_tensors)]
-        return GgufHeader(facts, self._placed(tensors, self._alignment(facts)))
+        return GgufHeader(facts, self._place_tensors(tensors, self._alignment(facts)))
 
     def _alignment(self, facts: dict[str, Any]) -> int:
         alignment = facts.get("general.alignment", 32)
         if alignment not in ALIGNMENTS:
             raise self._refusal(
-                f"aligns its tensors at {quoted(alignment)} bytes: a power of two from {ALIGNMENTS[0]} to {ALIGNMENTS[-1]} "
+                f"aligns its tensors at {quote_word(alignment)} bytes: a power of two from {ALIGNMENTS[0]} to {ALIGNMENTS[-1]} "
                 "is meant"
             )
         return int(alignment)
@@ -182,7 +182,7 @@ class _Reading:
         return list(map(bool, values)) if kind == TRUTH else values
 
     def _tensor(self) -> tuple[str, tuple[int, ...], BlockKind, int]:
-        """Name, shape, kind and offset behind the header, each by itself sound."""
+        """Read a tensor's name, shape, kind and offset from the header's end, each valid by itself."""
         name = self._name_of("tensor")
         (n_axes,) = self._unpack("I")
         if not 1 <= n_axes <= MOST_AXES:
@@ -204,8 +204,10 @@ class _Reading:
             )
         return name, shape, KINDS[kind], offset
 
-    def _placed(self, tensors: list[tuple[str, tuple[int, ...], BlockKind, int]], alignment: int) -> dict[str, Packed]:
-        """The tensors by name; refused unless each has bytes of its own, inside the file."""
+    def _place_tensors(
+        self, tensors: list[tuple[str, tuple[int, ...], BlockKind, int]], alignment: int
+    ) -> dict[str, Packed]:
+        """Place the tensors, by name; refused unless each has bytes of its own, inside the file."""
         first = -(-self._at // alignment) * alignment
         placed: dict[str, Packed] = {}
         for name, shape, kind, offset in tensors:
@@ -228,7 +230,7 @@ class _Reading:
     def _name_of(self, what: str) -> str:
         name = self._string(f"a {what}'s name")
         if not (name.isascii() and name.isprintable() and 0 < len(name) <= LONGEST_NAME):
-            raise self._refusal(f"has a {what} named {quoted(name)}, which is no name")
+            raise self._refusal(f"has a {what} named {quote_word(name)}, which is no name")
         return name
 
     def _string(self, of: str) -> str:

@@ -1,4 +1,4 @@
-"""How llama.cpp keeps each family that is read: the config that its facts make, its names, and what it did to tensors.
+"""Layouts of llama.cpp's families: the config made of their facts, their tensor names, and changes to tensors.
 
 After llama.cpp's own convert_hf_to_gguf.py, and the model code that says what its facts mean; each family is proven by
 writing one its way and comparing (tests/models/importing/gguf/test_families.py). Knows no torch and no file.
@@ -11,50 +11,50 @@ from typing import Any
 
 import numpy as np
 
-from app.models.importing.folder.document import quoted
+from app.models.importing.folder.document import quote_word
 from app.models.importing.gguf.header import GgufHeader, Packed
 from app.models.refusal import ImportRefused
 
 Config = dict[str, Any]
 IN_LAYER = re.compile(r"blk\.(0|[1-9][0-9]{0,3})\.(.+)\.(weight|bias)")
 DEFAULT_THETA = 10_000.0
-"""Of llama.cpp, where a file has none."""
+"""llama.cpp's own, where a file has none."""
 LOCAL_THETA = 10_000.0
-"""Of Gemma 3's layers with a window."""
+"""Theta of Gemma 3's layers with a window."""
 PARTLY = ("stablelm", "phi3")
-"""Families of which positions may turn only the first numbers of a head."""
+"""Families whose positions may rotate only the first numbers of a head."""
 ODD = ("attention.clamp_kqv", "logit_scale", "embedding_scale", "residual_scale", "attention.scale")
-"""Facts that change what the model computes in a way that none of these families has."""
+"""Facts that change what the model computes in a way that none of these families does."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One family."""
+    """The layout of one family."""
 
     architecture: str
-    """As transformers calls it."""
+    """The name of the architecture in transformers."""
     config: Callable[["Facts"], Config]
-    """What its facts are in a config.json, but for what all families share."""
+    """Makes a config.json of its facts, without those that all families share."""
     outside: Mapping[str, str]
-    """Its tensors outside the layers: llama.cpp's names and a checkpoint's, without `.weight` and `.bias`."""
+    """Names of tensors outside the layers: llama.cpp's and a checkpoint's, without `.weight` and `.bias`."""
     prefix: str
-    """Of a layer's tensors, before the layer's number."""
+    """Prefix of a layer's tensors, before the layer's number."""
     inside: Mapping[str, str]
-    """Its tensors in a layer."""
+    """Names of tensors in a layer, likewise."""
     lifted: frozenset[str] = field(default_factory=frozenset)
-    """Norms whose gains are kept plus one."""
+    """Norms whose gains are stored plus one."""
     turned: frozenset[str] = field(default_factory=frozenset)
-    """Matrices kept the other way round, input by output."""
+    """Matrices stored transposed, input by output."""
     paired: Mapping[str, str] = field(default_factory=dict)
-    """Matrices whose rows of a head are kept in neighbouring pairs, where transformers has them in two halves; and the
-    fact that counts their heads."""
+    """Matrices whose rows of a head are stored in neighbouring pairs, where transformers has them in two halves; and
+    the fact that counts their heads."""
     split: frozenset[str] = field(default_factory=frozenset)
-    """Norms of all heads in one, where a checkpoint has one a head."""
+    """Norms of all heads in one tensor, where a checkpoint has one a head."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """A header's facts under the name of its family; ImportRefused, naming the fact, if one is not what it should be."""
+    """A header's facts under the name of its family; ImportRefused, naming the fact, if one is invalid."""
 
     header: GgufHeader
 
@@ -64,7 +64,7 @@ class Facts:
         return str(self.header.facts.get("general.architecture"))
 
     def count(self, name: str, default: int | None = None) -> int:
-        """A whole number from 1; of a list that says the same of every layer, that."""
+        """Return a whole number from 1; of a list that repeats one number for every layer, that number."""
         value = self._value(name, default)
         if isinstance(value, list) and value and all(each == value[0] for each in value):
             value = value[0]
@@ -73,26 +73,26 @@ class Facts:
         return value
 
     def number(self, name: str, default: float | None = None) -> float:
-        """A number above 0."""
+        """Return a number above 0."""
         value = self._value(name, default)
         if type(value) not in {int, float} or value <= 0:
             raise self._refusal(name, value, "a number above 0")
-        # Files keep float32: 1e-05 and not 9.999999747378752e-06.
+        # Files store float32: return 1e-05 and not 9.999999747378752e-06.
         return float(str(np.float32(value)))
 
     def has(self, name: str) -> bool:
-        """Whether it says so, or anything."""
+        """Return whether the fact is true, or not empty."""
         return bool(self._value(name, False))
 
     def word(self, name: str) -> str | None:
-        """A word; None if it has none."""
+        """Return a word; None if there is none."""
         value = self._value(name, "")
         if not isinstance(value, str):
             raise self._refusal(name, value, "a word")
         return value or None
 
     def places(self, name: str) -> list[bool] | int | None:
-        """Of which layers it is true, or of all but each n-th; None where it does not say."""
+        """Return for which layers it is true, or that it is for all but each n-th; None if the file does not say."""
         value = self._value(name, 0)
         is_list = isinstance(value, list) and all(isinstance(each, bool) for each in value)
         if not is_list and (type(value) is not int or value < 0):
@@ -100,7 +100,7 @@ class Facts:
         return value or None
 
     def has_tensor(self, name: str) -> bool:
-        """Whether the file has that tensor."""
+        """Return whether the file has that tensor."""
         return name in self.header.tensors
 
     def _value(self, name: str, default: Any) -> Any:
@@ -111,18 +111,18 @@ class Facts:
         return value
 
     def _refusal(self, name: str, value: Any, expected: str) -> ImportRefused:
-        return ImportRefused(f"the file has {quoted(value)} for {self.family}.{name}: expected {expected}")
+        return ImportRefused(f"the file has {quote_word(value)} for {self.family}.{name}: expected {expected}")
 
 
 def layout_of(header: GgufHeader) -> Layout:
-    """The layout of the file's family; ImportRefused by name if it is none that is read."""
+    """Find the layout of the file's family; ImportRefused by name if it is not supported."""
     facts = Facts(header)
     family = header.facts.get("general.architecture")
     if header.facts.get("general.type", "model") != "model":
-        raise ImportRefused(f"the file holds {quoted(header.facts['general.type'])}, not a model: import its model")
+        raise ImportRefused(f"the file holds {quote_word(header.facts['general.type'])}, not a model: import its model")
     if not isinstance(family, str) or family not in LAYOUTS:
         raise ImportRefused(
-            f"GGUF files of {quoted(family)} are not read, those of {', '.join(LAYOUTS)} are: import the checkpoint that it "
+            f"GGUF files of {quote_word(family)} are not read, those of {', '.join(LAYOUTS)} are: import the checkpoint that it "
             "was made from, which has a config.json, a tokenizer.json and *.safetensors"
         )
     if facts.has("expert_count"):
@@ -140,7 +140,7 @@ def layout_of(header: GgufHeader) -> Layout:
 
 
 def config_of(layout: Layout, header: GgufHeader, *, tied: bool, factors: Mapping[str, Sequence[float]]) -> Config:
-    """The config.json that the file's facts make; `factors`: those of rotary frequencies, by the tensor that has them."""
+    """Make the config.json of the file's facts; `factors`: those of rotary frequencies, by their tensor."""
     facts = Facts(header)
     embedding = header.tensors.get("token_embd.weight")
     if embedding is None or len(embedding.shape) != 2:
@@ -156,13 +156,13 @@ def config_of(layout: Layout, header: GgufHeader, *, tied: bool, factors: Mappin
 
 
 def heads_of(config: Config) -> tuple[int, int]:
-    """Heads of queries, and of keys and values, of a config that was made here."""
+    """Return the numbers of heads of queries, and of keys and values, from a config made here."""
     n_heads = int(config["n_head"] if "n_head" in config else config["num_attention_heads"])
     return n_heads, int(config.get("num_key_value_heads", n_heads))
 
 
 def checkpoint_names(layout: Layout, tensor: Packed) -> list[str]:
-    """What a checkpoint calls a tensor, or each row of it; none if it is no weight; ImportRefused if it is unknown."""
+    """Return a checkpoint's names for a tensor, or for its rows; none if it is no weight; ImportRefused if unknown."""
     if tensor.name in FACTORS or tensor.name.endswith(".attn_rot_embd.weight"):
         return []
     inside = IN_LAYER.fullmatch(tensor.name)
@@ -177,13 +177,13 @@ def checkpoint_names(layout: Layout, tensor: Packed) -> list[str]:
 
 
 FACTORS = ("rope_freqs.weight", "rope_factors_short.weight", "rope_factors_long.weight")
-"""Tensors that say how positions turn: a config has them."""
+"""Tensors of rotary factors, which go into the config."""
 
 
 def _rotary(facts: Facts, config: Config, factors: Mapping[str, Sequence[float]]) -> Config:
-    """How positions turn, in a config's words."""
+    """Make the rotary part of a config."""
     theta = facts.number("rope.freq_base", DEFAULT_THETA)
-    rope = _scaled(facts, theta, factors)
+    rope = _scaled_rope(facts, theta, factors)
     if config["architectures"] == [GEMMA3.architecture]:
         local = {"rope_type": "default", "rope_theta": facts.number("rope.freq_base_swa", LOCAL_THETA)}
         return {"rope_parameters": {"full_attention": rope, "sliding_attention": local}}
@@ -200,16 +200,16 @@ def _rotary(facts: Facts, config: Config, factors: Mapping[str, Sequence[float]]
         )
     turned = n_turned / d_head
     original = {key: value for key, value in rope.items() if key == "original_max_position_embeddings"}
-    # Twice: which of the two places is read depends on the family.
+    # Given twice: which of the two places is read depends on the family.
     share = {"partial_rotary_factor": turned} if turned != 1 or facts.family == "stablelm" else {}
     return {"rope_parameters": rope | share} | share | original
 
 
-def _scaled(facts: Facts, theta: float, factors: Mapping[str, Sequence[float]]) -> Config:
+def _scaled_rope(facts: Facts, theta: float, factors: Mapping[str, Sequence[float]]) -> Config:
     kind = facts.word("rope.scaling.type")
     n_ctx = facts.count("context_length")
     if factors:
-        # Llama 3's own rule is in the file only as the factors that it comes to: the same for all lengths.
+        # Of Llama 3's own rule the file has only the resulting factors: the same for all lengths.
         short = factors.get("rope_factors_short.weight") or factors.get("rope_freqs.weight")
         long = factors.get("rope_factors_long.weight") or short
         if short is None:
@@ -233,11 +233,13 @@ def _scaled(facts: Facts, theta: float, factors: Mapping[str, Sequence[float]]) 
             "factor": facts.number("rope.scaling.factor"),
             "original_max_position_embeddings": facts.count("rope.scaling.original_context_length", n_ctx),
         }
-    raise ImportRefused(f"the file scales its positions by {quoted(kind)}: none, linear, yarn and longrope are read")
+    raise ImportRefused(
+        f"the file scales its positions by {quote_word(kind)}: none, linear, yarn and longrope are read"
+    )
 
 
 def _sizes(facts: Facts) -> Config:
-    """What decoders with rotary positions share."""
+    """Make the part of a config that decoders with rotary positions share."""
     n_heads, d_model = facts.count("attention.head_count"), facts.count("embedding_length")
     d_head = facts.count("attention.key_length", d_model // n_heads or 1)
     if facts.count("attention.value_length", d_head) != d_head:
@@ -257,7 +259,7 @@ def _rms(facts: Facts) -> Config:
     return _sizes(facts) | {"rms_norm_eps": facts.number("attention.layer_norm_rms_epsilon")}
 
 
-def _windowed(facts: Facts) -> Config:
+def _sliding_window(facts: Facts) -> Config:
     window = facts.count("attention.sliding_window", 0) if facts.has("attention.sliding_window") else None
     return {"sliding_window": window}
 
@@ -268,11 +270,11 @@ def _llama(facts: Facts) -> Config:
 
 
 def _mistral(facts: Facts) -> Config:
-    return _rms(facts) | _windowed(facts)
+    return _rms(facts) | _sliding_window(facts)
 
 
 def _phi3(facts: Facts) -> Config:
-    return _rms(facts) | _windowed(facts) | {"pad_token_id": None}
+    return _rms(facts) | _sliding_window(facts) | {"pad_token_id": None}
 
 
 def _gemma2(facts: Facts) -> Config:
@@ -288,16 +290,16 @@ def _gemma3(facts: Facts) -> Config:
 
 
 def _gemma(facts: Facts, *, layers_of_27b: int, every: int) -> Config:
-    """`every`: each so-many-th layer sees all positions, the others a window."""
+    """Make a Gemma's config; `every`: each so-many-th layer sees all positions, the others a window."""
     config = _rms(facts)
     n_layers = config["num_hidden_layers"]
-    # The file does not say what scores are divided by; llama.cpp goes by the number of layers.
+    # The file does not hold the scores' divisor; llama.cpp chooses it by the number of layers.
     share = config["hidden_size"] // config["num_attention_heads"]
     scale = share if n_layers == layers_of_27b else config["head_dim"]
     said = facts.places("attention.sliding_window_pattern")
     local = said if isinstance(said, list) else [(i + 1) % (said or every) != 0 for i in range(n_layers)]
     kinds = ["sliding_attention" if is_local else "full_attention" for is_local in local]
-    return config | _windowed(facts) | {"query_pre_attn_scalar": scale, "layer_types": kinds}
+    return config | _sliding_window(facts) | {"query_pre_attn_scalar": scale, "layer_types": kinds}
 
 
 def _starcoder2(facts: Facts) -> Config:
@@ -341,7 +343,7 @@ AROUND = {
     "ffn_norm": "pre_feedforward_layernorm",
     "post_ffw_norm": "post_feedforward_layernorm",
 }
-"""Of Gemma 2 and 3, which have norms before and after."""
+"""Names in Gemma 2 and 3, which have norms before and after."""
 NORMS = frozenset({"output_norm", "attn_norm", *AROUND, *QK_NORMS})
 PAIRS = {"attn_q": "num_attention_heads", "attn_k": "num_key_value_heads"}
 
@@ -353,7 +355,7 @@ def _decoder(
 
 
 MISTRAL = _decoder("MistralForCausalLM", _mistral, paired=PAIRS)
-"""To llama.cpp a Llama."""
+"""llama.cpp's word for it is Llama's."""
 GEMMA3 = _decoder("Gemma3ForCausalLM", _gemma3, ATTENTION | AROUND | GATED | QK_NORMS, lifted=NORMS)
 LAYOUTS = {
     "llama": _decoder("LlamaForCausalLM", _llama, paired=PAIRS),
@@ -389,4 +391,4 @@ LAYOUTS = {
         split=frozenset(QK_NORMS),
     ),
 }
-"""By llama.cpp's word for the family."""
+"""Layouts by llama.cpp's word for the family."""

@@ -1,4 +1,4 @@
-"""What is taken from transformers' own reader of GGUF, a private module that any release may change: blocks and pieces.
+"""Blocks and pieces by transformers' own reader of GGUF, a private module that any release may change.
 
 The one file that knows it (run tests/models/importing/gguf first when transformers is upgraded). Only what turns bytes
 into numbers and pieces into a tokenizer is taken: its reader of headers believes every count, its loader holds the whole
@@ -19,11 +19,11 @@ IDS = {kind.name: id_ for id_, kind in KINDS.items()}
 
 
 class Levels(NamedTuple):
-    """Where a block keeps which level each number is at."""
+    """The bytes of a block that hold each number's level."""
 
     first: int
     last: int
-    """Its bytes from the first to before the last; what else is in a block says how far levels are apart."""
+    """Bytes from `first` to before `last`; the rest of a block holds the distance of levels."""
     most: int
     """The level of bytes with all bits set, above that of bytes with none."""
 
@@ -38,21 +38,21 @@ LEVELS = {
     "Q6_K": Levels(0, 192, 63),
     "Q3_K": Levels(0, 96, 7),
 }
-"""Of the kinds whose levels are evenly spaced."""
+"""Levels of each kind whose levels are evenly spaced."""
 PLACES_OF_DIGITS = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"}
-"""llama.cpp's words for ways to cut texts in which every digit stands alone, which the library has not."""
+"""llama.cpp's words for pre-tokenizers that split every digit off, which the library does not support."""
 
 
-def unpack(raw: UInt8[Tensor, " bytes"], tensor: Packed) -> Float32[Tensor, "rows columns"]:
-    """The numbers of some of a tensor's rows from their bytes, float32."""
+def unpack_rows(raw: UInt8[Tensor, " bytes"], tensor: Packed) -> Float32[Tensor, "rows columns"]:
+    """Unpack the numbers of some of a tensor's rows from their bytes, float32."""
     columns = tensor.shape[-1]
     if tensor.kind.name in PLAIN:
         return raw.view(PLAIN[tensor.kind.name]).float().reshape(-1, columns)
-    return _dequantized(raw, tensor.kind.name).reshape(-1, columns)
+    return _dequantize(raw, tensor.kind.name).reshape(-1, columns)
 
 
 def step_sizes(raw: UInt8[Tensor, " bytes"], tensor: Packed) -> Float32[Tensor, "rows columns"] | None:
-    """How far the levels of each number's block are apart; None where they are not evenly spaced, 0 where all are kept."""
+    """Compute the distance of the levels of each number's block; None if levels are uneven, 0 if numbers are exact."""
     name, columns = tensor.kind.name, tensor.shape[-1]
     if name in PLAIN:
         return torch.zeros(len(raw) // tensor.row_bytes, columns)
@@ -63,12 +63,12 @@ def step_sizes(raw: UInt8[Tensor, " bytes"], tensor: Packed) -> Float32[Tensor, 
     for byte in (0, 255):
         blocks = raw.reshape(-1, tensor.kind.bytes).clone()
         blocks[:, first:last] = byte
-        ends.append(_dequantized(blocks.reshape(-1), name))
+        ends.append(_dequantize(blocks.reshape(-1), name))
     return ((ends[1] - ends[0]) / most).abs_().reshape(-1, columns)
 
 
 def tokenizer_of(facts: dict[str, Any]) -> str:
-    """A file's tokenizer as a `tokenizer.json`; ImportRefused if there is none, or none that can be made."""
+    """Convert a file's tokenizer to a `tokenizer.json`; ImportRefused if there is none, or it cannot be converted."""
     from transformers.integrations.gguf import gguf_tokenizer_mapping as library
 
     pieces = facts.get("tokenizer.ggml.tokens")
@@ -94,7 +94,7 @@ def _cut_digits(tokenizer: Any) -> None:
     )
 
 
-def _dequantized(raw: UInt8[Tensor, " bytes"], kind: str) -> Float32[Tensor, " numbers"]:
+def _dequantize(raw: UInt8[Tensor, " bytes"], kind: str) -> Float32[Tensor, " numbers"]:
     from transformers.integrations.gguf.dequant import dequantize
 
     numbers: Float32[Tensor, " numbers"] = dequantize(raw, IDS[kind])

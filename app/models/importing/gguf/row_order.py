@@ -1,7 +1,7 @@
-"""Whether the rows of queries and keys stand as the model needs them: what the loss of an English sentence says of it.
+"""A check of the order of queries' and keys' rows, by the loss of an English sentence.
 
 llama.cpp keeps those rows in another order than transformers, and nothing in a file says whether its writer did: an
-import's own checks compare the same weights with themselves. A model that has learnt English knows: wrong rows cost
+import's own checks compare the same weights with themselves. A model that has learnt English tells: wrong rows cost
 SmolLM2-135M 0.9 nats a token. Both ways run here side by side, a layer at a time. Of models that have learnt no English,
 or nothing yet, it says nothing.
 """
@@ -15,7 +15,7 @@ from jaxtyping import Float32, Int64
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from app.models.importing.allowance import bytes_allowed, confine
+from app.models.importing.allowance import bytes_allowed, limit_memory
 from app.models.importing.alone import explain_failure, whole_config
 from app.models.importing.folder.checkpoint import Checkpoint
 from app.models.importing.folder.families import architecture_of
@@ -27,14 +27,14 @@ SENTENCE = (
     "gone by."
 )
 LEARNT = 0.6
-"""The loss of a model that has learnt English, at most, as a share of that of guessing any token."""
+"""Largest loss of a model that has learnt English, as a share of that of guessing any token."""
 ROWS = 4096
-"""Tokens whose scores are taken at a time."""
+"""Tokens scored at a time."""
 
 
 def refuse_other_rows(checkpoint: Checkpoint) -> None:
-    """ImportRefused if a Llama's rows, as they are now, read English worse than in the order that its file had."""
-    with confine(bytes_allowed(checkpoint.tensors)), torch.inference_mode():
+    """Raise ImportRefused if a Llama's rows, as they are now, give a higher loss than in the file's order."""
+    with limit_memory(bytes_allowed(checkpoint.tensors)), torch.inference_mode():
         try:
             now, before = losses_of(checkpoint)
         except RuntimeError as error:  # weights that do not fit the config
@@ -49,7 +49,7 @@ def refuse_other_rows(checkpoint: Checkpoint) -> None:
 
 
 def losses_of(checkpoint: Checkpoint) -> tuple[float, float]:
-    """Nats a token of the sentence with the rows as they are, and as neighbouring pairs, which llama.cpp keeps."""
+    """Compute the sentence's loss in nats a token, with rows as they are and as llama.cpp's neighbouring pairs."""
     config = whole_config(checkpoint, architecture_of(checkpoint.config))
     ids = torch.tensor(Tokenizer.from_str(checkpoint.tokenizer.decode("utf-8")).encode(SENTENCE).ids)
     ids = ids[ids < config.vocab_size]
@@ -72,7 +72,7 @@ def losses_of(checkpoint: Checkpoint) -> tuple[float, float]:
 
 
 class _Layer:
-    """A layer of the model, through which the weights of each pass in turn; nothing is copied."""
+    """A layer of the model whose weights are replaced by those of each layer in turn, without copies."""
 
     def __init__(self, checkpoint: Checkpoint, config: Any, n: int) -> None:
         import transformers
@@ -90,7 +90,7 @@ class _Layer:
     def run(
         self, layer: int, now: Float32[Tensor, "1 pos d_model"], before: Float32[Tensor, "1 pos d_model"]
     ) -> list[Float32[Tensor, "1 pos d_model"]]:
-        """What that layer makes of the two streams, its rows as they are and in pairs."""
+        """Run that layer on the two streams, with its rows as they are and in pairs."""
         prefix = f"model.layers.{layer}."
         state = {
             tensor.name.removeprefix(prefix): read_tensor(self._checkpoint, tensor).float()
@@ -99,25 +99,25 @@ class _Layer:
         }
         heads = {"q": self._config.num_attention_heads, "k": self._config.num_key_value_heads}
         names = {f"self_attn.{kind}_proj.{part}": n for kind, n in heads.items() for part in ("weight", "bias")}
-        in_pairs = state | {name: _paired(state[name], n) for name, n in names.items() if name in state}
-        return [self._ran(state, now), self._ran(in_pairs, before)]
+        in_pairs = state | {name: _pair_rows(state[name], n) for name, n in names.items() if name in state}
+        return [self._run_one(state, now), self._run_one(in_pairs, before)]
 
-    def _ran(self, state: dict[str, Tensor], stream: Tensor) -> Tensor:
+    def _run_one(self, state: dict[str, Tensor], stream: Tensor) -> Tensor:
         self._layer.load_state_dict(state, assign=True)
         out = self._layer(stream, attention_mask=self._mask, position_embeddings=self._turns)
         found: Tensor = out[0] if isinstance(out, tuple) else out
         return found
 
 
-def _paired(rows: Float32[Tensor, "rows *columns"], n_heads: int) -> Float32[Tensor, "rows *columns"]:
-    """Rows whose halves stand one after the other, in pairs."""
+def _pair_rows(rows: Float32[Tensor, "rows *columns"], n_heads: int) -> Float32[Tensor, "rows *columns"]:
+    """Put rows whose halves follow each other in pairs."""
     return rows.reshape(n_heads, 2, -1, *rows.shape[1:]).transpose(1, 2).reshape(rows.shape)
 
 
 def _losses(
     checkpoint: Checkpoint, final: Float32[Tensor, "ways pos d_model"], ids: Int64[Tensor, " pos"]
 ) -> list[float]:
-    """Of each way, over all tokens but the first."""
+    """Compute the loss of each way, over all tokens but the first."""
     names = {tensor.name for tensor in checkpoint.tensors}
     unembedding = checkpoint.tensor("lm_head.weight" if "lm_head.weight" in names else "model.embed_tokens.weight")
     total = torch.full(final.shape[:2], -math.inf)

@@ -1,4 +1,4 @@
-"""How far apart the levels are that quantised weights were rounded to: one number for each head and matrix.
+"""Step sizes of quantised weights, the distances between their levels: one number for each head and matrix.
 
 A number that is rounded to levels `step` apart is off by up to half of it, evenly: its variance is `step^2 / 12`. What is
 kept is the root mean square of the steps of all numbers of a head, or of a matrix that belongs to none. Knows where in
@@ -29,31 +29,31 @@ MATRICES = {
     "ffn_gate": "mlp.W_gate",
     "ffn_down": "mlp.W_out",
 }
-"""By llama.cpp's name for it."""
+"""Names in weights, by llama.cpp's name."""
 
 
 @dataclass
 class _Squares:
-    """Mean squares of a tensor's rows so far, and for each of its columns the sums of those that were read together."""
+    """Mean squares of a tensor's rows so far, and sums by column of rows read at a time."""
 
     rows: list[Float64[Tensor, " rows"]] = field(default_factory=list)
     columns: list[Float64[Tensor, " columns"]] = field(default_factory=list)
 
 
 class StepSizes:
-    """Gathered while a model's tensors are read."""
+    """Step sizes, collected while a model's tensors are read."""
 
     def __init__(self, n_heads: int, n_kv_heads: int, *, is_fused: bool) -> None:
-        """`is_fused`: the gates stand above what they gate, in one tensor."""
+        """Start without steps; `is_fused`: one tensor holds the gates above what they gate."""
         self._is_fused = is_fused
         self._heads = {"attn_q": n_heads, "attn_k": n_kv_heads, "attn_v": n_kv_heads, "attn_output": n_heads}
         self._squares: dict[tuple[str, str], _Squares] = defaultdict(_Squares)
-        """By what stands before a matrix's name in weights, and llama.cpp's name for it."""
+        """Squares by the prefix of a matrix's name in weights, and llama.cpp's name for it."""
         self._uneven: set[tuple[str, str]] = set()
         self._kinds: dict[tuple[str, str], str] = {}
 
     def add(self, raw: UInt8[Tensor, " bytes"], tensor: Packed) -> None:
-        """Take note of a tensor's next rows, as they are stored."""
+        """Add a tensor's next rows, as they are stored."""
         inside = IN_LAYER.fullmatch(tensor.name)
         key = (f"blocks.{inside[1]}.", inside[2]) if inside else ("", tensor.name.removesuffix(".weight"))
         if len(tensor.shape) != 2 or key in self._uneven:
@@ -68,7 +68,7 @@ class StepSizes:
         self._squares[key].columns.append(squares.sum(dim=0))
 
     def by_matrix(self) -> dict[str, list[float]]:
-        """Root mean square step of each head, or of the matrix, by the matrix's name in weights; none where uneven."""
+        """Compute the root mean square step of each head, or of the matrix, by name in weights; none where uneven."""
         found: dict[str, list[float]] = {}
         for (where, name), squares in self._squares.items():
             rows = torch.cat(squares.rows)
@@ -86,7 +86,7 @@ class StepSizes:
         return found
 
     def kinds(self) -> dict[str, str]:
-        """What each matrix is stored as, by its name in weights."""
+        """Return the kind that each matrix is stored as, by its name in weights."""
         return {
             f"{where}{MATRICES[part]}": kind
             for (where, name), kind in self._kinds.items()
@@ -95,13 +95,13 @@ class StepSizes:
         }
 
     def _names(self, name: str) -> tuple[str, ...]:
-        """llama.cpp's names for the matrices that a tensor holds one below the other."""
+        """Return llama.cpp's names for the matrices that a tensor holds one below the other."""
         if name == "attn_qkv":
             return "attn_q", "attn_k", "attn_v"
         return ("ffn_gate", "ffn_up") if name == "ffn_up" and self._is_fused else (name,)
 
     def _parts(self, name: str, rows: Float64[Tensor, " rows"]) -> list[tuple[str, Float64[Tensor, " _"]]]:
-        """The matrices that a tensor holds one below the other, and the rows of each."""
+        """Split a tensor's rows into the matrices that it holds one below the other."""
         names = self._names(name)
         if len(names) == 1:
             return [(name, rows)]

@@ -1,4 +1,4 @@
-"""A GGUF file as a checkpoint's folder for as long as an import needs it, in the folder of weights.
+"""A GGUF file unpacked into a checkpoint's folder for the time of an import, in the folder of weights.
 
 What a killed import leaves behind is cleared by the next one of the same file, or by `store gc`. Knows no torch: the
 libraries that unpack are imported when there is something to do.
@@ -12,7 +12,7 @@ from pathlib import Path
 from app.models.credit import Credit, gguf_credit
 from app.models.importing.gguf.header import GgufHeader, read_gguf_header
 from app.models.importing.gguf.layouts import layout_of
-from app.models.importing.staging import staged
+from app.models.importing.staging import open_staging
 from app.models.manifest import Quantisation, file_sum
 from app.models.origin import stamps_of
 from app.models.refusal import ImportRefused
@@ -22,28 +22,30 @@ LONGEST_NAME = 80
 
 @dataclass(frozen=True)
 class Unpacked:
-    """What a file holds, unpacked."""
+    """The unpacked folder and the facts of its file."""
 
     folder: Path
     quantisation: Quantisation | None
     sum: str
     """SHA-256 of the file."""
     name: str | None
-    """As the file has it; None if it has none that can be shown."""
+    """The model's name in the file; None if it has none that can be shown."""
     has_pairs: bool
-    """Rows of its queries and keys were put into another order."""
+    """The rows of its queries and keys were reordered."""
     credit: Credit
-    """What its header says."""
+    """The credit in its header."""
 
 
 @contextmanager
-def unpacked(path: Path, weights: Path, report: Callable[[str, int, int], None]) -> Iterator[Unpacked]:
-    """Unpack the file into a folder in `weights`, which is gone afterwards; ImportRefused if it cannot be read."""
+def unpack_gguf(path: Path, weights: Path, report: Callable[[str, int, int], None]) -> Iterator[Unpacked]:
+    """Unpack the file into a folder in `weights`, removed afterwards; ImportRefused if it cannot be read."""
     report("reading the GGUF file", 0, 0)
     header = read_gguf_header(path)
     layout = layout_of(header)  # refused before the whole of it is read
     stamps, sum_ = stamps_of(path), file_sum(path)
-    with staged(weights, f"gguf-{sum_}", lambda: report("another import of this file is running", 0, 0)) as staging:
+    with open_staging(
+        weights, f"gguf-{sum_}", lambda: report("another import of this file is running", 0, 0)
+    ) as staging:
         try:
             for left in staging.folder.iterdir():
                 left.unlink()
@@ -54,19 +56,19 @@ def unpacked(path: Path, weights: Path, report: Callable[[str, int, int], None])
                 report("unpacking the GGUF file", done, total)
 
             quantisation = convert_gguf(path, header, staging.folder, told)
-            # Stamps that proved nothing at first, since the file was new, may be sound ones by now.
+            # Stamps that were no proof at first, since the file was new, may be valid by now.
             is_same = stamps == stamps_of(path) if stamps else file_sum(path) == sum_
             if not is_same:
                 raise ImportRefused(
                     f"{path.name} was changed while it was read: import it again when nothing writes to it"
                 )
             yield Unpacked(
-                staging.folder, quantisation, sum_, _name_in(header), bool(layout.paired), gguf_credit(header.facts)
+                staging.folder, quantisation, sum_, _read_name(header), bool(layout.paired), gguf_credit(header.facts)
             )
         finally:
             staging.discard()
 
 
-def _name_in(header: GgufHeader) -> str | None:
+def _read_name(header: GgufHeader) -> str | None:
     name = header.facts.get("general.name")
     return name if isinstance(name, str) and name.isprintable() and 0 < len(name) <= LONGEST_NAME else None

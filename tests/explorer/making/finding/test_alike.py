@@ -6,18 +6,18 @@ from app.explorer.layout import SHARED_SIDES, SPAN_SIDES
 from app.explorer.library import Library
 from app.explorer.making.context import Bench
 from app.explorer.making.finding.alike import compare_spans
-from app.explorer.making.subjects import subject
+from app.explorer.making.subjects import read_subject
 from app.explorer.making.tables import Tables
 from app.models.catalog import Catalog
 from app.store.artifacts import ArtifactStore
-from tests.explorer.steps import ended
+from tests.explorer.steps import run_steps
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 def test_they_are_what_the_spans_of_dense_matrices_share(bench_of, family):
     bench = bench_of(family, "folded")
     manifest, slug = bench.model.manifest, bench.model.header.slug
-    arrays, _ = ended(compare_spans(bench))
+    arrays, _ = run_steps(compare_spans(bench))
     per_group = manifest.n_heads // manifest.n_kv_heads
     for side in SPAN_SIDES:
         circuit, is_left = ("ov" if side in {"read", "write"} else "qk"), side in {"read", "query"}
@@ -25,7 +25,9 @@ def test_they_are_what_the_spans_of_dense_matrices_share(bench_of, family):
         spans = []
         for layer in range(manifest.n_layers):
             for head in range(0, manifest.n_heads, step):
-                product = ended(subject(bench, parse(f"{slug}/L{layer}/H{head}/{circuit}"))).product.dense().numpy()
+                product = (
+                    run_steps(read_subject(bench, parse(f"{slug}/L{layer}/H{head}/{circuit}"))).product.dense().numpy()
+                )
                 U, s, Vh = np.linalg.svd(product)
                 rank = int((s > 1e-6 * s[0]).sum())
                 spans.append(U[:, :rank].T if is_left else Vh[:rank])
@@ -41,7 +43,7 @@ def test_heads_of_a_group_have_one_span(bench_of):
     assert per_group > 1
     spans = []
     for head in range(per_group):
-        product = ended(subject(bench, parse(f"{slug}/L1/H{head}/ov"))).product.dense().numpy()
+        product = run_steps(read_subject(bench, parse(f"{slug}/L1/H{head}/ov"))).product.dense().numpy()
         U, s, _ = np.linalg.svd(product)
         spans.append(U[:, : int((s > 1e-6 * s[0]).sum())])
     for other in spans[1:]:
@@ -56,7 +58,7 @@ def smollm2(smollm2_data):
 
 @pytest.mark.smollm2
 def test_a_real_model_has_the_heads_that_were_found_by_hand(smollm2):
-    arrays, _ = ended(compare_spans(smollm2))
+    arrays, _ = run_steps(compare_spans(smollm2))
     assert arrays["write"][9 * 23 + 2, 9 * 24 + 4] == pytest.approx(41.6, abs=0.05)
     assert arrays["read"][3 * 23, 3 * 24 + 1] == pytest.approx(38.9, abs=0.05)
     assert arrays["query"][9 * 23 + 1, 9 * 23 + 7] == pytest.approx(30.7, abs=0.05)

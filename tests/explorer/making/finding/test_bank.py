@@ -6,18 +6,18 @@ import pytest
 from app.core.address import KINDS, Address, parse
 from app.core.judging.rays import HEADLINE
 from app.explorer import recipes
-from app.explorer.bank import STREAM, count_rows, places_of
-from app.explorer.layout import BANK_ENDS, BANK_TOKENS, PREFIXES
+from app.explorer.bank import STREAM_SIDES, count_rows, places_of
+from app.explorer.layout import BANK_ENDS, BANK_TOKENS, SIDE_PREFIXES
 from app.explorer.library import Library
 from app.explorer.making.context import Bench
-from app.explorer.making.decompositions import decomposition
+from app.explorer.making.decompositions import decompose_matrix
 from app.explorer.making.finding import bank as module
-from app.explorer.making.finding.bank import gather, gather_neurons
-from app.explorer.making.subjects import subject
+from app.explorer.making.finding.bank import build_bank_part, build_neuron_part
+from app.explorer.making.subjects import read_subject
 from app.explorer.making.tables import Tables
 from app.models.catalog import Catalog
 from app.store.artifacts import ArtifactStore
-from tests.explorer.steps import ended
+from tests.explorer.steps import run_steps
 
 CASES = [("gpt2", "folded"), ("gpt2", "raw"), ("llama", "folded")]
 
@@ -48,11 +48,11 @@ def known(bench, table):
 @pytest.mark.parametrize(("family", "processing"), CASES)
 def test_vectors_are_those_of_the_matrix_up_to_sign(bench_at, family, processing, layer):
     bench = bench_at(family, processing)
-    arrays, _ = ended(gather(bench, layer))
+    arrays, _ = run_steps(build_bank_part(bench, layer))
     for place in places_of(bench.model, layer, processing):
-        product = ended(subject(bench, place)).product
+        product = run_steps(read_subject(bench, place)).product
         U, s, Vh = np.linalg.svd(product.dense().numpy(), full_matrices=False)
-        for side, _ in STREAM[place.kind]:
+        for side, _ in STREAM_SIDES[place.kind]:
             own = rows_of(arrays, place, side)
             exact = (U.T, Vh)[side]
             n = len(own)
@@ -71,10 +71,10 @@ def test_vectors_are_those_of_the_matrix_up_to_sign(bench_at, family, processing
 @pytest.mark.parametrize(("family", "processing"), CASES)
 def test_both_sides_of_a_direction_have_the_signs_of_the_product(bench_at, family, processing):
     bench = bench_at(family, processing)
-    arrays, _ = ended(gather(bench, 0))
+    arrays, _ = run_steps(build_bank_part(bench, 0))
     for place in places_of(bench.model, 0, processing):
         if place.circuit is not None:
-            dense = ended(subject(bench, place)).product.dense().numpy()
+            dense = run_steps(read_subject(bench, place)).product.dense().numpy()
             left, right = (arrays["vectors"][rows_of(arrays, place, side)] for side in (0, 1))
             made = (left @ dense * right).sum(axis=1)
             np.testing.assert_allclose(made, arrays["strength"][rows_of(arrays, place, 0)], rtol=1e-3, atol=1e-4)
@@ -84,7 +84,7 @@ def test_both_sides_of_a_direction_have_the_signs_of_the_product(bench_at, famil
 def test_spread_and_tokens_are_those_of_every_score(bench_at, oracle_of, family, processing):
     bench, oracle = bench_at(family, processing), oracle_of(family)
     ids_known = np.flatnonzero(bench.model.vocabulary.known)
-    for arrays, _ in (ended(gather(bench, 0)), ended(gather_neurons(bench, 1))):
+    for arrays, _ in (run_steps(build_bank_part(bench, 0)), run_steps(build_neuron_part(bench, 1))):
         for code, end in enumerate(BANK_ENDS):
             own = arrays["end"] == code
             if not own.any():
@@ -102,7 +102,7 @@ def test_spread_and_tokens_are_those_of_every_score(bench_at, oracle_of, family,
 
 
 def test_rows_stand_by_end_kind_head_index_and_side(bench_at):
-    arrays, _ = ended(gather(bench_at("llama", "folded"), 1))
+    arrays, _ = run_steps(build_bank_part(bench_at("llama", "folded"), 1))
     keys = [*zip(*(arrays[name].tolist() for name in ("end", "kind", "head", "index", "side")), strict=True)]
     assert keys == sorted(set(keys))
     assert set(arrays["end"]) == {0, 1}
@@ -113,19 +113,19 @@ def test_what_artifacts_say_is_taken_from_them(bench_at, monkeypatch, family):
     """Ids, signs and judgements are theirs, and nothing is read out again."""
     bench = bench_at(family, "folded")
     for layer in (0, None):
-        read, _ = ended(gather(bench, layer))
+        read, _ = run_steps(build_bank_part(bench, layer))
         kept = {}
         for place in places_of(bench.model, layer, "folded"):
             recipe = recipes.decomposition(bench.model, place.in_basis("svd"), "folded", {})
-            arrays, facts = ended(decomposition(bench, place.in_basis("svd"), {}))
+            arrays, facts = run_steps(decompose_matrix(bench, place.in_basis("svd"), {}))
             bench.store.write(recipe, arrays, facts)
             kept[place] = arrays
         with monkeypatch.context() as patch:
             patch.setattr(module, "read_into", None)
-            found, _ = ended(gather(bench, layer))
+            found, _ = run_steps(build_bank_part(bench, layer))
         for place, arrays in kept.items():
-            for side, _ in STREAM[place.kind]:
-                own, prefix = rows_of(found, place, side), PREFIXES[side]
+            for side, _ in STREAM_SIDES[place.kind]:
+                own, prefix = rows_of(found, place, side), SIDE_PREFIXES[side]
                 for ray, end in enumerate(("top", "bottom")):
                     np.testing.assert_array_equal(
                         found["ids"][own, ray], arrays[f"{prefix}_{end}_ids"][:, :BANK_TOKENS]
@@ -145,12 +145,12 @@ def test_what_artifacts_say_is_taken_from_them(bench_at, monkeypatch, family):
 def test_vectors_have_the_signs_that_they_were_read_with(bench_at):
     """Where rounding has turned a direction over since."""
     bench = bench_at("gpt2", "folded")
-    expected, _ = ended(gather(bench, 0))
+    expected, _ = run_steps(build_bank_part(bench, 0))
     for place in places_of(bench.model, 0, "folded"):
-        arrays, facts = ended(decomposition(bench, place.in_basis("svd"), {}))
+        arrays, facts = run_steps(decompose_matrix(bench, place.in_basis("svd"), {}))
         turned = {name: arrays[_turned(name)] for name in arrays}
         bench.store.write(recipes.decomposition(bench.model, place.in_basis("svd"), "folded", {}), turned, facts)
-    found, _ = ended(gather(bench, 0))
+    found, _ = run_steps(build_bank_part(bench, 0))
     np.testing.assert_array_equal(found["vectors"], -expected["vectors"])
     np.testing.assert_array_equal(found["ids"], expected["ids"][:, ::-1])
 
@@ -162,12 +162,12 @@ def _turned(name):
 @pytest.mark.parametrize(("family", "processing"), CASES)
 def test_neurons_are_the_weights_at_unit_length(bench_at, oracle_of, family, processing):
     bench = bench_at(family, processing)
-    arrays, _ = ended(gather_neurons(bench, 1))
+    arrays, _ = run_steps(build_neuron_part(bench, 1))
     assert np.isnan(arrays["z"]).all()
     assert np.isnan(arrays["p"]).all()
     for kind in bench.model.header.layer_kinds:
         samples = oracle_of(family).dense(kind, processing).samples
-        ((side, _),) = STREAM[kind]
+        ((side, _),) = STREAM_SIDES[kind]
         own = rows_of(arrays, Address("m").at_layer(1).at(kind), side)
         norms = np.linalg.norm(samples, axis=1)
         assert sorted(arrays["unit"][own].tolist()) == [*range(len(samples))]
@@ -180,21 +180,21 @@ def test_neurons_are_the_weights_at_unit_length(bench_at, oracle_of, family, pro
 
 def test_a_neurons_row_is_the_direction_of_its_page(bench_at):
     bench = bench_at("llama", "folded")
-    arrays, _ = ended(gather_neurons(bench, 1))
+    arrays, _ = run_steps(build_neuron_part(bench, 1))
     for kind in bench.model.header.layer_kinds:
         place = Address("llama").at_layer(1).at(kind)
-        page, _ = ended(decomposition(bench, place.in_basis("neuron"), {}))
-        side = STREAM[kind][0][0]
+        page, _ = run_steps(decompose_matrix(bench, place.in_basis("neuron"), {}))
+        side = STREAM_SIDES[kind][0][0]
         own = rows_of(arrays, place, side)
         np.testing.assert_array_equal(arrays["unit"][own], page["unit"])
-        np.testing.assert_array_equal(arrays["ids"][own, 0], page[f"{PREFIXES[side]}_top_ids"][:, :BANK_TOKENS])
+        np.testing.assert_array_equal(arrays["ids"][own, 0], page[f"{SIDE_PREFIXES[side]}_top_ids"][:, :BANK_TOKENS])
 
 
 def test_a_model_of_many_vectors_keeps_halves(bench_at, monkeypatch):
     bench = bench_at("gpt2", "folded")
-    whole, _ = ended(gather(bench, 0))
+    whole, _ = run_steps(build_bank_part(bench, 0))
     monkeypatch.setattr("app.explorer.bank.WHOLE_FLOATS_BYTES", 1_000)
-    halved, _ = ended(gather(bench, 0))
+    halved, _ = run_steps(build_bank_part(bench, 0))
     assert "vectors" not in halved
     assert halved["halves"].dtype == np.float16
     np.testing.assert_array_equal(halved["halves"], whole["vectors"].astype(np.float16))
@@ -205,7 +205,7 @@ def test_smollm2s_quotation_is_written_and_read_again(smollm2_data, tmp_path):
     """The anchors of the trial: L24H1.ov.0 beside two heads four layers later, and beside what the MLP avoids."""
     model = Library(Catalog(smollm2_data)).model("smollm2")
     bench = Bench(Tables("cpu"), model, "folded", ArtifactStore(tmp_path, 10**9))
-    layers = {layer: ended(gather(bench, layer))[0] for layer in (24, 27, 28)}
+    layers = {layer: run_steps(build_bank_part(bench, layer))[0] for layer in (24, 27, 28)}
 
     def vector(path, side, index):
         place = parse(f"smollm2/{path}")

@@ -7,23 +7,23 @@ from app.core.address import parse
 from app.explorer.layout import COMPOSED
 from app.explorer.library import Library
 from app.explorer.making.context import Bench
-from app.explorer.making.finding.composition import compose
-from app.explorer.making.subjects import subject
+from app.explorer.making.finding.composition import score_composition
+from app.explorer.making.subjects import read_subject
 from app.explorer.making.tables import Tables
 from app.models.catalog import Catalog
 from app.store.artifacts import ArtifactStore
-from tests.explorer.steps import ended
+from tests.explorer.steps import run_steps
 
 
 def dense(bench, slug, layer, head, circuit):
-    return ended(subject(bench, parse(f"{slug}/L{layer}/H{head}/{circuit}"))).product.dense().numpy()
+    return run_steps(read_subject(bench, parse(f"{slug}/L{layer}/H{head}/{circuit}"))).product.dense().numpy()
 
 
 @pytest.mark.parametrize(("family", "processing"), [("gpt2", "folded"), ("llama", "folded"), ("llama", "raw")])
 def test_every_pair_is_its_dense_product(bench_of, family, processing):
     bench = bench_of(family, processing)
     slug, n_heads = bench.model.header.slug, bench.model.manifest.n_heads
-    cs = ended(compose(bench))[0]["cs"]
+    cs = run_steps(score_composition(bench))[0]["cs"]
     ov = {(layer, head): dense(bench, slug, layer, head, "ov") for layer in (0, 1) for head in range(n_heads)}
     qk = {place: dense(bench, slug, *place, "qk") for place in ov}
     for (layer, head), written in ov.items():
@@ -44,7 +44,7 @@ def test_they_are_the_librarys_of_folded_weights(bench_of, gpt2_folder):
 
     bridge = TransformerBridge.boot_transformers(str(gpt2_folder), device="cpu")
     bridge.enable_compatibility_mode()
-    cs = ended(compose(bench_of("gpt2", "folded")))[0]["cs"]
+    cs = run_steps(score_composition(bench_of("gpt2", "folded")))[0]["cs"]
     n_heads, d_model = 4, 32
     for kind in COMPOSED:
         library = bridge.all_composition_scores(kind.upper()).scores.detach().numpy()
@@ -60,7 +60,7 @@ def smollm2(smollm2_data):
 
 @pytest.mark.smollm2
 def test_a_real_model_has_the_pairs_that_were_found_by_hand(smollm2):
-    arrays, _ = ended(compose(smollm2))
+    arrays, _ = run_steps(score_composition(smollm2))
     anchors = {
         "q": {((16, 6), (19, 0)): 3.20, ((2, 0), (3, 5)): 3.14},
         "k": {((17, 8), (18, 7)): 4.32},

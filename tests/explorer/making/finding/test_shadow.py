@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from app.explorer.bank import count_at
+from app.explorer.bank import count_directions
 from app.explorer.making.finding import shadow as module
-from app.explorer.making.finding.shadow import cast_shadow
-from tests.explorer.steps import ended
+from app.explorer.making.finding.shadow import read_shadow
+from tests.explorer.steps import run_steps
 
 
 @pytest.mark.parametrize("end", ["read", "write"])
@@ -15,13 +15,13 @@ def test_random_directions_are_read_as_every_score_says(bench_of, oracle_of, mon
     monkeypatch.setattr(
         torch, "randn", lambda *shape, kept=torch.randn, **how: drawn.append(kept(*shape, **how)) or drawn[-1]
     )
-    monkeypatch.setattr(module, "AT_ONCE", 50)
-    ids = ended(cast_shadow(bench, end))[0]["ids"]
+    monkeypatch.setattr(module, "DIRECTIONS_AT_ONCE", 50)
+    ids = run_steps(read_shadow(bench, end))[0]["ids"]
     vectors = torch.cat(drawn).double().numpy()
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     known = np.flatnonzero(bench.model.vocabulary.known)
     scores = vectors @ oracle_of("gpt2").table(end, "folded")[known].T
-    assert ids.shape == (count_at(bench.model, "folded", end) // 3, 2, 20)
+    assert ids.shape == (count_directions(bench.model, "folded", end) // 3, 2, 20)
     for ray, sign in ((0, 1), (1, -1)):
         shown = np.take_along_axis(sign * scores, np.searchsorted(known, ids[:, ray]), axis=1)
         np.testing.assert_allclose(shown, -np.sort(-sign * scores, axis=1)[:, :20], atol=2e-5 * np.abs(scores).max())
@@ -29,6 +29,6 @@ def test_random_directions_are_read_as_every_score_says(bench_of, oracle_of, mon
 
 def test_they_are_the_same_ones_each_time_and_others_at_the_other_end(bench_of):
     bench = bench_of("gpt2", "folded")
-    one, again, other = (ended(cast_shadow(bench, end))[0]["ids"] for end in ("write", "write", "read"))
+    one, again, other = (run_steps(read_shadow(bench, end))[0]["ids"] for end in ("write", "write", "read"))
     np.testing.assert_array_equal(one, again)
     assert not (one[:20] == other[:20]).all()

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from app.explorer.making.finding.tokens import take_tokens
-from app.explorer.reading.finding.origins import open_origins
+from app.explorer.making.finding.tokens import compute_token_parts
+from app.explorer.reading.finding.origins import open_own_vectors
 from tests.explorer.banks import build_bank
-from tests.explorer.steps import ended
+from tests.explorer.steps import run_steps
 
 
 @pytest.mark.parametrize(("family", "processing"), [("gpt2", "folded"), ("gpt2", "raw"), ("llama", "folded")])
@@ -14,7 +14,7 @@ def test_every_token_has_its_own_vector_again(seen_of, bench_of, family, process
     bench = bench_of(family, processing)
     rng = np.random.default_rng(0)
     for end in ("read", "write"):
-        origins = open_origins(r, model, processing, end)
+        origins = open_own_vectors(r, model, processing, end)
         table = bench.tables.table(model, processing, end)
         vectors = rng.standard_normal((3, model.header.d_model)).astype(np.float32)
         scores = origins.scores(vectors)
@@ -25,13 +25,13 @@ def test_every_token_has_its_own_vector_again(seen_of, bench_of, family, process
         for at in (0, 7, len(ids) - 1):
             np.testing.assert_allclose(origins.vector(int(ids[at])), table.vectors[at].numpy(), atol=1e-5)
             centred = table.vectors[at].double() - table.vectors.double().mean(dim=0)
-            np.testing.assert_allclose(origins.centred(int(ids[at])), centred.numpy(), atol=1e-5)
+            np.testing.assert_allclose(origins.centred_vector(int(ids[at])), centred.numpy(), atol=1e-5)
         assert origins.variance == pytest.approx(table.vectors.double().var(dim=0, correction=0).sum().item(), rel=1e-6)
 
 
 def test_lengths_are_of_the_rows_as_stored(seen_of, bench_of):
     bench = bench_of("gpt2", "folded")
-    arrays, _ = ended(take_tokens(bench, "read"))
+    arrays, _ = run_steps(compute_token_parts(bench, "read"))
     W_E = bench.model.weights().embeddings().W_E
     known = bench.model.vocabulary.known
     np.testing.assert_allclose(arrays["length"][known], W_E.norm(dim=1).numpy()[known], rtol=1e-5)

@@ -5,22 +5,22 @@ import pytest
 
 from app.explorer import bank, layout
 from app.explorer.making.finding import words as module
-from app.explorer.making.finding.words import count_removed, take_words
-from app.explorer.making.judging.controls import take_control
-from tests.explorer.steps import ended
+from app.explorer.making.finding.words import compute_words, count_removed
+from app.explorer.making.judging.controls import make_control
+from tests.explorer.steps import run_steps
 
 
 @pytest.mark.parametrize(("end", "processing"), [("read", "folded"), ("write", "folded"), ("read", "raw")])
 def test_they_are_tokens_without_the_mean_and_the_first_components(bench_of, oracle_of, end, processing):
     bench = bench_of("gpt2", processing)
     table = oracle_of("gpt2").table(end, processing)
-    trained = ended(take_control(bench, end))[0]["trained"]
+    trained = run_steps(make_control(bench, end))[0]["trained"]
     centred = table[trained] - table[trained].mean(axis=0)
     components = np.linalg.svd(centred, full_matrices=False)[2][:1]  # d_model 32: one
     expected = np.zeros((len(trained), table.shape[1]))
     rest = centred - centred @ components.T @ components
     expected[trained] = rest / np.linalg.norm(rest, axis=1, keepdims=True)
-    (unit,) = ended(take_words(bench, end, 0))[0].values()
+    (unit,) = run_steps(compute_words(bench, end, 0))[0].values()
     np.testing.assert_allclose(unit[: len(expected)], expected[: len(unit)], atol=1e-4)
     assert len(unit) == bench.model.header.d_vocab
     assert not unit[~bench.model.vocabulary.known].any()
@@ -28,11 +28,11 @@ def test_they_are_tokens_without_the_mean_and_the_first_components(bench_of, ora
 
 def test_a_vocabulary_is_shared_out_in_parts(bench_of, monkeypatch):
     bench = bench_of("gpt2", "folded")
-    whole = ended(take_words(bench, "write", 0))[0]["unit"]
+    whole = run_steps(compute_words(bench, "write", 0))[0]["unit"]
     for room in (bank, module, layout):
         monkeypatch.setattr(room, "WORDS_PART", 100, raising=False)
-    assert bank.n_word_parts(bench.model) == 4
-    parts = [ended(take_words(bench, "write", part))[0]["unit"] for part in range(4)]
+    assert bank.count_word_parts(bench.model) == 4
+    parts = [run_steps(compute_words(bench, "write", part))[0]["unit"] for part in range(4)]
     np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-6)
 
 
@@ -42,7 +42,7 @@ def test_a_component_is_taken_out_for_32_dimensions():
 
 def test_a_large_table_is_kept_in_halves(bench_of, monkeypatch):
     bench = bench_of("gpt2", "folded")
-    whole = ended(take_words(bench, "write", 0))[0]["unit"]
+    whole = run_steps(compute_words(bench, "write", 0))[0]["unit"]
     monkeypatch.setattr(bank, "WORDS_BYTES", 1_000)
-    (halves,) = ended(take_words(bench, "write", 0))[0].values()
+    (halves,) = run_steps(compute_words(bench, "write", 0))[0].values()
     np.testing.assert_array_equal(halves, whole.astype(np.float16))

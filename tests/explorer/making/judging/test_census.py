@@ -8,7 +8,7 @@ from app.core.judging.restriction import random_neurons
 from app.core.judging.significance import BINS, HIGH, LOW
 from app.core.matrix import NEURON, WRITE, Matrix
 from app.explorer import groups, recipes
-from app.explorer.groups import DRAWS, GROUPS, HEADS, SEED, SPAN, TURNED, WEIGHTED
+from app.explorer.groups import DRAWS, GROUPS, SEED, SPAN, SPAN_HEADS, SPAN_VECTORS, WEIGHTED
 from app.explorer.making.context import Bench
 from app.explorer.making.judging import census
 from app.explorer.making.tables import Tables
@@ -20,7 +20,7 @@ from app.jobs.precompute import precompute
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import Task
 from tests.explorer.dense import D_HEAD, D_MODEL, N_HEADS
-from tests.explorer.steps import ended
+from tests.explorer.steps import run_steps
 
 N_TOKENS, KEPT, LAYER = 300, 50, 1
 
@@ -83,7 +83,7 @@ def rows(bench_of):
         if processing not in kept:
             bench = bench_of("gpt2", processing)
             kept[processing] = tuple(
-                ended(steps)[0] for steps in (census.count_layer(bench, LAYER), census.count_ends(bench))
+                run_steps(steps)[0] for steps in (census.count_layer(bench, LAYER), census.count_ends(bench))
             )
         return kept[processing]
 
@@ -139,16 +139,16 @@ def test_principal_components_are_those_about_the_mean(rows, oracle_of, processi
 @pytest.mark.parametrize("processing", PROCESSINGS)
 def test_random_vectors_lie_in_the_spans_of_their_matrices(bench_of, rows, oracle_of, processing):
     bench, oracle, arrays = bench_of("gpt2", processing), oracle_of("gpt2"), rows(processing)[0]
-    drawn = {(each.group, each.part): each.vectors.numpy() for each in ended(census._of_layer(bench, LAYER))}
+    drawn = {(each.group, each.part): each.vectors.numpy() for each in run_steps(census._draw_from_layer(bench, LAYER))}
     heads = sorted({part for group, part in drawn if group.endswith("-span")})
-    assert (len(heads), set(heads) < set(range(N_HEADS))) == (HEADS, True)
+    assert (len(heads), set(heads) < set(range(N_HEADS))) == (SPAN_HEADS, True)
     tables = {end: oracle.table(end, processing) for end in ("read", "write")}
     for head in range(N_HEADS):
         ov, bilinear = oracle.ov(LAYER, head, processing == "folded"), qk(oracle, head, processing)
         sides = {"ov-read": ov.T, "ov-write": ov, "qk-query": bilinear.T, "qk-key": bilinear}
         for group, matrix in sides.items():
             Vh = np.linalg.svd(matrix)[2]
-            for ending, count in ((SPAN, TURNED if head in heads else 0), (WEIGHTED, DRAWS)):
+            for ending, count in ((SPAN, SPAN_VECTORS if head in heads else 0), (WEIGHTED, DRAWS)):
                 vectors = drawn.get((group + ending, head), np.zeros((0, D_MODEL)))
                 assert len(vectors) == count
                 inside = vectors @ Vh[:D_HEAD].T
@@ -171,10 +171,18 @@ def test_random_vectors_lie_in_the_spans_of_their_matrices(bench_of, rows, oracl
 
 def test_no_two_matrices_have_the_same_draw(bench_of):
     drawn = [
-        each for each in ended(census._of_layer(bench_of("gpt2", "folded"), LAYER)) if not each.group.endswith("-cut")
+        each
+        for each in run_steps(census._draw_from_layer(bench_of("gpt2", "folded"), LAYER))
+        if not each.group.endswith("-cut")
     ]
-    again = [each for each in ended(census._of_layer(bench_of("gpt2", "folded"), 0)) if not each.group.endswith("-cut")]
-    seeds = {census._seed(layer, each.part, each.group) for layer, own in ((LAYER, drawn), (0, again)) for each in own}
+    again = [
+        each
+        for each in run_steps(census._draw_from_layer(bench_of("gpt2", "folded"), 0))
+        if not each.group.endswith("-cut")
+    ]
+    seeds = {
+        census._seed_for(layer, each.part, each.group) for layer, own in ((LAYER, drawn), (0, again)) for each in own
+    }
     assert len(seeds) == len(drawn) + len(again)
 
 
@@ -182,7 +190,7 @@ def test_no_two_matrices_have_the_same_draw(bench_of):
 def test_every_matrix_is_counted_once(rows, processing):
     arrays, ends = rows(processing)
     sizes = dict.fromkeys(("qk-query", "qk-key", "ov-read", "ov-write"), N_HEADS)
-    sizes |= {f"{group}-span": HEADS for group in sizes} | {f"{group}-weighted": N_HEADS for group in sizes}
+    sizes |= {f"{group}-span": SPAN_HEADS for group in sizes} | {f"{group}-weighted": N_HEADS for group in sizes}
     sizes |= {"mlp-in": 1, "mlp-out": 1, "mlp-in-cut": DRAWS, "mlp-out-cut": DRAWS}
     sizes |= {"mlp-in-weighted": 1, "mlp-out-weighted": 1}
     # As stored, the unembedding of this model is its embedding.
@@ -214,21 +222,21 @@ def test_what_was_computed_before_is_taken_and_says_the_same(fresh_data, explore
     list(precompute(store, Tables("cpu"), model, task))
     assert not store.exists(recipes.census_part(model, LAYER, "folded")), "the unembedding was not asked for"
     bench = Bench(Tables("cpu"), model, "folded", store)
-    for again in ("_together", "subject"):
+    for again in ("_count_side", "read_subject"):
         monkeypatch.setattr(census, again, lambda *_: pytest.fail("taken apart again"))
-    again = ended(census.count_layer(bench, LAYER))[0]
+    again = run_steps(census.count_layer(bench, LAYER))[0]
     for name, values in rows("folded")[0].items():
         np.testing.assert_allclose(again[name], values, rtol=0, atol=1e-3 if name in "zp" else 0)
 
 
 def test_one_seed_gives_one_census(rows, bench_of):
-    again = ended(census.count_layer(bench_of("gpt2", "folded"), LAYER))[0]
+    again = run_steps(census.count_layer(bench_of("gpt2", "folded"), LAYER))[0]
     assert all(np.array_equal(again[name], values, equal_nan=True) for name, values in rows("folded")[0].items())
 
 
 def test_it_says_how_far_it_is(bench_of):
     said = []
-    ended(census.count_layer(bench_of("gpt2", "folded"), LAYER), said)
+    run_steps(census.count_layer(bench_of("gpt2", "folded"), LAYER), said)
     assert all(0 <= done <= total for done, total in said)
     assert [done / total for done, total in said] == sorted(done / total for done, total in said)
     assert said[-1][0] > 0.8 * said[-1][1]
@@ -245,7 +253,7 @@ def test_it_says_how_far_it_is(bench_of):
 def test_families_have_the_matrices_that_they_have(relatives, family, groups):
     model = relatives.library.model(family)
     bench = Bench(Tables("cpu"), model, "raw", relatives.store)
-    arrays, ends = ended(census.count_layer(bench, 0))[0], ended(census.count_ends(bench))[0]
+    arrays, ends = run_steps(census.count_layer(bench, 0))[0], run_steps(census.count_ends(bench))[0]
     heads = {"qk-query", "qk-key", "ov-read", "ov-write"}
     heads |= {f"{group}-span" for group in heads} | {f"{group}-weighted" for group in heads}
     groups |= {f"{group}-weighted" for group in groups if not group.endswith("-cut")}
@@ -256,7 +264,7 @@ def test_families_have_the_matrices_that_they_have(relatives, family, groups):
 
 def test_the_order_is_batch_work(explorer):
     model = explorer.library.model("tiny")
-    parts = [orders.census_part(model, layer, "raw") for layer in (None, 0, 1)]
+    parts = [orders.order_census_part(model, layer, "raw") for layer in (None, 0, 1)]
     assert {cost_of(part.recipe, ()) for part in parts} == {"batch"}
     assert [part.recipe.subject for part in parts] == ["census", "L0/census", "L1/census"]
     assert len({part.recipe.hash for part in parts}) == 3

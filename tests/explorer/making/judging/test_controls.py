@@ -17,7 +17,7 @@ from app.explorer.layout import CONTROL_DIRECTIONS, CONTROL_SHOWN, CONTROL_TOKEN
 from app.explorer.library import Library
 from app.explorer.making.context import Bench
 from app.explorer.making.judging import controls
-from app.explorer.making.judging.controls import control
+from app.explorer.making.judging.controls import load_control
 from app.explorer.making.tables import Tables
 from app.explorer.recipes import CONTROL_SEED
 from app.models.catalog import Catalog
@@ -45,7 +45,7 @@ def fresh(seen_of, tmp_path):
 @pytest.fixture
 def few(monkeypatch):
     """Models of 97 tokens may have a control."""
-    monkeypatch.setattr(controls, "LEAST_TOKENS", 60)
+    monkeypatch.setattr(controls, "MIN_TOKENS", 60)
 
 
 def random_directions():
@@ -140,7 +140,7 @@ class Words:
 @pytest.mark.parametrize("processing", ["raw", "folded"])
 def test_a_control_is_what_random_directions_read(fresh, oracle_of, end, processing):
     bench = fresh(processing)
-    found, kept = control(bench, end), run(controls.take_control(bench, end))[0]
+    found, kept = load_control(bench, end), run(controls.make_control(bench, end))[0]
     table, vectors = oracle_of("gpt2").table(end, processing), random_directions()[:LOOKED_AT]
     ids = top_tokens(vectors, table, np.arange(N_KNOWN))
     np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], ids[..., :CONTROL_TOKENS])
@@ -172,12 +172,12 @@ def demo_words(demo_bench):
 def embedded(bench):
     """The model's tokens, and which of them are trained."""
     table = bench.model.weights().embeddings().W_E.double().numpy()
-    return table, np.flatnonzero(run(controls.take_control(bench, "write"))[0]["trained"])
+    return table, np.flatnonzero(run(controls.make_control(bench, "write"))[0]["trained"])
 
 
 def test_forms_are_counted_once_and_compared_word_by_word(demo_bench, demo_words):
     """A word in all its spellings fills half of a ray, what is no word half of another, and of one nearly all."""
-    judge, (table, trained) = control(demo_bench, "write").judge, embedded(demo_bench)
+    judge, (table, trained) = load_control(demo_bench, "write").judge, embedded(demo_bench)
     of_form = {}
     for id_ in trained.tolist():
         of_form.setdefault(demo_words.words[id_], []).append(id_)
@@ -190,7 +190,7 @@ def test_forms_are_counted_once_and_compared_word_by_word(demo_bench, demo_words
     ):
         ray[draw.permutation(50)[:n]] = draw.permutation(among)[:n]
     ids = np.array(rays, np.int32).reshape(3, 2, 50)
-    found, own = controls.measured(judge, ids), units(table, trained)
+    found, own = controls.measure_rays(judge, ids), units(table, trained)
     for place, tokens in zip(np.ndindex(3, 2), rays, strict=True):
         for name, value in demo_words.told(own, tokens).items():
             assert found[name][place] == pytest.approx(np.array(value), abs=1e-3, nan_ok=True), name
@@ -203,7 +203,7 @@ def test_forms_are_counted_once_and_compared_word_by_word(demo_bench, demo_words
 def test_a_control_has_the_forms_of_random_rays(fresh, oracle_of):
     bench = fresh("raw")
     table, words = oracle_of("gpt2").table("write", "raw"), Words(texts_of(bench.model.vocabulary))
-    found, own = control(bench, "write"), units(table, np.arange(N_KNOWN))
+    found, own = load_control(bench, "write"), units(table, np.arange(N_KNOWN))
     ids = top_tokens(random_directions()[:LOOKED_AT], table, np.arange(N_KNOWN))
     for place in np.ndindex(LOOKED_AT, 2):
         told = words.told(own, ids[place])
@@ -214,11 +214,13 @@ def test_a_control_has_the_forms_of_random_rays(fresh, oracle_of):
 
 def test_it_is_computed_once_kept_and_found_again(fresh, monkeypatch):
     bench, measured = fresh("folded"), []
-    monkeypatch.setattr(controls, "_measured", lambda *words, own=controls._measured: measured.append(0) or own(*words))
-    first = control(bench, "write")
-    assert control(bench, "write") is first
-    assert control(bench, "read") is control(bench, "query") is control(bench, "key") is not first
-    again = control(replace(bench, tables=Tables("cpu")), "write")
+    monkeypatch.setattr(
+        controls, "_measure_random", lambda *words, own=controls._measure_random: measured.append(0) or own(*words)
+    )
+    first = load_control(bench, "write")
+    assert load_control(bench, "write") is first
+    assert load_control(bench, "read") is load_control(bench, "query") is load_control(bench, "key") is not first
+    again = load_control(replace(bench, tables=Tables("cpu")), "write")
     np.testing.assert_array_equal(again.coherence, first.coherence)
     np.testing.assert_array_equal(again.judge.words.units.numpy(), first.judge.words.units.numpy())
     assert len(measured) == 2
@@ -228,14 +230,14 @@ def test_it_is_computed_once_kept_and_found_again(fresh, monkeypatch):
 
 def test_as_stored_a_tied_model_has_one_control(fresh):
     bench = fresh("raw")
-    assert control(bench, "write") is control(bench, "read")
+    assert load_control(bench, "write") is load_control(bench, "read")
 
 
 def test_a_control_that_is_held_may_outlive_its_file(fresh, tmp_path):
     bench = fresh("folded")
-    held = control(bench, "write")
+    held = load_control(bench, "write")
     emptied = replace(bench, store=ArtifactStore(tmp_path / "other", 10**9))
-    arrays, facts = run(controls.take_control(emptied, "write"))
+    arrays, facts = run(controls.make_control(emptied, "write"))
     np.testing.assert_array_equal(arrays["coherence"], held.coherence)
     assert facts == {"trained": N_KNOWN}
 
@@ -245,11 +247,11 @@ def test_a_control_that_is_held_may_outlive_its_file(fresh, tmp_path):
 )
 @pytest.mark.parametrize("whole_first", [True, False])
 def test_each_filter_has_its_own(fresh, oracle_of, monkeypatch, selection, whole_first):
-    monkeypatch.setattr(controls, "LEAST_TOKENS", 20)
+    monkeypatch.setattr(controls, "MIN_TOKENS", 20)
     bench = fresh("folded", selection)
     if whole_first:
-        whole = control(replace(bench, selection=EVERY), "write")
-    found, kept = control(bench, "write"), run(controls.take_control(bench, "write"))[0]
+        whole = load_control(replace(bench, selection=EVERY), "write")
+    found, kept = load_control(bench, "write"), run(controls.make_control(bench, "write"))[0]
     ids = found.judge.table.ids.numpy()
     rules = {
         "starts": lambda entry: entry.text[0] == " " and entry.text[1:2].isalpha(),
@@ -266,7 +268,7 @@ def test_each_filter_has_its_own(fresh, oracle_of, monkeypatch, selection, whole
     alike = coherences(table, np.arange(N_KNOWN), expected.reshape(-1, expected.shape[2]))
     np.testing.assert_allclose(found.coherence[:LOOKED_AT], alike.reshape(LOOKED_AT, 2, 3), atol=1e-3)
     if whole_first:
-        assert found is not control(replace(bench, selection=EVERY), "write") is whole
+        assert found is not load_control(replace(bench, selection=EVERY), "write") is whole
 
 
 @pytest.mark.parametrize("frequent", [0, 150])
@@ -275,9 +277,9 @@ def test_cosines_have_a_control_of_their_own(fresh, oracle_of, frequent, whole_f
     """Of tokens of unit length, which share another mean, and other components."""
     bench = fresh("raw", Selection(frequent=frequent, readout="cosine"))
     if whole_first:
-        whole = control(replace(bench, selection=Selection(readout="cosine")), "write")
-        control(replace(bench, selection=EVERY), "write")
-    found, kept = control(bench, "write"), run(controls.take_control(bench, "write"))[0]
+        whole = load_control(replace(bench, selection=Selection(readout="cosine")), "write")
+        load_control(replace(bench, selection=EVERY), "write")
+    found, kept = load_control(bench, "write"), run(controls.make_control(bench, "write"))[0]
     table, ids = oracle_of("gpt2").table("write", "raw")[:N_KNOWN], np.arange(frequent, N_KNOWN)
     table = table / np.linalg.norm(table, axis=1, keepdims=True)
     expected = top_tokens(random_directions()[:LOOKED_AT], table, ids)
@@ -286,7 +288,7 @@ def test_cosines_have_a_control_of_their_own(fresh, oracle_of, frequent, whole_f
     np.testing.assert_allclose(found.coherence[:LOOKED_AT], alike.reshape(LOOKED_AT, 2, 3), atol=1e-3)
     if whole_first:
         assert (found is whole) == (frequent == 0)
-    dot = control(replace(bench, selection=Selection(frequent=frequent)), "write")
+    dot = load_control(replace(bench, selection=Selection(frequent=frequent)), "write")
     assert np.abs(dot.coherence[:LOOKED_AT] - found.coherence[:LOOKED_AT]).max() > 0.01
 
 
@@ -305,7 +307,7 @@ def collapsed(bench, monkeypatch, n):
 def test_tokens_that_were_never_trained_are_passed_over(fresh, monkeypatch):
     bench = fresh("raw")
     table = collapsed(bench, monkeypatch, 60)
-    found, (kept, facts) = control(bench, "write"), run(controls.take_control(bench, "write"))
+    found, (kept, facts) = load_control(bench, "write"), run(controls.make_control(bench, "write"))
     assert facts == {"trained": N_KNOWN - 60}
     assert kept["trained"].sum() == N_KNOWN - 60
     assert (kept["ids"] >= N_KNOWN - 60).any()  # they are still read out
@@ -331,7 +333,7 @@ def test_tokens_that_were_never_trained_are_passed_over(fresh, monkeypatch):
 def test_plain_leaves_them_out_of_the_table(fresh, monkeypatch):
     bench = fresh("raw", Selection(plain=True))
     collapsed(bench, monkeypatch, 60)
-    ids = control(bench, "write").judge.table.ids
+    ids = load_control(bench, "write").judge.table.ids
     assert ids.tolist() == list(range(1, N_KNOWN - 60))  # 0 is <|endoftext|>
 
 
@@ -341,10 +343,10 @@ def test_what_a_control_found_out_of_tokens_is_not_found_out_again(fresh, monkey
     bench = fresh("raw", Selection(plain=True, readout=readout))
     collapsed(bench, monkeypatch, 60)
     for whole in {EVERY, Selection(readout=readout)}:
-        assert control(replace(bench, selection=whole), "write") is not None
+        assert load_control(replace(bench, selection=whole), "write") is not None
     monkeypatch.setattr(collapse, "is_trained", None)
     for again in (bench, replace(bench, tables=Tables("cpu"))):
-        assert control(again, "write").judge.table.ids.tolist() == list(range(1, N_KNOWN - 60))
+        assert load_control(again, "write").judge.table.ids.tolist() == list(range(1, N_KNOWN - 60))
 
 
 @pytest.mark.parametrize(("selection", "n_steps"), [(EVERY, 4), (Selection(frequent=100), 2)])
@@ -352,19 +354,19 @@ def test_it_gives_way_between_its_parts(fresh, selection, n_steps):
     """Of a filter there are fewer, once what all filters share is there."""
     bench = fresh("raw", selection)
     if selection:
-        control(replace(bench, selection=EVERY), "read")
-    assert len(list(controls.take_control(bench, "read"))) == n_steps
-    assert len(list(controls.take_control(bench, "read"))) == 0
+        load_control(replace(bench, selection=EVERY), "read")
+    assert len(list(controls.make_control(bench, "read"))) == n_steps
+    assert len(list(controls.make_control(bench, "read"))) == 0
 
 
 def test_too_few_trained_tokens_make_no_control(fresh, monkeypatch):
     bench = fresh("raw")
     collapsed(bench, monkeypatch, 201)
-    assert control(bench, "write") is None
-    arrays, facts = run(controls.take_control(bench, "write"))
+    assert load_control(bench, "write") is None
+    arrays, facts = run(controls.make_control(bench, "write"))
     assert "coherence" not in arrays
     assert facts["trained"] == N_KNOWN - 201
-    assert control(replace(bench, tables=Tables("cpu")), "write") is None  # found again
+    assert load_control(replace(bench, tables=Tables("cpu")), "write") is None  # found again
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1])
@@ -374,19 +376,19 @@ def test_tokens_that_are_all_equal_make_no_control(fresh, monkeypatch, value):
     equal = torch.full_like(embeddings.W_E, value)
     changed = replace(embeddings, W_E=equal, W_U=equal.T)
     monkeypatch.setattr(type(bench.model.weights()), "embeddings", lambda _: changed)
-    assert control(bench, "write") is None
+    assert load_control(bench, "write") is None
 
 
 def test_a_small_vocabulary_makes_none(fresh):
-    assert control(fresh("raw", family="llama"), "read") is None
-    assert control(fresh("raw", Selection(frequent=250)), "read") is None
+    assert load_control(fresh("raw", family="llama"), "read") is None
+    assert load_control(fresh("raw", Selection(frequent=250)), "read") is None
 
 
 @pytest.mark.usefixtures("few")
 def test_padding_is_in_no_control(fresh):
     bench = fresh("folded", family="llama")
-    assert len(control(bench, "write").judge.table.ids) == 97
-    kept = run(controls.take_control(bench, "write"))[0]
+    assert len(load_control(bench, "write").judge.table.ids) == 97
+    kept = run(controls.make_control(bench, "write"))[0]
     assert kept["ids"].max() == 96
     assert kept["trained"].tolist() == [True] * 97 + [False] * 3
 
@@ -394,14 +396,14 @@ def test_padding_is_in_no_control(fresh):
 @pytest.mark.usefixtures("few")
 def test_an_encoder_is_judged_by_what_its_embedding_says(fresh, oracle_of):
     bench = fresh("raw", family="bert")
-    found = control(bench, "write")
-    kept = run(controls.take_control(bench, "write"))[0]
+    found = load_control(bench, "write")
+    kept = run(controls.make_control(bench, "write"))[0]
     table = oracle_of("bert").table("write", "raw")
     ids = top_tokens(random_directions()[:LOOKED_AT], table, np.arange(97))
     np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], ids[..., :CONTROL_TOKENS])
     expected = coherences(table, np.arange(97), ids.reshape(-1, 50)).reshape(LOOKED_AT, 2, 3)
     np.testing.assert_allclose(found.coherence[:LOOKED_AT], expected, atol=1e-3)
-    np.testing.assert_array_equal(control(bench, "read").coherence, found.coherence)
+    np.testing.assert_array_equal(load_control(bench, "read").coherence, found.coherence)
 
 
 def test_recipes_differ_where_controls_do(fresh):

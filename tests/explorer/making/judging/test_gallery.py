@@ -6,21 +6,21 @@ import pytest
 from app.core.address import CIRCUITS, KINDS, Address
 from app.core.basis import BASES
 from app.core.judging.rays import ALPHA, HEADLINE, READINGS
-from app.core.measuring.turns import turns
+from app.core.measuring.turns import predict_turns
 from app.explorer import recipes
 from app.explorer.inventory import places_of
-from app.explorer.layout import GALLERY_TOKENS, LABELS, PREFIXES
+from app.explorer.layout import GALLERY_TOKENS, LABELS, SIDE_PREFIXES
 from app.explorer.making.context import Bench
-from app.explorer.making.decompositions import decomposition
+from app.explorer.making.decompositions import decompose_matrix
 from app.explorer.making.judging import controls, gallery
-from app.explorer.making.judging.gallery import label_of
-from app.explorer.making.subjects import subject
+from app.explorer.making.judging.gallery import label_ray
+from app.explorer.making.subjects import read_subject
 from app.explorer.making.tables import Tables
 from app.explorer.recipes import GALLERY_DIRECTIONS, GLITCHES
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import ArtifactStore
 from tests.explorer.planted import PLANTED, SPELT
-from tests.explorer.steps import ended
+from tests.explorer.steps import run_steps
 
 READ_SIDES = {"ov": 2, "qk": 2}
 """Sides that are the residual stream; one for any other matrix."""
@@ -44,13 +44,13 @@ def rows_of(arrays, kind, head, label):
 
 @pytest.mark.parametrize(("layer", "kind", "head", "label", "tokens"), PLANTED)
 def test_planted_rays_are_found_under_their_label(planted, bench_at, layer, kind, head, label, tokens):
-    arrays, facts = ended(gallery.gather(bench_at(planted, "planted"), layer))
+    arrays, facts = run_steps(gallery.build_gallery(bench_at(planted, "planted"), layer))
     assert facts == {"judged": True}
     side = "left" if kind == "mlp-in" else "right"
     own = rows_of(arrays, kind, head, label)
     assert len(own)
     assert set(arrays[f"{side}_ids"][own[0]].tolist()) <= set(tokens)
-    assert (arrays["side"][own[0]], arrays["index"][own[0]]) == (PREFIXES.index(side), 0)
+    assert (arrays["side"][own[0]], arrays["index"][own[0]]) == (SIDE_PREFIXES.index(side), 0)
     other_labels = set(LABELS) - {label}
     for other in other_labels:
         shown = arrays[f"{side}_ids"][rows_of(arrays, kind, head, other)]
@@ -66,7 +66,7 @@ def test_planted_rays_are_found_under_their_label(planted, bench_at, layer, kind
 
 
 def test_all_that_is_readable_is_kept_the_best_first_and_few_glitches(planted, bench_at):
-    arrays, _ = ended(gallery.gather(bench_at(planted, "planted"), 1))
+    arrays, _ = run_steps(gallery.build_gallery(bench_at(planted, "planted"), 1))
     for kind in ("ov", "qk", "mlp-in", "mlp-out"):
         for head in range(4) if kind in CIRCUITS else (-1,):
             for label in LABELS:
@@ -84,16 +84,16 @@ def test_all_that_is_readable_is_kept_the_best_first_and_few_glitches(planted, b
 
 def test_what_the_store_has_and_what_is_computed_in_little_give_the_same(planted, bench_at, tmp_path):
     bench = bench_at(planted, "planted")
-    little, _ = ended(gallery.gather(bench, 0))
+    little, _ = run_steps(gallery.build_gallery(bench, 0))
     assert not list(bench.store.root.rglob("L0/*/*/*.safetensors"))  # nothing is kept of it
     whole = Bench(bench.tables, bench.model, "folded", ArtifactStore(tmp_path / "whole", 10**9))
     read = []
     for place in places_of(bench.model.header, 0, bench.processing):
         recipe = recipes.decomposition(bench.model, place, "folded", {})
-        whole.store.write(recipe, *ended(decomposition(whole, place, {})))
+        whole.store.write(recipe, *run_steps(decompose_matrix(whole, place, {})))
         read.append(place)
     assert len(read) == 4 * 2 + 2
-    assert_same(ended(gallery.gather(whole, 0))[0], little)
+    assert_same(run_steps(gallery.build_gallery(whole, 0))[0], little)
 
 
 def assert_same(one, other):
@@ -106,18 +106,18 @@ def test_stored_matrices_are_not_taken_apart_again(planted, bench_at, monkeypatc
     bench = bench_at(planted, "planted")
     for place in places_of(bench.model.header, None, bench.processing):
         recipe = recipes.decomposition(bench.model, place, "folded", {})
-        bench.store.write(recipe, *ended(decomposition(bench, place, {})))
-    monkeypatch.setattr(gallery, "subject", None)
-    assert len(ended(gallery.gather(bench, None))[0]["every_p"])
+        bench.store.write(recipe, *run_steps(decompose_matrix(bench, place, {})))
+    monkeypatch.setattr(gallery, "read_subject", None)
+    assert len(run_steps(gallery.build_gallery(bench, None))[0]["every_p"])
 
 
 def test_the_numbers_are_those_of_every_ray_that_was_looked_at(planted, bench_at):
     """Against the matrices' own artifacts, ray by ray."""
     bench = bench_at(planted, "planted")
-    arrays, _ = ended(gallery.gather(bench, 1))
+    arrays, _ = run_steps(gallery.build_gallery(bench, 1))
     every, shares = [], np.zeros((4, 2))
     for place in places_of(bench.model.header, 1, bench.processing):
-        own = ended(decomposition(bench, place, {}))[0]
+        own = run_steps(decompose_matrix(bench, place, {}))[0]
         p = [own[f"{side}_p"][:8, :, HEADLINE] for side in ("left", "right") if f"{side}_p" in own]
         known = [value for value in np.concatenate(p).flatten().tolist() if value == value]
         every += known
@@ -140,7 +140,7 @@ OF_A_LAYER = {"gpt2": {"mlp-in", "mlp-out"}, "llama": {"mlp-in", "mlp-gate", "ml
 
 @pytest.mark.parametrize(("family", "processing"), ENDS)
 def test_every_matrix_of_any_family_is_looked_at(seen_of, bench_at, monkeypatch, family, processing):
-    monkeypatch.setattr(controls, "LEAST_TOKENS", 60)  # these vocabularies have 97 tokens
+    monkeypatch.setattr(controls, "MIN_TOKENS", 60)  # these vocabularies have 97 tokens
     monkeypatch.setattr(controls, "CONTROL_DIRECTIONS", 100)
     r, slug = seen_of(family)
     bench = bench_at(r, slug, processing)
@@ -148,7 +148,7 @@ def test_every_matrix_of_any_family_is_looked_at(seen_of, bench_at, monkeypatch,
     for layer, kinds in zip((1, None), expected, strict=True):
         assert {place.kind for place in places_of(bench.model.header, layer, bench.processing)} - set(CIRCUITS) == kinds
         n_heads = 0 if layer is None else 4
-        arrays, facts = ended(gallery.gather(bench, layer))
+        arrays, facts = run_steps(gallery.build_gallery(bench, layer))
         assert facts == {"judged": True}
         assert len(arrays["every_p"]) == (n_heads * 4 + len(kinds)) * 8 * 2
 
@@ -156,8 +156,8 @@ def test_every_matrix_of_any_family_is_looked_at(seen_of, bench_at, monkeypatch,
 @pytest.mark.parametrize(("family", "layer"), [("llama", 0), ("bert", None)])
 def test_without_a_control_nothing_is_taken_apart(seen_of, bench_at, monkeypatch, family, layer):
     r, slug = seen_of(family)
-    monkeypatch.setattr(gallery, "_looked_at", None)
-    arrays, facts = ended(gallery.gather(bench_at(r, slug, "raw"), layer))
+    monkeypatch.setattr(gallery, "_summarise_matrices", None)
+    arrays, facts = run_steps(gallery.build_gallery(bench_at(r, slug, "raw"), layer))
     assert facts == {"judged": False}
     assert {len(arrays[name]) for name in arrays if name != "readable"} == {0}
     assert arrays["left_ids"].shape == (0, GALLERY_TOKENS)
@@ -165,11 +165,11 @@ def test_without_a_control_nothing_is_taken_apart(seen_of, bench_at, monkeypatch
 
 def test_a_matrix_without_directions_has_no_rays(bench_of):
     from app.core.address import parse
-    from app.explorer.making.judging.gallery import Looked, kept
+    from app.explorer.making.judging.gallery import JudgedMatrix, gallery_arrays
 
     empty = {name: np.zeros((0, 2, 3), np.float32) for name in ("left_p", "left_z")}
-    looked = Looked(parse("tiny/L0/H0/ov"), empty | {"index": np.zeros(0, np.int32)})
-    arrays, _ = kept(bench_of("gpt2", "raw"), [looked], is_judged=True)
+    looked = JudgedMatrix(parse("tiny/L0/H0/ov"), empty | {"index": np.zeros(0, np.int32)})
+    arrays, _ = gallery_arrays(bench_of("gpt2", "raw"), [looked], is_judged=True)
     assert len(arrays["label"]) == len(arrays["every_p"]) == 0
     assert not arrays["readable"].any()
 
@@ -179,18 +179,18 @@ def test_labels(gpt2_folder):
     by_text = {vocabulary.entry(id_).text: id_ for id_ in range(300)}
     words = [by_text[word] for word in (" that", " with", " his", " her")]
     letters = [by_text[letter] for letter in "abcd"]
-    assert label_of(vocabulary, words, 0.005) == "notable"
-    assert label_of(vocabulary, words, 0.01) is None
-    assert label_of(vocabulary, letters, 0.5) is None
-    assert label_of(vocabulary, words + letters, 0.005) == "notable"  # half of them is not most
-    assert label_of(vocabulary, words[:3] + letters, 0.005) == "frequency"
-    assert label_of(vocabulary, list(range(6)), 0.005) == "frequency"  # 304 // 50 ids
-    assert label_of(vocabulary, words, float("nan")) == "glitch"
+    assert label_ray(vocabulary, words, 0.005) == "notable"
+    assert label_ray(vocabulary, words, 0.01) is None
+    assert label_ray(vocabulary, letters, 0.5) is None
+    assert label_ray(vocabulary, words + letters, 0.005) == "notable"  # half of them is not most
+    assert label_ray(vocabulary, words[:3] + letters, 0.005) == "frequency"
+    assert label_ray(vocabulary, list(range(6)), 0.005) == "frequency"  # 304 // 50 ids
+    assert label_ray(vocabulary, words, float("nan")) == "glitch"
 
 
 @pytest.mark.parametrize("label", LABELS)
 def test_a_ray_is_kept_on_each_side_where_it_is_readable_and_a_glitch_once(label):
-    looked = gallery.Looked(Address("tiny"), {})
+    looked = gallery.JudgedMatrix(Address("tiny"), {})
     rays = [
         gallery.Candidate(looked, side, row, sign, label, merit)
         for side, row, sign, merit in (
@@ -202,22 +202,22 @@ def test_a_ray_is_kept_on_each_side_where_it_is_readable_and_a_glitch_once(label
     ]
     right, left, other, last = [("right", 3, 0), ("left", 3, 0), ("left", 3, 1), ("left", 1, 0)]
     expected = [right, other] if label == "glitch" else [right, left, other, last]
-    assert [(ray.side, ray.row, ray.sign) for ray in gallery._best(rays)] == expected
+    assert [(ray.side, ray.row, ray.sign) for ray in gallery._select_rays(rays)] == expected
 
 
 def test_a_ray_of_a_copy_says_how_far_its_direction_is_turned(copied, explorer, bench_at, monkeypatch):
     monkeypatch.setattr(gallery, "ALPHA", 2.0)  # every matrix has rays then
     bench, layer = bench_at(copied, "tiny"), Address("tiny").at_layer(1)
-    arrays, _ = ended(gallery.gather(bench, 1))
+    arrays, _ = run_steps(gallery.build_gallery(bench, 1))
     assert arrays["turn"].shape == (len(arrays["index"]), 2)
     for kind, head, known in (("ov", 2, False), ("qk", 3, True), ("mlp-in", -1, True)):
         (rows,) = np.nonzero((arrays["kind"] == KINDS.index(kind)) & (arrays["head"] == head))
         assert len(rows)
-        product = ended(subject(bench, (layer if head < 0 else layer.at_head(head)).at(kind))).product
-        terms = ended(BASES["svd"].decompose(product, {}))
-        sides = turns(product, terms)
+        product = run_steps(read_subject(bench, (layer if head < 0 else layer.at_head(head)).at(kind))).product
+        terms = run_steps(BASES["svd"].decompose(product, {}))
+        sides = predict_turns(product, terms)
         assert (sides is not None) == known
         for row in rows:
             expected = [side.degrees[arrays["index"][row]] for side in sides] if sides else [np.nan] * 2
             np.testing.assert_allclose(arrays["turn"][row], expected, rtol=1e-5)
-    assert "turn" not in ended(gallery.gather(bench_at(explorer, "tiny"), 1))[0]
+    assert "turn" not in run_steps(gallery.build_gallery(bench_at(explorer, "tiny"), 1))[0]

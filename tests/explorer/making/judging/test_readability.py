@@ -10,12 +10,12 @@ from app.core.address import parse
 from app.core.judging.rays import HEADLINE, LENGTHS
 from app.core.matrix import NEURON, WRITE
 from app.explorer.errors import BadOption
-from app.explorer.layout import CONTROL_DIRECTIONS, KEPT_TOKENS, STRONGEST
+from app.explorer.layout import CONTROL_DIRECTIONS, KEPT_TOKENS, STRONGEST_DIRECTIONS
 from app.explorer.making import heads
 from app.explorer.making.context import Bench
 from app.explorer.making.judging import controls
-from app.explorer.making.judging.controls import control
-from app.explorer.making.judging.readability import _by_longest, judgements, read, read_headlines
+from app.explorer.making.judging.controls import load_control
+from app.explorer.making.judging.readability import _stand_by_longest, judge_readouts, read_and_judge, read_headlines
 from app.explorer.making.sides import read_side
 from app.explorer.making.tables import Tables
 from app.explorer.recipes import CONTROL_SEED
@@ -23,7 +23,7 @@ from app.explorer.visits import browse
 from app.explorer.visits.browse import Options
 from app.models.selection import EVERY, Selection
 from app.store.artifacts import ArtifactStore
-from tests.explorer.steps import ended
+from tests.explorer.steps import run_steps
 
 NUMBERS = (
     "coherence",
@@ -56,7 +56,7 @@ def vectors():
 
 @pytest.fixture(scope="module")
 def found(bench, vectors):
-    return read(bench, "write", vectors)
+    return read_and_judge(bench, "write", vectors)
 
 
 def place(value, others):
@@ -68,7 +68,7 @@ def place(value, others):
 
 
 def test_every_ray_stands_where_counting_puts_it(bench, vectors, found):
-    by = control(bench, "write")
+    by = load_control(bench, "write")
     assert found["z"].shape == found["p"].shape == found["coherence"].shape == (12, 2, len(LENGTHS))
     for direction, ray in np.ndindex(12, 2):
         for at in range(len(LENGTHS)):
@@ -92,8 +92,8 @@ def longest(values, others):
 
 
 def test_forms_stand_beside_those_of_random_rays(bench, found):
-    by = control(bench, "write")
-    raw = controls.measured(by.judge, np.stack([found["top_ids"], found["bottom_ids"]], axis=1))
+    by = load_control(bench, "write")
+    raw = controls.measure_rays(by.judge, np.stack([found["top_ids"], found["bottom_ids"]], axis=1))
     for direction, ray in np.ndindex(12, 2):
         told = {name: longest(raw[name][direction, ray], getattr(by, name)) for name in ("forms", "beyond", "spelling")}
         for name, (z, p, _) in told.items():
@@ -112,15 +112,15 @@ def test_as_many_forms_as_a_ray_has_stand_beside_as_many():
     values = draw.normal(0, 3, (40, 2, 4))
     values[np.arange(4) >= draw.integers(0, 5, (40, 2, 1))] = np.nan
     expected = np.array([longest(values[place], random) for place in np.ndindex(40, 2)]).reshape(40, 2, 3)
-    for at, found in enumerate(_by_longest(values, random)):
+    for at, found in enumerate(_stand_by_longest(values, random)):
         np.testing.assert_allclose(found, expected[..., at], rtol=1e-9)
         assert 0 < np.isnan(found).mean() < 0.5
 
 
 def test_a_random_direction_of_the_control_gets_its_own_number(bench):
     drawn = torch.randn(CONTROL_DIRECTIONS, 32, generator=torch.Generator().manual_seed(CONTROL_SEED))
-    again = read(bench, "write", torch.nn.functional.normalize(drawn, dim=1)[[0, 5, 1_999]])
-    np.testing.assert_allclose(again["coherence"], control(bench, "write").coherence[[0, 5, 1_999]], atol=1e-5)
+    again = read_and_judge(bench, "write", torch.nn.functional.normalize(drawn, dim=1)[[0, 5, 1_999]])
+    np.testing.assert_allclose(again["coherence"], load_control(bench, "write").coherence[[0, 5, 1_999]], atol=1e-5)
 
 
 def test_readouts_are_those_of_the_table(bench, vectors, found):
@@ -132,7 +132,7 @@ def test_readouts_are_those_of_the_table(bench, vectors, found):
 
 @pytest.mark.parametrize("k", [1, 8, 20, 70])
 def test_how_many_tokens_are_asked_for_does_not_change_the_judgement(bench, vectors, found, k):
-    some = read(bench, "write", vectors, k)
+    some = read_and_judge(bench, "write", vectors, k)
     assert some["top_ids"].shape == some["bottom_scores"].shape == (12, k)
     n = min(k, KEPT_TOKENS)
     np.testing.assert_array_equal(some["top_ids"][:, :n], found["top_ids"][:, :n])
@@ -149,14 +149,14 @@ def test_headlines_are_those_of_the_whole_judgement(bench, vectors, found):
 
 
 def test_a_direction_turned_round_has_its_rays_swapped(bench, vectors, found):
-    turned = read(bench, "write", -vectors)
+    turned = read_and_judge(bench, "write", -vectors)
     for name in (*NUMBERS, "n_forms", "letterless", "reading"):
         np.testing.assert_allclose(turned[name][:, ::-1], found[name], atol=1e-5)
     np.testing.assert_allclose(turned["difference_p"], found["difference_p"], atol=1e-5)
 
 
 def test_length_does_not_matter(bench, vectors, found):
-    longer = read(bench, "write", vectors * 11)
+    longer = read_and_judge(bench, "write", vectors * 11)
     for name in NAMES:
         np.testing.assert_allclose(longer[name], found[name], atol=1e-5)
 
@@ -166,7 +166,7 @@ def test_the_number_of_threads_does_not_matter(bench, vectors, found, tmp_path):
     try:
         torch.set_num_threads(1 if before > 1 else 2)
         own = Bench(Tables("cpu"), bench.model, "folded", ArtifactStore(tmp_path, 10**9))
-        again = read(own, "write", vectors)
+        again = read_and_judge(own, "write", vectors)
     finally:
         torch.set_num_threads(before)
     for name in ("coherence", "z", "forms_z", "spelling_z"):
@@ -174,7 +174,7 @@ def test_the_number_of_threads_does_not_matter(bench, vectors, found, tmp_path):
 
 
 def test_no_vectors_have_no_judgements(bench):
-    nothing = read(bench, "write", torch.zeros(0, 32))
+    nothing = read_and_judge(bench, "write", torch.zeros(0, 32))
     assert {len(nothing[name]) for name in NAMES} == {0}
     assert nothing["z"].shape == (0, 2, len(LENGTHS))
 
@@ -182,32 +182,32 @@ def test_no_vectors_have_no_judgements(bench):
 @pytest.mark.parametrize("selection", [Selection(frequent=100), Selection(frequent=30, plain=True)])
 def test_a_filter_judges_by_its_own_control(bench, vectors, found, selection):
     limited = replace(bench, selection=selection)
-    some = read(limited, "write", vectors)
+    some = read_and_judge(limited, "write", vectors)
     assert some["top_ids"].min() >= selection.frequent
-    by = control(limited, "write")
+    by = load_control(limited, "write")
     z, p = place(some["coherence"][3, 1, HEADLINE], by.coherence[..., HEADLINE].flatten())
     assert some["z"][3, 1, HEADLINE] == pytest.approx(z, abs=1e-4)
     assert some["p"][3, 1, HEADLINE] == pytest.approx(p, rel=1e-6)
-    assert not np.allclose(by.coherence, control(bench, "write").coherence)
+    assert not np.allclose(by.coherence, load_control(bench, "write").coherence)
 
 
 def test_where_there_is_no_control_there_is_only_the_readout(seen_of, vectors):
     r, slug = seen_of("gpt2")
     small = Bench(Tables("cpu"), r.library.model(slug), "raw", r.store, Selection(frequent=250))
-    found = read(small, "write", vectors)
+    found = read_and_judge(small, "write", vectors)
     assert not set(found) & set(NAMES)
     assert found["top_ids"].shape == (12, 50)
-    assert judgements(small, "write", found) == {}
+    assert judge_readouts(small, "write", found) == {}
     assert all(np.isnan(values).all() for values in read_headlines(small, "write", vectors).values())
-    assert set(read(small, "write", vectors[:0])) == set(found)
+    assert set(read_and_judge(small, "write", vectors[:0])) == set(found)
 
 
 def test_both_sides_of_a_head_are_judged_and_its_bias_too(bench):
     arrays, _ = heads.read_matrix(bench, 1, 2, "ov")
     for prefix, side in {"left": "read", "right": "write", "bias": "write"}.items():
         ids = np.stack([arrays[f"{prefix}_top_ids"], arrays[f"{prefix}_bottom_ids"]], axis=1)
-        by = control(bench, side)
-        own = controls.measured(by.judge, ids)["coherence"]
+        by = load_control(bench, side)
+        own = controls.measure_rays(by.judge, ids)["coherence"]
         np.testing.assert_array_equal(arrays[f"{prefix}_coherence"], own)
         assert arrays[f"{prefix}_p"].shape == (len(ids), 2, len(LENGTHS))
     keys, _ = heads.read_matrix(bench, 1, 2, "qk")
@@ -218,14 +218,14 @@ def test_a_layer_in_little_has_the_judgements_of_the_whole(bench):
     few, _ = heads.read_layer(bench, 0)
     whole, _ = heads.read_matrix(bench, 0, 3, "qk")
     of = (few["head"] == 3) & (few["circuit"] == 1)
-    assert of.sum() == STRONGEST
+    assert of.sum() == STRONGEST_DIRECTIONS
     for name in NAMES:
-        np.testing.assert_array_equal(few[f"left_{name}"][of], whole[f"left_{name}"][:STRONGEST])
+        np.testing.assert_array_equal(few[f"left_{name}"][of], whole[f"left_{name}"][:STRONGEST_DIRECTIONS])
 
 
 def test_only_vectors_of_the_stream_are_judged(bench, vectors):
-    assert set(NAMES) <= set(ended(read_side(bench, WRITE, vectors)))
-    assert not set(NAMES) & set(ended(read_side(bench, NEURON, vectors)))
+    assert set(NAMES) <= set(run_steps(read_side(bench, WRITE, vectors)))
+    assert not set(NAMES) & set(run_steps(read_side(bench, NEURON, vectors)))
 
 
 @pytest.mark.parametrize(
@@ -242,12 +242,12 @@ def test_only_vectors_of_the_stream_are_judged(bench, vectors):
 def test_a_filter_that_leaves_few_is_refused_with_the_range(seen_of, family, selection, said):
     r, slug = seen_of(family)
     with pytest.raises(BadOption, match=said):
-        browse.matrix(r, parse(f"{slug}/L0/H0/ov"), Options(weights="raw", selection=selection))
+        browse.visit_matrix(r, parse(f"{slug}/L0/H0/ov"), Options(weights="raw", selection=selection))
 
 
 def test_a_filter_that_leaves_just_enough_is_read_and_not_judged(explorer, patiently):
     options = Options(weights="raw", selection=Selection(frequent=280))
-    page = patiently(browse.matrix, explorer, parse("tiny/L0/H0/ov"), options)
+    page = patiently(browse.visit_matrix, explorer, parse("tiny/L0/H0/ov"), options)
     assert all(token.id >= 280 for row in page.directions for token in row.right.plus)
     assert all(row.left.rays is None and row.right.rays is None for row in page.directions)
     assert page.verdicts == ()
@@ -256,8 +256,8 @@ def test_a_filter_that_leaves_just_enough_is_read_and_not_judged(explorer, patie
 def test_a_page_says_what_its_filter_leaves(explorer, patiently):
     """Of 300 tokens 150 are enough to judge by."""
     options = Options(weights="raw", selection=Selection(frequent=150))
-    some = patiently(browse.matrix, explorer, parse("tiny/L0/H0/ov"), options)
-    whole = patiently(browse.matrix, explorer, parse("tiny/L0/H0/ov"), Options(weights="raw"))
+    some = patiently(browse.visit_matrix, explorer, parse("tiny/L0/H0/ov"), options)
+    whole = patiently(browse.visit_matrix, explorer, parse("tiny/L0/H0/ov"), Options(weights="raw"))
     assert all(token.id >= 150 for row in some.directions for token in (*row.right.plus, *row.left.minus))
     assert {token.id for row in whole.directions for token in row.right.plus} - set(range(150, 300))
     assert some.directions[0].right.rays.plus.z != whole.directions[0].right.rays.plus.z

@@ -8,7 +8,7 @@ from app.core.judging.significance import BINS, HIGH, LOW, count_z
 from app.explorer import groups
 from app.explorer.groups import GROUPS, end_of, is_kind, matrix_and_side
 from app.explorer.reading.census import counts
-from app.explorer.reading.census.counts import COMPARED, effects, grouped, kind
+from app.explorer.reading.census.counts import COMPARED_KINDS, compare_kinds, group_rays, measure_kind
 
 
 def rows(*matrices):
@@ -45,18 +45,20 @@ def planted(n_layers=4, heads=3, n=20):
 @pytest.fixture
 def control():
     """Random directions: two rays each, their mean 0."""
-    return counts.random_rays(np.random.default_rng(9).normal(size=(2000, 2)))
+    return counts.cluster_random_rays(np.random.default_rng(9).normal(size=(2000, 2)))
 
 
 @pytest.fixture
 def kinds(control):
-    groups = grouped(planted(n_layers=12))
-    return {name: kind(group, 12, control) for name, group in groups.items()}
+    groups = group_rays(planted(n_layers=12))
+    return {name: measure_kind(group, 12, control) for name, group in groups.items()}
 
 
 def test_numbers_are_those_of_all_rays(control):
     z = [[[3.0, 1.0], [0.0, 0.0]], [[2.5, -0.5], [-2.0, 0.0]]]
-    found = kind(grouped({0: rows(("ov-read", 0, z[0])), 1: rows(("ov-read", 0, z[1]))})["ov-read"], 2, control)
+    found = measure_kind(
+        group_rays({0: rows(("ov-read", 0, z[0])), 1: rows(("ov-read", 0, z[1]))})["ov-read"], 2, control
+    )
     assert (found.n_matrices, found.n_rays, found.end) == (2, 8, "read")
     assert found.mean.value == pytest.approx(np.mean(z))
     assert found.readable.value == 2 / 8
@@ -95,7 +97,7 @@ def test_heads_of_one_layer_are_one_to_an_interval(control, group):
     alone = {at: rows((group, 0, own[at, 0])) for at in range(n_layers)}
     # The same again for every head: four times the rays, and nothing more known.
     copied = {at: rows(*((group, head, own[at, head]) for head in range(n_heads))) for at in range(n_layers)}
-    known, found = (kind(grouped(layers)[group], n_layers, control) for layers in (alone, copied))
+    known, found = (measure_kind(group_rays(layers)[group], n_layers, control) for layers in (alone, copied))
     assert (known.n_matrices, found.n_matrices, found.n_rays) == (6, 24, 4 * known.n_rays)
     for name in ("mean", "superiority", "readable", "early", "correlation", "later"):
         one, other = getattr(known, name), getattr(found, name)
@@ -113,7 +115,7 @@ def test_what_is_common_to_a_layer_leaves_a_comparison():
             *(("ov-write", head, height + 0.5 + 0.3 * random.normal(size=(10, 2))) for head in range(3)),
             ("mlp-out", 0, height + 0.3 * random.normal(size=(30, 2))),
         )
-    (one,) = effects(grouped(layers), 12)
+    (one,) = compare_kinds(group_rays(layers), 12)
     assert (one.group, one.other, one.difference.n) == ("ov-write", "mlp-out", 12)
     assert 0.4 < one.difference.interval.low < 0.5 < one.difference.interval.high < 0.6
     assert one.superiority.interval.low > 0.5
@@ -121,19 +123,19 @@ def test_what_is_common_to_a_layer_leaves_a_comparison():
 
 def test_too_few_layers_have_no_interval(control):
     layers = {layer: rows(*(("ov-read", head, np.zeros((8, 2))) for head in range(16))) for layer in range(4)}
-    found = kind(grouped(layers)["ov-read"], 4, control)
+    found = measure_kind(group_rays(layers)["ov-read"], 4, control)
     assert (found.n_matrices, found.mean.n, found.mean.interval) == (64, 4, None)
 
 
 def test_an_estimate_says_how_many_matrices_it_rests_on(control):
     short, long = np.ones((3, 2)), np.ones((8, 2))
     layers = {layer: rows(("mlp-in", 0, long if layer < 3 else short)) for layer in range(7)}
-    found = kind(grouped(layers)["mlp-in"], 7, control)
+    found = measure_kind(group_rays(layers)["mlp-in"], 7, control)
     assert (found.n_matrices, found.mean.n, found.early.n, found.later.n) == (7, 7, 3, 3)
 
 
 def test_comparisons_are_of_what_is_there():
-    found = effects(grouped(planted(n_layers=6)), 6)
+    found = compare_kinds(group_rays(planted(n_layers=6)), 6)
     assert {(one.group, one.other) for one in found} == {
         ("ov-write", "mlp-out"),
         ("mlp-out", "embed"),
@@ -151,10 +153,10 @@ def test_comparisons_are_of_what_is_there():
     ("n_layers", "last"), [(3, [2]), (4, [3]), (6, [5]), (12, [10, 11]), (30, [24, 25, 26, 27, 28, 29])]
 )
 def test_each_layer_has_one_depth(n_layers, last):
-    found = counts.depths(n_layers)
+    found = counts.layers_by_depth(n_layers)
     assert [layer for layers in found.values() for layer in layers] == list(range(n_layers))
     assert (list(found["first"]), list(found["last"])) == ([0], last)
-    assert counts.depths(2) == counts.depths(1) == {}
+    assert counts.layers_by_depth(2) == counts.layers_by_depth(1) == {}
 
 
 def test_depths_are_counted_by_themselves(control):
@@ -165,9 +167,9 @@ def test_depths_are_counted_by_themselves(control):
         layer: rows(*(("ov-write", head, z[layer][head]) for head in range(2)), ("mlp-out", 0, others[layer]))
         for layer in range(10)
     }
-    groups = grouped(layers)
-    found, (effect,) = kind(groups["ov-write"], 10, control), effects(groups, 10)
-    assert [(one.depth, one.layers) for one in found.depths] == list(counts.depths(10).items())
+    groups = group_rays(layers)
+    found, (effect,) = measure_kind(groups["ov-write"], 10, control), compare_kinds(groups, 10)
+    assert [(one.depth, one.layers) for one in found.depths] == list(counts.layers_by_depth(10).items())
     for one, compared in zip(found.depths, effect.depths, strict=True):
         within = one.layers
         own = np.concatenate([z[layer].ravel() for layer in within])
@@ -181,14 +183,14 @@ def test_depths_are_counted_by_themselves(control):
         assert compared.difference.value == pytest.approx(own.mean() - theirs.mean(), abs=0.001)
         assert compared.superiority.value == pytest.approx((own[:, None] > theirs).mean(), abs=0.002)
         assert (one.mean.n, one.mean.interval is None) == (len(within), len(within) < 5)
-    assert kind(grouped({None: rows(("embed", 0, z[0][0]))})["embed"], 10, control).depths == ()
+    assert measure_kind(group_rays({None: rows(("embed", 0, z[0][0]))})["embed"], 10, control).depths == ()
 
 
 def test_a_depth_that_is_not_read_is_left_out(control):
     layers = planted(n_layers=10)
     for layer in (0, 8, 9):
         del layers[layer]
-    found = kind(grouped(layers)["ov-write"], 10, control)
+    found = measure_kind(group_rays(layers)["ov-write"], 10, control)
     assert [(one.depth, one.mean.n) for one in found.depths] == [("middle", 7)]
 
 
@@ -211,13 +213,13 @@ def of_spans(n_layers=10, heads=3):
 
 def test_spans_are_compared_with_the_directions_of_the_same_matrices():
     z, layers = of_spans()
-    spans = counts.spans(grouped(layers), 10)
+    spans = counts.compare_spans(group_rays(layers), 10)
     assert [(span.group, span.among, span.n_matrices) for span in spans] == [
         ("ov-write", "all", 20),
         ("ov-write", "first", 30),
     ]
     for span in spans:
-        assert [(depth, own.layers) for depth, own in span.depths] == list(counts.depths(10).items())
+        assert [(depth, own.layers) for depth, own in span.depths] == list(counts.layers_by_depth(10).items())
         for shares in span.parts:
             layers_of = shares.layers or range(10)
             within = [(at, head) for at in layers_of for head in range(3)]
@@ -240,8 +242,8 @@ def test_vectors_drawn_from_spans_are_no_kinds_of_their_own():
 
 
 def test_every_comparison_is_of_one_table():
-    assert all(end_of(group) == end_of(other) for group, other in COMPARED)
-    assert {name for pair in COMPARED for name in pair} < set(GROUPS)
+    assert all(end_of(group) == end_of(other) for group, other in COMPARED_KINDS)
+    assert {name for pair in COMPARED_KINDS for name in pair} < set(GROUPS)
 
 
 def test_groups_have_matrices_and_sides():
@@ -257,20 +259,20 @@ def test_groups_have_matrices_and_sides():
 def test_rays_that_could_not_be_judged_are_left_out(control):
     nan = float("nan")
     z = [[1.0, nan], [2.0, 3.0], [nan, nan], [0.0, 0.0], [5.0, 5.0]]
-    found = kind(grouped({0: rows(("ov-read", 0, z), ("ov-read", 1, [[nan, nan]]))})["ov-read"], 1, control)
+    found = measure_kind(group_rays({0: rows(("ov-read", 0, z), ("ov-read", 1, [[nan, nan]]))})["ov-read"], 1, control)
     assert (found.n_matrices, found.n_rays, found.n_unjudged, found.mean.n) == (2, 7, 5, 1)
     assert found.mean.value == pytest.approx(16 / 7)
     assert found.by_layer == pytest.approx([16 / 7])
     assert found.by_rank[::2] == pytest.approx([1.0, 2.5, None, 0.0, 5.0])
     assert found.early.value == pytest.approx(1 - 5)
     assert sum(found.counts) == 7
-    assert grouped({0: rows(("ov-read", 0, [[nan, nan]]))}) == {}
+    assert group_rays({0: rows(("ov-read", 0, [[nan, nan]]))}) == {}
 
 
 def test_a_layer_that_is_not_read_leaves_a_gap(control):
     layers = planted()
     del layers[1]
-    found = kind(grouped(layers)["ov-write"], 4, control)
+    found = measure_kind(group_rays(layers)["ov-write"], 4, control)
     assert [value is None for value in found.by_layer] == [False, True, False, False]
 
 
@@ -283,11 +285,13 @@ def test_bins_take_what_lies_beyond():
 def test_false_discoveries_are_counted_among_the_rays_of_the_kind(control):
     many = np.zeros((99, 2))
     many[0] = 5.0
-    found = kind(grouped({0: rows(("ov-read", 0, many))})["ov-read"], 1, control)
+    found = measure_kind(group_rays({0: rows(("ov-read", 0, many))})["ov-read"], 1, control)
     # Two rays of 198 at p = .001: of as many random ones 0.198 are expected, which is 10% of two.
     assert found.discovered == pytest.approx(2 / 198)
     assert (
-        kind(grouped({0: rows(("ov-read", 0, np.vstack([many, np.zeros((30, 2))])))})["ov-read"], 1, control).discovered
+        measure_kind(
+            group_rays({0: rows(("ov-read", 0, np.vstack([many, np.zeros((30, 2))])))})["ov-read"], 1, control
+        ).discovered
         == 0
     )
 
@@ -298,7 +302,7 @@ def test_too_small_a_control_shows_nothing_and_says_so(control):
         arrays["p"] = np.full((3000, 2), 0.5, np.float32)
         arrays["p"].flat[:at_floor] = 1 / 4001
         arrays["p"].flat[at_floor : at_floor + 5] = 2 / 4001
-        found = kind(grouped({0: arrays})["ov-read"], 1, control)
+        found = measure_kind(group_rays({0: arrays})["ov-read"], 1, control)
         # 6,000 at 1 in 4,001: 1.5 expected by chance, a tenth of 15.
         assert (found.n_control, found.n_needed, found.n_at_floor) == (4000, 15, at_floor)
         assert (found.discovered > 0) == (at_floor == 16)
@@ -309,7 +313,7 @@ def test_readable_shares_are_counted_by_tenths_of_rank(control):
     z = np.zeros((40, 2))
     z[:4, 0] = z[36:] = 5.0
     z[4, 1] = np.nan
-    found = kind(grouped({None: rows(("embed-pca", 0, z))})["embed-pca"], 3, control)
+    found = measure_kind(group_rays({None: rows(("embed-pca", 0, z))})["embed-pca"], 3, control)
     assert found.readable_by_rank == pytest.approx((0.5, *[0.0] * 8, 1.0))
     assert found.by_rank == pytest.approx((2.5, *[0.0] * 8, 5.0))
 
@@ -317,7 +321,7 @@ def test_readable_shares_are_counted_by_tenths_of_rank(control):
 def test_random_directions_are_judged_by_their_own():
     coherence = np.random.default_rng(3).gamma(2.0, size=(50, 2))
     coherence[4, 1] = coherence[7] = np.nan
-    found = [*counts.random_rays(coherence).values()]
+    found = [*counts.cluster_random_rays(coherence).values()]
     assert [len(rays) for rays in found] == [2] * 4 + [1] + [2] * 44
     known = coherence[np.isfinite(coherence)]
     np.testing.assert_allclose(np.concatenate(found), (known - known.mean()) / known.std(ddof=1))
@@ -326,10 +330,10 @@ def test_random_directions_are_judged_by_their_own():
 def test_random_directions_have_an_error_of_their_own():
     random = np.random.default_rng(1)
     # Eight matrices that hardly differ: what is not known is where random directions lie.
-    same = grouped({layer: rows(("ov-read", 0, np.full((20, 2), 0.1))) for layer in range(8)})["ov-read"]
+    same = group_rays({layer: rows(("ov-read", 0, np.full((20, 2), 0.1))) for layer in range(8)})["ov-read"]
     widths = []
     for n in (50, 2000):
-        low, high = kind(same, 8, counts.random_rays(random.normal(size=(n, 2)))).mean.interval
+        low, high = measure_kind(same, 8, counts.cluster_random_rays(random.normal(size=(n, 2)))).mean.interval
         widths.append(high - low)
     # Student's of eight matrices, 2.36 x sqrt(8/7) = 2.53, each side of the error of a mean of 2 n rays.
     assert widths == pytest.approx([2 * 2.53 / np.sqrt(2 * n) for n in (50, 2000)], rel=0.15)
@@ -337,8 +341,8 @@ def test_random_directions_have_an_error_of_their_own():
 
 def test_a_few_rays_move_the_mean_and_not_the_order_of_rays(control):
     z = np.concatenate([np.full(2, 8.0), np.random.default_rng(2).normal(size=62)]).reshape(-1, 2)
-    found = kind(
-        grouped({layer: rows(("ov-read", 0, z - z.mean() + 0.2)) for layer in range(9)})["ov-read"], 9, control
+    found = measure_kind(
+        group_rays({layer: rows(("ov-read", 0, z - z.mean() + 0.2)) for layer in range(9)})["ov-read"], 9, control
     )
     assert found.mean.value == pytest.approx(0.2)
     assert found.mean.interval.low > 0.1

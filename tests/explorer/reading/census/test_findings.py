@@ -8,22 +8,22 @@ import pytest
 
 from app.core.judging.bootstrap import Estimate, Interval
 from app.explorer.pages.census import CensusDepth, CensusEffect, CensusKind, CensusSpan, EffectDepth, SpanShares
-from app.explorer.reading.census.estimates import as_points, as_shares, hundredths, with_interval
+from app.explorer.reading.census.estimates import as_points, as_shares, format_estimate, format_hundredths
 from app.explorer.reading.census.findings import (
-    against_random,
-    at_equal_rank,
-    beside_random,
-    compared,
-    early,
-    findings,
-    later,
-    of_components,
-    of_early,
-    of_later,
-    prediction,
+    answer_components,
+    answer_layers,
+    answer_order,
+    answer_questions,
+    answer_random,
+    answer_rank,
+    answer_size,
+    describe_early,
+    describe_effect,
+    describe_kind,
+    describe_later,
 )
-from app.explorer.reading.census.kinds import ends_called, name_of
-from app.explorer.reading.census.spans import against_span, beside_spans
+from app.explorer.reading.census.kinds import name_ends, name_of
+from app.explorer.reading.census.spans import answer_span, describe_span
 from app.web.api.examples import CENSUS_PAGE
 
 BETTER = Estimate(0.42, Interval(0.2, 0.61), 24)
@@ -93,7 +93,7 @@ NUMBERS = {
 
 
 def test_a_difference_above_zero_is_better():
-    said = compared(effect(BETTER), 64)
+    said = describe_effect(effect(BETTER), 64)
     assert said == (
         "OV write ends read better than MLP out ends by 0.42 (0.20 to 0.61) z. Of two ends, one of each, the first has "
         "the larger z 54.2% (52.0% to 56.1%) of the time."
@@ -101,13 +101,13 @@ def test_a_difference_above_zero_is_better():
 
 
 def test_a_difference_below_zero_is_worse_by_its_size():
-    assert "OV write ends read worse than MLP out ends by 0.42 (0.20 to 0.61) z" in compared(effect(WORSE), 64)
+    assert "OV write ends read worse than MLP out ends by 0.42 (0.20 to 0.61) z" in describe_effect(effect(WORSE), 64)
 
 
 @pytest.mark.parametrize("estimate", [OPEN, ALONE, HARDLY, Estimate(-0.2, Interval(-0.4, -0.001), 9)])
 def test_nothing_is_claimed_where_the_interval_holds_zero_or_is_none(estimate):
     one = kind(estimate)
-    said = [compared(effect(estimate), 64), against_random(one, 64), *early(one), *later(one)]
+    said = [describe_effect(effect(estimate), 64), describe_kind(one, 64), *describe_early(one), *describe_later(one)]
     assert len(said) == 4
     for sentence in said:
         assert not any(word in sentence for word in CLAIMS)
@@ -118,27 +118,32 @@ def test_nothing_is_claimed_where_the_interval_holds_zero_or_is_none(estimate):
 @pytest.mark.parametrize(("estimate", "word"), [(BETTER, " better "), (WORSE, " worse ")])
 def test_every_sentence_has_the_side_of_its_interval(estimate, word):
     one = kind(estimate)
-    for sentence in (compared(effect(estimate), 64), against_random(one, 64), *early(one), *later(one)):
+    for sentence in (
+        describe_effect(effect(estimate), 64),
+        describe_kind(one, 64),
+        *describe_early(one),
+        *describe_later(one),
+    ):
         assert word in sentence
         assert not any(other in sentence for other in CLAIMS if other != word)
 
 
 def test_one_matrix_is_named_as_the_reason():
-    assert against_random(kind(ALONE, "embed"), 64).endswith(" One matrix, so nothing is claimed.")
-    assert against_random(kind(few(3), "mlp-out"), 64).endswith(" Matrices of 3 layers, so nothing is claimed.")
-    answer = beside_random([kind(BETTER), kind(ALONE, "unembed"), kind(ALONE, "embed")])
+    assert describe_kind(kind(ALONE, "embed"), 64).endswith(" One matrix, so nothing is claimed.")
+    assert describe_kind(kind(few(3), "mlp-out"), 64).endswith(" Matrices of 3 layers, so nothing is claimed.")
+    answer = answer_random([kind(BETTER), kind(ALONE, "unembed"), kind(ALONE, "embed")])
     assert answer.endswith(" Unembedding, embedding: one matrix each, so nothing is claimed.")
-    assert beside_random([kind(ALONE, "embed")]) == "Embedding: one matrix, so nothing is claimed."
+    assert answer_random([kind(ALONE, "embed")]) == "Embedding: one matrix, so nothing is claimed."
     some = [kind(few(3), "mlp-in"), kind(ALONE, "embed")]
-    assert of_early(some) == "MLP in, embedding: fewer than 5 layers each, so nothing is claimed."
+    assert answer_rank(some) == "MLP in, embedding: fewer than 5 layers each, so nothing is claimed."
 
 
 def test_the_reason_is_the_number_behind_the_estimate():
     # Seven matrices, of which three have directions enough for quarters.
     one = kind(BETTER, "mlp-in", early=few(3))
-    assert next(early(one)).endswith(" Matrices of 3 layers, so nothing is claimed.")
-    assert of_early([one]) == "MLP in: matrices of 3 layers, so nothing is claimed."
-    assert of_early([one, kind(BETTER)]).endswith(" MLP in: matrices of 3 layers, so nothing is claimed.")
+    assert next(describe_early(one)).endswith(" Matrices of 3 layers, so nothing is claimed.")
+    assert answer_rank([one]) == "MLP in: matrices of 3 layers, so nothing is claimed."
+    assert answer_rank([one, kind(BETTER)]).endswith(" MLP in: matrices of 3 layers, so nothing is claimed.")
 
 
 def test_the_prediction_is_said_step_by_step():
@@ -149,7 +154,7 @@ def test_the_prediction_is_said_step_by_step():
         ("ov-write", "mlp-out"): BETTER,
         ("mlp-out", "embed"): ALONE,
     }
-    said = prediction([effect(estimate, *pair) for pair, estimate in pairs.items()])
+    said = answer_order([effect(estimate, *pair) for pair, estimate in pairs.items()])
     assert said == (
         "OV (read) > MLP, OV (write) > MLP: this holds. QK (query) > MLP: the other way round. QK (key) > MLP: not told "
         "apart. MLP > embedding: one matrix or fewer than 5 layers on one side, so nothing is claimed."
@@ -164,18 +169,18 @@ def test_size_is_answered_for_each_side():
         ("ov-write", "mlp-out-cut"): BETTER,
         ("mlp-out-cut", "mlp-out"): BETTER,
     }
-    assert at_equal_rank([effect(estimate, *pair) for pair, estimate in pairs.items()], 64) == (
+    assert answer_size([effect(estimate, *pair) for pair, estimate in pairs.items()], 64) == (
         "OV write: better than 64 neurons of the MLP drawn at random. OV read: worse than 64 neurons of the MLP drawn at "
         "random. QK query, QK key: not told apart from 64 neurons of the MLP drawn at random."
     )
 
 
 def test_without_an_mlp_of_its_own_size_is_asked_of_the_embedding():
-    said = at_equal_rank([effect(BETTER, "ov-write", "embed-cut")], 64)
+    said = answer_size([effect(BETTER, "ov-write", "embed-cut")], 64)
     assert said == "OV write: better than the embedding in 64 dimensions drawn at random."
 
 
-@pytest.mark.parametrize("answer", [beside_random, of_early, of_later])
+@pytest.mark.parametrize("answer", [answer_random, answer_rank, answer_layers])
 def test_answers_put_every_kind_under_its_verdict(answer):
     kinds = [
         kind(OPEN),
@@ -218,8 +223,8 @@ def said_of(mean, superiority):
     """Every sentence about two kinds, and about one beside random directions: evidence, answers."""
     pair, beside = (effect(mean, other=other, superiority=superiority) for other in ("mlp-out", "mlp-out-cut"))
     one = kind(mean, superiority=superiority)
-    evidence = [compared(pair, 64), compared(beside, 64), against_random(one, 64)]
-    return evidence, [prediction([pair]), at_equal_rank([beside], 64), beside_random([one])]
+    evidence = [describe_effect(pair, 64), describe_effect(beside, 64), describe_kind(one, 64)]
+    return evidence, [answer_order([pair]), answer_size([beside], 64), answer_random([one])]
 
 
 @pytest.mark.parametrize(("mean", "superiority", "verdict"), BOTH)
@@ -239,7 +244,7 @@ def test_a_claim_needs_the_mean_and_the_rays(mean, superiority, verdict):
 def test_both_intervals_are_always_shown(mean, superiority, verdict):
     evidence, _ = said_of(mean, superiority)
     for said in evidence:
-        assert all(hundredths(abs(number)) in said for number in (mean.value, *mean.interval))
+        assert all(format_hundredths(abs(number)) in said for number in (mean.value, *mean.interval))
         assert f"the first has the larger z {as_shares(superiority)} of the time." in said
 
 
@@ -252,7 +257,7 @@ def test_what_is_mixed_stands_after_what_is_claimed():
         kind(OPEN, "qk-query"),
         kind(BETTER, "ov-read", superiority=LOSES),
     ]
-    assert beside_random(kinds) == (
+    assert answer_random(kinds) == (
         "QK key: worse than random directions. QK query: not told apart from random directions. OV write, OV read: mixed "
         "beside random directions, the mean higher and single ends lower. MLP in: mixed beside random directions, the mean "
         "not told apart and single ends higher. Embedding: one matrix, so nothing is claimed."
@@ -271,14 +276,14 @@ def test_more_readable_rays_than_chance_has_are_said_of_what_is_not_better():
         kind(OPEN, "qk-key", readable=HARDLY_MORE),
         kind(ALONE, "embed", readable=Estimate(0.2, None, 1)),
     ]
-    assert beside_random(kinds).endswith(" Of MLP in, MLP out, more ends have p < .01 than chance gives.")
-    assert "chance" not in beside_random([kind(BETTER, readable=MORE), kind(OPEN, "qk-key")])
-    assert " 2.5% (1.7% to 3.1%) have p < .01, where chance has 1%." in against_random(kinds[1], 64)
+    assert answer_random(kinds).endswith(" Of MLP in, MLP out, more ends have p < .01 than chance gives.")
+    assert "chance" not in answer_random([kind(BETTER, readable=MORE), kind(OPEN, "qk-key")])
+    assert " 2.5% (1.7% to 3.1%) have p < .01, where chance has 1%." in describe_kind(kinds[1], 64)
 
 
 def test_findings_of_layers_wait_for_all_layers():
     kinds, effects = [kind(BETTER), kind(BETTER, "mlp-out-cut")], [effect(BETTER), effect(OPEN, other="mlp-out-cut")]
-    part, whole = (findings(kinds, effects, [span(SMALL)], 64, is_whole) for is_whole in (False, True))
+    part, whole = (answer_questions(kinds, effects, [span(SMALL)], 64, is_whole) for is_whole in (False, True))
     assert [one.about for one in part] == ["order", "size", "span", "random", "rank"]
     assert [one.about for one in whole] == ["order", "size", "span", "random", "rank", "layers"]
     assert part == whole[:5]
@@ -294,7 +299,7 @@ def answers(mean, **depths):
     """What is answered of a kind, and of a comparison, that are so at those depths."""
     one = kind(mean, depths=kind_at(**depths))
     pair, beside = (effect(mean, other=other, depths=compared_at(**depths)) for other in ("mlp-out", "mlp-out-cut"))
-    return prediction([pair]), at_equal_rank([beside], 64), beside_random([one]), of_early([one])
+    return answer_order([pair]), answer_size([beside], 64), answer_random([one]), answer_rank([one])
 
 
 @pytest.mark.parametrize(
@@ -324,7 +329,7 @@ def test_what_is_so_in_the_last_fifth_alone_is_not_said_of_all_layers():
         "layers this holds."
     )
     mixed = (EffectDepth("middle", range(1, 24), BETTER, EVEN), EffectDepth("last", range(24, 30), BETTER, WINS))
-    assert prediction([effect(BETTER, depths=mixed)]) == (
+    assert answer_order([effect(BETTER, depths=mixed)]) == (
         "OV (write) > MLP: this holds in the last fifth of layers alone (in the middle layers mixed)."
     )
 
@@ -332,16 +337,20 @@ def test_what_is_so_in_the_last_fifth_alone_is_not_said_of_all_layers():
 def test_evidence_has_the_numbers_of_each_depth():
     means = {"first": ALONE, "middle": OPEN, "last": BETTER}
     one = kind(BETTER, depths=kind_at(**means))
-    said = [compared(effect(BETTER, depths=compared_at(**means)), 64), against_random(one, 64), *early(one)]
+    said = [
+        describe_effect(effect(BETTER, depths=compared_at(**means)), 64),
+        describe_kind(one, 64),
+        *describe_early(one),
+    ]
     for sentence in said:
         first, middle, last = re.search(
             r" Layer 0: (.*)\. Layers 1–23: (.*)\. Layers 24–29: (.*)\.$", sentence
         ).groups()
         assert "0.42" in first
-        assert with_interval(OPEN) not in first
-        assert with_interval(OPEN) in middle
-        assert with_interval(BETTER) in last
-    assert against_random(kind(ALONE, "embed"), 64).endswith("nothing is claimed.")
+        assert format_estimate(OPEN) not in first
+        assert format_estimate(OPEN) in middle
+        assert format_estimate(BETTER) in last
+    assert describe_kind(kind(ALONE, "embed"), 64).endswith("nothing is claimed.")
 
 
 def test_readable_rays_are_said_by_depth():
@@ -349,7 +358,7 @@ def test_readable_rays_are_said_by_depth():
     depths = tuple(
         CensusDepth(depth, LAYERS[depth], Estimate(share, None, 1), OPEN, EVEN, None) for depth, share in shares.items()
     )
-    said = of_later([kind(BETTER, depths=depths), kind(ALONE, "embed", later=None)])
+    said = answer_layers([kind(BETTER, depths=depths), kind(ALONE, "embed", later=None)])
     assert said == (
         "OV write: yes. Ends with p < .01 in layer 0, layers 1–23 and layers 24–29: OV write 3.6%, 2.5% and 21.6%."
     )
@@ -366,9 +375,9 @@ def test_more_readable_rays_than_chance_are_said_of_their_depth():
         (MORE, at(middle=MORE, last=MORE), ""),
         (MORE, at(middle=ALONE, last=ALONE), ""),
     ):
-        said = beside_random([kind(OPEN, "qk-query", readable=whole, depths=depths)])
+        said = answer_random([kind(OPEN, "qk-query", readable=whole, depths=depths)])
         assert f" Of QK query{where}, more ends have p < .01 than chance gives." in said
-    assert "chance" not in beside_random([kind(OPEN, readable=CHANCE, depths=at(middle=CHANCE, last=CHANCE))])
+    assert "chance" not in answer_random([kind(OPEN, readable=CHANCE, depths=at(middle=CHANCE, last=CHANCE))])
 
 
 def shares(difference, own=0.213, random=0.197, layers=None):
@@ -384,7 +393,7 @@ def span(whole, among="all", group="ov-write", **depths):
 
 
 def test_directions_beside_their_spans():
-    said = beside_spans(
+    said = answer_span(
         [
             span(SMALL, first=ALONE, middle=SMALL, last=SMALL),
             span(SMALL, group="ov-read"),
@@ -397,12 +406,12 @@ def test_directions_beside_their_spans():
         "OV write in layers 24–29, 2 heads of each drawn: 21.3% of singular directions' ends have p < .01, 19.7% of the "
         "random vectors'; ranks 0–3: 21.3% against 19.7%."
     )
-    assert beside_spans([]) == ""
-    assert "nothing is claimed" in beside_spans([span(ALONE)])
+    assert answer_span([]) == ""
+    assert "nothing is claimed" in answer_span([span(ALONE)])
 
 
 def test_evidence_of_spans_has_the_numbers_of_each_depth():
-    said = against_span(span(CLEAR, "first", "qk-key", first=ALONE, last=SMALL))
+    said = describe_span(span(CLEAR, "first", "qk-key", first=ALONE, last=SMALL))
     assert said == (
         "Ranks 0–3 of QK key: p < .01 have 6.5% of the ends, 6.1% of those of random vectors weighted by singular value: "
         "20.7 (10.0 to 30.0) points. Layer 0: 21.3% against 19.7%, 42.0 points. Layers 24–29: 21.3% against 19.7%, 1.6 "
@@ -415,38 +424,42 @@ def test_less_than_nothing_is_no_difference():
 
 
 def test_what_so_few_controls_cannot_show_is_said():
-    said = against_random(kind(OPEN, "qk-key", discovered=0.0, n_needed=87), 64)
+    said = describe_kind(kind(OPEN, "qk-key", discovered=0.0, n_needed=87), 64)
     assert said.endswith(
         " None can be shown with 4,000 random ends: p is never below 1 in 4,001, so of the 1,536 QK key ends 87 must stand "
         "there before any is found at a false discovery rate of 10%; 12 do."
     )
     for changes in ({"discovered": 0.01}, {"discovered": 0.0, "n_at_floor": 0}, {}):
-        assert "None can be shown" not in against_random(kind(OPEN, "qk-key", **{"n_needed": 87, **changes}), 64)
+        assert "None can be shown" not in describe_kind(kind(OPEN, "qk-key", **{"n_needed": 87, **changes}), 64)
 
 
 def test_components_are_answered_by_tenths():
     shares = (0.0171, *[0.1] * 8, 0.259)
     one = kind(few(1), "embed-pca", readable_by_rank=shares, early=Estimate(-3.12, None, 1))
     plain = kind(few(1), "embed", readable_by_rank=(None, *shares[1:]))
-    assert of_components([kind(BETTER), plain, one]) == (
+    assert answer_components([kind(BETTER), plain, one]) == (
         "More of the late ones do: of the first tenth of them 1.7%, of the last 25.9% of the ends have p < .01, where "
         "chance has 1%. Mean z of the first quarter minus that of the last is −3.12. One matrix, so nothing is claimed of "
         "others."
     )
     for changed, said in (((0.3, 0.1), "More of the early ones do"), ((0.1, 0.1), "As many do of both")):
-        assert of_components([dataclasses.replace(one, readable_by_rank=changed)]).startswith(f"{said}: of the first")
-    (found,) = (each for each in findings([plain, one], [], [], 64, is_whole=False) if each.about == "components")
+        assert answer_components([dataclasses.replace(one, readable_by_rank=changed)]).startswith(
+            f"{said}: of the first"
+        )
+    (found,) = (
+        each for each in answer_questions([plain, one], [], [], 64, is_whole=False) if each.about == "components"
+    )
     assert found.evidence == (
         "Embedding: p < .01 in each tenth, the strongest first: –, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 25.9%.",
         "Principal components of the embedding: p < .01 in each tenth, the strongest first: 1.7, 10.0, 10.0, 10.0, 10.0, "
         "10.0, 10.0, 10.0, 10.0, 25.9%.",
     )
-    assert of_components([plain]) == of_components([kind(few(1), "embed-pca")]) == ""
+    assert answer_components([plain]) == answer_components([kind(few(1), "embed-pca")]) == ""
 
 
 def test_an_answer_has_a_line_for_each_sentence():
     kinds = [kind(BETTER, readable=MORE), kind(OPEN, "qk-key", readable=MORE), kind(ALONE, "embed")]
-    (found,) = (one for one in findings(kinds, [], [], 64, is_whole=False) if one.about == "random")
+    (found,) = (one for one in answer_questions(kinds, [], [], 64, is_whole=False) if one.about == "random")
     assert found.lines == (
         "OV write: better than random directions.",
         "QK key: not told apart from random directions.",
@@ -471,7 +484,7 @@ def test_as_many_intervals_are_counted_as_are_shown(n_layers):
         effect(ALONE, "mlp-out", "embed"),
     ]
     spans = [span(SMALL, middle=SMALL, last=ALONE), span(CLEAR, "first")]
-    said = findings(kinds, effects, spans, 64, is_whole=n_layers == 12)
+    said = answer_questions(kinds, effects, spans, 64, is_whole=n_layers == 12)
     page = dataclasses.replace(
         CENSUS_PAGE, kinds=tuple(kinds), effects=tuple(effects), spans=tuple(spans), findings=said, n_layers=n_layers
     )
@@ -480,21 +493,21 @@ def test_as_many_intervals_are_counted_as_are_shown(n_layers):
 
 
 def test_a_model_of_heads_alone_has_no_prediction():
-    assert [one.about for one in findings([kind(BETTER)], [], [], 64, is_whole=False)] == ["random", "rank"]
-    assert findings([], [], [], 64, is_whole=True) == ()
+    assert [one.about for one in answer_questions([kind(BETTER)], [], [], 64, is_whole=False)] == ["random", "rank"]
+    assert answer_questions([], [], [], 64, is_whole=True) == ()
 
 
 def test_controls_are_called_what_they_are():
     assert name_of("mlp-in-cut", 64) == "64 neurons of MLP in"
     assert name_of("embed-cut", 32) == "embedding in 32 dimensions"
     assert name_of("qk-key", 32) == "QK key"
-    assert ends_called("embed-pca", 32) == "ends of the principal components of the embedding"
-    assert ends_called("mlp-in-cut", 32) == "ends of 32 neurons of MLP in"
-    assert ends_called("embed-cut", 32) == "ends of the embedding in 32 dimensions"
+    assert name_ends("embed-pca", 32) == "ends of the principal components of the embedding"
+    assert name_ends("mlp-in-cut", 32) == "ends of 32 neurons of MLP in"
+    assert name_ends("embed-cut", 32) == "ends of the embedding in 32 dimensions"
 
 
 def test_numbers():
-    assert [hundredths(value) for value in (0.425, -1.5, -0.001, 0)] == ["0.42", "−1.50", "0.00", "0.00"]
-    assert with_interval(WORSE) == "−0.42 (−0.61 to −0.20)"
-    assert with_interval(ALONE) == "0.42"
+    assert [format_hundredths(value) for value in (0.425, -1.5, -0.001, 0)] == ["0.42", "−1.50", "0.00", "0.00"]
+    assert format_estimate(WORSE) == "−0.42 (−0.61 to −0.20)"
+    assert format_estimate(ALONE) == "0.42"
     assert as_shares(Estimate(0.5, None, 1)) == "50.0%"

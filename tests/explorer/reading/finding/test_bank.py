@@ -17,7 +17,7 @@ from app.explorer.reading.finding.readings import open_pairs
 from app.store import located
 from app.store.artifacts import ArtifactStore
 from app.store.grounds import GROUNDS, Grounds
-from tests.explorer.banks import build_bank, plant
+from tests.explorer.banks import build_bank, plant_rows
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def test_a_file_that_changes_under_an_open_bank_costs_one_answer(reader, model, 
 
 def test_it_is_proven_once_and_kept_between_requests(reader, model, monkeypatch):
     proven = []
-    monkeypatch.setattr(located, "_prove", lambda *words, kept=located._prove: proven.append(1) or kept(*words))
+    monkeypatch.setattr(located, "_check_sum", lambda *words, kept=located._check_sum: proven.append(1) or kept(*words))
     bank = open_bank(reader, model, "folded")
     n = len(proven)
     own = {"bank", "moments", "shadow"}
@@ -181,7 +181,7 @@ def test_it_is_proven_once_and_kept_between_requests(reader, model, monkeypatch)
 def test_a_part_that_is_built_anew_is_seen(reader, model, exact):
     before = open_bank(reader, model, "folded")
     vectors = exact(recipes.bank(model, 0, "folded"))["vectors"]
-    plant(reader, model, 0, vectors=-vectors)
+    plant_rows(reader, model, 0, vectors=-vectors)
     after = open_bank(reader, model, "folded")
     assert after is not before
     own = np.flatnonzero((after.rows.layer == 0) & ~after.rows.is_neuron)
@@ -205,7 +205,7 @@ def test_its_own_use_costs_nothing_and_that_of_another_process_one_proof(reader,
     proven = []
     monkeypatch.setattr(parts, "TOUCH_SECONDS", 0.0)
     bank = open_bank(reader, model, "folded")
-    monkeypatch.setattr(located, "_prove", lambda *words, kept=located._prove: proven.append(1) or kept(*words))
+    monkeypatch.setattr(located, "_check_sum", lambda *words, kept=located._check_sum: proven.append(1) or kept(*words))
     path = reader.store.path(recipes.bank(model, 1, "folded"))
     before = path.stat().st_mtime_ns
     assert all(open_bank(reader, model, "folded") is bank for _ in range(3))
@@ -294,7 +294,7 @@ def test_what_is_no_number_or_no_token_costs_one_answer(reader, model, exact):
     assert np.isfinite(bank.products(query, bank.rows.layer == 0)[bank.rows.layer == 0]).all()
     path.write_bytes(data)
     ids[0, 0, 0] = model.header.d_vocab
-    plant(reader, model, 1, ids=ids)
+    plant_rows(reader, model, 1, ids=ids)
     with pytest.raises(ComputationFailed, match="Ask again"):
         open_bank(reader, model, "folded")
 
@@ -313,7 +313,7 @@ def test_another_format_is_not_used(reader, model):
 def test_a_large_part_is_proven_after_the_first_answer(reader, model, monkeypatch):
     waiting = []
     monkeypatch.setattr(threading.Thread, "start", lambda thread: waiting.extend([thread]))
-    monkeypatch.setattr(parts, "PROVEN_BYTES", 1_000)
+    monkeypatch.setattr(parts, "MOST_PROVEN_BYTES", 1_000)
     path = reader.store.path(recipes.bank(model, 1, "folded"))
     data = path.read_bytes()
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
@@ -330,10 +330,10 @@ def test_what_is_proven_before_the_first_answer_is_bounded_together(reader, mode
     monkeypatch.setattr(threading.Thread, "start", lambda thread: begun.extend([thread]))
     own = [part for part in svd_parts(model) if reader.store.exists(part)]
     sizes = [reader.store.path(part).stat().st_size for part in own]
-    monkeypatch.setattr(parts, "PROVEN_BYTES", max(sizes) + min(sizes))  # each is within it, all are not
+    monkeypatch.setattr(parts, "MOST_PROVEN_BYTES", max(sizes) + min(sizes))  # each is within it, all are not
     open_bank(reader, model, "folded")
     first = sum(size for size, part in zip(sizes, own, strict=True) if reader.store.is_proven(part))
-    assert 0 < first <= parts.PROVEN_BYTES < sum(sizes)
+    assert 0 < first <= parts.MOST_PROVEN_BYTES < sum(sizes)
     for each in begun:
         each.run()
     assert all(map(reader.store.is_proven, own))
@@ -342,7 +342,7 @@ def test_what_is_proven_before_the_first_answer_is_bounded_together(reader, mode
 def test_what_an_error_kept_from_being_proven_is_begun_again(reader, model, monkeypatch):
     begun = []
     monkeypatch.setattr(threading.Thread, "start", lambda thread: begun.extend([thread]))
-    monkeypatch.setattr(parts, "PROVEN_BYTES", 0)
+    monkeypatch.setattr(parts, "MOST_PROVEN_BYTES", 0)
     open_bank(reader, model, "folded")
 
     def refuse(*_):

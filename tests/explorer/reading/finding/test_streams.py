@@ -4,14 +4,14 @@ import time
 import numpy as np
 import pytest
 
-from app.explorer.reading.finding.streams import side_by_side, widen
+from app.explorer.reading.finding.streams import run_in_parallel, widen_floats
 
 
 def test_every_finite_half_is_widened_exactly():
     few = np.arange(2**16, dtype=np.uint16).view(np.float16)
     few = few[np.isfinite(few)]
     out = np.full(len(few), np.nan, np.float32)
-    widen(few, out)
+    widen_floats(few, out)
     np.testing.assert_array_equal(out, few.astype(np.float32))
     np.testing.assert_array_equal(np.signbit(out), np.signbit(few))
 
@@ -25,7 +25,7 @@ def test_an_error_of_one_is_told():
             raise ValueError("three")
 
     with pytest.raises(ValueError, match="three"):
-        side_by_side(work, range(5))
+        run_in_parallel(work, range(5))
     assert 3 in done
 
 
@@ -42,7 +42,7 @@ def test_nobody_works_any_more_once_an_error_is_told():
         ended.append(item)
 
     with pytest.raises(ValueError, match="zero"):
-        side_by_side(work, range(40))
+        run_in_parallel(work, range(40))
     n = len(ended)
     assert 1 <= n < 39  # those that had not begun were dropped
     time.sleep(0.1)

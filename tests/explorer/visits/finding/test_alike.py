@@ -6,17 +6,17 @@ from app.core.steps import run
 from app.explorer import recipes
 from app.explorer.asking.views import Options
 from app.explorer.errors import UnknownAddress
-from app.explorer.making.make import Context, make
+from app.explorer.making.make import Context, run_maker
 from app.explorer.making.tables import Tables
 from app.explorer.reading.finding.alike import NEAREST
-from app.explorer.visits.finding.alike import alike
+from app.explorer.visits.finding.alike import visit_alike
 
 
 @pytest.fixture(scope="module")
 def r(relatives):
     model = relatives.library.model("llama")
     recipe = recipes.alike(model, "folded")
-    relatives.store.save(recipe, *run(make(recipe, Context(Tables("cpu"), model, relatives.store))))
+    relatives.store.save(recipe, *run(run_maker(recipe, Context(Tables("cpu"), model, relatives.store))))
     return relatives
 
 
@@ -26,18 +26,18 @@ def arrays(r):
 
 
 def test_what_is_not_built_says_how_to_build_it(explorer):
-    page = alike(explorer, parse("tiny/L0/H0"), Options())
+    page = visit_alike(explorer, parse("tiny/L0/H0"), Options())
     assert page.sides == ()
     assert "precompute tiny --matrices bank" in page.unbuilt.why
 
 
 def test_it_is_of_a_head(r):
     with pytest.raises(UnknownAddress, match="they are of a head, as llama/L0/H0/alike"):
-        alike(r, parse("llama/L0"), Options())
+        visit_alike(r, parse("llama/L0"), Options())
 
 
 def test_groups_stand_for_their_heads_where_they_share_the_subspace(r):
-    page = alike(r, parse("llama/L1/H3"), Options())
+    page = visit_alike(r, parse("llama/L1/H3"), Options())
     per_group = page.model.n_heads // page.model.n_kv_heads
     assert [side.side for side in page.sides] == ["read", "write", "query", "key"]
     for side in page.sides:
@@ -53,7 +53,7 @@ def test_groups_stand_for_their_heads_where_they_share_the_subspace(r):
 
 
 def test_overlaps_and_percentiles_are_those_of_all_pairs(r, arrays):
-    page = alike(r, parse("llama/L0/H1"), Options())
+    page = visit_alike(r, parse("llama/L0/H1"), Options())
     n_heads = page.model.n_heads
     per_group = n_heads // page.model.n_kv_heads
     write = page.sides[1]

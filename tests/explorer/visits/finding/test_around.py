@@ -4,9 +4,9 @@ import shutil
 import numpy as np
 import pytest
 
-from app.core.address import KINDS, Ray, parse, short
+from app.core.address import KINDS, Ray, format_short, parse
 from app.core.finding.expectation import SURELY
-from app.core.finding.reversal import count
+from app.core.finding.reversal import count_bins
 from app.explorer import recipes
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, UnknownAddress
@@ -14,9 +14,9 @@ from app.explorer.inventory import SIDES
 from app.explorer.layout import PARTS
 from app.explorer.reading.finding.around import MOST
 from app.explorer.reading.finding.bank import open_bank
-from app.explorer.reading.finding.readings import LEAST
-from app.explorer.visits.finding.around import around
-from tests.explorer.banks import build_bank, plant
+from app.explorer.reading.finding.readings import LEAST_SPECIFICITY
+from app.explorer.visits.finding.around import visit_around
+from tests.explorer.banks import build_bank, plant_rows
 
 DIRECTION = parse("tiny/L0/H1/ov/svd/2")
 
@@ -105,7 +105,7 @@ def plain(rows, row):
 def test_what_is_around_is_what_a_loop_finds(whole, place):
     rows = rows_of(whole)
     address = parse(f"tiny/{place}")
-    page = around(whole, address, Options())
+    page = visit_around(whole, address, Options())
     own = [n for n, row in enumerate(rows) if row[0] == address]
     assert len(page.sides) == len(own)
     for side, row in zip(page.sides, own, strict=True):
@@ -128,7 +128,7 @@ def test_what_is_around_is_what_a_loop_finds(whole, place):
 @pytest.mark.parametrize("place", ["L0/H1/ov/svd/2", "L1/mlp-in/neuron/5", "embed/svd/0"])
 def test_around_the_other_end_lies_the_other_end_of_each(whole, place):
     address = parse(f"tiny/{place}")
-    page, turned = (around(whole, address, Options(), f"{short(Ray(address, sign))}") for sign in "pn")
+    page, turned = (visit_around(whole, address, Options(), f"{format_short(Ray(address, sign))}") for sign in "pn")
     assert (page.path[-1].ray.sign, turned.path[-1].ray.sign) == ("p", "n")
     bank = open_bank(whole, whole.library.model("tiny"), "folded")
     for side, other in zip(page.sides, turned.sides, strict=True):
@@ -160,16 +160,16 @@ def test_a_planted_reader_is_found_and_a_walk_leads_to_it(open_explorer, fresh_d
 
     vectors = of_layer[1]["vectors"].copy()
     vectors[at(1, "ov", 3, 1, 0)] = -of_layer[0]["vectors"][at(0, "ov", 1, 2, 1)]
-    plant(r, model, 1, vectors=vectors)
-    (_, writing) = around(r, DIRECTION, Options()).sides
+    plant_rows(r, model, 1, vectors=vectors)
+    (_, writing) = visit_around(r, DIRECTION, Options()).sides
     first = writing.others.found[0]
     assert (first.ray.address, first.ray.sign, first.side) == (parse("tiny/L1/H3/ov/svd/1"), "n", "read")
     assert first.value == pytest.approx(-1, abs=1e-5)
-    (reading, _) = around(r, parse("tiny/L1/H3/ov/svd/1"), Options()).sides
+    (reading, _) = visit_around(r, parse("tiny/L1/H3/ov/svd/1"), Options()).sides
     assert reading.others.found[0].ray.address == DIRECTION
     # Written later, it cannot be read, however well it would fit.
     assert DIRECTION not in [
-        one.ray.address for one in around(r, parse("tiny/L1/H3/ov/svd/1"), Options()).sides[1].others.found
+        one.ray.address for one in visit_around(r, parse("tiny/L1/H3/ov/svd/1"), Options()).sides[1].others.found
     ]
 
 
@@ -181,12 +181,12 @@ def plant_reading(r, model, *, part, reader, specificity=5.0, reversed_pairs=0):
         arrays = {name: array[:0] for name, array in kept.arrays.items()} | {"pairs": kept.arrays["pairs"]}
         counts, found = np.zeros_like(kept.arrays["counts"]), np.array([specificity], np.float32)
         if layer == 0:
-            counts[PARTS.index(part), 1] = count(found)
+            counts[PARTS.index(part), 1] = count_bins(found)
             own = {"kind": KINDS.index("ov"), "head": 1, "index": 2, "part": PARTS.index(part), "layer": 1}
             own |= {"reader": reader, "specificity": specificity}
             arrays |= {name: np.array([value], kept.arrays[name].dtype) for name, value in own.items()}
         else:
-            counts[PARTS.index(part), 0] = reversed_pairs * count(found)
+            counts[PARTS.index(part), 0] = reversed_pairs * count_bins(found)
         r.store.write(recipe, arrays | {"counts": counts}, kept.facts)
 
 
@@ -199,20 +199,20 @@ def planted(open_explorer, fresh_data):
 
 def test_a_planted_reading_is_told_at_both_ends(planted):
     r = planted(part="value", reader=2)
-    (one,) = around(r, DIRECTION, Options()).sides[1].readings.found
+    (one,) = visit_around(r, DIRECTION, Options()).sides[1].readings.found
     assert (one.writer, one.part, one.heads) == (DIRECTION, "value", (parse("tiny/L1/H2"),))
     assert (one.specificity, one.false_share, one.distance) == (5.0, 0.0, 1)
-    (other,) = around(r, parse("tiny/L1/H2/ov/svd/0"), Options()).sides[0].readings.found
+    (other,) = visit_around(r, parse("tiny/L1/H2/ov/svd/0"), Options()).sides[0].readings.found
     assert (other.writer, other.specificity) == (DIRECTION, 5.0)
     assert other.tokens[0]
     for place in ("L1/H3/ov/svd/0", "L0/H1/ov/svd/2"):
-        assert not around(r, parse(f"tiny/{place}"), Options()).sides[0].readings.found
-    assert not around(r, parse("tiny/L1/H1/ov/svd/2"), Options()).sides[1].readings.found
+        assert not visit_around(r, parse(f"tiny/{place}"), Options()).sides[0].readings.found
+    assert not visit_around(r, parse("tiny/L1/H1/ov/svd/2"), Options()).sides[1].readings.found
 
 
-@pytest.mark.parametrize("how", [{"specificity": LEAST - 0.1}, {"reversed_pairs": 1}])
+@pytest.mark.parametrize("how", [{"specificity": LEAST_SPECIFICITY - 0.1}, {"reversed_pairs": 1}])
 def test_a_reading_that_does_not_pass_both_bounds_is_only_counted(planted, how):
-    readings = around(planted(part="query", reader=0, **how), DIRECTION, Options()).sides[1].readings
+    readings = visit_around(planted(part="query", reader=0, **how), DIRECTION, Options()).sides[1].readings
     assert (readings.found, readings.n_found, readings.n_weaker) == ((), 0, 1)
 
 
@@ -223,15 +223,15 @@ def test_until_all_layers_are_there_nothing_is_said_of_readings(planted):
     data = r.store.path(recipe).read_bytes()
     for damage in (lambda path: path.write_bytes(data[:-1] + bytes([data[-1] ^ 1])), lambda path: path.unlink()):
         r.store.path(recipe).write_bytes(data)
-        assert around(r, DIRECTION, Options()).sides[1].readings.found
+        assert visit_around(r, DIRECTION, Options()).sides[1].readings.found
         damage(r.store.path(recipe))
-        page = around(r, DIRECTION, Options())
+        page = visit_around(r, DIRECTION, Options())
         assert [side.readings for side in page.sides] == [None, None]
         assert page.sides[1].others.n_rows
 
 
 def test_without_a_bank_the_page_says_which_command_builds_it(open_explorer, fresh_data):
-    page = around(open_explorer(fresh_data), DIRECTION, Options())
+    page = visit_around(open_explorer(fresh_data), DIRECTION, Options())
     assert page.sides == ()
     assert "singular-lens precompute tiny --matrices bank" in page.unbuilt.why
 
@@ -239,7 +239,7 @@ def test_without_a_bank_the_page_says_which_command_builds_it(open_explorer, fre
 def test_a_bank_without_readings_says_the_rest(open_explorer, fresh_data):
     r = open_explorer(fresh_data)
     build_bank(r, kinds=("bank",))
-    page = around(r, DIRECTION, Options())
+    page = visit_around(r, DIRECTION, Options())
     assert len(page.sides) == 2
     assert [side.readings for side in page.sides] == [None, None]
     assert page.unbuilt is None
@@ -248,20 +248,20 @@ def test_a_bank_without_readings_says_the_rest(open_explorer, fresh_data):
 @pytest.mark.parametrize("place", ["tiny", "tiny/L0/H1", "tiny/L0/H1/ov", "tiny/embed/nmf/0", "tiny/L0/mlp-in/pca/0"])
 def test_only_directions_have_surroundings(whole, place):
     with pytest.raises(UnknownAddress, match="surroundings"):
-        around(whole, parse(place), Options())
+        visit_around(whole, parse(place), Options())
 
 
 def test_what_is_not_there_is_refused(whole):
     with pytest.raises(UnknownAddress, match="H0 to H3"):
-        around(whole, parse("tiny/L0/H9/ov/svd/0"), Options())
+        visit_around(whole, parse("tiny/L0/H9/ov/svd/0"), Options())
     with pytest.raises(UnknownAddress, match="not among the vectors"):
-        around(whole, parse("tiny/pos/svd/0"), Options())
+        visit_around(whole, parse("tiny/pos/svd/0"), Options())
     with pytest.raises(BadOption, match="path"):
-        around(whole, DIRECTION, Options(), "nonsense")
+        visit_around(whole, DIRECTION, Options(), "nonsense")
 
 
 def test_rows_of_another_processing_are_never_looked_at(whole):
-    page = around(whole, DIRECTION, Options(weights="raw"))
+    page = visit_around(whole, DIRECTION, Options(weights="raw"))
     assert page.sides == ()
     assert "--weights raw" in page.unbuilt.why
     model = whole.library.model("tiny")
@@ -280,11 +280,11 @@ def test_heads_that_share_keys_and_values_are_left_out_and_listed_once(relatives
 
     vectors = own["vectors"].copy()
     vectors[[row(1, 1), row(2, 1)]] = vectors[row(0, 0)]  # a sibling's, and one of another group
-    plant(relatives, model, 1, vectors=vectors)
+    plant_rows(relatives, model, 1, vectors=vectors)
     try:
-        shared = around(relatives, parse(f"llama/{place}"), Options()).sides[side]
+        shared = visit_around(relatives, parse(f"llama/{place}"), Options()).sides[side]
     finally:
-        plant(relatives, model, 1, vectors=own["vectors"])
+        plant_rows(relatives, model, 1, vectors=own["vectors"])
     assert shared.neighbours.found[0].ray.address == parse(f"llama/L1/H2/{kind}/svd/1")
     assert shared.neighbours.found[0].value == pytest.approx(1, abs=1e-5)
     assert parse(f"llama/L1/H1/{kind}/svd/1") not in [one.ray.address for one in shared.neighbours.found]

@@ -10,11 +10,11 @@ from app.core.steps import run
 from app.explorer import recipes
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, NotBuilt
-from app.explorer.making.make import Context, make
+from app.explorer.making.make import Context, run_maker
 from app.explorer.making.tables import Tables
 from app.explorer.pages.composition import COLOURED
-from app.explorer.reading.finding.composition import HeadScores, composition_page
-from app.explorer.visits.finding.composition import composition, composition_rows
+from app.explorer.reading.finding.composition import HeadScores, make_composition_page
+from app.explorer.visits.finding.composition import collect_composition_rows, visit_composition
 from app.web.api.examples import MODEL, VIEW
 
 HERE = parse("llama")
@@ -24,7 +24,7 @@ HERE = parse("llama")
 def r(relatives):
     model = relatives.library.model("llama")
     recipe = recipes.composition(model, "folded")
-    relatives.store.save(recipe, *run(make(recipe, Context(Tables("cpu"), model, relatives.store))))
+    relatives.store.save(recipe, *run(run_maker(recipe, Context(Tables("cpu"), model, relatives.store))))
     return relatives
 
 
@@ -35,13 +35,13 @@ def cs(r):
 
 def test_what_is_not_built_says_how_to_build_it(explorer, r):
     command = "singular-lens precompute {} --matrices bank{} builds it"
-    assert command.format("tiny", "") in composition(explorer, parse("tiny"), Options()).unbuilt.why
-    raw = composition(r, HERE, Options(weights="raw"))
+    assert command.format("tiny", "") in visit_composition(explorer, parse("tiny"), Options()).unbuilt.why
+    raw = visit_composition(r, HERE, Options(weights="raw"))
     assert command.format("llama", " --weights raw") in raw.unbuilt.why
     assert (raw.pairs, raw.cells, raw.steps) == ((), (), ())
-    assert composition(r, HERE, Options()).unbuilt is None
+    assert visit_composition(r, HERE, Options()).unbuilt is None
     with pytest.raises(NotBuilt):
-        composition_rows(explorer, parse("tiny"), Options(), "q", None, None)
+        collect_composition_rows(explorer, parse("tiny"), Options(), "q", None, None)
 
 
 def false_share(own, n, group, score):
@@ -53,7 +53,7 @@ def false_share(own, n, group, score):
 
 @pytest.mark.parametrize("kind", ["q", "k", "v"])
 def test_the_scale_counts_what_the_list_has(r, kind):
-    page = composition(r, HERE, Options(), kind, n=1000)
+    page = visit_composition(r, HERE, Options(), kind, n=1000)
     for step in page.steps:
         listed = [pair for pair in page.pairs if pair.cs >= step.least]
         assert step.n_pairs == len(listed)
@@ -64,7 +64,7 @@ def test_the_scale_counts_what_the_list_has(r, kind):
 
 @pytest.mark.parametrize("kind", ["q", "k", "v"])
 def test_pairs_fall_and_are_in_order_and_a_group_is_one_reader(r, cs, kind):
-    page = composition(r, HERE, Options(), kind, n=1000)
+    page = visit_composition(r, HERE, Options(), kind, n=1000)
     model, own = page.model, cs["qkv".index(kind)]
     group = 1 if kind == "q" else model.n_heads // model.n_kv_heads
     n = model.n_heads
@@ -77,17 +77,17 @@ def test_pairs_fall_and_are_in_order_and_a_group_is_one_reader(r, cs, kind):
         assert len(pair.siblings) == group - 1
         assert {one.head // group for one in (*pair.siblings, pair.reader)} == {pair.reader.head // group}
         assert pair.fdr == pytest.approx(false_share(own, n, group, pair.cs))
-    table = composition(r, HERE, Options(), kind, 0, 1).table
+    table = visit_composition(r, HERE, Options(), kind, 0, 1).table
     assert sorted((pair.cs for row in table for pair in row), reverse=True) == expected
-    written = [pair for part in composition_rows(r, HERE, Options(), kind, None, None).parts for pair in part]
+    written = [pair for part in collect_composition_rows(r, HERE, Options(), kind, None, None).parts for pair in part]
     assert sorted(written, key=lambda pair: -pair.cs) == list(page.pairs)
 
 
 def test_the_list_is_as_long_as_asked(r):
-    assert len(composition(r, HERE, Options(), n=3).pairs) == 3
+    assert len(visit_composition(r, HERE, Options(), n=3).pairs) == 3
     for n in (0, 1001):
         with pytest.raises(BadOption, match="n goes from 1 to 1000"):
-            composition(r, HERE, Options(), n=n)
+            visit_composition(r, HERE, Options(), n=n)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_the_list_is_as_long_as_asked(r):
 )
 def test_what_cannot_be_shown_is_said(r, how, said):
     with pytest.raises(BadOption, match=said):
-        composition(r, HERE, Options(), *how)
+        visit_composition(r, HERE, Options(), *how)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def planted():
 
 def test_a_planted_pair_is_found_and_drawn(planted):
     model, own = planted
-    page = composition_page(HeadScores(parse("three"), model, "k", own), VIEW, None, None, 2)
+    page = make_composition_page(HeadScores(parse("three"), model, "k", own), VIEW, None, None, 2)
     first, second = page.pairs
     assert (first.writer.label, first.reader.label, first.fdr) == ("L0H1", "L1H2", 0)
     assert [one.label for one in first.siblings] == ["L1H3"]
@@ -135,7 +135,7 @@ def test_a_planted_pair_is_found_and_drawn(planted):
 def test_layers_narrow_what_is_shown(planted):
     model, own = planted
     found = HeadScores(parse("three"), model, "q", own)
-    assert {cell[:2] for cell in composition_page(found, VIEW, 1, None).cells} == {(4, 9)}
-    assert {cell[:2] for cell in composition_page(found, VIEW, None, 1).cells} == {(1, 6), (1, 7)}
-    assert composition_page(found, VIEW, 0, 1).n_pairs == 16
-    assert composition_page(found, VIEW, 2, None).pairs == ()
+    assert {cell[:2] for cell in make_composition_page(found, VIEW, 1, None).cells} == {(4, 9)}
+    assert {cell[:2] for cell in make_composition_page(found, VIEW, None, 1).cells} == {(1, 6), (1, 7)}
+    assert make_composition_page(found, VIEW, 0, 1).n_pairs == 16
+    assert make_composition_page(found, VIEW, 2, None).pairs == ()

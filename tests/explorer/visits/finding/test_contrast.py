@@ -7,20 +7,20 @@ import pytest
 
 from app.core.address import parse
 from app.explorer.errors import BadOption, UnknownAddress
-from app.explorer.making.subjects import subject
+from app.explorer.making.subjects import read_subject
 from app.explorer.visits.finding import contrast as verb
-from app.explorer.visits.finding.contrast import contrast
-from tests.explorer.steps import ended
+from app.explorer.visits.finding.contrast import visit_contrast
+from tests.explorer.steps import run_steps
 
 
 @pytest.fixture(scope="module")
 def beside(explorer, patiently):
-    return lambda a, b: patiently(contrast, explorer, a, b)
+    return lambda a, b: patiently(visit_contrast, explorer, a, b)
 
 
 def test_nothing_asked_is_nothing_found(explorer):
     for a, b in (("", ""), ("tiny/L0/H0", " "), ("", "tiny/L0/H0")):
-        page = contrast(explorer, a, b)
+        page = visit_contrast(explorer, a, b)
         assert (page.first, page.second, page.matches) == (None, None, ())
 
 
@@ -47,7 +47,7 @@ def test_angles_are_those_of_dense_matrices(beside, bench_of):
     page = beside("tiny/L0/H1/qk", "tiny/L1/H3/qk~raw")
     sides = {}
     for place, weights in (("L0/H1", "folded"), ("L1/H3", "raw")):
-        product = ended(subject(bench_of("gpt2", weights), parse(f"tiny/{place}/qk"))).product.dense().numpy()
+        product = run_steps(read_subject(bench_of("gpt2", weights), parse(f"tiny/{place}/qk"))).product.dense().numpy()
         U, s, Vh = np.linalg.svd(product)
         sides[place] = {"query": U[:, :8], "key": Vh[:8].T}
         found = page.first if place == "L0/H1" else page.second
@@ -116,14 +116,14 @@ def test_matrices_with_one_side_in_the_stream_are_compared_by_it(beside, kind):
 )
 def test_what_cannot_be_compared_is_said(explorer, a, b, kind, said):
     with pytest.raises(kind, match=said):
-        contrast(explorer, a, b)
+        visit_contrast(explorer, a, b)
 
 
 def test_what_is_too_large_is_refused_before_anything_is_made(explorer, monkeypatch):
     monkeypatch.setattr(verb, "MOST_BYTES", 1_000)
-    monkeypatch.setattr(verb.orders, "fulfilled", None)
+    monkeypatch.setattr(verb.orders, "fulfil", None)
     with pytest.raises(BadOption, match="too large to be compared here"):
-        contrast(explorer, "tiny/L0/mlp-in", "tiny/L1/mlp-in")
+        visit_contrast(explorer, "tiny/L0/mlp-in", "tiny/L1/mlp-in")
 
 
 @pytest.fixture(scope="module")
@@ -147,14 +147,14 @@ def pair(open_explorer, tiny_data, gpt2_folder, write_gpt2, tmp_path_factory):
 
 
 def test_two_models_of_one_width_are_compared_with_a_warning(pair, patiently):
-    page = patiently(contrast, pair, "tiny/L0/H0", "twin/L0/H0")
+    page = patiently(visit_contrast, pair, "tiny/L0/H0", "twin/L0/H0")
     assert page.apart == "models"
     assert page.spans
     assert page.matched < 0.6
 
 
 def test_of_other_widths_tokens_are_compared_and_nothing_else(pair, patiently):
-    page = patiently(contrast, pair, "tiny/L0/H0", "wide/L1/H1")
+    page = patiently(visit_contrast, pair, "tiny/L0/H0", "wide/L1/H1")
     assert page.apart == "widths"
     assert (page.spans, page.matched, page.chance) == ((), None, None)
     assert {match.cosine for match in page.matches} == {None}
@@ -163,6 +163,6 @@ def test_of_other_widths_tokens_are_compared_and_nothing_else(pair, patiently):
 
 
 def test_other_tokens_are_no_tokens_to_compare_and_nothing_is_made_for_it(pair, monkeypatch):
-    monkeypatch.setattr(verb.orders, "fulfilled", None)
+    monkeypatch.setattr(verb.orders, "fulfil", None)
     with pytest.raises(BadOption, match="tiny and odd have other tokenizers"):
-        contrast(pair, "tiny/L0/H0", "odd/L0/H0")
+        visit_contrast(pair, "tiny/L0/H0", "odd/L0/H0")

@@ -7,9 +7,9 @@ import pytest
 from app.core.address import Ray, parse
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, UnknownAddress
-from app.explorer.making.heads import head_tensors
+from app.explorer.making.heads import read_head_tensors
 from app.explorer.reading.finding.bank import open_bank
-from app.explorer.visits.finding.pair import pair
+from app.explorer.visits.finding.pair import visit_pair
 from tests.explorer.banks import build_bank
 
 
@@ -22,7 +22,7 @@ def whole(open_explorer, tiny_data, tmp_path_factory):
 
 def dense(bench, layer, head, part):
     """W_OV, or W_QK from the side that reads."""
-    one = head_tensors(bench, layer, head)
+    one = read_head_tensors(bench, layer, head)
     W_Q, W_K, W_V, W_O = (each.double().numpy() for each in (one.W_Q, one.W_K, one.W_V, one.W_O))
     return {"value": W_V @ W_O, "query": W_Q @ W_K.T, "key": W_K @ W_Q.T}[part]
 
@@ -30,7 +30,7 @@ def dense(bench, layer, head, part):
 @pytest.mark.parametrize("part", ["value", "query", "key"])
 def test_the_whole_is_the_composition_of_the_dense_matrices_and_the_mean_of_its_rows(whole, bench_of, part):
     bench = bench_of("gpt2", "folded")
-    page = pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), part)
+    page = visit_pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), part)
     A, B = dense(bench, 0, 1, "value"), dense(bench, 1, 2, part)
     composed = math.sqrt(32) * np.linalg.norm(A @ B) / (np.linalg.norm(A) * np.linalg.norm(B))
     assert page.whole == pytest.approx(composed, abs=1e-5)
@@ -43,7 +43,7 @@ def test_the_whole_is_the_composition_of_the_dense_matrices_and_the_mean_of_its_
 
 def test_cells_are_cosines_of_the_directions_that_they_name(whole, bench_of):
     bench = bench_of("gpt2", "folded")
-    page = pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "query")
+    page = visit_pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "query")
     V, U = np.linalg.svd(dense(bench, 0, 1, "value"))[2], np.linalg.svd(dense(bench, 1, 2, "query"))[0]
     assert [place.index for place in page.rows] == [place.index for place in page.columns] == list(range(8))
     assert np.abs(page.cosines) == pytest.approx(np.abs(V[:8] @ U[:, :8]), abs=1e-4)
@@ -57,7 +57,7 @@ def test_cells_are_cosines_of_the_directions_that_they_name(whole, bench_of):
 @pytest.mark.parametrize("part", ["value", "query"])
 def test_what_chance_makes_is_by_each_vectors_own_spread(whole, part):
     """As around the direction itself: not as if what reads lay evenly in the stream."""
-    page = pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), part)
+    page = visit_pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), part)
     bank = open_bank(whole, whole.library.model("tiny"), "folded")
     v = bank.vectors(np.array([bank.find(page.rows[n], 1) for n in range(8)])).astype(np.float64)
     reads = np.flatnonzero(~bank.rows.is_neuron & (bank.rows.end == 0))
@@ -71,13 +71,13 @@ def test_what_chance_makes_is_by_each_vectors_own_spread(whole, part):
 def test_without_moments_chance_is_even(open_explorer, fresh_data):
     r = open_explorer(fresh_data)
     build_bank(r, kinds=("bank",))
-    assert pair(r, "tiny/L0/H1", "tiny/L1/H2", Options(), "value").chance == pytest.approx(1 / math.sqrt(32))
+    assert visit_pair(r, "tiny/L0/H1", "tiny/L1/H2", Options(), "value").chance == pytest.approx(1 / math.sqrt(32))
 
 
 def test_whether_one_can_read_the_other_is_said(whole):
-    assert pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "value").is_later
-    assert not pair(whole, "tiny/L1/H1", "tiny/L1/H2", Options(), "value").is_later
-    assert not pair(whole, "tiny/L1/H1", "tiny/L0/H2", Options(), "value").is_later
+    assert visit_pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "value").is_later
+    assert not visit_pair(whole, "tiny/L1/H1", "tiny/L1/H2", Options(), "value").is_later
+    assert not visit_pair(whole, "tiny/L1/H1", "tiny/L0/H2", Options(), "value").is_later
 
 
 @pytest.mark.parametrize(
@@ -92,20 +92,20 @@ def test_whether_one_can_read_the_other_is_said(whole):
 )
 def test_what_cannot_be_compared_is_refused(whole, a, b, why):
     with pytest.raises(BadOption, match=why):
-        pair(whole, a, b, Options(), "value")
+        visit_pair(whole, a, b, Options(), "value")
 
 
 def test_a_head_or_a_bank_that_is_not_there(whole, open_explorer, fresh_data):
     with pytest.raises(UnknownAddress, match="H0 to H3"):
-        pair(whole, "tiny/L0/H1", "tiny/L1/H9", Options(), "value")
-    page = pair(open_explorer(fresh_data), "tiny/L0/H1", "tiny/L1/H2", Options(), "value")
+        visit_pair(whole, "tiny/L0/H1", "tiny/L1/H9", Options(), "value")
+    page = visit_pair(open_explorer(fresh_data), "tiny/L0/H1", "tiny/L1/H2", Options(), "value")
     assert "precompute tiny --matrices bank" in page.unbuilt.why
-    assert parse("tiny/L0/H1") == pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "key").address
+    assert parse("tiny/L0/H1") == visit_pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "key").address
 
 
 @pytest.mark.parametrize("sign", ["p", "n"])
 def test_of_a_direction_that_one_came_from_is_told_what_reads_that_end_of_it(whole, sign):
-    page = pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "value", f"L1H2.ov.0n_w-L0H1.ov.2{sign}")
+    page = visit_pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "value", f"L1H2.ov.0n_w-L0H1.ov.2{sign}")
     one, start = page.passage, Ray(parse("tiny/L0/H1/ov/svd/2"), sign)
     assert (one.ray, page.path[-1].ray) == (start, start)
     assert one.through == page.specificities[2]
@@ -121,12 +121,12 @@ def test_of_a_direction_that_one_came_from_is_told_what_reads_that_end_of_it(who
 
 
 def test_a_path_to_another_head_is_left_and_one_that_is_none_refused(whole):
-    page = pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "value", "L0H2.ov.2p")
+    page = visit_pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "value", "L0H2.ov.2p")
     assert (page.path, page.passage) == ((), None)
     with pytest.raises(BadOption, match="path"):
-        pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "value", "nonsense")
+        visit_pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "value", "nonsense")
 
 
 def test_a_head_may_be_named_as_the_jump_box_takes_it(whole):
-    page = pair(whole, "L0H1", "head 2 of layer 1", Options(), "value")
+    page = visit_pair(whole, "L0H1", "head 2 of layer 1", Options(), "value")
     assert (page.a, page.b) == (parse("tiny/L0/H1"), parse("tiny/L1/H2"))

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from app.core.address import KINDS, Address, Ray, parse, short
+from app.core.address import KINDS, Address, Ray, format_short, parse
 from app.explorer import recipes
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, UnknownAddress
@@ -15,9 +15,9 @@ from app.explorer.pages.search import Inquiry
 from app.explorer.reading.finding.bank import open_bank
 from app.explorer.reading.finding.order import HARDLY_USED
 from app.explorer.reading.finding.words import open_words
-from app.explorer.visits.finding.search import N_FOUND, N_ON_PAGE, RANK, search, search_every
+from app.explorer.visits.finding.search import N_FOUND, N_JUDGED, N_ON_PAGE, search, search_every
 from app.store.grounds import GROUNDS, Grounds
-from tests.explorer.banks import build_bank, plant
+from tests.explorer.banks import build_bank, plant_rows
 
 TINY = Address("tiny")
 ENDS = ("read", "write")
@@ -200,7 +200,7 @@ def test_controls_are_asked_the_same(banked, oracle, words):
     )
     assert page.searched.n_rays == passing
     assert page.searched.n_controls == len(controls)
-    share = passing / len(controls) * sum(one >= rays[RANK - 1] for one in controls) / RANK
+    share = passing / len(controls) * sum(one >= rays[N_JUDGED - 1] for one in controls) / N_JUDGED
     assert page.searched.fdr == pytest.approx(min(1, share))
     assert page.searched.n_beyond == sum(one > max(controls) for one in rays)
 
@@ -211,7 +211,7 @@ def test_random_weights_stand_out_for_no_words(banked, words):
 
 def test_a_ray_is_asked_for_by_its_vector_and_its_tokens(banked):
     ray = Ray(parse("tiny/L1/H2/ov/svd/3"), "n")
-    page = ask(banked, short(ray), order="alignment", side="write")
+    page = ask(banked, format_short(ray), order="alignment", side="write")
     bank = open_bank(banked, banked.library.model("tiny"), "folded")
     row = bank.find(ray.address, 1)
     (vector,) = bank.vectors(np.array([row]))
@@ -317,10 +317,10 @@ def test_a_bank_in_part_says_how_much_of_the_model_it_is(own):
 def test_where_all_vectors_are_too_much_to_be_read_those_nearest_by_theme_are_ordered(banked, monkeypatch):
     whole = ask(banked, "that", order="alignment", most=200)
     assert not whole.searched.is_of_nearest
-    monkeypatch.setattr("app.explorer.visits.finding.search.MOST_READ", 1_000)
+    monkeypatch.setattr("app.explorer.visits.finding.search.MOST_READ_BYTES", 1_000)
     assert named(ask(banked, "that", order="alignment", most=200).found) == named(whole.found)  # all are among so many
     monkeypatch.setattr("app.explorer.visits.finding.search.N_ORDERED", 10)
-    monkeypatch.setattr("app.explorer.visits.finding.search.all_alignments", None)
+    monkeypatch.setattr("app.explorer.visits.finding.search.compute_alignments", None)
     page = ask(banked, "that", order="alignment", most=200)
     assert page.searched.is_of_nearest
     nearest = {(one.address, one.side) for one in ask(banked, "that", most=10).found}
@@ -350,7 +350,7 @@ def test_a_planted_ray_is_first_by_theme_and_by_alignment(own):
     vectors[row] = -units[271]
     gain[row] = 1.0
     ids[row, 1] = np.argsort(-(units @ units[271]))[: ids.shape[2]]
-    plant(own, model, 0, vectors=vectors, ids=ids, gain=gain)
+    plant_rows(own, model, 0, vectors=vectors, ids=ids, gain=gain)
     for order in ("theme", "alignment"):
         best = ask(own, "#271", order=order).found[0]
         assert (best.address, best.ray, best.side) == (address, "n", "write")
@@ -423,7 +423,7 @@ def test_what_all_tokens_share_is_aligned_with_no_words(own):
     first = int(np.flatnonzero((bank.rows.layer == 0) & ~bank.rows.is_neuron)[0])
     vectors = own.store.read(recipes.bank(model, 0, "folded")).arrays["vectors"].copy()
     vectors[bank.find(address, 1) - first] = components[-1]
-    plant(own, model, 0, vectors=vectors)
+    plant_rows(own, model, 0, vectors=vectors)
     for id_ in range(260, 300):
         found = ask(own, f"#{id_}", order="alignment", side="write").found[:10]
         assert address not in {one.address for one in found}

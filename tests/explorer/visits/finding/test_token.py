@@ -8,9 +8,9 @@ from app.core.address import KINDS, parse
 from app.explorer import recipes
 from app.explorer.asking.views import Options
 from app.explorer.errors import UnknownAddress, UnknownToken
-from app.explorer.reading.finding.origins import open_origins
+from app.explorer.reading.finding.origins import open_own_vectors
 from app.explorer.reading.finding.token import MOST
-from app.explorer.visits.finding.token import NEAR, find, token
+from app.explorer.visits.finding.token import NEAR, find_token, visit_token
 from tests.explorer.banks import build_bank
 
 MODEL = parse("tiny")
@@ -41,8 +41,8 @@ def exact_tables(bench, model):
 
 @pytest.mark.parametrize("text", [" that", "#0", "!"])
 def test_rays_and_ranks_are_those_of_plain_products_with_every_token(whole, bench_of, text):
-    id_ = find(whole, MODEL, Options(), text)
-    page = token(whole, MODEL, Options(), id_)
+    id_ = find_token(whole, MODEL, Options(), text)
+    page = visit_token(whole, MODEL, Options(), id_)
     model = whole.library.model("tiny")
     tables = exact_tables(bench_of("gpt2", "folded"), model)
     assert [group.does for group in page.groups] == list(DOES)
@@ -73,22 +73,22 @@ def test_rays_and_ranks_are_those_of_plain_products_with_every_token(whole, benc
 
 def test_by_chance_is_what_random_directions_give(whole):
     model = whole.library.model("tiny")
-    origins = open_origins(whole, model, "folded", "read")
-    id_ = find(whole, MODEL, Options(), " with")
+    origins = open_own_vectors(whole, model, "folded", "read")
+    id_ = find_token(whole, MODEL, Options(), " with")
     rng = np.random.default_rng(0)
     random = rng.standard_normal((3_000, 32)).astype(np.float32)
     random /= np.linalg.norm(random, axis=1, keepdims=True)
     scores = origins.scores(random)[origins.known]
     spread = scores.std(axis=0)
-    z = random @ origins.centred(id_) / spread
-    scale = np.linalg.norm(origins.centred(id_)) / math.sqrt(origins.variance)
+    z = random @ origins.centred_vector(id_) / spread
+    scale = np.linalg.norm(origins.centred_vector(id_)) / math.sqrt(origins.variance)
     for far in (1.0, 2.0):
         assert (np.abs(z) >= far * scale).mean() == pytest.approx(math.erfc(far / math.sqrt(2)), rel=0.25)
 
 
 def test_less_is_seen_at_first_and_says_nothing_else(whole):
-    id_ = find(whole, MODEL, Options(), " that")
-    first, all_ = (token(whole, MODEL, Options(), id_, whole=is_whole) for is_whole in (False, True))
+    id_ = find_token(whole, MODEL, Options(), " that")
+    first, all_ = (visit_token(whole, MODEL, Options(), id_, whole=is_whole) for is_whole in (False, True))
     assert [group.does for group in first.groups] == list(DOES)[:4]
     for some, every in zip(first.groups, all_.groups, strict=False):
         assert [one.ray for one in some.rays] == [one.ray for one in every.rays]
@@ -97,8 +97,8 @@ def test_less_is_seen_at_first_and_says_nothing_else(whole):
 
 
 def test_a_token_says_what_it_is_and_what_is_near(whole, bench_of):
-    id_ = find(whole, MODEL, Options(), "·that")
-    page = token(whole, MODEL, Options(), id_)
+    id_ = find_token(whole, MODEL, Options(), "·that")
+    page = visit_token(whole, MODEL, Options(), id_)
     assert (page.token.id, page.token.text, page.is_known, page.unbuilt, page.share) == (id_, " that", True, None, 1)
     assert [one.text for one in page.variants] == ["that"]
     assert page.length == pytest.approx(
@@ -110,7 +110,7 @@ def test_a_token_says_what_it_is_and_what_is_near(whole, bench_of):
 
 
 def test_a_row_that_pads_the_embedding_is_no_token(whole):
-    page = token(whole, MODEL, Options(), 301)
+    page = visit_token(whole, MODEL, Options(), 301)
     assert not page.is_known
     assert page.groups == ()
 
@@ -118,18 +118,18 @@ def test_a_row_that_pads_the_embedding_is_no_token(whole):
 @pytest.mark.parametrize("id_", [304, 10**8, -1])
 def test_an_id_that_is_not_there_names_the_range(whole, id_):
     with pytest.raises(UnknownAddress, match="ids 0 to 303"):
-        token(whole, MODEL, Options(), id_)
+        visit_token(whole, MODEL, Options(), id_)
 
 
 def test_a_text_that_is_no_token_is_refused_with_what_it_may_have_meant(whole):
     with pytest.raises(UnknownToken) as refused:
-        find(whole, MODEL, Options(), "THAT")
+        find_token(whole, MODEL, Options(), "THAT")
     assert refused.value.name == "text"
     assert " that" in [spelling for spelling, _ in refused.value.near]
 
 
 def test_without_a_bank_the_token_is_there_and_the_command_that_builds_the_rest(open_explorer, fresh_data):
-    page = token(open_explorer(fresh_data), MODEL, Options(), 70)
+    page = visit_token(open_explorer(fresh_data), MODEL, Options(), 70)
     assert page.groups == page.near == ()
     assert "singular-lens precompute tiny --matrices bank" in page.unbuilt.why
     assert page.token.id == 70
@@ -140,6 +140,6 @@ def test_every_family_has_a_page(relatives, families):
         model = relatives.library.model(family)
         weights = model.header.processings[-1]
         build_bank(relatives, family, weights, kinds=("bank", "words", "tokens"))
-        page = token(relatives, parse(family), Options(weights=weights), 20)
+        page = visit_token(relatives, parse(family), Options(weights=weights), 20)
         assert page.unbuilt is None
         assert all(one.rank >= 1 for group in page.groups for one in group.rays)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.models.importing.folder.document import parse, quoted, read_bytes, read_document
+from app.models.importing.folder.document import parse, quote_word, read_bytes, read_document
 from app.models.refusal import ImportRefused
 
 LIMIT = 10_000
@@ -61,7 +61,7 @@ def test_links_are_followed(tmp_path):
 
 @given(st.text())
 def test_a_quoted_word_can_stand_in_any_message(text):
-    word = quoted(text)
+    word = quote_word(text)
     assert word.isprintable()
     assert len(word) <= 61
     assert len(text) > 50 or word.rstrip("…") in ascii(text)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from app.models.importing.folder.families import FAMILIES
-from app.models.importing.folder.keys import BOUNDS, heed
+from app.models.importing.folder.keys import BOUNDS, keep_heeded
 from app.models.refusal import ImportRefused
 
 IDLE = {
@@ -43,7 +43,7 @@ def test_all_that_the_librarys_own_code_reads_is_heeded(architecture):
 
 def test_nothing_else_is_handed_on():
     config = {"n_layer": 12, "num_labels": 10**9, "_attn_implementation": "x/y", "auto_map": {}, "model_type": "gpt2"}
-    assert heed(config) == {"n_layer": 12}
+    assert keep_heeded(config) == {"n_layer": 12}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_nothing_else_is_handed_on():
     ],
 )
 def test_what_real_models_say_is_handed_on_as_it_is(config):
-    assert heed(config) == config
+    assert keep_heeded(config) == config
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,6 @@ def test_what_real_models_say_is_handed_on_as_it_is(config):
 )
 def test_what_is_out_of_bounds_is_refused_by_name(config, words):
     with pytest.raises(ImportRefused) as refusal:
-        heed(config)
+        keep_heeded(config)
     assert words in str(refusal.value)
     assert len(str(refusal.value)) < 200

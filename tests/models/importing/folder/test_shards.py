@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 
 from app.models.importing.folder.checkpoint import open_checkpoint
 from app.models.importing.folder.header import read_header
-from app.models.importing.folder.shards import stored_in
+from app.models.importing.folder.shards import read_stored
 from app.models.importing.folder.tokenizer import read_tokenizer
 from app.models.importing.source import find_source
 from app.models.refusal import ImportRefused
@@ -50,7 +50,7 @@ MAP = {"wte.weight": FIRST, "h.0.w": FIRST, "h.1.w": SECOND}
 )
 def test_tied_tensors_and_buffers_may_be_in_one_and_not_in_the_other(written, more, named):
     folder = written(FILES | {SECOND: FILES[SECOND] + more}, MAP | named)
-    assert sorted(tensor.name for tensor in stored_in(folder)) == sorted(MAP)
+    assert sorted(tensor.name for tensor in read_stored(folder)) == sorted(MAP)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_tied_tensors_and_buffers_may_be_in_one_and_not_in_the_other(written, mo
 )
 def test_the_tensor_or_the_file_at_fault_is_named(written, files, index, words):
     with pytest.raises(ImportRefused) as refusal:
-        list(stored_in(written(files, index)))
+        list(read_stored(written(files, index)))
     assert words in str(refusal.value)
     assert str(refusal.value).isprintable()
 
@@ -86,7 +86,7 @@ def test_the_tensor_or_the_file_at_fault_is_named(written, files, index, words):
         ("model.safetensors", lambda folder: read_header(folder / "model.safetensors")),
         ("tokenizer.json", lambda folder: read_tokenizer(folder, None)),
         ("config.json", open_checkpoint),
-        (INDEX, lambda folder: list(stored_in(folder))),
+        (INDEX, lambda folder: list(read_stored(folder))),
     ],
 )
 def test_a_pointer_of_git_lfs_is_named(tmp_path, name, read):

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from transformers.integrations.gguf.dequant import GGML_BLOCK
 
 from app.models.importing.gguf.header import KINDS, Packed
-from app.models.importing.gguf.library import LEVELS, PLAIN, step_sizes, tokenizer_of, unpack
+from app.models.importing.gguf.library import LEVELS, PLAIN, step_sizes, tokenizer_of, unpack_rows
 from app.models.refusal import ImportRefused
 
 UNEVEN = {"IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ1_S", "IQ1_M", "IQ4_NL", "IQ4_XS"}
@@ -44,13 +44,13 @@ def test_the_library_knows_the_kinds_that_are_read():
 def test_numbers_are_those_of_the_gguf_package(name):
     raw, tensor, id_ = of_kind(name)
     expected = gguf.quants.dequantize(raw.numpy().reshape(tensor.shape[0], -1), gguf.GGMLQuantizationType(id_))
-    np.testing.assert_array_equal(unpack(raw, tensor).numpy(), expected.reshape(tensor.shape))
+    np.testing.assert_array_equal(unpack_rows(raw, tensor).numpy(), expected.reshape(tensor.shape))
 
 
 @pytest.mark.parametrize("name", sorted(LEVELS))
 def test_steps_are_what_lies_between_a_blocks_levels(name):
     raw, tensor, _ = of_kind(name)
-    numbers, steps = unpack(raw, tensor).double(), step_sizes(raw, tensor).double()
+    numbers, steps = unpack_rows(raw, tensor).double(), step_sizes(raw, tensor).double()
     apart = []
     for row in range(tensor.shape[0]):
         for start in range(0, tensor.shape[1], 16):  # of one scale in every kind

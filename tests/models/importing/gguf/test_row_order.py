@@ -11,7 +11,7 @@ from app.models.importing.folder.checkpoint import open_checkpoint
 from app.models.importing.gguf import row_order
 from app.models.refusal import ImportRefused
 from tests.families import WORDS, write_family
-from tests.llama_cpp import permute
+from tests.llama_cpp import permute_rows
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_losses_are_the_librarys(folder, tmp_path):
     stored = load_file(folder / "model.safetensors")
     for name, tensor in stored.items():
         if "q_proj" in name or "k_proj" in name:
-            stored[name] = permute(tensor, 4, 4 if "q_proj" in name else 2).contiguous()
+            stored[name] = permute_rows(tensor, 4, 4 if "q_proj" in name else 2).contiguous()
     for file in ("config.json", "tokenizer.json"):
         (tmp_path / file).write_bytes((folder / file).read_bytes())
     save_file(stored, tmp_path / "model.safetensors", {"format": "pt"})

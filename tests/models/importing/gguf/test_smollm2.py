@@ -16,7 +16,7 @@ from app.models.importing.gguf.converter import convert_gguf
 from app.models.importing.gguf.header import read_gguf_header
 from app.models.importing.gguf.layouts import LAYOUTS
 from app.models.refusal import ImportRefused
-from tests.llama_cpp import permute
+from tests.llama_cpp import permute_rows
 
 ANSWERS = json.loads((Path(__file__).parent / "smollm2.json").read_text())["answers"]
 """llama.cpp's own, written by benchmarks/llama_cpp.py. It rounds activations to 8 bits, which makes up to .44."""
@@ -59,8 +59,8 @@ def test_next_tokens_are_llama_cpps(network, folder):
 
 def test_with_rows_as_they_are_in_the_file_they_are_not(network, folder):
     for layer in network.model.layers:
-        layer.self_attn.q_proj.weight.data = permute(layer.self_attn.q_proj.weight.data, 9, 9)
-        layer.self_attn.k_proj.weight.data = permute(layer.self_attn.k_proj.weight.data, 9, 3)
+        layer.self_attn.q_proj.weight.data = permute_rows(layer.self_attn.q_proj.weight.data, 9, 9)
+        layer.self_attn.k_proj.weight.data = permute_rows(layer.self_attn.k_proj.weight.data, 9, 3)
     assert min(differences(network, folder)) > 1.5
 
 
@@ -89,7 +89,7 @@ def test_a_file_of_other_rows_is_refused(smollm2_file, folder, tmp_path, monkeyp
     monkeypatch.setitem(LAYOUTS, "llama", LAYOUTS["llama"].__class__(**vars(LAYOUTS["llama"]) | {"paired": {}}))
     (tmp_path / "left").mkdir()
     convert_gguf(smollm2_file, read_gguf_header(smollm2_file), tmp_path / "left", lambda done, total: None)
-    monkeypatch.setattr(row_order, "_paired", unpaired)
+    monkeypatch.setattr(row_order, "_pair_rows", unpaired)
     with pytest.raises(ImportRefused, match=r"reads English worse \(3\.82 nats a token\) than without \(2\.89\)"):
         row_order.refuse_other_rows(open_checkpoint(tmp_path / "left"))
 

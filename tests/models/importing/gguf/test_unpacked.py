@@ -137,7 +137,7 @@ def test_what_a_killed_one_left_is_not_believed(kept, tmp_path):
     left.mkdir(parents=True)
     (left / "model-00009-of-00009.safetensors").write_bytes(b"half")
     assert list(unfinished_imports(tmp_path)) == [left]  # which `store gc` deletes
-    with module.unpacked(kept / "Tiny-Q8_0.gguf", left.parent, lambda *step: None) as found:
+    with module.unpack_gguf(kept / "Tiny-Q8_0.gguf", left.parent, lambda *step: None) as found:
         assert (found.folder, found.sum) == (left, left.name.removeprefix(".import-gguf-"))
         assert not (left / "model-00009-of-00009.safetensors").exists()
         assert len(open_checkpoint(found.folder).tensors) == 21
@@ -165,7 +165,7 @@ def test_a_file_that_was_new_when_it_was_begun_with_is_imported(kept, tmp_path, 
     file = shutil.copy(kept / "Tiny-Q8_0.gguf", tmp_path / "t.gguf")
     stamps = iter([{}, origin.stamps_of(file) or {"t.gguf": [1, 2, 3, 4]}])
     monkeypatch.setattr(module, "stamps_of", lambda path: next(stamps))
-    with module.unpacked(file, tmp_path / "weights", lambda *step: None) as found:
+    with module.unpack_gguf(file, tmp_path / "weights", lambda *step: None) as found:
         assert found.sum == file_sum(file)
 
 
