@@ -64,12 +64,18 @@ def find_largest(scores: Float[ndarray, " n"], n_first: int) -> Int[ndarray, " k
     return known[np.argsort(-scores[known], kind="stable")][:n_first]
 
 
-def false_discovery_rate(score: float, rays: Float[ndarray, " n"], controls: Float[ndarray, " m"]) -> float | None:
-    """Estimate the share of the rays with that score or more that is due to chance; None without controls, or rays."""
+def false_discovery_rate(
+    score: float, rays: Float[ndarray, " n"], controls: Float[ndarray, " m"], n_compared: int | None = None
+) -> float | None:
+    """Estimate the share of the rays with that score or more that is due to chance; None without controls, or rays.
+
+    `n_compared`: the number of rays that these were picked from by a test that the controls did not take, such as being
+    readable; None: all of them are there.
+    """
     n_found, n_by_chance = int((rays >= score).sum()), int((controls >= score).sum())
     if not len(controls) or not n_found:
         return None
-    return min(1.0, len(rays) / len(controls) * n_by_chance / n_found)
+    return min(1.0, (n_compared or len(rays)) / len(controls) * n_by_chance / n_found)
 
 
 def iterate_runs(values: Int[ndarray, " n"]) -> Iterator[tuple[int, slice]]:

@@ -13,6 +13,9 @@ from app.explorer.options import LONGEST_SEARCH
 from app.explorer.pages.rays import TermKind
 from app.models.lookup import ID
 
+QUOTED = re.compile(r'[“”„«]([^“”„«»"]*[^\s“”„«»"][^“”„«»"]*)[“”»]')
+MINUS = re.compile(r"(?<![^\s,，;；、])[−–](?=[^\W\d_])")
+COMMA = re.compile(r"(?<=[^\s,])[，、；;](?=\s*[^\s,])")
 # A quote that is never closed is still being typed.
 TERM = re.compile(r'(?P<minus>-(?=[^\s,]))?(?:"(?P<phrase>[^"]+)(?:"|$)|(?P<word>[^\s,]+))')
 
@@ -44,8 +47,19 @@ def parse_terms(typed: str) -> tuple[SearchTerm, ...]:
     """
     if len(typed) > LONGEST_SEARCH:
         raise BadOption(f"That is too long to be searched for: at most {LONGEST_SEARCH:,} characters.")
-    found = [_parse_term(match) for match in TERM.finditer(typed)]
+    found = [_parse_term(match) for match in TERM.finditer(_use_plain_marks(typed))]
     return tuple(term for term in found if term.text.strip())
+
+
+def _use_plain_marks(typed: str) -> str:
+    """Replace the quotes, minus signs and commas of other keyboards where they mean these, character for character.
+
+    One that stands alone may be the token that is searched for, and stays.
+
+    Example: _use_plain_marks("“New York”，−man") -> '"New York",-man'
+    """
+    plain = QUOTED.sub(r'"\1"', typed)
+    return COMMA.sub(",", MINUS.sub("-", plain))
 
 
 def _parse_term(match: re.Match[str]) -> SearchTerm:

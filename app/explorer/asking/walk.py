@@ -4,7 +4,10 @@ The rays are in their short form; before each but the first stands how the walk 
 `w-` it writes what that one reads, `l-` it is like it. Knows no page.
 """
 
+import itertools
+
 from app.core.address import Address, AddressError, Ray, format_short, parse_short
+from app.core.finding.precedence import READERS, WRITERS, read_time, write_time
 from app.explorer.asking.places import check_place
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.library import OpenModel
@@ -47,7 +50,23 @@ def _parse_hops(model: OpenModel, address: Address, text: str) -> tuple[Hop, ...
     )
     if len(hops) > MOST_HOPS:
         raise BadOption(f"path is too long: at most {MOST_HOPS} rays.")
+    for before, hop in itertools.pairwise(hops):
+        _check_relation(model, before.ray, hop)
     return hops
+
+
+def _check_relation(model: OpenModel, before: Ray, hop: Hop) -> None:
+    """BadOption where the hop says what cannot be: a reader that is earlier than the writer, or that reads nothing."""
+    writer, reader = (before, hop.ray) if hop.relation == "reads" else (hop.ray, before)
+    if hop.relation not in {"reads", "writes"}:
+        return
+    (written, at), (read, reads_at) = ((ray.address.kind, ray.address.layer or 0) for ray in (writer, reader))
+    assert written is not None
+    assert read is not None
+    can_be = written in WRITERS and read in READERS
+    if not can_be or write_time(written, at) > read_time(read, reads_at, model.header.n_layers):
+        said = f"{format_short(reader)} cannot read what {format_short(writer)} writes"
+        raise BadOption(f"path is a walk such as L24H1.ov.0p_r-L28H6.ov.0p: {said}.")
 
 
 def spell_path(hops: tuple[Hop, ...]) -> str:

@@ -142,6 +142,8 @@ class Searched:
     """Random rays that were compared with the same query; 0 while they are not there."""
     n_beyond: int
     """Rays with a better theme than every control."""
+    n_beyond_by_chance: float
+    """How many of as many random rays would have one, too."""
     rank: int
     """Number of nearest rays by theme that `fdr` and `n_aligned` are about."""
     fdr: float | None

@@ -507,7 +507,15 @@ SEARCH_PAGE = SearchPage(
     ),
     n_found=1,
     searched=Searched(
-        n_rays=100_000, share=1.0, n_controls=33_000, n_beyond=8, rank=1, fdr=0.0, n_aligned=1, stands_out=True
+        n_rays=100_000,
+        share=1.0,
+        n_controls=33_000,
+        n_beyond=8,
+        n_beyond_by_chance=3.0,
+        rank=1,
+        fdr=0.0,
+        n_aligned=1,
+        stands_out=True,
     ),
 )
 

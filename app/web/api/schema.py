@@ -1117,7 +1117,9 @@ class FdrJson(TypedDict):
     fdr: float | None
     """The share of them that as many random directions would reach; null while there are none to compare with."""
     stands_out: bool | None
-    """False where that is more than half, and no alignment among them is better than of a random direction."""
+    """False where that is more than half."""
+    n_aligned: int
+    """How many of them have a better alignment than a random direction would."""
 
 
 @with_config(STRICT)
@@ -1132,6 +1134,8 @@ class SearchedJson(TypedDict):
     """Rays of random directions that were asked the same."""
     beyond_controls: int
     """Rays with a better theme than each of these."""
+    beyond_controls_by_chance: float
+    """How many of as many random rays would be so, too."""
     is_of_nearest: bool
     """Ordered by alignment are only the 2,000 rays with the best theme, since reading all vectors would take too long."""
 

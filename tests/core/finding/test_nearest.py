@@ -109,6 +109,8 @@ def test_false_discoveries_are_the_share_that_controls_reach(rng):
     exact = 3 * (controls >= score).sum() / (rays >= score).sum()
     assert false_discovery_rate(score, rays, controls) == pytest.approx(min(1, exact))
     assert false_discovery_rate(-9.0, rays, controls) == 1
+    picked = rays[rays >= score]  # for another reason: as many controls would have been
+    assert false_discovery_rate(score, picked, controls, len(rays)) == false_discovery_rate(score, rays, controls)
     assert false_discovery_rate(9.0, rays, controls) is None
     assert false_discovery_rate(1.0, rays, controls[:0]) is None
 

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.explorer.asking import terms
 from app.explorer.asking.terms import parse_terms
 from app.explorer.errors import BadOption
 from app.explorer.options import LONGEST_SEARCH
@@ -45,7 +46,7 @@ def test_any_text_has_terms_that_stand_where_they_say(typed):
     before = 0
     for term in found:
         assert before <= term.start < term.end <= len(typed)
-        assert term.text in typed[term.start : term.end]
+        assert term.text in terms._use_plain_marks(typed)[term.start : term.end]
         before = term.end
         assert term.replace_in(typed, "x").startswith(typed[: term.start])
 
@@ -61,3 +62,25 @@ def test_a_page_of_text_is_refused_with_the_bound():
     with pytest.raises(BadOption, match="at most 1,000 characters"):
         parse_terms("x" * (LONGEST_SEARCH + 1))
     assert len(parse_terms("x " * (LONGEST_SEARCH // 2))) == LONGEST_SEARCH // 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "plain"),
+    [
+        ("“New York”", '"New York"'),
+        ("„Haus“ «maison»", '"Haus" "maison"'),
+        ("king −man", "king -man"),
+        ("–man", "-man"),
+        ("red，blue;green、white；x", "red,blue,green,white,x"),
+    ],
+)
+def test_marks_of_other_keyboards_mean_the_same(typed, plain):
+    assert [(one.text, one.kind, one.is_minus) for one in parse_terms(typed)] == [
+        (one.text, one.kind, one.is_minus) for one in parse_terms(plain)
+    ]
+    assert [one.start for one in parse_terms(typed)] == [one.start for one in parse_terms(plain)]
+
+
+@pytest.mark.parametrize("alone", ["“", "”", "−", "–", "，", ";", "“”", "a−b", "3 − 2"])
+def test_a_mark_that_stands_alone_is_what_is_searched_for(alone):
+    assert "".join(one.text for one in parse_terms(alone)) == alone.replace(" ", "")

@@ -87,7 +87,7 @@ def test_it_inherits_those_files_and_no_others(own, pretend):
         assert child.status == 0
         other = own.start(["worker", str(ours.fileno())], pass_fds=(theirs.fileno(),))
         assert other.has_ended(30)
-        assert "Bad file descriptor" in other.said()
+        assert "Bad file descriptor" in other.read_errors()
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_one_that_does_not_heed_an_interruption_is_killed(own, pretend, monkeypa
     monkeypatch.setattr(children, "STOP_SECONDS", 0.1)
     pretend(STUBBORN)
     child = own.start(["worker"])
-    until(child.said)
+    until(child.read_errors)
     child.end()
     assert child.status == -signal.SIGKILL
     child.end()  # and again does nothing
@@ -139,7 +139,7 @@ def test_all_end_together_and_leave_nothing(pretend, monkeypatch):
     those = Children()
     begun = [those.start(["worker"]) for _ in range(3)]
     for child in begun:
-        until(child.said)
+        until(child.read_errors)
     those.close()
     assert [is_there(child.pid) for child in begun] == [False] * 3
     assert open_files() == before

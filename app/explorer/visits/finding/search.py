@@ -70,6 +70,7 @@ KINDS_OF: dict[SearchBasis, tuple[Kind, ...]] = {
 }
 SUGGESTED = ("would, could", "writing, wrote", "red, blue, green", "largest, fastest", "Paris, London")
 NAMES_A_PLACE = "That names a place. Its pieces are no words: in quotes they are searched for all the same."
+NEVER_READABLE = "Single neurons are not judged for readability: search directions, or leave “readable only” out."
 NO_POSITIVE = "Only words to subtract: add one to search for, as in king -man."
 NOTHING_LEFT = (
     "Nothing is left to search for: what was typed cancels out, or stands for tokens that were never trained."
@@ -86,6 +87,8 @@ class Scores:
     """-inf where a filter excludes the ray."""
     order: NDArray[np.float32]
     """The score that the list is sorted by."""
+    n_compared: int
+    """Rays that pass all filters that random directions could pass as well: all but being readable."""
     is_of_nearest: bool = False
     """True if only the rays nearest by theme have that score."""
 
@@ -172,6 +175,8 @@ def _explain_problem(page: SearchPage) -> str:
     """Explain why the terms are not searched for; empty if they are."""
     if page.place is not None and any(term.is_cut for term in page.terms):
         return NAMES_A_PLACE
+    if page.inquiry.basis == "neuron" and page.inquiry.readable:
+        return NEVER_READABLE
     return NO_POSITIVE if all(term.is_minus for term in page.terms) else ""
 
 
@@ -298,7 +303,7 @@ def _answer_search(page: SearchPage, asked: Search, most: int) -> SearchPage:
 
 
 def _count_neurons(asked: Search) -> int:
-    """Count the neurons' ends with a better theme than every random direction, if most of the nearest are not chance.
+    """Count the neurons' ends with a better theme than every random direction, if chance brings at most half as many.
 
     0 where neurons are searched anyway, or a filter is set.
     """
@@ -307,12 +312,11 @@ def _count_neurons(asked: Search) -> int:
         return 0
     of_neurons = replace(asked, inquiry=replace(plain, basis="neuron"))
     scores = _score_rays(of_neurons)
-    nearest, rays = scores.first_rays(scores.themes, N_JUDGED), scores.themes[scores.themes > NOT_COMPARED]
     controls = _join_controls(of_neurons, scores)
-    if not len(nearest) or not len(controls):
+    if not len(controls):
         return 0
-    fdr = false_discovery_rate(scores.theme(int(nearest[-1])), rays, controls)
-    return int((rays > controls.max()).sum()) if fdr is not None and fdr <= MOST_FALSE else 0
+    n_beyond = int((scores.themes > controls.max()).sum())
+    return n_beyond if scores.n_compared / (len(controls) + 1) <= MOST_FALSE * n_beyond else 0
 
 
 def _join_controls(asked: Search, scores: Scores) -> NDArray[np.float32]:
@@ -328,10 +332,11 @@ def _score_rays(asked: Search) -> Scores:
     where = rows_of(bank, neurons=inquiry.basis == "neuron")
     of_all = theme_of(bank, asked.similarities, where)
     of_all[~_mask_passing(asked, where)] = NOT_COMPARED
+    n_compared = int((of_all > NOT_COMPARED).sum())
     if inquiry.readable:
         of_all[~(bank.rows.p[where] < ALPHA)] = NOT_COMPARED
     if inquiry.order == "theme":
-        return Scores(where.start, of_all, of_all)
+        return Scores(where.start, of_all, of_all, n_compared)
     is_there = of_all > NOT_COMPARED
     wanted = np.zeros(len(bank.rows.end), bool)
     wanted[where] = is_there.any(1)
@@ -344,7 +349,7 @@ def _score_rays(asked: Search) -> Scores:
     else:
         products = compute_alignments(bank, asked.questions, wanted)[where]
     aligned = np.where(is_there & ~np.isnan(products)[:, None], np.stack([products, -products], 1), NOT_COMPARED)
-    return Scores(where.start, of_all, aligned, is_of_nearest)
+    return Scores(where.start, of_all, aligned, n_compared, is_of_nearest)
 
 
 def _mask_passing(asked: Search, where: slice) -> NDArray[np.bool_]:
@@ -386,7 +391,9 @@ class _Evidence:
 def _summarise_search(asked: Search, scores: Scores, nearest: NDArray[np.intp], facts: _Evidence) -> Searched:
     rays = scores.themes[scores.themes > NOT_COMPARED]
     controls = _join_controls(asked, scores)
-    fdr = false_discovery_rate(scores.theme(int(nearest[-1])), rays, controls) if len(nearest) else None
+    fdr = None
+    if len(nearest):
+        fdr = false_discovery_rate(scores.theme(int(nearest[-1])), rays, controls, scores.n_compared)
     by_chance = [one for place in nearest.tolist() if (one := facts.of(place)[1]) is not None]
     n_aligned = sum(one <= WEAK for one in by_chance)
     return Searched(
@@ -394,6 +401,7 @@ def _summarise_search(asked: Search, scores: Scores, nearest: NDArray[np.intp], 
         share=_share_of(asked),
         n_controls=len(controls),
         n_beyond=int((rays > controls.max()).sum()) if len(controls) else 0,
+        n_beyond_by_chance=scores.n_compared / (len(controls) + 1),
         rank=len(nearest),
         fdr=fdr,
         n_aligned=n_aligned,

@@ -46,7 +46,9 @@ def test_every_side_that_is_read_as_tokens_has_its_rotations(bench_of, place, si
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_what_is_read_lies_in_the_span_of_the_matrix(bench_of, monkeypatch, side):
     bench, read = bench_of("gpt2", "folded"), []
-    monkeypatch.setattr(rotation.readability, "read", lambda bench, name, vectors: read.append((name, vectors)) or {})
+    monkeypatch.setattr(
+        rotation.readability, "read_and_judge", lambda bench, name, vectors: read.append((name, vectors)) or {}
+    )
     assert run_steps(measure_rotations(bench, OV)) == ({}, {})  # and no control, no numbers
     dense = run_steps(read_subject(bench, OV)).product.dense()
     name, vectors = read[side == "right"]
@@ -128,7 +130,7 @@ def test_what_changes_the_readout_changes_the_recipe(explorer, relatives):
 
 def test_a_distance_turns_the_directions_and_leaves_their_span(bench_of, monkeypatch):
     read = []
-    monkeypatch.setattr(rotation.readability, "read", lambda bench, name, vectors: read.append(vectors) or {})
+    monkeypatch.setattr(rotation.readability, "read_and_judge", lambda bench, name, vectors: read.append(vectors) or {})
     for distance in (0, 9):
         run_steps(measure_rotations(bench_of("llama", "folded"), parse("llama/L1/H2/qk"), distance))
     near, _, far, _ = (vectors.double() for vectors in read)

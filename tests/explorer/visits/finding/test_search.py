@@ -205,6 +205,19 @@ def test_controls_are_asked_the_same(banked, oracle, words):
     assert page.searched.n_beyond == sum(one > max(controls) for one in rays)
 
 
+def test_readable_ones_alone_are_held_against_as_much_chance(banked, words):
+    every, readable = ask(banked, words), ask(banked, words, readable=True)
+    assert 0 < readable.searched.n_rays < every.searched.n_rays
+    assert readable.searched.n_beyond_by_chance == every.searched.n_beyond_by_chance
+    assert readable.searched.fdr >= every.searched.fdr  # whose nearest are as near, or nearer
+
+
+def test_neurons_are_not_judged(banked, words):
+    page = ask(banked, words, basis="neuron", readable=True)
+    assert "not judged for readability" in page.problem
+    assert page.found == ()
+
+
 def test_random_weights_stand_out_for_no_words(banked, words):
     assert ask(banked, words).searched.stands_out is False
 
