@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator, model_validator
 
@@ -33,11 +33,21 @@ def option_field(name: str, page: Page, **changed: object) -> Any:
 
 
 class Query(BaseModel):
-    """What any page takes: nothing yet."""
+    """The options of any page: none, and none that would be ignored without a word."""
+
+    PAGE: ClassVar[str] = "this"
+    """What a sentence calls the page."""
+    INSTEAD: ClassVar[str] = "The same address below /api/v1 gives JSON."
+    """Where its numbers are, if it is no file."""
 
     @model_validator(mode="before")
     @classmethod
     def _is_heeded(cls, said: dict[str, Any]) -> dict[str, Any]:
+        if "format" in said and "format" not in cls.model_fields:
+            raise BadOption(
+                "format is there for heads, matrices, directions, the census, composition and searches: "
+                f"{cls.PAGE} is no file. {cls.INSTEAD}"
+            )
         # Tokens that no filter was applied to would look as if one had been.
         idle = [name for name in OF_NUMBERS if name in said and name not in cls.model_fields]
         if idle:
@@ -47,14 +57,6 @@ class Query(BaseModel):
                 f"their directions take {them}."
             )
         return said
-
-
-def _without_format(said: dict[str, Any], what: str, instead: str = "") -> dict[str, Any]:
-    """What is said in a query of a page that is no file; BadOption where a file is asked for."""
-    if "format" in said:
-        sentence = f"format is there for heads, matrices, directions, the census, composition and searches: {what} is no file. {instead}"
-        raise BadOption(sentence.rstrip())
-    return said
 
 
 class ViewQuery(Query):
@@ -95,16 +97,13 @@ class RankedQuery(MapQuery):
 class NotableQuery(ViewQuery):
     """What a model's gallery takes."""
 
+    PAGE: ClassVar[str] = "a gallery"
+
     among: GalleryList = option_field("among", "notable")
     kind: str = option_field("kind", "notable")
     side: str = option_field("side", "notable")
     layer: str = option_field("layer", "notable")
     page: int = option_field("page", "notable")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _is_no_file(cls, said: dict[str, Any]) -> dict[str, Any]:
-        return _without_format(said, "a gallery")
 
     @field_validator("layer")
     @classmethod
@@ -371,12 +370,8 @@ class BlindQuery(ViewQuery):
 class CompareQuery(ViewQuery):
     """What a comparison of bases takes."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _is_no_file(cls, said: dict[str, Any]) -> dict[str, Any]:
-        return _without_format(
-            said, "a comparison", "The table of each basis is one, under the address of the matrix in that basis."
-        )
+    PAGE: ClassVar[str] = "a comparison"
+    INSTEAD: ClassVar[str] = "The table of each basis is one, under the address of the matrix in that basis."
 
     nonzeros: int = option_field("nonzeros", "compare")
     first: int = option_field("first", "compare")

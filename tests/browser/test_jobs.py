@@ -22,7 +22,7 @@ from app.store.jobs import JobStore
 
 store = JobStore(Path(sys.argv[1]))
 job = replace(store.new("tiny"), state="running", stage="layer 1 of 2", started=time.time(), layers=2, matrices=16)
-with store.held(job.id):
+with store.hold_job(job.id):
     store.write(job)
     print(job.id, flush=True)
     for line in sys.stdin:

@@ -23,7 +23,7 @@ from app.store.locks import claim_file
 
 CHILD = """
 steps = (time.sleep(SECONDS) or JobStep("L1", 0, 1, i, 0, 2, 0.0, 0, 0, 0.0, 0.0) for i in range(2))
-for _ in recorded(store, job, steps):
+for _ in run_recorded(store, job, steps):
     pass
 """
 

@@ -25,7 +25,7 @@ from app.store.jobs import JobStore
 SETTINGS = {"device": "cpu", "weights": "folded", "quota_bytes": 10**9, "queue_size": 64}
 WAITING = {"wait_seconds": 0.0, "waiters": 8}
 FOREVER = """
-with noted(store, job) as notes:
+with note_job(store, job) as notes:
     notes.follow(ImportStep("writing the weights", 3, 4))
     time.sleep(600)
 """
@@ -177,7 +177,7 @@ def test_what_failed_is_begun_again_when_it_is_asked_for(serving, own, pretend, 
 def test_what_has_failed_may_be_begun_again_before_its_process_is_gone(serving, own, pretend, tmp_path, until):
     pretend("""
 try:
-    with noted(store, job):
+    with note_job(store, job):
         raise ValueError
 except ValueError:
     time.sleep(600)

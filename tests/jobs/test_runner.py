@@ -19,11 +19,11 @@ def steps(n, seconds):
         yield JobStep(f"layer {i}", i, n, i, 0, n, 0.0, 0, 0, 0.0, 0.0)
         time.sleep(seconds)
 
-for _ in recorded(store, job, steps(STEPS)):
+for _ in run_recorded(store, job, steps(STEPS)):
     pass
 """
 IMPORT = """
-with noted(store, job) as notes:
+with note_job(store, job) as notes:
     for i in range(1, STEPS + 1):
         notes.follow(ImportStep("writing", i, STEPS))
         time.sleep(PAUSE)

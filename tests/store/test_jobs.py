@@ -17,7 +17,7 @@ from pathlib import Path
 from app.store.jobs import JobStore
 store = JobStore(Path(sys.argv[1]))
 job = replace(store.new("tiny"), state="running")
-with store.held(job.id):
+with store.hold_job(job.id):
     store.write(job)
     print(job.id, flush=True)
     sys.stdin.readline()

@@ -12,7 +12,7 @@ import sys, time
 from pathlib import Path
 from app.store.locks import hold_lock
 with hold_lock(Path(sys.argv[1])):
-    print("hold_lock", flush=True)
+    print("held", flush=True)
     time.sleep(600)
 """
 

@@ -131,3 +131,9 @@ def test_full_circuits_have_a_token_and_a_distance():
     assert options == Options(weights="raw", distance=3)
     with pytest.raises(BadOption, match="components means nothing here"):
         TokenQuery(components=3)
+
+
+@pytest.mark.parametrize("form", [TokenQuery, ViewQuery, JobsQuery, MapQuery, CompareQuery])
+def test_a_page_that_is_no_file_says_so(form):
+    with pytest.raises(BadOption, match="is no file"):
+        form.model_validate({"format": "csv"})

@@ -74,7 +74,7 @@ PAGE_TEMPLATES: dict[type, PageTemplate] = {
         {"gallery": "_fragments/gallery.html", "examples": "_fragments/examples.html"},
     ),
     BlindPage: PageTemplate("blind.html"),
-    SearchPage: PageTemplate("search.html", parts={"found": "_fragments/found.html"}),
+    SearchPage: PageTemplate("search.html", parts={"found": "_fragments/found_typed.html"}),
     EveryPage: PageTemplate("every.html"),
     CompositionPage: PageTemplate("composition.html"),
     ContrastPage: PageTemplate("contrast.html"),

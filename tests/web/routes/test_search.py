@@ -52,8 +52,14 @@ def test_the_answer_says_what_was_understood_and_searched(json):
 def test_what_comes_while_one_types_is_a_part_of_the_page(banked):
     url = f"{PAGE}?q=that&order=alignment&side=write&layers=0-1&used=1"
     part = banked.get(url, headers=PARTIAL)
-    assert part.text.strip() in banked.get(url).text
-    assert part.text.strip().startswith("<section")
+    whole = banked.get(url).text
+    section = part.text[part.text.index("<section") : part.text.index("</section>")]
+    assert section in whole
+    title = re.match(r"\s*(<title>.*?</title>)", part.text)[1]
+    assert title in whole
+    moves = part.text[part.text.index('<div class="moves"') :].strip()
+    assert moves.replace(' hx-swap-oob="true"', "") in whole
+    assert "weights=raw&amp;q=that" in moves
     assert "HX-Request-Type" in part.headers["Vary"]
 
 
