@@ -1,4 +1,4 @@
-"""Every option that may stand in a query string, a row each: what it means, what is left out, its bounds, and where it counts.
+"""The table of all options of query strings: the meaning of each, its default, its bounds, and the pages where it counts.
 
 Links leave out what the table says is usual; forms, their bounds and the API's description are made of it; and a recipe takes
 what changes numbers. What an option does is told elsewhere: here is no page, no model and no HTTP.
@@ -13,7 +13,6 @@ from app.models.lookup import LONGEST as LONGEST_TOKEN
 from app.models.selection import FREQUENT
 
 Page = Literal[
-    "home",
     "model",
     "layer",
     "head",
@@ -37,7 +36,7 @@ Page = Literal[
     "jobs",
     "wish",
 ]
-"""What a query is of: a place by what its address names; what stands behind one; what stands below `/-`."""
+"""The kind of page that a query belongs to: of an address, of what stands behind one, or below `/-`."""
 
 PLACES: tuple[Page, ...] = ("model", "layer", "head", "matrix", "direction")
 OF_MODELS: tuple[Page, ...] = (
@@ -63,14 +62,14 @@ SIDES = ("", "read", "write", "query", "key")
 LAYER, LAYER_OR_ENDS = "^(L?[0-9]{1,4})?$", "^(ends|L?[0-9]{1,4})?$"
 LAYERS = "^(ends|L?[0-9]{1,4}(-L?[0-9]{1,4})?)?$"
 NUMBERS = "^[0-9]{1,6}(,[0-9]{1,6}){0,3}$"
-"""Of one fit."""
+"""The numbers of one fit: its parameters in their order."""
 REQUIRED = ...
 """In the place of a default: without it nothing is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What a value may be; None and empty: anything of its type."""
+    """The bounds of a value; None and empty: anything of its type."""
 
     low: int | None = None
     high: int | None = None
@@ -80,7 +79,7 @@ class Bounds:
     pattern: str = ""
     """A regular expression that the whole text matches."""
     said: dict[str, Any] | None = None
-    """What the API's description says besides, of bounds that whoever reads the value holds it to, in a sentence of its own."""
+    """Bounds that only the API's description says: whoever reads the value holds it to them, in a sentence of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +89,12 @@ class Option:
     name: str
     pages: tuple[Page, ...]
     default: Any
-    """What a link leaves out; REQUIRED: nothing."""
+    """The value that a link leaves out; REQUIRED: none."""
     meaning: str
     """In sentences, for the API's description."""
     bounds: Bounds = Bounds()
     changes: Literal["numbers", "view"] = "view"
-    """What an artifact holds (it is in the recipe then, or in what of several artifacts is read), or only what of it is shown, and how."""
+    """`numbers`: it decides what an artifact holds, or which one is read; `view`: only what of it is shown, and how."""
     is_always_said: bool = False
     """Links say it even if it is as usual."""
 
@@ -392,6 +391,6 @@ def find_option(name: str, page: Page) -> Option:
 
 @cache
 def usual_values(page: Page) -> dict[str, Any]:
-    """What a link to such a page leaves out, by name; None for what it always says. Not to be changed."""
+    """Return the values that a link to such a page leaves out, by name; None for what it always says. Read only."""
     there = [option for option in OPTIONS if page in option.pages]
     return {option.name: None if option.is_always_said else option.default for option in there}

@@ -1,4 +1,4 @@
-"""What may stand in a query string: bounded, documented, and the same for pages and JSON."""
+"""Forms of query strings, one a kind of page: typed, with bounds and sentences out of the table of options."""
 
 import re
 import unicodedata
@@ -36,7 +36,7 @@ class Query(BaseModel):
     """The options of any page: none, and none that would be ignored without a word."""
 
     PAGE: ClassVar[str] = "this"
-    """What a sentence calls the page."""
+    """Name of the page in a sentence."""
     INSTEAD: ClassVar[str] = "The same address below /api/v1 gives JSON."
     """Where its numbers are, if it is no file."""
 
@@ -60,42 +60,42 @@ class Query(BaseModel):
 
 
 class ViewQuery(Query):
-    """What every page of a model takes."""
+    """The options of every page of a model."""
 
     weights: Processing | None = option_field("weights", "model")
 
     def options(self) -> Options:
-        """The explorer's form of it."""
+        """Convert the form to what the explorer takes."""
         return Options(weights=self.weights)
 
 
 class JumpQuery(ViewQuery):
-    """What the jump box sends."""
+    """The options of the jump box."""
 
     q: str = option_field("q", "jump")
 
 
 class JobsQuery(Query):
-    """What the list of jobs takes."""
+    """The options of the list of jobs."""
 
     model: str | None = option_field("model", "jobs")
     live: bool = option_field("live", "jobs")
 
 
 class MapQuery(ViewQuery):
-    """What a model's page takes."""
+    """The options of a model's page."""
 
     score: str | None = option_field("score", "model")
 
 
 class RankedQuery(MapQuery):
-    """What a model's page takes besides."""
+    """Further options of a model's page."""
 
     ranked: Ranked = option_field("ranked", "model")
 
 
 class NotableQuery(ViewQuery):
-    """What a model's gallery takes."""
+    """The options of a model's gallery."""
 
     PAGE: ClassVar[str] = "a gallery"
 
@@ -112,7 +112,7 @@ class NotableQuery(ViewQuery):
         return layer[1:] if re.fullmatch("l[0-9]+", layer) else layer
 
     def as_sought(self) -> Sought:
-        """The explorer's form of it."""
+        """Convert the form to what the explorer takes."""
         return Sought(self.among, self.kind, self.side, self.layer, self.page)
 
 
@@ -122,7 +122,7 @@ def _without_controls(q: str) -> str:
 
 
 class SearchQuery(ViewQuery):
-    """What a model's search takes."""
+    """The options of a model's search."""
 
     q: str = option_field("q", "search")
     order: SearchOrder = option_field("order", "search")
@@ -147,7 +147,7 @@ class SearchQuery(ViewQuery):
         return layers
 
     def inquiry(self) -> Inquiry:
-        """The explorer's form of it."""
+        """Convert the form to what the explorer takes."""
         layers = self.layers.replace("L", "")
         return Inquiry(
             self.q, self.order, self.basis, self.side, self.kind, layers, self.readable, self.used, self.page
@@ -155,13 +155,13 @@ class SearchQuery(ViewQuery):
 
 
 class SearchPageQuery(SearchQuery):
-    """What its page takes besides."""
+    """Further options of its page."""
 
     format: Literal["csv"] | None = option_field("format", "search")
 
 
 class EveryQuery(Query):
-    """What a search of every model takes."""
+    """The options of a search of every model."""
 
     q: str = option_field("q", "every")
 
@@ -172,7 +172,7 @@ class EveryQuery(Query):
 
 
 class CompositionQuery(ViewQuery):
-    """What a map of composition takes."""
+    """The options of a map of composition."""
 
     kind: Composed = option_field("kind", "composition")
     writer: str = option_field("writer", "composition")
@@ -189,13 +189,13 @@ class CompositionQuery(ViewQuery):
         return number
 
     def layers(self) -> tuple[int | None, int | None]:
-        """Of writers, and of readers; None for all."""
+        """Return the layer of writers and that of readers; None for all."""
         writer, reader = (int(layer) if layer else None for layer in (self.writer, self.reader))
         return writer, reader
 
 
 class ContrastQuery(Query):
-    """What two places side by side take."""
+    """The options of two places side by side."""
 
     a: str = option_field("a", "contrast")
     b: str = option_field("b", "contrast")
@@ -209,7 +209,7 @@ class ContrastQuery(Query):
 
 
 class CensusQuery(ViewQuery):
-    """What a model's census takes."""
+    """The options of a model's census."""
 
     format: Literal["csv"] | None = option_field("format", "census")
 
@@ -229,15 +229,15 @@ class FitQuery(Query):
 
 
 class BasisQuery(FitQuery, ViewQuery):
-    """What pages of a matrix in some basis take."""
+    """The options of pages of a matrix in some basis."""
 
     def options(self) -> Options:
-        """The explorer's form of it."""
+        """Convert the form to what the explorer takes."""
         return replace(super().options(), parameters=self.parameters())
 
 
 class WishQuery(FitQuery):
-    """What a job is to compute."""
+    """The options of a job: what it computes."""
 
     model: str = option_field("model", "wish")
     kind: Literal["matrices", "import"] = option_field("kind", "wish")
@@ -247,46 +247,46 @@ class WishQuery(FitQuery):
 
 
 class DistanceQuery(ViewQuery):
-    """What pages take that show a QK of a rotary model at a distance."""
+    """The options of pages that show a QK of a rotary model at a distance."""
 
     distance: int = option_field("distance", "matrix")
 
     def options(self) -> Options:
-        """The explorer's form of it."""
+        """Convert the form to what the explorer takes."""
         return replace(super().options(), distance=self.distance)
 
 
 class TokenQuery(DistanceQuery):
-    """What the full circuits of a head take."""
+    """The options of the full circuits of a head."""
 
     token: str = option_field("token", "full")
 
 
 class PathQuery(Query):
-    """What pages of directions take besides."""
+    """Further options of pages of directions."""
 
     path: str = option_field("path", "direction")
 
 
 class AroundQuery(PathQuery, ViewQuery):
-    """What the surroundings of a direction take."""
+    """The options of the surroundings of a direction."""
 
 
 class TextQuery(ViewQuery):
-    """What finds a token by its text."""
+    """The options that find a token by its text."""
 
     text: str = option_field("text", "text")
 
 
 class HeadOfQuery(ViewQuery):
-    """What a token's page takes in its query: how much of it, and a head to go on to."""
+    """The options of a token's page: how much of it, and a head to go on to."""
 
     all: bool = option_field("all", "token")
     head: str = option_field("head", "token")
 
 
 class PairQuery(PathQuery, ViewQuery):
-    """What the page of two heads takes."""
+    """The options of the page of two heads."""
 
     a: str = option_field("a", "pair")
     b: str = option_field("b", "pair")
@@ -301,7 +301,7 @@ class PairBoxQuery(PairQuery):
 
 
 class TurnQuery(BasisQuery, DistanceQuery):
-    """What pages of directions take."""
+    """The options of pages of directions."""
 
     ascii: bool = option_field("ascii", "matrix")
     starts: bool = option_field("starts", "matrix")
@@ -326,13 +326,13 @@ class TurnQuery(BasisQuery, DistanceQuery):
     rotated: bool = option_field("rotated", "matrix")
 
     def options(self) -> Options:
-        """The explorer's form of it."""
+        """Convert the form to what the explorer takes."""
         selection = Selection(self.ascii, self.starts, self.plain, self.frequent, self.readout)
         return replace(super().options(), selection=selection, rotated=self.rotated)
 
 
 class TableQuery(TurnQuery):
-    """What pages with tables of directions take."""
+    """The options of pages with tables of directions."""
 
     sort: Sort = option_field("sort", "matrix")
     page: int = option_field("page", "matrix")
@@ -347,12 +347,12 @@ class TableQuery(TurnQuery):
         return find
 
     def options(self) -> Options:
-        """The explorer's form of it."""
+        """Convert the form to what the explorer takes."""
         return replace(super().options(), sort=self.sort, page=self.page, only=self.only, find=self.find)
 
 
 class BlindQuery(ViewQuery):
-    """What a blind round takes."""
+    """The options of a blind round."""
 
     seed: int = option_field("seed", "blind")
     answers: str = option_field("answers", "blind")
@@ -368,7 +368,7 @@ class BlindQuery(ViewQuery):
 
 
 class CompareQuery(ViewQuery):
-    """What a comparison of bases takes."""
+    """The options of a comparison of bases."""
 
     PAGE: ClassVar[str] = "a comparison"
     INSTEAD: ClassVar[str] = "The table of each basis is one, under the address of the matrix in that basis."
@@ -399,5 +399,5 @@ class PageQuery(PathQuery, RankedQuery, TableQuery):
         return self
 
     def options(self) -> Options:
-        """The explorer's form of it."""
+        """Convert the form to what the explorer takes."""
         return replace(super().options(), whole=self.format is not None, tokens=self.k)

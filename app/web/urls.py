@@ -226,7 +226,7 @@ class Urls:
     def fields(
         self, address: Address, view: View, *own: str, under: str = "", **changes: object
     ) -> list[tuple[str, object]]:
-        """What a form of that page must send besides its own fields, so that the view stays."""
+        """List what a form of that page must send besides its own fields, so that the view stays."""
         values = _query_values(_page_of(address, under), _keep_relevant(address, view), changes)
         return [(name, value) for name, value in values.items() if name not in own]
 
@@ -324,7 +324,7 @@ class Urls:
         return self.page(page.address, page.view, COMPOSITION, **self.composition_values(page, **changes))
 
     def composition_values(self, page: CompositionPage, **changes: object) -> dict[str, object]:
-        """What that page's own query says."""
+        """Collect the query values of that page."""
         return {"kind": page.kind, "writer": page.writer, "reader": page.reader} | changes
 
     def composition_blocks(self, page: CompositionPage, blocks: Sequence[tuple[int, int]]) -> list[str]:
@@ -471,7 +471,7 @@ def _path_below(under: str) -> str:
 
 
 def _page_of(address: Address, under: str = "") -> Page:
-    """Which page it is whose options a query holds."""
+    """Return the kind of page whose options the query holds."""
     return cast("Page", under.partition("/")[0] or DEPTHS[address.depth])
 
 
@@ -502,7 +502,7 @@ def _query_string(page: Page, view: View | None, changes: dict[str, object], alw
 
 
 def _query_values(page: Page, view: View | None, changes: dict[str, object], always: str = "") -> dict[str, object]:
-    """What a query says of a view with some values changed: what counts on that page, and is not as it would be anyway."""
+    """Collect the query values of a view with some changed: those that count on that page and are not usual there."""
     usual, values = usual_values(page), changes
     if view is not None:
         values = dict(_of_view(view)) | changes
