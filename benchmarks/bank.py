@@ -162,7 +162,7 @@ def _search_tokens(r: Resources, model: OpenModel, order: SearchOrder) -> None:
         page = search(
             replace(r, slugs=(slug,)), Address(slug), Options(), Inquiry(" ".join(f"#{id_}" for id_ in ids), order)
         )
-    assert page.found, page.problem
+    assert page.hits, page.problem
 
 
 def _open_resources(data: Path) -> Resources:

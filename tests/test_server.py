@@ -96,7 +96,7 @@ def test_a_start_and_pages_that_are_there_load_only_what_they_need(fresh_data):
     sources, modules = told.splitlines()
     assert sources == "sources read: []"  # as pydantic does for each form whose fields' sentences it is to find
     slow = {"torch", "transformers", "transformer_lens", "sklearn", "scipy", "tokenizers", "rich"}
-    gathering = {"app.web.api.description", "app.web.api.examples"}  # of what is in a file
+    gathering = {"app.web.api.description"}  # of what is in a file
     loaded = set(modules.split())
     assert ({name.partition(".")[0] for name in loaded} & slow, loaded & gathering) == (set(), set())
 

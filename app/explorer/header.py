@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from app.core.address import LAYER_KINDS, Kind
+from pydantic import computed_field
+
+from app.core.address import CIRCUITS, LAYER_KINDS, Kind
+from app.explorer.serial import ForPeople, Numbers
 from app.explorer.view import PROCESSINGS, Processing
 
 Note = Literal[
@@ -51,7 +54,7 @@ class Quantised:
     """The quantisation in llama.cpp's words, such as `Q4_1`."""
     bits: int
     """Bits of each number."""
-    others: tuple[tuple[str, str], ...] = ()
+    others: ForPeople[tuple[tuple[str, str], ...]] = ()
     """Matrices that are stored as another kind, by their names in weights, such as `blocks.3.attn.W_V`."""
 
 
@@ -63,7 +66,7 @@ class Model:
     name: str
     """The common name: `gpt2`, `singular-lens demo`."""
     fingerprint: str
-    pin: str
+    pin: ForPeople[str]
     """The first digits of the fingerprint, for links that name these very weights."""
     n_layers: int
     n_heads: int
@@ -83,6 +86,7 @@ class Model:
     hub: str | None
     """The hub model that this is said to be."""
     licence: str | None
+    """The licence, in the words of the folder or file."""
     revision: str | None
     architecture: str
     """The checkpoint's own word, such as `GPT2LMHeadModel`."""
@@ -111,16 +115,23 @@ class Model:
     """Attention has sinks: it may attend to nothing."""
     encoder: bool
     """Reads both ways and has no unembedding: both sides of OV are read with the embedding."""
-    checks: tuple[tuple[str, float], ...]
+    checks: Numbers
     """The identities that were checked at import, each with its largest relative error over all layers."""
-    unfoldable: str | None
+    unfoldable: ForPeople[str | None]
     """A sentence saying why `folded` means nothing for these weights; None where they can be folded."""
     quantised: Quantised | None
     """The quantisation; None for weights that are no quantised copy."""
 
+    @computed_field
+    @property
+    def matrices(self) -> tuple[Kind, ...]:
+        """The kinds of matrices that have pages."""
+        return (*CIRCUITS, *self.layer_kinds, *self.model_kinds)
+
+    @computed_field
     @property
     def processings(self) -> tuple[Processing, ...]:
-        """The weight processings to choose from."""
+        """The values of `weights` that mean something for this model."""
         return PROCESSINGS if self.unfoldable is None else ("raw",)
 
     @property

@@ -11,12 +11,12 @@ from app.explorer.errors import BadOption
 from app.explorer.header import Model
 from app.explorer.layout import ENDS
 from app.explorer.library import OpenModel
-from app.explorer.view import Processing
+from app.explorer.view import Processing, Side, StreamSide
 from app.models.selection import Selection
 
 FEWEST_TOKENS = 20
 """The fewest tokens that a filter must leave."""
-SIDES: dict[Kind, tuple[str, str]] = {
+SIDES: dict[Kind, tuple[Side, Side]] = {
     "ov": ("read", "write"),
     "qk": ("query", "key"),
     "mlp-in": ("read", "neuron"),
@@ -29,6 +29,15 @@ SIDES: dict[Kind, tuple[str, str]] = {
     "heads/read": ("head", "read"),
 }
 """The left and the right side of each kind of matrix."""
+
+
+def stream_side_of(kind: Kind, side: int) -> StreamSide:
+    """Name the left (0) or right (1) side of such a matrix, one that is the residual stream."""
+    match SIDES[kind][side]:
+        case "read" | "write" | "query" | "key" as name:
+            return name
+        case other:
+            raise AssertionError(f"{kind} has no stream on its side {other}")
 
 
 def samples_of(model: Model, kind: Kind) -> Samples:

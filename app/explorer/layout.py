@@ -15,6 +15,7 @@ from app.core.address import LAYER_KINDS, Kind, ModelKind
 from app.core.basis import BASES
 from app.core.finding.reversal import BINS
 from app.core.judging.rays import BEYOND_LENGTHS, FORM_LENGTHS, LENGTHS, SPELLING_LENGTHS
+from app.explorer.view import StreamSide
 
 ArtifactKind = Literal[
     "decomposition",
@@ -86,7 +87,7 @@ WRITE_KINDS: tuple[Kind, ...] = ("ov", "mlp-out")
 Role = Literal["ov", "query", "key"]
 ROLES: tuple[Role, ...] = get_args(Role)
 """The roles of a token in a head's full circuits: attended to, query, key."""
-ROLE_SIDES: dict[Role, str] = {"ov": "write", "query": "key", "key": "query"}
+ROLE_SIDES: dict[Role, StreamSide] = {"ov": "write", "query": "key", "key": "query"}
 """The side that each role is read out as: for a query the keys it looks for, for a key the queries that find it."""
 FULL_TOKENS = 100
 """Tokens at either end of a token's row: many of the first may say little."""
@@ -95,10 +96,9 @@ Composed = Literal["q", "k", "v"]
 COMPOSED: tuple[Composed, ...] = get_args(Composed)
 """The inputs of a head that can read another head's output: queries, keys, values."""
 
-SpanSide = Literal["read", "write", "query", "key"]
-SPAN_SIDES: tuple[SpanSide, ...] = get_args(SpanSide)
+SPAN_SIDES: tuple[StreamSide, ...] = get_args(StreamSide)
 """The subspaces of a head's OV and QK that are compared with those of other heads."""
-SHARED_SIDES: tuple[SpanSide, ...] = ("read", "key")
+SHARED_SIDES: tuple[StreamSide, ...] = ("read", "key")
 """The subspaces that the heads of a key/value group share."""
 
 MOST_NONZEROS = 32

@@ -16,6 +16,12 @@ PROCESSINGS: tuple[Processing, ...] = ("folded", "raw")
 End = Literal["read", "write"]
 """The end of the model that a side of the stream is read with."""
 
+StreamSide = Literal["read", "write", "query", "key"]
+"""The sides of matrices that are the residual stream."""
+
+Side = Literal["read", "write", "query", "key", "token", "neuron", "position", "head"]
+"""The sides of matrices: the residual stream, or what the vector's own entries are."""
+
 Sort = Literal["order", "strength", "weakest", "gap", "closest", "readable", "readable-left", "readable-right"]
 
 SORTS: tuple[Sort, ...] = get_args(Sort)

@@ -112,7 +112,7 @@ def test_work_in_steps_tells_damage_too(open_explorer, fresh_data, caplog):
         browse.visit_model(r, parse("tiny"), Options())
     with caplog.at_level(logging.CRITICAL):
         page = browse.visit_gallery(r, parse("tiny"), Options())
-    assert (page.n_layers, page.is_whole) == (1, False)
+    assert (page.layers, page.whole) == (1, False)
     assert page.failure.startswith("layer-001.safetensors")
     assert browse.visit_head(r, parse("tiny/L0/H0"), Options()).ov.rank == 8
 

@@ -93,7 +93,7 @@ def test_a_refused_model_says_why_and_leaves_the_others_alone(serving, fresh_dat
         browse.visit_model(r, parse("empty"), Options())
     assert told.value.job == state.job
     page = jobs.visit_job(r, state.job)
-    assert (page.job.state, page.job.message, page.may_start) == ("failed", state.message, False)
+    assert (page.state, page.message, page.may_start) == ("failed", state.message, False)
     assert str(tmp_path) not in repr(page)
     assert str(tmp_path) not in "".join(path.read_text() for path in (fresh_data / "jobs").iterdir())
     assert jobs.visit_job(r, state.job, allowed=True).may_start

@@ -11,9 +11,9 @@ from app.explorer.pages.search import Inquiry
 from app.explorer.view import ONLY, PROCESSINGS, SORTS, Choice, View
 from app.models.selection import EVERY, Selection
 from app.store.jobs import Task
-from app.web.api.examples import BLIND_PAGE, COMPARE_PAGE
 from app.web.query import SearchQuery
 from app.web.urls import Urls
+from tests.pages import BLIND_PAGE, COMPARE_PAGE
 
 URLS = Urls("/lens", "https://lens.example/lens")
 HEAD = parse("gpt2/L5/H3")

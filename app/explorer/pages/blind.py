@@ -1,11 +1,15 @@
 """The page of a blind round: rays of a model and random ones to be told apart."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from app.core.address import Address
+from pydantic import PlainSerializer
+from typing_extensions import TypedDict
+
 from app.explorer.header import Model
-from app.explorer.view import View
+from app.explorer.pages.shared import Linked, OfWeights
+from app.explorer.serial import UNREAD, AddressText, EntryJson, ForPeople, write_entries
+from app.explorer.view import StreamSide, View
 from app.models.vocabulary import TokenEntry
 
 BlindOf = Literal["all", "readable"]
@@ -22,16 +26,33 @@ Columns = tuple[tuple[TokenEntry, ...], tuple[TokenEntry, ...]]
 """Tokens on the left and on the right, without their scores: sizes of scores would tell which is which."""
 
 
+class ColumnsJson(TypedDict):
+    """The two columns of a question, largest score first; the scores are left out, since they would tell."""
+
+    left: list[EntryJson]
+    right: list[EntryJson]
+
+
+def _write_columns(columns: Columns) -> ColumnsJson:
+    left, right = map(write_entries, columns)
+    return {"left": left, "right": right}
+
+
+ColumnsValue = Annotated[Columns, UNREAD, PlainSerializer(_write_columns, return_type=ColumnsJson)]
+
+
 @dataclass(frozen=True, slots=True)
 class BlindResult:
     """A question of a blind round with its answer."""
 
-    columns: Columns
+    columns: ColumnsValue
     answer: Answer
-    """The column that the visitor took for the model's."""
+    """The column that was taken for the model's."""
     right: Answer
-    direction: Address
-    side: str
+    """The model's column."""
+    address: AddressText
+    """Address of the direction that the model's column was read out of."""
+    side: StreamSide
     ray: Literal["p", "n"]
     z: float | None
     """z of the model's ray; None where it has too few trained tokens."""
@@ -39,31 +60,32 @@ class BlindResult:
 
 
 @dataclass(frozen=True, slots=True)
-class BlindPage:
-    """Ten times two columns of tokens, one read out of a ray of the model, one of a random direction.
+class BlindPage(Linked, OfWeights):
+    """A blind round: ten times two columns of tokens, one of a ray of the model, one of a random direction.
 
     It holds nothing that tells which is which until all are answered.
     """
 
-    address: Address
+    address: AddressText
     """The model's address."""
-    model: Model
-    view: View
+    model: ForPeople[Model]
+    view: ForPeople[View]
     seed: int
     of: BlindOf
     answers: str
     """Answers given so far: `lrl`."""
     n_rounds: int
-    n_directions: int
+    n_directions: ForPeople[int]
     """Strongest directions of each matrix that its rays come from."""
     obstacle: Obstacle | None
     """Why there is no question: the vocabulary is too small for a control, or no readable ray was found."""
-    columns: Columns | None
+    columns: ColumnsValue | None
     """The next question; None after the last."""
     results: tuple[BlindResult, ...]
     """All questions, once all are answered."""
-    n_right: int
-    by_chance: float
-    """The probability of guessing at least n_right."""
-    next_seed: int
+    n_right: int | None
+    """Right answers; None, as `by_chance`, until all questions are answered."""
+    by_chance: float | None
+    """The probability of guessing at least so many right."""
+    next_seed: ForPeople[int]
     """A seed of ten other questions."""

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
-from app.core.address import Address, BasisName
+from app.core.address import BasisName
 from app.explorer.header import Model
 from app.explorer.pages.directions import Direction
+from app.explorer.pages.shared import Labelled, LinkedToItself, OfWeights, Parameters
+from app.explorer.serial import AddressText, ForPeople
 from app.explorer.view import Choice, Tab, View
 
 
@@ -13,7 +15,7 @@ class Compared:
     """One basis of a comparison."""
 
     basis: BasisName
-    parameters: tuple[Choice, ...]
+    parameters: Parameters
     """Parameters of a fit."""
     terms: int
     errors: tuple[float, ...]
@@ -24,7 +26,7 @@ class Compared:
     """Relative error with as many random vectors as the basis has."""
     explained: float
     """Share of the samples less their mean in the span of its first vectors."""
-    others: tuple[tuple[Choice, ...], ...]
+    others: ForPeople[tuple[tuple[Choice, ...], ...]]
     """Other computed fits."""
 
 
@@ -33,41 +35,42 @@ class Partner:
     """The vector of another basis that comes nearest to a chosen one."""
 
     basis: BasisName
-    address: Address
-    parameters: tuple[Choice, ...]
+    address: AddressText
+    parameters: Parameters
     cosine: float
     """Negative where they point against each other."""
     control: float
     """The 95th percentile of the cosine's size for random vectors."""
-    direction: Direction | None
+    direction: ForPeople[Direction | None]
     """None where its decomposition is not in the store."""
 
 
 @dataclass(frozen=True, slots=True)
-class ComparePage:
+class ComparePage(Labelled, LinkedToItself, OfWeights):
     """The bases of a matrix side by side."""
 
-    address: Address
+    address: AddressText
     """The matrix's address."""
-    model: Model
-    view: View
+    model: ForPeople[Model]
+    view: ForPeople[View]
     nonzeros: int
-    most: int
+    """Vectors a sample."""
+    most: ForPeople[int]
     first: int
     """First vectors of each basis whose spans are compared."""
-    firsts: tuple[int, ...]
+    firsts: ForPeople[tuple[int, ...]]
     """Values of `first` to choose from."""
     mean_share: float
     """Share of the matrix's squared norm that is its samples' mean, which is subtracted first."""
     bases: tuple[Compared, ...]
     overlaps: tuple[tuple[float, ...], ...]
-    """Mean squared cosine of the principal angles, one row a basis."""
+    """Mean squared cosine of the principal angles between the spans of the first vectors; rows and columns as `bases`."""
     smallest: tuple[tuple[float, ...], ...]
-    """Smallest cosine of the principal angles, one row a basis."""
-    chosen: Direction | None
+    """Smallest cosine of those principal angles."""
+    chosen: ForPeople[Direction | None]
     """None where its decomposition is not in the store."""
     direction: str
     """The chosen direction, as `svd/12`."""
     partners: tuple[Partner, ...]
-    absent: tuple[Tab, ...]
+    absent: ForPeople[tuple[Tab, ...]]
     """Bases of this matrix that were not fitted yet."""

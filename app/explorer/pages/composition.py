@@ -5,21 +5,25 @@ from typing import ClassVar, NamedTuple
 
 from app.core.address import Address
 from app.explorer.header import Model
-from app.explorer.layout import Composed, SpanSide
+from app.explorer.layout import Composed
 from app.explorer.pages.search import Unbuilt
-from app.explorer.view import View
+from app.explorer.pages.shared import Linked, OfWeights
+from app.explorer.serial import AddressText, ForPeople
+from app.explorer.view import StreamSide, View
 
 
-class HeadPair(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ComposedPair:
     """A head that reads what another one writes."""
 
-    writer: Address
-    reader: Address
+    writer: AddressText
+    reader: AddressText
     """The strongest head of its key/value group, for keys or values."""
     cs: float
+    """The composition score: 1 for a random writer."""
     fdr: float
     """Largest false discovery rate of the pairs with this score or more, by pairs in the wrong order."""
-    siblings: tuple[Address, ...] = ()
+    siblings: tuple[AddressText, ...] = ()
     """The other heads of that group."""
 
 
@@ -30,11 +34,12 @@ COUNTED = (1.25, *COLOURED)
 """Composition scores from which on pairs are counted."""
 
 
-class CompositionStep(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CompositionStep:
     """The number of pairs from a score on."""
 
     least: float
-    n_pairs: int
+    pairs: int
     fdr: float
 
 
@@ -47,12 +52,12 @@ class CompositionCell(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class CompositionPage:
+class CompositionPage(Linked, OfWeights):
     """The composition scores of a model: the pairs of heads of which one reads what the other writes."""
 
-    address: Address
-    model: Model
-    view: View
+    address: AddressText
+    model: ForPeople[Model]
+    view: ForPeople[View]
     kind: Composed
     writer: int | None
     """The layer of the writers; None for all layers."""
@@ -61,27 +66,29 @@ class CompositionPage:
     """Counts over all layers."""
     n_pairs: int
     """Pairs in order, of the layers that are shown."""
-    pairs: tuple[HeadPair, ...]
+    pairs: tuple[ComposedPair, ...]
     """The strongest pairs, falling."""
-    cells: tuple[CompositionCell, ...]
+    cells: ForPeople[tuple[CompositionCell, ...]]
     """Pairs with a score of at least 1.5, or the strongest of them."""
-    per_layer: int
+    per_layer: ForPeople[int]
     """Columns a layer."""
-    table: tuple[tuple[HeadPair, ...], ...]
+    table: ForPeople[tuple[tuple[ComposedPair, ...], ...]]
     """For two layers, a row for each writer with its pair for each reader; else empty."""
-    unbuilt: Unbuilt | None = None
+    unbuilt: ForPeople[Unbuilt | None] = None
     """Why nothing is shown; None where something is."""
     coloured: ClassVar[tuple[float, ...]] = COLOURED
 
 
-class AlikeHead(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AlikeHead:
     """A head, or a key/value group, whose subspace is compared with this one's."""
 
-    head: Address
+    head: AddressText
     """The head, or the first one of a group."""
-    n_heads: int
+    heads: int
     """Heads of the group; 1 for a single head."""
     overlap: float
+    """The squared cosines of the principal angles between both subspaces, summed."""
     share: float
     """Overlap as a share of the smaller subspace."""
     percentile: float | None
@@ -92,7 +99,7 @@ class AlikeHead(NamedTuple):
 class AlikeSide:
     """One of a head's subspaces compared with those of all others."""
 
-    side: SpanSide
+    side: StreamSide
     rank: int
     chance: float
     """Expected overlap of random subspaces of these sizes."""
@@ -101,19 +108,19 @@ class AlikeSide:
     nearest: tuple[AlikeHead, ...]
     """Sorted by overlap, falling, without siblings."""
     siblings: tuple[AlikeHead, ...]
-    is_shared: bool
+    shared: bool
     """True if the siblings share the subspace by construction."""
 
 
 @dataclass(frozen=True, slots=True)
-class AlikePage:
+class AlikePage(Linked, OfWeights):
     """The heads that are most like one head."""
 
-    address: Address
-    model: Model
-    view: View
+    address: AddressText
+    model: ForPeople[Model]
+    view: ForPeople[View]
     sides: tuple[AlikeSide, ...]
-    previous: Address | None
-    next: Address | None
-    unbuilt: Unbuilt | None = None
+    previous: ForPeople[Address | None]
+    next: ForPeople[Address | None]
+    unbuilt: ForPeople[Unbuilt | None] = None
     """Why nothing is shown; None where something is."""

@@ -1,30 +1,34 @@
 """The page that compares two places of one kind, of one model or two."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from app.core.address import Address, Sign
+from app.core.address import Sign
 from app.explorer.header import Model
-from app.explorer.pages.rays import Token
+from app.explorer.pages.rays import Tokens
+from app.explorer.pages.shared import Labelled, LinkedToItself, OfWeights
+from app.explorer.serial import AddressText, ForPeople, Numbers
 from app.explorer.view import View
 
 Gulf = Literal["", "widths", "models"]
 
 
-class ContrastPlace(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ContrastPlace(Labelled, OfWeights):
     """One of the two places."""
 
-    address: Address
+    address: AddressText
     """The address of the matrix, or of the direction."""
-    model: Model
-    view: View
+    model: ForPeople[Model]
+    view: ForPeople[View]
     gains: tuple[float, ...]
     """Strength of each direction divided by the root mean square of the matrix's strengths."""
     norm: float
     """Frobenius norm of the matrix if its terms are orthogonal."""
 
 
-class ContrastSpan(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ContrastSpan:
     """The spans of both places' first directions, on one side."""
 
     side: str
@@ -39,34 +43,37 @@ class ContrastSpan(NamedTuple):
     """Mean squared cosine of random subspaces."""
 
 
-class ContrastEnd(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ContrastEnd:
     """One end of two directions, on one side: common tokens, and those of one alone."""
 
     side: str
     rays: tuple[Sign, Sign]
-    both: tuple[Token, ...]
+    both: Tokens
     """Common tokens, with the scores of the first direction."""
-    first: tuple[Token, ...]
-    second: tuple[Token, ...]
+    first: Tokens
+    """Tokens of the first direction alone."""
+    second: Tokens
     n_both: int
     """Common ones of the n_tokens first tokens."""
     n_tokens: int
 
 
-class Match(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Match:
     """Two directions that were matched."""
 
-    first: Address
-    second: Address
+    first: AddressText
+    second: AddressText
     cosine: float | None
     """Mean cosine over the sides in the residual stream, with one sign for all; None without a common space."""
-    cosines: tuple[tuple[str, float], ...]
+    cosines: Numbers
     """Cosine of each side."""
     ends: tuple[ContrastEnd, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class ContrastPage:
+class ContrastPage(LinkedToItself):
     """Two places of one kind side by side."""
 
     a: str
@@ -83,4 +90,4 @@ class ContrastPage:
     chance: float | None = None
     """Mean size of the cosines of random directions that are matched the same way."""
     apart: Gulf = ""
-    """Why the two may have no common space: other widths, or other models of one width; else empty."""
+    """Why the two may have no common space: `widths`, or `models` of one width; else empty."""

@@ -3,13 +3,17 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
-from app.core.address import Address, Ray
+from pydantic import PlainSerializer, computed_field
+
+from app.core.address import Address, BasisName, Kind, Ray, format_short
 from app.core.measuring.determinacy import is_determined
-from app.explorer.header import Model, Note
-from app.explorer.pages.rays import Hit, Rays, Token, Words
-from app.explorer.view import Tab, View
+from app.explorer.header import Model
+from app.explorer.pages.rays import Hits, Rays, Tokens, Words
+from app.explorer.pages.shared import AtDistance, Labelled, Linked, Notes, OfWeights, WithReadouts
+from app.explorer.serial import UNREAD, AddressText, ForPeople
+from app.explorer.view import Side, StreamSide, Tab, View
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,17 +24,17 @@ if TYPE_CHECKING:
 class SideReadout:
     """One side of a direction read out as tokens, at both ends: a sign is a convention."""
 
-    side: str
-    """read, write, query or key; or token, neuron, position, head: then these are the vector's own entries."""
-    plus: tuple[Token, ...]
+    side: Side
+    """The side. With `token`, `neuron`, `position` or `head` the scores are the vector's own entries, zeros left out."""
+    plus: Tokens
     """Largest scores first."""
-    minus: tuple[Token, ...]
-    """Smallest (most negative) first; none where the basis has one ray a term."""
+    minus: Tokens
+    """Smallest (most negative) scores first; empty where the basis has one ray a term."""
     rays: Rays | None = None
-    """None for sides that are not read with token vectors, and where the vocabulary is too small for a control."""
-    found: tuple[Hit, ...] = ()
-    """Hits of the visitor's text search: among the tokens here, and the first behind them."""
-    words: tuple[Words, Words] | None = field(default=None, compare=False)
+    """None for the vector's own entries, tokens among them, and where the vocabulary is too small for a control."""
+    found: Hits = ()
+    """Hits of the text search `find`: among the tokens here, and the first behind them."""
+    words: ForPeople[tuple[Words, Words] | None] = field(default=None, compare=False)
     """Words of the plus and the minus end, out of all kept tokens; for tables on pages only."""
 
 
@@ -53,10 +57,19 @@ class Turn:
     left: float
     right: float
 
+    @computed_field
     @property
-    def is_determined(self) -> bool:
-        """True if the copy's numbers determine the direction, on both sides."""
+    def determined(self) -> bool:
+        """True if the copy's numbers determine the direction: on both sides it rotates by less than 15 degrees."""
         return is_determined(self.left, self.right)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The share of a span that another rounding keeps, on both sides."""
+
+    left: float
+    right: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +82,16 @@ class Determinacy:
     """The largest rotation among these; None where there is none."""
     later: int
     """Number of determined directions after that."""
-    rest: tuple[float, float] | None
-    """Share that another rounding keeps of the span of the first undetermined direction and all after it, left and
-    right; None where all are determined."""
+    rest: Rest | None
+    """The share kept of the span of the first undetermined direction and all after it; None where all are
+    determined."""
 
 
 @dataclass(frozen=True, slots=True)
-class Direction:
+class Direction(Labelled):
     """One term of a decomposition with its readouts: a row of the table, and the heart of the direction's page."""
 
-    address: Address
+    address: AddressText
     index: int
     """The index in the address: its place in the order of the basis; in the neuron basis the number of the neuron or
     coordinate."""
@@ -91,19 +104,33 @@ class Direction:
     left: SideReadout
     right: SideReadout
     merit: float | None = None
-    """The number that the basis orders by, where that is not the strength."""
+    """The number that the basis orders by, where that is not the strength: variance, excess kurtosis, usage,
+    frequency."""
     unit: int | None = None
-    """The neuron, or the coordinate of the stream, that the term is."""
+    """In the neuron basis the number of the neuron, or of the coordinate of the stream, that the term is."""
     turn: Turn | None = None
     """Rotation by another rounding, for a quantised copy; None for other weights, and where it is not known."""
+
+    @computed_field
+    @property
+    def matrix(self) -> Kind:
+        """The kind of its matrix."""
+        assert self.address.kind is not None
+        return self.address.kind
+
+    @computed_field
+    @property
+    def basis(self) -> BasisName:
+        """The basis that it is a term of."""
+        return self.address.basis or "svd"
 
 
 @dataclass(frozen=True, slots=True)
 class RayReadout:
     """The first tokens of one ray on one side."""
 
-    side: str
-    tokens: tuple[Token, ...]
+    side: StreamSide
+    tokens: Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +143,7 @@ class Vectors:
     index: tuple[int, ...]
     """The index in the address of each term."""
     strength: tuple[float, ...]
-    names: tuple[str, str]
+    names: tuple[Side, Side]
     """Names of the left and the right side: read, write, query, key, neuron …"""
     sides: Mapping[str, "NDArray[np.float32]"]
     """left and right, [n d] each, for sides that are the residual stream or neurons."""
@@ -161,42 +188,48 @@ class Hop(NamedTuple):
     """Relation to the ray before it; empty for the first."""
 
 
-@dataclass(frozen=True, slots=True)
-class DirectionPage:
-    """One direction, both rays, as many tokens as are kept."""
+def _write_path(hops: tuple[Hop, ...]) -> list[str]:
+    return [format_short(hop.ray) for hop in hops]
 
-    address: Address
-    model: Model
-    view: View
-    direction: Direction
-    """The direction with up to 50 tokens a ray, where a table shows 8."""
+
+Path = Annotated[tuple[Hop, ...], UNREAD, PlainSerializer(_write_path, return_type=list[str])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectionPage(Direction, Linked, OfWeights, WithReadouts, AtDistance):
+    """One direction, both rays, with up to 50 tokens a ray, where a table shows 8."""
+
+    model: ForPeople[Model]
+    view: ForPeople[View]
     rank: int
     singular_values: tuple[float, ...]
-    indices: tuple[int, ...]
+    """The strengths of all terms, in the basis's order."""
+    indices: ForPeople[tuple[int, ...]]
     """The index in the address of the term with each of these strengths."""
     left_histogram: Histogram
     right_histogram: Histogram
     controls: tuple[ControlSpread | None, ControlSpread | None]
     """Controls of the left and the right side."""
     rotations: tuple[ControlSpread | None, ControlSpread | None]
-    """Controls from random rotations of the matrix's directions; None unless these were asked for."""
+    """Controls from random rotations of the matrix's directions; None unless `rotated` was asked for."""
     positions: tuple[float, ...]
     """The direction's value at every position, for the positional embedding."""
-    same: tuple[Address, ...]
-    """The same neuron in the other matrices of its MLP."""
-    tabs: tuple[Tab, ...]
-    notes: tuple[Note, ...]
-    farthest: int | None
+    same: tuple[AddressText, ...]
+    """The same neuron in the other matrices of its MLP, as far as it has weights there."""
+    tabs: ForPeople[tuple[Tab, ...]]
+    notes: Notes
+    """Facts that a reader must know before trusting the numbers, by their keys in the glossary."""
+    farthest: ForPeople[int | None]
     """The largest distance to choose; None where the matrix does not depend on distance."""
-    previous: Address | None
-    next: Address | None
-    path: tuple[Hop, ...] = ()
+    previous: ForPeople[Address | None]
+    next: ForPeople[Address | None]
+    path: ForPeople[tuple[Hop, ...]] = ()
     """The visitor's path, with this direction at its end; empty without a path."""
 
     @property
     def gain(self) -> float:
         """Its strength divided by the root mean square of its matrix's: 1 for an average one."""
-        return math.sqrt(self.direction.energy_share * len(self.singular_values))
+        return math.sqrt(self.energy_share * len(self.singular_values))
 
     @property
     def is_judged(self) -> bool:

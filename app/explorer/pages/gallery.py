@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
-from app.core.address import Address
+from app.core.address import Address, Sign
 from app.core.judging.discovery import FDR
 from app.core.judging.rays import RayClass, Reading, is_significant
 from app.explorer.header import Model
 from app.explorer.pages.directions import RayReadout, Turn
-from app.explorer.view import View
+from app.explorer.pages.shared import Labelled, LinkedToItself, OfWeights
+from app.explorer.serial import AddressText, ForPeople
+from app.explorer.view import StreamSide, View
 
 GalleryList = Literal["themes", "letterless", "frequent", "untrained"]
 
@@ -23,13 +25,19 @@ N_FIRST = 16
 """Rays of a gallery on a model's page."""
 
 
-class Also(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Also(Labelled):
     """The name of a ray: its direction, sign and side."""
 
-    address: Address
+    address: AddressText
     """The direction's address."""
-    ray: Literal["p", "n"]
-    side: str
+    ray: Sign
+    side: StreamSide
+
+    @property
+    def end(self) -> tuple[Address, Sign]:
+        """The ray, whatever side it was judged on."""
+        return self.address, self.ray
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +56,13 @@ UNSOUGHT = Sought()
 
 
 @dataclass(frozen=True, slots=True)
-class Notable:
+class Notable(Labelled):
     """A ray of the gallery. Its numbers are None where it has too few trained tokens to tell."""
 
-    address: Address
+    address: AddressText
     """The direction's address."""
-    ray: Literal["p", "n"]
-    side: str
+    ray: Sign
+    side: StreamSide
     """The side on which it was judged: read, write, query or key."""
     readouts: tuple[RayReadout, ...]
     """Readouts of this ray on that side, and on the other where that is the residual stream, too."""
@@ -64,7 +72,7 @@ class Notable:
     z: float | None
     p: float | None
     q: float | None
-    """The false discovery rate of the list of all examined rays that ends at this one."""
+    """The false discovery rate of the list of all examined rays that ends at this one; a ray counts once a side."""
     spelling_z: float | None
     spelling_p: float | None
     kind: RayClass
@@ -81,20 +89,22 @@ class Notable:
     reading: Reading = "unknown"
     """The reading of the ray that follows from these numbers."""
     own_q: float | None = None
-    """The false discovery rate among all rays of that side of its matrix; None until the matrix is computed."""
+    """The false discovery rate among all rays of that side of its matrix: with p < .01 it decides whether the ray stands
+    out. None until the matrix is computed."""
     also: tuple[Also, ...] = ()
-    """Rays that say the same and are not shown by themselves."""
+    """Rays that say the same and are not shown by themselves: the same ray on its other side, and those that share three
+    of their ten first words with it."""
 
     @property
     def others(self) -> tuple[Also, ...]:
         """Other rays that say the same, each once; without this ray's own other side."""
-        once = {one[:2]: one for one in reversed(self.also) if one[:2] != (self.address, self.ray)}
+        once = {one.end: one for one in reversed(self.also) if one.end != (self.address, self.ray)}
         return tuple(reversed(once.values()))
 
     @property
     def sides(self) -> set[str]:
         """Sides on which this ray is in the list."""
-        return {self.side} | {one.side for one in self.also if one[:2] == (self.address, self.ray)}
+        return {self.side} | {one.side for one in self.also if one.end == (self.address, self.ray)}
 
     @property
     def stands_out(self) -> bool:
@@ -110,7 +120,8 @@ class Notable:
         return is_significant(self.spelling_p)
 
 
-class ListCount(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ListCount:
     """The length of a list of a gallery."""
 
     among: GalleryList
@@ -123,17 +134,17 @@ class ListCount(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class NotablePage:
+class NotablePage(LinkedToItself, OfWeights):
     """The gallery of a model: its readable rays, out of the strongest directions of every matrix.
 
     It holds one page of the list that is asked for and the first rays of the others; rays that say the same are shown
     once.
     """
 
-    address: Address
+    address: ForPeople[Address]
     """The model's address."""
-    model: Model
-    view: View
+    model: ForPeople[Model]
+    view: ForPeople[View]
     rays: tuple[Notable, ...]
     """Themes of words: first those alike beyond spelling, by `beyond_z`; then the others, by z."""
     letterless: tuple[Notable, ...]
@@ -142,11 +153,11 @@ class NotablePage:
     """Readable rays of mostly frequent or very short tokens."""
     glitches: tuple[Notable, ...]
     """Rays of mostly untrained tokens, the strongest first."""
-    n_layers: int
+    layers: int
     """Layers read so far."""
-    is_whole: bool
+    whole: bool
     """True if all layers and the model's ends were read."""
-    is_judged: bool
+    judged: bool
     """False where the vocabulary is too small for a control: then there are no rays."""
     n_rays: int
     """Rays judged so far; a ray counts once a side."""
@@ -159,9 +170,9 @@ class NotablePage:
     sought: Sought = UNSOUGHT
     n_pages: int = 1
     """Pages of the list that is asked for."""
-    choices: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    choices: ForPeople[tuple[tuple[str, tuple[str, ...]], ...]] = ()
     """Values of the filters: kinds of matrices, sides, layers."""
-    counts: tuple[ListCount, ...] = ()
+    lists: tuple[ListCount, ...] = ()
     """Length of each list under the filters."""
 
     @property
@@ -176,7 +187,7 @@ class NotablePage:
         Once all layers are read and there are fewer, the requirements are loosened in the order of EXAMPLES.
         """
         chosen: list[Notable] = []
-        for is_wanted in EXAMPLES if self.is_whole else EXAMPLES[:1]:
+        for is_wanted in EXAMPLES if self.whole else EXAMPLES[:1]:
             for one in sorted(self.first, key=lambda ray: -(ray.z or 0)):
                 if one not in chosen and is_wanted(one, chosen):
                     chosen.append(one)
@@ -185,7 +196,7 @@ class NotablePage:
 
 def _is_plain(one: Notable) -> bool:
     """True for a determined theme that a head writes."""
-    is_theme = one.reading in {"theme", "partly spelling"} and (one.turn is None or one.turn.is_determined)
+    is_theme = one.reading in {"theme", "partly spelling"} and (one.turn is None or one.turn.determined)
     return is_theme and one.address.circuit == "ov" and one.side == "write"
 
 

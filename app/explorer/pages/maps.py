@@ -1,15 +1,19 @@
 """The front page, a model's page with the map of its heads, and a layer's page."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import PlainSerializer, computed_field
 
 from app.core.address import Address
 from app.core.judging.rays import HEADLINE
 from app.explorer.header import Model
 from app.explorer.pages.directions import Direction
-from app.explorer.pages.gallery import NotablePage
-from app.explorer.pages.rays import Judgement, Token
-from app.explorer.view import View
+from app.explorer.pages.gallery import Notable, NotablePage
+from app.explorer.pages.rays import Judgement, Rays, Token
+from app.explorer.pages.shared import JsonLink, Labelled, Linked, OfWeights
+from app.explorer.serial import UNREAD, AddressText, ForPeople, Numbers
+from app.explorer.view import Processing, View
 
 Ranked = Literal["first", "all"]
 
@@ -29,8 +33,14 @@ class ModelEntry:
     """Progress or failure in a sentence; when imported, how much is precomputed, if anything."""
     done: int
     total: int
-    job: str | None = None
+    job: ForPeople[str | None] = None
     """The job that imports it, or failed to."""
+
+    @computed_field
+    @property
+    def json(self) -> JsonLink["ModelEntry"]:
+        """The model's page as JSON."""
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +48,14 @@ class HomePage:
     """The models of this server, and the gallery of one of them."""
 
     models: tuple[ModelEntry, ...]
-    gallery: "NotablePage | None" = None
+    gallery: ForPeople[NotablePage | None] = None
     """Gallery of the first model that has readable examples; None while none has."""
+
+    @computed_field
+    @property
+    def examples(self) -> tuple[Notable, ...]:
+        """Rays of that gallery to begin with; empty while no model has any."""
+        return self.gallery.examples if self.gallery else ()
 
     @property
     def is_growing(self) -> bool:
@@ -52,18 +68,27 @@ class HomePage:
         return next((entry.model for entry in self.models if entry.model), None)
 
 
+def _write_texts(tokens: tuple[Token, ...]) -> list[str]:
+    return [token.text for token in tokens]
+
+
+Texts = Annotated[tuple[Token, ...], UNREAD, PlainSerializer(_write_texts, return_type=list[str])]
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One head on the map."""
 
-    address: Address
+    address: AddressText
     value: float
     rank: int
     """1 for the largest value; heads of the same value share a rank."""
-    is_kept: bool
+    is_kept: ForPeople[bool]
     """True if both matrices are in the store: the head's page opens at once."""
-    written: tuple[tuple[Token, ...], tuple[Token, ...]] = ((), ())
-    """First tokens written by its strongest OV direction, at the + and - end; empty until its layer was computed."""
+    plus: Texts = ()
+    """First tokens that its strongest OV direction writes at the + end; empty until its layer was computed."""
+    minus: Texts = ()
+    """First tokens of the - end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +110,7 @@ class HeadMap:
     """The keys to choose from."""
     rows: tuple[tuple[Cell, ...], ...]
     """One row a layer, first layer first."""
-    mlps: tuple[tuple[MatrixCell, ...], ...]
+    mlps: ForPeople[tuple[tuple[MatrixCell, ...], ...]]
     """The matrices of each layer's MLP; none for a mixture of experts."""
     low: float
     high: float
@@ -108,23 +133,29 @@ class HeadMap:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelPage:
+class ModelPage(Linked):
     """A model: its facts and the map of its heads."""
 
-    address: Address
+    address: AddressText
     model: Model
-    view: View
+    view: ForPeople[View]
     map: HeadMap
-    matrices: tuple[MatrixCell, ...]
+    matrices: ForPeople[tuple[MatrixCell, ...]]
     """Matrices that belong to no layer."""
-    gallery: NotablePage | None
+    gallery: ForPeople[NotablePage | None]
     """None until a layer has been read: then it is loaded as a fragment."""
-    is_filling: bool
+    is_filling: ForPeople[bool]
     """True while a job computes its heads: soon more of them open at once."""
-    ranked: Ranked = "first"
+    ranked: ForPeople[Ranked] = "first"
     """Whether the list beside the map names the first heads or all."""
-    is_only: bool = False
+    is_only: ForPeople[bool] = False
     """True if it is the server's only model, and so its front page."""
+
+    @computed_field
+    @property
+    def weights(self) -> Processing:
+        """The weight processing."""
+        return self.view.weights
 
     @property
     def listed(self) -> list[Cell]:
@@ -136,49 +167,54 @@ class ModelPage:
 class HeadSummary:
     """The summary of one circuit of one head, for the layer's small multiples."""
 
-    address: Address
+    address: AddressText
     """The matrix's address."""
     singular_values: tuple[float, ...]
-    scores: tuple[tuple[str, float], ...]
-    """(key of SCORES, value); OV has `copying` first."""
+    scores: Numbers
+    """Scores of the matrix; OV has `copying` first."""
     strongest: tuple[Direction, ...]
     """The first three directions; fewer where the rank is lower."""
 
 
 @dataclass(frozen=True, slots=True)
-class LayerPage:
+class HeadPair:
+    """The summaries of both circuits of a head."""
+
+    ov: HeadSummary
+    qk: HeadSummary
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPage(Labelled, Linked, OfWeights):
     """A layer: the summaries of its heads."""
 
-    address: Address
-    model: Model
-    view: View
-    heads: tuple[tuple[HeadSummary, HeadSummary], ...]
-    """(OV, QK) of each head."""
-    matrices: tuple[Address, ...]
+    address: AddressText
+    model: ForPeople[Model]
+    view: ForPeople[View]
+    heads: tuple[HeadPair, ...]
+    matrices: tuple[AddressText, ...]
     """The matrices of its MLP."""
-    previous: Address | None
-    next: Address | None
+    previous: ForPeople[Address | None]
+    next: ForPeople[Address | None]
+
+    @property
+    def shown(self) -> tuple[Rays, ...]:
+        """The judged sides of all directions that are shown."""
+        sides = (
+            side
+            for pair in self.heads
+            for summary in (pair.ov, pair.qk)
+            for direction in summary.strongest
+            for side in (direction.left, direction.right)
+        )
+        return tuple(side.rays for side in sides if side.rays)
 
     @property
     def judged(self) -> tuple[Judgement, ...]:
         """Judgements of the shown + rays that have a q."""
-        shown = (
-            side.rays.plus
-            for pair in self.heads
-            for summary in pair
-            for direction in summary.strongest
-            for side in (direction.left, direction.right)
-            if side.rays
-        )
-        return tuple(ray for ray in shown if ray.q is not None)
+        return tuple(rays.plus for rays in self.shown if rays.plus.q is not None)
 
     @property
     def is_whole(self) -> bool:
         """True if all shown rays with a p have a q, too."""
-        return all(
-            side.rays is None or side.rays.plus.q is not None or side.rays.plus.p[HEADLINE] is None
-            for pair in self.heads
-            for summary in pair
-            for direction in summary.strongest
-            for side in (direction.left, direction.right)
-        )
+        return all(rays.plus.q is not None or rays.plus.p[HEADLINE] is None for rays in self.shown)

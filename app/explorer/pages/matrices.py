@@ -1,13 +1,17 @@
 """The pages of a matrix, of a head, of one token in a head's full circuits, and of a missing fit."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from app.core.address import Address, Sign
-from app.explorer.header import Model, Note
+from pydantic import PlainSerializer, computed_field
+
+from app.core.address import Address, BasisName, Kind, Sign
+from app.explorer.header import Model
 from app.explorer.pages.directions import Determinacy, Direction, SideReadout
-from app.explorer.pages.rays import NamedToken, Token, Verdict
-from app.explorer.view import Choice, Tab, View
+from app.explorer.pages.rays import NamedTokenValue, Token, TokenJson, Verdict, write_tokens
+from app.explorer.pages.shared import AtDistance, Labelled, Linked, Notes, OfWeights, WithReadouts
+from app.explorer.serial import UNREAD, AddressText, ForPeople, Numbers
+from app.explorer.view import Choice, Only, Sort, Tab, View
 from app.store.jobs import Job, Task
 
 
@@ -28,18 +32,18 @@ class Need:
     """How many vectors of one set samples need for a given error."""
 
     who: Literal["atoms", "random", "pca"]
-    """`random`: as many random vectors as there are atoms."""
+    """The dictionary's atoms, as many random vectors, or the principal directions."""
     errors: tuple[float, ...]
-    """Relative error with 1, 2 … vectors a sample."""
+    """Relative error of the samples, less their mean, with 1, 2 … vectors a sample."""
     quartiles: tuple[tuple[int, int, int], ...]
-    """Quartiles over samples of the vectors needed for each threshold; len(errors) + 1 stands for more."""
+    """Quartiles over samples of the vectors needed for each threshold; one more than `errors` has stands for more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lonely:
     """An atom that comes near no principal direction, though its tokens are alike."""
 
-    address: Address
+    address: AddressText
     cosine: float
     """The largest cosine, in size, with any principal direction."""
     coherence: float
@@ -63,6 +67,7 @@ class Packing:
     random_spread: float
     """Root mean square of random unit vectors' cosines, `1 / sqrt(d)`."""
     thresholds: tuple[float, ...]
+    """Relative errors of a sample."""
     needs: tuple[Need, ...]
     n_far: int
     """Atoms farther from every principal direction than 95% of random vectors are."""
@@ -72,36 +77,35 @@ class Packing:
     """Atoms that are far and coherent."""
     lonely: tuple[Lonely, ...]
     """The first lonely atoms, by usage."""
-    far: float
+    far: ForPeople[float]
     """The largest cosine that counts as far."""
-    coherent: float | None
+    coherent: ForPeople[float | None]
     """The smallest coherence that counts as coherent; None where the vocabulary is too small to tell."""
 
 
 @dataclass(frozen=True, slots=True)
-class MatrixPage:
-    """A matrix's table of directions; a head's page shows two of them."""
+class MatrixPage(Labelled, Linked, OfWeights, WithReadouts, AtDistance):
+    """A matrix with one page of its directions; a head's page shows two of them."""
 
-    address: Address
-    model: Model
-    view: View
+    address: AddressText
+    model: ForPeople[Model]
+    view: ForPeople[View]
     rank: int
     singular_values: tuple[float, ...]
-    """The strengths of all terms, in the basis's order."""
-    indices: tuple[int, ...]
+    """The strengths of all terms, in the basis's order; in the neuron basis that is by falling norm, not by index."""
+    indices: ForPeople[tuple[int, ...]]
     """The index in the address of the term with each of these strengths."""
-    scores: tuple[tuple[str, float], ...]
-    """(key of SCORES, value): top, stable rank, participation ratio, entropy rank …; OV has `copying` first.
-
-    In another basis: its own scores, such as `error`.
-    """
-    sides: tuple[str, str]
+    scores: Numbers
+    """Scores of the matrix: top, stable rank, participation ratio, entropy rank …; OV has `copying` first. In another
+    basis than svd its own scores, such as `error`."""
+    sides: ForPeople[tuple[str, str]]
     """Names of the left and the right side."""
     bias: SideReadout | None
-    """The bias, which belongs to no direction: OV's constant, QK's bias towards keys, an MLP's biases, or the mean."""
-    bias_term: str
+    """The bias, which belongs to no direction: OV's constant, QK's bias towards keys, an MLP's biases, or the samples'
+    mean."""
+    bias_term: ForPeople[str]
     """The term for the bias: a key of web.glossary.TERMS."""
-    tabs: tuple[Tab, ...]
+    tabs: ForPeople[tuple[Tab, ...]]
     """The bases that this matrix has."""
     verdicts: tuple[Verdict, ...]
     """Verdicts on the judged sides."""
@@ -112,17 +116,17 @@ class MatrixPage:
     determinacy: Determinacy | None
     """For a quantised copy; None for other weights, and where it is not known."""
     directions: tuple[Direction, ...]
-    """The rows of this page of the table, in the view's order."""
+    """The rows of this page of the table, in its order."""
     n_found: int
-    """Directions that pass the filter, over all pages."""
+    """Directions that pass `only` and `find`, over all pages."""
     n_pages: int
-    """At least 1; on a head's page the view's page may be past the end of the shorter table, which is then empty."""
-    notes: tuple[Note, ...]
-    """Keys of web.glossary.NOTES: caveats about this table."""
-    farthest: int | None
+    """At least 1; on a head's page `page` may be past the end of the shorter table, which is then empty."""
+    notes: Notes
+    """Facts that a reader must know before trusting the table, by their keys in the glossary."""
+    farthest: ForPeople[int | None]
     """The largest distance to choose; None for OV, and for QK of layers without rotation."""
-    previous: Address | None
-    next: Address | None
+    previous: ForPeople[Address | None]
+    next: ForPeople[Address | None]
     """The same matrix of the next head; `previous` of the head before."""
 
     @property
@@ -130,18 +134,61 @@ class MatrixPage:
         """True if any side is judged."""
         return bool(self.verdicts)
 
+    @computed_field
+    @property
+    def matrix(self) -> Kind:
+        """The kind of the matrix."""
+        assert self.address.kind is not None
+        return self.address.kind
+
+    @computed_field
+    @property
+    def basis(self) -> BasisName:
+        """The basis of its directions."""
+        return self.address.basis or "svd"
+
+    @computed_field
+    @property
+    def bases(self) -> tuple[BasisName, ...]:
+        """The bases that this matrix can be seen in."""
+        return tuple(tab.basis for tab in self.tabs)
+
+    @computed_field
+    @property
+    def sort(self) -> Sort:
+        """The order of the table."""
+        return self.view.sort
+
+    @computed_field
+    @property
+    def only(self) -> Only:
+        """The filter of the table by readability."""
+        return self.view.only
+
+    @computed_field
+    @property
+    def find(self) -> str:
+        """The text that kept tokens of a direction must contain; empty for any."""
+        return self.view.find
+
+    @computed_field
+    @property
+    def page(self) -> int:
+        """Number of this page of the table, from 1."""
+        return self.view.page
+
 
 @dataclass(frozen=True, slots=True)
-class HeadPage:
+class HeadPage(Labelled, Linked, OfWeights):
     """A head: its OV, what it reads and writes, and its QK, where it looks."""
 
-    address: Address
-    model: Model
-    view: View
+    address: AddressText
+    model: ForPeople[Model]
+    view: ForPeople[View]
     ov: MatrixPage
     qk: MatrixPage
-    previous: Address | None
-    next: Address | None
+    previous: ForPeople[Address | None]
+    next: ForPeople[Address | None]
 
     @property
     def is_judged(self) -> bool:
@@ -153,9 +200,20 @@ class Apart(NamedTuple):
     """A token that is set apart because it says little at this end."""
 
     why: Literal["never-trained", "hub"]
-    """Training never moved it, or it is a hub: among the first ten tokens of very many random rays."""
     ray: Sign
     token: Token
+
+
+class ApartJson(TokenJson):
+    """A token that is set apart because it says little at this end."""
+
+    why: Literal["never-trained", "hub"]
+    """Training never moved it, or it is a hub: among the first ten tokens of very many random rays."""
+    ray: Sign
+
+
+def _write_apart(tokens: tuple[Apart, ...]) -> list[ApartJson]:
+    return [{"why": one.why, "ray": one.ray, **write_tokens((one.token,))[0]} for one in tokens]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,39 +221,41 @@ class FullRow:
     """One token's row (or column) of a full circuit: its ends, and the token's own score and rank in it."""
 
     role: Literal["ov", "query", "key"]
-    """The token's role: attended to (ov), query or key."""
+    """The token's role: attended to (read out as what is written), the query (as keys), or the key (as queries)."""
     readout: SideReadout
     """Readout of all tokens."""
     ordinary: SideReadout
-    """Readout without the tokens set apart; longer, so that a page has enough words."""
-    apart: tuple[Apart, ...]
+    """Readout without the tokens set apart, with up to 50 at either end."""
+    apart: Annotated[tuple[Apart, ...], UNREAD, PlainSerializer(_write_apart, return_type=list[ApartJson])]
     """Tokens of `readout` that are set apart."""
     own_score: float
+    """Score of the token itself."""
     own_rank: int
     """1 for the largest score of all tokens."""
 
 
 @dataclass(frozen=True, slots=True)
-class FullPage:
+class FullPage(Labelled, Linked, OfWeights, AtDistance):
     """A head's full circuits in vocabulary space, for one token: never the whole matrix."""
 
-    address: Address
+    address: AddressText
     """The head's address."""
-    model: Model
-    view: View
-    token: NamedToken | None
-    """None until a visitor names one."""
+    model: ForPeople[Model]
+    view: ForPeople[View]
+    token: NamedTokenValue | None
+    """None until a token is named; then there are no rows."""
     rows: tuple[FullRow, ...]
     """Rows for OV, query and key; none without a token."""
     n_tokens: int
     """Tokens that a row has scores for; 0 without a token."""
-    suggested: tuple[NamedToken, ...]
+    suggested: tuple[NamedTokenValue, ...]
     """Other spellings of the token, or tokens to begin with."""
-    notes: tuple[Note, ...]
-    farthest: int | None
+    notes: Notes
+    """Facts that a reader must know before trusting the rows, by their keys in the glossary."""
+    farthest: ForPeople[int | None]
     """The largest distance to choose; None where QK does not depend on distance."""
-    previous: Address | None
-    next: Address | None
+    previous: ForPeople[Address | None]
+    next: ForPeople[Address | None]
     """The heads before and after."""
 
 

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import PlainSerializer
+from typing_extensions import TypedDict
 
 from app.core.address import Address, Sign
 from app.core.judging.discovery import FDR
 from app.core.judging.rays import HEADLINE, RayClass, Reading, is_significant
+from app.explorer.serial import UNREAD
 
 
 class Token(NamedTuple):
@@ -25,6 +29,24 @@ class Token(NamedTuple):
     """The page that it leads to, if it is no token but a neuron or a head's direction."""
 
 
+class TokenJson(TypedDict):
+    """One token of a readout."""
+
+    id: int
+    token: str
+    """The decoded text of the token; for an entry that is no token its name, such as `neuron 12` or `L5H3 OV 12+`."""
+    score: float
+    """Dot product of the token's vector with the direction, or their cosine, as `readout` says; on a side of own
+    entries, such as `neuron`, the entry."""
+
+
+def write_tokens(tokens: Sequence[Token]) -> list[TokenJson]:
+    """Write tokens with their scores, all in one call: a head's page has a thousand of them."""
+    return [{"id": id_, "token": text, "score": score} for id_, text, _, _, score, _ in tokens]
+
+
+Tokens = Annotated[tuple[Token, ...], UNREAD, PlainSerializer(write_tokens, return_type=list[TokenJson])]
+
 TermKind = Literal["word", "phrase", "token", "ray"]
 """The kind of a search term."""
 
@@ -40,6 +62,25 @@ class Hit(NamedTuple):
     """True if it equals the text but for capitals and white space around it."""
 
 
+class HitJson(TokenJson):
+    """A token that contains the text that was looked for."""
+
+    ray: Sign
+    place: int
+    """Place along its ray, from 1, out of the 50 tokens that are kept; possibly behind the tokens that are listed."""
+    whole: bool
+    """True if it equals the text but for capitals and white space around it."""
+
+
+def _write_hits(hits: tuple[Hit, ...]) -> list[HitJson]:
+    return [
+        {"ray": one.ray, "place": one.place, **write_tokens((one.token,))[0], "whole": one.is_whole} for one in hits
+    ]
+
+
+Hits = Annotated[tuple[Hit, ...], UNREAD, PlainSerializer(_write_hits, return_type=list[HitJson])]
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """One ray beside random ones: how alike its top tokens are in the model's space, and in spelling.
@@ -48,27 +89,29 @@ class Judgement:
     """
 
     coherence: tuple[float | None, ...]
-    """Coherence of its first 10, 20 and 50 trained tokens."""
+    """Coherence of its first 10, 20 and 50 trained tokens; z and p have the same three."""
     z: tuple[float | None, ...]
     p: tuple[float | None, ...]
+    """Share of random rays that are as coherent; pages show the last one."""
     q: float | None
-    """The false discovery rate of the list that ends at this one, most coherent first, of all of the matrix's rays on
+    """The false discovery rate of the list that ends at this ray, most coherent first, of all of the matrix's rays on
     this side. None, too, on a layer's page until the matrix is computed."""
     spelling_z: float | None
     spelling_p: float | None
     rotation_p: float | None = None
-    """p among the rays of random rotations of the same span; None unless these were asked for."""
+    """p among the rays of random rotations of the same span; None unless `rotated` was asked for."""
     forms_z: float | None = None
-    """z of its forms instead of its tokens."""
+    """z of its forms instead of its tokens; None where it has fewer than 10."""
     forms_p: float | None = None
     beyond_z: float | None = None
-    """z of the forms that share neither their first nor their last three letters with one before them."""
+    """z of the forms that share neither their first nor their last three letters with one before them; None where
+    these are fewer than 5."""
     beyond_p: float | None = None
     beyond_share: float | None = None
     """Coherence of these forms as a share of that of all its forms, both minus the mean of random rays. None where its
     forms are not shown to be alike."""
     n_forms: int = 0
-    """Number of forms among its kept tokens."""
+    """Number of forms among its 50 kept tokens."""
     letterless: bool = False
     """True if most of its first 10 trained tokens, or of all kept ones, have no letter."""
     reading: Reading = "unknown"
@@ -104,7 +147,10 @@ class Rays:
     """None where the basis has one ray a term; so are `kind` and `difference_p`."""
     kind: RayClass | None = None
     difference_p: float | None = None
-    """Share of random directions whose two rays differ as much."""
+    """Share of random directions whose two rays differ as much in coherence."""
+
+
+Classes = Annotated[tuple[tuple[RayClass, int], ...], PlainSerializer(dict, return_type=dict[str, int])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +166,11 @@ class Verdict:
     n_found: int
     """Rays at a false discovery rate of 10%."""
     n_spelling: int
-    """Readable rays that are so by their spelling alone."""
-    classes: tuple[tuple[RayClass, int], ...]
+    """Readable rays whose reading is `spelling`."""
+    classes: Classes
     """Number of directions of each class; empty where the basis has one ray a term."""
     n_better: int | None = None
-    """Rays better than 95% of those of random rotations of the same span; None unless these were asked for."""
+    """Rays better than 95% of those of random rotations of the same span; None unless `rotated` was asked for."""
     n_theme: int = 0
     """Readable rays whose reading is a theme; the next counts are of other readings, each ray once."""
     n_one_word: int = 0
@@ -148,3 +194,21 @@ class NamedToken(NamedTuple):
     """Its name in a link: its text, or `#1234` where the text cannot name it."""
     typed: str
     """Its name in a text box, spaces visible: its shown form, or its spelling where that names another."""
+
+
+class NamedTokenJson(TypedDict):
+    """A token that is named, or may be."""
+
+    id: int
+    token: str
+    """The decoded text of the token."""
+    spelling: str
+    """Its name in a query: its text, or `#1234` where the text cannot name it."""
+
+
+def write_named(token: NamedToken) -> NamedTokenJson:
+    """Write a token with its name in a query."""
+    return {"id": token.id, "token": token.text, "spelling": token.spelling}
+
+
+NamedTokenValue = Annotated[NamedToken, UNREAD, PlainSerializer(write_named, return_type=NamedTokenJson)]

@@ -1,14 +1,18 @@
 """The pages of a search and of suggestions: the query, its terms, and the rays that were found."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import GetPydanticSchema, PlainSerializer, computed_field
 
 from app.core.address import Address, Kind, Ray, Sign
 from app.core.judging.rays import Reading, is_significant
 from app.explorer.header import Model
 from app.explorer.pages.directions import RayReadout
-from app.explorer.pages.rays import Hit, NamedToken, TermKind, Token
-from app.explorer.view import View
+from app.explorer.pages.rays import Hit, NamedToken, TermKind, Tokens
+from app.explorer.pages.shared import Labelled, LinkedToItself, OfWeights, PageLink
+from app.explorer.serial import UNREAD, AddressText, ForPeople
+from app.explorer.view import StreamSide, View
 
 SearchOrder = Literal["theme", "alignment"]
 """Order by the likeness of a ray's tokens to the words, or by the product of its vector with theirs."""
@@ -76,33 +80,113 @@ class AskedTerm:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundRay:
+class TermToken:
+    """A token that stands for a part of a query."""
+
+    id: int
+    token: str
+    """The decoded text of the token."""
+    spelling: str
+    """Its name in a query."""
+    of: str
+    """The word, phrase, id or ray of the query."""
+    weight: float
+    """1, or -1 where it is subtracted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Another token that is the same word in another spelling; it is not searched for."""
+
+    of: str
+    """The word."""
+    id: int
+    token: str
+    """The decoded text of the token."""
+    spelling: str
+    """Its name in a query."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutWord:
+    """A word that is no single token: the mean of its pieces is searched for, which says less."""
+
+    word: str
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnderstoodQuery:
+    """A query as it was understood."""
+
+    tokens: tuple[TermToken, ...]
+    variants: tuple[Variant, ...]
+    pieces: tuple[CutWord, ...]
+    left_out: tuple[TermToken, ...]
+    """Punctuation and the most frequent tokens of phrases, and those beyond 32 tokens: they are not searched for."""
+
+
+def understand(terms: tuple[AskedTerm, ...]) -> UnderstoodQuery:
+    """Sum up the terms of a query."""
+    return UnderstoodQuery(
+        tokens=tuple(token for term in terms for token in _term_tokens(term, term.tokens)),
+        variants=tuple(
+            Variant(term.text, one.token.id, one.token.text, one.token.spelling)
+            for term in terms
+            for one in term.variants
+        ),
+        pieces=tuple(CutWord(term.text, tuple(token.text for token in term.tokens)) for term in terms if term.is_cut),
+        left_out=tuple(token for term in terms for token in _term_tokens(term, term.left_out)),
+    )
+
+
+def _term_tokens(term: AskedTerm, of: tuple[NamedToken, ...]) -> list[TermToken]:
+    weight = -1.0 if term.is_minus else 1.0
+    return [TermToken(token.id, token.text, token.spelling, term.text, weight) for token in of]
+
+
+def _write_ids(hits: tuple[Hit, ...]) -> list[int]:
+    return [hit.token.id for hit in hits]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRay(Labelled):
     """A ray that a search found."""
 
-    address: Address
+    address: AddressText
     """The direction's address."""
     ray: Sign
-    side: str
-    """The side whose tokens and vector were compared: read, write, query or key."""
+    side: StreamSide
+    """The side whose tokens and vector were compared."""
     theme: float
     """Mean likeness of its first tokens to the query."""
     alignment: float | None
     """Product of its vector with the query's; None where the query has no vector at this end of the model."""
     expected: float | None
-    """Number of the model's rays that would be so aligned by chance; None while that is not known."""
+    """Number of the model's rays that would be so aligned by chance, with any vector: below .01 is clear, below 1 weak.
+    None while that is not known."""
     gain: float
     """Its strength divided by the root mean square of its matrix's."""
     strength: float
+    """Its singular value, or the norm of the neuron's weights."""
     z: float | None
+    """How alike its tokens are, beside those of random directions; None where that was not judged."""
     p: float | None
     reading: Reading
-    is_letterless: bool
-    tokens: tuple[Token, ...]
+    letterless: bool
+    tokens: Tokens
     """Its first tokens, each scored by its likeness to the query."""
-    asked: tuple[Hit, ...]
-    """Its tokens that the query asks for, in any spelling."""
-    other: RayReadout | None
+    asked: Annotated[tuple[Hit, ...], UNREAD, PlainSerializer(_write_ids, return_type=list[int])]
+    """Its tokens that the query asks for, in any spelling; in JSON their ids."""
+    other: ForPeople[RayReadout | None]
     """The same ray on the other side of its direction, where that is the residual stream too."""
+    view: ForPeople[View]
+
+    @computed_field
+    @property
+    def page(self) -> PageLink["FoundRay"]:
+        """The page of its direction."""
+        return self
 
     @property
     def evidence(self) -> Evidence | None:
@@ -134,26 +218,36 @@ class StripRow(NamedTuple):
 class Searched:
     """The rays that a search compared, and how many of them chance alone would bring."""
 
-    n_rays: int
+    rays: int
     """Rays that passed the filters and were compared."""
-    share: float
+    share_of_model: float
     """Share of the model's singular directions, or of its neurons, that the bank has."""
-    n_controls: int
+    controls: int
     """Random rays that were compared with the same query; 0 while they are not there."""
-    n_beyond: int
+    beyond_controls: int
     """Rays with a better theme than every control."""
-    n_beyond_by_chance: float
+    beyond_controls_by_chance: float
     """How many of as many random rays would have one, too."""
+    is_of_nearest: bool = False
+    """True if only the 2,000 rays nearest by theme are ordered by alignment: reading all vectors would take too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class NearestByChance:
+    """How many of a search's nearest rays chance may have brought, at most."""
+
     rank: int
-    """Number of nearest rays by theme that `fdr` and `n_aligned` are about."""
+    """Number of nearest rays by theme that the other numbers are about."""
     fdr: float | None
     """False discovery rate of these, at most; None while there are no controls."""
     n_aligned: int
     """Number of these with an alignment that fewer than one direction would have by chance."""
-    stands_out: bool | None
-    """True if they stand out, by theme or by alignment; None where it is not known."""
-    is_of_nearest: bool = False
-    """True if only the rays nearest by theme are ordered by alignment: reading all vectors would take too long."""
+
+    @computed_field
+    @property
+    def stands_out(self) -> bool | None:
+        """False if more than half of them may be chance, by theme; null while there are no controls."""
+        return None if self.fdr is None else self.is_theme
 
     @property
     def is_theme(self) -> bool:
@@ -173,55 +267,91 @@ class Unbuilt(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class SearchPage:
+class SearchPage(LinkedToItself, OfWeights):
     """The rays of a model that are nearest to words, tokens or other rays."""
 
-    address: Address
+    address: AddressText
     """The model's address."""
-    model: Model
-    view: View
+    model: ForPeople[Model]
+    view: ForPeople[View]
     inquiry: Inquiry
-    terms: tuple[AskedTerm, ...] = ()
-    found: tuple[FoundRay, ...] = ()
+    terms: ForPeople[tuple[AskedTerm, ...]] = ()
+    hits: tuple[FoundRay, ...] = ()
     """Rays on this page, the best first."""
-    n_found: int = 0
-    """Rays on all pages."""
+    n_hits: int = 0
+    """Rays on all pages, at most 200."""
     n_pages: int = 1
-    strip: tuple[StripRow, ...] = ()
+    strip: ForPeople[tuple[StripRow, ...]] = ()
     """Counts over layers of all rays found, on all pages."""
-    searched: Searched | None = None
-    """None where nothing was searched."""
-    problem: str = ""
+    searched: Annotated[Searched | None, GetPydanticSchema(lambda _, handler: handler(Searched))] = None
+    """What was compared. Only a page for people may be without it, and without `fdr_at`: JSON is an error there."""
+    fdr_at: Annotated[NearestByChance | None, GetPydanticSchema(lambda _, handler: handler(NearestByChance))] = None
+    stands_out: ForPeople[bool | None] = None
+    """True if the nearest rays stand out, by theme or by alignment; None where it is not known."""
+    problem: ForPeople[str] = ""
     """Why nothing was searched, where the visitor can mend it; empty for an empty query, too."""
-    is_cut: bool = False
+    is_cut: ForPeople[bool] = False
     """True if only the first tokens are searched for, since there are too many."""
-    unbuilt: Unbuilt | None = None
+    unbuilt: ForPeople[Unbuilt | None] = None
     """The missing bank, without which this model cannot be searched; None where it is there."""
-    place: Address | None = None
+    place: ForPeople[Address | None] = None
     """The place that the text names, too, if it names one."""
-    choices: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    choices: ForPeople[tuple[tuple[str, tuple[str, ...]], ...]] = ()
     """Values of the filters: kinds of matrices, sides."""
-    bases: tuple[SearchBasis, ...] = ("svd",)
+    bases: ForPeople[tuple[SearchBasis, ...]] = ("svd",)
     """Bases that this model is searched in: the largest models' neurons are not searched."""
-    suggested: tuple[str, ...] = ()
+    suggested: ForPeople[tuple[str, ...]] = ()
     """Searches to begin with."""
-    n_neurons: int = 0
+    n_neurons: ForPeople[int] = 0
     """Ends of single neurons that stand out for the query, where directions are searched without filters."""
+
+    @computed_field
+    @property
+    def query(self) -> UnderstoodQuery:
+        """The query, as it was understood."""
+        return understand(self.terms)
 
     @property
     def is_whole(self) -> bool:
         """True if all of the model was searched, and compared with random directions."""
-        return self.searched is not None and self.searched.share == 1 and self.searched.n_controls > 0
+        return self.searched is not None and self.searched.share_of_model == 1 and self.searched.controls > 0
 
 
 @dataclass(frozen=True, slots=True)
-class EveryPage:
+class NotSearched:
+    """A model that was not searched."""
+
+    model: str
+    detail: str
+    """The reason in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class EveryPage(LinkedToItself):
     """The same search in every model of a server, each in its own weights."""
 
     q: str
-    pages: tuple[SearchPage, ...]
-    missing: tuple[tuple[str, str], ...]
-    """Models that are not here yet, and why."""
+    pages: ForPeople[tuple[SearchPage, ...]]
+    """Searches of the models that are here, answered or not."""
+    absent: ForPeople[tuple[NotSearched, ...]]
+    """Models that are not here yet."""
+
+    @computed_field
+    @property
+    def models(self) -> tuple[SearchPage, ...]:
+        """The models that were searched."""
+        return tuple(one for one in self.pages if one.searched is not None)
+
+    @computed_field
+    @property
+    def missing(self) -> tuple[NotSearched, ...]:
+        """The models that were not searched."""
+        unanswered = (
+            NotSearched(one.model.slug, one.unbuilt.why if one.unbuilt else one.problem)
+            for one in self.pages
+            if one.searched is None
+        )
+        return (*unanswered, *self.absent)
 
 
 class Suggestion(NamedTuple):

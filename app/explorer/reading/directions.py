@@ -33,10 +33,10 @@ from app.core.basis import BASES
 from app.core.judging.spread import moments
 from app.core.measuring.determinacy import is_determined
 from app.explorer.layout import BADGE_KINDS, SIDE_PREFIXES
-from app.explorer.pages.directions import Badge, Determinacy, Direction, Histogram, SideReadout, Turn
+from app.explorer.pages.directions import Badge, Determinacy, Direction, Histogram, Rest, SideReadout, Turn
 from app.explorer.pages.rays import Token, Words
 from app.explorer.reading.verdicts import find_best, mask_passing, read_rays
-from app.explorer.view import Only, Sort
+from app.explorer.view import Only, Side, Sort
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays
 
@@ -55,7 +55,7 @@ def read_directions(
     arrays: Arrays,
     rows: Chosen,
     address: Address,
-    sides: tuple[str, str],
+    sides: tuple[Side, Side],
     k: int,
     vocabulary: Vocabulary,
     n_words: int = 0,
@@ -90,7 +90,7 @@ def row_of(arrays: Arrays, index: int) -> int | None:
 
 
 def read_side(
-    arrays: Arrays, side: str, rows: Chosen, name: str, k: int, vocabulary: Vocabulary, address: Address
+    arrays: Arrays, side: str, rows: Chosen, name: Side, k: int, vocabulary: Vocabulary, address: Address
 ) -> list[SideReadout]:
     """Read one side of these rows, k tokens a ray; only the + end where the basis has one ray a term."""
     shown = (
@@ -146,12 +146,12 @@ def read_determinacy(arrays: Arrays) -> Determinacy | None:
         return None
     is_sure = np.array([is_determined(turn) for turn in degrees.tolist()])
     first = len(is_sure) if is_sure.all() else int(is_sure.argmin())
-    rest = [float(arrays[f"rest_{side}"][first]) for side in SIDE_PREFIXES] if first < len(is_sure) else None
+    rest = Rest(*(float(arrays[f"rest_{side}"][first]) for side in SIDE_PREFIXES)) if first < len(is_sure) else None
     return Determinacy(
         first=first,
         degrees=float(degrees[:first].max()) if first else None,
         later=int(is_sure[first:].sum()),
-        rest=None if rest is None else (rest[0], rest[1]),
+        rest=rest,
     )
 
 

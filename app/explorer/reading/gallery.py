@@ -20,7 +20,7 @@ from app.core.judging.forms import form_of
 from app.core.judging.rays import ALPHA, RAY_CLASSES, READINGS, Reading
 from app.explorer.errors import BadOption
 from app.explorer.header import Model
-from app.explorer.inventory import SIDES
+from app.explorer.inventory import SIDES, stream_side_of
 from app.explorer.layout import ENDS, LABELS, NUMBERS, SIDE_PREFIXES, Label
 from app.explorer.library import OpenModel
 from app.explorer.pages.directions import RayReadout, Turn
@@ -36,7 +36,7 @@ from app.explorer.pages.gallery import (
 )
 from app.explorer.pages.rays import Token
 from app.explorer.reading.rates import Rates
-from app.explorer.view import View
+from app.explorer.view import StreamSide, View
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays, Artifact
 
@@ -76,9 +76,9 @@ class Row(NamedTuple):
         return kind
 
     @property
-    def side(self) -> str:
+    def side(self) -> StreamSide:
         """The side on which it was judged."""
-        return SIDES[self.kind][self.artifact.arrays["side"][self.at]]
+        return stream_side_of(self.kind, self.artifact.arrays["side"][self.at])
 
     @property
     def end(self) -> tuple[int | str | None, ...]:
@@ -144,9 +144,9 @@ def make_gallery(
         letterless=letterless,
         frequency=frequency,
         glitches=glitches,
-        n_layers=sum(artifact is not None for artifact in artifacts[: model.header.n_layers]),
-        is_whole=len(held) == len(artifacts),
-        is_judged=not held or any(artifact.facts["judged"] for artifact in held),
+        layers=sum(artifact is not None for artifact in artifacts[: model.header.n_layers]),
+        whole=len(held) == len(artifacts),
+        judged=not held or any(artifact.facts["judged"] for artifact in held),
         n_rays=merged.n_rays,
         n_readable=merged.n_readable,
         n_found=merged.n_found,
@@ -154,7 +154,7 @@ def make_gallery(
         sought=sought,
         n_pages=n_pages,
         choices=tuple(_list_choices(model.header).items()),
-        counts=tuple(_count_list(among, groups) for among, groups in lists.items()),
+        lists=tuple(_count_list(among, groups) for among, groups in lists.items()),
     )
 
 
@@ -290,7 +290,7 @@ def _make_notable(address: Address, group: Sequence[Row], vocabulary: Vocabulary
         address=place.address,
         ray=place.ray,
         side=place.side,
-        readouts=tuple(_read_readouts(row, SIDES[row.kind], vocabulary)),
+        readouts=tuple(_read_readouts(row, vocabulary)),
         singular_value=float(arrays["strength"][at]),
         energy_share=float(arrays["share"][at]),
         q=None if np.isnan(row.q) else row.q,
@@ -324,9 +324,9 @@ def _read_turn(arrays: Arrays, at: int) -> Turn | None:
     return Turn(*arrays["turn"][at].tolist())
 
 
-def _read_readouts(row: Row, sides: tuple[str, str], vocabulary: Vocabulary) -> Iterator[RayReadout]:
-    for side, name in zip(SIDE_PREFIXES, sides, strict=True):
+def _read_readouts(row: Row, vocabulary: Vocabulary) -> Iterator[RayReadout]:
+    for at, side in enumerate(SIDE_PREFIXES):
         ids, scores = (row.artifact.arrays[f"{side}_{what}"][row.at].tolist() for what in ("ids", "scores"))
         tokens = tuple(Token(*vocabulary.entry(id_), score) for id_, score in zip(ids, scores, strict=True) if id_ >= 0)
         if tokens:
-            yield RayReadout(name, tokens)
+            yield RayReadout(stream_side_of(row.kind, at), tokens)

@@ -3,7 +3,7 @@
 Knows neither queue nor store, and imports no torch.
 """
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -137,10 +137,9 @@ def make_direction_page(
         arrays, slice(row, row + 1), whole, SIDES[address.kind], DIRECTION_TOKENS, model.vocabulary
     )
     return DirectionPage(
-        address=address,
+        **{field.name: getattr(direction, field.name) for field in fields(direction)},
         model=model.header,
         view=shown,
-        direction=direction,
         rank=rank,
         singular_values=tuple(arrays["strength"].tolist()),
         indices=tuple(indices_of(arrays).tolist()),

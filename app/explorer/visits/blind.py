@@ -18,13 +18,13 @@ from app.core.judging.chance import tail_probability
 from app.core.judging.rays import ALPHA, HEADLINE
 from app.explorer.asking.views import Options, resolve_view
 from app.explorer.errors import BadOption, UnknownAddress
-from app.explorer.inventory import SIDES, end_of
+from app.explorer.inventory import end_of, stream_side_of
 from app.explorer.layout import CONTROL_SHOWN, SIDE_PREFIXES
 from app.explorer.library import OpenModel
 from app.explorer.options import LARGEST_SEED, ROUNDS
 from app.explorer.pages.blind import BLIND_OF, Answer, BlindOf, BlindPage, BlindResult, Columns, Obstacle
 from app.explorer.resources import Resources
-from app.explorer.view import PROCESSINGS, View
+from app.explorer.view import PROCESSINGS, StreamSide, View
 from app.explorer.visits import orders
 from app.explorer.visits.orders import fulfil
 from app.models.vocabulary import TokenEntry
@@ -51,10 +51,10 @@ class AskedRay:
     """0 for the + ray, 1 for the - ray."""
 
     @property
-    def side(self) -> str:
-        """read, write, query or key."""
+    def side(self) -> StreamSide:
+        """The side that it is a ray of."""
         assert self.matrix.kind is not None
-        return SIDES[self.matrix.kind][SIDE_PREFIXES.index(self.prefix)]
+        return stream_side_of(self.matrix.kind, SIDE_PREFIXES.index(self.prefix))
 
     def headline(self, name: str) -> float | None:
         """Read the ray's `z` or `p`; None where it was not judged."""
@@ -121,8 +121,8 @@ def _make_page(
         obstacle=obstacle,
         columns=columns,
         results=results,
-        n_right=n_right,
-        by_chance=tail_probability(n_right, len(results)),
+        n_right=n_right if results else None,
+        by_chance=tail_probability(n_right, len(results)) if results else None,
         next_seed=(seed + 1) % (LARGEST_SEED + 1),
     )
 
@@ -198,7 +198,7 @@ def _make_result(ray: AskedRay, right: Answer, columns: Columns, answer: Answer)
         columns=columns,
         answer=answer,
         right=right,
-        direction=ray.matrix.direction(ray.row),
+        address=ray.matrix.direction(ray.row),
         side=ray.side,
         ray="n" if ray.sign else "p",
         z=ray.headline("z"),

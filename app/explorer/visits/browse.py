@@ -17,7 +17,7 @@ from app.explorer.layout import SIDE_PREFIXES
 from app.explorer.library import REPAIR, OpenModel
 from app.explorer.pages.directions import ControlSpread, DirectionPage
 from app.explorer.pages.gallery import UNSOUGHT, NotablePage, Sought
-from app.explorer.pages.maps import HeadSummary, HomePage, LayerPage, ModelEntry, ModelPage, Ranked
+from app.explorer.pages.maps import HeadPair, HeadSummary, HomePage, LayerPage, ModelEntry, ModelPage, Ranked
 from app.explorer.pages.matrices import FitPage, HeadPage, MatrixPage
 from app.explorer.reading import coverage, gallery, verdicts
 from app.explorer.reading.directions import read_directions
@@ -122,9 +122,9 @@ def visit_layer(r: Resources, address: Address, options: Options) -> LayerPage:
     (artifact,) = fulfil(r, orders.order_layer(opened, address, shown.weights))
     artifact = replace(artifact, arrays=_add_rates(r, opened, address, shown, artifact.arrays))
     heads = tuple(
-        (
-            _make_summary(opened, address.at_head(head), "ov", artifact),
-            _make_summary(opened, address.at_head(head), "qk", artifact),
+        HeadPair(
+            ov=_make_summary(opened, address.at_head(head), "ov", artifact),
+            qk=_make_summary(opened, address.at_head(head), "qk", artifact),
         )
         for head in range(opened.header.n_heads)
     )

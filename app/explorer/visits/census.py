@@ -23,7 +23,7 @@ from app.explorer.groups import CUT
 from app.explorer.header import Model
 from app.explorer.inventory import end_of, is_double
 from app.explorer.library import OpenModel
-from app.explorer.pages.census import CensusEffect, CensusKind, CensusPage, CensusSpan
+from app.explorer.pages.census import CensusComparison, CensusKind, CensusPage, CensusSpan
 from app.explorer.reading.census import counts
 from app.explorer.reading.census.findings import answer_questions
 from app.explorer.resources import Resources
@@ -48,7 +48,7 @@ class Count(NamedTuple):
     """The statistics of all artifacts."""
 
     kinds: tuple[CensusKind, ...]
-    effects: tuple[CensusEffect, ...]
+    comparisons: tuple[CensusComparison, ...]
     spans: tuple[CensusSpan, ...]
     controls: tuple[tuple[End, tuple[int, ...]], ...]
 
@@ -79,15 +79,16 @@ def visit_census(r: Resources, address: Address, options: Options) -> CensusPage
         address=address,
         model=model,
         view=shown,
-        n_layers=len(layers),
+        layers_read=len(layers),
         kinds=count.kinds,
-        effects=count.effects,
+        comparisons=count.comparisons,
         spans=count.spans,
         findings=answer_questions(
-            count.kinds, count.effects, count.spans, model.d_head, is_whole=len(layers) == model.n_layers
+            count.kinds, count.comparisons, count.spans, model.d_head, is_whole=len(layers) == model.n_layers
         ),
         controls=count.controls,
-        edges=(LOW, HIGH),
+        low=LOW,
+        high=HIGH,
         other=_count_other(r, opened, other) if other else (),
         other_weights=other,
         seed=groups.SEED,

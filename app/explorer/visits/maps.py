@@ -38,7 +38,10 @@ def make_head_map(
     numbers = zip(of.tolist(), ranks.tolist(), heads, _read_written(r, model, shown.weights), strict=True)
     layers = [address.at_layer(layer) for layer in range(model.header.n_layers)]
     rows = tuple(
-        tuple(Cell(layer.at_head(head), *of_head) for head, of_head in enumerate(zip(*of_layer, strict=True)))
+        tuple(
+            Cell(layer.at_head(head), value, rank, is_kept, *written)
+            for head, (value, rank, is_kept, written) in enumerate(zip(*of_layer, strict=True))
+        )
         for layer, of_layer in zip(layers, numbers, strict=True)
     )
     mlps = tuple(coverage.list_matrices(r, model, shown.weights, layer) for layer in layers)

@@ -1,22 +1,34 @@
-"""The API's description made from the code: routes, forms of their answers, sentences about fields, examples.
+"""The API's description made from the code: routes, the pages that they answer with, their docstrings, examples.
 
 A server never imports this: it serves the copy in the file of `snapshot.py`.
 """
 
-import ast
-import inspect
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import is_dataclass
+from importlib import import_module
 from importlib.metadata import version
-from types import GenericAlias
+from pathlib import Path
+from pkgutil import iter_modules
+from types import GenericAlias, ModuleType
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+from typing_extensions import is_typeddict
 
-from app.web.api import schema
-from app.web.api.examples import EXAMPLES
+from app.explorer import header, pages, serial
+from app.web.api import parts
 from app.web.api.parts import FORM_REFERENCE
+
+EXAMPLES = Path(__file__).with_name("examples.json")
+"""Answers of the demo model by the names of their routes, shortened; `docs/examples.py` records them."""
+
+Schemas = dict[str, dict[str, Any]]
 
 
 def describe(*routers: APIRouter) -> dict[str, Any]:
@@ -29,24 +41,58 @@ def describe(*routers: APIRouter) -> dict[str, Any]:
     for router in routers:
         app.include_router(router)
     document = app.openapi()
+    examples = json.loads(EXAMPLES.read_text(encoding="utf-8"))
     for route in _find_routes(*routers):
         # FastAPI would drop nulls from an example, so examples join its finished document.
-        if route.name in EXAMPLES:
+        if route.name in examples:
             good = document["paths"][route.path]["get"]["responses"]["200"]
-            good["content"]["application/json"]["example"] = EXAMPLES[route.name]
-    document["components"] = {"schemas": describe_forms()}
+            good["content"]["application/json"]["example"] = examples[route.name]
+    named = re.findall(FORM_REFERENCE.format(model=r"(\w+)"), json.dumps(document["paths"]))
+    document["components"] = {"schemas": describe_forms(sorted(set(named)))}
     return document
 
 
-def describe_forms() -> dict[str, Any]:
-    """Make the JSON schema of every form, by name, with the docstrings of its fields as descriptions."""
-    said = _read_sentences()
-    forms: Any = GenericAlias(tuple, tuple(getattr(schema, form) for form in said))  # each built once, in one schema
-    found = TypeAdapter(forms).json_schema(ref_template=FORM_REFERENCE, mode="serialization")["$defs"]
-    for form, sentences in said.items():
-        for field, sentence in sentences.items():
-            found[form]["properties"][field]["description"] = sentence
+def describe_forms(names: Iterable[str]) -> Schemas:
+    """Make the JSON schemas of the answers of these names and of all that is in them, described by docstrings."""
+    forms = _find_forms()
+    for form in forms.values():
+        # Only here: finding docstrings parses the file of each class, which no server should wait for.
+        form.__pydantic_config__ = ConfigDict(use_attribute_docstrings=True)
+    every: Any = GenericAlias(tuple, tuple(forms[name] for name in names))  # each built once, in one schema
+    found: Schemas = TypeAdapter(every).json_schema(
+        ref_template=FORM_REFERENCE, mode="serialization", schema_generator=AnswerSchema
+    )["$defs"]
+    for name, schema in found.items():
+        _inherit_sentences(schema, [found[base.__name__] for base in _bases_of(forms[name]) if base.__name__ in found])
+        for one in (schema, *schema["properties"].values()):
+            one.pop("readOnly", None)  # no answer is ever sent back
+            if "description" in one:
+                one["description"] = _say_null(one["description"])
     return dict(sorted(found.items()))
+
+
+class AnswerSchema(GenerateJsonSchema):
+    """The JSON schema of answers: they have every field, and no other."""
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        """Require each field: an answer has those with a default, too."""
+        return True
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        """Describe a field with a default as one without."""
+        return self.generate_inner(schema["schema"])
+
+    def dataclass_schema(self, schema: core_schema.DataclassSchema) -> JsonSchemaValue:
+        """Describe a page value."""
+        return super().dataclass_schema(schema) | {"additionalProperties": False}
+
+    def typed_dict_schema(self, schema: core_schema.TypedDictSchema) -> JsonSchemaValue:
+        """Describe a value that is an object in JSON alone."""
+        return super().typed_dict_schema(schema) | {"additionalProperties": False}
+
+
+def _say_null(sentence: str) -> str:
+    return re.sub(r"\bNone\b", "null", re.sub(r"(^|\. )None\b", r"\1Null", sentence))
 
 
 def _find_routes(*routers: APIRouter) -> Iterator[APIRoute]:
@@ -55,21 +101,26 @@ def _find_routes(*routers: APIRouter) -> Iterator[APIRoute]:
             yield route
 
 
-def _read_sentences() -> dict[str, dict[str, str]]:
-    """Read the docstring of every field: form -> field -> text, inherited ones included.
+def _find_forms() -> dict[str, Any]:
+    """Find the classes that answers are made of: page values, and what is an object in JSON alone."""
+    modules = [import_module(f"{pages.__name__}.{module.name}") for module in iter_modules(pages.__path__)]
+    own = (
+        one for module in (header, serial, parts, *modules) for one in vars(module).values() if _is_made_in(module, one)
+    )
+    return {one.__name__: one for one in own if is_dataclass(one) or is_typeddict(one)}
 
-    Pydantic can find them, too, but would parse the file anew for each form.
-    """
-    found: dict[str, dict[str, str]] = {}
-    for form in ast.parse(inspect.getsource(schema)).body:
-        if not isinstance(form, ast.ClassDef):
-            continue
-        said: dict[str, str] = {}
-        for base in form.bases:
-            said |= found.get(ast.unparse(base), {})
-        for field, below in zip(form.body, form.body[1:], strict=False):
-            match field, below:
-                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                    said[name] = inspect.cleandoc(text)
-        found[form.name] = said
-    return found
+
+def _is_made_in(module: ModuleType, one: object) -> bool:
+    return isinstance(one, type) and one.__module__ == module.__name__
+
+
+def _bases_of(form: Any) -> tuple[Any, ...]:
+    return getattr(form, "__orig_bases__", ()) if is_typeddict(form) else form.__bases__
+
+
+def _inherit_sentences(schema: dict[str, Any], bases: list[dict[str, Any]]) -> None:
+    """Describe the fields that a form has from its bases as these do: pydantic reads a class's own docstrings only."""
+    for base in bases:
+        for name, field in base["properties"].items():
+            if "description" in field:
+                schema["properties"][name].setdefault("description", field["description"])

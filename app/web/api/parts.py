@@ -3,12 +3,31 @@
 from typing import Annotated, Any
 
 from fastapi import Path
-
-from app.web.api import schema
+from typing_extensions import TypedDict
 
 Slug = Annotated[str, Path(description="A model's name, or name@pin.", examples=["demo"])]
 Layer = Annotated[str, Path(description="L0, L1 …", examples=["L5"])]
 Head = Annotated[str, Path(description="H0, H1 …", examples=["H3"])]
+
+
+class ErrorJson(TypedDict):
+    """Any answer other than 200."""
+
+    error: str
+    """A word for machines: not_ready, not_found, bad_option, busy, failed …"""
+    status: int
+    detail: str
+    """A sentence for people: what is wrong, and what the valid range is."""
+
+
+class ComingJson(ErrorJson):
+    """A computation, or an import, that has not ended."""
+
+    done: int
+    """How far it is; only rises, but for the parts of an import."""
+    total: int
+    """The total that `done` counts up to; 0 where nothing is counted."""
+
 
 FORM_REFERENCE = "#/components/schemas/{model}"
 
@@ -23,7 +42,7 @@ def describe_answer(form: type, text: str) -> dict[str, Any]:
 
 
 FAULTS: dict[int | str, dict[str, Any]] = {
-    status: describe_answer(schema.ComingJson if status == 202 else schema.ErrorJson, text)
+    status: describe_answer(ComingJson if status == 202 else ErrorJson, text)
     for status, text in {
         202: "Being computed; ask again in Retry-After seconds.",
         400: "A Host header that is none.",

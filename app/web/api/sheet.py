@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from app.core.judging.rays import HEADLINE
-from app.explorer.pages.composition import HeadPair
+from app.explorer.pages.composition import ComposedPair
 from app.explorer.pages.directions import Direction, DirectionPage, SideReadout
 from app.explorer.pages.matrices import HeadPage, MatrixPage
 from app.explorer.pages.rays import Judgement, Token
@@ -28,10 +28,10 @@ SIDE_COLUMNS = ("side", "class", "difference_p")
 
 def direction_sheet(page: DirectionPage) -> str:
     """Write a row for each kept token, or other entry: the facts of the direction, its side and ray, and its own."""
-    direction, rotated, copied = page.direction, page.view.rotated, page.model.quantised is not None
+    rotated, copied = page.view.rotated, page.model.quantised is not None
     rows = [
-        (*_facts_of(direction), *_side_facts(side), *turn, sign, *judged, place, token.id, _as_json(token), token.score)
-        for side, turn in _sides_of(direction, copied)
+        (*_facts_of(page), *_side_facts(side), *turn, sign, *judged, place, token.id, _as_json(token), token.score)
+        for side, turn in _sides_of(page, copied)
         for sign, judged, tokens in zip("+-", _ray_numbers(side, rotated), (side.plus, side.minus), strict=True)
         for place, token in enumerate(tokens)
     ]
@@ -70,14 +70,14 @@ def search_sheet(page: SearchPage) -> str:
         (
             *(rank, str(one.address), one.ray, one.side),
             *(getattr(one, name) for name in numbers),
-            *(one.reading, one.is_letterless, _join_tokens(one.tokens)),
+            *(one.reading, one.letterless, _join_tokens(one.tokens)),
         )
-        for rank, one in enumerate(page.found, 1)
+        for rank, one in enumerate(page.hits, 1)
     ]
     return _write_csv([names, *rows])
 
 
-def composition_sheet(parts: Iterable[Sequence[HeadPair]]) -> Iterator[str]:
+def composition_sheet(parts: Iterable[Sequence[ComposedPair]]) -> Iterator[str]:
     """Write a row for each pair of heads, a piece for each part."""
     yield _write_csv([("writer", "reader", "cs", "fdr", "siblings")])
     for pairs in parts:

@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from app.core.address import parse
+from app.explorer.pages.matrices import FullPage
 from app.explorer.visits.full import visit_full as full_verb
-from app.web.api import schema, twin
+from app.web.api.body import write_body
 from app.web.api.parts import Head, Layer, Slug, describe_answers
 from app.web.http.answers import json_answer, page_answer
 from app.web.http.patience import PatientRoute
@@ -23,9 +24,9 @@ def show_full(request: Request, model: str, layer: str, head: str, query: Annota
     return page_answer(request, full_verb(resources_of(request), where, query.options(), query.token))
 
 
-@router.get("/api/v1/{model}/{layer}/{head}/full", summary="Full circuits", responses=describe_answers(schema.FullJson))
+@router.get("/api/v1/{model}/{layer}/{head}/full", summary="Full circuits", responses=describe_answers(FullPage))
 def full(request: Request, model: Slug, layer: Layer, head: Head, query: Annotated[TokenQuery, Query()]) -> Response:
     """One token's rows of a head's full circuits in vocabulary space: as attended to, as the query, as the key."""
     where = parse(f"{model}/{layer}/{head}")
     found = full_verb(resources_of(request), where, query.options(), query.token)
-    return json_answer(request, twin.full_json(found, urls_of(request)))
+    return json_answer(request, write_body(found, urls_of(request)))

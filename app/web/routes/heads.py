@@ -7,11 +7,13 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.core.address import parse
+from app.explorer.pages.composition import AlikePage, CompositionPage
+from app.explorer.pages.contrast import ContrastPage
 from app.explorer.visits.finding.alike import visit_alike as alike_verb
 from app.explorer.visits.finding.composition import collect_composition_rows
 from app.explorer.visits.finding.composition import visit_composition as composition_verb
 from app.explorer.visits.finding.contrast import visit_contrast as contrast_verb
-from app.web.api import schema, twin
+from app.web.api.body import write_body
 from app.web.api.parts import Head, Layer, Slug, describe_answers
 from app.web.api.sheet import composition_sheet
 from app.web.http.answers import csv_stream, json_answer, page_answer
@@ -48,11 +50,11 @@ def _answer_composition_file(request: Request, model: str, query: CompositionQue
     return csv_stream(request, composition_sheet(found.parts), found.content, "-".join(words))
 
 
-@router.get("/api/v1/{model}/composition", summary="Composition", responses=describe_answers(schema.CompositionJson))
+@router.get("/api/v1/{model}/composition", summary="Composition", responses=describe_answers(CompositionPage))
 def composition(request: Request, model: Slug, query: Annotated[CompositionQuery, Query()]) -> Response:
     """Which heads read what which others write, from weights alone; 404 where it was not precomputed."""
     page = composition_verb(resources_of(request), parse(model), query.options(), query.kind, *query.layers(), query.n)
-    return json_answer(request, twin.composition_json(page, urls_of(request)))
+    return json_answer(request, write_body(page, urls_of(request)))
 
 
 @router.get("/{model}/{layer}/{head}/alike", include_in_schema=False)
@@ -61,13 +63,11 @@ def show_alike(request: Request, model: str, layer: str, head: str, query: Annot
     return page_answer(request, alike_verb(resources_of(request), parse(f"{model}/{layer}/{head}"), query.options()))
 
 
-@router.get(
-    "/api/v1/{model}/{layer}/{head}/alike", summary="Heads like one", responses=describe_answers(schema.AlikeJson)
-)
+@router.get("/api/v1/{model}/{layer}/{head}/alike", summary="Heads like one", responses=describe_answers(AlikePage))
 def alike(request: Request, model: Slug, layer: Layer, head: Head, query: Annotated[ViewQuery, Query()]) -> Response:
     """The heads whose subspaces share most with this one's; 404 where it was not precomputed."""
     page = alike_verb(resources_of(request), parse(f"{model}/{layer}/{head}"), query.options())
-    return json_answer(request, twin.alike_json(page, urls_of(request)))
+    return json_answer(request, write_body(page, urls_of(request)))
 
 
 @router.get("/-/compare", include_in_schema=False)
@@ -77,9 +77,9 @@ def show_contrast(request: Request, query: Annotated[ContrastQuery, Query()]) ->
     return page_answer(request, contrast_verb(resources_of(request), query.a, query.b))
 
 
-@router.get("/api/v1/-/compare", summary="Side by side", responses=describe_answers(schema.ContrastJson))
+@router.get("/api/v1/-/compare", summary="Side by side", responses=describe_answers(ContrastPage))
 @answer_in_search_thread
 def contrast(request: Request, query: Annotated[ContrastQuery, Query()]) -> Response:
     """Two heads, matrices or directions of one kind: spectra, angles between spans, partners, tokens in common."""
     page = contrast_verb(resources_of(request), query.a, query.b)
-    return json_answer(request, twin.contrast_json(page, urls_of(request)))
+    return json_answer(request, write_body(page, urls_of(request)))

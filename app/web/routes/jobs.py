@@ -67,7 +67,7 @@ async def stream_job(request: Request, id_: str) -> Response:
         page = jobs.visit_job(resources_of(request), id_, allowed=_are_jobs_allowed(request))
         template = PAGE_TEMPLATES[type(page)].fragment
         assert template is not None
-        return News(render(request, template, page=page), not page.job.is_live)
+        return News(render(request, template, page=page), not page.is_live)
 
     await streams.look(look)  # raises for an unknown job before the stream begins
     return NewsStream(streams, look)

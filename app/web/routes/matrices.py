@@ -12,11 +12,14 @@ from fastapi.responses import RedirectResponse
 from app.core.address import Address, parse
 from app.core.basis import BASES
 from app.explorer.errors import UnknownAddress
-from app.explorer.pages.matrices import FitPage
+from app.explorer.pages.circuitry import AroundPage
+from app.explorer.pages.compare import ComparePage
+from app.explorer.pages.directions import DirectionPage
+from app.explorer.pages.matrices import FitPage, MatrixPage
 from app.explorer.visits import browse
 from app.explorer.visits.compare import visit_comparison
 from app.explorer.visits.finding.around import visit_around
-from app.web.api import schema, twin
+from app.web.api.body import write_body
 from app.web.api.parts import Head, Layer, Slug, describe_answers
 from app.web.http.answers import json_answer
 from app.web.http.patience import PatientRoute
@@ -77,7 +80,7 @@ UNBANKED = ("/{model}/pos", "/{model}/heads/{stack}")
 
 def matrix(request: Request, query: Annotated[TableQuery, Query()]) -> Response:
     """A matrix and a page of its singular directions."""
-    return _answer_json(request, browse.visit_matrix, twin.matrix_json, query)
+    return _answer_json(request, browse.visit_matrix, query)
 
 
 def comparison(request: Request, query: Annotated[CompareQuery, Query()]) -> Response:
@@ -89,17 +92,17 @@ def comparison(request: Request, query: Annotated[CompareQuery, Query()]) -> Res
         url = urls_of(request).api(one, under=COMPARE)
         return RedirectResponse(f"{url}{asked}", 307, {"Cache-Control": "no-cache"})
     page = visit_comparison(resources_of(request), address, query.options(), *how)
-    return json_answer(request, twin.compare_json(page, urls_of(request)))
+    return json_answer(request, write_body(page, urls_of(request)))
 
 
 def decomposition(request: Request, query: Annotated[TableQuery, Query()]) -> Response:
     """A matrix and a page of its directions in that basis; 404 for a fit that nobody has computed."""
-    return _answer_json(request, browse.visit_matrix, twin.matrix_json, query)
+    return _answer_json(request, browse.visit_matrix, query)
 
 
 def direction(request: Request, query: Annotated[TurnQuery, Query()]) -> Response:
     """One direction, both rays, up to 50 tokens each."""
-    return _answer_json(request, browse.visit_direction, twin.direction_page_json, query)
+    return _answer_json(request, browse.visit_direction, query)
 
 
 @answer_in_search_thread
@@ -107,21 +110,19 @@ def surroundings(request: Request, query: Annotated[AroundQuery, Query()]) -> Re
     """What a direction is like, what reads it and what writes it; 404 where the bank was not built."""
     address = parse(str(request.scope["path"]).partition(f"{PREFIX}/")[2].removesuffix(f"/{AROUND}"))
     found = visit_around(resources_of(request), address, query.options(), query.path)
-    return json_answer(request, twin.around_json(found, urls_of(request)))
+    return json_answer(request, write_body(found, urls_of(request)))
 
 
-def _answer_json(
-    request: Request, verb: Callable[..., Any], twin_of: Callable[..., Any], query: BasisQuery
-) -> Response:
+def _answer_json(request: Request, verb: Callable[..., Any], query: BasisQuery) -> Response:
     """Answer with the JSON twin of the page that the verb makes of the path's address."""
     address = parse(str(request.scope["path"]).partition(f"{PREFIX}/")[2])
-    r, urls, options = resources_of(request), urls_of(request), query.options()
+    r, options = resources_of(request), query.options()
     if one := browse.find_double(r, address, options):
         return _redirect_to_twin(request, one)
     page = verb(r, address, options)
     if isinstance(page, FitPage):
         raise UnknownAddress(f"{page.address.label} is not here with these parameters: {page.command} computes it.")
-    return json_answer(request, twin_of(page, urls))
+    return json_answer(request, write_body(page, urls_of(request)))
 
 
 def _redirect_to_twin(request: Request, address: Address) -> Response:
@@ -137,31 +138,29 @@ def redirect_heads(request: Request, model: Slug) -> Response:
 
 
 for _path, _place in PLACES.items():
-    router.get(_path, summary="Matrix", responses=describe_answers(schema.MatrixJson), dependencies=[Depends(_place)])(
-        matrix
-    )
+    router.get(_path, summary="Matrix", responses=describe_answers(MatrixPage), dependencies=[Depends(_place)])(matrix)
     router.get(
         f"{_path}/compare",
         summary="Bases side by side",
-        responses=describe_answers(schema.CompareJson),
+        responses=describe_answers(ComparePage),
         dependencies=[Depends(_place)],
     )(comparison)
     router.get(
         f"{_path}/{{basis}}",
         summary="Decomposition",
-        responses=describe_answers(schema.MatrixJson),
+        responses=describe_answers(MatrixPage),
         dependencies=[Depends(_place), Depends(declare_basis)],
     )(decomposition)
     router.get(
         f"{_path}/{{basis}}/{{index}}",
         summary="Direction",
-        responses=describe_answers(schema.DirectionPageJson),
+        responses=describe_answers(DirectionPage),
         dependencies=[Depends(_place), Depends(declare_basis), Depends(declare_index)],
     )(direction)
     router.get(
         f"{_path}/{{basis}}/{{index}}/{AROUND}",
         summary="Around a direction",
-        responses=describe_answers(schema.AroundJson),
+        responses=describe_answers(AroundPage),
         dependencies=[Depends(_place), Depends(declare_basis), Depends(declare_index)],
         include_in_schema=_path not in UNBANKED,
     )(surroundings)

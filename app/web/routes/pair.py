@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.explorer.pages.circuitry import AskedPairPage, PairPage
 from app.explorer.visits.finding.pair import visit_pair as pair_verb
-from app.web.api import schema, twin
+from app.web.api.body import write_body
 from app.web.api.parts import describe_answers
 from app.web.http.answers import json_answer, page_answer
 from app.web.http.patience import PatientRoute
@@ -26,11 +26,11 @@ def show_pair(request: Request, query: Annotated[PairBoxQuery, Query()]) -> Resp
     return page_answer(request, _find_pair(request, query))
 
 
-@router.get("/api/v1/-/pair", summary="Two heads", responses=describe_answers(schema.PairJson))
+@router.get("/api/v1/-/pair", summary="Two heads", responses=describe_answers(PairPage))
 @answer_in_search_thread
 def pair(request: Request, query: Annotated[PairQuery, Query()]) -> Response:
     """Directions that one head writes beside those that another reads with: their cosines, and CS of each; 404 where the bank was not built."""
-    return json_answer(request, twin.pair_json(_find_pair(request, query), urls_of(request)))
+    return json_answer(request, write_body(_find_pair(request, query), urls_of(request)))
 
 
 def _find_pair(request: Request, query: PairQuery) -> PairPage:

@@ -13,7 +13,7 @@ from app.explorer.pages.search import EveryPage, SearchPage
 from app.explorer.resources import Resources
 from app.explorer.visits.finding.search import N_FOUND, N_ON_PAGE, search_every
 from app.explorer.visits.finding.search import search as search_verb
-from app.web.api import schema, twin
+from app.web.api.body import NOTHING_ASKED, require_answer, write_body
 from app.web.api.parts import Slug, describe_answers
 from app.web.api.sheet import search_sheet
 from app.web.http.answers import file_answer, json_answer, page_answer
@@ -34,13 +34,13 @@ def show_every_search(request: Request, query: Annotated[EveryQuery, Query()]) -
     return page_answer(request, search_every(resources_of(request), query.q))
 
 
-@router.get("/api/v1/-/search", summary="Search of every model", responses=describe_answers(schema.EveryJson))
+@router.get("/api/v1/-/search", summary="Search of every model", responses=describe_answers(EveryPage))
 @answer_in_search_thread
 def every(request: Request, query: Annotated[EveryQuery, Query()]) -> Response:
     """The rays of each model that are nearest to words, in the weights that its pages show first; never mixed."""
     _require_words(query.q)
     found: EveryPage = search_every(resources_of(request), query.q)
-    return json_answer(request, twin.every_json(found, urls_of(request)))
+    return json_answer(request, write_body(found, urls_of(request)))
 
 
 @router.get("/{model}/search", include_in_schema=False)
@@ -49,17 +49,17 @@ def show_search(request: Request, model: str, query: Annotated[SearchPageQuery, 
     """Show the rays that are nearest to words; as a file all that were found."""
     if query.format is None:
         return page_answer(request, _run_search(request, model, query))
-    found = twin.require_answer(_run_search(request, model, query, N_FOUND))
+    found = require_answer(_run_search(request, model, query, N_FOUND))
     name = f"{found.model.slug}-search-{found.view.weights}-{found.model.pin}"
     return file_answer(request, search_sheet(found).encode("utf-8", "replace"), name, "csv")
 
 
-@router.get("/api/v1/{model}/search", summary="Search", responses=describe_answers(schema.SearchJson))
+@router.get("/api/v1/{model}/search", summary="Search", responses=describe_answers(SearchPage))
 @answer_in_search_thread
 def search(request: Request, model: Slug, query: Annotated[SearchQuery, Query()]) -> Response:
     """The rays of a model that are nearest to words, tokens or other rays, and what of that chance alone would bring."""
     _require_words(query.q)
-    return json_answer(request, twin.search_json(_run_search(request, model, query), urls_of(request)))
+    return json_answer(request, write_body(_run_search(request, model, query), urls_of(request)))
 
 
 def _run_search(request: Request, model: str, query: SearchQuery, most: int = N_ON_PAGE) -> SearchPage:
@@ -69,7 +69,7 @@ def _run_search(request: Request, model: str, query: SearchQuery, most: int = N_
 def _require_words(q: str) -> None:
     """Refuse an empty search with BadOption: a page would show its box, but an answer for programs has nothing."""
     if not parse_terms(q):
-        raise BadOption(twin.NOTHING_ASKED)
+        raise BadOption(NOTHING_ASKED)
 
 
 def _redirect_to_place(request: Request, text: str) -> Response | None:

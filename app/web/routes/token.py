@@ -8,8 +8,9 @@ from fastapi.responses import RedirectResponse
 
 from app.core.address import Address, parse
 from app.explorer.errors import BadOption, UnknownAddress
+from app.explorer.pages.circuitry import TokenPage
 from app.explorer.visits.finding import token as verbs
-from app.web.api import schema, twin
+from app.web.api.body import write_body
 from app.web.api.parts import Slug, describe_answers
 from app.web.http.answers import json_answer, page_answer
 from app.web.http.patience import PatientRoute
@@ -45,7 +46,7 @@ def show_token(request: Request, model: str, id_: Id, query: Annotated[HeadOfQue
     return page_answer(request, found)
 
 
-@router.get("/api/v1/{model}/token", summary="Token by text", responses=describe_answers(schema.TokenPageJson))
+@router.get("/api/v1/{model}/token", summary="Token by text", responses=describe_answers(TokenPage))
 def found(request: Request, model: Slug, query: Annotated[TextQuery, Query()]) -> Response:
     """To the token that a text names: its exact text, a space in front included, or with `·` for the space."""
     address = parse(model)
@@ -53,12 +54,12 @@ def found(request: Request, model: Slug, query: Annotated[TextQuery, Query()]) -
     return _redirect_to(urls_of(request).api(address, under=f"{TOKEN}/{id_}"), query.weights)
 
 
-@router.get("/api/v1/{model}/token/{id}", summary="Token", responses=describe_answers(schema.TokenPageJson))
+@router.get("/api/v1/{model}/token/{id}", summary="Token", responses=describe_answers(TokenPage))
 @answer_in_search_thread
 def token(request: Request, model: Slug, id_: Id, query: Annotated[ViewQuery, Query()]) -> Response:
     """What writes a token, what reads it, what it looks for with and whose key it is, beside chance; 404 where the bank was not built."""
     shown = verbs.visit_token(resources_of(request), parse(model), query.options(), _parse_id(model, id_))
-    return json_answer(request, twin.token_json(shown, urls_of(request)))
+    return json_answer(request, write_body(shown, urls_of(request)))
 
 
 def _parse_id(model: str, id_: str) -> int:

@@ -78,7 +78,7 @@ def describe_turn(one: Direction) -> str:
     assert one.turn is not None
     left, right = (degrees(each) for each in (one.turn.left, one.turn.right))
     by = f"{left} on the {one.left.side} side and {right} on the {one.right.side} side"
-    means = "it is determined" if one.turn.is_determined else "it is not determined by itself"
+    means = "it is determined" if one.turn.determined else "it is not determined by itself"
     neighbours = ""
     if one.badge is not None:
         to = f"its neighbours, directions {one.badge.first} to {one.badge.last},"
@@ -109,7 +109,7 @@ def _verb_for(n: int) -> str:
 
 def _name_kept_span(found: Determinacy, sides: Sequence[str]) -> str:
     assert found.rest is not None
-    left, right = (percent(share) for share in found.rest)
+    left, right = percent(found.rest.left), percent(found.rest.right)
     span = f"the span from {found.first} on" if found.first else "the span of all"
     return f"{left} of {span} stays on the {sides[0]} side, {right} on the {sides[1]} side"
 

@@ -82,4 +82,4 @@ def _repeat_command(page: DirectionPage) -> str:
 
 
 def _sides_of(page: DirectionPage) -> tuple[str, str]:
-    return page.direction.left.side, page.direction.right.side
+    return page.left.side, page.right.side

@@ -170,11 +170,11 @@ def test_an_address_has_the_number_that_the_checkpoint_has(seen_of, oracle_of, c
     for number in (3, len(lines) - 1):
         page = browse.visit_direction(r, place.direction(number), Options(weights=weights))
         norm = np.linalg.norm(lines[number])
-        assert (page.direction.index, page.direction.unit) == (number, number)
-        assert page.direction.singular_value == pytest.approx(norm, rel=1e-5)
-        assert page.singular_values[page.indices.index(number)] == page.direction.singular_value
+        assert (page.index, page.unit) == (number, number)
+        assert page.singular_value == pytest.approx(norm, rel=1e-5)
+        assert page.singular_values[page.indices.index(number)] == page.singular_value
         # Of its two sides, that which is not a single 1.
-        side = page.direction.right if expected.is_upright == has_neurons else page.direction.left
+        side = page.right if expected.is_upright == has_neurons else page.left
         if side.side in OF_STREAM:
             assert_side_whole(oracle_of(family), family, side, side.side, lines[number] / norm, weights)
         assert page.previous == place.direction(number - 1)
@@ -218,13 +218,11 @@ def test_a_neurons_chip_leads_to_that_neuron(page_of, oracle_of, seen_of, family
     for chip in chips:
         assert (chip.kind, chip.shown, chip.place.basis) == ("neuron", str(chip.id), "neuron")
         one = browse.visit_direction(r, chip.place, Options(weights="folded"))
-        assert one.direction.unit == chip.id
+        assert one.unit == chip.id
         weights = expected.samples[chip.id]
-        other, name = (
-            (one.direction.right, page.sides[1]) if of_neurons == "left" else (one.direction.left, page.sides[0])
-        )
+        other, name = (one.right, page.sides[1]) if of_neurons == "left" else (one.left, page.sides[0])
         assert_side_whole(oracle_of(family), family, other, name, weights / np.linalg.norm(weights))
-        assert one.direction.singular_value == pytest.approx(np.linalg.norm(weights), rel=1e-5)
+        assert one.singular_value == pytest.approx(np.linalg.norm(weights), rel=1e-5)
 
 
 def assert_side_whole(oracle, family, side, name, vector, weights="folded"):
@@ -252,7 +250,7 @@ def test_a_heads_chip_names_the_ray_whose_entry_it_is(explorer, page_of, oracle_
             assert chip.score == pytest.approx(sign * vector @ direction / page.singular_values[i], abs=1e-4)
             signs.append(sign)
             one = browse.visit_direction(explorer, head, Options(weights="folded"))
-            assert one.direction.singular_value == pytest.approx(s[head.index], rel=1e-4)
+            assert one.singular_value == pytest.approx(s[head.index], rel=1e-4)
         assert {1, -1} == set(signs)
 
 
@@ -294,7 +292,7 @@ def test_a_circuit_in_coordinates_of_the_stream(explorer, oracle_of, place, basi
     if place == "L0/H1/ov":
         norms = np.linalg.norm(oracle_of("gpt2").ov(0, 1, folded=False), axis=0)
         np.testing.assert_allclose(page.singular_values, norms[[row.unit for row in page.directions]], rtol=1e-4)
-        one = browse.visit_direction(explorer, parse(f"tiny/{place}/neuron/5"), Options(weights="raw")).direction
+        one = browse.visit_direction(explorer, parse(f"tiny/{place}/neuron/5"), Options(weights="raw"))
         assert one.singular_value == pytest.approx(norms[5], rel=1e-4)
         assert page.bias is not None
 
@@ -316,7 +314,7 @@ def test_a_neuron_is_found_by_its_number_and_leads_to_its_other_weights(explorer
         page = browse.visit_direction(explorer, row.address, Options())
         (other,) = page.same
         assert other.kind != kind
-        assert browse.visit_direction(explorer, other, Options()).direction.unit == number
+        assert browse.visit_direction(explorer, other, Options()).unit == number
     assert browse.visit_matrix(explorer, whole, Options(find="999")).directions == ()
     assert browse.visit_direction(explorer, parse("tiny/embed/neuron/0"), Options()).same == ()
 
@@ -340,7 +338,7 @@ def test_a_neuron_without_weights_is_named_and_skipped(explorer):
         make_direction_page(opened, address.direction(number), shown, pruned, (None, None)) for number in (76, 78)
     )
     assert (before.next, after.previous) == (after.address, before.address)
-    assert (before.direction.index, after.direction.index) == (76, 78)
+    assert (before.index, after.index) == (76, 78)
     assert (before.rank, len(before.same)) == (127, 1)
     svd = artifact.arrays | {"units": others}
     tokens = directions._name_entries(svd, "neuron", address, opened.vocabulary, np.array([[77, 78]]), np.ones((1, 2)))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.explorer.pages.directions import Determinacy
+from app.explorer.pages.directions import Determinacy, Rest
 from app.explorer.reading.directions import read_determinacy
 
 
@@ -31,7 +31,7 @@ def test_the_first_directions_are_determined_or_not(degrees, first, most, later)
     if first == len(degrees):
         assert found.rest is None
     else:
-        assert found.rest == (arrays["rest_left"][first], arrays["rest_right"][first])
+        assert found.rest == Rest(arrays["rest_left"][first], arrays["rest_right"][first])
 
 
 def test_the_side_that_turns_more_decides():

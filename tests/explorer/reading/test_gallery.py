@@ -31,7 +31,7 @@ HERE = parse("planted")
 @pytest.fixture(scope="module")
 def page(planted, patiently):
     """The whole gallery."""
-    while not (found := patiently(browse.visit_gallery, planted, HERE, Options())).is_whole:
+    while not (found := patiently(browse.visit_gallery, planted, HERE, Options())).whole:
         pass
     return found
 
@@ -76,7 +76,7 @@ def test_planted_rays_stand_in_their_list_and_in_no_other(page, planted, layer, 
 
 
 def test_what_is_more_than_spelling_comes_first_and_then_the_largest_z(page):
-    assert page.is_judged
+    assert page.judged
     for label, rays in lists(page).items():
         assert 0 < len(rays) <= (N_RAYS if label == "notable" else N_APART)
         merits = [
@@ -103,7 +103,7 @@ def walked(explorer, here, **wanted):
 
 def names(rays):
     """Of the rays and of those that are shown in their place."""
-    return [one for ray in rays for one in ((ray.address, ray.ray, ray.side), *ray.also)]
+    return [(one.address, one.ray, one.side) for ray in rays for one in (ray, *ray.also)]
 
 
 def test_every_readable_ray_can_be_walked_to_once(page, planted, monkeypatch):
@@ -254,7 +254,7 @@ def test_an_end_stands_once_in_a_list_as_a_card_or_as_a_link(planted, wanted):
 
 
 def test_a_list_is_counted_by_cards_by_ends_and_by_their_sides(page, planted):
-    for count in page.counts:
+    for count in page.lists:
         cards = list(chain(*walked(planted, HERE, among=count.among)))
         assert (count.n_shown, count.n_rays) == (len(cards), len(names(cards)))
 
@@ -265,12 +265,12 @@ def test_ends_of_a_list_are_counted_once(made):
     for row in zip(*(artifact.arrays[name].tolist() for name in ("letterless", "head", "index", "ray")), strict=True):
         if row[1:] not in ends[row[0]]:
             ends[row[0]].append(row[1:])
-    counted = {count.among: count.n_ends for count in page.counts}
+    counted = {count.among: count.n_ends for count in page.lists}
     assert (counted["themes"], counted["letterless"]) == (len(ends[False]), len(ends[True]))
 
 
 def test_an_end_of_a_made_up_gallery_stands_once(made):
-    shown = [one for card in made[0].rays for one in ((card.address, card.ray), *(one[:2] for one in card.others))]
+    shown = [one for card in made[0].rays for one in ((card.address, card.ray), *(one.end for one in card.others))]
     assert len(shown) == len(set(shown))
 
 
@@ -292,7 +292,7 @@ def test_three_examples_are_shown_where_there_are_three_ends(page, places, whole
         for at, place in enumerate(places.split())
     )
     for is_whole, expected in ((True, whole), (False, partly)):
-        shown = replace(page, rays=rays, is_whole=is_whole).examples
+        shown = replace(page, rays=rays, whole=is_whole).examples
         assert [str(each.address.matrix.in_basis(None)) for each in shown] == [f"planted/{e}" for e in expected.split()]
 
 
@@ -310,7 +310,7 @@ def test_false_discoveries_are_counted_over_every_ray_that_was_looked_at(page, p
 
 def test_rays_are_shown_as_on_the_pages_of_their_directions(page, planted, patiently):
     for ray in (*page.rays, *page.frequency, *page.glitches):
-        whole = patiently(browse.visit_direction, planted, ray.address, Options()).direction
+        whole = patiently(browse.visit_direction, planted, ray.address, Options())
         assert (ray.singular_value, ray.energy_share) == pytest.approx((whole.singular_value, whole.energy_share))
         sides = {side.side: side for side in (whole.left, whole.right) if side.rays}
         assert [readout.side for readout in ray.readouts] == list(sides)
@@ -337,14 +337,14 @@ def test_what_is_there_is_shown_while_layers_are_missing(planted, page, patientl
     whole = orders.fulfil_in_line(planted, orders.order_gallery(opened, "folded"))
     assert gallery.make_gallery(opened, HERE, page.view, whole) == page
     partly = gallery.make_gallery(opened, HERE, page.view, [None, whole[1], None])
-    assert (partly.n_layers, partly.is_whole) == (1, False)
+    assert (partly.layers, partly.whole) == (1, False)
     assert {ray.address.layer for rays in lists(partly).values() for ray in rays} == {1}
     assert partly.n_rays == len(whole[1].arrays["every_p"]) < page.n_rays
     ends = gallery.make_gallery(opened, HERE, page.view, [None, None, whole[2]])
-    assert (ends.n_layers, ends.is_whole) == (0, False)
+    assert (ends.layers, ends.whole) == (0, False)
     assert {ray.address.layer for rays in lists(ends).values() for ray in rays} <= {None}
     nothing = gallery.make_gallery(opened, HERE, page.view, [None, None, None])
-    assert (nothing.n_layers, nothing.n_rays, nothing.rays, nothing.is_judged) == (0, 0, (), True)
+    assert (nothing.layers, nothing.n_rays, nothing.rays, nothing.judged) == (0, 0, (), True)
 
 
 def test_the_gallery_grows_as_layers_come(open_explorer, planted, monkeypatch, patiently):
@@ -362,7 +362,7 @@ def test_the_gallery_grows_as_layers_come(open_explorer, planted, monkeypatch, p
     with pytest.raises(NotReady, match="Every matrix of planted"):
         browse.visit_gallery(r, HERE, options)
     growing = patiently(browse.visit_gallery, r, HERE, options)
-    assert (growing.n_layers, growing.is_whole) == (1, False)
+    assert (growing.layers, growing.whole) == (1, False)
     shown = browse.visit_model(r, HERE, options)
     assert shown.gallery == growing
     # The map cannot be coloured by it yet: not offered, and who asks is told how far it is.
@@ -371,9 +371,9 @@ def test_the_gallery_grows_as_layers_come(open_explorer, planted, monkeypatch, p
         browse.visit_model(r, HERE, options, "qk-readability")
     assert 0 < waiting.value.done < waiting.value.total == 100
     may_go_on.set()
-    while not (whole := browse.visit_gallery(r, HERE, options)).is_whole:
+    while not (whole := browse.visit_gallery(r, HERE, options)).whole:
         pass
-    assert (whole.n_layers, whole.view.weights) == (2, "raw")
+    assert (whole.layers, whole.view.weights) == (2, "raw")
     assert set(gallery.SCORES) < set(browse.visit_model(r, HERE, options).map.scores)
 
 
@@ -390,7 +390,7 @@ def test_what_a_job_is_at_is_not_begun_a_second_time(open_explorer, planted, tmp
         last = orders.order_gallery(opened, "folded")[1]
         kept = planted.store.load(last.recipe)
         r.store.write(last.recipe, dict(kept.arrays), kept.facts)
-        assert browse.visit_gallery(r, HERE, Options()).n_layers == 1
+        assert browse.visit_gallery(r, HERE, Options()).layers == 1
         with pytest.raises(NotReady, match="Every matrix of planted"):  # of the other weights nobody is at it
             browse.visit_gallery(r, HERE, Options(weights="raw"))
 
@@ -433,7 +433,7 @@ def test_the_map_shows_each_heads_share_of_readable_rays(open_explorer, planted,
 
 def test_a_small_vocabulary_has_an_empty_gallery_that_says_why(relatives, patiently):
     page = patiently(browse.visit_gallery, relatives, parse("llama"), Options())
-    assert (page.is_whole, page.is_judged, page.n_rays) == (True, False, 0)
+    assert (page.whole, page.judged, page.n_rays) == (True, False, 0)
     assert page.rays == page.frequency == page.glitches == ()
     with pytest.raises(BadOption, match="ov-stable-rank"):
         browse.visit_model(relatives, parse("llama"), Options(), "ov-readability")
@@ -448,11 +448,11 @@ def forms(tokens):
 @pytest.mark.smollm2
 def test_a_real_models_first_rays_all_say_something_else_in_words(open_explorer, smollm2_data, patiently):
     r, here = open_explorer(smollm2_data, models=("smollm2",)), parse("smollm2")
-    while not (page := patiently(browse.visit_gallery, r, here, Options(), seconds=900)).is_whole:
+    while not (page := patiently(browse.visit_gallery, r, here, Options(), seconds=900)).whole:
         pass
     first = []
     for ray in page.first:
-        whole = patiently(browse.visit_direction, r, ray.address, Options()).direction
+        whole = patiently(browse.visit_direction, r, ray.address, Options())
         side = next(side for side in (whole.left, whole.right) if side.side == ray.side)
         tokens = side.plus if ray.ray == "p" else side.minus
         assert sum(any(map(str.isalpha, token.text)) for token in tokens[:10]) >= 5, ray.address
@@ -460,4 +460,4 @@ def test_a_real_models_first_rays_all_say_something_else_in_words(open_explorer,
     assert len(first) == 16
     assert max(len(one & other) for one, other in combinations(first, 2)) < 3
     assert sum(ray.reading == "spelling" for ray in page.first) <= 6
-    assert page.n_readable == sum(one.n_rays for one in page.counts if one.among != "untrained") > 1_500
+    assert page.n_readable == sum(one.n_rays for one in page.lists if one.among != "untrained") > 1_500

@@ -116,12 +116,12 @@ def test_a_direction_page_says_more_of_the_same(explorer, checkpoint):
     table = browse.visit_matrix(explorer, parse("tiny/L1/H2/ov"), Options())
     page = browse.visit_direction(explorer, parse("tiny/L1/H2/ov/svd/3"), Options())
     row = table.directions[3]
-    assert page.direction.right.plus[:8] == row.right.plus
-    assert page.direction.left.minus[:8] == row.left.minus
-    assert len(page.direction.right.plus) == 50
+    assert page.right.plus[:8] == row.right.plus
+    assert page.left.minus[:8] == row.left.minus
+    assert len(page.right.plus) == 50
     expected = oracle(checkpoint, 1, 2, "ov", "folded")
     left, right = canonical(*(vectors for vectors in _svd_row(expected.matrix, 3)))
-    assert_reads(page.direction.right, right, expected.right, 300)
+    assert_reads(page.right, right, expected.right, 300)
     for histogram, scores in (
         (page.left_histogram, expected.left[:300] @ left),
         (page.right_histogram, expected.right[:300] @ right),
@@ -158,7 +158,7 @@ def test_sides_are_named_as_the_matrices_name_them(explorer):
 
 def test_padding_never_appears(explorer):
     page = browse.visit_direction(explorer, parse("tiny/L0/H1/ov/svd/0"), Options(weights="raw"))
-    sides = (page.direction.left, page.direction.right)
+    sides = (page.left, page.right)
     assert max(token.id for side in sides for ray in (side.plus, side.minus) for token in ray) < 300
 
 

@@ -17,7 +17,7 @@ def fresh(open_explorer, planted, tmp_path_factory, patiently):
     data = tmp_path_factory.mktemp("rates") / "data"
     shutil.copytree(planted.data, data, ignore=shutil.ignore_patterns("artifacts"))
     r = open_explorer(data, models=("planted",))
-    while not patiently(browse.visit_gallery, r, HERE, Options()).is_whole:
+    while not patiently(browse.visit_gallery, r, HERE, Options()).whole:
         pass
     for layer in (0, 1):
         patiently(browse.visit_layer, r, HERE.at_layer(layer), Options())
@@ -32,7 +32,7 @@ def cards(r):
 def of_layer(r, layer):
     """(direction, side, judgement) of every ray that the layer's page has."""
     for pair in browse.visit_layer(r, HERE.at_layer(layer), Options()).heads:
-        for summary in pair:
+        for summary in (pair.ov, pair.qk):
             for direction in summary.strongest:
                 for side in (direction.left, direction.right):
                     yield direction, side.side, (side.rays.plus, side.rays.minus)

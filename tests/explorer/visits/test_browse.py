@@ -59,8 +59,8 @@ def test_a_layer_shows_what_its_heads_show(explorer):
     page = browse.visit_layer(explorer, parse("tiny/L1"), Options())
     assert (page.previous, page.next) == (parse("tiny/L0"), None)
     assert len(page.heads) == 4
-    for summaries in page.heads:
-        for summary in summaries:
+    for pair in page.heads:
+        for summary in (pair.ov, pair.qk):
             whole = browse.visit_matrix(explorer, summary.address, Options())
             assert summary.singular_values == pytest.approx(whole.singular_values, rel=1e-6)
             assert dict(summary.scores) == pytest.approx(dict(whole.scores), rel=1e-6)
@@ -85,7 +85,7 @@ def test_a_layer_counts_the_rays_that_it_judges(explorer):
     p = [
         side.rays.plus.p[HEADLINE]
         for pair in page.heads
-        for summary in pair
+        for summary in (pair.ov, pair.qk)
         for direction in summary.strongest
         for side in (direction.left, direction.right)
     ]
@@ -160,7 +160,7 @@ def test_pages_show_each_direction_once(explorer, sort, monkeypatch):
 
 def kept_tokens(explorer, row):
     """(side, ray, place, token) of all that is kept of the direction: its own page shows that."""
-    direction = browse.visit_direction(explorer, row.address, Options()).direction
+    direction = browse.visit_direction(explorer, row.address, Options())
     return [
         (name, ray, place, token)
         for name, side in (("left", direction.left), ("right", direction.right))
@@ -384,7 +384,7 @@ def test_a_zero_matrix_has_a_page_and_no_directions(open_explorer, fresh_data, g
     assert "zero-matrix" in page.ov.notes
     assert all(value == 0 for _, value in page.ov.scores)
     assert page.qk.rank == 8
-    assert browse.visit_layer(r, parse("zero/L0"), Options()).heads[0][0].strongest == ()
+    assert browse.visit_layer(r, parse("zero/L0"), Options()).heads[0].ov.strongest == ()
     assert browse.visit_model(r, parse("zero"), Options()).map.rows[0][0].value == 0
     browse.visit_gallery(r, parse("zero"), Options())
     with pytest.raises(UnknownAddress, match="none"):
@@ -424,7 +424,7 @@ def test_every_family_is_browsed_from_the_model_to_a_direction(relatives, famili
 
 def test_a_layer_has_the_matrices_judgements(explorer):
     table = browse.visit_matrix(explorer, OV, Options())
-    summary = browse.visit_layer(explorer, parse("tiny/L1"), Options()).heads[2][0]
+    summary = browse.visit_layer(explorer, parse("tiny/L1"), Options()).heads[2].ov
     for little, whole in zip(summary.strongest, table.directions, strict=False):
         for side in ("left", "right"):
             ours, theirs = (getattr(direction, side).rays for direction in (little, whole))

@@ -45,7 +45,7 @@ def page(explorer):
 
 
 def kind(page, group):
-    (found,) = (each for each in page.kinds if each.group == group)
+    (found,) = (each for each in page.kinds if each.kind == group)
     return found
 
 
@@ -55,24 +55,24 @@ def test_kinds_are_what_their_rows_say(explorer, page):
     own = [arrays["group"] == groups.GROUPS.index("ov-write") for arrays in layers]
     z, p = (np.concatenate([arrays[name][rows] for arrays, rows in zip(layers, own, strict=True)]) for name in "zp")
     found = kind(page, "ov-write")
-    assert (found.n_matrices, found.n_rays, found.n_unjudged) == (8, z.size, 0)
-    assert found.mean.value == pytest.approx(z.mean(dtype=float))
+    assert (found.matrices, found.rays, found.unjudged) == (8, z.size, 0)
+    assert found.mean_z.value == pytest.approx(z.mean(dtype=float))
     recipe = recipes.control(model, "write", "folded")
     random = explorer.store.load(recipe).arrays["coherence"][..., HEADLINE].astype(float).ravel()
     random = (random - random.mean()) / random.std(ddof=1)
     wins = (z.reshape(-1, 1) > random).mean() + (z.reshape(-1, 1) == random).mean() / 2
-    assert found.superiority.value == pytest.approx(wins, abs=0.002)
+    assert found.larger_than_random.value == pytest.approx(wins, abs=0.002)
     assert found.readable.value == pytest.approx((p < 0.01).mean())
     assert found.by_layer == pytest.approx([arrays["z"][rows].mean() for arrays, rows in zip(layers, own, strict=True)])
-    assert kind(page, "embed").mean.interval is None
+    assert kind(page, "embed").mean_z.interval is None
     assert [end for end, _ in page.controls] == ["read", "write"]
 
 
 def test_the_page_has_every_kind_of_the_model_and_compares_what_it_can(page):
-    assert [each.group for each in page.kinds] == [
+    assert [each.kind for each in page.kinds] == [
         name for name in groups.GROUPS if groups.is_kind(name) and name not in {"mlp-gate", "mlp-gate-cut"}
     ]
-    assert {(one.group, one.other) for one in page.effects} == set(counts.COMPARED_KINDS)
+    assert {(one.first, one.second) for one in page.comparisons} == set(counts.COMPARED_KINDS)
     assert [one.about for one in page.findings] == ["order", "size", "span", "random", "rank", "components", "layers"]
     assert page.missing == ()
 
@@ -101,12 +101,12 @@ def test_layers_join_as_they_are_read(fresh_data, open_explorer, patiently):
     orders.fulfil(r, orders.order_census_part(model, 1, "folded"))
     first = census.visit_census(r, TINY, Options())
     if not first.is_whole:  # the other layer may be there by now
-        assert first.n_layers == 1
+        assert first.layers_read == 1
         assert kind(first, "ov-write").by_layer[0] is None
-        assert kind(first, "ov-write").n_matrices == 4
+        assert kind(first, "ov-write").matrices == 4
         assert "layers" not in {one.about for one in first.findings}
         assert first.other == ()
-    assert kind(whole(r), "ov-write").n_matrices == 8
+    assert kind(whole(r), "ov-write").matrices == 8
 
 
 def test_nobody_gets_a_file_of_a_part(fresh_data, open_explorer):
@@ -127,7 +127,7 @@ def test_the_file_has_a_row_for_each_ray(explorer, page):
     columns = joined(census.collect_census_rays(explorer, TINY, Options(weights="folded")))
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     drawn = [row for row in rows if row["matrix"].endswith(("-span", "-weighted"))]
-    assert len(rows) - len(drawn) == sum(each.n_rays + each.n_unjudged for each in page.kinds)
+    assert len(rows) - len(drawn) == sum(each.rays + each.unjudged for each in page.kinds)
     assert {row["relative_rank"] for row in drawn} == {None}
     spanned = [row for row in drawn if (row["layer"], row["matrix"], row["side"]) == (1, "ov-span", "write")]
     assert len(spanned) == 2 * groups.SPAN_HEADS * groups.SPAN_VECTORS
@@ -178,7 +178,7 @@ def test_a_model_whose_mlp_cannot_be_cut_has_the_other_controls(page):
     small = dataclasses.replace(page.model, d_mlp=page.model.d_head)
     (sentence,) = census._explain_missing(small, "folded", page.kinds)
     assert sentence == "There are no controls of equal rank of the MLP: it has 8 neurons, a head 8 dimensions."
-    assert "embed-cut" in {each.group for each in page.kinds}
+    assert "embed-cut" in {each.kind for each in page.kinds}
 
 
 @pytest.mark.parametrize(
@@ -201,14 +201,14 @@ def test_what_a_family_has_not_is_said(relatives, page, family, said):
 
 def test_a_double_is_counted_once_and_said(explorer):
     page = whole(explorer, weights="raw")
-    assert "unembed" not in {each.group for each in page.kinds}
+    assert "unembed" not in {each.kind for each in page.kinds}
     assert any("counted once" in sentence for sentence in page.missing)
 
 
 def test_a_vocabulary_too_small_for_a_control_is_said(hostile_data, open_explorer, tmp_path):
     r = open_explorer(shutil.copytree(hostile_data, tmp_path / "data"), models=("hostile",))
     page = whole(r, parse("hostile"))
-    assert page.kinds == page.effects == page.findings == page.controls == ()
+    assert page.kinds == page.comparisons == page.findings == page.controls == ()
     (sentence,) = page.missing
     assert "too few trained tokens" in sentence
     assert page.n_intervals == 0

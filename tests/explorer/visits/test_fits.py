@@ -114,7 +114,7 @@ def test_a_fit_that_is_there_is_its_page(r):
     assert page.rank == len(page.directions) == 4
     assert list(page.singular_values) == sorted(page.singular_values, reverse=True)
     one = browse.visit_direction(r, NMF.direction(3), raw(components=4))
-    assert one.direction.singular_value == page.singular_values[3]
+    assert one.singular_value == page.singular_values[3]
     with pytest.raises(UnknownAddress, match="directions 0 to 3"):
         browse.visit_direction(r, NMF.direction(4), raw(components=4))
 

@@ -26,7 +26,7 @@ def written(r, slug="tiny", **changes):
 
 def test_jobs_of_other_servers_models_are_not_shown(r):
     ours, theirs = written(r), written(r, slug="secret")
-    assert [page.job.id for page in jobs.visit_jobs(r).jobs] == [ours.id]
+    assert [page.id for page in jobs.visit_jobs(r).jobs] == [ours.id]
     assert jobs.visit_job(r, ours.id).title == "tiny: OV and QK, folded"
     with pytest.raises(UnknownAddress, match="no job"):
         jobs.visit_job(r, theirs.id)
@@ -44,8 +44,8 @@ def test_of_one_model_and_only_those_that_go_on(r):
     done, live = written(r, state="done"), r.jobs.new("tiny")
     with r.jobs.hold_job(live.id):
         r.jobs.write(live)
-        assert {page.job.id for page in jobs.visit_jobs(r, "tiny").jobs} == {done.id, live.id}
-        assert [page.job.id for page in jobs.visit_jobs(r, "tiny", live=True).jobs] == [live.id]
+        assert {page.id for page in jobs.visit_jobs(r, "tiny").jobs} == {done.id, live.id}
+        assert [page.id for page in jobs.visit_jobs(r, "tiny", live=True).jobs] == [live.id]
     assert jobs.visit_jobs(r, live=True).jobs == ()
     with pytest.raises(UnknownAddress, match="This server has: tiny"):
         jobs.visit_jobs(r, "gpt2")
@@ -62,7 +62,7 @@ def test_what_may_be_done_depends_on_the_state_and_the_operator(r, state):
     else:
         r.jobs.write(job)
         page, forbidden = jobs.visit_job(r, job.id, allowed=True), jobs.visit_job(r, job.id)
-    assert page.job.state == state
+    assert page.state == state
     assert (page.may_cancel, page.may_start) == (live, not live and state != "done")
     assert (forbidden.may_cancel, forbidden.may_start) == (False, False)
 

@@ -30,16 +30,14 @@ def test_what_heads_write_comes_with_their_layers_and_is_that_of_their_first_dir
 ):
     r = open_explorer(fresh_data)
     before = patiently(browse.visit_model, r, HERE, Options()).map
-    assert all(cell.written == ((), ()) for cell in chain(*before.rows))
+    assert all((cell.plus, cell.minus) == ((), ()) for cell in chain(*before.rows))
     patiently(browse.visit_layer, r, parse("tiny/L1"), Options())
     half = browse.visit_model(r, HERE, Options()).map
-    assert all(cell.written == ((), ()) for cell in half.rows[0])
+    assert all((cell.plus, cell.minus) == ((), ()) for cell in half.rows[0])
     patiently(browse.visit_layer, r, parse("tiny/L0"), Options())
     for cell in chain(*browse.visit_model(r, HERE, Options()).map.rows):
-        whole = patiently(
-            browse.visit_direction, r, cell.address.at("ov").in_basis("svd").direction(0), Options()
-        ).direction
-        for shown, tokens in zip(cell.written, (whole.right.plus, whole.right.minus), strict=True):
+        whole = patiently(browse.visit_direction, r, cell.address.at("ov").in_basis("svd").direction(0), Options())
+        for shown, tokens in zip((cell.plus, cell.minus), (whole.right.plus, whole.right.minus), strict=True):
             assert [token.id for token in shown] == [token.id for token in tokens[:N_TOKENS]]
             np.testing.assert_allclose([token.score for token in shown], [one.score for one in tokens[:N_TOKENS]], 1e-4)
 

@@ -4,14 +4,13 @@ import re
 import shutil
 
 import pytest
-from pydantic import TypeAdapter
 
 from app.core.address import parse
 from app.explorer.reading.finding.bank import open_bank
 from app.explorer.resources import close_resources, open_resources
 from app.store.jobs import JobStore, Task
-from app.web.api import schema
 from app.web.view.numbers import cell
+from tests.answers import check_answer
 from tests.explorer.banks import build_bank, plant_edges
 from tests.workers import SETTINGS
 
@@ -157,19 +156,19 @@ def test_a_path_that_is_none_is_a_sentence(banked, path):
 
 def test_twins_have_the_form_that_is_described_and_say_what_pages_say(banked, tags):
     told = banked.get(f"/api/v1{DIRECTION}/around").json()
-    TypeAdapter(schema.AroundJson).validate_python(told, strict=True)
+    check_answer("surroundings", told)
     html = banked.get(f"{DIRECTION}/around").text
     for side in told["sides"]:
         for name in ("neighbours", "others", "neurons"):
             for one in side[name]["found"]:
                 assert f"/{one['address']}?path=" in html
     token = banked.get("/api/v1/tiny/token/70").json()
-    TypeAdapter(schema.TokenPageJson).validate_python(token, strict=True)
+    check_answer("token", token)
     page = banked.get("/tiny/token/70?all=1").text
     shown = {link.partition("#")[0].partition("?")[0] for link in links(tags, page)}
     assert {f"/{one['address']}" for group in token["groups"] for one in group["rays"]} <= shown
     pair = banked.get("/api/v1/-/pair?a=tiny/L0/H1&b=tiny/L1/H2").json()
-    TypeAdapter(schema.PairJson).validate_python(pair, strict=True)
+    check_answer("pair", pair)
     assert pair["page"] == "/-/pair?a=tiny/L0/H1&b=tiny/L1/H2"
     assert f"{pair['whole']:.2f}" in banked.get(pair["page"]).text
 

@@ -3,16 +3,15 @@
 import re
 
 import pytest
-from pydantic import TypeAdapter
 
-from app.web.api import schema
+from tests.answers import check_answer
 
 HEAD = "/tiny/L1/H2/full"
 API = f"/api/v1{HEAD}"
 
 
 def test_without_a_token_there_is_a_box_and_some_to_begin_with(client, tags):
-    found = TypeAdapter(schema.FullJson).validate_python(client.get(API).json())
+    found = check_answer("full", client.get(API).json())
     assert (found["token"], found["rows"]) == (None, [])
     assert found["suggested"]
     page = client.get(HEAD)
@@ -21,7 +20,7 @@ def test_without_a_token_there_is_a_box_and_some_to_begin_with(client, tags):
 
 
 def test_one_tokens_rows_are_the_same_on_both(client):
-    found = TypeAdapter(schema.FullJson).validate_python(client.get(f"{API}?token=+that").json())
+    found = check_answer("full", client.get(f"{API}?token=+that").json())
     assert found["token"]["token"] == " that"
     assert len(found["rows"]) == 3
     assert found["links"]["page"] == f"{HEAD}?token=+that"

@@ -4,7 +4,6 @@ import re
 import shutil
 
 import pytest
-from pydantic import TypeAdapter
 
 from app.core.address import parse
 from app.core.basis import BASES
@@ -14,8 +13,8 @@ from app.jobs.precompute import precompute
 from app.models.catalog import Catalog
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import Task
-from app.web.api import schema
 from app.web.routes.matrices import PLACES, PREFIX
+from tests.answers import check_answer
 
 KINDS = ("L1/mlp-in", "L1/mlp-out", "embed", "unembed", "pos", "heads/write", "heads/read", "L1/H2/ov", "L1/H2/qk")
 COMPUTED = [name for name, basis in BASES.items() if not basis.is_fitted]
@@ -50,12 +49,12 @@ def test_a_matrix_has_a_twin_in_every_basis_that_a_visit_computes(client, kind):
     for basis in (name for name in bases if name in COMPUTED):
         answer = api(client, f"{kind}/{basis}")
         assert answer.status_code == 200
-        found = TypeAdapter(schema.MatrixJson).validate_python(answer.json())
+        found = check_answer("matrix", answer.json())
         assert (found["matrix"], found["basis"], found["bases"]) == (parse(f"tiny/{kind}").kind, basis, bases)
         first = found["directions"][0]
         one = client.get(f"{PREFIX}/{first['address']}")
         assert one.status_code == 200
-        alone = TypeAdapter(schema.DirectionPageJson).validate_python(one.json())
+        alone = check_answer("direction", one.json())
         assert alone["singular_value"] == first["singular_value"]
         for side in ("left", "right"):
             n = len(first[side]["plus"])
@@ -189,7 +188,7 @@ def test_a_pin_holds_for_matrices_and_ends_in_404_where_it_is_another(client):
 
 def test_bases_side_by_side_as_json_and_as_a_page(client):
     answer = api(client, "embed/compare?weights=raw&first=4&direction=pca/2&nonzeros=3")
-    found = TypeAdapter(schema.CompareJson).validate_python(answer.json())
+    found = check_answer("comparison", answer.json())
     assert [one["basis"] for one in found["bases"]] == ["svd", "pca", "nmf", "dictionary", "neuron", "frequency"]
     assert (found["direction"], found["first"], found["nonzeros"], found["weights"]) == ("pca/2", 4, 3, "raw")
     assert found["bases"][2]["parameters"] == {"components": 4, "seed": 0}
@@ -223,7 +222,7 @@ def test_a_comparison_pins_the_fits_that_it_shows(client):
 
 def test_a_dictionary_says_how_it_is_packed(client):
     asked = "embed/dictionary?weights=raw&atoms=40&sparsity=3"
-    found = TypeAdapter(schema.MatrixJson).validate_python(api(client, asked).json())["packing"]
+    found = check_answer("matrix", api(client, asked).json())["packing"]
     assert sum(found["counts"]) == 40 * 39 / 2
     assert [need["who"] for need in found["needs"]] == ["atoms", "random", "pca"]
     assert all(len(need["quartiles"]) == len(found["thresholds"]) for need in found["needs"])

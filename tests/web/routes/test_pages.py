@@ -14,9 +14,9 @@ from safetensors.numpy import load_file
 from app.explorer.pages.maps import HomePage, ModelEntry
 from app.explorer.visits import browse, orders
 from app.models.selection import Selection
-from app.web.api.examples import CENSUS_PAGE, DIRECTION_PAGE, MATRIX_PAGE, NOTABLE_PAGE
 from app.web.urls import Urls
 from app.web.view.glossary import NOTES, TERMS
+from tests.pages import CENSUS_PAGE, DIRECTION_PAGE, MATRIX_PAGE, NOTABLE_PAGE
 
 PLACES = ("", "/L1", "/L1/H2", "/L1/H2/ov", "/L1/H2/qk/svd", "/L1/H2/ov/svd/3", "/notable")
 PLACES += ("/blind", "/blind?seed=7&answers=lrlrlrlrlr&weights=raw", "/L1/H2/ov?rotated=1", "/L1/H2/ov/svd/3?rotated=1")
@@ -389,7 +389,7 @@ def test_without_javascript_a_map_that_fills_is_loaded_again_and_a_gallery_of_no
     client, monkeypatch
 ):
     refresh, elsewhere = '<noscript><meta http-equiv="refresh"', "Without JavaScript the others come on"
-    growing, model = replace(NOTABLE_PAGE, is_whole=False), browse.visit_model
+    growing, model = replace(NOTABLE_PAGE, whole=False), browse.visit_model
 
     def shown(score, **changes):
         """Each time another address, so that none is sent again."""
@@ -406,7 +406,7 @@ def test_without_javascript_a_map_that_fills_is_loaded_again_and_a_gallery_of_no
 
 
 def test_a_gallery_says_why_a_layer_is_missing_and_asks_seldom(client, monkeypatch):
-    page = replace(NOTABLE_PAGE, is_whole=False, failure="layer-001.safetensors <is damaged>.")
+    page = replace(NOTABLE_PAGE, whole=False, failure="layer-001.safetensors <is damaged>.")
     monkeypatch.setattr(browse, "visit_gallery", lambda *_: page)
     said = client.get("/tiny/notable").text
     assert "Something could not be computed: layer-001.safetensors &lt;is damaged&gt;." in said
@@ -598,7 +598,7 @@ def test_a_census_as_a_file(client, census, pin):
 
 def test_a_census_shows_what_its_controls_cannot(client, monkeypatch):
     (kind,) = CENSUS_PAGE.kinds
-    few = replace(kind, discovered=0.0, n_at_floor=31, n_needed=46)
+    few = replace(kind, discovered=0.0, at_floor=31, needed_at_floor=46)
     monkeypatch.setattr("app.web.routes.pages.visit_census", lambda *_: replace(CENSUS_PAGE, kinds=(few,)))
     said = client.get("/tiny/census").text
     assert "of those needed: OV write 31 of 46." in said
@@ -870,10 +870,10 @@ def test_a_direction_stands_beside_its_control(client, tags):
 
 @pytest.mark.parametrize(("q", "is_named"), [(0.05, True), (0.3, False)])
 def test_an_end_that_may_be_chance_is_given_no_name(client, monkeypatch, q, is_named):
-    one = DIRECTION_PAGE.direction
+    one = DIRECTION_PAGE
     plus = replace(one.right.rays.plus, p=(0.5, 0.5, 0.005), q=q, reading="spelling")
     side = replace(one.right, rays=replace(one.right.rays, plus=plus))
-    page = replace(DIRECTION_PAGE, direction=replace(one, right=side), controls=DIRECTION_PAGE.controls[:1] * 2)
+    page = replace(DIRECTION_PAGE, right=side, controls=DIRECTION_PAGE.controls[:1] * 2)
     monkeypatch.setattr(browse, "visit_direction", lambda *_: page)
     said = client.get("/tiny/L1/H2/ov/svd/3").text
     words = said.split('<section class="judgements"')

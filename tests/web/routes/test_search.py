@@ -6,9 +6,8 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from pydantic import TypeAdapter
 
-from app.web.api import schema
+from tests.answers import check_answer
 from tests.explorer.banks import build_bank
 
 PAGE, API = "/tiny/search", "/api/v1/tiny/search"
@@ -16,7 +15,7 @@ PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "sec
 
 
 def found(client, query):
-    return TypeAdapter(schema.SearchJson).validate_python(client.get(f"{API}?{query}").json())
+    return check_answer("search", client.get(f"{API}?{query}").json())
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +250,7 @@ def test_a_place_that_only_one_model_has_is_where_the_box_of_all_leads(relatives
 
 
 def test_every_model_is_searched_apart(relatives):
-    found = TypeAdapter(schema.EveryJson).validate_python(relatives.get("/api/v1/-/search?q=that").json())
+    found = check_answer("every", relatives.get("/api/v1/-/search?q=that").json())
     assert found["models"] == []
     assert all("--matrices bank" in one["detail"] for one in found["missing"])
     page = relatives.get("/-/search?q=that")

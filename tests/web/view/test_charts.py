@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from app.explorer.pages.composition import CompositionCell
 from app.explorer.pages.search import StripRow
-from app.web.api.examples import COMPOSITION_PAGE, MODEL
 from app.web.view import charts
 from app.web.view.charts import (
     HEIGHT,
@@ -34,6 +33,7 @@ from app.web.view.charts import (
     two_histograms,
     zero_position,
 )
+from tests.pages import COMPOSITION_PAGE, MODEL
 
 
 @given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=80).map(lambda values: sorted(values, reverse=True)))

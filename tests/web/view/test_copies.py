@@ -8,16 +8,15 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from pydantic import TypeAdapter
 
 from app.core.address import parse
 from app.explorer.header import Quantised
-from app.explorer.pages.directions import Badge, Determinacy, Turn
+from app.explorer.pages.directions import Badge, Determinacy, Rest, Turn
 from app.explorer.pages.maps import HomePage, ModelEntry
 from app.explorer.visits import browse
-from app.web.api import schema
-from app.web.api.examples import DIRECTION_PAGE, HEAD_PAGE, MODEL, NOTABLE_PAGE
 from app.web.view.copies import copy_of, describe_determined, describe_turn, name_bits
+from tests.answers import check_answer
+from tests.pages import DIRECTION_PAGE, HEAD_PAGE, MODEL, NOTABLE_PAGE
 from tests.quantised import mark_quantised
 
 COPY = replace(MODEL, name="SmolLM2-135M-Instruct", quantised=Quantised("Q4_1", 4))
@@ -66,25 +65,25 @@ def matrix_of(rank, **found):
         (64, {}, "how far its rounding turns these directions is not estimated."),
         (
             64,
-            {"first": 4, "degrees": 9.2, "later": 0, "rest": (0.976, 0.9812)},
+            {"first": 4, "degrees": 9.2, "later": 0, "rest": Rest(0.976, 0.9812)},
             "directions 0–3 are determined to about 10 degrees; from 4 on only their span is (97.6% of the span from 4 on "
             "stays on the read side, 98.1% on the write side).",
         ),
         (
             64,
-            {"first": 4, "degrees": 14.9, "later": 6, "rest": (0.976, 0.98)},
+            {"first": 4, "degrees": 14.9, "later": 6, "rest": Rest(0.976, 0.98)},
             "directions 0–3 are determined to about 15 degrees, and 6 of the 60 after them; of the others only their span is "
             "(97.6% of the span from 4 on stays on the read side, 98.0% on the write side).",
         ),
         (
             9,
-            {"first": 1, "degrees": 0.7, "later": 1, "rest": (0.9, 0.9)},
+            {"first": 1, "degrees": 0.7, "later": 1, "rest": Rest(0.9, 0.9)},
             "direction 0 is determined to about a degree, and 1 of the 8 after it; of the others only their span is (90.0% of "
             "the span from 1 on stays on the read side, 90.0% on the write side).",
         ),
         (
             9,
-            {"first": 8, "degrees": 3.0, "later": 0, "rest": (0.9, 0.8)},
+            {"first": 8, "degrees": 3.0, "later": 0, "rest": Rest(0.9, 0.8)},
             "directions 0–7 are determined to about 3 degrees; the last one is not (90.0% of the span from 8 on stays on the "
             "read side, 80.0% on the write side).",
         ),
@@ -100,13 +99,13 @@ def matrix_of(rank, **found):
         ),
         (
             9,
-            {"first": 0, "degrees": None, "later": 0, "rest": (0.9, 0.8)},
+            {"first": 0, "degrees": None, "later": 0, "rest": Rest(0.9, 0.8)},
             "no direction is determined, only the span of all is (90.0% of the span of all stays on the read side, 80.0% on "
             "the write side).",
         ),
         (
             9,
-            {"first": 0, "degrees": None, "later": 2, "rest": (0.9, 0.8)},
+            {"first": 0, "degrees": None, "later": 2, "rest": Rest(0.9, 0.8)},
             "direction 0 is not determined, 2 of the others are; of the rest only their span is (90.0% of the span of all "
             "stays on the read side, 80.0% on the write side).",
         ),
@@ -117,7 +116,7 @@ def test_what_is_determined_in_a_sentence(rank, found, sentence):
 
 
 def test_how_far_a_direction_is_turned_in_a_sentence():
-    one = replace(DIRECTION_PAGE.direction, turn=Turn(7.2, 0.2), badge=None)
+    one = replace(DIRECTION_PAGE, turn=Turn(7.2, 0.2), badge=None)
     assert describe_turn(one) == (
         "another rounding like it turns this direction by about 8 degrees on the read side and less than a degree on the "
         "write side: it is determined."
@@ -154,9 +153,7 @@ def test_a_direction_says_how_far_it_is_turned(copied, client, index):
     place = f"tiny/L0/H2/ov/svd/{index}"
     found, page = copied.get(f"/api/v1/{place}").json(), copied.get(f"/{place}")
     turn, badge = (found[name] for name in ("turn", "badge"))
-    one = replace(
-        DIRECTION_PAGE.direction, turn=Turn(turn["left"], turn["right"]), badge=badge and Badge(*badge.values())
-    )
+    one = replace(DIRECTION_PAGE, turn=Turn(turn["left"], turn["right"]), badge=badge and Badge(*badge.values()))
     assert describe_turn(one) in said(page)
     assert "one subspace" not in said(page)
     assert turn["determined"] == (max(turn["left"], turn["right"]) < 15)
@@ -199,13 +196,13 @@ def test_the_gallery_greys_what_is_not_determined_and_says_so(client, monkeypatc
 
 
 def test_what_programs_get_has_its_form(copied):
-    for place, form in (
-        ("", schema.ModelPageJson),
-        ("/L0/H2/ov", schema.MatrixJson),
-        ("/L1/H2", schema.HeadJson),
-        ("/L0/H2/ov/svd/1", schema.DirectionPageJson),
+    for place, route in (
+        ("", "model"),
+        ("/L0/H2/ov", "matrix"),
+        ("/L1/H2", "head"),
+        ("/L0/H2/ov/svd/1", "direction"),
     ):
-        TypeAdapter(form).validate_json(copied.get(f"/api/v1/tiny{place}").content, strict=True)
+        check_answer(route, copied.get(f"/api/v1/tiny{place}").json())
     assert copied.get("/api/v1/tiny").json()["model"]["quantised"] == {"kind": "Q4_1", "bits": 4}
 
 

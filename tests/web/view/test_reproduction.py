@@ -14,9 +14,9 @@ import pytest
 from app.core.address import CIRCUITS, LAYER_KINDS, MODEL_KINDS
 from app.models.importing.published import SMOLLM2
 from app.models.selection import Selection
-from app.web.api.examples import DIRECTION_PAGE, MODEL
 from app.web.view.reproduction import script_of as template_of
 from app.web.view.reproduction import why_not_reproduced
+from tests.pages import DIRECTION_PAGE, MODEL
 
 CASES = {
     "llama": ("ov", "qk", "mlp-in", "mlp-gate", "mlp-gate?weights=raw", "mlp-out", "embed", "unembed?weights=raw"),

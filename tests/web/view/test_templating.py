@@ -8,7 +8,6 @@ import pytest
 
 from app.core.address import parse
 from app.explorer import pages
-from app.web.api.examples import MODEL
 from app.web.view.templating import (
     PAGE_TEMPLATES,
     describe_norms,
@@ -18,6 +17,7 @@ from app.web.view.templating import (
     group_by_circuit,
     trail_of,
 )
+from tests.pages import MODEL
 
 TEMPLATES = Path(__file__).parents[3] / "templates"
 SOURCES = {path.relative_to(TEMPLATES).as_posix(): path.read_text() for path in TEMPLATES.rglob("*.*")}

@@ -30,7 +30,7 @@ from app.explorer.groups import (
     end_of,
     matrix_and_side,
 )
-from app.explorer.pages.census import CensusDepth, CensusEffect, CensusKind, CensusSpan, EffectDepth, SpanShares
+from app.explorer.pages.census import CensusComparison, CensusDepth, CensusKind, CensusSpan, ComparisonDepth, SpanShares
 
 Array = NDArray[Any]
 
@@ -173,33 +173,33 @@ def measure_kind(group: Group, n_layers: int, control: Clusters) -> CensusKind:
     z, p = group.z(), np.concatenate([_keep_finite(matrix.p) for matrix in group.matrices])
     n_control = sum(map(len, control.values()))
     return CensusKind(
-        group=group.name,
+        kind=group.name,
         end=end_of(group.name),
-        n_matrices=group.n_matrices,
-        n_rays=sum(map(len, z.values())),
-        n_unjudged=group.n_unjudged,
+        matrices=group.n_matrices,
+        rays=sum(map(len, z.values())),
+        unjudged=group.n_unjudged,
         readable=estimate_mean(group.readable(), SEED),
         discovered=float((q_values(p) < FDR).mean()),
-        n_control=n_control,
-        n_at_floor=int((p < 1.5 / (n_control + 1)).sum()),
-        n_needed=count_needed_at_floor(len(p), n_control),
-        mean=estimate_difference(z, control, SEED),
-        superiority=estimate_superiority(z, control, SEED),
+        controls=n_control,
+        at_floor=int((p < 1.5 / (n_control + 1)).sum()),
+        needed_at_floor=count_needed_at_floor(len(p), n_control),
+        mean_z=estimate_difference(z, control, SEED),
+        larger_than_random=estimate_superiority(z, control, SEED),
         counts=tuple(count_z(np.concatenate([*z.values()])).tolist()),
         by_layer=_average_layers(group, n_layers),
         by_rank=_average_tenths(group, lambda matrix: matrix.means),
         readable_by_rank=_average_tenths(group, lambda matrix: matrix.shares),
-        early=_average_matrices(group, first_minus_last),
-        correlation=_average_matrices(group, rank_correlation),
-        later=_subtract_halves(group, n_layers),
+        first_minus_last=_average_matrices(group, first_minus_last),
+        rank_correlation=_average_matrices(group, rank_correlation),
+        later_minus_first=_subtract_halves(group, n_layers),
         depths=tuple(_measure_at_depths(group, n_layers, control)),
     )
 
 
-def compare_kinds(groups: Mapping[str, Group], n_layers: int) -> tuple[CensusEffect, ...]:
+def compare_kinds(groups: Mapping[str, Group], n_layers: int) -> tuple[CensusComparison, ...]:
     """Compare the pairs in COMPARED of which both groups are there."""
     return tuple(
-        CensusEffect(
+        CensusComparison(
             first,
             other,
             *_compare_groups(groups[first], groups[other]),
@@ -237,27 +237,27 @@ def _measure_at_depths(group: Group, n_layers: int, control: Clusters) -> Iterat
             )
 
 
-def _compare_at_depths(group: Group, other: Group, n_layers: int) -> Iterator[EffectDepth]:
+def _compare_at_depths(group: Group, other: Group, n_layers: int) -> Iterator[ComparisonDepth]:
     """Compare both groups at each depth where both have matrices."""
     for depth, layers in layers_by_depth(n_layers).items():
         own, theirs = group.in_layers(layers), other.in_layers(layers)
         if own and theirs:
-            yield EffectDepth(depth, layers, *_compare_groups(own, theirs))
+            yield ComparisonDepth(depth, layers, *_compare_groups(own, theirs))
 
 
 def _compare_span(group: Group, drawn: Group, among: SpanPart, n_layers: int) -> CensusSpan:
     parts = (
-        (depth, _compare_shares(own, random, layers))
+        _compare_shares(own, random, depth, layers)
         for depth, layers in layers_by_depth(n_layers).items()
         if (own := group.in_layers(layers)) and (random := drawn.in_layers(layers))
     )
-    return CensusSpan(group.name, among, len(drawn.matrices), _compare_shares(group, drawn, None), tuple(parts))
+    return CensusSpan(group.name, among, len(drawn.matrices), (_compare_shares(group, drawn), *parts))
 
 
-def _compare_shares(group: Group, drawn: Group, layers: range | None) -> SpanShares:
+def _compare_shares(group: Group, drawn: Group, depth: Depth | None = None, layers: range | None = None) -> SpanShares:
     own, random = group.readable(), drawn.readable()
     return SpanShares(
-        layers, estimate_mean(own, SEED), estimate_mean(random, SEED), estimate_difference(own, random, SEED)
+        depth, layers, estimate_mean(own, SEED), estimate_mean(random, SEED), estimate_difference(own, random, SEED)
     )
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 from app.core.judging.bootstrap import LEAST, Estimate, Interval
 from app.core.judging.rays import ALPHA
 from app.explorer.groups import CUT, PRINCIPAL, Depth, base_of
-from app.explorer.pages.census import CensusDepth, CensusEffect, CensusKind, CensusSpan, EffectDepth, Finding
+from app.explorer.pages.census import CensusComparison, CensusDepth, CensusKind, CensusSpan, ComparisonDepth, Finding
 from app.explorer.reading.census.claims import (
     BETTER,
     DEPTHS,
@@ -36,7 +36,7 @@ from app.explorer.reading.census.kinds import NAMES, name_ends
 from app.explorer.reading.census.spans import answer_span, describe_span
 
 COMPONENTS = f"embed{PRINCIPAL}"
-Part = TypeVar("Part", CensusDepth, EffectDepth)
+Part = TypeVar("Part", CensusDepth, ComparisonDepth)
 _FEW_ON_ONE_SIDE = f"one matrix or fewer than {LEAST} layers on one side, so nothing is claimed"
 
 PREDICTED_STEPS: tuple[tuple[str, str, str], ...] = (
@@ -61,18 +61,20 @@ EQUAL_RANK_PAIRS: tuple[tuple[str, str], ...] = (
 
 def answer_questions(
     kinds: Sequence[CensusKind],
-    effects: Sequence[CensusEffect],
+    comparisons: Sequence[CensusComparison],
     spans: Sequence[CensusSpan],
     d_head: int,
     is_whole: bool,
 ) -> tuple[Finding, ...]:
     """Answer each question that there are numbers for; the one about layers waits until all are read."""
-    order = [effect for effect in effects if not _is_of_equal_rank(effect)]
-    size = [effect for effect in effects if _is_of_equal_rank(effect)]
-    whole = [kind for kind in kinds if not kind.is_cut]
+    order = [comparison for comparison in comparisons if not _is_of_equal_rank(comparison)]
+    size = [comparison for comparison in comparisons if _is_of_equal_rank(comparison)]
+    whole = [kind for kind in kinds if not kind.equal_rank]
     found = (
-        Finding("order", answer_order(order), tuple(describe_effect(effect, d_head) for effect in order)),
-        Finding("size", answer_size(size, d_head), tuple(describe_effect(effect, d_head) for effect in size)),
+        Finding("order", answer_order(order), tuple(describe_comparison(comparison, d_head) for comparison in order)),
+        Finding(
+            "size", answer_size(size, d_head), tuple(describe_comparison(comparison, d_head) for comparison in size)
+        ),
         Finding("span", answer_span(spans), tuple(describe_span(span) for span in spans)),
         Finding("random", answer_random(whole), tuple(describe_kind(kind, d_head) for kind in kinds)),
         Finding("rank", answer_rank(whole), tuple(text for kind in whole for text in describe_early(kind))),
@@ -86,13 +88,13 @@ def answer_questions(
     return tuple(each for each in found if each.answer and each.evidence)
 
 
-def answer_order(effects: Sequence[CensusEffect]) -> str:
+def answer_order(comparisons: Sequence[CensusComparison]) -> str:
     """Answer step by step whether the predicted order holds.
 
     Example: "OV (write) > MLP: this holds. QK (key) > MLP: the other way round in the last fifth of layers alone (in the
     middle layers not told apart)."
     """
-    verdicts = _judge_pairs(effects)
+    verdicts = _judge_pairs(comparisons)
     words: dict[Side, str] = {
         "more": "this holds",
         "less": "the other way round",
@@ -103,12 +105,12 @@ def answer_order(effects: Sequence[CensusEffect]) -> str:
     return summarise_verdicts(steps, words, words)
 
 
-def answer_size(effects: Sequence[CensusEffect], d_head: int) -> str:
+def answer_size(comparisons: Sequence[CensusComparison], d_head: int) -> str:
     """Answer whether heads read better than matrices of equal rank: the MLP's neurons, or else the embedding.
 
     Example: "OV write: better than 64 neurons of the MLP drawn at random. QK key: worse than 64 neurons …"
     """
-    verdicts = _judge_pairs(effects)
+    verdicts = _judge_pairs(comparisons)
     pairs, other = (
         [pair for pair in EQUAL_RANK_PAIRS if pair in verdicts],
         f"{d_head} neurons of the MLP drawn at random",
@@ -134,36 +136,41 @@ def answer_random(kinds: Sequence[CensusKind]) -> str:
         "more": "better than random directions",
         "less": "worse than random directions",
         "open": "not told apart from random directions",
-        "unclaimed": _explain_few_each([kind.mean for kind in kinds]),
+        "unclaimed": _explain_few_each([kind.mean_z for kind in kinds]),
     }
     verdicts = {
-        NAMES[kind.group]: join_depths(
-            verdict_of(kind.mean, kind.superiority),
-            ((part.depth, verdict_of(part.mean, part.superiority)) for part in kind.depths),
+        NAMES[kind.kind]: join_depths(
+            verdict_of(kind.mean_z, kind.larger_than_random),
+            ((part.depth, verdict_of(part.mean_z, part.larger_than_random)) for part in kind.depths),
         )
         for kind in kinds
     }
     said = summarise_verdicts(verdicts, words, beside=" beside random directions")
     # A few outlying rays need not move the mean, nor the odds of a single ray.
     some = [
-        NAMES[kind.group] + where
+        NAMES[kind.kind] + where
         for kind in kinds
-        if verdicts[NAMES[kind.group]].whole != BETTER and (where := _name_readable_depths(kind)) is not None
+        if verdicts[NAMES[kind.kind]].whole != BETTER and (where := _name_readable_depths(kind)) is not None
     ]
     return said + (f" Of {', '.join(some)}, more ends have p < .01 than chance gives." if some else "")
 
 
 def answer_rank(kinds: Sequence[CensusKind]) -> str:
     """Answer for which kinds the strongest directions read better than the weakest."""
-    estimates = {NAMES[kind.group]: kind.early for kind in kinds if kind.early}
-    depths = {NAMES[kind.group]: [(part.depth, part.early) for part in kind.depths if part.early] for kind in kinds}
+    estimates = {NAMES[kind.kind]: kind.first_minus_last for kind in kinds if kind.first_minus_last}
+    depths = {
+        NAMES[kind.kind]: [(part.depth, part.first_minus_last) for part in kind.depths if part.first_minus_last]
+        for kind in kinds
+    }
     return _summarise_means(estimates, _explain_few_each(list(estimates.values())), depths)
 
 
 def answer_layers(kinds: Sequence[CensusKind]) -> str:
     """Answer for which kinds later layers read better than early ones."""
     few = f"fewer than {LEAST} layers in a half, so nothing is claimed"
-    said = _summarise_means({NAMES[kind.group]: kind.later for kind in kinds if kind.later}, few, {})
+    said = _summarise_means(
+        {NAMES[kind.kind]: kind.later_minus_first for kind in kinds if kind.later_minus_first}, few, {}
+    )
     return " ".join(filter(None, (said, list_depths(kinds))))
 
 
@@ -173,13 +180,13 @@ def answer_components(kinds: Sequence[CensusKind]) -> str:
     Example: "More of the late ones do: of the first tenth of them 1.7%, of the last 25.9% of the ends have p < .01, where
     chance has 1%. Mean z of the first quarter minus that of the last is −3.12. One matrix, so nothing is claimed of others."
     """
-    kind = next((kind for kind in kinds if kind.group == COMPONENTS), None)
+    kind = next((kind for kind in kinds if kind.kind == COMPONENTS), None)
     shares = [share for share in kind.readable_by_rank if share is not None] if kind else []
     if kind is None or len(shares) < 2:
         return ""
     early = (
-        f" Mean z of the first quarter minus that of the last is {format_hundredths(kind.early.value)}."
-        if kind.early
+        f" Mean z of the first quarter minus that of the last is {format_hundredths(kind.first_minus_last.value)}."
+        if kind.first_minus_last
         else ""
     )
     first, last = (f"{share:.1%}" for share in (shares[0], shares[-1]))
@@ -196,9 +203,9 @@ def answer_components(kinds: Sequence[CensusKind]) -> str:
 
 def list_tenths(kind: CensusKind) -> Iterator[str]:
     """List the readable share of each tenth of rank, for the embedding's principal and singular directions."""
-    if kind.group in {COMPONENTS, base_of(COMPONENTS)}:
+    if kind.kind in {COMPONENTS, base_of(COMPONENTS)}:
         shares = ("–" if share is None else f"{100 * share:.1f}" for share in kind.readable_by_rank)
-        yield f"{capitalise(NAMES[kind.group])}: p < .01 in each tenth, the strongest first: {', '.join(shares)}%."
+        yield f"{capitalise(NAMES[kind.kind])}: p < .01 in each tenth, the strongest first: {', '.join(shares)}%."
 
 
 def explain_floor(kind: CensusKind, d_head: int) -> str:
@@ -208,9 +215,9 @@ def explain_floor(kind: CensusKind, d_head: int) -> str:
     stand there before any is found at a false discovery rate of 10%; 12 do."
     """
     return (
-        f"None can be shown with {kind.n_control:,} random ends: p is never below 1 in {kind.n_control + 1:,}, so of the "
-        f"{kind.n_rays:,} {name_ends(kind.group, d_head)} {kind.n_needed:,} must stand there before any is found at a "
-        f"false discovery rate of 10%; {kind.n_at_floor:,} do."
+        f"None can be shown with {kind.controls:,} random ends: p is never below 1 in {kind.controls + 1:,}, so of the "
+        f"{kind.rays:,} {name_ends(kind.kind, d_head)} {kind.needed_at_floor:,} must stand there before any is found at a "
+        f"false discovery rate of 10%; {kind.at_floor:,} do."
     )
 
 
@@ -224,19 +231,19 @@ def list_depths(kinds: Sequence[CensusKind]) -> str:
         return ""
     places = join_words([name_layers(part.layers) for part in whole[0].depths])
     shares = (
-        f"{NAMES[kind.group]} {join_words([f'{part.readable.value:.1%}' for part in kind.depths])}" for kind in whole
+        f"{NAMES[kind.kind]} {join_words([f'{part.readable.value:.1%}' for part in kind.depths])}" for kind in whole
     )
     return f"Ends with p < .01 in {places}: {'; '.join(shares)}."
 
 
-def describe_effect(effect: CensusEffect, d_head: int) -> str:
+def describe_comparison(comparison: CensusComparison, d_head: int) -> str:
     """Describe whether one kind reads better than another, with the numbers.
 
     Example: "OV write ends read better than MLP out ends by 0.42 (0.20 to 0.61) z. Of two ends, one of each, the first
     has the larger z 58.0% (54.0% to 61.0%) of the time."
     """
-    first, other = (name_ends(group, d_head) for group in (effect.group, effect.other))
-    estimate, verdict = effect.difference, verdict_of(effect.difference, effect.superiority)
+    first, other = (name_ends(group, d_head) for group in (comparison.first, comparison.second))
+    estimate, verdict = comparison.difference, verdict_of(comparison.difference, comparison.superiority)
     if verdict.mean == "unclaimed":
         return f"{capitalise(first)} and {other}: a difference of {format_hundredths(estimate.value)} z. {capitalise(_FEW_ON_ONE_SIDE)}."
     if verdict.mixed:
@@ -247,9 +254,9 @@ def describe_effect(effect: CensusEffect, d_head: int) -> str:
         how = "better" if verdict.mean == "more" else "worse"
         said = f"{first} read {how} than {other} by {format_estimate(_make_positive(estimate))} z."
     depths = _describe_depths(
-        effect.depths, lambda part: f"{format_estimate(part.difference)} z, {_format_odds(part.superiority)}"
+        comparison.depths, lambda part: f"{format_estimate(part.difference)} z, {_format_odds(part.superiority)}"
     )
-    return f"{capitalise(said)} {_describe_superiority(effect.superiority)}{depths}"
+    return f"{capitalise(said)} {_describe_superiority(comparison.superiority)}{depths}"
 
 
 def describe_kind(kind: CensusKind, d_head: int) -> str:
@@ -258,13 +265,13 @@ def describe_kind(kind: CensusKind, d_head: int) -> str:
     Example: "QK key ends read better than random directions: mean z 0.31 (0.20 to 0.44). Of two ends, one of each, the
     first has the larger z 58.0% (54.0% to 61.0%) of the time. 4.1% (3.0% to 5.2%) have p < .01, where chance has 1%."
     """
-    name, shown = capitalise(name_ends(kind.group, d_head)), f"mean z {format_estimate(kind.mean)}"
+    name, shown = capitalise(name_ends(kind.kind, d_head)), f"mean z {format_estimate(kind.mean_z)}"
     share = f"{as_shares(kind.readable)} have p < .01, where chance has 1%."
     if kind.is_beyond_control:
         share += f" {explain_floor(kind, d_head)}"
-    verdict = verdict_of(kind.mean, kind.superiority)
+    verdict = verdict_of(kind.mean_z, kind.larger_than_random)
     if verdict.mean == "unclaimed":
-        return f"{name}: {shown}. {share} {capitalise(_explain_few(kind.mean.n))}.{_describe_depths(kind.depths, _format_numbers)}"
+        return f"{name}: {shown}. {share} {capitalise(_explain_few(kind.mean_z.n))}.{_describe_depths(kind.depths, _format_numbers)}"
     said: dict[Side, str] = {
         "more": "read better than random directions",
         "less": "read worse than random directions",
@@ -274,29 +281,36 @@ def describe_kind(kind: CensusKind, d_head: int) -> str:
         beside = f"{name} beside random directions: {verdict.mixed}. {capitalise(shown)}."
     else:
         beside = f"{name} {said[verdict.mean]}: {shown}."
-    return f"{beside} {_describe_superiority(kind.superiority)} {share}{_describe_depths(kind.depths, _format_numbers)}"
+    return f"{beside} {_describe_superiority(kind.larger_than_random)} {share}{_describe_depths(kind.depths, _format_numbers)}"
 
 
 def describe_early(kind: CensusKind) -> Iterator[str]:
     """Describe whether a kind's strongest directions read better than its weakest; nothing without an estimate."""
-    if kind.early is None:
+    if kind.first_minus_last is None:
         return
     said = _describe_change(
-        kind, kind.early, "first", "last", "quarter of a matrix's directions", _explain_few(kind.early.n)
+        kind,
+        kind.first_minus_last,
+        "first",
+        "last",
+        "quarter of a matrix's directions",
+        _explain_few(kind.first_minus_last.n),
     )
-    yield said + _describe_depths(kind.depths, lambda part: f"{format_estimate(part.early)} z" if part.early else "")
+    yield said + _describe_depths(
+        kind.depths, lambda part: f"{format_estimate(part.first_minus_last)} z" if part.first_minus_last else ""
+    )
 
 
 def describe_later(kind: CensusKind) -> Iterator[str]:
     """Describe whether a kind reads better in later layers; nothing without an estimate."""
-    if kind.later is None:
+    if kind.later_minus_first is None:
         return
     few = f"fewer than {LEAST} layers in a half, so nothing is claimed"
-    yield _describe_change(kind, kind.later, "later", "first", "half of the layers", few)
+    yield _describe_change(kind, kind.later_minus_first, "later", "first", "half of the layers", few)
 
 
 def _describe_change(kind: CensusKind, estimate: Estimate, first: str, last: str, of: str, few: str) -> str:
-    name = capitalise(NAMES[kind.group])
+    name = capitalise(NAMES[kind.kind])
     verdict = side_of(estimate)
     if verdict == "unclaimed":
         return f"{name}: {first} minus {last} {of} {format_hundredths(estimate.value)} z. {capitalise(few)}."
@@ -306,17 +320,17 @@ def _describe_change(kind: CensusKind, estimate: Estimate, first: str, last: str
     return f"{name}: the {first} {of} reads {how} than the {last} by {format_estimate(_make_positive(estimate))} z."
 
 
-def _is_of_equal_rank(effect: CensusEffect) -> bool:
-    return effect.group.endswith(CUT) or effect.other.endswith(CUT)
+def _is_of_equal_rank(comparison: CensusComparison) -> bool:
+    return comparison.first.endswith(CUT) or comparison.second.endswith(CUT)
 
 
-def _judge_pairs(effects: Sequence[CensusEffect]) -> dict[tuple[str, str], Placed]:
+def _judge_pairs(comparisons: Sequence[CensusComparison]) -> dict[tuple[str, str], Placed]:
     return {
-        (one.group, one.other): join_depths(
+        (one.first, one.second): join_depths(
             verdict_of(one.difference, one.superiority),
             ((part.depth, verdict_of(part.difference, part.superiority)) for part in one.depths),
         )
-        for one in effects
+        for one in comparisons
     }
 
 
@@ -364,7 +378,7 @@ def _describe_depths(depths: Sequence[Part], say: Callable[[Part], str]) -> str:
 
 
 def _format_numbers(part: CensusDepth) -> str:
-    return f"mean z {format_estimate(part.mean)}, {_format_odds(part.superiority)}, {as_shares(part.readable)} have p < .01"
+    return f"mean z {format_estimate(part.mean_z)}, {_format_odds(part.larger_than_random)}, {as_shares(part.readable)} have p < .01"
 
 
 def _format_odds(superiority: Estimate) -> str:

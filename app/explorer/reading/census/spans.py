@@ -37,17 +37,16 @@ def describe_span(span: CensusSpan) -> str:
     0.4 (−0.2 to 1.0) points. Layers 24–29: …"
     """
     if span.among == "all":
-        of, others = NAMES[span.group], "random vectors of the same span"
+        of, others = NAMES[span.kind], "random vectors of the same span"
     else:
-        of, others = f"{STRONGEST} of {NAMES[span.group]}", "random vectors weighted by singular value"
-    one = span.shares
-    parts = "".join(
-        f" {capitalise(_name_layers(own))}: {_format_shares(own)}, {as_points(own.difference)}."
-        for _, own in span.depths
+        of, others = f"{STRONGEST} of {NAMES[span.kind]}", "random vectors weighted by singular value"
+    one, *parts = span.shares
+    by_depth = "".join(
+        f" {capitalise(_name_layers(own))}: {_format_shares(own)}, {as_points(own.difference)}." for own in parts
     )
     return (
-        f"{capitalise(of)}: p < .01 have {as_shares(one.own)} of the ends, {as_shares(one.random)} of those of {others}: "
-        f"{as_points(one.difference)}.{parts}"
+        f"{capitalise(of)}: p < .01 have {as_shares(one.directions)} of the ends, {as_shares(one.random)} of those of {others}: "
+        f"{as_points(one.difference)}.{by_depth}"
     )
 
 
@@ -60,8 +59,8 @@ def _answer_part(spans: Sequence[CensusSpan], among: SpanPart, of: str, others: 
     }
     short: dict[Side, str] = {"more": "more readable", "less": "less readable", "open": "not told apart"}
     verdicts = {
-        NAMES[span.group]: join_depths(
-            _judge_shares(span.shares), ((depth, _judge_shares(own)) for depth, own in span.depths)
+        NAMES[span.kind]: join_depths(
+            _judge_shares(span.shares[0]), ((own.depth, _judge_shares(own)) for own in span.shares[1:] if own.depth)
         )
         for span in spans
         if span.among == among
@@ -71,9 +70,9 @@ def _answer_part(spans: Sequence[CensusSpan], among: SpanPart, of: str, others: 
 
 def _describe_most(spans: Sequence[CensusSpan]) -> str:
     """Describe the shares of the most readable kind, over all layers or at the depth where it has most."""
-    shares = {(span.group, span.among): span.parts for span in spans}
+    shares = {(span.kind, span.among): span.shares for span in spans}
     every = [
-        (own.own.value, group, at)
+        (own.directions.value, group, at)
         for (group, among), parts in shares.items()
         for at, own in enumerate(parts)
         if among == "all" and own.difference.interval
@@ -85,7 +84,7 @@ def _describe_most(spans: Sequence[CensusSpan]) -> str:
     strongest = f"; {STRONGEST}: {_format_shares(first[at])}" if at < len(first) else ""
     own = shares[group, "all"][at]
     return (
-        f"{NAMES[group]} in {_name_layers(own)}{_name_draws(group)}: {own.own.value:.1%} of singular directions' ends have p < .01, "
+        f"{NAMES[group]} in {_name_layers(own)}{_name_draws(group)}: {own.directions.value:.1%} of singular directions' ends have p < .01, "
         f"{own.random.value:.1%} of the random vectors'{strongest}."
     )
 
@@ -101,7 +100,7 @@ def _judge_shares(shares: SpanShares) -> KindStanding:
 
 
 def _format_shares(shares: SpanShares) -> str:
-    return f"{shares.own.value:.1%} against {shares.random.value:.1%}"
+    return f"{shares.directions.value:.1%} against {shares.random.value:.1%}"
 
 
 def _name_layers(shares: SpanShares) -> str:

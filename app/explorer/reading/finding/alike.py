@@ -11,9 +11,9 @@ from app.core.address import Address
 from app.core.finding.haar import expected_overlap
 from app.explorer.asking.places import neighbours_of
 from app.explorer.header import Model
-from app.explorer.layout import SHARED_SIDES, SPAN_SIDES, SpanSide
+from app.explorer.layout import SHARED_SIDES, SPAN_SIDES
 from app.explorer.pages.composition import AlikeHead, AlikePage, AlikeSide
-from app.explorer.view import View
+from app.explorer.view import StreamSide, View
 from app.store.artifacts import Arrays
 
 NEAREST = 8
@@ -25,7 +25,7 @@ def read_alike_page(address: Address, model: Model, view: View, arrays: Arrays) 
     return AlikePage(address, model, view, sides, *neighbours_of(model, address))
 
 
-def _read_side(address: Address, model: Model, arrays: Arrays, side: SpanSide) -> AlikeSide:
+def _read_side(address: Address, model: Model, arrays: Arrays, side: StreamSide) -> AlikeSide:
     assert address.layer is not None
     assert address.head is not None
     overlaps, ranks = arrays[side], arrays[f"rank_{side}"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.core.address import KINDS, SIGNS, Address, Ray, Sign
 from app.core.finding.expectation import expected_count, threshold_z
-from app.explorer.inventory import SIDES
+from app.explorer.inventory import stream_side_of
 from app.explorer.layout import PARTS, Part
 from app.explorer.library import OpenModel
 from app.explorer.pages.circuitry import Aligned, Alignments, Reading, Readings, Surroundings
@@ -82,7 +82,7 @@ class Around:
             assert place.layer is not None
             readings = self._list_readings(pairs.of_reader(reader[0], place.layer, reader[1]), cosines)
         return Surroundings(
-            SIDES[place.kind][rows.side[row]],
+            stream_side_of(place.kind, rows.side[row]),
             self.writes,
             name_both_ends(self._model.vocabulary, self._bank, row),
             like,
@@ -156,7 +156,7 @@ class Around:
             return reading
         gain, tokens = float(self._bank.rows.gain[row]), name_both_ends(self._model.vocabulary, self._bank, row)
         # A writer that was not compared has the cosine nan, which is not below 0 either.
-        return replace(reading, sign="n" if cosines[row] < 0 else "p", gain=gain, tokens=tokens)
+        return replace(reading, ray="n" if cosines[row] < 0 else "p", gain=gain, tokens=tokens)
 
 
 def reader_of(model: OpenModel, place: Address, side: int) -> tuple[Part, int] | None:
@@ -207,7 +207,7 @@ def describe_row(
     rows = bank.rows
     return Aligned(
         Ray(place, sign),
-        SIDES[place.kind][rows.side[row]],
+        stream_side_of(place.kind, rows.side[row]),
         value,
         z,
         float(expected_count(np.array([z]), n)[0]),

@@ -18,10 +18,10 @@ from app.explorer.options import LISTED
 from app.explorer.pages.composition import (
     COLOURED,
     COUNTED,
+    ComposedPair,
     CompositionCell,
     CompositionPage,
     CompositionStep,
-    HeadPair,
 )
 from app.explorer.view import View
 from app.store.artifacts import Artifact
@@ -103,13 +103,13 @@ class HeadScores:
         layer, head = divmod(int(number), self.model.n_heads)
         return self.address.at_layer(layer).at_head(head)
 
-    def pair(self, row: int, column: int, fdr: float) -> HeadPair:
+    def pair(self, row: int, column: int, fdr: float) -> ComposedPair:
         """Pair a writer with the strongest head of a group of readers."""
         group = self.group
         own = self.of_heads[row, column * group : (column + 1) * group]
         best = int(own.argmax())
         others = tuple(self.head(column * group + at) for at in range(group) if at != best)
-        return HeadPair(self.head(row), self.head(column * group + best), float(own[best]), fdr, others)
+        return ComposedPair(self.head(row), self.head(column * group + best), float(own[best]), fdr, others)
 
 
 def read_scores(address: Address, model: Model, kind: Composed, artifact: Artifact) -> HeadScores:
@@ -139,7 +139,7 @@ def make_composition_page(
     )
 
 
-def list_pairs(found: HeadScores, writer: int | None, reader: int | None) -> Iterator[list[HeadPair]]:
+def list_pairs(found: HeadScores, writer: int | None, reader: int | None) -> Iterator[list[ComposedPair]]:
     """Yield all pairs in order, writer by writer, by the order of readers."""
     shown = found.keep_in_order(found.max_over_groups(), writer, reader)
     there = np.nonzero(shown)
@@ -150,7 +150,7 @@ def list_pairs(found: HeadScores, writer: int | None, reader: int | None) -> Ite
         yield [found.pair(row, column, fdr) for column, fdr in numbers]
 
 
-def _list_strongest(found: HeadScores, shown: NDArray[np.float32], n: int) -> tuple[HeadPair, ...]:
+def _list_strongest(found: HeadScores, shown: NDArray[np.float32], n: int) -> tuple[ComposedPair, ...]:
     best = _find_strongest(shown, n)
     rates = found.rates(shown[best])
     return tuple(
@@ -180,7 +180,7 @@ def _list_cells(shown: NDArray[np.float32]) -> Iterator[CompositionCell]:
 
 def _make_table(
     found: HeadScores, shown: NDArray[np.float32], writer: int | None, reader: int | None
-) -> tuple[tuple[HeadPair, ...], ...]:
+) -> tuple[tuple[ComposedPair, ...], ...]:
     if writer is None or reader is None or writer >= reader:
         return ()
     heads, per_layer = found.model.n_heads, found.model.n_heads // found.group

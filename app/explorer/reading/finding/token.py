@@ -147,7 +147,7 @@ def _add_ranks(
 ) -> list[Aligned]:
     """Add the token's rank along each ray: looked up among the kept tokens, else counted over the vocabulary."""
     rows = np.array([ray.row for ray in rays], np.intp)
-    signs = [SIGNS.index(ray.ray.sign) for ray in rays]
+    signs = [SIGNS.index(ray.end.sign) for ray in rays]
     kept = [np.flatnonzero(bank.rows.ids[row, sign] == id_) for row, sign in zip(rows, signs, strict=True)]
     ranks: list[int | None] = [int(places[0]) + 1 if len(places) else None for places in kept]
     for number, end in enumerate(BANK_ENDS) if whole else ():

@@ -13,7 +13,7 @@ from app.explorer.errors import BadOption, NotBuilt
 from app.explorer.layout import COMPOSED, Composed
 from app.explorer.library import OpenModel
 from app.explorer.options import LISTED, MOST_LISTED
-from app.explorer.pages.composition import CompositionPage, HeadPair
+from app.explorer.pages.composition import ComposedPair, CompositionPage
 from app.explorer.reading.finding import composition as reading
 from app.explorer.reading.finding.composition import HeadScores
 from app.explorer.reading.finding.parts import load_built
@@ -29,7 +29,7 @@ class CompositionRows:
     page: CompositionPage
     content: str
     """The hash of the scores and options that it is made from."""
-    parts: Iterator[list[HeadPair]]
+    parts: Iterator[list[ComposedPair]]
 
 
 def visit_composition(

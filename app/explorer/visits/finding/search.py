@@ -18,7 +18,7 @@ from app.explorer.asking.views import Options, resolve_view
 from app.explorer.asking.words import name_tokens, resolve_terms
 from app.explorer.bank import has_neurons
 from app.explorer.errors import BadOption, ExplorerError, NotBuilt, UnknownAddress
-from app.explorer.inventory import SIDES
+from app.explorer.inventory import SIDES, stream_side_of
 from app.explorer.layout import BANK_ENDS
 from app.explorer.library import OpenModel
 from app.explorer.pages.directions import RayReadout
@@ -31,6 +31,8 @@ from app.explorer.pages.search import (
     EveryPage,
     FoundRay,
     Inquiry,
+    NearestByChance,
+    NotSearched,
     SearchBasis,
     Searched,
     SearchPage,
@@ -157,17 +159,18 @@ def search(r: Resources, address: Address, options: Options, inquiry: Inquiry, m
 
 def search_every(r: Resources, q: str) -> EveryPage:
     """Search every model of the server, each in the weights that its pages show first."""
-    pages, missing = [], []
+    pages: list[SearchPage] = []
+    missing: list[NotSearched] = []
     for slug in r.slugs:
         if find_model(r, slug) is None:
-            missing.append((slug, "is not here yet"))
+            missing.append(NotSearched(slug, "is not here yet"))
             continue
         try:
             pages.append(search(r, Address(slug), Options(), Inquiry(q), N_OF_EVERY))
         except BadOption:
             raise
         except ExplorerError as error:
-            missing.append((slug, str(error)))
+            missing.append(NotSearched(slug, str(error)))
     return EveryPage(q, tuple(pages), tuple(missing))
 
 
@@ -291,13 +294,19 @@ def _answer_search(page: SearchPage, asked: Search, most: int) -> SearchPage:
     on_page = order[(inquiry.page - 1) * most : inquiry.page * most]
     shown = np.unique(np.concatenate([on_page, by_theme[:N_JUDGED]]))
     facts = _Evidence(asked, shown)
+    by_chance = _bound_chance(asked, scores, by_theme[:N_JUDGED], facts)
+    is_known = by_chance.fdr is not None and any(
+        facts.of(place)[1] is not None for place in by_theme[:N_JUDGED].tolist()
+    )
     return replace(
         page,
-        found=tuple(_describe_ray(asked, scores, facts, place, page.address.pin) for place in on_page.tolist()),
-        n_found=len(order),
+        hits=tuple(_describe_ray(asked, scores, facts, place, page) for place in on_page.tolist()),
+        n_hits=len(order),
         n_pages=n_pages,
         strip=tuple(_count_strip(asked, order)),
-        searched=_summarise_search(asked, scores, by_theme[:N_JUDGED], facts),
+        searched=_summarise_search(asked, scores),
+        fdr_at=by_chance,
+        stands_out=by_chance.is_theme or by_chance.n_aligned > 0 if is_known else None,
         n_neurons=_count_neurons(asked) if "neuron" in page.bases else 0,
     )
 
@@ -388,24 +397,26 @@ class _Evidence:
         return _none_if_nan(alignment), _none_if_nan(by_chance)
 
 
-def _summarise_search(asked: Search, scores: Scores, nearest: NDArray[np.intp], facts: _Evidence) -> Searched:
+def _bound_chance(asked: Search, scores: Scores, nearest: NDArray[np.intp], facts: _Evidence) -> NearestByChance:
+    """Bound how many of the nearest rays by theme chance may have brought."""
     rays = scores.themes[scores.themes > NOT_COMPARED]
-    controls = _join_controls(asked, scores)
     fdr = None
     if len(nearest):
-        fdr = false_discovery_rate(scores.theme(int(nearest[-1])), rays, controls, scores.n_compared)
+        last = scores.theme(int(nearest[-1]))
+        fdr = false_discovery_rate(last, rays, _join_controls(asked, scores), scores.n_compared)
     by_chance = [one for place in nearest.tolist() if (one := facts.of(place)[1]) is not None]
-    n_aligned = sum(one <= WEAK for one in by_chance)
+    return NearestByChance(len(nearest), fdr, sum(one <= WEAK for one in by_chance))
+
+
+def _summarise_search(asked: Search, scores: Scores) -> Searched:
+    rays = scores.themes[scores.themes > NOT_COMPARED]
+    controls = _join_controls(asked, scores)
     return Searched(
-        n_rays=len(rays),
-        share=_share_of(asked),
-        n_controls=len(controls),
-        n_beyond=int((rays > controls.max()).sum()) if len(controls) else 0,
-        n_beyond_by_chance=scores.n_compared / (len(controls) + 1),
-        rank=len(nearest),
-        fdr=fdr,
-        n_aligned=n_aligned,
-        stands_out=None if fdr is None or not by_chance else fdr <= MOST_FALSE or n_aligned > 0,
+        rays=len(rays),
+        share_of_model=_share_of(asked),
+        controls=len(controls),
+        beyond_controls=int((rays > controls.max()).sum()) if len(controls) else 0,
+        beyond_controls_by_chance=scores.n_compared / (len(controls) + 1),
         is_of_nearest=scores.is_of_nearest,
     )
 
@@ -418,10 +429,10 @@ def _share_of(asked: Search) -> float:
     return int(asked.bank.rows.is_neuron.sum()) / (of.n_layers * of.d_mlp * len(of.layer_kinds))
 
 
-def _describe_ray(asked: Search, scores: Scores, facts: _Evidence, place: int, pin: str | None) -> FoundRay:
+def _describe_ray(asked: Search, scores: Scores, facts: _Evidence, place: int, page: SearchPage) -> FoundRay:
     bank, (at, ray) = asked.bank, divmod(place, 2)
     rows = bank.rows
-    address, side = bank.address(at, pin), int(rows.side[at])
+    address, side = bank.address(at, page.address.pin), int(rows.side[at])
     alignment, by_chance = facts.of(place)
     kind = KINDS[rows.kind[at]]
     tokens = _score_tokens(asked, at, ray)
@@ -429,7 +440,7 @@ def _describe_ray(asked: Search, scores: Scores, facts: _Evidence, place: int, p
     return FoundRay(
         address=address,
         ray=SIGNS[ray],
-        side=SIDES[kind][side],
+        side=stream_side_of(kind, side),
         theme=scores.theme(place),
         alignment=alignment,
         expected=by_chance,
@@ -438,10 +449,13 @@ def _describe_ray(asked: Search, scores: Scores, facts: _Evidence, place: int, p
         z=_none_if_nan(float(rows.z[at, ray])),
         p=_none_if_nan(float(rows.p[at, ray])),
         reading=READINGS[rows.reading[at, ray]] if not np.isnan(rows.p[at, ray]) else "unknown",
-        is_letterless=bool(rows.letterless[at, ray]),
+        letterless=bool(rows.letterless[at, ray]),
         tokens=tokens,
         asked=tuple(_find_asked(asked, tokens, SIGNS[ray])),
-        other=None if opposite is None else RayReadout(SIDES[kind][1 - side], _score_tokens(asked, opposite, ray)),
+        other=None
+        if opposite is None
+        else RayReadout(stream_side_of(kind, 1 - side), _score_tokens(asked, opposite, ray)),
+        view=page.view,
     )
 
 

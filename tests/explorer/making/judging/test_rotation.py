@@ -96,7 +96,7 @@ def test_a_page_says_how_many_rays_are_better(explorer):
 def test_a_direction_has_its_tables_numbers_and_the_rotations_spread(explorer):
     page = browse.visit_direction(explorer, OV.direction(3), ASKED)
     row = browse.visit_matrix(explorer, OV, ASKED).directions[3]
-    for side, other in ((page.direction.left, row.left), (page.direction.right, row.right)):
+    for side, other in ((page.left, row.left), (page.right, row.right)):
         assert side.rays.plus.rotation_p == other.rays.plus.rotation_p
         assert side.rays.minus.rotation_p == other.rays.minus.rotation_p
     for side, spread in zip(("read", "write"), page.rotations, strict=True):

@@ -59,11 +59,11 @@ def test_numbers_are_those_of_all_rays(control):
     found = measure_kind(
         group_rays({0: rows(("ov-read", 0, z[0])), 1: rows(("ov-read", 0, z[1]))})["ov-read"], 2, control
     )
-    assert (found.n_matrices, found.n_rays, found.end) == (2, 8, "read")
-    assert found.mean.value == pytest.approx(np.mean(z))
+    assert (found.matrices, found.rays, found.end) == (2, 8, "read")
+    assert found.mean_z.value == pytest.approx(np.mean(z))
     assert found.readable.value == 2 / 8
     assert found.by_layer == pytest.approx([1.0, 0.0])
-    assert found.later.value == pytest.approx(-1.0)
+    assert found.later_minus_first.value == pytest.approx(-1.0)
     assert found.by_rank[0] == pytest.approx(1.5)
     assert found.by_rank[5] == pytest.approx(-0.5)
     assert found.by_rank[1:5] == (None,) * 4
@@ -72,22 +72,22 @@ def test_numbers_are_those_of_all_rays(control):
 
 def test_what_was_planted_is_found(kinds):
     ov = kinds["ov-write"]
-    assert ov.mean.interval.low > 0.9
-    assert ov.early.interval.low > 1
-    assert ov.correlation.interval.high < -0.8
-    assert 0.1 < ov.later.interval.low < 0.5 < ov.later.interval.high
+    assert ov.mean_z.interval.low > 0.9
+    assert ov.first_minus_last.interval.low > 1
+    assert ov.rank_correlation.interval.high < -0.8
+    assert 0.1 < ov.later_minus_first.interval.low < 0.5 < ov.later_minus_first.interval.high
     assert np.all(np.diff(ov.by_rank) < 0)
     assert np.all(np.diff(ov.by_layer) > 0)
     for flat in (kinds["mlp-out-cut"], kinds["embed"]):
-        assert abs(flat.mean.value) < 0.1
+        assert abs(flat.mean_z.value) < 0.1
 
 
 def test_a_group_stands_for_as_many_matrices_as_it_was_drawn_from(kinds):
-    assert [kinds[name].n_matrices for name in ("ov-write", "mlp-out", "mlp-out-cut", "embed-cut")] == [36, 12, 12, 1]
-    assert kinds["mlp-out-cut"].n_rays == 3 * kinds["mlp-out"].n_rays
-    assert kinds["embed"].mean.interval is None
+    assert [kinds[name].matrices for name in ("ov-write", "mlp-out", "mlp-out-cut", "embed-cut")] == [36, 12, 12, 1]
+    assert kinds["mlp-out-cut"].rays == 3 * kinds["mlp-out"].rays
+    assert kinds["embed"].mean_z.interval is None
     assert kinds["embed"].by_layer == ()
-    assert kinds["embed"].later is None
+    assert kinds["embed"].later_minus_first is None
 
 
 @pytest.mark.parametrize("group", ["qk-query", "qk-key", "ov-read", "ov-write"])
@@ -98,11 +98,18 @@ def test_heads_of_one_layer_are_one_to_an_interval(control, group):
     # The same again for every head: four times the rays, and nothing more known.
     copied = {at: rows(*((group, head, own[at, head]) for head in range(n_heads))) for at in range(n_layers)}
     known, found = (measure_kind(group_rays(layers)[group], n_layers, control) for layers in (alone, copied))
-    assert (known.n_matrices, found.n_matrices, found.n_rays) == (6, 24, 4 * known.n_rays)
-    for name in ("mean", "superiority", "readable", "early", "correlation", "later"):
+    assert (known.matrices, found.matrices, found.rays) == (6, 24, 4 * known.rays)
+    for name in (
+        "mean_z",
+        "larger_than_random",
+        "readable",
+        "first_minus_last",
+        "rank_correlation",
+        "later_minus_first",
+    ):
         one, other = getattr(known, name), getattr(found, name)
-        assert other.n == one.n == (3 if name == "later" else 6)
-        assert (one.interval is None) == (other.interval is None) == (name == "later")
+        assert other.n == one.n == (3 if name == "later_minus_first" else 6)
+        assert (one.interval is None) == (other.interval is None) == (name == "later_minus_first")
         assert (other.value, *(other.interval or ())) == pytest.approx((one.value, *(one.interval or ())), abs=0.002)
 
 
@@ -116,7 +123,7 @@ def test_what_is_common_to_a_layer_leaves_a_comparison():
             ("mlp-out", 0, height + 0.3 * random.normal(size=(30, 2))),
         )
     (one,) = compare_kinds(group_rays(layers), 12)
-    assert (one.group, one.other, one.difference.n) == ("ov-write", "mlp-out", 12)
+    assert (one.first, one.second, one.difference.n) == ("ov-write", "mlp-out", 12)
     assert 0.4 < one.difference.interval.low < 0.5 < one.difference.interval.high < 0.6
     assert one.superiority.interval.low > 0.5
 
@@ -124,19 +131,19 @@ def test_what_is_common_to_a_layer_leaves_a_comparison():
 def test_too_few_layers_have_no_interval(control):
     layers = {layer: rows(*(("ov-read", head, np.zeros((8, 2))) for head in range(16))) for layer in range(4)}
     found = measure_kind(group_rays(layers)["ov-read"], 4, control)
-    assert (found.n_matrices, found.mean.n, found.mean.interval) == (64, 4, None)
+    assert (found.matrices, found.mean_z.n, found.mean_z.interval) == (64, 4, None)
 
 
 def test_an_estimate_says_how_many_matrices_it_rests_on(control):
     short, long = np.ones((3, 2)), np.ones((8, 2))
     layers = {layer: rows(("mlp-in", 0, long if layer < 3 else short)) for layer in range(7)}
     found = measure_kind(group_rays(layers)["mlp-in"], 7, control)
-    assert (found.n_matrices, found.mean.n, found.early.n, found.later.n) == (7, 7, 3, 3)
+    assert (found.matrices, found.mean_z.n, found.first_minus_last.n, found.later_minus_first.n) == (7, 7, 3, 3)
 
 
 def test_comparisons_are_of_what_is_there():
     found = compare_kinds(group_rays(planted(n_layers=6)), 6)
-    assert {(one.group, one.other) for one in found} == {
+    assert {(one.first, one.second) for one in found} == {
         ("ov-write", "mlp-out"),
         ("mlp-out", "embed"),
         ("ov-write", "mlp-out-cut"),
@@ -168,21 +175,21 @@ def test_depths_are_counted_by_themselves(control):
         for layer in range(10)
     }
     groups = group_rays(layers)
-    found, (effect,) = measure_kind(groups["ov-write"], 10, control), compare_kinds(groups, 10)
+    found, (comparison,) = measure_kind(groups["ov-write"], 10, control), compare_kinds(groups, 10)
     assert [(one.depth, one.layers) for one in found.depths] == list(counts.layers_by_depth(10).items())
-    for one, compared in zip(found.depths, effect.depths, strict=True):
+    for one, compared in zip(found.depths, comparison.depths, strict=True):
         within = one.layers
         own = np.concatenate([z[layer].ravel() for layer in within])
         theirs = np.concatenate([others[layer].ravel() for layer in within])
-        assert one.mean.value == pytest.approx(own.mean(), abs=0.001)
+        assert one.mean_z.value == pytest.approx(own.mean(), abs=0.001)
         assert one.readable.value == pytest.approx((own > 2).mean())
-        assert one.early.value == pytest.approx(
+        assert one.first_minus_last.value == pytest.approx(
             np.mean([half[:5].mean() - half[-5:].mean() for layer in within for half in z[layer]]), abs=0.001
         )
         assert (compared.depth, compared.layers) == (one.depth, one.layers)
         assert compared.difference.value == pytest.approx(own.mean() - theirs.mean(), abs=0.001)
         assert compared.superiority.value == pytest.approx((own[:, None] > theirs).mean(), abs=0.002)
-        assert (one.mean.n, one.mean.interval is None) == (len(within), len(within) < 5)
+        assert (one.mean_z.n, one.mean_z.interval is None) == (len(within), len(within) < 5)
     assert measure_kind(group_rays({None: rows(("embed", 0, z[0][0]))})["embed"], 10, control).depths == ()
 
 
@@ -191,7 +198,7 @@ def test_a_depth_that_is_not_read_is_left_out(control):
     for layer in (0, 8, 9):
         del layers[layer]
     found = measure_kind(group_rays(layers)["ov-write"], 10, control)
-    assert [(one.depth, one.mean.n) for one in found.depths] == [("middle", 7)]
+    assert [(one.depth, one.mean_z.n) for one in found.depths] == [("middle", 7)]
 
 
 def of_spans(n_layers=10, heads=3):
@@ -214,20 +221,20 @@ def of_spans(n_layers=10, heads=3):
 def test_spans_are_compared_with_the_directions_of_the_same_matrices():
     z, layers = of_spans()
     spans = counts.compare_spans(group_rays(layers), 10)
-    assert [(span.group, span.among, span.n_matrices) for span in spans] == [
+    assert [(span.kind, span.among, span.matrices) for span in spans] == [
         ("ov-write", "all", 20),
         ("ov-write", "first", 30),
     ]
     for span in spans:
-        assert [(depth, own.layers) for depth, own in span.depths] == list(counts.layers_by_depth(10).items())
-        for shares in span.parts:
+        assert [(own.depth, own.layers) for own in span.shares[1:]] == list(counts.layers_by_depth(10).items())
+        for shares in span.shares:
             layers_of = shares.layers or range(10)
             within = [(at, head) for at in layers_of for head in range(3)]
             ending, n = ("-span", 20) if span.among == "all" else ("-weighted", 4)
             drawn = [z[at]["ov-write" + ending, head] for at, head in within if ("ov-write" + ending, head) in z[at]]
             own = [z[at]["ov-write", head][:n] for at, head in within if ("ov-write" + ending, head) in z[at]]
             expected = [(np.concatenate(each) > 2).mean() for each in (own, drawn)]
-            assert [shares.own.value, shares.random.value] == pytest.approx(expected)
+            assert [shares.directions.value, shares.random.value] == pytest.approx(expected)
             assert shares.difference.value == pytest.approx(expected[0] - expected[1])
             assert (shares.difference.interval is None) == (len(layers_of) < 5)
 
@@ -260,11 +267,11 @@ def test_rays_that_could_not_be_judged_are_left_out(control):
     nan = float("nan")
     z = [[1.0, nan], [2.0, 3.0], [nan, nan], [0.0, 0.0], [5.0, 5.0]]
     found = measure_kind(group_rays({0: rows(("ov-read", 0, z), ("ov-read", 1, [[nan, nan]]))})["ov-read"], 1, control)
-    assert (found.n_matrices, found.n_rays, found.n_unjudged, found.mean.n) == (2, 7, 5, 1)
-    assert found.mean.value == pytest.approx(16 / 7)
+    assert (found.matrices, found.rays, found.unjudged, found.mean_z.n) == (2, 7, 5, 1)
+    assert found.mean_z.value == pytest.approx(16 / 7)
     assert found.by_layer == pytest.approx([16 / 7])
     assert found.by_rank[::2] == pytest.approx([1.0, 2.5, None, 0.0, 5.0])
-    assert found.early.value == pytest.approx(1 - 5)
+    assert found.first_minus_last.value == pytest.approx(1 - 5)
     assert sum(found.counts) == 7
     assert group_rays({0: rows(("ov-read", 0, [[nan, nan]]))}) == {}
 
@@ -304,7 +311,7 @@ def test_too_small_a_control_shows_nothing_and_says_so(control):
         arrays["p"].flat[at_floor : at_floor + 5] = 2 / 4001
         found = measure_kind(group_rays({0: arrays})["ov-read"], 1, control)
         # 6,000 at 1 in 4,001: 1.5 expected by chance, a tenth of 15.
-        assert (found.n_control, found.n_needed, found.n_at_floor) == (4000, 15, at_floor)
+        assert (found.controls, found.needed_at_floor, found.at_floor) == (4000, 15, at_floor)
         assert (found.discovered > 0) == (at_floor == 16)
         assert found.is_beyond_control == is_beyond
 
@@ -333,7 +340,7 @@ def test_random_directions_have_an_error_of_their_own():
     same = group_rays({layer: rows(("ov-read", 0, np.full((20, 2), 0.1))) for layer in range(8)})["ov-read"]
     widths = []
     for n in (50, 2000):
-        low, high = measure_kind(same, 8, counts.cluster_random_rays(random.normal(size=(n, 2)))).mean.interval
+        low, high = measure_kind(same, 8, counts.cluster_random_rays(random.normal(size=(n, 2)))).mean_z.interval
         widths.append(high - low)
     # Student's of eight matrices, 2.36 x sqrt(8/7) = 2.53, each side of the error of a mean of 2 n rays.
     assert widths == pytest.approx([2 * 2.53 / np.sqrt(2 * n) for n in (50, 2000)], rel=0.15)
@@ -344,9 +351,9 @@ def test_a_few_rays_move_the_mean_and_not_the_order_of_rays(control):
     found = measure_kind(
         group_rays({layer: rows(("ov-read", 0, z - z.mean() + 0.2)) for layer in range(9)})["ov-read"], 9, control
     )
-    assert found.mean.value == pytest.approx(0.2)
-    assert found.mean.interval.low > 0.1
-    assert found.superiority.value < 0.53
+    assert found.mean_z.value == pytest.approx(0.2)
+    assert found.mean_z.interval.low > 0.1
+    assert found.larger_than_random.value < 0.53
     z, base = z - z.mean() + 0.2, np.concatenate([*control.values()])
     wins = (z.ravel()[:, None] > base).mean()
-    assert found.superiority.value == pytest.approx(wins, abs=0.002)
+    assert found.larger_than_random.value == pytest.approx(wins, abs=0.002)

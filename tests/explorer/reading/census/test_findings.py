@@ -7,7 +7,7 @@ import re
 import pytest
 
 from app.core.judging.bootstrap import Estimate, Interval
-from app.explorer.pages.census import CensusDepth, CensusEffect, CensusKind, CensusSpan, EffectDepth, SpanShares
+from app.explorer.pages.census import CensusComparison, CensusDepth, CensusKind, CensusSpan, ComparisonDepth, SpanShares
 from app.explorer.reading.census.estimates import as_points, as_shares, format_estimate, format_hundredths
 from app.explorer.reading.census.findings import (
     answer_components,
@@ -17,14 +17,14 @@ from app.explorer.reading.census.findings import (
     answer_random,
     answer_rank,
     answer_size,
+    describe_comparison,
     describe_early,
-    describe_effect,
     describe_kind,
     describe_later,
 )
 from app.explorer.reading.census.kinds import name_ends, name_of
 from app.explorer.reading.census.spans import answer_span, describe_span
-from app.web.api.examples import CENSUS_PAGE
+from tests.pages import CENSUS_PAGE
 
 BETTER = Estimate(0.42, Interval(0.2, 0.61), 24)
 WORSE = Estimate(-0.42, Interval(-0.61, -0.2), 24)
@@ -51,13 +51,13 @@ def few(n):
     return Estimate(0.42, None, n)
 
 
-def effect(difference, group="ov-write", other="mlp-out", superiority=None, depths=()):
-    return CensusEffect(group, other, difference, superiority or as_rays(difference), depths)
+def comparison(difference, group="ov-write", other="mlp-out", superiority=None, depths=()):
+    return CensusComparison(group, other, difference, superiority or as_rays(difference), depths)
 
 
 def compared_at(**means):
-    """At each depth: effect(BETTER, depths=compared_at(middle=OPEN, last=BETTER))."""
-    return tuple(EffectDepth(depth, LAYERS[depth], mean, as_rays(mean)) for depth, mean in means.items())
+    """At each depth: comparison(BETTER, depths=compared_at(middle=OPEN, last=BETTER))."""
+    return tuple(ComparisonDepth(depth, LAYERS[depth], mean, as_rays(mean)) for depth, mean in means.items())
 
 
 def kind_at(**means):
@@ -67,14 +67,20 @@ def kind_at(**means):
 
 def kind(mean, group="ov-write", **changes):
     rays = as_rays(mean)
-    same = {"early": mean, "correlation": mean, "later": mean, "superiority": rays, "readable": CHANCE} | changes
+    same = {
+        "first_minus_last": mean,
+        "rank_correlation": mean,
+        "later_minus_first": mean,
+        "larger_than_random": rays,
+        "readable": CHANCE,
+    } | changes
     return CensusKind(
-        group=group,
+        kind=group,
         end="write",
-        n_matrices=24,
-        n_rays=1536,
-        n_unjudged=0,
-        mean=mean,
+        matrices=24,
+        rays=1536,
+        unjudged=0,
+        mean_z=mean,
         counts=(),
         by_layer=(),
         by_rank=(),
@@ -85,15 +91,15 @@ def kind(mean, group="ov-write", **changes):
 NUMBERS = {
     "depths": (),
     "discovered": 0.05,
-    "n_control": 4_000,
-    "n_at_floor": 12,
-    "n_needed": 4,
+    "controls": 4_000,
+    "at_floor": 12,
+    "needed_at_floor": 4,
     "readable_by_rank": (),
 }
 
 
 def test_a_difference_above_zero_is_better():
-    said = describe_effect(effect(BETTER), 64)
+    said = describe_comparison(comparison(BETTER), 64)
     assert said == (
         "OV write ends read better than MLP out ends by 0.42 (0.20 to 0.61) z. Of two ends, one of each, the first has "
         "the larger z 54.2% (52.0% to 56.1%) of the time."
@@ -101,13 +107,20 @@ def test_a_difference_above_zero_is_better():
 
 
 def test_a_difference_below_zero_is_worse_by_its_size():
-    assert "OV write ends read worse than MLP out ends by 0.42 (0.20 to 0.61) z" in describe_effect(effect(WORSE), 64)
+    assert "OV write ends read worse than MLP out ends by 0.42 (0.20 to 0.61) z" in describe_comparison(
+        comparison(WORSE), 64
+    )
 
 
 @pytest.mark.parametrize("estimate", [OPEN, ALONE, HARDLY, Estimate(-0.2, Interval(-0.4, -0.001), 9)])
 def test_nothing_is_claimed_where_the_interval_holds_zero_or_is_none(estimate):
     one = kind(estimate)
-    said = [describe_effect(effect(estimate), 64), describe_kind(one, 64), *describe_early(one), *describe_later(one)]
+    said = [
+        describe_comparison(comparison(estimate), 64),
+        describe_kind(one, 64),
+        *describe_early(one),
+        *describe_later(one),
+    ]
     assert len(said) == 4
     for sentence in said:
         assert not any(word in sentence for word in CLAIMS)
@@ -119,7 +132,7 @@ def test_nothing_is_claimed_where_the_interval_holds_zero_or_is_none(estimate):
 def test_every_sentence_has_the_side_of_its_interval(estimate, word):
     one = kind(estimate)
     for sentence in (
-        describe_effect(effect(estimate), 64),
+        describe_comparison(comparison(estimate), 64),
         describe_kind(one, 64),
         *describe_early(one),
         *describe_later(one),
@@ -140,7 +153,7 @@ def test_one_matrix_is_named_as_the_reason():
 
 def test_the_reason_is_the_number_behind_the_estimate():
     # Seven matrices, of which three have directions enough for quarters.
-    one = kind(BETTER, "mlp-in", early=few(3))
+    one = kind(BETTER, "mlp-in", first_minus_last=few(3))
     assert next(describe_early(one)).endswith(" Matrices of 3 layers, so nothing is claimed.")
     assert answer_rank([one]) == "MLP in: matrices of 3 layers, so nothing is claimed."
     assert answer_rank([one, kind(BETTER)]).endswith(" MLP in: matrices of 3 layers, so nothing is claimed.")
@@ -154,7 +167,7 @@ def test_the_prediction_is_said_step_by_step():
         ("ov-write", "mlp-out"): BETTER,
         ("mlp-out", "embed"): ALONE,
     }
-    said = answer_order([effect(estimate, *pair) for pair, estimate in pairs.items()])
+    said = answer_order([comparison(estimate, *pair) for pair, estimate in pairs.items()])
     assert said == (
         "OV (read) > MLP, OV (write) > MLP: this holds. QK (query) > MLP: the other way round. QK (key) > MLP: not told "
         "apart. MLP > embedding: one matrix or fewer than 5 layers on one side, so nothing is claimed."
@@ -169,14 +182,14 @@ def test_size_is_answered_for_each_side():
         ("ov-write", "mlp-out-cut"): BETTER,
         ("mlp-out-cut", "mlp-out"): BETTER,
     }
-    assert answer_size([effect(estimate, *pair) for pair, estimate in pairs.items()], 64) == (
+    assert answer_size([comparison(estimate, *pair) for pair, estimate in pairs.items()], 64) == (
         "OV write: better than 64 neurons of the MLP drawn at random. OV read: worse than 64 neurons of the MLP drawn at "
         "random. QK query, QK key: not told apart from 64 neurons of the MLP drawn at random."
     )
 
 
 def test_without_an_mlp_of_its_own_size_is_asked_of_the_embedding():
-    said = answer_size([effect(BETTER, "ov-write", "embed-cut")], 64)
+    said = answer_size([comparison(BETTER, "ov-write", "embed-cut")], 64)
     assert said == "OV write: better than the embedding in 64 dimensions drawn at random."
 
 
@@ -221,9 +234,9 @@ BOTH = [
 
 def said_of(mean, superiority):
     """Every sentence about two kinds, and about one beside random directions: evidence, answers."""
-    pair, beside = (effect(mean, other=other, superiority=superiority) for other in ("mlp-out", "mlp-out-cut"))
-    one = kind(mean, superiority=superiority)
-    evidence = [describe_effect(pair, 64), describe_effect(beside, 64), describe_kind(one, 64)]
+    pair, beside = (comparison(mean, other=other, superiority=superiority) for other in ("mlp-out", "mlp-out-cut"))
+    one = kind(mean, larger_than_random=superiority)
+    evidence = [describe_comparison(pair, 64), describe_comparison(beside, 64), describe_kind(one, 64)]
     return evidence, [answer_order([pair]), answer_size([beside], 64), answer_random([one])]
 
 
@@ -251,11 +264,11 @@ def test_both_intervals_are_always_shown(mean, superiority, verdict):
 def test_what_is_mixed_stands_after_what_is_claimed():
     kinds = [
         kind(ALONE, "embed"),
-        kind(BETTER, superiority=LOSES),
-        kind(OPEN, "mlp-in", superiority=WINS),
+        kind(BETTER, larger_than_random=LOSES),
+        kind(OPEN, "mlp-in", larger_than_random=WINS),
         kind(WORSE, "qk-key"),
         kind(OPEN, "qk-query"),
-        kind(BETTER, "ov-read", superiority=LOSES),
+        kind(BETTER, "ov-read", larger_than_random=LOSES),
     ]
     assert answer_random(kinds) == (
         "QK key: worse than random directions. QK query: not told apart from random directions. OV write, OV read: mixed "
@@ -272,7 +285,7 @@ def test_more_readable_rays_than_chance_has_are_said_of_what_is_not_better():
     kinds = [
         kind(BETTER, readable=MORE),
         kind(OPEN, "mlp-in", readable=MORE),
-        kind(OPEN, "mlp-out", superiority=WINS, readable=MORE),
+        kind(OPEN, "mlp-out", larger_than_random=WINS, readable=MORE),
         kind(OPEN, "qk-key", readable=HARDLY_MORE),
         kind(ALONE, "embed", readable=Estimate(0.2, None, 1)),
     ]
@@ -282,8 +295,11 @@ def test_more_readable_rays_than_chance_has_are_said_of_what_is_not_better():
 
 
 def test_findings_of_layers_wait_for_all_layers():
-    kinds, effects = [kind(BETTER), kind(BETTER, "mlp-out-cut")], [effect(BETTER), effect(OPEN, other="mlp-out-cut")]
-    part, whole = (answer_questions(kinds, effects, [span(SMALL)], 64, is_whole) for is_whole in (False, True))
+    kinds, comparisons = (
+        [kind(BETTER), kind(BETTER, "mlp-out-cut")],
+        [comparison(BETTER), comparison(OPEN, other="mlp-out-cut")],
+    )
+    part, whole = (answer_questions(kinds, comparisons, [span(SMALL)], 64, is_whole) for is_whole in (False, True))
     assert [one.about for one in part] == ["order", "size", "span", "random", "rank"]
     assert [one.about for one in whole] == ["order", "size", "span", "random", "rank", "layers"]
     assert part == whole[:5]
@@ -298,7 +314,7 @@ def test_findings_of_layers_wait_for_all_layers():
 def answers(mean, **depths):
     """What is answered of a kind, and of a comparison, that are so at those depths."""
     one = kind(mean, depths=kind_at(**depths))
-    pair, beside = (effect(mean, other=other, depths=compared_at(**depths)) for other in ("mlp-out", "mlp-out-cut"))
+    pair, beside = (comparison(mean, other=other, depths=compared_at(**depths)) for other in ("mlp-out", "mlp-out-cut"))
     return answer_order([pair]), answer_size([beside], 64), answer_random([one]), answer_rank([one])
 
 
@@ -328,8 +344,11 @@ def test_what_is_so_in_the_last_fifth_alone_is_not_said_of_all_layers():
         "OV (write) > MLP: over all layers not told apart; in the middle layers the other way round; in the last fifth of "
         "layers this holds."
     )
-    mixed = (EffectDepth("middle", range(1, 24), BETTER, EVEN), EffectDepth("last", range(24, 30), BETTER, WINS))
-    assert answer_order([effect(BETTER, depths=mixed)]) == (
+    mixed = (
+        ComparisonDepth("middle", range(1, 24), BETTER, EVEN),
+        ComparisonDepth("last", range(24, 30), BETTER, WINS),
+    )
+    assert answer_order([comparison(BETTER, depths=mixed)]) == (
         "OV (write) > MLP: this holds in the last fifth of layers alone (in the middle layers mixed)."
     )
 
@@ -338,7 +357,7 @@ def test_evidence_has_the_numbers_of_each_depth():
     means = {"first": ALONE, "middle": OPEN, "last": BETTER}
     one = kind(BETTER, depths=kind_at(**means))
     said = [
-        describe_effect(effect(BETTER, depths=compared_at(**means)), 64),
+        describe_comparison(comparison(BETTER, depths=compared_at(**means)), 64),
         describe_kind(one, 64),
         *describe_early(one),
     ]
@@ -358,7 +377,7 @@ def test_readable_rays_are_said_by_depth():
     depths = tuple(
         CensusDepth(depth, LAYERS[depth], Estimate(share, None, 1), OPEN, EVEN, None) for depth, share in shares.items()
     )
-    said = answer_layers([kind(BETTER, depths=depths), kind(ALONE, "embed", later=None)])
+    said = answer_layers([kind(BETTER, depths=depths), kind(ALONE, "embed", later_minus_first=None)])
     assert said == (
         "OV write: yes. Ends with p < .01 in layer 0, layers 1–23 and layers 24–29: OV write 3.6%, 2.5% and 21.6%."
     )
@@ -380,16 +399,16 @@ def test_more_readable_rays_than_chance_are_said_of_their_depth():
     assert "chance" not in answer_random([kind(OPEN, readable=CHANCE, depths=at(middle=CHANCE, last=CHANCE))])
 
 
-def shares(difference, own=0.213, random=0.197, layers=None):
-    return SpanShares(layers, Estimate(own, None, 6), Estimate(random, None, 6), difference)
+def shares(difference, own=0.213, random=0.197, depth=None):
+    return SpanShares(depth, depth and LAYERS[depth], Estimate(own, None, 6), Estimate(random, None, 6), difference)
 
 
 SMALL, CLEAR = Estimate(0.016, Interval(-0.001, 0.031), 6), Estimate(0.207, Interval(0.1, 0.3), 6)
 
 
 def span(whole, among="all", group="ov-write", **depths):
-    parts = tuple((depth, shares(difference, 0.213, 0.197, LAYERS[depth])) for depth, difference in depths.items())
-    return CensusSpan(group, among, 60, shares(whole, 0.065, 0.061), parts)
+    parts = (shares(difference, depth=depth) for depth, difference in depths.items())
+    return CensusSpan(group, among, 60, (shares(whole, 0.065, 0.061), *parts))
 
 
 def test_directions_beside_their_spans():
@@ -424,18 +443,18 @@ def test_less_than_nothing_is_no_difference():
 
 
 def test_what_so_few_controls_cannot_show_is_said():
-    said = describe_kind(kind(OPEN, "qk-key", discovered=0.0, n_needed=87), 64)
+    said = describe_kind(kind(OPEN, "qk-key", discovered=0.0, needed_at_floor=87), 64)
     assert said.endswith(
         " None can be shown with 4,000 random ends: p is never below 1 in 4,001, so of the 1,536 QK key ends 87 must stand "
         "there before any is found at a false discovery rate of 10%; 12 do."
     )
-    for changes in ({"discovered": 0.01}, {"discovered": 0.0, "n_at_floor": 0}, {}):
-        assert "None can be shown" not in describe_kind(kind(OPEN, "qk-key", **{"n_needed": 87, **changes}), 64)
+    for changes in ({"discovered": 0.01}, {"discovered": 0.0, "at_floor": 0}, {}):
+        assert "None can be shown" not in describe_kind(kind(OPEN, "qk-key", **{"needed_at_floor": 87, **changes}), 64)
 
 
 def test_components_are_answered_by_tenths():
     shares = (0.0171, *[0.1] * 8, 0.259)
-    one = kind(few(1), "embed-pca", readable_by_rank=shares, early=Estimate(-3.12, None, 1))
+    one = kind(few(1), "embed-pca", readable_by_rank=shares, first_minus_last=Estimate(-3.12, None, 1))
     plain = kind(few(1), "embed", readable_by_rank=(None, *shares[1:]))
     assert answer_components([kind(BETTER), plain, one]) == (
         "More of the late ones do: of the first tenth of them 1.7%, of the last 25.9% of the ends have p < .01, where "
@@ -478,15 +497,20 @@ def test_as_many_intervals_are_counted_as_are_shown(n_layers):
         kind(BETTER, "mlp-out-cut", depths=at),
         kind(ALONE, "embed"),
     ]
-    effects = [
-        effect(BETTER, depths=compared_at(first=ALONE, middle=OPEN, last=BETTER)),
-        effect(OPEN, other="mlp-out-cut"),
-        effect(ALONE, "mlp-out", "embed"),
+    comparisons = [
+        comparison(BETTER, depths=compared_at(first=ALONE, middle=OPEN, last=BETTER)),
+        comparison(OPEN, other="mlp-out-cut"),
+        comparison(ALONE, "mlp-out", "embed"),
     ]
     spans = [span(SMALL, middle=SMALL, last=ALONE), span(CLEAR, "first")]
-    said = answer_questions(kinds, effects, spans, 64, is_whole=n_layers == 12)
+    said = answer_questions(kinds, comparisons, spans, 64, is_whole=n_layers == 12)
     page = dataclasses.replace(
-        CENSUS_PAGE, kinds=tuple(kinds), effects=tuple(effects), spans=tuple(spans), findings=said, n_layers=n_layers
+        CENSUS_PAGE,
+        kinds=tuple(kinds),
+        comparisons=tuple(comparisons),
+        spans=tuple(spans),
+        findings=said,
+        layers_read=n_layers,
     )
     shown = [re.findall(r"\([^()]+ to [^()]+\)", sentence) for one in said for sentence in one.evidence]
     assert page.n_intervals == sum(map(len, shown)) > 10

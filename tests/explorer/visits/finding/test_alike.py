@@ -41,14 +41,14 @@ def test_groups_stand_for_their_heads_where_they_share_the_subspace(r):
     per_group = page.model.n_heads // page.model.n_kv_heads
     assert [side.side for side in page.sides] == ["read", "write", "query", "key"]
     for side in page.sides:
-        assert side.is_shared == (side.side in {"read", "key"})
-        assert all(near.n_heads == (per_group if side.is_shared else 1) for near in side.nearest)
-        assert {near.head.head % near.n_heads for near in side.nearest} == {0}
+        assert side.shared == (side.side in {"read", "key"})
+        assert all(near.heads == (per_group if side.shared else 1) for near in side.nearest)
+        assert {near.head.head % near.heads for near in side.nearest} == {0}
         assert [near.overlap for near in side.nearest] == sorted((near.overlap for near in side.nearest), reverse=True)
         own = [near.head for near in side.siblings]
         assert [head.label for head in own] == [f"L1H{head}" for head in range(3 // per_group * per_group, 3)]
         assert not {near.head for near in side.nearest} & {*own, page.address}
-        if side.is_shared:
+        if side.shared:
             assert {near.share for near in side.siblings} == {1}
 
 

@@ -118,10 +118,10 @@ def test_what_is_around_is_what_a_loop_finds(whole, place):
                 sides = [
                     key
                     for key in expected
-                    if key[0] == one.ray.address and expected[key][0] == pytest.approx(one.value, abs=1e-5)
+                    if key[0] == one.address and expected[key][0] == pytest.approx(one.value, abs=1e-5)
                 ]
                 assert sides, one
-                assert one.ray.sign == ("p" if one.value >= 0 else "n")
+                assert one.ray == ("p" if one.value >= 0 else "n")
                 assert one.expected == pytest.approx(expected[sides[0]][1], rel=1e-2, abs=1e-9)
 
 
@@ -139,10 +139,10 @@ def test_around_the_other_end_lies_the_other_end_of_each(whole, place):
         ):
             assert (list_.n_found, list_.n_rows) == (turned_list.n_found, turned_list.n_rows)
             for one, two in zip(list_.found, turned_list.found, strict=True):
-                assert (two.ray.address, two.value, two.z) == (one.ray.address, -one.value, -one.z)
-                assert {one.ray.sign, two.ray.sign} == {"p", "n"}
-                row = bank.find(two.ray.address, SIDES[two.ray.address.kind].index(two.side))
-                ids = bank.rows.ids[row, "pn".index(two.ray.sign)]
+                assert (two.address, two.value, two.z) == (one.address, -one.value, -one.z)
+                assert {one.ray, two.ray} == {"p", "n"}
+                row = bank.find(two.address, SIDES[two.address.kind].index(two.side))
+                ids = bank.rows.ids[row, "pn".index(two.ray)]
                 assert [token.id for token in two.tokens] == ids[: len(two.tokens)].tolist()
 
 
@@ -163,13 +163,13 @@ def test_a_planted_reader_is_found_and_a_walk_leads_to_it(open_explorer, fresh_d
     plant_rows(r, model, 1, vectors=vectors)
     (_, writing) = visit_around(r, DIRECTION, Options()).sides
     first = writing.others.found[0]
-    assert (first.ray.address, first.ray.sign, first.side) == (parse("tiny/L1/H3/ov/svd/1"), "n", "read")
+    assert (first.address, first.ray, first.side) == (parse("tiny/L1/H3/ov/svd/1"), "n", "read")
     assert first.value == pytest.approx(-1, abs=1e-5)
     (reading, _) = visit_around(r, parse("tiny/L1/H3/ov/svd/1"), Options()).sides
-    assert reading.others.found[0].ray.address == DIRECTION
+    assert reading.others.found[0].address == DIRECTION
     # Written later, it cannot be read, however well it would fit.
     assert DIRECTION not in [
-        one.ray.address for one in visit_around(r, parse("tiny/L1/H3/ov/svd/1"), Options()).sides[1].others.found
+        one.address for one in visit_around(r, parse("tiny/L1/H3/ov/svd/1"), Options()).sides[1].others.found
     ]
 
 
@@ -285,9 +285,9 @@ def test_heads_that_share_keys_and_values_are_left_out_and_listed_once(relatives
         shared = visit_around(relatives, parse(f"llama/{place}"), Options()).sides[side]
     finally:
         plant_rows(relatives, model, 1, vectors=own["vectors"])
-    assert shared.neighbours.found[0].ray.address == parse(f"llama/L1/H2/{kind}/svd/1")
+    assert shared.neighbours.found[0].address == parse(f"llama/L1/H2/{kind}/svd/1")
     assert shared.neighbours.found[0].value == pytest.approx(1, abs=1e-5)
-    assert parse(f"llama/L1/H1/{kind}/svd/1") not in [one.ray.address for one in shared.neighbours.found]
+    assert parse(f"llama/L1/H1/{kind}/svd/1") not in [one.address for one in shared.neighbours.found]
     part, heads = shared.reader
     assert part == ("value" if kind == "ov" else "key")
     assert [str(head) for head in heads] == ["llama/L1/H0", "llama/L1/H1"]

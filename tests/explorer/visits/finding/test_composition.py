@@ -15,7 +15,7 @@ from app.explorer.making.tables import Tables
 from app.explorer.pages.composition import COLOURED
 from app.explorer.reading.finding.composition import HeadScores, make_composition_page
 from app.explorer.visits.finding.composition import collect_composition_rows, visit_composition
-from app.web.api.examples import MODEL, VIEW
+from tests.pages import MODEL, VIEW
 
 HERE = parse("llama")
 
@@ -56,7 +56,7 @@ def test_the_scale_counts_what_the_list_has(r, kind):
     page = visit_composition(r, HERE, Options(), kind, n=1000)
     for step in page.steps:
         listed = [pair for pair in page.pairs if pair.cs >= step.least]
-        assert step.n_pairs == len(listed)
+        assert step.pairs == len(listed)
         assert all(pair.fdr <= step.fdr for pair in listed)
     shares = [pair.fdr for pair in page.pairs]
     assert shares == sorted(shares)  # never larger the higher the score
@@ -123,7 +123,7 @@ def test_a_planted_pair_is_found_and_drawn(planted):
     assert [one.label for one in first.siblings] == ["L1H3"]
     assert (second.writer.label, second.reader.label) == ("L1H0", "L2H1")
     assert second.fdr == pytest.approx(1 / 2)
-    assert [(step.least, step.n_pairs) for step in page.steps] == [
+    assert [(step.least, step.pairs) for step in page.steps] == [
         (1.25, 2),
         (1.5, 2),
         *((least, 1) for least in COLOURED[1:]),

@@ -49,9 +49,9 @@ def test_cells_are_cosines_of_the_directions_that_they_name(whole, bench_of):
     assert np.abs(page.cosines) == pytest.approx(np.abs(V[:8] @ U[:, :8]), abs=1e-4)
     first = page.strongest[0]
     assert abs(first.cosine) == pytest.approx(np.abs(page.cosines).max())
-    assert (first.writer.address.kind, first.reader.address.kind) == ("ov", "qk")
-    assert page.cosines[first.writer.address.index][first.reader.address.index] == pytest.approx(first.cosine)
-    assert first.reader.sign == ("p" if first.cosine >= 0 else "n")
+    assert (first.writer.kind, first.reader.kind) == ("ov", "qk")
+    assert page.cosines[first.writer.index][first.reader.index] == pytest.approx(first.cosine)
+    assert first.reader_ray == ("p" if first.cosine >= 0 else "n")
 
 
 @pytest.mark.parametrize("part", ["value", "query"])
@@ -63,7 +63,7 @@ def test_what_chance_makes_is_by_each_vectors_own_spread(whole, part):
     reads = np.flatnonzero(~bank.rows.is_neuron & (bank.rows.end == 0))
     spreads = np.sqrt(np.square(v @ bank.vectors(reads).T.astype(np.float64)).mean(axis=1))
     for cell in page.strongest:
-        z = cell.cosine / spreads[cell.writer.address.index]
+        z = cell.cosine / spreads[cell.writer.index]
         assert cell.expected == pytest.approx(64 * math.erfc(abs(z) / math.sqrt(2)), rel=1e-3)
     assert page.chance == pytest.approx(math.sqrt(np.square(spreads).mean()), rel=1e-4)
 
@@ -75,9 +75,9 @@ def test_without_moments_chance_is_even(open_explorer, fresh_data):
 
 
 def test_whether_one_can_read_the_other_is_said(whole):
-    assert visit_pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "value").is_later
-    assert not visit_pair(whole, "tiny/L1/H1", "tiny/L1/H2", Options(), "value").is_later
-    assert not visit_pair(whole, "tiny/L1/H1", "tiny/L0/H2", Options(), "value").is_later
+    assert visit_pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "value").later
+    assert not visit_pair(whole, "tiny/L1/H1", "tiny/L1/H2", Options(), "value").later
+    assert not visit_pair(whole, "tiny/L1/H1", "tiny/L0/H2", Options(), "value").later
 
 
 @pytest.mark.parametrize(
@@ -107,17 +107,17 @@ def test_a_head_or_a_bank_that_is_not_there(whole, open_explorer, fresh_data):
 def test_of_a_direction_that_one_came_from_is_told_what_reads_that_end_of_it(whole, sign):
     page = visit_pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "value", f"L1H2.ov.0n_w-L0H1.ov.2{sign}")
     one, start = page.passage, Ray(parse("tiny/L0/H1/ov/svd/2"), sign)
-    assert (one.ray, page.path[-1].ray) == (start, start)
+    assert (one.end, page.path[-1].ray) == (start, start)
     assert one.through == page.specificities[2]
     assert one.taken_in is None  # nobody held the model's directions against its heads
     assert abs(one.cells[0].cosine) == pytest.approx(np.abs(page.cosines[2]).max())
     for cell in (*one.cells, *page.strongest):
-        at = cell.writer.address.index, cell.reader.address.index
-        assert cell.writer.sign == (sign if at[0] == 2 else "p")
+        at = cell.writer.index, cell.reader.index
+        assert cell.writer_ray == (sign if at[0] == 2 else "p")
         assert cell.cosine == pytest.approx(page.cosines[at[0]][at[1]])
-        lies = cell.cosine * (-1 if cell.writer.sign == "n" else 1)
-        assert cell.reader.sign == ("p" if lies >= 0 else "n")
-        assert len(page.hops(cell.writer)) == (2 if at[0] == 2 else 1)
+        lies = cell.cosine * (-1 if cell.writer_ray == "n" else 1)
+        assert cell.reader_ray == ("p" if lies >= 0 else "n")
+        assert len(page.hops(cell.writer_end)) == (2 if at[0] == 2 else 1)
 
 
 def test_a_path_to_another_head_is_left_and_one_that_is_none_refused(whole):

@@ -97,9 +97,9 @@ def words(banked):
 def check(page, oracle, scores, places):
     """The same rays in the same order, but for those whose scores differ by less than float32 tells, with their numbers."""
     of = {oracle.name(place): place for place in range(len(scores))}
-    found = [of[name] for name in named(page.found)]
+    found = [of[name] for name in named(page.hits)]
     np.testing.assert_allclose([scores[at] for at in found], [scores[at] for at in places], atol=2e-6)
-    for one, at in zip(page.found, found, strict=True):
+    for one, at in zip(page.hits, found, strict=True):
         assert one.theme == pytest.approx(oracle.themes[at], abs=2e-6)
         assert one.alignment == pytest.approx(oracle.aligned[at], abs=2e-6)
         assert one.expected == pytest.approx(oracle.expected[at], rel=1e-3)
@@ -108,8 +108,8 @@ def check(page, oracle, scores, places):
 def test_rays_come_by_theme_with_their_alignments_as_float64_has_them(banked, oracle, words):
     page = ask(banked, words)
     check(page, oracle, oracle.themes, oracle.order(oracle.themes))
-    assert page.n_found == N_FOUND
-    assert page.searched.share == 1
+    assert page.n_hits == N_FOUND
+    assert page.searched.share_of_model == 1
     assert page.is_whole
 
 
@@ -143,16 +143,16 @@ def test_filters_leave_the_others_as_they_are(banked, oracle, words, how, keep, 
 def test_neurons_are_searched_apart(banked, oracle, words):
     page = ask(banked, words, basis="neuron")
     places = oracle.order(oracle.themes, neurons=True)
-    np.testing.assert_allclose([one.theme for one in page.found], [oracle.themes[at] for at in places], atol=2e-6)
-    assert {one.address.basis for one in page.found} == {"neuron"}
-    assert {one.side for one in page.found} <= {"read", "write"}
+    np.testing.assert_allclose([one.theme for one in page.hits], [oracle.themes[at] for at in places], atol=2e-6)
+    assert {one.address.basis for one in page.hits} == {"neuron"}
+    assert {one.side for one in page.hits} <= {"read", "write"}
 
 
 def test_pages_are_the_list_cut_up(banked, words):
-    whole = named(ask(banked, words).found)
+    whole = named(ask(banked, words).hits)
     pages = [ask(banked, words, most=N_ON_PAGE, page=page) for page in (1, 2, 8)]
     assert [page.n_pages for page in pages] == [8, 8, 8]
-    assert [named(page.found) for page in pages] == [whole[:25], whole[25:50], whole[175:]]
+    assert [named(page.hits) for page in pages] == [whole[:25], whole[25:50], whole[175:]]
     with pytest.raises(BadOption, match="there are 8"):
         ask(banked, words, most=N_ON_PAGE, page=9)
 
@@ -166,13 +166,13 @@ def test_what_is_subtracted_has_the_opposite_sign(banked):
 
 def test_words_that_are_asked_for_are_marked_in_any_spelling(banked):
     vocabulary = banked.library.model("tiny").vocabulary
-    one = next(one for one in ask(banked, "that").found if one.asked)
+    one = next(one for one in ask(banked, "that").hits if one.asked)
     assert all(vocabulary.words[hit.token.id] == "that" for hit in one.asked)
     assert [one.tokens[hit.place - 1] for hit in one.asked] == [hit.token for hit in one.asked]
 
 
 def test_the_other_side_of_a_direction_stands_beside_it(banked, words):
-    found = ask(banked, words).found
+    found = ask(banked, words).hits
     for one in found:
         has_two = one.address.kind in {"ov", "qk"}
         assert (one.other is not None) == has_two
@@ -182,8 +182,8 @@ def test_the_other_side_of_a_direction_stands_beside_it(banked, words):
 
 def test_the_strip_counts_all_that_was_found(banked, words):
     page = ask(banked, words, most=5)
-    assert sum(sum(row.counts) for row in page.strip) == page.n_found
-    of = [one for one in ask(banked, words).found if (one.address.kind, one.address.layer) == ("ov", 1)]
+    assert sum(sum(row.counts) for row in page.strip) == page.n_hits
+    of = [one for one in ask(banked, words).hits if (one.address.kind, one.address.layer) == ("ov", 1)]
     assert next(row for row in page.strip if row.kind == "ov").counts[1] == len(of)
 
 
@@ -198,28 +198,28 @@ def test_controls_are_asked_the_same(banked, oracle, words):
     passing = sum(
         2 for at in range(len(oracle.rows.end)) if not oracle.rows.is_neuron[at] and oracle.rows.gain[at] >= HARDLY_USED
     )
-    assert page.searched.n_rays == passing
-    assert page.searched.n_controls == len(controls)
+    assert page.searched.rays == passing
+    assert page.searched.controls == len(controls)
     share = passing / len(controls) * sum(one >= rays[N_JUDGED - 1] for one in controls) / N_JUDGED
-    assert page.searched.fdr == pytest.approx(min(1, share))
-    assert page.searched.n_beyond == sum(one > max(controls) for one in rays)
+    assert page.fdr_at.fdr == pytest.approx(min(1, share))
+    assert page.searched.beyond_controls == sum(one > max(controls) for one in rays)
 
 
 def test_readable_ones_alone_are_held_against_as_much_chance(banked, words):
     every, readable = ask(banked, words), ask(banked, words, readable=True)
-    assert 0 < readable.searched.n_rays < every.searched.n_rays
-    assert readable.searched.n_beyond_by_chance == every.searched.n_beyond_by_chance
-    assert readable.searched.fdr >= every.searched.fdr  # whose nearest are as near, or nearer
+    assert 0 < readable.searched.rays < every.searched.rays
+    assert readable.searched.beyond_controls_by_chance == every.searched.beyond_controls_by_chance
+    assert readable.fdr_at.fdr >= every.fdr_at.fdr  # whose nearest are as near, or nearer
 
 
 def test_neurons_are_not_judged(banked, words):
     page = ask(banked, words, basis="neuron", readable=True)
     assert "not judged for readability" in page.problem
-    assert page.found == ()
+    assert page.hits == ()
 
 
 def test_random_weights_stand_out_for_no_words(banked, words):
-    assert ask(banked, words).searched.stands_out is False
+    assert ask(banked, words).stands_out is False
 
 
 def test_a_ray_is_asked_for_by_its_vector_and_its_tokens(banked):
@@ -228,19 +228,19 @@ def test_a_ray_is_asked_for_by_its_vector_and_its_tokens(banked):
     bank = open_bank(banked, banked.library.model("tiny"), "folded")
     row = bank.find(ray.address, 1)
     (vector,) = bank.vectors(np.array([row]))
-    best = page.found[0]
+    best = page.hits[0]
     (other,) = bank.vectors(np.array([bank.find(best.address, 1)]))
     assert best.alignment == pytest.approx((-vector @ other) * (1 if best.ray == "p" else -1), abs=1e-6)
-    assert ray.address not in {one.address for one in page.found}  # not itself
+    assert ray.address not in {one.address for one in page.hits}  # not itself
     assert {token.id for token in page.terms[0].tokens} >= {id_ for id_ in bank.rows.ids[row, 1].tolist() if id_ >= 0}
-    assert ask(banked, "L1H2.ov.3-").found == ask(banked, "l1h2.OV.3N").found
+    assert ask(banked, "L1H2.ov.3-").hits == ask(banked, "l1h2.OV.3N").hits
 
 
 def test_a_ray_of_one_end_has_no_alignment_at_the_other(banked):
-    found = ask(banked, "L1.mlp-in.0p", side="write").found
+    found = ask(banked, "L1.mlp-in.0p", side="write").hits
     assert found
     assert all(one.alignment is None and one.expected is None and one.evidence is None for one in found)
-    assert ask(banked, "L1.mlp-in.0p", side="write", order="alignment").found == ()
+    assert ask(banked, "L1.mlp-in.0p", side="write", order="alignment").hits == ()
 
 
 @pytest.mark.parametrize(
@@ -262,13 +262,13 @@ def test_a_ray_of_one_end_has_no_alignment_at_the_other(banked):
 def test_what_cannot_be_searched_for_is_said_beside_the_box(banked, q, said):
     page = ask(banked, q)
     assert said in page.problem
-    assert page.found == ()
+    assert page.hits == ()
 
 
 @pytest.mark.parametrize("q", ["", " ", ",,"])
 def test_without_words_there_are_some_to_begin_with(banked, q):
     page = ask(banked, q)
-    assert (page.found, page.terms, page.problem) == ((), (), "")
+    assert (page.hits, page.terms, page.problem) == ((), (), "")
     assert page.suggested
 
 
@@ -286,7 +286,7 @@ def test_without_words_there_are_some_to_begin_with(banked, q):
 )
 def test_any_text_is_a_search(banked, q):
     page = ask(banked, q)
-    assert page.problem or page.found
+    assert page.problem or page.hits
     assert sum(len(term.tokens) for term in page.terms) <= 32
     assert page.is_cut == (q == '"' * 900)
 
@@ -310,7 +310,7 @@ def test_a_model_without_a_bank_says_what_builds_it(open_explorer, fresh_data):
     page = ask(open_explorer(fresh_data), "L1H2")
     assert "precompute tiny --matrices bank" in page.unbuilt.why
     assert page.place == parse("tiny/L1/H2")
-    assert page.found == ()
+    assert page.hits == ()
 
 
 def test_weights_are_never_mixed(banked):
@@ -322,23 +322,23 @@ def test_a_bank_in_part_says_how_much_of_the_model_it_is(own):
     model = own.library.model("tiny")
     own.store.path(recipes.bank(model, 1, "folded")).unlink()
     page = ask(own, "that")
-    assert 0.3 < page.searched.share < 0.7
+    assert 0.3 < page.searched.share_of_model < 0.7
     assert not page.is_whole
-    assert {one.address.layer for one in page.found} <= {0, None}
+    assert {one.address.layer for one in page.hits} <= {0, None}
 
 
 def test_where_all_vectors_are_too_much_to_be_read_those_nearest_by_theme_are_ordered(banked, monkeypatch):
     whole = ask(banked, "that", order="alignment", most=200)
     assert not whole.searched.is_of_nearest
     monkeypatch.setattr("app.explorer.visits.finding.search.MOST_READ_BYTES", 1_000)
-    assert named(ask(banked, "that", order="alignment", most=200).found) == named(whole.found)  # all are among so many
+    assert named(ask(banked, "that", order="alignment", most=200).hits) == named(whole.hits)  # all are among so many
     monkeypatch.setattr("app.explorer.visits.finding.search.N_ORDERED", 10)
     monkeypatch.setattr("app.explorer.visits.finding.search.compute_alignments", None)
     page = ask(banked, "that", order="alignment", most=200)
     assert page.searched.is_of_nearest
-    nearest = {(one.address, one.side) for one in ask(banked, "that", most=10).found}
-    assert {(one.address, one.side) for one in page.found} == nearest
-    found = [one.alignment for one in page.found]
+    nearest = {(one.address, one.side) for one in ask(banked, "that", most=10).hits}
+    assert {(one.address, one.side) for one in page.hits} == nearest
+    found = [one.alignment for one in page.hits]
     assert found == sorted(found, reverse=True)
 
 
@@ -365,7 +365,7 @@ def test_a_planted_ray_is_first_by_theme_and_by_alignment(own):
     ids[row, 1] = np.argsort(-(units @ units[271]))[: ids.shape[2]]
     plant_rows(own, model, 0, vectors=vectors, ids=ids, gain=gain)
     for order in ("theme", "alignment"):
-        best = ask(own, "#271", order=order).found[0]
+        best = ask(own, "#271", order=order).hits[0]
         assert (best.address, best.ray, best.side) == (address, "n", "write")
         assert best.alignment == pytest.approx(1.0, abs=1e-5)
         assert best.evidence == "clear"
@@ -374,18 +374,18 @@ def test_a_planted_ray_is_first_by_theme_and_by_alignment(own):
 def test_every_model_is_searched_apart(banked):
     page = search_every(banked, "that")
     (of_tiny,) = page.pages
-    assert named(of_tiny.found) == named(ask(banked, "that").found[:5])
+    assert named(of_tiny.hits) == named(ask(banked, "that").hits[:5])
     assert of_tiny.view.weights == "folded"
 
 
 def test_neurons_that_are_not_there_are_said_to_be_missing(own, relatives):
     model = own.library.model("tiny")
     own.store.path(recipes.bank(model, 1, "folded", "neuron")).unlink()
-    assert ask(own, "that", basis="neuron").searched.share == 0.5
-    assert ask(own, "that").searched.share == 1
+    assert ask(own, "that", basis="neuron").searched.share_of_model == 0.5
+    assert ask(own, "that").searched.share_of_model == 1
     own.store.path(recipes.bank(model, 0, "folded", "neuron")).unlink()
     page = ask(own, "that", basis="neuron")
-    assert (page.found, page.searched.share, page.searched.fdr) == ((), 0, None)
+    assert (page.hits, page.searched.share_of_model, page.fdr_at.fdr) == ((), 0, None)
     with pytest.raises(BadOption, match="Single neurons of mixtral"):
         search(relatives, Address("mixtral"), Options(), Inquiry("that", basis="neuron"))
 
@@ -398,15 +398,15 @@ def test_a_damaged_part_is_left_out(own):
     damaged[len(damaged) // 2] ^= 1
     path.write_bytes(damaged)
     page = ask(own, "that")
-    assert page.searched.share < 1
-    assert {one.address.layer for one in page.found} <= {0, None}
+    assert page.searched.share_of_model < 1
+    assert {one.address.layer for one in page.hits} <= {0, None}
 
 
 def test_each_processing_has_its_own_rays(own, banked):
     build_bank(own, processing="raw")
     raw = search(own, TINY, Options(weights="raw"), Inquiry("that"), N_FOUND)
-    assert (raw.view.weights, raw.searched.share) == ("raw", 1)
-    assert ask(own, "that").found == ask(banked, "that").found != raw.found
+    assert (raw.view.weights, raw.searched.share_of_model) == ("raw", 1)
+    assert ask(own, "that").hits == ask(banked, "that").hits != raw.hits
 
 
 def test_a_word_that_was_never_trained_is_said_to_be_none(own):
@@ -422,7 +422,7 @@ def test_a_word_that_was_never_trained_is_said_to_be_none(own):
     assert "Nothing is left" in page.problem
     both = ask(own, "that #275")
     assert [len(term.untrained) for term in both.terms] == [1, 0]
-    assert named(both.found) == named(ask(own, "#275").found)
+    assert named(both.hits) == named(ask(own, "#275").hits)
 
 
 def test_what_all_tokens_share_is_aligned_with_no_words(own):
@@ -438,5 +438,5 @@ def test_what_all_tokens_share_is_aligned_with_no_words(own):
     vectors[bank.find(address, 1) - first] = components[-1]
     plant_rows(own, model, 0, vectors=vectors)
     for id_ in range(260, 300):
-        found = ask(own, f"#{id_}", order="alignment", side="write").found[:10]
+        found = ask(own, f"#{id_}", order="alignment", side="write").hits[:10]
         assert address not in {one.address for one in found}

@@ -91,7 +91,7 @@ def test_less_is_seen_at_first_and_says_nothing_else(whole):
     first, all_ = (visit_token(whole, MODEL, Options(), id_, whole=is_whole) for is_whole in (False, True))
     assert [group.does for group in first.groups] == list(DOES)[:4]
     for some, every in zip(first.groups, all_.groups, strict=False):
-        assert [one.ray for one in some.rays] == [one.ray for one in every.rays]
+        assert [one.end for one in some.rays] == [one.end for one in every.rays]
         assert all(one.rank in {None, other.rank} for one, other in zip(some.rays, every.rays, strict=True))
         assert all(other.rank > 20 for one, other in zip(some.rays, every.rays, strict=True) if one.rank is None)
 
@@ -99,19 +99,19 @@ def test_less_is_seen_at_first_and_says_nothing_else(whole):
 def test_a_token_says_what_it_is_and_what_is_near(whole, bench_of):
     id_ = find_token(whole, MODEL, Options(), "·that")
     page = visit_token(whole, MODEL, Options(), id_)
-    assert (page.token.id, page.token.text, page.is_known, page.unbuilt, page.share) == (id_, " that", True, None, 1)
+    assert (page.id, page.token, page.known, page.unbuilt, page.share) == (id_, " that", True, None, 1)
     assert [one.text for one in page.variants] == ["that"]
     assert page.length == pytest.approx(
         bench_of("gpt2", "folded").model.weights().embeddings().W_E[id_].norm().item(), rel=1e-5
     )
     assert 0 < len(page.near) <= NEAR
-    assert id_ not in [one.token.id for one in page.near]
+    assert id_ not in [one.id for one in page.near]
     assert [one.cosine for one in page.near] == sorted((one.cosine for one in page.near), reverse=True)
 
 
 def test_a_row_that_pads_the_embedding_is_no_token(whole):
     page = visit_token(whole, MODEL, Options(), 301)
-    assert not page.is_known
+    assert not page.known
     assert page.groups == ()
 
 
@@ -132,7 +132,7 @@ def test_without_a_bank_the_token_is_there_and_the_command_that_builds_the_rest(
     page = visit_token(open_explorer(fresh_data), MODEL, Options(), 70)
     assert page.groups == page.near == ()
     assert "singular-lens precompute tiny --matrices bank" in page.unbuilt.why
-    assert page.token.id == 70
+    assert page.id == 70
 
 
 def test_every_family_has_a_page(relatives, families):

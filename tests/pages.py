@@ -1,27 +1,24 @@
-"""Examples for the API's description: made-up pages, put through the same twins as real ones, so that they stay true.
+"""Made-up pages, for tests of what is made of a page.
 
 The tokens are GPT-2's; the numbers are invented, and round so that it shows.
 """
-
-from dataclasses import replace
 
 from app.core.address import Address, parse
 from app.core.judging.bootstrap import Estimate, Interval
 from app.explorer.header import Model
 from app.explorer.pages.blind import BlindPage, BlindResult
 from app.explorer.pages.census import (
+    CensusComparison,
     CensusDepth,
-    CensusEffect,
     CensusKind,
     CensusPage,
     CensusSpan,
-    EffectDepth,
+    ComparisonDepth,
     Finding,
     SpanShares,
 )
 from app.explorer.pages.compare import Compared, ComparePage, Partner
-from app.explorer.pages.composition import AlikeHead, AlikePage, AlikeSide, CompositionPage, CompositionStep, HeadPair
-from app.explorer.pages.contrast import ContrastEnd, ContrastPage, ContrastPlace, ContrastSpan, Match
+from app.explorer.pages.composition import ComposedPair, CompositionPage, CompositionStep
 from app.explorer.pages.directions import (
     Badge,
     ControlSpread,
@@ -32,18 +29,11 @@ from app.explorer.pages.directions import (
     SideReadout,
 )
 from app.explorer.pages.gallery import Notable, NotablePage
-from app.explorer.pages.jobs import JobPage, JobsPage
-from app.explorer.pages.maps import Cell, HeadMap, HeadSummary, HomePage, LayerPage, ModelEntry, ModelPage
-from app.explorer.pages.matrices import FullPage, FullRow, HeadPage, MatrixPage
-from app.explorer.pages.rays import Hit, Judgement, NamedToken, Rays, Token, Verdict
-from app.explorer.pages.search import AskedTerm, EveryPage, FoundRay, Inquiry, Offer, Searched, SearchPage
-from app.explorer.view import Tab, View
+from app.explorer.pages.matrices import HeadPage, MatrixPage
+from app.explorer.pages.rays import Judgement, Rays, Token, Verdict
+from app.explorer.view import Side, Tab, View
 from app.models.vocabulary import TokenEntry
-from app.store.jobs import Job, Task
-from app.web.api import twin
-from app.web.urls import Urls
 
-URLS = Urls("", "https://lens.example")
 VIEW = View("folded", "folded")
 FINGERPRINT = "0123abcd" * 8
 MODEL = Model(
@@ -87,7 +77,7 @@ HEAD = parse("gpt2/L5/H3")
 VALUES = (4.0, 2.0, 1.0)
 
 
-def _side(name: str) -> SideReadout:
+def _side(name: Side) -> SideReadout:
     return SideReadout(
         side=name,
         plus=(Token(511, " their", "·their", "text", 1.5), Token(484, " they", "·they", "text", 1.25)),
@@ -155,23 +145,7 @@ def _matrix(address: Address) -> MatrixPage:
     )
 
 
-def _summary(address: Address) -> HeadSummary:
-    return HeadSummary(address, VALUES, (("stable-rank", 1.3125),), (_direction(address, 0),))
-
-
 OV, QK = HEAD.at("ov"), HEAD.at("qk")
-HOME_PAGE = HomePage(
-    (ModelEntry("gpt2", "imported", MODEL, "", 0, 0), ModelEntry("demo", "importing", None, "Checking", 2, 4))
-)
-MODEL_PAGE = ModelPage(
-    address=Address("gpt2"),
-    model=MODEL,
-    view=VIEW,
-    map=HeadMap("copying", ("copying", "ov-top"), ((Cell(HEAD, 0.5, 1, is_kept=True),),), ((),), 0.5, 0.5),
-    matrices=(),
-    gallery=None,
-    is_filling=False,
-)
 NOTABLE_PAGE = NotablePage(
     address=parse("gpt2"),
     model=MODEL,
@@ -203,9 +177,9 @@ NOTABLE_PAGE = NotablePage(
     letterless=(),
     frequency=(),
     glitches=(),
-    n_layers=12,
-    is_whole=True,
-    is_judged=True,
+    layers=12,
+    whole=True,
+    judged=True,
     n_rays=9_600,
     n_readable=400,
     n_found=200,
@@ -214,47 +188,47 @@ CENSUS_PAGE = CensusPage(
     address=Address("gpt2"),
     model=MODEL,
     view=VIEW,
-    n_layers=12,
+    layers_read=12,
     kinds=(
         CensusKind(
-            group="ov-write",
+            kind="ov-write",
             end="write",
-            n_matrices=144,
-            n_rays=18_400,
-            n_unjudged=32,
+            matrices=144,
+            rays=18_400,
+            unjudged=32,
             readable=Estimate(0.125, Interval(0.0625, 0.1875), 144),
             discovered=0.0625,
-            n_control=4_000,
-            n_at_floor=1_100,
-            n_needed=46,
-            mean=Estimate(0.75, Interval(0.5, 1.0), 144),
-            superiority=Estimate(0.625, Interval(0.5625, 0.75), 144),
+            controls=4_000,
+            at_floor=1_100,
+            needed_at_floor=46,
+            mean_z=Estimate(0.75, Interval(0.5, 1.0), 144),
+            larger_than_random=Estimate(0.625, Interval(0.5625, 0.75), 144),
             counts=(9_000, 9_000, 432),
             by_layer=(0.5,) * 6 + (1.0,) * 6,
             by_rank=(1.0,) * 5 + (0.5,) * 5,
             readable_by_rank=(0.1875,) * 5 + (0.0625,) * 5,
-            early=Estimate(0.5, Interval(0.25, 0.75), 144),
-            correlation=Estimate(-0.25, Interval(-0.5, 0.0), 144),
-            later=Estimate(0.5, Interval(0.25, 0.75), 6),
+            first_minus_last=Estimate(0.5, Interval(0.25, 0.75), 144),
+            rank_correlation=Estimate(-0.25, Interval(-0.5, 0.0), 144),
+            later_minus_first=Estimate(0.5, Interval(0.25, 0.75), 6),
             depths=(
                 CensusDepth(
                     depth="middle",
                     layers=range(1, 10),
                     readable=Estimate(0.0625, Interval(0.03125, 0.09375), 9),
-                    mean=Estimate(0.5, Interval(0.25, 0.75), 9),
-                    superiority=Estimate(0.5625, Interval(0.53125, 0.625), 9),
-                    early=Estimate(0.25, Interval(0.125, 0.5), 9),
+                    mean_z=Estimate(0.5, Interval(0.25, 0.75), 9),
+                    larger_than_random=Estimate(0.5625, Interval(0.53125, 0.625), 9),
+                    first_minus_last=Estimate(0.25, Interval(0.125, 0.5), 9),
                 ),
             ),
         ),
     ),
-    effects=(
-        CensusEffect(
+    comparisons=(
+        CensusComparison(
             "ov-write",
             "mlp-out",
             Estimate(0.5, Interval(0.25, 0.75), 12),
             Estimate(0.625, Interval(0.5, 0.75), 12),
-            (EffectDepth("last", range(10, 12), Estimate(1.0, None, 2), Estimate(0.75, None, 2)),),
+            (ComparisonDepth("last", range(10, 12), Estimate(1.0, None, 2), Estimate(0.75, None, 2)),),
         ),
     ),
     spans=(
@@ -262,16 +236,20 @@ CENSUS_PAGE = CensusPage(
             "ov-write",
             "all",
             24,
-            SpanShares(
-                None,
-                Estimate(0.25, Interval(0.125, 0.375), 12),
-                Estimate(0.1875, Interval(0.125, 0.25), 12),
-                Estimate(0.0625, Interval(0.0, 0.125), 12),
-            ),
             (
-                (
+                SpanShares(
+                    None,
+                    None,
+                    Estimate(0.25, Interval(0.125, 0.375), 12),
+                    Estimate(0.1875, Interval(0.125, 0.25), 12),
+                    Estimate(0.0625, Interval(0.0, 0.125), 12),
+                ),
+                SpanShares(
                     "first",
-                    SpanShares(range(1), Estimate(0.25, None, 1), Estimate(0.125, None, 1), Estimate(0.125, None, 1)),
+                    range(1),
+                    Estimate(0.25, None, 1),
+                    Estimate(0.125, None, 1),
+                    Estimate(0.125, None, 1),
                 ),
             ),
         ),
@@ -284,7 +262,8 @@ CENSUS_PAGE = CensusPage(
         ),
     ),
     controls=(("write", (2_000, 2_000, 0)),),
-    edges=(-4.0, 8.0),
+    low=-4.0,
+    high=8.0,
     other=(),
     other_weights="raw",
     seed=0,
@@ -312,34 +291,8 @@ COMPARE_PAGE = ComparePage(
     partners=(Partner("neuron", OV.in_basis("neuron").direction(7), (), -0.5, 0.25, None),),
     absent=(),
 )
-LAYER_PAGE = LayerPage(
-    HEAD.at_layer(5),
-    MODEL,
-    VIEW,
-    ((_summary(OV), _summary(QK)),),
-    (HEAD.at_layer(5).at("mlp-in"), HEAD.at_layer(5).at("mlp-out")),
-    HEAD.at_layer(4),
-    HEAD.at_layer(6),
-)
 MATRIX_PAGE = _matrix(OV)
 HEAD_PAGE = HeadPage(HEAD, MODEL, VIEW, MATRIX_PAGE, _matrix(QK), HEAD.at_head(2), HEAD.at_head(4))
-FULL_PAGE = FullPage(
-    address=HEAD,
-    model=MODEL,
-    view=VIEW,
-    token=NamedToken(6342, " Paris", "·Paris", "text", " Paris", "·Paris"),
-    rows=(
-        FullRow("ov", _side("write"), _side("write"), (), 0.5, 40),
-        FullRow("query", _side("key"), _side("key"), (), -0.25, 30_000),
-        FullRow("key", _side("query"), _side("query"), (), -0.25, 20_000),
-    ),
-    n_tokens=50_257,
-    suggested=(NamedToken(40313, "Paris", "Paris", "text", "Paris", "Paris"),),
-    notes=("full-rows", "folded", "qk-no-write"),
-    farthest=None,
-    previous=HEAD.at_head(2),
-    next=HEAD.at_head(4),
-)
 COMPOSITION_PAGE = CompositionPage(
     address=Address("gpt2"),
     model=MODEL,
@@ -349,53 +302,23 @@ COMPOSITION_PAGE = CompositionPage(
     reader=None,
     steps=(CompositionStep(1.75, 100, 0.15), CompositionStep(3.0, 10, 0.1)),
     n_pairs=9_504,
-    pairs=(HeadPair(HEAD, HEAD.at_layer(6).at_head(0), 4.0, 0.1),),
+    pairs=(ComposedPair(HEAD, HEAD.at_layer(6).at_head(0), 4.0, 0.1),),
     cells=(),
     per_layer=12,
     table=(),
 )
-OTHER_OV = replace(OV, layer=6, head=0, basis="svd")
-CONTRAST_PAGE = ContrastPage(
-    a="gpt2/L5/H3/ov",
-    b="gpt2/L6/H0/ov",
-    first=ContrastPlace(replace(OV, basis="svd"), MODEL, VIEW, (1.5, 0.5), 4.0),
-    second=ContrastPlace(OTHER_OV, MODEL, VIEW, (1.25, 0.75), 2.0),
-    spans=(ContrastSpan("write", (2, 2), (0.75, 0.25), (0.25, 0.125), 0.3, 0.05),),
-    matches=(
-        Match(
-            OV.direction(0),
-            OTHER_OV.direction(1),
-            -0.5,
-            (("read", -0.5), ("write", -0.5)),
-            (ContrastEnd("write", ("p", "n"), _side("write").plus[:1], _side("write").plus[1:], (), 1, 20),),
-        ),
-    ),
-    matched=0.5,
-    chance=0.1,
-)
-ALIKE_PAGE = AlikePage(
-    HEAD,
-    MODEL,
-    VIEW,
-    (
-        AlikeSide(
-            side="read",
-            rank=64,
-            chance=5.0,
-            spread=0.1,
-            nearest=(AlikeHead(HEAD.at_layer(6).at_head(0), 1, 16.0, 0.25, 99.0),),
-            siblings=(),
-            is_shared=True,
-        ),
-    ),
-    HEAD.at_head(2),
-    HEAD.at_head(4),
-)
+ONE = _direction(OV, 1)
 DIRECTION_PAGE = DirectionPage(
-    address=OV.direction(1),
+    address=ONE.address,
+    index=ONE.index,
+    singular_value=ONE.singular_value,
+    energy_share=ONE.energy_share,
+    gap=ONE.gap,
+    badge=ONE.badge,
+    left=ONE.left,
+    right=ONE.right,
     model=MODEL,
     view=VIEW,
-    direction=_direction(OV, 1),
     rank=3,
     singular_values=VALUES,
     indices=(0, 1, 2),
@@ -430,7 +353,7 @@ BLIND_PAGE = BlindPage(
             ),
             answer="l",
             right="l",
-            direction=OV.direction(1),
+            address=OV.direction(1),
             side="write",
             ray="p",
             z=2.5,
@@ -441,103 +364,3 @@ BLIND_PAGE = BlindPage(
     by_chance=0.5,
     next_seed=2,
 )
-JOB_PAGE = JobPage(
-    job=Job(
-        id="0123456789ab",
-        slug="gpt2",
-        fingerprint=FINGERPRINT,
-        task=Task(("ov", "qk"), ("folded",)),
-        created=1_700_000_000.0,
-        updated=1_700_000_003.0,
-        started=1_700_000_001.0,
-        state="running",
-        stage="L5, folded",
-        layers_done=4,
-        layers=12,
-        matrices_done=96,
-        matrices_found=0,
-        matrices=288,
-        unsettled=64,
-        rays=24_576,
-        compute_seconds=1.5,
-        write_seconds=0.5,
-    ),
-    title="gpt2: OV and QK, folded",
-    progress="4 of 12 layers, 48 matrices/s, 4 s left (L5, folded)",
-    command="singular-lens precompute gpt2 --matrices ov,qk --weights folded",
-    seconds=2.0,
-    is_ending=False,
-    may_cancel=False,
-    may_start=False,
-    result=None,
-)
-
-SEARCH_PAGE = SearchPage(
-    address=parse("gpt2"),
-    model=MODEL,
-    view=VIEW,
-    inquiry=Inquiry("writing"),
-    terms=(
-        AskedTerm(
-            "writing",
-            "word",
-            is_minus=False,
-            tokens=(NamedToken(3597, " writing", "·writing", "text", "writing", "·writing"),),
-            variants=(Offer("Writing", NamedToken(22183, " Writing", "·Writing", "text", "Writing", "·Writing")),),
-        ),
-    ),
-    found=(
-        FoundRay(
-            address=OV.direction(1),
-            ray="p",
-            side="write",
-            theme=0.5,
-            alignment=0.25,
-            expected=0.0078125,
-            gain=1.25,
-            strength=2.5,
-            z=4.5,
-            p=0.0009765625,
-            reading="theme",
-            is_letterless=False,
-            tokens=(Token(3597, " writing", "·writing", "text", 1.0), Token(2630, " wrote", "·wrote", "text", 0.75)),
-            asked=(Hit("p", 1, Token(3597, " writing", "·writing", "text", 1.0), is_whole=True),),
-            other=None,
-        ),
-    ),
-    n_found=1,
-    searched=Searched(
-        n_rays=100_000,
-        share=1.0,
-        n_controls=33_000,
-        n_beyond=8,
-        n_beyond_by_chance=3.0,
-        rank=1,
-        fdr=0.0,
-        n_aligned=1,
-        stands_out=True,
-    ),
-)
-
-EXAMPLES: dict[str, object] = {
-    "models": twin.home_json(HOME_PAGE, URLS),
-    "jobs": twin.jobs_json(JobsPage(None, False, (JOB_PAGE,), ()), URLS),
-    "job": twin.job_json(JOB_PAGE, URLS),
-    "model": twin.model_json(MODEL_PAGE, URLS),
-    "notable": twin.notable_json(NOTABLE_PAGE, URLS),
-    "census": twin.census_json(CENSUS_PAGE, URLS),
-    "blind": twin.blind_json(BLIND_PAGE, URLS),
-    "search": twin.search_json(SEARCH_PAGE, URLS),
-    "every": twin.every_json(EveryPage("writing", (SEARCH_PAGE,), ()), URLS),
-    "layer": twin.layer_json(LAYER_PAGE, URLS),
-    "head": twin.head_json(HEAD_PAGE, URLS),
-    "full": twin.full_json(FULL_PAGE, URLS),
-    "composition": twin.composition_json(COMPOSITION_PAGE, URLS),
-    "contrast": twin.contrast_json(CONTRAST_PAGE, URLS),
-    "alike": twin.alike_json(ALIKE_PAGE, URLS),
-    "matrix": twin.matrix_json(MATRIX_PAGE, URLS),
-    "comparison": twin.compare_json(COMPARE_PAGE, URLS),
-    "decomposition": twin.matrix_json(replace(MATRIX_PAGE, address=replace(OV, basis="svd")), URLS),
-    "direction": twin.direction_page_json(DIRECTION_PAGE, URLS),
-}
-"""Name of a route of the API -> an example of its answer."""

@@ -1,0 +1,71 @@
+"""Records the examples of the API's description from a server of the demo: `python docs/examples.py URL`.
+
+The server must have computed all of it: `singular-lens precompute demo`, then `singular-lens serve demo`. `make openapi`
+puts what was recorded into the description. Lists and numbers are shortened: an example shows a form, not a result.
+"""
+
+import json
+import sys
+import urllib.request
+from typing import Any
+
+from app.web.api.description import EXAMPLES
+
+HEAD, DIRECTION = "demo/L1/H2", "demo/L1/H2/ov/svd/3"
+TARGETS = {
+    "models": "",
+    "jobs": "-/jobs",
+    "job": "-/jobs/{job}",
+    "model": "demo",
+    "notable": "demo/notable",
+    "census": "demo/census",
+    "blind": "demo/blind?answers=lrlrlrlrlr",
+    "search": "demo/search?q=that",
+    "every": "-/search?q=that",
+    "found": "demo/token?text=that",
+    "token": "demo/token/300",
+    "layer": "demo/L1",
+    "head": HEAD,
+    "full": f"{HEAD}/full?token=that",
+    "alike": f"{HEAD}/alike",
+    "composition": "demo/composition",
+    "contrast": f"-/compare?a={HEAD}/ov&b=demo/L0/H1/ov",
+    "pair": "-/pair?a=demo/L0/H1&b=demo/L2/H3&part=query",
+    "matrix": f"{HEAD}/ov",
+    "comparison": f"{HEAD}/ov/compare",
+    "decomposition": f"{HEAD}/ov/neuron",
+    "direction": DIRECTION,
+    "surroundings": f"{DIRECTION}/around",
+}
+"""Name of a route of the API -> what of the demo shows its answer."""
+LONGEST, DIGITS = 3, 4
+LARGEST_ROUNDED = 1e6
+"""Larger numbers are times or counts."""
+
+
+def record_examples(base: str) -> dict[str, Any]:
+    """Ask the server at this URL for the answer of each route; RuntimeError where it is not there yet."""
+    (job, *_) = _fetch(base, TARGETS["jobs"])["jobs"]
+    return {name: shorten(_fetch(base, target.format(job=job["id"]))) for name, target in TARGETS.items()}
+
+
+def shorten(value: Any) -> Any:
+    """Keep what shows the form of an answer: of long lists the first entries, of numbers the first digits."""
+    if isinstance(value, dict):
+        return {name: shorten(own) for name, own in value.items()}
+    if isinstance(value, list):
+        is_nested = any(isinstance(own, (dict, list)) for own in value)
+        return [shorten(own) for own in value[: (1 if is_nested else LONGEST) if len(value) > LONGEST else None]]
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) and abs(value) < LARGEST_ROUNDED else value
+
+
+def _fetch(base: str, target: str) -> Any:
+    with urllib.request.urlopen(f"{base}/api/v1/{target}", timeout=120) as answer:  # noqa: S310 (the URL is the operator's)
+        if answer.status != 200:
+            raise RuntimeError(f"{target} is not computed yet: {answer.read().decode()}")
+        return json.load(answer)
+
+
+if __name__ == "__main__":
+    recorded = record_examples(sys.argv[1].rstrip("/"))
+    EXAMPLES.write_text(json.dumps(recorded, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
