@@ -25,7 +25,7 @@ from app.config import Settings
 from app.core.address import CIRCUITS
 from app.explorer.asking.tasks import read_wish
 from app.explorer.library import Library, OpenModel
-from app.explorer.making.context import Bench
+from app.explorer.making.context import Context
 from app.explorer.making.heads import read_head_tensors
 from app.explorer.making.judging.controls import load_control
 from app.explorer.making.subjects import read_mlp_subjects
@@ -73,11 +73,11 @@ def run_precompute(model: OpenModel, words: str | None, processing: Processing, 
     tables, task = Tables(device), read_wish(model, processing, matrices=words, weights=processing).task
     with tempfile.TemporaryDirectory() as folder:
         store = ArtifactStore(Path(folder), QUOTA)
-        bench = Bench(tables, model, processing, store)
+        context = Context(tables, model, processing, store)
         started = time.perf_counter()
         reading, writing = (tables.table(model, processing, side) for side in ("read", "write"))
         for side in ("read", "write"):
-            load_control(bench, side)
+            load_control(context, side)
         tables.gram(model, processing)
         found = Run(time.perf_counter() - started)
         ends = Ends(reading.vectors, writing.vectors.T)
@@ -94,19 +94,19 @@ def run_precompute(model: OpenModel, words: str | None, processing: Processing, 
                 found.layers.append(of_layer)
                 if n_done % peers_at == 0:
                     floor.sample()
-                    _time_peers(found, read_matrices(bench, n_done, task.matrices), ends, of_layer)
+                    _time_peers(found, read_matrices(context, n_done, task.matrices), ends, of_layer)
                 of_layer, n_done = 0.0, step.layers_done
         assert last is not None
         found.vectors, found.unsettled = tables.rays // 2, tables.unsettled / max(1, tables.rays)
     return found
 
 
-def read_matrices(bench: Bench, layer: int, words: tuple[str, ...]) -> Matrices:
+def read_matrices(context: Context, layer: int, words: tuple[str, ...]) -> Matrices:
     """Read a layer's matrices of those kinds into memory."""
-    kinds = [kind for kind in bench.model.header.layer_kinds if kind in words]
-    heads = range(bench.model.manifest.n_heads if set(CIRCUITS) & set(words) else 0)
-    whole = {kind: each.product for kind, each in zip(kinds, read_mlp_subjects(bench, layer, kinds), strict=True)}
-    return Matrices([read_head_tensors(bench, layer, head) for head in heads], whole)
+    kinds = [kind for kind in context.model.header.layer_kinds if kind in words]
+    heads = range(context.model.manifest.n_heads if set(CIRCUITS) & set(words) else 0)
+    whole = {kind: each.product for kind, each in zip(kinds, read_mlp_subjects(context, layer, kinds), strict=True)}
+    return Matrices([read_head_tensors(context, layer, head) for head in heads], whole)
 
 
 def _time_peers(found: Run, matrices: Matrices, ends: Ends, ours: float) -> None:
@@ -189,7 +189,7 @@ def main() -> None:
         floor.sample()
         words = read_wish(model, args.weights, matrices=args.matrices, weights=args.weights).task.matrices
         n_layer_sides = read_matrices(
-            Bench(Tables(device), model, args.weights, ArtifactStore(Path(), 1)), 0, words
+            Context(Tables(device), model, args.weights, ArtifactStore(Path(), 1)), 0, words
         ).n_sides
     for line in write_lines(found, floor, n_layer_sides):
         print(line, flush=True)

@@ -39,7 +39,7 @@ from app.core.judging.rays import ALPHA, LENGTHS
 from app.core.judging.significance import compare_to_control
 from app.explorer.library import Library, OpenModel
 from app.explorer.making import heads
-from app.explorer.making.context import Bench
+from app.explorer.making.context import Context
 from app.explorer.making.judging import readability
 from app.explorer.making.judging.controls import load_control
 from app.explorer.making.tables import Tables
@@ -142,28 +142,28 @@ def measure_noise() -> Iterator[str]:
         yield f"| {noise} | {cosine:.2f} | {' | '.join(cells)} |"
 
 
-def measure_cost(bench: Bench, n_pairs: int) -> Iterator[str]:
+def measure_cost(context: Context, n_pairs: int) -> Iterator[str]:
     """Measure readouts with and without judging: lines of Markdown."""
     yield "| what | without | with | ratio, median of pairs | of the shortest of each | memory at most, without | with |"
     yield "|---|---|---|---|---|---|---|"
-    matrices = heads.decompose_heads(bench, 0, heads.list_matrices(bench.model))
+    matrices = heads.decompose_heads(context, 0, heads.list_matrices(context.model))
     for side in ("read", "write"):
         started = time.perf_counter()
-        bench.tables.table(bench.model, bench.processing, side)
+        context.tables.table(context.model, context.processing, side)
         ready = time.perf_counter()
-        load_control(bench, side)
+        load_control(context, side)
         yield f"| once a model: {side} table, its control | {ready - started:.1f} s | {time.perf_counter() - ready:.1f} s | – | – | – | – |"
-    _time_readouts(bench, matrices, judged=True)  # a warm-up: libraries load at the first call
+    _time_readouts(context, matrices, judged=True)  # a warm-up: libraries load at the first call
     pairs = []
     for turn in range(n_pairs):
-        spent = {judged: _time_readouts(bench, matrices, judged=judged) for judged in (bool(turn % 2), not turn % 2)}
+        spent = {judged: _time_readouts(context, matrices, judged=judged) for judged in (bool(turn % 2), not turn % 2)}
         pairs.append((spent[False], spent[True]))
     ratios = [judged / plain for plain, judged in pairs]
     columns = list(zip(*pairs, strict=True))
     (plain, judged), least = map(statistics.median, columns), min(columns[1]) / min(columns[0])
-    peaks = [_measure_peak(bench, matrices, judged=judged) / MIB for judged in (False, True)]
+    peaks = [_measure_peak(context, matrices, judged=judged) / MIB for judged in (False, True)]
     yield (
-        f"| readouts of a layer, {4 * bench.model.manifest.n_heads * bench.model.manifest.d_head:,} sides "
+        f"| readouts of a layer, {4 * context.model.manifest.n_heads * context.model.manifest.d_head:,} sides "
         f"| {plain:.2f} s | {judged:.2f} s | {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f}) | {least:.2f} "
         f"| {peaks[0]:,.0f} MiB | {peaks[1]:,.0f} MiB |"
     )
@@ -299,27 +299,27 @@ class _PlantedWorld:
         return float(cosines.abs().mean()), areas
 
 
-def _time_readouts(bench: Bench, matrices: list[heads.HeadMatrix], *, judged: bool) -> float:
+def _time_readouts(context: Context, matrices: list[heads.HeadMatrix], *, judged: bool) -> float:
     started = time.perf_counter()
-    _read_out(bench, matrices, judged=judged)
+    _read_out(context, matrices, judged=judged)
     return time.perf_counter() - started
 
 
-def _read_out(bench: Bench, matrices: list[heads.HeadMatrix], *, judged: bool) -> None:
+def _read_out(context: Context, matrices: list[heads.HeadMatrix], *, judged: bool) -> None:
     if judged:
-        heads.read_out_heads(bench, matrices)
+        heads.read_out_heads(context, matrices)
     else:
         with patch.object(readability, "judge_readouts", lambda *_: {}):
-            heads.read_out_heads(bench, matrices)
+            heads.read_out_heads(context, matrices)
 
 
-def _measure_peak(bench: Bench, matrices: list[heads.HeadMatrix], *, judged: bool) -> int:
+def _measure_peak(context: Context, matrices: list[heads.HeadMatrix], *, judged: bool) -> int:
     """Measure the peak bytes of one more run."""
     before, ended = read_anonymous(os.getpid()), threading.Event()
     peaks: list[int] = []
     watcher = threading.Thread(target=lambda: peaks.append(sample_peak(ended.is_set, os.getpid())))
     watcher.start()
-    _read_out(bench, matrices, judged=judged)
+    _read_out(context, matrices, judged=judged)
     ended.set()
     watcher.join()
     return peaks[0] - before
@@ -339,7 +339,7 @@ def main() -> None:
         "measures": lambda folder: compare_measures(_import_model("demo", "demo", folder / "demo")),
         "noise": lambda _: measure_noise(),
         "cost": lambda folder: measure_cost(
-            Bench(
+            Context(
                 Tables("cpu"),
                 _import_model(str(write_gpt2_small(folder / "checkpoint")), "random", folder / "data"),
                 "folded",

@@ -23,7 +23,7 @@ from app.core.address import Address, parse
 from app.core.matrix import Matrix
 from app.core.steps import Steps
 from app.explorer.library import Library
-from app.explorer.making.context import Bench
+from app.explorer.making.context import Context
 from app.explorer.making.decompositions import decompose_matrix
 from app.explorer.making.subjects import Subject, read_subject
 from app.explorer.making.tables import Tables
@@ -40,10 +40,10 @@ KEPT = 50
 MIB = 2**20
 
 
-def time_ours(bench: Bench, address: Address) -> float:
+def time_ours(context: Context, address: Address) -> float:
     """Time our way to the artifact's arrays, in seconds."""
     started = time.perf_counter()
-    for _step in decompose_matrix(bench, address, _default_parameters(address)):
+    for _step in decompose_matrix(context, address, _default_parameters(address)):
         pass
     return time.perf_counter() - started
 
@@ -61,25 +61,25 @@ def time_notebook(product: Matrix, table: Tensor, *, centred: bool) -> float:
     return time.perf_counter() - started
 
 
-def write_table(bench: Bench, places: list[str], n_pairs: int) -> list[str]:
+def write_table(context: Context, places: list[str], n_pairs: int) -> list[str]:
     """Measure each place: lines of Markdown."""
     lines = [
         "| page | singular-lens | notebook | times as fast, in pairs | memory beyond the tables |",
         "|---|---|---|---|---|",
     ]
-    vectors = bench.tables.table(bench.model, bench.processing, "write").vectors
-    bench.tables.table(bench.model, bench.processing, "read")
+    vectors = context.tables.table(context.model, context.processing, "write").vectors
+    context.tables.table(context.model, context.processing, "read")
     for place in places:
-        address = parse(f"{bench.model.header.slug}/{place}")
-        product = _run_steps(read_subject(bench, address)).product
+        address = parse(f"{context.model.header.slug}/{place}")
+        product = _run_steps(read_subject(context, address)).product
         pairs = []
         for _ in range(n_pairs):
-            own = time_ours(bench, address)
+            own = time_ours(context, address)
             has_notebook = address.basis in {"svd", "pca"}
             pairs.append(
                 (own, time_notebook(product, vectors, centred=address.basis == "pca") if has_notebook else None)
             )
-        peak = _measure_peak(bench, address)
+        peak = _measure_peak(context, address)
         own = statistics.median(pair[0] for pair in pairs)
         plain = [pair[1] for pair in pairs if pair[1] is not None]
         theirs = f"{statistics.median(plain):.1f} s" if plain else "–"
@@ -101,13 +101,13 @@ def _run_steps(steps: Steps[Subject]) -> Subject:
         return end.value
 
 
-def _measure_peak(bench: Bench, address: Address) -> int:
+def _measure_peak(context: Context, address: Address) -> int:
     """Measure the peak bytes of one more run."""
     before, ended = read_anonymous(os.getpid()), threading.Event()
     peaks: list[int] = []
     watcher = threading.Thread(target=lambda: peaks.append(sample_peak(ended.is_set, os.getpid())))
     watcher.start()
-    time_ours(bench, address)
+    time_ours(context, address)
     ended.set()
     watcher.join()
     return peaks[0] - before
@@ -127,7 +127,7 @@ def main() -> None:
         assert model
         print(f"{os.cpu_count()} cores; GPT-2 small's shape, random weights, {PROCESSING}.\n")
         for line in write_table(
-            Bench(Tables("cpu"), model, PROCESSING, ArtifactStore(data / "artifacts", 2**32)),
+            Context(Tables("cpu"), model, PROCESSING, ArtifactStore(data / "artifacts", 2**32)),
             args.places or list(PLACES),
             args.pairs,
         ):

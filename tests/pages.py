@@ -139,7 +139,7 @@ def _matrix(address: Address) -> MatrixPage:
         n_found=3,
         n_pages=3,
         notes=("folded",),
-        farthest=None,
+        largest_distance=None,
         previous=address.at_head(2).at("ov"),
         next=address.at_head(4).at("ov"),
     )
@@ -330,7 +330,7 @@ DIRECTION_PAGE = DirectionPage(
     same=(),
     tabs=MATRIX_PAGE.tabs,
     notes=("folded",),
-    farthest=None,
+    largest_distance=None,
     previous=OV.direction(0),
     next=OV.direction(2),
 )

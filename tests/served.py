@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.explorer.making.context import Bench
+from app.explorer.making.context import Context
 from app.explorer.making.tables import Tables
 from app.models.importing.importer import import_model
 from tests.explorer.banks import build_bank
@@ -71,11 +71,11 @@ def oracle_of(gpt2_folder, member):
 
 
 @pytest.fixture(scope="session")
-def bench_of(seen_of):
-    """Return bench_of("gpt2", "raw"), which gives a computation's context, apart from the server's own."""
+def context_of(seen_of):
+    """Return context_of("gpt2", "raw"), which gives a computation's context, apart from the server's own."""
 
     def build(family, processing):
         r, slug = seen_of(family)
-        return Bench(Tables("cpu"), r.library.model(slug), processing, r.store)
+        return Context(Tables("cpu"), r.library.model(slug), processing, r.store)
 
     return build

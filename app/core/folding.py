@@ -146,11 +146,11 @@ def _fold_reader(
 
 
 def _fold_writer(W: Float[Tensor, "n d_model"], norms: Norms) -> Float[Tensor, "n d_model"]:
-    def written(rows: Float[Tensor, "rows d_model"]) -> Float64[Tensor, "rows d_model"]:
+    def fold_rows(rows: Float[Tensor, "rows d_model"]) -> Float64[Tensor, "rows d_model"]:
         exact = _centre(rows.double(), dim=1) if norms.center else rows.double()
         return exact if norms.post_gain is None else exact * norms.post_gain.double()
 
-    return _map_rows(W, written)
+    return _map_rows(W, fold_rows)
 
 
 def _fold_rows(

@@ -12,7 +12,7 @@ from app.explorer.header import Model
 from app.explorer.layout import ENDS
 from app.explorer.library import OpenModel
 from app.explorer.view import Processing, Side, StreamSide
-from app.models.selection import Selection
+from app.models.token_filter import TokenFilter
 
 FEWEST_TOKENS = 20
 """The fewest tokens that a filter must leave."""
@@ -94,10 +94,10 @@ def end_of(model: OpenModel, processing: Processing, side: str) -> str:
     return "write" if side == "write" and not (processing == "raw" and model.manifest.tied) else "read"
 
 
-def require_tokens(model: OpenModel, selection: Selection, n_tokens: int) -> None:
-    """Raise BadOption where too few tokens pass the selection for a table to be worth reading."""
+def require_tokens(model: OpenModel, token_filter: TokenFilter, n_tokens: int) -> None:
+    """Raise BadOption where too few tokens pass the token filter for a table to be worth reading."""
     if n_tokens < FEWEST_TOKENS:
-        unmoved = ", those that were never trained left out" if selection.plain else ""
+        unmoved = ", those that were never trained left out" if token_filter.plain else ""
         raise BadOption(
             f"The filter leaves {n_tokens} of {model.header.d_vocab} tokens{unmoved}: at least {FEWEST_TOKENS} are needed."
         )

@@ -58,12 +58,12 @@ class OpenModel:
                 self._vocabulary = self._read_vocabulary()
             return self._vocabulary
 
-    def cut(self, text: str) -> list[int]:
-        """Cut a text into the ids of the model's tokenizer; ComputationFailed if the tokenizer is damaged."""
+    def tokenize(self, text: str) -> list[int]:
+        """Split a text into the ids of the model's tokenizer; ComputationFailed if the tokenizer is damaged."""
         with self._lock, report_damage(self.header.slug):
             if self._pieces is None:
                 self._pieces = Pieces(self._tokenizer())
-        return self._pieces.cut(text)
+        return self._pieces.tokenize(text)
 
     def rotates(self, layer: int) -> bool:
         """Return whether that layer rotates queries and keys by their positions."""

@@ -1,7 +1,7 @@
 """The table of all options of query strings: the meaning of each, its default, its bounds, and the pages where it counts.
 
-Links leave out what the table says is usual; forms, their bounds and the API's description are made of it; and a recipe takes
-what changes numbers. What an option does is told elsewhere: here is no page, no model and no HTTP.
+Links leave out what the table says is usual; what a request may ask for, its bounds and the API's description are made of
+it; and a recipe takes what changes numbers. What an option does is told elsewhere: here is no page, no model and no HTTP.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from app.explorer.layout import KEPT_TOKENS
 from app.models.lookup import LONGEST as LONGEST_TOKEN
-from app.models.selection import FREQUENT
+from app.models.token_filter import FREQUENT
 
 Page = Literal[
     "model",

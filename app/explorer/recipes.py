@@ -31,7 +31,7 @@ from app.explorer.layout import (
 )
 from app.explorer.library import OpenModel
 from app.explorer.view import End, Processing
-from app.models.selection import EVERY, Selection
+from app.models.token_filter import EVERY, TokenFilter
 from app.store.artifacts import Recipe
 
 CONTROL_SEED = 7_245_331
@@ -103,10 +103,10 @@ def decomposition(
     processing: Processing,
     parameters: Mapping[str, int],
     distance: int = 0,
-    selection: Selection = EVERY,
+    token_filter: TokenFilter = EVERY,
 ) -> Recipe:
     """Return the recipe of all terms of the matrix at the address, in the basis of the address, read as those tokens."""
-    kept = {**parameters, **selection.recipe_parameters(), **READOUT_PARAMETERS, **_distance_part(distance)}
+    kept = {**parameters, **token_filter.recipe_parameters(), **READOUT_PARAMETERS, **_distance_part(distance)}
     if BASES[address.basis or "svd"].has_neighbours:
         kept |= turn_parameters(model)
     return _build_recipe(model, "decomposition", address.path, processing, kept, address.basis or "svd")
@@ -131,7 +131,7 @@ def comparison(
 
 
 def rotation(
-    model: OpenModel, address: Address, processing: Processing, distance: int = 0, selection: Selection = EVERY
+    model: OpenModel, address: Address, processing: Processing, distance: int = 0, token_filter: TokenFilter = EVERY
 ) -> Recipe:
     """Return the recipe of random rotations of the singular directions of the matrix at the address, read as those
     tokens.
@@ -139,7 +139,7 @@ def rotation(
     kept = {
         "turned": ROTATED_VECTORS,
         "seed": ROTATION_SEED,
-        **selection.recipe_parameters(),
+        **token_filter.recipe_parameters(),
         **READOUT_PARAMETERS,
         **_distance_part(distance),
     }
@@ -199,11 +199,11 @@ def census_part(model: OpenModel, layer: int | None, processing: Processing) -> 
     return _build_recipe(model, "census", _layer_subject("census", layer), processing, parameters)
 
 
-def control(model: OpenModel, end: str, processing: Processing, selection: Selection = EVERY) -> Recipe:
+def control(model: OpenModel, end: str, processing: Processing, token_filter: TokenFilter = EVERY) -> Recipe:
     """Return the recipe of the random directions by which readouts with that end are judged; `control` stands for a
     basis.
     """
-    parameters = {**JUDGED_PARAMETERS, "shown": CONTROL_SHOWN, **selection.recipe_parameters()}
+    parameters = {**JUDGED_PARAMETERS, "shown": CONTROL_SHOWN, **token_filter.recipe_parameters()}
     return _build_recipe(model, "control", f"control/{end}", processing, parameters, "control")
 
 
@@ -277,10 +277,10 @@ def layer_of(recipe: Recipe) -> int | None:
     return int(first[1:]) if first[1:].isdecimal() else None
 
 
-def selection_of(recipe: Recipe) -> Selection:
+def token_filter_of(recipe: Recipe) -> TokenFilter:
     """Return the tokens that the recipe's rays are read as."""
     said = dict(recipe.parameters)
-    return Selection(
+    return TokenFilter(
         ascii=bool(said.get("ascii")),
         starts=bool(said.get("starts")),
         plain=bool(said.get("plain")),

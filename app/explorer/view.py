@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from app.core.address import Address, BasisName
-from app.models.selection import EVERY, Selection
+from app.models.token_filter import EVERY, TokenFilter
 
 Processing = Literal["folded", "raw"]
 
@@ -62,12 +62,12 @@ class View:
     """Only directions among whose kept tokens this text occurs, case ignored; first those with a token that is the text."""
     distance: int = 0
     """Positions from the query back to the key, for QK of a rotary model."""
-    still: tuple[int, ...] = ()
+    unrotated_layers: tuple[int, ...] = ()
     """Layers beside this one without rotation of queries and keys: links to them lose the distance."""
     basis: BasisName = "svd"
     parameters: tuple[Choice, ...] = ()
     """The parameters of that basis."""
-    selection: Selection = EVERY
+    token_filter: TokenFilter = EVERY
     """The tokens that readouts show, and the score that ranks them."""
     rotated: bool = False
     """Singular directions are compared with random rotations of their span, too."""

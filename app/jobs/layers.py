@@ -18,7 +18,7 @@ from app.core.steps import run
 from app.explorer import recipes
 from app.explorer.layout import STRONGEST_DIRECTIONS, STRONGEST_TOKENS
 from app.explorer.library import OpenModel
-from app.explorer.making.context import Arrays, Bench
+from app.explorer.making.context import Arrays, Context
 from app.explorer.making.decompositions import UnreadDecomposition, decompose_subject_unread
 from app.explorer.making.heads import HeadMatrix, HeadPart, plan_decompositions, summarise_arrays
 from app.explorer.making.subjects import Subject, read_mlp_subjects
@@ -45,7 +45,7 @@ def list_last_first(model: OpenModel) -> range:
 class Layer:
     """A layer under one processing, claimed by this process until it is released."""
 
-    bench: Bench
+    context: Context
     index: int
     claim: int | None
     """The handle that holds the lock; None where the system refuses it, or after the release."""
@@ -97,7 +97,7 @@ class Layers:
     def __init__(
         self,
         store: ArtifactStore,
-        benches: dict[Processing, Bench],
+        contexts: dict[Processing, Context],
         model: OpenModel,
         circuits: tuple[Circuit, ...],
         kinds: tuple[LayerKind, ...],
@@ -106,15 +106,15 @@ class Layers:
         with_bank: bool = False,
     ) -> None:
         self._with_bank = with_bank and circuits == CIRCUITS and kinds == tuple(model.header.layer_kinds)
-        self._store, self._benches, self._model = store, benches, model
+        self._store, self._contexts, self._model = store, contexts, model
         self._circuits, self._kinds, self._device = circuits, kinds, device
-        self._todo = deque((each, layer) for each in benches for layer in list_last_first(model))
+        self._todo = deque((each, layer) for each in contexts for layer in list_last_first(model))
         self.count = len(self._todo)
         self._layer: Layer | None = None
         self._batches: deque[list[Wanted]] = deque()
         self._n_found = 0
         self._taken: list[Layer] = []
-        self._in_little = {each: self._is_map_missing(each) for each in benches}
+        self._in_little = {each: self._is_map_missing(each) for each in contexts}
         """Whether the model's map needs every matrix, stored ones too."""
 
     def next(self) -> Batch | None:
@@ -152,7 +152,7 @@ class Layers:
                 if claim is None:
                     self._todo.append((processing, index))
                     continue
-            self._layer = Layer(self._benches[processing], index, claim)
+            self._layer = Layer(self._contexts[processing], index, claim)
             self._taken.append(self._layer)
             self._plan_layer(self._layer)
             return True
@@ -160,7 +160,7 @@ class Layers:
 
     def _plan_layer(self, layer: Layer) -> None:
         """Find the matrices of the layer that are not stored, and batch them."""
-        processing, missing = layer.bench.processing, list[Wanted]()
+        processing, missing = layer.context.processing, list[Wanted]()
         needed = self._in_little[processing] or not self._store.exists(
             recipes.layer(self._model, layer.index, processing)
         )
@@ -205,9 +205,9 @@ class Layers:
 
         of_heads = [each for each in wanted if not isinstance(each, str)]
         kinds = [each for each in wanted if isinstance(each, str)]
-        circuits = plan_decompositions(layer.bench, layer.index, of_heads, device=self._device)
+        circuits = plan_decompositions(layer.context, layer.index, of_heads, device=self._device)
         # The longest work first, so that no core waits for it at the end.
-        subjects = read_mlp_subjects(layer.bench, layer.index, kinds) if kinds else []
+        subjects = read_mlp_subjects(layer.context, layer.index, kinds) if kinds else []
         works: list[Callable[[], MlpMatrix | list[HeadMatrix]]] = [
             partial(self._decompose_mlp, layer, kind, whole) for kind, whole in zip(kinds, subjects, strict=True)
         ]
@@ -218,7 +218,7 @@ class Layers:
     def _decompose_mlp(self, layer: Layer, kind: LayerKind, whole: Subject) -> MlpMatrix:
         address = self._address(layer, kind)
         whole = replace(whole, product=whole.product.to(self._device))
-        return MlpMatrix(address, run(decompose_subject_unread(layer.bench, address, whole, {})))
+        return MlpMatrix(address, run(decompose_subject_unread(layer.context, address, whole, {})))
 
     def _address(self, layer: Layer, kind: LayerKind) -> Address:
         return Address(self._model.header.slug, None, layer.index, None, kind, "svd")

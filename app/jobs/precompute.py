@@ -21,11 +21,11 @@ from app.explorer.errors import BadOption, ExplorerError
 from app.explorer.inventory import end_of, most_terms, places_of
 from app.explorer.layout import KEPT_TOKENS, check_layout
 from app.explorer.library import OpenModel, report_damage
-from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.context import Arrays, ArraysAndFacts, Context
 from app.explorer.making.finding.bank import bank_rows, sort_rows
 from app.explorer.making.heads import HeadPart, head_score_arrays, map_artifact, prepare_parts, summarise_layer
 from app.explorer.making.judging import controls
-from app.explorer.making.make import Context, run_maker
+from app.explorer.making.make import MakerInputs, run_maker
 from app.explorer.making.sides import read_together
 from app.explorer.making.tables import Tables
 from app.explorer.view import Processing
@@ -150,9 +150,9 @@ class _Run:
         ]
         needed = {*CIRCUITS, *model.header.layer_kinds, *groups.ends_of(model.header)}
         self._has_census = self._is_svd and needed <= set(task.matrices)
-        self._benches = {processing: Bench(tables, model, processing, store) for processing in task.processings}
-        benches = self._benches if self._circuits or kinds else {}
-        self.layers = Layers(store, benches, model, self._circuits, kinds, tables.device(), with_bank=self._has_bank)
+        self._contexts = {processing: Context(tables, model, processing, store) for processing in task.processings}
+        contexts = self._contexts if self._circuits or kinds else {}
+        self.layers = Layers(store, contexts, model, self._circuits, kinds, tables.device(), with_bank=self._has_bank)
         self._part = 0.0
         self._layers_done = self._matrices_done = self._matrices_found = 0
         self._compute_seconds = self._write_seconds = 0.0
@@ -161,7 +161,7 @@ class _Run:
             (processing, layer) for processing in task.processings for layer in (*list_last_first(model), None)
         ]
         self._galleries_due = list(self._layers_and_ends)
-        self._maps = {processing: _Map(bench) for processing, bench in self._benches.items()}
+        self._maps = {processing: _Map(context) for processing, context in self._contexts.items()}
 
     def steps(self, writer: ThreadPoolExecutor) -> Iterator[JobStep]:
         """Run the task, a batch at a time."""
@@ -174,7 +174,7 @@ class _Run:
                 yield self._report_step("waiting for another process that is at the layers that are left")
                 continue
             self._matrices_found += batch.n_found
-            stage = f"L{batch.layer.index}, {batch.layer.bench.processing}"
+            stage = f"L{batch.layer.index}, {batch.layer.context.processing}"
             yield self._report_step(stage)
             self._read_and_write(batch, writer)
             yield self._report_step(stage)
@@ -204,7 +204,7 @@ class _Run:
     def _keep_found(self) -> None:
         """Protect those artifacts of the task from visits that are not read if all of it is stored."""
         layers = range(self._model.manifest.n_layers) if self._circuits == CIRCUITS else ()
-        for processing in self._benches:
+        for processing in self._contexts:
             found = _control_recipes(self._model, processing)
             found += [recipes.layer(self._model, layer, processing) for layer in layers]
             found += [recipes.scores(self._model, processing)] if layers else []
@@ -222,7 +222,7 @@ class _Run:
 
     def _make_bank(self, *, of_tokens: bool) -> Iterator[JobStep]:
         """Make the parts of the bank: of tokens; or those not stored with their layer, then those made from all layers."""
-        for processing in self._benches if self._has_bank else ():
+        for processing in self._contexts if self._has_bank else ():
             parts = bank.parts_of(self._model, processing)
             wanted = [part for part in parts if (part.kind in {"words", "tokens"}) == of_tokens]
             of_layers = [part for part in wanted if part.kind == "bank" and part.basis == "svd"]
@@ -269,7 +269,7 @@ class _Run:
 
     def _make_and_store(self, recipe: Recipe, stage: str) -> Iterator[JobStep]:
         """Make the artifact of the recipe step by step, and store it."""
-        steps = run_maker(recipe, Context(self._tables, self._model, self._store))
+        steps = run_maker(recipe, MakerInputs(self._tables, self._model, self._store))
         try:
             while True:
                 done, total = self._time(lambda: next(steps))
@@ -301,11 +301,11 @@ class _Run:
 
     def _read_and_write(self, batch: Batch, writer: ThreadPoolExecutor) -> None:
         """Read the batch out and hand it to the writer; after its last batch, a layer is summarised and released."""
-        layer, bench = batch.layer, batch.layer.bench
+        layer, context = batch.layer, batch.layer.context
         parts = self._time(partial(_read_batch, batch))
         kept: list[tuple[Recipe, ArraysAndFacts]] = [
             (
-                recipes.decomposition(self._model, whole.address, bench.processing, {}),
+                recipes.decomposition(self._model, whole.address, context.processing, {}),
                 (whole.taken.arrays, whole.taken.facts),
             )
             for whole in batch.wholes
@@ -314,13 +314,13 @@ class _Run:
             self._time(partial(_add_bank_rows, batch, parts))
         for part in parts:
             layer.add(part)
-            recipe = recipes.matrix(self._model, layer.index, part.head, part.circuit, bench.processing)
+            recipe = recipes.matrix(self._model, layer.index, part.head, part.circuit, context.processing)
             kept.append((recipe, (part.arrays, part.facts)))
         if batch.is_last:
             kept += self._summarise(layer)
         if batch.is_last and layer.is_banked:
             rows, layer.rows = layer.rows, []
-            kept.append((recipes.bank(self._model, layer.index, bench.processing), (sort_rows(bench, rows), {})))
+            kept.append((recipes.bank(self._model, layer.index, context.processing), (sort_rows(context, rows), {})))
         self._await(MOST_UNWRITTEN - 1)
         self._unwritten.append(writer.submit(self._write, kept, layer if batch.is_last else None))
         self._matrices_done += len(parts) + len(batch.wholes)
@@ -332,8 +332,8 @@ class _Run:
         if self._circuits != CIRCUITS or len(layer.parts) < n_matrices:
             return []
         layer.parts.sort(key=lambda part: (part.circuit != "ov", part.head))
-        self._maps[layer.bench.processing].add(layer.index, layer.parts)
-        recipe = recipes.layer(self._model, layer.index, layer.bench.processing)
+        self._maps[layer.context.processing].add(layer.index, layer.parts)
+        recipe = recipes.layer(self._model, layer.index, layer.context.processing)
         return [] if self._store.exists(recipe) else [(recipe, summarise_layer(self._model, layer.parts))]
 
     def _write(self, kept: Sequence[tuple[Recipe, ArraysAndFacts]], layer: Layer | None = None) -> None:
@@ -388,19 +388,19 @@ def _turn_of(model: OpenModel, place: Address) -> int:
 
 def _read_batch(batch: Batch) -> list[HeadPart]:
     """Read out all of the batch in one go; the MLP's readouts join their own arrays."""
-    parts, asked = prepare_parts(batch.layer.bench, batch.matrices)
-    read_together(batch.layer.bench, [*asked, *(each for whole in batch.wholes for each in whole.taken.asked)])
+    parts, asked = prepare_parts(batch.layer.context, batch.matrices)
+    read_together(batch.layer.context, [*asked, *(each for whole in batch.wholes for each in whole.taken.asked)])
     return parts
 
 
 def _add_bank_rows(batch: Batch, parts: Sequence[HeadPart]) -> None:
     """Add the bank's rows of these matrices to the layer, while their vectors are in memory."""
-    layer, place = batch.layer, Address(batch.layer.bench.model.header.slug, None, batch.layer.index)
+    layer, place = batch.layer, Address(batch.layer.context.model.header.slug, None, batch.layer.index)
     for whole in batch.wholes:
-        layer.rows += bank_rows(layer.bench, whole.address.in_basis(None), whole.taken.terms, whole.taken.arrays)
+        layer.rows += bank_rows(layer.context, whole.address.in_basis(None), whole.taken.terms, whole.taken.arrays)
     for found, part in zip(batch.matrices, parts, strict=True):
         address = place.at_head(found.head).at(found.circuit)
-        layer.rows += bank_rows(layer.bench, address, found.terms, part.arrays)
+        layer.rows += bank_rows(layer.context, address, found.terms, part.arrays)
 
 
 def _name_part(recipe: Recipe) -> str:
@@ -420,19 +420,19 @@ def _name_part(recipe: Recipe) -> str:
 class _Map:
     """The scores of every head, collected layer by layer."""
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._scores: dict[int, Arrays] = {}
 
     def add(self, layer: int, parts: Sequence[HeadPart]) -> None:
         """Add a layer's matrices."""
         scores = [(part.head, part.circuit, part.facts["scores"]) for part in parts]
-        self._scores[layer] = dict(head_score_arrays(self._bench.model, scores))
+        self._scores[layer] = dict(head_score_arrays(self._context.model, scores))
 
     def artifacts(self) -> list[tuple[Recipe, ArraysAndFacts]]:
         """Return the map; none where not every layer was needed, since it is stored then."""
-        n_layers = range(self._bench.model.manifest.n_layers)
+        n_layers = range(self._context.model.manifest.n_layers)
         if len(self._scores) < len(n_layers):
             return []
-        recipe = recipes.scores(self._bench.model, self._bench.processing)
+        recipe = recipes.scores(self._context.model, self._context.processing)
         return [(recipe, map_artifact([self._scores[layer] for layer in n_layers]))]

@@ -25,10 +25,10 @@ class Pieces:
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
 
-    def cut(self, text: str) -> list[int]:
-        """Cut a text into token ids, as inside a longer text: without tokens that mark its beginning or end.
+    def tokenize(self, text: str) -> list[int]:
+        """Split a text into token ids, as inside a longer text: without tokens that mark its beginning or end.
 
-        Example: cut(" grumpy") -> [1665, 35796]
+        Example: tokenize(" grumpy") -> [1665, 35796]
         """
         # The library rejects lone surrogates.
         plain = text[:LONGEST].encode("utf-8", "replace").decode("utf-8")

@@ -18,7 +18,7 @@ from app.explorer.pages.gallery import GalleryList, Sought
 from app.explorer.pages.maps import Ranked
 from app.explorer.pages.search import Inquiry, SearchBasis, SearchOrder
 from app.explorer.view import Only, Processing, Sort
-from app.models.selection import FREQUENT, Product, Selection
+from app.models.token_filter import FREQUENT, Product, TokenFilter
 
 PARAMETERS = tuple(dict.fromkeys(parameter.name for basis in BASES.values() for parameter in basis.parameters))
 
@@ -300,7 +300,7 @@ class PairBoxQuery(PairQuery):
     b: str = option_field("b", "pair", default="")
 
 
-class TurnQuery(BasisQuery, DistanceQuery):
+class DirectionQuery(BasisQuery, DistanceQuery):
     """The options of pages of directions."""
 
     ascii: bool = option_field("ascii", "matrix")
@@ -327,11 +327,11 @@ class TurnQuery(BasisQuery, DistanceQuery):
 
     def options(self) -> Options:
         """Convert the form to what the explorer takes."""
-        selection = Selection(self.ascii, self.starts, self.plain, self.frequent, self.readout)
-        return replace(super().options(), selection=selection, rotated=self.rotated)
+        token_filter = TokenFilter(self.ascii, self.starts, self.plain, self.frequent, self.readout)
+        return replace(super().options(), token_filter=token_filter, rotated=self.rotated)
 
 
-class TableQuery(TurnQuery):
+class TableQuery(DirectionQuery):
     """The options of pages with tables of directions."""
 
     sort: Sort = option_field("sort", "matrix")

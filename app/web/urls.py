@@ -21,7 +21,7 @@ from app.explorer.pages.directions import Hop, Relation
 from app.explorer.pages.gallery import UNSOUGHT, Sought
 from app.explorer.pages.search import Inquiry
 from app.explorer.view import Choice, View
-from app.models.selection import EVERY
+from app.models.token_filter import EVERY
 from app.store.jobs import Task
 
 FULL = "full"
@@ -215,7 +215,7 @@ class Urls:
 
         Example: vectors(parse("gpt2/L5/H3/ov/2"), view) -> "/gpt2/L5/H3/ov/2?format=npz"
         """
-        bare = replace(view, sort="order", page=1, only="all", find="", selection=EVERY, rotated=False)
+        bare = replace(view, sort="order", page=1, only="all", find="", token_filter=EVERY, rotated=False)
         return self.page(address, bare, format="npz")
 
     def fit(self, address: Address, view: View, fit: Sequence[Choice]) -> str:
@@ -480,12 +480,12 @@ def _keep_relevant(address: Address, view: View | None) -> View | None:
     if view is None:
         return None
     if BASES[address.basis or "svd"].is_fitted:
-        view = replace(view, selection=EVERY)
+        view = replace(view, token_filter=EVERY)
     if address.basis not in {None, "svd"}:
         view = replace(view, rotated=False)
     if (address.basis or "svd") != view.basis:
         view = replace(view, sort="order", page=1, only="all", find="", parameters=())
-    if address.head is None or address.circuit == "ov" or address.layer in view.still:
+    if address.head is None or address.circuit == "ov" or address.layer in view.unrotated_layers:
         view = replace(view, distance=0)
     return view
 
@@ -515,6 +515,6 @@ def _of_view(view: View) -> Iterator[tuple[str, object]]:
     for name in ("weights", "sort", "page", "only", "find", "distance"):
         yield name, getattr(view, name)
     yield from ((choice.name, choice.value) for choice in view.parameters)
-    yield from view.selection.parameters().items()
-    yield "readout", view.selection.readout
+    yield from view.token_filter.parameters().items()
+    yield "readout", view.token_filter.readout
     yield "rotated", int(view.rotated)

@@ -71,10 +71,10 @@ def test_a_number_of_the_verdict_leads_to_its_rows(page: Page):
 
 def test_the_mark_does_not_speak_by_colour_alone(page: Page):
     page.goto("/demo/L3/H5/ov?only=found")
-    sure = page.locator("td.z .sure").all_inner_texts()
+    sure = page.locator("td.z .stands-out").all_inner_texts()
     assert sure
     assert all(text.endswith("●") for text in sure)
-    plain = page.locator("td.z p:not(.sure)").all_inner_texts()
+    plain = page.locator("td.z p:not(.stands-out)").all_inner_texts()
     assert not any("●" in text for text in plain)
 
 
@@ -95,7 +95,7 @@ def test_the_keyboard_reaches_filters_and_leaves_single_keys_alone(page: Page):
     page.keyboard.press("]")
     expect(page).to_have_url(re.compile(r"/L3/H5/ov\?"))
     page.keyboard.press("Enter")
-    expect(page.locator(".selection")).to_contain_text("ASCII only, without the first 500 ids")
+    expect(page.locator(".notice")).to_contain_text("ASCII only, without the first 500 ids")
     expect(page).to_have_url(re.compile(r"\?(?=.*only=antipodal)(?=.*ascii=1)(?=.*frequent=500)"))
     assert "ascii=1" in page.locator("#link").input_value()
 
@@ -104,14 +104,14 @@ def test_a_filter_stays_on_the_way_to_a_direction_and_back(page: Page):
     page.goto("/demo/L3/H5/ov?ascii=1")
     page.locator("table.directions tbody th a").nth(1).click()
     expect(page).to_have_url(re.compile(r"/ov/svd/1\?ascii=1$"))
-    expect(page.locator(".selection")).to_contain_text("ASCII only")
+    expect(page.locator(".notice")).to_contain_text("ASCII only")
     page.keyboard.press("]")
     expect(page).to_have_url(re.compile(r"/ov/svd/2\?ascii=1$"))
     page.locator("#all-tokens").click()
     expect(page).to_have_url(re.compile(r"/ov/svd/2$"))
-    expect(page.locator(".selection")).to_have_count(0)
+    expect(page.locator(".notice")).to_have_count(0)
     page.go_back()
-    expect(page.locator(".selection")).to_contain_text("ASCII only")
+    expect(page.locator(".notice")).to_contain_text("ASCII only")
 
 
 def test_a_number_that_is_not_offered_leads_to_those_that_are(browser: Browser, demo: str):
@@ -133,7 +133,7 @@ def test_token_filters_are_a_form(visit: Visit, scripted: bool):
     page.locator("#token-filters summary").click()
     page.get_by_label("starts of words only").check()
     page.get_by_role("button", name="Show these").click()
-    expect(page.locator(".selection")).to_contain_text("starts of words only")
+    expect(page.locator(".notice")).to_contain_text("starts of words only")
     expect(page).to_have_url(re.compile(r"\?(?=.*starts=1)(?=.*weights=raw)"))
     assert all(text.startswith("·") for text in page.locator("#p .bars bdi").all_inner_texts())
 

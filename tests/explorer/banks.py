@@ -7,7 +7,7 @@ from app.core.finding.reversal import count_bins
 from app.explorer import recipes
 from app.explorer.bank import parts_of
 from app.explorer.layout import PARTS
-from app.explorer.making.make import Context, run_maker
+from app.explorer.making.make import MakerInputs, run_maker
 from app.explorer.making.tables import Tables
 from tests.explorer.steps import run_steps
 
@@ -17,7 +17,7 @@ def build_bank(r, slug="tiny", processing="folded", kinds=("bank", "words", "tok
     model, tables = r.library.model(slug), Tables("cpu")
     for recipe in parts_of(model, processing):
         if recipe.kind in kinds and not r.store.exists(recipe):
-            r.store.write(recipe, *run_steps(run_maker(recipe, Context(tables, model, r.store))))
+            r.store.write(recipe, *run_steps(run_maker(recipe, MakerInputs(tables, model, r.store))))
     return model
 
 

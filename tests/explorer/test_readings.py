@@ -90,7 +90,7 @@ def judged(request):
     random_ = measure_rays(judge, np.stack([readout["top_ids"], readout["bottom_ids"]], axis=1))
     control = Control(judge, *(random_[name] for name in ("coherence", "forms", "beyond", "spelling")))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readability, "load_control", lambda bench, side: control)
+        patch.setattr(readability, "load_control", lambda context, side: control)
         found = {
             kind: readability.judge_readouts(None, "write", rays_of(judge, torch.tensor(np.array(directions))))
             for kind, directions in world.directions.items()

@@ -389,7 +389,7 @@ def test_a_fit_that_is_left_in_the_middle_leaves_nothing(store, model):
 
 
 def test_a_fit_that_fails_leaves_nothing_and_no_lock(store, model, monkeypatch):
-    def broken(bench, address, parameters, distance):
+    def broken(context, address, parameters, distance):
         yield 1, 2
         raise RuntimeError("LAPACK said no")
 
@@ -406,14 +406,14 @@ def test_two_runs_share_single_matrices(store, model, monkeypatch):
     monkeypatch.setattr(singles, "WAIT_SECONDS", 0.01)
     barrier, ends, computed = threading.Barrier(2), [], []
 
-    def counting(bench, address, parameters, distance, compute=decompositions.decompose_matrix):
-        computed.append((bench.processing, address))
+    def counting(context, address, parameters, distance, compute=decompositions.decompose_matrix):
+        computed.append((context.processing, address))
         yield from iter(())
-        return (yield from compute(bench, address, parameters))
+        return (yield from compute(context, address, parameters))
 
-    def counting_in_layers(bench, address, whole, parameters, compute=layers.decompose_subject_unread):
-        computed.append((bench.processing, address))
-        return compute(bench, address, whole, parameters)
+    def counting_in_layers(context, address, whole, parameters, compute=layers.decompose_subject_unread):
+        computed.append((context.processing, address))
+        return compute(context, address, whole, parameters)
 
     monkeypatch.setattr(decompositions, "decompose_matrix", counting)
     monkeypatch.setattr(layers, "decompose_subject_unread", counting_in_layers)
@@ -539,7 +539,7 @@ def test_the_bank_of_what_is_at_hand_is_that_of_what_is_taken_apart_again(store,
     monkeypatch.setattr(
         bank,
         "build_bank_part",
-        lambda bench, layer, kept=bank.build_bank_part: gathered.append(layer) or kept(bench, layer),
+        lambda context, layer, kept=bank.build_bank_part: gathered.append(layer) or kept(context, layer),
     )
     steps = run(store, model, matrices=read_wish(model, "folded").task.matrices)
     assert gathered == [None]
@@ -617,7 +617,7 @@ def test_two_runs_share_the_bank(store, model, monkeypatch):
     monkeypatch.setattr(
         bank,
         "build_bank_part",
-        lambda bench, layer, kept=bank.build_bank_part: made.append(layer) or kept(bench, layer),
+        lambda context, layer, kept=bank.build_bank_part: made.append(layer) or kept(context, layer),
     )
 
     def go():

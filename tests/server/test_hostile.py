@@ -16,7 +16,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.config import Settings
-from app.explorer.running.queue import Errand
+from app.explorer.running.errand import Errand
 from app.server import create_app
 from app.web.guard.crowd import LEAST_FILES
 from tests.workers import start_in_thread

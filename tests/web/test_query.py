@@ -4,13 +4,14 @@ from pydantic import ValidationError
 from app.core.basis import BASES
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption
-from app.models.selection import Selection
+from app.models.token_filter import TokenFilter
 from app.web.query import (
     PARAMETERS,
     BasisQuery,
     BlindQuery,
     CensusQuery,
     CompareQuery,
+    DirectionQuery,
     FitQuery,
     JobsQuery,
     JumpQuery,
@@ -18,7 +19,6 @@ from app.web.query import (
     PageQuery,
     TableQuery,
     TokenQuery,
-    TurnQuery,
     ViewQuery,
     WishQuery,
 )
@@ -116,10 +116,10 @@ def test_a_filter_that_a_page_would_not_heed_is_refused(query, name):
     assert all(valid in str(refused.value) for valid in query.model_fields)
 
 
-@pytest.mark.parametrize("query", [TurnQuery, TableQuery, PageQuery])
+@pytest.mark.parametrize("query", [DirectionQuery, TableQuery, PageQuery])
 def test_tables_heed_every_filter(query):
     options = query(ascii="1", starts="1", plain="1", frequent="500", rotated="1", readout="cosine").options()
-    assert (options.selection, options.rotated) == (Selection(True, True, True, 500, "cosine"), True)
+    assert (options.token_filter, options.rotated) == (TokenFilter(True, True, True, 500, "cosine"), True)
 
 
 def test_what_no_page_knows_is_nobodys_business():

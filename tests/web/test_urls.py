@@ -9,7 +9,7 @@ from app.core.address import Ray, parse
 from app.explorer.pages.directions import Hop
 from app.explorer.pages.search import Inquiry
 from app.explorer.view import ONLY, PROCESSINGS, SORTS, Choice, View
-from app.models.selection import EVERY, Selection
+from app.models.token_filter import EVERY, TokenFilter
 from app.store.jobs import Task
 from app.web.query import SearchQuery
 from app.web.urls import Urls
@@ -39,8 +39,8 @@ VIEWS = st.builds(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
     st.integers(0, 1_024),
     st.sampled_from([(), (4,), (5, 6)]),
-    selection=st.builds(
-        Selection,
+    token_filter=st.builds(
+        TokenFilter,
         st.booleans(),
         st.booleans(),
         st.booleans(),
@@ -62,14 +62,14 @@ def test_the_query_of_a_table_says_all_that_is_not_the_default(view):
     assert int(said.get("page", 1)) == view.page
     assert said.get("find", "") == view.find
     assert said.get("only", "all") == view.only
-    assert_filtered(said, view.selection)
+    assert_filtered(said, view.token_filter)
 
 
-def assert_filtered(said, selection):
-    assert said.get("readout", "dot") == selection.readout
+def assert_filtered(said, token_filter):
+    assert said.get("readout", "dot") == token_filter.readout
     assert said.get("readout") != "dot"
     filters = {"ascii", "starts", "plain", "frequent"}
-    assert {name: int(value) for name, value in said.items() if name in filters} == selection.parameters()
+    assert {name: int(value) for name, value in said.items() if name in filters} == token_filter.parameters()
 
 
 @given(VIEWS)
@@ -81,7 +81,7 @@ def test_only_tables_keep_sort_page_and_word(view):
 @given(VIEWS)
 def test_a_token_filter_stays_wherever_a_visit_reads_tokens(view):
     for place in (HEAD, HEAD.at("ov"), HEAD.at("qk").direction(2), parse("gpt2/embed/pca/3")):
-        assert_filtered(dict(parse_qsl(urlsplit(URLS.page(place, view)).query)), view.selection)
+        assert_filtered(dict(parse_qsl(urlsplit(URLS.page(place, view)).query)), view.token_filter)
     for place in (parse("gpt2"), HEAD.at_layer(5), parse("gpt2/embed/nmf")):
         assert_filtered(dict(parse_qsl(urlsplit(URLS.page(place, view)).query)), EVERY)
     assert_filtered(dict(parse_qsl(urlsplit(URLS.full(HEAD, view)).query)), EVERY)
@@ -92,7 +92,7 @@ def test_a_distance_stays_with_qk_where_layers_turn(view):
     qk = HEAD.at("qk")
     for place in (HEAD, qk, qk.direction(3)):
         said = dict(parse_qsl(urlsplit(URLS.page(place, view)).query))
-        assert int(said.get("distance", 0)) == (0 if 5 in view.still else view.distance)
+        assert int(said.get("distance", 0)) == (0 if 5 in view.unrotated_layers else view.distance)
     for place in (HEAD.at("ov"), HEAD.at("ov").direction(3), HEAD.at_layer(5), parse("gpt2")):
         assert "distance" not in URLS.page(place, view)
 

@@ -47,14 +47,14 @@ def map_side_by_side(work: Callable[[Item], Value], items: Sequence[Item], n_sha
         return [work(item) for item in items]
     inferring, each = torch.is_inference_mode_enabled(), threads // n_shares
 
-    def apart(item: Item) -> Value:
+    def work_apart(item: Item) -> Value:
         torch.set_num_threads(each)
         with torch.inference_mode(inferring):  # inference mode is set thread by thread
             return work(item)
 
     torch.set_num_threads(each)
     try:
-        futures = [_thread_pool(n_shares).submit(apart, item) for item in items]
+        futures = [_thread_pool(n_shares).submit(work_apart, item) for item in items]
         wait(futures)  # for all, so that nothing still runs when one has failed
         return [future.result() for future in futures]
     finally:

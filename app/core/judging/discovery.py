@@ -14,6 +14,11 @@ FDR = 0.1
 """The share of false findings that is allowed among those found, whose q is below it."""
 
 
+def is_found(q: float | None) -> bool:
+    """Return whether a test is found: the share of false findings in its list is below FDR. False where q is not known."""
+    return q is not None and q < FDR
+
+
 def q_values(p: Float[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
     """Compute the false discovery rate of the list that ends at each p, over all of `p`; never below the p itself.
 

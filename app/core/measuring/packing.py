@@ -53,7 +53,7 @@ class Nearness(NamedTuple):
     """QUANTILES of the same for random vectors."""
 
     @property
-    def lonely(self) -> Bool[Tensor, " m"]:
+    def is_far(self) -> Bool[Tensor, " m"]:
         """True for atoms that come less near than 95% of random vectors do."""
         return self.cosines < self.control[0]
 

@@ -15,7 +15,7 @@ from app.explorer.library import OpenModel
 from app.explorer.options import LARGEST_DISTANCE, LONGEST_FIND
 from app.explorer.resources import Resources
 from app.explorer.view import ONLY, PROCESSINGS, SORTS, Choice, Only, Processing, Sort, View
-from app.models.selection import EVERY, Selection, select_tokens
+from app.models.token_filter import EVERY, TokenFilter, filter_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Options:
     """Tokens at either end of a row, for a file; None: as many as the page shows."""
     parameters: Mapping[str, int | None] = field(default_factory=dict)
     """Parameters of the basis; None: its default."""
-    selection: Selection = EVERY
+    token_filter: TokenFilter = EVERY
     rotated: bool = False
     """Compare singular directions with random rotations of their span, too."""
 
@@ -60,9 +60,9 @@ def check_view(model: OpenModel, address: Address, options: Options, default: Pr
     if weights not in model.header.processings:
         raise BadOption(f"{address.model} has weights=raw only. {model.header.unfoldable}")
     _check_distance(model, address, options.distance)
-    _check_selection(model, address, options.selection)
+    _check_token_filter(model, address, options.token_filter)
     _check_rotated(address, options.rotated)
-    still = _layers_without_rotation(model, address) if options.distance else ()
+    unrotated = _layers_without_rotation(model, address) if options.distance else ()
     return View(
         weights=weights,
         default_weights=first,
@@ -71,10 +71,10 @@ def check_view(model: OpenModel, address: Address, options: Options, default: Pr
         only=options.only,
         find=options.find,
         distance=options.distance,
-        still=still,
+        unrotated_layers=unrotated,
         basis=address.basis or "svd",
         parameters=choose_parameters(model, address, options.parameters),
-        selection=options.selection,
+        token_filter=options.token_filter,
         rotated=options.rotated,
     )
 
@@ -127,10 +127,10 @@ def _why_no_distance(model: OpenModel, address: Address) -> str:
     return f"distance must be 0 in L{address.layer}: this layer of {address.model} does not turn queries and keys."
 
 
-def _check_selection(model: OpenModel, address: Address, selection: Selection) -> None:
-    if selection == EVERY:
+def _check_token_filter(model: OpenModel, address: Address, token_filter: TokenFilter) -> None:
+    if token_filter == EVERY:
         return
-    said = ", ".join([*selection.parameters(), *([] if selection.readout == "dot" else ["readout"])])
+    said = ", ".join([*token_filter.parameters(), *([] if token_filter.readout == "dot" else ["readout"])])
     if address.kind is None and address.head is None:
         raise BadOption(
             f"{said}: tokens are chosen at a head, a matrix or a direction, and how they are ranked; {address.label} shows all, "
@@ -138,14 +138,14 @@ def _check_selection(model: OpenModel, address: Address, selection: Selection) -
         )
     if BASES[address.basis or "svd"].is_fitted:
         raise BadOption(f"A fit is read with all tokens, by dot product: leave {said} out.")
-    if not selection:
+    if not token_filter:
         return
-    if not 0 <= selection.frequent < model.header.d_vocab:
+    if not 0 <= token_filter.frequent < model.header.d_vocab:
         raise BadOption(
             f"frequent goes from 0 to {model.header.d_vocab - 1}: {address.model} has {model.header.d_vocab} tokens."
         )
     # Only the table knows which tokens were trained, so reading it may still refuse.
-    require_tokens(model, selection, int(select_tokens(model.vocabulary, selection).sum()))
+    require_tokens(model, token_filter, int(filter_tokens(model.vocabulary, token_filter).sum()))
 
 
 def _check_rotated(address: Address, rotated: bool) -> None:

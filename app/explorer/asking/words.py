@@ -85,9 +85,9 @@ def _find_word(vocabulary: Vocabulary, text: str) -> int | None:
 
 
 def _cut_text(model: OpenModel, text: str) -> list[int]:
-    """Cut a text into tokens, without those that are only white space or special."""
+    """Split a text into tokens, without those that are only white space or special."""
     vocabulary = model.vocabulary
-    ids = [id_ for id_ in model.cut(f" {text.strip()}") if id_ < vocabulary.size]
+    ids = [id_ for id_ in model.tokenize(f" {text.strip()}") if id_ < vocabulary.size]
     entries = [vocabulary.entry(id_) for id_ in ids]
     return [entry.id for entry in entries if entry.kind != "special" and entry.text.strip()]
 

@@ -28,7 +28,7 @@ from app.explorer import recipes
 from app.explorer.errors import ComputationFailed
 from app.explorer.inventory import bases_of, samples_of
 from app.explorer.layout import MOST_NONZEROS, SPANS
-from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.context import Arrays, ArraysAndFacts, Context
 from app.explorer.making.subjects import Subject, read_subject
 
 if TYPE_CHECKING:
@@ -47,13 +47,15 @@ SEED = 0
 Vectors = dict[BasisName, "Tensor"]
 
 
-def compare_bases(bench: Bench, address: Address, fits: Mapping[BasisName, Mapping[str, int]]) -> Steps[ArraysAndFacts]:
+def compare_bases(
+    context: Context, address: Address, fits: Mapping[BasisName, Mapping[str, int]]
+) -> Steps[ArraysAndFacts]:
     """Compare the bases that are computed on a visit, and these fits, given by their parameters; ComputationFailed if
     one is gone.
     """
-    fitted = {name: _load_fit(bench, address.in_basis(name), parameters) for name, parameters in fits.items()}
-    whole: Subject = yield from _report_part("matrix", read_subject(bench, address))
-    vectors, arrays = yield from _report_part("vectors", _basis_vectors(bench, address, whole.product, fitted))
+    fitted = {name: _load_fit(context, address.in_basis(name), parameters) for name, parameters in fits.items()}
+    whole: Subject = yield from _report_part("matrix", read_subject(context, address))
+    vectors, arrays = yield from _report_part("vectors", _basis_vectors(context, address, whole.product, fitted))
     mean, mean_share, squares = yield from _report_part("mean", _centre_samples(whole.product))
     arrays |= yield from _report_part("errors", _error_arrays(whole.product, vectors, mean))
     arrays |= yield from _report_part("spans", _span_arrays(squares, vectors))
@@ -67,9 +69,9 @@ def _report_part(part: str, steps: Steps[Any]) -> Steps[Any]:
     return rescale_steps(PERCENT_AT_START[part], PERCENT_OF_PARTS[part], 100, steps)
 
 
-def _load_fit(bench: Bench, address: Address, parameters: Mapping[str, int]) -> NDArray[np.float32]:
+def _load_fit(context: Context, address: Address, parameters: Mapping[str, int]) -> NDArray[np.float32]:
     """Load the vectors of a fit from its artifact."""
-    artifact = bench.store.load(recipes.decomposition(bench.model, address, bench.processing, parameters))
+    artifact = context.store.load(recipes.decomposition(context.model, address, context.processing, parameters))
     if artifact is None:
         raise ComputationFailed(f"{address.label} is not here any more, and cannot be compared.")
     vectors: NDArray[np.float32] = artifact.arrays["vectors"]
@@ -77,7 +79,7 @@ def _load_fit(bench: Bench, address: Address, parameters: Mapping[str, int]) -> 
 
 
 def _basis_vectors(
-    bench: Bench, address: Address, product: "Matrix", fitted: Mapping[BasisName, NDArray[np.float32]]
+    context: Context, address: Address, product: "Matrix", fitted: Mapping[BasisName, NDArray[np.float32]]
 ) -> Steps[tuple[Vectors, Arrays]]:
     import torch
 
@@ -85,7 +87,7 @@ def _basis_vectors(
     from app.core.decomposition import stream_side_of
 
     assert address.kind is not None
-    samples = samples_of(bench.model.header, address.kind)
+    samples = samples_of(context.model.header, address.kind)
     vectors: Vectors = {}
     arrays: Arrays = {}
     names = bases_of(address.kind)

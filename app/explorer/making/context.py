@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from app.explorer.library import OpenModel
 from app.explorer.making.tables import Tables
 from app.explorer.view import Processing
-from app.models.selection import EVERY, Selection
+from app.models.token_filter import EVERY, TokenFilter
 from app.store.artifacts import ArtifactStore
 
 Arrays = dict[str, NDArray[Any]]
@@ -17,7 +17,7 @@ ArraysAndFacts = tuple[Arrays, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Bench:
+class Context:
     """The context of a computation: token tables, model, weight processing, store and token filter."""
 
     tables: Tables
@@ -25,5 +25,5 @@ class Bench:
     processing: Processing
     store: ArtifactStore
     """The store of other artifacts: controls, and the matrices and the bank that some artifacts are made from."""
-    selection: Selection = EVERY
+    token_filter: TokenFilter = EVERY
     """The tokens that readouts show."""

@@ -13,7 +13,7 @@ import numpy as np
 from app.core.address import Address
 from app.core.basis import BASES, Basis, Parameters
 from app.core.steps import Steps, rescale_steps
-from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.context import Arrays, ArraysAndFacts, Context
 from app.explorer.making.heads import read_matrix, term_arrays
 from app.explorer.making.packing import measure_packing
 from app.explorer.making.sides import ReadoutRequest, read_side
@@ -44,7 +44,7 @@ GAUSSIAN_KURTOSIS = 0.5
 
 
 def decompose_matrix(
-    bench: Bench, address: Address, parameters: Parameters, distance: int = 0
+    context: Context, address: Address, parameters: Parameters, distance: int = 0
 ) -> Steps[ArraysAndFacts]:
     """Decompose the matrix at the address in the basis of the address, and read out every term at both sides."""
     basis = BASES[address.basis or "svd"]
@@ -52,16 +52,16 @@ def decompose_matrix(
         yield 0, 1
         assert address.layer is not None
         assert address.head is not None
-        return read_matrix(bench, address.layer, address.head, address.circuit, distance)
-    taken: UnreadDecomposition = yield from decompose_unread(bench, address, parameters, distance)
+        return read_matrix(context, address.layer, address.head, address.circuit, distance)
+    taken: UnreadDecomposition = yield from decompose_unread(context, address, parameters, distance)
     arrays, product, terms = taken.arrays, taken.product, taken.terms
     for each in taken.asked:
         part = "constant" if each.prefix == "bias" else each.prefix
-        readout = yield from _report_part(part, read_side(bench, each.side, each.vectors, each.end))
+        readout = yield from _report_part(part, read_side(context, each.side, each.vectors, each.end))
         arrays |= {f"{each.prefix}_{name}": array for name, array in readout.items()}
     if basis.name == "dictionary" and len(terms.strength) > 1:
         where, side = _find_stream_side(product)
-        steps = measure_packing(bench, product, terms, side.name, arrays.get(f"{where}_coherence"))
+        steps = measure_packing(context, product, terms, side.name, arrays.get(f"{where}_coherence"))
         arrays |= yield from _report_part("packing", steps)
     return arrays, taken.facts
 
@@ -78,21 +78,21 @@ class UnreadDecomposition:
     """The readouts that its arrays still need."""
 
 
-def decompose_unread(bench: Bench, address: Address, parameters: Parameters, distance: int = 0) -> Steps[Any]:
+def decompose_unread(context: Context, address: Address, parameters: Parameters, distance: int = 0) -> Steps[Any]:
     """Decompose the matrix at the address without readouts; returns `UnreadDecomposition`, which nobody else changes."""
-    whole: Subject = yield from _report_part("matrix", read_subject(bench, address, distance))
-    return (yield from decompose_subject_unread(bench, address, whole, parameters))
+    whole: Subject = yield from _report_part("matrix", read_subject(context, address, distance))
+    return (yield from decompose_subject_unread(context, address, whole, parameters))
 
 
-def decompose_subject_unread(bench: Bench, address: Address, whole: Subject, parameters: Parameters) -> Steps[Any]:
+def decompose_subject_unread(context: Context, address: Address, whole: Subject, parameters: Parameters) -> Steps[Any]:
     """Decompose a matrix whose tensors are read, without readouts."""
     basis = BASES[address.basis or "svd"]
     product = whole.product
     terms: Decomposition = yield from _report_part("terms", basis.decompose(product, parameters))
-    arrays, scores = yield from _report_part("numbers", _score_terms(bench, basis, product, terms))
-    arrays |= _unit_arrays(bench, basis, product, terms)
+    arrays, scores = yield from _report_part("numbers", _score_terms(context, basis, product, terms))
+    arrays |= _unit_arrays(context, basis, product, terms)
     if basis.name == "neuron" and address.circuit is None and address.layer is not None:
-        arrays |= yield from _report_part("names", _rank_in_other_matrices(bench, address))
+        arrays |= yield from _report_part("names", _rank_in_other_matrices(context, address))
     # A matrix has the embedding's tokens on its left, or the unembedding's on its right.
     asked = [
         ReadoutRequest(arrays, "left", product.left, terms.left, "read"),
@@ -117,7 +117,7 @@ def _report_part(part: str, steps: Steps[Any]) -> Steps[Any]:
     return rescale_steps(PERCENT_AT_START[part], PERCENT_OF_PARTS[part], 100, steps)
 
 
-def _score_terms(bench: Bench, basis: Basis, product: "Matrix", terms: "Decomposition") -> Steps[Any]:
+def _score_terms(context: Context, basis: Basis, product: "Matrix", terms: "Decomposition") -> Steps[Any]:
     """Compute the numbers of each term, and the scores of all of them together, without a readout."""
     from app.core.gram import gram
     from app.core.measuring.residue import relative_error
@@ -126,14 +126,14 @@ def _score_terms(bench: Bench, basis: Basis, product: "Matrix", terms: "Decompos
     if basis.name == "svd":
         energy = terms.strength.double().square().cumsum(0).cpu().numpy()
         shares = np.concatenate([[0.0], energy / energy[-1]]) if len(energy) else np.zeros(1)
-        arrays = term_arrays(bench, product, terms) | _sample_curve(shares, shares)
+        arrays = term_arrays(context, product, terms) | _sample_curve(shares, shares)
         return arrays, {name: score(terms.strength) for name, score in SCORES.items()}
     squares = (
         _gram_of_components(product, terms)
         if basis.name == "pca"
         else (yield from rescale_steps(0, 50, 100, gram(product)))
     )
-    arrays = term_arrays(bench, product, terms) if basis.has_neighbours else {}
+    arrays = term_arrays(context, product, terms) if basis.has_neighbours else {}
     arrays |= _strength_arrays(terms, float(squares.trace())) | _explained_arrays(product, terms, squares)
     left = max(0.0, 1 - float(arrays["explained"][-1])) ** 0.5
     error_steps = rescale_steps(50, 50, 100, relative_error(product, terms))
@@ -196,15 +196,15 @@ def _sample_curve(shares: "np.ndarray[Any, Any]", best: "np.ndarray[Any, Any]") 
     }
 
 
-def _unit_arrays(bench: Bench, basis: Basis, product: "Matrix", terms: "Decomposition") -> Arrays:
+def _unit_arrays(context: Context, basis: Basis, product: "Matrix", terms: "Decomposition") -> Arrays:
     """Return the arrays that name a side's coordinates, and the terms of the neuron basis."""
     from app.core.bases.neuron import find_units
     from app.core.matrix import Space
 
     arrays: Arrays = {}
-    shape, spaces = bench.model.manifest, {product.left.space, product.right.space}
+    shape, spaces = context.model.manifest, {product.left.space, product.right.space}
     if Space.NEURON in spaces:
-        arrays["units"] = _rank_neurons(bench, product)
+        arrays["units"] = _rank_neurons(context, product)
     if Space.HEADS in spaces:
         arrays["stack"] = np.array([shape.n_heads, shape.d_head], np.int32)
     if basis.name == "neuron":
@@ -212,22 +212,22 @@ def _unit_arrays(bench: Bench, basis: Basis, product: "Matrix", terms: "Decompos
     return arrays
 
 
-def _rank_in_other_matrices(bench: Bench, address: Address) -> Steps[Any]:
+def _rank_in_other_matrices(context: Context, address: Address) -> Steps[Any]:
     """Rank each neuron among the norms of the other matrices of its MLP."""
     arrays: Arrays = {}
-    for kind in bench.model.header.layer_kinds:
+    for kind in context.model.header.layer_kinds:
         if kind != address.kind:
-            other: Subject = yield from read_subject(bench, address.at(kind))
-            arrays[f"units_{kind}"] = _rank_neurons(bench, other.product)
+            other: Subject = yield from read_subject(context, address.at(kind))
+            arrays[f"units_{kind}"] = _rank_neurons(context, other.product)
     return arrays
 
 
-def _rank_neurons(bench: Bench, product: "Matrix") -> "np.ndarray[Any, np.dtype[np.int32]]":
+def _rank_neurons(context: Context, product: "Matrix") -> "np.ndarray[Any, np.dtype[np.int32]]":
     """Rank each neuron among the norms, the largest first; -1 for a neuron without weights."""
     from app.core.bases.neuron import rank_by_norm
 
     neurons = rank_by_norm(product.samples())[0].cpu().numpy()
-    ranks = np.full(bench.model.manifest.d_mlp, -1, np.int32)
+    ranks = np.full(context.model.manifest.d_mlp, -1, np.int32)
     ranks[neurons] = np.arange(len(neurons), dtype=np.int32)
     return ranks
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.explorer.layout import FULL_TOKENS, ROLE_SIDES, Role
-from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.context import Arrays, ArraysAndFacts, Context
 from app.explorer.making.heads import read_head_tensors
 
 if TYPE_CHECKING:
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
 ENDS = ("top_ids", "top_scores", "bottom_ids", "bottom_scores")
 
 
-def read_rows(bench: Bench, layer: int, head: int, token: int, distance: int = 0) -> ArraysAndFacts:
+def read_rows(context: Context, layer: int, head: int, token: int, distance: int = 0) -> ArraysAndFacts:
     """Read both ends of the token's three rows; the distance rotates queries, and so not OV."""
-    tensors = read_head_tensors(bench, layer, head, distance)
-    vectors = _role_vectors(_read_embedding(bench, token), tensors)
+    tensors = read_head_tensors(context, layer, head, distance)
+    vectors = _role_vectors(_read_embedding(context, token), tensors)
     arrays: Arrays = {}
     for role, vector in vectors.items():
-        arrays |= _read_role(bench, role, vector, token)
-    known = bench.tables.table(bench.model, bench.processing, "read").ids
+        arrays |= _read_role(context, role, vector, token)
+    known = context.tables.table(context.model, context.processing, "read").ids
     return arrays, {"n_tokens": len(known), "has_bias": False}
 
 
-def _read_embedding(bench: Bench, token: int) -> "Tensor":
+def _read_embedding(context: Context, token: int) -> "Tensor":
     """Return the token's row [1 d_model] of the table that read sides are read with, float64."""
     import torch
 
-    table = bench.tables.table(bench.model, bench.processing, "read")
+    table = context.tables.table(context.model, context.processing, "read")
     return table.rows(torch.tensor([[token]], device=table.ids.device))[0].cpu().double()
 
 
@@ -58,11 +58,11 @@ def _role_vectors(x: "Tensor", head: "Head") -> "dict[Role, Tensor]":
     return {role: product.float() for role, product in products.items()}
 
 
-def _read_role(bench: Bench, role: Role, vector: "Tensor", token: int) -> Arrays:
+def _read_role(context: Context, role: Role, vector: "Tensor", token: int) -> Arrays:
     from app.core.exact.standing import rank_token
 
-    readout = bench.tables.read(bench.model, bench.processing, ROLE_SIDES[role], vector, FULL_TOKENS)
-    table = bench.tables.table(bench.model, bench.processing, ROLE_SIDES[role])
+    readout = context.tables.read(context.model, context.processing, ROLE_SIDES[role], vector, FULL_TOKENS)
+    table = context.tables.table(context.model, context.processing, ROLE_SIDES[role])
     own = rank_token(table, vector.to(table.vectors.device), token)
     arrays = {f"{role}_{end}": readout[end] for end in ENDS}
     arrays[f"{role}_own_score"] = own.scores.cpu().numpy().astype(np.float32)

@@ -16,7 +16,7 @@ from app.core.address import CIRCUITS, Circuit
 from app.core.steps import Steps
 from app.explorer.layout import BADGE_KINDS, KEPT_TOKENS, SIDE_PREFIXES, STRONGEST_DIRECTIONS, STRONGEST_TOKENS
 from app.explorer.library import OpenModel
-from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.context import Arrays, ArraysAndFacts, Context
 from app.explorer.making.sides import ReadoutRequest, join_rows, read_together
 
 if TYPE_CHECKING:
@@ -51,27 +51,29 @@ class HeadPart:
     facts: dict[str, Any]
 
 
-def read_matrix(bench: Bench, layer: int, head: int, circuit: Circuit, distance: int = 0) -> ArraysAndFacts:
+def read_matrix(context: Context, layer: int, head: int, circuit: Circuit, distance: int = 0) -> ArraysAndFacts:
     """Decompose one matrix of a head, and read out all directions at both ends, and the bias."""
-    (part,) = read_out_heads(bench, decompose_heads(bench, layer, [(head, circuit)], distance))
+    (part,) = read_out_heads(context, decompose_heads(context, layer, [(head, circuit)], distance))
     return part.arrays, part.facts
 
 
-def read_layer(bench: Bench, index: int) -> ArraysAndFacts:
+def read_layer(context: Context, index: int) -> ArraysAndFacts:
     """Summarise all heads of a layer: spectra, scores, and the readouts of each matrix's strongest directions."""
-    matrices = decompose_heads(bench, index, list_matrices(bench.model))
-    return summarise_layer(bench.model, read_out_heads(bench, matrices, STRONGEST_TOKENS, STRONGEST_DIRECTIONS))
+    matrices = decompose_heads(context, index, list_matrices(context.model))
+    return summarise_layer(context.model, read_out_heads(context, matrices, STRONGEST_TOKENS, STRONGEST_DIRECTIONS))
 
 
-def score_heads(bench: Bench) -> Steps[ArraysAndFacts]:
+def score_heads(context: Context) -> Steps[ArraysAndFacts]:
     """Score every head of the model, a layer at a time: arrays [layers, heads], one for each score."""
-    n_layers = bench.model.manifest.n_layers
+    n_layers = context.model.manifest.n_layers
     values: list[dict[str, NDArray[np.float64]]] = []
     for index in range(n_layers):
         yield index, n_layers
-        matrices = decompose_heads(bench, index, list_matrices(bench.model))
+        matrices = decompose_heads(context, index, list_matrices(context.model))
         values.append(
-            head_score_arrays(bench.model, [(each.head, each.circuit, _score_matrix(bench, each)) for each in matrices])
+            head_score_arrays(
+                context.model, [(each.head, each.circuit, _score_matrix(context, each)) for each in matrices]
+            )
         )
     return map_artifact(values)
 
@@ -82,14 +84,14 @@ def list_matrices(model: OpenModel) -> list[tuple[int, Circuit]]:
 
 
 def decompose_heads(
-    bench: Bench, layer: int, wanted: Iterable[tuple[int, Circuit]], distance: int = 0, device: str = "cpu"
+    context: Context, layer: int, wanted: Iterable[tuple[int, Circuit]], distance: int = 0, device: str = "cpu"
 ) -> list[HeadMatrix]:
     """Decompose those matrices of a layer, the ones of a circuit together; each head's tensors are read once."""
-    return [each for circuit in plan_decompositions(bench, layer, wanted, distance, device) for each in circuit()]
+    return [each for circuit in plan_decompositions(context, layer, wanted, distance, device) for each in circuit()]
 
 
 def plan_decompositions(
-    bench: Bench, layer: int, wanted: Iterable[tuple[int, Circuit]], distance: int = 0, device: str = "cpu"
+    context: Context, layer: int, wanted: Iterable[tuple[int, Circuit]], distance: int = 0, device: str = "cpu"
 ) -> list[Callable[[], list[HeadMatrix]]]:
     """Return one call for each circuit that decomposes those matrices of a layer; any thread may make it."""
     from app.core.bases.svd import decompose_all
@@ -98,7 +100,7 @@ def plan_decompositions(
 
     wanted = list(wanted)
     needed = sorted({head for head, _ in wanted})
-    read = map_side_by_side(lambda head: read_head_tensors(bench, layer, head, distance), needed, shares_of(device))
+    read = map_side_by_side(lambda head: read_head_tensors(context, layer, head, distance), needed, shares_of(device))
     tensors = dict(zip(needed, read, strict=True))
 
     def taken_apart(circuit: Circuit, heads: Sequence[int]) -> list[HeadMatrix]:
@@ -113,23 +115,23 @@ def plan_decompositions(
 
 
 def read_out_heads(
-    bench: Bench, matrices: Sequence[HeadMatrix], k: int = KEPT_TOKENS, n: int | None = None
+    context: Context, matrices: Sequence[HeadMatrix], k: int = KEPT_TOKENS, n: int | None = None
 ) -> list[HeadPart]:
     """Read out the first n directions of each matrix together; or all, with the biases."""
-    parts, asked = prepare_parts(bench, matrices, n)
-    read_together(bench, asked, k)
+    parts, asked = prepare_parts(context, matrices, n)
+    read_together(context, asked, k)
     return parts
 
 
 def prepare_parts(
-    bench: Bench, matrices: Sequence[HeadMatrix], n: int | None = None
+    context: Context, matrices: Sequence[HeadMatrix], n: int | None = None
 ) -> tuple[list[HeadPart], list[ReadoutRequest]]:
     """Return the parts of matrices without readouts, the first n directions or all, and the readouts they still need."""
     from app.core.exact.shares import map_side_by_side, shares_of
 
     if any(each.circuit == "ov" for each in matrices):
-        bench.tables.gram(bench.model, bench.processing)  # before several threads ask for it
-    parts = map_side_by_side(lambda each: _prepare_part(bench, each, n), matrices, shares_of(bench.tables.device()))
+        context.tables.gram(context.model, context.processing)  # before several threads ask for it
+    parts = map_side_by_side(lambda each: _prepare_part(context, each, n), matrices, shares_of(context.tables.device()))
     asked: list[ReadoutRequest] = []
     for each, part in zip(matrices, parts, strict=True):
         sides = [("left", each.product.left, each.terms.left[:n]), ("right", each.product.right, each.terms.right[:n])]
@@ -139,9 +141,9 @@ def prepare_parts(
     return parts, asked
 
 
-def _prepare_part(bench: Bench, each: HeadMatrix, n: int | None) -> HeadPart:
-    arrays = {name: array[:n] for name, array in term_arrays(bench, each.product, each.terms).items()}
-    facts = {"scores": _score_matrix(bench, each), "has_bias": bool(each.bias.any())}
+def _prepare_part(context: Context, each: HeadMatrix, n: int | None) -> HeadPart:
+    arrays = {name: array[:n] for name, array in term_arrays(context, each.product, each.terms).items()}
+    facts = {"scores": _score_matrix(context, each), "has_bias": bool(each.bias.any())}
     return HeadPart(each.head, each.circuit, each.terms.strength.cpu().numpy(), arrays, facts)
 
 
@@ -195,31 +197,31 @@ def map_artifact(layers: Sequence[dict[str, NDArray[np.float64]]]) -> ArraysAndF
     return arrays, {"scores": list(arrays)}
 
 
-def read_head_tensors(bench: Bench, layer: int, head: int, distance: int = 0) -> "Head":
+def read_head_tensors(context: Context, layer: int, head: int, distance: int = 0) -> "Head":
     """Read one head's tensors under the processing, its queries rotated against keys so many positions before them."""
     from app.core.folding import fold_head
     from app.core.rotary import rotate_head
 
-    weights = bench.model.weights()
+    weights = context.model.weights()
     tensors = weights.head(layer, head)
-    folded = bench.processing == "folded"
+    folded = context.processing == "folded"
     if folded:
         tensors = fold_head(tensors, weights.norms(layer, head))
     # Folded weights are rotated at distance 0 too: the angle is 0, but YaRN scales the scores.
-    if bench.model.manifest.positions == "rotary" and (folded or distance):
+    if context.model.manifest.positions == "rotary" and (folded or distance):
         rotary = weights.rotary(layer)
         tensors = tensors if rotary is None else rotate_head(tensors, rotary, distance)
     return tensors
 
 
-def term_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arrays:
+def term_arrays(context: Context, product: "Matrix", terms: "Decomposition") -> Arrays:
     """Return the numbers of singular directions, or others that can rotate into each other, without a readout."""
     import torch
 
     from app.core.decomposition import badges, relative_gaps, rounding_norms
     from app.core.measuring.scores import energy_shares
 
-    stored = getattr(torch, bench.model.manifest.dtype)
+    stored = getattr(torch, context.model.manifest.dtype)
     warnings = badges(terms.strength, rounding_norms(product, terms, stored))
     return {
         "index": np.arange(len(terms.strength), dtype=np.int32),
@@ -230,15 +232,15 @@ def term_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arra
         "badge_degrees": np.array([badge.degrees for badge in warnings], np.float32),
         "badge_first": np.array([badge.first for badge in warnings], np.int32),
         "badge_last": np.array([badge.last for badge in warnings], np.int32),
-        **turn_arrays(bench, product, terms),
+        **turn_arrays(context, product, terms),
     }
 
 
-def turn_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arrays:
+def turn_arrays(context: Context, product: "Matrix", terms: "Decomposition") -> Arrays:
     """Return how far another rounding of a quantised copy would rotate each direction; nan where that is not known."""
     from app.core.measuring.turns import predict_turns
 
-    if bench.model.manifest.quantisation is None:
+    if context.model.manifest.quantisation is None:
         return {}
     sides = predict_turns(product, terms)
     if sides is None:
@@ -251,13 +253,13 @@ def turn_arrays(bench: Bench, product: "Matrix", terms: "Decomposition") -> Arra
     }
 
 
-def _score_matrix(bench: Bench, each: HeadMatrix) -> dict[str, float]:
+def _score_matrix(context: Context, each: HeadMatrix) -> dict[str, float]:
     """Score a matrix, by name; `copying` first for an OV."""
     from app.core.measuring.scores import SCORES, copying_score
 
     values = {name: score(each.terms.strength) for name, score in SCORES.items()}
     if each.circuit == "ov":
-        gram = bench.tables.gram(bench.model, bench.processing)
+        gram = context.tables.gram(context.model, context.processing)
         values = {"copying": copying_score(each.product, gram.to(each.product.factors[0].device))} | values
     return values
 

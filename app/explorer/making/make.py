@@ -10,10 +10,10 @@ from app.core.steps import Steps, single_step
 from app.explorer.layout import ArtifactKind, check_layout
 from app.explorer.library import OpenModel, report_damage
 from app.explorer.making import comparison, decompositions, full, heads, vectors
-from app.explorer.making.context import ArraysAndFacts, Bench
+from app.explorer.making.context import ArraysAndFacts, Context
 from app.explorer.making.finding import alike, bank, composition, moments, readings, shadow, tokens, words
 from app.explorer.making.judging import census, controls, gallery, rotation
-from app.explorer.recipes import layer_of, number_in, parameters_of, place_of, selection_of
+from app.explorer.recipes import layer_of, number_in, parameters_of, place_of, token_filter_of
 from app.store.artifacts import ArtifactStore, Recipe
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from app.explorer.making.tables import Tables
     from app.explorer.view import End, Processing
 
-RecipeMaker = Callable[[Bench, Recipe], Steps[ArraysAndFacts]]
+RecipeMaker = Callable[[Context, Recipe], Steps[ArraysAndFacts]]
 
 
 @dataclass(frozen=True)
-class Context:
+class MakerInputs:
     """The inputs of a maker besides the recipe: token tables, model and store."""
 
     tables: "Tables"
@@ -33,13 +33,13 @@ class Context:
     """The model with the recipe's fingerprint."""
     store: ArtifactStore
 
-    def bench_for(self, recipe: Recipe) -> Bench:
+    def context_for(self, recipe: Recipe) -> Context:
         """Return the context of the recipe's computation."""
         processing = cast("Processing", recipe.processing)
-        return Bench(self.tables, self.model, processing, self.store, selection_of(recipe))
+        return Context(self.tables, self.model, processing, self.store, token_filter_of(recipe))
 
 
-def run_maker(recipe: Recipe, context: Context) -> Steps[ArraysAndFacts]:
+def run_maker(recipe: Recipe, inputs: MakerInputs) -> Steps[ArraysAndFacts]:
     """Make the arrays and facts that the recipe names, step by step, without looking for them in the store or keeping
     them there.
 
@@ -47,103 +47,105 @@ def run_maker(recipe: Recipe, context: Context) -> Steps[ArraysAndFacts]:
     arrays are not those of the layout.
     """
     kind = cast("ArtifactKind", recipe.kind)
-    with report_damage(context.model.header.slug):
-        arrays, facts = yield from MAKERS[kind](context.bench_for(recipe), recipe)
+    with report_damage(inputs.model.header.slug):
+        arrays, facts = yield from MAKERS[kind](inputs.context_for(recipe), recipe)
     check_layout(kind, arrays)
     return arrays, facts
 
 
-def _make_decomposition(bench: Bench, recipe: Recipe) -> Steps[ArraysAndFacts]:
-    place = place_of(recipe, bench.model.header.slug)
+def _make_decomposition(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
+    place = place_of(recipe, context.model.header.slug)
     parameters = parameters_of(recipe, place.basis or "svd")
-    return decompositions.decompose_matrix(bench, place, parameters, number_in(recipe, "distance"))
+    return decompositions.decompose_matrix(context, place, parameters, number_in(recipe, "distance"))
 
 
-def _make_vectors(bench: Bench, recipe: Recipe) -> Steps[ArraysAndFacts]:
-    place = place_of(recipe, bench.model.header.slug)
+def _make_vectors(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
+    place = place_of(recipe, context.model.header.slug)
     parameters = parameters_of(recipe, place.basis or "svd")
-    return vectors.term_vectors(bench, place, parameters, number_in(recipe, "distance"))
+    return vectors.term_vectors(context, place, parameters, number_in(recipe, "distance"))
 
 
-def _make_comparison(bench: Bench, recipe: Recipe) -> Steps[ArraysAndFacts]:
+def _make_comparison(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
     fits: dict[BasisName, dict[str, int]] = {
         name: fit for name in BASES if (fit := parameters_of(recipe, name, prefix=f"{name}-"))
     }
-    return comparison.compare_bases(bench, place_of(recipe, bench.model.header.slug), fits)
+    return comparison.compare_bases(context, place_of(recipe, context.model.header.slug), fits)
 
 
-def _make_rotation(bench: Bench, recipe: Recipe) -> Steps[ArraysAndFacts]:
-    return rotation.measure_rotations(bench, place_of(recipe, bench.model.header.slug), number_in(recipe, "distance"))
+def _make_rotation(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
+    return rotation.measure_rotations(
+        context, place_of(recipe, context.model.header.slug), number_in(recipe, "distance")
+    )
 
 
-def _make_full(bench: Bench, recipe: Recipe) -> Steps[ArraysAndFacts]:
-    place = place_of(recipe, bench.model.header.slug)
+def _make_full(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
+    place = place_of(recipe, context.model.header.slug)
     assert place.layer is not None
     assert place.head is not None
     token, distance = number_in(recipe, "token"), number_in(recipe, "distance")
-    return single_step(partial(full.read_rows, bench, place.layer, place.head, token, distance))
+    return single_step(partial(full.read_rows, context, place.layer, place.head, token, distance))
 
 
-def _make_layer(bench: Bench, recipe: Recipe) -> Steps[ArraysAndFacts]:
+def _make_layer(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
     layer = layer_of(recipe)
     assert layer is not None
-    return single_step(partial(heads.read_layer, bench, layer))
+    return single_step(partial(heads.read_layer, context, layer))
 
 
-def _make_scores(bench: Bench, recipe: Recipe) -> Steps[ArraysAndFacts]:
-    return heads.score_heads(bench)
+def _make_scores(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
+    return heads.score_heads(context)
 
 
-def _make_gallery(bench: Bench, recipe: Recipe) -> Steps[ArraysAndFacts]:
-    return gallery.build_gallery(bench, layer_of(recipe))
+def _make_gallery(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
+    return gallery.build_gallery(context, layer_of(recipe))
 
 
-def _make_census(bench: Bench, recipe: Recipe) -> Steps[ArraysAndFacts]:
+def _make_census(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
     layer = layer_of(recipe)
-    return census.count_ends(bench) if layer is None else census.count_layer(bench, layer)
+    return census.count_ends(context) if layer is None else census.count_layer(context, layer)
 
 
-def _make_control(bench: Bench, recipe: Recipe) -> Steps[ArraysAndFacts]:
-    return controls.make_control(bench, recipe.subject.rpartition("/")[2])
+def _make_control(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
+    return controls.make_control(context, recipe.subject.rpartition("/")[2])
 
 
-def _make_bank(bench: Bench, recipe: Recipe) -> Steps[ArraysAndFacts]:
+def _make_bank(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
     layer = layer_of(recipe)
     if recipe.basis == "neuron":
         assert layer is not None
-        return bank.build_neuron_part(bench, layer)
-    return bank.build_bank_part(bench, layer)
+        return bank.build_neuron_part(context, layer)
+    return bank.build_bank_part(context, layer)
 
 
-def _make_words(bench: Bench, recipe: Recipe) -> Steps[ArraysAndFacts]:
+def _make_words(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
     _, end, part = recipe.subject.split("/")
-    return words.compute_words(bench, end, int(part))
+    return words.compute_words(context, end, int(part))
 
 
-def _make_moments(bench: Bench, recipe: Recipe) -> Steps[ArraysAndFacts]:
-    return moments.compute_moments(bench)
+def _make_moments(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
+    return moments.compute_moments(context)
 
 
-def _make_shadow(bench: Bench, recipe: Recipe) -> Steps[ArraysAndFacts]:
-    return shadow.read_shadow(bench, cast("End", recipe.subject.rpartition("/")[2]))
+def _make_shadow(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
+    return shadow.read_shadow(context, cast("End", recipe.subject.rpartition("/")[2]))
 
 
-def _make_tokens(bench: Bench, recipe: Recipe) -> Steps[ArraysAndFacts]:
-    return tokens.compute_token_parts(bench, recipe.subject.rpartition("/")[2])
+def _make_tokens(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
+    return tokens.compute_token_parts(context, recipe.subject.rpartition("/")[2])
 
 
-def _make_readings(bench: Bench, recipe: Recipe) -> Steps[ArraysAndFacts]:
+def _make_readings(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
     layer = layer_of(recipe)
     assert layer is not None
-    return readings.compare_with_readers(bench, layer)
+    return readings.compare_with_readers(context, layer)
 
 
-def _make_composition(bench: Bench, recipe: Recipe) -> Steps[ArraysAndFacts]:
-    return composition.score_composition(bench)
+def _make_composition(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
+    return composition.score_composition(context)
 
 
-def _make_alike(bench: Bench, recipe: Recipe) -> Steps[ArraysAndFacts]:
-    return alike.compare_spans(bench)
+def _make_alike(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
+    return alike.compare_spans(context)
 
 
 MAKERS: dict[ArtifactKind, RecipeMaker] = {

@@ -9,9 +9,9 @@ from pathlib import Path
 from app.core.steps import Steps
 from app.explorer.errors import ComputationFailed
 from app.explorer.library import REPAIR, OpenModel
-from app.explorer.making.context import ArraysAndFacts, Bench
+from app.explorer.making.context import ArraysAndFacts, Context
 from app.explorer.making.judging import controls
-from app.explorer.making.make import Context, run_maker
+from app.explorer.making.make import MakerInputs, run_maker
 from app.explorer.making.tables import Tables
 from app.explorer.running.line import Cost
 from app.explorer.running.worker import Maker
@@ -38,14 +38,14 @@ def open_maker(data: Path, device: str, store: ArtifactStore) -> Maker:
         return opened[fingerprint]
 
     def make_artifact(recipe: Recipe, slug: str) -> Steps[ArraysAndFacts]:
-        return (yield from run_maker(recipe, Context(tables, model_of(slug, recipe.fingerprint), store)))
+        return (yield from run_maker(recipe, MakerInputs(tables, model_of(slug, recipe.fingerprint), store)))
 
     def prepare_model(slug: str, processing: Processing) -> Steps[None]:
         manifest = catalog.get(slug)
         model = model_of(slug, manifest.fingerprint if manifest else "")
         for done, side in enumerate(SIDES):
             yield done, len(SIDES)
-            controls.load_control(Bench(tables, model, processing, store), side)
+            controls.load_control(Context(tables, model, processing, store), side)
 
     def go_first(cost: Cost) -> AbstractContextManager[None]:
         return nullcontext() if cost == "batch" else claim_turn(data, tables.device())

@@ -23,7 +23,7 @@ from app.core.basis import BASES
 from app.core.judging.rays import HEADLINE
 from app.core.steps import Steps, rescale_steps
 from app.explorer.layout import THRESHOLDS
-from app.explorer.making.context import Arrays, Bench
+from app.explorer.making.context import Arrays, Context
 from app.explorer.making.judging import readability
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ MIN_REST_LENGTH = 1e-3
 
 
 def measure_packing(
-    bench: Bench,
+    context: Context,
     product: "Matrix",
     terms: "Decomposition",
     side: str,
@@ -85,7 +85,7 @@ def measure_packing(
     arrays["lonely_cosines"] = np.full(len(atoms), np.nan, np.float32)
     arrays["lonely_cosines"][is_kept.numpy()] = near.cosines.numpy()
     arrays["lonely_control"] = near.control.numpy().astype(np.float32)
-    return arrays | _coherence_arrays(bench, side, coherence, control)
+    return arrays | _coherence_arrays(context, side, coherence, control)
 
 
 def _mean_and_share(principal: "Decomposition", n_samples: int) -> "tuple[float, Tensor]":
@@ -120,12 +120,15 @@ def _cosine_spread(atoms: "Tensor") -> float:
 
 
 def _coherence_arrays(
-    bench: Bench, side: str, coherence: "np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None", control: "Tensor"
+    context: Context,
+    side: str,
+    coherence: "np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None",
+    control: "Tensor",
 ) -> Arrays:
     """Return the coherence of the + rays, and its control; nothing where too few tokens were trained."""
     if coherence is None:
         return {}
-    theirs = readability.read_and_judge(bench, side, control)["coherence"][:, 0, HEADLINE]
+    theirs = readability.read_and_judge(context, side, control)["coherence"][:, 0, HEADLINE]
     if np.isnan(theirs).all():
         return {}
     return {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from app.core.address import Address
 from app.core.steps import Steps
-from app.explorer.making.context import Bench
+from app.explorer.making.context import Context
 from app.explorer.making.heads import decompose_heads, list_matrices, read_head_tensors
 
 if TYPE_CHECKING:
@@ -27,53 +27,53 @@ class Subject:
     """The vector added on its right side for every input; None where there is none."""
 
 
-def read_subject(bench: Bench, address: Address, distance: int = 0) -> "Steps[Subject]":
+def read_subject(context: Context, address: Address, distance: int = 0) -> "Steps[Subject]":
     """Read the matrix at the address."""
     yield 0, 1
     if address.kind in {"heads/write", "heads/read"}:
-        return (yield from _stack_heads(bench, address))
+        return (yield from _stack_heads(context, address))
     if address.circuit is not None:
-        return _read_circuit(bench, address, distance)
-    return _read_mlp(bench, address) if address.layer is not None else _read_end(bench, address)
+        return _read_circuit(context, address, distance)
+    return _read_mlp(context, address) if address.layer is not None else _read_end(context, address)
 
 
-def _read_circuit(bench: Bench, address: Address, distance: int) -> Subject:
+def _read_circuit(context: Context, address: Address, distance: int) -> Subject:
     from app.core.circuits import CIRCUITS, key_bias, ov_constant
 
     assert address.layer is not None
     assert address.head is not None
     assert address.circuit is not None
-    tensors = read_head_tensors(bench, address.layer, address.head, distance)
+    tensors = read_head_tensors(context, address.layer, address.head, distance)
     bias = ov_constant(tensors) if address.circuit == "ov" else key_bias(tensors)
     return Subject(CIRCUITS[address.circuit](tensors), bias)
 
 
-def _read_mlp(bench: Bench, address: Address) -> Subject:
+def _read_mlp(context: Context, address: Address) -> Subject:
     assert address.layer is not None
-    (found,) = read_mlp_subjects(bench, address.layer, [address.kind])
+    (found,) = read_mlp_subjects(context, address.layer, [address.kind])
     return found
 
 
-def read_mlp_subjects(bench: Bench, layer: int, kinds: Sequence[str | None]) -> list[Subject]:
+def read_mlp_subjects(context: Context, layer: int, kinds: Sequence[str | None]) -> list[Subject]:
     """Read matrices of one MLP, whose tensors are read once."""
     from app.core.folding import fold_mlp
     from app.core.mlp import MLP_BIASES, MLP_MATRICES
 
-    weights = bench.model.weights()
+    weights = context.model.weights()
     tensors = weights.mlp(layer)
-    if bench.processing == "folded":
+    if context.processing == "folded":
         tensors = fold_mlp(tensors, weights.mlp_norms(layer))
     return [Subject(MLP_MATRICES[kind](tensors), getattr(tensors, MLP_BIASES[kind])) for kind in kinds if kind]
 
 
-def _read_end(bench: Bench, address: Address) -> Subject:
+def _read_end(context: Context, address: Address) -> Subject:
     """Read the embedding, the unembedding or the positions."""
     from app.core.folding import affine_normed_embedding, fold_embedding, fold_unembedding, fold_unembedding_bias
     from app.core.matrix import POSITION, READ, TOKEN, WRITE, Matrix
     from app.core.noise import noise_of_factors
 
-    manifest, weights = bench.model.manifest, bench.model.weights()
-    folded, center = bench.processing == "folded", manifest.normalization == "LN"
+    manifest, weights = context.model.manifest, context.model.weights()
+    folded, center = context.processing == "folded", manifest.normalization == "LN"
     if address.kind == "pos":
         W_pos = weights.positions()
         assert W_pos is not None
@@ -94,7 +94,7 @@ def _read_end(bench: Bench, address: Address) -> Subject:
     return Subject(Matrix((fold_embedding(W_E, center) if folded else W_E,), TOKEN, WRITE, noise_of_factors(off)))
 
 
-def _stack_heads(bench: Bench, address: Address) -> "Steps[Subject]":
+def _stack_heads(context: Context, address: Address) -> "Steps[Subject]":
     """Stack the written, or read, vectors of every head's OV, times their singular values, with both signs.
 
     Its noise is unknown: the errors of one head's vectors are correlated, and rotate them.
@@ -107,13 +107,13 @@ def _stack_heads(bench: Bench, address: Address) -> "Steps[Subject]":
     from app.core.exact.shares import map_side_by_side
     from app.core.matrix import HEAD, READ, WRITE, Matrix
 
-    shape = bench.model.manifest
+    shape = context.model.manifest
     writes = address.kind == "heads/write"
     rows = torch.zeros(shape.n_layers, shape.n_heads, shape.d_head, 2, shape.d_model)
-    ov = [(head, circuit) for head, circuit in list_matrices(bench.model) if circuit == "ov"]
+    ov = [(head, circuit) for head, circuit in list_matrices(context.model) if circuit == "ov"]
 
     def fill(layer: int) -> None:
-        for each in decompose_heads(bench, layer, ov):
+        for each in decompose_heads(context, layer, ov):
             vectors = each.terms.strength[:, None] * (each.terms.right if writes else each.terms.left)
             rows[layer, each.head, : len(vectors), 0] = vectors
             rows[layer, each.head, : len(vectors), 1] = -vectors

@@ -19,7 +19,7 @@ from app.explorer.errors import ComputationFailed
 from app.explorer.inventory import end_of, require_tokens
 from app.explorer.library import OpenModel
 from app.explorer.view import Processing
-from app.models.selection import EVERY, Selection, select_tokens
+from app.models.token_filter import EVERY, TokenFilter, filter_tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +44,7 @@ class Tables:
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._tables: OrderedDict[tuple[str, str, str, Selection], TokenTable] = OrderedDict()
+        self._tables: OrderedDict[tuple[str, str, str, TokenFilter], TokenTable] = OrderedDict()
         self._controls: OrderedDict[Hashable, Any] = OrderedDict()
         self._grams: OrderedDict[tuple[str, str], Tensor] = OrderedDict()
         self._covariances: OrderedDict[tuple[str, str, str], Tensor] = OrderedDict()
@@ -74,14 +74,16 @@ class Tables:
             for key in [key for key in held if isinstance(key, tuple) and any(_is_filter(part) for part in key)]:
                 del held[key]
 
-    def table(self, model: OpenModel, processing: Processing, side: str, selection: Selection = EVERY) -> "TokenTable":
-        """Return the token table of that side (read, write, query or key), limited to the selection; BadOption if that
+    def table(
+        self, model: OpenModel, processing: Processing, side: str, token_filter: TokenFilter = EVERY
+    ) -> "TokenTable":
+        """Return the token table of that side (read, write, query or key), limited to the token filter; BadOption if that
         leaves too few.
         """
         end = end_of(model, processing, side)
-        key = (model.fingerprint, processing, end, selection)
+        key = (model.fingerprint, processing, end, token_filter)
         return _get_or_build(
-            self._tables, key, MAX_TABLES, lambda: self._build_table(model, processing, end, selection)
+            self._tables, key, MAX_TABLES, lambda: self._build_table(model, processing, end, token_filter)
         )
 
     def control(self, key: Hashable, build: Callable[[], Value]) -> Value:
@@ -141,15 +143,15 @@ class Tables:
         side: str,
         vectors: "Tensor",
         k: int,
-        selection: Selection = EVERY,
+        token_filter: TokenFilter = EVERY,
     ) -> dict[str, NDArray[Any]]:
         """Read out the vectors as arrays, one row each; MemoryError where even the CPU has no room."""
         if len(vectors) == 0:  # a zero matrix has no directions
-            nothing = self.read(model, processing, side, vectors.new_zeros(1, vectors.shape[1]), k, selection)
+            nothing = self.read(model, processing, side, vectors.new_zeros(1, vectors.shape[1]), k, token_filter)
             return {name: array[:0] for name, array in nothing.items()}
         from app.core.exact import readout
 
-        readouts = self._read_or_fall_back(model, processing, side, vectors, selection, partial(readout.read, k=k))
+        readouts = self._read_or_fall_back(model, processing, side, vectors, token_filter, partial(readout.read, k=k))
         self.unsettled += sum(readout.unsettled for readout in readouts)
         return readout_arrays(readouts)
 
@@ -159,11 +161,11 @@ class Tables:
         processing: Processing,
         side: str,
         vectors: "Tensor",
-        selection: Selection,
+        token_filter: TokenFilter,
         read: "Callable[[TokenTable, Tensor], Value]",
     ) -> list[Value]:
         """Read the vectors batch by batch, on the CPU where the device has no room; MemoryError."""
-        read_all = partial(self._read_in_batches, model, processing, side, vectors, selection, read)
+        read_all = partial(self._read_in_batches, model, processing, side, vectors, token_filter, read)
         found = read_all()
         if found is None:
             self._leave_device()
@@ -179,11 +181,11 @@ class Tables:
         processing: Processing,
         side: str,
         vectors: "Tensor",
-        selection: Selection,
+        token_filter: TokenFilter,
         read: "Callable[[TokenTable, Tensor], Value]",
     ) -> list[Value] | None:
         """Read the vectors in batches; None where the device has no room for one vector at a time."""
-        table = self.table(model, processing, side, selection)
+        table = self.table(model, processing, side, token_filter)
         size = max(1, len(vectors))
         while True:
             found = _try_in_memory(partial(_read_batches, table, vectors, size, read))
@@ -200,7 +202,9 @@ class Tables:
         read, write = (self.table(model, processing, side) for side in ("read", "write"))
         return stream_gram(read.vectors, write.vectors).cpu()
 
-    def _build_table(self, model: OpenModel, processing: Processing, end: str, selection: Selection) -> "TokenTable":
+    def _build_table(
+        self, model: OpenModel, processing: Processing, end: str, token_filter: TokenFilter
+    ) -> "TokenTable":
         import torch
 
         from app.core.exact.proposal import proposing_dtype
@@ -219,12 +223,12 @@ class Tables:
                 vectors = normed_embedding(vectors, center, manifest.eps)
         else:
             vectors = fold_unembedding(embeddings.W_U, embeddings.final_gain, center).T
-        passing = torch.from_numpy(select_tokens(model.vocabulary, selection))
-        if selection.plain:
+        passing = torch.from_numpy(filter_tokens(model.vocabulary, token_filter))
+        if token_filter.plain:
             passing &= self._find_trained(model, processing, end, vectors)
-        if selection:
-            require_tokens(model, selection, int(passing.sum()))
-        if selection.readout == "cosine":
+        if token_filter:
+            require_tokens(model, token_filter, int(passing.sum()))
+        if token_filter.readout == "cosine":
             vectors = torch.nn.functional.normalize(vectors, dim=1)  # a vector of zeros stays one
         device = self.device()
         table = _try_in_memory(lambda: token_table(vectors.to(device), passing, proposing_dtype(device)))
@@ -259,7 +263,7 @@ class Tables:
 
 
 def _is_filter(part: object) -> bool:
-    return isinstance(part, Selection) and part != EVERY
+    return isinstance(part, TokenFilter) and part != EVERY
 
 
 def _try_in_memory(work: Callable[[], Value]) -> Value | None:

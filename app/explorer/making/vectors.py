@@ -13,7 +13,7 @@ import numpy as np
 from app.core.address import Address
 from app.core.basis import BASES, Parameters
 from app.core.steps import Steps, rescale_steps
-from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.context import Arrays, ArraysAndFacts, Context
 from app.explorer.making.heads import decompose_heads
 from app.explorer.making.subjects import Subject, read_subject
 
@@ -22,15 +22,17 @@ if TYPE_CHECKING:
     from app.core.matrix import Matrix
 
 
-def term_vectors(bench: Bench, address: Address, parameters: Parameters, distance: int = 0) -> Steps[ArraysAndFacts]:
+def term_vectors(
+    context: Context, address: Address, parameters: Parameters, distance: int = 0
+) -> Steps[ArraysAndFacts]:
     """Compute both sides of every term of the matrix at the address, in the basis of the address."""
     yield 0, 100
     if address.circuit is not None and address.basis in {None, "svd"}:
         assert address.layer is not None
         assert address.head is not None
-        (found,) = decompose_heads(bench, address.layer, [(address.head, address.circuit)], distance)
+        (found,) = decompose_heads(context, address.layer, [(address.head, address.circuit)], distance)
         return _vector_arrays(found.product, found.terms), {}
-    whole: Subject = yield from rescale_steps(0, 20, 100, read_subject(bench, address, distance))
+    whole: Subject = yield from rescale_steps(0, 20, 100, read_subject(context, address, distance))
     steps = BASES[address.basis or "svd"].decompose(whole.product, parameters)
     terms: Decomposition = yield from rescale_steps(20, 80, 100, steps)
     return _vector_arrays(whole.product, terms), {}

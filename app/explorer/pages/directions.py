@@ -219,7 +219,7 @@ class DirectionPage(Direction, Linked, OfWeights, WithReadouts, AtDistance):
     tabs: ForPeople[tuple[Tab, ...]]
     notes: Notes
     """Facts that a reader must know before trusting the numbers, by their keys in the glossary."""
-    farthest: ForPeople[int | None]
+    largest_distance: ForPeople[int | None]
     """The largest distance to choose; None where the matrix does not depend on distance."""
     previous: ForPeople[Address | None]
     next: ForPeople[Address | None]

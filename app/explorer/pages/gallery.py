@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from app.core.address import Address, Sign
-from app.core.judging.discovery import FDR
+from app.core.judging.discovery import is_found
 from app.core.judging.rays import RayClass, Reading, is_significant
 from app.explorer.header import Model
 from app.explorer.pages.directions import RayReadout, Turn
@@ -112,7 +112,7 @@ class Notable(Labelled):
 
         False until the matrix is computed, too.
         """
-        return is_significant(self.p) and self.own_q is not None and self.own_q < FDR
+        return is_significant(self.p) and is_found(self.own_q)
 
     @property
     def is_spelling(self) -> bool:

@@ -123,7 +123,7 @@ class MatrixPage(Labelled, Linked, OfWeights, WithReadouts, AtDistance):
     """At least 1; on a head's page `page` may be past the end of the shorter table, which is then empty."""
     notes: Notes
     """Facts that a reader must know before trusting the table, by their keys in the glossary."""
-    farthest: ForPeople[int | None]
+    largest_distance: ForPeople[int | None]
     """The largest distance to choose; None for OV, and for QK of layers without rotation."""
     previous: ForPeople[Address | None]
     next: ForPeople[Address | None]
@@ -252,7 +252,7 @@ class FullPage(Labelled, Linked, OfWeights, AtDistance):
     """Other spellings of the token, or tokens to begin with."""
     notes: Notes
     """Facts that a reader must know before trusting the rows, by their keys in the glossary."""
-    farthest: ForPeople[int | None]
+    largest_distance: ForPeople[int | None]
     """The largest distance to choose; None where QK does not depend on distance."""
     previous: ForPeople[Address | None]
     next: ForPeople[Address | None]

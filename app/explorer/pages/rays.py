@@ -8,7 +8,7 @@ from pydantic import PlainSerializer
 from typing_extensions import TypedDict
 
 from app.core.address import Address, Sign
-from app.core.judging.discovery import FDR
+from app.core.judging.discovery import is_found
 from app.core.judging.rays import HEADLINE, RayClass, Reading, is_significant
 from app.explorer.serial import UNREAD
 
@@ -125,7 +125,7 @@ class Judgement:
     @property
     def is_found(self) -> bool:
         """True if it is found at a false discovery rate of 10%."""
-        return self.q is not None and self.q < FDR
+        return is_found(self.q)
 
     @property
     def stands_out(self) -> bool:

@@ -286,8 +286,8 @@ class SearchPage(LinkedToItself, OfWeights):
     searched: Annotated[Searched | None, GetPydanticSchema(lambda _, handler: handler(Searched))] = None
     """What was compared. Only a page for people may be without it, and without `fdr_at`: JSON is an error there."""
     fdr_at: Annotated[NearestByChance | None, GetPydanticSchema(lambda _, handler: handler(NearestByChance))] = None
-    stands_out: ForPeople[bool | None] = None
-    """True if the nearest rays stand out, by theme or by alignment; None where it is not known."""
+    is_beyond_chance: ForPeople[bool | None] = None
+    """True if the nearest rays are not chance alone, by theme or by alignment; None where it is not known."""
     problem: ForPeople[str] = ""
     """Why nothing was searched, where the visitor can mend it; empty for an empty query, too."""
     is_cut: ForPeople[bool] = False

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from app.core.address import Address
 from app.explorer.header import Model, Note
 from app.explorer.view import Choice, Processing, View
-from app.models.selection import Product
+from app.models.token_filter import Product
 
 T = TypeVar("T")
 
@@ -144,13 +144,13 @@ class WithReadouts:
     @property
     def filter(self) -> dict[str, int]:
         """The tokens that are shown: `ascii`, `starts`, `plain`, `frequent`; a missing one lets all pass."""
-        return self.view.selection.parameters()
+        return self.view.token_filter.parameters()
 
     @computed_field
     @property
     def readout(self) -> Product:
         """The scores of tokens: dot products with the direction, or cosines."""
-        return self.view.selection.readout
+        return self.view.token_filter.readout
 
     @computed_field
     @property
@@ -164,10 +164,10 @@ class AtDistance:
 
     __slots__ = ()
     view: View
-    farthest: int | None
+    largest_distance: int | None
 
     @computed_field
     @property
     def distance(self) -> int | None:
         """Positions from the query back to the key; null where distance means nothing."""
-        return None if self.farthest is None else self.view.distance
+        return None if self.largest_distance is None else self.view.distance

@@ -97,7 +97,7 @@ def make_matrix_page(
         n_found=len(rows),
         n_pages=n_pages,
         notes=_list_notes(model, address, shown, artifact),
-        farthest=largest_distance(model, address),
+        largest_distance=largest_distance(model, address),
         previous=previous,
         next=following,
     )
@@ -151,7 +151,7 @@ def make_direction_page(
         same=_list_same_neuron(model, address, artifact),
         tabs=list_tabs(address),
         notes=_list_notes(model, address, shown, artifact),
-        farthest=largest_distance(model, address),
+        largest_distance=largest_distance(model, address),
         previous=previous,
         next=following,
     )

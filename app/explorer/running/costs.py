@@ -8,7 +8,7 @@ from app.explorer.inventory import SIDES, end_of
 from app.explorer.library import OpenModel
 from app.explorer.running.line import Cost
 from app.explorer.view import Processing
-from app.models.selection import EVERY
+from app.models.token_filter import EVERY
 from app.store.artifacts import Recipe
 
 JUDGED_KINDS = {"decomposition", "rotation", "layer", "gallery", "census", "full"}
@@ -27,8 +27,8 @@ def controls_of(model: OpenModel, recipe: Recipe) -> tuple[Recipe, ...]:
     processing = cast("Processing", recipe.processing)
     sides = SIDES[kind] if kind else ("read", "write")
     ends = dict.fromkeys(end_of(model, processing, side) for side in sides if side in {"read", "write", "query", "key"})
-    selection = recipes.selection_of(recipe) if kind else EVERY
-    return tuple(recipes.control(model, end, processing, selection) for end in ends)
+    token_filter = recipes.token_filter_of(recipe) if kind else EVERY
+    return tuple(recipes.control(model, end, processing, token_filter) for end in ends)
 
 
 def cost_of(recipe: Recipe, missing: Sequence[Recipe]) -> Cost:

@@ -12,14 +12,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Semaphore, Thread
 from typing import Literal, Protocol
 
 from app.explorer.errors import BadOption, Busy, ComputationFailed, ExplorerError, NotReady
 from app.explorer.running import messages
-from app.explorer.running.line import Cost, Line, Ticket, is_cheaper
+from app.explorer.running.errand import PERCENT, Assignment, Errand, WorkerTask
+from app.explorer.running.line import Cost, Line, is_cheaper
 from app.explorer.running.messages import (
     NO_MEMORY,
     Channel,
@@ -34,7 +35,6 @@ from app.explorer.running.messages import (
     Stepped,
 )
 from app.explorer.running.visitor import ASKING, VISITOR, VisitorRequest
-from app.explorer.view import Processing
 from app.models.memory import is_of_memory
 from app.store.artifacts import Artifact, ArtifactStore, Recipe
 from app.store.sealed import Damaged
@@ -68,8 +68,6 @@ MOST_DEATHS = 64
 SHORT_OF_MEMORY_AFTER = 3
 """Computations in a row that memory was too small for, before that counts as the machine's state: a single matrix may
 be too large for it at any time, and anyone may ask for that one."""
-PERCENT = 100
-"""The total of an errand's progress, in percent: visitors know none of the units in which its parts count."""
 SHORT_OF_MEMORY_SECONDS = 300.0
 """How long such failures predict the next one: a server that gets no visitors because of them would never find out that
 there is memory again."""
@@ -91,72 +89,6 @@ class WorkerHandle(Protocol):
 
     def was_killed(self) -> bool:
         """Return whether something else than the server killed the worker, once it has ended."""
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """The warm-up of a worker ahead of visits: it loads the libraries, and that model's tables."""
-
-    slug: str
-    processing: Processing
-
-    @property
-    def hash(self) -> str:
-        """The key of the task."""
-        return f"preparation of {self.slug} {self.processing}"
-
-
-Task = Recipe | Preparation
-
-
-@dataclass(eq=False)
-class Assignment:
-    """One task given to the worker."""
-
-    id: int
-    task: Task
-
-
-@dataclass(eq=False)
-class Errand(Ticket):
-    """The tasks that share one place in the line, from the request to its result."""
-
-    title: str
-    """The title for people who wait: `L5H3 OV is being decomposed`."""
-    slug: str
-    tasks: Sequence[Task]
-    """The tasks, one after the other; a failed one does not hold up those behind it."""
-    n_before: int = 0
-    """The number of first tasks that are only needed by the others."""
-    future: "Future[list[Artifact]]" = field(default_factory=Future)
-    at: int = 0
-    """The index of the next task."""
-    making: Assignment | None = None
-    """The next task at the worker, once begun there."""
-    artifacts: list[Artifact] = field(default_factory=list)
-    failure: ExplorerError | None = None
-    done: int = 0
-    """Progress in percent; it only rises."""
-    asking: VisitorRequest | None = None
-    """The request that asked last."""
-    asked: float = field(default_factory=time.monotonic)
-    """When it was last asked for."""
-    is_asked_again: bool = False
-    """Another request has asked since the one whose seconds it uses."""
-    is_waited_for: bool = False
-    """Somebody came back for it: a visitor who leaves after one request gets only that request's seconds."""
-    left: float | None = None
-    """Seconds of computing until it pauses; None: it runs to its end."""
-    is_second_try: bool = False
-    """A worker has ended while this was suspended."""
-
-    def will_rest(self) -> bool:
-        """Return whether it only has the seconds of one request."""
-        return self.left is not None and not self.is_waited_for
-
-    def is_left_alone(self) -> bool:
-        """Return whether it is paused, and nobody has asked for it since."""
-        return self.rests and not self.is_asked_again
 
 
 @dataclass
@@ -221,7 +153,9 @@ class ComputeQueue:
         self._thread = Thread(target=self._run, name="queue", daemon=True)
         self._thread.start()
 
-    def submit(self, slug: str, tasks: Sequence[Task], title: str, cost: Cost, before: Sequence[Task] = ()) -> Errand:
+    def submit(
+        self, slug: str, tasks: Sequence[WorkerTask], title: str, cost: Cost, before: Sequence[WorkerTask] = ()
+    ) -> Errand:
         """Join an errand for the same tasks, or enter the line; Busy if there is no place, or the failure of a moment
         ago.
 
@@ -411,7 +345,8 @@ class ComputeQueue:
         worker.moved = worker.heard
         errands = [errand for errand in self._list_begun() if errand.making and errand.making.id == report.id]
         if isinstance(report, Stepped | Made):
-            _charge_seconds(errands, report.seconds)
+            for errand in errands:
+                errand.charge_seconds(report.seconds)
         if isinstance(report, Stepped):
             self._note_step(errands, report)
         elif errands:
@@ -464,7 +399,7 @@ class ComputeQueue:
 
     def _note_step(self, errands: Sequence[Errand], report: Stepped) -> None:
         for errand in errands:
-            _note_progress(errand, report.done / max(report.total, 1))
+            errand.note_progress(report.done / max(report.total, 1))
             if report.rests:
                 self._pause_errand(errand)
 
@@ -512,7 +447,7 @@ class ComputeQueue:
         if artifact is not None and errand.at > errand.n_before:
             errand.artifacts.append(artifact)
         errand.failure = errand.failure or failure
-        _note_progress(errand)
+        errand.note_progress()
         if errand.at == len(errand.tasks):
             self._finish(errand)
 
@@ -638,7 +573,7 @@ class ComputeQueue:
             return False
         return True
 
-    def _next_making(self, task: Task) -> Assignment:
+    def _next_making(self, task: WorkerTask) -> Assignment:
         self._last_id += 1
         return Assignment(self._last_id, task)
 
@@ -749,20 +684,6 @@ class ComputeQueue:
         self._short_since = now
         if len(self._too_large) < SHORT_OF_MEMORY_AFTER:
             self._too_large.add(key)
-
-
-def _charge_seconds(errands: Sequence[Errand], seconds: float) -> None:
-    for errand in errands:
-        if errand.left is None:  # the server's own: no request pays for it
-            continue
-        errand.left -= seconds
-        if errand.asking is not None:
-            errand.asking.left -= seconds
-
-
-def _note_progress(errand: Errand, part: float = 0.0) -> None:
-    """Note how much of the errand is done; each task counts as the same amount of work."""
-    errand.done = max(errand.done, int(PERCENT * (errand.at + part) / len(errand.tasks)))
 
 
 def _build_not_ready(errand: Errand) -> NotReady:

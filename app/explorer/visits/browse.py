@@ -146,7 +146,7 @@ def visit_head(r: Resources, address: Address, options: Options) -> HeadPage:
     """Make a head's page: its OV and its QK, queued together where they are missing."""
     opened, shown = resolve_view(r, address, options)
     matrices = [address.at(circuit) for circuit in CIRCUITS]
-    views = [replace(shown, distance=0, still=()), shown]  # a distance rotates QK alone
+    views = [replace(shown, distance=0, unrotated_layers=()), shown]  # a distance rotates QK alone
     asked = [orders.order_matrix(opened, each, view) for each, view in zip(matrices, views, strict=True)]
     artifacts = fulfil(r, *asked)
     ov, qk = (

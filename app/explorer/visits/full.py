@@ -25,7 +25,7 @@ from app.explorer.reading.matrices import list_circuit_notes, list_processing_no
 from app.explorer.resources import Resources
 from app.explorer.view import View
 from app.explorer.visits import orders
-from app.models.selection import EVERY
+from app.models.token_filter import EVERY
 from app.models.vocabulary import TokenEntry, Vocabulary, make_visible
 from app.store.artifacts import Arrays, Artifact
 
@@ -52,7 +52,7 @@ def visit_full(r: Resources, address: Address, options: Options, text: str) -> F
     if token is None:
         raise unknown_token_error(opened, text)
     ends = sorted({end_of(opened, view.weights, side) for side in ROLE_SIDES.values()})
-    asked = [orders.order_control(opened, end, replace(view, selection=EVERY)) for end in ends]
+    asked = [orders.order_control(opened, end, replace(view, token_filter=EVERY)) for end in ends]
     artifact, *controls = orders.fulfil(r, orders.order_full(opened, address, view, token.id), *asked)
     odd = {end: _find_odd_tokens(opened, control.arrays) for end, control in zip(ends, controls, strict=True)}
     return _make_page(opened, address, view, token, artifact, odd)
@@ -89,7 +89,7 @@ def _make_page(
         n_tokens=0 if artifact is None else artifact.facts["n_tokens"],
         suggested=tuple(name_token(vocabulary, id_) for id_ in suggested if token is None or id_ != token.id),
         notes=() if artifact is None else _list_notes(model, address, view, artifact),
-        farthest=largest_distance(model, address),
+        largest_distance=largest_distance(model, address),
         **dict(zip(("previous", "next"), neighbours_of(model.header, address), strict=True)),
     )
 

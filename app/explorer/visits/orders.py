@@ -13,9 +13,9 @@ from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.library import OpenModel
 from app.explorer.resources import Resources
 from app.explorer.running.costs import controls_of, cost_of
-from app.explorer.running.queue import Errand
+from app.explorer.running.errand import Errand
 from app.explorer.view import Processing, View
-from app.models.selection import EVERY
+from app.models.token_filter import EVERY
 from app.store.artifacts import Artifact, Recipe
 
 
@@ -33,9 +33,9 @@ def order_matrix(model: OpenModel, address: Address, shown: View) -> Order:
     """Order the decomposition of a matrix, in the view's basis, parameters and distance."""
     address = replace(address, basis=shown.basis, index=None)
     parameters = {choice.name: choice.value for choice in shown.parameters}
-    recipe = recipes.decomposition(model, address, shown.weights, parameters, shown.distance, shown.selection)
+    recipe = recipes.decomposition(model, address, shown.weights, parameters, shown.distance, shown.token_filter)
     title = f"{_name_matrix(address)} {_verb_of(address)} being decomposed{_name_basis(address)} and read out."
-    if shown.selection != EVERY:
+    if shown.token_filter != EVERY:
         title += " Random directions are read in the same way first."
     return Order(model, recipe, title)
 
@@ -70,13 +70,13 @@ def order_census_part(model: OpenModel, layer: int | None, processing: Processin
 def order_control(model: OpenModel, end: str, shown: View) -> Order:
     """Order the control by which readouts at one end of the model are judged."""
     title = f"Random directions are being read with {model.header.slug}, for comparison."
-    return Order(model, recipes.control(model, end, shown.weights, shown.selection), title)
+    return Order(model, recipes.control(model, end, shown.weights, shown.token_filter), title)
 
 
 def order_rotation(model: OpenModel, address: Address, shown: View) -> Order:
     """Order random rotations of the span of a matrix's singular directions, as their control."""
     title = f"Random rotations of {_name_inside(address)} are being read out."
-    return Order(model, recipes.rotation(model, address, shown.weights, shown.distance, shown.selection), title)
+    return Order(model, recipes.rotation(model, address, shown.weights, shown.distance, shown.token_filter), title)
 
 
 def order_vectors(model: OpenModel, address: Address, shown: View) -> Order:

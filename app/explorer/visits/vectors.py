@@ -74,7 +74,7 @@ def bound_bytes(model: Model, address: Address) -> int:
 
 def _check_plain(shown: View) -> None:
     """Raise BadOption for options that only readouts have."""
-    idle = [*shown.selection.parameters(), *(["rotated"] if shown.rotated else [])]
-    idle += ["readout"] if shown.selection.readout == "cosine" else []
+    idle = [*shown.token_filter.parameters(), *(["rotated"] if shown.rotated else [])]
+    idle += ["readout"] if shown.token_filter.readout == "cosine" else []
     if idle:
         raise BadOption(f"{', '.join(idle)}: vectors are the same whatever they are read as. Leave it out.")

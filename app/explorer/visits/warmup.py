@@ -12,7 +12,7 @@ from app.explorer.asking.views import Options
 from app.explorer.errors import Busy, ExplorerError
 from app.explorer.pages.search import Inquiry
 from app.explorer.resources import Resources
-from app.explorer.running.queue import Preparation
+from app.explorer.running.errand import Preparation
 from app.explorer.visits.finding.search import SUGGESTED, search
 
 

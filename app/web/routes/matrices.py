@@ -25,7 +25,7 @@ from app.web.http.answers import json_answer
 from app.web.http.patience import PatientRoute
 from app.web.http.site import resources_of, urls_of
 from app.web.http.threads import answer_in_search_thread
-from app.web.query import AroundQuery, BasisQuery, CompareQuery, TableQuery, TurnQuery
+from app.web.query import AroundQuery, BasisQuery, CompareQuery, DirectionQuery, TableQuery
 from app.web.urls import AROUND, COMPARE
 
 PREFIX = "/api/v1"
@@ -100,7 +100,7 @@ def decomposition(request: Request, query: Annotated[TableQuery, Query()]) -> Re
     return _answer_json(request, browse.visit_matrix, query)
 
 
-def direction(request: Request, query: Annotated[TurnQuery, Query()]) -> Response:
+def direction(request: Request, query: Annotated[DirectionQuery, Query()]) -> Response:
     """One direction, both rays, up to 50 tokens each."""
     return _answer_json(request, browse.visit_direction, query)
 

@@ -190,7 +190,7 @@ def _name_file(page: Any, where: Address) -> str:
     view: View = page.view
     chosen = [(choice.name, choice.value) for choice in view.parameters]
     chosen += [("distance", view.distance)] if view.distance else []
-    chosen += view.selection.recipe_parameters().items()
+    chosen += view.token_filter.recipe_parameters().items()
     words = [page.model.slug, where.label.replace("'", "").replace(" ", "-"), view.weights]
     return "-".join([*words, *(f"{name}-{value}" for name, value in chosen), page.model.pin])
 

@@ -23,7 +23,7 @@ class Mark(NamedTuple):
     """One ray's judgement in a cell."""
 
     classes: str
-    """`p` or `n`, and `sure` where the ray stands out."""
+    """`p` or `n`, and `stands-out` where it does."""
     z: str
     """The z, with a filled dot where the ray stands out."""
     about: str
@@ -35,7 +35,7 @@ class Mark(NamedTuple):
 def marks(rays: Rays) -> list[Mark]:
     """Format the judgements of one side's rays, the + ray first.
 
-    Example: z 7.3 at q .05 -> Mark("p sure", "7.3 ●", "coherence .284, .212, .111 · z …", "–")
+    Example: z 7.3 at q .05 -> Mark("p stands-out", "7.3 ●", "coherence .284, .212, .111 · z …", "–")
     """
     ends = (("p", rays.plus), ("n", rays.minus))
     return [_mark_of(end, one) for end, one in ends if one is not None]
@@ -102,7 +102,7 @@ def _mark_of(end: str, one: Judgement) -> Mark:
     z = signed_decimal(one.z[HEADLINE])
     stands_out = one.stands_out
     return Mark(
-        f"{end} sure" if stands_out else end,
+        f"{end} stands-out" if stands_out else end,
         f"{z} {DOT}" if stands_out else z,
         _tooltip_of(one),
         format_rotation_p(one.rotation_p),

@@ -43,7 +43,7 @@ def needs_embedding_norm(page: DirectionPage) -> bool:
 
 def needs_rotation(page: DirectionPage) -> bool:
     """Return whether the script has to rotate queries against keys."""
-    if page.address.circuit == "ov" or page.farthest is None:
+    if page.address.circuit == "ov" or page.largest_distance is None:
         return False
     # Folded weights at distance 0 are rotated for the scale that YaRN gives the scores.
     scaled = page.view.weights == "folded" and page.model.architecture not in UNKNOWN_ROTATIONS
@@ -58,9 +58,9 @@ def why_not_reproduced(page: DirectionPage) -> str:
         return f"No lines are offered for {page.view.basis}, only for svd: {_repeat_command(page)}."
     if page.address.kind in {"heads/write", "heads/read"}:
         return f"No lines are offered for {page.address.matrix.label}, which take the OV of every head: {_repeat_command(page)}."
-    if page.view.selection:
+    if page.view.token_filter:
         return "No lines are offered for some of the tokens, only for all of them."
-    if page.view.selection.readout == "cosine":
+    if page.view.token_filter.readout == "cosine":
         return "No lines are offered for cosines, only for dot products: readout=dot has some."
     return _why_not_qk_reproduced(page) if page.address.circuit == "qk" else ""
 

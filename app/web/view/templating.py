@@ -4,10 +4,10 @@ Everything is escaped; no template marks anything safe. Knows no request.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -28,12 +28,12 @@ from app.explorer.pages.maps import HomePage, LayerPage, ModelPage
 from app.explorer.pages.matrices import FitPage, FullPage, HeadPage, MatrixPage
 from app.explorer.pages.search import EveryPage, SearchPage, SuggestPage
 from app.explorer.reading.census.estimates import as_points, as_shares, format_estimate, format_hundredths, name_layers
-from app.explorer.reading.census.kinds import name_of
+from app.explorer.reading.census.kinds import name_group
 from app.explorer.reading.matrices import DIRECTION_TOKENS
 from app.explorer.reading.verdicts import BETTER_P
 from app.explorer.view import SORTS
 from app.explorer.visits.jobs import format_duration, format_rate
-from app.models.selection import FREQUENT
+from app.models.token_filter import FREQUENT
 from app.store.jobs import Task
 from app.web.urls import Urls
 from app.web.view import charts, copies, glossary, judgements, numbers, reproduction
@@ -119,59 +119,7 @@ def make_environment(folder: Path, assets: dict[str, Asset], root: str) -> Envir
         frequent_values=FREQUENT,
         fitted={basis.name for basis in BASES.values() if basis.is_fitted},
     )
-    made.filters.update(
-        significant=numbers.four_digits,
-        percent=numbers.percent,
-        false_share=numbers.false_share,
-        count=numbers.count,
-        cell=numbers.cell,
-        tiny=numbers.power_of_ten,
-        hundredths=format_hundredths,
-        with_interval=format_estimate,
-        as_points=as_points,
-        layers_of=name_layers,
-        as_shares=as_shares,
-        group_name=name_of,
-        heat=numbers.heat,
-        drawn_from=charts.score_class,
-        percentile=numbers.percentile,
-        at_most=numbers.upper_bound,
-        chance=numbers.chance,
-        degrees=copies.degrees,
-        chips=chips,
-        chip_row=chip_row,
-        word_row=word_row,
-        entry_row=entry_row,
-        drawn_cells=charts.draw_cells,
-        zip=zip,
-        bars=bars,
-        measured=bar_chips,
-        plain_chips=plain_chips,
-        marks=judgements.marks,
-        dot=judgements.dot,
-        standing=judgements.count_standing_out,
-        compared=judgements.describe_p,
-        outcome=judgements.describe_outcome,
-        odd=numbers.short_decimal,
-        signed=numbers.signed_decimal,
-        selection_words=glossary.selection_words,
-        by_circuit=group_by_circuit,
-        distances=distances,
-        thinned=charts.thin_values,
-        strip_rows=charts.draw_strips,
-        norm_words=describe_norms,
-        script_of=reproduction.script_of,
-        needs_reading=reproduction.needs_reading,
-        needs_writing=reproduction.needs_writing,
-        norms_embedding=reproduction.needs_embedding_norm,
-        is_turned=reproduction.needs_rotation,
-        why_not_reproduced=reproduction.why_not_reproduced,
-        bib=escape_bib,
-        moment=format_moment,
-        duration=format_duration,
-        rate=format_rate,
-        indented=format_json,
-    )
+    made.filters |= {one.__name__: one for one in FILTERS}
     return made
 
 
@@ -242,3 +190,59 @@ def format_moment(seconds: float) -> str:
 def format_json(value: object) -> str:
     """Format a value as indented JSON."""
     return json.dumps(value, indent=1, ensure_ascii=False)
+
+
+FILTERS: tuple[Callable[..., Any], ...] = (
+    numbers.four_digits,
+    numbers.percent,
+    numbers.false_share,
+    numbers.count,
+    numbers.cell,
+    numbers.power_of_ten,
+    format_hundredths,
+    format_estimate,
+    as_points,
+    name_layers,
+    as_shares,
+    name_group,
+    numbers.heat,
+    charts.score_class,
+    numbers.percentile,
+    numbers.upper_bound,
+    numbers.chance,
+    copies.degrees,
+    chips,
+    chip_row,
+    word_row,
+    entry_row,
+    charts.draw_cells,
+    zip,
+    bars,
+    bar_chips,
+    plain_chips,
+    judgements.marks,
+    judgements.dot,
+    judgements.count_standing_out,
+    judgements.describe_p,
+    judgements.describe_outcome,
+    numbers.short_decimal,
+    numbers.signed_decimal,
+    glossary.describe_token_filter,
+    group_by_circuit,
+    distances,
+    charts.thin_values,
+    charts.draw_strips,
+    describe_norms,
+    reproduction.script_of,
+    reproduction.needs_reading,
+    reproduction.needs_writing,
+    reproduction.needs_embedding_norm,
+    reproduction.needs_rotation,
+    reproduction.why_not_reproduced,
+    escape_bib,
+    format_moment,
+    format_duration,
+    format_rate,
+    format_json,
+)
+"""The functions that templates call as filters, by their own names."""

@@ -98,7 +98,7 @@ def test_atoms_between_directions_are_lonely():
     atoms = torch.stack([torch.eye(D)[4], (torch.eye(D)[0] - torch.eye(D)[1]) / 2**0.5, torch.full((D,), D**-0.5)])
     found = measure_nearness(atoms, torch.eye(D), random_vectors(2000, atoms, seed=0))
     assert torch.allclose(found.cosines, torch.tensor([1, 0.5**0.5, D**-0.5], dtype=torch.float64), atol=1e-6)
-    assert found.lonely.tolist() == [False, False, True]
+    assert found.is_far.tolist() == [False, False, True]
     assert (found.control.diff() > 0).all()
     assert found.control[0] > D**-0.5
 
@@ -106,7 +106,7 @@ def test_atoms_between_directions_are_lonely():
 def test_five_in_a_hundred_random_vectors_are_lonely():
     axes = torch.linalg.qr(torch.randn(D, D, generator=torch.Generator().manual_seed(5))).Q
     found = measure_nearness(unit(4000, D, seed=6), axes, random_vectors(4000, axes, seed=7))
-    assert float(found.lonely.double().mean()) == pytest.approx(0.05, abs=0.015)
+    assert float(found.is_far.double().mean()) == pytest.approx(0.05, abs=0.015)
 
 
 def test_signs_and_order_change_nothing():

@@ -4,7 +4,7 @@ from app.core.address import parse
 from app.explorer.asking.views import check_view, largest_distance
 from app.explorer.errors import BadOption
 from app.explorer.visits.browse import Options
-from app.models.selection import Selection
+from app.models.token_filter import TokenFilter
 
 
 def view(r, address, **options):
@@ -59,29 +59,29 @@ def test_the_farthest_is_a_text_long_and_at_most_1024(relatives, monkeypatch):
 
 
 def test_the_view_knows_the_layers_beside_it_that_do_not_turn(relatives):
-    assert view(relatives, "smollm3/L0/H3/qk", distance=1).still == (1,)
-    assert view(relatives, "llama/L0/H3/qk", distance=1).still == ()
+    assert view(relatives, "smollm3/L0/H3/qk", distance=1).unrotated_layers == (1,)
+    assert view(relatives, "llama/L0/H3/qk", distance=1).unrotated_layers == ()
 
 
 @pytest.mark.parametrize("place", ["llama", "llama/L1"])
 def test_tokens_are_chosen_where_tables_show_them(relatives, place):
-    chosen = Selection(ascii=True, frequent=3)
+    chosen = TokenFilter(ascii=True, frequent=3)
     with pytest.raises(BadOption, match="ascii, frequent: tokens are chosen at a head, a matrix or a direction"):
-        view(relatives, place, selection=chosen)
-    assert view(relatives, "llama/L1/H2", selection=chosen).selection == chosen
+        view(relatives, place, token_filter=chosen)
+    assert view(relatives, "llama/L1/H2", token_filter=chosen).token_filter == chosen
 
 
 @pytest.mark.parametrize("place", ["tiny", "tiny/L1", "tiny/embed/nmf"])
 def test_cosines_are_there_where_tables_are_read(explorer, place):
-    chosen = Selection(readout="cosine")
+    chosen = TokenFilter(readout="cosine")
     with pytest.raises(BadOption, match="readout"):
-        view(explorer, place, selection=chosen)
+        view(explorer, place, token_filter=chosen)
     for valid in ("tiny/L1/H2", "tiny/L1/H2/ov/svd/0", "tiny/L1/mlp-out", "tiny/embed/pca"):
-        assert view(explorer, valid, selection=chosen).selection == chosen
+        assert view(explorer, valid, token_filter=chosen).token_filter == chosen
 
 
 @pytest.mark.parametrize(("frequent", "left"), [(80, 17), (99, 0)])
 def test_a_filter_must_leave_some_tokens(relatives, frequent, left):
     with pytest.raises(BadOption, match=f"leaves {left} of 100 tokens: at least 20 are needed"):
-        view(relatives, "llama/L1/H2", selection=Selection(frequent=frequent))
-    assert view(relatives, "llama/L1/H2", selection=Selection(frequent=77)).selection.frequent == 77
+        view(relatives, "llama/L1/H2", token_filter=TokenFilter(frequent=frequent))
+    assert view(relatives, "llama/L1/H2", token_filter=TokenFilter(frequent=77)).token_filter.frequent == 77

@@ -17,15 +17,15 @@ from tests.explorer.steps import run_steps
 
 
 @pytest.fixture(scope="module")
-def mlp(bench_of, tmp_path_factory):
+def mlp(context_of, tmp_path_factory):
     """Of an MLP's neurons, with a fit of twenty directions beside what is computed."""
-    bench, place, fit = bench_of("gpt2", "raw"), parse("tiny/L1/mlp-in"), {"components": 20, "seed": 0}
+    context, place, fit = context_of("gpt2", "raw"), parse("tiny/L1/mlp-in"), {"components": 20, "seed": 0}
     # A store of its own: a fit of vectors alone is none that pages could show.
-    bench = replace(bench, store=ArtifactStore(tmp_path_factory.mktemp("fits"), 10**9))
+    context = replace(context, store=ArtifactStore(tmp_path_factory.mktemp("fits"), 10**9))
     vectors = random_vectors(20, torch.zeros(1, D_MODEL), 3).numpy()
-    recipe = recipes.decomposition(bench.model, place.in_basis("ica"), bench.processing, fit)
-    bench.store.save(recipe, {"vectors": vectors}, {})
-    arrays, facts = run_steps(compare_bases(bench, place, {"ica": fit}))
+    recipe = recipes.decomposition(context.model, place.in_basis("ica"), context.processing, fit)
+    context.store.save(recipe, {"vectors": vectors}, {})
+    arrays, facts = run_steps(compare_bases(context, place, {"ica": fit}))
     return arrays, facts, vectors.astype(np.float64)
 
 
@@ -160,9 +160,11 @@ def test_near_is_what_random_vectors_reach(mlp, vectors):
     assert RANDOM_VECTORS >= 256
 
 
-def test_samples_are_drawn_where_they_are_many_and_centred_by_the_mean_of_all(bench_of, monkeypatch, samples, vectors):
+def test_samples_are_drawn_where_they_are_many_and_centred_by_the_mean_of_all(
+    context_of, monkeypatch, samples, vectors
+):
     monkeypatch.setattr(recipes, "COMPARISON_ROWS", 40)
-    arrays, _ = run_steps(compare_bases(bench_of("gpt2", "raw"), parse("tiny/L1/mlp-in"), {}))
+    arrays, _ = run_steps(compare_bases(context_of("gpt2", "raw"), parse("tiny/L1/mlp-in"), {}))
     assert arrays["errors_svd"][-1] < 1e-3
     drawn = draw_rows(torch.arange(len(samples))[:, None].float(), 40, SEED)[:, 0].long().numpy()
     expected = greedy((samples - samples.mean(axis=0))[drawn], vectors["svd"], 4)
@@ -170,9 +172,9 @@ def test_samples_are_drawn_where_they_are_many_and_centred_by_the_mean_of_all(be
 
 
 @pytest.mark.parametrize("place", ["tiny/L0/H1/ov", "tiny/pos", "tiny/heads/read", "tiny/embed"])
-def test_every_kind_of_matrix_can_be_compared(bench_of, place):
+def test_every_kind_of_matrix_can_be_compared(context_of, place):
     said = []
-    arrays, facts = run_steps(compare_bases(bench_of("gpt2", "folded"), parse(place), {}), said)
+    arrays, facts = run_steps(compare_bases(context_of("gpt2", "folded"), parse(place), {}), said)
     assert len(facts["bases"]) >= 2
     assert all(np.isfinite(array).all() for array in arrays.values())
     assert all(0 <= done <= total for done, total in said)

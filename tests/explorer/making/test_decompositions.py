@@ -263,15 +263,15 @@ def test_positions_are_a_curve(explorer, oracle_of):
 
 
 @pytest.mark.parametrize("place", ["L0/mlp-in/svd", "embed/pca", "heads/write/dictionary", "L0/H0/ov/neuron"])
-def test_progress_rises_to_a_hundred_and_can_be_left(bench_of, place):
+def test_progress_rises_to_a_hundred_and_can_be_left(context_of, place):
     address = parse(f"tiny/{place}")
     parameters = {"atoms": 20, "sparsity": 2, "seed": 0} if address.basis == "dictionary" else {}
     said = []
-    run_steps(decompose_matrix(bench_of("gpt2", "raw"), address, parameters), said)
+    run_steps(decompose_matrix(context_of("gpt2", "raw"), address, parameters), said)
     shares = [done / total for done, total in said]
     assert shares == sorted(shares)
     assert 0 <= shares[0] < shares[-1] <= 1
-    steps = decompose_matrix(bench_of("gpt2", "raw"), address, parameters)
+    steps = decompose_matrix(context_of("gpt2", "raw"), address, parameters)
     next(steps)
     next(steps)
     steps.close()

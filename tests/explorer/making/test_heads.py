@@ -11,7 +11,7 @@ from app.core.basis import BASES
 from app.core.circuits import key_bias, qk
 from app.core.measuring.turns import predict_turns
 from app.explorer.making import heads
-from app.explorer.making.context import Bench
+from app.explorer.making.context import Context
 from app.explorer.making.heads import read_head_tensors
 from app.explorer.making.subjects import read_subject
 from app.explorer.making.tables import Tables
@@ -62,12 +62,12 @@ def seen_by(model, stream, processing, head):
 def test_scores_at_a_distance_are_the_models_own(relatives, attended, family, processing):
     model = relatives.library.model(family)
     stream, attention = attended(family)
-    bench = Bench(Tables("cpu"), model, processing, relatives.store)
+    context = Context(Tables("cpu"), model, processing, relatives.store)
     for head in range(4):
         x = seen_by(model, stream, processing, head)
         scores = {}
         for distance in DISTANCES:
-            tensors = read_head_tensors(bench, LAYER, head, distance)
+            tensors = read_head_tensors(context, LAYER, head, distance)
             queries, keys = x[distance:], x[:-distance]
             of_keys = keys @ key_bias(tensors).double()
             of_queries = queries @ (tensors.W_Q.double() @ tensors.b_K.double())
@@ -87,9 +87,9 @@ def test_folded_weights_have_the_scale_of_yarn_at_distance_zero_too(relatives):
     model = relatives.library.model("llama-yarn")
     scale = model.weights().rotary(LAYER).scale
     assert scale != 1
-    folded = Bench(Tables("cpu"), model, "folded", relatives.store)
+    folded = Context(Tables("cpu"), model, "folded", relatives.store)
     near, far = (np.linalg.norm(qk(read_head_tensors(folded, LAYER, 0, distance)).dense()) for distance in (0, 30))
-    raw = Bench(Tables("cpu"), model, "raw", relatives.store)
+    raw = Context(Tables("cpu"), model, "raw", relatives.store)
     plain = read_head_tensors(raw, LAYER, 0)
     assert torch.equal(plain.W_Q, model.weights().head(LAYER, 0).W_Q)
     gain = model.weights().norms(LAYER, 0).gain.double()[:, None]
@@ -123,20 +123,20 @@ def test_a_page_at_a_distance_shows_the_turned_matrix(relatives, member, family)
 
 
 @pytest.fixture(scope="module")
-def copy_bench(copied):
-    """copy_bench("raw"): of the quantised copy."""
-    return lambda processing: Bench(Tables("cpu"), copied.library.model("tiny"), processing, copied.store)
+def copy_context(copied):
+    """copy_context("raw"): of the quantised copy."""
+    return lambda processing: Context(Tables("cpu"), copied.library.model("tiny"), processing, copied.store)
 
 
-def turned(bench, place):
-    product = run_steps(read_subject(bench, parse(place))).product
+def turned(context, place):
+    product = run_steps(read_subject(context, parse(place))).product
     terms = run_steps(BASES["svd"].decompose(product, {}))
-    return product, terms, heads.turn_arrays(bench, product, terms)
+    return product, terms, heads.turn_arrays(context, product, terms)
 
 
 @pytest.mark.parametrize("place", ["L0/H2/ov", "L0/H2/qk", "L1/mlp-in", "L1/mlp-out", "embed", "unembed", "pos"])
-def test_every_matrix_of_a_copy_says_how_far_it_is_turned(copy_bench, place):
-    product, terms, arrays = turned(copy_bench("folded"), f"tiny/{place}")
+def test_every_matrix_of_a_copy_says_how_far_it_is_turned(copy_context, place):
+    product, terms, arrays = turned(copy_context("folded"), f"tiny/{place}")
     left, right = predict_turns(product, terms)
     for name, expected in (("turn_left", left.degrees), ("turn_right", right.degrees), ("rest_left", left.rest)):
         np.testing.assert_allclose(arrays[name], expected, rtol=1e-6)
@@ -146,27 +146,27 @@ def test_every_matrix_of_a_copy_says_how_far_it_is_turned(copy_bench, place):
 
 
 @pytest.mark.parametrize("place", ["L1/H2/ov", "heads/write", "heads/read"])
-def test_what_is_not_known_of_a_copy_is_no_number(copy_bench, place):
-    _, terms, arrays = turned(copy_bench("folded"), f"tiny/{place}")
+def test_what_is_not_known_of_a_copy_is_no_number(copy_context, place):
+    _, terms, arrays = turned(copy_context("folded"), f"tiny/{place}")
     assert set(arrays) == {"turn_left", "turn_right", "rest_left", "rest_right"}
     assert all(np.isnan(array).all() and len(array) == len(terms.strength) for array in arrays.values())
 
 
-def test_other_weights_say_nothing_of_it(bench_of):
-    assert turned(bench_of("gpt2", "folded"), "tiny/L0/H2/ov")[2] == {}
+def test_other_weights_say_nothing_of_it(context_of):
+    assert turned(context_of("gpt2", "folded"), "tiny/L0/H2/ov")[2] == {}
 
 
 @pytest.mark.parametrize("processing", ["raw", "folded"])
-def test_the_ends_of_a_copy_are_off_by_each_tokens_steps_through_the_gain(copy_bench, processing):
-    bench = copy_bench(processing)
-    ends = bench.model.weights().embeddings()
+def test_the_ends_of_a_copy_are_off_by_each_tokens_steps_through_the_gain(copy_context, processing):
+    context = copy_context(processing)
+    ends = context.model.weights().embeddings()
     sizes = ends.W_E.double().square().mean(dim=1)
     gain = ends.final_gain.double().square() if processing == "folded" else torch.ones(32, dtype=torch.float64)
     for kind, tokens, stream, expected in (
         ("embed", "rows", "columns", torch.ones(32, dtype=torch.float64)),
         ("unembed", "columns", "rows", gain),
     ):
-        (noise,) = run_steps(read_subject(bench, parse(f"tiny/{kind}"))).product.noise
+        (noise,) = run_steps(read_subject(context, parse(f"tiny/{kind}"))).product.noise
         by_token, by_stream = getattr(noise, tokens), getattr(noise, stream)
         torch.testing.assert_close(by_token / by_token.mean(), sizes / sizes.mean())
         torch.testing.assert_close(by_stream / by_stream.mean(), expected / expected.mean())
@@ -174,10 +174,10 @@ def test_the_ends_of_a_copy_are_off_by_each_tokens_steps_through_the_gain(copy_b
     assert mean == pytest.approx(0.3**2 * float(ends.W_E.double().square().mean()) / 12)
 
 
-def test_badges_of_a_copy_go_by_its_steps(copy_bench, bench_of):
+def test_badges_of_a_copy_go_by_its_steps(copy_context, context_of):
     kinds = []
-    for bench in (copy_bench("folded"), bench_of("gpt2", "folded")):
-        product, terms, _ = turned(bench, "tiny/L0/H2/ov")
-        kinds.append(set(heads.term_arrays(bench, product, terms)["badge_kind"].tolist()))
+    for context in (copy_context("folded"), context_of("gpt2", "folded")):
+        product, terms, _ = turned(context, "tiny/L0/H2/ov")
+        kinds.append(set(heads.term_arrays(context, product, terms)["badge_kind"].tolist()))
     assert kinds[0] == {BADGE_KINDS.index("subspace")}
     assert kinds[1] == {BADGE_KINDS.index(None)}

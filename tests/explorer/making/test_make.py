@@ -13,16 +13,16 @@ from app.explorer import recipes
 from app.explorer.inventory import bases_of
 from app.explorer.layout import LAYOUT, Mislaid
 from app.explorer.making import decompositions, full, heads, make, vectors
-from app.explorer.making.context import Bench
+from app.explorer.making.context import Context
 from app.explorer.making.finding import alike, bank, composition, moments, readings, shadow, tokens, words
 from app.explorer.making.judging import census, controls, gallery, rotation
-from app.explorer.making.make import MAKERS, Context
-from app.models.selection import EVERY, Selection
+from app.explorer.making.make import MAKERS, MakerInputs
+from app.models.token_filter import EVERY, TokenFilter
 from app.store.artifacts import ArtifactStore, parse_recipe
 from tests.explorer.steps import run_steps
 
 OV, QK = parse("llama/L1/H2/ov"), parse("llama/L1/H2/qk")
-SELECTION = Selection(ascii=True, starts=True, frequent=3, readout="cosine")
+TOKEN_FILTER = TokenFilter(ascii=True, starts=True, frequent=3, readout="cosine")
 
 
 @pytest.fixture(scope="module")
@@ -31,126 +31,134 @@ def model(relatives):
 
 
 @pytest.fixture(scope="module")
-def context(relatives, bench_of, model, tmp_path_factory):
-    return Context(bench_of("llama", "raw").tables, model, relatives.store)
+def inputs(relatives, context_of, model, tmp_path_factory):
+    return MakerInputs(context_of("llama", "raw").tables, model, relatives.store)
 
 
-def keep_bank(model, context):
+def keep_bank(model, inputs):
     """The bank's layers, which some makers begin with."""
     for part in (recipes.bank(model, layer, "folded") for layer in range(2)):
-        context.store.save(part, *run(make.run_maker(part, context)))
+        inputs.store.save(part, *run(make.run_maker(part, inputs)))
 
 
 @pytest.fixture(scope="module")
-def wanted(model, context):
+def wanted(model, inputs):
     """Kind -> recipes, each with what its maker is told of them without a recipe."""
 
-    def bench(processing, selection=EVERY):
-        return Bench(context.tables, model, processing, context.store, selection)
+    def in_weights(processing, token_filter=EVERY):
+        return Context(inputs.tables, model, processing, inputs.store, token_filter)
 
-    keep_bank(model, context)
+    keep_bank(model, inputs)
 
-    def of(place, basis, parameters, distance=0, selection=EVERY):
+    def of(place, basis, parameters, distance=0, token_filter=EVERY):
         place = replace(place, basis=basis)
-        recipe = recipes.decomposition(model, place, "folded", parameters, distance, selection)
-        return recipe, lambda: decompositions.decompose_matrix(bench("folded", selection), place, parameters, distance)
+        recipe = recipes.decomposition(model, place, "folded", parameters, distance, token_filter)
+        return recipe, lambda: decompositions.decompose_matrix(
+            in_weights("folded", token_filter), place, parameters, distance
+        )
 
     embed, pca = parse("llama/embed"), parse("llama/embed/pca")
     return {
         "decomposition": [
             of(OV, "svd", {}),
             of(QK, "svd", {}, distance=3),
-            of(OV, "svd", {}, selection=SELECTION),
+            of(OV, "svd", {}, token_filter=TOKEN_FILTER),
             of(embed, "frequency", {"groups": 3}),
             of(parse("llama/L1/mlp-in"), "neuron", {}),
             of(parse("llama/heads/write"), "pca", {}),
             of(embed, "nmf", {"components": 3, "seed": 5}),
         ],
-        "layer": [(recipes.layer(model, 1, "raw"), lambda: single_step(lambda: heads.read_layer(bench("raw"), 1)))],
-        "scores": [(recipes.scores(model, "raw"), lambda: heads.score_heads(bench("raw")))],
+        "layer": [
+            (recipes.layer(model, 1, "raw"), lambda: single_step(lambda: heads.read_layer(in_weights("raw"), 1)))
+        ],
+        "scores": [(recipes.scores(model, "raw"), lambda: heads.score_heads(in_weights("raw")))],
         "gallery": [
-            (recipes.gallery(model, layer, "raw"), lambda layer=layer: gallery.build_gallery(bench("raw"), layer))
+            (recipes.gallery(model, layer, "raw"), lambda layer=layer: gallery.build_gallery(in_weights("raw"), layer))
             for layer in (1, None)
         ],
         "census": [
-            (recipes.census_part(model, 0, "raw"), lambda: census.count_layer(bench("raw"), 0)),
-            (recipes.census_part(model, None, "raw"), lambda: census.count_ends(bench("raw"))),
+            (recipes.census_part(model, 0, "raw"), lambda: census.count_layer(in_weights("raw"), 0)),
+            (recipes.census_part(model, None, "raw"), lambda: census.count_ends(in_weights("raw"))),
         ],
         "control": [
             (
-                recipes.control(model, "write", "folded", SELECTION),
-                lambda: controls.make_control(bench("folded", SELECTION), "write"),
+                recipes.control(model, "write", "folded", TOKEN_FILTER),
+                lambda: controls.make_control(in_weights("folded", TOKEN_FILTER), "write"),
             )
         ],
         "rotation": [
             (
-                recipes.rotation(model, QK, "folded", 4, SELECTION),
-                lambda: rotation.measure_rotations(bench("folded", SELECTION), QK, 4),
+                recipes.rotation(model, QK, "folded", 4, TOKEN_FILTER),
+                lambda: rotation.measure_rotations(in_weights("folded", TOKEN_FILTER), QK, 4),
             )
         ],
         "tokens": [
-            (recipes.tokens(model, "read", "folded"), lambda: tokens.compute_token_parts(bench("folded"), "read"))
+            (recipes.tokens(model, "read", "folded"), lambda: tokens.compute_token_parts(in_weights("folded"), "read"))
         ],
         "readings": [
-            (recipes.readings(model, 0, "folded"), lambda: readings.compare_with_readers(bench("folded"), 0)),
+            (recipes.readings(model, 0, "folded"), lambda: readings.compare_with_readers(in_weights("folded"), 0)),
         ],
-        "composition": [(recipes.composition(model, "folded"), lambda: composition.score_composition(bench("folded")))],
-        "alike": [(recipes.alike(model, "raw"), lambda: alike.compare_spans(bench("raw")))],
-        "vectors": [(recipes.vectors(model, pca, "raw", {}), lambda: vectors.term_vectors(bench("raw"), pca, {}))],
+        "composition": [
+            (recipes.composition(model, "folded"), lambda: composition.score_composition(in_weights("folded")))
+        ],
+        "alike": [(recipes.alike(model, "raw"), lambda: alike.compare_spans(in_weights("raw")))],
+        "vectors": [(recipes.vectors(model, pca, "raw", {}), lambda: vectors.term_vectors(in_weights("raw"), pca, {}))],
         "full": [
             (
                 recipes.full(model, 1, 2, 20, "folded", 7),
-                lambda: single_step(lambda: full.read_rows(bench("folded"), 1, 2, 20, 7)),
+                lambda: single_step(lambda: full.read_rows(in_weights("folded"), 1, 2, 20, 7)),
             )
         ],
         "bank": [
-            (recipes.bank(model, 1, "raw"), lambda: bank.build_bank_part(bench("raw"), 1)),
-            (recipes.bank(model, None, "folded"), lambda: bank.build_bank_part(bench("folded"), None)),
-            (recipes.bank(model, 0, "folded", "neuron"), lambda: bank.build_neuron_part(bench("folded"), 0)),
+            (recipes.bank(model, 1, "raw"), lambda: bank.build_bank_part(in_weights("raw"), 1)),
+            (recipes.bank(model, None, "folded"), lambda: bank.build_bank_part(in_weights("folded"), None)),
+            (recipes.bank(model, 0, "folded", "neuron"), lambda: bank.build_neuron_part(in_weights("folded"), 0)),
         ],
         "words": [
-            (recipes.words(model, "write", 0, "folded"), lambda: words.compute_words(bench("folded"), "write", 0))
+            (recipes.words(model, "write", 0, "folded"), lambda: words.compute_words(in_weights("folded"), "write", 0))
         ],
-        "moments": [(recipes.moments(model, "raw"), lambda: moments.compute_moments(bench("raw")))],
-        "shadow": [(recipes.shadow(model, "write", "folded"), lambda: shadow.read_shadow(bench("folded"), "write"))],
+        "moments": [(recipes.moments(model, "raw"), lambda: moments.compute_moments(in_weights("raw")))],
+        "shadow": [
+            (recipes.shadow(model, "write", "folded"), lambda: shadow.read_shadow(in_weights("folded"), "write"))
+        ],
     }
 
 
 @pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind != "comparison"])
-def test_what_a_recipe_makes_is_what_it_was_named_for(wanted, context, kind):
+def test_what_a_recipe_makes_is_what_it_was_named_for(wanted, inputs, kind):
     for recipe, told in wanted[kind]:
         sent = parse_recipe(recipe.to_json())
         assert (sent, sent.hash) == (recipe, recipe.hash)
-        (arrays, facts), (expected, expected_facts) = run(make.run_maker(sent, context)), run(told())
+        (arrays, facts), (expected, expected_facts) = run(make.run_maker(sent, inputs)), run(told())
         assert set(arrays) == set(expected)
         for name, array in arrays.items():
             np.testing.assert_array_equal(array, expected[name])
         assert json.dumps(facts) == json.dumps(expected_facts)
 
 
-def test_a_comparison_names_its_fits(model, context):
+def test_a_comparison_names_its_fits(model, inputs):
     place, fit = parse("llama/embed"), {"components": 4, "seed": 1}
     fitted = recipes.decomposition(model, place.in_basis("ica"), "raw", fit)
-    arrays, facts = run(make.run_maker(fitted, context))
-    context.store.save(fitted, arrays, facts)
+    arrays, facts = run(make.run_maker(fitted, inputs))
+    inputs.store.save(fitted, arrays, facts)
     arrays, facts = run(
-        make.run_maker(parse_recipe(recipes.comparison(model, place, "raw", {"ica": fit}).to_json()), context)
+        make.run_maker(parse_recipe(recipes.comparison(model, place, "raw", {"ica": fit}).to_json()), inputs)
     )
     assert "ica" in facts["bases"]
     assert set(facts["bases"]) == {"ica", *(name for name in bases_of("embed") if name not in {"nmf", "dictionary"})}
-    without = run(make.run_maker(recipes.comparison(model, place, "raw", {}), context))[1]
+    without = run(make.run_maker(recipes.comparison(model, place, "raw", {}), inputs))[1]
     assert set(without["bases"]) == set(facts["bases"]) - {"ica"}
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_progress_is_in_one_unit_and_only_rises(wanted, model, context, tmp_path, monkeypatch, kind):
+def test_progress_is_in_one_unit_and_only_rises(wanted, model, inputs, tmp_path, monkeypatch, kind):
     monkeypatch.setattr(
         gram, "SMALL", 0
     )  # so that this model's matrices are taken apart in as many steps as larger ones
     # A store of its own, so that nothing is there already.
-    context = replace(context, store=ArtifactStore(tmp_path, 10**9))
+    inputs = replace(inputs, store=ArtifactStore(tmp_path, 10**9))
     if kind == "readings":
-        keep_bank(model, context)
+        keep_bank(model, inputs)
     fitted = [
         recipes.decomposition(model, parse(f"llama/embed/{basis}"), "raw", fit)
         for basis, fit in (
@@ -163,7 +171,7 @@ def test_progress_is_in_one_unit_and_only_rises(wanted, model, context, tmp_path
     more = {"comparison": compared, "rotation": turned, "decomposition": fitted}.get(kind, [])
     for recipe in (*(recipe for recipe, _ in wanted.get(kind, [])), *more):
         said = []
-        run_steps(make.run_maker(recipe, context), said)
+        run_steps(make.run_maker(recipe, inputs), said)
         assert len({total for _, total in said}) == 1, recipe
         assert [done for done, _ in said] == sorted(done for done, _ in said), recipe
         assert all(0 <= done <= total for done, total in said), recipe
@@ -173,9 +181,9 @@ def test_every_kind_has_a_maker_and_a_layout():
     assert set(MAKERS) == set(LAYOUT)
 
 
-def test_what_is_not_laid_out_as_pages_expect_is_no_artifact(model, context, monkeypatch):
+def test_what_is_not_laid_out_as_pages_expect_is_no_artifact(model, inputs, monkeypatch):
     monkeypatch.setattr(
         heads, "score_heads", lambda _: single_step(lambda: ({"ov-top": np.zeros((2, 4), np.int64)}, {}))
     )
     with pytest.raises(Mislaid, match="ov-top is int64"):
-        run(make.run_maker(recipes.scores(model, "raw"), context))
+        run(make.run_maker(recipes.scores(model, "raw"), inputs))

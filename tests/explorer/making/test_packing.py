@@ -137,18 +137,18 @@ def test_the_control_is_what_random_vectors_do(found, centred):
     assert page.packing.far == pytest.approx(quantiles[0], abs=0.02)
 
 
-def test_an_atoms_coherence_is_that_of_its_plus_ray_and_one_random_vector_in_20_has_more(found, bench_of):
+def test_an_atoms_coherence_is_that_of_its_plus_ray_and_one_random_vector_in_20_has_more(found, context_of):
     _, arrays = found("embed")
     np.testing.assert_array_equal(arrays["coherence"], arrays["right_coherence"][:, 0, HEADLINE])
     vectors = torch.randn(2_000, D_MODEL, generator=torch.Generator().manual_seed(5))
-    others = readability.read_and_judge(bench_of("gpt2", "raw"), "write", vectors)["coherence"][:, 0, HEADLINE]
+    others = readability.read_and_judge(context_of("gpt2", "raw"), "write", vectors)["coherence"][:, 0, HEADLINE]
     assert (others > arrays["coherence_control"]).mean() == pytest.approx(
         0.05, abs=4 * (0.05 * 0.95 / RANDOM_VECTORS) ** 0.5
     )
 
 
 @pytest.fixture(scope="module")
-def packed(bench_of):
+def packed(context_of):
     """packed(samples, atoms) -> what is said of them, as if they were of the embedding."""
 
     def build(samples, atoms):
@@ -157,7 +157,7 @@ def packed(bench_of):
         product = Matrix((samples,), TOKEN, WRITE)
         terms = Decomposition(eye[: len(atoms)], torch.ones(len(atoms)), atoms)
         coherence = np.zeros((len(atoms), 2, 3), np.float32)
-        return run_steps(measure_packing(bench_of("gpt2", "raw"), product, terms, "write", coherence))
+        return run_steps(measure_packing(context_of("gpt2", "raw"), product, terms, "write", coherence))
 
     return build
 

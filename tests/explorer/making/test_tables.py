@@ -17,7 +17,7 @@ from app.explorer.library import Library
 from app.explorer.making import tables as tables_module
 from app.explorer.making.tables import Tables
 from app.models.catalog import Catalog
-from app.models.selection import Selection
+from app.models.token_filter import TokenFilter
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_by_cosine_tokens_have_unit_length(model, vectors, oracle_of, monkeypatc
     W_E = embeddings.W_E.clone()
     W_E[7] = 0
     monkeypatch.setattr(type(weights), "embeddings", lambda _: replace(embeddings, W_E=W_E, W_U=W_E.T))
-    found = Tables("cpu").read(model, "raw", "write", vectors, 300, Selection(readout="cosine"))
+    found = Tables("cpu").read(model, "raw", "write", vectors, 300, TokenFilter(readout="cosine"))
     table = oracle_of("gpt2").table("write", "raw")[:300].copy()
     table[7] = 0
     lengths = np.linalg.norm(table, axis=1)
@@ -204,12 +204,12 @@ def with_untrained(model, monkeypatch):
 @pytest.mark.parametrize("side", ["read", "write"])
 @pytest.mark.parametrize(("frequent", "left"), [(230, 10), (221, 19), (240, 0), (299, 0)])
 def test_too_few_trained_tokens_are_refused_with_how_many_there_are(with_untrained, processing, side, frequent, left):
-    tables, selection = Tables("cpu"), Selection(plain=True, frequent=frequent)
+    tables, token_filter = Tables("cpu"), TokenFilter(plain=True, frequent=frequent)
     with pytest.raises(
         BadOption, match=f"leaves {left} of 304 tokens, those that were never .* at least 20 are needed"
     ):
-        tables.table(with_untrained, processing, side, selection)
-    assert len(tables.table(with_untrained, processing, side, Selection(plain=True, frequent=220)).ids) == 20
+        tables.table(with_untrained, processing, side, token_filter)
+    assert len(tables.table(with_untrained, processing, side, TokenFilter(plain=True, frequent=220)).ids) == 20
 
 
 def test_who_was_trained_is_found_once_for_all_filters(with_untrained, monkeypatch):
@@ -217,14 +217,14 @@ def test_who_was_trained_is_found_once_for_all_filters(with_untrained, monkeypat
     monkeypatch.setattr(collapse, "is_trained", lambda *given, own=collapse.is_trained: asked.append(0) or own(*given))
     tables = Tables("cpu")
     first, second = (
-        tables.table(with_untrained, "folded", "read", selection).ids.tolist()
-        for selection in (Selection(plain=True), Selection(plain=True, frequent=50))
+        tables.table(with_untrained, "folded", "read", token_filter).ids.tolist()
+        for token_filter in (TokenFilter(plain=True), TokenFilter(plain=True, frequent=50))
     )
     assert first == list(range(1, 240))
     assert second == list(range(50, 240))
     assert len(asked) == 1
-    tables.table(with_untrained, "folded", "write", Selection(plain=True))
-    tables.table(with_untrained, "raw", "read", Selection(plain=True))
+    tables.table(with_untrained, "folded", "write", TokenFilter(plain=True))
+    tables.table(with_untrained, "raw", "read", TokenFilter(plain=True))
     assert len(asked) == 3
 
 
@@ -232,19 +232,19 @@ def test_a_vocabulary_of_few_tokens_has_a_table_without_a_filter(model, monkeypa
     monkeypatch.setattr(inventory, "FEWEST_TOKENS", 301)
     assert len(Tables("cpu").table(model, "raw", "read").ids) == 300
     with pytest.raises(BadOption, match="leaves 299 of 304 tokens: at least 301"):
-        Tables("cpu").table(model, "raw", "read", Selection(frequent=1))
+        Tables("cpu").table(model, "raw", "read", TokenFilter(frequent=1))
 
 
 def test_tables_of_few_tokens_are_let_go_and_the_others_stay(model):
     tables = Tables("cpu")
-    whole, few = tables.table(model, "raw", "read"), tables.table(model, "raw", "read", Selection(frequent=100))
-    kept = tables.control(("of all", Selection()), object)
-    let_go = tables.control(("of few", Selection(ascii=True)), object)
+    whole, few = tables.table(model, "raw", "read"), tables.table(model, "raw", "read", TokenFilter(frequent=100))
+    kept = tables.control(("of all", TokenFilter()), object)
+    let_go = tables.control(("of few", TokenFilter(ascii=True)), object)
     tables.let_go()
     assert tables.table(model, "raw", "read") is whole
-    assert tables.control(("of all", Selection()), object) is kept
-    assert tables.table(model, "raw", "read", Selection(frequent=100)) is not few
-    assert tables.control(("of few", Selection(ascii=True)), object) is not let_go
+    assert tables.control(("of all", TokenFilter()), object) is kept
+    assert tables.table(model, "raw", "read", TokenFilter(frequent=100)) is not few
+    assert tables.control(("of few", TokenFilter(ascii=True)), object) is not let_go
 
 
 def test_first_tokens_are_those_of_a_readout(model, vectors, monkeypatch):

@@ -19,11 +19,11 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_they_are_the_matrix_taken_apart(bench_of, place):
+def test_they_are_the_matrix_taken_apart(context_of, place):
     """Beside the dense product in float64: strengths as its singular values, and M r = s l where both sides are there."""
-    bench, address = bench_of("gpt2", "folded"), parse(f"tiny/{place}")
-    arrays, facts = run_steps(term_vectors(bench, address, {}))
-    product = run_steps(read_subject(bench, address)).product
+    context, address = context_of("gpt2", "folded"), parse(f"tiny/{place}")
+    arrays, facts = run_steps(term_vectors(context, address, {}))
+    product = run_steps(read_subject(context, address)).product
     dense = product.dense().numpy()
     assert facts == {}
     assert set(arrays) == PLACES[place]
@@ -39,10 +39,10 @@ def test_they_are_the_matrix_taken_apart(bench_of, place):
         assert np.allclose(arrays["right"] @ dense.T, values[:, None] * arrays["left"], atol=1e-4 * values[0])
 
 
-def test_a_distance_turns_the_queries(bench_of):
-    bench = bench_of("llama", "folded")
-    near, far = (run_steps(term_vectors(bench, parse("llama/L1/H2/qk"), {}, distance))[0] for distance in (0, 5))
-    dense = run_steps(read_subject(bench, parse("llama/L1/H2/qk"), 5)).product.dense().numpy()
+def test_a_distance_turns_the_queries(context_of):
+    context = context_of("llama", "folded")
+    near, far = (run_steps(term_vectors(context, parse("llama/L1/H2/qk"), {}, distance))[0] for distance in (0, 5))
+    dense = run_steps(read_subject(context, parse("llama/L1/H2/qk"), 5)).product.dense().numpy()
     values = np.linalg.svd(dense, compute_uv=False)[: len(far["left"])]
     assert np.allclose(far["right"] @ dense.T, values[:, None] * far["left"], atol=1e-4 * values[0])
     assert not np.allclose(np.abs(near["left"]), np.abs(far["left"]), atol=1e-2)

@@ -350,10 +350,10 @@ def test_what_is_there_is_shown_while_layers_are_missing(planted, page, patientl
 def test_the_gallery_grows_as_layers_come(open_explorer, planted, monkeypatch, patiently):
     may_go_on = threading.Event()
 
-    def held(bench, layer, compute=making.build_gallery):
+    def held(context, layer, compute=making.build_gallery):
         while layer == 1 and not may_go_on.is_set():
             yield 0, 1
-        return (yield from compute(bench, layer))
+        return (yield from compute(context, layer))
 
     monkeypatch.setattr(making, "build_gallery", held)
     r = open_explorer(planted.data, models=("planted",), wait_seconds=0.0)
@@ -397,7 +397,7 @@ def test_what_a_job_is_at_is_not_begun_a_second_time(open_explorer, planted, tmp
 
 def test_one_place_in_the_queue_does_for_all_layers(open_explorer, planted, monkeypatch, patiently):
     asked = []
-    monkeypatch.setattr(making, "build_gallery", lambda bench, layer: asked.append(layer) or iter_of_nothing())
+    monkeypatch.setattr(making, "build_gallery", lambda context, layer: asked.append(layer) or iter_of_nothing())
     r = open_explorer(planted.data, models=("planted",), queue_size=1)
     model = r.library.model("planted")
     some = [order for order in orders.order_gallery(model, "folded") if not r.store.exists(order.recipe)]

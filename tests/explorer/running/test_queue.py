@@ -13,7 +13,8 @@ import pytest
 from app.explorer.errors import BadOption, Busy, ComputationFailed, NotReady
 from app.explorer.running import queue as module
 from app.explorer.running import worker as worker_module
-from app.explorer.running.queue import ComputeQueue, Preparation
+from app.explorer.running.errand import Preparation
+from app.explorer.running.queue import ComputeQueue
 from app.explorer.running.visitor import ASKING, VISITOR, VisitorRequest
 from app.explorer.running.worker import Maker
 from app.store.artifacts import ArtifactStore, Recipe

@@ -16,7 +16,7 @@ from app.explorer.view import SORTS
 from app.explorer.visits import browse
 from app.explorer.visits.browse import Options
 from app.explorer.visits.compare import visit_comparison
-from app.models.selection import Selection
+from app.models.token_filter import TokenFilter
 from app.models.vocabulary import TokenEntry
 
 OV = parse("tiny/L1/H2/ov")
@@ -404,7 +404,7 @@ def test_a_heads_distance_turns_its_qk_alone(relatives):
     assert far.qk == browse.visit_matrix(relatives, parse("llama/L1/H2/qk"), Options(distance=7))
     assert far.qk.singular_values != near.qk.singular_values
     assert (far.view.distance, far.ov.view.distance, far.qk.view.distance) == (7, 0, 7)
-    assert (far.ov.farthest, far.qk.farthest) == (None, 63)
+    assert (far.ov.largest_distance, far.qk.largest_distance) == (None, 63)
 
 
 def test_every_family_is_browsed_from_the_model_to_a_direction(relatives, families):
@@ -440,7 +440,7 @@ def test_a_filter_that_leaves_too_few_trained_tokens_is_a_bad_option(open_explor
     changed = replace(weights.embeddings(), W_E=W_E, W_U=W_E.T)
     monkeypatch.setattr(type(weights), "embeddings", lambda _: changed)
     for frequent, left in ((230, 10), (240, 0)):
-        few = Options(selection=Selection(plain=True, frequent=frequent))
+        few = Options(token_filter=TokenFilter(plain=True, frequent=frequent))
         for verb, place in (
             (browse.visit_head, "L1/H2"),
             (browse.visit_direction, "L1/H2/qk/svd/0"),
@@ -449,7 +449,7 @@ def test_a_filter_that_leaves_too_few_trained_tokens_is_a_bad_option(open_explor
             for _ in range(2):  # the second time from memory
                 with pytest.raises(BadOption, match=f"leaves {left} of 304 tokens, those that were never trained"):
                     verb(r, parse(f"tiny/{place}"), few)
-    enough = browse.visit_head(r, parse("tiny/L1/H2"), Options(selection=Selection(plain=True, frequent=220)))
+    enough = browse.visit_head(r, parse("tiny/L1/H2"), Options(token_filter=TokenFilter(plain=True, frequent=220)))
     shown = {token.id for row in enough.ov.directions for token in (*row.left.plus, *row.right.minus)}
     assert shown <= set(range(220, 240))
     assert not enough.is_judged

@@ -134,10 +134,10 @@ def test_parts_have_one_ray_and_any_other_fit_two(r):
     ("basis", "parameters"),
     [("nmf", {"components": 4}), ("ica", {"components": 5}), ("dictionary", {"atoms": 40, "sparsity": 3, "seed": 1})],
 )
-def test_the_error_of_a_fit_is_what_its_terms_leave(r, bench_of, oracle_of, basis, parameters):
+def test_the_error_of_a_fit_is_what_its_terms_leave(r, context_of, oracle_of, basis, parameters):
     address = parse(f"tiny/embed/{basis}")
     page = browse.visit_matrix(r, address, raw(**parameters))
-    product = run_steps(read_subject(bench_of("gpt2", "raw"), address)).product
+    product = run_steps(read_subject(context_of("gpt2", "raw"), address)).product
     terms = run_steps(BASES[basis].decompose(product, {choice.name: choice.value for choice in page.view.parameters}))
     exact = oracle_of("gpt2").dense("embed", "raw").matrix
     expected = np.linalg.norm(exact - approximate_matrix(product, terms).numpy()) / np.linalg.norm(exact)

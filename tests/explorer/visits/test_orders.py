@@ -26,9 +26,9 @@ def computed(monkeypatch):
     """The matrices that were computed, in order."""
     seen = []
 
-    def counting(bench, layer, head, circuit, distance, compute=heads.read_matrix):
+    def counting(context, layer, head, circuit, distance, compute=heads.read_matrix):
         seen.append((layer, head, circuit))
-        return compute(bench, layer, head, circuit)
+        return compute(context, layer, head, circuit)
 
     monkeypatch.setattr(decompositions, "read_matrix", counting)
     return seen
@@ -75,10 +75,10 @@ def test_what_was_computed_is_not_computed_again(open_explorer, fresh_data, comp
 
 
 def test_a_failing_computation_is_its_own_pages_error(open_explorer, fresh_data, monkeypatch, caplog):
-    def broken(bench, layer, head, circuit, distance, compute=heads.read_matrix):
+    def broken(context, layer, head, circuit, distance, compute=heads.read_matrix):
         if head == 1:
             raise RuntimeError("LAPACK said no in /secret/place")
-        return compute(bench, layer, head, circuit)
+        return compute(context, layer, head, circuit)
 
     monkeypatch.setattr(decompositions, "read_matrix", broken)
     r = open_explorer(fresh_data)
@@ -94,7 +94,7 @@ def test_a_failing_computation_is_its_own_pages_error(open_explorer, fresh_data,
 def test_a_full_queue_is_busy(open_explorer, fresh_data, monkeypatch, patiently):
     begun, done = threading.Event(), threading.Event()
 
-    def stuck(bench, layer, head, circuit, distance):
+    def stuck(context, layer, head, circuit, distance):
         begun.set()
         done.wait(30)
         raise ValueError
@@ -167,7 +167,7 @@ def gallery_of(open_explorer, fresh_data, monkeypatch):
     """gallery_of(fails): an explorer whose gallery is judged in no time, and the orders for it; layers in `fails` fail."""
 
     def build(*fails, **settings):
-        def judged(bench, layer):
+        def judged(context, layer):
             yield 0, 1
             if layer in fails:
                 raise RuntimeError(f"layer {layer} is broken")

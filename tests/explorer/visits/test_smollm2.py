@@ -7,7 +7,7 @@ from app.core.address import parse
 from app.explorer import recipes
 from app.explorer.asking.views import Options
 from app.explorer.bank import parts_of
-from app.explorer.making.make import Context, run_maker
+from app.explorer.making.make import MakerInputs, run_maker
 from app.explorer.making.tables import Tables
 from app.explorer.reading.finding.readings import open_pairs
 from app.explorer.visits.finding.around import visit_around
@@ -28,7 +28,7 @@ def smollm2(open_explorer, smollm2_data):
     wanted |= {recipes.bank(model, 29, "folded", "neuron")}
     for recipe in parts_of(model, "folded"):
         if (recipe in wanted or recipe.kind in {"words", "tokens"}) and not r.store.exists(recipe):
-            r.store.write(recipe, *run_steps(run_maker(recipe, Context(tables, model, r.store))))
+            r.store.write(recipe, *run_steps(run_maker(recipe, MakerInputs(tables, model, r.store))))
     return r
 
 

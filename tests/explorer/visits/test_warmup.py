@@ -6,10 +6,10 @@ import pytest
 from app.explorer.errors import Busy
 from app.explorer.making import maker
 from app.explorer.making.maker import SIDES
+from app.explorer.running.errand import Preparation
 from app.explorer.running.imports import Import
-from app.explorer.running.queue import Preparation
 from app.explorer.visits.warmup import search_once, warm_up
-from app.models.selection import EVERY
+from app.models.token_filter import EVERY
 from tests.explorer.banks import build_bank
 
 

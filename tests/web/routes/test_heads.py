@@ -9,7 +9,7 @@ import pytest
 
 from app.core.steps import run
 from app.explorer import recipes
-from app.explorer.making.make import Context, run_maker
+from app.explorer.making.make import MakerInputs, run_maker
 from app.explorer.making.tables import Tables
 from tests.answers import check_answer
 
@@ -20,7 +20,7 @@ def heads(relatives):
     r = relatives.app.state.resources
     model = r.library.model("llama")
     for recipe in (recipes.composition(model, "folded"), recipes.alike(model, "folded")):
-        r.store.save(recipe, *run(run_maker(recipe, Context(Tables("cpu"), model, r.store))))
+        r.store.save(recipe, *run(run_maker(recipe, MakerInputs(Tables("cpu"), model, r.store))))
     return relatives
 
 

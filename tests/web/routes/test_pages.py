@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from app.explorer.pages.maps import HomePage, ModelEntry
 from app.explorer.visits import browse, orders
-from app.models.selection import Selection
+from app.models.token_filter import TokenFilter
 from app.web.urls import Urls
 from app.web.view.glossary import NOTES, TERMS
 from tests.pages import CENSUS_PAGE, DIRECTION_PAGE, MATRIX_PAGE, NOTABLE_PAGE
@@ -910,7 +910,7 @@ def test_a_filter_is_said_to_judge_only_where_something_is_judged(client, place)
 
 
 def test_a_side_that_is_not_judged_says_so_beside_one_that_is(client, monkeypatch):
-    page = replace(MATRIX_PAGE, view=replace(MATRIX_PAGE.view, selection=Selection(frequent=20)))
+    page = replace(MATRIX_PAGE, view=replace(MATRIX_PAGE.view, token_filter=TokenFilter(frequent=20)))
     assert [one.side for one in page.verdicts] == ["read"]
     monkeypatch.setattr(browse, "visit_matrix", lambda *_: page)
     said = client.get("/tiny/L1/H2/ov").text
@@ -1004,7 +1004,7 @@ def test_the_mark_stands_where_both_thresholds_are_passed(client, tags, place):
     assert len(cells) == len(rays) > 0
     for (classes, z), one in zip(cells, rays, strict=True):
         stands_out = one["p"][-1] is not None and one["p"][-1] < 0.01 and one["q"] < 0.1
-        assert ("sure" in classes) == z.endswith("●") == stands_out
+        assert ("stands-out" in classes) == z.endswith("●") == stands_out
 
 
 def test_a_fit_that_is_not_there_looks_it(client, tags):

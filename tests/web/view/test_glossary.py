@@ -12,7 +12,7 @@ from app.core.measuring.scores import SCORES
 from app.explorer.header import Note
 from app.explorer.inventory import SIDES
 from app.explorer.library import Library
-from app.explorer.making.context import Bench
+from app.explorer.making.context import Context
 from app.explorer.making.decompositions import decompose_matrix
 from app.explorer.making.tables import Tables
 from app.explorer.pages.directions import SideReadout
@@ -21,11 +21,20 @@ from app.explorer.reading.gallery import SCORES as READABLE
 from app.explorer.reading.matrices import BIAS_TERMS
 from app.explorer.view import ONLY
 from app.models.catalog import Catalog
-from app.models.selection import EVERY, Selection
+from app.models.token_filter import EVERY, TokenFilter
 from app.store.artifacts import ArtifactStore
 from app.web.query import PARAMETERS
 from app.web.view.glossary import BASES as WORDS
-from app.web.view.glossary import FILTERS, NOTES, TERMS, basis_key, score_key, score_name, selection_words, why_unjudged
+from app.web.view.glossary import (
+    FILTERS,
+    NOTES,
+    TERMS,
+    basis_key,
+    describe_token_filter,
+    score_key,
+    score_name,
+    why_unjudged,
+)
 from tests.explorer.steps import run_steps
 
 BASIS_SCORES = {"error", "mean-share", "gaussian-share"}
@@ -77,18 +86,18 @@ def test_every_merit_and_parameter_and_side_is_a_term():
 
 
 @pytest.mark.parametrize("basis", [name for name in BASES if name != "svd"])
-def test_what_a_basis_says_of_itself_is_a_term_and_its_order_is_its_merit(bench_of_embed, basis):
+def test_what_a_basis_says_of_itself_is_a_term_and_its_order_is_its_merit(context_of_embed, basis):
     address = parse(f"tiny/embed/{basis}")
     parameters = {"components": 3, "atoms": 8, "sparsity": 2, "groups": 3, "seed": 0}
     own = {parameter.name: parameters[parameter.name] for parameter in BASES[basis].parameters}
-    arrays, facts = run_steps(decompose_matrix(bench_of_embed, address, own))
+    arrays, facts = run_steps(decompose_matrix(context_of_embed, address, own))
     assert {"error"} <= set(facts["scores"]) <= BASIS_SCORES <= set(TERMS)
     assert ("merit" in arrays) == bool(WORDS[basis].merit)
 
 
 @pytest.fixture(scope="module")
-def bench_of_embed(tiny_data, tmp_path_factory):
-    return Bench(
+def context_of_embed(tiny_data, tmp_path_factory):
+    return Context(
         Tables("cpu"),
         Library(Catalog(tiny_data)).model("tiny"),
         "raw",
@@ -114,18 +123,18 @@ def test_readable_is_not_used_is_said():
     assert "does not mean used" in TERMS["readable"].more
 
 
-def test_a_selection_is_said_whole():
-    assert selection_words(EVERY) == ""
-    whole = Selection(ascii=True, starts=True, plain=True, frequent=1500)
-    words = selection_words(whole).split(", ")
+def test_a_token_filter_is_said_whole():
+    assert describe_token_filter(EVERY) == ""
+    whole = TokenFilter(ascii=True, starts=True, plain=True, frequent=1500)
+    words = describe_token_filter(whole).split(", ")
     assert len(words) == 4
     assert "without the first 1,500 ids" in words
-    assert selection_words(Selection(frequent=1)) == "without the first id"
+    assert describe_token_filter(TokenFilter(frequent=1)) == "without the first id"
     for name in ("ascii", "starts", "plain"):
-        assert selection_words(Selection(**{name: True})) in words
+        assert describe_token_filter(TokenFilter(**{name: True})) in words
 
 
 def test_why_a_side_is_not_judged():
     assert "entries of the vector" in why_unjudged(SideReadout("neuron", (), ()), EVERY)
     assert "too few trained tokens for" in why_unjudged(SideReadout("read", (), ()), EVERY)
-    assert "that pass the filter" in why_unjudged(SideReadout("read", (), ()), Selection(ascii=True))
+    assert "that pass the filter" in why_unjudged(SideReadout("read", (), ()), TokenFilter(ascii=True))

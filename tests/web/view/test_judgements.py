@@ -46,7 +46,7 @@ def read(text):
 def test_there_is_one_mark_for_an_end_that_passes_both_thresholds(p, q, stands_out):
     assert dot(judged(p, q)) == ("●" if stands_out else "")
     (plus,) = marks(Rays(judged(p, q)))
-    assert (plus.classes, plus.z) == (("p sure", "2.5 ●") if stands_out else ("p", "2.5"))
+    assert (plus.classes, plus.z) == (("p stands-out", "2.5 ●") if stands_out else ("p", "2.5"))
     words = describe_outcome(judged(p, q), 4_000)
     assert words.startswith("stands out") == stands_out
 

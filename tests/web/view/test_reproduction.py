@@ -13,7 +13,7 @@ import pytest
 
 from app.core.address import CIRCUITS, LAYER_KINDS, MODEL_KINDS
 from app.models.importing.published import SMOLLM2
-from app.models.selection import Selection
+from app.models.token_filter import TokenFilter
 from app.web.view.reproduction import script_of as template_of
 from app.web.view.reproduction import why_not_reproduced
 from tests.pages import DIRECTION_PAGE, MODEL
@@ -143,7 +143,7 @@ def test_weights_out_of_a_gguf_file_are_not_taken_for_a_model_of_the_hub(source)
     for other in ("demo", "local folder"):
         assert why_not_reproduced(replace(page, model=replace(MODEL, source=other, revision=None))) == ""
     assert why_not_reproduced(DIRECTION_PAGE) == ""
-    cosine = replace(DIRECTION_PAGE.view, selection=Selection(readout="cosine"))
+    cosine = replace(DIRECTION_PAGE.view, token_filter=TokenFilter(readout="cosine"))
     assert "only for dot products" in why_not_reproduced(replace(DIRECTION_PAGE, view=cosine))
 
 

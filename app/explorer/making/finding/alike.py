@@ -15,7 +15,7 @@ import numpy as np
 from app.core.address import KINDS, Circuit
 from app.core.steps import Steps, rescale_steps
 from app.explorer.layout import SHARED_SIDES, SPAN_SIDES
-from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.context import Arrays, ArraysAndFacts, Context
 from app.explorer.making.finding.bank import load_bank_part
 from app.explorer.making.heads import list_matrices
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def compare_spans(bench: Bench) -> Steps[ArraysAndFacts]:
+def compare_spans(context: Context) -> Steps[ArraysAndFacts]:
     """Compute the spans of all heads' singular directions, then compare every two of them."""
     import torch
 
     from app.core.finding.alike import overlaps
 
-    manifest = bench.model.manifest
+    manifest = context.model.manifest
     per_group = manifest.n_heads // manifest.n_kv_heads
     spans: dict[str, list[Tensor]] = {side: [] for side in SPAN_SIDES}
     total = manifest.n_layers + len(SPAN_SIDES)
     for layer in range(manifest.n_layers):
         yield layer, total
-        arrays = yield from rescale_steps(layer, 1, total, load_bank_part(bench, layer))
-        for head, circuit, both in _vectors_by_side(bench, arrays):
+        arrays = yield from rescale_steps(layer, 1, total, load_bank_part(context, layer))
+        for head, circuit, both in _vectors_by_side(context, arrays):
             sides = ("read", "write") if circuit == "ov" else ("query", "key")
             for side, vectors in zip(sides, both, strict=True):
                 if side not in SHARED_SIDES or head % per_group == 0:
@@ -50,12 +50,12 @@ def compare_spans(bench: Bench) -> Steps[ArraysAndFacts]:
     return found, {}
 
 
-def _vectors_by_side(bench: Bench, arrays: Arrays) -> "Iterator[tuple[int, Circuit, tuple[Tensor, Tensor]]]":
+def _vectors_by_side(context: Context, arrays: Arrays) -> "Iterator[tuple[int, Circuit, tuple[Tensor, Tensor]]]":
     """Return the vectors of each matrix of a layer's heads, the heads in their order."""
     import torch
 
-    device = bench.tables.device()
-    for head, circuit in list_matrices(bench.model):
+    device = context.tables.device()
+    for head, circuit in list_matrices(context.model):
         own = (arrays["kind"] == KINDS.index(circuit)) & (arrays["head"] == head)
         left, right = (arrays["vectors"][own & (arrays["side"] == side)] for side in (0, 1))
         yield head, circuit, (torch.from_numpy(left).to(device), torch.from_numpy(right).to(device))

@@ -12,7 +12,7 @@ import numpy as np
 
 from app.core.steps import Steps, rescale_steps
 from app.explorer.layout import COMPOSED
-from app.explorer.making.context import ArraysAndFacts, Bench
+from app.explorer.making.context import ArraysAndFacts, Context
 from app.explorer.making.heads import read_head_tensors
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from app.core.circuits import Head
 
 
-def score_composition(bench: Bench) -> Steps[ArraysAndFacts]:
+def score_composition(context: Context) -> Steps[ArraysAndFacts]:
     """Score every pair of heads, one kind after the other: at any time two small factors of each head are in memory."""
     import torch
 
     from app.core.finding.composition import composition_scores, normalise_factors
 
-    manifest = bench.model.manifest
+    manifest = context.model.manifest
     n_layers, n_heads = manifest.n_layers, manifest.n_heads
     n = n_layers * n_heads
     layer = np.repeat(np.arange(n_layers), n_heads)
@@ -40,10 +40,10 @@ def score_composition(bench: Bench) -> Steps[ArraysAndFacts]:
         read: list[Tensor] = []
         for index in range(n_layers):
             yield done, total
-            heads = [read_head_tensors(bench, index, head) for head in range(n_heads)]
+            heads = [read_head_tensors(context, index, head) for head in range(n_heads)]
             if writers is None:
-                written.append(normalise_factors(_composing_factors(heads, "o")).to(bench.tables.device()))
-            read.append(normalise_factors(_composing_factors(heads, kind)).to(bench.tables.device()))
+                written.append(normalise_factors(_composing_factors(heads, "o")).to(context.tables.device()))
+            read.append(normalise_factors(_composing_factors(heads, kind)).to(context.tables.device()))
             done += 1
         if writers is None:
             writers = torch.cat(written)

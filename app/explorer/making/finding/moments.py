@@ -9,23 +9,23 @@ or a job's. Knows no pages.
 from app.core.steps import Steps, rescale_steps
 from app.explorer.bank import ends_of
 from app.explorer.layout import BANK_ENDS
-from app.explorer.making.context import ArraysAndFacts, Bench
+from app.explorer.making.context import ArraysAndFacts, Context
 from app.explorer.making.finding.bank import load_bank_part
 
 BLOCK_ROWS = 8_192
 """Rows whose products are added in float32."""
 
 
-def compute_moments(bench: Bench) -> Steps[ArraysAndFacts]:
+def compute_moments(context: Context) -> Steps[ArraysAndFacts]:
     """Compute the second moments of both ends."""
     import torch
 
-    d, layers = bench.model.header.d_model, (*range(bench.model.header.n_layers), None)
-    sums = {end: torch.zeros(d, d, dtype=torch.float64) for end in ends_of(bench.model, bench.processing)}
+    d, layers = context.model.header.d_model, (*range(context.model.header.n_layers), None)
+    sums = {end: torch.zeros(d, d, dtype=torch.float64) for end in ends_of(context.model, context.processing)}
     counts = dict.fromkeys(sums, 0)
     for done, layer in enumerate(layers):
         yield done, len(layers)
-        arrays = yield from rescale_steps(done, 1, len(layers), load_bank_part(bench, layer))
+        arrays = yield from rescale_steps(done, 1, len(layers), load_bank_part(context, layer))
         for end in sums:
             own = torch.from_numpy(arrays["vectors"][arrays["end"] == BANK_ENDS.index(end)])
             counts[end] += len(own)

@@ -25,7 +25,7 @@ from app.core.address import KINDS
 from app.core.finding.reversal import BINS, FLOOR, count_bins
 from app.core.steps import Steps, rescale_steps
 from app.explorer.layout import PARTS, WRITE_KINDS
-from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.context import Arrays, ArraysAndFacts, Context
 from app.explorer.making.finding.bank import load_bank_part
 from app.explorer.making.heads import read_head_tensors
 
@@ -54,11 +54,11 @@ class Readers:
         self._held: dict[int, dict[str, Tensor]] = {}
         self._bytes = 0
 
-    def read_layer(self, bench: Bench, layer: int) -> "dict[str, Tensor]":
+    def read_layer(self, context: Context, layer: int) -> "dict[str, Tensor]":
         """Return every reader of the layer by its part: [n d_model d_head]."""
         held = self._held.get(layer)
         if held is None:
-            held = _read_layer(bench, layer)
+            held = _read_layer(context, layer)
             size = sum(tensor.nbytes for tensor in held.values())
             if self._bytes + size <= MOST_READER_BYTES:
                 self._held[layer] = held
@@ -66,19 +66,19 @@ class Readers:
         return held
 
 
-def compare_with_readers(bench: Bench, layer: int) -> Steps[ArraysAndFacts]:
+def compare_with_readers(context: Context, layer: int) -> Steps[ArraysAndFacts]:
     """Compare that layer's write directions with all readers: the artifact."""
     from app.core.finding.specificity import specificity
 
-    n_layers = bench.model.manifest.n_layers
-    writes = _write_directions(bench, (yield from rescale_steps(0, 1, n_layers + 1, load_bank_part(bench, layer))))
-    key = (bench.model.fingerprint, bench.processing, "readers")
-    readers: Readers = bench.tables.control(key, Readers)
+    n_layers = context.model.manifest.n_layers
+    writes = _write_directions(context, (yield from rescale_steps(0, 1, n_layers + 1, load_bank_part(context, layer))))
+    key = (context.model.fingerprint, context.processing, "readers")
+    readers: Readers = context.tables.control(key, Readers)
     counts, pairs = np.zeros((len(PARTS), n_layers, BINS), np.int64), np.zeros((len(PARTS), n_layers), np.int64)
     found: list[tuple[NDArray[Any], ...]] = []
     for later in range(n_layers):
         yield later + 1, n_layers + 1
-        for part, own in enumerate(readers.read_layer(bench, later).items()):
+        for part, own in enumerate(readers.read_layer(context, later).items()):
             values = specificity(writes.vectors, own[1]).cpu().numpy()
             counts[part, later], pairs[part, later] = count_bins(values), values.size
             if later > layer:
@@ -104,22 +104,22 @@ def _reading_arrays(writes: Writes, found: list[tuple[NDArray[Any], ...]]) -> Ar
     }
 
 
-def _write_directions(bench: Bench, arrays: Arrays) -> Writes:
+def _write_directions(context: Context, arrays: Arrays) -> Writes:
     import torch
 
     writes = np.isin(arrays["kind"], [KINDS.index(kind) for kind in WRITE_KINDS]) & (arrays["side"] == 1)
-    vectors = torch.from_numpy(arrays["vectors"][writes]).to(bench.tables.device())
+    vectors = torch.from_numpy(arrays["vectors"][writes]).to(context.tables.device())
     return Writes(arrays["kind"][writes], arrays["head"][writes], arrays["index"][writes], vectors)
 
 
-def _read_layer(bench: Bench, layer: int) -> "dict[str, Tensor]":
+def _read_layer(context: Context, layer: int) -> "dict[str, Tensor]":
     import torch
 
     from app.core.exact.shares import map_side_by_side, shares_of
 
-    manifest, device = bench.model.manifest, bench.tables.device()
+    manifest, device = context.model.manifest, context.tables.device()
     heads = range(manifest.n_heads)
-    tensors = map_side_by_side(partial(read_head_tensors, bench, layer), heads, shares_of(device))
+    tensors = map_side_by_side(partial(read_head_tensors, context, layer), heads, shares_of(device))
     firsts = heads[:: manifest.n_heads // manifest.n_kv_heads]
     return {
         "query": torch.stack([tensors[head].W_Q for head in heads]).to(device),

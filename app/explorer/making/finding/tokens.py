@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.core.steps import Steps
-from app.explorer.making.context import ArraysAndFacts, Bench
+from app.explorer.making.context import ArraysAndFacts, Context
 from app.explorer.making.finding.words import count_removed
 from app.explorer.making.judging.controls import make_control
 
@@ -30,19 +30,19 @@ BLOCK_TOKENS = 8_192
 """Tokens converted to float64 at a time."""
 
 
-def compute_token_parts(bench: Bench, end: str) -> Steps[ArraysAndFacts]:
+def compute_token_parts(context: Context, end: str) -> Steps[ArraysAndFacts]:
     """Compute the numbers of every token at that end."""
     import torch
 
     from app.core.gram import mean_of
 
-    shared, _ = yield from make_control(bench, end)
-    table, n = bench.tables.table(bench.model, bench.processing, end), bench.model.manifest.d_vocab
+    shared, _ = yield from make_control(context, end)
+    table, n = context.tables.table(context.model, context.processing, end), context.model.manifest.d_vocab
     ids = table.ids.cpu()
     trained = torch.from_numpy(shared["trained"].copy())[ids]
     mean = torch.from_numpy(shared["mean"].copy()).double()
     components = torch.from_numpy(shared["components"].copy()).double()
-    components = components[len(components) - count_removed(bench.model.header.d_model, len(components)) :]
+    components = components[len(components) - count_removed(context.model.header.d_model, len(components)) :]
     centre = mean_of(table.vectors).cpu()
     coordinates, rest, squares = mean.new_zeros(n, len(components)), mean.new_zeros(n), 0.0
     for rows, own in zip(torch.split(table.vectors, BLOCK_TOKENS), torch.split(ids, BLOCK_TOKENS), strict=True):
@@ -58,17 +58,17 @@ def compute_token_parts(bench: Bench, end: str) -> Steps[ArraysAndFacts]:
         "coordinates": coordinates,
         "rest": rest,
         "vectors": table.vectors.cpu()[~trained],
-        "length": _row_lengths(bench, end),
+        "length": _row_lengths(context, end),
     }
     found = {name: np.ascontiguousarray(each.float().numpy()) for name, each in arrays.items()}
     return found | {"odd": ids[~trained].int().numpy()}, {"variance": squares / len(ids)}
 
 
-def _row_lengths(bench: Bench, end: str) -> "Tensor":
+def _row_lengths(context: Context, end: str) -> "Tensor":
     import torch
 
-    ends = bench.model.weights().embeddings()
+    ends = context.model.weights().embeddings()
     rows = ends.W_E if end == "read" else ends.W_U.T
     lengths = torch.cat([torch.linalg.vector_norm(some.double(), dim=1) for some in torch.split(rows, BLOCK_TOKENS)])
-    lengths[~torch.from_numpy(bench.model.vocabulary.known)] = 0
+    lengths[~torch.from_numpy(context.model.vocabulary.known)] = 0
     return lengths

@@ -15,7 +15,7 @@ import numpy as np
 from app.core.steps import Steps, rescale_steps
 from app.explorer.bank import are_words_halved, word_ids
 from app.explorer.layout import WORDS_PART
-from app.explorer.making.context import ArraysAndFacts, Bench
+from app.explorer.making.context import ArraysAndFacts, Context
 from app.explorer.making.judging.controls import make_control
 from app.explorer.recipes import WORDS_REMOVED
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     import torch
 
 
-def compute_words(bench: Bench, end: str, part: int) -> Steps[ArraysAndFacts]:
+def compute_words(context: Context, end: str, part: int) -> Steps[ArraysAndFacts]:
     """Compute the unit vectors of that part's tokens."""
     from torch.nn.functional import normalize
 
     yield 0, 100
-    shared, _ = yield from rescale_steps(0, 50, 100, make_control(bench, end))
+    shared, _ = yield from rescale_steps(0, 50, 100, make_control(context, end))
     yield 50, 100
-    table = bench.tables.table(bench.model, bench.processing, end)
+    table = context.tables.table(context.model, context.processing, end)
     ids = table.ids.cpu().numpy()
-    own = word_ids(bench.model, part)
+    own = word_ids(context.model, part)
     rows = slice(*np.searchsorted(ids, [own.start, own.stop]).tolist())
     trained = shared["trained"][ids[rows]]
     mean, components = (_to_float64(shared[name]) for name in ("mean", "components"))
     # They stand by rising variance.
-    components = components[len(components) - count_removed(bench.model.header.d_model, len(components)) :]
+    components = components[len(components) - count_removed(context.model.header.d_model, len(components)) :]
     centred = table.vectors[rows].cpu()[trained].double() - mean
-    unit = np.zeros((len(own), bench.model.header.d_model), np.float32)
+    unit = np.zeros((len(own), context.model.header.d_model), np.float32)
     unit[ids[rows][trained] - part * WORDS_PART] = normalize(centred - (centred @ components.T) @ components, dim=1)
-    return {"halves": unit.astype(np.float16)} if are_words_halved(bench.model) else {"unit": unit}, {}
+    return {"halves": unit.astype(np.float16)} if are_words_halved(context.model) else {"unit": unit}, {}
 
 
 def count_removed(d_model: int, most: int) -> int:

@@ -34,7 +34,7 @@ from app.explorer.groups import (
 )
 from app.explorer.inventory import is_double
 from app.explorer.layout import SIDE_PREFIXES
-from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.context import Arrays, ArraysAndFacts, Context
 from app.explorer.making.heads import HeadMatrix, decompose_heads, read_head_tensors
 from app.explorer.making.judging.controls import load_control
 from app.explorer.making.judging.readability import read_headlines
@@ -70,48 +70,48 @@ class DrawnVectors(NamedTuple):
     vectors: "Tensor"
 
 
-def count_layer(bench: Bench, index: int) -> Steps[ArraysAndFacts]:
+def count_layer(context: Context, index: int) -> Steps[ArraysAndFacts]:
     """Count that layer: its heads, its MLP, its rank-restricted MLP, and random vectors of their spans."""
-    model = bench.model.header
+    model = context.model.header
     place = Address(model.slug, None, index)
     total = model.n_heads + len(model.layer_kinds) + DRAWN_STEPS
     rows: list[Arrays] = []
     size = max(1, VECTORS_AT_ONCE // model.d_head)
     for start in range(0, model.n_heads, size):
         heads = range(start, min(start + size, model.n_heads))
-        rows += yield from _report_part(start, total, _count_heads(bench, index, heads))
+        rows += yield from _report_part(start, total, _count_heads(context, index, heads))
     for done, kind in enumerate(model.layer_kinds, model.n_heads):
-        rows += yield from _report_part(done, total, _count_matrix(bench, place.at(kind)))
+        rows += yield from _report_part(done, total, _count_matrix(context, place.at(kind)))
     rows += yield from _report_part(
-        total - DRAWN_STEPS, total, _count_drawn(bench, _draw_from_layer(bench, index)), DRAWN_STEPS
+        total - DRAWN_STEPS, total, _count_drawn(context, _draw_from_layer(context, index)), DRAWN_STEPS
     )
     return _sort_rows(rows), {}
 
 
-def count_ends(bench: Bench) -> Steps[ArraysAndFacts]:
+def count_ends(context: Context) -> Steps[ArraysAndFacts]:
     """Count embedding, unembedding, the embedding's principal components and the rank-restricted embedding; and the
     controls by their own z.
     """
-    model = bench.model.header
+    model = context.model.header
     place = Address(model.slug)
-    asked = [place.at(kind) for kind in ends_of(model) if not is_double(model, place.at(kind), bench.processing)]
+    asked = [place.at(kind) for kind in ends_of(model) if not is_double(model, place.at(kind), context.processing)]
     asked.append(replace(place.at("embed"), basis="pca"))
     rows: list[Arrays] = []
     for done, address in enumerate(asked):
-        rows += yield from _report_part(done, len(asked) + 1, _count_matrix(bench, address))
+        rows += yield from _report_part(done, len(asked) + 1, _count_matrix(context, address))
     rows += yield from _report_part(
-        len(asked), len(asked) + 1, _count_drawn(bench, _draw_from_embedding(bench, place.at("embed")))
+        len(asked), len(asked) + 1, _count_drawn(context, _draw_from_embedding(context, place.at("embed")))
     )
-    return _sort_rows(rows) | _count_controls(bench), {}
+    return _sort_rows(rows) | _count_controls(context), {}
 
 
-def _count_heads(bench: Bench, index: int, heads: Iterable[int]) -> Steps[list[Arrays]]:
+def _count_heads(context: Context, index: int, heads: Iterable[int]) -> Steps[list[Arrays]]:
     """Return the rows of those heads; matrices without an artifact are decomposed and read out together."""
     rows: list[Arrays] = []
     missing: list[tuple[int, Circuit]] = []
     for head in heads:
         for circuit in CIRCUITS:
-            artifact = bench.store.read(recipes.matrix(bench.model, index, head, circuit, bench.processing))
+            artifact = context.store.read(recipes.matrix(context.model, index, head, circuit, context.processing))
             if artifact is None:
                 missing.append((head, circuit))
             else:
@@ -119,7 +119,7 @@ def _count_heads(bench: Bench, index: int, heads: Iterable[int]) -> Steps[list[A
                     _group_rows(SIDE_GROUPS[circuit][side], head, _headline_arrays(artifact.arrays, f"{side}_"))
                     for side in SIDE_GROUPS[circuit]
                 ]
-    found = decompose_heads(bench, index, missing) if missing else []
+    found = decompose_heads(context, index, missing) if missing else []
     shares = [
         (prefix, [each for each in found if each.circuit == circuit])
         for circuit in CIRCUITS
@@ -127,17 +127,17 @@ def _count_heads(bench: Bench, index: int, heads: Iterable[int]) -> Steps[list[A
     ]
     for done, (prefix, own) in enumerate(shares):
         if own:
-            rows += yield from _report_part(done, len(shares), _count_side(bench, prefix, own))
+            rows += yield from _report_part(done, len(shares), _count_side(context, prefix, own))
     return rows
 
 
-def _count_side(bench: Bench, prefix: str, found: Sequence[HeadMatrix]) -> Steps[list[Arrays]]:
+def _count_side(context: Context, prefix: str, found: Sequence[HeadMatrix]) -> Steps[list[Arrays]]:
     """Return the rows of one side of several heads' matrices, the same side in all."""
     import torch
 
     terms = [each.terms.left if prefix == "left" else each.terms.right for each in found]
     product = found[0].product
-    judged = yield from _judge_vectors(bench, product.left if prefix == "left" else product.right, torch.cat(terms))
+    judged = yield from _judge_vectors(context, product.left if prefix == "left" else product.right, torch.cat(terms))
     ends = np.cumsum([len(vectors) for vectors in terms])[:-1]
     shares = zip(*(np.split(judged[name], ends) for name in ("z", "p")), strict=True)
     return [
@@ -146,22 +146,22 @@ def _count_side(bench: Bench, prefix: str, found: Sequence[HeadMatrix]) -> Steps
     ]
 
 
-def _count_matrix(bench: Bench, address: Address) -> Steps[list[Arrays]]:
+def _count_matrix(context: Context, address: Address) -> Steps[list[Arrays]]:
     """Return the rows of one matrix by itself, in the basis of the address."""
     assert address.kind is not None
     basis = address.basis or "svd"
     group = address.kind + (PRINCIPAL if basis == "pca" else "")
-    artifact = bench.store.read(recipes.decomposition(bench.model, address, bench.processing, {}))
+    artifact = context.store.read(recipes.decomposition(context.model, address, context.processing, {}))
     if artifact is not None:
         prefix = "right_" if end_of(group) == "write" else "left_"
         return [_group_rows(group, 0, _headline_arrays(artifact.arrays, prefix))]
-    whole: Subject = yield from _report_part(0, 3, read_subject(bench, address))
+    whole: Subject = yield from _report_part(0, 3, read_subject(context, address))
     terms: Decomposition = yield from _report_part(1, 3, BASES[basis].decompose(whole.product, {}))
-    judged = yield from _report_part(2, 3, _judge_vectors(bench, *_find_stream_side(whole.product, terms)))
+    judged = yield from _report_part(2, 3, _judge_vectors(context, *_find_stream_side(whole.product, terms)))
     return [_group_rows(group, 0, judged)]
 
 
-def _count_drawn(bench: Bench, drawing: Steps[list[DrawnVectors]]) -> Steps[list[Arrays]]:
+def _count_drawn(context: Context, drawing: Steps[list[DrawnVectors]]) -> Steps[list[Arrays]]:
     """Return the rows of all drawn vectors, those of one table read out together."""
     import torch
 
@@ -173,7 +173,7 @@ def _count_drawn(bench: Bench, drawing: Steps[list[DrawnVectors]]) -> Steps[list
     for done, (end, own) in enumerate(by_end.items(), 1):
         if own:
             vectors = torch.cat([each.vectors for each in own])
-            judged = yield from _report_part(done, 3, _judge_in_parts(bench, end, vectors, DRAWN_AT_ONCE))
+            judged = yield from _report_part(done, 3, _judge_in_parts(context, end, vectors, DRAWN_AT_ONCE))
             ends = np.cumsum([len(each.vectors) for each in own])[:-1]
             shares = zip(*(np.split(judged[name], ends) for name in ("z", "p")), strict=True)
             rows += [
@@ -182,35 +182,35 @@ def _count_drawn(bench: Bench, drawing: Steps[list[DrawnVectors]]) -> Steps[list
     return rows
 
 
-def _draw_from_layer(bench: Bench, index: int) -> Steps[list[DrawnVectors]]:
+def _draw_from_layer(context: Context, index: int) -> Steps[list[DrawnVectors]]:
     """Draw vectors from a layer's matrices."""
-    kinds = bench.model.header.layer_kinds
+    kinds = context.model.header.layer_kinds
     yield 0, 3
-    wholes = dict(zip(kinds, read_mlp_subjects(bench, index, kinds), strict=True)) if kinds else {}
-    found = [*_draw_weighted(bench, index, {kind: whole.product for kind, whole in wholes.items()})]
+    wholes = dict(zip(kinds, read_mlp_subjects(context, index, kinds), strict=True)) if kinds else {}
+    found = [*_draw_weighted(context, index, {kind: whole.product for kind, whole in wholes.items()})]
     yield 1, 3
-    found += _draw_from_spans(bench, index)
+    found += _draw_from_spans(context, index)
     for done, (kind, whole) in enumerate(wholes.items()):
         yield 2 * len(wholes) + done, 3 * len(wholes)
-        if can_be_cut(bench.model.header):
-            found += _draw_restricted(bench, kind, whole.product, SEED + DRAWS * index)
+        if can_be_cut(context.model.header):
+            found += _draw_restricted(context, kind, whole.product, SEED + DRAWS * index)
     return found
 
 
-def _draw_from_embedding(bench: Bench, address: Address) -> Steps[list[DrawnVectors]]:
+def _draw_from_embedding(context: Context, address: Address) -> Steps[list[DrawnVectors]]:
     """Draw vectors from the embedding."""
-    whole: Subject = yield from _report_part(0, 2, read_subject(bench, address))
+    whole: Subject = yield from _report_part(0, 2, read_subject(context, address))
     yield 1, 2
-    return _draw_restricted(bench, "embed", whole.product, SEED)
+    return _draw_restricted(context, "embed", whole.product, SEED)
 
 
-def _draw_from_spans(bench: Bench, index: int) -> Iterator[DrawnVectors]:
+def _draw_from_spans(context: Context, index: int) -> Iterator[DrawnVectors]:
     """Draw random vectors of the spans of some heads' matrices."""
     from app.core.judging.rotation import draw_in_span
 
-    n_heads = bench.model.header.n_heads
+    n_heads = context.model.header.n_heads
     heads = np.random.default_rng([SEED, index]).permutation(n_heads)[:SPAN_HEADS].tolist()
-    for each in decompose_heads(bench, index, [(head, circuit) for head in sorted(heads) for circuit in CIRCUITS]):
+    for each in decompose_heads(context, index, [(head, circuit) for head in sorted(heads) for circuit in CIRCUITS]):
         for prefix, group in SIDE_GROUPS[each.circuit].items():
             directions = each.terms.left if prefix == "left" else each.terms.right
             if len(directions):
@@ -219,13 +219,13 @@ def _draw_from_spans(bench: Bench, index: int) -> Iterator[DrawnVectors]:
                 )
 
 
-def _draw_weighted(bench: Bench, index: int, mlp: "Mapping[str, Matrix]") -> Iterator[DrawnVectors]:
+def _draw_weighted(context: Context, index: int, mlp: "Mapping[str, Matrix]") -> Iterator[DrawnVectors]:
     """Map random vectors through each matrix of the layer, for each side that is the stream's."""
     from app.core.circuits import CIRCUITS as PRODUCTS
     from app.core.judging.rotation import draw_images
 
-    for head in range(bench.model.header.n_heads):
-        tensors = read_head_tensors(bench, index, head)
+    for head in range(context.model.header.n_heads):
+        tensors = read_head_tensors(context, index, head)
         for circuit, groups in SIDE_GROUPS.items():
             factors = PRODUCTS[circuit](tensors).factors
             for prefix, group in groups.items():
@@ -240,7 +240,7 @@ def _seed_for(index: int, head: int, group: str) -> int:
     return SEED + int(np.random.SeedSequence([index, head, GROUPS.index(group)]).generate_state(1)[0])
 
 
-def _draw_restricted(bench: Bench, kind: str, matrix: "Matrix", seed: int) -> list[DrawnVectors]:
+def _draw_restricted(context: Context, kind: str, matrix: "Matrix", seed: int) -> list[DrawnVectors]:
     """Decompose several random restrictions of the matrix to the rank of a head's."""
     from app.core.bases.svd import decompose_all
     from app.core.exact.shares import map_side_by_side, shares_of
@@ -249,11 +249,11 @@ def _draw_restricted(bench: Bench, kind: str, matrix: "Matrix", seed: int) -> li
     cut = random_projection if kind == "embed" else random_neurons
 
     def take_apart(draw: int) -> DrawnVectors:
-        part = cut(matrix, bench.model.manifest.d_head, seed + draw)
+        part = cut(matrix, context.model.manifest.d_head, seed + draw)
         (terms,) = decompose_all([part])
         return DrawnVectors(kind + CUT, draw, _find_stream_side(part, terms)[1])
 
-    return map_side_by_side(take_apart, range(DRAWS), shares_of(bench.tables.device()))
+    return map_side_by_side(take_apart, range(DRAWS), shares_of(context.tables.device()))
 
 
 def _find_stream_side(matrix: "Matrix", terms: "Decomposition") -> "tuple[Side, Tensor]":
@@ -261,19 +261,19 @@ def _find_stream_side(matrix: "Matrix", terms: "Decomposition") -> "tuple[Side, 
     return (matrix.right, terms.right) if matrix.is_upright else (matrix.left, terms.left)
 
 
-def _judge_vectors(bench: Bench, side: "Side", vectors: "Tensor") -> Steps[Arrays]:
+def _judge_vectors(context: Context, side: "Side", vectors: "Tensor") -> Steps[Arrays]:
     """Return z and p of the rays of the vectors, read out a part at a time."""
-    return (yield from _judge_in_parts(bench, side.name, vectors, VECTORS_AT_ONCE))
+    return (yield from _judge_in_parts(context, side.name, vectors, VECTORS_AT_ONCE))
 
 
-def _judge_in_parts(bench: Bench, side: str, vectors: "Tensor", most: int) -> Steps[Arrays]:
+def _judge_in_parts(context: Context, side: str, vectors: "Tensor", most: int) -> Steps[Arrays]:
     """Return z and p of the rays, read out at most so many at a time, in parts of about one size."""
     n_parts = max(1, -(-len(vectors) // most))
     parts = []
     for done in range(n_parts):
         yield done, n_parts
         own = vectors[len(vectors) * done // n_parts : len(vectors) * (done + 1) // n_parts]
-        parts.append(read_headlines(bench, side, own))
+        parts.append(read_headlines(context, side, own))
     return join_rows(parts)
 
 
@@ -284,13 +284,13 @@ def _headline_arrays(arrays: Mapping[str, Any], prefix: str = "") -> Arrays:
     return dict.fromkeys(("z", "p"), np.full((len(arrays[f"{prefix}top_ids"]), 2), np.nan, np.float32))
 
 
-def _count_controls(bench: Bench) -> Arrays:
+def _count_controls(context: Context) -> Arrays:
     """Count random directions' rays by their own z, for each end with a token table of its own."""
     from app.core.judging.significance import compare_to_control, count_z
 
     found: Arrays = {}
     for end in ("read", "write"):
-        if by := load_control(bench, end):
+        if by := load_control(context, end):
             rays = by.coherence[..., HEADLINE].ravel()
             found[f"control_{end}"] = count_z(compare_to_control(rays, rays)[0])
     return found

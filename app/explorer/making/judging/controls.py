@@ -1,6 +1,6 @@
 """The controls that readouts are judged by: the same numbers of random directions, read with the same table.
 
-There is one for each table: a model's end (read or write) under one weight processing, limited to a selection of
+There is one for each table: a model's end (read or write) under one weight processing, limited to a token filter of
 tokens, or at unit length. All matrices share it. The arrays of its artifact:
 
     trained [d_vocab]             which tokens training has moved; never those that the tokenizer does not know
@@ -27,9 +27,9 @@ from app.explorer import recipes
 from app.explorer.inventory import end_of
 from app.explorer.layout import CONTROL_DIRECTIONS, CONTROL_SHOWN, CONTROL_TOKENS, KEPT_TOKENS
 from app.explorer.library import OpenModel
-from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.context import Arrays, ArraysAndFacts, Context
 from app.explorer.recipes import CONTROL_SEED, MIN_TOKENS
-from app.models.selection import EVERY, Selection
+from app.models.token_filter import EVERY, TokenFilter
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Artifact
 
@@ -81,32 +81,37 @@ def control_bytes(model: OpenModel) -> int:
     return model.manifest.d_vocab + d * d // 4 + 8 * CONTROL_SHOWN * tokens + 104 * CONTROL_DIRECTIONS + 4_000
 
 
-def load_control(bench: Bench, side: str) -> Control | None:
-    """Return the control of that side's readouts; None where too few tokens were trained, or pass the selection."""
-    key = (bench.model.fingerprint, bench.processing, end_of(bench.model, bench.processing, side), bench.selection)
-    return bench.tables.control(key, lambda: run(_build_control(bench, key[2]))[1])
+def load_control(context: Context, side: str) -> Control | None:
+    """Return the control of that side's readouts; None where too few tokens were trained, or pass the token filter."""
+    key = (
+        context.model.fingerprint,
+        context.processing,
+        end_of(context.model, context.processing, side),
+        context.token_filter,
+    )
+    return context.tables.control(key, lambda: run(_build_control(context, key[2]))[1])
 
 
-def _build_control(bench: Bench, end: str) -> Steps[tuple[Artifact, Control | None]]:
+def _build_control(context: Context, end: str) -> Steps[tuple[Artifact, Control | None]]:
     import torch
 
     from app.core.judging.coherence import lexicon
     from app.core.judging.spelling import Traits
 
-    own = recipes.control(bench.model, end, bench.processing, bench.selection)
-    kept = bench.store.load(own)
-    arrays = dict(kept.arrays) if kept else (yield from _compute_shared(bench, end))
+    own = recipes.control(context.model, end, context.processing, context.token_filter)
+    kept = context.store.load(own)
+    arrays = dict(kept.arrays) if kept else (yield from _compute_shared(context, end))
     yield 2, CONTROL_STEPS
-    _note_trained(bench, end, arrays)
-    table = bench.tables.table(bench.model, bench.processing, end, bench.selection)
+    _note_trained(context, end, arrays)
+    table = context.tables.table(context.model, context.processing, end, context.token_filter)
     device = table.vectors.device
     trained, mean, components = (
         torch.from_numpy(arrays[name]).to(device) for name in ("trained", "mean", "components")
     )
     trained = trained[table.ids]
     # A model's two tables have the same tokens.
-    forms, spelt = bench.tables.control(
-        (bench.model.fingerprint, "forms"), lambda: _group_by_form(bench.model.vocabulary)
+    forms, spelt = context.tables.control(
+        (context.model.fingerprint, "forms"), lambda: _group_by_form(context.model.vocabulary)
     )
     judge = Judge(
         table,
@@ -117,51 +122,51 @@ def _build_control(bench: Bench, end: str) -> Steps[tuple[Artifact, Control | No
     if kept is None:
         yield 3, CONTROL_STEPS
         if int(trained.sum()) >= MIN_TOKENS:
-            arrays |= _measure_random(bench, end, judge)
-        kept = bench.store.save(own, arrays, {"trained": int(trained.sum())})
+            arrays |= _measure_random(context, end, judge)
+        kept = context.store.save(own, arrays, {"trained": int(trained.sum())})
     if "coherence" not in kept.arrays:
         return kept, None
     return kept, Control(judge, *(kept.arrays[name] for name in ("coherence", "forms", "beyond", "spelling")))
 
 
-def make_control(bench: Bench, end: str) -> Steps[ArraysAndFacts]:
+def make_control(context: Context, end: str) -> Steps[ArraysAndFacts]:
     """Return the control's arrays and facts, computed if they are missing: a control in memory may outlive its file."""
-    kept = bench.store.load(recipes.control(bench.model, end, bench.processing, bench.selection))
+    kept = context.store.load(recipes.control(context.model, end, context.processing, context.token_filter))
     if kept is None:
-        kept, _ = yield from _build_control(bench, end)
+        kept, _ = yield from _build_control(context, end)
     return dict(kept.arrays), kept.facts
 
 
-def _compute_shared(bench: Bench, end: str) -> Steps[Arrays]:
+def _compute_shared(context: Context, end: str) -> Steps[Arrays]:
     """Compute the arrays that do not depend on the selected tokens."""
     import torch
 
     from app.core.judging.coherence import shared_components
     from app.core.judging.collapse import is_trained
 
-    whole = Selection(readout=bench.selection.readout)
-    if bench.selection:
-        kept = bench.store.load(recipes.control(bench.model, end, bench.processing, whole))
+    whole = TokenFilter(readout=context.token_filter.readout)
+    if context.token_filter:
+        kept = context.store.load(recipes.control(context.model, end, context.processing, whole))
         if kept is not None:
             return {name: kept.arrays[name] for name in ("trained", "mean", "components")}
     yield 0, CONTROL_STEPS
-    table = bench.tables.table(bench.model, bench.processing, end, whole)
+    table = context.tables.table(context.model, context.processing, end, whole)
     own = is_trained(table.vectors, table.proposals[0].rows.dtype)
     yield 1, CONTROL_STEPS
     mean, components = shared_components(table.vectors, own)
-    trained = torch.zeros(bench.model.vocabulary.size, dtype=torch.bool)
+    trained = torch.zeros(context.model.vocabulary.size, dtype=torch.bool)
     trained[table.ids.cpu()] = own.cpu()
     return {"trained": trained.numpy(), "mean": mean.cpu().numpy(), "components": components.cpu().numpy()}
 
 
-def _note_trained(bench: Bench, end: str, arrays: Arrays) -> None:
+def _note_trained(context: Context, end: str, arrays: Arrays) -> None:
     """Tell the tables which tokens are known to be trained, by dot product, to select the tokens."""
     trained: NDArray[np.bool_] | None = arrays["trained"]
-    if bench.selection.readout == "cosine":
-        whole = bench.store.load(recipes.control(bench.model, end, bench.processing, EVERY))
+    if context.token_filter.readout == "cosine":
+        whole = context.store.load(recipes.control(context.model, end, context.processing, EVERY))
         trained = whole.arrays["trained"] if whole else None
-    if bench.selection.plain and trained is not None:
-        bench.tables.note_trained(bench.model, bench.processing, end, trained)
+    if context.token_filter.plain and trained is not None:
+        context.tables.note_trained(context.model, context.processing, end, trained)
 
 
 def _group_by_form(vocabulary: Vocabulary) -> "tuple[Forms, Traits]":
@@ -174,14 +179,14 @@ def _group_by_form(vocabulary: Vocabulary) -> "tuple[Forms, Traits]":
     return forms, traits(forms.texts)
 
 
-def _measure_random(bench: Bench, end: str, judge: Judge) -> Arrays:
+def _measure_random(context: Context, end: str, judge: Judge) -> Arrays:
     """Measure random directions."""
     import torch
 
     generator = torch.Generator().manual_seed(CONTROL_SEED)
     vectors = torch.randn(CONTROL_DIRECTIONS, judge.table.vectors.shape[1], generator=generator)
     vectors = torch.nn.functional.normalize(vectors, dim=1)
-    readout = bench.tables.read(bench.model, bench.processing, end, vectors, KEPT_TOKENS, bench.selection)
+    readout = context.tables.read(context.model, context.processing, end, vectors, KEPT_TOKENS, context.token_filter)
     ids = np.stack([readout["top_ids"], readout["bottom_ids"]], axis=1)
     found = measure_rays(judge, ids)
     return {name: found[name] for name in ("coherence", "forms", "beyond", "spelling")} | {

@@ -37,7 +37,7 @@ from app.core.steps import Steps, rescale_steps
 from app.explorer import recipes
 from app.explorer.inventory import places_of
 from app.explorer.layout import BY_LENGTH, GALLERY_TOKENS, LABELS, NUMBERS, OF_FORMS, SIDE_PREFIXES, Label
-from app.explorer.making.context import Arrays, ArraysAndFacts, Bench
+from app.explorer.making.context import Arrays, ArraysAndFacts, Context
 from app.explorer.making.heads import decompose_heads, list_matrices, summarise_arrays, turn_arrays
 from app.explorer.making.judging.controls import load_control
 from app.explorer.making.sides import read_into
@@ -76,20 +76,20 @@ class Candidate:
     merit: float
 
 
-def build_gallery(bench: Bench, layer: int | None) -> Steps[ArraysAndFacts]:
+def build_gallery(context: Context, layer: int | None) -> Steps[ArraysAndFacts]:
     """Build the gallery of that layer, or of the model's ends; without rays where there is no control to judge by."""
     yield 0, 100
-    is_judged = any(load_control(bench, side) is not None for side in ("read", "write"))
+    is_judged = any(load_control(context, side) is not None for side in ("read", "write"))
     looked: list[JudgedMatrix] = (
-        (yield from rescale_steps(0, 100, 100, _summarise_matrices(bench, layer))) if is_judged else []
+        (yield from rescale_steps(0, 100, 100, _summarise_matrices(context, layer))) if is_judged else []
     )
-    return gallery_arrays(bench, looked, is_judged)
+    return gallery_arrays(context, looked, is_judged)
 
 
-def gallery_arrays(bench: Bench, looked: Sequence[JudgedMatrix], is_judged: bool) -> ArraysAndFacts:
+def gallery_arrays(context: Context, looked: Sequence[JudgedMatrix], is_judged: bool) -> ArraysAndFacts:
     """Build the gallery from the judged matrices."""
-    rays = [ray for each in looked for ray in _select_rays(_find_candidates(each, bench.model.vocabulary))]
-    shares = np.zeros((bench.model.manifest.n_heads, len(CIRCUITS)), np.float32)
+    rays = [ray for each in looked for ray in _select_rays(_find_candidates(each, context.model.vocabulary))]
+    shares = np.zeros((context.model.manifest.n_heads, len(CIRCUITS)), np.float32)
     every = [np.zeros(0, np.float32)]
     for each in looked:
         p = np.concatenate([each.p(side).flatten() for side in SIDE_PREFIXES])
@@ -97,7 +97,7 @@ def gallery_arrays(bench: Bench, looked: Sequence[JudgedMatrix], is_judged: bool
         every.append(p)
         if each.address.circuit is not None and len(p):
             shares[each.address.head, CIRCUITS.index(each.address.circuit)] = (p < ALPHA).mean()
-    return _ray_arrays(rays) | _turn_arrays(bench, rays) | {"every_p": np.concatenate(every), "readable": shares}, {
+    return _ray_arrays(rays) | _turn_arrays(context, rays) | {"every_p": np.concatenate(every), "readable": shares}, {
         "judged": is_judged
     }
 
@@ -112,15 +112,15 @@ def label_ray(vocabulary: Vocabulary, ids: Sequence[int], p: float) -> Label | N
     return "frequency" if 2 * common > len(ids) else "notable"
 
 
-def _summarise_matrices(bench: Bench, layer: int | None) -> Steps[list[JudgedMatrix]]:
+def _summarise_matrices(context: Context, layer: int | None) -> Steps[list[JudgedMatrix]]:
     """Summarise every matrix of the layer, or of the model's ends, decomposing those that are not stored."""
     places, looked, missing = (
-        places_of(bench.model.header, layer, bench.processing),
+        places_of(context.model.header, layer, context.processing),
         dict[Address, JudgedMatrix](),
         list[Address](),
     )
     for place in places:
-        artifact = bench.store.read(recipes.decomposition(bench.model, place, bench.processing, {}))
+        artifact = context.store.read(recipes.decomposition(context.model, place, context.processing, {}))
         if artifact is None:
             missing.append(place)
         else:
@@ -130,21 +130,21 @@ def _summarise_matrices(bench: Bench, layer: int | None) -> Steps[list[JudgedMat
     taken: list[tuple[Address, Matrix, Decomposition]] = []
     if heads := {(place.head or 0, place.circuit): place for place in missing if place.circuit is not None}:
         assert layer is not None
-        wanted = [(head, circuit) for head, circuit in list_matrices(bench.model) if (head, circuit) in heads]
-        for each in decompose_heads(bench, layer, wanted):
+        wanted = [(head, circuit) for head, circuit in list_matrices(context.model) if (head, circuit) in heads]
+        for each in decompose_heads(context, layer, wanted):
             taken.append((heads[each.head, each.circuit], each.product, each.terms))
     for place in (place for place in missing if place.circuit is None):
         done, total = 100 * (len(looked) + len(taken)), 100 * len(places)
         yield done, total
-        whole: Subject = yield from rescale_steps(done, 20, total, read_subject(bench, place))
+        whole: Subject = yield from rescale_steps(done, 20, total, read_subject(context, place))
         steps = BASES["svd"].decompose(whole.product, {})
         taken.append((place, whole.product, (yield from rescale_steps(done + 20, 80, total, steps))))
     yield len(looked) + len(taken), len(places)
-    looked |= {each.address: each for each in _read_strongest(bench, taken)}
+    looked |= {each.address: each for each in _read_strongest(context, taken)}
     return [looked[place] for place in places]
 
 
-def _read_strongest(bench: Bench, taken: "Sequence[tuple[Address, Matrix, Decomposition]]") -> list[JudgedMatrix]:
+def _read_strongest(context: Context, taken: "Sequence[tuple[Address, Matrix, Decomposition]]") -> list[JudgedMatrix]:
     """Read out the strongest directions of each matrix, all together."""
     from app.core.matrix import Space
     from app.core.measuring.scores import energy_shares
@@ -157,7 +157,7 @@ def _read_strongest(bench: Bench, taken: "Sequence[tuple[Address, Matrix, Decomp
             "index": np.arange(len(terms.strength), dtype=np.int32)[first],
             "strength": terms.strength[first].cpu().numpy(),
             "share": energy_shares(terms.strength)[first].cpu().numpy(),
-            **{name: array[first] for name, array in turn_arrays(bench, product, terms).items()},
+            **{name: array[first] for name, array in turn_arrays(context, product, terms).items()},
         }
         looked.append(JudgedMatrix(place, arrays))
         for prefix, side, vectors in (
@@ -168,7 +168,7 @@ def _read_strongest(bench: Bench, taken: "Sequence[tuple[Address, Matrix, Decomp
                 end = "write" if side.name == "write" else "read"
                 asked.setdefault(end, []).append((arrays, prefix, vectors))
     for end, shares in asked.items():
-        read_into(bench, end, shares, GALLERY_TOKENS)
+        read_into(context, end, shares, GALLERY_TOKENS)
     return looked
 
 
@@ -215,9 +215,9 @@ def _ray_arrays(rays: Sequence[Candidate]) -> Arrays:
     }
 
 
-def _turn_arrays(bench: Bench, rays: Sequence[Candidate]) -> Arrays:
+def _turn_arrays(context: Context, rays: Sequence[Candidate]) -> Arrays:
     """Return how far the direction of each ray of a quantised copy is rotated."""
-    if bench.model.manifest.quantisation is None:
+    if context.model.manifest.quantisation is None:
         return {}
     turned = [[ray.looked.arrays[f"turn_{side}"][ray.row] for side in SIDE_PREFIXES] for ray in rays]
     return {"turn": np.array(turned, np.float32).reshape(len(rays), len(SIDE_PREFIXES))}

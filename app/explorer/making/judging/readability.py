@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from app.core.judging.rays import ALPHA, HEADLINE, classify_rays
 from app.explorer.layout import KEPT_TOKENS
-from app.explorer.making.context import Arrays, Bench
+from app.explorer.making.context import Arrays, Context
 from app.explorer.making.judging.controls import load_control, measure_coherence, measure_rays
 
 if TYPE_CHECKING:
@@ -31,16 +31,18 @@ FEW_RAYS = 4
 """One in so many random rays must have a length for it to be judged by."""
 
 
-def read_and_judge(bench: Bench, side: str, vectors: "Tensor", k: int = KEPT_TOKENS) -> Arrays:
+def read_and_judge(context: Context, side: str, vectors: "Tensor", k: int = KEPT_TOKENS) -> Arrays:
     """Read out vectors of that side with k tokens for each ray, and judge them by the tokens that artifacts keep."""
-    arrays = bench.tables.read(bench.model, bench.processing, side, vectors, max(k, KEPT_TOKENS), bench.selection)
-    judged = judge_readouts(bench, side, arrays)
+    arrays = context.tables.read(
+        context.model, context.processing, side, vectors, max(k, KEPT_TOKENS), context.token_filter
+    )
+    judged = judge_readouts(context, side, arrays)
     return {
         name: array[:, :k] if name.endswith(("_ids", "_scores")) else array for name, array in arrays.items()
     } | judged
 
 
-def read_headlines(bench: Bench, side: str, vectors: "Tensor") -> Arrays:
+def read_headlines(context: Context, side: str, vectors: "Tensor") -> Arrays:
     """Return z and p [n 2] of both rays of vectors of that side, as `read_and_judge` has them at HEADLINE, and no more, in less
     time.
 
@@ -48,8 +50,8 @@ def read_headlines(bench: Bench, side: str, vectors: "Tensor") -> Arrays:
     """
     from app.core.judging.significance import compare_to_control
 
-    readout = bench.tables.read(bench.model, bench.processing, side, vectors, KEPT_TOKENS, bench.selection)
-    by = load_control(bench, side)
+    readout = context.tables.read(context.model, context.processing, side, vectors, KEPT_TOKENS, context.token_filter)
+    by = load_control(context, side)
     if by is None:
         return dict.fromkeys(("z", "p"), np.full((len(vectors), 2), np.nan, np.float32))
     found = compare_to_control(
@@ -58,11 +60,11 @@ def read_headlines(bench: Bench, side: str, vectors: "Tensor") -> Arrays:
     return {name: values.astype(np.float32) for name, values in zip(("z", "p"), found, strict=True)}
 
 
-def judge_readouts(bench: Bench, side: str, readout: Arrays) -> Arrays:
-    """Judge rays that were read out with the bench's selection."""
+def judge_readouts(context: Context, side: str, readout: Arrays) -> Arrays:
+    """Judge rays that were read out with the context's token filter."""
     from app.core.judging.significance import compare_to_control
 
-    by = load_control(bench, side)
+    by = load_control(context, side)
     if by is None:
         return {}
     own = measure_rays(by.judge, _judged_tokens(readout))

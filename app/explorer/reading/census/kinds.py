@@ -16,10 +16,10 @@ NAMES: dict[str, str] = {
 }
 
 
-def name_of(group: str, d_head: int) -> str:
+def name_group(group: str, d_head: int) -> str:
     """Name a group of matrices.
 
-    Example: name_of("mlp-out-cut", 64) -> "64 neurons of MLP out"
+    Example: name_group("mlp-out-cut", 64) -> "64 neurons of MLP out"
     """
     matrix = group.removesuffix(CUT)
     if matrix == group:
@@ -32,7 +32,7 @@ def name_ends(group: str, d_head: int) -> str:
 
     Example: name_ends("ov-write", 64) -> "OV write ends"
     """
-    name = name_of(group, d_head)
+    name = name_group(group, d_head)
     if not group.endswith((CUT, PRINCIPAL)):
         return f"{name} ends"
     return f"ends of {'' if name[0].isdigit() else 'the '}{name}"

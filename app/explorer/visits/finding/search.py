@@ -306,7 +306,7 @@ def _answer_search(page: SearchPage, asked: Search, most: int) -> SearchPage:
         strip=tuple(_count_strip(asked, order)),
         searched=_summarise_search(asked, scores),
         fdr_at=by_chance,
-        stands_out=by_chance.is_theme or by_chance.n_aligned > 0 if is_known else None,
+        is_beyond_chance=by_chance.is_theme or by_chance.n_aligned > 0 if is_known else None,
         n_neurons=_count_neurons(asked) if "neuron" in page.bases else 0,
     )
 

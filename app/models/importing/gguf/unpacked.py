@@ -52,10 +52,10 @@ def unpack_gguf(path: Path, weights: Path, report: Callable[[str, int, int], Non
             report("loading the model libraries", 0, 0)
             from app.models.importing.gguf.converter import convert_gguf
 
-            def told(done: int, total: int) -> None:
+            def report_unpacking(done: int, total: int) -> None:
                 report("unpacking the GGUF file", done, total)
 
-            quantisation = convert_gguf(path, header, staging.folder, told)
+            quantisation = convert_gguf(path, header, staging.folder, report_unpacking)
             # Stamps that were no proof at first, since the file was new, may be valid by now.
             is_same = stamps == stamps_of(path) if stamps else file_sum(path) == sum_
             if not is_same:

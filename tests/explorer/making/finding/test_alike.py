@@ -4,7 +4,7 @@ import pytest
 from app.core.address import parse
 from app.explorer.layout import SHARED_SIDES, SPAN_SIDES
 from app.explorer.library import Library
-from app.explorer.making.context import Bench
+from app.explorer.making.context import Context
 from app.explorer.making.finding.alike import compare_spans
 from app.explorer.making.subjects import read_subject
 from app.explorer.making.tables import Tables
@@ -14,10 +14,10 @@ from tests.explorer.steps import run_steps
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
-def test_they_are_what_the_spans_of_dense_matrices_share(bench_of, family):
-    bench = bench_of(family, "folded")
-    manifest, slug = bench.model.manifest, bench.model.header.slug
-    arrays, _ = run_steps(compare_spans(bench))
+def test_they_are_what_the_spans_of_dense_matrices_share(context_of, family):
+    context = context_of(family, "folded")
+    manifest, slug = context.model.manifest, context.model.header.slug
+    arrays, _ = run_steps(compare_spans(context))
     per_group = manifest.n_heads // manifest.n_kv_heads
     for side in SPAN_SIDES:
         circuit, is_left = ("ov" if side in {"read", "write"} else "qk"), side in {"read", "query"}
@@ -26,7 +26,9 @@ def test_they_are_what_the_spans_of_dense_matrices_share(bench_of, family):
         for layer in range(manifest.n_layers):
             for head in range(0, manifest.n_heads, step):
                 product = (
-                    run_steps(read_subject(bench, parse(f"{slug}/L{layer}/H{head}/{circuit}"))).product.dense().numpy()
+                    run_steps(read_subject(context, parse(f"{slug}/L{layer}/H{head}/{circuit}")))
+                    .product.dense()
+                    .numpy()
                 )
                 U, s, Vh = np.linalg.svd(product)
                 rank = int((s > 1e-6 * s[0]).sum())
@@ -36,14 +38,14 @@ def test_they_are_what_the_spans_of_dense_matrices_share(bench_of, family):
         np.testing.assert_allclose(arrays[side], expected, atol=2e-4)
 
 
-def test_heads_of_a_group_have_one_span(bench_of):
+def test_heads_of_a_group_have_one_span(context_of):
     """So that it is enough to look at the first of them."""
-    bench = bench_of("llama", "folded")
-    slug, per_group = bench.model.header.slug, bench.model.manifest.n_heads // bench.model.manifest.n_kv_heads
+    context = context_of("llama", "folded")
+    slug, per_group = context.model.header.slug, context.model.manifest.n_heads // context.model.manifest.n_kv_heads
     assert per_group > 1
     spans = []
     for head in range(per_group):
-        product = run_steps(read_subject(bench, parse(f"{slug}/L1/H{head}/ov"))).product.dense().numpy()
+        product = run_steps(read_subject(context, parse(f"{slug}/L1/H{head}/ov"))).product.dense().numpy()
         U, s, _ = np.linalg.svd(product)
         spans.append(U[:, : int((s > 1e-6 * s[0]).sum())])
     for other in spans[1:]:
@@ -53,7 +55,7 @@ def test_heads_of_a_group_have_one_span(bench_of):
 @pytest.fixture(scope="module")
 def smollm2(smollm2_data):
     model = Library(Catalog(smollm2_data)).model("smollm2")
-    return Bench(Tables("cpu"), model, "folded", ArtifactStore(smollm2_data / "artifacts", 10**9))
+    return Context(Tables("cpu"), model, "folded", ArtifactStore(smollm2_data / "artifacts", 10**9))
 
 
 @pytest.mark.smollm2

@@ -6,7 +6,7 @@ import pytest
 from app.core.address import parse
 from app.explorer.layout import COMPOSED
 from app.explorer.library import Library
-from app.explorer.making.context import Bench
+from app.explorer.making.context import Context
 from app.explorer.making.finding.composition import score_composition
 from app.explorer.making.subjects import read_subject
 from app.explorer.making.tables import Tables
@@ -15,17 +15,17 @@ from app.store.artifacts import ArtifactStore
 from tests.explorer.steps import run_steps
 
 
-def dense(bench, slug, layer, head, circuit):
-    return run_steps(read_subject(bench, parse(f"{slug}/L{layer}/H{head}/{circuit}"))).product.dense().numpy()
+def dense(context, slug, layer, head, circuit):
+    return run_steps(read_subject(context, parse(f"{slug}/L{layer}/H{head}/{circuit}"))).product.dense().numpy()
 
 
 @pytest.mark.parametrize(("family", "processing"), [("gpt2", "folded"), ("llama", "folded"), ("llama", "raw")])
-def test_every_pair_is_its_dense_product(bench_of, family, processing):
-    bench = bench_of(family, processing)
-    slug, n_heads = bench.model.header.slug, bench.model.manifest.n_heads
-    cs = run_steps(score_composition(bench))[0]["cs"]
-    ov = {(layer, head): dense(bench, slug, layer, head, "ov") for layer in (0, 1) for head in range(n_heads)}
-    qk = {place: dense(bench, slug, *place, "qk") for place in ov}
+def test_every_pair_is_its_dense_product(context_of, family, processing):
+    context = context_of(family, processing)
+    slug, n_heads = context.model.header.slug, context.model.manifest.n_heads
+    cs = run_steps(score_composition(context))[0]["cs"]
+    ov = {(layer, head): dense(context, slug, layer, head, "ov") for layer in (0, 1) for head in range(n_heads)}
+    qk = {place: dense(context, slug, *place, "qk") for place in ov}
     for (layer, head), written in ov.items():
         for (other, reader), read in ov.items():
             for kind, matrix in (("q", qk[other, reader]), ("k", qk[other, reader].T), ("v", read)):
@@ -38,13 +38,13 @@ def test_every_pair_is_its_dense_product(bench_of, family, processing):
                 assert found == pytest.approx(expected, rel=1e-5)
 
 
-def test_they_are_the_librarys_of_folded_weights(bench_of, gpt2_folder):
+def test_they_are_the_librarys_of_folded_weights(context_of, gpt2_folder):
     """Which gives the plain ratio, of the weights as the bridge has them: folded, once it is told so."""
     from transformer_lens.model_bridge import TransformerBridge
 
     bridge = TransformerBridge.boot_transformers(str(gpt2_folder), device="cpu")
     bridge.enable_compatibility_mode()
-    cs = run_steps(score_composition(bench_of("gpt2", "folded")))[0]["cs"]
+    cs = run_steps(score_composition(context_of("gpt2", "folded")))[0]["cs"]
     n_heads, d_model = 4, 32
     for kind in COMPOSED:
         library = bridge.all_composition_scores(kind.upper()).scores.detach().numpy()
@@ -55,7 +55,7 @@ def test_they_are_the_librarys_of_folded_weights(bench_of, gpt2_folder):
 @pytest.fixture(scope="module")
 def smollm2(smollm2_data):
     model = Library(Catalog(smollm2_data)).model("smollm2")
-    return Bench(Tables("cpu"), model, "folded", ArtifactStore(smollm2_data / "artifacts", 10**9))
+    return Context(Tables("cpu"), model, "folded", ArtifactStore(smollm2_data / "artifacts", 10**9))
 
 
 @pytest.mark.smollm2

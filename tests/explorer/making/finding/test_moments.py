@@ -3,7 +3,7 @@ import pytest
 
 from app.explorer import recipes
 from app.explorer.layout import BANK_ENDS
-from app.explorer.making.context import Bench
+from app.explorer.making.context import Context
 from app.explorer.making.finding import bank as module
 from app.explorer.making.finding.bank import build_bank_part
 from app.explorer.making.finding.moments import compute_moments
@@ -15,15 +15,15 @@ from tests.explorer.steps import run_steps
 @pytest.mark.parametrize("processing", ["folded", "raw"])
 def test_they_are_the_mean_of_every_rows_square(explorer, tmp_path, monkeypatch, processing):
     model = explorer.library.model("tiny")
-    bench = Bench(Tables("cpu"), model, processing, ArtifactStore(tmp_path, 10**9))
-    parts = {layer: run_steps(build_bank_part(bench, layer)) for layer in (0, 1, None)}
+    context = Context(Tables("cpu"), model, processing, ArtifactStore(tmp_path, 10**9))
+    parts = {layer: run_steps(build_bank_part(context, layer)) for layer in (0, 1, None)}
     vectors, ends = (np.concatenate([arrays[name] for arrays, _ in parts.values()]) for name in ("vectors", "end"))
     for is_kept in (False, True):
         if is_kept:
             for layer, part in parts.items():
-                bench.store.write(recipes.bank(model, layer, processing), *part)
+                context.store.write(recipes.bank(model, layer, processing), *part)
             monkeypatch.setattr(module, "build_bank_part", None)
-        found, _ = run_steps(compute_moments(bench))
+        found, _ = run_steps(compute_moments(context))
         assert set(found) == ({"read", "write"} if processing == "folded" else {"read"})
         for end, moment in found.items():
             own = vectors[ends == BANK_ENDS.index(end)].astype(np.float64)

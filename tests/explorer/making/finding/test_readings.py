@@ -8,7 +8,7 @@ from app.core.address import KINDS
 from app.core.finding.reversal import FLOOR, count_bins
 from app.explorer import recipes
 from app.explorer.layout import PARTS
-from app.explorer.making.context import Bench
+from app.explorer.making.context import Context
 from app.explorer.making.finding import bank as bank_module
 from app.explorer.making.finding.alike import compare_spans
 from app.explorer.making.finding.moments import compute_moments
@@ -26,11 +26,11 @@ def banked(explorer):
     return explorer
 
 
-def written(bench, layer):
+def written(context, layer):
     """What a layer writes, by plain SVD in float64: kind, head, index -> unit row."""
     found = {}
-    for head in range(bench.model.manifest.n_heads):
-        tensors = read_head_tensors(bench, layer, head)
+    for head in range(context.model.manifest.n_heads):
+        tensors = read_head_tensors(context, layer, head)
         V = torch.linalg.svd(tensors.W_V.double() @ tensors.W_O.double()).Vh
         found |= {("ov", head, i): V[i] for i in range(tensors.W_V.shape[1])}
     return found
@@ -40,18 +40,18 @@ def plain(vector, W):
     return math.sqrt(len(vector)) * ((vector @ W.double()).norm() / W.double().norm()).item()
 
 
-def test_every_pair_from_the_floor_on_is_there_and_none_in_the_wrong_order(banked, bench_of):
-    bench = bench_of("gpt2", "folded")
-    arrays, _ = run_steps(compare_with_readers(bench, 0))
+def test_every_pair_from_the_floor_on_is_there_and_none_in_the_wrong_order(banked, context_of):
+    context = context_of("gpt2", "folded")
+    arrays, _ = run_steps(compare_with_readers(context, 0))
     told = {
         (KINDS[kind], int(head), int(index), PARTS[part], int(layer), int(reader)): float(value)
         for kind, head, index, part, layer, reader, value in zip(
             *(arrays[name] for name in ("kind", "head", "index", "part", "layer", "reader", "specificity")), strict=True
         )
     }
-    heads = [read_head_tensors(bench, 1, head) for head in range(4)]
+    heads = [read_head_tensors(context, 1, head) for head in range(4)]
     expected = {}
-    for place, vector in written(bench, 0).items():
+    for place, vector in written(context, 0).items():
         for reader, tensors in enumerate(heads):
             for part, W in zip(PARTS, (tensors.W_Q, tensors.W_K, tensors.W_V), strict=True):
                 value = plain(vector, W)
@@ -62,27 +62,27 @@ def test_every_pair_from_the_floor_on_is_there_and_none_in_the_wrong_order(banke
     assert {place[0] for place in told} <= {"ov", "mlp-out"}
     assert {place[4] for place in told} <= {1}
     # Nothing reads what the last layer writes; it is counted all the same.
-    last, _ = run_steps(compare_with_readers(bench, 1))
+    last, _ = run_steps(compare_with_readers(context, 1))
     assert len(last["index"]) == 0
     assert last["pairs"].sum() == arrays["pairs"].sum() == 2 * 12 * (4 * 8 + 31)  # an LN model's writes have no mean
 
 
-def test_counts_are_of_all_pairs_whatever_their_order(banked, bench_of):
-    bench = bench_of("gpt2", "folded")
-    arrays, _ = run_steps(compare_with_readers(bench, 1))
-    bank = banked.store.read(recipes.bank(bench.model, 1, "folded")).arrays
+def test_counts_are_of_all_pairs_whatever_their_order(banked, context_of):
+    context = context_of("gpt2", "folded")
+    arrays, _ = run_steps(compare_with_readers(context, 1))
+    bank = banked.store.read(recipes.bank(context.model, 1, "folded")).arrays
     writes = np.isin(bank["kind"], [KINDS.index("ov"), KINDS.index("mlp-out")]) & (bank["side"] == 1)
     vectors = torch.from_numpy(bank["vectors"][writes]).double()
     for part, name in enumerate(("W_Q", "W_K", "W_V")):
-        W = [getattr(read_head_tensors(bench, 0, head), name) for head in range(4)]
+        W = [getattr(read_head_tensors(context, 0, head), name) for head in range(4)]
         values = np.array([[plain(vector, each) for each in W] for vector in vectors])
         assert arrays["counts"][part, 0].tolist() == count_bins(values).tolist()
 
 
-def test_keys_and_values_are_there_once_for_heads_that_share_them(relatives, bench_of):
+def test_keys_and_values_are_there_once_for_heads_that_share_them(relatives, context_of):
     build_bank(relatives, "llama", kinds=("bank",))
-    bench = bench_of("llama", "folded")
-    arrays, _ = run_steps(compare_with_readers(bench, 0))
+    context = context_of("llama", "folded")
+    arrays, _ = run_steps(compare_with_readers(context, 0))
     queries, keys, values = arrays["pairs"][:, 1].tolist()
     assert keys == values == queries // 2 > 0
     assert set(arrays["reader"][arrays["part"] > 0].tolist()) <= {0, 1}
@@ -91,17 +91,17 @@ def test_keys_and_values_are_there_once_for_heads_that_share_them(relatives, ben
 def test_a_planted_edge_is_found(open_explorer, fresh_data):
     r = open_explorer(fresh_data)
     model = build_bank(r, kinds=("bank",))
-    from app.explorer.making.context import Bench
+    from app.explorer.making.context import Context
     from app.explorer.making.tables import Tables
 
-    bench = Bench(Tables("cpu"), model, "folded", r.store)
+    context = Context(Tables("cpu"), model, "folded", r.store)
     bank = r.store.read(recipes.bank(model, 0, "folded")).arrays
     (row,) = np.flatnonzero((bank["kind"] == 0) & (bank["head"] == 2) & (bank["index"] == 5) & (bank["side"] == 1))
-    W = read_head_tensors(bench, 1, 3).W_Q.double()
+    W = read_head_tensors(context, 1, 3).W_Q.double()
     vectors = bank["vectors"].copy()
     vectors[row] = torch.linalg.svd(W).U[:, 0].numpy()
     plant_rows(r, model, 0, vectors=vectors)
-    arrays, _ = run_steps(compare_with_readers(bench, 0))
+    arrays, _ = run_steps(compare_with_readers(context, 0))
     own = (arrays["head"] == 2) & (arrays["index"] == 5) & (arrays["part"] == 0) & (arrays["reader"] == 3)
     (found,) = arrays["specificity"][own & (arrays["kind"] == 0)].tolist()
     singular = torch.linalg.svdvals(W)
@@ -113,11 +113,17 @@ def test_what_is_made_of_the_bank_is_the_same_where_a_part_is_missing(banked, tm
     """Vectors that are kept in fewer bits are taken in as many where they are not kept."""
     model = banked.library.model("tiny")
     monkeypatch.setattr(bank_module, "is_halved", lambda *_: is_halved)
-    bench = Bench(Tables("cpu"), model, "folded", ArtifactStore(tmp_path, 10**9))
-    makers = (lambda: compare_with_readers(bench, 0), lambda: compare_spans(bench), lambda: compute_moments(bench))
+    context = Context(Tables("cpu"), model, "folded", ArtifactStore(tmp_path, 10**9))
+    makers = (
+        lambda: compare_with_readers(context, 0),
+        lambda: compare_spans(context),
+        lambda: compute_moments(context),
+    )
     alone = [run_steps(make())[0] for make in makers]
     for layer in (0, 1, None):
-        bench.store.write(recipes.bank(model, layer, "folded"), *run_steps(bank_module.build_bank_part(bench, layer)))
+        context.store.write(
+            recipes.bank(model, layer, "folded"), *run_steps(bank_module.build_bank_part(context, layer))
+        )
     for made, make in zip(alone, makers, strict=True):
         again = run_steps(make())[0]
         assert again.keys() == made.keys()

@@ -8,14 +8,14 @@ from tests.explorer.steps import run_steps
 
 
 @pytest.mark.parametrize(("family", "processing"), [("gpt2", "folded"), ("gpt2", "raw"), ("llama", "folded")])
-def test_every_token_has_its_own_vector_again(seen_of, bench_of, family, processing):
+def test_every_token_has_its_own_vector_again(seen_of, context_of, family, processing):
     r, slug = seen_of(family)
     model = build_bank(r, slug, processing, kinds=("words", "tokens"))
-    bench = bench_of(family, processing)
+    context = context_of(family, processing)
     rng = np.random.default_rng(0)
     for end in ("read", "write"):
         origins = open_own_vectors(r, model, processing, end)
-        table = bench.tables.table(model, processing, end)
+        table = context.tables.table(model, processing, end)
         vectors = rng.standard_normal((3, model.header.d_model)).astype(np.float32)
         scores = origins.scores(vectors)
         exact = table.vectors.double().numpy() @ vectors.T.astype(np.float64)
@@ -29,10 +29,10 @@ def test_every_token_has_its_own_vector_again(seen_of, bench_of, family, process
         assert origins.variance == pytest.approx(table.vectors.double().var(dim=0, correction=0).sum().item(), rel=1e-6)
 
 
-def test_lengths_are_of_the_rows_as_stored(seen_of, bench_of):
-    bench = bench_of("gpt2", "folded")
-    arrays, _ = run_steps(compute_token_parts(bench, "read"))
-    W_E = bench.model.weights().embeddings().W_E
-    known = bench.model.vocabulary.known
+def test_lengths_are_of_the_rows_as_stored(seen_of, context_of):
+    context = context_of("gpt2", "folded")
+    arrays, _ = run_steps(compute_token_parts(context, "read"))
+    W_E = context.model.weights().embeddings().W_E
+    known = context.model.vocabulary.known
     np.testing.assert_allclose(arrays["length"][known], W_E.norm(dim=1).numpy()[known], rtol=1e-5)
     assert not arrays["length"][~known].any()

@@ -9,7 +9,7 @@ from app.core.judging.significance import BINS, HIGH, LOW
 from app.core.matrix import NEURON, WRITE, Matrix
 from app.explorer import groups, recipes
 from app.explorer.groups import DRAWS, GROUPS, SEED, SPAN, SPAN_HEADS, SPAN_VECTORS, WEIGHTED
-from app.explorer.making.context import Bench
+from app.explorer.making.context import Context
 from app.explorer.making.judging import census
 from app.explorer.making.tables import Tables
 from app.explorer.recipes import CONTROL_SEED
@@ -75,15 +75,15 @@ def assert_same_directions(found, vectors, table):
 
 
 @pytest.fixture(scope="module")
-def rows(bench_of):
+def rows(context_of):
     """rows("folded") -> the arrays of the layer, and of the ends."""
     kept = {}
 
     def found(processing):
         if processing not in kept:
-            bench = bench_of("gpt2", processing)
+            context = context_of("gpt2", processing)
             kept[processing] = tuple(
-                run_steps(steps)[0] for steps in (census.count_layer(bench, LAYER), census.count_ends(bench))
+                run_steps(steps)[0] for steps in (census.count_layer(context, LAYER), census.count_ends(context))
             )
         return kept[processing]
 
@@ -137,9 +137,11 @@ def test_principal_components_are_those_about_the_mean(rows, oracle_of, processi
 
 
 @pytest.mark.parametrize("processing", PROCESSINGS)
-def test_random_vectors_lie_in_the_spans_of_their_matrices(bench_of, rows, oracle_of, processing):
-    bench, oracle, arrays = bench_of("gpt2", processing), oracle_of("gpt2"), rows(processing)[0]
-    drawn = {(each.group, each.part): each.vectors.numpy() for each in run_steps(census._draw_from_layer(bench, LAYER))}
+def test_random_vectors_lie_in_the_spans_of_their_matrices(context_of, rows, oracle_of, processing):
+    context, oracle, arrays = context_of("gpt2", processing), oracle_of("gpt2"), rows(processing)[0]
+    drawn = {
+        (each.group, each.part): each.vectors.numpy() for each in run_steps(census._draw_from_layer(context, LAYER))
+    }
     heads = sorted({part for group, part in drawn if group.endswith("-span")})
     assert (len(heads), set(heads) < set(range(N_HEADS))) == (SPAN_HEADS, True)
     tables = {end: oracle.table(end, processing) for end in ("read", "write")}
@@ -169,15 +171,15 @@ def test_random_vectors_lie_in_the_spans_of_their_matrices(bench_of, rows, oracl
         assert low < np.concatenate(own)[:, : D_HEAD // 2].sum(axis=1).mean() < high
 
 
-def test_no_two_matrices_have_the_same_draw(bench_of):
+def test_no_two_matrices_have_the_same_draw(context_of):
     drawn = [
         each
-        for each in run_steps(census._draw_from_layer(bench_of("gpt2", "folded"), LAYER))
+        for each in run_steps(census._draw_from_layer(context_of("gpt2", "folded"), LAYER))
         if not each.group.endswith("-cut")
     ]
     again = [
         each
-        for each in run_steps(census._draw_from_layer(bench_of("gpt2", "folded"), 0))
+        for each in run_steps(census._draw_from_layer(context_of("gpt2", "folded"), 0))
         if not each.group.endswith("-cut")
     ]
     seeds = {
@@ -221,22 +223,22 @@ def test_what_was_computed_before_is_taken_and_says_the_same(fresh_data, explore
     task = Task(("ov", "qk", "mlp-in", "mlp-out", "embed"))
     list(precompute(store, Tables("cpu"), model, task))
     assert not store.exists(recipes.census_part(model, LAYER, "folded")), "the unembedding was not asked for"
-    bench = Bench(Tables("cpu"), model, "folded", store)
+    context = Context(Tables("cpu"), model, "folded", store)
     for again in ("_count_side", "read_subject"):
         monkeypatch.setattr(census, again, lambda *_: pytest.fail("taken apart again"))
-    again = run_steps(census.count_layer(bench, LAYER))[0]
+    again = run_steps(census.count_layer(context, LAYER))[0]
     for name, values in rows("folded")[0].items():
         np.testing.assert_allclose(again[name], values, rtol=0, atol=1e-3 if name in "zp" else 0)
 
 
-def test_one_seed_gives_one_census(rows, bench_of):
-    again = run_steps(census.count_layer(bench_of("gpt2", "folded"), LAYER))[0]
+def test_one_seed_gives_one_census(rows, context_of):
+    again = run_steps(census.count_layer(context_of("gpt2", "folded"), LAYER))[0]
     assert all(np.array_equal(again[name], values, equal_nan=True) for name, values in rows("folded")[0].items())
 
 
-def test_it_says_how_far_it_is(bench_of):
+def test_it_says_how_far_it_is(context_of):
     said = []
-    run_steps(census.count_layer(bench_of("gpt2", "folded"), LAYER), said)
+    run_steps(census.count_layer(context_of("gpt2", "folded"), LAYER), said)
     assert all(0 <= done <= total for done, total in said)
     assert [done / total for done, total in said] == sorted(done / total for done, total in said)
     assert said[-1][0] > 0.8 * said[-1][1]
@@ -252,8 +254,8 @@ def test_it_says_how_far_it_is(bench_of):
 )
 def test_families_have_the_matrices_that_they_have(relatives, family, groups):
     model = relatives.library.model(family)
-    bench = Bench(Tables("cpu"), model, "raw", relatives.store)
-    arrays, ends = run_steps(census.count_layer(bench, 0))[0], run_steps(census.count_ends(bench))[0]
+    context = Context(Tables("cpu"), model, "raw", relatives.store)
+    arrays, ends = run_steps(census.count_layer(context, 0))[0], run_steps(census.count_ends(context))[0]
     heads = {"qk-query", "qk-key", "ov-read", "ov-write"}
     heads |= {f"{group}-span" for group in heads} | {f"{group}-weighted" for group in heads}
     groups |= {f"{group}-weighted" for group in groups if not group.endswith("-cut")}

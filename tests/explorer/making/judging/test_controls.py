@@ -15,29 +15,29 @@ from app.core.steps import run
 from app.explorer import recipes
 from app.explorer.layout import CONTROL_DIRECTIONS, CONTROL_SHOWN, CONTROL_TOKENS
 from app.explorer.library import Library
-from app.explorer.making.context import Bench
+from app.explorer.making.context import Context
 from app.explorer.making.judging import controls
 from app.explorer.making.judging.controls import load_control
 from app.explorer.making.tables import Tables
 from app.explorer.recipes import CONTROL_SEED
 from app.models.catalog import Catalog
-from app.models.selection import EVERY, Selection
+from app.models.token_filter import EVERY, TokenFilter
 from app.store.artifacts import ArtifactStore
 
 N_KNOWN, D_MODEL = 300, 32
-COSINE = Selection(readout="cosine")
+COSINE = TokenFilter(readout="cosine")
 LOOKED_AT = 25
 """Random directions that the oracle takes its time for."""
 
 
 @pytest.fixture
 def fresh(seen_of, tmp_path):
-    """fresh("raw", …): a bench of the tiny model, or of another family, with nothing computed yet."""
+    """fresh("raw", …): a context of the tiny model, or of another family, with nothing computed yet."""
 
-    def build(processing, selection=EVERY, family="gpt2"):
+    def build(processing, token_filter=EVERY, family="gpt2"):
         r, slug = seen_of(family)
         store = ArtifactStore(tmp_path / "artifacts", 10**9)
-        return Bench(Tables("cpu"), r.library.model(slug), processing, store, selection)
+        return Context(Tables("cpu"), r.library.model(slug), processing, store, token_filter)
 
     return build
 
@@ -139,8 +139,8 @@ class Words:
 @pytest.mark.parametrize("end", ["read", "write"])
 @pytest.mark.parametrize("processing", ["raw", "folded"])
 def test_a_control_is_what_random_directions_read(fresh, oracle_of, end, processing):
-    bench = fresh(processing)
-    found, kept = load_control(bench, end), run(controls.make_control(bench, end))[0]
+    context = fresh(processing)
+    found, kept = load_control(context, end), run(controls.make_control(context, end))[0]
     table, vectors = oracle_of("gpt2").table(end, processing), random_directions()[:LOOKED_AT]
     ids = top_tokens(vectors, table, np.arange(N_KNOWN))
     np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], ids[..., :CONTROL_TOKENS])
@@ -157,27 +157,27 @@ def texts_of(vocabulary):
 
 
 @pytest.fixture(scope="module")
-def demo_bench(demo_data, tmp_path_factory):
+def demo_context(demo_data, tmp_path_factory):
     """Of the demo model as stored: its vocabulary has words in several spellings, as the tiny ones have not."""
     model = Library(Catalog(demo_data)).model("demo")
-    return Bench(Tables("cpu"), model, "raw", ArtifactStore(tmp_path_factory.mktemp("artifacts"), 10**9))
+    return Context(Tables("cpu"), model, "raw", ArtifactStore(tmp_path_factory.mktemp("artifacts"), 10**9))
 
 
 @pytest.fixture(scope="module")
-def demo_words(demo_bench):
-    vocabulary = demo_bench.model.vocabulary
+def demo_words(demo_context):
+    vocabulary = demo_context.model.vocabulary
     return Words([vocabulary.entry(id_).text for id_ in range(vocabulary.size)])
 
 
-def embedded(bench):
+def embedded(context):
     """The model's tokens, and which of them are trained."""
-    table = bench.model.weights().embeddings().W_E.double().numpy()
-    return table, np.flatnonzero(run(controls.make_control(bench, "write"))[0]["trained"])
+    table = context.model.weights().embeddings().W_E.double().numpy()
+    return table, np.flatnonzero(run(controls.make_control(context, "write"))[0]["trained"])
 
 
-def test_forms_are_counted_once_and_compared_word_by_word(demo_bench, demo_words):
+def test_forms_are_counted_once_and_compared_word_by_word(demo_context, demo_words):
     """A word in all its spellings fills half of a ray, what is no word half of another, and of one nearly all."""
-    judge, (table, trained) = load_control(demo_bench, "write").judge, embedded(demo_bench)
+    judge, (table, trained) = load_control(demo_context, "write").judge, embedded(demo_context)
     of_form = {}
     for id_ in trained.tolist():
         of_form.setdefault(demo_words.words[id_], []).append(id_)
@@ -201,9 +201,9 @@ def test_forms_are_counted_once_and_compared_word_by_word(demo_bench, demo_words
 
 
 def test_a_control_has_the_forms_of_random_rays(fresh, oracle_of):
-    bench = fresh("raw")
-    table, words = oracle_of("gpt2").table("write", "raw"), Words(texts_of(bench.model.vocabulary))
-    found, own = load_control(bench, "write"), units(table, np.arange(N_KNOWN))
+    context = fresh("raw")
+    table, words = oracle_of("gpt2").table("write", "raw"), Words(texts_of(context.model.vocabulary))
+    found, own = load_control(context, "write"), units(table, np.arange(N_KNOWN))
     ids = top_tokens(random_directions()[:LOOKED_AT], table, np.arange(N_KNOWN))
     for place in np.ndindex(LOOKED_AT, 2):
         told = words.told(own, ids[place])
@@ -213,45 +213,46 @@ def test_a_control_has_the_forms_of_random_rays(fresh, oracle_of):
 
 
 def test_it_is_computed_once_kept_and_found_again(fresh, monkeypatch):
-    bench, measured = fresh("folded"), []
+    context, measured = fresh("folded"), []
     monkeypatch.setattr(
         controls, "_measure_random", lambda *words, own=controls._measure_random: measured.append(0) or own(*words)
     )
-    first = load_control(bench, "write")
-    assert load_control(bench, "write") is first
-    assert load_control(bench, "read") is load_control(bench, "query") is load_control(bench, "key") is not first
-    again = load_control(replace(bench, tables=Tables("cpu")), "write")
+    first = load_control(context, "write")
+    assert load_control(context, "write") is first
+    assert load_control(context, "read") is load_control(context, "query") is load_control(context, "key") is not first
+    again = load_control(replace(context, tables=Tables("cpu")), "write")
     np.testing.assert_array_equal(again.coherence, first.coherence)
     np.testing.assert_array_equal(again.judge.words.units.numpy(), first.judge.words.units.numpy())
     assert len(measured) == 2
-    stored = bench.store.load(recipes.control(bench.model, "write", "folded", EVERY))
+    stored = context.store.load(recipes.control(context.model, "write", "folded", EVERY))
     assert stored.facts == {"trained": N_KNOWN}
 
 
 def test_as_stored_a_tied_model_has_one_control(fresh):
-    bench = fresh("raw")
-    assert load_control(bench, "write") is load_control(bench, "read")
+    context = fresh("raw")
+    assert load_control(context, "write") is load_control(context, "read")
 
 
 def test_a_control_that_is_held_may_outlive_its_file(fresh, tmp_path):
-    bench = fresh("folded")
-    held = load_control(bench, "write")
-    emptied = replace(bench, store=ArtifactStore(tmp_path / "other", 10**9))
+    context = fresh("folded")
+    held = load_control(context, "write")
+    emptied = replace(context, store=ArtifactStore(tmp_path / "other", 10**9))
     arrays, facts = run(controls.make_control(emptied, "write"))
     np.testing.assert_array_equal(arrays["coherence"], held.coherence)
     assert facts == {"trained": N_KNOWN}
 
 
 @pytest.mark.parametrize(
-    "selection", [Selection(starts=True), Selection(ascii=True), Selection(frequent=150), Selection(plain=True)]
+    "token_filter",
+    [TokenFilter(starts=True), TokenFilter(ascii=True), TokenFilter(frequent=150), TokenFilter(plain=True)],
 )
 @pytest.mark.parametrize("whole_first", [True, False])
-def test_each_filter_has_its_own(fresh, oracle_of, monkeypatch, selection, whole_first):
+def test_each_filter_has_its_own(fresh, oracle_of, monkeypatch, token_filter, whole_first):
     monkeypatch.setattr(controls, "MIN_TOKENS", 20)
-    bench = fresh("folded", selection)
+    context = fresh("folded", token_filter)
     if whole_first:
-        whole = load_control(replace(bench, selection=EVERY), "write")
-    found, kept = load_control(bench, "write"), run(controls.make_control(bench, "write"))[0]
+        whole = load_control(replace(context, token_filter=EVERY), "write")
+    found, kept = load_control(context, "write"), run(controls.make_control(context, "write"))[0]
     ids = found.judge.table.ids.numpy()
     rules = {
         "starts": lambda entry: entry.text[0] == " " and entry.text[1:2].isalpha(),
@@ -259,8 +260,8 @@ def test_each_filter_has_its_own(fresh, oracle_of, monkeypatch, selection, whole
         "frequent": lambda entry: entry.id >= 150,
         "plain": lambda entry: entry.kind != "special",
     }
-    ((name, _),) = selection.parameters().items()
-    assert ids.tolist() == [id_ for id_ in range(N_KNOWN) if rules[name](bench.model.vocabulary.entry(id_))]
+    ((name, _),) = token_filter.parameters().items()
+    assert ids.tolist() == [id_ for id_ in range(N_KNOWN) if rules[name](context.model.vocabulary.entry(id_))]
     table = oracle_of("gpt2").table("write", "folded")
     expected = top_tokens(random_directions()[:LOOKED_AT], table, ids)
     np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], expected[..., :CONTROL_TOKENS])
@@ -268,18 +269,18 @@ def test_each_filter_has_its_own(fresh, oracle_of, monkeypatch, selection, whole
     alike = coherences(table, np.arange(N_KNOWN), expected.reshape(-1, expected.shape[2]))
     np.testing.assert_allclose(found.coherence[:LOOKED_AT], alike.reshape(LOOKED_AT, 2, 3), atol=1e-3)
     if whole_first:
-        assert found is not load_control(replace(bench, selection=EVERY), "write") is whole
+        assert found is not load_control(replace(context, token_filter=EVERY), "write") is whole
 
 
 @pytest.mark.parametrize("frequent", [0, 150])
 @pytest.mark.parametrize("whole_first", [True, False])
 def test_cosines_have_a_control_of_their_own(fresh, oracle_of, frequent, whole_first):
     """Of tokens of unit length, which share another mean, and other components."""
-    bench = fresh("raw", Selection(frequent=frequent, readout="cosine"))
+    context = fresh("raw", TokenFilter(frequent=frequent, readout="cosine"))
     if whole_first:
-        whole = load_control(replace(bench, selection=Selection(readout="cosine")), "write")
-        load_control(replace(bench, selection=EVERY), "write")
-    found, kept = load_control(bench, "write"), run(controls.make_control(bench, "write"))[0]
+        whole = load_control(replace(context, token_filter=TokenFilter(readout="cosine")), "write")
+        load_control(replace(context, token_filter=EVERY), "write")
+    found, kept = load_control(context, "write"), run(controls.make_control(context, "write"))[0]
     table, ids = oracle_of("gpt2").table("write", "raw")[:N_KNOWN], np.arange(frequent, N_KNOWN)
     table = table / np.linalg.norm(table, axis=1, keepdims=True)
     expected = top_tokens(random_directions()[:LOOKED_AT], table, ids)
@@ -288,13 +289,13 @@ def test_cosines_have_a_control_of_their_own(fresh, oracle_of, frequent, whole_f
     np.testing.assert_allclose(found.coherence[:LOOKED_AT], alike.reshape(LOOKED_AT, 2, 3), atol=1e-3)
     if whole_first:
         assert (found is whole) == (frequent == 0)
-    dot = load_control(replace(bench, selection=Selection(frequent=frequent)), "write")
+    dot = load_control(replace(context, token_filter=TokenFilter(frequent=frequent)), "write")
     assert np.abs(dot.coherence[:LOOKED_AT] - found.coherence[:LOOKED_AT]).max() > 0.01
 
 
-def collapsed(bench, monkeypatch, n):
+def collapsed(context, monkeypatch, n):
     """The model with its last n tokens on one point, as far out as others are; its known rows."""
-    weights, draw = bench.model.weights(), torch.Generator().manual_seed(1)
+    weights, draw = context.model.weights(), torch.Generator().manual_seed(1)
     embeddings = weights.embeddings()
     W_E = embeddings.W_E.clone()
     W_E[N_KNOWN - n : N_KNOWN] = W_E[0] + 0.01 * torch.randn(n, D_MODEL, generator=draw)
@@ -305,16 +306,16 @@ def collapsed(bench, monkeypatch, n):
 
 
 def test_tokens_that_were_never_trained_are_passed_over(fresh, monkeypatch):
-    bench = fresh("raw")
-    table = collapsed(bench, monkeypatch, 60)
-    found, (kept, facts) = load_control(bench, "write"), run(controls.make_control(bench, "write"))
+    context = fresh("raw")
+    table = collapsed(context, monkeypatch, 60)
+    found, (kept, facts) = load_control(context, "write"), run(controls.make_control(context, "write"))
     assert facts == {"trained": N_KNOWN - 60}
     assert kept["trained"].sum() == N_KNOWN - 60
     assert (kept["ids"] >= N_KNOWN - 60).any()  # they are still read out
     ids = top_tokens(random_directions()[:LOOKED_AT], table, np.arange(N_KNOWN)).reshape(-1, 50)
     rays = found.coherence[:LOOKED_AT].reshape(-1, 3)
     n_trained = (ids < N_KNOWN - 60).sum(axis=1)
-    words, own = Words(texts_of(bench.model.vocabulary)), units(table, np.arange(N_KNOWN - 60))
+    words, own = Words(texts_of(context.model.vocabulary)), units(table, np.arange(N_KNOWN - 60))
     for ray, forms, spelt in zip(
         ids, found.forms[:LOOKED_AT].reshape(-1, 4), found.spelling.reshape(-1, 2), strict=False
     ):
@@ -331,88 +332,88 @@ def test_tokens_that_were_never_trained_are_passed_over(fresh, monkeypatch):
 
 
 def test_plain_leaves_them_out_of_the_table(fresh, monkeypatch):
-    bench = fresh("raw", Selection(plain=True))
-    collapsed(bench, monkeypatch, 60)
-    ids = load_control(bench, "write").judge.table.ids
+    context = fresh("raw", TokenFilter(plain=True))
+    collapsed(context, monkeypatch, 60)
+    ids = load_control(context, "write").judge.table.ids
     assert ids.tolist() == list(range(1, N_KNOWN - 60))  # 0 is <|endoftext|>
 
 
 @pytest.mark.parametrize("readout", ["dot", "cosine"])
 def test_what_a_control_found_out_of_tokens_is_not_found_out_again(fresh, monkeypatch, readout):
     """Neither in this process nor, from what was kept, in the next one."""
-    bench = fresh("raw", Selection(plain=True, readout=readout))
-    collapsed(bench, monkeypatch, 60)
-    for whole in {EVERY, Selection(readout=readout)}:
-        assert load_control(replace(bench, selection=whole), "write") is not None
+    context = fresh("raw", TokenFilter(plain=True, readout=readout))
+    collapsed(context, monkeypatch, 60)
+    for whole in {EVERY, TokenFilter(readout=readout)}:
+        assert load_control(replace(context, token_filter=whole), "write") is not None
     monkeypatch.setattr(collapse, "is_trained", None)
-    for again in (bench, replace(bench, tables=Tables("cpu"))):
+    for again in (context, replace(context, tables=Tables("cpu"))):
         assert load_control(again, "write").judge.table.ids.tolist() == list(range(1, N_KNOWN - 60))
 
 
-@pytest.mark.parametrize(("selection", "n_steps"), [(EVERY, 4), (Selection(frequent=100), 2)])
-def test_it_gives_way_between_its_parts(fresh, selection, n_steps):
+@pytest.mark.parametrize(("token_filter", "n_steps"), [(EVERY, 4), (TokenFilter(frequent=100), 2)])
+def test_it_gives_way_between_its_parts(fresh, token_filter, n_steps):
     """Of a filter there are fewer, once what all filters share is there."""
-    bench = fresh("raw", selection)
-    if selection:
-        load_control(replace(bench, selection=EVERY), "read")
-    assert len(list(controls.make_control(bench, "read"))) == n_steps
-    assert len(list(controls.make_control(bench, "read"))) == 0
+    context = fresh("raw", token_filter)
+    if token_filter:
+        load_control(replace(context, token_filter=EVERY), "read")
+    assert len(list(controls.make_control(context, "read"))) == n_steps
+    assert len(list(controls.make_control(context, "read"))) == 0
 
 
 def test_too_few_trained_tokens_make_no_control(fresh, monkeypatch):
-    bench = fresh("raw")
-    collapsed(bench, monkeypatch, 201)
-    assert load_control(bench, "write") is None
-    arrays, facts = run(controls.make_control(bench, "write"))
+    context = fresh("raw")
+    collapsed(context, monkeypatch, 201)
+    assert load_control(context, "write") is None
+    arrays, facts = run(controls.make_control(context, "write"))
     assert "coherence" not in arrays
     assert facts["trained"] == N_KNOWN - 201
-    assert load_control(replace(bench, tables=Tables("cpu")), "write") is None  # found again
+    assert load_control(replace(context, tables=Tables("cpu")), "write") is None  # found again
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1])
 def test_tokens_that_are_all_equal_make_no_control(fresh, monkeypatch, value):
-    bench = fresh("raw")
-    embeddings = bench.model.weights().embeddings()
+    context = fresh("raw")
+    embeddings = context.model.weights().embeddings()
     equal = torch.full_like(embeddings.W_E, value)
     changed = replace(embeddings, W_E=equal, W_U=equal.T)
-    monkeypatch.setattr(type(bench.model.weights()), "embeddings", lambda _: changed)
-    assert load_control(bench, "write") is None
+    monkeypatch.setattr(type(context.model.weights()), "embeddings", lambda _: changed)
+    assert load_control(context, "write") is None
 
 
 def test_a_small_vocabulary_makes_none(fresh):
     assert load_control(fresh("raw", family="llama"), "read") is None
-    assert load_control(fresh("raw", Selection(frequent=250)), "read") is None
+    assert load_control(fresh("raw", TokenFilter(frequent=250)), "read") is None
 
 
 @pytest.mark.usefixtures("few")
 def test_padding_is_in_no_control(fresh):
-    bench = fresh("folded", family="llama")
-    assert len(load_control(bench, "write").judge.table.ids) == 97
-    kept = run(controls.make_control(bench, "write"))[0]
+    context = fresh("folded", family="llama")
+    assert len(load_control(context, "write").judge.table.ids) == 97
+    kept = run(controls.make_control(context, "write"))[0]
     assert kept["ids"].max() == 96
     assert kept["trained"].tolist() == [True] * 97 + [False] * 3
 
 
 @pytest.mark.usefixtures("few")
 def test_an_encoder_is_judged_by_what_its_embedding_says(fresh, oracle_of):
-    bench = fresh("raw", family="bert")
-    found = load_control(bench, "write")
-    kept = run(controls.make_control(bench, "write"))[0]
+    context = fresh("raw", family="bert")
+    found = load_control(context, "write")
+    kept = run(controls.make_control(context, "write"))[0]
     table = oracle_of("bert").table("write", "raw")
     ids = top_tokens(random_directions()[:LOOKED_AT], table, np.arange(97))
     np.testing.assert_array_equal(kept["ids"][:LOOKED_AT], ids[..., :CONTROL_TOKENS])
     expected = coherences(table, np.arange(97), ids.reshape(-1, 50)).reshape(LOOKED_AT, 2, 3)
     np.testing.assert_allclose(found.coherence[:LOOKED_AT], expected, atol=1e-3)
-    np.testing.assert_array_equal(load_control(bench, "read").coherence, found.coherence)
+    np.testing.assert_array_equal(load_control(context, "read").coherence, found.coherence)
 
 
 def test_recipes_differ_where_controls_do(fresh):
     model = fresh("raw").model
     found = [
-        recipes.control(model, end, processing, selection).hash
+        recipes.control(model, end, processing, token_filter).hash
         for end in ("read", "write")
         for processing in ("raw", "folded")
-        for selection in (EVERY, Selection(ascii=True), Selection(frequent=1), Selection(frequent=2), COSINE)
+        for token_filter in (EVERY, TokenFilter(ascii=True), TokenFilter(frequent=1), TokenFilter(frequent=2), COSINE)
     ]
     assert len(set(found)) == len(found)
 

@@ -10,7 +10,7 @@ from app.core.measuring.turns import predict_turns
 from app.explorer import recipes
 from app.explorer.inventory import places_of
 from app.explorer.layout import GALLERY_TOKENS, LABELS, SIDE_PREFIXES
-from app.explorer.making.context import Bench
+from app.explorer.making.context import Context
 from app.explorer.making.decompositions import decompose_matrix
 from app.explorer.making.judging import controls, gallery
 from app.explorer.making.judging.gallery import label_ray
@@ -27,11 +27,11 @@ READ_SIDES = {"ov": 2, "qk": 2}
 
 
 @pytest.fixture
-def bench_at(tmp_path):
-    """bench_at(r, slug, processing): with an empty store."""
+def context_at(tmp_path):
+    """context_at(r, slug, processing): with an empty store."""
 
     def build(r, slug, processing="folded"):
-        return Bench(Tables("cpu"), r.library.model(slug), processing, ArtifactStore(tmp_path / "artifacts", 10**9))
+        return Context(Tables("cpu"), r.library.model(slug), processing, ArtifactStore(tmp_path / "artifacts", 10**9))
 
     return build
 
@@ -43,8 +43,8 @@ def rows_of(arrays, kind, head, label):
 
 
 @pytest.mark.parametrize(("layer", "kind", "head", "label", "tokens"), PLANTED)
-def test_planted_rays_are_found_under_their_label(planted, bench_at, layer, kind, head, label, tokens):
-    arrays, facts = run_steps(gallery.build_gallery(bench_at(planted, "planted"), layer))
+def test_planted_rays_are_found_under_their_label(planted, context_at, layer, kind, head, label, tokens):
+    arrays, facts = run_steps(gallery.build_gallery(context_at(planted, "planted"), layer))
     assert facts == {"judged": True}
     side = "left" if kind == "mlp-in" else "right"
     own = rows_of(arrays, kind, head, label)
@@ -65,8 +65,8 @@ def test_planted_rays_are_found_under_their_label(planted, bench_at, layer, kind
         assert not arrays["letterless"][own[0]]
 
 
-def test_all_that_is_readable_is_kept_the_best_first_and_few_glitches(planted, bench_at):
-    arrays, _ = run_steps(gallery.build_gallery(bench_at(planted, "planted"), 1))
+def test_all_that_is_readable_is_kept_the_best_first_and_few_glitches(planted, context_at):
+    arrays, _ = run_steps(gallery.build_gallery(context_at(planted, "planted"), 1))
     for kind in ("ov", "qk", "mlp-in", "mlp-out"):
         for head in range(4) if kind in CIRCUITS else (-1,):
             for label in LABELS:
@@ -82,14 +82,14 @@ def test_all_that_is_readable_is_kept_the_best_first_and_few_glitches(planted, b
     assert judged.sum() == (arrays["every_p"] < ALPHA).sum()
 
 
-def test_what_the_store_has_and_what_is_computed_in_little_give_the_same(planted, bench_at, tmp_path):
-    bench = bench_at(planted, "planted")
-    little, _ = run_steps(gallery.build_gallery(bench, 0))
-    assert not list(bench.store.root.rglob("L0/*/*/*.safetensors"))  # nothing is kept of it
-    whole = Bench(bench.tables, bench.model, "folded", ArtifactStore(tmp_path / "whole", 10**9))
+def test_what_the_store_has_and_what_is_computed_in_little_give_the_same(planted, context_at, tmp_path):
+    context = context_at(planted, "planted")
+    little, _ = run_steps(gallery.build_gallery(context, 0))
+    assert not list(context.store.root.rglob("L0/*/*/*.safetensors"))  # nothing is kept of it
+    whole = Context(context.tables, context.model, "folded", ArtifactStore(tmp_path / "whole", 10**9))
     read = []
-    for place in places_of(bench.model.header, 0, bench.processing):
-        recipe = recipes.decomposition(bench.model, place, "folded", {})
+    for place in places_of(context.model.header, 0, context.processing):
+        recipe = recipes.decomposition(context.model, place, "folded", {})
         whole.store.write(recipe, *run_steps(decompose_matrix(whole, place, {})))
         read.append(place)
     assert len(read) == 4 * 2 + 2
@@ -102,22 +102,22 @@ def assert_same(one, other):
         np.testing.assert_allclose(array, other[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
-def test_stored_matrices_are_not_taken_apart_again(planted, bench_at, monkeypatch):
-    bench = bench_at(planted, "planted")
-    for place in places_of(bench.model.header, None, bench.processing):
-        recipe = recipes.decomposition(bench.model, place, "folded", {})
-        bench.store.write(recipe, *run_steps(decompose_matrix(bench, place, {})))
+def test_stored_matrices_are_not_taken_apart_again(planted, context_at, monkeypatch):
+    context = context_at(planted, "planted")
+    for place in places_of(context.model.header, None, context.processing):
+        recipe = recipes.decomposition(context.model, place, "folded", {})
+        context.store.write(recipe, *run_steps(decompose_matrix(context, place, {})))
     monkeypatch.setattr(gallery, "read_subject", None)
-    assert len(run_steps(gallery.build_gallery(bench, None))[0]["every_p"])
+    assert len(run_steps(gallery.build_gallery(context, None))[0]["every_p"])
 
 
-def test_the_numbers_are_those_of_every_ray_that_was_looked_at(planted, bench_at):
+def test_the_numbers_are_those_of_every_ray_that_was_looked_at(planted, context_at):
     """Against the matrices' own artifacts, ray by ray."""
-    bench = bench_at(planted, "planted")
-    arrays, _ = run_steps(gallery.build_gallery(bench, 1))
+    context = context_at(planted, "planted")
+    arrays, _ = run_steps(gallery.build_gallery(context, 1))
     every, shares = [], np.zeros((4, 2))
-    for place in places_of(bench.model.header, 1, bench.processing):
-        own = run_steps(decompose_matrix(bench, place, {}))[0]
+    for place in places_of(context.model.header, 1, context.processing):
+        own = run_steps(decompose_matrix(context, place, {}))[0]
         p = [own[f"{side}_p"][:8, :, HEADLINE] for side in ("left", "right") if f"{side}_p" in own]
         known = [value for value in np.concatenate(p).flatten().tolist() if value == value]
         every += known
@@ -139,37 +139,39 @@ OF_A_LAYER = {"gpt2": {"mlp-in", "mlp-out"}, "llama": {"mlp-in", "mlp-gate", "ml
 
 
 @pytest.mark.parametrize(("family", "processing"), ENDS)
-def test_every_matrix_of_any_family_is_looked_at(seen_of, bench_at, monkeypatch, family, processing):
+def test_every_matrix_of_any_family_is_looked_at(seen_of, context_at, monkeypatch, family, processing):
     monkeypatch.setattr(controls, "MIN_TOKENS", 60)  # these vocabularies have 97 tokens
     monkeypatch.setattr(controls, "CONTROL_DIRECTIONS", 100)
     r, slug = seen_of(family)
-    bench = bench_at(r, slug, processing)
+    context = context_at(r, slug, processing)
     expected = (OF_A_LAYER.get(family, {"mlp-in", "mlp-out"}), ENDS[family, processing])
     for layer, kinds in zip((1, None), expected, strict=True):
-        assert {place.kind for place in places_of(bench.model.header, layer, bench.processing)} - set(CIRCUITS) == kinds
+        assert {place.kind for place in places_of(context.model.header, layer, context.processing)} - set(
+            CIRCUITS
+        ) == kinds
         n_heads = 0 if layer is None else 4
-        arrays, facts = run_steps(gallery.build_gallery(bench, layer))
+        arrays, facts = run_steps(gallery.build_gallery(context, layer))
         assert facts == {"judged": True}
         assert len(arrays["every_p"]) == (n_heads * 4 + len(kinds)) * 8 * 2
 
 
 @pytest.mark.parametrize(("family", "layer"), [("llama", 0), ("bert", None)])
-def test_without_a_control_nothing_is_taken_apart(seen_of, bench_at, monkeypatch, family, layer):
+def test_without_a_control_nothing_is_taken_apart(seen_of, context_at, monkeypatch, family, layer):
     r, slug = seen_of(family)
     monkeypatch.setattr(gallery, "_summarise_matrices", None)
-    arrays, facts = run_steps(gallery.build_gallery(bench_at(r, slug, "raw"), layer))
+    arrays, facts = run_steps(gallery.build_gallery(context_at(r, slug, "raw"), layer))
     assert facts == {"judged": False}
     assert {len(arrays[name]) for name in arrays if name != "readable"} == {0}
     assert arrays["left_ids"].shape == (0, GALLERY_TOKENS)
 
 
-def test_a_matrix_without_directions_has_no_rays(bench_of):
+def test_a_matrix_without_directions_has_no_rays(context_of):
     from app.core.address import parse
     from app.explorer.making.judging.gallery import JudgedMatrix, gallery_arrays
 
     empty = {name: np.zeros((0, 2, 3), np.float32) for name in ("left_p", "left_z")}
     looked = JudgedMatrix(parse("tiny/L0/H0/ov"), empty | {"index": np.zeros(0, np.int32)})
-    arrays, _ = gallery_arrays(bench_of("gpt2", "raw"), [looked], is_judged=True)
+    arrays, _ = gallery_arrays(context_of("gpt2", "raw"), [looked], is_judged=True)
     assert len(arrays["label"]) == len(arrays["every_p"]) == 0
     assert not arrays["readable"].any()
 
@@ -205,19 +207,19 @@ def test_a_ray_is_kept_on_each_side_where_it_is_readable_and_a_glitch_once(label
     assert [(ray.side, ray.row, ray.sign) for ray in gallery._select_rays(rays)] == expected
 
 
-def test_a_ray_of_a_copy_says_how_far_its_direction_is_turned(copied, explorer, bench_at, monkeypatch):
+def test_a_ray_of_a_copy_says_how_far_its_direction_is_turned(copied, explorer, context_at, monkeypatch):
     monkeypatch.setattr(gallery, "ALPHA", 2.0)  # every matrix has rays then
-    bench, layer = bench_at(copied, "tiny"), Address("tiny").at_layer(1)
-    arrays, _ = run_steps(gallery.build_gallery(bench, 1))
+    context, layer = context_at(copied, "tiny"), Address("tiny").at_layer(1)
+    arrays, _ = run_steps(gallery.build_gallery(context, 1))
     assert arrays["turn"].shape == (len(arrays["index"]), 2)
     for kind, head, known in (("ov", 2, False), ("qk", 3, True), ("mlp-in", -1, True)):
         (rows,) = np.nonzero((arrays["kind"] == KINDS.index(kind)) & (arrays["head"] == head))
         assert len(rows)
-        product = run_steps(read_subject(bench, (layer if head < 0 else layer.at_head(head)).at(kind))).product
+        product = run_steps(read_subject(context, (layer if head < 0 else layer.at_head(head)).at(kind))).product
         terms = run_steps(BASES["svd"].decompose(product, {}))
         sides = predict_turns(product, terms)
         assert (sides is not None) == known
         for row in rows:
             expected = [side.degrees[arrays["index"][row]] for side in sides] if sides else [np.nan] * 2
             np.testing.assert_allclose(arrays["turn"][row], expected, rtol=1e-5)
-    assert "turn" not in run_steps(gallery.build_gallery(bench_at(explorer, "tiny"), 1))[0]
+    assert "turn" not in run_steps(gallery.build_gallery(context_at(explorer, "tiny"), 1))[0]

@@ -13,7 +13,7 @@ from app.explorer.making.subjects import read_subject
 from app.explorer.reading.verdicts import add_rotation_p
 from app.explorer.view import View
 from app.explorer.visits import browse, orders
-from app.models.selection import Selection
+from app.models.token_filter import TokenFilter
 from tests.explorer.steps import run_steps
 
 OV = parse("tiny/L1/H2/ov")
@@ -31,9 +31,9 @@ ASKED = Options(rotated=True)
         ("heads/read", {"right"}),
     ],
 )
-def test_every_side_that_is_read_as_tokens_has_its_rotations(bench_of, place, sides):
+def test_every_side_that_is_read_as_tokens_has_its_rotations(context_of, place, sides):
     said = []
-    arrays, facts = run_steps(measure_rotations(bench_of("gpt2", "folded"), parse(f"tiny/{place}")), said)
+    arrays, facts = run_steps(measure_rotations(context_of("gpt2", "folded"), parse(f"tiny/{place}")), said)
     assert set(arrays) == {f"{side}_coherence" for side in sides}
     assert facts == {}
     assert said
@@ -44,13 +44,13 @@ def test_every_side_that_is_read_as_tokens_has_its_rotations(bench_of, place, si
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_what_is_read_lies_in_the_span_of_the_matrix(bench_of, monkeypatch, side):
-    bench, read = bench_of("gpt2", "folded"), []
+def test_what_is_read_lies_in_the_span_of_the_matrix(context_of, monkeypatch, side):
+    context, read = context_of("gpt2", "folded"), []
     monkeypatch.setattr(
-        rotation.readability, "read_and_judge", lambda bench, name, vectors: read.append((name, vectors)) or {}
+        rotation.readability, "read_and_judge", lambda context, name, vectors: read.append((name, vectors)) or {}
     )
-    assert run_steps(measure_rotations(bench, OV)) == ({}, {})  # and no control, no numbers
-    dense = run_steps(read_subject(bench, OV)).product.dense()
+    assert run_steps(measure_rotations(context, OV)) == ({}, {})  # and no control, no numbers
+    dense = run_steps(read_subject(context, OV)).product.dense()
     name, vectors = read[side == "right"]
     assert name == SIDES["ov"][side == "right"]
     own = dense.T if side == "right" else dense
@@ -120,7 +120,7 @@ def test_what_changes_the_readout_changes_the_recipe(explorer, relatives):
         hash_of(explorer, "tiny/L1/H2/ov"),
         hash_of(explorer, "tiny/L1/H2/qk"),
         hash_of(explorer, "tiny/L1/H2/ov", weights="folded"),
-        hash_of(explorer, "tiny/L1/H2/ov", selection=Selection(ascii=True)),
+        hash_of(explorer, "tiny/L1/H2/ov", token_filter=TokenFilter(ascii=True)),
         hash_of(relatives, "llama/L1/H2/qk"),
         hash_of(relatives, "llama/L1/H2/qk", distance=3),
     ]
@@ -128,11 +128,13 @@ def test_what_changes_the_readout_changes_the_recipe(explorer, relatives):
     assert hash_of(explorer, "tiny/L1/H2/ov/svd/3") == hashes[0]
 
 
-def test_a_distance_turns_the_directions_and_leaves_their_span(bench_of, monkeypatch):
+def test_a_distance_turns_the_directions_and_leaves_their_span(context_of, monkeypatch):
     read = []
-    monkeypatch.setattr(rotation.readability, "read_and_judge", lambda bench, name, vectors: read.append(vectors) or {})
+    monkeypatch.setattr(
+        rotation.readability, "read_and_judge", lambda context, name, vectors: read.append(vectors) or {}
+    )
     for distance in (0, 9):
-        run_steps(measure_rotations(bench_of("llama", "folded"), parse("llama/L1/H2/qk"), distance))
+        run_steps(measure_rotations(context_of("llama", "folded"), parse("llama/L1/H2/qk"), distance))
     near, _, far, _ = (vectors.double() for vectors in read)
     assert not torch.allclose(near, far, atol=1e-2)
     assert torch.linalg.matrix_rank(torch.cat([near, far]), tol=1e-3) == torch.linalg.matrix_rank(near, tol=1e-3)

@@ -22,7 +22,7 @@ from app.explorer.reading.census.findings import (
     describe_kind,
     describe_later,
 )
-from app.explorer.reading.census.kinds import name_ends, name_of
+from app.explorer.reading.census.kinds import name_ends, name_group
 from app.explorer.reading.census.spans import answer_span, describe_span
 from tests.pages import CENSUS_PAGE
 
@@ -522,9 +522,9 @@ def test_a_model_of_heads_alone_has_no_prediction():
 
 
 def test_controls_are_called_what_they_are():
-    assert name_of("mlp-in-cut", 64) == "64 neurons of MLP in"
-    assert name_of("embed-cut", 32) == "embedding in 32 dimensions"
-    assert name_of("qk-key", 32) == "QK key"
+    assert name_group("mlp-in-cut", 64) == "64 neurons of MLP in"
+    assert name_group("embed-cut", 32) == "embedding in 32 dimensions"
+    assert name_group("qk-key", 32) == "QK key"
     assert name_ends("embed-pca", 32) == "ends of the principal components of the embedding"
     assert name_ends("mlp-in-cut", 32) == "ends of 32 neurons of MLP in"
     assert name_ends("embed-cut", 32) == "ends of the embedding in 32 dimensions"

@@ -6,7 +6,7 @@ from app.core.steps import run
 from app.explorer import recipes
 from app.explorer.asking.views import Options
 from app.explorer.errors import UnknownAddress
-from app.explorer.making.make import Context, run_maker
+from app.explorer.making.make import MakerInputs, run_maker
 from app.explorer.making.tables import Tables
 from app.explorer.reading.finding.alike import NEAREST
 from app.explorer.visits.finding.alike import visit_alike
@@ -16,7 +16,7 @@ from app.explorer.visits.finding.alike import visit_alike
 def r(relatives):
     model = relatives.library.model("llama")
     recipe = recipes.alike(model, "folded")
-    relatives.store.save(recipe, *run(run_maker(recipe, Context(Tables("cpu"), model, relatives.store))))
+    relatives.store.save(recipe, *run(run_maker(recipe, MakerInputs(Tables("cpu"), model, relatives.store))))
     return relatives
 
 

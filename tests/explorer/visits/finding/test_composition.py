@@ -10,7 +10,7 @@ from app.core.steps import run
 from app.explorer import recipes
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, NotBuilt
-from app.explorer.making.make import Context, run_maker
+from app.explorer.making.make import MakerInputs, run_maker
 from app.explorer.making.tables import Tables
 from app.explorer.pages.composition import COLOURED
 from app.explorer.reading.finding.composition import HeadScores, make_composition_page
@@ -24,7 +24,7 @@ HERE = parse("llama")
 def r(relatives):
     model = relatives.library.model("llama")
     recipe = recipes.composition(model, "folded")
-    relatives.store.save(recipe, *run(run_maker(recipe, Context(Tables("cpu"), model, relatives.store))))
+    relatives.store.save(recipe, *run(run_maker(recipe, MakerInputs(Tables("cpu"), model, relatives.store))))
     return relatives
 
 

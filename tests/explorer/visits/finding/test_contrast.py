@@ -43,11 +43,13 @@ def test_what_is_held_beside_itself_is_itself(beside):
             assert end.rays[0] == end.rays[1]
 
 
-def test_angles_are_those_of_dense_matrices(beside, bench_of):
+def test_angles_are_those_of_dense_matrices(beside, context_of):
     page = beside("tiny/L0/H1/qk", "tiny/L1/H3/qk~raw")
     sides = {}
     for place, weights in (("L0/H1", "folded"), ("L1/H3", "raw")):
-        product = run_steps(read_subject(bench_of("gpt2", weights), parse(f"tiny/{place}/qk"))).product.dense().numpy()
+        product = (
+            run_steps(read_subject(context_of("gpt2", weights), parse(f"tiny/{place}/qk"))).product.dense().numpy()
+        )
         U, s, Vh = np.linalg.svd(product)
         sides[place] = {"query": U[:, :8], "key": Vh[:8].T}
         found = page.first if place == "L0/H1" else page.second

@@ -20,18 +20,18 @@ def whole(open_explorer, tiny_data, tmp_path_factory):
     return r
 
 
-def dense(bench, layer, head, part):
+def dense(context, layer, head, part):
     """W_OV, or W_QK from the side that reads."""
-    one = read_head_tensors(bench, layer, head)
+    one = read_head_tensors(context, layer, head)
     W_Q, W_K, W_V, W_O = (each.double().numpy() for each in (one.W_Q, one.W_K, one.W_V, one.W_O))
     return {"value": W_V @ W_O, "query": W_Q @ W_K.T, "key": W_K @ W_Q.T}[part]
 
 
 @pytest.mark.parametrize("part", ["value", "query", "key"])
-def test_the_whole_is_the_composition_of_the_dense_matrices_and_the_mean_of_its_rows(whole, bench_of, part):
-    bench = bench_of("gpt2", "folded")
+def test_the_whole_is_the_composition_of_the_dense_matrices_and_the_mean_of_its_rows(whole, context_of, part):
+    context = context_of("gpt2", "folded")
     page = visit_pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), part)
-    A, B = dense(bench, 0, 1, "value"), dense(bench, 1, 2, part)
+    A, B = dense(context, 0, 1, "value"), dense(context, 1, 2, part)
     composed = math.sqrt(32) * np.linalg.norm(A @ B) / (np.linalg.norm(A) * np.linalg.norm(B))
     assert page.whole == pytest.approx(composed, abs=1e-5)
     V, S = np.linalg.svd(A)[2], np.linalg.svd(A)[1]
@@ -41,10 +41,10 @@ def test_the_whole_is_the_composition_of_the_dense_matrices_and_the_mean_of_its_
     assert page.whole == pytest.approx(math.sqrt(squares @ np.square(page.specificities) / squares.sum()), rel=1e-4)
 
 
-def test_cells_are_cosines_of_the_directions_that_they_name(whole, bench_of):
-    bench = bench_of("gpt2", "folded")
+def test_cells_are_cosines_of_the_directions_that_they_name(whole, context_of):
+    context = context_of("gpt2", "folded")
     page = visit_pair(whole, "tiny/L0/H1", "tiny/L1/H2", Options(), "query")
-    V, U = np.linalg.svd(dense(bench, 0, 1, "value"))[2], np.linalg.svd(dense(bench, 1, 2, "query"))[0]
+    V, U = np.linalg.svd(dense(context, 0, 1, "value"))[2], np.linalg.svd(dense(context, 1, 2, "query"))[0]
     assert [place.index for place in page.rows] == [place.index for place in page.columns] == list(range(8))
     assert np.abs(page.cosines) == pytest.approx(np.abs(V[:8] @ U[:, :8]), abs=1e-4)
     first = page.strongest[0]

@@ -219,7 +219,7 @@ def test_neurons_are_not_judged(banked, words):
 
 
 def test_random_weights_stand_out_for_no_words(banked, words):
-    assert ask(banked, words).stands_out is False
+    assert ask(banked, words).is_beyond_chance is False
 
 
 def test_a_ray_is_asked_for_by_its_vector_and_its_tokens(banked):

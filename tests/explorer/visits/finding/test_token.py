@@ -31,20 +31,20 @@ def whole(open_explorer, tiny_data, tmp_path_factory):
     return r
 
 
-def exact_tables(bench, model):
+def exact_tables(context, model):
     """The vectors of all tokens that each end is read with, float64, and their ids."""
     return {
-        end: ((table := bench.tables.table(model, "folded", end)).vectors.double().numpy(), table.ids.numpy())
+        end: ((table := context.tables.table(model, "folded", end)).vectors.double().numpy(), table.ids.numpy())
         for end in ("read", "write")
     }
 
 
 @pytest.mark.parametrize("text", [" that", "#0", "!"])
-def test_rays_and_ranks_are_those_of_plain_products_with_every_token(whole, bench_of, text):
+def test_rays_and_ranks_are_those_of_plain_products_with_every_token(whole, context_of, text):
     id_ = find_token(whole, MODEL, Options(), text)
     page = visit_token(whole, MODEL, Options(), id_)
     model = whole.library.model("tiny")
-    tables = exact_tables(bench_of("gpt2", "folded"), model)
+    tables = exact_tables(context_of("gpt2", "folded"), model)
     assert [group.does for group in page.groups] == list(DOES)
     for group in page.groups:
         kinds, side, basis = DOES[group.does]
@@ -96,13 +96,13 @@ def test_less_is_seen_at_first_and_says_nothing_else(whole):
         assert all(other.rank > 20 for one, other in zip(some.rays, every.rays, strict=True) if one.rank is None)
 
 
-def test_a_token_says_what_it_is_and_what_is_near(whole, bench_of):
+def test_a_token_says_what_it_is_and_what_is_near(whole, context_of):
     id_ = find_token(whole, MODEL, Options(), "·that")
     page = visit_token(whole, MODEL, Options(), id_)
     assert (page.id, page.token, page.known, page.unbuilt, page.share) == (id_, " that", True, None, 1)
     assert [one.text for one in page.variants] == ["that"]
     assert page.length == pytest.approx(
-        bench_of("gpt2", "folded").model.weights().embeddings().W_E[id_].norm().item(), rel=1e-5
+        context_of("gpt2", "folded").model.weights().embeddings().W_E[id_].norm().item(), rel=1e-5
     )
     assert 0 < len(page.near) <= NEAR
     assert id_ not in [one.id for one in page.near]

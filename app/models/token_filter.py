@@ -1,4 +1,4 @@
-"""Token selection: the tokens that readouts may show, and the product that ranks them.
+"""The token filter: the tokens that readouts may show, and the product that ranks them.
 
 Knows a token's text, kind and id, and not whether training ever moved it.
 """
@@ -21,8 +21,8 @@ FREQUENT = (0, 100, 500, 1_000, 5_000)
 
 
 @dataclass(frozen=True)
-class Selection:
-    """A selection of tokens that readouts may show; the defaults let all pass."""
+class TokenFilter:
+    """Which tokens readouts may show; the defaults let all pass."""
 
     ascii: bool = False
     """Only texts of ASCII characters."""
@@ -33,14 +33,14 @@ class Selection:
     frequent: int = 0
     """Leaves out so many of the first ids: most vocabularies number their tokens from frequent to rare."""
     readout: Product = "dot"
-    """The product that ranks the selected tokens."""
+    """The product that ranks the tokens that pass."""
 
     def __bool__(self) -> bool:
         # Called for every link of a page, so it is written out.
         return self.ascii or self.starts or self.plain or self.frequent != 0
 
     def parameters(self) -> dict[str, int]:
-        """Return the options that select tokens, without those that let all pass."""
+        """Return the options that filter tokens, without those that let all pass."""
         said = {"ascii": self.ascii, "starts": self.starts, "plain": self.plain, "frequent": self.frequent}
         return {name: int(value) for name, value in said.items() if value}
 
@@ -49,28 +49,30 @@ class Selection:
         return self.parameters() | ({"cosine": 1} if self.readout == "cosine" else {})
 
 
-EVERY = Selection()
+EVERY = TokenFilter()
 
 
-def select_tokens(vocabulary: Vocabulary, selection: Selection) -> NDArray[np.bool_]:
-    """Select tokens that the tokenizer knows and that pass: [d_vocab]."""
-    return _select_tokens(vocabulary, selection).copy()
+def filter_tokens(vocabulary: Vocabulary, token_filter: TokenFilter) -> NDArray[np.bool_]:
+    """Filter the tokens that the tokenizer knows: which pass: [d_vocab]."""
+    return _filter_tokens(vocabulary, token_filter).copy()
 
 
 @lru_cache(maxsize=64)
-def _select_tokens(vocabulary: Vocabulary, selection: Selection) -> NDArray[np.bool_]:
+def _filter_tokens(vocabulary: Vocabulary, token_filter: TokenFilter) -> NDArray[np.bool_]:
     # Cached, because every page with a filter shows how many tokens it leaves.
     ids = np.flatnonzero(vocabulary.known)
     passed = np.zeros(vocabulary.size, dtype=bool)
-    passed[[id_ for id_ in ids.tolist() if _passes(vocabulary.entry(id_), selection)] if selection else ids] = True
+    passed[[id_ for id_ in ids.tolist() if _passes(vocabulary.entry(id_), token_filter)] if token_filter else ids] = (
+        True
+    )
     return passed
 
 
-def _passes(entry: TokenEntry, selection: Selection) -> bool:
+def _passes(entry: TokenEntry, token_filter: TokenFilter) -> bool:
     word = entry.text.removeprefix(" ")
     return (
-        entry.id >= selection.frequent
-        and not (selection.plain and entry.kind == "special")
-        and not (selection.ascii and not (entry.kind == "text" and entry.text.isascii()))
-        and not (selection.starts and not (entry.text != word and word[:1].isalpha()))
+        entry.id >= token_filter.frequent
+        and not (token_filter.plain and entry.kind == "special")
+        and not (token_filter.ascii and not (entry.kind == "text" and entry.text.isascii()))
+        and not (token_filter.starts and not (entry.text != word and word[:1].isalpha()))
     )

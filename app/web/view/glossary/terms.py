@@ -1,14 +1,6 @@
-"""The words of the pages: one sentence for every number and every note. The single source of both.
-
-Knows no page and no value: it says what a number means, not what it is.
-"""
+"""The terms of the pages: one sentence for every number, for its tooltip, and what the glossary adds."""
 
 from dataclasses import dataclass
-
-from app.core.judging.rays import Reading
-from app.explorer.pages.directions import SideReadout
-from app.explorer.view import Only
-from app.models.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -806,181 +798,9 @@ TERMS: dict[str, Term] = {
     ),
 }
 
-NOTES: dict[str, str] = {
-    "folded": "Folded weights: what the network computes through its norms.",
-    "raw": "Raw weights: as the checkpoint stores them.",
-    "raw-read": "Raw weights: what the norm before attention multiplies by is missing from what is read; "
-    "the folded view has it.",
-    "raw-encoder": "Raw weights: an encoder's attention reads the stream as it is, and its norms stand after the heads.",
-    "stream-read": "No norm stands before this attention: tokens are read with their plain embeddings.",
-    "post-norm": "What the heads write passes a norm: its gain is in the write side, its length is not, so what is "
-    "written is right up to a positive factor a token.",
-    "raw-post-norm": "The gain of the norm that the heads' writing passes is missing from the write side; "
-    "the folded view has it.",
-    "qk-no-write": "QK writes nothing: both sides are read with the embedding, and neither is an effect on logits.",
-    "tied": "This model's embedding and unembedding are one matrix: both sides are read with the same vectors.",
-    "untied": "Read sides use the embedding, the write side uses the unembedding; they are different matrices.",
-    "no-unembedding": "An encoder has no unembedding: both sides, and the copying score, use the embedding, "
-    "and the write side is no effect on logits.",
-    "sinks": "Attention may go to a sink: the constant is then not written in full.",
-    "qk-norm": "Queries and keys pass norms of their own: the gains are in, the lengths are not, so scores are right "
-    "up to a positive factor for each query and each key.",
-    "raw-qk-norm": "The gains of the norms of queries and keys are missing; the folded view has them.",
-    "no-rotation": "Distance 0: no rotation, as for a token that attends to itself.",
-    "rotation": "Queries are turned against keys as for a key that stands this many positions before the query.",
-    "still-layer": "This layer does not turn queries and keys by their positions: QK is the same at any distance.",
-    "full-rows": "One token's rows of the head's products, as if its embedding stood alone in the stream: no biases, no "
-    "scale, no softmax, nothing that other layers add.",
-    "zero-matrix": "This matrix is zero: it has no directions.",
-    "raw-read-mlp": "Raw weights: what the norm before the MLP multiplies by is missing from what is read; "
-    "the folded view has it.",
-    "mlp-in": "The read side is read with the embedding; the neuron side is the vector's own entries, one a neuron.",
-    "mlp-gate": "The read side is read with the embedding; the neuron side is the vector's own entries, one a neuron.",
-    "mlp-out": "The neuron side is the vector's own entries, one a neuron: what the nonlinearity does is not in it.",
-    "mlp-raw-post-norm": "The gain of the norm that the MLP's writing passes is missing from the write side; "
-    "the folded view has it.",
-    "mlp-post-norm": "What the MLP writes passes a norm: its gain is in the write side, its length is not.",
-    "embed": "The token side is the vector's own entries, one a token.",
-    "unembed": "The token side is the vector's own entries, one a token; the read side is read with the embedding.",
-    "unembed-folded": "The token side is the vector's own entries, one a token; the final norm's gain is multiplied in, and "
-    "each row is centred over the vocabulary.",
-    "tied-page": "Embedding and unembedding are one matrix in this model: this page is both.",
-    "tied-folded": "Embedding and unembedding are one matrix in this model, but each stands at a norm of its own: folded, "
-    "they differ.",
-    "pos": "The position side is the vector's own entries, one a position.",
-    "stack": "The head side is the vector's own entries, one for each end of each head's OV.",
-}
-"""What a reader must know before believing a table, by the keys of `MatrixPage.notes`."""
-
-
-@dataclass(frozen=True, slots=True)
-class BasisWords:
-    """What a basis is, for whoever sees it for the first time."""
-
-    what: str
-    order: str
-    """What its order means."""
-    premise: str
-    """What it takes for granted, and where that fails."""
-    merit: str = ""
-    """The key of what it orders by in TERMS, where that is not the strength."""
-
-
-READINGS: dict[Reading, tuple[str, str]] = {
-    "theme": ("theme", "a theme"),
-    "one word": ("one-word", "one word"),
-    "partly spelling": ("partly-spelling", "partly spelling"),
-    "spelling": ("spelling", "spelling"),
-    "letterless": ("letterless", "letterless"),
-}
-"""What a readable end is called: its entry in TERMS, and the words; the other readings are not said."""
-
-FILTERS: dict[Only, tuple[str, str]] = {
-    "all": ("all directions", ""),
-    "readable": ("with a readable end", "have a readable end"),
-    "found": ("found at a false discovery rate of 10%", "have an end found at a false discovery rate of 10%"),
-    "meaning": ("readable, not by spelling", "have a readable end that is neither so by spelling alone nor letterless"),
-    "theme": ("a theme", "have an end that is a theme"),
-    "spelling": ("readable by spelling alone", "have an end that is readable by spelling alone"),
-    "one-sided": ("one end", "have one readable end on a side"),
-    "antipodal": ("both ends", "have two readable ends on a side"),
-    "neither": ("no end", "have no readable end on a side"),
-    "undetermined": ("can't tell", "have one readable end on a side, whose lead may be chance, or lack a number"),
-}
-"""Filters of the direction table: as a choice, and as what directions do that pass."""
-
-BASES: dict[str, BasisWords] = {
-    "svd": BasisWords(
-        "Singular directions: orthogonal on both sides, each the one along which the matrix is largest once those before "
-        "it are taken out.",
-        "They are ordered by singular value.",
-        "That features are orthogonal is the method's choice and no finding: those that are not come out mixed.",
-    ),
-    "pca": BasisWords(
-        "Singular directions of what is left of the samples without their mean, which is shown apart.",
-        "They are ordered by variance: how much the samples differ along a direction.",
-        "Where the mean is a small share of the matrix, these are nearly the singular directions; where it is large, the "
-        "first singular direction is mostly the mean.",
-        "variance",
-    ),
-    "nmf": BasisWords(
-        "Parts that add up and never cancel: positive and negative entries stand side by side, and every sample is a sum "
-        "of parts with weights of zero or more. A part has one end.",
-        "They are ordered by strength.",
-        "Weights are no counts, and nothing makes them sums of parts: parts are what this fit needed, and another seed or "
-        "number of components may find others. Stacked heads have both signs, so their parts come in pairs of opposites.",
-    ),
-    "ica": BasisWords(
-        "Directions along which the samples are as far from a bell curve as can be, and as independent of each other.",
-        "They are ordered by excess kurtosis; the + end is the one that the samples' long tail points along.",
-        "Where the kurtosis is near 0 the sources are Gaussian, and no method can tell such directions from any others of "
-        "their span.",
-        "kurtosis",
-    ),
-    "dictionary": BasisWords(
-        "Atoms, more of them than dimensions if you like; every sample is a sum of few of them, of either sign.",
-        "They are ordered by usage: the share of the samples that use the atom.",
-        "That samples are sums of few atoms is the premise: where random atoms do nearly as well, it fails, and atoms say "
-        "little.",
-        "usage",
-    ),
-    "neuron": BasisWords(
-        "The MLP's own neurons: each term is one neuron and its weights, under the number that the model has it under.",
-        "Tables have them by norm, the largest first.",
-        "The nonlinearity makes neurons special; that one neuron means one thing is another matter.",
-    ),
-    "coordinate": BasisWords(
-        "The residual stream's own coordinates: each term is one coordinate and what the matrix has there, under the "
-        "coordinate's own number.",
-        "Tables have them by norm, the largest first.",
-        "Nothing in the architecture makes coordinates of the stream special: a few that training made large stand out.",
-    ),
-    "frequency": BasisWords(
-        "Mean vectors of groups of tokens from frequent to rare, each without what the groups before it span.",
-        "They are ordered from frequent to rare.",
-        "A token's id stands for its frequency: true of vocabularies that were merged or numbered by counts, wrong for "
-        "special, added or sorted ones. The first term is nearly the mean of all tokens, where that is large.",
-        "frequency",
-    ),
-}
-"""By name; the neuron basis of a matrix without neurons is `coordinate`."""
-
-FITS: dict[str, str] = {
-    "nmf": "about three and a half minutes and 1.2 GiB",
-    "ica": "about a minute and 0.9 GiB",
-    "dictionary": "about a minute and 0.7 GiB",
-}
-"""What a fit took of an embedding of 50,257 tokens and 768 dimensions (benchmarks/fits.py), with 256 components or atoms."""
-
-FINDINGS: dict[str, str] = {
-    "order": "Are heads more readable than MLPs, and MLPs than embeddings?",
-    "size": "Is it the matrix's size?",
-    "span": "Is it the direction, or any vector of its matrix's span?",
-    "random": "Do they read better than random directions?",
-    "rank": "Do early directions read better than late ones?",
-    "components": "Do early principal components of the embedding read, and later ones not?",
-    "layers": "Do later layers read better than early ones?",
-}
-"""What a census is asked, in the order of its page."""
-OWN_ENTRIES = frozenset({"token", "neuron", "position", "head"})
-"""Sides that are read by the vector's own entries."""
-
-KEYS: tuple[tuple[str, str], ...] = (
-    ("/", "to the jump box: L5H3, L5H3 ov 12, L5, L5 mlp-in 3, embed nmf 12"),
-    ("Ctrl-K", "the same as a list that suggests while you type, with recent places"),
-    ("[ ]", "previous and next direction, head or layer"),
-    ("j k", "down and up the rows of a table, Enter opens"),
-    ("u", "up: from a direction to its matrix, from there to its head, and so on"),
-    ("c", "copy the permanent link, with the end that the address names"),
-    ("1 2", "the left and the right column of a blind round"),
-    ("?", "this list"),
-    ("← ↑ ↓ →", "move over the map or the bars, once one has focus"),
-)
-"""(key, what it does): the keyboard, for the help and the glossary."""
-
 
 def score_name(key: str) -> str:
-    """What a score of the map is called.
+    """Name a score of the map.
 
     Example: score_name("ov-stable-rank") -> "OV stable rank"
     """
@@ -991,43 +811,9 @@ def score_name(key: str) -> str:
 
 
 def score_key(key: str) -> str:
-    """The glossary entry of a score of the map.
+    """Return the glossary entry of a score of the map.
 
     Example: score_key("ov-stable-rank") -> "stable-rank"
     """
     circuit, _, rest = key.partition("-")
     return rest if circuit in {"ov", "qk"} else key
-
-
-def basis_key(basis: str, kind: str) -> str:
-    """The entry of BASES for a matrix of that kind.
-
-    Example: basis_key("neuron", "embed") -> "coordinate"
-    """
-    return "coordinate" if basis == "neuron" and not kind.startswith("mlp") else basis
-
-
-def selection_words(selection: Selection) -> str:
-    """Which tokens pass.
-
-    Example: selection_words(Selection(ascii=True, frequent=500)) -> "ASCII only, without the first 500 ids"
-    """
-    said = {
-        "ASCII only": selection.ascii,
-        "starts of words only": selection.starts,
-        "without special and never-trained ones": selection.plain,
-        f"without the first {selection.frequent:,} ids": selection.frequent > 1,
-        "without the first id": selection.frequent == 1,
-    }
-    return ", ".join(words for words, is_said in said.items() if is_said)
-
-
-def why_unjudged(side: SideReadout, selection: Selection) -> str:
-    """Why that side of a direction has no judgement.
-
-    Example: of a neuron side "Not judged: these are entries of the vector itself, read with no tokens' vectors."
-    """
-    if side.side in OWN_ENTRIES:
-        return "Not judged: these are entries of the vector itself, read with no tokens' vectors."
-    passing = " that pass the filter" if selection else ""
-    return f"Not judged: too few trained tokens{passing} for a control."

@@ -5,7 +5,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from app.models import demo
-from app.models.selection import EVERY, Selection, select_tokens
+from app.models.token_filter import EVERY, TokenFilter, filter_tokens
 from app.models.vocabulary import Vocabulary
 from tests.families import tokenizer_of
 
@@ -28,13 +28,13 @@ def tokens(tmp_path_factory):
 
 
 def ids(vocabulary, **choice):
-    return set(np.flatnonzero(select_tokens(vocabulary, Selection(**choice))).tolist())
+    return set(np.flatnonzero(filter_tokens(vocabulary, TokenFilter(**choice))).tolist())
 
 
 @pytest.mark.parametrize("family", KINDS)
 def test_without_a_choice_all_tokens_pass_and_padding_does_not(tokens, family):
     vocabulary, pieces = tokens(family)
-    passed = select_tokens(vocabulary, EVERY)
+    passed = filter_tokens(vocabulary, EVERY)
     assert passed.shape == (100,)
     assert passed.dtype == np.bool_
     assert set(np.flatnonzero(passed).tolist()) == set(pieces)
@@ -103,14 +103,14 @@ def test_the_demos_tokens_as_the_library_reads_them():
     ],
 )
 def test_a_recipe_names_what_is_chosen_and_nothing_else(choice, said):
-    assert Selection(**choice).parameters() == said
-    assert bool(Selection(**choice)) == bool(said)
-    assert Selection(**choice).recipe_parameters() == said
+    assert TokenFilter(**choice).parameters() == said
+    assert bool(TokenFilter(**choice)) == bool(said)
+    assert TokenFilter(**choice).recipe_parameters() == said
 
 
 def test_how_tokens_are_ranked_leaves_none_out_and_decides_what_is_read():
-    choice = Selection(ascii=True, readout="cosine")
+    choice = TokenFilter(ascii=True, readout="cosine")
     assert choice.parameters() == {"ascii": 1}
     assert choice.recipe_parameters() == {"ascii": 1, "cosine": 1}
-    assert not Selection(readout="cosine")
-    assert Selection(readout="cosine").recipe_parameters() == {"cosine": 1}
+    assert not TokenFilter(readout="cosine")
+    assert TokenFilter(readout="cosine").recipe_parameters() == {"cosine": 1}
