@@ -109,6 +109,9 @@ class Manifest(Shape):
     """The checkpoint has numbers of float64, which are kept as float32. Missing in old manifests."""
     quantisation: Quantisation | None = None
     """Rounding of the weights to fewer levels than their dtype has; None if none is known."""
+    assembled: bool | None = None
+    """The weights make the checkpoint's own parameters, number for number, so that the model can be run from them; None
+    in manifests of versions that did not prove it."""
     hub: str | None = None
     """The hub id of the model that they are said to be; None where nothing says it."""
     licence: str | None = None

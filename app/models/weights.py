@@ -33,6 +33,8 @@ from app.models.refusal import WeightsDamaged
 
 EMBEDDINGS_FILE = "embeddings.safetensors"
 TOKENIZER_FILE = "tokenizer.json"
+CONFIG_FILE = "config.json"
+"""What the model is built with when it is run; beside weights that can be put together again."""
 BY_HEAD = ("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "q_norm", "k_norm")
 """Tensors of attention whose first axis is heads."""
 PAIRINGS: tuple[Pairing, ...] = ("halves", "neighbours")
@@ -147,6 +149,21 @@ class Weights:
         """Read every tensor of that layer, float32, by TransformerLens names."""
         self._check_layer(layer)
         with self._open(layer_file(layer)) as file:
+            return {name: file.tensor(name).float() for name in file.names}
+
+    def config(self) -> dict[str, Any]:
+        """Read what the model is built with when it is run, of weights that are."""
+        try:
+            found: dict[str, Any] = json.loads((self.folder / CONFIG_FILE).read_bytes())
+        except FileNotFoundError as error:
+            raise WeightsDamaged(f"{CONFIG_FILE} of these weights is missing") from error
+        except (OSError, ValueError) as error:
+            raise WeightsDamaged(f"{CONFIG_FILE} of these weights cannot be read: it is damaged") from error
+        return found
+
+    def ends(self) -> dict[str, Tensor]:
+        """Read every tensor outside of the layers, float32, by TransformerLens names; W_U is missing if it is W_E."""
+        with self._open(EMBEDDINGS_FILE) as file:
             return {name: file.tensor(name).float() for name in file.names}
 
     def embeddings(self) -> Embeddings:
@@ -289,9 +306,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], fingerprint: str) -
     return file_sum(path)
 
 
-def write_tokenizer(path: Path, tokenizer: bytes) -> str:
-    """Write the tokenizer beside the tensors; returns its SHA-256."""
-    path.write_bytes(tokenizer)
+def write_document(path: Path, content: bytes) -> str:
+    """Write the tokenizer or the config beside the tensors; returns its SHA-256."""
+    path.write_bytes(content)
     _sync(path)
     return file_sum(path)
 

@@ -4,7 +4,8 @@ Memory does not grow with the number of layers. Finished files are in the stagin
 again.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
 import torch
@@ -15,18 +16,24 @@ from app.models.importing.allowance import bytes_allowed, limit_memory
 from app.models.importing.alone import n_layers_of
 from app.models.importing.bridge import BridgedLayer, open_layer
 from app.models.importing.folder.checkpoint import Checkpoint, Stored
-from app.models.importing.folder.stored_values import read_blocks, refuse_unfinite
+from app.models.importing.folder.families import architecture_of
+from app.models.importing.folder.keys import keep_heeded
+from app.models.importing.folder.stored_values import read_blocks, read_tensor, refuse_unfinite
+from app.models.importing.folder.tensor_names import layer_of, name_in_layer
 from app.models.importing.selftest import Checks, Run, check_ends, check_layer
 from app.models.importing.staging import JournalEntry, Staging
+from app.models.live.assembly import equals_stored
+from app.models.live.layouts import LAYOUTS
 from app.models.manifest import Shape
 from app.models.refusal import ImportRefused
 from app.models.weights import (
+    CONFIG_FILE,
     EMBEDDINGS_FILE,
     TOKENIZER_FILE,
     Weights,
     layer_file,
+    write_document,
     write_tensors,
-    write_tokenizer,
 )
 
 ROWS = 4096
@@ -41,6 +48,7 @@ class Converted:
     still_layers: list[int]
     checks: Checks
     files: dict[str, str]
+    assembled: bool
 
 
 def convert(
@@ -66,13 +74,19 @@ def _convert_layers(
                 staging.add(entry)
                 done[entry.file] = entry
     if TOKENIZER_FILE not in done:
-        sum_ = write_tokenizer(staging.folder / TOKENIZER_FILE, checkpoint.tokenizer)
+        sum_ = write_document(staging.folder / TOKENIZER_FILE, checkpoint.tokenizer)
         done[TOKENIZER_FILE] = JournalEntry(TOKENIZER_FILE, sum_, {})
+    assembled = all(done[layer_file(layer)].facts["assembled"] for layer in range(n_layers))
+    if assembled and CONFIG_FILE not in done:
+        opened = {"architectures": [architecture_of(checkpoint.config)]}
+        config = json.dumps(keep_heeded(checkpoint.config) | opened, sort_keys=True).encode()
+        done[CONFIG_FILE] = JournalEntry(CONFIG_FILE, write_document(staging.folder / CONFIG_FILE, config), {})
     report(n_layers, n_layers)
     shape = _shape_of(done.values())
     turning = [done[layer_file(layer)].facts["rotary"] for layer in range(n_layers)]
     still = [layer for layer in range(n_layers) if shape.positions == "rotary" and not turning[layer]]
-    return Converted(shape, still, _largest_errors(done.values()), {name: entry.sha256 for name, entry in done.items()})
+    files = {name: entry.sha256 for name, entry in done.items()}
+    return Converted(shape, still, _largest_errors(done.values()), files, assembled)
 
 
 def _convert_layer(checkpoint: Checkpoint, fingerprint: str, staging: Staging, layer: int) -> Iterator[JournalEntry]:
@@ -85,12 +99,27 @@ def _convert_layer(checkpoint: Checkpoint, fingerprint: str, staging: Staging, l
     sum_ = write_tensors(staging.folder / layer_file(layer), kept, fingerprint)
     rotary = f"blocks.{layer}.attn.rotary" in bridged.parameters
     facts = {"shape": asdict(bridged.shape), "n_params": bridged.n_params, "rotary": rotary}
+    facts["assembled"] = _makes_stored(checkpoint, kept, layer)
     yield JournalEntry(layer_file(layer), sum_, facts | {"checks": check_layer(weights, layer, run)})
     if layer == 0:
         del kept
         sum_ = _write_ends(checkpoint, bridged, staging, fingerprint, dtype)
         facts = {"n_params": bridged.n_params_ends, "checks": check_ends(weights, run)}
         yield JournalEntry(EMBEDDINGS_FILE, sum_, facts)
+
+
+def _makes_stored(checkpoint: Checkpoint, kept: Mapping[str, Tensor], layer: int) -> bool:
+    """Return whether a layer's weights make the checkpoint's own parameters: False for families that are not run."""
+    layout = LAYOUTS.get(architecture_of(checkpoint.config))
+    if layout is None:
+        return False
+    parts = {name.removeprefix(f"blocks.{layer}."): tensor for name, tensor in kept.items()}
+    stored = {
+        own: read_tensor(checkpoint, tensor)
+        for tensor in checkpoint.tensors
+        if layer_of(tensor.name) == layer and (own := name_in_layer(tensor.name)) in layout.layer
+    }
+    return equals_stored(layout, parts, stored)
 
 
 def _write_ends(

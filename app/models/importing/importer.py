@@ -194,6 +194,7 @@ def _convert(
         still_layers=found.still_layers,
         checks=found.checks,
         files=found.files,
+        assembled=found.assembled,
         hub=credit.hub,
         licence=credit.licence,
         **asdict(found.shape),

@@ -55,6 +55,7 @@ def test_progress_is_told_layer_by_layer(member, tmp_path):
             open_checkpoint(member("llama").folder), "f00d", staging, lambda done, total: steps.append((done, total))
         )
         assert {path.name for path in staging.folder.iterdir()} == {
+            "config.json",
             "embeddings.safetensors",
             "journal.jsonl",
             "layer-000.safetensors",

@@ -47,6 +47,7 @@ def test_facts_and_progress(gpt2_folder, tmp_path):
 def test_the_weights_folder_holds_nothing_else(tiny_data):
     (folder,) = (tiny_data / "weights").iterdir()
     assert {file.name for file in folder.iterdir()} == {
+        "config.json",
         "embeddings.safetensors",
         "layer-000.safetensors",
         "layer-001.safetensors",

@@ -22,6 +22,16 @@ def rename_layer(name: str, layer: int, to: int) -> str:
     return ".".join(parts)
 
 
+def name_in_layer(name: str) -> str:
+    """Return what a name says behind its layer's number; the whole name where it has none.
+
+    Example: name_in_layer("model.layers.3.mlp.up_proj.weight") -> "mlp.up_proj.weight"
+    """
+    parts = name.split(".")
+    at = _place_of_layer(parts)
+    return name if at is None else ".".join(parts[at + 1 :])
+
+
 def is_same_tensor(one: str, other: str) -> bool:
     """Return whether the names agree but for a prefix: a base model's checkpoint leaves it out."""
     return one == other or one.endswith(f".{other}") or other.endswith(f".{one}")

@@ -1,0 +1,114 @@
+"""One forward pass of an assembled model, with what flows between its parts. Knows no directions.
+
+The stream is taken where each layer reads it and before the final norm: what the library gives as its last hidden state
+is behind that norm.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from app.models.live.layouts import LAYOUTS, Modules
+
+
+@dataclass(frozen=True)
+class TextRun:
+    """What one text did in a model: n tokens, from the first position on."""
+
+    ids: Int[Tensor, " n"]
+    streams: Float[Tensor, "n_layers_and_one n d_model"]
+    """The stream that enters each layer; the last is the one that the final norm reads."""
+    patterns: Float[Tensor, "n_layers n_heads n n"]
+    """The share of each head's attention that goes from a position (rows) to each position (columns)."""
+    mixed: Float[Tensor, "n_layers n n_heads d_head"]
+    """What each head's values come to at each position, before its W_O."""
+    attention: Float[Tensor, "n_layers n d_model"]
+    """What the attention of each layer adds to the stream."""
+    mlp: Float[Tensor, "n_layers n d_model"]
+    """What the MLP of each layer adds to the stream."""
+    logits: Float[Tensor, "n d_vocab"]
+
+
+def run_model(model: Any, ids: Int[Tensor, " n"]) -> TextRun:
+    """TextRun an assembled model once on these token ids; ValueError if there are none, or an id that it does not have."""
+    d_vocab = model.get_input_embeddings().weight.shape[0]
+    if not len(ids) or int(ids.min()) < 0 or int(ids.max()) >= d_vocab:
+        raise ValueError(f"token ids are 0 to {d_vocab - 1}, and at least one is run")
+    modules = LAYOUTS[type(model).__name__].modules
+    layers = list(model.get_submodule(modules.layers))
+    seen = _Seen(len(layers))
+    with torch.no_grad(), _watch(model, layers, modules, seen):
+        logits = model(ids[None], use_cache=False).logits
+    mixed = torch.stack(_all(seen.mixed))
+    return TextRun(
+        ids=ids,
+        streams=torch.stack(_all(seen.streams)),
+        patterns=torch.stack(_all(seen.patterns)),
+        mixed=mixed.reshape(*mixed.shape[:2], model.config.num_attention_heads, -1),
+        attention=torch.stack(_all(seen.attention)),
+        mlp=torch.stack(_all(seen.mlp)),
+        logits=logits[0],
+    )
+
+
+class _Seen:
+    """What the hooks of one pass have seen, by layer."""
+
+    def __init__(self, n_layers: int) -> None:
+        self.streams: list[Tensor | None] = [None] * (n_layers + 1)
+        self.patterns: list[Tensor | None] = [None] * n_layers
+        self.mixed: list[Tensor | None] = [None] * n_layers
+        self.attention: list[Tensor | None] = [None] * n_layers
+        self.mlp: list[Tensor | None] = [None] * n_layers
+
+
+@contextmanager
+def _watch(model: Any, layers: list[Any], modules: Modules, seen: _Seen) -> Iterator[None]:
+    """Hook the modules while the context lasts."""
+    with ExitStack() as hooks:
+
+        def before(module: Any, keep: Callable[[Tensor], None]) -> None:
+            handle = module.register_forward_pre_hook(
+                lambda _module, given, named: keep(given[0] if given else named["hidden_states"]), with_kwargs=True
+            )
+            hooks.callback(handle.remove)
+
+        def after(module: Any, keep: Callable[[Any], None]) -> None:
+            handle = module.register_forward_hook(lambda _module, _given, made: keep(made))
+            hooks.callback(handle.remove)
+
+        for n, layer in enumerate(layers):
+            attention = layer.get_submodule(modules.attention)
+            before(layer, _keep_in(seen.streams, n))
+            before(attention.get_submodule(modules.projection), _keep_in(seen.mixed, n))
+            after(attention, _keep_pattern_in(seen.patterns, n))
+            after(layer.get_submodule(modules.attention_writes), _keep_in(seen.attention, n))
+            after(layer.get_submodule(modules.mlp_writes), _keep_in(seen.mlp, n))
+        before(model.get_submodule(modules.final_norm), _keep_in(seen.streams, len(layers)))
+        yield
+
+
+def _keep_in(kept: list[Tensor | None], at: int) -> Callable[[Any], None]:
+    def keep(made: Any) -> None:
+        kept[at] = (made[0] if isinstance(made, tuple) else made)[0]
+
+    return keep
+
+
+def _keep_pattern_in(kept: list[Tensor | None], at: int) -> Callable[[Any], None]:
+    def keep(made: Any) -> None:
+        kept[at] = made[1][0]
+
+    return keep
+
+
+def _all(kept: list[Tensor | None]) -> list[Tensor]:
+    found = [one for one in kept if one is not None]
+    if len(found) != len(kept):
+        raise RuntimeError("a hook has seen nothing: the library runs other modules than the layout says")
+    return found
