@@ -253,6 +253,37 @@ def precompute(
         _precompute(settings, words, job, "visit" if job and not ahead else "operator")
 
 
+@cli.command()
+def statistics(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="smollm2, demo, imported name, Hugging Face id, folder or GGUF file; imported if missing.",
+        ),
+    ],
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST", help="folded, raw or folded,raw. (default: what serve shows first)", show_default=False
+        ),
+    ] = None,
+    data: Annotated[str | None, option("data")] = None,
+    device: Annotated[str | None, option("device")] = None,
+) -> None:
+    """Let a model write text, run it, and note what its directions do there: pages then show what is used.
+
+    GPT-2, GPT-NeoX, Llama, Qwen2, Qwen3, Gemma 2, Phi-3 and OLMo-2; others are refused by name.
+    """
+    from app.explorer.layout import USE_WORD
+
+    settings = _read_settings(models=(model,), data=data, device=device)
+    _refuse_device(settings.device)
+    _make_data_folder(settings.data)
+    with exit_on_interrupt("singular-lens: interrupted. Nothing of it is kept: the same command begins again"):
+        _precompute(settings, {"matrices": USE_WORD, "weights": weights}, None, "operator")
+
+
 @cli.command(hidden=True)
 def worker(
     channel: Annotated[int, typer.Option(help="The open socket that the server left.")],
@@ -294,6 +325,7 @@ def _precompute(
 ) -> None:
     from app.explorer.asking.tasks import read_wish
     from app.explorer.errors import ExplorerError
+    from app.explorer.layout import USE_WORD
     from app.explorer.making.tables import Tables
     from app.explorer.visits import jobs
     from app.jobs.precompute import estimate_bytes
@@ -331,9 +363,9 @@ def _precompute(
     shown.clear()
     unsettled = f"; {now.unsettled / now.rays:.3%} of the rays settled the slower way" if now.rays else ""
     matrices = "matrix" if now.matrices_done == 1 else "matrices"
-    found = (
-        f"{now.matrices_done} {matrices} computed, {now.matrices_found} found" if now.matrices else "the bank is here"
-    )
+    found = f"{now.matrices_done} {matrices} computed, {now.matrices_found} found"
+    if not now.matrices:
+        found = "the statistics are here" if USE_WORD in asked.task.matrices else "the bank is here"
     _say(f"{found}: {now.compute_seconds:.1f} s computing, {now.write_seconds:.1f} s writing{unsettled}")
 
 

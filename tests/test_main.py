@@ -86,6 +86,18 @@ def test_who_a_job_is_for_decides_what_it_may_delete(fresh_data, monkeypatch, wo
     assert seen == [asked_by]
 
 
+def test_statistics_are_computed_once_and_refused_where_a_model_is_not_run(fresh_data, member):
+    for _ in range(2):
+        result = run("statistics", "tiny", "--data", str(fresh_data))
+        assert result.exit_code == 0, result.output
+        assert "the statistics are here" in result.output
+    assert len(list((fresh_data / "artifacts").rglob("use*"))) >= 1
+    refused = run("statistics", "bert", "--data", str(member("bert").data))
+    assert refused.exit_code == 1
+    assert "BertForMaskedLM is not run here" in refused.output
+    assert "Traceback" not in refused.output
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [

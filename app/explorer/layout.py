@@ -36,6 +36,7 @@ ArtifactKind = Literal[
     "readings",
     "composition",
     "alike",
+    "use",
 ]
 """Kinds of artifacts. `decomposition`: one matrix in one basis, read out; `layer`: the strongest directions of all its
 heads; `scores`: the numbers of the map; `gallery`, `census`: for a layer or the model's ends; `control`: random
@@ -45,7 +46,7 @@ vectors of a layer, or of the model's ends, with the tokens of their rays; `word
 vocabulary as a search compares them; `moments`: how the bank's vectors lie in the stream; `shadow`: tokens of random
 directions, the chance level of a search; `tokens`: each token's own vector, besides its unit vector; `readings`: how
 specifically heads read what a layer writes; `composition`: which head reads which other head's output; `alike`: how
-much the subspaces of heads share."""
+much the subspaces of heads share; `use`: what directions do on text that the model writes."""
 
 KEPT_TOKENS = 50
 """Tokens stored for each ray; the direction's page shows them all."""
@@ -74,6 +75,12 @@ BANK_ENDS: tuple[Literal["read", "write"], ...] = ("read", "write")
 unembedding's."""
 BANK_MODEL_KINDS: tuple[ModelKind, ...] = ("embed", "unembed")
 """The model's own matrices whose vectors are in the bank."""
+USE_WORD = "use"
+"""What the statistics of use are called in a task."""
+USE_WINDOWS, USE_TOKENS = 32, 256
+"""Windows of reference text that a model writes, and the tokens of each, or as many as it has positions for."""
+USE_FIRST = 8
+"""Directions of a head whose share of its output is told with an interval."""
 WHOLE_FLOATS_BYTES = 2**30
 """The most bytes that the vectors of a whole model may take in float32 to be stored so; larger ones are stored in
 float16."""
@@ -312,6 +319,13 @@ LAYOUT: dict[ArtifactKind, Forms] = {
     },
     "composition": {
         "cs": f"float32 {len(COMPOSED)} heads heads",
+    },
+    "use": {
+        "ids": "int32 windows tokens",
+        **dict.fromkeys(("used", "even", "mean", "spread", "read_spread", "positive"), "float32 layers heads rank"),
+        "skew": "float32 layers heads rank 3",
+        "fitted": "float32 layers heads rank",
+        "first": "float32 layers heads 3",
     },
     "alike": {
         **{side: "float32 groups groups" if side in SHARED_SIDES else "float32 heads heads" for side in SPAN_SIDES},

@@ -26,6 +26,8 @@ from app.explorer.layout import (
     ROTATED_VECTORS,
     STRONGEST_DIRECTIONS,
     STRONGEST_TOKENS,
+    USE_TOKENS,
+    USE_WINDOWS,
     WORDS_PART,
     ArtifactKind,
 )
@@ -67,6 +69,8 @@ READOUT_PARAMETERS = {**JUDGED_PARAMETERS, "tokens": KEPT_TOKENS}
 """The part of a decomposition's recipe besides its basis's parameters, for all tokens and at no distance."""
 
 ROTATION_SEED = 0
+USE_SEED = 0
+"""The seed of the text that a model writes by itself."""
 SHADOW_SEED = 3_141_593
 """The seed of the random directions that a search is compared with: others than a control's."""
 SHADOW_SHARE = 3
@@ -260,6 +264,12 @@ def composition(model: OpenModel, processing: Processing) -> Recipe:
 def alike(model: OpenModel, processing: Processing) -> Recipe:
     """Return the recipe of what the subspaces of all heads share."""
     return _build_recipe(model, "alike", "alike", processing, {})
+
+
+def use(model: OpenModel, processing: Processing) -> Recipe:
+    """Return the recipe of what the directions of all heads do on text that the model writes."""
+    parameters = {"windows": USE_WINDOWS, "tokens": USE_TOKENS, "seed": USE_SEED}
+    return _build_recipe(model, "use", "use", processing, parameters)
 
 
 def place_of(recipe: Recipe, slug: str) -> Address:

@@ -19,7 +19,7 @@ from app.explorer import bank, groups, recipes
 from app.explorer.asking.tasks import target_matrices
 from app.explorer.errors import BadOption, ExplorerError
 from app.explorer.inventory import end_of, most_terms, places_of
-from app.explorer.layout import KEPT_TOKENS, check_layout
+from app.explorer.layout import KEPT_TOKENS, USE_WORD, check_layout
 from app.explorer.library import OpenModel, report_damage
 from app.explorer.making.context import Arrays, ArraysAndFacts, Context
 from app.explorer.making.finding.bank import bank_rows, sort_rows
@@ -138,8 +138,9 @@ class _Run:
         kinds = tuple(
             kind for kind in LAYER_KINDS if self._is_svd and kind in {*task.matrices} & {*model.header.layer_kinds}
         )
+        self._has_use = self._is_svd and USE_WORD in task.matrices
         self._has_bank = self._is_svd and bank.BANK_WORD in task.matrices
-        alone = [word for word in task.matrices if word not in (*self._circuits, *kinds, bank.BANK_WORD)]
+        alone = [word for word in task.matrices if word not in (*self._circuits, *kinds, bank.BANK_WORD, USE_WORD)]
         self._singles = [
             (processing, place)
             for processing in task.processings
@@ -197,6 +198,7 @@ class _Run:
             yield from self._make_galleries(layer)
         give_back()
         yield from self._make_bank(of_tokens=False)
+        yield from self._make_use()
         # Last: matrices that are stored by now need not be decomposed for it.
         yield from self._make_census()
         yield self._report_step("done")
@@ -234,6 +236,12 @@ class _Run:
                     elif self._store.locate(part) is None:
                         place = f"{parts.index(part) + 1} of {len(parts)}"
                         yield from self._make_and_store(part, f"bank, {_name_part(part)}, {processing}, {place}")
+            give_back()
+
+    def _make_use(self) -> Iterator[JobStep]:
+        """Make the statistics of what directions do on text, if the task has them."""
+        for processing in self._contexts if self._has_use else ():
+            yield from self._make_if_missing(recipes.use(self._model, processing), f"what directions do, {processing}")
             give_back()
 
     def _make_census(self) -> Iterator[JobStep]:

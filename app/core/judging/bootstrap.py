@@ -94,6 +94,16 @@ def estimate_superiority(clusters: Clusters, others: Clusters, seed: int) -> Est
     return _build_estimate(value, resample, min(len(clusters), len(others)))
 
 
+def estimate_statistic(sums: Numbers, statistic: Callable[[Numbers], Numbers], seed: int) -> Estimate:
+    """Estimate a statistic of summed quantities, each cluster having a row of sums [n_clusters n_sums].
+
+    `statistic` maps totals [*draws n_sums] to values [*draws].
+    """
+    n = len(sums)
+    value = float(statistic(sums.sum(axis=0)))
+    return _build_estimate(value, lambda: statistic(_draw_clusters(n, 2 * seed, DRAWS) @ sums), n)
+
+
 def _cluster_totals(clusters: Clusters) -> tuple[Numbers, Numbers]:
     """Compute the sum and number of each cluster's values."""
     counts = np.array([len(values) for values in clusters.values()], np.float64)

@@ -14,6 +14,7 @@ from app.explorer.asking.places import check_place
 from app.explorer.asking.views import choose_parameters
 from app.explorer.errors import BadOption
 from app.explorer.inventory import is_double
+from app.explorer.layout import USE_WORD
 from app.explorer.library import OpenModel
 from app.explorer.view import PROCESSINGS, Processing, View
 from app.store.jobs import Task
@@ -77,7 +78,7 @@ def target_matrices(
     """Return the matrices that the words of a task mean, in that basis; a matrix that shares another's page counts
     once.
 
-    The bank is no matrix: `app.explorer.bank` lists its parts.
+    The bank is no matrix, nor are statistics of use: `app.explorer.bank` lists its parts.
     """
     places = [place.in_basis(basis) for word in matrices for place in _parse_matrices(model, word)]
     if processing is None:
@@ -108,8 +109,8 @@ def _matrix_words(model: OpenModel, basis: BasisName, said: str | None) -> tuple
     words = tuple(dict.fromkeys(said.split(",")))
     if len(words) > MOST_WORDS:
         raise BadOption(f"matrices are at most {MOST_WORDS}: {', '.join(has)}, or single ones such as L0/H0/ov.")
-    if bank.BANK_WORD in words and basis != "svd":
-        raise BadOption(f"The bank is of singular directions and neurons: it has no basis {basis}.")
+    if {bank.BANK_WORD, USE_WORD} & set(words) and basis != "svd":
+        raise BadOption(f"The bank and use are of singular directions and neurons: they have no basis {basis}.")
     for word in words:
         try:
             for place in _parse_matrices(model, word)[:1]:
@@ -117,14 +118,14 @@ def _matrix_words(model: OpenModel, basis: BasisName, said: str | None) -> tuple
         except AddressError:
             raise BadOption(
                 f"{word[:40]!r} is no matrix of {model.header.slug}: matrices are {', '.join(has)}, or single ones "
-                "such as L0/H0/ov; bank is what is searched."
+                "such as L0/H0/ov; bank is what is searched, use what directions do on text."
             ) from None
     return words
 
 
 def _parse_matrices(model: OpenModel, word: str) -> list[Address]:
     """Return the matrices that a word means; AddressError if it means none."""
-    if word == bank.BANK_WORD:
+    if word in {bank.BANK_WORD, USE_WORD}:
         return []
     whole, layers, heads = Address(model.header.slug), range(model.header.n_layers), range(model.header.n_heads)
     if word in CIRCUITS:

@@ -9,7 +9,7 @@ from app.core.basis import BASES
 from app.core.steps import Steps, single_step
 from app.explorer.layout import ArtifactKind, check_layout
 from app.explorer.library import OpenModel, report_damage
-from app.explorer.making import comparison, decompositions, full, heads, vectors
+from app.explorer.making import comparison, decompositions, full, heads, using, vectors
 from app.explorer.making.context import ArraysAndFacts, Context
 from app.explorer.making.finding import alike, bank, composition, moments, readings, shadow, tokens, words
 from app.explorer.making.judging import census, controls, gallery, rotation
@@ -134,6 +134,10 @@ def _make_tokens(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
     return tokens.compute_token_parts(context, recipe.subject.rpartition("/")[2])
 
 
+def _make_use(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
+    return using.measure_use(context)
+
+
 def _make_readings(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
     layer = layer_of(recipe)
     assert layer is not None
@@ -167,4 +171,5 @@ MAKERS: dict[ArtifactKind, RecipeMaker] = {
     "readings": _make_readings,
     "composition": _make_composition,
     "alike": _make_alike,
+    "use": _make_use,
 }

@@ -12,6 +12,7 @@ from app.core.measuring.determinacy import is_determined
 from app.explorer.header import Model
 from app.explorer.pages.rays import Hits, Rays, Tokens, Words
 from app.explorer.pages.shared import AtDistance, Labelled, Linked, Notes, OfWeights, WithReadouts
+from app.explorer.pages.using import DirectionUse
 from app.explorer.serial import UNREAD, AddressText, ForPeople
 from app.explorer.view import Side, StreamSide, Tab, View
 
@@ -223,6 +224,8 @@ class DirectionPage(Direction, Linked, OfWeights, WithReadouts, AtDistance):
     """The largest distance to choose; None where the matrix does not depend on distance."""
     previous: ForPeople[Address | None]
     next: ForPeople[Address | None]
+    use: DirectionUse | None = None
+    """What it does on text; None where no statistics of the model's own text were computed, and for all but a head's OV."""
     path: ForPeople[tuple[Hop, ...]] = ()
     """The visitor's path, with this direction at its end; empty without a path."""
 

@@ -10,6 +10,7 @@ from app.explorer.header import Model
 from app.explorer.pages.directions import Determinacy, Direction, SideReadout
 from app.explorer.pages.rays import NamedTokenValue, Token, TokenJson, Verdict, write_tokens
 from app.explorer.pages.shared import AtDistance, Labelled, Linked, Notes, OfWeights, WithReadouts
+from app.explorer.pages.using import HeadUse
 from app.explorer.serial import UNREAD, AddressText, ForPeople, Numbers
 from app.explorer.view import Choice, Only, Sort, Tab, View
 from app.store.jobs import Job, Task
@@ -128,6 +129,8 @@ class MatrixPage(Labelled, Linked, OfWeights, WithReadouts, AtDistance):
     previous: ForPeople[Address | None]
     next: ForPeople[Address | None]
     """The same matrix of the next head; `previous` of the head before."""
+    use: HeadUse | None = None
+    """What it does on text; None where no statistics of the model's own text were computed, and for all but a head's OV."""
 
     @property
     def is_judged(self) -> bool:

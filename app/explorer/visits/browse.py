@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from app.core.address import CIRCUITS, Address, Circuit
+from app.explorer import recipes
 from app.explorer.asking.places import find_model, neighbours_of
 from app.explorer.asking.views import Options, check_view, resolve_view
 from app.explorer.asking.walk import read_path
@@ -23,6 +24,7 @@ from app.explorer.reading import coverage, gallery, verdicts
 from app.explorer.reading.directions import read_directions
 from app.explorer.reading.matrices import TABLE_TOKENS, make_direction_page, make_matrix_page
 from app.explorer.reading.rates import read_rates
+from app.explorer.reading.using import read_direction_use, read_head_use
 from app.explorer.resources import Resources
 from app.explorer.view import View
 from app.explorer.visits import fits, jobs, orders
@@ -155,6 +157,7 @@ def visit_head(r: Resources, address: Address, options: Options) -> HeadPage:
     )
     # One page number serves both tables: the shorter one may be past its end, not both.
     _check_page(shown.page, max(ov.n_pages, qk.n_pages))
+    ov = _add_use(r, opened, ov)
     return HeadPage(address, opened.header, shown, ov, qk, *neighbours_of(opened.header, address))
 
 
@@ -166,7 +169,7 @@ def visit_matrix(r: Resources, address: Address, options: Options) -> MatrixPage
     artifact, _ = _get_artifacts(r, opened, address, shown)
     page = make_matrix_page(opened, address, shown, artifact, _count_rows(options, MATRIX_ROWS), _count_tokens(options))
     _check_page(shown.page, page.n_pages)
-    return replace(page, tabs=fits.list_tabs_with_fits(r, opened, address, shown))
+    return replace(_add_use(r, opened, page), tabs=fits.list_tabs_with_fits(r, opened, address, shown))
 
 
 def find_double(r: Resources, address: Address, options: Options) -> Address | None:
@@ -192,7 +195,24 @@ def visit_direction(r: Resources, address: Address, options: Options, path: str 
     artifact, turned = _get_artifacts(r, opened, address, shown)
     controls = _summarise_controls(r, opened, address, shown, artifact)
     page = make_direction_page(opened, address, shown, artifact, controls, _summarise_rotations(address, turned))
-    return replace(page, tabs=fits.list_tabs_with_fits(r, opened, address, shown), path=hops)
+    used = _load_use(r, opened, address, shown)
+    use = None if used is None else read_direction_use(used, address)
+    return replace(page, tabs=fits.list_tabs_with_fits(r, opened, address, shown), path=hops, use=use)
+
+
+def _load_use(r: Resources, opened: OpenModel, address: Address, shown: View) -> Arrays | None:
+    """Load what the model's directions do on text, for singular directions of a head's OV; None where it is not there."""
+    recipe = recipes.use(opened, shown.weights)
+    if address.circuit != "ov" or address.basis not in {None, "svd"} or not r.store.exists(recipe):
+        return None
+    found = r.store.load(recipe)
+    return None if found is None else found.arrays
+
+
+def _add_use(r: Resources, opened: OpenModel, page: MatrixPage) -> MatrixPage:
+    """Add what the matrix does on text, where that is there."""
+    used = _load_use(r, opened, page.address, page.view)
+    return page if used is None else replace(page, use=read_head_use(used, page.address, page.rank))
 
 
 def _get_artifacts(r: Resources, opened: OpenModel, address: Address, shown: View) -> tuple[Artifact, Arrays]:

@@ -12,7 +12,7 @@ from app.core.steps import run, single_step
 from app.explorer import recipes
 from app.explorer.inventory import bases_of
 from app.explorer.layout import LAYOUT, Mislaid
-from app.explorer.making import decompositions, full, heads, make, vectors
+from app.explorer.making import decompositions, full, heads, make, using, vectors
 from app.explorer.making.context import Context
 from app.explorer.making.finding import alike, bank, composition, moments, readings, shadow, tokens, words
 from app.explorer.making.judging import census, controls, gallery, rotation
@@ -101,6 +101,7 @@ def wanted(model, inputs):
         "composition": [
             (recipes.composition(model, "folded"), lambda: composition.score_composition(in_weights("folded")))
         ],
+        "use": [(recipes.use(model, "folded"), lambda: using.measure_use(in_weights("folded")))],
         "alike": [(recipes.alike(model, "raw"), lambda: alike.compare_spans(in_weights("raw")))],
         "vectors": [(recipes.vectors(model, pca, "raw", {}), lambda: vectors.term_vectors(in_weights("raw"), pca, {}))],
         "full": [

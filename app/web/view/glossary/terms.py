@@ -744,6 +744,29 @@ TERMS: dict[str, Term] = {
         "fingerprint",
         "A hash of tensors, configuration and tokenizer; a link with its first digits names these very weights.",
     ),
+    "used-share": Term(
+        "used",
+        "The share of the variance of what the head writes that is along this direction, on text that the model wrote by "
+        "itself; the first token of each text is left out, since models rest their attention on it.",
+        "uᵢ = Mᵢᵢ / tr M with M = diag(σ) Cov(a) diag(σ), a what attention brings of a direction to a token. By the weights "
+        "alone it is σᵢ² / Σ σ², which is what a stream of equal variance in all directions would give. The mean of what a "
+        "head writes is in neither. A share says how large a direction's part is, not what the network does with it.",
+    ),
+    "use-skew": Term(
+        "skew of what is read",
+        "How one-sided the values are that the direction reads at tokens: 0 where both signs are alike, above 0 where the "
+        "large ones are on the + side.",
+        "Third central moment over the cube of the standard deviation, over all tokens but the first of each text; the "
+        "interval is a bootstrap over groups of texts.",
+    ),
+    "fitted-axes": Term(
+        "fitted axes",
+        "The axes along which the head's output varies most: mixtures of its singular directions, fitted on one half of the "
+        "text and scored on the other.",
+        "Eigenvectors of M, the covariance of the output in the axes that the directions write to: the singular directions "
+        "of the matrix weighted by what the stream really holds. No other axes of the span do better on the half that they "
+        "were fitted on.",
+    ),
     "parameters": Term("parameters", "Numbers in the checkpoint, each stored once."),
     "layers": Term("layers", "Blocks of attention and MLP, counted from 0."),
     "heads": Term("heads", "Attention heads in each layer, counted from 0: L5H3 is head 3 of layer 5."),

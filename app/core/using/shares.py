@@ -1,0 +1,97 @@
+"""How a head's directions share its output out: on text, and by weights alone as if the stream were even. numpy only.
+
+`M = diag(s) Cov(a) diag(s)` is the covariance of a head's output in the axes that its directions write to: its trace is
+the output's variance, a diagonal entry what one direction makes of it. The axes along which the output really varies
+most are M's eigenvectors: mixtures of directions, fitted on one half of the text and scored on the other. Knows no model.
+"""
+
+import numpy as np
+from jaxtyping import Float, Float64
+from numpy.typing import NDArray
+
+from app.core.judging.bootstrap import Estimate, estimate_statistic
+
+Vector = Float[NDArray[np.floating], " rank"]
+SEED = 0
+
+
+def weight_shares(strength: Vector) -> Float64[NDArray[np.float64], " rank"]:
+    """Compute each direction's share of the squared strengths: its share of the output if the stream were even."""
+    squares = strength.astype(np.float64) ** 2
+    total = squares.sum()
+    return squares / total if total else squares
+
+
+def output_covariance(
+    n: int, attended: Vector, products: Float[NDArray[np.floating], "rank rank"], strength: Vector
+) -> Float64[NDArray[np.float64], "rank rank"]:
+    """Compute M from sums over n positions."""
+    mean = attended / n
+    covariance = products / n - np.outer(mean, mean)
+    return np.asarray(np.outer(strength, strength) * covariance, np.float64)
+
+
+def used_shares(
+    n: Float[NDArray[np.floating], " clusters"],
+    attended: Float[NDArray[np.floating], "clusters rank"],
+    squares: Float[NDArray[np.floating], "clusters rank"],
+    strength: Vector,
+) -> Float64[NDArray[np.float64], " rank"]:
+    """Compute each direction's share of the variance of the head's output, from sums of each cluster of positions."""
+    parts = variances(n.sum(), attended.sum(axis=0), squares.sum(axis=0)) * strength.astype(np.float64) ** 2
+    total = parts.sum()
+    return parts / total if total else parts
+
+
+def estimate_first_share(
+    k: int,
+    n: Float[NDArray[np.floating], " clusters"],
+    attended: Float[NDArray[np.floating], "clusters rank"],
+    squares: Float[NDArray[np.floating], "clusters rank"],
+    strength: Vector,
+) -> Estimate:
+    """Estimate the share of the output's variance that the first k directions make, with its interval over clusters."""
+    rank, weights = len(strength), strength.astype(np.float64) ** 2
+
+    def share(totals: NDArray[np.float64]) -> NDArray[np.float64]:
+        parts = variances(totals[..., :1], totals[..., 1 : 1 + rank], totals[..., 1 + rank :]) * weights
+        return np.asarray(parts[..., :k].sum(axis=-1) / parts.sum(axis=-1), np.float64)
+
+    return estimate_statistic(np.concatenate([n[:, None], attended, squares], axis=1).astype(np.float64), share, SEED)
+
+
+def score_fitted_axes(
+    halves: Float64[NDArray[np.float64], "halves rank rank"],
+) -> Float64[NDArray[np.float64], " rank"]:
+    """Compute the share of the output's variance along its first k axes, for each k from 1 on.
+
+    Axes are fitted on one half and scored on the other, both ways; `halves` has M of each.
+    """
+    curves: list[NDArray[np.float64]] = []
+    for fitted, scored in (halves, halves[::-1]):
+        axes = np.linalg.eigh(fitted)[1][:, ::-1]
+        parts = ((scored @ axes) * axes).sum(axis=0)
+        curves.append(np.cumsum(parts) / parts.sum())
+    found: NDArray[np.float64] = np.mean(curves, axis=0)
+    return found
+
+
+def estimate_skew(
+    n: Float[NDArray[np.floating], " clusters"], powers: Float[NDArray[np.floating], "clusters 3"]
+) -> Estimate:
+    """Estimate the skewness of a coefficient from its power sums: above 0 where its larger values are on the + side."""
+
+    def skewness(totals: NDArray[np.float64]) -> NDArray[np.float64]:
+        mean, square, cube = (totals[..., power] / totals[..., 0] for power in (1, 2, 3))
+        variance = square - mean**2
+        return np.asarray((cube - 3 * mean * square + 2 * mean**3) / variance**1.5, np.float64)
+
+    return estimate_statistic(np.concatenate([n[:, None], powers], axis=1).astype(np.float64), skewness, SEED)
+
+
+def variances(
+    n: NDArray[np.float64] | np.floating, sums: NDArray[np.float64], squares: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Compute variances from sums over n positions; never below 0."""
+    found: NDArray[np.float64] = np.maximum(squares / n - (sums / n) ** 2, 0)
+    return found
