@@ -19,7 +19,7 @@
   function showTheme() {
     const theme = themeNow();
     theme ? (root.dataset.theme = theme) : delete root.dataset.theme;
-    const button = document.getElementById("theme");
+    const button = document.getElementById("colours");
     button?.setAttribute("aria-label", `Colours: ${THEME_WORDS[theme]}`);
     button?.setAttribute("title", `Colours: ${THEME_WORDS[theme]}`);
   }
@@ -211,11 +211,11 @@
 
   function onClick(event) {
     if (event.target === palette()) return palette().close(); // beside it
-    const button = event.target.closest?.("[data-copy], #theme, #help-link, #palette-open, #forget");
+    const button = event.target.closest?.("[data-copy], #colours, #help-link, #palette-open, #forget");
     if (!button) return;
     if (button.id === "palette-open") return openPalette();
     if (button.id === "forget") { kept.set("recent", null); showRecent(); return document.getElementById("palette-box").focus(); }
-    if (button.id === "theme") nextTheme();
+    if (button.id === "colours") nextTheme();
     else if (button.id === "help-link") { event.preventDefault(); openHelp(); }
     else copy(button.dataset.copy);
   }

@@ -63,6 +63,7 @@ class Model:
     """The facts that every page of a model shows in its header."""
 
     slug: str
+    """The name in links."""
     name: str
     """The common name: `gpt2`, `singular-lens demo`."""
     fingerprint: str

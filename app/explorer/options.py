@@ -120,7 +120,7 @@ OPTIONS: tuple[Option, ...] = (
         "The list that is walked: rays of words (themes), of signs without letters (letterless), of frequent or"
         " very short tokens (frequent), of tokens that were never trained (untrained).",
     ),
-    Option("kind", ("notable",), "", "Only rays of matrices of that kind: ov, mlp-in, heads/write …"),
+    Option("kind", ("notable",), "", "Only rays of matrices of that kind: ov, qk, mlp-in, embed …"),
     Option("side", ("notable",), "", "Only rays that were judged on that side.", Bounds(said={"enum": [*SIDES]})),
     Option(
         "layer",

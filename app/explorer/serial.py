@@ -10,7 +10,7 @@ from pydantic import Field, GetPydanticSchema, PlainSerializer
 from pydantic_core import core_schema
 from typing_extensions import TypedDict
 
-from app.core.address import Address
+from app.core.address import Address, Sign
 from app.core.judging.bootstrap import Estimate
 from app.models.vocabulary import TokenEntry
 
@@ -21,6 +21,8 @@ UNREAD = GetPydanticSchema(lambda *_: core_schema.any_schema())
 
 ForPeople = Annotated[T, UNREAD, Field(exclude=True)]
 """A field that only the page for people needs."""
+
+SignWord = Annotated[Sign, Field(description="The end of its direction: p is the + end, n the - end.")]
 
 AddressText = Annotated[Address, UNREAD, PlainSerializer(str, return_type=str)]
 

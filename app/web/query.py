@@ -178,7 +178,6 @@ class CompositionQuery(ViewQuery):
     writer: str = option_field("writer", "composition")
     reader: str = option_field("reader", "composition")
     n: int = option_field("n", "composition")
-    format: Literal["csv"] | None = option_field("format", "composition")
 
     @field_validator("writer", "reader")
     @classmethod
@@ -192,6 +191,12 @@ class CompositionQuery(ViewQuery):
         """Return the layer of writers and that of readers; None for all."""
         writer, reader = (int(layer) if layer else None for layer in (self.writer, self.reader))
         return writer, reader
+
+
+class CompositionPageQuery(CompositionQuery):
+    """The options of a page with a map of composition, which can be a file."""
+
+    format: Literal["csv"] | None = option_field("format", "composition")
 
 
 class ContrastQuery(Query):

@@ -325,7 +325,7 @@ class Urls:
 
     def composition_values(self, page: CompositionPage, **changes: object) -> dict[str, object]:
         """Collect the query values of that page."""
-        return {"kind": page.kind, "writer": page.writer, "reader": page.reader} | changes
+        return {"kind": page.kind, "writer": page.writer, "reader": page.reader, "n": page.n_listed} | changes
 
     def composition_blocks(self, page: CompositionPage, blocks: Sequence[tuple[int, int]]) -> list[str]:
         """Link the pair of layers of each block, all at once: a map links hundreds."""

@@ -203,7 +203,7 @@ def test_the_dark_theme_can_be_chosen_and_is_kept(page: Page):
     background = "getComputedStyle(document.documentElement).backgroundColor"
     light = page.evaluate(background)
     for _ in range(3):
-        page.locator("#theme").click()
+        page.locator("#colours").click()
         if page.evaluate(background) != light:
             break
     dark = page.evaluate(background)

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from app.explorer.header import Model
 from app.explorer.pages.shared import Linked, OfWeights
-from app.explorer.serial import UNREAD, AddressText, EntryJson, ForPeople, write_entries
+from app.explorer.serial import UNREAD, AddressText, EntryJson, ForPeople, SignWord, write_entries
 from app.explorer.view import StreamSide, View
 from app.models.vocabulary import TokenEntry
 
@@ -53,7 +53,7 @@ class BlindResult:
     address: AddressText
     """Address of the direction that the model's column was read out of."""
     side: StreamSide
-    ray: Literal["p", "n"]
+    ray: SignWord
     z: float | None
     """z of the model's ray; None where it has too few trained tokens."""
     p: float | None

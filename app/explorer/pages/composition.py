@@ -76,6 +76,8 @@ class CompositionPage(Linked, OfWeights):
     """For two layers, a row for each writer with its pair for each reader; else empty."""
     unbuilt: ForPeople[Unbuilt | None] = None
     """Why nothing is shown; None where something is."""
+    n_listed: ForPeople[int | None] = None
+    """So many pairs were asked for; None: as many as usual."""
     coloured: ClassVar[tuple[float, ...]] = COLOURED
 
 

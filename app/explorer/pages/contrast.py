@@ -77,8 +77,9 @@ class ContrastPage(LinkedToItself):
     """Two places of one kind side by side."""
 
     a: str
+    """The first place, as it was asked for."""
     b: str
-    """The texts that were asked for."""
+    """The second place, as it was asked for."""
     first: ContrastPlace | None
     """None where nothing was asked for yet."""
     second: ContrastPlace | None

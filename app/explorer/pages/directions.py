@@ -46,9 +46,11 @@ class Badge:
     kind: Literal["subspace", "close"]
     """subspace: by more than 10 degrees, only the span of first..last is defined; close: by 1 to 10."""
     degrees: float
+    """By so much rounding can rotate it."""
     first: int
+    """First of the directions that are one subspace with this one, itself included; for close: of its neighbours."""
     last: int
-    """The directions that are one subspace with this one, itself included (for close: the neighbours nearest to it)."""
+    """Last of these directions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,10 @@ class Direction(Labelled):
     singular_value: float
     """The strength of the term; a singular value only in the basis svd."""
     energy_share: float
+    """Share of the matrix's squared norm: its squared strength over the sum of all."""
     gap: float | None
-    """None where the terms of a basis cannot rotate towards each other."""
+    """Relative distance of its strength to the nearest one; None where the terms of a basis cannot rotate towards each
+    other."""
     badge: Badge | None
     left: SideReadout
     right: SideReadout
@@ -219,7 +223,7 @@ class DirectionPage(Direction, Linked, OfWeights, WithReadouts, AtDistance):
     """The same neuron in the other matrices of its MLP, as far as it has weights there."""
     tabs: ForPeople[tuple[Tab, ...]]
     notes: Notes
-    """Facts that a reader must know before trusting the numbers, by their keys in the glossary."""
+    """Facts that a reader must know before trusting the numbers, a word each; the page for people has a sentence for it."""
     largest_distance: ForPeople[int | None]
     """The largest distance to choose; None where the matrix does not depend on distance."""
     previous: ForPeople[Address | None]

@@ -10,7 +10,7 @@ from app.core.judging.rays import RayClass, Reading, is_significant
 from app.explorer.header import Model
 from app.explorer.pages.directions import RayReadout, Turn
 from app.explorer.pages.shared import Labelled, LinkedToItself, OfWeights
-from app.explorer.serial import AddressText, ForPeople
+from app.explorer.serial import AddressText, ForPeople, SignWord
 from app.explorer.view import StreamSide, View
 
 GalleryList = Literal["themes", "letterless", "frequent", "untrained"]
@@ -31,7 +31,7 @@ class Also(Labelled):
 
     address: AddressText
     """The direction's address."""
-    ray: Sign
+    ray: SignWord
     side: StreamSide
 
     @property
@@ -61,7 +61,7 @@ class Notable(Labelled):
 
     address: AddressText
     """The direction's address."""
-    ray: Sign
+    ray: SignWord
     side: StreamSide
     """The side on which it was judged: read, write, query or key."""
     readouts: tuple[RayReadout, ...]

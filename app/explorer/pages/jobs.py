@@ -20,11 +20,11 @@ class JobPage(LinkedToItself):
     kind: Literal["matrices", "import"]
     """What the job does; of an import all that is of matrices, layers and rays is empty, null or 0."""
     model: str
-    """The slug of the model."""
+    """The name of the model in links."""
     fingerprint: str
     """The fingerprint of its weights; empty while it is not known."""
     matrices: tuple[str, ...]
-    """Kinds of matrices, all of the model's, or single ones: `ov`, `embed`, `L5/mlp-in`."""
+    """Kinds of matrices, all of the model's, or single ones: `ov`, `embed`, `L5/mlp-in`; `bank`: all that a search needs."""
     basis: BasisName | None
     parameters: Annotated[tuple[tuple[str, int], ...], PlainSerializer(dict, return_type=dict[str, int])]
     """Parameters of the basis."""

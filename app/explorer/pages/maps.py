@@ -26,6 +26,7 @@ class ModelEntry:
     """One model on the front page."""
 
     slug: str
+    """The name of the model in links."""
     state: Literal["imported", "importing", "failed"]
     model: Model | None
     """None until it is imported."""
@@ -105,7 +106,7 @@ class HeadMap:
     """The map of layers x heads, coloured by one score."""
 
     score: str
-    """One of `scores`: `copying`, or a circuit and a key of core.scores.SCORES, such as `ov-stable-rank`."""
+    """The score on the map, one of `scores`: `copying`, or a circuit and a score of its matrix, as `ov-stable-rank`."""
     scores: tuple[str, ...]
     """The keys to choose from."""
     rows: tuple[tuple[Cell, ...], ...]
@@ -113,8 +114,9 @@ class HeadMap:
     mlps: ForPeople[tuple[tuple[MatrixCell, ...], ...]]
     """The matrices of each layer's MLP; none for a mixture of experts."""
     low: float
+    """Smallest value on the map."""
     high: float
-    """Smallest and largest value on the map."""
+    """Largest value on the map."""
 
     @property
     def n_kept(self) -> int:

@@ -11,7 +11,7 @@ from app.explorer.pages.directions import Determinacy, Direction, SideReadout
 from app.explorer.pages.rays import NamedTokenValue, Token, TokenJson, Verdict, write_tokens
 from app.explorer.pages.shared import AtDistance, Labelled, Linked, Notes, OfWeights, WithReadouts
 from app.explorer.pages.using import HeadUse
-from app.explorer.serial import UNREAD, AddressText, ForPeople, Numbers
+from app.explorer.serial import UNREAD, AddressText, ForPeople, Numbers, SignWord
 from app.explorer.view import Choice, Only, Sort, Tab, View
 from app.store.jobs import Job, Task
 
@@ -103,7 +103,7 @@ class MatrixPage(Labelled, Linked, OfWeights, WithReadouts, AtDistance):
     """Names of the left and the right side."""
     bias: SideReadout | None
     """The bias, which belongs to no direction: OV's constant, QK's bias towards keys, an MLP's biases, or the samples'
-    mean."""
+    mean. None where there is none."""
     bias_term: ForPeople[str]
     """The term for the bias: a key of web.glossary.TERMS."""
     tabs: ForPeople[tuple[Tab, ...]]
@@ -123,7 +123,7 @@ class MatrixPage(Labelled, Linked, OfWeights, WithReadouts, AtDistance):
     n_pages: int
     """At least 1; on a head's page `page` may be past the end of the shorter table, which is then empty."""
     notes: Notes
-    """Facts that a reader must know before trusting the table, by their keys in the glossary."""
+    """Facts that a reader must know before trusting the table, a word each; the page for people has a sentence for it."""
     largest_distance: ForPeople[int | None]
     """The largest distance to choose; None for OV, and for QK of layers without rotation."""
     previous: ForPeople[Address | None]
@@ -212,7 +212,7 @@ class ApartJson(TokenJson):
 
     why: Literal["never-trained", "hub"]
     """Training never moved it, or it is a hub: among the first ten tokens of very many random rays."""
-    ray: Sign
+    ray: SignWord
 
 
 def _write_apart(tokens: tuple[Apart, ...]) -> list[ApartJson]:
@@ -254,7 +254,7 @@ class FullPage(Labelled, Linked, OfWeights, AtDistance):
     suggested: tuple[NamedTokenValue, ...]
     """Other spellings of the token, or tokens to begin with."""
     notes: Notes
-    """Facts that a reader must know before trusting the rows, by their keys in the glossary."""
+    """Facts that a reader must know before trusting the rows, a word each; the page for people has a sentence for it."""
     largest_distance: ForPeople[int | None]
     """The largest distance to choose; None where QK does not depend on distance."""
     previous: ForPeople[Address | None]

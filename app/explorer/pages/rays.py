@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from app.core.address import Address, Sign
 from app.core.judging.discovery import is_found
 from app.core.judging.rays import HEADLINE, RayClass, Reading, is_significant
-from app.explorer.serial import UNREAD
+from app.explorer.serial import UNREAD, SignWord
 
 
 class Token(NamedTuple):
@@ -65,7 +65,7 @@ class Hit(NamedTuple):
 class HitJson(TokenJson):
     """A token that contains the text that was looked for."""
 
-    ray: Sign
+    ray: SignWord
     place: int
     """Place along its ray, from 1, out of the 50 tokens that are kept; possibly behind the tokens that are listed."""
     whole: bool
@@ -92,7 +92,7 @@ class Judgement:
     """Coherence of its first 10, 20 and 50 trained tokens; z and p have the same three."""
     z: tuple[float | None, ...]
     p: tuple[float | None, ...]
-    """Share of random rays that are as coherent; pages show the last one."""
+    """Share of random rays that are as coherent; what the page for people shows is the last one."""
     q: float | None
     """The false discovery rate of the list that ends at this ray, most coherent first, of all of the matrix's rays on
     this side. None, too, on a layer's page until the matrix is computed."""
@@ -172,11 +172,13 @@ class Verdict:
     n_better: int | None = None
     """Rays better than 95% of those of random rotations of the same span; None unless `rotated` was asked for."""
     n_theme: int = 0
-    """Readable rays whose reading is a theme; the next counts are of other readings, each ray once."""
+    """Readable rays whose reading is a theme."""
     n_one_word: int = 0
+    """Readable rays whose reading is one word."""
     n_partly: int = 0
     """Readable rays whose reading is partly spelling."""
     n_letterless: int = 0
+    """Readable rays without letters: each readable ray is in one of these counts, or has another reading."""
 
 
 Words = Sequence[Sequence[Token]]
@@ -203,7 +205,7 @@ class NamedTokenJson(TypedDict):
     token: str
     """The decoded text of the token."""
     spelling: str
-    """Its name in a query: its text, or `#1234` where the text cannot name it."""
+    """Its name in `token` and `text`: its text, or `#1234` where the text cannot name it."""
 
 
 def write_named(token: NamedToken) -> NamedTokenJson:

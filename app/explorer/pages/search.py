@@ -5,13 +5,13 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import GetPydanticSchema, PlainSerializer, computed_field
 
-from app.core.address import Address, Kind, Ray, Sign
+from app.core.address import Address, Kind, Ray
 from app.core.judging.rays import Reading, is_significant
 from app.explorer.header import Model
 from app.explorer.pages.directions import RayReadout
 from app.explorer.pages.rays import Hit, NamedToken, TermKind, Tokens
 from app.explorer.pages.shared import Labelled, LinkedToItself, OfWeights, PageLink
-from app.explorer.serial import UNREAD, AddressText, ForPeople
+from app.explorer.serial import UNREAD, AddressText, ForPeople, SignWord
 from app.explorer.view import StreamSide, View
 
 SearchOrder = Literal["theme", "alignment"]
@@ -87,7 +87,7 @@ class TermToken:
     token: str
     """The decoded text of the token."""
     spelling: str
-    """Its name in a query."""
+    """What finds it in `q` of a search, in quotes where a plain word is another token."""
     of: str
     """The word, phrase, id or ray of the query."""
     weight: float
@@ -104,7 +104,7 @@ class Variant:
     token: str
     """The decoded text of the token."""
     spelling: str
-    """Its name in a query."""
+    """What finds it in `q` of a search, in quotes where a plain word is another token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class FoundRay(Labelled):
 
     address: AddressText
     """The direction's address."""
-    ray: Sign
+    ray: SignWord
     side: StreamSide
     """The side whose tokens and vector were compared."""
     theme: float
@@ -177,7 +177,7 @@ class FoundRay(Labelled):
     tokens: Tokens
     """Its first tokens, each scored by its likeness to the query."""
     asked: Annotated[tuple[Hit, ...], UNREAD, PlainSerializer(_write_ids, return_type=list[int])]
-    """Its tokens that the query asks for, in any spelling; in JSON their ids."""
+    """Ids of its tokens that the query asks for, in any spelling."""
     other: ForPeople[RayReadout | None]
     """The same ray on the other side of its direction, where that is the residual stream too."""
     view: ForPeople[View]
@@ -284,7 +284,7 @@ class SearchPage(LinkedToItself, OfWeights):
     strip: ForPeople[tuple[StripRow, ...]] = ()
     """Counts over layers of all rays found, on all pages."""
     searched: Annotated[Searched | None, GetPydanticSchema(lambda _, handler: handler(Searched))] = None
-    """What was compared. Only a page for people may be without it, and without `fdr_at`: JSON is an error there."""
+    """The rays that were compared, and what chance alone would bring."""
     fdr_at: Annotated[NearestByChance | None, GetPydanticSchema(lambda _, handler: handler(NearestByChance))] = None
     is_beyond_chance: ForPeople[bool | None] = None
     """True if the nearest rays are not chance alone, by theme or by alignment; None where it is not known."""

@@ -92,7 +92,8 @@ class AnswerSchema(GenerateJsonSchema):
 
 
 def _say_null(sentence: str) -> str:
-    return re.sub(r"\bNone\b", "null", re.sub(r"(^|\. )None\b", r"\1Null", sentence))
+    in_one_line = re.sub(r"(?<!\n)\n(?!\n)", " ", sentence)
+    return re.sub(r"\bNone\b", "null", re.sub(r"(^|\. )None\b", r"\1Null", in_one_line))
 
 
 def _find_routes(*routers: APIRouter) -> Iterator[APIRoute]:

@@ -11,7 +11,7 @@ Head = Annotated[str, Path(description="H0, H1 …", examples=["H3"])]
 
 
 class ErrorJson(TypedDict):
-    """Any answer other than 200."""
+    """An answer that is an error."""
 
     error: str
     """A word for machines: not_ready, not_found, bad_option, busy, failed …"""
@@ -24,7 +24,7 @@ class ComingJson(ErrorJson):
     """A computation, or an import, that has not ended."""
 
     done: int
-    """How far it is; only rises, but for the parts of an import."""
+    """How much of it is done."""
     total: int
     """The total that `done` counts up to; 0 where nothing is counted."""
 
@@ -47,7 +47,7 @@ FAULTS: dict[int | str, dict[str, Any]] = {
         202: "Being computed; ask again in Retry-After seconds.",
         400: "A Host header that is none.",
         404: "Nothing of that name; `detail` has the valid range.",
-        413: "A request with a body.",
+        413: "A request with a body of more than 65,536 bytes, or of a length that it does not say.",
         414: "An address and query of more than 2,000 bytes.",
         421: "A host name that this server does not answer to.",
         422: "A query value out of its range.",
@@ -57,6 +57,12 @@ FAULTS: dict[int | str, dict[str, Any]] = {
 }
 
 
+MOVED: dict[int | str, dict[str, Any]] = {
+    307: {"description": "The matrix has this page under another name: follow Location."},
+    308: {"description": "Another spelling of an address: follow Location."},
+}
+
+
 def describe_answers(form: type) -> dict[int | str, dict[str, Any]]:
     """Describe every answer of a route of the API; `form` is that of the successful one."""
-    return {200: describe_answer(form, "Successful Response"), **FAULTS}
+    return {200: describe_answer(form, "Successful Response"), **MOVED, **FAULTS}

@@ -71,7 +71,7 @@ class PageTargets:
         fingerprint = ""
         if "{" in route.path:
             resources: Resources = scope["app"].state.resources
-            slug = path.removeprefix(API).split("/")[1].partition("@")[0]
+            slug = path.removeprefix(f"{API}/").lstrip("/").partition("/")[0].partition("@")[0]
             model = find_model(resources, slug) if slug in resources.slugs else None
             if model is None:
                 return None

@@ -20,25 +20,25 @@ from app.web.http.answers import csv_stream, json_answer, page_answer
 from app.web.http.patience import PatientRoute
 from app.web.http.site import resources_of, urls_of
 from app.web.http.threads import answer_in_search_thread, make_in_long_thread
-from app.web.query import CompositionQuery, ContrastQuery, ViewQuery
+from app.web.query import CompositionPageQuery, CompositionQuery, ContrastQuery, ViewQuery
 
 router = APIRouter(route_class=PatientRoute)
 
 
 @router.get("/{model}/composition", include_in_schema=False)
-async def show_composition(request: Request, model: str, query: Annotated[CompositionQuery, Query()]) -> Response:
+async def show_composition(request: Request, model: str, query: Annotated[CompositionPageQuery, Query()]) -> Response:
     """Show which heads compose with which; as a file every pair, which takes long."""
     if query.format is None:
         return await run_in_threadpool(_answer_composition, request, model, query)
     return await make_in_long_thread(request, partial(_answer_composition_file, request, model, query))
 
 
-def _answer_composition(request: Request, model: str, query: CompositionQuery) -> Response:
+def _answer_composition(request: Request, model: str, query: CompositionPageQuery) -> Response:
     r, where, options = resources_of(request), parse(model), query.options()
     return page_answer(request, composition_verb(r, where, options, query.kind, *query.layers(), query.n))
 
 
-def _answer_composition_file(request: Request, model: str, query: CompositionQuery) -> Response:
+def _answer_composition_file(request: Request, model: str, query: CompositionPageQuery) -> Response:
     r, where, options = resources_of(request), parse(model), query.options()
     found = collect_composition_rows(r, where, options, query.kind, *query.layers())
     layers = [

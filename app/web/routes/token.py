@@ -46,7 +46,11 @@ def show_token(request: Request, model: str, id_: Id, query: Annotated[HeadOfQue
     return page_answer(request, found)
 
 
-@router.get("/api/v1/{model}/token", summary="Token by text", responses=describe_answers(TokenPage))
+@router.get(
+    "/api/v1/{model}/token",
+    summary="Token by text",
+    responses=describe_answers(TokenPage) | {303: {"description": "The token of that text: follow Location."}},
+)
 def found(request: Request, model: Slug, query: Annotated[TextQuery, Query()]) -> Response:
     """To the token that a text names: its exact text, a space in front included, or with `·` for the space."""
     address = parse(model)

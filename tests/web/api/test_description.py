@@ -36,5 +36,7 @@ def test_a_form_has_the_fields_that_programs_get_and_no_other(forms):
 
 def test_sentences_say_what_is_null_and_how_fields_are_read_alone(forms):
     gap = forms["Direction"]["properties"]["gap"]
-    assert (gap["anyOf"], gap["description"][:4]) == ([{"type": "number"}, {"type": "null"}], "Null")
+    assert gap["anyOf"] == [{"type": "number"}, {"type": "null"}]
+    assert "; null where" in gap["description"]
+    assert forms["SideReadout"]["properties"]["rays"]["description"].startswith("Null for")
     assert "readOnly" not in forms["Direction"]["properties"]["label"]

@@ -52,6 +52,8 @@ def test_a_root_is_no_part_of_it(read):
         ("/static/site.css", "v=1"),
         ("/elsewhere/L1", ""),
         ("//", ""),
+        ("/api/v1", ""),
+        ("/api/v1tiny", ""),
         ("*", ""),
     ],
 )

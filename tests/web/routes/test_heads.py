@@ -41,6 +41,21 @@ def test_answers_have_the_form_that_is_described(heads, path, route):
     check_answer(route, heads.get(f"/api/v1/{path}").json())
 
 
+def test_links_keep_how_many_pairs_were_asked_for(heads):
+    links = heads.get("/api/v1/llama/composition?kind=k&n=3").json()["links"]
+    assert len(heads.get(links["json"]).json()["pairs"]) == 3
+    assert all("n=3" in links[name] for name in ("page", "json", "pinned"))
+    assert "n=" not in heads.get("/api/v1/llama/composition?kind=k").json()["links"]["json"]
+
+
+def test_only_the_page_is_a_file(heads, client):
+    assert heads.get("/llama/composition?format=csv").headers["Content-Type"].startswith("text/csv")
+    assert heads.get("/api/v1/llama/composition?format=csv").status_code == 422
+    (path,) = (path for path in client.get("/openapi.json").json()["paths"] if path.endswith("/composition"))
+    described = client.get("/openapi.json").json()["paths"][path]["get"]["parameters"]
+    assert "format" not in {each["name"] for each in described}
+
+
 def test_what_is_not_built_is_a_sentence_with_the_command(heads):
     for path in ("/llama/composition?weights=raw", "/llama/L0/H0/alike?weights=raw"):
         page = heads.get(path)

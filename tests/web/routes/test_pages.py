@@ -1000,7 +1000,7 @@ def test_the_mark_stands_where_both_thresholds_are_passed(client, tags, place):
         if row[side]["rays"]
         for ray in ("plus", "minus")
     ]
-    cells = re.findall(r'<p class="([pn](?: sure)?)" title="[^"]*">([^<]*)</p>', client.get(f"/tiny{place}").text)
+    cells = re.findall(r'<p class="([pn](?: stands-out)?)" title="[^"]*">([^<]*)</p>', client.get(f"/tiny{place}").text)
     assert len(cells) == len(rays) > 0
     for (classes, z), one in zip(cells, rays, strict=True):
         stands_out = one["p"][-1] is not None and one["p"][-1] < 0.01 and one["q"] < 0.1

@@ -136,6 +136,7 @@ def make_composition_page(
         cells=tuple(_list_cells(shown)) if writer is None or reader is None else (),
         per_layer=found.model.n_heads // found.group,
         table=_make_table(found, shown, writer, reader),
+        n_listed=n,
     )
 
 
