@@ -13,6 +13,7 @@ from app.explorer.pages.census import (
     CensusKind,
     CensusPage,
     CensusSpan,
+    CensusUse,
     ComparisonDepth,
     Finding,
     SpanShares,
@@ -253,6 +254,12 @@ CENSUS_PAGE = CensusPage(
                 ),
             ),
         ),
+    ),
+    uses=(
+        CensusUse(
+            "ov-write", Estimate(0.0625, Interval(0.0, 0.125), 12), 2_300, Estimate(0.5625, Interval(0.5, 0.625), 12)
+        ),
+        CensusUse("ov-read", None, 0, None),
     ),
     findings=(
         Finding(

@@ -80,7 +80,7 @@ USE_WORD = "use"
 USE_WINDOWS, USE_TOKENS = 32, 256
 """Windows of reference text that a model writes, and the tokens of each, or as many as it has positions for."""
 USE_FIRST = 8
-"""Directions of a head whose share of its output is told with an interval."""
+"""The most directions of a head whose share of its output is told with an interval; half of them all in a small head."""
 WHOLE_FLOATS_BYTES = 2**30
 """The most bytes that the vectors of a whole model may take in float32 to be stored so; larger ones are stored in
 float16."""
@@ -337,6 +337,11 @@ LAYOUT: dict[ArtifactKind, Forms] = {
 
 class Mislaid(Exception):
     """The arrays do not have the layout of their kind of artifact."""
+
+
+def count_first(d_head: int) -> int:
+    """Return how many of a head's directions are the first ones, whose share of its output is told."""
+    return max(1, min(USE_FIRST, d_head // 2))
 
 
 def check_layout(kind: str, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -24,6 +24,20 @@ def rank_correlation(values: Values) -> float | None:
     return float(np.corrcoef(np.arange(len(values)), _rank_values(values))[0, 1])
 
 
+def partial_rank_correlation(values: Values, others: Values) -> float | None:
+    """Compute Spearman's correlation of two numbers whose common place in the order is taken out.
+
+    (r_xy - r_xi r_yi) / sqrt((1 - r_xi^2) (1 - r_yi^2)), i the place. None for fewer than four values, for equal ones, and
+    where the place alone gives one of them.
+    """
+    if len(values) < 4 or np.ptp(values) == 0 or np.ptp(others) == 0:
+        return None
+    ranks = np.stack([_rank_values(values), _rank_values(others), np.arange(len(values))])
+    (_, both, first), (_, _, second), _ = np.corrcoef(ranks)
+    left = (1 - first**2) * (1 - second**2)
+    return float((both - first * second) / np.sqrt(left)) if left > 1e-9 else None
+
+
 def assign_parts(n: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     """Assign n places to ten equal parts: place i to part `10 i // n`."""
     return np.arange(n) * PARTS // max(n, 1)

@@ -26,8 +26,8 @@ def read_coefficients(xn: Float[Tensor, "n d_model"], terms: Decomposition) -> F
 
 
 def attend_coefficients(
-    pattern: Float[Tensor, "n n"], coefficients: Float[Tensor, "n rank"]
-) -> Float[Tensor, "n rank"]:
+    pattern: Float[Tensor, "*heads n n"], coefficients: Float[Tensor, "*heads n rank"]
+) -> Float[Tensor, "*heads n rank"]:
     """Compute what arrives of each direction at each position: `a = A c`, rows of A being where attention comes from."""
     return pattern @ coefficients
 

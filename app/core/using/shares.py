@@ -37,10 +37,13 @@ def used_shares(
     squares: Float[NDArray[np.floating], "clusters rank"],
     strength: Vector,
 ) -> Float64[NDArray[np.float64], " rank"]:
-    """Compute each direction's share of the variance of the head's output, from sums of each cluster of positions."""
+    """Compute each direction's share of the variance of the head's output, from sums of each cluster of positions.
+
+    nan where the output does not vary.
+    """
     parts = variances(n.sum(), attended.sum(axis=0), squares.sum(axis=0)) * strength.astype(np.float64) ** 2
     total = parts.sum()
-    return parts / total if total else parts
+    return parts / total if total else np.full_like(parts, np.nan)
 
 
 def estimate_first_share(
@@ -55,7 +58,8 @@ def estimate_first_share(
 
     def share(totals: NDArray[np.float64]) -> NDArray[np.float64]:
         parts = variances(totals[..., :1], totals[..., 1 : 1 + rank], totals[..., 1 + rank :]) * weights
-        return np.asarray(parts[..., :k].sum(axis=-1) / parts.sum(axis=-1), np.float64)
+        with np.errstate(invalid="ignore"):  # nan where nothing varies
+            return np.asarray(parts[..., :k].sum(axis=-1) / parts.sum(axis=-1), np.float64)
 
     return estimate_statistic(np.concatenate([n[:, None], attended, squares], axis=1).astype(np.float64), share, SEED)
 
@@ -71,7 +75,8 @@ def score_fitted_axes(
     for fitted, scored in (halves, halves[::-1]):
         axes = np.linalg.eigh(fitted)[1][:, ::-1]
         parts = ((scored @ axes) * axes).sum(axis=0)
-        curves.append(np.cumsum(parts) / parts.sum())
+        with np.errstate(invalid="ignore"):  # nan where nothing varies
+            curves.append(np.cumsum(parts) / parts.sum())
     found: NDArray[np.float64] = np.mean(curves, axis=0)
     return found
 
@@ -84,7 +89,8 @@ def estimate_skew(
     def skewness(totals: NDArray[np.float64]) -> NDArray[np.float64]:
         mean, square, cube = (totals[..., power] / totals[..., 0] for power in (1, 2, 3))
         variance = square - mean**2
-        return np.asarray((cube - 3 * mean * square + 2 * mean**3) / variance**1.5, np.float64)
+        with np.errstate(invalid="ignore", divide="ignore"):  # of a direction that a head of smaller rank does not have
+            return np.asarray((cube - 3 * mean * square + 2 * mean**3) / variance**1.5, np.float64)
 
     return estimate_statistic(np.concatenate([n[:, None], powers], axis=1).astype(np.float64), skewness, SEED)
 

@@ -3,7 +3,8 @@
 Of the attended coefficients `a` their mean and second moments, by which the variance of a head's output is shared out
 among its directions; of what each direction reads at a token, `c`, its power sums, for spread and skew. Windows alternate
 between two halves, so that what is fitted on one is scored on the other, and belong to one of GROUPS for intervals.
-The first position of each window is left out: models rest their attention on it, and its stream is unlike all others.
+The first position of each window is left out, as one that reads and as one that is written to: models rest their
+attention on it, and its stream is unlike all others. What attention brings from it to the others is counted.
 Knows no model and no text.
 """
 

@@ -6,7 +6,7 @@
     mean, spread [layers heads rank] of what arrives of a direction at a position
     read_spread, positive, skew      of what a direction reads at one: standard deviation, share of positions above 0,
                                      skewness with its interval [… 3]
-    first [layers heads 3]           share of the first USE_FIRST directions, with its interval
+    first [layers heads 3]           share of the first `count_first` directions, with its interval
     fitted [layers heads rank]       share along the first 1, 2 … axes of the output, fitted on the other half of the text
 
 Heads of a smaller rank have zeros at their ends. Runs in a job's process, which holds the model while it lasts.
@@ -21,7 +21,7 @@ from app.core.judging.bootstrap import Estimate
 from app.core.steps import Steps, rescale_steps
 from app.core.using import shares
 from app.explorer.errors import ComputationFailed
-from app.explorer.layout import USE_FIRST, USE_TOKENS, USE_WINDOWS
+from app.explorer.layout import USE_TOKENS, USE_WINDOWS, count_first
 from app.explorer.library import OpenModel
 from app.explorer.making.context import Arrays, ArraysAndFacts, Context
 from app.explorer.making.heads import decompose_heads
@@ -90,15 +90,17 @@ def _add_layer(
 ) -> None:
     import torch
 
-    from app.core.using.coefficients import norm_stream
+    from app.core.using.coefficients import attend_coefficients, norm_stream, read_coefficients
 
     manifest, stream = context.model.manifest, run.streams[layer]
     if manifest.reads_normed:
         stream = norm_stream(stream, manifest.normalization == "LN", manifest.eps)
-        gain = context.model.weights().norms(layer, 0).gain
-        stream = stream * gain if context.processing == "raw" and gain is not None else stream
-    read = torch.stack([_pad(stream @ one.left.T, manifest.d_head) for one in terms])
-    sums.add_window(number, read, run.patterns[layer] @ read)
+        norms = context.model.weights().norms(layer, 0)
+        if context.processing == "raw":  # folded directions have the gain in them, and the shift is in a head's bias
+            stream = stream if norms.gain is None else stream * norms.gain
+            stream = stream if norms.shift is None else stream + norms.shift
+    read = torch.stack([_pad(read_coefficients(stream, one), manifest.d_head) for one in terms])
+    sums.add_window(number, read, attend_coefficients(run.patterns[layer], read))
 
 
 def _pad(values: "Tensor", rank: int) -> "Tensor":
@@ -130,7 +132,7 @@ def _sum_up_head(sums: "LayerSums", head: int, strength: NDArray[np.float32]) ->
         )
         for half, products in enumerate(sums.products[:, head])
     ]
-    first = shares.estimate_first_share(USE_FIRST, n, attended, squares, strength)
+    first = shares.estimate_first_share(count_first(len(strength)), n, attended, squares, strength)
     skews = [shares.estimate_skew(by_group, powers[:, :, index]) for index in range(len(strength))]
     return {
         "used": shares.used_shares(n, attended, squares, strength),

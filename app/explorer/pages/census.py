@@ -164,10 +164,25 @@ class CensusSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class CensusUse:
+    """Whether what is readable of one kind is used, on text that the model wrote by itself."""
+
+    kind: str
+    correlation: EstimateValue | None
+    """Spearman's correlation, within a head, of a direction's larger z and of its used share beside its weights' share, the
+    place in the matrix taken out; null where no head has enough directions.
+    """
+    rays: int
+    """Rays at p < .01 whose direction reads values that are skewed to one side."""
+    same_side: EstimateValue | None
+    """Share of these rays on the side to which those values are skewed, .5 by chance; null where there are none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """The answer to one question, as far as the numbers allow one."""
 
-    about: Literal["order", "size", "span", "random", "rank", "components", "layers"]
+    about: Literal["order", "size", "span", "random", "rank", "components", "layers", "use"]
     answer: str
     evidence: tuple[str, ...]
     """A sentence for each number that the answer rests on."""
@@ -191,6 +206,8 @@ class CensusPage(Linked, OfWeights):
     kinds: tuple[CensusKind, ...]
     comparisons: tuple[CensusComparison, ...]
     spans: tuple[CensusSpan, ...]
+    uses: tuple[CensusUse, ...]
+    """What heads read, and what they write; empty unless what directions do on text was computed."""
     findings: tuple[Finding, ...]
     controls: Annotated[
         tuple[tuple[End, tuple[int, ...]], ...], PlainSerializer(dict, return_type=dict[str, tuple[int, ...]])
@@ -246,4 +263,5 @@ class CensusPage(Linked, OfWeights):
             numbers += [number for part in compared for number in (part.difference, part.superiority)]
         for span in self.spans:
             numbers += [shares.difference for shares in span.shares]
+        numbers += [number for use in self.uses for number in (use.correlation, use.same_side)]
         return sum(number is not None and number.interval is not None for number in numbers)

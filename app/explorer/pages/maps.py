@@ -12,6 +12,7 @@ from app.explorer.pages.directions import Direction
 from app.explorer.pages.gallery import Notable, NotablePage
 from app.explorer.pages.rays import Judgement, Rays, Token
 from app.explorer.pages.shared import JsonLink, Labelled, Linked, OfWeights
+from app.explorer.pages.using import ModelUse
 from app.explorer.serial import UNREAD, AddressText, ForPeople, Numbers
 from app.explorer.view import Processing, View
 
@@ -152,6 +153,8 @@ class ModelPage(Linked):
     """Whether the list beside the map names the first heads or all."""
     is_only: ForPeople[bool] = False
     """True if it is the server's only model, and so its front page."""
+    use: ModelUse | None = None
+    """What its heads' directions do on text; null unless it was computed."""
 
     @computed_field
     @property

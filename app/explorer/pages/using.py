@@ -1,4 +1,4 @@
-"""What directions do on text, on the pages of a direction and of a matrix."""
+"""What directions do on text, on the pages of a direction, of a matrix and of a model."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,8 @@ class DirectionUse:
     spread: float
     """Standard deviation of what it reads at a position, in the stream as the head reads it."""
     skew: EstimateValue
-    """Skewness of what it reads: above 0 where its larger values are on the + side. The interval is over windows."""
+    """Skewness of what it reads: above 0 where the longer tail about the mean is on the + side. The interval is over
+    groups of windows."""
     positive: float
     """Share of positions at which it reads more than 0."""
 
@@ -45,12 +46,24 @@ class HeadUse:
         """Numbers of directions of the curves."""
         return tuple(range(len(self.used_curve)))
 
-    @property
-    def explained(self) -> tuple[float, ...]:
-        """The curve of the directions, as a chart of shares draws it."""
-        return self.used_curve
 
-    @property
-    def svd(self) -> tuple[float, ...]:
-        """The curve of the fitted axes, which no other axes can be much above."""
-        return self.fitted_curve
+@dataclass(frozen=True, slots=True)
+class ModelUse:
+    """How the heads of a model use their first directions on text that it wrote by itself, beside an even stream."""
+
+    first: int
+    """So many directions of each head, the strongest first."""
+    n_heads: int
+    """Heads that write something that varies."""
+    used: float
+    """Their share of the variance of what a head writes: the median over heads."""
+    even: float
+    """Their share if the stream were even, that of their squared singular values: the median over heads."""
+    ratio: float
+    """The first share by the second: the median over heads."""
+    above: float
+    """Share of the heads whose interval lies above what an even stream would give; .025 by chance."""
+    below: float
+    """Share of the heads whose interval lies below it; .025 by chance."""
+    n_tokens: int
+    """Positions that were counted."""

@@ -1,14 +1,18 @@
-"""What directions do on text: the artifact of a whole model read for one direction and for one head. Knows no torch."""
+"""What directions do on text: the artifact of a whole model read for a direction, a head and the model. Knows no torch."""
 
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.core.address import Address
 from app.core.judging.bootstrap import Estimate, Interval
-from app.explorer.layout import USE_FIRST
-from app.explorer.pages.using import DirectionUse, HeadUse
+from app.explorer.layout import count_first
+from app.explorer.pages.using import DirectionUse, HeadUse, ModelUse
 from app.store.artifacts import Arrays
+
+OVERUSE = "ov-overuse"
+"""The score of the map that `read_overuse` gives."""
 
 
 def read_direction_use(arrays: Arrays, address: Address) -> DirectionUse | None:
@@ -27,7 +31,7 @@ def read_head_use(arrays: Arrays, address: Address, rank: int) -> HeadUse | None
     used, even, fitted = (arrays[name][at].astype(float)[:rank] for name in ("used", "even", "fitted"))
     if not rank or not np.isfinite(used).all() or not np.isfinite(fitted).all():
         return None
-    first = min(USE_FIRST, rank)
+    first = min(count_first(arrays["even"].shape[-1]), rank)
     windows, tokens = arrays["ids"].shape
     return HeadUse(
         first=first,
@@ -39,6 +43,45 @@ def read_head_use(arrays: Arrays, address: Address, rank: int) -> HeadUse | None
         used_curve=(0.0, *np.cumsum(used).tolist()),
         fitted_curve=(0.0, *fitted.tolist()),
     )
+
+
+def read_overuse(arrays: Arrays) -> NDArray[np.float64]:
+    """Read how much more of the output the first directions of each head make than by their weights, as log2.
+
+    [layers heads]; 0 where a head writes nothing that varies.
+    """
+    used, even = _read_first_shares(arrays)
+    varies = np.isfinite(used) & (used > 0) & (even > 0)
+    ratios: NDArray[np.float64] = np.log2(np.where(varies, used, 1) / np.where(varies, even, 1))
+    return ratios
+
+
+def read_model_use(arrays: Arrays) -> ModelUse | None:
+    """Read how the heads of the model use their first directions; None where no head writes anything that varies."""
+    used, even = _read_first_shares(arrays)
+    varies = np.isfinite(used) & (used > 0)
+    if not varies.any():
+        return None
+    low, high = (arrays["first"][varies, at].astype(float) for at in (1, 2))
+    windows, tokens = arrays["ids"].shape
+    used, even = used[varies], even[varies]
+    return ModelUse(
+        first=count_first(arrays["even"].shape[-1]),
+        n_heads=int(varies.sum()),
+        used=float(np.median(used)),
+        even=float(np.median(even)),
+        ratio=float(np.median(used / even)),
+        above=float(np.mean(low > even)),
+        below=float(np.mean(high < even)),
+        n_tokens=windows * (tokens - 1),
+    )
+
+
+def _read_first_shares(arrays: Arrays) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Read the share of the first directions on text, and by weights alone; both [layers heads]."""
+    even = arrays["even"]
+    first = even[..., : count_first(even.shape[-1])].sum(axis=-1, dtype=np.float64)
+    return arrays["first"][..., 0].astype(np.float64), first
 
 
 def _read_estimate(values: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> Estimate:

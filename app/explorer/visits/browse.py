@@ -24,7 +24,7 @@ from app.explorer.reading import coverage, gallery, verdicts
 from app.explorer.reading.directions import read_directions
 from app.explorer.reading.matrices import TABLE_TOKENS, make_direction_page, make_matrix_page
 from app.explorer.reading.rates import read_rates
-from app.explorer.reading.using import read_direction_use, read_head_use
+from app.explorer.reading.using import OVERUSE, read_direction_use, read_head_use, read_model_use, read_overuse
 from app.explorer.resources import Resources
 from app.explorer.view import View
 from app.explorer.visits import fits, jobs, orders
@@ -64,6 +64,8 @@ def visit_model(
     (artifact,) = fulfil(r, orders.order_scores(opened, shown.weights))
     rays = _load_rays(r, opened, shown, is_wanted=score in gallery.SCORES)
     values = {name: artifact.arrays[name] for name in artifact.facts["scores"]} | gallery.readable_shares(rays[:-1])
+    if used := _load_statistics(r, opened, shown):
+        values[OVERUSE] = read_overuse(used)
     chosen = score or DEFAULT_SCORE
     if chosen not in values:
         raise BadOption(f"score must be one of {', '.join(values)}.")
@@ -82,6 +84,7 @@ def visit_model(
         is_filling=not is_whole and jobs.has_live_job(r, opened.header.slug),
         ranked=ranked,
         is_only=len(r.slugs) == 1,
+        use=read_model_use(used) if used else None,
     )
 
 
@@ -202,10 +205,14 @@ def visit_direction(r: Resources, address: Address, options: Options, path: str 
 
 def _load_use(r: Resources, opened: OpenModel, address: Address, shown: View) -> Arrays | None:
     """Load what the model's directions do on text, for singular directions of a head's OV; None where it is not there."""
+    is_told = address.circuit == "ov" and address.basis in {None, "svd"}
+    return _load_statistics(r, opened, shown) if is_told else None
+
+
+def _load_statistics(r: Resources, opened: OpenModel, shown: View) -> Arrays | None:
     recipe = recipes.use(opened, shown.weights)
-    if address.circuit != "ov" or address.basis not in {None, "svd"} or not r.store.exists(recipe):
-        return None
-    found = r.store.load(recipe)
+    # Loading what is not there says that the page may change at any time: it would not be kept.
+    found = r.store.load(recipe) if r.store.exists(recipe) else None
     return None if found is None else found.arrays
 
 

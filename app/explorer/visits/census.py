@@ -23,9 +23,10 @@ from app.explorer.groups import CUT
 from app.explorer.header import Model
 from app.explorer.inventory import end_of, is_double
 from app.explorer.library import OpenModel
-from app.explorer.pages.census import CensusComparison, CensusKind, CensusPage, CensusSpan
+from app.explorer.pages.census import CensusComparison, CensusKind, CensusPage, CensusSpan, CensusUse
 from app.explorer.reading.census import counts
 from app.explorer.reading.census.findings import answer_questions
+from app.explorer.reading.census.using import measure_uses
 from app.explorer.resources import Resources
 from app.explorer.view import End, Processing, View
 from app.explorer.visits import orders
@@ -50,6 +51,7 @@ class Count(NamedTuple):
     kinds: tuple[CensusKind, ...]
     comparisons: tuple[CensusComparison, ...]
     spans: tuple[CensusSpan, ...]
+    uses: tuple[CensusUse, ...]
     controls: tuple[tuple[End, tuple[int, ...]], ...]
 
 
@@ -72,7 +74,8 @@ def visit_census(r: Resources, address: Address, options: Options) -> CensusPage
     # Controls are large: check that they exist without loading them.
     absent = [order for order in measures if not r.store.exists(order.recipe)]
     layers = _list_layers_and_queue(r, opened, shown.weights, *absent)
-    count = _count_rays(r.store, opened, shown.weights, layers)
+    is_used = r.store.exists(recipes.use(opened, shown.weights))
+    count = _count_rays(r.store, opened, shown.weights, layers, is_used)
     model = opened.header
     other = next((each for each in model.processings if each != shown.weights), None)
     return CensusPage(
@@ -83,8 +86,14 @@ def visit_census(r: Resources, address: Address, options: Options) -> CensusPage
         kinds=count.kinds,
         comparisons=count.comparisons,
         spans=count.spans,
+        uses=count.uses,
         findings=answer_questions(
-            count.kinds, count.comparisons, count.spans, model.d_head, is_whole=len(layers) == model.n_layers
+            count.kinds,
+            count.comparisons,
+            count.spans,
+            count.uses,
+            model.d_head,
+            is_whole=len(layers) == model.n_layers,
         ),
         controls=count.controls,
         low=LOW,
@@ -134,13 +143,18 @@ def _count_other(r: Resources, opened: OpenModel, processing: Processing) -> tup
     if not all(r.store.exists(recipes.census_part(opened, layer, processing)) for layer in (None, *layers)):
         return ()
     with suppress(NotReady):  # a damaged artifact was set aside
-        return _count_rays(r.store, opened, processing, layers).kinds
+        return _count_rays(r.store, opened, processing, layers, is_used=False).kinds
     return ()
 
 
 @lru_cache(maxsize=MOST_CACHED)
-def _count_rays(store: ArtifactStore, opened: OpenModel, processing: Processing, layers: tuple[int, ...]) -> Count:
-    """Compute the statistics of the ends and these layers; cached, since the artifacts never change."""
+def _count_rays(
+    store: ArtifactStore, opened: OpenModel, processing: Processing, layers: tuple[int, ...], is_used: bool
+) -> Count:
+    """Compute the statistics of the ends and these layers; cached, since the artifacts never change.
+
+    `is_used`: what directions do on text is known, too.
+    """
     arrays = _load_arrays(store, opened, processing, layers)
     own, n_layers = counts.group_rays(arrays), opened.header.n_layers
     random = {end: _load_random(store, opened, processing, end) for end in {groups.end_of(name) for name in own}}
@@ -151,7 +165,9 @@ def _count_rays(store: ArtifactStore, opened: OpenModel, processing: Processing,
     )
     ends = [end for end in ENDS if f"control_{end}" in arrays[None]]
     of_controls = tuple((end, tuple(arrays[None][f"control_{end}"].tolist())) for end in ends)
-    return Count(kinds, counts.compare_kinds(own, n_layers), counts.compare_spans(own, n_layers), of_controls)
+    used = store.load(recipes.use(opened, processing)) if is_used else None
+    uses = measure_uses(own, used.arrays) if used else ()
+    return Count(kinds, counts.compare_kinds(own, n_layers), counts.compare_spans(own, n_layers), uses, of_controls)
 
 
 def _list_ends(opened: OpenModel, processing: Processing) -> list[str]:

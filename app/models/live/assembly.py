@@ -86,7 +86,7 @@ def _make(name: str, maker: Maker, parts: Mapping[str, Tensor], shape: Sequence[
 def _make_parameters(
     weights: Weights, layout: FamilyLayout, expected: Mapping[str, tuple[int, ...]]
 ) -> Iterator[tuple[str, Tensor]]:
-    """Make the parameters that the library expects; those that weights leave out since they are zero are made anew."""
+    """Make the parameters that the library expects; biases that weights leave out since they are zero are made anew."""
     ends = weights.ends()
     for name, maker in layout.ends.items():
         if name in expected and (tensor := maker(ends)) is not None:

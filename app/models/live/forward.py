@@ -35,7 +35,7 @@ class TextRun:
 
 
 def run_model(model: Any, ids: Int[Tensor, " n"]) -> TextRun:
-    """TextRun an assembled model once on these token ids; ValueError if there are none, or an id that it does not have."""
+    """Run an assembled model once on these token ids; ValueError if there are none, or an id that it does not have."""
     d_vocab = model.get_input_embeddings().weight.shape[0]
     if not len(ids) or int(ids.min()) < 0 or int(ids.max()) >= d_vocab:
         raise ValueError(f"token ids are 0 to {d_vocab - 1}, and at least one is run")

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from app.core.steps import Steps
 
-STARTS = ("<|endoftext|>", "<|end_of_text|>", "<|begin_of_text|>", "</s>", "<s>", "<eos>", "<bos>")
-"""Tokens that begin or end texts, by how tokenizers call them: the first that a model has begins its own."""
+STARTS = ("<|begin_of_text|>", "<bos>", "<s>", "<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>")
+"""Tokens that begin texts, then those that end one and so stand before the next: the first that a model has begins its own."""
 
 
 def find_start(specials: Sequence[tuple[int, str]]) -> int | None:
-    """Find the id of the token that a text of its own begins with, among (id, text) of special tokens; None without one."""
+    """Find the id of the token that a text of its own begins with, among (id, text) of special tokens; None if none does."""
     by_text = {text: id_ for id_, text in reversed(specials)}
-    return next((by_text[text] for text in STARTS if text in by_text), specials[0][0] if specials else None)
+    return next((by_text[text] for text in STARTS if text in by_text), None)
 
 
 def sample_windows(

@@ -107,3 +107,12 @@ def test_noise_fits_nothing():
     curve = shares.score_fitted_axes(halves)
     own = np.mean([np.cumsum(np.linalg.eigvalsh(half)[::-1]) / np.trace(half) for half in halves], axis=0)
     assert abs(curve[4] - 0.25) < 0.1 < own[4] - curve[4]
+
+
+def test_what_does_not_vary_has_no_shares_and_no_skew(sums):
+    nothing, zeros = np.zeros(RANK, np.float32), np.zeros((GROUPS * HALVES, RANK))
+    n = sums.positions.double().numpy().ravel()
+    assert np.isnan(shares.used_shares(n, zeros, zeros, nothing)).all()
+    assert np.isnan(shares.estimate_first_share(2, n, zeros, zeros, nothing).value)
+    assert np.isnan(shares.score_fitted_axes(np.zeros((HALVES, RANK, RANK)))).all()
+    assert np.isnan(shares.estimate_skew(np.ones(GROUPS), np.zeros((GROUPS, 3))).value)

@@ -9,7 +9,7 @@ from app.core.folding import fold_head
 from app.core.steps import run
 from app.explorer import recipes
 from app.explorer.errors import ComputationFailed
-from app.explorer.layout import USE_FIRST, check_layout
+from app.explorer.layout import check_layout, count_first
 from app.explorer.making.make import MakerInputs, run_maker
 from app.models.live.assembly import assemble_model
 from app.models.live.forward import run_model
@@ -46,7 +46,7 @@ def test_shares_are_those_of_the_variance_of_what_the_head_writes(made, layer, h
     np.testing.assert_allclose(arrays["spread"][layer, head] * strength[:rank], np.sqrt(variances), rtol=2e-3)
     np.testing.assert_allclose(arrays["even"][layer, head], strength[:rank] ** 2 / (strength**2).sum(), atol=1e-5)
     value, low, high = arrays["first"][layer, head]
-    assert value == pytest.approx(arrays["used"][layer, head][:USE_FIRST].sum(), abs=1e-5)
+    assert value == pytest.approx(arrays["used"][layer, head][: count_first(rank)].sum(), abs=1e-5)
     assert low <= value <= high
 
 

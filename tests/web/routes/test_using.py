@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import numpy as np
 import pytest
 
 from app.core.steps import run
@@ -37,7 +38,7 @@ def test_a_direction_and_a_head_say_what_is_used(used):
     value, low, high = arrays["first"][1, 2]
     for place in ("L1/H2", "L1/H2/ov"):
         said = words_of(client.get(f"/tiny/{place}").text)
-        assert f"first 8 directions make {value:.1%} ({low:.1%} to {high:.1%})" in said
+        assert f"first 4 directions make {value:.1%} ({low:.1%} to {high:.1%})" in said
         assert "by weights alone" in said
 
 
@@ -51,3 +52,31 @@ def test_programs_get_the_numbers_and_null_where_there_are_none(used, client):
     assert head["qk"]["use"] is None
     assert check_answer("direction", client.get("/api/v1/tiny/L1/H2/ov/svd/3").json())["use"] is None
     assert ' used">' not in client.get("/tiny/L1/H2/ov/svd/3").text
+
+
+def test_the_page_of_a_model_leads_to_its_map_of_use(used, client):
+    own, arrays = used
+    (link,) = re.findall(r'<a href="([^"#]+)#map"[^>]*>use</a>', own.get("/tiny").text)
+    said = words_of(own.get(link).text)
+    value = float(np.median(arrays["first"][..., 0].astype(float)))
+    assert f"{value:.1%} of what varies" in said
+    assert f"{arrays['first'][..., 0].size} heads" in said
+    answer = check_answer("model", own.get("/api/v1/tiny").json())
+    assert answer["use"]["used"] == pytest.approx(value)
+    assert "ov-overuse" in answer["map"]["scores"]
+    assert check_answer("model", client.get("/api/v1/tiny").json())["use"] is None
+    assert ">use</a>" not in client.get("/tiny").text
+
+
+def test_a_matrix_by_itself_shows_how_its_directions_add_up(used, client):
+    own, arrays = used
+    (said,) = re.findall(
+        r'<figure class="explained" id="use">.*?<desc>(.*?)</desc>', own.get("/tiny/L1/H2/ov").text, re.DOTALL
+    )
+    assert said.endswith(
+        f"{arrays['used'][1, 2, 0]:.1%} by the first, 100.0% by 8; {arrays['fitted'][1, 2, 0]:.1%} and 100.0% by as many "
+        "axes fitted to it."
+    )
+    for place in ("L1/H2", "L1/H2/qk", "L1/H2/ov/neuron"):
+        assert 'id="use"' not in own.get(f"/tiny/{place}").text
+    assert 'id="use"' not in client.get("/tiny/L1/H2/ov").text

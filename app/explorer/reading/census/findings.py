@@ -12,7 +12,15 @@ from typing import TypeVar
 from app.core.judging.bootstrap import LEAST, Estimate, Interval
 from app.core.judging.rays import ALPHA
 from app.explorer.groups import CUT, PRINCIPAL, Depth, base_of
-from app.explorer.pages.census import CensusComparison, CensusDepth, CensusKind, CensusSpan, ComparisonDepth, Finding
+from app.explorer.pages.census import (
+    CensusComparison,
+    CensusDepth,
+    CensusKind,
+    CensusSpan,
+    CensusUse,
+    ComparisonDepth,
+    Finding,
+)
 from app.explorer.reading.census.claims import (
     BETTER,
     DEPTHS,
@@ -34,6 +42,7 @@ from app.explorer.reading.census.estimates import (
 )
 from app.explorer.reading.census.kinds import NAMES, name_ends
 from app.explorer.reading.census.spans import answer_span, describe_span
+from app.explorer.reading.census.using import answer_use, describe_use
 
 COMPONENTS = f"embed{PRINCIPAL}"
 Part = TypeVar("Part", CensusDepth, ComparisonDepth)
@@ -63,6 +72,7 @@ def answer_questions(
     kinds: Sequence[CensusKind],
     comparisons: Sequence[CensusComparison],
     spans: Sequence[CensusSpan],
+    uses: Sequence[CensusUse],
     d_head: int,
     is_whole: bool,
 ) -> tuple[Finding, ...]:
@@ -84,6 +94,7 @@ def answer_questions(
             answer_layers(whole),
             tuple(text for kind in whole for text in describe_later(kind)) if is_whole else (),
         ),
+        Finding("use", answer_use(uses), tuple(filter(None, (describe_use(use, d_head) for use in uses)))),
     )
     return tuple(each for each in found if each.answer and each.evidence)
 

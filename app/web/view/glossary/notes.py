@@ -54,5 +54,6 @@ FINDINGS: dict[str, str] = {
     "rank": "Do early directions read better than late ones?",
     "components": "Do early principal components of the embedding read, and later ones not?",
     "layers": "Do later layers read better than early ones?",
+    "use": "Is what is readable used, too?",
 }
 """What a census is asked, in the order of its page."""

@@ -747,16 +747,23 @@ TERMS: dict[str, Term] = {
     "used-share": Term(
         "used",
         "The share of the variance of what the head writes that is along this direction, on text that the model wrote by "
-        "itself; the first token of each text is left out, since models rest their attention on it.",
+        "itself, at all tokens but the first of each text, on which models rest their attention.",
         "uᵢ = Mᵢᵢ / tr M with M = diag(σ) Cov(a) diag(σ), a what attention brings of a direction to a token. By the weights "
         "alone it is σᵢ² / Σ σ², which is what a stream of equal variance in all directions would give. The mean of what a "
-        "head writes is in neither. A share says how large a direction's part is, not what the network does with it.",
+        "head writes is in neither. What attention brings from the first token is part of it. A share says how large a direction's part is, not what the network does with it.",
+    ),
+    "overuse": Term(
+        "use of the first directions",
+        "How much more of what a head writes its first directions make, on text that the model wrote by itself, than "
+        "by their weights alone: 0 is as much, 1 twice as much, −1 half as much.",
+        "log₂ of Σ uᵢ over Σ σᵢ² / Σ σ², both sums over the first eight directions, or half of those of a smaller head; u are the used shares. 0, too, for a head that writes "
+        "nothing that varies.",
     ),
     "use-skew": Term(
         "skew of what is read",
-        "How one-sided the values are that the direction reads at tokens: 0 where both signs are alike, above 0 where the "
-        "large ones are on the + side.",
-        "Third central moment over the cube of the standard deviation, over all tokens but the first of each text; the "
+        "How one-sided the values are that the direction reads at tokens: 0 where both sides of their mean are alike, above 0 "
+        "where the longer tail is on the + side.",
+        "Third moment about the mean over the cube of the standard deviation, over all tokens but the first of each text; the "
         "interval is a bootstrap over groups of texts.",
     ),
     "fitted-axes": Term(

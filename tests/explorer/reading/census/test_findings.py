@@ -7,7 +7,15 @@ import re
 import pytest
 
 from app.core.judging.bootstrap import Estimate, Interval
-from app.explorer.pages.census import CensusComparison, CensusDepth, CensusKind, CensusSpan, ComparisonDepth, SpanShares
+from app.explorer.pages.census import (
+    CensusComparison,
+    CensusDepth,
+    CensusKind,
+    CensusSpan,
+    CensusUse,
+    ComparisonDepth,
+    SpanShares,
+)
 from app.explorer.reading.census.estimates import as_points, as_shares, format_estimate, format_hundredths
 from app.explorer.reading.census.findings import (
     answer_components,
@@ -299,7 +307,7 @@ def test_findings_of_layers_wait_for_all_layers():
         [kind(BETTER), kind(BETTER, "mlp-out-cut")],
         [comparison(BETTER), comparison(OPEN, other="mlp-out-cut")],
     )
-    part, whole = (answer_questions(kinds, comparisons, [span(SMALL)], 64, is_whole) for is_whole in (False, True))
+    part, whole = (answer_questions(kinds, comparisons, [span(SMALL)], [], 64, is_whole) for is_whole in (False, True))
     assert [one.about for one in part] == ["order", "size", "span", "random", "rank"]
     assert [one.about for one in whole] == ["order", "size", "span", "random", "rank", "layers"]
     assert part == whole[:5]
@@ -466,7 +474,7 @@ def test_components_are_answered_by_tenths():
             f"{said}: of the first"
         )
     (found,) = (
-        each for each in answer_questions([plain, one], [], [], 64, is_whole=False) if each.about == "components"
+        each for each in answer_questions([plain, one], [], [], [], 64, is_whole=False) if each.about == "components"
     )
     assert found.evidence == (
         "Embedding: p < .01 in each tenth, the strongest first: –, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 25.9%.",
@@ -478,7 +486,7 @@ def test_components_are_answered_by_tenths():
 
 def test_an_answer_has_a_line_for_each_sentence():
     kinds = [kind(BETTER, readable=MORE), kind(OPEN, "qk-key", readable=MORE), kind(ALONE, "embed")]
-    (found,) = (one for one in answer_questions(kinds, [], [], 64, is_whole=False) if one.about == "random")
+    (found,) = (one for one in answer_questions(kinds, [], [], [], 64, is_whole=False) if one.about == "random")
     assert found.lines == (
         "OV write: better than random directions.",
         "QK key: not told apart from random directions.",
@@ -503,12 +511,14 @@ def test_as_many_intervals_are_counted_as_are_shown(n_layers):
         comparison(ALONE, "mlp-out", "embed"),
     ]
     spans = [span(SMALL, middle=SMALL, last=ALONE), span(CLEAR, "first")]
-    said = answer_questions(kinds, comparisons, spans, 64, is_whole=n_layers == 12)
+    uses = [CensusUse("ov-read", BETTER, 9, None), CensusUse("ov-write", ALONE, 9, as_rays(OPEN))]
+    said = answer_questions(kinds, comparisons, spans, uses, 64, is_whole=n_layers == 12)
     page = dataclasses.replace(
         CENSUS_PAGE,
         kinds=tuple(kinds),
         comparisons=tuple(comparisons),
         spans=tuple(spans),
+        uses=tuple(uses),
         findings=said,
         layers_read=n_layers,
     )
@@ -517,8 +527,8 @@ def test_as_many_intervals_are_counted_as_are_shown(n_layers):
 
 
 def test_a_model_of_heads_alone_has_no_prediction():
-    assert [one.about for one in answer_questions([kind(BETTER)], [], [], 64, is_whole=False)] == ["random", "rank"]
-    assert answer_questions([], [], [], 64, is_whole=True) == ()
+    assert [one.about for one in answer_questions([kind(BETTER)], [], [], [], 64, is_whole=False)] == ["random", "rank"]
+    assert answer_questions([], [], [], [], 64, is_whole=True) == ()
 
 
 def test_controls_are_called_what_they_are():
