@@ -33,7 +33,7 @@ def precision(r, concepts):
     """The share of the first ten that are about the concept, and all rays that were among them."""
     n_right, rays = 0, []
     for concept in concepts:
-        found = ask(r, spelt(concept.query)).found[:FIRST_TEN]
+        found = ask(r, spelt(concept.query)).hits[:FIRST_TEN]
         n_right += sum(concept.is_of([token.text for token in one.tokens]) for one in found)
         rays += [(one.address, one.ray, one.side) for one in found]
     return n_right / (FIRST_TEN * len(concepts)), rays
@@ -50,7 +50,7 @@ def precision(r, concepts):
     ],
 )
 def test_words_find_the_directions_that_were_found_by_hand(smollm2_bank, words, ray, alignments):
-    of, first = parse_short(ray, SMOLLM2), ask(smollm2_bank, spelt(words)).found[:FIRST_TEN]
+    of, first = parse_short(ray, SMOLLM2), ask(smollm2_bank, spelt(words)).hits[:FIRST_TEN]
     found = {one.side: one for one in first if (one.address, one.ray) == (of.address, of.sign)}
     for side, alignment in alignments.items():
         assert found[side].alignment == pytest.approx(alignment, abs=0.03)
@@ -93,5 +93,5 @@ def test_no_search_finds_what_all_tokens_share(smollm2_bank, end):
     assert np.linalg.svd(words, compute_uv=False)[0] ** 2 < 0.05 * len(words)
     hubs = {"unembed/svd/0", "L29/mlp-out/svd/575"}
     queries = [concept.query for concept in read_concepts("concepts")]
-    found = chain.from_iterable(ask(smollm2_bank, spelt(query)).found[:FIRST_TEN] for query in queries)
+    found = chain.from_iterable(ask(smollm2_bank, spelt(query)).hits[:FIRST_TEN] for query in queries)
     assert not {str(one.address).partition("/")[2] for one in found} & hubs

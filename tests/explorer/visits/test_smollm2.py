@@ -44,7 +44,7 @@ def smollm2(open_explorer, smollm2_data):
 def test_these_directions_are_read_so_specifically(smollm2, a, row, b, part, expected):
     page = visit_pair(smollm2, f"smollm2/{a}", f"smollm2/{b}", Options(), part)
     assert page.specificities[row] == pytest.approx(expected, abs=0.02)
-    assert page.is_later
+    assert page.later
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ def test_heads_compose_so(smollm2, a, b, part, expected):
 
 def test_a_direction_that_writes_quotation_marks_is_like_two_that_read_it(smollm2):
     _, written = visit_around(smollm2, parse("smollm2/L24/H1/ov/svd/0"), Options()).sides
-    like = {str(one.ray.address): one for one in written.neighbours.found}
+    like = {str(one.end.address): one for one in written.neighbours.found}
     assert like["smollm2/L28/H6/ov/svd/0"].value == pytest.approx(0.95, abs=0.01)
     assert like["smollm2/L28/H7/ov/svd/1"].value == pytest.approx(0.88, abs=0.01)
-    read = {(str(one.ray.address), one.side): one for one in written.others.found}
+    read = {(str(one.end.address), one.side): one for one in written.others.found}
     assert read["smollm2/L28/H6/ov/svd/0", "read"].value == pytest.approx(0.95, abs=0.01)
     assert read["smollm2/L28/H7/ov/svd/1", "read"].value == pytest.approx(0.89, abs=0.01)
-    assert all(one.ray.sign == "p" for one in (*like.values(), *read.values()) if one.value > 0)
+    assert all(one.end.sign == "p" for one in (*like.values(), *read.values()) if one.value > 0)
 
 
 def test_keys_and_values_of_a_group_are_read_once(smollm2_bank):
@@ -76,8 +76,8 @@ def test_keys_and_values_of_a_group_are_read_once(smollm2_bank):
 
 def test_paris_has_its_answer_on_one_page(smollm2):
     page = visit_token(smollm2, parse("smollm2"), Options(), find_token(smollm2, parse("smollm2"), Options(), " Paris"))
-    assert {"·London", "·France", "·French"} <= {one.token.shown for one in page.near}
+    assert {"·London", "·France", "·French"} <= {one.entry.shown for one in page.near}
     written = next(group for group in page.groups if group.does == "neurons-write")
-    assert written.rays[0].ray.address == parse("smollm2/L29/mlp-out/neuron/864")
+    assert written.rays[0].end.address == parse("smollm2/L29/mlp-out/neuron/864")
     assert written.rays[0].expected < 1e-6
     assert "·French" in [entry.shown for entry in written.rays[0].tokens]
