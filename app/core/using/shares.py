@@ -22,6 +22,15 @@ def weight_shares(strength: Vector) -> Float64[NDArray[np.float64], " rank"]:
     return squares / total if total else squares
 
 
+def measure_overuse(
+    used: Float[NDArray[np.floating], "*n"], even: Float[NDArray[np.floating], "*n"]
+) -> Float64[NDArray[np.float64], "*n"]:
+    """Measure how far shares on text lie above those of an even stream, as log2; nan where nothing varies."""
+    varies = (used > 0) & (even > 0)
+    found: NDArray[np.float64] = np.log2(np.where(varies, used, np.nan) / np.where(varies, even, 1.0))
+    return found
+
+
 def output_covariance(
     n: int, attended: Vector, products: Float[NDArray[np.floating], "rank rank"], strength: Vector
 ) -> Float64[NDArray[np.float64], "rank rank"]:

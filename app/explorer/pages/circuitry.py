@@ -156,12 +156,11 @@ class TokenGroup:
     """Directions so far out that fewer than .05 are expected by chance."""
 
 
-@dataclass(frozen=True, slots=True)
-class NearToken:
-    """A token near another one, by embedding."""
+class OfToken:
+    """A value about one token."""
 
-    entry: ForPeople[TokenEntry]
-    cosine: float
+    __slots__ = ()
+    entry: TokenEntry | NamedToken
 
     @computed_field
     @property
@@ -177,7 +176,15 @@ class NearToken:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenPage(Linked, OfWeights):
+class NearToken(OfToken):
+    """A token near another one, by embedding."""
+
+    entry: ForPeople[TokenEntry]
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPage(Linked, OfToken, OfWeights):
     """One token: the rays that write it, read it, query by it or have it as a key, and similar tokens."""
 
     address: ForPeople[Address]
@@ -207,18 +214,6 @@ class TokenPage(Linked, OfWeights):
     """Share of the model's directions that were compared."""
     is_whole: ForPeople[bool]
     """True with single neurons and all ranks, which take longer."""
-
-    @computed_field
-    @property
-    def id(self) -> int:
-        """The token's id."""
-        return self.entry.id
-
-    @computed_field
-    @property
-    def token(self) -> str:
-        """The decoded text of the token."""
-        return self.entry.text
 
     @computed_field
     @property

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from pydantic import PlainSerializer, computed_field
 
-from app.core.address import Address, BasisName, Kind, Ray, format_short
+from app.core.address import Address, Ray, format_short
 from app.core.measuring.determinacy import is_determined
 from app.explorer.header import Model
 from app.explorer.pages.rays import Hits, Rays, Tokens, Words
-from app.explorer.pages.shared import AtDistance, Labelled, Linked, Notes, OfWeights, WithReadouts
+from app.explorer.pages.shared import AtDistance, Labelled, Linked, Notes, OfMatrix, OfWeights, WithReadouts
 from app.explorer.pages.using import DirectionUse
 from app.explorer.serial import UNREAD, AddressText, ForPeople
 from app.explorer.view import Side, StreamSide, Tab, View
@@ -91,7 +91,7 @@ class Determinacy:
 
 
 @dataclass(frozen=True, slots=True)
-class Direction(Labelled):
+class Direction(Labelled, OfMatrix):
     """One term of a decomposition with its readouts: a row of the table, and the heart of the direction's page."""
 
     address: AddressText
@@ -115,19 +115,6 @@ class Direction(Labelled):
     """In the neuron basis the number of the neuron, or of the coordinate of the stream, that the term is."""
     turn: Turn | None = None
     """Rotation by another rounding, for a quantised copy; None for other weights, and where it is not known."""
-
-    @computed_field
-    @property
-    def matrix(self) -> Kind:
-        """The kind of its matrix."""
-        assert self.address.kind is not None
-        return self.address.kind
-
-    @computed_field
-    @property
-    def basis(self) -> BasisName:
-        """The basis that it is a term of."""
-        return self.address.basis or "svd"
 
 
 @dataclass(frozen=True, slots=True)

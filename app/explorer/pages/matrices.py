@@ -5,11 +5,11 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import PlainSerializer, computed_field
 
-from app.core.address import Address, BasisName, Kind, Sign
+from app.core.address import Address, BasisName, Sign
 from app.explorer.header import Model
 from app.explorer.pages.directions import Determinacy, Direction, SideReadout
 from app.explorer.pages.rays import NamedTokenValue, Token, TokenJson, Verdict, write_tokens
-from app.explorer.pages.shared import AtDistance, Labelled, Linked, Notes, OfWeights, WithReadouts
+from app.explorer.pages.shared import AtDistance, Labelled, Linked, Notes, OfMatrix, OfWeights, WithReadouts
 from app.explorer.pages.using import HeadUse
 from app.explorer.serial import UNREAD, AddressText, ForPeople, Numbers, SignWord
 from app.explorer.view import Choice, Only, Sort, Tab, View
@@ -85,7 +85,7 @@ class Packing:
 
 
 @dataclass(frozen=True, slots=True)
-class MatrixPage(Labelled, Linked, OfWeights, WithReadouts, AtDistance):
+class MatrixPage(Labelled, Linked, OfMatrix, OfWeights, WithReadouts, AtDistance):
     """A matrix with one page of its directions; a head's page shows two of them."""
 
     address: AddressText
@@ -136,19 +136,6 @@ class MatrixPage(Labelled, Linked, OfWeights, WithReadouts, AtDistance):
     def is_judged(self) -> bool:
         """True if any side is judged."""
         return bool(self.verdicts)
-
-    @computed_field
-    @property
-    def matrix(self) -> Kind:
-        """The kind of the matrix."""
-        assert self.address.kind is not None
-        return self.address.kind
-
-    @computed_field
-    @property
-    def basis(self) -> BasisName:
-        """The basis of its directions."""
-        return self.address.basis or "svd"
 
     @computed_field
     @property

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Protocol, TypeVar
 from pydantic import PlainSerializer, SerializationInfo, computed_field
 from typing_extensions import TypedDict
 
-from app.core.address import Address
+from app.core.address import Address, BasisName, Kind
 from app.explorer.header import Model, Note
 from app.explorer.view import Choice, Processing, View
 from app.models.token_filter import Product
@@ -112,6 +112,26 @@ class Labelled:
     def label(self) -> str:
         """The short name of the address."""
         return self.address.label
+
+
+class OfMatrix:
+    """A matrix, or a direction of one, in a basis."""
+
+    __slots__ = ()
+    address: Address
+
+    @computed_field
+    @property
+    def matrix(self) -> Kind:
+        """The kind of the matrix."""
+        assert self.address.kind is not None
+        return self.address.kind
+
+    @computed_field
+    @property
+    def basis(self) -> BasisName:
+        """The basis that the matrix is taken apart in."""
+        return self.address.basis or "svd"
 
 
 class OfWeights:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from app.core.address import Address
 from app.core.judging.bootstrap import Estimate, Interval
+from app.core.using.shares import measure_overuse
 from app.explorer.layout import count_first
 from app.explorer.pages.using import DirectionUse, HeadUse, ModelUse
 from app.store.artifacts import Arrays
@@ -50,10 +51,8 @@ def read_overuse(arrays: Arrays) -> NDArray[np.float64]:
 
     [layers heads]; 0 where a head writes nothing that varies.
     """
-    used, even = _read_first_shares(arrays)
-    varies = np.isfinite(used) & (used > 0) & (even > 0)
-    ratios: NDArray[np.float64] = np.log2(np.where(varies, used, 1) / np.where(varies, even, 1))
-    return ratios
+    found: NDArray[np.float64] = np.nan_to_num(measure_overuse(*_read_first_shares(arrays)), nan=0.0)
+    return found
 
 
 def read_model_use(arrays: Arrays) -> ModelUse | None:

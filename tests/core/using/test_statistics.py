@@ -116,3 +116,8 @@ def test_what_does_not_vary_has_no_shares_and_no_skew(sums):
     assert np.isnan(shares.estimate_first_share(2, n, zeros, zeros, nothing).value)
     assert np.isnan(shares.score_fitted_axes(np.zeros((HALVES, RANK, RANK)))).all()
     assert np.isnan(shares.estimate_skew(np.ones(GROUPS), np.zeros((GROUPS, 3))).value)
+
+
+def test_overuse_is_how_often_shares_double():
+    used, even = np.array([0.4, 0.1, 0.0, np.nan, 0.2]), np.array([0.2, 0.4, 0.1, 0.1, 0.0])
+    np.testing.assert_allclose(shares.measure_overuse(used, even), [1, -2, np.nan, np.nan, np.nan])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from app.core.judging.bootstrap import LEAST, Clusters, Estimate, estimate_mean
 from app.core.judging.progression import partial_rank_correlation
 from app.core.judging.rays import ALPHA
+from app.core.using.shares import measure_overuse
 from app.explorer.groups import SEED
 from app.explorer.pages.census import CensusUse
 from app.explorer.reading.census.claims import KindStanding, Placed, Side, side_of, summarise_verdicts
@@ -33,9 +34,7 @@ _FEW = f"fewer than {LEAST} layers, so nothing is claimed"
 
 def measure_uses(groups: Mapping[str, Group], statistics: Arrays) -> tuple[CensusUse, ...]:
     """Measure, for what heads read and for what they write, whether readable directions are used more."""
-    used, even = (statistics[name].astype(np.float64) for name in ("used", "even"))
-    varies = np.isfinite(used) & (used > 0) & (even > 0)
-    overuse = np.where(varies, np.log2(np.where(varies, used, 1) / np.where(varies, even, 1)), np.nan)
+    overuse = measure_overuse(*(statistics[name].astype(np.float64) for name in ("used", "even")))
     skew = statistics["skew"][..., 0]
     return tuple(_measure_use(groups[name], overuse, skew) for name in USED_GROUPS if name in groups)
 
