@@ -67,6 +67,11 @@ def visit_model(
     if used := _load_statistics(r, opened, shown):
         values[OVERUSE] = read_overuse(used)
     chosen = score or DEFAULT_SCORE
+    if chosen == OVERUSE and not used:
+        raise BadOption(
+            f"{OVERUSE} needs what directions do on text, which is not known here: "
+            f"singular-lens statistics {opened.header.slug} --weights {shown.weights} computes it."
+        )
     if chosen not in values:
         raise BadOption(f"score must be one of {', '.join(values)}.")
     notables = (

@@ -127,7 +127,7 @@ def test_the_map_of_a_model_is_coloured_by_it_once_it_is_there(used, open_explor
     assert (page.use.used, page.use.below) == (pytest.approx(np.median(arrays["first"][..., 0])), 1)
     assert page.use == read_model_use(arrays)
     assert patiently(browse.visit_model, explorer, model, Options()).use is None
-    with pytest.raises(BadOption, match="score must be one of copying"):
+    with pytest.raises(BadOption, match="singular-lens statistics tiny --weights folded computes it"):
         browse.visit_model(explorer, model, Options(), OVERUSE)
     assert OVERUSE not in patiently(browse.visit_model, r, model, Options(weights="raw")).map.scores
 
