@@ -63,6 +63,7 @@ def serve(
     root_path: Annotated[str | None, option("root_path")] = None,
     allow_jobs: Annotated[bool | None, option("allow_jobs", "--allow-jobs")] = None,
     precompute: Annotated[bool | None, option("precompute", "--precompute/--no-precompute")] = None,
+    prompts: Annotated[str | None, option("prompts")] = None,
 ) -> None:
     """Serve models in the browser; what is missing is imported first.
 
@@ -80,6 +81,7 @@ def serve(
             root_path=root_path,
             allow_jobs=allow_jobs,
             precompute=precompute,
+            prompts=prompts,
         )
     )
 
@@ -298,19 +300,44 @@ def worker(
     from app.store.artifacts import ArtifactStore
     from app.store.presence import mark_in_use
 
+    _require_socket(channel)
+    _collect_seldom()
+    folder = Path(data)
+    with exit_on_interrupt(LAST_WORDS), mark_in_use(folder):
+        store = ArtifactStore(folder / "artifacts", quota)
+        run_worker(channel, parent, open_maker(folder, device, store), store)
+
+
+@cli.command(hidden=True)
+def live(
+    channel: Annotated[int, typer.Option(help="The open socket that the server left.")],
+    parent: Annotated[int, typer.Option(help="The server; stop when it is gone.")],
+    data: Annotated[str, option("data")],
+    device: Annotated[str, option("device")],
+) -> None:
+    """Run prompts for the server that started this."""
+    from app.explorer.making.prompts import open_prompt_maker
+    from app.explorer.running.processes import LAST_WORDS, run_worker
+    from app.store.presence import mark_in_use
+    from app.store.prompts import FOLDER, PromptStore
+
+    _require_socket(channel)
+    folder = Path(data)
+    with exit_on_interrupt(LAST_WORDS), mark_in_use(folder):
+        prompts = PromptStore(folder / FOLDER)
+        run_worker(channel, parent, open_prompt_maker(folder, device, prompts), prompts.results)
+
+
+def _require_socket(channel: int) -> None:
+    """Stop unless that is an open socket: a person typed the command."""
     try:
         is_socket = stat.S_ISSOCK(os.fstat(channel).st_mode)
     except OSError:
         is_socket = False
     if not is_socket:
         _stop(
-            "worker is what serve starts, with a socket that it leaves open; serve, import and precompute are for people"
+            "this is what serve starts, with a socket that it leaves open; serve, import and precompute are for people"
         )
-    _collect_seldom()
-    folder = Path(data)
-    with exit_on_interrupt(LAST_WORDS), mark_in_use(folder):
-        store = ArtifactStore(folder / "artifacts", quota)
-        run_worker(channel, parent, open_maker(folder, device, store), store)
 
 
 def _collect_seldom() -> None:

@@ -33,6 +33,20 @@ def parse_network(words: str) -> str:
     return str(found)
 
 
+LOOPBACK_NAMES = ("localhost",)
+
+
+def is_loopback(words: str) -> bool:
+    """Return whether an address is this machine's own; False for what is no address.
+
+    Example: is_loopback("127.0.0.1") -> True
+    """
+    try:
+        return ipaddress.ip_address(words).is_loopback
+    except ValueError:
+        return False
+
+
 HostName = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,252})$")]
 
 
@@ -111,6 +125,24 @@ class Settings(BaseSettings):
         description="Compute every matrix of the server's models once they are imported, behind all other work; unless "
         "told otherwise, of smollm2 alone, and of others their banks, which searches rest on.",
     )
+
+    prompts: Literal["off", "local", "public"] | None = Field(
+        None,
+        description="Who may run a model on a text of their own: nobody (off), visitors on this machine (local), or all who "
+        "reach the server (public). Unless told otherwise: local where the server listens to this machine alone, else off.",
+    )
+    prompt_tokens: int = Field(256, ge=2, le=1_024, description="Tokens that a prompt may have.")
+    prompt_kib: int = Field(4, ge=1, le=16, description="Size of a prompt's text before it is cut into tokens, in KiB.")
+    prompt_waiters: int = Field(
+        8, ge=1, le=256, description="Prompts that may wait for a model, four of one visitor; one more is answered 429."
+    )
+
+    @property
+    def prompts_for(self) -> Literal["off", "local", "public"]:
+        """Return who may run prompts, the default filled in."""
+        if self.prompts is not None:
+            return self.prompts
+        return "local" if self.host in LOOPBACK_NAMES or is_loopback(self.host) else "off"
 
     @field_validator("data", mode="before")
     @classmethod

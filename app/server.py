@@ -10,8 +10,9 @@ import anyio.to_thread
 from fastapi import FastAPI
 
 from app.config import Settings
-from app.explorer.resources import Resources, StartWorker, close_resources, open_resources
-from app.explorer.running.processes import start_process
+from app.explorer.resources import Resources, StartLive, StartWorker, close_resources, open_resources
+from app.explorer.running.processes import start_live_process, start_process
+from app.explorer.running.prompts import Limits
 from app.explorer.visits.warmup import search_once, warm_up
 from app.jobs.ahead import Precomputer
 from app.jobs.arrivals import import_missing
@@ -41,17 +42,19 @@ def create_app(
     settings: Settings | None = None,
     named: tuple[Named, ...] | None = None,
     start_worker: StartWorker = start_process,
+    start_live: StartLive = start_live_process,
 ) -> FastAPI:
     """Create the app for these settings, or for those of the environment.
 
-    `named`: its models, if they have been looked up. `start_worker`: starts the worker that computes.
+    `named`: its models, if they have been looked up. `start_worker`: starts the worker that computes; `start_live` the
+    live model.
     """
     chosen = settings or Settings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.threads = open_threads()
-        resources = await anyio.to_thread.run_sync(_open_resources, chosen, named, start_worker)
+        resources = await anyio.to_thread.run_sync(_open_resources, chosen, named, start_worker, start_live)
         app.state.resources = resources
         app.state.streams = Streams()
         runner = Runner(resources.jobs, resources.children, resources.data, chosen.device)
@@ -113,7 +116,9 @@ def end_streams(app: FastAPI) -> None:
     app.state.streams.close()
 
 
-def _open_resources(settings: Settings, named: tuple[Named, ...] | None, start_worker: StartWorker) -> Resources:
+def _open_resources(
+    settings: Settings, named: tuple[Named, ...] | None, start_worker: StartWorker, start_live: StartLive
+) -> Resources:
     return open_resources(
         data=settings.data,
         models=settings.models,
@@ -126,6 +131,9 @@ def _open_resources(settings: Settings, named: tuple[Named, ...] | None, start_w
         waiters=settings.waiters,
         named=named,
         start_worker=start_worker,
+        prompts=None if settings.prompts_for == "off" else Limits(settings.prompt_tokens, settings.prompt_kib * 1024),
+        prompt_waiters=settings.prompt_waiters,
+        start_live=start_live,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from app.web.api.description import EXAMPLES
 
 HEAD, DIRECTION = "demo/L1/H2", "demo/L1/H2/ov/svd/3"
+PROMPT = "In+the+beginning+God+created+the+heaven+and+the"
 TARGETS = {
     "models": "",
     "jobs": "-/jobs",
@@ -36,6 +37,9 @@ TARGETS = {
     "decomposition": f"{HEAD}/ov/neuron",
     "direction": DIRECTION,
     "surroundings": f"{DIRECTION}/around",
+    "run": f"demo/prompt?text={PROMPT}",
+    "prompt": "demo/p/{key}?totals=1",
+    "course": "demo/p/{key}/direction?of=L1H2.ov.3",
 }
 """Name of a route of the API -> what of the demo shows its answer."""
 LONGEST, DIGITS = 3, 4
@@ -46,7 +50,8 @@ LARGEST_ROUNDED = 1e6
 def record_examples(base: str) -> dict[str, Any]:
     """Ask the server at this URL for the answer of each route; RuntimeError where it is not there yet."""
     (job, *_) = _fetch(base, TARGETS["jobs"])["jobs"]
-    return {name: shorten(_fetch(base, target.format(job=job["id"]))) for name, target in TARGETS.items()}
+    named = {"job": job["id"], "key": _fetch(base, TARGETS["run"])["key"]}
+    return {name: shorten(_fetch(base, target.format(**named))) for name, target in TARGETS.items()}
 
 
 def shorten(value: Any) -> Any:

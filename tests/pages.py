@@ -70,6 +70,7 @@ MODEL = Model(
     post_norm=False,
     sinks=False,
     encoder=False,
+    runs=True,
     checks=(("query", 2e-7), ("logits", 5e-7)),
     unfoldable=None,
     quantised=None,

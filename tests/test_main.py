@@ -168,7 +168,7 @@ def test_a_worker_that_nobody_left_a_socket_says_what_it_is(channel, tmp_path):
         [sys.executable, "-m", "app", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     assert answer.returncode == 1
-    assert answer.stderr.startswith("singular-lens: worker is what serve starts")
+    assert answer.stderr.startswith("singular-lens: this is what serve starts")
     assert "Traceback" not in answer.stderr
 
 

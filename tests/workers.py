@@ -5,9 +5,11 @@ import threading
 from dataclasses import dataclass
 
 from app.explorer.making.maker import open_maker
+from app.explorer.making.prompts import open_prompt_maker
 from app.explorer.running.messages import Channel
 from app.explorer.running.worker import serve
 from app.store.artifacts import ArtifactStore
+from app.store.prompts import FOLDER, PromptStore
 
 
 @dataclass
@@ -40,6 +42,12 @@ def start_in_thread(children, data, device, quota_bytes):
     return start_thread(open_maker(data, device, store), store)
 
 
+def start_live_in_thread(children, data, device):
+    """Start a server's live model in such a thread."""
+    prompts = PromptStore(data / FOLDER)
+    return start_thread(open_prompt_maker(data, device, prompts), prompts.results)
+
+
 SETTINGS = {
     "models": ("tiny",),
     "device": "cpu",
@@ -49,5 +57,6 @@ SETTINGS = {
     "wait_seconds": 30.0,
     "waiters": 8,
     "start_worker": start_in_thread,
+    "start_live": start_live_in_thread,
 }
 """Settings of resources whose worker is such a thread."""

@@ -78,6 +78,14 @@ class Busy(ExplorerError):
     retry_after = 5
 
 
+class TooManyPrompts(Busy):
+    """As many prompts wait for a model as may, or as one visitor may have waiting."""
+
+
+class PromptsRefused(ExplorerError):
+    """This visitor may run no model on this server; the message says who may."""
+
+
 class ComputationFailed(ExplorerError):
     """This one computation failed and the others go on; it may be tried again in `retry_after` seconds."""
 

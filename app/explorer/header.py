@@ -116,6 +116,8 @@ class Model:
     """Attention has sinks: it may attend to nothing."""
     encoder: bool
     """Reads both ways and has no unembedding: both sides of OV are read with the embedding."""
+    runs: bool
+    """Its weights are proven to make the model's own parameters, so that it can be run on prompts."""
     checks: Numbers
     """The identities that were checked at import, each with its largest relative error over all layers."""
     unfoldable: ForPeople[str | None]

@@ -48,6 +48,11 @@ directions, the chance level of a search; `tokens`: each token's own vector, bes
 specifically heads read what a layer writes; `composition`: which head reads which other head's output; `alike`: how
 much the subspaces of heads share; `use`: what directions do on text that the model writes."""
 
+PromptKind = Literal["prompt", "removals", "course"]
+"""Kinds of artifacts that are computed of a prompt, by the live model, and kept with it. `prompt`: what speaks for a token
+at one position; `removals`: what becomes of the token without some directions there; `course`: what one direction does at
+every position."""
+
 KEPT_TOKENS = 50
 """Tokens stored for each ray; the direction's page shows them all."""
 SIDE_PREFIXES = ("left", "right")
@@ -79,6 +84,12 @@ USE_WORD = "use"
 """What the statistics of use are called in a task."""
 USE_WINDOWS, USE_TOKENS = 32, 256
 """Windows of reference text that a model writes, and the tokens of each, or as many as it has positions for."""
+NEXT_TOKENS = 10
+"""Next tokens that are kept for each position of a prompt."""
+PROMPT_NEURONS = 10
+"""Neurons that are kept: those that say most for a token, or against it."""
+MOST_REMOVED = 10
+"""Directions of a prompt that are taken away, one at a time, for one page."""
 USE_FIRST = 8
 """The most directions of a head whose share of its output is told with an interval; half of them all in a small head."""
 WHOLE_FLOATS_BYTES = 2**30
@@ -190,7 +201,7 @@ _PACKING_FORMS: Forms = {
     "coherence": "float32 n",
     "coherence_control": "float32 1",
 }
-LAYOUT: dict[ArtifactKind, Forms] = {
+LAYOUT: dict[ArtifactKind | PromptKind, Forms] = {
     "decomposition": {
         **_TERM_FORMS,
         **_side_forms(),
@@ -327,6 +338,21 @@ LAYOUT: dict[ArtifactKind, Forms] = {
         "fitted": "float32 layers heads rank",
         "first": "float32 layers heads 3",
     },
+    "prompt": {
+        "next_ids": "int32 n k",
+        "next_chances": "float32 n k",
+        "token": "int32 1",
+        "chance": "float32 asked",
+        **dict.fromkeys(("logit", "embedding", "constant"), "float32 1"),
+        **dict.fromkeys(("attention", "mlp"), "float32 layers"),
+        "attended": "float32 layers heads rank",
+        **dict.fromkeys(("strength", "weight"), "float32 layers heads rank"),
+        "neuron_layer": "int16 m",
+        "neuron_unit": "int32 m",
+        **dict.fromkeys(("neuron_activation", "neuron_direct"), "float32 m"),
+    },
+    "removals": {"total": "float32 m", "random": "float32 m draws"},
+    "course": {"read": "float32 n", "attended": "float32 n", "pattern": "float32 n n"},
     "alike": {
         **{side: "float32 groups groups" if side in SHARED_SIDES else "float32 heads heads" for side in SPAN_SIDES},
         **{f"rank_{side}": "int32 groups" if side in SHARED_SIDES else "int32 heads" for side in SPAN_SIDES},
@@ -346,7 +372,7 @@ def count_first(d_head: int) -> int:
 
 def check_layout(kind: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Raise Mislaid, naming the first array that the kind does not have, or that has another type or shape."""
-    forms, axes = LAYOUT[cast("ArtifactKind", kind)], dict[str, int]()
+    forms, axes = LAYOUT[cast("ArtifactKind | PromptKind", kind)], dict[str, int]()
     for name, array in arrays.items():
         form = forms.get(name)
         if form is None:

@@ -60,10 +60,11 @@ class OpenModel:
 
     def tokenize(self, text: str) -> list[int]:
         """Split a text into the ids of the model's tokenizer; ComputationFailed if the tokenizer is damaged."""
-        with self._lock, report_damage(self.header.slug):
-            if self._pieces is None:
-                self._pieces = Pieces(self._tokenizer())
-        return self._pieces.tokenize(text)
+        return self._open_pieces().tokenize(text)
+
+    def tokenize_whole(self, text: str) -> list[int]:
+        """Split a whole text as it is run, whatever stands before or behind it included; else as `tokenize`."""
+        return self._open_pieces().tokenize_whole(text)
 
     def rotates(self, layer: int) -> bool:
         """Return whether that layer rotates queries and keys by their positions."""
@@ -78,6 +79,12 @@ class OpenModel:
         from app.models.weights import open_weights
 
         return open_weights(self.folder, self.manifest)
+
+    def _open_pieces(self) -> Pieces:
+        with self._lock, report_damage(self.header.slug):
+            if self._pieces is None:
+                self._pieces = Pieces(self._tokenizer())
+            return self._pieces
 
     def _read_vocabulary(self) -> Vocabulary:
         path = self._tokenizer()
@@ -162,6 +169,7 @@ def _read_header(slug: str, manifest: Manifest) -> Model:
         post_norm=manifest.post_norm,
         sinks=manifest.sinks,
         encoder=manifest.encoder,
+        runs=bool(manifest.assembled),
         checks=tuple(manifest.checks.items()),
         unfoldable=NO_FOLDING if manifest.encoder else None,
         quantised=_read_quantisation(manifest.quantisation),

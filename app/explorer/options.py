@@ -33,6 +33,8 @@ Page = Literal[
     "pair",
     "contrast",
     "every",
+    "prompt",
+    "p",
     "jobs",
     "wish",
 ]
@@ -42,7 +44,7 @@ PLACES: tuple[Page, ...] = ("model", "layer", "head", "matrix", "direction")
 OF_MODELS: tuple[Page, ...] = (
     *PLACES,
     *("notable", "census", "blind", "search", "composition", "alike", "token", "text", "jump"),
-    *("full", "compare", "around", "pair"),
+    *("full", "compare", "around", "pair", "prompt", "p"),
 )
 MATRICES: tuple[Page, ...] = ("matrix", "direction")
 HEADS: tuple[Page, ...] = ("head", *MATRICES)
@@ -51,6 +53,9 @@ TABLES: tuple[Page, ...] = ("head", "matrix")
 
 LONGEST_SEARCH, LONGEST_PLACE, LONGEST_PATH, LONGEST_FIND = 1_000, 200, 480, 100
 """Characters of words, of an address in a form, of a path, and of a text that is looked for in a table."""
+LONGEST_PROMPT = 1_800
+"""Characters of a prompt in a link: the rest of an address has room beside it."""
+LARGEST_POSITION = 1_024
 LARGEST_DISTANCE = 1_024
 """The largest distance; less where the model's texts are shorter."""
 LISTED, MOST_LISTED = 30, 1_000
@@ -263,6 +268,71 @@ OPTIONS: tuple[Option, ...] = (
         "b", ("pair",), REQUIRED, "The head that reads: gpt2/L7/H1, or L7H1 of the same model.", Bounds(longest=100)
     ),
     Option("part", ("pair",), "value", "What b reads with: its value, its query or its key."),
+    Option(
+        "text",
+        ("prompt", "p"),
+        "",
+        "The prompt itself: a link that holds it opens even where the prompt is not kept any more.",
+        Bounds(longest=LONGEST_PROMPT),
+    ),
+    Option(
+        "ids",
+        ("prompt", "p"),
+        "",
+        "Token ids in the place of a text, with spaces or commas between them.",
+        Bounds(longest=LONGEST_PROMPT),
+    ),
+    Option(
+        "start",
+        ("prompt", "p"),
+        False,
+        "Begin with the token that begins texts, whatever the tokenizer does.",
+    ),
+    Option(
+        "of",
+        ("prompt", "p"),
+        "",
+        "A singular direction of a head's OV that is followed on the text, as L25H6.ov.0.",
+        Bounds(longest=40),
+    ),
+    Option(
+        "at",
+        ("p",),
+        None,
+        "The position, counted from 0. Default: the last; of a direction, where it does most.",
+        Bounds(low=0, high=LARGEST_POSITION),
+    ),
+    Option(
+        "token",
+        ("p",),
+        "",
+        "The token that is asked about: its exact text, a space in front included, or with `·` for the space, or #1234 for "
+        "an id. Default: the likeliest.",
+        Bounds(longest=LONGEST_TOKEN),
+    ),
+    Option(
+        "against",
+        ("p",),
+        "",
+        "Another token that it is compared with, in the place of all.",
+        Bounds(longest=LONGEST_TOKEN),
+    ),
+    Option(
+        "show",
+        ("p",),
+        None,
+        "What is listed: the directions that say most for the token (speaks), those that write most (writes), those of one "
+        "head (head), or neurons.",
+    ),
+    Option("head", ("p",), "", "The head whose directions are listed: L25H6.", Bounds(longest=16)),
+    Option("all", ("p",), False, "All directions of that head."),
+    Option(
+        "totals",
+        ("p",),
+        0,
+        "Also take each listed direction away at that position and run all behind it again, beside so many random directions "
+        "of its head's span: 1 or 8.",
+    ),
     Option("ascii", HEADS, False, "Only tokens of ASCII characters.", changes="numbers"),
     Option("starts", HEADS, False, "Only tokens that begin a word: a space, then a letter.", changes="numbers"),
     Option("plain", HEADS, False, "Without special tokens, and those that were never trained.", changes="numbers"),

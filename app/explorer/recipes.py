@@ -6,7 +6,7 @@ everything that their z and p depend on. Knows no computation.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -30,6 +30,7 @@ from app.explorer.layout import (
     USE_WINDOWS,
     WORDS_PART,
     ArtifactKind,
+    PromptKind,
 )
 from app.explorer.library import OpenModel
 from app.explorer.view import End, Processing
@@ -69,6 +70,8 @@ READOUT_PARAMETERS = {**JUDGED_PARAMETERS, "tokens": KEPT_TOKENS}
 """The part of a decomposition's recipe besides its basis's parameters, for all tokens and at no distance."""
 
 ROTATION_SEED = 0
+REMOVAL_SEED = 0
+"""The seed of the random directions that those of a prompt are compared with."""
 USE_SEED = 0
 """The seed of the text that a model writes by itself."""
 SHADOW_SEED = 3_141_593
@@ -272,6 +275,54 @@ def use(model: OpenModel, processing: Processing) -> Recipe:
     return _build_recipe(model, "use", "use", processing, parameters)
 
 
+def prompt(
+    model: OpenModel, key: str, processing: Processing, at: int, token: int | None, against: int | None
+) -> Recipe:
+    """Return the recipe of what speaks for a token at a position of a prompt; None for the token: the likeliest one there.
+
+    `against`: another token that it is compared with, in the place of all.
+    """
+    return _build_recipe(model, "prompt", f"p/{key}/prompt", processing, _spot_parameters(at, token, against))
+
+
+def removals(
+    model: OpenModel,
+    key: str,
+    processing: Processing,
+    at: int,
+    token: int,
+    against: int | None,
+    directions: Sequence[Address],
+    draws: int,
+) -> Recipe:
+    """Return the recipe of what becomes of a token at a position without each of these directions of heads' OV there."""
+    shape = model.manifest
+    numbers = {
+        f"direction-{n}": ((one.layer or 0) * shape.n_heads + (one.head or 0)) * shape.d_head + (one.index or 0)
+        for n, one in enumerate(directions)
+    }
+    parameters = {**_spot_parameters(at, token, against), "draws": draws, "seed": REMOVAL_SEED, **numbers}
+    return _build_recipe(model, "removals", f"p/{key}/removals", processing, parameters)
+
+
+def course(model: OpenModel, key: str, processing: Processing, direction: Address) -> Recipe:
+    """Return the recipe of what a direction of a head's OV does at every position of a prompt."""
+    parameters = {"layer": direction.layer or 0, "head": direction.head or 0, "index": direction.index or 0}
+    return _build_recipe(model, "course", f"p/{key}/course", processing, parameters)
+
+
+def key_of(recipe: Recipe) -> str:
+    """Return the key of the prompt that the recipe is about."""
+    return recipe.subject.split("/")[1]
+
+
+def directions_of(recipe: Recipe, n_heads: int, rank: int) -> list[tuple[int, int, int]]:
+    """Return the directions that the recipe takes away, each by layer, head and index, in its order."""
+    said = dict(recipe.parameters)
+    numbers = [int(said[f"direction-{n}"]) for n in range(len(said)) if f"direction-{n}" in said]
+    return [(number // rank // n_heads, number // rank % n_heads, number % rank) for number in numbers]
+
+
 def place_of(recipe: Recipe, slug: str) -> Address:
     """Return the address of the recipe's subject, in its basis, in the model with that slug."""
     path = recipe.subject
@@ -315,6 +366,11 @@ def _layer_subject(what: str, layer: int | None) -> str:
     return what if layer is None else f"L{layer}/{what}"
 
 
+def _spot_parameters(at: int, token: int | None, against: int | None) -> dict[str, int]:
+    """Return the part of a recipe that says which token is asked about, and where; -1 for one that is not said."""
+    return {"at": at, "token": -1 if token is None else token, "against": -1 if against is None else against}
+
+
 def _distance_part(distance: int) -> dict[str, int]:
     """Return the part of a recipe that a distance adds; most matrices have none."""
     return {"distance": distance} if distance else {}
@@ -322,7 +378,7 @@ def _distance_part(distance: int) -> dict[str, int]:
 
 def _build_recipe(
     model: OpenModel,
-    kind: ArtifactKind,
+    kind: ArtifactKind | PromptKind,
     subject: str,
     processing: Processing,
     parameters: Mapping[str, float],

@@ -34,3 +34,12 @@ class Pieces:
         plain = text[:LONGEST].encode("utf-8", "replace").decode("utf-8")
         found: list[int] = self._tokenizer.encode(plain, add_special_tokens=False).ids
         return found
+
+    def tokenize_whole(self, text: str) -> list[int]:
+        """Split a whole text into token ids, however long, with those that the tokenizer marks a beginning or end with.
+
+        UnicodeEncodeError for a text with lone surrogates.
+        """
+        text.encode("utf-8")
+        found: list[int] = self._tokenizer.encode(text).ids
+        return found

@@ -21,6 +21,8 @@ Kind = Literal["text", "special", "byte"]
 LONGEST = 40
 """Most characters of a shown token."""
 VISIBLE = {" ": "·", "\n": "↵", "\t": "→", "\u00a0": "⍽"}
+STARTS = ("<|begin_of_text|>", "<bos>", "<s>", "<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>")
+"""Tokens that begin texts, then those that end one and so stand before the next: the first that a model has begins its own."""
 # Drawn as nothing or as a gap, though Unicode counts them among letters, marks and symbols: fillers, joiners, variation
 # selectors, the empty Braille cell, a note without a head.
 INVISIBLE = frozenset(
@@ -68,6 +70,18 @@ class Vocabulary:
         if found is None:
             found = self._entries[id_] = self._make(id_)
         return found
+
+    @property
+    def start(self) -> int | None:
+        """The id of the token that begins a text of its own; None if there is none."""
+        specials = self.specials
+        return next((specials[text] for text in STARTS if text in specials), None)
+
+    @property
+    def specials(self) -> dict[str, int]:
+        """The ids of special tokens, which stand for no text, by the words that the tokenizer knows them by."""
+        by_id = sorted((id_, self._literal[id_]) for id_ in self._special if id_ < self.size)
+        return {text: id_ for id_, text in reversed(by_id)}
 
     @property
     def lookup(self) -> Lookup:

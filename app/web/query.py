@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHan
 
 from app.core.address import BasisName
 from app.core.basis import BASES
+from app.explorer.asking.prompts import PromptWish
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, OtherValue
 from app.explorer.layout import Composed
@@ -17,7 +18,9 @@ from app.explorer.pages.blind import BlindOf
 from app.explorer.pages.gallery import GalleryList, Sought
 from app.explorer.pages.maps import Ranked
 from app.explorer.pages.search import Inquiry, SearchBasis, SearchOrder
+from app.explorer.pages.using.prompts import PromptTab
 from app.explorer.view import Only, Processing, Sort
+from app.explorer.visits.prompts import PromptInquiry
 from app.models.token_filter import FREQUENT, Product, TokenFilter
 
 PARAMETERS = tuple(dict.fromkeys(parameter.name for basis in BASES.values() for parameter in basis.parameters))
@@ -281,6 +284,58 @@ class TextQuery(ViewQuery):
     """The options that find a token by its text."""
 
     text: str = option_field("text", "text")
+
+
+class PromptQuery(ViewQuery):
+    """A prompt in a query string."""
+
+    text: str = option_field("text", "prompt")
+    ids: str = option_field("ids", "prompt")
+    start: bool = option_field("start", "prompt")
+
+    def wish(self) -> PromptWish:
+        """Convert the form to what the explorer takes."""
+        return PromptWish(self.text, self.ids, self.start)
+
+
+class FormQuery(PromptQuery):
+    """The options of the form that asks for a prompt."""
+
+    of: str = option_field("of", "prompt")
+
+
+class SpokenQuery(PromptQuery):
+    """The options of a prompt's page."""
+
+    PAGE: ClassVar[str] = "a prompt"
+
+    at: int | None = option_field("at", "p")
+    token: str = option_field("token", "p")
+    against: str = option_field("against", "p")
+    show: PromptTab | None = option_field("show", "p")
+    head: str = option_field("head", "p")
+    all: bool = option_field("all", "p")
+    totals: Literal[0, 1, 8] = option_field("totals", "p")
+
+    @field_validator("totals", mode="before")
+    @classmethod
+    def _is_number(cls, value: Any) -> Any:
+        return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
+
+    def spot(self) -> PromptInquiry:
+        """Convert the form to what the explorer takes."""
+        return PromptInquiry(
+            self.at, self.token, self.against, self.show, self.head, self.all, self.totals, self.wish()
+        )
+
+
+class CourseQuery(PromptQuery):
+    """The options of one direction on a prompt."""
+
+    PAGE: ClassVar[str] = "a direction on a prompt"
+
+    of: str = option_field("of", "p")
+    at: int | None = option_field("at", "p")
 
 
 class HeadOfQuery(ViewQuery):

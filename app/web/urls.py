@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlencode
 
-from app.core.address import Address, Depth, Ray, Sign
+from app.core.address import Address, Depth, Ray, Sign, format_short
 from app.core.basis import BASES
 from app.explorer.asking.walk import extend_path, spell_path, spell_whole_path
 from app.explorer.options import Page, find_option, usual_values
@@ -20,6 +20,7 @@ from app.explorer.pages.contrast import ContrastPage
 from app.explorer.pages.directions import Hop, Relation
 from app.explorer.pages.gallery import UNSOUGHT, Sought
 from app.explorer.pages.search import Inquiry
+from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.view import Choice, View
 from app.models.token_filter import EVERY
 from app.store.jobs import Task
@@ -38,6 +39,14 @@ BLIND = "blind"
 """Last part of the path of a model's blind round."""
 TOKEN = "token"  # noqa: S105 (a word of a path)
 """Part of the path between a model and the id of one of its tokens."""
+PROMPT = "prompt"
+"""And behind a model's for the form that asks for a prompt."""
+PROMPTS = "p"
+"""Part of the path between a model and the key of a prompt."""
+COURSE = "direction"
+"""Last part of the path of one direction on a prompt."""
+LONGEST_LINK = 2_000
+"""Characters of the longest link that carries its prompt."""
 AROUND = "around"
 """And behind a direction's for what is like it, what reads it and what writes it."""
 DEPTHS: dict[Depth, Page] = {
@@ -363,6 +372,57 @@ class Urls:
         """
         return self.pair(writer, reader, {"q": "query", "k": "key", "v": "value"}[page.kind], page.view)
 
+    def prompt_form(self, address: Address, view: View | None = None, **changes: object) -> str:
+        """Link the form that asks for a prompt, which a POST runs; with a `text`, the link runs it itself.
+
+        Example: prompt_form(parse("gpt2"), view, of="L5H3.ov.0") -> "/gpt2/prompt?of=L5H3.ov.0"
+        """
+        return self.page(_model_of(address), view, PROMPT, **changes)
+
+    def prompt(self, page: PromptPage, **changes: object) -> str:
+        """Link a prompt's page as it is shown, with changes; totals are always left out.
+
+        Example: prompt(page, at=3) -> "/gpt2/p/0123456789abcdef?at=3"
+        """
+        return self.page(page.address, page.view, f"{PROMPTS}/{page.key}", **(self.prompt_values(page) | changes))
+
+    def prompt_values(self, page: PromptPage) -> dict[str, object]:
+        """Collect the query values of a prompt's page."""
+        return {
+            "at": None if page.at == len(page.tokens) - 1 else page.at,
+            "token": page.token_named,
+            "against": page.against_named,
+            "show": page.show if page.show in {"writes", "neurons"} else None,
+            "head": format_head(page.head) if page.head is not None and page.show == "head" else "",
+            "all": "1" if page.is_whole else None,
+        }
+
+    def course(self, page: PromptPage | CoursePage, direction: Address, **changes: object) -> str:
+        """Link one direction on a prompt.
+
+        Example: course(page, parse("gpt2/L5/H3/ov/svd/0")) -> "/gpt2/p/0123456789abcdef/direction?of=L5H3.ov.0"
+        """
+        said = {"of": format_short(Ray(direction, "p")).removesuffix("p")} | changes
+        return self.page(_model_of(direction), page.view, f"{PROMPTS}/{page.key}/{COURSE}", **said)
+
+    def prompt_delete(self, page: PromptPage | CoursePage) -> str:
+        """Link the POST that deletes a prompt."""
+        return f"{self.root}/{_model_of(page.address)}/{PROMPTS}/{page.key}/delete"
+
+    def prompt_carried(self, page: PromptPage | CoursePage) -> str:
+        """Make the absolute link of a prompt that holds the prompt itself; empty where that is too long."""
+        under = f"{PROMPTS}/{page.key}"
+        said = self.prompt_values(page) if isinstance(page, PromptPage) else self.course_values(page)
+        under = under if isinstance(page, PromptPage) else f"{under}/{COURSE}"
+        link = self.pinned_url(
+            _model_of(page.address), page.model.pin, page.view, under, **(said | page.carried.values)
+        )
+        return link if len(link) <= LONGEST_LINK else ""
+
+    def course_values(self, page: CoursePage) -> dict[str, object]:
+        """Collect the query values of the page of one direction on a prompt."""
+        return {"of": format_short(Ray(page.address, "p")).removesuffix("p"), "at": page.at}
+
     def twin(self, path: str) -> str:
         """Link the JSON twin of a page by its path and query.
 
@@ -439,6 +499,14 @@ class Urls:
         said = {"weights": view.weights} | changes
         query = _query_string(_page_of(address, under), _keep_relevant(address, view), said, always="weights")
         return f"{self.origin}/{address.with_pin(pin)}{_path_below(under)}{query}"
+
+
+def format_head(head: Address) -> str:
+    """Spell a head as a query names it.
+
+    Example: format_head(parse("gpt2/L5/H3")) -> "L5H3"
+    """
+    return f"L{head.layer}H{head.head}"
 
 
 def _pair_query(

@@ -183,3 +183,21 @@ def test_hostile_tokens_are_all_there(hostile_folder):
     tokens = vocabulary(hostile_folder, 41)
     texts = {tokens.entry(id_).text for id_ in range(41)}
     assert {"</script>", "\x00", "\u202eright to left", "x" * 10_000, "<0xC3>"} <= texts
+
+
+@pytest.mark.parametrize(
+    ("specials", "start"),
+    [
+        (("<pad>", "</s>", "<s>"), 2),
+        (("<eos>", "<bos>"), 1),
+        (("<|end_of_text|>", "<|begin_of_text|>"), 1),
+        (("<pad>", "<|endoftext|>"), 1),
+        (("<pad>",), None),
+        ((), None),
+    ],
+)
+def test_a_text_begins_as_texts_do_or_after_the_token_that_ends_one(tmp_path, specials, start):
+    added = [{"id": id_, "content": text, "special": True} for id_, text in enumerate(specials)]
+    tokens = write(tmp_path, {"word": len(specials)}, added=added)
+    assert tokens.start == start
+    assert tokens.specials == {text: id_ for id_, text in enumerate(specials)}

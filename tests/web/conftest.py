@@ -16,9 +16,9 @@ from app.web.guard import clients
 from app.web.http import kept
 from app.web.http.kept import AnswerKey
 from tests.explorer.banks import build_bank
-from tests.workers import start_in_thread
+from tests.workers import start_in_thread, start_live_in_thread
 
-PATIENT = {"wait_seconds": 30.0, "device": "cpu", "allowed_hosts": "testserver"}
+PATIENT = {"wait_seconds": 30.0, "device": "cpu", "allowed_hosts": "testserver", "prompts": "public"}
 
 
 class Tags(HTMLParser):
@@ -62,7 +62,8 @@ def serve():
     with ExitStack() as stack:
 
         def start(data, *models, raise_errors=True, **settings):
-            app = create_app(Settings(data=data, models=models, **(PATIENT | settings)), start_worker=start_in_thread)
+            chosen = Settings(data=data, models=models, **(PATIENT | settings))
+            app = create_app(chosen, start_worker=start_in_thread, start_live=start_live_in_thread)
             start.apps.append(app)
             return stack.enter_context(TestClient(app, raise_server_exceptions=raise_errors, follow_redirects=False))
 

@@ -3,6 +3,7 @@
 Knows no queue and no visitor.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -23,10 +24,13 @@ from app.store.turns import claim_turn
 SIDES = ("read", "write")
 
 
-def open_maker(data: Path, device: str, store: ArtifactStore) -> Maker:
-    """Open the maker of artifacts for the folder's models on that device, with the artifacts in the store."""
-    catalog, tables = Catalog(data), Tables(device)
-    opened: dict[str, OpenModel] = {}
+ModelOf = Callable[[str, str], OpenModel]
+"""Opens the weights of a slug and a fingerprint; ComputationFailed where their files are missing."""
+
+
+def open_models(data: Path) -> ModelOf:
+    """Return the call that opens the folder's models, each once."""
+    catalog, opened = Catalog(data), dict[str, OpenModel]()
 
     def model_of(slug: str, fingerprint: str) -> OpenModel:
         """Open the weights that a recipe names; their slug may be another one by now."""
@@ -36,6 +40,13 @@ def open_maker(data: Path, device: str, store: ArtifactStore) -> Maker:
                 raise ComputationFailed(f"The files of {slug} are missing or damaged. {REPAIR}")
             opened[fingerprint] = OpenModel(slug, manifest, catalog.weights_folder(fingerprint))
         return opened[fingerprint]
+
+    return model_of
+
+
+def open_maker(data: Path, device: str, store: ArtifactStore) -> Maker:
+    """Open the maker of artifacts for the folder's models on that device, with the artifacts in the store."""
+    catalog, tables, model_of = Catalog(data), Tables(device), open_models(data)
 
     def make_artifact(recipe: Recipe, slug: str) -> Steps[ArraysAndFacts]:
         return (yield from run_maker(recipe, MakerInputs(tables, model_of(slug, recipe.fingerprint), store)))

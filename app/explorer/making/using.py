@@ -23,16 +23,14 @@ from app.core.using import shares
 from app.explorer.errors import ComputationFailed
 from app.explorer.layout import USE_TOKENS, USE_WINDOWS, count_first
 from app.explorer.library import OpenModel
+from app.explorer.making import texts
 from app.explorer.making.context import Arrays, ArraysAndFacts, Context
-from app.explorer.making.heads import decompose_heads
 from app.explorer.recipes import USE_SEED
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from app.core.decomposition import Decomposition
     from app.core.using.statistics import LayerSums
-    from app.models.live.forward import TextRun
 
 PARTS = (70, 30)
 """Shares of the time that writing the text and running it take, in percent."""
@@ -43,70 +41,34 @@ def measure_use(context: Context) -> Steps[ArraysAndFacts]:
     import torch
 
     from app.core.using.statistics import LayerSums
-    from app.models.live.assembly import NotAssembled, assemble_model
     from app.models.live.forward import run_model
     from app.models.live.sampling import sample_windows
 
     manifest, vocabulary = context.model.manifest, context.model.vocabulary
     yield 0, sum(PARTS)
-    try:
-        model = assemble_model(context.model.weights(), manifest)
-    except NotAssembled as error:
-        raise ComputationFailed(f"{context.model.header.slug} is not run: {error}.") from error
+    model = texts.assemble(context.model)
     n_tokens = min(USE_TOKENS, manifest.n_ctx)
     n_known = int(np.flatnonzero(vocabulary.known).max()) + 1
-    writing = sample_windows(model, _find_start(context.model), USE_WINDOWS, n_tokens, n_known, USE_SEED)
+    writing = sample_windows(model, _require_start(context.model), USE_WINDOWS, n_tokens, n_known, USE_SEED)
     ids = yield from rescale_steps(0, PARTS[0], sum(PARTS), writing)
-    terms = [_take_apart(context, layer) for layer in range(manifest.n_layers)]
+    terms = [texts.decompose_layer(context, layer) for layer in range(manifest.n_layers)]
     rank = manifest.d_head
     sums = [LayerSums.empty(manifest.n_heads, rank) for _ in terms]
     for number, window in enumerate(ids):
         yield PARTS[0] + PARTS[1] * number // len(ids), sum(PARTS)
         run = run_model(model, window)
         for layer, of_layer in enumerate(terms):
-            _add_layer(context, sums[layer], number, run, layer, of_layer)
-    strength = torch.stack([torch.stack([_pad(one.strength, rank) for one in of_layer]) for of_layer in terms])
+            stream, pattern = run.streams[layer], run.patterns[layer]
+            sums[layer].add_window(number, *texts.read_layer(context, layer, stream, pattern, of_layer))
+    strength = torch.stack([torch.stack([texts.pad(one.strength, rank) for one in of_layer]) for of_layer in terms])
     return _sum_up(ids, sums, strength.numpy()), {}
 
 
-def _find_start(model: OpenModel) -> int:
-    from app.models.live.sampling import find_start
-
-    vocabulary = model.vocabulary
-    entries = (vocabulary.entry(id_) for id_ in np.flatnonzero(vocabulary.known).tolist())
-    start = find_start([(entry.id, entry.text) for entry in entries if entry.kind == "special"])
+def _require_start(model: OpenModel) -> int:
+    start = model.vocabulary.start
     if start is None:
         raise ComputationFailed(f"{model.header.slug} has no token that begins a text: it writes none by itself.")
     return start
-
-
-def _take_apart(context: Context, layer: int) -> "list[Decomposition]":
-    heads = range(context.model.manifest.n_heads)
-    return [each.terms for each in decompose_heads(context, layer, [(head, "ov") for head in heads])]
-
-
-def _add_layer(
-    context: Context, sums: "LayerSums", number: int, run: "TextRun", layer: int, terms: "list[Decomposition]"
-) -> None:
-    import torch
-
-    from app.core.using.coefficients import attend_coefficients, norm_stream, read_coefficients
-
-    manifest, stream = context.model.manifest, run.streams[layer]
-    if manifest.reads_normed:
-        stream = norm_stream(stream, manifest.normalization == "LN", manifest.eps)
-        norms = context.model.weights().norms(layer, 0)
-        if context.processing == "raw":  # folded directions have the gain in them, and the shift is in a head's bias
-            stream = stream if norms.gain is None else stream * norms.gain
-            stream = stream if norms.shift is None else stream + norms.shift
-    read = torch.stack([_pad(read_coefficients(stream, one), manifest.d_head) for one in terms])
-    sums.add_window(number, read, attend_coefficients(run.patterns[layer], read))
-
-
-def _pad(values: "Tensor", rank: int) -> "Tensor":
-    import torch
-
-    return torch.nn.functional.pad(values, (0, rank - values.shape[-1]))
 
 
 def _sum_up(ids: "Tensor", sums: "list[LayerSums]", strength: NDArray[np.float32]) -> Arrays:

@@ -12,7 +12,7 @@ from app.core.measuring.determinacy import is_determined
 from app.explorer.header import Model
 from app.explorer.pages.rays import Hits, Rays, Tokens, Words
 from app.explorer.pages.shared import AtDistance, Labelled, Linked, Notes, OfMatrix, OfWeights, WithReadouts
-from app.explorer.pages.using import DirectionUse
+from app.explorer.pages.using.statistics import DirectionUse
 from app.explorer.serial import UNREAD, AddressText, ForPeople
 from app.explorer.view import Side, StreamSide, Tab, View
 

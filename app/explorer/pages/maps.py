@@ -12,7 +12,7 @@ from app.explorer.pages.directions import Direction
 from app.explorer.pages.gallery import Notable, NotablePage
 from app.explorer.pages.rays import Judgement, Rays, Token
 from app.explorer.pages.shared import JsonLink, Labelled, Linked, OfWeights
-from app.explorer.pages.using import ModelUse
+from app.explorer.pages.using.statistics import ModelUse
 from app.explorer.serial import UNREAD, AddressText, ForPeople, Numbers
 from app.explorer.view import Processing, View
 

@@ -10,7 +10,7 @@ from app.explorer.header import Model
 from app.explorer.pages.directions import Determinacy, Direction, SideReadout
 from app.explorer.pages.rays import NamedTokenValue, Token, TokenJson, Verdict, write_tokens
 from app.explorer.pages.shared import AtDistance, Labelled, Linked, Notes, OfMatrix, OfWeights, WithReadouts
-from app.explorer.pages.using import HeadUse
+from app.explorer.pages.using.statistics import HeadUse
 from app.explorer.serial import UNREAD, AddressText, ForPeople, Numbers, SignWord
 from app.explorer.view import Choice, Only, Sort, Tab, View
 from app.store.jobs import Job, Task

@@ -9,7 +9,7 @@ from app.core.address import Address
 from app.core.judging.bootstrap import Estimate, Interval
 from app.core.using.shares import measure_overuse
 from app.explorer.layout import count_first
-from app.explorer.pages.using import DirectionUse, HeadUse, ModelUse
+from app.explorer.pages.using.statistics import DirectionUse, HeadUse, ModelUse
 from app.store.artifacts import Arrays
 
 OVERUSE = "ov-overuse"

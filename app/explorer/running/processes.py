@@ -1,4 +1,6 @@
-"""The worker process: how a server starts one, and what runs in it. Knows no queue.
+"""Worker processes: how a server starts one, and what runs in it. Knows no queue.
+
+One kind makes artifacts, the other holds a model that runs, for prompts; a server talks to both in the same way.
 
 Server and worker share a pair of sockets, one of which the process inherits: there is no name and no port, and nothing
 is left behind.
@@ -42,11 +44,19 @@ class WorkerProcess:
 
 
 def start_process(children: Children, data: Path, device: str, quota_bytes: int) -> WorkerProcess:
-    """Start a worker for that folder and device; OSError."""
+    """Start a worker that makes artifacts for that folder, on that device; OSError."""
+    return _start(children, "worker", data, device, ["--quota", str(quota_bytes)])
+
+
+def start_live_process(children: Children, data: Path, device: str) -> WorkerProcess:
+    """Start a worker that runs the folder's models on prompts, on that device; OSError."""
+    return _start(children, "live", data, device, [])
+
+
+def _start(children: Children, command: str, data: Path, device: str, others: list[str]) -> WorkerProcess:
     ours, theirs = socket.socketpair()
     with theirs:
-        words = ["worker", "--channel", str(theirs.fileno()), "--data", str(data), "--device", device]
-        words += ["--quota", str(quota_bytes)]
+        words = [command, "--channel", str(theirs.fileno()), "--data", str(data), "--device", device, *others]
         try:
             child = children.start(words, pass_fds=[theirs.fileno()], niceness=WORKER_NICENESS)
         except BaseException:

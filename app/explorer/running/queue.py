@@ -121,8 +121,9 @@ class ComputeQueue:
         waiters: int,
         stalled_seconds: float = STALLED_SECONDS,
         idle_seconds: float = IDLE_SECONDS,
+        called: str = "worker",
     ) -> None:
-        self._store, self._start = store, start
+        self._store, self._start, self._called = store, start, called
         self._wait_seconds, self._waiters = wait_seconds, Semaphore(waiters)
         self._stalled_seconds, self._idle_seconds = stalled_seconds, idle_seconds
         self._line: Line[Errand] = Line(size)
@@ -434,7 +435,7 @@ class ComputeQueue:
             try:
                 return self._store.accept(recipe, data, OSError(report.error, os.strerror(report.error)))
             except Damaged as damage:
-                logger.error("%s came damaged from the worker: %s", recipe.subject, damage)
+                logger.error("%s came damaged from the %s: %s", recipe.subject, self._called, damage)
                 return None
         if report.outcome == "kept":
             self._store.note_kept()
@@ -566,7 +567,7 @@ class ComputeQueue:
         except (OSError, RuntimeError, Disconnected) as error:
             self._retire()
             if not had_worker:
-                logger.error("the worker could not be started: %s", error)
+                logger.error("the %s could not be started: %s", self._called, error)
                 self._not_started = time.monotonic()
                 errand.failure = ComputationFailed(NO_MEMORY if is_of_memory(error) else NOT_STARTED)
                 self._finish(errand)
@@ -626,11 +627,11 @@ class ComputeQueue:
         if self._told is not None:
             worker.used = now
         if self._hangs(worker, now):
-            logger.error("the worker does not answer, and is ended")
+            logger.error("the %s does not answer, and is ended", self._called)
             self._lose_worker(self._list_at_work(), by_us=True)
             return True
         if now - worker.used > self._idle_seconds:
-            logger.info("the worker has nothing to do, and is ended")
+            logger.info("the %s has nothing to do, and is ended", self._called)
             self._retire()
         return False
 
@@ -653,7 +654,7 @@ class ComputeQueue:
         self._retire()
         if worker is None or told is None:
             return
-        logger.error("the worker ended at work on %s", told.task)
+        logger.error("the %s ended at work on %s", self._called, told.task)
         if worker.hired.was_killed() and not by_us:  # for want of memory, most often
             self._note_too_large(told.task.hash)
 

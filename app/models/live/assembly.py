@@ -10,13 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from app.models.live.families import NotAssembled, check_assembled
 from app.models.live.layouts import LAYOUTS, FamilyLayout, Maker
 from app.models.manifest import Manifest
 from app.models.weights import Weights
-
-
-class NotAssembled(ValueError):
-    """The weights cannot be put together again; the message says why, for people."""
 
 
 def assemble_model(weights: Weights, manifest: Manifest) -> Any:
@@ -47,19 +44,6 @@ def assemble_model(weights: Weights, manifest: Manifest) -> Any:
     if missing := sorted(info["missing_keys"]):
         raise NotAssembled(f"these weights lack {', '.join(missing[:3])}: they cannot be put together again")
     return model.eval()
-
-
-def check_assembled(manifest: Manifest) -> None:
-    """Raise NotAssembled, with the reason, unless these weights are proven to make their model's own parameters."""
-    if manifest.assembled is None:
-        raise NotAssembled(
-            "an older version imported these weights, without what running them needs: import them again"
-        )
-    if not manifest.assembled:
-        raise NotAssembled(
-            f"{manifest.architecture} is not run here: its weights are not proven to make its own parameters, as those of "
-            f"{', '.join(LAYOUTS)} are"
-        )
 
 
 def equals_stored(layout: FamilyLayout, parts: Mapping[str, Tensor], stored: Mapping[str, Tensor]) -> bool:

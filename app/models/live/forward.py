@@ -31,7 +31,12 @@ class TextRun:
     """What the attention of each layer adds to the stream."""
     mlp: Float[Tensor, "n_layers n d_model"]
     """What the MLP of each layer adds to the stream."""
-    logits: Float[Tensor, "n d_vocab"]
+    neurons: Float[Tensor, "n_layers n d_mlp"]
+    """What each MLP's neurons are at, before its W_out."""
+    logits: Float[Tensor, "n d_vocab"] | None
+    """None once they are let go: they are the largest part of all."""
+    cache: Any
+    """The library's own keys and values of every position, for running later ones again."""
 
 
 def run_model(model: Any, ids: Int[Tensor, " n"]) -> TextRun:
@@ -39,11 +44,13 @@ def run_model(model: Any, ids: Int[Tensor, " n"]) -> TextRun:
     d_vocab = model.get_input_embeddings().weight.shape[0]
     if not len(ids) or int(ids.min()) < 0 or int(ids.max()) >= d_vocab:
         raise ValueError(f"token ids are 0 to {d_vocab - 1}, and at least one is run")
+    from transformers import DynamicCache
+
     modules = LAYOUTS[type(model).__name__].modules
     layers = list(model.get_submodule(modules.layers))
-    seen = _Seen(len(layers))
+    seen, cache = _Seen(len(layers)), DynamicCache()
     with torch.no_grad(), _watch(model, layers, modules, seen):
-        logits = model(ids[None], use_cache=False).logits
+        logits = model(ids[None], past_key_values=cache, use_cache=True).logits
     mixed = torch.stack(_all(seen.mixed))
     return TextRun(
         ids=ids,
@@ -52,8 +59,28 @@ def run_model(model: Any, ids: Int[Tensor, " n"]) -> TextRun:
         mixed=mixed.reshape(*mixed.shape[:2], model.config.num_attention_heads, -1),
         attention=torch.stack(_all(seen.attention)),
         mlp=torch.stack(_all(seen.mlp)),
+        neurons=torch.stack(_all(seen.neurons)),
         logits=logits[0],
+        cache=cache,
     )
+
+
+def read_logits(model: Any, stream: Float[Tensor, "*n d_model"]) -> Float[Tensor, "*n d_vocab"]:
+    """Compute the logits of the last stream at some positions, as the model gives them: behind its cap, if it has one."""
+    modules = LAYOUTS[type(model).__name__].modules
+    with torch.no_grad():
+        logits: Tensor = model.get_output_embeddings()(model.get_submodule(modules.final_norm)(stream))
+    cap = getattr(model.config, "final_logit_softcapping", None)
+    return logits if cap is None else cap * torch.tanh(logits / cap)
+
+
+def write_vectors(model: Any, layer: int) -> Float[Tensor, "d_mlp d_model"]:
+    """Return what each neuron of a layer's MLP writes to the stream for each unit that it is at."""
+    modules = LAYOUTS[type(model).__name__].modules
+    projection = model.get_submodule(f"{modules.layers}.{layer}.{modules.mlp_output}")
+    weight: Tensor = projection.weight.detach()
+    # GPT-2's own kind of linear map has a row for each input.
+    return weight if type(projection).__name__ == "Conv1D" else weight.T
 
 
 class _Seen:
@@ -65,6 +92,7 @@ class _Seen:
         self.mixed: list[Tensor | None] = [None] * n_layers
         self.attention: list[Tensor | None] = [None] * n_layers
         self.mlp: list[Tensor | None] = [None] * n_layers
+        self.neurons: list[Tensor | None] = [None] * n_layers
 
 
 @contextmanager
@@ -89,6 +117,7 @@ def _watch(model: Any, layers: list[Any], modules: Modules, seen: _Seen) -> Iter
             after(attention, _keep_pattern_in(seen.patterns, n))
             after(layer.get_submodule(modules.attention_writes), _keep_in(seen.attention, n))
             after(layer.get_submodule(modules.mlp_writes), _keep_in(seen.mlp, n))
+            before(layer.get_submodule(modules.mlp_output), _keep_in(seen.neurons, n))
         before(model.get_submodule(modules.final_norm), _keep_in(seen.streams, len(layers)))
         yield
 

@@ -31,6 +31,8 @@ class Modules:
     """What gives what attention adds to the stream: itself, or the norm behind it."""
     mlp_writes: str = "mlp"
     """What gives what the MLP adds to the stream."""
+    mlp_output: str = "mlp.down_proj"
+    """The map from neurons back to the stream; what it is given is what they are at."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ LLAMA: dict[str, Maker] = NORMS | SPLIT | GATED | BIASES | {"self_attn.o_proj.bi
 
 LAYOUTS: dict[str, FamilyLayout] = {
     "GPT2LMHeadModel": FamilyLayout(
-        Modules("transformer.h", "transformer.ln_f", "attn", "c_proj", "attn"),
+        Modules("transformer.h", "transformer.ln_f", "attn", "c_proj", "attn", mlp_output="mlp.c_proj"),
         {
             **{f"ln_{n}.{kind}": _take(f"ln{n}.{kind[0]}") for n in (1, 2) for kind in ("weight", "bias")},
             "attn.c_attn.weight": _turn(_stack(*map(_join_heads, "QKV"))),
@@ -152,7 +154,14 @@ LAYOUTS: dict[str, FamilyLayout] = {
         },
     ),
     "GPTNeoXForCausalLM": FamilyLayout(
-        Modules("gpt_neox.layers", "gpt_neox.final_layer_norm", "attention", "dense", "attention"),
+        Modules(
+            "gpt_neox.layers",
+            "gpt_neox.final_layer_norm",
+            "attention",
+            "dense",
+            "attention",
+            mlp_output="mlp.dense_4h_to_h",
+        ),
         {
             "input_layernorm.weight": _take("ln1.w"),
             "input_layernorm.bias": _take("ln1.b"),

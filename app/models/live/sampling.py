@@ -4,7 +4,6 @@ Drawn from the model's own probabilities, from a token that begins texts; the sa
 machine. The ids that were drawn are what counts, and are kept with whatever rests on them.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,15 +11,6 @@ from jaxtyping import Int
 from torch import Tensor
 
 from app.core.steps import Steps
-
-STARTS = ("<|begin_of_text|>", "<bos>", "<s>", "<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>")
-"""Tokens that begin texts, then those that end one and so stand before the next: the first that a model has begins its own."""
-
-
-def find_start(specials: Sequence[tuple[int, str]]) -> int | None:
-    """Find the id of the token that a text of its own begins with, among (id, text) of special tokens; None if none does."""
-    by_text = {text: id_ for id_, text in reversed(specials)}
-    return next((by_text[text] for text in STARTS if text in by_text), None)
 
 
 def sample_windows(

@@ -10,7 +10,7 @@ from dataclasses import is_dataclass
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from types import GenericAlias, ModuleType
 from typing import Any
 
@@ -104,7 +104,7 @@ def _find_routes(*routers: APIRouter) -> Iterator[APIRoute]:
 
 def _find_forms() -> dict[str, Any]:
     """Find the classes that answers are made of: page values, and what is an object in JSON alone."""
-    modules = [import_module(f"{pages.__name__}.{module.name}") for module in iter_modules(pages.__path__)]
+    modules = [import_module(module.name) for module in walk_packages(pages.__path__, f"{pages.__name__}.")]
     own = (
         one for module in (header, serial, parts, *modules) for one in vars(module).values() if _is_made_in(module, one)
     )

@@ -19,8 +19,9 @@ from app.explorer.pages.maps import LayerPage, ModelEntry, ModelPage
 from app.explorer.pages.matrices import FullPage, HeadPage, MatrixPage
 from app.explorer.pages.search import EveryPage, FoundRay, SearchPage
 from app.explorer.pages.shared import LinksJson
+from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.view import View
-from app.web.urls import ALIKE, AROUND, BLIND, CENSUS, COMPARE, COMPOSITION, FULL, TOKEN, Urls
+from app.web.urls import ALIKE, AROUND, BLIND, CENSUS, COMPARE, COMPOSITION, COURSE, FULL, PROMPTS, TOKEN, Urls
 
 NOTHING: Mapping[str, object] = {}
 
@@ -121,6 +122,21 @@ def _link_token(page: TokenPage, urls: Urls) -> LinksJson:
     return _link(urls, page.address, page.model, page.view, under=f"{TOKEN}/{page.id}")
 
 
+def _link_prompt(page: PromptPage, urls: Urls) -> LinksJson:
+    links = _link(
+        urls, page.address, page.model, page.view, under=f"{PROMPTS}/{page.key}", changes=urls.prompt_values(page)
+    )
+    links["up"] = urls.api(page.address, page.view)
+    return links
+
+
+def _link_course(page: CoursePage, urls: Urls) -> LinksJson:
+    model, under = Address(page.address.model, page.address.pin), f"{PROMPTS}/{page.key}/{COURSE}"
+    links = _link(urls, model, page.model, page.view, under=under, changes=urls.course_values(page))
+    links["up"] = urls.api(model, page.view, f"{PROMPTS}/{page.key}")
+    return links
+
+
 _LINKS: dict[type, Callable[[Any, Urls], LinksJson]] = {
     ModelPage: _link_map,
     CensusPage: _link_census,
@@ -134,6 +150,8 @@ _LINKS: dict[type, Callable[[Any, Urls], LinksJson]] = {
     CompositionPage: _link_composition,
     AroundPage: _link_around,
     TokenPage: _link_token,
+    PromptPage: _link_prompt,
+    CoursePage: _link_course,
 }
 
 

@@ -63,6 +63,13 @@ MOVED: dict[int | str, dict[str, Any]] = {
 }
 
 
+OF_PROMPTS: dict[int | str, dict[str, Any]] = {
+    403: describe_answer(ErrorJson, "Prompts that this server does not run, or not for you."),
+    429: describe_answer(ErrorJson, "As many prompts wait as may; ask again in Retry-After seconds."),
+}
+"""Further answers of routes that run a model."""
+
+
 def describe_answers(form: type) -> dict[int | str, dict[str, Any]]:
     """Describe every answer of a route of the API; `form` is that of the successful one."""
     return {200: describe_answer(form, "Successful Response"), **MOVED, **FAULTS}

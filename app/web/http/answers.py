@@ -23,6 +23,8 @@ FILES = {"csv": CSV, "npz": "application/octet-stream"}
 CORS_HEADERS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
 """Headers of answers for programs, which only read: pages of other hosts may fetch them, too."""
 NO_STORE = {"Cache-Control": "no-store"}
+PRIVATE = {"Cache-Control": "private, no-store", "X-Robots-Tag": "noindex, nofollow"}
+"""Headers of answers that hold what a visitor wrote."""
 POLL_SECONDS = 2
 """Seconds until a page that shows progress reloads itself, where no JavaScript follows the progress."""
 RESUME_SECONDS = 1
@@ -91,14 +93,17 @@ def render(request: Request, template: str, **context: object) -> str:
     allowed = site.settings.allow_jobs
     shown = allowed or not resources_of(request).jobs.is_empty()
     filled = site.templates.get_template(template)
-    return filled.render(context, urls=urls_of(request), jobs_allowed=allowed, jobs_shown=shown)
+    prompts = site.settings.prompts_for != "off"
+    return filled.render(
+        context, urls=urls_of(request), jobs_allowed=allowed, jobs_shown=shown, prompts_allowed=prompts
+    )
 
 
-def json_answer(request: Request, value: object) -> Response:
+def json_answer(request: Request, value: object, headers: Mapping[str, str] | None = None) -> Response:
     """Answer with JSON to be revalidated each time: even at a pinned address measure and defaults may change."""
     # Escapes everything beyond ASCII: tokens may hold line separators and lone surrogates.
     body = json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
-    return content_answer(request, body, "application/json", headers=CORS_HEADERS)
+    return content_answer(request, body, "application/json", headers=CORS_HEADERS | dict(headers or {}))
 
 
 def file_answer(request: Request, body: bytes, name: str, kind: Literal["csv", "npz"]) -> Response:

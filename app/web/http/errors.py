@@ -29,6 +29,8 @@ from app.explorer.errors import (
     NotImported,
     NotReady,
     OtherValue,
+    PromptsRefused,
+    TooManyPrompts,
     UnknownAddress,
 )
 from app.web.http.answers import (
@@ -57,6 +59,8 @@ STATUSES: dict[type[Exception], int] = {
     NotBuilt: 404,
     BadOption: 422,
     NotReady: 202,
+    PromptsRefused: 403,
+    TooManyPrompts: 429,
     Busy: 503,
     ComputationFailed: 503,
 }
@@ -64,9 +68,11 @@ ERROR_WORDS: dict[type[Exception] | int, tuple[str, str]] = {
     202: ("not_ready", "Computing…"),
     404: ("not_found", "Not here"),
     422: ("bad_option", "Not understood"),
+    429: ("busy", "Busy"),
     503: ("busy", "Busy"),
     Importing: ("not_ready", "Importing…"),
     NotBuilt: ("not_built", "Not built here"),
+    PromptsRefused: ("refused", "No prompts here"),
     ComputationFailed: ("failed", "This could not be computed"),
     NotImported: ("failed", "This model could not be imported"),
     500: ("unexpected", "Something failed"),
@@ -81,8 +87,9 @@ PAGE_NAMES = {
     "blind": "blind round",
     "search": "search",
     "alike": "heads like this one",
+    "p": "prompt",
 }
-"""Last part of a page's path -> the page's name in headings, where the two differ."""
+"""The first part of a path behind an address -> the page's name in headings, where the two differ."""
 RETRIED_ERRORS = ("not_ready", "busy")
 """Errors after which a waiting page asks again."""
 NO_SPOT = Spot(None)
@@ -133,7 +140,7 @@ class Problem:
         address, under = self.spot
         if address is None:
             return self.title
-        name = f"{address.label}, {PAGE_NAMES.get(under, under)}" if under else address.label
+        name = f"{address.label}, {PAGE_NAMES.get(under.partition('/')[0], under)}" if under else address.label
         return f"{name} · {self.title.lower()}"
 
     @property

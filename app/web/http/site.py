@@ -10,13 +10,18 @@ from typing import cast
 from fastapi import Request
 from jinja2 import Environment
 
-from app.config import Settings
+from app.config import Settings, is_loopback
+from app.explorer.errors import PromptsRefused
 from app.explorer.resources import Resources
+from app.explorer.running.visitor import VISITOR
 from app.jobs.runner import Runner
 from app.web.http.streams import Streams
 from app.web.urls import Urls
 from app.web.view.assets import Asset, load_assets
 from app.web.view.templating import make_environment
+
+LOCAL_IPV6 = "::/64"
+"""The network of ::1, as the key of a visitor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,23 @@ def runner_of(request: Request) -> Runner | None:
 def streams_of(request: Request) -> Streams:
     """Return the server's open event streams."""
     return cast("Streams", request.app.state.streams)
+
+
+def require_prompter(request: Request) -> None:
+    """Raise PromptsRefused unless this visitor may run prompts, where some may."""
+    if site_of(request).settings.prompts_for == "local" and not is_local(VISITOR.get()):
+        raise PromptsRefused(
+            "Prompts are for visitors on this server's own machine. Whoever runs it can allow them to all with --prompts "
+            "public."
+        )
+
+
+def is_local(visitor: str) -> bool:
+    """Return whether that visitor is on the server's own machine.
+
+    Example: is_local("127.0.0.1") -> True
+    """
+    return visitor == LOCAL_IPV6 or is_loopback(visitor)
 
 
 def urls_of(request: Request) -> Urls:

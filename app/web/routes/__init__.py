@@ -1,8 +1,24 @@
 """The routes: one file for each kind of URL."""
 
-from app.web.routes import api, around, blind, full, heads, health, jobs, matrices, own, pages, pair, search, token
+from app.web.routes import (
+    api,
+    around,
+    blind,
+    full,
+    heads,
+    health,
+    jobs,
+    matrices,
+    own,
+    pages,
+    pair,
+    prompts,
+    search,
+    token,
+)
 
 ROUTERS = tuple(
-    room.router for room in (health, search, full, blind, token, pair, heads, matrices, api, own, jobs, around, pages)
+    room.router
+    for room in (health, search, full, blind, token, pair, prompts, heads, matrices, api, own, jobs, around, pages)
 )
 """First match wins: an address can be anything, so pages come last."""

@@ -91,6 +91,8 @@ async def serve_robots(request: Request) -> Response:
         f"{root}/*/suggest",
         f"{root}/*/search",
         f"{root}/*/token",
+        f"{root}/*/prompt",
+        f"{root}/*/p/",
         f"{root}/-/jobs",
         f"{root}/*?",
     ]

@@ -90,6 +90,16 @@ def signed_decimal(value: float | None) -> str:
     return "–" if value is None else f"{value:z.1f}".replace("-", "−")
 
 
+def signed_number(value: float) -> str:
+    """Format a number with its sign and two decimals, three where it is small.
+
+    Example: signed_number(1.789) -> "+1.79"; signed_number(-0.0456) -> "−0.046"; signed_number(0) -> "0"
+    """
+    size = abs(value)
+    digits = f"{size:.2f}" if size >= 0.095 else f"{size:.3f}" if size >= 0.0005 else "0"
+    return digits if digits == "0" else f"{'−' if value < 0 else '+'}{digits}"
+
+
 def upper_bound(share: float) -> str:
     """Format an upper bound on a share of false pairs.
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app.core.address import CIRCUITS, LABELS, Address, Ray
+from app.core.address import CIRCUITS, LABELS, Address, Ray, format_short
 from app.core.basis import BASES
 from app.explorer.asking import walk
 from app.explorer.header import Model
@@ -27,6 +27,7 @@ from app.explorer.pages.jobs import JobPage, JobsPage
 from app.explorer.pages.maps import HomePage, LayerPage, ModelPage
 from app.explorer.pages.matrices import FitPage, FullPage, HeadPage, MatrixPage
 from app.explorer.pages.search import EveryPage, SearchPage, SuggestPage
+from app.explorer.pages.using.prompts import CoursePage, CourseToken, PromptFormPage, PromptPage
 from app.explorer.reading.census.estimates import as_points, as_shares, format_estimate, format_hundredths, name_layers
 from app.explorer.reading.census.kinds import name_group
 from app.explorer.reading.matrices import DIRECTION_TOKENS
@@ -35,7 +36,7 @@ from app.explorer.view import SORTS
 from app.explorer.visits.jobs import format_duration, format_rate
 from app.models.token_filter import FREQUENT
 from app.store.jobs import Task
-from app.web.urls import Urls
+from app.web.urls import Urls, format_head
 from app.web.view import charts, copies, glossary, judgements, numbers, reproduction
 from app.web.view.assets import Asset
 from app.web.view.chips import bar_chips, bars, chip_row, chips, entry_row, plain_chips, word_row
@@ -51,6 +52,8 @@ class PageTemplate(NamedTuple):
     """Id of an element -> the fragment of that element alone."""
 
 
+FULL_HEAT_Z = 6.0
+"""Standard deviations from which on a token has the full colour."""
 DISTANCES = (0, 1, 2, 4, 8, 16, 64, 256, 1024)
 
 PAGE_TEMPLATES: dict[type, PageTemplate] = {
@@ -80,6 +83,9 @@ PAGE_TEMPLATES: dict[type, PageTemplate] = {
     ContrastPage: PageTemplate("contrast.html"),
     SuggestPage: PageTemplate("suggest.html", "_fragments/suggested.html"),
     AlikePage: PageTemplate("alike.html", "_fragments/alike.html"),
+    PromptFormPage: PageTemplate("prompt_form.html"),
+    PromptPage: PageTemplate("prompt.html", parts={"totals": "_fragments/totals.html"}),
+    CoursePage: PageTemplate("prompt_direction.html"),
     JobsPage: PageTemplate("jobs.html", "_fragments/jobs.html"),
     JobPage: PageTemplate("job.html", "_fragments/job.html"),
 }
@@ -192,6 +198,33 @@ def format_json(value: object) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False)
 
 
+def format_day(seconds: float) -> str:
+    """Format the day of a time in seconds since 1970, in UTC.
+
+    Example: format_day(1764772863.5) -> "2025-12-03"
+    """
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+
+
+def short_direction(direction: Address) -> str:
+    """Spell a direction as a query names it.
+
+    Example: short_direction(parse("gpt2/L5/H3/ov/svd/12")) -> "L5H3.ov.12"
+    """
+    return format_short(Ray(direction, "p")).removesuffix("p")
+
+
+def course_heat(token: CourseToken, most: float) -> str:
+    """Choose the class of the colour of a direction's token: by z where that is known, else beside the largest value.
+
+    Example: course_heat(token_of_z_3, 0.5) -> "p5"; the first position has none.
+    """
+    if token.position == 0:
+        return ""
+    scale = token.attended / most if token.z is None and most else (token.z or 0.0) / FULL_HEAT_Z
+    return numbers.heat(max(-1.0, min(1.0, scale)), -1.0, 1.0)
+
+
 FILTERS: tuple[Callable[..., Any], ...] = (
     numbers.four_digits,
     numbers.percent,
@@ -241,6 +274,11 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     reproduction.why_not_reproduced,
     escape_bib,
     format_moment,
+    format_day,
+    short_direction,
+    format_head,
+    course_heat,
+    numbers.signed_number,
     format_duration,
     format_rate,
     format_json,

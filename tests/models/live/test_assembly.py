@@ -8,7 +8,8 @@ import torch
 
 from app.models.catalog import Catalog
 from app.models.importing.importer import import_model
-from app.models.live.assembly import NotAssembled, assemble_model, equals_stored
+from app.models.live.assembly import assemble_model, equals_stored
+from app.models.live.families import ARCHITECTURES, NotAssembled
 from app.models.live.layouts import LAYOUTS
 from app.models.refusal import WeightsDamaged
 from app.models.weights import CONFIG_FILE, layer_file, open_weights
@@ -37,7 +38,7 @@ def own_model(folder, name):
 
 
 def test_the_families_that_are_run_are_here():
-    assert {FAMILIES[name][0] for name in RUN} == set(LAYOUTS)
+    assert {FAMILIES[name][0] for name in RUN} == set(LAYOUTS) == set(ARCHITECTURES)
 
 
 @pytest.mark.parametrize("name", RUN)

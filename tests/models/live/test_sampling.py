@@ -5,7 +5,7 @@ import torch
 
 from app.core.steps import run
 from app.models.live.assembly import assemble_model
-from app.models.live.sampling import find_start, sample_windows
+from app.models.live.sampling import sample_windows
 from tests.models.live.test_assembly import opened
 
 
@@ -38,12 +38,3 @@ def test_rows_that_pad_the_embedding_are_never_drawn(model):
 
 def test_progress_is_told_token_by_token(model):
     assert [*sample_windows(model, 0, 1, 4, 97, 0)] == [(1, 4), (2, 4), (3, 4)]
-
-
-def test_a_text_begins_as_texts_do_or_after_the_token_that_ends_one():
-    assert find_start([(3, "<pad>"), (7, "</s>"), (2, "<s>")]) == 2
-    assert find_start([(1, "<eos>"), (2, "<bos>")]) == 2
-    assert find_start([(128_001, "<|end_of_text|>"), (128_000, "<|begin_of_text|>")]) == 128_000
-    assert find_start([(3, "<pad>"), (9, "<|endoftext|>")]) == 9
-    assert find_start([(3, "<pad>")]) is None
-    assert find_start([]) is None

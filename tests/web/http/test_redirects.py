@@ -20,6 +20,7 @@ FILLED = {
     "{stack}": "write",
     "{basis}": "svd",
     "{index}": "3",
+    "{key}": "0123456789abcdef",
     "{address:path}": "tiny/embed",
 }
 

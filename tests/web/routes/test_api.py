@@ -1,5 +1,6 @@
 import pytest
 
+from app.store.prompts import key_of
 from app.web.routes import ROUTERS
 from tests.answers import check_answer, example_of
 
@@ -37,10 +38,17 @@ def test_raw_and_folded_are_different_numbers_and_say_which(client):
     assert folded["singular_values"] != raw["singular_values"]
 
 
+def _key_of(client, text):
+    model = client.app.state.resources.library.model("tiny")
+    return key_of(model.fingerprint, model.tokenize_whole(text))
+
+
 def test_every_described_path_answers(client, banked, job):
     values = {"model": "tiny", "layer": "L1", "head": "H2", "circuit": "qk", "basis": "svd", "index": "0", "id": job.id}
-    values |= {"part": "in", "stack": "write"}
+    values |= {"part": "in", "stack": "write", "key": _key_of(client, "so it is")}
     asked = {"/api/v1/{model}/token": "?text=+that", "/api/v1/-/pair": "?a=tiny/L0/H0&b=tiny/L1/H1"}
+    asked |= {"/api/v1/{model}/prompt": "?text=so+it+is", "/api/v1/{model}/p/{key}": "?text=so+it+is"}
+    asked |= {"/api/v1/{model}/p/{key}/direction": "?of=L1H2.ov.3&text=so+it+is"}
     for path, methods in client.get("/openapi.json").json()["paths"].items():
         assert set(methods) == {"get"}
         of_token = {"id": "7"} if "/token/" in path else {}

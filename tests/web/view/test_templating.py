@@ -24,7 +24,7 @@ SOURCES = {path.relative_to(TEMPLATES).as_posix(): path.read_text() for path in 
 
 
 def test_every_page_value_has_its_templates():
-    rooms = [import_module(found.name) for found in pkgutil.iter_modules(pages.__path__, "app.explorer.pages.")]
+    rooms = [import_module(found.name) for found in pkgutil.walk_packages(pages.__path__, "app.explorer.pages.")]
     named = {name: value for room in rooms for name, value in vars(room).items()}
     kinds = {value for name, value in named.items() if name.endswith("Page") and dataclasses.is_dataclass(value)}
     assert set(PAGE_TEMPLATES) == kinds

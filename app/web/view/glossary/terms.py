@@ -774,6 +774,56 @@ TERMS: dict[str, Term] = {
         "of the matrix weighted by what the stream really holds. No other axes of the span do better on the half that they "
         "were fitted on.",
     ),
+    "direct-contribution": Term(
+        "direct",
+        "What it adds to the logit of the token through the final norm alone, that norm's scale held still: a share of the "
+        "logit, not an effect of what later layers make of it.",
+        "ρ σᵢ aᵢ (vᵢ · q) with q = g · (W_U[:, y] − mean), ρ the final norm's scale at the position, aᵢ what arrives there. "
+        "With the MLPs, the embedding and the biases, all directions of all heads add up to the token's logit less the mean "
+        "of all. They cancel heavily: on SmolLM2-135M, the ten that say most are 3 to 5% of the sum of their sizes.",
+    ),
+    "beyond-usual": Term(
+        "beyond its usual",
+        "The part of what it adds directly that is beyond what it adds on average over the reference text: what is "
+        "particular to this prompt.",
+        "ρ σᵢ (aᵢ − mean aᵢ) (vᵢ · q). Directions are listed by its size: without the mean taken off, the same few that write "
+        "a constant head every list.",
+    ),
+    "total-effect": Term(
+        "total",
+        "What the token's logit loses if the direction is not written at this position, and all that comes later runs on "
+        "without it; beside it the same of random directions of the span of what its head writes.",
+        "The position is run again from that layer on, with the keys and values of the positions before it; what the "
+        "direction wrote at other positions stays. On SmolLM2-135M it is about a quarter of the direct part in layers 25 to "
+        "29, and of either sign before: the two are different questions.",
+    ),
+    "attended": Term(
+        "arrives",
+        "What attention brings of the direction to the position: what it reads at each position, weighted by the head's "
+        "attention to it.",
+        "aᵢ = Σⱼ A[t, j] cᵢ[j] with cᵢ[j] = xⱼ · uᵢ. The head writes Σᵢ σᵢ aᵢ vᵢ, and a constant of its biases.",
+    ),
+    "attended-z": Term(
+        "z on text",
+        "What arrives of the direction here, in standard deviations from its mean over the reference text. These values "
+        "are not normal: on any text some directions lie beyond 5, so z alone is no finding.",
+        "On SmolLM2-135M, a position has 66 of 17,280 directions beyond 5, where a normal distribution would have none.",
+    ),
+    "head-share": Term(
+        "of its head",
+        "Its share of the energy of what its head writes at this position.",
+        "(σᵢ aᵢ)² / Σ (σ a)².",
+    ),
+    "start-position": Term(
+        "start",
+        "The first position. Models rest much of their attention on it whatever its token is, so that it is told apart, and "
+        "left out of the reference text.",
+    ),
+    "neuron-contribution": Term(
+        "neuron's contribution",
+        "What a neuron of an MLP adds to the logit of the token through the final norm alone: its activation times what it "
+        "writes.",
+    ),
     "parameters": Term("parameters", "Numbers in the checkpoint, each stored once."),
     "layers": Term("layers", "Blocks of attention and MLP, counted from 0."),
     "heads": Term("heads", "Attention heads in each layer, counted from 0: L5H3 is head 3 of layer 5."),

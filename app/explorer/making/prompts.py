@@ -1,0 +1,307 @@
+"""What a model does with a prompt: the makers of the live process, which holds one model and the text it ran last.
+
+`prompt`, at one position and for one token:
+    next_ids, next_chances [n k]   the likeliest next tokens at every position
+    token [1], chance [1 or 2]     the token that is asked about, its chance, and that of the one it is compared with
+    logit [1]                      its logit less the mean of all, or less the other token's: the sum of all that follows
+    embedding, constant [1]        what the embedding adds to it, and what the final norm's and the unembedding's biases do
+    attention, mlp [layers]        what each layer's heads and MLP add
+    attended [layers heads rank]   what arrives of each direction of each head's OV at the position
+    strength [layers heads rank]   the singular values
+    weight [layers heads rank]     what a direction adds to the logit for each unit of what arrives
+    neuron_* [m]                   the neurons that add most, either way
+`removals`: what the logit loses where a direction is not written at that position, and where random directions of its
+head's span are not (`random` [m draws]).
+`course`: what a direction reads at each position, what arrives of it there, and its head's pattern [n n], from rows to
+columns.
+
+Where a norm stands behind attention, what a direction writes is no share of the logit: then `weight` is missing, and
+behind the MLP what neurons do.
+"""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.steps import Steps
+from app.explorer.errors import ComputationFailed
+from app.explorer.layout import NEXT_TOKENS, PROMPT_NEURONS, PromptKind, check_layout
+from app.explorer.library import OpenModel, report_damage
+from app.explorer.making import texts
+from app.explorer.making.context import Arrays, ArraysAndFacts, Context
+from app.explorer.making.maker import ModelOf, open_models
+from app.explorer.making.tables import Tables
+from app.explorer.recipes import directions_of, key_of, number_in
+from app.explorer.running.line import Cost
+from app.explorer.running.worker import Maker
+from app.explorer.view import Processing
+from app.models.live.room import estimate_loading, estimate_room, measure_free
+from app.store.artifacts import Recipe
+from app.store.prompts import PromptStore
+from app.store.turns import claim_turn
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from app.core.decomposition import Decomposition
+    from app.models.live.forward import TextRun
+    from app.models.weights import Embeddings
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class RanText:
+    """A text that was run, and the likeliest next tokens at each of its positions."""
+
+    ids: tuple[int, ...]
+    run: "TextRun"
+    """Without its logits: those of one position are computed again in no time."""
+    next_ids: NDArray[np.int32]
+    next_chances: NDArray[np.float32]
+
+
+@dataclass
+class LiveModel:
+    """A model that runs, its directions, and the text that it ran last."""
+
+    context: Context
+    network: Any
+    device: str
+    ends: "Embeddings"
+    """Its unembedding and final norm."""
+    terms: "dict[Processing, list[list[Decomposition]]]" = field(default_factory=dict)
+    """The directions of each layer's heads."""
+    ran: "RanText | None" = None
+
+    def in_weights(self, processing: Processing) -> Context:
+        """Return the context in that weight processing."""
+        return replace(self.context, processing=processing)
+
+
+class PromptMaker:
+    """The maker of a live process."""
+
+    def __init__(self, data: Path, device: str, prompts: PromptStore) -> None:
+        self._data, self._prompts = data, prompts
+        self._tables = Tables(device)
+        self._model_of: ModelOf = open_models(data)
+        self._live: LiveModel | None = None
+
+    def make(self, recipe: Recipe, slug: str) -> Steps[ArraysAndFacts]:
+        """Make the arrays that the recipe names, step by step; ComputationFailed, MemoryError."""
+        kind = cast("PromptKind", recipe.kind)
+        prompt = self._prompts.get(recipe.fingerprint, key_of(recipe))
+        if prompt is None:
+            raise ComputationFailed("This prompt was deleted, or is too old: run it again.")
+        processing = cast("Processing", recipe.processing)
+        yield 0, 3
+        with report_damage(slug):
+            live = self._open(self._model_of(slug, recipe.fingerprint), len(prompt.ids))
+            if processing not in live.terms:
+                yield 1, 3
+                context, layers = live.in_weights(processing), range(live.context.model.manifest.n_layers)
+                live.terms[processing] = [texts.decompose_layer(context, layer) for layer in layers]
+            yield 2, 3
+            arrays = MAKERS[kind](live, _run(live, prompt.ids), recipe)
+        check_layout(kind, arrays)
+        return arrays, {}
+
+    def prepare(self, slug: str, processing: Processing) -> Steps[None]:
+        """Prepare nothing: a model is loaded for whoever runs a prompt."""
+        yield from ()
+
+    def _open(self, model: OpenModel, n_tokens: int) -> LiveModel:
+        """Open the model, in the place of another one; ComputationFailed where there is not the memory."""
+        if self._live is not None and self._live.context.model.fingerprint == model.fingerprint:
+            return self._live
+        self._live = None
+        device = self._tables.device()
+        _require_room(model, device, n_tokens)
+        network: Any = texts.assemble(model)
+        context = Context(self._tables, model, "raw", self._prompts.results)
+        # Those that run are the same, and are in memory once.
+        W_E, W_U = network.get_input_embeddings().weight.detach(), network.get_output_embeddings().weight.detach().T
+        ends = replace(model.weights().embeddings(), W_E=W_E, W_U=W_U)
+        self._live = LiveModel(context, network.to(device), device, ends)
+        return self._live
+
+    def turn(self, _cost: Cost) -> AbstractContextManager[None]:
+        """Go before jobs on the same device."""
+        return claim_turn(self._data, self._tables.device())
+
+
+def open_prompt_maker(data: Path, device: str, prompts: PromptStore) -> Maker:
+    """Open the maker of a live process for the folder's models on that device."""
+    maker = PromptMaker(data, device, prompts)
+    return Maker(maker.make, maker.prepare, turn=maker.turn)
+
+
+def _require_room(model: OpenModel, device: str, n_tokens: int) -> None:
+    """Raise ComputationFailed unless the model fits into what memory is left."""
+    if device.startswith("cuda"):
+        import torch
+
+        free: int | None = int(torch.cuda.mem_get_info(device)[0])
+    else:
+        free = measure_free()
+    needed = estimate_room(model.manifest, n_tokens) + estimate_loading(model.manifest)
+    if free is not None and needed > free:
+        raise ComputationFailed(
+            f"Running {model.header.slug} takes about {needed / GIB:.1f} GiB of memory, and {free / GIB:.1f} GiB are "
+            "left on the machine of this server."
+        )
+
+
+def _run(live: LiveModel, ids: tuple[int, ...]) -> RanText:
+    """Run a text, unless it was the last one that was run."""
+    import torch
+
+    from app.models.live.forward import run_model
+
+    if live.ran is None or live.ran.ids != ids:
+        live.ran = None  # so that two are never held
+        run = run_model(live.network, torch.tensor(ids, device=live.device))
+        assert run.logits is not None
+        best = run.logits.softmax(-1).topk(min(NEXT_TOKENS, live.context.model.manifest.d_vocab))
+        next_ids, next_chances = best.indices.cpu().numpy().astype(np.int32), best.values.cpu().numpy()
+        live.ran = RanText(ids, replace(run, logits=None), next_ids, next_chances)
+    return live.ran
+
+
+def _speak_for_token(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
+    from app.models.live.forward import read_logits
+
+    at, token, against = (number_in(recipe, name) for name in ("at", "token", "against"))
+    token = int(ran.next_ids[at, 0]) if token < 0 else token
+    logits = read_logits(live.network, ran.run.streams[-1, at])
+    processing = cast("Processing", recipe.processing)
+    found: Arrays = {
+        "next_ids": ran.next_ids,
+        "next_chances": ran.next_chances,
+        "token": np.array([token], np.int32),
+        "chance": logits.softmax(-1)[[token] if against < 0 else [token, against]].cpu().numpy(),
+        "attended": _attend_at(live, ran.run, at, processing).numpy(),
+        "strength": np.stack(
+            [
+                np.stack([texts.pad(one.strength, live.context.model.manifest.d_head).numpy() for one in of])
+                for of in live.terms[processing]
+            ]
+        ),
+    }
+    return found | _attribute(live, ran.run, recipe, token, None if against < 0 else against)
+
+
+def _attribute(live: LiveModel, run: "TextRun", recipe: Recipe, token: int, against: int | None) -> Arrays:
+    """Split the logit of a token at a position into what each part adds."""
+    import torch
+
+    from app.core.using.attribution import attribute_writes, logit_direction
+    from app.core.using.coefficients import norm_scales
+
+    at, manifest, ends = number_in(recipe, "at"), live.context.model.manifest, live.ends
+    center = manifest.normalization == "LN"
+    vector = logit_direction(ends.W_U, ends.final_gain, center, token, against)
+    vector = vector.cpu()
+    scale = norm_scales(run.streams[-1][at].cpu(), center, manifest.eps)
+    column = ends.W_U[:, token] - (ends.W_U.mean(dim=1) if against is None else ends.W_U[:, against])
+    constant = torch.zeros(()) if ends.final_shift is None else ends.final_shift @ column
+    if ends.b_U is not None:
+        constant = constant + ends.b_U[token] - (ends.b_U.mean() if against is None else ends.b_U[against])
+    parts = {
+        "embedding": attribute_writes(run.streams[0][at].cpu(), vector, scale)[None],
+        "constant": constant[None],
+        "attention": attribute_writes(run.attention[:, at].cpu(), vector, scale),
+        "mlp": attribute_writes(run.mlp[:, at].cpu(), vector, scale),
+    }
+    found: Arrays = {
+        "logit": np.array([sum(float(part.sum()) for part in parts.values())], np.float32),
+        **{name: part.numpy() for name, part in parts.items()},
+    }
+    if not manifest.post_norm:
+        terms, rank = live.terms[cast("Processing", recipe.processing)], manifest.d_head
+        weights = [[texts.pad(one.strength * (one.right @ vector) * scale, rank) for one in layer] for layer in terms]
+        found["weight"] = torch.stack([torch.stack(layer) for layer in weights]).numpy()
+    if manifest.d_mlp and not manifest.mlp_post_norm:
+        found |= _find_neurons(live, run.neurons[:, at].cpu(), vector * scale)
+    return found
+
+
+def _find_neurons(live: LiveModel, activations: "Tensor", vector: "Tensor") -> Arrays:
+    """Find the neurons that add most to the logit, either way."""
+    import torch
+
+    from app.models.live.forward import write_vectors
+
+    written = (write_vectors(live.network, layer) @ vector.to(live.device) for layer in range(len(activations)))
+    direct = activations * torch.stack([*written]).cpu()
+    strongest = direct.abs().flatten().topk(min(PROMPT_NEURONS, direct.numel())).indices
+    return {
+        "neuron_layer": (strongest // direct.shape[1]).numpy().astype(np.int16),
+        "neuron_unit": (strongest % direct.shape[1]).numpy().astype(np.int32),
+        "neuron_activation": activations.flatten()[strongest].numpy(),
+        "neuron_direct": direct.flatten()[strongest].numpy(),
+    }
+
+
+def _attend_at(live: LiveModel, run: "TextRun", at: int, processing: Processing) -> "Tensor":
+    """Compute what arrives at the position of each direction: [layers heads d_head]."""
+    import torch
+
+    context = live.in_weights(processing)
+    found = []
+    for layer, terms in enumerate(live.terms[processing]):
+        # Only one row of the pattern counts, and no position behind it.
+        stream, pattern = run.streams[layer, : at + 1].cpu(), run.patterns[layer, :, at, : at + 1].cpu()
+        seen = texts.norm_for_heads(context, layer, stream)
+        arrived = pattern @ seen  # [heads d_model]
+        found.append(
+            torch.stack(
+                [
+                    texts.pad(one @ term.left.T, context.model.manifest.d_head)
+                    for one, term in zip(arrived, terms, strict=True)
+                ]
+            )
+        )
+    return torch.stack(found)
+
+
+def _remove_each(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
+    import torch
+
+    from app.models.live.removal import Removal, run_without
+
+    at, manifest = number_in(recipe, "at"), live.context.model.manifest
+    processing, draws = cast("Processing", recipe.processing), number_in(recipe, "draws")
+    arrived = _attend_at(live, ran.run, at, processing)
+    generator = torch.Generator().manual_seed(number_in(recipe, "seed"))
+    removals: list[Removal] = []
+    for layer, head, index in directions_of(recipe, manifest.n_heads, manifest.d_head):
+        term = live.terms[processing][layer][head]
+        written = term.strength * arrived[layer, head, : len(term.strength)]  # along each direction
+        removals.append(Removal(layer, (written[index] * term.right[index]).to(live.device)))
+        for _ in range(draws):
+            along = torch.nn.functional.normalize(torch.randn(len(written), generator=generator), dim=0)
+            removals.append(Removal(layer, ((written @ along) * (along @ term.right)).to(live.device)))
+    clean, without = run_without(live.network, ran.run, at, removals)
+    rows = torch.cat([clean[None], without]).cpu()
+    token, against = number_in(recipe, "token"), number_in(recipe, "against")
+    logits = rows[:, token] - (rows.mean(dim=1) if against < 0 else rows[:, against])
+    lost = (logits[0] - logits[1:]).reshape(-1, 1 + draws).numpy()
+    return {"total": np.ascontiguousarray(lost[:, 0]), "random": np.ascontiguousarray(lost[:, 1:])}
+
+
+def _follow_direction(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
+    layer, head, index = (number_in(recipe, name) for name in ("layer", "head", "index"))
+    processing = cast("Processing", recipe.processing)
+    pattern, term = ran.run.patterns[layer, head].cpu(), live.terms[processing][layer][head]
+    seen = texts.norm_for_heads(live.in_weights(processing), layer, ran.run.streams[layer].cpu())
+    read = seen @ term.left[index]
+    return {"read": read.numpy(), "attended": (pattern @ read).numpy(), "pattern": pattern.numpy()}
+
+
+MAKERS = {"prompt": _speak_for_token, "removals": _remove_each, "course": _follow_direction}

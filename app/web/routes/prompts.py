@@ -1,0 +1,155 @@
+"""Prompts: the form, a prompt that was run, one direction on it, their JSON twins, and the POSTs that run and delete one.
+
+What a visitor wrote is sent in a body, kept under a key, and stands in an address only where the visitor asks for that.
+"""
+
+from typing import Annotated
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
+
+from app.core.address import Address, parse
+from app.explorer.asking.prompts import PromptWish
+from app.explorer.asking.views import Options
+from app.explorer.errors import BadOption
+from app.explorer.pages.using.prompts import CoursePage, PromptPage
+from app.explorer.view import PROCESSINGS
+from app.explorer.visits import prompts as verbs
+from app.web.api.body import write_body
+from app.web.api.parts import OF_PROMPTS, Slug, describe_answers
+from app.web.http.answers import PRIVATE, html_answer, json_answer, page_answer
+from app.web.http.patience import PatientRoute
+from app.web.http.site import require_prompter, resources_of, urls_of
+from app.web.query import CourseQuery, FormQuery, PromptQuery, SpokenQuery
+from app.web.urls import COURSE, PROMPTS
+
+router = APIRouter(route_class=PatientRoute)
+
+Key = Annotated[str, Path(description="Sixteen digits that name a prompt.", examples=["0123456789abcdef"])]
+MOST_FIELDS = 20
+"""Fields of a form that are read."""
+
+
+@router.get("/{model}/prompt", include_in_schema=False)
+def show_form(request: Request, model: str, query: Annotated[FormQuery, Query()]) -> Response:
+    """Show the form that asks for a prompt; redirect to the prompt's page where the query holds one."""
+    require_prompter(request)
+    address, r, wish = parse(model), resources_of(request), query.wish()
+    if wish.is_empty():
+        return page_answer(request, verbs.visit_form(r, address, query.options(), wish, query.of), PRIVATE)
+    try:
+        key = verbs.find_key(r, address, wish)
+    except BadOption as problem:
+        return _answer_problem(request, address, query.options(), wish, query.of, problem)
+    carried: dict[str, object] = {"text": wish.text, "ids": wish.ids, "start": "1" if wish.start else None}
+    return _redirect(request, address, key, query.of, query.weights, carried)
+
+
+@router.post("/{model}/prompt", include_in_schema=False)
+async def run_prompt(request: Request, model: str) -> Response:
+    """Keep the prompt in the form, and redirect to its page, which runs it."""
+    fields = dict(
+        parse_qsl((await request.body()).decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    )
+    return await run_in_threadpool(_keep_prompt, request, model, fields)
+
+
+@router.get("/{model}/p/{key}", include_in_schema=False)
+def show_prompt(request: Request, model: str, key: str, query: Annotated[SpokenQuery, Query()]) -> Response:
+    """Show a prompt and what speaks for a token there."""
+    require_prompter(request)
+    page = verbs.visit_prompt(resources_of(request), parse(model), query.options(), key, query.spot())
+    return page_answer(request, page, PRIVATE)
+
+
+@router.get("/{model}/p/{key}/direction", include_in_schema=False)
+def show_course(request: Request, model: str, key: str, query: Annotated[CourseQuery, Query()]) -> Response:
+    """Show what one direction does at every token of a prompt."""
+    return page_answer(request, _visit_course(request, model, key, query), PRIVATE)
+
+
+@router.post("/{model}/p/{key}/delete", include_in_schema=False)
+def delete_prompt(request: Request, model: str, key: str) -> Response:
+    """Delete a prompt, and go back to the form."""
+    require_prompter(request)
+    verbs.delete_prompt(resources_of(request), parse(model), key)
+    return RedirectResponse(urls_of(request).prompt_form(parse(model)), 303, PRIVATE)
+
+
+@router.get(
+    "/api/v1/{model}/prompt",
+    summary="Prompt by text",
+    responses=describe_answers(PromptPage)
+    | OF_PROMPTS
+    | {303: {"description": "The prompt of that text: follow Location."}},
+)
+def run(request: Request, model: Slug, query: Annotated[PromptQuery, Query()]) -> Response:
+    """To what the model makes of a text. Where this server runs prompts, and for you; else 403."""
+    require_prompter(request)
+    address, wish = parse(model), query.wish()
+    key = verbs.find_key(resources_of(request), address, wish)
+    said = {"weights": query.weights, "text": wish.text, "ids": wish.ids, "start": "1" if wish.start else None}
+    return RedirectResponse(urls_of(request).api(address, None, f"{PROMPTS}/{key}", **said), 303, PRIVATE)
+
+
+@router.get("/api/v1/{model}/p/{key}", summary="Prompt", responses=describe_answers(PromptPage) | OF_PROMPTS)
+def prompt(request: Request, model: Slug, key: Key, query: Annotated[SpokenQuery, Query()]) -> Response:
+    """What speaks for a token at a position of a prompt: heads, MLPs, directions, neurons."""
+    require_prompter(request)
+    page = verbs.visit_prompt(resources_of(request), parse(model), query.options(), key, query.spot())
+    return json_answer(request, write_body(page, urls_of(request)), PRIVATE)
+
+
+@router.get(
+    "/api/v1/{model}/p/{key}/direction",
+    summary="Direction on a prompt",
+    responses=describe_answers(CoursePage) | OF_PROMPTS,
+)
+def course(request: Request, model: Slug, key: Key, query: Annotated[CourseQuery, Query()]) -> Response:
+    """What one direction of a head's OV reads at each token of a prompt, and where it arrives."""
+    return json_answer(request, write_body(_visit_course(request, model, key, query), urls_of(request)), PRIVATE)
+
+
+def _read_form(body: bytes) -> dict[str, str]:
+    """Read the fields of a form; BadOption if they are none of ours."""
+    try:
+        return dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+    except ValueError:
+        raise BadOption(f"This is no form of this server: it has more than {MOST_FIELDS} fields.") from None
+
+
+def _visit_course(request: Request, model: str, key: str, query: CourseQuery) -> CoursePage:
+    require_prompter(request)
+    r, address = resources_of(request), parse(model)
+    return verbs.visit_course(r, address, query.options(), key, query.of, query.at, query.wish())
+
+
+def _keep_prompt(request: Request, model: str, fields: dict[str, str]) -> Response:
+    require_prompter(request)
+    address, r = parse(model), resources_of(request)
+    wish = PromptWish(fields.get("text", ""), fields.get("ids", ""), start=bool(fields.get("start")))
+    weights = next((one for one in PROCESSINGS if one == fields.get("weights")), None)
+    of = fields.get("of", "")
+    try:
+        key = verbs.keep_prompt(r, address, wish)
+    except BadOption as problem:
+        return _answer_problem(request, address, Options(weights=weights), wish, of, problem)
+    return _redirect(request, address, key, of, weights, {})
+
+
+def _answer_problem(
+    request: Request, address: Address, options: Options, wish: PromptWish, of: str, problem: BadOption
+) -> Response:
+    """Answer with the form as it was filled in, and what is wrong with it: nothing that was typed is lost."""
+    page = verbs.visit_form(resources_of(request), address, options, wish, of, str(problem))
+    return html_answer(request, "prompt_form.html", 422, PRIVATE, page=page, layout="base.html")
+
+
+def _redirect(
+    request: Request, address: Address, key: str, of: str, weights: str | None, carried: dict[str, object]
+) -> Response:
+    under = f"{PROMPTS}/{key}/{COURSE}" if of else f"{PROMPTS}/{key}"
+    said = {"weights": weights, "of": of} | carried
+    return RedirectResponse(urls_of(request).page(address, None, under, **said), 303, PRIVATE)

@@ -1,0 +1,114 @@
+"""A prompt as a person runs it: typed, read token by token, taken apart, followed, and deleted."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+ROWS = "ol.rows > li:not(.heads)"
+KEY = re.compile(r"/tiny/p/[0-9a-f]{16}$")
+
+
+@pytest.fixture
+def page(visit_at, banked: str) -> Page:
+    """A visitor of a model whose bank is there, on the server's own machine."""
+    return visit_at(banked, viewport={"width": 1280, "height": 900})
+
+
+def run_prompt(page: Page, text: str) -> None:
+    page.goto("/tiny")
+    page.get_by_label("Of the whole model").get_by_role("link", name="prompt").click()
+    page.get_by_label("Text", exact=True).fill(text)
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator(ROWS)).to_have_count(10)
+
+
+def test_a_prompt_is_typed_and_taken_apart(page: Page):
+    run_prompt(page, "that in the sea")
+    expect(page).to_have_url(KEY)  # nothing of it in the address
+    expect(page.locator(".strip li")).not_to_have_count(0)
+    expect(page.locator(".strip .start")).to_contain_text("start")
+    expect(page.locator(".strip [aria-current]")).to_have_count(1)
+    expect(page.locator(".nexts li")).to_have_count(10)
+    expect(page.locator("#totals")).to_contain_text("run again")
+    expect(page.locator(".total b")).to_have_count(10)  # each came into its row
+    expect(page).to_have_url(KEY)
+    page.get_by_role("link", name="Eight random ones").click()
+    expect(page.locator(".total").first).to_contain_text(re.compile(r"random( [+−]?[0-9.]+){8}"))
+    page.locator(".strip .chip").nth(2).click()
+    expect(page).to_have_url(re.compile(r"at=2"))
+    expect(page.locator(".strip .chip").nth(2)).to_have_attribute("aria-current", "true")
+    page.locator(".nexts a").nth(3).click()
+    expect(page).to_have_url(re.compile(r"at=2.*token="))
+    page.get_by_label("What is listed").get_by_role("link", name="neurons").click()
+    expect(page.locator(ROWS)).to_have_count(10)
+    page.get_by_label("one head").fill("L1H2")
+    page.get_by_label("one head").press("Enter")
+    expect(page.get_by_role("link", name="L1H2, all directions")).to_have_attribute("aria-current", "true")
+    expect(page.locator(ROWS)).to_have_count(8)
+
+
+def test_one_token_against_another(page: Page):
+    run_prompt(page, "so it is")
+    other = page.locator(".nexts .chip").nth(4).get_attribute("title")
+    page.get_by_label("against").fill(other.replace("id ", "#"))
+    page.get_by_label("against").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("against")
+    expect(page.locator("#parts")).to_contain_text("above that of")
+
+
+def test_a_direction_is_tried_on_a_text_from_its_own_page(page: Page):
+    page.goto("/tiny/L1/H2/ov/svd/3")
+    page.get_by_role("link", name="try it on a text").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("L1H2 OV 3")
+    page.get_by_label("Text", exact=True).fill("that in the sea")
+    page.get_by_role("button", name="Run").click()
+    expect(page).to_have_url(re.compile(r"/direction\?of=L1H2\.ov\.3$"))
+    expect(page.locator(".strip.heat .chip")).not_to_have_count(0)
+    page.locator(".strip .chip").nth(3).click()
+    expect(page.locator("#sources")).to_contain_text("position 3")
+    expect(page.locator(".sources tbody tr")).to_have_count(4)
+    page.get_by_role("heading", level=1).get_by_role("link").click()
+    expect(page).to_have_url(re.compile(r"/tiny/L1/H2/ov/svd/3$"))
+
+
+def test_a_row_leads_to_its_direction_and_to_the_text(page: Page):
+    run_prompt(page, "so it is")
+    page.locator(ROWS).first.get_by_role("link", name="on the text").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("on a prompt")
+    page.go_back()
+    page.locator(ROWS).first.locator(".who > a").first.click()
+    expect(page).to_have_url(re.compile(r"/tiny/L\d/H\d/ov/svd/\d+"))
+
+
+def test_what_was_wrong_stays_to_be_mended(browser, banked: str):
+    # The browser itself logs the status of such a page to the console, so it is not held against it.
+    page = browser.new_context(base_url=banked).new_page()
+    page.goto("/tiny/prompt")
+    box = page.get_by_label("Text", exact=True)
+    box.fill("x" * 40)
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator("#problem")).to_contain_text("40 tokens: a prompt has 1 to 32")
+    expect(box).to_have_value("x" * 40)
+    box.fill("x" * 30)
+    page.get_by_role("button", name="Run").click()
+    expect(page).to_have_url(KEY)
+    page.context.close()
+
+
+def test_a_prompt_is_deleted_by_who_holds_the_link(browser, banked: str):
+    page = browser.new_context(base_url=banked).new_page()
+    run_prompt(page, "not for long")
+    url = page.url
+    page.get_by_role("button", name="Delete this prompt").click()
+    expect(page).to_have_url(re.compile("/tiny/prompt$"))
+    assert page.goto(url).status == 404
+    expect(page.locator(".detail")).to_contain_text("it was deleted")
+    page.context.close()
+
+
+def test_it_works_without_javascript(visit_at, banked: str):
+    page = visit_at(banked, java_script_enabled=False)
+    run_prompt(page, "so it was")
+    page.get_by_role("link", name="What happens without each of them").click()
+    expect(page.locator(".total b")).to_have_count(10)

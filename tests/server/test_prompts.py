@@ -1,0 +1,79 @@
+"""A live model in a process of its own: many prompts at once, one that is killed, and a log that tells of none."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+ORIGIN = "Origin: http://localhost"
+SECRET = "quarrelsome"
+
+
+def post(server, text, slug="tiny"):
+    body = f"text={text}".encode()
+    fields = [f"POST /{slug}/prompt HTTP/1.1", "Host: localhost", "Connection: close", ORIGIN]
+    fields += ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}", "", ""]
+    head = server.send("\r\n".join(fields).encode() + body).partition(b"\r\n\r\n")[0].decode()
+    location = [line.partition(": ")[2] for line in head.split("\r\n") if line.lower().startswith("location: ")]
+    return int(head.split(" ")[1]), location[0] if location else ""
+
+
+def await_answer(server, path, seconds=90):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        status, body = server.get(path)
+        if status not in {202, 429, 503}:
+            return status, body
+        time.sleep(0.2)
+    raise TimeoutError
+
+
+def live_of(server):
+    """The process ids of the server's live models."""
+    found = []
+    for task in Path(f"/proc/{server.pid}/task").iterdir():
+        for pid in (task / "children").read_text().split():
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            found += [int(pid)] if b"live" in words else []
+    return found
+
+
+def test_a_killed_live_model_costs_one_answer_and_the_next_prompt_has_another(run_server, own_data):
+    with run_server(own_data, "tiny", prompts="local", wait_seconds=0.1) as server:
+        assert not live_of(server)
+        status, place = post(server, f"in+the+{SECRET}")
+        assert (status, len(place)) == (303, len("/tiny/p/") + 16)
+        status, body = await_answer(server, f"/api/v1{place}")
+        assert status == 200
+        first = json.loads(body)
+        (pid,) = live_of(server)
+        os.kill(pid, signal.SIGKILL)
+        status, other = post(server, "and+then+it")
+        assert status == 303
+        assert await_answer(server, f"/api/v1{other}")[0] == 200
+        assert json.loads(server.get(f"/api/v1{place}")[1]) == first  # what was computed is kept
+        assert server.get("/readyz")[0] == 200
+        assert live_of(server) != [pid]
+    log = server.log.read_text()
+    assert SECRET not in log
+    assert "/p/" not in log
+
+
+def test_fifty_prompts_at_once_are_all_answered_or_told_to_come_back(run_server, own_data):
+    with run_server(own_data, "tiny", prompts="local", wait_seconds=0.1) as server:
+        places = [post(server, f"{word}+{'it+' * n}")[1] for word in ("so", "as", "or") for n in range(1, 9)] * 2
+        statuses = {server.get(place)[0] for place in places}
+        assert statuses <= {200, 202, 429}
+        assert 429 in statuses
+        assert server.get("/tiny/L0/H0")[0] in {200, 202}
+        assert {await_answer(server, place)[0] for place in places[:24]} == {200}
+        assert len(live_of(server)) == 1
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_a_server_that_ends_leaves_no_live_model(run_server, own_data):
+    with run_server(own_data, "tiny", prompts="local") as server:
+        await_answer(server, post(server, "so+it+is")[1])
+        (pid,) = live_of(server)
+    assert not Path(f"/proc/{pid}").exists()

@@ -1,0 +1,371 @@
+"""Prompts as a visitor meets them: typed, run, shared, deleted, refused; and nobody else's business."""
+
+import json
+import re
+import shutil
+from html import unescape
+
+import pytest
+import torch
+
+from app.core.steps import run
+from app.explorer import recipes
+from app.explorer.making.make import MakerInputs, run_maker
+from app.explorer.making.tables import Tables
+from app.models.live.assembly import assemble_model
+from app.models.live.forward import run_model
+from tests.answers import check_answer
+from tests.explorer.banks import build_bank
+
+ORIGIN = {"Origin": "http://testserver"}
+TEXT = "that in the sea"
+
+
+@pytest.fixture(scope="module")
+def prompter(serve, tiny_data, tmp_path_factory):
+    """A visitor of a server that runs prompts, with the model's bank and statistics."""
+    client = serve(shutil.copytree(tiny_data, tmp_path_factory.mktemp("prompts") / "data"), "tiny", prompts="public")
+    r = client.app.state.resources
+    build_bank(r, kinds=("bank", "moments", "shadow"))
+    model = r.library.model("tiny")
+    r.store.write(
+        recipes.use(model, "folded"),
+        *run(run_maker(recipes.use(model, "folded"), MakerInputs(Tables("cpu"), model, r.store))),
+    )
+    return client
+
+
+def ask(client, slug="tiny", **fields):
+    return client.post(f"/{slug}/prompt", data=fields, headers=ORIGIN)
+
+
+@pytest.fixture(scope="module")
+def place(prompter):
+    answer = ask(prompter, text=TEXT)
+    assert answer.status_code == 303
+    return answer.headers["location"]
+
+
+def words_of(html):
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html)))
+
+
+def test_what_is_typed_leads_to_a_page_that_does_not_spell_it(prompter, place):
+    assert re.fullmatch(r"/tiny/p/[0-9a-f]{16}", place)
+    assert ask(prompter, text=TEXT).headers["location"] == place
+    page = prompter.get(place)
+    assert page.status_code == 200
+    tokens = re.findall(r'title="position (\d+) · id (\d+)', page.text)
+    model = prompter.app.state.resources.library.model("tiny")
+    assert [int(id_) for _, id_ in tokens] == model.tokenize_whole(TEXT)
+    assert 'class="start"' in page.text
+
+
+def test_the_numbers_are_the_networks(prompter, place):
+    found = check_answer("prompt", prompter.get(f"/api/v1{place}?totals=1").json())
+    r = prompter.app.state.resources
+    model = r.library.model("tiny")
+    ids = torch.tensor([one["id"] for one in found["tokens"]])
+    logits = run_model(assemble_model(model.weights(), model.manifest), ids).logits[-1].double()
+    chances = logits.softmax(-1)
+    assert found["asked"]["id"] == int(logits.argmax())
+    assert found["asked"]["chance"] == pytest.approx(float(chances.max()), rel=1e-4)
+    parts = found["parts"]
+    assert parts["logit"] == pytest.approx(float(logits.max() - logits.mean()), abs=5e-4)
+    assert parts["logit"] == pytest.approx(
+        sum(parts[name] for name in ("heads", "mlps", "embedding", "constant")), abs=1e-4
+    )
+    assert found["at"] == len(ids) - 1
+    assert len(found["directions"]) == 10
+    beyond = [abs(one["beyond"]) for one in found["directions"]]
+    assert beyond == sorted(beyond, reverse=True)
+    assert all(one["total"] is not None and len(one["random"]) == 1 for one in found["directions"])
+    assert all(len(one["tokens"]) == 6 for one in found["directions"])
+    assert found["statistics"]
+    assert found["n_reference"] > 0
+
+
+def test_each_tab_lists_its_own(prompter, place):
+    heads = check_answer("prompt", prompter.get(f"/api/v1{place}?head=L1H2").json())
+    assert heads["show"] == "head"
+    assert {one["address"].rsplit("/", 1)[0] for one in heads["directions"]} == {"tiny/L1/H2/ov/svd"}
+    assert len(heads["directions"]) == 8
+    writes = prompter.get(f"/api/v1{place}?show=writes").json()
+    assert writes["show"] == "writes"
+    neurons = check_answer("prompt", prompter.get(f"/api/v1{place}?show=neurons").json())
+    assert not neurons["directions"]
+    assert len(neurons["neurons"]) == 10
+    assert neurons["neurons"][0]["address"].startswith("tiny/L")
+    for query in (
+        "",
+        "?head=L1H2",
+        "?show=writes",
+        "?show=neurons",
+        "?at=0",
+        "?weights=raw",
+        "?totals=8",
+        "?head=L0H1&all=1",
+    ):
+        assert prompter.get(f"{place}{query}").status_code == 200, query
+
+
+def test_another_token_and_one_against_it(prompter, place):
+    found = prompter.get(f"/api/v1{place}?token=%23100&against=%23101").json()
+    assert (found["asked"]["id"], found["against"]["id"]) == (100, 101)
+    swapped = prompter.get(f"/api/v1{place}?token=%23101&against=%23100").json()
+    assert found["parts"]["logit"] == pytest.approx(-swapped["parts"]["logit"], abs=1e-4)
+    assert found["against"]["chance"] == pytest.approx(swapped["asked"]["chance"], rel=1e-4)
+
+
+def test_a_direction_on_the_text_says_where_from(prompter, place):
+    url = f"{place}/direction?of=L1H2.ov.3"
+    found = check_answer("course", prompter.get(f"/api/v1{url}").json())
+    assert found["address"] == "tiny/L1/H2/ov/svd/3"
+    assert sum(one["brought"] for one in found["sources"]) == pytest.approx(
+        found["tokens"][found["at"]]["attended"], abs=1e-4
+    )
+    assert found["at"] > 0
+    assert found["tokens"][1]["z"] is not None
+    page = prompter.get(url)
+    assert page.status_code == 200
+    assert "arrives one position before" in words_of(page.text)
+    asked = ask(prompter, text=TEXT, of="L1H2.ov.3")
+    assert asked.headers["location"] == f"{place}/direction?of=L1H2.ov.3"
+
+
+def test_totals_come_into_the_rows_that_are_there(prompter, place):
+    page = prompter.get(place).text
+    (lazy,) = re.findall(r'id="totals" hx-get="([^"]+)"', page)
+    fields = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "p#totals"}
+    part = prompter.get(unescape(lazy), headers=fields).text
+    assert part.count('hx-swap-oob="true"') == 10
+    assert {f'id="total-{n}"' for n in range(10)} <= set(re.findall(r'id="total-\d+"', page))
+    whole = prompter.get(unescape(lazy)).text
+    for cell in re.findall(r'<b class="value [pn]">[^<]+</b> <small[^>]*>random [^<]+</small>', part):
+        assert cell in whole
+
+
+@pytest.mark.parametrize("path", ["", "/direction?of=L1H2.ov.3"])
+def test_no_cache_and_no_crawler_keeps_it(prompter, place, path):
+    for answer in (prompter.get(f"{place}{path}"), prompter.get(f"/api/v1{place}{path}")):
+        assert answer.headers["cache-control"] == "private, no-store"
+        assert answer.headers["x-robots-tag"] == "noindex, nofollow"
+    assert '<meta name="robots" content="noindex">' in prompter.get(f"{place}{path}").text
+    robots = prompter.get("/robots.txt").text
+    assert "Disallow: /*/p/" in robots
+    assert "Disallow: /*/prompt" in robots
+
+
+def test_a_link_that_holds_the_prompt_runs_it_where_it_was_never_kept(prompter):
+    first = prompter.get("/tiny/prompt?text=not+from+here").headers["location"]
+    assert "text=not+from+here" in first
+    bare = first.partition("?")[0]
+    assert prompter.get(bare).status_code == 404
+    assert prompter.get(first).status_code == 200
+    assert prompter.get(bare).status_code == 200
+    carried = re.search(r'id="carried"[^>]*value="([^"]+)"', prompter.get(bare).text)[1]
+    assert unescape(carried).startswith("http://testserver/tiny@")
+    prompter.post(f"{bare}/delete", headers=ORIGIN)
+    assert prompter.get(bare).status_code == 404
+    assert prompter.get(unescape(carried).removeprefix("http://testserver")).status_code == 200
+    other = prompter.get(f"{bare[:-1]}{'0' if bare[-1] != '0' else '1'}?text=not+from+here")
+    assert (other.status_code, "some of it was changed" in other.text) == (404, True)
+
+
+@pytest.mark.parametrize("fields", [{"ids": "70 71 72"}, {"text": "so it is", "start": "1"}])
+def test_ids_and_a_start_token_are_carried_too(prompter, fields):
+    bare = ask(prompter, **fields).headers["location"]
+    tokens = prompter.get(f"/api/v1{bare}").json()["tokens"]
+    if "ids" in fields:
+        assert [one["id"] for one in tokens] == [70, 71, 72]
+    else:
+        assert tokens[0]["token"] == "<|endoftext|>"
+    carried = unescape(re.search(r'id="carried"[^>]*value="([^"]+)"', prompter.get(bare).text)[1])
+    prompter.post(f"{bare}/delete", headers=ORIGIN)
+    again = prompter.get(carried.removeprefix("http://testserver").replace("/tiny@", "/api/v1/tiny@"))
+    assert again.json()["tokens"] == tokens
+
+
+def test_whoever_holds_the_link_can_delete_it(prompter):
+    bare = ask(prompter, text="for a while").headers["location"]
+    assert prompter.get(bare).status_code == 200
+    r = prompter.app.state.resources
+    folder = r.prompts.store.results.root
+    assert [*folder.rglob(f"{bare.rpartition('/')[2]}/**/*.safetensors")]
+    assert prompter.post(f"{bare}/delete").status_code == 403  # not from a page of this server
+    gone = prompter.post(f"{bare}/delete", headers=ORIGIN)
+    assert (gone.status_code, gone.headers["location"]) == (303, "/tiny/prompt")
+    assert not [*folder.rglob(f"{bare.rpartition('/')[2]}/**/*.safetensors")]
+    missing = prompter.get(bare)
+    assert (missing.status_code, "older than 30 days" in missing.text) == (404, True)
+    assert prompter.post(f"{bare}/delete", headers=ORIGIN).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"text": ""}, "Write a text"),
+        ({"text": "x" * 5_000}, "5,000 bytes"),
+        ({"text": "x" * 40}, "40 tokens: a prompt has 1 to 32"),
+        ({"text": "a\x07b"}, "U+0007"),
+        ({"text": "so <|endoftext|> it"}, "special token"),
+        ({"ids": "3 4 5000"}, "no token 5000"),
+        ({"ids": "three"}, "whole numbers"),
+        ({"text": "so", "ids": "1"}, "both at once"),
+    ],
+)
+def test_bad_input_loses_nothing_and_names_what_would_do(prompter, fields, said):
+    answer = ask(prompter, **fields)
+    assert answer.status_code == 422
+    assert said in words_of(answer.text)
+    typed = fields.get("text", "")
+    kept = unescape(re.search(r"<textarea[^>]*>\n?(.*?)</textarea>", answer.text, re.DOTALL)[1])
+    assert kept == typed
+    assert f'value="{fields.get("ids", "")}"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "said"),
+    [
+        ("at=99", 422, "at goes from 0 to"),
+        ("at=-1", 422, "at"),
+        ("at=5000", 422, "at"),
+        ("token=never+a+token+of+it", 422, "no single token"),
+        ("token=%23999999", 422, "no single token"),
+        ("against=qqqqq", 422, "no single token"),
+        ("token=%23100&against=%23100", 422, "another token"),
+        ("head=L9H0", 404, "Layer L9 is not here"),
+        ("head=x", 422, "head is one such as"),
+        ("show=head", 422, "needs a head"),
+        ("show=everything", 422, "show"),
+        ("totals=2", 422, "totals"),
+        ("format=csv", 422, "format"),
+        ("weights=other", 422, "weights"),
+    ],
+)
+def test_hostile_queries_are_answered_in_words(prompter, place, query, status, said):
+    for path in (place, f"/api/v1{place}"):
+        answer = prompter.get(f"{path}?{query}")
+        assert answer.status_code == status, answer.text[:500]
+        assert said in words_of(answer.text)
+
+
+@pytest.mark.parametrize(
+    ("of", "status"),
+    [
+        ("", 422),
+        ("L1H2.qk.0", 422),
+        ("embed.3", 422),
+        ("L1H2.ov.ica.3", 422),
+        ("L1H2.ov.99", 404),
+        ("L7H2.ov.0", 404),
+        ("<b>", 422),
+    ],
+)
+def test_only_singular_directions_of_an_ov_are_followed(prompter, place, of, status):
+    assert prompter.get(f"{place}/direction", params={"of": of}).status_code == status
+    assert prompter.get(f"/api/v1{place}/direction", params={"of": of}).status_code == status
+    if of:
+        assert prompter.get("/tiny/prompt", params={"of": of}).status_code == status
+
+
+@pytest.mark.parametrize("key", ["0" * 16, "xyz", "0" * 400, "..%2f..%2fetc"])
+def test_keys_that_name_nothing(prompter, key):
+    for path in (f"/tiny/p/{key}", f"/api/v1/tiny/p/{key}", f"/tiny/p/{key}/direction?of=L1H2.ov.0"):
+        assert prompter.get(path).status_code in {404, 422}
+
+
+def test_what_was_typed_is_text_wherever_it_stands(serve, hostile_data, tmp_path):
+    client = serve(shutil.copytree(hostile_data, tmp_path / "data"), "hostile", prompts="public")
+    attack = "<script>alert(1)</script>{{ 7 * 7 }}"
+    bare = ask(client, "hostile", ids=" ".join(map(str, range(1, 28)))).headers["location"]
+    for path in (bare, f"{bare}/direction?of=L0H0.ov.0", "/hostile/prompt?of=L0H0.ov.0"):
+        page = client.get(path)
+        assert page.status_code == 200
+        assert "<script>alert" not in page.text
+    problem = ask(client, "hostile", text=attack + "\x00</textarea><script>")
+    assert problem.status_code == 422
+    assert "</textarea><script>" not in problem.text
+
+
+def test_a_server_that_runs_none_says_so_and_links_none(serve, tiny_data, tmp_path):
+    client = serve(shutil.copytree(tiny_data, tmp_path / "data"), "tiny", prompts="off")
+    for answer in (client.get("/tiny/prompt"), ask(client, text="so"), client.get("/api/v1/tiny/p/" + "0" * 16)):
+        assert answer.status_code == 403
+    assert "--prompts" in client.get("/tiny/prompt").text
+    assert "/tiny/prompt" not in client.get("/tiny").text
+    assert "try it on a text" not in client.get("/tiny/L1/H2/ov/svd/3").text
+
+
+def test_pages_of_directions_lead_there(prompter):
+    assert 'href="/tiny/prompt"' in prompter.get("/tiny").text
+    assert 'href="/tiny/prompt?of=L1H2.ov.3"' in prompter.get("/tiny/L1/H2/ov/svd/3").text
+    for other in ("L1/H2/qk/svd/3", "embed/svd/0"):
+        assert "try it on a text" not in prompter.get(f"/tiny/{other}").text
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "status"),
+    [
+        ("127.0.0.1", None, 200),
+        ("::1", None, 200),
+        ("203.0.113.7", None, 403),
+        ("testclient", None, 403),
+        ("127.0.0.1", "203.0.113.7", 403),
+    ],
+)
+def test_local_means_visitors_of_this_machine(serve, tiny_data, tmp_path, peer, forwarded, status):
+    from starlette.testclient import TestClient
+
+    own = serve(shutil.copytree(tiny_data, tmp_path / "data"), "tiny", prompts="local", trusted_proxies="127.0.0.1")
+    visitor = TestClient(own.app, client=(peer, 5000), follow_redirects=False)
+    fields = {"X-Forwarded-For": forwarded} if forwarded else {}
+    assert visitor.get("/tiny/prompt", headers=fields).status_code == status
+    posted = visitor.post("/tiny/prompt", data={"text": "so"}, headers=ORIGIN | fields)
+    assert posted.status_code == (303 if status == 200 else 403)
+
+
+def test_beyond_a_few_waiting_prompts_one_is_told_to_come_back(serve, tiny_data, tmp_path, monkeypatch):
+    own = serve(shutil.copytree(tiny_data, tmp_path / "data"), "tiny", prompts="public", wait_seconds=0)
+    r = own.app.state.resources
+    monkeypatch.setattr(r.prompts.queue, "_take_turn", lambda: __import__("time").sleep(0.05))
+    keys = [ask(own, text=f"so {'it ' * n}").headers["location"] for n in range(6)]
+    statuses = [own.get(key).status_code for key in keys]
+    assert statuses == [202] * 4 + [429] * 2
+    full = own.get(keys[-1])
+    assert full.headers["retry-after"] == "5"
+    assert "as many as one visitor may have" in full.text
+    assert own.get(f"/api/v1{keys[-1]}").json()["error"] == "busy"
+    assert own.get("/tiny").status_code in {200, 202}
+
+
+def test_a_model_that_is_not_run_says_so_in_the_form_and_everywhere(serve, member, tmp_path):
+    own = serve(shutil.copytree(member("mixtral").data, tmp_path / "data"), "mixtral", prompts="public")
+    assert "not run here" in words_of(own.get("/mixtral/prompt").text)
+    assert "<textarea" not in own.get("/mixtral/prompt").text
+    assert ask(own, "mixtral", text="so").status_code == 422
+    assert "/mixtral/prompt" not in own.get("/mixtral").text
+
+
+def test_post_normed_models_say_what_is_not_defined(serve, member, tmp_path):
+    own = serve(shutil.copytree(member("gemma2").data, tmp_path / "data"), "gemma2", prompts="public")
+    bare = ask(own, "gemma2", ids="3 4 5 6").headers["location"]
+    found = check_answer("prompt", own.get(f"/api/v1{bare}").json())
+    assert found["show"] == "writes"
+    assert {one["direct"] for one in found["directions"]} == {None}
+    for show in ("speaks", "neurons"):
+        refused = own.get(f"{bare}?show={show}")
+        assert (refused.status_code, "no share of a logit" in words_of(refused.text)) == (422, True)
+    page = own.get(bare)
+    assert "no share of a logit" in words_of(page.text)
+    assert 'id="totals"' not in page.text
+
+
+def test_nothing_of_a_prompt_is_in_the_log(prompter, caplog):
+    caplog.set_level("DEBUG")
+    bare = ask(prompter, text="quarrel some").headers["location"]
+    prompter.get(f"{bare}?token=quarrelsome")
+    ask(prompter, text="quarrelsome\x00")
+    prompter.get("/tiny/prompt?text=quarrel")
+    own = [record for record in caplog.records if record.name.startswith("app")]
+    assert "quarrel" not in json.dumps([record.getMessage() for record in own])
