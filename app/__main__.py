@@ -24,6 +24,7 @@ from app.interruption import exit_on_interrupt
 if TYPE_CHECKING:
     from app.explorer.library import OpenModel
     from app.models.naming import Named
+    from app.store.artifacts import ArtifactStore
 
 SELDOM = (10_000, 20, 50)
 """Thresholds of Python's collector of cycles: new objects before a collection, and collections before older
@@ -270,6 +271,14 @@ def statistics(
             metavar="LIST", help="folded, raw or folded,raw. (default: what serve shows first)", show_default=False
         ),
     ] = None,
+    text: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A text in UTF-8 that is run, in the place of one that the model writes: 32 windows of it, evenly spread.",
+            show_default=False,
+        ),
+    ] = None,
     data: Annotated[str | None, option("data")] = None,
     device: Annotated[str | None, option("device")] = None,
 ) -> None:
@@ -282,8 +291,8 @@ def statistics(
     settings = _read_settings(models=(model,), data=data, device=device)
     _refuse_device(settings.device)
     _make_data_folder(settings.data)
-    with exit_on_interrupt("singular-lens: interrupted. Nothing of it is kept: the same command begins again"):
-        _precompute(settings, {"matrices": USE_WORD, "weights": weights}, None, "operator")
+    with exit_on_interrupt("singular-lens: interrupted. Running the same command again continues"):
+        _precompute(settings, {"matrices": USE_WORD, "weights": weights}, None, "operator", text)
 
 
 @cli.command(hidden=True)
@@ -348,7 +357,11 @@ def _collect_seldom() -> None:
 
 
 def _precompute(
-    settings: Settings, words: dict[str, Any], job_id: str | None, asked_by: Literal["visit", "operator"]
+    settings: Settings,
+    words: dict[str, Any],
+    job_id: str | None,
+    asked_by: Literal["visit", "operator"],
+    text: Path | None = None,
 ) -> None:
     from app.explorer.asking.tasks import read_wish
     from app.explorer.errors import ExplorerError
@@ -375,7 +388,8 @@ def _precompute(
             _refuse_small_disk(settings.data, artifacts.measure_room(), estimate_bytes(artifacts, model, asked.task))
             store = JobStore(settings.data / "jobs")
             noted = (store.get(job_id) if job_id else None) or store.new(asked.slug, asked.fingerprint, asked.task)
-            for now in run_recorded(store, noted, steps_of(artifacts, tables, model, asked.task)):
+            number = 0 if text is None else _keep_text(artifacts, model, text)
+            for now in run_recorded(store, noted, steps_of(artifacts, tables, model, asked.task, number)):
                 stand_back(settings.data, tables.device())
                 done = now.matrices_done + now.matrices_found + now.part
                 shown.show(jobs.progress_of(now), int(1000 * done), 1000 * now.matrices)
@@ -394,6 +408,25 @@ def _precompute(
     if not now.matrices:
         found = "the statistics are here" if USE_WORD in asked.task.matrices else "the bank is here"
     _say(f"{found}: {now.compute_seconds:.1f} s computing, {now.write_seconds:.1f} s writing{unsettled}")
+
+
+def _keep_text(store: "ArtifactStore", model: "OpenModel", file: Path) -> int:
+    """Keep windows of a text for statistics of use, and return the text's number; stops where it cannot be used."""
+    import numpy as np
+
+    from app.explorer.asking.texts import TextRefused, cut_windows
+    from app.explorer.recipes import number_of_text, use_text
+
+    try:
+        ids = cut_windows(model, file.read_bytes())
+    except OSError as error:
+        _stop(f"{file} cannot be read: {error.strerror}")
+    except TextRefused as refusal:
+        _stop(f"{file}: {refusal}")
+    windows = np.array(ids, np.int32)
+    number = number_of_text(windows.tobytes())
+    store.write(use_text(model, number), {"ids": windows}, {})
+    return number
 
 
 def _refuse_small_disk(data: Path, allowed: int, needed: tuple[int, int]) -> None:

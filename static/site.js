@@ -199,6 +199,7 @@
       if (!palette()) document.getElementById("jump")?.focus(); // of a page that is of no model
       else palette().open ? palette().close() : openPalette();
     }
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches?.("textarea")) event.target.form?.requestSubmit();
     if (!event.ctrlKey && !event.metaKey && !event.altKey) moveInSuggestions(event);
     if (group && !event.ctrlKey && !event.metaKey && !event.altKey) moveInGroup(event, group);
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;

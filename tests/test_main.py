@@ -92,6 +92,15 @@ def test_statistics_are_computed_once_and_refused_where_a_model_is_not_run(fresh
         assert result.exit_code == 0, result.output
         assert "the statistics are here" in result.output
     assert len(list((fresh_data / "artifacts").rglob("use*"))) >= 1
+    text = fresh_data / "text.txt"
+    text.write_text("so it is " * 200)
+    assert "the statistics are here" in run("statistics", "tiny", "--data", str(fresh_data), "--text", str(text)).output
+    assert not [*(fresh_data / "artifacts").glob("*/use/part/*.safetensors")]  # of the parts nothing is left
+    assert len([*(fresh_data / "artifacts").glob("*/use/*.safetensors")]) == 2
+    for content, said in (("so", "tokens: at least 512 are needed"), (None, "cannot be read")):
+        text.unlink() if content is None else text.write_text(content)
+        stopped = run("statistics", "tiny", "--data", str(fresh_data), "--text", str(text))
+        assert (stopped.exit_code, said in stopped.output) == (1, True)
     refused = run("statistics", "bert", "--data", str(member("bert").data))
     assert refused.exit_code == 1
     assert "BertForMaskedLM is not run here" in refused.output

@@ -37,6 +37,8 @@ ArtifactKind = Literal[
     "composition",
     "alike",
     "use",
+    "use-text",
+    "use-part",
 ]
 """Kinds of artifacts. `decomposition`: one matrix in one basis, read out; `layer`: the strongest directions of all its
 heads; `scores`: the numbers of the map; `gallery`, `census`: for a layer or the model's ends; `control`: random
@@ -46,11 +48,12 @@ vectors of a layer, or of the model's ends, with the tokens of their rays; `word
 vocabulary as a search compares them; `moments`: how the bank's vectors lie in the stream; `shadow`: tokens of random
 directions, the chance level of a search; `tokens`: each token's own vector, besides its unit vector; `readings`: how
 specifically heads read what a layer writes; `composition`: which head reads which other head's output; `alike`: how
-much the subspaces of heads share; `use`: what directions do on text that the model writes."""
+much the subspaces of heads share; `use`: what directions do on a reference text; `use-text`: a text
+of the operator's; `use-part`: the sums of a part of a text, from which the whole is made and which then is deleted."""
 
-PromptKind = Literal["prompt", "removals", "course"]
+PromptKind = Literal["prompt", "neurons", "removals", "course"]
 """Kinds of artifacts that are computed of a prompt, by the live model, and kept with it. `prompt`: what speaks for a token
-at one position; `removals`: what becomes of the token without some directions there; `course`: what one direction does at
+at one position; `neurons`: which neurons do; `removals`: what becomes of the token without some directions there; `course`: what one direction does at
 every position."""
 
 KEPT_TOKENS = 50
@@ -83,7 +86,11 @@ BANK_MODEL_KINDS: tuple[ModelKind, ...] = ("embed", "unembed")
 USE_WORD = "use"
 """What the statistics of use are called in a task."""
 USE_WINDOWS, USE_TOKENS = 32, 256
-"""Windows of reference text that a model writes, and the tokens of each, or as many as it has positions for."""
+"""Windows of reference text, and the tokens of each, or as many as the model has positions for."""
+USE_PARTS = 4
+"""Parts in which the windows are run: what an interruption costs is one part."""
+USE_PEAKS = 3
+"""Places of the reference text where most arrives of a direction, at either end, each in another window."""
 NEXT_TOKENS = 10
 """Next tokens that are kept for each position of a prompt."""
 PROMPT_NEURONS = 10
@@ -337,6 +344,22 @@ LAYOUT: dict[ArtifactKind | PromptKind, Forms] = {
         "skew": "float32 layers heads rank 3",
         "fitted": "float32 layers heads rank",
         "first": "float32 layers heads 3",
+        "ratio": "float32 3",
+        "stream": "float32 layers",
+        "peaks": f"float32 layers heads rank 2 {USE_PEAKS}",
+        "peaks_at": f"int32 layers heads rank 2 {USE_PEAKS}",
+    },
+    "use-text": {"ids": "int32 windows tokens"},
+    "use-part": {
+        "ids": "int32 windows tokens",
+        **dict.fromkeys(("attended", "squares"), "float64 layers groups halves heads rank"),
+        "products": "float64 layers halves heads rank rank",
+        "powers": "float64 layers groups powers heads rank",
+        "positive": "int64 layers groups heads rank",
+        "positions": "int64 layers groups halves",
+        "stream": "float32 layers n",
+        "peaks": "float32 layers windows heads rank 2",
+        "peaks_at": "int32 layers windows heads rank 2",
     },
     "prompt": {
         "next_ids": "int32 n k",
@@ -347,9 +370,11 @@ LAYOUT: dict[ArtifactKind | PromptKind, Forms] = {
         **dict.fromkeys(("attention", "mlp"), "float32 layers"),
         "attended": "float32 layers heads rank",
         **dict.fromkeys(("strength", "weight"), "float32 layers heads rank"),
-        "neuron_layer": "int16 m",
-        "neuron_unit": "int32 m",
-        **dict.fromkeys(("neuron_activation", "neuron_direct"), "float32 m"),
+    },
+    "neurons": {
+        "layer": "int16 m",
+        "unit": "int32 m",
+        **dict.fromkeys(("activation", "direct"), "float32 m"),
     },
     "removals": {"total": "float32 m", "random": "float32 m draws"},
     "course": {"read": "float32 n", "attended": "float32 n", "pattern": "float32 n n"},

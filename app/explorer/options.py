@@ -254,6 +254,13 @@ OPTIONS: tuple[Option, ...] = (
         Bounds(said={"maxLength": LONGEST_PATH}),
     ),
     Option(
+        "prompt",
+        ("direction",),
+        "",
+        "The key of a prompt, which the page leads back to.",
+        Bounds(pattern="^([0-9a-f]{16})?$"),
+    ),
+    Option(
         "text",
         ("text",),
         REQUIRED,
@@ -288,6 +295,7 @@ OPTIONS: tuple[Option, ...] = (
         False,
         "Begin with the token that begins texts, whatever the tokenizer does.",
     ),
+    Option("deleted", ("prompt",), False, "Say that a prompt was deleted."),
     Option(
         "of",
         ("prompt", "p"),
@@ -300,7 +308,7 @@ OPTIONS: tuple[Option, ...] = (
         ("p",),
         None,
         "The position, counted from 0. Default: the last; of a direction, where it does most.",
-        Bounds(low=0, high=LARGEST_POSITION),
+        Bounds(said={"minimum": 0, "maximum": LARGEST_POSITION}),
     ),
     Option(
         "token",

@@ -26,6 +26,7 @@ from app.explorer.layout import (
     ROTATED_VECTORS,
     STRONGEST_DIRECTIONS,
     STRONGEST_TOKENS,
+    USE_PARTS,
     USE_TOKENS,
     USE_WINDOWS,
     WORDS_PART,
@@ -269,10 +270,27 @@ def alike(model: OpenModel, processing: Processing) -> Recipe:
     return _build_recipe(model, "alike", "alike", processing, {})
 
 
-def use(model: OpenModel, processing: Processing) -> Recipe:
-    """Return the recipe of what the directions of all heads do on text that the model writes."""
-    parameters = {"windows": USE_WINDOWS, "tokens": USE_TOKENS, "seed": USE_SEED}
-    return _build_recipe(model, "use", "use", processing, parameters)
+def use(model: OpenModel, processing: Processing, text: int = 0) -> Recipe:
+    """Return the recipe of what the directions of all heads do on a text of the operator's, by its number; 0: on text that
+    the model writes.
+    """
+    return _build_recipe(model, "use", "use", processing, _text_parameters(text))
+
+
+def use_text(model: OpenModel, text: int) -> Recipe:
+    """Return the recipe of a text of the operator's, which nothing can make again."""
+    return _build_recipe(model, "use-text", "use/text", "raw", {"text": text})
+
+
+def use_parts(model: OpenModel, processing: Processing, text: int) -> list[Recipe]:
+    """Return the recipes of the parts that the statistics are made from."""
+    parameters = [{**_text_parameters(text), "part": part, "parts": USE_PARTS} for part in range(USE_PARTS)]
+    return [_build_recipe(model, "use-part", "use/part", processing, each) for each in parameters]
+
+
+def number_of_text(ids: bytes) -> int:
+    """Return the number of a text by its token ids, never 0."""
+    return int(hashlib.sha256(ids).hexdigest()[:8], 16) or 1
 
 
 def prompt(
@@ -283,6 +301,13 @@ def prompt(
     `against`: another token that it is compared with, in the place of all.
     """
     return _build_recipe(model, "prompt", f"p/{key}/prompt", processing, _spot_parameters(at, token, against))
+
+
+def neurons(
+    model: OpenModel, key: str, processing: Processing, at: int, token: int | None, against: int | None
+) -> Recipe:
+    """Return the recipe of the neurons that say most about a token at a position of a prompt; else as `prompt`."""
+    return _build_recipe(model, "neurons", f"p/{key}/neurons", processing, _spot_parameters(at, token, against))
 
 
 def removals(
@@ -364,6 +389,10 @@ def parameters_of(recipe: Recipe, basis: BasisName, prefix: str = "") -> dict[st
 
 def _layer_subject(what: str, layer: int | None) -> str:
     return what if layer is None else f"L{layer}/{what}"
+
+
+def _text_parameters(text: int) -> dict[str, int]:
+    return {"windows": USE_WINDOWS, "tokens": USE_TOKENS, "text": text} | ({} if text else {"seed": USE_SEED})
 
 
 def _spot_parameters(at: int, token: int | None, against: int | None) -> dict[str, int]:

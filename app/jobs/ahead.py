@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from threading import Event, Thread
 
-from app.explorer.asking.agenda import bank_task, is_done, list_tasks
+from app.explorer.asking.agenda import bank_task, is_done, list_tasks, use_task
 from app.explorer.asking.places import find_model
 from app.explorer.errors import Busy, ExplorerError
 from app.explorer.library import OpenModel
@@ -23,6 +23,8 @@ from app.models.importing.published import SMOLLM2
 from app.store.jobs import Job, Task
 from app.store.locks import claim_file
 
+MOST_PARAMETERS = 50_000_000
+"""Parameters of a model whose statistics of use take seconds, so that they are computed though not every matrix is."""
 LOOK_SECONDS = 0.1
 """How often the thread checks for a new model; a visitor who comes sooner would begin the same work."""
 WAIT_SECONDS = 1.0
@@ -79,7 +81,9 @@ class Precomputer:
 
     def _compute(self, model: OpenModel, *, in_full: bool) -> None:
         slug, store = model.header.slug, self._r.store
-        tasks = (list_tasks if in_full else bank_task)(model, self._r.default_weights)
+        first, *others = (list_tasks if in_full else bank_task)(model, self._r.default_weights)
+        runs = self._r.prompts is not None and (in_full or model.header.n_params <= MOST_PARAMETERS)
+        tasks = [first, *(use_task(model, self._r.default_weights) if runs else []), *others]
         what = "every matrix" if in_full else "its bank"
         if all(is_done(store, model, task) for task in tasks) or not os.access(self._r.data, os.W_OK):
             return

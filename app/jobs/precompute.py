@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Literal, TypeVar, cast, get_args
 
@@ -56,14 +57,17 @@ def precompute(
     tables: Tables,
     model: OpenModel,
     task: Task = EVERY_HEAD,
+    text: int = 0,
 ) -> Iterator[JobStep]:
     """Compute the missing artifacts of a task, yielding the progress; BadOption, ComputationFailed for damaged weights,
     DiskRefuses.
+
+    `text`: the number of a text of the operator's, for statistics of use; 0: what the model writes.
     """
     for processing in task.processings:
         if processing not in model.header.processings:
             raise BadOption(f"{model.header.slug} has weights=raw only. {model.header.unfoldable}")
-    run = _Run(store, tables, model, task)
+    run = _Run(store, tables, model, task, text)
     with report_damage(model.header.slug), ThreadPoolExecutor(1, "write") as writer:
         try:
             yield from run.steps(writer)
@@ -130,8 +134,9 @@ class _Run:
         tables: Tables,
         model: OpenModel,
         task: Task,
+        text: int,
     ) -> None:
-        self._store, self._tables, self._model = store, tables, model
+        self._store, self._tables, self._model, self._text = store, tables, model, text
         self._parameters = dict(task.parameters)
         self._is_svd = task.basis == "svd"
         self._circuits = tuple(circuit for circuit in CIRCUITS if self._is_svd and circuit in task.matrices)
@@ -241,7 +246,18 @@ class _Run:
     def _make_use(self) -> Iterator[JobStep]:
         """Make the statistics of what directions do on text, if the task has them."""
         for processing in self._contexts if self._has_use else ():
-            yield from self._make_if_missing(recipes.use(self._model, processing), f"what directions do, {processing}")
+            whole = recipes.use(self._model, processing, self._text)
+            if self._store.read(whole) is not None:
+                continue
+            parts = recipes.use_parts(self._model, processing, self._text)
+            for number, part in enumerate(parts):
+                stage = f"what directions do, {processing}, part {number + 1} of {len(parts)}"
+                yield from self._make_if_missing(part, stage)
+                give_back()
+            yield from self._make_and_store(whole, f"what directions do, {processing}, summed up")
+            for part in parts:
+                with suppress(OSError):  # they only take room
+                    self._store.remove(part)
             give_back()
 
     def _make_census(self) -> Iterator[JobStep]:

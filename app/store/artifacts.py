@@ -245,6 +245,11 @@ class ArtifactStore:
         note_folder(path.parent)
         return path.is_file()
 
+    def remove(self, recipe: Recipe) -> None:
+        """Delete the artifact, which nobody needs any more. OSError."""
+        self.memory.drop(recipe.hash)
+        self.path(recipe).unlink(missing_ok=True)
+
     def keep(self, recipe: Recipe) -> None:
         """Make the artifact the operator's, if it is stored and this store is the operator's."""
         self._shelf.keep(self.path(recipe))

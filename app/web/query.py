@@ -302,6 +302,16 @@ class FormQuery(PromptQuery):
     """The options of the form that asks for a prompt."""
 
     of: str = option_field("of", "prompt")
+    deleted: bool = option_field("deleted", "prompt")
+
+
+def _read_position(at: Any) -> Any:
+    """Read a position; ValueError if it is none of any prompt."""
+    if at is None or isinstance(at, int):
+        return at
+    if not re.fullmatch("[0-9]{1,4}", str(at)):
+        raise ValueError("a position of the prompt, counted from 0")
+    return int(at)
 
 
 class SpokenQuery(PromptQuery):
@@ -322,6 +332,11 @@ class SpokenQuery(PromptQuery):
     def _is_number(cls, value: Any) -> Any:
         return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
 
+    @field_validator("at", mode="before")
+    @classmethod
+    def _is_position(cls, at: Any) -> Any:
+        return _read_position(at)
+
     def spot(self) -> PromptInquiry:
         """Convert the form to what the explorer takes."""
         return PromptInquiry(
@@ -336,6 +351,11 @@ class CourseQuery(PromptQuery):
 
     of: str = option_field("of", "p")
     at: int | None = option_field("at", "p")
+
+    @field_validator("at", mode="before")
+    @classmethod
+    def _is_position(cls, at: Any) -> Any:
+        return _read_position(at)
 
 
 class HeadOfQuery(ViewQuery):
@@ -449,6 +469,7 @@ class CompareQuery(ViewQuery):
 class PageQuery(PathQuery, RankedQuery, TableQuery):
     """Whatever a page for people takes; its address decides what of it means something."""
 
+    prompt: str = option_field("prompt", "direction")
     format: Literal["csv", "npz"] | None = option_field("format", "matrix")
     k: int | None = option_field("k", "matrix")
 

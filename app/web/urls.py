@@ -17,7 +17,7 @@ from app.explorer.pages.circuitry import PairPage
 from app.explorer.pages.compare import ComparePage
 from app.explorer.pages.composition import CompositionPage
 from app.explorer.pages.contrast import ContrastPage
-from app.explorer.pages.directions import Hop, Relation
+from app.explorer.pages.directions import DirectionPage, Hop, Relation
 from app.explorer.pages.gallery import UNSOUGHT, Sought
 from app.explorer.pages.search import Inquiry
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
@@ -397,13 +397,14 @@ class Urls:
             "all": "1" if page.is_whole else None,
         }
 
-    def course(self, page: PromptPage | CoursePage, direction: Address, **changes: object) -> str:
+    def course(self, page: PromptPage | CoursePage | DirectionPage, direction: Address, **changes: object) -> str:
         """Link one direction on a prompt.
 
         Example: course(page, parse("gpt2/L5/H3/ov/svd/0")) -> "/gpt2/p/0123456789abcdef/direction?of=L5H3.ov.0"
         """
         said = {"of": format_short(Ray(direction, "p")).removesuffix("p")} | changes
-        return self.page(_model_of(direction), page.view, f"{PROMPTS}/{page.key}/{COURSE}", **said)
+        key = page.prompt if isinstance(page, DirectionPage) else page.key
+        return self.page(_model_of(direction), page.view, f"{PROMPTS}/{key}/{COURSE}", **said)
 
     def prompt_delete(self, page: PromptPage | CoursePage) -> str:
         """Link the POST that deletes a prompt."""

@@ -34,7 +34,7 @@ def test_a_prompt_is_typed_and_taken_apart(page: Page):
     expect(page.locator(".total b")).to_have_count(10)  # each came into its row
     expect(page).to_have_url(KEY)
     page.get_by_role("link", name="Eight random ones").click()
-    expect(page.locator(".total").first).to_contain_text(re.compile(r"random( [+−]?[0-9.]+){8}"))
+    expect(page.locator(".total").first).to_contain_text(re.compile(r"random [+−]?[0-9.]+ to [+−]?[0-9.]+"))
     page.locator(".strip .chip").nth(2).click()
     expect(page).to_have_url(re.compile(r"at=2"))
     expect(page.locator(".strip .chip").nth(2)).to_have_attribute("aria-current", "true")
@@ -44,7 +44,7 @@ def test_a_prompt_is_typed_and_taken_apart(page: Page):
     expect(page.locator(ROWS)).to_have_count(10)
     page.get_by_label("one head").fill("L1H2")
     page.get_by_label("one head").press("Enter")
-    expect(page.get_by_role("link", name="L1H2, all directions")).to_have_attribute("aria-current", "true")
+    expect(page.get_by_role("link", name="L1H2, its directions")).to_have_attribute("aria-current", "true")
     expect(page.locator(ROWS)).to_have_count(8)
 
 
@@ -79,6 +79,8 @@ def test_a_row_leads_to_its_direction_and_to_the_text(page: Page):
     page.go_back()
     page.locator(ROWS).first.locator(".who > a").first.click()
     expect(page).to_have_url(re.compile(r"/tiny/L\d/H\d/ov/svd/\d+"))
+    page.get_by_role("link", name="on your prompt").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("on a prompt")
 
 
 def test_what_was_wrong_stays_to_be_mended(browser, banked: str):
@@ -100,8 +102,9 @@ def test_a_prompt_is_deleted_by_who_holds_the_link(browser, banked: str):
     page = browser.new_context(base_url=banked).new_page()
     run_prompt(page, "not for long")
     url = page.url
-    page.get_by_role("button", name="Delete this prompt").click()
-    expect(page).to_have_url(re.compile("/tiny/prompt$"))
+    page.get_by_text("Delete this prompt").click()
+    page.get_by_role("button", name="Delete it").click()
+    expect(page.get_by_role("status").first).to_contain_text("The prompt was deleted")
     assert page.goto(url).status == 404
     expect(page.locator(".detail")).to_contain_text("it was deleted")
     page.context.close()
@@ -112,3 +115,15 @@ def test_it_works_without_javascript(visit_at, banked: str):
     run_prompt(page, "so it was")
     page.get_by_role("link", name="What happens without each of them").click()
     expect(page.locator(".total b")).to_have_count(10)
+
+
+def test_a_prompt_is_edited_and_run_by_the_keyboard(page: Page):
+    run_prompt(page, "so it is")
+    url = page.url
+    page.get_by_role("button", name="edit").click()
+    box = page.get_by_label("Text", exact=True)
+    expect(box).to_have_value("so it is")
+    box.fill("so it was")
+    box.press("Control+Enter")
+    expect(page.locator(ROWS)).to_have_count(10)
+    assert page.url != url

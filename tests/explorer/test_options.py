@@ -29,6 +29,7 @@ OTHER = {
     "k": 5,
     "format": "csv",
     "path": "L0H0.qk.0p",
+    "prompt": "0123456789abcdef",
 }
 """Than the default; a flag is set."""
 BASES = {"components": "nmf", "seed": "nmf", "atoms": "dictionary", "sparsity": "dictionary", "groups": "frequency"}

@@ -51,6 +51,7 @@ def r(fresh_data):
         imports=SimpleNamespace(of=lambda slug: None),
         store=ArtifactStore(fresh_data / "artifacts", 10**9),
         jobs=JobStore(fresh_data / "jobs"),
+        prompts=None,
     )
 
 
@@ -105,6 +106,21 @@ def test_without_a_word_every_matrix_of_the_small_model_that_is_known_and_of_oth
     one._thread.join(60)
     assert bases(r) == ["svd", "svd", "nmf"]
     assert {"bank", "ov"} < set(r.jobs.all()[1].task.matrices)
+
+
+def test_where_prompts_are_run_statistics_come_behind_the_matrices(r, begun, running):
+    r.prompts = SimpleNamespace()
+    one, _ = running()
+    one._thread.join(60)
+    assert [job.task.matrices[-1] for job in reversed(r.jobs.all())] == ["bank", "use", "embed"]
+
+
+def test_a_large_model_is_run_only_where_every_matrix_of_it_is_computed(r, begun, running, monkeypatch):
+    r.prompts = SimpleNamespace()
+    monkeypatch.setattr(ahead, "MOST_PARAMETERS", 1)
+    one, _ = running(of_all=False)
+    one._thread.join(60)
+    assert [job.task.matrices for job in r.jobs.all()] == [("bank",)]
 
 
 def test_it_waits_for_the_import(r, begun, running, until):

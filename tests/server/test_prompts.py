@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 ORIGIN = "Origin: http://localhost"
@@ -32,10 +33,12 @@ def await_answer(server, path, seconds=90):
 def live_of(server):
     """The process ids of the server's live models."""
     found = []
-    for task in Path(f"/proc/{server.pid}/task").iterdir():
-        for pid in (task / "children").read_text().split():
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            found += [int(pid)] if b"live" in words else []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, StopIteration):  # it has ended meanwhile
+            lines = (process / "status").read_text(encoding="ascii", errors="replace").splitlines()
+            parent = next(int(line.split()[1]) for line in lines if line.startswith("PPid:"))
+            if parent == server.pid and b"live" in (process / "cmdline").read_bytes().split(b"\0"):
+                found.append(int(process.name))
     return found
 
 

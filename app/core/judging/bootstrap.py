@@ -99,9 +99,18 @@ def estimate_statistic(sums: Numbers, statistic: Callable[[Numbers], Numbers], s
 
     `statistic` maps totals [*draws n_sums] to values [*draws].
     """
-    n = len(sums)
     value = float(statistic(sums.sum(axis=0)))
-    return _build_estimate(value, lambda: statistic(_draw_clusters(n, 2 * seed, DRAWS) @ sums), n)
+    return _build_estimate(value, lambda: resample_statistic(sums, statistic, seed), len(sums))
+
+
+def resample_statistic(sums: Numbers, statistic: Callable[[Numbers], Numbers], seed: int) -> Numbers:
+    """Compute the statistic of each of DRAWS draws of clusters: the same draws for all sums of as many clusters."""
+    return statistic(_draw_clusters(len(sums), 2 * seed, DRAWS) @ sums)
+
+
+def estimate_from_draws(value: float, draws: Numbers, n: int) -> Estimate:
+    """Estimate a number that was computed of all, and of each draw of n clusters."""
+    return _build_estimate(value, lambda: draws, n)
 
 
 def _cluster_totals(clusters: Clusters) -> tuple[Numbers, Numbers]:

@@ -11,17 +11,17 @@ from app.core.decomposition import Decomposition
 
 
 def logit_direction(
-    W_U: Float[Tensor, "d_model d_vocab"],
+    column: Float[Tensor, " d_model"],
+    other: Float[Tensor, " d_model"],
     gain: Float[Tensor, " d_model"] | None,
     center: bool,
-    token: int,
-    other: int | None = None,
 ) -> Float[Tensor, " d_model"]:
-    """Compute the vector whose product with the normed stream is a token's logit less the mean of all, or less another's.
+    """Compute the vector whose product with the normed stream is a token's logit less another's, or less the mean of all.
 
-    `center`: the final norm removes the mean, as LayerNorm does.
+    `column`: the token's of W_U; `other`: the other's, or the mean of all; `center`: the final norm removes the mean, as
+    LayerNorm does.
     """
-    column = W_U[:, token] - (W_U.mean(dim=1) if other is None else W_U[:, other])
+    column = column - other
     vector = column if gain is None else column * gain
     return vector - vector.mean() if center else vector
 

@@ -5,11 +5,13 @@ the output's variance, a diagonal entry what one direction makes of it. The axes
 most are M's eigenvectors: mixtures of directions, fitted on one half of the text and scored on the other. Knows no model.
 """
 
+from functools import partial
+
 import numpy as np
 from jaxtyping import Float, Float64
 from numpy.typing import NDArray
 
-from app.core.judging.bootstrap import Estimate, estimate_statistic
+from app.core.judging.bootstrap import Estimate, estimate_from_draws, estimate_statistic, resample_statistic
 
 Vector = Float[NDArray[np.floating], " rank"]
 SEED = 0
@@ -63,14 +65,50 @@ def estimate_first_share(
     strength: Vector,
 ) -> Estimate:
     """Estimate the share of the output's variance that the first k directions make, with its interval over clusters."""
-    rank, weights = len(strength), strength.astype(np.float64) ** 2
+    return estimate_statistic(_join_sums(n, attended, squares), partial(_share_of_first, k, strength), SEED)
 
-    def share(totals: NDArray[np.float64]) -> NDArray[np.float64]:
-        parts = variances(totals[..., :1], totals[..., 1 : 1 + rank], totals[..., 1 + rank :]) * weights
-        with np.errstate(invalid="ignore"):  # nan where nothing varies
-            return np.asarray(parts[..., :k].sum(axis=-1) / parts.sum(axis=-1), np.float64)
 
-    return estimate_statistic(np.concatenate([n[:, None], attended, squares], axis=1).astype(np.float64), share, SEED)
+def resample_first_share(
+    k: int,
+    n: Float[NDArray[np.floating], " clusters"],
+    attended: Float[NDArray[np.floating], "clusters rank"],
+    squares: Float[NDArray[np.floating], "clusters rank"],
+    strength: Vector,
+) -> Float64[NDArray[np.float64], " draws"]:
+    """Compute the same share of each draw of clusters: the same draws for every head."""
+    return resample_statistic(_join_sums(n, attended, squares), partial(_share_of_first, k, strength), SEED)
+
+
+def estimate_median_ratio(
+    used: Float[NDArray[np.floating], " heads"],
+    even: Float[NDArray[np.floating], " heads"],
+    draws: Float[NDArray[np.floating], "heads draws"],
+    n_clusters: int,
+) -> Estimate:
+    """Estimate the median over heads of a share on text by that of an even stream, with its interval over clusters.
+
+    `draws` has the shares of each draw of clusters. Heads that write nothing that varies do not count; nan if none does.
+    """
+    varies = np.isfinite(used) & (even > 0)
+    if not varies.any():
+        return Estimate(float("nan"), None, n_clusters)
+    own = even[varies].astype(np.float64)
+    medians = np.nanmedian(draws[varies] / own[:, None], axis=0)
+    return estimate_from_draws(float(np.median(used[varies] / own)), np.asarray(medians, np.float64), n_clusters)
+
+
+def _join_sums(
+    n: NDArray[np.floating], attended: NDArray[np.floating], squares: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    return np.concatenate([n[:, None], attended, squares], axis=1).astype(np.float64)
+
+
+def _share_of_first(k: int, strength: NDArray[np.floating], totals: NDArray[np.float64]) -> NDArray[np.float64]:
+    rank = len(strength)
+    parts = variances(totals[..., :1], totals[..., 1 : 1 + rank], totals[..., 1 + rank :])
+    parts = parts * strength.astype(np.float64) ** 2
+    with np.errstate(invalid="ignore"):  # nan where nothing varies
+        return np.asarray(parts[..., :k].sum(axis=-1) / parts.sum(axis=-1), np.float64)
 
 
 def score_fitted_axes(

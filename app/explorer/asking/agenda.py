@@ -10,6 +10,7 @@ from app.core.address import BasisName
 from app.core.basis import BASES
 from app.explorer import bank, recipes
 from app.explorer.asking.tasks import read_wish, target_matrices
+from app.explorer.layout import USE_WORD
 from app.explorer.library import OpenModel
 from app.explorer.view import Processing
 from app.store.artifacts import ArtifactStore, Recipe
@@ -35,6 +36,13 @@ def bank_task(model: OpenModel, default: Processing) -> list[Task]:
     return [read_wish(model, default, matrices=bank.BANK_WORD).task]
 
 
+def use_task(model: OpenModel, default: Processing) -> list[Task]:
+    """Return the task of the statistics of use; none for a model that cannot be run on text of its own."""
+    if not model.header.runs or model.vocabulary.start is None:
+        return []
+    return [read_wish(model, default, matrices=USE_WORD).task]
+
+
 def is_done(store: ArtifactStore, model: OpenModel, task: Task) -> bool:
     """Return whether nothing of the task is left to be computed."""
     return all(map(store.exists, _task_recipes(model, task)))
@@ -58,3 +66,5 @@ def _task_recipes(model: OpenModel, task: Task) -> Iterator[Recipe]:
                 yield recipes.census_part(model, layer, processing)
         if bank.BANK_WORD in task.matrices:
             yield from bank.parts_of(model, processing)
+        if USE_WORD in task.matrices:
+            yield recipes.use(model, processing)

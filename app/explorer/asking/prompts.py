@@ -72,10 +72,10 @@ def most_tokens(model: OpenModel, limits: Limits) -> int:
 def _parse_ids(model: OpenModel, typed: str) -> list[int]:
     vocabulary = model.vocabulary
     words = typed.replace(",", " ").split()
-    if not all(NUMBER.fullmatch(word) and len(word) <= MOST_ID_DIGITS for word in words):
-        raise BadOption("Token ids are whole numbers, with spaces or commas between them.")
-    ids = [int(word) for word in words]
     last = int(vocabulary.lookup.largest)
+    if not all(NUMBER.fullmatch(word) and len(word) <= MOST_ID_DIGITS for word in words):
+        raise BadOption(f"Token ids are whole numbers from 0 to {last:,}, with spaces or commas between them.")
+    ids = [int(word) for word in words]
     unknown = [id_ for id_ in ids if id_ > last or not vocabulary.known[id_]]
     if unknown:
         raise BadOption(f"{model.header.slug} has no token {unknown[0]}: token ids go from 0 to {last:,}.")

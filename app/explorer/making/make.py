@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from app.core.basis import BASES
 from app.core.steps import Steps, single_step
+from app.explorer.errors import ComputationFailed
 from app.explorer.layout import ArtifactKind, check_layout
 from app.explorer.library import OpenModel, report_damage
 from app.explorer.making import comparison, decompositions, full, heads, using, vectors
@@ -135,7 +136,15 @@ def _make_tokens(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
 
 
 def _make_use(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
-    return using.measure_use(context)
+    return using.measure_use(context, number_in(recipe, "text"))
+
+
+def _make_use_part(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
+    return using.measure_part(context, number_in(recipe, "text"), number_in(recipe, "part"))
+
+
+def _make_use_text(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
+    raise ComputationFailed("The text is not here any more: name its file again with --text.")
 
 
 def _make_readings(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
@@ -172,4 +181,6 @@ MAKERS: dict[ArtifactKind, RecipeMaker] = {
     "composition": _make_composition,
     "alike": _make_alike,
     "use": _make_use,
+    "use-part": _make_use_part,
+    "use-text": _make_use_text,
 }

@@ -9,7 +9,7 @@
     attended [layers heads rank]   what arrives of each direction of each head's OV at the position
     strength [layers heads rank]   the singular values
     weight [layers heads rank]     what a direction adds to the logit for each unit of what arrives
-    neuron_* [m]                   the neurons that add most, either way
+`neurons`: those that add most to it, either way: `layer`, `unit`, `activation` and `direct` [m].
 `removals`: what the logit loses where a direction is not written at that position, and where random directions of its
 head's span are not (`random` [m draws]).
 `course`: what a direction reads at each position, what arrives of it there, and its head's pattern [n n], from rows to
@@ -47,7 +47,6 @@ from app.store.turns import claim_turn
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from app.core.decomposition import Decomposition
     from app.models.live.forward import TextRun
     from app.models.weights import Embeddings
 
@@ -65,6 +64,18 @@ class RanText:
     next_chances: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Directions:
+    """The directions of all heads' OV; a head of a smaller rank has zeros at their ends."""
+
+    left: "Tensor"
+    """[layers heads d_head d_model]"""
+    strength: "Tensor"
+    """[layers heads d_head]"""
+    right: "Tensor"
+    """[layers heads d_head d_model]"""
+
+
 @dataclass
 class LiveModel:
     """A model that runs, its directions, and the text that it ran last."""
@@ -74,8 +85,10 @@ class LiveModel:
     device: str
     ends: "Embeddings"
     """Its unembedding and final norm."""
-    terms: "dict[Processing, list[list[Decomposition]]]" = field(default_factory=dict)
-    """The directions of each layer's heads."""
+    mean_column: "Tensor"
+    """The mean of all columns of the unembedding."""
+    directions: "dict[Processing, Directions]" = field(default_factory=dict)
+    """The directions of all heads' OV."""
     ran: "RanText | None" = None
 
     def in_weights(self, processing: Processing) -> Context:
@@ -102,10 +115,9 @@ class PromptMaker:
         yield 0, 3
         with report_damage(slug):
             live = self._open(self._model_of(slug, recipe.fingerprint), len(prompt.ids))
-            if processing not in live.terms:
+            if processing not in live.directions:
                 yield 1, 3
-                context, layers = live.in_weights(processing), range(live.context.model.manifest.n_layers)
-                live.terms[processing] = [texts.decompose_layer(context, layer) for layer in layers]
+                live.directions[processing] = _decompose(live.in_weights(processing))
             yield 2, 3
             arrays = MAKERS[kind](live, _run(live, prompt.ids), recipe)
         check_layout(kind, arrays)
@@ -127,7 +139,7 @@ class PromptMaker:
         # Those that run are the same, and are in memory once.
         W_E, W_U = network.get_input_embeddings().weight.detach(), network.get_output_embeddings().weight.detach().T
         ends = replace(model.weights().embeddings(), W_E=W_E, W_U=W_U)
-        self._live = LiveModel(context, network.to(device), device, ends)
+        self._live = LiveModel(context, network.to(device), device, ends, W_U.mean(dim=1))
         return self._live
 
     def turn(self, _cost: Cost) -> AbstractContextManager[None]:
@@ -139,6 +151,21 @@ def open_prompt_maker(data: Path, device: str, prompts: PromptStore) -> Maker:
     """Open the maker of a live process for the folder's models on that device."""
     maker = PromptMaker(data, device, prompts)
     return Maker(maker.make, maker.prepare, turn=maker.turn)
+
+
+def _decompose(context: Context) -> Directions:
+    """Decompose the OV of every head."""
+    import torch
+
+    manifest = context.model.manifest
+    layers = [texts.decompose_layer(context, layer) for layer in range(manifest.n_layers)]
+
+    def join(name: str) -> "Tensor":
+        rows = [getattr(one, name) for layer in layers for one in layer]
+        padded = torch.nn.utils.rnn.pad_sequence([*rows, rows[0].new_zeros(manifest.d_head, *rows[0].shape[1:])], True)
+        return padded[:-1].reshape(manifest.n_layers, manifest.n_heads, *padded.shape[1:]).contiguous()
+
+    return Directions(join("left"), join("strength"), join("right"))
 
 
 def _require_room(model: OpenModel, device: str, n_tokens: int) -> None:
@@ -167,48 +194,52 @@ def _run(live: LiveModel, ids: tuple[int, ...]) -> RanText:
         live.ran = None  # so that two are never held
         run = run_model(live.network, torch.tensor(ids, device=live.device))
         assert run.logits is not None
-        best = run.logits.softmax(-1).topk(min(NEXT_TOKENS, live.context.model.manifest.d_vocab))
-        next_ids, next_chances = best.indices.cpu().numpy().astype(np.int32), best.values.cpu().numpy()
+        best = run.logits.topk(min(NEXT_TOKENS, live.context.model.manifest.d_vocab))
+        chances = (best.values - run.logits.logsumexp(-1, keepdim=True)).exp()
+        next_ids, next_chances = best.indices.cpu().numpy().astype(np.int32), chances.cpu().numpy()
         live.ran = RanText(ids, replace(run, logits=None), next_ids, next_chances)
     return live.ran
 
 
 def _speak_for_token(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
-    from app.models.live.forward import read_logits
-
-    at, token, against = (number_in(recipe, name) for name in ("at", "token", "against"))
-    token = int(ran.next_ids[at, 0]) if token < 0 else token
-    logits = read_logits(live.network, ran.run.streams[-1, at])
+    at, token, against = _read_spot(ran, recipe)
     processing = cast("Processing", recipe.processing)
     found: Arrays = {
         "next_ids": ran.next_ids,
         "next_chances": ran.next_chances,
         "token": np.array([token], np.int32),
-        "chance": logits.softmax(-1)[[token] if against < 0 else [token, against]].cpu().numpy(),
+        "chance": _find_chances(live, ran, at, [token] if against < 0 else [token, against]),
         "attended": _attend_at(live, ran.run, at, processing).numpy(),
-        "strength": np.stack(
-            [
-                np.stack([texts.pad(one.strength, live.context.model.manifest.d_head).numpy() for one in of])
-                for of in live.terms[processing]
-            ]
-        ),
+        "strength": live.directions[processing].strength.numpy(),
     }
     return found | _attribute(live, ran.run, recipe, token, None if against < 0 else against)
+
+
+def _read_spot(ran: RanText, recipe: Recipe) -> tuple[int, int, int]:
+    """Read the position, the token and the other one that a recipe asks about; -1 for none."""
+    at, token, against = (number_in(recipe, name) for name in ("at", "token", "against"))
+    return at, int(ran.next_ids[at, 0]) if token < 0 else token, against
+
+
+def _find_chances(live: LiveModel, ran: RanText, at: int, tokens: list[int]) -> NDArray[np.float32]:
+    """Find the chances of tokens behind a position: among the likeliest, or from the logits, which takes longer."""
+    from app.models.live.forward import read_logits
+
+    known = dict(zip(ran.next_ids[at].tolist(), ran.next_chances[at].tolist(), strict=True))
+    if all(token in known for token in tokens):
+        return np.array([known[token] for token in tokens], np.float32)
+    chances: NDArray[np.float32] = read_logits(live.network, ran.run.streams[-1, at]).softmax(-1)[tokens].cpu().numpy()
+    return chances
 
 
 def _attribute(live: LiveModel, run: "TextRun", recipe: Recipe, token: int, against: int | None) -> Arrays:
     """Split the logit of a token at a position into what each part adds."""
     import torch
 
-    from app.core.using.attribution import attribute_writes, logit_direction
-    from app.core.using.coefficients import norm_scales
+    from app.core.using.attribution import attribute_writes
 
     at, manifest, ends = number_in(recipe, "at"), live.context.model.manifest, live.ends
-    center = manifest.normalization == "LN"
-    vector = logit_direction(ends.W_U, ends.final_gain, center, token, against)
-    vector = vector.cpu()
-    scale = norm_scales(run.streams[-1][at].cpu(), center, manifest.eps)
-    column = ends.W_U[:, token] - (ends.W_U.mean(dim=1) if against is None else ends.W_U[:, against])
+    vector, scale, column = _direct_logit(live, run, at, token, against)
     constant = torch.zeros(()) if ends.final_shift is None else ends.final_shift @ column
     if ends.b_U is not None:
         constant = constant + ends.b_U[token] - (ends.b_U.mean() if against is None else ends.b_U[against])
@@ -223,28 +254,42 @@ def _attribute(live: LiveModel, run: "TextRun", recipe: Recipe, token: int, agai
         **{name: part.numpy() for name, part in parts.items()},
     }
     if not manifest.post_norm:
-        terms, rank = live.terms[cast("Processing", recipe.processing)], manifest.d_head
-        weights = [[texts.pad(one.strength * (one.right @ vector) * scale, rank) for one in layer] for layer in terms]
-        found["weight"] = torch.stack([torch.stack(layer) for layer in weights]).numpy()
-    if manifest.d_mlp and not manifest.mlp_post_norm:
-        found |= _find_neurons(live, run.neurons[:, at].cpu(), vector * scale)
+        directions = live.directions[cast("Processing", recipe.processing)]
+        found["weight"] = (directions.strength * (directions.right @ vector) * scale).numpy()
     return found
 
 
-def _find_neurons(live: LiveModel, activations: "Tensor", vector: "Tensor") -> Arrays:
+def _direct_logit(
+    live: LiveModel, run: "TextRun", at: int, token: int, against: int | None
+) -> "tuple[Tensor, Tensor, Tensor]":
+    """Compute the vector along which a write adds to the logit, the final norm's scale, and the unembedding's own part."""
+    from app.core.using.attribution import logit_direction
+    from app.core.using.coefficients import norm_scales
+
+    manifest, ends = live.context.model.manifest, live.ends
+    center, column = manifest.normalization == "LN", ends.W_U[:, token]
+    other = live.mean_column if against is None else ends.W_U[:, against]
+    vector = logit_direction(column, other, ends.final_gain, center)
+    return vector, norm_scales(run.streams[-1][at].cpu(), center, manifest.eps), column - other
+
+
+def _find_neurons(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
     """Find the neurons that add most to the logit, either way."""
     import torch
 
     from app.models.live.forward import write_vectors
 
-    written = (write_vectors(live.network, layer) @ vector.to(live.device) for layer in range(len(activations)))
+    at, token, against = _read_spot(ran, recipe)
+    vector, scale, _ = _direct_logit(live, ran.run, at, token, None if against < 0 else against)
+    activations, along = torch.stack([one[at] for one in ran.run.neurons]).cpu(), (vector * scale).to(live.device)
+    written = (write_vectors(live.network, layer) @ along for layer in range(len(activations)))
     direct = activations * torch.stack([*written]).cpu()
     strongest = direct.abs().flatten().topk(min(PROMPT_NEURONS, direct.numel())).indices
     return {
-        "neuron_layer": (strongest // direct.shape[1]).numpy().astype(np.int16),
-        "neuron_unit": (strongest % direct.shape[1]).numpy().astype(np.int32),
-        "neuron_activation": activations.flatten()[strongest].numpy(),
-        "neuron_direct": direct.flatten()[strongest].numpy(),
+        "layer": (strongest // direct.shape[1]).numpy().astype(np.int16),
+        "unit": (strongest % direct.shape[1]).numpy().astype(np.int32),
+        "activation": activations.flatten()[strongest].numpy(),
+        "direct": direct.flatten()[strongest].numpy(),
     }
 
 
@@ -252,21 +297,13 @@ def _attend_at(live: LiveModel, run: "TextRun", at: int, processing: Processing)
     """Compute what arrives at the position of each direction: [layers heads d_head]."""
     import torch
 
-    context = live.in_weights(processing)
+    context, left = live.in_weights(processing), live.directions[processing].left
     found = []
-    for layer, terms in enumerate(live.terms[processing]):
+    for layer, own in enumerate(left):
         # Only one row of the pattern counts, and no position behind it.
-        stream, pattern = run.streams[layer, : at + 1].cpu(), run.patterns[layer, :, at, : at + 1].cpu()
-        seen = texts.norm_for_heads(context, layer, stream)
-        arrived = pattern @ seen  # [heads d_model]
-        found.append(
-            torch.stack(
-                [
-                    texts.pad(one @ term.left.T, context.model.manifest.d_head)
-                    for one, term in zip(arrived, terms, strict=True)
-                ]
-            )
-        )
+        stream, pattern = run.streams[layer, : at + 1].cpu(), run.patterns[layer][:, at, : at + 1].cpu()
+        arrived = pattern @ texts.norm_for_heads(context, layer, stream)  # [heads d_model]
+        found.append((own @ arrived[:, :, None])[:, :, 0])
     return torch.stack(found)
 
 
@@ -278,15 +315,19 @@ def _remove_each(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
     at, manifest = number_in(recipe, "at"), live.context.model.manifest
     processing, draws = cast("Processing", recipe.processing), number_in(recipe, "draws")
     arrived = _attend_at(live, ran.run, at, processing)
-    generator = torch.Generator().manual_seed(number_in(recipe, "seed"))
     removals: list[Removal] = []
     for layer, head, index in directions_of(recipe, manifest.n_heads, manifest.d_head):
-        term = live.terms[processing][layer][head]
-        written = term.strength * arrived[layer, head, : len(term.strength)]  # along each direction
-        removals.append(Removal(layer, (written[index] * term.right[index]).to(live.device)))
+        right = live.directions[processing].right[layer, head]
+        strength = live.directions[processing].strength[layer, head]
+        written = strength * arrived[layer, head]  # along each direction
+        rank = int((strength > 0).sum())
+        # The same random ones whatever else is taken away, and the first of eight is the one.
+        number = (layer * manifest.n_heads + head) * manifest.d_head + index
+        generator = torch.Generator().manual_seed(number_in(recipe, "seed") + number)
+        removals.append(Removal(layer, (written[index] * right[index]).to(live.device)))
         for _ in range(draws):
-            along = torch.nn.functional.normalize(torch.randn(len(written), generator=generator), dim=0)
-            removals.append(Removal(layer, ((written @ along) * (along @ term.right)).to(live.device)))
+            along = torch.nn.functional.normalize(torch.randn(rank, generator=generator), dim=0)
+            removals.append(Removal(layer, ((written[:rank] @ along) * (along @ right[:rank])).to(live.device)))
     clean, without = run_without(live.network, ran.run, at, removals)
     rows = torch.cat([clean[None], without]).cpu()
     token, against = number_in(recipe, "token"), number_in(recipe, "against")
@@ -298,10 +339,10 @@ def _remove_each(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
 def _follow_direction(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
     layer, head, index = (number_in(recipe, name) for name in ("layer", "head", "index"))
     processing = cast("Processing", recipe.processing)
-    pattern, term = ran.run.patterns[layer, head].cpu(), live.terms[processing][layer][head]
+    pattern, left = ran.run.patterns[layer][head].cpu(), live.directions[processing].left[layer, head, index]
     seen = texts.norm_for_heads(live.in_weights(processing), layer, ran.run.streams[layer].cpu())
-    read = seen @ term.left[index]
+    read = seen @ left
     return {"read": read.numpy(), "attended": (pattern @ read).numpy(), "pattern": pattern.numpy()}
 
 
-MAKERS = {"prompt": _speak_for_token, "removals": _remove_each, "course": _follow_direction}
+MAKERS = {"prompt": _speak_for_token, "neurons": _find_neurons, "removals": _remove_each, "course": _follow_direction}

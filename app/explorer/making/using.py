@@ -1,4 +1,7 @@
-"""What a model's directions do on text that it writes itself: the statistics of every head's OV, of the whole model.
+"""What a model's directions do on a reference text: the statistics of every head's OV, of the whole model.
+
+The text is what the model writes by itself, or the operator's. It is run in parts, each an artifact of its own, so that an
+interruption costs one part.
 
     ids [windows tokens]             the text, by token ids; each window's first position is counted nowhere
     used, even [layers heads rank]   each direction's share of the variance of its head's output: on the text, and if the
@@ -7,12 +10,18 @@
     read_spread, positive, skew      of what a direction reads at one: standard deviation, share of positions above 0,
                                      skewness with its interval [… 3]
     first [layers heads 3]           share of the first `count_first` directions, with its interval
+    ratio [3]                        the median over heads of that share by the one of an even stream, with its interval
+    stream [layers]                  what the norm before each layer's heads divides the stream by: the median over positions
+    peaks, peaks_at [layers heads rank 2 3]  the most that arrives of a direction at its + and its - end, and where: window times
+                                     tokens plus position; each in another window
     fitted [layers heads rank]       share along the first 1, 2 … axes of the output, fitted on the other half of the text
 
-Heads of a smaller rank have zeros at their ends. Runs in a job's process, which holds the model while it lasts.
+Heads of a smaller rank have zeros at their ends. Runs in a job's process, which holds the model while a part lasts.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,47 +30,109 @@ from app.core.judging.bootstrap import Estimate
 from app.core.steps import Steps, rescale_steps
 from app.core.using import shares
 from app.explorer.errors import ComputationFailed
-from app.explorer.layout import USE_TOKENS, USE_WINDOWS, count_first
+from app.explorer.layout import USE_PARTS, USE_PEAKS, USE_TOKENS, USE_WINDOWS, count_first
 from app.explorer.library import OpenModel
 from app.explorer.making import texts
 from app.explorer.making.context import Arrays, ArraysAndFacts, Context
-from app.explorer.recipes import USE_SEED
+from app.explorer.recipes import USE_SEED, use_parts, use_text
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from app.core.using.statistics import LayerSums
 
-PARTS = (70, 30)
-"""Shares of the time that writing the text and running it take, in percent."""
+WRITING = 70
+"""The share of the time of a part that writing its text takes, in percent."""
 
 
-def measure_use(context: Context) -> Steps[ArraysAndFacts]:
-    """Let the model write text, run it, and gather what its directions do; ComputationFailed if it cannot be run."""
+def measure_use(context: Context, text: int) -> Steps[ArraysAndFacts]:
+    """Sum up what directions do on a text, from parts in the store or made now; ComputationFailed if the model cannot be
+    run, or the operator's text is gone.
+    """
+    import torch
+
+    parts: list[Mapping[str, NDArray[Any]]] = []
+    for number, recipe in enumerate(use_parts(context.model, context.processing, text)):
+        held = context.store.read(recipe)
+        making = measure_part(context, text, number)
+        parts.append((yield from rescale_steps(number, 1, USE_PARTS, making))[0] if held is None else held.arrays)
+    rank = context.model.manifest.d_head
+    terms = [texts.decompose_layer(context, layer) for layer in range(context.model.manifest.n_layers)]
+    strength = torch.stack([torch.stack([texts.pad(one.strength, rank) for one in of_layer]) for of_layer in terms])
+    return _sum_up(parts, strength.numpy()), {}
+
+
+def measure_part(context: Context, text: int, part: int) -> Steps[ArraysAndFacts]:
+    """Run a part of the text's windows, which the model writes first where there is no text, and gather what directions do."""
     import torch
 
     from app.core.using.statistics import LayerSums
     from app.models.live.forward import run_model
+
+    manifest = context.model.manifest
+    yield 0, 100
+    model = texts.assemble(context.model)
+    start = 0 if text else WRITING
+    ids = _read_windows(context, text, part) if text else (yield from _write_windows(context, model, part))
+    terms = [texts.decompose_layer(context, layer) for layer in range(manifest.n_layers)]
+    sums = [LayerSums.empty(manifest.n_heads, manifest.d_head) for _ in terms]
+    stream: list[Tensor] = []
+    peaks: list[list[tuple[Tensor, Tensor]]] = [[] for _ in terms]
+    for number, window in enumerate(ids):
+        yield start + (100 - start) * number // len(ids), 100
+        run = run_model(model, window)
+        stream.append(_measure_norms(context, run.streams[:-1, 1:]))
+        for layer, of_layer in enumerate(terms):
+            read, arrived = texts.read_layer(context, layer, run.streams[layer], run.patterns[layer], of_layer)
+            sums[layer].add_window(part * len(ids) + number, read, arrived)
+            peaks[layer].append(_find_peaks(arrived))
+    values, at = (torch.stack([torch.stack([one[n] for one in of]) for of in peaks]) for n in (0, 1))
+    arrays = {
+        field.name: torch.stack([getattr(one, field.name) for one in sums]).numpy() for field in fields(LayerSums)
+    }
+    found = {"stream": torch.cat(stream, 1).numpy(), "peaks": values.numpy(), "peaks_at": at.numpy().astype(np.int32)}
+    return {"ids": ids.numpy().astype(np.int32), **found, **arrays}, {}
+
+
+def _find_peaks(arrived: "Tensor") -> "tuple[Tensor, Tensor]":
+    """Find the largest and the smallest value of each direction in a window, and their positions: [heads rank 2]."""
+    import torch
+
+    behind = arrived[:, 1:]
+    most, least = behind.max(dim=1), behind.min(dim=1)
+    return torch.stack([most.values, least.values], -1), torch.stack([most.indices, least.indices], -1) + 1
+
+
+def _measure_norms(context: Context, streams: "Tensor") -> "Tensor":
+    """Measure what the norm before each layer's heads divides the stream by at each position: 1 where there is none."""
+    from app.core.using.coefficients import norm_scales
+
+    manifest = context.model.manifest
+    if not manifest.reads_normed:
+        return streams.new_ones(streams.shape[:-1])
+    return 1 / norm_scales(streams, manifest.normalization == "LN", manifest.eps)
+
+
+def _write_windows(context: Context, model: object, part: int) -> "Steps[Tensor]":
+    """Let the model write the windows of a part."""
     from app.models.live.sampling import sample_windows
 
-    manifest, vocabulary = context.model.manifest, context.model.vocabulary
-    yield 0, sum(PARTS)
-    model = texts.assemble(context.model)
-    n_tokens = min(USE_TOKENS, manifest.n_ctx)
+    vocabulary = context.model.vocabulary
+    n_tokens = min(USE_TOKENS, context.model.manifest.n_ctx)
     n_known = int(np.flatnonzero(vocabulary.known).max()) + 1
-    writing = sample_windows(model, _require_start(context.model), USE_WINDOWS, n_tokens, n_known, USE_SEED)
-    ids = yield from rescale_steps(0, PARTS[0], sum(PARTS), writing)
-    terms = [texts.decompose_layer(context, layer) for layer in range(manifest.n_layers)]
-    rank = manifest.d_head
-    sums = [LayerSums.empty(manifest.n_heads, rank) for _ in terms]
-    for number, window in enumerate(ids):
-        yield PARTS[0] + PARTS[1] * number // len(ids), sum(PARTS)
-        run = run_model(model, window)
-        for layer, of_layer in enumerate(terms):
-            stream, pattern = run.streams[layer], run.patterns[layer]
-            sums[layer].add_window(number, *texts.read_layer(context, layer, stream, pattern, of_layer))
-    strength = torch.stack([torch.stack([texts.pad(one.strength, rank) for one in of_layer]) for of_layer in terms])
-    return _sum_up(ids, sums, strength.numpy()), {}
+    seed = USE_PARTS * USE_SEED + part
+    writing = sample_windows(model, _require_start(context.model), USE_WINDOWS // USE_PARTS, n_tokens, n_known, seed)
+    return (yield from rescale_steps(0, WRITING, 100, writing))
+
+
+def _read_windows(context: Context, text: int, part: int) -> "Tensor":
+    """Read the windows of a part of the operator's text."""
+    import torch
+
+    held = context.store.read(use_text(context.model, text))
+    if held is None:
+        raise ComputationFailed("The text is not here any more: name its file again with --text.")
+    size = USE_WINDOWS // USE_PARTS
+    return torch.from_numpy(held.arrays["ids"][part * size : (part + 1) * size].astype(np.int64))
 
 
 def _require_start(model: OpenModel) -> int:
@@ -71,26 +142,77 @@ def _require_start(model: OpenModel) -> int:
     return start
 
 
-def _sum_up(ids: "Tensor", sums: "list[LayerSums]", strength: NDArray[np.float32]) -> Arrays:
+def _sum_up(parts: list[Mapping[str, NDArray[Any]]], strength: NDArray[np.float32]) -> Arrays:
     """Sum up what was gathered; `strength` is [layers heads rank]."""
-    heads = [
-        [_sum_up_head(of_layer, head, strength[layer, head]) for head in range(strength.shape[1])]
-        for layer, of_layer in enumerate(sums)
-    ]
+    from app.core.using.statistics import LayerSums
+
+    summed = {field.name: np.sum([part[field.name] for part in parts], axis=0) for field in fields(LayerSums)}
+    n_layers, n_heads = strength.shape[:2]
+    layers = [HeadSums(**{name: array[layer] for name, array in summed.items()}) for layer in range(n_layers)]
+    heads = [[_sum_up_head(of, head, strength[n, head]) for head in range(n_heads)] for n, of in enumerate(layers)]
     names = heads[0][0]
-    return {"ids": ids.numpy().astype(np.int32)} | {
-        name: np.array([[one[name] for one in of_layer] for of_layer in heads], np.float32) for name in names
+    found = {name: np.array([[one[name] for one in of] for of in heads], np.float32) for name in names}
+    return {
+        "ids": np.concatenate([part["ids"] for part in parts]),
+        "stream": np.median(np.concatenate([part["stream"] for part in parts], axis=1), axis=1),
+        **_choose_peaks(parts),
+        "ratio": np.array(_spell(_estimate_ratio(layers, found, strength)), np.float32),
+        **found,
     }
 
 
-def _sum_up_head(sums: "LayerSums", head: int, strength: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-    n = sums.positions.double().numpy().ravel()
-    attended, squares = (of[:, :, head].flatten(0, 1).numpy() for of in (sums.attended, sums.squares))
-    by_group, powers = sums.positions.sum(1).double().numpy(), sums.powers[:, :, head].numpy()
+def _choose_peaks(parts: list[Mapping[str, NDArray[Any]]]) -> Arrays:
+    """Choose the places where most arrives of each direction at either end, each in another window."""
+    values = np.concatenate([part["peaks"] for part in parts], axis=1)  # [layers windows heads rank 2]
+    places = np.concatenate([part["peaks_at"] for part in parts], axis=1)
+    n_windows, n_tokens = values.shape[1], parts[0]["ids"].shape[1]
+    places = places + n_tokens * np.arange(n_windows, dtype=np.int32)[:, None, None, None]
+    order = np.argsort(-values * np.array([1, -1], np.float32), axis=1, kind="stable")[:, :USE_PEAKS]
+    chosen = (np.moveaxis(np.take_along_axis(one, order, axis=1), 1, -1) for one in (values, places))
+    return dict(zip(("peaks", "peaks_at"), map(np.ascontiguousarray, chosen), strict=True))
+
+
+def _estimate_ratio(layers: "list[HeadSums]", found: Arrays, strength: NDArray[np.float32]) -> Estimate:
+    """Estimate the median over heads of what the first directions make on the text, by what they would on an even stream."""
+    n_layers, n_heads, rank = strength.shape
+    first = count_first(rank)
+    n = layers[0].positions.astype(np.float64).ravel()
+    draws = np.array(
+        [
+            shares.resample_first_share(first, n, *layers[layer].of_clusters(head), strength[layer, head])
+            for layer in range(n_layers)
+            for head in range(n_heads)
+        ]
+    )
+    even = found["even"][..., :first].sum(axis=-1, dtype=np.float64).ravel()
+    return shares.estimate_median_ratio(found["first"][..., 0].ravel().astype(np.float64), even, draws, len(n))
+
+
+@dataclass(frozen=True)
+class HeadSums:
+    """The sums of one layer over the whole text, as `LayerSums` has them."""
+
+    attended: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    products: NDArray[np.float64]
+    powers: NDArray[np.float64]
+    positive: NDArray[np.int64]
+    positions: NDArray[np.int64]
+
+    def of_clusters(self, head: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the sums of a and of its squares, a row for each cluster of windows."""
+        attended, squares = (of[:, :, head].reshape(-1, of.shape[-1]) for of in (self.attended, self.squares))
+        return attended, squares
+
+
+def _sum_up_head(sums: HeadSums, head: int, strength: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+    n = sums.positions.astype(np.float64).ravel()
+    attended, squares = sums.of_clusters(head)
+    by_group, powers = sums.positions.sum(1).astype(np.float64), sums.powers[:, :, head]
     total, (sum_, square, _) = by_group.sum(), powers.sum(axis=0)
     halves = [
         shares.output_covariance(
-            int(sums.positions[:, half].sum()), sums.attended[:, half, head].sum(0).numpy(), products.numpy(), strength
+            int(sums.positions[:, half].sum()), sums.attended[:, half, head].sum(0), products, strength
         )
         for half, products in enumerate(sums.products[:, head])
     ]
@@ -102,7 +224,7 @@ def _sum_up_head(sums: "LayerSums", head: int, strength: NDArray[np.float32]) ->
         "mean": attended.sum(axis=0) / n.sum(),
         "spread": np.sqrt(shares.variances(n.sum(), attended.sum(axis=0), squares.sum(axis=0))),
         "read_spread": np.sqrt(shares.variances(total, sum_, square)),
-        "positive": sums.positive[:, head].sum(0).numpy() / total,
+        "positive": sums.positive[:, head].sum(0) / total,
         "skew": np.array([_spell(skew) for skew in skews]),
         "first": np.array(_spell(first)),
         "fitted": shares.score_fitted_axes(np.array(halves)),

@@ -92,6 +92,9 @@ class Reading:
     """Gain of the writer; None on its own page."""
     tokens: ForPeople[tuple[tuple[TokenEntry, ...], tuple[TokenEntry, ...]]] = ((), ())
     """First tokens of the writer's + and - end; empty on its own page."""
+    strength: float | None = None
+    """CS times the writer's singular value, by what the norm before the reader divides the stream by on the reference text;
+    null without statistics of use."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,9 @@ class ComposedPair:
     """Largest false discovery rate of the pairs with this score or more, by pairs in the wrong order."""
     siblings: tuple[AddressText, ...] = ()
     """The other heads of that group."""
+    strength: float | None = None
+    """The score times the size of what the writer's OV writes, by what the norm before the reader divides the stream by on
+    the reference text; null without statistics of use, and in files."""
 
 
 COLOURED = (1.5, 1.75, 2.0, 2.5, 3.0)

@@ -219,6 +219,8 @@ class DirectionPage(Direction, Linked, OfWeights, WithReadouts, AtDistance):
     """What it does on text; None where no statistics of the model's own text were computed, and for all but a head's OV."""
     path: ForPeople[tuple[Hop, ...]] = ()
     """The visitor's path, with this direction at its end; empty without a path."""
+    prompt: ForPeople[str] = ""
+    """The key of the prompt that the visitor came from; empty for none."""
 
     @property
     def gain(self) -> float:

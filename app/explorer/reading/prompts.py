@@ -18,6 +18,7 @@ from app.explorer.pages.using.prompts import (
     PromptTab,
     PromptToken,
 )
+from app.explorer.pages.using.statistics import ReferenceText
 from app.models.vocabulary import TokenEntry, Vocabulary
 from app.store.artifacts import Arrays
 
@@ -35,15 +36,16 @@ class Reference:
     """What directions do on the reference text: mean and standard deviation of what arrives of each, [layers heads rank]."""
 
     name: str
+    text: ReferenceText
     mean: Floats
     spread: Floats
     n_tokens: int
 
 
-def read_reference(name: str, arrays: Arrays) -> Reference:
+def read_reference(name: str, text: ReferenceText, arrays: Arrays) -> Reference:
     """Read what a prompt is compared with from the statistics of the model."""
     windows, tokens = arrays["ids"].shape
-    return Reference(name, arrays["mean"], arrays["spread"], windows * (tokens - 1))
+    return Reference(name, text, arrays["mean"], arrays["spread"], windows * (tokens - 1))
 
 
 def read_tokens(arrays: Arrays, ids: Sequence[int], vocabulary: Vocabulary) -> tuple[PromptToken, ...]:
@@ -119,10 +121,8 @@ def read_direction(arrays: Arrays, reference: Reference | None, address: Address
 
 
 def read_neurons(arrays: Arrays, model: Address) -> tuple[NeuronContribution, ...]:
-    """Read the neurons that say most for the token or against it; none where a norm stands behind the MLP."""
-    if "neuron_unit" not in arrays:
-        return ()
-    columns = (arrays[f"neuron_{name}"].tolist() for name in ("layer", "unit", "activation", "direct"))
+    """Read the neurons that say most for the token or against it."""
+    columns = (arrays[name].tolist() for name in ("layer", "unit", "activation", "direct"))
     return tuple(
         NeuronContribution(model.at_layer(layer).at("mlp-out").in_basis("neuron").direction(unit), value, direct, ())
         for layer, unit, value, direct in zip(*columns, strict=True)

@@ -5,28 +5,49 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.address import Address
+from app.core.address import SIGNS, Address
 from app.core.judging.bootstrap import Estimate, Interval
 from app.core.using.shares import measure_overuse
 from app.explorer.layout import count_first
-from app.explorer.pages.using.statistics import DirectionUse, HeadUse, ModelUse
+from app.explorer.pages.using.statistics import DirectionUse, HeadUse, ModelUse, ReferenceText, UsePeak
+from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays
 
+BEFORE, AFTER = 12, 2
+"""Tokens that are told around a place of the text."""
 OVERUSE = "ov-overuse"
 """The score of the map that `read_overuse` gives."""
 
 
-def read_direction_use(arrays: Arrays, address: Address) -> DirectionUse | None:
+def read_direction_use(
+    arrays: Arrays, text: ReferenceText, address: Address, vocabulary: Vocabulary
+) -> DirectionUse | None:
     """Read what a direction of a head's OV does; None where its head writes nothing that varies."""
     at = address.layer, address.head, address.index
     used, spread, positive = (float(arrays[name][at]) for name in ("used", "read_spread", "positive"))
     skew = _read_estimate(arrays["skew"][at])
     if not math.isfinite(used) or not math.isfinite(skew.value):
         return None
-    return DirectionUse(used, spread, skew, positive)
+    return DirectionUse(used, spread, skew, positive, text, _read_peaks(arrays, address, vocabulary))
 
 
-def read_head_use(arrays: Arrays, address: Address, rank: int) -> HeadUse | None:
+def _read_peaks(arrays: Arrays, address: Address, vocabulary: Vocabulary) -> tuple[UsePeak, ...]:
+    """Read where most arrives of a direction: values of the other sign are no peaks of that end."""
+    at = address.layer, address.head, address.index
+    mean, spread, n_tokens = float(arrays["mean"][at]), float(arrays["spread"][at]), arrays["ids"].shape[1]
+    found: list[UsePeak] = []
+    for end, sign in enumerate(SIGNS):
+        for value, place in zip(arrays["peaks"][at][end].tolist(), arrays["peaks_at"][at][end].tolist(), strict=True):
+            if spread > 0 and (value > 0) == (sign == "p"):
+                window, position = divmod(place, n_tokens)
+                start = max(0, position - BEFORE)
+                ids = arrays["ids"][window, start : position + 1 + AFTER].tolist()
+                tokens = tuple(vocabulary.entry(id_) for id_ in ids)
+                found.append(UsePeak(sign, (value - mean) / spread, tokens, position - start))
+    return tuple(found)
+
+
+def read_head_use(arrays: Arrays, text: ReferenceText, address: Address, rank: int) -> HeadUse | None:
     """Read how the directions of a head's OV share out what it writes; None where that does not vary."""
     at = address.layer, address.head
     used, even, fitted = (arrays[name][at].astype(float)[:rank] for name in ("used", "even", "fitted"))
@@ -41,6 +62,7 @@ def read_head_use(arrays: Arrays, address: Address, rank: int) -> HeadUse | None
         fitted=float(fitted[first - 1]),
         random=first / rank,
         n_tokens=windows * (tokens - 1),
+        text=text,
         used_curve=(0.0, *np.cumsum(used).tolist()),
         fitted_curve=(0.0, *fitted.tolist()),
     )
@@ -55,7 +77,7 @@ def read_overuse(arrays: Arrays) -> NDArray[np.float64]:
     return found
 
 
-def read_model_use(arrays: Arrays) -> ModelUse | None:
+def read_model_use(arrays: Arrays, text: ReferenceText) -> ModelUse | None:
     """Read how the heads of the model use their first directions; None where no head writes anything that varies."""
     used, even = _read_first_shares(arrays)
     varies = np.isfinite(used) & (used > 0)
@@ -69,10 +91,11 @@ def read_model_use(arrays: Arrays) -> ModelUse | None:
         n_heads=int(varies.sum()),
         used=float(np.median(used)),
         even=float(np.median(even)),
-        ratio=float(np.median(used / even)),
+        ratio=_read_estimate(arrays["ratio"]),
         above=float(np.mean(low > even)),
         below=float(np.mean(high < even)),
         n_tokens=windows * (tokens - 1),
+        text=text,
     )
 
 

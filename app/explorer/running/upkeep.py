@@ -15,6 +15,7 @@ from app.models.manifest import OtherFormat, read_manifest, verify_weights
 from app.store.jobs import JobStore
 from app.store.leftovers import RemovedLeftover, delete_leftovers, remove_path
 from app.store.presence import try_alone
+from app.store.prompts import FOLDER, RESULTS_BYTES, PromptStore
 from app.store.proof import list_artifacts, prove_artifacts
 from app.store.shelf import walk_files
 
@@ -119,7 +120,10 @@ def tidy_folder(data: Path, quota_bytes: int) -> Iterator[RemovedLeftover | Kept
                 )
     for path in JobStore(data / "jobs").leftovers():
         yield RemovedLeftover("notes of old jobs", path, remove_path(path))
+    for path, size in PromptStore(data / FOLDER).sweep():
+        yield RemovedLeftover("prompts that are too old, or too many", path, size)
     yield from delete_leftovers(data / "artifacts", quota_bytes, _known_fingerprints(data))
+    yield from delete_leftovers(data / FOLDER / "results", RESULTS_BYTES, _known_fingerprints(data))
 
 
 def _import_leftovers(data: Path) -> list[Path]:

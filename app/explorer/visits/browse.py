@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from app.core.address import CIRCUITS, Address, Circuit
-from app.explorer import recipes
 from app.explorer.asking.places import find_model, neighbours_of
 from app.explorer.asking.views import Options, check_view, resolve_view
 from app.explorer.asking.walk import read_path
@@ -30,6 +29,7 @@ from app.explorer.view import View
 from app.explorer.visits import fits, jobs, orders
 from app.explorer.visits.maps import make_head_map
 from app.explorer.visits.orders import fulfil
+from app.explorer.visits.using import Statistics, load_statistics
 from app.store.artifacts import Arrays, Artifact
 from app.store.grounds import note_now
 
@@ -64,8 +64,8 @@ def visit_model(
     (artifact,) = fulfil(r, orders.order_scores(opened, shown.weights))
     rays = _load_rays(r, opened, shown, is_wanted=score in gallery.SCORES)
     values = {name: artifact.arrays[name] for name in artifact.facts["scores"]} | gallery.readable_shares(rays[:-1])
-    if used := _load_statistics(r, opened, shown):
-        values[OVERUSE] = read_overuse(used)
+    if used := load_statistics(r.store, opened, shown.weights):
+        values[OVERUSE] = read_overuse(used.arrays)
     chosen = score or DEFAULT_SCORE
     if chosen == OVERUSE and not used:
         raise BadOption(
@@ -89,7 +89,7 @@ def visit_model(
         is_filling=not is_whole and jobs.has_live_job(r, opened.header.slug),
         ranked=ranked,
         is_only=len(r.slugs) == 1,
-        use=read_model_use(used) if used else None,
+        use=read_model_use(used.arrays, used.text) if used else None,
     )
 
 
@@ -191,10 +191,12 @@ def find_double(r: Resources, address: Address, options: Options) -> Address | N
     return replace(address, kind="embed") if is_double(opened.header, address, shown.weights) else None
 
 
-def visit_direction(r: Resources, address: Address, options: Options, path: str = "") -> DirectionPage | FitPage:
+def visit_direction(
+    r: Resources, address: Address, options: Options, path: str = "", prompt: str = ""
+) -> DirectionPage | FitPage:
     """Make a direction's page: both rays, all kept tokens; the FitPage where its fit is missing.
 
-    `path`: the rays by which the visitor came here; they change nothing else.
+    `path`: the rays by which the visitor came here, `prompt`: the key of the prompt; they change nothing else.
     """
     opened, shown = resolve_view(r, address, options)
     hops = read_path(opened, address, path)
@@ -204,27 +206,22 @@ def visit_direction(r: Resources, address: Address, options: Options, path: str 
     controls = _summarise_controls(r, opened, address, shown, artifact)
     page = make_direction_page(opened, address, shown, artifact, controls, _summarise_rotations(address, turned))
     used = _load_use(r, opened, address, shown)
-    use = None if used is None else read_direction_use(used, address)
-    return replace(page, tabs=fits.list_tabs_with_fits(r, opened, address, shown), path=hops, use=use)
+    use = None if used is None else read_direction_use(used.arrays, used.text, address, opened.vocabulary)
+    return replace(page, tabs=fits.list_tabs_with_fits(r, opened, address, shown), path=hops, use=use, prompt=prompt)
 
 
-def _load_use(r: Resources, opened: OpenModel, address: Address, shown: View) -> Arrays | None:
+def _load_use(r: Resources, opened: OpenModel, address: Address, shown: View) -> Statistics | None:
     """Load what the model's directions do on text, for singular directions of a head's OV; None where it is not there."""
     is_told = address.circuit == "ov" and address.basis in {None, "svd"}
-    return _load_statistics(r, opened, shown) if is_told else None
-
-
-def _load_statistics(r: Resources, opened: OpenModel, shown: View) -> Arrays | None:
-    recipe = recipes.use(opened, shown.weights)
-    # Loading what is not there says that the page may change at any time: it would not be kept.
-    found = r.store.load(recipe) if r.store.exists(recipe) else None
-    return None if found is None else found.arrays
+    return load_statistics(r.store, opened, shown.weights) if is_told else None
 
 
 def _add_use(r: Resources, opened: OpenModel, page: MatrixPage) -> MatrixPage:
     """Add what the matrix does on text, where that is there."""
     used = _load_use(r, opened, page.address, page.view)
-    return page if used is None else replace(page, use=read_head_use(used, page.address, page.rank))
+    if used is None:
+        return page
+    return replace(page, use=read_head_use(used.arrays, used.text, page.address, page.rank))
 
 
 def _get_artifacts(r: Resources, opened: OpenModel, address: Address, shown: View) -> tuple[Artifact, Arrays]:

@@ -31,6 +31,7 @@ from app.explorer.resources import Resources
 from app.explorer.view import End, Processing, View
 from app.explorer.visits import orders
 from app.explorer.visits.orders import Order, fulfil, submit_missing
+from app.explorer.visits.using import find_statistics, load_statistics
 from app.store.artifacts import ArtifactStore
 
 ENDS: tuple[End, ...] = ("read", "write")
@@ -74,7 +75,7 @@ def visit_census(r: Resources, address: Address, options: Options) -> CensusPage
     # Controls are large: check that they exist without loading them.
     absent = [order for order in measures if not r.store.exists(order.recipe)]
     layers = _list_layers_and_queue(r, opened, shown.weights, *absent)
-    is_used = r.store.exists(recipes.use(opened, shown.weights))
+    is_used = find_statistics(r.store, opened, shown.weights) is not None
     count = _count_rays(r.store, opened, shown.weights, layers, is_used)
     model = opened.header
     other = next((each for each in model.processings if each != shown.weights), None)
@@ -165,7 +166,7 @@ def _count_rays(
     )
     ends = [end for end in ENDS if f"control_{end}" in arrays[None]]
     of_controls = tuple((end, tuple(arrays[None][f"control_{end}"].tolist())) for end in ends)
-    used = store.load(recipes.use(opened, processing)) if is_used else None
+    used = load_statistics(store, opened, processing) if is_used else None
     uses = measure_uses(own, used.arrays) if used else ()
     return Count(kinds, counts.compare_kinds(own, n_layers), counts.compare_spans(own, n_layers), uses, of_controls)
 

@@ -26,6 +26,7 @@ from app.explorer.library import OpenModel
 from app.explorer.pages.using.prompts import (
     CarriedPrompt,
     CoursePage,
+    NeuronContribution,
     PromptFormPage,
     PromptPage,
     PromptTab,
@@ -37,6 +38,7 @@ from app.explorer.running.prompts import Prompts
 from app.explorer.view import View
 from app.explorer.visits import orders
 from app.explorer.visits.full import unknown_token_error
+from app.explorer.visits.using import load_statistics
 from app.models.live.room import estimate_room
 from app.models.vocabulary import TokenEntry
 from app.store.artifacts import Artifact, Recipe
@@ -87,7 +89,14 @@ class PromptInquiry:
 
 
 def visit_form(
-    r: Resources, address: Address, options: Options, wish: PromptWish, of: str = "", problem: str = ""
+    r: Resources,
+    address: Address,
+    options: Options,
+    wish: PromptWish,
+    of: str = "",
+    problem: str = "",
+    *,
+    deleted: bool = False,
 ) -> PromptFormPage:
     """Make the form that asks for a prompt, with what was typed and why it is not run."""
     prompts, model = _require_prompts(r), locate_model(r, address)
@@ -113,19 +122,24 @@ def visit_form(
         most_bytes=prompts.limits.text_bytes,
         room_gib=estimate_room(model.manifest, most) / GIB,
         direction=_parse_direction(model, address, of) if of else None,
+        deleted=deleted,
         examples=() if why_not else _choose_examples(model, prompts),
     )
 
 
-def keep_prompt(r: Resources, address: Address, wish: PromptWish) -> str:
-    """Keep the prompt that a visitor typed, and return its key; BadOption where it cannot be run."""
+def keep_prompt(r: Resources, address: Address, wish: PromptWish, of: str = "") -> str:
+    """Keep the prompt that a visitor typed, and return its key; BadOption where it, or a direction `of` it, means nothing."""
     prompts, model = _require_prompts(r), locate_model(r, address)
+    if of:
+        _parse_direction(model, address, of)
     return _keep(prompts, model, wish)
 
 
-def find_key(r: Resources, address: Address, wish: PromptWish) -> str:
-    """Return the key of the prompt that a visitor typed, without keeping it; BadOption where it cannot be run."""
+def find_key(r: Resources, address: Address, wish: PromptWish, of: str = "") -> str:
+    """Return the key of the prompt that a visitor typed, without keeping it; else as `keep_prompt`."""
     prompts, model = _require_prompts(r), locate_model(r, address)
+    if of:
+        _parse_direction(model, address, of)
     return key_of(model.fingerprint, read_ids(model, wish, prompts.limits))
 
 
@@ -155,7 +169,10 @@ def visit_prompt(r: Resources, address: Address, options: Options, key: str, spo
         raise BadOption("against is another token than the one that is asked about.")
     show = _choose_tab(spot.show, head, is_told="weight" in arrays)
     reference = _load_reference(r, model, shown)
-    neurons = reading.read_neurons(arrays, _model_of(address)) if show == "neurons" else ()
+    neurons: tuple[NeuronContribution, ...] = ()
+    if show == "neurons":
+        of_neurons = recipes.neurons(model, key, shown.weights, at, *named)
+        neurons = reading.read_neurons(_fulfil(r, model, of_neurons, title).arrays, _model_of(address))
     of_head = (head.layer or 0, head.head or 0) if head is not None and show == "head" else None
     chosen = [] if show == "neurons" else reading.choose_directions(arrays, reference, show, of_head, whole=spot.whole)
     places = [_model_of(address).at_layer(layer).at_head(h).at("ov").direction(index) for layer, h, index in chosen]
@@ -177,7 +194,7 @@ def visit_prompt(r: Resources, address: Address, options: Options, key: str, spo
             rows[n] = replace(rows[n], total=total, random=tuple(random))
     bank = _open_bank(r, model, shown)
     of_rows = _read_written(r, model, shown, bank, [row.end for row in rows])
-    of_neurons = _read_written(
+    tokens_of_neurons = _read_written(
         r, model, shown, bank, [Ray(one.address, "p" if one.activation >= 0 else "n") for one in neurons]
     )
     return PromptPage(
@@ -195,11 +212,12 @@ def visit_prompt(r: Resources, address: Address, options: Options, key: str, spo
         show=show,
         head=head,
         directions=tuple(replace(row, tokens=tokens) for row, tokens in zip(rows, of_rows, strict=True)),
-        neurons=tuple(replace(one, tokens=tokens) for one, tokens in zip(neurons, of_neurons, strict=True)),
+        neurons=tuple(replace(one, tokens=tokens) for one, tokens in zip(neurons, tokens_of_neurons, strict=True)),
         n_directions=int((arrays["strength"] > 0).sum()),
         draws=spot.draws,
         why_no_direct="" if "weight" in arrays else POST_NORMED,
         statistics=None if reference is None else reference.name,
+        reference=None if reference is None else reference.text,
         n_reference=0 if reference is None else reference.n_tokens,
         kept_until=prompt.made + KEPT_SECONDS,
         carried=_carry(r, model, prompt),
@@ -243,6 +261,7 @@ def visit_course(
         sources=reading.read_sources(arrays, prompt.ids, model.vocabulary, position),
         writes=(plus, minus),
         statistics=None if reference is None else reference.name,
+        reference=None if reference is None else reference.text,
         n_reference=0 if reference is None else reference.n_tokens,
         kept_until=prompt.made + KEPT_SECONDS,
         carried=_carry(r, model, prompt),
@@ -301,12 +320,12 @@ def _find_prompt(
     shown = check_view(model, Address(address.model), options, r.default_weights)
     note_now()  # a prompt may be deleted at any time, and its page is its visitor's own
     prompt = prompts.store.get(model.fingerprint, key)
-    if prompt is None and not again.is_empty():
+    if not again.is_empty():
         if key_of(model.fingerprint, read_ids(model, again, prompts.limits)) != key:
             raise UnknownAddress(
                 "The text in this link is not the prompt that the link names: some of it was changed or cut off."
             )
-        prompt = prompts.store.get(model.fingerprint, _keep(prompts, model, again))
+        prompt = prompt or prompts.store.get(model.fingerprint, _keep(prompts, model, again))
     if prompt is None:
         raise UnknownAddress(NOT_HERE.format(key[:16]))
     require_live(model)
@@ -377,9 +396,8 @@ def _choose_tab(show: PromptTab | None, head: Address | None, *, is_told: bool) 
 
 
 def _load_reference(r: Resources, model: OpenModel, shown: View) -> reading.Reference | None:
-    recipe = recipes.use(model, shown.weights)
-    found = r.store.load(recipe) if r.store.exists(recipe) else None
-    return None if found is None else reading.read_reference(recipe.hash[:12], found.arrays)
+    found = load_statistics(r.store, model, shown.weights)
+    return None if found is None else reading.read_reference(found.name, found.text, found.arrays)
 
 
 def _open_bank(r: Resources, model: OpenModel, shown: View) -> Bank | None:

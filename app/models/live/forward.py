@@ -4,7 +4,7 @@ The stream is taken where each layer reads it and before the final norm: what th
 is behind that norm.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,16 +23,16 @@ class TextRun:
     ids: Int[Tensor, " n"]
     streams: Float[Tensor, "n_layers_and_one n d_model"]
     """The stream that enters each layer; the last is the one that the final norm reads."""
-    patterns: Float[Tensor, "n_layers n_heads n n"]
-    """The share of each head's attention that goes from a position (rows) to each position (columns)."""
-    mixed: Float[Tensor, "n_layers n n_heads d_head"]
-    """What each head's values come to at each position, before its W_O."""
+    patterns: Sequence[Float[Tensor, "n_heads n n"]]
+    """For each layer the share of each head's attention that goes from a position (rows) to each position (columns)."""
+    mixed: Sequence[Float[Tensor, "n n_heads d_head"]]
+    """For each layer what each head's values come to at each position, before its W_O."""
     attention: Float[Tensor, "n_layers n d_model"]
     """What the attention of each layer adds to the stream."""
     mlp: Float[Tensor, "n_layers n d_model"]
     """What the MLP of each layer adds to the stream."""
-    neurons: Float[Tensor, "n_layers n d_mlp"]
-    """What each MLP's neurons are at, before its W_out."""
+    neurons: Sequence[Float[Tensor, "n d_mlp"]]
+    """For each layer what its MLP's neurons are at, before its W_out."""
     logits: Float[Tensor, "n d_vocab"] | None
     """None once they are let go: they are the largest part of all."""
     cache: Any
@@ -51,15 +51,15 @@ def run_model(model: Any, ids: Int[Tensor, " n"]) -> TextRun:
     seen, cache = _Seen(len(layers)), DynamicCache()
     with torch.no_grad(), _watch(model, layers, modules, seen):
         logits = model(ids[None], past_key_values=cache, use_cache=True).logits
-    mixed = torch.stack(_all(seen.mixed))
+    n_heads = model.config.num_attention_heads
     return TextRun(
         ids=ids,
-        streams=torch.stack(_all(seen.streams)),
-        patterns=torch.stack(_all(seen.patterns)),
-        mixed=mixed.reshape(*mixed.shape[:2], model.config.num_attention_heads, -1),
-        attention=torch.stack(_all(seen.attention)),
-        mlp=torch.stack(_all(seen.mlp)),
-        neurons=torch.stack(_all(seen.neurons)),
+        streams=_join(seen.streams),
+        patterns=_all(seen.patterns),
+        mixed=[one.reshape(len(ids), n_heads, -1) for one in _all(seen.mixed)],
+        attention=_join(seen.attention),
+        mlp=_join(seen.mlp),
+        neurons=_all(seen.neurons),
         logits=logits[0],
         cache=cache,
     )
@@ -134,6 +134,10 @@ def _keep_pattern_in(kept: list[Tensor | None], at: int) -> Callable[[Any], None
         kept[at] = made[1][0]
 
     return keep
+
+
+def _join(kept: list[Tensor | None]) -> Tensor:
+    return torch.stack(_all(kept))
 
 
 def _all(kept: list[Tensor | None]) -> list[Tensor]:

@@ -43,9 +43,8 @@ def run_without(
     past = _Past(run.cache, at)
     with torch.no_grad():
         given = _watch_calls(model, layers, run, at, past)
-        clean = unembedding(final_norm(given.last))[0, 0]
         order = sorted(range(len(removals)), key=lambda row: removals[row].layer)
-        rows = clean.new_empty(0, 1, given.last.shape[-1])
+        rows = given.last.new_empty(0, 1, given.last.shape[-1])
         for number, layer in enumerate(layers):
             own = [removals[row].written for row in order if removals[row].layer == number]
             rows = torch.cat([rows, given.streams[number].expand(len(own), 1, -1)])
@@ -53,8 +52,9 @@ def run_without(
                 projection = layer.get_submodule(modules.attention).get_submodule(modules.projection)
                 with _take_away(projection, own):
                     rows = _first(layer(rows, *given.others[number], **given.named[number]))
-        answers = unembedding(final_norm(rows))[:, 0]
-    return clean, answers[torch.argsort(torch.tensor(order, dtype=torch.long))]
+        clean, *answers = unembedding(final_norm(torch.cat([given.last, rows])))[:, 0]
+    places = sorted(range(len(order)), key=lambda place: order[place])
+    return clean, torch.stack([answers[place] for place in places]) if places else clean.new_empty(0, len(clean))
 
 
 @dataclass
@@ -84,7 +84,7 @@ def _watch_calls(model: Any, layers: list[Any], run: TextRun, at: int, past: "_P
         for layer in layers:
             hooks.callback(layer.register_forward_pre_hook(note, with_kwargs=True).remove)
         hooks.callback(layers[-1].register_forward_hook(note_last).remove)
-        model(run.ids[None, at : at + 1], past_key_values=past, use_cache=True)
+        model.base_model(run.ids[None, at : at + 1], past_key_values=past, use_cache=True)  # without the unembedding
     return calls
 
 

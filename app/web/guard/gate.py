@@ -19,7 +19,7 @@ LONGEST_TARGET = 2_000
 LARGEST_HEADERS = 16 * 1024
 """Bytes of all header fields, as other servers allow."""
 LARGEST_BODY = 64 * 1024
-"""Bytes of a body that are ignored; more, or a body of unknown length, is refused."""
+"""Bytes of a body; more, or a body of unknown length, is refused. Only forms of prompts are read."""
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
 """Methods that some route takes, and those that would change something if one did: their origin is checked first."""
@@ -106,4 +106,8 @@ def _refuse_body(headers: Headers) -> HTTPException | None:
     if bounded and "transfer-encoding" not in headers:
         return None
     # The connection is closed, so that the body is not read only to be thrown away.
-    return HTTPException(413, "Nothing here takes the body of a request. Send it without.", {"Connection": "close"})
+    return HTTPException(
+        413,
+        f"The body of a request has at most {LARGEST_BODY:,} bytes here, of a length that it says.",
+        {"Connection": "close"},
+    )

@@ -99,11 +99,11 @@ def render(request: Request, template: str, **context: object) -> str:
     )
 
 
-def json_answer(request: Request, value: object, headers: Mapping[str, str] | None = None) -> Response:
+def json_answer(request: Request, value: object, headers: Mapping[str, str] = CORS_HEADERS) -> Response:
     """Answer with JSON to be revalidated each time: even at a pinned address measure and defaults may change."""
     # Escapes everything beyond ASCII: tokens may hold line separators and lone surrogates.
     body = json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
-    return content_answer(request, body, "application/json", headers=CORS_HEADERS | dict(headers or {}))
+    return content_answer(request, body, "application/json", headers=headers)
 
 
 def file_answer(request: Request, body: bytes, name: str, kind: Literal["csv", "npz"]) -> Response:

@@ -115,6 +115,8 @@ class Problem:
     """The weight processing that was asked for, so that links of a waiting page keep it."""
     near: tuple[Address, ...] = ()
     """Existing places on the way to the address that was asked for."""
+    bare: str = ""
+    """The path of a prompt whose query was refused, without that query."""
     meant: tuple[tuple[str, str], ...] = ()
     """(URL, shown value): the same page with a value that may have been meant, such as a token."""
     done: int = 0
@@ -228,6 +230,7 @@ def _describe_problem(request: Request, status: int, detail: str, words: tuple[s
         target=target_of(request) or (WAITING_ID if status == 202 else "problem"),
         spot=_spot_of(request) if status == 202 else NO_SPOT,
         weights=request.query_params.get("weights"),
+        bare=quote(request.scope["path"]) if status in {404, 422} and query and "/p/" in request.scope["path"] else "",
         near=_find_near(request, status) if status in {404, 422} or error in {"failed", "unexpected"} else (),
     )
 

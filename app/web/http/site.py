@@ -6,6 +6,7 @@ Built once by `server`, read by routes and the error handlers. Knows no model.
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from jinja2 import Environment
@@ -67,12 +68,24 @@ def streams_of(request: Request) -> Streams:
 
 
 def require_prompter(request: Request) -> None:
-    """Raise PromptsRefused unless this visitor may run prompts, where some may."""
+    """Raise PromptsRefused unless this visitor may run prompts, where some may, and asks by himself: not a page of another
+    site through his browser.
+    """
+    origin = request.headers.get("origin", "")
+    is_foreign = bool(origin) and origin.lower().partition("://")[2] not in _own_origins(request)
+    fetched = request.headers.get("sec-fetch-site") == "cross-site"
+    if is_foreign or (fetched and request.headers.get("sec-fetch-mode") != "navigate"):
+        raise PromptsRefused("Only pages of this server, and programs, may ask this: the request is from another site.")
     if site_of(request).settings.prompts_for == "local" and not is_local(VISITOR.get()):
         raise PromptsRefused(
             "Prompts are for visitors on this server's own machine. Whoever runs it can allow them to all with --prompts "
             "public."
         )
+
+
+def _own_origins(request: Request) -> set[str]:
+    public = urlsplit(site_of(request).settings.public_url).netloc.lower()
+    return {request.headers.get("host", "").lower(), public} - {""}
 
 
 def is_local(visitor: str) -> bool:

@@ -60,7 +60,8 @@ PAGE_KINDS: dict[Depth, PageKind] = {
     "matrix": PageKind(lambda r, address, query: browse.visit_matrix(r, address, query.options()), matrix_sheet),
     "decomposition": PageKind(lambda r, address, query: browse.visit_matrix(r, address, query.options()), matrix_sheet),
     "direction": PageKind(
-        lambda r, address, query: browse.visit_direction(r, address, query.options(), query.path), direction_sheet
+        lambda r, address, query: browse.visit_direction(r, address, query.options(), query.path, query.prompt),
+        direction_sheet,
     ),
 }
 

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from app.core.address import Address, parse
 from app.explorer.asking.prompts import PromptWish
 from app.explorer.asking.views import Options
-from app.explorer.errors import BadOption
+from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.view import PROCESSINGS
 from app.explorer.visits import prompts as verbs
@@ -38,10 +38,11 @@ def show_form(request: Request, model: str, query: Annotated[FormQuery, Query()]
     require_prompter(request)
     address, r, wish = parse(model), resources_of(request), query.wish()
     if wish.is_empty():
-        return page_answer(request, verbs.visit_form(r, address, query.options(), wish, query.of), PRIVATE)
+        form = verbs.visit_form(r, address, query.options(), wish, query.of, deleted=query.deleted)
+        return page_answer(request, form, PRIVATE)
     try:
-        key = verbs.find_key(r, address, wish)
-    except BadOption as problem:
+        key = verbs.find_key(r, address, wish, query.of)
+    except (BadOption, UnknownAddress) as problem:
         return _answer_problem(request, address, query.options(), wish, query.of, problem)
     carried: dict[str, object] = {"text": wish.text, "ids": wish.ids, "start": "1" if wish.start else None}
     return _redirect(request, address, key, query.of, query.weights, carried)
@@ -75,7 +76,7 @@ def delete_prompt(request: Request, model: str, key: str) -> Response:
     """Delete a prompt, and go back to the form."""
     require_prompter(request)
     verbs.delete_prompt(resources_of(request), parse(model), key)
-    return RedirectResponse(urls_of(request).prompt_form(parse(model)), 303, PRIVATE)
+    return RedirectResponse(urls_of(request).prompt_form(parse(model), deleted="1"), 303, PRIVATE)
 
 
 @router.get(
@@ -132,18 +133,25 @@ def _keep_prompt(request: Request, model: str, fields: dict[str, str]) -> Respon
     wish = PromptWish(fields.get("text", ""), fields.get("ids", ""), start=bool(fields.get("start")))
     weights = next((one for one in PROCESSINGS if one == fields.get("weights")), None)
     of = fields.get("of", "")
+    if fields.get("edit"):
+        form = verbs.visit_form(r, address, Options(weights=weights), wish, of)
+        return html_answer(request, "prompt_form.html", headers=PRIVATE, page=form, layout="base.html")
     try:
-        key = verbs.keep_prompt(r, address, wish)
-    except BadOption as problem:
+        key = verbs.keep_prompt(r, address, wish, of)
+    except (BadOption, UnknownAddress) as problem:
         return _answer_problem(request, address, Options(weights=weights), wish, of, problem)
     return _redirect(request, address, key, of, weights, {})
 
 
 def _answer_problem(
-    request: Request, address: Address, options: Options, wish: PromptWish, of: str, problem: BadOption
+    request: Request, address: Address, options: Options, wish: PromptWish, of: str, problem: Exception
 ) -> Response:
     """Answer with the form as it was filled in, and what is wrong with it: nothing that was typed is lost."""
-    page = verbs.visit_form(resources_of(request), address, options, wish, of, str(problem))
+    r = resources_of(request)
+    try:
+        page = verbs.visit_form(r, address, options, wish, of, str(problem))
+    except (BadOption, UnknownAddress):  # the direction was what is wrong
+        page = verbs.visit_form(r, address, options, wish, problem=str(problem))
     return html_answer(request, "prompt_form.html", 422, PRIVATE, page=page, layout="base.html")
 
 

@@ -237,3 +237,11 @@ def _tooltip_of(id_: int, text: str, shown: str, kind: str, value: float) -> str
 def _spell_visible(text: str) -> str:
     shown = spell_out(text[:LONGEST_TITLE])
     return shown if len(text) <= LONGEST_TITLE else f"{shown}… ({len(text):,} characters)"
+
+
+def plain_text(token: TokenEntry) -> str:
+    """Return a token as part of a running text: its own where that is plain, else as it is shown.
+
+    Example: plain_text(Entry(511, " their", "·their", "text")) -> " their"
+    """
+    return token.text if token.kind == "text" and token.text.isprintable() else token.shown

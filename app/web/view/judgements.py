@@ -6,8 +6,10 @@ One call for both rays of a cell, as for chips. Knows no page and no control.
 import math
 from typing import NamedTuple
 
+from app.core.judging.bootstrap import Estimate
 from app.core.judging.rays import ALPHA, HEADLINE, LENGTHS
 from app.explorer.pages.rays import Judgement, Rays, Verdict
+from app.explorer.pages.using.statistics import ReferenceText
 from app.explorer.reading.verdicts import BETTER_P
 from app.web.view.numbers import short_decimal, signed_decimal
 
@@ -116,3 +118,28 @@ def _tooltip_of(one: Judgement) -> str:
     if one.rotation_p is not None:
         about += ROTATION_TOOLTIP % (one.rotation_p, ", better than 95%" if one.rotation_p <= BETTER_P else "")
     return about.replace("-", "−").replace(" 0.", " .").replace("−0.", "−.").replace("nan", "–")
+
+
+ALIKE = 0.1
+"""How far from 1 a ratio may lie, its interval included, to count as much as an even stream would give."""
+
+
+def word_ratio(ratio: Estimate) -> str:
+    """Say how much a model uses its heads' first directions, as far as the interval allows.
+
+    Example: word_ratio(Estimate(0.99, Interval(0.98, 1.0), 16)) -> "uses its strongest directions as much as an even
+    stream would"
+    """
+    low, high = ratio.interval or (0.0, float("inf"))
+    if 1 - ALIKE <= low <= high <= 1 + ALIKE:
+        return "uses its strongest directions as much as an even stream would"
+    if low > 1:
+        return "uses its strongest directions more than an even stream would"
+    if high < 1:
+        return "uses its strongest directions less than an even stream would"
+    return "may use its strongest directions more or less than an even stream would"
+
+
+def name_text(text: ReferenceText) -> str:
+    """Name the text that statistics of use are of."""
+    return {"own": "text that the model wrote", "given": "a text of whoever runs this server"}[text]

@@ -39,7 +39,7 @@ from app.store.jobs import Task
 from app.web.urls import Urls, format_head
 from app.web.view import charts, copies, glossary, judgements, numbers, reproduction
 from app.web.view.assets import Asset
-from app.web.view.chips import bar_chips, bars, chip_row, chips, entry_row, plain_chips, word_row
+from app.web.view.chips import bar_chips, bars, chip_row, chips, entry_row, plain_chips, plain_text, word_row
 
 
 class PageTemplate(NamedTuple):
@@ -253,11 +253,14 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     bars,
     bar_chips,
     plain_chips,
+    plain_text,
     judgements.marks,
     judgements.dot,
     judgements.count_standing_out,
     judgements.describe_p,
     judgements.describe_outcome,
+    judgements.word_ratio,
+    judgements.name_text,
     numbers.short_decimal,
     numbers.signed_decimal,
     glossary.describe_token_filter,

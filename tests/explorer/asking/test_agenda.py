@@ -3,8 +3,9 @@
 import pytest
 
 from app.core.basis import BASES
+from app.explorer import recipes
 from app.explorer.asking import agenda as module
-from app.explorer.asking.agenda import fills_gallery, is_done, list_tasks
+from app.explorer.asking.agenda import fills_gallery, is_done, list_tasks, use_task
 from app.explorer.library import Library
 from app.explorer.making.tables import Tables
 from app.jobs.precompute import precompute
@@ -37,6 +38,16 @@ def test_every_matrix_comes_first_and_no_tab_of_the_embedding_is_a_dead_end(mode
     assert [task.basis for task in fits][:2] == ["pca", "frequency"]  # seconds each
     nmf = next(task for task in fits if task.basis == "nmf")
     assert dict(nmf.parameters)["components"] == 32  # 64, where there are so many dimensions
+
+
+def test_statistics_are_of_models_that_run_and_are_done_when_they_are_there(store, model, member):
+    (task,) = use_task(model, "folded")
+    assert task.matrices == ("use",)
+    assert not is_done(store, model, task)
+    store.write(recipes.use(model, "folded"), {}, {})
+    assert is_done(store, model, task)
+    bert = Library(Catalog(member("bert").data)).model("bert")
+    assert use_task(bert, "raw") == []
 
 
 def test_an_encoder_has_an_agenda_of_its_own(member):

@@ -128,7 +128,7 @@ def test_directions_and_biases_are_what_the_heads_add(asked_of, name, processing
 @pytest.mark.parametrize("name", PLAIN)
 def test_neurons_are_those_that_add_most(asked_of, name):
     asked = asked_of(name)
-    found = asked.prompt(5)
+    found = asked.make(recipes.neurons(asked.model, asked.key, "folded", AT, 5, None))
     logits = []
     for layer in range(asked.manifest.n_layers):
         W_out, ends = asked.weights.mlp(layer).W_out.double(), asked.weights.embeddings()
@@ -139,13 +139,15 @@ def test_neurons_are_those_that_add_most(asked_of, name):
         stream = asked.run.streams[-1, AT].double()
         centred = stream - stream.mean() if asked.manifest.normalization == "LN" else stream
         scale = (centred.square().mean() + asked.manifest.eps).rsqrt()
-        logits.append(asked.run.neurons[layer, AT].double() * (W_out @ column) * scale)
+        logits.append(asked.run.neurons[layer][AT].double() * (W_out @ column) * scale)
     every = torch.stack(logits)
     best = every.abs().flatten().topk(10).values
-    np.testing.assert_allclose(np.abs(found["neuron_direct"]), best, rtol=1e-3, atol=1e-6)
-    at = found["neuron_layer"].astype(int), found["neuron_unit"].astype(int)
-    np.testing.assert_allclose(found["neuron_direct"], every[at], rtol=1e-3, atol=1e-6)
-    np.testing.assert_allclose(found["neuron_activation"], asked.run.neurons[:, AT][at], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(np.abs(found["direct"]), best, rtol=1e-3, atol=1e-6)
+    at = found["layer"].astype(int), found["unit"].astype(int)
+    np.testing.assert_allclose(found["direct"], every[at], rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(
+        found["activation"], torch.stack([one[AT] for one in asked.run.neurons])[at], rtol=1e-5, atol=1e-7
+    )
 
 
 @pytest.mark.parametrize("name", RUN)
@@ -155,8 +157,8 @@ def test_a_course_is_read_attended_and_ends_in_the_prompt(asked_of, name):
     seen = norm_for_heads(asked.context, 1, asked.run.streams[1]).double()
     read = seen @ asked.terms(1, 3).left[2].double()
     np.testing.assert_allclose(found["read"], read, atol=1e-5)
-    np.testing.assert_allclose(found["pattern"], asked.run.patterns[1, 3], atol=1e-6)
-    np.testing.assert_allclose(found["attended"], asked.run.patterns[1, 3].double() @ read, atol=1e-5)
+    np.testing.assert_allclose(found["pattern"], asked.run.patterns[1][3], atol=1e-6)
+    np.testing.assert_allclose(found["attended"], asked.run.patterns[1][3].double() @ read, atol=1e-5)
     assert float(asked.prompt()["attended"][1, 3, 2]) == pytest.approx(float(found["attended"][AT]), abs=1e-5)
 
 
@@ -190,7 +192,7 @@ def test_only_the_own_head_of_a_group_is_touched(asked_of):
 @pytest.mark.parametrize("name", sorted(POST_NORMED))
 def test_no_share_is_told_of_what_a_norm_follows(asked_of, name):
     found = asked_of(name, "raw").prompt()
-    assert not {"weight", "neuron_direct"} & set(found)
+    assert "weight" not in found
     assert {"attended", "attention", "mlp", "logit"} <= set(found)
 
 

@@ -1,5 +1,7 @@
 """What directions do on text, against the heads' own outputs, and against what the library refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,12 @@ from app.core.folding import fold_head
 from app.core.steps import run
 from app.explorer import recipes
 from app.explorer.errors import ComputationFailed
-from app.explorer.layout import check_layout, count_first
+from app.explorer.layout import USE_WINDOWS, check_layout, count_first
+from app.explorer.making import using
 from app.explorer.making.make import MakerInputs, run_maker
 from app.models.live.assembly import assemble_model
 from app.models.live.forward import run_model
+from app.store.artifacts import ArtifactStore
 
 FAMILIES = ("gpt2", "llama", "gemma2")
 
@@ -31,7 +35,7 @@ def outputs_of(context, ids, layer, head):
     model = assemble_model(weights, context.model.manifest)
     plain, norms = weights.head(layer, head), weights.norms(layer, head)
     used = fold_head(plain, norms) if context.processing == "folded" else plain
-    written = torch.cat([run_model(model, window).mixed[layer, 1:, head] for window in ids]) @ used.W_O
+    written = torch.cat([run_model(model, window).mixed[layer][1:, head] for window in ids]) @ used.W_O
     return used, written.double().numpy()
 
 
@@ -67,3 +71,78 @@ def test_models_that_are_not_run_are_refused_by_name(context_of, family, why):
     recipe = recipes.use(context.model, "raw")
     with pytest.raises(ComputationFailed, match=why):
         run(run_maker(recipe, MakerInputs(context.tables, context.model, context.store)))
+
+
+def test_the_ratio_is_the_median_of_the_heads_and_its_interval_of_draws_of_windows(made):
+    """Windows drawn anew by hand, heads together: the interval is that of the median, not of a head."""
+    _, arrays = made
+    first = count_first(arrays["even"].shape[-1])
+    ratios = arrays["first"][..., 0] / arrays["even"][..., :first].sum(axis=-1)
+    value, low, high = arrays["ratio"]
+    assert value == pytest.approx(np.median(ratios), rel=1e-4)
+    assert low <= value <= high
+    assert high - low < np.median(arrays["first"][..., 2] - arrays["first"][..., 1]) / np.median(arrays["even"][..., 0])
+
+
+def test_the_stream_of_each_layer_is_measured(made):
+    context, arrays = made
+    model = assemble_model(context.model.weights(), context.model.manifest)
+    rows = [run_model(model, torch.from_numpy(window).long()).streams[:-1, 1:] for window in arrays["ids"]]
+    streams, manifest = torch.cat(rows, dim=1).double(), context.model.manifest
+    centred = streams - streams.mean(-1, keepdim=True) if manifest.normalization == "LN" else streams
+    expected = (centred.square().mean(-1) + manifest.eps).sqrt().median(dim=1).values
+    np.testing.assert_allclose(arrays["stream"], expected, rtol=0.02)  # of an even number, torch takes the lower
+
+
+def test_parts_that_are_there_are_not_run_again(context_of, tmp_path, monkeypatch):
+    """The same numbers whether all is computed at once, or goes on after three parts."""
+    context = replace(context_of("gpt2", "folded"), store=ArtifactStore(tmp_path, 10**9))
+    inputs = MakerInputs(context.tables, context.model, context.store)
+    whole = run(run_maker(recipes.use(context.model, "folded"), inputs))[0]
+    for part in recipes.use_parts(context.model, "folded", 0)[:3]:
+        context.store.write(part, *run(run_maker(part, inputs)))
+    ran = []
+    monkeypatch.setattr(
+        using.texts, "assemble", lambda model: ran.append(model) or assemble_model(model.weights(), model.manifest)
+    )
+    again = run(run_maker(recipes.use(context.model, "folded"), inputs))[0]
+    assert len(ran) == 1
+    for name, array in whole.items():
+        np.testing.assert_allclose(again[name], array, rtol=1e-5, atol=1e-6)
+
+
+def test_a_text_of_the_operators_is_run_as_it_is(context_of, tmp_path):
+    context = replace(context_of("gpt2", "folded"), store=ArtifactStore(tmp_path, 10**9))
+    inputs = MakerInputs(context.tables, context.model, context.store)
+    ids = np.random.default_rng(0).integers(1, 299, (USE_WINDOWS, 20)).astype(np.int32)
+    number = recipes.number_of_text(ids.tobytes())
+    with pytest.raises(ComputationFailed, match="--text"):
+        run(run_maker(recipes.use(context.model, "folded", number), inputs))
+    context.store.write(recipes.use_text(context.model, number), {"ids": ids}, {})
+    arrays = run(run_maker(recipes.use(context.model, "folded", number), inputs))[0]
+    np.testing.assert_array_equal(arrays["ids"], ids)
+    used, written = outputs_of(context, torch.from_numpy(ids).long(), 1, 2)
+    _, _, right = np.linalg.svd(ov(used).dense().double().numpy(), full_matrices=False)
+    rank = len(arrays["used"][1, 2])
+    variances = (written @ right[:rank].T).var(axis=0)
+    np.testing.assert_allclose(arrays["used"][1, 2], variances / variances.sum(), atol=2e-4)
+
+
+def test_peaks_are_the_most_that_arrives_each_in_another_window(made):
+    """Against the whole text's own values, sorted by hand."""
+    context, arrays = made
+    model = assemble_model(context.model.weights(), context.model.manifest)
+    terms = using.texts.decompose_layer(context, 1)
+    windows = [run_model(model, torch.from_numpy(window).long()) for window in arrays["ids"]]
+    of_each = [
+        using.texts.read_layer(context, 1, one.streams[1], one.patterns[1], terms)[1][2, 1:, 3] for one in windows
+    ]
+    n_tokens = arrays["ids"].shape[1]
+    for end, best in enumerate((max, min)):
+        peaks = sorted((float(best(one)) for one in of_each), reverse=end == 0)[:3]
+        np.testing.assert_allclose(arrays["peaks"][1, 2, 3, end], peaks, rtol=1e-3, atol=1e-5)
+        places = [divmod(place, n_tokens) for place in arrays["peaks_at"][1, 2, 3, end].tolist()]
+        assert len({window for window, _ in places}) == 3
+        for (window, position), peak in zip(places, peaks, strict=True):
+            assert position > 0
+            assert float(of_each[window][position - 1]) == pytest.approx(peak, rel=1e-3, abs=1e-5)

@@ -32,7 +32,7 @@ def reference(mean=(), spread=1.0):
     means = np.zeros(SHAPE)
     for place, value in mean:
         means[place] = value
-    return Reference("stats", means, np.full(SHAPE, spread), 100)
+    return Reference("stats", "own", means, np.full(SHAPE, spread), 100)
 
 
 def test_what_a_direction_always_adds_does_not_count():

@@ -79,17 +79,19 @@ def test_a_head_says_how_its_first_directions_share_it_out(used, patiently):
 def test_what_does_not_vary_says_nothing(used):
     _, arrays = used
     still = arrays | {name: np.full_like(arrays[name], np.nan) for name in ("used", "fitted", "skew")}
-    assert read_direction_use(still, DIRECTION) is None
-    assert read_head_use(still, HEAD, 8) is None
-    assert read_head_use(arrays, HEAD, 0) is None
-    assert read_model_use(still | {"first": np.full_like(arrays["first"], np.nan)}) is None
+    assert read_direction_use(still, "own", DIRECTION, None) is None
+    assert read_head_use(still, "own", HEAD, 8) is None
+    assert read_head_use(arrays, "own", HEAD, 0) is None
+    assert read_model_use(still | {"first": np.full_like(arrays["first"], np.nan)}, "own") is None
 
 
 def make_statistics(*, used, low, high, strength):
     """Make statistics of one layer of heads: the share of the first directions with its interval, and all strengths."""
     squares = np.square(np.array(strength, np.float32))
     first = np.stack([np.array(each, np.float32) for each in (used, low, high)], axis=-1)
-    return {"first": first[None], "even": (squares / squares.sum(-1, keepdims=True))[None], "ids": np.zeros((4, 11))}
+    ratio = np.array([1.1, 0.9, 1.3], np.float32)
+    even = (squares / squares.sum(-1, keepdims=True))[None]
+    return {"first": first[None], "even": even, "ids": np.zeros((4, 11)), "ratio": ratio}
 
 
 def test_a_model_says_how_many_heads_use_their_first_directions_more_and_less():
@@ -100,9 +102,9 @@ def test_a_model_says_how_many_heads_use_their_first_directions_more_and_less():
         high=[1.0, 0.65, 0.4, np.nan],
         strength=np.ones((4, 16)),
     )
-    use = read_model_use(arrays)
+    use = read_model_use(arrays, "given")
     assert (use.first, use.n_heads, use.n_tokens) == (USE_FIRST, 3, 40)
-    assert (use.used, use.even, use.ratio) == pytest.approx((0.55, 0.5, 1.1))
+    assert (use.used, use.even, *use.ratio.interval) == pytest.approx((0.55, 0.5, 0.9, 1.3))
     assert (use.above, use.below) == pytest.approx((1 / 3, 1 / 3))
     assert read_overuse(arrays)[0].tolist() == pytest.approx([math.log2(1.8), math.log2(1.1), -1, 0], abs=1e-6)
 
@@ -125,7 +127,7 @@ def test_the_map_of_a_model_is_coloured_by_it_once_it_is_there(used, open_explor
     found = [[cell.value for cell in row] for row in page.map.rows]
     assert found == [pytest.approx(row, rel=1e-4) for row in expected.tolist()]
     assert (page.use.used, page.use.below) == (pytest.approx(np.median(arrays["first"][..., 0])), 1)
-    assert page.use == read_model_use(arrays)
+    assert page.use == read_model_use(arrays, "own")
     assert patiently(browse.visit_model, explorer, model, Options()).use is None
     with pytest.raises(BadOption, match="singular-lens statistics tiny --weights folded computes it"):
         browse.visit_model(explorer, model, Options(), OVERUSE)

@@ -12,9 +12,10 @@ from app.explorer.visits import browse
 from app.models.catalog import Catalog
 from app.models.importing.staging import open_staging
 from app.models.manifest import FORMAT
-from app.store import artifacts
+from app.store import artifacts, prompts
 from app.store.jobs import JobStore
 from app.store.presence import mark_in_use
+from app.store.prompts import FOLDER, PromptStore
 
 QUOTA = 10**9
 
@@ -198,3 +199,16 @@ def test_jobs_disturb_nobody_and_old_ones_go(browsed):
     assert faults(browsed) == {}
     assert kinds(browsed) == {"notes of old jobs": 2}
     assert {path.name for path in (browsed / "jobs").iterdir()} == {f"{recent.id}.json", "notes.txt"}
+
+
+def test_old_prompts_go_and_young_ones_stay(browsed, monkeypatch):
+    store = PromptStore(browsed / FOLDER)
+    fingerprint = Catalog(browsed).get("tiny").fingerprint
+    old = store.put(fingerprint, [1], "old")
+    later = prompts.time.time() + prompts.KEPT_SECONDS + 1
+    monkeypatch.setattr(prompts.time, "time", lambda: later)
+    young = store.put(fingerprint, [2], "young")
+    assert kinds(browsed)["prompts that are too old, or too many"] == 1
+    assert store.get(fingerprint, old) is None
+    assert store.get(fingerprint, young) is not None
+    assert not [*(browsed / FOLDER).rglob(f"{old}.json")]

@@ -39,6 +39,11 @@ def terms_of(head):
     return Decomposition(left.T[:rank], strength[:rank], right[:rank])
 
 
+def direction_of(ends, center, token, other=None):
+    rest = ends.W_U.mean(dim=1) if other is None else ends.W_U[:, other]
+    return logit_direction(ends.W_U[:, token], rest, ends.final_gain, center)
+
+
 def relative(found, expected):
     return float((found - expected).norm(dim=-1).max() / expected.norm(dim=-1).max())
 
@@ -48,10 +53,11 @@ def test_a_run_is_the_librarys_own(live):
     assert torch.equal(run.logits, logits_of(model, IDS[None])[0])
     shape = weights.facts
     assert run.streams.shape == (shape.n_layers + 1, 24, shape.d_model)
-    assert run.patterns.shape == (shape.n_layers, shape.n_heads, 24, 24)
-    assert run.mixed.shape == (shape.n_layers, 24, shape.n_heads, shape.d_head)
-    assert not run.patterns.triu(1).any()
-    torch.testing.assert_close(run.patterns.sum(-1), torch.ones(shape.n_layers, shape.n_heads, 24))
+    patterns = torch.stack([*run.patterns])
+    assert patterns.shape == (shape.n_layers, shape.n_heads, 24, 24)
+    assert torch.stack([*run.mixed]).shape == (shape.n_layers, 24, shape.n_heads, shape.d_head)
+    assert not patterns.triu(1).any()
+    torch.testing.assert_close(patterns.sum(-1), torch.ones(shape.n_layers, shape.n_heads, 24))
 
 
 def test_the_stream_is_what_all_parts_add_up_to(live):
@@ -85,13 +91,13 @@ def test_what_directions_write_is_what_the_head_writes(live):
             reads = norm_stream(stream, norms.center, weights.facts.eps) if weights.facts.reads_normed else stream
             terms = terms_of(folded)
             coefficients = read_coefficients(reads, terms)
-            attended = attend_coefficients(run.patterns[layer, number].double(), coefficients)
+            attended = attend_coefficients(run.patterns[layer][number].double(), coefficients)
             found = write_output(attended, terms) + (folded.b_V @ folded.W_O).double()
-            expected = (run.mixed[layer, :, number] @ plain.W_O).double()
+            expected = (run.mixed[layer][:, number] @ plain.W_O).double()
             expected = expected - expected.mean(-1, keepdim=True) if norms.center else expected
             expected = expected if norms.post_gain is None else expected * norms.post_gain.double()
             assert relative(found, expected) < 1e-5, (name, layer, number)
-            sources = trace_sources(run.patterns[layer, number].double(), coefficients, 2)
+            sources = trace_sources(run.patterns[layer][number].double(), coefficients, 2)
             torch.testing.assert_close(sources.sum(1), attended[:, 2])
 
 
@@ -106,10 +112,10 @@ def test_in_float64_it_is_so_to_the_last_digits(member, name):
         left, strength, right = torch.linalg.svd(W_V @ W_O, full_matrices=False)
         terms = Decomposition(left.T[:8], strength[:8], right[:8])
         reads = norm_stream(run.streams[1], norms.center, weights.facts.eps)
-        attended = attend_coefficients(run.patterns[1, number], read_coefficients(reads, terms))
+        attended = attend_coefficients(run.patterns[1][number], read_coefficients(reads, terms))
         constant = (norms.shift.double() @ plain.W_V.double() + plain.b_V.double()) @ W_O
-        constant = run.patterns[1, number].sum(1, keepdim=True) * constant  # NeoX's softmax is in float32
-        assert relative(write_output(attended, terms) + constant, run.mixed[1, :, number] @ W_O) < 1e-12
+        constant = run.patterns[1][number].sum(1, keepdim=True) * constant  # NeoX's softmax is in float32
+        assert relative(write_output(attended, terms) + constant, run.mixed[1][:, number] @ W_O) < 1e-12
 
 
 @pytest.mark.parametrize(("token", "other"), [(5, None), (5, 60)])
@@ -117,7 +123,7 @@ def test_all_parts_together_are_the_logit(live, token, other):
     _, weights, model, run = live
     ends, facts = weights.embeddings(), weights.facts
     center = facts.normalization == "LN"
-    vector = logit_direction(ends.W_U, ends.final_gain, center, token, other).double()
+    vector = direction_of(ends, center, token, other).double()
     scale = norm_scales(run.streams[-1][LAST].double(), center, facts.eps)
     parts = torch.cat([run.streams[:1, LAST], run.attention[:, LAST], run.mlp[:, LAST]]).double()
     found = attribute_writes(parts, vector, scale).sum()
@@ -137,7 +143,7 @@ def test_directions_share_out_what_the_heads_add_to_the_logit(live):
         pytest.skip("what a head adds is not defined where a norm follows all heads")
     ends, facts = weights.embeddings(), weights.facts
     center = facts.normalization == "LN"
-    vector = logit_direction(ends.W_U, ends.final_gain, center, 5).double()
+    vector = direction_of(ends, center, 5).double()
     scale = norm_scales(run.streams[-1][LAST].double(), center, facts.eps)
     for layer in range(facts.n_layers):
         total = float(weights.head(layer, 0).b_O.double() @ vector * scale)
@@ -148,7 +154,7 @@ def test_directions_share_out_what_the_heads_add_to_the_logit(live):
             )
             terms = terms_of(folded)
             reads = norm_stream(run.streams[layer].double(), norms.center, facts.eps)
-            attended = attend_coefficients(run.patterns[layer, number].double(), read_coefficients(reads, terms))
+            attended = attend_coefficients(run.patterns[layer][number].double(), read_coefficients(reads, terms))
             total += float(attribute_directions(attended[LAST], terms, vector, scale).sum())
             total += float((folded.b_V @ folded.W_O).double() @ vector * scale)
         expected = float(attribute_writes(run.attention[layer, LAST].double(), vector, scale))

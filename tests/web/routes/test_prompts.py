@@ -128,7 +128,7 @@ def test_a_direction_on_the_text_says_where_from(prompter, place):
     assert found["tokens"][1]["z"] is not None
     page = prompter.get(url)
     assert page.status_code == 200
-    assert "arrives one position before" in words_of(page.text)
+    assert "it arrives before that" in words_of(page.text)
     asked = ask(prompter, text=TEXT, of="L1H2.ov.3")
     assert asked.headers["location"] == f"{place}/direction?of=L1H2.ov.3"
 
@@ -194,8 +194,9 @@ def test_whoever_holds_the_link_can_delete_it(prompter):
     assert [*folder.rglob(f"{bare.rpartition('/')[2]}/**/*.safetensors")]
     assert prompter.post(f"{bare}/delete").status_code == 403  # not from a page of this server
     gone = prompter.post(f"{bare}/delete", headers=ORIGIN)
-    assert (gone.status_code, gone.headers["location"]) == (303, "/tiny/prompt")
+    assert (gone.status_code, gone.headers["location"]) == (303, "/tiny/prompt?deleted=1")
     assert not [*folder.rglob(f"{bare.rpartition('/')[2]}/**/*.safetensors")]
+    assert "The prompt was deleted" in prompter.get(gone.headers["location"]).text
     missing = prompter.get(bare)
     assert (missing.status_code, "older than 30 days" in missing.text) == (404, True)
     assert prompter.post(f"{bare}/delete", headers=ORIGIN).status_code == 404
@@ -210,7 +211,9 @@ def test_whoever_holds_the_link_can_delete_it(prompter):
         ({"text": "a\x07b"}, "U+0007"),
         ({"text": "so <|endoftext|> it"}, "special token"),
         ({"ids": "3 4 5000"}, "no token 5000"),
-        ({"ids": "three"}, "whole numbers"),
+        ({"ids": "three"}, "whole numbers from 0 to 299"),
+        ({"text": "so it is", "of": "L1H2.qk.0"}, "of names a singular direction"),
+        ({"text": "so it is", "of": "L1H99.ov.0"}, "Head H99 is not here"),
         ({"text": "so", "ids": "1"}, "both at once"),
     ],
 )
@@ -228,8 +231,10 @@ def test_bad_input_loses_nothing_and_names_what_would_do(prompter, fields, said)
     ("query", "status", "said"),
     [
         ("at=99", 422, "at goes from 0 to"),
-        ("at=-1", 422, "at"),
-        ("at=5000", 422, "at"),
+        ("at=-1", 422, "a position of the prompt, counted from 0"),
+        ("at=5000", 422, "at goes from 0 to"),
+        ("at=99999999999999999999", 422, "counted from 0"),
+        ("at=abc", 422, "counted from 0"),
         ("token=never+a+token+of+it", 422, "no single token"),
         ("token=%23999999", 422, "no single token"),
         ("against=qqqqq", 422, "no single token"),
@@ -369,3 +374,73 @@ def test_nothing_of_a_prompt_is_in_the_log(prompter, caplog):
     prompter.get("/tiny/prompt?text=quarrel")
     own = [record for record in caplog.records if record.name.startswith("app")]
     assert "quarrel" not in json.dumps([record.getMessage() for record in own])
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, 200),  # a link in a chat
+        ({"Origin": "http://testserver", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({}, 200),
+    ],
+)
+def test_pages_of_other_sites_run_and_read_nothing(prompter, place, fields, status):
+    for path in (f"/api/v1{place}", f"{place}?text={TEXT.replace(' ', '+')}", "/tiny/prompt"):
+        answer = prompter.get(path, headers=fields)
+        assert answer.status_code == status, path
+        assert "access-control-allow-origin" not in answer.headers or status != 200
+    run = prompter.get(f"/api/v1/tiny/prompt?text={TEXT.replace(' ', '+')}", headers=fields)
+    assert run.status_code == (303 if status == 200 else status)
+
+
+def test_a_prompt_is_edited_without_standing_in_an_address(prompter):
+    form = ask(prompter, text="so it is", start="1", edit="1")
+    assert form.status_code == 200
+    assert ">\nso it is</textarea>" in form.text
+    assert re.search(r'name="start" value="1" checked', form.text)
+    assert (
+        "so it is" in prompter.get(ask(prompter, text="so it is").headers["location"]).text
+    )  # carried by its own form
+
+
+def test_rows_lead_to_directions_that_lead_back(prompter, place):
+    key = place.rpartition("/")[2]
+    links = re.findall(rf'href="(/tiny/L[^"]+prompt={key}[^"]*)"', prompter.get(place).text)
+    assert len(links) == 10
+    page = prompter.get(unescape(links[0]).partition("#")[0])
+    back = re.search(r'href="([^"]+)"[^>]*>on your prompt<', page.text)[1]
+    assert unescape(back).startswith(f"{place}/direction?of=")
+    assert prompter.get(unescape(back)).status_code == 200
+    assert "on your prompt" not in prompter.get("/tiny/L1/H2/ov/svd/3").text
+    assert prompter.get("/tiny/L1/H2/ov/svd/3?prompt=nonsense").status_code == 422
+
+
+def test_other_weights_name_the_command_for_their_statistics(prompter, place):
+    for path in (place, f"{place}/direction?of=L1H2.ov.3"):
+        said = prompter.get(f"{path}{'&' if '?' in path else '?'}weights=raw").text
+        assert "singular-lens statistics tiny --weights raw" in said
+        assert "singular-lens statistics" not in prompter.get(path).text
+
+
+def test_a_text_that_is_not_the_keys_is_told_even_where_the_prompt_is_here(prompter, place):
+    assert prompter.get(f"{place}?text=another").status_code == 404
+    assert prompter.get(f"{place}?text={TEXT.replace(' ', '+')}").status_code == 200
+
+
+def test_an_error_leads_back_to_the_prompt(prompter, place):
+    page = prompter.get(f"{place}?head=L99H0")
+    assert page.status_code == 404
+    assert f'<a href="{place}">The prompt’s own page</a>' in page.text
+
+
+def test_a_direction_shows_the_places_of_the_reference_text_where_it_arrives(prompter):
+    found = check_answer("direction", prompter.get("/api/v1/tiny/L1/H2/ov/svd/3").json())["use"]["peaks"]
+    assert [one["ray"] for one in found] == ["p"] * 3 + ["n"] * 3
+    z = [one["z"] for one in found]
+    assert z[:3] == sorted(z[:3], reverse=True)
+    assert z[3:] == sorted(z[3:])
+    page = prompter.get("/tiny/L1/H2/ov/svd/3").text
+    assert page.count("<mark>") == 6

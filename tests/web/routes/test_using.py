@@ -48,7 +48,7 @@ def test_programs_get_the_numbers_and_null_where_there_are_none(used, client):
     assert direction["use"]["used_share"] == pytest.approx(float(arrays["used"][1, 2, 3]))
     assert set(direction["use"]["skew"]) == {"value", "low", "high"}
     head = check_answer("head", own.get("/api/v1/tiny/L1/H2").json())
-    assert set(head["ov"]["use"]) == {"first", "used", "even", "fitted", "random", "n_tokens"}
+    assert set(head["ov"]["use"]) == {"first", "used", "even", "fitted", "random", "n_tokens", "text"}
     assert head["qk"]["use"] is None
     assert check_answer("direction", client.get("/api/v1/tiny/L1/H2/ov/svd/3").json())["use"] is None
     assert ' used">' not in client.get("/tiny/L1/H2/ov/svd/3").text

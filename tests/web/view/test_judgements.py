@@ -6,9 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.judging.bootstrap import Estimate, Interval
 from app.core.judging.discovery import q_values
 from app.explorer.pages.rays import Judgement, Rays, Verdict
-from app.web.view.judgements import count_standing_out, describe_outcome, describe_p, dot, marks, why_undetermined
+from app.web.view.judgements import (
+    count_standing_out,
+    describe_outcome,
+    describe_p,
+    dot,
+    marks,
+    why_undetermined,
+    word_ratio,
+)
 
 NUMBERS = st.none() | st.floats(-30, 30)
 PS = st.none() | st.floats(0.00025, 1)
@@ -128,3 +137,18 @@ def test_a_p_in_words_is_that_p(n):
         else:
             assert words.endswith("in 100 random ends are as alike")
             assert number == pytest.approx(100 * p, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("interval", "how"),
+    [
+        ((0.98, 1.0), "as much as an even stream would"),
+        ((0.9, 1.1), "as much as an even stream would"),
+        ((1.05, 1.3), "more than"),
+        ((0.5, 0.95), "less than"),
+        ((0.8, 1.2), "more or less than"),
+        (None, "more or less than"),
+    ],
+)
+def test_a_ratio_says_no_more_than_its_interval_allows(interval, how):
+    assert how in word_ratio(Estimate(1.0, interval and Interval(*interval), 16))

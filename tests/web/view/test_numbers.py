@@ -14,6 +14,7 @@ from app.web.view.numbers import (
     power_of_ten,
     short_decimal,
     signed_decimal,
+    signed_number,
 )
 
 
@@ -87,6 +88,13 @@ def test_odds_are_two_digits(value):
 def test_a_z_has_one_decimal_and_no_sign_at_nothing(value):
     assert read(signed_decimal(value)) == pytest.approx(value, abs=0.0501)
     assert signed_decimal(value) != "−0.0"
+
+
+@given(st.floats(-1_000, 1_000))
+def test_a_signed_number_has_its_sign_unless_it_is_nothing(value):
+    shown = signed_number(value)
+    assert shown == "0" if abs(value) < 0.0005 else shown[0] == ("−" if value < 0 else "+")
+    assert read(shown.lstrip("+")) == pytest.approx(value, abs=0.00501)
 
 
 def test_what_is_not_known_is_a_dash():

@@ -9,6 +9,7 @@ from app.core.address import Address, Ray, Sign
 from app.explorer.header import Model
 from app.explorer.pages.circuitry import OfToken
 from app.explorer.pages.shared import Labelled, Linked, OfWeights
+from app.explorer.pages.using.statistics import ReferenceText
 from app.explorer.serial import AddressText, Entries, ForPeople
 from app.explorer.view import View
 from app.models.vocabulary import TokenEntry
@@ -42,6 +43,8 @@ class PromptFormPage:
     """The memory that running the model takes, nearly."""
     direction: Address | None
     """The direction that is to be followed on the text."""
+    deleted: bool
+    """A prompt was deleted just now."""
     examples: tuple[str, ...]
     """Texts for those who have none."""
 
@@ -187,8 +190,10 @@ class PromptPage(Linked, OfWeights):
     """Why it is not told what directions add; empty where it is."""
     statistics: str | None
     """The name of the statistics that `z` and `beyond` rest on; null where there are none."""
+    reference: ReferenceText | None
+    """The text that these are of: own, what the model wrote by itself; given, one of whoever runs the server."""
     n_reference: int
-    """Positions of the reference text."""
+    """Positions of that text."""
     kept_until: float
     """When the prompt is deleted, in seconds since 1970."""
     carried: ForPeople[CarriedPrompt]
@@ -254,8 +259,10 @@ class CoursePage(Labelled, Linked, OfWeights):
     """The first tokens that the + end and the - end write; empty where they are not computed yet."""
     statistics: str | None
     """The name of the statistics that `z` rests on; null where there are none."""
+    reference: ReferenceText | None
+    """The text that these are of: own, what the model wrote by itself; given, one of whoever runs the server."""
     n_reference: int
-    """Positions of the reference text."""
+    """Positions of that text."""
     kept_until: float
     """When the prompt is deleted, in seconds since 1970."""
     carried: ForPeople[CarriedPrompt]

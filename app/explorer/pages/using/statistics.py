@@ -1,13 +1,32 @@
 """What directions do on text, on the pages of a direction, of a matrix and of a model."""
 
 from dataclasses import dataclass
+from typing import Literal
 
-from app.explorer.serial import EstimateValue, ForPeople
+from app.core.address import Sign
+from app.explorer.serial import Entries, EstimateValue, ForPeople
+
+ReferenceText = Literal["own", "given"]
+"""The text that statistics are of: what the model wrote by itself, or one that whoever runs the server named."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsePeak:
+    """A place of the reference text where much arrives of a direction."""
+
+    ray: Sign
+    """The end along which it is written there."""
+    z: float
+    """What arrives, in standard deviations from its mean over the text."""
+    tokens: Entries
+    """The tokens around it."""
+    at: int
+    """Which of them is the place, counted from 0: what is written there decides the token behind it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DirectionUse:
-    """What a direction does on text that the model wrote by itself, the first position of each window left out."""
+    """What a direction does on the reference text, the first position of each window left out."""
 
     used_share: float
     """Its share of the variance of what its head writes; `energy_share` is what it would be if the stream were even."""
@@ -18,11 +37,15 @@ class DirectionUse:
     groups of windows."""
     positive: float
     """Share of positions at which it reads more than 0."""
+    text: ReferenceText
+    """The text: own, what the model wrote by itself; given, one of whoever runs the server."""
+    peaks: tuple[UsePeak, ...]
+    """Where most arrives of it, first along its + end."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeadUse:
-    """How a head's first directions share out what it writes on text that the model wrote by itself."""
+    """How a head's first directions share out what it writes on the reference text."""
 
     first: int
     """So many directions, the strongest first."""
@@ -36,6 +59,8 @@ class HeadUse:
     """The share that as many random directions of its span have on average."""
     n_tokens: int
     """Positions that were counted."""
+    text: ReferenceText
+    """The text: own, what the model wrote by itself; given, one of whoever runs the server."""
     used_curve: ForPeople[tuple[float, ...]]
     """Share of the first 0, 1, 2 … directions."""
     fitted_curve: ForPeople[tuple[float, ...]]
@@ -49,7 +74,7 @@ class HeadUse:
 
 @dataclass(frozen=True, slots=True)
 class ModelUse:
-    """How the heads of a model use their first directions on text that it wrote by itself, beside an even stream."""
+    """How the heads of a model use their first directions on the reference text, beside an even stream."""
 
     first: int
     """So many directions of each head, the strongest first."""
@@ -59,11 +84,13 @@ class ModelUse:
     """Their share of the variance of what a head writes: the median over heads."""
     even: float
     """Their share if the stream were even, that of their squared singular values: the median over heads."""
-    ratio: float
-    """The first share by the second: the median over heads."""
+    ratio: EstimateValue
+    """The first share by the second: the median over heads. The interval is over windows of the text."""
     above: float
     """Share of the heads whose interval lies above what an even stream would give; .025 by chance."""
     below: float
     """Share of the heads whose interval lies below it; .025 by chance."""
     n_tokens: int
     """Positions that were counted."""
+    text: ReferenceText
+    """The text: own, what the model wrote by itself; given, one of whoever runs the server."""

@@ -40,12 +40,14 @@ def read_surroundings(
     pairs: Pairs | None,
     sign: Sign = "p",
     pin: str | None = None,
+    stream: NDArray[np.float32] | None = None,
 ) -> tuple[Surroundings, ...]:
     """Read the surroundings of one end of each of these rows.
 
-    `pairs`: the model's readings, where they were computed; `pin`: the pin of every address.
+    `pairs`: the model's readings, where they were computed; `pin`: the pin of every address; `stream`: what the norm before
+    each layer divides the stream by on the reference text, where that is known.
     """
-    sides = [Around(model, bank, order, row, pin) for row in rows]
+    sides = [Around(model, bank, order, row, pin, stream) for row in rows]
     # One pass over all candidate rows.
     vectors = bank.vectors(np.array(rows, np.intp)) * np.float32(1 if sign == "p" else -1)
     cosines = bank.products(vectors.T, np.logical_or.reduce([side.wanted for side in sides]))
@@ -55,8 +57,16 @@ def read_surroundings(
 class Around:
     """One row of a bank and the rows that it is compared with."""
 
-    def __init__(self, model: OpenModel, bank: Bank, order: Precedence, row: int, pin: str | None) -> None:
-        self._model, self._bank, self._row, self._pin = model, bank, row, pin
+    def __init__(
+        self,
+        model: OpenModel,
+        bank: Bank,
+        order: Precedence,
+        row: int,
+        pin: str | None,
+        stream: NDArray[np.float32] | None,
+    ) -> None:
+        self._model, self._bank, self._row, self._pin, self._stream = model, bank, row, pin, stream
         rows = bank.rows
         self.writes = bool(order.writes[row])
         of_svd = ~rows.is_neuron & order.is_used
@@ -148,7 +158,15 @@ class Around:
             float(pairs.specificity[one]),
             float(pairs.false_share[one]),
             layer - writer,
+            strength=self._measure_strength(address, float(pairs.specificity[one]), layer),
         )
+
+    def _measure_strength(self, writer: Address, specificity: float, layer: int) -> float | None:
+        """Measure how strongly a layer reads what a direction writes, in units of the stream; None where that is not known."""
+        row = None if self._stream is None else self._bank.find(writer, 1)
+        if self._stream is None or row is None:
+            return None
+        return float(self._bank.rows.strength[row]) * specificity / float(self._stream[layer])
 
     def _add_writer(self, reading: Reading, cosines: NDArray[np.float32]) -> Reading:
         row = self._bank.find(reading.writer, 1)

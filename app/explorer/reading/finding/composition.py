@@ -5,7 +5,7 @@ are read by a key/value group: its heads are one column, named by the strongest 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -138,6 +138,20 @@ def make_composition_page(
         table=_make_table(found, shown, writer, reader),
         n_listed=n,
     )
+
+
+def add_strengths(page: CompositionPage, norms: NDArray[np.float64], stream: NDArray[np.float32]) -> CompositionPage:
+    """Add how strongly each listed pair composes, in units of the stream.
+
+    `norms` [layers heads]: the Frobenius norm of each head's OV; `stream` [layers]: what the norm before each layer divides
+    the stream by.
+    """
+
+    def measure(pair: ComposedPair) -> float:
+        written = float(norms[pair.writer.layer or 0, pair.writer.head or 0])
+        return pair.cs * written / float(stream[pair.reader.layer or 0])
+
+    return replace(page, pairs=tuple(replace(pair, strength=measure(pair)) for pair in page.pairs))
 
 
 def list_pairs(found: HeadScores, writer: int | None, reader: int | None) -> Iterator[list[ComposedPair]]:

@@ -17,6 +17,7 @@ from app.explorer.reading.finding.readings import Pairs, open_pairs
 from app.explorer.resources import Resources
 from app.explorer.view import View
 from app.explorer.visits.jobs import describe_unbuilt
+from app.explorer.visits.using import load_statistics
 
 
 def visit_around(r: Resources, address: Address, options: Options, path: str = "") -> AroundPage:
@@ -45,7 +46,9 @@ def _read_sides(
             raise not_built_error(opened, view.weights)
         raise UnknownAddress(f"{address.label} of {address.model} is not among the vectors of its bank.")
     order, pairs = order_of(opened, bank), _open_pairs_if_built(r, opened, view)
-    return read_surroundings(opened, bank, order, found, pairs, sign, address.pin), bank.share
+    used = load_statistics(r.store, opened, view.weights)
+    stream = None if used is None else used.arrays["stream"]
+    return read_surroundings(opened, bank, order, found, pairs, sign, address.pin, stream), bank.share
 
 
 def _open_pairs_if_built(r: Resources, opened: OpenModel, view: View) -> Pairs | None:

@@ -6,6 +6,8 @@ Raises what `app.explorer.visits.browse` does. Knows no HTTP and imports no torc
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from app.core.address import Address
 from app.explorer import recipes
 from app.explorer.asking.views import Options, resolve_view
@@ -20,6 +22,7 @@ from app.explorer.reading.finding.parts import load_built
 from app.explorer.resources import Resources
 from app.explorer.view import View
 from app.explorer.visits.jobs import describe_unbuilt
+from app.explorer.visits.using import load_statistics
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,24 @@ def visit_composition(
     if not 1 <= n <= MOST_LISTED:
         raise BadOption(f"n goes from 1 to {MOST_LISTED}.")
     try:
-        _, found, shown = _open_scores(r, address, options, kind, writer, reader)
+        opened, found, shown = _open_scores(r, address, options, kind, writer, reader)
     except NotBuilt as error:
         opened, shown = resolve_view(r, address, options)
         model, chosen = Address(address.model, address.pin), _check_kind(kind)
         nothing = CompositionPage(model, opened.header, shown, chosen, writer, reader, (), 0, (), (), 1, ())
         return replace(nothing, unbuilt=describe_unbuilt(r, address.model, error))
-    return reading.make_composition_page(found, shown, writer, reader, n)
+    return _add_strengths(r, opened, reading.make_composition_page(found, shown, writer, reader, n))
+
+
+def _add_strengths(r: Resources, opened: OpenModel, page: CompositionPage) -> CompositionPage:
+    """Add how strongly pairs compose, where the statistics of use and the map's numbers are there."""
+    used = load_statistics(r.store, opened, page.view.weights)
+    recipe = recipes.scores(opened, page.view.weights)
+    scores = r.store.load(recipe) if used is not None and r.store.exists(recipe) else None
+    if used is None or scores is None:
+        return page
+    norms = scores.arrays["ov-top"] * np.sqrt(scores.arrays["ov-stable-rank"])
+    return reading.add_strengths(page, norms, used.arrays["stream"])
 
 
 def collect_composition_rows(

@@ -399,7 +399,7 @@ TERMS: dict[str, Term] = {
         "stands out (●)",
         "An end whose tokens are more alike than those of random directions: by itself, at p < .01, and among all ends of "
         "its side of its matrix, at a false discovery rate of 10%. The one mark of these pages.",
-        "Readable does not mean used: nothing here shows that the model relies on it.",
+        "Readable does not mean used: that says nothing of whether the model relies on it.",
     ),
     "control": Term(
         "control",
@@ -590,7 +590,7 @@ TERMS: dict[str, Term] = {
     "census": Term(
         "census",
         "How readable the ends of every matrix are beside random directions read with the same table, kind by kind. "
-        "Readable does not mean used: nothing here shows that the model relies on it.",
+        "Readable does not mean used: that says nothing of whether the model relies on it.",
         "Both ends of every singular direction, QK at distance 0. A distribution of z says how a kind differs from random "
         "directions, the comparisons how two kinds differ that are read with one table.",
     ),
@@ -773,6 +773,13 @@ TERMS: dict[str, Term] = {
         "Eigenvectors of M, the covariance of the output in the axes that the directions write to: the singular directions "
         "of the matrix weighted by what the stream really holds. No other axes of the span do better on the half that they "
         "were fitted on.",
+    ),
+    "reading-strength": Term(
+        "strength",
+        "How large what a head reads of a direction is beside the rest of its stream: its specificity times the direction's "
+        "singular value, by what the norm before the head divides the stream by on the reference text.",
+        "σ CS / rms. It predicts the direct effect on text better than CS alone; what other layers make of it, it does not "
+        "predict better.",
     ),
     "direct-contribution": Term(
         "direct",

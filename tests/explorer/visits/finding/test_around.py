@@ -7,6 +7,7 @@ import pytest
 from app.core.address import KINDS, Ray, format_short, parse
 from app.core.finding.expectation import SURELY
 from app.core.finding.reversal import count_bins
+from app.core.folding import fold_head
 from app.explorer import recipes
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, UnknownAddress
@@ -208,6 +209,21 @@ def test_a_planted_reading_is_told_at_both_ends(planted):
     for place in ("L1/H3/ov/svd/0", "L0/H1/ov/svd/2"):
         assert not visit_around(r, parse(f"tiny/{place}"), Options()).sides[0].readings.found
     assert not visit_around(r, parse("tiny/L1/H1/ov/svd/2"), Options()).sides[1].readings.found
+
+
+def test_the_strength_of_a_reading_is_in_units_of_the_stream(planted):
+    """The singular value is the oracle's; what norms divide by is made up."""
+    r = planted(part="value", reader=2)
+    model = r.library.model("tiny")
+    r.store.write(recipes.use(model, "folded"), {"stream": np.array([2.0, 4.0], np.float32)}, {})
+    head = fold_head(model.weights().head(0, DIRECTION.head), model.weights().norms(0, DIRECTION.head))
+    strength = np.linalg.svd((head.W_V @ head.W_O).double().numpy(), compute_uv=False)[DIRECTION.index]
+    for place, side in ((DIRECTION, 1), (parse("tiny/L1/H2/ov/svd/0"), 0)):
+        (one,) = visit_around(r, place, Options()).sides[side].readings.found
+        assert one.strength == pytest.approx(5.0 * strength / 4.0, rel=1e-4)
+    r.store.remove(recipes.use(model, "folded"))
+    (one,) = visit_around(r, DIRECTION, Options()).sides[1].readings.found
+    assert one.strength is None
 
 
 @pytest.mark.parametrize("how", [{"specificity": LEAST_SPECIFICITY - 0.1}, {"reversed_pairs": 1}])

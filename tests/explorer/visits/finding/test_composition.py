@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from app.core.address import parse
+from app.core.folding import fold_head
 from app.core.steps import run
 from app.explorer import recipes
 from app.explorer.asking.views import Options
@@ -139,3 +140,23 @@ def test_layers_narrow_what_is_shown(planted):
     assert {cell[:2] for cell in make_composition_page(found, VIEW, None, 1).cells} == {(1, 6), (1, 7)}
     assert make_composition_page(found, VIEW, 0, 1).n_pairs == 16
     assert make_composition_page(found, VIEW, 2, None).pairs == ()
+
+
+def test_strengths_are_of_what_the_writer_writes_in_units_of_the_readers_stream(r, cs):
+    """Norms are the dense products' own; what the reader's norm divides by is made up."""
+    model = r.library.model("llama")
+    assert {pair.strength for pair in visit_composition(r, HERE, Options(), "v").pairs} == {None}
+    stream = np.array([2.0, 5.0], np.float32)
+    scores = recipes.scores(model, "folded")
+    r.store.write(scores, *run(run_maker(scores, MakerInputs(Tables("cpu"), model, r.store))))
+    r.store.write(recipes.use(model, "folded"), {"stream": stream}, {})
+    try:
+        page = visit_composition(r, HERE, Options(), "v")
+        for pair in page.pairs:
+            at = pair.writer.layer, pair.writer.head
+            head = fold_head(model.weights().head(*at), model.weights().norms(*at))
+            written = np.linalg.norm((head.W_V @ head.W_O).double().numpy())
+            assert pair.strength == pytest.approx(pair.cs * written / stream[pair.reader.layer], rel=1e-4)
+        assert [pair.cs for pair in page.pairs] == sorted((pair.cs for pair in page.pairs), reverse=True)
+    finally:
+        r.store.remove(recipes.use(model, "folded"))
