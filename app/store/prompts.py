@@ -20,6 +20,7 @@ from threading import Lock
 from typing import Literal
 
 from app.store.artifacts import ArtifactStore
+from app.store.shelf import SUFFIX
 
 FOLDER = "prompts"
 """The folder of prompts in a data folder."""
@@ -98,8 +99,11 @@ class PromptStore:
         """Delete a prompt and everything that was computed of it. OSError."""
         if KEY.fullmatch(key):
             self._path(fingerprint, key).unlink(missing_ok=True)
+            folder = self.results.root / fingerprint / "p" / key
+            for path in folder.rglob(f"*{SUFFIX}"):  # each named after its recipe's hash
+                self.results.memory.drop(path.stem)
             with suppress(FileNotFoundError):
-                shutil.rmtree(self.results.root / fingerprint / "p" / key)
+                shutil.rmtree(folder)
 
     def sweep(self) -> Iterator[tuple[Path, int]]:
         """Delete prompts that are too old or too many; yield each one's file and the bytes that this freed."""

@@ -50,9 +50,10 @@ def test_a_deleted_prompt_is_gone_with_its_results(store):
     recipes = [Recipe(MODEL, "course", f"p/{each}/course", "folded", "svd") for each in (key, other)]
     for recipe in recipes:
         store.results.write(recipe, {"read": np.zeros(1, np.float32)}, {})
+    assert all(store.results.load(recipe) for recipe in recipes)
     store.delete(MODEL, key)
     assert store.get(MODEL, key) is None
-    assert [store.results.exists(recipe) for recipe in recipes] == [False, True]
+    assert [store.results.load(recipe) is not None for recipe in recipes] == [False, True]  # nor from memory
     store.delete(MODEL, key)
 
 
