@@ -40,6 +40,7 @@ TARGETS = {
     "run": f"demo/prompt?text={PROMPT}",
     "prompt": "demo/p/{key}?totals=1",
     "course": "demo/p/{key}/direction?of=L1H2.ov.3",
+    "why": "demo/p/{key}/why?head=L1H2",
 }
 """Name of a route of the API -> what of the demo shows its answer."""
 LONGEST, DIGITS = 3, 4

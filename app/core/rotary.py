@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from app.core.circuits import Head
@@ -46,7 +46,7 @@ def rotation_matrix(
     """
     n = len(rotary.frequencies)
     angles = rotary.frequencies_of(n_tokens or abs(distance) + 1).double() * distance
-    first, second = _paired_coordinates(n, rotary.pairing)
+    first, second = pair_coordinates(n, rotary.pairing)
     R = torch.eye(d_head, dtype=torch.float64, device=angles.device)
     R[first, first] = R[second, second] = rotary.scale**2 * angles.cos()
     R[first, second] = rotary.scale**2 * angles.sin()
@@ -61,7 +61,21 @@ def rotate_head(head: Head, rotary: Rotary, distance: int) -> Head:
     return replace(head, W_Q=(head.W_Q.double() @ R).float(), b_Q=(head.b_Q.double() @ R).float(), noise=noise)
 
 
-def _paired_coordinates(n: int, pairing: Pairing) -> tuple[Tensor, Tensor]:
+def turn_keys(
+    keys: Float[Tensor, "n d_head"], rotary: Rotary, distances: Int[Tensor, " n"], n_tokens: int
+) -> Float64[Tensor, "n d_head"]:
+    """Compute `R_D k^T` of each key at its own distance, in a text of `n_tokens`: the query is then taken as it is."""
+    keys = keys.double()
+    first, second = pair_coordinates(len(rotary.frequencies), rotary.pairing)
+    angles = distances.double()[:, None] * rotary.frequencies_of(n_tokens).double()
+    cos, sin = rotary.scale**2 * angles.cos(), rotary.scale**2 * angles.sin()
+    turned = keys.clone()
+    turned[:, first] = cos * keys[:, first] + sin * keys[:, second]
+    turned[:, second] = cos * keys[:, second] - sin * keys[:, first]
+    return turned
+
+
+def pair_coordinates(n: int, pairing: Pairing) -> tuple[Tensor, Tensor]:
     """Return the coordinates that rotate together, first and second of each pair."""
     i = torch.arange(n)
     return (i, i + n) if pairing == "halves" else (2 * i, 2 * i + 1)

@@ -51,10 +51,10 @@ specifically heads read what a layer writes; `composition`: which head reads whi
 much the subspaces of heads share; `use`: what directions do on a reference text; `use-text`: a text
 of the operator's; `use-part`: the sums of a part of a text, from which the whole is made and which then is deleted."""
 
-PromptKind = Literal["prompt", "neurons", "removals", "course"]
+PromptKind = Literal["prompt", "neurons", "removals", "course", "attention"]
 """Kinds of artifacts that are computed of a prompt, by the live model, and kept with it. `prompt`: what speaks for a token
-at one position; `neurons`: which neurons do; `removals`: what becomes of the token without some directions there; `course`: what one direction does at
-every position."""
+at one position; `neurons`: which neurons do; `removals`: what becomes of the token without some directions there;
+`course`: what one direction does at every position; `attention`: why a head looks from one position at another."""
 
 KEPT_TOKENS = 50
 """Tokens stored for each ray; the direction's page shows them all."""
@@ -378,6 +378,17 @@ LAYOUT: dict[ArtifactKind | PromptKind, Forms] = {
     },
     "removals": {"total": "float32 m", "random": "float32 m draws"},
     "course": {"read": "float32 n", "attended": "float32 n", "pattern": "float32 n n"},
+    "attention": {
+        **dict.fromkeys(("source", "first"), "int32 1"),
+        **dict.fromkeys(("pattern", "score"), "float32 m"),
+        **dict.fromkeys(("cap", "still"), "float32 1"),
+        **dict.fromkeys(("strength", "read", "held"), "float32 rank"),
+        "bias": "float32 parts",
+        **dict.fromkeys(("row_read", "row_held", "row_other"), "float32 query_rank"),
+        "settled": "int32 splits",
+        **dict.fromkeys(("settled_random", "row_settled_random"), "int32 draws"),
+        **dict.fromkeys(("size", "angle", "frequencies"), "float32 planes"),
+    },
     "alike": {
         **{side: "float32 groups groups" if side in SHARED_SIDES else "float32 heads heads" for side in SPAN_SIDES},
         **{f"rank_{side}": "int32 groups" if side in SHARED_SIDES else "int32 heads" for side in SPAN_SIDES},

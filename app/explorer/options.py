@@ -332,8 +332,35 @@ OPTIONS: tuple[Option, ...] = (
         "What is listed: the directions that say most for the token (speaks), those that write most (writes), those of one "
         "head (head), or neurons.",
     ),
-    Option("head", ("p",), "", "The head whose directions are listed: L25H6.", Bounds(longest=16)),
+    Option(
+        "head",
+        ("p",),
+        "",
+        "The head whose directions are listed, or whose attention is told: L25H6.",
+        Bounds(longest=16),
+    ),
     Option("all", ("p",), False, "All directions of that head."),
+    Option(
+        "to",
+        ("p",),
+        None,
+        "The position that looks, counted from 0. Default: the last.",
+        Bounds(said={"minimum": 0, "maximum": LARGEST_POSITION}),
+    ),
+    Option(
+        "from",
+        ("p",),
+        None,
+        "The position that is looked at, up to that one. Default: the one that is looked at most, but for the start.",
+        Bounds(said={"minimum": 0, "maximum": LARGEST_POSITION}),
+    ),
+    Option(
+        "by",
+        ("p",),
+        "pair",
+        "How the score is split: by the directions of QK at the pair's distance (pair), by the query's directions and beside "
+        "all other sources (row), or by the planes that positions rotate (planes).",
+    ),
     Option(
         "totals",
         ("p",),

@@ -73,6 +73,8 @@ READOUT_PARAMETERS = {**JUDGED_PARAMETERS, "tokens": KEPT_TOKENS}
 ROTATION_SEED = 0
 REMOVAL_SEED = 0
 """The seed of the random directions that those of a prompt are compared with."""
+SPLIT_SEED = 0
+"""The seed of the random bases that a split of an attention score is compared with."""
 USE_SEED = 0
 """The seed of the text that a model writes by itself."""
 SHADOW_SEED = 3_141_593
@@ -334,6 +336,12 @@ def course(model: OpenModel, key: str, processing: Processing, direction: Addres
     """Return the recipe of what a direction of a head's OV does at every position of a prompt."""
     parameters = {"layer": direction.layer or 0, "head": direction.head or 0, "index": direction.index or 0}
     return _build_recipe(model, "course", f"p/{key}/course", processing, parameters)
+
+
+def attention(model: OpenModel, key: str, processing: Processing, head: Address, to: int, source: int | None) -> Recipe:
+    """Return the recipe of why a head looks from a position of a prompt at another; None: at the one it looks at most."""
+    where = {"layer": head.layer or 0, "head": head.head or 0, "to": to, "from": -1 if source is None else source}
+    return _build_recipe(model, "attention", f"p/{key}/attention", processing, {**where, "seed": SPLIT_SEED})
 
 
 def key_of(recipe: Recipe) -> str:

@@ -18,8 +18,10 @@ from app.explorer.pages.blind import BlindOf
 from app.explorer.pages.gallery import GalleryList, Sought
 from app.explorer.pages.maps import Ranked
 from app.explorer.pages.search import Inquiry, SearchBasis, SearchOrder
+from app.explorer.pages.using.attention import Split
 from app.explorer.pages.using.prompts import PromptTab
 from app.explorer.view import Only, Processing, Sort
+from app.explorer.visits.attention import WhyInquiry
 from app.explorer.visits.prompts import PromptInquiry
 from app.models.token_filter import FREQUENT, Product, TokenFilter
 
@@ -27,11 +29,13 @@ PARAMETERS = tuple(dict.fromkeys(parameter.name for basis in BASES.values() for 
 
 
 def option_field(name: str, page: Page, **changed: object) -> Any:
-    """Describe a form's field by the row that the table of options has for it on that page; `changed`: another default."""
+    """Describe a form's field by the row that the table of options has for it on that page; `changed`: another default, or
+    the option's name where the field's is another."""
     option = find_option(name, page)
     bounds = option.bounds
     limits: dict[str, Any] = {"ge": bounds.low, "le": bounds.high, "pattern": bounds.pattern or None}
     limits |= {"min_length": bounds.shortest, "max_length": bounds.longest, "json_schema_extra": bounds.said}
+    limits["alias"] = changed.get("alias")
     return Field(changed.get("default", option.default), description=option.meaning, **limits)
 
 
@@ -356,6 +360,26 @@ class CourseQuery(PromptQuery):
     @classmethod
     def _is_position(cls, at: Any) -> Any:
         return _read_position(at)
+
+
+class WhyQuery(PromptQuery):
+    """The options of why a head looks from one position of a prompt at another."""
+
+    PAGE: ClassVar[str] = "why a head looks somewhere"
+
+    head: str = option_field("head", "p")
+    to: int | None = option_field("to", "p")
+    source: int | None = option_field("from", "p", alias="from")
+    by: Split = option_field("by", "p")
+
+    @field_validator("to", "source", mode="before")
+    @classmethod
+    def _is_position(cls, at: Any) -> Any:
+        return _read_position(at)
+
+    def inquiry(self) -> WhyInquiry:
+        """Convert the form to what the explorer takes."""
+        return WhyInquiry(self.head, self.to, self.source, self.by, self.wish())
 
 
 class HeadOfQuery(ViewQuery):

@@ -20,6 +20,7 @@ from app.explorer.pages.contrast import ContrastPage
 from app.explorer.pages.directions import DirectionPage, Hop, Relation
 from app.explorer.pages.gallery import UNSOUGHT, Sought
 from app.explorer.pages.search import Inquiry
+from app.explorer.pages.using.attention import WhyPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.view import Choice, View
 from app.models.token_filter import EVERY
@@ -45,6 +46,8 @@ PROMPTS = "p"
 """Part of the path between a model and the key of a prompt."""
 COURSE = "direction"
 """Last part of the path of one direction on a prompt."""
+WHY = "why"
+"""Last part of the path of why a head looks somewhere on a prompt."""
 LONGEST_LINK = 2_000
 """Characters of the longest link that carries its prompt."""
 AROUND = "around"
@@ -406,19 +409,48 @@ class Urls:
         key = page.prompt if isinstance(page, DirectionPage) else page.key
         return self.page(_model_of(direction), page.view, f"{PROMPTS}/{key}/{COURSE}", **said)
 
-    def prompt_delete(self, page: PromptPage | CoursePage) -> str:
+    def why(self, page: PromptPage | CoursePage | WhyPage, head: Address, **changes: object) -> str:
+        """Link why a head looks from one position of a prompt at another; `source`: the position that is looked at.
+
+        Example: why(page, parse("gpt2/L5/H3"), to=7) -> "/gpt2/p/0123456789abcdef/why?head=L5H3&to=7"
+        """
+        said = self.why_values(page) if isinstance(page, WhyPage) else {}
+        said |= {"head": format_head(head)} | {
+            "from" if name == "source" else name: value for name, value in changes.items()
+        }
+        return self.page(_model_of(head), page.view, f"{PROMPTS}/{page.key}/{WHY}", **said)
+
+    def why_values(self, page: WhyPage) -> dict[str, object]:
+        """Collect the query values of the page of why a head looks somewhere."""
+        return {
+            "head": format_head(page.head),
+            "to": page.to,
+            "from": page.source,
+            "by": None if page.split == "pair" else page.split,
+        }
+
+    def prompt_delete(self, page: PromptPage | CoursePage | WhyPage) -> str:
         """Link the POST that deletes a prompt."""
         return f"{self.root}/{_model_of(page.address)}/{PROMPTS}/{page.key}/delete"
 
-    def prompt_carried(self, page: PromptPage | CoursePage) -> str:
+    def prompt_carried(self, page: PromptPage | CoursePage | WhyPage) -> str:
         """Make the absolute link of a prompt that holds the prompt itself; empty where that is too long."""
-        under = f"{PROMPTS}/{page.key}"
-        said = self.prompt_values(page) if isinstance(page, PromptPage) else self.course_values(page)
-        under = under if isinstance(page, PromptPage) else f"{under}/{COURSE}"
-        link = self.pinned_url(
-            _model_of(page.address), page.model.pin, page.view, under, **(said | page.carried.values)
-        )
+        link = self._prompt_pinned(page, page.carried.values)
         return link if len(link) <= LONGEST_LINK else ""
+
+    def prompt_pinned(self, page: PromptPage | CoursePage | WhyPage) -> str:
+        """Make the absolute link of a page of a prompt, in these very weights."""
+        return self._prompt_pinned(page, {})
+
+    def _prompt_pinned(self, page: PromptPage | CoursePage | WhyPage, carried: dict[str, object]) -> str:
+        under = f"{PROMPTS}/{page.key}"
+        if isinstance(page, CoursePage):
+            under, said = f"{under}/{COURSE}", self.course_values(page)
+        elif isinstance(page, WhyPage):
+            under, said = f"{under}/{WHY}", self.why_values(page)
+        else:
+            said = self.prompt_values(page)
+        return self.pinned_url(_model_of(page.address), page.model.pin, page.view, under, **(said | carried))
 
     def course_values(self, page: CoursePage) -> dict[str, object]:
         """Collect the query values of the page of one direction on a prompt."""

@@ -72,6 +72,29 @@ def test_a_direction_is_tried_on_a_text_from_its_own_page(page: Page):
     expect(page).to_have_url(re.compile(r"/tiny/L1/H2/ov/svd/3$"))
 
 
+def test_a_head_says_where_it_looks_and_why(visit_at, relatives: str, look):
+    page = visit_at(relatives)
+    page.goto("/llama/prompt?ids=3+10+17+24+31+38&of=L1H2.ov.0")
+    page.locator(".sources td a").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Why L1H2 looks from")
+    look(page)
+    rows = page.locator(".why tbody tr")
+    expect(rows.first).to_contain_text("L1H2 QK")
+    page.get_by_role("link", name="beside all other sources").click()
+    expect(page.locator(".why")).to_contain_text("by others")
+    look(page)
+    page.get_by_role("link", name="by rotary planes").click()
+    expect(rows).to_have_count(4)  # of a head of eight coordinates
+    look(page)
+    page.get_by_label("looks from").select_option("3")
+    page.get_by_label("head", exact=True).fill("L0H1")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Why L0H1 looks from")
+    expect(page).to_have_url(re.compile(r"by=planes&head=L0H1&to=3"))
+    page.locator(".strip .chip").nth(1).click()
+    expect(page).to_have_url(re.compile(r"from=1"))
+
+
 def test_a_row_leads_to_its_direction_and_to_the_text(page: Page):
     run_prompt(page, "so it is")
     page.locator(ROWS).first.get_by_role("link", name="on the text").click()

@@ -42,7 +42,9 @@ def test_a_name_means_one_thing_on_a_page():
 
 def test_every_row_stands_in_a_form_and_says_what_it_means():
     forms = [each for _, each in inspect.getmembers(query, inspect.isclass) if issubclass(each, BaseModel)]
-    described = {(name, field.description) for form in forms for name, field in form.model_fields.items()}
+    described = {
+        (field.alias or name, field.description) for form in forms for name, field in form.model_fields.items()
+    }
     assert {(option.name, option.meaning) for option in OPTIONS} == described
     assert all(option.meaning.endswith((".", "…", ")")) for option in OPTIONS)
 

@@ -14,6 +14,7 @@
 head's span are not (`random` [m draws]).
 `course`: what a direction reads at each position, what arrives of it there, and its head's pattern [n n], from rows to
 columns.
+`attention`: why a head looks from one position at another, told in `making/attention.py`.
 
 Where a norm stands behind attention, what a direction writes is no share of the logit: then `weight` is missing, and
 behind the MLP what neurons do.
@@ -345,4 +346,17 @@ def _follow_direction(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
     return {"read": read.numpy(), "attended": (pattern @ read).numpy(), "pattern": pattern.numpy()}
 
 
-MAKERS = {"prompt": _speak_for_token, "neurons": _find_neurons, "removals": _remove_each, "course": _follow_direction}
+def _explain_attention(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
+    from app.explorer.making.attention import explain_attention
+
+    context = live.in_weights(cast("Processing", recipe.processing))
+    return explain_attention(context, live.network, ran.run, recipe)
+
+
+MAKERS = {
+    "prompt": _speak_for_token,
+    "neurons": _find_neurons,
+    "removals": _remove_each,
+    "course": _follow_direction,
+    "attention": _explain_attention,
+}

@@ -156,14 +156,14 @@ def delete_prompt(r: Resources, address: Address, key: str) -> None:
 
 def visit_prompt(r: Resources, address: Address, options: Options, key: str, spot: PromptInquiry) -> PromptPage:
     """Make the page of a prompt: what speaks for a token at a position."""
-    model, shown, prompt = _find_prompt(r, address, options, key, spot.again)
-    vocabulary, at = model.vocabulary, _check_position(prompt, spot.at)
+    model, shown, prompt = find_prompt(r, address, options, key, spot.again)
+    vocabulary, at = model.vocabulary, check_position(prompt, spot.at)
     token = _find_token(model, spot.token, "token")
     against = _find_token(model, spot.against, "against")
-    head = _parse_head(model, address, spot.head)
+    head = parse_head(model, address, spot.head)
     title = f"{model.header.slug} is running the prompt."
     named = [None if one is None else one.id for one in (token, against)]
-    arrays = _fulfil(r, model, recipes.prompt(model, key, shown.weights, at, *named), title).arrays
+    arrays = fulfil_live(r, model, recipes.prompt(model, key, shown.weights, at, *named), title).arrays
     asked = reading.read_asked(arrays, vocabulary)
     if against is not None and against.id == asked.entry.id:
         raise BadOption("against is another token than the one that is asked about.")
@@ -172,7 +172,7 @@ def visit_prompt(r: Resources, address: Address, options: Options, key: str, spo
     neurons: tuple[NeuronContribution, ...] = ()
     if show == "neurons":
         of_neurons = recipes.neurons(model, key, shown.weights, at, *named)
-        neurons = reading.read_neurons(_fulfil(r, model, of_neurons, title).arrays, _model_of(address))
+        neurons = reading.read_neurons(fulfil_live(r, model, of_neurons, title).arrays, _model_of(address))
     of_head = (head.layer or 0, head.head or 0) if head is not None and show == "head" else None
     chosen = [] if show == "neurons" else reading.choose_directions(arrays, reference, show, of_head, whole=spot.whole)
     places = [_model_of(address).at_layer(layer).at_head(h).at("ov").direction(index) for layer, h, index in chosen]
@@ -188,7 +188,9 @@ def visit_prompt(r: Resources, address: Address, options: Options, key: str, spo
             places[:MOST_REMOVED],
             spot.draws,
         )
-        lost = _fulfil(r, model, asked_for, f"Directions are taken away from the prompt in {model.header.slug}.").arrays
+        lost = fulfil_live(
+            r, model, asked_for, f"Directions are taken away from the prompt in {model.header.slug}."
+        ).arrays
         totals = zip(lost["total"].tolist(), lost["random"].tolist(), strict=True)
         for n, (total, random) in enumerate(totals):
             rows[n] = replace(rows[n], total=total, random=tuple(random))
@@ -220,7 +222,7 @@ def visit_prompt(r: Resources, address: Address, options: Options, key: str, spo
         reference=None if reference is None else reference.text,
         n_reference=0 if reference is None else reference.n_tokens,
         kept_until=prompt.made + KEPT_SECONDS,
-        carried=_carry(r, model, prompt),
+        carried=carry_prompt(r, model, prompt),
         token_named=_spell(model, token),
         against_named=_spell(model, against),
         is_whole=spot.whole,
@@ -237,12 +239,12 @@ def visit_course(
     again: PromptWish = NO_WISH,
 ) -> CoursePage:
     """Make the page of one direction on a prompt."""
-    model, shown, prompt = _find_prompt(r, address, options, key, again)
+    model, shown, prompt = find_prompt(r, address, options, key, again)
     if not of:
         raise BadOption("of names a direction of a head's OV, such as L25H6.ov.0.")
-    direction, position = _parse_direction(model, address, of), _check_position(prompt, at)
+    direction, position = _parse_direction(model, address, of), check_position(prompt, at)
     title = f"{model.header.slug} is running the prompt."
-    arrays = _fulfil(r, model, recipes.course(model, key, shown.weights, direction), title).arrays
+    arrays = fulfil_live(r, model, recipes.course(model, key, shown.weights, direction), title).arrays
     reference = _load_reference(r, model, shown)
     tokens = reading.read_course(arrays, prompt.ids, model.vocabulary, reference, direction)
     if at is None:  # where it does most, but at the start
@@ -264,7 +266,7 @@ def visit_course(
         reference=None if reference is None else reference.text,
         n_reference=0 if reference is None else reference.n_tokens,
         kept_until=prompt.made + KEPT_SECONDS,
-        carried=_carry(r, model, prompt),
+        carried=carry_prompt(r, model, prompt),
     )
 
 
@@ -274,7 +276,7 @@ def _choose_examples(model: OpenModel, prompts: Prompts) -> tuple[str, ...]:
     return tuple(text for text in EXAMPLES if 0 < len(model.tokenize_whole(text)) <= most)
 
 
-def _carry(r: Resources, model: OpenModel, prompt: Prompt) -> CarriedPrompt:
+def carry_prompt(r: Resources, model: OpenModel, prompt: Prompt) -> CarriedPrompt:
     """Return the prompt as a link can carry it: its text where that gives the same tokens, else these."""
     limits = _require_prompts(r).limits
     if prompt.text is not None:
@@ -312,7 +314,7 @@ def _keep(prompts: Prompts, model: OpenModel, wish: PromptWish) -> str:
         raise ComputationFailed("The disk of this server refused to keep the prompt.") from error
 
 
-def _find_prompt(
+def find_prompt(
     r: Resources, address: Address, options: Options, key: str, again: PromptWish
 ) -> tuple[OpenModel, View, Prompt]:
     """Find the prompt of that key, and run it again where the link holds it; UnknownAddress where it is not here."""
@@ -332,7 +334,7 @@ def _find_prompt(
     return model, shown, prompt
 
 
-def _fulfil(r: Resources, model: OpenModel, recipe: Recipe, title: str) -> Artifact:
+def fulfil_live(r: Resources, model: OpenModel, recipe: Recipe, title: str) -> Artifact:
     """Return what the recipe names, by the live model where it is not there; TooManyPrompts, NotReady, ComputationFailed."""
     prompts = _require_prompts(r)
     if (held := prompts.store.results.load(recipe)) is not None:
@@ -344,12 +346,13 @@ def _fulfil(r: Resources, model: OpenModel, recipe: Recipe, title: str) -> Artif
     return prompts.queue.results(errand)[0][0]
 
 
-def _check_position(prompt: Prompt, at: int | None) -> int:
+def check_position(prompt: Prompt, at: int | None, name: str = "at") -> int:
+    """Return the position of that option, the last one if there is none; BadOption naming the range."""
     last = len(prompt.ids) - 1
     if at is None:
         return last
     if not 0 <= at <= last:
-        raise BadOption(f"at goes from 0 to {last} here: the prompt has {last + 1} tokens.")
+        raise BadOption(f"{name} goes from 0 to {last} here: the prompt has {last + 1} tokens.")
     return at
 
 
@@ -362,7 +365,8 @@ def _find_token(model: OpenModel, text: str, name: str) -> TokenEntry | None:
     return found
 
 
-def _parse_head(model: OpenModel, address: Address, text: str) -> Address | None:
+def parse_head(model: OpenModel, address: Address, text: str) -> Address | None:
+    """Parse the head of an option, such as L5H3, None if there is none; BadOption or UnknownAddress."""
     if not text:
         return None
     try:

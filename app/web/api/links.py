@@ -19,9 +19,10 @@ from app.explorer.pages.maps import LayerPage, ModelEntry, ModelPage
 from app.explorer.pages.matrices import FullPage, HeadPage, MatrixPage
 from app.explorer.pages.search import EveryPage, FoundRay, SearchPage
 from app.explorer.pages.shared import LinksJson
+from app.explorer.pages.using.attention import WhyPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.view import View
-from app.web.urls import ALIKE, AROUND, BLIND, CENSUS, COMPARE, COMPOSITION, COURSE, FULL, PROMPTS, TOKEN, Urls
+from app.web.urls import ALIKE, AROUND, BLIND, CENSUS, COMPARE, COMPOSITION, COURSE, FULL, PROMPTS, TOKEN, WHY, Urls
 
 NOTHING: Mapping[str, object] = {}
 
@@ -137,6 +138,13 @@ def _link_course(page: CoursePage, urls: Urls) -> LinksJson:
     return links
 
 
+def _link_why(page: WhyPage, urls: Urls) -> LinksJson:
+    under = f"{PROMPTS}/{page.key}"
+    links = _link(urls, page.address, page.model, page.view, under=f"{under}/{WHY}", changes=urls.why_values(page))
+    links["up"] = urls.api(page.address, page.view, under)
+    return links
+
+
 _LINKS: dict[type, Callable[[Any, Urls], LinksJson]] = {
     ModelPage: _link_map,
     CensusPage: _link_census,
@@ -152,6 +160,7 @@ _LINKS: dict[type, Callable[[Any, Urls], LinksJson]] = {
     TokenPage: _link_token,
     PromptPage: _link_prompt,
     CoursePage: _link_course,
+    WhyPage: _link_why,
 }
 
 

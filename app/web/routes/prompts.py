@@ -1,4 +1,4 @@
-"""Prompts: the form, a prompt that was run, one direction on it, their JSON twins, and the POSTs that run and delete one.
+"""Prompts: the form, a prompt that was run, one direction on it, a head's attention on it, their JSON twins, and the POSTs that run and delete one.
 
 What a visitor wrote is sent in a body, kept under a key, and stands in an address only where the visitor asks for that.
 """
@@ -14,15 +14,17 @@ from app.core.address import Address, parse
 from app.explorer.asking.prompts import PromptWish
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, UnknownAddress
+from app.explorer.pages.using.attention import WhyPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.view import PROCESSINGS
 from app.explorer.visits import prompts as verbs
+from app.explorer.visits.attention import visit_why
 from app.web.api.body import write_body
 from app.web.api.parts import OF_PROMPTS, Slug, describe_answers
 from app.web.http.answers import PRIVATE, html_answer, json_answer, page_answer
 from app.web.http.patience import PatientRoute
 from app.web.http.site import require_prompter, resources_of, urls_of
-from app.web.query import CourseQuery, FormQuery, PromptQuery, SpokenQuery
+from app.web.query import CourseQuery, FormQuery, PromptQuery, SpokenQuery, WhyQuery
 from app.web.urls import COURSE, PROMPTS
 
 router = APIRouter(route_class=PatientRoute)
@@ -71,6 +73,12 @@ def show_course(request: Request, model: str, key: str, query: Annotated[CourseQ
     return page_answer(request, _visit_course(request, model, key, query), PRIVATE)
 
 
+@router.get("/{model}/p/{key}/why", include_in_schema=False)
+def show_why(request: Request, model: str, key: str, query: Annotated[WhyQuery, Query()]) -> Response:
+    """Show why a head looks from one position of a prompt at another."""
+    return page_answer(request, _visit_why(request, model, key, query), PRIVATE)
+
+
 @router.post("/{model}/p/{key}/delete", include_in_schema=False)
 def delete_prompt(request: Request, model: str, key: str) -> Response:
     """Delete a prompt, and go back to the form."""
@@ -113,6 +121,14 @@ def course(request: Request, model: Slug, key: Key, query: Annotated[CourseQuery
     return json_answer(request, write_body(_visit_course(request, model, key, query), urls_of(request)), PRIVATE)
 
 
+@router.get(
+    "/api/v1/{model}/p/{key}/why", summary="Attention on a prompt", responses=describe_answers(WhyPage) | OF_PROMPTS
+)
+def why(request: Request, model: Slug, key: Key, query: Annotated[WhyQuery, Query()]) -> Response:
+    """Why a head looks from one position of a prompt at another: its score as an exact sum."""
+    return json_answer(request, write_body(_visit_why(request, model, key, query), urls_of(request)), PRIVATE)
+
+
 def _read_form(body: bytes) -> dict[str, str]:
     """Read the fields of a form; BadOption if they are none of ours."""
     try:
@@ -125,6 +141,11 @@ def _visit_course(request: Request, model: str, key: str, query: CourseQuery) ->
     require_prompter(request)
     r, address = resources_of(request), parse(model)
     return verbs.visit_course(r, address, query.options(), key, query.of, query.at, query.wish())
+
+
+def _visit_why(request: Request, model: str, key: str, query: WhyQuery) -> WhyPage:
+    require_prompter(request)
+    return visit_why(resources_of(request), parse(model), query.options(), key, query.inquiry())
 
 
 def _keep_prompt(request: Request, model: str, fields: dict[str, str]) -> Response:

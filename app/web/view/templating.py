@@ -27,6 +27,7 @@ from app.explorer.pages.jobs import JobPage, JobsPage
 from app.explorer.pages.maps import HomePage, LayerPage, ModelPage
 from app.explorer.pages.matrices import FitPage, FullPage, HeadPage, MatrixPage
 from app.explorer.pages.search import EveryPage, SearchPage, SuggestPage
+from app.explorer.pages.using.attention import SeenToken, WhyPage
 from app.explorer.pages.using.prompts import CoursePage, CourseToken, PromptFormPage, PromptPage
 from app.explorer.reading.census.estimates import as_points, as_shares, format_estimate, format_hundredths, name_layers
 from app.explorer.reading.census.kinds import name_group
@@ -86,6 +87,7 @@ PAGE_TEMPLATES: dict[type, PageTemplate] = {
     PromptFormPage: PageTemplate("prompt_form.html"),
     PromptPage: PageTemplate("prompt.html", parts={"totals": "_fragments/totals.html"}),
     CoursePage: PageTemplate("prompt_direction.html"),
+    WhyPage: PageTemplate("why.html"),
     JobsPage: PageTemplate("jobs.html", "_fragments/jobs.html"),
     JobPage: PageTemplate("job.html", "_fragments/job.html"),
 }
@@ -225,6 +227,14 @@ def course_heat(token: CourseToken, most: float) -> str:
     return numbers.heat(max(-1.0, min(1.0, scale)), -1.0, 1.0)
 
 
+def seen_heat(token: SeenToken, most: float) -> str:
+    """Choose the class of the colour of a token by a head's attention to it, beside the largest; none at the start.
+
+    Example: seen_heat(token_of_attention_half, 0.5) -> "p10"; seen_heat(masked, 0.5) -> ""
+    """
+    return numbers.heat(token.attention, 0.0, most) if token.position and token.attention is not None and most else ""
+
+
 FILTERS: tuple[Callable[..., Any], ...] = (
     numbers.four_digits,
     numbers.percent,
@@ -281,6 +291,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     short_direction,
     format_head,
     course_heat,
+    seen_heat,
     numbers.signed_number,
     format_duration,
     format_rate,

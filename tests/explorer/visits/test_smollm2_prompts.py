@@ -17,6 +17,7 @@ from app.explorer.asking.views import Options
 from app.explorer.making.make import MakerInputs, run_maker
 from app.explorer.making.tables import Tables
 from app.explorer.running.prompts import Limits
+from app.explorer.visits.attention import WhyInquiry, visit_why
 from app.explorer.visits.prompts import PromptInquiry, keep_prompt, visit_course, visit_prompt
 
 pytestmark = pytest.mark.smollm2
@@ -112,3 +113,15 @@ def test_taking_the_direction_away_does_more_than_random_ones(seen):
     found = row(seen(PHONE, draws=8), COMPARATIVES)
     assert found.total > 3 * max(map(abs, found.random))
     assert found.total < found.direct  # a share is no effect
+
+
+def test_why_a_head_looks_at_the_name_that_is_to_come(r, patiently):
+    """Beside figures of another program: score 3.530, singular values 3.109 2.826 2.523, terms 9, 0, 1, 29, 14."""
+    key = keep_prompt(r, MODEL, PromptWish("When Mary and John went to the store, John gave a drink to"))
+    page = patiently(visit_why, r, MODEL, Options(), key, WhyInquiry("L24H4", to=13))
+    assert (page.source, page.tokens[1].token, page.distance) == (1, " Mary", 12)
+    assert page.tokens[1].attention == pytest.approx(0.81, abs=0.005)
+    assert page.score == pytest.approx(3.530, abs=0.01)
+    assert [one.address.index for one in page.terms[:5]] == [9, 0, 1, 29, 14]
+    assert [one.term for one in page.terms[:5]] == pytest.approx([1.51, -1.17, -0.83, 0.59, 0.50], abs=0.03)
+    assert page.settled < page.settled_random

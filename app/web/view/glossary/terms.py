@@ -826,6 +826,39 @@ TERMS: dict[str, Term] = {
         "The first position. Models rest much of their attention on it whatever its token is, so that it is told apart, and "
         "left out of the reference text.",
     ),
+    "attention-score": Term(
+        "attention score",
+        "What a head gives a position before the softmax makes shares of attention of all scores: the query of the position "
+        "that looks against the key of the one that is looked at.",
+        "factor · (xₜ W_Q + b_Q) R_D (xⱼ W_K + b_K)ᵀ with D = t − j. Softmax ignores what all sources share.",
+    ),
+    "pair-term": Term(
+        "term of a pair",
+        "What a direction of the head's QK at this very distance adds to the score: what the query has of its left side "
+        "times what the key has of its right side. All terms, and the biases, are the score. The directions of distance 0 "
+        "give no such sum: their diagonal has half of a score beyond 64 positions, and the wrong sign at times.",
+        "Cᵢ = factor · σᵢ (xₜ · uᵢ)(xⱼ · vᵢ) with W_Q R_D W_Kᵀ = Σ σᵢ uᵢ vᵢᵀ.",
+    ),
+    "row-term": Term(
+        "beyond other sources",
+        "What a query's direction adds to this source's score beyond what it adds to all other sources', by the attention "
+        "that these have: only differences move attention. The query's directions are those of distance 0, the same for "
+        "every source.",
+        "(xₜ · uᵢ)(hᵢⱼ − Σₖ A′ₜₖ hᵢₖ), h: what a source holds of direction i, A′: the attention to all others, summing to one.",
+    ),
+    "settled-terms": Term(
+        "terms until it stays",
+        "Terms, the largest first, until their sum stays within a tenth of the whole. Where random bases need hardly more, "
+        "the directions are no shorter account of the score. The smallest set of terms that merely reaches it says nothing: "
+        "terms overshoot in any basis.",
+    ),
+    "rotary-plane": Term(
+        "rotary plane",
+        "Two coordinates of query and key that positions rotate together, by an angle that grows with the distance. Each "
+        "adds its size times the cosine of the angle between both; fast planes tell near positions apart, slow ones hardly "
+        "turn.",
+        "factor · |qₚ| |kₚ| cos(φₚ + D θₚ).",
+    ),
     "neuron-contribution": Term(
         "neuron's contribution",
         "What a neuron of an MLP adds to the logit of the token through the final norm alone: its activation times what it "

@@ -1,0 +1,105 @@
+"""The visit to why a head looks from one position of a prompt at another. Knows no HTTP and imports no torch."""
+
+from dataclasses import dataclass, replace
+
+from app.core.address import Address
+from app.explorer import recipes
+from app.explorer.asking.prompts import PromptWish
+from app.explorer.asking.views import Options
+from app.explorer.errors import BadOption
+from app.explorer.library import OpenModel
+from app.explorer.pages.using.attention import PairTerm, PlaneTerm, QueryTerm, Split, WhyPage
+from app.explorer.reading import attention as reading
+from app.explorer.resources import Resources
+from app.explorer.view import View
+from app.explorer.visits import orders
+from app.explorer.visits.prompts import NO_WISH, carry_prompt, check_position, find_prompt, fulfil_live, parse_head
+from app.store.artifacts import Arrays
+from app.store.prompts import KEPT_SECONDS
+
+SPLIT_ORDER: tuple[Split, ...] = ("pair", "row", "planes")
+"""The order of `settled` in the artifact."""
+
+
+@dataclass(frozen=True, slots=True)
+class WhyInquiry:
+    """What a visitor asks of a head's attention on a prompt."""
+
+    head: str = ""
+    """The head that looks, such as L24H4."""
+    to: int | None = None
+    """The position that looks; None: the last."""
+    source: int | None = None
+    """The position that is looked at; None: the one that is looked at most, but for the start."""
+    split: Split = "pair"
+    again: PromptWish = NO_WISH
+    """The prompt that the link holds, to be run where it is not here."""
+
+
+def visit_why(r: Resources, address: Address, options: Options, key: str, inquiry: WhyInquiry) -> WhyPage:
+    """Make the page of why a head looks from one position of a prompt at another."""
+    model, shown, prompt = find_prompt(
+        r, address, replace(options, weights=options.weights or "folded"), key, inquiry.again
+    )
+    if shown.weights == "raw":
+        raise BadOption(
+            "Attention is told in folded weights: the sums are exact only with what norms and positions make of them."
+        )
+    head = parse_head(model, address, inquiry.head)
+    if head is None:
+        raise BadOption("head names the head that looks, such as L5H3.")
+    to = check_position(prompt, inquiry.to, "to")
+    rotates = model.rotates(head.layer or 0)
+    if inquiry.source is not None and not 0 <= inquiry.source <= to:
+        raise BadOption(f"from goes from 0 to {to} here: a position looks at itself and at those before it.")
+    if inquiry.split == "planes" and not rotates:
+        raise BadOption(
+            f"by=planes means nothing in L{head.layer} of {model.header.slug}, which rotates no queries and keys: ask for "
+            "by=pair or by=row."
+        )
+    recipe = recipes.attention(model, key, shown.weights, head, to, inquiry.source)
+    arrays = fulfil_live(r, model, recipe, f"{model.header.slug} is running the prompt.").arrays
+    source, first = int(arrays["source"][0]), int(arrays["first"][0])
+    if source < first:
+        raise BadOption(
+            f"Position {source} is masked for position {to} in L{head.layer}, which looks back no further than to "
+            f"position {first}."
+        )
+    distance = to - source if rotates else 0
+    at = SPLIT_ORDER.index(inquiry.split)
+    random = {"pair": "settled_random", "row": "row_settled_random"}.get(inquiry.split)
+    return WhyPage(
+        Address(address.model, address.pin),
+        model.header,
+        shown,
+        key=key,
+        text=prompt.text,
+        tokens=reading.read_seen_tokens(arrays, prompt.ids, model.vocabulary),
+        head=head,
+        to=to,
+        source=source,
+        distance=distance,
+        score=float(arrays["score"][source]),
+        cap=float(arrays["cap"][0]) or None,
+        split=inquiry.split,
+        terms=_read_terms(r, model, shown, arrays, head.at("qk"), inquiry.split, distance),
+        still=float(arrays["still"][0]) if inquiry.split == "planes" else None,
+        biases=None if inquiry.split == "planes" else reading.read_biases(arrays),
+        settled=int(arrays["settled"][at]),
+        settled_random=None if random is None else float(arrays[random].mean()),
+        splits=SPLIT_ORDER if rotates else SPLIT_ORDER[:2],
+        kept_until=prompt.made + KEPT_SECONDS,
+        carried=carry_prompt(r, model, prompt),
+    )
+
+
+def _read_terms(
+    r: Resources, model: OpenModel, shown: View, arrays: Arrays, qk: Address, split: Split, distance: int
+) -> tuple[PairTerm, ...] | tuple[QueryTerm, ...] | tuple[PlaneTerm, ...]:
+    """Read the terms of a split, with the tokens of its directions, computed where they are not there."""
+    if split == "planes":
+        return reading.read_plane_terms(arrays, arrays["frequencies"].tolist())
+    rotated = replace(shown, distance=distance if split == "pair" else 0)
+    (readout,) = orders.fulfil(r, orders.order_matrix(model, qk, rotated))
+    read = reading.read_pair_terms if split == "pair" else reading.read_query_terms
+    return read(arrays, readout.arrays, model.vocabulary, qk)
