@@ -180,7 +180,7 @@ def main() -> None:
     words = " ".join(given.words)
     chosen = [fault for fault in faults if words in f"{fault.name} {fault.file}"]
     outcomes: list[Outcome] = []
-    for outcome in try_faults(chosen, given.batch_size):
+    for outcome in try_faults(chosen, given.at_once):
         outcomes.append(outcome)
         keep_outcomes([outcome], faults)
         print(f"{outcome.seconds:6.0f} s  {outcome.caught_by or 'MISSED':60}  {outcome.fault}", flush=True)

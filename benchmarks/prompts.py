@@ -36,6 +36,7 @@ from app.store.prompts import PromptStore
 
 LENGTHS = (16, 64, 256)
 TOTALS = 10
+WHYS = 30
 
 
 def main() -> None:
@@ -112,23 +113,30 @@ def measure_server(data: Path, slug: str, pairs: int) -> Iterator[tuple[str, str
     generator = torch.Generator()
     generator.seed()  # prompts that an earlier run left in the folder would cost nothing
 
+    def draw(below: int, n: int = 1) -> list[int]:
+        drawn: list[int] = torch.randint(0, below, (n,), generator=generator).tolist()
+        return drawn
+
     def ask(base: str, n: int) -> float:
-        ids = torch.randint(0, model.vocabulary.lookup.largest, (n,), generator=generator).tolist()
-        started = time.perf_counter()
-        url: str | None = f"{base}/api/v1/{slug}/prompt?ids={'+'.join(map(str, ids))}"
-        while url:
-            with urllib.request.urlopen(url) as answer:
-                url = answer.url if answer.status == 202 else None
-                answer.read()
-            if url:
-                time.sleep(0.05)
-        return time.perf_counter() - started
+        ids = draw(model.vocabulary.lookup.largest, n)
+        return _fetch(f"{base}/api/v1/{slug}/prompt?ids={'+'.join(map(str, ids))}")[0]
+
+    def ask_why(base: str, n: int) -> list[float]:
+        """Time pages of attention on a prompt that was run: of other heads and other pairs each time."""
+        ids = draw(model.vocabulary.lookup.largest, n)
+        _, prompt = _fetch(f"{base}/{slug}/prompt?ids={'+'.join(map(str, ids))}")
+        path, times = prompt.partition("?")[0], []
+        for _ in range(WHYS):
+            (layer,), (head,), (source,) = draw(model.header.n_layers), draw(model.header.n_heads), draw(n - 1)
+            times.append(_fetch(f"{path}/why?head=L{layer}H{head}&from={source}")[0])
+        return times
 
     with _serve(data, slug) as (base, server):
         yield "first prompt, 16 tokens, no live model yet", f"{ask(base, 16):.1f} s"
         for n in LENGTHS:
             times = [ask(base, n) for _ in range(pairs)]
             yield f"a prompt of {n} tokens, the model loaded, as JSON", _in_ms(times)
+        yield f"why a head looks somewhere, {WHYS} heads and pairs of 64 tokens, as pages", _in_ms(ask_why(base, 64))
         (pid,) = _find_live(server)
         time.sleep(TIDY_AFTER_SECONDS + 1)
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
@@ -157,6 +165,18 @@ def _time_pairs(
 def _run_plain(network: torch.nn.Module, ids: list[int]) -> None:
     with torch.no_grad():
         network(torch.tensor([ids]), use_cache=False)
+
+
+def _fetch(url: str) -> tuple[float, str]:
+    """Fetch a URL, asking again while it is being computed: seconds, and where it ended."""
+    started = time.perf_counter()
+    while True:
+        with urllib.request.urlopen(url) as answer:
+            answer.read()
+            if answer.status != 202:
+                return time.perf_counter() - started, answer.url
+            url = answer.url
+        time.sleep(0.05)
 
 
 def _in_ms(times: list[float]) -> str:

@@ -12,6 +12,10 @@ class UnknownAddress(ExplorerError):
     """Nothing of that name is here; the message names the valid range."""
 
 
+class UnknownPrompt(UnknownAddress):
+    """There is no prompt of that key here."""
+
+
 class NamesNothing(UnknownAddress):
     """The text names no place, there or not: it may be words."""
 

@@ -51,10 +51,11 @@ specifically heads read what a layer writes; `composition`: which head reads whi
 much the subspaces of heads share; `use`: what directions do on a reference text; `use-text`: a text
 of the operator's; `use-part`: the sums of a part of a text, from which the whole is made and which then is deleted."""
 
-PromptKind = Literal["prompt", "neurons", "removals", "course", "attention"]
+PromptKind = Literal["prompt", "neurons", "removals", "course", "attention", "pairs"]
 """Kinds of artifacts that are computed of a prompt, by the live model, and kept with it. `prompt`: what speaks for a token
 at one position; `neurons`: which neurons do; `removals`: what becomes of the token without some directions there;
-`course`: what one direction does at every position; `attention`: why a head looks from one position at another."""
+`course`: what one direction does at every position; `attention`: why a head looks from one position at another; `pairs`: what the directions of a head's QK add to the scores of
+all pairs of positions at one distance."""
 
 KEPT_TOKENS = 50
 """Tokens stored for each ray; the direction's page shows them all."""
@@ -388,6 +389,11 @@ LAYOUT: dict[ArtifactKind | PromptKind, Forms] = {
         "settled": "int32 splits",
         **dict.fromkeys(("settled_random", "row_settled_random"), "int32 draws"),
         **dict.fromkeys(("size", "angle", "frequencies"), "float32 planes"),
+    },
+    "pairs": {
+        **dict.fromkeys(("to", "source"), "int32 m"),
+        **dict.fromkeys(("score", "attention"), "float32 m"),
+        "term": "float32 m rank",
     },
     "alike": {
         **{side: "float32 groups groups" if side in SHARED_SIDES else "float32 heads heads" for side in SPAN_SIDES},

@@ -35,6 +35,7 @@ Page = Literal[
     "every",
     "prompt",
     "p",
+    "pairs",
     "jobs",
     "wish",
 ]
@@ -44,7 +45,7 @@ PLACES: tuple[Page, ...] = ("model", "layer", "head", "matrix", "direction")
 OF_MODELS: tuple[Page, ...] = (
     *PLACES,
     *("notable", "census", "blind", "search", "composition", "alike", "token", "text", "jump"),
-    *("full", "compare", "around", "pair", "prompt", "p"),
+    *("full", "compare", "around", "pair", "prompt", "p", "pairs"),
 )
 MATRICES: tuple[Page, ...] = ("matrix", "direction")
 HEADS: tuple[Page, ...] = ("head", *MATRICES)
@@ -229,7 +230,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("basis", ("wish",), None, "svd if nothing is said.", Bounds(longest=40)),
     Option(
         "distance",
-        (*HEADS, "full"),
+        (*HEADS, "full", "pairs"),
         0,
         "For QK of a rotary model: positions from the query back to the key, less than the model's context. "
         "Anything else has distance 0 only.",
@@ -301,6 +302,13 @@ OPTIONS: tuple[Option, ...] = (
         ("prompt", "p"),
         "",
         "A singular direction of a head's OV that is followed on the text, as L25H6.ov.0.",
+        Bounds(longest=40),
+    ),
+    Option(
+        "of",
+        ("pairs",),
+        "",
+        "A singular direction of a head's QK, as L24H4.qk.9. Required.",
         Bounds(longest=40),
     ),
     Option(

@@ -344,6 +344,15 @@ def attention(model: OpenModel, key: str, processing: Processing, head: Address,
     return _build_recipe(model, "attention", f"p/{key}/attention", processing, {**where, "seed": SPLIT_SEED})
 
 
+def pairs(model: OpenModel, key: str, processing: Processing, head: Address, distance: int) -> Recipe:
+    """Return the recipe of what the directions of a head's QK add to the scores of a prompt's pairs at a distance.
+
+    Where positions rotate nothing, of all pairs.
+    """
+    where = {"layer": head.layer or 0, "head": head.head or 0, "distance": distance}
+    return _build_recipe(model, "pairs", f"p/{key}/pairs", processing, where)
+
+
 def key_of(recipe: Recipe) -> str:
     """Return the key of the prompt that the recipe is about."""
     return recipe.subject.split("/")[1]

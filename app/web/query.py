@@ -382,6 +382,19 @@ class WhyQuery(PromptQuery):
         return WhyInquiry(self.head, self.to, self.source, self.by, self.wish())
 
 
+class PairsQuery(ViewQuery):
+    """The options of the pairs that a direction of QK makes in example prompts."""
+
+    PAGE: ClassVar[str] = "pairs of positions"
+
+    of: str = option_field("of", "pairs")
+    distance: int = option_field("distance", "pairs")
+
+    def options(self) -> Options:
+        """Convert the form to what the explorer takes."""
+        return replace(super().options(), distance=self.distance)
+
+
 class HeadOfQuery(ViewQuery):
     """The options of a token's page: how much of it, and a head to go on to."""
 

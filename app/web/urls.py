@@ -20,7 +20,7 @@ from app.explorer.pages.contrast import ContrastPage
 from app.explorer.pages.directions import DirectionPage, Hop, Relation
 from app.explorer.pages.gallery import UNSOUGHT, Sought
 from app.explorer.pages.search import Inquiry
-from app.explorer.pages.using.attention import WhyPage
+from app.explorer.pages.using.attention import MadePair, PairsPage, WhyPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.view import Choice, View
 from app.models.token_filter import EVERY
@@ -46,6 +46,8 @@ PROMPTS = "p"
 """Part of the path between a model and the key of a prompt."""
 COURSE = "direction"
 """Last part of the path of one direction on a prompt."""
+PAIRS = "pairs"
+"""And behind a model's for what a direction of QK makes in example prompts."""
 WHY = "why"
 """Last part of the path of why a head looks somewhere on a prompt."""
 LONGEST_LINK = 2_000
@@ -405,7 +407,7 @@ class Urls:
 
         Example: course(page, parse("gpt2/L5/H3/ov/svd/0")) -> "/gpt2/p/0123456789abcdef/direction?of=L5H3.ov.0"
         """
-        said = {"of": format_short(Ray(direction, "p")).removesuffix("p")} | changes
+        said = {"of": format_direction(direction)} | changes
         key = page.prompt if isinstance(page, DirectionPage) else page.key
         return self.page(_model_of(direction), page.view, f"{PROMPTS}/{key}/{COURSE}", **said)
 
@@ -419,6 +421,23 @@ class Urls:
             "from" if name == "source" else name: value for name, value in changes.items()
         }
         return self.page(_model_of(head), page.view, f"{PROMPTS}/{page.key}/{WHY}", **said)
+
+    def pairs_of(self, direction: Address, view: View, **changes: object) -> str:
+        """Link the pairs of example prompts that a direction of QK makes.
+
+        Example: pairs_of(parse("gpt2/L5/H3/qk/svd/12"), view) -> "/gpt2/pairs?of=L5H3.qk.12"
+        """
+        said = {"of": format_direction(direction), "distance": view.distance} | changes
+        return self.page(_model_of(direction), replace(view, distance=0), PAIRS, **said)
+
+    def why_of_pair(self, page: PairsPage, pair: MadePair) -> str:
+        """Link why a head looks as it does in a pair of an example prompt; the link holds the prompt.
+
+        Example: "/gpt2/p/0123456789abcdef/why?head=L5H3&to=7&from=2&text=When+Mary"
+        """
+        said: dict[str, object] = {"head": format_direction(page.address).partition(".")[0], "to": pair.to.position}
+        said |= {"from": pair.source.position, "text": pair.text}
+        return self.page(_model_of(page.address), replace(page.view, distance=0), f"{PROMPTS}/{pair.key}/{WHY}", **said)
 
     def why_values(self, page: WhyPage) -> dict[str, object]:
         """Collect the query values of the page of why a head looks somewhere."""
@@ -454,7 +473,7 @@ class Urls:
 
     def course_values(self, page: CoursePage) -> dict[str, object]:
         """Collect the query values of the page of one direction on a prompt."""
-        return {"of": format_short(Ray(page.address, "p")).removesuffix("p"), "at": page.at}
+        return {"of": format_direction(page.address), "at": page.at}
 
     def twin(self, path: str) -> str:
         """Link the JSON twin of a page by its path and query.
@@ -532,6 +551,14 @@ class Urls:
         said = {"weights": view.weights} | changes
         query = _query_string(_page_of(address, under), _keep_relevant(address, view), said, always="weights")
         return f"{self.origin}/{address.with_pin(pin)}{_path_below(under)}{query}"
+
+
+def format_direction(direction: Address) -> str:
+    """Spell a direction as a query names it.
+
+    Example: format_direction(parse("gpt2/L5/H3/ov/svd/12")) -> "L5H3.ov.12"
+    """
+    return format_short(Ray(direction, "p")).removesuffix("p")
 
 
 def format_head(head: Address) -> str:

@@ -11,14 +11,22 @@
     settled_random, row_settled_random [draws]  the same in random bases of the query's span
     size, angle [planes]        the pair by rotary planes, and `still` [1], where positions rotate; `frequencies` in radians
 
-Knows no prompt's key; its caller has run the text.
+Maker of `pairs`, too: for pairs of positions at one distance, or of all where positions rotate nothing,
+    to, source [m]              the position that looks, and the one that is looked at; the start is in no pair
+    score, attention [m]        its score before cap and softmax, and what attention it gets
+    term [m rank]               what each direction of QK at that distance adds to the score
+
+Imports torch, and so is imported late. Knows no prompt's key; its caller has run the text.
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from app.core.folding import fold_head
 from app.core.using.attention import (
     Products,
     compare_with_others,
@@ -30,28 +38,21 @@ from app.core.using.attention import (
     split_by_directions,
     split_by_planes,
 )
+from app.core.using.coefficients import norm_scales
 from app.explorer.making.context import Arrays, Context
 from app.explorer.making.heads import decompose_heads, read_head_tensors
 from app.explorer.making.texts import norm_for_heads
 from app.explorer.recipes import number_in
+from app.models.live.forward import TextRun
+from app.models.live.scoring import read_scoring
 from app.store.artifacts import Recipe
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from app.models.live.forward import TextRun
 
 DRAWS = 8
 """Random bases beside a split."""
 
 
-def explain_attention(context: Context, network: Any, run: "TextRun", recipe: Recipe) -> Arrays:
+def explain_attention(context: Context, network: Any, run: TextRun, recipe: Recipe) -> Arrays:
     """Split the score that a head gives one position at another, and compare it with those of all others."""
-    import torch
-
-    from app.core.folding import fold_head
-    from app.models.live.scoring import read_scoring
-
     layer, number, to = (number_in(recipe, name) for name in ("layer", "head", "to"))
     weights, n_tokens = context.model.weights(), len(run.ids)
     scoring, rotary = read_scoring(network, layer), weights.rotary(layer)
@@ -60,7 +61,8 @@ def explain_attention(context: Context, network: Any, run: "TextRun", recipe: Re
     distance = to - source if rotary is not None else 0
 
     seen = norm_for_heads(context, layer, stream).double()
-    factors = scoring.scale * _divide_by_lengths(context, layer, number, stream)
+    query_scales, key_scales = _scale_sides(context, layer, number, stream)
+    factors = scoring.scale * query_scales[-1] * key_scales
     head = fold_head(weights.head(layer, number), weights.norms(layer, number))
     scores = factors * score_keys(seen[-1], seen, head, rotary, n_tokens)
 
@@ -102,29 +104,54 @@ def explain_attention(context: Context, network: Any, run: "TextRun", recipe: Re
     }
 
 
-def _choose_source(pattern: "Tensor") -> int:
+def find_pairs(context: Context, network: Any, run: TextRun, recipe: Recipe) -> Arrays:
+    """Compute what each direction of a head's QK adds to the scores of a text's pairs."""
+    layer, number, distance = (number_in(recipe, name) for name in ("layer", "head", "distance"))
+    scoring, n = read_scoring(network, layer), len(run.ids)
+    rotates = context.model.weights().rotary(layer) is not None
+    pairs = [
+        (to, source)
+        for to in range(1, n)
+        for source in range(1, to + 1)
+        if scoring.sees(to, source) and (not rotates or to - source == distance)
+    ]
+    to, source = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).T
+    stream = run.streams[layer].cpu()
+    seen = norm_for_heads(context, layer, stream).double()
+    query_scales, key_scales = _scale_sides(context, layer, number, stream)
+    factors = scoring.scale * query_scales[to] * key_scales[source]
+    terms = decompose_heads(context, layer, [(number, "qk")], distance if rotates else 0)[0].terms
+    read, held = seen @ terms.left.double().T, seen @ terms.right.double().T
+    made = factors[:, None] * read[to] * held[source] * terms.strength.double()
+    rotated = read_head_tensors(context, layer, number, distance if rotates else 0)
+    queries = seen @ rotated.W_Q.double() + rotated.b_Q.double()
+    keys = seen @ rotated.W_K.double() + rotated.b_K.double()
+    return {
+        "to": to.numpy().astype(np.int32),
+        "source": source.numpy().astype(np.int32),
+        "score": (factors * (queries[to] * keys[source]).sum(1)).float().numpy(),
+        "attention": run.patterns[layer][number].cpu()[to, source].numpy(),
+        "term": made.float().numpy(),
+    }
+
+
+def _choose_source(pattern: Tensor) -> int:
     """Choose the position that is looked at most, but for the start where there is another."""
     return 1 + int(pattern[1:].argmax()) if len(pattern) > 1 else 0
 
 
-def _divide_by_lengths(context: Context, layer: int, number: int, stream: "Tensor") -> "Tensor":
-    """Compute what norms of queries and keys multiply the last position's score of each by, gains apart."""
-    import torch
-
-    from app.core.using.coefficients import norm_scales
-
+def _scale_sides(context: Context, layer: int, number: int, stream: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute what norms of queries and of keys multiply those of each position by, gains apart."""
     shape, weights = context.model.manifest, context.model.weights()
     if shape.qk_norm == "none":
-        return torch.ones(len(stream), dtype=torch.float64)
+        return (ones := torch.ones(len(stream), dtype=torch.float64)), ones
     raw = norm_for_heads(replace(context, processing="raw"), layer, stream).double()
     shared = shape.n_heads // shape.n_kv_heads
-    numbers = range(shape.n_heads) if shape.qk_norm_over_heads else [number]
-    heads = [(each, weights.head(layer, each)) for each in numbers]
-    query = torch.cat([raw[-1] @ one.W_Q.double() + one.b_Q.double() for _, one in heads])
-    keys = [
-        raw @ one.W_K.double() + one.b_K.double()
-        for each, one in heads
-        if not shape.qk_norm_over_heads or each % shared == 0
-    ]
+    heads = [weights.head(layer, each) for each in (range(shape.n_heads) if shape.qk_norm_over_heads else [number])]
+    queries = [raw @ one.W_Q.double() + one.b_Q.double() for one in heads]
+    keys = [raw @ one.W_K.double() + one.b_K.double() for one in heads[::shared]]
     center = shape.qk_norm == "LN"
-    return norm_scales(query, center, shape.eps) * norm_scales(torch.cat(keys, dim=1), center, shape.eps)
+    return (
+        norm_scales(torch.cat(queries, dim=1), center, shape.eps),
+        norm_scales(torch.cat(keys, dim=1), center, shape.eps),
+    )

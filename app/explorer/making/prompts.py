@@ -14,7 +14,7 @@
 head's span are not (`random` [m draws]).
 `course`: what a direction reads at each position, what arrives of it there, and its head's pattern [n n], from rows to
 columns.
-`attention`: why a head looks from one position at another, told in `making/attention.py`.
+`attention` and `pairs`: why a head looks from one position at another, told in `making/attention.py`.
 
 Where a norm stands behind attention, what a direction writes is no share of the logit: then `weight` is missing, and
 behind the MLP what neurons do.
@@ -349,8 +349,17 @@ def _follow_direction(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
 def _explain_attention(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
     from app.explorer.making.attention import explain_attention
 
-    context = live.in_weights(cast("Processing", recipe.processing))
-    return explain_attention(context, live.network, ran.run, recipe)
+    return explain_attention(_context_of(live, recipe), live.network, ran.run, recipe)
+
+
+def _find_pairs(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
+    from app.explorer.making.attention import find_pairs
+
+    return find_pairs(_context_of(live, recipe), live.network, ran.run, recipe)
+
+
+def _context_of(live: LiveModel, recipe: Recipe) -> Context:
+    return live.in_weights(cast("Processing", recipe.processing))
 
 
 MAKERS = {
@@ -359,4 +368,5 @@ MAKERS = {
     "removals": _remove_each,
     "course": _follow_direction,
     "attention": _explain_attention,
+    "pairs": _find_pairs,
 }

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.core.address import Address
-from app.explorer.pages.using.attention import BiasParts, PairTerm, PlaneTerm, QueryTerm, SeenToken
+from app.explorer.pages.using.attention import (
+    BiasParts,
+    MadePair,
+    PairTerm,
+    PlacedToken,
+    PlaneTerm,
+    QueryTerm,
+    SeenToken,
+)
 from app.models.vocabulary import TokenEntry, Vocabulary
 from app.store.artifacts import Arrays
 
@@ -75,6 +83,19 @@ def read_plane_terms(arrays: Arrays, frequencies: Sequence[float]) -> tuple[Plan
         )
         for plane in _order(terms)
     )
+
+
+def read_pairs(arrays: Arrays, index: int, key: str, text: str, tokens: tuple[TokenEntry, ...]) -> list[MadePair]:
+    """Read what a direction adds to each pair of a prompt."""
+    if index >= arrays["term"].shape[1]:
+        return []
+    columns = (arrays[name].tolist() for name in ("to", "source", "score", "attention"))
+    return [
+        MadePair(
+            key, text, tokens, PlacedToken(to, tokens[to]), PlacedToken(source, tokens[source]), term, score, attention
+        )
+        for to, source, score, attention, term in zip(*columns, arrays["term"][:, index].tolist(), strict=True)
+    ]
 
 
 def read_biases(arrays: Arrays) -> BiasParts | None:

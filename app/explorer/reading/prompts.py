@@ -98,19 +98,25 @@ def choose_directions(
     return list(zip(layers, heads, indices, strict=True))
 
 
-def read_direction(arrays: Arrays, reference: Reference | None, address: Address) -> Contribution:
-    """Read what one direction of a head's OV writes at the position."""
+def read_direction(
+    arrays: Arrays, reference: Reference | None, address: Address, *, moved: bool = False
+) -> Contribution:
+    """Read what one direction of a head's OV writes at the position.
+
+    `moved`: its end is the one along which it writes more than usual, where a usual is known; else along which it writes.
+    """
     at = address.layer, address.head, address.index
     attended = float(arrays["attended"][at])
     energy = np.square((arrays["strength"] * arrays["attended"])[at[:2]].astype(np.float64))
     weight = float(arrays["weight"][at]) if "weight" in arrays else None
-    z = beyond = None
+    z, beyond, along = None, None, attended
     if reference is not None:
-        moved, spread = attended - float(reference.mean[at]), float(reference.spread[at])
-        z = moved / spread if spread > 0 else None
-        beyond = None if weight is None else weight * moved
+        unusual, spread = attended - float(reference.mean[at]), float(reference.spread[at])
+        z = unusual / spread if spread > 0 else None
+        beyond = None if weight is None else weight * unusual
+        along = unusual if moved else attended
     return Contribution(
-        end=Ray(address, "p" if attended >= 0 else "n"),
+        end=Ray(address, "p" if along >= 0 else "n"),
         tokens=(),
         attended=attended,
         z=z,
@@ -137,7 +143,7 @@ def read_course(
     read, attended = arrays["read"].astype(np.float64), arrays["attended"].astype(np.float64)
     z: list[float | None] = [None] * len(read)
     if reference is not None and (spread := float(reference.spread[place])) > 0:
-        z = ((attended - float(reference.mean[place])) / spread).tolist()
+        z = [None, *((attended[1:] - float(reference.mean[place])) / spread).tolist()]
     return tuple(
         CourseToken(
             position,

@@ -2,21 +2,36 @@
 
 from dataclasses import dataclass, replace
 
-from app.core.address import Address
+from app.core.address import Address, AddressError, parse_short
 from app.explorer import recipes
-from app.explorer.asking.prompts import PromptWish
-from app.explorer.asking.views import Options
+from app.explorer.asking.places import check_place, locate_model
+from app.explorer.asking.prompts import PromptWish, require_live
+from app.explorer.asking.views import Options, check_view
 from app.explorer.errors import BadOption
 from app.explorer.library import OpenModel
-from app.explorer.pages.using.attention import PairTerm, PlaneTerm, QueryTerm, Split, WhyPage
+from app.explorer.pages.using.attention import MadePair, PairsPage, PairTerm, PlaneTerm, QueryTerm, Split, WhyPage
 from app.explorer.reading import attention as reading
 from app.explorer.resources import Resources
 from app.explorer.view import View
 from app.explorer.visits import orders
-from app.explorer.visits.prompts import NO_WISH, carry_prompt, check_position, find_prompt, fulfil_live, parse_head
+from app.explorer.visits.prompts import (
+    NO_WISH,
+    carry_prompt,
+    check_position,
+    choose_examples,
+    find_prompt,
+    fulfil_live,
+    keep_prompt,
+    parse_head,
+    require_prompts,
+)
 from app.store.artifacts import Arrays
+from app.store.grounds import note_now
 from app.store.prompts import KEPT_SECONDS
 
+ONLY_FOLDED = "Attention is told in folded weights: the sums are exact only with what norms and positions make of them."
+MOST_PAIRS = 12
+"""Pairs that are listed."""
 SPLIT_ORDER: tuple[Split, ...] = ("pair", "row", "planes")
 """The order of `settled` in the artifact."""
 
@@ -42,9 +57,7 @@ def visit_why(r: Resources, address: Address, options: Options, key: str, inquir
         r, address, replace(options, weights=options.weights or "folded"), key, inquiry.again
     )
     if shown.weights == "raw":
-        raise BadOption(
-            "Attention is told in folded weights: the sums are exact only with what norms and positions make of them."
-        )
+        raise BadOption(ONLY_FOLDED)
     head = parse_head(model, address, inquiry.head)
     if head is None:
         raise BadOption("head names the head that looks, such as L5H3.")
@@ -91,6 +104,49 @@ def visit_why(r: Resources, address: Address, options: Options, key: str, inquir
         kept_until=prompt.made + KEPT_SECONDS,
         carried=carry_prompt(r, model, prompt),
     )
+
+
+def visit_pairs(r: Resources, address: Address, options: Options, of: str) -> PairsPage:
+    """Make the page of the pairs of example prompts that a direction of a head's QK does most for, or against."""
+    prompts, model = require_prompts(r), locate_model(r, address)
+    require_live(model)
+    direction = _parse_direction(model, address, of)
+    shown = check_view(model, direction, replace(options, weights=options.weights or "folded"), r.default_weights)
+    if shown.weights == "raw":
+        raise BadOption(ONLY_FOLDED)
+    head, examples = direction.matrix.parent, choose_examples(model, prompts)
+    assert head is not None
+    found: list[MadePair] = []
+    n_pairs = 0
+    title = f"{model.header.slug} is running the example prompts."
+    for text in examples:
+        key = keep_prompt(r, address, PromptWish(text))
+        arrays = fulfil_live(r, model, recipes.pairs(model, key, shown.weights, head, shown.distance), title).arrays
+        tokens = tuple(model.vocabulary.entry(id_) for id_ in model.tokenize_whole(text))
+        found += reading.read_pairs(arrays, direction.index or 0, key, text, tokens)
+        n_pairs += len(arrays["to"])
+    note_now()  # examples are kept as prompts are, and no longer
+    return PairsPage(
+        direction,
+        model.header,
+        shown,
+        distance=shown.distance,
+        pairs=tuple(sorted(found, key=lambda pair: -abs(pair.term))[:MOST_PAIRS]),
+        n_pairs=n_pairs,
+        n_prompts=len(examples),
+        rotates=model.rotates(head.layer or 0),
+    )
+
+
+def _parse_direction(model: OpenModel, address: Address, text: str) -> Address:
+    try:
+        ray = parse_short(text.strip(), Address(address.model, address.pin))
+    except AddressError:
+        raise BadOption("of names a direction of a head's QK, such as L24H4.qk.9.") from None
+    if ray.address.circuit != "qk" or ray.address.basis != "svd":
+        raise BadOption("of names a singular direction of a head's QK, such as L24H4.qk.9: only these make scores.")
+    check_place(model, ray.address)
+    return ray.address
 
 
 def _read_terms(

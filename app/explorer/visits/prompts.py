@@ -19,7 +19,7 @@ from app.explorer.errors import (
     NotBuilt,
     PromptsRefused,
     TooManyPrompts,
-    UnknownAddress,
+    UnknownPrompt,
 )
 from app.explorer.layout import MOST_REMOVED, SIDE_PREFIXES
 from app.explorer.library import OpenModel
@@ -99,7 +99,7 @@ def visit_form(
     deleted: bool = False,
 ) -> PromptFormPage:
     """Make the form that asks for a prompt, with what was typed and why it is not run."""
-    prompts, model = _require_prompts(r), locate_model(r, address)
+    prompts, model = require_prompts(r), locate_model(r, address)
     shown = check_view(model, Address(address.model), options, r.default_weights)
     note_now()  # it may hold what a visitor typed
     why_not = ""
@@ -123,13 +123,13 @@ def visit_form(
         room_gib=estimate_room(model.manifest, most) / GIB,
         direction=_parse_direction(model, address, of) if of else None,
         deleted=deleted,
-        examples=() if why_not else _choose_examples(model, prompts),
+        examples=() if why_not else choose_examples(model, prompts),
     )
 
 
 def keep_prompt(r: Resources, address: Address, wish: PromptWish, of: str = "") -> str:
     """Keep the prompt that a visitor typed, and return its key; BadOption where it, or a direction `of` it, means nothing."""
-    prompts, model = _require_prompts(r), locate_model(r, address)
+    prompts, model = require_prompts(r), locate_model(r, address)
     if of:
         _parse_direction(model, address, of)
     return _keep(prompts, model, wish)
@@ -137,7 +137,7 @@ def keep_prompt(r: Resources, address: Address, wish: PromptWish, of: str = "") 
 
 def find_key(r: Resources, address: Address, wish: PromptWish, of: str = "") -> str:
     """Return the key of the prompt that a visitor typed, without keeping it; else as `keep_prompt`."""
-    prompts, model = _require_prompts(r), locate_model(r, address)
+    prompts, model = require_prompts(r), locate_model(r, address)
     if of:
         _parse_direction(model, address, of)
     return key_of(model.fingerprint, read_ids(model, wish, prompts.limits))
@@ -145,9 +145,9 @@ def find_key(r: Resources, address: Address, wish: PromptWish, of: str = "") -> 
 
 def delete_prompt(r: Resources, address: Address, key: str) -> None:
     """Delete a prompt with everything that was computed of it; UnknownAddress where it is not here."""
-    prompts, model = _require_prompts(r), locate_model(r, address)
+    prompts, model = require_prompts(r), locate_model(r, address)
     if prompts.store.get(model.fingerprint, key) is None:
-        raise UnknownAddress(NOT_HERE.format(key[:16]))
+        raise UnknownPrompt(NOT_HERE.format(key[:16]))
     try:
         prompts.store.delete(model.fingerprint, key)
     except OSError as error:
@@ -168,15 +168,17 @@ def visit_prompt(r: Resources, address: Address, options: Options, key: str, spo
     if against is not None and against.id == asked.entry.id:
         raise BadOption("against is another token than the one that is asked about.")
     show = _choose_tab(spot.show, head, is_told="weight" in arrays)
+    # Statistics leave the first position out, and say nothing of it.
     reference = _load_reference(r, model, shown)
+    usual = reference if at else None
     neurons: tuple[NeuronContribution, ...] = ()
     if show == "neurons":
         of_neurons = recipes.neurons(model, key, shown.weights, at, *named)
         neurons = reading.read_neurons(fulfil_live(r, model, of_neurons, title).arrays, _model_of(address))
     of_head = (head.layer or 0, head.head or 0) if head is not None and show == "head" else None
-    chosen = [] if show == "neurons" else reading.choose_directions(arrays, reference, show, of_head, whole=spot.whole)
+    chosen = [] if show == "neurons" else reading.choose_directions(arrays, usual, show, of_head, whole=spot.whole)
     places = [_model_of(address).at_layer(layer).at_head(h).at("ov").direction(index) for layer, h, index in chosen]
-    rows = [reading.read_direction(arrays, reference, place) for place in places]
+    rows = [reading.read_direction(arrays, usual, place, moved=show == "speaks") for place in places]
     if spot.draws and rows:
         asked_for = recipes.removals(
             model,
@@ -270,7 +272,7 @@ def visit_course(
     )
 
 
-def _choose_examples(model: OpenModel, prompts: Prompts) -> tuple[str, ...]:
+def choose_examples(model: OpenModel, prompts: Prompts) -> tuple[str, ...]:
     """Choose the examples that the model can be run on."""
     most = most_tokens(model, prompts.limits)
     return tuple(text for text in EXAMPLES if 0 < len(model.tokenize_whole(text)) <= most)
@@ -278,7 +280,7 @@ def _choose_examples(model: OpenModel, prompts: Prompts) -> tuple[str, ...]:
 
 def carry_prompt(r: Resources, model: OpenModel, prompt: Prompt) -> CarriedPrompt:
     """Return the prompt as a link can carry it: its text where that gives the same tokens, else these."""
-    limits = _require_prompts(r).limits
+    limits = require_prompts(r).limits
     if prompt.text is not None:
         for start in (False, True):
             try:
@@ -293,7 +295,8 @@ def _spell(model: OpenModel, token: TokenEntry | None) -> str:
     return "" if token is None else model.vocabulary.lookup.spelling(token.id, token.text)
 
 
-def _require_prompts(r: Resources) -> Prompts:
+def require_prompts(r: Resources) -> Prompts:
+    """Return what runs prompts; PromptsRefused where nothing does."""
     if r.prompts is None:
         raise PromptsRefused(
             "This server runs no prompts. Whoever runs it can allow them: singular-lens serve --prompts local for visitors "
@@ -318,25 +321,25 @@ def find_prompt(
     r: Resources, address: Address, options: Options, key: str, again: PromptWish
 ) -> tuple[OpenModel, View, Prompt]:
     """Find the prompt of that key, and run it again where the link holds it; UnknownAddress where it is not here."""
-    prompts, model = _require_prompts(r), locate_model(r, address)
+    prompts, model = require_prompts(r), locate_model(r, address)
     shown = check_view(model, Address(address.model), options, r.default_weights)
     note_now()  # a prompt may be deleted at any time, and its page is its visitor's own
     prompt = prompts.store.get(model.fingerprint, key)
     if not again.is_empty():
         if key_of(model.fingerprint, read_ids(model, again, prompts.limits)) != key:
-            raise UnknownAddress(
+            raise UnknownPrompt(
                 "The text in this link is not the prompt that the link names: some of it was changed or cut off."
             )
         prompt = prompt or prompts.store.get(model.fingerprint, _keep(prompts, model, again))
     if prompt is None:
-        raise UnknownAddress(NOT_HERE.format(key[:16]))
+        raise UnknownPrompt(NOT_HERE.format(key[:16]))
     require_live(model)
     return model, shown, prompt
 
 
 def fulfil_live(r: Resources, model: OpenModel, recipe: Recipe, title: str) -> Artifact:
     """Return what the recipe names, by the live model where it is not there; TooManyPrompts, NotReady, ComputationFailed."""
-    prompts = _require_prompts(r)
+    prompts = require_prompts(r)
     if (held := prompts.store.results.load(recipe)) is not None:
         return held
     try:

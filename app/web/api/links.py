@@ -1,6 +1,7 @@
 """The links in JSON answers: those of each kind of page to itself and to others, and those of the values on it."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from app.core.address import Address
@@ -19,10 +20,25 @@ from app.explorer.pages.maps import LayerPage, ModelEntry, ModelPage
 from app.explorer.pages.matrices import FullPage, HeadPage, MatrixPage
 from app.explorer.pages.search import EveryPage, FoundRay, SearchPage
 from app.explorer.pages.shared import LinksJson
-from app.explorer.pages.using.attention import WhyPage
+from app.explorer.pages.using.attention import PairsPage, WhyPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.view import View
-from app.web.urls import ALIKE, AROUND, BLIND, CENSUS, COMPARE, COMPOSITION, COURSE, FULL, PROMPTS, TOKEN, WHY, Urls
+from app.web.urls import (
+    ALIKE,
+    AROUND,
+    BLIND,
+    CENSUS,
+    COMPARE,
+    COMPOSITION,
+    COURSE,
+    FULL,
+    PAIRS,
+    PROMPTS,
+    TOKEN,
+    WHY,
+    Urls,
+    format_direction,
+)
 
 NOTHING: Mapping[str, object] = {}
 
@@ -145,6 +161,14 @@ def _link_why(page: WhyPage, urls: Urls) -> LinksJson:
     return links
 
 
+def _link_pairs(page: PairsPage, urls: Urls) -> LinksJson:
+    model = Address(page.address.model, page.address.pin)
+    said = {"of": format_direction(page.address), "distance": page.distance}
+    links = _link(urls, model, page.model, replace(page.view, distance=0), under=PAIRS, changes=said)
+    links["up"] = urls.api(page.address, page.view)
+    return links
+
+
 _LINKS: dict[type, Callable[[Any, Urls], LinksJson]] = {
     ModelPage: _link_map,
     CensusPage: _link_census,
@@ -161,6 +185,7 @@ _LINKS: dict[type, Callable[[Any, Urls], LinksJson]] = {
     PromptPage: _link_prompt,
     CoursePage: _link_course,
     WhyPage: _link_why,
+    PairsPage: _link_pairs,
 }
 
 

@@ -5,6 +5,7 @@ explorer errors are fit for visitors; those of unexpected errors are not, and st
 """
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -32,6 +33,7 @@ from app.explorer.errors import (
     PromptsRefused,
     TooManyPrompts,
     UnknownAddress,
+    UnknownPrompt,
 )
 from app.web.http.answers import (
     CORS_HEADERS,
@@ -50,6 +52,7 @@ from app.web.http.redirects import Spot, find_redirect, read_spot, spell_path, t
 from app.web.http.security import HEADERS
 from app.web.http.site import resources_of, site_of
 from app.web.http.targets import take_off_root
+from app.web.urls import PROMPT, PROMPTS
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +100,12 @@ METHODS = ("GET", "POST")
 """Methods that routes take; every path takes GET, and HEAD with it."""
 
 
+PRIVATE_VALUES = {"text", "ids"}
+"""Values of a query that hold a prompt."""
+PROMPT_PATH = re.compile(rf"(?P<model>/.*)/{PROMPTS}/[0-9a-f]{{16}}")
+"""The path of a prompt, below a model's, with what may stand in front of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """The content of an error page."""
@@ -115,8 +124,10 @@ class Problem:
     """The weight processing that was asked for, so that links of a waiting page keep it."""
     near: tuple[Address, ...] = ()
     """Existing places on the way to the address that was asked for."""
-    bare: str = ""
-    """The path of a prompt whose query was refused, without that query."""
+    prompt: str = ""
+    """The path of the prompt whose page was refused; empty where there is none."""
+    prompt_form: str = ""
+    """The path of the form that asks for a prompt, where one is not here."""
     meant: tuple[tuple[str, str], ...] = ()
     """(URL, shown value): the same page with a value that may have been meant, such as a token."""
     done: int = 0
@@ -198,6 +209,14 @@ def _problem_of(request: Request, error: Exception) -> Problem:
         job = error.job if isinstance(error, Importing) else None
         after = RESUME_SECONDS if error.rests else POLL_SECONDS
         return replace(problem, done=error.done, total=error.total, rests=error.rests, job=job, retry_after=after)
+    return _show_way_on(request, problem, error)
+
+
+def _show_way_on(request: Request, problem: Problem, error: Exception) -> Problem:
+    """Add to what went wrong where its visitor may go from there."""
+    if isinstance(error, UnknownPrompt):
+        form = PROMPT_PATH.match("/" + quote(request.scope["path"].lstrip("/")))
+        return replace(problem, prompt="", prompt_form="" if form is None else f"{form['model']}/{PROMPT}")
     if isinstance(error, NotImported):
         return replace(problem, job=error.job)
     if isinstance(error, OtherValue):
@@ -230,9 +249,16 @@ def _describe_problem(request: Request, status: int, detail: str, words: tuple[s
         target=target_of(request) or (WAITING_ID if status == 202 else "problem"),
         spot=_spot_of(request) if status == 202 else NO_SPOT,
         weights=request.query_params.get("weights"),
-        bare=quote(request.scope["path"]) if status in {404, 422} and query and "/p/" in request.scope["path"] else "",
+        prompt=_find_prompt(request) if status in {404, 422} else "",
         near=_find_near(request, status) if status in {404, 422} or error in {"failed", "unexpected"} else (),
     )
+
+
+def _find_prompt(request: Request) -> str:
+    """Find the path of the prompt whose page was asked for; empty if it was another page, or that very path."""
+    path, query = "/" + quote(request.scope["path"].lstrip("/")), request.scope["query_string"]
+    found = PROMPT_PATH.match(path)
+    return found[0] if found and (query or found[0] != path) else ""
 
 
 def _find_methods(request: Request) -> list[str]:
@@ -312,10 +338,13 @@ def _route_path(request: Request) -> str:
 def _join_errors(errors: Sequence[Any]) -> str:
     """Say what is wrong with the query, value by value.
 
+    What a visitor wrote for a model to read is not repeated: messages may be logged.
+
     Example: "page: Input should be less than or equal to 10000 (got '99999')"
     """
     return "; ".join(
-        f"{error['loc'][-1]}: {error['msg'].removeprefix('Value error, ')} (got {_shorten(error['input'])})"
+        f"{error['loc'][-1]}: {error['msg'].removeprefix('Value error, ')}"
+        + ("" if error["loc"][-1] in PRIVATE_VALUES else f" (got {_shorten(error['input'])})")
         for error in errors
     )
 

@@ -74,7 +74,9 @@ def require_prompter(request: Request) -> None:
     origin = request.headers.get("origin", "")
     is_foreign = bool(origin) and origin.lower().partition("://")[2] not in _own_origins(request)
     fetched = request.headers.get("sec-fetch-site") == "cross-site"
-    if is_foreign or (fetched and request.headers.get("sec-fetch-mode") != "navigate"):
+    in_a_frame = request.headers.get("sec-fetch-dest", "document") != "document"
+    followed = request.headers.get("sec-fetch-mode") == "navigate" and not in_a_frame
+    if is_foreign or (fetched and not followed):
         raise PromptsRefused("Only pages of this server, and programs, may ask this: the request is from another site.")
     if site_of(request).settings.prompts_for == "local" and not is_local(VISITOR.get()):
         raise PromptsRefused(

@@ -14,17 +14,17 @@ from app.core.address import Address, parse
 from app.explorer.asking.prompts import PromptWish
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, UnknownAddress
-from app.explorer.pages.using.attention import WhyPage
+from app.explorer.pages.using.attention import PairsPage, WhyPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.view import PROCESSINGS
 from app.explorer.visits import prompts as verbs
-from app.explorer.visits.attention import visit_why
+from app.explorer.visits.attention import visit_pairs, visit_why
 from app.web.api.body import write_body
 from app.web.api.parts import OF_PROMPTS, Slug, describe_answers
 from app.web.http.answers import PRIVATE, html_answer, json_answer, page_answer
 from app.web.http.patience import PatientRoute
 from app.web.http.site import require_prompter, resources_of, urls_of
-from app.web.query import CourseQuery, FormQuery, PromptQuery, SpokenQuery, WhyQuery
+from app.web.query import CourseQuery, FormQuery, PairsQuery, PromptQuery, SpokenQuery, WhyQuery
 from app.web.urls import COURSE, PROMPTS
 
 router = APIRouter(route_class=PatientRoute)
@@ -53,9 +53,7 @@ def show_form(request: Request, model: str, query: Annotated[FormQuery, Query()]
 @router.post("/{model}/prompt", include_in_schema=False)
 async def run_prompt(request: Request, model: str) -> Response:
     """Keep the prompt in the form, and redirect to its page, which runs it."""
-    fields = dict(
-        parse_qsl((await request.body()).decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
-    )
+    fields = _read_form(await request.body())
     return await run_in_threadpool(_keep_prompt, request, model, fields)
 
 
@@ -77,6 +75,12 @@ def show_course(request: Request, model: str, key: str, query: Annotated[CourseQ
 def show_why(request: Request, model: str, key: str, query: Annotated[WhyQuery, Query()]) -> Response:
     """Show why a head looks from one position of a prompt at another."""
     return page_answer(request, _visit_why(request, model, key, query), PRIVATE)
+
+
+@router.get("/{model}/pairs", include_in_schema=False)
+def show_pairs(request: Request, model: str, query: Annotated[PairsQuery, Query()]) -> Response:
+    """Show the pairs of example prompts that a direction of a head's QK does most for, or against."""
+    return page_answer(request, _visit_pairs(request, model, query), PRIVATE)
 
 
 @router.post("/{model}/p/{key}/delete", include_in_schema=False)
@@ -129,10 +133,18 @@ def why(request: Request, model: Slug, key: Key, query: Annotated[WhyQuery, Quer
     return json_answer(request, write_body(_visit_why(request, model, key, query), urls_of(request)), PRIVATE)
 
 
+@router.get("/api/v1/{model}/pairs", summary="Pairs of a direction", responses=describe_answers(PairsPage) | OF_PROMPTS)
+def pairs(request: Request, model: Slug, query: Annotated[PairsQuery, Query()]) -> Response:
+    """The pairs of positions of example prompts that a direction of a head's QK does most for, or against."""
+    return json_answer(request, write_body(_visit_pairs(request, model, query), urls_of(request)), PRIVATE)
+
+
 def _read_form(body: bytes) -> dict[str, str]:
-    """Read the fields of a form; BadOption if they are none of ours."""
+    """Read the fields of a form; BadOption if they are none of ours, or no text."""
     try:
-        return dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS))
+    except UnicodeDecodeError:
+        raise BadOption("This form holds bytes that are no text: a prompt is sent in UTF-8.") from None
     except ValueError:
         raise BadOption(f"This is no form of this server: it has more than {MOST_FIELDS} fields.") from None
 
@@ -148,10 +160,15 @@ def _visit_why(request: Request, model: str, key: str, query: WhyQuery) -> WhyPa
     return visit_why(resources_of(request), parse(model), query.options(), key, query.inquiry())
 
 
+def _visit_pairs(request: Request, model: str, query: PairsQuery) -> PairsPage:
+    require_prompter(request)
+    return visit_pairs(resources_of(request), parse(model), query.options(), query.of)
+
+
 def _keep_prompt(request: Request, model: str, fields: dict[str, str]) -> Response:
     require_prompter(request)
     address, r = parse(model), resources_of(request)
-    wish = PromptWish(fields.get("text", ""), fields.get("ids", ""), start=bool(fields.get("start")))
+    wish = PromptWish(fields.get("text", ""), fields.get("ids", ""), start=fields.get("start") == "1")
     weights = next((one for one in PROCESSINGS if one == fields.get("weights")), None)
     of = fields.get("of", "")
     if fields.get("edit"):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app.core.address import CIRCUITS, LABELS, Address, Ray, format_short
+from app.core.address import CIRCUITS, LABELS, Address, Ray
 from app.core.basis import BASES
 from app.explorer.asking import walk
 from app.explorer.header import Model
@@ -27,7 +27,7 @@ from app.explorer.pages.jobs import JobPage, JobsPage
 from app.explorer.pages.maps import HomePage, LayerPage, ModelPage
 from app.explorer.pages.matrices import FitPage, FullPage, HeadPage, MatrixPage
 from app.explorer.pages.search import EveryPage, SearchPage, SuggestPage
-from app.explorer.pages.using.attention import SeenToken, WhyPage
+from app.explorer.pages.using.attention import PairsPage, SeenToken, WhyPage
 from app.explorer.pages.using.prompts import CoursePage, CourseToken, PromptFormPage, PromptPage
 from app.explorer.reading.census.estimates import as_points, as_shares, format_estimate, format_hundredths, name_layers
 from app.explorer.reading.census.kinds import name_group
@@ -37,7 +37,7 @@ from app.explorer.view import SORTS
 from app.explorer.visits.jobs import format_duration, format_rate
 from app.models.token_filter import FREQUENT
 from app.store.jobs import Task
-from app.web.urls import Urls, format_head
+from app.web.urls import Urls, format_direction, format_head
 from app.web.view import charts, copies, glossary, judgements, numbers, reproduction
 from app.web.view.assets import Asset
 from app.web.view.chips import bar_chips, bars, chip_row, chips, entry_row, plain_chips, plain_text, word_row
@@ -88,6 +88,7 @@ PAGE_TEMPLATES: dict[type, PageTemplate] = {
     PromptPage: PageTemplate("prompt.html", parts={"totals": "_fragments/totals.html"}),
     CoursePage: PageTemplate("prompt_direction.html"),
     WhyPage: PageTemplate("why.html"),
+    PairsPage: PageTemplate("pairs.html"),
     JobsPage: PageTemplate("jobs.html", "_fragments/jobs.html"),
     JobPage: PageTemplate("job.html", "_fragments/job.html"),
 }
@@ -208,14 +209,6 @@ def format_day(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
 
 
-def short_direction(direction: Address) -> str:
-    """Spell a direction as a query names it.
-
-    Example: short_direction(parse("gpt2/L5/H3/ov/svd/12")) -> "L5H3.ov.12"
-    """
-    return format_short(Ray(direction, "p")).removesuffix("p")
-
-
 def course_heat(token: CourseToken, most: float) -> str:
     """Choose the class of the colour of a direction's token: by z where that is known, else beside the largest value.
 
@@ -288,7 +281,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     escape_bib,
     format_moment,
     format_day,
-    short_direction,
+    format_direction,
     format_head,
     course_heat,
     seen_heat,

@@ -64,3 +64,28 @@ def test_every_split_sums_to_the_score(asked_of, name):
             assert planes.sum() + found["still"][0] == pytest.approx(score, abs=1e-5)
         else:
             assert "size" not in found
+
+
+@pytest.mark.parametrize("name", [name for name in RUN if name not in {"neox-serial", "llama-3.1"}])
+def test_pairs_of_a_distance_have_the_terms_of_each_pair(asked_of, name):
+    asked = asked_of(name)
+    place = Address(asked.slug, None, 0, 2)
+    found = asked.make(recipes.pairs(asked.model, asked.key, "folded", place, 7))
+    pairs = list(zip(found["to"].tolist(), found["source"].tolist(), strict=True))
+    if name in ROTARY:
+        assert pairs == [(to, to - 7) for to in range(8, 20)]
+    else:
+        assert len(pairs) == 19 * 20 // 2
+    for at in (0, len(pairs) - 1):
+        single = double(explain(asked, 0, 2, *pairs[at]))
+        np.testing.assert_allclose(found["term"][at], single["read"] * single["held"], atol=2e-6)
+        assert found["score"][at] == pytest.approx(single["score"][pairs[at][1]], abs=1e-5)
+        assert found["attention"][at] == single["pattern"][pairs[at][1]].astype(np.float32)
+
+
+def test_masked_pairs_are_none(asked_of):
+    asked = asked_of("gemma2")  # its first layer sees sixteen positions
+    place = Address(asked.slug, None, 0, 2)
+    for distance, n in ((15, 4), (16, 0)):
+        found = asked.make(recipes.pairs(asked.model, asked.key, "folded", place, distance))
+        assert len(found["to"]) == n

@@ -49,6 +49,7 @@ def test_every_described_path_answers(client, banked, job):
     asked = {"/api/v1/{model}/token": "?text=+that", "/api/v1/-/pair": "?a=tiny/L0/H0&b=tiny/L1/H1"}
     asked |= {"/api/v1/{model}/prompt": "?text=so+it+is", "/api/v1/{model}/p/{key}": "?text=so+it+is"}
     asked |= {"/api/v1/{model}/p/{key}/direction": "?of=L1H2.ov.3&text=so+it+is"}
+    asked |= {"/api/v1/{model}/p/{key}/why": "?head=L1H2&text=so+it+is", "/api/v1/{model}/pairs": "?of=L1H2.qk.3"}
     for path, methods in client.get("/openapi.json").json()["paths"].items():
         assert set(methods) == {"get"}
         of_token = {"id": "7"} if "/token/" in path else {}

@@ -444,3 +444,72 @@ def test_a_direction_shows_the_places_of_the_reference_text_where_it_arrives(pro
     assert z[3:] == sorted(z[3:])
     page = prompter.get("/tiny/L1/H2/ov/svd/3").text
     assert page.count("<mark>") == 6
+
+
+def test_forms_that_are_none_of_ours_are_told_so(prompter):
+    many = "&".join(f"a{n}=1" for n in range(30))
+    for body, words in (
+        (many, "more than 20 fields"),
+        ("text=%ff%fe", "bytes that are no text"),
+        ("text=a%ED%A0%80", "bytes that are no text"),
+    ):
+        headers = ORIGIN | {"Content-Type": "application/x-www-form-urlencoded"}
+        answer = prompter.post("/tiny/prompt", content=body, headers=headers)
+        assert answer.status_code == 422, body
+        assert words in unescape(answer.text), body
+
+
+def test_a_form_that_says_no_by_its_start_field_means_it(prompter):
+    assert ask(prompter, text=TEXT, start="0").headers["location"] == ask(prompter, text=TEXT).headers["location"]
+
+
+def test_a_frame_of_another_site_runs_nothing(prompter, place):
+    foreign = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert prompter.get(place, headers=foreign | {"Sec-Fetch-Dest": "iframe"}).status_code == 403
+    assert prompter.get(place, headers=foreign | {"Sec-Fetch-Dest": "document"}).status_code == 200
+
+
+def test_what_is_too_long_for_a_link_is_not_repeated(prompter):
+    for path in ("/tiny/prompt", "/api/v1/tiny/prompt"):
+        answer = prompter.get(path, params={"text": "secret" * 310})
+        assert answer.status_code == 422
+        assert "secretsecret" not in answer.text.replace("value=", "")
+
+
+def test_errors_lead_on(prompter, place):
+    """To the prompt where that is here, and else to the form."""
+    for path in (f"{place}/direction?of=L1H2.ov.99", f"{place}/direction?of=L1H2.ov.0&at=99", f"{place}?at=99"):
+        page = prompter.get(path)
+        assert page.status_code in {404, 422}
+        assert f'<a href="{place}">' in page.text, path
+    gone = place[:-16] + "0" * 16
+    for path in (gone, f"{gone}/direction?of=L1H2.ov.0"):
+        page = prompter.get(path)
+        assert page.status_code == 404
+        assert '<a href="/tiny/prompt">' in page.text, path
+        assert f'href="{gone}"' not in page.text
+
+
+def test_nothing_is_usual_for_the_first_position(prompter, place):
+    found = prompter.get(f"/api/v1{place}?at=0").json()
+    assert all(one["z"] is None and one["beyond"] is None for one in found["directions"])
+    direct = [abs(one["direct"]) for one in found["directions"]]
+    assert direct == sorted(direct, reverse=True)
+    assert "nothing is usual for the first position" in words_of(prompter.get(f"{place}?at=0").text)
+    course = prompter.get(f"/api/v1{place}/direction?of=L1H2.ov.3").json()
+    assert [one["z"] is None for one in course["tokens"]] == [True] + [False] * (len(course["tokens"]) - 1)
+
+
+def test_the_end_of_a_row_is_that_of_more_than_usual(prompter, place):
+    found = prompter.get(f"/api/v1{place}").json()
+    assert all(one["ray"] == ("p" if one["z"] >= 0 else "n") for one in found["directions"])
+    written = prompter.get(f"/api/v1{place}?show=writes").json()
+    assert all(one["ray"] == ("p" if one["attended"] >= 0 else "n") for one in written["directions"])
+
+
+def test_the_switch_of_weights_leaves_a_score_that_others_have_not(prompter):
+    page = prompter.get("/tiny?score=ov-overuse")
+    assert page.status_code == 200
+    assert "/tiny?weights=raw&amp;score=ov-overuse" not in page.text
+    assert "score=ov-overuse&amp;weights=raw" not in page.text
+    assert prompter.get("/tiny?weights=raw").status_code == 200

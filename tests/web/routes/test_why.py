@@ -17,6 +17,7 @@ from tests.answers import check_answer
 ORIGIN = {"Origin": "http://testserver"}
 IDS = " ".join(str((7 * n + 3) % 97) for n in range(20))
 HEAD, LAYER, NUMBER, TO = "L1H3", 1, 3, 17
+EXAMPLES = ("that in the sea", "so it is that in the sea")
 FAMILIES = ("llama", "gpt2", "gemma2")
 
 
@@ -26,6 +27,15 @@ def asker(serve, member, tmp_path_factory):
     data = tmp_path_factory.mktemp("why") / "data"
     (folder,) = {member(name).data for name in FAMILIES}
     return serve(shutil.copytree(folder, data), *FAMILIES, prompts="public")
+
+
+@pytest.fixture(scope="module")
+def reader(serve, tiny_data, tmp_path_factory):
+    """A visitor of a model with learned positions, whose examples are of its few words."""
+    data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("pairs") / "data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.explorer.visits.prompts.EXAMPLES", EXAMPLES)
+        yield serve(data, "tiny", prompts="public")
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +148,48 @@ def test_it_is_found_from_the_prompt(asker, place):
     links = re.findall(rf'href="({path}/why[^"]*)"', course)
     assert links
     assert asker.get(unescape(links[0])).status_code == 200
+
+
+def test_pairs_of_examples_lead_to_what_made_them(reader):
+    path = "/tiny/pairs?of=L1H3.qk.1"
+    found = check_answer("pairs", reader.get(f"/api/v1{path}").json())
+    assert {pair["text"] for pair in found["pairs"]} <= set(EXAMPLES)
+    sizes = [abs(pair["term"]) for pair in found["pairs"]]
+    assert len(sizes) == 12
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(pair["source"]["position"] > 0 for pair in found["pairs"])
+    links = [unescape(link) for link in re.findall(r'href="(/tiny/p/[^"]+/why[^"]+)"', reader.get(path).text)]
+    assert len(links) == 12
+    for link, pair in zip(links[:2], found["pairs"], strict=False):
+        why = reader.get(f"/api/v1{link}").json()
+        assert (why["to"], why["source"]) == (pair["to"]["position"], pair["source"]["position"])
+        assert why["tokens"][why["to"]]["id"] == pair["to"]["id"]
+        assert why["score"] == pytest.approx(pair["score"], abs=1e-4)
+        (term,) = (one["term"] for one in why["terms"] if one["address"].endswith("/1"))
+        assert term == pytest.approx(pair["term"], abs=1e-4)
+
+
+def test_a_link_to_an_example_opens_where_the_prompt_is_gone(reader):
+    page = reader.get("/tiny/pairs?of=L1H3.qk.0").text
+    link = unescape(re.findall(r'href="(/tiny/p/[^"]+/why[^"]+)"', page)[0])
+    prompt = link.partition("/why")[0]
+    assert reader.post(f"{prompt}/delete", headers=ORIGIN).status_code == 303
+    assert reader.get(link).status_code == 200
+
+
+def test_pairs_are_linked_from_a_direction_and_refuse_what_means_nothing(asker, reader):
+    assert "/tiny/pairs?of=L1H3.qk.1" in reader.get("/tiny/L1/H3/qk/svd/1").text
+    assert "/llama/pairs?distance=2&amp;of=L1H3.qk.1" in asker.get("/llama/L1/H3/qk/svd/1?distance=2").text
+    assert "/tiny/pairs" not in reader.get("/tiny/L1/H3/ov/svd/1").text
+    assert "No example prompt can be run on llama" in asker.get("/llama/pairs?of=L1H3.qk.1&distance=60").text
+    for client, path, words in (
+        (reader, "/tiny/pairs", "of names a direction of a head's QK"),
+        (reader, "/tiny/pairs?of=L1H3.ov.1", "of names a singular direction of a head's QK"),
+        (reader, "/tiny/pairs?of=L1H3.qk.900", "900"),
+        (reader, "/tiny/pairs?of=L1H3.qk.1&distance=2", "distance must be 0"),
+        (reader, "/tiny/pairs?of=L1H3.qk.1&weights=raw", "Attention is told in folded weights"),
+        (asker, "/llama/pairs?of=L1H3.qk.1&distance=64", "distance goes from 0 to 63"),
+    ):
+        answer = client.get(path)
+        assert answer.status_code in {404, 422}, path
+        assert words in unescape(answer.text), path

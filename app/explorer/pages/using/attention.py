@@ -101,6 +101,56 @@ class BiasParts:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedToken(OfToken):
+    """A token at its position."""
+
+    position: int
+    entry: ForPeople[TokenEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class MadePair:
+    """A pair of positions of an example prompt, and what a direction adds to its score."""
+
+    key: str
+    """The prompt's name in links."""
+    text: str
+    """The prompt."""
+    tokens: ForPeople[tuple[TokenEntry, ...]]
+    """The prompt, token by token."""
+    to: PlacedToken
+    """The position that looks."""
+    source: PlacedToken
+    """The position that is looked at."""
+    term: float
+    """What the direction adds to the score."""
+    score: float
+    """The whole score, before cap and softmax."""
+    attention: float
+    """What attention the source gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairsPage(Labelled, Linked, OfWeights):
+    """The pairs of positions of example prompts that a direction of a head's QK does most for, or against."""
+
+    address: AddressText
+    """Address of the direction."""
+    model: ForPeople[Model]
+    view: ForPeople[View]
+    distance: int
+    """Positions between the two of a pair; where a model rotates nothing, any number is, and this is 0."""
+    pairs: tuple[MadePair, ...]
+    """The pairs, those that it adds most to first, whichever way."""
+    n_pairs: int
+    """All pairs of that distance in the examples, but for those of the first position."""
+    n_prompts: int
+    """Example prompts."""
+    rotates: ForPeople[bool]
+    """Positions rotate the head's queries and keys."""
+
+
+@dataclass(frozen=True, slots=True)
 class WhyPage(Linked, OfWeights):
     """Why a head looks from one position of a prompt at another."""
 

@@ -88,19 +88,21 @@ class Contribution:
     """What a direction of a head's OV writes at the position, and what that is for the token."""
 
     end: ForPeople[Ray]
-    """The end that it writes along."""
+    """The end that it writes along; of directions that say most (`speaks`), along which it writes more than usual."""
     tokens: Entries
     """The first tokens that this end writes; empty where they are not computed yet."""
     attended: float
     """What arrives of it at the position: its coefficient there, from all positions that its head attends to."""
     z: float | None
-    """The same in standard deviations from its mean over the reference text; null where there are no statistics."""
+    """The same in standard deviations from its mean over the reference text; null where there are no statistics, and at the
+    first position, which they leave out."""
     head_share: float
     """Its share of the energy of what its head writes at the position."""
     direct: float | None
     """What it adds to the logit through the final norm alone; null where a norm stands behind attention."""
     beyond: float | None
-    """The part of that beyond what it adds on average over the reference text; null without statistics."""
+    """The part of that beyond what it adds on average over the reference text; null without statistics, and at the first
+    position."""
     total: float | None = None
     """What the logit loses if it is not written at this position and all later layers run on; null unless asked for."""
     random: tuple[float, ...] = ()
@@ -121,7 +123,7 @@ class Contribution:
     @computed_field
     @property
     def ray(self) -> Sign:
-        """The end that it writes along."""
+        """The end that it writes along; of those that say most, the one along which it writes more than usual."""
         return self.end.sign
 
 
@@ -208,6 +210,12 @@ class PromptPage(Linked, OfWeights):
         """What everything that is listed adds to the logit together."""
         return sum(one.direct or 0.0 for one in self.directions) + sum(one.direct for one in self.neurons)
 
+    @property
+    def listed_beyond(self) -> float | None:
+        """What the directions that are listed add beyond their usual; None where no usual is known."""
+        found = [one.beyond for one in self.directions if one.beyond is not None]
+        return sum(found) if found else None
+
 
 @dataclass(frozen=True, slots=True)
 class CourseToken(OfToken):
@@ -220,7 +228,8 @@ class CourseToken(OfToken):
     attended: float
     """What arrives of it there, from all positions that its head attends to."""
     z: float | None
-    """The same in standard deviations from its mean over the reference text; null where there are no statistics."""
+    """The same in standard deviations from its mean over the reference text; null where there are no statistics, and at the
+    first position, which they leave out."""
     sources: ForPeople[tuple[tuple[int, float], ...]]
     """The positions that bring most of it, and how much each brings."""
 
