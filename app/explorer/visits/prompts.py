@@ -227,6 +227,7 @@ def visit_prompt(r: Resources, address: Address, options: Options, key: str, spo
         carried=carry_prompt(r, model, prompt),
         token_named=_spell(model, token),
         against_named=_spell(model, against),
+        other=None if spot.token.startswith("#") else _find_other(model, token),
         is_whole=spot.whole,
     )
 
@@ -289,6 +290,17 @@ def carry_prompt(r: Resources, model: OpenModel, prompt: Prompt) -> CarriedPromp
             except BadOption:  # it may have been kept when more was allowed
                 continue
     return CarriedPrompt(ids=" ".join(map(str, prompt.ids)))
+
+
+def _find_other(model: OpenModel, token: TokenEntry | None) -> TokenEntry | None:
+    """Find the other way to write a token that was asked for: with a space in front, or without."""
+    if token is None:
+        return None
+    text = token.text.removeprefix(" ") if token.text.startswith(" ") else f" {token.text}"
+    found = next(
+        (id_ for id_ in model.vocabulary.lookup.variants(token.text) if model.vocabulary.entry(id_).text == text), None
+    )
+    return None if found is None else model.vocabulary.entry(found)
 
 
 def _spell(model: OpenModel, token: TokenEntry | None) -> str:

@@ -3,6 +3,7 @@
 What a visitor wrote is sent in a body, kept under a key, and stands in an address only where the visitor asks for that.
 """
 
+from dataclasses import replace
 from typing import Annotated
 from urllib.parse import parse_qsl
 
@@ -13,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from app.core.address import Address, parse
 from app.explorer.asking.prompts import PromptWish
 from app.explorer.asking.views import Options
-from app.explorer.errors import BadOption, UnknownAddress
+from app.explorer.errors import BadOption, OtherValue, UnknownAddress, UnknownPrompt
 from app.explorer.pages.using.attention import PairsPage, WhyPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.view import PROCESSINGS
@@ -21,7 +22,7 @@ from app.explorer.visits import prompts as verbs
 from app.explorer.visits.attention import visit_pairs, visit_why
 from app.web.api.body import write_body
 from app.web.api.parts import OF_PROMPTS, Slug, describe_answers
-from app.web.http.answers import PRIVATE, html_answer, json_answer, page_answer
+from app.web.http.answers import PRIVATE, html_answer, json_answer, page_answer, wants_fragment
 from app.web.http.patience import PatientRoute
 from app.web.http.site import require_prompter, resources_of, urls_of
 from app.web.query import CourseQuery, FormQuery, PairsQuery, PromptQuery, SpokenQuery, WhyQuery
@@ -61,8 +62,17 @@ async def run_prompt(request: Request, model: str) -> Response:
 def show_prompt(request: Request, model: str, key: str, query: Annotated[SpokenQuery, Query()]) -> Response:
     """Show a prompt and what speaks for a token there."""
     require_prompter(request)
-    page = verbs.visit_prompt(resources_of(request), parse(model), query.options(), key, query.spot())
-    return page_answer(request, page, PRIVATE)
+    asked = resources_of(request), parse(model), query.options(), key
+    try:
+        return page_answer(request, verbs.visit_prompt(*asked, query.spot()), PRIVATE)
+    except UnknownPrompt:
+        raise
+    except (BadOption, UnknownAddress) as problem:
+        if not (query.token or query.against or query.head) or wants_fragment(request):
+            raise
+        # A slip in one of the page's boxes costs no more than itself.
+        rest = replace(query.spot(), token="", against="", head="", show=None, whole=False, draws=0)
+        return _answer_slip(request, verbs.visit_prompt(*asked, rest), problem)
 
 
 @router.get("/{model}/p/{key}/direction", include_in_schema=False)
@@ -191,6 +201,14 @@ def _answer_problem(
     except (BadOption, UnknownAddress):  # the direction was what is wrong
         page = verbs.visit_form(r, address, options, wish, problem=str(problem))
     return html_answer(request, "prompt_form.html", 422, PRIVATE, page=page, layout="base.html")
+
+
+def _answer_slip(request: Request, page: PromptPage, problem: Exception) -> Response:
+    """Answer with a prompt's page without what was wrong, and say that."""
+    meant, wrong = (problem.near, problem.name) if isinstance(problem, OtherValue) else ((), "")
+    told: dict[str, object] = {"problem": str(problem), "meant": meant, "wrong": wrong}
+    status = 404 if isinstance(problem, UnknownAddress) else 422
+    return html_answer(request, "prompt.html", status, PRIVATE, page=page, layout="base.html", **told)
 
 
 def _redirect(

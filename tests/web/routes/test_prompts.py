@@ -431,8 +431,8 @@ def test_a_text_that_is_not_the_keys_is_told_even_where_the_prompt_is_here(promp
 
 
 def test_an_error_leads_back_to_the_prompt(prompter, place):
-    page = prompter.get(f"{place}?head=L99H0")
-    assert page.status_code == 404
+    page = prompter.get(f"{place}?at=99")
+    assert page.status_code == 422
     assert f'<a href="{place}">The prompt’s own page</a>' in page.text
 
 
@@ -513,3 +513,33 @@ def test_the_switch_of_weights_leaves_a_score_that_others_have_not(prompter):
     assert "/tiny?weights=raw&amp;score=ov-overuse" not in page.text
     assert "score=ov-overuse&amp;weights=raw" not in page.text
     assert prompter.get("/tiny?weights=raw").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("token=zzzzqq", "zzzzqq"),
+        ("head=L9H0", "L9"),
+        ("head=nowhere", "head is one such as L5H3"),
+        ("against=zzzzqq", "zzzzqq"),
+        ("token=%23100&against=%23100", "another token than the one"),
+    ],
+)
+def test_a_slip_in_a_box_costs_no_more_than_itself(prompter, place, query, words):
+    page = prompter.get(f"{place}?at=1&{query}")
+    assert page.status_code in {404, 422}
+    assert 'class="strip"' in page.text
+    assert words in words_of(page.text)
+    assert re.search(r'title="position 1 [^>]*aria-current="true"', page.text)
+    assert prompter.get(f"/api/v1{place}?at=1&{query}").status_code in {404, 422}
+
+
+def test_a_word_without_its_space_names_the_other_token(prompter, place):
+    vocabulary = prompter.app.state.resources.library.model("tiny").vocabulary
+    texts = {vocabulary.entry(id_).text: id_ for id_, known in enumerate(vocabulary.known) if known}
+    bare = next(text for text in texts if text.isalpha() and f" {text}" in texts)
+    page = prompter.get(place, params={"token": bare})
+    assert page.status_code == 200
+    assert f"token=%23{texts[' ' + bare]}" in page.text
+    assert "is another token" in words_of(page.text)
+    assert "is another token" not in words_of(prompter.get(place, params={"token": f"#{texts[bare]}"}).text)

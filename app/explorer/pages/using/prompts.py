@@ -202,6 +202,8 @@ class PromptPage(Linked, OfWeights):
     token_named: ForPeople[str] = ""
     """How the visitor's link names the token; empty for the likeliest."""
     against_named: ForPeople[str] = ""
+    other: ForPeople[TokenEntry | None] = None
+    """The token of the same word with a space in front, where one without was asked for; and the other way round."""
     is_whole: ForPeople[bool] = False
     """All directions of the head are listed."""
 
