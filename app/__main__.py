@@ -325,7 +325,7 @@ def live(
     device: Annotated[str, option("device")],
 ) -> None:
     """Run prompts for the server that started this."""
-    from app.explorer.making.prompts import open_prompt_maker
+    from app.explorer.making.using.prompts import open_prompt_maker
     from app.explorer.running.processes import LAST_WORDS, run_worker
     from app.store.presence import mark_in_use
     from app.store.prompts import FOLDER, PromptStore

@@ -27,7 +27,7 @@ from app.core.address import Address
 from app.core.steps import run
 from app.explorer import recipes
 from app.explorer.library import Library
-from app.explorer.making.prompts import open_prompt_maker
+from app.explorer.making.using.prompts import open_prompt_maker
 from app.explorer.running.worker import TIDY_AFTER_SECONDS
 from app.models.catalog import Catalog
 from app.models.live.assembly import assemble_model

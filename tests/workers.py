@@ -5,7 +5,7 @@ import threading
 from dataclasses import dataclass
 
 from app.explorer.making.maker import open_maker
-from app.explorer.making.prompts import open_prompt_maker
+from app.explorer.making.using.prompts import open_prompt_maker
 from app.explorer.running.messages import Channel
 from app.explorer.running.worker import serve
 from app.store.artifacts import ArtifactStore

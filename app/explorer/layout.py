@@ -37,6 +37,8 @@ ArtifactKind = Literal[
     "composition",
     "alike",
     "use",
+    "use-outputs",
+    "use-streams",
     "use-text",
     "use-part",
 ]
@@ -48,8 +50,9 @@ vectors of a layer, or of the model's ends, with the tokens of their rays; `word
 vocabulary as a search compares them; `moments`: how the bank's vectors lie in the stream; `shadow`: tokens of random
 directions, the chance level of a search; `tokens`: each token's own vector, besides its unit vector; `readings`: how
 specifically heads read what a layer writes; `composition`: which head reads which other head's output; `alike`: how
-much the subspaces of heads share; `use`: what directions do on a reference text; `use-text`: a text
-of the operator's; `use-part`: the sums of a part of a text, from which the whole is made and which then is deleted."""
+much the subspaces of heads share; `use`: what directions do on a reference text; `use-outputs`: how what each head writes
+varies on it; `use-streams`: the mean of the stream on it, and of what the model expects next; `use-text`: a text of the
+operator's; `use-part`: the sums of a part of a text, from which the whole is made and which then is deleted."""
 
 PromptKind = Literal["prompt", "neurons", "removals", "course", "attention", "pairs"]
 """Kinds of artifacts that are computed of a prompt, by the live model, and kept with it. `prompt`: what speaks for a token
@@ -350,6 +353,8 @@ LAYOUT: dict[ArtifactKind | PromptKind, Forms] = {
         "peaks": f"float32 layers heads rank 2 {USE_PEAKS}",
         "peaks_at": f"int32 layers heads rank 2 {USE_PEAKS}",
     },
+    "use-outputs": {"covariance": "float32 halves layers heads rank rank"},
+    "use-streams": {"mean": "float32 points d_model", "chance": "float32 d_vocab"},
     "use-text": {"ids": "int32 windows tokens"},
     "use-part": {
         "ids": "int32 windows tokens",
@@ -358,6 +363,8 @@ LAYOUT: dict[ArtifactKind | PromptKind, Forms] = {
         "powers": "float64 layers groups powers heads rank",
         "positive": "int64 layers groups heads rank",
         "positions": "int64 layers groups halves",
+        "streams": "float64 points d_model",
+        "chances": "float64 d_vocab",
         "stream": "float32 layers n",
         "peaks": "float32 layers windows heads rank 2",
         "peaks_at": "int32 layers windows heads rank 2",

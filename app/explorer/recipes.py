@@ -279,6 +279,21 @@ def use(model: OpenModel, processing: Processing, text: int = 0) -> Recipe:
     return _build_recipe(model, "use", "use", processing, _text_parameters(text))
 
 
+def use_outputs(model: OpenModel, processing: Processing, text: int = 0) -> Recipe:
+    """Return the recipe of how what each head writes varies on that text."""
+    return _build_recipe(model, "use-outputs", "use/outputs", processing, _text_parameters(text))
+
+
+def use_streams(model: OpenModel, processing: Processing, text: int = 0) -> Recipe:
+    """Return the recipe of the mean of the stream on that text, the same in all weights."""
+    return _build_recipe(model, "use-streams", "use/streams", processing, _text_parameters(text))
+
+
+def use_wholes(model: OpenModel, processing: Processing, text: int = 0) -> list[Recipe]:
+    """Return the recipes of all that is made from the parts of the statistics."""
+    return [of(model, processing, text) for of in (use, use_outputs, use_streams)]
+
+
 def use_text(model: OpenModel, text: int) -> Recipe:
     """Return the recipe of a text of the operator's, which nothing can make again."""
     return _build_recipe(model, "use-text", "use/text", "raw", {"text": text})
@@ -286,7 +301,9 @@ def use_text(model: OpenModel, text: int) -> Recipe:
 
 def use_parts(model: OpenModel, processing: Processing, text: int) -> list[Recipe]:
     """Return the recipes of the parts that the statistics are made from."""
-    parameters = [{**_text_parameters(text), "part": part, "parts": USE_PARTS} for part in range(USE_PARTS)]
+    parameters = [
+        {**_text_parameters(text), "part": part, "parts": USE_PARTS, "streams": 1} for part in range(USE_PARTS)
+    ]
     return [_build_recipe(model, "use-part", "use/part", processing, each) for each in parameters]
 
 

@@ -246,15 +246,16 @@ class _Run:
     def _make_use(self) -> Iterator[JobStep]:
         """Make the statistics of what directions do on text, if the task has them."""
         for processing in self._contexts if self._has_use else ():
-            whole = recipes.use(self._model, processing, self._text)
-            if self._store.read(whole) is not None:
+            wholes = recipes.use_wholes(self._model, processing, self._text)
+            if all(self._store.read(whole) is not None for whole in wholes):
                 continue
             parts = recipes.use_parts(self._model, processing, self._text)
             for number, part in enumerate(parts):
                 stage = f"what directions do, {processing}, part {number + 1} of {len(parts)}"
                 yield from self._make_if_missing(part, stage)
                 give_back()
-            yield from self._make_and_store(whole, f"what directions do, {processing}, summed up")
+            for whole in wholes:
+                yield from self._make_if_missing(whole, f"what directions do, {processing}, summed up")
             for part in parts:
                 with suppress(OSError):  # they only take room
                     self._store.remove(part)

@@ -34,12 +34,15 @@ def measure_overuse(
 
 
 def output_covariance(
-    n: int, attended: Vector, products: Float[NDArray[np.floating], "rank rank"], strength: Vector
-) -> Float64[NDArray[np.float64], "rank rank"]:
-    """Compute M from sums over n positions."""
+    n: int,
+    attended: Float[NDArray[np.floating], "*heads rank"],
+    products: Float[NDArray[np.floating], "*heads rank rank"],
+    strength: Float[NDArray[np.floating], "*heads rank"],
+) -> Float64[NDArray[np.float64], "*heads rank rank"]:
+    """Compute M of each head from sums over n positions."""
     mean = attended / n
-    covariance = products / n - np.outer(mean, mean)
-    return np.asarray(np.outer(strength, strength) * covariance, np.float64)
+    covariance = products / n - mean[..., :, None] * mean[..., None, :]
+    return np.asarray(strength[..., :, None] * strength[..., None, :] * covariance, np.float64)
 
 
 def used_shares(

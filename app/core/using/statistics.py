@@ -1,4 +1,4 @@
-"""Statistics of what a head's directions do on a reference text, gathered a window at a time.
+"""Statistics of what a head's directions do on a reference text, and of the stream, gathered a window at a time.
 
 Of the attended coefficients `a` their mean and second moments, by which the variance of a head's output is shared out
 among its directions; of what each direction reads at a token, `c`, its power sums, for spread and skew. Windows alternate
@@ -63,3 +63,25 @@ class LayerSums:
             self.powers[group, power] += exact.pow(power + 1).sum(1)
         self.positive[group] += (read > 0).sum(1)
         self.positions[group, half] += read.shape[1]
+
+
+@dataclass
+class StreamSums:
+    """The sums of the stream, and of what the model expects next, so far, in float64."""
+
+    streams: Float64[Tensor, "n_layers_and_one d_model"]
+    """Sums of the stream that enters each layer, and of the one that the final norm reads."""
+    chances: Float64[Tensor, " d_vocab"]
+    """Sums of the chances of each token to come next."""
+
+    @classmethod
+    def empty(cls, n_layers: int, d_model: int, d_vocab: int) -> "StreamSums":
+        """Begin with nothing."""
+        return cls(torch.zeros(n_layers + 1, d_model, dtype=torch.float64), torch.zeros(d_vocab, dtype=torch.float64))
+
+    def add_window(
+        self, streams: Float[Tensor, "n_layers_and_one n d_model"], logits: Float[Tensor, "n d_vocab"]
+    ) -> None:
+        """Add a window of text; its first position is left out."""
+        self.streams += streams[:, 1:].double().sum(1)
+        self.chances += logits[1:].softmax(-1).double().sum(0)

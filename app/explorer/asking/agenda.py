@@ -67,4 +67,4 @@ def _task_recipes(model: OpenModel, task: Task) -> Iterator[Recipe]:
         if bank.BANK_WORD in task.matrices:
             yield from bank.parts_of(model, processing)
         if USE_WORD in task.matrices:
-            yield recipes.use(model, processing)
+            yield from recipes.use_wholes(model, processing)

@@ -10,10 +10,11 @@ from app.core.steps import Steps, single_step
 from app.explorer.errors import ComputationFailed
 from app.explorer.layout import ArtifactKind, check_layout
 from app.explorer.library import OpenModel, report_damage
-from app.explorer.making import comparison, decompositions, full, heads, using, vectors
+from app.explorer.making import comparison, decompositions, full, heads, vectors
 from app.explorer.making.context import ArraysAndFacts, Context
 from app.explorer.making.finding import alike, bank, composition, moments, readings, shadow, tokens, words
 from app.explorer.making.judging import census, controls, gallery, rotation
+from app.explorer.making.using import statistics
 from app.explorer.recipes import layer_of, number_in, parameters_of, place_of, token_filter_of
 from app.store.artifacts import ArtifactStore, Recipe
 
@@ -136,11 +137,19 @@ def _make_tokens(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
 
 
 def _make_use(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
-    return using.measure_use(context, number_in(recipe, "text"))
+    return statistics.measure_use(context, number_in(recipe, "text"))
+
+
+def _make_use_outputs(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
+    return statistics.measure_outputs(context, number_in(recipe, "text"))
+
+
+def _make_use_streams(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
+    return statistics.measure_streams(context, number_in(recipe, "text"))
 
 
 def _make_use_part(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
-    return using.measure_part(context, number_in(recipe, "text"), number_in(recipe, "part"))
+    return statistics.measure_part(context, number_in(recipe, "text"), number_in(recipe, "part"))
 
 
 def _make_use_text(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
@@ -181,6 +190,8 @@ MAKERS: dict[ArtifactKind, RecipeMaker] = {
     "composition": _make_composition,
     "alike": _make_alike,
     "use": _make_use,
+    "use-outputs": _make_use_outputs,
+    "use-streams": _make_use_streams,
     "use-part": _make_use_part,
     "use-text": _make_use_text,
 }

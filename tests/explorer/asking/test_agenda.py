@@ -44,7 +44,9 @@ def test_statistics_are_of_models_that_run_and_are_done_when_they_are_there(stor
     (task,) = use_task(model, "folded")
     assert task.matrices == ("use",)
     assert not is_done(store, model, task)
-    store.write(recipes.use(model, "folded"), {}, {})
+    for recipe in recipes.use_wholes(model, "folded"):
+        assert not is_done(store, model, task)
+        store.write(recipe, {}, {})
     assert is_done(store, model, task)
     bert = Library(Catalog(member("bert").data)).model("bert")
     assert use_task(bert, "raw") == []

@@ -12,12 +12,13 @@ from app.core.steps import run, single_step
 from app.explorer import recipes
 from app.explorer.inventory import bases_of
 from app.explorer.layout import LAYOUT, Mislaid
-from app.explorer.making import decompositions, full, heads, make, using, vectors
+from app.explorer.making import decompositions, full, heads, make, vectors
 from app.explorer.making.context import Context
 from app.explorer.making.finding import alike, bank, composition, moments, readings, shadow, tokens, words
 from app.explorer.making.judging import census, controls, gallery, rotation
 from app.explorer.making.make import MAKERS, MakerInputs
-from app.explorer.making.prompts import MAKERS as PROMPT_MAKERS
+from app.explorer.making.using import statistics
+from app.explorer.making.using.prompts import MAKERS as PROMPT_MAKERS
 from app.models.token_filter import EVERY, TokenFilter
 from app.store.artifacts import ArtifactStore, parse_recipe
 from tests.explorer.steps import run_steps
@@ -102,9 +103,15 @@ def wanted(model, inputs):
         "composition": [
             (recipes.composition(model, "folded"), lambda: composition.score_composition(in_weights("folded")))
         ],
-        "use": [(recipes.use(model, "folded"), lambda: using.measure_use(in_weights("folded"), 0))],
+        "use": [(recipes.use(model, "folded"), lambda: statistics.measure_use(in_weights("folded"), 0))],
+        "use-outputs": [
+            (recipes.use_outputs(model, "folded"), lambda: statistics.measure_outputs(in_weights("folded"), 0))
+        ],
+        "use-streams": [
+            (recipes.use_streams(model, "folded"), lambda: statistics.measure_streams(in_weights("folded"), 0))
+        ],
         "use-part": [
-            (recipes.use_parts(model, "folded", 0)[1], lambda: using.measure_part(in_weights("folded"), 0, 1))
+            (recipes.use_parts(model, "folded", 0)[1], lambda: statistics.measure_part(in_weights("folded"), 0, 1))
         ],
         "alike": [(recipes.alike(model, "raw"), lambda: alike.compare_spans(in_weights("raw")))],
         "vectors": [(recipes.vectors(model, pca, "raw", {}), lambda: vectors.term_vectors(in_weights("raw"), pca, {}))],

@@ -12,8 +12,8 @@ from app.core.steps import run
 from app.explorer import recipes
 from app.explorer.errors import ComputationFailed
 from app.explorer.layout import USE_WINDOWS, check_layout, count_first
-from app.explorer.making import using
 from app.explorer.making.make import MakerInputs, run_maker
+from app.explorer.making.using import statistics
 from app.models.live.assembly import assemble_model
 from app.models.live.forward import run_model
 from app.store.artifacts import ArtifactStore
@@ -65,6 +65,31 @@ def test_curves_end_at_everything_and_positions_are_shares(made):
     assert len(set(arrays["ids"][:, 0].tolist())) == 1
 
 
+def test_outputs_vary_as_the_heads_own_do_on_either_half(made):
+    context, arrays = made
+    recipe = recipes.use_outputs(context.model, context.processing)
+    found = run(run_maker(recipe, MakerInputs(context.tables, context.model, context.store)))[0]["covariance"]
+    ids = torch.from_numpy(arrays["ids"]).long()
+    for half in range(2):
+        used, written = outputs_of(context, ids[half::2], 1, 2)
+        _, _, right = np.linalg.svd(ov(used).dense().double().numpy(), full_matrices=False)
+        along = written @ right[: found.shape[-1]].T
+        expected = np.abs(np.cov(along.T, bias=True))  # the signs of directions are a convention
+        np.testing.assert_allclose(np.abs(found[half, 1, 2]), expected, atol=2e-4 * expected.max())
+
+
+def test_streams_and_chances_are_means_without_the_first_positions(made):
+    context, arrays = made
+    recipe = recipes.use_streams(context.model, context.processing)
+    found = run(run_maker(recipe, MakerInputs(context.tables, context.model, context.store)))[0]
+    model = assemble_model(context.model.weights(), context.model.manifest)
+    runs = [run_model(model, torch.from_numpy(window).long()) for window in arrays["ids"]]
+    mean = torch.cat([one.streams[:, 1:] for one in runs], dim=1).double().mean(dim=1)
+    np.testing.assert_allclose(found["mean"], mean, rtol=1e-4, atol=1e-5)
+    chance = torch.cat([one.logits[1:] for one in runs]).double().softmax(-1).mean(dim=0)
+    np.testing.assert_allclose(found["chance"], chance, rtol=1e-3, atol=1e-9)
+
+
 @pytest.mark.parametrize(("family", "why"), [("bert", "is not run here"), ("mixtral", "is not run here")])
 def test_models_that_are_not_run_are_refused_by_name(context_of, family, why):
     context = context_of(family, "raw")
@@ -103,7 +128,7 @@ def test_parts_that_are_there_are_not_run_again(context_of, tmp_path, monkeypatc
         context.store.write(part, *run(run_maker(part, inputs)))
     ran = []
     monkeypatch.setattr(
-        using.texts, "assemble", lambda model: ran.append(model) or assemble_model(model.weights(), model.manifest)
+        statistics.texts, "assemble", lambda model: ran.append(model) or assemble_model(model.weights(), model.manifest)
     )
     again = run(run_maker(recipes.use(context.model, "folded"), inputs))[0]
     assert len(ran) == 1
@@ -132,10 +157,10 @@ def test_peaks_are_the_most_that_arrives_each_in_another_window(made):
     """Against the whole text's own values, sorted by hand."""
     context, arrays = made
     model = assemble_model(context.model.weights(), context.model.manifest)
-    terms = using.texts.decompose_layer(context, 1)
+    terms = statistics.texts.decompose_layer(context, 1)
     windows = [run_model(model, torch.from_numpy(window).long()) for window in arrays["ids"]]
     of_each = [
-        using.texts.read_layer(context, 1, one.streams[1], one.patterns[1], terms)[1][2, 1:, 3] for one in windows
+        statistics.texts.read_layer(context, 1, one.streams[1], one.patterns[1], terms)[1][2, 1:, 3] for one in windows
     ]
     n_tokens = arrays["ids"].shape[1]
     for end, best in enumerate((max, min)):

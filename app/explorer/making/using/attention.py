@@ -41,7 +41,7 @@ from app.core.using.attention import (
 from app.core.using.coefficients import norm_scales
 from app.explorer.making.context import Arrays, Context
 from app.explorer.making.heads import decompose_heads, read_head_tensors
-from app.explorer.making.texts import norm_for_heads
+from app.explorer.making.using.texts import norm_for_heads
 from app.explorer.recipes import number_in
 from app.models.live.forward import TextRun
 from app.models.live.scoring import read_scoring

@@ -9,12 +9,12 @@ from app.core.steps import run
 from app.explorer import recipes
 from app.explorer.errors import ComputationFailed
 from app.explorer.library import Library
-from app.explorer.making import prompts
 from app.explorer.making.context import Context
 from app.explorer.making.heads import decompose_heads
 from app.explorer.making.make import MAKERS
 from app.explorer.making.tables import Tables
-from app.explorer.making.texts import norm_for_heads
+from app.explorer.making.using import prompts
+from app.explorer.making.using.texts import norm_for_heads
 from app.models.catalog import Catalog
 from app.models.live.assembly import assemble_model
 from app.models.live.forward import read_logits, run_model

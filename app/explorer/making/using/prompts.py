@@ -14,7 +14,7 @@
 head's span are not (`random` [m draws]).
 `course`: what a direction reads at each position, what arrives of it there, and its head's pattern [n n], from rows to
 columns.
-`attention` and `pairs`: why a head looks from one position at another, told in `making/attention.py`.
+`attention` and `pairs`: why a head looks from one position at another, told in `making/using/attention.py`.
 
 Where a norm stands behind attention, what a direction writes is no share of the logit: then `weight` is missing, and
 behind the MLP what neurons do.
@@ -32,10 +32,10 @@ from app.core.steps import Steps
 from app.explorer.errors import ComputationFailed
 from app.explorer.layout import NEXT_TOKENS, PROMPT_NEURONS, PromptKind, check_layout
 from app.explorer.library import OpenModel, report_damage
-from app.explorer.making import texts
 from app.explorer.making.context import Arrays, ArraysAndFacts, Context
 from app.explorer.making.maker import ModelOf, open_models
 from app.explorer.making.tables import Tables
+from app.explorer.making.using import texts
 from app.explorer.recipes import directions_of, key_of, number_in
 from app.explorer.running.line import Cost
 from app.explorer.running.worker import Maker
@@ -347,13 +347,13 @@ def _follow_direction(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
 
 
 def _explain_attention(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
-    from app.explorer.making.attention import explain_attention
+    from app.explorer.making.using.attention import explain_attention
 
     return explain_attention(_context_of(live, recipe), live.network, ran.run, recipe)
 
 
 def _find_pairs(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
-    from app.explorer.making.attention import find_pairs
+    from app.explorer.making.using.attention import find_pairs
 
     return find_pairs(_context_of(live, recipe), live.network, ran.run, recipe)
 

@@ -5,7 +5,7 @@ import pytest
 
 from app.core.address import Address
 from app.explorer import recipes
-from tests.explorer.making.test_prompts import Asked
+from tests.explorer.making.using.test_prompts import Asked
 from tests.models.live.test_assembly import RUN
 
 ROTARY = [name for name in RUN if name != "gpt2"]

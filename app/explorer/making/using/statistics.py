@@ -1,8 +1,9 @@
-"""What a model's directions do on a reference text: the statistics of every head's OV, of the whole model.
+"""What a model's directions do on a reference text: the statistics of every head's OV, of the whole model, and of its stream.
 
 The text is what the model writes by itself, or the operator's. It is run in parts, each an artifact of its own, so that an
-interruption costs one part.
+interruption costs one part. From the parts three artifacts are made.
 
+`use`:
     ids [windows tokens]             the text, by token ids; each window's first position is counted nowhere
     used, even [layers heads rank]   each direction's share of the variance of its head's output: on the text, and if the
                                      stream were even
@@ -15,6 +16,11 @@ interruption costs one part.
     peaks, peaks_at [layers heads rank 2 3]  the most that arrives of a direction at its + and its - end, and where: window times
                                      tokens plus position; each in another window
     fitted [layers heads rank]       share along the first 1, 2 … axes of the output, fitted on the other half of the text
+`use-outputs`:
+    covariance [2 layers heads rank rank]  of what a head writes, along its directions, on either half of the windows
+`use-streams`:
+    mean [layers and one, d_model]   of the stream that enters each layer, and of the one that the final norm reads
+    chance [d_vocab]                 the mean chance of each token to come next
 
 Heads of a smaller rank have zeros at their ends. Runs in a job's process, which holds the model while a part lasts.
 """
@@ -32,8 +38,8 @@ from app.core.using import shares
 from app.explorer.errors import ComputationFailed
 from app.explorer.layout import USE_PARTS, USE_PEAKS, USE_TOKENS, USE_WINDOWS, count_first
 from app.explorer.library import OpenModel
-from app.explorer.making import texts
 from app.explorer.making.context import Arrays, ArraysAndFacts, Context
+from app.explorer.making.using import texts
 from app.explorer.recipes import USE_SEED, use_parts, use_text
 
 if TYPE_CHECKING:
@@ -48,24 +54,57 @@ def measure_use(context: Context, text: int) -> Steps[ArraysAndFacts]:
     """Sum up what directions do on a text, from parts in the store or made now; ComputationFailed if the model cannot be
     run, or the operator's text is gone.
     """
-    import torch
+    parts = yield from _gather_parts(context, text)
+    return _sum_up(parts, _measure_strength(context)), {}
 
+
+def measure_outputs(context: Context, text: int) -> Steps[ArraysAndFacts]:
+    """Sum up how what each head writes varies on a text; else as `measure_use`."""
+    parts = yield from _gather_parts(context, text)
+    strength = _measure_strength(context)
+    n = np.sum([part["positions"][0].sum(axis=0) for part in parts], axis=0)  # of either half
+    sums = np.sum([part["attended"].sum(axis=1) for part in parts], axis=0)
+    products = np.sum([part["products"] for part in parts], axis=0)
+    found = [
+        shares.output_covariance(int(n[half]), sums[:, half], products[:, half], strength) for half in range(len(n))
+    ]
+    return {"covariance": np.array(found, np.float32)}, {}
+
+
+def measure_streams(context: Context, text: int) -> Steps[ArraysAndFacts]:
+    """Sum up the mean of the stream on a text, and of what the model expects next; else as `measure_use`."""
+    parts = yield from _gather_parts(context, text)
+    n = sum(int(part["positions"][0].sum()) for part in parts)
+    mean, chance = (np.sum([part[name] for part in parts], axis=0) / n for name in ("streams", "chances"))
+    return {"mean": mean.astype(np.float32), "chance": chance.astype(np.float32)}, {}
+
+
+def _gather_parts(context: Context, text: int) -> Steps[list[Mapping[str, NDArray[Any]]]]:
+    """Gather the parts, from the store or made now."""
     parts: list[Mapping[str, NDArray[Any]]] = []
     for number, recipe in enumerate(use_parts(context.model, context.processing, text)):
         held = context.store.read(recipe)
         making = measure_part(context, text, number)
         parts.append((yield from rescale_steps(number, 1, USE_PARTS, making))[0] if held is None else held.arrays)
+    return parts
+
+
+def _measure_strength(context: Context) -> NDArray[np.float32]:
+    """Measure the singular values of every head's OV: [layers heads rank]."""
+    import torch
+
     rank = context.model.manifest.d_head
     terms = [texts.decompose_layer(context, layer) for layer in range(context.model.manifest.n_layers)]
     strength = torch.stack([torch.stack([texts.pad(one.strength, rank) for one in of_layer]) for of_layer in terms])
-    return _sum_up(parts, strength.numpy()), {}
+    found: NDArray[np.float32] = strength.numpy()
+    return found
 
 
 def measure_part(context: Context, text: int, part: int) -> Steps[ArraysAndFacts]:
     """Run a part of the text's windows, which the model writes first where there is no text, and gather what directions do."""
     import torch
 
-    from app.core.using.statistics import LayerSums
+    from app.core.using.statistics import LayerSums, StreamSums
     from app.models.live.forward import run_model
 
     manifest = context.model.manifest
@@ -75,12 +114,15 @@ def measure_part(context: Context, text: int, part: int) -> Steps[ArraysAndFacts
     ids = _read_windows(context, text, part) if text else (yield from _write_windows(context, model, part))
     terms = [texts.decompose_layer(context, layer) for layer in range(manifest.n_layers)]
     sums = [LayerSums.empty(manifest.n_heads, manifest.d_head) for _ in terms]
+    of_streams = StreamSums.empty(manifest.n_layers, manifest.d_model, manifest.d_vocab)
     stream: list[Tensor] = []
     peaks: list[list[tuple[Tensor, Tensor]]] = [[] for _ in terms]
     for number, window in enumerate(ids):
         yield start + (100 - start) * number // len(ids), 100
         run = run_model(model, window)
         stream.append(_measure_norms(context, run.streams[:-1, 1:]))
+        assert run.logits is not None
+        of_streams.add_window(run.streams, run.logits)
         for layer, of_layer in enumerate(terms):
             read, arrived = texts.read_layer(context, layer, run.streams[layer], run.patterns[layer], of_layer)
             sums[layer].add_window(part * len(ids) + number, read, arrived)
@@ -89,6 +131,7 @@ def measure_part(context: Context, text: int, part: int) -> Steps[ArraysAndFacts
     arrays = {
         field.name: torch.stack([getattr(one, field.name) for one in sums]).numpy() for field in fields(LayerSums)
     }
+    arrays |= {"streams": of_streams.streams.numpy(), "chances": of_streams.chances.numpy()}
     found = {"stream": torch.cat(stream, 1).numpy(), "peaks": values.numpy(), "peaks_at": at.numpy().astype(np.int32)}
     return {"ids": ids.numpy().astype(np.int32), **found, **arrays}, {}
 
@@ -148,7 +191,7 @@ def _sum_up(parts: list[Mapping[str, NDArray[Any]]], strength: NDArray[np.float3
 
     summed = {field.name: np.sum([part[field.name] for part in parts], axis=0) for field in fields(LayerSums)}
     n_layers, n_heads = strength.shape[:2]
-    layers = [HeadSums(**{name: array[layer] for name, array in summed.items()}) for layer in range(n_layers)]
+    layers = [LayerTotals(**{name: array[layer] for name, array in summed.items()}) for layer in range(n_layers)]
     heads = [[_sum_up_head(of, head, strength[n, head]) for head in range(n_heads)] for n, of in enumerate(layers)]
     names = heads[0][0]
     found = {name: np.array([[one[name] for one in of] for of in heads], np.float32) for name in names}
@@ -172,7 +215,7 @@ def _choose_peaks(parts: list[Mapping[str, NDArray[Any]]]) -> Arrays:
     return dict(zip(("peaks", "peaks_at"), map(np.ascontiguousarray, chosen), strict=True))
 
 
-def _estimate_ratio(layers: "list[HeadSums]", found: Arrays, strength: NDArray[np.float32]) -> Estimate:
+def _estimate_ratio(layers: "list[LayerTotals]", found: Arrays, strength: NDArray[np.float32]) -> Estimate:
     """Estimate the median over heads of what the first directions make on the text, by what they would on an even stream."""
     n_layers, n_heads, rank = strength.shape
     first = count_first(rank)
@@ -189,7 +232,7 @@ def _estimate_ratio(layers: "list[HeadSums]", found: Arrays, strength: NDArray[n
 
 
 @dataclass(frozen=True)
-class HeadSums:
+class LayerTotals:
     """The sums of one layer over the whole text, as `LayerSums` has them."""
 
     attended: NDArray[np.float64]
@@ -205,7 +248,7 @@ class HeadSums:
         return attended, squares
 
 
-def _sum_up_head(sums: HeadSums, head: int, strength: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+def _sum_up_head(sums: LayerTotals, head: int, strength: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
     n = sums.positions.astype(np.float64).ravel()
     attended, squares = sums.of_clusters(head)
     by_group, powers = sums.positions.sum(1).astype(np.float64), sums.powers[:, :, head]
