@@ -412,7 +412,7 @@ class Urls:
         return self.page(_model_of(direction), page.view, f"{PROMPTS}/{key}/{COURSE}", **said)
 
     def why(self, page: PromptPage | CoursePage | WhyPage, head: Address, **changes: object) -> str:
-        """Link why a head looks from one position of a prompt at another; `source`: the position that is looked at.
+        """Link why a head looks from one position of a prompt at another, in folded weights; `source`: the position looked at.
 
         Example: why(page, parse("gpt2/L5/H3"), to=7) -> "/gpt2/p/0123456789abcdef/why?head=L5H3&to=7"
         """
@@ -420,7 +420,7 @@ class Urls:
         said |= {"head": format_head(head)} | {
             "from" if name == "source" else name: value for name, value in changes.items()
         }
-        return self.page(_model_of(head), page.view, f"{PROMPTS}/{page.key}/{WHY}", **said)
+        return self.page(_model_of(head), replace(page.view, weights="folded"), f"{PROMPTS}/{page.key}/{WHY}", **said)
 
     def pairs_of(self, direction: Address, view: View, **changes: object) -> str:
         """Link the pairs of example prompts that a direction of QK makes.

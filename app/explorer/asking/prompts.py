@@ -7,6 +7,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from app.core.address import Address, AddressError, Circuit, parse_short
+from app.explorer.asking.places import check_place
 from app.explorer.errors import BadOption
 from app.explorer.library import OpenModel
 from app.explorer.running.prompts import Limits
@@ -99,6 +101,46 @@ def _cut_text(model: OpenModel, typed: str, limits: Limits) -> list[int]:
             f"{model.vocabulary.specials[found]}."
         )
     return model.tokenize_whole(text)
+
+
+def check_position(n_tokens: int, at: int | None, name: str = "at") -> int:
+    """Return the position of that option in a prompt, the last one if there is none; BadOption naming the range."""
+    if at is None:
+        return n_tokens - 1
+    if not 0 <= at < n_tokens:
+        raise BadOption(f"{name} goes from 0 to {n_tokens - 1} here: the prompt has {n_tokens} tokens.")
+    return at
+
+
+def parse_head(model: OpenModel, address: Address, text: str) -> Address | None:
+    """Parse the head of an option, such as L5H3, None if there is none; BadOption or UnknownAddress."""
+    if not text:
+        return None
+    try:
+        head = parse_short(f"{text.strip()}.ov.0", Address(address.model, address.pin)).address.matrix.parent
+    except AddressError:
+        raise BadOption("head is one such as L5H3.") from None
+    assert head is not None
+    check_place(model, head)
+    return head
+
+
+EXAMPLES: dict[Circuit, str] = {"ov": "L25H6.ov.0", "qk": "L24H4.qk.9"}
+
+
+def parse_direction(model: OpenModel, address: Address, text: str, circuit: Circuit) -> Address:
+    """Parse the singular direction of a head's circuit that the option `of` names; BadOption or UnknownAddress."""
+    named = f"of names a singular direction of a head's {circuit.upper()}, such as {EXAMPLES[circuit]}"
+    try:
+        found = parse_short(text.strip(), Address(address.model, address.pin)).address
+    except AddressError:
+        raise BadOption(f"{named}.") from None
+    if found.circuit != circuit or found.basis != "svd":
+        raise BadOption(
+            f"{named}: {'others are not followed on a text' if circuit == 'ov' else 'only these make scores'}."
+        )
+    check_place(model, found)
+    return found
 
 
 def normalise(typed: str) -> str:

@@ -64,6 +64,7 @@ def read_head_use(arrays: Arrays, text: ReferenceText, address: Address, rank: i
         n_tokens=windows * (tokens - 1),
         text=text,
         used_curve=(0.0, *np.cumsum(used).tolist()),
+        even_curve=(0.0, *np.cumsum(even).tolist()),
         fitted_curve=(0.0, *fitted.tolist()),
     )
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-from app.core.address import Address, AddressError, parse_short
+from app.core.address import Address
 from app.explorer import recipes
-from app.explorer.asking.places import check_place, locate_model
-from app.explorer.asking.prompts import PromptWish, require_live
+from app.explorer.asking.places import locate_model
+from app.explorer.asking.prompts import PromptWish, check_position, parse_direction, parse_head, require_live
 from app.explorer.asking.views import Options, check_view
 from app.explorer.errors import BadOption
 from app.explorer.library import OpenModel
@@ -17,12 +17,10 @@ from app.explorer.visits import orders
 from app.explorer.visits.prompts import (
     NO_WISH,
     carry_prompt,
-    check_position,
     choose_examples,
     find_prompt,
     fulfil_live,
     keep_prompt,
-    parse_head,
     require_prompts,
 )
 from app.store.artifacts import Arrays
@@ -61,7 +59,7 @@ def visit_why(r: Resources, address: Address, options: Options, key: str, inquir
     head = parse_head(model, address, inquiry.head)
     if head is None:
         raise BadOption("head names the head that looks, such as L5H3.")
-    to = check_position(prompt, inquiry.to, "to")
+    to = check_position(len(prompt.ids), inquiry.to, "to")
     rotates = model.rotates(head.layer or 0)
     if inquiry.source is not None and not 0 <= inquiry.source <= to:
         raise BadOption(f"from goes from 0 to {to} here: a position looks at itself and at those before it.")
@@ -110,7 +108,7 @@ def visit_pairs(r: Resources, address: Address, options: Options, of: str) -> Pa
     """Make the page of the pairs of example prompts that a direction of a head's QK does most for, or against."""
     prompts, model = require_prompts(r), locate_model(r, address)
     require_live(model)
-    direction = _parse_direction(model, address, of)
+    direction = parse_direction(model, address, of, "qk")
     shown = check_view(model, direction, replace(options, weights=options.weights or "folded"), r.default_weights)
     if shown.weights == "raw":
         raise BadOption(ONLY_FOLDED)
@@ -136,17 +134,6 @@ def visit_pairs(r: Resources, address: Address, options: Options, of: str) -> Pa
         n_prompts=len(examples),
         rotates=model.rotates(head.layer or 0),
     )
-
-
-def _parse_direction(model: OpenModel, address: Address, text: str) -> Address:
-    try:
-        ray = parse_short(text.strip(), Address(address.model, address.pin))
-    except AddressError:
-        raise BadOption("of names a direction of a head's QK, such as L24H4.qk.9.") from None
-    if ray.address.circuit != "qk" or ray.address.basis != "svd":
-        raise BadOption("of names a singular direction of a head's QK, such as L24H4.qk.9: only these make scores.")
-    check_place(model, ray.address)
-    return ray.address
 
 
 def _read_terms(

@@ -5,12 +5,22 @@ and imports no torch.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from app.core.address import Address, AddressError, Ray, Sign, parse_short
+from app.core.address import SIGNS, Address, Ray, Sign
 from app.explorer import recipes
-from app.explorer.asking.places import check_place, locate_model
-from app.explorer.asking.prompts import PromptWish, most_tokens, normalise, read_ids, require_live
+from app.explorer.asking.places import locate_model
+from app.explorer.asking.prompts import (
+    PromptWish,
+    check_position,
+    most_tokens,
+    normalise,
+    parse_direction,
+    parse_head,
+    read_ids,
+    require_live,
+)
 from app.explorer.asking.views import Options, check_view
 from app.explorer.errors import (
     BadOption,
@@ -25,6 +35,7 @@ from app.explorer.layout import MOST_REMOVED, SIDE_PREFIXES
 from app.explorer.library import OpenModel
 from app.explorer.pages.using.prompts import (
     CarriedPrompt,
+    Contribution,
     CoursePage,
     NeuronContribution,
     PromptFormPage,
@@ -35,7 +46,7 @@ from app.explorer.reading import prompts as reading
 from app.explorer.reading.finding.bank import Bank, open_bank
 from app.explorer.resources import Resources
 from app.explorer.running.prompts import Prompts
-from app.explorer.view import View
+from app.explorer.view import Processing, View
 from app.explorer.visits import orders
 from app.explorer.visits.full import unknown_token_error
 from app.explorer.visits.using import load_statistics
@@ -121,7 +132,7 @@ def visit_form(
         most_tokens=most,
         most_bytes=prompts.limits.text_bytes,
         room_gib=estimate_room(model.manifest, most) / GIB,
-        direction=_parse_direction(model, address, of) if of else None,
+        direction=parse_direction(model, address, of, "ov") if of else None,
         deleted=deleted,
         examples=() if why_not else choose_examples(model, prompts),
     )
@@ -131,7 +142,7 @@ def keep_prompt(r: Resources, address: Address, wish: PromptWish, of: str = "") 
     """Keep the prompt that a visitor typed, and return its key; BadOption where it, or a direction `of` it, means nothing."""
     prompts, model = require_prompts(r), locate_model(r, address)
     if of:
-        _parse_direction(model, address, of)
+        parse_direction(model, address, of, "ov")
     return _keep(prompts, model, wish)
 
 
@@ -139,7 +150,7 @@ def find_key(r: Resources, address: Address, wish: PromptWish, of: str = "") -> 
     """Return the key of the prompt that a visitor typed, without keeping it; else as `keep_prompt`."""
     prompts, model = require_prompts(r), locate_model(r, address)
     if of:
-        _parse_direction(model, address, of)
+        parse_direction(model, address, of, "ov")
     return key_of(model.fingerprint, read_ids(model, wish, prompts.limits))
 
 
@@ -157,66 +168,47 @@ def delete_prompt(r: Resources, address: Address, key: str) -> None:
 def visit_prompt(r: Resources, address: Address, options: Options, key: str, spot: PromptInquiry) -> PromptPage:
     """Make the page of a prompt: what speaks for a token at a position."""
     model, shown, prompt = find_prompt(r, address, options, key, spot.again)
-    vocabulary, at = model.vocabulary, check_position(prompt, spot.at)
-    token = _find_token(model, spot.token, "token")
-    against = _find_token(model, spot.against, "against")
-    head = parse_head(model, address, spot.head)
-    title = f"{model.header.slug} is running the prompt."
-    named = [None if one is None else one.id for one in (token, against)]
-    arrays = fulfil_live(r, model, recipes.prompt(model, key, shown.weights, at, *named), title).arrays
-    asked = reading.read_asked(arrays, vocabulary)
+    at, head = check_position(len(prompt.ids), spot.at), parse_head(model, address, spot.head)
+    token, against = (_find_token(model, getattr(spot, name), name) for name in ("token", "against"))
+    asked_for = AskedPrompt(model, shown.weights, key, at, token, against)
+    arrays = fulfil_live(r, model, asked_for.order(), _title(model)).arrays
+    asked = reading.read_asked(arrays, model.vocabulary)
     if against is not None and against.id == asked.entry.id:
         raise BadOption("against is another token than the one that is asked about.")
     show = _choose_tab(spot.show, head, is_told="weight" in arrays)
-    # Statistics leave the first position out, and say nothing of it.
     reference = _load_reference(r, model, shown)
-    usual = reference if at else None
+    directions: tuple[Contribution, ...] = ()
     neurons: tuple[NeuronContribution, ...] = ()
     if show == "neurons":
-        of_neurons = recipes.neurons(model, key, shown.weights, at, *named)
-        neurons = reading.read_neurons(fulfil_live(r, model, of_neurons, title).arrays, _model_of(address))
-    of_head = (head.layer or 0, head.head or 0) if head is not None and show == "head" else None
-    chosen = [] if show == "neurons" else reading.choose_directions(arrays, usual, show, of_head, whole=spot.whole)
-    places = [_model_of(address).at_layer(layer).at_head(h).at("ov").direction(index) for layer, h, index in chosen]
-    rows = [reading.read_direction(arrays, usual, place, moved=show == "speaks") for place in places]
-    if spot.draws and rows:
-        asked_for = recipes.removals(
-            model,
-            key,
-            shown.weights,
-            at,
-            asked.entry.id,
-            None if against is None else against.id,
-            places[:MOST_REMOVED],
-            spot.draws,
-        )
-        lost = fulfil_live(
-            r, model, asked_for, f"Directions are taken away from the prompt in {model.header.slug}."
-        ).arrays
-        totals = zip(lost["total"].tolist(), lost["random"].tolist(), strict=True)
-        for n, (total, random) in enumerate(totals):
-            rows[n] = replace(rows[n], total=total, random=tuple(random))
-    bank = _open_bank(r, model, shown)
-    of_rows = _read_written(r, model, shown, bank, [row.end for row in rows])
-    tokens_of_neurons = _read_written(
-        r, model, shown, bank, [Ray(one.address, "p" if one.activation >= 0 else "n") for one in neurons]
-    )
+        neurons = _read_neurons(r, _model_of(address), shown, asked_for)
+    else:
+        # Statistics leave the first position out, and say nothing of it.
+        usual = reference if at else None
+        of_head = (head.layer or 0, head.head or 0) if head is not None and show == "head" else None
+        places = [
+            _model_of(address).at_layer(layer).at_head(h).at("ov").direction(index)
+            for layer, h, index in reading.choose_directions(arrays, usual, show, of_head, whole=spot.whole)
+        ]
+        rows = [reading.read_direction(arrays, usual, place, moved=show == "speaks") for place in places]
+        if spot.draws and rows:
+            rows = _add_totals(r, asked_for, asked.entry.id, rows, spot.draws)
+        directions = tuple(_add_tokens(r, model, shown, rows))
     return PromptPage(
         _model_of(address),
         model.header,
         shown,
         key=key,
         text=prompt.text,
-        tokens=reading.read_tokens(arrays, prompt.ids, vocabulary),
+        tokens=reading.read_tokens(arrays, prompt.ids, model.vocabulary),
         at=at,
-        next=reading.read_next_tokens(arrays, at, vocabulary),
+        next=reading.read_next_tokens(arrays, at, model.vocabulary),
         asked=asked,
         against=None if against is None else reading.read_against(arrays, against),
         parts=reading.read_parts(arrays),
         show=show,
         head=head,
-        directions=tuple(replace(row, tokens=tokens) for row, tokens in zip(rows, of_rows, strict=True)),
-        neurons=tuple(replace(one, tokens=tokens) for one, tokens in zip(neurons, tokens_of_neurons, strict=True)),
+        directions=directions,
+        neurons=neurons,
         n_directions=int((arrays["strength"] > 0).sum()),
         draws=spot.draws,
         why_no_direct="" if "weight" in arrays else POST_NORMED,
@@ -232,6 +224,68 @@ def visit_prompt(r: Resources, address: Address, options: Options, key: str, spo
     )
 
 
+@dataclass(frozen=True, slots=True)
+class AskedPrompt:
+    """A position of a prompt, and the tokens that are asked about there."""
+
+    model: OpenModel
+    weights: Processing
+    key: str
+    at: int
+    token: TokenEntry | None
+    """None: the likeliest."""
+    against: TokenEntry | None
+    """None: all others."""
+
+    def order(self) -> Recipe:
+        """Return the recipe of what speaks for the token."""
+        return recipes.prompt(self.model, self.key, self.weights, self.at, *self._ids())
+
+    def order_neurons(self) -> Recipe:
+        """Return the recipe of the neurons that say most."""
+        return recipes.neurons(self.model, self.key, self.weights, self.at, *self._ids())
+
+    def order_removals(self, token: int, directions: Sequence[Address], draws: int) -> Recipe:
+        """Return the recipe of what becomes of that token without each of these directions."""
+        against = self._ids()[1]
+        return recipes.removals(self.model, self.key, self.weights, self.at, token, against, directions, draws)
+
+    def _ids(self) -> tuple[int | None, int | None]:
+        return (None if self.token is None else self.token.id), (None if self.against is None else self.against.id)
+
+
+def _title(model: OpenModel) -> str:
+    return f"{model.header.slug} is running the prompt."
+
+
+def _add_totals(
+    r: Resources, asked_for: AskedPrompt, token: int, rows: Sequence[Contribution], draws: int
+) -> list[Contribution]:
+    """Add what the logit loses without each of the first rows, beside random directions."""
+    places = [row.end.address for row in rows[:MOST_REMOVED]]
+    title = f"Directions are taken away from the prompt in {asked_for.model.header.slug}."
+    lost = fulfil_live(r, asked_for.model, asked_for.order_removals(token, places, draws), title).arrays
+    totals = zip(lost["total"].tolist(), lost["random"].tolist(), strict=True)
+    told = [replace(row, total=total, random=tuple(of)) for row, (total, of) in zip(rows, totals, strict=False)]
+    return [*told, *rows[len(told) :]]
+
+
+def _add_tokens(r: Resources, model: OpenModel, shown: View, rows: Sequence[Contribution]) -> list[Contribution]:
+    """Add the first tokens that each row writes."""
+    written = read_written(r, model, shown, [row.end for row in rows])
+    return [replace(row, tokens=tokens) for row, tokens in zip(rows, written, strict=True)]
+
+
+def _read_neurons(
+    r: Resources, address: Address, shown: View, asked_for: AskedPrompt
+) -> tuple[NeuronContribution, ...]:
+    """Read the neurons that say most for the token, with the first tokens that each writes."""
+    model = asked_for.model
+    found = reading.read_neurons(fulfil_live(r, model, asked_for.order_neurons(), _title(model)).arrays, address)
+    written = read_written(r, model, shown, [Ray(one.address, "p" if one.activation >= 0 else "n") for one in found])
+    return tuple(replace(one, tokens=tokens) for one, tokens in zip(found, written, strict=True))
+
+
 def visit_course(
     r: Resources,
     address: Address,
@@ -243,18 +297,14 @@ def visit_course(
 ) -> CoursePage:
     """Make the page of one direction on a prompt."""
     model, shown, prompt = find_prompt(r, address, options, key, again)
-    if not of:
-        raise BadOption("of names a direction of a head's OV, such as L25H6.ov.0.")
-    direction, position = _parse_direction(model, address, of), check_position(prompt, at)
-    title = f"{model.header.slug} is running the prompt."
-    arrays = fulfil_live(r, model, recipes.course(model, key, shown.weights, direction), title).arrays
+    direction, position = parse_direction(model, address, of, "ov"), check_position(len(prompt.ids), at)
+    arrays = fulfil_live(r, model, recipes.course(model, key, shown.weights, direction), _title(model)).arrays
     reference = _load_reference(r, model, shown)
     tokens = reading.read_course(arrays, prompt.ids, model.vocabulary, reference, direction)
     if at is None:  # where it does most, but at the start
         position = max(range(1, len(tokens)), key=lambda n: abs(tokens[n].z or tokens[n].attended), default=0)
     signs: tuple[Sign, Sign] = ("p", "n")
-    bank = _open_bank(r, model, shown)
-    plus, minus = _read_written(r, model, shown, bank, [Ray(direction, sign) for sign in signs])
+    plus, minus = read_written(r, model, shown, [Ray(direction, sign) for sign in signs])
     return CoursePage(
         direction,
         model.header,
@@ -361,16 +411,6 @@ def fulfil_live(r: Resources, model: OpenModel, recipe: Recipe, title: str) -> A
     return prompts.queue.results(errand)[0][0]
 
 
-def check_position(prompt: Prompt, at: int | None, name: str = "at") -> int:
-    """Return the position of that option, the last one if there is none; BadOption naming the range."""
-    last = len(prompt.ids) - 1
-    if at is None:
-        return last
-    if not 0 <= at <= last:
-        raise BadOption(f"{name} goes from 0 to {last} here: the prompt has {last + 1} tokens.")
-    return at
-
-
 def _find_token(model: OpenModel, text: str, name: str) -> TokenEntry | None:
     if not text:
         return None
@@ -378,32 +418,6 @@ def _find_token(model: OpenModel, text: str, name: str) -> TokenEntry | None:
     if found is None:
         raise unknown_token_error(model, text, name)
     return found
-
-
-def parse_head(model: OpenModel, address: Address, text: str) -> Address | None:
-    """Parse the head of an option, such as L5H3, None if there is none; BadOption or UnknownAddress."""
-    if not text:
-        return None
-    try:
-        head = parse_short(f"{text.strip()}.ov.0", _model_of(address)).address.matrix.parent
-    except AddressError:
-        raise BadOption("head is one such as L5H3.") from None
-    assert head is not None
-    check_place(model, head)
-    return head
-
-
-def _parse_direction(model: OpenModel, address: Address, text: str) -> Address:
-    try:
-        ray = parse_short(text.strip(), _model_of(address))
-    except AddressError:
-        raise BadOption("of names a direction of a head's OV, such as L25H6.ov.0.") from None
-    if ray.address.circuit != "ov" or ray.address.basis != "svd":
-        raise BadOption(
-            "of names a singular direction of a head's OV, such as L25H6.ov.0: others are not followed on a text."
-        )
-    check_place(model, ray.address)
-    return ray.address
 
 
 def _choose_tab(show: PromptTab | None, head: Address | None, *, is_told: bool) -> PromptTab:
@@ -426,22 +440,33 @@ def _open_bank(r: Resources, model: OpenModel, shown: View) -> Bank | None:
         return None
 
 
-def _read_written(
-    r: Resources, model: OpenModel, shown: View, bank: Bank | None, rays: Sequence[Ray]
-) -> list[tuple[TokenEntry, ...]]:
-    """Read the first tokens that each of these ends writes, from the bank or what is kept of its matrix; else none."""
-    return [_read_ray(r, model, shown, bank, ray) for ray in rays]
+def read_written(r: Resources, model: OpenModel, shown: View, rays: Sequence[Ray]) -> list[tuple[TokenEntry, ...]]:
+    """Read the first tokens that each of these ends writes, from the bank, or from its matrix, read now if it is missing.
 
-
-def _read_ray(r: Resources, model: OpenModel, shown: View, bank: Bank | None, ray: Ray) -> tuple[TokenEntry, ...]:
-    address, end = ray.address, 0 if ray.sign == "p" else 1
-    row = None if bank is None else bank.find(address, SIDE_PREFIXES.index("right"))
-    if bank is not None and row is not None:
-        ids = bank.rows.ids[row, end]
-    else:
-        recipe = orders.order_matrix(model, address, shown).recipe
-        kept = r.store.load(recipe) if address.basis == "svd" and r.store.exists(recipe) else None
-        if kept is None:
-            return ()
-        ids = kept.arrays["right_top_ids" if end == 0 else "right_bottom_ids"][address.index or 0]
-    return tuple(model.vocabulary.entry(int(id_)) for id_ in ids[:TOKENS] if id_ >= 0)
+    Nothing for neurons that are not in the bank, whose whole MLP would be read, and while others are being computed for
+    too many visitors. NotReady.
+    """
+    bank = _open_bank(r, model, shown)
+    rows = [None if bank is None else bank.find(ray.address, SIDE_PREFIXES.index("right")) for ray in rays]
+    needed = {
+        ray.address.matrix: orders.order_matrix(model, ray.address, shown)
+        for ray, row in zip(rays, rows, strict=True)
+        if row is None and ray.address.basis == "svd"
+    }
+    read: dict[Address, Artifact] = {}
+    with suppress(Busy, ComputationFailed):  # what the prompt's own page says is there without them
+        if needed:
+            read = dict(zip(needed, orders.fulfil_in_line(r, [*needed.values()]), strict=True))
+    found: list[tuple[TokenEntry, ...]] = []
+    for ray, row in zip(rays, rows, strict=True):
+        end = SIGNS.index(ray.sign)
+        if bank is not None and row is not None:
+            ids = bank.rows.ids[row, end]
+        elif ray.address.matrix in read:
+            name = ("right_top_ids", "right_bottom_ids")[end]
+            ids = read[ray.address.matrix].arrays[name][ray.address.index or 0]
+        else:
+            found.append(())
+            continue
+        found.append(tuple(model.vocabulary.entry(int(id_)) for id_ in ids[:TOKENS] if id_ >= 0))
+    return found

@@ -72,7 +72,8 @@ def show_prompt(request: Request, model: str, key: str, query: Annotated[SpokenQ
             raise
         # A slip in one of the page's boxes costs no more than itself.
         rest = replace(query.spot(), token="", against="", head="", show=None, whole=False, draws=0)
-        return _answer_slip(request, verbs.visit_prompt(*asked, rest), problem)
+        typed = {"token": query.token, "against": query.against, "head": query.head}
+        return _answer_slip(request, verbs.visit_prompt(*asked, rest), typed, problem)
 
 
 @router.get("/{model}/p/{key}/direction", include_in_schema=False)
@@ -203,10 +204,10 @@ def _answer_problem(
     return html_answer(request, "prompt_form.html", 422, PRIVATE, page=page, layout="base.html")
 
 
-def _answer_slip(request: Request, page: PromptPage, problem: Exception) -> Response:
-    """Answer with a prompt's page without what was wrong, and say that."""
+def _answer_slip(request: Request, page: PromptPage, typed: dict[str, str], problem: Exception) -> Response:
+    """Answer with a prompt's page without what was wrong, which stays in its box, and say that."""
     meant, wrong = (problem.near, problem.name) if isinstance(problem, OtherValue) else ((), "")
-    told: dict[str, object] = {"problem": str(problem), "meant": meant, "wrong": wrong}
+    told: dict[str, object] = {"problem": str(problem), "meant": meant, "wrong": wrong, "typed": typed}
     status = 404 if isinstance(problem, UnknownAddress) else 422
     return html_answer(request, "prompt.html", status, PRIVATE, page=page, layout="base.html", **told)
 

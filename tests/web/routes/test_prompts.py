@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from html import unescape
+from urllib.parse import unquote
 
 import pytest
 import torch
@@ -530,6 +531,8 @@ def test_a_slip_in_a_box_costs_no_more_than_itself(prompter, place, query, words
     assert page.status_code in {404, 422}
     assert 'class="strip"' in page.text
     assert words in words_of(page.text)
+    name, _, typed = query.partition("&")[0].partition("=")
+    assert re.search(rf'<input [^>]*name="{name}" value="{unquote(typed)}"', page.text)
     assert re.search(r'title="position 1 [^>]*aria-current="true"', page.text)
     assert prompter.get(f"/api/v1{place}?at=1&{query}").status_code in {404, 422}
 
@@ -543,3 +546,13 @@ def test_a_word_without_its_space_names_the_other_token(prompter, place):
     assert f"token=%23{texts[' ' + bare]}" in page.text
     assert "is another token" in words_of(page.text)
     assert "is another token" not in words_of(prompter.get(place, params={"token": f"#{texts[bare]}"}).text)
+
+
+def test_the_first_visitor_of_a_server_sees_what_directions_write(serve, tiny_data, tmp_path):
+    """Without a bank, and with no matrix read before: as its matrix's own page has it."""
+    client = serve(shutil.copytree(tiny_data, tmp_path / "data"), "tiny", prompts="public")
+    rows = client.get(f"/api/v1{ask(client, text=TEXT).headers['location']}").json()["directions"]
+    assert rows
+    for row in rows[:3]:
+        end = client.get(f"/api/v1/{row['address']}").json()["right"]["plus" if row["ray"] == "p" else "minus"]
+        assert [one["id"] for one in row["tokens"]] == [one["id"] for one in end[:6]]

@@ -8,6 +8,7 @@ import pytest
 
 from app.core.steps import run
 from app.explorer import recipes
+from app.explorer.layout import count_first
 from app.explorer.making.make import MakerInputs, run_maker
 from app.explorer.making.tables import Tables
 from tests.answers import check_answer
@@ -68,15 +69,19 @@ def test_the_page_of_a_model_leads_to_its_map_of_use(used, client):
     assert ">use</a>" not in client.get("/tiny").text
 
 
-def test_a_matrix_by_itself_shows_how_its_directions_add_up(used, client):
+@pytest.mark.parametrize("place", ["L1/H2", "L1/H2/ov"])
+def test_a_head_shows_how_its_directions_add_up(used, client, place):
     own, arrays = used
-    (said,) = re.findall(
-        r'<figure class="explained" id="use">.*?<desc>(.*?)</desc>', own.get("/tiny/L1/H2/ov").text, re.DOTALL
+    (drawn,) = re.findall(
+        r'<figure class="explained" id="use">(.*?)</figure>', own.get(f"/tiny/{place}").text, re.DOTALL
     )
-    assert said.endswith(
-        f"{arrays['used'][1, 2, 0]:.1%} by the first, 100.0% by 8; {arrays['fitted'][1, 2, 0]:.1%} and 100.0% by as many "
-        "axes fitted to it."
+    first = count_first(arrays["even"].shape[-1])
+    of_first = [arrays[name][1, 2, :first].sum() for name in ("used", "even")]
+    shares = [*of_first, arrays["fitted"][1, 2, first - 1], first / arrays["even"].shape[-1]]
+    assert [f"{share:.1%}" for share in shares] == re.findall(
+        r"[0-9.]+%", drawn.partition("<desc>")[2].partition("</desc>")[0]
     )
-    for place in ("L1/H2", "L1/H2/qk", "L1/H2/ov/neuron"):
-        assert 'id="use"' not in own.get(f"/tiny/{place}").text
-    assert 'id="use"' not in client.get("/tiny/L1/H2/ov").text
+    assert re.findall(r'<path class="(\w+)"', drawn) == ["grid", "random", "best", "even", "own"]
+    for other in ("L1/H2/qk", "L1/H2/ov/neuron"):
+        assert 'id="use"' not in own.get(f"/tiny/{other}").text
+    assert 'id="use"' not in client.get(f"/tiny/{place}").text

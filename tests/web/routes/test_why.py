@@ -183,7 +183,7 @@ def test_pairs_are_linked_from_a_direction_and_refuse_what_means_nothing(asker, 
     assert "/tiny/pairs" not in reader.get("/tiny/L1/H3/ov/svd/1").text
     assert "No example prompt can be run on llama" in asker.get("/llama/pairs?of=L1H3.qk.1&distance=60").text
     for client, path, words in (
-        (reader, "/tiny/pairs", "of names a direction of a head's QK"),
+        (reader, "/tiny/pairs", "of names a singular direction of a head's QK"),
         (reader, "/tiny/pairs?of=L1H3.ov.1", "of names a singular direction of a head's QK"),
         (reader, "/tiny/pairs?of=L1H3.qk.900", "900"),
         (reader, "/tiny/pairs?of=L1H3.qk.1&distance=2", "distance must be 0"),

@@ -63,6 +63,8 @@ class HeadUse:
     """The text: own, what the model wrote by itself; given, one of whoever runs the server."""
     used_curve: ForPeople[tuple[float, ...]]
     """Share of the first 0, 1, 2 … directions."""
+    even_curve: ForPeople[tuple[float, ...]]
+    """The same if the stream were even."""
     fitted_curve: ForPeople[tuple[float, ...]]
     """Share of as many fitted axes."""
 
@@ -70,6 +72,11 @@ class HeadUse:
     def at(self) -> tuple[int, ...]:
         """Numbers of directions of the curves."""
         return tuple(range(len(self.used_curve)))
+
+    @property
+    def random_curve(self) -> tuple[float, ...]:
+        """Share of as many random directions of the span, on average."""
+        return tuple(n / self.at[-1] for n in self.at)
 
 
 @dataclass(frozen=True, slots=True)
