@@ -41,6 +41,7 @@ TARGETS = {
     "prompt": "demo/p/{key}?totals=1",
     "course": "demo/p/{key}/direction?of=L1H2.ov.3",
     "why": "demo/p/{key}/why?head=L1H2",
+    "lens": "demo/p/{key}/lens?basis=pca",
     "pairs": "demo/pairs?of=L1H2.qk.3",
 }
 """Name of a route of the API -> what of the demo shows its answer."""

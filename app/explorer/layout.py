@@ -54,11 +54,12 @@ much the subspaces of heads share; `use`: what directions do on a reference text
 varies on it; `use-streams`: the mean of the stream on it, and of what the model expects next; `use-text`: a text of the
 operator's; `use-part`: the sums of a part of a text, from which the whole is made and which then is deleted."""
 
-PromptKind = Literal["prompt", "neurons", "removals", "course", "attention", "pairs"]
+PromptKind = Literal["prompt", "neurons", "removals", "course", "attention", "pairs", "lens", "spans"]
 """Kinds of artifacts that are computed of a prompt, by the live model, and kept with it. `prompt`: what speaks for a token
 at one position; `neurons`: which neurons do; `removals`: what becomes of the token without some directions there;
 `course`: what one direction does at every position; `attention`: why a head looks from one position at another; `pairs`: what the directions of a head's QK add to the scores of
-all pairs of positions at one distance."""
+all pairs of positions at one distance; `lens`: what the stream says at every layer; `spans`: how much of it lies in the
+first terms of a basis of the embedding."""
 
 KEPT_TOKENS = 50
 """Tokens stored for each ray; the direction's page shows them all."""
@@ -99,6 +100,8 @@ NEXT_TOKENS = 10
 """Next tokens that are kept for each position of a prompt."""
 PROMPT_NEURONS = 10
 """Neurons that are kept: those that say most for a token, or against it."""
+LENS_SPANS = (1, 4, 16, 64, 256)
+"""Sizes of the spans of first terms of which it is told how much of a prompt's stream lies in them."""
 MOST_REMOVED = 10
 """Directions of a prompt that are taken away, one at a time, for one page."""
 USE_FIRST = 8
@@ -402,6 +405,14 @@ LAYOUT: dict[ArtifactKind | PromptKind, Forms] = {
         **dict.fromkeys(("score", "attention"), "float32 m"),
         "term": "float32 m rank",
     },
+    "lens": {
+        "top": "int32 points n",
+        **dict.fromkeys(("top_chance", "chance", "divergence"), "float32 points n"),
+        "rank": "int32 points n",
+        "constant": "float32 n",
+        **dict.fromkeys(("attention", "mlp"), "float32 layers n"),
+    },
+    "spans": {"size": "int32 spans", "share": "float32 points n spans", "random": "float32 spans"},
     "alike": {
         **{side: "float32 groups groups" if side in SHARED_SIDES else "float32 heads heads" for side in SPAN_SIDES},
         **{f"rank_{side}": "int32 groups" if side in SHARED_SIDES else "int32 heads" for side in SPAN_SIDES},

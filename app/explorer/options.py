@@ -376,6 +376,18 @@ OPTIONS: tuple[Option, ...] = (
         "Also take each listed direction away at that position and run all behind it again, beside so many random directions "
         "of its head's span: 1 or 8.",
     ),
+    Option(
+        "raw",
+        ("p",),
+        False,
+        "Of the lens: read the stream as it is, without what its mean lacks at that layer.",
+    ),
+    Option(
+        "basis",
+        ("p",),
+        None,
+        "Of the lens: how much of the stream lies in the first terms of the embedding in that basis.",
+    ),
     Option("ascii", HEADS, False, "Only tokens of ASCII characters.", changes="numbers"),
     Option("starts", HEADS, False, "Only tokens that begin a word: a space, then a letter.", changes="numbers"),
     Option("plain", HEADS, False, "Without special tokens, and those that were never trained.", changes="numbers"),

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, cast
 
 from app.core.address import Address, BasisName, Circuit, parse
 from app.core.basis import BASES
@@ -368,6 +368,50 @@ def pairs(model: OpenModel, key: str, processing: Processing, head: Address, dis
     """
     where = {"layer": head.layer or 0, "head": head.head or 0, "distance": distance}
     return _build_recipe(model, "pairs", f"p/{key}/pairs", processing, where)
+
+
+def lens(model: OpenModel, key: str, streams: Recipe | None, *, shifted: bool) -> Recipe:
+    """Return the recipe of what the stream says at every layer of a prompt.
+
+    `streams`: the recipe of its mean on a reference text, None where there is none; `shifted`: the stream is read with what
+    its mean still lacks.
+    """
+    return _build_recipe(model, "lens", f"p/{key}/lens", "raw", {"shifted": int(shifted), **_name_streams(streams)})
+
+
+def spans(
+    model: OpenModel,
+    key: str,
+    processing: Processing,
+    basis: BasisName,
+    fit: Mapping[str, int],
+    streams: Recipe | None,
+    *,
+    shifted: bool,
+) -> Recipe:
+    """Return the recipe of how much of a prompt's stream lies in the first terms of a basis of the embedding; else as `lens`."""
+    kept = {"shifted": int(shifted), **_name_streams(streams), **fit}
+    return _build_recipe(model, "spans", f"p/{key}/spans", processing, kept, basis)
+
+
+def basis_of_spans(recipe: Recipe, model: OpenModel) -> Recipe:
+    """Return the recipe of the vectors that such spans are of."""
+    basis, processing = cast("BasisName", recipe.basis), cast("Processing", recipe.processing)
+    return embedding_vectors(model, processing, basis, parameters_of(recipe, basis))
+
+
+def embedding_vectors(model: OpenModel, processing: Processing, basis: BasisName, fit: Mapping[str, int]) -> Recipe:
+    """Return the recipe that holds the vectors of the embedding's terms in a basis."""
+    embed = Address(model.header.slug, None, kind="embed", basis=basis)
+    return (decomposition if BASES[basis].is_fitted else vectors)(model, embed, processing, fit)
+
+
+def _name_streams(streams: Recipe | None) -> dict[str, int]:
+    """Name the mean stream in a recipe that is made with it."""
+    if streams is None:
+        return {}
+    text, folded = number_in(streams, "text"), int(streams.processing == "folded")
+    return {"text": text, "folded": folded, "streams": int(streams.hash[:8], 16)}
 
 
 def key_of(recipe: Recipe) -> str:

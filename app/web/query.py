@@ -19,9 +19,11 @@ from app.explorer.pages.gallery import GalleryList, Sought
 from app.explorer.pages.maps import Ranked
 from app.explorer.pages.search import Inquiry, SearchBasis, SearchOrder
 from app.explorer.pages.using.attention import Split
+from app.explorer.pages.using.lens import LensBasis
 from app.explorer.pages.using.prompts import PromptTab
 from app.explorer.view import Only, Processing, Sort
 from app.explorer.visits.attention import WhyInquiry
+from app.explorer.visits.lens import LensInquiry
 from app.explorer.visits.prompts import PromptInquiry
 from app.models.token_filter import FREQUENT, Product, TokenFilter
 
@@ -380,6 +382,25 @@ class WhyQuery(PromptQuery):
     def inquiry(self) -> WhyInquiry:
         """Convert the form to what the explorer takes."""
         return WhyInquiry(self.head, self.to, self.source, self.by, self.wish())
+
+
+class LensQuery(PromptQuery):
+    """The options of what the stream says at every layer of a prompt."""
+
+    PAGE: ClassVar[str] = "a lens"
+
+    at: int | None = option_field("at", "p")
+    raw: bool = option_field("raw", "p")
+    basis: LensBasis | None = option_field("basis", "p")
+
+    @field_validator("at", mode="before")
+    @classmethod
+    def _is_position(cls, at: Any) -> Any:
+        return _read_position(at)
+
+    def inquiry(self) -> LensInquiry:
+        """Convert the form to what the explorer takes."""
+        return LensInquiry(self.at, self.raw, self.basis, self.wish())
 
 
 class PairsQuery(ViewQuery):

@@ -21,6 +21,7 @@ from app.explorer.pages.directions import DirectionPage, Hop, Relation
 from app.explorer.pages.gallery import UNSOUGHT, Sought
 from app.explorer.pages.search import Inquiry
 from app.explorer.pages.using.attention import MadePair, PairsPage, WhyPage
+from app.explorer.pages.using.lens import LensPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.view import Choice, View
 from app.models.token_filter import EVERY
@@ -50,6 +51,8 @@ PAIRS = "pairs"
 """And behind a model's for what a direction of QK makes in example prompts."""
 WHY = "why"
 """Last part of the path of why a head looks somewhere on a prompt."""
+LENS = "lens"
+"""Last part of the path of what the stream says at every layer of a prompt."""
 LONGEST_LINK = 2_000
 """Characters of the longest link that carries its prompt."""
 AROUND = "around"
@@ -62,6 +65,7 @@ DEPTHS: dict[Depth, Page] = {
     "decomposition": "matrix",
     "direction": "direction",
 }
+OfPromptPage = PromptPage | CoursePage | WhyPage | LensPage
 WALKED_BASES = ("svd", "neuron")
 """Bases whose directions are in the bank, so that paths lead from one to another."""
 SEARCH = "search"
@@ -411,7 +415,7 @@ class Urls:
         key = page.prompt if isinstance(page, DirectionPage) else page.key
         return self.page(_model_of(direction), page.view, f"{PROMPTS}/{key}/{COURSE}", **said)
 
-    def why(self, page: PromptPage | CoursePage | WhyPage, head: Address, **changes: object) -> str:
+    def why(self, page: OfPromptPage, head: Address, **changes: object) -> str:
         """Link why a head looks from one position of a prompt at another, in folded weights; `source`: the position looked at.
 
         Example: why(page, parse("gpt2/L5/H3"), to=7) -> "/gpt2/p/0123456789abcdef/why?head=L5H3&to=7"
@@ -421,6 +425,22 @@ class Urls:
             "from" if name == "source" else name: value for name, value in changes.items()
         }
         return self.page(_model_of(head), replace(page.view, weights="folded"), f"{PROMPTS}/{page.key}/{WHY}", **said)
+
+    def lens(self, page: OfPromptPage, **changes: object) -> str:
+        """Link what the stream says at every layer of a prompt.
+
+        Example: lens(page, at=7) -> "/gpt2/p/0123456789abcdef/lens?at=7"
+        """
+        said = self.lens_values(page) if isinstance(page, LensPage) else {}
+        return self.page(_model_of(page.address), page.view, f"{PROMPTS}/{page.key}/{LENS}", **(said | changes))
+
+    def lens_values(self, page: LensPage) -> dict[str, object]:
+        """Collect the query values of the page of what the stream says."""
+        return {
+            "at": None if page.at == len(page.tokens) - 1 else page.at,
+            "raw": "1" if page.is_raw else None,
+            "basis": page.basis,
+        }
 
     def pairs_of(self, direction: Address, view: View, **changes: object) -> str:
         """Link the pairs of example prompts that a direction of QK makes.
@@ -448,25 +468,27 @@ class Urls:
             "by": None if page.split == "pair" else page.split,
         }
 
-    def prompt_delete(self, page: PromptPage | CoursePage | WhyPage) -> str:
+    def prompt_delete(self, page: OfPromptPage) -> str:
         """Link the POST that deletes a prompt."""
         return f"{self.root}/{_model_of(page.address)}/{PROMPTS}/{page.key}/delete"
 
-    def prompt_carried(self, page: PromptPage | CoursePage | WhyPage) -> str:
+    def prompt_carried(self, page: OfPromptPage) -> str:
         """Make the absolute link of a prompt that holds the prompt itself; empty where that is too long."""
         link = self._prompt_pinned(page, page.carried.values)
         return link if len(link) <= LONGEST_LINK else ""
 
-    def prompt_pinned(self, page: PromptPage | CoursePage | WhyPage) -> str:
+    def prompt_pinned(self, page: OfPromptPage) -> str:
         """Make the absolute link of a page of a prompt, in these very weights."""
         return self._prompt_pinned(page, {})
 
-    def _prompt_pinned(self, page: PromptPage | CoursePage | WhyPage, carried: dict[str, object]) -> str:
+    def _prompt_pinned(self, page: OfPromptPage, carried: dict[str, object]) -> str:
         under = f"{PROMPTS}/{page.key}"
         if isinstance(page, CoursePage):
             under, said = f"{under}/{COURSE}", self.course_values(page)
         elif isinstance(page, WhyPage):
             under, said = f"{under}/{WHY}", self.why_values(page)
+        elif isinstance(page, LensPage):
+            under, said = f"{under}/{LENS}", self.lens_values(page)
         else:
             said = self.prompt_values(page)
         return self.pinned_url(_model_of(page.address), page.model.pin, page.view, under, **(said | carried))

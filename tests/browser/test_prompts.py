@@ -150,3 +150,16 @@ def test_a_prompt_is_edited_and_run_by_the_keyboard(page: Page):
     box.press("Control+Enter")
     expect(page.locator(ROWS)).to_have_count(10)
     assert page.url != url
+
+
+def test_a_lens_is_read_layer_by_layer(page: Page, look):
+    run_prompt(page, "that in the sea")
+    page.get_by_role("link", name="layer by layer").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("When does it know?")
+    expect(page.locator(".lens tbody tr")).to_have_count(3)  # two layers and the end
+    page.locator(".lens thead a").nth(1).click()
+    expect(page).to_have_url(re.compile(r"lens\?at=1"))
+    expect(page.locator("#column")).to_contain_text("position 1")
+    page.get_by_label("The basis of the embedding").get_by_role("link", name="coordinates").click()
+    expect(page.locator("#spans ~ .wide table tbody tr")).not_to_have_count(0)
+    look(page)

@@ -11,11 +11,11 @@ from app.core.decomposition import Decomposition
 
 
 def logit_direction(
-    column: Float[Tensor, " d_model"],
+    column: Float[Tensor, "*n d_model"],
     other: Float[Tensor, " d_model"],
     gain: Float[Tensor, " d_model"] | None,
     center: bool,
-) -> Float[Tensor, " d_model"]:
+) -> Float[Tensor, "*n d_model"]:
     """Compute the vector whose product with the normed stream is a token's logit less another's, or less the mean of all.
 
     `column`: the token's of W_U; `other`: the other's, or the mean of all; `center`: the final norm removes the mean, as
@@ -23,7 +23,7 @@ def logit_direction(
     """
     column = column - other
     vector = column if gain is None else column * gain
-    return vector - vector.mean() if center else vector
+    return vector - vector.mean(dim=-1, keepdim=True) if center else vector
 
 
 def attribute_writes(

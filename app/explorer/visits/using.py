@@ -4,6 +4,7 @@ Knows no page and no number of theirs.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 from app.explorer import recipes
 from app.explorer.library import OpenModel
@@ -21,6 +22,36 @@ class Statistics:
     """Digits that name them."""
     arrays: Arrays
     text: ReferenceText
+
+
+@dataclass(frozen=True)
+class MeanStreams:
+    """The mean stream of a model on a reference text."""
+
+    recipe: Recipe
+    name: str
+    """Digits that name it."""
+    text: ReferenceText
+    n_tokens: int
+    """Positions of that text."""
+
+
+def find_streams(store: ArtifactStore, model: OpenModel) -> MeanStreams | None:
+    """Find the mean stream that pages rest on, of the operator's text first; it is the same in all weights.
+
+    None where there is none. Proves nothing.
+    """
+    found = [
+        recipe
+        for recipe in store.recipes(model.fingerprint, "use/streams")
+        if recipe == recipes.use_streams(model, cast("Processing", recipe.processing), number_in(recipe, "text"))
+    ]
+    chosen = max(found, key=lambda recipe: (number_in(recipe, "text") > 0, recipe.hash), default=None)
+    if chosen is None:
+        return None
+    windows, tokens = (number_in(chosen, name) for name in ("windows", "tokens"))
+    n_tokens = windows * (min(tokens, model.manifest.n_ctx) - 1)
+    return MeanStreams(chosen, chosen.hash[:12], "given" if number_in(chosen, "text") else "own", n_tokens)
 
 
 def find_statistics(store: ArtifactStore, model: OpenModel, processing: Processing) -> Recipe | None:

@@ -21,6 +21,7 @@ from app.explorer.pages.matrices import FullPage, HeadPage, MatrixPage
 from app.explorer.pages.search import EveryPage, FoundRay, SearchPage
 from app.explorer.pages.shared import LinksJson
 from app.explorer.pages.using.attention import PairsPage, WhyPage
+from app.explorer.pages.using.lens import LensPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.view import View
 from app.web.urls import (
@@ -32,6 +33,7 @@ from app.web.urls import (
     COMPOSITION,
     COURSE,
     FULL,
+    LENS,
     PAIRS,
     PROMPTS,
     TOKEN,
@@ -161,6 +163,13 @@ def _link_why(page: WhyPage, urls: Urls) -> LinksJson:
     return links
 
 
+def _link_lens(page: LensPage, urls: Urls) -> LinksJson:
+    under = f"{PROMPTS}/{page.key}"
+    links = _link(urls, page.address, page.model, page.view, under=f"{under}/{LENS}", changes=urls.lens_values(page))
+    links["up"] = urls.api(page.address, page.view, under)
+    return links
+
+
 def _link_pairs(page: PairsPage, urls: Urls) -> LinksJson:
     model = Address(page.address.model, page.address.pin)
     said = {"of": format_direction(page.address), "distance": page.distance}
@@ -185,6 +194,7 @@ _LINKS: dict[type, Callable[[Any, Urls], LinksJson]] = {
     PromptPage: _link_prompt,
     CoursePage: _link_course,
     WhyPage: _link_why,
+    LensPage: _link_lens,
     PairsPage: _link_pairs,
 }
 

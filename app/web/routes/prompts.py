@@ -1,4 +1,4 @@
-"""Prompts: the form, a prompt that was run, one direction on it, a head's attention on it, their JSON twins, and the POSTs that run and delete one.
+"""Prompts: the form, a prompt that was run, one direction on it, a head's attention on it, its stream at every layer, their JSON twins, and the POSTs that run and delete one.
 
 What a visitor wrote is sent in a body, kept under a key, and stands in an address only where the visitor asks for that.
 """
@@ -16,16 +16,18 @@ from app.explorer.asking.prompts import PromptWish
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, OtherValue, UnknownAddress, UnknownPrompt
 from app.explorer.pages.using.attention import PairsPage, WhyPage
+from app.explorer.pages.using.lens import LensPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.view import PROCESSINGS
 from app.explorer.visits import prompts as verbs
 from app.explorer.visits.attention import visit_pairs, visit_why
+from app.explorer.visits.lens import visit_lens
 from app.web.api.body import write_body
 from app.web.api.parts import OF_PROMPTS, Slug, describe_answers
 from app.web.http.answers import PRIVATE, html_answer, json_answer, page_answer, wants_fragment
 from app.web.http.patience import PatientRoute
 from app.web.http.site import require_prompter, resources_of, urls_of
-from app.web.query import CourseQuery, FormQuery, PairsQuery, PromptQuery, SpokenQuery, WhyQuery
+from app.web.query import CourseQuery, FormQuery, LensQuery, PairsQuery, PromptQuery, SpokenQuery, WhyQuery
 from app.web.urls import COURSE, PROMPTS
 
 router = APIRouter(route_class=PatientRoute)
@@ -88,6 +90,12 @@ def show_why(request: Request, model: str, key: str, query: Annotated[WhyQuery, 
     return page_answer(request, _visit_why(request, model, key, query), PRIVATE)
 
 
+@router.get("/{model}/p/{key}/lens", include_in_schema=False)
+def show_lens(request: Request, model: str, key: str, query: Annotated[LensQuery, Query()]) -> Response:
+    """Show what the stream says at every layer of a prompt."""
+    return page_answer(request, _visit_lens(request, model, key, query), PRIVATE)
+
+
 @router.get("/{model}/pairs", include_in_schema=False)
 def show_pairs(request: Request, model: str, query: Annotated[PairsQuery, Query()]) -> Response:
     """Show the pairs of example prompts that a direction of a head's QK does most for, or against."""
@@ -144,6 +152,14 @@ def why(request: Request, model: Slug, key: Key, query: Annotated[WhyQuery, Quer
     return json_answer(request, write_body(_visit_why(request, model, key, query), urls_of(request)), PRIVATE)
 
 
+@router.get(
+    "/api/v1/{model}/p/{key}/lens", summary="Lens on a prompt", responses=describe_answers(LensPage) | OF_PROMPTS
+)
+def lens(request: Request, model: Slug, key: Key, query: Annotated[LensQuery, Query()]) -> Response:
+    """What the stream would say at every layer of a prompt, and how far that is from what the model says in the end."""
+    return json_answer(request, write_body(_visit_lens(request, model, key, query), urls_of(request)), PRIVATE)
+
+
 @router.get("/api/v1/{model}/pairs", summary="Pairs of a direction", responses=describe_answers(PairsPage) | OF_PROMPTS)
 def pairs(request: Request, model: Slug, query: Annotated[PairsQuery, Query()]) -> Response:
     """The pairs of positions of example prompts that a direction of a head's QK does most for, or against."""
@@ -169,6 +185,11 @@ def _visit_course(request: Request, model: str, key: str, query: CourseQuery) ->
 def _visit_why(request: Request, model: str, key: str, query: WhyQuery) -> WhyPage:
     require_prompter(request)
     return visit_why(resources_of(request), parse(model), query.options(), key, query.inquiry())
+
+
+def _visit_lens(request: Request, model: str, key: str, query: LensQuery) -> LensPage:
+    require_prompter(request)
+    return visit_lens(resources_of(request), parse(model), query.options(), key, query.inquiry())
 
 
 def _visit_pairs(request: Request, model: str, query: PairsQuery) -> PairsPage:

@@ -112,13 +112,13 @@ def _log_position(n: int, last: int) -> float:
     return (math.log10(n) + 1) / (math.log10(last) + 1) if n else 0.0
 
 
-def line_path(values: Sequence[float], width: int = 1000) -> str:
-    """Draw the path of shares of one at equal steps.
+def line_path(values: Sequence[float], width: int = 1000, top: float = 1.0) -> str:
+    """Draw the path of shares of one at equal steps; or of `top`, where the upper edge is.
 
     Example: line_path((1.0, 0.5, 0.0)) -> "M0 0L500 50L1000 100"
     """
     step = width / max(1, len(values) - 1)
-    points = (f"{round(i * step)} {round(HEIGHT * (1 - min(1.0, value)))}" for i, value in enumerate(values))
+    points = (f"{round(i * step)} {round(HEIGHT * (1 - min(1.0, value / top)))}" for i, value in enumerate(values))
     return "M" + "L".join(points)
 
 

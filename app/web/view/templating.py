@@ -4,6 +4,7 @@ Everything is escaped; no template marks anything safe. Knows no request.
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ from app.explorer.pages.maps import HomePage, LayerPage, ModelPage
 from app.explorer.pages.matrices import FitPage, FullPage, HeadPage, MatrixPage
 from app.explorer.pages.search import EveryPage, SearchPage, SuggestPage
 from app.explorer.pages.using.attention import PairsPage, SeenToken, WhyPage
+from app.explorer.pages.using.lens import LensCell, LensPage
 from app.explorer.pages.using.prompts import CoursePage, CourseToken, PromptFormPage, PromptPage
 from app.explorer.reading.census.estimates import as_points, as_shares, format_estimate, format_hundredths, name_layers
 from app.explorer.reading.census.kinds import name_group
@@ -55,6 +57,8 @@ class PageTemplate(NamedTuple):
 
 FULL_HEAT_Z = 6.0
 """Standard deviations from which on a token has the full colour."""
+DEEPEST_PLACE = 4
+"""The power of ten from which on a place in a lens has no colour."""
 DISTANCES = (0, 1, 2, 4, 8, 16, 64, 256, 1024)
 
 PAGE_TEMPLATES: dict[type, PageTemplate] = {
@@ -88,6 +92,7 @@ PAGE_TEMPLATES: dict[type, PageTemplate] = {
     PromptPage: PageTemplate("prompt.html", parts={"totals": "_fragments/totals.html"}),
     CoursePage: PageTemplate("prompt_direction.html"),
     WhyPage: PageTemplate("why.html"),
+    LensPage: PageTemplate("lens.html"),
     PairsPage: PageTemplate("pairs.html"),
     JobsPage: PageTemplate("jobs.html", "_fragments/jobs.html"),
     JobPage: PageTemplate("job.html", "_fragments/job.html"),
@@ -228,6 +233,14 @@ def seen_heat(token: SeenToken, most: float) -> str:
     return numbers.heat(token.attention, 0.0, most) if token.position and token.attention is not None and most else ""
 
 
+def lens_heat(cell: LensCell) -> str:
+    """Choose the class of the colour of a lens's cell, by the place of the token that is likeliest in the end.
+
+    Example: lens_heat(cell_of_rank_1) -> "p10"; of place 100 "p5", from 10,000 on ""
+    """
+    return numbers.heat(1 - math.log10(cell.rank) / DEEPEST_PLACE, 0.0, 1.0) if cell.rank < 10**DEEPEST_PLACE else ""
+
+
 FILTERS: tuple[Callable[..., Any], ...] = (
     numbers.four_digits,
     numbers.percent,
@@ -285,6 +298,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     format_head,
     course_heat,
     seen_heat,
+    lens_heat,
     numbers.signed_number,
     format_duration,
     format_rate,

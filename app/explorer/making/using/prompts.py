@@ -15,6 +15,7 @@ head's span are not (`random` [m draws]).
 `course`: what a direction reads at each position, what arrives of it there, and its head's pattern [n n], from rows to
 columns.
 `attention` and `pairs`: why a head looks from one position at another, told in `making/using/attention.py`.
+`lens` and `spans`: what the stream says at every layer, and where it lies, told in `making/using/lens.py`.
 
 Where a norm stands behind attention, what a direction writes is no share of the logit: then `weight` is missing, and
 behind the MLP what neurons do.
@@ -41,7 +42,7 @@ from app.explorer.running.line import Cost
 from app.explorer.running.worker import Maker
 from app.explorer.view import Processing
 from app.models.live.room import estimate_loading, estimate_room, measure_free
-from app.store.artifacts import Recipe
+from app.store.artifacts import ArtifactStore, Recipe
 from app.store.prompts import PromptStore
 from app.store.turns import claim_turn
 
@@ -102,6 +103,7 @@ class PromptMaker:
 
     def __init__(self, data: Path, device: str, prompts: PromptStore) -> None:
         self._data, self._prompts = data, prompts
+        self._artifacts = ArtifactStore(data / "artifacts", quota_bytes=0)  # it is only read
         self._tables = Tables(device)
         self._model_of: ModelOf = open_models(data)
         self._live: LiveModel | None = None
@@ -116,7 +118,7 @@ class PromptMaker:
         yield 0, 3
         with report_damage(slug):
             live = self._open(self._model_of(slug, recipe.fingerprint), len(prompt.ids))
-            if processing not in live.directions:
+            if kind in WITH_DIRECTIONS and processing not in live.directions:
                 yield 1, 3
                 live.directions[processing] = _decompose(live.in_weights(processing))
             yield 2, 3
@@ -136,7 +138,7 @@ class PromptMaker:
         device = self._tables.device()
         _require_room(model, device, n_tokens)
         network: Any = texts.assemble(model)
-        context = Context(self._tables, model, "raw", self._prompts.results)
+        context = Context(self._tables, model, "raw", self._artifacts)
         # Those that run are the same, and are in memory once.
         W_E, W_U = network.get_input_embeddings().weight.detach(), network.get_output_embeddings().weight.detach().T
         ends = replace(model.weights().embeddings(), W_E=W_E, W_U=W_U)
@@ -358,6 +360,20 @@ def _find_pairs(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
     return find_pairs(_context_of(live, recipe), live.network, ran.run, recipe)
 
 
+def _read_lens(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
+    from app.explorer.making.using.lens import attribute_layers, read_prompt_lens
+
+    found = read_prompt_lens(live.context, live.network, ran.run, recipe)
+    expected = ran.next_ids[:, 0].tolist()
+    return found | attribute_layers(live.context, live.ends, live.mean_column, ran.run, expected)
+
+
+def _measure_spans(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
+    from app.explorer.making.using.lens import measure_spans
+
+    return measure_spans(live.context, ran.run, recipe)
+
+
 def _context_of(live: LiveModel, recipe: Recipe) -> Context:
     return live.in_weights(cast("Processing", recipe.processing))
 
@@ -369,4 +385,8 @@ MAKERS = {
     "course": _follow_direction,
     "attention": _explain_attention,
     "pairs": _find_pairs,
+    "lens": _read_lens,
+    "spans": _measure_spans,
 }
+WITH_DIRECTIONS = frozenset({"prompt", "removals", "course"})
+"""The kinds that need the directions of all heads' OV."""

@@ -7,7 +7,7 @@ from app.core.address import Address
 from app.explorer.header import Model
 from app.explorer.pages.circuitry import OfToken
 from app.explorer.pages.shared import Labelled, Linked, OfWeights
-from app.explorer.pages.using.prompts import CarriedPrompt
+from app.explorer.pages.using.prompts import OfPrompt
 from app.explorer.serial import AddressText, Entries, ForPeople
 from app.explorer.view import View
 from app.models.vocabulary import TokenEntry
@@ -151,17 +151,13 @@ class PairsPage(Labelled, Linked, OfWeights):
 
 
 @dataclass(frozen=True, slots=True)
-class WhyPage(Linked, OfWeights):
+class WhyPage(OfPrompt, Linked, OfWeights):
     """Why a head looks from one position of a prompt at another."""
 
     address: ForPeople[Address]
     """The model's address."""
     model: ForPeople[Model]
     view: ForPeople[View]
-    key: str
-    """The prompt's name in links."""
-    text: ForPeople[str | None]
-    """What was typed; None where it was token ids."""
     tokens: tuple[SeenToken, ...]
     head: AddressText
     """Address of the head that looks."""
@@ -189,9 +185,6 @@ class WhyPage(Linked, OfWeights):
     """The same in random bases of the query's span, the mean of eight; null for planes."""
     splits: ForPeople[tuple[Split, ...]]
     """The splits that there are."""
-    kept_until: float
-    """When the prompt is deleted, in seconds since 1970."""
-    carried: ForPeople[CarriedPrompt]
 
     @property
     def listed(self) -> tuple[PairTerm, ...] | tuple[QueryTerm, ...] | tuple[PlaneTerm, ...]:

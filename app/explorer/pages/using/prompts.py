@@ -64,6 +64,31 @@ class CarriedPrompt:
         return {"text": self.text, "ids": self.ids, "start": "1" if self.start else None}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfPrompt:
+    """A page of a prompt that was run."""
+
+    key: str
+    """The prompt's name in links."""
+    text: ForPeople[str | None]
+    """What was typed; None where it was token ids."""
+    kept_until: float
+    """When the prompt is deleted, in seconds since 1970."""
+    carried: ForPeople[CarriedPrompt]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfReference(OfPrompt):
+    """A page of a prompt that is compared with a reference text."""
+
+    statistics: str | None
+    """The name of the statistics that the comparison rests on; null where there are none."""
+    reference: ReferenceText | None
+    """The text that these are of: own, what the model wrote by itself; given, one of whoever runs the server."""
+    n_reference: int
+    """Positions of that text."""
+
+
 @dataclass(frozen=True, slots=True)
 class NextToken(OfToken):
     """A token that may come next."""
@@ -155,17 +180,13 @@ class LogitParts:
 
 
 @dataclass(frozen=True, slots=True)
-class PromptPage(Linked, OfWeights):
+class PromptPage(OfReference, Linked, OfWeights):
     """A prompt, and what speaks for a token at one of its positions."""
 
     address: ForPeople[Address]
     """The model's address."""
     model: ForPeople[Model]
     view: ForPeople[View]
-    key: str
-    """The prompt's name in links."""
-    text: ForPeople[str | None]
-    """What was typed; None where it was token ids."""
     tokens: tuple[PromptToken, ...]
     at: int
     """The position that all below is about: what is written there decides the token behind it."""
@@ -190,15 +211,6 @@ class PromptPage(Linked, OfWeights):
     """Random directions beside each; 0: totals are not asked for."""
     why_no_direct: ForPeople[str]
     """Why it is not told what directions add; empty where it is."""
-    statistics: str | None
-    """The name of the statistics that `z` and `beyond` rest on; null where there are none."""
-    reference: ReferenceText | None
-    """The text that these are of: own, what the model wrote by itself; given, one of whoever runs the server."""
-    n_reference: int
-    """Positions of that text."""
-    kept_until: float
-    """When the prompt is deleted, in seconds since 1970."""
-    carried: ForPeople[CarriedPrompt]
     token_named: ForPeople[str] = ""
     """How the visitor's link names the token; empty for the likeliest."""
     against_named: ForPeople[str] = ""
@@ -251,16 +263,13 @@ class CourseSource(OfToken):
 
 
 @dataclass(frozen=True, slots=True)
-class CoursePage(Labelled, Linked, OfWeights):
+class CoursePage(OfReference, Labelled, Linked, OfWeights):
     """What one direction of a head's OV does at every token of a prompt."""
 
     address: AddressText
     """Address of the direction."""
     model: ForPeople[Model]
     view: ForPeople[View]
-    key: str
-    """The prompt's name in links."""
-    text: ForPeople[str | None]
     tokens: tuple[CourseToken, ...]
     at: int
     """The position that the sources are of."""
@@ -268,12 +277,3 @@ class CoursePage(Labelled, Linked, OfWeights):
     """What arrives there, by position, from what brings most; all of it together is `attended`."""
     writes: ForPeople[tuple[tuple[TokenEntry, ...], tuple[TokenEntry, ...]]]
     """The first tokens that the + end and the - end write; empty where they are not computed yet."""
-    statistics: str | None
-    """The name of the statistics that `z` rests on; null where there are none."""
-    reference: ReferenceText | None
-    """The text that these are of: own, what the model wrote by itself; given, one of whoever runs the server."""
-    n_reference: int
-    """Positions of that text."""
-    kept_until: float
-    """When the prompt is deleted, in seconds since 1970."""
-    carried: ForPeople[CarriedPrompt]
