@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -80,6 +81,16 @@ def measure_passes(data: Path, slug: str, pairs: int) -> Iterator[tuple[str, str
                 f"all arrays of a prompt of {n} tokens",
                 f"{_in_ms(own)}; one plain forward {_in_ms(plain)}; {_ratio(own, plain)} of it",
             )
+
+        def read_layers(ids: list[int]) -> None:
+            key = store.put(model.fingerprint, ids, None)
+            run(maker.make(recipes.lens(model, key, None, shifted=False), slug))
+
+        own, plain = _time_pairs(pairs, read_layers, lambda ids: _read_plain(network, ids), partial(draw, 64))
+        yield (
+            "a prompt of 64 tokens read at every layer, its pass included",
+            f"{_in_ms(own)}; as a notebook does {_in_ms(plain)}; {_ratio(own, plain)} of it",
+        )
         ids = draw(64)
         key = store.put(model.fingerprint, ids, None)
         at, text = len(ids) - 1, run_model(network, torch.tensor(ids))
@@ -131,12 +142,19 @@ def measure_server(data: Path, slug: str, pairs: int) -> Iterator[tuple[str, str
             times.append(_fetch(f"{path}/why?head=L{layer}H{head}&from={source}")[0])
         return times
 
+    def ask_lens(base: str, n: int) -> float:
+        """Time the lens of a prompt that was run."""
+        ids = draw(model.vocabulary.lookup.largest, n)
+        _, prompt = _fetch(f"{base}/{slug}/prompt?ids={'+'.join(map(str, ids))}")
+        return _fetch(f"{prompt.partition('?')[0]}/lens")[0]
+
     with _serve(data, slug) as (base, server):
         yield "first prompt, 16 tokens, no live model yet", f"{ask(base, 16):.1f} s"
         for n in LENGTHS:
             times = [ask(base, n) for _ in range(pairs)]
             yield f"a prompt of {n} tokens, the model loaded, as JSON", _in_ms(times)
         yield f"why a head looks somewhere, {WHYS} heads and pairs of 64 tokens, as pages", _in_ms(ask_why(base, 64))
+        yield "a prompt of 64 tokens read at every layer, as a page", _in_ms([ask_lens(base, 64) for _ in range(pairs)])
         (pid,) = _find_live(server)
         time.sleep(TIDY_AFTER_SECONDS + 1)
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
@@ -165,6 +183,18 @@ def _time_pairs(
 def _run_plain(network: torch.nn.Module, ids: list[int]) -> None:
     with torch.no_grad():
         network(torch.tensor([ids]), use_cache=False)
+
+
+def _read_plain(network: Any, ids: list[int]) -> None:
+    """Read every layer as a notebook does: the library's hidden states through its norm and its head, all at once."""
+    with torch.no_grad():
+        made = network(torch.tensor([ids]), use_cache=False, output_hidden_states=True)
+        states = torch.stack(made.hidden_states[:-1])[:, 0]
+        chances = network.lm_head(network.model.norm(states)).log_softmax(-1)
+        end = made.logits[0].log_softmax(-1)
+        (end.exp() * (end - chances)).sum(-1)
+        chances.max(-1)
+        (chances > chances.gather(-1, end.argmax(-1).expand(len(states), -1)[..., None])).sum(-1)
 
 
 def _fetch(url: str) -> tuple[float, str]:
