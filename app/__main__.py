@@ -210,7 +210,8 @@ def precompute(
         typer.Option(
             metavar="LIST",
             help="ov, qk, mlp-in, mlp-gate, mlp-out, embed, unembed, pos, heads/write, heads/read, or single ones such as "
-            "L5/mlp-in; bank: what is searched. (default: all that have the basis, and the bank)",
+            "L5/mlp-in; bank: what is searched; linear-0-6: the linear map between two streams of the text that statistics "
+            "are of; unlikely: what streams hold of unlikely tokens. (default: all that have the basis, and the bank)",
             show_default=False,
         ),
     ] = None,
@@ -364,6 +365,7 @@ def _precompute(
     text: Path | None = None,
 ) -> None:
     from app.explorer.asking.tasks import read_wish
+    from app.explorer.bank import BANK_WORD
     from app.explorer.errors import ExplorerError
     from app.explorer.layout import USE_WORD
     from app.explorer.making.tables import Tables
@@ -406,7 +408,14 @@ def _precompute(
     matrices = "matrix" if now.matrices_done == 1 else "matrices"
     found = f"{now.matrices_done} {matrices} computed, {now.matrices_found} found"
     if not now.matrices:
-        found = "the statistics are here" if USE_WORD in asked.task.matrices else "the bank is here"
+        asked_for = asked.task.matrices
+        found = (
+            "the statistics are here"
+            if USE_WORD in asked_for
+            else "the bank is here"
+            if BANK_WORD in asked_for
+            else "it is here"
+        )
     _say(f"{found}: {now.compute_seconds:.1f} s computing, {now.write_seconds:.1f} s writing{unsettled}")
 
 

@@ -1,7 +1,8 @@
 """Records the examples of the API's description from a server of the demo: `python docs/examples.py URL`.
 
-The server must have computed all of it: `singular-lens precompute demo`, `singular-lens statistics demo`, then
-`singular-lens serve demo --public-url https://lens.example`. `make openapi` puts what was recorded into the description. Lists and numbers are shortened: an example shows a form, not a result.
+The server must have computed all of it: `singular-lens precompute demo`, `singular-lens statistics demo` and
+`singular-lens precompute demo --matrices linear-0-6,unlikely`, then `singular-lens serve demo --public-url
+https://lens.example`. `make openapi` puts what was recorded into the description. Lists and numbers are shortened: an example shows a form, not a result.
 """
 
 import json
@@ -43,6 +44,8 @@ TARGETS = {
     "why": "demo/p/{key}/why?head=L1H2",
     "lens": "demo/p/{key}/lens?basis=pca",
     "pairs": "demo/pairs?of=L1H2.qk.3",
+    "linear": "demo/linear",
+    "unlikely": "demo/unlikely",
 }
 """Name of a route of the API -> what of the demo shows its answer."""
 LONGEST, DIGITS = 3, 4

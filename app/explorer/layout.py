@@ -41,6 +41,8 @@ ArtifactKind = Literal[
     "use-streams",
     "use-text",
     "use-part",
+    "linear",
+    "unlikely",
 ]
 """Kinds of artifacts. `decomposition`: one matrix in one basis, read out; `layer`: the strongest directions of all its
 heads; `scores`: the numbers of the map; `gallery`, `census`: for a layer or the model's ends; `control`: random
@@ -52,7 +54,9 @@ directions, the chance level of a search; `tokens`: each token's own vector, bes
 specifically heads read what a layer writes; `composition`: which head reads which other head's output; `alike`: how
 much the subspaces of heads share; `use`: what directions do on a reference text; `use-outputs`: how what each head writes
 varies on it; `use-streams`: the mean of the stream on it, and of what the model expects next; `use-text`: a text of the
-operator's; `use-part`: the sums of a part of a text, from which the whole is made and which then is deleted."""
+operator's; `use-part`: the sums of a part of a text, from which the whole is made and which then is deleted; `linear`: the linear map
+between two layers' streams on that text, in several bases; `unlikely`: what streams hold of the least likely tokens'
+vectors there."""
 
 PromptKind = Literal["prompt", "neurons", "removals", "course", "attention", "pairs", "lens", "spans"]
 """Kinds of artifacts that are computed of a prompt, by the live model, and kept with it. `prompt`: what speaks for a token
@@ -109,6 +113,16 @@ USE_FIRST = 8
 WHOLE_FLOATS_BYTES = 2**30
 """The most bytes that the vectors of a whole model may take in float32 to be stored so; larger ones are stored in
 float16."""
+
+LINEAR_WORD, UNLIKELY_WORD = "linear", "unlikely"
+"""What both are called in a task; `linear-12-30` the map from stream 12 to stream 30."""
+LinearBasis = Literal["pca", "svd", "frequency", "coordinates", "nmf", "random"]
+LINEAR_BASES: tuple[LinearBasis, ...] = get_args(LinearBasis)
+"""The bases in which a linear map is seen: those of the embedding, the stream's own coordinates, and random directions."""
+LINEAR_BLOCKS = 48
+"""Blocks of rows and of columns by which a map is drawn."""
+UNLIKELY_POSITIONS, UNLIKELY_TOKENS = 48, 64
+"""Positions of the reference text, and the least likely tokens at each; fewer where they would span a ninth of the stream."""
 
 Part = Literal["query", "key", "value"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -372,6 +386,26 @@ LAYOUT: dict[ArtifactKind | PromptKind, Forms] = {
         "peaks": "float32 layers windows heads rank 2",
         "peaks_at": "int32 layers windows heads rank 2",
     },
+    "linear": {
+        **{
+            f"{name}_{basis}": f"float32 terms_{basis}"
+            for name in ("score", "embedding", "start", "end")
+            for basis in LINEAR_BASES
+        },
+        **{f"map_{basis}": f"float32 blocks_{basis} blocks_{basis}" for basis in LINEAR_BASES},
+        **{f"diagonal_{basis}": "float32 1" for basis in LINEAR_BASES},
+        "whole": "float32 3",
+        "unmoved": "float32 1",
+        "penalty": "float64 1",
+        "positions": "int32 2",
+    },
+    "unlikely": {
+        "at": "int32 n 2",
+        "ids": "int32 n m",
+        **dict.fromkeys(("naive", "control", "without", "signed", "signed_others", "undone"), "float32 points 3"),
+        **dict.fromkeys(("share", "chance"), "float32 points"),
+        "middle": "float32 measures 3",
+    },
     "prompt": {
         "next_ids": "int32 n k",
         "next_chances": "float32 n k",
@@ -428,6 +462,16 @@ class Mislaid(Exception):
 def count_first(d_head: int) -> int:
     """Return how many of a head's directions are the first ones, whose share of its output is told."""
     return max(1, min(USE_FIRST, d_head // 2))
+
+
+def count_unlikely(d_model: int) -> int:
+    """Return how many of the least likely tokens are taken at a position."""
+    return max(1, min(UNLIKELY_TOKENS, d_model // 9))
+
+
+def list_middle(n_layers: int) -> range:
+    """List the streams in the middle third of a model, of those that enter a layer."""
+    return range(n_layers // 3, max(n_layers // 3 + 1, 2 * n_layers // 3 + 1))
 
 
 def check_layout(kind: str, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -36,6 +36,8 @@ Page = Literal[
     "prompt",
     "p",
     "pairs",
+    "linear",
+    "unlikely",
     "jobs",
     "wish",
 ]
@@ -45,7 +47,7 @@ PLACES: tuple[Page, ...] = ("model", "layer", "head", "matrix", "direction")
 OF_MODELS: tuple[Page, ...] = (
     *PLACES,
     *("notable", "census", "blind", "search", "composition", "alike", "token", "text", "jump"),
-    *("full", "compare", "around", "pair", "prompt", "p", "pairs"),
+    *("full", "compare", "around", "pair", "prompt", "p", "pairs", "linear", "unlikely"),
 )
 MATRICES: tuple[Page, ...] = ("matrix", "direction")
 HEADS: tuple[Page, ...] = ("head", *MATRICES)
@@ -61,6 +63,7 @@ LARGEST_DISTANCE = 1_024
 """The largest distance; less where the model's texts are shorter."""
 LISTED, MOST_LISTED = 30, 1_000
 """Pairs of heads."""
+LARGEST_LAYER = 9_999
 ROUNDS = 10
 """Questions of a blind round."""
 FIRST_SEED, LARGEST_SEED = 1, 999_999
@@ -177,6 +180,28 @@ OPTIONS: tuple[Option, ...] = (
     Option("n", ("composition",), LISTED, "Strongest pairs that are listed.", Bounds(low=1, high=MOST_LISTED)),
     Option("format", ("composition",), None, "csv: every pair in order, as a file."),
     Option(
+        "from",
+        ("linear",),
+        None,
+        "The stream that is mapped, by the layer that it enters. Default: 0, the first.",
+        Bounds(low=0, high=LARGEST_LAYER),
+    ),
+    Option(
+        "to",
+        ("linear",),
+        None,
+        "The stream that it is mapped to, by the layer that it enters; the number of layers is what the final norm reads. "
+        "Default: that.",
+        Bounds(low=1, high=LARGEST_LAYER),
+    ),
+    Option(
+        "basis",
+        ("linear",),
+        "pca",
+        "The basis that is shown: pca, svd, frequency or nmf of the embedding, the stream's coordinates, or random "
+        "directions.",
+    ),
+    Option(
         "a",
         ("contrast",),
         "",
@@ -224,7 +249,8 @@ OPTIONS: tuple[Option, ...] = (
         ("wish",),
         None,
         "Kinds of matrices (ov, qk, mlp-in …) or single ones (L5/mlp-in), with commas between them; bank for "
-        "what is searched. Default: all that have the basis, and the bank.",
+        "what is searched, linear-0-6 for the linear map between two streams, unlikely for what they hold of unlikely tokens. "
+        "Default: all that have the basis, and the bank.",
         Bounds(longest=400),
     ),
     Option("basis", ("wish",), None, "svd if nothing is said.", Bounds(longest=40)),

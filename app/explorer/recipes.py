@@ -22,10 +22,13 @@ from app.explorer.layout import (
     FULL_TOKENS,
     GALLERY_TOKENS,
     KEPT_TOKENS,
+    LINEAR_BLOCKS,
     MOST_NONZEROS,
     ROTATED_VECTORS,
     STRONGEST_DIRECTIONS,
     STRONGEST_TOKENS,
+    UNLIKELY_POSITIONS,
+    UNLIKELY_TOKENS,
     USE_PARTS,
     USE_TOKENS,
     USE_WINDOWS,
@@ -75,6 +78,10 @@ REMOVAL_SEED = 0
 """The seed of the random directions that those of a prompt are compared with."""
 SPLIT_SEED = 0
 """The seed of the random bases that a split of an attention score is compared with."""
+LINEAR_SEED = 0
+"""The seed of the random directions beside the bases of a linear map."""
+UNLIKELY_SEED = 0
+"""The seed of the positions at which unlikely tokens are chosen, and of as frequent ones."""
 USE_SEED = 0
 """The seed of the text that a model writes by itself."""
 SHADOW_SEED = 3_141_593
@@ -292,6 +299,23 @@ def use_streams(model: OpenModel, processing: Processing, text: int = 0) -> Reci
 def use_wholes(model: OpenModel, processing: Processing, text: int = 0) -> list[Recipe]:
     """Return the recipes of all that is made from the parts of the statistics."""
     return [of(model, processing, text) for of in (use, use_outputs, use_streams)]
+
+
+def linear(
+    model: OpenModel, processing: Processing, start: int, end: int, text: int, nmf: Mapping[str, int] | None
+) -> Recipe:
+    """Return the recipe of the linear map from one stream to another on that text; `nmf`: a fit of the embedding, whose
+    atoms are scored, too.
+    """
+    fit = {f"nmf-{name}": value for name, value in (nmf or {}).items()}
+    own = {"from": start, "to": end, "random": LINEAR_SEED, "blocks": LINEAR_BLOCKS, **fit}
+    return _build_recipe(model, "linear", "linear", processing, {**_text_parameters(text), **own})
+
+
+def unlikely(model: OpenModel, processing: Processing, text: int) -> Recipe:
+    """Return the recipe of what the streams of that text hold of the least likely tokens' vectors."""
+    own = {"positions": UNLIKELY_POSITIONS, "least": UNLIKELY_TOKENS, "chosen": UNLIKELY_SEED}
+    return _build_recipe(model, "unlikely", "unlikely", processing, {**_text_parameters(text), **own})
 
 
 def use_text(model: OpenModel, text: int) -> Recipe:

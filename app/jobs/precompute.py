@@ -17,6 +17,7 @@ from typing import Literal, TypeVar, cast, get_args
 from app.core.address import CIRCUITS, LAYER_KINDS, Address
 from app.core.basis import BASES
 from app.explorer import bank, groups, recipes
+from app.explorer.asking.streams import is_of_streams, list_recipes
 from app.explorer.asking.tasks import target_matrices
 from app.explorer.errors import BadOption, ExplorerError
 from app.explorer.inventory import end_of, most_terms, places_of
@@ -145,7 +146,9 @@ class _Run:
         )
         self._has_use = self._is_svd and USE_WORD in task.matrices
         self._has_bank = self._is_svd and bank.BANK_WORD in task.matrices
-        alone = [word for word in task.matrices if word not in (*self._circuits, *kinds, bank.BANK_WORD, USE_WORD)]
+        self._of_streams = [word for word in task.matrices if self._is_svd and is_of_streams(word)]
+        others = (*self._circuits, *kinds, bank.BANK_WORD, USE_WORD, *self._of_streams)
+        alone = [word for word in task.matrices if word not in others]
         self._singles = [
             (processing, place)
             for processing in task.processings
@@ -204,6 +207,7 @@ class _Run:
         give_back()
         yield from self._make_bank(of_tokens=False)
         yield from self._make_use()
+        yield from self._make_of_streams()
         # Last: matrices that are stored by now need not be decomposed for it.
         yield from self._make_census()
         yield self._report_step("done")
@@ -260,6 +264,14 @@ class _Run:
                 with suppress(OSError):  # they only take room
                     self._store.remove(part)
             give_back()
+
+    def _make_of_streams(self) -> Iterator[JobStep]:
+        """Make what the task has of the streams of the text that statistics of use are of."""
+        for processing in self._contexts:
+            for word in self._of_streams:
+                for recipe in list_recipes(self._store, self._model, processing, word):
+                    yield from self._make_if_missing(recipe, f"{word}, {processing}")
+                    give_back()
 
     def _make_census(self) -> Iterator[JobStep]:
         """Make the census of every layer and of the model's ends, if the task has all matrices."""

@@ -12,7 +12,7 @@ from app.core.basis import BASES
 from app.explorer.asking.prompts import PromptWish
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, OtherValue
-from app.explorer.layout import Composed
+from app.explorer.layout import Composed, LinearBasis
 from app.explorer.options import LAYERS, OF_NUMBERS, ROUNDS, Page, find_option
 from app.explorer.pages.blind import BlindOf
 from app.explorer.pages.gallery import GalleryList, Sought
@@ -206,6 +206,16 @@ class CompositionPageQuery(CompositionQuery):
     """The options of a page with a map of composition, which can be a file."""
 
     format: Literal["csv"] | None = option_field("format", "composition")
+
+
+class LinearQuery(ViewQuery):
+    """The options of the linear map between two streams."""
+
+    PAGE: ClassVar[str] = "a linear map"
+
+    start: int | None = option_field("from", "linear", alias="from")
+    to: int | None = option_field("to", "linear")
+    basis: LinearBasis = option_field("basis", "linear")
 
 
 class ContrastQuery(Query):

@@ -23,6 +23,7 @@ from app.explorer.pages.search import Inquiry
 from app.explorer.pages.using.attention import MadePair, PairsPage, WhyPage
 from app.explorer.pages.using.lens import LensPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
+from app.explorer.pages.using.streams import LinearPage
 from app.explorer.view import Choice, View
 from app.models.token_filter import EVERY
 from app.store.jobs import Task
@@ -73,6 +74,8 @@ SEARCH = "search"
 
 COMPOSITION = "composition"
 """Last part of the path of a model's composition scores."""
+LINEAR, UNLIKELY = "linear", "unlikely"
+"""Last parts of the paths of a model's linear maps between streams, and of unlikely tokens in them."""
 ALIKE = "alike"
 """Last part of the path of the heads like one."""
 
@@ -350,6 +353,18 @@ class Urls:
         bare = self.composition(page, writer=None, reader=None)
         start = f"{bare}{'&' if '?' in bare else '?'}"
         return [f"{start}writer={writer}&reader={reader}" for writer, reader in blocks]
+
+    def linear(self, page: LinearPage, **changes: object) -> str:
+        """Link the linear map between two streams, with changes.
+
+        Example: linear(page, basis="svd") -> "/gpt2/linear?from=6&to=12&basis=svd"
+        """
+        return self.page(page.address, page.view, LINEAR, **self.linear_values(page, **changes))
+
+    def linear_values(self, page: LinearPage, **changes: object) -> dict[str, object]:
+        """Collect the query values of that page: the first stream and the last one go without saying."""
+        end = None if page.end == page.model.n_layers else page.end
+        return {"from": page.start or None, "to": end, "basis": page.basis} | changes
 
     def contrast(self, a: Address, b: Address, view: View) -> str:
         """Link two places of the same kind side by side.

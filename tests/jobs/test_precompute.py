@@ -631,3 +631,15 @@ def test_two_runs_share_the_bank(store, model, monkeypatch):
         thread.join(60)
     assert sorted(made, key=str) == [0, 1, None]
     assert all(map(store.exists, parts_of(model, "folded")))
+
+
+def test_what_is_told_of_streams_is_made_of_the_text_that_is_there(store, model):
+    task = read_wish(model, "folded", matrices="linear-0-1,unlikely").task
+    with pytest.raises(ComputationFailed, match="singular-lens statistics tiny makes it"):
+        list(precompute(store, Tables("cpu"), model, task))
+    ids = np.random.default_rng(0).integers(model.manifest.d_vocab, size=(8, 16)).astype(np.int32)
+    store.write(recipes.use(model, "folded", 77), {"ids": ids}, {})
+    last = list(precompute(store, Tables("cpu"), model, task))[-1]
+    assert (last.matrices, last.matrices_done) == (0, 0)
+    assert store.read(recipes.linear(model, "folded", 0, 1, 77, None)).arrays["positions"].tolist() == [120, 0]
+    assert len(store.read(recipes.unlikely(model, "folded", 77)).arrays["at"]) == 48

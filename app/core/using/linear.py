@@ -54,15 +54,15 @@ def fit_linear_map(x: Float[Tensor, "n d"], y: Float[Tensor, "n d"], windows: In
     errors = torch.zeros(len(PENALTIES), dtype=torch.float64)
     for held in range(FOLDS):
         maps, x_held, y_held = _fit_without(x, y, fold == held)
-        errors += torch.stack([(y_held - x_held @ one).square().sum() for one in maps.of(PENALTIES)])
+        errors += torch.stack([(y_held - x_held @ one).square().sum() for one in map(maps.at, PENALTIES)])
     penalty = PENALTIES[int(errors.argmin())]
     residuals = torch.empty_like(y)
     for held in range(FOLDS):
         maps, x_held, y_held = _fit_without(x, y, fold == held)
-        residuals[fold == held] = y_held - x_held @ maps.of([penalty])[0]
+        residuals[fold == held] = y_held - x_held @ maps.at(penalty)
     x, y = x - x.mean(0), y - y.mean(0)
     return LinearMap(
-        matrix=_Maps(x, y).of([penalty])[0],
+        matrix=_Maps(x, y).at(penalty),
         start=_covariance(x),
         end=_covariance(y),
         residual=_covariance(residuals),
@@ -115,12 +115,12 @@ class _Maps:
         self._values, self._unit = values.clamp(min=0), float(values.clamp(min=0).mean())
         self._products = self._vectors.T @ (x.T @ y / len(x))
 
-    def of(self, penalties: tuple[float, ...] | list[float]) -> list[Float64[Tensor, "d d"]]:
-        """Compute the map of each penalty."""
+    def at(self, penalty: float) -> Float64[Tensor, "d d"]:
+        """Compute the map of a penalty."""
         # A stream that does not vary predicts nothing.
-        return [
-            self._vectors @ (self._products / (self._values + (lam * self._unit or 1.0))[:, None]) for lam in penalties
-        ]
+        shrunk = self._products / (self._values + (penalty * self._unit or 1.0))[:, None]
+        found: Tensor = self._vectors @ shrunk
+        return found
 
 
 def _fit_without(

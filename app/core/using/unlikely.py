@@ -23,7 +23,7 @@ NEAR = 64
 
 
 @dataclass(frozen=True)
-class SpanShares:
+class HeldShares:
     """Shares of the streams at n positions, for each layer: [layers n], but for the directions' own."""
 
     naive: Float64[Tensor, "layers n"]
@@ -75,7 +75,7 @@ def measure_spans(
     table: Float[Tensor, "d_vocab d"],
     chosen: Int64[Tensor, "n m"],
     matched: Int64[Tensor, "n m"],
-) -> SpanShares:
+) -> HeldShares:
     """Measure the shares of the streams at n positions; `means`: each layer's over the text; `table`: the tokens' vectors.
 
     ValueError for fewer than two positions.
@@ -108,11 +108,13 @@ def measure_spans(
             "undone": torch.cosine_similarity(inside, later, dim=-1),
         }.items():
             found.setdefault(name, []).append(value)
-    return SpanShares(**{name: torch.stack(values, 1) for name, values in found.items()})
+    return HeldShares(**{name: torch.stack(values, 1) for name, values in found.items()})
 
 
 def _span(vectors: Float64[Tensor, "m d"]) -> Float64[Tensor, "r d"]:
     """Return orthonormal rows that span the vectors."""
+    strength: Tensor
+    rows: Tensor
     _, strength, rows = torch.linalg.svd(vectors, full_matrices=False)
     return rows[strength > strength[0] * max(vectors.shape) * torch.finfo(torch.float32).eps]
 

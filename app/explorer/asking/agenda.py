@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from app.core.address import BasisName
 from app.core.basis import BASES
 from app.explorer import bank, recipes
+from app.explorer.asking.streams import check_streams, list_recipes, spell_map
 from app.explorer.asking.tasks import read_wish, target_matrices
-from app.explorer.layout import USE_WORD
+from app.explorer.layout import UNLIKELY_WORD, USE_WORD
 from app.explorer.library import OpenModel
 from app.explorer.view import Processing
 from app.store.artifacts import ArtifactStore, Recipe
@@ -43,9 +44,17 @@ def use_task(model: OpenModel, default: Processing) -> list[Task]:
     return [read_wish(model, default, matrices=USE_WORD).task]
 
 
+def streams_task(model: OpenModel, default: Processing) -> list[Task]:
+    """Return the task of what is told of the streams of the same text: their map from first to last, and unlikely tokens."""
+    if not use_task(model, default):
+        return []
+    words = (spell_map(*check_streams(model, None, None)), UNLIKELY_WORD)
+    return [read_wish(model, default, matrices=",".join(words)).task]
+
+
 def is_done(store: ArtifactStore, model: OpenModel, task: Task) -> bool:
     """Return whether nothing of the task is left to be computed."""
-    return all(map(store.exists, _task_recipes(model, task)))
+    return all(map(store.exists, _task_recipes(store, model, task)))
 
 
 def fills_gallery(model: OpenModel, task: Task, processing: Processing) -> bool:
@@ -54,7 +63,7 @@ def fills_gallery(model: OpenModel, task: Task, processing: Processing) -> bool:
     return task.basis == "svd" and processing in task.processings and every <= set(task.matrices)
 
 
-def _task_recipes(model: OpenModel, task: Task) -> Iterator[Recipe]:
+def _task_recipes(store: ArtifactStore, model: OpenModel, task: Task) -> Iterator[Recipe]:
     """Return the recipes of everything that the task computes."""
     for processing in task.processings:
         for place in target_matrices(model, task.matrices, task.basis, processing):
@@ -68,3 +77,5 @@ def _task_recipes(model: OpenModel, task: Task) -> Iterator[Recipe]:
             yield from bank.parts_of(model, processing)
         if USE_WORD in task.matrices:
             yield from recipes.use_wholes(model, processing)
+        for word in task.matrices:
+            yield from list_recipes(store, model, processing, word)

@@ -11,6 +11,7 @@ from app.core.address import CIRCUITS, LAYER_KINDS, Address, AddressError, Basis
 from app.core.basis import BASES
 from app.explorer import bank
 from app.explorer.asking.places import check_place
+from app.explorer.asking.streams import check_streams, is_of_streams, parse_map
 from app.explorer.asking.views import choose_parameters
 from app.explorer.errors import BadOption
 from app.explorer.inventory import is_double
@@ -78,7 +79,7 @@ def target_matrices(
     """Return the matrices that the words of a task mean, in that basis; a matrix that shares another's page counts
     once.
 
-    The bank is no matrix, nor are statistics of use: `app.explorer.bank` lists its parts.
+    The bank is no matrix, nor are statistics of use and what is computed of streams: `app.explorer.bank` lists its parts.
     """
     places = [place.in_basis(basis) for word in matrices for place in _parse_matrices(model, word)]
     if processing is None:
@@ -109,23 +110,31 @@ def _matrix_words(model: OpenModel, basis: BasisName, said: str | None) -> tuple
     words = tuple(dict.fromkeys(said.split(",")))
     if len(words) > MOST_WORDS:
         raise BadOption(f"matrices are at most {MOST_WORDS}: {', '.join(has)}, or single ones such as L0/H0/ov.")
-    if {bank.BANK_WORD, USE_WORD} & set(words) and basis != "svd":
-        raise BadOption(f"The bank and use are of singular directions and neurons: they have no basis {basis}.")
+    if any(_is_of_whole(word) for word in words) and basis != "svd":
+        raise BadOption(f"The bank, use and streams are no matrices: they have no basis {basis}.")
     for word in words:
+        if points := parse_map(word):
+            check_streams(model, *points)
         try:
             for place in _parse_matrices(model, word)[:1]:
                 check_place(model, place.in_basis(basis))
         except AddressError:
             raise BadOption(
                 f"{word[:40]!r} is no matrix of {model.header.slug}: matrices are {', '.join(has)}, or single ones "
-                "such as L0/H0/ov; bank is what is searched, use what directions do on text."
+                "such as L0/H0/ov; bank is what is searched, use what directions do on text, linear-0-1 the map between two "
+                "streams of it, unlikely what they hold of unlikely tokens."
             ) from None
     return words
 
 
+def _is_of_whole(word: str) -> bool:
+    """Return whether a word names something of the whole model that is no matrix."""
+    return word in {bank.BANK_WORD, USE_WORD} or is_of_streams(word)
+
+
 def _parse_matrices(model: OpenModel, word: str) -> list[Address]:
     """Return the matrices that a word means; AddressError if it means none."""
-    if word in {bank.BANK_WORD, USE_WORD}:
+    if _is_of_whole(word):
         return []
     whole, layers, heads = Address(model.header.slug), range(model.header.n_layers), range(model.header.n_heads)
     if word in CIRCUITS:

@@ -14,7 +14,7 @@ from app.explorer.making import comparison, decompositions, full, heads, vectors
 from app.explorer.making.context import ArraysAndFacts, Context
 from app.explorer.making.finding import alike, bank, composition, moments, readings, shadow, tokens, words
 from app.explorer.making.judging import census, controls, gallery, rotation
-from app.explorer.making.using import statistics
+from app.explorer.making.using import linear, statistics, unlikely
 from app.explorer.recipes import layer_of, number_in, parameters_of, place_of, token_filter_of
 from app.store.artifacts import ArtifactStore, Recipe
 
@@ -156,6 +156,15 @@ def _make_use_text(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
     raise ComputationFailed("The text is not here any more: name its file again with --text.")
 
 
+def _make_linear(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
+    start, end = number_in(recipe, "from"), number_in(recipe, "to")
+    return linear.map_streams(context, number_in(recipe, "text"), start, end, parameters_of(recipe, "nmf", "nmf-"))
+
+
+def _make_unlikely(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
+    return unlikely.measure_unlikely(context, number_in(recipe, "text"))
+
+
 def _make_readings(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
     layer = layer_of(recipe)
     assert layer is not None
@@ -194,4 +203,6 @@ MAKERS: dict[ArtifactKind, RecipeMaker] = {
     "use-streams": _make_use_streams,
     "use-part": _make_use_part,
     "use-text": _make_use_text,
+    "linear": _make_linear,
+    "unlikely": _make_unlikely,
 }

@@ -8,6 +8,7 @@ import time
 from app.core.address import LABELS, Address, AddressError, parse
 from app.explorer.asking import agenda
 from app.explorer.asking.places import find_model, require_served
+from app.explorer.asking.streams import parse_map
 from app.explorer.asking.tasks import Wish, command_words
 from app.explorer.errors import ComputationFailed, NotBuilt, UnknownAddress
 from app.explorer.library import OpenModel
@@ -91,7 +92,7 @@ def title_of(job: Job, model: OpenModel | None = None) -> str:
     task = job.task
     if task is None:
         return f"Importing {job.slug}"
-    matrices = " and ".join(LABELS.get(word, word) for word in task.matrices[:3])
+    matrices = " and ".join(_name_word(word) for word in task.matrices[:3])
     matrices += f" and {len(task.matrices) - 3} more" if len(task.matrices) > 3 else ""
     if model is not None and any(agenda.fills_gallery(model, task, processing) for processing in task.processings):
         matrices = "every matrix"
@@ -160,6 +161,15 @@ def format_duration(seconds: float) -> str:
         return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{round(whole / 60)} min"
     hours, minutes = divmod(round(whole / 60), 60)
     return f"{hours} h {minutes} min" if hours < 48 else f"{round(hours / 24)} days"
+
+
+def _name_word(word: str) -> str:
+    """Name a word of a task for people.
+
+    Example: "OV"; "linear map 12 → 30"
+    """
+    streams = parse_map(word)
+    return f"linear map {streams[0]} → {streams[1]}" if streams else LABELS.get(word, word)
 
 
 def _make_page(r: Resources, job: Job, allowed: bool) -> JobPage:

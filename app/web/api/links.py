@@ -23,6 +23,7 @@ from app.explorer.pages.shared import LinksJson
 from app.explorer.pages.using.attention import PairsPage, WhyPage
 from app.explorer.pages.using.lens import LensPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
+from app.explorer.pages.using.streams import LinearPage, UnlikelyPage
 from app.explorer.view import View
 from app.web.urls import (
     ALIKE,
@@ -34,9 +35,11 @@ from app.web.urls import (
     COURSE,
     FULL,
     LENS,
+    LINEAR,
     PAIRS,
     PROMPTS,
     TOKEN,
+    UNLIKELY,
     WHY,
     Urls,
     format_direction,
@@ -170,6 +173,14 @@ def _link_lens(page: LensPage, urls: Urls) -> LinksJson:
     return links
 
 
+def _link_linear(page: LinearPage, urls: Urls) -> LinksJson:
+    return _link(urls, page.address, page.model, page.view, under=LINEAR, changes=urls.linear_values(page))
+
+
+def _link_unlikely(page: UnlikelyPage, urls: Urls) -> LinksJson:
+    return _link(urls, page.address, page.model, page.view, under=UNLIKELY)
+
+
 def _link_pairs(page: PairsPage, urls: Urls) -> LinksJson:
     model = Address(page.address.model, page.address.pin)
     said = {"of": format_direction(page.address), "distance": page.distance}
@@ -196,6 +207,8 @@ _LINKS: dict[type, Callable[[Any, Urls], LinksJson]] = {
     WhyPage: _link_why,
     LensPage: _link_lens,
     PairsPage: _link_pairs,
+    LinearPage: _link_linear,
+    UnlikelyPage: _link_unlikely,
 }
 
 

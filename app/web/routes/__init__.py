@@ -14,11 +14,28 @@ from app.web.routes import (
     pair,
     prompts,
     search,
+    streams,
     token,
 )
 
 ROUTERS = tuple(
     room.router
-    for room in (health, search, full, blind, token, pair, prompts, heads, matrices, api, own, jobs, around, pages)
+    for room in (
+        health,
+        search,
+        full,
+        blind,
+        token,
+        pair,
+        prompts,
+        heads,
+        streams,
+        matrices,
+        api,
+        own,
+        jobs,
+        around,
+        pages,
+    )
 )
 """First match wins: an address can be anything, so pages come last."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from app.core.address import Kind, Ray
@@ -186,6 +186,46 @@ def line_on_scale(values: Sequence[float | None], low: float, high: float, width
             points.append((round(100 * i * step), y))
         before = value
     return ScaledLine(path, points, round(HEIGHT * high / (high - low)))
+
+
+def band_on_scale(lows: Sequence[float], highs: Sequence[float], low: float, high: float, width: int = 1000) -> str:
+    """Draw the area between two curves at equal steps on the scale from low to high.
+
+    Example: band_on_scale((0.0, 0.5), (1.0, 1.0), 0.0, 1.0) -> "M0 100L1000 50L1000 0L0 0z"
+    """
+    step = width / max(1, len(lows) - 1)
+    points = [(round(i * step), value) for i, value in enumerate(lows)]
+    points += reversed([(round(i * step), value) for i, value in enumerate(highs)])
+    return "M" + "L".join(f"{x} {round(HEIGHT * (high - value) / (high - low))}" for x, value in points) + "z"
+
+
+def average_groups(values: Sequence[float | None], most: int) -> list[float | None]:
+    """Average values over at most so many groups of neighbours; None for a group without any.
+
+    Example: average_groups((1.0, 2.0, None, 4.0), 2) -> [1.5, 4.0]
+    """
+    k = min(most, len(values))
+    edges = [round(len(values) * i / k) for i in range(k + 1)] if k else [0]
+    groups = ([value for value in values[a:b] if value is not None] for a, b in pairwise(edges))
+    return [sum(group) / len(group) if group else None for group in groups]
+
+
+SHADES = (1.5, 3.0, 6.0, 12.0, 24.0)
+"""Least squares of each colour of a map of blocks, in units of the mean of all."""
+
+
+def block_map(rows: Sequence[Sequence[float]]) -> list[tuple[str, str]]:
+    """Draw the blocks of a map that are well above the mean, a path for each colour.
+
+    Example: block_map(((4.0, 0.0), (0.0, 0.2))) -> [("s1", "M0 0h1v1h-1z")]
+    """
+    paths: dict[str, list[str]] = {}
+    for y, row in enumerate(rows):
+        for x, value in enumerate(row):
+            at = sum(value >= least for least in SHADES)
+            if at:
+                paths.setdefault(f"s{at - 1}", []).append(f"M{x} {y}h1v1h-1z")
+    return sorted((name, "".join(cells)) for name, cells in paths.items())
 
 
 class SignedLine(NamedTuple):

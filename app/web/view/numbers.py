@@ -82,6 +82,14 @@ def short_decimal(value: float | None) -> str:
     return ("−" if value < 0 and digits != "0" else "") + (digits[1:] if digits.startswith("0.") else digits)
 
 
+def scored(value: float | None) -> str:
+    """Format a score of at most 1 in two decimals, without the leading zero; a dash for None.
+
+    Example: scored(0.3) -> ".30"; scored(None) -> "–"
+    """
+    return "–" if value is None else cell(value)
+
+
 def signed_decimal(value: float | None) -> str:
     """Format a z with one decimal; a dash for None.
 

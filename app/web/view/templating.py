@@ -31,6 +31,7 @@ from app.explorer.pages.search import EveryPage, SearchPage, SuggestPage
 from app.explorer.pages.using.attention import PairsPage, SeenToken, WhyPage
 from app.explorer.pages.using.lens import LensCell, LensPage
 from app.explorer.pages.using.prompts import CoursePage, CourseToken, PromptFormPage, PromptPage
+from app.explorer.pages.using.streams import LinearPage, UnlikelyPage
 from app.explorer.reading.census.estimates import as_points, as_shares, format_estimate, format_hundredths, name_layers
 from app.explorer.reading.census.kinds import name_group
 from app.explorer.reading.matrices import DIRECTION_TOKENS
@@ -94,6 +95,8 @@ PAGE_TEMPLATES: dict[type, PageTemplate] = {
     WhyPage: PageTemplate("why.html"),
     LensPage: PageTemplate("lens.html"),
     PairsPage: PageTemplate("pairs.html"),
+    LinearPage: PageTemplate("linear.html"),
+    UnlikelyPage: PageTemplate("unlikely.html"),
     JobsPage: PageTemplate("jobs.html", "_fragments/jobs.html"),
     JobPage: PageTemplate("job.html", "_fragments/job.html"),
 }
@@ -279,6 +282,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     judgements.name_text,
     numbers.short_decimal,
     numbers.signed_decimal,
+    numbers.scored,
     glossary.describe_token_filter,
     group_by_circuit,
     distances,

@@ -5,7 +5,8 @@ import pytest
 from app.core.basis import BASES
 from app.explorer import recipes
 from app.explorer.asking import agenda as module
-from app.explorer.asking.agenda import fills_gallery, is_done, list_tasks, use_task
+from app.explorer.asking.agenda import fills_gallery, is_done, list_tasks, streams_task, use_task
+from app.explorer.asking.streams import list_recipes
 from app.explorer.library import Library
 from app.explorer.making.tables import Tables
 from app.jobs.precompute import precompute
@@ -48,8 +49,15 @@ def test_statistics_are_of_models_that_run_and_are_done_when_they_are_there(stor
         assert not is_done(store, model, task)
         store.write(recipe, {}, {})
     assert is_done(store, model, task)
+    (task,) = streams_task(model, "folded")
+    assert task.matrices == ("linear-0-2", "unlikely")
+    assert not is_done(store, model, task)
+    for word in task.matrices:
+        for recipe in list_recipes(store, model, "folded", word):
+            store.write(recipe, {}, {})
+    assert is_done(store, model, task)
     bert = Library(Catalog(member("bert").data)).model("bert")
-    assert use_task(bert, "raw") == []
+    assert use_task(bert, "raw") == streams_task(bert, "raw") == []
 
 
 def test_an_encoder_has_an_agenda_of_its_own(member):
@@ -63,7 +71,7 @@ def test_a_task_is_done_when_all_that_it_leaves_is_there(store, model, basis):
     assert not is_done(store, model, task)
     list(precompute(store, Tables("cpu"), model, task))
     assert is_done(store, model, task)
-    for recipe in module._task_recipes(model, task):
+    for recipe in module._task_recipes(store, model, task):
         path = store.path(recipe)
         path.rename(away := path.with_suffix(".away"))
         assert not is_done(store, model, task)

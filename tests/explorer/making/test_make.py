@@ -17,7 +17,7 @@ from app.explorer.making.context import Context
 from app.explorer.making.finding import alike, bank, composition, moments, readings, shadow, tokens, words
 from app.explorer.making.judging import census, controls, gallery, rotation
 from app.explorer.making.make import MAKERS, MakerInputs
-from app.explorer.making.using import statistics
+from app.explorer.making.using import linear, statistics, unlikely
 from app.explorer.making.using.prompts import MAKERS as PROMPT_MAKERS
 from app.models.token_filter import EVERY, TokenFilter
 from app.store.artifacts import ArtifactStore, parse_recipe
@@ -43,6 +43,12 @@ def keep_bank(model, inputs):
         inputs.store.save(part, *run(make.run_maker(part, inputs)))
 
 
+def keep_text(model, store):
+    """A text under the number 9, with no statistics of it: some makers begin with its tokens alone."""
+    ids = np.random.default_rng(0).integers(model.manifest.d_vocab, size=(8, 20)).astype(np.int32)
+    store.save(recipes.use(model, "folded", 9), {"ids": ids}, {})
+
+
 @pytest.fixture(scope="module")
 def wanted(model, inputs):
     """Kind -> recipes, each with what its maker is told of them without a recipe."""
@@ -51,6 +57,7 @@ def wanted(model, inputs):
         return Context(inputs.tables, model, processing, inputs.store, token_filter)
 
     keep_bank(model, inputs)
+    keep_text(model, inputs.store)
 
     def of(place, basis, parameters, distance=0, token_filter=EVERY):
         place = replace(place, basis=basis)
@@ -113,6 +120,15 @@ def wanted(model, inputs):
         "use-part": [
             (recipes.use_parts(model, "folded", 0)[1], lambda: statistics.measure_part(in_weights("folded"), 0, 1))
         ],
+        "linear": [
+            (
+                recipes.linear(model, "folded", 1, 2, 9, None),
+                lambda: linear.map_streams(in_weights("folded"), 9, 1, 2, {}),
+            )
+        ],
+        "unlikely": [
+            (recipes.unlikely(model, "folded", 9), lambda: unlikely.measure_unlikely(in_weights("folded"), 9))
+        ],
         "alike": [(recipes.alike(model, "raw"), lambda: alike.compare_spans(in_weights("raw")))],
         "vectors": [(recipes.vectors(model, pca, "raw", {}), lambda: vectors.term_vectors(in_weights("raw"), pca, {}))],
         "full": [
@@ -171,6 +187,7 @@ def test_progress_is_in_one_unit_and_only_rises(wanted, model, inputs, tmp_path,
     inputs = replace(inputs, store=ArtifactStore(tmp_path, 10**9))
     if kind == "readings":
         keep_bank(model, inputs)
+    keep_text(model, inputs.store)
     fitted = [
         recipes.decomposition(model, parse(f"llama/embed/{basis}"), "raw", fit)
         for basis, fit in (

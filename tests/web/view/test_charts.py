@@ -12,7 +12,10 @@ from app.web.view import charts
 from app.web.view.charts import (
     HEIGHT,
     STEP,
+    average_groups,
+    band_on_scale,
     bars,
+    block_map,
     class_bars,
     composition_map,
     find_bounds,
@@ -291,3 +294,22 @@ def test_of_one_layer_the_map_is_a_strip():
     assert paths(turned) == {"s2": "M6 6h1v6h-1z"}
     assert turned.labels[0][1] == "M4 0h4v12h-4z"
     assert [float(number) for number in turned.box.split()][2:] == pytest.approx([8 + 9, 12 + 4.8])
+
+
+def test_a_band_lies_between_its_curves():
+    assert band_on_scale((0.0, 0.5), (1.0, 1.0), 0.0, 1.0) == "M0 100L1000 50L1000 0L0 0z"
+
+
+@pytest.mark.parametrize(("n", "most"), [(5, 2), (576, 48), (3, 48), (0, 4)])
+def test_groups_hold_every_value_once(n, most):
+    values = [float(i) for i in range(n)]
+    averaged = average_groups(values, most)
+    assert len(averaged) == min(n, most)
+    assert averaged == sorted(averaged)
+    assert sum(averaged) / max(len(averaged), 1) == pytest.approx(sum(values) / max(n, 1), abs=0.3)
+    assert average_groups([None, None, 1.0, 3.0], 2) == [None, 2.0]
+
+
+def test_blocks_are_coloured_by_their_size_and_the_small_ones_not_at_all():
+    drawn = block_map(((4.0, 0.0), (100.0, 1.6)))
+    assert drawn == [("s0", "M1 1h1v1h-1z"), ("s1", "M0 0h1v1h-1z"), ("s4", "M0 1h1v1h-1z")]

@@ -12,6 +12,7 @@ from app.web.view.numbers import (
     percent,
     percentile,
     power_of_ten,
+    scored,
     short_decimal,
     signed_decimal,
     signed_number,
@@ -98,7 +99,8 @@ def test_a_signed_number_has_its_sign_unless_it_is_nothing(value):
 
 
 def test_what_is_not_known_is_a_dash():
-    assert short_decimal(None) == signed_decimal(None) == "–"
+    assert short_decimal(None) == signed_decimal(None) == scored(None) == "–"
+    assert scored(0.3) == ".30"
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ def _sum_up(parts: list[Mapping[str, NDArray[Any]]], strength: NDArray[np.float3
         "ids": np.concatenate([part["ids"] for part in parts]),
         "stream": np.median(np.concatenate([part["stream"] for part in parts], axis=1), axis=1),
         **_choose_peaks(parts),
-        "ratio": np.array(_spell(_estimate_ratio(layers, found, strength)), np.float32),
+        "ratio": np.array(texts.spell(_estimate_ratio(layers, found, strength)), np.float32),
         **found,
     }
 
@@ -268,12 +268,7 @@ def _sum_up_head(sums: LayerTotals, head: int, strength: NDArray[np.float32]) ->
         "spread": np.sqrt(shares.variances(n.sum(), attended.sum(axis=0), squares.sum(axis=0))),
         "read_spread": np.sqrt(shares.variances(total, sum_, square)),
         "positive": sums.positive[:, head].sum(0) / total,
-        "skew": np.array([_spell(skew) for skew in skews]),
-        "first": np.array(_spell(first)),
+        "skew": np.array([texts.spell(skew) for skew in skews]),
+        "first": np.array(texts.spell(first)),
         "fitted": shares.score_fitted_axes(np.array(halves)),
     }
-
-
-def _spell(estimate: Estimate) -> tuple[float, float, float]:
-    low, high = estimate.interval or (np.nan, np.nan)
-    return estimate.value, low, high

@@ -1,10 +1,14 @@
-"""Texts in a model that runs: what its directions read there.
+"""Texts in a model that runs: the reference text of its statistics, and what its directions read on any.
 
 The directions are those of the pages. Imports torch late. Knows no prompt, and no statistics.
 """
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from app.core.judging.bootstrap import Estimate
+from app.explorer import recipes
 from app.explorer.errors import ComputationFailed
 from app.explorer.library import OpenModel
 from app.explorer.making.context import Context
@@ -25,6 +29,25 @@ def assemble(model: OpenModel) -> object:
         return assemble_model(model.weights(), model.manifest)
     except NotAssembled as error:
         raise ComputationFailed(f"{model.header.slug} is not run: {error}.") from error
+
+
+def read_text(context: Context, text: int) -> "Tensor":
+    """Read the reference text of statistics of use: token ids [windows tokens]; ComputationFailed where it is not here."""
+    import torch
+
+    held = context.store.read(recipes.use(context.model, context.processing, text))
+    if held is None:
+        slug = context.model.header.slug
+        raise ComputationFailed(
+            f"The text that {slug} is run on is not here: singular-lens statistics {slug} makes it."
+        )
+    return torch.from_numpy(held.arrays["ids"].astype(np.int64))
+
+
+def spell(estimate: Estimate) -> tuple[float, float, float]:
+    """Spell an estimate as an array has it: the value and its interval, nan without one."""
+    low, high = estimate.interval or (np.nan, np.nan)
+    return estimate.value, low, high
 
 
 def decompose_layer(context: Context, layer: int) -> "list[Decomposition]":

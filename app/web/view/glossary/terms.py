@@ -774,6 +774,77 @@ TERMS: dict[str, Term] = {
         "of the matrix weighted by what the stream really holds. No other axes of the span do better on the half that they "
         "were fitted on.",
     ),
+    "linear-map": Term(
+        "linear map",
+        "The matrix that best predicts the stream that enters one layer from the one that enters an earlier layer, at the same "
+        "token, on text.",
+        "Ridge regression of centred streams, A = (XᵀX/n + λ s I)⁻¹ XᵀY/n with s the mean square of a coordinate. The windows of "
+        "the text are shared out among four parts; each is predicted by the map of the other three, with the one λ of eight "
+        "that predicts best. What attention brings from other tokens, and what is not linear, no such map can predict.",
+    ),
+    "linear-score": Term(
+        "R²",
+        "The share of what varies of the later stream along a direction that the linear map predicts, on windows of text that "
+        "it was not fitted on: 1 is all, 0 nothing.",
+        "1 − var(residual · b) / var(target · b). In all, the same of the sums over any orthonormal basis: a rotation changes "
+        "it no more than the map. The mean over directions weighs all of them alike, and so depends on the basis. More text to "
+        "fit on raises it: compare it within one page.",
+    ),
+    "linear-random": Term(
+        "random directions",
+        "An orthonormal basis drawn at random: what any direction of the stream would show. A basis means something here where "
+        "it differs from that.",
+    ),
+    "linear-diagonal": Term(
+        "on the diagonal",
+        "The share of the map's squared entries, written in this basis, that stand on the diagonal: 1 where each direction "
+        "goes to itself alone.",
+        "The sum of (bᵢ A bᵢᵀ)² over that of all (bᵢ A bⱼᵀ)². Even a multiple of the identity, which is diagonal in every basis, adds to "
+        "it: compare it with random directions.",
+    ),
+    "linear-unmoved": Term(
+        "the stream as it is",
+        "The R² of taking the later stream to be the earlier one, each less its mean over the text: the map is the identity.",
+        "Below 0 where that is worse than predicting the mean.",
+    ),
+    "linear-quarters": Term(
+        "quarters",
+        "The directions of a basis in its own order, in four parts: from large to small variance (pca), from strong to weak "
+        "(svd, nmf), from frequent to rare tokens (frequency).",
+    ),
+    "sink": Term(
+        "sinks",
+        "Positions whose stream is more than twenty times as long as is usual in their window: models rest their attention "
+        "there, and a few of them would be most of what varies.",
+        "The first position of each window is left out everywhere; these are further ones, such as a line break that begins a "
+        "text.",
+    ),
+    "unlikely-control": Term(
+        "beside the same tokens elsewhere",
+        "How much of the stream lies in the span of the least likely next tokens' vectors, by how much of the streams at other "
+        "positions lies in the span of the very same vectors: 1 is no more than there.",
+        "Streams less their mean over the text, vectors less their mean over all tokens. A ratio of sums over positions, with a "
+        "bootstrap interval over positions.",
+    ),
+    "unlikely-without": Term(
+        "without their mean",
+        "The same ratio, where the mean of the set's vectors is taken out of the span: what all of these tokens share, such as "
+        "being unlikely everywhere.",
+    ),
+    "unlikely-naive": Term(
+        "beside as frequent tokens",
+        "The ratio that one writes first: the share of the whole stream in the span of the least likely tokens' vectors, by that "
+        "in the span of tokens about as frequent. It misleads.",
+    ),
+    "unlikely-signed": Term(
+        "towards their mean",
+        "Cosine of the stream with the mean of the set's vectors: above 0 where the stream speaks for these tokens, below 0 "
+        "where it speaks against them.",
+    ),
+    "unlikely-undone": Term(
+        "taken away later",
+        "Cosine of what the stream has in the span with what all later layers add there: near −1 if they took it away.",
+    ),
     "reading-strength": Term(
         "strength",
         "How large what a head reads of a direction is beside the rest of its stream: its specificity times the direction's "
