@@ -382,6 +382,7 @@ LAYOUT: dict[ArtifactKind | PromptKind, Forms] = {
         "positions": "int64 layers groups halves",
         "streams": "float64 points d_model",
         "chances": "float64 d_vocab",
+        "counted": "int64 1",
         "stream": "float32 layers n",
         "peaks": "float32 layers windows heads rank 2",
         "peaks_at": "int32 layers windows heads rank 2",

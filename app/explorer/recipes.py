@@ -293,7 +293,7 @@ def use_outputs(model: OpenModel, processing: Processing, text: int = 0) -> Reci
 
 def use_streams(model: OpenModel, processing: Processing, text: int = 0) -> Recipe:
     """Return the recipe of the mean of the stream on that text, the same in all weights."""
-    return _build_recipe(model, "use-streams", "use/streams", processing, _text_parameters(text))
+    return _build_recipe(model, "use-streams", "use/streams", processing, {**_text_parameters(text), "sinks": 0})
 
 
 def use_wholes(model: OpenModel, processing: Processing, text: int = 0) -> list[Recipe]:

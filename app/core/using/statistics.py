@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
+from app.core.using.sinks import find_sinks
+
 HALVES = 2
 GROUPS = 8
 """Groups of windows, from which intervals are drawn."""
@@ -73,15 +75,24 @@ class StreamSums:
     """Sums of the stream that enters each layer, and of the one that the final norm reads."""
     chances: Float64[Tensor, " d_vocab"]
     """Sums of the chances of each token to come next."""
+    counted: Int64[Tensor, "1"]
+    """Positions that were counted."""
 
     @classmethod
     def empty(cls, n_layers: int, d_model: int, d_vocab: int) -> "StreamSums":
         """Begin with nothing."""
-        return cls(torch.zeros(n_layers + 1, d_model, dtype=torch.float64), torch.zeros(d_vocab, dtype=torch.float64))
+        return cls(
+            torch.zeros(n_layers + 1, d_model, dtype=torch.float64),
+            torch.zeros(d_vocab, dtype=torch.float64),
+            torch.zeros(1, dtype=torch.int64),
+        )
 
     def add_window(
         self, streams: Float[Tensor, "n_layers_and_one n d_model"], logits: Float[Tensor, "n d_vocab"]
     ) -> None:
-        """Add a window of text; its first position is left out."""
-        self.streams += streams[:, 1:].double().sum(1)
-        self.chances += logits[1:].softmax(-1).double().sum(0)
+        """Add a window of text; its first position is left out, and so are other sinks, whose stream is like no other."""
+        plain = ~find_sinks(streams)
+        plain[0] = False
+        self.streams += streams[:, plain].double().sum(1)
+        self.chances += logits[plain].softmax(-1).double().sum(0)
+        self.counted += plain.sum().cpu()

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from app.core.using import shares
-from app.core.using.statistics import GROUPS, HALVES, LayerSums
+from app.core.using.statistics import GROUPS, HALVES, LayerSums, StreamSums
 
 N_WINDOWS, N, HEADS, RANK = 32, 11, 2, 4
 
@@ -121,3 +121,15 @@ def test_what_does_not_vary_has_no_shares_and_no_skew(sums):
 def test_overuse_is_how_often_shares_double():
     used, even = np.array([0.4, 0.1, 0.0, np.nan, 0.2]), np.array([0.2, 0.4, 0.1, 0.1, 0.0])
     np.testing.assert_allclose(shares.measure_overuse(used, even), [1, -2, np.nan, np.nan, np.nan])
+
+
+def test_the_mean_stream_is_that_of_all_positions_but_sinks():
+    generator = torch.Generator().manual_seed(4)
+    streams, logits = torch.randn(3, N, 5, generator=generator), torch.randn(N, 7, generator=generator)
+    streams[1, 4] = 1_000  # at one layer only
+    sums = StreamSums.empty(2, 5, 7)
+    sums.add_window(streams, logits)
+    kept = [n for n in range(1, N) if n != 4]
+    assert sums.counted.tolist() == [len(kept)]
+    np.testing.assert_allclose(sums.streams, streams[:, kept].double().sum(1), rtol=1e-6)
+    np.testing.assert_allclose(sums.chances, logits[kept].double().softmax(-1).sum(0), rtol=1e-5)

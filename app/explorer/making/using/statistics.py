@@ -20,7 +20,7 @@ interruption costs one part. From the parts three artifacts are made.
     covariance [2 layers heads rank rank]  of what a head writes, along its directions, on either half of the windows
 `use-streams`:
     mean [layers and one, d_model]   of the stream that enters each layer, and of the one that the final norm reads
-    chance [d_vocab]                 the mean chance of each token to come next
+    chance [d_vocab]                 the mean chance of each token to come next; sinks are in neither
 
 Heads of a smaller rank have zeros at their ends. Runs in a job's process, which holds the model while a part lasts.
 """
@@ -74,8 +74,8 @@ def measure_outputs(context: Context, text: int) -> Steps[ArraysAndFacts]:
 def measure_streams(context: Context, text: int) -> Steps[ArraysAndFacts]:
     """Sum up the mean of the stream on a text, and of what the model expects next; else as `measure_use`."""
     parts = yield from _gather_parts(context, text)
-    n = sum(int(part["positions"][0].sum()) for part in parts)
-    mean, chance = (np.sum([part[name] for part in parts], axis=0) / n for name in ("streams", "chances"))
+    sums, chances, n = (np.sum([part[name] for part in parts], axis=0) for name in ("streams", "chances", "counted"))
+    mean, chance = sums / n, chances / n
     return {"mean": mean.astype(np.float32), "chance": chance.astype(np.float32)}, {}
 
 
@@ -131,7 +131,7 @@ def measure_part(context: Context, text: int, part: int) -> Steps[ArraysAndFacts
     arrays = {
         field.name: torch.stack([getattr(one, field.name) for one in sums]).numpy() for field in fields(LayerSums)
     }
-    arrays |= {"streams": of_streams.streams.numpy(), "chances": of_streams.chances.numpy()}
+    arrays |= {field.name: getattr(of_streams, field.name).numpy() for field in fields(StreamSums)}
     found = {"stream": torch.cat(stream, 1).numpy(), "peaks": values.numpy(), "peaks_at": at.numpy().astype(np.int32)}
     return {"ids": ids.numpy().astype(np.int32), **found, **arrays}, {}
 

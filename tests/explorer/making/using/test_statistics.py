@@ -84,8 +84,10 @@ def test_streams_and_chances_are_means_without_the_first_positions(made):
     found = run(run_maker(recipe, MakerInputs(context.tables, context.model, context.store)))[0]
     model = assemble_model(context.model.weights(), context.model.manifest)
     runs = [run_model(model, torch.from_numpy(window).long()) for window in arrays["ids"]]
-    mean = torch.cat([one.streams[:, 1:] for one in runs], dim=1).double().mean(dim=1)
-    np.testing.assert_allclose(found["mean"], mean, rtol=1e-4, atol=1e-5)
+    streams = torch.cat([one.streams[:, 1:] for one in runs], dim=1).double()
+    lengths = streams.norm(dim=-1)
+    assert (lengths < 20 * lengths.median(dim=1, keepdim=True).values).all()  # of none of these models is one a sink
+    np.testing.assert_allclose(found["mean"], streams.mean(dim=1), rtol=1e-4, atol=1e-5)
     chance = torch.cat([one.logits[1:] for one in runs]).double().softmax(-1).mean(dim=0)
     np.testing.assert_allclose(found["chance"], chance, rtol=1e-3, atol=1e-9)
 
