@@ -446,6 +446,7 @@ LAYOUT: dict[ArtifactKind | PromptKind, Forms] = {
         "rank": "int32 points n",
         "constant": "float32 n",
         **dict.fromkeys(("attention", "mlp"), "float32 layers n"),
+        "embedding": "float32 n",
     },
     "spans": {"size": "int32 spans", "share": "float32 points n spans", "random": "float32 spans"},
     "alike": {

@@ -157,6 +157,7 @@ def test_a_lens_is_read_layer_by_layer(page: Page, look):
     page.get_by_role("link", name="layer by layer").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("When does it know?")
     expect(page.locator(".lens tbody tr")).to_have_count(3)  # two layers and the end
+    assert page.locator(".crumbs a").all_inner_texts() == ["tiny", "prompt", "lens"]  # though it came in place
     page.locator(".lens thead a").nth(1).click()
     expect(page).to_have_url(re.compile(r"lens\?at=1"))
     expect(page.locator("#column")).to_contain_text("position 1")

@@ -15,6 +15,8 @@ def test_a_page_that_waits_arrives_without_being_loaded_again(slow: str, visit_a
     assert page.evaluate("window.isTheSame"), "the page was loaded again"
     assert page.locator("#n:target").count() == 1
     assert page.title().startswith("L4H4 OV 2 ·")
+    assert page.locator(".crumbs").count() == 1
+    assert page.locator(".crumbs a").all_inner_texts()[-1] == "2"
     assert page.locator("#progress, .skeleton").count() == 0
     look(page)
 

@@ -67,6 +67,7 @@ def read_lens(
             )
         )
     top, top_chance, chance, rank, divergence = (torch.stack(column) for column in zip(*rows, strict=True))
+    divergence[-1] = 0  # by what it is, whatever rounding leaves
     return LensReading(top, top_chance, chance, rank, divergence, constant)
 
 

@@ -76,6 +76,9 @@ def visit_why(r: Resources, address: Address, options: Options, key: str, inquir
             f"Position {source} is masked for position {to} in L{head.layer}, which looks back no further than to "
             f"position {first}."
         )
+    if inquiry.split == "row" and to == first:
+        raise BadOption(f"by=row compares sources, and position {to} sees none but itself: ask for by=pair.")
+    splits = [split for split in SPLIT_ORDER if (split != "planes" or rotates) and (split != "row" or to > first)]
     distance = to - source if rotates else 0
     at = SPLIT_ORDER.index(inquiry.split)
     random = {"pair": "settled_random", "row": "row_settled_random"}.get(inquiry.split)
@@ -98,7 +101,7 @@ def visit_why(r: Resources, address: Address, options: Options, key: str, inquir
         biases=None if inquiry.split == "planes" else reading.read_biases(arrays),
         settled=int(arrays["settled"][at]),
         settled_random=None if random is None else float(arrays[random].mean()),
-        splits=SPLIT_ORDER if rotates else SPLIT_ORDER[:2],
+        splits=tuple(splits),
         kept_until=prompt.made + KEPT_SECONDS,
         carried=carry_prompt(r, model, prompt),
     )

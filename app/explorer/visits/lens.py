@@ -56,6 +56,7 @@ def visit_lens(r: Resources, address: Address, options: Options, key: str, inqui
         is_shifted=shifted,
         constant=None if streams is None else reading.mean_behind_first(arrays["constant"]),
         constant_here=None if streams is None else float(arrays["constant"][at]),
+        embedding=float(arrays["embedding"][at]),
         basis=inquiry.basis,
         spans=()
         if inquiry.basis is None

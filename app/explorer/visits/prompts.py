@@ -68,7 +68,7 @@ EXAMPLES = (
     "In the beginning God created the heaven and the",
 )
 """Prompts for those who have none."""
-NOT_HERE = "There is no prompt {} here: it was deleted, or is older than 30 days. Run it again, or ask for its text."
+NOT_HERE = "There is no prompt {} here: it was deleted, is older than 30 days, or never was. Run it again, or ask for its text."
 POST_NORMED = (
     "A norm stands behind each head's output in this model, so that what one direction writes is no share of a logit of "
     "its own."

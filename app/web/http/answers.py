@@ -72,7 +72,12 @@ def page_answer(request: Request, page: object, headers: Mapping[str, str] | Non
         return html_answer(request, picture.whole, headers=headers, page=page, layout="base.html")
     if is_from_waiting_page(request):
         return html_answer(
-            request, picture.whole, headers=REPLACE_MAIN | dict(headers or {}), page=page, layout="base.html"
+            request,
+            picture.whole,
+            headers=REPLACE_MAIN | dict(headers or {}),
+            page=page,
+            layout="base.html",
+            is_arriving=True,
         )
     part = picture.parts.get(target_of(request), picture.fragment or picture.whole)
     return html_answer(request, part, headers=headers, page=page, layout="part.html")

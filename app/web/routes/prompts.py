@@ -3,6 +3,7 @@
 What a visitor wrote is sent in a body, kept under a key, and stands in an address only where the visitor asks for that.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated
 from urllib.parse import parse_qsl
@@ -22,6 +23,7 @@ from app.explorer.view import PROCESSINGS
 from app.explorer.visits import prompts as verbs
 from app.explorer.visits.attention import visit_pairs, visit_why
 from app.explorer.visits.lens import visit_lens
+from app.explorer.visits.prompts import PromptInquiry
 from app.web.api.body import write_body
 from app.web.api.parts import OF_PROMPTS, Slug, describe_answers
 from app.web.http.answers import PRIVATE, html_answer, json_answer, page_answer, wants_fragment
@@ -87,7 +89,21 @@ def show_course(request: Request, model: str, key: str, query: Annotated[CourseQ
 @router.get("/{model}/p/{key}/why", include_in_schema=False)
 def show_why(request: Request, model: str, key: str, query: Annotated[WhyQuery, Query()]) -> Response:
     """Show why a head looks from one position of a prompt at another."""
-    return page_answer(request, _visit_why(request, model, key, query), PRIVATE)
+    require_prompter(request)
+    asked = resources_of(request), parse(model), query.options(), key
+    try:
+        return page_answer(request, visit_why(*asked, query.inquiry()), PRIVATE)
+    except UnknownPrompt:
+        raise
+    except (BadOption, UnknownAddress) as problem:
+        if not query.head or wants_fragment(request):
+            raise
+        # A slip in one of the page's boxes costs no more than itself; without a head there is the prompt's page.
+        with suppress(BadOption, UnknownAddress):
+            rest = replace(query.inquiry(), to=None, source=None, split="pair")
+            return _answer_slip(request, visit_why(*asked, rest), {"head": query.head}, problem)
+        typed = {"token": "", "against": "", "head": query.head}
+        return _answer_slip(request, verbs.visit_prompt(*asked, PromptInquiry(again=query.wish())), typed, problem)
 
 
 @router.get("/{model}/p/{key}/lens", include_in_schema=False)
@@ -225,12 +241,13 @@ def _answer_problem(
     return html_answer(request, "prompt_form.html", 422, PRIVATE, page=page, layout="base.html")
 
 
-def _answer_slip(request: Request, page: PromptPage, typed: dict[str, str], problem: Exception) -> Response:
-    """Answer with a prompt's page without what was wrong, which stays in its box, and say that."""
+def _answer_slip(request: Request, page: PromptPage | WhyPage, typed: dict[str, str], problem: Exception) -> Response:
+    """Answer with a page of a prompt without what was wrong, which stays in its box, and say that."""
     meant, wrong = (problem.near, problem.name) if isinstance(problem, OtherValue) else ((), "")
     told: dict[str, object] = {"problem": str(problem), "meant": meant, "wrong": wrong, "typed": typed}
     status = 404 if isinstance(problem, UnknownAddress) else 422
-    return html_answer(request, "prompt.html", status, PRIVATE, page=page, layout="base.html", **told)
+    template = "prompt.html" if isinstance(page, PromptPage) else "why.html"
+    return html_answer(request, template, status, PRIVATE, page=page, layout="base.html", **told)
 
 
 def _redirect(

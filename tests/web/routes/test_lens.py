@@ -68,9 +68,11 @@ def test_the_page_says_from_which_layer_on_it_is_so(informed):
     ranks = [point["cells"][found["at"]]["rank"] for point in found["points"]]
     settled = next(at for at in range(len(ranks)) if set(ranks[at:]) == {1})
     n_layers = len(ranks) - 1
-    words = {0: "at every layer", n_layers: "at the very end only"}.get(
+    first, last = ranks.index(1), "only at the end" if settled == n_layers else f"from layer {settled}"
+    always = {0: "at every layer", n_layers: "at the very end only"}.get(
         settled, f"from layer {settled} of {n_layers} on"
     )
+    words = f"first at layer {first}, and for good {last}" if first < settled else always
     said = words_of(informed.get(place).text)
     assert words in said
     assert "no lens" in said

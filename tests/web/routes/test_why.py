@@ -193,3 +193,21 @@ def test_pairs_are_linked_from_a_direction_and_refuse_what_means_nothing(asker, 
         answer = client.get(path)
         assert answer.status_code in {404, 422}, path
         assert words in unescape(answer.text), path
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("head=banana&to=5", "head is one such as L5H3"),
+        ("head=L9H0", "L9"),
+        ("head=L1H3&to=5&from=9", "from goes from 0 to 5 here"),
+        ("head=L1H3&to=0&by=row", "ask for by=pair"),
+    ],
+)
+def test_a_slip_in_a_box_costs_no_more_than_itself(asker, place, query, words):
+    page = asker.get(f"{place('llama')}/why?{query}")
+    assert page.status_code in {404, 422}
+    assert 'class="strip' in page.text
+    assert words in unescape(page.text)
+    head = query.partition("&")[0].partition("=")[2]
+    assert re.search(rf'<input id="head" name="head" value="{head}"', page.text)

@@ -6,6 +6,7 @@
     divergence               KL of the end's chances from those there, in nats
     constant [n]             the same from the mean chances on the reference text; nan where there is none
     attention, mlp [layers n]  what each layer's heads and MLP add to that token's logit above the mean of all
+    embedding [n]            what the embedding and all biases of the end add to it
 `spans`:
     size, random [spans]     numbers of first terms, and the share that as many random directions have on average
     share [points n spans]   of the stream's energy, less its mean where that is known, in their span
@@ -55,18 +56,27 @@ def read_prompt_lens(context: Context, network: Any, run: "TextRun", recipe: Rec
 def attribute_layers(
     context: Context, ends: "Embeddings", mean_column: "Tensor", run: "TextRun", tokens: Sequence[int]
 ) -> Arrays:
-    """Split the logit of a token at each position into what the heads and the MLP of each layer add to it."""
+    """Split the logit of a token at each position into what each layer's heads and MLP, and all else, add to it."""
     from app.core.using.attribution import logit_direction
     from app.core.using.coefficients import norm_scales
 
     manifest = context.model.manifest
     center = manifest.normalization == "LN"
     # One row a position: each has a token of its own.
-    vectors = logit_direction(ends.W_U.T[list(tokens)], mean_column, ends.final_gain, center)
+    columns = ends.W_U.T[list(tokens)]
+    vectors = logit_direction(columns, mean_column, ends.final_gain, center)
     vectors = vectors * norm_scales(run.streams[-1].cpu(), center, manifest.eps)[:, None]
+    embedding = (run.streams[0].cpu() * vectors).sum(-1)
+    if ends.final_shift is not None:
+        embedding = embedding + (columns - mean_column) @ ends.final_shift
+    if ends.b_U is not None:
+        embedding = embedding + ends.b_U[list(tokens)] - ends.b_U.mean()
     return {
-        name: (writes.cpu() * vectors).sum(-1).numpy()
-        for name, writes in (("attention", run.attention), ("mlp", run.mlp))
+        "embedding": embedding.numpy(),
+        **{
+            name: (writes.cpu() * vectors).sum(-1).numpy()
+            for name, writes in (("attention", run.attention), ("mlp", run.mlp))
+        },
     }
 
 

@@ -1,5 +1,6 @@
 """What a model's stream says at every layer of a prompt: the logit lens, and how much of it lies in a basis."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -83,6 +84,9 @@ class LensPage(OfReference, Linked, OfWeights):
     but the first; a lens above it says less than no lens. Null without statistics."""
     constant_here: float | None
     """The same at the chosen position."""
+    embedding: float
+    """What the embedding and the model's biases add at the chosen position: with all heads and MLPs the logit of the token
+    that is likeliest in the end, above the mean of all."""
     basis: LensBasis | None
     """The basis of the embedding that the stream is measured in; null: none is chosen."""
     spans: tuple[SpanShare, ...]
@@ -95,7 +99,17 @@ class LensPage(OfReference, Linked, OfWeights):
         return self.ends[self.at]
 
     @property
+    def found(self) -> int:
+        """The first point at which that token is the likeliest at the chosen position."""
+        return next(one.point for one in self.points if one.cells[self.at].rank == 1)
+
+    @property
     def settled(self) -> int:
-        """The point from which on that token is the first at the chosen position."""
+        """The point from which on it stays so."""
         others = [one.point for one in self.points if one.cells[self.at].rank > 1]
         return max(others) + 1 if others else 0
+
+    @property
+    def blind(self) -> int | None:
+        """The last point at which the lens is further from the end than the same chances everywhere; None: none is."""
+        return max((one.point for one in self.points if one.divergence > (self.constant or math.inf)), default=None)

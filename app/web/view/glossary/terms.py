@@ -907,12 +907,12 @@ TERMS: dict[str, Term] = {
         "term of a pair",
         "What a direction of the head's QK at this very distance adds to the score: what the query has of its left side "
         "times what the key has of its right side. All terms, and the biases, are the score. The directions of distance 0 "
-        "give no such sum: their diagonal has half of a score beyond 64 positions, and the wrong sign at times.",
+        "give no such sum at any other distance: their diagonal has half of a score beyond 64 positions, and the wrong sign at times.",
         "Cᵢ = factor · σᵢ (xₜ · uᵢ)(xⱼ · vᵢ) with W_Q R_D W_Kᵀ = Σ σᵢ uᵢ vᵢᵀ.",
     ),
     "lens": Term(
         "lens",
-        "What the model would say next if the layers behind a point were left out: the stream there, read by the final norm "
+        "What the model would say next if all layers after a point were left out: the stream there, read by the final norm "
         "and the unembedding.",
         "softmax(norm(x_l) W_U), the logit lens (nostalgebraist 2020). Only the end of it is something that the model does.",
     ),
@@ -921,8 +921,8 @@ TERMS: dict[str, Term] = {
         "The stream is read with what its mean at that layer lacks of its mean at the end: what all positions have in "
         "common then says nothing.",
         "x_l − mean_l + mean_L, means over the reference text without the first position of each window and other sinks. On SmolLM2-135M it "
-        "takes the KL from the end from 19 to 6 nats in the middle; raw, the lens is further from the end than no lens at all "
-        "until layer 27 of 30.",
+        "takes the KL from the end from 19 to 6 nats in the middle. No lens at all is 5 nats away: the shifted lens is nearer from "
+        "about layer 22 of 30 on, the raw one from layer 28 on.",
     ),
     "lens-place": Term(
         "place",
@@ -940,7 +940,7 @@ TERMS: dict[str, Term] = {
     ),
     "row-term": Term(
         "beyond other sources",
-        "What a query's direction adds to this source's score beyond what it adds to all other sources', by the attention "
+        "What a query's direction adds to this source's score beyond its mean over all other sources, weighted by the attention "
         "that these have: only differences move attention. The query's directions are those of distance 0, the same for "
         "every source.",
         "(xₜ · uᵢ)(hᵢⱼ − Σₖ A′ₜₖ hᵢₖ), h: what a source holds of direction i, A′: the attention to all others, summing to one.",

@@ -84,6 +84,8 @@ def test_what_layers_add_sums_to_the_logit_with_the_embedding(asked):
         whole = asked.make(recipes.prompt(asked.model, asked.key, "raw", at, None, None))
         np.testing.assert_allclose(found["attention"][:, at], whole["attention"], atol=2e-5)
         np.testing.assert_allclose(found["mlp"][:, at], whole["mlp"], atol=2e-5)
+        rest = whole["embedding"] + whole["constant"]
+        np.testing.assert_allclose(found["embedding"][at : at + 1], rest, atol=2e-5)
 
 
 def test_the_shifted_lens_adds_what_the_mean_lacks(asked, mean):
