@@ -66,6 +66,11 @@
   // One tab stop for each group of cells or bars; arrows move inside it.
   const stops = (group) => [...group.querySelectorAll("a:not([data-fixed])")];
 
+  function showColumn() { // of a lens, where the chosen token may stand off a narrow screen
+    const column = document.querySelector(".lens .chosen"), box = column?.closest(".wide");
+    if (box) box.scrollLeft = column.offsetLeft + column.offsetWidth - box.clientWidth;
+  }
+
   function prepareGroups() {
     for (const group of document.querySelectorAll("[data-roving]")) {
       const all = stops(group);
@@ -288,7 +293,7 @@
     if (waited && !waits && location.hash) location.replace(location.hash);
   }
 
-  const prepare = () => { showTheme(); showEnd(); prepareGroups(); prepareTips(); findTarget(); notePlace(); };
+  const prepare = () => { showTheme(); showEnd(); prepareGroups(); prepareTips(); showColumn(); findTarget(); notePlace(); };
   addEventListener("hashchange", showEnd);
   document.addEventListener("DOMContentLoaded", prepare);
   document.addEventListener("htmx:after:swap", prepare);
