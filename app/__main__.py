@@ -222,7 +222,7 @@ def precompute(
         ),
     ] = None,
     basis: Annotated[
-        str, typer.Option(metavar="NAME", help="svd, pca, nmf, ica, dictionary, neuron or frequency.")
+        str, typer.Option(metavar="NAME", help="svd, used, pca, nmf, ica, dictionary, neuron or frequency.")
     ] = "svd",
     components: Annotated[int | None, typer.Option(help="Of nmf and ica.", show_default=False)] = None,
     atoms: Annotated[int | None, typer.Option(help="Of dictionary.", show_default=False)] = None,
@@ -231,6 +231,10 @@ def precompute(
     ] = None,
     groups: Annotated[int | None, typer.Option(help="Of frequency.", show_default=False)] = None,
     seed: Annotated[int | None, typer.Option(help="Of nmf, ica and dictionary.", show_default=False)] = None,
+    statistics: Annotated[
+        int | None,
+        typer.Option(help="Of used: the number of the statistics. (default: those that are shown)", show_default=False),
+    ] = None,
     data: Annotated[str | None, option("data")] = None,
     device: Annotated[str | None, option("device")] = None,
     job: Annotated[str | None, typer.Option(hidden=True, help="The job of the server that started us.")] = None,
@@ -252,6 +256,7 @@ def precompute(
     _make_data_folder(settings.data)
     with exit_on_interrupt("singular-lens: interrupted. Running the same command again continues"):
         parameters = {"components": components, "atoms": atoms, "sparsity": sparsity, "groups": groups, "seed": seed}
+        parameters |= {"statistics": statistics}
         words = {"matrices": matrices, "weights": weights, "basis": basis, "parameters": parameters}
         # A visitor's job must not displace artifacts that the operator asked for.
         _precompute(settings, words, job, "visit" if job and not ahead else "operator")

@@ -1,8 +1,9 @@
 """Records the examples of the API's description from a server of the demo: `python docs/examples.py URL`.
 
-The server must have computed all of it: `singular-lens precompute demo`, `singular-lens statistics demo` and
-`singular-lens precompute demo --matrices linear-0-6,unlikely`, then `singular-lens serve demo --public-url
-https://lens.example`. `make openapi` puts what was recorded into the description. Lists and numbers are shortened: an example shows a form, not a result.
+The server must have computed all of it: `singular-lens precompute demo`, `singular-lens statistics demo`, `singular-lens
+precompute demo --basis used --matrices ov` and `singular-lens precompute demo --matrices linear-0-6,unlikely`, then
+`singular-lens serve demo --public-url https://lens.example`. `make openapi` puts what was recorded into the description.
+Lists and numbers are shortened: an example shows a form, not a result.
 """
 
 import json

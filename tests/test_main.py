@@ -404,8 +404,8 @@ def test_precompute_takes_matrices_weights_and_a_basis(fresh_data):
     [
         (["tiny", "--matrices", "mlp"], "matrices are ov, qk, mlp-in, mlp-out, embed"),
         (["tiny", "--matrices", "L9/mlp-in"], "layers L0 to L1"),
-        (["tiny", "--matrices", "ov", "--basis", "nmf"], "nmf is no basis of OV: that has svd, neuron"),
-        (["tiny", "--basis", "fourier"], "basis must be one of svd, pca"),
+        (["tiny", "--matrices", "ov", "--basis", "nmf"], "nmf is no basis of OV: that has svd, used, neuron"),
+        (["tiny", "--basis", "fourier"], "basis must be one of svd, used, pca"),
         (["tiny", "--basis", "nmf", "--components", "1000"], "components goes from 2 to"),
         (["tiny", "--components", "10"], "components means nothing here: svd has no parameters"),
         (["tiny", "--weights", "cooked"], "weights must be one of folded, raw"),

@@ -36,8 +36,8 @@ LABELS: dict[str, str] = {
     "heads/write": "OV outputs",
     "heads/read": "OV inputs",
 }
-BasisName = Literal["svd", "pca", "nmf", "ica", "dictionary", "neuron", "frequency"]
-BASES: tuple[BasisName, ...] = ("svd", "pca", "nmf", "ica", "dictionary", "neuron", "frequency")
+BasisName = Literal["svd", "used", "pca", "nmf", "ica", "dictionary", "neuron", "frequency"]
+BASES: tuple[BasisName, ...] = ("svd", "used", "pca", "nmf", "ica", "dictionary", "neuron", "frequency")
 RESERVED = frozenset({"api", "static", "-", "livez", "readyz", "docs", "openapi.json", "favicon.ico", "robots.txt"})
 """First path segments that belong to the app; no model's slug may be one of them."""
 

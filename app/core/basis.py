@@ -58,6 +58,8 @@ MOST_ATOMS = 8_192
 """Atoms of a dictionary at most: its fit holds products of all pairs of them."""
 SEED = Parameter("seed", low=0, high=9_999, default=0)
 COMPONENTS = Parameter("components", low=2, high=512, default=64, per_d=1)
+STATISTICS = Parameter("statistics", low=0, high=2**32 - 1, default=0)
+"""The number of the statistics that a basis of a text is fitted to; 0: those that are shown."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,9 @@ class Basis:
     """Terms have one ray: their other sign means nothing."""
     has_neighbours: bool = False
     """Rounding can rotate terms of near strengths towards each other: gaps and badges mean something."""
+    is_of_text: bool = False
+    """Terms are fitted to what the model does on a reference text: they are there where statistics of use are, and take
+    these besides the matrix, so that `decompose` is not for them."""
 
     def values(self, given: Mapping[str, int | None], samples: Samples) -> dict[str, int]:
         """Fill in defaults for parameters that are not given; ValueError naming the range that one is outside of."""
@@ -98,6 +103,7 @@ BASES: dict[BasisName, Basis] = {
     basis.name: basis
     for basis in (
         Basis("svd", KINDS, has_neighbours=True),
+        Basis("used", ("ov",), (STATISTICS,), is_of_text=True),
         Basis("pca", (*ENDS, "pos", *LAYER_KINDS, *STACKS), has_neighbours=True),
         Basis("nmf", (*ENDS, *LAYER_KINDS, *STACKS), (COMPONENTS, SEED), is_fitted=True, is_one_sided=True),
         Basis("ica", (*ENDS, *LAYER_KINDS, *STACKS), (COMPONENTS, SEED), is_fitted=True),

@@ -59,7 +59,7 @@ def most_terms(model: Model, address: Address, parameters: Mapping[str, int]) ->
     """
     assert address.kind is not None
     basis, samples = BASES[address.basis or "svd"], samples_of(model, address.kind)
-    if basis.parameters:
+    if basis.parameters and not basis.is_of_text:
         counted = basis.parameters[0]  # components, atoms or groups
         return parameters.get(counted.name, counted.bounds(samples)[1])
     if basis.name == "neuron":

@@ -110,6 +110,8 @@ MOST_REMOVED = 10
 """Directions of a prompt that are taken away, one at a time, for one page."""
 USE_FIRST = 8
 """The most directions of a head whose share of its output is told with an interval; half of them all in a small head."""
+MIXED = 4
+"""Singular directions that an axis is said to be a mixture of: those it is most like."""
 WHOLE_FLOATS_BYTES = 2**30
 """The most bytes that the vectors of a whole model may take in float32 to be stored so; larger ones are stored in
 float16."""
@@ -239,6 +241,9 @@ LAYOUT: dict[ArtifactKind | PromptKind, Forms] = {
         "units": "int32 m",
         **{f"units_{kind}": "int32 m" for kind in LAYER_KINDS},
         "stack": "int32 2",
+        "held": "float32 n",
+        "mixture": "float32 n mixed",
+        "mixture_of": "int32 n mixed",
         "explained": "float32 points",
         "explained_svd": "float32 points",
         "explained_at": "int32 points",

@@ -230,6 +230,13 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("groups", (*MATRICES, "wish"), None, "Of frequency: groups of tokens.", changes="numbers"),
     Option("seed", (*MATRICES, "wish"), None, "Of nmf, ica and dictionary: where they begin.", changes="numbers"),
+    Option(
+        "statistics",
+        (*MATRICES, "wish"),
+        None,
+        "Of used: the number of the statistics that axes are fitted to. Default: those that are shown.",
+        changes="numbers",
+    ),
     Option("model", ("wish",), REQUIRED, "The model.", Bounds(longest=64)),
     Option(
         "kind",
@@ -505,6 +512,14 @@ OPTIONS: tuple[Option, ...] = (
         "Which fit: components and seed, as 32,0. Default: that with the defaults if it is there, else the "
         "first that is.",
         Bounds(pattern=NUMBERS),
+        changes="numbers",
+    ),
+    Option(
+        "used",
+        ("compare",),
+        None,
+        "Which statistics axes of a head's output are fitted to, by their number. Default: those that are shown.",
+        Bounds(pattern="^[0-9]{1,10}$"),
         changes="numbers",
     ),
     Option(

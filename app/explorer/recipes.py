@@ -296,6 +296,13 @@ def use_streams(model: OpenModel, processing: Processing, text: int = 0) -> Reci
     return _build_recipe(model, "use-streams", "use/streams", processing, {**_text_parameters(text), "sinks": 0})
 
 
+def number_of_statistics(model: OpenModel, processing: Processing, text: int = 0) -> int:
+    """Return the number that names the statistics of that text in recipes and links: their recipe's, so it is known before
+    they are made. Never 0.
+    """
+    return int(use(model, processing, text).hash[:8], 16) or 1
+
+
 def use_wholes(model: OpenModel, processing: Processing, text: int = 0) -> list[Recipe]:
     """Return the recipes of all that is made from the parts of the statistics."""
     return [of(model, processing, text) for of in (use, use_outputs, use_streams)]

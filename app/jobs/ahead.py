@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from threading import Event, Thread
 
-from app.explorer.asking.agenda import bank_task, is_done, list_tasks, streams_task, use_task
+from app.explorer.asking.agenda import axes_task, bank_task, is_done, list_tasks, streams_task, use_task
 from app.explorer.asking.places import find_model
 from app.explorer.errors import Busy, ExplorerError
 from app.explorer.library import OpenModel
@@ -83,10 +83,11 @@ class Precomputer:
         slug, store = model.header.slug, self._r.store
         first, *others = (list_tasks if in_full else bank_task)(model, self._r.default_weights)
         runs = self._r.prompts is not None and (in_full or model.header.n_params <= MOST_PARAMETERS)
-        of_text, of_streams = (
-            (each(model, self._r.default_weights) if runs else []) for each in (use_task, streams_task)
+        on_text, of_streams = (
+            [task for of in each for task in of(model, self._r.default_weights)] if runs else []
+            for each in ((use_task, axes_task), (streams_task,))
         )
-        tasks = [first, *of_text, *others, *of_streams]
+        tasks = [first, *on_text, *others, *of_streams]
         what = "every matrix" if in_full else "its bank"
         if all(is_done(store, model, task) for task in tasks) or not os.access(self._r.data, os.W_OK):
             return

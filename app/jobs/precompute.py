@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import Literal, TypeVar, cast, get_args
+from itertools import groupby
+from typing import Literal, NamedTuple, TypeVar, cast, get_args
 
 from app.core.address import CIRCUITS, LAYER_KINDS, Address
-from app.core.basis import BASES
+from app.core.basis import BASES, STATISTICS
 from app.explorer import bank, groups, recipes
 from app.explorer.asking.streams import is_of_streams, list_recipes
 from app.explorer.asking.tasks import target_matrices
+from app.explorer.asking.using import fill_in_statistics
 from app.explorer.errors import BadOption, ExplorerError
 from app.explorer.inventory import end_of, most_terms, places_of
 from app.explorer.layout import KEPT_TOKENS, USE_WORD, check_layout
@@ -30,9 +32,10 @@ from app.explorer.making.judging import controls
 from app.explorer.making.make import MakerInputs, run_maker
 from app.explorer.making.sides import read_together
 from app.explorer.making.tables import Tables
+from app.explorer.making.using import axes
 from app.explorer.view import Processing
 from app.jobs.layers import Batch, Layer, Layers, list_last_first
-from app.jobs.singles import claim_in_turn, claim_singles
+from app.jobs.singles import Single, claim_in_turn, claim_singles
 from app.jobs.steps import JobStep
 from app.models.memory import give_back
 from app.store.artifacts import ArtifactStore, Recipe
@@ -89,16 +92,16 @@ def estimate_bytes(store: ArtifactStore, model: OpenModel, task: Task) -> tuple[
     store's room, and those that are missing.
     """
     in_all = to_come = 0.0
-    for recipe, size in _estimate_sizes(model, task):
+    for recipe, size in _estimate_sizes(store, model, task):
         in_all += size * store.takes_room(recipe)
         to_come += size * (not store.exists(recipe))
     return int(in_all), int(to_come)
 
 
-def _estimate_sizes(model: OpenModel, task: Task) -> Iterator[tuple[Recipe, float]]:
+def _estimate_sizes(store: ArtifactStore, model: OpenModel, task: Task) -> Iterator[tuple[Recipe, float]]:
     """Estimate the bytes of every control, every matrix and every part of the bank."""
-    parameters = dict(task.parameters)
     for processing in task.processings:
+        parameters = fill_in_statistics(store, model, task.basis, processing, dict(task.parameters))
         for recipe in _control_recipes(model, processing):
             yield recipe, controls.control_bytes(model)
         for place in target_matrices(model, task.matrices, task.basis, processing):
@@ -138,7 +141,10 @@ class _Run:
         text: int,
     ) -> None:
         self._store, self._tables, self._model, self._text = store, tables, model, text
-        self._parameters = dict(task.parameters)
+        self._parameters = {
+            processing: fill_in_statistics(store, model, task.basis, processing, dict(task.parameters))
+            for processing in task.processings
+        }
         self._is_svd = task.basis == "svd"
         self._circuits = tuple(circuit for circuit in CIRCUITS if self._is_svd and circuit in task.matrices)
         kinds = tuple(
@@ -157,6 +163,9 @@ class _Run:
             )
             if not self._is_svd or place.kind not in (*self._circuits, *kinds)
         ]
+        self._axes: list[_HeadsOfLayer] = []
+        if BASES[task.basis].is_of_text:
+            self._axes, self._singles = _group_by_layer(self._singles), []
         needed = {*CIRCUITS, *model.header.layer_kinds, *groups.ends_of(model.header)}
         self._has_census = self._is_svd and needed <= set(task.matrices)
         self._contexts = {processing: Context(tables, model, processing, store) for processing in task.processings}
@@ -208,6 +217,7 @@ class _Run:
         yield from self._make_bank(of_tokens=False)
         yield from self._make_use()
         yield from self._make_of_streams()
+        yield from self._make_axes()
         # Last: matrices that are stored by now need not be decomposed for it.
         yield from self._make_census()
         yield self._report_step("done")
@@ -273,6 +283,32 @@ class _Run:
                     yield from self._make_if_missing(recipe, f"{word}, {processing}")
                     give_back()
 
+    def _make_axes(self) -> Iterator[JobStep]:
+        """Find the axes of what heads write on text, those of a layer together."""
+        for heads in claim_in_turn(self._model, self._axes, lambda heads: heads.layer):
+            if heads is None:
+                yield self._report_step("waiting for another process that is at the layers that are left")
+                continue
+            stage = f"axes of L{heads.layer}, {heads.processing}"
+            yield self._report_step(stage)
+            wanted = {place: self._recipe_of_axes(heads.processing, place) for place in heads.places}
+            missing = [place for place, recipe in wanted.items() if self._store.read(recipe) is None]
+            self._matrices_found += len(heads.places) - len(missing)
+            if missing:
+                made = self._time(partial(self._read_axes, heads, missing))
+                self._write([(wanted[place], each) for place, each in zip(missing, made, strict=True)])
+                self._matrices_done += len(missing)
+            yield self._report_step(stage)
+            give_back()
+
+    def _recipe_of_axes(self, processing: Processing, place: Address) -> Recipe:
+        return recipes.decomposition(self._model, place, processing, self._parameters[processing])
+
+    def _read_axes(self, heads: "_HeadsOfLayer", places: Sequence[Address]) -> list[ArraysAndFacts]:
+        context = self._contexts[heads.processing]
+        outputs = axes.load_outputs(context, self._parameters[heads.processing][STATISTICS.name])
+        return axes.read_axes(context, heads.layer, [place.head for place in places if place.head is not None], outputs)
+
     def _make_census(self) -> Iterator[JobStep]:
         """Make the census of every layer and of the model's ends, if the task has all matrices."""
         for processing, layer in self._layers_and_ends if self._has_census else ():
@@ -294,7 +330,7 @@ class _Run:
 
     def _compute_matrix(self, processing: Processing, place: Address) -> Iterator[JobStep]:
         """Compute one matrix by itself, which may take minutes."""
-        recipe = recipes.decomposition(self._model, place, processing, self._parameters)
+        recipe = recipes.decomposition(self._model, place, processing, self._parameters[processing])
         stage = f"{place.label}, {processing}"
         if self._store.read(recipe) is not None:
             self._matrices_found += 1
@@ -405,13 +441,33 @@ class _Run:
             layers=self.layers.count,
             matrices_done=self._matrices_done,
             matrices_found=self._matrices_found,
-            matrices=self.layers.count * self.layers.count_matrices() + len(self._singles),
+            matrices=self.layers.count * self.layers.count_matrices()
+            + len(self._singles)
+            + sum(len(heads.places) for heads in self._axes),
             part=self._part,
             unsettled=self._tables.unsettled,
             rays=self._tables.rays,
             compute_seconds=self._compute_seconds,
             write_seconds=self._write_seconds,
         )
+
+
+class _HeadsOfLayer(NamedTuple):
+    """Heads of one layer whose axes are wanted."""
+
+    processing: Processing
+    layer: int
+    places: tuple[Address, ...]
+
+
+def _group_by_layer(singles: Sequence[Single]) -> list[_HeadsOfLayer]:
+    """Group matrices of heads by layer; those of a layer stand together."""
+    groups = groupby(singles, lambda single: (single[0], single[1].layer))
+    return [
+        _HeadsOfLayer(processing, layer, tuple(place for _, place in own))
+        for (processing, layer), own in groups
+        if layer is not None
+    ]
 
 
 def _layer_name(layer: int | None) -> str:

@@ -246,6 +246,7 @@ class FitQuery(Query):
     sparsity: int | None = option_field("sparsity", "matrix")
     groups: int | None = option_field("groups", "matrix")
     seed: int | None = option_field("seed", "matrix")
+    statistics: int | None = option_field("statistics", "matrix")
 
     def parameters(self) -> dict[str, int | None]:
         """Those of the basis by name; None: not given."""
@@ -527,10 +528,11 @@ class CompareQuery(ViewQuery):
     nmf: str | None = option_field("nmf", "compare")
     ica: str | None = option_field("ica", "compare")
     dictionary: str | None = option_field("dictionary", "compare")
+    used: str | None = option_field("used", "compare")
 
     def wanted_fits(self) -> dict[BasisName, tuple[int, ...]]:
         """The parameters of the fits that are asked for, in their order."""
-        said = {name: getattr(self, name) for name, basis in BASES.items() if basis.is_fitted}
+        said = {name: getattr(self, name) for name in BASES if name in type(self).model_fields}
         return {name: tuple(map(int, numbers.split(","))) for name, numbers in said.items() if numbers is not None}
 
 

@@ -3,7 +3,7 @@
 Knows the grammar of addresses and queries, not the pages behind them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlencode
@@ -67,6 +67,8 @@ DEPTHS: dict[Depth, Page] = {
     "direction": "direction",
 }
 OfPromptPage = PromptPage | CoursePage | WhyPage | LensPage
+PINNED = ("weights", "statistics")
+"""What permanent links say even if it is as usual: another may be usual tomorrow."""
 WALKED_BASES = ("svd", "neuron")
 """Bases whose directions are in the bank, so that paths lead from one to another."""
 SEARCH = "search"
@@ -197,7 +199,7 @@ class Urls:
         Example: "https://lens.example/-/pair?a=gpt2@0123abcd/L5/H3&b=gpt2@0123abcd/L7/H1&weights=folded"
         """
         a, b = page.a.with_pin(page.model.pin), page.b.with_pin(page.model.pin)
-        said = _pair_query(a, b, page.part, page.view, page.path, {}, always="weights")
+        said = _pair_query(a, b, page.part, page.view, page.path, {}, always=PINNED)
         return f"{self.origin}/-/pair{said}"
 
     def pinned_contrast(self, page: ContrastPage) -> str:
@@ -586,7 +588,7 @@ class Urls:
         Example: "https://lens.example/gpt2@0123abcd/L5/H3/ov/svd/12?weights=folded"
         """
         said = {"weights": view.weights} | changes
-        query = _query_string(_page_of(address, under), _keep_relevant(address, view), said, always="weights")
+        query = _query_string(_page_of(address, under), _keep_relevant(address, view), said, always=PINNED)
         return f"{self.origin}/{address.with_pin(pin)}{_path_below(under)}{query}"
 
 
@@ -613,7 +615,7 @@ def _pair_query(
     view: View | None,
     hops: Sequence[Hop],
     changes: dict[str, object],
-    always: str = "",
+    always: Collection[str] = (),
 ) -> str:
     # Of the path, its + end, too: which direction it is says nothing else.
     said = {"part": part, "path": spell_whole_path(tuple(hops)), **changes}
@@ -660,20 +662,22 @@ def _jobs_query(slug: str | None, live: bool) -> str:
     return _query_string("jobs", None, said | ({"live": "true"} if live else {}))
 
 
-def _query_string(page: Page, view: View | None, changes: dict[str, object], always: str = "") -> str:
+def _query_string(page: Page, view: View | None, changes: dict[str, object], always: Collection[str] = ()) -> str:
     """Spell the query of such a page: a view with some values changed."""
     kept = _query_values(page, view, changes, always)
     return f"?{urlencode(kept)}" if kept else ""
 
 
-def _query_values(page: Page, view: View | None, changes: dict[str, object], always: str = "") -> dict[str, object]:
+def _query_values(
+    page: Page, view: View | None, changes: dict[str, object], always: Collection[str] = ()
+) -> dict[str, object]:
     """Collect the query values of a view with some changed: those that count on that page and are not usual there."""
     usual, values = usual_values(page), changes
     if view is not None:
         values = dict(_of_view(view)) | changes
         usual = usual | {choice.name: choice.default for choice in view.parameters} | {"weights": view.default_weights}
     there = ((name, value) for name, value in values.items() if name in usual)
-    return {name: value for name, value in there if name == always or value not in {None, usual[name]}}
+    return {name: value for name, value in there if name in always or value not in {None, usual[name]}}
 
 
 def _of_view(view: View) -> Iterator[tuple[str, object]]:

@@ -80,11 +80,13 @@ def banked(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="session")
 def fitted(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run a server of a tiny model, with two fits of its embedding, where visitors may start jobs."""
+    """Run a server of a tiny model, with two fits of its embedding and statistics of use, where visitors may start jobs."""
     data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("fitted") / "data")
     command = [sys.executable, "-m", "app", "precompute", "tiny", "--data", str(data), "--matrices", "embed"]
     for fit in (("nmf", "--components", "4"), ("dictionary", "--atoms", "40", "--sparsity", "3")):
         subprocess.run([*command, "--basis", *fit], check=True, capture_output=True)
+    used = [sys.executable, "-m", "app", "statistics", "tiny", "--data", str(data)]
+    subprocess.run(used, check=True, capture_output=True)
     with serve("tiny", data=data, wait_seconds="30", allow_jobs="true") as address:
         yield address
 

@@ -197,3 +197,19 @@ def test_without_javascript(visit_at: Visit, fitted: str):
     page.get_by_role("button", name="Fit it now").click()
     expect(page).to_have_url(re.compile(r"/-/jobs/\w+$"))
     expect(page.get_by_role("link", name="Open embedding dictionary")).to_be_visible()
+
+
+def test_from_a_head_to_its_first_axis_and_to_the_direction_that_it_is_most_like(visitor: Page):
+    visitor.goto("/tiny/L1/H2/ov")
+    tab(visitor, "used").click()
+    expect(visitor).to_have_url(re.compile(r"/tiny/L1/H2/ov/used$"))
+    answer = visitor.locator(".lede .finding")
+    expect(answer).to_contain_text(re.compile(r"^The first axis is .*: 0?\.\d\d of direction \d"))
+    visitor.set_viewport_size({"width": 390, "height": 844})
+    expect(answer).to_be_visible()  # what a head page's lede otherwise says, a phone leaves out
+    visitor.locator("table.directions tbody th a").first.click()
+    expect(heading(visitor)).to_have_text("L1H2 OV used 0")
+    nearest = visitor.locator(".lede a", has_text="direction").first
+    name = nearest.inner_text().removeprefix("direction ")
+    nearest.click()
+    expect(heading(visitor)).to_have_text(f"L1H2 OV {name}")

@@ -47,6 +47,8 @@ BASES = {
     "MLP": "/tiny/L1/mlp-in",
     "neuron": "/tiny/L1/mlp-out/neuron/3",
     "coordinates of a head": "/tiny/L1/H2/ov/neuron",
+    "output axes": "/tiny/L1/H2/ov/used",
+    "output axis": "/tiny/L1/H2/ov/used/3",
     "mean taken out": "/tiny/embed/pca",
     "basis with parameters": "/tiny/embed/frequency?groups=5",
     "parts": "/tiny/embed/nmf?components=4",

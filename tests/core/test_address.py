@@ -109,7 +109,7 @@ def test_every_matrix_has_its_words():
         ("gpt2/mlp-in", "a layer, nor one of embed"),
         ("gpt2/L5/ov", "a head, nor one of mlp-in"),
         ("gpt2/L5/H3/mlp-in", "expected ov or qk"),
-        ("gpt2/embed/12", "expected one of svd, pca"),
+        ("gpt2/embed/12", "expected one of svd, used, pca"),
         ("gpt2/embed/svd/1/2", "gpt2/embed/svd/0"),
     ],
 )

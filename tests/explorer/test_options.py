@@ -20,6 +20,7 @@ OTHER = {
     "sparsity": 2,
     "groups": 3,
     "seed": 1,
+    "statistics": 7,
     "frequent": 100,
     "readout": "cosine",
     "sort": "gap",
@@ -33,6 +34,9 @@ OTHER = {
 }
 """Than the default; a flag is set."""
 BASES = {"components": "nmf", "seed": "nmf", "atoms": "dictionary", "sparsity": "dictionary", "groups": "frequency"}
+"""A basis of the embedding for each parameter."""
+
+OF_HEAD = {"statistics": "ov/used"}
 
 
 def test_a_name_means_one_thing_on_a_page():
@@ -56,7 +60,7 @@ def test_what_changes_numbers_is_in_the_recipe_and_nothing_else(seen_of, option)
     name = option.name
     family = "llama" if name == "distance" else "gpt2"
     r, slug = seen_of(family)
-    place = parse(f"{slug}/embed/{BASES[name]}" if name in BASES else f"{slug}/L0/H0/qk")
+    place = parse(f"{slug}/embed/{BASES[name]}" if name in BASES else f"{slug}/L0/H0/{OF_HEAD.get(name, 'qk')}")
     form = query.PageQuery(**{name: OTHER.get(name, 1)} | ({"format": "csv"} if name == "k" else {}))
 
     def recipe(options):

@@ -5,7 +5,7 @@ the output's variance, a diagonal entry what one direction makes of it. The axes
 most are M's eigenvectors: mixtures of directions, fitted on one half of the text and scored on the other. Knows no model.
 """
 
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -15,6 +15,8 @@ from app.core.judging.bootstrap import Estimate, estimate_from_draws, estimate_s
 
 Vector = Float[NDArray[np.floating], " rank"]
 SEED = 0
+DRAWN_AXES = 2_000
+"""Random axes whose mean is taken."""
 
 
 def weight_shares(strength: Vector) -> Float64[NDArray[np.float64], " rank"]:
@@ -129,6 +131,16 @@ def score_fitted_axes(
             curves.append(np.cumsum(parts) / parts.sum())
     found: NDArray[np.float64] = np.mean(curves, axis=0)
     return found
+
+
+@lru_cache
+def expect_nearest(rank: int) -> float:
+    """Compute the cosine, in size, that a random axis has with the one of `rank` directions that it is most like, on average.
+
+    Example: expect_nearest(64) -> 0.33, about
+    """
+    drawn = np.abs(np.random.default_rng(SEED).normal(size=(DRAWN_AXES, rank)))
+    return float((drawn.max(axis=1) / np.linalg.norm(drawn, axis=1)).mean())
 
 
 def estimate_skew(

@@ -11,6 +11,7 @@ from app.core.basis import BASES
 from app.explorer import bank, recipes
 from app.explorer.asking.streams import check_streams, list_recipes, spell_map
 from app.explorer.asking.tasks import read_wish, target_matrices
+from app.explorer.asking.using import fill_in_statistics
 from app.explorer.layout import UNLIKELY_WORD, USE_WORD
 from app.explorer.library import OpenModel
 from app.explorer.view import Processing
@@ -52,6 +53,11 @@ def streams_task(model: OpenModel, default: Processing) -> list[Task]:
     return [read_wish(model, default, matrices=",".join(words)).task]
 
 
+def axes_task(model: OpenModel, default: Processing) -> list[Task]:
+    """Return the task of the axes that heads' outputs vary along, which follows that of the statistics."""
+    return [read_wish(model, default, matrices="ov", basis="used").task] if use_task(model, default) else []
+
+
 def is_done(store: ArtifactStore, model: OpenModel, task: Task) -> bool:
     """Return whether nothing of the task is left to be computed."""
     return all(map(store.exists, _task_recipes(store, model, task)))
@@ -66,8 +72,9 @@ def fills_gallery(model: OpenModel, task: Task, processing: Processing) -> bool:
 def _task_recipes(store: ArtifactStore, model: OpenModel, task: Task) -> Iterator[Recipe]:
     """Return the recipes of everything that the task computes."""
     for processing in task.processings:
+        parameters = fill_in_statistics(store, model, task.basis, processing, dict(task.parameters))
         for place in target_matrices(model, task.matrices, task.basis, processing):
-            yield recipes.decomposition(model, place, processing, dict(task.parameters))
+            yield recipes.decomposition(model, place, processing, parameters)
         if fills_gallery(model, task, processing):
             yield recipes.scores(model, processing)
             for layer in (*range(model.header.n_layers), None):

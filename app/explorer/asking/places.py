@@ -117,6 +117,12 @@ def _check_basis(model: Model, address: Address, kind: Kind, name: BasisName) ->
     basis = BASES[name]
     if kind not in basis.kinds:
         raise UnknownAddress(f"{name} is no basis of {LABELS[kind]}: that has {', '.join(bases_of(kind))}.")
+    if basis.is_of_text and not model.runs:
+        others = [other for other in bases_of(kind) if not BASES[other].is_of_text]
+        raise UnknownAddress(
+            f"{name} is no basis of {address.model}, which is not run here, so that nobody knows what its heads write on text: "
+            f"{LABELS[kind]} has {', '.join(others)}."
+        )
     # Fewer terms than this may exist, which only the decomposition can tell.
     most, noun = most_terms(model, address, {}), noun_of(address)
     has = "has at most directions" if noun == "direction" else f"has {noun}s"

@@ -9,6 +9,7 @@ import re
 
 from app.core.address import Address
 from app.explorer import recipes
+from app.explorer.asking.using import list_statistics
 from app.explorer.asking.views import choose_parameters
 from app.explorer.errors import BadOption
 from app.explorer.layout import LINEAR_WORD, UNLIKELY_WORD
@@ -56,13 +57,8 @@ def check_streams(model: OpenModel, start: int | None, end: int | None) -> tuple
 
 def find_text(store: ArtifactStore, model: OpenModel, processing: Processing) -> int | None:
     """Find the number of the text that pages are of; None where there are no statistics of any. Proves nothing."""
-    found = [
-        recipe
-        for recipe in store.recipes(model.fingerprint, "use")
-        if recipe == recipes.use(model, processing, number_in(recipe, "text"))
-    ]
-    best = max(found, key=lambda recipe: (number_in(recipe, "text") > 0, recipe.hash), default=None)
-    return None if best is None else number_in(best, "text")
+    shown = list_statistics(store, model, processing)
+    return number_in(shown[0], "text") if shown else None
 
 
 def find_fit(store: ArtifactStore, model: OpenModel, processing: Processing) -> dict[str, int] | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from app.core.address import CIRCUITS, LAYER_KINDS, Address, AddressError, BasisName, parse
-from app.core.basis import BASES
+from app.core.basis import BASES, STATISTICS
 from app.explorer import bank
 from app.explorer.asking.places import check_place
 from app.explorer.asking.streams import check_streams, is_of_streams, parse_map
@@ -154,7 +154,9 @@ def _parse_matrices(model: OpenModel, word: str) -> list[Address]:
 
 
 def _choose_parameters(model: OpenModel, place: Address, parameters: Mapping[str, int | None]) -> dict[str, int]:
-    return {choice.name: choice.value for choice in choose_parameters(model, place, parameters)}
+    # Statistics that nobody names are those that are shown when the task is run.
+    chosen = choose_parameters(model, place, parameters)
+    return {choice.name: choice.value for choice in chosen if choice.name != STATISTICS.name or choice.value}
 
 
 def _check_choices(name: str, said: str | None, choices: Sequence[Word]) -> tuple[Word, ...]:

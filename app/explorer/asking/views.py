@@ -4,11 +4,12 @@ Knows no computation.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.core.address import Address
-from app.core.basis import BASES
+from app.core.basis import BASES, STATISTICS
 from app.explorer.asking.places import locate_model
+from app.explorer.asking.using import choose_statistics
 from app.explorer.errors import BadOption
 from app.explorer.inventory import require_tokens, samples_of
 from app.explorer.library import OpenModel
@@ -41,9 +42,20 @@ class Options:
 
 
 def resolve_view(r: Resources, address: Address, options: Options) -> tuple[OpenModel, View]:
-    """Return the model at the address and its view there; UnknownAddress or BadOption naming the range."""
+    """Return the model at the address and its view there; UnknownAddress or BadOption naming the range, NotBuilt where its
+    basis is fitted to statistics and there are none.
+    """
     model = locate_model(r, address)
-    return model, check_view(model, address, options, r.default_weights)
+    shown = check_view(model, address, options, r.default_weights)
+    if not BASES[shown.basis].is_of_text:
+        return model, shown
+    chosen, usual = choose_statistics(r.store, model, shown.weights, options.parameters.get(STATISTICS.name))
+    return model, replace(shown, parameters=(name_statistics(chosen, usual),))
+
+
+def name_statistics(chosen: int, usual: int) -> Choice:
+    """Name the statistics that a basis is fitted to as its parameter; `usual`: those that are shown where none are named."""
+    return Choice(STATISTICS.name, chosen, STATISTICS.low, STATISTICS.high, usual)
 
 
 def check_view(model: OpenModel, address: Address, options: Options, default: Processing) -> View:

@@ -30,6 +30,7 @@ from app.explorer.inventory import bases_of, samples_of
 from app.explorer.layout import MOST_NONZEROS, SPANS
 from app.explorer.making.context import Arrays, ArraysAndFacts, Context
 from app.explorer.making.subjects import Subject, read_subject
+from app.explorer.making.using.axes import find_axes, load_outputs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,8 +51,8 @@ Vectors = dict[BasisName, "Tensor"]
 def compare_bases(
     context: Context, address: Address, fits: Mapping[BasisName, Mapping[str, int]]
 ) -> Steps[ArraysAndFacts]:
-    """Compare the bases that are computed on a visit, and these fits, given by their parameters; ComputationFailed if
-    one is gone.
+    """Compare the bases that are computed on a visit, and these fits, given by their parameters, the axes of a head's output
+    among them; ComputationFailed if one is gone.
     """
     fitted = {name: _load_fit(context, address.in_basis(name), parameters) for name, parameters in fits.items()}
     whole: Subject = yield from _report_part("matrix", read_subject(context, address))
@@ -70,7 +71,14 @@ def _report_part(part: str, steps: Steps[Any]) -> Steps[Any]:
 
 
 def _load_fit(context: Context, address: Address, parameters: Mapping[str, int]) -> NDArray[np.float32]:
-    """Load the vectors of a fit from its artifact."""
+    """Load the vectors of a fit from its artifact; or find those that are fitted to a text, which takes no time."""
+    if BASES[address.basis or "svd"].is_of_text:
+        assert address.layer is not None
+        assert address.head is not None
+        outputs = load_outputs(context, parameters["statistics"])
+        (of_head,) = find_axes(context, address.layer, [address.head], outputs)
+        found: NDArray[np.float32] = of_head.axes.terms.right.numpy()
+        return found
     artifact = context.store.load(recipes.decomposition(context.model, address, context.processing, parameters))
     if artifact is None:
         raise ComputationFailed(f"{address.label} is not here any more, and cannot be compared.")
@@ -94,7 +102,7 @@ def _basis_vectors(
     for at, name in enumerate(names):
         if name in fitted:
             vectors[name] = torch.from_numpy(np.array(fitted[name]))
-        elif not BASES[name].is_fitted:
+        elif not BASES[name].is_fitted and not BASES[name].is_of_text:
             steps = BASES[name].decompose(product, BASES[name].values({}, samples))
             terms: Decomposition = yield from rescale_steps(100 * at, 100, 100 * len(names), steps)
             vectors[name] = stream_side_of(product, terms)

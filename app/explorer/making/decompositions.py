@@ -14,6 +14,7 @@ from app.core.address import Address
 from app.core.basis import BASES, Basis, Parameters
 from app.core.steps import Steps, rescale_steps
 from app.explorer.making.context import Arrays, ArraysAndFacts, Context
+from app.explorer.making.curves import sample_curve
 from app.explorer.making.heads import read_matrix, term_arrays
 from app.explorer.making.packing import measure_packing
 from app.explorer.making.sides import ReadoutRequest, read_side
@@ -37,8 +38,6 @@ PERCENT_OF_PARTS = {
 }
 """Percent of the work in each part, for progress."""
 PERCENT_AT_START = dict(zip(PERCENT_OF_PARTS, accumulate(PERCENT_OF_PARTS.values(), initial=0), strict=False))
-CURVE_POINTS = 48
-"""Points of the curve of explained energy, about."""
 GAUSSIAN_KURTOSIS = 0.5
 """The absolute excess kurtosis below which a source is hardly told from a Gaussian."""
 
@@ -126,7 +125,7 @@ def _score_terms(context: Context, basis: Basis, product: "Matrix", terms: "Deco
     if basis.name == "svd":
         energy = terms.strength.double().square().cumsum(0).cpu().numpy()
         shares = np.concatenate([[0.0], energy / energy[-1]]) if len(energy) else np.zeros(1)
-        arrays = term_arrays(context, product, terms) | _sample_curve(shares, shares)
+        arrays = term_arrays(context, product, terms) | sample_curve(shares, shares)
         return arrays, {name: score(terms.strength) for name, score in SCORES.items()}
     squares = (
         _gram_of_components(product, terms)
@@ -181,19 +180,7 @@ def _explained_arrays(product: "Matrix", terms: "Decomposition", squares: "Tenso
     from app.core.measuring.energy import explained_shares, svd_explained_shares
 
     shares = explained_shares(squares, stream_side_of(product, terms), terms.mean, _count_samples(product, terms))
-    return _sample_curve(shares.numpy(), svd_explained_shares(squares).numpy())
-
-
-def _sample_curve(shares: "np.ndarray[Any, Any]", best: "np.ndarray[Any, Any]") -> Arrays:
-    """Sample a curve at points that are close together where it is steep."""
-    n = len(shares) - 1
-    at = np.unique(np.geomspace(1, n, CURVE_POINTS).round().astype(np.int32)) if n else np.zeros(0, np.int32)
-    at = np.concatenate([np.zeros(1, np.int32), at])
-    return {
-        "explained_at": at,
-        "explained": shares[at].astype(np.float32),
-        "explained_svd": best[np.minimum(at, len(best) - 1)].astype(np.float32),
-    }
+    return sample_curve(shares.numpy(), svd_explained_shares(squares).numpy())
 
 
 def _unit_arrays(context: Context, basis: Basis, product: "Matrix", terms: "Decomposition") -> Arrays:

@@ -14,12 +14,12 @@ from app.explorer.making import comparison, decompositions, full, heads, vectors
 from app.explorer.making.context import ArraysAndFacts, Context
 from app.explorer.making.finding import alike, bank, composition, moments, readings, shadow, tokens, words
 from app.explorer.making.judging import census, controls, gallery, rotation
-from app.explorer.making.using import linear, statistics, unlikely
+from app.explorer.making.using import axes, linear, statistics, unlikely
 from app.explorer.recipes import layer_of, number_in, parameters_of, place_of, token_filter_of
 from app.store.artifacts import ArtifactStore, Recipe
 
 if TYPE_CHECKING:
-    from app.core.address import BasisName
+    from app.core.address import Address, BasisName
     from app.explorer.making.tables import Tables
     from app.explorer.view import End, Processing
 
@@ -57,8 +57,17 @@ def run_maker(recipe: Recipe, inputs: MakerInputs) -> Steps[ArraysAndFacts]:
 
 def _make_decomposition(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
     place = place_of(recipe, context.model.header.slug)
+    if BASES[place.basis or "svd"].is_of_text:
+        return single_step(partial(_read_axes, context, place, number_in(recipe, "statistics")))
     parameters = parameters_of(recipe, place.basis or "svd")
     return decompositions.decompose_matrix(context, place, parameters, number_in(recipe, "distance"))
+
+
+def _read_axes(context: Context, place: "Address", number: int) -> ArraysAndFacts:
+    assert place.layer is not None
+    assert place.head is not None
+    (found,) = axes.read_axes(context, place.layer, [place.head], axes.load_outputs(context, number))
+    return found
 
 
 def _make_vectors(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:

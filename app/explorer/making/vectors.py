@@ -16,6 +16,7 @@ from app.core.steps import Steps, rescale_steps
 from app.explorer.making.context import Arrays, ArraysAndFacts, Context
 from app.explorer.making.heads import decompose_heads
 from app.explorer.making.subjects import Subject, read_subject
+from app.explorer.making.using.axes import find_axes, load_outputs
 
 if TYPE_CHECKING:
     from app.core.decomposition import Decomposition
@@ -32,6 +33,12 @@ def term_vectors(
         assert address.head is not None
         (found,) = decompose_heads(context, address.layer, [(address.head, address.circuit)], distance)
         return _vector_arrays(found.product, found.terms), {}
+    if BASES[address.basis or "svd"].is_of_text:
+        assert address.layer is not None
+        assert address.head is not None
+        outputs = load_outputs(context, parameters["statistics"])
+        (of_head,) = find_axes(context, address.layer, [address.head], outputs)
+        return _vector_arrays(of_head.matrix.product, of_head.axes.terms), {}
     whole: Subject = yield from rescale_steps(0, 20, 100, read_subject(context, address, distance))
     steps = BASES[address.basis or "svd"].decompose(whole.product, parameters)
     terms: Decomposition = yield from rescale_steps(20, 80, 100, steps)

@@ -12,7 +12,7 @@ from app.core.measuring.determinacy import is_determined
 from app.explorer.header import Model
 from app.explorer.pages.rays import Hits, Rays, Tokens, Words
 from app.explorer.pages.shared import AtDistance, Labelled, Linked, Notes, OfMatrix, OfWeights, WithReadouts
-from app.explorer.pages.using.statistics import DirectionUse
+from app.explorer.pages.using.statistics import Axis, DirectionUse
 from app.explorer.serial import UNREAD, AddressText, ForPeople
 from app.explorer.view import Side, StreamSide, Tab, View
 
@@ -110,11 +110,13 @@ class Direction(Labelled, OfMatrix):
     right: SideReadout
     merit: float | None = None
     """The number that the basis orders by, where that is not the strength: variance, excess kurtosis, usage,
-    frequency."""
+    frequency, share of the output."""
     unit: int | None = None
     """In the neuron basis the number of the neuron, or of the coordinate of the stream, that the term is."""
     turn: Turn | None = None
     """Rotation by another rounding, for a quantised copy; None for other weights, and where it is not known."""
+    axis: Axis | None = None
+    """What it is a mixture of, and what it makes of other text; None but for the axes of a head's output."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from app.explorer.header import Model
 from app.explorer.pages.directions import Determinacy, Direction, SideReadout
 from app.explorer.pages.rays import NamedTokenValue, Token, TokenJson, Verdict, write_tokens
 from app.explorer.pages.shared import AtDistance, Labelled, Linked, Notes, OfMatrix, OfWeights, WithReadouts
-from app.explorer.pages.using.statistics import HeadUse
+from app.explorer.pages.using.statistics import HeadAxes, HeadUse
 from app.explorer.serial import UNREAD, AddressText, ForPeople, Numbers, SignWord
 from app.explorer.view import Choice, Only, Sort, Tab, View
 from app.store.jobs import Job, Task
@@ -131,6 +131,8 @@ class MatrixPage(Labelled, Linked, OfMatrix, OfWeights, WithReadouts, AtDistance
     """The same matrix of the next head; `previous` of the head before."""
     use: HeadUse | None = None
     """What it does on text; None where no statistics of the model's own text were computed, and for all but a head's OV."""
+    axes: HeadAxes | None = None
+    """What the axes of a head's output are fitted to; None in another basis."""
 
     @property
     def is_judged(self) -> bool:

@@ -13,6 +13,7 @@ and, where they apply,
     left_curve [n n_ctx]   positions            units [m]  the place of each neuron among their norms; -1 for a zero
                                                 units_{kind} [m]  the same of another matrix of its MLP
     explained explained_svd explained_at        points of a curve
+    held [n]   mixture mixture_of [n m]         of the axes of a head's output; `app.explorer.making.using.axes`
     vectors [n d_model]    of a fit: singular vectors are not kept, the weights give them again in milliseconds
 
 Rows are in the order of their basis. In the neuron basis that is by norm, while an address names a neuron or a
@@ -21,6 +22,7 @@ coordinate by its own number: `indices_of` and `row_of` convert between them, no
 Knows how rows are read, sorted, searched and paged; not how they are made. Imports no torch.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
@@ -35,6 +37,7 @@ from app.core.measuring.determinacy import is_determined
 from app.explorer.layout import BADGE_KINDS, SIDE_PREFIXES
 from app.explorer.pages.directions import Badge, Determinacy, Direction, Histogram, Rest, SideReadout, Turn
 from app.explorer.pages.rays import Token, Words
+from app.explorer.pages.using.statistics import Axis, MixedIn
 from app.explorer.reading.verdicts import find_best, mask_passing, read_rays
 from app.explorer.view import Only, Side, Sort
 from app.models.vocabulary import Vocabulary
@@ -63,7 +66,7 @@ def read_directions(
     """Read these rows as directions of the matrix at the address, with k tokens and n_words words a ray."""
     columns = (_read_column(arrays, name, rows) for name in ("strength", "share", "gap", "merit", "unit"))
     numbers = zip(indices_of(arrays)[rows].tolist(), *columns, strict=True)
-    badges, turns = _read_badges(arrays, rows), _read_turns(arrays, rows)
+    badges, turns, axes = _read_badges(arrays, rows), _read_turns(arrays, rows), read_axes(arrays, rows, address)
     left = read_side(arrays, "left", rows, sides[0], k, vocabulary, address)
     right = read_side(arrays, "right", rows, sides[1], k, vocabulary, address)
     if n_words:
@@ -71,9 +74,9 @@ def read_directions(
             add_words(own, arrays, side, rows, n_words, vocabulary) for own, side in ((left, "left"), (right, "right"))
         )
     return tuple(
-        Direction(address.direction(index), index, strength, share, gap, badge, reads, writes, merit, unit, turn)
-        for (index, strength, share, gap, merit, unit), badge, turn, reads, writes in zip(
-            numbers, badges, turns, left, right, strict=True
+        Direction(address.direction(index), index, strength, share, gap, badge, reads, writes, merit, unit, turn, axis)
+        for (index, strength, share, gap, merit, unit), badge, turn, axis, reads, writes in zip(
+            numbers, badges, turns, axes, left, right, strict=True
         )
     )
 
@@ -268,6 +271,18 @@ def _group_words(vocabulary: Vocabulary, ids: tuple[str, bytes], scores: tuple[s
         elif len(words) < n:
             words[word] = [Token(*entry(id_), score)]
     return tuple(map(tuple, words.values()))
+
+
+def read_axes(arrays: Arrays, rows: Chosen, address: Address) -> Sequence[Axis | None]:
+    """Read what these rows are as axes of a head's output; None for each in another basis."""
+    if "mixture" not in arrays:
+        return [None] * len(arrays["index"][rows])
+    singular = address.in_basis("svd")
+    columns = (arrays[name][rows].tolist() for name in ("held", "mixture_of", "mixture"))
+    return [
+        Axis(held, tuple(MixedIn(singular.direction(at), at, cosine) for at, cosine in zip(of, cosines, strict=True)))
+        for held, of, cosines in zip(*columns, strict=True)
+    ]
 
 
 def _read_badges(arrays: Arrays, rows: Chosen) -> list[Badge | None]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from app.core.address import LAYER_KINDS, Address
 from app.core.basis import BASES
+from app.core.using.shares import expect_nearest
 from app.explorer.asking.places import neighbours_of, noun_of
 from app.explorer.asking.views import largest_distance
 from app.explorer.errors import UnknownAddress
@@ -19,6 +20,7 @@ from app.explorer.layout import SIDE_PREFIXES, THRESHOLDS
 from app.explorer.library import OpenModel
 from app.explorer.pages.directions import ControlSpread, DirectionPage, SideReadout
 from app.explorer.pages.matrices import Curve, Lonely, MatrixPage, Need, Packing
+from app.explorer.pages.using.statistics import HeadAxes
 from app.explorer.reading import verdicts
 from app.explorer.reading.directions import (
     Rows,
@@ -27,6 +29,7 @@ from app.explorer.reading.directions import (
     filter_rows,
     find_neuron,
     indices_of,
+    read_axes,
     read_determinacy,
     read_directions,
     read_histogram,
@@ -100,6 +103,7 @@ def make_matrix_page(
         largest_distance=largest_distance(model, address),
         previous=previous,
         next=following,
+        axes=_read_head_axes(address, artifact),
     )
 
 
@@ -208,6 +212,18 @@ def _read_curve(artifact: Artifact) -> Curve | None:
         return None
     columns: list[Any] = [artifact.arrays[name].tolist() for name in ("explained_at", "explained", "explained_svd")]
     return Curve(*map(tuple, columns))
+
+
+def _read_head_axes(address: Address, artifact: Artifact) -> HeadAxes | None:
+    arrays, facts = artifact.arrays, artifact.facts
+    if "mixture" not in arrays:
+        return None
+    rank = len(arrays["merit"])
+    if not rank:
+        return HeadAxes(facts["n_tokens"], facts["text"], None, 0.0, 0.0, 0.0)
+    (first,) = read_axes(arrays, slice(0, 1), address)
+    share = float(arrays["merit"][0])
+    return HeadAxes(facts["n_tokens"], facts["text"], first, share, 1 / rank, expect_nearest(rank))
 
 
 def _read_packing(address: Address, artifact: Artifact) -> Packing | None:

@@ -9,7 +9,8 @@ from app.core.basis import BASES
 from app.explorer import recipes
 from app.explorer.asking import tasks
 from app.explorer.asking.places import check_place
-from app.explorer.asking.views import Options, choose_parameters, resolve_view
+from app.explorer.asking.using import choose_statistics
+from app.explorer.asking.views import Options, choose_parameters, name_statistics, resolve_view
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.inventory import SIDES, bases_of
 from app.explorer.layout import MOST_NONZEROS, SPANS
@@ -17,7 +18,7 @@ from app.explorer.library import OpenModel
 from app.explorer.pages.compare import Compared, ComparePage, Partner
 from app.explorer.pages.directions import Direction
 from app.explorer.reading.directions import read_directions, row_of
-from app.explorer.reading.matrices import canonical_address, list_tabs
+from app.explorer.reading.matrices import canonical_address
 from app.explorer.resources import Resources
 from app.explorer.view import Choice, View
 from app.explorer.visits import fits, jobs, orders
@@ -48,7 +49,7 @@ def visit_comparison(
     if first not in SPANS:
         raise BadOption(f"first must be one of {', '.join(map(str, SPANS))}.")
     there = _list_fits(r, opened, address, shown)
-    fitted = _choose_fits(opened, address, there) | _check_wanted(opened, address, shown, there, wanted or {})
+    fitted = _choose_fits(opened, address, there) | _check_wanted(r, opened, address, shown, there, wanted or {})
     (artifact,) = fulfil(r, _order_comparison(r, opened, address, shown, fitted))
     bases: list[BasisName] = artifact.facts["bases"]
     if not bases:
@@ -78,14 +79,14 @@ def visit_comparison(
             for other in bases
             if other != of
         ),
-        absent=tuple(tab for tab in list_tabs(address) if tab.basis not in bases),
+        absent=tuple(tab for tab in fits.list_tabs_with_fits(r, opened, address, shown) if tab.basis not in bases),
     )
 
 
 def _list_fits(r: Resources, opened: OpenModel, address: Address, shown: View) -> dict[BasisName, tuple[Fit, ...]]:
-    """List the computed fits of each fitted basis."""
+    """List the computed fits of each fitted basis, and what axes of outputs may be fitted to."""
     assert address.kind is not None
-    names = [name for name in bases_of(address.kind) if BASES[name].is_fitted]
+    names = [name for name in bases_of(address.kind) if BASES[name].is_fitted or BASES[name].is_of_text]
     return {name: fits.computed_fits(r, opened, address.in_basis(name), shown) for name in names}
 
 
@@ -100,6 +101,7 @@ def _choose_fits(opened: OpenModel, address: Address, there: dict[BasisName, tup
 
 
 def _check_wanted(
+    r: Resources,
     opened: OpenModel,
     address: Address,
     shown: View,
@@ -114,6 +116,9 @@ def _check_wanted(
         names = [parameter.name for parameter in BASES[name].parameters]
         if len(values) != len(names):
             raise BadOption(f"{name} must be {len(names)} numbers with commas between them: {', '.join(names)}.")
+        if BASES[name].is_of_text:
+            found[name] = (name_statistics(*choose_statistics(r.store, opened, shown.weights, values[0])),)
+            continue
         fit = found[name] = choose_parameters(opened, place, dict(zip(names, values, strict=True)))
         if fit not in there[name]:
             command = jobs.command_of(tasks.wish_of_view(opened, place, replace(shown, basis=name, parameters=fit)))
@@ -139,7 +144,8 @@ def _order_comparison(
     fits_there = {
         name: fits.parameter_values(fit)
         for name, fit in fitted.items()
-        if r.store.exists(
+        if BASES[name].is_of_text
+        or r.store.exists(
             recipes.decomposition(opened, address.in_basis(name), shown.weights, fits.parameter_values(fit))
         )
     }

@@ -10,7 +10,8 @@ from app.core.address import Address
 from app.core.basis import BASES
 from app.explorer import recipes
 from app.explorer.asking import tasks
-from app.explorer.asking.views import choose_parameters
+from app.explorer.asking.using import list_outputs
+from app.explorer.asking.views import choose_parameters, name_statistics
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.inventory import most_terms
 from app.explorer.library import OpenModel
@@ -48,7 +49,12 @@ def missing_fit_page(r: Resources, model: OpenModel, address: Address, shown: Vi
 
 
 def computed_fits(r: Resources, model: OpenModel, address: Address, shown: View) -> tuple[tuple[Choice, ...], ...]:
-    """List the parameters of the computed fits of a matrix in its basis and these weights, smallest first."""
+    """List the parameters of the computed fits of a matrix in its basis and these weights, smallest first; of a basis that is
+    fitted to a text the statistics that are here, the shown ones first.
+    """
+    if BASES[address.basis or "svd"].is_of_text:
+        here = [*list_outputs(r.store, model, shown.weights)]
+        return tuple((name_statistics(number, here[0]),) for number in here)
     found = set()
     for recipe in r.store.recipes(model.fingerprint, address.path):
         if (recipe.basis, recipe.processing) != (address.basis, shown.weights):
@@ -63,8 +69,11 @@ def computed_fits(r: Resources, model: OpenModel, address: Address, shown: View)
 
 
 def list_tabs_with_fits(r: Resources, model: OpenModel, address: Address, shown: View) -> tuple[Tab, ...]:
-    """List the bases of the matrix, each with whether it opens a table here."""
-    return tuple(_add_fits(r, model, tab, shown) if tab.is_fitted else tab for tab in list_tabs(address))
+    """List the bases of the matrix, each with whether it opens a table here; one that is fitted to a text only where there
+    are statistics of one.
+    """
+    tabs = (_add_fits(r, model, tab, shown) if tab.is_fitted else tab for tab in list_tabs(address))
+    return tuple(tab for tab in tabs if not BASES[tab.basis].is_of_text or list_outputs(r.store, model, shown.weights))
 
 
 def _add_fits(r: Resources, model: OpenModel, tab: Tab, shown: View) -> Tab:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from app.explorer import recipes
-from app.explorer.asking.streams import find_text
+from app.explorer.asking.using import list_statistics
 from app.explorer.library import OpenModel
 from app.explorer.pages.using.statistics import ReferenceText
 from app.explorer.recipes import number_in
@@ -57,8 +57,7 @@ def find_streams(store: ArtifactStore, model: OpenModel) -> MeanStreams | None:
 
 def find_statistics(store: ArtifactStore, model: OpenModel, processing: Processing) -> Recipe | None:
     """Find the recipe of the statistics that pages show; None where there are none. Proves nothing."""
-    text = find_text(store, model, processing)
-    return None if text is None else recipes.use(model, processing, text)
+    return next(iter(list_statistics(store, model, processing)), None)
 
 
 def load_statistics(store: ArtifactStore, model: OpenModel, processing: Processing) -> Statistics | None:

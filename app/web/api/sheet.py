@@ -4,7 +4,8 @@ A token is written as a JSON string, quotes included: control characters stay vi
 formula. So are the entries of other sides: "neuron 7", "position 3", "L5H3 OV 2-". A number that a basis, or a ray
 that is not judged, does not have is empty. Coherence, z and p are those of the first 50 tokens; rotation_p, the p among
 random rotations of the same span, is a column where these were asked for; turn_degrees, how far another rounding
-rotates the direction on that side, in quantised copies.
+rotates the direction on that side, in quantised copies; held_share, and mixture, the singular directions with the sizes
+of their cosines, of the axes of a head's output.
 """
 
 import csv
@@ -21,6 +22,7 @@ from app.explorer.pages.search import SearchPage
 
 Row = tuple[object, ...]
 FACT_COLUMNS = ("direction", "basis", "singular_value", "energy_share", "gap", "merit", "unit")
+AXIS_COLUMNS = ("held_share", "mixture")
 FORM_COLUMNS = ("forms_z", "forms_p", "beyond_z", "beyond_p", "beyond_share", "n_forms", "letterless", "reading")
 RAY_COLUMNS = ("coherence", "z", "p", "q", "spelling_z", "spelling_p", *FORM_COLUMNS)
 SIDE_COLUMNS = ("side", "class", "difference_p")
@@ -30,23 +32,38 @@ def direction_sheet(page: DirectionPage) -> str:
     """Write a row for each kept token, or other entry: the facts of the direction, its side and ray, and its own."""
     rotated, copied = page.view.rotated, page.model.quantised is not None
     rows = [
-        (*_facts_of(page), *_side_facts(side), *turn, sign, *judged, place, token.id, _as_json(token), token.score)
+        (
+            *_facts_of(page),
+            *_axis_of(page),
+            *_side_facts(side),
+            *turn,
+            sign,
+            *judged,
+            place,
+            token.id,
+            _as_json(token),
+            token.score,
+        )
         for side, turn in _sides_of(page, copied)
         for sign, judged, tokens in zip("+-", _ray_numbers(side, rotated), (side.plus, side.minus), strict=True)
         for place, token in enumerate(tokens)
     ]
     own = (*_name_side_columns(copied), "ray", *_name_ray_columns(rotated), "place", "id", "token", "score")
-    return _write_csv([(*FACT_COLUMNS, *own), *rows])
+    return _write_csv([(*FACT_COLUMNS, *_name_axis_columns([page]), *own), *rows])
 
 
 def matrix_sheet(*pages: MatrixPage) -> str:
     """Write a row for each direction and side of the pages, with the rays' top tokens separated by spaces."""
     rotated, copied = any(page.view.rotated for page in pages), any(page.model.quantised for page in pages)
     judged = (f"{ray}_{name}" for ray in ("plus", "minus") for name in _name_ray_columns(rotated))
-    rows: list[Row] = [(*FACT_COLUMNS, *_name_side_columns(copied), *judged, "plus", "minus")]
+    axes = _name_axis_columns([one for page in pages for one in page.directions])
+    rows: list[Row] = [(*FACT_COLUMNS, *axes, *_name_side_columns(copied), *judged, "plus", "minus")]
     for page in pages:
         for one in page.directions:
-            rows += [(*_facts_of(one), *_side_row(side, turn, rotated)) for side, turn in _sides_of(one, copied)]
+            rows += [
+                (*_facts_of(one), *_axis_of(one), *_side_row(side, turn, rotated))
+                for side, turn in _sides_of(one, copied)
+            ]
     return _write_csv(rows)
 
 
@@ -88,6 +105,17 @@ def composition_sheet(parts: Iterable[Sequence[ComposedPair]]) -> Iterator[str]:
 def _facts_of(one: Direction) -> Row:
     basis = one.address.basis
     return (str(one.address), basis, one.singular_value, one.energy_share, one.gap, one.merit, one.unit)
+
+
+def _name_axis_columns(directions: Sequence[Direction]) -> Row:
+    """Name the columns that only axes of a head's output have."""
+    return AXIS_COLUMNS if any(one.axis for one in directions) else ()
+
+
+def _axis_of(one: Direction) -> Row:
+    if one.axis is None:
+        return ()
+    return one.axis.held_share, " ".join(f"{mixed.index}:{mixed.cosine:.4f}" for mixed in one.axis.mixture)
 
 
 def _name_side_columns(copied: bool) -> Row:

@@ -3,6 +3,7 @@
 The scripts themselves are templates. Knows architectures by name only.
 """
 
+from app.core.basis import BASES
 from app.explorer.asking.tasks import Wish
 from app.explorer.pages.directions import DirectionPage
 from app.explorer.visits.jobs import command_of
@@ -78,7 +79,8 @@ def _repeat_command(page: DirectionPage) -> str:
     parameters = tuple(sorted((choice.name, choice.value) for choice in page.view.parameters))
     task = Task((page.address.path,), (page.view.weights,), page.view.basis, parameters)
     command = command_of(Wish(page.model.slug, page.model.fingerprint, task))
-    return f"{command} computes the same terms in any data folder that has these weights"
+    needed = "these weights and statistics" if BASES[page.view.basis].is_of_text else "these weights"
+    return f"{command} computes the same terms in any data folder that has {needed}"
 
 
 def _sides_of(page: DirectionPage) -> tuple[str, str]:

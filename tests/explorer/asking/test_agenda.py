@@ -5,7 +5,7 @@ import pytest
 from app.core.basis import BASES
 from app.explorer import recipes
 from app.explorer.asking import agenda as module
-from app.explorer.asking.agenda import fills_gallery, is_done, list_tasks, streams_task, use_task
+from app.explorer.asking.agenda import axes_task, fills_gallery, is_done, list_tasks, streams_task, use_task
 from app.explorer.asking.streams import list_recipes
 from app.explorer.library import Library
 from app.explorer.making.tables import Tables
@@ -57,7 +57,23 @@ def test_statistics_are_of_models_that_run_and_are_done_when_they_are_there(stor
             store.write(recipe, {}, {})
     assert is_done(store, model, task)
     bert = Library(Catalog(member("bert").data)).model("bert")
-    assert use_task(bert, "raw") == streams_task(bert, "raw") == []
+    assert use_task(bert, "raw") == axes_task(bert, "raw") == streams_task(bert, "raw") == []
+
+
+def test_axes_are_left_to_do_until_those_of_every_head_are_there(store, model):
+    """Which statistics they are fitted to is known before these are made."""
+    (task,) = axes_task(model, "folded")
+    wanted = [*module._task_recipes(store, model, task)]
+    number = recipes.number_of_statistics(model, "folded")
+    assert len(wanted) == model.header.n_layers * model.header.n_heads
+    assert {dict(recipe.parameters)["statistics"] for recipe in wanted} == {number}
+    assert not is_done(store, model, task)
+    for recipe in recipes.use_wholes(model, "folded"):
+        store.write(recipe, {}, {})
+    assert [*module._task_recipes(store, model, task)] == wanted
+    for recipe in wanted:
+        store.write(recipe, {}, {})
+    assert is_done(store, model, task)
 
 
 def test_an_encoder_has_an_agenda_of_its_own(member):

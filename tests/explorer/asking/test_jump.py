@@ -156,7 +156,7 @@ def test_what_names_no_place_gets_examples(explorer, text):
         ("embed 32", "0 to 31"),
         ("L1 mlp in neuron 128", "0 to 127"),
         ("L1 mlp-gate", "mlp-in, mlp-out"),
-        ("L1H3 ov nmf", "svd, neuron"),
+        ("L1H3 ov nmf", "svd, used, neuron"),
         ("pos nmf 1", "svd, pca"),
     ],
 )

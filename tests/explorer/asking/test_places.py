@@ -21,7 +21,7 @@ def test_the_mlp_of_a_mixture_says_why_it_has_no_page(relatives, tail):
         ("neox/L0/mlp-gate", "it has mlp-in, mlp-out"),
         ("llama/pos", "not learned vectors. It has embed, unembed, heads/write, heads/read"),
         ("bert/unembed", "it is an encoder"),
-        ("llama/L0/H0/ov/pca", "pca is no basis of OV: that has svd, neuron"),
+        ("llama/L0/H0/ov/pca", "pca is no basis of OV: that has svd, used, neuron"),
         ("llama/L0/mlp-in/dictionary", "dictionary is no basis of MLP in: that has svd, pca, nmf, ica, neuron"),
         ("llama/embed/svd/999", "0 to 31"),
         ("llama/L0/H0/ov/svd/8", "0 to 7"),
@@ -57,8 +57,8 @@ def is_there(r, address):
 
 
 def test_every_basis_is_a_tab_of_the_matrices_that_have_it():
-    assert bases_of("ov") == ("svd", "neuron")
-    assert bases_of("embed") == tuple(BASES)
+    assert bases_of("ov") == ("svd", "used", "neuron")
+    assert bases_of("embed") == tuple(name for name, basis in BASES.items() if not basis.is_of_text)
     assert "dictionary" not in bases_of("mlp-out")
 
 

@@ -69,7 +69,7 @@ def test_defaults_are_those_of_the_smallest_matrix(model):
         ({"weights": "cooked"}, "folded, raw"),
         ({"weights": "raw folded"}, "folded, raw"),
         ({"weights": ""}, "folded, raw"),
-        ({"basis": "fourier"}, "svd, pca, nmf"),
+        ({"basis": "fourier"}, "svd, used, pca, nmf"),
         ({"basis": "nmf", "parameters": {"components": 1}}, "components goes from 2 to"),
         ({"basis": "nmf", "parameters": {"atoms": 8}}, "nmf has components, seed"),
     ],
@@ -84,7 +84,7 @@ def test_a_wish_out_of_range_names_the_range(model, words, named):
     [
         ({"matrices": "L7/mlp-in"}, "layers L0 to L1"),
         ({"matrices": "mlp-gate"}, "it has mlp-in, mlp-out"),
-        ({"matrices": "ov", "basis": "pca"}, "pca is no basis of OV: that has svd, neuron"),
+        ({"matrices": "ov", "basis": "pca"}, "pca is no basis of OV: that has svd, used, neuron"),
     ],
 )
 def test_a_matrix_that_is_not_there_is_told_with_those_that_are(model, words, named):

@@ -17,7 +17,7 @@ from app.explorer.making.context import Context
 from app.explorer.making.finding import alike, bank, composition, moments, readings, shadow, tokens, words
 from app.explorer.making.judging import census, controls, gallery, rotation
 from app.explorer.making.make import MAKERS, MakerInputs
-from app.explorer.making.using import linear, statistics, unlikely
+from app.explorer.making.using import axes, linear, statistics, unlikely
 from app.explorer.making.using.prompts import MAKERS as PROMPT_MAKERS
 from app.models.token_filter import EVERY, TokenFilter
 from app.store.artifacts import ArtifactStore, parse_recipe
@@ -49,6 +49,13 @@ def keep_text(model, store):
     store.save(recipes.use(model, "folded", 9), {"ids": ids}, {})
 
 
+def keep_statistics(model, inputs):
+    """The statistics that axes of outputs are fitted to."""
+    kept = [*recipes.use_parts(model, "folded", 0), *recipes.use_wholes(model, "folded")[:2]]
+    for recipe in kept:
+        inputs.store.save(recipe, *run(make.run_maker(recipe, inputs)))
+
+
 @pytest.fixture(scope="module")
 def wanted(model, inputs):
     """Kind -> recipes, each with what its maker is told of them without a recipe."""
@@ -58,6 +65,12 @@ def wanted(model, inputs):
 
     keep_bank(model, inputs)
     keep_text(model, inputs.store)
+    keep_statistics(model, inputs)
+    number = recipes.number_of_statistics(model, "folded")
+    of_axes = {"statistics": number}
+
+    def outputs():
+        return axes.load_outputs(in_weights("folded"), number)
 
     def of(place, basis, parameters, distance=0, token_filter=EVERY):
         place = replace(place, basis=basis)
@@ -76,6 +89,10 @@ def wanted(model, inputs):
             of(parse("llama/L1/mlp-in"), "neuron", {}),
             of(parse("llama/heads/write"), "pca", {}),
             of(embed, "nmf", {"components": 3, "seed": 5}),
+            (
+                recipes.decomposition(model, replace(OV, basis="used"), "folded", of_axes),
+                lambda: single_step(lambda: axes.read_axes(in_weights("folded"), 1, [2], outputs())[0]),
+            ),
         ],
         "layer": [
             (recipes.layer(model, 1, "raw"), lambda: single_step(lambda: heads.read_layer(in_weights("raw"), 1)))
@@ -130,7 +147,13 @@ def wanted(model, inputs):
             (recipes.unlikely(model, "folded", 9), lambda: unlikely.measure_unlikely(in_weights("folded"), 9))
         ],
         "alike": [(recipes.alike(model, "raw"), lambda: alike.compare_spans(in_weights("raw")))],
-        "vectors": [(recipes.vectors(model, pca, "raw", {}), lambda: vectors.term_vectors(in_weights("raw"), pca, {}))],
+        "vectors": [
+            (recipes.vectors(model, pca, "raw", {}), lambda: vectors.term_vectors(in_weights("raw"), pca, {})),
+            (
+                recipes.vectors(model, replace(OV, basis="used"), "folded", of_axes),
+                lambda: vectors.term_vectors(in_weights("folded"), replace(OV, basis="used"), of_axes),
+            ),
+        ],
         "full": [
             (
                 recipes.full(model, 1, 2, 20, "folded", 7),
@@ -188,6 +211,8 @@ def test_progress_is_in_one_unit_and_only_rises(wanted, model, inputs, tmp_path,
     if kind == "readings":
         keep_bank(model, inputs)
     keep_text(model, inputs.store)
+    if kind in {"decomposition", "vectors"}:
+        keep_statistics(model, inputs)
     fitted = [
         recipes.decomposition(model, parse(f"llama/embed/{basis}"), "raw", fit)
         for basis, fit in (

@@ -17,7 +17,7 @@ from app.web.routes.matrices import PLACES, PREFIX
 from tests.answers import check_answer
 
 KINDS = ("L1/mlp-in", "L1/mlp-out", "embed", "unembed", "pos", "heads/write", "heads/read", "L1/H2/ov", "L1/H2/qk")
-COMPUTED = [name for name, basis in BASES.items() if not basis.is_fitted]
+COMPUTED = [name for name, basis in BASES.items() if not basis.is_fitted and not basis.is_of_text]
 
 FITS = (
     ("nmf", (("components", 4), ("seed", 0))),
@@ -102,12 +102,12 @@ def test_an_absent_fit_has_no_file_either(client):
 
 
 WRONG = [
-    ("L1/H2/ov/pca", 404, "that has svd, neuron"),
+    ("L1/H2/ov/pca", 404, "that has svd, used, neuron"),
     ("pos/neuron", 404, "that has svd, pca"),
     ("L1/mlp-in/frequency", 404, "that has svd, pca, nmf, ica, neuron"),
     ("L1/mlp-gate", 404, "it has mlp-in, mlp-out"),
     ("L2/mlp-in", 404, "layers L0 to L1"),
-    ("embed/fourier", 404, "expected one of svd, pca, nmf"),
+    ("embed/fourier", 404, "expected one of svd, used, pca, nmf"),
     ("embed/svd/32", 404, "0 to 31"),
     ("embed/svd/01", 404, "is not a direction"),
     ("L1/mlp-in/neuron/128", 404, "0 to 127"),

@@ -1,5 +1,6 @@
 """What directions do on text, as people and as programs read it."""
 
+import csv
 import re
 import shutil
 
@@ -20,10 +21,10 @@ def used(serve, tiny_data, tmp_path_factory):
     client = serve(shutil.copytree(tiny_data, tmp_path_factory.mktemp("used") / "data"), "tiny")
     r = client.app.state.resources
     model = r.library.model("tiny")
-    recipe = recipes.use(model, "folded")
-    made = run(run_maker(recipe, MakerInputs(Tables("cpu"), model, r.store)))
-    r.store.write(recipe, *made)
-    return client, made[0]
+    whole = recipes.use(model, "folded")
+    for recipe in (*recipes.use_parts(model, "folded", 0), whole, recipes.use_outputs(model, "folded")):
+        r.store.write(recipe, *run(run_maker(recipe, MakerInputs(Tables("cpu"), model, r.store))))
+    return client, r.store.read(whole).arrays
 
 
 def words_of(html):
@@ -67,6 +68,34 @@ def test_the_page_of_a_model_leads_to_its_map_of_use(used, client):
     assert "ov-overuse" in answer["map"]["scores"]
     assert check_answer("model", client.get("/api/v1/tiny").json())["use"] is None
     assert ">use</a>" not in client.get("/tiny").text
+
+
+def test_axes_say_what_they_are_mixed_of_and_how_they_were_fitted(used, client):
+    own, _ = used
+    matrix = check_answer("matrix", own.get("/api/v1/tiny/L1/H2/ov/used").json())
+    (number,) = matrix["parameters"].values()
+    assert f"statistics={number}" in matrix["links"]["pinned"]
+    html = own.get("/tiny/L1/H2/ov/used").text
+    (said,) = re.findall(r'<span class="finding">(.*?)</span>\n?</p>', html, re.DOTALL)
+    first, words = matrix["axes"]["first"], " ".join(re.sub(r"<[^>]+>", "", said).split())
+    (nearest, *_) = first["mixture"]
+    assert f"{nearest['cosine']:.2f}"[1:] + f" of direction {nearest['index']}" in words
+    assert f"{first['held_share']:.1%} where it is not fitted to that" in words
+    assert f'href="/{nearest["address"]}' in said
+    for part in (
+        "where they read is not",
+        f"Fitted to</a> {matrix['axes']['n_tokens']:,} tokens of text that the model wrote",
+    ):
+        assert part in html
+    one = check_answer("direction", own.get("/api/v1/tiny/L1/H2/ov/used/0").json())
+    assert one["axis"] == first
+    rows = [*csv.DictReader(own.get("/tiny/L1/H2/ov/used?format=csv").text.splitlines())]
+    assert float(rows[0]["held_share"]) == first["held_share"]
+    assert rows[0]["mixture"].startswith(f"{nearest['index']}:{nearest['cosine']:.4f} ")
+    assert "held_share" not in own.get("/tiny/L1/H2/ov?format=csv").text
+    missing = client.get("/api/v1/tiny/L1/H2/ov/used")
+    assert (missing.status_code, missing.json()["error"]) == (404, "not_built")
+    assert "singular-lens statistics tiny --weights folded" in client.get("/tiny/L1/H2/ov/used").text
 
 
 @pytest.mark.parametrize("place", ["L1/H2", "L1/H2/ov"])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.core.address import Sign
-from app.explorer.serial import Entries, EstimateValue, ForPeople
+from app.explorer.serial import AddressText, Entries, EstimateValue, ForPeople
 
 ReferenceText = Literal["own", "given"]
 """The text that statistics are of: what the model wrote by itself, or one that whoever runs the server named."""
@@ -101,3 +101,42 @@ class ModelUse:
     """Positions that were counted."""
     text: ReferenceText
     """The text: own, what the model wrote by itself; given, one of whoever runs the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class MixedIn:
+    """A singular direction that an axis of a head's output is partly."""
+
+    address: AddressText
+    index: int
+    cosine: float
+    """The size of the cosine of what the two write; its square is the direction's share of the axis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """What an axis of a head's output is, besides a direction."""
+
+    held_share: float
+    """Share of the variance of what the head writes along the axis of that place that was fitted on the other half of the
+    text; `merit` is the share on the text that the axes were fitted to, which is too high."""
+    mixture: tuple[MixedIn, ...]
+    """The singular directions that it is most like, most first."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadAxes:
+    """The axes that a head's output varies along."""
+
+    n_tokens: int
+    """Positions of the reference text that they were fitted to."""
+    text: ReferenceText
+    """The text: own, what the model wrote by itself; given, one of whoever runs the server."""
+    first: Axis | None
+    """The first axis; None for a matrix of rank 0."""
+    first_share: float
+    """Its share of the variance of what the head writes, on the text that it was fitted to."""
+    random_share: float
+    """The share that a random axis of the span has, on average."""
+    random_cosine: float
+    """The size of the cosine that a random axis of the span has with the direction that it is most like, on average."""

@@ -23,6 +23,14 @@ BASES: dict[str, BasisWords] = {
         "They are ordered by singular value.",
         "That features are orthogonal is the method's choice and no finding: those that are not come out mixed.",
     ),
+    "used": BasisWords(
+        "Axes that what the head writes varies along on text, most first: mixtures of its singular directions.",
+        "They are ordered by their share of what varies, on the text that they are fitted to; what such axes make of text that "
+        "they are not fitted to stands beside it.",
+        "Where they write is orthogonal; where they read is not, but as the text weighs it: two axes may read nearly the "
+        "same. Another text has other axes.",
+        "output-share",
+    ),
     "pca": BasisWords(
         "Singular directions of what is left of the samples without their mean, which is shown apart.",
         "They are ordered by variance: how much the samples differ along a direction.",

@@ -844,6 +844,37 @@ TERMS: dict[str, Term] = {
     "unlikely-undone": Term(
         "taken away later",
         "Cosine of what the stream has in the span with what all later layers add there: near −1 if they took it away.",
+    "output-share": Term(
+        "output",
+        "The share of what varies in what the head writes that is along this axis, on the text that the axes are fitted to: "
+        "on other text it is less.",
+        "λᵢ / Σ λ, λ the eigenvalues of M, whose eigenvectors mix the singular directions: M is the covariance of the output "
+        "along these, the mean of both halves of the text. It is the SVD of W with what the head attends to as its weights, √C W.",
+    ),
+    "held-share": Term(
+        "held out",
+        "The share along the axis of that place which was fitted on the other half of the text: what to expect of text that "
+        "it is not fitted to.",
+        "Fitted on every second window and scored on the windows between, both ways, and averaged. Axes with nearly equal shares "
+        "change places from one half to the other, so it is a number of the place as much as of this very axis.",
+    ),
+    "mixture": Term(
+        "mixture",
+        "The singular directions that the axis is most like, each with the size of the cosine between what the two write.",
+        "The squares add up to 1 over all directions: .50 of direction 0 means that a quarter of the axis is along it. A random "
+        "axis of 64 dimensions has .33 of the direction that it is most like, on average.",
+    ),
+    "output-participation": Term(
+        "output's participation",
+        "About how many axes share what varies in what the head writes.",
+        "(Σ λ)² / Σ λ², λ the variances along the axes. For a stream that varies alike in all directions it would be the "
+        "participation ratio of OV.",
+    ),
+    "statistics": Term(
+        "statistics",
+        "The number of the statistics of use that the axes are fitted to. A permanent link names them: another text has other "
+        "axes.",
+        "It is made of the weights, the text and how it was run, so it is the same on every server.",
     ),
     "reading-strength": Term(
         "strength",
