@@ -8,6 +8,8 @@ from app.core.judging.bootstrap import Estimate, Interval
 from app.explorer.header import Model
 from app.explorer.pages.blind import BlindPage, BlindResult
 from app.explorer.pages.census import (
+    AxesShares,
+    CensusAxes,
     CensusComparison,
     CensusDepth,
     CensusKind,
@@ -261,6 +263,23 @@ CENSUS_PAGE = CensusPage(
             "ov-write", Estimate(0.0625, Interval(0.0, 0.125), 12), 2_300, Estimate(0.5625, Interval(0.5, 0.625), 12)
         ),
         CensusUse("ov-read", None, 0, None),
+    ),
+    axes=(
+        CensusAxes(
+            "ov-write",
+            "first",
+            144,
+            (
+                AxesShares(
+                    None,
+                    None,
+                    Estimate(0.125, Interval(0.0625, 0.1875), 12),
+                    Estimate(0.25, Interval(0.1875, 0.3125), 12),
+                    Estimate(0.0625, Interval(0.03125, 0.09375), 12),
+                    Estimate(-0.125, Interval(-0.1875, -0.0625), 12),
+                ),
+            ),
+        ),
     ),
     findings=(
         Finding(

@@ -24,18 +24,25 @@ SPAN, WEIGHTED, PRINCIPAL = "-span", "-weighted", "-pca"
 """The suffixes for random vectors of a matrix's span, for those weighted by its singular values, and for principal
 components."""
 
+AXES = "-used"
+"""The suffix for the axes that a head's output varies along on text."""
+
 READ_GROUPS = ("qk-query", "qk-key", "ov-read", "mlp-in", "mlp-gate", "unembed")
 WRITE_GROUPS = ("ov-write", "mlp-out", "embed")
 WEIGHTED_GROUPS = ("qk-query", "qk-key", "ov-read", "mlp-in", "mlp-gate", "ov-write", "mlp-out")
 SPANNED_GROUPS = ("qk-query", "qk-key", "ov-read", "ov-write")
 """The groups with random vectors of the same span for comparison; an MLP's matrix spans all of the stream."""
+USED_GROUPS = ("ov-read", "ov-write")
+"""The groups that statistics of use are of."""
 GROUPS = (
     *(*READ_GROUPS, "mlp-in-cut", "mlp-gate-cut"),
     *(*WRITE_GROUPS, "embed-pca", "mlp-out-cut", "embed-cut"),
     *(group + SPAN for group in SPANNED_GROUPS),
     *(group + WEIGHTED for group in WEIGHTED_GROUPS),
+    *(group + AXES for group in USED_GROUPS),
 )
-"""All groups in the order of the page: those read with one table stand together, those drawn from spans come last."""
+"""All groups in the order of the page: those read with one table stand together, those drawn from spans come after them,
+and the axes of outputs last. Artifacts have a group's place here, and draws a seed of it."""
 SEED = 0
 DRAWS = 6
 """Draws of each rank-restricted matrix; also of random vectors weighted by its singular values."""
@@ -69,7 +76,7 @@ def base_of(group: str) -> str:
 
     Example: base_of("ov-write-span") -> "ov-write"; base_of("embed") -> "embed"
     """
-    for ending in (CUT, SPAN, WEIGHTED, PRINCIPAL):
+    for ending in (CUT, SPAN, WEIGHTED, PRINCIPAL, AXES):
         group = group.removesuffix(ending)
     return group
 
@@ -79,7 +86,7 @@ def drawn_suffix(group: str) -> str:
 
     Example: drawn_suffix("ov-write-span") -> "-span"; drawn_suffix("mlp-in-cut") -> ""
     """
-    return next((ending for ending in (SPAN, WEIGHTED, PRINCIPAL) if group.endswith(ending)), "")
+    return next((ending for ending in (SPAN, WEIGHTED, PRINCIPAL, AXES) if group.endswith(ending)), "")
 
 
 def is_kind(group: str) -> bool:

@@ -216,6 +216,12 @@ def census_part(model: OpenModel, layer: int | None, processing: Processing) -> 
     return _build_recipe(model, "census", _layer_subject("census", layer), processing, parameters)
 
 
+def census_of_axes(model: OpenModel, layer: int, processing: Processing, statistics: int) -> Recipe:
+    """Return the recipe of how readable the output axes of a layer's heads are, fitted to those statistics."""
+    parameters = {"statistics": statistics, **JUDGED_PARAMETERS}
+    return _build_recipe(model, "census", _layer_subject("census", layer), processing, parameters, "used")
+
+
 def control(model: OpenModel, end: str, processing: Processing, token_filter: TokenFilter = EVERY) -> Recipe:
     """Return the recipe of the random directions by which readouts with that end are judged; `control` stands for a
     basis.

@@ -284,7 +284,7 @@ class _Run:
                     give_back()
 
     def _make_axes(self) -> Iterator[JobStep]:
-        """Find the axes of what heads write on text, those of a layer together."""
+        """Find the axes of what heads write on text, those of a layer together, and count how readable they are."""
         for heads in claim_in_turn(self._model, self._axes, lambda heads: heads.layer):
             if heads is None:
                 yield self._report_step("waiting for another process that is at the layers that are left")
@@ -298,6 +298,10 @@ class _Run:
                 made = self._time(partial(self._read_axes, heads, missing))
                 self._write([(wanted[place], each) for place, each in zip(missing, made, strict=True)])
                 self._matrices_done += len(missing)
+            if len(heads.places) == self._model.manifest.n_heads:
+                number = self._parameters[heads.processing][STATISTICS.name]
+                recipe = recipes.census_of_axes(self._model, heads.layer, heads.processing, number)
+                yield from self._make_if_missing(recipe, stage)
             yield self._report_step(stage)
             give_back()
 

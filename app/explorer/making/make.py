@@ -113,7 +113,11 @@ def _make_gallery(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
 
 def _make_census(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:
     layer = layer_of(recipe)
-    return census.count_ends(context) if layer is None else census.count_layer(context, layer)
+    if layer is None:
+        return census.count_ends(context)
+    if recipe.basis == "used":
+        return single_step(partial(census.count_axes, context, layer, number_in(recipe, "statistics")))
+    return census.count_layer(context, layer)
 
 
 def _make_control(context: Context, recipe: Recipe) -> Steps[ArraysAndFacts]:

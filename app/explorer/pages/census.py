@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import PlainSerializer, computed_field
 
 from app.core.judging.bootstrap import Estimate
-from app.explorer.groups import CUT, Depth, SpanPart
+from app.explorer.groups import AXES, CUT, Depth, SpanPart
 from app.explorer.header import Model
 from app.explorer.pages.shared import Linked, OfWeights
 from app.explorer.serial import AddressText, EstimateValue, ForPeople
@@ -51,7 +51,8 @@ class CensusKind:
     """The readability of one kind's rays at one side of a matrix; z is against random directions read the same way."""
 
     kind: str
-    """`ov-write`, `qk-key`, `mlp-in`, `embed` …; with `-cut` at its end: that matrix, restricted to a head's rank."""
+    """`ov-write`, `qk-key`, `mlp-in`, `embed` …; with `-cut` at its end: that matrix, restricted to a head's rank; with
+    `-used`: the axes that heads' outputs vary along."""
     end: End
     """The end that it is read with: the embedding, or the unembedding."""
     matrices: int
@@ -100,6 +101,11 @@ class CensusKind:
     def equal_rank(self) -> bool:
         """True for a control of equal rank: the matrix, restricted at random to the rank of a head's."""
         return self.kind.endswith(CUT)
+
+    @property
+    def is_of_axes(self) -> bool:
+        """True for the axes of heads' outputs, which are compared with singular directions alone."""
+        return self.kind.endswith(AXES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +170,45 @@ class CensusSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class AxesShares:
+    """Readable rays among the axes of heads' outputs, among singular directions, and among random vectors of the same spans."""
+
+    depth: Depth | None
+    """The part of the layers; None for all of them."""
+    layers: ForPeople[range | None]
+    axes: EstimateValue
+    directions: EstimateValue
+    random: EstimateValue
+    difference: EstimateValue
+    """Share of the axes minus that of the directions."""
+
+    @computed_field
+    @property
+    def first_layer(self) -> int | None:
+        """The first layer of the part; null for all layers."""
+        return self.layers[0] if self.layers else None
+
+    @computed_field
+    @property
+    def last_layer(self) -> int | None:
+        """The last layer of the part; null for all layers."""
+        return self.layers[-1] if self.layers else None
+
+
+@dataclass(frozen=True, slots=True)
+class CensusAxes:
+    """A comparison of the axes that heads' outputs vary along with the singular directions of the same matrices."""
+
+    kind: str
+    """What the heads read or write: `ov-read`, `ov-write`."""
+    among: SpanPart
+    """All axes of a head, beside random vectors of the span; or the first four, beside vectors weighted by singular value."""
+    matrices: int
+    shares: tuple[AxesShares, ...]
+    """Shares of all layers, then of the first, middle and last ones by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
 class CensusUse:
     """Whether what is readable of one kind is used, on text that the model wrote by itself."""
 
@@ -182,7 +227,7 @@ class CensusUse:
 class Finding:
     """The answer to one question, as far as the numbers allow one."""
 
-    about: Literal["order", "size", "span", "random", "rank", "components", "layers", "use"]
+    about: Literal["order", "size", "span", "random", "rank", "components", "layers", "use", "axes"]
     answer: str
     evidence: tuple[str, ...]
     """A sentence for each number that the answer rests on."""
@@ -208,6 +253,8 @@ class CensusPage(Linked, OfWeights):
     spans: tuple[CensusSpan, ...]
     uses: tuple[CensusUse, ...]
     """What heads read, and what they write; empty unless what directions do on text was computed."""
+    axes: tuple[CensusAxes, ...]
+    """The axes of what heads read and write; empty unless those of every head were computed in the layers read."""
     findings: tuple[Finding, ...]
     controls: Annotated[
         tuple[tuple[End, tuple[int, ...]], ...], PlainSerializer(dict, return_type=dict[str, tuple[int, ...]])
@@ -263,5 +310,7 @@ class CensusPage(Linked, OfWeights):
             numbers += [number for part in compared for number in (part.difference, part.superiority)]
         for span in self.spans:
             numbers += [shares.difference for shares in span.shares]
+        for part_axes in self.axes:
+            numbers += [shares.difference for shares in part_axes.shares]
         numbers += [number for use in self.uses for number in (use.correlation, use.same_side)]
         return sum(number is not None and number.interval is not None for number in numbers)

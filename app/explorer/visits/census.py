@@ -17,13 +17,14 @@ from app.core.judging.bootstrap import Clusters
 from app.core.judging.rays import HEADLINE
 from app.core.judging.significance import HIGH, LOW
 from app.explorer import groups, recipes
+from app.explorer.asking.using import list_outputs
 from app.explorer.asking.views import Options, resolve_view
 from app.explorer.errors import Busy, ComputationFailed, NotReady
 from app.explorer.groups import CUT
 from app.explorer.header import Model
 from app.explorer.inventory import end_of, is_double
 from app.explorer.library import OpenModel
-from app.explorer.pages.census import CensusComparison, CensusKind, CensusPage, CensusSpan, CensusUse
+from app.explorer.pages.census import CensusAxes, CensusComparison, CensusKind, CensusPage, CensusSpan, CensusUse
 from app.explorer.reading.census import counts
 from app.explorer.reading.census.findings import answer_questions
 from app.explorer.reading.census.using import measure_uses
@@ -32,7 +33,7 @@ from app.explorer.view import End, Processing, View
 from app.explorer.visits import orders
 from app.explorer.visits.orders import Order, fulfil, submit_missing
 from app.explorer.visits.using import find_statistics, load_statistics
-from app.store.artifacts import ArtifactStore
+from app.store.artifacts import ArtifactStore, Recipe
 
 ENDS: tuple[End, ...] = ("read", "write")
 MOST_CACHED = 8
@@ -53,6 +54,7 @@ class Count(NamedTuple):
     comparisons: tuple[CensusComparison, ...]
     spans: tuple[CensusSpan, ...]
     uses: tuple[CensusUse, ...]
+    axes: tuple[CensusAxes, ...]
     controls: tuple[tuple[End, tuple[int, ...]], ...]
 
 
@@ -76,7 +78,8 @@ def visit_census(r: Resources, address: Address, options: Options) -> CensusPage
     absent = [order for order in measures if not r.store.exists(order.recipe)]
     layers = _list_layers_and_queue(r, opened, shown.weights, *absent)
     is_used = find_statistics(r.store, opened, shown.weights) is not None
-    count = _count_rays(r.store, opened, shown.weights, layers, is_used)
+    of_axes = _list_counted_axes(r.store, opened, shown.weights, layers)
+    count = _count_rays(r.store, opened, shown.weights, layers, is_used, of_axes)
     model = opened.header
     other = next((each for each in model.processings if each != shown.weights), None)
     return CensusPage(
@@ -88,11 +91,13 @@ def visit_census(r: Resources, address: Address, options: Options) -> CensusPage
         comparisons=count.comparisons,
         spans=count.spans,
         uses=count.uses,
+        axes=count.axes,
         findings=answer_questions(
             count.kinds,
             count.comparisons,
             count.spans,
             count.uses,
+            count.axes,
             model.d_head,
             is_whole=len(layers) == model.n_layers,
         ),
@@ -116,9 +121,11 @@ def collect_census_rays(r: Resources, address: Address, options: Options) -> Cen
     if len(layers) < model.n_layers:
         title = f"The layers of {address.model} are being read for its census."
         raise NotReady(title, len(layers), model.n_layers)
-    named = (recipes.census_part(opened, layer, shown.weights).hash for layer in (None, *layers))
+    of_axes = _list_counted_axes(r.store, opened, shown.weights, layers)
+    named = [recipes.census_part(opened, layer, shown.weights).hash for layer in (None, *layers)]
+    named += [recipe.hash for recipe in of_axes]
     # All are held until the last is sent: one deleted meanwhile would cut the file short.
-    parts = _split_rows(_load_arrays(r.store, opened, shown.weights, layers))
+    parts = _split_rows(_load_arrays(r.store, opened, shown.weights, layers, of_axes))
     return CensusRays(model, shown, hashlib.sha256("".join(named).encode("ascii")).hexdigest(), parts)
 
 
@@ -144,19 +151,24 @@ def _count_other(r: Resources, opened: OpenModel, processing: Processing) -> tup
     if not all(r.store.exists(recipes.census_part(opened, layer, processing)) for layer in (None, *layers)):
         return ()
     with suppress(NotReady):  # a damaged artifact was set aside
-        return _count_rays(r.store, opened, processing, layers, is_used=False).kinds
+        return _count_rays(r.store, opened, processing, layers, is_used=False, of_axes=()).kinds
     return ()
 
 
 @lru_cache(maxsize=MOST_CACHED)
 def _count_rays(
-    store: ArtifactStore, opened: OpenModel, processing: Processing, layers: tuple[int, ...], is_used: bool
+    store: ArtifactStore,
+    opened: OpenModel,
+    processing: Processing,
+    layers: tuple[int, ...],
+    is_used: bool,
+    of_axes: tuple[Recipe, ...],
 ) -> Count:
     """Compute the statistics of the ends and these layers; cached, since the artifacts never change.
 
-    `is_used`: what directions do on text is known, too.
+    `is_used`: what directions do on text is known, too; `of_axes`: the counts of axes that are there.
     """
-    arrays = _load_arrays(store, opened, processing, layers)
+    arrays = _load_arrays(store, opened, processing, layers, of_axes)
     own, n_layers = counts.group_rays(arrays), opened.header.n_layers
     random = {end: _load_random(store, opened, processing, end) for end in {groups.end_of(name) for name in own}}
     kinds = tuple(
@@ -168,7 +180,14 @@ def _count_rays(
     of_controls = tuple((end, tuple(arrays[None][f"control_{end}"].tolist())) for end in ends)
     used = load_statistics(store, opened, processing) if is_used else None
     uses = measure_uses(own, used.arrays) if used else ()
-    return Count(kinds, counts.compare_kinds(own, n_layers), counts.compare_spans(own, n_layers), uses, of_controls)
+    return Count(
+        kinds,
+        counts.compare_kinds(own, n_layers),
+        counts.compare_spans(own, n_layers),
+        uses,
+        counts.compare_axes(own, n_layers),
+        of_controls,
+    )
 
 
 def _list_ends(opened: OpenModel, processing: Processing) -> list[str]:
@@ -184,16 +203,36 @@ def _load_random(store: ArtifactStore, opened: OpenModel, processing: Processing
     return counts.cluster_random_rays(artifact.arrays["coherence"][..., HEADLINE])
 
 
-def _load_arrays(
+def _list_counted_axes(
     store: ArtifactStore, opened: OpenModel, processing: Processing, layers: tuple[int, ...]
-) -> dict[int | None, Mapping[str, Any]]:
-    """Load the arrays of the ends, under None, and of these layers; NotReady where one was just deleted."""
-    found: dict[int | None, Mapping[str, Any]] = {}
+) -> tuple[Recipe, ...]:
+    """List the counts of the axes of heads' outputs in these layers, as far as they are there."""
+    shown = next(iter(list_outputs(store, opened, processing)), None)
+    if shown is None:
+        return ()
+    found = (recipes.census_of_axes(opened, layer, processing, shown) for layer in layers)
+    return tuple(recipe for recipe in found if store.load(recipe) is not None)
+
+
+def _load_arrays(
+    store: ArtifactStore,
+    opened: OpenModel,
+    processing: Processing,
+    layers: tuple[int, ...],
+    of_axes: tuple[Recipe, ...],
+) -> dict[int | None, dict[str, Any]]:
+    """Load the arrays of the ends, under None, and of these layers with their axes; NotReady where one was just deleted."""
+    found: dict[int | None, dict[str, Any]] = {}
     for layer in (None, *layers):
         artifact = store.load(recipes.census_part(opened, layer, processing))
         if artifact is None:
             raise NotReady("A part of the census is being computed again.")
-        found[layer] = artifact.arrays
+        found[layer] = dict(artifact.arrays)
+    for recipe in of_axes:
+        layer = recipes.layer_of(recipe)
+        artifact = store.load(recipe)
+        if artifact is not None:
+            found[layer] |= {name: np.concatenate([found[layer][name], artifact.arrays[name]]) for name in ROW_ARRAYS}
     return found
 
 

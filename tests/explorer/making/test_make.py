@@ -50,8 +50,12 @@ def keep_text(model, store):
 
 
 def keep_statistics(model, inputs):
-    """The statistics that axes of outputs are fitted to."""
+    """The statistics that axes of outputs are fitted to, and the axes of a layer."""
     kept = [*recipes.use_parts(model, "folded", 0), *recipes.use_wholes(model, "folded")[:2]]
+    number = recipes.number_of_statistics(model, "folded")
+    for head in range(model.manifest.n_heads):
+        place = parse(f"llama/L0/H{head}/ov/used")
+        kept.append(recipes.decomposition(model, place, "folded", {"statistics": number}))
     for recipe in kept:
         inputs.store.save(recipe, *run(make.run_maker(recipe, inputs)))
 
@@ -105,6 +109,10 @@ def wanted(model, inputs):
         "census": [
             (recipes.census_part(model, 0, "raw"), lambda: census.count_layer(in_weights("raw"), 0)),
             (recipes.census_part(model, None, "raw"), lambda: census.count_ends(in_weights("raw"))),
+            (
+                recipes.census_of_axes(model, 0, "folded", number),
+                lambda: single_step(lambda: census.count_axes(in_weights("folded"), 0, number)),
+            ),
         ],
         "control": [
             (
@@ -211,7 +219,7 @@ def test_progress_is_in_one_unit_and_only_rises(wanted, model, inputs, tmp_path,
     if kind == "readings":
         keep_bank(model, inputs)
     keep_text(model, inputs.store)
-    if kind in {"decomposition", "vectors"}:
+    if kind in {"decomposition", "vectors", "census"}:
         keep_statistics(model, inputs)
     fitted = [
         recipes.decomposition(model, parse(f"llama/embed/{basis}"), "raw", fit)

@@ -11,7 +11,7 @@ from app.explorer import recipes
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, NotBuilt, UnknownAddress
 from app.explorer.making.tables import Tables
-from app.explorer.visits import browse, compare, vectors
+from app.explorer.visits import browse, census, compare, vectors
 from app.jobs.precompute import precompute
 from app.store.artifacts import ArtifactStore
 from app.store.jobs import Task
@@ -119,3 +119,24 @@ def test_axes_are_compared_with_the_other_bases(r, patiently):
     assert (abs(partner.cosine), partner.address.index) == (pytest.approx(nearest[0], abs=1e-5), nearest[1])
     with pytest.raises(UnknownAddress, match="statistics 7 are not here"):
         compare.visit_comparison(r, OV, FOLDED, wanted={"used": (7,)})
+
+
+def test_the_census_counts_axes_beside_directions(r, patiently):
+    """Shares at p < .01 are those of each head's own page."""
+    page = patiently(census.visit_census, r, parse("tiny"), FOLDED)
+    while not page.is_whole:
+        page = patiently(census.visit_census, r, parse("tiny"), FOLDED)
+    heads = [parse(f"tiny/L{layer}/H{head}/ov/used") for layer in range(2) for head in range(4)]
+    pages = [patiently(browse.visit_matrix, r, head, dataclasses.replace(FOLDED, whole=True)) for head in heads]
+    for side, kind in (("left", "ov-read"), ("right", "ov-write")):
+        ends = [
+            ray.p[-1] < 0.01
+            for one in pages
+            for direction in one.directions
+            for ray in (getattr(direction, side).rays.plus, getattr(direction, side).rays.minus)
+        ]
+        (found,) = (one for one in page.axes if (one.kind, one.among) == (kind, "all"))
+        assert found.shares[0].axes.value == pytest.approx(np.mean(ends))
+        (own,) = (one for one in page.kinds if one.kind == kind)
+        assert found.shares[0].directions == own.readable
+    assert "axes" in {one.about for one in page.findings}

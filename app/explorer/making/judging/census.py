@@ -18,7 +18,9 @@ from app.core.basis import BASES
 from app.core.judging.rays import HEADLINE
 from app.core.steps import Steps, rescale_steps
 from app.explorer import recipes
+from app.explorer.errors import ComputationFailed
 from app.explorer.groups import (
+    AXES,
     CUT,
     DRAWS,
     GROUPS,
@@ -103,6 +105,24 @@ def count_ends(context: Context) -> Steps[ArraysAndFacts]:
         len(asked), len(asked) + 1, _count_drawn(context, _draw_from_embedding(context, place.at("embed")))
     )
     return _sort_rows(rows) | _count_controls(context), {}
+
+
+def count_axes(context: Context, index: int, statistics: int) -> ArraysAndFacts:
+    """Count the axes that the outputs of a layer's heads vary along, from their artifacts; ComputationFailed if one is
+    missing.
+    """
+    rows: list[Arrays] = []
+    for head in range(context.model.header.n_heads):
+        place = Address(context.model.header.slug, None, index, head, "ov", "used")
+        recipe = recipes.decomposition(context.model, place, context.processing, {"statistics": statistics})
+        artifact = context.store.read(recipe)
+        if artifact is None:
+            raise ComputationFailed(f"{place.label} is not here, and cannot be counted.")
+        rows += [
+            _group_rows(group + AXES, head, _headline_arrays(artifact.arrays, f"{side}_"))
+            for side, group in SIDE_GROUPS["ov"].items()
+        ]
+    return _sort_rows(rows), {}
 
 
 def _count_heads(context: Context, index: int, heads: Iterable[int]) -> Steps[list[Arrays]]:

@@ -7,7 +7,7 @@ and no pages' words.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,12 @@ from app.core.judging.progression import PARTS, assign_parts, first_minus_last, 
 from app.core.judging.rays import ALPHA
 from app.core.judging.significance import compare_to_control, count_z
 from app.explorer.groups import (
+    AXES,
     GROUPS,
     SEED,
     SPAN,
     SPANNED_GROUPS,
+    USED_GROUPS,
     WEIGHTED,
     WEIGHTED_GROUPS,
     Depth,
@@ -30,7 +32,16 @@ from app.explorer.groups import (
     end_of,
     matrix_and_side,
 )
-from app.explorer.pages.census import CensusComparison, CensusDepth, CensusKind, CensusSpan, ComparisonDepth, SpanShares
+from app.explorer.pages.census import (
+    AxesShares,
+    CensusAxes,
+    CensusComparison,
+    CensusDepth,
+    CensusKind,
+    CensusSpan,
+    ComparisonDepth,
+    SpanShares,
+)
 
 Array = NDArray[Any]
 
@@ -221,6 +232,50 @@ def compare_spans(groups: Mapping[str, Group], n_layers: int) -> tuple[CensusSpa
         if name in groups and name + WEIGHTED in groups:
             found.append(_compare_span(groups[name].take_first(FIRST), groups[name + WEIGHTED], "first", n_layers))
     return tuple(found)
+
+
+def compare_axes(groups: Mapping[str, Group], n_layers: int) -> tuple[CensusAxes, ...]:
+    """Compare the axes of heads' outputs with singular directions, in the layers that both are there for; beside random
+    vectors of the same spans.
+    """
+    found = []
+    for name in USED_GROUPS:
+        drawn = {"all": groups.get(name + SPAN), "first": groups.get(name + WEIGHTED)}
+        axes, own = groups.get(name + AXES), groups.get(name)
+        for among, random in drawn.items():
+            if axes and own and random:
+                parts = (axes, own) if among == "all" else (axes.take_first(FIRST), own.take_first(FIRST))
+                found.append(_compare_axes(name, cast("SpanPart", among), *parts, random, n_layers))
+    return tuple(one for one in found if one.shares)
+
+
+def _compare_axes(
+    name: str, among: SpanPart, axes: Group, directions: Group, random: Group, n_layers: int
+) -> CensusAxes:
+    parts: list[tuple[Depth | None, range | None]] = [(None, None), *layers_by_depth(n_layers).items()]
+    found = (_share_axes(axes, directions, random, depth, layers) for depth, layers in parts)
+    return CensusAxes(name, among, len(axes.matrices), tuple(shares for shares in found if shares))
+
+
+def _share_axes(
+    axes: Group, directions: Group, random: Group, depth: Depth | None, layers: range | None
+) -> AxesShares | None:
+    """Compare the three in these layers, or (None) in all, as far as there are axes; None where one of them is missing."""
+    there = [layer for layer in axes.layers if layers is None or layer in layers]
+    own, others, drawn = (
+        {layer: ends for layer, ends in group.readable().items() if layer in there}
+        for group in (axes, directions, random)
+    )
+    if not (own and others and drawn):
+        return None
+    return AxesShares(
+        depth,
+        layers,
+        estimate_mean(own, SEED),
+        estimate_mean(others, SEED),
+        estimate_mean(drawn, SEED),
+        estimate_difference(own, others, SEED),
+    )
 
 
 def _measure_at_depths(group: Group, n_layers: int, control: Clusters) -> Iterator[CensusDepth]:

@@ -13,6 +13,7 @@ from app.core.judging.bootstrap import LEAST, Estimate, Interval
 from app.core.judging.rays import ALPHA
 from app.explorer.groups import CUT, PRINCIPAL, Depth, base_of
 from app.explorer.pages.census import (
+    CensusAxes,
     CensusComparison,
     CensusDepth,
     CensusKind,
@@ -21,6 +22,7 @@ from app.explorer.pages.census import (
     ComparisonDepth,
     Finding,
 )
+from app.explorer.reading.census.axes import answer_axes, describe_axes
 from app.explorer.reading.census.claims import (
     BETTER,
     DEPTHS,
@@ -73,12 +75,14 @@ def answer_questions(
     comparisons: Sequence[CensusComparison],
     spans: Sequence[CensusSpan],
     uses: Sequence[CensusUse],
+    axes: Sequence[CensusAxes],
     d_head: int,
     is_whole: bool,
 ) -> tuple[Finding, ...]:
     """Answer each question that there are numbers for; the one about layers waits until all are read."""
     order = [comparison for comparison in comparisons if not _is_of_equal_rank(comparison)]
     size = [comparison for comparison in comparisons if _is_of_equal_rank(comparison)]
+    kinds = [kind for kind in kinds if not kind.is_of_axes]
     whole = [kind for kind in kinds if not kind.equal_rank]
     found = (
         Finding("order", answer_order(order), tuple(describe_comparison(comparison, d_head) for comparison in order)),
@@ -95,6 +99,7 @@ def answer_questions(
             tuple(text for kind in whole for text in describe_later(kind)) if is_whole else (),
         ),
         Finding("use", answer_use(uses), tuple(filter(None, (describe_use(use, d_head) for use in uses)))),
+        Finding("axes", answer_axes(axes), tuple(describe_axes(one) for one in axes)),
     )
     return tuple(each for each in found if each.answer and each.evidence)
 

@@ -1,6 +1,6 @@
 """The names of the kinds of matrices that a census counts. Knows no numbers."""
 
-from app.explorer.groups import CUT, PRINCIPAL
+from app.explorer.groups import AXES, CUT, PRINCIPAL, matrix_and_side
 
 NAMES: dict[str, str] = {
     "qk-query": "QK query",
@@ -12,6 +12,8 @@ NAMES: dict[str, str] = {
     "mlp-out": "MLP out",
     "embed": "embedding",
     "unembed": "unembedding",
+    "ov-read-used": "output axes, read",
+    "ov-write-used": "output axes, write",
     "embed-pca": "principal components of the embedding",
 }
 
@@ -33,6 +35,8 @@ def name_ends(group: str, d_head: int) -> str:
     Example: name_ends("ov-write", 64) -> "OV write ends"
     """
     name = name_group(group, d_head)
+    if group.endswith(AXES):
+        return f"{matrix_and_side(group)[1]} ends of output axes"
     if not group.endswith((CUT, PRINCIPAL)):
         return f"{name} ends"
     return f"ends of {'' if name[0].isdigit() else 'the '}{name}"

@@ -14,7 +14,7 @@ from app.core.judging.bootstrap import LEAST, Clusters, Estimate, estimate_mean
 from app.core.judging.progression import partial_rank_correlation
 from app.core.judging.rays import ALPHA
 from app.core.using.shares import measure_overuse
-from app.explorer.groups import SEED
+from app.explorer.groups import SEED, USED_GROUPS
 from app.explorer.pages.census import CensusUse
 from app.explorer.reading.census.claims import KindStanding, Placed, Side, side_of, summarise_verdicts
 from app.explorer.reading.census.counts import Group, MatrixRays
@@ -22,8 +22,6 @@ from app.explorer.reading.census.estimates import as_shares, capitalise, format_
 from app.explorer.reading.census.kinds import NAMES, name_ends
 from app.store.artifacts import Arrays
 
-USED_GROUPS = ("ov-read", "ov-write")
-"""Groups whose directions the statistics of use are of."""
 FAINT, FAINT_SHARE = 0.1, 0.05
 """A correlation, and a share's distance from one half, below which a relation is called little: small to Cohen (1988)."""
 Size = Literal["clear", "faint", "undecided"]

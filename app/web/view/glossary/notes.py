@@ -55,5 +55,6 @@ FINDINGS: dict[str, str] = {
     "components": "Do early principal components of the embedding read, and later ones not?",
     "layers": "Do later layers read better than early ones?",
     "use": "Is what is readable used, too?",
+    "axes": "Are output axes more readable than singular directions?",
 }
 """What a census is asked, in the order of its page."""

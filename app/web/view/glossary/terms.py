@@ -659,6 +659,13 @@ TERMS: dict[str, Term] = {
         "singular value. Beside the four strongest directions of each matrix.",
         "Six vectors of each side of each matrix.",
     ),
+    "census-axes": Term(
+        "output axes",
+        "Share of readable ends among the axes that heads' outputs vary along on text, among as many singular directions of the "
+        "same heads, and among random vectors of the same spans.",
+        "The axes are mixtures of the directions, so all three lie in one span. Random vectors are of two heads a layer, or, "
+        "beside the first four, six of each head weighted by singular value.",
+    ),
     "census-cut": Term(
         "equal rank",
         "A matrix cut down at random to as many neurons as a head has dimensions, or the embedding to as many dimensions "
@@ -844,6 +851,7 @@ TERMS: dict[str, Term] = {
     "unlikely-undone": Term(
         "taken away later",
         "Cosine of what the stream has in the span with what all later layers add there: near −1 if they took it away.",
+    ),
     "output-share": Term(
         "output",
         "The share of what varies in what the head writes that is along this axis, on the text that the axes are fitted to: "

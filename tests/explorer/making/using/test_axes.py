@@ -68,13 +68,21 @@ def _signs(context, singular):
     return np.sign((make(context, recipe)[0]["right"] * singular).sum(axis=1))
 
 
-def test_heads_read_together_are_as_each_alone(context, made):
+def test_heads_read_together_are_as_each_alone_and_count_in_the_census(context, made):
     number = recipes.number_of_statistics(context.model, "folded")
     outputs = axes.load_outputs(context, number)
     heads = range(context.model.manifest.n_heads)
     together = axes.read_axes(context, LAYER, heads, outputs)
     for name, array in together[HEAD][0].items():
         np.testing.assert_array_equal(array, made[0][name])
+    recipe = recipes.census_of_axes(context.model, LAYER, "folded", number)
+    with pytest.raises(ComputationFailed, match="L1H0 OV used is not here"):
+        make(context, recipe)
+    for head, found in zip(heads, together, strict=True):
+        place = parse(f"llama/L{LAYER}/H{head}/ov/used")
+        context.store.write(recipes.decomposition(context.model, place, "folded", {"statistics": number}), *found)
+    counted, _ = make(context, recipe)
+    assert len(counted["z"]) == sum(2 * len(found["strength"]) for found, _ in together)
 
 
 def test_statistics_that_are_gone_are_named_with_what_computes_them(context):

@@ -8,6 +8,8 @@ import pytest
 
 from app.core.judging.bootstrap import Estimate, Interval
 from app.explorer.pages.census import (
+    AxesShares,
+    CensusAxes,
     CensusComparison,
     CensusDepth,
     CensusKind,
@@ -16,6 +18,7 @@ from app.explorer.pages.census import (
     ComparisonDepth,
     SpanShares,
 )
+from app.explorer.reading.census.axes import answer_axes, describe_axes
 from app.explorer.reading.census.estimates import as_points, as_shares, format_estimate, format_hundredths
 from app.explorer.reading.census.findings import (
     answer_components,
@@ -307,7 +310,9 @@ def test_findings_of_layers_wait_for_all_layers():
         [kind(BETTER), kind(BETTER, "mlp-out-cut")],
         [comparison(BETTER), comparison(OPEN, other="mlp-out-cut")],
     )
-    part, whole = (answer_questions(kinds, comparisons, [span(SMALL)], [], 64, is_whole) for is_whole in (False, True))
+    part, whole = (
+        answer_questions(kinds, comparisons, [span(SMALL)], [], [], 64, is_whole) for is_whole in (False, True)
+    )
     assert [one.about for one in part] == ["order", "size", "span", "random", "rank"]
     assert [one.about for one in whole] == ["order", "size", "span", "random", "rank", "layers"]
     assert part == whole[:5]
@@ -437,6 +442,29 @@ def test_directions_beside_their_spans():
     assert "nothing is claimed" in answer_span([span(ALONE)])
 
 
+def axes_of(whole, among="all", **depths):
+    own = (("", None, whole), *((depth, LAYERS[depth], difference) for depth, difference in depths.items()))
+    parts = (
+        AxesShares(depth or None, layers, *(Estimate(share, None, 9) for share in (0.05, 0.07, 0.02)), difference)
+        for depth, layers, difference in own
+    )
+    return CensusAxes("ov-write", among, 60, tuple(parts))
+
+
+def test_output_axes_beside_singular_directions():
+    less = CLEAR._replace(value=-CLEAR.value, interval=Interval(-CLEAR.interval.high, -CLEAR.interval.low))
+    said = answer_axes([axes_of(SMALL), axes_of(less, "first", middle=SMALL, last=less)])
+    assert said == (
+        "OV write: not told apart from singular directions. The first 4 axes of OV write: less readable than the 4 strongest "
+        "singular directions in the last fifth of layers alone (in the middle layers not told apart)."
+    )
+    assert "less readable" not in answer_axes([axes_of(SMALL), axes_of(ALONE, "first")])
+    assert answer_axes([]) == ""
+    described = describe_axes(axes_of(less, "first", last=ALONE))
+    assert described.startswith("The first 4 output axes, write: p < .01 have 5.0% of the ends, 7.0% of those of")
+    assert "Layers 24–29: 5.0% against 7.0%, random 2.0%; 42.0 points." in described
+
+
 def test_evidence_of_spans_has_the_numbers_of_each_depth():
     said = describe_span(span(CLEAR, "first", "qk-key", first=ALONE, last=SMALL))
     assert said == (
@@ -474,7 +502,9 @@ def test_components_are_answered_by_tenths():
             f"{said}: of the first"
         )
     (found,) = (
-        each for each in answer_questions([plain, one], [], [], [], 64, is_whole=False) if each.about == "components"
+        each
+        for each in answer_questions([plain, one], [], [], [], [], 64, is_whole=False)
+        if each.about == "components"
     )
     assert found.evidence == (
         "Embedding: p < .01 in each tenth, the strongest first: –, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 25.9%.",
@@ -486,7 +516,7 @@ def test_components_are_answered_by_tenths():
 
 def test_an_answer_has_a_line_for_each_sentence():
     kinds = [kind(BETTER, readable=MORE), kind(OPEN, "qk-key", readable=MORE), kind(ALONE, "embed")]
-    (found,) = (one for one in answer_questions(kinds, [], [], [], 64, is_whole=False) if one.about == "random")
+    (found,) = (one for one in answer_questions(kinds, [], [], [], [], 64, is_whole=False) if one.about == "random")
     assert found.lines == (
         "OV write: better than random directions.",
         "QK key: not told apart from random directions.",
@@ -512,13 +542,15 @@ def test_as_many_intervals_are_counted_as_are_shown(n_layers):
     ]
     spans = [span(SMALL, middle=SMALL, last=ALONE), span(CLEAR, "first")]
     uses = [CensusUse("ov-read", BETTER, 9, None), CensusUse("ov-write", ALONE, 9, as_rays(OPEN))]
-    said = answer_questions(kinds, comparisons, spans, uses, 64, is_whole=n_layers == 12)
+    axes = [axes_of(SMALL), axes_of(CLEAR, "first", last=ALONE)]
+    said = answer_questions(kinds, comparisons, spans, uses, axes, 64, is_whole=n_layers == 12)
     page = dataclasses.replace(
         CENSUS_PAGE,
         kinds=tuple(kinds),
         comparisons=tuple(comparisons),
         spans=tuple(spans),
         uses=tuple(uses),
+        axes=tuple(axes),
         findings=said,
         layers_read=n_layers,
     )
@@ -527,8 +559,11 @@ def test_as_many_intervals_are_counted_as_are_shown(n_layers):
 
 
 def test_a_model_of_heads_alone_has_no_prediction():
-    assert [one.about for one in answer_questions([kind(BETTER)], [], [], [], 64, is_whole=False)] == ["random", "rank"]
-    assert answer_questions([], [], [], [], 64, is_whole=True) == ()
+    assert [one.about for one in answer_questions([kind(BETTER)], [], [], [], [], 64, is_whole=False)] == [
+        "random",
+        "rank",
+    ]
+    assert answer_questions([], [], [], [], [], 64, is_whole=True) == ()
 
 
 def test_controls_are_called_what_they_are():
