@@ -33,8 +33,10 @@ def model(relatives):
 
 
 @pytest.fixture(scope="module")
-def inputs(relatives, context_of, model, tmp_path_factory):
-    return MakerInputs(context_of("llama", "raw").tables, model, relatives.store)
+def inputs(context_of, model, tmp_path_factory):
+    """A store of their own: others would show on their pages what is kept here."""
+    store = ArtifactStore(tmp_path_factory.mktemp("make"), 10**9)
+    return MakerInputs(context_of("llama", "raw").tables, model, store)
 
 
 def keep_bank(model, inputs):
