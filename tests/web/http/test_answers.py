@@ -75,7 +75,9 @@ def test_a_full_request_of_htmx_gets_the_whole_page(client):
 
 def test_a_page_that_waits_gets_the_whole_one_in_its_place(client):
     answer = client.get(HEAD, headers=TABLES | {"HX-Target": "section#progress"})
-    assert answer.text == client.get(HEAD).text
+    # The page's path is put in its place, too: it was that of a page that waits.
+    assert answer.text.count('id="where" hx-swap-oob="true"') == 1
+    assert answer.text.replace(' hx-swap-oob="true"', "") == client.get(HEAD).text
     assert (answer.headers["HX-Retarget"], answer.headers["HX-Reselect"]) == ("#main", "#main")
     assert answer.headers["Cache-Control"] == "no-store"
 

@@ -1,5 +1,7 @@
 """A model with a text of the tests' own, and what the library makes of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from app.explorer.layout import check_layout
 from app.explorer.making.make import MakerInputs, run_maker
 from app.models.live.assembly import assemble_model
 from app.models.live.forward import run_model
+from app.store.artifacts import ArtifactStore
 
 TEXT = 5
 """The number of the text."""
@@ -17,9 +20,10 @@ WINDOWS, TOKENS = 12, 24
 
 
 @pytest.fixture(scope="module", params=["gpt2", "llama"])
-def texted(context_of, request):
-    """A model with a text of its own choice, a sink in none of its windows."""
-    context = context_of(request.param, "folded")
+def texted(context_of, request, tmp_path_factory):
+    """A model with a text of its own choice, a sink in none of its windows; in a store that no page shows."""
+    store = ArtifactStore(tmp_path_factory.mktemp("text"), 10**9)
+    context = replace(context_of(request.param, "folded"), store=store)
     ids = np.random.default_rng(1).integers(context.model.manifest.d_vocab, size=(WINDOWS, TOKENS)).astype(np.int32)
     context.store.save(recipes.use(context.model, "folded", TEXT), {"ids": ids}, {})
     return context
