@@ -55,6 +55,9 @@ def test_every_described_path_answers(client, banked, job):
         of_token = {"id": "7"} if "/token/" in path else {}
         said = "?q=that" if path.endswith("/search") else asked.get(path, "")
         answers = [of.get(path.format(**(values | of_token)) + said) for of in (client, banked)]
+        if path.endswith(("/linear", "/unlikely")):  # of a text that neither has run: their own tests have
+            assert {answer.json()["error"] for answer in answers} == {"not_built"}
+            continue
         # What rests on a bank is there where one is built; jobs are of the other server.
         assert {200, 303} & {answer.status_code for answer in answers}, path
 
