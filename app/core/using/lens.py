@@ -14,7 +14,9 @@ from torch import Tensor
 
 from app.core.measuring.span import orthonormalise
 
-ToLogits = Callable[[Float[Tensor, "n d_model"]], Float[Tensor, "n d_vocab"]]
+ROWS = 128
+"""Streams that are read at a time: a product with the unembedding takes 1.4 times as long 64 at a time."""
+ToLogits = Callable[[Float[Tensor, "*n d_model"]], Float[Tensor, "*n d_vocab"]]
 """What the model makes of its last stream: final norm, unembedding, cap."""
 
 
@@ -52,20 +54,21 @@ def read_lens(
     if everywhere is not None:
         constant = information - chances @ everywhere.clamp(min=torch.finfo(everywhere.dtype).tiny).log()
     rows: list[tuple[Tensor, ...]] = []
-    for stream, missing in zip(streams, shift, strict=True):
-        logits = to_logits(stream + missing)
-        whole = logits.logsumexp(-1, keepdim=True)
-        best, own = logits.max(-1, keepdim=True), logits.gather(-1, expected)
-        rows.append(
-            (
-                best.indices[:, 0],
-                (best.values - whole).exp()[:, 0],
-                (own - whole).exp()[:, 0],
-                1 + (logits > own).sum(-1),
-                # Rounding leaves a little below 0 where both are the same.
-                (information + whole[:, 0] - (chances * logits).sum(-1)).clamp(min=0),
+    at_once = max(1, ROWS // streams.shape[1])
+    for start in range(0, len(streams), at_once):
+        for logits in to_logits(streams[start : start + at_once] + shift[start : start + at_once, None]):
+            whole = logits.logsumexp(-1, keepdim=True)
+            best, own = logits.max(-1, keepdim=True), logits.gather(-1, expected)
+            rows.append(
+                (
+                    best.indices[:, 0],
+                    (best.values - whole).exp()[:, 0],
+                    (own - whole).exp()[:, 0],
+                    1 + (logits > own).count_nonzero(-1),
+                    # Rounding leaves a little below 0 where both are the same.
+                    (information + whole[:, 0] - (chances * logits).sum(-1)).clamp(min=0),
+                )
             )
-        )
     top, top_chance, chance, rank, divergence = (torch.stack(column) for column in zip(*rows, strict=True))
     divergence[-1] = 0  # by what it is, whatever rounding leaves
     return LensReading(top, top_chance, chance, rank, divergence, constant)
