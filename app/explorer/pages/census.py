@@ -133,16 +133,12 @@ class CensusComparison:
 
 
 @dataclass(frozen=True, slots=True)
-class SpanShares:
-    """Readable rays among a kind's singular directions and among random vectors of the same matrices' spans."""
+class OfLayers:
+    """Shares in a part of the layers."""
 
     depth: Depth | None
     """The part of the layers; None for all of them."""
     layers: ForPeople[range | None]
-    directions: EstimateValue
-    random: EstimateValue
-    difference: EstimateValue
-    """Difference of the shares."""
 
     @computed_field
     @property
@@ -155,6 +151,16 @@ class SpanShares:
     def last_layer(self) -> int | None:
         """The last layer of the part; null for all layers."""
         return self.layers[-1] if self.layers else None
+
+
+@dataclass(frozen=True, slots=True)
+class SpanShares(OfLayers):
+    """Readable rays among a kind's singular directions and among random vectors of the same matrices' spans."""
+
+    directions: EstimateValue
+    random: EstimateValue
+    difference: EstimateValue
+    """Difference of the shares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,29 +176,14 @@ class CensusSpan:
 
 
 @dataclass(frozen=True, slots=True)
-class AxesShares:
+class AxesShares(OfLayers):
     """Readable rays among the axes of heads' outputs, among singular directions, and among random vectors of the same spans."""
 
-    depth: Depth | None
-    """The part of the layers; None for all of them."""
-    layers: ForPeople[range | None]
     axes: EstimateValue
     directions: EstimateValue
     random: EstimateValue
     difference: EstimateValue
     """Share of the axes minus that of the directions."""
-
-    @computed_field
-    @property
-    def first_layer(self) -> int | None:
-        """The first layer of the part; null for all layers."""
-        return self.layers[0] if self.layers else None
-
-    @computed_field
-    @property
-    def last_layer(self) -> int | None:
-        """The last layer of the part; null for all layers."""
-        return self.layers[-1] if self.layers else None
 
 
 @dataclass(frozen=True, slots=True)

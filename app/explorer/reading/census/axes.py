@@ -5,13 +5,12 @@ Random vectors of the same span stand beside both: what these have as well is ow
 
 from collections.abc import Sequence
 
-from app.core.judging.bootstrap import LEAST
-from app.explorer.groups import AXES, SpanPart
-from app.explorer.pages.census import AxesShares, CensusAxes
-from app.explorer.reading.census.claims import KindStanding, Side, join_depths, side_of, summarise_verdicts
+from app.explorer.groups import AXES
+from app.explorer.pages.census import CensusAxes
 from app.explorer.reading.census.counts import FIRST
 from app.explorer.reading.census.estimates import as_points, as_shares, capitalise, name_layers
 from app.explorer.reading.census.kinds import NAMES
+from app.explorer.reading.census.spans import answer_part
 
 STRONGEST = f"the first {FIRST}"
 
@@ -22,7 +21,9 @@ def answer_axes(compared: Sequence[CensusAxes]) -> str:
     Example: "OV read, OV write: not told apart from singular directions. The first 4 axes of OV write: less readable than the 4
     strongest singular directions."
     """
-    return " ".join(filter(None, (_answer_part(compared, "all"), _answer_part(compared, "first"))))
+    said = answer_part(compared, "all", "", "singular directions")
+    strongest = answer_part(compared, "first", f"{STRONGEST} axes of ", f"the {FIRST} strongest singular directions")
+    return " ".join(filter(None, (said, strongest)))
 
 
 def describe_axes(compared: CensusAxes) -> str:
@@ -46,31 +47,3 @@ def describe_axes(compared: CensusAxes) -> str:
         f"singular directions, {as_shares(one.random)} of those of {random}; axes less directions "
         f"{as_points(one.difference)}.{by_depth}"
     )
-
-
-def _answer_part(compared: Sequence[CensusAxes], among: SpanPart) -> str:
-    of, others = (
-        (f"{STRONGEST} axes of ", f"the {FIRST} strongest singular directions")
-        if among == "first"
-        else ("", "singular directions")
-    )
-    words: dict[Side, str] = {
-        "more": f"more readable than {others}",
-        "less": f"less readable than {others}",
-        "open": f"not told apart from {others}",
-        "unclaimed": f"fewer than {LEAST} layers, so nothing is claimed",
-    }
-    short: dict[Side, str] = {"more": "more readable", "less": "less readable", "open": "not told apart"}
-    verdicts = {
-        NAMES[one.kind]: join_depths(
-            _judge_shares(one.shares[0]), ((own.depth, _judge_shares(own)) for own in one.shares[1:] if own.depth)
-        )
-        for one in compared
-        if one.among == among
-    }
-    return summarise_verdicts(verdicts, words, short, of=of)
-
-
-def _judge_shares(shares: AxesShares) -> KindStanding:
-    side = side_of(shares.difference, digits=3)
-    return KindStanding(side, side)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from app.core.address import CIRCUITS
 from app.core.judging.bootstrap import LEAST
 from app.explorer.groups import SPAN_HEADS, SpanPart, matrix_and_side
-from app.explorer.pages.census import CensusSpan, SpanShares
+from app.explorer.pages.census import AxesShares, CensusAxes, CensusSpan, SpanShares
 from app.explorer.reading.census.claims import KindStanding, Side, join_depths, side_of, summarise_verdicts
 from app.explorer.reading.census.counts import FIRST
 from app.explorer.reading.census.estimates import as_points, as_shares, capitalise, name_layers
@@ -25,8 +25,8 @@ def answer_span(spans: Sequence[CensusSpan]) -> str:
     random vectors weighted by singular value. OV write in layers 24–29, 2 heads of each drawn: 21.3% of
     singular directions' ends have p < .01, 19.7% of the random vectors'; ranks 0–3: 59.2% against 38.5%."
     """
-    said = _answer_part(spans, "all", "", "random vectors of the same span")
-    strongest = _answer_part(spans, "first", f"{STRONGEST} of ", "random vectors weighted by singular value")
+    said = answer_part(spans, "all", "", "random vectors of the same span")
+    strongest = answer_part(spans, "first", f"{STRONGEST} of ", "random vectors weighted by singular value")
     return " ".join(filter(None, (said, strongest, _describe_most(spans))))
 
 
@@ -50,7 +50,8 @@ def describe_span(span: CensusSpan) -> str:
     )
 
 
-def _answer_part(spans: Sequence[CensusSpan], among: SpanPart, of: str, others: str) -> str:
+def answer_part(compared: Sequence[CensusSpan | CensusAxes], among: SpanPart, of: str, others: str) -> str:
+    """Answer for each kind whether the first vectors of a comparison are more readable than the others, `of` before its name."""
     words: dict[Side, str] = {
         "more": f"more readable than {others}",
         "less": f"less readable than {others}",
@@ -59,11 +60,11 @@ def _answer_part(spans: Sequence[CensusSpan], among: SpanPart, of: str, others: 
     }
     short: dict[Side, str] = {"more": "more readable", "less": "less readable", "open": "not told apart"}
     verdicts = {
-        NAMES[span.kind]: join_depths(
-            _judge_shares(span.shares[0]), ((own.depth, _judge_shares(own)) for own in span.shares[1:] if own.depth)
+        NAMES[one.kind]: join_depths(
+            _judge_shares(one.shares[0]), ((own.depth, _judge_shares(own)) for own in one.shares[1:] if own.depth)
         )
-        for span in spans
-        if span.among == among
+        for one in compared
+        if one.among == among
     }
     return summarise_verdicts(verdicts, words, short, of=of)
 
@@ -94,7 +95,7 @@ def _name_draws(group: str) -> str:
     return f", {SPAN_HEADS} heads of each drawn" if matrix_and_side(group)[0] in CIRCUITS else ""
 
 
-def _judge_shares(shares: SpanShares) -> KindStanding:
+def _judge_shares(shares: SpanShares | AxesShares) -> KindStanding:
     side = side_of(shares.difference, digits=3)
     return KindStanding(side, side)
 
