@@ -5,7 +5,7 @@ A server never imports this: it serves the copy in the file of `snapshot.py`.
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import is_dataclass
 from importlib import import_module
 from importlib.metadata import version
@@ -58,17 +58,25 @@ def describe_forms(names: Iterable[str]) -> Schemas:
     for form in forms.values():
         # Only here: finding docstrings parses the file of each class, which no server should wait for.
         form.__pydantic_config__ = ConfigDict(use_attribute_docstrings=True)
-    every: Any = GenericAlias(tuple, tuple(forms[name] for name in names))  # each built once, in one schema
-    found: Schemas = TypeAdapter(every).json_schema(
-        ref_template=FORM_REFERENCE, mode="serialization", schema_generator=AnswerSchema
-    )["$defs"]
+    found = _make_schemas([forms[name] for name in names])
+    bases = {base.__name__: base for name in found for base in _bases_of(forms[name]) if base.__name__ in forms}
+    said = _make_schemas([*bases.values()]) if bases else {}
     for name, schema in found.items():
-        _inherit_sentences(schema, [found[base.__name__] for base in _bases_of(forms[name]) if base.__name__ in found])
+        _inherit_sentences(schema, [said[base.__name__] for base in _bases_of(forms[name]) if base.__name__ in said])
         for one in (schema, *schema["properties"].values()):
             one.pop("readOnly", None)  # no answer is ever sent back
             if "description" in one:
                 one["description"] = _say_null(one["description"])
     return dict(sorted(found.items()))
+
+
+def _make_schemas(forms: Sequence[Any]) -> Schemas:
+    """Make the schemas of these forms and of all that is in them, each once."""
+    every: Any = GenericAlias(tuple, tuple(forms))
+    found: Schemas = TypeAdapter(every).json_schema(
+        ref_template=FORM_REFERENCE, mode="serialization", schema_generator=AnswerSchema
+    )["$defs"]
+    return found
 
 
 class AnswerSchema(GenerateJsonSchema):
@@ -116,7 +124,7 @@ def _is_made_in(module: ModuleType, one: object) -> bool:
 
 
 def _bases_of(form: Any) -> tuple[Any, ...]:
-    return getattr(form, "__orig_bases__", ()) if is_typeddict(form) else form.__bases__
+    return getattr(form, "__orig_bases__", ()) if is_typeddict(form) else form.__mro__[1:]
 
 
 def _inherit_sentences(schema: dict[str, Any], bases: list[dict[str, Any]]) -> None:
