@@ -7,13 +7,16 @@ is behind that norm.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from app.models.live.calls import LayerCall, note_call
 from app.models.live.layouts import LAYOUTS, Modules
+
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class TextRun:
     """None once they are let go: they are the largest part of all."""
     cache: Any
     """The library's own keys and values of every position, for running later ones again."""
+    calls: Sequence[LayerCall]
+    """What each layer was given besides the stream, for running it again."""
 
 
 def run_model(model: Any, ids: Int[Tensor, " n"]) -> TextRun:
@@ -62,6 +67,7 @@ def run_model(model: Any, ids: Int[Tensor, " n"]) -> TextRun:
         neurons=_all(seen.neurons),
         logits=logits[0],
         cache=cache,
+        calls=_all(seen.calls),
     )
 
 
@@ -93,6 +99,15 @@ class _Seen:
         self.attention: list[Tensor | None] = [None] * n_layers
         self.mlp: list[Tensor | None] = [None] * n_layers
         self.neurons: list[Tensor | None] = [None] * n_layers
+        self.calls: list[LayerCall | None] = [None] * n_layers
+
+    def keep_call(self, layer: int) -> Callable[[Tensor, LayerCall], None]:
+        """Make the function that keeps the stream which enters a layer, and what it is given besides."""
+
+        def keep(stream: Tensor, call: LayerCall) -> None:
+            self.streams[layer], self.calls[layer] = stream[0], call
+
+        return keep
 
 
 @contextmanager
@@ -112,7 +127,7 @@ def _watch(model: Any, layers: list[Any], modules: Modules, seen: _Seen) -> Iter
 
         for n, layer in enumerate(layers):
             attention = layer.get_submodule(modules.attention)
-            before(layer, _keep_in(seen.streams, n))
+            hooks.callback(layer.register_forward_pre_hook(note_call(seen.keep_call(n)), with_kwargs=True).remove)
             before(attention.get_submodule(modules.projection), _keep_in(seen.mixed, n))
             after(attention, _keep_pattern_in(seen.patterns, n))
             after(layer.get_submodule(modules.attention_writes), _keep_in(seen.attention, n))
@@ -140,7 +155,7 @@ def _join(kept: list[Tensor | None]) -> Tensor:
     return torch.stack(_all(kept))
 
 
-def _all(kept: list[Tensor | None]) -> list[Tensor]:
+def _all(kept: list[Kept | None]) -> list[Kept]:
     found = [one for one in kept if one is not None]
     if len(found) != len(kept):
         raise RuntimeError("a hook has seen nothing: the library runs other modules than the layout says")

@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import Cache
 from transformers.cache_utils import DynamicLayer
 
+from app.models.live.calls import LayerCall, note_call
 from app.models.live.forward import TextRun
 from app.models.live.layouts import LAYOUTS
 
@@ -51,7 +52,7 @@ def run_without(
             if len(rows):
                 projection = layer.get_submodule(modules.attention).get_submodule(modules.projection)
                 with _take_away(projection, own):
-                    rows = _first(layer(rows, *given.others[number], **given.named[number]))
+                    rows = given.calls[number].run(layer, rows, past)
         clean, *answers = unembedding(final_norm(torch.cat([given.last, rows])))[:, 0]
     places = sorted(range(len(order)), key=lambda place: order[place])
     return clean, torch.stack([answers[place] for place in places]) if places else clean.new_empty(0, len(clean))
@@ -62,30 +63,27 @@ class _Calls:
     """What each layer was called with for the position, and the last stream."""
 
     streams: list[Tensor]
-    others: list[tuple[Any, ...]]
-    named: list[dict[str, Any]]
+    calls: list[LayerCall]
     last: Tensor
 
 
 def _watch_calls(model: Any, layers: list[Any], run: TextRun, at: int, past: "_Past") -> _Calls:
     """Run the position once as it was, and note how the library calls each layer."""
-    calls = _Calls([], [], [], run.streams[-1])
+    seen = _Calls([], [], run.streams[-1])
 
-    def note(_module: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
-        rest = dict(named)
-        calls.streams.append(given[0] if given else rest.pop("hidden_states"))
-        calls.others.append(given[1:])
-        calls.named.append(rest)
+    def note(stream: Tensor, call: LayerCall) -> None:
+        seen.streams.append(stream)
+        seen.calls.append(call)
 
     def note_last(_module: Any, _given: Any, made: Any) -> None:
-        calls.last = _first(made)
+        seen.last = made[0] if isinstance(made, tuple) else made
 
     with ExitStack() as hooks:
         for layer in layers:
-            hooks.callback(layer.register_forward_pre_hook(note, with_kwargs=True).remove)
+            hooks.callback(layer.register_forward_pre_hook(note_call(note), with_kwargs=True).remove)
         hooks.callback(layers[-1].register_forward_hook(note_last).remove)
         model.base_model(run.ids[None, at : at + 1], past_key_values=past, use_cache=True)  # without the unembedding
-    return calls
+    return seen
 
 
 @contextmanager
@@ -127,7 +125,3 @@ class _Past(Cache):  # type: ignore[misc]
 
     def __init__(self, cache: Any, at: int) -> None:
         super().__init__(layers=[_PastLayer(one.keys[..., :at, :], one.values[..., :at, :]) for one in cache.layers])
-
-
-def _first(made: Any) -> Any:
-    return made[0] if isinstance(made, tuple) else made
