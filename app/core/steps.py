@@ -13,6 +13,18 @@ Steps = Generator[Step, None, Result]
 """A computation that yields its progress and returns its result."""
 
 
+class FindingStep(tuple[int, int]):
+    """A step that also says what the computation has found so far, as numbers of its own."""
+
+    so_far: tuple[int, ...]
+
+    def __new__(cls, done: int, total: int, so_far: tuple[int, ...]) -> "FindingStep":
+        """Make the step."""
+        made = super().__new__(cls, (done, total))
+        made.so_far = so_far
+        return made
+
+
 def run(steps: Steps[Result]) -> Result:
     """Take all steps without a pause and return their result."""
     try:

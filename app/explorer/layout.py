@@ -58,12 +58,25 @@ operator's; `use-part`: the sums of a part of a text, from which the whole is ma
 between two layers' streams on that text, in several bases; `unlikely`: what streams hold of the least likely tokens'
 vectors there."""
 
-PromptKind = Literal["prompt", "neurons", "removals", "course", "attention", "pairs", "lens", "spans"]
+PromptKind = Literal[
+    "prompt",
+    "neurons",
+    "removals",
+    "course",
+    "attention",
+    "pairs",
+    "lens",
+    "spans",
+    "outcome",
+    "curve",
+    "continuation",
+]
 """Kinds of artifacts that are computed of a prompt, by the live model, and kept with it. `prompt`: what speaks for a token
 at one position; `neurons`: which neurons do; `removals`: what becomes of the token without some directions there;
 `course`: what one direction does at every position; `attention`: why a head looks from one position at another; `pairs`: what the directions of a head's QK add to the scores of
 all pairs of positions at one distance; `lens`: what the stream says at every layer; `spans`: how much of it lies in the
-first terms of a basis of the embedding."""
+first terms of a basis of the embedding; `outcome`: what the model says where something in it is changed; `curve`: the same by
+how much is changed; `continuation`: how the text goes on, as it was and changed."""
 
 KEPT_TOKENS = 50
 """Tokens stored for each ray; the direction's page shows them all."""
@@ -102,6 +115,10 @@ USE_PEAKS = 3
 """Places of the reference text where most arrives of a direction, at either end, each in another window."""
 NEXT_TOKENS = 10
 """Next tokens that are kept for each position of a prompt."""
+SET_TOKENS = 20
+"""Tokens of a direction's own set, whose chance is told where it is changed."""
+CURVE_AMOUNTS = (-1.0, -0.75, -0.5, -0.25, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
+"""Amounts of the curve of an edit."""
 PROMPT_NEURONS = 10
 """Neurons that are kept: those that say most for a token, or against it."""
 LENS_SPANS = (1, 4, 16, 64, 256)
@@ -454,6 +471,23 @@ LAYOUT: dict[ArtifactKind | PromptKind, Forms] = {
         "embedding": "float32 n",
     },
     "spans": {"size": "int32 spans", "share": "float32 points n spans", "random": "float32 spans"},
+    "outcome": {
+        "top": "int32 m",
+        "chance": "float32 rows m",
+        "divergence": "float32 others",
+        "set_ids": "int32 sets k",
+        "set_sign": "int8 sets",
+        "set_chance": "float32 rows sets",
+        "named_chance": "float32 rows named",
+        "course": "float32 n",
+        "energy": "float32 others",
+    },
+    "curve": {
+        "amount": "float32 m",
+        **dict.fromkeys(("divergence", "random"), "float32 m"),
+        "set_chance": "float32 m",
+    },
+    "continuation": {"ids": "int32 rows m", "surprise": "float32 rows m"},
     "alike": {
         **{side: "float32 groups groups" if side in SHARED_SIDES else "float32 heads heads" for side in SPAN_SIDES},
         **{f"rank_{side}": "int32 groups" if side in SHARED_SIDES else "int32 heads" for side in SPAN_SIDES},

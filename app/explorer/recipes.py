@@ -15,16 +15,19 @@ from app.core.basis import BASES
 from app.core.finding.reversal import BINS, FLOOR, STEP
 from app.core.judging.rays import ALPHA, BEYOND_LENGTHS, FORM_LENGTHS, HEADLINE, LENGTHS, SPELLING_LENGTHS
 from app.explorer import groups
+from app.explorer.changes import HeadEdit, write_edits
 from app.explorer.layout import (
     BANK_TOKENS,
     CONTROL_DIRECTIONS,
     CONTROL_SHOWN,
+    CURVE_AMOUNTS,
     FULL_TOKENS,
     GALLERY_TOKENS,
     KEPT_TOKENS,
     LINEAR_BLOCKS,
     MOST_NONZEROS,
     ROTATED_VECTORS,
+    SET_TOKENS,
     STRONGEST_DIRECTIONS,
     STRONGEST_TOKENS,
     UNLIKELY_POSITIONS,
@@ -76,6 +79,8 @@ READOUT_PARAMETERS = {**JUDGED_PARAMETERS, "tokens": KEPT_TOKENS}
 ROTATION_SEED = 0
 REMOVAL_SEED = 0
 """The seed of the random directions that those of a prompt are compared with."""
+CHANGE_SEED = 0
+"""The seed of the random directions that a change is compared with."""
 SPLIT_SEED = 0
 """The seed of the random bases that a split of an attention score is compared with."""
 LINEAR_SEED = 0
@@ -431,6 +436,51 @@ def spans(
     return _build_recipe(model, "spans", f"p/{key}/spans", processing, kept, basis)
 
 
+def outcome(
+    model: OpenModel,
+    key: str,
+    processing: Processing,
+    at: int,
+    edits: Sequence[HeadEdit],
+    named: Sequence[int],
+    statistics: Recipe | None,
+    draws: int,
+) -> Recipe:
+    """Return the recipe of what the model says at a position of a prompt where these edits are made.
+
+    `named`: ids of further tokens whose chances are told; `statistics`: the recipe of those that have the mean of what is
+    written, None where no edit needs it; `draws`: random directions beside each.
+    """
+    own = {"at": at, "draws": draws, "seed": CHANGE_SEED, "set": SET_TOKENS}
+    asked = {f"named-{n}": id_ for n, id_ in enumerate(named)}
+    said = own | asked | _name_statistics(statistics) | write_edits(edits)
+    return _build_recipe(model, "outcome", f"p/{key}/outcome", processing, said)
+
+
+def curve(model: OpenModel, key: str, processing: Processing, at: int, edits: Sequence[HeadEdit]) -> Recipe:
+    """Return the recipe of what the model says at a position by how much is written of these directions together."""
+    own = {"at": at, "seed": CHANGE_SEED, "set": SET_TOKENS, "amounts": len(CURVE_AMOUNTS)}
+    return _build_recipe(model, "curve", f"p/{key}/curve", processing, own | write_edits(edits))
+
+
+def continuation(
+    model: OpenModel,
+    key: str,
+    processing: Processing,
+    edits: Sequence[HeadEdit],
+    statistics: Recipe | None,
+    n_tokens: int,
+    seed: int | None,
+) -> Recipe:
+    """Return the recipe of how a prompt goes on, as it was and where these edits are made.
+
+    `seed`: of the tokens that are drawn; None: the likeliest are taken.
+    """
+    drawn = {} if seed is None else {"drawn": seed}
+    said = {"tokens": n_tokens, **drawn, **_name_statistics(statistics), **write_edits(edits)}
+    return _build_recipe(model, "continuation", f"p/{key}/continuation", processing, said)
+
+
 def basis_of_spans(recipe: Recipe, model: OpenModel) -> Recipe:
     """Return the recipe of the vectors that such spans are of."""
     basis, processing = cast("BasisName", recipe.basis), cast("Processing", recipe.processing)
@@ -449,6 +499,11 @@ def _name_streams(streams: Recipe | None) -> dict[str, int]:
         return {}
     text, folded = number_in(streams, "text"), int(streams.processing == "folded")
     return {"text": text, "folded": folded, "streams": int(streams.hash[:8], 16)}
+
+
+def _name_statistics(statistics: Recipe | None) -> dict[str, int]:
+    """Name statistics of use in a recipe that is made with them."""
+    return {} if statistics is None else {"text": number_in(statistics, "text"), "use": int(statistics.hash[:8], 16)}
 
 
 def key_of(recipe: Recipe) -> str:

@@ -62,6 +62,8 @@ class Errand(Ticket):
     failure: ExplorerError | None = None
     done: int = 0
     """Progress in percent; it only rises."""
+    so_far: tuple[int, ...] = ()
+    """What its task has found so far, as numbers of that task's own."""
     asking: VisitorRequest | None = None
     """The request that asked last."""
     asked: float = field(default_factory=time.monotonic)

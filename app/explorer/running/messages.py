@@ -90,6 +90,8 @@ class Stepped:
     seconds: Seconds = 0.0
     """Seconds of computing for this step."""
     rests: bool = False
+    so_far: tuple[int, ...] = ()
+    """What the computation has found so far, as numbers of its own; empty for most kinds."""
     kind: Literal["stepped"] = "stepped"
 
 

@@ -401,6 +401,7 @@ class ComputeQueue:
     def _note_step(self, errands: Sequence[Errand], report: Stepped) -> None:
         for errand in errands:
             errand.note_progress(report.done / max(report.total, 1))
+            errand.so_far = report.so_far or errand.so_far
             if report.rests:
                 self._pause_errand(errand)
 

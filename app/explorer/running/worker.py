@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any
 
-from app.core.steps import Steps
+from app.core.steps import FindingStep, Steps
 from app.explorer.errors import BadOption, ExplorerError
 from app.explorer.library import report_damage
 from app.explorer.running.line import Cost
@@ -209,7 +209,7 @@ class _Worker:
         order, before = held.order, read_clocks()
         try:
             with self._maker.turn(order.cost), report_damage(order.slug):
-                done, total = next(held.steps)
+                step = next(held.steps)
         except StopIteration as end:
             made, data = end.value
             self._forget(order.id)
@@ -226,7 +226,8 @@ class _Worker:
             rests = held.left is not None and held.left <= 0
             if rests:
                 self._running = None
-            self._channel.send(Stepped(order.id, done, total, seconds, rests))
+            so_far = step.so_far if isinstance(step, FindingStep) else ()
+            self._channel.send(Stepped(order.id, *step, seconds, rests, so_far))
             return
         if order.cost != "cheap":  # the next cheap one takes as much again, and is quicker with what is at hand
             give_back()

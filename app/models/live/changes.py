@@ -55,7 +55,8 @@ def output_matrix(model: Any, layer: int, head: int) -> Float[Tensor, "d_head d_
     weight: Tensor = projection.weight.detach()
     # GPT-2's own kind of linear map has a row for each input.
     rows = weight if type(projection).__name__ == "Conv1D" else weight.T
-    return rows.unflatten(0, (model.config.num_attention_heads, -1))[head]
+    d_head = len(rows) // int(model.config.num_attention_heads)
+    return rows[head * d_head : (head + 1) * d_head]
 
 
 @contextmanager
@@ -76,9 +77,7 @@ def apply_changes(model: Any, rows: Sequence[Row], start: int) -> Iterator[None]
             hooks.callback(_projection_of(model, layer).register_forward_hook(hook).remove)
         for layer, changed in of_streams.items():
             module = model.get_submodule(f"{modules.layers}.{layer}")
-            hooks.callback(
-                module.register_forward_pre_hook(_make_stream_hook(changed, start), with_kwargs=True).remove
-            )
+            hooks.callback(module.register_forward_pre_hook(_make_stream_hook(changed, start), with_kwargs=True).remove)
         yield
 
 
@@ -89,7 +88,7 @@ def _projection_of(model: Any, layer: int) -> Any:
 
 def _make_head_hook(changes: Sequence[tuple[int, HeadChange]], n_heads: int) -> Any:
     def add(_module: Any, given: tuple[Tensor, ...], made: Tensor) -> Tensor:
-        mixed, changed = given[0].unflatten(-1, (n_heads, -1)), made.clone()
+        mixed, changed = given[0].reshape(*given[0].shape[:-1], n_heads, -1), made.clone()
         for row, change in changes:
             changed[row] += mixed[row, :, change.head] @ change.delta
             if change.constant is not None:

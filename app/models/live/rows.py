@@ -20,9 +20,7 @@ Choose = Callable[[Float[Tensor, "rows d_vocab"]], Int[Tensor, " rows"]]
 """The choice of each row's next token by its logits."""
 
 
-def run_rows(
-    model: Any, run: TextRun, rows: Sequence[Row]
-) -> tuple[Float[Tensor, "rows n d_model"], DynamicCache]:
+def run_rows(model: Any, run: TextRun, rows: Sequence[Row]) -> tuple[Float[Tensor, "rows n d_model"], DynamicCache]:
     """Run a text again in these rows; return the stream that the final norm reads, and every row's keys and values.
 
     ValueError for a layer that the model does not have.

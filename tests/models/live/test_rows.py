@@ -96,8 +96,9 @@ def test_what_is_deleted_is_written_nowhere_and_its_siblings_write_as_before(liv
     with apply_changes(model, [[], [change]], 0), torch.no_grad():
         model(IDS[None].expand(2, -1), use_cache=False)
     handle.remove()
-    before, after = seen[0][0][0].unflatten(-1, (manifest.n_heads, -1)), seen[0][0][1].unflatten(
-        -1, (manifest.n_heads, -1)
+    before, after = (
+        seen[0][0][0].unflatten(-1, (manifest.n_heads, -1)),
+        seen[0][0][1].unflatten(-1, (manifest.n_heads, -1)),
     )
     assert torch.equal(before, after)
     own = before[:, 1] @ (output_matrix(model, 0, 1) + change.delta)
@@ -119,7 +120,9 @@ def test_a_constant_is_added_at_every_position(live):
     model, run, manifest = live
     if manifest.post_norm or type(model).__name__ == "GPTNeoXForCausalLM":
         pytest.skip("what is added passes a norm first, or the MLP beside it reads another stream")
-    change = HeadChange(1, 0, torch.zeros(manifest.d_head, manifest.d_model).double(), torch.ones(manifest.d_model).double())
+    change = HeadChange(
+        1, 0, torch.zeros(manifest.d_head, manifest.d_model).double(), torch.ones(manifest.d_model).double()
+    )
     (row,), _ = run_rows(model, run, [[change]])
     layer = model.get_submodule(modules_of(model).layers)[1]
     expected = run.streams[1] + run.attention[1] + 1
@@ -185,7 +188,10 @@ def test_continued_rows_are_those_run_whole_at_every_token(live, sampled):
     texts = [IDS] * len(rows)
     for position in range(n):
         logits = torch.stack(
-            [last_logits(model, run_rows(model, run_model(model, text), [row])[0][0, -1]) for text, row in zip(texts, rows, strict=True)]
+            [
+                last_logits(model, run_rows(model, run_model(model, text), [row])[0][0, -1])
+                for text, row in zip(texts, rows, strict=True)
+            ]
         )
         chosen = choose(logits)
         assert torch.equal(chosen, found[:, position])

@@ -16,6 +16,7 @@ head's span are not (`random` [m draws]).
 columns.
 `attention` and `pairs`: why a head looks from one position at another, told in `making/using/attention.py`.
 `lens` and `spans`: what the stream says at every layer, and where it lies, told in `making/using/lens.py`.
+`outcome`, `curve` and `continuation`: what the model says where something in it is changed, told in `making/using/changes.py`.
 
 Where a norm stands behind attention, what a direction writes is no share of the logit: then `weight` is missing, and
 behind the MLP what neurons do.
@@ -122,7 +123,12 @@ class PromptMaker:
                 yield 1, 3
                 live.directions[processing] = _decompose(live.in_weights(processing))
             yield 2, 3
-            arrays = MAKERS[kind](live, _run(live, prompt.ids), recipe)
+            ran = _run(live, prompt.ids)
+            arrays = (
+                (yield from _continue_text(live, ran, recipe))
+                if kind == "continuation"
+                else MAKERS[kind](live, ran, recipe)
+            )
         check_layout(kind, arrays)
         return arrays, {}
 
@@ -374,6 +380,28 @@ def _measure_spans(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
     return measure_spans(live.context, ran.run, recipe)
 
 
+def _read_outcome(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
+    from app.explorer.making.using.changes import read_outcome
+
+    return read_outcome(_context_of(live, recipe), live.network, _directions_of(live, recipe), ran.run, recipe)
+
+
+def _read_curve(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
+    from app.explorer.making.using.changes import read_curve
+
+    return read_curve(_context_of(live, recipe), live.network, _directions_of(live, recipe), ran.run, recipe)
+
+
+def _continue_text(live: LiveModel, ran: RanText, recipe: Recipe) -> Steps[Arrays]:
+    from app.explorer.making.using.changes import continue_text
+
+    return continue_text(_context_of(live, recipe), live.network, _directions_of(live, recipe), ran.run, recipe)
+
+
+def _directions_of(live: LiveModel, recipe: Recipe) -> Directions:
+    return live.directions[cast("Processing", recipe.processing)]
+
+
 def _context_of(live: LiveModel, recipe: Recipe) -> Context:
     return live.in_weights(cast("Processing", recipe.processing))
 
@@ -387,6 +415,8 @@ MAKERS = {
     "pairs": _find_pairs,
     "lens": _read_lens,
     "spans": _measure_spans,
+    "outcome": _read_outcome,
+    "curve": _read_curve,
 }
-WITH_DIRECTIONS = frozenset({"prompt", "removals", "course"})
+WITH_DIRECTIONS = frozenset({"prompt", "removals", "course", "outcome", "curve", "continuation"})
 """The kinds that need the directions of all heads' OV."""

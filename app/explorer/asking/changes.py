@@ -1,0 +1,118 @@
+"""Changes of a model that a visitor names: edits of heads along singular directions, spelt and parsed.
+
+An edit is a direction of a head's OV and how much more of it is written: `L27H8.ov.4:-1`. Raises BadOption in words that say
+what would do, UnknownAddress for a place that the model does not have.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.core.address import Address, AddressError, Ray, Sign, format_short, parse_short
+from app.explorer.asking.places import check_place
+from app.explorer.changes import EditKind, HeadEdit
+from app.explorer.errors import BadOption
+from app.explorer.library import OpenModel
+from app.explorer.view import Processing
+
+LEAST, MOST = -1.0, 10.0
+"""The bounds of an amount: -1 writes nothing of a direction, 10 eleven times as much."""
+AMOUNT = re.compile(r"[-−]?[0-9]{1,2}(\.[0-9]{1,3})?")
+MOST_EDITS = 12
+SPELT = "L27H8.ov.4:-1"
+HOW = (
+    f"edit names a singular direction of a head's OV and an amount from {LEAST:g} (delete) to {MOST:g}, as {SPELT}; or mean, "
+    f"or only, in the amount's place; up to {MOST_EDITS} with commas between them."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One edit of a head along a direction."""
+
+    address: Address
+    """The direction, of the model without a pin."""
+    sign: Sign | None
+    """The end whose tokens are followed; None: the one that is written at the position."""
+    kind: EditKind
+    amount: float
+    """How much more is written: 0 for all kinds but `scale`."""
+
+    @property
+    def head(self) -> tuple[int, int]:
+        """The layer and the head."""
+        return self.address.layer or 0, self.address.head or 0
+
+    @property
+    def plain(self) -> HeadEdit:
+        """The edit as recipes hold it."""
+        return HeadEdit(*self.head, self.address.index or 0, self.kind, self.amount, self.sign or "")
+
+
+def parse_edits(model: OpenModel, address: Address, text: str, weights: Processing) -> tuple[Edit, ...]:
+    """Parse the edits of a link, in the order in which they stand there."""
+    words = [word for word in re.split(r"[,\s]+", text.strip()) if word]
+    if not words:
+        raise BadOption(f"Name what is changed: {HOW}")
+    if len(words) > MOST_EDITS:
+        raise BadOption(f"These are {len(words)} edits. {HOW}")
+    edits = tuple(_parse_edit(model, address, word, weights) for word in words)
+    for number, edit in enumerate(edits):
+        others = edits[:number]
+        if edit.address in [other.address for other in others]:
+            raise BadOption(f"{edit.address.label} stands in edit twice: one amount is enough.")
+        if any(other.head == edit.head and (other.kind == "only") != (edit.kind == "only") for other in others):
+            raise BadOption(
+                f"only leaves nothing else of L{edit.head[0]}H{edit.head[1]} to be edited: name its directions either all with "
+                "only, or all with amounts."
+            )
+    return edits
+
+
+def spell_edits(edits: Sequence[Edit]) -> str:
+    """Spell edits as a link has them.
+
+    Example: spell_edits(edits) -> "L27H8.ov.4:-1,L25H6.ov.0n:mean"
+    """
+    return ",".join(f"{_spell_direction(edit)}:{spell_amount(edit)}" for edit in edits)
+
+
+def spell_amount(edit: Edit) -> str:
+    """Spell how a direction is edited: an amount, or a word."""
+    return f"{edit.amount:g}" if edit.kind == "scale" else edit.kind
+
+
+def _spell_direction(edit: Edit) -> str:
+    short = format_short(Ray(edit.address, edit.sign or "p"))
+    return short if edit.sign else short.removesuffix("p")
+
+
+def _parse_edit(model: OpenModel, address: Address, word: str, weights: Processing) -> Edit:
+    name, colon, amount = word.rpartition(":")
+    if not colon:
+        raise BadOption(f"An edit has a colon and an amount behind its direction. {HOW}")
+    try:
+        ray = parse_short(name, Address(address.model))
+    except AddressError:
+        raise BadOption(HOW) from None
+    if ray.is_raw and weights != "raw":
+        raise BadOption("The weights are chosen for the whole page, by weights=raw, not in an edit.")
+    place = ray.address
+    if place.circuit == "qk":
+        raise BadOption(
+            f"{place.label} is a direction of QK, which decides where a head looks and writes nothing: directions of OV are edited."
+        )
+    if place.circuit != "ov" or place.basis != "svd":
+        raise BadOption(HOW)
+    check_place(model, place)
+    sign = ray.sign if name[-1].lower() in "pn+-−" else None
+    if amount in {"mean", "only"}:
+        return Edit(place, sign, "mean" if amount == "mean" else "only", 0.0)
+    return Edit(place, sign, "scale", _parse_amount(amount))
+
+
+def _parse_amount(text: str) -> float:
+    value = float(text.replace("−", "-")) if AMOUNT.fullmatch(text) else None
+    if value is None or not LEAST <= value <= MOST:
+        raise BadOption(f"This is no amount of an edit. {HOW}")
+    return value

@@ -1,0 +1,53 @@
+"""What may be changed in a model that runs, as plain data, and how a recipe holds it. Knows no tensor and no page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+EditKind = Literal["scale", "mean", "only"]
+"""How a direction is edited: so much more of it is written (`scale`); always its mean (`mean`); it and nothing else of its
+head's (`only`)."""
+KINDS: tuple[EditKind, ...] = ("scale", "mean", "only")
+ENDS: tuple[Literal["", "p", "n"], ...] = ("", "p", "n")
+STEPS = 1_000
+"""Steps of an amount from 0 to 1: a recipe holds whole numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadEdit:
+    """An edit of what a head writes along one of its singular directions."""
+
+    layer: int
+    head: int
+    index: int
+    """The direction of its OV."""
+    kind: EditKind = "scale"
+    amount: float = 0.0
+    """How much more is written, -1 for nothing; of the kind `scale`."""
+    end: Literal["", "p", "n"] = ""
+    """The end whose tokens are followed; empty: the one that is written at the position."""
+
+
+def write_edits(edits: Sequence[HeadEdit]) -> dict[str, int]:
+    """Write edits as parameters of a recipe."""
+    found: dict[str, int] = {}
+    for n, edit in enumerate(edits):
+        found |= {f"layer-{n}": edit.layer, f"head-{n}": edit.head, f"index-{n}": edit.index}
+        found |= {f"kind-{n}": KINDS.index(edit.kind), f"amount-{n}": round(STEPS * edit.amount)}
+        found[f"end-{n}"] = ENDS.index(edit.end)
+    return found
+
+
+def read_edits(parameters: Mapping[str, float]) -> list[HeadEdit]:
+    """Read the edits that parameters of a recipe hold."""
+
+    def number(name: str) -> int:
+        return int(parameters[f"{name}-{n}"])
+
+    found: list[HeadEdit] = []
+    n = 0
+    while f"layer-{n}" in parameters:
+        how = KINDS[number("kind")], number("amount") / STEPS, ENDS[number("end")]
+        found.append(HeadEdit(number("layer"), number("head"), number("index"), *how))
+        n += 1
+    return found
