@@ -130,8 +130,9 @@ class ComputeQueue:
         self._errands: dict[Hashable, Errand] = {}
         self._failures: dict[Hashable, tuple[float, int, ExplorerError]] = {}
         """For each failed key the time of the failure, and for how many times FAILURE_SECONDS it is the answer."""
+        self._abandoned: list[Errand] = []
         self._lock = Lock()
-        """Guards the line, the errands and the failures."""
+        """Guards the line, the errands, the failures and the abandoned errands."""
         self._inbox: SimpleQueue[Heard | None] = SimpleQueue()
         """Messages from workers; None to look at the line."""
         self._closing = Event()
@@ -207,6 +208,13 @@ class ComputeQueue:
             first = next(iter(pending.values()))
             raise NotReady(first.title, first.done, PERCENT, tuple(pending), rests=first.will_rest())
         return [future.result() for future in futures]
+
+    def abandon(self, errand: Errand, asking: VisitorRequest) -> None:
+        """Let go of what this request asked for and nobody has asked for since: whoever does later has it begun anew."""
+        with self._lock:
+            if errand.asking is asking and self._errands.get(errand.key) is errand:
+                self._abandoned.append(errand)
+        self._inbox.put(None)
 
     def depth(self) -> int:
         """Count the computations in line."""
@@ -325,6 +333,7 @@ class ComputeQueue:
             changed = True
         else:
             changed = heard is None or self._take_in(*heard)
+        self._drop_abandoned()
         if self._check_worker() or changed:
             self._choose_next()
 
@@ -526,16 +535,31 @@ class ComputeQueue:
         until = time.monotonic() - seconds
         return [errand for errand in self._resting if errand.rests and errand.asked < until]
 
+    def _drop_abandoned(self) -> None:
+        """Give up the errands that were let go of, unless somebody has asked for them meanwhile."""
+        with self._lock:
+            abandoned, self._abandoned = self._abandoned, []
+            left = [errand for errand in abandoned if self._errands.get(errand.key) is errand]
+        for errand in left:
+            self._forget(errand)
+
     def _forget(self, errand: Errand) -> None:
-        """Give up a paused errand."""
+        """Give up an errand, whether it was begun or not."""
         making = errand.making
         errand.making = None
         if making in self._held and making not in [other.making for other in self._list_begun()]:
             self._held.discard(making)
+            if self._told is making:
+                self._told = None
             if self._worker is not None:
                 with suppress(Disconnected):  # the worker is gone: a message will say so soon
                     self._worker.hired.channel.send(Drop(making.id))
-        self._resting.remove(errand)
+        if errand is self._running:
+            self._running = None
+        if errand is self._suspended:
+            self._suspended = None
+        if errand in self._resting:
+            self._resting.remove(errand)
         with self._lock:
             self._line.leave(errand)
             self._errands.pop(errand.key, None)

@@ -10,6 +10,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
+from app.core.steps import FindingStep
 from app.explorer.errors import BadOption, Busy, ComputationFailed, NotReady
 from app.explorer.running import queue as module
 from app.explorer.running import worker as worker_module
@@ -829,3 +830,97 @@ def test_a_worker_that_ends_while_something_rests_has_it_begun_anew(shop, clock)
     until(lambda: not queue._errands)
     assert shop.steps == [("long", 0), ("long", 0), ("long", 1)]
     assert len(shop.started) == 2
+
+
+class Asking:
+    """A request of a visitor's that looks again and again, as a stream does."""
+
+    def __init__(self, queue, visitor="one"):
+        self.queue, self.visitor = queue, visitor
+
+    def look(self, *subjects, cost="dear"):
+        self.request = VisitorRequest()
+        asked, visited = ASKING.set(self.request), VISITOR.set(self.visitor)
+        try:
+            return ask(self.queue, *subjects, cost=cost)
+        finally:
+            ASKING.reset(asked)
+            VISITOR.reset(visited)
+
+
+def test_what_is_abandoned_while_it_runs_ends_after_its_step(shop):
+    queue, gate = shop.open(), Gate()
+    shop.works["text"] = [gate, lambda: None, lambda: None]
+    visitor = Asking(queue)
+    errand = visitor.look("text")
+    assert gate.begun.wait(30)
+    queue.abandon(errand, visitor.request)
+    until(errand.future.done)
+    gate.open.set()
+    assert get(queue, "head", cost="dear") == ["head"]
+    with pytest.raises(NotReady):
+        errand.future.result(0)
+    assert [at for subject, at in shop.steps if subject == "text"] == [0]
+    assert get(queue, "text") == ["text"]  # and whoever asks later has it begun anew
+    assert [at for subject, at in shop.steps if subject == "text"] == [0, 0, 1, 2]
+
+
+def test_what_is_abandoned_in_line_is_never_begun(shop):
+    queue, gate = shop.open(size=2), Gate()
+    shop.works["first"] = [gate]
+    first, visitor = ask(queue, "first"), Asking(queue)
+    assert gate.begun.wait(30)
+    for _ in range(50):  # more than the line has places for
+        queue.abandon(visitor.look("text"), visitor.request)
+        until(lambda: queue.depth() == 0)
+    gate.open.set()
+    queue.results(first)
+    assert get(queue, "head") == ["head"]
+    assert shop.made() == ["first", "head"]
+
+
+def test_what_another_asks_for_meanwhile_is_not_abandoned(shop):
+    queue, gate = shop.open(), Gate()
+    shop.works["text"] = [gate, lambda: None]
+    one, other = Asking(queue), Asking(queue, "other")
+    errand = one.look("text")
+    assert gate.begun.wait(30)
+    assert other.look("text") is errand
+    queue.abandon(errand, one.request)
+    gate.open.set()
+    assert queue.results(errand)[0][0].facts == {"subject": "text"}
+    queue.abandon(errand, other.request)  # which is over
+    assert get(queue, "text") == ["text"]
+    assert [at for subject, at in shop.steps if subject == "text"] == [0, 1]
+
+
+def test_a_hundred_abandoned_ones_leave_nothing(shop):
+    queue = shop.open()
+    visitor = Asking(queue)
+    for n in range(100):
+        shop.works[f"text {n}"] = [lambda: time.sleep(0.001)] * 5
+        errand = visitor.look(f"text {n}")
+        if n % 3:
+            until(lambda number=n: any(subject == f"text {number}" for subject, _ in shop.steps))
+        queue.abandon(errand, visitor.request)
+    until(lambda: not queue._errands and not queue._held and not queue._abandoned)
+    assert queue.depth() == 0
+    assert get(queue, "head") == ["head"]
+    assert len(shop.started) == 1
+
+
+def test_what_a_step_has_found_is_known_while_it_goes_on(shop):
+    queue, gate = shop.open(), Gate()
+
+    def make(recipe, slug):
+        yield FindingStep(0, 2, (7, 8))
+        yield 1, 2
+        gate()
+        return {"numbers": np.arange(3)}, {"subject": recipe.subject}
+
+    shop.make = make
+    errand = ask(queue, "text")
+    assert gate.begun.wait(30)
+    until(lambda: errand.so_far == (7, 8))
+    gate.open.set()
+    queue.results(errand)
