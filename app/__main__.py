@@ -65,6 +65,7 @@ def serve(
     allow_jobs: Annotated[bool | None, option("allow_jobs", "--allow-jobs")] = None,
     precompute: Annotated[bool | None, option("precompute", "--precompute/--no-precompute")] = None,
     prompts: Annotated[str | None, option("prompts")] = None,
+    generation: Annotated[str | None, option("generation")] = None,
 ) -> None:
     """Serve models in the browser; what is missing is imported first.
 
@@ -83,6 +84,7 @@ def serve(
             allow_jobs=allow_jobs,
             precompute=precompute,
             prompts=prompts,
+            generation=generation,
         )
     )
 

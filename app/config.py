@@ -131,6 +131,12 @@ class Settings(BaseSettings):
         description="Who may run a model on a text of their own: nobody (off), visitors on this machine (local), or all who "
         "reach the server (public). Unless told otherwise: local where the server listens to this machine alone, else off.",
     )
+    generation: Literal["off", "local", "public"] | None = Field(
+        None,
+        description="Who may have the model continue a prompt, among those who may run one: nobody (off), visitors on this "
+        "machine (local), or all (public). Unless told otherwise: local where the server listens to this machine alone, else "
+        "off.",
+    )
     prompt_tokens: int = Field(256, ge=2, le=1_024, description="Tokens that a prompt may have.")
     prompt_kib: int = Field(4, ge=1, le=16, description="Size of a prompt's text before it is cut into tokens, in KiB.")
     prompt_waiters: int = Field(
@@ -142,6 +148,16 @@ class Settings(BaseSettings):
         """Return who may run prompts, the default filled in."""
         if self.prompts is not None:
             return self.prompts
+        return self._default_audience()
+
+    @property
+    def generation_for(self) -> Literal["off", "local", "public"]:
+        """Return who may have a prompt continued, the default filled in: nobody where nobody runs one."""
+        if self.prompts_for == "off":
+            return "off"
+        return self._default_audience() if self.generation is None else self.generation
+
+    def _default_audience(self) -> Literal["off", "local"]:
         return "local" if self.host in LOOPBACK_NAMES or is_loopback(self.host) else "off"
 
     @field_validator("data", mode="before")

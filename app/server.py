@@ -131,10 +131,17 @@ def _open_resources(
         waiters=settings.waiters,
         named=named,
         start_worker=start_worker,
-        prompts=None if settings.prompts_for == "off" else Limits(settings.prompt_tokens, settings.prompt_kib * 1024),
+        prompts=_limit_prompts(settings),
         prompt_waiters=settings.prompt_waiters,
         start_live=start_live,
     )
+
+
+def _limit_prompts(settings: Settings) -> Limits | None:
+    if settings.prompts_for == "off":
+        return None
+    continued = settings.generation_for != "off"
+    return Limits(settings.prompt_tokens, settings.prompt_kib * 1024, continued=continued)
 
 
 def _version() -> str:

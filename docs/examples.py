@@ -44,6 +44,7 @@ TARGETS = {
     "course": "demo/p/{key}/direction?of=L1H2.ov.3",
     "why": "demo/p/{key}/why?head=L1H2",
     "lens": "demo/p/{key}/lens?basis=pca",
+    "edit": "demo/p/{key}/edit?edit=L1H2.ov.3:-1&curve=1&more=4",
     "pairs": "demo/pairs?of=L1H2.qk.3",
     "linear": "demo/linear",
     "unlikely": "demo/unlikely",

@@ -28,6 +28,14 @@ class HeadEdit:
     """The end whose tokens are followed; empty: the one that is written at the position."""
 
 
+def spell_amount(kind: EditKind, amount: float) -> str:
+    """Spell how a direction is edited: an amount, or a word.
+
+    Example: spell_amount("scale", -1.0) -> "-1"; spell_amount("mean", 0.0) -> "mean"
+    """
+    return f"{amount:g}" if kind == "scale" else kind
+
+
 def write_edits(edits: Sequence[HeadEdit]) -> dict[str, int]:
     """Write edits as parameters of a recipe."""
     found: dict[str, int] = {}

@@ -58,6 +58,9 @@ LONGEST_SEARCH, LONGEST_PLACE, LONGEST_PATH, LONGEST_FIND = 1_000, 200, 480, 100
 """Characters of words, of an address in a form, of a path, and of a text that is looked for in a table."""
 LONGEST_PROMPT = 1_800
 """Characters of a prompt in a link: the rest of an address has room beside it."""
+LONGEST_EDIT = 400
+MOST_CONTINUED = 64
+"""Tokens that a prompt is continued by."""
 LARGEST_POSITION = 1_024
 LARGEST_DISTANCE = 1_024
 """The largest distance; less where the model's texts are shorter."""
@@ -420,6 +423,40 @@ OPTIONS: tuple[Option, ...] = (
         ("p",),
         None,
         "Of the lens: how much of the stream lies in the first terms of the embedding in that basis.",
+    ),
+    Option(
+        "edit",
+        ("prompt", "p"),
+        "",
+        "What is changed in the model: singular directions of heads' OV, each with how much more of it is written, from -1 for "
+        "nothing to 10, as L27H8.ov.4:-1; in the amount's place mean, for its mean on the reference text, or only, for nothing "
+        "else of its head's. Up to 12, with commas between them.",
+        Bounds(longest=LONGEST_EDIT),
+    ),
+    Option(
+        "tokens",
+        ("p",),
+        "",
+        "Of a change: tokens whose chances are told, with commas between them: words, with a space in front where there is such "
+        "a token, or ids such as #512. Up to 8.",
+        Bounds(longest=200),
+    ),
+    Option("random", ("p",), 1, "Of a change: as many random changes of the same kind and size beside it: 1 or 8."),
+    Option("curve", ("p",), False, "Of an edit: also the same by how much is written."),
+    Option(
+        "more",
+        ("p",),
+        0,
+        "Of a change: continue the prompt by so many tokens, as the model is and changed.",
+        Bounds(low=0, high=MOST_CONTINUED),
+    ),
+    Option(
+        "seed",
+        ("p",),
+        None,
+        "Of a continuation: draw tokens by that seed, among the likeliest that have 90% of the chances together. Default: the "
+        "likeliest are taken.",
+        Bounds(low=0, high=LARGEST_SEED),
     ),
     Option("ascii", HEADS, False, "Only tokens of ASCII characters.", changes="numbers"),
     Option("starts", HEADS, False, "Only tokens that begin a word: a space, then a letter.", changes="numbers"),

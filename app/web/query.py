@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHan
 
 from app.core.address import BasisName
 from app.core.basis import BASES
-from app.explorer.asking.prompts import PromptWish
+from app.explorer.asking.prompts import PromptAim, PromptWish
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, OtherValue
 from app.explorer.layout import Composed, LinearBasis
@@ -23,6 +23,7 @@ from app.explorer.pages.using.lens import LensBasis
 from app.explorer.pages.using.prompts import PromptTab
 from app.explorer.view import Only, Processing, Sort
 from app.explorer.visits.attention import WhyInquiry
+from app.explorer.visits.changes import EditInquiry
 from app.explorer.visits.lens import LensInquiry
 from app.explorer.visits.prompts import PromptInquiry
 from app.models.token_filter import FREQUENT, Product, TokenFilter
@@ -319,7 +320,12 @@ class FormQuery(PromptQuery):
     """The options of the form that asks for a prompt."""
 
     of: str = option_field("of", "prompt")
+    edit: str = option_field("edit", "prompt")
     deleted: bool = option_field("deleted", "prompt")
+
+    def aim(self) -> PromptAim:
+        """Convert what the prompt is for to what the explorer takes."""
+        return PromptAim(self.of, self.edit)
 
 
 def _read_position(at: Any) -> Any:
@@ -329,6 +335,11 @@ def _read_position(at: Any) -> Any:
     if not re.fullmatch("[0-9]{1,4}", str(at)):
         raise ValueError("a position of the prompt, counted from 0")
     return int(at)
+
+
+def _read_number(value: Any) -> Any:
+    """Read digits as a number, since one of several is meant."""
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
 
 
 class SpokenQuery(PromptQuery):
@@ -347,7 +358,7 @@ class SpokenQuery(PromptQuery):
     @field_validator("totals", mode="before")
     @classmethod
     def _is_number(cls, value: Any) -> Any:
-        return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
+        return _read_number(value)
 
     @field_validator("at", mode="before")
     @classmethod
@@ -412,6 +423,40 @@ class LensQuery(PromptQuery):
     def inquiry(self) -> LensInquiry:
         """Convert the form to what the explorer takes."""
         return LensInquiry(self.at, self.raw, self.basis, self.wish())
+
+
+class EditQuery(PromptQuery):
+    """The options of a prompt where heads are edited."""
+
+    PAGE: ClassVar[str] = "an edited prompt"
+
+    edit: str = option_field("edit", "p")
+    at: int | None = option_field("at", "p")
+    tokens: str = option_field("tokens", "p")
+    random: Literal[1, 8] = option_field("random", "p")
+    curve: bool = option_field("curve", "p")
+    more: int = option_field("more", "p")
+    seed: int | None = option_field("seed", "p")
+
+    @field_validator("random", mode="before")
+    @classmethod
+    def _is_number(cls, value: Any) -> Any:
+        return _read_number(value)
+
+    @field_validator("seed", mode="before")
+    @classmethod
+    def _is_said(cls, value: Any) -> Any:
+        return None if value == "" else value  # a form sends what was left empty
+
+    @field_validator("at", mode="before")
+    @classmethod
+    def _is_position(cls, at: Any) -> Any:
+        return _read_position(at)
+
+    def inquiry(self) -> EditInquiry:
+        """Convert the form to what the explorer takes."""
+        asked = (self.edit, self.at, self.tokens, self.random, self.curve, self.more, self.seed)
+        return EditInquiry(*asked, self.wish())
 
 
 class PairsQuery(ViewQuery):

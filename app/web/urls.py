@@ -21,6 +21,7 @@ from app.explorer.pages.directions import DirectionPage, Hop, Relation
 from app.explorer.pages.gallery import UNSOUGHT, Sought
 from app.explorer.pages.search import Inquiry
 from app.explorer.pages.using.attention import MadePair, PairsPage, WhyPage
+from app.explorer.pages.using.changes import EditPage
 from app.explorer.pages.using.lens import LensPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.pages.using.streams import LinearPage
@@ -52,6 +53,8 @@ PAIRS = "pairs"
 """And behind a model's for what a direction of QK makes in example prompts."""
 WHY = "why"
 """Last part of the path of why a head looks somewhere on a prompt."""
+EDIT = "edit"
+"""Last part of the path of a prompt where heads are edited."""
 LENS = "lens"
 """Last part of the path of what the stream says at every layer of a prompt."""
 LONGEST_LINK = 2_000
@@ -66,7 +69,7 @@ DEPTHS: dict[Depth, Page] = {
     "decomposition": "matrix",
     "direction": "direction",
 }
-OfPromptPage = PromptPage | CoursePage | WhyPage | LensPage
+OfPromptPage = PromptPage | CoursePage | WhyPage | LensPage | EditPage
 PINNED = ("weights", "statistics")
 """What permanent links say even if it is as usual: another may be usual tomorrow."""
 WALKED_BASES = ("svd", "neuron")
@@ -459,6 +462,32 @@ class Urls:
             "basis": page.basis,
         }
 
+    def edit(self, page: OfPromptPage, **changes: object) -> str:
+        """Link a prompt where heads are edited.
+
+        Example: edit(page, edit="L27H8.ov.4:-1") -> "/gpt2/p/0123456789abcdef/edit?edit=L27H8.ov.4:-1"
+        """
+        said = self.edit_values(page) if isinstance(page, EditPage) else {}
+        return self.page(_model_of(page.address), page.view, f"{PROMPTS}/{page.key}/{EDIT}", **(said | changes))
+
+    def edit_values(self, page: EditPage) -> dict[str, object]:
+        """Collect the query values of the page of a prompt where heads are edited."""
+        return {
+            "edit": page.edit_named,
+            "at": None if page.at == len(page.tokens) - 1 else page.at,
+            "tokens": page.named_tokens,
+            "random": page.draws,
+            "curve": "1" if page.has_curve else None,
+            "more": page.more,
+            "seed": page.seed,
+        }
+
+    def edit_stream(self, page: EditPage) -> str:
+        """Link the stream of how an edited prompt goes on."""
+        under = f"{PROMPTS}/{page.key}/{EDIT}/continuation"
+        said = {name: value for name, value in self.edit_values(page).items() if name in {"edit", "more", "seed"}}
+        return self.page(_model_of(page.address), page.view, under, **said)
+
     def pairs_of(self, direction: Address, view: View, **changes: object) -> str:
         """Link the pairs of example prompts that a direction of QK makes.
 
@@ -506,6 +535,8 @@ class Urls:
             under, said = f"{under}/{WHY}", self.why_values(page)
         elif isinstance(page, LensPage):
             under, said = f"{under}/{LENS}", self.lens_values(page)
+        elif isinstance(page, EditPage):
+            under, said = f"{under}/{EDIT}", self.edit_values(page)
         else:
             said = self.prompt_values(page)
         return self.pinned_url(_model_of(page.address), page.model.pin, page.view, under, **(said | carried))

@@ -164,3 +164,52 @@ def test_a_lens_is_read_layer_by_layer(page: Page, look):
     page.get_by_label("The basis of the embedding").get_by_role("link", name="coordinates").click()
     expect(page.locator("#spans ~ .wide table tbody tr")).not_to_have_count(0)
     look(page)
+
+
+def test_a_direction_is_taken_away_and_the_text_goes_on(page: Page, look):
+    run_prompt(page, "that in the sea")
+    page.locator(ROWS).first.get_by_role("link", name="what if gone?").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("were gone?")
+    expect(page.locator(".changed tbody tr")).not_to_have_count(0)
+    page.get_by_role("link", name="×4").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("were written 4.000 times?")
+    page.get_by_role("link", name="eight random ones").click()
+    expect(page.locator(".changed tfoot")).to_contain_text(" to ")
+    page.get_by_label("and how likely are").fill("the")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator(".changed .further")).to_have_count(2)
+    page.get_by_role("link", name="from nothing to eleven times as much").click()
+    expect(page.locator("#curve ~ figure svg.curve").first).to_be_visible()
+    page.get_by_label("Continue both by").select_option("16")
+    page.get_by_role("button", name="Continue").click()
+    expect(page).to_have_url(re.compile(r"more=16"))
+    expect(page.locator(".continued")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("#continuation")).to_contain_text("Perplexity")
+    look(page)
+    page.locator(".strip .chip").nth(2).click()
+    expect(page).to_have_url(re.compile(r"at=2"))
+    expect(page.locator("#continuation")).to_have_count(0)
+
+
+def test_an_edit_is_typed_and_a_slip_keeps_it(browser, banked: str):
+    # The browser itself logs the status of such a page to the console, so it is not held against it.
+    page = browser.new_context(base_url=banked).new_page()
+    run_prompt(page, "so it is")
+    for typed, said in (
+        ("L1H2.qk.0:-1", "directions of OV are edited"),
+        ("L1H2.ov.0:mean", "singular-lens statistics"),
+    ):
+        page.get_by_label("What if").fill(typed)
+        page.get_by_label("What if").press("Enter")
+        expect(page.locator("#problem")).to_contain_text(said)
+        expect(page.get_by_label("What if")).to_have_value(typed)
+    page.context.close()
+
+
+def test_what_if_is_asked_from_a_directions_own_page(page: Page):
+    page.goto("/tiny/L1/H2/ov/svd/3")
+    page.get_by_role("link", name="what if it were gone?").click()
+    page.get_by_label("Text", exact=True).fill("that in the sea")
+    page.get_by_role("button", name="Run").click()
+    expect(page).to_have_url(re.compile(r"/edit\?edit=L1H2\.ov\.3(:|%3A)-1$"))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("What if L1H2 OV 3 were gone?")

@@ -80,3 +80,54 @@ def test_a_server_that_ends_leaves_no_live_model(run_server, own_data):
         await_answer(server, post(server, "so+it+is")[1])
         (pid,) = live_of(server)
     assert not Path(f"/proc/{pid}").exists()
+
+
+def stream_until(server, path, n_events):
+    """Open a stream, read so many events of it, and hang up."""
+    head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with server.connect() as connection:
+        connection.sendall(head.encode())
+        seen = b""
+        while seen.count(b"data: ") < n_events and b"event: end" not in seen:
+            part = connection.recv(1 << 16)
+            if not part:
+                break
+            seen += part
+        return seen
+
+
+def memory_of(pid):
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    return {
+        name: int(next(line.split()[1] for line in status.splitlines() if line.startswith(f"{name}:")))
+        for name in ("RssAnon", "Threads")
+    }
+
+
+def test_two_hundred_streams_that_are_left_leave_nothing(run_server, own_data):
+    with run_server(own_data, "tiny", prompts="local", generation="local", wait_seconds=5) as server:
+        _, place = post(server, f"in+the+{SECRET}")
+        stream = f"{place}/edit/continuation?edit=L1H2.ov.3:2&more=16"
+        status, before = await_answer(server, f"/api/v1{place}/edit?edit=L1H2.ov.3:2")
+        assert status == 200
+        for seed in range(20):  # whatever is loaded once is loaded by now
+            stream_until(server, f"{stream}&seed={seed}", 1)
+        (pid,) = live_of(server)
+        first, held = memory_of(pid), server.census()
+        for seed in range(200):
+            seen = stream_until(server, f"{stream}&seed={1_000 + seed}", seed % 4)
+            assert b"200 OK" in seen or not seen
+        status, after = await_answer(server, f"/api/v1{place}/edit?edit=L1H2.ov.3:2")
+        assert (status, after) == (200, before)
+        # A text that nobody follows is not written to its end: the next one is begun at once.
+        until = time.monotonic() + 60
+        while server.census().files > held.files and time.monotonic() < until:
+            time.sleep(0.1)
+        assert server.census().files <= held.files
+        assert server.census().threads <= held.threads + 2
+        assert live_of(server) == [pid]
+        last = memory_of(pid)
+        assert last["Threads"] <= first["Threads"]
+        assert last["RssAnon"] < first["RssAnon"] + 30 * 1024
+        answer = await_answer(server, f"/api/v1{place}/edit?edit=L1H2.ov.3:2&more=8")
+        assert answer[0] == 200

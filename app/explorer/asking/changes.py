@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from app.core.address import Address, AddressError, Ray, Sign, format_short, parse_short
 from app.explorer.asking.places import check_place
-from app.explorer.changes import EditKind, HeadEdit
+from app.explorer.changes import EditKind, HeadEdit, spell_amount
 from app.explorer.errors import BadOption
 from app.explorer.library import OpenModel
 from app.explorer.view import Processing
@@ -74,15 +74,14 @@ def spell_edits(edits: Sequence[Edit]) -> str:
 
     Example: spell_edits(edits) -> "L27H8.ov.4:-1,L25H6.ov.0n:mean"
     """
-    return ",".join(f"{_spell_direction(edit)}:{spell_amount(edit)}" for edit in edits)
+    return ",".join(f"{spell_direction(edit)}:{spell_amount(edit.kind, edit.amount)}" for edit in edits)
 
 
-def spell_amount(edit: Edit) -> str:
-    """Spell how a direction is edited: an amount, or a word."""
-    return f"{edit.amount:g}" if edit.kind == "scale" else edit.kind
+def spell_direction(edit: Edit) -> str:
+    """Spell the direction of an edit, with its end if that was named.
 
-
-def _spell_direction(edit: Edit) -> str:
+    Example: spell_direction(edit) -> "L27H8.ov.4n"
+    """
     short = format_short(Ray(edit.address, edit.sign or "p"))
     return short if edit.sign else short.removesuffix("p")
 

@@ -35,6 +35,19 @@ class PromptWish:
         return not self.text and not self.ids.strip()
 
 
+@dataclass(frozen=True, slots=True)
+class PromptAim:
+    """What a prompt is asked for: to be read, to follow a direction on it, or to be run with heads edited."""
+
+    of: str = ""
+    """A direction that is followed."""
+    edit: str = ""
+    """Edits of heads."""
+
+
+READ = PromptAim()
+
+
 def require_live(model: OpenModel) -> None:
     """Raise BadOption, with the reason, unless the model can be run."""
     try:

@@ -12,6 +12,8 @@ class Limits:
 
     tokens: int
     text_bytes: int
+    continued: bool = True
+    """Prompts may be continued."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,11 @@ from dataclasses import dataclass, replace
 
 from app.core.address import SIGNS, Address, Ray, Sign
 from app.explorer import recipes
+from app.explorer.asking.changes import parse_edits, spell_edits
 from app.explorer.asking.places import locate_model
 from app.explorer.asking.prompts import (
+    READ,
+    PromptAim,
     PromptWish,
     check_position,
     most_tokens,
@@ -45,6 +48,7 @@ from app.explorer.pages.using.prompts import (
 from app.explorer.reading import prompts as reading
 from app.explorer.reading.finding.bank import Bank, open_bank
 from app.explorer.resources import Resources
+from app.explorer.running.line import Cost
 from app.explorer.running.prompts import Prompts
 from app.explorer.view import Processing, View
 from app.explorer.visits import orders
@@ -104,7 +108,7 @@ def visit_form(
     address: Address,
     options: Options,
     wish: PromptWish,
-    of: str = "",
+    aim: PromptAim = READ,
     problem: str = "",
     *,
     deleted: bool = False,
@@ -132,26 +136,33 @@ def visit_form(
         most_tokens=most,
         most_bytes=prompts.limits.text_bytes,
         room_gib=estimate_room(model.manifest, most) / GIB,
-        direction=parse_direction(model, address, of, "ov") if of else None,
+        direction=parse_direction(model, address, aim.of, "ov") if aim.of else None,
+        edit=spell_edits(parse_edits(model, address, aim.edit, shown.weights)) if aim.edit else "",
         deleted=deleted,
         examples=() if why_not else choose_examples(model, prompts),
     )
 
 
-def keep_prompt(r: Resources, address: Address, wish: PromptWish, of: str = "") -> str:
-    """Keep the prompt that a visitor typed, and return its key; BadOption where it, or a direction `of` it, means nothing."""
+def keep_prompt(r: Resources, address: Address, wish: PromptWish, aim: PromptAim = READ) -> str:
+    """Keep the prompt that a visitor typed, and return its key; BadOption where it, or its aim, means nothing."""
     prompts, model = require_prompts(r), locate_model(r, address)
-    if of:
-        parse_direction(model, address, of, "ov")
+    _check_aim(model, address, aim)
     return _keep(prompts, model, wish)
 
 
-def find_key(r: Resources, address: Address, wish: PromptWish, of: str = "") -> str:
+def find_key(r: Resources, address: Address, wish: PromptWish, aim: PromptAim = READ) -> str:
     """Return the key of the prompt that a visitor typed, without keeping it; else as `keep_prompt`."""
     prompts, model = require_prompts(r), locate_model(r, address)
-    if of:
-        parse_direction(model, address, of, "ov")
+    _check_aim(model, address, aim)
     return key_of(model.fingerprint, read_ids(model, wish, prompts.limits))
+
+
+def _check_aim(model: OpenModel, address: Address, aim: PromptAim) -> None:
+    """Raise BadOption or UnknownAddress where what the prompt is asked for means nothing."""
+    if aim.of:
+        parse_direction(model, address, aim.of, "ov")
+    if aim.edit:
+        parse_edits(model, address, aim.edit, "folded")
 
 
 def delete_prompt(r: Resources, address: Address, key: str) -> None:
@@ -399,13 +410,13 @@ def find_prompt(
     return model, shown, prompt
 
 
-def fulfil_live(r: Resources, model: OpenModel, recipe: Recipe, title: str) -> Artifact:
+def fulfil_live(r: Resources, model: OpenModel, recipe: Recipe, title: str, cost: Cost = "cheap") -> Artifact:
     """Return what the recipe names, by the live model where it is not there; TooManyPrompts, NotReady, ComputationFailed."""
     prompts = require_prompts(r)
     if (held := prompts.store.results.load(recipe)) is not None:
         return held
     try:
-        errand = prompts.queue.submit(model.header.slug, [recipe], title, "cheap")
+        errand = prompts.queue.submit(model.header.slug, [recipe], title, cost)
     except Busy as busy:
         raise TooManyPrompts(str(busy)) from busy
     return prompts.queue.results(errand)[0][0]

@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 Slug = Annotated[str, Path(description="A model's name, or name@pin.", examples=["demo"])]
 Layer = Annotated[str, Path(description="L0, L1 …", examples=["L5"])]
 Head = Annotated[str, Path(description="H0, H1 …", examples=["H3"])]
+Key = Annotated[str, Path(description="Sixteen digits that name a prompt.", examples=["0123456789abcdef"])]
 
 
 class ErrorJson(TypedDict):

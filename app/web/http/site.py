@@ -85,6 +85,16 @@ def require_prompter(request: Request) -> None:
         )
 
 
+def require_continuer(request: Request) -> None:
+    """Raise PromptsRefused unless this visitor may have prompts continued, where some may."""
+    require_prompter(request)
+    if site_of(request).settings.generation_for == "local" and not is_local(VISITOR.get()):
+        raise PromptsRefused(
+            "Prompts are continued for visitors on this server's own machine. Whoever runs it can allow that to all with "
+            "--generation public."
+        )
+
+
 def _own_origins(request: Request) -> set[str]:
     public = urlsplit(site_of(request).settings.public_url).netloc.lower()
     return {request.headers.get("host", "").lower(), public} - {""}

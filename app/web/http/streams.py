@@ -70,10 +70,13 @@ class Streams:
 class NewsStream(EventSourceResponse):
     """One event stream: unnamed events that each hold the whole news, and one named `end` where nothing follows."""
 
-    def __init__(self, streams: Streams, look: Look) -> None:
+    def __init__(
+        self, streams: Streams, look: Look, every: float = LOOK_SECONDS, leave: Callable[[], None] = lambda: None
+    ) -> None:
+        """`every`: seconds between two looks; `leave`: called once the stream has ended, whoever ended it."""
         # X-Accel-Buffering: nginx would keep the first news until many have come.
         super().__init__((), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        self._streams, self._look = streams, look
+        self._streams, self._look, self._every, self._leave = streams, look, every, leave
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send news until the last, or until the visitor or the server has gone."""
@@ -85,6 +88,7 @@ class NewsStream(EventSourceResponse):
         finally:
             for end in ends:
                 end.cancel()
+            self._leave()
         await send(_body_message(b"", more=False))
 
     async def _send_news(self, send: Send, ends: "set[asyncio.Task[None]]", has_place: bool) -> None:
@@ -105,7 +109,7 @@ class NewsStream(EventSourceResponse):
                 await send(_body_message(format_sse_event(event="end", data_str="")))
             if is_last or not has_place:
                 return
-            await asyncio.wait(ends, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, timeout=self._every, return_when=asyncio.FIRST_COMPLETED)
 
 
 def _body_message(body: bytes, more: bool = True) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Annotated
 from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
 from app.core.address import Address, parse
-from app.explorer.asking.prompts import PromptWish
+from app.explorer.asking.prompts import PromptAim, PromptWish
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, OtherValue, UnknownAddress, UnknownPrompt
 from app.explorer.pages.using.attention import PairsPage, WhyPage
@@ -25,16 +25,15 @@ from app.explorer.visits.attention import visit_pairs, visit_why
 from app.explorer.visits.lens import visit_lens
 from app.explorer.visits.prompts import PromptInquiry
 from app.web.api.body import write_body
-from app.web.api.parts import OF_PROMPTS, Slug, describe_answers
+from app.web.api.parts import OF_PROMPTS, Key, Slug, describe_answers
 from app.web.http.answers import PRIVATE, html_answer, json_answer, page_answer, wants_fragment
 from app.web.http.patience import PatientRoute
 from app.web.http.site import require_prompter, resources_of, urls_of
 from app.web.query import CourseQuery, FormQuery, LensQuery, PairsQuery, PromptQuery, SpokenQuery, WhyQuery
-from app.web.urls import COURSE, PROMPTS
+from app.web.urls import COURSE, EDIT, PROMPTS
 
 router = APIRouter(route_class=PatientRoute)
 
-Key = Annotated[str, Path(description="Sixteen digits that name a prompt.", examples=["0123456789abcdef"])]
 MOST_FIELDS = 20
 """Fields of a form that are read."""
 
@@ -45,14 +44,14 @@ def show_form(request: Request, model: str, query: Annotated[FormQuery, Query()]
     require_prompter(request)
     address, r, wish = parse(model), resources_of(request), query.wish()
     if wish.is_empty():
-        form = verbs.visit_form(r, address, query.options(), wish, query.of, deleted=query.deleted)
+        form = verbs.visit_form(r, address, query.options(), wish, query.aim(), deleted=query.deleted)
         return page_answer(request, form, PRIVATE)
     try:
-        key = verbs.find_key(r, address, wish, query.of)
+        key = verbs.find_key(r, address, wish, query.aim())
     except (BadOption, UnknownAddress) as problem:
-        return _answer_problem(request, address, query.options(), wish, query.of, problem)
+        return _answer_problem(request, address, query.options(), wish, query.aim(), problem)
     carried: dict[str, object] = {"text": wish.text, "ids": wish.ids, "start": "1" if wish.start else None}
-    return _redirect(request, address, key, query.of, query.weights, carried)
+    return _redirect(request, address, key, query.aim(), query.weights, carried)
 
 
 @router.post("/{model}/prompt", include_in_schema=False)
@@ -218,25 +217,25 @@ def _keep_prompt(request: Request, model: str, fields: dict[str, str]) -> Respon
     address, r = parse(model), resources_of(request)
     wish = PromptWish(fields.get("text", ""), fields.get("ids", ""), start=fields.get("start") == "1")
     weights = next((one for one in PROCESSINGS if one == fields.get("weights")), None)
-    of = fields.get("of", "")
-    if fields.get("edit"):
-        form = verbs.visit_form(r, address, Options(weights=weights), wish, of)
+    aim = PromptAim(fields.get("of", ""), fields.get("edit", ""))
+    if fields.get("rewrite"):
+        form = verbs.visit_form(r, address, Options(weights=weights), wish, aim)
         return html_answer(request, "prompt_form.html", headers=PRIVATE, page=form, layout="base.html")
     try:
-        key = verbs.keep_prompt(r, address, wish, of)
+        key = verbs.keep_prompt(r, address, wish, aim)
     except (BadOption, UnknownAddress) as problem:
-        return _answer_problem(request, address, Options(weights=weights), wish, of, problem)
-    return _redirect(request, address, key, of, weights, {})
+        return _answer_problem(request, address, Options(weights=weights), wish, aim, problem)
+    return _redirect(request, address, key, aim, weights, {})
 
 
 def _answer_problem(
-    request: Request, address: Address, options: Options, wish: PromptWish, of: str, problem: Exception
+    request: Request, address: Address, options: Options, wish: PromptWish, aim: PromptAim, problem: Exception
 ) -> Response:
     """Answer with the form as it was filled in, and what is wrong with it: nothing that was typed is lost."""
     r = resources_of(request)
     try:
-        page = verbs.visit_form(r, address, options, wish, of, str(problem))
-    except (BadOption, UnknownAddress):  # the direction was what is wrong
+        page = verbs.visit_form(r, address, options, wish, aim, str(problem))
+    except (BadOption, UnknownAddress):  # the aim was what is wrong
         page = verbs.visit_form(r, address, options, wish, problem=str(problem))
     return html_answer(request, "prompt_form.html", 422, PRIVATE, page=page, layout="base.html")
 
@@ -251,8 +250,8 @@ def _answer_slip(request: Request, page: PromptPage | WhyPage, typed: dict[str, 
 
 
 def _redirect(
-    request: Request, address: Address, key: str, of: str, weights: str | None, carried: dict[str, object]
+    request: Request, address: Address, key: str, aim: PromptAim, weights: str | None, carried: dict[str, object]
 ) -> Response:
-    under = f"{PROMPTS}/{key}/{COURSE}" if of else f"{PROMPTS}/{key}"
-    said = {"weights": weights, "of": of} | carried
+    under = f"{PROMPTS}/{key}" + (f"/{COURSE}" if aim.of else f"/{EDIT}" if aim.edit else "")
+    said = {"weights": weights, "of": aim.of, "edit": aim.edit} | carried
     return RedirectResponse(urls_of(request).page(address, None, under, **said), 303, PRIVATE)

@@ -14,6 +14,8 @@ from app.explorer.pages.search import StripRow
 STEP = 10
 """Width of a bar with its gap, in the chart's own units."""
 HEIGHT = 100
+LEAST_DIVERGENCE = 1e-9
+"""A divergence below which rounding is all that is left."""
 
 
 class Bar(NamedTuple):
@@ -391,6 +393,51 @@ def overlay_curves(one: Sequence[float], other: Sequence[float], top: float = 0.
         return "".join(f"{'V' if at else 'M0 '}{y}H{round(1000 * (at + 1) / n)}" for at, y in enumerate(heights))
 
     return path(one), path(other), high
+
+
+class DivergencePaths(NamedTuple):
+    """The curves of divergences over amounts, in a chart 1000 wide."""
+
+    own: str
+    random: str
+    grid: str
+    """A line for each power of ten between the edges."""
+    bottom: float
+    """The value at the lower edge."""
+    top: float
+    ticks: list[tuple[str, int]]
+    """Labels and places of amounts, in percent of the width."""
+
+
+def divergence_paths(amounts: Sequence[float], own: Sequence[float], random: Sequence[float]) -> DivergencePaths:
+    """Draw divergences over amounts from -1 to 10, on logarithmic axes: that of amounts is linear up to 1.
+
+    A curve is broken at 0, where nothing is changed, and stays at the lower edge where it is below the least power of ten.
+
+    Example: divergence_paths((-1, 1, 10), (.1, .1, 1), (.01, .01, .1)).own -> "M0 50M500 50L1000 0"
+    """
+    known = [value for value in (*own, *random) if value > LEAST_DIVERGENCE] or [LEAST_DIVERGENCE]
+    low, high = math.floor(math.log10(min(known))), math.ceil(math.log10(max(known)))
+    high = max(high, low + 1)
+
+    def path(values: Sequence[float]) -> str:
+        drawn, before = "", None
+        for amount, value in zip(amounts, values, strict=True):
+            level = (math.log10(max(value, 10.0**low)) - low) / (high - low)
+            is_new = before is None or (before < 0) != (amount < 0)
+            drawn += f"{'M' if is_new else 'L'}{round(1000 * _amount_position(amount))} {round(HEIGHT * (1 - level))}"
+            before = amount
+        return drawn
+
+    lines = [round(HEIGHT * (1 - n / (high - low))) for n in range(1, high - low + 1)]
+    ticks = [("gone", 0), ("as it is", 25), ("×2", 50), ("×4", round(100 * _amount_position(3.0))), ("×11", 100)]
+    return DivergencePaths(
+        path(own), path(random), "".join(f"M0 {y}H1000" for y in lines), 10.0**low, 10.0**high, ticks
+    )
+
+
+def _amount_position(amount: float) -> float:
+    return (amount + 1) / 4 if amount <= 1 else 0.5 + math.log10(amount) / 2
 
 
 def score_class(cs: float) -> str:

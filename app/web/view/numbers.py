@@ -33,6 +33,30 @@ def count(value: int) -> str:
     return f"{value / 1e6:.1f}M" if value >= 1_000_000 else f"{value:,}"
 
 
+def nats(value: float) -> str:
+    """Format a divergence in two digits, with a power of ten where it is small.
+
+    Example: nats(0.0461) -> "0.046"; nats(0.0000612) -> "6.1e-5"; nats(12.34) -> "12.3"
+    """
+    if value >= 9.95 or value == 0:
+        return f"{value:.1f}" if value else "0"
+    digits, _, power = f"{value:.1e}".partition("e")
+    if int(power) < -3:
+        return f"{digits.removesuffix('.0')}e{int(power)}"
+    return f"{float(f'{value:.1e}'):.{1 - int(power)}f}"
+
+
+def factor(value: float) -> str:
+    """Format how many times as much something is, in two digits.
+
+    Example: factor(0.7147) -> "×0.71"; factor(12.28) -> "×12"; factor(1.0) -> "×1.0"
+    """
+    if value == 0:
+        return "×0"
+    digits = 1 - math.floor(math.log10(abs(float(f"{value:.1e}"))))
+    return f"×{round(value, digits):,.{min(max(digits, 0), 6)}f}"
+
+
 def power_of_ten(value: float) -> str:
     """Format an error in one digit and a power of ten.
 

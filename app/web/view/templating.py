@@ -29,6 +29,7 @@ from app.explorer.pages.maps import HomePage, LayerPage, ModelPage
 from app.explorer.pages.matrices import FitPage, FullPage, HeadPage, MatrixPage
 from app.explorer.pages.search import EveryPage, SearchPage, SuggestPage
 from app.explorer.pages.using.attention import PairsPage, SeenToken, WhyPage
+from app.explorer.pages.using.changes import EditPage, FollowedToken
 from app.explorer.pages.using.lens import LensCell, LensPage
 from app.explorer.pages.using.prompts import CoursePage, CourseToken, PromptFormPage, PromptPage
 from app.explorer.pages.using.streams import LinearPage, UnlikelyPage
@@ -94,6 +95,7 @@ PAGE_TEMPLATES: dict[type, PageTemplate] = {
     CoursePage: PageTemplate("prompt_direction.html"),
     WhyPage: PageTemplate("why.html"),
     LensPage: PageTemplate("lens.html"),
+    EditPage: PageTemplate("edit.html"),
     PairsPage: PageTemplate("pairs.html"),
     LinearPage: PageTemplate("linear.html"),
     UnlikelyPage: PageTemplate("unlikely.html"),
@@ -236,6 +238,14 @@ def seen_heat(token: SeenToken, most: float) -> str:
     return numbers.heat(token.attention, 0.0, most) if token.position and token.attention is not None and most else ""
 
 
+def change_heat(token: FollowedToken, most: float) -> str:
+    """Choose the class of the colour of a token by how much a change matters behind it, beside where it matters most.
+
+    Example: change_heat(token_of_half_as_much, 0.5) -> "p5"; "" where it matters nowhere
+    """
+    return numbers.heat(token.divergence, 0.0, most) if most else ""
+
+
 def lens_heat(cell: LensCell) -> str:
     """Choose the class of the colour of a lens's cell, by the place of the token that is likeliest in the end.
 
@@ -250,6 +260,8 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     numbers.false_share,
     numbers.count,
     numbers.cell,
+    numbers.nats,
+    numbers.factor,
     numbers.power_of_ten,
     format_hundredths,
     format_estimate,
@@ -303,6 +315,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     course_heat,
     seen_heat,
     lens_heat,
+    change_heat,
     numbers.signed_number,
     format_duration,
     format_rate,

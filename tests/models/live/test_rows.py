@@ -86,7 +86,7 @@ def test_edits_of_one_row_add_up(live):
 
 def test_what_is_deleted_is_written_nowhere_and_its_siblings_write_as_before(live):
     """Heads that share their values, too: an edit of the values would change those of the whole group."""
-    model, run, manifest = live
+    model, _, manifest = live
     change, along = edit_of(model, 0, 1, (-1.0,))
     modules, seen = modules_of(model), []
     attention = model.get_submodule(f"{modules.layers}.0.{modules.attention}")
@@ -207,7 +207,7 @@ def test_the_text_as_it_was_goes_on_as_the_library_continues_it(live):
 
 
 def test_a_text_ends_where_all_rows_have_ended(live):
-    model, run, manifest = live
+    model, run, _ = live
     (whole,) = torch.stack([*continue_rows(model, run, [[]], 10, choose_likeliest, ())], 1)
     end = int(whole[4])
     at = whole.tolist().index(end)

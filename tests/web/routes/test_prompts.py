@@ -398,7 +398,7 @@ def test_pages_of_other_sites_run_and_read_nothing(prompter, place, fields, stat
 
 
 def test_a_prompt_is_edited_without_standing_in_an_address(prompter):
-    form = ask(prompter, text="so it is", start="1", edit="1")
+    form = ask(prompter, text="so it is", start="1", rewrite="1")
     assert form.status_code == 200
     assert ">\nso it is</textarea>" in form.text
     assert re.search(r'name="start" value="1" checked', form.text)

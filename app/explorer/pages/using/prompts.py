@@ -43,6 +43,8 @@ class PromptFormPage:
     """The memory that running the model takes, nearly."""
     direction: Address | None
     """The direction that is to be followed on the text."""
+    edit: str
+    """The edits that the text is to be run with, spelt; empty for none."""
     deleted: bool
     """A prompt was deleted just now."""
     examples: tuple[str, ...]

@@ -949,6 +949,30 @@ TERMS: dict[str, Term] = {
         "give no such sum at any other distance: their diagonal has half of a score beyond 64 positions, and the wrong sign at times.",
         "Cᵢ = factor · σᵢ (xₜ · uᵢ)(xⱼ · vᵢ) with W_Q R_D W_Kᵀ = Σ σᵢ uᵢ vᵢᵀ.",
     ),
+    "edit": Term(
+        "edit",
+        "Another amount of a direction in what its head writes, at every position, and all later layers run on: −1 writes nothing "
+        "of it, 1 twice as much.",
+        "r′ = r + ε (r · vᵢ) vᵢ for a head's output r, which is what W_O (I + ε vᵢ vᵢᵀ) would write: no stored weight changes, and "
+        "heads that share their values write as before. `mean` always writes the mean of the reference text, `only` nothing else "
+        "of the head's.",
+    ),
+    "change-divergence": Term(
+        "KL",
+        "How far what the model says next is from what it says changed: 0 is the same, and from 1 on it says something else.",
+        "KL(as it is ‖ changed) in nats, over all tokens that could come next.",
+    ),
+    "change-energy": Term(
+        "energy",
+        "Of what the edited heads write on this text, how much the change takes away or adds: a change matters by this as a rule, "
+        "whatever its direction means.",
+        "Σ ‖r′ − r‖² / Σ ‖r‖² over all positions but the first, on the text as it is; an amount counts by its square.",
+    ),
+    "random-edit": Term(
+        "at random",
+        "The same done to random directions of the span of what the head writes: what a change does that means nothing.",
+        "As many orthogonal ones as are edited, each head by itself, with the same amounts; drawn with a fixed seed.",
+    ),
     "lens": Term(
         "lens",
         "What the model would say next if all layers after a point were left out: the stream there, read by the final norm "

@@ -1,0 +1,219 @@
+"""What a model says of a prompt where something in it is changed, beside random changes of the same kind and size."""
+
+from dataclasses import dataclass
+from statistics import median
+
+from pydantic import computed_field
+
+from app.core.address import Address, Sign
+from app.explorer.changes import EditKind, spell_amount
+from app.explorer.header import Model
+from app.explorer.pages.circuitry import OfToken
+from app.explorer.pages.shared import Labelled, Linked, OfWeights
+from app.explorer.pages.using.prompts import OfReference
+from app.explorer.serial import AddressText, Entries, ForPeople
+from app.explorer.view import View
+from app.models.vocabulary import TokenEntry
+
+FAR = 1.0
+"""The divergence in nats from which on the model says something else altogether."""
+CHOICES = ((-1.0, "gone"), (-0.5, "half"), (1.0, "twice"), (3.0, "×4"), (10.0, "×11"))
+"""Amounts that a page offers."""
+BROKEN = 3.0
+"""A continuation whose perplexity is so many times that of the plain one is no text any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedToken(OfToken):
+    """A token that may come next, and its chances."""
+
+    entry: ForPeople[TokenEntry]
+    before: float
+    """Its chance as the model is."""
+    after: float
+    """Its chance where the model is changed."""
+    random: tuple[float, ...]
+    """Its chance where it is changed at random, for each random change."""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedToken(OfToken):
+    """A token of the prompt, and how much the change matters behind it."""
+
+    position: int
+    entry: ForPeople[TokenEntry]
+    divergence: float
+    """KL of the next token's chances as they were from the changed ones, in nats."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedDirection(Labelled):
+    """A direction that is changed, and the chance of its own tokens."""
+
+    address: AddressText
+    """Address of the direction."""
+    kind: EditKind
+    amount: float
+    """How much more of it is written, -1 for nothing; 0 unless the kind is scale."""
+    ray: Sign
+    """The end whose tokens are followed: the one that was named, or that is written at the position."""
+    tokens: Entries
+    """The tokens that lead there."""
+    before: float
+    """The chance of all these tokens together as the model is."""
+    after: float
+    """The same where it is changed."""
+    random: tuple[float, ...]
+    """The same for each random change."""
+    named: ForPeople[str]
+    """The direction as the link spells it."""
+
+    @property
+    def word(self) -> str:
+        """How it is changed, as a link spells it: an amount, or a word."""
+        return spell_amount(self.kind, self.amount)
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """What becomes of the model's answer by how much is written."""
+
+    amount: float
+    divergence: float
+    random: float
+    """The divergence where as much more is written of a random direction of each head's span."""
+    chance: float
+    """The chance of the first direction's tokens together."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContinuedText:
+    """How a prompt goes on."""
+
+    tokens: Entries
+    perplexity: float | None
+    """The perplexity of these tokens to the model as it is; null while they are still coming."""
+    same: int
+    """The number of first tokens that both texts have in common."""
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """How a prompt goes on as the model is, and where it is changed."""
+
+    asked: int
+    """Tokens that were asked for: a text may end before."""
+    seed: int | None
+    """The seed by which tokens are drawn, in both texts with the same numbers; null: the likeliest are taken."""
+    plain: ContinuedText
+    changed: ContinuedText
+    is_done: bool
+    """False while tokens are still coming."""
+
+    @property
+    def times(self) -> float | None:
+        """How many times the changed text's perplexity is that of the plain one."""
+        if self.plain.perplexity is None or self.changed.perplexity is None:
+            return None
+        return self.changed.perplexity / self.plain.perplexity
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the changed text is hardly one any more."""
+        return (self.times or 0.0) >= BROKEN
+
+
+@dataclass(frozen=True, slots=True)
+class EditPage(OfReference, Linked, OfWeights):
+    """What a model says of a prompt where heads are edited along directions."""
+
+    address: ForPeople[Address]
+    """The model's address."""
+    model: ForPeople[Model]
+    view: ForPeople[View]
+    tokens: tuple[FollowedToken, ...]
+    at: int
+    """The position that all below is about: what comes next there."""
+    edits: tuple[ChangedDirection, ...]
+    divergence: float
+    """KL of the next token's chances as they were from the changed ones, in nats."""
+    random: tuple[float, ...]
+    """The same for random changes: as many orthogonal directions of each edited head's span, edited in the same way."""
+    energy: float
+    """Of what the edited heads write on the prompt, the share that the change takes away or adds: amounts count by their
+    squares, and the first position is left out."""
+    random_energy: tuple[float, ...]
+    """The same of the random changes."""
+    next: tuple[ChangedToken, ...]
+    """The likeliest tokens as the model is, and those where it is changed that are not among them."""
+    named: tuple[ChangedToken, ...]
+    """The tokens that were asked about."""
+    curve: tuple[CurvePoint, ...]
+    """By how much is written of these directions together; empty unless asked for."""
+    continuation: Continuation | None
+    """How the prompt goes on; null unless asked for."""
+    edit_named: ForPeople[str]
+    """The edits as the link spells them."""
+    named_tokens: ForPeople[str] = ""
+    has_curve: ForPeople[bool] = False
+    more: ForPeople[int] = 0
+    seed: ForPeople[int | None] = None
+
+    @computed_field
+    @property
+    def draws(self) -> int:
+        """Random changes beside the one that was asked for."""
+        return len(self.random)
+
+    @property
+    def is_deletion(self) -> bool:
+        """Whether one direction is taken away, and nothing else is done."""
+        return len(self.edits) == 1 and self.edits[0].kind == "scale" and self.edits[0].amount == -1
+
+    @property
+    def can_curve(self) -> bool:
+        """Whether there is an amount to be varied."""
+        return all(edit.kind == "scale" for edit in self.edits)
+
+    @property
+    def is_far(self) -> bool:
+        """Whether the model says something else altogether."""
+        return self.divergence >= FAR
+
+    @property
+    def typical_random(self) -> float:
+        """The median divergence of random changes."""
+        return median(self.random)
+
+    @property
+    def n_heads(self) -> int:
+        """Heads that are edited."""
+        return len({edit.address.parent for edit in self.edits})
+
+    @property
+    def likeliest(self) -> ChangedToken:
+        """The likeliest token as the model is."""
+        return max(self.next, key=lambda token: token.before)
+
+    @property
+    def likeliest_after(self) -> ChangedToken:
+        """The likeliest token where it is changed."""
+        return max(self.next, key=lambda token: token.after)
+
+    def list_choices(self, one: ChangedDirection) -> list[tuple[str, str]]:
+        """List other ways to change a direction, each as a link spells it and as people read it, the present one among them."""
+        usual = [(f"{amount:g}", label) for amount, label in CHOICES]
+        words = [("mean", "its mean")] if self.statistics else []
+        if len(self.edits) == 1:
+            words.append(("only", "only it"))
+        listed = usual + words
+        return listed if one.word in dict(listed) else [(one.word, f"×{1 + one.amount:g}"), *listed]
+
+    def spell_with(self, one: ChangedDirection, word: str | None) -> str:
+        """Spell the edits with another way to change one direction; None: without it."""
+        words = [(edit.named, word if edit is one else edit.word) for edit in self.edits]
+        return ",".join(f"{named}:{how}" for named, how in words if how is not None)
+
+    def spell_all(self, amount: float) -> str:
+        """Spell the edits with one amount for all directions."""
+        return ",".join(f"{edit.named}:{spell_amount('scale', amount)}" for edit in self.edits)

@@ -1,0 +1,219 @@
+"""A prompt where the model is changed, as a visitor asks for it, as a program does, and as a stream."""
+
+import io
+import re
+import shutil
+from html import unescape
+
+import numpy as np
+import pytest
+import torch
+
+from app.models.live.assembly import assemble_model
+from app.models.live.changes import output_matrix
+from app.models.live.forward import run_model
+from tests.answers import check_answer
+
+ORIGIN = {"Origin": "http://testserver"}
+TEXT = "that in the sea"
+GONE = "L1H2.ov.3:-1"
+
+
+@pytest.fixture(scope="module")
+def reader(serve, tiny_data, tmp_path_factory):
+    """A visitor of a server that runs prompts and continues them, and has no statistics."""
+    data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("edits") / "data")
+    return serve(data, "tiny", prompts="public", generation="public", wait_seconds=30)
+
+
+@pytest.fixture(scope="module")
+def place(reader):
+    answer = reader.post("/tiny/prompt", data={"text": TEXT}, headers=ORIGIN)
+    return f"{answer.headers['location']}/edit"
+
+
+def words_of(html):
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html)))
+
+
+def asked(reader, place, **options):
+    answer = reader.get(f"/api/v1{place}", params=options)
+    assert answer.status_code == 200, answer.text
+    return check_answer("edit", answer.json())
+
+
+def test_the_answer_is_what_the_library_makes_of_edited_weights(reader, place):
+    found = asked(reader, place, edit=GONE, tokens="the,#70", random=8)
+    r = reader.app.state.resources
+    model = r.library.model("tiny")
+    network = assemble_model(model.weights(), model.manifest)
+    ids = torch.tensor([one["id"] for one in found["tokens"]])
+    was = run_model(network, ids).logits[-1].double()
+    along = right_of(reader, model)
+    output = output_matrix(network, 1, 2)
+    with torch.no_grad():
+        output -= (output @ along)[:, None] * along
+    now = run_model(network, ids).logits[-1].double()
+    for token in (*found["next"], *found["named"]):
+        assert token["before"] == pytest.approx(float(was.softmax(-1)[token["id"]]), rel=1e-3, abs=1e-7)
+        assert token["after"] == pytest.approx(float(now.softmax(-1)[token["id"]]), rel=1e-3, abs=1e-7)
+        assert len(token["random"]) == 8
+    assert {*was.topk(10).indices.tolist()} <= {token["id"] for token in found["next"]}
+    expected = float((was.softmax(-1) * (was.log_softmax(-1) - now.log_softmax(-1))).sum())
+    assert found["divergence"] == pytest.approx(expected, rel=2e-2, abs=1e-8)
+    assert (found["draws"], len(found["random"]), len(found["random_energy"])) == (8, 8, 8)
+
+
+def right_of(reader, model):
+    """The direction that is written, by the file of vectors that its page offers."""
+    held = np.load(io.BytesIO(reader.get("/tiny/L1/H2/ov/svd/3?format=npz").content))
+    name = next(name for name in held.files if name in {"right", "write"})
+    return torch.from_numpy(held[name].reshape(-1, model.manifest.d_model)[0]).float()
+
+
+def test_the_page_says_what_is_asked_and_answered(reader, place):
+    page = reader.get(place, params={"edit": GONE})
+    assert page.status_code == 200
+    assert page.headers["cache-control"] == "private, no-store"
+    said = words_of(page.text)
+    assert "What if L1H2 OV 3 were gone?" in said
+    assert "a random direction of the same head is edited so" in said
+    assert "its own 20 tokens" in said
+    prompt = reader.get(place.removesuffix("/edit"))
+    assert f'href="{place}?edit=L' in prompt.text
+
+
+@pytest.mark.parametrize(
+    ("edit", "title"),
+    [
+        ("L1H2.ov.3:1", "What if L1H2 OV 3 were written 2.000 times?"),
+        ("L1H2.ov.3:only", "What if L1H2 OV 3 were all that its head writes?"),
+        ("L1H2.ov.3:-1,L0H0.ov.0:2", "What if these 2 were changed?"),
+    ],
+)
+def test_other_edits_have_other_titles(reader, place, edit, title):
+    assert title in words_of(reader.get(place, params={"edit": edit}).text)
+
+
+def test_a_link_holds_what_was_asked(reader, place):
+    found = asked(reader, place, edit="L1H2.ov.3n:0.5,L0H0.ov.0:-1", tokens="the", at=2, curve="1", random=8)
+    links = found["links"]
+    assert links["page"] == f"{place}?edit=L1H2.ov.3n%3A0.5%2CL0H0.ov.0%3A-1&at=2&tokens=the&random=8&curve=1"
+    assert links["up"] == f"/api/v1{place.removesuffix('/edit')}"
+    assert reader.get(links["json"]).json() == found
+    assert found["edits"][0]["ray"] == "n"
+    assert len(found["curve"]) == 11
+
+
+def test_a_direction_leads_to_the_form_and_the_form_to_its_edit(reader):
+    direction = reader.get("/tiny/L1/H2/ov/svd/3").text
+    form = unescape(re.search(r'href="(/tiny/prompt\?edit=[^"]+)"', direction)[1])
+    assert "What if on a text: L1H2.ov.3:-1" in words_of(reader.get(form).text)
+    there = reader.post("/tiny/prompt", data={"text": TEXT, "edit": GONE}, headers=ORIGIN).headers["location"]
+    assert re.fullmatch(r"/tiny/p/[0-9a-f]{16}/edit\?edit=L1H2.ov.3%3A-1", there)
+    wrong = reader.post("/tiny/prompt", data={"text": TEXT, "edit": "L1H2.qk.3:-1"}, headers=ORIGIN)
+    assert wrong.status_code == 422
+    assert "directions of OV are edited" in words_of(wrong.text)
+    assert TEXT in wrong.text
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "words"),
+    [
+        ("", 422, "Name what is changed"),
+        ("edit=L1H2.ov.3", 422, "a colon and an amount"),
+        ("edit=L1H2.ov.3:11", 422, "from -1 (delete) to 10"),
+        ("edit=L1H2.qk.3:-1", 422, "writes nothing"),
+        ("edit=L9H2.ov.3:-1", 404, "L9"),
+        ("edit=L1H2.ov.3:mean", 422, "singular-lens statistics tiny"),
+        ("edit=L1H2.ov.3:only&curve=1", 422, "neither mean nor only"),
+        ("edit=L1H2.ov.3:-1&at=40", 422, "at goes from 0 to"),
+        ("edit=L1H2.ov.3:-1&tokens=qqqqqq", 422, "no single token"),
+        ("edit=L1H2.ov.3:-1&tokens=a,b,c,d,e,f,g,h,i", 422, "up to 8"),
+        ("edit=L1H2.ov.3:-1&random=3", 422, "random"),
+        ("edit=L1H2.ov.3:-1&more=65", 422, "64"),
+        ("edit=L1H2.ov.3:-1&more=-1", 422, "more"),
+        ("edit=L1H2.ov.3:-1&more=60", 422, "leaves"),
+        ("edit=L1H2.ov.3:-1&more=8&seed=-1", 422, "seed"),
+        ("edit=" + "x" * 401, 422, "400"),
+    ],
+)
+def test_what_means_nothing_is_said_with_what_would_do(reader, place, query, status, words):
+    for path in (place, f"/api/v1{place}"):
+        answer = reader.get(f"{path}?{query}")
+        assert answer.status_code == status, answer.text[:300]
+        assert words in words_of(answer.text)
+    assert "Traceback" not in answer.text
+
+
+def test_a_slip_keeps_the_prompt_and_what_was_typed(reader, place):
+    page = reader.get(f"{place}?edit=L1H2.ov.3:eleven")
+    assert page.status_code == 422
+    assert 'value="L1H2.ov.3:eleven"' in page.text
+    assert "What speaks for" in words_of(page.text)
+    page = reader.get(f"{place}?edit=L1H2.ov.3:-1&tokens=th")
+    assert page.status_code == 422
+    assert "were gone" in words_of(page.text)
+    assert 'value="th"' in page.text
+    meant = unescape(re.search(r'class="meant" href="([^"]+)"', page.text)[1])
+    assert reader.get(meant).status_code == 200
+
+
+def test_a_text_goes_on_the_same_whoever_asks(reader, place):
+    found = asked(reader, place, edit="L1H2.ov.3:10", more=6)["continuation"]
+    assert (found["asked"], found["seed"], found["is_done"]) == (6, None, True)
+    model = reader.app.state.resources.library.model("tiny")
+    network = assemble_model(model.weights(), model.manifest)
+    ids = torch.tensor([one["id"] for one in asked(reader, place, edit=GONE)["tokens"]])
+    said = {"max_new_tokens": 6, "do_sample": False, "attention_mask": torch.ones_like(ids)[None], "eos_token_id": None}
+    plain = network.generate(ids[None], pad_token_id=0, **said)[0, len(ids) :].tolist()
+    assert [token["id"] for token in found["plain"]["tokens"]] == plain
+    page = reader.get(place, params={"edit": "L1H2.ov.3:10", "more": 6})
+    assert "perplexity" in words_of(page.text)
+    assert "hx-sse:connect" not in page.text
+    again = asked(reader, place, edit="L1H2.ov.3:10", more=6, seed=5)["continuation"]
+    assert again == asked(reader, place, edit="L1H2.ov.3:10", more=6, seed=5)["continuation"]
+
+
+def test_it_comes_as_a_stream(reader, place):
+    query = {"edit": "L1H2.ov.3:9", "more": 5}
+    first = reader.get(place, params=query)
+    assert first.status_code == 200
+    link = unescape(re.search(r'hx-sse:connect="([^"]+)"', first.text)[1])
+    assert link.startswith(f"{place}/continuation?")
+    answer = reader.get(link)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    events = [part for part in answer.text.split("\n\n") if "data:" in part]
+    assert "event: end" in answer.text
+    assert "perplexity" in events[-2]
+    done = reader.get(place, params=query)
+    assert "hx-sse:connect" not in done.text
+
+
+@pytest.mark.parametrize(
+    ("query", "status"), [("edit=L1H2.ov.3:9", 422), ("edit=&more=4", 422), ("edit=L1H2.ov.3:9&more=99", 422)]
+)
+def test_a_stream_of_nothing_is_refused_in_its_own_words(reader, place, query, status):
+    answer = reader.get(f"{place}/continuation?{query}")
+    assert answer.status_code == status or ("wrong" in answer.text and "event: end" in answer.text)
+
+
+@pytest.mark.parametrize("generation", ["off", "local"])
+def test_where_nothing_is_generated_the_rest_is_there(serve, tiny_data, tmp_path_factory, generation):
+    data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("mute") / "data")
+    mute = serve(data, "tiny", prompts="public", generation=generation, wait_seconds=30)
+    place = mute.post("/tiny/prompt", data={"text": TEXT}, headers=ORIGIN).headers["location"]
+    assert mute.get(f"{place}/edit", params={"edit": GONE}).status_code == 200
+    for path in (f"{place}/edit", f"/api/v1{place}/edit", f"{place}/edit/continuation"):
+        answer = mute.get(path, params={"edit": GONE, "more": 4})
+        if answer.status_code == 200:  # a stream tells it in its own way
+            assert "--generation" in unescape(answer.text)
+        else:
+            assert answer.status_code == 403
+            assert "--generation" in unescape(answer.text)
+
+
+def test_prompts_of_others_are_not_here(reader, place):
+    other = re.sub("/p/[0-9a-f]{16}/", "/p/0123456789abcdef/", place)
+    for path in (other, f"/api/v1{other}"):
+        assert reader.get(path, params={"edit": GONE}).status_code == 404
