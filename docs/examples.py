@@ -45,6 +45,7 @@ TARGETS = {
     "why": "demo/p/{key}/why?head=L1H2",
     "lens": "demo/p/{key}/lens?basis=pca",
     "edit": "demo/p/{key}/edit?edit=L1H2.ov.3:-1&curve=1&more=4",
+    "steer": "demo/p/{key}/steer?of=L1H2.ov.3p",
     "pairs": "demo/pairs?of=L1H2.qk.3",
     "linear": "demo/linear",
     "unlikely": "demo/unlikely",

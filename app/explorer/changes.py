@@ -28,12 +28,42 @@ class HeadEdit:
     """The end whose tokens are followed; empty: the one that is written at the position."""
 
 
+@dataclass(frozen=True, slots=True)
+class Steering:
+    """A push of the stream that enters a layer along a direction that a head writes, at all positions but the first."""
+
+    layer: int
+    """The layer whose stream is pushed."""
+    of: HeadEdit
+    """The direction, with the end along which it goes; its amount means nothing."""
+    amount: float
+    """The size of the push, in median lengths of the stream there."""
+
+
+Change = Sequence[HeadEdit] | Steering
+
+
 def spell_amount(kind: EditKind, amount: float) -> str:
     """Spell how a direction is edited: an amount, or a word.
 
     Example: spell_amount("scale", -1.0) -> "-1"; spell_amount("mean", 0.0) -> "mean"
     """
     return f"{amount:g}" if kind == "scale" else kind
+
+
+def write_change(change: Change) -> dict[str, int]:
+    """Write a change as parameters of a recipe."""
+    if isinstance(change, Steering):
+        return {"steered": change.layer, "c": round(STEPS * change.amount), **write_edits([change.of])}
+    return write_edits(change)
+
+
+def read_change(parameters: Mapping[str, float]) -> Change:
+    """Read the change that parameters of a recipe hold."""
+    edits = read_edits(parameters)
+    if "steered" in parameters:
+        return Steering(int(parameters["steered"]), edits[0], parameters["c"] / STEPS)
+    return edits
 
 
 def write_edits(edits: Sequence[HeadEdit]) -> dict[str, int]:

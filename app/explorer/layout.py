@@ -481,6 +481,7 @@ LAYOUT: dict[ArtifactKind | PromptKind, Forms] = {
         "named_chance": "float32 rows named",
         "course": "float32 n",
         "energy": "float32 others",
+        "size": "float32 1",
     },
     "curve": {
         "amount": "float32 m",

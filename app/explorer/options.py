@@ -59,6 +59,8 @@ LONGEST_SEARCH, LONGEST_PLACE, LONGEST_PATH, LONGEST_FIND = 1_000, 200, 480, 100
 LONGEST_PROMPT = 1_800
 """Characters of a prompt in a link: the rest of an address has room beside it."""
 LONGEST_EDIT = 400
+MOST_PUSHED = 5
+"""Median lengths of a stream that it is pushed by."""
 MOST_CONTINUED = 64
 """Tokens that a prompt is continued by."""
 LARGEST_POSITION = 1_024
@@ -442,6 +444,20 @@ OPTIONS: tuple[Option, ...] = (
         Bounds(longest=200),
     ),
     Option("random", ("p",), 1, "Of a change: as many random changes of the same kind and size beside it: 1 or 8."),
+    Option(
+        "layer",
+        ("p",),
+        None,
+        "Of steering: the layer whose stream is pushed, before it reads it. Default: the one behind the direction's head.",
+        Bounds(low=0, high=LARGEST_LAYER),
+    ),
+    Option(
+        "c",
+        ("p",),
+        0.2,
+        "Of steering: the size of the push, in median lengths of the stream there; below 0 the other way.",
+        Bounds(low=-MOST_PUSHED, high=MOST_PUSHED),
+    ),
     Option("curve", ("p",), False, "Of an edit: also the same by how much is written."),
     Option(
         "more",

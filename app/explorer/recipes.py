@@ -15,7 +15,7 @@ from app.core.basis import BASES
 from app.core.finding.reversal import BINS, FLOOR, STEP
 from app.core.judging.rays import ALPHA, BEYOND_LENGTHS, FORM_LENGTHS, HEADLINE, LENGTHS, SPELLING_LENGTHS
 from app.explorer import groups
-from app.explorer.changes import HeadEdit, write_edits
+from app.explorer.changes import Change, HeadEdit, write_change, write_edits
 from app.explorer.layout import (
     BANK_TOKENS,
     CONTROL_DIRECTIONS,
@@ -441,19 +441,19 @@ def outcome(
     key: str,
     processing: Processing,
     at: int,
-    edits: Sequence[HeadEdit],
+    change: Change,
     named: Sequence[int],
     statistics: Recipe | None,
     draws: int,
 ) -> Recipe:
-    """Return the recipe of what the model says at a position of a prompt where these edits are made.
+    """Return the recipe of what the model says at a position of a prompt where it is changed.
 
-    `named`: ids of further tokens whose chances are told; `statistics`: the recipe of those that have the mean of what is
-    written, None where no edit needs it; `draws`: random directions beside each.
+    `named`: ids of further tokens whose chances are told; `statistics`: the recipe of those that a change needs, None where it
+    needs none, or there are none; `draws`: random changes beside it.
     """
     own = {"at": at, "draws": draws, "seed": CHANGE_SEED, "set": SET_TOKENS}
     asked = {f"named-{n}": id_ for n, id_ in enumerate(named)}
-    said = own | asked | _name_statistics(statistics) | write_edits(edits)
+    said = own | asked | _name_statistics(statistics) | write_change(change)
     return _build_recipe(model, "outcome", f"p/{key}/outcome", processing, said)
 
 
@@ -467,17 +467,17 @@ def continuation(
     model: OpenModel,
     key: str,
     processing: Processing,
-    edits: Sequence[HeadEdit],
+    change: Change,
     statistics: Recipe | None,
     n_tokens: int,
     seed: int | None,
 ) -> Recipe:
-    """Return the recipe of how a prompt goes on, as it was and where these edits are made.
+    """Return the recipe of how a prompt goes on, as the model is and where it is changed.
 
     `seed`: of the tokens that are drawn; None: the likeliest are taken.
     """
     drawn = {} if seed is None else {"drawn": seed}
-    said = {"tokens": n_tokens, **drawn, **_name_statistics(statistics), **write_edits(edits)}
+    said = {"tokens": n_tokens, **drawn, **_name_statistics(statistics), **write_change(change)}
     return _build_recipe(model, "continuation", f"p/{key}/continuation", processing, said)
 
 

@@ -23,7 +23,7 @@ from app.explorer.pages.using.lens import LensBasis
 from app.explorer.pages.using.prompts import PromptTab
 from app.explorer.view import Only, Processing, Sort
 from app.explorer.visits.attention import WhyInquiry
-from app.explorer.visits.changes import EditInquiry
+from app.explorer.visits.changes import EditInquiry, SteerInquiry
 from app.explorer.visits.lens import LensInquiry
 from app.explorer.visits.prompts import PromptInquiry
 from app.models.token_filter import FREQUENT, Product, TokenFilter
@@ -425,16 +425,12 @@ class LensQuery(PromptQuery):
         return LensInquiry(self.at, self.raw, self.basis, self.wish())
 
 
-class EditQuery(PromptQuery):
-    """The options of a prompt where heads are edited."""
+class ChangeQuery(PromptQuery):
+    """The options of a prompt where the model is changed, whatever is changed."""
 
-    PAGE: ClassVar[str] = "an edited prompt"
-
-    edit: str = option_field("edit", "p")
     at: int | None = option_field("at", "p")
     tokens: str = option_field("tokens", "p")
     random: Literal[1, 8] = option_field("random", "p")
-    curve: bool = option_field("curve", "p")
     more: int = option_field("more", "p")
     seed: int | None = option_field("seed", "p")
 
@@ -453,10 +449,47 @@ class EditQuery(PromptQuery):
     def _is_position(cls, at: Any) -> Any:
         return _read_position(at)
 
+    def common(self) -> dict[str, Any]:
+        """Convert what all changes have in common to what the explorer takes."""
+        names = {"at": self.at, "tokens": self.tokens, "draws": self.random, "more": self.more, "seed": self.seed}
+        return names | {"again": self.wish()}
+
+
+class EditQuery(ChangeQuery):
+    """The options of a prompt where heads are edited."""
+
+    PAGE: ClassVar[str] = "an edited prompt"
+
+    edit: str = option_field("edit", "p")
+    curve: bool = option_field("curve", "p")
+
     def inquiry(self) -> EditInquiry:
         """Convert the form to what the explorer takes."""
-        asked = (self.edit, self.at, self.tokens, self.random, self.curve, self.more, self.seed)
-        return EditInquiry(*asked, self.wish())
+        return EditInquiry(edit=self.edit, curve=self.curve, **self.common())
+
+
+class SteerQuery(ChangeQuery):
+    """The options of a prompt where the stream is pushed along a direction."""
+
+    PAGE: ClassVar[str] = "a steered prompt"
+
+    of: str = option_field("of", "p")
+    layer: int | None = option_field("layer", "p")
+    c: float = option_field("c", "p")
+
+    @field_validator("layer", mode="before")
+    @classmethod
+    def _is_named(cls, value: Any) -> Any:
+        return None if value == "" else value  # a form sends what was left empty
+
+    @field_validator("c", mode="after")
+    @classmethod
+    def _is_rounded(cls, value: float) -> float:
+        return round(value, 3)
+
+    def inquiry(self) -> SteerInquiry:
+        """Convert the form to what the explorer takes."""
+        return SteerInquiry(of=self.of, layer=self.layer, amount=self.c, **self.common())
 
 
 class PairsQuery(ViewQuery):

@@ -21,7 +21,7 @@ from app.explorer.pages.directions import DirectionPage, Hop, Relation
 from app.explorer.pages.gallery import UNSOUGHT, Sought
 from app.explorer.pages.search import Inquiry
 from app.explorer.pages.using.attention import MadePair, PairsPage, WhyPage
-from app.explorer.pages.using.changes import EditPage
+from app.explorer.pages.using.changes import EditPage, SteerPage
 from app.explorer.pages.using.lens import LensPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.pages.using.streams import LinearPage
@@ -55,8 +55,14 @@ WHY = "why"
 """Last part of the path of why a head looks somewhere on a prompt."""
 EDIT = "edit"
 """Last part of the path of a prompt where heads are edited."""
+STEER = "steer"
+"""And of one where the stream is pushed along a direction."""
+CONTINUATION = "continuation"
+"""Behind either: the stream of how the text goes on."""
 LENS = "lens"
 """Last part of the path of what the stream says at every layer of a prompt."""
+CONTINUED_BY = frozenset({"edit", "of", "layer", "c", "more", "seed"})
+"""The options that decide how a changed prompt goes on."""
 LONGEST_LINK = 2_000
 """Characters of the longest link that carries its prompt."""
 AROUND = "around"
@@ -69,7 +75,7 @@ DEPTHS: dict[Depth, Page] = {
     "decomposition": "matrix",
     "direction": "direction",
 }
-OfPromptPage = PromptPage | CoursePage | WhyPage | LensPage | EditPage
+OfPromptPage = PromptPage | CoursePage | WhyPage | LensPage | EditPage | SteerPage
 PINNED = ("weights", "statistics")
 """What permanent links say even if it is as usual: another may be usual tomorrow."""
 WALKED_BASES = ("svd", "neuron")
@@ -472,20 +478,32 @@ class Urls:
 
     def edit_values(self, page: EditPage) -> dict[str, object]:
         """Collect the query values of the page of a prompt where heads are edited."""
-        return {
-            "edit": page.edit_named,
-            "at": None if page.at == len(page.tokens) - 1 else page.at,
-            "tokens": page.named_tokens,
-            "random": page.draws,
-            "curve": "1" if page.has_curve else None,
-            "more": page.more,
-            "seed": page.seed,
-        }
+        return {"edit": page.edit_named, **_change_values(page), "curve": "1" if page.has_curve else None}
 
-    def edit_stream(self, page: EditPage) -> str:
-        """Link the stream of how an edited prompt goes on."""
-        under = f"{PROMPTS}/{page.key}/{EDIT}/continuation"
-        said = {name: value for name, value in self.edit_values(page).items() if name in {"edit", "more", "seed"}}
+    def steer(self, page: OfPromptPage, **changes: object) -> str:
+        """Link a prompt where the stream is pushed along a direction.
+
+        Example: steer(page, of="L27H8.ov.4p", c=0.4) -> "/gpt2/p/0123456789abcdef/steer?of=L27H8.ov.4p&c=0.4"
+        """
+        said = self.steer_values(page) if isinstance(page, SteerPage) else {}
+        return self.page(_model_of(page.address), page.view, f"{PROMPTS}/{page.key}/{STEER}", **(said | changes))
+
+    def steer_values(self, page: SteerPage) -> dict[str, object]:
+        """Collect the query values of the page of a prompt where the stream is pushed."""
+        return {"of": page.steer_named, "layer": page.layer, "c": f"{page.amount:g}", **_change_values(page)}
+
+    def change(self, page: EditPage | SteerPage, **changes: object) -> str:
+        """Link the same change of a prompt's model, with changes of what is asked of it."""
+        return self.edit(page, **changes) if isinstance(page, EditPage) else self.steer(page, **changes)
+
+    def change_values(self, page: EditPage | SteerPage) -> dict[str, object]:
+        """Collect the query values of such a page."""
+        return self.edit_values(page) if isinstance(page, EditPage) else self.steer_values(page)
+
+    def continuation(self, page: EditPage | SteerPage) -> str:
+        """Link the stream of how a changed prompt goes on."""
+        under = f"{PROMPTS}/{page.key}/{EDIT if isinstance(page, EditPage) else STEER}/{CONTINUATION}"
+        said = {name: value for name, value in self.change_values(page).items() if name in CONTINUED_BY}
         return self.page(_model_of(page.address), page.view, under, **said)
 
     def pairs_of(self, direction: Address, view: View, **changes: object) -> str:
@@ -537,6 +555,8 @@ class Urls:
             under, said = f"{under}/{LENS}", self.lens_values(page)
         elif isinstance(page, EditPage):
             under, said = f"{under}/{EDIT}", self.edit_values(page)
+        elif isinstance(page, SteerPage):
+            under, said = f"{under}/{STEER}", self.steer_values(page)
         else:
             said = self.prompt_values(page)
         return self.pinned_url(_model_of(page.address), page.model.pin, page.view, under, **(said | carried))
@@ -621,6 +641,17 @@ class Urls:
         said = {"weights": view.weights} | changes
         query = _query_string(_page_of(address, under), _keep_relevant(address, view), said, always=PINNED)
         return f"{self.origin}/{address.with_pin(pin)}{_path_below(under)}{query}"
+
+
+def _change_values(page: EditPage | SteerPage) -> dict[str, object]:
+    """Collect the query values that pages of any change have."""
+    return {
+        "at": None if page.at == len(page.tokens) - 1 else page.at,
+        "tokens": page.named_tokens,
+        "random": page.draws,
+        "more": page.more,
+        "seed": page.seed,
+    }
 
 
 def format_direction(direction: Address) -> str:

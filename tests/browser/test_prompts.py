@@ -196,7 +196,7 @@ def test_an_edit_is_typed_and_a_slip_keeps_it(browser, banked: str):
     page = browser.new_context(base_url=banked).new_page()
     run_prompt(page, "so it is")
     for typed, said in (
-        ("L1H2.qk.0:-1", "directions of OV are edited"),
+        ("L1H2.qk.0:-1", "directions of OV are written"),
         ("L1H2.ov.0:mean", "singular-lens statistics"),
     ):
         page.get_by_label("What if").fill(typed)

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.explorer.changes import ENDS, KINDS, HeadEdit, read_edits, spell_amount, write_edits
+from app.explorer.changes import (
+    ENDS,
+    KINDS,
+    HeadEdit,
+    Steering,
+    read_change,
+    read_edits,
+    spell_amount,
+    write_change,
+    write_edits,
+)
 
 EDITS = st.builds(
     HeadEdit,
@@ -20,6 +30,13 @@ EDITS = st.builds(
 @given(st.lists(EDITS, max_size=12))
 def test_what_is_written_is_read(edits):
     assert read_edits({"at": 3, "seed": 0} | write_edits(edits)) == edits
+
+
+@given(EDITS, st.integers(0, 200), st.integers(-5_000, 5_000))
+def test_a_push_is_read_as_it_was_written(of, layer, thousandths):
+    change = Steering(layer, of, thousandths / 1_000)
+    assert read_change({"at": 3} | write_change(change)) == change
+    assert read_change({"at": 3} | write_change([of])) == [of]
 
 
 @pytest.mark.parametrize(

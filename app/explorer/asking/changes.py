@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from app.core.address import Address, AddressError, Ray, Sign, format_short, parse_short
 from app.explorer.asking.places import check_place
-from app.explorer.changes import EditKind, HeadEdit, spell_amount
+from app.explorer.changes import EditKind, HeadEdit, Steering, spell_amount
 from app.explorer.errors import BadOption
 from app.explorer.library import OpenModel
 from app.explorer.view import Processing
@@ -24,6 +24,8 @@ HOW = (
     f"edit names a singular direction of a head's OV and an amount from {LEAST:g} (delete) to {MOST:g}, as {SPELT}; or mean, "
     f"or only, in the amount's place; up to {MOST_EDITS} with commas between them."
 )
+
+STEER_HOW = "of is a singular direction of a head's OV, with the end that is pushed towards, as L27H8.ov.4p."
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,23 @@ def spell_edits(edits: Sequence[Edit]) -> str:
     return ",".join(f"{spell_direction(edit)}:{spell_amount(edit.kind, edit.amount)}" for edit in edits)
 
 
+def parse_steering(
+    model: OpenModel, address: Address, text: str, layer: int | None, amount: float, weights: Processing
+) -> tuple[Ray, Steering]:
+    """Parse a push along a direction, and the layer whose stream it is of; None: the one behind the direction's head."""
+    name = text.strip()
+    if not name:
+        raise BadOption(f"Name the direction: {STEER_HOW}")
+    ray = _parse_ray(model, address, name, weights, STEER_HOW)
+    last = model.header.n_layers - 1
+    if layer is None:
+        layer = min((ray.address.layer or 0) + 1, last)
+    if not 0 <= layer <= last:
+        raise BadOption(f"layer goes from 0 to {last} here: it is the one whose stream is pushed.")
+    of = HeadEdit(ray.address.layer or 0, ray.address.head or 0, ray.address.index or 0, end=ray.sign)
+    return ray, Steering(layer, of, amount)
+
+
 def spell_direction(edit: Edit) -> str:
     """Spell the direction of an edit, with its end if that was named.
 
@@ -90,24 +109,31 @@ def _parse_edit(model: OpenModel, address: Address, word: str, weights: Processi
     name, colon, amount = word.rpartition(":")
     if not colon:
         raise BadOption(f"An edit has a colon and an amount behind its direction. {HOW}")
-    try:
-        ray = parse_short(name, Address(address.model))
-    except AddressError:
-        raise BadOption(HOW) from None
-    if ray.is_raw and weights != "raw":
-        raise BadOption("The weights are chosen for the whole page, by weights=raw, not in an edit.")
-    place = ray.address
-    if place.circuit == "qk":
-        raise BadOption(
-            f"{place.label} is a direction of QK, which decides where a head looks and writes nothing: directions of OV are edited."
-        )
-    if place.circuit != "ov" or place.basis != "svd":
-        raise BadOption(HOW)
-    check_place(model, place)
-    sign = ray.sign if name[-1].lower() in "pn+-−" else None
+    ray = _parse_ray(model, address, name, weights, HOW)
+    place, sign = ray.address, ray.sign if name[-1].lower() in "pn+-−" else None
     if amount in {"mean", "only"}:
         return Edit(place, sign, "mean" if amount == "mean" else "only", 0.0)
     return Edit(place, sign, "scale", _parse_amount(amount))
+
+
+def _parse_ray(model: OpenModel, address: Address, name: str, weights: Processing, how: str) -> Ray:
+    """Parse a direction that a head writes; `how`: the sentence that says what would do."""
+    try:
+        ray = parse_short(name, Address(address.model))
+    except AddressError:
+        raise BadOption(how) from None
+    place = ray.address
+    if ray.is_raw and weights != "raw":
+        raise BadOption("The weights are chosen for the whole page, by weights=raw, not with a direction.")
+    if place.circuit == "qk":
+        raise BadOption(
+            f"{place.label} is a direction of QK, which decides where a head looks and writes nothing: directions of OV are "
+            "written."
+        )
+    if place.circuit != "ov" or place.basis != "svd":
+        raise BadOption(how)
+    check_place(model, place)
+    return ray
 
 
 def _parse_amount(text: str) -> float:

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from app.core.address import Address
 from app.explorer.asking.changes import Edit, spell_direction
 from app.explorer.pages.using.changes import (
     ChangedDirection,
@@ -12,6 +14,7 @@ from app.explorer.pages.using.changes import (
     Continuation,
     ContinuedText,
     CurvePoint,
+    FollowedSet,
     FollowedToken,
 )
 from app.models.vocabulary import Vocabulary
@@ -42,20 +45,30 @@ def read_directions(arrays: Arrays, edits: Sequence[Edit], vocabulary: Vocabular
     """Read each edited direction with the chances of its own tokens."""
     return tuple(
         ChangedDirection(
-            edit.address,
-            edit.kind,
-            edit.amount,
-            "p" if sign > 0 else "n",
-            tuple(vocabulary.entry(int(id_)) for id_ in ids[:TOKENS] if id_ >= 0),
-            before,
-            after,
-            tuple(random),
-            spell_direction(edit),
+            address=edit.address,
+            kind=edit.kind,
+            amount=edit.amount,
+            named=spell_direction(edit),
+            **_read_set(arrays, number, vocabulary),
         )
-        for edit, ids, sign, (before, after, *random) in zip(
-            edits, arrays["set_ids"], arrays["set_sign"], arrays["set_chance"].T.tolist(), strict=True
-        )
+        for number, edit in enumerate(edits)
     )
+
+
+def read_followed_set(arrays: Arrays, address: Address, vocabulary: Vocabulary) -> FollowedSet:
+    """Read the chances of the own tokens of the one direction of a push."""
+    return FollowedSet(address=address, **_read_set(arrays, 0, vocabulary))
+
+
+def _read_set(arrays: Arrays, number: int, vocabulary: Vocabulary) -> dict[str, Any]:
+    before, after, *random = arrays["set_chance"][:, number].tolist()
+    return {
+        "ray": "p" if arrays["set_sign"][number] > 0 else "n",
+        "tokens": tuple(vocabulary.entry(int(id_)) for id_ in arrays["set_ids"][number, :TOKENS] if id_ >= 0),
+        "before": before,
+        "after": after,
+        "random": tuple(random),
+    }
 
 
 def read_curve(arrays: Arrays) -> tuple[CurvePoint, ...]:

@@ -5,15 +5,17 @@ Raises what `prompts` raises. Knows no HTTP and imports no torch.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from app.core.address import Address
+from app.core.address import Address, Ray, format_short
 from app.explorer import recipes
-from app.explorer.asking.changes import Edit, parse_edits, spell_edits
+from app.explorer.asking.changes import Edit, parse_edits, parse_steering, spell_edits
 from app.explorer.asking.prompts import PromptWish, check_position
 from app.explorer.asking.views import Options
+from app.explorer.changes import Change, Steering
 from app.explorer.errors import BadOption, Busy, NotReady, PromptsRefused, TooManyPrompts
 from app.explorer.library import OpenModel
-from app.explorer.pages.using.changes import Continuation, CurvePoint, EditPage
+from app.explorer.pages.using.changes import Continuation, CurvePoint, EditPage, SteerPage
 from app.explorer.reading import changes as reading
 from app.explorer.reading.prompts import read_reference
 from app.explorer.resources import Resources
@@ -25,28 +27,24 @@ from app.explorer.visits.full import unknown_token_error
 from app.explorer.visits.prompts import carry_prompt, find_prompt, fulfil_live, require_prompts
 from app.explorer.visits.using import find_statistics, load_statistics
 from app.models.vocabulary import TokenEntry
-from app.store.artifacts import Recipe
-from app.store.prompts import KEPT_SECONDS
+from app.store.artifacts import Arrays, Recipe
+from app.store.prompts import KEPT_SECONDS, Prompt
 
 MOST_NAMED = 8
 """Tokens that may be asked about."""
 NO_WISH = PromptWish()
 
 
-@dataclass(frozen=True, slots=True)
-class EditInquiry:
-    """What a visitor asks of a prompt where heads are edited."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeInquiry:
+    """What a visitor asks of a prompt where the model is changed, whatever is changed."""
 
-    edit: str = ""
-    """The edits, spelt: `L27H8.ov.4:-1`, with commas between them."""
     at: int | None = None
     """The position; None: the last."""
     tokens: str = ""
     """Tokens that are asked about, with commas between them."""
     draws: int = 1
     """Random changes beside it."""
-    curve: bool = False
-    """Also by how much is written."""
     more: int = 0
     """Tokens by which the prompt is continued."""
     seed: int | None = None
@@ -55,21 +53,45 @@ class EditInquiry:
     """The prompt that the link holds, to be run where it is not here."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditInquiry(ChangeInquiry):
+    """What a visitor asks of a prompt where heads are edited."""
+
+    edit: str = ""
+    """The edits, spelt: `L27H8.ov.4:-1`, with commas between them."""
+    curve: bool = False
+    """Also by how much is written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SteerInquiry(ChangeInquiry):
+    """What a visitor asks of a prompt where the stream is pushed along a direction."""
+
+    of: str = ""
+    """The direction, spelt with its end: `L27H8.ov.4p`."""
+    layer: int | None = None
+    """The layer whose stream is pushed; None: the one behind the direction's head."""
+    amount: float = 0.2
+    """The size of the push, in median lengths of the stream."""
+
+
 @dataclass(frozen=True, slots=True)
-class AskedEdit:
-    """Edits of a prompt's model, as recipes need them."""
+class ChangedPrompt:
+    """A prompt and a change of its model, as recipes need them."""
 
     model: OpenModel
     view: View
-    key: str
-    edits: tuple[Edit, ...]
+    prompt: Prompt
+    change: Change
+    heads: tuple[Address, ...]
+    """The matrices whose tokens are followed."""
     statistics: Recipe | None
-    """The recipe of the statistics that have the mean of what is written; None where no edit needs it."""
+    """The recipe of the statistics that the change needs; None where it needs none, or there are none."""
 
     def order_continuation(self, more: int, seed: int | None) -> Recipe:
         """Return the recipe of how the prompt goes on."""
-        edits = [edit.plain for edit in self.edits]
-        return recipes.continuation(self.model, self.key, self.view.weights, edits, self.statistics, more, seed)
+        how = (self.change, self.statistics, more, seed)
+        return recipes.continuation(self.model, self.prompt.key, self.view.weights, *how)
 
 
 def visit_edit(
@@ -77,50 +99,47 @@ def visit_edit(
 ) -> EditPage:
     """Make the page of a prompt where heads are edited; unless it `waits`, with as much of the continuation as there is."""
     model, shown, prompt = find_prompt(r, address, options, key, inquiry.again)
-    at = check_position(len(prompt.ids), inquiry.at)
-    asked = _read_edits(r, address, model, shown, key, inquiry.edit)
-    named, edits = _find_named(model, inquiry.tokens), asked.edits
-    _check_continuation(r, model, len(prompt.ids), inquiry.more)
+    asked, edits = _read_edits(r, address, model, shown, prompt, inquiry.edit)
     if inquiry.curve and not all(edit.kind == "scale" for edit in edits):
         raise BadOption("curve=1 varies how much is written: it needs amounts, and neither mean nor only.")
-    heads = dict.fromkeys(edit.address.matrix for edit in edits)
-    orders.fulfil_in_line(r, [orders.order_matrix(model, head, shown) for head in heads])
-    plain, ids = [edit.plain for edit in edits], [token.id for token in named]
-    recipe = recipes.outcome(model, key, shown.weights, at, plain, ids, asked.statistics, inquiry.draws)
-    arrays = fulfil_live(r, model, recipe, _title(model)).arrays
-    statistics = load_statistics(r.store, model, shown.weights)
-    reference = None if statistics is None else read_reference(statistics.name, statistics.text, statistics.arrays)
+    arrays, told = _tell(r, asked, inquiry, waits=waits)
     return EditPage(
         Address(address.model, address.pin),
         model.header,
         shown,
-        key=key,
-        text=prompt.text,
-        tokens=reading.read_followed(arrays, prompt.ids, model.vocabulary),
-        at=at,
         edits=reading.read_directions(arrays, edits, model.vocabulary),
-        divergence=float(arrays["divergence"][0]),
-        random=tuple(arrays["divergence"][1:].tolist()),
         energy=float(arrays["energy"][0]),
         random_energy=tuple(arrays["energy"][1:].tolist()),
-        next=reading.read_next(arrays, model.vocabulary),
-        named=reading.read_named(arrays, ids, model.vocabulary),
-        curve=_read_curve(r, asked, at) if inquiry.curve else (),
-        continuation=_continue(r, asked, inquiry, waits=waits) if inquiry.more else None,
-        statistics=None if reference is None else reference.name,
-        reference=None if reference is None else reference.text,
-        n_reference=0 if reference is None else reference.n_tokens,
-        kept_until=prompt.made + KEPT_SECONDS,
-        carried=carry_prompt(r, model, prompt),
+        curve=_read_curve(r, asked, edits, told["at"]) if inquiry.curve else (),
         edit_named=spell_edits(edits),
-        named_tokens=inquiry.tokens,
         has_curve=inquiry.curve,
-        more=inquiry.more,
-        seed=inquiry.seed,
+        **told,
     )
 
 
-def follow_continuation(
+def visit_steering(
+    r: Resources, address: Address, options: Options, key: str, inquiry: SteerInquiry, *, waits: bool = True
+) -> SteerPage:
+    """Make the page of a prompt where the stream is pushed along a direction; else as `visit_edit`."""
+    model, shown, prompt = find_prompt(r, address, options, key, inquiry.again)
+    asked, ray, steering = _read_steering(r, address, model, shown, prompt, inquiry)
+    arrays, told = _tell(r, asked, inquiry, waits=waits)
+    (matrix,) = orders.fulfil_in_line(r, [orders.order_matrix(model, asked.heads[0], shown)])
+    return SteerPage(
+        Address(address.model, address.pin),
+        model.header,
+        shown,
+        direction=reading.read_followed_set(arrays, ray.address, model.vocabulary),
+        layer=steering.layer,
+        amount=steering.amount,
+        size=float(arrays["size"][0]),
+        strength=float(matrix.arrays["strength"][steering.of.index]),
+        steer_named=format_short(ray),
+        **told,
+    )
+
+
+def follow_edit(
     r: Resources, address: Address, options: Options, key: str, inquiry: EditInquiry
 ) -> tuple[Continuation, Errand | None]:
     """Return how far a prompt's continuation has come, and what is being made of it; None once it is there.
@@ -128,11 +147,15 @@ def follow_continuation(
     To be asked again and again: what nobody asks for ends after a while, or at once where it is abandoned.
     """
     model, shown, prompt = find_prompt(r, address, options, key, inquiry.again)
-    asked = _read_edits(r, address, model, shown, key, inquiry.edit)
-    if not inquiry.more:
-        raise BadOption("more is the number of tokens that follow, from 1 on.")
-    _check_continuation(r, model, len(prompt.ids), inquiry.more)
-    return _follow(r, asked, inquiry)
+    return _follow(r, _read_edits(r, address, model, shown, prompt, inquiry.edit)[0], inquiry)
+
+
+def follow_steering(
+    r: Resources, address: Address, options: Options, key: str, inquiry: SteerInquiry
+) -> tuple[Continuation, Errand | None]:
+    """The same where the stream is pushed."""
+    model, shown, prompt = find_prompt(r, address, options, key, inquiry.again)
+    return _follow(r, _read_steering(r, address, model, shown, prompt, inquiry)[0], inquiry)
 
 
 def abandon_continuation(r: Resources, errand: Errand, asking: VisitorRequest) -> None:
@@ -140,16 +163,63 @@ def abandon_continuation(r: Resources, errand: Errand, asking: VisitorRequest) -
     require_prompts(r).queue.abandon(errand, asking)
 
 
-def _read_edits(r: Resources, address: Address, model: OpenModel, shown: View, key: str, text: str) -> AskedEdit:
+def _read_edits(
+    r: Resources, address: Address, model: OpenModel, shown: View, prompt: Prompt, text: str
+) -> tuple[ChangedPrompt, tuple[Edit, ...]]:
     """Read the edits of a link; BadOption where they need statistics that are not here."""
     edits = parse_edits(model, address, text, shown.weights)
-    statistics = find_statistics(r.store, model, shown.weights) if any(edit.kind == "mean" for edit in edits) else None
-    if statistics is None and any(edit.kind == "mean" for edit in edits):
+    is_held = any(edit.kind == "mean" for edit in edits)
+    statistics = find_statistics(r.store, model, shown.weights) if is_held else None
+    if statistics is None and is_held:
         raise BadOption(
             "mean writes the mean of the reference text, which this server does not have: singular-lens statistics "
             f"{model.header.slug} --weights {shown.weights} computes it."
         )
-    return AskedEdit(model, shown, key, edits, statistics)
+    heads = tuple(dict.fromkeys(edit.address.matrix for edit in edits))
+    return ChangedPrompt(model, shown, prompt, [edit.plain for edit in edits], heads, statistics), edits
+
+
+def _read_steering(
+    r: Resources, address: Address, model: OpenModel, shown: View, prompt: Prompt, inquiry: SteerInquiry
+) -> tuple[ChangedPrompt, Ray, Steering]:
+    ray, steering = parse_steering(model, address, inquiry.of, inquiry.layer, inquiry.amount, shown.weights)
+    if len(prompt.ids) == 1:
+        raise BadOption("A push leaves the first position as it is, and this prompt has no other: write a longer one.")
+    statistics = find_statistics(r.store, model, shown.weights)
+    return ChangedPrompt(model, shown, prompt, steering, (ray.address.matrix,), statistics), ray, steering
+
+
+def _tell(r: Resources, asked: ChangedPrompt, inquiry: ChangeInquiry, *, waits: bool) -> tuple[Arrays, dict[str, Any]]:
+    """Compute what a change does; return its arrays, and the values that every page of a change has."""
+    model, prompt, vocabulary = asked.model, asked.prompt, asked.model.vocabulary
+    at = check_position(len(prompt.ids), inquiry.at)
+    named = _find_named(model, inquiry.tokens)
+    _check_continuation(r, model, len(prompt.ids), inquiry.more)
+    orders.fulfil_in_line(r, [orders.order_matrix(model, head, asked.view) for head in asked.heads])
+    ids = [token.id for token in named]
+    where = (prompt.key, asked.view.weights, at, asked.change, ids, asked.statistics, inquiry.draws)
+    arrays = fulfil_live(r, model, recipes.outcome(model, *where), _title(model)).arrays
+    statistics = load_statistics(r.store, model, asked.view.weights)
+    reference = None if statistics is None else read_reference(statistics.name, statistics.text, statistics.arrays)
+    return arrays, {
+        "key": prompt.key,
+        "text": prompt.text,
+        "tokens": reading.read_followed(arrays, prompt.ids, vocabulary),
+        "at": at,
+        "divergence": float(arrays["divergence"][0]),
+        "random": tuple(arrays["divergence"][1:].tolist()),
+        "next": reading.read_next(arrays, vocabulary),
+        "named": reading.read_named(arrays, ids, vocabulary),
+        "continuation": _continue(r, asked, inquiry, waits=waits) if inquiry.more else None,
+        "statistics": None if reference is None else reference.name,
+        "reference": None if reference is None else reference.text,
+        "n_reference": 0 if reference is None else reference.n_tokens,
+        "kept_until": prompt.made + KEPT_SECONDS,
+        "carried": carry_prompt(r, model, prompt),
+        "named_tokens": inquiry.tokens,
+        "more": inquiry.more,
+        "seed": inquiry.seed,
+    }
 
 
 def _find_named(model: OpenModel, text: str) -> tuple[TokenEntry, ...]:
@@ -182,13 +252,13 @@ def _check_continuation(r: Resources, model: OpenModel, n_tokens: int, more: int
         )
 
 
-def _read_curve(r: Resources, asked: AskedEdit, at: int) -> tuple[CurvePoint, ...]:
-    edits: Sequence[Edit] = asked.edits
-    recipe = recipes.curve(asked.model, asked.key, asked.view.weights, at, [edit.plain for edit in edits])
+def _read_curve(r: Resources, asked: ChangedPrompt, edits: Sequence[Edit], at: int) -> tuple[CurvePoint, ...]:
+    plain = [edit.plain for edit in edits]
+    recipe = recipes.curve(asked.model, asked.prompt.key, asked.view.weights, at, plain)
     return reading.read_curve(fulfil_live(r, asked.model, recipe, _title(asked.model), "dear").arrays)
 
 
-def _continue(r: Resources, asked: AskedEdit, inquiry: EditInquiry, *, waits: bool) -> Continuation:
+def _continue(r: Resources, asked: ChangedPrompt, inquiry: ChangeInquiry, *, waits: bool) -> Continuation:
     if waits:
         recipe = asked.order_continuation(inquiry.more, inquiry.seed)
         arrays = fulfil_live(r, asked.model, recipe, _title(asked.model), "dear").arrays
@@ -196,7 +266,10 @@ def _continue(r: Resources, asked: AskedEdit, inquiry: EditInquiry, *, waits: bo
     return _follow(r, asked, inquiry)[0]
 
 
-def _follow(r: Resources, asked: AskedEdit, inquiry: EditInquiry) -> tuple[Continuation, Errand | None]:
+def _follow(r: Resources, asked: ChangedPrompt, inquiry: ChangeInquiry) -> tuple[Continuation, Errand | None]:
+    if not inquiry.more:
+        raise BadOption("more is the number of tokens that follow, from 1 on.")
+    _check_continuation(r, asked.model, len(asked.prompt.ids), inquiry.more)
     prompts, vocabulary = require_prompts(r), asked.model.vocabulary
     recipe, how = asked.order_continuation(inquiry.more, inquiry.seed), (inquiry.more, inquiry.seed)
     if (held := prompts.store.results.load(recipe)) is not None:

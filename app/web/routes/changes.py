@@ -1,13 +1,16 @@
 """A prompt where the model is changed: what it says then, its JSON twin, and the stream of how the text goes on."""
 
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.core.address import parse
+from app.core.address import Address, parse
+from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, ExplorerError, OtherValue, UnknownAddress, UnknownPrompt
-from app.explorer.pages.using.changes import EditPage
+from app.explorer.pages.using.changes import Continuation, EditPage, SteerPage
+from app.explorer.pages.using.prompts import PromptPage
+from app.explorer.resources import Resources
 from app.explorer.running.errand import Errand
 from app.explorer.running.visitor import ASKING, VisitorRequest
 from app.explorer.visits import changes as verbs
@@ -18,7 +21,8 @@ from app.web.http.answers import PRIVATE, html_answer, json_answer, page_answer,
 from app.web.http.patience import PatientRoute
 from app.web.http.site import require_continuer, require_prompter, resources_of, streams_of, urls_of
 from app.web.http.streams import News, NewsStream
-from app.web.query import EditQuery
+from app.web.query import ChangeQuery, EditQuery, SteerQuery
+from app.web.view.templating import PAGE_TEMPLATES
 
 router = APIRouter(route_class=PatientRoute)
 
@@ -37,44 +41,38 @@ def show_edit(request: Request, model: str, key: str, query: Annotated[EditQuery
     except UnknownPrompt:
         raise
     except (BadOption, UnknownAddress) as problem:
-        if wants_fragment(request):
-            raise
-        meant, wrong = (problem.near, problem.name) if isinstance(problem, OtherValue) else ((), "")
-        typed = {"edit": query.edit, "tokens": query.tokens, **dict.fromkeys(("token", "against", "head"), "")}
-        told: dict[str, object] = {"problem": str(problem), "meant": meant, "wrong": wrong, "typed": typed}
-        status = 404 if isinstance(problem, UnknownAddress) else 422
-        # A slip in one of the page's boxes costs no more than itself; without edits there is the prompt's page.
-        with suppress(BadOption, UnknownAddress):
-            rest = verbs.visit_edit(*asked, verbs.EditInquiry(query.edit, again=query.wish()))
-            return html_answer(request, "edit.html", status, PRIVATE, page=rest, layout="base.html", **told)
-        page = visit_prompt(*asked, PromptInquiry(again=query.wish()))
-        return html_answer(request, "prompt.html", status, PRIVATE, page=page, layout="base.html", **told)
+        rest = verbs.EditInquiry(edit=query.edit, again=query.wish())
+        typed = {"edit": query.edit, "tokens": query.tokens}
+        return _answer_slip(request, asked, query, problem, typed, lambda: verbs.visit_edit(*asked, rest))
+
+
+@router.get("/{model}/p/{key}/steer", include_in_schema=False)
+def show_steering(request: Request, model: str, key: str, query: Annotated[SteerQuery, Query()]) -> Response:
+    """Show a prompt where the stream is pushed along a direction; how the text goes on comes as a stream."""
+    _admit(request, query)
+    asked = resources_of(request), parse(model), query.options(), key
+    try:
+        return page_answer(request, verbs.visit_steering(*asked, query.inquiry(), waits=False), PRIVATE)
+    except UnknownPrompt:
+        raise
+    except (BadOption, UnknownAddress) as problem:
+        rest = verbs.SteerInquiry(of=query.of, amount=query.c, again=query.wish())
+        typed = {"of": query.of, "tokens": query.tokens}
+        return _answer_slip(request, asked, query, problem, typed, lambda: verbs.visit_steering(*asked, rest))
 
 
 @router.get("/{model}/p/{key}/edit/continuation", include_in_schema=False)
-async def stream_continuation(request: Request, model: str, key: str, query: Annotated[EditQuery, Query()]) -> Response:
-    """Stream how a prompt goes on, token by token; it ends with the visitor's connection."""
-    _admit(request, query)
-    r, streams = resources_of(request), streams_of(request)
-    asked = r, parse(model), query.options(), key, query.inquiry()
-    making: list[tuple[Errand, VisitorRequest]] = []
-    """What is being made, and who asked for it last."""
+async def stream_edit(request: Request, model: str, key: str, query: Annotated[EditQuery, Query()]) -> Response:
+    """Stream how an edited prompt goes on, token by token; it ends with the visitor's connection."""
+    asked = resources_of(request), parse(model), query.options(), key, query.inquiry()
+    return _stream(request, query, lambda: verbs.follow_edit(*asked))
 
-    def look() -> News:
-        asking = VisitorRequest()  # each look asks anew, as a page that reloads would
-        ASKING.set(asking)
-        try:
-            continuation, errand = verbs.follow_continuation(*asked)
-        except ExplorerError as problem:
-            return News(render(request, FRAGMENT, continuation=None, problem=str(problem)), is_last=True)
-        making[:] = [] if errand is None else [(errand, asking)]
-        return News(render(request, FRAGMENT, continuation=continuation), continuation.is_done)
 
-    def leave() -> None:
-        for errand, asking in making:
-            verbs.abandon_continuation(r, errand, asking)
-
-    return NewsStream(streams, look, LOOK_SECONDS, leave)
+@router.get("/{model}/p/{key}/steer/continuation", include_in_schema=False)
+async def stream_steering(request: Request, model: str, key: str, query: Annotated[SteerQuery, Query()]) -> Response:
+    """Stream how a steered prompt goes on; else as for an edited one."""
+    asked = resources_of(request), parse(model), query.options(), key, query.inquiry()
+    return _stream(request, query, lambda: verbs.follow_steering(*asked))
 
 
 @router.get("/api/v1/{model}/p/{key}/edit", summary="Edited prompt", responses=describe_answers(EditPage) | OF_PROMPTS)
@@ -85,5 +83,63 @@ def edit(request: Request, model: Slug, key: Key, query: Annotated[EditQuery, Qu
     return json_answer(request, write_body(page, urls_of(request)), PRIVATE)
 
 
-def _admit(request: Request, query: EditQuery) -> None:
+@router.get(
+    "/api/v1/{model}/p/{key}/steer", summary="Steered prompt", responses=describe_answers(SteerPage) | OF_PROMPTS
+)
+def steer(request: Request, model: Slug, key: Key, query: Annotated[SteerQuery, Query()]) -> Response:
+    """What the model says of a prompt where its stream is pushed along a direction, beside random pushes."""
+    _admit(request, query)
+    page = verbs.visit_steering(resources_of(request), parse(model), query.options(), key, query.inquiry())
+    return json_answer(request, write_body(page, urls_of(request)), PRIVATE)
+
+
+def _admit(request: Request, query: ChangeQuery) -> None:
     (require_continuer if query.more else require_prompter)(request)
+
+
+def _answer_slip(
+    request: Request,
+    asked: tuple[Resources, Address, Options, str],
+    query: ChangeQuery,
+    problem: BadOption | UnknownAddress,
+    typed: dict[str, str],
+    visit_rest: Callable[[], EditPage | SteerPage],
+) -> Response:
+    """Answer with the page without what was wrong, which stays in its box; where the change was, with the prompt's page."""
+    if wants_fragment(request):
+        raise problem
+    meant, wrong = (problem.near, problem.name) if isinstance(problem, OtherValue) else ((), "")
+    told: dict[str, object] = {"problem": str(problem), "meant": meant, "wrong": wrong}
+    told["typed"] = dict.fromkeys(("token", "against", "head", "edit", "of"), "") | typed
+    status = 404 if isinstance(problem, UnknownAddress) else 422
+    page: EditPage | SteerPage | PromptPage
+    try:
+        page = visit_rest()
+    except (BadOption, UnknownAddress):
+        page = visit_prompt(*asked, PromptInquiry(again=query.wish()))
+    return html_answer(
+        request, PAGE_TEMPLATES[type(page)].whole, status, PRIVATE, page=page, layout="base.html", **told
+    )
+
+
+def _stream(request: Request, query: ChangeQuery, follow: Callable[[], tuple[Continuation, Errand | None]]) -> Response:
+    _admit(request, query)
+    r, streams = resources_of(request), streams_of(request)
+    making: list[tuple[Errand, VisitorRequest]] = []
+    """What is being made, and who asked for it last."""
+
+    def look() -> News:
+        asking = VisitorRequest()  # each look asks anew, as a page that reloads would
+        ASKING.set(asking)
+        try:
+            continuation, errand = follow()
+        except ExplorerError as problem:
+            return News(render(request, FRAGMENT, continuation=None, problem=str(problem)), is_last=True)
+        making[:] = [] if errand is None else [(errand, asking)]
+        return News(render(request, FRAGMENT, continuation=continuation), continuation.is_done)
+
+    def leave() -> None:
+        for errand, asking in making:
+            verbs.abandon_continuation(r, errand, asking)
+
+    return NewsStream(streams, look, LOOK_SECONDS, leave)

@@ -29,7 +29,7 @@ from app.explorer.pages.maps import HomePage, LayerPage, ModelPage
 from app.explorer.pages.matrices import FitPage, FullPage, HeadPage, MatrixPage
 from app.explorer.pages.search import EveryPage, SearchPage, SuggestPage
 from app.explorer.pages.using.attention import PairsPage, SeenToken, WhyPage
-from app.explorer.pages.using.changes import EditPage, FollowedToken
+from app.explorer.pages.using.changes import EditPage, FollowedToken, SteerPage
 from app.explorer.pages.using.lens import LensCell, LensPage
 from app.explorer.pages.using.prompts import CoursePage, CourseToken, PromptFormPage, PromptPage
 from app.explorer.pages.using.streams import LinearPage, UnlikelyPage
@@ -96,6 +96,7 @@ PAGE_TEMPLATES: dict[type, PageTemplate] = {
     WhyPage: PageTemplate("why.html"),
     LensPage: PageTemplate("lens.html"),
     EditPage: PageTemplate("edit.html"),
+    SteerPage: PageTemplate("steer.html"),
     PairsPage: PageTemplate("pairs.html"),
     LinearPage: PageTemplate("linear.html"),
     UnlikelyPage: PageTemplate("unlikely.html"),

@@ -48,7 +48,7 @@ def test_edits_are_read_in_their_order(model, text, plain):
         ("L1H2.ov.3:1e1", "no amount"),
         ("L1H2.ov.3:nan", "no amount"),
         ("L1H2.ov.3:0.0001", "no amount"),
-        ("L1H2.qk.3:-1", "writes nothing: directions of OV are edited"),
+        ("L1H2.qk.3:-1", "writes nothing: directions of OV are written"),
         ("L1H2.ov.pca.3:-1", "edit names a singular direction"),
         ("L1.mlp-in.3:-1", "edit names a singular direction"),
         ("embed.3:-1", "edit names a singular direction"),

@@ -51,6 +51,7 @@ def test_every_described_path_answers(client, banked, job):
     asked |= {"/api/v1/{model}/p/{key}/direction": "?of=L1H2.ov.3&text=so+it+is"}
     asked |= {"/api/v1/{model}/p/{key}/why": "?head=L1H2&text=so+it+is", "/api/v1/{model}/pairs": "?of=L1H2.qk.3"}
     asked |= {"/api/v1/{model}/p/{key}/edit": "?edit=L1H2.ov.3:-1&text=so+it+is"}
+    asked |= {"/api/v1/{model}/p/{key}/steer": "?of=L1H2.ov.3&text=so+it+is"}
     for path, methods in client.get("/openapi.json").json()["paths"].items():
         assert set(methods) == {"get"}
         of_token = {"id": "7"} if "/token/" in path else {}

@@ -113,7 +113,7 @@ def test_a_direction_leads_to_the_form_and_the_form_to_its_edit(reader):
     assert re.fullmatch(r"/tiny/p/[0-9a-f]{16}/edit\?edit=L1H2.ov.3%3A-1", there)
     wrong = reader.post("/tiny/prompt", data={"text": TEXT, "edit": "L1H2.qk.3:-1"}, headers=ORIGIN)
     assert wrong.status_code == 422
-    assert "directions of OV are edited" in words_of(wrong.text)
+    assert "directions of OV are written" in words_of(wrong.text)
     assert TEXT in wrong.text
 
 
@@ -196,6 +196,73 @@ def test_it_comes_as_a_stream(reader, place):
 def test_a_stream_of_nothing_is_refused_in_its_own_words(reader, place, query, status):
     answer = reader.get(f"{place}/continuation?{query}")
     assert answer.status_code == status or ("wrong" in answer.text and "event: end" in answer.text)
+
+
+def steered(reader, place, **options):
+    answer = reader.get(f"/api/v1{place.replace('/edit', '/steer')}", params=options)
+    assert answer.status_code == 200, answer.text
+    return check_answer("steer", answer.json())
+
+
+def test_a_prompt_is_steered_along_a_direction(reader, place):
+    found = steered(reader, place, of="L0H2.ov.1n", c=0.5, random=8)
+    model = reader.app.state.resources.library.model("tiny")
+    network = assemble_model(model.weights(), model.manifest)
+    run = run_model(network, torch.tensor([one["id"] for one in found["tokens"]]))
+    size = float(run.streams[1, 1:].norm(dim=-1).median())
+    assert (found["layer"], found["amount"], found["direction"]["ray"]) == (1, 0.5, "n")
+    assert found["size"] == pytest.approx(size, rel=1e-4)
+    assert len(found["random"]) == len(found["direction"]["random"]) == 8
+    strength = next(one for one in reader.get("/api/v1/tiny/L0/H2/ov").json()["directions"] if one["index"] == 1)
+    assert found["strength"] == pytest.approx(strength["singular_value"], rel=1e-4)
+    assert found["divergence"] > 0
+    assert found["tokens"][0]["divergence"] == pytest.approx(0, abs=1e-9)
+    links = found["links"]
+    assert links["page"] == f"{place.replace('/edit', '/steer')}?of=L0H2.ov.1n&layer=1&c=0.5&random=8"
+    said = words_of(reader.get(links["page"]).text)
+    assert "Steered along L0H2 OV 1 −" in said
+    assert "0.5 median lengths of the stream that enters layer 1" in said
+    assert "on this prompt" in said
+
+
+def test_a_steered_prompt_goes_on_as_a_stream(reader, place):
+    there = place.replace("/edit", "/steer")
+    first = reader.get(there, params={"of": "L0H2.ov.1p", "c": 2, "more": 5})
+    link = unescape(re.search(r'hx-sse:connect="([^"]+)"', first.text)[1])
+    assert link.startswith(f"{there}/continuation?of=L0H2.ov.1p&layer=1&c=2&more=5")
+    assert "event: end" in reader.get(link).text
+    found = steered(reader, place, of="L0H2.ov.1p", c=2, more=5)["continuation"]
+    assert len(found["changed"]["tokens"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "words"),
+    [
+        ("", 422, "Name the direction"),
+        ("of=L1H2.qk.3p", 422, "writes nothing"),
+        ("of=L1H2", 422, "of is a singular direction"),
+        ("of=L1H9.ov.0", 404, "H0 to"),
+        ("of=L1H2.ov.0&layer=2", 422, "layer goes from 0 to 1"),
+        ("of=L1H2.ov.0&layer=x", 422, "layer"),
+        ("of=L1H2.ov.0&c=6", 422, "5"),
+        ("of=L1H2.ov.0&c=nan", 422, "c"),
+        ("of=L1H2.ov.0&c=inf", 422, "c"),
+        ("of=L1H2.ov.0&more=64", 422, "leaves"),
+    ],
+)
+def test_what_cannot_be_steered_is_said_with_what_would_do(reader, place, query, status, words):
+    for path in (place, f"/api/v1{place}"):
+        answer = reader.get(f"{path.replace('/edit', '/steer')}?{query}")
+        assert answer.status_code == status, answer.text[:300]
+        assert words in words_of(answer.text)
+
+
+def test_one_token_is_not_steered(reader):
+    there = reader.post("/tiny/prompt", data={"ids": "70"}, headers=ORIGIN).headers["location"]
+    answer = reader.get(f"{there}/steer?of=L1H2.ov.0")
+    assert answer.status_code == 422
+    assert "write a longer one" in words_of(answer.text)
+    assert reader.get(f"{there}/edit?edit=L1H2.ov.0:-1").status_code == 200
 
 
 @pytest.mark.parametrize("generation", ["off", "local"])

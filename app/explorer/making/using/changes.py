@@ -7,8 +7,9 @@
     set_chance [rows sets]       the chance of all of them together
     named_chance [rows named]    of the tokens that were named
     course [n]                   the divergence of the changed row at every position
-    energy [others]              of what the edited heads write on the text, at all positions but the first, the share that
-                                 the change takes away or adds
+    energy [others]              of edits: of what the edited heads write on the text, at all positions but the first, the
+                                 share that the change takes away or adds
+    size [1]                     of a push of the stream: the length that its amount counts in
 `curve`, by how much is written of the edited directions:
     amount, divergence, set_chance [m]   of the changed row; the set is that of the first direction
     random [m]                           the divergence of a random direction, written so much more
@@ -19,16 +20,16 @@
 Runs in the live process; reads the tokens of directions, and their mean on the reference text, from the store.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.core.address import Address
 from app.core.steps import FindingStep, Steps
-from app.explorer.changes import HeadEdit, read_edits
+from app.explorer.changes import HeadEdit, Steering, read_change, read_edits
 from app.explorer.errors import ComputationFailed
 from app.explorer.layout import CURVE_AMOUNTS, NEXT_TOKENS, SET_TOKENS
 from app.explorer.making.context import Arrays, Context
@@ -56,12 +57,12 @@ def read_outcome(context: Context, network: Any, directions: "Directions", run: 
 
     from app.models.live.forward import read_logits
 
-    editor = HeadEditor(context, network, directions, recipe)
+    changer = _open_changer(context, network, directions, run, recipe)
     at, draws = number_in(recipe, "at"), number_in(recipe, "draws")
-    rows = [editor.make_row(editor.edits), *(editor.make_row(editor.edits, draw) for draw in range(draws))]
+    rows = [changer.make_row(draw) for draw in (None, *range(draws))]
     streams = [run.streams[-1], *_run_others(network, run, rows)]
     logits = read_logits(network, torch.stack([stream[at] for stream in streams])).cpu()
-    ids, signs = _read_sets(context, directions, run, editor.edits, at)
+    ids, signs = _read_sets(context, directions, run, changer.followed, at)
     chances = logits.softmax(-1)
     best = logits[:2].topk(min(NEXT_TOKENS, logits.shape[-1])).indices.flatten().tolist()
     top, named = [*dict.fromkeys(best)], _list_named(recipe)
@@ -74,7 +75,7 @@ def read_outcome(context: Context, network: Any, directions: "Directions", run: 
         "set_chance": chances[:, torch.from_numpy(ids).long()].sum(-1).numpy(),
         "named_chance": chances[:, named].numpy(),
         "course": _follow_divergence(network, streams[0], streams[1]).numpy(),
-        "energy": np.array([editor.measure_energy(run, row) for row in rows], np.float32),
+        **changer.measure(rows),
     }
 
 
@@ -84,12 +85,11 @@ def read_curve(context: Context, network: Any, directions: "Directions", run: "T
 
     from app.models.live.forward import read_logits
 
-    editor, at = HeadEditor(context, network, directions, recipe), number_in(recipe, "at")
-    edits = [[replace(edit, amount=amount) for edit in editor.edits] for amount in CURVE_AMOUNTS]
-    rows = [editor.make_row(own, draw) for draw in (None, 0) for own in edits]
+    editor, at = HeadEditor(context, network, directions, run, recipe), number_in(recipe, "at")
+    rows = [editor.make_row(draw, amount) for draw in (None, 0) for amount in CURVE_AMOUNTS]
     streams = [run.streams[-1, at], *(stream[at] for stream in _run_others(network, run, rows))]
     logits = read_logits(network, torch.stack(streams)).cpu()
-    ids, _ = _read_sets(context, directions, run, editor.edits[:1], at)
+    ids, _ = _read_sets(context, directions, run, editor.followed[:1], at)
     divergence = _diverge(logits[:1], logits[1:]).numpy()
     n = len(CURVE_AMOUNTS)
     return {
@@ -109,7 +109,7 @@ def continue_text(
     from app.core.changing.choice import choose_likeliest, draw_tokens
     from app.models.live.rows import continue_rows
 
-    editor, n_tokens = HeadEditor(context, network, directions, recipe), number_in(recipe, "tokens")
+    changer, n_tokens = _open_changer(context, network, directions, run, recipe), number_in(recipe, "tokens")
     n_known = int(np.flatnonzero(context.model.vocabulary.known).max()) + 1
     generator = torch.Generator().manual_seed(number_in(recipe, "drawn"))
     is_drawn = "drawn" in dict(recipe.parameters)
@@ -118,7 +118,7 @@ def continue_text(
         known = logits[:, :n_known]  # rows beyond pad the embedding
         return draw_tokens(known, generator) if is_drawn else choose_likeliest(known)
 
-    rows: list[Row] = [[], editor.make_row(editor.edits)]
+    rows: list[Row] = [[], changer.make_row()]
     ends, written = _list_ends(network), [list[int]() for _ in rows]
     for number, chosen in enumerate(continue_rows(network, run, rows, n_tokens, choose, ends)):
         for row, token in zip(written, chosen.tolist(), strict=True):
@@ -130,33 +130,111 @@ def continue_text(
     }
 
 
+class Changer(Protocol):
+    """A recipe's change, as changes of a running model: itself, and random ones of its kind."""
+
+    followed: Sequence[HeadEdit]
+    """The directions whose own tokens are followed."""
+
+    def make_row(self, draw: int | None = None) -> "Row":
+        """Make the changes of a row; `draw`: the number of the random change in the place of its own."""
+
+    def measure(self, rows: "Sequence[Row]") -> Arrays:
+        """Measure what there is to be told of rows with such changes."""
+
+
+def _open_changer(context: Context, network: Any, directions: "Directions", run: "TextRun", recipe: Recipe) -> Changer:
+    change = read_change(dict(recipe.parameters))
+    if isinstance(change, Steering):
+        return Steerer(context, directions, run, recipe, change)
+    return HeadEditor(context, network, directions, run, recipe)
+
+
+class Steerer:
+    """A push of the stream along a direction, or along a random one of its head's span."""
+
+    def __init__(
+        self, context: Context, directions: "Directions", run: "TextRun", recipe: Recipe, steering: Steering
+    ) -> None:
+        self.followed: Sequence[HeadEdit] = [steering.of]
+        self._steering, self._directions, self._seed = steering, directions, number_in(recipe, "seed")
+        self._device = run.streams.device
+        self._size = _measure_size(context, run, recipe, steering.layer)
+
+    def make_row(self, draw: int | None = None) -> "Row":
+        """Make the changes of a row: the push alone; `draw`: the number of a random direction in the place of its own."""
+        import torch
+
+        from app.core.changing.edits import turn_directions
+        from app.models.live.changes import StreamChange
+
+        of = self._steering.of
+        rank = int((self._directions.strength[of.layer, of.head] > 0).sum())
+        span = self._directions.right[of.layer, of.head, :rank]
+        if draw is None:
+            along = span[of.index] * (-1 if of.end == "n" else 1)
+        else:
+            generator = torch.Generator().manual_seed(self._seed + draw * len(self._directions.strength) + of.layer)
+            along = turn_directions(span, 1, generator)[1][0]
+        # Models rest their attention on the first position, whose stream is like no other.
+        return [
+            StreamChange(self._steering.layer, 1, shift=(self._steering.amount * self._size * along).to(self._device))
+        ]
+
+    def measure(self, rows: "Sequence[Row]") -> Arrays:
+        """Measure nothing of the rows: all pushes have one size, which is told."""
+        return {"size": np.array([self._size], np.float32)}
+
+
+def _measure_size(context: Context, run: "TextRun", recipe: Recipe, layer: int) -> float:
+    """Measure the median length of the stream that enters a layer, without the first position: on the reference text, or on
+    this one where there is none.
+    """
+    manifest = context.model.manifest
+    if "use" in dict(recipe.parameters) and manifest.reads_normed:
+        scale = _read_use(context, recipe)["stream"][layer]  # what its norm divides by
+        return float(scale) * float(np.sqrt(manifest.d_model))
+    lengths = run.streams[layer, 1:].norm(dim=-1)
+    return float(lengths.median()) if len(lengths) else 0.0
+
+
 class HeadEditor:
     """The edits of one recipe, as changes of a running model: the edits themselves, and random ones like them."""
 
-    def __init__(self, context: Context, network: Any, directions: "Directions", recipe: Recipe) -> None:
-        self.edits = read_edits(dict(recipe.parameters))
-        self._context, self._network, self._directions = context, network, directions
+    def __init__(
+        self, context: Context, network: Any, directions: "Directions", run: "TextRun", recipe: Recipe
+    ) -> None:
+        self.followed: Sequence[HeadEdit] = read_edits(dict(recipe.parameters))
+        self._context, self._network, self._directions, self._run = context, network, directions, run
         self._seed = number_in(recipe, "seed")
-        self._mean = _read_mean(context, recipe) if any(edit.kind == "mean" for edit in self.edits) else None
-        for edit in self.edits:
+        is_held = any(edit.kind == "mean" for edit in self.followed)
+        self._mean: NDArray[np.float32] | None = _read_use(context, recipe)["mean"] if is_held else None
+        for edit in self.followed:
             if not directions.strength[edit.layer, edit.head, edit.index] > 0:
                 raise ComputationFailed(
                     f"L{edit.layer}H{edit.head} writes nothing along direction {edit.index}: its OV has a smaller rank."
                 )
 
-    def make_row(self, edits: Sequence[HeadEdit], draw: int | None = None) -> "list[HeadChange]":
-        """Make the changes of a row; `draw`: the number of random directions in the place of the edits' own."""
+    def make_row(self, draw: int | None = None, amount: float | None = None) -> "list[HeadChange]":
+        """Make the changes of a row; `draw`: the number of random directions in the place of the edits' own; `amount`: one in
+        the place of their own.
+        """
+        edits = [edit if amount is None else replace(edit, amount=amount) for edit in self.followed]
         heads = dict.fromkeys((edit.layer, edit.head) for edit in edits)
         return [self._change_head([edit for edit in edits if (edit.layer, edit.head) == head], draw) for head in heads]
 
-    def measure_energy(self, run: "TextRun", row: "Sequence[HeadChange]") -> float:
-        """Measure the share of what the edited heads write that the changes take away or add, on the text as it was."""
-        from app.models.live.changes import output_matrix
+    def measure(self, rows: "Sequence[Row]") -> Arrays:
+        """Measure the share of what the edited heads write that each row's changes take away or add, on the text as it was."""
+        return {"energy": np.array([self._measure_energy(row) for row in rows], np.float32)}
 
-        first = min(1, len(run.ids) - 1)
+    def _measure_energy(self, row: "Row") -> float:
+        from app.models.live.changes import HeadChange, output_matrix
+
+        first = min(1, len(self._run.ids) - 1)
         moved = whole = 0.0
         for change in row:
-            mixed = run.mixed[change.layer][first:, change.head]
+            assert isinstance(change, HeadChange)
+            mixed = self._run.mixed[change.layer][first:, change.head]
             added = mixed @ change.delta
             added = added if change.constant is None else added + change.constant
             moved += float(added.double().square().sum())
@@ -278,10 +356,9 @@ def _list_named(recipe: Recipe) -> list[int]:
     return [int(said[f"named-{n}"]) for n in range(len(said)) if f"named-{n}" in said]
 
 
-def _read_mean(context: Context, recipe: Recipe) -> NDArray[np.float32]:
-    """Read the mean of what arrives of each direction on the reference text; ComputationFailed where it is gone."""
+def _read_use(context: Context, recipe: Recipe) -> Mapping[str, NDArray[Any]]:
+    """Read what directions do on the reference text; ComputationFailed where it is gone."""
     held = context.store.read(use(context.model, context.processing, number_in(recipe, "text")))
     if held is None:
         raise ComputationFailed("The statistics that this change needs are not here any more.")
-    mean: NDArray[np.float32] = held.arrays["mean"]
-    return mean
+    return held.arrays

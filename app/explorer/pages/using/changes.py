@@ -46,25 +46,31 @@ class FollowedToken(OfToken):
     """KL of the next token's chances as they were from the changed ones, in nats."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChangedDirection(Labelled):
-    """A direction that is changed, and the chance of its own tokens."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowedSet(Labelled):
+    """A direction's own tokens, and how likely all of them are together."""
 
     address: AddressText
     """Address of the direction."""
-    kind: EditKind
-    amount: float
-    """How much more of it is written, -1 for nothing; 0 unless the kind is scale."""
     ray: Sign
     """The end whose tokens are followed: the one that was named, or that is written at the position."""
     tokens: Entries
-    """The tokens that lead there."""
+    """The first tokens there; twenty are followed."""
     before: float
-    """The chance of all these tokens together as the model is."""
+    """The chance of all of them together as the model is."""
     after: float
     """The same where it is changed."""
     random: tuple[float, ...]
     """The same for each random change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedDirection(FollowedSet):
+    """A direction that is edited."""
+
+    kind: EditKind
+    amount: float
+    """How much more of it is written, -1 for nothing; 0 unless the kind is scale."""
     named: ForPeople[str]
     """The direction as the link spells it."""
 
@@ -123,39 +129,24 @@ class Continuation:
         return (self.times or 0.0) >= BROKEN
 
 
-@dataclass(frozen=True, slots=True)
-class EditPage(OfReference, Linked, OfWeights):
-    """What a model says of a prompt where heads are edited along directions."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfChange(OfReference):
+    """A page of a prompt where the model is changed."""
 
-    address: ForPeople[Address]
-    """The model's address."""
-    model: ForPeople[Model]
-    view: ForPeople[View]
     tokens: tuple[FollowedToken, ...]
     at: int
     """The position that all below is about: what comes next there."""
-    edits: tuple[ChangedDirection, ...]
     divergence: float
     """KL of the next token's chances as they were from the changed ones, in nats."""
     random: tuple[float, ...]
-    """The same for random changes: as many orthogonal directions of each edited head's span, edited in the same way."""
-    energy: float
-    """Of what the edited heads write on the prompt, the share that the change takes away or adds: amounts count by their
-    squares, and the first position is left out."""
-    random_energy: tuple[float, ...]
-    """The same of the random changes."""
+    """The same for random changes of the same kind and size."""
     next: tuple[ChangedToken, ...]
     """The likeliest tokens as the model is, and those where it is changed that are not among them."""
     named: tuple[ChangedToken, ...]
     """The tokens that were asked about."""
-    curve: tuple[CurvePoint, ...]
-    """By how much is written of these directions together; empty unless asked for."""
     continuation: Continuation | None
     """How the prompt goes on; null unless asked for."""
-    edit_named: ForPeople[str]
-    """The edits as the link spells them."""
     named_tokens: ForPeople[str] = ""
-    has_curve: ForPeople[bool] = False
     more: ForPeople[int] = 0
     seed: ForPeople[int | None] = None
 
@@ -164,16 +155,6 @@ class EditPage(OfReference, Linked, OfWeights):
     def draws(self) -> int:
         """Random changes beside the one that was asked for."""
         return len(self.random)
-
-    @property
-    def is_deletion(self) -> bool:
-        """Whether one direction is taken away, and nothing else is done."""
-        return len(self.edits) == 1 and self.edits[0].kind == "scale" and self.edits[0].amount == -1
-
-    @property
-    def can_curve(self) -> bool:
-        """Whether there is an amount to be varied."""
-        return all(edit.kind == "scale" for edit in self.edits)
 
     @property
     def is_far(self) -> bool:
@@ -186,11 +167,6 @@ class EditPage(OfReference, Linked, OfWeights):
         return median(self.random)
 
     @property
-    def n_heads(self) -> int:
-        """Heads that are edited."""
-        return len({edit.address.parent for edit in self.edits})
-
-    @property
     def likeliest(self) -> ChangedToken:
         """The likeliest token as the model is."""
         return max(self.next, key=lambda token: token.before)
@@ -199,6 +175,47 @@ class EditPage(OfReference, Linked, OfWeights):
     def likeliest_after(self) -> ChangedToken:
         """The likeliest token where it is changed."""
         return max(self.next, key=lambda token: token.after)
+
+
+@dataclass(frozen=True, slots=True)
+class EditPage(OfChange, Linked, OfWeights):
+    """What a model says of a prompt where heads are edited along directions."""
+
+    address: ForPeople[Address]
+    """The model's address."""
+    model: ForPeople[Model]
+    view: ForPeople[View]
+    edits: tuple[ChangedDirection, ...]
+    energy: float
+    """Of what the edited heads write on the prompt, the share that the change takes away or adds: amounts count by their
+    squares, and the first position is left out."""
+    random_energy: tuple[float, ...]
+    """The same of the random changes: as many orthogonal directions of each edited head's span, edited in the same way."""
+    curve: tuple[CurvePoint, ...]
+    """By how much is written of these directions together; empty unless asked for."""
+    edit_named: ForPeople[str]
+    """The edits as the link spells them."""
+    has_curve: ForPeople[bool] = False
+
+    @property
+    def followed(self) -> tuple[ChangedDirection, ...]:
+        """The directions whose own tokens are followed."""
+        return self.edits
+
+    @property
+    def is_deletion(self) -> bool:
+        """Whether one direction is taken away, and nothing else is done."""
+        return len(self.edits) == 1 and self.edits[0].kind == "scale" and self.edits[0].amount == -1
+
+    @property
+    def can_curve(self) -> bool:
+        """Whether there is an amount to be varied."""
+        return all(edit.kind == "scale" for edit in self.edits)
+
+    @property
+    def n_heads(self) -> int:
+        """Heads that are edited."""
+        return len({edit.address.parent for edit in self.edits})
 
     def list_choices(self, one: ChangedDirection) -> list[tuple[str, str]]:
         """List other ways to change a direction, each as a link spells it and as people read it, the present one among them."""
@@ -217,3 +234,42 @@ class EditPage(OfReference, Linked, OfWeights):
     def spell_all(self, amount: float) -> str:
         """Spell the edits with one amount for all directions."""
         return ",".join(f"{edit.named}:{spell_amount('scale', amount)}" for edit in self.edits)
+
+
+@dataclass(frozen=True, slots=True)
+class SteerPage(OfChange, Linked, OfWeights):
+    """What a model says of a prompt where its stream is pushed along a direction."""
+
+    address: ForPeople[Address]
+    """The model's address."""
+    model: ForPeople[Model]
+    view: ForPeople[View]
+    direction: FollowedSet
+    """The direction, and the end towards which the stream is pushed."""
+    layer: int
+    """The layer whose stream is pushed, at all positions but the first."""
+    amount: float
+    """The size of the push, in `size`."""
+    size: float
+    """The median length of the stream there, without the first position: on the reference text, or on this prompt where there
+    are no statistics."""
+    strength: float
+    """The direction's singular value: `amount * size / strength` is what would have to arrive of it for its head to write as
+    much."""
+    steer_named: ForPeople[str]
+    """The direction as the link spells it."""
+
+    @property
+    def followed(self) -> tuple[FollowedSet, ...]:
+        """The direction whose own tokens are followed."""
+        return (self.direction,)
+
+    @property
+    def typical_chance(self) -> float:
+        """The median chance of the direction's own tokens where the stream is pushed at random."""
+        return median(self.direction.random)
+
+    @property
+    def units(self) -> float:
+        """What would have to arrive of the direction for its head to write as much."""
+        return self.amount * self.size / self.strength

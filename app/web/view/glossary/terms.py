@@ -968,6 +968,12 @@ TERMS: dict[str, Term] = {
         "whatever its direction means.",
         "Σ ‖r′ − r‖² / Σ ‖r‖² over all positions but the first, on the text as it is; an amount counts by its square.",
     ),
+    "push-size": Term(
+        "median lengths",
+        "A push is counted in median lengths of the stream that enters the layer, the first position left out.",
+        "x′ = x + c N vᵢ, N the median of ‖x‖ over positions behind the first, on the reference text where there are statistics, "
+        "less its mean where the norm takes that off. .05 to .2 is mild, from .8 on texts break as a rule.",
+    ),
     "random-edit": Term(
         "at random",
         "The same done to random directions of the span of what the head writes: what a change does that means nothing.",

@@ -10,7 +10,7 @@ from app.core.address import Address
 from app.core.steps import FindingStep
 from app.core.steps import run as run_steps
 from app.explorer import recipes
-from app.explorer.changes import HeadEdit
+from app.explorer.changes import HeadEdit, Steering
 from app.explorer.errors import ComputationFailed
 from app.explorer.layout import CURVE_AMOUNTS, SET_TOKENS, check_layout
 from app.explorer.library import Library
@@ -22,6 +22,7 @@ from app.models.catalog import Catalog
 from app.models.live.assembly import assemble_model
 from app.models.live.changes import HeadChange, output_matrix
 from app.models.live.forward import run_model
+from app.models.live.layouts import LAYOUTS
 from app.store.artifacts import ArtifactStore
 from tests.models.live.test_assembly import RUN, opened
 from tests.models.live.test_rows import with_edited_weights
@@ -192,9 +193,9 @@ def test_a_mean_is_written_everywhere_and_changes_nothing_where_it_is_the_mean(c
     mean[1, 2] = attended.mean(0).numpy()
     statistics = live.keep_mean(mean)
     asked = recipes.outcome(live.model, KEY, processing, AT, [edit], (), statistics, 0)
-    editor = changes.HeadEditor(live.context, live.network, live.directions, asked)
+    editor = changes.HeadEditor(*live.inputs(), asked)
     for draw in (None, 0):
-        (change,) = editor.make_row(editor.edits, draw)
+        (change,) = editor.make_row(draw)
         added = live.run.mixed[1][:, 2] @ change.delta + change.constant
         scale = float(written.abs().max())
         assert float(added.mean(0).abs().max()) < 1e-5 * scale
@@ -211,7 +212,7 @@ def test_only_leaves_a_head_nothing_else(changing, name):
     live = changing(name)
     edits = [HeadEdit(0, 1, n, "only") for n in (0, 2)]
     asked = recipes.outcome(live.model, KEY, "folded", AT, edits, (), None, 0)
-    (change,) = changes.HeadEditor(live.context, live.network, live.directions, asked).make_row(edits)
+    (change,) = changes.HeadEditor(*live.inputs(), asked).make_row()
     written = live.run.mixed[0][:, 1] @ (output_matrix(live.network, 0, 1) + change.delta)
     kept = live.directions.right[0, 1, [0, 2]]
     torch.testing.assert_close(written @ kept.T @ kept, written, rtol=1e-4, atol=1e-6)
@@ -231,6 +232,52 @@ def test_the_curve_is_made_of_outcomes(changing):
         assert float(found["random"][n]) == pytest.approx(float(one["divergence"][1]), rel=1e-3, abs=1e-7)
         assert float(found["set_chance"][n]) == pytest.approx(float(one["set_chance"][1, 0]), rel=1e-3)
     assert found["divergence"][-1] > found["divergence"][4]
+
+
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize(("end", "amount"), [("p", 0.5), ("n", 0.5), ("p", -1.5)])
+def test_a_push_is_added_to_the_stream_at_all_positions_but_the_first(changing, name, end, amount):
+    """Against a hook of the tests' own before the layer; its size is the median length of the reference text, or of this."""
+    live = changing(name)
+    of = HeadEdit(0, 2, 1, "scale", 0.0, end)
+    live.keep_matrix(of)
+    asked = recipes.outcome(live.model, KEY, "folded", AT, Steering(1, of, amount), (), None, 8)
+    found = changes.read_outcome(*live.inputs(), asked)
+    check_layout("outcome", found)
+    size = float(live.run.streams[1, 1:].norm(dim=-1).median())
+    assert float(found["size"][0]) == pytest.approx(size, rel=1e-5)
+    shift = amount * size * live.along(of) * (-1 if end == "n" else 1)
+    layer = live.network.get_submodule(LAYOUTS[type(live.network).__name__].modules.layers)[1]
+
+    def push(_module, given, named):
+        stream = (given[0] if given else named["hidden_states"]).clone()
+        stream[:, 1:] += shift
+        return ((stream, *given[1:]), named) if given else (given, named | {"hidden_states": stream})
+
+    handle = layer.register_forward_pre_hook(push, with_kwargs=True)
+    now = logits_of(live.network)
+    handle.remove()
+    expected = divergence_of(logits_of(live.network)[AT], now[AT])
+    assert float(found["divergence"][0]) == pytest.approx(expected, rel=1e-2, abs=1e-6)
+    assert found["course"][0] < 1e-9
+    assert found["set_sign"].tolist() == [1 if end == "p" else -1]
+    assert len({*found["divergence"].tolist()}) == 9
+
+
+def test_a_push_is_as_long_as_the_reference_text_has_it(changing):
+    live = changing("llama")
+    of = HeadEdit(0, 2, 1, "scale", 0.0, "p")
+    live.keep_matrix(of)
+    recipe = recipes.use(live.model, "folded", 9)
+    live.store.save(recipe, {"stream": np.array([3.0, 5.0], np.float32)}, {})
+    asked = recipes.outcome(live.model, KEY, "folded", AT, Steering(1, of, 1.0), (), recipe, 1)
+    found = changes.read_outcome(*live.inputs(), asked)
+    assert float(found["size"][0]) == pytest.approx(5 * live.manifest.d_model**0.5, rel=1e-6)
+    one = changes._open_changer(*live.inputs(), asked)
+    for draw in (None, 0):
+        (change,) = one.make_row(draw)
+        assert float(change.shift.norm()) == pytest.approx(5 * live.manifest.d_model**0.5, rel=1e-5)
+        assert (change.layer, change.first) == (1, 1)
 
 
 def continued(live, edits, n_tokens=10, seed=None):
@@ -290,8 +337,8 @@ def test_a_direction_beyond_the_rank_and_a_missing_mean_are_refused(changing):
     strength[0, 1, 2] = 0
     asked = recipes.outcome(live.model, KEY, "folded", AT, [DELETED], (), None, 0)
     with pytest.raises(ComputationFailed, match="L0H1 writes nothing along direction 2"):
-        changes.HeadEditor(live.context, live.network, SimpleNamespace(strength=strength), asked)
+        changes.HeadEditor(live.context, live.network, SimpleNamespace(strength=strength), live.run, asked)
     gone = recipes.use(live.model, "folded", 99)
     asked = recipes.outcome(live.model, KEY, "folded", AT, [HeadEdit(0, 1, 2, "mean")], (), gone, 0)
     with pytest.raises(ComputationFailed, match="not here any more"):
-        changes.HeadEditor(live.context, live.network, live.directions, asked)
+        changes.HeadEditor(*live.inputs(), asked)
