@@ -40,7 +40,28 @@ class Steering:
     """The size of the push, in median lengths of the stream there."""
 
 
-Change = Sequence[HeadEdit] | Steering
+ContrastRule = Literal["fixed", "published", "last", "front"]
+"""How two prompts, one that attracts and one that repels, change a stream: by SARA as it is fixed here, which compares rows of
+Gram matrices; by SARA as published; by the difference of their last tokens (ActAdd); by that of their first tokens, position by
+position (ActAdd as published, without the first position)."""
+RULES: tuple[ContrastRule, ...] = ("fixed", "published", "last", "front")
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """A change of the stream that enters a layer towards one prompt and away from another."""
+
+    layer: int
+    rule: ContrastRule
+    amount: float
+    """The c of the rule."""
+    attract: str
+    """The key of the prompt that attracts."""
+    repel: str
+    """And of the one that repels."""
+
+
+Change = Sequence[HeadEdit] | Steering | Contrast
 
 
 def spell_amount(kind: EditKind, amount: float) -> str:
@@ -55,15 +76,35 @@ def write_change(change: Change) -> dict[str, int]:
     """Write a change as parameters of a recipe."""
     if isinstance(change, Steering):
         return {"steered": change.layer, "c": round(STEPS * change.amount), **write_edits([change.of])}
+    if isinstance(change, Contrast):
+        return {**write_others(change.layer, change.attract, change.repel), **_write_rule(change)}
     return write_edits(change)
 
 
 def read_change(parameters: Mapping[str, float]) -> Change:
     """Read the change that parameters of a recipe hold."""
+    if "rule" in parameters:
+        rule, keys = RULES[int(parameters["rule"])], read_others(parameters)
+        return Contrast(int(parameters["contrasted"]), rule, parameters["c"] / STEPS, *keys)
     edits = read_edits(parameters)
     if "steered" in parameters:
         return Steering(int(parameters["steered"]), edits[0], parameters["c"] / STEPS)
     return edits
+
+
+def write_others(layer: int, attract: str, repel: str) -> dict[str, int]:
+    """Write two other prompts, and the layer whose stream is compared, as parameters of a recipe."""
+    return {"contrasted": layer, "attract": int(attract, 16), "repel": int(repel, 16)}
+
+
+def read_others(parameters: Mapping[str, float]) -> tuple[str, str]:
+    """Read the keys of the two other prompts of a recipe, the one that attracts first."""
+    attract, repel = (f"{int(parameters[name]):016x}" for name in ("attract", "repel"))
+    return attract, repel
+
+
+def _write_rule(change: Contrast) -> dict[str, int]:
+    return {"rule": RULES.index(change.rule), "c": round(STEPS * change.amount)}
 
 
 def write_edits(edits: Sequence[HeadEdit]) -> dict[str, int]:

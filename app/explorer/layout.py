@@ -70,13 +70,16 @@ PromptKind = Literal[
     "outcome",
     "curve",
     "continuation",
+    "histories",
+    "study",
 ]
 """Kinds of artifacts that are computed of a prompt, by the live model, and kept with it. `prompt`: what speaks for a token
 at one position; `neurons`: which neurons do; `removals`: what becomes of the token without some directions there;
 `course`: what one direction does at every position; `attention`: why a head looks from one position at another; `pairs`: what the directions of a head's QK add to the scores of
 all pairs of positions at one distance; `lens`: what the stream says at every layer; `spans`: how much of it lies in the
 first terms of a basis of the embedding; `outcome`: what the model says where something in it is changed; `curve`: the same by
-how much is changed; `continuation`: how the text goes on, as it was and changed."""
+how much is changed; `continuation`: how the text goes on, as it was and changed; `histories`: what a prompt's stream has in common with those of two
+others; `study`: what drawing it to one of them does, by how much, and by how much of their histories is kept."""
 
 KEPT_TOKENS = 50
 """Tokens stored for each ray; the direction's page shows them all."""
@@ -115,6 +118,17 @@ USE_PEAKS = 3
 """Places of the reference text where most arrives of a direction, at either end, each in another window."""
 NEXT_TOKENS = 10
 """Next tokens that are kept for each position of a prompt."""
+OVERLAPPED = 4
+"""Leading dimensions of two histories whose overlap is told."""
+SIGN_DRAWS = 16
+"""Draws of the signs of singular vectors."""
+STUDIED: dict[str, tuple[float, ...]] = {
+    "fixed": (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0),
+    "last": (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5),
+}
+"""Amounts by which two rules are compared."""
+STUDIED_RANKS = (1, 2, 4, 8, 16, 32)
+"""Columns that histories are cut to."""
 SET_TOKENS = 20
 """Tokens of a direction's own set, whose chance is told where it is changed."""
 CURVE_AMOUNTS = (-1.0, -0.75, -0.5, -0.25, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
@@ -487,6 +501,20 @@ LAYOUT: dict[ArtifactKind | PromptKind, Forms] = {
         "amount": "float32 m",
         **dict.fromkeys(("divergence", "random"), "float32 m"),
         "set_chance": "float32 m",
+    },
+    "histories": {
+        "score": "float32 rules d_model",
+        "dependence": "float32 2",
+        "kept": "float32 2 r",
+        **dict.fromkeys(("rv", "overlap"), "float32 pairs"),
+        "dimensions": "int32 1",
+        "scale": "float32 texts",
+    },
+    "study": {
+        **dict.fromkeys(("amount", "divergence", "odds"), "float32 rules m"),
+        "rank": "int32 q",
+        **dict.fromkeys(("kept", "likeness", "rank_divergence", "rank_odds"), "float32 q"),
+        "before": "float32 1",
     },
     "continuation": {"ids": "int32 rows m", "surprise": "float32 rows m"},
     "alike": {

@@ -458,6 +458,29 @@ OPTIONS: tuple[Option, ...] = (
         "Of steering: the size of the push, in median lengths of the stream there; below 0 the other way.",
         Bounds(low=-MOST_PUSHED, high=MOST_PUSHED),
     ),
+    Option(
+        "attract",
+        ("p",),
+        "",
+        "Of SARA: the key of the prompt that the stream is drawn to.",
+        Bounds(longest=16),
+    ),
+    Option("repel", ("p",), "", "Of SARA: the key of the prompt that it is drawn away from.", Bounds(longest=16)),
+    Option(
+        "rule",
+        ("p",),
+        "fixed",
+        "Of SARA: how. As it is fixed here (fixed), as published (published), by adding the difference of the last tokens' streams "
+        "(last), or of the first ones' (front).",
+    ),
+    Option(
+        "pull",
+        ("p",),
+        1.0,
+        "Of SARA: the c of the rule; below 0 with roles swapped.",
+        Bounds(low=-MOST_PUSHED, high=MOST_PUSHED),
+    ),
+    Option("study", ("p",), False, "Of SARA: also by its amount, and by how much of the histories is kept."),
     Option("curve", ("p",), False, "Of an edit: also the same by how much is written."),
     Option(
         "more",

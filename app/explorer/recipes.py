@@ -15,7 +15,7 @@ from app.core.basis import BASES
 from app.core.finding.reversal import BINS, FLOOR, STEP
 from app.core.judging.rays import ALPHA, BEYOND_LENGTHS, FORM_LENGTHS, HEADLINE, LENGTHS, SPELLING_LENGTHS
 from app.explorer import groups
-from app.explorer.changes import Change, HeadEdit, write_change, write_edits
+from app.explorer.changes import STEPS, Change, HeadEdit, write_change, write_edits, write_others
 from app.explorer.layout import (
     BANK_TOKENS,
     CONTROL_DIRECTIONS,
@@ -26,10 +26,14 @@ from app.explorer.layout import (
     KEPT_TOKENS,
     LINEAR_BLOCKS,
     MOST_NONZEROS,
+    OVERLAPPED,
     ROTATED_VECTORS,
     SET_TOKENS,
+    SIGN_DRAWS,
     STRONGEST_DIRECTIONS,
     STRONGEST_TOKENS,
+    STUDIED,
+    STUDIED_RANKS,
     UNLIKELY_POSITIONS,
     UNLIKELY_TOKENS,
     USE_PARTS,
@@ -455,6 +459,25 @@ def outcome(
     asked = {f"named-{n}": id_ for n, id_ in enumerate(named)}
     said = own | asked | _name_statistics(statistics) | write_change(change)
     return _build_recipe(model, "outcome", f"p/{key}/outcome", processing, said)
+
+
+def histories(model: OpenModel, key: str, layer: int, attract: str, repel: str) -> Recipe:
+    """Return the recipe of what a prompt's stream that enters a layer has in common with those of two others."""
+    own = {"seed": CHANGE_SEED, "draws": SIGN_DRAWS, "overlapped": OVERLAPPED}
+    return _build_recipe(model, "histories", f"p/{key}/histories", "raw", own | write_others(layer, attract, repel))
+
+
+def study(
+    model: OpenModel, key: str, layer: int, attract: str, repel: str, amount: float, tokens: tuple[int, int]
+) -> Recipe:
+    """Return the recipe of what drawing a prompt to one of two others does at its end: by how much, and by how many columns of
+    their histories are kept.
+
+    `tokens`: those whose log-odds are told; `amount`: that of the histories that are cut.
+    """
+    own = {"for": tokens[0], "against": tokens[1], "c": round(STEPS * amount)}
+    grid = {"ranks": len(STUDIED_RANKS), "amounts": sum(map(len, STUDIED.values()))}
+    return _build_recipe(model, "study", f"p/{key}/study", "raw", own | grid | write_others(layer, attract, repel))
 
 
 def curve(model: OpenModel, key: str, processing: Processing, at: int, edits: Sequence[HeadEdit]) -> Recipe:

@@ -11,6 +11,7 @@ from app.core.address import BasisName
 from app.core.basis import BASES
 from app.explorer.asking.prompts import PromptAim, PromptWish
 from app.explorer.asking.views import Options
+from app.explorer.changes import ContrastRule
 from app.explorer.errors import BadOption, OtherValue
 from app.explorer.layout import Composed, LinearBasis
 from app.explorer.options import LAYERS, OF_NUMBERS, ROUNDS, Page, find_option
@@ -23,7 +24,7 @@ from app.explorer.pages.using.lens import LensBasis
 from app.explorer.pages.using.prompts import PromptTab
 from app.explorer.view import Only, Processing, Sort
 from app.explorer.visits.attention import WhyInquiry
-from app.explorer.visits.changes import EditInquiry, SteerInquiry
+from app.explorer.visits.changes import EditInquiry, SaraInquiry, SteerInquiry
 from app.explorer.visits.lens import LensInquiry
 from app.explorer.visits.prompts import PromptInquiry
 from app.models.token_filter import FREQUENT, Product, TokenFilter
@@ -490,6 +491,45 @@ class SteerQuery(ChangeQuery):
     def inquiry(self) -> SteerInquiry:
         """Convert the form to what the explorer takes."""
         return SteerInquiry(of=self.of, layer=self.layer, amount=self.c, **self.common())
+
+
+class SaraQuery(ChangeQuery):
+    """The options of a prompt whose stream is drawn to one prompt and away from another."""
+
+    PAGE: ClassVar[str] = "a prompt drawn to another"
+
+    attract: str = option_field("attract", "p")
+    repel: str = option_field("repel", "p")
+    layer: int | None = option_field("layer", "p")
+    rule: ContrastRule = option_field("rule", "p")
+    pull: float = option_field("pull", "p")
+    token: str = option_field("token", "p")
+    against: str = option_field("against", "p")
+    study: bool = option_field("study", "p")
+
+    @field_validator("layer", mode="before")
+    @classmethod
+    def _is_named(cls, value: Any) -> Any:
+        return None if value == "" else value  # a form sends what was left empty
+
+    @field_validator("pull", mode="after")
+    @classmethod
+    def _is_rounded(cls, value: float) -> float:
+        return round(value, 3)
+
+    def inquiry(self) -> SaraInquiry:
+        """Convert the form to what the explorer takes."""
+        return SaraInquiry(
+            attract=self.attract,
+            repel=self.repel,
+            layer=self.layer,
+            rule=self.rule,
+            amount=self.pull,
+            token=self.token,
+            against=self.against,
+            study=self.study,
+            **self.common(),
+        )
 
 
 class PairsQuery(ViewQuery):

@@ -21,7 +21,7 @@ from app.explorer.pages.directions import DirectionPage, Hop, Relation
 from app.explorer.pages.gallery import UNSOUGHT, Sought
 from app.explorer.pages.search import Inquiry
 from app.explorer.pages.using.attention import MadePair, PairsPage, WhyPage
-from app.explorer.pages.using.changes import EditPage, SteerPage
+from app.explorer.pages.using.changes import EditPage, SaraPage, SteerPage
 from app.explorer.pages.using.lens import LensPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.pages.using.streams import LinearPage
@@ -57,11 +57,14 @@ EDIT = "edit"
 """Last part of the path of a prompt where heads are edited."""
 STEER = "steer"
 """And of one where the stream is pushed along a direction."""
+SARA = "sara"
+"""And of one whose stream is drawn to another prompt; behind a model's, the form that asks for three."""
 CONTINUATION = "continuation"
-"""Behind either: the stream of how the text goes on."""
+"""Behind each of them: the stream of how the text goes on."""
 LENS = "lens"
 """Last part of the path of what the stream says at every layer of a prompt."""
-CONTINUED_BY = frozenset({"edit", "of", "layer", "c", "more", "seed"})
+ChangedPage = EditPage | SteerPage | SaraPage
+CONTINUED_BY = frozenset({"edit", "of", "layer", "c", "attract", "repel", "rule", "pull", "more", "seed"})
 """The options that decide how a changed prompt goes on."""
 LONGEST_LINK = 2_000
 """Characters of the longest link that carries its prompt."""
@@ -75,7 +78,7 @@ DEPTHS: dict[Depth, Page] = {
     "decomposition": "matrix",
     "direction": "direction",
 }
-OfPromptPage = PromptPage | CoursePage | WhyPage | LensPage | EditPage | SteerPage
+OfPromptPage = PromptPage | CoursePage | WhyPage | LensPage | EditPage | SteerPage | SaraPage
 PINNED = ("weights", "statistics")
 """What permanent links say even if it is as usual: another may be usual tomorrow."""
 WALKED_BASES = ("svd", "neuron")
@@ -492,17 +495,47 @@ class Urls:
         """Collect the query values of the page of a prompt where the stream is pushed."""
         return {"of": page.steer_named, "layer": page.layer, "c": f"{page.amount:g}", **_change_values(page)}
 
-    def change(self, page: EditPage | SteerPage, **changes: object) -> str:
+    def sara_form(self, address: Address, view: View | None = None) -> str:
+        """Link the form that asks for a prompt, one that attracts and one that repels, which a POST runs."""
+        return self.page(_model_of(address), view, SARA)
+
+    def sara(self, page: SaraPage, **changes: object) -> str:
+        """Link a prompt whose stream is drawn to one prompt and away from another.
+
+        Example: sara(page, layer=12) -> "/gpt2/p/0123456789abcdef/sara?attract=…&repel=…&layer=12"
+        """
+        under = f"{PROMPTS}/{page.key}/{SARA}"
+        return self.page(_model_of(page.address), page.view, under, **(self.sara_values(page) | changes))
+
+    def sara_values(self, page: SaraPage) -> dict[str, object]:
+        """Collect the query values of such a page."""
+        return {
+            "attract": page.attract.key,
+            "repel": page.repel.key,
+            "layer": page.layer,
+            "rule": page.rule,
+            "pull": page.amount,
+            "token": page.favoured_named,
+            "against": page.against_named,
+            **_change_values(page),
+            "study": None if page.study is None else "1",
+        }
+
+    def change(self, page: ChangedPage, **changes: object) -> str:
         """Link the same change of a prompt's model, with changes of what is asked of it."""
+        if isinstance(page, SaraPage):
+            return self.sara(page, **changes)
         return self.edit(page, **changes) if isinstance(page, EditPage) else self.steer(page, **changes)
 
-    def change_values(self, page: EditPage | SteerPage) -> dict[str, object]:
+    def change_values(self, page: ChangedPage) -> dict[str, object]:
         """Collect the query values of such a page."""
+        if isinstance(page, SaraPage):
+            return self.sara_values(page)
         return self.edit_values(page) if isinstance(page, EditPage) else self.steer_values(page)
 
-    def continuation(self, page: EditPage | SteerPage) -> str:
+    def continuation(self, page: ChangedPage) -> str:
         """Link the stream of how a changed prompt goes on."""
-        under = f"{PROMPTS}/{page.key}/{EDIT if isinstance(page, EditPage) else STEER}/{CONTINUATION}"
+        under = f"{PROMPTS}/{page.key}/{_last_of(page)}/{CONTINUATION}"
         said = {name: value for name, value in self.change_values(page).items() if name in CONTINUED_BY}
         return self.page(_model_of(page.address), page.view, under, **said)
 
@@ -553,10 +586,8 @@ class Urls:
             under, said = f"{under}/{WHY}", self.why_values(page)
         elif isinstance(page, LensPage):
             under, said = f"{under}/{LENS}", self.lens_values(page)
-        elif isinstance(page, EditPage):
-            under, said = f"{under}/{EDIT}", self.edit_values(page)
-        elif isinstance(page, SteerPage):
-            under, said = f"{under}/{STEER}", self.steer_values(page)
+        elif isinstance(page, EditPage | SteerPage | SaraPage):
+            under, said = f"{under}/{_last_of(page)}", self.change_values(page)
         else:
             said = self.prompt_values(page)
         return self.pinned_url(_model_of(page.address), page.model.pin, page.view, under, **(said | carried))
@@ -643,7 +674,11 @@ class Urls:
         return f"{self.origin}/{address.with_pin(pin)}{_path_below(under)}{query}"
 
 
-def _change_values(page: EditPage | SteerPage) -> dict[str, object]:
+def _last_of(page: ChangedPage) -> str:
+    return SARA if isinstance(page, SaraPage) else EDIT if isinstance(page, EditPage) else STEER
+
+
+def _change_values(page: ChangedPage) -> dict[str, object]:
     """Collect the query values that pages of any change have."""
     return {
         "at": None if page.at == len(page.tokens) - 1 else page.at,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.core.address import Address
 from app.explorer.asking.changes import Edit, spell_direction
@@ -16,10 +17,19 @@ from app.explorer.pages.using.changes import (
     CurvePoint,
     FollowedSet,
     FollowedToken,
+    Likeness,
+    LogOdds,
+    RankPoint,
+    Study,
+    StudyPoint,
 )
 from app.models.vocabulary import Vocabulary
 from app.store.artifacts import Arrays
 
+TINY = 1e-30
+"""The least chance that is told of a token."""
+SCORE_BINS = 20
+PAIRS = ("own and attract", "own and repel", "attract and repel")
 TOKENS = 6
 """Tokens shown of a direction's set."""
 
@@ -89,6 +99,49 @@ def read_so_far(so_far: Sequence[int], asked: int, seed: int | None, vocabulary:
     half = len(so_far) // 2
     rows = [list(so_far[:half]), list(so_far[half:])]
     return _build_continuation(rows, [None, None], asked, seed, vocabulary, is_done=False)
+
+
+def split_swapped(arrays: Arrays) -> tuple[Arrays, Arrays]:
+    """Split off the last row, where the roles of two prompts are swapped: the other rows, and that one."""
+    rows = ("chance", "set_chance", "named_chance", "divergence")
+    rest = {name: array[:-1] if name in rows else array for name, array in arrays.items()}
+    return rest, {name: arrays[name][-1] for name in rows}
+
+
+def read_odds(arrays: Arrays, swapped: Arrays) -> LogOdds:
+    """Read the log-odds of the first named token against the second."""
+    odds = [math.log(max(row[0], TINY) / max(row[1], TINY)) for row in arrays["named_chance"].tolist()]
+    other = swapped["named_chance"].tolist()
+    return LogOdds(odds[0], odds[1], math.log(max(other[0], TINY) / max(other[1], TINY)), tuple(odds[2:]))
+
+
+def count_scores(scores: NDArray[np.floating[Any]]) -> tuple[tuple[int, ...], tuple[float, float]]:
+    """Count coordinates by their score, in equal bins between the least and the largest, and return these."""
+    counts, edges = np.histogram(scores, SCORE_BINS)
+    return tuple(counts.tolist()), (float(edges[0]), float(edges[-1]))
+
+
+def read_likeness(arrays: Arrays) -> tuple[Likeness, ...]:
+    """Read how alike the three histories are, two by two."""
+    values = zip(PAIRS, arrays["rv"].tolist(), arrays["overlap"].tolist(), strict=True)
+    return tuple(Likeness(*each) for each in values)
+
+
+def read_kept(arrays: Arrays) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Read the share of energy that the first columns of a history keep, with and without its first position."""
+    with_first, behind = (tuple(row[np.isfinite(row)].tolist()) for row in arrays["kept"])
+    return with_first, behind
+
+
+def read_study(arrays: Arrays) -> Study:
+    """Read what a contrast does by its amount and by what is kept."""
+    before = float(arrays["before"][0])
+    gains = arrays["odds"] - before
+    rows = (zip(*each, strict=True) for each in zip(arrays["amount"], arrays["divergence"], gains, strict=True))
+    fixed, last = (tuple(StudyPoint(*map(float, point)) for point in row) for row in rows)
+    columns = (arrays[name].tolist() for name in ("rank", "kept", "likeness", "rank_divergence"))
+    gained = (arrays["rank_odds"] - before).tolist()
+    return Study(fixed, last, tuple(RankPoint(*point) for point in zip(*columns, gained, strict=True)))
 
 
 def _build_continuation(

@@ -10,12 +10,22 @@ from typing import Any
 from app.core.address import Address, Ray, format_short
 from app.explorer import recipes
 from app.explorer.asking.changes import Edit, parse_edits, parse_steering, spell_edits
-from app.explorer.asking.prompts import PromptWish, check_position
-from app.explorer.asking.views import Options
-from app.explorer.changes import Change, Steering
+from app.explorer.asking.places import locate_model
+from app.explorer.asking.prompts import PromptWish, check_position, most_tokens, normalise, require_live
+from app.explorer.asking.views import Options, check_view
+from app.explorer.changes import RULES, Change, Contrast, ContrastRule, Steering
 from app.explorer.errors import BadOption, Busy, NotReady, PromptsRefused, TooManyPrompts
 from app.explorer.library import OpenModel
-from app.explorer.pages.using.changes import Continuation, CurvePoint, EditPage, SteerPage
+from app.explorer.pages.using.changes import (
+    Continuation,
+    CurvePoint,
+    EditPage,
+    OtherPrompt,
+    SaraFormPage,
+    SaraPage,
+    SteerPage,
+    Study,
+)
 from app.explorer.reading import changes as reading
 from app.explorer.reading.prompts import read_reference
 from app.explorer.resources import Resources
@@ -24,12 +34,32 @@ from app.explorer.running.visitor import VisitorRequest
 from app.explorer.view import View
 from app.explorer.visits import orders
 from app.explorer.visits.full import unknown_token_error
-from app.explorer.visits.prompts import carry_prompt, find_prompt, fulfil_live, require_prompts
+from app.explorer.visits.prompts import carry_prompt, find_prompt, fulfil_live, keep_prompt, require_prompts
 from app.explorer.visits.using import find_statistics, load_statistics
 from app.models.vocabulary import TokenEntry
 from app.store.artifacts import Arrays, Recipe
+from app.store.grounds import note_now
 from app.store.prompts import KEPT_SECONDS, Prompt
 
+SAME = "What attracts and what repels are the same prompt: nothing lies between them."
+SARA_EXAMPLES = (
+    (
+        "When I see my neighbour, I",
+        "I love you so much, you are wonderful and I adore",
+        "I hate you so much, you are terrible and I despise",
+    ),
+    (
+        "In this season the air is",
+        "The weather is hot and sunny in the summer",
+        "The weather is cold and snowy in the winter",
+    ),
+    (
+        "In the beginning God created",
+        "and the light was good in the sight of the LORD",
+        "and the people did evil in the land",
+    ),
+)
+"""Prompts for those who have none: the prompt, what attracts, what repels."""
 MOST_NAMED = 8
 """Tokens that may be asked about."""
 NO_WISH = PromptWish()
@@ -73,6 +103,36 @@ class SteerInquiry(ChangeInquiry):
     """The layer whose stream is pushed; None: the one behind the direction's head."""
     amount: float = 0.2
     """The size of the push, in median lengths of the stream."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaraInquiry(ChangeInquiry):
+    """What a visitor asks of a prompt whose stream is drawn to another prompt and away from a third."""
+
+    attract: str = ""
+    """The key of the prompt that attracts."""
+    repel: str = ""
+    """And of the one that repels."""
+    layer: int | None = None
+    """The layer whose stream is changed; None: the one two thirds up."""
+    rule: ContrastRule = "fixed"
+    amount: float = 1.0
+    """The c of the rule."""
+    token: str = ""
+    """The token whose odds are told; empty: the last one of the prompt that attracts."""
+    against: str = ""
+    """The token that it is held against; empty: the last one of the prompt that repels."""
+    study: bool = False
+    """Also by its amount, and by how much of the histories is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaraWish:
+    """What a visitor typed for three prompts."""
+
+    text: str = ""
+    attract: str = ""
+    repel: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +199,103 @@ def visit_steering(
     )
 
 
+def visit_sara(
+    r: Resources, address: Address, options: Options, key: str, inquiry: SaraInquiry, *, waits: bool = True
+) -> SaraPage:
+    """Make the page of a prompt whose stream is drawn to one prompt and away from another; else as `visit_edit`."""
+    model, shown, prompt = find_prompt(r, address, options, key, inquiry.again)
+    asked, contrast, others = _read_contrast(r, model, shown, prompt, inquiry)
+    tokens = [
+        _find_token(model, word.strip()) if word.strip() else model.vocabulary.entry(other.ids[-1])
+        for word, other in zip((inquiry.token, inquiry.against), others, strict=True)
+    ]
+    if tokens[0] == tokens[1]:
+        raise BadOption("token and against are two tokens, whose odds are told: name another one.")
+    arrays, told = _tell(r, asked, inquiry, waits=waits, also=tokens)
+    rest, swapped = reading.split_swapped(arrays)
+    recipe = recipes.histories(model, key, contrast.layer, contrast.attract, contrast.repel)
+    held = fulfil_live(r, model, recipe, _title(model)).arrays
+    favoured, against = told["named"][:2]
+    scored = RULES.index(contrast.rule) if contrast.rule in {"fixed", "published"} else None
+    counts, edges = ((), (0.0, 0.0)) if scored is None else reading.count_scores(held["score"][scored])
+    kept, behind = reading.read_kept(held)
+    sinks = held["scale"].tolist()
+    other = [
+        OtherPrompt(each.key, tuple(map(model.vocabulary.entry, each.ids)), sink)
+        for each, sink in zip(others, sinks[1:], strict=True)
+    ]
+    return SaraPage(
+        Address(address.model, address.pin),
+        model.header,
+        shown,
+        layer=contrast.layer,
+        rule=contrast.rule,
+        amount=contrast.amount,
+        attract=other[0],
+        repel=other[1],
+        sink=sinks[0],
+        favoured=favoured,
+        against=against,
+        odds=reading.read_odds(rest, swapped),
+        swapped=float(swapped["divergence"]),
+        dependence=(float(held["dependence"][0]), float(held["dependence"][1])),
+        scores=counts,
+        score_range=edges,
+        kept=kept,
+        kept_behind=behind,
+        likeness=reading.read_likeness(held),
+        n_leading=int(held["dimensions"][0]),
+        study=_study(r, asked, contrast, (tokens[0].id, tokens[1].id)) if inquiry.study else None,
+        favoured_named=inquiry.token,
+        against_named=inquiry.against,
+        **told,
+    )
+
+
+def visit_sara_form(
+    r: Resources, address: Address, options: Options, wish: SaraWish, problem: str = ""
+) -> SaraFormPage:
+    """Make the form that asks for three prompts, with what was typed and why it is not run."""
+    prompts, model = require_prompts(r), locate_model(r, address)
+    shown = check_view(model, Address(address.model), options, r.default_weights)
+    note_now()  # it may hold what a visitor typed
+    why_not = ""
+    try:
+        require_live(model)
+    except BadOption as reason:
+        why_not = str(reason)
+    most = most_tokens(model, prompts.limits)
+    fits = [
+        each for each in SARA_EXAMPLES if not why_not and all(1 < len(model.tokenize_whole(t)) <= most for t in each)
+    ]
+    here = Address(address.model, address.pin)
+    typed = (normalise(wish.text), normalise(wish.attract), normalise(wish.repel))
+    return SaraFormPage(here, model.header, shown, *typed, problem, why_not, most, tuple(fits))
+
+
+def keep_three(r: Resources, address: Address, wish: SaraWish) -> tuple[str, str, str]:
+    """Keep the three prompts that a visitor typed, and return their keys; BadOption where one means nothing."""
+    texts = {"The prompt": wish.text, "What attracts": wish.attract, "What repels": wish.repel}
+    if wish.attract == wish.repel:
+        raise BadOption(SAME)
+    keys = []
+    for name, text in texts.items():
+        try:
+            keys.append(keep_prompt(r, address, PromptWish(text)))
+        except BadOption as problem:
+            raise BadOption(f"{name}: {problem}") from None
+    prompt, attract, repel = keys
+    return prompt, attract, repel
+
+
+def follow_sara(
+    r: Resources, address: Address, options: Options, key: str, inquiry: SaraInquiry
+) -> tuple[Continuation, Errand | None]:
+    """The same where the stream is drawn to another prompt."""
+    model, shown, prompt = find_prompt(r, address, options, key, inquiry.again)
+    return _follow(r, _read_contrast(r, model, shown, prompt, inquiry)[0], inquiry)
+
+
 def follow_edit(
     r: Resources, address: Address, options: Options, key: str, inquiry: EditInquiry
 ) -> tuple[Continuation, Errand | None]:
@@ -189,19 +346,57 @@ def _read_steering(
     return ChangedPrompt(model, shown, prompt, steering, (ray.address.matrix,), statistics), ray, steering
 
 
-def _tell(r: Resources, asked: ChangedPrompt, inquiry: ChangeInquiry, *, waits: bool) -> tuple[Arrays, dict[str, Any]]:
-    """Compute what a change does; return its arrays, and the values that every page of a change has."""
+def _read_contrast(
+    r: Resources, model: OpenModel, shown: View, prompt: Prompt, inquiry: SaraInquiry
+) -> tuple[ChangedPrompt, Contrast, tuple[Prompt, Prompt]]:
+    """Read a contrast of a link, and find the two prompts that it names."""
+    store, found = require_prompts(r).store, []
+    for name in ("attract", "repel"):
+        key = getattr(inquiry, name)
+        other = store.get(model.fingerprint, key) if key else None
+        if other is None:
+            raise BadOption(
+                f"{name} is the key of a prompt, which is not here: it was deleted, is older than 30 days, or never was. Write "
+                f"it anew, at {model.header.slug}/sara."
+            )
+        found.append(other)
+    if found[0].key == found[1].key:
+        raise BadOption(SAME)
+    if min(len(each.ids) for each in (prompt, *found)) == 1:
+        raise BadOption("Histories leave the first position out: each of the three prompts needs two tokens at least.")
+    last = model.header.n_layers - 1
+    layer = 2 * model.header.n_layers // 3 if inquiry.layer is None else inquiry.layer
+    if not 0 <= layer <= last:
+        raise BadOption(f"layer goes from 0 to {last} here: it is the one whose stream is changed.")
+    contrast = Contrast(layer, inquiry.rule, inquiry.amount, found[0].key, found[1].key)
+    return ChangedPrompt(model, shown, prompt, contrast, (), None), contrast, (found[0], found[1])
+
+
+def _study(r: Resources, asked: ChangedPrompt, contrast: Contrast, tokens: tuple[int, int]) -> Study:
+    where = (asked.prompt.key, contrast.layer, contrast.attract, contrast.repel)
+    recipe = recipes.study(asked.model, *where, contrast.amount, tokens)
+    return reading.read_study(fulfil_live(r, asked.model, recipe, _title(asked.model), "dear").arrays)
+
+
+def _tell(
+    r: Resources, asked: ChangedPrompt, inquiry: ChangeInquiry, *, waits: bool, also: Sequence[TokenEntry] = ()
+) -> tuple[Arrays, dict[str, Any]]:
+    """Compute what a change does; return its arrays, and the values that every page of a change has.
+
+    `also`: tokens that are told before those that were asked about.
+    """
     model, prompt, vocabulary = asked.model, asked.prompt, asked.model.vocabulary
     at = check_position(len(prompt.ids), inquiry.at)
-    named = _find_named(model, inquiry.tokens)
+    named = (*also, *_find_named(model, inquiry.tokens))
     _check_continuation(r, model, len(prompt.ids), inquiry.more)
     orders.fulfil_in_line(r, [orders.order_matrix(model, head, asked.view) for head in asked.heads])
     ids = [token.id for token in named]
     where = (prompt.key, asked.view.weights, at, asked.change, ids, asked.statistics, inquiry.draws)
-    arrays = fulfil_live(r, model, recipes.outcome(model, *where), _title(model)).arrays
+    found = fulfil_live(r, model, recipes.outcome(model, *where), _title(model)).arrays
+    arrays = reading.split_swapped(found)[0] if isinstance(asked.change, Contrast) else found
     statistics = load_statistics(r.store, model, asked.view.weights)
     reference = None if statistics is None else read_reference(statistics.name, statistics.text, statistics.arrays)
-    return arrays, {
+    return found, {
         "key": prompt.key,
         "text": prompt.text,
         "tokens": reading.read_followed(arrays, prompt.ids, vocabulary),

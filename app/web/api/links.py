@@ -21,7 +21,7 @@ from app.explorer.pages.matrices import FullPage, HeadPage, MatrixPage
 from app.explorer.pages.search import EveryPage, FoundRay, SearchPage
 from app.explorer.pages.shared import LinksJson
 from app.explorer.pages.using.attention import PairsPage, WhyPage
-from app.explorer.pages.using.changes import EditPage, SteerPage
+from app.explorer.pages.using.changes import EditPage, SaraPage, SteerPage
 from app.explorer.pages.using.lens import LensPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.pages.using.streams import LinearPage, UnlikelyPage
@@ -40,6 +40,7 @@ from app.web.urls import (
     LINEAR,
     PAIRS,
     PROMPTS,
+    SARA,
     STEER,
     TOKEN,
     UNLIKELY,
@@ -183,6 +184,13 @@ def _link_steering(page: SteerPage, urls: Urls) -> LinksJson:
     return links
 
 
+def _link_sara(page: SaraPage, urls: Urls) -> LinksJson:
+    under = f"{PROMPTS}/{page.key}"
+    links = _link(urls, page.address, page.model, page.view, under=f"{under}/{SARA}", changes=urls.sara_values(page))
+    links["up"] = urls.api(page.address, page.view, under)
+    return links
+
+
 def _link_lens(page: LensPage, urls: Urls) -> LinksJson:
     under = f"{PROMPTS}/{page.key}"
     links = _link(urls, page.address, page.model, page.view, under=f"{under}/{LENS}", changes=urls.lens_values(page))
@@ -225,6 +233,7 @@ _LINKS: dict[type, Callable[[Any, Urls], LinksJson]] = {
     LensPage: _link_lens,
     EditPage: _link_edit,
     SteerPage: _link_steering,
+    SaraPage: _link_sara,
     PairsPage: _link_pairs,
     LinearPage: _link_linear,
     UnlikelyPage: _link_unlikely,

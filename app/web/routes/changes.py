@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
 
 from app.core.address import Address, parse
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, ExplorerError, OtherValue, UnknownAddress, UnknownPrompt
-from app.explorer.pages.using.changes import Continuation, EditPage, SteerPage
+from app.explorer.pages.using.changes import Continuation, EditPage, SaraPage, SteerPage
 from app.explorer.pages.using.prompts import PromptPage
 from app.explorer.resources import Resources
 from app.explorer.running.errand import Errand
@@ -18,10 +20,12 @@ from app.explorer.visits.prompts import PromptInquiry, visit_prompt
 from app.web.api.body import write_body
 from app.web.api.parts import OF_PROMPTS, Key, Slug, describe_answers
 from app.web.http.answers import PRIVATE, html_answer, json_answer, page_answer, render, wants_fragment
+from app.web.http.forms import read_form
 from app.web.http.patience import PatientRoute
 from app.web.http.site import require_continuer, require_prompter, resources_of, streams_of, urls_of
 from app.web.http.streams import News, NewsStream
-from app.web.query import ChangeQuery, EditQuery, SteerQuery
+from app.web.query import ChangeQuery, EditQuery, SaraQuery, SteerQuery, ViewQuery
+from app.web.urls import PROMPTS, SARA
 from app.web.view.templating import PAGE_TEMPLATES
 
 router = APIRouter(route_class=PatientRoute)
@@ -59,6 +63,53 @@ def show_steering(request: Request, model: str, key: str, query: Annotated[Steer
         rest = verbs.SteerInquiry(of=query.of, amount=query.c, again=query.wish())
         typed = {"of": query.of, "tokens": query.tokens}
         return _answer_slip(request, asked, query, problem, typed, lambda: verbs.visit_steering(*asked, rest))
+
+
+@router.get("/{model}/sara", include_in_schema=False)
+def show_sara_form(request: Request, model: str, query: Annotated[ViewQuery, Query()]) -> Response:
+    """Show the form that asks for a prompt, one that attracts and one that repels."""
+    require_prompter(request)
+    form = verbs.visit_sara_form(resources_of(request), parse(model), query.options(), verbs.SaraWish())
+    return page_answer(request, form, PRIVATE)
+
+
+@router.post("/{model}/sara", include_in_schema=False)
+async def run_sara(request: Request, model: str) -> Response:
+    """Keep the three prompts in the form, and redirect to their page, which runs them."""
+    fields = read_form(await request.body())
+    return await run_in_threadpool(_keep_three, request, model, fields)
+
+
+@router.get("/{model}/p/{key}/sara", include_in_schema=False)
+def show_sara(request: Request, model: str, key: str, query: Annotated[SaraQuery, Query()]) -> Response:
+    """Show a prompt whose stream is drawn to one prompt and away from another; how the text goes on comes as a stream."""
+    _admit(request, query)
+    asked = resources_of(request), parse(model), query.options(), key
+    try:
+        return page_answer(request, verbs.visit_sara(*asked, query.inquiry(), waits=False), PRIVATE)
+    except UnknownPrompt:
+        raise
+    except (BadOption, UnknownAddress) as problem:
+        rest = verbs.SaraInquiry(
+            attract=query.attract, repel=query.repel, rule=query.rule, amount=query.pull, again=query.wish()
+        )
+        typed = {"token": query.token, "against": query.against, "tokens": query.tokens}
+        return _answer_slip(request, asked, query, problem, typed, lambda: verbs.visit_sara(*asked, rest))
+
+
+@router.get("/{model}/p/{key}/sara/continuation", include_in_schema=False)
+async def stream_sara(request: Request, model: str, key: str, query: Annotated[SaraQuery, Query()]) -> Response:
+    """Stream how such a prompt goes on; else as for an edited one."""
+    asked = resources_of(request), parse(model), query.options(), key, query.inquiry()
+    return _stream(request, query, lambda: verbs.follow_sara(*asked))
+
+
+@router.get("/api/v1/{model}/p/{key}/sara", summary="SARA", responses=describe_answers(SaraPage) | OF_PROMPTS)
+def sara(request: Request, model: Slug, key: Key, query: Annotated[SaraQuery, Query()]) -> Response:
+    """What the model says of a prompt whose stream is drawn to one prompt and away from another, beside random changes."""
+    _admit(request, query)
+    page = verbs.visit_sara(resources_of(request), parse(model), query.options(), key, query.inquiry())
+    return json_answer(request, write_body(page, urls_of(request)), PRIVATE)
 
 
 @router.get("/{model}/p/{key}/edit/continuation", include_in_schema=False)
@@ -103,7 +154,7 @@ def _answer_slip(
     query: ChangeQuery,
     problem: BadOption | UnknownAddress,
     typed: dict[str, str],
-    visit_rest: Callable[[], EditPage | SteerPage],
+    visit_rest: Callable[[], EditPage | SteerPage | SaraPage],
 ) -> Response:
     """Answer with the page without what was wrong, which stays in its box; where the change was, with the prompt's page."""
     if wants_fragment(request):
@@ -112,13 +163,27 @@ def _answer_slip(
     told: dict[str, object] = {"problem": str(problem), "meant": meant, "wrong": wrong}
     told["typed"] = dict.fromkeys(("token", "against", "head", "edit", "of"), "") | typed
     status = 404 if isinstance(problem, UnknownAddress) else 422
-    page: EditPage | SteerPage | PromptPage
+    page: EditPage | SteerPage | SaraPage | PromptPage
     try:
         page = visit_rest()
     except (BadOption, UnknownAddress):
         page = visit_prompt(*asked, PromptInquiry(again=query.wish()))
     return html_answer(
         request, PAGE_TEMPLATES[type(page)].whole, status, PRIVATE, page=page, layout="base.html", **told
+    )
+
+
+def _keep_three(request: Request, model: str, fields: dict[str, str]) -> Response:
+    require_prompter(request)
+    address, r, urls = parse(model), resources_of(request), urls_of(request)
+    wish = verbs.SaraWish(*(fields.get(name, "") for name in ("text", "attract", "repel")))
+    try:
+        key, attract, repel = verbs.keep_three(r, address, wish)
+    except (BadOption, UnknownAddress) as problem:
+        form = verbs.visit_sara_form(r, address, Options(), wish, str(problem))
+        return html_answer(request, "sara_form.html", 422, PRIVATE, page=form, layout="base.html")
+    return RedirectResponse(
+        urls.page(address, None, f"{PROMPTS}/{key}/{SARA}", attract=attract, repel=repel), 303, PRIVATE
     )
 
 

@@ -6,7 +6,6 @@ What a visitor wrote is sent in a body, kept under a key, and stands in an addre
 from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated
-from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -27,15 +26,13 @@ from app.explorer.visits.prompts import PromptInquiry
 from app.web.api.body import write_body
 from app.web.api.parts import OF_PROMPTS, Key, Slug, describe_answers
 from app.web.http.answers import PRIVATE, html_answer, json_answer, page_answer, wants_fragment
+from app.web.http.forms import read_form
 from app.web.http.patience import PatientRoute
 from app.web.http.site import require_prompter, resources_of, urls_of
 from app.web.query import CourseQuery, FormQuery, LensQuery, PairsQuery, PromptQuery, SpokenQuery, WhyQuery
 from app.web.urls import COURSE, EDIT, PROMPTS
 
 router = APIRouter(route_class=PatientRoute)
-
-MOST_FIELDS = 20
-"""Fields of a form that are read."""
 
 
 @router.get("/{model}/prompt", include_in_schema=False)
@@ -57,7 +54,7 @@ def show_form(request: Request, model: str, query: Annotated[FormQuery, Query()]
 @router.post("/{model}/prompt", include_in_schema=False)
 async def run_prompt(request: Request, model: str) -> Response:
     """Keep the prompt in the form, and redirect to its page, which runs it."""
-    fields = _read_form(await request.body())
+    fields = read_form(await request.body())
     return await run_in_threadpool(_keep_prompt, request, model, fields)
 
 
@@ -179,16 +176,6 @@ def lens(request: Request, model: Slug, key: Key, query: Annotated[LensQuery, Qu
 def pairs(request: Request, model: Slug, query: Annotated[PairsQuery, Query()]) -> Response:
     """The pairs of positions of example prompts that a direction of a head's QK does most for, or against."""
     return json_answer(request, write_body(_visit_pairs(request, model, query), urls_of(request)), PRIVATE)
-
-
-def _read_form(body: bytes) -> dict[str, str]:
-    """Read the fields of a form; BadOption if they are none of ours, or no text."""
-    try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS))
-    except UnicodeDecodeError:
-        raise BadOption("This form holds bytes that are no text: a prompt is sent in UTF-8.") from None
-    except ValueError:
-        raise BadOption(f"This is no form of this server: it has more than {MOST_FIELDS} fields.") from None
 
 
 def _visit_course(request: Request, model: str, key: str, query: CourseQuery) -> CoursePage:

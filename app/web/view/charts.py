@@ -10,6 +10,7 @@ from app.core.judging.rays import RayClass
 from app.explorer.pages.circuitry import PairPage
 from app.explorer.pages.composition import COLOURED, CompositionPage
 from app.explorer.pages.search import StripRow
+from app.explorer.pages.using.changes import StudyPoint
 
 STEP = 10
 """Width of a bar with its gap, in the chart's own units."""
@@ -434,6 +435,35 @@ def divergence_paths(amounts: Sequence[float], own: Sequence[float], random: Seq
     return DivergencePaths(
         path(own), path(random), "".join(f"M0 {y}H1000" for y in lines), 10.0**low, 10.0**high, ticks
     )
+
+
+class GainPaths(NamedTuple):
+    """Log-odds gained over divergence, in a chart 1000 wide."""
+
+    own: str
+    other: str
+    zero: str
+    """The line at which nothing is gained."""
+    bottom: float
+    top: float
+    width: float
+    """The divergence at the right edge."""
+
+
+def gain_paths(own: Sequence[StudyPoint], other: Sequence[StudyPoint]) -> GainPaths:
+    """Draw what two rules gain over the divergence that they cost, from nothing on, up to where both are known."""
+    width = min(max(point.divergence for point in points) for points in (own, other)) or 1.0
+    curves = [[(0.0, 0.0), *((point.divergence, point.gain) for point in points)] for points in (own, other)]
+    shown = [[point for point in curve if point[0] <= width] for curve in curves]
+    gains = [gain for curve in shown for _, gain in curve]
+    low, high = min(gains), max(gains)
+    high = high if high > low else low + 1
+
+    def height(gain: float) -> int:
+        return round(HEIGHT * (high - gain) / (high - low))
+
+    first, second = ("M" + "L".join(f"{round(1000 * x / width)} {height(gain)}" for x, gain in each) for each in shown)
+    return GainPaths(first, second, f"M0 {height(0.0)}H1000", low, high, width)
 
 
 def _amount_position(amount: float) -> float:

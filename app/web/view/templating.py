@@ -29,7 +29,7 @@ from app.explorer.pages.maps import HomePage, LayerPage, ModelPage
 from app.explorer.pages.matrices import FitPage, FullPage, HeadPage, MatrixPage
 from app.explorer.pages.search import EveryPage, SearchPage, SuggestPage
 from app.explorer.pages.using.attention import PairsPage, SeenToken, WhyPage
-from app.explorer.pages.using.changes import EditPage, FollowedToken, SteerPage
+from app.explorer.pages.using.changes import EditPage, FollowedToken, SaraFormPage, SaraPage, SteerPage
 from app.explorer.pages.using.lens import LensCell, LensPage
 from app.explorer.pages.using.prompts import CoursePage, CourseToken, PromptFormPage, PromptPage
 from app.explorer.pages.using.streams import LinearPage, UnlikelyPage
@@ -97,6 +97,8 @@ PAGE_TEMPLATES: dict[type, PageTemplate] = {
     LensPage: PageTemplate("lens.html"),
     EditPage: PageTemplate("edit.html"),
     SteerPage: PageTemplate("steer.html"),
+    SaraPage: PageTemplate("sara.html"),
+    SaraFormPage: PageTemplate("sara_form.html"),
     PairsPage: PageTemplate("pairs.html"),
     LinearPage: PageTemplate("linear.html"),
     UnlikelyPage: PageTemplate("unlikely.html"),

@@ -1,9 +1,11 @@
 """A prompt where the model is changed, as a visitor asks for it, as a program does, and as a stream."""
 
 import io
+import math
 import re
 import shutil
 from html import unescape
+from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 import pytest
@@ -284,3 +286,117 @@ def test_prompts_of_others_are_not_here(reader, place):
     other = re.sub("/p/[0-9a-f]{16}/", "/p/0123456789abcdef/", place)
     for path in (other, f"/api/v1{other}"):
         assert reader.get(path, params={"edit": GONE}).status_code == 404
+
+
+THREE = {"text": TEXT, "attract": "so it is", "repel": "and then that"}
+
+
+@pytest.fixture(scope="module")
+def drawn(reader):
+    answer = reader.post("/tiny/sara", data=THREE, headers=ORIGIN)
+    assert answer.status_code == 303
+    return answer.headers["location"]
+
+
+def contrasted(reader, drawn, **options):
+    answer = reader.get(f"/api/v1{drawn}", params=dict(parse_qsl(urlsplit(drawn).query)) | options)
+    assert answer.status_code == 200, answer.text
+    return check_answer("sara", answer.json())
+
+
+def test_a_prompt_is_drawn_to_another(reader, drawn):
+    found = contrasted(reader, drawn, random=8, study="1")
+    assert (found["rule"], found["amount"], found["layer"]) == ("fixed", 1, 1)
+    for name in ("attract", "repel"):
+        assert "".join(token["token"] for token in found[name]["tokens"]).strip() == THREE[name]
+    assert found["favoured"]["id"] == found["attract"]["tokens"][-1]["id"]
+    assert found["named"][:2] == [found["favoured"], found["against"]]
+    chances = [found[name]["after"] for name in ("favoured", "against")]
+    assert found["odds"]["after"] == pytest.approx(math.log(chances[0] / chances[1]), rel=1e-4, abs=1e-4)
+    assert len(found["odds"]["random"]) == len(found["random"]) == 8
+    assert len(found["likeness"]) == 3
+    assert found["kept"][-1] == pytest.approx(1)
+    assert len(found["study"]["fixed"]) == len(found["study"]["last"]) == 8
+    page = reader.get(found["links"]["page"])
+    said = words_of(page.text)
+    assert "Drawn to another prompt SARA, fixed" in said
+    assert "with roles swapped" in said
+    assert "Does what keeps the energy keep the meaning?" in said
+    assert "depends on the SVD routine's signs" not in said
+    assert reader.get(found["links"]["json"]).json() == found
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("published", "It depends on the SVD routine's signs"),
+        ("last", "vectors of the same lengths"),
+        ("front", "The first position is left out"),
+    ],
+)
+def test_each_rule_says_its_own(reader, drawn, rule, words):
+    found = contrasted(reader, drawn, rule=rule)
+    assert found["rule"] == rule
+    assert (found["score_range"] == [0, 0]) == (rule in {"last", "front"})
+    assert words in words_of(reader.get(f"{drawn}&rule={rule}").text)
+
+
+def test_swapped_prompts_swap_the_answer(reader, drawn):
+    there = contrasted(reader, drawn, token="#70", against="#71")
+    said = dict(parse_qsl(urlsplit(drawn).query))
+    back = contrasted(reader, drawn, attract=said["repel"], repel=said["attract"], token="#70", against="#71")
+    assert back["odds"]["after"] == pytest.approx(there["odds"]["swapped"], abs=1e-3)
+    assert back["swapped"] == pytest.approx(there["divergence"], rel=1e-2, abs=1e-7)
+
+
+def test_a_drawn_prompt_goes_on_as_a_stream(reader, drawn):
+    first = reader.get(f"{drawn}&more=4&pull=2")
+    link = unescape(re.search(r'hx-sse:connect="([^"]+)"', first.text)[1])
+    assert "event: end" in reader.get(link).text
+    found = contrasted(reader, drawn, more=4, pull=2)["continuation"]
+    assert len(found["changed"]["tokens"]) == 4
+
+
+def test_the_form_keeps_what_was_typed_and_says_what_is_wrong(reader):
+    form = reader.get("/tiny/sara")
+    assert form.status_code == 200
+    assert "/tiny/sara" in reader.get("/tiny").text
+    same = reader.post("/tiny/sara", data=THREE | {"repel": "so it is"}, headers=ORIGIN)
+    assert same.status_code == 422
+    assert "nothing lies between them" in words_of(same.text)
+    assert TEXT in same.text
+    long = reader.post("/tiny/sara", data=THREE | {"attract": "x" * 40}, headers=ORIGIN)
+    assert "What attracts: This is 40 tokens" in words_of(long.text)
+    assert reader.post("/tiny/sara", data=THREE, headers={"Origin": "http://elsewhere"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("attract=", "attract is the key of a prompt"),
+        ("repel=0123456789abcdef", "Write it anew, at tiny/sara"),
+        ("layer=2", "layer goes from 0 to 1"),
+        ("rule=other", "'fixed', 'published', 'last' or 'front'"),
+        ("pull=6", "5"),
+        ("pull=nan", "pull"),
+        ("token=%2370&against=%2370", "two tokens"),
+        ("token=qqqq", "no single token"),
+        ("more=64", "leaves"),
+    ],
+)
+def test_contrasts_that_mean_nothing_are_said_with_what_would_do(reader, drawn, query, words):
+    changed = dict(parse_qsl(query, keep_blank_values=True))
+    path, said = urlsplit(drawn).path, dict(parse_qsl(urlsplit(drawn).query)) | changed
+    for place in (path, f"/api/v1{path}"):
+        answer = reader.get(place, params=said)
+        assert answer.status_code == 422, answer.text[:200]
+        assert words in words_of(answer.text)
+
+
+def test_one_prompt_twice_and_one_token_are_refused(reader, drawn):
+    path, said = urlsplit(drawn).path, dict(parse_qsl(urlsplit(drawn).query))
+    same = reader.get(path, params=said | {"repel": said["attract"]})
+    assert "nothing lies between them" in words_of(same.text)
+    key = reader.post("/tiny/prompt", data={"ids": "70"}, headers=ORIGIN).headers["location"].rpartition("/")[2]
+    short = reader.get(path, params=said | {"repel": key})
+    assert "two tokens at least" in words_of(short.text)

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from app.core.address import Address
 from app.core.steps import FindingStep, Steps
-from app.explorer.changes import HeadEdit, Steering, read_change, read_edits
+from app.explorer.changes import Contrast, HeadEdit, Steering, read_change, read_edits
 from app.explorer.errors import ComputationFailed
 from app.explorer.layout import CURVE_AMOUNTS, NEXT_TOKENS, SET_TOKENS
 from app.explorer.making.context import Arrays, Context
@@ -51,16 +51,26 @@ POSITIONS = 64
 """Positions whose logits are held at a time."""
 
 
-def read_outcome(context: Context, network: Any, directions: "Directions", run: "TextRun", recipe: Recipe) -> Arrays:
-    """Read what the model says at a position where the recipe's edits are made; ComputationFailed."""
+def read_outcome(
+    context: Context,
+    network: Any,
+    directions: "Directions",
+    run: "TextRun",
+    recipe: Recipe,
+    others: "Sequence[Tensor]" = (),
+) -> Arrays:
+    """Read what the model says at a position where the recipe changes it; ComputationFailed.
+
+    `others`: the streams that enter the layer of a contrast, of the prompt that attracts and of the one that repels.
+    """
     import torch
 
     from app.models.live.forward import read_logits
 
-    changer = _open_changer(context, network, directions, run, recipe)
+    changer = _open_changer(context, network, directions, run, recipe, others)
     at, draws = number_in(recipe, "at"), number_in(recipe, "draws")
-    rows = [changer.make_row(draw) for draw in (None, *range(draws))]
-    streams = [run.streams[-1], *_run_others(network, run, rows)]
+    rows = changer.list_rows(draws)
+    streams = [run.streams[-1], *run_others(network, run, rows)]
     logits = read_logits(network, torch.stack([stream[at] for stream in streams])).cpu()
     ids, signs = _read_sets(context, directions, run, changer.followed, at)
     chances = logits.softmax(-1)
@@ -69,7 +79,7 @@ def read_outcome(context: Context, network: Any, directions: "Directions", run: 
     return {
         "top": np.array(top, np.int32),
         "chance": chances[:, top].numpy(),
-        "divergence": _diverge(logits[:1], logits[1:]).numpy(),
+        "divergence": measure_divergence(logits[:1], logits[1:]).numpy(),
         "set_ids": ids,
         "set_sign": signs,
         "set_chance": chances[:, torch.from_numpy(ids).long()].sum(-1).numpy(),
@@ -87,10 +97,10 @@ def read_curve(context: Context, network: Any, directions: "Directions", run: "T
 
     editor, at = HeadEditor(context, network, directions, run, recipe), number_in(recipe, "at")
     rows = [editor.make_row(draw, amount) for draw in (None, 0) for amount in CURVE_AMOUNTS]
-    streams = [run.streams[-1, at], *(stream[at] for stream in _run_others(network, run, rows))]
+    streams = [run.streams[-1, at], *(stream[at] for stream in run_others(network, run, rows))]
     logits = read_logits(network, torch.stack(streams)).cpu()
     ids, _ = _read_sets(context, directions, run, editor.followed[:1], at)
-    divergence = _diverge(logits[:1], logits[1:]).numpy()
+    divergence = measure_divergence(logits[:1], logits[1:]).numpy()
     n = len(CURVE_AMOUNTS)
     return {
         "amount": np.array(CURVE_AMOUNTS, np.float32),
@@ -101,7 +111,12 @@ def read_curve(context: Context, network: Any, directions: "Directions", run: "T
 
 
 def continue_text(
-    context: Context, network: Any, directions: "Directions", run: "TextRun", recipe: Recipe
+    context: Context,
+    network: Any,
+    directions: "Directions",
+    run: "TextRun",
+    recipe: Recipe,
+    others: "Sequence[Tensor]" = (),
 ) -> Steps[Arrays]:
     """Let the text go on as it was and changed, side by side; yield the tokens so far with each step, row by row."""
     import torch
@@ -109,7 +124,7 @@ def continue_text(
     from app.core.changing.choice import choose_likeliest, draw_tokens
     from app.models.live.rows import continue_rows
 
-    changer, n_tokens = _open_changer(context, network, directions, run, recipe), number_in(recipe, "tokens")
+    changer, n_tokens = _open_changer(context, network, directions, run, recipe, others), number_in(recipe, "tokens")
     n_known = int(np.flatnonzero(context.model.vocabulary.known).max()) + 1
     generator = torch.Generator().manual_seed(number_in(recipe, "drawn"))
     is_drawn = "drawn" in dict(recipe.parameters)
@@ -136,6 +151,9 @@ class Changer(Protocol):
     followed: Sequence[HeadEdit]
     """The directions whose own tokens are followed."""
 
+    def list_rows(self, draws: int) -> "Sequence[Row]":
+        """Make the changes of each row but the first, which is the text as it was: its own, then so many random ones."""
+
     def make_row(self, draw: int | None = None) -> "Row":
         """Make the changes of a row; `draw`: the number of the random change in the place of its own."""
 
@@ -143,8 +161,20 @@ class Changer(Protocol):
         """Measure what there is to be told of rows with such changes."""
 
 
-def _open_changer(context: Context, network: Any, directions: "Directions", run: "TextRun", recipe: Recipe) -> Changer:
+def _open_changer(
+    context: Context,
+    network: Any,
+    directions: "Directions",
+    run: "TextRun",
+    recipe: Recipe,
+    others: "Sequence[Tensor]",
+) -> Changer:
     change = read_change(dict(recipe.parameters))
+    if isinstance(change, Contrast):
+        from app.explorer.making.using.contrasts import Contraster
+
+        attract, repel = others
+        return Contraster(run.streams[change.layer], attract, repel, change, number_in(recipe, "seed"))
     if isinstance(change, Steering):
         return Steerer(context, directions, run, recipe, change)
     return HeadEditor(context, network, directions, run, recipe)
@@ -160,6 +190,10 @@ class Steerer:
         self._steering, self._directions, self._seed = steering, directions, number_in(recipe, "seed")
         self._device = run.streams.device
         self._size = _measure_size(context, run, recipe, steering.layer)
+
+    def list_rows(self, draws: int) -> "Sequence[Row]":
+        """Make the changes of each row: the push, then so many along random directions."""
+        return [self.make_row(draw) for draw in (None, *range(draws))]
 
     def make_row(self, draw: int | None = None) -> "Row":
         """Make the changes of a row: the push alone; `draw`: the number of a random direction in the place of its own."""
@@ -214,6 +248,10 @@ class HeadEditor:
                 raise ComputationFailed(
                     f"L{edit.layer}H{edit.head} writes nothing along direction {edit.index}: its OV has a smaller rank."
                 )
+
+    def list_rows(self, draws: int) -> "Sequence[Row]":
+        """Make the changes of each row: the edits, then so many of random directions."""
+        return [self.make_row(draw) for draw in (None, *range(draws))]
 
     def make_row(self, draw: int | None = None, amount: float | None = None) -> "list[HeadChange]":
         """Make the changes of a row; `draw`: the number of random directions in the place of the edits' own; `amount`: one in
@@ -281,7 +319,7 @@ class HeadEditor:
         return strength * torch.from_numpy(self._mean[layer, head, :rank]) + right @ (tensors.b_V @ tensors.W_O).float()
 
 
-def _run_others(network: Any, run: "TextRun", rows: "Sequence[Row]") -> "list[Tensor]":
+def run_others(network: Any, run: "TextRun", rows: "Sequence[Row]") -> "list[Tensor]":
     """Run the text in these rows, a few at a time, and return the last stream of each."""
     from app.models.live.rows import run_rows
 
@@ -289,7 +327,7 @@ def _run_others(network: Any, run: "TextRun", rows: "Sequence[Row]") -> "list[Te
     return [stream for start in starts for stream in run_rows(network, run, rows[start : start + AT_ONCE])[0]]
 
 
-def _diverge(was: "Tensor", now: "Tensor") -> "Tensor":
+def measure_divergence(was: "Tensor", now: "Tensor") -> "Tensor":
     """Compute KL of the chances as they were from the ones now, in nats: [*n]."""
     before, after = was.double().log_softmax(-1), now.double().log_softmax(-1)
     divergence: Tensor = (before.exp() * (before - after)).sum(-1).clamp(min=0).float()
@@ -303,7 +341,9 @@ def _follow_divergence(network: Any, was: "Tensor", now: "Tensor") -> "Tensor":
     from app.models.live.forward import read_logits
 
     parts = [slice(start, start + POSITIONS) for start in range(0, len(was), POSITIONS)]
-    return torch.cat([_diverge(*(read_logits(network, each[part]).cpu() for each in (was, now))) for part in parts])
+    return torch.cat(
+        [measure_divergence(*(read_logits(network, each[part]).cpu() for each in (was, now))) for part in parts]
+    )
 
 
 def _read_sets(
@@ -320,7 +360,8 @@ def _read_sets(
         leading = held.arrays["right_top_ids" if sign > 0 else "right_bottom_ids"][edit.index]
         ids.append(leading[:SET_TOKENS])
         signs.append(sign)
-    return np.array(ids, np.int32), np.array(signs, np.int8)
+    found = np.array(ids, np.int32) if ids else np.zeros((0, SET_TOKENS), np.int32)
+    return found, np.array(signs, np.int8)
 
 
 def _find_sign(context: Context, directions: "Directions", run: "TextRun", edit: HeadEdit, at: int) -> int:

@@ -17,11 +17,13 @@ columns.
 `attention` and `pairs`: why a head looks from one position at another, told in `making/using/attention.py`.
 `lens` and `spans`: what the stream says at every layer, and where it lies, told in `making/using/lens.py`.
 `outcome`, `curve` and `continuation`: what the model says where something in it is changed, told in `making/using/changes.py`.
+`histories` and `study`: what two other prompts do to its stream, told in `making/using/contrasts.py`.
 
 Where a norm stands behind attention, what a direction writes is no share of the logit: then `weight` is missing, and
 behind the MLP what neurons do.
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.steps import Steps
+from app.explorer.changes import read_others
 from app.explorer.errors import ComputationFailed
 from app.explorer.layout import NEXT_TOKENS, PROMPT_NEURONS, PromptKind, check_layout
 from app.explorer.library import OpenModel, report_damage
@@ -54,6 +57,8 @@ if TYPE_CHECKING:
     from app.models.weights import Embeddings
 
 GIB = 2**30
+MOST_READ = 4
+"""Prompts whose streams are held for others to be compared with."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,10 @@ class LiveModel:
     directions: "dict[Processing, Directions]" = field(default_factory=dict)
     """The directions of all heads' OV."""
     ran: "RanText | None" = None
+    read: "dict[str, Tensor]" = field(default_factory=dict)
+    """The streams of prompts that others were compared with last, by their keys."""
+    others: "Sequence[Tensor]" = ()
+    """Those that the present recipe compares with, at its layer."""
 
     def in_weights(self, processing: Processing) -> Context:
         """Return the context in that weight processing."""
@@ -123,6 +132,7 @@ class PromptMaker:
                 yield 1, 3
                 live.directions[processing] = _decompose(live.in_weights(processing))
             yield 2, 3
+            live.others = self._read_others(live, recipe)
             ran = _run(live, prompt.ids)
             arrays = (
                 (yield from _continue_text(live, ran, recipe))
@@ -131,6 +141,30 @@ class PromptMaker:
             )
         check_layout(kind, arrays)
         return arrays, {}
+
+    def _read_others(self, live: LiveModel, recipe: Recipe) -> "list[Tensor]":
+        """Run the prompts that a recipe compares its own with, and return the stream that enters its layer on each.
+
+        ComputationFailed where one is gone.
+        """
+        import torch
+
+        from app.models.live.forward import run_model
+
+        said = dict(recipe.parameters)
+        found = []
+        for key in read_others(said) if "attract" in said else ():
+            prompt = self._prompts.get(recipe.fingerprint, key)
+            if prompt is None:
+                raise ComputationFailed(
+                    "A prompt that this is compared with was deleted, or is too old: write it again."
+                )
+            if key not in live.read:
+                while len(live.read) >= MOST_READ:
+                    del live.read[next(iter(live.read))]
+                live.read[key] = run_model(live.network, torch.tensor(prompt.ids, device=live.device)).streams
+            found.append(live.read[key][int(said["contrasted"])])
+        return found
 
     def prepare(self, slug: str, processing: Processing) -> Steps[None]:
         """Prepare nothing: a model is loaded for whoever runs a prompt."""
@@ -383,7 +417,8 @@ def _measure_spans(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
 def _read_outcome(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
     from app.explorer.making.using.changes import read_outcome
 
-    return read_outcome(_context_of(live, recipe), live.network, _directions_of(live, recipe), ran.run, recipe)
+    inputs = _context_of(live, recipe), live.network, _directions_of(live, recipe), ran.run
+    return read_outcome(*inputs, recipe, live.others)
 
 
 def _read_curve(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
@@ -395,7 +430,20 @@ def _read_curve(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
 def _continue_text(live: LiveModel, ran: RanText, recipe: Recipe) -> Steps[Arrays]:
     from app.explorer.making.using.changes import continue_text
 
-    return continue_text(_context_of(live, recipe), live.network, _directions_of(live, recipe), ran.run, recipe)
+    inputs = _context_of(live, recipe), live.network, _directions_of(live, recipe), ran.run
+    return continue_text(*inputs, recipe, live.others)
+
+
+def _compare_histories(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
+    from app.explorer.making.using.contrasts import compare_histories
+
+    return compare_histories(ran.run, live.others, recipe)
+
+
+def _study_contrast(live: LiveModel, ran: RanText, recipe: Recipe) -> Arrays:
+    from app.explorer.making.using.contrasts import study_contrast
+
+    return study_contrast(live.network, ran.run, live.others, recipe)
 
 
 def _directions_of(live: LiveModel, recipe: Recipe) -> Directions:
@@ -417,6 +465,8 @@ MAKERS = {
     "spans": _measure_spans,
     "outcome": _read_outcome,
     "curve": _read_curve,
+    "histories": _compare_histories,
+    "study": _study_contrast,
 }
 WITH_DIRECTIONS = frozenset({"prompt", "removals", "course", "outcome", "curve", "continuation"})
 """The kinds that need the directions of all heads' OV."""

@@ -6,7 +6,7 @@ from statistics import median
 from pydantic import computed_field
 
 from app.core.address import Address, Sign
-from app.explorer.changes import EditKind, spell_amount
+from app.explorer.changes import RULES, ContrastRule, EditKind, spell_amount
 from app.explorer.header import Model
 from app.explorer.pages.circuitry import OfToken
 from app.explorer.pages.shared import Labelled, Linked, OfWeights
@@ -273,3 +273,168 @@ class SteerPage(OfChange, Linked, OfWeights):
     def units(self) -> float:
         """What would have to arrive of the direction for its head to write as much."""
         return self.amount * self.size / self.strength
+
+
+@dataclass(frozen=True, slots=True)
+class OtherPrompt:
+    """A prompt that another is drawn to, or away from."""
+
+    key: str
+    """Its name in links."""
+    tokens: Entries
+    sink: float
+    """How many times as long its first position's stream is as the median of the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogOdds:
+    """How much likelier one token is than another to come next: the logarithm of the ratio of their chances."""
+
+    before: float
+    """As the model is."""
+    after: float
+    swapped: float
+    """The same with the roles of the two prompts swapped."""
+    random: tuple[float, ...]
+    """The same with scores dealt out at random, or vectors of the same lengths drawn at random."""
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How alike two histories are, without their first positions and less their common mean."""
+
+    of: str
+    """Which two: own and attract, own and repel, attract and repel."""
+    rv: float
+    """The RV coefficient: from 0 to 1."""
+    overlap: float
+    """The overlap of their leading dimensions: from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPoint:
+    """What a rule does by its amount."""
+
+    amount: float
+    divergence: float
+    gain: float
+    """The log-odds gained."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankPoint:
+    """What is kept of the effect where histories are cut to so many columns."""
+
+    rank: int
+    kept: float
+    """Of the prompt's own history, without its first position, the share of the energy in these columns."""
+    likeness: float
+    """The correlation of the scores with those of whole histories."""
+    divergence: float
+    gain: float
+    """The log-odds gained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What a contrast does, by its amount, and by how much of the histories is kept."""
+
+    fixed: tuple[StudyPoint, ...]
+    last: tuple[StudyPoint, ...]
+    """The difference of last tokens, for comparison at an equal divergence."""
+    ranks: tuple[RankPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SaraPage(OfChange, Linked, OfWeights):
+    """What a model says of a prompt whose stream is drawn to one prompt and away from another."""
+
+    address: ForPeople[Address]
+    """The model's address."""
+    model: ForPeople[Model]
+    view: ForPeople[View]
+    layer: int
+    """The layer whose stream is changed."""
+    rule: ContrastRule
+    """How: SARA as it is fixed here (fixed), as published, or by adding the difference of last tokens (last) or of first ones
+    (front)."""
+    amount: float
+    """The c of the rule."""
+    attract: OtherPrompt
+    repel: OtherPrompt
+    sink: float
+    """How many times as long this prompt's first stream is as the median of the others."""
+    favoured: ChangedToken
+    """The token whose odds are told."""
+    against: ChangedToken
+    """The token that it is held against."""
+    odds: LogOdds
+    swapped: float
+    """The divergence with the roles of the two prompts swapped."""
+    dependence: tuple[float, float]
+    """How far published scores move when the signs of singular vectors, which an SVD may choose, are drawn anew; and how far they
+    are from 0."""
+    scores: ForPeople[tuple[int, ...]]
+    """Coordinates by their score under the rule, in twenty bins from the least to the largest; empty where none are scored."""
+    score_range: tuple[float, float]
+    """The least and the largest score; 0 where none are scored."""
+    kept: tuple[float, ...]
+    """The share of the energy of the prompt's own history that its first 1, 2 ... columns keep, with the first position."""
+    kept_behind: tuple[float, ...]
+    """The same without it."""
+    likeness: tuple[Likeness, ...]
+    n_leading: int
+    """Leading dimensions whose overlap is told."""
+    study: Study | None
+    """Null unless asked for."""
+    favoured_named: ForPeople[str] = ""
+    against_named: ForPeople[str] = ""
+
+    @property
+    def followed(self) -> tuple[FollowedSet, ...]:
+        """No direction is followed."""
+        return ()
+
+    @property
+    def gain(self) -> float:
+        """The log-odds gained."""
+        return self.odds.after - self.odds.before
+
+    @property
+    def swapped_gain(self) -> float:
+        """The log-odds gained with roles swapped."""
+        return self.odds.swapped - self.odds.before
+
+    @property
+    def random_gains(self) -> tuple[float, ...]:
+        """The log-odds gained at random."""
+        return tuple(value - self.odds.before for value in self.odds.random)
+
+    @property
+    def rules(self) -> tuple[ContrastRule, ...]:
+        """All rules."""
+        return RULES
+
+    @property
+    def is_unequal(self) -> bool:
+        """Whether the two prompts have different numbers of tokens."""
+        return len(self.attract.tokens) != len(self.repel.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class SaraFormPage:
+    """The form that asks for a prompt, one that attracts and one that repels."""
+
+    address: Address
+    model: Model
+    view: View
+    text: str
+    attract: str
+    repel: str
+    problem: str
+    """Why what was typed is not run; empty where nothing is wrong."""
+    why_not: str
+    """Why no prompt of this model is run at all; empty where they are."""
+    most_tokens: int
+    examples: tuple[tuple[str, str, str], ...]
+    """Texts for those who have none: the prompt, what attracts, what repels."""

@@ -968,6 +968,27 @@ TERMS: dict[str, Term] = {
         "whatever its direction means.",
         "Σ ‖r′ − r‖² / Σ ‖r‖² over all positions but the first, on the text as it is; an amount counts by its square.",
     ),
+    "log-odds": Term(
+        "log-odds",
+        "How much likelier one token is than another to come next: 1 is e times, 2 is 7.4 times as likely.",
+        "log p(token) − log p(other), which is the difference of their logits.",
+    ),
+    "history": Term(
+        "activation history",
+        "The streams that enter a layer at all positions of a text: a matrix with a row for each coordinate.",
+    ),
+    "sara-score": Term(
+        "score",
+        "How much more a coordinate's history on the prompt has in common with the one that attracts than with the one that repels.",
+        "Fixed: the cosine of rows of the Gram matrices A Aᵀ of the histories without their first positions, attracted less repelled, "
+        "from −2 to 2; it holds neither signs of singular vectors nor the order of tokens. As published: the cosine of rows of "
+        "U diag(S), cut to the shortest text.",
+    ),
+    "rv": Term(
+        "RV",
+        "How alike two histories are as a whole: the cosine between their Gram matrices, 1 for the same.",
+        "‖AᵀB‖² / (‖AᵀA‖ ‖BᵀB‖), Robert and Escoufier 1976.",
+    ),
     "push-size": Term(
         "median lengths",
         "A push is counted in median lengths of the stream that enters the layer, the first position left out.",

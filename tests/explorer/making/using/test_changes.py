@@ -273,7 +273,7 @@ def test_a_push_is_as_long_as_the_reference_text_has_it(changing):
     asked = recipes.outcome(live.model, KEY, "folded", AT, Steering(1, of, 1.0), (), recipe, 1)
     found = changes.read_outcome(*live.inputs(), asked)
     assert float(found["size"][0]) == pytest.approx(5 * live.manifest.d_model**0.5, rel=1e-6)
-    one = changes._open_changer(*live.inputs(), asked)
+    one = changes._open_changer(*live.inputs(), asked, ())
     for draw in (None, 0):
         (change,) = one.make_row(draw)
         assert float(change.shift.norm()) == pytest.approx(5 * live.manifest.d_model**0.5, rel=1e-5)
