@@ -14,7 +14,12 @@ from typing import Any
 from app.web.api.description import EXAMPLES
 
 HEAD, DIRECTION = "demo/L1/H2", "demo/L1/H2/ov/svd/3"
-PROMPT = "In+the+beginning+God+created+the+heaven+and+the"
+PROMPTS = {
+    "key": "In+the+beginning+God+created+the+heaven+and+the",
+    "attract": "and+the+light+was+good+in+the+sight+of+the+LORD",
+    "repel": "and+the+people+did+evil+in+the+land",
+}
+"""Prompts by what their keys are called below."""
 TARGETS = {
     "models": "",
     "jobs": "-/jobs",
@@ -39,13 +44,14 @@ TARGETS = {
     "decomposition": f"{HEAD}/ov/neuron",
     "direction": DIRECTION,
     "surroundings": f"{DIRECTION}/around",
-    "run": f"demo/prompt?text={PROMPT}",
+    "run": f"demo/prompt?text={PROMPTS['key']}",
     "prompt": "demo/p/{key}?totals=1",
     "course": "demo/p/{key}/direction?of=L1H2.ov.3",
     "why": "demo/p/{key}/why?head=L1H2",
     "lens": "demo/p/{key}/lens?basis=pca",
     "edit": "demo/p/{key}/edit?edit=L1H2.ov.3:-1&curve=1&more=4",
     "steer": "demo/p/{key}/steer?of=L1H2.ov.3p",
+    "sara": "demo/p/{key}/sara?attract={attract}&repel={repel}&study=1",
     "pairs": "demo/pairs?of=L1H2.qk.3",
     "linear": "demo/linear",
     "unlikely": "demo/unlikely",
@@ -59,7 +65,8 @@ LARGEST_ROUNDED = 1e6
 def record_examples(base: str) -> dict[str, Any]:
     """Ask the server at this URL for the answer of each route; RuntimeError where it is not there yet."""
     (job, *_) = _fetch(base, TARGETS["jobs"])["jobs"]
-    named = {"job": job["id"], "key": _fetch(base, TARGETS["run"])["key"]}
+    keys = {name: _fetch(base, f"demo/prompt?text={text}")["key"] for name, text in PROMPTS.items()}
+    named = {"job": job["id"], **keys}
     return {name: shorten(_fetch(base, target.format(**named))) for name, target in TARGETS.items()}
 
 

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from app.store.prompts import key_of
@@ -52,6 +54,11 @@ def test_every_described_path_answers(client, banked, job):
     asked |= {"/api/v1/{model}/p/{key}/why": "?head=L1H2&text=so+it+is", "/api/v1/{model}/pairs": "?of=L1H2.qk.3"}
     asked |= {"/api/v1/{model}/p/{key}/edit": "?edit=L1H2.ov.3:-1&text=so+it+is"}
     asked |= {"/api/v1/{model}/p/{key}/steer": "?of=L1H2.ov.3&text=so+it+is"}
+    others = {"attract": "in the sea", "repel": "and then it"}
+    for of, text in itertools.product((client, banked), others.values()):
+        assert of.get(f"/api/v1/tiny/p/{_key_of(client, text)}", params={"text": text}).status_code == 200
+    said = "&".join(f"{name}={key}" for name, text in others.items() for key in [_key_of(client, text)])
+    asked |= {"/api/v1/{model}/p/{key}/sara": f"?{said}&text=so+it+is"}
     for path, methods in client.get("/openapi.json").json()["paths"].items():
         assert set(methods) == {"get"}
         of_token = {"id": "7"} if "/token/" in path else {}
