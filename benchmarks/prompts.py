@@ -76,20 +76,20 @@ def measure_passes(data: Path, slug: str, pairs: int) -> Iterator[tuple[str, str
 
         make(draw(8))  # loads the model
         for n in LENGTHS:
-            own, plain = _time_pairs(pairs, make, lambda ids: _run_plain(network, ids), partial(draw, n))
+            own, plain = time_pairs(pairs, make, lambda ids: _run_plain(network, ids), partial(draw, n))
             yield (
                 f"all arrays of a prompt of {n} tokens",
-                f"{_in_ms(own)}; one plain forward {_in_ms(plain)}; {_ratio(own, plain)} of it",
+                f"{in_ms(own)}; one plain forward {in_ms(plain)}; {ratio(own, plain)} of it",
             )
 
         def read_layers(ids: list[int]) -> None:
             key = store.put(model.fingerprint, ids, None)
             run(maker.make(recipes.lens(model, key, None, shifted=False), slug))
 
-        own, plain = _time_pairs(pairs, read_layers, lambda ids: _read_plain(network, ids), partial(draw, 64))
+        own, plain = time_pairs(pairs, read_layers, lambda ids: _read_plain(network, ids), partial(draw, 64))
         yield (
             "a prompt of 64 tokens read at every layer, its pass included",
-            f"{_in_ms(own)}; as a notebook does {_in_ms(plain)}; {_ratio(own, plain)} of it",
+            f"{in_ms(own)}; as a notebook does {in_ms(plain)}; {ratio(own, plain)} of it",
         )
         ids = draw(64)
         key = store.put(model.fingerprint, ids, None)
@@ -110,10 +110,10 @@ def measure_passes(data: Path, slug: str, pairs: int) -> Iterator[tuple[str, str
             with torch.no_grad():
                 network(rows, past_key_values=cache, use_cache=True)
 
-        own, plain = _time_pairs(pairs, lambda _: run(maker.make(asked, slug)), run_rows, lambda: ids)
+        own, plain = time_pairs(pairs, lambda _: run(maker.make(asked, slug)), run_rows, lambda: ids)
         yield (
             f"{TOTALS} totals with a random direction each, at 64 tokens, from the first layer on",
-            f"{_in_ms(own)}; that position's own forward of as many rows {_in_ms(plain)}; {_ratio(own, plain)}",
+            f"{in_ms(own)}; that position's own forward of as many rows {in_ms(plain)}; {ratio(own, plain)}",
         )
 
 
@@ -130,31 +130,31 @@ def measure_server(data: Path, slug: str, pairs: int) -> Iterator[tuple[str, str
 
     def ask(base: str, n: int) -> float:
         ids = draw(model.vocabulary.lookup.largest, n)
-        return _fetch(f"{base}/api/v1/{slug}/prompt?ids={'+'.join(map(str, ids))}")[0]
+        return fetch(f"{base}/api/v1/{slug}/prompt?ids={'+'.join(map(str, ids))}")[0]
 
     def ask_why(base: str, n: int) -> list[float]:
         """Time pages of attention on a prompt that was run: of other heads and other pairs each time."""
         ids = draw(model.vocabulary.lookup.largest, n)
-        _, prompt = _fetch(f"{base}/{slug}/prompt?ids={'+'.join(map(str, ids))}")
+        _, prompt = fetch(f"{base}/{slug}/prompt?ids={'+'.join(map(str, ids))}")
         path, times = prompt.partition("?")[0], []
         for _ in range(WHYS):
             (layer,), (head,), (source,) = draw(model.header.n_layers), draw(model.header.n_heads), draw(n - 1)
-            times.append(_fetch(f"{path}/why?head=L{layer}H{head}&from={source}")[0])
+            times.append(fetch(f"{path}/why?head=L{layer}H{head}&from={source}")[0])
         return times
 
     def ask_lens(base: str, n: int) -> float:
         """Time the lens of a prompt that was run."""
         ids = draw(model.vocabulary.lookup.largest, n)
-        _, prompt = _fetch(f"{base}/{slug}/prompt?ids={'+'.join(map(str, ids))}")
-        return _fetch(f"{prompt.partition('?')[0]}/lens")[0]
+        _, prompt = fetch(f"{base}/{slug}/prompt?ids={'+'.join(map(str, ids))}")
+        return fetch(f"{prompt.partition('?')[0]}/lens")[0]
 
-    with _serve(data, slug) as (base, server):
+    with serve(data, slug) as (base, server):
         yield "first prompt, 16 tokens, no live model yet", f"{ask(base, 16):.1f} s"
         for n in LENGTHS:
             times = [ask(base, n) for _ in range(pairs)]
-            yield f"a prompt of {n} tokens, the model loaded, as JSON", _in_ms(times)
-        yield f"why a head looks somewhere, {WHYS} heads and pairs of 64 tokens, as pages", _in_ms(ask_why(base, 64))
-        yield "a prompt of 64 tokens read at every layer, as a page", _in_ms([ask_lens(base, 64) for _ in range(pairs)])
+            yield f"a prompt of {n} tokens, the model loaded, as JSON", in_ms(times)
+        yield f"why a head looks somewhere, {WHYS} heads and pairs of 64 tokens, as pages", in_ms(ask_why(base, 64))
+        yield "a prompt of 64 tokens read at every layer, as a page", in_ms([ask_lens(base, 64) for _ in range(pairs)])
         (pid,) = _find_live(server)
         time.sleep(TIDY_AFTER_SECONDS + 1)
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
@@ -167,9 +167,10 @@ def measure_server(data: Path, slug: str, pairs: int) -> Iterator[tuple[str, str
         )
 
 
-def _time_pairs(
+def time_pairs(
     pairs: int, one: Callable[[list[int]], object], other: Callable[[list[int]], object], draw: Callable[[], list[int]]
 ) -> tuple[list[float], list[float]]:
+    """Time both on texts that are drawn for each, after a first pair that warms up: seconds, pair by pair."""
     times: tuple[list[float], list[float]] = ([], [])
     for n in range(pairs + 1):
         for which in (0, 1) if n % 2 else (1, 0):
@@ -197,7 +198,7 @@ def _read_plain(network: Any, ids: list[int]) -> None:
         (chances > chances.gather(-1, end.argmax(-1).expand(len(states), -1)[..., None])).sum(-1)
 
 
-def _fetch(url: str) -> tuple[float, str]:
+def fetch(url: str) -> tuple[float, str]:
     """Fetch a URL, asking again while it is being computed: seconds, and where it ended."""
     started = time.perf_counter()
     while True:
@@ -209,16 +210,19 @@ def _fetch(url: str) -> tuple[float, str]:
         time.sleep(0.05)
 
 
-def _in_ms(times: list[float]) -> str:
+def in_ms(times: list[float]) -> str:
+    """Format the median of times, and their range."""
     return f"median {1000 * statistics.median(times):.0f} ms ({1000 * min(times):.0f} to {1000 * max(times):.0f})"
 
 
-def _ratio(own: list[float], plain: list[float]) -> str:
+def ratio(own: list[float], plain: list[float]) -> str:
+    """Format the median ratio of pairs."""
     return f"{statistics.median(a / b for a, b in zip(own, plain, strict=True)):.2f} times, median of {len(own)} pairs"
 
 
 @contextmanager
-def _serve(data: Path, slug: str) -> Iterator[tuple[str, int]]:
+def serve(data: Path, slug: str) -> Iterator[tuple[str, int]]:
+    """Serve a model in a process of its own: its address, and the process."""
     command = [sys.executable, "-m", "app", "serve", slug, "--data", str(data), "--port", "0", "--no-precompute"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
