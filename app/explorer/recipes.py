@@ -147,7 +147,7 @@ def comparison(
     """Return the recipe of a matrix's bases side by side: those computed on a visit, and these fits by their
     parameters.
     """
-    own = {"rows": COMPARISON_ROWS, "most": MOST_NONZEROS, "centred": 1, "numbered": 1}
+    own = {"rows": COMPARISON_ROWS, "most": MOST_NONZEROS, "centred": 1, "numbered": 1, "spanned": 1}
     named = {f"{basis}-{name}": value for basis, fit in fits.items() for name, value in fit.items()}
     return _build_recipe(model, "comparison", f"{address.path}/compare", processing, {**own, **named}, "compare")
 

@@ -238,14 +238,17 @@ TERMS: dict[str, Term] = {
         "What is left of samples, less the mean of all of them, that are each written with so few vectors, relative to "
         "their size without that mean.",
         "Greedily, by orthogonal matching pursuit, on 2,048 samples drawn at random; with orthonormal vectors, the best "
-        "there is. The mean costs no basis a vector, nor random vectors.",
+        "there is. The mean costs no basis a vector, nor random vectors. The error is of the weights, not of what they do on text.",
     ),
     "explained-centred": Term(
         "explained energy",
         "The share of the samples' squared size, the mean of all of them taken out, that the span of the first vectors holds.",
+        "The size is that of the weights, not of what they do on text. No span of as many vectors holds more of the samples as they "
+        "are than that of the first singular directions, and of samples less their mean than that of the first principal components.",
     ),
     "random-dictionary": Term(
-        "random vectors", "The same error with as many random vectors as the basis has: what its size alone gives."
+        "random vectors",
+        "The same error with as many random vectors of the same span as the basis has: what its size and its span alone give.",
     ),
     "overlap": Term(
         "overlap",
@@ -255,7 +258,10 @@ TERMS: dict[str, Term] = {
         "cosine", "Between the two vectors in the residual stream; negative where they point against each other."
     ),
     "partner-control": Term(
-        "random", "The size of cosine that 95% of random vectors stay below with their nearest of this basis."
+        "random",
+        "The size of cosine that 95% of random vectors of the span of the direction's own basis stay below with their nearest of "
+        "this one.",
+        "The bases of a head's matrix share a span of few dimensions, where any two vectors are more alike than in the whole stream.",
     ),
     "distance": Term(
         "distance",
