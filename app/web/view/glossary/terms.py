@@ -669,8 +669,8 @@ TERMS: dict[str, Term] = {
         "output axes",
         "Share of readable ends among the axes that heads' outputs vary along on text, among as many singular directions of the "
         "same heads, and among random vectors of the same spans.",
-        "The axes are mixtures of the directions, so all three lie in one span. Random vectors are of two heads a layer, or, "
-        "beside the first four, six of each head weighted by singular value.",
+        "The axes are mixtures of the directions, so all three lie in one span. Random vectors are of two heads a layer, whose axes "
+        "are counted by themselves beside them; or, beside the first four, six of each head weighted by singular value.",
     ),
     "census-cut": Term(
         "equal rank",
