@@ -332,7 +332,7 @@ def linear(
 
 def unlikely(model: OpenModel, processing: Processing, text: int) -> Recipe:
     """Return the recipe of what the streams of that text hold of the least likely tokens' vectors."""
-    own = {"positions": UNLIKELY_POSITIONS, "least": UNLIKELY_TOKENS, "chosen": UNLIKELY_SEED}
+    own = {"positions": UNLIKELY_POSITIONS, "least": UNLIKELY_TOKENS, "chosen": UNLIKELY_SEED, "by_window": 1}
     return _build_recipe(model, "unlikely", "unlikely", processing, {**_text_parameters(text), **own})
 
 

@@ -44,6 +44,7 @@ def test_bases_are_read_with_their_quarters_and_atoms_where_they_are_there(r, mo
     without = recipes.linear(model, "folded", 0, 2, 0, None)
     r.store.write(without, linear_arrays([basis for basis in LINEAR_BASES if basis != "nmf"]), {})
     page = visit_linear(r, TINY, Options(), 0, 2)
+    assert page.statistics == recipes.use(model, "folded").hash[:12]
     assert page.whole == Estimate(pytest.approx(0.5), Interval(pytest.approx(0.4), pytest.approx(0.6)), 0)
     assert [one.basis for one in page.bases] == [basis for basis in LINEAR_BASES if basis != "nmf"]
     assert [part.score for part in page.shown.quarters] == [
@@ -74,6 +75,9 @@ def test_unlikely_tokens_are_read_with_the_text_before_them(r, model):
     assert (page.verdict, page.n_positions, page.n_tokens, page.middle) == ("absent", 2, 3, (0, 1))
     assert [stream.layer for stream in page.streams] == [0, 1, 2]
     assert page.streams[1].naive.value == pytest.approx(1.21)
+    assert (page.n_windows, page.random_share) == (2, pytest.approx(3 / model.header.d_model))
+    assert page.shares_in_middle == (pytest.approx(0.1), pytest.approx(0.1))
+    assert page.statistics == recipes.use(model, "folded").hash[:12]
     assert [token.id for token in page.examples[0].before] == [7] * 4
     assert [token.id for token in page.examples[1].least] == [4, 5, 6]
 

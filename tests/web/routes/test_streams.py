@@ -28,6 +28,7 @@ def test_answers_have_the_form_that_is_described(streams):
         answer = check_answer(route, streams.get(f"/api/v1/llama/{path}").json())
         assert answer["links"]["page"] == f"/llama/{path}"
         assert path.partition("?")[0] in answer["links"]["pinned"]
+        assert answer["statistics"]
         page = streams.get(f"/llama/{path}")
         assert page.status_code == 200
         assert f'href="/api/v1/llama/{path.replace("&", "&amp;")}"' in page.text

@@ -837,7 +837,7 @@ TERMS: dict[str, Term] = {
         "How much of the stream lies in the span of the least likely next tokens' vectors, by how much of the streams at other "
         "positions lies in the span of the very same vectors: 1 is no more than there.",
         "Streams less their mean over the text, vectors less their mean over all tokens. A ratio of sums over positions, with a "
-        "bootstrap interval over positions.",
+        "bootstrap interval over windows of the text. What streams hold of these vectors at all positions alike is in both.",
     ),
     "unlikely-without": Term(
         "without their mean",
@@ -852,7 +852,7 @@ TERMS: dict[str, Term] = {
     "unlikely-signed": Term(
         "towards their mean",
         "Cosine of the stream with the mean of the set's vectors: above 0 where the stream speaks for these tokens, below 0 "
-        "where it speaks against them.",
+        "where it speaks against them. Of the other directions of the span it says nothing.",
     ),
     "unlikely-undone": Term(
         "taken away later",
