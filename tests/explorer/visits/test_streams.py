@@ -1,5 +1,6 @@
 """Pages about streams: what is there, what is not and how to get it, and what means nothing."""
 
+import numpy as np
 import pytest
 
 from app.core.address import parse
@@ -54,6 +55,7 @@ def test_bases_are_read_with_their_quarters_and_atoms_where_they_are_there(r, mo
         pytest.approx(0.2),
     ]
     assert page.scores[2] is None
+    assert page.shown.weighted == pytest.approx(np.average([0.9, 0.1, 0.2], weights=[0.5, 0.2, 0.1]))
     assert page.there == ((0, 2),)
     assert page.atoms_command.startswith("singular-lens precompute tiny --matrices embed --weights folded --basis nmf")
     with pytest.raises(NotBuilt, match="without the atoms of an NMF"):

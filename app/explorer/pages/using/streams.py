@@ -51,6 +51,8 @@ class BasisScore:
     """Its directions."""
     score: float | None
     """The mean R^2 along them, on held-out text."""
+    weighted: float | None
+    """The same weighted by the later stream's variance along each: R^2 in all, in every orthonormal basis; atoms are not."""
     quarters: tuple[TermQuarter, ...]
     """Its directions in four parts; fewer where it has fewer directions."""
     diagonal: float | None

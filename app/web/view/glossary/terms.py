@@ -793,7 +793,7 @@ TERMS: dict[str, Term] = {
         "token, on text.",
         "Ridge regression of centred streams, A = (XᵀX/n + λ s I)⁻¹ XᵀY/n with s the mean square of a coordinate. The windows of "
         "the text are shared out among four parts; each is predicted by the map of the other three, with the one λ of eight "
-        "that predicts best. What attention brings from other tokens, and what is not linear, no such map can predict.",
+        "that predicts these held-out parts best. What attention brings from other tokens, and what is not linear, no such map can predict.",
     ),
     "linear-score": Term(
         "R²",
@@ -803,10 +803,16 @@ TERMS: dict[str, Term] = {
         "it no more than the map. The mean over directions weighs all of them alike, and so depends on the basis. More text to "
         "fit on raises it: compare it within one page.",
     ),
+    "linear-weighted": Term(
+        "by variance",
+        "The same mean, where each direction counts by how much the later stream varies along it: R² in all, in every orthonormal "
+        "basis. Atoms of an NMF overlap, and are none.",
+    ),
     "linear-random": Term(
         "random directions",
-        "An orthonormal basis drawn at random: what any direction of the stream would show. A basis means something here where "
-        "it differs from that.",
+        "An orthonormal basis drawn at random: what any direction of the stream would show.",
+        "Along a random direction large and small variances are mixed. A basis that tells them apart has a lower mean R² by that alone "
+        "where what varies little is predicted worse: a lower mean does not say that the basis is predicted worse.",
     ),
     "linear-diagonal": Term(
         "on the diagonal",
