@@ -866,8 +866,8 @@ TERMS: dict[str, Term] = {
     ),
     "output-share": Term(
         "output",
-        "The share of what varies in what the head writes that is along this axis, on the text that the axes are fitted to: "
-        "on other text it is less.",
+        "The share of what varies in what the head writes that is along this axis, on the text that the axes are fitted to: on "
+        "other text the first axes have less, and later ones more. Shares of the first few together are what to compare.",
         "λᵢ / Σ λ, λ the eigenvalues of M, whose eigenvectors mix the singular directions: M is the covariance of the output "
         "along these, the mean of both halves of the text. It is the SVD of W with what the head attends to as its weights, √C W.",
     ),
