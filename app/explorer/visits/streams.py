@@ -158,7 +158,7 @@ def _describe_unmade(r: Resources, model: OpenModel, shown: View, word: str, *, 
     if not has_text:
         weights = f" --weights {shown.weights}" if shown.weights != shown.default_weights else ""
         command = f"singular-lens statistics {slug}{weights}"
-        why = f"There is no text that {slug} was run on: {command} lets it write one."
+        why = f"There are no statistics of {slug} in {shown.weights} weights, whose text this is of: {command} computes them."
         return Unmade(describe_unbuilt(r, slug, NotBuilt(why, command)), None, None)
     wish = Wish(slug, model.fingerprint, Task((word,), (shown.weights,)))
     command = command_of(wish)
