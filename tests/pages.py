@@ -276,6 +276,7 @@ CENSUS_PAGE = CensusPage(
                     Estimate(0.125, Interval(0.0625, 0.1875), 12),
                     Estimate(0.25, Interval(0.1875, 0.3125), 12),
                     Estimate(0.0625, Interval(0.03125, 0.09375), 12),
+                    Estimate(0.09375, None, 12),
                     Estimate(-0.125, Interval(-0.1875, -0.0625), 12),
                 ),
             ),

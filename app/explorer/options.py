@@ -189,7 +189,7 @@ OPTIONS: tuple[Option, ...] = (
         ("linear",),
         None,
         "The stream that is mapped, by the layer that it enters. Default: 0, the first.",
-        Bounds(low=0, high=LARGEST_LAYER),
+        Bounds(said={"minimum": 0, "maximum": LARGEST_LAYER}),
     ),
     Option(
         "to",
@@ -197,7 +197,7 @@ OPTIONS: tuple[Option, ...] = (
         None,
         "The stream that it is mapped to, by the layer that it enters; the number of layers is what the final norm reads. "
         "Default: that.",
-        Bounds(low=1, high=LARGEST_LAYER),
+        Bounds(said={"minimum": 1, "maximum": LARGEST_LAYER}),
     ),
     Option(
         "basis",

@@ -151,7 +151,7 @@ def comparison(
     """Return the recipe of a matrix's bases side by side: those computed on a visit, and these fits by their
     parameters.
     """
-    own = {"rows": COMPARISON_ROWS, "most": MOST_NONZEROS, "centred": 1, "numbered": 1}
+    own = {"rows": COMPARISON_ROWS, "most": MOST_NONZEROS, "centred": 1, "numbered": 1, "spanned": 1}
     named = {f"{basis}-{name}": value for basis, fit in fits.items() for name, value in fit.items()}
     return _build_recipe(model, "comparison", f"{address.path}/compare", processing, {**own, **named}, "compare")
 
@@ -336,7 +336,7 @@ def linear(
 
 def unlikely(model: OpenModel, processing: Processing, text: int) -> Recipe:
     """Return the recipe of what the streams of that text hold of the least likely tokens' vectors."""
-    own = {"positions": UNLIKELY_POSITIONS, "least": UNLIKELY_TOKENS, "chosen": UNLIKELY_SEED}
+    own = {"positions": UNLIKELY_POSITIONS, "least": UNLIKELY_TOKENS, "chosen": UNLIKELY_SEED, "by_window": 1}
     return _build_recipe(model, "unlikely", "unlikely", processing, {**_text_parameters(text), **own})
 
 

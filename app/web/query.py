@@ -61,10 +61,11 @@ class Query(BaseModel):
             )
         # Tokens that no filter was applied to would look as if one had been.
         idle = [name for name in OF_NUMBERS if name in said and name not in cls.model_fields]
+        valid = [field.alias or name for name, field in cls.model_fields.items()]
         if idle:
             mean, them = ("means", "it") if len(idle) == 1 else ("mean", "them")
             raise BadOption(
-                f"{', '.join(idle)} {mean} nothing here. Valid: {', '.join(cls.model_fields)}. Pages of matrices and of "
+                f"{', '.join(idle)} {mean} nothing here. Valid: {', '.join(valid)}. Pages of matrices and of "
                 f"their directions take {them}."
             )
         return said
@@ -217,6 +218,13 @@ class LinearQuery(ViewQuery):
 
     start: int | None = option_field("from", "linear", alias="from")
     to: int | None = option_field("to", "linear")
+
+    @field_validator("start", "to", mode="before")
+    @classmethod
+    def _is_stream(cls, said: Any) -> Any:
+        # The model knows which streams there are: whatever is none is answered with these.
+        return said if said is None or re.fullmatch("[0-9]{1,4}", str(said)) else -1
+
     basis: LinearBasis = option_field("basis", "linear")
 
 
@@ -249,6 +257,12 @@ class FitQuery(Query):
     groups: int | None = option_field("groups", "matrix")
     seed: int | None = option_field("seed", "matrix")
     statistics: int | None = option_field("statistics", "matrix")
+
+    @field_validator("statistics", mode="before")
+    @classmethod
+    def _is_name(cls, said: Any) -> Any:
+        # The answer to what names none is a list of those that are here.
+        return said if said is None or re.fullmatch("[0-9]{1,10}", str(said)) else -1
 
     def parameters(self) -> dict[str, int | None]:
         """Those of the basis by name; None: not given."""
@@ -569,6 +583,9 @@ class PairBoxQuery(PairQuery):
 
 class DirectionQuery(BasisQuery, DistanceQuery):
     """The options of pages of directions."""
+
+    PAGE: ClassVar[str] = "their JSON"
+    INSTEAD: ClassVar[str] = "The same address without /api/v1 takes format=csv or format=npz."
 
     ascii: bool = option_field("ascii", "matrix")
     starts: bool = option_field("starts", "matrix")

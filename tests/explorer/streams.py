@@ -18,7 +18,8 @@ def linear_arrays(bases=LINEAR_BASES):
     arrays |= {"unmoved": np.zeros(1, np.float32), "penalty": np.array([0.1])}
     for at, basis in enumerate(bases):
         arrays[f"score_{basis}"] = np.array([0.9, 0.1, np.nan, 0.2 + at / 100], np.float32)
-        arrays |= {f"{name}_{basis}": np.full(4, 0.25, np.float32) for name in ("embedding", "start", "end")}
+        arrays |= {f"{name}_{basis}": np.full(4, 0.25, np.float32) for name in ("embedding", "start")}
+        arrays[f"end_{basis}"] = np.array([0.5, 0.2, 0.2, 0.1], np.float32)
         if basis != "nmf":
             arrays[f"map_{basis}"] = 4 * np.eye(4, dtype=np.float32)
             arrays[f"diagonal_{basis}"] = np.ones(1, np.float32)

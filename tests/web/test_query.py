@@ -15,6 +15,7 @@ from app.web.query import (
     FitQuery,
     JobsQuery,
     JumpQuery,
+    LinearQuery,
     MapQuery,
     PageQuery,
     TableQuery,
@@ -38,7 +39,7 @@ def test_what_is_not_said_is_left_to_the_basis():
 
 
 @pytest.mark.parametrize("value", [2.5, "many", "1e3", ""])
-@pytest.mark.parametrize("name", sorted(NAMES))
+@pytest.mark.parametrize("name", sorted(NAMES - {"statistics"}))
 def test_only_whole_numbers_are_parameters(name, value):
     with pytest.raises(ValidationError, match=name):
         FitQuery(**{name: value})
@@ -100,6 +101,7 @@ HEEDLESS = (
     FitQuery,
     JobsQuery,
     JumpQuery,
+    LinearQuery,
     MapQuery,
     TokenQuery,
     ViewQuery,
@@ -113,13 +115,32 @@ def test_a_filter_that_a_page_would_not_heed_is_refused(query, name):
     assert name not in query.model_fields
     with pytest.raises(BadOption, match=f"^{name} means nothing here. Valid: ") as refused:
         query(**{name: "1"})
-    assert all(valid in str(refused.value) for valid in query.model_fields)
+    assert all((field.alias or valid) in str(refused.value) for valid, field in query.model_fields.items())
 
 
 @pytest.mark.parametrize("query", [DirectionQuery, TableQuery, PageQuery])
 def test_tables_heed_every_filter(query):
     options = query(ascii="1", starts="1", plain="1", frequent="500", rotated="1", readout="cosine").options()
     assert (options.token_filter, options.rotated) == (TokenFilter(True, True, True, 500, "cosine"), True)
+
+
+def test_options_are_named_as_a_query_has_them():
+    with pytest.raises(BadOption, match="Valid: weights, from, to, basis"):
+        LinearQuery(components="1")
+
+
+@pytest.mark.parametrize("said", ["-1", "abc", "9" * 11, "1.5"])
+def test_what_names_no_statistics_is_left_to_those_that_are_here(said):
+    assert FitQuery(statistics=said).statistics == -1
+    assert FitQuery(statistics="621621991").statistics == 621621991
+
+
+def test_json_of_tables_says_where_their_files_are():
+    for form in (TableQuery, DirectionQuery):
+        with pytest.raises(
+            BadOption, match=r"is no file\. The same address without /api/v1 takes format=csv or format=npz"
+        ):
+            form.model_validate({"format": "xml"})
 
 
 def test_what_no_page_knows_is_nobodys_business():

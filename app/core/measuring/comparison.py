@@ -26,7 +26,7 @@ class Errors(NamedTuple):
 
     own: Float64[Tensor, " most"]
     control: Float64[Tensor, " most"]
-    """The errors of as many random vectors."""
+    """The errors of as many random vectors of the basis's span."""
 
 
 class Partners(NamedTuple):
@@ -50,21 +50,37 @@ def random_vectors(count: int, like: Float[Tensor, "_ d"], seed: int) -> Float32
     return normalize(torch.randn(count, like.shape[1], generator=draw, dtype=torch.float64), dim=1).to(like)
 
 
+def random_vectors_within(vectors: Float[Tensor, "n d"], count: int, seed: int) -> Float32[Tensor, "count d"]:
+    """Draw random unit vectors of the vectors' span, which is not empty; where that is the whole space, those of
+    `random_vectors`.
+    """
+    unit = span(vectors)
+    if unit.shape[1] == len(unit):
+        return random_vectors(count, vectors, seed)
+    draw = torch.randn(count, unit.shape[1], generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return normalize(draw.to(unit.device) @ unit.T, dim=1).to(vectors)
+
+
 def compare_errors(
     samples: Float[Tensor, "n d"], bases: Mapping[Name, Float[Tensor, "_ d"]], most: int, seed: int
 ) -> Steps[dict[Name, Errors]]:
-    """Compute each basis's coding errors beside those of a random dictionary of its size. Yields (done, total)."""
+    """Compute each basis's coding errors beside those of a random dictionary of its size and span. Yields (done, total)."""
     errors: dict[Name, Errors] = {}
-    controls: dict[int, Tensor] = {}
-    sizes = [len(vectors) for vectors in bases.values()]
-    done, total = 0, sum(sizes) + sum(set(sizes))
-    for (name, vectors), size in zip(bases.items(), sizes, strict=True):
-        if size not in controls:
-            own = random_vectors(size, samples, seed)
-            controls[size] = yield from rescale_steps(done, size, total, _coding_errors(samples, own, most))
+    # Bases of one size that span all there is have one control.
+    keys = {
+        name: (len(vectors), "" if span(vectors).shape[1] == vectors.shape[1] else name)
+        for name, vectors in bases.items()
+    }
+    controls: dict[tuple[int, str], Tensor] = {}
+    done, total = 0, sum(size for size, _ in keys.values()) + sum(size for size, _ in set(keys.values()))
+    for name, vectors in bases.items():
+        size, _ = key = keys[name]
+        if key not in controls:
+            own = random_vectors_within(vectors, size, seed)
+            controls[key] = yield from rescale_steps(done, size, total, _coding_errors(samples, own, most))
             done += size
         errors[name] = Errors(
-            (yield from rescale_steps(done, size, total, _coding_errors(samples, vectors, most))), controls[size]
+            (yield from rescale_steps(done, size, total, _coding_errors(samples, vectors, most))), controls[key]
         )
         done += size
     return errors

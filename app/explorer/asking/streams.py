@@ -49,8 +49,8 @@ def check_streams(model: OpenModel, start: int | None, end: int | None) -> tuple
     first, then = 0 if start is None else start, last if end is None else end
     if not 0 <= first < then <= last:
         raise BadOption(
-            f"The stream from which is mapped comes before that to which: {model.header.slug} has 0, which enters its first "
-            f"layer, to {last}, which its final norm reads."
+            f"from goes from 0 to {last - 1}, to from 1 to {last}, and from is smaller than to: the streams of {model.header.slug} are "
+            f"numbered by the layer that they enter, and {last} is what its final norm reads."
         )
     return first, then
 

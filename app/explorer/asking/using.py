@@ -40,7 +40,8 @@ def list_outputs(store: ArtifactStore, model: OpenModel, processing: Processing)
 def choose_statistics(
     store: ArtifactStore, model: OpenModel, processing: Processing, said: int | None
 ) -> tuple[int, int]:
-    """Return the statistics that a link names, or those that are shown where it names none, and the shown ones.
+    """Return the statistics that a link names, or those that are shown where it names none, and the shown ones. A number
+    below 0 stands for a name that is none.
 
     NotBuilt, naming the command, where there are none; UnknownAddress, naming those that are here.
     """
@@ -54,8 +55,8 @@ def choose_statistics(
         )
     if said is not None and said not in here:
         raise UnknownAddress(
-            f"statistics {said} are not here: axes of {model.header.slug} in {processing} weights are fitted to statistics "
-            f"{' or '.join(map(str, here))} on this server."
+            f"{f'statistics {said}' if said >= 0 else 'Such statistics'} are not here: axes of {model.header.slug} in {processing} "
+            f"weights are fitted to statistics {' or '.join(map(str, here))} on this server."
         )
     return here[0] if said is None else said, here[0]
 

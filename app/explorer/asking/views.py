@@ -46,9 +46,11 @@ def resolve_view(r: Resources, address: Address, options: Options) -> tuple[Open
     basis is fitted to statistics and there are none.
     """
     model = locate_model(r, address)
-    shown = check_view(model, address, options, r.default_weights)
-    if not BASES[shown.basis].is_of_text:
-        return model, shown
+    if not BASES[address.basis or "svd"].is_of_text:
+        return model, check_view(model, address, options, r.default_weights)
+    # Which statistics there are, is told below, and says more than a range.
+    others = {name: value for name, value in options.parameters.items() if name != STATISTICS.name}
+    shown = check_view(model, address, replace(options, parameters=others), r.default_weights)
     chosen, usual = choose_statistics(r.store, model, shown.weights, options.parameters.get(STATISTICS.name))
     return model, replace(shown, parameters=(name_statistics(chosen, usual),))
 

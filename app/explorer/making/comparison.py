@@ -2,15 +2,15 @@
 
 Runs in a worker's process. Fits come from their artifacts; the other bases are computed again.
 `app.explorer.visits.compare` reads the arrays. Errors and shares are of the samples less their mean, which every basis
-and every control gets for free: a large one would hide everything else. The bases' own vectors keep the mean. Knows no
-pages.
+and every control gets for free: a large one would hide everything else. The bases' own vectors keep the mean. Random
+vectors are of the span of the basis that they are the control of: a head's is small in the stream. Knows no pages.
 
-    errors_{basis} control_{basis} [MOST_NONZEROS]    relative error with 1, 2 … vectors a sample; of as many random vectors
+    errors_{basis} control_{basis} [MOST_NONZEROS]    relative error with 1, 2 … vectors a sample; of as many random ones
     explained_{basis} [len(SPANS)]           share of the samples in the span of the first vectors
     overlaps_{first} [bases bases]           mean squared cosine of the principal angles between spans
     smallest_{first} [bases bases]           the smallest of those cosines
     partner_{basis}_{other} cosine_{basis}_{other} [n]    nearest of the other basis, and its signed cosine
-    near_{basis} []                          what 95% of random vectors stay below
+    near_{basis}_{other} [1]                 what 95% of random vectors of the basis's span stay below with their nearest
     unit [n]                                 the neuron or coordinate that each vector of the neuron basis is
 """
 
@@ -156,16 +156,17 @@ def _span_arrays(squares: "Tensor", vectors: Vectors) -> Steps[Arrays]:
 
 
 def _partner_arrays(vectors: Vectors) -> Steps[Arrays]:
-    from app.core.measuring.comparison import find_partners, random_vectors
+    from app.core.measuring.comparison import find_partners, random_vectors_within
 
     arrays: Arrays = {}
     for done, (name, own) in enumerate(vectors.items()):
         yield done, len(vectors)
-        control = find_partners(random_vectors(RANDOM_VECTORS, own, SEED), own).cosines.abs().numpy()
-        arrays[f"near_{name}"] = np.quantile(control, [0.95]).astype(np.float32)
+        random = random_vectors_within(own, RANDOM_VECTORS, SEED)
         for other, theirs in vectors.items():
             if other != name:
                 found = find_partners(own, theirs)
                 arrays[f"partner_{name}_{other}"] = found.indices.numpy().astype(np.int32)
                 arrays[f"cosine_{name}_{other}"] = found.cosines.numpy().astype(np.float32)
+                control = find_partners(random, theirs).cosines.abs().numpy()
+                arrays[f"near_{name}_{other}"] = np.quantile(control, [0.95]).astype(np.float32)
     return arrays

@@ -182,8 +182,11 @@ class AxesShares(OfLayers):
     axes: EstimateValue
     directions: EstimateValue
     random: EstimateValue
+    """Random vectors, which are of a few heads of each layer where all axes are compared."""
+    drawn_axes: EstimateValue
+    """The axes of the heads that the random vectors are of: to be held beside `random`."""
     difference: EstimateValue
-    """Share of the axes minus that of the directions."""
+    """Share of the axes minus that of the directions, both of all heads."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class Compared:
     error: float
     """Relative error with `nonzeros` vectors a sample."""
     control: float
-    """Relative error with as many random vectors as the basis has."""
+    """Relative error with as many random vectors of its span as the basis has."""
     explained: float
     """Share of the samples less their mean in the span of its first vectors."""
     others: ForPeople[tuple[tuple[Choice, ...], ...]]
@@ -40,7 +40,7 @@ class Partner:
     cosine: float
     """Negative where they point against each other."""
     control: float
-    """The 95th percentile of the cosine's size for random vectors."""
+    """The 95th percentile of the cosine's size for random vectors of the span of the chosen one's basis."""
     direction: ForPeople[Direction | None]
     """None where its decomposition is not in the store."""
 

@@ -280,7 +280,11 @@ def read_axes(arrays: Arrays, rows: Chosen, address: Address) -> Sequence[Axis |
     singular = address.in_basis("svd")
     columns = (arrays[name][rows].tolist() for name in ("held", "mixture_of", "mixture"))
     return [
-        Axis(held, tuple(MixedIn(singular.direction(at), at, cosine) for at, cosine in zip(of, cosines, strict=True)))
+        Axis(
+            held,
+            tuple(MixedIn(singular.direction(at), at, cosine) for at, cosine in zip(of, cosines, strict=True)),
+            sum(cosine**2 for cosine in cosines),
+        )
         for held, of, cosines in zip(*columns, strict=True)
     ]
 

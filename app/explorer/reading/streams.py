@@ -95,6 +95,7 @@ def _read_basis(arrays: Arrays, basis: LinearBasis) -> BasisScore:
         basis=basis,
         terms=len(scores),
         score=_average(scores),
+        weighted=_average(scores, arrays[f"end_{basis}"].astype(np.float64)),
         quarters=tuple(
             TermQuarter(
                 int(part[0]),
@@ -111,6 +112,8 @@ def _read_basis(arrays: Arrays, basis: LinearBasis) -> BasisScore:
     )
 
 
-def _average(scores: NDArray[np.float64]) -> float | None:
-    known = scores[np.isfinite(scores)]
-    return float(known.mean()) if len(known) else None
+def _average(scores: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> float | None:
+    known = np.isfinite(scores)
+    return (
+        float(np.average(scores[known], weights=None if weights is None else weights[known])) if known.any() else None
+    )

@@ -241,6 +241,6 @@ def _find_partner(
         address=address.in_basis(other).direction(partner),
         parameters=fitted.get(other, ()),
         cosine=float(artifact.arrays[f"cosine_{of}_{other}"][row]),
-        control=float(artifact.arrays[f"near_{other}"][0]),
+        control=float(artifact.arrays[f"near_{of}_{other}"][0]),
         direction=_load_direction(r, opened, address, shown, other, partner, fitted),
     )

@@ -23,7 +23,7 @@ from app.explorer.recipes import number_in, parameters_of
 from app.explorer.resources import Resources
 from app.explorer.view import View
 from app.explorer.visits.jobs import command_of, describe_unbuilt, find_last_job
-from app.explorer.visits.using import load_statistics
+from app.explorer.visits.using import load_statistics, name_statistics
 from app.store.artifacts import Recipe
 from app.store.jobs import Task
 
@@ -53,6 +53,7 @@ def visit_linear(
         start=first,
         end=last,
         basis=chosen,
+        statistics="",
         text="own",
         n_positions=0,
         n_sinks=0,
@@ -80,6 +81,7 @@ def visit_linear(
         raise NotBuilt(f"This map was computed without the atoms of an NMF: {command} brings them.", command)
     return replace(
         empty,
+        statistics=name_statistics(recipes.use(model, shown.weights, text)),
         text=_name_text(text),
         n_positions=int(arrays["positions"][0]),
         n_sinks=int(arrays["positions"][1]),
@@ -102,9 +104,12 @@ def visit_unlikely(r: Resources, address: Address, options: Options) -> Unlikely
         Address(address.model, address.pin),
         model.header,
         shown,
+        statistics="",
         text="own",
         n_positions=0,
+        n_windows=0,
         n_tokens=0,
+        random_share=0.0,
         middle=(middle[0], middle[-1]),
         verdict="unsettled",
         naive=NOTHING,
@@ -122,9 +127,12 @@ def visit_unlikely(r: Resources, address: Address, options: Options) -> Unlikely
     signed = [one.signed for one in streams if one.layer in middle]
     return replace(
         empty,
+        statistics=used.name,
         text=used.text,
         n_positions=len(held.arrays["at"]),
+        n_windows=len({*held.arrays["at"][:, 0].tolist()}),
         n_tokens=held.arrays["ids"].shape[1],
+        random_share=held.arrays["ids"].shape[1] / model.manifest.d_model,
         verdict=reading.judge_unlikely(control, without, signed),
         naive=naive,
         control=control,
@@ -150,7 +158,7 @@ def _describe_unmade(r: Resources, model: OpenModel, shown: View, word: str, *, 
     if not has_text:
         weights = f" --weights {shown.weights}" if shown.weights != shown.default_weights else ""
         command = f"singular-lens statistics {slug}{weights}"
-        why = f"There is no text that {slug} was run on: {command} lets it write one."
+        why = f"There are no statistics of {slug} in {shown.weights} weights, whose text this is of: {command} computes them."
         return Unmade(describe_unbuilt(r, slug, NotBuilt(why, command)), None, None)
     wish = Wish(slug, model.fingerprint, Task((word,), (shown.weights,)))
     command = command_of(wish)

@@ -67,4 +67,9 @@ def load_statistics(store: ArtifactStore, model: OpenModel, processing: Processi
     held = None if recipe is None else store.load(recipe)
     if recipe is None or held is None:
         return None
-    return Statistics(recipe.hash[:12], held.arrays, "given" if number_in(recipe, "text") else "own")
+    return Statistics(name_statistics(recipe), held.arrays, "given" if number_in(recipe, "text") else "own")
+
+
+def name_statistics(recipe: Recipe) -> str:
+    """Name the statistics of that recipe on pages that rest on them."""
+    return recipe.hash[:12]

@@ -9,6 +9,7 @@ from app.core.measuring.comparison import (
     find_partners,
     overlap,
     random_vectors,
+    random_vectors_within,
     span,
 )
 from app.core.measuring.energy import explained_shares
@@ -165,6 +166,27 @@ def test_random_vectors_point_anywhere():
     assert torch.allclose(vectors.T @ vectors / 4000, torch.eye(D) / D, atol=0.01)
     assert torch.equal(random_vectors(10, vectors, seed=0), vectors[:10])
     assert not torch.equal(random_vectors(10, vectors, seed=1), vectors[:10])
+
+
+def test_random_vectors_within_a_span_point_anywhere_in_it():
+    vectors = mixed(unit(5, D), 9)
+    drawn = random_vectors_within(vectors, 4000, seed=0)
+    unit_rows = span(vectors).T
+    assert torch.allclose(drawn.norm(dim=1), torch.ones(4000), atol=1e-6)
+    assert torch.allclose((drawn.double() @ unit_rows.T).norm(dim=1), torch.ones(4000, dtype=torch.float64), atol=1e-6)
+    inside = drawn.double() @ unit_rows.T
+    assert torch.allclose(inside.T @ inside / 4000, torch.eye(5, dtype=torch.float64) / 5, atol=0.02)
+    assert torch.equal(random_vectors_within(unit(60, D), 10, seed=0), random_vectors(10, vectors, seed=0))
+
+
+def test_bases_of_one_small_span_are_coded_beside_vectors_of_it(samples):
+    """Random vectors of the whole space would lose by what they have outside."""
+    basis = unit(4, D)
+    within = samples @ basis.T @ torch.linalg.pinv(basis.T)
+    errors = run_steps(compare_errors(within, {"some": basis, "other": mixed(basis, 4)}, 4, seed=0))
+    for own, control in errors.values():
+        assert own[-1] < 1e-3
+        assert control[-1] < 1e-3
 
 
 def test_rows_are_drawn_without_favour():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from app.core.address import parse
-from app.core.measuring.comparison import draw_rows, random_vectors
+from app.core.measuring.comparison import draw_rows, random_vectors, random_vectors_within
 from app.explorer import recipes
 from app.explorer.layout import MOST_NONZEROS, SPANS
 from app.explorer.making.comparison import RANDOM_VECTORS, SEED, compare_bases
@@ -94,8 +94,8 @@ def test_more_vectors_are_never_worse_and_all_are_enough(mlp):
     np.testing.assert_array_equal(arrays["errors_ica"][19], arrays["errors_ica"][20:])
 
 
-def test_the_control_is_as_many_random_vectors(mlp, centred):
-    control = random_vectors(20, torch.zeros(1, D_MODEL), SEED).double().numpy()
+def test_the_control_is_as_many_random_vectors_of_the_span(mlp, centred):
+    control = random_vectors_within(torch.from_numpy(mlp[2]).float(), 20, SEED).double().numpy()
     np.testing.assert_allclose(mlp[0]["control_ica"][:4], greedy(centred, control, 4), atol=1e-5)
 
 
@@ -151,13 +151,20 @@ def ended_svd(explorer):
     return (U * np.sign(Vh[np.arange(len(Vh)), np.abs(Vh).argmax(axis=1)])).T
 
 
-def test_near_is_what_random_vectors_reach(mlp, vectors):
-    random = np.random.default_rng(1).standard_normal((5_000, D_MODEL))
-    random /= np.linalg.norm(random, axis=1, keepdims=True)
-    for basis in ("svd", "ica", "neuron"):
-        expected = np.quantile(np.abs(random @ vectors[basis].T).max(axis=1), 0.95)
-        assert mlp[0][f"near_{basis}"][0] == pytest.approx(expected, abs=0.04)
+def test_near_is_what_random_vectors_of_the_span_reach(mlp, vectors):
+    for basis, other in (("svd", "ica"), ("pca", "svd"), ("svd", "neuron"), ("ica", "svd")):
+        rows = np.linalg.svd(vectors[basis], full_matrices=False)[2]
+        random = np.random.default_rng(1).standard_normal((5_000, len(rows))) @ rows
+        random /= np.linalg.norm(random, axis=1, keepdims=True)
+        expected = np.quantile(np.abs(random @ vectors[other].T).max(axis=1), 0.95)
+        assert mlp[0][f"near_{basis}_{other}"][0] == pytest.approx(expected, abs=0.04)
     assert RANDOM_VECTORS >= 256
+
+
+def test_a_heads_directions_are_held_against_random_vectors_of_its_span(context_of):
+    """Random vectors of the whole stream would leave what lies outside of these."""
+    arrays, _ = run_steps(compare_bases(context_of("gpt2", "raw"), parse("tiny/L0/H1/ov"), {}))
+    assert arrays["control_svd"][-1] < 1e-3  # as many are enough for every sample
 
 
 def test_samples_are_drawn_where_they_are_many_and_centred_by_the_mean_of_all(

@@ -68,6 +68,8 @@ def test_links_name_the_statistics_that_axes_are_fitted_to(r, patiently):
     assert patiently(browse.visit_matrix, r, USED, said) == page
     with pytest.raises(UnknownAddress, match=f"statistics 7 are not here: .* {number} on this server"):
         browse.visit_matrix(r, USED, dataclasses.replace(FOLDED, parameters={"statistics": 7}))
+    with pytest.raises(UnknownAddress, match=f"Such statistics are not here: .* {number} on this server"):
+        browse.visit_matrix(r, USED, dataclasses.replace(FOLDED, parameters={"statistics": -1}))
     with pytest.raises(BadOption, match="statistics means nothing here"):
         browse.visit_matrix(r, OV, said)
 

@@ -1,5 +1,6 @@
 """Pages about streams: what is there, what is not and how to get it, and what means nothing."""
 
+import numpy as np
 import pytest
 
 from app.core.address import parse
@@ -31,6 +32,9 @@ def test_the_command_for_what_is_missing_is_told_step_by_step(r, model):
     page = visit_linear(r, TINY, Options(), None, None)
     assert (page.start, page.end, page.unmade.task) == (0, model.header.n_layers, None)
     assert page.unbuilt.command == "singular-lens statistics tiny"
+    raw = visit_linear(r, TINY, Options("raw"), None, None).unbuilt
+    assert raw.command == "singular-lens statistics tiny --weights raw"
+    assert "no statistics of tiny in raw weights" in raw.why
     assert visit_unlikely(r, TINY, Options()).unbuilt.command == "singular-lens statistics tiny"
     keep_text(r, model)
     page = visit_linear(r, TINY, Options(), 0, 1)
@@ -44,6 +48,7 @@ def test_bases_are_read_with_their_quarters_and_atoms_where_they_are_there(r, mo
     without = recipes.linear(model, "folded", 0, 2, 0, None)
     r.store.write(without, linear_arrays([basis for basis in LINEAR_BASES if basis != "nmf"]), {})
     page = visit_linear(r, TINY, Options(), 0, 2)
+    assert page.statistics == recipes.use(model, "folded").hash[:12]
     assert page.whole == Estimate(pytest.approx(0.5), Interval(pytest.approx(0.4), pytest.approx(0.6)), 0)
     assert [one.basis for one in page.bases] == [basis for basis in LINEAR_BASES if basis != "nmf"]
     assert [part.score for part in page.shown.quarters] == [
@@ -53,6 +58,7 @@ def test_bases_are_read_with_their_quarters_and_atoms_where_they_are_there(r, mo
         pytest.approx(0.2),
     ]
     assert page.scores[2] is None
+    assert page.shown.weighted == pytest.approx(np.average([0.9, 0.1, 0.2], weights=[0.5, 0.2, 0.1]))
     assert page.there == ((0, 2),)
     assert page.atoms_command.startswith("singular-lens precompute tiny --matrices embed --weights folded --basis nmf")
     with pytest.raises(NotBuilt, match="without the atoms of an NMF"):
@@ -74,6 +80,9 @@ def test_unlikely_tokens_are_read_with_the_text_before_them(r, model):
     assert (page.verdict, page.n_positions, page.n_tokens, page.middle) == ("absent", 2, 3, (0, 1))
     assert [stream.layer for stream in page.streams] == [0, 1, 2]
     assert page.streams[1].naive.value == pytest.approx(1.21)
+    assert (page.n_windows, page.random_share) == (2, pytest.approx(3 / model.header.d_model))
+    assert page.shares_in_middle == (pytest.approx(0.1), pytest.approx(0.1))
+    assert page.statistics == recipes.use(model, "folded").hash[:12]
     assert [token.id for token in page.examples[0].before] == [7] * 4
     assert [token.id for token in page.examples[1].least] == [4, 5, 6]
 
@@ -90,14 +99,16 @@ def test_the_operators_text_comes_first(r, model):
 
 @pytest.mark.parametrize(("start", "end"), [(1, 1), (2, 1), (-1, 1), (0, 3), (2, None)])
 def test_streams_that_do_not_exist_are_refused_with_the_range(r, start, end):
-    with pytest.raises(BadOption, match="tiny has 0, which enters its first layer, to 2"):
+    with pytest.raises(
+        BadOption, match=r"from goes from 0 to 1, to from 1 to 2, and from is smaller than to: .* of tiny"
+    ):
         visit_linear(r, TINY, Options(), start, end)
 
 
 def test_bases_and_tasks_that_do_not_exist_are_refused(r, model):
     with pytest.raises(BadOption, match="basis must be one of pca, svd"):
         visit_linear(r, TINY, Options(), 0, 1, "ica")
-    with pytest.raises(BadOption, match="tiny has 0"):
+    with pytest.raises(BadOption, match="from goes from 0 to 1"):
         read_wish(model, "folded", matrices="linear-1-9")
     with pytest.raises(BadOption, match="linear-0-1 the map between two streams"):
         read_wish(model, "folded", matrices="linear-01-2")

@@ -1,5 +1,7 @@
 """The streams' pages and their JSON: a linear map in bases, unlikely tokens, and what stands there before they are computed."""
 
+import re
+
 import pytest
 
 from app.explorer import recipes
@@ -28,11 +30,22 @@ def test_answers_have_the_form_that_is_described(streams):
         answer = check_answer(route, streams.get(f"/api/v1/llama/{path}").json())
         assert answer["links"]["page"] == f"/llama/{path}"
         assert path.partition("?")[0] in answer["links"]["pinned"]
+        assert answer["statistics"]
         page = streams.get(f"/llama/{path}")
         assert page.status_code == 200
         assert f'href="/api/v1/llama/{path.replace("&", "&amp;")}"' in page.text
     scores = streams.get("/api/v1/llama/linear?to=1").json()["scores"]
     assert scores[2] is None
+
+
+def test_maps_between_other_streams_have_other_citation_keys(streams):
+    pages = [streams.get(f"/llama/{path}").text for path in ("linear?to=1", "linear?from=1", "unlikely")]
+    keys = [re.findall("@misc{(.*),", page) for page in pages]
+    assert keys == [
+        ["singular-lens:llama:linear:0-1"],
+        ["singular-lens:llama:linear:1-2"],
+        ["singular-lens:llama:unlikely"],
+    ]
 
 
 def test_the_random_row_always_stands_beside_the_others(streams):
@@ -56,10 +69,11 @@ def test_what_is_not_computed_names_its_command_and_is_no_json(streams, path):
 @pytest.mark.parametrize(
     ("asked", "named"),
     [
-        ("from=2&to=1", "llama has 0"),
-        ("to=7", "to 2, which its final norm reads"),
+        ("from=2&to=1", "from goes from 0 to 1, to from 1 to 2, and from is smaller than to"),
+        ("to=7", "2 is what its final norm reads"),
+        *((f"{name}={value}", "from goes from 0 to 1") for name in ("from", "to") for value in ("x", "-1", "9" * 30)),
         ("basis=ica", "basis"),
-        ("from=x", "from"),
+        ("components=3", "Valid: weights, from, to, basis."),
     ],
 )
 def test_what_means_nothing_is_refused(streams, asked, named):

@@ -80,7 +80,9 @@ def test_axes_say_what_they_are_mixed_of_and_how_they_were_fitted(used, client):
     first, words = matrix["axes"]["first"], " ".join(re.sub(r"<[^>]+>", "", said).split())
     (nearest, *_) = first["mixture"]
     assert f"{nearest['cosine']:.2f}"[1:] + f" of direction {nearest['index']}" in words
-    assert f"{first['held_share']:.1%} where it is not fitted to that" in words
+    assert f"the first axis fitted on one half of that text makes {first['held_share']:.1%} on the other half" in words
+    assert first["mixture_share"] == pytest.approx(sum(one["cosine"] ** 2 for one in first["mixture"]), abs=1e-3)
+    assert first["mixture_share"] <= 1 + 1e-6
     assert f'href="/{nearest["address"]}' in said
     for part in (
         "where they read is not",

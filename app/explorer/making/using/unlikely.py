@@ -1,13 +1,14 @@
 """What the streams of a reference text hold of the least likely tokens' vectors: maker of `unlikely`.
 
     at [n 2]  ids [n m]            positions of the text (window, token), and the least likely next tokens at each
-    naive control without [points 3]  the ratios of `app.core.using.unlikely` at each stream, with their intervals over positions
+    naive control without [points 3]  the ratios of `app.core.using.unlikely` at each stream, with their intervals over windows
     middle [3 3]                   the same three of the streams in the middle together
     share chance [points]          share of the streams in the span of their own set, and of others in the same, centred
     signed signed_others [points 3]  cosine with the mean of the set's vectors; of streams at other positions
     undone [points 3]              cosine of what a stream has in the span with what later layers add there
 
-Tokens that training never moved and special ones are left out. Vectors are the unembedding's columns in the weights of
+Positions of one window are no independent evidence: intervals are over windows, all positions of each together. Tokens that
+training never moved and special ones are left out. Vectors are the unembedding's columns in the weights of
 the recipe. Runs in a job's process, which holds the model meanwhile. Knows no pages.
 """
 
@@ -65,16 +66,20 @@ def measure_unlikely(context: Context, text: int) -> Steps[ArraysAndFacts]:
     middle = slice(
         list_middle(context.model.manifest.n_layers).start, list_middle(context.model.manifest.n_layers).stop
     )
+    windows = at[:, 0]
     plain = {"signed": found.signed, "signed_others": found.signed_others, "undone": found.undone}
     return {
         "at": at.astype(np.int32),
         "ids": chosen.numpy().astype(np.int32),
-        **{name: np.array([_estimate_ratio(one) for one in values], np.float32) for name, values in pairs.items()},
-        "middle": np.array([_estimate_ratio(one[middle].mean(axis=0)) for one in pairs.values()], np.float32),
+        **{
+            name: np.array([_estimate_ratio(one, windows) for one in values], np.float32)
+            for name, values in pairs.items()
+        },
+        "middle": np.array([_estimate_ratio(one[middle].mean(axis=0), windows) for one in pairs.values()], np.float32),
         "share": found.own.mean(1).numpy().astype(np.float32),
         "chance": found.others.mean(1).numpy().astype(np.float32),
         **{
-            name: np.array([_estimate_mean(one) for one in values.numpy()], np.float32)
+            name: np.array([_estimate_mean(one, windows) for one in values.numpy()], np.float32)
             for name, values in plain.items()
         },
     }, {}
@@ -154,11 +159,14 @@ def _read_vectors(context: Context) -> "Tensor":
     return vectors.cpu()
 
 
-def _estimate_ratio(values: Numbers) -> tuple[float, float, float]:
-    """Estimate the ratio of two sums over positions, each position [2]."""
-    return texts.spell(estimate_statistic(values, lambda totals: totals[..., 0] / totals[..., 1], UNLIKELY_SEED))
+def _estimate_ratio(values: Numbers, windows: NDArray[np.int64]) -> tuple[float, float, float]:
+    """Estimate the ratio of two sums over positions, each position [2], with its interval over their windows."""
+    there, place = np.unique(windows, return_inverse=True)
+    sums = np.zeros((len(there), 2))
+    np.add.at(sums, place, values)
+    return texts.spell(estimate_statistic(sums, lambda totals: totals[..., 0] / totals[..., 1], UNLIKELY_SEED))
 
 
-def _estimate_mean(values: Numbers) -> tuple[float, float, float]:
+def _estimate_mean(values: Numbers, windows: NDArray[np.int64]) -> tuple[float, float, float]:
     counted = np.stack([values, np.ones_like(values)], axis=1)
-    return _estimate_ratio(counted)
+    return _estimate_ratio(counted, windows)

@@ -119,9 +119,12 @@ class Axis:
 
     held_share: float
     """Share of the variance of what the head writes along the axis of that place that was fitted on the other half of the
-    text; `merit` is the share on the text that the axes were fitted to, which is too high."""
+    text; `merit` is the share on the text that the axes were fitted to, which is too high for the first axes, and too low for
+    later ones: shares of the first axes together are what to compare."""
     mixture: tuple[MixedIn, ...]
     """The singular directions that it is most like, most first."""
+    mixture_share: float
+    """The share of the axis that these make together, the sum of their squared cosines; all directions make 1."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ class BasisScore:
     """Its directions."""
     score: float | None
     """The mean R^2 along them, on held-out text."""
+    weighted: float | None
+    """The same weighted by the later stream's variance along each: R^2 in all, in every orthonormal basis; atoms are not."""
     quarters: tuple[TermQuarter, ...]
     """Its directions in four parts; fewer where it has fewer directions."""
     diagonal: float | None
@@ -70,6 +72,8 @@ class LinearPage(Linked, OfWeights):
     """The stream that it is mapped to; the model's number of layers is the last one."""
     basis: LinearBasis
     """The basis that is shown."""
+    statistics: str
+    """The name of the statistics of use whose text the streams are of."""
     text: ReferenceText
     """The text: own, what the model wrote by itself; given, one of whoever runs the server."""
     n_positions: int
@@ -128,14 +132,14 @@ class LinearPage(Linked, OfWeights):
 
 
 Repurposed = Literal["absent", "against", "found", "unsettled"]
-"""Whether streams in the middle hold more of unlikely tokens' vectors than the control: absent, the whole interval is below a
-tenth more; found, it is above that with and without the set's mean; against, it is above that with the mean alone, and all
+"""Whether streams in the middle hold more of unlikely tokens' vectors than streams at other positions do, which says nothing of
+what all positions share: absent, the whole interval is below a tenth more; found, it is above that with and without the set's mean; against, it is above that with the mean alone, and all
 streams in the middle lie against it, as what makes these tokens unlikely does; unsettled, none of these."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnlikelyStream:
-    """What the stream that enters a layer holds of the least likely tokens' vectors. Intervals are over positions."""
+    """What the stream that enters a layer holds of the least likely tokens' vectors. Intervals are over windows of the text."""
 
     layer: int
     """The layer; the model's number of layers for what the final norm reads."""
@@ -175,12 +179,18 @@ class UnlikelyPage(Linked, OfWeights):
     address: AddressText
     model: ForPeople[Model]
     view: ForPeople[View]
+    statistics: str
+    """The name of the statistics of use whose text the streams are of."""
     text: ReferenceText
     """The text: own, what the model wrote by itself; given, one of whoever runs the server."""
     n_positions: int
     """Positions of the text that were looked at."""
+    n_windows: int
+    """Windows of the text that they are of."""
     n_tokens: int
     """The least likely tokens at each."""
+    random_share: float
+    """Share of a stream that lies in a random span of as many dimensions, on average."""
     middle: tuple[int, int]
     """The first and the last stream of the middle, by the layers that they enter."""
     verdict: Repurposed
@@ -200,3 +210,10 @@ class UnlikelyPage(Linked, OfWeights):
     def unbuilt(self) -> Unbuilt | None:
         """Why nothing is shown; None where something is."""
         return None if self.unmade is None else self.unmade.missing
+
+    @property
+    def shares_in_middle(self) -> tuple[float, float]:
+        """The least and the largest share that streams in the middle have in the span of their own set."""
+        low, high = self.middle
+        shares = [one.share for one in self.streams if low <= one.layer <= high]
+        return min(shares), max(shares)

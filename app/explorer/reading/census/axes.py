@@ -18,10 +18,10 @@ STRONGEST = f"the first {FIRST}"
 def answer_axes(compared: Sequence[CensusAxes]) -> str:
     """Answer whether output axes are more readable than singular directions; empty where they were not compared.
 
-    Example: "OV read, OV write: not told apart from singular directions. The first 4 axes of OV write: less readable than the 4
-    strongest singular directions."
+    Example: "Axes of OV read, OV write: not told apart from singular directions. The first 4 axes of OV write: less readable than
+    the 4 strongest singular directions."
     """
-    said = answer_part(compared, "all", "", "singular directions")
+    said = answer_part(compared, "all", "axes of ", "singular directions")
     strongest = answer_part(compared, "first", f"{STRONGEST} axes of ", f"the {FIRST} strongest singular directions")
     return " ".join(filter(None, (said, strongest)))
 
@@ -29,21 +29,26 @@ def answer_axes(compared: Sequence[CensusAxes]) -> str:
 def describe_axes(compared: CensusAxes) -> str:
     """Describe the readable shares of axes, of directions and of random vectors, over all layers and by depth.
 
-    Example: "Output axes, write: p < .01 have 6.2% (3.7% to 9.9%) of the ends, 6.5% (…) of those of singular directions, 6.1% (…)
-    of those of random vectors of the same span: −0.3 (−1.0 to 0.4) points. Layers 24–29: …"
+    Example: "Output axes, write: p < .01 have 6.4% (3.7% to 9.9%) of the ends, 6.4% (…) of those of as many singular directions:
+    axes less directions 0.0 (−0.3 to 0.3) points; 6.0% (…) in the heads that random vectors of the same span were drawn of,
+    5.8% (…) of the ends of these vectors. Layers 24–29: …"
     """
-    name, random = NAMES[compared.kind + AXES], "random vectors of the same span"
-    if compared.among == "first":
-        name, random = f"{STRONGEST} {name}", "random vectors weighted by singular value"
+    name, is_all = NAMES[compared.kind + AXES], compared.among == "all"
     one, *parts = compared.shares
     by_depth = "".join(
-        f" {capitalise(name_layers(own.layers))}: {own.axes.value:.1%} against {own.directions.value:.1%}, random "
-        f"{own.random.value:.1%}; {as_points(own.difference)}."
+        f" {capitalise(name_layers(own.layers))}: {own.axes.value:.1%} against {own.directions.value:.1%}, "
+        f"{as_points(own.difference)}; {f'{own.drawn_axes.value:.1%} against ' if is_all else ''}random {own.random.value:.1%}."
         for own in parts
         if own.layers is not None
     )
+    random = (
+        f"{as_shares(one.drawn_axes)} in the heads that random vectors of the same span were drawn of, {as_shares(one.random)} of "
+        "the ends of these vectors"
+        if is_all
+        else f"{as_shares(one.random)} of those of random vectors weighted by singular value"
+    )
     return (
-        f"{capitalise(name)}: p < .01 have {as_shares(one.axes)} of the ends, {as_shares(one.directions)} of those of as many "
-        f"singular directions, {as_shares(one.random)} of those of {random}; axes less directions "
-        f"{as_points(one.difference)}.{by_depth}"
+        f"{capitalise(name) if is_all else f'The first {FIRST} {name}'}: p < .01 have {as_shares(one.axes)} of the ends, "
+        f"{as_shares(one.directions)} of those of as many singular directions: axes less directions {as_points(one.difference)}; "
+        f"{random}.{by_depth}"
     )

@@ -262,11 +262,11 @@ def _share_axes(
 ) -> AxesShares | None:
     """Compare the three in these layers, or (None) in all, as far as there are axes; None where one of them is missing."""
     there = [layer for layer in axes.layers if layers is None or layer in layers]
-    own, others, drawn = (
+    own, others, drawn, drawn_axes = (
         {layer: ends for layer, ends in group.readable().items() if layer in there}
-        for group in (axes, directions, random)
+        for group in (axes, directions, random, axes.of_heads(random))
     )
-    if not (own and others and drawn):
+    if not (own and others and drawn and drawn_axes):
         return None
     return AxesShares(
         depth,
@@ -274,6 +274,7 @@ def _share_axes(
         estimate_mean(own, SEED),
         estimate_mean(others, SEED),
         estimate_mean(drawn, SEED),
+        estimate_mean(drawn_axes, SEED),
         estimate_difference(own, others, SEED),
     )
 

@@ -27,8 +27,7 @@ BASES: dict[str, BasisWords] = {
         "Axes that what the head writes varies along on text, most first: mixtures of its singular directions.",
         "They are ordered by their share of what varies, on the text that they are fitted to; what such axes make of text that "
         "they are not fitted to stands beside it.",
-        "Where they write is orthogonal; where they read is not, but as the text weighs it: two axes may read nearly the "
-        "same. Another text has other axes.",
+        "Where they write is orthogonal; where they read is not, but as the text weighs it. Another text has other axes.",
         "output-share",
     ),
     "pca": BasisWords(

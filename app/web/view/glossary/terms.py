@@ -238,14 +238,17 @@ TERMS: dict[str, Term] = {
         "What is left of samples, less the mean of all of them, that are each written with so few vectors, relative to "
         "their size without that mean.",
         "Greedily, by orthogonal matching pursuit, on 2,048 samples drawn at random; with orthonormal vectors, the best "
-        "there is. The mean costs no basis a vector, nor random vectors.",
+        "there is. The mean costs no basis a vector, nor random vectors. The error is of the weights, not of what they do on text.",
     ),
     "explained-centred": Term(
         "explained energy",
         "The share of the samples' squared size, the mean of all of them taken out, that the span of the first vectors holds.",
+        "The size is that of the weights, not of what they do on text. No span of as many vectors holds more of the samples as they "
+        "are than that of the first singular directions, and of samples less their mean than that of the first principal components.",
     ),
     "random-dictionary": Term(
-        "random vectors", "The same error with as many random vectors as the basis has: what its size alone gives."
+        "random vectors",
+        "The same error with as many random vectors of the same span as the basis has: what its size and its span alone give.",
     ),
     "overlap": Term(
         "overlap",
@@ -255,7 +258,10 @@ TERMS: dict[str, Term] = {
         "cosine", "Between the two vectors in the residual stream; negative where they point against each other."
     ),
     "partner-control": Term(
-        "random", "The size of cosine that 95% of random vectors stay below with their nearest of this basis."
+        "random",
+        "The size of cosine that 95% of random vectors of the span of the direction's own basis stay below with their nearest of "
+        "this one.",
+        "The bases of a head's matrix share a span of few dimensions, where any two vectors are more alike than in the whole stream.",
     ),
     "distance": Term(
         "distance",
@@ -663,8 +669,8 @@ TERMS: dict[str, Term] = {
         "output axes",
         "Share of readable ends among the axes that heads' outputs vary along on text, among as many singular directions of the "
         "same heads, and among random vectors of the same spans.",
-        "The axes are mixtures of the directions, so all three lie in one span. Random vectors are of two heads a layer, or, "
-        "beside the first four, six of each head weighted by singular value.",
+        "The axes are mixtures of the directions, so all three lie in one span. Random vectors are of two heads a layer, whose axes "
+        "are counted by themselves beside them; or, beside the first four, six of each head weighted by singular value.",
     ),
     "census-cut": Term(
         "equal rank",
@@ -787,7 +793,7 @@ TERMS: dict[str, Term] = {
         "token, on text.",
         "Ridge regression of centred streams, A = (XᵀX/n + λ s I)⁻¹ XᵀY/n with s the mean square of a coordinate. The windows of "
         "the text are shared out among four parts; each is predicted by the map of the other three, with the one λ of eight "
-        "that predicts best. What attention brings from other tokens, and what is not linear, no such map can predict.",
+        "that predicts these held-out parts best. What attention brings from other tokens, and what is not linear, no such map can predict.",
     ),
     "linear-score": Term(
         "R²",
@@ -797,10 +803,16 @@ TERMS: dict[str, Term] = {
         "it no more than the map. The mean over directions weighs all of them alike, and so depends on the basis. More text to "
         "fit on raises it: compare it within one page.",
     ),
+    "linear-weighted": Term(
+        "by variance",
+        "The same mean, where each direction counts by how much the later stream varies along it: R² in all, in every orthonormal "
+        "basis. Atoms of an NMF overlap, and are none.",
+    ),
     "linear-random": Term(
         "random directions",
-        "An orthonormal basis drawn at random: what any direction of the stream would show. A basis means something here where "
-        "it differs from that.",
+        "An orthonormal basis drawn at random: what any direction of the stream would show.",
+        "Along a random direction large and small variances are mixed. A basis that tells them apart has a lower mean R² by that alone "
+        "where what varies little is predicted worse: a lower mean does not say that the basis is predicted worse.",
     ),
     "linear-diagonal": Term(
         "on the diagonal",
@@ -831,7 +843,7 @@ TERMS: dict[str, Term] = {
         "How much of the stream lies in the span of the least likely next tokens' vectors, by how much of the streams at other "
         "positions lies in the span of the very same vectors: 1 is no more than there.",
         "Streams less their mean over the text, vectors less their mean over all tokens. A ratio of sums over positions, with a "
-        "bootstrap interval over positions.",
+        "bootstrap interval over windows of the text. What streams hold of these vectors at all positions alike is in both.",
     ),
     "unlikely-without": Term(
         "without their mean",
@@ -846,7 +858,7 @@ TERMS: dict[str, Term] = {
     "unlikely-signed": Term(
         "towards their mean",
         "Cosine of the stream with the mean of the set's vectors: above 0 where the stream speaks for these tokens, below 0 "
-        "where it speaks against them.",
+        "where it speaks against them. Of the other directions of the span it says nothing.",
     ),
     "unlikely-undone": Term(
         "taken away later",
@@ -854,8 +866,8 @@ TERMS: dict[str, Term] = {
     ),
     "output-share": Term(
         "output",
-        "The share of what varies in what the head writes that is along this axis, on the text that the axes are fitted to: "
-        "on other text it is less.",
+        "The share of what varies in what the head writes that is along this axis, on the text that the axes are fitted to: on "
+        "other text the first axes have less, and later ones more. Shares of the first few together are what to compare.",
         "λᵢ / Σ λ, λ the eigenvalues of M, whose eigenvectors mix the singular directions: M is the covariance of the output "
         "along these, the mean of both halves of the text. It is the SVD of W with what the head attends to as its weights, √C W.",
     ),

@@ -6,6 +6,7 @@ import pytest
 from app.explorer import recipes
 from app.explorer.errors import ComputationFailed
 from app.explorer.layout import count_unlikely, list_middle
+from app.explorer.making.using.unlikely import _estimate_ratio
 from tests.explorer.making.using.conftest import TEXT
 
 
@@ -25,6 +26,16 @@ def test_unlikely_tokens_are_the_last_of_the_models_own_logits(texted, make, str
     middle = list_middle(n_layers)
     assert made["control"][middle, 0].min() <= value + 0.05
     assert made["undone"][-1].tolist() == [0, 0, 0]
+
+
+def test_intervals_are_over_windows():
+    """Positions of one window that say the same are one piece of evidence, however many they are."""
+    values = np.random.default_rng(0).uniform(0.5, 1.5, size=(12, 2))
+    once = _estimate_ratio(values, np.arange(12))
+    assert _estimate_ratio(values.repeat(9, axis=0), np.arange(12).repeat(9)) == pytest.approx(once)
+    _, low, high = _estimate_ratio(values.repeat(9, axis=0), np.arange(108))
+    assert high - low < 0.6 * (once[2] - once[1])
+    assert np.isnan(_estimate_ratio(values, np.zeros(12, np.int64))[1])
 
 
 def test_without_a_text_there_is_a_sentence(texted, make):

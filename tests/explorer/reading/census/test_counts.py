@@ -272,6 +272,10 @@ def test_axes_are_compared_with_directions_and_random_vectors_in_the_layers_that
             found = (shares.axes.value, shares.directions.value, shares.random.value)
             assert found == pytest.approx(expected)
             assert shares.difference.value == pytest.approx(expected[0] - expected[1])
+            drawn = [(at, head) for at in there for head in range(3) if ("ov-write" + ending, head) in z[at]]
+            assert len(drawn) == len(there) * (2 if one is whole else 3)
+            beside = np.concatenate([z[at]["ov-write-used", head][:n] > 2 for at, head in drawn]).mean()
+            assert shares.drawn_axes.value == pytest.approx(beside)
     assert counts.compare_axes(group_rays(of_spans()[1]), 10) == ()
 
 

@@ -445,7 +445,7 @@ def test_directions_beside_their_spans():
 def axes_of(whole, among="all", **depths):
     own = (("", None, whole), *((depth, LAYERS[depth], difference) for depth, difference in depths.items()))
     parts = (
-        AxesShares(depth or None, layers, *(Estimate(share, None, 9) for share in (0.05, 0.07, 0.02)), difference)
+        AxesShares(depth or None, layers, *(Estimate(share, None, 9) for share in (0.05, 0.07, 0.02, 0.04)), difference)
         for depth, layers, difference in own
     )
     return CensusAxes("ov-write", among, 60, tuple(parts))
@@ -455,14 +455,21 @@ def test_output_axes_beside_singular_directions():
     less = CLEAR._replace(value=-CLEAR.value, interval=Interval(-CLEAR.interval.high, -CLEAR.interval.low))
     said = answer_axes([axes_of(SMALL), axes_of(less, "first", middle=SMALL, last=less)])
     assert said == (
-        "OV write: not told apart from singular directions. The first 4 axes of OV write: less readable than the 4 strongest "
+        "Axes of OV write: not told apart from singular directions. The first 4 axes of OV write: less readable than the 4 strongest "
         "singular directions in the last fifth of layers alone (in the middle layers not told apart)."
     )
     assert "less readable" not in answer_axes([axes_of(SMALL), axes_of(ALONE, "first")])
     assert answer_axes([]) == ""
     described = describe_axes(axes_of(less, "first", last=ALONE))
     assert described.startswith("The first 4 output axes, write: p < .01 have 5.0% of the ends, 7.0% of those of")
-    assert "Layers 24–29: 5.0% against 7.0%, random 2.0%; 42.0 points." in described
+    assert "; 2.0% of those of random vectors weighted by singular value." in described
+    assert "Layers 24–29: 5.0% against 7.0%, 42.0 points; random 2.0%." in described
+    every = describe_axes(axes_of(less, last=ALONE))
+    assert (
+        "4.0% in the heads that random vectors of the same span were drawn of, 2.0% of the ends of these vectors."
+        in every
+    )
+    assert "Layers 24–29: 5.0% against 7.0%, 42.0 points; 4.0% against random 2.0%." in every
 
 
 def test_evidence_of_spans_has_the_numbers_of_each_depth():
