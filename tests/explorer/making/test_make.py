@@ -19,6 +19,7 @@ from app.explorer.making.judging import census, controls, gallery, rotation
 from app.explorer.making.make import MAKERS, MakerInputs
 from app.explorer.making.using import axes, linear, statistics, unlikely
 from app.explorer.making.using.prompts import MAKERS as PROMPT_MAKERS
+from app.explorer.making.using.prompts import STEPPED
 from app.models.token_filter import EVERY, TokenFilter
 from app.store.artifacts import ArtifactStore, parse_recipe
 from tests.explorer.steps import run_steps
@@ -242,7 +243,7 @@ def test_progress_is_in_one_unit_and_only_rises(wanted, model, inputs, tmp_path,
 
 
 def test_every_kind_has_a_maker_and_a_layout():
-    assert set(MAKERS) | set(PROMPT_MAKERS) == set(LAYOUT)
+    assert set(MAKERS) | set(PROMPT_MAKERS) | set(STEPPED) == set(LAYOUT)
 
 
 def test_what_is_not_laid_out_as_pages_expect_is_no_artifact(model, inputs, monkeypatch):

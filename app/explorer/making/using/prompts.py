@@ -134,11 +134,10 @@ class PromptMaker:
             yield 2, 3
             live.others = self._read_others(live, recipe)
             ran = _run(live, prompt.ids)
-            arrays = (
-                (yield from _continue_text(live, ran, recipe))
-                if kind == "continuation"
-                else MAKERS[kind](live, ran, recipe)
-            )
+            if kind in STEPPED:
+                arrays = yield from STEPPED[kind](live, ran, recipe)
+            else:
+                arrays = MAKERS[kind](live, ran, recipe)
         check_layout(kind, arrays)
         return arrays, {}
 
@@ -468,5 +467,7 @@ MAKERS = {
     "histories": _compare_histories,
     "study": _study_contrast,
 }
+STEPPED = {"continuation": _continue_text}
+"""The makers that take many steps."""
 WITH_DIRECTIONS = frozenset({"prompt", "removals", "course", "outcome", "curve", "continuation"})
 """The kinds that need the directions of all heads' OV."""
