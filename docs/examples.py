@@ -8,6 +8,7 @@ Lists and numbers are shortened: an example shows a form, not a result.
 
 import json
 import sys
+import urllib.parse
 import urllib.request
 from typing import Any
 
@@ -52,6 +53,7 @@ TARGETS = {
     "edit": "demo/p/{key}/edit?edit=L1H2.ov.3:-1&curve=1&more=4",
     "steer": "demo/p/{key}/steer?of=L1H2.ov.3p",
     "sara": "demo/p/{key}/sara?attract={attract}&repel={repel}&study=1",
+    "experiment": "demo/x/{experiment}",
     "pairs": "demo/pairs?of=L1H2.qk.3",
     "linear": "demo/linear",
     "unlikely": "demo/unlikely",
@@ -66,8 +68,16 @@ def record_examples(base: str) -> dict[str, Any]:
     """Ask the server at this URL for the answer of each route; RuntimeError where it is not there yet."""
     (job, *_) = _fetch(base, TARGETS["jobs"])["jobs"]
     keys = {name: _fetch(base, f"demo/prompt?text={text}")["key"] for name, text in PROMPTS.items()}
-    named = {"job": job["id"], **keys}
+    named = {"job": job["id"], **keys, "experiment": _make_experiment(base)}
     return {name: shorten(_fetch(base, target.format(**named))) for name, target in TARGETS.items()}
+
+
+def _make_experiment(base: str) -> str:
+    """Make the experiment of the example, and return its key."""
+    said = {"prompts": "\n".join(text.replace("+", " ") for text in PROMPTS.values()), "edit": "L1H2.ov.3:-1"}
+    asked = urllib.request.Request(f"{base}/demo/x", urllib.parse.urlencode(said).encode(), {"Origin": base})  # noqa: S310
+    with urllib.request.urlopen(asked, timeout=120) as answer:  # noqa: S310 (the URL is the operator's)
+        return answer.url.rpartition("/")[2]
 
 
 def shorten(value: Any) -> Any:

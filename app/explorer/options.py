@@ -35,6 +35,7 @@ Page = Literal[
     "every",
     "prompt",
     "p",
+    "x",
     "pairs",
     "linear",
     "unlikely",
@@ -47,7 +48,7 @@ PLACES: tuple[Page, ...] = ("model", "layer", "head", "matrix", "direction")
 OF_MODELS: tuple[Page, ...] = (
     *PLACES,
     *("notable", "census", "blind", "search", "composition", "alike", "token", "text", "jump"),
-    *("full", "compare", "around", "pair", "prompt", "p", "pairs", "linear", "unlikely"),
+    *("full", "compare", "around", "pair", "prompt", "p", "x", "pairs", "linear", "unlikely"),
 )
 MATRICES: tuple[Page, ...] = ("matrix", "direction")
 HEADS: tuple[Page, ...] = ("head", *MATRICES)
@@ -337,7 +338,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("deleted", ("prompt",), False, "Say that a prompt was deleted."),
     Option(
         "of",
-        ("prompt", "p"),
+        ("prompt", "p", "x"),
         "",
         "A singular direction of a head's OV that is followed on the text, as L25H6.ov.0.",
         Bounds(longest=40),
@@ -428,7 +429,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "edit",
-        ("prompt", "p"),
+        ("prompt", "p", "x"),
         "",
         "What is changed in the model: singular directions of heads' OV, each with how much more of it is written, from -1 for "
         "nothing to 10, as L27H8.ov.4:-1; in the amount's place mean, for its mean on the reference text, or only, for nothing "
@@ -443,17 +444,17 @@ OPTIONS: tuple[Option, ...] = (
         "a token, or ids such as #512. Up to 8.",
         Bounds(longest=200),
     ),
-    Option("random", ("p",), 1, "Of a change: as many random changes of the same kind and size beside it: 1 or 8."),
+    Option("random", ("p", "x"), 1, "Of a change: as many random changes of the same kind and size beside it: 1 or 8."),
     Option(
         "layer",
-        ("p",),
+        ("p", "x"),
         None,
         "Of steering: the layer whose stream is pushed, before it reads it. Default: the one behind the direction's head.",
         Bounds(low=0, high=LARGEST_LAYER),
     ),
     Option(
         "c",
-        ("p",),
+        ("p", "x"),
         0.2,
         "Of steering: the size of the push, in median lengths of the stream there; below 0 the other way.",
         Bounds(low=-MOST_PUSHED, high=MOST_PUSHED),
@@ -481,6 +482,7 @@ OPTIONS: tuple[Option, ...] = (
         Bounds(low=-MOST_PUSHED, high=MOST_PUSHED),
     ),
     Option("study", ("p",), False, "Of SARA: also by its amount, and by how much of the histories is kept."),
+    Option("format", ("x",), None, "csv: a row for each prompt, as a file."),
     Option("curve", ("p",), False, "Of an edit: also the same by how much is written."),
     Option(
         "more",

@@ -20,6 +20,7 @@ from app.explorer.view import Processing
 from app.models.catalog import Catalog
 from app.models.naming import Named, name_models
 from app.store.artifacts import MEMORY_BYTES, ArtifactStore
+from app.store.experiments import ExperimentStore
 from app.store.jobs import JobStore
 from app.store.memory import GROWTH_FACTOR, Memory
 from app.store.presence import Presence
@@ -105,7 +106,7 @@ def open_resources(
         line = ComputeQueue(
             kept.results, start, size=prompt_waiters, wait_seconds=wait_seconds, waiters=waiters, called="live model"
         )
-        return Prompts(kept, line, limits)
+        return Prompts(kept, ExperimentStore(data / FOLDER), line, limits)
 
     return Resources(
         data=data,

@@ -25,6 +25,7 @@ from app.explorer.pages.using.prompts import PromptTab
 from app.explorer.view import Only, Processing, Sort
 from app.explorer.visits.attention import WhyInquiry
 from app.explorer.visits.changes import EditInquiry, SaraInquiry, SteerInquiry
+from app.explorer.visits.experiments import ExperimentWish
 from app.explorer.visits.lens import LensInquiry
 from app.explorer.visits.prompts import PromptInquiry
 from app.models.token_filter import FREQUENT, Product, TokenFilter
@@ -544,6 +545,40 @@ class SaraQuery(ChangeQuery):
             study=self.study,
             **self.common(),
         )
+
+
+class ExperimentFormQuery(ViewQuery):
+    """The options of the form that asks for an experiment: what it is filled in with."""
+
+    PAGE: ClassVar[str] = "a form"
+
+    edit: str = option_field("edit", "x")
+    of: str = option_field("of", "x")
+    layer: int | None = option_field("layer", "x")
+    c: float = option_field("c", "x")
+    random: Literal[1, 8] = option_field("random", "x")
+
+    @field_validator("random", mode="before")
+    @classmethod
+    def _is_number(cls, value: Any) -> Any:
+        return _read_number(value)
+
+    def experiment(self) -> ExperimentWish:
+        """Convert the form to what the explorer takes."""
+        layer = "" if self.layer is None else str(self.layer)
+        return ExperimentWish(edit=self.edit, of=self.of, layer=layer, c=f"{self.c:g}", draws=self.random)
+
+
+class ExperimentQuery(Query):
+    """The options of an experiment's JSON: none, since its key decides everything."""
+
+    PAGE: ClassVar[str] = "an experiment's JSON"
+
+
+class ExperimentPageQuery(Query):
+    """The options of an experiment's page."""
+
+    format: Literal["csv"] | None = option_field("format", "x")
 
 
 class PairsQuery(ViewQuery):

@@ -22,6 +22,7 @@ from app.explorer.pages.gallery import UNSOUGHT, Sought
 from app.explorer.pages.search import Inquiry
 from app.explorer.pages.using.attention import MadePair, PairsPage, WhyPage
 from app.explorer.pages.using.changes import EditPage, SaraPage, SteerPage
+from app.explorer.pages.using.experiments import ExperimentPage, Trial
 from app.explorer.pages.using.lens import LensPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.pages.using.streams import LinearPage
@@ -59,6 +60,8 @@ STEER = "steer"
 """And of one where the stream is pushed along a direction."""
 SARA = "sara"
 """And of one whose stream is drawn to another prompt; behind a model's, the form that asks for three."""
+EXPERIMENTS = "x"
+"""Part of the path between a model and the key of an experiment; behind a model's, the form that asks for one."""
 CONTINUATION = "continuation"
 """Behind each of them: the stream of how the text goes on."""
 LENS = "lens"
@@ -520,6 +523,27 @@ class Urls:
             **_change_values(page),
             "study": None if page.study is None else "1",
         }
+
+    def experiment_form(self, address: Address, view: View | None = None, **changes: object) -> str:
+        """Link the form that asks for an experiment, which a POST runs.
+
+        Example: experiment_form(parse("gpt2"), view, edit="L5H3.ov.0:-1") -> "/gpt2/x?edit=L5H3.ov.0:-1"
+        """
+        return self.page(_model_of(address), view, EXPERIMENTS, **changes)
+
+    def experiment(self, page: ExperimentPage, **changes: object) -> str:
+        """Link an experiment."""
+        return self.page(page.address, None, f"{EXPERIMENTS}/{page.key}", **changes)
+
+    def experiment_pinned(self, page: ExperimentPage) -> str:
+        """Make the absolute link of an experiment, in these very weights."""
+        return f"{self.origin}/{page.address.with_pin(page.model.pin)}/{EXPERIMENTS}/{page.key}"
+
+    def trial(self, page: ExperimentPage, trial: Trial) -> str:
+        """Link one prompt of an experiment, changed in the same way."""
+        last = EDIT if "edit" in page.change else STEER
+        said: dict[str, object] = {**page.change, "random": page.draws}
+        return self.page(page.address, page.view, f"{PROMPTS}/{trial.key}/{last}", **said)
 
     def change(self, page: ChangedPage, **changes: object) -> str:
         """Link the same change of a prompt's model, with changes of what is asked of it."""

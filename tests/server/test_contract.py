@@ -12,7 +12,21 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
 from app.store.jobs import JobStore
-from app.web.routes import api, around, blind, changes, full, heads, matrices, pair, prompts, search, streams, token
+from app.web.routes import (
+    api,
+    around,
+    blind,
+    changes,
+    experiments,
+    full,
+    heads,
+    matrices,
+    pair,
+    prompts,
+    search,
+    streams,
+    token,
+)
 
 CHECKS = [
     not_a_server_error,
@@ -64,7 +78,21 @@ def test_every_answer_is_one_that_the_document_names(server, long, mode):
     operations = [result.ok() for result in schema.get_all_operations()]
     twins = [
         route
-        for room in (api, around, blind, changes, full, heads, matrices, pair, prompts, search, streams, token)
+        for room in (
+            api,
+            around,
+            blind,
+            changes,
+            experiments,
+            full,
+            heads,
+            matrices,
+            pair,
+            prompts,
+            search,
+            streams,
+            token,
+        )
         for route in room.router.routes
         if route.include_in_schema
     ]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from app.explorer.running.queue import ComputeQueue
+from app.store.experiments import ExperimentStore
 from app.store.prompts import PromptStore
 
 
@@ -21,6 +22,7 @@ class Prompts:
     """The prompts of a server."""
 
     store: PromptStore
+    experiments: ExperimentStore
     queue: ComputeQueue
     """The line before the one process that runs models."""
     limits: Limits

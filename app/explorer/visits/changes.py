@@ -41,6 +41,7 @@ from app.store.artifacts import Arrays, Recipe
 from app.store.grounds import note_now
 from app.store.prompts import KEPT_SECONDS, Prompt
 
+TOO_SHORT = "A push leaves the first position as it is, and this prompt has no other: write a longer one."
 SAME = "What attracts and what repels are the same prompt: nothing lies between them."
 SARA_EXAMPLES = (
     (
@@ -320,20 +321,26 @@ def abandon_continuation(r: Resources, errand: Errand, asking: VisitorRequest) -
     require_prompts(r).queue.abandon(errand, asking)
 
 
+def require_mean(r: Resources, model: OpenModel, shown: View, change: Change) -> Recipe | None:
+    """Return the recipe of the statistics that edits need, None where they need none; BadOption where they are not here."""
+    if isinstance(change, Steering | Contrast) or not any(edit.kind == "mean" for edit in change):
+        return None
+    statistics = find_statistics(r.store, model, shown.weights)
+    if statistics is None:
+        raise BadOption(
+            "mean writes the mean of the reference text, which this server does not have: singular-lens statistics "
+            f"{model.header.slug} --weights {shown.weights} computes it."
+        )
+    return statistics
+
+
 def _read_edits(
     r: Resources, address: Address, model: OpenModel, shown: View, prompt: Prompt, text: str
 ) -> tuple[ChangedPrompt, tuple[Edit, ...]]:
     """Read the edits of a link; BadOption where they need statistics that are not here."""
     edits = parse_edits(model, address, text, shown.weights)
-    is_held = any(edit.kind == "mean" for edit in edits)
-    statistics = find_statistics(r.store, model, shown.weights) if is_held else None
-    if statistics is None and is_held:
-        raise BadOption(
-            "mean writes the mean of the reference text, which this server does not have: singular-lens statistics "
-            f"{model.header.slug} --weights {shown.weights} computes it."
-        )
-    heads = tuple(dict.fromkeys(edit.address.matrix for edit in edits))
-    return ChangedPrompt(model, shown, prompt, [edit.plain for edit in edits], heads, statistics), edits
+    plain, heads = [edit.plain for edit in edits], tuple(dict.fromkeys(edit.address.matrix for edit in edits))
+    return ChangedPrompt(model, shown, prompt, plain, heads, require_mean(r, model, shown, plain)), edits
 
 
 def _read_steering(
@@ -341,7 +348,7 @@ def _read_steering(
 ) -> tuple[ChangedPrompt, Ray, Steering]:
     ray, steering = parse_steering(model, address, inquiry.of, inquiry.layer, inquiry.amount, shown.weights)
     if len(prompt.ids) == 1:
-        raise BadOption("A push leaves the first position as it is, and this prompt has no other: write a longer one.")
+        raise BadOption(TOO_SHORT)
     statistics = find_statistics(r.store, model, shown.weights)
     return ChangedPrompt(model, shown, prompt, steering, (ray.address.matrix,), statistics), ray, steering
 

@@ -22,6 +22,7 @@ from app.explorer.pages.search import EveryPage, FoundRay, SearchPage
 from app.explorer.pages.shared import LinksJson
 from app.explorer.pages.using.attention import PairsPage, WhyPage
 from app.explorer.pages.using.changes import EditPage, SaraPage, SteerPage
+from app.explorer.pages.using.experiments import ExperimentPage
 from app.explorer.pages.using.lens import LensPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.pages.using.streams import LinearPage, UnlikelyPage
@@ -35,6 +36,7 @@ from app.web.urls import (
     COMPOSITION,
     COURSE,
     EDIT,
+    EXPERIMENTS,
     FULL,
     LENS,
     LINEAR,
@@ -191,6 +193,10 @@ def _link_sara(page: SaraPage, urls: Urls) -> LinksJson:
     return links
 
 
+def _link_experiment(page: ExperimentPage, urls: Urls) -> LinksJson:
+    return _link(urls, page.address, page.model, page.view, under=f"{EXPERIMENTS}/{page.key}")
+
+
 def _link_lens(page: LensPage, urls: Urls) -> LinksJson:
     under = f"{PROMPTS}/{page.key}"
     links = _link(urls, page.address, page.model, page.view, under=f"{under}/{LENS}", changes=urls.lens_values(page))
@@ -234,6 +240,7 @@ _LINKS: dict[type, Callable[[Any, Urls], LinksJson]] = {
     EditPage: _link_edit,
     SteerPage: _link_steering,
     SaraPage: _link_sara,
+    ExperimentPage: _link_experiment,
     PairsPage: _link_pairs,
     LinearPage: _link_linear,
     UnlikelyPage: _link_unlikely,

@@ -12,6 +12,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import fmean, geometric_mean
 
 from app.core.judging.rays import HEADLINE
 from app.explorer.pages.composition import ComposedPair
@@ -19,6 +20,7 @@ from app.explorer.pages.directions import Direction, DirectionPage, SideReadout
 from app.explorer.pages.matrices import HeadPage, MatrixPage
 from app.explorer.pages.rays import Judgement, Token
 from app.explorer.pages.search import SearchPage
+from app.explorer.pages.using.experiments import ExperimentPage
 
 Row = tuple[object, ...]
 FACT_COLUMNS = ("direction", "basis", "singular_value", "energy_share", "gap", "merit", "unit")
@@ -50,6 +52,26 @@ def direction_sheet(page: DirectionPage) -> str:
     ]
     own = (*_name_side_columns(copied), "ray", *_name_ray_columns(rotated), "place", "id", "token", "score")
     return _write_csv([(*FACT_COLUMNS, *_name_axis_columns([page]), *own), *rows])
+
+
+def experiment_sheet(page: ExperimentPage) -> str:
+    """Write a row for each prompt of an experiment; random changes are told by their mean and their largest."""
+    names = ("prompt", "text", "kl", "random_kl", "largest_random_kl", "factor", "random_factor", "before", "after")
+    rows = [
+        (
+            trial.key,
+            json.dumps("".join(token.text for token in trial.tokens), ensure_ascii=False),
+            trial.divergence,
+            fmean(trial.random),
+            max(trial.random),
+            trial.factor,
+            geometric_mean(trial.random_factors),
+            json.dumps(trial.before.token, ensure_ascii=False),
+            json.dumps(trial.after.token, ensure_ascii=False),
+        )
+        for trial in page.trials
+    ]
+    return _write_csv([names, *rows])
 
 
 def matrix_sheet(*pages: MatrixPage) -> str:

@@ -57,6 +57,14 @@ def factor(value: float) -> str:
     return f"×{round(value, digits):,.{min(max(digits, 0), 6)}f}"
 
 
+def as_factor(logarithm: float) -> str:
+    """Format the logarithm of how many times as much something is.
+
+    Example: as_factor(0.0) -> "×1.0"; as_factor(-0.6931) -> "×0.50"
+    """
+    return factor(math.exp(logarithm))
+
+
 def power_of_ten(value: float) -> str:
     """Format an error in one digit and a power of ten.
 

@@ -30,6 +30,7 @@ from app.explorer.pages.matrices import FitPage, FullPage, HeadPage, MatrixPage
 from app.explorer.pages.search import EveryPage, SearchPage, SuggestPage
 from app.explorer.pages.using.attention import PairsPage, SeenToken, WhyPage
 from app.explorer.pages.using.changes import EditPage, FollowedToken, SaraFormPage, SaraPage, SteerPage
+from app.explorer.pages.using.experiments import ExperimentFormPage, ExperimentPage
 from app.explorer.pages.using.lens import LensCell, LensPage
 from app.explorer.pages.using.prompts import CoursePage, CourseToken, PromptFormPage, PromptPage
 from app.explorer.pages.using.streams import LinearPage, UnlikelyPage
@@ -99,6 +100,8 @@ PAGE_TEMPLATES: dict[type, PageTemplate] = {
     SteerPage: PageTemplate("steer.html"),
     SaraPage: PageTemplate("sara.html"),
     SaraFormPage: PageTemplate("sara_form.html"),
+    ExperimentFormPage: PageTemplate("experiment_form.html"),
+    ExperimentPage: PageTemplate("experiment.html"),
     PairsPage: PageTemplate("pairs.html"),
     LinearPage: PageTemplate("linear.html"),
     UnlikelyPage: PageTemplate("unlikely.html"),
@@ -265,6 +268,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     numbers.cell,
     numbers.nats,
     numbers.factor,
+    numbers.as_factor,
     numbers.power_of_ten,
     format_hundredths,
     format_estimate,

@@ -7,6 +7,7 @@ from app.web.routes import ROUTERS
 from tests.answers import check_answer, example_of
 
 HEAD = "/api/v1/tiny/L1/H2"
+ORIGIN = {"Origin": "http://testserver"}
 
 
 def test_a_direction_has_the_fields_that_programs_rely_on(client):
@@ -59,11 +60,14 @@ def test_every_described_path_answers(client, banked, job):
         assert of.get(f"/api/v1/tiny/p/{_key_of(client, text)}", params={"text": text}).status_code == 200
     said = "&".join(f"{name}={key}" for name, text in others.items() for key in [_key_of(client, text)])
     asked |= {"/api/v1/{model}/p/{key}/sara": f"?{said}&text=so+it+is"}
+    made = client.post("/tiny/x", data={"prompts": "so it is", "edit": "L1H2.ov.3:-1"}, headers=ORIGIN)
+    experiment = made.headers["location"].rpartition("/")[2]
     for path, methods in client.get("/openapi.json").json()["paths"].items():
         assert set(methods) == {"get"}
         of_token = {"id": "7"} if "/token/" in path else {}
         said = "?q=that" if path.endswith("/search") else asked.get(path, "")
-        answers = [of.get(path.format(**(values | of_token)) + said) for of in (client, banked)]
+        of_experiment = {"key": experiment} if "/x/" in path else {}
+        answers = [of.get(path.format(**(values | of_token | of_experiment)) + said) for of in (client, banked)]
         if path.endswith(("/linear", "/unlikely")):  # of a text that neither has run: their own tests have
             assert {answer.json()["error"] for answer in answers} == {"not_built"}
             continue

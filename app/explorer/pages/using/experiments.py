@@ -1,0 +1,101 @@
+"""An experiment: a change of a model that is tried on many prompts, so that nobody argues from one."""
+
+from dataclasses import dataclass
+
+from app.core.address import Address
+from app.explorer.header import Model
+from app.explorer.pages.circuitry import OfToken
+from app.explorer.pages.shared import Linked, OfWeights
+from app.explorer.serial import Entries, EstimateValue, ForPeople
+from app.explorer.view import View
+from app.models.vocabulary import TokenEntry
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentFormPage:
+    """The form that asks for the prompts of an experiment, and what is changed."""
+
+    address: Address
+    model: Model
+    view: View
+    prompts: str
+    """What was typed, a prompt a line."""
+    edit: str
+    of: str
+    layer: str
+    c: str
+    draws: int
+    problem: str
+    """Why what was typed is not run; empty where nothing is wrong."""
+    why_not: str
+    """Why no prompt of this model is run at all; empty where they are."""
+    most_prompts: int
+    most_tokens: int
+    examples: tuple[str, ...]
+    """Texts for those who have none."""
+
+
+@dataclass(frozen=True, slots=True)
+class LikeliestToken(OfToken):
+    """The likeliest token behind a prompt."""
+
+    entry: ForPeople[TokenEntry]
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a change does to one prompt, at its end."""
+
+    key: str
+    """The prompt's name in links."""
+    tokens: Entries
+    """The prompt as it is run."""
+    divergence: float
+    """KL of the next token's chances as they were from the changed ones, in nats."""
+    random: tuple[float, ...]
+    """The same for each random change."""
+    factor: float
+    """How many times as likely the tokens of the first changed direction are together."""
+    random_factors: tuple[float, ...]
+    """The same for each random change."""
+    before: LikeliestToken
+    after: LikeliestToken
+
+    @property
+    def is_beyond_random(self) -> bool:
+        """Whether it changes more than any random change does."""
+        return self.divergence > max(self.random)
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentPage(Linked, OfWeights):
+    """What a change does to many prompts."""
+
+    address: ForPeople[Address]
+    """The model's address."""
+    model: ForPeople[Model]
+    view: ForPeople[View]
+    key: str
+    """The experiment's name in links: what it says decides it."""
+    change: dict[str, str]
+    """The options that spell the change, as in a link: edit, or of, layer and c."""
+    draws: int
+    """Random changes beside it, on each prompt."""
+    trials: tuple[Trial, ...]
+    n_missing: int
+    """Prompts of it that were deleted since."""
+    divergence: EstimateValue
+    """The mean KL over prompts, with its interval: prompts are resampled."""
+    random: EstimateValue
+    """The same for random changes, the mean over them first."""
+    factor: EstimateValue
+    """The mean logarithm of how many times as likely the first direction's tokens are."""
+    random_factor: EstimateValue
+    """The same for random changes."""
+    n_beyond: int
+    """Prompts that the change does more to than any of its random changes."""
+    n_turned: int
+    """Prompts behind which another token is the likeliest then."""
+    kept_until: float
+    """When the experiment is deleted, in seconds since 1970."""

@@ -1,0 +1,207 @@
+"""The visits to experiments: the form, and a change that is tried on many prompts.
+
+Raises what `prompts` raises. Knows no HTTP and imports no torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.core.address import Address
+from app.explorer import recipes
+from app.explorer.asking.changes import parse_edits, parse_steering
+from app.explorer.asking.places import locate_model
+from app.explorer.asking.prompts import PromptWish, most_tokens, normalise, require_live
+from app.explorer.asking.views import Options, check_view
+from app.explorer.changes import Change, Steering
+from app.explorer.errors import BadOption, Busy, ComputationFailed, TooManyPrompts, UnknownPrompt
+from app.explorer.library import OpenModel
+from app.explorer.options import MOST_PUSHED
+from app.explorer.pages.using.experiments import ExperimentFormPage, ExperimentPage, Trial
+from app.explorer.reading import experiments as reading
+from app.explorer.resources import Resources
+from app.explorer.view import View
+from app.explorer.visits import orders
+from app.explorer.visits.changes import TOO_SHORT, require_mean
+from app.explorer.visits.prompts import choose_examples, keep_prompt, require_prompts
+from app.explorer.visits.using import find_statistics
+from app.store.artifacts import Artifact, Recipe
+from app.store.experiments import Experiment
+from app.store.grounds import note_now
+from app.store.prompts import KEPT_SECONDS, Prompt
+
+MOST_PROMPTS = 200
+AT_ONCE = 20
+"""Prompts that are run as one task in line: what is done is there for whoever comes back."""
+DEFAULT_C = "0.2"
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentWish:
+    """What a visitor typed: either edits, or a direction that streams are pushed along."""
+
+    prompts: str = ""
+    """A prompt a line."""
+    edit: str = ""
+    of: str = ""
+    layer: str = ""
+    c: str = ""
+    draws: int = 1
+
+    def spell(self) -> dict[str, str]:
+        """Spell the change as a link has it; BadOption where it is none, or two."""
+        if bool(self.edit.strip()) == bool(self.of.strip()):
+            raise BadOption(
+                "Name edits, such as L27H8.ov.4:-1, or a direction to push along, such as L27H8.ov.4p: one of both."
+            )
+        if self.edit.strip():
+            return {"edit": self.edit.strip()}
+        return {"of": self.of.strip(), "layer": self.layer.strip(), "c": self.c.strip() or DEFAULT_C}
+
+
+def visit_form(
+    r: Resources, address: Address, options: Options, wish: ExperimentWish, problem: str = ""
+) -> ExperimentFormPage:
+    """Make the form that asks for an experiment, with what was typed and why it is not run."""
+    prompts, model = require_prompts(r), locate_model(r, address)
+    shown = check_view(model, Address(address.model), options, r.default_weights)
+    note_now()  # it may hold what a visitor typed
+    why_not = ""
+    try:
+        require_live(model)
+    except BadOption as reason:
+        why_not = str(reason)
+    return ExperimentFormPage(
+        Address(address.model, address.pin),
+        model.header,
+        shown,
+        prompts=normalise(wish.prompts),
+        edit=wish.edit,
+        of=wish.of,
+        layer=wish.layer,
+        c=wish.c,
+        draws=wish.draws,
+        problem=problem,
+        why_not=why_not,
+        most_prompts=MOST_PROMPTS,
+        most_tokens=most_tokens(model, prompts.limits),
+        examples=() if why_not else choose_examples(model, prompts),
+    )
+
+
+def keep_experiment(r: Resources, address: Address, options: Options, wish: ExperimentWish) -> str:
+    """Keep an experiment and its prompts, and return its key; BadOption where something of it means nothing."""
+    store, model = require_prompts(r), locate_model(r, address)
+    shown = check_view(model, Address(address.model), options, r.default_weights)
+    change = wish.spell()
+    parsed, _, _ = _prepare(r, model, address, shown, change)
+    lines = [line for line in normalise(wish.prompts).split("\n") if line.strip()]
+    if not 0 < len(lines) <= MOST_PROMPTS:
+        raise BadOption(f"Write 1 to {MOST_PROMPTS} prompts, each in a line of its own; these are {len(lines)}.")
+    keys = []
+    for number, line in enumerate(lines, 1):
+        try:
+            if isinstance(parsed, Steering) and len(model.tokenize_whole(line)) == 1:
+                raise BadOption(TOO_SHORT)
+            keys.append(keep_prompt(r, address, PromptWish(line)))
+        except BadOption as problem:
+            raise BadOption(f"Line {number}: {problem}") from None
+    experiment = Experiment(change, shown.weights, wish.draws, tuple(dict.fromkeys(keys)))
+    try:
+        return store.experiments.put(model.fingerprint, experiment)
+    except OSError as error:
+        raise ComputationFailed("The disk of this server refused to keep the experiment.") from error
+
+
+def visit_experiment(r: Resources, address: Address, key: str) -> ExperimentPage:
+    """Make the page of an experiment; NotReady while prompts are being run. UnknownPrompt where it is not here."""
+    store, model = require_prompts(r), locate_model(r, address)
+    note_now()
+    found = store.experiments.get(model.fingerprint, key)
+    if found is None:
+        raise UnknownPrompt(
+            f"There is no experiment {key[:16]} here: it is older than 30 days, or never was. Make it again."
+        )
+    require_live(model)
+    options = Options(weights="raw" if found.weights == "raw" else "folded")
+    shown = check_view(model, Address(address.model), options, r.default_weights)
+    change, heads, statistics = _prepare(r, model, address, shown, found.change)
+    prompts = [prompt for one in found.prompts if (prompt := store.store.get(model.fingerprint, one)) is not None]
+    if not prompts:
+        raise UnknownPrompt("All prompts of this experiment were deleted: write it again.")
+    orders.fulfil_in_line(r, [orders.order_matrix(model, head, shown) for head in heads])
+    asked = [
+        recipes.outcome(model, one.key, shown.weights, len(one.ids) - 1, change, (), statistics, found.draws)
+        for one in prompts
+    ]
+    trials = _read_trials(r, model, prompts, asked)
+    return ExperimentPage(
+        Address(address.model, address.pin),
+        model.header,
+        shown,
+        key=key,
+        change=dict(found.change),
+        draws=found.draws,
+        trials=trials,
+        n_missing=len(found.prompts) - len(prompts),
+        **reading.sum_up(trials),
+        n_beyond=sum(trial.is_beyond_random for trial in trials),
+        n_turned=sum(trial.before.id != trial.after.id for trial in trials),
+        kept_until=found.made + KEPT_SECONDS,
+    )
+
+
+def read_change(
+    model: OpenModel, address: Address, shown: View, change: Mapping[str, str]
+) -> tuple[Change, tuple[Address, ...]]:
+    """Read a change as an experiment spells it, and the matrices whose tokens are followed; BadOption, UnknownAddress."""
+    if "edit" in change:
+        edits = parse_edits(model, address, change["edit"], shown.weights)
+        return [edit.plain for edit in edits], tuple(dict.fromkeys(edit.address.matrix for edit in edits))
+    layer, c = change.get("layer", ""), change.get("c", DEFAULT_C)
+    if layer and not (layer.isascii() and layer.isdecimal() and len(layer) <= 4):
+        raise BadOption(f"layer goes from 0 to {model.header.n_layers - 1} here: it is the one whose stream is pushed.")
+    ray, steering = parse_steering(
+        model, address, change["of"], int(layer) if layer else None, _parse_push(c), shown.weights
+    )
+    return steering, (ray.address.matrix,)
+
+
+def _parse_push(text: str) -> float:
+    try:
+        value = round(float(text), 3)
+    except ValueError:
+        value = float("nan")
+    if not -MOST_PUSHED <= value <= MOST_PUSHED:
+        raise BadOption(f"c goes from -{MOST_PUSHED} to {MOST_PUSHED}: it counts median lengths of the stream.")
+    return value
+
+
+def _prepare(
+    r: Resources, model: OpenModel, address: Address, shown: View, spelt: Mapping[str, str]
+) -> tuple[Change, tuple[Address, ...], Recipe | None]:
+    change, heads = read_change(model, address, shown, spelt)
+    if "edit" in spelt:
+        return change, heads, require_mean(r, model, shown, change)
+    return change, heads, find_statistics(r.store, model, shown.weights)
+
+
+def _read_trials(r: Resources, model: OpenModel, prompts: list[Prompt], asked: list[Recipe]) -> tuple[Trial, ...]:
+    """Read every trial; what is missing is run in line, some at a time. NotReady, TooManyPrompts, ComputationFailed."""
+    live = require_prompts(r)
+    held: list[Artifact | None] = [live.store.results.load(recipe) for recipe in asked]
+    for start in range(0, len(asked), AT_ONCE):
+        end = min(start + AT_ONCE, len(asked))
+        if None in held[start:end]:
+            title = (
+                f"{model.header.slug} is running prompts {start + 1} to {end} of {len(asked)} with what was changed."
+            )
+            try:
+                errand = live.queue.submit(model.header.slug, asked[start:end], title, "batch")
+            except Busy as busy:
+                raise TooManyPrompts(str(busy)) from busy
+            held[start:end] = live.queue.results(errand)[0]
+    return tuple(
+        reading.read_trial(artifact.arrays, prompt, model.vocabulary)
+        for artifact, prompt in zip(held, prompts, strict=True)
+        if artifact is not None
+    )

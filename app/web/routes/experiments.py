@@ -1,0 +1,73 @@
+"""Experiments: the form, the POST that keeps one, its page, its table as a file, and its JSON twin."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
+
+from app.core.address import parse
+from app.explorer.asking.views import Options
+from app.explorer.errors import BadOption, UnknownAddress
+from app.explorer.pages.using.experiments import ExperimentPage
+from app.explorer.view import PROCESSINGS
+from app.explorer.visits import experiments as verbs
+from app.web.api.body import write_body
+from app.web.api.parts import OF_PROMPTS, Key, Slug, describe_answers
+from app.web.api.sheet import experiment_sheet
+from app.web.http.answers import PRIVATE, file_answer, html_answer, json_answer, page_answer
+from app.web.http.forms import read_form
+from app.web.http.patience import PatientRoute
+from app.web.http.site import require_prompter, resources_of, urls_of
+from app.web.query import ExperimentFormQuery, ExperimentPageQuery, ExperimentQuery
+from app.web.urls import EXPERIMENTS
+
+router = APIRouter(route_class=PatientRoute)
+
+
+@router.get("/{model}/x", include_in_schema=False)
+def show_form(request: Request, model: str, query: Annotated[ExperimentFormQuery, Query()]) -> Response:
+    """Show the form that asks for an experiment."""
+    require_prompter(request)
+    form = verbs.visit_form(resources_of(request), parse(model), query.options(), query.experiment())
+    return page_answer(request, form, PRIVATE)
+
+
+@router.post("/{model}/x", include_in_schema=False)
+async def make(request: Request, model: str) -> Response:
+    """Keep the experiment in the form, and redirect to its page, which runs it."""
+    fields = read_form(await request.body())
+    return await run_in_threadpool(_keep, request, model, fields)
+
+
+@router.get("/{model}/x/{key}", include_in_schema=False)
+def show_experiment(request: Request, model: str, key: str, query: Annotated[ExperimentPageQuery, Query()]) -> Response:
+    """Show what a change does to many prompts, or send it as a file."""
+    require_prompter(request)
+    page = verbs.visit_experiment(resources_of(request), parse(model), key)
+    if query.format == "csv":
+        return file_answer(request, experiment_sheet(page).encode(), f"{model}-{key}", "csv")
+    return page_answer(request, page, PRIVATE)
+
+
+@router.get("/api/v1/{model}/x/{key}", summary="Experiment", responses=describe_answers(ExperimentPage) | OF_PROMPTS)
+def experiment(request: Request, model: Slug, key: Key, query: Annotated[ExperimentQuery, Query()]) -> Response:
+    """What a change does to many prompts, each beside random changes, with means and their intervals."""
+    require_prompter(request)
+    page = verbs.visit_experiment(resources_of(request), parse(model), key)
+    return json_answer(request, write_body(page, urls_of(request)), PRIVATE)
+
+
+def _keep(request: Request, model: str, fields: dict[str, str]) -> Response:
+    require_prompter(request)
+    address, r = parse(model), resources_of(request)
+    options = Options(weights=next((one for one in PROCESSINGS if one == fields.get("weights")), None))
+    said = {name: fields.get(name, "") for name in ("prompts", "edit", "of", "layer", "c")}
+    wish = verbs.ExperimentWish(**said, draws=8 if fields.get("random") == "8" else 1)
+    try:
+        key = verbs.keep_experiment(r, address, options, wish)
+    except (BadOption, UnknownAddress) as problem:
+        form = verbs.visit_form(r, address, options, wish, str(problem))
+        status = 404 if isinstance(problem, UnknownAddress) else 422
+        return html_answer(request, "experiment_form.html", status, PRIVATE, page=form, layout="base.html")
+    return RedirectResponse(urls_of(request).page(address, None, f"{EXPERIMENTS}/{key}"), 303, PRIVATE)

@@ -1,0 +1,161 @@
+"""An experiment: a change that is tried on many prompts, as a visitor makes it and as a program reads it."""
+
+import csv
+import io
+import json
+import math
+import re
+import shutil
+from html import unescape
+
+import numpy as np
+import pytest
+
+from app.explorer.visits import experiments as verbs
+from tests.answers import check_answer
+
+ORIGIN = {"Origin": "http://testserver"}
+LINES = ["that in the sea", "so it is", "and then it", "in the", "so that it", "it is in", "the sea"]
+GONE = "L1H2.ov.3:-1"
+
+
+@pytest.fixture(scope="module")
+def reader(serve, tiny_data, tmp_path_factory):
+    """A visitor of a server that runs prompts."""
+    data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("experiments") / "data")
+    return serve(data, "tiny", prompts="public", wait_seconds=30)
+
+
+def make(reader, **fields):
+    return reader.post("/tiny/x", data={"prompts": "\n".join(LINES), "edit": GONE} | fields, headers=ORIGIN)
+
+
+def read(reader, **fields):
+    made = make(reader, **fields)
+    assert made.status_code == 303, made.text[:300]
+    place = made.headers["location"]
+    answer = reader.get(f"/api/v1{place}")
+    assert answer.status_code == 200, answer.text[:300]
+    return place, check_answer("experiment", answer.json())
+
+
+def words_of(html):
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html)))
+
+
+def test_each_prompt_says_what_its_own_page_says(reader, monkeypatch):
+    monkeypatch.setattr(verbs, "AT_ONCE", 3)
+    place, found = read(reader, random="8")
+    assert re.fullmatch(r"/tiny/x/[0-9a-f]{16}", place)
+    assert ["".join(token["token"] for token in trial["tokens"]) for trial in found["trials"]] == LINES
+    for trial in found["trials"]:
+        own = reader.get(f"/api/v1/tiny/p/{trial['key']}/edit", params={"edit": GONE, "random": 8}).json()
+        assert trial["divergence"] == pytest.approx(own["divergence"], rel=1e-4, abs=1e-9)
+        assert trial["random"] == pytest.approx(own["random"], rel=1e-4, abs=1e-9)
+        assert trial["factor"] == pytest.approx(own["edits"][0]["after"] / own["edits"][0]["before"], rel=1e-4)
+        assert trial["before"]["id"] == max(own["next"], key=lambda token: token["before"])["id"]
+        assert trial["after"]["id"] == max(own["next"], key=lambda token: token["after"])["id"]
+
+
+def test_means_and_intervals_are_those_of_the_trials(reader):
+    _, found = read(reader, random="8")
+    trials = found["trials"]
+    values = [trial["divergence"] for trial in trials]
+    assert found["divergence"]["value"] == pytest.approx(np.mean(values))
+    assert found["random"]["value"] == pytest.approx(np.mean([np.mean(trial["random"]) for trial in trials]))
+    assert found["factor"]["value"] == pytest.approx(np.mean([math.log(trial["factor"]) for trial in trials]))
+    assert found["divergence"]["low"] < found["divergence"]["value"] < found["divergence"]["high"]
+    # The interval of a mean: some two standard errors to either side.
+    error = np.std(values, ddof=1) / len(values) ** 0.5
+    assert 1.5 * error < found["divergence"]["high"] - found["divergence"]["low"] < 8 * error
+    assert found["n_beyond"] == sum(trial["divergence"] > max(trial["random"]) for trial in trials)
+    assert found["n_turned"] == sum(trial["before"]["id"] != trial["after"]["id"] for trial in trials)
+
+
+def test_few_prompts_have_no_interval(reader):
+    place, found = read(reader, prompts="so it is\nin the")
+    assert found["divergence"]["low"] is None
+    assert "interval" not in words_of(reader.get(place).text).partition("Prompt by prompt")[0]
+
+
+def test_the_same_experiment_has_the_same_key(reader):
+    one, other = (make(reader).headers["location"] for _ in range(2))
+    assert one == other
+    assert make(reader, edit="L1H2.ov.3:-0.5").headers["location"] != one
+    # Blank lines and repeated prompts are none.
+    again = make(reader, prompts="\n\n".join([*LINES, LINES[0], " "])).headers["location"]
+    assert again == one
+
+
+def test_a_push_is_tried_as_well(reader):
+    place, found = read(reader, edit="", of="L0H2.ov.1p", c="0.5")
+    assert found["change"] == {"of": "L0H2.ov.1p", "layer": "", "c": "0.5"}
+    trial = found["trials"][0]
+    own = reader.get(f"/api/v1/tiny/p/{trial['key']}/steer", params={"of": "L0H2.ov.1p", "c": 0.5}).json()
+    assert trial["divergence"] == pytest.approx(own["divergence"], rel=1e-4)
+    link = unescape(re.search(r'href="(/tiny/p/[0-9a-f]{16}/steer[^"]+)"', reader.get(place).text)[1])
+    assert reader.get(link).status_code == 200
+
+
+def test_the_page_its_file_and_its_links(reader):
+    place, found = read(reader)
+    page = reader.get(place)
+    assert page.headers["cache-control"] == "private, no-store"
+    said = words_of(page.text)
+    assert f"{GONE} on {len(LINES)} prompts" in said
+    assert f"Behind {found['n_beyond']} of {len(LINES)}" in said
+    rows = [*csv.DictReader(io.StringIO(reader.get(f"{place}?format=csv").text))]
+    assert [json.loads(row["text"]) for row in rows] == LINES
+    assert [float(row["kl"]) for row in rows] == pytest.approx([trial["divergence"] for trial in found["trials"]])
+    link = unescape(re.search(r'href="(/tiny/p/[0-9a-f]{16}/edit[^"]+)"', page.text)[1])
+    assert reader.get(link).status_code == 200
+    pinned = re.search(r'id="link" value="http://testserver([^"]+)"', page.text)[1]
+    assert "@" in pinned
+    assert reader.get(pinned).status_code == 200
+    edited = reader.get(f"/tiny/p/{found['trials'][0]['key']}/edit", params={"edit": GONE}).text
+    form = unescape(re.search(r'href="(/tiny/x\?[^"]+)"', edited)[1])
+    assert f'value="{GONE}"' in reader.get(form).text
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "words"),
+    [
+        ({"prompts": " \n"}, 422, "Write 1 to 200 prompts"),
+        ({"prompts": "so it is\n" * 201}, 422, "these are 201"),
+        ({"prompts": "so it is\n" + "x" * 40}, 422, "Line 2: This is 40 tokens"),
+        ({"edit": ""}, 422, "one of both"),
+        ({"of": "L0H2.ov.1p"}, 422, "one of both"),
+        ({"edit": "L1H2.qk.3:-1"}, 422, "writes nothing"),
+        ({"edit": "L9H2.ov.3:-1"}, 404, "L0 to L1"),
+        ({"edit": "L1H2.ov.3:mean"}, 422, "singular-lens statistics tiny"),
+        ({"edit": "", "of": "L0H2.ov.1p", "c": "9"}, 422, "c goes from -5 to 5"),
+        ({"edit": "", "of": "L0H2.ov.1p", "c": "much"}, 422, "c goes from -5 to 5"),
+        ({"edit": "", "of": "L0H2.ov.1p", "layer": "7"}, 422, "layer goes from 0 to 1"),
+        ({"edit": "", "of": "L0H2.ov.1p", "layer": "-1"}, 422, "layer goes from 0 to 1"),
+    ],
+)
+def test_what_means_nothing_stays_in_its_box_with_what_would_do(reader, fields, status, words):
+    answer = make(reader, **fields)
+    assert answer.status_code == status
+    assert words in words_of(answer.text)
+    typed = fields.get("edit") or fields.get("of")
+    if typed:
+        assert f'value="{typed}"' in answer.text
+
+
+def test_steering_needs_two_tokens_in_each_line(reader):
+    answer = make(reader, edit="", of="L0H2.ov.1p", prompts="so it is\nt")
+    assert answer.status_code == 422
+    assert "Line 2" in words_of(answer.text)
+
+
+def test_others_are_not_here_and_deleted_prompts_are_said(reader):
+    for path in ("/tiny/x/0123456789abcdef", "/api/v1/tiny/x/0123456789abcdef", "/tiny/x/x"):
+        assert reader.get(path).status_code == 404
+    place, found = read(reader, prompts="so it is\nin the sea that\nand it is")
+    gone = found["trials"][1]["key"]
+    reader.post(f"/tiny/p/{gone}/delete", headers=ORIGIN)
+    left = reader.get(f"/api/v1{place}").json()
+    assert (left["n_missing"], len(left["trials"])) == (1, 2)
+    assert "1 prompts of it were deleted" in words_of(reader.get(place).text)
+    assert reader.post("/tiny/x", data={"prompts": "a"}, headers={"Origin": "http://elsewhere"}).status_code == 403
