@@ -437,6 +437,13 @@ OPTIONS: tuple[Option, ...] = (
         Bounds(longest=LONGEST_EDIT),
     ),
     Option(
+        "steer",
+        ("prompt",),
+        "",
+        "A direction of a head's OV that the stream is pushed along, as L27H8.ov.4p.",
+        Bounds(longest=40),
+    ),
+    Option(
         "tokens",
         ("p",),
         "",

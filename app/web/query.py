@@ -337,11 +337,12 @@ class FormQuery(PromptQuery):
 
     of: str = option_field("of", "prompt")
     edit: str = option_field("edit", "prompt")
+    steer: str = option_field("steer", "prompt")
     deleted: bool = option_field("deleted", "prompt")
 
     def aim(self) -> PromptAim:
         """Convert what the prompt is for to what the explorer takes."""
-        return PromptAim(self.of, self.edit)
+        return PromptAim(self.of, self.edit, self.steer)
 
 
 def _read_position(at: Any) -> Any:
@@ -498,6 +499,11 @@ class SteerQuery(ChangeQuery):
     def _is_named(cls, value: Any) -> Any:
         return None if value == "" else value  # a form sends what was left empty
 
+    @field_validator("c", mode="before")
+    @classmethod
+    def _is_there(cls, value: Any) -> Any:
+        return find_option("c", "p").default if value == "" else value  # a form sends what was left empty
+
     @field_validator("c", mode="after")
     @classmethod
     def _is_rounded(cls, value: float) -> float:
@@ -526,6 +532,11 @@ class SaraQuery(ChangeQuery):
     @classmethod
     def _is_named(cls, value: Any) -> Any:
         return None if value == "" else value  # a form sends what was left empty
+
+    @field_validator("pull", mode="before")
+    @classmethod
+    def _is_there(cls, value: Any) -> Any:
+        return find_option("pull", "p").default if value == "" else value  # a form sends what was left empty
 
     @field_validator("pull", mode="after")
     @classmethod

@@ -6,9 +6,9 @@ what would do, UnknownAddress for a place that the model does not have.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from app.core.address import Address, AddressError, Ray, Sign, format_short, parse_short
+from app.core.address import Address, AddressError, Ray, Sign, format_short, parse, parse_short
 from app.explorer.asking.places import check_place
 from app.explorer.changes import EditKind, HeadEdit, Steering, spell_amount
 from app.explorer.errors import BadOption
@@ -117,11 +117,13 @@ def _parse_edit(model: OpenModel, address: Address, word: str, weights: Processi
 
 
 def _parse_ray(model: OpenModel, address: Address, name: str, weights: Processing, how: str) -> Ray:
-    """Parse a direction that a head writes; `how`: the sentence that says what would do."""
+    """Parse a direction that a head writes, by its short form or its address; `how`: the sentence that says what would do."""
     try:
-        ray = parse_short(name, Address(address.model))
+        ray = Ray(parse(name), "p") if "/" in name else parse_short(name, Address(address.model))
     except AddressError:
         raise BadOption(how) from None
+    if ray.address.model != address.model:
+        raise BadOption(f"{name} is of another model than this page, which is of {address.model}. {how}")
     place = ray.address
     if ray.is_raw and weights != "raw":
         raise BadOption("The weights are chosen for the whole page, by weights=raw, not with a direction.")
@@ -130,10 +132,10 @@ def _parse_ray(model: OpenModel, address: Address, name: str, weights: Processin
             f"{place.label} is a direction of QK, which decides where a head looks and writes nothing: directions of OV are "
             "written."
         )
-    if place.circuit != "ov" or place.basis != "svd":
+    if place.circuit != "ov" or place.basis != "svd" or place.index is None:
         raise BadOption(how)
     check_place(model, place)
-    return ray
+    return replace(ray, address=replace(place, pin=None))
 
 
 def _parse_amount(text: str) -> float:

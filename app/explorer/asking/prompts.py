@@ -37,12 +37,14 @@ class PromptWish:
 
 @dataclass(frozen=True, slots=True)
 class PromptAim:
-    """What a prompt is asked for: to be read, to follow a direction on it, or to be run with heads edited."""
+    """What a prompt is asked for: to be read, to follow a direction on it, or to be run with heads edited or its stream pushed."""
 
     of: str = ""
     """A direction that is followed."""
     edit: str = ""
     """Edits of heads."""
+    steer: str = ""
+    """A direction that the stream is pushed along."""
 
 
 READ = PromptAim()

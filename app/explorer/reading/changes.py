@@ -57,7 +57,7 @@ def read_directions(arrays: Arrays, edits: Sequence[Edit], vocabulary: Vocabular
         ChangedDirection(
             address=edit.address,
             kind=edit.kind,
-            amount=edit.amount,
+            amount=edit.amount if edit.kind == "scale" else None,
             named=spell_direction(edit),
             **_read_set(arrays, number, vocabulary),
         )

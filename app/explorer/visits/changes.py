@@ -120,9 +120,9 @@ class SaraInquiry(ChangeInquiry):
     amount: float = 1.0
     """The c of the rule."""
     token: str = ""
-    """The token whose odds are told; empty: the last one of the prompt that attracts."""
+    """The token whose odds are told; empty: the first one in which the prompt that attracts differs from the other."""
     against: str = ""
-    """The token that it is held against; empty: the last one of the prompt that repels."""
+    """The token that it is held against; empty: that of the prompt that repels."""
     study: bool = False
     """Also by its amount, and by how much of the histories is kept."""
 
@@ -195,6 +195,7 @@ def visit_steering(
         amount=steering.amount,
         size=float(arrays["size"][0]),
         strength=float(matrix.arrays["strength"][steering.of.index]),
+        spread=_find_spread(r, model, shown, steering),
         steer_named=format_short(ray),
         **told,
     )
@@ -206,9 +207,10 @@ def visit_sara(
     """Make the page of a prompt whose stream is drawn to one prompt and away from another; else as `visit_edit`."""
     model, shown, prompt = find_prompt(r, address, options, key, inquiry.again)
     asked, contrast, others = _read_contrast(r, model, shown, prompt, inquiry)
+    words = (inquiry.token.strip(), inquiry.against.strip())
     tokens = [
-        _find_token(model, word.strip()) if word.strip() else model.vocabulary.entry(other.ids[-1])
-        for word, other in zip((inquiry.token, inquiry.against), others, strict=True)
+        _find_token(model, word) if word else model.vocabulary.entry(id_)
+        for word, id_ in zip(words, _find_difference(*others), strict=True)
     ]
     if tokens[0] == tokens[1]:
         raise BadOption("token and against are two tokens, whose odds are told: name another one.")
@@ -276,12 +278,15 @@ def visit_sara_form(
 
 def keep_three(r: Resources, address: Address, wish: SaraWish) -> tuple[str, str, str]:
     """Keep the three prompts that a visitor typed, and return their keys; BadOption where one means nothing."""
+    model = locate_model(r, address)
     texts = {"The prompt": wish.text, "What attracts": wish.attract, "What repels": wish.repel}
     if wish.attract == wish.repel:
         raise BadOption(SAME)
     keys = []
     for name, text in texts.items():
         try:
+            if text.strip() and len(model.tokenize_whole(normalise(text))) == 1:
+                raise BadOption("This is one token, and histories leave the first position out: write two at least.")
             keys.append(keep_prompt(r, address, PromptWish(text)))
         except BadOption as problem:
             raise BadOption(f"{name}: {problem}") from None
@@ -343,6 +348,12 @@ def _read_edits(
     return ChangedPrompt(model, shown, prompt, plain, heads, require_mean(r, model, shown, plain)), edits
 
 
+def _find_spread(r: Resources, model: OpenModel, shown: View, steering: Steering) -> float | None:
+    statistics = load_statistics(r.store, model, shown.weights)
+    of = steering.of
+    return None if statistics is None else float(statistics.arrays["spread"][of.layer, of.head, of.index])
+
+
 def _read_steering(
     r: Resources, address: Address, model: OpenModel, shown: View, prompt: Prompt, inquiry: SteerInquiry
 ) -> tuple[ChangedPrompt, Ray, Steering]:
@@ -377,6 +388,12 @@ def _read_contrast(
         raise BadOption(f"layer goes from 0 to {last} here: it is the one whose stream is changed.")
     contrast = Contrast(layer, inquiry.rule, inquiry.amount, found[0].key, found[1].key)
     return ChangedPrompt(model, shown, prompt, contrast, (), None), contrast, (found[0], found[1])
+
+
+def _find_difference(attract: Prompt, repel: Prompt) -> tuple[int, int]:
+    """Find the first tokens in which two prompts differ; where one goes on after the other, their last ones."""
+    pairs = zip(attract.ids, repel.ids, strict=False)
+    return next((pair for pair in pairs if pair[0] != pair[1]), (attract.ids[-1], repel.ids[-1]))
 
 
 def _study(r: Resources, asked: ChangedPrompt, contrast: Contrast, tokens: tuple[int, int]) -> Study:
@@ -426,6 +443,8 @@ def _tell(
 
 def _find_named(model: OpenModel, text: str) -> tuple[TokenEntry, ...]:
     """Find the tokens that a visitor asks about: words with a space in front where there is such a token, or ids as #512."""
+    if not text.isprintable():
+        raise BadOption("tokens holds a control character: leave it out, or name a token by its id, as #198.")
     words = [word for part in text.split(",") if (word := part.strip())]
     if len(words) > MOST_NAMED:
         raise BadOption(f"tokens names up to {MOST_NAMED} tokens, with commas between them.")

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from app.core.address import SIGNS, Address, Ray, Sign
+from app.core.address import SIGNS, Address, Ray, Sign, format_short
 from app.explorer import recipes
-from app.explorer.asking.changes import parse_edits, spell_edits
+from app.explorer.asking.changes import parse_edits, parse_steering, spell_edits
 from app.explorer.asking.places import locate_model
 from app.explorer.asking.prompts import (
     READ,
@@ -138,6 +138,7 @@ def visit_form(
         room_gib=estimate_room(model.manifest, most) / GIB,
         direction=parse_direction(model, address, aim.of, "ov") if aim.of else None,
         edit=spell_edits(parse_edits(model, address, aim.edit, shown.weights)) if aim.edit else "",
+        steer=format_short(parse_steering(model, address, aim.steer, None, 0.0, shown.weights)[0]) if aim.steer else "",
         deleted=deleted,
         examples=() if why_not else choose_examples(model, prompts),
     )
@@ -163,6 +164,8 @@ def _check_aim(model: OpenModel, address: Address, aim: PromptAim) -> None:
         parse_direction(model, address, aim.of, "ov")
     if aim.edit:
         parse_edits(model, address, aim.edit, "folded")
+    if aim.steer:
+        parse_steering(model, address, aim.steer, None, 0.0, "folded")
 
 
 def delete_prompt(r: Resources, address: Address, key: str) -> None:

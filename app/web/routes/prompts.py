@@ -30,7 +30,7 @@ from app.web.http.forms import read_form
 from app.web.http.patience import PatientRoute
 from app.web.http.site import require_prompter, resources_of, urls_of
 from app.web.query import CourseQuery, FormQuery, LensQuery, PairsQuery, PromptQuery, SpokenQuery, WhyQuery
-from app.web.urls import COURSE, EDIT, PROMPTS
+from app.web.urls import COURSE, EDIT, PROMPTS, STEER
 
 router = APIRouter(route_class=PatientRoute)
 
@@ -204,7 +204,7 @@ def _keep_prompt(request: Request, model: str, fields: dict[str, str]) -> Respon
     address, r = parse(model), resources_of(request)
     wish = PromptWish(fields.get("text", ""), fields.get("ids", ""), start=fields.get("start") == "1")
     weights = next((one for one in PROCESSINGS if one == fields.get("weights")), None)
-    aim = PromptAim(fields.get("of", ""), fields.get("edit", ""))
+    aim = PromptAim(*(fields.get(name, "") for name in ("of", "edit", "steer")))
     if fields.get("rewrite"):
         form = verbs.visit_form(r, address, Options(weights=weights), wish, aim)
         return html_answer(request, "prompt_form.html", headers=PRIVATE, page=form, layout="base.html")
@@ -239,6 +239,8 @@ def _answer_slip(request: Request, page: PromptPage | WhyPage, typed: dict[str, 
 def _redirect(
     request: Request, address: Address, key: str, aim: PromptAim, weights: str | None, carried: dict[str, object]
 ) -> Response:
-    under = f"{PROMPTS}/{key}" + (f"/{COURSE}" if aim.of else f"/{EDIT}" if aim.edit else "")
-    said = {"weights": weights, "of": aim.of, "edit": aim.edit} | carried
+    under = f"{PROMPTS}/{key}" + (
+        f"/{COURSE}" if aim.of else f"/{EDIT}" if aim.edit else f"/{STEER}" if aim.steer else ""
+    )
+    said = {"weights": weights, "of": aim.of or aim.steer, "edit": aim.edit} | carried
     return RedirectResponse(urls_of(request).page(address, None, under, **said), 303, PRIVATE)

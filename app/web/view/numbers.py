@@ -33,6 +33,14 @@ def count(value: int) -> str:
     return f"{value / 1e6:.1f}M" if value >= 1_000_000 else f"{value:,}"
 
 
+def small_share(value: float) -> str:
+    """Format a share of one as a percentage, or with a power of ten where it is less than a hundredth of a percent.
+
+    Example: small_share(0.232) -> "23.2%"; small_share(0.0000004) -> "4e-7"
+    """
+    return percent(value) if value >= 0.0001 or value == 0 else nats(value)
+
+
 def nats(value: float) -> str:
     """Format a divergence in two digits, with a power of ten where it is small.
 
@@ -53,6 +61,8 @@ def factor(value: float) -> str:
     """
     if value == 0:
         return "×0"
+    if value < 0.0001:
+        return f"×{nats(value)}"
     digits = 1 - math.floor(math.log10(abs(float(f"{value:.1e}"))))
     return f"×{round(value, digits):,.{min(max(digits, 0), 6)}f}"
 

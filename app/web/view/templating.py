@@ -267,6 +267,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     numbers.count,
     numbers.cell,
     numbers.nats,
+    numbers.small_share,
     numbers.factor,
     numbers.as_factor,
     numbers.power_of_ten,

@@ -131,6 +131,9 @@ def test_a_direction_leads_to_the_form_and_the_form_to_its_edit(reader):
         ("edit=L1H2.ov.3:only&curve=1", 422, "neither mean nor only"),
         ("edit=L1H2.ov.3:-1&at=40", 422, "at goes from 0 to"),
         ("edit=L1H2.ov.3:-1&tokens=qqqqqq", 422, "no single token"),
+        ("edit=other/L1/H2/ov/svd/3:-1", 422, "is of another model"),
+        ("edit=tiny/L1/H2/ov:-1", 422, "edit names a singular direction"),
+        ("edit=L1H2.ov.3:-1&tokens=%00", 422, "control character"),
         ("edit=L1H2.ov.3:-1&tokens=a,b,c,d,e,f,g,h,i", 422, "up to 8"),
         ("edit=L1H2.ov.3:-1&random=3", 422, "random"),
         ("edit=L1H2.ov.3:-1&more=65", 422, "64"),
@@ -175,6 +178,27 @@ def test_a_text_goes_on_the_same_whoever_asks(reader, place):
     assert "hx-sse:connect" not in page.text
     again = asked(reader, place, edit="L1H2.ov.3:10", more=6, seed=5)["continuation"]
     assert again == asked(reader, place, edit="L1H2.ov.3:10", more=6, seed=5)["continuation"]
+
+
+def test_a_slip_in_the_curve_keeps_the_page(reader, place):
+    page = reader.get(f"{place}?edit=L1H2.ov.3:only&curve=1")
+    assert page.status_code == 422
+    assert "were all that its head writes" in words_of(page.text)
+
+
+def test_an_edit_may_be_spelt_as_an_address(reader, place):
+    one, other = (asked(reader, place, edit=spelt) for spelt in ("L1H2.ov.3:-1", "tiny/L1/H2/ov/svd/3:-1"))
+    assert one["divergence"] == other["divergence"]
+    assert one["links"] == other["links"]
+
+
+def test_a_direction_leads_to_the_form_and_that_to_steering(reader):
+    direction = reader.get("/tiny/L1/H2/ov/svd/3").text
+    form = unescape(re.search(r'href="(/tiny/prompt\?steer=[^"]+)"', direction)[1])
+    assert "Steer a text along L1H2.ov.3p" in words_of(reader.get(form).text)
+    there = reader.post("/tiny/prompt", data={"text": TEXT, "steer": "L1H2.ov.3p"}, headers=ORIGIN).headers["location"]
+    assert re.fullmatch(r"/tiny/p/[0-9a-f]{16}/steer\?of=L1H2.ov.3p", there)
+    assert reader.get(there).status_code == 200
 
 
 def test_it_comes_as_a_stream(reader, place):
@@ -309,7 +333,9 @@ def test_a_prompt_is_drawn_to_another(reader, drawn):
     assert (found["rule"], found["amount"], found["layer"]) == ("fixed", 1, 1)
     for name in ("attract", "repel"):
         assert "".join(token["token"] for token in found[name]["tokens"]).strip() == THREE[name]
-    assert found["favoured"]["id"] == found["attract"]["tokens"][-1]["id"]
+    first = zip(found["attract"]["tokens"], found["repel"]["tokens"], strict=False)
+    differ = next(pair for pair in first if pair[0] != pair[1])
+    assert [found["favoured"]["id"], found["against"]["id"]] == [token["id"] for token in differ]
     assert found["named"][:2] == [found["favoured"], found["against"]]
     chances = [found[name]["after"] for name in ("favoured", "against")]
     assert found["odds"]["after"] == pytest.approx(math.log(chances[0] / chances[1]), rel=1e-4, abs=1e-4)
@@ -365,6 +391,8 @@ def test_the_form_keeps_what_was_typed_and_says_what_is_wrong(reader):
     assert same.status_code == 422
     assert "nothing lies between them" in words_of(same.text)
     assert TEXT in same.text
+    short = reader.post("/tiny/sara", data=THREE | {"repel": "t"}, headers=ORIGIN)
+    assert "What repels: This is one token" in words_of(short.text)
     long = reader.post("/tiny/sara", data=THREE | {"attract": "x" * 40}, headers=ORIGIN)
     assert "What attracts: This is 40 tokens" in words_of(long.text)
     assert reader.post("/tiny/sara", data=THREE, headers={"Origin": "http://elsewhere"}).status_code == 403

@@ -19,6 +19,8 @@ FAR = 1.0
 """The divergence in nats from which on the model says something else altogether."""
 CHOICES = ((-1.0, "gone"), (-0.5, "half"), (1.0, "twice"), (3.0, "×4"), (10.0, "×11"))
 """Amounts that a page offers."""
+VARIED, LONG_ENOUGH = 0.4, 12
+"""The share of different tokens below which a text of so many tokens repeats itself."""
 BROKEN = 3.0
 """A continuation whose perplexity is so many times that of the plain one is no text any more."""
 
@@ -69,15 +71,15 @@ class ChangedDirection(FollowedSet):
     """A direction that is edited."""
 
     kind: EditKind
-    amount: float
-    """How much more of it is written, -1 for nothing; 0 unless the kind is scale."""
+    amount: float | None
+    """How much more of it is written, -1 for nothing; null unless the kind is scale."""
     named: ForPeople[str]
     """The direction as the link spells it."""
 
     @property
     def word(self) -> str:
         """How it is changed, as a link spells it: an amount, or a word."""
-        return spell_amount(self.kind, self.amount)
+        return spell_amount(self.kind, self.amount or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,15 @@ class Continuation:
     @property
     def is_broken(self) -> bool:
         """Whether the changed text is hardly one any more."""
-        return (self.times or 0.0) >= BROKEN
+        return (self.times or 0.0) >= BROKEN or self.is_repeating
+
+    @property
+    def is_repeating(self) -> bool:
+        """Whether the changed text says a few tokens again and again, and the plain one does not: that lowers perplexity."""
+        plain, changed = (
+            len({one.id for one in text.tokens}) / (len(text.tokens) or 1) for text in (self.plain, self.changed)
+        )
+        return len(self.changed.tokens) >= LONG_ENOUGH and changed < VARIED <= plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +234,7 @@ class EditPage(OfChange, Linked, OfWeights):
         if len(self.edits) == 1:
             words.append(("only", "only it"))
         listed = usual + words
-        return listed if one.word in dict(listed) else [(one.word, f"×{1 + one.amount:g}"), *listed]
+        return listed if one.word in dict(listed) else [(one.word, f"×{1 + (one.amount or 0.0):g}"), *listed]
 
     def spell_with(self, one: ChangedDirection, word: str | None) -> str:
         """Spell the edits with another way to change one direction; None: without it."""
@@ -256,6 +266,8 @@ class SteerPage(OfChange, Linked, OfWeights):
     strength: float
     """The direction's singular value: `amount * size / strength` is what would have to arrive of it for its head to write as
     much."""
+    spread: float | None
+    """The standard deviation of what arrives of the direction on the reference text; null without statistics."""
     steer_named: ForPeople[str]
     """The direction as the link spells it."""
 
@@ -409,6 +421,15 @@ class SaraPage(OfChange, Linked, OfWeights):
     def random_gains(self) -> tuple[float, ...]:
         """The log-odds gained at random."""
         return tuple(value - self.odds.before for value in self.odds.random)
+
+    @property
+    def verdict(self) -> str:
+        """What the gain is worth beside its controls."""
+        if self.gain <= 0 or self.swapped_gain >= self.gain:
+            return "It goes the other way, or no way at all"
+        if self.gain <= max(self.random_gains):
+            return "That is no more than at random"
+        return "That is more than at random"
 
     @property
     def rules(self) -> tuple[ContrastRule, ...]:

@@ -45,6 +45,8 @@ class PromptFormPage:
     """The direction that is to be followed on the text."""
     edit: str
     """The edits that the text is to be run with, spelt; empty for none."""
+    steer: str
+    """The direction that its stream is to be pushed along, spelt; empty for none."""
     deleted: bool
     """A prompt was deleted just now."""
     examples: tuple[str, ...]
