@@ -215,10 +215,23 @@
     KEYS[event.key]();
   }
 
+  // A text that grows stays as far as it has come: its stream ends where its element is gone.
+  function stopText(link) {
+    const grows = document.getElementById("continuation");
+    const stays = grows.cloneNode(true);
+    for (const name of ["hx-sse:connect", "hx-sse:close"]) stays.removeAttribute(name);
+    for (const mark of stays.querySelectorAll(".coming")) mark.remove();
+    stays.querySelector("[aria-busy]")?.setAttribute("aria-busy", "false");
+    grows.replaceWith(stays);
+    link.remove();
+    say("Stopped");
+  }
+
   function onClick(event) {
     if (event.target === palette()) return palette().close(); // beside it
-    const button = event.target.closest?.("[data-copy], #colours, #help-link, #palette-open, #forget");
+    const button = event.target.closest?.("[data-copy], #colours, #help-link, #palette-open, #forget, #stop");
     if (!button) return;
+    if (button.id === "stop") { event.preventDefault(); return stopText(button); }
     if (button.id === "palette-open") return openPalette();
     if (button.id === "forget") { kept.set("recent", null); showRecent(); return document.getElementById("palette-box").focus(); }
     if (button.id === "colours") nextTheme();

@@ -191,6 +191,59 @@ def test_a_direction_is_taken_away_and_the_text_goes_on(page: Page, look):
     expect(page.locator("#continuation")).to_have_count(0)
 
 
+def test_a_text_that_is_stopped_stays_as_far_as_it_has_come(page: Page):
+    run_prompt(page, "that in the sea")
+    page.locator(ROWS).first.get_by_role("link", name="what if gone?").click()
+    # A stream that says one token and then nothing, so that there is something to stop.
+    half = '<dl class="continued" aria-busy="true"><div><dt>as it is</dt><dd>once<span class="coming">|</span></dd></div></dl>'
+    page.route(
+        "**/continuation?*", lambda route: route.fulfill(content_type="text/event-stream", body=f"data: {half}\n\n")
+    )
+    expect(page.get_by_label("Continue both by").locator("option")).to_have_count(1)  # of a model that reads 32
+    page.get_by_role("button", name="Continue").click()
+    expect(page.locator("#continuation")).to_contain_text("once")
+    page.get_by_role("link", name="Stop").click()
+    expect(page.locator("#continuation")).to_contain_text("once")
+    expect(page.locator("#stop")).to_have_count(0)
+    expect(page.locator("#continuation .coming")).to_have_count(0)
+    expect(page).to_have_url(re.compile("more=16"))
+
+
+def test_an_experiment_is_made_of_an_edit(page: Page, look):
+    run_prompt(page, "that in the sea")
+    page.locator(ROWS).first.get_by_role("link", name="what if gone?").click()
+    page.get_by_role("link", name="many prompts").click()
+    expect(page.get_by_label("Edits")).to_have_value(re.compile(r"L\dH\d\.ov\.\d:-1"))
+    page.get_by_label("Prompts, a line each").fill(
+        "\n".join(["so it is", "in the sea", "and then", "that it", "it is so"])
+    )
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator(".trials tbody tr")).to_have_count(5)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("on 5 prompts")
+    look(page)
+    page.locator(".trials a").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("were gone?")
+    page.get_by_role("link", name="steer along it").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Steered along")
+    look(page)
+
+
+def test_a_prompt_is_drawn_to_another(page: Page, look):
+    page.goto("/tiny")
+    page.get_by_label("Of the whole model").get_by_role("link", name="SARA").click()
+    page.get_by_label("The prompt").fill("that in the sea")
+    page.get_by_label("attracted by").fill("so it is")
+    page.get_by_label("repelled by").fill("and then that")
+    look(page)
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Drawn to another prompt")
+    page.get_by_role("link", name="energy kept beside effect kept").click()
+    expect(page.locator("#study ~ div table")).to_be_visible()
+    look(page)
+    page.get_by_role("link", name="SARA, as published").click()
+    expect(page.locator("main")).to_contain_text("depends on the SVD routine's signs")
+
+
 def test_an_edit_is_typed_and_a_slip_keeps_it(browser, banked: str):
     # The browser itself logs the status of such a page to the console, so it is not held against it.
     page = browser.new_context(base_url=banked).new_page()

@@ -165,9 +165,7 @@ def visit_edit(
         raise BadOption("curve=1 varies how much is written: it needs amounts, and neither mean nor only.")
     arrays, told = _tell(r, asked, inquiry, waits=waits)
     return EditPage(
-        Address(address.model, address.pin),
-        model.header,
-        shown,
+        address=Address(address.model, address.pin),
         edits=reading.read_directions(arrays, edits, model.vocabulary),
         energy=float(arrays["energy"][0]),
         random_energy=tuple(arrays["energy"][1:].tolist()),
@@ -187,9 +185,7 @@ def visit_steering(
     arrays, told = _tell(r, asked, inquiry, waits=waits)
     (matrix,) = orders.fulfil_in_line(r, [orders.order_matrix(model, asked.heads[0], shown)])
     return SteerPage(
-        Address(address.model, address.pin),
-        model.header,
-        shown,
+        address=Address(address.model, address.pin),
         direction=reading.read_followed_set(arrays, ray.address, model.vocabulary),
         layer=steering.layer,
         amount=steering.amount,
@@ -228,9 +224,7 @@ def visit_sara(
         for each, sink in zip(others, sinks[1:], strict=True)
     ]
     return SaraPage(
-        Address(address.model, address.pin),
-        model.header,
-        shown,
+        address=Address(address.model, address.pin),
         layer=contrast.layer,
         rule=contrast.rule,
         amount=contrast.amount,
@@ -421,6 +415,8 @@ def _tell(
     statistics = load_statistics(r.store, model, asked.view.weights)
     reference = None if statistics is None else read_reference(statistics.name, statistics.text, statistics.arrays)
     return found, {
+        "model": model.header,
+        "view": asked.view,
         "key": prompt.key,
         "text": prompt.text,
         "tokens": reading.read_followed(arrays, prompt.ids, vocabulary),

@@ -17,6 +17,7 @@ from app.models.vocabulary import TokenEntry
 
 FAR = 1.0
 """The divergence in nats from which on the model says something else altogether."""
+OFFERED = (16, 32, 64)
 CHOICES = ((-1.0, "gone"), (-0.5, "half"), (1.0, "twice"), (3.0, "×4"), (10.0, "×11"))
 """Amounts that a page offers."""
 VARIED, LONG_ENOUGH = 0.4, 12
@@ -143,6 +144,10 @@ class Continuation:
 class OfChange(OfReference):
     """A page of a prompt where the model is changed."""
 
+    address: ForPeople[Address]
+    """The model's address."""
+    model: ForPeople[Model]
+    view: ForPeople[View]
     tokens: tuple[FollowedToken, ...]
     at: int
     """The position that all below is about: what comes next there."""
@@ -167,6 +172,12 @@ class OfChange(OfReference):
         return len(self.random)
 
     @property
+    def offers(self) -> list[int]:
+        """Numbers of tokens by which the page offers to continue the prompt: no more than the model reads."""
+        room = self.model.n_ctx - len(self.tokens)
+        return [n for n in OFFERED if n <= room] or [room] * (room > 0)
+
+    @property
     def is_far(self) -> bool:
         """Whether the model says something else altogether."""
         return self.divergence >= FAR
@@ -187,14 +198,10 @@ class OfChange(OfReference):
         return max(self.next, key=lambda token: token.after)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EditPage(OfChange, Linked, OfWeights):
     """What a model says of a prompt where heads are edited along directions."""
 
-    address: ForPeople[Address]
-    """The model's address."""
-    model: ForPeople[Model]
-    view: ForPeople[View]
     edits: tuple[ChangedDirection, ...]
     energy: float
     """Of what the edited heads write on the prompt, the share that the change takes away or adds: amounts count by their
@@ -246,14 +253,10 @@ class EditPage(OfChange, Linked, OfWeights):
         return ",".join(f"{edit.named}:{spell_amount('scale', amount)}" for edit in self.edits)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SteerPage(OfChange, Linked, OfWeights):
     """What a model says of a prompt where its stream is pushed along a direction."""
 
-    address: ForPeople[Address]
-    """The model's address."""
-    model: ForPeople[Model]
-    view: ForPeople[View]
     direction: FollowedSet
     """The direction, and the end towards which the stream is pushed."""
     layer: int
@@ -357,14 +360,10 @@ class Study:
     ranks: tuple[RankPoint, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SaraPage(OfChange, Linked, OfWeights):
     """What a model says of a prompt whose stream is drawn to one prompt and away from another."""
 
-    address: ForPeople[Address]
-    """The model's address."""
-    model: ForPeople[Model]
-    view: ForPeople[View]
     layer: int
     """The layer whose stream is changed."""
     rule: ContrastRule
