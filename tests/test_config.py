@@ -72,3 +72,18 @@ def test_proxies_are_addresses_and_networks(monkeypatch):
 def test_settings_cannot_change():
     with pytest.raises(ValidationError, match="frozen"):
         Settings().port = 1
+
+
+@pytest.mark.parametrize(
+    ("said", "audience"),
+    [
+        ({"host": "127.0.0.1"}, "local"),
+        ({"host": "0.0.0.0"}, "off"),
+        ({"host": "0.0.0.0", "prompts": "public"}, "off"),
+        ({"host": "0.0.0.0", "prompts": "public", "generation": "public"}, "public"),
+        ({"host": "127.0.0.1", "prompts": "off", "generation": "public"}, "off"),
+        ({"host": "127.0.0.1", "generation": "off"}, "off"),
+    ],
+)
+def test_texts_are_continued_for_nobody_who_may_run_none(said, audience):
+    assert Settings(**said).generation_for == audience
