@@ -75,7 +75,7 @@ def read_spot(request: Request, path: str) -> Spot:
     if not found or "/-/jobs/" in form:
         return Spot(None)
     text = path.removeprefix(API).removeprefix("/")
-    if "/p/{key}" in form:
+    if "/p/{key}" in form or "/x/{key}" in form:
         return Spot(parse(found["model"]), text.partition("/")[2])
     try:
         return Spot(parse(text))
