@@ -580,13 +580,13 @@ class ExperimentFormQuery(ViewQuery):
         return ExperimentWish(edit=self.edit, of=self.of, layer=layer, c=f"{self.c:g}", draws=self.random)
 
 
-class ExperimentQuery(Query):
-    """The options of an experiment's JSON: none, since its key decides everything."""
+class ExperimentQuery(ViewQuery):
+    """The options of an experiment's JSON: its key decides everything, its weights, too."""
 
     PAGE: ClassVar[str] = "an experiment's JSON"
 
 
-class ExperimentPageQuery(Query):
+class ExperimentPageQuery(ViewQuery):
     """The options of an experiment's page."""
 
     format: Literal["csv"] | None = option_field("format", "x")
