@@ -5,7 +5,15 @@ import unicodedata
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from app.core.address import BasisName
 from app.core.basis import BASES
@@ -456,10 +464,16 @@ class ChangeQuery(PromptQuery):
     def _is_number(cls, value: Any) -> Any:
         return _read_number(value)
 
-    @field_validator("seed", mode="before")
+    @field_validator("seed", "layer", "c", "pull", mode="before", check_fields=False)
     @classmethod
-    def _is_said(cls, value: Any) -> Any:
-        return None if value == "" else value  # a form sends what was left empty
+    def _is_said(cls, value: Any, info: ValidationInfo) -> Any:
+        # A form sends what was left empty.
+        return find_option(info.field_name or "", "p").default if value == "" else value
+
+    @field_validator("c", "pull", mode="after", check_fields=False)
+    @classmethod
+    def _is_rounded(cls, value: float) -> float:
+        return round(value, 3)
 
     @field_validator("at", mode="before")
     @classmethod
@@ -494,21 +508,6 @@ class SteerQuery(ChangeQuery):
     layer: int | None = option_field("layer", "p")
     c: float = option_field("c", "p")
 
-    @field_validator("layer", mode="before")
-    @classmethod
-    def _is_named(cls, value: Any) -> Any:
-        return None if value == "" else value  # a form sends what was left empty
-
-    @field_validator("c", mode="before")
-    @classmethod
-    def _is_there(cls, value: Any) -> Any:
-        return find_option("c", "p").default if value == "" else value  # a form sends what was left empty
-
-    @field_validator("c", mode="after")
-    @classmethod
-    def _is_rounded(cls, value: float) -> float:
-        return round(value, 3)
-
     def inquiry(self) -> SteerInquiry:
         """Convert the form to what the explorer takes."""
         return SteerInquiry(of=self.of, layer=self.layer, amount=self.c, **self.common())
@@ -527,21 +526,6 @@ class SaraQuery(ChangeQuery):
     token: str = option_field("token", "p")
     against: str = option_field("against", "p")
     study: bool = option_field("study", "p")
-
-    @field_validator("layer", mode="before")
-    @classmethod
-    def _is_named(cls, value: Any) -> Any:
-        return None if value == "" else value  # a form sends what was left empty
-
-    @field_validator("pull", mode="before")
-    @classmethod
-    def _is_there(cls, value: Any) -> Any:
-        return find_option("pull", "p").default if value == "" else value  # a form sends what was left empty
-
-    @field_validator("pull", mode="after")
-    @classmethod
-    def _is_rounded(cls, value: float) -> float:
-        return round(value, 3)
 
     def inquiry(self) -> SaraInquiry:
         """Convert the form to what the explorer takes."""

@@ -557,9 +557,14 @@ class Urls:
             return self.sara_values(page)
         return self.edit_values(page) if isinstance(page, EditPage) else self.steer_values(page)
 
+    def change_path(self, page: ChangedPage) -> str:
+        """Spell the path of such a page below its model."""
+        last = SARA if isinstance(page, SaraPage) else EDIT if isinstance(page, EditPage) else STEER
+        return f"{PROMPTS}/{page.key}/{last}"
+
     def continuation(self, page: ChangedPage) -> str:
         """Link the stream of how a changed prompt goes on."""
-        under = f"{PROMPTS}/{page.key}/{_last_of(page)}/{CONTINUATION}"
+        under = f"{self.change_path(page)}/{CONTINUATION}"
         said = {name: value for name, value in self.change_values(page).items() if name in CONTINUED_BY}
         return self.page(_model_of(page.address), page.view, under, **said)
 
@@ -611,7 +616,7 @@ class Urls:
         elif isinstance(page, LensPage):
             under, said = f"{under}/{LENS}", self.lens_values(page)
         elif isinstance(page, EditPage | SteerPage | SaraPage):
-            under, said = f"{under}/{_last_of(page)}", self.change_values(page)
+            under, said = self.change_path(page), self.change_values(page)
         else:
             said = self.prompt_values(page)
         return self.pinned_url(_model_of(page.address), page.model.pin, page.view, under, **(said | carried))
@@ -696,10 +701,6 @@ class Urls:
         said = {"weights": view.weights} | changes
         query = _query_string(_page_of(address, under), _keep_relevant(address, view), said, always=PINNED)
         return f"{self.origin}/{address.with_pin(pin)}{_path_below(under)}{query}"
-
-
-def _last_of(page: ChangedPage) -> str:
-    return SARA if isinstance(page, SaraPage) else EDIT if isinstance(page, EditPage) else STEER
 
 
 def _change_values(page: ChangedPage) -> dict[str, object]:

@@ -35,18 +35,16 @@ from app.web.urls import (
     COMPARE,
     COMPOSITION,
     COURSE,
-    EDIT,
     EXPERIMENTS,
     FULL,
     LENS,
     LINEAR,
     PAIRS,
     PROMPTS,
-    SARA,
-    STEER,
     TOKEN,
     UNLIKELY,
     WHY,
+    ChangedPage,
     Urls,
     format_direction,
 )
@@ -172,24 +170,10 @@ def _link_why(page: WhyPage, urls: Urls) -> LinksJson:
     return links
 
 
-def _link_edit(page: EditPage, urls: Urls) -> LinksJson:
-    under = f"{PROMPTS}/{page.key}"
-    links = _link(urls, page.address, page.model, page.view, under=f"{under}/{EDIT}", changes=urls.edit_values(page))
-    links["up"] = urls.api(page.address, page.view, under)
-    return links
-
-
-def _link_steering(page: SteerPage, urls: Urls) -> LinksJson:
-    under = f"{PROMPTS}/{page.key}"
-    links = _link(urls, page.address, page.model, page.view, under=f"{under}/{STEER}", changes=urls.steer_values(page))
-    links["up"] = urls.api(page.address, page.view, under)
-    return links
-
-
-def _link_sara(page: SaraPage, urls: Urls) -> LinksJson:
-    under = f"{PROMPTS}/{page.key}"
-    links = _link(urls, page.address, page.model, page.view, under=f"{under}/{SARA}", changes=urls.sara_values(page))
-    links["up"] = urls.api(page.address, page.view, under)
+def _link_change(page: ChangedPage, urls: Urls) -> LinksJson:
+    under, changes = urls.change_path(page), urls.change_values(page)
+    links = _link(urls, page.address, page.model, page.view, under=under, changes=changes)
+    links["up"] = urls.api(page.address, page.view, f"{PROMPTS}/{page.key}")
     return links
 
 
@@ -237,9 +221,9 @@ _LINKS: dict[type, Callable[[Any, Urls], LinksJson]] = {
     CoursePage: _link_course,
     WhyPage: _link_why,
     LensPage: _link_lens,
-    EditPage: _link_edit,
-    SteerPage: _link_steering,
-    SaraPage: _link_sara,
+    EditPage: _link_change,
+    SteerPage: _link_change,
+    SaraPage: _link_change,
     ExperimentPage: _link_experiment,
     PairsPage: _link_pairs,
     LinearPage: _link_linear,
