@@ -32,7 +32,7 @@ from app.explorer.pages.using.lens import LensBasis
 from app.explorer.pages.using.prompts import PromptTab
 from app.explorer.view import Only, Processing, Sort
 from app.explorer.visits.attention import WhyInquiry
-from app.explorer.visits.changes import EditInquiry, SaraInquiry, SteerInquiry
+from app.explorer.visits.changes import ChangeInquiry, EditInquiry, SaraInquiry, SteerInquiry
 from app.explorer.visits.experiments import ExperimentWish
 from app.explorer.visits.lens import LensInquiry
 from app.explorer.visits.prompts import PromptInquiry
@@ -479,6 +479,10 @@ class ChangeQuery(PromptQuery):
     @classmethod
     def _is_position(cls, at: Any) -> Any:
         return _read_position(at)
+
+    def inquiry(self) -> ChangeInquiry:
+        """Convert the form to what the explorer takes."""
+        raise NotImplementedError
 
     def common(self) -> dict[str, Any]:
         """Convert what all changes have in common to what the explorer takes."""

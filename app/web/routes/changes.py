@@ -7,12 +7,11 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from app.core.address import Address, parse
+from app.core.address import parse
 from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, ExplorerError, OtherValue, UnknownAddress, UnknownPrompt
 from app.explorer.pages.using.changes import Continuation, EditPage, SaraPage, SteerPage
 from app.explorer.pages.using.prompts import PromptPage
-from app.explorer.resources import Resources
 from app.explorer.running.errand import Errand
 from app.explorer.running.visitor import ASKING, VisitorRequest
 from app.explorer.visits import changes as verbs
@@ -38,31 +37,63 @@ LOOK_SECONDS = 0.1
 @router.get("/{model}/p/{key}/edit", include_in_schema=False)
 def show_edit(request: Request, model: str, key: str, query: Annotated[EditQuery, Query()]) -> Response:
     """Show a prompt where heads are edited; how the text goes on comes as a stream."""
-    _admit(request, query)
-    asked = resources_of(request), parse(model), query.options(), key
-    try:
-        return page_answer(request, verbs.visit_edit(*asked, query.inquiry(), waits=False), PRIVATE)
-    except UnknownPrompt:
-        raise
-    except (BadOption, UnknownAddress) as problem:
-        rest = verbs.EditInquiry(edit=query.edit, again=query.wish())
-        typed = {"edit": query.edit, "tokens": query.tokens}
-        return _answer_slip(request, asked, query, problem, typed, lambda: verbs.visit_edit(*asked, rest))
+    rest = verbs.EditInquiry(edit=query.edit, again=query.wish())
+    return _show(request, model, key, query, verbs.visit_edit, rest, {"edit": query.edit})
 
 
 @router.get("/{model}/p/{key}/steer", include_in_schema=False)
 def show_steering(request: Request, model: str, key: str, query: Annotated[SteerQuery, Query()]) -> Response:
     """Show a prompt where the stream is pushed along a direction; how the text goes on comes as a stream."""
-    _admit(request, query)
-    asked = resources_of(request), parse(model), query.options(), key
-    try:
-        return page_answer(request, verbs.visit_steering(*asked, query.inquiry(), waits=False), PRIVATE)
-    except UnknownPrompt:
-        raise
-    except (BadOption, UnknownAddress) as problem:
-        rest = verbs.SteerInquiry(of=query.of, amount=query.c, again=query.wish())
-        typed = {"of": query.of, "tokens": query.tokens}
-        return _answer_slip(request, asked, query, problem, typed, lambda: verbs.visit_steering(*asked, rest))
+    rest = verbs.SteerInquiry(of=query.of, amount=query.c, again=query.wish())
+    return _show(request, model, key, query, verbs.visit_steering, rest, {"of": query.of})
+
+
+@router.get("/{model}/p/{key}/sara", include_in_schema=False)
+def show_sara(request: Request, model: str, key: str, query: Annotated[SaraQuery, Query()]) -> Response:
+    """Show a prompt whose stream is drawn to one prompt and away from another; how the text goes on comes as a stream."""
+    rest = verbs.SaraInquiry(
+        attract=query.attract, repel=query.repel, rule=query.rule, amount=query.pull, again=query.wish()
+    )
+    typed = {"token": query.token, "against": query.against}
+    return _show(request, model, key, query, verbs.visit_sara, rest, typed)
+
+
+@router.get("/{model}/p/{key}/edit/continuation", include_in_schema=False)
+async def stream_edit(request: Request, model: str, key: str, query: Annotated[EditQuery, Query()]) -> Response:
+    """Stream how an edited prompt goes on, token by token; it ends with the visitor's connection."""
+    return _stream(request, model, key, query, verbs.follow_edit)
+
+
+@router.get("/{model}/p/{key}/steer/continuation", include_in_schema=False)
+async def stream_steering(request: Request, model: str, key: str, query: Annotated[SteerQuery, Query()]) -> Response:
+    """Stream how a steered prompt goes on; else as for an edited one."""
+    return _stream(request, model, key, query, verbs.follow_steering)
+
+
+@router.get("/{model}/p/{key}/sara/continuation", include_in_schema=False)
+async def stream_sara(request: Request, model: str, key: str, query: Annotated[SaraQuery, Query()]) -> Response:
+    """Stream how a prompt that is drawn to another goes on; else as for an edited one."""
+    return _stream(request, model, key, query, verbs.follow_sara)
+
+
+@router.get("/api/v1/{model}/p/{key}/edit", summary="Edited prompt", responses=describe_answers(EditPage) | OF_PROMPTS)
+def edit(request: Request, model: Slug, key: Key, query: Annotated[EditQuery, Query()]) -> Response:
+    """What the model says of a prompt where heads are edited along directions, beside random edits."""
+    return _answer_json(request, model, key, query, verbs.visit_edit)
+
+
+@router.get(
+    "/api/v1/{model}/p/{key}/steer", summary="Steered prompt", responses=describe_answers(SteerPage) | OF_PROMPTS
+)
+def steer(request: Request, model: Slug, key: Key, query: Annotated[SteerQuery, Query()]) -> Response:
+    """What the model says of a prompt where its stream is pushed along a direction, beside random pushes."""
+    return _answer_json(request, model, key, query, verbs.visit_steering)
+
+
+@router.get("/api/v1/{model}/p/{key}/sara", summary="SARA", responses=describe_answers(SaraPage) | OF_PROMPTS)
+def sara(request: Request, model: Slug, key: Key, query: Annotated[SaraQuery, Query()]) -> Response:
+    """What the model says of a prompt whose stream is drawn to one prompt and away from another, beside random changes."""
+    return _answer_json(request, model, key, query, verbs.visit_sara)
 
 
 @router.get("/{model}/sara", include_in_schema=False)
@@ -80,97 +111,56 @@ async def run_sara(request: Request, model: str) -> Response:
     return await run_in_threadpool(_keep_three, request, model, fields)
 
 
-@router.get("/{model}/p/{key}/sara", include_in_schema=False)
-def show_sara(request: Request, model: str, key: str, query: Annotated[SaraQuery, Query()]) -> Response:
-    """Show a prompt whose stream is drawn to one prompt and away from another; how the text goes on comes as a stream."""
-    _admit(request, query)
-    asked = resources_of(request), parse(model), query.options(), key
-    try:
-        return page_answer(request, verbs.visit_sara(*asked, query.inquiry(), waits=False), PRIVATE)
-    except UnknownPrompt:
-        raise
-    except (BadOption, UnknownAddress) as problem:
-        rest = verbs.SaraInquiry(
-            attract=query.attract, repel=query.repel, rule=query.rule, amount=query.pull, again=query.wish()
-        )
-        typed = {"token": query.token, "against": query.against, "tokens": query.tokens}
-        return _answer_slip(request, asked, query, problem, typed, lambda: verbs.visit_sara(*asked, rest))
-
-
-@router.get("/{model}/p/{key}/sara/continuation", include_in_schema=False)
-async def stream_sara(request: Request, model: str, key: str, query: Annotated[SaraQuery, Query()]) -> Response:
-    """Stream how such a prompt goes on; else as for an edited one."""
-    asked = resources_of(request), parse(model), query.options(), key, query.inquiry()
-    return _stream(request, query, lambda: verbs.follow_sara(*asked))
-
-
-@router.get("/api/v1/{model}/p/{key}/sara", summary="SARA", responses=describe_answers(SaraPage) | OF_PROMPTS)
-def sara(request: Request, model: Slug, key: Key, query: Annotated[SaraQuery, Query()]) -> Response:
-    """What the model says of a prompt whose stream is drawn to one prompt and away from another, beside random changes."""
-    _admit(request, query)
-    page = verbs.visit_sara(resources_of(request), parse(model), query.options(), key, query.inquiry())
-    return json_answer(request, write_body(page, urls_of(request)), PRIVATE)
-
-
-@router.get("/{model}/p/{key}/edit/continuation", include_in_schema=False)
-async def stream_edit(request: Request, model: str, key: str, query: Annotated[EditQuery, Query()]) -> Response:
-    """Stream how an edited prompt goes on, token by token; it ends with the visitor's connection."""
-    asked = resources_of(request), parse(model), query.options(), key, query.inquiry()
-    return _stream(request, query, lambda: verbs.follow_edit(*asked))
-
-
-@router.get("/{model}/p/{key}/steer/continuation", include_in_schema=False)
-async def stream_steering(request: Request, model: str, key: str, query: Annotated[SteerQuery, Query()]) -> Response:
-    """Stream how a steered prompt goes on; else as for an edited one."""
-    asked = resources_of(request), parse(model), query.options(), key, query.inquiry()
-    return _stream(request, query, lambda: verbs.follow_steering(*asked))
-
-
-@router.get("/api/v1/{model}/p/{key}/edit", summary="Edited prompt", responses=describe_answers(EditPage) | OF_PROMPTS)
-def edit(request: Request, model: Slug, key: Key, query: Annotated[EditQuery, Query()]) -> Response:
-    """What the model says of a prompt where heads are edited along directions, beside random edits."""
-    _admit(request, query)
-    page = verbs.visit_edit(resources_of(request), parse(model), query.options(), key, query.inquiry())
-    return json_answer(request, write_body(page, urls_of(request)), PRIVATE)
-
-
-@router.get(
-    "/api/v1/{model}/p/{key}/steer", summary="Steered prompt", responses=describe_answers(SteerPage) | OF_PROMPTS
-)
-def steer(request: Request, model: Slug, key: Key, query: Annotated[SteerQuery, Query()]) -> Response:
-    """What the model says of a prompt where its stream is pushed along a direction, beside random pushes."""
-    _admit(request, query)
-    page = verbs.visit_steering(resources_of(request), parse(model), query.options(), key, query.inquiry())
-    return json_answer(request, write_body(page, urls_of(request)), PRIVATE)
-
-
 def _admit(request: Request, query: ChangeQuery) -> None:
     (require_continuer if query.more else require_prompter)(request)
 
 
-def _answer_slip(
+def _show(
     request: Request,
-    asked: tuple[Resources, Address, Options, str],
+    model: str,
+    key: str,
     query: ChangeQuery,
-    problem: BadOption | UnknownAddress,
+    visit: Callable[..., EditPage | SteerPage | SaraPage],
+    rest: verbs.ChangeInquiry,
     typed: dict[str, str],
-    visit_rest: Callable[[], EditPage | SteerPage | SaraPage],
 ) -> Response:
-    """Answer with the page without what was wrong, which stays in its box; where the change was, with the prompt's page."""
-    if wants_fragment(request):
-        raise problem
-    meant, wrong = (problem.near, problem.name) if isinstance(problem, OtherValue) else ((), "")
-    told: dict[str, object] = {"problem": str(problem), "meant": meant, "wrong": wrong}
-    told["typed"] = dict.fromkeys(("token", "against", "head", "edit", "of"), "") | typed
-    status = 404 if isinstance(problem, UnknownAddress) else 422
+    """Answer with the page of a change; where something is wrong, without it, as `rest` asks, and with what was typed.
+
+    A slip in one of the page's boxes costs no more than itself; where the change is what is wrong, there is the prompt's page.
+    """
+    _admit(request, query)
+    asked = resources_of(request), parse(model), query.options(), key
+    try:
+        return page_answer(request, visit(*asked, query.inquiry(), waits=False), PRIVATE)
+    except UnknownPrompt:
+        raise
+    except (BadOption, UnknownAddress) as problem:
+        if wants_fragment(request):
+            raise
+        meant, wrong = (problem.near, problem.name) if isinstance(problem, OtherValue) else ((), "")
+        told: dict[str, object] = {"problem": str(problem), "meant": meant, "wrong": wrong}
+        told["typed"] = dict.fromkeys(("token", "against", "head", "edit", "of"), "") | {"tokens": query.tokens} | typed
+        status = 404 if isinstance(problem, UnknownAddress) else 422
     page: EditPage | SteerPage | SaraPage | PromptPage
     try:
-        page = visit_rest()
+        page = visit(*asked, rest)
     except (BadOption, UnknownAddress):
         page = visit_prompt(*asked, PromptInquiry(again=query.wish()))
     return html_answer(
         request, PAGE_TEMPLATES[type(page)].whole, status, PRIVATE, page=page, layout="base.html", **told
     )
+
+
+def _answer_json(
+    request: Request,
+    model: str,
+    key: str,
+    query: ChangeQuery,
+    visit: Callable[..., EditPage | SteerPage | SaraPage],
+) -> Response:
+    _admit(request, query)
+    page = visit(resources_of(request), parse(model), query.options(), key, query.inquiry())
+    return json_answer(request, write_body(page, urls_of(request)), PRIVATE)
 
 
 def _keep_three(request: Request, model: str, fields: dict[str, str]) -> Response:
@@ -187,7 +177,13 @@ def _keep_three(request: Request, model: str, fields: dict[str, str]) -> Respons
     )
 
 
-def _stream(request: Request, query: ChangeQuery, follow: Callable[[], tuple[Continuation, Errand | None]]) -> Response:
+def _stream(
+    request: Request,
+    model: str,
+    key: str,
+    query: ChangeQuery,
+    follow: Callable[..., tuple[Continuation, Errand | None]],
+) -> Response:
     _admit(request, query)
     r, streams = resources_of(request), streams_of(request)
     making: list[tuple[Errand, VisitorRequest]] = []
@@ -197,7 +193,7 @@ def _stream(request: Request, query: ChangeQuery, follow: Callable[[], tuple[Con
         asking = VisitorRequest()  # each look asks anew, as a page that reloads would
         ASKING.set(asking)
         try:
-            continuation, errand = follow()
+            continuation, errand = follow(r, parse(model), query.options(), key, query.inquiry())
         except ExplorerError as problem:
             return News(render(request, FRAGMENT, continuation=None, problem=str(problem)), is_last=True)
         making[:] = [] if errand is None else [(errand, asking)]

@@ -22,7 +22,7 @@ Runs in the live process; reads the tokens of directions, and their mean on the 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,7 @@ def read_outcome(
     streams = [run.streams[-1], *run_others(network, run, rows)]
     logits = read_logits(network, torch.stack([stream[at] for stream in streams])).cpu()
     ids, signs = _read_sets(context, directions, run, changer.followed, at)
-    chances = logits.softmax(-1)
+    chances, indices = logits.softmax(-1), torch.from_numpy(ids).long()
     best = logits[:2].topk(min(NEXT_TOKENS, logits.shape[-1])).indices.flatten().tolist()
     top, named = [*dict.fromkeys(best)], _list_named(recipe)
     return {
@@ -82,7 +82,7 @@ def read_outcome(
         "divergence": measure_divergence(logits[:1], logits[1:]).numpy(),
         "set_ids": ids,
         "set_sign": signs,
-        "set_chance": chances[:, torch.from_numpy(ids).long()].sum(-1).numpy(),
+        "set_chance": _sum_sets(chances, indices).numpy(),
         "named_chance": chances[:, named].numpy(),
         "course": _follow_divergence(network, streams[0], streams[1]).numpy(),
         **changer.measure(rows),
@@ -106,7 +106,7 @@ def read_curve(context: Context, network: Any, directions: "Directions", run: "T
         "amount": np.array(CURVE_AMOUNTS, np.float32),
         "divergence": divergence[:n],
         "random": divergence[n:],
-        "set_chance": logits[1 : 1 + n].softmax(-1)[:, torch.from_numpy(ids[0]).long()].sum(-1).numpy(),
+        "set_chance": _sum_sets(logits[1 : 1 + n].softmax(-1), torch.from_numpy(ids).long())[:, 0].numpy(),
     }
 
 
@@ -145,20 +145,23 @@ def continue_text(
     }
 
 
-class Changer(Protocol):
+class Changer:
     """A recipe's change, as changes of a running model: itself, and random ones of its kind."""
 
-    followed: Sequence[HeadEdit]
+    followed: Sequence[HeadEdit] = ()
     """The directions whose own tokens are followed."""
-
-    def list_rows(self, draws: int) -> "Sequence[Row]":
-        """Make the changes of each row but the first, which is the text as it was: its own, then so many random ones."""
 
     def make_row(self, draw: int | None = None) -> "Row":
         """Make the changes of a row; `draw`: the number of the random change in the place of its own."""
+        raise NotImplementedError
+
+    def list_rows(self, draws: int) -> "Sequence[Row]":
+        """Make the changes of each row but the first, which is the text as it was: its own, then so many random ones."""
+        return [self.make_row(draw) for draw in (None, *range(draws))]
 
     def measure(self, rows: "Sequence[Row]") -> Arrays:
         """Measure what there is to be told of rows with such changes."""
+        return {}
 
 
 def _open_changer(
@@ -180,20 +183,16 @@ def _open_changer(
     return HeadEditor(context, network, directions, run, recipe)
 
 
-class Steerer:
+class Steerer(Changer):
     """A push of the stream along a direction, or along a random one of its head's span."""
 
     def __init__(
         self, context: Context, directions: "Directions", run: "TextRun", recipe: Recipe, steering: Steering
     ) -> None:
-        self.followed: Sequence[HeadEdit] = [steering.of]
+        self.followed = [steering.of]
         self._steering, self._directions, self._seed = steering, directions, number_in(recipe, "seed")
         self._device = run.streams.device
         self._size = _measure_size(context, run, recipe, steering.layer)
-
-    def list_rows(self, draws: int) -> "Sequence[Row]":
-        """Make the changes of each row: the push, then so many along random directions."""
-        return [self.make_row(draw) for draw in (None, *range(draws))]
 
     def make_row(self, draw: int | None = None) -> "Row":
         """Make the changes of a row: the push alone; `draw`: the number of a random direction in the place of its own."""
@@ -232,13 +231,13 @@ def _measure_size(context: Context, run: "TextRun", recipe: Recipe, layer: int) 
     return float(lengths.median()) if len(lengths) else 0.0
 
 
-class HeadEditor:
+class HeadEditor(Changer):
     """The edits of one recipe, as changes of a running model: the edits themselves, and random ones like them."""
 
     def __init__(
         self, context: Context, network: Any, directions: "Directions", run: "TextRun", recipe: Recipe
     ) -> None:
-        self.followed: Sequence[HeadEdit] = read_edits(dict(recipe.parameters))
+        self.followed = read_edits(dict(recipe.parameters))
         self._context, self._network, self._directions, self._run = context, network, directions, run
         self._seed = number_in(recipe, "seed")
         is_held = any(edit.kind == "mean" for edit in self.followed)
@@ -248,10 +247,6 @@ class HeadEditor:
                 raise ComputationFailed(
                     f"L{edit.layer}H{edit.head} writes nothing along direction {edit.index}: its OV has a smaller rank."
                 )
-
-    def list_rows(self, draws: int) -> "Sequence[Row]":
-        """Make the changes of each row: the edits, then so many of random directions."""
-        return [self.make_row(draw) for draw in (None, *range(draws))]
 
     def make_row(self, draw: int | None = None, amount: float | None = None) -> "list[HeadChange]":
         """Make the changes of a row; `draw`: the number of random directions in the place of the edits' own; `amount`: one in
@@ -362,6 +357,13 @@ def _read_sets(
         signs.append(sign)
     found = np.array(ids, np.int32) if ids else np.zeros((0, SET_TOKENS), np.int32)
     return found, np.array(signs, np.int8)
+
+
+def _sum_sets(chances: "Tensor", ids: "Tensor") -> "Tensor":
+    """Sum the chances of each set's tokens: [rows sets]; -1 fills up a set of a small vocabulary."""
+    import torch
+
+    return torch.where(ids >= 0, chances[:, ids.clamp(min=0)], 0).sum(-1)
 
 
 def _find_sign(context: Context, directions: "Directions", run: "TextRun", edit: HeadEdit, at: int) -> int:

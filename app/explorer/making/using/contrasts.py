@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.explorer.changes import STEPS, Contrast, ContrastRule, HeadEdit
+from app.explorer.changes import STEPS, Contrast, ContrastRule
 from app.explorer.layout import OVERLAPPED, SIGN_DRAWS, STUDIED, STUDIED_RANKS
 from app.explorer.making.context import Arrays
+from app.explorer.making.using.changes import Changer, measure_divergence, run_others
 from app.explorer.recipes import number_in
 from app.store.artifacts import Recipe
 
@@ -38,10 +39,8 @@ if TYPE_CHECKING:
 PAIRS = ((0, 1), (0, 2), (1, 2))
 
 
-class Contraster:
+class Contraster(Changer):
     """A contrast of two prompts, as a change of a running model; beside it the same with roles swapped, and at random."""
-
-    followed: Sequence[HeadEdit] = ()
 
     def __init__(self, own: "Tensor", attract: "Tensor", repel: "Tensor", contrast: Contrast, seed: int) -> None:
         self._own, self._attract, self._repel = own, attract, repel
@@ -49,15 +48,11 @@ class Contraster:
 
     def list_rows(self, draws: int) -> "Sequence[Row]":
         """Make the changes of each row: the contrast, so many at random, and last the one with roles swapped."""
-        return [*(self.make_row(draw) for draw in (None, *range(draws))), [self._change(-1.0, None)]]
+        return [*super().list_rows(draws), [self._change(-1.0, None)]]
 
     def make_row(self, draw: int | None = None) -> "Row":
         """Make the changes of a row; `draw`: the number of the random change in the place of its own."""
         return [self._change(1.0, draw)]
-
-    def measure(self, rows: "Sequence[Row]") -> Arrays:
-        """Measure nothing: what there is to be told of histories does not depend on the change."""
-        return {}
 
     def _change(self, sign: float, draw: int | None) -> "StreamChange":
         """Make the change; -1 for the sign swaps the roles, since all rules change theirs with them."""
@@ -168,7 +163,6 @@ def _read_odds(
     """Read at the text's end the log-odds as they are, and of each row the divergence and the log-odds."""
     import torch
 
-    from app.explorer.making.using.changes import measure_divergence, run_others
     from app.models.live.forward import read_logits
 
     streams = [run.streams[-1, -1], *(stream[-1] for stream in run_others(network, run, rows))]
