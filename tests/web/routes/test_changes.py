@@ -349,6 +349,7 @@ def test_a_prompt_is_drawn_to_another(reader, drawn):
     assert "with roles swapped" in said
     assert "Does what keeps the energy keep the meaning?" in said
     assert "depends on the SVD routine's signs" not in said
+    assert ("all histories are alike" in said) == (found["sink"] >= 20)
     assert reader.get(found["links"]["json"]).json() == found
 
 

@@ -17,6 +17,8 @@ from app.models.vocabulary import TokenEntry
 
 FAR = 1.0
 """The divergence in nats from which on the model says something else altogether."""
+LONG = 20.0
+"""A first position so many times as long as the others is a sink: it has the energy of four hundred of them."""
 OFFERED = (16, 32, 64)
 CHOICES = ((-1.0, "gone"), (-0.5, "half"), (1.0, "twice"), (3.0, "×4"), (10.0, "×11"))
 """Amounts that a page offers."""
@@ -434,6 +436,11 @@ class SaraPage(OfChange, Linked, OfWeights):
     def rules(self) -> tuple[ContrastRule, ...]:
         """All rules."""
         return RULES
+
+    @property
+    def has_sink(self) -> bool:
+        """Whether the first position's stream is so long that it is nearly all of the history."""
+        return self.sink >= LONG
 
     @property
     def is_unequal(self) -> bool:
