@@ -31,11 +31,11 @@ from app.explorer.pages.using.attention import Split
 from app.explorer.pages.using.lens import LensBasis
 from app.explorer.pages.using.prompts import PromptTab
 from app.explorer.view import Only, Processing, Sort
-from app.explorer.visits.attention import WhyInquiry
-from app.explorer.visits.changes import ChangeInquiry, EditInquiry, SaraInquiry, SteerInquiry
-from app.explorer.visits.experiments import ExperimentWish
-from app.explorer.visits.lens import LensInquiry
-from app.explorer.visits.prompts import PromptInquiry
+from app.explorer.visits.using.attention import WhyInquiry
+from app.explorer.visits.using.changes import ChangeInquiry, EditInquiry, SaraInquiry, SteerInquiry
+from app.explorer.visits.using.experiments import ExperimentWish
+from app.explorer.visits.using.lens import LensInquiry
+from app.explorer.visits.using.prompts import PromptInquiry
 from app.models.token_filter import FREQUENT, Product, TokenFilter
 
 PARAMETERS = tuple(dict.fromkeys(parameter.name for basis in BASES.values() for parameter in basis.parameters))

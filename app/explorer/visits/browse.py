@@ -29,7 +29,7 @@ from app.explorer.view import View
 from app.explorer.visits import fits, jobs, orders
 from app.explorer.visits.maps import make_head_map
 from app.explorer.visits.orders import fulfil
-from app.explorer.visits.using import Statistics, load_statistics
+from app.explorer.visits.using.statistics import Statistics, load_statistics
 from app.store.artifacts import Arrays, Artifact
 from app.store.grounds import note_now
 

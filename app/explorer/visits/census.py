@@ -32,7 +32,7 @@ from app.explorer.resources import Resources
 from app.explorer.view import End, Processing, View
 from app.explorer.visits import orders
 from app.explorer.visits.orders import Order, fulfil, submit_missing
-from app.explorer.visits.using import find_statistics, load_statistics
+from app.explorer.visits.using.statistics import find_statistics, load_statistics
 from app.store.artifacts import ArtifactStore, Recipe
 
 ENDS: tuple[End, ...] = ("read", "write")

@@ -4,8 +4,6 @@ from app.web.routes import (
     api,
     around,
     blind,
-    changes,
-    experiments,
     full,
     heads,
     health,
@@ -14,11 +12,10 @@ from app.web.routes import (
     own,
     pages,
     pair,
-    prompts,
     search,
-    streams,
     token,
 )
+from app.web.routes.using import changes, experiments, prompts, streams
 
 ROUTERS = tuple(
     room.router

@@ -17,7 +17,7 @@ from app.explorer.reading.finding.readings import Pairs, open_pairs
 from app.explorer.resources import Resources
 from app.explorer.view import View
 from app.explorer.visits.jobs import describe_unbuilt
-from app.explorer.visits.using import load_statistics
+from app.explorer.visits.using.statistics import load_statistics
 
 
 def visit_around(r: Resources, address: Address, options: Options, path: str = "") -> AroundPage:

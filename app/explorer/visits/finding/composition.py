@@ -22,7 +22,7 @@ from app.explorer.reading.finding.parts import load_built
 from app.explorer.resources import Resources
 from app.explorer.view import View
 from app.explorer.visits.jobs import describe_unbuilt
-from app.explorer.visits.using import load_statistics
+from app.explorer.visits.using.statistics import load_statistics
 
 
 @dataclass(frozen=True)

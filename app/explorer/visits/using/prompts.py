@@ -53,7 +53,7 @@ from app.explorer.running.prompts import Prompts
 from app.explorer.view import Processing, View
 from app.explorer.visits import orders
 from app.explorer.visits.full import unknown_token_error
-from app.explorer.visits.using import load_statistics
+from app.explorer.visits.using.statistics import load_statistics
 from app.models.live.room import estimate_room
 from app.models.vocabulary import TokenEntry
 from app.store.artifacts import Artifact, Recipe

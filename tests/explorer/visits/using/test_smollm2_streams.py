@@ -17,7 +17,7 @@ from app.explorer.asking.streams import list_recipes
 from app.explorer.asking.views import Options
 from app.explorer.making.make import MakerInputs, run_maker
 from app.explorer.making.tables import Tables
-from app.explorer.visits.streams import visit_linear, visit_unlikely
+from app.explorer.visits.using.streams import visit_linear, visit_unlikely
 
 pytestmark = pytest.mark.smollm2
 

@@ -11,7 +11,7 @@ from html import unescape
 import numpy as np
 import pytest
 
-from app.explorer.visits import experiments as verbs
+from app.explorer.visits.using import experiments as verbs
 from tests.answers import check_answer
 
 ORIGIN = {"Origin": "http://testserver"}

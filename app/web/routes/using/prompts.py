@@ -19,10 +19,10 @@ from app.explorer.pages.using.attention import PairsPage, WhyPage
 from app.explorer.pages.using.lens import LensPage
 from app.explorer.pages.using.prompts import CoursePage, PromptPage
 from app.explorer.view import PROCESSINGS
-from app.explorer.visits import prompts as verbs
-from app.explorer.visits.attention import visit_pairs, visit_why
-from app.explorer.visits.lens import visit_lens
-from app.explorer.visits.prompts import PromptInquiry
+from app.explorer.visits.using import prompts as verbs
+from app.explorer.visits.using.attention import visit_pairs, visit_why
+from app.explorer.visits.using.lens import visit_lens
+from app.explorer.visits.using.prompts import PromptInquiry
 from app.web.api.body import write_body
 from app.web.api.parts import OF_PROMPTS, Key, Slug, describe_answers
 from app.web.http.answers import PRIVATE, html_answer, json_answer, page_answer, wants_fragment

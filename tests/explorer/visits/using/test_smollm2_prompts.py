@@ -17,9 +17,9 @@ from app.explorer.asking.views import Options
 from app.explorer.making.make import MakerInputs, run_maker
 from app.explorer.making.tables import Tables
 from app.explorer.running.prompts import Limits
-from app.explorer.visits.attention import WhyInquiry, visit_why
-from app.explorer.visits.lens import LensInquiry, visit_lens
-from app.explorer.visits.prompts import PromptInquiry, keep_prompt, visit_course, visit_prompt
+from app.explorer.visits.using.attention import WhyInquiry, visit_why
+from app.explorer.visits.using.lens import LensInquiry, visit_lens
+from app.explorer.visits.using.prompts import PromptInquiry, keep_prompt, visit_course, visit_prompt
 
 pytestmark = pytest.mark.smollm2
 

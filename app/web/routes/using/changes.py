@@ -14,8 +14,8 @@ from app.explorer.pages.using.changes import Continuation, EditPage, SaraPage, S
 from app.explorer.pages.using.prompts import PromptPage
 from app.explorer.running.errand import Errand
 from app.explorer.running.visitor import ASKING, VisitorRequest
-from app.explorer.visits import changes as verbs
-from app.explorer.visits.prompts import PromptInquiry, visit_prompt
+from app.explorer.visits.using import changes as verbs
+from app.explorer.visits.using.prompts import PromptInquiry, visit_prompt
 from app.web.api.body import write_body
 from app.web.api.parts import OF_PROMPTS, Key, Slug, describe_answers
 from app.web.http.answers import PRIVATE, html_answer, json_answer, page_answer, render, wants_fragment

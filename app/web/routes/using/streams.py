@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.core.address import parse
 from app.explorer.pages.using.streams import LinearPage, UnlikelyPage
-from app.explorer.visits import streams as verbs
+from app.explorer.visits.using import streams as verbs
 from app.web.api.body import write_body
 from app.web.api.parts import Slug, describe_answers
 from app.web.http.answers import json_answer, page_answer

@@ -12,7 +12,7 @@ from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, NotBuilt
 from app.explorer.layout import LINEAR_BASES
 from app.explorer.reading.streams import judge_unlikely
-from app.explorer.visits.streams import visit_linear, visit_unlikely
+from app.explorer.visits.using.streams import visit_linear, visit_unlikely
 from tests.explorer.streams import keep_text, linear_arrays, unlikely_arrays
 
 TINY = parse("tiny")

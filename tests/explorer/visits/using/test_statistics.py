@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.explorer import recipes
-from app.explorer.visits.using import find_statistics, load_statistics
+from app.explorer.visits.using.statistics import find_statistics, load_statistics
 from app.store.artifacts import ArtifactStore
 
 

@@ -14,7 +14,7 @@ from app.explorer.reading import attention as reading
 from app.explorer.resources import Resources
 from app.explorer.view import View
 from app.explorer.visits import orders
-from app.explorer.visits.prompts import (
+from app.explorer.visits.using.prompts import (
     NO_WISH,
     carry_prompt,
     choose_examples,

@@ -11,7 +11,7 @@ from app.explorer.asking.views import Options
 from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.pages.using.experiments import ExperimentPage
 from app.explorer.view import PROCESSINGS
-from app.explorer.visits import experiments as verbs
+from app.explorer.visits.using import experiments as verbs
 from app.web.api.body import write_body
 from app.web.api.parts import OF_PROMPTS, Key, Slug, describe_answers
 from app.web.api.sheet import experiment_sheet

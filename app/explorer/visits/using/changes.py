@@ -34,8 +34,8 @@ from app.explorer.running.visitor import VisitorRequest
 from app.explorer.view import View
 from app.explorer.visits import orders
 from app.explorer.visits.full import unknown_token_error
-from app.explorer.visits.prompts import carry_prompt, find_prompt, fulfil_live, keep_prompt, require_prompts
-from app.explorer.visits.using import find_statistics, load_statistics
+from app.explorer.visits.using.prompts import carry_prompt, find_prompt, fulfil_live, keep_prompt, require_prompts
+from app.explorer.visits.using.statistics import find_statistics, load_statistics
 from app.models.vocabulary import TokenEntry
 from app.store.artifacts import Arrays, Recipe
 from app.store.grounds import note_now

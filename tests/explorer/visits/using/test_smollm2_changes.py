@@ -11,7 +11,7 @@ import pytest
 from app.core.address import parse
 from app.explorer.asking.prompts import PromptWish
 from app.explorer.asking.views import Options
-from app.explorer.visits.changes import (
+from app.explorer.visits.using.changes import (
     EditInquiry,
     SaraInquiry,
     SaraWish,
@@ -21,8 +21,8 @@ from app.explorer.visits.changes import (
     visit_sara,
     visit_steering,
 )
-from app.explorer.visits.prompts import keep_prompt
-from tests.explorer.visits.test_smollm2_prompts import EDITOR, PAINTER, PHONE, r  # noqa: F401 (a fixture)
+from app.explorer.visits.using.prompts import keep_prompt
+from tests.explorer.visits.using.test_smollm2_prompts import EDITOR, PAINTER, PHONE, r  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.smollm2
 

@@ -15,8 +15,8 @@ from app.explorer.reading import lens as reading
 from app.explorer.resources import Resources
 from app.explorer.view import Choice, View
 from app.explorer.visits import fits, jobs, orders
-from app.explorer.visits.prompts import NO_WISH, carry_prompt, find_prompt, fulfil_live
-from app.explorer.visits.using import find_streams
+from app.explorer.visits.using.prompts import NO_WISH, carry_prompt, find_prompt, fulfil_live
+from app.explorer.visits.using.statistics import find_streams
 from app.store.artifacts import Recipe
 from app.store.prompts import KEPT_SECONDS
 

@@ -21,9 +21,9 @@ from app.explorer.reading import experiments as reading
 from app.explorer.resources import Resources
 from app.explorer.view import View
 from app.explorer.visits import orders
-from app.explorer.visits.changes import TOO_SHORT, require_mean
-from app.explorer.visits.prompts import choose_examples, keep_prompt, require_prompts
-from app.explorer.visits.using import find_statistics
+from app.explorer.visits.using.changes import TOO_SHORT, require_mean
+from app.explorer.visits.using.prompts import choose_examples, keep_prompt, require_prompts
+from app.explorer.visits.using.statistics import find_statistics
 from app.store.artifacts import Artifact, Recipe
 from app.store.experiments import Experiment
 from app.store.grounds import note_now

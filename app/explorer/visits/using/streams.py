@@ -23,7 +23,7 @@ from app.explorer.recipes import number_in, parameters_of
 from app.explorer.resources import Resources
 from app.explorer.view import View
 from app.explorer.visits.jobs import command_of, describe_unbuilt, find_last_job
-from app.explorer.visits.using import load_statistics, name_statistics
+from app.explorer.visits.using.statistics import load_statistics, name_statistics
 from app.store.artifacts import Recipe
 from app.store.jobs import Task
 

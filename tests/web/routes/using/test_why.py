@@ -34,7 +34,7 @@ def reader(serve, tiny_data, tmp_path_factory):
     """A visitor of a model with learned positions, whose examples are of its few words."""
     data = shutil.copytree(tiny_data, tmp_path_factory.mktemp("pairs") / "data")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.explorer.visits.prompts.EXAMPLES", EXAMPLES)
+        patch.setattr("app.explorer.visits.using.prompts.EXAMPLES", EXAMPLES)
         yield serve(data, "tiny", prompts="public")
 
 

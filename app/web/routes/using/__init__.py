@@ -1,0 +1,1 @@
+"""The routes where the model runs: prompts, changes, experiments, streams of the reference text."""
