@@ -115,6 +115,15 @@ def visiting(browser: Browser, address: str, **options: object) -> Iterator[Page
     assert problems == []
 
 
+def arrive(page: Page, path: str) -> None:
+    """Open a page and wait until it is computed, which may take longer than one request is granted."""
+    status = page.goto(path).status
+    assert status in {200, 202}, status
+    if status == 202:
+        expect(page.locator("#progress")).to_have_count(0)
+    page.wait_for_load_state("networkidle")
+
+
 @pytest.fixture
 def visit(browser: Browser, demo: str) -> Iterator[Callable[..., Page]]:
     """Return a function that opens a page for a visitor of the demo model, with browser options."""

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
+
+from tests.browser.conftest import arrive
 
 PAGES = {
     "model": "/demo",
@@ -69,9 +71,7 @@ Look = Callable[[Page], None]
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page(name: str, page: Page, look: Look):
-    if page.goto(PAGES[name]).status != 200:  # a model is loaded for longer than one request is granted
-        expect(page.locator("#progress")).to_have_count(0)
-    page.wait_for_load_state("networkidle")
+    arrive(page, PAGES[name])
     assert page.locator("main h1").inner_text() not in {"Not here", "Busy"}
     look(page)
 
@@ -79,7 +79,7 @@ def test_a_page(name: str, page: Page, look: Look):
 @pytest.mark.parametrize("name", RELATIVES)
 def test_a_page_of_another_family(name: str, relatives: str, visit_at, look: Look):
     page = visit_at(relatives)
-    assert page.goto(RELATIVES[name]).status == 200
+    arrive(page, RELATIVES[name])
     for details in page.locator("details").all():
         details.locator("summary").click()
     page.wait_for_load_state("networkidle")
@@ -89,8 +89,7 @@ def test_a_page_of_another_family(name: str, relatives: str, visit_at, look: Loo
 @pytest.mark.parametrize("name", BASES)
 def test_a_page_of_a_basis(name: str, fitted: str, visit_at, look: Look):
     page = visit_at(fitted)
-    assert page.goto(BASES[name]).status == 200
-    page.wait_for_load_state("networkidle")
+    arrive(page, BASES[name])
     look(page)
     untitled = "svg[role=img]:not(:has(> title))"
     assert page.locator(untitled).count() == 0

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import arrive
+
 Visit = Callable[..., Page]
 
 
@@ -177,8 +179,7 @@ LOOKS = {
 
 @pytest.mark.parametrize("name", LOOKS)
 def test_how_it_looks(name: str, page: Page, look: Callable[[Page], None]):
-    assert page.goto(LOOKS[name]).status == 200
-    page.wait_for_load_state("networkidle")
+    arrive(page, LOOKS[name])
     look(page)
     inside = "cell => cell.getBoundingClientRect().right <= innerWidth + 1"
     for width in (360, 1440):
