@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from app.explorer.library import Library
+from app.explorer.running.batches import Batches
 from app.explorer.running.children import Children
 from app.explorer.running.imports import Imports
 from app.explorer.running.processes import start_live_process, start_process
@@ -106,7 +107,7 @@ def open_resources(
         line = ComputeQueue(
             kept.results, start, size=prompt_waiters, wait_seconds=wait_seconds, waiters=waiters, called="live model"
         )
-        return Prompts(kept, ExperimentStore(data / FOLDER), line, limits)
+        return Prompts(kept, ExperimentStore(data / FOLDER), line, Batches(line), limits)
 
     return Resources(
         data=data,
@@ -127,6 +128,7 @@ def close_resources(r: Resources) -> None:
     """Stop the worker and the live model, and end all children."""
     r.queue.close()
     if r.prompts is not None:
+        r.prompts.batches.close()
         r.prompts.queue.close()
     r.children.close()
     r.presence.leave()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from app.explorer.running.batches import Batches
 from app.explorer.running.queue import ComputeQueue
 from app.store.experiments import ExperimentStore
 from app.store.prompts import PromptStore
@@ -25,4 +26,6 @@ class Prompts:
     experiments: ExperimentStore
     queue: ComputeQueue
     """The line before the one process that runs models."""
+    batches: Batches
+    """Many prompts at a time, before that line."""
     limits: Limits

@@ -209,8 +209,10 @@ class ComputeQueue:
             raise NotReady(first.title, first.done, PERCENT, tuple(pending), rests=first.will_rest())
         return [future.result() for future in futures]
 
-    def abandon(self, errand: Errand, asking: VisitorRequest) -> None:
-        """Let go of what this request asked for and nobody has asked for since: whoever does later has it begun anew."""
+    def abandon(self, errand: Errand, asking: VisitorRequest | None) -> None:
+        """Let go of what this request asked for, or the server itself, and nobody has asked for since: whoever does later has it
+        begun anew.
+        """
         with self._lock:
             if errand.asking is asking and self._errands.get(errand.key) is errand:
                 self._abandoned.append(errand)

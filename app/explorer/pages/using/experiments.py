@@ -85,6 +85,12 @@ class ExperimentPage(Linked, OfWeights):
     trials: tuple[Trial, ...]
     n_missing: int
     """Prompts of it that were deleted since."""
+    n_left: int
+    """Prompts that were not run: it was stopped before, or they failed."""
+    failure: str | None
+    """Why the last one that could not be run could not; null where all could."""
+    is_going_on: ForPeople[bool]
+    """Whether more are being run."""
     divergence: EstimateValue
     """The mean KL over prompts, with its interval: prompts are resampled."""
     random: EstimateValue

@@ -13,25 +13,26 @@ from app.explorer.asking.places import locate_model
 from app.explorer.asking.prompts import PromptWish, most_tokens, normalise, require_live
 from app.explorer.asking.views import Options, check_view
 from app.explorer.changes import Change, Steering
-from app.explorer.errors import BadOption, Busy, ComputationFailed, TooManyPrompts, UnknownPrompt
+from app.explorer.errors import BadOption, Busy, ComputationFailed, NotReady, TooManyPrompts, UnknownPrompt
 from app.explorer.library import OpenModel
 from app.explorer.options import MOST_PUSHED
-from app.explorer.pages.using.experiments import ExperimentFormPage, ExperimentPage, Trial
+from app.explorer.pages.using.experiments import ExperimentFormPage, ExperimentPage
 from app.explorer.reading import experiments as reading
 from app.explorer.resources import Resources
+from app.explorer.running.batches import Batch
+from app.explorer.running.errand import PERCENT
+from app.explorer.running.prompts import Prompts
 from app.explorer.view import View
 from app.explorer.visits import orders
 from app.explorer.visits.using.changes import TOO_SHORT, require_mean
 from app.explorer.visits.using.prompts import choose_examples, keep_prompt, require_prompts
 from app.explorer.visits.using.statistics import find_statistics
-from app.store.artifacts import Artifact, Recipe
+from app.store.artifacts import Recipe
 from app.store.experiments import Experiment
 from app.store.grounds import note_now
-from app.store.prompts import KEPT_SECONDS, Prompt
+from app.store.prompts import KEPT_SECONDS
 
 MOST_PROMPTS = 200
-AT_ONCE = 20
-"""Prompts that are run as one task in line: what is done is there for whoever comes back."""
 DEFAULT_C = "0.2"
 
 
@@ -112,15 +113,14 @@ def keep_experiment(r: Resources, address: Address, options: Options, wish: Expe
         raise ComputationFailed("The disk of this server refused to keep the experiment.") from error
 
 
-def visit_experiment(r: Resources, address: Address, key: str) -> ExperimentPage:
-    """Make the page of an experiment; NotReady while prompts are being run. UnknownPrompt where it is not here."""
-    store, model = require_prompts(r), locate_model(r, address)
-    note_now()
-    found = store.experiments.get(model.fingerprint, key)
-    if found is None:
-        raise UnknownPrompt(
-            f"There is no experiment {key[:16]} here: it is older than 30 days, or never was. Make it again."
-        )
+def visit_experiment(r: Resources, address: Address, key: str, *, waits: bool = True) -> ExperimentPage:
+    """Make the page of an experiment, which is run from now on whether it is looked at or not, until it is stopped.
+
+    NotReady while prompts are being run, unless there is one to be shown already and it does not wait for the others.
+    UnknownPrompt where it is not here.
+    """
+    store = require_prompts(r)
+    model, found = _find_experiment(r, address, key)
     require_live(model)
     options = Options(weights="raw" if found.weights == "raw" else "folded")
     shown = check_view(model, Address(address.model), options, r.default_weights)
@@ -133,7 +133,24 @@ def visit_experiment(r: Resources, address: Address, key: str) -> ExperimentPage
         recipes.outcome(model, one.key, shown.weights, len(one.ids) - 1, change, (), statistics, found.draws)
         for one in prompts
     ]
-    trials = _read_trials(r, model, prompts, asked)
+    held = [store.store.results.load(recipe) for recipe in asked]
+    missing = [recipe for recipe, artifact in zip(asked, held, strict=True) if artifact is None]
+    batch = _find_batch(store, model, key, missing)
+    is_going_on = batch is not None and batch.state == "going on"
+    if batch is not None and is_going_on and (waits or len(missing) == len(asked)):
+        pending = batch.ended if waits else batch.begun
+        raise NotReady(batch.title, PERCENT * (len(asked) - len(missing)) // len(asked), PERCENT, (pending,))
+    if len(missing) == len(asked):
+        resume_experiment(r, address, key)  # there is no page that could ask for it
+        why = (
+            batch and batch.failure
+        ) or "It was stopped before the first prompt was run: it begins when you come back."
+        raise ComputationFailed(why)
+    trials = tuple(
+        reading.read_trial(artifact.arrays, prompt, model.vocabulary)
+        for artifact, prompt in zip(held, prompts, strict=True)
+        if artifact is not None
+    )
     return ExperimentPage(
         Address(address.model, address.pin),
         model.header,
@@ -143,11 +160,26 @@ def visit_experiment(r: Resources, address: Address, key: str) -> ExperimentPage
         draws=found.draws,
         trials=trials,
         n_missing=len(found.prompts) - len(prompts),
+        n_left=len(missing),
+        failure=(batch and batch.failure) or None,
+        is_going_on=is_going_on,
         **reading.sum_up(trials),
         n_beyond=sum(trial.is_beyond_random for trial in trials),
         n_turned=sum(trial.before.id != trial.after.id for trial in trials),
         kept_until=found.made + KEPT_SECONDS,
     )
+
+
+def stop_experiment(r: Resources, address: Address, key: str) -> None:
+    """Run no more of its prompts, until somebody has it go on; UnknownPrompt where it is not here."""
+    model, _ = _find_experiment(r, address, key)
+    require_prompts(r).batches.stop((model.fingerprint, key))
+
+
+def resume_experiment(r: Resources, address: Address, key: str) -> None:
+    """Have its page run the prompts that are left; UnknownPrompt where it is not here."""
+    model, _ = _find_experiment(r, address, key)
+    require_prompts(r).batches.forget((model.fingerprint, key))
 
 
 def read_change(
@@ -185,23 +217,26 @@ def _prepare(
     return change, heads, find_statistics(r.store, model, shown.weights)
 
 
-def _read_trials(r: Resources, model: OpenModel, prompts: list[Prompt], asked: list[Recipe]) -> tuple[Trial, ...]:
-    """Read every trial; what is missing is run in line, some at a time. NotReady, TooManyPrompts, ComputationFailed."""
-    live = require_prompts(r)
-    held: list[Artifact | None] = [live.store.results.load(recipe) for recipe in asked]
-    for start in range(0, len(asked), AT_ONCE):
-        end = min(start + AT_ONCE, len(asked))
-        if None in held[start:end]:
-            title = (
-                f"{model.header.slug} is running prompts {start + 1} to {end} of {len(asked)} with what was changed."
-            )
-            try:
-                errand = live.queue.submit(model.header.slug, asked[start:end], title, "batch")
-            except Busy as busy:
-                raise TooManyPrompts(str(busy)) from busy
-            held[start:end] = live.queue.results(errand)[0]
-    return tuple(
-        reading.read_trial(artifact.arrays, prompt, model.vocabulary)
-        for artifact, prompt in zip(held, prompts, strict=True)
-        if artifact is not None
-    )
+def _find_experiment(r: Resources, address: Address, key: str) -> tuple[OpenModel, Experiment]:
+    store, model = require_prompts(r), locate_model(r, address)
+    note_now()
+    found = store.experiments.get(model.fingerprint, key)
+    if found is None:
+        raise UnknownPrompt(
+            f"There is no experiment {key[:16]} here: it is older than 30 days, or never was. Make it again."
+        )
+    return model, found
+
+
+def _find_batch(live: Prompts, model: OpenModel, key: str, missing: list[Recipe]) -> Batch | None:
+    """Find the batch that makes what is missing, and begin one where there is none, and none was stopped or failed; Busy."""
+    where = (model.fingerprint, key)
+    batch = live.batches.find(where)
+    if batch is not None or not missing:
+        return batch
+    n = f"{len(missing)} prompts" if len(missing) > 1 else "a prompt"
+    title = f"{model.header.slug} is running {n} with what was changed."
+    try:
+        return live.batches.start(where, model.header.slug, title, missing)
+    except Busy as busy:
+        raise TooManyPrompts(f"Experiments wait for their turn: {busy}") from busy

@@ -44,10 +44,27 @@ async def make(request: Request, model: str) -> Response:
 def show_experiment(request: Request, model: str, key: str, query: Annotated[ExperimentPageQuery, Query()]) -> Response:
     """Show what a change does to many prompts, or send it as a file."""
     require_prompter(request)
-    page = verbs.visit_experiment(resources_of(request), parse(model), key)
+    # A file is of all prompts; a page shows those that were run, and grows.
+    page = verbs.visit_experiment(resources_of(request), parse(model), key, waits=query.format is not None)
     if query.format == "csv":
         return file_answer(request, experiment_sheet(page).encode(), f"{model}-{key}", "csv")
     return page_answer(request, page, PRIVATE)
+
+
+@router.post("/{model}/x/{key}/stop", include_in_schema=False)
+def stop(request: Request, model: str, key: str) -> Response:
+    """Run no more of an experiment's prompts, and go back to its page."""
+    require_prompter(request)
+    verbs.stop_experiment(resources_of(request), parse(model), key)
+    return _go_to(request, model, key)
+
+
+@router.post("/{model}/x/{key}/resume", include_in_schema=False)
+def resume(request: Request, model: str, key: str) -> Response:
+    """Run the prompts that are left, and go back to the experiment's page."""
+    require_prompter(request)
+    verbs.resume_experiment(resources_of(request), parse(model), key)
+    return _go_to(request, model, key)
 
 
 @router.get("/api/v1/{model}/x/{key}", summary="Experiment", responses=describe_answers(ExperimentPage) | OF_PROMPTS)
@@ -70,4 +87,8 @@ def _keep(request: Request, model: str, fields: dict[str, str]) -> Response:
         form = verbs.visit_form(r, address, options, wish, str(problem))
         status = 404 if isinstance(problem, UnknownAddress) else 422
         return html_answer(request, "experiment_form.html", status, PRIVATE, page=form, layout="base.html")
-    return RedirectResponse(urls_of(request).page(address, None, f"{EXPERIMENTS}/{key}"), 303, PRIVATE)
+    return _go_to(request, model, key)
+
+
+def _go_to(request: Request, model: str, key: str) -> Response:
+    return RedirectResponse(urls_of(request).page(parse(model), None, f"{EXPERIMENTS}/{key}"), 303, PRIVATE)

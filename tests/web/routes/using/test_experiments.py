@@ -6,12 +6,16 @@ import json
 import math
 import re
 import shutil
+import threading
+import time
 from html import unescape
 
 import numpy as np
 import pytest
 
-from app.explorer.visits.using import experiments as verbs
+from app.explorer.errors import ComputationFailed
+from app.explorer.making.using import changes
+from app.explorer.running import batches
 from tests.answers import check_answer
 
 ORIGIN = {"Origin": "http://testserver"}
@@ -44,7 +48,7 @@ def words_of(html):
 
 
 def test_each_prompt_says_what_its_own_page_says(reader, monkeypatch):
-    monkeypatch.setattr(verbs, "AT_ONCE", 3)
+    monkeypatch.setattr(batches, "AT_ONCE", 3)
     place, found = read(reader, random="8")
     assert re.fullmatch(r"/tiny/x/[0-9a-f]{16}", place)
     assert ["".join(token["token"] for token in trial["tokens"]) for trial in found["trials"]] == LINES
@@ -149,6 +153,82 @@ def test_steering_needs_two_tokens_in_each_line(reader):
     assert "Line 2" in words_of(answer.text)
 
 
+class Held:
+    """A live process that waits before the prompt of that number is run."""
+
+    def __init__(self, monkeypatch, number):
+        self.go_on, self.waits, self._number, self._seen = threading.Event(), threading.Event(), number, 0
+        run = changes.read_outcome
+
+        def wait_and_run(*given):
+            self._seen += 1
+            if self._seen == self._number:
+                self.waits.set()
+                assert self.go_on.wait(60)
+            return run(*given)
+
+        monkeypatch.setattr(changes, "read_outcome", wait_and_run)
+
+
+def test_it_goes_on_while_nobody_looks_and_the_page_grows(reader, monkeypatch):
+    held = Held(monkeypatch, 5)
+    monkeypatch.setattr(batches, "AT_ONCE", 2)
+    place = make(reader, edit="L1H1.ov.2:-1").headers["location"]
+    page = reader.get(place)
+    assert page.status_code == 200
+    assert held.waits.wait(60)
+    page = reader.get(place)
+    assert "4 of 7 prompts are run" in words_of(page.text)
+    assert f"on {len(re.findall('/p/[0-9a-f]{16}/edit', page.text))} prompts" in words_of(page.text)
+    assert 'http-equiv="refresh"' in page.text
+    held.go_on.set()
+    r = reader.app.state.resources
+    deadline = time.monotonic() + 60
+    while r.prompts.batches.find((r.library.model("tiny").fingerprint, place[-16:])) and time.monotonic() < deadline:
+        time.sleep(0.05)  # nobody asks for it meanwhile
+    found = check_answer("experiment", reader.get(f"/api/v1{place}").json())
+    assert (len(found["trials"]), found["n_left"]) == (7, 0)
+    assert "prompts are run" not in words_of(reader.get(place).text)
+
+
+def test_it_is_stopped_and_goes_on_where_it_was(reader, monkeypatch):
+    held = Held(monkeypatch, 4)
+    monkeypatch.setattr(batches, "AT_ONCE", 2)
+    place = make(reader, edit="L1H1.ov.3:-1").headers["location"]
+    reader.get(place)
+    assert held.waits.wait(60)
+    assert reader.post(f"{place}/stop", headers=ORIGIN).headers["location"] == place
+    held.go_on.set()
+    page = words_of(reader.get(place).text)
+    assert re.search("[345] of 7 prompts were not run: it was stopped", page)
+    found = check_answer("experiment", reader.get(f"/api/v1{place}").json())
+    assert found["n_left"] == 7 - len(found["trials"]) > 0
+    assert reader.post(f"{place}/resume", headers=ORIGIN).headers["location"] == place
+    assert check_answer("experiment", reader.get(f"/api/v1{place}").json())["n_left"] == 0
+    for verb in ("stop", "resume"):
+        assert reader.post(f"{place}/{verb}", headers={"Origin": "http://elsewhere"}).status_code == 403
+        assert reader.post(f"/tiny/x/0123456789abcdef/{verb}", headers=ORIGIN).status_code == 404
+
+
+def test_a_prompt_that_cannot_be_run_is_told_and_tried_again(reader, monkeypatch):
+    run, broken = changes.read_outcome, []
+
+    def fail_once(*given):
+        if not broken:
+            broken.append(True)
+            raise ComputationFailed("The moon was in the way.")
+        return run(*given)
+
+    monkeypatch.setattr(changes, "read_outcome", fail_once)
+    place = make(reader, edit="L1H1.ov.1:-1").headers["location"]
+    found = reader.get(f"/api/v1{place}").json()
+    assert (found["n_left"], found["failure"]) == (1, "The moon was in the way.")
+    assert "1 of 7 prompts were not run: The moon was in the way." in words_of(reader.get(place).text)
+    reader.app.state.resources.prompts.queue._failures.clear()  # as if long ago
+    reader.post(f"{place}/resume", headers=ORIGIN)
+    assert reader.get(f"/api/v1{place}").json()["n_left"] == 0
+
+
 def test_others_are_not_here_and_deleted_prompts_are_said(reader):
     for path in ("/tiny/x/0123456789abcdef", "/api/v1/tiny/x/0123456789abcdef", "/tiny/x/x"):
         assert reader.get(path).status_code == 404
@@ -157,5 +237,5 @@ def test_others_are_not_here_and_deleted_prompts_are_said(reader):
     reader.post(f"/tiny/p/{gone}/delete", headers=ORIGIN)
     left = reader.get(f"/api/v1{place}").json()
     assert (left["n_missing"], len(left["trials"])) == (1, 2)
-    assert "1 prompts of it were deleted" in words_of(reader.get(place).text)
+    assert "1 prompt of it was deleted" in words_of(reader.get(place).text)
     assert reader.post("/tiny/x", data={"prompts": "a"}, headers={"Origin": "http://elsewhere"}).status_code == 403
