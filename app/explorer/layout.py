@@ -125,8 +125,9 @@ SIGN_DRAWS = 16
 STUDIED: dict[str, tuple[float, ...]] = {
     "fixed": (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0),
     "last": (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5),
+    "front": (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0),
 }
-"""Amounts by which two rules are compared."""
+"""Amounts by which rules are compared: as many of each."""
 STUDIED_RANKS = (1, 2, 4, 8, 16, 32)
 """Columns that histories are cut to."""
 SET_TOKENS = 20

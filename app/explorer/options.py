@@ -60,6 +60,8 @@ LONGEST_SEARCH, LONGEST_PLACE, LONGEST_PATH, LONGEST_FIND = 1_000, 200, 480, 100
 LONGEST_PROMPT = 1_800
 """Characters of a prompt in a link: the rest of an address has room beside it."""
 LONGEST_EDIT = 400
+LONGEST_OTHER = 600
+"""Characters of another prompt in a link."""
 MOST_PUSHED = 5
 """Median lengths of a stream that it is pushed by."""
 MOST_CONTINUED = 64
@@ -359,7 +361,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "token",
-        ("p",),
+        ("p", "x"),
         "",
         "The token that is asked about: its exact text, a space in front included, or with `·` for the space, or #1234 for "
         "an id. Default: the likeliest.",
@@ -367,7 +369,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "against",
-        ("p",),
+        ("p", "x"),
         "",
         "Another token that it is compared with, in the place of all.",
         Bounds(longest=LONGEST_TOKEN),
@@ -468,22 +470,28 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "attract",
-        ("p",),
+        ("p", "x"),
         "",
-        "Of SARA: the key of the prompt that the stream is drawn to.",
-        Bounds(longest=16),
+        "Of SARA: the key of the prompt that the stream is drawn to, or its text.",
+        Bounds(longest=LONGEST_OTHER),
     ),
-    Option("repel", ("p",), "", "Of SARA: the key of the prompt that it is drawn away from.", Bounds(longest=16)),
+    Option(
+        "repel",
+        ("p", "x"),
+        "",
+        "Of SARA: the key of the prompt that it is drawn away from, or its text.",
+        Bounds(longest=LONGEST_OTHER),
+    ),
     Option(
         "rule",
-        ("p",),
+        ("p", "x"),
         "fixed",
         "Of SARA: how. As it is fixed here (fixed), as published (published), by adding the difference of the last tokens' streams "
         "(last), or of the first ones' (front).",
     ),
     Option(
         "pull",
-        ("p",),
+        ("p", "x"),
         1.0,
         "Of SARA: the c of the rule; below 0 with roles swapped.",
         Bounds(low=-MOST_PUSHED, high=MOST_PUSHED),

@@ -555,6 +555,12 @@ class ExperimentFormQuery(ViewQuery):
     of: str = option_field("of", "x")
     layer: int | None = option_field("layer", "x")
     c: float = option_field("c", "x")
+    attract: str = option_field("attract", "x")
+    repel: str = option_field("repel", "x")
+    rule: ContrastRule = option_field("rule", "x")
+    pull: float = option_field("pull", "x")
+    token: str = option_field("token", "x")
+    against: str = option_field("against", "x")
     random: Literal[1, 8] = option_field("random", "x")
 
     @field_validator("random", mode="before")
@@ -562,10 +568,16 @@ class ExperimentFormQuery(ViewQuery):
     def _is_number(cls, value: Any) -> Any:
         return _read_number(value)
 
+    @field_validator("layer", "c", "pull", mode="before")
+    @classmethod
+    def _is_said(cls, value: Any, info: ValidationInfo) -> Any:
+        return find_option(info.field_name or "", "x").default if value == "" else value
+
     def experiment(self) -> ExperimentWish:
         """Convert the form to what the explorer takes."""
+        said = {name: getattr(self, name) for name in ("edit", "of", "attract", "repel", "rule", "token", "against")}
         layer = "" if self.layer is None else str(self.layer)
-        return ExperimentWish(edit=self.edit, of=self.of, layer=layer, c=f"{self.c:g}", draws=self.random)
+        return ExperimentWish(layer=layer, c=f"{self.c:g}", pull=f"{self.pull:g}", draws=self.random, **said)
 
 
 class ExperimentQuery(ViewQuery):

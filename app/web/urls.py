@@ -541,7 +541,7 @@ class Urls:
 
     def trial(self, page: ExperimentPage, trial: Trial) -> str:
         """Link one prompt of an experiment, changed in the same way."""
-        last = EDIT if "edit" in page.change else STEER
+        last = EDIT if "edit" in page.change else STEER if "of" in page.change else SARA
         said: dict[str, object] = {**page.change, "random": page.draws}
         return self.page(page.address, page.view, f"{PROMPTS}/{trial.key}/{last}", **said)
 
@@ -600,7 +600,10 @@ class Urls:
 
     def prompt_carried(self, page: OfPromptPage) -> str:
         """Make the absolute link of a prompt that holds the prompt itself; empty where that is too long."""
-        link = self._prompt_pinned(page, page.carried.values)
+        carried = dict(page.carried.values)
+        if isinstance(page, SaraPage):
+            carried |= {"attract": page.attract.carried, "repel": page.repel.carried}
+        link = self._prompt_pinned(page, carried)
         return link if len(link) <= LONGEST_LINK else ""
 
     def prompt_pinned(self, page: OfPromptPage) -> str:

@@ -138,10 +138,10 @@ def read_study(arrays: Arrays) -> Study:
     before = float(arrays["before"][0])
     gains = arrays["odds"] - before
     rows = (zip(*each, strict=True) for each in zip(arrays["amount"], arrays["divergence"], gains, strict=True))
-    fixed, last = (tuple(StudyPoint(*map(float, point)) for point in row) for row in rows)
+    fixed, last, front = (tuple(StudyPoint(*map(float, point)) for point in row) for row in rows)
     columns = (arrays[name].tolist() for name in ("rank", "kept", "likeness", "rank_divergence"))
     gained = (arrays["rank_odds"] - before).tolist()
-    return Study(fixed, last, tuple(RankPoint(*point) for point in zip(*columns, gained, strict=True)))
+    return Study(fixed, last, front, tuple(RankPoint(*point) for point in zip(*columns, gained, strict=True)))
 
 
 def _build_continuation(

@@ -56,6 +56,7 @@ def direction_sheet(page: DirectionPage) -> str:
 
 def experiment_sheet(page: ExperimentPage) -> str:
     """Write a row for each prompt of an experiment; random changes are told by their mean and their largest."""
+    swapped = ("swapped_factor",) if page.odds else ()
     names = ("prompt", "text", "kl", "random_kl", "largest_random_kl", "factor", "random_factor", "before", "after")
     rows = [
         (
@@ -68,10 +69,11 @@ def experiment_sheet(page: ExperimentPage) -> str:
             geometric_mean(trial.random_factors),
             json.dumps(trial.before.token, ensure_ascii=False),
             json.dumps(trial.after.token, ensure_ascii=False),
+            *((trial.swapped_factor,) if page.odds else ()),
         )
         for trial in page.trials
     ]
-    return _write_csv([names, *rows])
+    return _write_csv([(*names, *swapped), *rows])
 
 
 def matrix_sheet(*pages: MatrixPage) -> str:

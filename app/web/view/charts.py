@@ -441,7 +441,7 @@ class GainPaths(NamedTuple):
     """Log-odds gained over divergence, in a chart 1000 wide."""
 
     own: str
-    other: str
+    others: list[str]
     zero: str
     """The line at which nothing is gained."""
     bottom: float
@@ -450,10 +450,14 @@ class GainPaths(NamedTuple):
     """The divergence at the right edge."""
 
 
-def gain_paths(own: Sequence[StudyPoint], other: Sequence[StudyPoint]) -> GainPaths:
-    """Draw what two rules gain over the divergence that they cost, from nothing on, up to where both are known."""
-    width = min(max(point.divergence for point in points) for points in (own, other)) or 1.0
-    curves = [[(0.0, 0.0), *((point.divergence, point.gain) for point in points)] for points in (own, other)]
+def gain_paths(own: Sequence[StudyPoint], *others: Sequence[StudyPoint]) -> GainPaths:
+    """Draw what rules gain over the divergence that they cost, from nothing on, up to where one and another are known.
+
+    A rule that costs next to nothing at all its amounts is a short line, and does not narrow the rest.
+    """
+    farthest = [max(point.divergence for point in points) for points in (own, *others)]
+    width = min(farthest[0], max(farthest[1:])) or 1.0
+    curves = [[(0.0, 0.0), *((point.divergence, point.gain) for point in points)] for points in (own, *others)]
     shown = [[point for point in curve if point[0] <= width] for curve in curves]
     gains = [gain for curve in shown for _, gain in curve]
     low, high = min(gains), max(gains)
@@ -462,8 +466,8 @@ def gain_paths(own: Sequence[StudyPoint], other: Sequence[StudyPoint]) -> GainPa
     def height(gain: float) -> int:
         return round(HEIGHT * (high - gain) / (high - low))
 
-    first, second = ("M" + "L".join(f"{round(1000 * x / width)} {height(gain)}" for x, gain in each) for each in shown)
-    return GainPaths(first, second, f"M0 {height(0.0)}H1000", low, high, width)
+    first, *rest = ("M" + "L".join(f"{round(1000 * x / width)} {height(gain)}" for x, gain in each) for each in shown)
+    return GainPaths(first, rest, f"M0 {height(0.0)}H1000", low, high, width)
 
 
 def _amount_position(amount: float) -> float:

@@ -9,7 +9,7 @@
                               own and repel, attract and repel; overlap of as many leading `dimensions`
     scale [texts]             the length of the first position's stream by the median of the others'
 `study`, at the prompt's end:
-    amount, divergence, odds [rules m]   of the fixed rule and of the difference of last tokens
+    amount, divergence, odds [rules m]   of the fixed rule, of the difference of last tokens, and of that of first ones
     before [1]                the log-odds as the model is
     rank, kept [q]            columns that histories are cut to, and the share of the own history's energy in them
     likeness [q]              the correlation of the scores with those of whole histories
@@ -133,27 +133,29 @@ def study_contrast(network: Any, run: "TextRun", others: "Sequence[Tensor]", rec
     own, attract, repel = run.streams[layer], *others
     streams = [one.cpu() for one in (own, attract, repel)]
     whole = score_coordinates("fixed", *streams)
-    difference = find_difference("last", attract, repel)
     rows: list[Row] = [[StreamChange(layer, 1, scale=(1 + c * whole).to(own))] for c in STUDIED["fixed"]]
-    rows += [[StreamChange(layer, 1, shift=c * difference)] for c in STUDIED["last"]]
+    for rule in ("last", "front"):
+        difference = find_difference(rule, attract, repel)
+        rows += [[StreamChange(layer, 1, shift=c * difference)] for c in STUDIED[rule]]
     most = max(1, min(len(one) for one in streams) - 1)
     ranks = [*(rank for rank in STUDIED_RANKS if rank < most), most]
     cut = [score_by_gram(*(summarise_history(one, rank, skips_first=True) for one in streams)) for rank in ranks]
     amount = number_in(recipe, "c") / STEPS
     rows += [[StreamChange(layer, 1, scale=(1 + amount * scores).to(own))] for scores in cut]
     before, divergence, odds = _read_odds(network, run, rows, number_in(recipe, "for"), number_in(recipe, "against"))
-    n = len(STUDIED["fixed"])
+    shape = len(STUDIED), len(STUDIED["fixed"])
+    n = shape[0] * shape[1]
     energy = accumulate_energy(streams[0], skips_first=True)
     return {
         "amount": np.array([*STUDIED.values()], np.float32),
-        "divergence": divergence[: 2 * n].reshape(2, n),
-        "odds": odds[: 2 * n].reshape(2, n),
+        "divergence": divergence[:n].reshape(shape),
+        "odds": odds[:n].reshape(shape),
         "before": before,
         "rank": np.array(ranks, np.int32),
         "kept": np.array([float(energy[rank - 1]) for rank in ranks], np.float32),
         "likeness": np.array([_correlate(scores, whole) for scores in cut], np.float32),
-        "rank_divergence": np.ascontiguousarray(divergence[2 * n :]),
-        "rank_odds": np.ascontiguousarray(odds[2 * n :]),
+        "rank_divergence": np.ascontiguousarray(divergence[n:]),
+        "rank_odds": np.ascontiguousarray(odds[n:]),
     }
 
 

@@ -301,6 +301,8 @@ class OtherPrompt:
     tokens: Entries
     sink: float
     """How many times as long its first position's stream is as the median of the others."""
+    carried: ForPeople[str]
+    """The prompt as a link can carry it: its text, or its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,7 +361,15 @@ class Study:
     fixed: tuple[StudyPoint, ...]
     last: tuple[StudyPoint, ...]
     """The difference of last tokens, for comparison at an equal divergence."""
+    front: tuple[StudyPoint, ...]
+    """That of first tokens, position by position, as published but for the first position."""
     ranks: tuple[RankPoint, ...]
+
+    @property
+    def rows(self) -> list[tuple[tuple[ContrastRule, StudyPoint], ...]]:
+        """All rules side by side, one amount of each after the other."""
+        points = zip(self.fixed, self.last, self.front, strict=True)
+        return [(("fixed", fixed), ("last", last), ("front", front)) for fixed, last, front in points]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,12 @@ class ExperimentFormPage:
     of: str
     layer: str
     c: str
+    attract: str
+    repel: str
+    rule: str
+    pull: str
+    token: str
+    against: str
     draws: int
     problem: str
     """Why what was typed is not run; empty where nothing is wrong."""
@@ -56,9 +62,12 @@ class Trial:
     random: tuple[float, ...]
     """The same for each random change."""
     factor: float
-    """How many times as likely the tokens of the first changed direction are together."""
+    """How many times as likely the tokens of the first changed direction are together; of SARA, how many times as large the
+    odds of the one token against the other."""
     random_factors: tuple[float, ...]
     """The same for each random change."""
+    swapped_factor: float | None
+    """Of SARA, the same with the roles of the two prompts swapped; null for other changes."""
     before: LikeliestToken
     after: LikeliestToken
 
@@ -68,7 +77,7 @@ class Trial:
         return self.divergence > max(self.random)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentPage(Linked, OfWeights):
     """What a change does to many prompts."""
 
@@ -79,7 +88,12 @@ class ExperimentPage(Linked, OfWeights):
     key: str
     """The experiment's name in links: what it says decides it."""
     change: dict[str, str]
-    """The options that spell the change, as in a link: edit, or of, layer and c."""
+    """The options that spell the change, as in a link: edit; or of, layer and c; or attract, repel, layer, rule, pull, token
+    and against."""
+    others: ForPeople[tuple[tuple[TokenEntry, ...], ...]]
+    """The tokens of the prompt that attracts and of the one that repels."""
+    odds: Entries
+    """Of SARA, the token whose odds are told, and the one that it is held against; empty for other changes."""
     draws: int
     """Random changes beside it, on each prompt."""
     trials: tuple[Trial, ...]
@@ -96,12 +110,17 @@ class ExperimentPage(Linked, OfWeights):
     random: EstimateValue
     """The same for random changes, the mean over them first."""
     factor: EstimateValue
-    """The mean logarithm of how many times as likely the first direction's tokens are."""
+    """The mean logarithm of how many times as likely the first direction's tokens are, or as large the odds: of SARA the
+    log-odds gained."""
     random_factor: EstimateValue
     """The same for random changes."""
+    swapped_factor: EstimateValue | None = None
+    """The same with roles swapped; null unless of SARA."""
     n_beyond: int
     """Prompts that the change does more to than any of its random changes."""
     n_turned: int
     """Prompts behind which another token is the likeliest then."""
+    n_raised: int
+    """Prompts behind which the first direction's tokens, or the odds, are likelier than before."""
     kept_until: float
     """When the experiment is deleted, in seconds since 1970."""

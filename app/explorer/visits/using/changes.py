@@ -39,9 +39,10 @@ from app.explorer.visits.using.statistics import find_statistics, load_statistic
 from app.models.vocabulary import TokenEntry
 from app.store.artifacts import Arrays, Recipe
 from app.store.grounds import note_now
-from app.store.prompts import KEPT_SECONDS, Prompt
+from app.store.prompts import KEPT_SECONDS, KEY, Prompt
 
 TOO_SHORT = "A push leaves the first position as it is, and this prompt has no other: write a longer one."
+TOO_SHORT_FOR_HISTORY = "Histories leave the first position out: each of the three prompts needs two tokens at least."
 SAME = "What attracts and what repels are the same prompt: nothing lies between them."
 SARA_EXAMPLES = (
     (
@@ -111,7 +112,7 @@ class SaraInquiry(ChangeInquiry):
     """What a visitor asks of a prompt whose stream is drawn to another prompt and away from a third."""
 
     attract: str = ""
-    """The key of the prompt that attracts."""
+    """The key of the prompt that attracts, or its text."""
     repel: str = ""
     """And of the one that repels."""
     layer: int | None = None
@@ -202,14 +203,8 @@ def visit_sara(
 ) -> SaraPage:
     """Make the page of a prompt whose stream is drawn to one prompt and away from another; else as `visit_edit`."""
     model, shown, prompt = find_prompt(r, address, options, key, inquiry.again)
-    asked, contrast, others = _read_contrast(r, model, shown, prompt, inquiry)
-    words = (inquiry.token.strip(), inquiry.against.strip())
-    tokens = [
-        _find_token(model, word) if word else model.vocabulary.entry(id_)
-        for word, id_ in zip(words, _find_difference(*others), strict=True)
-    ]
-    if tokens[0] == tokens[1]:
-        raise BadOption("token and against are two tokens, whose odds are told: name another one.")
+    asked, contrast, others = _read_contrast(r, address, model, shown, prompt, inquiry)
+    tokens = find_odds(model, inquiry.token, inquiry.against, others)
     arrays, told = _tell(r, asked, inquiry, waits=waits, also=tokens)
     rest, swapped = reading.split_swapped(arrays)
     recipe = recipes.histories(model, key, contrast.layer, contrast.attract, contrast.repel)
@@ -220,7 +215,7 @@ def visit_sara(
     kept, behind = reading.read_kept(held)
     sinks = held["scale"].tolist()
     other = [
-        OtherPrompt(each.key, tuple(map(model.vocabulary.entry, each.ids)), sink)
+        OtherPrompt(each.key, tuple(map(model.vocabulary.entry, each.ids)), sink, _carry_other(r, model, each))
         for each, sink in zip(others, sinks[1:], strict=True)
     ]
     return SaraPage(
@@ -293,7 +288,7 @@ def follow_sara(
 ) -> tuple[Continuation, Errand | None]:
     """The same where the stream is drawn to another prompt."""
     model, shown, prompt = find_prompt(r, address, options, key, inquiry.again)
-    return _follow(r, _read_contrast(r, model, shown, prompt, inquiry)[0], inquiry)
+    return _follow(r, _read_contrast(r, address, model, shown, prompt, inquiry)[0], inquiry)
 
 
 def follow_edit(
@@ -359,29 +354,69 @@ def _read_steering(
 
 
 def _read_contrast(
-    r: Resources, model: OpenModel, shown: View, prompt: Prompt, inquiry: SaraInquiry
+    r: Resources, address: Address, model: OpenModel, shown: View, prompt: Prompt, inquiry: SaraInquiry
 ) -> tuple[ChangedPrompt, Contrast, tuple[Prompt, Prompt]]:
     """Read a contrast of a link, and find the two prompts that it names."""
-    store, found = require_prompts(r).store, []
-    for name in ("attract", "repel"):
-        key = getattr(inquiry, name)
-        other = store.get(model.fingerprint, key) if key else None
-        if other is None:
-            raise BadOption(
-                f"{name} is the key of a prompt, which is not here: it was deleted, is older than 30 days, or never was. Write "
-                f"it anew, at {model.header.slug}/sara."
-            )
-        found.append(other)
-    if found[0].key == found[1].key:
+    contrast, others = read_contrast(r, address, model, inquiry)
+    if len(prompt.ids) == 1:
+        raise BadOption(TOO_SHORT_FOR_HISTORY)
+    return ChangedPrompt(model, shown, prompt, contrast, (), None), contrast, others
+
+
+def read_contrast(
+    r: Resources, address: Address, model: OpenModel, inquiry: SaraInquiry
+) -> tuple[Contrast, tuple[Prompt, Prompt]]:
+    """Read a contrast, and find the two prompts between which it lies, or keep them where they are texts; BadOption."""
+    attract, repel = (find_other(r, address, model, name, getattr(inquiry, name)) for name in ("attract", "repel"))
+    if attract.key == repel.key:
         raise BadOption(SAME)
-    if min(len(each.ids) for each in (prompt, *found)) == 1:
-        raise BadOption("Histories leave the first position out: each of the three prompts needs two tokens at least.")
+    if min(len(attract.ids), len(repel.ids)) == 1:
+        raise BadOption(TOO_SHORT_FOR_HISTORY)
     last = model.header.n_layers - 1
     layer = 2 * model.header.n_layers // 3 if inquiry.layer is None else inquiry.layer
     if not 0 <= layer <= last:
         raise BadOption(f"layer goes from 0 to {last} here: it is the one whose stream is changed.")
-    contrast = Contrast(layer, inquiry.rule, inquiry.amount, found[0].key, found[1].key)
-    return ChangedPrompt(model, shown, prompt, contrast, (), None), contrast, (found[0], found[1])
+    return Contrast(layer, inquiry.rule, inquiry.amount, attract.key, repel.key), (attract, repel)
+
+
+def find_other(r: Resources, address: Address, model: OpenModel, name: str, said: str) -> Prompt:
+    """Find the prompt that attracts or repels by its key, or keep it where it is a text; BadOption."""
+    store = require_prompts(r).store
+    found = store.get(model.fingerprint, said) if said else None
+    if found is None and said.strip() and not KEY.fullmatch(said):
+        try:
+            found = store.get(model.fingerprint, keep_prompt(r, address, PromptWish(said)))
+        except BadOption as problem:
+            raise BadOption(f"{name}: {problem}") from None
+    if found is None:
+        raise BadOption(
+            f"{name} is the key of a prompt, which is not here: it was deleted, is older than 30 days, or never was. Write "
+            f"it anew, at {model.header.slug}/sara."
+        )
+    return found
+
+
+def find_odds(
+    model: OpenModel, token: str, against: str, others: tuple[Prompt, Prompt]
+) -> tuple[TokenEntry, TokenEntry]:
+    """Find the two tokens whose odds are told: those that are named, else the first in which the two prompts differ.
+
+    BadOption where they are no tokens, or the same one.
+    """
+    words = (token.strip(), against.strip())
+    favoured, other = (
+        _find_token(model, word) if word else model.vocabulary.entry(id_)
+        for word, id_ in zip(words, _find_difference(*others), strict=True)
+    )
+    if favoured == other:
+        raise BadOption("token and against are two tokens, whose odds are told: name another one.")
+    return favoured, other
+
+
+def _carry_other(r: Resources, model: OpenModel, prompt: Prompt) -> str:
+    """Return another prompt as a link can carry it: its text, or its key where the text alone does not give its tokens."""
+    carried = carry_prompt(r, model, prompt)
+    return prompt.key if carried.start or not carried.text or KEY.fullmatch(carried.text) else carried.text
 
 
 def _find_difference(attract: Prompt, repel: Prompt) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from app.explorer.asking.changes import parse_edits, parse_steering
 from app.explorer.asking.places import locate_model
 from app.explorer.asking.prompts import PromptWish, most_tokens, normalise, require_live
 from app.explorer.asking.views import Options, check_view
-from app.explorer.changes import Change, Steering
+from app.explorer.changes import RULES, Change, Contrast, Steering
 from app.explorer.errors import BadOption, Busy, ComputationFailed, NotReady, TooManyPrompts, UnknownPrompt
 from app.explorer.library import OpenModel
 from app.explorer.options import MOST_PUSHED
@@ -24,21 +24,22 @@ from app.explorer.running.errand import PERCENT
 from app.explorer.running.prompts import Prompts
 from app.explorer.view import View
 from app.explorer.visits import orders
-from app.explorer.visits.using.changes import TOO_SHORT, require_mean
+from app.explorer.visits.using.changes import TOO_SHORT, SaraInquiry, find_odds, read_contrast, require_mean
 from app.explorer.visits.using.prompts import choose_examples, keep_prompt, require_prompts
 from app.explorer.visits.using.statistics import find_statistics
+from app.models.vocabulary import TokenEntry
 from app.store.artifacts import Recipe
 from app.store.experiments import Experiment
 from app.store.grounds import note_now
-from app.store.prompts import KEPT_SECONDS
+from app.store.prompts import KEPT_SECONDS, Prompt
 
 MOST_PROMPTS = 200
-DEFAULT_C = "0.2"
+DEFAULT_C, DEFAULT_PULL = "0.2", "1"
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentWish:
-    """What a visitor typed: either edits, or a direction that streams are pushed along."""
+    """What a visitor typed: edits, or a direction that streams are pushed along, or two texts that they are drawn between."""
 
     prompts: str = ""
     """A prompt a line."""
@@ -46,17 +47,48 @@ class ExperimentWish:
     of: str = ""
     layer: str = ""
     c: str = ""
+    attract: str = ""
+    """The prompt that attracts, or its key."""
+    repel: str = ""
+    rule: str = ""
+    pull: str = ""
+    token: str = ""
+    against: str = ""
     draws: int = 1
 
     def spell(self) -> dict[str, str]:
-        """Spell the change as a link has it; BadOption where it is none, or two."""
-        if bool(self.edit.strip()) == bool(self.of.strip()):
+        """Spell the change as a link has it; BadOption where it is none, or several."""
+        if sum(bool(each.strip()) for each in (self.edit, self.of, self.attract or self.repel)) != 1:
             raise BadOption(
-                "Name edits, such as L27H8.ov.4:-1, or a direction to push along, such as L27H8.ov.4p: one of both."
+                "Name edits, such as L27H8.ov.4:-1, or a direction to push along, such as L27H8.ov.4p, or a prompt that attracts "
+                "and one that repels: one of these."
             )
         if self.edit.strip():
             return {"edit": self.edit.strip()}
-        return {"of": self.of.strip(), "layer": self.layer.strip(), "c": self.c.strip() or DEFAULT_C}
+        if self.of.strip():
+            return {"of": self.of.strip(), "layer": self.layer.strip(), "c": self.c.strip() or DEFAULT_C}
+        said = {"attract": self.attract, "repel": self.repel, "layer": self.layer, "rule": self.rule or "fixed"}
+        said |= {"pull": self.pull or DEFAULT_PULL, "token": self.token, "against": self.against}
+        return {name: value.strip() for name, value in said.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedChange:
+    """A change that an experiment tries, as recipes need it."""
+
+    plain: Change
+    heads: tuple[Address, ...] = ()
+    """The matrices whose tokens are followed."""
+    statistics: Recipe | None = None
+    others: tuple[Prompt, ...] = ()
+    """The prompt that attracts and the one that repels."""
+    odds: tuple[TokenEntry, ...] = ()
+    """The token whose odds are told, and the one that it is held against."""
+
+    @property
+    def is_of_stream(self) -> bool:
+        """Whether first positions are left as they are."""
+        return isinstance(self.plain, Steering | Contrast)
 
 
 def visit_form(
@@ -80,6 +112,12 @@ def visit_form(
         of=wish.of,
         layer=wish.layer,
         c=wish.c,
+        attract=_spell_other(prompts, model, wish.attract),
+        repel=_spell_other(prompts, model, wish.repel),
+        rule=wish.rule or "fixed",
+        pull=wish.pull,
+        token=wish.token,
+        against=wish.against,
         draws=wish.draws,
         problem=problem,
         why_not=why_not,
@@ -94,14 +132,16 @@ def keep_experiment(r: Resources, address: Address, options: Options, wish: Expe
     store, model = require_prompts(r), locate_model(r, address)
     shown = check_view(model, Address(address.model), options, r.default_weights)
     change = wish.spell()
-    parsed, _, _ = _prepare(r, model, address, shown, change)
+    prepared = _prepare(r, model, address, shown, change)
+    if prepared.others:  # kept by now: a key names them in fewer words
+        change |= {name: other.key for name, other in zip(("attract", "repel"), prepared.others, strict=True)}
     lines = [line for line in normalise(wish.prompts).split("\n") if line.strip()]
     if not 0 < len(lines) <= MOST_PROMPTS:
         raise BadOption(f"Write 1 to {MOST_PROMPTS} prompts, each in a line of its own; these are {len(lines)}.")
     keys = []
     for number, line in enumerate(lines, 1):
         try:
-            if isinstance(parsed, Steering) and len(model.tokenize_whole(line)) == 1:
+            if prepared.is_of_stream and len(model.tokenize_whole(line)) == 1:
                 raise BadOption(TOO_SHORT)
             keys.append(keep_prompt(r, address, PromptWish(line)))
         except BadOption as problem:
@@ -124,13 +164,23 @@ def visit_experiment(r: Resources, address: Address, key: str, *, waits: bool = 
     require_live(model)
     options = Options(weights="raw" if found.weights == "raw" else "folded")
     shown = check_view(model, Address(address.model), options, r.default_weights)
-    change, heads, statistics = _prepare(r, model, address, shown, found.change)
+    prepared = _prepare(r, model, address, shown, found.change)
     prompts = [prompt for one in found.prompts if (prompt := store.store.get(model.fingerprint, one)) is not None]
     if not prompts:
         raise UnknownPrompt("All prompts of this experiment were deleted: write it again.")
-    orders.fulfil_in_line(r, [orders.order_matrix(model, head, shown) for head in heads])
+    orders.fulfil_in_line(r, [orders.order_matrix(model, head, shown) for head in prepared.heads])
+    named = [token.id for token in prepared.odds]
     asked = [
-        recipes.outcome(model, one.key, shown.weights, len(one.ids) - 1, change, (), statistics, found.draws)
+        recipes.outcome(
+            model,
+            one.key,
+            shown.weights,
+            len(one.ids) - 1,
+            prepared.plain,
+            named,
+            prepared.statistics,
+            found.draws,
+        )
         for one in prompts
     ]
     held = [store.store.results.load(recipe) for recipe in asked]
@@ -147,16 +197,18 @@ def visit_experiment(r: Resources, address: Address, key: str, *, waits: bool = 
         ) or "It was stopped before the first prompt was run: it begins when you come back."
         raise ComputationFailed(why)
     trials = tuple(
-        reading.read_trial(artifact.arrays, prompt, model.vocabulary)
+        reading.read_trial(artifact.arrays, prompt, model.vocabulary, of_odds=bool(named))
         for artifact, prompt in zip(held, prompts, strict=True)
         if artifact is not None
     )
     return ExperimentPage(
-        Address(address.model, address.pin),
-        model.header,
-        shown,
+        address=Address(address.model, address.pin),
+        model=model.header,
+        view=shown,
         key=key,
         change=dict(found.change),
+        others=tuple(tuple(map(model.vocabulary.entry, other.ids)) for other in prepared.others),
+        odds=prepared.odds,
         draws=found.draws,
         trials=trials,
         n_missing=len(found.prompts) - len(prompts),
@@ -165,6 +217,7 @@ def visit_experiment(r: Resources, address: Address, key: str, *, waits: bool = 
         is_going_on=is_going_on,
         **reading.sum_up(trials),
         n_beyond=sum(trial.is_beyond_random for trial in trials),
+        n_raised=sum(trial.factor > 1 for trial in trials),
         n_turned=sum(trial.before.id != trial.after.id for trial in trials),
         kept_until=found.made + KEPT_SECONDS,
     )
@@ -182,39 +235,55 @@ def resume_experiment(r: Resources, address: Address, key: str) -> None:
     require_prompts(r).batches.forget((model.fingerprint, key))
 
 
-def read_change(
-    model: OpenModel, address: Address, shown: View, change: Mapping[str, str]
-) -> tuple[Change, tuple[Address, ...]]:
-    """Read a change as an experiment spells it, and the matrices whose tokens are followed; BadOption, UnknownAddress."""
-    if "edit" in change:
-        edits = parse_edits(model, address, change["edit"], shown.weights)
-        return [edit.plain for edit in edits], tuple(dict.fromkeys(edit.address.matrix for edit in edits))
-    layer, c = change.get("layer", ""), change.get("c", DEFAULT_C)
-    if layer and not (layer.isascii() and layer.isdecimal() and len(layer) <= 4):
-        raise BadOption(f"layer goes from 0 to {model.header.n_layers - 1} here: it is the one whose stream is pushed.")
-    ray, steering = parse_steering(
-        model, address, change["of"], int(layer) if layer else None, _parse_push(c), shown.weights
+def _prepare(r: Resources, model: OpenModel, address: Address, shown: View, spelt: Mapping[str, str]) -> PreparedChange:
+    """Prepare a change as an experiment spells it; BadOption, UnknownAddress."""
+    if "edit" in spelt:
+        edits = parse_edits(model, address, spelt["edit"], shown.weights)
+        plain = [edit.plain for edit in edits]
+        matrices = tuple(dict.fromkeys(edit.address.matrix for edit in edits))
+        return PreparedChange(plain, matrices, require_mean(r, model, shown, plain))
+    if "of" in spelt:
+        layer = _parse_layer(model, spelt.get("layer", ""))
+        pushed = _parse_amount("c", spelt.get("c", DEFAULT_C), "it counts median lengths of the stream")
+        ray, steering = parse_steering(model, address, spelt["of"], layer, pushed, shown.weights)
+        return PreparedChange(steering, (ray.address.matrix,), find_statistics(r.store, model, shown.weights))
+    rule = next((one for one in RULES if one == spelt.get("rule")), None)
+    if rule is None:
+        raise BadOption(f"rule is one of {', '.join(RULES)}.")
+    inquiry = SaraInquiry(
+        attract=spelt["attract"],
+        repel=spelt["repel"],
+        layer=_parse_layer(model, spelt.get("layer", "")),
+        rule=rule,
+        amount=_parse_amount("c", spelt.get("pull", DEFAULT_PULL), "it is that of the rule"),
     )
-    return steering, (ray.address.matrix,)
+    contrast, others = read_contrast(r, address, model, inquiry)
+    odds = find_odds(model, spelt.get("token", ""), spelt.get("against", ""), others)
+    return PreparedChange(contrast, others=others, odds=odds)
 
 
-def _parse_push(text: str) -> float:
+def _parse_layer(model: OpenModel, text: str) -> int | None:
+    if text and not (text.isascii() and text.isdecimal() and len(text) <= 4):
+        raise BadOption(
+            f"layer goes from 0 to {model.header.n_layers - 1} here: it is the one whose stream is changed."
+        )
+    return int(text) if text else None
+
+
+def _parse_amount(name: str, text: str, meaning: str) -> float:
     try:
         value = round(float(text), 3)
     except ValueError:
         value = float("nan")
     if not -MOST_PUSHED <= value <= MOST_PUSHED:
-        raise BadOption(f"c goes from -{MOST_PUSHED} to {MOST_PUSHED}: it counts median lengths of the stream.")
+        raise BadOption(f"{name} goes from -{MOST_PUSHED} to {MOST_PUSHED}: {meaning}.")
     return value
 
 
-def _prepare(
-    r: Resources, model: OpenModel, address: Address, shown: View, spelt: Mapping[str, str]
-) -> tuple[Change, tuple[Address, ...], Recipe | None]:
-    change, heads = read_change(model, address, shown, spelt)
-    if "edit" in spelt:
-        return change, heads, require_mean(r, model, shown, change)
-    return change, heads, find_statistics(r.store, model, shown.weights)
+def _spell_other(live: Prompts, model: OpenModel, said: str) -> str:
+    """Spell a prompt that attracts or repels for whoever may change it: the text of a key, where it has one."""
+    found = live.store.get(model.fingerprint, said) if said else None
+    return said if found is None or found.text is None else found.text
 
 
 def _find_experiment(r: Resources, address: Address, key: str) -> tuple[OpenModel, Experiment]:

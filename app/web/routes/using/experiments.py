@@ -79,7 +79,8 @@ def _keep(request: Request, model: str, fields: dict[str, str]) -> Response:
     require_prompter(request)
     address, r = parse(model), resources_of(request)
     options = Options(weights=next((one for one in PROCESSINGS if one == fields.get("weights")), None))
-    said = {name: fields.get(name, "") for name in ("prompts", "edit", "of", "layer", "c")}
+    boxes = ("prompts", "edit", "of", "layer", "c", "attract", "repel", "rule", "pull", "token", "against")
+    said = {name: fields.get(name, "") for name in boxes}
     wish = verbs.ExperimentWish(**said, draws=8 if fields.get("random") == "8" else 1)
     try:
         key = verbs.keep_experiment(r, address, options, wish)

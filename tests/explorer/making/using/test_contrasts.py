@@ -150,7 +150,7 @@ def test_histories_are_compared(live):
     assert found["dependence"][0] > 0
 
 
-def test_a_study_has_whole_histories_at_its_end_and_both_rules_at_each_amount(live):
+def test_a_study_has_whole_histories_at_its_end_and_each_rule_at_each_amount(live):
     asked = recipes.study(live.model, "0" * 16, LAYER, *KEYS, 1.0, (5, 60))
     found = contrasts.study_contrast(live.network, live.run, live.others, asked)
     check_layout("study", found)
@@ -165,6 +165,19 @@ def test_a_study_has_whole_histories_at_its_end_and_both_rules_at_each_amount(li
     assert float(found["before"][0]) == pytest.approx(float(was[5] - was[60]), abs=1e-3)
     assert float(found["odds"][0, 5]) == pytest.approx(float(now[5] - now[60]), abs=2e-3)
     assert float(found["divergence"][0, 5]) == pytest.approx(divergence_of(was, now), rel=3e-2, abs=1e-6)
+    attract, repel = live.others
+    n = min(len(attract), len(repel), len(IDS))
+
+    def push_front(stream):
+        stream[1:n] += STUDIED["front"][4] * (attract[1:n] - repel[1:n])
+
+    def push_all(stream):
+        stream[1:] += STUDIED["last"][7] * (attract[-1] - repel[-1])
+
+    for row, place, push in ((1, 7, push_all), (2, 4, push_front)):
+        now = with_hook(live, push)[-1]
+        assert float(found["odds"][row, place]) == pytest.approx(float(now[5] - now[60]), abs=2e-3)
+        assert float(found["divergence"][row, place]) == pytest.approx(divergence_of(was, now), rel=3e-2, abs=1e-6)
 
 
 def test_new_positions_are_changed_too(live):

@@ -342,7 +342,7 @@ def test_a_prompt_is_drawn_to_another(reader, drawn):
     assert len(found["odds"]["random"]) == len(found["random"]) == 8
     assert len(found["likeness"]) == 3
     assert found["kept"][-1] == pytest.approx(1)
-    assert len(found["study"]["fixed"]) == len(found["study"]["last"]) == 8
+    assert len(found["study"]["fixed"]) == len(found["study"]["last"]) == len(found["study"]["front"]) == 8
     page = reader.get(found["links"]["page"])
     said = words_of(page.text)
     assert "Drawn to another prompt SARA, fixed" in said
@@ -397,6 +397,24 @@ def test_the_form_keeps_what_was_typed_and_says_what_is_wrong(reader):
     long = reader.post("/tiny/sara", data=THREE | {"attract": "x" * 40}, headers=ORIGIN)
     assert "What attracts: This is 40 tokens" in words_of(long.text)
     assert reader.post("/tiny/sara", data=THREE, headers={"Origin": "http://elsewhere"}).status_code == 403
+
+
+def test_a_link_may_carry_all_three_texts(reader):
+    three = {"text": "so that the sea", "attract": "she was his and", "repel": "they that it is"}
+    made = reader.post("/tiny/sara", data=three, headers=ORIGIN).headers["location"]
+    page = reader.get(made).text
+    found = contrasted(reader, made)
+    carried = unescape(re.search(r'id="carried"[^>]* value="http://testserver([^"]+)"', page)[1])
+    said = dict(parse_qsl(urlsplit(carried).query))
+    assert {name: said[name] for name in three} == three
+    for key in (found["key"], found["attract"]["key"], found["repel"]["key"]):
+        reader.post(f"/tiny/p/{key}/delete", headers=ORIGIN)
+    assert reader.get(made).status_code == 404
+    assert reader.get(carried).status_code == 200
+    again = contrasted(reader, made)
+    for name in ("odds", "attract", "repel"):
+        assert again[name] == found[name]
+    assert reader.get(carried.replace("she", "x" * 40)).status_code == 422
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,49 @@ def test_a_push_is_tried_as_well(reader):
     assert reader.get(link).status_code == 200
 
 
+BETWEEN = {
+    "edit": "",
+    "attract": "in the sea so it is",
+    "repel": "that his and she",
+    "layer": "1",
+    "rule": "last",
+    "pull": "2",
+}
+
+
+def test_two_texts_are_tried_as_well(reader):
+    place, found = read(reader, **BETWEEN, random="8")
+    change = found["change"]
+    assert (change["layer"], change["rule"], change["pull"]) == ("1", "last", "2")
+    assert re.fullmatch("[0-9a-f]{16}", change["attract"])
+    assert len(found["odds"]) == 2
+    for trial in found["trials"]:
+        own = reader.get(f"/api/v1/tiny/p/{trial['key']}/sara", params=change | {"random": 8}).json()
+        odds = own["odds"]
+        assert trial["divergence"] == pytest.approx(own["divergence"], rel=1e-4)
+        assert math.log(trial["factor"]) == pytest.approx(odds["after"] - odds["before"], abs=1e-4)
+        assert math.log(trial["swapped_factor"]) == pytest.approx(odds["swapped"] - odds["before"], abs=1e-4)
+        gained = [value - odds["before"] for value in odds["random"]]
+        assert [math.log(factor) for factor in trial["random_factors"]] == pytest.approx(gained, abs=1e-4)
+    swapped = [math.log(trial["swapped_factor"]) for trial in found["trials"]]
+    assert found["swapped_factor"]["value"] == pytest.approx(np.mean(swapped))
+    assert found["n_raised"] == sum(trial["factor"] > 1 for trial in found["trials"])
+    page = reader.get(place).text
+    assert "with roles swapped" in words_of(page)
+    link = unescape(re.search(r'href="(/tiny/p/[0-9a-f]{16}/sara[^"]+)"', page)[1])
+    shown = reader.get(link)
+    assert shown.status_code == 200
+    form = unescape(re.search(r'href="(/tiny/x\?[^"]+)"', shown.text)[1])
+    filled = reader.get(form).text
+    assert "in the sea so it is</textarea>" in filled
+    assert '<option value="last" selected>' in filled
+    rows = [*csv.DictReader(io.StringIO(reader.get(f"{place}?format=csv").text))]
+    assert [float(row["swapped_factor"]) for row in rows] == pytest.approx([math.exp(value) for value in swapped])
+    # Keys say the same as the texts.
+    again = make(reader, **BETWEEN | {"attract": change["attract"], "repel": change["repel"]}, random="8")
+    assert again.headers["location"] == place
+
+
 def test_the_page_its_file_and_its_links(reader):
     place, found = read(reader)
     page = reader.get(place)
@@ -127,8 +170,8 @@ def test_the_page_its_file_and_its_links(reader):
         ({"prompts": " \n"}, 422, "Write 1 to 200 prompts"),
         ({"prompts": "so it is\n" * 201}, 422, "these are 201"),
         ({"prompts": "so it is\n" + "x" * 40}, 422, "Line 2: This is 40 tokens"),
-        ({"edit": ""}, 422, "one of both"),
-        ({"of": "L0H2.ov.1p"}, 422, "one of both"),
+        ({"edit": ""}, 422, "one of these"),
+        ({"of": "L0H2.ov.1p"}, 422, "one of these"),
         ({"edit": "L1H2.qk.3:-1"}, 422, "writes nothing"),
         ({"edit": "L9H2.ov.3:-1"}, 404, "L0 to L1"),
         ({"edit": "L1H2.ov.3:mean"}, 422, "singular-lens statistics tiny"),
@@ -136,6 +179,16 @@ def test_the_page_its_file_and_its_links(reader):
         ({"edit": "", "of": "L0H2.ov.1p", "c": "much"}, 422, "c goes from -5 to 5"),
         ({"edit": "", "of": "L0H2.ov.1p", "layer": "7"}, 422, "layer goes from 0 to 1"),
         ({"edit": "", "of": "L0H2.ov.1p", "layer": "-1"}, 422, "layer goes from 0 to 1"),
+        ({"attract": "in the", "repel": "so it"}, 422, "one of these"),
+        ({"edit": "", "attract": "in the sea"}, 422, "repel is the key of a prompt"),
+        (BETWEEN | {"repel": BETWEEN["attract"]}, 422, "the same prompt"),
+        (BETWEEN | {"attract": "t"}, 422, "two tokens at least"),
+        (BETWEEN | {"attract": "x" * 90}, 422, "attract: This is 90 tokens"),
+        (BETWEEN | {"attract": "0123456789abcdef"}, 422, "attract is the key of a prompt, which is not here"),
+        (BETWEEN | {"rule": "best"}, 422, "rule is one of fixed, published, last, front"),
+        (BETWEEN | {"pull": "nan"}, 422, "c goes from -5 to 5"),
+        (BETWEEN | {"layer": "2"}, 422, "layer goes from 0 to 1"),
+        (BETWEEN | {"token": "t", "against": "t"}, 422, "two tokens"),
     ],
 )
 def test_what_means_nothing_stays_in_its_box_with_what_would_do(reader, fields, status, words):
