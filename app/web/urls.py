@@ -64,6 +64,8 @@ EXPERIMENTS = "x"
 """Part of the path between a model and the key of an experiment; behind a model's, the form that asks for one."""
 CONTINUATION = "continuation"
 """Behind each of them: the stream of how the text goes on."""
+SCRIPT = "script"
+"""And the Python that repeats it."""
 LENS = "lens"
 """Last part of the path of what the stream says at every layer of a prompt."""
 ChangedPage = EditPage | SteerPage | SaraPage
@@ -567,6 +569,12 @@ class Urls:
         under = f"{self.change_path(page)}/{CONTINUATION}"
         said = {name: value for name, value in self.change_values(page).items() if name in CONTINUED_BY}
         return self.page(_model_of(page.address), page.view, under, **said)
+
+    def change_script(self, page: ChangedPage) -> str:
+        """Link the Python that repeats the change of a prompt's page."""
+        told = {"more": None, "seed": None, "curve": None, "study": None}
+        under = f"{self.change_path(page)}/{SCRIPT}"
+        return self.page(_model_of(page.address), page.view, under, **(self.change_values(page) | told))
 
     def pairs_of(self, direction: Address, view: View, **changes: object) -> str:
         """Link the pairs of example prompts that a direction of QK makes.

@@ -11,15 +11,17 @@ from typing import Literal
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
+from app.explorer.pages.using.scripts import ChangeScript
 from app.web.http.negotiation import coding_of, is_known
 from app.web.http.site import resources_of, site_of, urls_of
 from app.web.http.threads import make_pieces_in_long_thread
 from app.web.view.assets import pack, pack_pieces
+from app.web.view.reproduction import place_of
 from app.web.view.templating import PAGE_TEMPLATES, PARTS
 
 VARY = "Accept-Encoding, HX-Request, HX-Request-Type, HX-Target"
 CSV = "text/csv; charset=utf-8"
-FILES = {"csv": CSV, "npz": "application/octet-stream"}
+FILES = {"csv": CSV, "npz": "application/octet-stream", "py": "text/x-python; charset=utf-8"}
 CORS_HEADERS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
 """Headers of answers for programs, which only read: pages of other hosts may fetch them, too."""
 NO_STORE = {"Cache-Control": "no-store"}
@@ -111,9 +113,16 @@ def json_answer(request: Request, value: object, headers: Mapping[str, str] = CO
     return content_answer(request, body, "application/json", headers=headers)
 
 
-def file_answer(request: Request, body: bytes, name: str, kind: Literal["csv", "npz"]) -> Response:
+def file_answer(request: Request, body: bytes, name: str, kind: Literal["csv", "npz", "py"]) -> Response:
     """Answer with a table, or vectors, to download."""
     return content_answer(request, body, FILES[kind], headers=CORS_HEADERS | _attachment_headers(name, kind))
+
+
+def script_answer(request: Request, script: ChangeScript, name: str, link: str) -> Response:
+    """Answer with a Python script to download; `link`: the page that it repeats."""
+    template = site_of(request).scripts.get_template("scripts/change.txt")
+    body = template.render(page=script, file=f"{name}.py", link=link, place=place_of(script.model))
+    return content_answer(request, body.encode("ascii"), FILES["py"], headers=PRIVATE | _attachment_headers(name, "py"))
 
 
 def csv_stream(request: Request, pieces: Iterable[str], content: str, name: str) -> Response:

@@ -32,12 +32,15 @@ class Site:
     settings: Settings
     assets: dict[str, Asset]
     templates: Environment
+    scripts: Environment
+    """The same templates, for Python: nothing is escaped, and every value goes through `literal`."""
 
 
 def open_site(settings: Settings) -> Site:
     """Load a server's static files and templates."""
     assets = load_assets(_find_folder("static"))
-    return Site(settings, assets, make_environment(_find_folder("templates"), assets, settings.root_path))
+    templates = make_environment(_find_folder("templates"), assets, settings.root_path)
+    return Site(settings, assets, templates, templates.overlay(autoescape=False))
 
 
 def _find_folder(name: str) -> Path:

@@ -3,10 +3,14 @@
 The scripts themselves are templates. Knows architectures by name only.
 """
 
+from dataclasses import dataclass
+
 from app.core.basis import BASES
 from app.explorer.asking.tasks import Wish
+from app.explorer.header import Model
 from app.explorer.pages.directions import DirectionPage
 from app.explorer.visits.jobs import command_of
+from app.models.importing.published import SMOLLM2
 from app.store.jobs import Task
 
 TRANSFORMERS_ONLY = "GPT2LMHeadModel"
@@ -17,6 +21,27 @@ FOUND_SOURCES = ("demo", "local folder")
 """Sources without a revision whose checkpoint the script finds."""
 EMBEDDING_NORMED = "BloomForCausalLM"
 """The architecture with a norm between embedding and residual stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointPlace:
+    """Where a script finds a model's checkpoint; nothing of a folder or a file of the server's own."""
+
+    hub: str | None = None
+    revision: str | None = None
+    package: str | None = None
+    """A package of the Python index, with its version."""
+    file: str | None = None
+    """The file in that package."""
+
+
+def place_of(model: Model) -> CheckpointPlace:
+    """Tell where a script finds the checkpoint of a model."""
+    if model.revision is not None:
+        return CheckpointPlace(hub=model.source, revision=model.revision)
+    if model.source == SMOLLM2.origin:
+        return CheckpointPlace(package=f"{SMOLLM2.package}=={SMOLLM2.version}", file=SMOLLM2.member)
+    return CheckpointPlace()
 
 
 def script_of(page: DirectionPage) -> str:

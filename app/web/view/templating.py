@@ -124,6 +124,7 @@ def make_environment(folder: Path, assets: dict[str, Asset], root: str) -> Envir
         auto_reload=False,
     )
     versioned = {name: f"{root}/static/{name}?v={asset.version}" for name, asset in assets.items()}
+    made.filters["literal"] = ascii  # the one way in which scripts write a value
     made.globals.update(
         static=versioned.__getitem__,
         glossary_url=Urls(root, "").glossary,

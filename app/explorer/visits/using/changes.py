@@ -150,10 +150,56 @@ class ChangedPrompt:
     statistics: Recipe | None
     """The recipe of the statistics that the change needs; None where it needs none, or there are none."""
 
+    def order_outcome(self, at: int, named: Sequence[int], draws: int) -> Recipe:
+        """Return the recipe of what the model says at a position; `named`: ids of tokens whose chances are told."""
+        where = (self.prompt.key, self.view.weights, at, self.change, named, self.statistics, draws)
+        return recipes.outcome(self.model, *where)
+
     def order_continuation(self, more: int, seed: int | None) -> Recipe:
         """Return the recipe of how the prompt goes on."""
         how = (self.change, self.statistics, more, seed)
         return recipes.continuation(self.model, self.prompt.key, self.view.weights, *how)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a change does to a prompt, as it was computed."""
+
+    asked: ChangedPrompt
+    at: int
+    others: tuple[Prompt, ...]
+    """Of SARA, the prompt that attracts and the one that repels."""
+    odds: tuple[TokenEntry, ...]
+    """Of SARA, the tokens whose odds are told."""
+    arrays: Arrays
+
+
+def find_outcome(r: Resources, address: Address, options: Options, key: str, inquiry: ChangeInquiry) -> Outcome:
+    """Find what a change does to a prompt, at the position and beside the tokens that are asked about; NotReady."""
+    model, shown, prompt = find_prompt(r, address, options, key, inquiry.again)
+    others: tuple[Prompt, ...] = ()
+    odds: tuple[TokenEntry, ...] = ()
+    match inquiry:
+        case EditInquiry():
+            asked, _ = _read_edits(r, address, model, shown, prompt, inquiry.edit)
+        case SteerInquiry():
+            asked, _, _ = _read_steering(r, address, model, shown, prompt, inquiry)
+        case SaraInquiry():
+            asked, _, pair = _read_contrast(r, address, model, shown, prompt, inquiry)
+            others, odds = pair, find_odds(model, inquiry.token, inquiry.against, pair)
+        case _:
+            raise TypeError(f"{type(inquiry).__name__} asks for no change")
+    at = check_position(len(prompt.ids), inquiry.at)
+    return Outcome(asked, at, others, odds, _compute_outcome(r, asked, inquiry, at, odds))
+
+
+def _compute_outcome(
+    r: Resources, asked: ChangedPrompt, inquiry: ChangeInquiry, at: int, also: Sequence[TokenEntry]
+) -> Arrays:
+    orders.fulfil_in_line(r, [orders.order_matrix(asked.model, head, asked.view) for head in asked.heads])
+    ids = [token.id for token in (*also, *_find_named(asked.model, inquiry.tokens))]
+    recipe = asked.order_outcome(at, ids, inquiry.draws)
+    return fulfil_live(r, asked.model, recipe, _title(asked.model)).arrays
 
 
 def visit_edit(
@@ -442,10 +488,8 @@ def _tell(
     at = check_position(len(prompt.ids), inquiry.at)
     named = (*also, *_find_named(model, inquiry.tokens))
     _check_continuation(r, model, len(prompt.ids), inquiry.more)
-    orders.fulfil_in_line(r, [orders.order_matrix(model, head, asked.view) for head in asked.heads])
+    found = _compute_outcome(r, asked, inquiry, at, also)
     ids = [token.id for token in named]
-    where = (prompt.key, asked.view.weights, at, asked.change, ids, asked.statistics, inquiry.draws)
-    found = fulfil_live(r, model, recipes.outcome(model, *where), _title(model)).arrays
     arrays = reading.split_swapped(found)[0] if isinstance(asked.change, Contrast) else found
     statistics = load_statistics(r.store, model, asked.view.weights)
     reference = None if statistics is None else read_reference(statistics.name, statistics.text, statistics.arrays)

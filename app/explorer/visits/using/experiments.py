@@ -28,7 +28,7 @@ from app.explorer.visits.using.changes import TOO_SHORT, SaraInquiry, find_odds,
 from app.explorer.visits.using.prompts import choose_examples, keep_prompt, require_prompts
 from app.explorer.visits.using.statistics import find_statistics
 from app.models.vocabulary import TokenEntry
-from app.store.artifacts import Recipe
+from app.store.artifacts import Arrays, Recipe
 from app.store.experiments import Experiment
 from app.store.grounds import note_now
 from app.store.prompts import KEPT_SECONDS, Prompt
@@ -153,74 +153,92 @@ def keep_experiment(r: Resources, address: Address, options: Options, wish: Expe
         raise ComputationFailed("The disk of this server refused to keep the experiment.") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """An experiment, and what was computed of its prompts."""
+
+    model: OpenModel
+    view: View
+    experiment: Experiment
+    prepared: PreparedChange
+    held: list[tuple[Prompt, Arrays]]
+    """Each prompt that was run, with what the change does to it."""
+    n_missing: int
+    """Prompts that were deleted since."""
+    n_left: int
+    """Prompts that were not run."""
+    batch: Batch | None
+    """What runs them, or ran them and was stopped, or failed at some."""
+
+
 def visit_experiment(r: Resources, address: Address, key: str, *, waits: bool = True) -> ExperimentPage:
     """Make the page of an experiment, which is run from now on whether it is looked at or not, until it is stopped.
 
     NotReady while prompts are being run, unless there is one to be shown already and it does not wait for the others.
     UnknownPrompt where it is not here.
     """
-    store = require_prompts(r)
+    found = find_trials(r, address, key, waits=waits)
+    model, prepared = found.model, found.prepared
+    trials = tuple(
+        reading.read_trial(arrays, prompt, model.vocabulary, of_odds=bool(prepared.odds))
+        for prompt, arrays in found.held
+    )
+    return ExperimentPage(
+        address=Address(address.model, address.pin),
+        model=model.header,
+        view=found.view,
+        key=key,
+        change=dict(found.experiment.change),
+        others=tuple(tuple(map(model.vocabulary.entry, other.ids)) for other in prepared.others),
+        odds=prepared.odds,
+        draws=found.experiment.draws,
+        trials=trials,
+        n_missing=found.n_missing,
+        n_left=found.n_left,
+        failure=(found.batch and found.batch.failure) or None,
+        is_going_on=found.batch is not None and found.batch.state == "going on",
+        **reading.sum_up(trials),
+        n_beyond=sum(trial.is_beyond_random for trial in trials),
+        n_raised=sum(trial.factor > 1 for trial in trials),
+        n_turned=sum(trial.before.id != trial.after.id for trial in trials),
+        kept_until=found.experiment.made + KEPT_SECONDS,
+    )
+
+
+def find_trials(r: Resources, address: Address, key: str, *, waits: bool = True) -> Trials:
+    """Find what was computed of an experiment, and have the rest computed; else as `visit_experiment`."""
+    live = require_prompts(r)
     model, found = _find_experiment(r, address, key)
     require_live(model)
     options = Options(weights="raw" if found.weights == "raw" else "folded")
     shown = check_view(model, Address(address.model), options, r.default_weights)
     prepared = _prepare(r, model, address, shown, found.change)
-    prompts = [prompt for one in found.prompts if (prompt := store.store.get(model.fingerprint, one)) is not None]
+    prompts = [prompt for one in found.prompts if (prompt := live.store.get(model.fingerprint, one)) is not None]
     if not prompts:
         raise UnknownPrompt("All prompts of this experiment were deleted: write it again.")
     orders.fulfil_in_line(r, [orders.order_matrix(model, head, shown) for head in prepared.heads])
-    named = [token.id for token in prepared.odds]
-    asked = [
-        recipes.outcome(
-            model,
-            one.key,
-            shown.weights,
-            len(one.ids) - 1,
-            prepared.plain,
-            named,
-            prepared.statistics,
-            found.draws,
-        )
-        for one in prompts
-    ]
-    held = [store.store.results.load(recipe) for recipe in asked]
+    asked = [_order_trial(model, shown, prompt, prepared, found.draws) for prompt in prompts]
+    held = [live.store.results.load(recipe) for recipe in asked]
     missing = [recipe for recipe, artifact in zip(asked, held, strict=True) if artifact is None]
-    batch = _find_batch(store, model, key, missing)
-    is_going_on = batch is not None and batch.state == "going on"
-    if batch is not None and is_going_on and (waits or len(missing) == len(asked)):
+    batch = _find_batch(live, model, key, missing)
+    is_none = len(missing) == len(asked)
+    if batch is not None and batch.state == "going on" and (waits or is_none):
         pending = batch.ended if waits else batch.begun
         raise NotReady(batch.title, PERCENT * (len(asked) - len(missing)) // len(asked), PERCENT, (pending,))
-    if len(missing) == len(asked):
+    if is_none:
         resume_experiment(r, address, key)  # there is no page that could ask for it
         why = (
             batch and batch.failure
         ) or "It was stopped before the first prompt was run: it begins when you come back."
         raise ComputationFailed(why)
-    trials = tuple(
-        reading.read_trial(artifact.arrays, prompt, model.vocabulary, of_odds=bool(named))
-        for artifact, prompt in zip(held, prompts, strict=True)
-        if artifact is not None
-    )
-    return ExperimentPage(
-        address=Address(address.model, address.pin),
-        model=model.header,
-        view=shown,
-        key=key,
-        change=dict(found.change),
-        others=tuple(tuple(map(model.vocabulary.entry, other.ids)) for other in prepared.others),
-        odds=prepared.odds,
-        draws=found.draws,
-        trials=trials,
-        n_missing=len(found.prompts) - len(prompts),
-        n_left=len(missing),
-        failure=(batch and batch.failure) or None,
-        is_going_on=is_going_on,
-        **reading.sum_up(trials),
-        n_beyond=sum(trial.is_beyond_random for trial in trials),
-        n_raised=sum(trial.factor > 1 for trial in trials),
-        n_turned=sum(trial.before.id != trial.after.id for trial in trials),
-        kept_until=found.made + KEPT_SECONDS,
-    )
+    pairs = [(prompt, artifact.arrays) for prompt, artifact in zip(prompts, held, strict=True) if artifact is not None]
+    return Trials(model, shown, found, prepared, pairs, len(found.prompts) - len(prompts), len(missing), batch)
+
+
+def _order_trial(model: OpenModel, shown: View, prompt: Prompt, prepared: PreparedChange, draws: int) -> Recipe:
+    named = [token.id for token in prepared.odds]
+    what = (len(prompt.ids) - 1, prepared.plain, named, prepared.statistics, draws)
+    return recipes.outcome(model, prompt.key, shown.weights, *what)
 
 
 def stop_experiment(r: Resources, address: Address, key: str) -> None:

@@ -16,15 +16,24 @@ from app.explorer.running.errand import Errand
 from app.explorer.running.visitor import ASKING, VisitorRequest
 from app.explorer.visits.using import changes as verbs
 from app.explorer.visits.using.prompts import PromptInquiry, visit_prompt
+from app.explorer.visits.using.scripts import write_prompt_script
 from app.web.api.body import write_body
 from app.web.api.parts import OF_PROMPTS, Key, Slug, describe_answers
-from app.web.http.answers import PRIVATE, html_answer, json_answer, page_answer, render, wants_fragment
+from app.web.http.answers import (
+    PRIVATE,
+    html_answer,
+    json_answer,
+    page_answer,
+    render,
+    script_answer,
+    wants_fragment,
+)
 from app.web.http.forms import read_form
 from app.web.http.patience import PatientRoute
 from app.web.http.site import require_continuer, require_prompter, resources_of, streams_of, urls_of
 from app.web.http.streams import News, NewsStream
 from app.web.query import ChangeQuery, EditQuery, SaraQuery, SteerQuery, ViewQuery
-from app.web.urls import PROMPTS, SARA
+from app.web.urls import EDIT, PROMPTS, SARA, STEER
 from app.web.view.templating import PAGE_TEMPLATES
 
 router = APIRouter(route_class=PatientRoute)
@@ -74,6 +83,24 @@ async def stream_steering(request: Request, model: str, key: str, query: Annotat
 async def stream_sara(request: Request, model: str, key: str, query: Annotated[SaraQuery, Query()]) -> Response:
     """Stream how a prompt that is drawn to another goes on; else as for an edited one."""
     return _stream(request, model, key, query, verbs.follow_sara)
+
+
+@router.get("/{model}/p/{key}/edit/script", include_in_schema=False)
+def script_edit(request: Request, model: str, key: str, query: Annotated[EditQuery, Query()]) -> Response:
+    """Send the Python that repeats an edit of a prompt."""
+    return _send_script(request, model, key, query, EDIT)
+
+
+@router.get("/{model}/p/{key}/steer/script", include_in_schema=False)
+def script_steering(request: Request, model: str, key: str, query: Annotated[SteerQuery, Query()]) -> Response:
+    """Send the Python that repeats a push."""
+    return _send_script(request, model, key, query, STEER)
+
+
+@router.get("/{model}/p/{key}/sara/script", include_in_schema=False)
+def script_sara(request: Request, model: str, key: str, query: Annotated[SaraQuery, Query()]) -> Response:
+    """Send the Python that repeats how a prompt is drawn to another."""
+    return _send_script(request, model, key, query, SARA)
 
 
 @router.get("/api/v1/{model}/p/{key}/edit", summary="Edited prompt", responses=describe_answers(EditPage) | OF_PROMPTS)
@@ -161,6 +188,16 @@ def _answer_json(
     _admit(request, query)
     page = visit(resources_of(request), parse(model), query.options(), key, query.inquiry())
     return json_answer(request, write_body(page, urls_of(request)), PRIVATE)
+
+
+def _send_script(request: Request, model: str, key: str, query: ChangeQuery, last: str) -> Response:
+    require_prompter(request)
+    asked = resources_of(request), parse(model), query.options(), key
+    script = write_prompt_script(*asked, query.inquiry())
+    under = f"{PROMPTS}/{key}/{last}"
+    said = {name: value for name, value in request.query_params.items() if name != "weights"}
+    link = urls_of(request).pinned_url(parse(model), script.model.pin, script.view, under, **said)
+    return script_answer(request, script, f"{script.model.slug}-{key}-{last}", link)
 
 
 def _keep_three(request: Request, model: str, fields: dict[str, str]) -> Response:

@@ -12,10 +12,11 @@ from app.explorer.errors import BadOption, UnknownAddress
 from app.explorer.pages.using.experiments import ExperimentPage
 from app.explorer.view import PROCESSINGS
 from app.explorer.visits.using import experiments as verbs
+from app.explorer.visits.using.scripts import write_experiment_script
 from app.web.api.body import write_body
 from app.web.api.parts import OF_PROMPTS, Key, Slug, describe_answers
 from app.web.api.sheet import experiment_sheet
-from app.web.http.answers import PRIVATE, file_answer, html_answer, json_answer, page_answer
+from app.web.http.answers import PRIVATE, file_answer, html_answer, json_answer, page_answer, script_answer
 from app.web.http.forms import read_form
 from app.web.http.patience import PatientRoute
 from app.web.http.site import require_prompter, resources_of, urls_of
@@ -49,6 +50,16 @@ def show_experiment(request: Request, model: str, key: str, query: Annotated[Exp
     if query.format == "csv":
         return file_answer(request, experiment_sheet(page).encode(), f"{model}-{key}", "csv")
     return page_answer(request, page, PRIVATE)
+
+
+@router.get("/{model}/x/{key}/script", include_in_schema=False)
+def script_experiment(request: Request, model: str, key: str) -> Response:
+    """Send the Python that repeats an experiment."""
+    require_prompter(request)
+    script = write_experiment_script(resources_of(request), parse(model), key)
+    urls = urls_of(request)
+    link = f"{urls.origin}{urls.page(parse(model).with_pin(script.model.pin), None, f'{EXPERIMENTS}/{key}')}"
+    return script_answer(request, script, f"{script.model.slug}-{key}", link)
 
 
 @router.post("/{model}/x/{key}/stop", include_in_schema=False)
