@@ -1,6 +1,7 @@
 """A prompt as a person runs it: typed, read token by token, taken apart, followed, and deleted."""
 
 import re
+from itertools import product
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -242,6 +243,29 @@ def test_a_prompt_is_drawn_to_another(page: Page, look):
     look(page)
     page.get_by_role("link", name="SARA, as published").click()
     expect(page.locator("main")).to_contain_text("depends on the SVD routine's signs")
+    page.get_by_role("link", name="many prompts").click()
+    expect(page.get_by_label("attracted by")).to_have_value(re.compile("so it is"))
+    page.get_by_label("Prompts, a line each").fill(
+        "\n".join(["so it is", "in the sea", "and then", "that it", "it is so"])
+    )
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator(".means")).to_contain_text("with roles swapped")
+    look(page)
+
+
+def test_a_long_experiment_grows_is_stopped_and_goes_on(page: Page, look):
+    words = ("the", "sea", "so", "it", "is")
+    prompts = [" ".join(each) for each in product(words, repeat=4)][:200]
+    page.goto("/tiny/x?edit=L1H2.ov.3:-1&random=8")
+    page.get_by_label("Prompts, a line each").fill("\n".join(prompts))
+    page.get_by_role("button", name="Run").click()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("main")).to_contain_text("prompts were not run: it was stopped")
+    look(page)
+    page.get_by_role("button", name="Run them").click()
+    expect(page.locator("#running")).to_contain_text("It goes on whether this page is open or not")
+    expect(page.locator("#running")).to_have_count(0)
+    expect(page.locator(".trials tbody tr")).to_have_count(200)
 
 
 def test_an_edit_is_typed_and_a_slip_keeps_it(browser, banked: str):

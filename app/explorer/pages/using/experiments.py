@@ -1,5 +1,6 @@
 """An experiment: a change of a model that is tried on many prompts, so that nobody argues from one."""
 
+import math
 from dataclasses import dataclass
 
 from app.core.address import Address
@@ -70,6 +71,11 @@ class Trial:
     """Of SARA, the same with the roles of the two prompts swapped; null for other changes."""
     before: LikeliestToken
     after: LikeliestToken
+
+    @property
+    def gain(self) -> float:
+        """The logarithm of the factor: of SARA, the log-odds gained."""
+        return math.log(self.factor) if self.factor > 0 else -math.inf
 
     @property
     def is_beyond_random(self) -> bool:
