@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
-class Batch:
+class RecipeBatch:
     """Recipes that are made one after the other."""
 
     key: Hashable
@@ -61,15 +61,15 @@ class Batches:
 
     def __init__(self, queue: ComputeQueue) -> None:
         self._queue = queue
-        self._live: OrderedDict[Hashable, Batch] = OrderedDict()
+        self._live: OrderedDict[Hashable, RecipeBatch] = OrderedDict()
         """By turn: the first is next."""
-        self._ended: OrderedDict[Hashable, Batch] = OrderedDict()
+        self._ended: OrderedDict[Hashable, RecipeBatch] = OrderedDict()
         """Those that were stopped, or of which something failed."""
         self._changed = Condition()
         self._closing = False
         self._thread: Thread | None = None
 
-    def start(self, key: Hashable, slug: str, title: str, recipes: Sequence[Recipe]) -> Batch:
+    def start(self, key: Hashable, slug: str, title: str, recipes: Sequence[Recipe]) -> RecipeBatch:
         """Begin a batch, or find the one of that key that is going on; Busy where many are."""
         client = VISITOR.get()
         with self._changed:
@@ -82,7 +82,7 @@ class Batches:
                 whose = f"{own} of yours" if own >= MOST_OF_A_VISITOR else f"{len(self._live)}"
                 raise Busy(f"{whose} are being run already: this one begins when you come back after one has ended.")
             self._ended.pop(key, None)
-            batch = self._live[key] = Batch(key, client, slug, title, tuple(recipes))
+            batch = self._live[key] = RecipeBatch(key, client, slug, title, tuple(recipes))
             self._live.move_to_end(key, last=False)  # most are short
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="batches", daemon=True)
@@ -90,7 +90,7 @@ class Batches:
             self._changed.notify()
         return batch
 
-    def find(self, key: Hashable) -> Batch | None:
+    def find(self, key: Hashable) -> RecipeBatch | None:
         """Return the batch of that key that is going on, was stopped, or of which something failed."""
         with self._changed:
             return self._live.get(key) or self._ended.get(key)
@@ -118,7 +118,7 @@ class Batches:
                 self._end(batch, "stopped")
             self._changed.notify()
 
-    def _end(self, batch: Batch, state: BatchState) -> None:
+    def _end(self, batch: RecipeBatch, state: BatchState) -> None:
         """Note how a batch ended; the caller holds the lock."""
         batch.state = state
         self._live.pop(batch.key, None)
@@ -140,7 +140,7 @@ class Batches:
                 with self._changed:
                     self._end(batch, "stopped")
 
-    def _wait_for_turn(self) -> Batch | None:
+    def _wait_for_turn(self) -> RecipeBatch | None:
         """Wait for a batch, and return the one whose turn it is; None once all are closed."""
         with self._changed:
             while not self._live and not self._closing:
@@ -151,7 +151,7 @@ class Batches:
             self._live.move_to_end(batch.key)
             return batch
 
-    def _make_some(self, batch: Batch) -> None:
+    def _make_some(self, batch: RecipeBatch) -> None:
         some = batch.recipes[batch.at : batch.at + AT_ONCE]
         try:
             # In no visitor's name: nobody has to come back for it.

@@ -19,7 +19,7 @@ from app.explorer.options import MOST_PUSHED
 from app.explorer.pages.using.experiments import ExperimentFormPage, ExperimentPage
 from app.explorer.reading import experiments as reading
 from app.explorer.resources import Resources
-from app.explorer.running.batches import Batch
+from app.explorer.running.batches import RecipeBatch
 from app.explorer.running.errand import PERCENT
 from app.explorer.running.prompts import Prompts
 from app.explorer.view import View
@@ -167,7 +167,7 @@ class Trials:
     """Prompts that were deleted since."""
     n_left: int
     """Prompts that were not run."""
-    batch: Batch | None
+    batch: RecipeBatch | None
     """What runs them, or ran them and was stopped, or failed at some."""
 
 
@@ -315,7 +315,7 @@ def _find_experiment(r: Resources, address: Address, key: str) -> tuple[OpenMode
     return model, found
 
 
-def _find_batch(live: Prompts, model: OpenModel, key: str, missing: list[Recipe]) -> Batch | None:
+def _find_batch(live: Prompts, model: OpenModel, key: str, missing: list[Recipe]) -> RecipeBatch | None:
     """Find the batch that makes what is missing, and begin one where there is none, and none was stopped or failed; Busy."""
     where = (model.fingerprint, key)
     batch = live.batches.find(where)
